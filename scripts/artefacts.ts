@@ -1,0 +1,66 @@
+import { printSchemaWithDirectives } from '@graphql-tools/utils';
+import { outputIntrospectionFile, minifyIntrospection } from '@gql.tada/internal';
+import { type GraphQLObjectType, introspectionFromSchema } from 'graphql';
+import { type Permission, permissions, permissionTable, rolePermissions, roles } from '../src/authz/permissions.ts';
+import type { Requirement } from '../src/graphql/plugins/permissions.ts';
+import { schema } from '../src/graphql/schema.ts';
+
+/** Every operation of the graph with what it needs. */
+export function operations(): { operation: string; requirement: Requirement }[] {
+  const roots = [schema.getQueryType(), schema.getMutationType(), schema.getSubscriptionType()];
+  return roots
+    .filter((type): type is GraphQLObjectType => type != null)
+    .flatMap((type) =>
+      Object.values(type.getFields()).map((field) => ({
+        operation: `${type.name}.${field.name}`,
+        requirement: field.extensions.requirement as Requirement,
+      })),
+    );
+}
+
+function permissionsPage(): string {
+  const mark = (held: boolean) => (held ? 'yes' : '');
+  const holds = (requirement: Requirement) =>
+    roles.map((role) =>
+      mark(
+        requirement === 'public' || requirement === 'signedIn' || rolePermissions(role).has(requirement as Permission),
+      ),
+    );
+  const head = (first: string[]) => [
+    `| ${[...first, 'limited', 'basic', 'admin'].join(' | ')} |`,
+    `|${'---|'.repeat(first.length + 3)}`,
+  ];
+  const row = (cells: string[]) => `| ${cells.join(' | ')} |`;
+  const name = (requirement: Requirement) =>
+    requirement === 'public' ? 'none' : requirement === 'signedIn' ? 'any credential' : `\`${requirement}\``;
+  return [
+    '# Permissions',
+    '',
+    'Generated from `src/authz/permissions.ts` and the schema by `npm run generate`; not edited by hand.',
+    'What a credential may do is its role’s column, cut to its scopes.',
+    '',
+    '## The vocabulary',
+    '',
+    ...head(['permission', 'allows']),
+    ...permissions.map((permission) => row([`\`${permission}\``, permissionTable[permission].allows, ...holds(permission)])),
+    '',
+    '## Every operation',
+    '',
+    ...head(['operation', 'needs']),
+    ...operations().map(({ operation, requirement }) => row([`\`${operation}\``, name(requirement), ...holds(requirement)])),
+    '',
+  ].join('\n');
+}
+
+/** The generated files by their paths within the project. */
+export async function artefacts(): Promise<Record<string, string>> {
+  const { openApiDocument } = await import('../src/rest/openapi.ts');
+  return {
+    'schema/schema.graphql': `${printSchemaWithDirectives(schema)}\n`,
+    'schema/permissions.md': permissionsPage(),
+    'schema/openapi.json': `${JSON.stringify(openApiDocument(), null, 2)}\n`,
+    'src/rest/graphql-env.d.ts': outputIntrospectionFile(minifyIntrospection(introspectionFromSchema(schema)), {
+      fileType: '.d.ts',
+    }),
+  };
+}

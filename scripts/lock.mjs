@@ -1,0 +1,116 @@
+import { randomUUID } from 'node:crypto';
+import {
+  appendFileSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmdirSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
+import { hostname } from 'node:os';
+import { dirname, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+const beat = 1000;
+const silence = 60_000;
+
+/**
+ * Waits until this process alone holds the lock.
+ *
+ * The lock is a folder with one file in it, whose time the holder renews every second. It is taken by renaming a folder
+ * made beforehand onto it, which the system refuses while there is a file in the target. The lock of a process that is
+ * gone, and whose children are gone, or that has been silent for 60 s, is opened by deleting its one file: as every
+ * holder's file has a name of its own, nobody can delete what a third has just taken.
+ *
+ * @param {string} folder
+ * @param {() => void} onWait called once, when somebody else holds the lock
+ * @returns {Promise<{ release: () => void, addChild: (pid: number) => void }>} `addChild`: the lock also stands while
+ *   that process lives, should this one be killed
+ */
+export async function lock(folder, onWait) {
+  const name = randomUUID();
+  const own = `${folder}.${name}`;
+  mkdirSync(dirname(folder), { recursive: true });
+  mkdirSync(own);
+  writeFileSync(join(own, name), `${hostname()}\n${process.pid}\n`);
+
+  let timer;
+  const release = () => {
+    clearInterval(timer);
+    process.off('exit', release);
+    rmSync(own, { recursive: true, force: true });
+    open(folder, name);
+  };
+  process.on('exit', release);
+
+  for (let waited = false; !take(own, folder); waited = true) {
+    if (!waited) onWait();
+    await sleep(100);
+    touch(join(own, name));
+  }
+  timer = setInterval(() => touch(join(folder, name)), beat).unref();
+  return { release, addChild: (pid) => appendFileSync(join(folder, name), `${pid}\n`) };
+}
+
+function take(own, folder) {
+  try {
+    renameSync(own, folder);
+    return true;
+  } catch (error) {
+    // What the systems say of a target that is not empty. Windows says it of an empty one as well.
+    if (!['ENOTEMPTY', 'EEXIST', 'EPERM', 'EACCES'].includes(error.code)) throw error;
+  }
+  const [holder] = ifThere(() => readdirSync(folder)) ?? [];
+  if (!holder) removeIfEmpty(folder);
+  else if (abandoned(join(folder, holder))) open(folder, holder);
+  return false;
+}
+
+function abandoned(file) {
+  return ifThere(() => {
+    if (Date.now() - statSync(file).mtimeMs > silence) return true;
+    const [host, ...pids] = readFileSync(file, 'utf8').trim().split('\n');
+    return host === hostname() && !pids.some((pid) => alive(Number(pid)));
+  });
+}
+
+function alive(pid) {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return error.code === 'EPERM';
+  }
+}
+
+function touch(file) {
+  // Not there any more: taken over while this process was suspended.
+  ifThere(() => utimesSync(file, new Date(), new Date()));
+}
+
+function open(folder, holder) {
+  rmSync(join(folder, holder), { force: true });
+  removeIfEmpty(folder);
+}
+
+function removeIfEmpty(folder) {
+  try {
+    rmdirSync(folder);
+  } catch (error) {
+    if (!['ENOENT', 'ENOTEMPTY', 'EEXIST', 'EPERM'].includes(error.code)) throw error;
+  }
+}
+
+/** What `work` returns, or undefined when the file it needs is not there. */
+function ifThere(work) {
+  try {
+    return work();
+  } catch (error) {
+    if (error.code === 'ENOENT') return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,225 @@
+// Brings a fresh clone, or one whose files have changed, to where the server can start: packages, generated code, bundle.
+// Node's own modules only, as there may be no others yet.
+//
+// usage: node scripts/prepare.mjs [--build]
+import { spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { delimiter, dirname, join } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { lock } from './lock.mjs';
+
+const root = join(dirname(fileURLToPath(import.meta.url)), '..');
+const at = (...path) => join(root, ...path);
+const say = (line) => console.error(`latchkey: ${line}`); // stdout belongs to the command that follows
+
+/** @type {Awaited<ReturnType<typeof lock>>} */
+let held;
+
+/**
+ * A step runs when one of its outputs is missing or its inputs differ from those it last ran with.
+ * The stamps stand inside node_modules, so a new installation runs every step again.
+ *
+ * @typedef {{ name: string, title: string, outputs: string[], inputs: () => string, run: () => Promise<void>, holds?: () => boolean }} Step
+ * `holds`: true when the outputs already fit the inputs although the stamp says otherwise.
+ */
+
+/** @type {Step} */
+const install = {
+  name: 'install',
+  title: 'installing packages (npm ci)',
+  outputs: ['node_modules/.package-lock.json'],
+  inputs: () => sha256(read('package-lock.json')),
+  holds: () => {
+    const wanted = packagesIn('package-lock.json');
+    const present = packagesIn('node_modules/.package-lock.json');
+    return (
+      Object.keys(present).every((path) => path in wanted) &&
+      Object.entries(wanted).every(([path, { version, optional }]) =>
+        path in present ? present[path].version === version : path === '' || optional,
+      )
+    );
+  },
+  run: () => npm('ci', '--ignore-scripts', '--include=dev', '--loglevel=error', '--no-audit', '--no-fund'),
+};
+
+/** @type {Step} */
+const generate = {
+  name: 'generate',
+  title: 'generating the database client (prisma generate)',
+  outputs: ['src/generated/prisma/client.ts', 'src/generated/pothos.ts'],
+  inputs: () =>
+    sha256(
+      ...['prisma/schema.prisma', 'prisma.config.ts'].map(read),
+      ...['node_modules/prisma/package.json', 'node_modules/@pothos/plugin-prisma/package.json'].map(read), // versions
+    ),
+  run: () =>
+    node(['node_modules/prisma/build/index.js', 'generate'], {
+      // generate asks for a schema engine that it does not use and would download it: any executable will do.
+      PRISMA_SCHEMA_ENGINE_BINARY: process.execPath,
+      PATH: `${at('node_modules', '.bin')}${delimiter}${process.env.PATH}`, // the Pothos generator is found by name
+      CHECKPOINT_DISABLE: '1',
+      PRISMA_HIDE_UPDATE_MESSAGE: '1',
+    }),
+};
+
+/** @type {Step} */
+const bundle = {
+  name: 'bundle',
+  title: 'bundling src/ into dist/main.js',
+  outputs: ['dist/main.js'],
+  inputs: () => sha256(...['package.json', 'tsconfig.json'].map(read), fingerprint(at('src'))),
+  run: async () => {
+    const esbuild = await import('esbuild');
+    try {
+      const { outputFiles } = await esbuild.build({
+        absWorkingDir: root,
+        entryPoints: ['src/main.ts'],
+        outfile: 'dist/main.js',
+        bundle: true,
+        platform: 'node',
+        target: 'node20.19',
+        format: 'esm',
+        packages: 'external',
+        sourcemap: true,
+        sourcesContent: false,
+        write: false,
+        logLevel: 'warning',
+      });
+      for (const { path, contents } of outputFiles) replace(path, contents);
+    } finally {
+      await esbuild.stop(); // its service would live as long as this process does
+    }
+  },
+};
+
+/**
+ * Installs, generates and, on request, bundles: whatever is missing or out of date, and nothing else. Any number of
+ * processes may call it at once. When a step fails, its output is shown and the process ends with 1.
+ *
+ * @param {{ build: boolean }} options
+ */
+export async function prepare({ build }) {
+  requireNode();
+  const steps = build ? [install, generate, bundle] : [install, generate];
+  if (steps.every(isDone)) return;
+
+  for (const signal of Object.keys(signals)) process.on(signal, leave);
+  held = await lock(at('.cache', 'prepare.lock'), () => say('waiting for another process that prepares'));
+  try {
+    for (const step of steps) if (!isDone(step)) await perform(step);
+  } catch (error) {
+    say(error.message);
+    process.exit(1);
+  }
+  held.release();
+  for (const signal of Object.keys(signals)) process.off(signal, leave);
+}
+
+function isDone(step) {
+  return step.outputs.every((path) => existsSync(at(path))) && read(stampOf(step)) === step.inputs();
+}
+
+/** @param {Step} step */
+async function perform(step) {
+  const inputs = step.inputs();
+  if (!step.holds?.()) {
+    rmSync(at(stampOf(step)), { force: true }); // else going back to the old inputs would hide a run cut short
+    say(step.title);
+    await step.run();
+  }
+  mkdirSync(dirname(at(stampOf(step))), { recursive: true });
+  writeFileSync(at(stampOf(step)), inputs);
+}
+
+function stampOf(step) {
+  return join('node_modules', '.cache', 'latchkey', step.name);
+}
+
+function requireNode() {
+  const needed = JSON.parse(read('package.json')).engines.node.replace('>=', '');
+  const [major, minor] = needed.split('.').map(Number);
+  const [nodeMajor, nodeMinor] = process.versions.node.split('.').map(Number);
+  if (nodeMajor > major || (nodeMajor === major && nodeMinor >= minor)) return;
+  say(`Node ${needed} or newer is needed, this is ${process.versions.node}`);
+  process.exit(1);
+}
+
+function npm(...args) {
+  const cli = process.env.npm_execpath ?? '';
+  if (/npm-cli\.c?js$/.test(cli)) return node([cli, ...args]);
+  return run('npm', args, { shell: process.platform === 'win32' });
+}
+
+function node(args, env) {
+  return run(process.execPath, args, { env: { ...process.env, ...env } });
+}
+
+/** Runs a program in the project's folder. Its output is shown only when it fails. */
+function run(program, args, options) {
+  return new Promise((resolve, reject) => {
+    const child = spawn(program, args, { cwd: root, stdio: ['ignore', 'pipe', 'pipe'], ...options });
+    const output = [];
+    child.stdout.on('data', (data) => output.push(data));
+    child.stderr.on('data', (data) => output.push(data));
+    if (child.pid) held.addChild(child.pid);
+    // Not SIGTERM: npm would finish the installation first and then take it back, for many seconds.
+    const stop = () => child.kill('SIGKILL');
+    process.on('exit', stop);
+    child.on('error', reject);
+    child.on('close', (code, signal) => {
+      process.off('exit', stop);
+      if (code === 0) return resolve();
+      process.stderr.write(Buffer.concat(output));
+      reject(new Error(`${[program, ...args].join(' ')} failed (${signal ?? code})`));
+    });
+  });
+}
+
+const signals = { SIGINT: 130, SIGTERM: 143 };
+
+/** Ends with the signal's code, by way of the exit handlers, which stop a running step and give the lock back. */
+function leave(signal) {
+  process.exit(signals[signal]);
+}
+
+/** The file's text, or an empty one when it is not there. */
+function read(path) {
+  try {
+    return readFileSync(at(path), 'utf8');
+  } catch (error) {
+    if (error.code === 'ENOENT') return '';
+    throw error;
+  }
+}
+
+function packagesIn(path) {
+  return JSON.parse(read(path) || '{}').packages ?? {};
+}
+
+/** Names, sizes and times of a folder's files. */
+function fingerprint(folder) {
+  return readdirSync(folder, { recursive: true })
+    .sort()
+    .map((name) => {
+      const { size, mtimeMs } = statSync(join(folder, name));
+      return `${name} ${size} ${mtimeMs}`;
+    })
+    .join('\n');
+}
+
+/** Writes beside the file and renames: a process that is loading the old one keeps it whole. */
+function replace(path, contents) {
+  mkdirSync(dirname(path), { recursive: true });
+  writeFileSync(`${path}.new`, contents);
+  renameSync(`${path}.new`, path);
+}
+
+function sha256(...texts) {
+  const hash = createHash('sha256');
+  for (const text of texts) hash.update(`${text.length}:`).update(text);
+  return hash.digest('hex');
+}
+
+if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href)
+  await prepare({ build: process.argv.includes('--build') });

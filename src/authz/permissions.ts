@@ -1,0 +1,78 @@
+/**
+ * The vocabulary of permissions and the table of what each role holds: the only place where either is written.
+ * The schema's `@requiresScopes`, its field descriptions, schema/permissions.md and the test matrix come from here.
+ */
+export const roles = ['LIMITED', 'BASIC', 'ADMIN'] as const;
+export type Role = (typeof roles)[number];
+
+interface Definition {
+  title: string;
+  allows: string;
+  /** The least of the roles that holds it; every role above does too. */
+  from: Role;
+}
+
+const table = {
+  'read:agents': { title: 'Read agents', allows: 'List and read the agents that the caller may see.', from: 'LIMITED' },
+  'write:chat': {
+    title: 'Chat',
+    allows: 'Create a chat session, send a message, stop one’s own run, rate an answer just received.',
+    from: 'LIMITED',
+  },
+  'write:agents': { title: 'Write agents', allows: 'Create agents; edit, share and delete one’s own.', from: 'BASIC' },
+  'read:chat': {
+    title: 'Read chat history',
+    allows: 'List, open, search, resume and export one’s own sessions, messages and files.',
+    from: 'BASIC',
+  },
+  'manage:chat': { title: 'Manage chats', allows: 'Rename, share and delete one’s own sessions.', from: 'BASIC' },
+  'read:search': { title: 'Search', allows: 'Search documents and the web, open URLs, read tags.', from: 'BASIC' },
+  'read:actions': { title: 'Read actions', allows: 'List and read actions (tools).', from: 'BASIC' },
+  'write:projects': {
+    title: 'Projects',
+    allows: 'Create, read, change and delete one’s own projects, their files and instructions.',
+    from: 'BASIC',
+  },
+  'read:users': { title: 'Directory', allows: 'Read the directory of names.', from: 'BASIC' },
+  'write:tokens': {
+    title: 'Personal access tokens',
+    allows: 'Create, list and revoke one’s own personal access tokens.',
+    from: 'BASIC',
+  },
+  'use:llm_gateway': { title: 'Model gateway', allows: 'Call the OpenAI-compatible paths.', from: 'BASIC' },
+  'manage:agents': { title: 'Manage agents', allows: 'Read and change every agent.', from: 'ADMIN' },
+  'manage:actions': { title: 'Manage actions', allows: 'Create, change and delete actions.', from: 'ADMIN' },
+  'manage:documents': { title: 'Manage documents', allows: 'Add, list and remove documents.', from: 'ADMIN' },
+  'manage:users': { title: 'Manage users', allows: 'Invite, change, deactivate and delete people.', from: 'ADMIN' },
+  'manage:api_keys': { title: 'Manage API keys', allows: 'Create, change, regenerate and delete API keys.', from: 'ADMIN' },
+  'manage:rate_limits': { title: 'Manage limits', allows: 'Set limits on requests and model tokens.', from: 'ADMIN' },
+  'manage:settings': { title: 'Manage settings', allows: 'Change the settings of the server.', from: 'ADMIN' },
+  'read:analytics': { title: 'Analytics', allows: 'Read usage figures of the whole server.', from: 'ADMIN' },
+  'read:query_history': { title: 'Query history', allows: 'Read the chat history of everybody.', from: 'ADMIN' },
+  'read:audit': { title: 'Audit', allows: 'Read the audit trail.', from: 'ADMIN' },
+} as const satisfies Record<string, Definition>;
+
+export type Permission = keyof typeof table;
+export const permissionTable: Readonly<Record<Permission, Definition>> = table;
+export const permissions = Object.keys(table) as Permission[];
+
+export const isPermission = (name: string): name is Permission => Object.hasOwn(table, name);
+
+const granted = Object.fromEntries(
+  roles.map((role) => [
+    role,
+    new Set(permissions.filter((name) => roles.indexOf(table[name].from) <= roles.indexOf(role))),
+  ]),
+) as unknown as Record<Role, ReadonlySet<Permission>>;
+
+/** Everything that a role holds. */
+export const rolePermissions = (role: Role): ReadonlySet<Permission> => granted[role];
+
+/**
+ * What a credential may do: the role's permissions, cut to the token's scopes.
+ * `scopes: null` is all of the role's; an unknown scope grants nothing.
+ */
+export function effectivePermissions(role: Role, scopes: readonly string[] | null): ReadonlySet<Permission> {
+  const held = granted[role];
+  return scopes === null ? held : new Set(scopes.filter(isPermission).filter((name) => held.has(name)));
+}

@@ -1,0 +1,53 @@
+import type { Log } from './log.ts';
+import { ingestGuide } from './modules/knowledge/guide.ts';
+import { createServer } from './server.ts';
+import { createServices, type Foundation, type Services } from './services.ts';
+import type { Settings } from './settings.ts';
+import { type Background, createBackground } from './store/background.ts';
+import { type DatabaseOptions, openDatabase } from './store/database.ts';
+import { createRevocations } from './store/revocations.ts';
+
+export interface BootOptions {
+  settings: Settings;
+  log: Log;
+  database?: DatabaseOptions;
+  checkReplies?: boolean;
+}
+
+/** A server that is ready to be listened to. */
+export interface Booted {
+  fetch: ReturnType<typeof createServer>['fetch'];
+  services: Services;
+  foundation: Foundation;
+  background: Background;
+  /** The admin key that this start made, to be shown once; null at later starts. */
+  firstAdminKey: string | null;
+  /** Ends running turns (10 seconds are given to them), finishes what is pending, closes the database. */
+  close(): Promise<void>;
+}
+
+/** How long a shutdown waits for answers under way. Milliseconds. */
+const patience = 10_000;
+
+/** Opens the database, brings it to this version, and builds the server on it. */
+export async function boot({ settings, log, database, checkReplies }: BootOptions): Promise<Booted> {
+  const db = await openDatabase(database ?? { databaseUrl: settings.databaseUrl, dataDir: settings.dataDir });
+  const background = createBackground(log);
+  const foundation: Foundation = { settings, db, log, background, revocations: createRevocations() };
+  const services = createServices(foundation);
+  await services.runs.markInterrupted();
+  const firstAdminKey = await services.tokens.createFirstAdminKey(settings.bootstrapAdminKey ?? null);
+  await ingestGuide(db, services.knowledge, settings.publicUrl);
+  const app = createServer({ settings, db, log, services, checkReplies: checkReplies ?? false });
+  return {
+    fetch: app.fetch,
+    services,
+    foundation,
+    background,
+    firstAdminKey,
+    async close() {
+      await services.runs.drain(patience);
+      await db.close();
+    },
+  };
+}

@@ -1,0 +1,76 @@
+import type { z } from 'zod';
+import type { Permission } from './authz/permissions.ts';
+
+/** The stable codes of `extensions.code`; the REST dialects map them to statuses. */
+export type ErrorCode =
+  | 'UNAUTHENTICATED'
+  | 'FORBIDDEN'
+  | 'NOT_FOUND'
+  | 'BAD_USER_INPUT'
+  | 'CONFLICT'
+  | 'RATE_LIMITED'
+  | 'UPSTREAM_FAILED'
+  | 'INTERNAL';
+
+/** One thing that is wrong with an input, and where: `["input", "name"]`. */
+export interface FieldProblem {
+  path: (string | number)[];
+  message: string;
+}
+
+export interface ErrorDetails {
+  /** BAD_USER_INPUT: the fields at fault. */
+  fields?: FieldProblem[];
+  /** FORBIDDEN: what the caller would need. */
+  requiredPermissions?: Permission[];
+  /** RATE_LIMITED: seconds. */
+  retryAfter?: number;
+  /** NOT_FOUND: the kind of thing, for dialects that name it. */
+  resource?: string;
+}
+
+/** An error that a caller is meant to see. Everything else is masked and logged. */
+export class AppError extends Error {
+  override readonly name = 'AppError';
+  constructor(
+    readonly code: ErrorCode,
+    message: string,
+    readonly details: ErrorDetails = {},
+  ) {
+    super(message);
+  }
+}
+
+export const unauthenticated = () => new AppError('UNAUTHENTICATED', 'A valid credential is required.');
+
+export const forbidden = (requiredPermissions: Permission[], message?: string) =>
+  new AppError(
+    'FORBIDDEN',
+    message ?? `This credential lacks ${requiredPermissions.map((name) => `\`${name}\``).join(' and ')}.`,
+    { requiredPermissions },
+  );
+
+/** Also the answer for things that exist but are not the caller's: the two must not differ. */
+export const notFound = (resource: string) => new AppError('NOT_FOUND', `${resource} not found`, { resource });
+
+export const badInput = (path: (string | number)[], message: string) =>
+  new AppError('BAD_USER_INPUT', `${path.join('.')}: ${message}`, { fields: [{ path, message }] });
+
+export const conflict = (message: string) => new AppError('CONFLICT', message);
+
+/** The problems that zod found, as one error that names every field. */
+export function invalid(error: z.core.$ZodError, prefix: (string | number)[] = []): AppError {
+  const fields = error.issues.map((issue) => ({
+    path: [...prefix, ...issue.path.map((key) => (typeof key === 'symbol' ? String(key) : key))],
+    message: issue.message,
+  }));
+  const message = fields.map((field) => `${field.path.join('.')}: ${field.message}`).join('; ');
+  return new AppError('BAD_USER_INPUT', message, { fields });
+}
+
+/** Reads an input with its zod schema. Throws BAD_USER_INPUT. */
+export function parse<S extends z.core.$ZodType>(schema: S, input: unknown, prefix: (string | number)[] = ['input']) {
+  const result = (schema as unknown as z.ZodType<z.output<S>>).safeParse(input);
+  if (!result.success) throw invalid(result.error, prefix);
+  return result.data;
+}

@@ -1,0 +1,84 @@
+import SchemaBuilder from '@pothos/core';
+import PrismaPlugin from '@pothos/plugin-prisma';
+import RelayPlugin from '@pothos/plugin-relay';
+import ScopeAuthPlugin from '@pothos/plugin-scope-auth';
+import { DateTimeResolver, JSONObjectResolver, UUIDResolver } from 'graphql-scalars';
+import type { Permission } from '../authz/permissions.ts';
+import { demand, signedIn } from '../authz/principal.ts';
+import type { Context } from '../context.ts';
+import type PrismaTypes from '../generated/pothos.ts';
+import { getDatamodel } from '../generated/pothos.ts';
+import { readableNodes } from './nodes.ts';
+import PermissionsPlugin from './plugins/permissions.ts';
+
+export interface SchemaTypes {
+  Context: Context;
+  PrismaTypes: PrismaTypes;
+  DefaultAuthStrategy: 'all';
+  DefaultFieldNullability: false;
+  DefaultEdgesNullability: { list: false; items: false };
+  DefaultNodeNullability: false;
+  AuthScopes: { permission: Permission; signedIn: boolean };
+  Scalars: {
+    DateTime: { Input: Date; Output: Date };
+    UUID: { Input: string; Output: string };
+    JSONObject: { Input: Record<string, unknown>; Output: unknown };
+  };
+}
+
+export const builder = new SchemaBuilder<SchemaTypes>({
+  // scope-auth first: authorization wraps everything that the others resolve.
+  plugins: [ScopeAuthPlugin, PermissionsPlugin, RelayPlugin, PrismaPlugin],
+  scopeAuth: {
+    // Without this, two scopes in one map mean that either suffices.
+    defaultStrategy: 'all',
+    authorizeOnSubscribe: true,
+    // The scopes throw what is missing, and that error is the answer.
+    authScopes: ({ principal }) => ({
+      permission: (permission) => demand(principal, permission) !== null,
+      signedIn: () => signedIn(principal) !== null,
+    }),
+  },
+  prisma: {
+    client: ({ db }) => db.prisma,
+    dmmf: getDatamodel(),
+    exposeDescriptions: false,
+    onUnusedQuery: null,
+  },
+  defaultFieldNullability: false,
+  relay: {
+    edgesFieldOptions: { nullable: { list: false, items: false } },
+    nodeFieldOptions: { nullable: false },
+    nodesOnConnection: { description: 'The things themselves, for who needs no cursors.' },
+    nodeTypeOptions: { description: 'Anything that has a global id.' },
+    pageInfoTypeOptions: { description: 'Where a page of a list stands.' },
+    nodeQueryOptions: {
+      authScopes: { signedIn: true },
+      description:
+        'The thing with this global id; null when there is none that the caller may read. Each type needs the permission that its own lists need.',
+      args: { id: { description: 'A global id.' } },
+      resolve: async (_root, { id }, context, _info, resolveNode) =>
+        (await readableNodes([id], context)).length > 0 ? resolveNode(id) : null,
+    },
+    nodesQueryOptions: {
+      authScopes: { signedIn: true },
+      description: 'The things with these global ids, in their order, null for each that the caller may not read. At most 100.',
+      args: { ids: { description: 'Global ids.' } },
+      resolve: async (_root, { ids }, context, _info, resolveNodes) => {
+        const readable = await readableNodes(ids, context);
+        const nodes = await resolveNodes(readable);
+        const key = ({ typename, id }: { typename: string; id: string }) => `${typename}:${id}`;
+        const byKey = new Map(readable.map((id, index) => [key(id), nodes[index]]));
+        return ids.map((id) => byKey.get(key(id)) ?? null);
+      },
+    },
+  },
+});
+
+builder.queryType({ description: 'Everything that reads.' });
+builder.mutationType({ description: 'Everything that changes something. Each takes one `input` and answers with what changed.' });
+builder.subscriptionType({ description: 'Streams of events, over SSE on this same endpoint.' });
+
+builder.addScalarType('DateTime', DateTimeResolver);
+builder.addScalarType('UUID', UUIDResolver);
+builder.addScalarType('JSONObject', JSONObjectResolver);

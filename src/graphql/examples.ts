@@ -1,0 +1,61 @@
+/** The operations that GraphiQL opens with, one a tab. Each runs as it stands once a key is in the headers. */
+export const examples: readonly { title: string; query: string; variables?: string }[] = [
+  {
+    title: 'Ask a question',
+    query: `# Put your key into the Headers tab below: { "Authorization": "Bearer on_…" }
+mutation Ask {
+  sendChatMessage(input: { message: "How do I create a limited key?" }) {
+    sessionId
+    answer
+    citations { number documentId }
+    documents { number title link score }
+  }
+}
+`,
+  },
+  {
+    title: 'Who am I',
+    query: `query WhoAmI {
+  viewer { name role permissions token { kind scopes expiresAt } }
+  can(permission: "read:chat")
+}
+`,
+  },
+  {
+    title: 'Make a limited key',
+    query: `mutation MakeLimitedKey {
+  createApiKey(input: { name: "widget", role: LIMITED }) {
+    secret
+    apiKey { id databaseId display role }
+  }
+}
+`,
+  },
+  {
+    title: 'Stream an answer',
+    query: `subscription Stream($input: SendChatMessageInput!) {
+  chatTurn(input: $input) {
+    __typename
+    ... on ChatMessageIds { sessionId runId assistantMessageId }
+    ... on ChatSearchDocuments { documents { number title } }
+    ... on ChatAnswerDelta { text }
+    ... on ChatCitation { citation { number documentId } }
+    ... on ChatTurnStopped { reason }
+    ... on ChatTurnFailed { code message }
+  }
+}
+`,
+    variables: JSON.stringify({ input: { message: 'What can a basic key do?' } }, null, 2),
+  },
+  {
+    title: 'Agents',
+    query: `query Agents {
+  agents(first: 10) {
+    totalCount
+    nodes { databaseId name description isPublic starterMessages { name message } }
+    pageInfo { hasNextPage endCursor }
+  }
+}
+`,
+  },
+];

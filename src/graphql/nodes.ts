@@ -1,0 +1,54 @@
+import type { Permission } from '../authz/permissions.ts';
+import { demand, type Principal } from '../authz/principal.ts';
+import type { Context } from '../context.ts';
+import { badInput } from '../errors.ts';
+import type { Database } from '../store/database.ts';
+
+interface GlobalId {
+  typename: string;
+  id: string;
+}
+
+interface NodeRule {
+  permission: Permission;
+  /** Which of these ids the principal may read, in one statement. */
+  readable: (db: Database, principal: Principal, ids: string[]) => Promise<{ id: string | number }[]>;
+}
+
+const rules = new Map<string, NodeRule>();
+
+/** Says who may fetch a type through `node` and `nodes`. A type without a rule cannot be fetched. */
+export function nodeRule(typename: string, rule: NodeRule): void {
+  rules.set(typename, rule);
+}
+
+/** The types that `node` knows. */
+export const nodeTypes = (): ReadonlyMap<string, NodeRule> => rules;
+
+/** Ids of an integer column; others are dropped, since nothing has them. */
+export const integerIds = (ids: string[]): number[] =>
+  ids.map(Number).filter((id) => Number.isInteger(id) && Math.abs(id) <= 0x7fff_ffff);
+
+const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
+export const uuidIds = (ids: string[]): string[] => ids.filter((id) => uuid.test(id));
+
+const mostIds = 100;
+
+/**
+ * The ids that the caller may read, in one statement per type. Throws FORBIDDEN when the credential lacks a type's
+ * permission: that says nothing about any single id.
+ */
+export async function readableNodes(ids: readonly GlobalId[], { principal, db }: Context): Promise<GlobalId[]> {
+  if (ids.length > mostIds) throw badInput(['ids'], `has more than ${mostIds} ids`);
+  const readable: GlobalId[] = [];
+  for (const typename of new Set(ids.map((id) => id.typename))) {
+    const rule = rules.get(typename);
+    if (!rule) continue;
+    const caller = demand(principal, rule.permission);
+    const wanted = [...new Set(ids.filter((id) => id.typename === typename).map((id) => id.id))];
+    const rows = await rule.readable(db, caller, wanted);
+    const found = new Set(rows.map((row) => String(row.id)));
+    readable.push(...wanted.filter((id) => found.has(id)).map((id) => ({ typename, id })));
+  }
+  return readable;
+}

@@ -1,0 +1,21 @@
+import { badInput } from '../errors.ts';
+
+/** Descriptions of the two ways in which an input names a thing. */
+export const referenceDescription = {
+  id: 'The global id. Exactly one of `id` and `databaseId` is given.',
+  databaseId: 'The integer id that the REST paths use.',
+} as const;
+
+/** The integer id that an input means. Throws BAD_USER_INPUT when it names none, two, or a thing of another type. */
+export function referencedId(
+  input: { id?: { typename: string; id: string } | null | undefined; databaseId?: number | null | undefined },
+  typename: string,
+): number {
+  const { id, databaseId } = input;
+  if ((id == null) === (databaseId == null)) throw badInput(['input', 'id'], 'give exactly one of id and databaseId');
+  if (databaseId != null) return databaseId;
+  const number = Number(id?.id);
+  if (id?.typename !== typename || !Number.isInteger(number) || Math.abs(number) > 0x7fff_ffff)
+    throw badInput(['input', 'id'], `is not the id of a ${typename}`);
+  return number;
+}

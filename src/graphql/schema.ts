@@ -1,0 +1,21 @@
+import { DirectiveLocation, GraphQLDirective, GraphQLList, GraphQLNonNull, GraphQLString, specifiedDirectives } from 'graphql';
+import '../modules/agents/actions.graphql.ts';
+import '../modules/agents/agents.graphql.ts';
+import '../modules/chat/chat.graphql.ts';
+import '../modules/knowledge/knowledge.graphql.ts';
+import '../modules/tokens/tokens.graphql.ts';
+import '../modules/users/users.graphql.ts';
+import { builder } from './builder.ts';
+
+const strings = new GraphQLNonNull(new GraphQLList(new GraphQLNonNull(GraphQLString)));
+
+/** The form that gateways read: any one of the inner lists suffices, all of its names are needed. */
+const requiresScopes = new GraphQLDirective({
+  name: 'requiresScopes',
+  description: 'The permissions that a field needs.',
+  locations: [DirectiveLocation.FIELD_DEFINITION],
+  args: { scopes: { type: new GraphQLNonNull(new GraphQLList(strings)), description: 'Names of permissions.' } },
+});
+
+/** The whole graph. Everything is registered by the imports above. */
+export const schema = builder.toSchema({ directives: [...specifiedDirectives, requiresScopes] });

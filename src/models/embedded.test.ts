@@ -1,0 +1,243 @@
+import { Readable } from 'node:stream';
+import { generateText, streamText } from 'ai';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { embeddedModel } from './embedded.ts';
+import { type Passage, renderPassages } from './passages.ts';
+import { selectQuotes } from './quoting.ts';
+import { estimateTokens } from './tokens.ts';
+
+const KEYS = `## Keys
+
+There are three kinds of credentials. An API key acts as its own user and never expires unless
+you say so.
+
+| role | may |
+|---|---|
+| limited | send messages and read the answers to them |
+| basic | what a person may do |
+
+### Creating a limited key
+
+A limited key sends messages and reads no history. Create one with the \`createApiKey\` mutation:
+
+\`\`\`graphql
+mutation {
+  createApiKey(input: { name: "bot", role: LIMITED }) { secret }
+}
+\`\`\`
+
+Or over REST, with an admin key:
+
+\`\`\`sh
+curl -X POST http://127.0.0.1:4000/api/admin/api-key -H "Authorization: Bearer $ADMIN_KEY" \\
+  -d '{"name": "bot", "role": "limited"}'
+\`\`\`
+
+### Revoking
+
+1. Open GraphiQL.
+2. Call \`deleteApiKey\` with the key's id.
+3. The next request with that key fails with 401.
+`;
+const START = `# Latchkey
+
+Latchkey is a GraphQL server for chat, agents and the keys that open them.
+
+## Quick start
+
+Clone the repository, then run \`npm start\`. It prints the first admin key once.
+`;
+const FAQ = `Can I use LM Studio? Yes. Set LLM_BASE_URL to its address.
+
+Keys rotate with an overlap, see [2] and \`list[1]\`. ![diagram](http://tracker.test/pixel.png) Nothing else changes.
+`;
+
+const passage = (number: number, text: string, title = 'README'): Passage => ({
+  number,
+  title,
+  link: `https://docs.test/${number}`,
+  text,
+});
+const passages = [passage(1, KEYS), passage(2, START), passage(3, FAQ, 'Questions')];
+const prompt = (question: string, list = passages) => `${renderPassages(list)}\n\n${question}`;
+const ask = async (question: string, list = passages) =>
+  (await generateText({ model: embeddedModel(), prompt: prompt(question, list) })).text;
+
+describe('the embedded model', () => {
+  it('quotes the lines and commands that answer, with the number of their passage', async () => {
+    const text = await ask('How do I create a limited key?');
+    expect(text).toContain('Create one with the `createApiKey` mutation:\n>\n');
+    expect(text).toContain(
+      '> ```graphql\n> mutation {\n>   createApiKey(input: { name: "bot", role: LIMITED }) { secret }',
+    );
+    expect(text).toContain(`>   -d '{"name": "bot", "role": "limited"}'\n> \`\`\`\n>\n> [1]`);
+    expect(text).not.toContain('[2]');
+    expect(text).not.toContain('deleteApiKey');
+  });
+
+  it('keeps steps together, a table row under its header, and an answer with its question', async () => {
+    expect(await ask('how can I revoke a key')).toContain(
+      "> 1. Open GraphiQL.\n> 2. Call `deleteApiKey` with the key's id.\n> 3. The next request with that key fails with 401. [1]",
+    );
+    expect(await ask('What may a basic key do?')).toContain(
+      '> | role | may |\n> |---|---|\n> | basic | what a person may do |\n>\n> [1]',
+    );
+    expect(await ask('Is LM Studio supported?')).toContain(
+      '> Can I use LM Studio? Yes. Set LLM_BASE_URL to its address. [3]',
+    );
+  });
+
+  it('says that it quotes, and which settings plug in a model', async () => {
+    const text = await ask('How do I create a limited key?');
+    expect(text).toContain('quotes');
+    expect(text).toContain('not reasoned');
+    for (const setting of ['LLM_PROVIDER=openai-compatible', 'LLM_BASE_URL', 'LLM_MODEL'])
+      expect(text).toContain(setting);
+  });
+
+  it('says that it found nothing, and how to add documents, when it is given no passage', async () => {
+    for (const list of [[], [passage(1, ' \n')]]) {
+      const text = await ask('How do I create a limited key?', list);
+      expect(text).toContain('found nothing');
+      expect(text).toContain('POST /api/onyx-api/ingestion');
+      expect(text).toContain('LLM_PROVIDER=openai-compatible');
+    }
+    const bare = await generateText({ model: embeddedModel(), prompt: 'Hello' });
+    expect(bare.text).toContain('found nothing');
+  });
+
+  it('answers the last message of a person only', async () => {
+    const { text } = await generateText({
+      model: embeddedModel(),
+      system: 'Answer from the passages.',
+      messages: [
+        { role: 'user', content: prompt('How do I create a limited key?') },
+        { role: 'assistant', content: 'See above.' },
+        { role: 'user', content: prompt('Which server is Latchkey?', [passage(7, START)]) },
+      ],
+    });
+    expect(text).toContain('[7]');
+    expect(text).not.toContain('createApiKey');
+  });
+
+  it("takes a document's own [n] for text, not for a citation, and shows none of its images", async () => {
+    const text = await ask('Do keys rotate with an overlap, and is there a diagram?');
+    expect(text).toContain('see \\[2\\] and `list[1]`');
+    expect(text).not.toContain('tracker.test');
+    expect(text.match(/(?<!`list)\[\d+\]/g)).toEqual(['[3]']);
+  });
+
+  it('streams word by word what it generates at once, and counts tokens', async () => {
+    const question = 'How do I create a limited key?';
+    const { stream } = await embeddedModel().doStream({
+      prompt: [{ role: 'user', content: [{ type: 'text', text: prompt(question) }] }],
+    });
+    const types: string[] = [];
+    let text = '';
+    for await (const part of stream) {
+      if (types.at(-1) !== part.type) types.push(part.type);
+      if (part.type === 'text-delta') text += part.delta;
+    }
+    expect(types).toEqual(['stream-start', 'text-start', 'text-delta', 'text-end', 'finish']);
+    expect(text).toBe(await ask(question));
+
+    const streamed = streamText({ model: embeddedModel(), prompt: prompt(question) });
+    const deltas = await Readable.from(streamed.textStream).toArray();
+    expect(deltas.length).toBeGreaterThan(5);
+    expect(deltas.join('')).toBe(text);
+    expect(await streamed.finishReason).toBe('stop');
+    expect(await streamed.usage).toMatchObject({
+      inputTokens: estimateTokens(prompt(question)),
+      outputTokens: estimateTokens(text),
+    });
+  });
+
+  it('stops at the limit of tokens', async () => {
+    const { text, usage, finishReason } = await generateText({
+      model: embeddedModel(),
+      prompt: prompt('How do I create a limited key?'),
+      maxOutputTokens: 20,
+    });
+    expect(finishReason).toBe('length');
+    expect(usage.outputTokens).toBeLessThanOrEqual(20);
+    expect(text).not.toBe('');
+  });
+
+  it('stops when it is aborted', async () => {
+    const abort = new AbortController();
+    const { stream } = await embeddedModel().doStream({
+      prompt: [{ role: 'user', content: [{ type: 'text', text: prompt('How do I create a limited key?') }] }],
+      abortSignal: abort.signal,
+    });
+    const reason = new Error('stopped by the test');
+    const seen: string[] = [];
+    await expect(async () => {
+      for await (const part of stream) {
+        seen.push(part.type);
+        if (part.type === 'text-delta') abort.abort(reason);
+      }
+    }).rejects.toBe(reason);
+    expect(seen).not.toContain('finish');
+    await expect(embeddedModel().doGenerate({ prompt: [], abortSignal: abort.signal })).rejects.toBe(reason);
+  });
+});
+
+describe('selectQuotes', () => {
+  const fragment = fc.constantFrom(
+    'How to create a key? ',
+    'Keys are limited. ',
+    'Note: ',
+    '\n',
+    '\n\n',
+    '```\n',
+    '# Limited keys\n',
+    '- create it\n',
+    '1. key\n',
+    '| key | limit |\n',
+    '|---|---|\n',
+    'x'.repeat(700),
+    '鍵を作る。',
+    '![a](b)',
+    '<p>\n',
+  );
+  const text = fc
+    .array(fc.oneof(fragment, fc.string({ unit: 'binary' })), { maxLength: 60 })
+    .map((list) => list.join(''));
+
+  it('is bounded and repeatable on any text, and quotes at most three passages', () => {
+    fc.assert(
+      fc.property(fc.string(), fc.array(text, { maxLength: 6 }), (extra, texts) => {
+        const list = texts.map((each, index) => passage(index + 1, each));
+        const quotes = selectQuotes(`How do I create a limited key? ${extra}`, list);
+        expect(quotes.map(({ markdown }) => markdown).join('').length).toBeLessThanOrEqual(1200);
+        expect(new Set(quotes.map(({ number }) => number)).size).toBeLessThanOrEqual(3);
+        expect(selectQuotes(`How do I create a limited key? ${extra}`, list)).toEqual(quotes);
+      }),
+    );
+  });
+
+  it('quotes at most 1200 characters, in whole sentences', () => {
+    const sentences = [1, 2, 3, 4].map((n) => `Limited key${` number${n} word`.repeat(35)}.`);
+    const quotes = selectQuotes('limited key', [passage(1, sentences.join(' '))]);
+    expect(quotes).toEqual([{ number: 1, markdown: sentences.slice(0, 2).join(' ') }]);
+  });
+
+  it('says once what the overlap of two passages holds twice', () => {
+    const sentence = 'A limited key sends messages and reads no history.';
+    const quotes = selectQuotes('limited key', [passage(1, sentence), passage(2, `${sentence} And more of it.`)]);
+    expect(quotes).toEqual([{ number: 1, markdown: sentence }]);
+  });
+
+  it('begins with the first passage when no word agrees', () => {
+    expect(selectQuotes('zebra', passages)[0]).toEqual({
+      number: 1,
+      markdown: 'There are three kinds of credentials.',
+    });
+  });
+
+  it('finds answers in scripts without spaces', () => {
+    const quotes = selectQuotes('鍵の作り方', [passage(1, 'これは説明です。鍵の作り方は簡単です。終わり。')]);
+    expect(quotes[0]?.markdown).toContain('鍵の作り方は簡単です。');
+  });
+});

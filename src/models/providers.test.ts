@@ -1,0 +1,182 @@
+import { Readable } from 'node:stream';
+import { inspect } from 'node:util';
+import { APICallError } from '@ai-sdk/provider';
+import { generateText, jsonSchema, streamText, tool } from 'ai';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { type ModelServer, makeGate, startModelServer } from '../../test/model-server.ts';
+import { renderPassages } from './passages.ts';
+import { chatModel, type ModelSettings } from './providers.ts';
+
+const apiKey = 'upstream-key-4711';
+let server: ModelServer;
+let settings: ModelSettings;
+
+beforeEach(async () => {
+  server = await startModelServer();
+  settings = { provider: 'openai-compatible', baseUrl: server.baseUrl, apiKey, model: 'small' };
+});
+afterEach(() => server.close());
+
+/** A stream whose errors land in the list instead of on the console. */
+function start(prompt: string, options: { abortSignal?: AbortSignal } = {}) {
+  const errors: unknown[] = [];
+  const { model } = chatModel(settings);
+  const result = streamText({
+    model,
+    prompt,
+    maxRetries: 0,
+    onError: ({ error }) => void errors.push(error),
+    ...options,
+  });
+  return { result, errors };
+}
+
+async function failure(run: PromiseLike<unknown>): Promise<unknown> {
+  try {
+    await run;
+  } catch (error) {
+    return error;
+  }
+  throw new Error('expected a failure');
+}
+
+describe('an OpenAI-compatible model', () => {
+  it('streams deltas, reasoning and usage', async () => {
+    server.script({
+      text: ['Hel', 'lo'],
+      reasoning: 'A greeting.',
+      usage: { prompt_tokens: 7, completion_tokens: 2 },
+    });
+    const { result } = start('Hi');
+    expect(await Readable.from(result.textStream).toArray()).toEqual(['Hel', 'lo']);
+    expect(await result.reasoningText).toBe('A greeting.');
+    expect(await result.usage).toMatchObject({ inputTokens: 7, outputTokens: 2, totalTokens: 9 });
+    expect(server.requests[0]).toMatchObject({
+      path: '/chat/completions',
+      headers: { authorization: `Bearer ${apiKey}` },
+      body: { model: 'small', stream: true, stream_options: { include_usage: true } },
+    });
+  });
+
+  it('generates at once, as another model of the same provider, without a key', async () => {
+    const { model, ...rest } = chatModel({ ...settings, apiKey: undefined }, { modelId: 'large' });
+    expect(rest).toEqual({ provider: 'openai-compatible', modelId: 'large', contextWindow: 32_768 });
+    const prompt = `${renderPassages([{ number: 1, title: 't', link: null, text: 'x' }])}\n\nHi there`;
+    expect((await generateText({ model, prompt })).text).toBe('You said: Hi there');
+    expect(server.requests[0]?.body.model).toBe('large');
+    expect(server.requests[0]?.headers.authorization).toBeUndefined();
+  });
+
+  it('passes tool calls on', async () => {
+    server.script({ toolCalls: [{ name: 'weather', arguments: { city: 'Oslo' } }] }, { text: 'Rain.' });
+    const weather = tool({ inputSchema: jsonSchema<{ city: string }>({ type: 'object' }) });
+    const streamed = streamText({ model: chatModel(settings).model, prompt: 'Weather?', tools: { weather } });
+    expect(await streamed.toolCalls).toMatchObject([{ toolName: 'weather', input: { city: 'Oslo' } }]);
+    expect(await streamed.finishReason).toBe('tool-calls');
+  });
+
+  it('fails with the status of an HTTP error', async () => {
+    server.script({ status: 500, body: { error: { message: 'out of memory' } } });
+    const { result, errors } = start('Hi');
+    await result.consumeStream();
+    const [error] = errors;
+    expect(APICallError.isInstance(error) && [error.statusCode, error.message]).toEqual([500, 'out of memory']);
+  });
+
+  it('fails when the server breaks off, after the text that arrived', async () => {
+    const gate = makeGate();
+    server.script({ text: ['one ', 'two ', 'three'], breakAfter: 2, gate });
+    const { result } = start('Count');
+    const texts: string[] = [];
+    const reading = (async () => {
+      for await (const text of result.textStream) {
+        texts.push(text);
+        gate.release();
+      }
+    })();
+    gate.release();
+    expect(await failure(reading)).toSatisfy((error) => APICallError.isInstance(error) && error.isRetryable);
+    expect(texts).toEqual(['one ', 'two ']);
+    expect(server.aborted).toBe(0);
+  });
+
+  it('ends the upstream request when it is aborted in the middle', async () => {
+    const gate = makeGate();
+    server.script({ text: ['one', 'two'], gate });
+    const abort = new AbortController();
+    const { result } = start('Count', { abortSignal: abort.signal });
+    const ended = server.nextAbort();
+    gate.release();
+    const parts: string[] = [];
+    for await (const part of result.fullStream) {
+      parts.push(part.type);
+      if (part.type === 'text-delta') abort.abort();
+    }
+    await ended;
+    expect(server.aborted).toBe(1);
+    expect(parts.at(-1)).toBe('abort');
+  });
+
+  it('ends the upstream request when it is aborted before the first byte', async () => {
+    server.script({ hang: true });
+    const abort = new AbortController();
+    const ended = server.nextAbort();
+    const { result } = start('Hi', { abortSignal: abort.signal });
+    const reading = result.consumeStream();
+    await expect.poll(() => server.requests.length).toBe(1);
+    abort.abort();
+    await ended;
+    await reading;
+    expect(server.aborted).toBe(1);
+  });
+});
+
+describe('the API key of a model', () => {
+  const message = `Incorrect API key provided: ${apiKey}`;
+
+  it('stands in no error, not even when the server repeats it', async () => {
+    server.script({ status: 401, body: { error: { message } } }, { status: 418, body: message });
+    const { model } = chatModel(settings);
+    for (const status of [401, 418]) {
+      const error = await failure(generateText({ model, prompt: 'Hi', maxRetries: 0 }));
+      expect(error).toMatchObject({ statusCode: status, responseBody: expect.stringContaining('[redacted]') });
+      expect(inspect(error, { depth: null, showHidden: true })).not.toContain(apiKey);
+    }
+  });
+
+  it('is cut out of a stream, also where two chunks divide it', async () => {
+    server.script({ text: ['a', `b ${apiKey} c ${apiKey.slice(0, 4)}`, 'd'] });
+    expect(await start('Hi').result.text).toBe(`ab [redacted] c ${apiKey.slice(0, 4)}d`);
+
+    const bytes = Array.from(JSON.stringify({ error: { message } }), (character) => Buffer.from(character));
+    const body = Readable.toWeb(Readable.from(bytes)) as ReadableStream<Uint8Array>;
+    const fetching = vi.spyOn(globalThis, 'fetch').mockResolvedValue(new Response(body, { status: 401 }));
+    const error = await failure(generateText({ model: chatModel(settings).model, prompt: 'Hi', maxRetries: 0 }));
+    fetching.mockRestore();
+    expect(error).toMatchObject({ message: 'Incorrect API key provided: [redacted]' });
+  });
+
+  it('is refused without being repeated when no header can carry it', () => {
+    for (const key of ['line\nbreak-4711', 'ключ-4711', 'two words-4711'])
+      expect(() => chatModel({ ...settings, apiKey: key })).toThrow(/^LLM_API_KEY (?!.*4711)/);
+  });
+});
+
+describe('settings of a model', () => {
+  it('are checked before the first call', () => {
+    expect(() => chatModel({ ...settings, model: undefined })).toThrow('LLM_MODEL');
+    expect(() => chatModel({ ...settings, baseUrl: undefined })).toThrow('LLM_BASE_URL');
+    expect(() => chatModel({ ...settings, baseUrl: 'nonsense' })).toThrow('LLM_BASE_URL');
+    expect(() => chatModel({ ...settings, baseUrl: 'http://me:s3cret@127.0.0.1/v1' })).toThrow(
+      /LLM_BASE_URL (?!.*s3cret)/,
+    );
+  });
+
+  it('choose the embedded model, which has no other', () => {
+    expect(chatModel({ provider: 'embedded' }, { modelId: 'gpt' })).toMatchObject({
+      provider: 'embedded',
+      modelId: 'embedded-quotes',
+      contextWindow: 32_768,
+    });
+  });
+});

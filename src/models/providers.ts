@@ -1,0 +1,88 @@
+import { createOpenAICompatible } from '@ai-sdk/openai-compatible';
+import type { LanguageModelV3 } from '@ai-sdk/provider';
+import { SettingsError } from '../settings.ts';
+import { embeddedModel } from './embedded.ts';
+
+/** Which language model answers: the `LLM_*` settings. */
+export interface ModelSettings {
+  provider: 'embedded' | 'openai-compatible';
+  /** Of an OpenAI-compatible server, with its version: `http://127.0.0.1:11434/v1`. */
+  baseUrl?: string | undefined;
+  /** Not needed by most servers on one's own machine. */
+  apiKey?: string | undefined;
+  model?: string | undefined;
+}
+
+export interface ChatModel {
+  model: LanguageModelV3;
+  /** As in {@link ModelSettings}. */
+  provider: string;
+  modelId: string;
+  /** Tokens that prompt and answer may have together. */
+  contextWindow: number;
+}
+
+/** Tokens. OpenAI-compatible servers do not tell theirs; today's models have at least this. */
+const CONTEXT_WINDOW = 32_768;
+
+/**
+ * The model that the settings name, or another one of the same provider. The embedded provider has one model only and
+ * ignores the override. Throws SettingsError; neither that nor an error of a call holds the API key.
+ */
+export function chatModel(settings: ModelSettings, override: { modelId?: string | undefined } = {}): ChatModel {
+  const model = settings.provider === 'embedded' ? embeddedModel() : openAICompatible(settings, override.modelId);
+  return { model, provider: settings.provider, modelId: model.modelId, contextWindow: CONTEXT_WINDOW };
+}
+
+function openAICompatible({ baseUrl, apiKey, model }: ModelSettings, override: string | undefined): LanguageModelV3 {
+  const modelId = override ?? model;
+  if (!modelId) throw new SettingsError('LLM_MODEL is required with LLM_PROVIDER=openai-compatible');
+  if (!baseUrl) throw new SettingsError('LLM_BASE_URL is required with LLM_PROVIDER=openai-compatible');
+  // `fetch` would refuse these with a message that repeats them.
+  if (hasCredentials(baseUrl)) throw new SettingsError('LLM_BASE_URL must hold no user name or password');
+  if (apiKey && !/^[\x21-\x7e]+$/.test(apiKey))
+    throw new SettingsError('LLM_API_KEY must consist of printable ASCII characters without spaces');
+  const provider = createOpenAICompatible({
+    name: 'openai-compatible',
+    baseURL: baseUrl,
+    includeUsage: true,
+    ...(apiKey && { apiKey, fetch: redactingFetch(apiKey) }),
+  });
+  return provider.chatModel(modelId);
+}
+
+function hasCredentials(url: string): boolean {
+  if (!URL.canParse(url)) throw new SettingsError('LLM_BASE_URL must be an http or https URL');
+  const { username, password } = new URL(url);
+  return username !== '' || password !== '';
+}
+
+/** A `fetch` whose replies do not repeat the key: a server may quote the one it refuses, and errors carry replies. */
+function redactingFetch(secret: string): typeof fetch {
+  return async (input, init) => {
+    const response = await fetch(input, init);
+    if (!response.body) return response;
+    const body = response.body
+      .pipeThrough(new TextDecoderStream())
+      .pipeThrough(redaction(secret))
+      .pipeThrough(new TextEncoderStream());
+    return new Response(body, response);
+  };
+}
+
+/** Cuts a secret out of a text; holds back only what may be the beginning of one. */
+function redaction(secret: string): TransformStream<string, string> {
+  let held = '';
+  return new TransformStream({
+    transform(chunk, controller) {
+      held = (held + chunk).replaceAll(secret, '[redacted]');
+      let keep = Math.min(secret.length - 1, held.length);
+      while (keep > 0 && !secret.startsWith(held.slice(-keep))) keep -= 1;
+      controller.enqueue(held.slice(0, held.length - keep));
+      held = held.slice(held.length - keep);
+    },
+    flush(controller) {
+      controller.enqueue(held);
+    },
+  });
+}

@@ -1,0 +1,4 @@
+/** Rough number of language-model tokens in a text: one for every four UTF-16 code units, rounded up. */
+export function estimateTokens(text: string): number {
+  return Math.ceil(text.length / 4);
+}

@@ -1,0 +1,380 @@
+import { can, signedIn } from '../../authz/principal.ts';
+import { visible } from '../../authz/visible.ts';
+import type { Agent as AgentRow } from '../../generated/prisma/client.ts';
+import { builder } from '../../graphql/builder.ts';
+import { connection, nodeQuery, pageArgs } from '../../graphql/connection.ts';
+import { integerIds, nodeRule } from '../../graphql/nodes.ts';
+import { referencedId, referenceDescription } from '../../graphql/reference.ts';
+import { Document } from '../knowledge/knowledge.graphql.ts';
+import { User } from '../users/users.graphql.ts';
+import { Action } from './actions.graphql.ts';
+import { type AgentFilter, agentOrder, labelOrder } from './agents.service.ts';
+
+const KnowledgeScope = builder.enumType('KnowledgeScope', {
+  description: 'Which documents an agent searches.',
+  values: {
+    ALL: { description: 'Every document that the asker may read.' },
+    ATTACHED: { description: 'Of the agent’s own documents, those that the asker may read.' },
+  },
+});
+
+const SharePermission = builder.enumType('SharePermission', {
+  description: 'What a person may do with an agent that was shared with them.',
+  values: { VIEWER: { description: 'Use it.' }, EDITOR: { description: 'Use and change it.' } },
+});
+
+const AgentPermission = builder.enumType('AgentPermission', {
+  description: 'What the caller is to an agent.',
+  values: {
+    OWNER: { description: 'Made it, or manages all agents.' },
+    EDITOR: { description: 'May change it.' },
+    VIEWER: { description: 'May use it.' },
+  },
+});
+
+const Label = builder.prismaObject('Label', {
+  description: 'A word by which agents are grouped.',
+  fields: (t) => ({
+    databaseId: t.exposeInt('id', { description: 'The integer id.' }),
+    name: t.exposeString('name', { description: 'The word.' }),
+  }),
+});
+
+const StarterMessage = builder.prismaObject('StarterMessage', {
+  description: 'A question that an agent suggests.',
+  fields: (t) => ({
+    name: t.exposeString('name', { description: 'The short form to show.' }),
+    message: t.exposeString('message', { description: 'The message to send.' }),
+  }),
+});
+
+const AgentShare = builder.prismaObject('AgentShare', {
+  description: 'A person an agent is shared with.',
+  fields: (t) => ({
+    permission: t.expose('permission', { type: SharePermission, description: 'What they may do.' }),
+    user: t.relation('user', { type: User, description: 'The person.' }),
+  }),
+});
+
+export const Agent = builder.prismaNode('Agent', {
+  id: { field: 'id', description: 'The global id.' },
+  nullable: true,
+  description: 'Somebody to chat with: instructions, knowledge and actions. The Onyx paths call it a persona.',
+  fields: (t) => ({
+    databaseId: t.exposeInt('id', { description: 'The integer id that the REST paths use. 0 is the built-in agent.' }),
+    name: t.exposeString('name', { description: 'The name to show.' }),
+    description: t.exposeString('description', { description: 'What it is for.' }),
+    systemPrompt: t.exposeString('systemPrompt', { description: 'Its standing instructions.' }),
+    taskPrompt: t.exposeString('taskPrompt', { description: 'What is said to the model behind every question.' }),
+    replaceBaseSystemPrompt: t.exposeBoolean('replaceBaseSystemPrompt', {
+      description: 'Whether the system prompt replaces the server’s own instead of following it.',
+    }),
+    datetimeAware: t.exposeBoolean('datetimeAware', { description: 'Whether the model is told the time.' }),
+    isPublic: t.exposeBoolean('isPublic', { description: 'Whether everybody may use it.' }),
+    isListed: t.exposeBoolean('isListed', { description: 'Whether lists show it to those who cannot edit it.' }),
+    isFeatured: t.exposeBoolean('isFeatured', { description: 'Whether it is featured.' }),
+    isBuiltin: t.exposeBoolean('isBuiltin', { description: 'Whether it came with the server.' }),
+    displayPriority: t.exposeInt('displayPriority', { nullable: true, description: 'Its place in lists, lowest first; null: last.' }),
+    iconName: t.exposeString('iconName', { nullable: true, description: 'The name of its icon.' }),
+    knowledge: t.expose('knowledge', { type: KnowledgeScope, description: 'Which documents it searches.' }),
+    searchStartDate: t.expose('searchStartDate', {
+      type: 'DateTime',
+      nullable: true,
+      description: 'It finds no document older than this.',
+    }),
+    createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it was made.' }),
+    updatedAt: t.expose('updatedAt', { type: 'DateTime', description: 'When it was last changed.' }),
+    deletedAt: t.expose('deletedAt', { type: 'DateTime', nullable: true, description: 'When it was deleted, if it was.' }),
+    viewerPermission: t.field({
+      type: AgentPermission,
+      description: 'What the caller is to it.',
+      select: (_args, { principal }) => ({
+        ownerId: true,
+        shares: { where: { userId: signedIn(principal).userId }, select: { permission: true } },
+      }),
+      resolve: ({ ownerId, shares }, _args, { principal }) => {
+        if (can(principal, 'manage:agents') || (ownerId !== null && ownerId === principal?.userId)) return 'OWNER' as const;
+        return shares[0]?.permission ?? 'VIEWER';
+      },
+    }),
+    ownerId: t.expose('ownerId', { type: 'UUID', nullable: true, description: 'Whose it is; null when nobody’s.' }),
+    ownerEmail: t.string({
+      nullable: true,
+      description: 'The owner’s address; empty for everybody but the owner and administrators, null without an owner.',
+      select: { owner: { select: { id: true, email: true } } },
+      resolve: ({ owner }, _args, { principal }) =>
+        owner && (owner.id === principal?.userId || can(principal, 'manage:agents') ? owner.email : ''),
+    }),
+    owner: t.relation('owner', {
+      type: User,
+      nullable: true,
+      authScopes: { permission: 'read:users' },
+      description: 'Whose it is; null when nobody’s.',
+    }),
+    starterMessages: t.relation('starterMessages', {
+      type: StarterMessage,
+      description: 'What it suggests to ask, in order.',
+      query: { orderBy: { position: 'asc' } },
+    }),
+    labels: t.relation('labels', { type: Label, description: 'Its labels.', query: { orderBy: { id: 'asc' } } }),
+    actions: t.relation('actions', {
+      type: Action,
+      nullable: true,
+      authScopes: { permission: 'read:actions' },
+      description: 'What it can do in a turn.',
+      query: { orderBy: { id: 'asc' } },
+    }),
+    documents: t.relation('documents', {
+      type: Document,
+      nullable: true,
+      authScopes: { permission: 'read:search' },
+      description: 'Its own documents, as far as the caller may read them.',
+      query: (_args, { principal }) => ({ where: visible.documents(signedIn(principal)), orderBy: { id: 'asc' } }),
+    }),
+    shares: t.relation('shares', {
+      type: AgentShare,
+      nullable: true,
+      authScopes: { permission: 'write:agents' },
+      description: 'The people it is shared with; none for who does not own it.',
+      query: (_args, { principal }) => ({
+        where: { agent: visible.ownedAgents(signedIn(principal)) },
+        orderBy: { userId: 'asc' },
+      }),
+    }),
+  }),
+});
+
+nodeRule('Agent', {
+  permission: 'read:agents',
+  readable: ({ prisma }, principal, ids) =>
+    prisma.agent.findMany({
+      where: {
+        AND: [
+          visible.agents(principal),
+          { id: { in: integerIds(ids) } },
+          can(principal, 'manage:agents') ? {} : { deletedAt: null },
+        ],
+      },
+      select: { id: true },
+    }),
+});
+
+const AgentConnection = builder.connectionObject(
+  { type: Agent, name: 'AgentConnection', description: 'A page of agents.' },
+  { name: 'AgentEdge', description: 'An agent and its place in the list.' },
+);
+const LabelConnection = builder.connectionObject(
+  { type: Label, name: 'LabelConnection', description: 'A page of labels.' },
+  { name: 'LabelEdge', description: 'A label and its place in the list.' },
+);
+
+const AgentFilterInput = builder.inputType('AgentFilter', {
+  description: 'Which agents a list holds.',
+  fields: (t) => ({
+    includeDeleted: t.boolean({ description: 'Also one’s own deleted ones; for `manage:agents`, all of them.' }),
+    editable: t.boolean({ description: 'Only those that the caller may change.' }),
+    includeBuiltin: t.boolean({ description: 'Whether the built-in agent is among them; true unless given.' }),
+    databaseIds: t.intList({ description: 'Only these.' }),
+  }),
+});
+
+const StarterMessageInput = builder.inputType('StarterMessageInput', {
+  description: 'A question that an agent suggests.',
+  fields: (t) => ({
+    name: t.string({ required: true, description: 'The short form to show; at most 200 characters.' }),
+    message: t.string({ required: true, description: 'The message to send; at most 2,000 characters.' }),
+  }),
+});
+
+const AgentShareInput = builder.inputType('AgentShareInput', {
+  description: 'A person to share an agent with.',
+  fields: (t) => ({
+    userId: t.field({ type: 'UUID', required: true, description: 'The person.' }),
+    permission: t.field({ type: SharePermission, description: 'What they may do; VIEWER unless given.' }),
+  }),
+});
+
+type InputFields = Parameters<NonNullable<Parameters<typeof builder.inputType>[1]['fields']>>[0];
+
+const agentReference = (t: InputFields) => ({
+  id: t.globalID({ description: referenceDescription.id }),
+  databaseId: t.int({ description: referenceDescription.databaseId }),
+});
+
+const agentFields = (t: InputFields) => ({
+  description: t.string({ description: 'What it is for; at most 2,000 characters.' }),
+  systemPrompt: t.string({ description: 'Its standing instructions; at most 100,000 characters.' }),
+  taskPrompt: t.string({ description: 'What is said to the model behind every question; at most 100,000 characters.' }),
+  replaceBaseSystemPrompt: t.boolean({ description: 'Whether the system prompt replaces the server’s own.' }),
+  datetimeAware: t.boolean({ description: 'Whether the model is told the time.' }),
+  isPublic: t.boolean({ description: 'Whether everybody may use it. The owner’s to change.' }),
+  isFeatured: t.boolean({ description: 'Whether it is featured; needs `manage:agents`.' }),
+  displayPriority: t.int({ description: 'Its place in lists, lowest first; needs `manage:agents`.' }),
+  iconName: t.string({ description: 'The name of its icon; at most 100 characters.' }),
+  knowledge: t.field({ type: KnowledgeScope, description: 'Which documents it searches; ALL unless given.' }),
+  searchStartDate: t.field({ type: 'DateTime', description: 'It finds no document older than this.' }),
+  starterMessages: t.field({ type: [StarterMessageInput], description: 'What it suggests to ask, in order; at most 50.' }),
+  labelIds: t.intList({ description: 'The ids of its labels.' }),
+  actionIds: t.intList({ description: 'The ids of its actions. Without the search action it answers from the model alone.' }),
+  documentIds: t.stringList({ description: 'The ids of its own documents.' }),
+  userIds: t.field({ type: ['UUID'], description: 'The people it is shared with, as viewers. The owner’s to change.' }),
+});
+
+const CreateAgentInput = builder.inputType('CreateAgentInput', {
+  description: 'What a new agent is to be.',
+  fields: (t) => ({
+    name: t.string({ required: true, description: '1 to 255 characters; unique among one’s own.' }),
+    ...agentFields(t),
+  }),
+});
+
+const UpdateAgentInput = builder.inputType('UpdateAgentInput', {
+  description: 'What is to change of an agent. What is left out stays.',
+  fields: (t) => ({
+    ...agentReference(t),
+    name: t.string({ description: '1 to 255 characters; unique among the owner’s.' }),
+    ...agentFields(t),
+  }),
+});
+
+const ShareAgentInput = builder.inputType('ShareAgentInput', {
+  description: 'Who may use an agent. What is left out stays.',
+  fields: (t) => ({
+    ...agentReference(t),
+    shares: t.field({ type: [AgentShareInput], description: 'All the people it is shared with from now on.' }),
+    isPublic: t.boolean({ description: 'Whether everybody may use it.' }),
+    labelIds: t.intList({ description: 'The ids of its labels.' }),
+  }),
+});
+
+const CurateAgentInput = builder.inputType('CurateAgentInput', {
+  description: 'How lists show an agent. What is left out stays.',
+  fields: (t) => ({
+    ...agentReference(t),
+    isListed: t.boolean({ description: 'Whether lists show it to those who cannot edit it.' }),
+    isFeatured: t.boolean({ description: 'Whether it is featured.' }),
+    displayPriority: t.int({ description: 'Its place in lists, lowest first; null: last.' }),
+  }),
+});
+
+const AgentReferenceInput = builder.inputType('AgentReferenceInput', { description: 'Which agent.', fields: agentReference });
+
+const CreateLabelInput = builder.inputType('CreateLabelInput', {
+  description: 'A new label.',
+  fields: (t) => ({ name: t.string({ required: true, description: '1 to 100 characters, unique.' }) }),
+});
+
+const AgentPayload = builder.objectRef<AgentRow>('AgentPayload').implement({
+  description: 'The agent that a mutation made or changed.',
+  fields: (t) => ({ agent: t.field({ type: Agent, description: 'The agent as it is now.', resolve: (agent) => agent }) }),
+});
+
+const LabelPayload = builder.objectRef<{ id: number; name: string }>('LabelPayload').implement({
+  description: 'The label that a mutation made.',
+  fields: (t) => ({ label: t.field({ type: Label, description: 'The label.', resolve: (label) => label }) }),
+});
+
+builder.queryFields((t) => ({
+  agents: t.field({
+    type: AgentConnection,
+    authScopes: { permission: 'read:agents' },
+    description: 'The agents that the caller may see, by display priority, then id.',
+    args: { ...pageArgs(t.arg), filter: t.arg({ type: AgentFilterInput, description: 'Which of them.' }) },
+    resolve: async (_root, { filter, ...args }, context, info) => {
+      const { agents } = context.services;
+      const principal = signedIn(context.principal);
+      const which: AgentFilter = filter ?? {};
+      const page = await agents.list(principal, which, args, context.pageLimit, nodeQuery(context, info));
+      return connection(agentOrder, page, args, () => agents.count(principal, which));
+    },
+  }),
+  agent: t.prismaField({
+    type: Agent,
+    authScopes: { permission: 'read:agents' },
+    description: 'One agent. NOT_FOUND for what the caller may not see.',
+    args: { databaseId: t.arg.int({ required: true, description: 'The integer id.' }) },
+    resolve: (query, _root, { databaseId }, { principal, services }) =>
+      services.agents.find(signedIn(principal), databaseId, query),
+  }),
+  labels: t.field({
+    type: LabelConnection,
+    authScopes: { permission: 'write:agents' },
+    description: 'All labels, for who is to choose one.',
+    args: pageArgs(t.arg),
+    resolve: async (_root, args, context, info) => {
+      const { agents } = context.services;
+      const page = await agents.listLabels(args, context.pageLimit, nodeQuery(context, info));
+      return connection(labelOrder, page, args, agents.countLabels);
+    },
+  }),
+}));
+
+builder.mutationFields((t) => ({
+  createAgent: t.field({
+    type: AgentPayload,
+    authScopes: { permission: 'write:agents' },
+    description: 'Creates an agent of one’s own.',
+    args: { input: t.arg({ type: CreateAgentInput, required: true, description: 'The agent to make.' }) },
+    resolve: (_root, { input }, { principal, services }) => services.agents.create(signedIn(principal), present(input)),
+  }),
+  updateAgent: t.field({
+    type: AgentPayload,
+    authScopes: { permission: 'write:agents' },
+    description: 'Changes an agent: the owner, an editor it is shared with, or `manage:agents`.',
+    args: { input: t.arg({ type: UpdateAgentInput, required: true, description: 'The change.' }) },
+    resolve: (_root, { input: { id, databaseId, ...change } }, { principal, services }) =>
+      services.agents.update(signedIn(principal), referencedId({ id, databaseId }, 'Agent'), present(change)),
+  }),
+  shareAgent: t.field({
+    type: AgentPayload,
+    authScopes: { permission: 'write:agents' },
+    description: 'Says who may use an agent: the owner, or `manage:agents`.',
+    args: { input: t.arg({ type: ShareAgentInput, required: true, description: 'Who.' }) },
+    resolve: (_root, { input: { id, databaseId, shares, ...rest } }, { principal, services }) =>
+      services.agents.share(signedIn(principal), referencedId({ id, databaseId }, 'Agent'), {
+        ...present(rest),
+        ...(shares && { shares: shares.map(({ userId, permission }) => ({ userId, permission: permission ?? 'VIEWER' })) }),
+      }),
+  }),
+  curateAgent: t.field({
+    type: AgentPayload,
+    authScopes: { permission: 'manage:agents' },
+    description: 'Says how lists show an agent.',
+    args: { input: t.arg({ type: CurateAgentInput, required: true, description: 'How.' }) },
+    resolve: (_root, { input: { id, databaseId, ...change } }, { services }) =>
+      services.agents.curate(referencedId({ id, databaseId }, 'Agent'), present(change)),
+  }),
+  deleteAgent: t.field({
+    type: AgentPayload,
+    authScopes: { permission: 'write:agents' },
+    description: 'Hides an agent until it is undeleted: the owner, or `manage:agents`. Its chats stay.',
+    args: { input: t.arg({ type: AgentReferenceInput, required: true, description: 'The agent.' }) },
+    resolve: (_root, { input }, { principal, services }) =>
+      services.agents.delete(signedIn(principal), referencedId(input, 'Agent')),
+  }),
+  undeleteAgent: t.field({
+    type: AgentPayload,
+    authScopes: { permission: 'manage:agents' },
+    description: 'Brings a deleted agent back.',
+    args: { input: t.arg({ type: AgentReferenceInput, required: true, description: 'The agent.' }) },
+    resolve: (_root, { input }, { services }) => services.agents.undelete(referencedId(input, 'Agent')),
+  }),
+  createLabel: t.field({
+    type: LabelPayload,
+    authScopes: { permission: 'write:agents' },
+    description: 'Makes a label that agents can carry.',
+    args: { input: t.arg({ type: CreateLabelInput, required: true, description: 'The label to make.' }) },
+    resolve: (_root, { input }, { services }) => services.agents.createLabel(input),
+  }),
+}));
+
+/** Fields that a null clears; in all others a null means no more than leaving out. */
+const clearable = ['displayPriority', 'iconName', 'searchStartDate'] as const;
+
+type Clearable = (typeof clearable)[number];
+
+function present<T extends object>(
+  input: T,
+): { [K in keyof T]: K extends Clearable ? T[K] : Exclude<T[K], null> } {
+  return Object.fromEntries(Object.entries(input).filter(([key, value]) => value !== null || (clearable as readonly string[]).includes(key))) as never;
+}

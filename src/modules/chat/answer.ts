@@ -1,0 +1,154 @@
+import { APICallError, RetryError, streamText } from 'ai';
+import type { Agent } from '../../generated/prisma/client.ts';
+import type { Log } from '../../log.ts';
+import type { ChatModel } from '../../models/providers.ts';
+import { estimateTokens } from '../../models/tokens.ts';
+import { redactSecrets } from '../tokens/secret.ts';
+import { CitationStream, type CitedPart } from './citations.ts';
+import type { NumberedHit, TurnFailureCode } from './events.ts';
+import { packPrompt, type Utterance } from './prompt.ts';
+import type { ActiveRun } from './runs.ts';
+
+/** Retries of a call that failed before it said anything. */
+const maxRetries = 2;
+/** The most that one answer may have, in tokens. */
+const maxOutputTokens = 8192;
+
+export interface AnswerLimits {
+  /** Longest silence of the model, and longest turn. Milliseconds. */
+  modelSilenceMs: number;
+  turnMs: number;
+}
+
+export interface AnswerRequest {
+  agent: Agent;
+  model: ChatModel;
+  temperature: number | null;
+  history: readonly Utterance[];
+  question: string;
+  hits: readonly NumberedHit[] | null;
+  additionalContext: string | null;
+  includeCitations: boolean;
+  limits: AnswerLimits;
+}
+
+/** What has been said so far. Grows while the model speaks. */
+export interface AnswerSoFar {
+  text: string;
+  reasoning: string;
+  citations: { number: number; documentId: string }[];
+  inputTokens: number;
+  outputTokens: number;
+}
+
+export type AnswerEnd =
+  | { status: 'COMPLETE' }
+  | { status: 'STOPPED' }
+  | { status: 'FAILED'; code: TurnFailureCode; message: string; retryable: boolean };
+
+class Silence extends Error {}
+class TooLong extends Error {}
+
+/** Why a turn failed, in words for the caller: what the upstream said, never its address, headers or body. */
+function failure(error: unknown): AnswerEnd & { status: 'FAILED' } {
+  const failed = (code: TurnFailureCode, message: string, retryable: boolean) => ({ status: 'FAILED' as const, code, message, retryable });
+  if (error instanceof Silence) return failed('TIMEOUT', 'The model stopped answering.', true);
+  if (error instanceof TooLong) return failed('TIMEOUT', 'The answer took too long.', true);
+  const cause = RetryError.isInstance(error) ? error.lastError : error;
+  if (APICallError.isInstance(cause)) {
+    if (cause.statusCode === 429) return failed('RATE_LIMITED', 'The model’s provider refuses more requests for now.', true);
+    const status = cause.statusCode ? ` (HTTP ${cause.statusCode})` : '';
+    return failed('UPSTREAM_FAILED', `The model’s provider failed${status}.`, cause.isRetryable);
+  }
+  return failed('UPSTREAM_FAILED', 'The connection to the model’s provider broke.', true);
+}
+
+/**
+ * Lets the model answer, tells the run's readers, and keeps `soFar` current; `onProgress` is called at every change.
+ * Every end is a value: a failing, silent or endless upstream is FAILED, a stopped run is STOPPED. Never throws.
+ */
+export async function answer(
+  request: AnswerRequest,
+  run: ActiveRun,
+  soFar: AnswerSoFar,
+  onProgress: () => void,
+  log: Log,
+): Promise<AnswerEnd> {
+  const { model, hits, limits } = request;
+  const prompt = packPrompt({ ...request, contextWindow: model.contextWindow });
+  const watchdog = new AbortController();
+  let silence: NodeJS.Timeout | undefined;
+  const heard = () => {
+    clearTimeout(silence);
+    silence = setTimeout(() => watchdog.abort(new Silence()), limits.modelSilenceMs);
+  };
+  const longest = setTimeout(() => watchdog.abort(new TooLong()), limits.turnMs);
+  const citations = new CitationStream(hits ?? [], request.includeCitations);
+  let started = false;
+
+  const say = (parts: CitedPart[]) => {
+    if (parts.length > 0 && !started) {
+      started = true;
+      run.emit({ type: 'answerStarted', documents: [...(hits ?? [])] });
+    }
+    for (const part of parts) {
+      if (part.type === 'text') {
+        soFar.text += part.text;
+        run.emit({ type: 'answerDelta', text: part.text });
+      } else {
+        const { number, documentId } = part;
+        soFar.citations.push({ number, documentId });
+        run.emit({ type: 'citation', number, documentId });
+      }
+    }
+    onProgress();
+  };
+
+  let error: unknown;
+  try {
+    heard();
+    const result = streamText({
+      model: model.model,
+      system: prompt.system,
+      messages: prompt.messages,
+      maxRetries,
+      maxOutputTokens,
+      ...(request.temperature !== null && { temperature: request.temperature }),
+      abortSignal: AbortSignal.any([run.signal, watchdog.signal]),
+      // Errors come as parts of the stream; without this the SDK writes them to the console as well.
+      onError: () => {},
+    });
+    for await (const part of result.fullStream) {
+      heard();
+      if (part.type === 'text-delta') say(citations.push(part.text));
+      else if (part.type === 'reasoning-start') run.emit({ type: 'reasoningStarted' });
+      else if (part.type === 'reasoning-end') run.emit({ type: 'reasoningEnded' });
+      else if (part.type === 'reasoning-delta') {
+        soFar.reasoning += part.text;
+        run.emit({ type: 'reasoningDelta', text: part.text });
+      } else if (part.type === 'error') error ??= part.error;
+      else if (part.type === 'finish') {
+        soFar.inputTokens = part.totalUsage.inputTokens ?? 0;
+        soFar.outputTokens = part.totalUsage.outputTokens ?? 0;
+      }
+    }
+  } catch (thrown) {
+    error ??= thrown;
+  } finally {
+    clearTimeout(silence);
+    clearTimeout(longest);
+  }
+  say(citations.end());
+  // Where the provider reports nothing, an estimate: no turn is free.
+  soFar.inputTokens ||= estimateTokens(prompt.system + JSON.stringify(prompt.messages));
+  soFar.outputTokens ||= estimateTokens(soFar.text + soFar.reasoning);
+
+  if (run.signal.aborted) return { status: 'STOPPED' };
+  if (watchdog.signal.aborted) return failure(watchdog.signal.reason);
+  if (error !== undefined) {
+    log.warn({ runId: run.id, reason: redactSecrets(String((error as Error)?.message ?? error)) }, 'the model failed');
+    return failure(error);
+  }
+  if (!started) return { status: 'FAILED', code: 'UPSTREAM_FAILED', message: 'The model said nothing.', retryable: true };
+  return { status: 'COMPLETE' };
+}

@@ -1,0 +1,40 @@
+import type { IndexedEvent, NumberedHit } from './events.ts';
+import type { Turn } from './turn.ts';
+
+/** A turn that is over, for who waits for the whole answer. */
+export interface Answered {
+  sessionId: string;
+  runId: string;
+  userMessageId: number | null;
+  assistantMessageId: number;
+  answer: string;
+  reasoning: string | null;
+  citations: { number: number; documentId: string }[];
+  documents: NumberedHit[];
+  searchQueries: string[];
+  stopped: boolean;
+  failure: { code: string; message: string; retryable: boolean } | null;
+}
+
+/** Reads a turn to its end. When the caller goes first, the run goes on and what was read is returned. */
+export async function collect(turn: Turn, signal: AbortSignal): Promise<Answered> {
+  const { sessionId, userMessageId, assistantMessageId, run } = turn;
+  const events: IndexedEvent[] = [];
+  for await (const event of run.read(0, signal)) events.push(event);
+  const of = <T extends IndexedEvent['type']>(type: T) =>
+    events.filter((event): event is Extract<IndexedEvent, { type: T }> => event.type === type);
+  const text = (type: 'answerDelta' | 'reasoningDelta') => of(type).map((event) => event.text).join('');
+  return {
+    sessionId,
+    runId: run.id,
+    userMessageId,
+    assistantMessageId,
+    answer: text('answerDelta'),
+    reasoning: text('reasoningDelta') || null,
+    citations: of('citation').map(({ number, documentId }) => ({ number, documentId })),
+    documents: of('searchDocuments').flatMap((event) => event.documents),
+    searchQueries: of('searchQueries').flatMap((event) => event.queries),
+    stopped: of('stopped').some((event) => event.reason === 'USER_CANCELLED'),
+    failure: of('failed')[0] ?? null,
+  };
+}

@@ -1,0 +1,28 @@
+import type { Hit } from '../knowledge/retrieval.ts';
+
+/** A passage that a turn found, under the number by which the answer cites its document. */
+export interface NumberedHit extends Hit {
+  number: number;
+}
+
+/** What happens in a turn, in the order in which it does. A run ends with `stopped` or `failed`, once. */
+export type ChatEvent =
+  | { type: 'sessionCreated'; sessionId: string }
+  | { type: 'messageIds'; sessionId: string; runId: string; userMessageId: number | null; assistantMessageId: number }
+  | { type: 'searchStarted' }
+  | { type: 'searchQueries'; queries: string[] }
+  | { type: 'searchDocuments'; documents: NumberedHit[] }
+  | { type: 'reasoningStarted' }
+  | { type: 'reasoningDelta'; text: string }
+  | { type: 'reasoningEnded' }
+  | { type: 'answerStarted'; documents: NumberedHit[] }
+  | { type: 'answerDelta'; text: string }
+  | { type: 'citation'; number: number; documentId: string }
+  | { type: 'stopped'; reason: 'FINISHED' | 'USER_CANCELLED' }
+  | { type: 'failed'; code: TurnFailureCode; message: string; retryable: boolean };
+
+/** Why a turn failed. */
+export type TurnFailureCode = 'UPSTREAM_FAILED' | 'RATE_LIMITED' | 'TIMEOUT' | 'INTERNAL';
+
+/** An event and its place in its run, from which a reader can resume. */
+export type IndexedEvent = { index: number } & ChatEvent;

@@ -1,0 +1,34 @@
+import type { ChatMessage, ChatSession, Prisma } from '../../generated/prisma/client.ts';
+
+type Node = Pick<ChatMessage, 'id' | 'parentId' | 'latestChildId'>;
+
+/** A new session with its root: the empty SYSTEM message that every tree hangs from. */
+export async function createSession(
+  transaction: Prisma.TransactionClient,
+  userId: string,
+  agentId: number,
+  name: string | null,
+): Promise<ChatSession> {
+  const session = await transaction.chatSession.create({ data: { userId, agentId, name } });
+  await transaction.chatMessage.create({ data: { sessionId: session.id, role: 'SYSTEM' } });
+  return session;
+}
+
+/** The root of a session's messages. */
+export function root<M extends Node>(messages: readonly M[]): M {
+  const found = messages.find((message) => message.parentId === null);
+  if (!found) throw new Error('a chat session without a root message');
+  return found;
+}
+
+/** The current branch: from the root along the latest children, root included. */
+export function mainline<M extends Node>(messages: readonly M[]): M[] {
+  const byId = new Map(messages.map((message) => [message.id, message]));
+  const line: M[] = [];
+  let next: M | undefined = root(messages);
+  while (next && line.length < messages.length) {
+    line.push(next);
+    next = next.latestChildId === null ? undefined : byId.get(next.latestChildId);
+  }
+  return line;
+}

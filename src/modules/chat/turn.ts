@@ -1,0 +1,314 @@
+import { randomUUID } from 'node:crypto';
+import { z } from 'zod';
+import { demand, type Principal } from '../../authz/principal.ts';
+import { visible } from '../../authz/visible.ts';
+import { AppError, badInput, conflict, notFound, parse, unauthenticated } from '../../errors.ts';
+import type { Agent, ChatMessage, Prisma } from '../../generated/prisma/client.ts';
+import type { Log } from '../../log.ts';
+import type { ChatModel } from '../../models/providers.ts';
+import type { Settings } from '../../settings.ts';
+import type { Database } from '../../store/database.ts';
+import type { Revocations } from '../../store/revocations.ts';
+import { databaseId, plainText } from '../input.ts';
+import type { KnowledgeService } from '../knowledge/knowledge.service.ts';
+import { type AnswerEnd, type AnswerSoFar, answer } from './answer.ts';
+import { numberHits } from './citations.ts';
+import type { IndexedEvent, NumberedHit } from './events.ts';
+import type { Utterance } from './prompt.ts';
+import { ActiveRun, type Runs } from './runs.ts';
+import { createSession, mainline, root } from './tree.ts';
+
+const NewSession = z.object({
+  agentId: databaseId.default(0),
+  name: plainText(500).nullish(),
+});
+
+const SendMessage = z.object({
+  message: plainText(200_000),
+  sessionId: z.uuid().nullish(),
+  newSession: NewSession.nullish(),
+  /** -1 goes on after the last message, null starts over, an id branches there, a user message’s id regenerates. */
+  parentMessageId: databaseId.nullable().default(-1),
+  additionalContext: plainText(200_000).nullish(),
+  includeCitations: z.boolean().default(true),
+  temperature: z.number().min(0).max(2).nullish(),
+  /** null: all of the agent's actions; a list: only these of them. */
+  actionIds: z.array(databaseId).max(100).nullish(),
+  filters: z
+    .object({
+      sources: z.array(plainText(50)).max(50).nullish(),
+      since: z.date().nullish(),
+      tags: z.array(z.object({ key: plainText(200), value: plainText(200) })).max(50).nullish(),
+    })
+    .nullish(),
+});
+
+export type SendMessageInput = z.input<typeof SendMessage>;
+type Message = z.output<typeof SendMessage>;
+
+/** A turn that has begun: what was written is in the database, and the run is on its way. */
+export interface Turn {
+  run: ActiveRun;
+  sessionId: string;
+  createdSession: boolean;
+  userMessageId: number | null;
+  assistantMessageId: number;
+}
+
+/** How often a growing answer is saved, in milliseconds: what a crash can cost. */
+const saveEveryMs = 1000;
+/** How many turns one user may have under way at once. */
+const maxRunsPerUser = 20;
+
+interface Foundation {
+  db: Database;
+  knowledge: KnowledgeService;
+  runs: Runs;
+  settings: Settings;
+  log: Log;
+  revocations: Revocations;
+  model: ChatModel;
+}
+
+export function turnService({ db, knowledge, runs, settings, log, revocations, model }: Foundation) {
+  type Prepared = Turn & { agent: Agent; question: string; history: Utterance[]; searches: boolean };
+
+  /** The session to write to, locked against a second turn. Throws NOT_FOUND, CONFLICT. */
+  async function openSession(transaction: Prisma.TransactionClient, principal: Principal, input: Message) {
+    if (input.sessionId) {
+      const where = { ...visible.chatSessions(principal), id: input.sessionId };
+      const session = await transaction.chatSession.findFirst({ where, include: { agent: true } });
+      if (!session) throw notFound('Chat session');
+      await transaction.$queryRaw`SELECT 1 FROM "ChatSession" WHERE "id" = ${session.id}::uuid FOR UPDATE`;
+      // One turn at a time: two answers to one place of the tree would each miss the other.
+      if ((await transaction.run.count({ where: { sessionId: session.id, status: 'RUNNING' } })) > 0)
+        throw conflict('This chat session is still answering; stop it or wait for it.');
+      return { session, agent: session.agent, created: false };
+    }
+    const { agentId, name } = input.newSession ?? { agentId: 0, name: null };
+    const agent = await transaction.agent.findFirst({
+      where: { AND: [visible.agents(principal), { id: agentId, deletedAt: null }] },
+    });
+    if (!agent) throw notFound('Agent');
+    const session = await createSession(transaction, principal.userId, agentId, name ?? null);
+    return { session, agent, created: true };
+  }
+
+  /** Where in the tree the turn goes: the message it hangs from, and whether that is a question to answer anew. */
+  function place(messages: readonly ChatMessage[], parentId: number | null): { path: ChatMessage[]; regenerates: boolean } {
+    const line = mainline(messages);
+    if (parentId === -1) return { path: line, regenerates: false };
+    if (parentId === null || parentId === root(messages).id) return { path: [root(messages)], regenerates: false };
+    const at = line.findIndex((message) => message.id === parentId);
+    if (at < 0) throw badInput(['input', 'parentMessageId'], 'The new message sent is not on the latest mainline of messages');
+    return { path: line.slice(0, at + 1), regenerates: line[at]?.role === 'USER' };
+  }
+
+  /** Writes the user's message and reserves the answer's, in one transaction. */
+  function prepare(principal: Principal, input: Message, runId: string): Promise<Prepared> {
+    return db.prisma.$transaction(async (transaction) => {
+      const { session, agent, created } = await openSession(transaction, principal, input);
+      const messages = await transaction.chatMessage.findMany({ where: { sessionId: session.id }, orderBy: { id: 'asc' } });
+      const { path, regenerates } = place(messages, input.parentMessageId);
+      const parent = path.at(-1) ?? root(messages);
+      const asked = regenerates
+        ? parent
+        : await transaction.chatMessage.create({
+            data: { sessionId: session.id, parentId: parent.id, role: 'USER', text: input.message },
+          });
+      const reserved = await transaction.chatMessage.create({
+        data: { sessionId: session.id, parentId: asked.id, role: 'ASSISTANT', status: 'STREAMING', model: model.modelId },
+      });
+      if (!regenerates)
+        await transaction.chatMessage.update({ where: { id: parent.id }, data: { latestChildId: asked.id } });
+      await transaction.chatMessage.update({ where: { id: asked.id }, data: { latestChildId: reserved.id } });
+      await transaction.chatSession.update({ where: { id: session.id }, data: { updatedAt: new Date() } });
+      await transaction.run.create({
+        data: { id: runId, sessionId: session.id, messageId: reserved.id, tokenId: principal.credential.tokenId },
+      });
+      const searchActions = await transaction.action.findMany({
+        where: { builtinKey: 'SearchTool', agents: { some: { id: agent.id } } },
+        select: { id: true },
+      });
+      const allowed = ({ id }: { id: number }) => input.actionIds == null || input.actionIds.includes(id);
+      const before = regenerates ? path.slice(0, -1) : path;
+      return {
+        run: new ActiveRun(runId, session.id, principal.userId, reserved.id),
+        sessionId: session.id,
+        createdSession: created,
+        userMessageId: regenerates ? null : asked.id,
+        assistantMessageId: reserved.id,
+        agent,
+        question: asked.text,
+        history: before.filter(({ role, text }) => role !== 'SYSTEM' && text !== '').map(utterance),
+        searches: searchActions.some(allowed),
+      };
+    });
+  }
+
+  async function search(principal: Principal, turn: Prepared, input: Message): Promise<NumberedHit[]> {
+    turn.run.emit({ type: 'searchStarted' });
+    turn.run.emit({ type: 'searchQueries', queries: [turn.question] });
+    const hits = numberHits(
+      await knowledge.retrieve(principal, {
+        query: turn.question,
+        agentId: turn.agent.id,
+        limit: turn.agent.passageLimit,
+        sources: input.filters?.sources ?? undefined,
+        since: input.filters?.since ?? null,
+        tags: input.filters?.tags ?? undefined,
+      }),
+    );
+    turn.run.emit({ type: 'searchDocuments', documents: hits });
+    return hits;
+  }
+
+  /** The run itself: retrieval, the model, and the saving of what it says. Never throws. */
+  async function work(principal: Principal, turn: Prepared, input: Message): Promise<void> {
+    const { run, assistantMessageId } = turn;
+    const watch = revocations.watch(principal);
+    watch.signal.addEventListener('abort', () => run.stop(), { once: true });
+    const startedAt = Date.now();
+    const soFar: AnswerSoFar = { text: '', reasoning: '', citations: [], inputTokens: 0, outputTokens: 0 };
+    const saving = saver(() => saveMessage(assistantMessageId, soFar, {}));
+    let hits: NumberedHit[] | null = null;
+    let end: AnswerEnd;
+    try {
+      if (turn.searches) {
+        hits = await search(principal, turn, input);
+        await saveMessage(assistantMessageId, soFar, { passages: hits, searchQuery: turn.question });
+      }
+      const limits = { modelSilenceMs: settings.modelSilenceMs, turnMs: settings.turnMs };
+      const request = {
+        ...turn,
+        model,
+        hits,
+        limits,
+        temperature: input.temperature ?? null,
+        additionalContext: input.additionalContext ?? null,
+        includeCitations: input.includeCitations,
+      };
+      end = await answer(request, run, soFar, saving.changed, log);
+    } catch (error) {
+      log.error({ error, runId: run.id }, 'a turn failed');
+      end = { status: 'FAILED', code: 'INTERNAL', message: 'The turn failed for a reason within the server.', retryable: true };
+    }
+    await saving.stop();
+    watch.done();
+    await finish(turn, soFar, end, Date.now() - startedAt).catch((error: unknown) =>
+      // A session that was deleted meanwhile has nothing left to finish.
+      log.warn({ error, runId: run.id }, 'the end of a turn could not be saved'),
+    );
+    if (end.status === 'FAILED')
+      run.emit({ type: 'failed', code: end.code, message: end.message, retryable: end.retryable });
+    else run.emit({ type: 'stopped', reason: end.status === 'STOPPED' ? 'USER_CANCELLED' : 'FINISHED' });
+  }
+
+  const saveMessage = async (id: number, { text, reasoning, citations }: AnswerSoFar, extra: object) => {
+    await db.prisma.chatMessage.updateMany({ where: { id }, data: { text, reasoning: reasoning || null, citations, ...extra } });
+  };
+
+  /** Message and run end together: a reader never sees one over and the other not. */
+  const finish = (turn: Prepared, soFar: AnswerSoFar, end: AnswerEnd, durationMs: number) =>
+    db.prisma.$transaction([
+      db.prisma.chatMessage.update({
+        where: { id: turn.assistantMessageId },
+        data: {
+          text: soFar.text,
+          reasoning: soFar.reasoning || null,
+          citations: soFar.citations,
+          status: end.status,
+          error: end.status === 'FAILED' ? end.message : null,
+          durationMs,
+        },
+      }),
+      db.prisma.run.update({
+        where: { id: turn.run.id },
+        data: {
+          status: end.status === 'COMPLETE' ? 'COMPLETED' : end.status,
+          error: end.status === 'FAILED' ? end.message : null,
+          inputTokens: soFar.inputTokens,
+          outputTokens: soFar.outputTokens,
+          endedAt: new Date(),
+        },
+      }),
+      db.prisma.chatSession.update({ where: { id: turn.sessionId }, data: { updatedAt: new Date() } }),
+    ]);
+
+  return {
+    /**
+     * Begins a turn. When this returns, the user's message is stored, the answer's place is reserved, and the run goes
+     * on by itself. Throws NOT_FOUND, BAD_USER_INPUT, CONFLICT (the session is still answering), FORBIDDEN,
+     * RATE_LIMITED; then nothing was written.
+     */
+    async start(principal: Principal, raw: SendMessageInput): Promise<Turn> {
+      const input = parse(SendMessage, raw);
+      if (input.sessionId && input.newSession)
+        throw badInput(['input', 'newSession'], 'cannot stand beside sessionId');
+      if (runs.draining) throw new AppError('CONFLICT', 'The server is shutting down.');
+      if (runs.ofUser(principal.userId).length >= maxRunsPerUser)
+        throw new AppError('RATE_LIMITED', `At most ${maxRunsPerUser} answers at once.`, { retryAfter: 5 });
+      const turn = await prepare(principal, input, randomUUID());
+      const { run, sessionId, userMessageId, assistantMessageId } = turn;
+      if (turn.createdSession) run.emit({ type: 'sessionCreated', sessionId });
+      run.emit({ type: 'messageIds', sessionId, runId: run.id, userMessageId, assistantMessageId });
+      runs.start(run, () => work(principal, turn, input));
+      return turn;
+    },
+
+    /** Stops what a session of the caller's is saying; what was said is kept. Returns whether anything was. */
+    async stop(principal: Principal, sessionId: string): Promise<boolean> {
+      const where = { ...visible.chatSessions(principal), id: sessionId };
+      if ((await db.prisma.chatSession.count({ where })) === 0) throw notFound('Chat session');
+      const run = runs.ofSession(sessionId);
+      run?.stop();
+      return run !== undefined;
+    },
+
+    /** A run of the caller's that is under way or just over. Throws NOT_FOUND. */
+    run(principal: Principal, runId: string): ActiveRun {
+      demand(principal, 'read:chat');
+      const run = runs.get(runId);
+      if (run?.userId !== principal.userId) throw notFound('Run');
+      return run;
+    },
+
+    /**
+     * What a reader sees of a run, from an event on, until it ends or the reader goes. Throws UNAUTHENTICATED at the
+     * moment at which the reader's credential dies.
+     */
+    async *read(principal: Principal, run: ActiveRun, from: number, signal: AbortSignal): AsyncGenerator<IndexedEvent, void, undefined> {
+      const watch = revocations.watch(principal);
+      try {
+        yield* run.read(from, AbortSignal.any([signal, watch.signal]));
+        if (watch.signal.aborted) throw unauthenticated();
+      } finally {
+        watch.done();
+      }
+    },
+  };
+}
+
+export type TurnService = ReturnType<typeof turnService>;
+
+const utterance = ({ role, text }: ChatMessage): Utterance => ({ role: role === 'USER' ? 'user' : 'assistant', text });
+
+/** Saves at most once in `saveEveryMs` while something changes, one save at a time. */
+function saver(save: () => Promise<void>) {
+  let timer: NodeJS.Timeout | undefined;
+  let current: Promise<void> = Promise.resolve();
+  return {
+    changed() {
+      timer ??= setTimeout(() => {
+        timer = undefined;
+        // A failed save is tried again with the next change; the last one is made by `finish`, and reported.
+        current = current.then(save).catch(() => {});
+      }, saveEveryMs);
+    },
+    async stop() {
+      clearTimeout(timer);
+      await current;
+    },
+  };
+}
+

@@ -1,0 +1,12 @@
+import { z } from 'zod';
+
+/** What PostgreSQL can store as text: no NUL, no lone surrogate. `max` is in UTF-16 units. */
+export const plainText = (max: number) =>
+  z
+    .string()
+    .max(max, `must be at most ${max} characters`)
+    .refine((text) => !text.includes('\0'), 'must not contain NUL characters')
+    .refine((text) => text.isWellFormed(), 'must be well-formed Unicode');
+
+/** An id of an integer column. */
+export const databaseId = z.number().int().min(-0x8000_0000).max(0x7fff_ffff);

@@ -1,0 +1,219 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { estimateTokens } from '../../models/tokens.ts';
+import { chunkSections } from './chunker.ts';
+
+const budget = 220;
+const cap = 440;
+
+const one = (text: string, title = 'Guide') => chunkSections([{ text }], title);
+const words = (count: number) => Array.from({ length: count }, (_, index) => `word${index}`).join(' ');
+const sentences = (count: number) =>
+  Array.from({ length: count }, (_, i) => `Sentence number ${i} says a little.`).join(' ');
+
+// Pieces out of which documents are built that try every rule, and every pair of rules that could disagree.
+const anyText = fc
+  .array(
+    fc.oneof(
+      fc.constantFrom(
+        '# One\n',
+        '## Two\n',
+        '### Two\n',
+        'Title\n===\n',
+        '#\n',
+        '\n',
+        '\n\n',
+        '\r\n',
+        ' ',
+        '   ',
+        '\u3000',
+        '\ufeff',
+      ),
+      fc.constantFrom(
+        '```\n',
+        '~~~ts\n',
+        '| a | b |\n',
+        '- item\n',
+        '1. step\n',
+        '。',
+        '，',
+        '. ',
+        '! "',
+        '…',
+        '😀',
+        '👩‍👩‍👧',
+        '\ud83d',
+      ),
+      fc.integer({ min: 1, max: 400 }).map(words),
+      fc
+        .tuple(
+          fc.constantFrom('x', '漢字', '😀', '\n', '.', '`', '#', '| x |\n', '# a\n'),
+          fc.integer({ min: 1, max: 1200 }),
+        )
+        .map(([piece, count]) => piece.repeat(count)),
+      fc.string({ unit: 'binary', maxLength: 20 }),
+    ),
+    { maxLength: 20 },
+  )
+  .map((pieces) => pieces.join(''));
+const sections = fc.array(fc.record({ text: anyText, link: fc.option(fc.constant('/guide')) }), { maxLength: 3 });
+
+describe('every document', () => {
+  it('is cut into passages that are where they say, in order, within the cap', () => {
+    fc.assert(
+      fc.property(sections, (document) => {
+        const chunks = chunkSections(document, 'Title');
+        expect(chunks.map(({ position }) => position)).toEqual(chunks.map((_, index) => index));
+        for (const chunk of chunks) {
+          const section = document[chunk.section];
+          expect(chunk.text).toBe(section?.text.slice(chunk.start, chunk.end));
+          expect(chunk.link).toBe(section?.link ?? null);
+          expect(chunk.text.trim()).not.toBe('');
+          expect(estimateTokens(chunk.text)).toBeLessThanOrEqual(cap);
+        }
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  it('loses nothing but white space, and no half of a character', () => {
+    fc.assert(
+      fc.property(sections, (document) => {
+        const chunks = chunkSections(document, 'Title');
+        document.forEach(({ text }, section) => {
+          const mine = chunks.filter((chunk) => chunk.section === section);
+          let reached = 0;
+          for (const { start, end } of mine) {
+            expect(text.slice(reached, Math.max(reached, start)).trim()).toBe('');
+            expect(end).toBeGreaterThan(reached);
+            reached = end;
+            for (const edge of [start, end])
+              expect(text.slice(edge - 1, edge + 1)).not.toMatch(/^[\uD800-\uDBFF][\uDC00-\uDFFF]$/);
+          }
+          expect(text.slice(reached).trim()).toBe('');
+        });
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  it.each(['a', '漢', '😀', ' ', '\n', '.', '`', '#', '|', '\ud83d', '# a\n', 'a\n\n', '```\n', '- ', '! ', '\u3000'])(
+    'is done with a megabyte of %j',
+    (piece) => {
+      const text = piece.repeat(1_000_000 / piece.length);
+      const chunks = one(text);
+      expect(chunks.length).toBeLessThan(30_000);
+      expect(chunks.every((chunk) => estimateTokens(chunk.text) <= cap)).toBe(true);
+    },
+  );
+});
+
+describe('headings', () => {
+  it('begin passages, and stand above them as a path', () => {
+    const body = sentences(12);
+    const chunks = one(
+      `# Keys\n\n${body}\n\n## Limited keys\n\n${body}\n\n### Scopes ###\n\n${body}\n\n## \`Expiry\` of [keys](/k)\n\n${body}`,
+    );
+    expect(chunks.map(({ heading }) => heading)).toEqual([
+      'Guide › Keys',
+      'Guide › Keys › Limited keys',
+      'Guide › Keys › Limited keys › Scopes',
+      'Guide › Keys › Expiry of keys',
+    ]);
+    expect(chunks[1]?.text).toMatch(/^## Limited keys\n/);
+  });
+
+  it('do not repeat the title', () => {
+    expect(one('# guide\n\nText.')[0]?.heading).toBe('Guide');
+    expect(one('No heading at all.')[0]?.heading).toBe('Guide');
+  });
+
+  it('are read in underlined form, and not inside code', () => {
+    const [chunk] = one('Keys\n====\n\nText.\n\n```sh\n# not a heading\n```');
+    expect(chunk?.heading).toBe('Guide › Keys');
+    expect(chunk?.text).toContain('# not a heading');
+  });
+
+  it('without a text of their own go with what is under them', () => {
+    const chunks = one(`# Keys\n\n## Limited\n\n${sentences(12)}`);
+    expect(chunks).toHaveLength(1);
+    expect(chunks[0]).toMatchObject({ heading: 'Guide › Keys › Limited', start: 0 });
+  });
+
+  it('of tiny neighbours make one passage under what they share', () => {
+    const chunks = one('# Terms\n\n## Key\n\nA secret.\n\n## Scope\n\nA right.\n\n## Role\n\nA set of rights.');
+    expect(chunks).toHaveLength(1);
+    expect(chunks[0]?.heading).toBe('Guide › Terms');
+  });
+
+  it('stay by themselves when there is enough under each', () => {
+    const answer =
+      'Send the mutation createApiKey with the role LIMITED and keep the secret that it returns, since it is shown once.';
+    const chunks = one(`## How do I create a key?\n\n${answer}\n\n## How do I delete a key?\n\n${answer}`);
+    expect(chunks.map(({ heading }) => heading)).toEqual([
+      'Guide › How do I create a key?',
+      'Guide › How do I delete a key?',
+    ]);
+  });
+});
+
+describe('long texts', () => {
+  it('are cut between sentences, and repeat the last ones', () => {
+    const chunks = one(sentences(100));
+    expect(chunks.length).toBeGreaterThan(3);
+    chunks.forEach((chunk, index) => {
+      expect(estimateTokens(chunk.text)).toBeLessThanOrEqual(budget + 40);
+      expect(chunk.text).toMatch(/^Sentence number .* a little\.$/s);
+      const next = chunks[index + 1];
+      if (!next) return;
+      expect(next.start).toBeLessThan(chunk.end);
+      expect(chunk.end - next.start).toBeLessThanOrEqual(40 * 4);
+    });
+  });
+
+  it('are cut between paragraphs where these fit', () => {
+    const paragraph = sentences(15);
+    const chunks = one([paragraph, paragraph, paragraph].join('\n\n'));
+    expect(chunks.map(({ text }) => text.endsWith('14 says a little.'))).toEqual([true, true, true]);
+  });
+
+  it('are cut between words when there are no sentences', () => {
+    for (const { text } of one(words(1000))) expect(text).toMatch(/^word\d+( word\d+)*$/);
+  });
+
+  it('are cut when nothing separates words', () => {
+    const chunks = one('これは長い文書の一文です。'.repeat(300));
+    expect(chunks.length).toBeGreaterThan(3);
+    for (const { text } of chunks) expect(text).toMatch(/^これは.*。$/s);
+    expect(one('漢'.repeat(3000)).length).toBeGreaterThan(3);
+  });
+});
+
+describe('code and tables', () => {
+  const code = `\`\`\`sh\n${Array.from({ length: 20 }, (_, i) => `curl -H "Authorization: Bearer $KEY" /api/${i}`).join('\n')}\n\`\`\``;
+  const table = [
+    '| setting | meaning |',
+    '|---|---|',
+    ...Array.from({ length: 25 }, (_, i) => `| SETTING_${i} | does ${i} |`),
+  ].join('\n');
+
+  it.each([code, table])('stay whole, with the paragraph that introduces them', (block) => {
+    const chunks = one(`${sentences(20)}\n\nRun this to see all of it:\n\n${block}\n\n${sentences(20)}`);
+    const holder = chunks.filter(({ text }) => text.includes(block));
+    expect(holder).toHaveLength(1);
+    expect(holder[0]?.text).toContain('Run this to see all of it:');
+  });
+
+  it('are cut between lines when they are longer than the cap', () => {
+    const chunks = one(
+      `\`\`\`\n${Array.from({ length: 200 }, (_, i) => `line ${i} of a long program`).join('\n')}\n\`\`\``,
+    );
+    expect(chunks.length).toBeGreaterThan(3);
+    for (const { text } of chunks)
+      for (const line of text.split('\n')) expect(line).toMatch(/^(```|line \d+ of a long program)$/);
+  });
+});
+
+it('gives nothing for blank text', () => {
+  expect(chunkSections([{ text: '' }, { text: ' \n\u3000\n' }], 'Guide')).toEqual([]);
+});

@@ -1,0 +1,173 @@
+import { signedIn } from '../../authz/principal.ts';
+import { visible } from '../../authz/visible.ts';
+import type { Document as DocumentRow } from '../../generated/prisma/client.ts';
+import { builder } from '../../graphql/builder.ts';
+import { connection, nodeQuery, pageArgs } from '../../graphql/connection.ts';
+import { integerIds, nodeRule } from '../../graphql/nodes.ts';
+import { documentOrder } from './knowledge.service.ts';
+import type { Hit } from './retrieval.ts';
+
+export const SearchHit = builder.objectRef<Hit & { number?: number }>('SearchHit').implement({
+  description: 'A passage of a document that the caller may read.',
+  fields: (t) => ({
+    number: t.int({
+      nullable: true,
+      description: 'In a turn, the number by which the answer cites its document.',
+      resolve: ({ number }) => number ?? null,
+    }),
+    documentId: t.exposeString('documentId', { description: 'The id of its document.' }),
+    position: t.exposeInt('position', { description: 'Its place in the document, from 0.' }),
+    title: t.exposeString('title', { description: 'The title of the document.' }),
+    heading: t.exposeString('heading', { description: 'The headings that it stands under.' }),
+    link: t.exposeString('link', { nullable: true, description: 'Where to read it in full.' }),
+    text: t.exposeString('text', { description: 'The passage, as in the document.' }),
+    source: t.exposeString('source', { description: 'Where the document came from, such as `ingestion_api`.' }),
+    metadata: t.expose('metadata', {
+      type: 'JSONObject',
+      description: 'What is said about the document: texts and lists of texts by name.',
+    }),
+    score: t.exposeFloat('score', { description: '0 to 1; ranks the hits of one query, and compares with no other.' }),
+    updatedAt: t.expose('updatedAt', {
+      type: 'DateTime',
+      nullable: true,
+      description: 'When the document says that it last changed.',
+    }),
+    highlights: t.exposeStringList('highlights', {
+      description: 'Fragments, with the words that matched in `<hi>…</hi>`; not escaped.',
+    }),
+  }),
+});
+
+export const Document = builder.prismaNode('Document', {
+  id: { field: 'id', description: 'The global id.' },
+  nullable: true,
+  description: 'A text that agents can search and cite.',
+  fields: (t) => ({
+    documentId: t.exposeString('externalId', { description: 'The id by which citations and the REST paths know it.' }),
+    title: t.exposeString('title', { description: 'Its title.' }),
+    link: t.exposeString('link', { nullable: true, description: 'Where to read it.' }),
+    source: t.exposeString('source', { description: 'Where it came from.' }),
+    metadata: t.expose('metadata', { type: 'JSONObject', description: 'Texts and lists of texts by name.' }),
+    isPublic: t.exposeBoolean('isPublic', { description: 'Whether everybody with a credential may find it.' }),
+    createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it came.' }),
+    updatedAt: t.expose('updatedAt', { type: 'DateTime', description: 'When it was last replaced.' }),
+  }),
+});
+
+nodeRule('Document', {
+  permission: 'read:search',
+  readable: ({ prisma }, principal, ids) =>
+    prisma.document.findMany({
+      where: { AND: [visible.documents(principal), { id: { in: integerIds(ids) } }] },
+      select: { id: true },
+    }),
+});
+
+const DocumentConnection = builder.connectionObject(
+  { type: Document, name: 'DocumentConnection', description: 'A page of documents.' },
+  { name: 'DocumentEdge', description: 'A document and its place in the list.' },
+);
+
+const SectionInput = builder.inputType('DocumentSectionInput', {
+  description: 'A part of a document.',
+  fields: (t) => ({
+    text: t.string({ required: true, description: 'Text or Markdown; at most 2,000,000 characters.' }),
+    link: t.string({ description: 'Where to read this part.' }),
+  }),
+});
+
+const IngestDocumentInput = builder.inputType('IngestDocumentInput', {
+  description: 'A document to add, or to replace when its id is known.',
+  fields: (t) => ({
+    documentId: t.string({ description: 'Its id, at most 500 characters; generated unless given.' }),
+    title: t.string({ required: true, description: '1 to 500 characters.' }),
+    sections: t.field({
+      type: [SectionInput],
+      required: true,
+      description: 'Its text, in parts; together at most 5,000,000 characters.',
+    }),
+    source: t.string({ description: 'Where it came from; `ingestion_api` unless given.' }),
+    metadata: t.field({ type: 'JSONObject', description: 'Texts and lists of texts by name.' }),
+    documentUpdatedAt: t.field({ type: 'DateTime', description: 'When it last changed where it came from.' }),
+    isPublic: t.boolean({ description: 'Whether everybody with a credential may find it; true unless given.' }),
+    agentIds: t.intList({ description: 'The agents whose own document it becomes.' }),
+  }),
+});
+
+const DeleteDocumentInput = builder.inputType('DeleteDocumentInput', {
+  description: 'Which document goes.',
+  fields: (t) => ({ documentId: t.string({ required: true, description: 'Its id.' }) }),
+});
+
+const IngestDocumentPayload = builder
+  .objectRef<{ document: DocumentRow; alreadyExisted: boolean }>('IngestDocumentPayload')
+  .implement({
+    description: 'What `ingestDocument` stored.',
+    fields: (t) => ({
+      document: t.field({ type: Document, description: 'The document.', resolve: ({ document }) => document }),
+      alreadyExisted: t.exposeBoolean('alreadyExisted', { description: 'Whether it replaced one.' }),
+    }),
+  });
+
+const DeleteDocumentPayload = builder.objectRef<DocumentRow>('DeleteDocumentPayload').implement({
+  description: 'What `deleteDocument` deleted.',
+  fields: (t) => ({ deletedDocumentId: t.exposeString('externalId', { description: 'The id that it had.' }) }),
+});
+
+builder.queryFields((t) => ({
+  documents: t.field({
+    type: DocumentConnection,
+    authScopes: { permission: 'manage:documents' },
+    description: 'All documents, newest first.',
+    args: pageArgs(t.arg),
+    resolve: async (_root, args, context, info) => {
+      const { knowledge } = context.services;
+      const principal = signedIn(context.principal);
+      const page = await knowledge.list(args, context.pageLimit, nodeQuery(context, info), principal);
+      return connection(documentOrder, page, args, () => knowledge.count(principal));
+    },
+  }),
+  search: t.field({
+    type: [SearchHit],
+    authScopes: { permission: 'read:search' },
+    description: 'Passages of the documents that the caller may read, best first.',
+    args: {
+      query: t.arg.string({
+        required: true,
+        description: 'A question or words; "phrases", -exclusions. The first 4,000 characters count.',
+      }),
+      first: t.arg.int({ description: 'How many to return: 10 unless given, at most 100.' }),
+      agentId: t.arg.int({ description: 'Only what this agent would search.' }),
+    },
+    resolve: (_root, { query, first, agentId }, { principal, services, pageLimit }) =>
+      services.knowledge.retrieve(signedIn(principal), {
+        query,
+        agentId: agentId ?? null,
+        limit: Math.min(Math.max(first ?? 10, 1), pageLimit),
+      }),
+  }),
+}));
+
+builder.mutationFields((t) => ({
+  ingestDocument: t.field({
+    type: IngestDocumentPayload,
+    authScopes: { permission: 'manage:documents' },
+    description: 'Adds or replaces a document. It can be found as soon as this returns.',
+    args: { input: t.arg({ type: IngestDocumentInput, required: true, description: 'The document.' }) },
+    resolve: (_root, { input: { documentId, ...document } }, { principal, services }) =>
+      services.knowledge.ingest(signedIn(principal), {
+        ...Object.fromEntries(Object.entries(document).filter(([, value]) => value != null)),
+        title: document.title,
+        sections: document.sections,
+        ...(documentId != null && { id: documentId }),
+      }),
+  }),
+  deleteDocument: t.field({
+    type: DeleteDocumentPayload,
+    authScopes: { permission: 'manage:documents' },
+    description: 'Deletes a document with its passages.',
+    args: { input: t.arg({ type: DeleteDocumentInput, required: true, description: 'The document.' }) },
+    resolve: (_root, { input }, { principal, services }) =>
+      services.knowledge.remove(signedIn(principal), input.documentId),
+  }),
+}));

@@ -1,0 +1,204 @@
+import { createHash, randomUUID } from 'node:crypto';
+import { z } from 'zod';
+import { can, type Principal } from '../../authz/principal.ts';
+import { visible } from '../../authz/visible.ts';
+import { badInput, conflict, forbidden, notFound, parse } from '../../errors.ts';
+import type { Document, Prisma } from '../../generated/prisma/client.ts';
+import { cut, ListOrder, type PageArgs } from '../../paging.ts';
+import type { Database } from '../../store/database.ts';
+import { type AuditService, by } from '../audit/audit.service.ts';
+import { databaseId, plainText } from '../input.ts';
+import { type Chunk, chunkerVersion, chunkSections, type Section } from './chunker.ts';
+import { type Hit, type RetrieveInput, retrieve, storableDate } from './retrieval.ts';
+
+/** Characters of one document, all sections together. */
+const maxDocumentLength = 5_000_000;
+
+/** Nothing but a web address or a path may become a link that readers click. An empty one is none. */
+const link = plainText(2000)
+  .refine((address) => isWebLink(address), 'must be an http or https URL, or a path')
+  .nullish()
+  .transform((address) => address || null);
+
+const isWebLink = (address: string, base = 'http://server.invalid/') =>
+  URL.canParse(address, base) && ['http:', 'https:'].includes(new URL(address, base).protocol);
+
+const tagValue = plainText(2000);
+
+const Ingest = z.object({
+  id: plainText(500).min(1).nullish(),
+  title: plainText(500).trim().min(1),
+  sections: z
+    .array(z.object({ text: plainText(2_000_000), link }))
+    .min(1)
+    .max(1000)
+    .refine(
+      (sections) => sections.reduce((length, { text }) => length + text.length, 0) <= maxDocumentLength,
+      `must be at most ${maxDocumentLength} characters together`,
+    ),
+  source: plainText(50).trim().min(1).nullish(),
+  metadata: z
+    .record(plainText(200), z.union([tagValue, z.array(tagValue).max(100)]))
+    .refine((metadata) => Object.keys(metadata).length <= 100, 'must be at most 100 keys')
+    .nullish(),
+  documentUpdatedAt: storableDate.nullish(),
+  isPublic: z.boolean().nullish(),
+  agentIds: z.array(databaseId).max(100).nullish(),
+});
+
+export type IngestInput = z.input<typeof Ingest>;
+
+export const documentOrder = new ListOrder('documents', [{ field: 'id', type: 'int', direction: 'desc' }]);
+
+/** A large document takes its time, and so does waiting for others that write the same one. Milliseconds. */
+const patience = { maxWait: 60_000, timeout: 120_000 };
+
+/** Rows of one INSERT; PostgreSQL takes 65,535 values in a statement. */
+const insertSize = 2000;
+
+export function knowledgeService(db: Database, audit: AuditService) {
+  /** The document of that id, which nobody else writes until the transaction ends, whether it is there yet or not. */
+  async function claim(transaction: Prisma.TransactionClient, externalId: string): Promise<Document | null> {
+    await transaction.$executeRaw`SELECT pg_advisory_xact_lock(hashtextextended(${externalId}, 5208))`;
+    return transaction.document.findUnique({ where: { externalId } });
+  }
+
+  return {
+    /**
+     * Adds a document, or replaces the one of the same id: text, title, link, metadata, source and date. Who owns it,
+     * and, unless given, who sees it, stays; `agentIds` are added to the agents that it is attached to. `isPublic` is
+     * true for a new document when absent. A text that did not change is not cut and indexed again. `null` as the
+     * author is the server itself.
+     *
+     * Only the owner and `manage:documents` replace a document: others get FORBIDDEN for one that they can read and,
+     * because an id is unique within the server, CONFLICT for one that they cannot: that says no more than that the id
+     * is taken. Throws BAD_USER_INPUT, also for agents that the author may not edit.
+     */
+    async ingest(
+      author: Principal | null,
+      input: IngestInput,
+    ): Promise<{ document: Document; alreadyExisted: boolean }> {
+      const data = parse(Ingest, input);
+      const externalId = data.id ?? randomUUID();
+      const agentIds = [...new Set(data.agentIds)];
+      const contentHash = hashContent(data.title, data.sections);
+      const columns = {
+        title: data.title,
+        link: data.sections.find((section) => section.link)?.link ?? null,
+        source: data.source ?? 'ingestion_api',
+        metadata: data.metadata ?? {},
+        contentHash,
+        documentUpdatedAt: data.documentUpdatedAt ?? null,
+        ...(data.isPublic != null && { isPublic: data.isPublic }),
+        agents: { connect: agentIds.map((id) => ({ id })) },
+      };
+      return db.prisma.$transaction(async (transaction) => {
+        const before = await claim(transaction, externalId);
+        if (before && author)
+          checkWritable(author, before, () => conflict('This document id is taken; choose another.'));
+        await checkAgents(transaction, author, agentIds);
+        const document = before
+          ? await transaction.document.update({ where: { id: before.id }, data: columns })
+          : await transaction.document.create({
+              data: { ...columns, externalId, ...(author && { owner: { connect: { id: author.userId } } }) },
+            });
+        const changed = !before || !Buffer.from(before.contentHash).equals(contentHash);
+        if (changed) await replaceChunks(transaction, document.id, chunkSections(data.sections, data.title));
+        if (author)
+          await audit.record(transaction, {
+            ...by(author),
+            action: 'document.ingest',
+            target: { type: 'Document', id: externalId },
+            detail: { title: document.title, isPublic: document.isPublic, replaced: before !== null, agentIds },
+          });
+        return { document, alreadyExisted: before !== null };
+      }, patience);
+    },
+
+    /** Deletes a document with its passages. Throws NOT_FOUND, and FORBIDDEN for one that others own but all read. */
+    async remove(principal: Principal, externalId: string): Promise<Document> {
+      if (!storable(externalId)) throw notFound('Document');
+      return db.prisma.$transaction(async (transaction) => {
+        const document = await claim(transaction, externalId);
+        if (!document) throw notFound('Document');
+        checkWritable(principal, document, () => notFound('Document'));
+        await transaction.document.delete({ where: { id: document.id } });
+        await audit.record(transaction, {
+          ...by(principal),
+          action: 'document.delete',
+          target: { type: 'Document', id: externalId },
+          detail: { title: document.title, isPublic: document.isPublic, ownerId: document.ownerId },
+        });
+        return document;
+      }, patience);
+    },
+
+    /** Throws NOT_FOUND for what is not there and for what the principal may not read. */
+    async find(
+      principal: Principal,
+      key: { id: number } | { externalId: string },
+      query: object = {},
+    ): Promise<Document> {
+      if ('externalId' in key && !storable(key.externalId)) throw notFound('Document');
+      const document = await db.prisma.document.findFirst({
+        ...query,
+        where: { AND: [visible.documents(principal), key] },
+      });
+      if (!document) throw notFound('Document');
+      return document;
+    },
+
+    /** The documents that the principal may read, newest first. */
+    async list(args: PageArgs, limit: number, query: object, principal: Principal) {
+      const page = documentOrder.page(args, limit);
+      const rows = await db.prisma.document.findMany({
+        ...query,
+        ...page,
+        where: { AND: [visible.documents(principal), page.where] },
+      });
+      return cut(rows, page);
+    },
+
+    count: (principal: Principal) => db.prisma.document.count({ where: visible.documents(principal) }),
+
+    /** See {@link retrieve}. */
+    retrieve: (principal: Principal, input: RetrieveInput): Promise<Hit[]> => retrieve(db, principal, input),
+  };
+}
+
+export type KnowledgeService = ReturnType<typeof knowledgeService>;
+
+/** Whether PostgreSQL could hold that id at all; one that it could not hold belongs to no document. */
+const storable = (externalId: string) => plainText(500).safeParse(externalId).success;
+
+/** Throws `unseen` for a document that the principal may not read and FORBIDDEN for one that they may only read. */
+function checkWritable(principal: Principal, document: Document, unseen: () => Error): void {
+  if (can(principal, 'manage:documents') || document.ownerId === principal.userId) return;
+  throw document.isPublic ? forbidden(['manage:documents'], 'This document is not yours to change.') : unseen();
+}
+
+async function checkAgents(transaction: Prisma.TransactionClient, author: Principal | null, agentIds: number[]) {
+  if (agentIds.length === 0) return;
+  const found = await transaction.agent.findMany({
+    where: { AND: [author ? visible.editableAgents(author) : {}, { id: { in: agentIds }, deletedAt: null }] },
+    select: { id: true },
+  });
+  const missing = agentIds.filter((id) => !found.some((agent) => agent.id === id));
+  if (missing.length > 0) throw badInput(['input', 'agentIds'], `not agents that you may edit: ${missing.join(', ')}`);
+}
+
+/** SHA-256 over everything that the chunks come from. */
+const hashContent = (title: string, sections: readonly Section[]): Uint8Array<ArrayBuffer> =>
+  Uint8Array.from(
+    createHash('sha256')
+      .update(JSON.stringify([chunkerVersion, title, sections]))
+      .digest(),
+  );
+
+async function replaceChunks(transaction: Prisma.TransactionClient, documentId: number, chunks: readonly Chunk[]) {
+  await transaction.chunk.deleteMany({ where: { documentId } });
+  for (let from = 0; from < chunks.length; from += insertSize)
+    await transaction.chunk.createMany({
+      data: chunks.slice(from, from + insertSize).map((chunk) => ({ ...chunk, documentId })),
+    });
+}

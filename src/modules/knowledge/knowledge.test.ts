@@ -1,0 +1,599 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { effectivePermissions, type Role } from '../../authz/permissions.ts';
+import type { Principal } from '../../authz/principal.ts';
+import { visible } from '../../authz/visible.ts';
+import { createLog } from '../../log.ts';
+import { createBackground } from '../../store/background.ts';
+import { type Database, openDatabase } from '../../store/database.ts';
+import { auditService } from '../audit/audit.service.ts';
+import { ingestGuide } from './guide.ts';
+import { type IngestInput, type KnowledgeService, knowledgeService } from './knowledge.service.ts';
+import type { RetrieveInput } from './retrieval.ts';
+
+let db: Database;
+let knowledge: KnowledgeService;
+let anna: Principal;
+let ben: Principal;
+let admin: Principal;
+const statements: string[] = [];
+
+async function person(name: string, role: Role): Promise<Principal> {
+  const user = await db.prisma.user.create({ data: { name, email: `${name}@example.com`, role } });
+  return {
+    userId: user.id,
+    name,
+    email: user.email,
+    role,
+    accountType: 'STANDARD',
+    credential: { tokenId: 1, kind: 'PERSONAL', name: null, scopes: null, createdAt: new Date(), expiresAt: null },
+    permissions: effectivePermissions(role, null),
+    client: { address: '192.0.2.1', userAgent: 'test' },
+  };
+}
+
+beforeAll(async () => {
+  db = await openDatabase({
+    onStatement: (text) => statements.push(text),
+  });
+  const log = createLog('silent');
+  knowledge = knowledgeService(db, auditService(db, createBackground(log), log));
+  anna = await person('anna', 'BASIC');
+  ben = await person('ben', 'BASIC');
+  admin = await person('admin', 'ADMIN');
+});
+
+afterAll(() => db?.close());
+
+beforeEach(async () => {
+  await db.prisma.document.deleteMany();
+  await db.prisma.agent.deleteMany({ where: { isBuiltin: false } });
+  await db.prisma.setting.deleteMany();
+  await db.prisma.auditEvent.deleteMany();
+});
+
+const ingest = async (author: Principal | null, id: string, text: string, rest: Partial<IngestInput> = {}) =>
+  (await knowledge.ingest(author, { id, title: `About ${id}`, sections: [{ text }], ...rest })).document;
+
+const found = async (principal: Principal, query: string, rest: Partial<RetrieveInput> = {}) =>
+  (await knowledge.retrieve(principal, { query, limit: 10, ...rest })).map(({ documentId }) => documentId);
+
+const chunks = (externalId: string) =>
+  db.prisma.chunk.findMany({ where: { document: { externalId } }, orderBy: { position: 'asc' } });
+
+async function counted(work: () => Promise<unknown>): Promise<number> {
+  statements.length = 0;
+  await work();
+  return statements.length;
+}
+
+describe('ingest', () => {
+  it('keeps a document with its passages, and says whether it was there', async () => {
+    const input = {
+      id: 'doc-1',
+      title: '  Keys ',
+      sections: [
+        { text: '# Limited\n\nA limited key reads no history.', link: 'https://example.com/keys' },
+        { text: 'Other.' },
+      ],
+      metadata: { team: 'core', tags: ['a', 'b'] },
+      documentUpdatedAt: new Date('2026-01-02T03:04:05Z'),
+    };
+    const first = await knowledge.ingest(anna, input);
+    expect(first.alreadyExisted).toBe(false);
+    expect(first.document).toMatchObject({
+      externalId: 'doc-1',
+      title: 'Keys',
+      link: 'https://example.com/keys',
+      source: 'ingestion_api',
+      metadata: input.metadata,
+      isPublic: true,
+      ownerId: anna.userId,
+      documentUpdatedAt: input.documentUpdatedAt,
+    });
+    expect(await chunks('doc-1')).toMatchObject([
+      { position: 0, section: 0, start: 0, heading: 'Keys › Limited', link: 'https://example.com/keys' },
+      { position: 1, section: 1, heading: 'Keys', text: 'Other.', link: null },
+    ]);
+    expect((await knowledge.ingest(anna, input)).alreadyExisted).toBe(true);
+  });
+
+  it('makes an id where none is given', async () => {
+    const { document } = await knowledge.ingest(null, { title: 'Untitled', sections: [{ text: 'x' }] });
+    expect(document.externalId).toMatch(/^[0-9a-f-]{36}$/);
+    expect(document.ownerId).toBeNull();
+  });
+
+  it('replaces the passages when text, title or link changed, and only then', async () => {
+    await ingest(anna, 'doc', 'The old text speaks of apples.');
+    const [before] = await chunks('doc');
+    await ingest(anna, 'doc', 'The old text speaks of apples.', { metadata: { changed: 'yes' } });
+    expect(await chunks('doc')).toEqual([before]);
+    await ingest(anna, 'doc', 'The new text speaks of pears.');
+    expect(await found(anna, 'apples')).toEqual([]);
+    expect(await found(anna, 'pears')).toEqual(['doc']);
+    expect((await knowledge.find(anna, { externalId: 'doc' })).metadata).toEqual({});
+    await knowledge.ingest(anna, { id: 'doc', title: 'Fruit', sections: [{ text: 'The new text speaks of pears.' }] });
+    expect((await chunks('doc')).map(({ heading }) => heading)).toEqual(['Fruit']);
+  });
+
+  it('does not publish a private document, and does not change its owner, when it comes again without saying so', async () => {
+    await ingest(anna, 'doc', 'first', { isPublic: false });
+    const document = await ingest(admin, 'doc', 'second');
+    expect(document).toMatchObject({ isPublic: false, ownerId: anna.userId });
+  });
+
+  it('refuses to replace what is not the author’s: FORBIDDEN where they can read it, else CONFLICT; nothing changes', async () => {
+    await ingest(anna, 'private', 'secret words', { isPublic: false });
+    await ingest(anna, 'public', 'public words');
+    await expect(ingest(ben, 'public', 'defaced')).rejects.toMatchObject({ code: 'FORBIDDEN' });
+    const refusal = await ingest(ben, 'private', 'defaced').catch((error: unknown) => error);
+    expect(refusal).toMatchObject({ code: 'CONFLICT', message: 'This document id is taken; choose another.' });
+    expect((await chunks('private')).map(({ text }) => text)).toEqual(['secret words']);
+    expect((await chunks('public')).map(({ text }) => text)).toEqual(['public words']);
+  });
+
+  it('attaches to agents that the author may edit, besides those it is attached to', async () => {
+    const agent = (owner: Principal, name: string) => db.prisma.agent.create({ data: { name, ownerId: owner.userId } });
+    const [mine, other, bens] = [await agent(anna, 'one'), await agent(anna, 'two'), await agent(ben, 'three')];
+    await ingest(anna, 'doc', 'text', { agentIds: [mine.id, mine.id] });
+    await ingest(anna, 'doc', 'text', { agentIds: [other.id] });
+    const { agents } = await db.prisma.document.findUniqueOrThrow({
+      where: { externalId: 'doc' },
+      include: { agents: true },
+    });
+    expect(agents.map(({ id }) => id).sort()).toEqual([mine.id, other.id]);
+    for (const id of [bens.id, 999_999])
+      await expect(ingest(anna, 'new', 'text', { agentIds: [mine.id, id] })).rejects.toMatchObject({
+        code: 'BAD_USER_INPUT',
+        details: { fields: [{ path: ['input', 'agentIds'], message: `not agents that you may edit: ${id}` }] },
+      });
+    await expect(knowledge.find(admin, { externalId: 'new' })).rejects.toMatchObject({ code: 'NOT_FOUND' });
+  });
+
+  it.each<[string, Partial<IngestInput>, (string | number)[]]>([
+    ['NUL in a text', { sections: [{ text: 'fine' }, { text: 'a\0b' }] }, ['sections', 1, 'text']],
+    ['half a character in a title', { title: 'x\ud83d' }, ['title']],
+    ['NUL in an id', { id: '\0' }, ['id']],
+    ['NUL in metadata', { metadata: { key: ['a', '\0'] } }, ['metadata', 'key', 1]],
+    ['NUL in a metadata key', { metadata: { '\0': 'a' } }, ['metadata', '\0']],
+    ['a script link', { sections: [{ text: 'x', link: ' java\nscript:alert(1)' }] }, ['sections', 0, 'link']],
+    ['a file link', { sections: [{ text: 'x', link: 'file:///etc/passwd' }] }, ['sections', 0, 'link']],
+    ['no title', { title: '  ' }, ['title']],
+    ['no section', { sections: [] }, ['sections']],
+    ['too much text', { sections: Array.from({ length: 3 }, () => ({ text: 'x'.repeat(1_900_000) })) }, ['sections']],
+    ['a date that cannot be stored', { documentUpdatedAt: new Date('-000044-03-15T00:00:00Z') }, ['documentUpdatedAt']],
+  ])('refuses %s, naming the field', async (_what, wrong, path) => {
+    const refusal = await knowledge
+      .ingest(anna, { title: 'Title', sections: [{ text: 'x' }], ...wrong })
+      .catch((error) => error);
+    expect(refusal.code).toBe('BAD_USER_INPUT');
+    expect(refusal.details.fields[0].path).toEqual(['input', ...path]);
+    expect(await knowledge.count(admin)).toBe(0);
+  });
+
+  it.each(['/guide/README.md', 'guide.html#keys', 'HTTPS://example.com/ä?q=1', '', null])(
+    'takes the link %j',
+    async (link) => {
+      const { document } = await knowledge.ingest(anna, { title: 'Title', sections: [{ text: 'x', link }] });
+      expect(document.link).toBe(link || null);
+    },
+  );
+
+  it('ends in one of the texts when many arrive at once under one id', async () => {
+    const texts = Array.from({ length: 12 }, (_, index) => `version ${index} `.repeat(300));
+    const results = await Promise.all(
+      texts.map((text) => knowledge.ingest(anna, { id: 'same', title: 'Same', sections: [{ text }] })),
+    );
+    expect(results.filter(({ alreadyExisted }) => !alreadyExisted)).toHaveLength(1);
+    const versions = new Set((await chunks('same')).flatMap(({ text }) => text.match(/\d+/g) ?? []));
+    expect(versions.size).toBe(1);
+  });
+
+  it('costs the same statements whatever the length', async () => {
+    const short = await counted(() => ingest(anna, 'short', 'One sentence.'));
+    const long = await counted(() => ingest(anna, 'long', 'One sentence of many. '.repeat(10_000)));
+    expect((await chunks('long')).length).toBeGreaterThan(200);
+    expect(long).toBe(short);
+  });
+
+  it('takes five million characters', async () => {
+    const text = 'The quick brown fox jumps over the lazy dog, again and again. '.repeat(16_000);
+    await knowledge.ingest(anna, {
+      id: 'huge',
+      title: 'Huge',
+      sections: [text, text, text, text, text].map((part) => ({ text: part })),
+    });
+    expect(await db.prisma.chunk.count()).toBeGreaterThan(5000);
+  }, 60_000);
+
+  it('leaves a record of who did it', async () => {
+    await ingest(anna, 'doc', 'text');
+    await ingest(null, 'server', 'text');
+    const events = await db.prisma.auditEvent.findMany();
+    expect(events).toMatchObject([
+      {
+        action: 'document.ingest',
+        actorId: anna.userId,
+        targetType: 'Document',
+        targetId: 'doc',
+        address: '192.0.2.1',
+      },
+    ]);
+  });
+});
+
+describe('find, list, count and remove', () => {
+  beforeEach(async () => {
+    await ingest(anna, 'public', 'public');
+    await ingest(anna, 'annas', 'private', { isPublic: false });
+    await ingest(ben, 'bens', 'private', { isPublic: false });
+  });
+
+  it('show public documents and one’s own, newest first; everything to manage:documents', async () => {
+    const ids = async (principal: Principal) =>
+      (await knowledge.list({ first: 10 }, 100, {}, principal)).rows.map(({ externalId }) => externalId);
+    expect(await ids(anna)).toEqual(['annas', 'public']);
+    expect(await ids(ben)).toEqual(['bens', 'public']);
+    expect(await ids(admin)).toEqual(['bens', 'annas', 'public']);
+    expect(await knowledge.count(anna)).toBe(2);
+    expect(await knowledge.count(admin)).toBe(3);
+  });
+
+  it('tell the missing and the hidden apart for nobody', async () => {
+    const { id } = await knowledge.find(ben, { externalId: 'bens' });
+    const refusals = await Promise.all(
+      [
+        knowledge.find(anna, { externalId: 'bens' }),
+        knowledge.find(anna, { id }),
+        knowledge.find(anna, { externalId: 'missing' }),
+        knowledge.find(anna, { externalId: '\0' }),
+        knowledge.remove(anna, 'bens'),
+        knowledge.remove(anna, 'missing'),
+        knowledge.remove(anna, '\0'),
+      ].map((work) => work.catch((error: unknown) => error)),
+    );
+    expect(
+      new Set(refusals.map((error) => JSON.stringify({ ...(error as object), text: String(error) }))),
+    ).toHaveProperty('size', 1);
+    expect(refusals[0]).toMatchObject({ code: 'NOT_FOUND' });
+    expect(await knowledge.count(admin)).toBe(3);
+  });
+
+  it('remove deletes the passages too, once, with a record', async () => {
+    const results = await Promise.allSettled([knowledge.remove(anna, 'annas'), knowledge.remove(anna, 'annas')]);
+    expect(results.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected']);
+    expect(await chunks('annas')).toEqual([]);
+    expect(await db.prisma.auditEvent.count({ where: { action: 'document.delete', targetId: 'annas' } })).toBe(1);
+  });
+
+  it('remove is the owner’s and manage:documents’', async () => {
+    await expect(knowledge.remove(ben, 'public')).rejects.toMatchObject({
+      code: 'FORBIDDEN',
+      details: { requiredPermissions: ['manage:documents'] },
+    });
+    expect((await knowledge.remove(admin, 'bens')).externalId).toBe('bens');
+  });
+});
+
+describe('retrieve finds', () => {
+  const guide = `# Keys
+
+## Limited keys
+
+To create a limited key, call the mutation createApiKey with the role LIMITED. A limited key sends messages and receives
+the answers to them, and reads no history.
+
+## Expiry
+
+Every key may have an expiry date. A key that has expired is refused, and so is every key whose owner is gone. Keys, keys
+and more keys: each key is listed with the time of its last use.
+
+## Regeneration
+
+A key can be regenerated. The old key works on for as long as the overlap says.`;
+
+  it('the passage that answers a natural question, among others that share its words', async () => {
+    await ingest(anna, 'guide', guide);
+    await ingest(
+      anna,
+      'piano',
+      'A piano has 88 keys. Each key strikes a string. Keys, keys, keys: black keys and white keys.',
+    );
+    await ingest(
+      anna,
+      'limits',
+      'Uploads are limited to 5 MB. Requests are limited to 60 a minute. How limited are you?',
+    );
+    await ingest(
+      anna,
+      'agents',
+      'How do I create an agent? To create one, open the list of agents and create it there.',
+    );
+    const hits = await knowledge.retrieve(ben, { query: 'How do I create a limited key?', limit: 10 });
+    expect(hits[0]).toMatchObject({ documentId: 'guide', heading: 'About guide › Keys › Limited keys', position: 0 });
+    expect(hits[0]?.text).toContain('createApiKey');
+    expect(hits[0]?.highlights.join()).toMatch(/<hi>create<\/hi> a <hi>limited<\/hi> <hi>key<\/hi>/);
+    expect(new Set(hits.map(({ documentId }) => documentId))).toEqual(new Set(['guide', 'piano', 'limits', 'agents']));
+    const scores = hits.map(({ score }) => score);
+    expect(scores).toEqual([...scores].sort((a, b) => b - a));
+    for (const score of scores) expect(score > 0 && score <= 1).toBe(true);
+  });
+
+  it('passages that lack words of the question', async () => {
+    await ingest(anna, 'guide', guide);
+    expect(await found(ben, 'Could somebody please tell my grandmother about regeneration?')).toEqual(['guide']);
+  });
+
+  it('what holds a quoted phrase before what holds its words, and what lacks a -word before what has it', async () => {
+    await ingest(anna, 'apart', 'The key is blue and the note is master of all.');
+    await ingest(
+      anna,
+      'phrase',
+      'This is called the master key, and it is a long text that says little else of any use.',
+    );
+    expect((await found(anna, '"master key"'))[0]).toBe('phrase');
+    await ingest(anna, 'both', 'Cats and dogs. Cats and dogs.');
+    await ingest(anna, 'cats', 'A text on something quite else in which cats are spoken of only once.');
+    expect((await found(anna, 'cats -dogs'))[0]).toBe('cats');
+  });
+
+  it('a word that few passages have before words that most have', async () => {
+    await ingest(anna, 'rare', 'It runs on PostgreSQL.');
+    for (let index = 0; index < 6; index++) await ingest(anna, `common-${index}`, `The version ${index} is supported.`);
+    expect((await found(anna, 'Which PostgreSQL versions are supported?'))[0]).toBe('rare');
+  });
+
+  it('the words in the text, fragment by fragment', async () => {
+    await ingest(anna, 'doc', `The zebra is here.${' Filler goes on for long.'.repeat(20)} Another zebra is there.`);
+    const [hit] = await knowledge.retrieve(anna, { query: 'zebras', limit: 1 });
+    expect(hit?.highlights).toHaveLength(2);
+    for (const fragment of hit?.highlights ?? []) expect(fragment).toContain('<hi>zebra</hi>');
+  });
+
+  it('at most three passages of one document, and no more than the limit', async () => {
+    await ingest(
+      anna,
+      'long',
+      Array.from({ length: 20 }, (_, i) => `## Part ${i}\n\n${'Zebras run fast. '.repeat(40)}`).join('\n\n'),
+    );
+    await ingest(anna, 'short', 'One zebra.');
+    expect((await found(anna, 'zebra')).sort()).toEqual(['long', 'long', 'long', 'short']);
+    expect(await found(anna, 'zebra', { limit: 2 })).toHaveLength(2);
+    expect(await found(anna, 'zebra', { limit: 0 })).toEqual([]);
+    expect(await found(anna, 'zebra', { limit: 1000 })).toHaveLength(4);
+  });
+
+  it('by heading and title, which are in no passage’s text', async () => {
+    await knowledge.ingest(anna, { id: 'doc', title: 'Onboarding', sections: [{ text: 'Welcome to the house.' }] });
+    const [hit] = await knowledge.retrieve(anna, { query: 'onboarding', limit: 5 });
+    expect(hit).toMatchObject({ documentId: 'doc', title: 'Onboarding', link: null, highlights: [], updatedAt: null });
+  });
+
+  it('by source, tag and date', async () => {
+    const old = new Date('2020-01-01T00:00:00Z');
+    await ingest(anna, 'wiki', 'zebra', {
+      source: 'wiki',
+      metadata: { team: 'core', topics: ['a', 'b'] },
+      documentUpdatedAt: old,
+    });
+    await ingest(anna, 'file', 'zebra', { source: 'file', metadata: { team: 'infra' } });
+    expect(await found(anna, 'zebra', { sources: ['wiki'] })).toEqual(['wiki']);
+    expect((await found(anna, 'zebra', { sources: [], tags: [] })).sort()).toEqual(['file', 'wiki']);
+    expect(await found(anna, 'zebra', { tags: [{ key: 'team', value: 'infra' }] })).toEqual(['file']);
+    expect(await found(anna, 'zebra', { tags: [{ key: 'topics', value: 'b' }] })).toEqual(['wiki']);
+    expect(await found(anna, 'zebra', { tags: [{ key: 'topics', value: 'c' }] })).toEqual([]);
+    const either = [
+      { key: 'team', value: 'infra' },
+      { key: 'team', value: 'core' },
+    ];
+    expect((await found(anna, 'zebra', { tags: either })).sort()).toEqual(['file', 'wiki']);
+    expect(await found(anna, 'zebra', { since: new Date('2021-01-01T00:00:00Z') })).toEqual(['file']);
+    expect((await found(anna, 'zebra', { since: old })).sort()).toEqual(['file', 'wiki']);
+    const [hit] = await knowledge.retrieve(anna, { query: 'zebra', limit: 1, sources: ['wiki'] });
+    expect(hit).toMatchObject({ source: 'wiki', metadata: { team: 'core', topics: ['a', 'b'] }, updatedAt: old });
+  });
+
+  it('nothing for a query without a word to look for', async () => {
+    await ingest(anna, 'doc', 'What is it? How do you do?');
+    for (const query of ['', '   ', 'how do I', '?!', '-', '""', '\0']) expect(await found(anna, query)).toEqual([]);
+  });
+});
+
+describe('retrieve shows only', () => {
+  it('what the principal may read: exactly what visible.documents says', async () => {
+    for (const owner of [anna, ben, null])
+      for (const isPublic of [true, false])
+        await ingest(owner, `${owner?.name ?? 'server'}-${isPublic}`, 'zebra', { isPublic });
+    const scoped = { ...admin, permissions: effectivePermissions('ADMIN', ['read:search']) };
+    for (const principal of [anna, ben, admin, scoped]) {
+      const rows = await db.prisma.document.findMany({ where: visible.documents(principal) });
+      expect((await found(principal, 'zebra')).sort()).toEqual(rows.map(({ externalId }) => externalId).sort());
+    }
+    expect((await found(anna, 'zebra')).sort()).toEqual(['anna-false', 'anna-true', 'ben-true', 'server-true']);
+    expect(await found(admin, 'zebra')).toHaveLength(6);
+  });
+
+  it('the agent’s documents when its knowledge is ATTACHED, and never more than the asker may read', async () => {
+    const data = { name: 'attached', ownerId: anna.userId, knowledge: 'ATTACHED' } as const;
+    const agent = await db.prisma.agent.create({ data });
+    const empty = await db.prisma.agent.create({ data });
+    await ingest(anna, 'loose', 'zebra');
+    await ingest(anna, 'attached', 'zebra', { agentIds: [agent.id] });
+    await ingest(anna, 'attached-private', 'zebra', { agentIds: [agent.id], isPublic: false });
+    expect((await found(anna, 'zebra', { agentId: agent.id })).sort()).toEqual(['attached', 'attached-private']);
+    expect(await found(ben, 'zebra', { agentId: agent.id })).toEqual(['attached']);
+    expect(await found(anna, 'zebra', { agentId: empty.id })).toEqual([]);
+    expect((await found(ben, 'zebra', { agentId: 0 })).sort()).toEqual(['attached', 'loose']);
+    await db.prisma.agent.update({ where: { id: agent.id }, data: { deletedAt: new Date() } });
+    expect(await found(anna, 'zebra', { agentId: agent.id })).toEqual([]);
+    expect(await found(anna, 'zebra', { agentId: 999_999 })).toEqual([]);
+  });
+
+  it('what is not older than the agent’s start date', async () => {
+    const agent = await db.prisma.agent.create({
+      data: { name: 'new', searchStartDate: new Date('2022-01-01T00:00:00Z') },
+    });
+    await ingest(anna, 'undated', 'zebra');
+    await ingest(anna, 'old', 'zebra', { documentUpdatedAt: new Date('2021-12-31T00:00:00Z') });
+    await ingest(anna, 'new', 'zebra', { documentUpdatedAt: new Date('2022-01-01T00:00:00Z') });
+    expect((await found(anna, 'zebra', { agentId: agent.id })).sort()).toEqual(['new', 'undated']);
+  });
+});
+
+describe('retrieve withstands', () => {
+  beforeEach(() => ingest(anna, 'doc', 'A zebra, one & only.'));
+
+  it.each([
+    "'",
+    "''",
+    '"',
+    '"zebra',
+    "zebra' | 'x",
+    '\'; DROP TABLE "Chunk"; --',
+    '\\',
+    "\\'",
+    'zebra & | ! ( ) <-> :* *',
+    '!!!!',
+    '((((',
+    'zebra:*ABCD',
+    "a & 'b' | !c <2> d",
+    ' & ',
+    'x & y',
+    'a&b http://e.org/?a=1&b=2 | <tag a="x & y">',
+    'or or or',
+    '- - -',
+    '-zebra',
+    '--zebra',
+    '$1 $2',
+    '%s %',
+    '\ud83d',
+    '\udc00zebra',
+    '\u001f',
+    '\\u0000',
+    '<hi>zebra</hi>',
+    '漢字',
+    'zebra\uffff',
+    "it's o'clock",
+    'a-b-c/d.e@f.g',
+  ])('%j', async (query) => {
+    expect(Array.isArray(await found(anna, query))).toBe(true);
+    expect(await knowledge.count(anna)).toBe(1);
+  });
+
+  it.each(['"', '-', '- ', '-"', '-""', '-(', '-a ', 'or ', 'or -', 'a or -"b c" ', "'", '<', ' & ', 'a-'])(
+    '%j without end',
+    async (piece) => {
+      await found(anna, piece.repeat(4000 / piece.length));
+    },
+  );
+
+  it('any text that is made of what a query language could mean', async () => {
+    const operators = [
+      '"',
+      '-',
+      '--',
+      "'",
+      '\\',
+      '(',
+      ')',
+      '!',
+      '&',
+      ' & ',
+      '|',
+      ' | ',
+      ':',
+      '*',
+      '<->',
+      ' or ',
+      'OR',
+      ' ',
+      '\n',
+      '\0',
+    ];
+    const piece = fc.oneof(
+      fc.constantFrom(...operators),
+      fc.constantFrom('zebra', 'a', '1', 'the', 'é', '漢', '😀', '\ud83d'),
+    );
+    const text = fc.array(fc.tuple(piece, fc.constantFrom(1, 1, 1, 2, 40)), { maxLength: 60 });
+    await fc.assert(
+      fc.asyncProperty(text, async (pieces) => {
+        await found(anna, pieces.map(([unit, times]) => unit.repeat(times)).join(''));
+      }),
+      { numRuns: 200 },
+    );
+  });
+
+  it('NUL and lines of dashes, which it reads as spaces', async () => {
+    expect(await found(anna, 'nothing\0zebra\0')).toEqual(['doc']);
+    expect(await found(anna, `${'-'.repeat(80)}\n${'| - '.repeat(40)}zebra`)).toEqual(['doc']);
+  });
+
+  const pasted = Array.from({ length: 900 }, (_, index) => `w${index.toString(36)}`).join(' ');
+  it.each([
+    ['words', 'zebra '.repeat(17_000), ['doc']],
+    ['letters', 'x'.repeat(100_000), []],
+    ['letters without spaces between words', '漢'.repeat(100_000), []],
+    ['emoji', '😀'.repeat(50_000), []],
+    ['characters, the last half of one', `${'x'.repeat(3999)}😀`, []],
+    ['different words, the right one first', `zebra ${pasted}`, ['doc']],
+    ['different words, the right one last', `${pasted} zebra`, ['doc']],
+  ])('very many %s', async (_what, query, expected) => {
+    expect(await found(anna, query)).toEqual(expected);
+  });
+
+  it('NUL in a filter, which is BAD_USER_INPUT', async () => {
+    await expect(found(anna, 'zebra', { sources: ['\0'] })).rejects.toMatchObject({ code: 'BAD_USER_INPUT' });
+    await expect(found(anna, 'zebra', { tags: [{ key: '\0', value: '' }] })).rejects.toMatchObject({
+      code: 'BAD_USER_INPUT',
+    });
+  });
+
+  it('any length of result with one statement', async () => {
+    for (let index = 0; index < 20; index++) await ingest(anna, `doc-${index}`, 'zebra');
+    expect(await counted(() => found(anna, 'zebra', { limit: 1 }))).toBe(1);
+    expect(await counted(() => found(anna, 'zebra', { limit: 20, agentId: 0 }))).toBe(1);
+    expect(await counted(() => found(anna, ''))).toBe(0);
+  });
+});
+
+describe('the guide', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'guide-'));
+  const start = (publicUrl = 'http://localhost:4000') => ingestGuide(db, knowledge, publicUrl, folder);
+  afterAll(() => rmSync(folder, { recursive: true }));
+  beforeEach(() => writeFileSync(join(folder, 'README.md'), '# Latchkey\n\nA house of keys.'));
+
+  it('is there after the first start, for everyone, with its link; a missing file is skipped', async () => {
+    await start();
+    const hits = await knowledge.retrieve(ben, { query: 'house', limit: 5 });
+    expect(hits).toMatchObject([
+      { documentId: 'latchkey-readme', source: 'file', link: 'http://localhost:4000/guide/README.md' },
+    ]);
+    expect(await knowledge.count(admin)).toBe(1);
+  });
+
+  it('costs one statement when nothing changed', async () => {
+    await start();
+    expect(await counted(() => start())).toBe(1);
+  });
+
+  it('follows its file and its address', async () => {
+    await start();
+    writeFileSync(join(folder, 'README.md'), '# Latchkey\n\nA palace of keys.');
+    await start('https://keys.example.com');
+    const [hit] = await knowledge.retrieve(ben, { query: 'palace', limit: 5 });
+    expect(hit?.link).toBe('https://keys.example.com/guide/README.md');
+  });
+
+  it('stays away once it was removed', async () => {
+    await start();
+    await knowledge.remove(admin, 'latchkey-readme');
+    writeFileSync(join(folder, 'README.md'), '# Latchkey\n\nAnother text.');
+    await start();
+    expect(await knowledge.count(admin)).toBe(0);
+    expect(await counted(() => start())).toBe(1);
+  });
+});

@@ -1,0 +1,165 @@
+import { z } from 'zod';
+import { can, type Principal } from '../../authz/principal.ts';
+import { parse } from '../../errors.ts';
+import type { Database, Statement } from '../../store/database.ts';
+import { databaseId, plainText } from '../input.ts';
+
+/** Characters of a query that are looked at; the rest is ignored. */
+const maxQueryLength = 4000;
+
+/** A date that PostgreSQL and ISO 8601 write alike. */
+export const storableDate = z.date().min(new Date('0001-01-01T00:00:00Z')).max(new Date('9999-12-31T23:59:59.999Z'));
+
+const Retrieve = z.object({
+  query: z.string().transform(searchable),
+  agentId: databaseId.nullish(),
+  limit: z.number().int().min(0),
+  sources: z.array(plainText(50)).max(100).nullish(),
+  since: storableDate.nullish(),
+  tags: z
+    .array(z.object({ key: plainText(200), value: plainText(2000) }))
+    .max(100)
+    .nullish(),
+});
+
+/**
+ * A query as PostgreSQL can read it. Nothing is refused, since a question may be pasted from anywhere: what text cannot
+ * hold separates words, and so do dashes that stand before no word: a line of them is a chain of negations to
+ * `websearch_to_tsquery`, which fails beyond 32.
+ */
+function searchable(query: string): string {
+  return query
+    .slice(0, maxQueryLength)
+    .toWellFormed()
+    .replace(/\0|-{2,}|-(?![\p{L}\p{N}"])/gu, ' ')
+    .trim();
+}
+
+export type RetrieveInput = z.input<typeof Retrieve>;
+
+/** A passage that was found, best first. */
+export interface Hit {
+  /** The document's `externalId`. */
+  documentId: string;
+  chunkId: number;
+  position: number;
+  title: string;
+  heading: string;
+  link: string | null;
+  text: string;
+  source: string;
+  metadata: Record<string, string | string[]>;
+  /** 0 to 1. It ranks the hits of one query; the scores of two queries do not compare. */
+  score: number;
+  /** When the document says that it last changed. */
+  updatedAt: Date | null;
+  /** Fragments of the text with the words that matched in `<hi>…</hi>`. The rest is as in the document, unescaped. */
+  highlights: string[];
+}
+
+/** Passages that a result has at most. */
+const mostHits = 100;
+
+/** Passages that one document may fill a result with. */
+const perDocument = 3;
+
+/** How many passages are weighed word by word, of one document and of all. */
+const weighed = { perDocument: 30, all: 600 };
+
+/**
+ * Any word counts out of so many at the start of a query and as many at its end: every passage is compared with each,
+ * and what was pasted between them is seldom the question.
+ */
+const maxWords = 32;
+
+/** Stands between fragments: a separator that no reader would miss from a text. */
+const fragmentEnd = '\u001f';
+
+/**
+ * Two rankings over the passages that the principal may read, fused by reciprocal rank.
+ * `strict`: everything that was asked for, as `websearch_to_tsquery` reads it (quoted phrases, `or`, `-not`), nearest
+ * together first. `loose`: any word of it, where a word counts the more the fewer of the passages at hand have it, so
+ * that "which PostgreSQL versions are supported" is a question about PostgreSQL. Strict counts double, so that what
+ * matches everything wins.
+ *
+ * The rule of who may read what is `visible.documents` in SQL; a test holds the two together.
+ */
+const statement: Statement = {
+  name: 'knowledge_retrieve',
+  text: `
+WITH asked AS MATERIALIZED (
+  SELECT websearch_to_tsquery('english', $1) AS strict,
+         array_to_string(term[:${maxWords}] || term[greatest(${maxWords} + 1, cardinality(term) - ${maxWords} + 1):], ' | ')::tsquery AS loose
+  FROM string_to_array(plainto_tsquery('english', $1)::text, ' & ') AS term
+), allowed AS (
+  SELECT d."id" FROM "Document" d
+  LEFT JOIN "Agent" a ON a."id" = $4::int AND a."deletedAt" IS NULL
+  WHERE ($3::boolean OR d."isPublic" OR d."ownerId" = $2::uuid)
+    AND ($4::int IS NULL OR a."knowledge" = 'ALL' OR (a."knowledge" = 'ATTACHED' AND EXISTS (
+      SELECT FROM "_AgentToDocument" t WHERE t."A" = a."id" AND t."B" = d."id")))
+    AND (a."searchStartDate" IS NULL OR COALESCE(d."documentUpdatedAt", d."createdAt") >= a."searchStartDate")
+    AND ($5::text[] IS NULL OR d."source" = ANY ($5::text[]))
+    AND ($6::timestamptz IS NULL OR COALESCE(d."documentUpdatedAt", d."createdAt") >= $6::timestamptz)
+    AND ($7::jsonb IS NULL OR EXISTS (
+      SELECT FROM jsonb_to_recordset($7::jsonb) AS tag("key" text, "value" text)
+      WHERE (d."metadata" -> tag."key") ? tag."value"))
+), matches AS (
+  SELECT c."id", c."documentId", c."search" @@ strict AS complete, ts_rank(c."search", loose, 1) AS rank
+  FROM asked, "Chunk" c JOIN allowed ON allowed."id" = c."documentId"
+  WHERE c."search" @@ loose
+), nearest AS (
+  SELECT "id", "documentId", complete
+  FROM (SELECT *, row_number() OVER (PARTITION BY "documentId" ORDER BY complete DESC, rank DESC, "id") AS place
+        FROM matches) AS placed
+  WHERE place <= ${weighed.perDocument} ORDER BY complete DESC, rank DESC, "id" LIMIT ${weighed.all}
+), candidates AS MATERIALIZED (
+  SELECT nearest.*, c."search" FROM nearest JOIN "Chunk" c ON c."id" = nearest."id"
+), words AS MATERIALIZED (
+  SELECT word, ln(1 + (SELECT count(*) FROM candidates)::float8 / count(*)) AS rarity
+  FROM (SELECT DISTINCT unnest(string_to_array(loose::text, ' | '))::tsquery AS word FROM asked) AS each, candidates
+  WHERE "search" @@ word GROUP BY word
+), ranked AS (
+  SELECT "id", "documentId",
+         CASE WHEN complete THEN 0.0 / (60 + row_number() OVER (PARTITION BY complete ORDER BY density DESC, weight DESC, "id"))
+              ELSE 0 END
+         + 1.0 / (60 + row_number() OVER (ORDER BY weight DESC, "id")) AS fused
+  FROM (SELECT "id", "documentId", complete, ts_rank_cd("search", strict, 1) AS density,
+               (SELECT sum(rarity * ts_rank("search", word, 1)) FROM words WHERE "search" @@ word) AS weight
+        FROM asked, candidates) AS measured
+), spread AS (
+  SELECT *, row_number() OVER (PARTITION BY "documentId" ORDER BY fused DESC, "id") AS place FROM ranked
+), best AS (
+  SELECT "id", fused FROM spread WHERE place <= ${perDocument} ORDER BY fused DESC, "id" LIMIT $8::int
+)
+SELECT d."externalId" AS "documentId", c."id" AS "chunkId", c."position", d."title", c."heading", c."link", c."text",
+       d."source", d."metadata", (fused * 61 / 3)::float8 AS "score", d."documentUpdatedAt" AS "updatedAt",
+       ts_headline('english', c."text", loose, 'StartSel=<hi>, StopSel=</hi>, MaxFragments=3, MinWords=8, MaxWords=30, FragmentDelimiter=${fragmentEnd}') AS "highlights"
+FROM asked, best JOIN "Chunk" c ON c."id" = best."id" JOIN "Document" d ON d."id" = c."documentId"
+ORDER BY fused DESC, c."id"`,
+};
+
+/**
+ * The passages that match a question best, at most three of a document, out of those that the principal may read.
+ * Not every word has to match. `agentId` narrows to the agent's documents where its knowledge is ATTACHED, and to those
+ * since its `searchStartDate`; whether the principal may use the agent is the caller's to check. Of `sources`, and of
+ * `tags`, one has to fit; an empty list asks for nothing. A `limit` above 100 is cut to it. Returns nothing for a query
+ * without a word to look for, or for a deleted agent. Throws BAD_USER_INPUT.
+ */
+export async function retrieve(db: Database, principal: Principal, input: RetrieveInput): Promise<Hit[]> {
+  const { query, agentId, limit, sources, since, tags } = parse(Retrieve, input);
+  if (query === '' || limit === 0) return [];
+  const rows = await db.query<Omit<Hit, 'highlights'> & { highlights: string }>(statement, [
+    query,
+    principal.userId,
+    can(principal, 'manage:documents'),
+    agentId ?? null,
+    sources?.length ? sources : null,
+    since ?? null,
+    tags?.length ? JSON.stringify(tags) : null,
+    Math.min(limit, mostHits),
+  ]);
+  return rows.map(({ highlights, ...hit }) => ({
+    ...hit,
+    highlights: highlights.split(fragmentEnd).filter((fragment) => fragment.includes('<hi>')),
+  }));
+}

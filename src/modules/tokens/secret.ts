@@ -1,0 +1,48 @@
+import { createHash, randomInt } from 'node:crypto';
+import { crc32 } from 'node:zlib';
+
+/**
+ * The secrets of tokens: prefix + 30 base62 characters from a CSPRNG (178 bits) + 6 base62 characters, the CRC32 of
+ * those 30. The checksum tells a typo or a guess from a real secret before any database is asked.
+ */
+export const prefixes = { API_KEY: 'on_', PERSONAL: 'onyx_pat_' } as const;
+export type SecretPrefix = (typeof prefixes)[keyof typeof prefixes];
+
+const alphabet = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
+const shape = /^(on_|onyx_pat_)([0-9A-Za-z]{30})([0-9A-Za-z]{6})$/;
+
+/** Six base62 digits of the CRC32 of a text, most significant first. */
+export function checksum(text: string): string {
+  let digits = '';
+  for (let rest = crc32(text); digits.length < 6; rest = Math.floor(rest / 62)) digits = alphabet[rest % 62] + digits;
+  return digits;
+}
+
+export function newSecret(prefix: SecretPrefix): string {
+  const body = Array.from({ length: 30 }, () => alphabet[randomInt(alphabet.length)]).join('');
+  return prefix + body + checksum(body);
+}
+
+/** Whether a text has the shape and the checksum of a secret. Asks no database. */
+export function isWellFormedSecret(text: string, prefix?: SecretPrefix): boolean {
+  const [, found, body, sum] = shape.exec(text) ?? [];
+  return body !== undefined && checksum(body) === sum && (prefix === undefined || prefix === found);
+}
+
+/** What is stored and looked up: SHA-256 of the whole secret, 32 bytes. A secret has too much entropy to need a salt. */
+export const hashSecret = (secret: string): Buffer => createHash('sha256').update(secret).digest();
+
+/** For recognition in lists: the first four characters, or three of a personal token, stars, and the last four. */
+export function displaySecret(secret: string): string {
+  return secret.startsWith(prefixes.PERSONAL)
+    ? `${secret.slice(0, prefixes.PERSONAL.length + 3)}****${secret.slice(-4)}`
+    : `${secret.slice(0, prefixes.API_KEY.length + 4)}********${secret.slice(-4)}`;
+}
+
+const anywhere = /\b(on_|onyx_pat_|proj_|sk-)[0-9A-Za-z]{8,}/g;
+
+/** A text without secrets, for log lines and error messages. */
+export const redactSecrets = (text: string): string => text.replace(anywhere, '$1[redacted]');
+
+/** Whether a text holds something that looks like a secret, well-formed or not. */
+export const mentionsSecret = (text: string): boolean => text.search(anywhere) >= 0;

@@ -1,0 +1,267 @@
+import { visible } from '../../authz/visible.ts';
+import type { Token } from '../../generated/prisma/client.ts';
+import { builder } from '../../graphql/builder.ts';
+import { connection, nodeQuery, pageArgs } from '../../graphql/connection.ts';
+import { integerIds, nodeRule } from '../../graphql/nodes.ts';
+import { referencedId, referenceDescription } from '../../graphql/reference.ts';
+import { signedIn } from '../../authz/principal.ts';
+import { RoleType, User } from '../users/users.graphql.ts';
+import { apiKeyOrder, type ApiKeyRow, personalAccessTokenOrder } from './tokens.service.ts';
+
+const scopesDescription =
+  'The permissions it is cut to; null: everything that the role allows. Never more than its maker holds.';
+const secretDescription = 'The secret, in full. It is shown this once and stored nowhere.';
+
+export const ApiKey = builder.prismaNode('Token', {
+  variant: 'ApiKey',
+  id: { field: 'id', description: 'The global id.' },
+  description: 'A service account: a key that acts as its own user.',
+  nullable: true,
+  fields: (t) => ({
+    databaseId: t.exposeInt('id', { description: 'The integer id that the REST paths use.' }),
+    name: t.exposeString('name', { nullable: true, description: 'The name its maker gave it.' }),
+    display: t.exposeString('display', { description: 'For recognition only: the first characters, stars, the last four.' }),
+    role: t.field({
+      type: RoleType,
+      description: 'The role of its user.',
+      select: { user: { select: { role: true } } },
+      resolve: ({ user }) => user.role,
+    }),
+    userId: t.expose('userId', { type: 'UUID', description: 'The user that the key acts as.' }),
+    scopes: t.stringList({ nullable: true, description: scopesDescription, resolve: (key) => (key.allScopes ? null : key.scopes) }),
+    createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it was made.' }),
+    expiresAt: t.expose('expiresAt', { type: 'DateTime', nullable: true, description: 'When it ends; null: never.' }),
+    disabled: t.boolean({ description: 'Whether it is switched off for now.', resolve: (key) => key.disabledAt !== null }),
+    lastUsedAt: t.expose('lastUsedAt', { type: 'DateTime', nullable: true, description: 'Its last use, to the minute.' }),
+    lastUsedAddress: t.exposeString('lastUsedAddress', { nullable: true, description: 'Where that came from.' }),
+    previousSecretExpiresAt: t.expose('previousExpiresAt', {
+      type: 'DateTime',
+      nullable: true,
+      description: 'Until when the secret before the last regeneration works as well.',
+    }),
+    creator: t.relation('creator', { type: User, nullable: true, description: 'Who made it; null when that user is gone.' }),
+  }),
+});
+
+nodeRule('ApiKey', {
+  permission: 'manage:api_keys',
+  readable: ({ prisma }, _principal, ids) =>
+    prisma.token.findMany({ where: { ...visible.apiKeys(), id: { in: integerIds(ids) } }, select: { id: true } }),
+});
+
+export const PersonalAccessToken = builder.prismaNode('Token', {
+  variant: 'PersonalAccessToken',
+  id: { field: 'id', description: 'The global id.' },
+  description: 'A token that acts as its owner, with the owner’s current role.',
+  nullable: true,
+  fields: (t) => ({
+    databaseId: t.exposeInt('id', { description: 'The integer id that the REST paths use.' }),
+    name: t.string({ description: 'The name its maker gave it.', resolve: ({ name }) => name ?? '' }),
+    display: t.exposeString('display', { description: 'For recognition only: the first characters, stars, the last four.' }),
+    scopes: t.stringList({
+      nullable: true,
+      description: scopesDescription,
+      resolve: (token) => (token.allScopes ? null : token.scopes),
+    }),
+    createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it was made.' }),
+    expiresAt: t.expose('expiresAt', { type: 'DateTime', nullable: true, description: 'When it ends; null: never.' }),
+    lastUsedAt: t.expose('lastUsedAt', { type: 'DateTime', nullable: true, description: 'Its last use, to the minute.' }),
+    lastUsedAddress: t.exposeString('lastUsedAddress', { nullable: true, description: 'Where that came from.' }),
+  }),
+});
+
+nodeRule('PersonalAccessToken', {
+  permission: 'write:tokens',
+  readable: ({ prisma }, principal, ids) =>
+    prisma.token.findMany({
+      where: { ...visible.personalAccessTokens(principal), id: { in: integerIds(ids) } },
+      select: { id: true },
+    }),
+});
+
+const CreateApiKeyInput = builder.inputType('CreateApiKeyInput', {
+  description: 'What a new API key is to be.',
+  fields: (t) => ({
+    name: t.string({ description: 'For people to tell keys apart; at most 100 characters.' }),
+    role: t.field({ type: RoleType, description: 'The role of the key’s user; BASIC unless given.' }),
+    scopes: t.stringList({ description: `${scopesDescription} An empty list is refused.` }),
+    expiresAt: t.field({ type: 'DateTime', description: 'When it ends; never unless given. Within 10 years.' }),
+  }),
+});
+
+const apiKeyReference = (t: Parameters<NonNullable<Parameters<typeof builder.inputType>[1]['fields']>>[0]) => ({
+  id: t.globalID({ description: referenceDescription.id }),
+  databaseId: t.int({ description: referenceDescription.databaseId }),
+});
+
+const UpdateApiKeyInput = builder.inputType('UpdateApiKeyInput', {
+  description: 'What is to change of an API key. What is left out stays; null clears.',
+  fields: (t) => ({
+    ...apiKeyReference(t),
+    name: t.string({ description: 'At most 100 characters.' }),
+    role: t.field({ type: RoleType, description: 'The role of the key’s user, from now on.' }),
+    scopes: t.stringList({ description: `${scopesDescription} An empty list is refused.` }),
+    expiresAt: t.field({ type: 'DateTime', description: 'When it ends; null: never. Within 10 years.' }),
+    disabled: t.boolean({ description: 'Switches the key off, or on again.' }),
+  }),
+});
+
+const RegenerateApiKeyInput = builder.inputType('RegenerateApiKeyInput', {
+  description: 'Which key gets a new secret, and how long the old one works on.',
+  fields: (t) => ({
+    ...apiKeyReference(t),
+    overlapMinutes: t.int({ description: 'For how many minutes the old secret works as well: 0 unless given, at most 10080.' }),
+  }),
+});
+
+const DeleteApiKeyInput = builder.inputType('DeleteApiKeyInput', {
+  description: 'Which key is deleted, with its user and everything that is that user’s alone.',
+  fields: apiKeyReference,
+});
+
+const CreatePersonalAccessTokenInput = builder.inputType('CreatePersonalAccessTokenInput', {
+  description: 'What a new personal access token is to be.',
+  fields: (t) => ({
+    name: t.string({ required: true, description: 'For its owner to tell tokens apart; 1 to 100 characters.' }),
+    expiresInDays: t.int({
+      description: 'Ends at 23:59:59.999 UTC of the day that lies so many days ahead; 1 to 3650, never unless given.',
+    }),
+    scopes: t.stringList({ description: `${scopesDescription} An empty list is refused.` }),
+  }),
+});
+
+const RevokePersonalAccessTokenInput = builder.inputType('RevokePersonalAccessTokenInput', {
+  description: 'Which token ends.',
+  fields: apiKeyReference,
+});
+
+const ApiKeyWithSecret = builder.objectRef<{ apiKey: ApiKeyRow; secret: string }>('ApiKeyWithSecret').implement({
+  description: 'A key and its new secret.',
+  fields: (t) => ({
+    apiKey: t.field({ type: ApiKey, description: 'The key.', resolve: ({ apiKey }) => apiKey }),
+    secret: t.exposeString('secret', { description: secretDescription }),
+  }),
+});
+
+const UpdateApiKeyPayload = builder.objectRef<{ apiKey: ApiKeyRow }>('UpdateApiKeyPayload').implement({
+  description: 'What `updateApiKey` changed.',
+  fields: (t) => ({ apiKey: t.field({ type: ApiKey, description: 'The key as it is now.', resolve: ({ apiKey }) => apiKey }) }),
+});
+
+const DeleteApiKeyPayload = builder.objectRef<{ id: number }>('DeleteApiKeyPayload').implement({
+  description: 'What `deleteApiKey` deleted.',
+  fields: (t) => ({ deletedDatabaseId: t.exposeInt('id', { description: 'The integer id that the key had.' }) }),
+});
+
+const CreatePersonalAccessTokenPayload = builder
+  .objectRef<{ personalAccessToken: Token; secret: string }>('CreatePersonalAccessTokenPayload')
+  .implement({
+    description: 'A new token and its secret.',
+    fields: (t) => ({
+      personalAccessToken: t.field({
+        type: PersonalAccessToken,
+        description: 'The token.',
+        resolve: ({ personalAccessToken }) => personalAccessToken,
+      }),
+      secret: t.exposeString('secret', { description: secretDescription }),
+    }),
+  });
+
+const RevokePersonalAccessTokenPayload = builder.objectRef<Token>('RevokePersonalAccessTokenPayload').implement({
+  description: 'What `revokePersonalAccessToken` ended.',
+  fields: (t) => ({
+    personalAccessToken: t.field({ type: PersonalAccessToken, description: 'The token that was.', resolve: (token) => token }),
+  }),
+});
+
+const ApiKeyConnection = builder.connectionObject(
+  { type: ApiKey, name: 'ApiKeyConnection', description: 'A page of API keys.' },
+  { name: 'ApiKeyEdge', description: 'A key and its place in the list.' },
+);
+
+const PersonalAccessTokenConnection = builder.connectionObject(
+  { type: PersonalAccessToken, name: 'PersonalAccessTokenConnection', description: 'A page of personal access tokens.' },
+  { name: 'PersonalAccessTokenEdge', description: 'A token and its place in the list.' },
+);
+
+builder.queryFields((t) => ({
+  apiKeys: t.field({
+    type: ApiKeyConnection,
+    authScopes: { permission: 'manage:api_keys' },
+    description: 'All API keys, oldest first.',
+    args: pageArgs(t.arg),
+    resolve: async (_root, args, context, info) => {
+      const { tokens } = context.services;
+      const page = await tokens.listApiKeys(args, context.pageLimit, nodeQuery(context, info));
+      return connection(apiKeyOrder, page, args, tokens.countApiKeys);
+    },
+  }),
+  personalAccessTokens: t.field({
+    type: PersonalAccessTokenConnection,
+    authScopes: { permission: 'write:tokens' },
+    description: 'One’s own personal access tokens that still work, newest first.',
+    args: pageArgs(t.arg),
+    resolve: async (_root, args, context, info) => {
+      const { tokens } = context.services;
+      const principal = signedIn(context.principal);
+      const page = await tokens.listPersonalAccessTokens(principal, args, context.pageLimit, nodeQuery(context, info));
+      return connection(personalAccessTokenOrder, page, args, () => tokens.countPersonalAccessTokens(principal));
+    },
+  }),
+}));
+
+builder.mutationFields((t) => ({
+  createApiKey: t.field({
+    type: ApiKeyWithSecret,
+    authScopes: { permission: 'manage:api_keys' },
+    description: 'Creates a service account and its key.',
+    args: { input: t.arg({ type: CreateApiKeyInput, required: true, description: 'The key to make.' }) },
+    resolve: (_root, { input }, { principal, services }) =>
+      services.tokens.createApiKey(signedIn(principal), { ...input, role: input.role ?? undefined }),
+  }),
+  updateApiKey: t.field({
+    type: UpdateApiKeyPayload,
+    authScopes: { permission: 'manage:api_keys' },
+    description: 'Renames a key, changes its role, scopes or expiry, switches it off or on. Holds from the next request.',
+    args: { input: t.arg({ type: UpdateApiKeyInput, required: true, description: 'The change.' }) },
+    resolve: async (_root, { input: { id, databaseId, ...change } }, { principal, services }) => ({
+      apiKey: await services.tokens.updateApiKey(
+        signedIn(principal),
+        referencedId({ id, databaseId }, 'ApiKey'),
+        change,
+      ),
+    }),
+  }),
+  regenerateApiKey: t.field({
+    type: ApiKeyWithSecret,
+    authScopes: { permission: 'manage:api_keys' },
+    description: 'Gives a key a new secret; id, user and history stay.',
+    args: { input: t.arg({ type: RegenerateApiKeyInput, required: true, description: 'The key.' }) },
+    resolve: (_root, { input }, { principal, services }) =>
+      services.tokens.regenerateApiKey(signedIn(principal), referencedId(input, 'ApiKey'), input),
+  }),
+  deleteApiKey: t.field({
+    type: DeleteApiKeyPayload,
+    authScopes: { permission: 'manage:api_keys' },
+    description: 'Deletes a key at once, with its user and everything that is that user’s alone.',
+    args: { input: t.arg({ type: DeleteApiKeyInput, required: true, description: 'The key.' }) },
+    resolve: (_root, { input }, { principal, services }) =>
+      services.tokens.deleteApiKey(signedIn(principal), referencedId(input, 'ApiKey')),
+  }),
+  createPersonalAccessToken: t.field({
+    type: CreatePersonalAccessTokenPayload,
+    authScopes: { permission: 'write:tokens' },
+    description: 'Creates a token that acts as its maker. One user has at most 100.',
+    args: { input: t.arg({ type: CreatePersonalAccessTokenInput, required: true, description: 'The token to make.' }) },
+    resolve: (_root, { input }, { principal, services }) =>
+      services.tokens.createPersonalAccessToken(signedIn(principal), input),
+  }),
+  revokePersonalAccessToken: t.field({
+    type: RevokePersonalAccessTokenPayload,
+    authScopes: { permission: 'write:tokens' },
+    description: 'Ends one of one’s own tokens at once.',
+    args: { input: t.arg({ type: RevokePersonalAccessTokenInput, required: true, description: 'The token.' }) },
+    resolve: (_root, { input }, { principal, services }) =>
+      services.tokens.revokePersonalAccessToken(signedIn(principal), referencedId(input, 'PersonalAccessToken')),
+  }),
+}));

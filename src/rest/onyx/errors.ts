@@ -1,0 +1,43 @@
+import { AppError, type ErrorCode } from '../../errors.ts';
+import type { Failure } from '../row.ts';
+
+/** `{ detail }`, the older of the two shapes. */
+export const detail = (status: number, text: string): Failure => ({ status, body: { detail: text } });
+
+/** `{ message }` with 400: how Onyx answers where its older code meets an unknown id. */
+export const message = (text: string): Failure => ({ status: 400, body: { message: text } });
+
+/** `{ error_code, detail }`, the newer shape. */
+export const coded = (status: number, error_code: string, text: string): Failure => ({ status, body: { error_code, detail: text } });
+
+const notFoundCodes: Record<string, string> = {
+  'Chat session': 'SESSION_NOT_FOUND',
+  Agent: 'PERSONA_NOT_FOUND',
+  Document: 'DOCUMENT_NOT_FOUND',
+};
+
+/** What the dialect says where a row says nothing else. */
+const answers: Record<ErrorCode, (error: AppError) => Failure> = {
+  UNAUTHENTICATED: () => detail(403, 'Access denied. User is not authenticated.'),
+  FORBIDDEN: (error) =>
+    error.details.requiredPermissions?.length
+      ? coded(403, 'INSUFFICIENT_PERMISSIONS', 'You do not have the required permissions for this action.')
+      : coded(403, 'INSUFFICIENT_PERMISSIONS', error.message),
+  NOT_FOUND: (error) => coded(404, notFoundCodes[error.details.resource ?? ''] ?? 'NOT_FOUND', error.message),
+  BAD_USER_INPUT: (error) => coded(400, 'INVALID_INPUT', error.message),
+  CONFLICT: (error) => coded(409, 'CONFLICT', error.message),
+  RATE_LIMITED: (error) => ({
+    status: 429,
+    body: { retry_after_seconds: error.details.retryAfter ?? null, error_code: 'RATE_LIMITED', detail: error.message },
+  }),
+  UPSTREAM_FAILED: (error) => coded(502, 'LLM_PROVIDER_ERROR', error.message),
+  INTERNAL: (error) => coded(500, 'INTERNAL_ERROR', error.message),
+};
+
+export const onyxFailure = (error: AppError): Failure => answers[error.code](error);
+
+/** What is wrong with a request’s shape, in the words of the server that clients know: 422 and one line. */
+export const onyxInvalid = (error: AppError): Failure => ({
+  status: 422,
+  body: { status_code: 422, message: error.message, data: null },
+});

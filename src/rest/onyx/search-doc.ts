@@ -1,0 +1,65 @@
+import { z } from '@hono/zod-openapi';
+import { graphql, type ResultOf } from '../graphql.ts';
+import { isoDate } from './shapes.ts';
+
+export const Passage = graphql(`
+  fragment Passage on SearchHit @_unmask {
+    number documentId position title link text source metadata score updatedAt highlights
+  }
+`);
+type Hit = ResultOf<typeof Passage>;
+
+export const SearchDoc = z
+  .object({
+    document_id: z.string(),
+    chunk_ind: z.int(),
+    semantic_identifier: z.string(),
+    link: z.string().nullable(),
+    blurb: z.string(),
+    source_type: z.string(),
+    boost: z.int(),
+    hidden: z.boolean(),
+    metadata: z.record(z.string(), z.union([z.string(), z.array(z.string())])),
+    score: z.number().nullable(),
+    is_relevant: z.boolean().nullable(),
+    relevance_explanation: z.string().nullable(),
+    match_highlights: z.array(z.string()),
+    updated_at: isoDate.nullable(),
+    primary_owners: z.array(z.string()).nullable(),
+    secondary_owners: z.array(z.string()).nullable(),
+    is_internet: z.boolean(),
+    file_id: z.string().nullable(),
+  })
+  .openapi('SearchDoc');
+
+export const SavedSearchDoc = SearchDoc.extend({ db_doc_id: z.int() }).openapi('SavedSearchDoc');
+
+/** How much of a passage a blurb shows, in characters. */
+const blurbLength = 400;
+
+export const searchDoc = (hit: Hit): z.input<typeof SearchDoc> => ({
+  document_id: hit.documentId,
+  chunk_ind: hit.position,
+  semantic_identifier: hit.title,
+  link: hit.link,
+  blurb: hit.text.length > blurbLength ? `${[...hit.text].slice(0, blurbLength).join('')}…` : hit.text,
+  source_type: hit.source,
+  boost: 0,
+  hidden: false,
+  metadata: hit.metadata as Record<string, string | string[]>,
+  score: hit.score,
+  is_relevant: null,
+  relevance_explanation: null,
+  match_highlights: hit.highlights,
+  updated_at: hit.updatedAt,
+  primary_owners: null,
+  secondary_owners: null,
+  is_internet: false,
+  file_id: null,
+});
+
+export const savedSearchDoc = (hit: Hit): z.input<typeof SavedSearchDoc> => ({ ...searchDoc(hit), db_doc_id: hit.number ?? 0 });
+
+/** One document a number, best passage first: what `final_documents` and `top_documents` list. */
+export const byNumber = (hits: readonly Hit[]): Hit[] =>
+  hits.filter((hit, index) => hits.findIndex((other) => other.documentId === hit.documentId) === index);

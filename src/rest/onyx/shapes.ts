@@ -1,0 +1,19 @@
+import { z } from '@hono/zod-openapi';
+
+/** The first page of a list whose contract has no pages. */
+export const everything = 0x7fff_ffff;
+
+/** A path or query parameter that is an id of an integer column. */
+export const id = z.coerce.number().int().min(-0x8000_0000).max(0x7fff_ffff);
+
+/** A boolean in a query string, as the reference reads it. */
+export const flag = z
+  .enum(['true', 'True', '1', 'on', 'yes', 'false', 'False', '0', 'off', 'no'])
+  .transform((text) => ['true', 'True', '1', 'on', 'yes'].includes(text))
+  .openapi({ type: 'boolean' });
+
+/** A reply's date: a Date in the code, RFC 3339 text on the wire. */
+export const isoDate = z.union([z.date(), z.iso.datetime()]).openapi({ type: 'string', format: 'date-time' });
+
+/** The reply of operations that have nothing to say. */
+export const nothing = z.null();

@@ -1,0 +1,278 @@
+import { z } from '@hono/zod-openapi';
+import { isPermission, type Permission, permissionTable, permissions, type Role } from '../../authz/permissions.ts';
+import { badInput } from '../../errors.ts';
+import { graphql, type ResultOf } from '../graphql.ts';
+import { type AnyRow, row } from '../row.ts';
+import { coded, message, onyxFailure } from './errors.ts';
+import { everything, id, isoDate, nothing } from './shapes.ts';
+
+const tag = 'API keys';
+
+const KeyDescriptor = graphql(`
+  fragment KeyDescriptor on ApiKey @_unmask {
+    databaseId display name role userId scopes createdAt expiresAt lastUsedAt
+  }
+`);
+type Key = ResultOf<typeof KeyDescriptor>;
+
+const roleName = z.enum(['limited', 'basic', 'admin']);
+const toRole = (name: z.infer<typeof roleName>): Role => name.toUpperCase() as Role;
+
+/** The two default groups of newer servers, which stand for the roles. A key in neither is limited. */
+export const defaultGroups = [
+  { id: 1, name: 'Admin', role: 'ADMIN' },
+  { id: 2, name: 'Basic', role: 'BASIC' },
+] as const;
+
+const Descriptor = z
+  .object({
+    api_key_id: z.int(),
+    api_key_display: z.string(),
+    api_key: z.string().nullable().openapi({ description: 'The secret; only in the replies to create and regenerate.' }),
+    api_key_name: z.string().nullable(),
+    api_key_role: roleName,
+    groups: z.array(z.object({ id: z.int(), name: z.string() })),
+    user_id: z.uuid(),
+    scopes: z.array(z.string()).nullable(),
+    created_at: isoDate,
+    expires_at: isoDate.nullable(),
+    last_used_at: isoDate.nullable(),
+  })
+  .openapi('ApiKeyDescriptor');
+
+const descriptor = (key: Key, secret: string | null): z.input<typeof Descriptor> => ({
+  api_key_id: key.databaseId,
+  api_key_display: key.display,
+  api_key: secret,
+  api_key_name: key.name,
+  api_key_role: key.role.toLowerCase() as z.infer<typeof roleName>,
+  groups: defaultGroups.filter((group) => group.role === key.role).map(({ id, name }) => ({ id, name })),
+  user_id: key.userId,
+  scopes: key.scopes,
+  created_at: key.createdAt,
+  expires_at: key.expiresAt,
+  last_used_at: key.lastUsedAt,
+});
+
+const KeyArgs = z
+  .object({
+    name: z.string().max(100).nullish(),
+    role: roleName.optional().openapi({ description: 'basic unless `group_ids` says otherwise.' }),
+    group_ids: z.array(z.int()).optional().openapi({ description: '1 is Admin, 2 is Basic; an empty list makes a limited key.' }),
+    scopes: z.array(z.string()).nullish().openapi({ description: 'Permissions to cut the key to.' }),
+    expires_at: z.iso.datetime({ offset: true }).nullish(),
+  })
+  .openapi('ApiKeyArgs');
+
+/** `role` wins over `group_ids`: only a client of the older contract sends it. */
+function roleOf({ role, group_ids }: z.infer<typeof KeyArgs>): Role {
+  if (role) return toRole(role);
+  if (!group_ids) return 'BASIC';
+  const unknown = group_ids.filter((wanted) => !defaultGroups.some((group) => group.id === wanted));
+  if (unknown.length > 0) throw badInput(['body', 'group_ids'], `Group IDs do not exist: [${unknown.join(', ')}]`);
+  return defaultGroups.find((group) => group_ids.includes(group.id))?.role ?? 'LIMITED';
+}
+
+/** The contract replaces the whole key: what the body leaves out is cleared. */
+const change = (body: z.infer<typeof KeyArgs>) => ({
+  name: body.name || null,
+  role: roleOf(body),
+  scopes: body.scopes ?? null,
+  expiresAt: body.expires_at ? new Date(body.expires_at) : null,
+});
+
+const keyParams = z.object({ api_key_id: id });
+const unknownKey: AnyRow['failure'] = (error, input) => {
+  if (error.code === 'NOT_FOUND') return message(`API key with id ${(input?.params as { api_key_id: number }).api_key_id} does not exist`);
+  return error.code === 'BAD_USER_INPUT' ? message(error.message) : null;
+};
+
+const TokenResponse = z
+  .object({
+    id: z.int(),
+    name: z.string(),
+    token_display: z.string(),
+    created_at: isoDate,
+    expires_at: isoDate.nullable(),
+    last_used_at: isoDate.nullable(),
+    scopes: z.array(z.string()).nullable(),
+  })
+  .openapi('TokenResponse');
+const CreatedTokenResponse = TokenResponse.extend({ token: z.string() }).openapi('CreatedTokenResponse');
+
+const PatDescriptor = graphql(`
+  fragment PatDescriptor on PersonalAccessToken @_unmask {
+    databaseId name display createdAt expiresAt lastUsedAt scopes
+  }
+`);
+
+const pat = (token: ResultOf<typeof PatDescriptor>): z.input<typeof TokenResponse> => ({
+  id: token.databaseId,
+  name: token.name,
+  token_display: token.display,
+  created_at: token.createdAt,
+  expires_at: token.expiresAt,
+  last_used_at: token.lastUsedAt,
+  scopes: token.scopes,
+});
+
+const Scope = z
+  .object({
+    scope: z.string(),
+    group_label: z.string(),
+    label: z.string(),
+    description: z.string(),
+    min_tier: z.string().nullable(),
+    implies: z.array(z.string()),
+  })
+  .openapi('TokenScope');
+
+export const tokenRows: AnyRow[] = [
+  row({
+    method: 'get',
+    path: '/admin/api-key',
+    tag,
+    summary: 'List API keys',
+    reply: z.array(Descriptor),
+    document: graphql(`query ListApiKeys($first: Int!) { apiKeys(first: $first) { nodes { ...KeyDescriptor } } }`, [KeyDescriptor]),
+    variables: () => ({ first: everything }),
+    output: ({ apiKeys }) => apiKeys.nodes.map((key) => descriptor(key, null)),
+  }),
+  row({
+    method: 'post',
+    path: '/admin/api-key',
+    tag,
+    summary: 'Create an API key',
+    body: KeyArgs,
+    reply: Descriptor,
+    document: graphql(
+      `mutation CreateApiKey($input: CreateApiKeyInput!) { createApiKey(input: $input) { secret apiKey { ...KeyDescriptor } } }`,
+      [KeyDescriptor],
+    ),
+    variables: ({ body }) => ({ input: change(body) }),
+    output: ({ createApiKey: { apiKey, secret } }) => descriptor(apiKey, secret),
+    failure: (error) => (error.code === 'BAD_USER_INPUT' ? message(error.message) : null),
+  }),
+  row({
+    method: 'patch',
+    path: '/admin/api-key/{api_key_id}',
+    tag,
+    summary: 'Replace an API key’s name, role, scopes and expiry',
+    params: keyParams,
+    body: KeyArgs,
+    reply: Descriptor,
+    document: graphql(
+      `mutation UpdateApiKey($input: UpdateApiKeyInput!) { updateApiKey(input: $input) { apiKey { ...KeyDescriptor } } }`,
+      [KeyDescriptor],
+    ),
+    variables: ({ params, body }) => ({ input: { databaseId: params.api_key_id, ...change(body) } }),
+    output: ({ updateApiKey: { apiKey } }) => descriptor(apiKey, null),
+    failure: unknownKey,
+  }),
+  row({
+    method: 'post',
+    path: '/admin/api-key/{api_key_id}/regenerate',
+    tag,
+    summary: 'Give an API key a new secret',
+    params: keyParams,
+    reply: Descriptor,
+    document: graphql(
+      `mutation RegenerateApiKey($id: Int!) { regenerateApiKey(input: { databaseId: $id }) { secret apiKey { ...KeyDescriptor } } }`,
+      [KeyDescriptor],
+    ),
+    variables: ({ params }) => ({ id: params.api_key_id }),
+    output: ({ regenerateApiKey: { apiKey, secret } }) => descriptor(apiKey, secret),
+    failure: unknownKey,
+  }),
+  row({
+    method: 'delete',
+    path: '/admin/api-key/{api_key_id}',
+    tag,
+    summary: 'Delete an API key with its user',
+    params: keyParams,
+    reply: nothing,
+    document: graphql(`mutation DeleteApiKey($id: Int!) { deleteApiKey(input: { databaseId: $id }) { deletedDatabaseId } }`),
+    variables: ({ params }) => ({ id: params.api_key_id }),
+    output: () => null,
+    failure: unknownKey,
+  }),
+  row({
+    method: 'get',
+    path: '/user/pats',
+    tag: 'Personal access tokens',
+    summary: 'List one’s own tokens',
+    reply: z.array(TokenResponse),
+    document: graphql(
+      `query ListPersonalAccessTokens($first: Int!) { personalAccessTokens(first: $first) { nodes { ...PatDescriptor } } }`,
+      [PatDescriptor],
+    ),
+    variables: () => ({ first: everything }),
+    output: ({ personalAccessTokens }) => personalAccessTokens.nodes.map(pat),
+  }),
+  row({
+    method: 'post',
+    path: '/user/pats',
+    tag: 'Personal access tokens',
+    summary: 'Create a token that acts as oneself',
+    body: z
+      .object({
+        name: z.string().min(1).max(100),
+        expiration_days: z.int().min(1).max(3650).nullish(),
+        scopes: z
+          .array(z.string().refine(isPermission, 'is not a permission'))
+          .nullish()
+          .openapi({ description: 'Permissions to cut the token to; null: all of one’s own.' }),
+      })
+      .openapi('CreateTokenRequest'),
+    reply: CreatedTokenResponse,
+    document: graphql(
+      `mutation CreatePersonalAccessToken($input: CreatePersonalAccessTokenInput!) {
+        createPersonalAccessToken(input: $input) { secret personalAccessToken { ...PatDescriptor } }
+      }`,
+      [PatDescriptor],
+    ),
+    variables: ({ body }) => ({ input: { name: body.name, expiresInDays: body.expiration_days, scopes: body.scopes } }),
+    output: ({ createPersonalAccessToken: { personalAccessToken, secret } }) => ({ ...pat(personalAccessToken), token: secret }),
+    failure: (error) =>
+      error.code === 'BAD_USER_INPUT'
+        ? coded(400, 'INVALID_INPUT', error.details.fields?.map((field) => field.message).join('; ') ?? error.message)
+        : null,
+  }),
+  row({
+    method: 'delete',
+    path: '/user/pats/{token_id}',
+    tag: 'Personal access tokens',
+    summary: 'Revoke one of one’s own tokens',
+    params: z.object({ token_id: id }),
+    reply: z.object({ message: z.string() }),
+    document: graphql(
+      `mutation RevokePersonalAccessToken($id: Int!) {
+        revokePersonalAccessToken(input: { databaseId: $id }) { personalAccessToken { databaseId } }
+      }`,
+    ),
+    variables: ({ params }) => ({ id: params.token_id }),
+    output: () => ({ message: 'Token deleted successfully' }),
+    failure: (error) =>
+      error.code === 'NOT_FOUND' ? coded(404, 'NOT_FOUND', 'Token not found or not owned by user') : onyxFailure(error),
+  }),
+  row({
+    method: 'get',
+    path: '/user/pats/scopes',
+    tag: 'Personal access tokens',
+    summary: 'The scopes that one’s own tokens can have',
+    reply: z.array(Scope),
+    document: graphql(`query TokenScopes { personalAccessTokens(first: 0) { totalCount } viewer { permissions } }`),
+    variables: () => ({}),
+    output: ({ viewer }) =>
+      permissions
+        .filter((name) => viewer?.permissions.includes(name))
+        .map((name: Permission) => ({
+          scope: name,
+          group_label: name.slice(name.indexOf(':') + 1),
+          label: permissionTable[name].title,
+          description: permissionTable[name].allows,
+          min_tier: null,
+          implies: [],
+        })),
+  }),
+];

@@ -1,0 +1,86 @@
+import { OpenAPIHono, z } from '@hono/zod-openapi';
+import { print } from 'graphql';
+import { version } from '../root.ts';
+import { requirements, rootFields } from './row.ts';
+import { rows } from './rows.ts';
+
+const Health = z.object({ success: z.boolean(), message: z.string(), data: z.null() }).openapi('StatusResponse');
+const Version = z.object({ backend_version: z.string() }).openapi('VersionResponse');
+const Refused = z.object({ error_code: z.string().optional(), detail: z.string() }).openapi('Error');
+const Unreadable = z
+  .object({ status_code: z.literal(422), message: z.string(), data: z.null() })
+  .openapi('ValidationError', { description: 'The request does not have the documented shape; `message` names the fields.' });
+
+const json = (schema: z.ZodType, description: string) => ({ description, content: { 'application/json': { schema } } });
+
+/** The OpenAPI 3.1 document of everything that is served under `/api`. */
+export function openApiDocument(): object {
+  const app = new OpenAPIHono();
+  const registry = app.openAPIRegistry;
+  registry.registerComponent('securitySchemes', 'bearer', {
+    type: 'http',
+    scheme: 'bearer',
+    description: 'An API key (`on_…`) or a personal access token (`onyx_pat_…`).',
+  });
+  registry.registerPath({
+    method: 'get',
+    path: '/api/health',
+    tags: ['Health'],
+    summary: 'Whether the server is there',
+    security: [],
+    responses: { 200: json(Health, 'It is.') },
+  });
+  registry.registerPath({
+    method: 'get',
+    path: '/api/version',
+    tags: ['Health'],
+    summary: 'The version of the API that clients check',
+    security: [],
+    responses: { 200: json(Version, 'The version.') },
+  });
+  for (const row of rows) {
+    const needs = requirements(row.document).filter((requirement) => requirement !== 'public');
+    const twin = rootFields(row.document)
+      .map(({ name }) => name)
+      .join(', ');
+    const document = print(row.document);
+    const content: Record<string, { schema: z.ZodType }> = { 'application/json': { schema: row.reply } };
+    if (row.stream) content['text/event-stream'] = { schema: z.string().openapi({ description: row.stream.description }) };
+    registry.registerPath({
+      method: row.method,
+      path: `/api${row.path}`,
+      tags: [row.tag],
+      summary: row.summary,
+      description: [
+        needs.length > 0 ? `Needs ${needs.map((need) => `\`${need}\``).join(', ')}.` : '',
+        `The same in GraphQL:\n\n\`\`\`graphql\n${document}\n\`\`\``,
+      ]
+        .filter(Boolean)
+        .join('\n\n'),
+      request: {
+        ...(row.params && { params: row.params as z.ZodObject }),
+        ...(row.query && { query: row.query as z.ZodObject }),
+        ...(row.body && { body: { required: true, content: { 'application/json': { schema: row.body } } } }),
+      },
+      responses: {
+        200: { description: 'Done.', content },
+        403: json(Refused, 'No valid credential, or one that may not do this.'),
+        ...((row.params || row.query || row.body) && { 422: json(Unreadable, 'The request does not have this shape.') }),
+      },
+      'x-graphql-operation': twin,
+      'x-graphql-document': document,
+      'x-permissions': needs,
+    });
+  }
+  return app.getOpenAPI31Document({
+    openapi: '3.1.0',
+    info: {
+      title: 'Latchkey',
+      version,
+      description:
+        'The REST paths that existing clients call. Each is a mapping onto one GraphQL operation, shown with it: the page doubles as a guide to moving over. Every path is also served without `/api`.',
+    },
+    servers: [{ url: '/' }],
+    security: [{ bearer: [] }],
+  });
+}

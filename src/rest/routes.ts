@@ -1,0 +1,121 @@
+import type { Context as HonoContext, Hono } from 'hono';
+import type { ContentfulStatusCode } from 'hono/utils/http-status';
+import type { Viewer } from '../authz/principal.ts';
+import type { Context } from '../context.ts';
+import { AppError, badInput, unauthenticated } from '../errors.ts';
+import { onyxFailure, onyxInvalid } from './onyx/errors.ts';
+import { rows } from './rows.ts';
+import { type AnyRow, admit, type Failure, readPart, type RowInput, runRow } from './row.ts';
+import { streamReply } from './stream.ts';
+
+export interface RouteOptions<Env extends object> {
+  /** Who calls, or `refused` for a credential that opens nothing. */
+  authenticate: (c: HonoContext<Env>) => Promise<Viewer | 'refused'>;
+  context: (c: HonoContext<Env>, principal: Viewer) => Context;
+  /** Whether every reply is held against the row's documented shape. For tests: it costs as much as the row. */
+  checkReplies: boolean;
+}
+
+/** `{id}` to `:id`. */
+const honoPath = (path: string): string => path.replaceAll(/\{(\w+)\}/g, ':$1');
+
+/** Serves every row under `/api` and, since Onyx clients call both, at the root. */
+export function serveRows<Env extends object>(app: Hono<Env>, options: RouteOptions<Env>): void {
+  const methods = new Map<string, string[]>();
+  for (const row of rows) {
+    const path = honoPath(row.path);
+    methods.set(path, [...(methods.get(path) ?? []), row.method.toUpperCase()]);
+    app.on(row.method, [`/api${path}`, path], (c) => serve(row, c, options));
+  }
+  for (const [path, allowed] of methods)
+    app.all(`/api${path}`, (c) => methodNotAllowed(c, allowed)).all(path, (c) => methodNotAllowed(c, allowed));
+}
+
+const methodNotAllowed = (c: HonoContext, allowed: string[]) => {
+  c.header('Allow', allowed.join(', '));
+  return c.json({ detail: 'Method Not Allowed' }, 405);
+};
+
+async function serve<Env extends object>(row: AnyRow, c: HonoContext<Env>, options: RouteOptions<Env>): Promise<Response> {
+  let context: Context | undefined;
+  let input: RowInput<unknown, unknown, unknown> | null = null;
+  try {
+    const principal = await options.authenticate(c);
+    if (principal === 'refused') throw unauthenticated();
+    context = options.context(c, principal);
+    admit(row, context);
+    input = await readRequest(row, c);
+    if (row.stream?.when(input)) return await streamReply(row, row.stream, input, context);
+    const reply = await runRow(row, input, context);
+    if (options.checkReplies) row.reply.parse(JSON.parse(JSON.stringify(reply)));
+    return c.json(reply as object);
+  } catch (error) {
+    const seen = asAppError(error, context);
+    const failure = error instanceof ShapeError ? error.failure : (row.failure?.(seen, input) ?? onyxFailure(seen));
+    if (seen.code === 'RATE_LIMITED' && seen.details.retryAfter) c.header('Retry-After', String(seen.details.retryAfter));
+    if (context && seen.code === 'FORBIDDEN') auditRefusal(context, `${row.method.toUpperCase()} ${row.path}`);
+    return c.json(failure.body as object, failure.status as ContentfulStatusCode);
+  }
+}
+
+/** A request that does not have the shape the row documents: its reply is fixed, whatever the row. */
+class ShapeError extends AppError {
+  constructor(
+    readonly failure: Failure,
+    message: string,
+  ) {
+    super('BAD_USER_INPUT', message);
+  }
+}
+
+async function readRequest(row: AnyRow, c: HonoContext): Promise<RowInput<unknown, unknown, unknown>> {
+  try {
+    return {
+      params: readPart(row.params, 'path', c.req.param()),
+      query: readPart(row.query, 'query', queryOf(c)),
+      body: row.body ? readPart(row.body, 'body', await readJson(c)) : undefined,
+    };
+  } catch (error) {
+    if (error instanceof AppError && !(error instanceof ShapeError)) throw new ShapeError(onyxInvalid(error), error.message);
+    throw error;
+  }
+}
+
+/** Query parameters; one that is repeated is a list. */
+const queryOf = (c: HonoContext): Record<string, string | string[]> =>
+  Object.fromEntries(Object.entries(c.req.queries()).map(([name, values]) => [name, values.length > 1 ? values : (values[0] ?? '')]));
+
+async function readJson(c: HonoContext): Promise<unknown> {
+  const type = c.req.header('content-type') ?? '';
+  if (type !== '' && !/^application\/([\w.+-]+\+)?json\s*(;|$)/i.test(type)) {
+    const text = `Unsupported Media Type: ${type.slice(0, 100)}; send application/json`;
+    throw new ShapeError({ status: 415, body: { detail: text } }, text);
+  }
+  const text = await c.req.text();
+  if (text === '') throw badInput(['body'], 'is required');
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw badInput(['body'], 'is not valid JSON');
+  }
+}
+
+/** What a caller may see of an error: an AppError, or a masked one whose cause is logged under the request's id. */
+export function asAppError(error: unknown, context: Context | undefined): AppError {
+  if (error instanceof AppError) return error;
+  if (error instanceof Error && error.name === 'BodyLimitError') throw error;
+  context?.log.error({ error }, 'unexpected error');
+  return new AppError('INTERNAL', `Internal server error. Request id: ${context?.requestId ?? 'unknown'}`);
+}
+
+/** Writes that a credential was used for something it lacks. */
+export function auditRefusal({ principal, services }: Context, operation: string): void {
+  if (!principal) return;
+  services.audit.refused({
+    action: 'permission.refused',
+    actor: { userId: principal.userId, name: principal.name },
+    tokenId: principal.credential.tokenId,
+    client: principal.client,
+    detail: { operation },
+  });
+}

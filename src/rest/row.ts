@@ -1,0 +1,149 @@
+import { z } from '@hono/zod-openapi';
+import type { TadaDocumentNode } from 'gql.tada';
+import { type DocumentNode, execute, type GraphQLError, type GraphQLObjectType, Kind, subscribe } from 'graphql';
+import { isPermission } from '../authz/permissions.ts';
+import { demand, signedIn } from '../authz/principal.ts';
+import type { Context } from '../context.ts';
+import { AppError, invalid } from '../errors.ts';
+import type { Requirement } from '../graphql/plugins/permissions.ts';
+import { schema } from '../graphql/schema.ts';
+
+export type Method = 'get' | 'post' | 'put' | 'patch' | 'delete';
+
+/** What a caller sent, once zod has read it. */
+export interface RowInput<Params, Query, Body> {
+  params: Params;
+  query: Query;
+  body: Body;
+}
+
+/** A reply in the terms of a dialect. */
+export interface Failure {
+  status: number;
+  body: unknown;
+}
+
+/** How a row answers with a stream: each event of a subscription becomes lines. */
+export interface StreamSpec<Params, Query, Body, Event, Variables> {
+  document: TadaDocumentNode<Event, Variables>;
+  when: (input: RowInput<Params, Query, Body>) => boolean;
+  /** Made once a request, since packets can depend on those before them. */
+  packets: () => {
+    of: (event: Event) => unknown[];
+    /** What stands for an error: of the caller's before the first event, or of the server's in between. */
+    failed: (error: AppError) => unknown[];
+    /** Sent after 15 seconds of silence. */
+    heartbeat: () => unknown;
+  };
+  description: string;
+}
+
+/** One operation of a dialect: its path and shapes, the GraphQL document behind it, and the mapping between the two. */
+export interface Row<Params = unknown, Query = unknown, Body = unknown, Data = unknown, Variables = unknown, Reply = unknown, Event = unknown, EventVariables = Variables> {
+  method: Method;
+  /** As in OpenAPI, without `/api`: `/chat/delete-chat-session/{session_id}`. */
+  path: string;
+  tag: string;
+  summary: string;
+  params?: z.ZodType<Params>;
+  query?: z.ZodType<Query>;
+  body?: z.ZodType<Body>;
+  reply: z.ZodType<unknown, Reply>;
+  document: TadaDocumentNode<Data, Variables>;
+  variables: (input: RowInput<Params, Query, Body>) => Variables;
+  output: (data: Data, input: RowInput<Params, Query, Body>) => Reply;
+  /** Fields that the caller may not read come back null, and are not an error of the whole. */
+  partial?: true;
+  /** Where the contract answers an error otherwise than its dialect does. */
+  failure?: (error: AppError, input: RowInput<Params, Query, Body> | null) => Failure | null;
+  stream?: StreamSpec<Params, Query, Body, Event, EventVariables>;
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: a table holds rows of every shape; each was checked where it was written.
+export type AnyRow = Row<any, any, any, any, any, any, any, any>;
+
+/** Checks a row's parts against each other. */
+export const row = <Params, Query, Body, Data, Variables, Reply, Event = unknown, EventVariables = Variables>(
+  spec: Row<Params, Query, Body, Data, Variables, Reply, Event, EventVariables>,
+): AnyRow => spec;
+
+/** The root fields that a row's document selects. */
+export function rootFields(document: DocumentNode): { operation: 'Query' | 'Mutation' | 'Subscription'; name: string }[] {
+  return document.definitions.flatMap((definition) => {
+    if (definition.kind !== Kind.OPERATION_DEFINITION) return [];
+    const operation = ({ query: 'Query', mutation: 'Mutation', subscription: 'Subscription' } as const)[definition.operation];
+    return definition.selectionSet.selections.flatMap((selection) =>
+      selection.kind === Kind.FIELD ? [{ operation, name: selection.name.value }] : [],
+    );
+  });
+}
+
+const known = new WeakMap<DocumentNode, Requirement[]>();
+
+/** What a row asks of its caller: what the root fields of its document ask. */
+export function requirements(document: DocumentNode): Requirement[] {
+  let found = known.get(document);
+  if (!found) {
+    found = rootFields(document).map(({ operation, name }) => {
+      const field = (schema.getType(operation) as GraphQLObjectType).getFields()[name];
+      if (!field) throw new Error(`a row names ${operation}.${name}, which is not there`);
+      return field.extensions.requirement as Requirement;
+    });
+    known.set(document, found);
+  }
+  return found;
+}
+
+/** Refuses before anything of the request is read. Throws UNAUTHENTICATED, FORBIDDEN. */
+export function admit(row: AnyRow, context: Context): void {
+  for (const requirement of requirements(row.document)) {
+    if (requirement === 'public') continue;
+    if (isPermission(requirement)) demand(context.principal, requirement);
+    else signedIn(context.principal);
+  }
+}
+
+/** Reads one part of a request. Throws BAD_USER_INPUT with the paths of what is wrong. */
+export function readPart<T>(type: z.ZodType<T> | undefined, part: string, value: unknown): T {
+  if (!type) return undefined as T;
+  const result = type.safeParse(value);
+  if (!result.success) throw invalid(result.error, [part]);
+  return result.data;
+}
+
+/** The error behind what GraphQL reports. */
+function cause(error: GraphQLError): unknown {
+  return error.originalError instanceof AppError ? error.originalError : (error.originalError ?? error);
+}
+
+/** Runs a row's document in process and maps what comes back. Throws what the resolvers threw. */
+export async function runRow(row: AnyRow, input: RowInput<unknown, unknown, unknown>, context: Context): Promise<unknown> {
+  const { data, errors } = await execute({
+    schema,
+    document: row.document,
+    variableValues: row.variables(input) as Record<string, unknown>,
+    contextValue: context,
+  });
+  const fatal = errors?.filter((error) => !(row.partial && data && isRefusal(error)));
+  if (fatal?.[0]) throw cause(fatal[0]);
+  return row.output(data, input);
+}
+
+const isRefusal = (error: GraphQLError): boolean =>
+  error.originalError instanceof AppError && error.originalError.code === 'FORBIDDEN' && (error.path?.length ?? 0) > 1;
+
+/** Starts a row's subscription. Throws what its resolver threw. */
+export async function streamRow(
+  document: DocumentNode,
+  variables: Record<string, unknown>,
+  context: Context,
+): Promise<AsyncGenerator<unknown, void, undefined>> {
+  const result = await subscribe({ schema, document, variableValues: variables, contextValue: context });
+  if (!(Symbol.asyncIterator in result)) throw result.errors?.[0] ? cause(result.errors[0]) : new Error('no stream');
+  return (async function* () {
+    for await (const { data, errors } of result) {
+      if (errors?.[0]) throw cause(errors[0]);
+      yield data;
+    }
+  })();
+}

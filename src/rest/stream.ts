@@ -1,0 +1,91 @@
+import type { Context } from '../context.ts';
+import { type AnyRow, type RowInput, type StreamSpec, streamRow } from './row.ts';
+import { asAppError } from './routes.ts';
+
+/** Silence after which a heartbeat keeps proxies from closing the stream. Milliseconds. */
+const heartbeatMs = 15_000;
+
+const heartbeat = Symbol('heartbeat');
+
+/** The values of a stream, and a heartbeat for every 15 seconds in which none comes. */
+async function* withHeartbeats<T>(source: AsyncGenerator<T>): AsyncGenerator<T | typeof heartbeat> {
+  let next = source.next();
+  try {
+    for (;;) {
+      let timer: NodeJS.Timeout | undefined;
+      const silence = new Promise<typeof heartbeat>((resolve) => {
+        timer = setTimeout(resolve, heartbeatMs, heartbeat);
+      });
+      const first = await Promise.race([next, silence]).finally(() => clearTimeout(timer));
+      if (first === heartbeat) {
+        yield heartbeat;
+        continue;
+      }
+      if (first.done) return;
+      yield first.value;
+      next = source.next();
+    }
+  } finally {
+    void next.catch(() => {});
+    void source.return(undefined).catch(() => {});
+  }
+}
+
+/**
+ * Answers with one JSON object a line, under the content type that clients expect of it. A caller's mistake that is
+ * found before the first event is a line of the stream too: clients read the body, not the status.
+ */
+export async function streamReply(
+  row: AnyRow,
+  spec: StreamSpec<unknown, unknown, unknown, unknown, unknown>,
+  input: RowInput<unknown, unknown, unknown>,
+  context: Context,
+): Promise<Response> {
+  const packets = spec.packets();
+  const variables = row.variables(input) as Record<string, unknown>;
+  const lines = (objects: unknown[]) => objects.map((object) => `${JSON.stringify(object)}\n`).join('');
+  const gone = new AbortController();
+  const reading: Context = { ...context, signal: AbortSignal.any([context.signal, gone.signal]) };
+
+  async function* body(): AsyncGenerator<string> {
+    try {
+      for await (const event of withHeartbeats(await streamRow(spec.document, variables, reading)))
+        yield lines(event === heartbeat ? [packets.heartbeat()] : packets.of(event));
+    } catch (error) {
+      const seen = asAppError(error, context);
+      if (seen.code === 'RATE_LIMITED') throw seen;
+      yield lines(packets.failed(seen));
+    }
+  }
+
+  const chunks = body();
+  // The first line is awaited here, so that a limit can still answer with its own status.
+  const first = await chunks.next();
+  const encoder = new TextEncoder();
+  const stream = new ReadableStream<Uint8Array>({
+    start(controller) {
+      if (first.value) controller.enqueue(encoder.encode(first.value));
+      if (first.done) controller.close();
+    },
+    async pull(controller) {
+      try {
+        const { value, done } = await chunks.next();
+        if (done) controller.close();
+        else if (value) controller.enqueue(encoder.encode(value));
+      } catch (error) {
+        controller.error(error);
+      }
+    },
+    cancel() {
+      gone.abort();
+    },
+  });
+  return new Response(stream, {
+    headers: {
+      'content-type': 'text/event-stream; charset=utf-8',
+      'cache-control': 'no-cache, no-transform',
+      'x-accel-buffering': 'no',
+    },
+  });
+}
+

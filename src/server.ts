@@ -1,0 +1,143 @@
+import { randomUUID } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { HttpBindings } from '@hono/node-server';
+import { type Context as HonoContext, Hono } from 'hono';
+import { bodyLimit } from 'hono/body-limit';
+import { cors } from 'hono/cors';
+import { HTTPException } from 'hono/http-exception';
+import { secureHeaders } from 'hono/secure-headers';
+import type { Client, Viewer } from './authz/principal.ts';
+import type { Context } from './context.ts';
+import { createGraphQLServer } from './graphql/yoga.ts';
+import { currentRequest, type Log } from './log.ts';
+import { mentionsSecret } from './modules/tokens/secret.ts';
+import { servePages } from './pages/pages.ts';
+import { credentialOf } from './rest/credential.ts';
+import { serveRows } from './rest/routes.ts';
+import { projectRoot } from './root.ts';
+import type { Foundation, Services } from './services.ts';
+
+/** The largest body of a request, in bytes. */
+const maxBody = 20 * 1024 * 1024;
+/** What REST rows may ask of a list in one go; their contracts have no pages where this applies. */
+const restPageLimit = 0x7fff_fffe;
+const graphqlPageLimit = 100;
+
+/** Clients of the compatible paths warn below 3.0.0: it is the version of that API, not of this server. */
+const apiVersion = '4.6.1';
+
+interface Env {
+  Bindings: Partial<HttpBindings>;
+  Variables: { requestId: string; log: Log };
+}
+
+export interface ServerOptions extends Pick<Foundation, 'settings' | 'db' | 'log'> {
+  services: Services;
+  /** Holds every REST reply against its documented shape. */
+  checkReplies?: boolean;
+}
+
+/** The whole server as one `fetch`: GraphQL, the REST rows under `/api` and at the root, and the pages. */
+export function createServer({ settings, db, log, services, checkReplies = false }: ServerOptions): Hono<Env> {
+  const app = new Hono<Env>({ strict: false });
+  const yoga = createGraphQLServer(settings);
+
+  const clientOf = (c: HonoContext<Env>): Client => ({
+    address: c.env?.incoming?.socket?.remoteAddress ?? null,
+    userAgent: c.req.header('user-agent') ?? null,
+  });
+
+  /** Who calls: a principal, a stranger, or `refused` for a credential that opens nothing. */
+  async function authenticate(c: HonoContext<Env>, accept: 'bearer' | 'onyx'): Promise<Viewer | 'refused'> {
+    const secret = credentialOf(c.req.raw.headers, accept);
+    return secret === null ? null : ((await services.authenticate(secret, clientOf(c))) ?? 'refused');
+  }
+
+  const contextOf = (c: HonoContext<Env>, principal: Viewer, pageLimit: number): Context => ({
+    principal,
+    services,
+    db,
+    log: c.var.log,
+    requestId: c.var.requestId,
+    signal: c.req.raw.signal,
+    pageLimit,
+  });
+
+  app.use(async (c, next) => {
+    const requestId = randomUUID();
+    const requestLog = log.child({ requestId });
+    c.set('requestId', requestId);
+    c.set('log', requestLog);
+    c.header('X-Request-Id', requestId);
+    const startedAt = performance.now();
+    await currentRequest.run({ requestId, log: requestLog }, next);
+    const durationMs = Math.round(performance.now() - startedAt);
+    requestLog.debug({ method: c.req.method, path: c.req.path, status: c.res.status, durationMs }, 'request');
+  });
+  app.use(secureHeaders({ crossOriginResourcePolicy: false, xFrameOptions: 'DENY', referrerPolicy: 'no-referrer' }));
+  if (settings.corsOrigins.length > 0)
+    app.use(
+      cors({
+        origin: settings.corsOrigins.includes('*') ? '*' : settings.corsOrigins,
+        allowHeaders: ['Authorization', 'Content-Type', 'X-Onyx-Authorization', 'Idempotency-Key'],
+        exposeHeaders: ['X-Request-Id', 'Retry-After'],
+      }),
+    );
+  app.use(async (c, next) => {
+    // A URL ends up in histories, logs and referrers: a secret in one is refused before anything is done with it.
+    if (mentionsSecret(decoded(new URL(c.req.url).search)))
+      return c.json({ detail: 'Credentials are not accepted in the URL; send them in the Authorization header.' }, 400);
+    return next();
+  });
+  app.use(
+    bodyLimit({
+      maxSize: maxBody,
+      onError: (c) => c.json({ error_code: 'PAYLOAD_TOO_LARGE', detail: `The body is larger than ${maxBody} bytes.` }, 413),
+    }),
+  );
+
+  const health = (c: HonoContext) => c.json({ success: true, message: 'ok', data: null });
+  const versions = (c: HonoContext) => c.json({ backend_version: apiVersion });
+  for (const prefix of ['', '/api']) app.get(`${prefix}/health`, health).get(`${prefix}/version`, versions);
+  const openApi = readFileSync(join(projectRoot, 'schema', 'openapi.json'), 'utf8');
+  app.get('/api/openapi.json', (c) => c.body(openApi, 200, { 'Content-Type': 'application/json; charset=utf-8' }));
+  servePages(app);
+
+  app.on(['GET', 'POST', 'OPTIONS'], '/graphql', async (c) => {
+    const principal = await authenticate(c, 'bearer');
+    if (principal === 'refused') return refusedByGraphQL();
+    const response = await yoga.fetch(c.req.raw, contextOf(c, principal, graphqlPageLimit));
+    return new Response(response.body, response);
+  });
+
+  serveRows(app, {
+    authenticate: (c) => authenticate(c, 'onyx'),
+    context: (c, principal) => contextOf(c, principal, restPageLimit),
+    checkReplies,
+  });
+
+  app.notFound((c) => c.json({ detail: 'Not Found' }, 404));
+  app.onError((error, c) => {
+    if (error instanceof HTTPException) return error.getResponse();
+    c.var.log?.error({ error }, 'unexpected error');
+    return c.json({ error_code: 'INTERNAL_ERROR', detail: `Internal server error. Request id: ${c.var.requestId}` }, 500);
+  });
+  return app;
+}
+
+/** The one reply to every credential that opens nothing. */
+const refusedByGraphQL = () =>
+  Response.json(
+    { errors: [{ message: 'A valid credential is required.', extensions: { code: 'UNAUTHENTICATED' } }] },
+    { status: 401, headers: { 'WWW-Authenticate': 'Bearer error="invalid_token"' } },
+  );
+
+/** A query string as it reads once decoded, as far as it can be. */
+function decoded(search: string): string {
+  try {
+    return decodeURIComponent(search);
+  } catch {
+    return search;
+  }
+}

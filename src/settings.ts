@@ -1,0 +1,75 @@
+import { resolve } from 'node:path';
+import { z } from 'zod';
+import { isWellFormedSecret } from './modules/tokens/secret.ts';
+import { projectRoot } from './root.ts';
+
+const text = z.string().trim().min(1);
+const flag = z.enum(['true', 'false']).transform((value) => value === 'true');
+const url = z.url({ protocol: /^https?$/, error: 'must be an http or https URL' }).transform((value) => value.replace(/\/+$/, ''));
+const seconds = z.coerce.number().positive().max(86_400);
+
+/** Every setting of the server; the README's table says what each one means. */
+const Environment = z
+  .object({
+    NODE_ENV: z.string().optional(),
+    PORT: z.coerce.number().int().min(0).max(65_535).default(4000),
+    HOST: text.default('127.0.0.1'),
+    DATA_DIR: text.default('./data'),
+    DATABASE_URL: z
+      .url({ protocol: /^postgres(ql)?$/, error: 'must be a postgres:// or postgresql:// URL' })
+      .optional(),
+    PUBLIC_URL: url.optional(),
+    LLM_PROVIDER: z.enum(['embedded', 'openai-compatible']).default('embedded'),
+    LLM_BASE_URL: url.optional(),
+    LLM_API_KEY: text.optional(),
+    LLM_MODEL: text.optional(),
+    LLM_SILENCE_SECONDS: seconds.default(60),
+    TURN_SECONDS: seconds.default(600),
+    BOOTSTRAP_ADMIN_KEY: z
+      .string()
+      .refine((key) => isWellFormedSecret(key, 'on_'), 'must be an on_ key with a valid checksum; `npm run new-key` prints one')
+      .optional(),
+    GRAPHIQL: flag.optional(),
+    CORS_ORIGINS: z
+      .string()
+      .default('')
+      .transform((list) => list.split(',').map((origin) => origin.trim()).filter(Boolean)),
+    LOG_LEVEL: z.enum(['silent', 'fatal', 'error', 'warn', 'info', 'debug', 'trace']).default('info'),
+  })
+  .superRefine((env, context) => {
+    if (env.LLM_PROVIDER !== 'openai-compatible') return;
+    for (const name of ['LLM_BASE_URL', 'LLM_MODEL'] as const)
+      if (!env[name]) context.addIssue({ code: 'custom', path: [name], message: 'is required with LLM_PROVIDER=openai-compatible' });
+  })
+  .transform((env) => ({
+    port: env.PORT,
+    host: env.HOST,
+    dataDir: resolve(projectRoot, env.DATA_DIR),
+    databaseUrl: env.DATABASE_URL,
+    /** Where clients reach this server, without a trailing slash. Links in citations start with it. */
+    publicUrl: env.PUBLIC_URL ?? `http://${env.HOST.includes(':') ? `[${env.HOST}]` : env.HOST}:${env.PORT}`,
+    model: { provider: env.LLM_PROVIDER, baseUrl: env.LLM_BASE_URL, apiKey: env.LLM_API_KEY, model: env.LLM_MODEL },
+    /** Longest silence of a model before its turn fails, and longest turn. Milliseconds. */
+    modelSilenceMs: env.LLM_SILENCE_SECONDS * 1000,
+    turnMs: env.TURN_SECONDS * 1000,
+    bootstrapAdminKey: env.BOOTSTRAP_ADMIN_KEY,
+    /** Whether strangers may open GraphiQL and introspect. Signed-in callers always may. */
+    graphiql: env.GRAPHIQL ?? env.NODE_ENV !== 'production',
+    corsOrigins: env.CORS_ORIGINS,
+    logLevel: env.LOG_LEVEL,
+  }));
+
+export type Settings = Readonly<z.output<typeof Environment>>;
+
+/** A setting that cannot be used; the message is one line that names it. */
+export class SettingsError extends Error {
+  override readonly name = 'SettingsError';
+}
+
+/** Reads and checks the environment. An empty variable counts as absent. Throws SettingsError. */
+export function readSettings(environment: Record<string, string | undefined>): Settings {
+  const present = Object.fromEntries(Object.entries(environment).filter(([, value]) => value !== undefined && value !== ''));
+  const result = Environment.safeParse(present);
+  if (result.success) return Object.freeze(result.data);
+  throw new SettingsError(result.error.issues.map((issue) => `${issue.path.join('.')} ${issue.message}`).join('; '));
+}

@@ -1,0 +1,311 @@
+import { createHash } from 'node:crypto';
+import { createServer, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { withoutPassages } from '../src/models/passages.ts';
+import { estimateTokens } from '../src/models/tokens.ts';
+
+/** Tokens, as OpenAI spells them. */
+export interface ModelUsage {
+  prompt_tokens: number;
+  completion_tokens: number;
+  total_tokens: number;
+}
+
+export interface TextReply {
+  /** The deltas; a single string is cut into words. */
+  text: string | string[];
+  /** Comes before the text, as `reasoning_content`. */
+  reasoning?: string;
+  /** Estimated when absent. */
+  usage?: Partial<ModelUsage>;
+  /** The name that the reply gives; the requested one when absent. */
+  model?: string;
+  /** Destroys the socket after so many deltas; with a gate, the break waits for its turn like a delta. */
+  breakAfter?: number;
+  /** Holds each delta until it is let through. */
+  gate?: Gate;
+}
+
+export interface ToolCallsReply {
+  /** Arguments given as a string are sent as they are. */
+  toolCalls: { name: string; arguments: Record<string, unknown> | string }[];
+  usage?: Partial<ModelUsage>;
+}
+
+/** An HTTP error. */
+export interface ErrorReply {
+  status: number;
+  body?: unknown;
+}
+
+/** Accepts the request and sends nothing, not even headers. */
+export interface HangReply {
+  hang: true;
+}
+
+export type Reply = TextReply | ToolCallsReply | ErrorReply | HangReply;
+
+interface RequestMessage {
+  role: string;
+  content?: string | { type: string; text?: string }[] | null;
+  [field: string]: unknown;
+}
+
+export interface ModelRequest {
+  /** Without the base URL: `/chat/completions`. */
+  path: string;
+  headers: IncomingHttpHeaders;
+  body: {
+    model?: string;
+    stream?: boolean;
+    stream_options?: { include_usage?: boolean };
+    messages?: RequestMessage[];
+    tools?: { type: string; function: { name: string; description?: string; parameters?: unknown } }[];
+    input?: string | string[];
+    [field: string]: unknown;
+  };
+}
+
+export interface ModelServer {
+  /** `http://127.0.0.1:<port>/v1` */
+  baseUrl: string;
+  /** Every request so far, oldest first. */
+  requests: ModelRequest[];
+  /** Queues replies to chat completions, one for each. Without one the reply is "You said: <last user text>". */
+  script(...replies: Reply[]): void;
+  /** Connections that the client ended before the reply did. */
+  readonly aborted: number;
+  /** Resolves on the next abort after this call. */
+  nextAbort(): Promise<void>;
+  /** Ends open connections too; these do not count as aborted. */
+  close(): Promise<void>;
+}
+
+/** Holds a reply between its deltas. One gate serves one reply. */
+export interface Gate {
+  /** Lets one delta more pass. */
+  release(): void;
+  /** Lets all pass. */
+  open(): void;
+  /** Resolves when so many deltas have been written. */
+  reached(deltas: number): Promise<void>;
+  /** For the server: resolves when the next delta may pass. */
+  pass(): Promise<void>;
+  /** For the server: a delta has been written. */
+  wrote(): void;
+}
+
+export function makeGate(): Gate {
+  let allowed = 0;
+  let passed = 0;
+  let written = 0;
+  let waiting: { when: () => boolean; resolve: () => void }[] = [];
+  const until = (when: () => boolean) =>
+    new Promise<void>((resolve) => {
+      waiting.push({ when, resolve });
+      wake();
+    });
+  const wake = () => {
+    const ready = waiting.filter(({ when }) => when());
+    waiting = waiting.filter((waiter) => !ready.includes(waiter));
+    for (const { resolve } of ready) resolve();
+  };
+  return {
+    release() {
+      allowed += 1;
+      wake();
+    },
+    open() {
+      allowed = Infinity;
+      wake();
+    },
+    reached: (deltas) => until(() => written >= deltas),
+    async pass() {
+      await until(() => allowed > passed);
+      passed += 1;
+    },
+    wrote() {
+      written += 1;
+      wake();
+    },
+  };
+}
+
+function textOf(message: RequestMessage): string {
+  if (typeof message.content === 'string') return message.content;
+  return (message.content ?? []).map((part) => part.text ?? '').join('\n\n');
+}
+
+/** Dimensions of an embedding. */
+const DIMENSIONS = 8;
+
+/** A unit vector by the hashes of a text's words: texts with words in common are near each other. */
+function embed(text: string): number[] {
+  const vector = new Array<number>(DIMENSIONS).fill(0);
+  for (const word of text.toLowerCase().match(/[\p{L}\p{N}]+/gu) ?? ['']) {
+    const dimension = createHash('sha256').update(word).digest().readUInt8() % DIMENSIONS;
+    vector[dimension] = (vector[dimension] ?? 0) + 1;
+  }
+  const length = Math.hypot(...vector);
+  return vector.map((value) => value / length);
+}
+
+const isText = (reply: Reply): reply is TextReply => 'text' in reply;
+
+const deltasOf = ({ text }: TextReply) => (typeof text === 'string' ? (text.match(/\s*\S+\s*?/g) ?? []) : text);
+
+/** Tool calls as OpenAI spells them. */
+const toolCallsOf = ({ toolCalls }: ToolCallsReply) =>
+  toolCalls.map(({ name, arguments: input }, index) => ({
+    id: `call_${index + 1}`,
+    type: 'function',
+    function: { name, arguments: typeof input === 'string' ? input : JSON.stringify(input) },
+  }));
+
+function usageOf(reply: TextReply | ToolCallsReply, messages: RequestMessage[]): ModelUsage {
+  const answer = isText(reply) ? deltasOf(reply).join('') : JSON.stringify(reply.toolCalls);
+  const prompt_tokens = reply.usage?.prompt_tokens ?? estimateTokens(messages.map(textOf).join('\n'));
+  const completion_tokens = reply.usage?.completion_tokens ?? estimateTokens(answer);
+  return { total_tokens: prompt_tokens + completion_tokens, ...reply.usage, prompt_tokens, completion_tokens };
+}
+
+/** Responses that the script broke off, not the client. */
+const brokenOff = new WeakSet<ServerResponse>();
+
+/** Lets the deltas pass one by one. False when the connection ended, by the client or by the script. */
+async function pace(response: ServerResponse, reply: TextReply, write: (delta: string) => void): Promise<boolean> {
+  const closed = new Promise<void>((resolve) => response.once('close', resolve));
+  const passed = () => Promise.race([reply.gate?.pass(), closed]);
+  for (const delta of deltasOf(reply).slice(0, reply.breakAfter)) {
+    await passed();
+    if (response.destroyed) return false;
+    write(delta);
+    reply.gate?.wrote();
+  }
+  if (reply.breakAfter === undefined) return true;
+  await passed();
+  if (!response.destroyed) brokenOff.add(response);
+  // What was written still arrives.
+  response.socket?.destroySoon();
+  return false;
+}
+
+const sendJson = (response: ServerResponse, status: number, body: unknown) =>
+  response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body));
+
+async function complete(response: ServerResponse, body: ModelRequest['body'], reply: TextReply | ToolCallsReply) {
+  const model = (isText(reply) ? reply.model : undefined) ?? body.model ?? 'test-model';
+  const common = { id: 'chatcmpl-1', created: 1_700_000_000, model };
+  const usage = usageOf(reply, body.messages ?? []);
+  const finish_reason = isText(reply) ? 'stop' : 'tool_calls';
+
+  if (!body.stream) {
+    const message = isText(reply)
+      ? { content: deltasOf(reply).join(''), reasoning_content: reply.reasoning }
+      : { content: null, tool_calls: toolCallsOf(reply) };
+    if (isText(reply) && !(await pace(response, reply, () => {}))) return;
+    const choices = [{ index: 0, message: { role: 'assistant', ...message }, finish_reason }];
+    sendJson(response, 200, { ...common, object: 'chat.completion', choices, usage });
+    return;
+  }
+
+  const send = (frame: object) => {
+    response.write(`data: ${JSON.stringify({ ...common, object: 'chat.completion.chunk', ...frame })}\n\n`);
+  };
+  const sendDelta = (delta: object, reason: string | null = null) =>
+    send({ choices: [{ index: 0, delta, finish_reason: reason }] });
+  response.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-cache' });
+  sendDelta({ role: 'assistant', content: '' });
+  if (isText(reply)) {
+    if (reply.reasoning) sendDelta({ reasoning_content: reply.reasoning });
+    if (!(await pace(response, reply, (content) => sendDelta({ content })))) return;
+  } else {
+    for (const [index, call] of toolCallsOf(reply).entries()) {
+      const { name, arguments: input } = call.function;
+      sendDelta({ tool_calls: [{ index, ...call, function: { name, arguments: '' } }] });
+      sendDelta({ tool_calls: [{ index, function: { arguments: input } }] });
+    }
+  }
+  sendDelta({}, finish_reason);
+  if (body.stream_options?.include_usage) send({ choices: [], usage });
+  response.end('data: [DONE]\n\n');
+}
+
+async function readBody(request: IncomingMessage): Promise<ModelRequest['body']> {
+  let text = '';
+  for await (const chunk of request.setEncoding('utf8')) text += chunk;
+  return text === '' ? {} : JSON.parse(text);
+}
+
+/** A language model behind HTTP as OpenAI-compatible servers speak it, with scripted replies, on a free port. */
+export async function startModelServer(): Promise<ModelServer> {
+  const requests: ModelRequest[] = [];
+  const queue: Reply[] = [];
+  let aborted = 0;
+  let abortWaiters: (() => void)[] = [];
+  let closing = false;
+
+  function countAbort() {
+    aborted += 1;
+    for (const resolve of abortWaiters) resolve();
+    abortWaiters = [];
+  }
+
+  function nextReply(messages: RequestMessage[]): Reply {
+    const asked = messages.findLast(({ role }) => role === 'user');
+    return queue.shift() ?? { text: `You said: ${asked ? withoutPassages(textOf(asked)) : ''}` };
+  }
+
+  async function chat(response: ServerResponse, body: ModelRequest['body']) {
+    const reply = nextReply(body.messages ?? []);
+    response.once('close', () => {
+      if (!response.writableFinished && !brokenOff.has(response) && !closing) countAbort();
+    });
+    if ('hang' in reply) return;
+    if ('status' in reply) sendJson(response, reply.status, reply.body ?? { error: { message: 'scripted failure' } });
+    else await complete(response, body, reply);
+  }
+
+  async function handle(request: IncomingMessage, response: ServerResponse) {
+    const body = await readBody(request);
+    const path = (request.url ?? '').replace(/^\/v1/, '');
+    requests.push({ path, headers: request.headers, body });
+    if (path === '/chat/completions') await chat(response, body);
+    else if (path === '/models')
+      sendJson(response, 200, { object: 'list', data: [{ id: 'test-model', object: 'model' }] });
+    else if (path === '/embeddings') {
+      const data = [body.input ?? []]
+        .flat()
+        .map((text, index) => ({ object: 'embedding', index, embedding: embed(text) }));
+      sendJson(response, 200, {
+        object: 'list',
+        model: body.model,
+        data,
+        usage: { prompt_tokens: 1, total_tokens: 1 },
+      });
+    } else sendJson(response, 404, { error: { message: `no such path: ${path}` } });
+  }
+
+  const server = createServer((request, response) => {
+    handle(request, response).catch((error: unknown) => response.destroy(error as Error));
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+
+  return {
+    baseUrl: `http://127.0.0.1:${port}/v1`,
+    requests,
+    script: (...replies) => void queue.push(...replies),
+    get aborted() {
+      return aborted;
+    },
+    nextAbort: () => new Promise<void>((resolve) => abortWaiters.push(resolve)),
+    close() {
+      closing = true;
+      return new Promise((resolve, reject) => {
+        server.close((error) => (error ? reject(error) : resolve()));
+        server.closeAllConnections();
+      });
+    },
+  };
+}
