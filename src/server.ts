@@ -69,13 +69,13 @@ export function createServer({ settings, db, log, services, checkReplies = false
     const requestLog = log.child({ requestId });
     c.set('requestId', requestId);
     c.set('log', requestLog);
-    c.header('X-Request-Id', requestId);
     const startedAt = performance.now();
     await currentRequest.run({ requestId, log: requestLog }, next);
+    c.res.headers.set('X-Request-Id', requestId);
     const durationMs = Math.round(performance.now() - startedAt);
     requestLog.debug({ method: c.req.method, path: c.req.path, status: c.res.status, durationMs }, 'request');
   });
-  app.use(secureHeaders({ crossOriginResourcePolicy: false, xFrameOptions: 'DENY', referrerPolicy: 'no-referrer' }));
+  app.use(secureHeaders({ crossOriginResourcePolicy: false, strictTransportSecurity: false, xFrameOptions: 'DENY', referrerPolicy: 'no-referrer' }));
   if (settings.corsOrigins.length > 0)
     app.use(
       cors({

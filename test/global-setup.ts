@@ -1,1 +1,51 @@
-export default function () {}
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { PGlite } from '@electric-sql/pglite';
+import pg from 'pg';
+import { migrate } from '../src/store/migrate.ts';
+
+/**
+ * A migrated database that every test file starts from: a dump of a PGlite, or a template database on the PostgreSQL
+ * that DATABASE_URL names. Told to the workers through the environment.
+ */
+export default async function setup(): Promise<() => Promise<void>> {
+  const server = process.env.DATABASE_URL;
+  return server ? templateDatabase(server) : snapshot();
+}
+
+async function snapshot(): Promise<() => Promise<void>> {
+  const folder = mkdtempSync(join(tmpdir(), 'latchkey-test-'));
+  const lite = await PGlite.create();
+  await migrate({
+    exec: (sql) => lite.exec(sql),
+    query: async <Row>(sql: string, values?: unknown[]) => (await lite.query<Row>(sql, values)).rows,
+  });
+  const dump = await lite.dumpDataDir('none');
+  await lite.close();
+  const file = join(folder, 'migrated.tar');
+  writeFileSync(file, Buffer.from(await dump.arrayBuffer()));
+  process.env.TEST_SNAPSHOT = file;
+  return async () => rmSync(folder, { recursive: true, force: true });
+}
+
+async function templateDatabase(server: string): Promise<() => Promise<void>> {
+  const name = `latchkey_template_${process.pid}`;
+  const admin = new pg.Client({ connectionString: server });
+  await admin.connect();
+  await admin.query(`CREATE DATABASE ${name}`);
+  const url = new URL(server);
+  url.pathname = `/${name}`;
+  const client = new pg.Client({ connectionString: url.href });
+  await client.connect();
+  await migrate({
+    exec: (sql) => client.query(sql),
+    query: async <Row>(sql: string, values?: unknown[]) => (await client.query(sql, values)).rows as Row[],
+  });
+  await client.end();
+  process.env.TEST_TEMPLATE = name;
+  return async () => {
+    await admin.query(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`);
+    await admin.end();
+  };
+}

@@ -134,6 +134,11 @@ describe('headings', () => {
     expect(chunk?.text).toContain('# not a heading');
   });
 
+  it('stay with what follows, though it fills a passage by itself', () => {
+    const [chunk] = one(`## Limits\n\n${'x'.repeat(875)}`);
+    expect(chunk?.text.length).toBe(886);
+  });
+
   it('without a text of their own go with what is under them', () => {
     const chunks = one(`# Keys\n\n## Limited\n\n${sentences(12)}`);
     expect(chunks).toHaveLength(1);
@@ -197,11 +202,14 @@ describe('code and tables', () => {
     ...Array.from({ length: 25 }, (_, i) => `| SETTING_${i} | does ${i} |`),
   ].join('\n');
 
+  // Longer than an overlap, so that it comes along as a whole or not at all.
+  const introduction = `This is how to see all of it, ${'step by step, '.repeat(12)}in one go:`;
+
   it.each([code, table])('stay whole, with the paragraph that introduces them', (block) => {
-    const chunks = one(`${sentences(20)}\n\nRun this to see all of it:\n\n${block}\n\n${sentences(20)}`);
+    const chunks = one(`${sentences(20)}\n\n${introduction}\n\n${block}\n\n${sentences(20)}`);
     const holder = chunks.filter(({ text }) => text.includes(block));
     expect(holder).toHaveLength(1);
-    expect(holder[0]?.text).toContain('Run this to see all of it:');
+    expect(holder[0]?.text).toContain(introduction);
   });
 
   it('are cut between lines when they are longer than the cap', () => {

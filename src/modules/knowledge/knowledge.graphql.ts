@@ -89,7 +89,7 @@ const IngestDocumentInput = builder.inputType('IngestDocumentInput', {
     source: t.string({ description: 'Where it came from; `ingestion_api` unless given.' }),
     metadata: t.field({ type: 'JSONObject', description: 'Texts and lists of texts by name.' }),
     documentUpdatedAt: t.field({ type: 'DateTime', description: 'When it last changed where it came from.' }),
-    isPublic: t.boolean({ description: 'Whether everybody with a credential may find it; true unless given.' }),
+    isPublic: t.boolean({ description: 'Whether everybody with a credential may find it; unless given, true for a new document and unchanged for a known one.' }),
     agentIds: t.intList({ description: 'The agents whose own document it becomes.' }),
   }),
 });
@@ -134,17 +134,17 @@ builder.queryFields((t) => ({
     args: {
       query: t.arg.string({
         required: true,
-        description: 'A question or words; "phrases", -exclusions. The first 4,000 characters count.',
+        description: 'A question or words; a \"phrase\" ranks higher, a -word lower. The first 4,000 characters count.',
       }),
       first: t.arg.int({ description: 'How many to return: 10 unless given, at most 100.' }),
       agentId: t.arg.int({ description: 'Only what this agent would search.' }),
     },
-    resolve: (_root, { query, first, agentId }, { principal, services, pageLimit }) =>
-      services.knowledge.retrieve(signedIn(principal), {
-        query,
-        agentId: agentId ?? null,
-        limit: Math.min(Math.max(first ?? 10, 1), pageLimit),
-      }),
+    resolve: async (_root, { query, first, agentId }, { principal, services, pageLimit }) => {
+      const caller = signedIn(principal);
+      if (agentId != null) await services.agents.find(caller, agentId);
+      const limit = Math.min(Math.max(first ?? 10, 1), pageLimit);
+      return services.knowledge.retrieve(caller, { query, agentId: agentId ?? null, limit });
+    },
   }),
 }));
 

@@ -120,7 +120,7 @@ WITH asked AS MATERIALIZED (
   WHERE "search" @@ word GROUP BY word
 ), ranked AS (
   SELECT "id", "documentId",
-         CASE WHEN complete THEN 0.0 / (60 + row_number() OVER (PARTITION BY complete ORDER BY density DESC, weight DESC, "id"))
+         CASE WHEN complete THEN 2.0 / (60 + row_number() OVER (PARTITION BY complete ORDER BY density DESC, weight DESC, "id"))
               ELSE 0 END
          + 1.0 / (60 + row_number() OVER (ORDER BY weight DESC, "id")) AS fused
   FROM (SELECT "id", "documentId", complete, ts_rank_cd("search", strict, 1) AS density,

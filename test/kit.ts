@@ -1,0 +1,224 @@
+import { randomUUID } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import type { AddressInfo } from 'node:net';
+import { serve } from '@hono/node-server';
+import pg from 'pg';
+import { type Booted, boot } from '../src/boot.ts';
+import { createLog } from '../src/log.ts';
+import { newSecret } from '../src/modules/tokens/secret.ts';
+import { readSettings } from '../src/settings.ts';
+import type { DatabaseOptions } from '../src/store/database.ts';
+import { type ModelServer, startModelServer } from './model-server.ts';
+
+export type RoleName = 'LIMITED' | 'BASIC' | 'ADMIN';
+
+export interface Answer<Body = any> {
+  status: number;
+  headers: Headers;
+  text: string;
+  /** The parsed body; undefined when it is not JSON. */
+  body: Body;
+}
+
+export interface GraphQLAnswer {
+  status: number;
+  headers: Headers;
+  data: any;
+  errors: { message: string; path?: (string | number)[]; extensions: Record<string, any> }[];
+}
+
+/** A server of one's own on a database of one's own, reached over real HTTP. */
+export interface Kit {
+  url: string;
+  booted: Booted;
+  prisma: Booted['foundation']['db']['prisma'];
+  /** A key of each role, made through the API. */
+  keys: Record<RoleName, string>;
+  model: ModelServer;
+  /** The texts of the SQL statements that were sent; emptied by whoever counts. */
+  statements: string[];
+  /** The lines of the log. */
+  log: string[];
+  gql(query: string, variables?: object, key?: string | null): Promise<GraphQLAnswer>;
+  rest(method: string, path: string, options?: { key?: string | null; body?: unknown; headers?: Record<string, string> }): Promise<Answer>;
+  /** A GraphQL subscription over SSE: the payloads, as they come. */
+  subscribe(query: string, variables?: object, key?: string | null, signal?: AbortSignal): AsyncGenerator<any>;
+  createKey(role: RoleName, options?: { name?: string; scopes?: string[] }): Promise<{ id: number; secret: string; userId: string }>;
+  createPat(key: string, options?: { scopes?: string[]; expiresInDays?: number }): Promise<{ id: number; secret: string }>;
+  ingest(title: string, text: string, options?: { id?: string; link?: string }): Promise<void>;
+  /** Everything that is stored but the audit trail and last uses, as one text: equal before and after a refusal. */
+  fingerprint(): Promise<string>;
+  close(): Promise<void>;
+}
+
+export interface KitOptions {
+  /** Answers come from the scripted model server instead of the embedded model. */
+  scripted?: boolean;
+  environment?: Record<string, string>;
+}
+
+/** Waits until a condition holds, asking again and again; the test's own timeout is the limit. */
+export async function until<T>(condition: () => Promise<T | null | undefined | false> | T | null | undefined | false): Promise<T> {
+  for (;;) {
+    const value = await condition();
+    if (value) return value;
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+}
+
+async function ownDatabase(): Promise<{ options: DatabaseOptions; drop: () => Promise<void> }> {
+  const server = process.env.DATABASE_URL;
+  if (!server) {
+    const file = process.env.TEST_SNAPSHOT;
+    if (!file) throw new Error('the global set-up did not run');
+    return { options: { snapshot: new Blob([readFileSync(file)]) }, drop: async () => {} };
+  }
+  const name = `latchkey_test_${randomUUID().replaceAll('-', '')}`;
+  const onServer = async (sql: string) => {
+    const client = new pg.Client({ connectionString: server });
+    await client.connect();
+    await client.query(sql).finally(() => client.end());
+  };
+  await onServer(`CREATE DATABASE ${name} TEMPLATE ${process.env.TEST_TEMPLATE}`);
+  const url = new URL(server);
+  url.pathname = `/${name}`;
+  return { options: { databaseUrl: url.href }, drop: () => onServer(`DROP DATABASE ${name} WITH (FORCE)`) };
+}
+
+export async function startKit({ scripted = false, environment = {} }: KitOptions = {}): Promise<Kit> {
+  const model = await startModelServer();
+  const { options, drop } = await ownDatabase();
+  const statements: string[] = [];
+  const log: string[] = [];
+  const adminKey = newSecret('on_');
+  const settings = readSettings({
+    PUBLIC_URL: 'http://latchkey.test',
+    BOOTSTRAP_ADMIN_KEY: adminKey,
+    ...(scripted && { LLM_PROVIDER: 'openai-compatible', LLM_BASE_URL: model.baseUrl, LLM_MODEL: 'scripted', LLM_API_KEY: 'sk-upstream' }),
+    ...environment,
+  });
+  const booted = await boot({
+    settings,
+    log: createLog('debug', { write: (line) => log.push(line) }),
+    database: { ...options, onStatement: (text) => statements.push(text) },
+    checkReplies: true,
+  });
+  const server = serve({ fetch: booted.fetch, port: 0, hostname: '127.0.0.1' });
+  await new Promise<void>((resolve) => (server.listening ? resolve() : server.once('listening', resolve)));
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const authorization = (key: string | null | undefined): Record<string, string> =>
+    key == null ? {} : { authorization: `Bearer ${key}` };
+
+  const kit: Kit = {
+    url,
+    booted,
+    prisma: booted.foundation.db.prisma,
+    keys: { ADMIN: adminKey, BASIC: '', LIMITED: '' },
+    model,
+    statements,
+    log,
+    async gql(query, variables = {}, key = kit.keys.ADMIN) {
+      const response = await fetch(`${url}/graphql`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', ...authorization(key) },
+        body: JSON.stringify({ query, variables }),
+      });
+      const { data = null, errors = [] } = (await response.json()) as { data?: any; errors?: any[] };
+      return { status: response.status, headers: response.headers, data, errors };
+    },
+    async rest(method, path, { key = kit.keys.ADMIN, body, headers = {} } = {}) {
+      const response = await fetch(`${url}${path}`, {
+        method,
+        headers: { ...(body !== undefined && { 'content-type': 'application/json' }), ...authorization(key), ...headers },
+        ...(body !== undefined && { body: typeof body === 'string' ? body : JSON.stringify(body) }),
+      });
+      const text = await response.text();
+      let parsed: unknown;
+      try {
+        parsed = JSON.parse(text);
+      } catch {
+        parsed = undefined;
+      }
+      return { status: response.status, headers: response.headers, text, body: parsed };
+    },
+    async *subscribe(query, variables = {}, key = kit.keys.ADMIN, signal) {
+      const response = await fetch(`${url}/graphql`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', accept: 'text/event-stream', ...authorization(key) },
+        body: JSON.stringify({ query, variables }),
+        ...(signal && { signal }),
+      });
+      let buffer = '';
+      for await (const chunk of response.body?.pipeThrough(new TextDecoderStream()) ?? []) {
+        buffer += chunk;
+        const frames = buffer.split('\n\n');
+        buffer = frames.pop() ?? '';
+        for (const frame of frames) {
+          const data = /^data: (.*)$/m.exec(frame)?.[1];
+          if (data) yield JSON.parse(data);
+        }
+      }
+    },
+    async createKey(role, { name = role.toLowerCase(), scopes } = {}) {
+      const { data, errors } = await kit.gql(
+        `mutation ($input: CreateApiKeyInput!) { createApiKey(input: $input) { secret apiKey { databaseId userId } } }`,
+        { input: { name, role, ...(scopes && { scopes }) } },
+      );
+      if (!data) throw new Error(JSON.stringify(errors));
+      const { secret, apiKey } = data.createApiKey;
+      return { id: apiKey.databaseId, secret, userId: apiKey.userId };
+    },
+    async createPat(key, { scopes, expiresInDays } = {}) {
+      const { data, errors } = await kit.gql(
+        `mutation ($input: CreatePersonalAccessTokenInput!) {
+          createPersonalAccessToken(input: $input) { secret personalAccessToken { databaseId } }
+        }`,
+        { input: { name: 'test', ...(scopes && { scopes }), ...(expiresInDays && { expiresInDays }) } },
+        key,
+      );
+      if (!data) throw new Error(JSON.stringify(errors));
+      const { secret, personalAccessToken } = data.createPersonalAccessToken;
+      return { id: personalAccessToken.databaseId, secret };
+    },
+    async ingest(title, text, { id = title, link = `https://docs.example/${encodeURIComponent(title)}` } = {}) {
+      const answer = await kit.rest('POST', '/api/onyx-api/ingestion', {
+        body: { document: { id, semantic_identifier: title, sections: [{ text, link }], metadata: {} } },
+      });
+      if (answer.status !== 200) throw new Error(answer.text);
+    },
+    async fingerprint() {
+      const tables = await booted.foundation.db.query<{ name: string }>(
+        {
+          name: 'tables',
+          text: `SELECT table_name AS name FROM information_schema.tables WHERE table_schema = 'public'
+            AND table_type = 'BASE TABLE' AND table_name NOT IN ('AuditEvent', '_prisma_migrations') ORDER BY 1`,
+        },
+        [],
+      );
+      const parts = [];
+      for (const { name } of tables) {
+        const [row] = await booted.foundation.db.query<{ content: string }>(
+          {
+            name: `fingerprint_${name}`,
+            text: `SELECT coalesce(string_agg(md5((to_jsonb(t) - 'lastUsedAt' - 'lastUsedAddress' - 'updatedAt')::text
+              || CASE WHEN '${name}' = 'Token' THEN '' ELSE coalesce(to_jsonb(t) ->> 'updatedAt', '') END), ',' ORDER BY to_jsonb(t)::text), '') AS content FROM "${name}" t`,
+          },
+          [],
+        );
+        parts.push(`${name}:${row?.content}`);
+      }
+      return parts.join('\n');
+    },
+    async close() {
+      // Ends what the test left open, so that nothing of it outlives its file.
+      if ('closeAllConnections' in server) server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+      await booted.close();
+      await model.close();
+      await drop();
+    },
+  };
+  kit.keys.BASIC = (await kit.createKey('BASIC')).secret;
+  kit.keys.LIMITED = (await kit.createKey('LIMITED')).secret;
+  return kit;
+}
