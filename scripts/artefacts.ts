@@ -1,9 +1,12 @@
+import { minifyIntrospection, outputIntrospectionFile } from '@gql.tada/internal';
 import { printSchemaWithDirectives } from '@graphql-tools/utils';
-import { outputIntrospectionFile, minifyIntrospection } from '@gql.tada/internal';
 import { type GraphQLObjectType, introspectionFromSchema } from 'graphql';
 import { type Permission, permissions, permissionTable, rolePermissions, roles } from '../src/authz/permissions.ts';
 import type { Requirement } from '../src/graphql/plugins/permissions.ts';
 import { schema } from '../src/graphql/schema.ts';
+import { openApiDocument } from '../src/rest/openapi.ts';
+import { requirements } from '../src/rest/row.ts';
+import { rows } from '../src/rest/rows.ts';
 
 /** Every operation of the graph with what it needs. */
 export function operations(): { operation: string; requirement: Requirement }[] {
@@ -17,6 +20,13 @@ export function operations(): { operation: string; requirement: Requirement }[] 
       })),
     );
 }
+
+/** Every REST operation with what it needs: what the GraphQL operations behind it need. */
+const restOperations = () =>
+  rows.map((row) => ({
+    operation: `${row.method.toUpperCase()} /api${row.path}`,
+    requirements: requirements(row.document),
+  }));
 
 function permissionsPage(): string {
   const mark = (held: boolean) => (held ? 'yes' : '');
@@ -42,19 +52,33 @@ function permissionsPage(): string {
     '## The vocabulary',
     '',
     ...head(['permission', 'allows']),
-    ...permissions.map((permission) => row([`\`${permission}\``, permissionTable[permission].allows, ...holds(permission)])),
+    ...permissions.map((permission) =>
+      row([`\`${permission}\``, permissionTable[permission].allows, ...holds(permission)]),
+    ),
     '',
     '## Every operation',
     '',
     ...head(['operation', 'needs']),
-    ...operations().map(({ operation, requirement }) => row([`\`${operation}\``, name(requirement), ...holds(requirement)])),
+    ...operations().map(({ operation, requirement }) =>
+      row([`\`${operation}\``, name(requirement), ...holds(requirement)]),
+    ),
+    '',
+    '## Every REST path',
+    '',
+    ...head(['path', 'needs']),
+    ...restOperations().map(({ operation, requirements }) =>
+      row([
+        `\`${operation}\``,
+        requirements.map(name).join(', '),
+        ...roles.map((_role, index) => mark(requirements.every((requirement) => holds(requirement)[index] !== ''))),
+      ]),
+    ),
     '',
   ].join('\n');
 }
 
 /** The generated files by their paths within the project. */
-export async function artefacts(): Promise<Record<string, string>> {
-  const { openApiDocument } = await import('../src/rest/openapi.ts');
+export function artefacts(): Record<string, string> {
   return {
     'schema/schema.graphql': `${printSchemaWithDirectives(schema)}\n`,
     'schema/permissions.md': permissionsPage(),

@@ -5,12 +5,12 @@
 //        npm run check:schema    exits 1 and names the files that are not as the code would write them
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { artefacts } from './artefacts.ts';
 import { projectRoot } from '../src/root.ts';
+import { artefacts } from './artefacts.ts';
 
 const check = process.argv.includes('--check');
 const stale: string[] = [];
-for (const [name, content] of Object.entries(await artefacts())) {
+for (const [name, content] of Object.entries(artefacts())) {
   const file = join(projectRoot, name);
   if (existsSync(file) && readFileSync(file, 'utf8') === content) continue;
   stale.push(name);

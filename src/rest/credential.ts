@@ -7,7 +7,8 @@
  */
 export function credentialOf(headers: Headers, accept: 'bearer' | 'onyx'): string | null {
   const header = (accept === 'onyx' ? headers.get('x-onyx-authorization') : null) ?? headers.get('authorization');
-  if (header === null || header.trim() === '') return null;
+  // GraphiQL opens with an empty `Bearer` to be filled in.
+  if (header === null || /^\s*(Bearer\s*)?$/i.test(header)) return null;
   const bearer = /^Bearer +(.*)$/is.exec(header)?.[1];
   if (bearer !== undefined) return bearer.trim();
   const bare = header.trim();

@@ -32,6 +32,9 @@ export interface DatabaseOptions {
   onStatement?: ((text: string) => void) | undefined;
 }
 
+/** A loaded machine is slow, not broken: a transaction waits and works this long before it is given up. Milliseconds. */
+const transactionOptions = { maxWait: 15_000, timeout: 30_000 };
+
 /** Opens the database and migrates it. Throws when another instance uses it and does not go away. */
 export function openDatabase(options: DatabaseOptions): Promise<Database> {
   return options.databaseUrl ? openPostgres(options.databaseUrl, options) : openPGlite(options);
@@ -53,7 +56,7 @@ async function openPGlite({ dataDir, snapshot, onStatement }: DatabaseOptions): 
     query: async <Row>(sql: string, values?: unknown[]) => (await lite.query<Row>(sql, values)).rows,
   };
   if (!snapshot) await migrate(session);
-  const prisma = new PrismaClient({ adapter: new PrismaPGlite(lite) });
+  const prisma = new PrismaClient({ adapter: new PrismaPGlite(lite), transactionOptions });
   return {
     prisma,
     query: async <Row>({ text }: Statement, values: unknown[]) => (await lite.query<Row>(text, values)).rows,
@@ -83,7 +86,10 @@ async function openPostgres(databaseUrl: string, { onStatement }: DatabaseOption
     client.release();
   }
   if (onStatement) pool.on('connect', (connection) => observe(connection, onStatement));
-  const prisma = new PrismaClient({ adapter: new PrismaPg(pool, { statementNameGenerator: statementName() }) });
+  const prisma = new PrismaClient({
+    adapter: new PrismaPg(pool, { statementNameGenerator: statementName() }),
+    transactionOptions,
+  });
   return {
     prisma,
     query: async <Row>({ name, text }: Statement, values: unknown[]) =>

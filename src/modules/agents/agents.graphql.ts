@@ -1,14 +1,17 @@
+import type { GraphQLResolveInfo } from 'graphql';
 import { can, signedIn } from '../../authz/principal.ts';
 import { visible } from '../../authz/visible.ts';
+import type { Context } from '../../context.ts';
 import type { Agent as AgentRow } from '../../generated/prisma/client.ts';
 import { builder } from '../../graphql/builder.ts';
 import { connection, nodeQuery, pageArgs } from '../../graphql/connection.ts';
 import { integerIds, nodeRule } from '../../graphql/nodes.ts';
-import { referencedId, referenceDescription } from '../../graphql/reference.ts';
+import { referenceDescription, referencedId } from '../../graphql/reference.ts';
+import type { PageArgs } from '../../paging.ts';
 import { Document } from '../knowledge/knowledge.graphql.ts';
 import { User } from '../users/users.graphql.ts';
 import { Action } from './actions.graphql.ts';
-import { type AgentFilter, agentOrder, labelOrder } from './agents.service.ts';
+import { type AgentFilter, agentOperations, agentOrder, agentPermission, labelOrder } from './agents.service.ts';
 
 const KnowledgeScope = builder.enumType('KnowledgeScope', {
   description: 'Which documents an agent searches.',
@@ -29,6 +32,16 @@ const AgentPermission = builder.enumType('AgentPermission', {
     OWNER: { description: 'Made it, or manages all agents.' },
     EDITOR: { description: 'May change it.' },
     VIEWER: { description: 'May use it.' },
+  },
+});
+
+const AgentOperationType = builder.enumType('AgentOperation', {
+  description: 'What can be done to an agent.',
+  values: {
+    EDIT: { description: 'Change it.' },
+    SHARE: { description: 'Say who may use it.' },
+    DELETE: { description: 'Delete it.' },
+    CURATE: { description: 'Say how lists show it.' },
   },
 });
 
@@ -56,6 +69,15 @@ const AgentShare = builder.prismaObject('AgentShare', {
   }),
 });
 
+/** What says what the caller is to an agent. */
+const ownShare = (_args: object, { principal }: Context) =>
+  ({
+    ownerId: true,
+    isBuiltin: true,
+    deletedAt: true,
+    shares: { where: { userId: signedIn(principal).userId }, select: { permission: true } },
+  }) as const;
+
 export const Agent = builder.prismaNode('Agent', {
   id: { field: 'id', description: 'The global id.' },
   nullable: true,
@@ -74,7 +96,10 @@ export const Agent = builder.prismaNode('Agent', {
     isListed: t.exposeBoolean('isListed', { description: 'Whether lists show it to those who cannot edit it.' }),
     isFeatured: t.exposeBoolean('isFeatured', { description: 'Whether it is featured.' }),
     isBuiltin: t.exposeBoolean('isBuiltin', { description: 'Whether it came with the server.' }),
-    displayPriority: t.exposeInt('displayPriority', { nullable: true, description: 'Its place in lists, lowest first; null: last.' }),
+    displayPriority: t.exposeInt('displayPriority', {
+      nullable: true,
+      description: 'Its place in lists, lowest first; null: last.',
+    }),
     iconName: t.exposeString('iconName', { nullable: true, description: 'The name of its icon.' }),
     knowledge: t.expose('knowledge', { type: KnowledgeScope, description: 'Which documents it searches.' }),
     searchStartDate: t.expose('searchStartDate', {
@@ -84,18 +109,24 @@ export const Agent = builder.prismaNode('Agent', {
     }),
     createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it was made.' }),
     updatedAt: t.expose('updatedAt', { type: 'DateTime', description: 'When it was last changed.' }),
-    deletedAt: t.expose('deletedAt', { type: 'DateTime', nullable: true, description: 'When it was deleted, if it was.' }),
+    deletedAt: t.expose('deletedAt', {
+      type: 'DateTime',
+      nullable: true,
+      description: 'When it was deleted, if it was.',
+    }),
     viewerPermission: t.field({
       type: AgentPermission,
       description: 'What the caller is to it.',
-      select: (_args, { principal }) => ({
-        ownerId: true,
-        shares: { where: { userId: signedIn(principal).userId }, select: { permission: true } },
-      }),
-      resolve: ({ ownerId, shares }, _args, { principal }) => {
-        if (can(principal, 'manage:agents') || (ownerId !== null && ownerId === principal?.userId)) return 'OWNER' as const;
-        return shares[0]?.permission ?? 'VIEWER';
-      },
+      select: ownShare,
+      resolve: (agent, _args, { principal }) =>
+        agentPermission(signedIn(principal), agent, agent.shares[0]?.permission),
+    }),
+    viewerCan: t.field({
+      type: [AgentOperationType],
+      description: 'What this credential may do to it.',
+      select: ownShare,
+      resolve: (agent, _args, { principal }) =>
+        agentOperations(signedIn(principal), agent, agent.shares[0]?.permission),
     }),
     ownerId: t.expose('ownerId', { type: 'UUID', nullable: true, description: 'Whose it is; null when nobody’s.' }),
     ownerEmail: t.string({
@@ -190,7 +221,10 @@ const AgentShareInput = builder.inputType('AgentShareInput', {
   description: 'A person to share an agent with.',
   fields: (t) => ({
     userId: t.field({ type: 'UUID', required: true, description: 'The person.' }),
-    permission: t.field({ type: SharePermission, description: 'What they may do; VIEWER unless given.' }),
+    permission: t.field({
+      type: SharePermission,
+      description: 'What they may do. Unless given it stays as it was; VIEWER for somebody new.',
+    }),
   }),
 });
 
@@ -213,11 +247,19 @@ const agentFields = (t: InputFields) => ({
   iconName: t.string({ description: 'The name of its icon; at most 100 characters.' }),
   knowledge: t.field({ type: KnowledgeScope, description: 'Which documents it searches; ALL unless given.' }),
   searchStartDate: t.field({ type: 'DateTime', description: 'It finds no document older than this.' }),
-  starterMessages: t.field({ type: [StarterMessageInput], description: 'What it suggests to ask, in order; at most 50.' }),
+  starterMessages: t.field({
+    type: [StarterMessageInput],
+    description: 'What it suggests to ask, in order; at most 50.',
+  }),
   labelIds: t.intList({ description: 'The ids of its labels.' }),
-  actionIds: t.intList({ description: 'The ids of its actions. Without the search action it answers from the model alone.' }),
+  actionIds: t.intList({
+    description: 'The ids of its actions. Without the search action it answers from the model alone.',
+  }),
   documentIds: t.stringList({ description: 'The ids of its own documents.' }),
-  userIds: t.field({ type: ['UUID'], description: 'The people it is shared with, as viewers. The owner’s to change.' }),
+  userIds: t.field({
+    type: ['UUID'],
+    description: 'All the people it is shared with; somebody new is a viewer. The owner’s to change.',
+  }),
 });
 
 const CreateAgentInput = builder.inputType('CreateAgentInput', {
@@ -257,7 +299,10 @@ const CurateAgentInput = builder.inputType('CurateAgentInput', {
   }),
 });
 
-const AgentReferenceInput = builder.inputType('AgentReferenceInput', { description: 'Which agent.', fields: agentReference });
+const AgentReferenceInput = builder.inputType('AgentReferenceInput', {
+  description: 'Which agent.',
+  fields: agentReference,
+});
 
 const CreateLabelInput = builder.inputType('CreateLabelInput', {
   description: 'A new label.',
@@ -266,7 +311,9 @@ const CreateLabelInput = builder.inputType('CreateLabelInput', {
 
 const AgentPayload = builder.objectRef<AgentRow>('AgentPayload').implement({
   description: 'The agent that a mutation made or changed.',
-  fields: (t) => ({ agent: t.field({ type: Agent, description: 'The agent as it is now.', resolve: (agent) => agent }) }),
+  fields: (t) => ({
+    agent: t.field({ type: Agent, description: 'The agent as it is now.', resolve: (agent) => agent }),
+  }),
 });
 
 const LabelPayload = builder.objectRef<{ id: number; name: string }>('LabelPayload').implement({
@@ -274,19 +321,27 @@ const LabelPayload = builder.objectRef<{ id: number; name: string }>('LabelPaylo
   fields: (t) => ({ label: t.field({ type: Label, description: 'The label.', resolve: (label) => label }) }),
 });
 
+async function agentList(args: PageArgs, filter: AgentFilter, context: Context, info: GraphQLResolveInfo) {
+  const { agents } = context.services;
+  const principal = signedIn(context.principal);
+  const page = await agents.list(principal, filter, args, context.pageLimit, nodeQuery(context, info));
+  return connection(agentOrder, page, args, () => agents.count(principal, filter));
+}
+
 builder.queryFields((t) => ({
   agents: t.field({
     type: AgentConnection,
     authScopes: { permission: 'read:agents' },
     description: 'The agents that the caller may see, by display priority, then id.',
     args: { ...pageArgs(t.arg), filter: t.arg({ type: AgentFilterInput, description: 'Which of them.' }) },
-    resolve: async (_root, { filter, ...args }, context, info) => {
-      const { agents } = context.services;
-      const principal = signedIn(context.principal);
-      const which: AgentFilter = filter ?? {};
-      const page = await agents.list(principal, which, args, context.pageLimit, nodeQuery(context, info));
-      return connection(agentOrder, page, args, () => agents.count(principal, which));
-    },
+    resolve: (_root, { filter, ...args }, context, info) => agentList(args, filter ?? {}, context, info),
+  }),
+  allAgents: t.field({
+    type: AgentConnection,
+    authScopes: { permission: 'manage:agents' },
+    description: 'Every agent, whoever’s it is, by display priority, then id.',
+    args: { ...pageArgs(t.arg), filter: t.arg({ type: AgentFilterInput, description: 'Which of them.' }) },
+    resolve: (_root, { filter, ...args }, context, info) => agentList(args, filter ?? {}, context, info),
   }),
   agent: t.prismaField({
     type: Agent,
@@ -333,7 +388,9 @@ builder.mutationFields((t) => ({
     resolve: (_root, { input: { id, databaseId, shares, ...rest } }, { principal, services }) =>
       services.agents.share(signedIn(principal), referencedId({ id, databaseId }, 'Agent'), {
         ...present(rest),
-        ...(shares && { shares: shares.map(({ userId, permission }) => ({ userId, permission: permission ?? 'VIEWER' })) }),
+        ...(shares && {
+          shares: shares.map(({ userId, permission }) => ({ userId, permission: permission ?? undefined })),
+        }),
       }),
   }),
   curateAgent: t.field({
@@ -373,8 +430,8 @@ const clearable = ['displayPriority', 'iconName', 'searchStartDate'] as const;
 
 type Clearable = (typeof clearable)[number];
 
-function present<T extends object>(
-  input: T,
-): { [K in keyof T]: K extends Clearable ? T[K] : Exclude<T[K], null> } {
-  return Object.fromEntries(Object.entries(input).filter(([key, value]) => value !== null || (clearable as readonly string[]).includes(key))) as never;
+function present<T extends object>(input: T): { [K in keyof T]: K extends Clearable ? T[K] : Exclude<T[K], null> } {
+  return Object.fromEntries(
+    Object.entries(input).filter(([key, value]) => value !== null || (clearable as readonly string[]).includes(key)),
+  ) as never;
 }

@@ -30,13 +30,13 @@ const fields = {
 };
 const UpdateAgent = z.object(fields).partial();
 const CreateAgent = UpdateAgent.required({ name: true });
-const Shares = z
-  .array(z.object({ userId: z.uuid(), permission: z.enum(['VIEWER', 'EDITOR']).default('VIEWER') }))
-  .max(1000);
+const Shares = z.array(z.object({ userId: z.uuid(), permission: z.enum(['VIEWER', 'EDITOR']).optional() })).max(1000);
 
 export type CreateAgentInput = z.input<typeof CreateAgent>;
 export type UpdateAgentInput = z.input<typeof UpdateAgent>;
 export type AgentShareInput = z.input<typeof Shares>[number];
+
+export type AgentPermission = 'OWNER' | 'EDITOR' | 'VIEWER';
 
 export interface AgentFilter {
   includeDeleted?: boolean | null | undefined;
@@ -61,7 +61,9 @@ export function agentsService(db: Database) {
     id: number,
     rule: Prisma.AgentWhereInput,
   ): Promise<Agent> {
-    const agent = await transaction.agent.findFirst({ where: { AND: [visible.agents(principal), { id, deletedAt: null }] } });
+    const agent = await transaction.agent.findFirst({
+      where: { AND: [visible.agents(principal), { id, deletedAt: null }] },
+    });
     if (!agent) throw notFound('Agent');
     const allowed = await transaction.agent.count({ where: { AND: [rule, { id }] } });
     if (allowed === 0) throw forbidden(['manage:agents'], 'This agent is not yours to change.');
@@ -71,22 +73,50 @@ export function agentsService(db: Database) {
   /** Checks that everything an input points to is there and may be used. Throws BAD_USER_INPUT naming the field. */
   async function checkReferences(transaction: Prisma.TransactionClient, principal: Principal, input: UpdateAgentInput) {
     const { labelIds, actionIds, userIds, documentIds } = input;
-    const all = async (wanted: readonly unknown[] | undefined, count: () => Promise<number>, field: string, message: string) => {
+    const all = async (
+      wanted: readonly unknown[] | undefined,
+      count: () => Promise<number>,
+      field: string,
+      message: string,
+    ) => {
       if (wanted?.length && (await count()) < new Set(wanted).size) throw badInput(['input', field], message);
     };
-    await all(labelIds, () => transaction.label.count({ where: { id: { in: labelIds ?? [] } } }), 'labelIds', 'Some label IDs were not found in the database');
-    await all(actionIds, () => transaction.action.count({ where: { id: { in: actionIds ?? [] } } }), 'actionIds', 'Tools not found');
-    await all(userIds, () => transaction.user.count({ where: { id: { in: userIds ?? [] }, active: true } }), 'userIds', 'Some users were not found');
+    await all(
+      labelIds,
+      () => transaction.label.count({ where: { id: { in: labelIds ?? [] } } }),
+      'labelIds',
+      'Some label IDs were not found in the database',
+    );
+    await all(
+      actionIds,
+      () => transaction.action.count({ where: { id: { in: actionIds ?? [] } } }),
+      'actionIds',
+      'Tools not found',
+    );
+    await all(
+      userIds,
+      () => transaction.user.count({ where: { id: { in: userIds ?? [] }, active: true } }),
+      'userIds',
+      'Some users were not found',
+    );
     await all(
       documentIds,
-      () => transaction.document.count({ where: { AND: [visible.documents(principal), { externalId: { in: documentIds ?? [] } }] } }),
+      () =>
+        transaction.document.count({
+          where: { AND: [visible.documents(principal), { externalId: { in: documentIds ?? [] } }] },
+        }),
       'documentIds',
       'Some documents were not found',
     );
   }
 
   /** Two agents of one owner do not share a name. */
-  async function checkName(transaction: Prisma.TransactionClient, ownerId: string | null, name: string, exceptId?: number) {
+  async function checkName(
+    transaction: Prisma.TransactionClient,
+    ownerId: string | null,
+    name: string,
+    exceptId?: number,
+  ) {
     if (ownerId === null) return;
     // The owner's row orders two creations that race for one name.
     await transaction.$queryRaw`SELECT 1 FROM "User" WHERE "id" = ${ownerId}::uuid FOR UPDATE`;
@@ -118,7 +148,9 @@ export function agentsService(db: Database) {
             ...scalars(data),
             name: data.name,
             owner: { connect: { id: principal.userId } },
-            starterMessages: { create: (data.starterMessages ?? []).map((message, position) => ({ ...message, position })) },
+            starterMessages: {
+              create: (data.starterMessages ?? []).map((message, position) => ({ ...message, position })),
+            },
             labels: { connect: (data.labelIds ?? []).map((id) => ({ id })) },
             actions: { connect: (data.actionIds ?? []).map((id) => ({ id })) },
             documents: { connect: (data.documentIds ?? []).map((externalId) => ({ externalId })) },
@@ -139,14 +171,23 @@ export function agentsService(db: Database) {
           throw badInput(['input', 'name'], 'Cannot update builtin persona with non-builtin.');
         checkFeature(principal, data, before);
         await checkReferences(transaction, principal, data);
-        if (data.name !== undefined && data.name !== before.name) await checkName(transaction, before.ownerId, data.name, id);
-        if (data.userIds !== undefined) await setShares(transaction, id, data.userIds.map((userId) => ({ userId })));
+        if (data.name !== undefined && data.name !== before.name)
+          await checkName(transaction, before.ownerId, data.name, id);
+        if (data.userIds !== undefined)
+          await setShares(
+            transaction,
+            id,
+            data.userIds.map((userId) => ({ userId })),
+          );
         return transaction.agent.update({
           where: { id },
           data: {
             ...scalars(data),
             ...(data.starterMessages && {
-              starterMessages: { deleteMany: {}, create: data.starterMessages.map((message, position) => ({ ...message, position })) },
+              starterMessages: {
+                deleteMany: {},
+                create: data.starterMessages.map((message, position) => ({ ...message, position })),
+              },
             }),
             ...(data.labelIds && { labels: { set: data.labelIds.map((labelId) => ({ id: labelId })) } }),
             ...(data.actionIds && { actions: { set: data.actionIds.map((actionId) => ({ id: actionId })) } }),
@@ -165,7 +206,10 @@ export function agentsService(db: Database) {
       const shares = input.shares && parse(Shares, input.shares, ['input', 'shares']);
       return db.prisma.$transaction(async (transaction) => {
         await findFor(transaction, principal, id, visible.ownedAgents(principal));
-        const references = { ...(shares && { userIds: shares.map((share) => share.userId) }), ...(input.labelIds && { labelIds: input.labelIds }) };
+        const references = {
+          ...(shares && { userIds: shares.map((share) => share.userId) }),
+          ...(input.labelIds && { labelIds: input.labelIds }),
+        };
         await checkReferences(transaction, principal, references);
         if (shares) await setShares(transaction, id, shares);
         return transaction.agent.update({
@@ -186,14 +230,21 @@ export function agentsService(db: Database) {
         return transaction.agent.update({ where: { id }, data: { deletedAt: new Date() } });
       }),
 
+    /** Throws CONFLICT when its owner has meanwhile given the name to another. */
     async undelete(id: number): Promise<Agent> {
-      const { count } = await db.prisma.agent.updateMany({ where: { id, deletedAt: { not: null } }, data: { deletedAt: null } });
-      if (count === 0) throw notFound('Deleted agent');
-      return db.prisma.agent.findUniqueOrThrow({ where: { id } });
+      return db.prisma.$transaction(async (transaction) => {
+        const agent = await transaction.agent.findFirst({ where: { id, deletedAt: { not: null } } });
+        if (!agent) throw notFound('Deleted agent');
+        await checkName(transaction, agent.ownerId, agent.name, id);
+        return transaction.agent.update({ where: { id }, data: { deletedAt: null } });
+      });
     },
 
     /** What only administrators set: whether lists show an agent, whether it is featured, and its place. */
-    async curate(id: number, input: { isListed?: boolean; isFeatured?: boolean; displayPriority?: number | null }): Promise<Agent> {
+    async curate(
+      id: number,
+      input: { isListed?: boolean; isFeatured?: boolean; displayPriority?: number | null },
+    ): Promise<Agent> {
       const { count } = await db.prisma.agent.updateMany({ where: { id, deletedAt: null }, data: input });
       if (count === 0) throw notFound('Agent');
       return db.prisma.agent.findUniqueOrThrow({ where: { id } });
@@ -203,7 +254,9 @@ export function agentsService(db: Database) {
     async find(principal: Principal, id: number, query: object = {}): Promise<Agent> {
       const agent = await db.prisma.agent.findFirst({
         ...query,
-        where: { AND: [visible.agents(principal), { id, ...(can(principal, 'manage:agents') ? {} : { deletedAt: null }) }] },
+        where: {
+          AND: [visible.agents(principal), { id, ...(can(principal, 'manage:agents') ? {} : { deletedAt: null }) }],
+        },
       });
       if (!agent) throw notFound('Agent');
       return agent;
@@ -237,9 +290,49 @@ export function agentsService(db: Database) {
   };
 }
 
+/** Replaces the shares. Who stays without a word about what they may do keeps that; who is new becomes a viewer. */
 async function setShares(transaction: Prisma.TransactionClient, agentId: number, shares: AgentShareInput[]) {
+  const before = await transaction.agentShare.findMany({ where: { agentId } });
+  const held = new Map(before.map(({ userId, permission }) => [userId, permission]));
   await transaction.agentShare.deleteMany({ where: { agentId } });
-  await transaction.agentShare.createMany({ data: shares.map((share) => ({ agentId, ...share })), skipDuplicates: true });
+  await transaction.agentShare.createMany({
+    data: shares.map(({ userId, permission }) => ({
+      agentId,
+      userId,
+      permission: permission ?? held.get(userId.toLowerCase()) ?? 'VIEWER',
+    })),
+    skipDuplicates: true,
+  });
+}
+
+/** What can be done to an agent. */
+export type AgentOperation = 'EDIT' | 'SHARE' | 'DELETE' | 'CURATE';
+
+/** What an agent is to a principal; `share` is what they have of it, if anything. */
+export function agentPermission(
+  principal: Principal,
+  { ownerId }: Pick<Agent, 'ownerId'>,
+  share: AgentPermission | undefined,
+): AgentPermission {
+  return can(principal, 'manage:agents') || ownerId === principal.userId ? 'OWNER' : (share ?? 'VIEWER');
+}
+
+/** What a credential may do to an agent: the rules of `visible`, and the permission that each mutation asks for. */
+export function agentOperations(
+  principal: Principal,
+  agent: Pick<Agent, 'ownerId' | 'isBuiltin' | 'deletedAt'>,
+  share: AgentPermission | undefined,
+): AgentOperation[] {
+  if (agent.deletedAt) return [];
+  const manages = can(principal, 'manage:agents');
+  const held = agent.isBuiltin && !manages ? 'VIEWER' : agentPermission(principal, agent, share);
+  const writes = can(principal, 'write:agents');
+  return [
+    ...(writes && held !== 'VIEWER' ? (['EDIT'] as const) : []),
+    ...(writes && held === 'OWNER' ? (['SHARE'] as const) : []),
+    ...(writes && held === 'OWNER' && !agent.isBuiltin ? (['DELETE'] as const) : []),
+    ...(manages ? (['CURATE'] as const) : []),
+  ];
 }
 
 /** What a list shows: what the caller may see, less the unlisted agents of others and, unless asked for, the deleted. */
@@ -250,7 +343,11 @@ function listed(principal: Principal, filter: AgentFilter): Prisma.AgentWhereInp
       filter.editable ? visible.editableAgents(principal) : visible.agents(principal),
       all || filter.editable ? {} : { OR: [{ isListed: true }, visible.editableAgents(principal)] },
       // Deleted agents are shown to those who could have deleted them.
-      filter.includeDeleted ? (all ? {} : { OR: [{ deletedAt: null }, visible.ownedAgents(principal)] }) : { deletedAt: null },
+      filter.includeDeleted
+        ? all
+          ? {}
+          : { OR: [{ deletedAt: null }, visible.ownedAgents(principal)] }
+        : { deletedAt: null },
       filter.includeBuiltin === false ? { isBuiltin: false } : {},
       filter.databaseIds ? { id: { in: [...filter.databaseIds] } } : {},
     ],

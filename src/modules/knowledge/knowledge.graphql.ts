@@ -134,7 +134,7 @@ builder.queryFields((t) => ({
     args: {
       query: t.arg.string({
         required: true,
-        description: 'A question or words; a \"phrase\" ranks higher, a -word lower. The first 4,000 characters count.',
+        description: 'A question or words; a "phrase" ranks higher, a -word lower. The first 4,000 characters count.',
       }),
       first: t.arg.int({ description: 'How many to return: 10 unless given, at most 100.' }),
       agentId: t.arg.int({ description: 'Only what this agent would search.' }),

@@ -1,0 +1,340 @@
+import { z } from '@hono/zod-openapi';
+import { badInput } from '../../errors.ts';
+import { graphql, type ResultOf } from '../graphql.ts';
+import { isoDate } from './shapes.ts';
+import { ToolFields, ToolSnapshot, toolSnapshot } from './tools.ts';
+
+/** Texts of the contract. The graph refuses the second in the same words. */
+const noSuchGroups = 'This server has no groups to share an agent with.';
+export const featureRefused = 'Only users with agent management permissions can make a featured persona';
+
+const AgentCore = graphql(
+  `
+  fragment AgentCore on Agent @_unmask {
+    databaseId name description isPublic isListed isFeatured isBuiltin displayPriority iconName
+    ownerId ownerEmail viewerPermission viewerCan
+    starterMessages { name message }
+    labels { databaseId name }
+    actions { ...ToolFields }
+  }
+`,
+  [ToolFields],
+);
+
+export const AgentCard = graphql(`fragment AgentCard on Agent @_unmask { ...AgentCore documents { source } }`, [
+  AgentCore,
+]);
+
+export const AgentWhole = graphql(
+  `
+  fragment AgentWhole on Agent @_unmask {
+    ...AgentCore
+    systemPrompt taskPrompt replaceBaseSystemPrompt datetimeAware searchStartDate
+    documents { documentId title link source updatedAt }
+    shares { permission user { id email } }
+  }
+`,
+  [AgentCore],
+);
+
+type Core = ResultOf<typeof AgentCore>;
+type Whole = ResultOf<typeof AgentWhole>;
+
+const permission = z.enum(['OWNER', 'EDITOR', 'VIEWER']);
+const sharePermission = z.enum(['EDITOR', 'VIEWER']);
+
+const MinimalUserSnapshot = z.object({ id: z.uuid(), email: z.string() }).openapi('MinimalUserSnapshot');
+export const PersonaLabel = z.object({ id: z.int(), name: z.string() }).openapi('PersonaLabelSnapshot');
+const StarterMessage = z.object({ name: z.string(), message: z.string() }).openapi('StarterMessage');
+
+/** What this server has no notion of; clients expect the empty list. */
+const none = z.array(z.unknown()).openapi({ description: 'Always empty.' });
+
+const core = z.object({
+  id: z.int(),
+  name: z.string(),
+  description: z.string(),
+  is_public: z.boolean(),
+  is_listed: z.boolean(),
+  is_visible: z.boolean().openapi({ description: 'The older name of `is_listed`.' }),
+  is_featured: z.boolean(),
+  is_default_persona: z.boolean().openapi({ description: 'The older name of `is_featured`.' }),
+  builtin_persona: z.boolean(),
+  display_priority: z.int().nullable(),
+  uploaded_image_id: z.string().nullable(),
+  icon_name: z.string().nullable(),
+  starter_messages: z.array(StarterMessage).nullable(),
+  tools: z.array(ToolSnapshot),
+  labels: z.array(PersonaLabel),
+  document_sets: none,
+  owner: MinimalUserSnapshot.nullable().openapi({ description: '`email` is empty for who may not know it.' }),
+  owner_group: z.object({ id: z.int(), name: z.string() }).nullable(),
+  user_permission: permission.nullable(),
+  permissions: z
+    .object({
+      edit: z.boolean(),
+      share: z.boolean(),
+      view_stats: z.boolean(),
+      delete: z.boolean(),
+      publish: z.boolean(),
+      feature: z.boolean(),
+      list: z.boolean(),
+      reorder: z.boolean(),
+    })
+    .openapi({ description: 'What this credential may do with it.' }),
+  default_model_configuration_id: z.int().nullable(),
+  llm_model_provider_override: z.string().nullable(),
+  llm_model_version_override: z.string().nullable(),
+  llm_relevance_filter: z.boolean(),
+  llm_filter_extraction: z.boolean(),
+  num_chunks: z.number().nullable(),
+});
+
+export const MinimalPersonaSnapshot = core
+  .extend({ hierarchy_node_count: z.int(), attached_document_count: z.int(), knowledge_sources: z.array(z.string()) })
+  .openapi('MinimalPersonaSnapshot');
+
+export const PersonaSnapshot = core
+  .extend({
+    system_prompt: z.string().nullable(),
+    task_prompt: z.string().nullable(),
+    replace_base_system_prompt: z.boolean(),
+    datetime_aware: z.boolean(),
+    user_file_ids: z.array(z.string()),
+    users: z.array(MinimalUserSnapshot).openapi({ description: 'The people it is shared with, for who owns it.' }),
+    user_shares: z.array(z.object({ user_id: z.uuid(), email: z.string(), permission: sharePermission })),
+    groups: z.array(z.int()),
+    group_shares: none,
+    public_permission: sharePermission.nullable(),
+    sharing_status: z.enum(['PRIVATE', 'SHARED', 'PUBLIC']),
+    hierarchy_nodes: none,
+    attached_documents: z.array(
+      z.object({
+        id: z.string(),
+        title: z.string(),
+        link: z.string().nullable(),
+        parent_id: z.int().nullable(),
+        last_modified: isoDate.nullable(),
+        last_synced: isoDate.nullable(),
+        source: z.string(),
+      }),
+    ),
+    document_ids: z.array(z.string()),
+  })
+  .openapi('PersonaSnapshot');
+
+export const FullPersonaSnapshot = PersonaSnapshot.extend({
+  search_start_date: isoDate.nullable(),
+  admin_count: z.int().nullable(),
+  ownership_vacant: z.boolean(),
+}).openapi('FullPersonaSnapshot');
+
+const coreOf = (agent: Core): z.input<typeof core> => ({
+  id: agent.databaseId,
+  name: agent.name,
+  description: agent.description,
+  is_public: agent.isPublic,
+  is_listed: agent.isListed,
+  is_visible: agent.isListed,
+  is_featured: agent.isFeatured,
+  is_default_persona: agent.isFeatured,
+  builtin_persona: agent.isBuiltin,
+  display_priority: agent.displayPriority,
+  uploaded_image_id: null,
+  icon_name: agent.iconName,
+  starter_messages: agent.starterMessages.map(({ name, message }) => ({ name, message })),
+  tools: (agent.actions ?? []).map(toolSnapshot),
+  labels: agent.labels.map(personaLabel),
+  document_sets: [],
+  owner: agent.ownerId === null ? null : { id: agent.ownerId, email: agent.ownerEmail ?? '' },
+  owner_group: null,
+  user_permission: agent.viewerPermission,
+  permissions: {
+    edit: agent.viewerCan.includes('EDIT'),
+    share: agent.viewerCan.includes('SHARE'),
+    view_stats: false,
+    delete: agent.viewerCan.includes('DELETE'),
+    publish: agent.viewerCan.includes('SHARE'),
+    feature: agent.viewerCan.includes('CURATE'),
+    list: agent.viewerCan.includes('CURATE'),
+    reorder: agent.viewerCan.includes('CURATE'),
+  },
+  default_model_configuration_id: null,
+  llm_model_provider_override: null,
+  llm_model_version_override: null,
+  llm_relevance_filter: false,
+  llm_filter_extraction: false,
+  num_chunks: null,
+});
+
+export const personaLabel = ({ databaseId, name }: { databaseId: number; name: string }) => ({ id: databaseId, name });
+
+export const minimalSnapshot = (agent: ResultOf<typeof AgentCard>): z.input<typeof MinimalPersonaSnapshot> => ({
+  ...coreOf(agent),
+  hierarchy_node_count: 0,
+  attached_document_count: agent.documents?.length ?? 0,
+  knowledge_sources: [...new Set(agent.documents?.map(({ source }) => source))],
+});
+
+/** Who does not own an agent sees nobody that it is shared with, but knows that it is when they see it at all. */
+function sharingStatus({ isPublic, shares, viewerPermission }: Whole): 'PRIVATE' | 'SHARED' | 'PUBLIC' {
+  if (isPublic) return 'PUBLIC';
+  return shares?.length || viewerPermission !== 'OWNER' ? 'SHARED' : 'PRIVATE';
+}
+
+export const snapshot = (agent: Whole): z.input<typeof PersonaSnapshot> => ({
+  ...coreOf(agent),
+  system_prompt: agent.systemPrompt,
+  task_prompt: agent.taskPrompt,
+  replace_base_system_prompt: agent.replaceBaseSystemPrompt,
+  datetime_aware: agent.datetimeAware,
+  user_file_ids: [],
+  users: (agent.shares ?? []).map(({ user }) => ({ id: user.id, email: user.email })),
+  user_shares: (agent.shares ?? []).map(({ user, permission }) => ({
+    user_id: user.id,
+    email: user.email,
+    permission,
+  })),
+  groups: [],
+  group_shares: [],
+  public_permission: agent.isPublic ? 'VIEWER' : null,
+  sharing_status: sharingStatus(agent),
+  hierarchy_nodes: [],
+  attached_documents: (agent.documents ?? []).map(({ documentId, title, link, source, updatedAt }) => ({
+    id: documentId,
+    title,
+    link,
+    parent_id: null,
+    last_modified: null,
+    last_synced: updatedAt,
+    source,
+  })),
+  document_ids: (agent.documents ?? []).map(({ documentId }) => documentId),
+});
+
+export const fullSnapshot = (agent: Whole): z.input<typeof FullPersonaSnapshot> => ({
+  ...snapshot(agent),
+  search_start_date: agent.searchStartDate,
+  admin_count: null,
+  ownership_vacant: agent.ownerId === null && !agent.isBuiltin,
+});
+
+/** An id of an integer column in a body. */
+const bodyId = z.int().min(-0x8000_0000).max(0x7fff_ffff);
+const ignored = z.unknown().optional().openapi({ description: 'Accepted, and without effect.' });
+const isUuid = (text: string): boolean => z.uuid().safeParse(text).success;
+
+/** What both generations require is required; what either of them alone has is not. */
+export const PersonaUpsertRequest = z
+  .object({
+    name: z.string(),
+    description: z.string(),
+    document_set_ids: z.array(z.int()).openapi({ description: 'There are no document sets: only an empty list.' }),
+    tool_ids: z.array(bodyId),
+    system_prompt: z.string(),
+    task_prompt: z.string(),
+    datetime_aware: z.boolean(),
+    is_public: z.boolean().nullish().openapi({ description: 'Left as it is unless given; a new agent is private.' }),
+    starter_messages: z.array(StarterMessage).nullish(),
+    users: z.array(z.uuid()).nullish().openapi({
+      description: 'All the people it is shared with; left as they are unless given. The owner’s to change.',
+    }),
+    groups: z.array(z.int()).nullish().openapi({ description: 'There are no groups: only an empty list.' }),
+    icon_name: z.string().nullish(),
+    search_start_date: z.iso.datetime({ offset: true, local: true }).nullish(),
+    label_ids: z.array(bodyId).nullish(),
+    is_featured: z.boolean().nullish().openapi({ description: 'Left as it is unless given; needs `manage:agents`.' }),
+    is_default_persona: z.boolean().nullish().openapi({ description: 'The older name of `is_featured`.' }),
+    display_priority: bodyId.nullish().openapi({ description: 'Left as it is unless given; needs `manage:agents`.' }),
+    user_file_ids: z
+      .array(z.string())
+      .nullish()
+      .openapi({ description: 'There are no files of users: only an empty list.' }),
+    hierarchy_node_ids: z
+      .array(z.int())
+      .nullish()
+      .openapi({ description: 'There are no hierarchies: only an empty list.' }),
+    document_ids: z
+      .array(z.string())
+      .nullish()
+      .openapi({ description: 'The documents it searches; all that the asker may read when there are none.' }),
+    replace_base_system_prompt: z.boolean().default(false),
+    default_model_configuration_id: ignored,
+    remove_image: ignored,
+    uploaded_image_id: ignored,
+    num_chunks: ignored,
+    recency_bias: ignored,
+    llm_filter_extraction: ignored,
+    llm_relevance_filter: ignored,
+    llm_model_provider_override: ignored,
+    llm_model_version_override: ignored,
+  })
+  .openapi('PersonaUpsertRequest');
+
+/** Refuses what a client would otherwise believe to be attached. */
+function refuseUnknown(body: z.infer<typeof PersonaUpsertRequest>): void {
+  if (body.document_set_ids.length > 0) throw badInput(['body'], 'document_sets not found');
+  if (body.user_file_ids?.some((text) => !isUuid(text)))
+    throw badInput(['body'], 'Invalid user_file_ids; must be UUID strings');
+  if (body.user_file_ids?.length) throw badInput(['body'], 'user_files not found');
+  if (body.hierarchy_node_ids?.length) throw badInput(['body'], 'hierarchy_nodes not found');
+  if (body.groups?.length) throw badInput(['body'], noSuchGroups);
+}
+
+/** The whole of an agent: a list or a text that the body leaves out is emptied, who may see it is left alone. */
+export function agentInput(body: z.infer<typeof PersonaUpsertRequest>) {
+  refuseUnknown(body);
+  return {
+    name: body.name,
+    description: body.description,
+    systemPrompt: body.system_prompt,
+    taskPrompt: body.task_prompt,
+    replaceBaseSystemPrompt: body.replace_base_system_prompt,
+    datetimeAware: body.datetime_aware,
+    isPublic: body.is_public ?? undefined,
+    isFeatured: body.is_featured ?? body.is_default_persona ?? undefined,
+    displayPriority: body.display_priority ?? undefined,
+    iconName: body.icon_name ?? null,
+    knowledge: body.document_ids?.length ? ('ATTACHED' as const) : ('ALL' as const),
+    searchStartDate: body.search_start_date ? new Date(body.search_start_date) : null,
+    starterMessages: body.starter_messages ?? [],
+    labelIds: body.label_ids ?? [],
+    actionIds: body.tool_ids,
+    documentIds: body.document_ids ?? [],
+    userIds: body.users ?? undefined,
+  };
+}
+
+const onlyOne = { message: 'give the ids or the shares with permissions, not both' };
+
+export const PersonaShareRequest = z
+  .object({
+    user_ids: z.array(z.uuid()).nullish().openapi({ description: 'The older form of `user_shares`.' }),
+    user_shares: z
+      .array(z.object({ user_id: z.uuid(), permission: sharePermission.default('VIEWER') }))
+      .nullish()
+      .openapi({ description: 'All the people it is shared with from now on.' }),
+    group_ids: z.array(z.int()).nullish().openapi({ description: 'There are no groups: only an empty list.' }),
+    group_shares: z.array(z.unknown()).nullish().openapi({ description: 'There are no groups: only an empty list.' }),
+    is_public: z.boolean().nullish(),
+    public_permission: z
+      .literal('VIEWER')
+      .nullish()
+      .openapi({ description: 'Nobody edits an agent because it is public: only VIEWER.' }),
+    label_ids: z.array(bodyId).nullish(),
+  })
+  .refine(({ user_ids, user_shares }) => !(user_ids && user_shares), { ...onlyOne, path: ['user_shares'] })
+  .refine(({ group_ids, group_shares }) => !(group_ids && group_shares), { ...onlyOne, path: ['group_shares'] })
+  .openapi('PersonaShareRequest');
+
+/** What is left out of a share stays. */
+export function shareInput(body: z.infer<typeof PersonaShareRequest>) {
+  if (body.group_ids?.length || body.group_shares?.length) throw badInput(['body'], noSuchGroups);
+  return {
+    shares:
+      body.user_ids?.map((userId) => ({ userId })) ??
+      body.user_shares?.map(({ user_id, permission }) => ({ userId: user_id, permission })),
+    isPublic: body.is_public ?? undefined,
+    labelIds: body.label_ids ?? undefined,
+  };
+}

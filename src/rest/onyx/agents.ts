@@ -1,0 +1,325 @@
+import { z } from '@hono/zod-openapi';
+import type { AppError } from '../../errors.ts';
+import { graphql } from '../graphql.ts';
+import { type AnyRow, type RowInput, row } from '../row.ts';
+import {
+  AgentCard,
+  AgentWhole,
+  agentInput,
+  FullPersonaSnapshot,
+  featureRefused,
+  fullSnapshot,
+  MinimalPersonaSnapshot,
+  minimalSnapshot,
+  PersonaLabel,
+  PersonaShareRequest,
+  PersonaSnapshot,
+  PersonaUpsertRequest,
+  personaLabel,
+  shareInput,
+  snapshot,
+} from './agent-shapes.ts';
+import { coded, detail, message } from './errors.ts';
+import { everything, flag, id, nothing } from './shapes.ts';
+
+const tag = 'Agents';
+
+const personaParams = z.object({ persona_id: id });
+const idOf = (input: RowInput<unknown, unknown, unknown>): number =>
+  (input.params as z.infer<typeof personaParams>).persona_id;
+
+/** A problem in its own words, behind the name of the field where the words need one: "name must not be blank". */
+const ownWords = ({ details, message }: AppError): string =>
+  details.fields
+    ?.map(({ path, message }) =>
+      path.length < 2 || /^[A-Z]/.test(message) ? message : `${path.slice(1).join('.')} ${message}`,
+    )
+    .join('; ') ?? message;
+
+const badRequest: AnyRow['failure'] = (error) => {
+  if (error.code === 'CONFLICT') return detail(400, error.message);
+  return error.code === 'BAD_USER_INPUT' ? detail(400, ownWords(error)) : null;
+};
+
+/** Not there or not the caller's. A refusal without an input is of the credential itself, and the dialect's to answer. */
+const outOfReach = (error: AppError, input: RowInput<unknown, unknown, unknown> | null) =>
+  input !== null && (error.code === 'NOT_FOUND' || error.code === 'FORBIDDEN');
+
+const unauthorized: AnyRow['failure'] = (error, input) =>
+  input && outOfReach(error, input)
+    ? detail(403, `Persona with ID ${idOf(input)} does not exist or user is not authorized to access it`)
+    : (badRequest(error, input) ?? null);
+
+const unfeatured: AnyRow['failure'] = (error) =>
+  error.code === 'FORBIDDEN' && error.message === featureRefused ? detail(400, featureRefused) : null;
+
+const pageQuery = z.object({
+  page_num: z.coerce.number().int().min(0).max(1_000_000).default(0),
+  page_size: z.coerce.number().int().min(1).max(1000).default(10),
+  include_deleted: flag.default(false),
+  get_editable: flag.default(false),
+  include_default: flag.default(true),
+});
+
+const pageVariables = ({ query }: { query: z.infer<typeof pageQuery> }) => ({
+  first: query.page_size,
+  offset: query.page_num * query.page_size,
+  filter: {
+    includeDeleted: query.include_deleted,
+    editable: query.get_editable,
+    includeBuiltin: query.include_default,
+  },
+});
+
+const CurateAgent = graphql(
+  `mutation CurateAgent($input: CurateAgentInput!) { curateAgent(input: $input) { agent { databaseId } } }`,
+);
+
+/** A switch that administrators set, under the name of one generation. */
+const curation = <Name extends string>(
+  path: string,
+  name: Name,
+  summary: string,
+  change: (on: boolean) => { isListed: boolean } | { isFeatured: boolean },
+): AnyRow =>
+  row({
+    method: 'patch',
+    path: `/admin/persona/{persona_id}/${path}`,
+    tag,
+    summary,
+    params: personaParams,
+    body: z.object({ [name]: z.boolean() }),
+    reply: nothing,
+    document: CurateAgent,
+    variables: ({ params, body }) => ({ input: { databaseId: params.persona_id, ...change(body[name] as boolean) } }),
+    output: () => null,
+    failure: unauthorized,
+  });
+
+export const agentRows: AnyRow[] = [
+  row({
+    method: 'get',
+    path: '/persona',
+    tag,
+    summary: 'List the agents that one may use',
+    query: z.object({
+      include_deleted: flag.default(false),
+      persona_ids: z
+        .union([z.array(id), id.transform((one) => [one])])
+        .optional()
+        .openapi({ type: 'array', items: { type: 'integer' }, description: 'Only these.' }),
+    }),
+    reply: z.array(MinimalPersonaSnapshot),
+    document: graphql(
+      `query ListAgents($first: Int!, $filter: AgentFilter!) { agents(first: $first, filter: $filter) { nodes { ...AgentCard } } }`,
+      [AgentCard],
+    ),
+    variables: ({ query }) => ({
+      first: everything,
+      filter: { includeDeleted: query.include_deleted, databaseIds: query.persona_ids },
+    }),
+    output: ({ agents }) => agents.nodes.map(minimalSnapshot),
+    partial: true,
+  }),
+  row({
+    method: 'get',
+    path: '/agents',
+    tag,
+    summary: 'List the agents that one may use, by pages',
+    query: pageQuery,
+    reply: z
+      .object({ items: z.array(MinimalPersonaSnapshot), total_items: z.int() })
+      .openapi('PaginatedReturn_MinimalPersonaSnapshot_'),
+    document: graphql(
+      `query PageOfAgents($first: Int!, $offset: Int!, $filter: AgentFilter!) {
+        agents(first: $first, offset: $offset, filter: $filter) { totalCount nodes { ...AgentCard } }
+      }`,
+      [AgentCard],
+    ),
+    variables: pageVariables,
+    output: ({ agents }) => ({ items: agents.nodes.map(minimalSnapshot), total_items: agents.totalCount }),
+    partial: true,
+  }),
+  row({
+    method: 'get',
+    path: '/persona/labels',
+    tag,
+    summary: 'List labels',
+    reply: z.array(PersonaLabel),
+    document: graphql(`query ListLabels($first: Int!) { labels(first: $first) { nodes { databaseId name } } }`),
+    variables: () => ({ first: everything }),
+    output: ({ labels }) => labels.nodes.map(personaLabel),
+  }),
+  row({
+    method: 'post',
+    path: '/persona/labels',
+    tag,
+    summary: 'Create a label',
+    body: z.object({ name: z.string() }).openapi('PersonaLabelCreate'),
+    reply: PersonaLabel,
+    document: graphql(
+      `mutation CreateLabel($input: CreateLabelInput!) { createLabel(input: $input) { label { databaseId name } } }`,
+    ),
+    variables: ({ body }) => ({ input: { name: body.name } }),
+    output: ({ createLabel: { label } }) => personaLabel(label),
+    failure: badRequest,
+  }),
+  row({
+    method: 'post',
+    path: '/persona',
+    tag,
+    summary: 'Create an agent',
+    body: PersonaUpsertRequest,
+    reply: PersonaSnapshot,
+    document: graphql(
+      `mutation CreateAgent($input: CreateAgentInput!) { createAgent(input: $input) { agent { ...AgentWhole } } }`,
+      [AgentWhole],
+    ),
+    variables: ({ body }) => ({ input: agentInput(body) }),
+    output: ({ createAgent: { agent } }) => snapshot(agent),
+    partial: true,
+    failure: (error, input) => unfeatured(error, input) ?? badRequest(error, input) ?? null,
+  }),
+  row({
+    method: 'get',
+    path: '/persona/{persona_id}',
+    tag,
+    summary: 'One agent',
+    params: personaParams,
+    reply: FullPersonaSnapshot,
+    document: graphql(`query OneAgent($id: Int!) { agent(databaseId: $id) { ...AgentWhole } }`, [AgentWhole]),
+    variables: ({ params }) => ({ id: params.persona_id }),
+    output: ({ agent }) => fullSnapshot(agent),
+    partial: true,
+    failure: (error, input) =>
+      input && error.code === 'NOT_FOUND'
+        ? message(`Persona with ID ${idOf(input)} does not exist or does not belong to user`)
+        : null,
+  }),
+  row({
+    method: 'patch',
+    path: '/persona/{persona_id}',
+    tag,
+    summary: 'Replace an agent; who may see it and how lists show it stay unless given',
+    params: personaParams,
+    body: PersonaUpsertRequest,
+    reply: PersonaSnapshot,
+    document: graphql(
+      `mutation UpdateAgent($input: UpdateAgentInput!) { updateAgent(input: $input) { agent { ...AgentWhole } } }`,
+      [AgentWhole],
+    ),
+    variables: ({ params, body }) => ({ input: { databaseId: params.persona_id, ...agentInput(body) } }),
+    output: ({ updateAgent: { agent } }) => snapshot(agent),
+    partial: true,
+    failure: (error, input) => unfeatured(error, input) ?? unauthorized(error, input) ?? null,
+  }),
+  row({
+    method: 'delete',
+    path: '/persona/{persona_id}',
+    tag,
+    summary: 'Delete an agent; its chats stay',
+    params: personaParams,
+    reply: nothing,
+    document: graphql(
+      `mutation DeleteAgent($id: Int!) { deleteAgent(input: { databaseId: $id }) { agent { databaseId } } }`,
+    ),
+    variables: ({ params }) => ({ id: params.persona_id }),
+    output: () => null,
+    failure: (error, input) =>
+      outOfReach(error, input)
+        ? coded(403, 'INSUFFICIENT_PERMISSIONS', 'You can only delete agents you created.')
+        : null,
+  }),
+  row({
+    method: 'patch',
+    path: '/persona/{persona_id}/public',
+    tag,
+    summary: 'Say whether everybody may use an agent',
+    params: personaParams,
+    body: z.object({ is_public: z.boolean() }),
+    reply: nothing,
+    document: graphql(
+      `mutation PublishAgent($id: Int!, $isPublic: Boolean!) {
+        shareAgent(input: { databaseId: $id, isPublic: $isPublic }) { agent { databaseId } }
+      }`,
+    ),
+    variables: ({ params, body }) => ({ id: params.persona_id, isPublic: body.is_public }),
+    output: () => null,
+    failure: unauthorized,
+  }),
+  row({
+    method: 'patch',
+    path: '/persona/{persona_id}/share',
+    tag,
+    summary: 'Say who may use an agent',
+    params: personaParams,
+    body: PersonaShareRequest,
+    reply: nothing,
+    document: graphql(
+      `mutation ShareAgent($input: ShareAgentInput!) { shareAgent(input: $input) { agent { databaseId } } }`,
+    ),
+    variables: ({ params, body }) => ({ input: { databaseId: params.persona_id, ...shareInput(body) } }),
+    output: () => null,
+    failure: unauthorized,
+  }),
+  row({
+    method: 'get',
+    path: '/admin/persona',
+    tag,
+    summary: 'List every agent',
+    query: z.object({ include_deleted: flag.default(false), get_editable: flag.default(false) }),
+    reply: z.array(PersonaSnapshot),
+    document: graphql(
+      `query ListAllAgents($first: Int!, $filter: AgentFilter!) {
+        allAgents(first: $first, filter: $filter) { nodes { ...AgentWhole } }
+      }`,
+      [AgentWhole],
+    ),
+    variables: ({ query }) => ({
+      first: everything,
+      filter: { includeDeleted: query.include_deleted, editable: query.get_editable },
+    }),
+    output: ({ allAgents }) => allAgents.nodes.map(snapshot),
+    partial: true,
+  }),
+  row({
+    method: 'get',
+    path: '/admin/agents',
+    tag,
+    summary: 'List every agent, by pages',
+    query: pageQuery,
+    reply: z
+      .object({ items: z.array(PersonaSnapshot), total_items: z.int() })
+      .openapi('PaginatedReturn_PersonaSnapshot_'),
+    document: graphql(
+      `query PageOfAllAgents($first: Int!, $offset: Int!, $filter: AgentFilter!) {
+        allAgents(first: $first, offset: $offset, filter: $filter) { totalCount nodes { ...AgentWhole } }
+      }`,
+      [AgentWhole],
+    ),
+    variables: pageVariables,
+    output: ({ allAgents }) => ({ items: allAgents.nodes.map(snapshot), total_items: allAgents.totalCount }),
+    partial: true,
+  }),
+  row({
+    method: 'patch',
+    path: '/admin/persona/{persona_id}/undelete',
+    tag,
+    summary: 'Bring a deleted agent back',
+    params: personaParams,
+    reply: nothing,
+    document: graphql(
+      `mutation UndeleteAgent($id: Int!) { undeleteAgent(input: { databaseId: $id }) { agent { databaseId } } }`,
+    ),
+    variables: ({ params }) => ({ id: params.persona_id }),
+    output: () => null,
+    failure: (error, input) =>
+      input && error.code === 'NOT_FOUND'
+        ? message(`Persona with ID ${idOf(input)} is not deleted.`)
+        : (badRequest(error, input) ?? null),
+  }),
+  curation('listed', 'is_listed', 'Say whether lists show an agent', (isListed) => ({ isListed })),
+  curation('visible', 'is_visible', 'The older name of `listed`', (isListed) => ({ isListed })),
+  curation('featured', 'is_featured', 'Say whether an agent is featured', (isFeatured) => ({ isFeatured })),
+  curation('default', 'is_default_persona', 'The older name of `featured`', (isFeatured) => ({ isFeatured })),
+];
