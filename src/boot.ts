@@ -12,6 +12,11 @@ export interface BootOptions {
   log: Log;
   database?: DatabaseOptions;
   checkReplies?: boolean;
+  /**
+   * Opens the port and returns the address that clients use. Called before the first admin key is made, which is shown
+   * once: a port that is taken must not cost it. `PUBLIC_URL` when absent.
+   */
+  listen?: (fetch: Booted['fetch']) => Promise<string>;
 }
 
 /** A server that is ready to be listened to. */
@@ -20,6 +25,8 @@ export interface Booted {
   services: Services;
   foundation: Foundation;
   background: Background;
+  /** Where clients reach this server, without a trailing slash. */
+  publicUrl: string;
   /** The admin key that this start made, to be shown once; null at later starts. */
   firstAdminKey: string | null;
   /** Ends running turns (10 seconds are given to them), finishes what is pending, closes the database. */
@@ -30,20 +37,22 @@ export interface Booted {
 const patience = 10_000;
 
 /** Opens the database, brings it to this version, and builds the server on it. */
-export async function boot({ settings, log, database, checkReplies }: BootOptions): Promise<Booted> {
+export async function boot({ settings, log, database, checkReplies, listen }: BootOptions): Promise<Booted> {
   const db = await openDatabase(database ?? { databaseUrl: settings.databaseUrl, dataDir: settings.dataDir });
   const background = createBackground(log);
   const foundation: Foundation = { settings, db, log, background, revocations: createRevocations() };
   const services = createServices(foundation);
   await services.runs.markInterrupted();
-  const firstAdminKey = await services.tokens.createFirstAdminKey(settings.bootstrapAdminKey ?? null);
-  await ingestGuide(db, services.knowledge, settings.publicUrl);
   const app = createServer({ settings, db, log, services, checkReplies: checkReplies ?? false });
+  const publicUrl = listen ? await listen(app.fetch) : settings.publicUrl;
+  const firstAdminKey = await services.tokens.createFirstAdminKey(settings.bootstrapAdminKey ?? null);
+  await ingestGuide(db, services.knowledge, publicUrl);
   return {
     fetch: app.fetch,
     services,
     foundation,
     background,
+    publicUrl,
     firstAdminKey,
     async close() {
       await services.runs.drain(patience);

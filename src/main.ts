@@ -1,40 +1,64 @@
+import type { Server } from 'node:http';
 import { serve } from '@hono/node-server';
-import { boot } from './boot.ts';
+import { type Booted, boot } from './boot.ts';
 import { createLog } from './log.ts';
-import { readSettings, SettingsError } from './settings.ts';
+import { readSettings, type Settings, SettingsError } from './settings.ts';
 import { NotAloneError } from './store/alone.ts';
 import { welcome } from './welcome.ts';
 
-/** Why the server did not start: one line where the operator can mend it, the whole error otherwise. */
+/** How long a shutdown waits for answers under way, and then for whoever still reads. Milliseconds. */
+const patience = { answers: 10_000, readers: 2_000 };
+
+/** Why the server stops: one line where the operator can mend it, the whole error otherwise. */
 function giveUp(error: unknown): never {
   const plain = error instanceof SettingsError || error instanceof NotAloneError;
   console.error(plain ? `latchkey: ${error.message}` : error);
   process.exit(1);
 }
 
-try {
+/** Opens the port. Throws SettingsError when it cannot be had. */
+function listen({ port, host }: Settings, fetch: Booted['fetch']): Promise<{ server: Server; port: number }> {
+  return new Promise((resolve, reject) => {
+    const server = serve({ fetch, port, hostname: host }, (address) =>
+      resolve({ server, port: address.port }),
+    ) as Server;
+    server.on('error', (error: NodeJS.ErrnoException) =>
+      reject(new SettingsError(`PORT ${port} of HOST ${host} cannot be opened: ${error.code ?? error.message}`)),
+    );
+  });
+}
+
+async function main(): Promise<void> {
   const settings = readSettings(process.env);
   const log = createLog(settings.logLevel);
-  const booted = await boot({ settings, log });
-  const server = serve({ fetch: booted.fetch, port: settings.port, hostname: settings.host }, ({ port }) => {
-    console.log(welcome(settings, port, booted.firstAdminKey));
+  let server: Server | undefined;
+  const booted = await boot({
+    settings,
+    log,
+    listen: async (fetch) => {
+      const listening = await listen(settings, fetch);
+      server = listening.server;
+      // With PORT=0 the system chooses.
+      return settings.publicUrl.replace(/:0$/, `:${listening.port}`);
+    },
   });
-  server.on('error', giveUp);
 
   let stopping = false;
   const stop = async () => {
     if (stopping) return;
     stopping = true;
     log.info('shutting down');
-    const closed = new Promise((resolve) => server.close(resolve));
-    if ('closeIdleConnections' in server) server.closeIdleConnections();
-    await booted.services.runs.drain(10_000);
+    const closed = new Promise((resolve) => server?.close(resolve));
+    await booted.services.runs.drain(patience.answers);
+    // Connections that are done go at once; one whose client does not read, or says nothing, holds nobody up for long.
+    setInterval(() => server?.closeIdleConnections(), 100);
+    setTimeout(() => server?.closeAllConnections(), patience.readers);
     await closed;
     await booted.close();
     process.exit(0);
   };
-  process.on('SIGTERM', stop);
-  process.on('SIGINT', stop);
-} catch (error) {
-  giveUp(error);
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => void stop().catch(giveUp));
+  console.log(welcome(booted.publicUrl, booted.firstAdminKey));
 }
+
+await main().catch(giveUp);

@@ -29,9 +29,15 @@ type CursorValue = string | number | null;
 /** Whether a value out of a cursor may be compared with a column of that type. */
 const readable = {
   int: (value: unknown) => Number.isInteger(value) && Math.abs(value as number) <= 0x7fff_ffff,
-  date: (value: unknown) => typeof value === 'string' && /^\d{4}-\d\d-\d\dT[\d:.]+Z$/.test(value) && !Number.isNaN(Date.parse(value)),
+  date: (value: unknown) => typeof value === 'string' && isDate(value),
   uuid: (value: unknown) => typeof value === 'string' && /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(value),
 };
+
+/** As `toISOString` writes it, in the years that the database has too. */
+function isDate(text: string): boolean {
+  const date = new Date(text);
+  return !Number.isNaN(date.getTime()) && date.toISOString() === text && /^(?!0000)\d{4}-/.test(text);
+}
 
 /** Rows a page has when nobody says. */
 const defaultPage = 20;

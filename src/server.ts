@@ -6,15 +6,20 @@ import { type Context as HonoContext, Hono } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
 import { cors } from 'hono/cors';
 import { HTTPException } from 'hono/http-exception';
+import { matchedRoutes } from 'hono/route';
 import { secureHeaders } from 'hono/secure-headers';
-import type { Client, Viewer } from './authz/principal.ts';
+import type { ContentfulStatusCode } from 'hono/utils/http-status';
+import { can, type Client, type Viewer } from './authz/principal.ts';
 import type { Context } from './context.ts';
+import { forbidden, unauthenticated } from './errors.ts';
 import { createGraphQLServer } from './graphql/yoga.ts';
 import { currentRequest, type Log } from './log.ts';
+import { createMetrics } from './metrics.ts';
 import { mentionsSecret } from './modules/tokens/secret.ts';
 import { servePages } from './pages/pages.ts';
 import { credentialOf } from './rest/credential.ts';
-import { serveRows } from './rest/routes.ts';
+import { onyxFailure } from './rest/onyx/errors.ts';
+import { auditRefusal, serveRows } from './rest/routes.ts';
 import { projectRoot } from './root.ts';
 import type { Foundation, Services } from './services.ts';
 
@@ -41,7 +46,8 @@ export interface ServerOptions extends Pick<Foundation, 'settings' | 'db' | 'log
 /** The whole server as one `fetch`: GraphQL, the REST rows under `/api` and at the root, and the pages. */
 export function createServer({ settings, db, log, services, checkReplies = false }: ServerOptions): Hono<Env> {
   const app = new Hono<Env>({ strict: false });
-  const yoga = createGraphQLServer(settings);
+  const metrics = createMetrics();
+  const yoga = createGraphQLServer(settings, metrics);
 
   const clientOf = (c: HonoContext<Env>): Client => ({
     address: c.env?.incoming?.socket?.remoteAddress ?? null,
@@ -72,6 +78,7 @@ export function createServer({ settings, db, log, services, checkReplies = false
     const startedAt = performance.now();
     await currentRequest.run({ requestId, log: requestLog }, next);
     c.res.headers.set('X-Request-Id', requestId);
+    metrics.request(c.req.method, routeOf(c), c.res.status);
     const durationMs = Math.round(performance.now() - startedAt);
     requestLog.debug({ method: c.req.method, path: c.req.path, status: c.res.status, durationMs }, 'request');
   });
@@ -90,12 +97,18 @@ export function createServer({ settings, db, log, services, checkReplies = false
       return c.json({ detail: 'Credentials are not accepted in the URL; send them in the Authorization header.' }, 400);
     return next();
   });
-  app.use(
-    bodyLimit({
-      maxSize: maxBody,
-      onError: (c) => c.json({ error_code: 'PAYLOAD_TOO_LARGE', detail: `The body is larger than ${maxBody} bytes.` }, 413),
-    }),
-  );
+  const tooLarge = (c: HonoContext) =>
+    c.json({ error_code: 'PAYLOAD_TOO_LARGE', detail: `The body is larger than ${maxBody} bytes.` }, 413);
+  const counted = bodyLimit({ maxSize: maxBody, onError: tooLarge });
+  const brokenOff = (c: HonoContext) => c.json({ detail: 'The body broke off.' }, 400);
+  app.use(async (c, next) => {
+    // A length that is announced is held to by HTTP; to look at the body itself would cost every request its fast path.
+    const length = c.req.header('content-length');
+    if (length !== undefined) return Number(length) > maxBody ? tooLarge(c) : next();
+    if (c.req.method === 'GET' || c.req.method === 'HEAD') return next();
+    // What comes after answers for its own errors: this is of the reading alone.
+    return counted(c, next).catch(() => brokenOff(c));
+  });
 
   const health = (c: HonoContext) => c.json({ success: true, message: 'ok', data: null });
   const versions = (c: HonoContext) => c.json({ backend_version: apiVersion });
@@ -104,7 +117,19 @@ export function createServer({ settings, db, log, services, checkReplies = false
   app.get('/api/openapi.json', (c) => c.body(openApi, 200, { 'Content-Type': 'application/json; charset=utf-8' }));
   servePages(app);
 
-  app.on(['GET', 'POST', 'OPTIONS'], '/graphql', async (c) => {
+  app.get('/metrics', async (c) => {
+    const principal = await authenticate(c, 'bearer');
+    if (principal === 'refused' || principal === null)
+      return c.json({ detail: unauthenticated().message }, 401, { 'WWW-Authenticate': 'Bearer' });
+    if (!can(principal, 'read:analytics')) {
+      auditRefusal(contextOf(c, principal, graphqlPageLimit), 'GET /metrics');
+      const { status, body } = onyxFailure(forbidden(['read:analytics']));
+      return c.json(body as object, status as ContentfulStatusCode);
+    }
+    return c.body(await metrics.text(), 200, { 'Content-Type': metrics.contentType });
+  });
+
+  app.all('/graphql', async (c) => {
     const principal = await authenticate(c, 'bearer');
     if (principal === 'refused') return refusedByGraphQL();
     const response = await yoga.fetch(c.req.raw, contextOf(c, principal, graphqlPageLimit));
@@ -125,6 +150,9 @@ export function createServer({ settings, db, log, services, checkReplies = false
   });
   return app;
 }
+
+/** The pattern that a request's path matches. */
+const routeOf = (c: HonoContext): string => matchedRoutes(c).find(({ path }) => path !== '/*')?.path ?? 'unmatched';
 
 /** The one reply to every credential that opens nothing. */
 const refusedByGraphQL = () =>

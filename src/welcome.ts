@@ -1,8 +1,5 @@
-import type { Settings } from './settings.ts';
-
 /** What the terminal shows once the server listens. The admin key is among it at the first start alone. */
-export function welcome(settings: Settings, port: number, firstAdminKey: string | null): string {
-  const url = settings.publicUrl.replace(/:0$/, `:${port}`);
+export function welcome(url: string, firstAdminKey: string | null): string {
   const key = firstAdminKey ?? '$KEY';
   const lines = [
     `Latchkey listens on ${url}`,

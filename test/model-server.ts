@@ -36,6 +36,8 @@ export interface ToolCallsReply {
 export interface ErrorReply {
   status: number;
   body?: unknown;
+  /** `retry-after-ms` makes a client that tries again do so at once. */
+  headers?: Record<string, string>;
 }
 
 /** Accepts the request and sends nothing, not even headers. */
@@ -190,8 +192,8 @@ async function pace(response: ServerResponse, reply: TextReply, write: (delta: s
   return false;
 }
 
-const sendJson = (response: ServerResponse, status: number, body: unknown) =>
-  response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body));
+const sendJson = (response: ServerResponse, status: number, body: unknown, headers: Record<string, string> = {}) =>
+  response.writeHead(status, { 'content-type': 'application/json', ...headers }).end(JSON.stringify(body));
 
 async function complete(response: ServerResponse, body: ModelRequest['body'], reply: TextReply | ToolCallsReply) {
   const model = (isText(reply) ? reply.model : undefined) ?? body.model ?? 'test-model';
@@ -262,7 +264,8 @@ export async function startModelServer(): Promise<ModelServer> {
       if (!response.writableFinished && !brokenOff.has(response) && !closing) countAbort();
     });
     if ('hang' in reply) return;
-    if ('status' in reply) sendJson(response, reply.status, reply.body ?? { error: { message: 'scripted failure' } });
+    if ('status' in reply)
+      sendJson(response, reply.status, reply.body ?? { error: { message: 'scripted failure' } }, reply.headers);
     else await complete(response, body, reply);
   }
 

@@ -44,7 +44,11 @@ const table = {
   'manage:actions': { title: 'Manage actions', allows: 'Create, change and delete actions.', from: 'ADMIN' },
   'manage:documents': { title: 'Manage documents', allows: 'Add, list and remove documents.', from: 'ADMIN' },
   'manage:users': { title: 'Manage users', allows: 'Invite, change, deactivate and delete people.', from: 'ADMIN' },
-  'manage:api_keys': { title: 'Manage API keys', allows: 'Create, change, regenerate and delete API keys.', from: 'ADMIN' },
+  'manage:api_keys': {
+    title: 'Manage API keys',
+    allows: 'Create, change, regenerate and delete API keys.',
+    from: 'ADMIN',
+  },
   'manage:rate_limits': { title: 'Manage limits', allows: 'Set limits on requests and model tokens.', from: 'ADMIN' },
   'manage:settings': { title: 'Manage settings', allows: 'Change the settings of the server.', from: 'ADMIN' },
   'read:analytics': { title: 'Analytics', allows: 'Read usage figures of the whole server.', from: 'ADMIN' },

@@ -25,10 +25,7 @@ export const visible = {
       ? {}
       : {
           isBuiltin: false,
-          OR: [
-            { ownerId: principal.userId },
-            { shares: { some: { userId: principal.userId, permission: 'EDITOR' } } },
-          ],
+          OR: [{ ownerId: principal.userId }, { shares: { some: { userId: principal.userId, permission: 'EDITOR' } } }],
         },
 
   /** Whom one may share with, delete or publish: owners and `manage:agents`; an editor is neither. */

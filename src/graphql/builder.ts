@@ -1,13 +1,14 @@
 import SchemaBuilder from '@pothos/core';
 import PrismaPlugin from '@pothos/plugin-prisma';
-import RelayPlugin from '@pothos/plugin-relay';
+import RelayPlugin, { resolveNodes } from '@pothos/plugin-relay';
 import ScopeAuthPlugin from '@pothos/plugin-scope-auth';
-import { DateTimeResolver, JSONObjectResolver, UUIDResolver } from 'graphql-scalars';
+import { JSONObjectResolver, UUIDResolver } from 'graphql-scalars';
 import type { Permission } from '../authz/permissions.ts';
 import { demand, signedIn } from '../authz/principal.ts';
 import type { Context } from '../context.ts';
 import type PrismaTypes from '../generated/pothos.ts';
 import { getDatamodel } from '../generated/pothos.ts';
+import { StorableDateTime } from './date-time.ts';
 import { readableNodes } from './nodes.ts';
 import PermissionsPlugin from './plugins/permissions.ts';
 
@@ -47,8 +48,15 @@ export const builder = new SchemaBuilder<SchemaTypes>({
   },
   defaultFieldNullability: false,
   relay: {
-    edgesFieldOptions: { nullable: { list: false, items: false } },
-    nodeFieldOptions: { nullable: false },
+    idFieldOptions: { description: 'The global id.' },
+    edgesFieldOptions: { nullable: { list: false, items: false }, description: 'The things with their cursors.' },
+    nodeFieldOptions: { nullable: false, description: 'The thing.' },
+    cursorFieldOptions: { description: 'Its place: `after` goes on behind it.' },
+    pageInfoFieldOptions: { description: 'Where the page stands.' },
+    hasNextPageFieldOptions: { description: 'Whether there is more behind it.' },
+    hasPreviousPageFieldOptions: { description: 'Whether there is something before it.' },
+    startCursorFieldOptions: { description: 'The cursor of its first; null for an empty page.' },
+    endCursorFieldOptions: { description: 'The cursor of its last; null for an empty page.' },
     nodesOnConnection: { description: 'The things themselves, for who needs no cursors.' },
     nodeTypeOptions: { description: 'Anything that has a global id.' },
     pageInfoTypeOptions: { description: 'Where a page of a list stands.' },
@@ -64,9 +72,10 @@ export const builder = new SchemaBuilder<SchemaTypes>({
       authScopes: { signedIn: true },
       description: 'The things with these global ids, in their order, null for each that the caller may not read. At most 100.',
       args: { ids: { description: 'Global ids.' } },
-      resolve: async (_root, { ids }, context, _info, resolveNodes) => {
+      resolve: async (_root, { ids }, context, info): Promise<unknown[]> => {
         const readable = await readableNodes(ids, context);
-        const nodes = await resolveNodes(readable);
+        // Not the function that is handed in: that one fetches all ids of the arguments, whichever it is given.
+        const nodes: unknown[] = await resolveNodes(builder, context, info, readable);
         const key = ({ typename, id }: { typename: string; id: string }) => `${typename}:${id}`;
         const byKey = new Map(readable.map((id, index) => [key(id), nodes[index]]));
         return ids.map((id) => byKey.get(key(id)) ?? null);
@@ -79,6 +88,6 @@ builder.queryType({ description: 'Everything that reads.' });
 builder.mutationType({ description: 'Everything that changes something. Each takes one `input` and answers with what changed.' });
 builder.subscriptionType({ description: 'Streams of events, over SSE on this same endpoint.' });
 
-builder.addScalarType('DateTime', DateTimeResolver);
+builder.addScalarType('DateTime', StorableDateTime);
 builder.addScalarType('UUID', UUIDResolver);
 builder.addScalarType('JSONObject', JSONObjectResolver);

@@ -1,16 +1,19 @@
 import { PothosValidationError } from '@pothos/core';
 import { GraphQLError, type GraphQLErrorOptions } from 'graphql';
-import { AppError, type ErrorCode } from '../errors.ts';
+import { AppError, type ErrorCode, type FieldProblem } from '../errors.ts';
 import { currentRequest } from '../log.ts';
 
 /** What HTTP says of an error that leaves nothing to answer with. */
 const statuses: Partial<Record<ErrorCode, number>> = { UNAUTHENTICATED: 401, RATE_LIMITED: 429 };
 
 /** Where in the query an error stands. */
-const place = (at: GraphQLError | undefined): GraphQLErrorOptions =>
+export const place = (at: GraphQLError | undefined): GraphQLErrorOptions =>
   at ? { nodes: at.nodes ?? null, source: at.source ?? null, positions: at.positions ?? null, path: at.path ?? null } : {};
 
-/** An AppError in GraphQL's terms. */
+/** What GraphQL finds wrong with a document before it runs has, by GraphQL over HTTP, its status by media type. */
+const ofDocument = { status: 400, spec: true };
+
+/** An AppError in GraphQL's terms. What `at` says beside it, such as a code or a status of its own, stays. */
 export function toGraphQLError(error: AppError, at?: GraphQLError): GraphQLError {
   const { fields, requiredPermissions, retryAfter } = error.details;
   const status = statuses[error.code];
@@ -27,14 +30,45 @@ export function toGraphQLError(error: AppError, at?: GraphQLError): GraphQLError
       ...(requiredPermissions && { requiredPermissions }),
       ...(retryAfter && { retryAfter }),
       ...(status && { http: { status, headers } }),
+      ...at?.extensions,
+      ...(at?.nodes && !at.path && { http: { ...ofDocument, ...(at.extensions.http as object | undefined) } }),
     },
   });
 }
 
-function appErrorOf(error: unknown): AppError | null {
-  const original = error instanceof GraphQLError ? error.originalError : error;
+/** Characters of a message: some quote what the caller sent. */
+const longestMessage = 500;
+export const brief = (message: string): string =>
+  message.length > longestMessage ? `${message.slice(0, longestMessage)}…` : message;
+
+/**
+ * Whether GraphQL says an error of the request: of its document, or of a value that does not fit where it was put.
+ * What a resolver throws, or a scalar that cannot write a reply, has a path and no place in the document.
+ */
+function isOfRequest(error: GraphQLError): boolean {
+  let cause: Error = error;
+  while (cause instanceof GraphQLError && cause.originalError) cause = cause.originalError;
+  return cause instanceof GraphQLError && (error.path === undefined || cause.nodes !== undefined);
+}
+
+/** `Variable "$input" got invalid value 1 at "input.shares[0].userId"; …`: where that is. */
+function fieldsOf({ message, originalError }: GraphQLError): FieldProblem[] | undefined {
+  const variable = /^Variable "\$(\w+)"/.exec(message)?.[1];
+  if (variable === undefined) return undefined;
+  const at = / at "([\w.[\]]+)"; /.exec(message)?.[1] ?? variable;
+  const path = at.split(/[.[\]]+/).filter(Boolean);
+  const problem = brief(originalError?.message ?? message);
+  return [{ path: path.map((key) => (/^\d+$/.test(key) ? Number(key) : key)), message: problem }];
+}
+
+/** What callers are told of an error that GraphQL reports or a resolver throws; null when it is not for callers. */
+export function appErrorOf(error: unknown): AppError | null {
+  const original = error instanceof GraphQLError ? (error.originalError ?? error) : error;
   if (original instanceof AppError) return original;
-  return original instanceof PothosValidationError ? new AppError('BAD_USER_INPUT', original.message) : null;
+  if (original instanceof PothosValidationError) return new AppError('BAD_USER_INPUT', brief(original.message));
+  if (!(error instanceof GraphQLError && isOfRequest(error))) return null;
+  const fields = fieldsOf(error);
+  return new AppError('BAD_USER_INPUT', brief(error.message), { ...(fields && { fields }) });
 }
 
 /**
@@ -45,8 +79,6 @@ export function maskError(error: unknown): Error {
   const at = error instanceof GraphQLError ? error : undefined;
   const known = appErrorOf(error);
   if (known) return toGraphQLError(known, at);
-  if (at && !at.originalError)
-    return new GraphQLError(at.message, { ...place(at), extensions: { code: 'BAD_USER_INPUT', ...at.extensions } });
   const request = currentRequest.getStore();
   request?.log.error({ error: at?.originalError ?? error }, 'unexpected error');
   return new GraphQLError(`Internal server error. Request id: ${request?.requestId ?? 'unknown'}`, {

@@ -1,26 +1,24 @@
-import { blockFieldSuggestionsPlugin } from '@escape.tech/graphql-armor-block-field-suggestions';
-import { costLimitPlugin } from '@escape.tech/graphql-armor-cost-limit';
-import { maxAliasesPlugin } from '@escape.tech/graphql-armor-max-aliases';
-import { maxDepthPlugin } from '@escape.tech/graphql-armor-max-depth';
-import { maxDirectivesPlugin } from '@escape.tech/graphql-armor-max-directives';
-import { maxTokensPlugin } from '@escape.tech/graphql-armor-max-tokens';
 import { renderGraphiQL } from '@graphql-yoga/render-graphiql';
 import { createYoga, type YogaServerInstance } from 'graphql-yoga';
 import type { Context } from '../context.ts';
+import type { Metrics } from '../metrics.ts';
 import type { Settings } from '../settings.ts';
+import { recentDocuments } from './documents.ts';
 import { maskError } from './errors.ts';
 import { examples } from './examples.ts';
 import { useCsrfPrevention } from './plugins/csrf.ts';
 import { useIntrospectionGate } from './plugins/introspection.ts';
-import { useMaxRepeats } from './plugins/repeats.ts';
+import { type QueryLimits, useQueryLimits } from './plugins/limits.ts';
+import { useStrictReading } from './plugins/reading.ts';
+import { useErrorWording } from './plugins/wording.ts';
 import { schema } from './schema.ts';
 
 /** What one request may cost before it is run. A client’s own queries stay far below; each is refused with 400. */
-export const queryLimits = { tokens: 1000, depth: 12, aliases: 15, directives: 5, cost: 5000, repeats: 20 } as const;
+export const queryLimits: QueryLimits = { tokens: 1000, depth: 12, aliases: 15, directives: 5, cost: 5000, repeats: 20 };
 
 export type GraphQLServer = YogaServerInstance<Context, object>;
 
-export function createGraphQLServer(settings: Settings): GraphQLServer {
+export function createGraphQLServer(settings: Settings, metrics: Metrics): GraphQLServer {
   return createYoga<Context>({
     schema,
     graphqlEndpoint: '/graphql',
@@ -31,7 +29,7 @@ export function createGraphQLServer(settings: Settings): GraphQLServer {
     multipart: false,
     maskedErrors: { maskError },
     logging: false,
-    parserAndValidationCache: true,
+    parserAndValidationCache: { documentCache: recentDocuments(), errorCache: recentDocuments() },
     graphiql: (_request, context) =>
       (settings.graphiql || (context as unknown as Context).principal != null) && {
         title: 'Latchkey GraphiQL',
@@ -44,14 +42,10 @@ export function createGraphQLServer(settings: Settings): GraphQLServer {
     renderGraphiQL,
     plugins: [
       useCsrfPrevention(),
-      maxTokensPlugin({ n: queryLimits.tokens }),
-      maxDepthPlugin({ n: queryLimits.depth, flattenFragments: true, ignoreIntrospection: true }),
-      maxAliasesPlugin({ n: queryLimits.aliases, allowList: [] }),
-      maxDirectivesPlugin({ n: queryLimits.directives }),
-      costLimitPlugin({ maxCost: queryLimits.cost, flattenFragments: true, ignoreIntrospection: true }),
-      useMaxRepeats(queryLimits.repeats),
+      useStrictReading(),
+      ...useQueryLimits(queryLimits, metrics.refused),
       useIntrospectionGate(settings.graphiql),
-      blockFieldSuggestionsPlugin(),
+      useErrorWording(settings.graphiql),
     ],
   });
 }

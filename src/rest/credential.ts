@@ -6,7 +6,7 @@
  * without the scheme for `on_…` keys (contract 1.1).
  */
 export function credentialOf(headers: Headers, accept: 'bearer' | 'onyx'): string | null {
-  const header = (accept === 'onyx' ? headers.get('x-onyx-authorization') : null) ?? headers.get('authorization');
+  const header = (accept === 'onyx' && headers.get('x-onyx-authorization')) || headers.get('authorization');
   // GraphiQL opens with an empty `Bearer` to be filled in.
   if (header === null || /^\s*(Bearer\s*)?$/i.test(header)) return null;
   const bearer = /^Bearer +(.*)$/is.exec(header)?.[1];

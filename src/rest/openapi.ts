@@ -72,7 +72,7 @@ export function openApiDocument(): object {
       'x-permissions': needs,
     });
   }
-  return app.getOpenAPI31Document({
+  const document = app.getOpenAPI31Document({
     openapi: '3.1.0',
     info: {
       title: 'Latchkey',
@@ -83,4 +83,23 @@ export function openApiDocument(): object {
     servers: [{ url: '/' }],
     security: [{ bearer: [] }],
   });
+  for (const operations of Object.values(document.paths ?? {}))
+    for (const { parameters } of Object.values(operations as Record<string, { parameters?: Parameter[] }>))
+      for (const parameter of parameters ?? []) asWritten(parameter);
+  return document;
+}
+
+interface Parameter {
+  in: string;
+  required?: boolean;
+  schema: { type?: string | string[] };
+}
+
+/** What reads numbers out of text would take anything: in a URL nothing is null, and a path has all of its parts. */
+function asWritten(parameter: Parameter): void {
+  const { schema } = parameter;
+  if (parameter.in === 'path') parameter.required = true;
+  if (!Array.isArray(schema.type)) return;
+  const [type, ...others] = schema.type.filter((name) => name !== 'null');
+  if (type !== undefined && others.length === 0) schema.type = type;
 }

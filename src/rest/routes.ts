@@ -3,6 +3,7 @@ import type { ContentfulStatusCode } from 'hono/utils/http-status';
 import type { Viewer } from '../authz/principal.ts';
 import type { Context } from '../context.ts';
 import { AppError, badInput, unauthenticated } from '../errors.ts';
+import { parseJson } from '../json.ts';
 import { onyxFailure, onyxInvalid } from './onyx/errors.ts';
 import { rows } from './rows.ts';
 import { type AnyRow, admit, type Failure, readPart, type RowInput, runRow } from './row.ts';
@@ -19,20 +20,29 @@ export interface RouteOptions<Env extends object> {
 /** `{id}` to `:id`. */
 const honoPath = (path: string): string => path.replaceAll(/\{(\w+)\}/g, ':$1');
 
+/** Which methods a path has: several patterns can match it, such as `/user/pats/scopes` and `/user/pats/{token_id}`. */
+const shapes = rows.map(({ method, path }) => ({
+  method: method.toUpperCase(),
+  shape: new RegExp(`^(/api)?${path.replaceAll(/\{\w+\}/g, '[^/]+')}/?$`),
+}));
+const methodsOf = (path: string): string[] => [
+  ...new Set(shapes.filter(({ shape }) => shape.test(path)).map(({ method }) => method)),
+];
+
 /** Serves every row under `/api` and, since Onyx clients call both, at the root. */
 export function serveRows<Env extends object>(app: Hono<Env>, options: RouteOptions<Env>): void {
-  const methods = new Map<string, string[]>();
   for (const row of rows) {
     const path = honoPath(row.path);
-    methods.set(path, [...(methods.get(path) ?? []), row.method.toUpperCase()]);
     app.on(row.method, [`/api${path}`, path], (c) => serve(row, c, options));
   }
-  for (const [path, allowed] of methods)
-    app.all(`/api${path}`, (c) => methodNotAllowed(c, allowed)).all(path, (c) => methodNotAllowed(c, allowed));
+  for (const path of new Set(rows.map((row) => honoPath(row.path)))) {
+    app.all(`/api${path}`, methodNotAllowed);
+    app.all(path, methodNotAllowed);
+  }
 }
 
-const methodNotAllowed = (c: HonoContext, allowed: string[]) => {
-  c.header('Allow', allowed.join(', '));
+const methodNotAllowed = (c: HonoContext) => {
+  c.header('Allow', methodsOf(c.req.path).join(', '));
   return c.json({ detail: 'Method Not Allowed' }, 405);
 };
 
@@ -91,19 +101,15 @@ async function readJson(c: HonoContext): Promise<unknown> {
     const text = `Unsupported Media Type: ${type.slice(0, 100)}; send application/json`;
     throw new ShapeError({ status: 415, body: { detail: text } }, text);
   }
-  const text = await c.req.text();
-  if (text === '') throw badInput(['body'], 'is required');
-  try {
-    return JSON.parse(text);
-  } catch {
-    throw badInput(['body'], 'is not valid JSON');
-  }
+  const bytes = await c.req.arrayBuffer().catch(() => {
+    throw badInput(['body'], 'broke off');
+  });
+  return parseJson(bytes);
 }
 
 /** What a caller may see of an error: an AppError, or a masked one whose cause is logged under the request's id. */
 export function asAppError(error: unknown, context: Context | undefined): AppError {
   if (error instanceof AppError) return error;
-  if (error instanceof Error && error.name === 'BodyLimitError') throw error;
   context?.log.error({ error }, 'unexpected error');
   return new AppError('INTERNAL', `Internal server error. Request id: ${context?.requestId ?? 'unknown'}`);
 }

@@ -5,6 +5,7 @@ import { isPermission } from '../authz/permissions.ts';
 import { demand, signedIn } from '../authz/principal.ts';
 import type { Context } from '../context.ts';
 import { AppError, invalid } from '../errors.ts';
+import { appErrorOf } from '../graphql/errors.ts';
 import type { Requirement } from '../graphql/plugins/permissions.ts';
 import { schema } from '../graphql/schema.ts';
 
@@ -111,10 +112,8 @@ export function readPart<T>(type: z.ZodType<T> | undefined, part: string, value:
   return result.data;
 }
 
-/** The error behind what GraphQL reports. */
-function cause(error: GraphQLError): unknown {
-  return error.originalError instanceof AppError ? error.originalError : (error.originalError ?? error);
-}
+/** The error behind what GraphQL reports: also of a value that fits the row's shape and not the graph's. */
+const cause = (error: GraphQLError): unknown => appErrorOf(error) ?? error.originalError ?? error;
 
 /** Runs a row's document in process and maps what comes back. Throws what the resolvers threw. */
 export async function runRow(row: AnyRow, input: RowInput<unknown, unknown, unknown>, context: Context): Promise<unknown> {

@@ -1,6 +1,6 @@
 import type { Context } from '../context.ts';
-import { type AnyRow, type RowInput, type StreamSpec, streamRow } from './row.ts';
 import { asAppError } from './routes.ts';
+import { type AnyRow, type RowInput, type StreamSpec, streamRow } from './row.ts';
 
 /** Silence after which a heartbeat keeps proxies from closing the stream. Milliseconds. */
 const heartbeatMs = 15_000;
@@ -76,8 +76,10 @@ export async function streamReply(
         controller.error(error);
       }
     },
-    cancel() {
+    async cancel() {
       gone.abort();
+      // A reader that was not asked for its next line is not waiting for the signal either: this ends it.
+      await chunks.return(undefined);
     },
   });
   return new Response(stream, {
@@ -88,4 +90,3 @@ export async function streamReply(
     },
   });
 }
-

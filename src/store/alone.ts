@@ -1,4 +1,4 @@
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import pg from 'pg';
@@ -25,6 +25,19 @@ async function waitFor(take: () => Promise<boolean>, waitMs: number, message: st
   }
 }
 
+/**
+ * When a process began, where the system tells: after a reboot, or in a container that is started again, the number of a
+ * process that was killed soon belongs to another.
+ */
+function beginning(pid: number): string {
+  try {
+    // Behind the name, which stands in parentheses and may hold anything, the 20th field.
+    return readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)?.split(' ')[19] ?? '';
+  } catch {
+    return '';
+  }
+}
+
 function alive(pid: number): boolean {
   try {
     process.kill(pid, 0);
@@ -34,17 +47,31 @@ function alive(pid: number): boolean {
   }
 }
 
+/** A lock without a text is still being written; its writer may also have died just then. Milliseconds. */
+const writing = 10_000;
+
+/** Whether whoever made the lock is gone. */
+function abandoned(file: string): boolean {
+  try {
+    const [pid, began] = readFileSync(file, 'utf8').split('\n');
+    if (!pid) return Date.now() - statSync(file).mtimeMs > writing;
+    return !alive(Number(pid)) || beginning(Number(pid)) !== began;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false;
+    throw error;
+  }
+}
+
 /** PGlite is one process's database: two of them on one folder would destroy it. A killed process's lock is void. */
 export async function lockFolder(folder: string, waitMs = patience): Promise<Alone> {
   const file = join(folder, 'latchkey.pid');
   const take = async () => {
     try {
-      writeFileSync(file, String(process.pid), { flag: 'wx' });
+      writeFileSync(file, `${process.pid}\n${beginning(process.pid)}`, { flag: 'wx' });
       return true;
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-      const holder = Number(readFileSync(file, 'utf8'));
-      if (!holder || holder === process.pid || !alive(holder)) rmSync(file, { force: true });
+      if (abandoned(file)) rmSync(file, { force: true });
       return false;
     }
   };
@@ -68,7 +95,11 @@ export async function lockDatabase(databaseUrl: string, waitMs = patience): Prom
     return rows[0]?.held === true;
   };
   try {
-    await waitFor(take, waitMs, 'another Latchkey serves this DATABASE_URL; running several needs REDIS_URL, which this version does not have');
+    await waitFor(
+      take,
+      waitMs,
+      'another Latchkey serves this DATABASE_URL; running several needs REDIS_URL, which this version does not have',
+    );
   } catch (error) {
     await client.end();
     throw error;

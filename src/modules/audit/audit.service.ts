@@ -3,6 +3,7 @@ import type { Prisma } from '../../generated/prisma/client.ts';
 import type { Log } from '../../log.ts';
 import type { Background } from '../../store/background.ts';
 import type { Database } from '../../store/database.ts';
+import { redactSecrets } from '../tokens/secret.ts';
 
 export type AuditAction =
   | 'api_key.create'
@@ -31,7 +32,7 @@ const row = ({ action, actor, tokenId, client, target, detail }: AuditEntry): Pr
   actorName: actor?.name ?? null,
   tokenId,
   address: client.address,
-  userAgent: client.userAgent?.slice(0, 500) ?? null,
+  userAgent: client.userAgent === null ? null : redactSecrets(client.userAgent).slice(0, 500),
   targetType: target?.type ?? null,
   targetId: target === undefined ? null : String(target.id),
   detail: detail ?? {},

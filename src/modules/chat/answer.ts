@@ -11,8 +11,9 @@ import type { ActiveRun } from './runs.ts';
 
 /** Retries of a call that failed before it said anything. */
 const maxRetries = 2;
-/** The most that one answer may have, in tokens. */
+/** The most that one answer may have, in tokens; and, with what was thought, in characters, should nobody count those. */
 const maxOutputTokens = 8192;
+const maxLength = 200_000;
 
 export interface AnswerLimits {
   /** Longest silence of the model, and longest turn. Milliseconds. */
@@ -48,15 +49,26 @@ export type AnswerEnd =
 
 class Silence extends Error {}
 class TooLong extends Error {}
+class TooMuch extends Error {}
+
+/** What a database can keep of a model's words. */
+const storable = (text: string): string => text.replaceAll('\0', '');
 
 /** Why a turn failed, in words for the caller: what the upstream said, never its address, headers or body. */
 function failure(error: unknown): AnswerEnd & { status: 'FAILED' } {
-  const failed = (code: TurnFailureCode, message: string, retryable: boolean) => ({ status: 'FAILED' as const, code, message, retryable });
+  const failed = (code: TurnFailureCode, message: string, retryable: boolean) => ({
+    status: 'FAILED' as const,
+    code,
+    message,
+    retryable,
+  });
   if (error instanceof Silence) return failed('TIMEOUT', 'The model stopped answering.', true);
   if (error instanceof TooLong) return failed('TIMEOUT', 'The answer took too long.', true);
+  if (error instanceof TooMuch) return failed('UPSTREAM_FAILED', 'The model did not stop talking.', true);
   const cause = RetryError.isInstance(error) ? error.lastError : error;
   if (APICallError.isInstance(cause)) {
-    if (cause.statusCode === 429) return failed('RATE_LIMITED', 'The model’s provider refuses more requests for now.', true);
+    if (cause.statusCode === 429)
+      return failed('RATE_LIMITED', 'The model’s provider refuses more requests for now.', true);
     const status = cause.statusCode ? ` (HTTP ${cause.statusCode})` : '';
     return failed('UPSTREAM_FAILED', `The model’s provider failed${status}.`, cause.isRetryable);
   }
@@ -120,17 +132,19 @@ export async function answer(
     });
     for await (const part of result.fullStream) {
       heard();
-      if (part.type === 'text-delta') say(citations.push(part.text));
+      if (part.type === 'text-delta') say(citations.push(storable(part.text)));
       else if (part.type === 'reasoning-start') run.emit({ type: 'reasoningStarted' });
       else if (part.type === 'reasoning-end') run.emit({ type: 'reasoningEnded' });
       else if (part.type === 'reasoning-delta') {
-        soFar.reasoning += part.text;
-        run.emit({ type: 'reasoningDelta', text: part.text });
+        const text = storable(part.text);
+        soFar.reasoning += text;
+        run.emit({ type: 'reasoningDelta', text });
       } else if (part.type === 'error') error ??= part.error;
       else if (part.type === 'finish') {
         soFar.inputTokens = part.totalUsage.inputTokens ?? 0;
         soFar.outputTokens = part.totalUsage.outputTokens ?? 0;
       }
+      if (soFar.text.length + soFar.reasoning.length > maxLength) watchdog.abort(new TooMuch());
     }
   } catch (thrown) {
     error ??= thrown;
@@ -149,6 +163,7 @@ export async function answer(
     log.warn({ runId: run.id, reason: redactSecrets(String((error as Error)?.message ?? error)) }, 'the model failed');
     return failure(error);
   }
-  if (!started) return { status: 'FAILED', code: 'UPSTREAM_FAILED', message: 'The model said nothing.', retryable: true };
+  if (!started)
+    return { status: 'FAILED', code: 'UPSTREAM_FAILED', message: 'The model said nothing.', retryable: true };
   return { status: 'COMPLETE' };
 }

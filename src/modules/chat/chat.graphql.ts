@@ -7,9 +7,9 @@ import { integerIds, nodeRule, uuidIds } from '../../graphql/nodes.ts';
 import { SearchHit } from '../knowledge/knowledge.graphql.ts';
 import { chatMessageOrder, chatSessionOrder, type SessionFilter } from './chat.service.ts';
 import { withoutCitations } from './citations.ts';
-import type { NumberedHit } from './events.ts';
-import { ChatTurnEvent, Citation } from './events.graphql.ts';
 import { type Answered, collect } from './collect.ts';
+import { ChatTurnEvent, Citation } from './events.graphql.ts';
+import type { NumberedHit } from './events.ts';
 
 const SharingStatus = builder.enumType('SharingStatus', {
   description: 'Who may read a session.',
@@ -47,7 +47,10 @@ const ChatMessage = builder.prismaNode('ChatMessage', {
     databaseId: t.exposeInt('id', { description: 'The integer id that the REST paths use.' }),
     sessionId: t.expose('sessionId', { type: 'UUID', description: 'The session.' }),
     parentId: t.exposeInt('parentId', { nullable: true, description: 'The message it hangs from; null for the root.' }),
-    latestChildId: t.exposeInt('latestChildId', { nullable: true, description: 'The next message of the current branch.' }),
+    latestChildId: t.exposeInt('latestChildId', {
+      nullable: true,
+      description: 'The next message of the current branch.',
+    }),
     role: t.expose('role', { type: MessageRole, description: 'Who says it.' }),
     status: t.expose('status', { type: MessageStatus, description: 'Whether it is whole.' }),
     text: t.exposeString('text', { description: 'What it says, Markdown; citations are `[[n]](link)`.' }),
@@ -63,7 +66,10 @@ const ChatMessage = builder.prismaNode('ChatMessage', {
       description: 'The passages it was given, best first.',
       resolve: ({ passages }) => storedHits(passages),
     }),
-    searchQuery: t.exposeString('searchQuery', { nullable: true, description: 'What was searched for; null when nothing was.' }),
+    searchQuery: t.exposeString('searchQuery', {
+      nullable: true,
+      description: 'What was searched for; null when nothing was.',
+    }),
     model: t.exposeString('model', { nullable: true, description: 'The model that said it.' }),
     durationMs: t.exposeInt('durationMs', { nullable: true, description: 'How long the turn took, in milliseconds.' }),
     createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it was made.' }),
@@ -88,11 +94,18 @@ const ChatSession = builder.prismaNode('ChatSession', {
   description: 'A conversation with an agent.',
   fields: (t) => ({
     databaseId: t.expose('id', { type: 'UUID', description: 'The id that the REST paths use.' }),
-    name: t.exposeString('name', { nullable: true, description: 'Its name; null until somebody gives or asks for one.' }),
+    name: t.exposeString('name', {
+      nullable: true,
+      description: 'Its name; null until somebody gives or asks for one.',
+    }),
     sharing: t.expose('sharing', { type: SharingStatus, description: 'Who may read it.' }),
     createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it began.' }),
     updatedAt: t.expose('updatedAt', { type: 'DateTime', description: 'When something was last said or changed.' }),
-    deletedAt: t.expose('deletedAt', { type: 'DateTime', nullable: true, description: 'When it was deleted, if it was.' }),
+    deletedAt: t.expose('deletedAt', {
+      type: 'DateTime',
+      nullable: true,
+      description: 'When it was deleted, if it was.',
+    }),
     agentId: t.exposeInt('agentId', { description: 'The integer id of its agent, for the query `agent`.' }),
     agentName: t.string({
       description: 'The name of its agent.',
@@ -116,10 +129,11 @@ const ChatSession = builder.prismaNode('ChatSession', {
       authScopes: { permission: 'read:chat' },
       description: 'All messages of the tree, oldest first, the root included.',
       args: pageArgs(t.arg),
-      resolve: async ({ id }, args, context, info) => {
+      resolve: async (session, args, context, info) => {
         const { chat } = context.services;
-        const page = await chat.listMessages(id, args, context.pageLimit, nodeQuery(context, info));
-        return connection(chatMessageOrder, page, args, () => chat.countMessages(id));
+        const reader = signedIn(context.principal);
+        const page = await chat.listMessages(reader, session, args, context.pageLimit, nodeQuery(context, info));
+        return connection(chatMessageOrder, page, args, () => chat.countMessages(session.id));
       },
     }),
   }),
@@ -148,15 +162,17 @@ const ChatSessionConnection = builder.connectionObject(
   { name: 'ChatSessionEdge', description: 'A session and its place in the list.' },
 );
 
-const ChatSearchResult = builder
-  .objectRef<{ rows: ChatSessionRow[]; hasNext: boolean }>('ChatSearchResult')
-  .implement({
-    description: 'Sessions that were found.',
-    fields: (t) => ({
-      sessions: t.field({ type: [ChatSession], description: 'The page, most recently used first.', resolve: ({ rows }) => rows }),
-      hasNextPage: t.exposeBoolean('hasNext', { description: 'Whether there are more.' }),
+const ChatSearchResult = builder.objectRef<{ rows: ChatSessionRow[]; hasNext: boolean }>('ChatSearchResult').implement({
+  description: 'Sessions that were found.',
+  fields: (t) => ({
+    sessions: t.field({
+      type: [ChatSession],
+      description: 'The page, most recently used first.',
+      resolve: ({ rows }) => rows,
     }),
-  });
+    hasNextPage: t.exposeBoolean('hasNext', { description: 'Whether there are more.' }),
+  }),
+});
 
 const CreateChatSessionInput = builder.inputType('CreateChatSessionInput', {
   description: 'What a new session is to be.',
@@ -210,7 +226,10 @@ const SendChatMessageInput = builder.inputType('SendChatMessageInput', {
   fields: (t) => ({
     message: t.string({ required: true, description: 'What to say; at most 200,000 characters.' }),
     sessionId: t.field({ type: 'UUID', description: 'The session to go on with; a new one unless given.' }),
-    newSession: t.field({ type: CreateChatSessionInput, description: 'What the new session is to be. Not beside `sessionId`.' }),
+    newSession: t.field({
+      type: CreateChatSessionInput,
+      description: 'What the new session is to be. Not beside `sessionId`.',
+    }),
     parentMessageId: t.int({
       description:
         'Where in the tree: -1, the default, goes on after the last message; null starts over; the id of an answer branches there; the id of a question has it answered anew.',
@@ -219,7 +238,9 @@ const SendChatMessageInput = builder.inputType('SendChatMessageInput', {
     additionalContext: t.string({ description: 'Said to the model with this turn, and not kept.' }),
     includeCitations: t.boolean({ description: 'Whether the answer cites; true unless given.' }),
     temperature: t.float({ description: '0 to 2; the model’s own unless given.' }),
-    actionIds: t.intList({ description: 'Only these of the agent’s actions; none for an empty list, all unless given.' }),
+    actionIds: t.intList({
+      description: 'Only these of the agent’s actions; none for an empty list, all unless given.',
+    }),
     filters: t.field({ type: SearchFiltersInput, description: 'Which documents it may use.' }),
   }),
 });
@@ -227,7 +248,10 @@ const SendChatMessageInput = builder.inputType('SendChatMessageInput', {
 const CreateChatSessionPayload = builder.objectRef<ChatSessionRow>('CreateChatSessionPayload').implement({
   description: 'What `createChatSession` made.',
   fields: (t) => ({
-    sessionId: t.expose('id', { type: 'UUID', description: 'Its id: all that a credential without `read:chat` learns.' }),
+    sessionId: t.expose('id', {
+      type: 'UUID',
+      description: 'Its id: all that a credential without `read:chat` learns.',
+    }),
     chatSession: t.field({
       type: ChatSession,
       nullable: true,
@@ -282,16 +306,35 @@ const SendChatMessagePayload = builder.objectRef<Answered>('SendChatMessagePaylo
   fields: (t) => ({
     sessionId: t.expose('sessionId', { type: 'UUID', description: 'The session.' }),
     runId: t.expose('runId', { type: 'UUID', description: 'The run.' }),
-    userMessageId: t.exposeInt('userMessageId', { nullable: true, description: 'The question; null when an answer was made anew.' }),
+    userMessageId: t.exposeInt('userMessageId', {
+      nullable: true,
+      description: 'The question; null when an answer was made anew.',
+    }),
     assistantMessageId: t.exposeInt('assistantMessageId', { description: 'The answer.' }),
     answer: t.exposeString('answer', { description: 'What was said, Markdown; citations are `[[n]](link)`.' }),
-    answerWithoutCitations: t.string({ description: 'The same without them.', resolve: ({ answer }) => withoutCitations(answer) }),
+    answerWithoutCitations: t.string({
+      description: 'The same without them.',
+      resolve: ({ answer, citations }) => withoutCitations(answer, citations),
+    }),
     reasoning: t.exposeString('reasoning', { nullable: true, description: 'What the model thought.' }),
-    citations: t.field({ type: [Citation], description: 'The numbers in the answer.', resolve: ({ citations }) => citations }),
-    documents: t.field({ type: [SearchHit], description: 'The passages it was given, best first.', resolve: ({ documents }) => documents }),
+    citations: t.field({
+      type: [Citation],
+      description: 'The numbers in the answer.',
+      resolve: ({ citations }) => citations,
+    }),
+    documents: t.field({
+      type: [SearchHit],
+      description: 'The passages it was given, best first.',
+      resolve: ({ documents }) => documents,
+    }),
     searchQueries: t.exposeStringList('searchQueries', { description: 'What was searched for.' }),
     stopped: t.exposeBoolean('stopped', { description: 'Whether somebody stopped it.' }),
-    failure: t.field({ type: TurnFailure, nullable: true, description: 'Why it failed, if it did.', resolve: ({ failure }) => failure }),
+    failure: t.field({
+      type: TurnFailure,
+      nullable: true,
+      description: 'Why it failed, if it did.',
+      resolve: ({ failure }) => failure,
+    }),
   }),
 });
 
@@ -304,7 +347,9 @@ builder.queryFields((t) => ({
       ...pageArgs(t.arg),
       agentId: t.arg.int({ description: 'Only those with this agent.' }),
       before: t.arg({ type: 'DateTime', description: 'Only those last used before.' }),
-      includeFailed: t.arg.boolean({ description: 'Also old ones in which nothing was ever said; false unless given.' }),
+      includeFailed: t.arg.boolean({
+        description: 'Also old ones in which nothing was ever said; false unless given.',
+      }),
     },
     resolve: async (_root, { agentId, before, includeFailed, ...args }, context, info) => {
       const { chat } = context.services;
@@ -320,8 +365,12 @@ builder.queryFields((t) => ({
     description: 'One session. NOT_FOUND for what the caller may not read.',
     args: {
       id: t.arg({ type: 'UUID', required: true, description: 'Its id.' }),
-      shared: t.arg.boolean({ description: 'Whether to read it as a public one, whoever’s it is; false unless given.' }),
-      includeDeleted: t.arg.boolean({ description: 'Whether one’s own deleted ones are found as well; false unless given.' }),
+      shared: t.arg.boolean({
+        description: 'Whether to read it as a public one, whoever’s it is; false unless given.',
+      }),
+      includeDeleted: t.arg.boolean({
+        description: 'Whether one’s own deleted ones are found as well; false unless given.',
+      }),
     },
     resolve: (query, _root, { id, ...how }, { principal, services }) =>
       services.chat.find(signedIn(principal), id, how, query),
@@ -376,7 +425,9 @@ builder.mutationFields((t) => ({
     type: DeleteAllChatSessionsPayload,
     authScopes: { permission: 'manage:chat' },
     description: 'Hides all of one’s own sessions.',
-    resolve: async (_root, _args, { principal, services }) => ({ count: await services.chat.deleteAll(signedIn(principal)) }),
+    resolve: async (_root, _args, { principal, services }) => ({
+      count: await services.chat.deleteAll(signedIn(principal)),
+    }),
   }),
   sendChatMessage: t.field({
     type: SendChatMessagePayload,
@@ -401,7 +452,8 @@ builder.subscriptionFields((t) => ({
   chatTurn: t.field({
     type: ChatTurnEvent,
     authScopes: { permission: 'write:chat' },
-    description: 'Sends a message and streams what happens. The run goes on when the reader leaves. CONFLICT while the session is still answering.',
+    description:
+      'Sends a message and streams what happens. The run goes on when the reader leaves. CONFLICT while the session is still answering.',
     args: { input: t.arg({ type: SendChatMessageInput, required: true, description: 'The message.' }) },
     subscribe: async (_root, { input }, { principal, services, signal }) => {
       const reader = signedIn(principal);

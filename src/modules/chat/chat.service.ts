@@ -2,10 +2,11 @@ import { z } from 'zod';
 import type { Principal } from '../../authz/principal.ts';
 import { visible } from '../../authz/visible.ts';
 import { forbidden, notFound, parse } from '../../errors.ts';
-import type { ChatSession, Prisma } from '../../generated/prisma/client.ts';
+import type { ChatMessage, ChatSession, Prisma } from '../../generated/prisma/client.ts';
 import { cut, ListOrder, type PageArgs } from '../../paging.ts';
 import type { Database, Statement } from '../../store/database.ts';
 import { databaseId, plainText } from '../input.ts';
+import { storableDate } from '../knowledge/retrieval.ts';
 import type { Runs } from './runs.ts';
 import { createSession } from './tree.ts';
 
@@ -32,21 +33,30 @@ const failedAfter = 5 * 60_000;
 /** The longest name that is made from a first message, in characters. */
 const generatedName = 60;
 
-/** Sessions whose name or messages match all words, best first; the last word may be the beginning of one. */
+/**
+ * Sessions whose name, or one of whose messages, holds all words: as PostgreSQL cuts them, for which `main.ts` is one
+ * word, or with the last one as the beginning of a word.
+ */
 const findSessions: Statement = {
   name: 'find_sessions',
-  text: `WITH q AS (SELECT to_tsquery('simple', $2) AS query)
+  text: `WITH q AS (SELECT plainto_tsquery('simple', $2) || to_tsquery('simple', $3) AS query)
     SELECT s."id" FROM "ChatSession" s CROSS JOIN q
     WHERE s."userId" = $1::uuid AND s."deletedAt" IS NULL
       AND (to_tsvector('simple', coalesce(s."name", '')) @@ q.query
         OR EXISTS (SELECT 1 FROM "ChatMessage" m WHERE m."sessionId" = s."id" AND m."search" @@ q.query))
-    ORDER BY s."updatedAt" DESC, s."id" DESC LIMIT $3 OFFSET $4`,
+    ORDER BY s."updatedAt" DESC, s."id" DESC LIMIT $4 OFFSET $5`,
 };
+
+/** A search as PostgreSQL can hold it. */
+const searchable = (query: string): string => query.slice(0, 1000).toWellFormed().replaceAll('\0', ' ');
 
 /** Words of a search as a tsquery that cannot be malformed: letters and digits alone, the last one as a prefix. */
 function toTsQuery(query: string): string {
-  const words = query.slice(0, 1000).toLowerCase().match(/[\p{L}\p{N}]+/gu) ?? [];
-  return words.slice(0, 32).map((word, index) => (index === words.length - 1 ? `${word}:*` : word)).join(' & ');
+  const words = query.toLowerCase().match(/[\p{L}\p{M}\p{N}]+/gu) ?? [];
+  return words
+    .slice(0, 32)
+    .map((word, index) => (index === words.length - 1 ? `${word}:*` : word))
+    .join(' & ');
 }
 
 export function chatService(db: Database, runs: Runs) {
@@ -56,11 +66,31 @@ export function chatService(db: Database, runs: Runs) {
     return session;
   }
 
-  const listed = (principal: Principal, { includeFailed, agentId, before }: SessionFilter): Prisma.ChatSessionWhereInput => ({
+  async function withReadable(principal: Principal, messages: ChatMessage[]): Promise<ChatMessage[]> {
+    const ids = messages.flatMap(({ passages, citations }) =>
+      [...cited(passages), ...cited(citations)].map((one) => one.documentId),
+    );
+    const readable = await db.prisma.document.findMany({
+      where: { AND: [visible.documents(principal), { externalId: { in: [...new Set(ids)] } }] },
+      select: { externalId: true },
+    });
+    const open = new Set(readable.map(({ externalId }) => externalId));
+    const only = (references: Prisma.JsonValue) => cited(references).filter(({ documentId }) => open.has(documentId));
+    return messages.map((message) => ({
+      ...message,
+      passages: only(message.passages),
+      citations: only(message.citations),
+    }));
+  }
+
+  const listed = (
+    principal: Principal,
+    { includeFailed, agentId, before }: SessionFilter,
+  ): Prisma.ChatSessionWhereInput => ({
     AND: [
       visible.chatSessions(principal),
       agentId == null ? {} : { agentId },
-      before == null ? {} : { updatedAt: { lt: before } },
+      before == null ? {} : { updatedAt: { lt: parse(storableDate, before, ['before']) } },
       includeFailed
         ? {}
         : {
@@ -90,10 +120,16 @@ export function chatService(db: Database, runs: Runs) {
     async find(
       principal: Principal,
       id: string,
-      { shared, includeDeleted }: { shared?: boolean | null | undefined; includeDeleted?: boolean | null | undefined } = {},
+      {
+        shared,
+        includeDeleted,
+      }: { shared?: boolean | null | undefined; includeDeleted?: boolean | null | undefined } = {},
       query: object = {},
     ): Promise<ChatSession> {
-      const mine: Prisma.ChatSessionWhereInput = { userId: principal.userId, ...(includeDeleted ? {} : { deletedAt: null }) };
+      const mine: Prisma.ChatSessionWhereInput = {
+        userId: principal.userId,
+        ...(includeDeleted ? {} : { deletedAt: null }),
+      };
       const rule = shared ? { OR: [{ sharing: 'PUBLIC', deletedAt: null } as const, mine] } : mine;
       const session = await db.prisma.chatSession.findFirst({ ...query, where: { AND: [rule, { id }] } });
       if (!session) throw notFound('Chat session');
@@ -111,11 +147,18 @@ export function chatService(db: Database, runs: Runs) {
       return cut(rows, page);
     },
 
-    count: (principal: Principal, filter: SessionFilter) => db.prisma.chatSession.count({ where: listed(principal, filter) }),
+    count: (principal: Principal, filter: SessionFilter) =>
+      db.prisma.chatSession.count({ where: listed(principal, filter) }),
 
     /** One's own sessions that hold all the words, most recently used first; all of them for an empty query. */
-    async search(principal: Principal, query: string, page: { limit: number; offset: number }, select: object): Promise<{ rows: ChatSession[]; hasNext: boolean }> {
-      const words = toTsQuery(query);
+    async search(
+      principal: Principal,
+      query: string,
+      page: { limit: number; offset: number },
+      select: object,
+    ): Promise<{ rows: ChatSession[]; hasNext: boolean }> {
+      const text = searchable(query);
+      const words = toTsQuery(text);
       if (words === '') {
         const rows = await db.prisma.chatSession.findMany({
           ...select,
@@ -126,7 +169,13 @@ export function chatService(db: Database, runs: Runs) {
         });
         return { rows: rows.slice(0, page.limit), hasNext: rows.length > page.limit };
       }
-      const found = await db.query<{ id: string }>(findSessions, [principal.userId, words, page.limit + 1, page.offset]);
+      const found = await db.query<{ id: string }>(findSessions, [
+        principal.userId,
+        text,
+        words,
+        page.limit + 1,
+        page.offset,
+      ]);
       const ids = found.slice(0, page.limit).map(({ id }) => id);
       const rows = await db.prisma.chatSession.findMany({
         ...select,
@@ -171,15 +220,22 @@ export function chatService(db: Database, runs: Runs) {
       return count;
     },
 
-    async listMessages(sessionId: string, args: PageArgs, limit: number, query: object) {
+    /** A session's messages. Of a session that somebody shared, with the passages alone that the reader may read. */
+    async listMessages(principal: Principal, session: SessionKey, args: PageArgs, limit: number, query: object) {
       const page = chatMessageOrder.page(args, limit);
-      const rows = await db.prisma.chatMessage.findMany({ ...query, ...page, where: { AND: [{ sessionId }, page.where] } });
-      return cut(rows, page);
+      const where = { AND: [{ sessionId: session.id }, page.where] };
+      const { rows, hasNext } = cut(await db.prisma.chatMessage.findMany({ ...query, ...page, where }), page);
+      return { rows: session.userId === principal.userId ? rows : await withReadable(principal, rows), hasNext };
     },
 
     countMessages: (sessionId: string) => db.prisma.chatMessage.count({ where: { sessionId } }),
   };
 }
+
+/** What a message keeps as JSON of the documents it was given and those it cites. */
+const cited = (references: Prisma.JsonValue) => references as { documentId: string }[];
+
+type SessionKey = Pick<ChatSession, 'id' | 'userId'>;
 
 export interface SessionFilter {
   agentId?: number | null | undefined;
@@ -195,7 +251,12 @@ async function nameFromMessages(transaction: Prisma.TransactionClient, sessionId
     select: { text: true },
   });
   const line = first?.text.trim().split('\n')[0] ?? '';
-  return line.length > generatedName ? `${[...line].slice(0, generatedName - 1).join('').trimEnd()}…` : line || 'New chat';
+  return line.length > generatedName
+    ? `${[...line]
+        .slice(0, generatedName - 1)
+        .join('')
+        .trimEnd()}…`
+    : line || 'New chat';
 }
 
 export type ChatService = ReturnType<typeof chatService>;

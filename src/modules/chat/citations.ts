@@ -2,20 +2,40 @@ import type { NumberedHit } from './events.ts';
 
 export type CitedPart = { type: 'text'; text: string } | { type: 'citation'; number: number; documentId: string };
 
+/** The numbers of a marker, which is no longer than this: what is still open after it is text. */
+const numbers = String.raw`(?=[\d,\s]{1,40}\])\d{1,4}(?:\s*,\s*\d{1,4})*`;
 /**
- * What is looked for: code, in which brackets are not citations, and the markers that a model may write: `[1]`,
- * `[1, 2]`, `[[1]]`, each perhaps followed by `(link)`, which is replaced: links come from documents, never from it.
+ * What is looked for: an escaped character, code, in which brackets are not citations, and the markers that a model may
+ * write: `[1]`, `[1, 2]`, `[[1]]`, each perhaps followed by `(link)`, which is replaced: links come from documents,
+ * never from it. `before` is what goes with a marker.
  */
-const token = /(?<ticks>`+)|(?<!\\)\[\[?(?<numbers>\d{1,4}(?:\s*,\s*\d{1,4})*)\]?\](\([^()\s]*\))?/;
-/** The beginning of one of these at the end of what has arrived. Longer than that, it is text. */
-const unfinished = /`+$|\\$|\[\[?[\d,\s]{0,40}$|\[\[?\d[\d,\s]{0,40}\]{1,2}(\([^()\s]{0,2000})?$/;
-/** The same, with the blank before a marker that is to be dropped. */
-const unfinishedAfterBlank = new RegExp(` (?:${unfinished.source})|${unfinished.source}| $`);
-/** Where code ends: at as many backticks as began it; a span, as opposed to a fence, also at the end of its paragraph. */
-const codeEnd = (ticks: string): RegExp => (ticks.length < 3 ? new RegExp(`(?<!\`)${ticks}(?!\`)|\\n\\n`) : new RegExp(`${ticks}\`*`));
+const tokens = (before: string) =>
+  new RegExp(
+    String.raw`\\[^]|(?<fence>${'`'}+|~{3,})|${before}\[(?:\[(?<double>${numbers})\]|(?<single>${numbers}))\](?:\([^()\s]{0,2000}\))?`,
+  );
+/** The beginning of one of these at the end of what has arrived. */
+const beginnings = (before: string) =>
+  new RegExp(
+    String.raw`${'`'}+$|~+$|\\$|${before}\[\[?[\d,\s]{0,40}$|${before}\[\[?\d[\d,\s]{0,39}\]{1,2}(?:\([^()\s]{0,2000})?$`,
+  );
+const cited = { token: tokens(''), unfinished: beginnings('') };
+/** Where markers are dropped, the blank before each goes with it. */
+const dropped = { token: tokens(' ?'), unfinished: new RegExp(`${beginnings(' ?').source}| $`) };
 
-/** Parentheses would end the Markdown link early. */
-const linkTarget = (link: string | null): string => (link ?? '').replaceAll('(', '%28').replaceAll(')', '%29').replaceAll(' ', '%20');
+/** Where code ends: at as many marks as began it; a span, as opposed to a fence, also at the end of its paragraph. */
+const codeEnd = (fence: string): RegExp =>
+  fence.length < 3 ? new RegExp(`(?<!\`)${fence}(?!\`)|\\n\\n`) : new RegExp(`${fence}${fence[0]}*`);
+/** The beginning of that at the end of what has arrived. */
+const unfinishedEnd = /`+$|~+$|\n$/;
+
+/** What would end the Markdown link early. */
+const linkTarget = (link: string | null): string =>
+  (link ?? '').replace(/[\s()<>\\]/g, (character) =>
+    character === '(' ? '%28' : character === ')' ? '%29' : encodeURIComponent(character),
+  );
+
+/** What a citation needs of a passage. */
+type Citable = Pick<NumberedHit, 'number' | 'documentId' | 'link'>;
 
 /**
  * Turns the markers of a streamed answer into `[[n]](link)`. A marker is held back until it is whole, its citation
@@ -23,13 +43,13 @@ const linkTarget = (link: string | null): string => (link ?? '').replaceAll('(',
  */
 export class CitationStream {
   private held = '';
-  /** The backticks of the code that the text is in; empty outside. */
+  /** The marks that began the code that the text is in; empty outside. */
   private code = '';
-  private readonly cited = new Set<number>();
-  private readonly documents: Map<number, NumberedHit>;
+  private readonly told = new Set<number>();
+  private readonly documents: Map<number, Citable>;
 
   constructor(
-    hits: readonly NumberedHit[],
+    hits: readonly Citable[],
     /** false drops the markers, and tells of no citation. */
     private readonly include: boolean,
   ) {
@@ -46,6 +66,7 @@ export class CitationStream {
   }
 
   private drain(input: string, final: boolean): CitedPart[] {
+    const { token, unfinished } = this.include ? cited : dropped;
     const parts: CitedPart[] = [];
     let rest = input;
     let text = '';
@@ -56,7 +77,7 @@ export class CitationStream {
     this.held = '';
     while (rest !== '') {
       const next = this.code ? codeEnd(this.code).exec(rest) : token.exec(rest);
-      const open = final ? null : (this.code ? /`+$|\n$/ : this.include ? unfinished : unfinishedAfterBlank).exec(rest);
+      const open = final ? null : (this.code ? unfinishedEnd : unfinished).exec(rest);
       if (open && (!next || open.index <= next.index)) {
         text += rest.slice(0, open.index);
         this.held = rest.slice(open.index);
@@ -68,17 +89,16 @@ export class CitationStream {
       }
       text += rest.slice(0, next.index);
       rest = rest.slice(next.index + next[0].length);
-      const numbers = (next.groups?.numbers ?? '').split(',').map(Number);
-      if (next.groups?.ticks || this.code) {
-        this.code = this.code ? '' : (next.groups?.ticks ?? '');
+      const { fence = '', double, single } = next.groups ?? {};
+      const marked = (double ?? single)?.split(',').map(Number);
+      if (!marked) {
+        this.code = this.code ? '' : fence;
         text += next[0];
-      } else if (!numbers.every((number) => this.documents.has(number))) {
+      } else if (!marked.every((number) => this.documents.has(number))) {
         text += next[0];
       } else if (this.include) {
         flush();
-        for (const number of numbers) parts.push(...this.cite(number));
-      } else {
-        text = text.replace(/ $/, '');
+        for (const number of marked) parts.push(...this.cite(number));
       }
     }
     flush();
@@ -89,14 +109,20 @@ export class CitationStream {
     const hit = this.documents.get(number);
     if (!hit) return [];
     const link: CitedPart = { type: 'text', text: `[[${number}]](${linkTarget(hit.link)})` };
-    if (this.cited.has(number)) return [link];
-    this.cited.add(number);
+    if (this.told.has(number)) return [link];
+    this.told.add(number);
     return [{ type: 'citation', number, documentId: hit.documentId }, link];
   }
 }
 
 /** An answer without its `[[n]](link)` markers. */
-export const withoutCitations = (answer: string): string => answer.replace(/ ?\[\[\d+\]\]\([^()]*\)/g, '');
+export function withoutCitations(answer: string, citations: readonly Omit<Citable, 'link'>[]): string {
+  const stream = new CitationStream(
+    citations.map((citation) => ({ ...citation, link: null })),
+    false,
+  );
+  return [...stream.push(answer), ...stream.end()].map((part) => (part.type === 'text' ? part.text : '')).join('');
+}
 
 /** Numbers the passages by document, in order of rank: passages of one document share its number. */
 export function numberHits<H extends { documentId: string }>(hits: readonly H[]): (H & { number: number })[] {

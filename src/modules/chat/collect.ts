@@ -23,7 +23,10 @@ export async function collect(turn: Turn, signal: AbortSignal): Promise<Answered
   for await (const event of run.read(0, signal)) events.push(event);
   const of = <T extends IndexedEvent['type']>(type: T) =>
     events.filter((event): event is Extract<IndexedEvent, { type: T }> => event.type === type);
-  const text = (type: 'answerDelta' | 'reasoningDelta') => of(type).map((event) => event.text).join('');
+  const text = (type: 'answerDelta' | 'reasoningDelta') =>
+    of(type)
+      .map((event) => event.text)
+      .join('');
   return {
     sessionId,
     runId: run.id,

@@ -21,6 +21,7 @@ const Citation = builder.objectRef<{ number: number; documentId: string }>('Cita
     documentId: t.exposeString('documentId', { description: 'The id of the document.' }),
   }),
 });
+
 export { Citation };
 
 const ChatSessionCreated = builder.objectRef<Event<'sessionCreated'>>('ChatSessionCreated').implement({
@@ -37,7 +38,10 @@ const ChatMessageIds = builder.objectRef<Event<'messageIds'>>('ChatMessageIds').
     index: t.exposeInt('index', { description: indexDescription }),
     runId: t.expose('runId', { type: 'UUID', description: 'The run, for `chatRun`.' }),
     sessionId: t.expose('sessionId', { type: 'UUID', description: 'The session.' }),
-    userMessageId: t.exposeInt('userMessageId', { nullable: true, description: 'The question; null when an answer is made anew.' }),
+    userMessageId: t.exposeInt('userMessageId', {
+      nullable: true,
+      description: 'The question; null when an answer is made anew.',
+    }),
     assistantMessageId: t.exposeInt('assistantMessageId', { description: 'The answer to be.' }),
   }),
 });
@@ -59,7 +63,11 @@ const ChatSearchDocuments = builder.objectRef<Event<'searchDocuments'>>('ChatSea
   description: 'What it found.',
   fields: (t) => ({
     index: t.exposeInt('index', { description: indexDescription }),
-    documents: t.field({ type: [SearchHit], description: 'The passages, best first.', resolve: (event) => event.documents }),
+    documents: t.field({
+      type: [SearchHit],
+      description: 'The passages, best first.',
+      resolve: (event) => event.documents,
+    }),
   }),
 });
 
@@ -85,7 +93,11 @@ const ChatAnswerStarted = builder.objectRef<Event<'answerStarted'>>('ChatAnswerS
   description: 'The answer begins.',
   fields: (t) => ({
     index: t.exposeInt('index', { description: indexDescription }),
-    documents: t.field({ type: [SearchHit], description: 'The passages it was given.', resolve: (event) => event.documents }),
+    documents: t.field({
+      type: [SearchHit],
+      description: 'The passages it was given.',
+      resolve: (event) => event.documents,
+    }),
   }),
 });
 

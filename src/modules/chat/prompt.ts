@@ -52,17 +52,22 @@ export function packPrompt(parts: PromptParts, now = new Date()): { system: stri
 
   const passages = [];
   for (const { number, title, link, text } of parts.hits ?? []) {
-    left -= estimateTokens(text) + estimateTokens(title);
-    if (left < 0) break;
+    const size = estimateTokens(text) + estimateTokens(title) + estimateTokens(link ?? '');
+    if (size > left) break;
+    left -= size;
     passages.push({ number, title, link, text });
   }
   const history: Utterance[] = [];
   for (const utterance of [...parts.history].reverse()) {
-    left -= estimateTokens(utterance.text);
-    if (left < 0) break;
+    const size = estimateTokens(utterance.text);
+    if (size > left) break;
+    left -= size;
     history.unshift(utterance);
   }
   const block = parts.hits === null ? '' : renderPassages(passages);
   const last = [block, fixed].filter(Boolean).join('\n\n');
-  return { system: instructions, messages: [...history.map(({ role, text }) => ({ role, content: text })), { role: 'user', content: last }] };
+  return {
+    system: instructions,
+    messages: [...history.map(({ role, text }) => ({ role, content: text })), { role: 'user', content: last }],
+  };
 }

@@ -103,16 +103,18 @@ export function createRuns(db: Database, log: Log, background: Background) {
 
     /** After a crash: what was being said is marked, so that readers know it is not whole. */
     async markInterrupted(): Promise<void> {
-      const { count } = await db.prisma.run.updateMany({
-        where: { status: 'RUNNING' },
-        data: { status: 'INTERRUPTED', endedAt: new Date() },
-      });
-      if (count === 0) return;
-      await db.prisma.chatMessage.updateMany({
-        where: { status: 'STREAMING', role: 'ASSISTANT' },
-        data: { status: 'INTERRUPTED', error: 'The server stopped while this was being written.' },
-      });
-      log.warn({ runs: count }, 'marked runs of an earlier process as interrupted');
+      const error = 'The server stopped while this was being written.';
+      const [, { count }] = await db.prisma.$transaction([
+        db.prisma.chatMessage.updateMany({
+          where: { run: { status: 'RUNNING' } },
+          data: { status: 'INTERRUPTED', error },
+        }),
+        db.prisma.run.updateMany({
+          where: { status: 'RUNNING' },
+          data: { status: 'INTERRUPTED', error, endedAt: new Date() },
+        }),
+      ]);
+      if (count > 0) log.warn({ runs: count }, 'marked runs of an earlier process as interrupted');
     },
   };
 }

@@ -11,6 +11,7 @@ import type { Database } from '../../store/database.ts';
 import type { Revocations } from '../../store/revocations.ts';
 import { databaseId, plainText } from '../input.ts';
 import type { KnowledgeService } from '../knowledge/knowledge.service.ts';
+import { storableDate } from '../knowledge/retrieval.ts';
 import { type AnswerEnd, type AnswerSoFar, answer } from './answer.ts';
 import { numberHits } from './citations.ts';
 import type { IndexedEvent, NumberedHit } from './events.ts';
@@ -37,8 +38,11 @@ const SendMessage = z.object({
   filters: z
     .object({
       sources: z.array(plainText(50)).max(50).nullish(),
-      since: z.date().nullish(),
-      tags: z.array(z.object({ key: plainText(200), value: plainText(200) })).max(50).nullish(),
+      since: storableDate.nullish(),
+      tags: z
+        .array(z.object({ key: plainText(200), value: plainText(200) }))
+        .max(50)
+        .nullish(),
     })
     .nullish(),
 });
@@ -60,6 +64,13 @@ const saveEveryMs = 1000;
 /** How many turns one user may have under way at once. */
 const maxRunsPerUser = 20;
 
+const internalFailure: AnswerEnd & { status: 'FAILED' } = {
+  status: 'FAILED',
+  code: 'INTERNAL',
+  message: 'The turn failed for a reason within the server.',
+  retryable: true,
+};
+
 interface Foundation {
   db: Database;
   knowledge: KnowledgeService;
@@ -73,34 +84,43 @@ interface Foundation {
 export function turnService({ db, knowledge, runs, settings, log, revocations, model }: Foundation) {
   type Prepared = Turn & { agent: Agent; question: string; history: Utterance[]; searches: boolean };
 
+  /** Throws NOT_FOUND for an agent that is deleted, or that the caller may not see, or no longer. */
+  async function findAgent(transaction: Prisma.TransactionClient, principal: Principal, id: number): Promise<Agent> {
+    const where = { AND: [visible.agents(principal), { id, deletedAt: null }] };
+    const agent = await transaction.agent.findFirst({ where });
+    if (!agent) throw notFound('Agent');
+    return agent;
+  }
+
   /** The session to write to, locked against a second turn. Throws NOT_FOUND, CONFLICT. */
   async function openSession(transaction: Prisma.TransactionClient, principal: Principal, input: Message) {
     if (input.sessionId) {
       const where = { ...visible.chatSessions(principal), id: input.sessionId };
-      const session = await transaction.chatSession.findFirst({ where, include: { agent: true } });
+      const session = await transaction.chatSession.findFirst({ where });
       if (!session) throw notFound('Chat session');
       await transaction.$queryRaw`SELECT 1 FROM "ChatSession" WHERE "id" = ${session.id}::uuid FOR UPDATE`;
       // One turn at a time: two answers to one place of the tree would each miss the other.
       if ((await transaction.run.count({ where: { sessionId: session.id, status: 'RUNNING' } })) > 0)
         throw conflict('This chat session is still answering; stop it or wait for it.');
-      return { session, agent: session.agent, created: false };
+      return { session, agent: await findAgent(transaction, principal, session.agentId), created: false };
     }
     const { agentId, name } = input.newSession ?? { agentId: 0, name: null };
-    const agent = await transaction.agent.findFirst({
-      where: { AND: [visible.agents(principal), { id: agentId, deletedAt: null }] },
-    });
-    if (!agent) throw notFound('Agent');
+    const agent = await findAgent(transaction, principal, agentId);
     const session = await createSession(transaction, principal.userId, agentId, name ?? null);
     return { session, agent, created: true };
   }
 
   /** Where in the tree the turn goes: the message it hangs from, and whether that is a question to answer anew. */
-  function place(messages: readonly ChatMessage[], parentId: number | null): { path: ChatMessage[]; regenerates: boolean } {
+  function place(
+    messages: readonly ChatMessage[],
+    parentId: number | null,
+  ): { path: ChatMessage[]; regenerates: boolean } {
     const line = mainline(messages);
     if (parentId === -1) return { path: line, regenerates: false };
     if (parentId === null || parentId === root(messages).id) return { path: [root(messages)], regenerates: false };
     const at = line.findIndex((message) => message.id === parentId);
-    if (at < 0) throw badInput(['input', 'parentMessageId'], 'The new message sent is not on the latest mainline of messages');
+    if (at < 0)
+      throw badInput(['input', 'parentMessageId'], 'The new message sent is not on the latest mainline of messages');
     return { path: line.slice(0, at + 1), regenerates: line[at]?.role === 'USER' };
   }
 
@@ -108,7 +128,10 @@ export function turnService({ db, knowledge, runs, settings, log, revocations, m
   function prepare(principal: Principal, input: Message, runId: string): Promise<Prepared> {
     return db.prisma.$transaction(async (transaction) => {
       const { session, agent, created } = await openSession(transaction, principal, input);
-      const messages = await transaction.chatMessage.findMany({ where: { sessionId: session.id }, orderBy: { id: 'asc' } });
+      const messages = await transaction.chatMessage.findMany({
+        where: { sessionId: session.id },
+        orderBy: { id: 'asc' },
+      });
       const { path, regenerates } = place(messages, input.parentMessageId);
       const parent = path.at(-1) ?? root(messages);
       const asked = regenerates
@@ -117,7 +140,13 @@ export function turnService({ db, knowledge, runs, settings, log, revocations, m
             data: { sessionId: session.id, parentId: parent.id, role: 'USER', text: input.message },
           });
       const reserved = await transaction.chatMessage.create({
-        data: { sessionId: session.id, parentId: asked.id, role: 'ASSISTANT', status: 'STREAMING', model: model.modelId },
+        data: {
+          sessionId: session.id,
+          parentId: asked.id,
+          role: 'ASSISTANT',
+          status: 'STREAMING',
+          model: model.modelId,
+        },
       });
       if (!regenerates)
         await transaction.chatMessage.update({ where: { id: parent.id }, data: { latestChildId: asked.id } });
@@ -191,48 +220,57 @@ export function turnService({ db, knowledge, runs, settings, log, revocations, m
       end = await answer(request, run, soFar, saving.changed, log);
     } catch (error) {
       log.error({ error, runId: run.id }, 'a turn failed');
-      end = { status: 'FAILED', code: 'INTERNAL', message: 'The turn failed for a reason within the server.', retryable: true };
+      end = internalFailure;
     }
     await saving.stop();
     watch.done();
-    await finish(turn, soFar, end, Date.now() - startedAt).catch((error: unknown) =>
-      // A session that was deleted meanwhile has nothing left to finish.
-      log.warn({ error, runId: run.id }, 'the end of a turn could not be saved'),
-    );
+    try {
+      await finish(turn, soFar, end, Date.now() - startedAt);
+    } catch (error) {
+      log.error({ error, runId: run.id }, 'an answer could not be saved');
+      end = internalFailure;
+      // With the words that were saved before, but over: a run that seems to go on would keep its session busy.
+      await finish(turn, null, end, Date.now() - startedAt).catch((error: unknown) =>
+        log.error({ error, runId: run.id }, 'the end of a turn could not be saved'),
+      );
+    }
     if (end.status === 'FAILED')
       run.emit({ type: 'failed', code: end.code, message: end.message, retryable: end.retryable });
     else run.emit({ type: 'stopped', reason: end.status === 'STOPPED' ? 'USER_CANCELLED' : 'FINISHED' });
   }
 
   const saveMessage = async (id: number, { text, reasoning, citations }: AnswerSoFar, extra: object) => {
-    await db.prisma.chatMessage.updateMany({ where: { id }, data: { text, reasoning: reasoning || null, citations, ...extra } });
+    await db.prisma.chatMessage.updateMany({
+      where: { id },
+      data: { text, reasoning: reasoning || null, citations, ...extra },
+    });
   };
 
-  /** Message and run end together: a reader never sees one over and the other not. */
-  const finish = (turn: Prepared, soFar: AnswerSoFar, end: AnswerEnd, durationMs: number) =>
+  /**
+   * Message and run end together: a reader never sees one over and the other not. A session that was deleted meanwhile
+   * has nothing left to finish.
+   */
+  const finish = (turn: Prepared, soFar: AnswerSoFar | null, end: AnswerEnd, durationMs: number) =>
     db.prisma.$transaction([
-      db.prisma.chatMessage.update({
+      db.prisma.chatMessage.updateMany({
         where: { id: turn.assistantMessageId },
         data: {
-          text: soFar.text,
-          reasoning: soFar.reasoning || null,
-          citations: soFar.citations,
+          ...(soFar && { text: soFar.text, reasoning: soFar.reasoning || null, citations: soFar.citations }),
           status: end.status,
           error: end.status === 'FAILED' ? end.message : null,
           durationMs,
         },
       }),
-      db.prisma.run.update({
+      db.prisma.run.updateMany({
         where: { id: turn.run.id },
         data: {
           status: end.status === 'COMPLETE' ? 'COMPLETED' : end.status,
           error: end.status === 'FAILED' ? end.message : null,
-          inputTokens: soFar.inputTokens,
-          outputTokens: soFar.outputTokens,
+          ...(soFar && { inputTokens: soFar.inputTokens, outputTokens: soFar.outputTokens }),
           endedAt: new Date(),
         },
       }),
-      db.prisma.chatSession.update({ where: { id: turn.sessionId }, data: { updatedAt: new Date() } }),
+      db.prisma.chatSession.updateMany({ where: { id: turn.sessionId }, data: { updatedAt: new Date() } }),
     ]);
 
   return {
@@ -243,8 +281,7 @@ export function turnService({ db, knowledge, runs, settings, log, revocations, m
      */
     async start(principal: Principal, raw: SendMessageInput): Promise<Turn> {
       const input = parse(SendMessage, raw);
-      if (input.sessionId && input.newSession)
-        throw badInput(['input', 'newSession'], 'cannot stand beside sessionId');
+      if (input.sessionId && input.newSession) throw badInput(['input', 'newSession'], 'cannot stand beside sessionId');
       if (runs.draining) throw new AppError('CONFLICT', 'The server is shutting down.');
       if (runs.ofUser(principal.userId).length >= maxRunsPerUser)
         throw new AppError('RATE_LIMITED', `At most ${maxRunsPerUser} answers at once.`, { retryAfter: 5 });
@@ -277,7 +314,12 @@ export function turnService({ db, knowledge, runs, settings, log, revocations, m
      * What a reader sees of a run, from an event on, until it ends or the reader goes. Throws UNAUTHENTICATED at the
      * moment at which the reader's credential dies.
      */
-    async *read(principal: Principal, run: ActiveRun, from: number, signal: AbortSignal): AsyncGenerator<IndexedEvent, void, undefined> {
+    async *read(
+      principal: Principal,
+      run: ActiveRun,
+      from: number,
+      signal: AbortSignal,
+    ): AsyncGenerator<IndexedEvent, void, undefined> {
       const watch = revocations.watch(principal);
       try {
         yield* run.read(from, AbortSignal.any([signal, watch.signal]));
@@ -311,4 +353,3 @@ function saver(save: () => Promise<void>) {
     },
   };
 }
-

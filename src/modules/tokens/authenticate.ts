@@ -88,7 +88,14 @@ export function authenticator(db: Database, audit: AuditService, background: Bac
       email: row.email,
       role: row.role,
       accountType: row.accountType,
-      credential: { tokenId: row.id, kind: row.kind, name: row.name, scopes, createdAt: row.createdAt, expiresAt: row.expiresAt },
+      credential: {
+        tokenId: row.id,
+        kind: row.kind,
+        name: row.name,
+        scopes,
+        createdAt: row.createdAt,
+        expiresAt: row.expiresAt,
+      },
       permissions: effectivePermissions(row.role, scopes),
       client,
     };

@@ -39,10 +39,14 @@ export function displaySecret(secret: string): string {
     : `${secret.slice(0, prefixes.API_KEY.length + 4)}********${secret.slice(-4)}`;
 }
 
-const anywhere = /\b(on_|onyx_pat_|proj_|sk-)[0-9A-Za-z]{8,}/g;
+/**
+ * What follows a prefix: enough for a whole secret wherever it stands (after the `n` of an escaped line break, after
+ * the digits of `%20`, after another secret), and already the beginning of one where the prefix begins a word.
+ */
+const anywhere = /(?<=on_|onyx_pat_|proj_|sk-)[0-9A-Za-z]{36,}|(?<=\b(?:on_|onyx_pat_|proj_|sk-))[0-9A-Za-z]{8,}/g;
 
 /** A text without secrets, for log lines and error messages. */
-export const redactSecrets = (text: string): string => text.replace(anywhere, '$1[redacted]');
+export const redactSecrets = (text: string): string => text.replace(anywhere, '[redacted]');
 
 /** Whether a text holds something that looks like a secret, well-formed or not. */
 export const mentionsSecret = (text: string): boolean => text.search(anywhere) >= 0;

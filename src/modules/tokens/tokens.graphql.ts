@@ -1,12 +1,12 @@
+import { signedIn } from '../../authz/principal.ts';
 import { visible } from '../../authz/visible.ts';
 import type { Token } from '../../generated/prisma/client.ts';
 import { builder } from '../../graphql/builder.ts';
 import { connection, nodeQuery, pageArgs } from '../../graphql/connection.ts';
 import { integerIds, nodeRule } from '../../graphql/nodes.ts';
-import { referencedId, referenceDescription } from '../../graphql/reference.ts';
-import { signedIn } from '../../authz/principal.ts';
+import { referenceDescription, referencedId } from '../../graphql/reference.ts';
 import { RoleType, User } from '../users/users.graphql.ts';
-import { apiKeyOrder, type ApiKeyRow, personalAccessTokenOrder } from './tokens.service.ts';
+import { type ApiKeyRow, apiKeyOrder, personalAccessTokenOrder } from './tokens.service.ts';
 
 const scopesDescription =
   'The permissions it is cut to; null: everything that the role allows. Never more than its maker holds.';
@@ -20,7 +20,9 @@ export const ApiKey = builder.prismaNode('Token', {
   fields: (t) => ({
     databaseId: t.exposeInt('id', { description: 'The integer id that the REST paths use.' }),
     name: t.exposeString('name', { nullable: true, description: 'The name its maker gave it.' }),
-    display: t.exposeString('display', { description: 'For recognition only: the first characters, stars, the last four.' }),
+    display: t.exposeString('display', {
+      description: 'For recognition only: the first characters, stars, the last four.',
+    }),
     role: t.field({
       type: RoleType,
       description: 'The role of its user.',
@@ -28,18 +30,33 @@ export const ApiKey = builder.prismaNode('Token', {
       resolve: ({ user }) => user.role,
     }),
     userId: t.expose('userId', { type: 'UUID', description: 'The user that the key acts as.' }),
-    scopes: t.stringList({ nullable: true, description: scopesDescription, resolve: (key) => (key.allScopes ? null : key.scopes) }),
+    scopes: t.stringList({
+      nullable: true,
+      description: scopesDescription,
+      resolve: (key) => (key.allScopes ? null : key.scopes),
+    }),
     createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it was made.' }),
     expiresAt: t.expose('expiresAt', { type: 'DateTime', nullable: true, description: 'When it ends; null: never.' }),
-    disabled: t.boolean({ description: 'Whether it is switched off for now.', resolve: (key) => key.disabledAt !== null }),
-    lastUsedAt: t.expose('lastUsedAt', { type: 'DateTime', nullable: true, description: 'Its last use, to the minute.' }),
+    disabled: t.boolean({
+      description: 'Whether it is switched off for now.',
+      resolve: (key) => key.disabledAt !== null,
+    }),
+    lastUsedAt: t.expose('lastUsedAt', {
+      type: 'DateTime',
+      nullable: true,
+      description: 'Its last use, to the minute.',
+    }),
     lastUsedAddress: t.exposeString('lastUsedAddress', { nullable: true, description: 'Where that came from.' }),
     previousSecretExpiresAt: t.expose('previousExpiresAt', {
       type: 'DateTime',
       nullable: true,
       description: 'Until when the secret before the last regeneration works as well.',
     }),
-    creator: t.relation('creator', { type: User, nullable: true, description: 'Who made it; null when that user is gone.' }),
+    creator: t.relation('creator', {
+      type: User,
+      nullable: true,
+      description: 'Who made it; null when that user is gone.',
+    }),
   }),
 });
 
@@ -57,7 +74,9 @@ export const PersonalAccessToken = builder.prismaNode('Token', {
   fields: (t) => ({
     databaseId: t.exposeInt('id', { description: 'The integer id that the REST paths use.' }),
     name: t.string({ description: 'The name its maker gave it.', resolve: ({ name }) => name ?? '' }),
-    display: t.exposeString('display', { description: 'For recognition only: the first characters, stars, the last four.' }),
+    display: t.exposeString('display', {
+      description: 'For recognition only: the first characters, stars, the last four.',
+    }),
     scopes: t.stringList({
       nullable: true,
       description: scopesDescription,
@@ -65,7 +84,11 @@ export const PersonalAccessToken = builder.prismaNode('Token', {
     }),
     createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it was made.' }),
     expiresAt: t.expose('expiresAt', { type: 'DateTime', nullable: true, description: 'When it ends; null: never.' }),
-    lastUsedAt: t.expose('lastUsedAt', { type: 'DateTime', nullable: true, description: 'Its last use, to the minute.' }),
+    lastUsedAt: t.expose('lastUsedAt', {
+      type: 'DateTime',
+      nullable: true,
+      description: 'Its last use, to the minute.',
+    }),
     lastUsedAddress: t.exposeString('lastUsedAddress', { nullable: true, description: 'Where that came from.' }),
   }),
 });
@@ -110,7 +133,9 @@ const RegenerateApiKeyInput = builder.inputType('RegenerateApiKeyInput', {
   description: 'Which key gets a new secret, and how long the old one works on.',
   fields: (t) => ({
     ...apiKeyReference(t),
-    overlapMinutes: t.int({ description: 'For how many minutes the old secret works as well: 0 unless given, at most 10080.' }),
+    overlapMinutes: t.int({
+      description: 'For how many minutes the old secret works as well: 0 unless given, at most 10080.',
+    }),
   }),
 });
 
@@ -145,7 +170,9 @@ const ApiKeyWithSecret = builder.objectRef<{ apiKey: ApiKeyRow; secret: string }
 
 const UpdateApiKeyPayload = builder.objectRef<{ apiKey: ApiKeyRow }>('UpdateApiKeyPayload').implement({
   description: 'What `updateApiKey` changed.',
-  fields: (t) => ({ apiKey: t.field({ type: ApiKey, description: 'The key as it is now.', resolve: ({ apiKey }) => apiKey }) }),
+  fields: (t) => ({
+    apiKey: t.field({ type: ApiKey, description: 'The key as it is now.', resolve: ({ apiKey }) => apiKey }),
+  }),
 });
 
 const DeleteApiKeyPayload = builder.objectRef<{ id: number }>('DeleteApiKeyPayload').implement({
@@ -170,7 +197,11 @@ const CreatePersonalAccessTokenPayload = builder
 const RevokePersonalAccessTokenPayload = builder.objectRef<Token>('RevokePersonalAccessTokenPayload').implement({
   description: 'What `revokePersonalAccessToken` ended.',
   fields: (t) => ({
-    personalAccessToken: t.field({ type: PersonalAccessToken, description: 'The token that was.', resolve: (token) => token }),
+    personalAccessToken: t.field({
+      type: PersonalAccessToken,
+      description: 'The token that was.',
+      resolve: (token) => token,
+    }),
   }),
 });
 
@@ -180,7 +211,11 @@ const ApiKeyConnection = builder.connectionObject(
 );
 
 const PersonalAccessTokenConnection = builder.connectionObject(
-  { type: PersonalAccessToken, name: 'PersonalAccessTokenConnection', description: 'A page of personal access tokens.' },
+  {
+    type: PersonalAccessToken,
+    name: 'PersonalAccessTokenConnection',
+    description: 'A page of personal access tokens.',
+  },
   { name: 'PersonalAccessTokenEdge', description: 'A token and its place in the list.' },
 );
 
@@ -222,7 +257,8 @@ builder.mutationFields((t) => ({
   updateApiKey: t.field({
     type: UpdateApiKeyPayload,
     authScopes: { permission: 'manage:api_keys' },
-    description: 'Renames a key, changes its role, scopes or expiry, switches it off or on. Holds from the next request.',
+    description:
+      'Renames a key, changes its role, scopes or expiry, switches it off or on. Holds from the next request.',
     args: { input: t.arg({ type: UpdateApiKeyInput, required: true, description: 'The change.' }) },
     resolve: async (_root, { input: { id, databaseId, ...change } }, { principal, services }) => ({
       apiKey: await services.tokens.updateApiKey(

@@ -3,14 +3,14 @@ import { z } from 'zod';
 import { effectivePermissions, isPermission, type Role, rolePermissions, roles } from '../../authz/permissions.ts';
 import { can, type Principal } from '../../authz/principal.ts';
 import { visible } from '../../authz/visible.ts';
-import { badInput, conflict, forbidden, notFound, parse } from '../../errors.ts';
+import { badInput, conflict, forbidden, notFound, parse, unauthenticated } from '../../errors.ts';
 import type { Prisma, Token } from '../../generated/prisma/client.ts';
 import { cut, ListOrder, type PageArgs } from '../../paging.ts';
 import type { Database } from '../../store/database.ts';
-import { type AuditService, by } from '../audit/audit.service.ts';
 import type { Revocations } from '../../store/revocations.ts';
-import type { UsersService } from '../users/users.service.ts';
+import { type AuditService, by } from '../audit/audit.service.ts';
 import { plainText } from '../input.ts';
+import type { UsersService } from '../users/users.service.ts';
 import { displaySecret, hashSecret, newSecret, prefixes } from './secret.ts';
 
 const name = plainText(100).trim().min(1, 'must not be empty');
@@ -91,7 +91,10 @@ function grantOf(role: Role, wanted: readonly string[] | null | undefined): Gran
   return { role, allScopes: false, scopes: [...new Set(wanted)] };
 }
 
-const secretColumns = (secret: string) => ({ hash: Uint8Array.from(hashSecret(secret)), display: displaySecret(secret) });
+const secretColumns = (secret: string) => ({
+  hash: Uint8Array.from(hashSecret(secret)),
+  display: displaySecret(secret),
+});
 
 export type ApiKeyRow = Prisma.TokenGetPayload<{ include: { user: true } }>;
 
@@ -158,10 +161,13 @@ export function tokensService(db: Database, audit: AuditService, users: UsersSer
 
     /** The first admin key of a new server. `secret` is the operator's own, or null for a generated one. */
     async createFirstAdminKey(given: string | null): Promise<string | null> {
-      const secret = given ?? newSecret(prefixes.API_KEY);
       return db.prisma.$transaction(async (transaction) => {
         await users.lockAdmins(transaction);
         if ((await users.countAdmins(transaction)) > 0) return null;
+        // A key that was the first one once, and is no longer, does not come back.
+        const hash = given === null ? null : Uint8Array.from(hashSecret(given));
+        const spent = hash && (await transaction.token.count({ where: { OR: [{ hash }, { previousHash: hash }] } }));
+        const secret = given === null || spent ? newSecret(prefixes.API_KEY) : given;
         const grant: Grant = { role: 'ADMIN', allScopes: true, scopes: [] };
         const key = await insertApiKey(transaction, secret, {
           ...grant,
@@ -188,6 +194,7 @@ export function tokensService(db: Database, audit: AuditService, users: UsersSer
     async updateApiKey(principal: Principal, id: number, input: UpdateApiKeyInput): Promise<ApiKeyRow> {
       const data = parse(UpdateApiKey, input);
       const key = await db.prisma.$transaction(async (transaction) => {
+        await users.lockAdmins(transaction);
         const before = await findApiKey(transaction, id);
         const held: Grant = { role: before.user.role, allScopes: before.allScopes, scopes: before.scopes };
         within(principal, held);
@@ -195,13 +202,11 @@ export function tokensService(db: Database, audit: AuditService, users: UsersSer
         const keepsScopes = data.scopes === undefined && role === held.role;
         const grant = keepsScopes
           ? held
-          : within(
-              principal,
-              grantOf(role, data.scopes === undefined ? narrowed(held, role) : data.scopes),
-            );
+          : within(principal, grantOf(role, data.scopes === undefined ? narrowed(held, role) : data.scopes));
         const name = data.name === undefined ? before.name : data.name;
-        const disabledAt = data.disabled == null ? before.disabledAt : data.disabled ? (before.disabledAt ?? new Date()) : null;
-        const loses = held.role === 'ADMIN' && (role !== 'ADMIN' || disabledAt !== null);
+        const disabledAt =
+          data.disabled == null ? before.disabledAt : data.disabled ? (before.disabledAt ?? new Date()) : null;
+        const loses = held.role === 'ADMIN' && (role !== 'ADMIN' || disabledAt !== null || !grant.allScopes);
         if (loses) await users.keepAnAdmin(transaction, before.userId);
         const after = await transaction.token.update({
           where: { id },
@@ -212,7 +217,13 @@ export function tokensService(db: Database, audit: AuditService, users: UsersSer
             disabledAt,
             ...(data.expiresAt !== undefined && { expiresAt: data.expiresAt }),
             user: {
-              update: { name: name ?? unnamed, email: serviceAccountEmail(name, before.userId), role },
+              // A key that is off takes the tokens that its user made with it.
+              update: {
+                name: name ?? unnamed,
+                email: serviceAccountEmail(name, before.userId),
+                role,
+                ...(data.disabled != null && { active: !data.disabled }),
+              },
             },
           },
           include: { user: true },
@@ -225,7 +236,7 @@ export function tokensService(db: Database, audit: AuditService, users: UsersSer
         });
         return after;
       });
-      if (key.disabledAt) revocations.endToken(id);
+      if (key.disabledAt) revocations.endUser(key.userId);
       return key;
     },
 
@@ -241,6 +252,7 @@ export function tokensService(db: Database, audit: AuditService, users: UsersSer
       const { overlapMinutes } = parse(RegenerateApiKey, { overlapMinutes: input.overlapMinutes ?? undefined });
       const secret = newSecret(prefixes.API_KEY);
       const apiKey = await db.prisma.$transaction(async (transaction) => {
+        await users.lockAdmins(transaction);
         const before = await findApiKey(transaction, id);
         within(principal, { role: before.user.role, allScopes: before.allScopes, scopes: before.scopes });
         const overlap =
@@ -267,6 +279,7 @@ export function tokensService(db: Database, audit: AuditService, users: UsersSer
     /** Deletes a key with its user and everything that is that user's alone. Throws NOT_FOUND, CONFLICT. */
     async deleteApiKey(principal: Principal, id: number): Promise<{ id: number; userId: string }> {
       const userId = await db.prisma.$transaction(async (transaction) => {
+        await users.lockAdmins(transaction);
         const key = await findApiKey(transaction, id);
         if (key.user.role === 'ADMIN') await users.keepAnAdmin(transaction, key.userId);
         await audit.record(transaction, {
@@ -304,9 +317,13 @@ export function tokensService(db: Database, audit: AuditService, users: UsersSer
       const secret = newSecret(prefixes.PERSONAL);
       const personalAccessToken = await db.prisma.$transaction(async (transaction) => {
         // The user's row orders two creations that race for the last place.
-        await transaction.$queryRaw`SELECT 1 FROM "User" WHERE "id" = ${principal.userId}::uuid FOR UPDATE`;
+        const [owner] = await transaction.$queryRaw<
+          object[]
+        >`SELECT 1 FROM "User" WHERE "id" = ${principal.userId}::uuid FOR UPDATE`;
+        if (!owner) throw unauthenticated();
         const count = await transaction.token.count({ where: visible.personalAccessTokens(principal) });
-        if (count >= maxPersonalTokens) throw conflict(`A user has at most ${maxPersonalTokens} personal access tokens.`);
+        if (count >= maxPersonalTokens)
+          throw conflict(`A user has at most ${maxPersonalTokens} personal access tokens.`);
         const token = await transaction.token.create({
           data: {
             ...secretColumns(secret),

@@ -3,10 +3,10 @@ import type { Prisma } from '../../generated/prisma/client.ts';
 
 type Transaction = Prisma.TransactionClient;
 
-/** Any number; orders the transactions that could take away the last admin. */
+/** Any number; orders the transactions that change API keys, and so could take away the last admin. */
 const adminLock = 7_203_841_161;
 
-/** Admins who can still come in: people, and service accounts whose key works. */
+/** Admins who can still come in and do everything: people, and service accounts whose key works and is not cut. */
 const ableAdmins = (): Prisma.UserWhereInput => ({
   role: 'ADMIN',
   active: true,
@@ -16,6 +16,7 @@ const ableAdmins = (): Prisma.UserWhereInput => ({
       tokens: {
         some: {
           kind: 'API_KEY',
+          allScopes: true,
           revokedAt: null,
           disabledAt: null,
           OR: [{ expiresAt: null }, { expiresAt: { gt: new Date() } }],
@@ -26,19 +27,21 @@ const ableAdmins = (): Prisma.UserWhereInput => ({
 });
 
 export function usersService() {
-  const service = {
-    /** Holds off other transactions that count admins until this one ends. */
+  return {
+    /**
+     * Holds off other transactions that change API keys or count admins until this one ends. Taken before anything is
+     * read or locked, so that two of them neither overwrite each other's change nor wait for each other.
+     */
     lockAdmins: async (transaction: Transaction): Promise<void> => {
       await transaction.$executeRaw`SELECT pg_advisory_xact_lock(${adminLock}::bigint)`;
     },
 
     countAdmins: (transaction: Transaction) => transaction.user.count({ where: ableAdmins() }),
 
-    /** Throws CONFLICT when nobody but this user could administer the server. */
+    /** Throws CONFLICT when this user, and nobody else, can administer the server. Needs `lockAdmins`. */
     async keepAnAdmin(transaction: Transaction, userId: string): Promise<void> {
-      await service.lockAdmins(transaction);
-      const others = await transaction.user.count({ where: { AND: [ableAdmins(), { id: { not: userId } }] } });
-      if (others === 0) throw conflict('The last admin cannot be removed, demoted or disabled.');
+      const able = await transaction.user.findMany({ where: ableAdmins(), select: { id: true }, take: 2 });
+      if (able.length === 1 && able[0]?.id === userId) throw conflict('The last admin cannot be removed, demoted or disabled.');
     },
 
     /**
@@ -48,14 +51,17 @@ export function usersService() {
     async erase(transaction: Transaction, userId: string): Promise<void> {
       await transaction.chatSession.deleteMany({ where: { userId } });
       await transaction.document.deleteMany({ where: { ownerId: userId, isPublic: false } });
-      const dying: Prisma.AgentWhereInput = { ownerId: userId, isPublic: false, shares: { none: {} } };
+      const dying: Prisma.AgentWhereInput = {
+        ownerId: userId,
+        isPublic: false,
+        shares: { none: { userId: { not: userId } } },
+      };
       // An administrator may have chatted with such an agent: that chat goes on with the default one.
       await transaction.chatSession.updateMany({ where: { agent: dying }, data: { agentId: 0 } });
       await transaction.agent.deleteMany({ where: dying });
       await transaction.user.delete({ where: { id: userId } });
     },
   };
-  return service;
 }
 
 export type UsersService = ReturnType<typeof usersService>;

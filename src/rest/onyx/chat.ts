@@ -1,4 +1,5 @@
 import { z } from '@hono/zod-openapi';
+import { badInput } from '../../errors.ts';
 import { graphql, type ResultOf } from '../graphql.ts';
 import { type AnyRow, row } from '../row.ts';
 import { coded, detail, message } from './errors.ts';
@@ -7,6 +8,13 @@ import { byNumber, Passage, SavedSearchDoc, SearchDoc, savedSearchDoc, searchDoc
 import { everything, flag, isoDate, nothing } from './shapes.ts';
 
 const tag = 'Chat';
+
+/** What GraphQL's Int holds. */
+const int32 = z.int().min(-0x8000_0000).max(0x7fff_ffff);
+
+const timestamp = z.iso.datetime({ offset: true, local: true });
+/** A time that names no zone is in UTC. */
+const instant = (text: string) => new Date(/(Z|[+-]\d\d:?\d\d)$/.test(text) ? text : `${text}Z`);
 
 const sharedStatus = z.enum(['public', 'private']);
 const sessionParams = z.object({ session_id: z.uuid() });
@@ -57,7 +65,7 @@ const ChatSessionSummary = z
 
 const ChatSessionCreationRequest = z
   .object({
-    persona_id: z.int().min(-0x8000_0000).max(0x7fff_ffff).default(0),
+    persona_id: int32.default(0),
     description: z.string().nullish(),
     project_id: z.null().optional().openapi({ description: 'Projects are not served yet: only null.' }),
     incognito: z.literal(false).default(false).openapi({ description: 'Incognito chats are not served: only false.' }),
@@ -78,7 +86,7 @@ const BaseFilters = z
   .object({
     source_type: z.array(z.string()).nullish(),
     document_set: z.array(z.string()).nullish(),
-    time_cutoff: z.iso.datetime({ offset: true, local: true }).nullish(),
+    time_cutoff: timestamp.nullish(),
     tags: z.array(z.object({ tag_key: z.string(), tag_value: z.string() })).nullish(),
   })
   .openapi('BaseFilters');
@@ -87,13 +95,13 @@ const SendMessageRequest = z
   .object({
     message: z.string(),
     llm_override: LLMOverride.nullish().openapi({ description: 'Of these, `temperature` has an effect.' }),
-    allowed_tool_ids: z.array(z.int()).nullish(),
+    allowed_tool_ids: z.array(int32).nullish(),
     forced_tool_id: z.int().nullish(),
     file_descriptors: z.array(z.unknown()).max(0, 'files are not served yet').default([]),
     internal_search_filters: BaseFilters.nullish(),
     deep_research: z.boolean().default(false),
     origin: z.string().default('unset'),
-    parent_message_id: z.int().nullable().default(-1),
+    parent_message_id: int32.nullable().default(-1),
     chat_session_id: z.uuid().nullish(),
     chat_session_info: ChatSessionCreationRequest.nullish(),
     stream: z.boolean().default(true),
@@ -122,7 +130,9 @@ const ChatFullResponse = z
       }),
     ),
     top_documents: z.array(SearchDoc),
-    citation_info: z.array(z.object({ type: z.literal('citation_info'), citation_number: z.int(), document_id: z.string() })),
+    citation_info: z.array(
+      z.object({ type: z.literal('citation_info'), citation_number: z.int(), document_id: z.string() }),
+    ),
     message_id: z.int(),
     chat_session_id: z.uuid().nullable(),
     incognito: z.boolean(),
@@ -147,7 +157,7 @@ const sendInput = (body: z.infer<typeof SendMessageRequest>) => ({
     actionIds: body.allowed_tool_ids,
     filters: body.internal_search_filters && {
       sources: body.internal_search_filters.source_type,
-      since: body.internal_search_filters.time_cutoff ? new Date(body.internal_search_filters.time_cutoff) : null,
+      since: body.internal_search_filters.time_cutoff ? instant(body.internal_search_filters.time_cutoff) : null,
       tags: body.internal_search_filters.tags?.map(({ tag_key, tag_value }) => ({ key: tag_key, value: tag_value })),
     },
   },
@@ -224,6 +234,12 @@ function ageGroup(createdAt: Date, now = new Date()): string {
   if (days === 1) return 'Yesterday';
   if (days <= 7) return 'This Week';
   return days <= 30 ? 'This Month' : 'Older';
+}
+
+/** Its failure has a text of its own, so it is no part of the request's shape. */
+function readBefore(text: string): Date {
+  if (!timestamp.safeParse(text).success) throw badInput(['query', 'before'], 'must be an ISO 8601 time');
+  return instant(text);
 }
 
 const unknownSession: AnyRow['failure'] = (error) =>
@@ -323,7 +339,7 @@ export const chatRows: AnyRow[] = [
       only_non_project_chats: flag.optional(),
       include_failed_chats: flag.optional(),
       page_size: z.coerce.number().int().min(1).max(100).default(50),
-      before: z.iso.datetime({ offset: true, local: true, error: "Invalid 'before' timestamp format" }).optional(),
+      before: z.string().optional().openapi({ format: 'date-time' }),
     }),
     reply: z.object({ sessions: z.array(ChatSessionDetails), has_more: z.boolean() }).openapi('ChatSessionsResponse'),
     document: graphql(
@@ -337,13 +353,14 @@ export const chatRows: AnyRow[] = [
     ),
     variables: ({ query }) => ({
       first: query.page_size,
-      before: query.before ? new Date(query.before) : null,
+      before: query.before ? readBefore(query.before) : null,
       includeFailed: query.include_failed_chats ?? false,
     }),
     output: ({ chatSessions }) => ({
       sessions: chatSessions.nodes.map(sessionDetails),
       has_more: chatSessions.pageInfo.hasNextPage,
     }),
+    failure: (error) => (error.code === 'BAD_USER_INPUT' ? detail(422, "Invalid 'before' timestamp format") : null),
   }),
   row({
     method: 'get',
@@ -412,7 +429,9 @@ export const chatRows: AnyRow[] = [
     },
     failure: (error) => {
       if (error.code === 'NOT_FOUND') return detail(404, 'Chat session not found');
-      return error.code === 'FORBIDDEN' && !error.details.requiredPermissions?.length ? detail(403, error.message) : null;
+      return error.code === 'FORBIDDEN' && !error.details.requiredPermissions?.length
+        ? detail(403, error.message)
+        : null;
     },
   }),
   row({
@@ -472,7 +491,9 @@ export const chatRows: AnyRow[] = [
     summary: 'Rename a session, or have it named',
     body: z.object({ chat_session_id: z.uuid(), name: z.string().max(500).nullish() }).openapi('ChatRenameRequest'),
     reply: z.object({ new_name: z.string() }).openapi('RenameChatSessionResponse'),
-    document: graphql(`mutation RenameChatSession($input: UpdateChatSessionInput!) { updateChatSession(input: $input) { name } }`),
+    document: graphql(
+      `mutation RenameChatSession($input: UpdateChatSessionInput!) { updateChatSession(input: $input) { name } }`,
+    ),
     variables: ({ body }) => ({ input: { sessionId: body.chat_session_id, name: body.name ?? null } }),
     output: ({ updateChatSession }) => ({ new_name: updateChatSession.name ?? '' }),
     failure: unknownSessionMessage,
@@ -489,7 +510,10 @@ export const chatRows: AnyRow[] = [
       `mutation ShareChatSession($input: UpdateChatSessionInput!) { updateChatSession(input: $input) { sessionId } }`,
     ),
     variables: ({ params, body }) => ({
-      input: { sessionId: params.session_id, sharing: body.sharing_status === 'public' ? ('PUBLIC' as const) : ('PRIVATE' as const) },
+      input: {
+        sessionId: params.session_id,
+        sharing: body.sharing_status === 'public' ? ('PUBLIC' as const) : ('PRIVATE' as const),
+      },
     }),
     output: () => null,
     failure: unknownSessionMessage,
@@ -522,4 +546,3 @@ export const chatRows: AnyRow[] = [
     output: () => null,
   }),
 ];
-

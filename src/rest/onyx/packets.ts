@@ -1,7 +1,7 @@
 import { z } from '@hono/zod-openapi';
 import type { AppError } from '../../errors.ts';
 import { graphql, type ResultOf } from '../graphql.ts';
-import { Passage, searchDoc } from './search-doc.ts';
+import { byNumber, Passage, searchDoc } from './search-doc.ts';
 
 export const TurnEvent = graphql(
   `
@@ -70,7 +70,12 @@ const callersFault = (error: AppError): string =>
 export function packets(startedAt = performance.now()) {
   let turn = 0;
   let block: 'search' | 'reasoning' | 'answer' | null = null;
-  const place = (model_index: number | null = 0): Placement => ({ turn_index: turn, tab_index: 0, sub_turn_index: null, model_index });
+  const place = (model_index: number | null = 0): Placement => ({
+    turn_index: turn,
+    tab_index: 0,
+    sub_turn_index: null,
+    model_index,
+  });
   const packet = (obj: { type: string } & Record<string, unknown>, model_index: number | null = 0) => ({
     placement: place(model_index),
     obj,
@@ -108,7 +113,7 @@ export function packets(startedAt = performance.now()) {
         return [
           packet({
             type: 'message_start',
-            final_documents: event.documents.length > 0 ? event.documents.map(searchDoc) : null,
+            final_documents: event.documents.length > 0 ? byNumber(event.documents).map(searchDoc) : null,
             pre_answer_processing_seconds: Math.round(performance.now() - startedAt) / 1000,
           }),
         ];
@@ -116,14 +121,21 @@ export function packets(startedAt = performance.now()) {
         return [packet({ type: 'message_delta', content: event.text })];
       case 'ChatCitation':
         return [
-          packet({ type: 'citation_info', citation_number: event.citation.number, document_id: event.citation.documentId }),
+          packet({
+            type: 'citation_info',
+            citation_number: event.citation.number,
+            document_id: event.citation.documentId,
+          }),
         ];
       case 'ChatTurnStopped':
         return event.reason === 'USER_CANCELLED'
           ? [{ placement: { ...place(null), turn_index: 0 }, obj: { type: 'stop', stop_reason: 'user_cancelled' } }]
           : [packet({ type: 'stop', stop_reason: null })];
       case 'ChatTurnFailed':
-        return [streamingError(event.code, event.message, event.retryable), packet({ type: 'stop', stop_reason: null }, null)];
+        return [
+          streamingError(event.code, event.message, event.retryable),
+          packet({ type: 'stop', stop_reason: null }, null),
+        ];
       default:
         return [];
     }
@@ -156,17 +168,22 @@ export function replay(answer: StoredAnswer): unknown[] {
     lines.push(...[...objects, { type: 'section_end' }].map(packet));
     turn += 1;
   };
-  const documents = answer.documents.map(searchDoc);
   if (answer.searchQuery !== null)
     block(
       { type: 'search_tool_start', is_internet_search: false },
       { type: 'search_tool_queries_delta', queries: [answer.searchQuery] },
-      { type: 'search_tool_documents_delta', documents },
+      { type: 'search_tool_documents_delta', documents: answer.documents.map(searchDoc) },
     );
-  if (answer.reasoning) block({ type: 'reasoning_start' }, { type: 'reasoning_delta', reasoning: answer.reasoning }, { type: 'reasoning_done' });
+  if (answer.reasoning)
+    block(
+      { type: 'reasoning_start' },
+      { type: 'reasoning_delta', reasoning: answer.reasoning },
+      { type: 'reasoning_done' },
+    );
+  const cited = byNumber(answer.documents).map(searchDoc);
   if (answer.text)
     block(
-      { type: 'message_start', final_documents: documents.length > 0 ? documents : null, pre_answer_processing_seconds: null },
+      { type: 'message_start', final_documents: cited.length > 0 ? cited : null, pre_answer_processing_seconds: null },
       { type: 'message_delta', content: answer.text },
     );
   if (answer.citations.length > 0)

@@ -58,7 +58,10 @@ export const searchDoc = (hit: Hit): z.input<typeof SearchDoc> => ({
   file_id: null,
 });
 
-export const savedSearchDoc = (hit: Hit): z.input<typeof SavedSearchDoc> => ({ ...searchDoc(hit), db_doc_id: hit.number ?? 0 });
+export const savedSearchDoc = (hit: Hit): z.input<typeof SavedSearchDoc> => ({
+  ...searchDoc(hit),
+  db_doc_id: hit.number ?? 0,
+});
 
 /** One document a number, best passage first: what `final_documents` and `top_documents` list. */
 export const byNumber = (hits: readonly Hit[]): Hit[] =>

@@ -3,7 +3,7 @@ import { isPermission, type Permission, permissionTable, permissions, type Role 
 import { badInput } from '../../errors.ts';
 import { graphql, type ResultOf } from '../graphql.ts';
 import { type AnyRow, row } from '../row.ts';
-import { coded, message, onyxFailure } from './errors.ts';
+import { coded, message, onyxFailure, onyxInvalid } from './errors.ts';
 import { everything, id, isoDate, nothing } from './shapes.ts';
 
 const tag = 'API keys';
@@ -82,10 +82,16 @@ const change = (body: z.infer<typeof KeyArgs>) => ({
 });
 
 const keyParams = z.object({ api_key_id: id });
-const unknownKey: AnyRow['failure'] = (error, input) => {
-  if (error.code === 'NOT_FOUND') return message(`API key with id ${(input?.params as { api_key_id: number }).api_key_id} does not exist`);
-  return error.code === 'BAD_USER_INPUT' ? message(error.message) : null;
+/** The contract has words of its own for unknown groups; other problems come with the name of their field. */
+const badKey: AnyRow['failure'] = (error) => {
+  if (error.code !== 'BAD_USER_INPUT') return null;
+  const [problem] = error.details.fields ?? [];
+  return message(problem?.path.at(-1) === 'group_ids' ? problem.message : error.message);
 };
+const unknownKey: AnyRow['failure'] = (error, input) =>
+  error.code === 'NOT_FOUND'
+    ? message(`API key with id ${(input?.params as { api_key_id: number }).api_key_id} does not exist`)
+    : (badKey?.(error, input) ?? null);
 
 const TokenResponse = z
   .object({
@@ -151,7 +157,7 @@ export const tokenRows: AnyRow[] = [
     ),
     variables: ({ body }) => ({ input: change(body) }),
     output: ({ createApiKey: { apiKey, secret } }) => descriptor(apiKey, secret),
-    failure: (error) => (error.code === 'BAD_USER_INPUT' ? message(error.message) : null),
+    failure: badKey,
   }),
   row({
     method: 'patch',
@@ -233,10 +239,11 @@ export const tokenRows: AnyRow[] = [
     ),
     variables: ({ body }) => ({ input: { name: body.name, expiresInDays: body.expiration_days, scopes: body.scopes } }),
     output: ({ createPersonalAccessToken: { personalAccessToken, secret } }) => ({ ...pat(personalAccessToken), token: secret }),
-    failure: (error) =>
-      error.code === 'BAD_USER_INPUT'
-        ? coded(400, 'INVALID_INPUT', error.details.fields?.map((field) => field.message).join('; ') ?? error.message)
-        : null,
+    failure: (error) => {
+      if (error.code !== 'BAD_USER_INPUT') return null;
+      const [problem] = error.details.fields ?? [];
+      return problem?.path.at(-1) === 'scopes' ? coded(400, 'INVALID_INPUT', problem.message) : onyxInvalid(error);
+    },
   }),
   row({
     method: 'delete',

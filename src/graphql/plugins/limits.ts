@@ -1,0 +1,65 @@
+import { costLimitPlugin } from '@escape.tech/graphql-armor-cost-limit';
+import { maxAliasesPlugin } from '@escape.tech/graphql-armor-max-aliases';
+import { maxDepthPlugin } from '@escape.tech/graphql-armor-max-depth';
+import { maxDirectivesPlugin } from '@escape.tech/graphql-armor-max-directives';
+import { maxTokensPlugin } from '@escape.tech/graphql-armor-max-tokens';
+import { GraphQLError, Kind, type SelectionSetNode, type ValidationRule } from 'graphql';
+import type { Plugin } from 'graphql-yoga';
+
+export type QueryLimits = Readonly<Record<'tokens' | 'depth' | 'aliases' | 'directives' | 'cost' | 'repeats', number>>;
+type Limit = keyof QueryLimits;
+
+/** Says in an error which limit it stands for. */
+const refusal = (limit: Limit) => ({ code: 'BAD_USER_INPUT', limit });
+
+/** How often one selection set may name one field, under whatever alias. */
+const maxRepeats =
+  (most: number): ValidationRule =>
+  (context) => ({
+    SelectionSet({ selections }: SelectionSetNode) {
+      const counts = new Map<string, number>();
+      for (const selection of selections) {
+        if (selection.kind !== Kind.FIELD) continue;
+        const count = (counts.get(selection.name.value) ?? 0) + 1;
+        counts.set(selection.name.value, count);
+        if (count !== most + 1) continue;
+        const message = `The field ${selection.name.value} is repeated more than ${most} times.`;
+        context.reportError(new GraphQLError(message, { nodes: selection, extensions: refusal('repeats') }));
+      }
+    },
+  });
+
+/**
+ * Refuses, before it runs, what would cost too much: each limit still passes, one above does not. `refused` hears of
+ * every refusal.
+ */
+export function useQueryLimits(limits: QueryLimits, refused: (limit: string) => void): Plugin[] {
+  const marked = (limit: Limit) => ({
+    n: limits[limit],
+    onReject: [(_context: unknown, error: GraphQLError) => void Object.assign(error.extensions, refusal(limit))],
+  });
+  const repeats = maxRepeats(limits.repeats);
+  const { n: maxCost, ...costs } = marked('cost');
+  return [
+    maxTokensPlugin(marked('tokens')),
+    maxDepthPlugin({ ...marked('depth'), flattenFragments: true, ignoreIntrospection: true }),
+    // The default allows any number of aliases of __typename.
+    maxAliasesPlugin({ ...marked('aliases'), allowList: [] }),
+    maxDirectivesPlugin(marked('directives')),
+    costLimitPlugin({ ...costs, maxCost, flattenFragments: true, ignoreIntrospection: true }),
+    {
+      onValidate({ addValidationRule }) {
+        addValidationRule(repeats);
+      },
+      onExecutionResult({ result, setResult }) {
+        if (!result || !('errors' in result)) return;
+        const exceeded = new Set(result.errors?.map(({ extensions }) => extensions?.limit));
+        exceeded.delete(undefined);
+        if (exceeded.size === 0) return;
+        for (const limit of exceeded) refused(String(limit));
+        // 400 whatever media type the caller prefers, which is not so for other errors of a document.
+        setResult({ ...result, extensions: { http: { status: 400 } } });
+      },
+    },
+  ] as Plugin[];
+}

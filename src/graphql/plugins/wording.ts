@@ -1,0 +1,29 @@
+import { GraphQLError } from 'graphql';
+import type { Plugin } from 'graphql-yoga';
+import type { Context } from '../../context.ts';
+import type { FieldProblem } from '../../errors.ts';
+import { brief, place } from '../errors.ts';
+
+const withoutHint = (message: string): string => message.replaceAll(/ ?Did you mean [^?]*\?/g, '');
+
+/**
+ * What callers read of errors. Names that they nearly hit are shown to signed-in callers, and to strangers only when
+ * `open`; what they sent is quoted in brief.
+ */
+export function useErrorWording(open: boolean): Plugin<object, Context> {
+  return {
+    onExecutionResult({ result, setResult, context }) {
+      if (!result || !('errors' in result) || !result.errors) return;
+      const hides = !open && !context.principal;
+      const worded = (message: string) => brief(hides ? withoutHint(message) : message);
+      // Copied: the errors of a document are kept with it, for callers who may see more.
+      const errors = result.errors.map((error) => {
+        const fields = error.extensions.fields as FieldProblem[] | undefined;
+        const told = fields?.map((field) => ({ ...field, message: worded(field.message) }));
+        const extensions = { ...error.extensions, ...(told && { fields: told }) };
+        return new GraphQLError(worded(error.message), { ...place(error), extensions });
+      });
+      setResult({ ...result, errors });
+    },
+  };
+}

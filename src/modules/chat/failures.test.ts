@@ -1,0 +1,282 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { type Kit, startKit } from '../../../test/kit.ts';
+import { gather, jsonLines } from '../../../test/lines.ts';
+import { makeGate, type Reply } from '../../../test/model-server.ts';
+
+/** Each expects that nothing fails but what was scripted: an unhandled rejection fails the run of the tests. */
+let kit: Kit;
+let session: string;
+
+const post = (body: object, on = kit) =>
+  fetch(`${on.url}/api/chat/send-chat-message`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', authorization: `Bearer ${on.keys.BASIC}` },
+    body: JSON.stringify({ message: 'Hello', allowed_tool_ids: [], ...body }),
+  });
+const stream = async (body: object, on = kit) => gather(jsonLines(await post(body, on)));
+const whole = async (body: object, on = kit) => {
+  const response = await post({ stream: false, ...body }, on);
+  return { status: response.status, body: (await response.json()) as any };
+};
+
+const createSession = async (on: Kit): Promise<string> =>
+  (await on.rest('POST', '/api/chat/create-chat-session', { body: {}, key: on.keys.BASIC })).body.chat_session_id;
+
+const lastMessage = (sessionId: string, on = kit) =>
+  on.prisma.chatMessage.findFirstOrThrow({ where: { sessionId }, orderBy: { id: 'desc' }, include: { run: true } });
+
+const stop = {
+  placement: { turn_index: 0, tab_index: 0, sub_turn_index: null, model_index: null },
+  obj: { type: 'stop', stop_reason: null },
+};
+const failedLine = (error_code: string, error: string, is_retryable = true) => ({
+  error,
+  stack_trace: null,
+  error_code,
+  is_retryable,
+  details: null,
+});
+
+describe('a provider that fails', () => {
+  beforeAll(async () => {
+    kit = await startKit({ scripted: true });
+  });
+  afterAll(() => kit?.close());
+  beforeEach(async () => {
+    session = await createSession(kit);
+  });
+
+  const failing = (status: number): Reply => ({
+    status,
+    headers: { 'retry-after-ms': '1' },
+    body: { error: { message: 'secret detail sk-upstream', type: 'x' } },
+  });
+  interface Case {
+    name: string;
+    replies: Reply[];
+    /** How often the model is asked. */
+    calls: number;
+    code: string;
+    error_code: string;
+    message: string;
+    retryable?: boolean;
+    text?: string;
+  }
+  const cases: Case[] = [
+    {
+      name: 'with 500, until the retries are used up',
+      replies: [failing(500), failing(503), failing(500)],
+      calls: 3,
+      code: 'UPSTREAM_FAILED',
+      error_code: 'MODEL_ERROR',
+      message: 'The model’s provider failed (HTTP 500).',
+    },
+    {
+      name: 'with 429, until the retries are used up',
+      replies: [failing(429), failing(429), failing(429)],
+      calls: 3,
+      code: 'RATE_LIMITED',
+      error_code: 'RATE_LIMIT',
+      message: 'The model’s provider refuses more requests for now.',
+    },
+    {
+      name: 'with 401, at once',
+      replies: [failing(401)],
+      calls: 1,
+      code: 'UPSTREAM_FAILED',
+      error_code: 'MODEL_ERROR',
+      message: 'The model’s provider failed (HTTP 401).',
+      retryable: false,
+    },
+    {
+      name: 'by breaking off',
+      replies: [{ text: ['One ', 'two ', 'three'], breakAfter: 2 }],
+      calls: 1,
+      code: 'UPSTREAM_FAILED',
+      error_code: 'MODEL_ERROR',
+      message: 'The connection to the model’s provider broke.',
+      text: 'One two ',
+    },
+    {
+      name: 'by saying nothing',
+      replies: [{ text: [] }],
+      calls: 1,
+      code: 'UPSTREAM_FAILED',
+      error_code: 'MODEL_ERROR',
+      message: 'The model said nothing.',
+    },
+    {
+      name: 'by thinking and then saying nothing',
+      replies: [{ reasoning: 'Hm', text: [] }],
+      calls: 1,
+      code: 'UPSTREAM_FAILED',
+      error_code: 'MODEL_ERROR',
+      message: 'The model said nothing.',
+    },
+    {
+      name: 'by never stopping',
+      replies: [{ text: Array<string>(30).fill('blah '.repeat(2000)) }],
+      calls: 1,
+      code: 'UPSTREAM_FAILED',
+      error_code: 'MODEL_ERROR',
+      message: 'The model did not stop talking.',
+      text: 'blah '.repeat(42_000),
+    },
+  ];
+
+  it.each(cases)('$name fails the turn once, in words, and nothing else', async (one) => {
+    const { replies, calls, code, error_code, message, retryable = true, text = '' } = one;
+    const ended = {
+      text,
+      status: 'FAILED',
+      error: message,
+      run: { status: 'FAILED', error: message, endedAt: expect.any(Date) },
+    };
+
+    const asked = kit.model.requests.length;
+    kit.model.script(...replies);
+    const lines = await stream({ chat_session_id: session });
+    expect(kit.model.requests.length - asked).toBe(calls);
+    const last = { ...stop, placement: { ...stop.placement, turn_index: expect.any(Number) } };
+    expect(lines.slice(-2)).toEqual([failedLine(error_code, message, retryable), last]);
+    expect(lines.filter((line) => 'error' in line)).toHaveLength(1);
+    const said = lines.map(({ obj }) => (obj?.type === 'message_delta' ? obj.content : '')).join('');
+    expect(said).toBe(text);
+    expect(await lastMessage(session)).toMatchObject(ended);
+
+    kit.model.script(...replies);
+    const answer = await whole({ chat_session_id: session });
+    expect(answer).toMatchObject({
+      status: 200,
+      body: { answer: text, error_msg: message, message_id: expect.any(Number) },
+    });
+    expect(await lastMessage(session)).toMatchObject({ ...ended, id: answer.body.message_id });
+
+    kit.model.script(...replies);
+    const events = await gather(
+      kit.subscribe(
+        `subscription ($input: SendChatMessageInput!) { chatTurn(input: $input) {
+          __typename ... on ChatTurnFailed { code message retryable } } }`,
+        { input: { message: 'Hello', sessionId: session, actionIds: [] } },
+        kit.keys.BASIC,
+      ),
+    );
+    expect(events.at(-1).data.chatTurn).toEqual({ __typename: 'ChatTurnFailed', code, message, retryable });
+    expect(events.filter(({ data }) => /Stopped|Failed/.test(data.chatTurn.__typename))).toHaveLength(1);
+
+    kit.model.script(...replies);
+    const { data, errors } = await kit.gql(
+      `mutation ($input: SendChatMessageInput!) { sendChatMessage(input: $input) { answer stopped failure { code message retryable } } }`,
+      { input: { message: 'Hello', sessionId: session, actionIds: [] } },
+      kit.keys.BASIC,
+    );
+    expect({ data, errors }).toEqual({
+      data: { sendChatMessage: { answer: text, stopped: false, failure: { code, message, retryable } } },
+      errors: [],
+    });
+
+    // The session goes on, and shows what went wrong.
+    expect(await whole({ chat_session_id: session, message: 'Go on' })).toMatchObject({
+      body: { answer: 'You said: Go on', error_msg: null },
+    });
+    const { body } = await kit.rest('GET', `/api/chat/get-chat-session/${session}`, { key: kit.keys.BASIC });
+    expect(body.messages.map((stored: any) => stored.error)).toEqual([
+      ...[null, null, message, null, message, null, message, null, message],
+      ...[null, null],
+    ]);
+    // Neither what the provider replied nor the key that it was called with.
+    expect(kit.log.join('\n')).not.toContain('sk-upstream');
+  });
+
+  it('and comes back within the retries is not noticed', async () => {
+    kit.model.script(failing(500), failing(429), { text: 'There.' });
+    expect(await whole({ chat_session_id: session })).toMatchObject({ body: { answer: 'There.', error_msg: null } });
+  });
+
+  it('what its words cannot be stored as is left out', async () => {
+    kit.model.script({ reasoning: 'a\0b', text: ['c\0', '\0d', '\ud83e', '\uded6'] });
+    const lines = await stream({ chat_session_id: session });
+    expect(lines.at(-1).obj).toEqual({ type: 'stop', stop_reason: null });
+    expect(await lastMessage(session)).toMatchObject({ status: 'COMPLETE', text: 'cd🫖', reasoning: 'ab' });
+  });
+
+  it('an answer that the database does not take fails the turn, and the session goes on', async () => {
+    // More words than a text index holds, in one piece.
+    kit.model.script({ text: [Array.from({ length: 200_000 }, (_, index) => `w${index}`).join(' ')] });
+    const lines = await stream({ chat_session_id: session });
+    expect(lines.slice(-2)).toMatchObject([
+      { error_code: 'INTERNAL_ERROR', is_retryable: true },
+      { obj: { type: 'stop' } },
+    ]);
+    expect(await lastMessage(session)).toMatchObject({ status: 'FAILED', run: { status: 'FAILED' } });
+    expect(await whole({ chat_session_id: session })).toMatchObject({ body: { answer: 'You said: Hello' } });
+  });
+
+  it('fails one turn and no other', async () => {
+    const gate = makeGate();
+    kit.model.script({ text: ['One ', 'two'], gate });
+    const under = stream({ chat_session_id: session });
+    await gate.reached(0);
+    kit.model.script(failing(400));
+    gate.open();
+    const [lines, other] = await Promise.all([under, whole({})]);
+    const failed = [lines.some((line) => 'error' in line), other.body.error_msg !== null];
+    expect(failed.filter(Boolean)).toHaveLength(1);
+  });
+});
+
+describe('a provider that is silent', () => {
+  beforeAll(async () => {
+    kit = await startKit({ scripted: true, environment: { LLM_SILENCE_SECONDS: '0.5' } });
+  });
+  afterAll(() => kit?.close());
+  beforeEach(async () => {
+    session = await createSession(kit);
+  });
+  const message = 'The model stopped answering.';
+
+  it('from the start fails the turn, and its call is ended', async () => {
+    kit.model.script({ hang: true });
+    const aborted = kit.model.nextAbort();
+    expect((await stream({ chat_session_id: session })).slice(-2)).toEqual([failedLine('MODEL_ERROR', message), stop]);
+    await aborted;
+    expect(await lastMessage(session)).toMatchObject({
+      text: '',
+      status: 'FAILED',
+      error: message,
+      run: { status: 'FAILED' },
+    });
+  });
+
+  it('in the middle fails it too, and what was said is kept', async () => {
+    const gate = makeGate();
+    gate.release();
+    kit.model.script({ text: ['One ', 'two'], gate });
+    const aborted = kit.model.nextAbort();
+    expect(await whole({ chat_session_id: session })).toMatchObject({
+      status: 200,
+      body: { answer: expect.stringMatching(/^(One )?$/), error_msg: message },
+    });
+    await aborted;
+    const { body } = await kit.rest('GET', `/api/chat/get-chat-session/${session}`, { key: kit.keys.BASIC });
+    expect(body).toMatchObject({ current_run: null });
+    expect(body.messages.at(-1).error).toBe(message);
+  });
+});
+
+describe('a provider that goes on and on', () => {
+  beforeAll(async () => {
+    kit = await startKit({ scripted: true, environment: { TURN_SECONDS: '0.5' } });
+  });
+  afterAll(() => kit?.close());
+
+  it('is cut off when the turn has lasted its time, and its call is ended', async () => {
+    session = await createSession(kit);
+    kit.model.script({ text: ['Never'], gate: makeGate() });
+    const aborted = kit.model.nextAbort();
+    const lines = await stream({ chat_session_id: session });
+    expect(lines.slice(-2)).toEqual([failedLine('MODEL_ERROR', 'The answer took too long.'), stop]);
+    await aborted;
+    expect(await lastMessage(session)).toMatchObject({ status: 'FAILED', error: 'The answer took too long.' });
+  });
+});

@@ -1,0 +1,187 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import {
+  checksum,
+  displaySecret,
+  hashSecret,
+  isWellFormedSecret,
+  mentionsSecret,
+  newSecret,
+  prefixes,
+  redactSecrets,
+} from './secret.ts';
+
+const base62 = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
+const alnum = fc.constantFrom(...base62);
+const prefix = fc.constantFrom(...Object.values(prefixes));
+const body = fc.string({ unit: alnum, minLength: 30, maxLength: 30 });
+/** A well-formed secret whose characters fast-check chose, so that a failure can be repeated. */
+const secret = fc.tuple(prefix, body).map(([start, random]) => start + random + checksum(random));
+const anyText = fc.oneof(fc.string({ unit: 'binary' }), fc.string());
+const random = (text: string) => text.replace(/^(on_|onyx_pat_)/, '');
+
+describe('the checksum', () => {
+  test('is the CRC32 in base62 of the published vector', () => {
+    expect(checksum('zQWBuTSOoRi4A9spHcVY5ncnsDkxkJ')).toBe('0mLq17');
+    expect(isWellFormedSecret('on_zQWBuTSOoRi4A9spHcVY5ncnsDkxkJ0mLq17')).toBe(true);
+    expect(isWellFormedSecret('onyx_pat_zQWBuTSOoRi4A9spHcVY5ncnsDkxkJ0mLq17')).toBe(true);
+  });
+
+  test('is six base62 characters for any text', () => {
+    fc.assert(
+      fc.property(anyText, (text) => {
+        expect(checksum(text)).toMatch(/^[0-9A-Za-z]{6}$/);
+      }),
+    );
+  });
+
+  test('refuses every change of one character, wherever it is', () => {
+    const character = fc.oneof(alnum, fc.string({ unit: 'binary', minLength: 1, maxLength: 1 }));
+    fc.assert(
+      fc.property(secret, fc.nat(), character, (text, at, other) => {
+        const position = at % text.length;
+        fc.pre(text[position] !== other);
+        expect(isWellFormedSecret(text)).toBe(true);
+        expect(isWellFormedSecret(text.slice(0, position) + other + text.slice(position + 1))).toBe(false);
+      }),
+      { numRuns: 2000 },
+    );
+  });
+
+  test('refuses a missing, an added and two exchanged characters', () => {
+    fc.assert(
+      fc.property(secret, fc.nat(), alnum, (text, at, added) => {
+        const position = at % text.length;
+        expect(isWellFormedSecret(text.slice(0, position) + text.slice(position + 1))).toBe(false);
+        expect(isWellFormedSecret(text.slice(0, position) + added + text.slice(position))).toBe(false);
+        expect(isWellFormedSecret(`${text}\n`)).toBe(false);
+        const start = text.length - 36 + (at % 29);
+        const [left, right] = [text[start], text[start + 1]];
+        const exchanged = text.slice(0, start) + right + left + text.slice(start + 2);
+        expect(isWellFormedSecret(exchanged)).toBe(left === right);
+      }),
+    );
+  });
+
+  test('refuses arbitrary text without an error', () => {
+    fc.assert(
+      fc.property(anyText, (text) => {
+        expect(isWellFormedSecret(text)).toBe(false);
+      }),
+    );
+  });
+});
+
+describe('a generated secret', () => {
+  test.each(Object.values(prefixes))(
+    '%s…: is well-formed under its own prefix only, and never comes twice',
+    (start) => {
+      const made = Array.from({ length: 500 }, () => newSecret(start));
+      for (const text of made) {
+        expect(text).toMatch(new RegExp(`^${start}[0-9A-Za-z]{36}$`));
+        expect(isWellFormedSecret(text)).toBe(true);
+        for (const other of Object.values(prefixes)) expect(isWellFormedSecret(text, other)).toBe(other === start);
+      }
+      expect(new Set(made).size).toBe(made.length);
+    },
+  );
+
+  test('draws from the whole alphabet at every place', () => {
+    const seen = Array.from({ length: 30 }, () => new Set<string>());
+    for (let made = 0; made < 3000; made++) {
+      const text = random(newSecret('on_'));
+      for (const [place, characters] of seen.entries()) characters.add(text.charAt(place));
+    }
+    for (const characters of seen) expect([...characters].sort().join('')).toBe([...base62].sort().join(''));
+  });
+
+  test('is stored as the SHA-256 of the whole of it', () => {
+    expect(hashSecret('on_zQWBuTSOoRi4A9spHcVY5ncnsDkxkJ0mLq17').toString('hex')).toBe(
+      '2ec7ac43d376ed705e8edb9f4646e1dffe1277d7910d1fc7dd382aa2a8f15b1f',
+    );
+  });
+});
+
+describe('the display form', () => {
+  test('is four characters, stars and the last four of a key; three of a personal token', () => {
+    expect(displaySecret('on_zQWBuTSOoRi4A9spHcVY5ncnsDkxkJ0mLq17')).toBe('on_zQWB********Lq17');
+    expect(displaySecret('onyx_pat_zQWBuTSOoRi4A9spHcVY5ncnsDkxkJ0mLq17')).toBe('onyx_pat_zQW****Lq17');
+  });
+
+  test('tells no more than that, and is no secret itself', () => {
+    fc.assert(
+      fc.property(secret, (text) => {
+        const shown = displaySecret(text);
+        expect(shown).toMatch(/^(on_[0-9A-Za-z]{4}\*{8}|onyx_pat_[0-9A-Za-z]{3}\*{4})[0-9A-Za-z]{4}$/);
+        expect(text.startsWith(shown.slice(0, shown.indexOf('*')))).toBe(true);
+        expect(text.endsWith(shown.slice(-4))).toBe(true);
+        expect(isWellFormedSecret(shown)).toBe(false);
+        expect(redactSecrets(shown)).toBe(shown);
+      }),
+    );
+  });
+});
+
+describe('redaction', () => {
+  const hostile = fc.oneof(
+    secret,
+    anyText,
+    fc.string({ unit: alnum, maxLength: 80 }),
+    fc.constantFrom('on_', 'onyx_pat_', 'proj_', 'sk-', 'Bearer ', '_', '-', '%20', '\n', 'on', '"'),
+  );
+
+  test('leaves no secret in arbitrary text, plain, as JSON or as a URL', () => {
+    fc.assert(
+      fc.property(
+        fc.array(hostile, { maxLength: 6 }),
+        secret,
+        fc.array(hostile, { maxLength: 6 }),
+        (before, text, after) => {
+          const whole = [...before, text, ...after].join('').toWellFormed();
+          for (const written of [whole, JSON.stringify({ error: whole }), encodeURIComponent(whole)]) {
+            expect(mentionsSecret(written)).toBe(true);
+            const clean = redactSecrets(written);
+            expect(clean).not.toContain(random(text));
+            expect(mentionsSecret(clean)).toBe(false);
+          }
+        },
+      ),
+      { numRuns: 1000 },
+    );
+  });
+
+  test('leaves no secret in a row of them', () => {
+    fc.assert(
+      fc.property(
+        fc.array(secret, { minLength: 2, maxLength: 5 }),
+        fc.constantFrom('', '_', 'x', '\\n', ','),
+        (all, between) => {
+          const clean = redactSecrets(all.join(between));
+          for (const text of all) expect(clean).not.toContain(random(text));
+        },
+      ),
+    );
+  });
+
+  test('cuts out what has lost its end', () => {
+    fc.assert(
+      fc.property(secret, fc.integer({ min: 8, max: 36 }), (text, length) => {
+        const cut = text.slice(0, text.length - 36 + length);
+        expect(redactSecrets(`token ${cut}`)).not.toContain(random(cut));
+      }),
+    );
+  });
+
+  test('keeps what is no secret', () => {
+    const ordinary =
+      'GET /api/chat/get-user-chat-sessions?only_non_project_chats=true&session_identifier=8 person_identification version_2026112100';
+    expect(redactSecrets(ordinary)).toBe(ordinary);
+    expect(mentionsSecret('?session_identifier=8&person_identification=1')).toBe(false);
+    fc.assert(
+      fc.property(fc.array(fc.string({ unit: alnum, maxLength: 50 })), (words) => {
+        const text = words.join(' ');
+        expect(redactSecrets(text)).toBe(text);
+      }),
+    );
+  });
+});

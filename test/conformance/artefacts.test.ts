@@ -1,0 +1,131 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parse, validate } from 'graphql';
+import { describe, expect, it } from 'vitest';
+import { artefacts } from '../../scripts/artefacts.ts';
+import { schema } from '../../src/graphql/schema.ts';
+import { rootFields } from '../../src/rest/row.ts';
+import { rows } from '../../src/rest/rows.ts';
+import { projectRoot } from '../../src/root.ts';
+
+const written = (name: string): string => readFileSync(join(projectRoot, name), 'utf8');
+
+describe('generated files', () => {
+  it.each(Object.entries(artefacts()))('%s is as the code writes it', (name, content) => {
+    expect(written(name) === content, `${name} is stale: run \`npm run generate\``).toBe(true);
+  });
+});
+
+describe('rows', () => {
+  const documents = rows.flatMap((row) => [
+    { name: `${row.method} ${row.path}`, document: row.document },
+    ...(row.stream ? [{ name: `${row.method} ${row.path}, streaming`, document: row.stream.document }] : []),
+  ]);
+
+  it.each(documents)('$name has a document that the schema allows', ({ document }) => {
+    expect(validate(schema, document).map(({ message }) => message)).toEqual([]);
+  });
+
+  it.each(rows.filter((row) => row.stream))('$method $path needs the same to stream as to answer whole', (row) => {
+    const needs = (document: typeof row.document) =>
+      rootFields(document).map(({ operation, name }) => {
+        const type = { Query: schema.getQueryType(), Mutation: schema.getMutationType(), Subscription: schema.getSubscriptionType() }[operation];
+        return type?.getFields()[name]?.extensions.requirement;
+      });
+    expect(needs(row.stream?.document as typeof row.document)).toEqual(needs(row.document));
+  });
+
+  it('have one method and path each, and a fixed path before one with a parameter that would take it', () => {
+    const names = rows.map(({ method, path }) => `${method} ${path}`);
+    expect(new Set(names).size).toBe(names.length);
+    const shadowed = rows.flatMap((row, index) =>
+      rows
+        .slice(0, index)
+        .filter((earlier) => earlier.method === row.method && taking(earlier.path).test(row.path))
+        .map((earlier) => `${earlier.path} takes ${row.path}`),
+    );
+    expect(shadowed).toEqual([]);
+  });
+
+  const taking = (path: string) => new RegExp(`^${path.replaceAll(/\{\w+\}/g, '[^/]+')}$`);
+});
+
+interface Operation {
+  tags: string[];
+  summary: string;
+  security?: unknown[];
+  parameters?: { name: string; in: string; required?: boolean; schema: object }[];
+  requestBody?: { required: boolean; content: Record<string, { schema: object }> };
+  responses: Record<string, { description: string; content?: Record<string, { schema: object }> }>;
+  'x-graphql-operation'?: string;
+  'x-graphql-document'?: string;
+}
+
+const openApi = JSON.parse(written('schema/openapi.json')) as {
+  openapi: string;
+  info: { title: string; version: string };
+  servers: { url: string }[];
+  paths: Record<string, Record<string, Operation>>;
+  components: { schemas: Record<string, object>; securitySchemes: Record<string, object> };
+};
+const operations = Object.entries(openApi.paths).flatMap(([path, methods]) =>
+  Object.entries(methods).map(([method, operation]) => ({ name: `${method} ${path}`, method, path, operation })),
+);
+
+/** Every `$ref` within a value. */
+function* references(value: unknown): Generator<string> {
+  if (typeof value !== 'object' || value === null) return;
+  for (const [key, inner] of Object.entries(value))
+    if (key === '$ref') yield inner as string;
+    else yield* references(inner);
+}
+
+describe('openapi.json', () => {
+  it('is OpenAPI 3.1 with a title, a version and a server', () => {
+    expect(openApi.openapi).toMatch(/^3\.1\.\d+$/);
+    expect(openApi.info).toMatchObject({ title: 'Latchkey', version: expect.stringMatching(/^\d+\.\d+\.\d+/) });
+    expect(openApi.servers).toEqual([{ url: '/' }]);
+    expect(Object.keys(openApi.components.securitySchemes)).toEqual(['bearer']);
+  });
+
+  it('refers to nothing that it does not hold', () => {
+    const missing = [...references(openApi)].filter(
+      (reference) =>
+        !Object.hasOwn(openApi.components.schemas, reference.replace('#/components/schemas/', '')),
+    );
+    expect(missing).toEqual([]);
+  });
+
+  it('describes each row, and what needs no row', () => {
+    const described = operations.map(({ name }) => name).sort();
+    const served = rows.map(({ method, path }) => `${method} /api${path}`);
+    expect(described).toEqual([...served, 'get /api/health', 'get /api/version'].sort());
+  });
+
+  it.each(operations)('$name has what a client generator needs', ({ operation, path }) => {
+    expect(operation.tags).toEqual([expect.stringMatching(/\S/)]);
+    expect(operation.summary).toMatch(/^\S.*[^.]$/);
+    const done = operation.responses['200'];
+    expect(done?.description).toMatch(/\S/);
+    for (const { schema } of Object.values(done?.content ?? {})) expect(Object.keys(schema)).not.toEqual([]);
+    expect(Object.keys(done?.content ?? {})).toContain('application/json');
+    const inPath = [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => name).sort();
+    const documented = (operation.parameters ?? []).filter((parameter) => parameter.in === 'path');
+    expect(documented.map(({ name }) => name).sort()).toEqual(inPath);
+    expect(documented.every(({ required }) => required === true)).toBe(true);
+  });
+
+  it.each(operations.filter(({ operation }) => operation.security === undefined))(
+    '$name names its GraphQL twin and shows a document that runs',
+    ({ operation }) => {
+      const document = parse(operation['x-graphql-document'] ?? '');
+      expect(validate(schema, document)).toEqual([]);
+      expect(rootFields(document).map(({ name }) => name).join(', ')).toBe(operation['x-graphql-operation']);
+    },
+  );
+
+  it('leaves only health and version without a twin', () => {
+    const alone = operations.filter(({ operation }) => operation['x-graphql-document'] === undefined);
+    expect(alone.map(({ path }) => path).sort()).toEqual(['/api/health', '/api/version']);
+  });
+});

@@ -1,0 +1,127 @@
+import { type Permission, permissions, permissionTable, rolePermissions } from '../../src/authz/permissions.ts';
+import { newSecret } from '../../src/modules/tokens/secret.ts';
+import type { Kit, RoleName } from '../kit.ts';
+import type { Grant } from './targets.ts';
+
+/** Somebody who calls, and what the design says that they may do. */
+export interface Caller {
+  name: string;
+  /** null: no credential at all. */
+  secret: string | null;
+  /** `dead` is a credential that opens nothing. */
+  state: 'none' | 'dead' | 'live';
+  permissions: ReadonlySet<Permission>;
+  userId: string;
+}
+
+const nobody = { permissions: new Set<Permission>(), userId: '00000000-0000-4000-8000-000000000000' };
+
+export const stranger: Caller = { name: 'anonymous', secret: null, state: 'none', ...nobody };
+
+/** What the caller may hand on: the first permission that they hold, with the least role that has it. */
+export function grantOf(caller: Caller): Grant {
+  const scope = permissions.find((permission) => caller.permissions.has(permission)) ?? 'read:agents';
+  return { scope, role: permissionTable[scope].from };
+}
+
+/** The role's permissions, cut to the scopes. */
+const held = (role: RoleName, scopes?: readonly string[]): ReadonlySet<Permission> =>
+  new Set([...rolePermissions(role)].filter((permission) => !scopes || scopes.includes(permission)));
+
+/** The caller behind a new API key. */
+export async function keyOf(kit: Kit, name: string, role: RoleName, scopes?: string[]): Promise<Caller> {
+  const { secret, userId } = await kit.createKey(role, { name, ...(scopes && { scopes }) });
+  return { name, secret, state: 'live', permissions: held(role, scopes), userId };
+}
+
+/** The caller behind a personal access token of a new user of that role, who is demoted afterwards. */
+async function tokenOf(
+  kit: Kit,
+  name: string,
+  role: RoleName,
+  { scopes, demoted }: { scopes?: string[]; demoted?: RoleName } = {},
+): Promise<Caller> {
+  const { secret: ownersSecret, userId } = await kit.createKey(role, { name: `owner of ${name}` });
+  const { secret } = await kit.createPat(ownersSecret, scopes && { scopes });
+  if (demoted) await kit.prisma.user.update({ where: { id: userId }, data: { role: demoted } });
+  return { name, secret, state: 'live', permissions: held(demoted ?? role, scopes), userId };
+}
+
+const updateApiKey = `mutation ($input: UpdateApiKeyInput!) { updateApiKey(input: $input) { apiKey { databaseId } } }`;
+const regenerateApiKey = `mutation ($id: Int!) { regenerateApiKey(input: { databaseId: $id }) { secret } }`;
+
+const revokeToken = `mutation ($id: Int!) {
+  revokePersonalAccessToken(input: { databaseId: $id }) { personalAccessToken { databaseId } }
+}`;
+
+async function change(kit: Kit, query: string, variables: object, secret = kit.keys.ADMIN): Promise<void> {
+  const { errors } = await kit.gql(query, variables, secret);
+  if (errors.length > 0) throw new Error(JSON.stringify(errors));
+}
+
+/** A secret with its last character changed: the shape is right, the checksum is not. */
+const misspelt = (secret: string) => secret.slice(0, -1) + (secret.endsWith('0') ? '1' : '0');
+
+const dead = (name: string, secret: string): Caller => ({ name, secret, state: 'dead', ...nobody });
+
+type Makers = Record<string, (kit: Kit, name: string) => Promise<Caller>>;
+
+/** How a credential of each kind that opens nothing is made, by the name that the tests know it by. */
+const makeDead: Makers = {
+  malformed: async (kit, name) => dead(name, misspelt(kit.keys.ADMIN)),
+  unknown: async (_kit, name) => dead(name, newSecret('on_')),
+  'unknown personal token': async (_kit, name) => dead(name, newSecret('onyx_pat_')),
+  async 'expired key'(kit, name) {
+    const key = await kit.createKey('ADMIN', { name });
+    await kit.prisma.token.update({ where: { id: key.id }, data: { expiresAt: new Date(Date.now() - 1000) } });
+    return dead(name, key.secret);
+  },
+  async 'disabled key'(kit, name) {
+    const key = await kit.createKey('ADMIN', { name });
+    await change(kit, updateApiKey, { input: { databaseId: key.id, disabled: true } });
+    return dead(name, key.secret);
+  },
+  async 'old secret of a regenerated key'(kit, name) {
+    const key = await kit.createKey('ADMIN', { name });
+    await change(kit, regenerateApiKey, { id: key.id });
+    return dead(name, key.secret);
+  },
+  async 'revoked personal token'(kit, name) {
+    const owner = await kit.createKey('ADMIN', { name: `owner of ${name}` });
+    const token = await kit.createPat(owner.secret);
+    await change(kit, revokeToken, { id: token.id }, owner.secret);
+    return dead(name, token.secret);
+  },
+  async 'personal token of a deactivated owner'(kit, name) {
+    const owner = await kit.createKey('ADMIN', { name: `owner of ${name}` });
+    const token = await kit.createPat(owner.secret);
+    await kit.prisma.user.update({ where: { id: owner.userId }, data: { active: false } });
+    return dead(name, token.secret);
+  },
+};
+
+/** The same for those that open something. */
+const makeLive: Makers = {
+  'limited key': (kit, name) => keyOf(kit, name, 'LIMITED'),
+  'basic key': (kit, name) => keyOf(kit, name, 'BASIC'),
+  'admin key': (kit, name) => keyOf(kit, name, 'ADMIN'),
+  'admin key for two things': (kit, name) => keyOf(kit, name, 'ADMIN', ['manage:api_keys', 'read:chat']),
+  'personal token of basic': (kit, name) => tokenOf(kit, name, 'BASIC'),
+  'personal token of admin': (kit, name) => tokenOf(kit, name, 'ADMIN'),
+  'personal token for read:agents': (kit, name) => tokenOf(kit, name, 'BASIC', { scopes: ['read:agents'] }),
+  'personal token for read:search': (kit, name) => tokenOf(kit, name, 'ADMIN', { scopes: ['read:search'] }),
+  'personal token of a demoted owner': (kit, name) => tokenOf(kit, name, 'ADMIN', { demoted: 'LIMITED' }),
+  'personal token for reading and writing chat, of a demoted owner': (kit, name) =>
+    tokenOf(kit, name, 'BASIC', { scopes: ['read:chat', 'write:chat'], demoted: 'LIMITED' }),
+};
+
+/** Every kind of caller that the matrix knows. */
+export const callerNames: readonly string[] = [stranger.name, ...Object.keys(makeDead), ...Object.keys(makeLive)];
+/** Those whom anything is allowed to. */
+export const admittedNames: readonly string[] = [stranger.name, ...Object.keys(makeLive)];
+
+export async function makeCallers(kit: Kit): Promise<Map<string, Caller>> {
+  const callers = new Map([[stranger.name, stranger]]);
+  for (const [name, make] of Object.entries({ ...makeDead, ...makeLive })) callers.set(name, await make(kit, name));
+  return callers;
+}

@@ -1,0 +1,691 @@
+import { encodeGlobalID } from '@pothos/plugin-relay';
+import {
+  type GraphQLField,
+  getNamedType,
+  isEnumType,
+  isInputObjectType,
+  isInterfaceType,
+  isIntrospectionType,
+  isObjectType,
+  isUnionType,
+} from 'graphql';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { isPermission, type Permission, permissions } from '../../src/authz/permissions.ts';
+import { nodeTypes } from '../../src/graphql/nodes.ts';
+import type { Requirement } from '../../src/graphql/plugins/permissions.ts';
+import { schema } from '../../src/graphql/schema.ts';
+import { requirements } from '../../src/rest/row.ts';
+import { rows } from '../../src/rest/rows.ts';
+import { type Kit, startKit } from '../kit.ts';
+import { admittedNames, type Caller, callerNames, grantOf, keyOf, makeCallers, stranger } from './callers.ts';
+import { baseOf, type Call, idleSamples, type Operation, operations, type Reply } from './operations.ts';
+import { changesNothing, nodeSamples, type Scene } from './samples.ts';
+import { freshTargets, lasting, missingTargets, noting, type Targets, type Words } from './targets.ts';
+
+/**
+ * Every operation against every kind of credential. The operations come from the schema and the row table, what each
+ * asks comes from the field itself, what each caller may do from the role table; what is called with what stands in
+ * samples.ts.
+ */
+
+/** The fields that a stranger may call. This list is the rule: nothing else may be public. */
+const publicFields = ['Query.can', 'Query.viewer'];
+
+/** The rows over public fields, and what each says to a stranger, to whom they have nothing to tell. */
+const publicRows: Record<string, string> = {
+  'GET /me': 'Unauthorized',
+  'GET /me/permissions': 'Access denied. User is not authenticated.',
+};
+
+let kit: Kit;
+let callers: Map<string, Caller>;
+
+beforeAll(async () => {
+  kit = await startKit();
+  callers = await makeCallers(kit);
+});
+afterAll(() => kit?.close());
+
+const callerOf = (name: string): Caller => callers.get(name) as Caller;
+
+const sceneOf = (caller: Caller, targets: Targets, word = 'throwaway'): Scene => ({
+  targets,
+  grant: grantOf(caller),
+  word,
+});
+
+/** What a caller is to be told: the permission that they lack, that nobody knows them, or nothing but the answer. */
+type Expectation = 'allowed' | 'unknown' | Permission;
+
+function expectationOf({ name, requirements }: Operation, caller: Caller): Expectation {
+  if (caller.state === 'dead') return 'unknown';
+  if (caller.state === 'none') {
+    const open = requirements.every((requirement) => requirement === 'public');
+    return open && !(baseOf(name) in publicRows) ? 'allowed' : 'unknown';
+  }
+  const lacks = requirements.find(
+    (requirement): requirement is Permission => isPermission(requirement) && !caller.permissions.has(requirement),
+  );
+  return lacks ?? 'allowed';
+}
+
+const isRefused = (operation: Operation, caller: Caller) => expectationOf(operation, caller) !== 'allowed';
+
+/** The parts of a reply that a caller sees and that a refusal fixes. */
+function refusalOf(operation: Operation, caller: Caller): Partial<Reply> | { verdict: string; body: object } {
+  const lacks = expectationOf(operation, caller);
+  if (operation.kind === 'row') {
+    const detail = publicRows[baseOf(operation.name)] ?? 'Access denied. User is not authenticated.';
+    const body =
+      lacks === 'unknown'
+        ? { detail }
+        : {
+            error_code: 'INSUFFICIENT_PERMISSIONS',
+            detail: 'You do not have the required permissions for this action.',
+          };
+    return { status: 403, text: JSON.stringify(body) };
+  }
+  if (lacks !== 'unknown')
+    return {
+      verdict: 'FORBIDDEN',
+      body: expect.objectContaining({ extensions: { code: 'FORBIDDEN', requiredPermissions: [lacks] } }),
+    };
+  if (caller.state === 'dead')
+    return {
+      status: 401,
+      text: '{"errors":[{"message":"A valid credential is required.","extensions":{"code":"UNAUTHENTICATED"}}]}',
+      challenge: 'Bearer error="invalid_token"',
+    };
+  return { status: 401, verdict: 'UNAUTHENTICATED', challenge: 'Bearer' };
+}
+
+/** Runs something for each, a few at a time. */
+async function forEach<T>(items: readonly T[], run: (item: T) => Promise<void>): Promise<void> {
+  for (let from = 0; from < items.length; from += 20) await Promise.all(items.slice(from, from + 20).map(run));
+}
+
+const summary = ({ status, verdict, text }: Reply) => `${status} ${verdict} ${text.slice(0, 300)}`;
+
+describe('the table', () => {
+  test('AZR 7 every root field and every row says what it asks, and what is public is written here', () => {
+    const known = (requirement: Requirement) =>
+      requirement === 'public' || requirement === 'signedIn' || isPermission(requirement);
+    const bare = operations.filter(({ requirements }) => requirements.length === 0 || !requirements.every(known));
+    expect(bare.map(({ name }) => name)).toEqual([]);
+    const open = operations.filter(({ requirements }) => requirements.every((requirement) => requirement === 'public'));
+    expect(open.map(({ name }) => name).sort()).toEqual([...publicFields, ...Object.keys(publicRows)].sort());
+  });
+
+  test('a row that streams asks the same for its stream as for its whole answer', () => {
+    for (const row of rows)
+      if (row.stream) expect(requirements(row.stream.document), row.path).toEqual(requirements(row.document));
+  });
+
+  test('no sample is idle: each names a root field or a row', () => {
+    expect(idleSamples(), 'remove from test/security/samples.ts').toEqual([]);
+  });
+
+  test('a limited key may chat and read agents, a basic one what is its own, an admin one everything', () => {
+    const limited = ['read:agents', 'write:chat'];
+    const own = ['read:chat', 'manage:chat', 'write:agents', 'write:projects', 'write:tokens'];
+    const shared = ['read:search', 'read:actions', 'read:users', 'use:llm_gateway'];
+    expect([...callerOf('limited key').permissions].sort()).toEqual([...limited].sort());
+    expect([...callerOf('basic key').permissions].sort()).toEqual([...limited, ...own, ...shared].sort());
+    expect([...callerOf('admin key').permissions].sort()).toEqual([...permissions].sort());
+  });
+
+  test('`viewer` and `can` tell each caller what the matrix expects of them', async () => {
+    const asked = permissions.slice(0, 14);
+    const can = asked.map((permission, index) => `c${index}: can(permission: "${permission}")`).join(' ');
+    for (const caller of callers.values()) {
+      if (caller.state === 'dead') continue;
+      const { data } = await kit.gql(`{ viewer { permissions } ${can} }`, {}, caller.secret);
+      const held = permissions.filter((permission) => caller.permissions.has(permission));
+      expect(data.viewer?.permissions ?? [], caller.name).toEqual(held);
+      expect(
+        asked.filter((_, index) => data[`c${index}`]),
+        caller.name,
+      ).toEqual(held.filter((permission) => asked.includes(permission)));
+    }
+  });
+});
+
+describe('refused', () => {
+  let ofA: Targets;
+
+  beforeAll(async () => {
+    const a = await keyOf(kit, 'A', 'BASIC');
+    ofA = lasting(freshTargets(kit, a.userId));
+  });
+
+  /** Makes the calls that the caller is refused, aimed at what is A's. A row is called at both of its places. */
+  async function cellsOf(caller: Caller) {
+    const cells: { operation: Operation; call: Call; prefix: '/api' | '' }[] = [];
+    for (const operation of operations) {
+      if (!isRefused(operation, caller)) continue;
+      const call = await operation.prepare(sceneOf(caller, ofA));
+      for (const prefix of operation.kind === 'row' ? (['/api', ''] as const) : (['/api'] as const))
+        cells.push({ operation, call, prefix });
+    }
+    return cells;
+  }
+
+  test.each(callerNames)('AZR 2, 4 %s: what it may not do is refused, and changes nothing', async (name) => {
+    const caller = callerOf(name);
+    const cells = await cellsOf(caller);
+    const wrong: string[] = [];
+    const before = await kit.fingerprint();
+    await forEach(cells, async ({ operation, call, prefix }) => {
+      const reply = await call(kit, caller, prefix);
+      try {
+        expect(reply).toMatchObject(refusalOf(operation, caller));
+        expect(reply.text).not.toMatch(/"data":\{"\w+":(?!null)/);
+      } catch {
+        wrong.push(`${prefix && operation.kind === 'row' ? 'under /api ' : ''}${operation.name}: ${summary(reply)}`);
+      }
+    });
+    expect(wrong, `${name} is not refused as it should be`).toEqual([]);
+    if ((await kit.fingerprint()) === before) return;
+
+    // Something changed: once more, one by one, to say what it was.
+    for (const { operation, call, prefix } of await cellsOf(caller)) {
+      const before = await kit.fingerprint();
+      await call(kit, caller, prefix);
+      if ((await kit.fingerprint()) !== before) wrong.push(`${prefix} ${operation.name}`);
+    }
+    expect.fail(`a refused call of ${name} changed something: ${wrong.join(', ') || 'not at a second try'}`);
+  });
+
+  test('AZR 4 a dead credential is refused in the same words whatever it died of, and by what is public too', async () => {
+    const dead = [...callers.values()].filter(({ state }) => state === 'dead');
+    const calls = operations.filter(({ name }) => [...publicFields, 'GET /me', 'GET /persona'].includes(name));
+    for (const operation of calls) {
+      const call = await operation.prepare(sceneOf(stranger, ofA));
+      const replies = new Set<string>();
+      for (const caller of dead) {
+        const { status, text, challenge } = await call(kit, caller);
+        replies.add(JSON.stringify({ status, text, challenge }));
+      }
+      expect([...replies], operation.name).toHaveLength(1);
+    }
+  });
+});
+
+describe('allowed', () => {
+  /** What came of each operation, whoever called it: OK once is enough to show that its sample is a real one. */
+  const seen = new Map<string, string[]>();
+  const changed = new Set<string>();
+
+  test.each(admittedNames)('%s: what it may do is done', async (name) => {
+    const caller = callerOf(name);
+    const targets = freshTargets(kit, caller.userId);
+    const wrong: string[] = [];
+    for (const operation of operations) {
+      if (isRefused(operation, caller)) continue;
+      const call = await operation.prepare(sceneOf(caller, targets));
+      const watched = operation.writes && !changed.has(operation.name) && !changesNothing.has(operation.name);
+      const before = watched ? await kit.fingerprint() : '';
+      const reply = await call(kit, caller);
+      if (watched && (await kit.fingerprint()) !== before) changed.add(operation.name);
+      seen.set(operation.name, [...(seen.get(operation.name) ?? []), `${caller.name}: ${summary(reply)}`]);
+      if (
+        ['UNAUTHENTICATED', 'FORBIDDEN', 'INTERNAL', 'NO ANSWER', 'NO CODE'].includes(reply.verdict) ||
+        reply.status >= 500
+      )
+        wrong.push(`${operation.name}: ${summary(reply)}`);
+    }
+    expect(wrong, `${name} holds what these ask`).toEqual([]);
+  });
+
+  test('every operation has a sample that works', () => {
+    const useless = operations
+      .filter(({ name }) => !seen.get(name)?.some((reply) => / \d+ OK /.test(reply)))
+      .map(
+        ({ name }) =>
+          `${name} needs a sample in test/security/samples.ts; so far ${seen.get(name)?.at(-1) ?? 'nobody may call it'}`,
+      );
+    expect(useless).toEqual([]);
+  });
+
+  test('every operation that writes has a sample that changes something', () => {
+    const idle = operations
+      .filter(({ name, writes }) => writes && !changed.has(name) && !changesNothing.has(name))
+      .map(({ name }) => `${name} needs a sample in test/security/samples.ts that changes something`);
+    expect(idle).toEqual([]);
+  });
+});
+
+describe('other people’s things', () => {
+  const wordsOf = (owner: string): Words => ({
+    agent: `${owner}agentword`,
+    chat: `${owner}chatword`,
+    token: `${owner}tokenword`,
+    document: `${owner}documentword`,
+  });
+  const wordsOfA = wordsOf('abelian');
+  /** What may be somebody's own; the rest of the targets are of the whole server. */
+  const owned = [
+    'agent',
+    'deletedAgent',
+    'session',
+    'deletedSession',
+    'message',
+    'run',
+    'personalAccessToken',
+    'document',
+  ];
+  /** What is a person's alone: no administrator reads it either. */
+  const personal = ['session', 'deletedSession', 'message', 'run', 'personalAccessToken'];
+
+  let a: Caller;
+  let b: Caller;
+  let ofA: Targets;
+
+  /** Everything that a caller can read, as texts by operation. */
+  async function readsOf(caller: Caller, targets: Targets): Promise<Map<string, Reply>> {
+    const replies = new Map<string, Reply>();
+    const reads = operations.filter(
+      (operation) => !operation.writes && !operation.name.startsWith('Subscription') && !isRefused(operation, caller),
+    );
+    for (const operation of reads)
+      for (const word of Object.values(wordsOfA)) {
+        let asked = false;
+        const call = await operation.prepare({
+          ...sceneOf(caller, targets),
+          get word() {
+            asked = true;
+            return word;
+          },
+        });
+        replies.set(`${operation.name} ${word}`, await call(kit, caller));
+        if (!asked) break;
+      }
+    return replies;
+  }
+
+  const holding = (replies: Map<string, Reply>, words: string[]) =>
+    [...replies].filter(([, { text }]) => words.some((word) => text.includes(word))).map(([name]) => name);
+
+  async function makeAll(targets: Targets): Promise<void> {
+    await targets.agent();
+    await targets.deletedAgent();
+    await targets.session();
+    await targets.deletedSession();
+    await targets.message();
+    await targets.run();
+    await targets.personalAccessToken();
+    await targets.document();
+  }
+
+  let readBefore: Map<string, Reply>;
+  let ofB: Targets;
+
+  beforeAll(async () => {
+    a = await keyOf(kit, 'A', 'BASIC');
+    b = await keyOf(kit, 'B', 'BASIC');
+    ofB = lasting(freshTargets(kit, b.userId, wordsOf('boolean')));
+    await makeAll(ofB);
+    readBefore = await readsOf(b, ofB);
+    ofA = lasting(freshTargets(kit, a.userId, wordsOfA));
+    await makeAll(ofA);
+  });
+
+  test('AZR 6 what B reads does not change by a letter when A gets agents, chats, tokens and documents', async () => {
+    const after = await readsOf(b, ofB);
+    const differing = [...after].filter(([name, { text }]) => text !== readBefore.get(name)?.text);
+    expect(differing.map(([name, { text }]) => `${name}: ${text.slice(0, 300)}`)).toEqual([]);
+    expect(holding(after, Object.values(wordsOfA))).toEqual([]);
+  });
+
+  test('AZR 1 A reads them in all these places, so that their absence says something', async () => {
+    const found = holding(await readsOf(a, ofA), Object.values(wordsOfA)).map((name) =>
+      baseOf(name.split(' ab')[0] ?? ''),
+    );
+    for (const place of [
+      'agents',
+      'agent',
+      'chatSessions',
+      'chatSession',
+      'searchChats',
+      'search',
+      'personalAccessTokens',
+    ])
+      expect(found).toContain(`Query.${place}`);
+    for (const path of ['persona', 'agents', 'user/pats', 'chat/search', 'chat/get-user-chat-sessions'])
+      expect(found).toContain(`GET /${path}`);
+  });
+
+  test('AZR 1 an admin reads nobody’s chats and tokens', async () => {
+    const admin = callerOf('admin key');
+    const replies = await readsOf(admin, freshTargets(kit, admin.userId));
+    expect(holding(replies, [wordsOfA.chat, wordsOfA.token])).toEqual([]);
+  });
+
+  /** The operations that a caller may call and that take the id of such a thing, ready to be sent. */
+  async function aimed(caller: Caller, kinds: readonly string[], targets: Targets) {
+    const calls = new Map<string, { call: Call; ids: string[]; writes: boolean }>();
+    for (const operation of operations) {
+      if (isRefused(operation, caller)) continue;
+      const note = noting(targets);
+      const call = await operation.prepare(sceneOf(caller, note.targets));
+      // Who deletes all that is theirs names nothing of anybody's.
+      const named = note.kinds.size > 0 && !/deleteAll|delete-all/.test(operation.name);
+      if (named && [...note.kinds].every((kind) => kinds.includes(kind)))
+        calls.set(operation.name, { call, ids: note.ids, writes: operation.writes });
+    }
+    return calls;
+  }
+
+  /** A reply without the ids that the call named. */
+  function anonymized({ status, text, challenge }: Reply, ids: readonly string[]): string {
+    let rest = text;
+    for (const id of ids) rest = rest.replaceAll(id, '<id>');
+    return JSON.stringify({ status, challenge, rest });
+  }
+
+  test.each([
+    ['B, a basic key', () => b, owned],
+    ['an admin', () => callerOf('admin key'), personal],
+  ] as const)('AZR 1, 6 %s meets A’s things as it meets what is not there', async (_name, who, kinds) => {
+    const caller = who();
+    const victims = await aimed(caller, kinds, ofA);
+    const absent = await aimed(caller, kinds, missingTargets);
+    expect(victims.size).toBeGreaterThan(20);
+    const before = await kit.fingerprint();
+    const wrong: string[] = [];
+    const answers = new Map<string, string>();
+    for (const [name, { call, ids, writes }] of victims) {
+      const reply = await call(kit, caller);
+      const missing = absent.get(name);
+      const missed = (await missing?.call(kit, caller)) as Reply;
+      answers.set(name, anonymized(missed, missing?.ids ?? []));
+      if (anonymized(reply, ids) !== answers.get(name))
+        wrong.push(`${name}: ${summary(reply)} | missing: ${summary(missed)}`);
+      if (writes && reply.verdict === 'OK') wrong.push(`${name} is done: ${summary(reply)}`);
+      if (name.includes('.') && !['OK', 'NOT_FOUND', 'BAD_USER_INPUT'].includes(reply.verdict))
+        wrong.push(`${name} is not a plain NOT_FOUND: ${summary(reply)}`);
+    }
+    expect(wrong).toEqual([]);
+    expect(await kit.fingerprint()).toBe(before);
+
+    // The same calls at one's own things are answered otherwise, so the calls are real ones.
+    const same: string[] = [];
+    for (const [name, { call, ids }] of await aimed(caller, kinds, freshTargets(kit, caller.userId)))
+      if (anonymized(await call(kit, caller), ids) === answers.get(name)) same.push(name);
+    expect(same, 'answer alike for one’s own thing and for a missing one').toEqual([]);
+  });
+
+  test('AZR 1, 5 a private session is not read as a shared one, nor a message of another tree answered', async () => {
+    const before = await kit.fingerprint();
+    const shared = `query ($id: UUID!) { chatSession(id: $id, shared: true, includeDeleted: true) { name } }`;
+    for (const id of [await ofA.session(), await ofA.deletedSession(), await missingTargets.session()]) {
+      const { errors } = await kit.gql(shared, { id }, b.secret);
+      expect(errors[0]?.extensions).toEqual({ code: 'NOT_FOUND' });
+      const twin = await kit.rest('GET', `/api/chat/get-chat-session/${id}?is_shared=true&include_deleted=true`, {
+        key: b.secret,
+      });
+      expect([twin.status, twin.text]).toEqual([404, '{"detail":"Chat session not found"}']);
+    }
+    const send = `mutation ($input: SendChatMessageInput!) { sendChatMessage(input: $input) { answer } }`;
+    const sessionId = await ofB.session();
+    const answers: string[] = [];
+    for (const parentMessageId of [await ofA.message(), await missingTargets.message()]) {
+      const { errors } = await kit.gql(send, { input: { sessionId, parentMessageId, message: 'Hello' } }, b.secret);
+      answers.push(JSON.stringify(errors));
+    }
+    expect(answers[0]).toContain('BAD_USER_INPUT');
+    expect(answers[1]).toBe(answers[0]);
+    expect(await kit.fingerprint()).toBe(before);
+  });
+
+  test('AZR 5 an answer is made of nothing that its asker may not read', async () => {
+    const { externalId } = await ofA.document();
+    const send = `mutation ($input: SendChatMessageInput!) {
+      sendChatMessage(input: $input) { answer documents { documentId text } citations { documentId } }
+    }`;
+    const message = `What does the ${wordsOfA.document} passage say?`;
+    const told = async (caller: Caller) => {
+      const { data } = await kit.gql(send, { input: { message } }, caller.secret);
+      const twin = await kit.rest('POST', '/api/chat/send-chat-message', {
+        key: caller.secret,
+        body: { message, stream: true },
+      });
+      return [JSON.stringify(data.sendChatMessage), twin.text];
+    };
+    for (const text of await told(a)) expect(text).toContain(externalId);
+    for (const text of await told(b)) {
+      expect(text).not.toContain(externalId);
+      expect(text).not.toContain(`${wordsOfA.document} document`);
+    }
+  });
+
+  test('AZR 5 `nodes` gives one’s own, each in its place, and null for the rest, with no word on why', async () => {
+    const types = [...nodeTypes()].filter(([, { permission }]) => b.permissions.has(permission)).map(([type]) => type);
+    const idsOf = async (targets: Targets) => {
+      const ids = [];
+      for (const type of types) {
+        const id = await nodeSamples[type]?.(sceneOf(b, targets));
+        ids.push(encodeGlobalID(type, id as string));
+      }
+      return ids;
+    };
+    const others = await idsOf(ofA);
+    const mine = await idsOf(ofB);
+    const mineToo = await idsOf(freshTargets(kit, b.userId));
+    const none = await idsOf(missingTargets);
+    // What is not B's stands before, between and behind what is.
+    const ids = types.flatMap((_, index) => [others, mine, none, mineToo, others].map((of) => of[index] as string));
+    const expected = ids.map((id) => (mine.includes(id) || mineToo.includes(id) ? { id } : null));
+    const query = `query ($ids: [ID!]!) { nodes(ids: $ids) { id } }`;
+    for (const [sent, wanted] of [
+      [ids, expected],
+      [[...ids].reverse(), [...expected].reverse()],
+    ]) {
+      const { data, errors } = await kit.gql(query, { ids: sent }, b.secret);
+      expect(errors).toEqual([]);
+      expect(data.nodes).toEqual(wanted);
+    }
+  });
+
+  test('AZR 6 `node` and `nodes` take an id of no type, and one of no shape, for one that nothing has', async () => {
+    for (const id of ['Nothing:1', 'Agent:one', 'ChatSession:1', 'Document:99999999999']) {
+      const global = Buffer.from(id).toString('base64');
+      const one = await kit.gql(`query ($id: ID!) { node(id: $id) { id } }`, { id: global }, b.secret);
+      expect([one.data, one.errors], id).toEqual([{ node: null }, []]);
+      const many = await kit.gql(`query ($id: ID!) { nodes(ids: [$id]) { id } }`, { id: global }, b.secret);
+      expect([many.data, many.errors], id).toEqual([{ nodes: [null] }, []]);
+    }
+  });
+});
+
+describe('a limited key', () => {
+  let limited: Caller;
+  let sessionId: string;
+  let turn: { runId: string; assistantMessageId: number };
+
+  const needsHistory = { code: 'FORBIDDEN', requiredPermissions: ['read:chat'] };
+
+  beforeAll(async () => {
+    limited = callerOf('limited key');
+    await kit.ingest('Tides', 'The marigold lighthouse keeps a log of every tide.');
+  });
+
+  test('reads agents, opens a session, sends and receives its answer', async () => {
+    const agents = await kit.gql(
+      `{ agents { nodes { databaseId } } agent(databaseId: 0) { name } }`,
+      {},
+      limited.secret,
+    );
+    expect(agents.errors).toEqual([]);
+    expect(agents.data.agents.nodes).toContainEqual({ databaseId: 0 });
+    const created = await kit.gql(`mutation { createChatSession(input: {}) { sessionId } }`, {}, limited.secret);
+    sessionId = created.data.createChatSession.sessionId;
+    const input = { sessionId, message: 'Who keeps a log of the marigold tide?' };
+    const sent = await kit.gql(
+      `mutation ($input: SendChatMessageInput!) {
+        sendChatMessage(input: $input) { sessionId runId assistantMessageId answer citations { documentId } failure { code } }
+      }`,
+      { input },
+      limited.secret,
+    );
+    turn = sent.data.sendChatMessage;
+    expect(turn).toMatchObject({ sessionId, failure: null, citations: [{ documentId: 'Tides' }] });
+    const twin = await kit.rest('POST', '/api/chat/send-chat-message', {
+      key: limited.secret,
+      body: { chat_session_id: sessionId, message: input.message, stream: false },
+    });
+    expect(twin.body).toMatchObject({ error_msg: null, chat_session_id: sessionId });
+    expect(twin.body.answer).toContain('log of every tide');
+  });
+
+  test('AZR 5 reads no history: by list, id, search, node, subscription, nor through what a mutation returns', async () => {
+    const refusals: [string, string, object][] = [
+      ['list', '{ chatSessions { totalCount } }', {}],
+      ['id', 'query ($id: UUID!) { chatSession(id: $id) { name } }', { id: sessionId }],
+      ['shared', 'query ($id: UUID!) { chatSession(id: $id, shared: true) { name } }', { id: sessionId }],
+      ['search', '{ searchChats(query: "marigold") { hasNextPage } }', {}],
+      ['node', 'query ($id: ID!) { node(id: $id) { id } }', { id: encodeGlobalID('ChatSession', sessionId) }],
+      [
+        'message node',
+        'query ($id: ID!) { node(id: $id) { id } }',
+        { id: encodeGlobalID('ChatMessage', turn.assistantMessageId) },
+      ],
+      ['nodes', 'query ($id: ID!) { nodes(ids: [$id]) { id } }', { id: encodeGlobalID('ChatSession', sessionId) }],
+      ['payload', 'mutation { createChatSession(input: {}) { sessionId chatSession { name } } }', {}],
+      [
+        'payload’s messages',
+        'mutation { createChatSession(input: {}) { chatSession { messages { totalCount } } } }',
+        {},
+      ],
+    ];
+    for (const [way, query, variables] of refusals) {
+      const { data, errors } = await kit.gql(query, variables, limited.secret);
+      expect(errors[0]?.extensions, way).toEqual(needsHistory);
+      if (way.startsWith('payload')) expect(data.createChatSession.chatSession, way).toBeNull();
+      else expect(data?.node ?? null, way).toBeNull();
+    }
+    const stream = kit.subscribe(
+      'subscription ($id: UUID!) { chatRun(runId: $id) { __typename } }',
+      { id: turn.runId },
+      limited.secret,
+    );
+    const events = [];
+    for await (const event of stream) events.push(event);
+    expect(events).toHaveLength(1);
+    expect(events[0]).toMatchObject({ errors: [{ extensions: needsHistory }] });
+    expect(events[0].data ?? null).toBeNull();
+  });
+
+  test('AZR 5 reads no history through a REST path', async () => {
+    const reading = rows.filter(({ document }) => requirements(document).includes('read:chat'));
+    expect(reading.map(({ path }) => path)).toEqual(
+      expect.arrayContaining(['/chat/get-user-chat-sessions', '/chat/get-chat-session/{session_id}', '/chat/search']),
+    );
+    for (const { method, path } of reading)
+      for (const prefix of ['/api', '']) {
+        const { status, text } = await kit.rest(
+          method.toUpperCase(),
+          prefix + path.replace('{session_id}', sessionId),
+          {
+            key: limited.secret,
+          },
+        );
+        expect(status, path).toBe(403);
+        expect(text, path).not.toMatch(new RegExp(`marigold|${sessionId}`));
+        expect(JSON.parse(text)).toMatchObject({ error_code: 'INSUFFICIENT_PERMISSIONS' });
+      }
+  });
+
+  test('AZR 4 an old answer is not handed out again by sending with another’s session or run', async () => {
+    const other = freshTargets(kit, callerOf('basic key').userId);
+    const sent = await kit.gql(
+      `mutation ($input: SendChatMessageInput!) { sendChatMessage(input: $input) { answer } }`,
+      { input: { sessionId: await other.session(), message: 'What was said?' } },
+      limited.secret,
+    );
+    expect(sent.errors[0]?.extensions).toEqual({ code: 'NOT_FOUND' });
+  });
+});
+
+describe('the schema', () => {
+  type Field = GraphQLField<unknown, unknown>;
+  const types = Object.values(schema.getTypeMap()).filter((type) => !isIntrospectionType(type));
+  const rootNames = ['Query', 'Mutation', 'Subscription'];
+  const roots = types.filter(isObjectType).filter(({ name }) => rootNames.includes(name));
+  const requirementOf = (field: Field) => field.extensions.requirement as Requirement | undefined;
+
+  test('AZR 7 every root field has a requirement, shows it as @requiresScopes and ends its description with it', () => {
+    const wrong: string[] = [];
+    for (const root of roots)
+      for (const field of Object.values(root.getFields())) {
+        const requirement = requirementOf(field);
+        const needs =
+          requirement === 'public'
+            ? 'Needs no credential.'
+            : requirement === 'signedIn'
+              ? 'Needs any valid credential.'
+              : `Needs \`${requirement}\`.`;
+        const shown = (field.extensions.directives as { requiresScopes?: { scopes: string[][] } })?.requiresScopes
+          ?.scopes;
+        const expected = requirement && isPermission(requirement) ? [[requirement]] : undefined;
+        if (!requirement || !field.description?.endsWith(needs) || JSON.stringify(shown) !== JSON.stringify(expected))
+          wrong.push(`${root.name}.${field.name}: ${requirement} | ${field.description} | ${JSON.stringify(shown)}`);
+      }
+    expect(wrong).toEqual([]);
+  });
+
+  test('AZR 5 no way leads to sessions and messages but through fields that need `read:chat`', () => {
+    /** What stands behind a field, as far as who lacks `read:chat` gets. */
+    const reached = new Map<string, string>();
+    const visit = (name: string, path: string) => {
+      if (reached.has(name)) return;
+      reached.set(name, path);
+      const type = schema.getType(name);
+      if (isUnionType(type)) for (const member of type.getTypes()) visit(member.name, `${path} (${member.name})`);
+      if (isInterfaceType(type))
+        // A node is fetched under its type's own rule.
+        for (const { name: member } of schema.getPossibleTypes(type))
+          if (type.name !== 'Node' || nodeTypes().get(member)?.permission !== 'read:chat')
+            visit(member, `${path} (${member})`);
+      if (!isObjectType(type) && !isInterfaceType(type)) return;
+      for (const field of Object.values(type.getFields()))
+        if (requirementOf(field) !== 'read:chat') visit(getNamedType(field.type).name, `${path}.${field.name}`);
+    };
+    for (const root of roots) visit(root.name, root.name);
+    const history = types
+      .map(({ name }) => name)
+      .filter((name) => /^Chat(Session|Message)(Connection|Edge)?$/.test(name));
+    expect(history.length).toBeGreaterThanOrEqual(6);
+    expect(history.filter((name) => reached.has(name)).map((name) => reached.get(name))).toEqual([]);
+  });
+
+  test('AZR 5 every type that `node` could give has a rule', () => {
+    const node = schema.getType('Node');
+    if (!isInterfaceType(node)) throw new Error('there is no Node');
+    const names = schema.getPossibleTypes(node).map(({ name }) => name);
+    expect(names.sort()).toEqual([...nodeTypes().keys()].sort());
+    expect(Object.keys(nodeSamples).sort(), 'nodeSamples in test/security/samples.ts').toEqual(names);
+  });
+
+  test('every type, field, argument, input field and enum value is described', () => {
+    const bare: string[] = [];
+    const check = (name: string, description: string | null | undefined) => {
+      if (!description?.trim()) bare.push(name);
+    };
+    for (const type of types) {
+      check(type.name, type.description);
+      if (isObjectType(type) || isInterfaceType(type))
+        for (const field of Object.values(type.getFields())) {
+          check(`${type.name}.${field.name}`, field.description);
+          for (const arg of field.args) check(`${type.name}.${field.name}(${arg.name})`, arg.description);
+        }
+      if (isInputObjectType(type))
+        for (const field of Object.values(type.getFields())) check(`${type.name}.${field.name}`, field.description);
+      if (isEnumType(type))
+        for (const value of type.getValues()) check(`${type.name}.${value.name}`, value.description);
+    }
+    for (const directive of schema.getDirectives())
+      for (const arg of directive.args) check(`@${directive.name}(${arg.name})`, arg.description);
+    expect(bare).toEqual([]);
+  });
+});

@@ -1,0 +1,296 @@
+import { randomUUID } from 'node:crypto';
+import { encodeGlobalID } from '@pothos/plugin-relay';
+import {
+  type GraphQLField,
+  type GraphQLInputType,
+  type GraphQLObjectType,
+  type GraphQLOutputType,
+  getNamedType,
+  isEnumType,
+  isInputObjectType,
+  isLeafType,
+  isListType,
+  isNonNullType,
+  isRequiredArgument,
+  isRequiredInputField,
+  isUnionType,
+} from 'graphql';
+import { z } from 'zod';
+import { isPermission } from '../../src/authz/permissions.ts';
+import type { Requirement } from '../../src/graphql/plugins/permissions.ts';
+import { schema } from '../../src/graphql/schema.ts';
+import { type AnyRow, requirements } from '../../src/rest/row.ts';
+import { rows } from '../../src/rest/rows.ts';
+import type { Kit } from '../kit.ts';
+import type { Caller } from './callers.ts';
+import {
+  fieldSamples,
+  pathParameters,
+  type RowCall,
+  type RowSample,
+  rowSamples,
+  type Scene,
+  variantRequirements,
+} from './samples.ts';
+
+/** One way of calling one root field or one row. */
+export interface Operation {
+  /** `Mutation.deleteAgent` or `DELETE /persona/{persona_id}`, and `#variant` behind it. */
+  name: string;
+  kind: 'field' | 'row';
+  /** Whether it is named as one that changes something. */
+  writes: boolean;
+  /** What it asks of its caller, in the order in which it asks. */
+  requirements: Requirement[];
+  /** Makes the call ready; what it aims at is there when this returns. */
+  prepare(scene: Scene): Promise<Call>;
+}
+
+/** Sends a call. `prefix` is where the rows are served; fields do not have one. */
+export type Call = (kit: Kit, caller: Caller, prefix?: '/api' | '') => Promise<Reply>;
+
+export interface Reply {
+  status: number;
+  text: string;
+  challenge: string | null;
+  /** OK, or the code of the error: GraphQL's own, or what the dialect's answer stands for. */
+  verdict: string;
+  /** GraphQL's error, or the body of a REST reply. */
+  body: unknown;
+}
+
+/** A name without its variant. */
+export const baseOf = (name: string): string => name.split('#')[0] as string;
+
+const namesOf = (base: string, samples: object): string[] => [
+  base,
+  ...Object.keys(samples).filter((name) => name !== base && baseOf(name) === base),
+];
+
+// ---- GraphQL
+
+const rootTypes = [schema.getQueryType(), schema.getMutationType(), schema.getSubscriptionType()].filter(
+  (type): type is GraphQLObjectType => type != null,
+);
+
+const fieldOperations = rootTypes.flatMap((type) =>
+  Object.values(type.getFields()).flatMap((field) =>
+    namesOf(`${type.name}.${field.name}`, fieldSamples).map((name): Operation => {
+      const more = variantRequirements.get(name);
+      return {
+        name,
+        kind: 'field',
+        writes: type.name !== 'Query' && baseOf(name) !== 'Subscription.chatRun',
+        requirements: [field.extensions.requirement as Requirement, ...(more ? [more] : [])],
+        async prepare(scene) {
+          const made = argumentsOf(field, (await fieldSamples[name]?.(scene)) ?? {});
+          return (kit, caller) => callField(kit, caller, type, field, made);
+        },
+      };
+    }),
+  ),
+);
+
+/** The sample's arguments, and what the types require beside them. */
+function argumentsOf(field: GraphQLField<unknown, unknown>, sample: Record<string, unknown>): Record<string, unknown> {
+  const made = Object.fromEntries(
+    field.args.filter(isRequiredArgument).map(({ name, type }) => [name, sample[name] ?? madeUp(type)]),
+  );
+  const all: Record<string, unknown> = { ...sample, ...made };
+  for (const { name, type } of field.args) {
+    const named = getNamedType(type);
+    if (isInputObjectType(named) && all[name] != null && !isListType(type))
+      all[name] = { ...(madeUp(named) as object), ...(all[name] as object) };
+  }
+  return all;
+}
+
+/** A plausible value of a type; of an input object, what it requires. */
+function madeUp(type: GraphQLInputType): unknown {
+  if (isNonNullType(type)) return madeUp(type.ofType);
+  if (isListType(type)) return [madeUp(type.ofType)];
+  if (isEnumType(type)) return type.getValues()[0]?.name;
+  if (isInputObjectType(type))
+    return Object.fromEntries(
+      Object.values(type.getFields())
+        .filter(isRequiredInputField)
+        .map((field) => [field.name, madeUp(field.type)]),
+    );
+  const scalars: Record<string, unknown> = {
+    Int: 1,
+    Float: 1,
+    Boolean: true,
+    String: 'matrix',
+    ID: encodeGlobalID('Agent', 0),
+    UUID: randomUUID(),
+    DateTime: new Date(0).toISOString(),
+    JSONObject: {},
+  };
+  if (!(type.name in scalars)) throw new Error(`test/security/operations.ts: madeUp() knows no value of ${type.name}`);
+  return scalars[type.name];
+}
+
+/** Everything within four levels of a type that asks for no argument and for nothing that the caller lacks. */
+function selection(type: GraphQLOutputType, caller: Caller, depth = 4): string {
+  const named = getNamedType(type);
+  if (isLeafType(named)) return '';
+  if (isUnionType(named)) {
+    const members = named.getTypes().map((member) => `... on ${member.name} ${selection(member, caller, 1)}`);
+    return `{ __typename ${members.join(' ')} }`;
+  }
+  const fields = Object.values((named as GraphQLObjectType).getFields()).flatMap((field) => {
+    const requirement = field.extensions.requirement as Requirement | undefined;
+    const refused = requirement !== undefined && isPermission(requirement) && !caller.permissions.has(requirement);
+    // `edges` says what `nodes` says, and a union's members name their fields alike without having them of one type.
+    if (refused || field.args.some(isRequiredArgument) || field.name === 'edges') return [];
+    if (isLeafType(getNamedType(field.type))) return [field.name];
+    return depth > 1 && !isUnionType(getNamedType(field.type))
+      ? [`${field.name} ${selection(field.type, caller, depth - 1)}`]
+      : [];
+  });
+  return `{ __typename ${fields.join(' ')} }`;
+}
+
+async function callField(
+  kit: Kit,
+  caller: Caller,
+  type: GraphQLObjectType,
+  field: GraphQLField<unknown, unknown>,
+  variables: Record<string, unknown>,
+): Promise<Reply> {
+  const given = field.args.filter(({ name }) => name in variables);
+  const declared = given.map((arg) => `$${arg.name}: ${arg.type}`).join(', ');
+  const passed = given.map(({ name }) => `${name}: $${name}`).join(', ');
+  const list = (text: string) => (text === '' ? '' : `(${text})`);
+  const query = `${type.name.toLowerCase()} ${list(declared)} { ${field.name}${list(passed)} ${selection(field.type, caller)} }`;
+  const streams = type.name === 'Subscription';
+  const response = await fetch(`${kit.url}/graphql`, {
+    method: 'POST',
+    headers: {
+      'content-type': 'application/json',
+      ...(streams && { accept: 'text/event-stream' }),
+      ...(caller.secret !== null && { authorization: `Bearer ${caller.secret}` }),
+    },
+    body: JSON.stringify({ query, variables }),
+  });
+  const text = await response.text();
+  const json = response.headers.get('content-type')?.startsWith('application/json') ?? true;
+  const payloads = json ? [text] : [...text.matchAll(/^data: (.+)$/gm)].map(([, data]) => data as string);
+  const parsed = payloads.map((payload) => JSON.parse(payload));
+  const error = parsed.flatMap(({ errors }) => errors ?? [])[0];
+  return {
+    status: response.status,
+    text,
+    challenge: response.headers.get('www-authenticate'),
+    verdict: error ? (error.extensions?.code ?? 'NO CODE') : parsed.length > 0 ? 'OK' : 'NO ANSWER',
+    body: error ?? parsed[0],
+  };
+}
+
+// ---- REST
+
+const rowName = (row: AnyRow) => `${row.method.toUpperCase()} ${row.path}`;
+
+const rowOperations = rows.flatMap((row) =>
+  namesOf(rowName(row), rowSamples).map((name): Operation => {
+    const sample: RowSample = rowSamples[name] ?? (async () => ({}));
+    return {
+      name,
+      kind: 'row',
+      writes: row.method !== 'get',
+      requirements: requirements(row.document),
+      async prepare(scene) {
+        const made = await sample(scene);
+        const params = { ...made.params };
+        for (const [, parameter] of row.path.matchAll(/\{(\w+)\}/g) as Iterable<[string, string]>) {
+          const make = pathParameters[parameter];
+          if (!make && !(parameter in params))
+            throw new Error(`${name}: say in test/security/samples.ts, pathParameters, what stands for {${parameter}}`);
+          params[parameter] ??= (await make?.(scene)) as string;
+        }
+        const body = row.body && { ...(madeUpBody(row) as object), ...made.body };
+        return (kit, caller, prefix = '/api') =>
+          callRow(kit, caller, prefix, row, { ...made, params, ...(body && { body }) });
+      },
+    };
+  }),
+);
+
+/** A body with what the row's shape requires. */
+const madeUpBody = (row: AnyRow): unknown =>
+  fromJsonSchema(z.toJSONSchema(row.body as z.ZodType, { io: 'input', unrepresentable: 'any' }) as JsonSchema);
+
+interface JsonSchema {
+  type?: string;
+  enum?: unknown[];
+  const?: unknown;
+  anyOf?: JsonSchema[];
+  required?: string[];
+  properties?: Record<string, JsonSchema>;
+  items?: JsonSchema;
+  minItems?: number;
+  format?: string;
+}
+
+function fromJsonSchema(shape: JsonSchema, name = ''): unknown {
+  if (shape.const !== undefined) return shape.const;
+  if (shape.enum) return shape.enum[0];
+  if (shape.anyOf?.[0]) return fromJsonSchema(shape.anyOf[0], name);
+  switch (shape.type) {
+    case 'object':
+      return Object.fromEntries(
+        (shape.required ?? []).map((key) => [key, fromJsonSchema(shape.properties?.[key] ?? {}, key)]),
+      );
+    case 'array':
+      return shape.minItems ? [fromJsonSchema(shape.items ?? {})] : [];
+    case 'boolean':
+      // What is listed or visible is so from the start; everything else is not.
+      return !/listed|visible/.test(name);
+    case 'integer':
+    case 'number':
+      return 1;
+    case 'string':
+      if (shape.format === 'uuid') return randomUUID();
+      return shape.format === 'date-time' ? new Date(0).toISOString() : `matrix ${randomUUID()}`;
+    default:
+      return null;
+  }
+}
+
+async function callRow(kit: Kit, caller: Caller, prefix: string, row: AnyRow, call: RowCall): Promise<Reply> {
+  const path = row.path.replaceAll(/\{(\w+)\}/g, (_, name) => encodeURIComponent(String(call.params?.[name])));
+  const query = call.query ? `?${new URLSearchParams(call.query)}` : '';
+  const answer = await kit.rest(row.method.toUpperCase(), `${prefix}${path}${query}`, {
+    key: caller.secret,
+    ...(call.body && { body: call.body }),
+  });
+  const { status, text, body, headers } = answer;
+  // A stream that failed says so in its lines.
+  const failedLine = /^\{"error":.*"error_code":"(\w+)"/m.exec(text)?.[1];
+  return {
+    status,
+    text,
+    challenge: headers.get('www-authenticate'),
+    body,
+    verdict: failedLine ?? restVerdict(status, body),
+  };
+}
+
+function restVerdict(status: number, body: { error_code?: string; detail?: string } | undefined): string {
+  if (status < 400) return 'OK';
+  if (status === 403 && body?.error_code === 'INSUFFICIENT_PERMISSIONS') return 'FORBIDDEN';
+  if (status === 403 && strangerDetails.includes(body?.detail ?? '')) return 'UNAUTHENTICATED';
+  return status === 422 ? 'BAD_USER_INPUT' : String(status);
+}
+
+/** How the dialect answers whom it does not know. */
+const strangerDetails = ['Access denied. User is not authenticated.', 'Unauthorized'];
+
+/** Every root field and every row, in all their variants. */
+export const operations: readonly Operation[] = [...fieldOperations, ...rowOperations];
+
+/** Samples that stand for nothing: of a field or a row that is gone. */
+export const idleSamples = (): string[] =>
+  [...Object.keys(fieldSamples), ...Object.keys(rowSamples)].filter(
+    (name) => !operations.some((operation) => operation.name === name),
+  );

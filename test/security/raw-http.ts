@@ -1,0 +1,19 @@
+import { connect } from 'node:net';
+
+/** What a server answers to bytes that no HTTP client would send, until it closes the connection. */
+export function httpExchange(port: number, bytes: string, { endAfterSending = false } = {}): Promise<string> {
+  return new Promise((resolve, reject) => {
+    let answer = '';
+    const socket = connect(port, '127.0.0.1', () => {
+      if (endAfterSending) socket.end(bytes, 'latin1');
+      else socket.write(bytes, 'latin1');
+    });
+    socket.setEncoding('latin1');
+    socket.on('data', (chunk: string) => {
+      answer += chunk;
+    });
+    // A server may close before it has read everything.
+    socket.on('error', (error: NodeJS.ErrnoException) => (['ECONNRESET', 'EPIPE'].includes(error.code ?? '') ? resolve(answer) : reject(error)));
+    socket.on('close', () => resolve(answer));
+  });
+}
