@@ -28,7 +28,7 @@ type CursorValue = string | number | null;
 
 /** Whether a value out of a cursor may be compared with a column of that type. */
 const readable = {
-  int: (value: unknown) => Number.isInteger(value) && Math.abs(value as number) <= 0x7fff_ffff,
+  int: (value: unknown) => Number.isInteger(value) && (value as number) === ((value as number) | 0),
   date: (value: unknown) => typeof value === 'string' && isDate(value),
   uuid: (value: unknown) => typeof value === 'string' && /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(value),
 };

@@ -16,10 +16,10 @@ import { createGraphQLServer } from './graphql/yoga.ts';
 import { currentRequest, type Log } from './log.ts';
 import { createMetrics } from './metrics.ts';
 import { mentionsSecret } from './modules/tokens/secret.ts';
-import { servePages } from './pages/pages.ts';
+import { pagePolicy, servePages } from './pages/pages.ts';
 import { credentialOf } from './rest/credential.ts';
 import { onyxFailure } from './rest/onyx/errors.ts';
-import { auditRefusal, serveRows } from './rest/routes.ts';
+import { serveRows } from './rest/routes.ts';
 import { projectRoot } from './root.ts';
 import type { Foundation, Services } from './services.ts';
 
@@ -82,7 +82,15 @@ export function createServer({ settings, db, log, services, checkReplies = false
     const durationMs = Math.round(performance.now() - startedAt);
     requestLog.debug({ method: c.req.method, path: c.req.path, status: c.res.status, durationMs }, 'request');
   });
-  app.use(secureHeaders({ crossOriginResourcePolicy: false, strictTransportSecurity: false, xFrameOptions: 'DENY', referrerPolicy: 'no-referrer' }));
+  app.use(
+    secureHeaders({
+      contentSecurityPolicy: pagePolicy,
+      crossOriginResourcePolicy: false,
+      strictTransportSecurity: false,
+      xFrameOptions: 'DENY',
+      referrerPolicy: 'no-referrer',
+    }),
+  );
   if (settings.corsOrigins.length > 0)
     app.use(
       cors({
@@ -122,7 +130,7 @@ export function createServer({ settings, db, log, services, checkReplies = false
     if (principal === 'refused' || principal === null)
       return c.json({ detail: unauthenticated().message }, 401, { 'WWW-Authenticate': 'Bearer' });
     if (!can(principal, 'read:analytics')) {
-      auditRefusal(contextOf(c, principal, graphqlPageLimit), 'GET /metrics');
+      services.audit.permissionRefused(principal, 'GET /metrics');
       const { status, body } = onyxFailure(forbidden(['read:analytics']));
       return c.json(body as object, status as ContentfulStatusCode);
     }
@@ -133,7 +141,10 @@ export function createServer({ settings, db, log, services, checkReplies = false
     const principal = await authenticate(c, 'bearer');
     if (principal === 'refused') return refusedByGraphQL();
     const response = await yoga.fetch(c.req.raw, contextOf(c, principal, graphqlPageLimit));
-    return new Response(response.body, response);
+    const answer = new Response(response.body, response);
+    // Proxies that collect a reply before they pass it on would hold back a stream of events.
+    if (answer.headers.get('content-type')?.startsWith('text/event-stream')) answer.headers.set('X-Accel-Buffering', 'no');
+    return answer;
   });
 
   serveRows(app, {

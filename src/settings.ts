@@ -4,15 +4,22 @@ import { isWellFormedSecret } from './modules/tokens/secret.ts';
 import { projectRoot } from './root.ts';
 
 const text = z.string().trim().min(1);
+const portProblem = 'must be a whole number from 0 to 65535';
+const port = z.coerce.number(portProblem).int(portProblem).min(0, portProblem).max(65_535, portProblem);
 const flag = z.enum(['true', 'false']).transform((value) => value === 'true');
-const url = z.url({ protocol: /^https?$/, error: 'must be an http or https URL' }).transform((value) => value.replace(/\/+$/, ''));
-const seconds = z.coerce.number().positive().max(86_400);
+const url = z
+  .url({ protocol: /^https?$/, error: 'must be an http or https URL' })
+  .transform((value) => value.replace(/\/+$/, ''));
+const seconds = z.coerce
+  .number('must be a number of seconds')
+  .positive('must be more than 0')
+  .max(86_400, 'must be at most 86400');
 
 /** Every setting of the server; the README's table says what each one means. */
 const Environment = z
   .object({
     NODE_ENV: z.string().optional(),
-    PORT: z.coerce.number().int().min(0).max(65_535).default(4000),
+    PORT: port.default(4000),
     HOST: text.default('127.0.0.1'),
     DATA_DIR: text.default('./data'),
     DATABASE_URL: z
@@ -27,19 +34,28 @@ const Environment = z
     TURN_SECONDS: seconds.default(600),
     BOOTSTRAP_ADMIN_KEY: z
       .string()
-      .refine((key) => isWellFormedSecret(key, 'on_'), 'must be an on_ key with a valid checksum; `npm run new-key` prints one')
+      .refine(
+        (key) => isWellFormedSecret(key, 'on_'),
+        'must be an on_ key with a valid checksum; `npm run new-key` prints one',
+      )
       .optional(),
     GRAPHIQL: flag.optional(),
     CORS_ORIGINS: z
       .string()
       .default('')
-      .transform((list) => list.split(',').map((origin) => origin.trim()).filter(Boolean)),
+      .transform((list) =>
+        list
+          .split(',')
+          .map((origin) => origin.trim())
+          .filter(Boolean),
+      ),
     LOG_LEVEL: z.enum(['silent', 'fatal', 'error', 'warn', 'info', 'debug', 'trace']).default('info'),
   })
   .superRefine((env, context) => {
     if (env.LLM_PROVIDER !== 'openai-compatible') return;
     for (const name of ['LLM_BASE_URL', 'LLM_MODEL'] as const)
-      if (!env[name]) context.addIssue({ code: 'custom', path: [name], message: 'is required with LLM_PROVIDER=openai-compatible' });
+      if (!env[name])
+        context.addIssue({ code: 'custom', path: [name], message: 'is required with LLM_PROVIDER=openai-compatible' });
   })
   .transform((env) => ({
     port: env.PORT,
@@ -68,7 +84,9 @@ export class SettingsError extends Error {
 
 /** Reads and checks the environment. An empty variable counts as absent. Throws SettingsError. */
 export function readSettings(environment: Record<string, string | undefined>): Settings {
-  const present = Object.fromEntries(Object.entries(environment).filter(([, value]) => value !== undefined && value !== ''));
+  const present = Object.fromEntries(
+    Object.entries(environment).filter(([, value]) => value !== undefined && value !== ''),
+  );
   const result = Environment.safeParse(present);
   if (result.success) return Object.freeze(result.data);
   throw new SettingsError(result.error.issues.map((issue) => `${issue.path.join('.')} ${issue.message}`).join('; '));

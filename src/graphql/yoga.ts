@@ -1,4 +1,3 @@
-import { renderGraphiQL } from '@graphql-yoga/render-graphiql';
 import { createYoga, type YogaServerInstance } from 'graphql-yoga';
 import type { Context } from '../context.ts';
 import type { Metrics } from '../metrics.ts';
@@ -8,6 +7,7 @@ import { maskError } from './errors.ts';
 import { examples } from './examples.ts';
 import { useCsrfPrevention } from './plugins/csrf.ts';
 import { useIntrospectionGate } from './plugins/introspection.ts';
+import { useRefusalAudit } from './plugins/refusals.ts';
 import { type QueryLimits, useQueryLimits } from './plugins/limits.ts';
 import { useStrictReading } from './plugins/reading.ts';
 import { useErrorWording } from './plugins/wording.ts';
@@ -39,13 +39,15 @@ export function createGraphQLServer(settings: Settings, metrics: Metrics): Graph
         headers: JSON.stringify({ Authorization: 'Bearer ' }, null, 2),
         defaultTabs: examples.map(({ query, variables }) => ({ query, variables: variables ?? null })),
       },
-    renderGraphiQL,
+    // A page of four megabytes: read when the first person asks for it.
+    renderGraphiQL: async (options) => (await import('@graphql-yoga/render-graphiql')).renderGraphiQL(options),
     plugins: [
       useCsrfPrevention(),
       useStrictReading(),
       ...useQueryLimits(queryLimits, metrics.refused),
       useIntrospectionGate(settings.graphiql),
       useErrorWording(settings.graphiql),
+      useRefusalAudit(),
     ],
   });
 }

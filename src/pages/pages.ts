@@ -67,8 +67,26 @@ const assets: Record<string, string> = {
 const guide: Record<string, string> = {
   'README.md': 'README.md',
   'ARCHITECTURE.md': 'ARCHITECTURE.md',
+  'SECURITY.md': 'SECURITY.md',
+  'CONTRIBUTING.md': 'CONTRIBUTING.md',
+  'CHANGELOG.md': 'CHANGELOG.md',
+  LICENSE: 'LICENSE',
   'permissions.md': 'schema/permissions.md',
   'schema.graphql': 'schema/schema.graphql',
+};
+
+/** Holds browsers to it: everything that a page loads comes from this server. The pages' own scripts stand in them. */
+export const pagePolicy = {
+  defaultSrc: ["'self'"],
+  scriptSrc: ["'self'", "'unsafe-inline'"],
+  styleSrc: ["'self'", "'unsafe-inline'"],
+  imgSrc: ["'self'", 'data:'],
+  fontSrc: ["'self'", 'data:'],
+  workerSrc: ['blob:'],
+  objectSrc: ["'none'"],
+  baseUri: ["'none'"],
+  formAction: ["'self'"],
+  frameAncestors: ["'none'"],
 };
 
 /** The pages for people. Everything they load comes from this server. */

@@ -63,7 +63,8 @@ async function serve<Env extends object>(row: AnyRow, c: HonoContext<Env>, optio
     const seen = asAppError(error, context);
     const failure = error instanceof ShapeError ? error.failure : (row.failure?.(seen, input) ?? onyxFailure(seen));
     if (seen.code === 'RATE_LIMITED' && seen.details.retryAfter) c.header('Retry-After', String(seen.details.retryAfter));
-    if (context && seen.code === 'FORBIDDEN') auditRefusal(context, `${row.method.toUpperCase()} ${row.path}`);
+    if (context?.principal && seen.code === 'FORBIDDEN')
+      context.services.audit.permissionRefused(context.principal, `${row.method.toUpperCase()} ${row.path}`);
     return c.json(failure.body as object, failure.status as ContentfulStatusCode);
   }
 }
@@ -112,16 +113,4 @@ export function asAppError(error: unknown, context: Context | undefined): AppErr
   if (error instanceof AppError) return error;
   context?.log.error({ error }, 'unexpected error');
   return new AppError('INTERNAL', `Internal server error. Request id: ${context?.requestId ?? 'unknown'}`);
-}
-
-/** Writes that a credential was used for something it lacks. */
-export function auditRefusal({ principal, services }: Context, operation: string): void {
-  if (!principal) return;
-  services.audit.refused({
-    action: 'permission.refused',
-    actor: { userId: principal.userId, name: principal.name },
-    tokenId: principal.credential.tokenId,
-    client: principal.client,
-    detail: { operation },
-  });
 }

@@ -672,6 +672,31 @@ describe('GraphQL requests', () => {
     expect(await get('query={__typename}')).toMatchObject({ status: 200, body: { data: { __typename: 'Query' } } });
   });
 
+  it('answers a subscription that it refuses in order, as a stream or not', async () => {
+    const run = 'subscription ($id: UUID!) { chatRun(runId: $id) { __typename } }';
+    const turn = 'subscription ($i: SendChatMessageInput!) { chatTurn(input: $i) { __typename } }';
+    const id = '11111111-2222-4333-8444-555555555555';
+    const requests: [string, object, string | null, RegExp][] = [
+      [run, { id: 'x' }, kit.keys.ADMIN, /BAD_USER_INPUT/],
+      [run, {}, kit.keys.ADMIN, /BAD_USER_INPUT/],
+      [run, { id }, kit.keys.ADMIN, /NOT_FOUND/],
+      [run, { id }, kit.keys.LIMITED, /FORBIDDEN/],
+      [run, { id }, null, /UNAUTHENTICATED/],
+      [turn, { i: { message: '\0' } }, kit.keys.LIMITED, /BAD_USER_INPUT.*input/],
+      [turn, { i: { message: 'x', sessionId: id } }, kit.keys.LIMITED, /NOT_FOUND/],
+      [turn, { i: { message: 'x', parentMessageId: 2 ** 31 } }, kit.keys.LIMITED, /BAD_USER_INPUT/],
+      [turn, { i: { message: 'x' } }, null, /UNAUTHENTICATED/],
+    ];
+    await changesNothing(async () => {
+      for (const [query, variables, key, code] of requests)
+        for (const accept of ['text/event-stream', 'application/json', 'application/graphql-response+json', '*/*']) {
+          const reply = await graph({ query, variables }, { key, headers: { accept } });
+          clean(reply, `${accept} ${JSON.stringify(variables)}`);
+          expect(reply.text).toMatch(code);
+        }
+    });
+  });
+
   it('takes POST of JSON and GET, at its path with and without a slash, and nothing else', async () => {
     for (const path of ['/graphql', '/graphql/']) {
       expect(await send('POST', path, { body: '{"query": "{ __typename }"}' })).toMatchObject({ status: 200 });

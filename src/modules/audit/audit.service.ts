@@ -51,7 +51,7 @@ const refusalWindow = 60_000;
 export function auditService(db: Database, background: Background, log: Log) {
   const refusals = new Map<string, number>();
 
-  return {
+  const service = {
     /** Writes an event as part of the transaction that makes the change: neither stands without the other. */
     record: (transaction: Prisma.TransactionClient, entry: AuditEntry) =>
       transaction.auditEvent.create({ data: row(entry), select: { id: true } }),
@@ -71,7 +71,13 @@ export function auditService(db: Database, background: Background, log: Log) {
       });
       log.info({ action: entry.action, tokenId: entry.tokenId, address: entry.client.address }, 'refused');
     },
+
+    /** Writes that a credential was used for something it lacks: `operation` names what. */
+    permissionRefused(principal: Principal, operation: string): void {
+      service.refused({ ...by(principal), action: 'permission.refused', detail: { operation } });
+    },
   };
+  return service;
 }
 
 export type AuditService = ReturnType<typeof auditService>;

@@ -69,10 +69,29 @@ function failure(error: unknown): AnswerEnd & { status: 'FAILED' } {
   if (APICallError.isInstance(cause)) {
     if (cause.statusCode === 429)
       return failed('RATE_LIMITED', 'The model’s provider refuses more requests for now.', true);
-    const status = cause.statusCode ? ` (HTTP ${cause.statusCode})` : '';
-    return failed('UPSTREAM_FAILED', `The model’s provider failed${status}.`, cause.isRetryable);
+    // A reply that began well and broke off has a status of its own.
+    if (cause.statusCode !== undefined && cause.statusCode >= 400)
+      return failed('UPSTREAM_FAILED', `The model’s provider failed (HTTP ${cause.statusCode}).`, cause.isRetryable);
   }
   return failed('UPSTREAM_FAILED', 'The connection to the model’s provider broke.', true);
+}
+
+/** A stream until it ends or the signal aborts: the stream of an aborted call does not end in every case. */
+async function* untilAborted<T>(source: AsyncIterable<T>, signal: AbortSignal): AsyncGenerator<T, void, undefined> {
+  const parts = source[Symbol.asyncIterator]();
+  const aborted = new Promise<null>((resolve) => {
+    if (signal.aborted) resolve(null);
+    signal.addEventListener('abort', () => resolve(null), { once: true });
+  });
+  try {
+    for (;;) {
+      const next = await Promise.race([aborted, parts.next()]);
+      if (!next || next.done) return;
+      yield next.value;
+    }
+  } finally {
+    void parts.return?.().catch(() => {});
+  }
 }
 
 /**
@@ -95,6 +114,7 @@ export async function answer(
     silence = setTimeout(() => watchdog.abort(new Silence()), limits.modelSilenceMs);
   };
   const longest = setTimeout(() => watchdog.abort(new TooLong()), limits.turnMs);
+  const signal = AbortSignal.any([run.signal, watchdog.signal]);
   const citations = new CitationStream(hits ?? [], request.includeCitations);
   let started = false;
 
@@ -126,11 +146,11 @@ export async function answer(
       maxRetries,
       maxOutputTokens,
       ...(request.temperature !== null && { temperature: request.temperature }),
-      abortSignal: AbortSignal.any([run.signal, watchdog.signal]),
+      abortSignal: signal,
       // Errors come as parts of the stream; without this the SDK writes them to the console as well.
       onError: () => {},
     });
-    for await (const part of result.fullStream) {
+    for await (const part of untilAborted(result.fullStream, signal)) {
       heard();
       if (part.type === 'text-delta') say(citations.push(storable(part.text)));
       else if (part.type === 'reasoning-start') run.emit({ type: 'reasoningStarted' });

@@ -172,6 +172,26 @@ describe('however the text is cut', () => {
     );
   });
 
+  it('a long hostile text costs no more than its length', () => {
+    const long = (text: string) => text.repeat(400_000 / text.length);
+    for (const text of [
+      '`x',
+      '[[',
+      '[1](',
+      '~',
+      '`',
+      '``x',
+      '[1',
+      '\\',
+      ' [',
+      '[1]((',
+      '``` [1]',
+      '\n\n`',
+      '[1]('.padEnd(1999, 'x'),
+    ].map(long))
+      for (const include of [true, false]) expect(textOf(run([text], { hits: [], include }))).toBe(text);
+  });
+
   it('nothing is lost or added where there is nothing to cite', () => {
     fc.assert(
       fc.property(cut, ({ whole, deltas }) => {

@@ -13,20 +13,29 @@ const tokens = (before: string) =>
   new RegExp(
     String.raw`\\[^]|(?<fence>${'`'}+|~{3,})|${before}\[(?:\[(?<double>${numbers})\]|(?<single>${numbers}))\](?:\([^()\s]{0,2000}\))?`,
   );
+const fenceAtEnd = '(?<!`)`+$|(?<!~)~+$';
 /** The beginning of one of these at the end of what has arrived. */
 const beginnings = (before: string) =>
   new RegExp(
-    String.raw`${'`'}+$|~+$|\\$|${before}\[\[?[\d,\s]{0,40}$|${before}\[\[?\d[\d,\s]{0,39}\]{1,2}(?:\([^()\s]{0,2000})?$`,
+    String.raw`${fenceAtEnd}|\\$|${before}\[\[?[\d,\s]{0,40}$|${before}\[\[?\d[\d,\s]{0,39}\]{1,2}(?:\([^()\s]{0,2000})?$`,
   );
 const cited = { token: tokens(''), unfinished: beginnings('') };
 /** Where markers are dropped, the blank before each goes with it. */
 const dropped = { token: tokens(' ?'), unfinished: new RegExp(`${beginnings(' ?').source}| $`) };
 
+/** What makes a fence longer does not count. */
+const longestFence = 100;
 /** Where code ends: at as many marks as began it; a span, as opposed to a fence, also at the end of its paragraph. */
 const codeEnd = (fence: string): RegExp =>
-  fence.length < 3 ? new RegExp(`(?<!\`)${fence}(?!\`)|\\n\\n`) : new RegExp(`${fence}${fence[0]}*`);
+  fence.length < 3
+    ? new RegExp(`(?<!\`)${fence}(?!\`)|\\n\\n`)
+    : new RegExp(`${fence.slice(0, longestFence)}${fence[0]}*`);
 /** The beginning of that at the end of what has arrived. */
-const unfinishedEnd = /`+$|~+$|\n$/;
+const unfinishedEnd = new RegExp(`${fenceAtEnd}|\\n$`);
+
+/** Whether what comes next may still belong to a token: to marks at the very end, or to a link that is not whole. */
+const mayGoOn = (token: string, rest: string): boolean =>
+  rest === '' || (token.endsWith(']') && /^\([^()\s]{0,2000}$/.test(rest));
 
 /** What would end the Markdown link early. */
 const linkTarget = (link: string | null): string =>
@@ -77,7 +86,10 @@ export class CitationStream {
     this.held = '';
     while (rest !== '') {
       const next = this.code ? codeEnd(this.code).exec(rest) : token.exec(rest);
-      const open = final ? null : (this.code ? unfinishedEnd : unfinished).exec(rest);
+      const after = next ? rest.slice(next.index + next[0].length) : '';
+      // Looked for at the end alone, so that a text costs as much as it is long.
+      const open =
+        final || (next && !mayGoOn(next[0], after)) ? null : (this.code ? unfinishedEnd : unfinished).exec(rest);
       if (open && (!next || open.index <= next.index)) {
         text += rest.slice(0, open.index);
         this.held = rest.slice(open.index);
@@ -88,7 +100,7 @@ export class CitationStream {
         break;
       }
       text += rest.slice(0, next.index);
-      rest = rest.slice(next.index + next[0].length);
+      rest = after;
       const { fence = '', double, single } = next.groups ?? {};
       const marked = (double ?? single)?.split(',').map(Number);
       if (!marked) {

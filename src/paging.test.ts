@@ -1,0 +1,211 @@
+import fc from 'fast-check';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type Kit, startKit } from '../test/kit.ts';
+import { AppError } from './errors.ts';
+import { cut, ListOrder, type SortKey } from './paging.ts';
+
+let kit: Kit;
+beforeAll(async () => {
+  kit = await startKit();
+  await kit.prisma.agent.deleteMany({ where: { id: { not: 0 } } });
+});
+afterAll(() => kit?.close());
+
+/** What a test sorts agents by. `iconName` says which run of a property they belong to. */
+interface Row {
+  id: number;
+  displayPriority: number | null;
+  searchStartDate: Date | null;
+  createdAt: Date;
+}
+
+const id = (direction: 'asc' | 'desc'): SortKey => ({ field: 'id', type: 'int', direction });
+const priority = (direction: 'asc' | 'desc'): SortKey => ({ field: 'displayPriority', type: 'int', direction, nullable: true });
+const start = (direction: 'asc' | 'desc'): SortKey => ({ field: 'searchStartDate', type: 'date', direction, nullable: true });
+const created = (direction: 'asc' | 'desc'): SortKey => ({ field: 'createdAt', type: 'date', direction });
+
+const orders: Record<string, SortKey[]> = {
+  'one key': [id('asc')],
+  'one key, downwards': [id('desc')],
+  'ties': [created('desc'), id('desc')],
+  'ties, one up and one down': [created('asc'), id('desc')],
+  'nulls and ties': [priority('asc'), id('asc')],
+  'nulls and ties, downwards': [priority('desc'), id('desc')],
+  'two keys with nulls': [start('desc'), priority('asc'), id('asc')],
+  'two keys with nulls around one with ties': [priority('desc'), created('asc'), start('asc'), id('desc')],
+};
+
+/** The order as it reads, to hold the database's against: nulls last, whichever way. */
+function compare(keys: readonly SortKey[], a: Row, b: Row): number {
+  for (const { field, direction } of keys) {
+    const [left, right] = [a, b].map((row) => row[field as keyof Row]?.valueOf() ?? null) as [number | null, number | null];
+    if (left === right) continue;
+    if (left === null || right === null) return left === null ? 1 : -1;
+    return left < right === (direction === 'asc') ? -1 : 1;
+  }
+  return 0;
+}
+
+const date = fc.constantFrom('0001-01-01T00:00:00.000Z', '1969-12-31T23:59:59.999Z', '2024-02-29T12:00:00.001Z', '2024-02-29T12:00:00.002Z', '9999-12-31T23:59:59.999Z').map((text) => new Date(text));
+const agents = fc.array(
+  fc.record({
+    displayPriority: fc.option(fc.constantFrom(-(2 ** 31), -1, 0, 1, 2, 2 ** 31 - 1)),
+    searchStartDate: fc.option(date),
+    createdAt: date,
+  }),
+  { maxLength: 25 },
+);
+
+let runs = 0;
+/** Stores the rows of one run and gives back how to read its pages. */
+async function stored(rows: Omit<Row, 'id'>[], keys: readonly SortKey[]) {
+  const mark = `run ${++runs}`;
+  await kit.prisma.agent.createMany({ data: rows.map((row) => ({ ...row, name: mark, iconName: mark })) });
+  const order = new ListOrder('test', keys);
+  return {
+    all: (): Promise<Row[]> => kit.prisma.agent.findMany({ where: { iconName: mark } }),
+    remove: (ids: number[]) => kit.prisma.agent.deleteMany({ where: { id: { in: ids } } }),
+    async page(args: { first: number; after?: string | null; offset?: number }) {
+      const page = order.page(args, 100);
+      const found = await kit.prisma.agent.findMany({
+        ...page,
+        where: { AND: [{ iconName: mark }, page.where] },
+        select: { ...order.select, id: true },
+      });
+      const { rows, hasNext } = cut(found as unknown as Row[], page);
+      const last = rows.at(-1);
+      return { ids: rows.map((row) => row.id), hasNext, end: last ? order.cursor({ ...last }) : null };
+    },
+  };
+}
+
+const sizes = fc.integer({ min: 1, max: 7 });
+const sorted = (keys: readonly SortKey[], rows: Row[]) => [...rows].sort((a, b) => compare(keys, a, b)).map((row) => row.id);
+
+describe.each(Object.entries(orders))('%s', (_name, keys) => {
+  it('page after page, every row comes exactly once and in order', async () => {
+    await fc.assert(
+      fc.asyncProperty(agents, sizes, async (rows, first) => {
+        const list = await stored(rows, keys);
+        const expected = sorted(keys, await list.all());
+        const seen: number[] = [];
+        let after: string | null = null;
+        for (;;) {
+          const page = await list.page({ first, after });
+          seen.push(...page.ids);
+          expect(page.hasNext).toBe(seen.length < expected.length);
+          expect(page.ids.length).toBe(Math.min(first, expected.length - seen.length + page.ids.length));
+          if (!page.hasNext) break;
+          after = page.end;
+        }
+        expect(seen).toEqual(expected);
+      }),
+      { numRuns: 15 },
+    );
+  });
+
+  it('when rows go between two pages, the last one seen among them, those that stay come exactly once', async () => {
+    await fc.assert(
+      fc.asyncProperty(agents, sizes, fc.array(fc.nat(24), { maxLength: 12 }), async (rows, first, goes) => {
+        const list = await stored(rows, keys);
+        const expected = sorted(keys, await list.all());
+        const removed = new Set<number>();
+        const seen: number[] = [];
+        let after: string | null = null;
+        for (let turn = 0; ; turn++) {
+          const page = await list.page({ first, after });
+          seen.push(...page.ids);
+          if (!page.hasNext) break;
+          after = page.end;
+          const place = goes[turn];
+          const gone = [page.ids.at(-1), place === undefined ? undefined : expected[place]].filter((one) => one !== undefined);
+          for (const one of gone) removed.add(one);
+          await list.remove(gone);
+        }
+        expect(new Set(seen).size).toBe(seen.length);
+        expect(seen).toEqual(expected.filter((one) => seen.includes(one)));
+        // Missing are none but those that were gone before their page.
+        for (const one of expected) expect(seen.includes(one) || removed.has(one)).toBe(true);
+      }),
+      { numRuns: 15 },
+    );
+  });
+
+  it('by numbers, the pages are those of the same order', async () => {
+    await fc.assert(
+      fc.asyncProperty(agents, sizes, async (rows, first) => {
+        const list = await stored(rows, keys);
+        const expected = sorted(keys, await list.all());
+        for (let offset = 0; offset <= expected.length; offset += first) {
+          const page = await list.page({ first, offset });
+          expect(page.ids).toEqual(expected.slice(offset, offset + first));
+          expect(page.hasNext).toBe(offset + first < expected.length);
+        }
+      }),
+      { numRuns: 5 },
+    );
+  });
+});
+
+describe('cursors', () => {
+  const mixed = new ListOrder('mixed', [start('desc'), priority('asc'), id('asc')]);
+  const refusal = (work: () => unknown): AppError => {
+    try {
+      work();
+    } catch (error) {
+      if (error instanceof AppError) return error;
+      throw error;
+    }
+    throw new Error('nothing was refused');
+  };
+
+  it('are read back by their own list, and by no other of the same keys', () => {
+    fc.assert(
+      fc.property(fc.option(date), fc.option(fc.integer({ min: -(2 ** 31) + 1, max: 2 ** 31 - 1 })), fc.nat(2 ** 31 - 1), (searchStartDate, displayPriority, number) => {
+        const after = mixed.cursor({ searchStartDate, displayPriority, id: number });
+        expect(after).toMatch(/^[\w-]+$/);
+        expect(mixed.page({ after }, 100).where).not.toEqual({});
+        const other = new ListOrder('other', [start('desc'), priority('asc'), id('asc')]);
+        expect(refusal(() => other.page({ after }, 100)).details.fields).toEqual([{ path: ['after'], message: 'is not a cursor of this list' }]);
+      }),
+    );
+  });
+
+  it('of anything else are refused, and the argument is named', () => {
+    fc.assert(
+      fc.property(fc.oneof(fc.string(), fc.string({ unit: 'binary' }), fc.json(), fc.array(fc.jsonValue()).map((values) => JSON.stringify(['mixed', ...values]))), fc.boolean(), (text, encoded) => {
+        const after = encoded ? Buffer.from(text).toString('base64url') : text;
+        let read: unknown;
+        try {
+          read = mixed.page({ after }, 100).where;
+        } catch (error) {
+          expect(error).toBeInstanceOf(AppError);
+          expect((error as AppError).details.fields?.[0]?.path).toEqual(['after']);
+          return;
+        }
+        // Whatever was read holds nothing but what the columns can hold.
+        expect(JSON.stringify(read)).toMatch(/"OR"/);
+        const [, began, place, number] = JSON.parse(Buffer.from(after, 'base64url').toString());
+        expect(began === null || !Number.isNaN(Date.parse(began))).toBe(true);
+        expect(place === null || Number.isInteger(place)).toBe(true);
+        expect(Number.isInteger(number)).toBe(true);
+      }),
+      { numRuns: 1000 },
+    );
+  });
+
+  it('hold dates as PostgreSQL has them', () => {
+    const dated = new ListOrder('dated', [created('asc'), id('asc')]);
+    const of = (text: unknown) => Buffer.from(JSON.stringify(['dated', text, 1])).toString('base64url');
+    expect(dated.page({ after: of('2024-02-29T00:00:00.000Z') }, 100).where).not.toEqual({});
+    for (const text of ['0000-01-01T00:00:00.000Z', '2023-02-29T00:00:00.000Z', '2024-02-29T00:00:00Z', '+010000-01-01T00:00:00.000Z', '-000001-01-01T00:00:00.000Z', '2024-02-29T24:00:00.000Z', '2024-02-29', 'x', '', 0, null, {}])
+      expect(refusal(() => dated.page({ after: of(text) }, 100)).code, String(text)).toBe('BAD_USER_INPUT');
+  });
+
+  it('a page is as long as asked for, within the limit, and one row is read ahead', () => {
+    for (const [first, take] of [[undefined, 21], [null, 21], [0, 1], [1, 2], [100, 101], [101, 101], [2 ** 31 - 1, 101]])
+      expect(mixed.page({ first }, 100).take).toBe(take);
+    for (const args of [{ first: -1 }, { offset: -1 }, { offset: 0, after: 'x' }])
+      expect(refusal(() => mixed.page(args, 100)).details.fields?.[0]?.path).toEqual([Object.keys(args)[0]]);
+  });
+});

@@ -1,0 +1,232 @@
+import { randomBytes, randomUUID } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type Kit, startKit } from '../kit.ts';
+
+let kit: Kit;
+/** Whose rows they are: the user of the first admin key. */
+let ownerId: string;
+/** The session whose messages are many. */
+const longSession = randomUUID();
+const globalId = (typename: string, id: string | number) => Buffer.from(`${typename}:${id}`).toString('base64');
+
+beforeAll(async () => {
+  kit = await startKit();
+  ownerId = (await kit.gql('{ viewer { id } }')).data.viewer.id;
+  await kit.prisma.chatSession.create({ data: { id: longSession, userId: ownerId, agentId: 0, name: 'long' } });
+});
+afterAll(() => kit?.close());
+
+const passage = (documentId: string) => ({
+  number: 1, documentId, chunkId: 1, position: 0, title: documentId, heading: '', link: null, text: 'words', source: 'x', metadata: {}, score: 1, updatedAt: null, highlights: [],
+});
+
+/** Rows of every kind, each with relations of its own, numbered from `from` up to `to`. */
+async function fill(from: number, to: number): Promise<void> {
+  const { prisma } = kit;
+  for (let i = from; i < to; i++) {
+    const label = await prisma.label.create({ data: { name: `label ${i}` } });
+    const action = await prisma.action.create({ data: { name: `action_${i}`, displayName: `Action ${i}`, description: '' } });
+    const document = await prisma.document.create({
+      data: { externalId: `document-${i}`, title: `Document ${i}`, contentHash: new Uint8Array(32), ownerId, chunks: { create: { position: 0, section: 0, start: 0, end: 10, text: `zebra number ${i}` } } },
+    });
+    const token = (kind: 'API_KEY' | 'PERSONAL', userId: string) => ({ kind, name: `token ${i}`, hash: Uint8Array.from(randomBytes(32)), display: '…', allScopes: true, userId, creatorId: ownerId });
+    const account = await prisma.user.create({ data: { name: `user ${i}`, email: `user-${i}@example.com`, accountType: 'SERVICE_ACCOUNT' } });
+    await prisma.token.createMany({ data: [token('API_KEY', account.id), token('PERSONAL', ownerId)] });
+    const agent = await prisma.agent.create({
+      data: {
+        name: `Agent ${i}`, owner: { connect: { id: account.id } }, isPublic: true,
+        labels: { connect: { id: label.id } }, actions: { connect: { id: action.id } }, documents: { connect: { id: document.id } },
+        starterMessages: { create: [{ position: 0, name: 'a', message: 'b' }, { position: 1, name: 'c', message: 'd' }] },
+        shares: { create: { userId: ownerId } },
+      },
+    });
+    const sessions = [randomUUID(), longSession];
+    await prisma.chatSession.create({ data: { id: sessions[0] as string, userId: ownerId, agentId: agent.id, name: `zebra ${i}` } });
+    for (const sessionId of sessions) {
+      const asked = await prisma.chatMessage.create({ data: { sessionId, role: 'USER', text: 'question' } });
+      const answer = await prisma.chatMessage.create({
+        data: { sessionId, role: 'ASSISTANT', text: 'answer [[1]]()', parentId: asked.id, passages: [passage(`document-${i}`)], citations: [{ number: 1, documentId: `document-${i}` }] },
+      });
+      await prisma.run.create({ data: { id: randomUUID(), sessionId, messageId: answer.id, status: 'COMPLETED' } });
+    }
+  }
+}
+
+/** The statements of one request, its own credential's included, and what it answered. */
+async function counted<T>(request: () => Promise<T>): Promise<{ statements: string[]; answer: T }> {
+  // Once beforehand: the first use of a key in a minute is written down.
+  await request();
+  await kit.booted.background.settled();
+  kit.statements.length = 0;
+  const answer = await request();
+  await kit.booted.background.settled();
+  return { statements: [...kit.statements], answer };
+}
+
+const page = 'pageInfo { hasNextPage endCursor } totalCount';
+const person = 'id name email accountType';
+const agent = `id databaseId name description systemPrompt viewerPermission ownerId ownerEmail owner { ${person} }
+  starterMessages { name message } labels { databaseId name } actions { databaseId name } documents { documentId title }
+  shares { permission user { ${person} } }`;
+const message = 'databaseId text role documents { title } citations { number documentId }';
+const session = 'databaseId name agentId agentName ownerName currentRunId updatedAt';
+
+/** Each list of the graph with everything that hangs on its rows. The size of a page is a variable: it is a list of 100. */
+const lists: Record<string, { query: string; rows: (data: any) => unknown[] }> = {
+  agents: { query: `agents(first: $first) { edges { cursor node { ${agent} } } ${page} }`, rows: (data) => data.agents.edges },
+  'agents, as nodes': { query: `agents(first: $first) { nodes { ${agent} } }`, rows: (data) => data.agents.nodes },
+  apiKeys: { query: `apiKeys(first: $first) { nodes { id databaseId name display role scopes creator { ${person} } } ${page} }`, rows: (data) => data.apiKeys.nodes },
+  personalAccessTokens: { query: `personalAccessTokens(first: $first) { nodes { id name display } ${page} }`, rows: (data) => data.personalAccessTokens.nodes },
+  chatSessions: { query: `chatSessions(first: $first) { nodes { ${session} } ${page} }`, rows: (data) => data.chatSessions.nodes },
+  'chatSessions with messages': {
+    query: `chatSessions(first: $first) { nodes { ${session} messages(first: 2) { nodes { ${message} } pageInfo { hasNextPage } totalCount } } }`,
+    rows: (data) => data.chatSessions.nodes,
+  },
+  searchChats: { query: `searchChats(query: "zebra", first: $first) { sessions { ${session} } hasNextPage }`, rows: (data) => data.searchChats.sessions },
+  documents: { query: `documents(first: $first) { nodes { id documentId title metadata } ${page} }`, rows: (data) => data.documents.nodes },
+  search: { query: 'search(query: "zebra", first: $first) { documentId title text metadata }', rows: (data) => data.search },
+  labels: { query: `labels(first: $first) { nodes { databaseId name } ${page} }`, rows: (data) => data.labels.nodes },
+  actions: { query: `actions(first: $first) { nodes { databaseId name } ${page} }`, rows: (data) => data.actions.nodes },
+  'messages of a session': {
+    query: `chatSession(id: "${longSession}") { ${session} messages(first: $first) { nodes { ${message} } } }`,
+    rows: (data) => data.chatSession.messages.nodes,
+  },
+};
+
+const paths: Record<string, (body: any) => unknown[]> = {
+  '/persona': (body) => body,
+  '/agents?page_size=100': (body) => body.items,
+  '/admin/persona': (body) => body,
+  '/admin/agents?page_size=100': (body) => body.items,
+  '/persona/labels': (body) => body,
+  '/tool': (body) => body,
+  '/admin/api-key': (body) => body,
+  '/user/pats': (body) => body,
+  '/chat/get-user-chat-sessions?page_size=100': (body) => body.sessions,
+  [`/chat/get-chat-session/${longSession}`]: (body) => body.messages,
+  '/chat/search?query=zebra&page_size=100': (body) => body.groups.flatMap((group: { chats: unknown[] }) => group.chats),
+  '/onyx-api/ingestion': (body) => body,
+};
+
+interface Case {
+  name: string;
+  count: () => Promise<{ statements: string[]; length: number }>;
+}
+
+const cases: Case[] = [
+  ...Object.entries(lists).map(([name, { query, rows }]) => ({
+    name,
+    count: async () => {
+      const { statements, answer } = await counted(() => kit.gql(`query ($first: Int) { ${query} }`, { first: 100 }));
+      expect(answer.errors).toEqual([]);
+      return { statements, length: rows(answer.data).length };
+    },
+  })),
+  {
+    name: 'nodes',
+    count: async () => {
+      const agents = await kit.prisma.agent.findMany({ select: { id: true } });
+      const sessions = await kit.prisma.chatSession.findMany({ select: { id: true } });
+      const ids = [...agents.map(({ id }) => globalId('Agent', id)), ...sessions.map(({ id }) => globalId('ChatSession', id))];
+      const query = `query ($ids: [ID!]!) { nodes(ids: $ids) { __typename ... on Agent { ${agent} } ... on ChatSession { title: name agentName ownerName currentRunId } } }`;
+      const { statements, answer } = await counted(() => kit.gql(query, { ids }));
+      expect(answer.errors).toEqual([]);
+      return { statements, length: answer.data.nodes.filter(Boolean).length };
+    },
+  },
+  ...Object.entries(paths).map(([path, rows]) => ({
+    name: `GET ${path.replace(longSession, '{session_id}')}`,
+    count: async () => {
+      const { statements, answer } = await counted(() => kit.rest('GET', `/api${path}`));
+      expect(answer.status, answer.text).toBe(200);
+      return { statements, length: rows(answer.body).length };
+    },
+  })),
+];
+
+describe('a list costs the same number of statements, however many rows it has', () => {
+  const few = new Map<string, { statements: string[]; length: number }>();
+  const many = new Map<string, { statements: string[]; length: number }>();
+
+  beforeAll(async () => {
+    await fill(0, 3);
+    for (const { name, count } of cases) few.set(name, await count());
+    await fill(3, 30);
+    for (const { name, count } of cases) many.set(name, await count());
+  });
+
+  it.each(cases)('$name', ({ name }) => {
+    const [small, large] = [few.get(name), many.get(name)];
+    expect((large?.length ?? 0) - (small?.length ?? 0)).toBeGreaterThanOrEqual(27);
+    expect(large?.statements.length, large?.statements.join('\n')).toBe(small?.statements.length);
+  });
+});
+
+describe('an error within the server', () => {
+  const secret = 'the password of the database is hunter2';
+  const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
+
+  /** Runs with a service that fails for a reason that is nobody’s business. */
+  async function broken<T>(work: () => Promise<T>): Promise<T> {
+    const { agents } = kit.booted.services;
+    const { list } = agents;
+    agents.list = () => Promise.reject(new Error(secret));
+    kit.log.length = 0;
+    try {
+      return await work();
+    } finally {
+      agents.list = list;
+    }
+  }
+  const logged = () => kit.log.map((line) => JSON.parse(line)).filter(({ level }) => level >= 50);
+
+  it('is masked in GraphQL, and found in the log under the id that the caller sees', async () => {
+    const { status, headers, data, errors } = await broken(() => kit.gql('{ agents { totalCount } viewer { id } }'));
+    const requestId = headers.get('x-request-id');
+    expect(requestId).toMatch(uuid);
+    expect(status).toBe(200);
+    expect(data).toBeNull();
+    expect(errors).toEqual([
+      { message: `Internal server error. Request id: ${requestId}`, path: ['agents'], locations: [{ line: 1, column: 3 }], extensions: { code: 'INTERNAL' } },
+    ]);
+    expect(logged()).toEqual([expect.objectContaining({ requestId, error: expect.objectContaining({ message: secret, stack: expect.any(String) }) })]);
+  });
+
+  it('is masked in REST, and found in the log under the id that the caller sees', async () => {
+    const { status, headers, text, body } = await broken(() => kit.rest('GET', '/api/persona'));
+    const requestId = headers.get('x-request-id');
+    expect(requestId).toMatch(uuid);
+    expect(status).toBe(500);
+    expect(body).toEqual({ error_code: 'INTERNAL_ERROR', detail: `Internal server error. Request id: ${requestId}` });
+    expect(text).not.toContain(secret);
+    expect(logged()).toEqual([expect.objectContaining({ requestId, error: expect.objectContaining({ message: secret }) })]);
+  });
+
+  it('tells nothing of a value that the graph cannot write', async () => {
+    const { agents } = kit.booted.services;
+    const { count } = agents;
+    agents.count = (() => Promise.resolve(secret)) as unknown as typeof count;
+    kit.log.length = 0;
+    const { errors } = await kit.gql('{ agents { totalCount } }');
+    agents.count = count;
+    expect(JSON.stringify(errors)).not.toContain('hunter2');
+    expect(errors).toMatchObject([{ extensions: { code: 'INTERNAL' } }]);
+    expect(logged()).toHaveLength(1);
+  });
+
+  it('gives every request an id of its own', async () => {
+    const answers = await Promise.all([
+      kit.rest('GET', '/health', { key: null }),
+      kit.rest('GET', '/nowhere', { key: null }),
+      kit.rest('GET', '/api/me', { key: 'nonsense' }),
+      kit.rest('PUT', '/api/me'),
+      kit.rest('POST', '/graphql', { body: '{' }),
+      kit.rest('GET', '/api/me', { headers: { 'x-request-id': 'mine', 'x-onyx-request-id': 'mine' } }),
+      kit.rest('GET', '/metrics'),
+      kit.rest('POST', '/api/chat/send-chat-message', { body: { message: 'hello' } }),
+    ]);
+    const ids = answers.map(({ headers }) => headers.get('x-request-id') ?? '');
+    for (const id of ids) expect(id).toMatch(uuid);
+    expect(new Set(ids).size).toBe(answers.length);
+  });
+});

@@ -1,0 +1,165 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { projectRoot } from '../../src/root.ts';
+import { type Kit, startKit } from '../kit.ts';
+
+let kit: Kit;
+let widget: Kit;
+let anybody: Kit;
+beforeAll(async () => {
+  kit = await startKit();
+  widget = await startKit({ environment: { CORS_ORIGINS: 'https://widget.example, http://localhost:3000' } });
+  anybody = await startKit({ environment: { CORS_ORIGINS: '*' } });
+});
+afterAll(async () => {
+  await kit?.close();
+  await widget?.close();
+  await anybody?.close();
+});
+
+const get = (path: string, headers: Record<string, string> = {}, server = kit) =>
+  fetch(`${server.url}${path}`, { headers, redirect: 'manual' });
+
+const pages = [
+  { path: '/', title: 'Latchkey' },
+  { path: '/api/docs', title: 'Latchkey REST API' },
+  { path: '/api/docs/', title: 'Latchkey REST API' },
+  { path: '/graphql', title: 'Latchkey GraphiQL' },
+];
+const html = { accept: 'text/html,application/xhtml+xml' };
+
+/** The tags of a page, without what stands between the tags of a script or a style. */
+const tags = (page: string) =>
+  page.replaceAll(/(<(script|style)\b[^>]*>)[\s\S]*?(<\/\2>)/g, '$1$3').match(/<[a-z][^>]*>/g) ?? [];
+
+/** The addresses that a tag makes a browser fetch, on its own or when it is followed by a script. */
+const fetched = (tag: string) =>
+  /^<a\b/.test(tag) ? [] : [...tag.matchAll(/\s(?:src|href|srcset|poster|data|action)\s*=\s*["']?([^"'\s>]+)/g)].map(([, url]) => url as string);
+
+describe('pages for people', () => {
+  it.each(pages)('$path is a page, and everything that it names comes from this server', async ({ path, title }) => {
+    const response = await get(path, html);
+    const page = await response.text();
+    expect(response.status).toBe(200);
+    expect(response.headers.get('content-type')).toMatch(/^text\/html/);
+    expect(page).toContain(`<title>${title}</title>`);
+    const named = tags(page).flatMap(fetched);
+    for (const url of named) {
+      expect(url).toMatch(/^(\/(?!\/)|data:)/);
+      if (url.startsWith('/')) expect((await get(url)).status, url).toBe(200);
+    }
+    for (const [, style] of page.matchAll(/<style\b[^>]*>([\s\S]*?)<\/style>/g))
+      expect(style).not.toMatch(/@import|url\(\s*["']?(https?:)?\/\//);
+  });
+
+  it.each(pages)('$path may load nothing from elsewhere, and stand in no frame', async ({ path }) => {
+    const { headers } = await get(path, html);
+    const policy = new Map(
+      headers
+        .get('content-security-policy')
+        ?.split(';')
+        .map((part) => part.trim().split(/\s+/))
+        .map(([name, ...sources]) => [name, sources]),
+    );
+    expect(policy.get('default-src')).toEqual(["'self'"]);
+    expect(policy.get('frame-ancestors')).toEqual(["'none'"]);
+    expect(policy.get('object-src')).toEqual(["'none'"]);
+    for (const source of [...policy.values()].flat()) expect(source).toMatch(/^('self'|'none'|'unsafe-inline'|data:|blob:)$/);
+  });
+
+  it.each([...pages.map(({ path }) => path), '/api/me', '/api/openapi.json', '/nowhere', '/health', '/guide/README.md', '/api/docs/swagger-ui.css'])(
+    '%s carries the headers that keep browsers from guessing, framing and telling',
+    async (path) => {
+      const { headers } = await get(path, html);
+      expect(headers.get('x-content-type-options')).toBe('nosniff');
+      expect(headers.get('x-frame-options')).toBe('DENY');
+      expect(headers.get('referrer-policy')).toBe('no-referrer');
+      expect(headers.get('x-request-id')).toMatch(/^[0-9a-f-]{36}$/);
+      expect(headers.get('x-powered-by')).toBeNull();
+    },
+  );
+
+  it('the page of the REST paths has its parts, with their types, and reads the document that is served', async () => {
+    const page = await (await get('/api/docs')).text();
+    expect(page).toContain("url: '/api/openapi.json'");
+    for (const [name, type, content] of [
+      ['swagger-ui-bundle.js', 'text/javascript; charset=utf-8', /SwaggerUIBundle/],
+      ['swagger-ui.css', 'text/css; charset=utf-8', /\.swagger-ui/],
+    ] as const) {
+      expect(page).toContain(`/api/docs/${name}`);
+      const response = await get(`/api/docs/${name}`);
+      expect(response.headers.get('content-type')).toBe(type);
+      expect(response.headers.get('cache-control')).toMatch(/max-age=\d+/);
+      expect(await response.text()).toMatch(content);
+    }
+    const document = await get('/api/openapi.json');
+    expect(document.headers.get('content-type')).toMatch(/^application\/json/);
+    expect(await document.json()).toEqual(JSON.parse(readFileSync(join(projectRoot, 'schema/openapi.json'), 'utf8')));
+    expect((await get('/api')).headers.get('location')).toBe('/api/docs');
+  });
+
+  it('gives the guide that its answers cite as plain text', async () => {
+    for (const name of ['README.md', 'permissions.md', 'schema.graphql']) {
+      const response = await get(`/guide/${name}`);
+      expect(response.status).toBe(200);
+      expect(response.headers.get('content-type')).toBe('text/plain; charset=utf-8');
+    }
+    for (const path of ['/guide/package.json', '/guide/../package.json', '/guide/..%2fpackage.json', '/guide/%2e%2e/.env', '/api/docs/..%2f..%2fpackage.json', '/guide/'])
+      expect((await get(path)).status, path).toBe(404);
+  });
+});
+
+describe('what needs no credential', () => {
+  it.each(['', '/api'])('%s/health and /version answer', async (prefix) => {
+    const health = await get(`${prefix}/health`);
+    expect(health.status).toBe(200);
+    expect(await health.json()).toEqual({ success: true, message: 'ok', data: null });
+    const version = await get(`${prefix}/version/`);
+    expect(await version.json()).toEqual({ backend_version: expect.stringMatching(/^\d+\.\d+\.\d+$/) });
+  });
+});
+
+describe('pages of other origins', () => {
+  const paths = ['/api/me', '/graphql', '/health', '/nowhere', '/metrics', '/'];
+  const preflight = (server: Kit, path: string, origin: string) =>
+    fetch(`${server.url}${path}`, {
+      method: 'OPTIONS',
+      headers: { origin, 'access-control-request-method': 'POST', 'access-control-request-headers': 'authorization,content-type' },
+    });
+  const allowed = (response: Response) => [...response.headers.keys()].filter((name) => name.startsWith('access-control-'));
+
+  it.each(paths)('%s is closed to them unless CORS_ORIGINS names them', async (path) => {
+    for (const origin of ['https://widget.example', 'null', kit.url]) {
+      expect(allowed(await get(path, { origin }))).toEqual([]);
+      expect(allowed(await preflight(kit, path, origin))).toEqual([]);
+    }
+  });
+
+  it.each(paths)('%s is open to those that CORS_ORIGINS names, and to no others', async (path) => {
+    for (const origin of ['https://widget.example', 'http://localhost:3000']) {
+      const response = await get(path, { origin }, widget);
+      expect(response.headers.get('access-control-allow-origin')).toBe(origin);
+      expect(response.headers.get('access-control-allow-credentials')).toBeNull();
+      expect(response.headers.get('vary')).toMatch(/origin/i);
+      const asked = await preflight(widget, path, origin);
+      expect(asked.status).toBe(204);
+      expect(asked.headers.get('access-control-allow-origin')).toBe(origin);
+      expect(asked.headers.get('access-control-allow-methods')).toMatch(/POST/);
+      expect(asked.headers.get('access-control-allow-headers')?.toLowerCase()).toMatch(/authorization.*content-type/);
+    }
+    for (const origin of ['https://elsewhere.example', 'https://widget.example.elsewhere.example', 'http://widget.example', 'null']) {
+      expect((await get(path, { origin }, widget)).headers.get('access-control-allow-origin')).toBeNull();
+      expect((await preflight(widget, path, origin)).headers.get('access-control-allow-origin')).toBeNull();
+    }
+    expect((await get(path, { origin: 'https://elsewhere.example' }, anybody)).headers.get('access-control-allow-origin')).toBe('*');
+  });
+
+  it('a widget with a key reads the answer and the id of its request', async () => {
+    const response = await fetch(`${widget.url}/api/persona`, {
+      headers: { origin: 'https://widget.example', authorization: `Bearer ${widget.keys.LIMITED}` },
+    });
+    expect(response.status).toBe(200);
+    expect(response.headers.get('access-control-expose-headers')).toMatch(/X-Request-Id/);
+  });
+});
