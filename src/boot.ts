@@ -27,7 +27,7 @@ export interface Booted {
   background: Background;
   /** Where clients reach this server, without a trailing slash. */
   publicUrl: string;
-  /** The admin key that this start made, to be shown once; null at later starts. */
+  /** The admin key that this start made up, to be shown once; null at later starts, and where the settings hold it. */
   firstAdminKey: string | null;
   /** Ends running turns (10 seconds are given to them), finishes what is pending, closes the database. */
   close(): Promise<void>;
@@ -53,7 +53,8 @@ export async function boot({ settings, log, database, checkReplies, listen }: Bo
     foundation,
     background,
     publicUrl,
-    firstAdminKey,
+    // Who set one has it.
+    firstAdminKey: firstAdminKey === settings.bootstrapAdminKey ? null : firstAdminKey,
     async close() {
       await services.runs.drain(patience);
       await db.close();

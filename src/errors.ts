@@ -58,12 +58,16 @@ export const badInput = (path: (string | number)[], message: string) =>
 
 export const conflict = (message: string) => new AppError('CONFLICT', message);
 
+/** Problems that one error names: who sends a thousand wrong values learns enough from the first. */
+const mostProblems = 20;
+/** A key that the caller chose, such as a name in metadata, short enough for a message. */
+const keyOf = (key: PropertyKey): string | number => (typeof key === 'number' ? key : String(key).slice(0, 100));
+
 /** The problems that zod found, as one error that names every field. */
 export function invalid(error: z.core.$ZodError, prefix: (string | number)[] = []): AppError {
-  const fields = error.issues.map((issue) => ({
-    path: [...prefix, ...issue.path.map((key) => (typeof key === 'symbol' ? String(key) : key))],
-    message: issue.message,
-  }));
+  const fields = error.issues
+    .slice(0, mostProblems)
+    .map((issue) => ({ path: [...prefix, ...issue.path.map(keyOf)], message: issue.message }));
   const message = fields.map((field) => `${field.path.join('.')}: ${field.message}`).join('; ');
   return new AppError('BAD_USER_INPUT', message, { fields });
 }

@@ -10,11 +10,20 @@ import { useIntrospectionGate } from './plugins/introspection.ts';
 import { useRefusalAudit } from './plugins/refusals.ts';
 import { type QueryLimits, useQueryLimits } from './plugins/limits.ts';
 import { useStrictReading } from './plugins/reading.ts';
+import { useVariableCheck } from './plugins/variables.ts';
 import { useErrorWording } from './plugins/wording.ts';
 import { schema } from './schema.ts';
 
 /** What one request may cost before it is run. A client’s own queries stay far below; each is refused with 400. */
-export const queryLimits: QueryLimits = { tokens: 1000, depth: 12, aliases: 15, directives: 5, cost: 5000, repeats: 20 };
+export const queryLimits: QueryLimits = {
+  characters: 20_000,
+  tokens: 1000,
+  depth: 12,
+  aliases: 15,
+  directives: 5,
+  cost: 5000,
+  repeats: 20,
+};
 
 export type GraphQLServer = YogaServerInstance<Context, object>;
 
@@ -46,6 +55,7 @@ export function createGraphQLServer(settings: Settings, metrics: Metrics): Graph
       useStrictReading(),
       ...useQueryLimits(queryLimits, metrics.refused),
       useIntrospectionGate(settings.graphiql),
+      useVariableCheck(),
       useErrorWording(settings.graphiql),
       useRefusalAudit(),
     ],

@@ -6,11 +6,13 @@ import { type AddressInfo, connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { until } from '../kit.ts';
 import { gather, jsonLines } from '../lines.ts';
 import { type ModelServer, makeGate, startModelServer } from '../model-server.ts';
 
+/** Each test waits for whole processes, several in turn. */
+const timeout = 60_000;
 const root = join(import.meta.dirname, '..', '..');
 type Environment = Record<string, string>;
 
@@ -47,14 +49,15 @@ function run(environment: Environment): Latchkey {
 }
 
 /** Waits until something is written. Throws when the process ends first. */
-async function written(latchkey: Latchkey, pattern: RegExp): Promise<RegExpExecArray> {
-  let code: number | null | undefined;
-  void latchkey.exited.then((exit) => (code = exit));
-  return until(() => {
-    const found = pattern.exec(latchkey.output.stdout);
-    if (!found && code !== undefined) throw new Error(`ended with ${code}: ${latchkey.output.stderr}`);
-    return found;
+async function written({ process, output, exited }: Latchkey, pattern: RegExp): Promise<RegExpExecArray> {
+  const ended = exited.then((code) => {
+    throw new Error(`ended with ${code}: ${output.stderr}`);
   });
+  for (;;) {
+    const found = pattern.exec(output.stdout);
+    if (found) return found;
+    await Promise.race([once(process.stdout, 'data'), ended]);
+  }
 }
 
 async function start(environment: Environment): Promise<Latchkey & { url: string }> {
@@ -108,27 +111,29 @@ function api(url: string, key: string | undefined) {
   };
 }
 
-let store: Awaited<ReturnType<typeof storage>>;
-
 beforeAll(async () => {
   // Does nothing where dist/main.js is of these sources.
   const build = spawn(process.execPath, ['scripts/prepare.mjs', '--build'], { cwd: root, stdio: 'inherit' });
   expect(await once(build, 'exit')).toEqual([0, null]);
 });
-beforeEach(async () => {
-  store = await storage();
-});
-afterEach(async () => {
+afterAll(async () => {
   for (const { process, exited } of [...running]) {
     process.kill('SIGKILL');
     await exited;
   }
-  await store.drop();
 });
 
-describe('the first start', () => {
+describe('the first start', { timeout }, () => {
+  let store: Awaited<ReturnType<typeof storage>>;
+  let latchkey: Awaited<ReturnType<typeof start>>;
+
+  beforeAll(async () => {
+    store = await storage();
+    latchkey = await start(store.environment);
+  });
+  afterAll(() => store?.drop());
+
   it('says where it is and how to ask, and the question that it prints has an answer with a citation', async () => {
-    const latchkey = await start(store.environment);
     const { url, output } = latchkey;
     const key = keyIn(latchkey);
     expect(output.stdout).toContain(`GraphiQL    ${url}/graphql`);
@@ -153,44 +158,65 @@ describe('the first start', () => {
     expect(output.stderr).toBe('');
   });
 
-  it('does not show the key that it was given', async () => {
-    const key = 'on_zQWBuTSOoRi4A9spHcVY5ncnsDkxkJ0mLq17';
-    const { url, output } = await start({ ...store.environment, BOOTSTRAP_ADMIN_KEY: key });
-    expect(output.stdout).not.toContain(key);
-    expect((await api(url, key).graphql('{ viewer { role } }')).data).toEqual({ viewer: { role: 'ADMIN' } });
+  it('ends when it is asked to, whoever holds a connection', async () => {
+    const { hostname, port } = new URL(latchkey.url);
+    const half = 'POST /graphql HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 9\r\n\r\n{';
+    const sockets = await Promise.all(
+      ['', 'GET /health HT', half].map(async (request) => {
+        const socket = connect(Number(port), hostname);
+        socket.on('error', () => {});
+        await once(socket, 'connect');
+        socket.write(request);
+        return socket;
+      }),
+    );
+    // Answered behind the others, on a connection that stays open.
+    expect((await fetch(`${latchkey.url}/health`)).status).toBe(200);
+    latchkey.process.kill('SIGTERM');
+    expect(await latchkey.exited).toBe(0);
+    expect(latchkey.output.stderr).toBe('');
+    for (const socket of sockets) socket.destroy();
   });
 });
 
-describe('an answer under way', () => {
+describe('an answer under way', { timeout }, () => {
+  let store: Awaited<ReturnType<typeof storage>>;
   let model: ModelServer;
-  let environment: Environment;
+  /** Printed by whichever start was the first. */
+  let key: string | undefined;
 
   beforeAll(async () => {
-    model = await startModelServer();
+    [store, model] = await Promise.all([storage(), startModelServer()]);
   });
-  afterAll(() => model.close());
-  beforeEach(() => {
+  afterAll(() => Promise.all([store?.drop(), model?.close()]));
+
+  async function startScripted() {
     const scripted = { LLM_PROVIDER: 'openai-compatible', LLM_BASE_URL: model.baseUrl, LLM_MODEL: 'scripted' };
-    environment = { ...store.environment, ...scripted };
-  });
+    const latchkey = await start({ ...store.environment, ...scripted });
+    key ??= keyIn(latchkey);
+    return latchkey;
+  }
+
+  async function kill(latchkey: Latchkey): Promise<void> {
+    latchkey.process.kill('SIGKILL');
+    expect(await latchkey.exited).toBeNull();
+  }
 
   it('is there as far as it was saved after kill -9, and everything goes on', async () => {
     const gate = makeGate();
     model.script({ text: ['One ', 'two ', 'three'], gate });
-    const first = await start(environment);
-    const key = keyIn(first);
+    const first = await startScripted();
     const before = api(first.url, key);
     const lines = jsonLines(await before.send({ message: 'Count' }));
     const [{ chat_session_id: id }] = await gather(lines, ({ obj }) => obj?.type === undefined);
     gate.release();
     gate.release();
     await until(async () => (await before.session(id)).messages.at(-1).message === 'One two ');
-    first.process.kill('SIGKILL');
-    expect(await first.exited).toBeNull();
+    await kill(first);
     await expect(gather(lines)).rejects.toThrow();
     gate.open();
 
-    const second = await start(environment);
+    const second = await startScripted();
     expect(keyIn(second)).toBeUndefined();
     const after = api(second.url, key);
     const session = await after.session(id);
@@ -214,19 +240,15 @@ describe('an answer under way', () => {
     });
     const next = await after.send({ chat_session_id: id, message: 'Go on', stream: false });
     expect(await next.json()).toMatchObject({ answer: 'You said: Go on', error_msg: null });
-    expect(
-      model.requests
-        .at(-1)
-        ?.body.messages?.slice(1)
-        .map(({ content }) => content),
-    ).toEqual(['Count', 'One two ', 'Go on']);
+    const heard = model.requests.at(-1)?.body.messages?.map(({ content }) => content);
+    expect(heard?.slice(1)).toEqual(['Count', 'One two ', 'Go on']);
+    await kill(second);
   });
 
   it('is finished before a process that is asked to stop ends', async () => {
     const gate = makeGate();
     model.script({ text: ['One ', 'two'], gate });
-    const first = await start(environment);
-    const key = keyIn(first);
+    const first = await startScripted();
     const lines = jsonLines(await api(first.url, key).send({ message: 'Count' }));
     const [{ chat_session_id: id }] = await gather(lines, ({ obj }) => obj?.type === undefined);
     gate.release();
@@ -242,61 +264,31 @@ describe('an answer under way', () => {
     expect(await first.exited).toBe(0);
     expect(first.output.stderr).toBe('');
 
-    const second = await start(environment);
+    const second = await startScripted();
     const { messages } = await api(second.url, key).session(id);
     expect(messages.at(-1)).toMatchObject({ message: 'One two', error: null });
+    await kill(second);
   });
 });
 
-describe('a process that is asked to stop', () => {
-  it.each(['SIGTERM', 'SIGINT'] as const)('ends, whoever holds a connection: %s', async (signal) => {
-    const latchkey = await start(store.environment);
-    const { hostname, port } = new URL(latchkey.url);
-    const requests = [
-      '',
-      'GET /health HT',
-      'POST /graphql HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 9\r\n\r\n{',
-    ];
-    const sockets = await Promise.all(
-      requests.map(async (request) => {
-        const socket = connect(Number(port), hostname);
-        socket.on('error', () => {});
-        await once(socket, 'connect');
-        socket.write(request);
-        return socket;
-      }),
-    );
-    // One more request, answered, so that the others have arrived; its connection stays open.
-    expect((await fetch(`${latchkey.url}/health`)).status).toBe(200);
-    latchkey.process.kill(signal);
-    expect(await latchkey.exited).toBe(0);
-    expect(latchkey.output.stderr).toBe('');
-    for (const socket of sockets) socket.destroy();
-  });
-});
-
-describe('a setting that cannot be used', () => {
+describe('a setting that cannot be used', { timeout }, () => {
   it.each([
     ['PORT', { PORT: 'abc' }],
     ['PORT', { PORT: '65536' }],
     ['LLM_PROVIDER', { LLM_PROVIDER: 'nope' }],
     ['LLM_BASE_URL', { LLM_PROVIDER: 'openai-compatible', LLM_MODEL: 'x' }],
-    [
-      'LLM_BASE_URL',
-      { LLM_PROVIDER: 'openai-compatible', LLM_MODEL: 'x', LLM_BASE_URL: 'http://user:pass@127.0.0.1/v1' },
-    ],
     ['BOOTSTRAP_ADMIN_KEY', { BOOTSTRAP_ADMIN_KEY: 'on_malformed' }],
     ['DATABASE_URL', { DATABASE_URL: 'foo' }],
-    ['HOST', { HOST: '192.0.2.1' }],
   ])('ends the start with one line that names it: %s', async (name, setting: Environment) => {
-    const latchkey = run({ ...store.environment, ...setting });
+    const latchkey = run(setting);
     expect(await latchkey.exited).toBe(1);
     expect(latchkey.output.stderr).toMatch(new RegExp(`^latchkey: [^\\n]*\\b${name}\\b[^\\n]*\\n$`));
-    expect(latchkey.output.stderr).not.toMatch(/malformed|pass@/);
+    expect(latchkey.output.stderr).not.toContain('malformed');
     expect(latchkey.output.stdout).toBe('');
   });
 
-  it('costs no first admin key: not a port that is taken either', async () => {
+  it('costs no first admin key, be it a port that is taken', async () => {
+    const store = await storage();
     const other = createServer().listen(0, '127.0.0.1');
     await once(other, 'listening');
     const { port } = other.address() as AddressInfo;
@@ -309,5 +301,8 @@ describe('a setting that cannot be used', () => {
     expect((await api(second.url, keyIn(second)).graphql('{ viewer { role } }')).data).toEqual({
       viewer: { role: 'ADMIN' },
     });
+    second.process.kill('SIGKILL');
+    await second.exited;
+    await store.drop();
   });
 });

@@ -98,6 +98,8 @@ describe('REST bodies', () => {
       ['100,000 open brackets', '['.repeat(100_000), /body: is not valid JSON/],
       ['100,000 objects', `${'{"a":'.repeat(100_000)}1${'}'.repeat(100_000)}`, /body: is nested more than 200 levels deep/],
       ['depth in an unknown field', `{"unknown": ${nested(100_000)}}`, /body: is nested more than 200 levels deep/],
+      ['20,001 values', `{"unknown": [${'0,'.repeat(19_999)}0]}`, /body: has more than 20000 values/],
+      ['10,000 wrong values', `{"unknown": 1, "name": [], "message": [], "description": [], "scopes": [${'0,'.repeat(9_999)}0], "sections": [${'0,'.repeat(9_000)}0]}`, /^.{1,4000}$/],
       ['bytes that are not UTF-8', bytes('{"name": "', [0xff, 0xfe], '"}'), /body: is not valid UTF-8/],
       ['half of a character', bytes('{"name": "', [0xe2, 0x82], '"}'), /body: is not valid UTF-8/],
       ['UTF-16', bytes(Buffer.from('{"name": "x"}', 'utf16le').toJSON().data), /body: is not valid JSON/],
@@ -224,7 +226,7 @@ describe('REST bodies', () => {
 });
 
 describe('bodies that are too large', () => {
-  const large = (size: number) => JSON.stringify({ description: 'x'.repeat(size) });
+  const large = new Map([20, 21, 50].map((size) => [size, JSON.stringify({ description: 'x'.repeat(size * megabyte - 100) })]));
   const tooLarge = { error_code: 'PAYLOAD_TOO_LARGE', detail: 'The body is larger than 20971520 bytes.' };
   /** A body whose length nobody knows beforehand; it ends when the server stops reading. */
   const endless = () =>
@@ -238,8 +240,8 @@ describe('bodies that are too large', () => {
     '%s answers 413 to 21 MB and to 50 MB, and the server goes on',
     async (path) => {
       await changesNothing(async () => {
-        for (const size of [21 * megabyte, 50 * megabyte]) {
-          const reply = await send('POST', path, { body: large(size) });
+        for (const size of [21, 50]) {
+          const reply = await send('POST', path, { body: large.get(size) as string });
           clean(reply, path);
           expect(reply.status).toBe(413);
           expect(reply.body).toEqual(tooLarge);
@@ -272,7 +274,7 @@ describe('bodies that are too large', () => {
 
   it('says what is wrong with a body just below the limit', async () => {
     await changesNothing(async () => {
-      const reply = await send('POST', '/api/chat/create-chat-session', { body: large(20 * megabyte - 100) });
+      const reply = await send('POST', '/api/chat/create-chat-session', { body: large.get(20) as string });
       clean(reply, 'below the limit');
       expect(reply.status).toBe(400);
       expect(reply.text).toMatch(/name: must be at most 500 characters/);
@@ -425,7 +427,10 @@ describe('GraphQL requests', () => {
       ['no operation at all', '{"query": "fragment F on Query { __typename }"}', /operation|never used/],
       ['two without a choice', '{"query": "query A { __typename } query B { __typename }"}', /operation/],
       ['100,000 brackets', `{"query": "{ __typename }", "variables": {"a": ${nested(100_000)}}}`, /nested more than 200 levels/],
-      ['100,000 braces in a query', JSON.stringify({ query: '{a'.repeat(100_000) }), /Token limit/],
+      ['1000 braces in a query', JSON.stringify({ query: '{a'.repeat(1000) }), /Token limit/],
+      ['100,000 braces in a query', JSON.stringify({ query: '{a'.repeat(100_000) }), /longer than 20000 characters/],
+      ['10 million lines in a query', JSON.stringify({ query: `${'\n'.repeat(9_000_000)}{ ${'x '.repeat(20)} }` }), /longer than 20000 characters/],
+      ['20,001 values', JSON.stringify({ query: '{ __typename }', variables: { a: Array(20_001).fill(0) } }), /more than 20000 values/],
       ['not UTF-8', bytes('{"query": "{ __typename } #', [0xff], '"}'), /not valid UTF-8/],
       ['a NUL in a query', '{"query": "{ \\u0000 }"}', /Syntax Error/],
       ['a lone surrogate in a query', '{"query": "{ \\ud800 }"}', /Syntax Error/],

@@ -167,6 +167,7 @@ type Limit = keyof typeof queryLimits;
 
 /** A query of exactly that measure, and within all other limits. */
 const measured: Record<Limit, (measure: number) => string> = {
+  characters: (n) => `{ __typename }${' '.repeat(n - 14)}`,
   // Sixteen tokens stand around the numbers.
   tokens: (n) => `{ agents(filter: { databaseIds: [${times(n - 16, String)}] }) { totalCount } }`,
   depth: (n) => `{ __type(name: "Query") { ${'ofType { '.repeat(n - 2)}name${' }'.repeat(n - 2)} } }`,

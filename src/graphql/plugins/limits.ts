@@ -6,7 +6,9 @@ import { maxTokensPlugin } from '@escape.tech/graphql-armor-max-tokens';
 import { GraphQLError, Kind, type SelectionSetNode, type ValidationRule } from 'graphql';
 import type { Plugin } from 'graphql-yoga';
 
-export type QueryLimits = Readonly<Record<'tokens' | 'depth' | 'aliases' | 'directives' | 'cost' | 'repeats', number>>;
+export type QueryLimits = Readonly<
+  Record<'characters' | 'tokens' | 'depth' | 'aliases' | 'directives' | 'cost' | 'repeats', number>
+>;
 type Limit = keyof QueryLimits;
 
 /** Says in an error which limit it stands for. */
@@ -48,6 +50,12 @@ export function useQueryLimits(limits: QueryLimits, refused: (limit: string) => 
     maxDirectivesPlugin(marked('directives')),
     costLimitPlugin({ ...costs, maxCost, flattenFragments: true, ignoreIntrospection: true }),
     {
+      // Space and comments are no tokens, and where an error stands is found by counting lines from the start.
+      onParams({ params, setResult }) {
+        if (typeof params.query !== 'string' || params.query.length <= limits.characters) return;
+        const message = `The document is longer than ${limits.characters} characters; send long values as variables.`;
+        setResult({ errors: [new GraphQLError(message, { extensions: refusal('characters') })] });
+      },
       onValidate({ addValidationRule }) {
         addValidationRule(repeats);
       },

@@ -4,7 +4,8 @@ import type { Context } from '../../context.ts';
 import type { FieldProblem } from '../../errors.ts';
 import { brief, place } from '../errors.ts';
 
-const withoutHint = (message: string): string => message.replaceAll(/ ?Did you mean [^?]*\?/g, '');
+/** Of a message that is brief already: what it quotes could make this slow. A hint can be cut off. */
+const withoutHint = (message: string): string => message.replaceAll(/ ?Did you mean [^?]*(\?|$)/g, '');
 
 /**
  * What callers read of errors. Names that they nearly hit are shown to signed-in callers, and to strangers only when
@@ -15,7 +16,7 @@ export function useErrorWording(open: boolean): Plugin<object, Context> {
     onExecutionResult({ result, setResult, context }) {
       if (!result || !('errors' in result) || !result.errors) return;
       const hides = !open && !context.principal;
-      const worded = (message: string) => brief(hides ? withoutHint(message) : message);
+      const worded = (message: string) => (hides ? withoutHint(brief(message)) : brief(message));
       // Copied: the errors of a document are kept with it, for callers who may see more.
       const errors = result.errors.map((error) => {
         const fields = error.extensions.fields as FieldProblem[] | undefined;

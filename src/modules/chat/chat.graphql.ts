@@ -4,6 +4,7 @@ import type { ChatSession as ChatSessionRow } from '../../generated/prisma/clien
 import { builder } from '../../graphql/builder.ts';
 import { connection, nodeQuery, pageArgs } from '../../graphql/connection.ts';
 import { integerIds, nodeRule, uuidIds } from '../../graphql/nodes.ts';
+import { cut } from '../../paging.ts';
 import { SearchHit } from '../knowledge/knowledge.graphql.ts';
 import { chatMessageOrder, chatSessionOrder, type SessionFilter } from './chat.service.ts';
 import { withoutCitations } from './citations.ts';
@@ -129,11 +130,15 @@ const ChatSession = builder.prismaNode('ChatSession', {
       authScopes: { permission: 'read:chat' },
       description: 'All messages of the tree, oldest first, the root included.',
       args: pageArgs(t.arg),
-      resolve: async (session, args, context, info) => {
-        const { chat } = context.services;
-        const reader = signedIn(context.principal);
-        const page = await chat.listMessages(reader, session, args, context.pageLimit, nodeQuery(context, info));
-        return connection(chatMessageOrder, page, args, () => chat.countMessages(session.id));
+      // Part of the query for the sessions: however many those are, their messages are one statement.
+      select: (args, { pageLimit }) => ({
+        messages: chatMessageOrder.page(args, pageLimit),
+        _count: { select: { messages: true } },
+      }),
+      resolve: async (session, args, { principal, services, pageLimit }) => {
+        const page = cut(session.messages, chatMessageOrder.page(args, pageLimit));
+        const rows = await services.chat.readable(signedIn(principal), session, page.rows);
+        return connection(chatMessageOrder, { ...page, rows }, args, async () => session._count.messages);
       },
     }),
   }),

@@ -220,22 +220,14 @@ export function chatService(db: Database, runs: Runs) {
       return count;
     },
 
-    /** A session's messages. Of a session that somebody shared, with the passages alone that the reader may read. */
-    async listMessages(principal: Principal, session: SessionKey, args: PageArgs, limit: number, query: object) {
-      const page = chatMessageOrder.page(args, limit);
-      const where = { AND: [{ sessionId: session.id }, page.where] };
-      const { rows, hasNext } = cut(await db.prisma.chatMessage.findMany({ ...query, ...page, where }), page);
-      return { rows: session.userId === principal.userId ? rows : await withReadable(principal, rows), hasNext };
-    },
-
-    countMessages: (sessionId: string) => db.prisma.chatMessage.count({ where: { sessionId } }),
+    /** A session's messages as the principal may read them: of another's, without the documents that are not theirs. */
+    readable: async (principal: Principal, session: Pick<ChatSession, 'userId'>, messages: ChatMessage[]) =>
+      session.userId === principal.userId ? messages : withReadable(principal, messages),
   };
 }
 
 /** What a message keeps as JSON of the documents it was given and those it cites. */
 const cited = (references: Prisma.JsonValue) => references as { documentId: string }[];
-
-type SessionKey = Pick<ChatSession, 'id' | 'userId'>;
 
 export interface SessionFilter {
   agentId?: number | null | undefined;

@@ -1306,9 +1306,7 @@ describe('bad input', () => {
 
   test('GraphQL: malformed JSON, no body, text/plain, another method', async () => {
     const send = (method: string, body: string | undefined, type = 'application/json') =>
-      unchanged(() =>
-        kit.rest(method, '/graphql', { ...(body !== undefined && { body }), headers: { 'content-type': type } }),
-      );
+      kit.rest(method, '/graphql', { ...(body !== undefined && { body }), headers: { 'content-type': type } });
     for (const body of ['{"query":', '', '[]', '7']) {
       const answer = await send('POST', body);
       expect(answer.status).toBe(400);

@@ -54,7 +54,11 @@ const ViewerToken = builder.objectRef<Principal>('ViewerToken').implement({
       description: 'The scopes it is cut to; null: everything that the role allows.',
       resolve: ({ credential }) => (credential.scopes === null ? null : [...credential.scopes]),
     }),
-    createdAt: t.field({ type: 'DateTime', description: 'When it was made.', resolve: ({ credential }) => credential.createdAt }),
+    createdAt: t.field({
+      type: 'DateTime',
+      description: 'When it was made.',
+      resolve: ({ credential }) => credential.createdAt,
+    }),
     expiresAt: t.field({
       type: 'DateTime',
       nullable: true,
@@ -92,7 +96,7 @@ builder.queryFields((t) => ({
     public: true,
     description: 'Whether this credential holds a permission, so that a client can ask before it tries.',
     args: { permission: t.arg.string({ required: true, description: `One of ${permissionList}.` }) },
-    resolve: (_root, { permission }, { principal }) => (principal?.permissions as ReadonlySet<string> | undefined)?.has(permission) ?? false,
+    resolve: (_root, { permission }, { principal }) =>
+      (principal?.permissions as ReadonlySet<string> | undefined)?.has(permission) ?? false,
   }),
 }));
-

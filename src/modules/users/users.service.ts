@@ -41,7 +41,8 @@ export function usersService() {
     /** Throws CONFLICT when this user, and nobody else, can administer the server. Needs `lockAdmins`. */
     async keepAnAdmin(transaction: Transaction, userId: string): Promise<void> {
       const able = await transaction.user.findMany({ where: ableAdmins(), select: { id: true }, take: 2 });
-      if (able.length === 1 && able[0]?.id === userId) throw conflict('The last admin cannot be removed, demoted or disabled.');
+      if (able.length === 1 && able[0]?.id === userId)
+        throw conflict('The last admin cannot be removed, demoted or disabled.');
     },
 
     /**

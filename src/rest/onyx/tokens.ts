@@ -1,5 +1,5 @@
 import { z } from '@hono/zod-openapi';
-import { isPermission, type Permission, permissionTable, permissions, type Role } from '../../authz/permissions.ts';
+import { isPermission, type Permission, permissions, permissionTable, type Role } from '../../authz/permissions.ts';
 import { badInput } from '../../errors.ts';
 import { graphql, type ResultOf } from '../graphql.ts';
 import { type AnyRow, row } from '../row.ts';
@@ -28,7 +28,10 @@ const Descriptor = z
   .object({
     api_key_id: z.int(),
     api_key_display: z.string(),
-    api_key: z.string().nullable().openapi({ description: 'The secret; only in the replies to create and regenerate.' }),
+    api_key: z
+      .string()
+      .nullable()
+      .openapi({ description: 'The secret; only in the replies to create and regenerate.' }),
     api_key_name: z.string().nullable(),
     api_key_role: roleName,
     groups: z.array(z.object({ id: z.int(), name: z.string() })),
@@ -58,7 +61,10 @@ const KeyArgs = z
   .object({
     name: z.string().max(100).nullish(),
     role: roleName.optional().openapi({ description: 'basic unless `group_ids` says otherwise.' }),
-    group_ids: z.array(z.int()).optional().openapi({ description: '1 is Admin, 2 is Basic; an empty list makes a limited key.' }),
+    group_ids: z
+      .array(z.int())
+      .optional()
+      .openapi({ description: '1 is Admin, 2 is Basic; an empty list makes a limited key.' }),
     scopes: z.array(z.string()).nullish().openapi({ description: 'Permissions to cut the key to.' }),
     expires_at: z.iso.datetime({ offset: true }).nullish(),
   })
@@ -140,7 +146,9 @@ export const tokenRows: AnyRow[] = [
     tag,
     summary: 'List API keys',
     reply: z.array(Descriptor),
-    document: graphql(`query ListApiKeys($first: Int!) { apiKeys(first: $first) { nodes { ...KeyDescriptor } } }`, [KeyDescriptor]),
+    document: graphql(`query ListApiKeys($first: Int!) { apiKeys(first: $first) { nodes { ...KeyDescriptor } } }`, [
+      KeyDescriptor,
+    ]),
     variables: () => ({ first: everything }),
     output: ({ apiKeys }) => apiKeys.nodes.map((key) => descriptor(key, null)),
   }),
@@ -197,7 +205,9 @@ export const tokenRows: AnyRow[] = [
     summary: 'Delete an API key with its user',
     params: keyParams,
     reply: nothing,
-    document: graphql(`mutation DeleteApiKey($id: Int!) { deleteApiKey(input: { databaseId: $id }) { deletedDatabaseId } }`),
+    document: graphql(
+      `mutation DeleteApiKey($id: Int!) { deleteApiKey(input: { databaseId: $id }) { deletedDatabaseId } }`,
+    ),
     variables: ({ params }) => ({ id: params.api_key_id }),
     output: () => null,
     failure: unknownKey,
@@ -238,7 +248,10 @@ export const tokenRows: AnyRow[] = [
       [PatDescriptor],
     ),
     variables: ({ body }) => ({ input: { name: body.name, expiresInDays: body.expiration_days, scopes: body.scopes } }),
-    output: ({ createPersonalAccessToken: { personalAccessToken, secret } }) => ({ ...pat(personalAccessToken), token: secret }),
+    output: ({ createPersonalAccessToken: { personalAccessToken, secret } }) => ({
+      ...pat(personalAccessToken),
+      token: secret,
+    }),
     failure: (error) => {
       if (error.code !== 'BAD_USER_INPUT') return null;
       const [problem] = error.details.fields ?? [];

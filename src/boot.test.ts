@@ -1,0 +1,58 @@
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { type Kit, startKit, until } from '../test/kit.ts';
+import { gather, jsonLines } from '../test/lines.ts';
+import { makeGate } from '../test/model-server.ts';
+
+let kit: Kit;
+
+beforeAll(async () => {
+  kit = await startKit({ scripted: true });
+});
+afterAll(() => kit?.close());
+
+const send = (body: object) =>
+  fetch(`${kit.url}/api/chat/send-chat-message`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', authorization: `Bearer ${kit.keys.BASIC}` },
+    body: JSON.stringify({ message: 'Hello', allowed_tool_ids: [], ...body }),
+  });
+
+it('hands out no key that the settings hold', () => {
+  expect(kit.booted.foundation.settings.bootstrapAdminKey).toBe(kit.keys.ADMIN);
+  expect(kit.booted.firstAdminKey).toBeNull();
+});
+
+it('marks at the next start what a killed process left, and nothing else', async () => {
+  const done = (await (await send({ stream: false })).json()) as { message_id: number };
+  const gate = makeGate();
+  kit.model.script({ text: ['Under way'], gate });
+  const lines = jsonLines(await send({}));
+  const [, { reserved_assistant_message_id: id }] = await gather(lines, (line) => 'user_message_id' in line);
+  await kit.booted.services.runs.markInterrupted();
+  const find = (messageId: number) =>
+    kit.prisma.chatMessage.findUniqueOrThrow({ where: { id: messageId }, include: { run: true } });
+  const error = 'The server stopped while this was being written.';
+  expect(await find(id)).toMatchObject({ status: 'INTERRUPTED', error, run: { status: 'INTERRUPTED', error } });
+  expect(await find(done.message_id)).toMatchObject({ status: 'COMPLETE', error: null, run: { status: 'COMPLETED' } });
+  gate.open();
+  await gather(lines);
+});
+
+it('stops when it closes what takes too long, keeps its words, and begins nothing more', async () => {
+  const gate = makeGate();
+  kit.model.script({ text: ['One ', 'two'], gate });
+  const lines = jsonLines(await send({}));
+  const [{ chat_session_id: sessionId }] = await gather(lines, (line) => 'user_message_id' in line);
+  gate.release();
+  await gather(lines, ({ obj }) => obj?.type === 'message_delta');
+  const aborted = kit.model.nextAbort();
+  const drained = kit.booted.services.runs.drain(0);
+  expect(await (await send({ stream: false })).json()).toEqual({
+    error_code: 'CONFLICT',
+    detail: 'The server is shutting down.',
+  });
+  await Promise.all([drained, aborted]);
+  expect((await gather(lines)).at(-1).obj).toEqual({ type: 'stop', stop_reason: 'user_cancelled' });
+  const stored = await until(() => kit.prisma.chatMessage.findFirst({ where: { sessionId, status: 'STOPPED' } }));
+  expect(stored.text).toBe('One ');
+});

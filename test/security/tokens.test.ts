@@ -1,0 +1,1132 @@
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
+import { type Permission, permissions, rolePermissions } from '../../src/authz/permissions.ts';
+import type { Principal } from '../../src/authz/principal.ts';
+import { authenticator } from '../../src/modules/tokens/authenticate.ts';
+import { checksum, hashSecret, newSecret } from '../../src/modules/tokens/secret.ts';
+import type { Background } from '../../src/store/background.ts';
+import type { Database } from '../../src/store/database.ts';
+import { createRevocations } from '../../src/store/revocations.ts';
+import { type Answer, type GraphQLAnswer, type Kit, startKit, until } from '../kit.ts';
+import { makeGate } from '../model-server.ts';
+
+let kit: Kit;
+beforeAll(async () => {
+  kit = await startKit();
+});
+afterAll(() => kit.close());
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+const createKey = (input: object, key?: string) =>
+  kit.gql(
+    'mutation ($input: CreateApiKeyInput!) { createApiKey(input: $input) { secret apiKey { databaseId } } }',
+    { input },
+    key,
+  );
+const updateKey = (input: object, key?: string, on = kit) =>
+  on.gql(
+    'mutation ($input: UpdateApiKeyInput!) { updateApiKey(input: $input) { apiKey { databaseId } } }',
+    { input },
+    key,
+  );
+const regenerateKey = async (input: object, key?: string, on = kit): Promise<string> =>
+  (
+    await on.gql(
+      'mutation ($input: RegenerateApiKeyInput!) { regenerateApiKey(input: $input) { secret } }',
+      { input },
+      key,
+    )
+  ).data.regenerateApiKey.secret;
+const deleteKey = (databaseId: number, on = kit) =>
+  on.gql('mutation ($id: Int!) { deleteApiKey(input: { databaseId: $id }) { deletedDatabaseId } }', { id: databaseId });
+const createPat = (input: object, key: string) =>
+  kit.gql(
+    'mutation ($input: CreatePersonalAccessTokenInput!) { createPersonalAccessToken(input: $input) { secret } }',
+    { input },
+    key,
+  );
+const revokePat = (databaseId: number, key: string, on = kit) =>
+  on.gql(
+    'mutation ($id: Int!) { revokePersonalAccessToken(input: { databaseId: $id }) { personalAccessToken { databaseId } } }',
+    { id: databaseId },
+    key,
+  );
+const permissionsOf = async (secret: string): Promise<string[] | null> =>
+  (await kit.gql('{ viewer { permissions } }', {}, secret)).data?.viewer.permissions ?? null;
+const code = ({ errors }: GraphQLAnswer): unknown => errors[0]?.extensions.code;
+
+/** The 36 characters that are secret. */
+const random = (secret: string) => secret.slice(-36);
+/** Whether a secret opens anything, on either road. Both must agree. */
+async function works(secret: string): Promise<boolean> {
+  const [graph, rest] = [await permissionsOf(secret), await kit.rest('GET', '/api/me', { key: secret })];
+  expect(rest.status).toBe(graph ? 200 : 403);
+  return graph !== null;
+}
+
+/** Every table of the database, the audit trail included, as one JSON text. */
+async function dump(): Promise<string> {
+  const tables = await kit.prisma.$queryRaw<{ name: string }[]>`SELECT table_name AS name FROM information_schema.tables
+    WHERE table_schema = 'public' AND table_type = 'BASE TABLE'`;
+  const parts = [];
+  for (const { name } of tables)
+    parts.push(
+      await kit.prisma.$queryRawUnsafe<{ rows: string | null }[]>(
+        `SELECT '${name}: ' || json_agg(to_jsonb(t))::text AS rows FROM "${name}" t`,
+      ),
+    );
+  return parts.map(([table]) => table?.rows ?? '').join('\n');
+}
+
+/** Secrets that were real once or never, each for another reason, under the name of the reason. */
+async function deadSecrets(): Promise<Record<string, string>> {
+  const owner = await kit.createKey('BASIC');
+  const [revoked, expired, ofDisabled] = [
+    await kit.createPat(owner.secret),
+    await kit.createPat(owner.secret),
+    await kit.createPat(owner.secret),
+  ];
+  await revokePat(revoked.id, owner.secret);
+  await kit.prisma.token.update({ where: { id: expired.id }, data: { expiresAt: new Date() } });
+  const expiredKey = await kit.createKey('BASIC');
+  await kit.prisma.token.update({ where: { id: expiredKey.id }, data: { expiresAt: new Date() } });
+  const deleted = await kit.createKey('BASIC');
+  await deleteKey(deleted.id);
+  const regenerated = await kit.createKey('BASIC');
+  await regenerateKey({ databaseId: regenerated.id });
+  const overlapped = await kit.createKey('BASIC');
+  await regenerateKey({ databaseId: overlapped.id, overlapMinutes: 5 });
+  await kit.prisma.token.update({ where: { id: overlapped.id }, data: { previousExpiresAt: new Date() } });
+  await updateKey({ databaseId: owner.id, disabled: true });
+  const unknown = newSecret('on_');
+  return {
+    'an unknown key': unknown,
+    'an unknown personal token': newSecret('onyx_pat_'),
+    'a revoked personal token': revoked.secret,
+    'an expired personal token': expired.secret,
+    'an expired key': expiredKey.secret,
+    'a disabled key': owner.secret,
+    'a personal token of a disabled key': ofDisabled.secret,
+    'a deleted key': deleted.secret,
+    'a regenerated key': regenerated.secret,
+    'a key whose overlap is over': overlapped.secret,
+    'a key under the prefix of personal tokens': `onyx_pat_${random(kit.keys.BASIC)}`,
+    'a kind that is not served': `proj_${random(unknown)}`,
+    'a wrong checksum': `${unknown.slice(0, -1)}${unknown.endsWith('0') ? '1' : '0'}`,
+    'a secret cut short': unknown.slice(0, -1),
+    'a secret with more behind it': `${unknown}0`,
+    'a prefix alone': 'on_',
+    'a word': 'garbage',
+    'a text with dots': 'a.b.c',
+    'the display form': `${kit.keys.BASIC.slice(0, 7)}********${kit.keys.BASIC.slice(-4)}`,
+  };
+}
+
+describe('at rest', () => {
+  test('TOK 1 no raw secret in a dump of the database, in whatever way it came', async () => {
+    const { data } = await createKey({ name: 'dumped', role: 'BASIC' });
+    const first: string = data.createApiKey.secret;
+    const { databaseId } = data.createApiKey.apiKey;
+    const second = await regenerateKey({ databaseId, overlapMinutes: 5 });
+    const viaRest = (await kit.rest('POST', '/api/admin/api-key', { body: { name: 'dumped too' } })).body.api_key;
+    const pat = (await kit.rest('POST', '/api/user/pats', { key: second, body: { name: 'dumped' } })).body.token;
+    const secrets = [kit.keys.ADMIN, first, second, viaRest, pat];
+    for (const secret of secrets) expect(await works(secret)).toBe(true);
+    // Used, refused, and misplaced in a header that the audit trail keeps.
+    const dead = await deadSecrets();
+    for (const secret of Object.values(dead))
+      await kit.rest('GET', '/api/me', { key: secret, headers: { 'user-agent': `curl ${secret}` } });
+    await kit.rest('GET', '/api/admin/api-key', { key: pat, headers: { 'user-agent': `curl\t${pat}` } });
+    await kit.booted.background.settled();
+
+    const everything = await dump();
+    for (const secret of secrets) {
+      expect(everything).toContain(hashSecret(secret).toString('hex'));
+      for (const form of ['utf8', 'hex', 'base64', 'base64url'] as const)
+        expect(everything).not.toContain(
+          Buffer.from(form === 'utf8' ? random(secret) : secret)
+            .toString(form)
+            .replace(/=+$/, ''),
+        );
+    }
+    for (const [name, secret] of Object.entries(dead))
+      if (secret.length > 36 && name !== 'the display form') expect(everything).not.toContain(random(secret));
+    expect(everything).toContain('curl on_[redacted]');
+  });
+
+  test('TOK 4 look-up by hash only: neither the display form nor anything else of a row opens it', async () => {
+    const { id, secret } = await kit.createKey('BASIC');
+    const [{ hash }] = [await kit.prisma.token.findUniqueOrThrow({ where: { id } })];
+    expect(Buffer.from(hash)).toEqual(hashSecret(secret));
+    await kit.booted.background.settled();
+    kit.statements.length = 0;
+    await kit.rest('GET', '/api/me', { key: secret });
+    const lookUps = kit.statements.filter((text) => /FROM "Token"/.test(text));
+    expect(lookUps).toHaveLength(1);
+    expect(lookUps[0]?.slice(lookUps[0].indexOf('WHERE'))).toBe('WHERE t."hash" = $1 OR t."previousHash" = $1');
+    // The stored hash is all there is: another secret's hash makes that secret the key.
+    const other = newSecret('on_');
+    await kit.prisma.token.update({ where: { id }, data: { hash: Uint8Array.from(hashSecret(other)) } });
+    expect([await works(secret), await works(other)]).toEqual([false, true]);
+    // And the hash itself, in any writing, is no secret.
+    for (const form of ['hex', 'base64', 'base64url'] as const) {
+      expect(await works(hashSecret(other).toString(form))).toBe(false);
+      expect(await works(`on_${hashSecret(other).toString(form).slice(0, 36)}`)).toBe(false);
+    }
+  });
+
+  test('TOK 22 no comparison of secrets remains: what shares all but one character with a key is as foreign as any', async () => {
+    const { secret } = await kit.createKey('BASIC');
+    await works(secret);
+    const twin = (position: number) => {
+      const body = [...secret.slice(3, 33)];
+      body[position] = body[position] === 'A' ? 'B' : 'A';
+      return `on_${body.join('')}${checksum(body.join(''))}`;
+    };
+    const cost = async (presented: string) => {
+      await kit.booted.background.settled();
+      kit.statements.length = 0;
+      const { status, text } = await kit.rest('GET', '/api/me', { key: presented });
+      await kit.booted.background.settled();
+      return { status, text, statements: [...kit.statements] };
+    };
+    const foreign = await cost(newSecret('on_'));
+    expect(foreign.statements).toHaveLength(1);
+    for (const position of [0, 1, 15, 28, 29]) expect(await cost(twin(position))).toEqual(foreign);
+  });
+});
+
+describe('shown once', () => {
+  test('TOK 2 a secret is returned exactly once, at creation and at regeneration', async () => {
+    const count = (answer: { text: string }, secret: string) => answer.text.split(random(secret)).length - 1;
+    const replies: Answer[] = [];
+    const made: string[] = [];
+    const send = async (query: string, variables: object, key = kit.keys.ADMIN) => {
+      const answer = await kit.rest('POST', '/graphql', { key, body: { query, variables } });
+      expect(answer.body.errors).toBeUndefined();
+      replies.push(answer);
+      return answer;
+    };
+    const field = `databaseId name display scopes createdAt expiresAt lastUsedAt`;
+    const key = await send(`mutation { createApiKey(input: { name: "once" }) { secret apiKey { id ${field} } } }`, {});
+    const { secret, apiKey } = key.body.data.createApiKey;
+    made.push(secret);
+    const again = await send(
+      `mutation ($id: Int!) { regenerateApiKey(input: { databaseId: $id, overlapMinutes: 5 }) { secret apiKey { id ${field} } } }`,
+      { id: apiKey.databaseId },
+    );
+    made.push(again.body.data.regenerateApiKey.secret);
+    const pat = await send(
+      `mutation { createPersonalAccessToken(input: { name: "once" }) { secret personalAccessToken { id ${field} } } }`,
+      {},
+      secret,
+    );
+    const token = pat.body.data.createPersonalAccessToken;
+    made.push(token.secret);
+    for (const [method, path, body] of [
+      ['POST', '/api/admin/api-key', { name: 'once by REST' }],
+      ['POST', `/api/admin/api-key/${apiKey.databaseId}/regenerate`, undefined],
+      ['POST', '/api/user/pats', { name: 'once by REST' }],
+    ] as const) {
+      const answer = await kit.rest(method, path, { body });
+      replies.push(answer);
+      made.push(answer.body.api_key ?? answer.body.token);
+    }
+    expect(new Set(made).size).toBe(6);
+
+    const ofPat = token.secret;
+    await send(
+      `mutation ($id: Int!) { updateApiKey(input: { databaseId: $id, name: "still once" }) { apiKey { id ${field} } } }`,
+      {
+        id: apiKey.databaseId,
+      },
+    );
+    await send(
+      `{ apiKeys(first: 50) { nodes { id ${field} } edges { cursor } } viewer { name email token { name scopes } } }`,
+      {},
+    );
+    await send(`query ($id: ID!) { node(id: $id) { id ... on ApiKey { ${field} } } }`, { id: apiKey.id });
+    await send(
+      `{ personalAccessTokens { nodes { id ${field} } edges { cursor } } viewer { name token { name } } }`,
+      {},
+      ofPat,
+    );
+    await send(
+      `query ($id: ID!) { node(id: $id) { id ... on PersonalAccessToken { ${field} } } }`,
+      { id: token.personalAccessToken.id },
+      ofPat,
+    );
+    for (const [path, as] of [
+      ['/api/admin/api-key', kit.keys.ADMIN],
+      ['/api/user/pats', kit.keys.ADMIN],
+      ['/api/user/pats', ofPat],
+      ['/api/me', ofPat],
+    ] as const)
+      replies.push(await kit.rest('GET', path, { key: as }));
+    replies.push(await kit.rest('PATCH', `/api/admin/api-key/${apiKey.databaseId}`, { body: { name: 'patched' } }));
+    await send(
+      `mutation ($id: Int!) { revokePersonalAccessToken(input: { databaseId: $id }) { personalAccessToken { ${field} } } }`,
+      { id: token.personalAccessToken.databaseId },
+      ofPat,
+    );
+    expect(replies).toHaveLength(17);
+    for (const one of made)
+      expect(replies.map((answer) => count(answer, one)).reduce((sum, found) => sum + found)).toBe(1);
+  });
+
+  test('TOK 12 lists show the display form only', async () => {
+    const key = await kit.createKey('BASIC');
+    const pat = await kit.createPat(key.secret);
+    const keys = await kit.rest('GET', '/api/admin/api-key');
+    const pats = await kit.rest('GET', '/api/user/pats', { key: key.secret });
+    const shownKey = keys.body.find(({ api_key_id }: { api_key_id: number }) => api_key_id === key.id);
+    expect(shownKey).toMatchObject({
+      api_key: null,
+      api_key_display: `${key.secret.slice(0, 7)}********${key.secret.slice(-4)}`,
+    });
+    expect(pats.body).toMatchObject([{ token_display: `${pat.secret.slice(0, 12)}****${pat.secret.slice(-4)}` }]);
+    expect(Object.keys(pats.body[0])).not.toContain('token');
+    for (const text of [keys.text, pats.text])
+      for (const secret of [kit.keys.ADMIN, key.secret, pat.secret])
+        for (let at = 0; at + 8 <= 36; at++) expect(text).not.toContain(random(secret).slice(at, at + 8));
+  });
+});
+
+describe('at the door', () => {
+  test('TOK 3 a bad checksum, prefix or length is refused with no statement at all', async () => {
+    const good = newSecret('on_');
+    const bad = [
+      `${good.slice(0, -1)}${good.endsWith('0') ? '1' : '0'}`,
+      `on_${'A'.repeat(36)}`,
+      `onyx_pat_${'0'.repeat(36)}`,
+      `proj_${random(good)}`,
+      `sk-${random(good)}`,
+      good.slice(1),
+      'on_',
+      'x'.repeat(5000),
+    ];
+    await kit.booted.background.settled();
+    kit.statements.length = 0;
+    for (const key of bad) {
+      expect((await kit.gql('{ viewer { id } }', {}, key)).status).toBe(401);
+      for (const path of ['/api/me', '/api/admin/api-key', '/user/pats'])
+        expect((await kit.rest('GET', path, { key })).status).toBe(403);
+      const sent = await kit.rest('POST', '/api/chat/send-chat-message', { key, body: { message: 'Hi' } });
+      expect(sent.status).toBe(403);
+      const bare = await kit.rest('GET', '/api/me', { key: null, headers: { 'x-onyx-authorization': key } });
+      expect(bare.status).toBe(403);
+    }
+    await kit.booted.background.settled();
+    expect(kit.statements).toEqual([]);
+    // The counter counts: a well-formed stranger costs one.
+    await kit.rest('GET', '/api/me', { key: good });
+    expect(kit.statements).toHaveLength(1);
+  });
+
+  test('TOK 14 every credential that opens nothing gets one identical reply', async () => {
+    const dead = await deadSecrets();
+    const authorizations = Object.entries(dead).map(([name, secret]) => [name, `Bearer ${secret}`] as const);
+    const others = [
+      ['another scheme', `Basic ${Buffer.from(`user:${kit.keys.BASIC}`).toString('base64')}`],
+      ['a scheme of no meaning', `Token ${kit.keys.BASIC}`],
+    ] as const;
+    const stream = JSON.stringify({ query: 'subscription { chatTurn(input: { message: "Hi" }) { __typename } }' });
+    const mutation = JSON.stringify({ query: 'mutation { createApiKey(input: {}) { secret } }' });
+    const requests: [string, string, string | undefined, Record<string, string>, number][] = [
+      ['POST', '/graphql', '{"query":"{ viewer { id } }"}', {}, 401],
+      ['POST', '/graphql', mutation, {}, 401],
+      ['POST', '/graphql', stream, { accept: 'text/event-stream' }, 401],
+      ['GET', '/graphql?query=%7B__typename%7D', undefined, {}, 401],
+      ['GET', '/api/me', undefined, {}, 403],
+      ['GET', '/me/permissions', undefined, {}, 403],
+      ['GET', '/api/admin/api-key', undefined, {}, 403],
+      ['PATCH', '/api/admin/api-key/1', '{"name":"x"}', {}, 403],
+      ['POST', '/api/user/pats', 'not even JSON', {}, 403],
+      ['DELETE', '/user/pats/1', undefined, {}, 403],
+      ['POST', '/api/chat/send-chat-message', '{"message":"Hi"}', {}, 403],
+      ['POST', '/api/chat/send-chat-message', '{"message":"Hi","stream":false}', {}, 403],
+    ];
+    const before = await kit.fingerprint();
+    for (const [method, path, body, headers, status] of requests) {
+      const replies = new Map<string, string[]>();
+      for (const [name, authorization] of [...authorizations, ...others]) {
+        const answer = await kit.rest(method, path, {
+          key: null,
+          ...(body && { body }),
+          headers: { ...headers, authorization },
+        });
+        const { date: _date, 'x-request-id': _id, ...rest } = Object.fromEntries(answer.headers);
+        const reply = JSON.stringify([answer.status, answer.text, rest]);
+        replies.set(reply, [...(replies.get(reply) ?? []), name]);
+        expect(answer.status).toBe(status);
+      }
+      // Names the odd ones out when there are any.
+      expect([...replies.values()]).toHaveLength(1);
+    }
+    expect(await kit.fingerprint()).toBe(before);
+  });
+
+  test('TOK 18 401 comes with WWW-Authenticate, for strangers and for what opens nothing', async () => {
+    const query = '{ apiKeys { totalCount } }';
+    const stranger = await kit.gql(query, {}, null);
+    expect([stranger.status, code(stranger), stranger.headers.get('www-authenticate')]).toEqual([
+      401,
+      'UNAUTHENTICATED',
+      'Bearer',
+    ]);
+    const refused = await kit.gql(query, {}, newSecret('on_'));
+    expect([refused.status, code(refused), refused.headers.get('www-authenticate')]).toEqual([
+      401,
+      'UNAUTHENTICATED',
+      'Bearer error="invalid_token"',
+    ]);
+    // A caller who is known and may not do it is another matter.
+    const limited = await kit.gql(query, {}, kit.keys.LIMITED);
+    expect([code(limited), limited.headers.get('www-authenticate')]).toEqual(['FORBIDDEN', null]);
+    expect(limited.status).not.toBe(401);
+  });
+
+  test('TOK 20 a token in a URL is refused on GraphQL, REST and pages, even a good one, and beside a good header', async () => {
+    const { secret } = await kit.createKey('ADMIN');
+    const pat = await kit.createPat(secret);
+    const before = await kit.fingerprint();
+    const paths = [
+      '/graphql',
+      '/api/me',
+      '/me',
+      '/api/admin/api-key',
+      '/',
+      '/api/docs',
+      '/api/openapi.json',
+      '/guide/README.md',
+      '/health',
+      '/nowhere',
+    ];
+    const queries = [
+      `token=${secret}`,
+      `access_token=${pat.secret}`,
+      `authorization=Bearer%20${secret}`,
+      `a=1&b[]=${secret}&c=2`,
+      `x=${secret.replace('on_', '%6Fn_')}`,
+      `x=pre${secret}`,
+      `${secret}`,
+      `token=${secret.slice(0, 20)}`,
+      `token=${newSecret('on_')}`,
+      `query=${encodeURIComponent(`{ viewer { id } } # ${secret}`)}`,
+    ];
+    for (const path of paths)
+      for (const [index, query] of queries.entries()) {
+        const answer = await kit.rest('GET', `${path}?${query}`, { key: index % 2 === 0 ? null : secret });
+        expect([path, query, answer.status]).toEqual([path, query, 400]);
+        expect(answer.body.detail).toContain('not accepted in the URL');
+        expect(answer.text).not.toContain(random(secret).slice(0, 8));
+      }
+    const posted = await kit.rest('POST', `/api/admin/api-key?key=${secret}`, { key: secret, body: { name: 'x' } });
+    expect(posted.status).toBe(400);
+    expect(await kit.fingerprint()).toBe(before);
+    // Parameters that only look alike are not held up.
+    const page = await kit.rest(
+      'GET',
+      '/api/chat/get-user-chat-sessions?only_non_project_chats=true&session_identifier=12345678',
+    );
+    expect(page.status).toBe(200);
+  });
+});
+
+describe('where a credential may stand', () => {
+  const viewer = JSON.stringify({ query: '{ viewer { name } }' });
+  const rest = (headers: Record<string, string>) => kit.rest('GET', '/api/me', { key: null, headers });
+  const graphql = (headers: Record<string, string>) =>
+    kit.rest('POST', '/graphql', { key: null, body: viewer, headers });
+  const refused = { detail: 'Unauthorized' };
+  let key: { secret: string; userId: string };
+  let pat: string;
+  beforeAll(async () => {
+    key = await kit.createKey('BASIC', { name: 'header' });
+    pat = (await kit.createPat(key.secret)).secret;
+  });
+
+  test('a bare on_… is accepted by REST rows, not by /graphql', async () => {
+    for (const name of ['authorization', 'x-onyx-authorization'])
+      for (const value of [key.secret, `  ${key.secret} `, `Bearer ${key.secret}`, `Bearer   ${key.secret}`])
+        expect([(await rest({ [name]: value })).body.id, name, value]).toEqual([key.userId, name, value]);
+    expect((await graphql({ authorization: key.secret })).status).toBe(401);
+    expect((await graphql({ authorization: `Bearer ${key.secret}` })).body.data.viewer.name).toBe('header');
+  });
+
+  test('X-Onyx-Authorization wins over Authorization on REST rows, and is nothing to /graphql', async () => {
+    const both = (onyx: string, plain: string) => ({ 'x-onyx-authorization': onyx, authorization: plain });
+    const [good, other, bad] = [`Bearer ${key.secret}`, `Bearer ${kit.keys.LIMITED}`, `Bearer ${newSecret('on_')}`];
+    expect((await rest(both(good, other))).body.id).toBe(key.userId);
+    expect((await rest(both(key.secret, bad))).body.id).toBe(key.userId);
+    const wins = await rest(both(bad, good));
+    expect([wins.status, wins.body]).toEqual([403, refused]);
+    // An empty one is none.
+    expect((await rest(both('', good))).body.id).toBe(key.userId);
+    expect((await graphql({ 'x-onyx-authorization': good })).body.data.viewer).toBeNull();
+    expect((await graphql(both(bad, good))).body.data.viewer.name).toBe('header');
+    expect((await graphql(both(good, bad))).status).toBe(401);
+  });
+
+  test('a bare personal token is refused everywhere, with Bearer it is accepted', async () => {
+    for (const name of ['authorization', 'x-onyx-authorization']) {
+      const bare = await rest({ [name]: pat });
+      expect([bare.status, bare.body]).toEqual([403, refused]);
+      expect((await rest({ [name]: `Bearer ${pat}` })).body.id).toBe(key.userId);
+    }
+    expect((await graphql({ authorization: pat })).status).toBe(401);
+    expect((await graphql({ authorization: `Bearer ${pat}` })).body.data.viewer.name).toBe('header');
+  });
+
+  test('two tokens in one header, a cookie and a body field open nothing', async () => {
+    expect((await rest({ authorization: `Bearer ${key.secret}, Bearer ${pat}` })).status).toBe(403);
+    expect((await rest({ authorization: `Bearer ${key.secret} ${pat}` })).status).toBe(403);
+    expect((await rest({ cookie: `fastapiusersauth=${key.secret}; token=${pat}` })).status).toBe(403);
+    const body = { name: 'x', token: kit.keys.ADMIN, api_key: kit.keys.ADMIN };
+    expect((await kit.rest('POST', '/api/admin/api-key', { key: null, body })).status).toBe(403);
+  });
+});
+
+describe('the end of a token', () => {
+  test('TOK 5 TOK 9 revoked, disabled, deleted and regenerated tokens are refused by the very next request', async () => {
+    const owner = await kit.createKey('BASIC');
+    const ends: [string, () => Promise<{ dies: string[]; lives: string[]; end: () => Promise<unknown> }>][] = [
+      [
+        'revoked',
+        async () => {
+          const [one, other] = [await kit.createPat(owner.secret), await kit.createPat(owner.secret)];
+          return {
+            dies: [one.secret],
+            lives: [other.secret, owner.secret],
+            end: () => revokePat(one.id, owner.secret),
+          };
+        },
+      ],
+      [
+        'disabled, with the tokens of its user',
+        async () => {
+          const key = await kit.createKey('BASIC');
+          const pat = await kit.createPat(key.secret);
+          const end = () => updateKey({ databaseId: key.id, disabled: true });
+          return { dies: [key.secret, pat.secret], lives: [owner.secret], end };
+        },
+      ],
+      [
+        'deleted, with the tokens of its user',
+        async () => {
+          const key = await kit.createKey('BASIC');
+          const pat = await kit.createPat(key.secret);
+          return { dies: [key.secret, pat.secret], lives: [owner.secret], end: () => deleteKey(key.id) };
+        },
+      ],
+      [
+        'regenerated',
+        async () => {
+          const key = await kit.createKey('BASIC');
+          const pat = await kit.createPat(key.secret);
+          return {
+            dies: [key.secret],
+            lives: [pat.secret, owner.secret],
+            end: () => regenerateKey({ databaseId: key.id }),
+          };
+        },
+      ],
+      [
+        'of a user who is deactivated',
+        async () => {
+          const key = await kit.createKey('BASIC');
+          const pat = await kit.createPat(key.secret);
+          const end = () => kit.prisma.user.update({ where: { id: key.userId }, data: { active: false } });
+          return { dies: [key.secret, pat.secret], lives: [owner.secret], end };
+        },
+      ],
+    ];
+    for (const [name, prepare] of ends) {
+      const { dies, lives, end } = await prepare();
+      for (const secret of [...dies, ...lives]) expect([name, await works(secret)]).toEqual([name, true]);
+      await end();
+      for (const secret of dies) expect([name, await works(secret)]).toEqual([name, false]);
+      for (const secret of lives) expect([name, await works(secret)]).toEqual([name, true]);
+    }
+  });
+
+  test('TOK 6 expiry is by the server’s clock, whatever the client says', async () => {
+    const { id, secret } = await kit.createKey('BASIC');
+    const past = {
+      date: 'Mon, 01 Jan 2001 00:00:00 GMT',
+      'x-date': '2001-01-01',
+      'if-modified-since': 'Mon, 01 Jan 2001 00:00:00 GMT',
+    };
+    await kit.prisma.token.update({ where: { id }, data: { expiresAt: new Date(Date.now() + 3_600_000) } });
+    const future = { ...past, date: 'Fri, 01 Jan 2100 00:00:00 GMT' };
+    expect((await kit.rest('GET', '/api/me', { key: secret, headers: future })).status).toBe(200);
+    await kit.prisma.token.update({ where: { id }, data: { expiresAt: new Date() } });
+    expect((await kit.rest('GET', '/api/me', { key: secret, headers: past })).status).toBe(403);
+    expect(await works(secret)).toBe(false);
+  });
+
+  test('TOK 6 a token works up to its last millisecond, and an overlap too', async () => {
+    const secret = newSecret('on_');
+    const end = new Date('2030-01-01T23:59:59.999Z');
+    const row: Record<string, unknown> = {
+      current: true,
+      expiresAt: end,
+      allScopes: true,
+      role: 'BASIC',
+      active: true,
+    };
+    const audited: unknown[] = [];
+    const db = { query: async () => [row] } as unknown as Database;
+    const refused = (entry: { detail?: { reason?: unknown } }) => audited.push(entry.detail?.reason);
+    const authenticate = authenticator(db, { refused } as never, { run() {} } as unknown as Background);
+    const client = { address: null, userAgent: null };
+    vi.useFakeTimers({ toFake: ['Date'], now: end.getTime() - 1 });
+    expect(await authenticate(secret, client)).toMatchObject({ role: 'BASIC' });
+    vi.setSystemTime(end);
+    expect(await authenticate(secret, client)).toBeNull();
+    Object.assign(row, { expiresAt: null, current: false, previousExpiresAt: end });
+    expect(await authenticate(secret, client)).toBeNull();
+    vi.setSystemTime(end.getTime() - 1);
+    expect(await authenticate(secret, client)).toMatchObject({ role: 'BASIC' });
+    expect(audited).toEqual(['expired', 'regenerated']);
+  });
+
+  test('TOK 16 regeneration with overlap: both secrets work, then the old one dies', async () => {
+    const { id, secret: old } = await kit.createKey('BASIC', { scopes: ['read:chat'] });
+    const secret = await regenerateKey({ databaseId: id, overlapMinutes: 60 });
+    expect([await permissionsOf(old), await permissionsOf(secret)]).toEqual([['read:chat'], ['read:chat']]);
+    await kit.prisma.token.update({ where: { id }, data: { previousExpiresAt: new Date() } });
+    expect([await works(old), await works(secret)]).toEqual([false, true]);
+    // Within an overlap, disabling and deleting hold for both.
+    const newest = await regenerateKey({ databaseId: id, overlapMinutes: 60 });
+    await updateKey({ databaseId: id, disabled: true });
+    expect([await works(secret), await works(newest)]).toEqual([false, false]);
+    await updateKey({ databaseId: id, disabled: false });
+    expect([await works(secret), await works(newest)]).toEqual([true, true]);
+    await deleteKey(id);
+    expect([await works(secret), await works(newest)]).toEqual([false, false]);
+  });
+});
+
+describe('open streams', () => {
+  let live: Kit;
+  beforeAll(async () => {
+    live = await startKit({ scripted: true });
+  });
+  afterAll(() => live.close());
+
+  const subscription = `subscription ($input: SendChatMessageInput!) {
+    chatTurn(input: $input) {
+      __typename
+      ... on ChatMessageIds { assistantMessageId }
+      ... on ChatAnswerDelta { text }
+      ... on ChatTurnStopped { reason }
+    }
+  }`;
+
+  type Payload = Answer['body'];
+
+  /** A turn through REST: the objects of its lines. */
+  async function* lines(key: string): AsyncGenerator<Payload> {
+    const response = await fetch(`${live.url}/api/chat/send-chat-message`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', authorization: `Bearer ${key}` },
+      body: JSON.stringify({ message: 'Hello' }),
+    });
+    expect(response.status).toBe(200);
+    let buffer = '';
+    for await (const chunk of response.body?.pipeThrough(new TextDecoderStream()) ?? []) {
+      buffer += chunk;
+      const whole = buffer.split('\n');
+      buffer = whole.pop() ?? '';
+      for (const line of whole) yield JSON.parse(line);
+    }
+  }
+
+  const roads = {
+    'GraphQL over SSE': {
+      open: (key: string) => live.subscribe(subscription, { input: { message: 'Hello' } }, key),
+      ids: (event: Payload) => event.data?.chatTurn?.assistantMessageId,
+      text: (event: Payload) => event.data?.chatTurn?.text,
+      refused: (event: Payload) => event.errors?.[0]?.extensions?.code === 'UNAUTHENTICATED',
+      finished: (event: Payload) => event.data?.chatTurn?.reason === 'FINISHED',
+    },
+    'REST lines': {
+      open: lines,
+      ids: (event: Payload) => event.reserved_assistant_message_id,
+      text: (event: Payload) => (event.obj?.type === 'message_delta' ? event.obj.content : undefined),
+      refused: (event: Payload) => event.error_code === 'AUTH_ERROR',
+      finished: (event: Payload) => event.obj?.type === 'stop' && event.obj.stop_reason === null,
+    },
+  };
+  type Road = (typeof roads)[keyof typeof roads];
+
+  /** A turn whose model has said one word of three and waits. */
+  async function openTurn(road: Road, key: string) {
+    const gate = makeGate();
+    live.model.script({ text: ['one ', 'two ', 'three'], gate });
+    const events = road.open(key);
+    gate.release();
+    let messageId: number | undefined;
+    for (let said = ''; said === ''; ) {
+      const { value, done } = await events.next();
+      if (done) throw new Error('the stream ended before the model spoke');
+      messageId ??= road.ids(value);
+      said = road.text(value) ?? '';
+    }
+    if (messageId === undefined) throw new Error('no message was announced');
+    return { events, gate, messageId };
+  }
+
+  const ends: Record<
+    string,
+    (keyMade: { id: number; secret: string }) => Promise<{ secret: string; end: () => Promise<unknown>; gone?: true }>
+  > = {
+    'the personal token is revoked': async ({ secret }) => {
+      const pat = await live.createPat(secret);
+      return { secret: pat.secret, end: () => revokePat(pat.id, secret, live) };
+    },
+    'the key is disabled': async ({ id, secret }) => ({
+      secret,
+      end: () => updateKey({ databaseId: id, disabled: true }, undefined, live),
+    }),
+    'the key is regenerated': async ({ id, secret }) => ({
+      secret,
+      end: () => regenerateKey({ databaseId: id }, undefined, live),
+    }),
+    'the key is deleted': async ({ id, secret }) => ({ secret, end: () => deleteKey(id, live), gone: true }),
+    'the key behind a personal token is disabled': async ({ id, secret }) => ({
+      secret: (await live.createPat(secret)).secret,
+      end: () => updateKey({ databaseId: id, disabled: true }, undefined, live),
+    }),
+    'the key behind a personal token is deleted': async ({ id, secret }) => ({
+      secret: (await live.createPat(secret)).secret,
+      end: () => deleteKey(id, live),
+      gone: true,
+    }),
+  };
+
+  describe.each(Object.keys(roads) as (keyof typeof roads)[])('%s', (name) => {
+    const road = roads[name];
+    test.each(Object.keys(ends))(
+      'TOK 5 TOK 9 the stream ends, and the model is told to stop, when %s',
+      async (what) => {
+        const prepare = ends[what];
+        if (!prepare) throw new Error('no such end');
+        const { secret, end, gone } = await prepare(await live.createKey('BASIC'));
+        const { events, messageId } = await openTurn(road, secret);
+        const hungUp = live.model.nextAbort();
+        await end();
+        const rest = [];
+        for await (const event of events) rest.push(event);
+        expect(rest).toHaveLength(1);
+        expect(road.refused(rest[0])).toBe(true);
+        await hungUp;
+        await live.booted.background.settled();
+        const message = await live.prisma.chatMessage.findUnique({ where: { id: messageId }, include: { run: true } });
+        if (gone) expect(message).toBeNull();
+        else expect(message).toMatchObject({ text: 'one ', status: 'STOPPED', run: { status: 'STOPPED' } });
+        expect((await live.gql('{ viewer { id } }', {}, secret)).status).toBe(401);
+      },
+    );
+
+    test('TOK 5 the stream of another token of the same user goes on', async () => {
+      const key = await live.createKey('BASIC');
+      const [doomed, kept] = [await live.createPat(key.secret), await live.createPat(key.secret)];
+      const { events, gate } = await openTurn(road, kept.secret);
+      const aborted = live.model.aborted;
+      await revokePat(doomed.id, key.secret, live);
+      await regenerateKey({ databaseId: key.id }, undefined, live);
+      gate.open();
+      const rest = [];
+      for await (const event of events) rest.push(event);
+      expect(rest.map((event) => road.text(event) ?? '').join('')).toBe('two three');
+      expect(road.finished(rest.at(-1))).toBe(true);
+      expect(live.model.aborted).toBe(aborted);
+    });
+
+    test('TOK 16 regeneration with overlap leaves the stream alone', async () => {
+      const { id, secret } = await live.createKey('BASIC');
+      const { events, gate } = await openTurn(road, secret);
+      await regenerateKey({ databaseId: id, overlapMinutes: 5 }, undefined, live);
+      gate.open();
+      const rest = [];
+      for await (const event of events) rest.push(event);
+      expect(road.finished(rest.at(-1))).toBe(true);
+    });
+  });
+
+  test('TOK 6 a stream ends at the moment at which its token expires', () => {
+    vi.useFakeTimers();
+    const revocations = createRevocations();
+    const watch = (expiresAt: Date | null) =>
+      revocations.watch({ userId: 'u', credential: { tokenId: 1, expiresAt } } as Principal);
+    const [soon, never, late, past] = [
+      watch(new Date(Date.now() + 1000)),
+      watch(null),
+      watch(new Date(Date.now() + 40 * 24 * 3_600_000)),
+      watch(new Date(Date.now() - 1000)),
+    ];
+    const finished = watch(new Date(Date.now() + 1000));
+    finished.done();
+    const open = () => [soon, never, late, past, finished].map(({ signal }) => !signal.aborted);
+    vi.advanceTimersByTime(999);
+    expect(open()).toEqual([true, true, true, false, true]);
+    vi.advanceTimersByTime(1);
+    expect(open()).toEqual([false, true, true, false, true]);
+    vi.advanceTimersByTime(24 * 3_600_000);
+    expect(open()).toEqual([false, true, true, false, true]);
+  });
+});
+
+describe('rights', () => {
+  test('TOK 7 nobody grants what they lack: of every permission, its holder can grant it and nobody else', async () => {
+    const grantable = permissions.filter((name) => name !== 'manage:api_keys');
+    const before = await kit.prisma.token.count();
+    for (const [index, held] of grantable.entries()) {
+      const lacked = grantable[(index + 1) % grantable.length] as Permission;
+      const { secret } = await kit.createKey('ADMIN', { scopes: ['manage:api_keys', held] });
+      const granted = await createKey({ role: 'ADMIN', scopes: [held] }, secret);
+      expect(await permissionsOf(granted.data.createApiKey.secret)).toEqual([held]);
+      const refused = await createKey({ role: 'ADMIN', scopes: [held, lacked] }, secret);
+      expect(refused.errors[0]?.extensions).toEqual({ code: 'FORBIDDEN', requiredPermissions: [lacked] });
+    }
+    expect(await kit.prisma.token.count()).toBe(before + 2 * grantable.length);
+  });
+
+  test('TOK 8 a token without write:tokens or manage:api_keys mints and widens nothing, with them nothing above itself', async () => {
+    const scopes = permissions.filter((name) => name !== 'write:tokens' && name !== 'manage:api_keys');
+    const weak = await kit.createKey('ADMIN', { scopes });
+    const weakPat = await kit.createPat(kit.keys.ADMIN, { scopes });
+    const minter = await kit.createPat(kit.keys.ADMIN, { scopes: ['write:tokens', 'manage:api_keys', 'read:agents'] });
+    const before = await kit.fingerprint();
+    for (const { secret, id } of [weak, weakPat]) {
+      for (const answer of [
+        await createKey({ role: 'LIMITED', scopes: ['read:agents'] }, secret),
+        await updateKey({ databaseId: weak.id, scopes: null }, secret),
+        await createPat({ name: 'x', scopes: ['read:agents'] }, secret),
+        await revokePat(id, secret),
+      ])
+        expect(code(answer)).toBe('FORBIDDEN');
+      for (const [method, path, body] of [
+        ['POST', '/api/admin/api-key', { role: 'limited' }],
+        ['PATCH', `/api/admin/api-key/${weak.id}`, { role: 'admin' }],
+        ['POST', `/api/admin/api-key/${weak.id}/regenerate`, undefined],
+        ['DELETE', `/api/admin/api-key/${weak.id}`, undefined],
+        ['POST', '/api/user/pats', { name: 'x', scopes: ['read:agents'] }],
+      ] as const)
+        expect((await kit.rest(method, path, { key: secret, body })).status).toBe(403);
+    }
+    for (const answer of [
+      await createKey({ role: 'ADMIN' }, minter.secret),
+      await createKey({ role: 'LIMITED' }, minter.secret),
+      await createKey({ role: 'ADMIN', scopes: ['read:agents', 'read:audit'] }, minter.secret),
+      await updateKey({ databaseId: weak.id, scopes: ['read:agents'] }, minter.secret),
+      await createPat({ name: 'x' }, minter.secret),
+      await createPat({ name: 'x', scopes: ['read:chat'] }, minter.secret),
+    ])
+      expect(code(answer)).toBe('FORBIDDEN');
+    expect(await kit.fingerprint()).toBe(before);
+    const { data } = await createPat({ name: 'x', scopes: ['read:agents', 'write:tokens'] }, minter.secret);
+    expect(await permissionsOf(data.createPersonalAccessToken.secret)).toEqual(['read:agents', 'write:tokens']);
+  });
+
+  test('TOK 10 losing a role narrows the tokens there are, at once; scopes give nothing back', async () => {
+    const key = await kit.createKey('ADMIN');
+    const whole = await kit.createPat(key.secret);
+    const scoped = await kit.createPat(key.secret, { scopes: ['read:agents', 'read:chat', 'manage:agents'] });
+    const rights = async () => [await permissionsOf(whole.secret), await permissionsOf(scoped.secret)];
+    expect(await rights()).toEqual([permissions, ['read:agents', 'read:chat', 'manage:agents']]);
+    await updateKey({ databaseId: key.id, role: 'BASIC' });
+    expect(await rights()).toEqual([
+      permissions.filter((name) => rolePermissions('BASIC').has(name)),
+      ['read:agents', 'read:chat'],
+    ]);
+    expect((await kit.rest('GET', '/api/admin/api-key', { key: whole.secret })).status).toBe(403);
+    await updateKey({ databaseId: key.id, role: 'LIMITED' });
+    expect(await rights()).toEqual([
+      permissions.filter((name) => rolePermissions('LIMITED').has(name)),
+      ['read:agents'],
+    ]);
+    expect((await kit.rest('GET', '/api/chat/get-user-chat-sessions', { key: scoped.secret })).status).toBe(403);
+    expect(code(await kit.gql('{ chatSessions { totalCount } }', {}, whole.secret))).toBe('FORBIDDEN');
+  });
+
+  test('TOK 17 one user has at most 100 personal tokens', async () => {
+    const { secret, userId } = await kit.createKey('BASIC');
+    await kit.prisma.token.createMany({
+      data: Array.from({ length: 99 }, (_, number) => ({
+        kind: 'PERSONAL' as const,
+        hash: Uint8Array.from(hashSecret(`${userId} ${number}`)),
+        display: 'onyx_pat_xxx****xxxx',
+        userId,
+      })),
+    });
+    const answers = await Promise.all([1, 2, 3].map((number) => createPat({ name: `${number}` }, secret)));
+    expect(answers.map((answer) => code(answer) ?? 'made').sort()).toEqual(['CONFLICT', 'CONFLICT', 'made']);
+    expect(await kit.prisma.token.count({ where: { userId, kind: 'PERSONAL' } })).toBe(100);
+  });
+});
+
+describe('last use', () => {
+  const lastUse = async (id: number) => {
+    const { lastUsedAt, lastUsedAddress } = await kit.prisma.token.findUniqueOrThrow({ where: { id } });
+    return { lastUsedAt, lastUsedAddress };
+  };
+  const writes = () => kit.statements.filter((text) => /^UPDATE .*"lastUsedAt"/s.test(text)).length;
+
+  test('TOK 11 is written with the address, and at most once a minute', async () => {
+    const { id, secret } = await kit.createKey('BASIC');
+    expect(await lastUse(id)).toEqual({ lastUsedAt: null, lastUsedAddress: null });
+    await kit.booted.background.settled();
+    kit.statements.length = 0;
+    const before = Date.now();
+    await Promise.all(Array.from({ length: 5 }, () => works(secret)));
+    const { lastUsedAt } = await until(async () => {
+      const use = await lastUse(id);
+      return use.lastUsedAt && use.lastUsedAddress === '127.0.0.1' ? { lastUsedAt: use.lastUsedAt } : null;
+    });
+    expect(lastUsedAt.getTime()).toBeGreaterThanOrEqual(before);
+    expect(lastUsedAt.getTime()).toBeLessThanOrEqual(Date.now());
+    for (let use = 0; use < 3; use++) await works(secret);
+    await kit.booted.background.settled();
+    expect(writes()).toBe(1);
+    expect((await lastUse(id)).lastUsedAt).toEqual(lastUsedAt);
+  });
+
+  test('TOK 11 what another instance wrote within the minute counts; what is older does not', async () => {
+    const [recent, old] = [await kit.createKey('BASIC'), await kit.createKey('BASIC')];
+    const at = (seconds: number) => ({
+      lastUsedAt: new Date(Date.now() - seconds * 1000),
+      lastUsedAddress: '192.0.2.1',
+    });
+    const within = at(30);
+    await kit.prisma.token.update({ where: { id: recent.id }, data: within });
+    await kit.prisma.token.update({ where: { id: old.id }, data: at(61) });
+    for (const { secret } of [recent, old]) expect(await works(secret)).toBe(true);
+    await until(async () => (await lastUse(old.id)).lastUsedAddress === '127.0.0.1');
+    await kit.booted.background.settled();
+    expect(await lastUse(recent.id)).toEqual(within);
+  });
+
+  test('TOK 11 a minute is a minute, and a refused use is none', async () => {
+    const secret = newSecret('on_');
+    const start = Date.parse('2030-01-01T00:00:00.000Z');
+    const row: Record<string, unknown> = {
+      id: 1,
+      current: true,
+      allScopes: true,
+      role: 'BASIC',
+      active: true,
+      lastUsedAt: null,
+    };
+    const written: string[] = [];
+    const updateMany = async ({ data }: { data: { lastUsedAt: Date } }) => written.push(data.lastUsedAt.toISOString());
+    const db = { query: async () => [row], prisma: { token: { updateMany } } } as unknown as Database;
+    const background = { run: (_name: string, work: () => Promise<void>) => void work() } as unknown as Background;
+    const authenticate = authenticator(db, { refused() {} } as never, background);
+    vi.useFakeTimers({ toFake: ['Date'] });
+    for (const after of [0, 1, 59_999, 60_000, 60_001, 119_999, 120_000]) {
+      vi.setSystemTime(start + after);
+      expect(await authenticate(secret, { address: null, userAgent: null })).not.toBeNull();
+    }
+    row.disabledAt = new Date();
+    vi.setSystemTime(start + 600_000);
+    expect(await authenticate(secret, { address: null, userAgent: null })).toBeNull();
+    expect(written).toEqual(['2030-01-01T00:00:00.000Z', '2030-01-01T00:01:00.000Z', '2030-01-01T00:02:00.000Z']);
+  });
+});
+
+describe('traces', () => {
+  test('TOK 13 no log line holds a secret: from a URL, a path, a header, a body, an error', async () => {
+    const { secret, id } = await kit.createKey('ADMIN', { name: 'logged' });
+    const pat = (await kit.createPat(secret)).secret;
+    const unknown = newSecret('on_');
+    const misplaced = [secret, pat, unknown];
+    kit.log.length = 0;
+    for (const one of misplaced) {
+      await kit.gql('{ viewer { id } apiKeys { totalCount } }', {}, one);
+      for (const path of [
+        `/api/me?token=${one}`,
+        `/graphql?query=${encodeURIComponent(`{ viewer { id } } # ${one}`)}`,
+        `/?${one}`,
+        `/api/admin/api-key/${one}`,
+        `/api/chat/get-chat-session/x${one}`,
+        `/nowhere/%20${one}`,
+        `/nowhere/_${one}${one}`,
+      ])
+        await kit.rest('GET', path, {
+          key: one,
+          headers: { 'user-agent': `agent ${one}`, 'x-other': one, referer: `http://x/?${one}` },
+        });
+      await kit.rest('DELETE', `/api/user/pats/${one}`, { key: secret });
+      await kit.rest('POST', '/api/user/pats', { key: secret, body: `{"name": ${one}` });
+      await kit.rest('POST', '/graphql', { key: secret, body: { query: `{ ${one} }`, variables: { [one]: one } } });
+      await kit.gql('query ($after: String) { apiKeys(after: $after) { totalCount } }', { after: one });
+      const { log } = kit.booted.foundation;
+      const error = new Error(`upstream said:\n${one}\nand "${one}"`, { cause: new Error(`Bearer ${one}`) });
+      log.error({ error, headers: { authorization: `Bearer ${one}` }, list: [[one]], [one]: 1 }, `failed with ${one}`);
+      log.child({ token: one }).warn('%s', one);
+      kit.booted.background.run(`work of ${one}`, () => Promise.reject(error));
+    }
+    await updateKey({ databaseId: id, disabled: true });
+    await kit.gql('{ viewer { id } }', {}, secret);
+    await kit.booted.background.settled();
+    const all = kit.log.join('');
+    // The lines are there, and what was secret in them is marked.
+    expect(kit.log.length).toBeGreaterThan(30);
+    expect(all).toContain('failed with on_[redacted]');
+    expect(all).toContain('/api/admin/api-key/on_[redacted]');
+    expect(all).toContain('\\non_[redacted]\\n');
+    expect(all).toContain('background work failed');
+    for (const one of misplaced) expect(all).not.toContain(random(one));
+  });
+
+  test('TOK 13 no error reply repeats the credential that was presented', async () => {
+    const dead = Object.values(await deadSecrets()).filter((secret) => secret.length >= 36);
+    for (const secret of [...dead, kit.keys.LIMITED]) {
+      const answers = [
+        await kit.rest('GET', '/api/admin/api-key', { key: secret }),
+        await kit.rest('POST', '/graphql', { key: secret, body: { query: '{ apiKeys { totalCount } }' } }),
+        await kit.rest('GET', '/nowhere', { key: secret }),
+      ];
+      for (const answer of answers) {
+        const whole = answer.text + JSON.stringify([...answer.headers]);
+        expect(whole).not.toContain(random(secret).slice(0, 12));
+      }
+    }
+  });
+});
+
+describe('the audit trail', () => {
+  const agent = { 'user-agent': 'auditor/1.0 (test)' };
+  const rows = async (where: object) => {
+    await kit.booted.background.settled();
+    const found = await kit.prisma.auditEvent.findMany({ where, orderBy: { id: 'asc' } });
+    return found.map(({ id: _id, at, ...row }) => {
+      expect(at).toBeInstanceOf(Date);
+      return row;
+    });
+  };
+
+  test('TOK 15 create, change, regenerate and delete of a key, with actor, token, address, user agent and what changed', async () => {
+    const actor = await kit.createKey('ADMIN', { name: 'actor' });
+    const as = { key: actor.secret, headers: agent };
+    const { body: made } = await kit.rest('POST', '/api/admin/api-key', {
+      ...as,
+      body: { name: 'audited', role: 'basic' },
+    });
+    const path = `/api/admin/api-key/${made.api_key_id}`;
+    await kit.rest('PATCH', path, { ...as, body: { name: 'renamed', role: 'basic', scopes: ['read:chat'] } });
+    await kit.rest('POST', `${path}/regenerate`, as);
+    const query =
+      'mutation ($id: Int!) { updateApiKey(input: { databaseId: $id, disabled: true }) { apiKey { name } } }';
+    await kit.rest('POST', '/graphql', { ...as, body: { query, variables: { id: made.api_key_id } } });
+    await kit.rest('DELETE', path, as);
+    const common = {
+      actorId: actor.userId,
+      actorName: 'actor',
+      tokenId: actor.id,
+      address: '127.0.0.1',
+      userAgent: 'auditor/1.0 (test)',
+      targetType: 'ApiKey',
+      targetId: String(made.api_key_id),
+    };
+    const first = { name: 'audited', role: 'BASIC', scopes: null, expiresAt: null, disabled: false };
+    const second = { ...first, name: 'renamed', scopes: ['read:chat'] };
+    expect(await rows({ targetType: 'ApiKey', targetId: String(made.api_key_id) })).toEqual([
+      { ...common, action: 'api_key.create', detail: { name: 'audited', role: 'BASIC', scopes: null } },
+      { ...common, action: 'api_key.update', detail: { before: first, after: second } },
+      { ...common, action: 'api_key.regenerate', detail: { overlapMinutes: 0 } },
+      { ...common, action: 'api_key.update', detail: { before: second, after: { ...second, disabled: true } } },
+      { ...common, action: 'api_key.delete', detail: { ...second, disabled: true } },
+    ]);
+  });
+
+  test('TOK 15 create and revoke of a personal token', async () => {
+    const actor = await kit.createKey('BASIC', { name: 'owner' });
+    const as = { key: actor.secret, headers: agent };
+    const { body: made } = await kit.rest('POST', '/api/user/pats', {
+      ...as,
+      body: { name: 'audited', scopes: ['read:chat'] },
+    });
+    await kit.rest('DELETE', `/api/user/pats/${made.id}`, as);
+    const common = {
+      actorId: actor.userId,
+      actorName: 'owner',
+      tokenId: actor.id,
+      address: '127.0.0.1',
+      userAgent: 'auditor/1.0 (test)',
+      targetType: 'PersonalAccessToken',
+      targetId: String(made.id),
+    };
+    expect(await rows({ targetType: 'PersonalAccessToken', targetId: String(made.id) })).toEqual([
+      { ...common, action: 'personal_access_token.create', detail: { name: 'audited', scopes: ['read:chat'] } },
+      { ...common, action: 'personal_access_token.revoke', detail: { name: 'audited' } },
+    ]);
+  });
+
+  test('TOK 15 what was refused or failed leaves no trace of success', async () => {
+    const { id, secret } = await kit.createKey('BASIC');
+    const before = await kit.prisma.auditEvent.count({ where: { action: { startsWith: 'api_key.' } } });
+    await createKey({ name: '' });
+    await updateKey({ databaseId: id, scopes: ['read:everything'] });
+    await createKey({ role: 'ADMIN' }, secret);
+    await deleteKey(2_000_000_000);
+    expect(await kit.prisma.auditEvent.count({ where: { action: { startsWith: 'api_key.' } } })).toBe(before);
+  });
+
+  test.each<[string, (token: { id: number; secret: string; owner: string }) => Promise<unknown>]>([
+    ['revoked', ({ id, owner }) => revokePat(id, owner)],
+    ['expired', ({ id }) => kit.prisma.token.update({ where: { id }, data: { expiresAt: new Date() } })],
+    ['disabled', ({ id }) => kit.prisma.token.update({ where: { id }, data: { disabledAt: new Date() } })],
+  ])('TOK 15 a refused use of a token that is %s, once a minute however often', async (reason, end) => {
+    const owner = await kit.createKey('BASIC', { name: 'owner' });
+    const pat = await kit.createPat(owner.secret);
+    await end({ ...pat, owner: owner.secret });
+    for (let use = 0; use < 3; use++) {
+      expect((await kit.rest('GET', '/api/me', { key: pat.secret, headers: agent })).status).toBe(403);
+      await kit.gql('{ viewer { id } }', {}, pat.secret);
+    }
+    expect(await rows({ tokenId: pat.id, action: 'credential.refused' })).toEqual([
+      {
+        action: 'credential.refused',
+        actorId: owner.userId,
+        actorName: 'owner',
+        tokenId: pat.id,
+        address: '127.0.0.1',
+        userAgent: 'auditor/1.0 (test)',
+        targetType: null,
+        targetId: null,
+        detail: { reason },
+      },
+    ]);
+  });
+
+  test('TOK 15 a use of a good token for what it lacks', async () => {
+    const key = await kit.createKey('LIMITED', { name: 'curious' });
+    expect((await kit.rest('GET', '/api/admin/api-key', { key: key.secret, headers: agent })).status).toBe(403);
+    expect(await rows({ tokenId: key.id, action: 'permission.refused' })).toEqual([
+      {
+        action: 'permission.refused',
+        actorId: key.userId,
+        actorName: 'curious',
+        tokenId: key.id,
+        address: '127.0.0.1',
+        userAgent: 'auditor/1.0 (test)',
+        targetType: null,
+        targetId: null,
+        detail: { operation: 'GET /admin/api-key' },
+      },
+    ]);
+  });
+
+  test('a user agent of any length and content does not break the trail', async () => {
+    const key = await kit.createKey('LIMITED');
+    const headers = { 'user-agent': `x${'é'.repeat(3000)}` };
+    expect((await kit.rest('GET', '/api/user/pats', { key: key.secret, headers })).status).toBe(403);
+    const [row] = await rows({ tokenId: key.id, action: 'permission.refused' });
+    expect(row?.userAgent).toHaveLength(500);
+  });
+});
