@@ -20,14 +20,24 @@ interface Row {
 }
 
 const id = (direction: 'asc' | 'desc'): SortKey => ({ field: 'id', type: 'int', direction });
-const priority = (direction: 'asc' | 'desc'): SortKey => ({ field: 'displayPriority', type: 'int', direction, nullable: true });
-const start = (direction: 'asc' | 'desc'): SortKey => ({ field: 'searchStartDate', type: 'date', direction, nullable: true });
+const priority = (direction: 'asc' | 'desc'): SortKey => ({
+  field: 'displayPriority',
+  type: 'int',
+  direction,
+  nullable: true,
+});
+const start = (direction: 'asc' | 'desc'): SortKey => ({
+  field: 'searchStartDate',
+  type: 'date',
+  direction,
+  nullable: true,
+});
 const created = (direction: 'asc' | 'desc'): SortKey => ({ field: 'createdAt', type: 'date', direction });
 
 const orders: Record<string, SortKey[]> = {
   'one key': [id('asc')],
   'one key, downwards': [id('desc')],
-  'ties': [created('desc'), id('desc')],
+  ties: [created('desc'), id('desc')],
   'ties, one up and one down': [created('asc'), id('desc')],
   'nulls and ties': [priority('asc'), id('asc')],
   'nulls and ties, downwards': [priority('desc'), id('desc')],
@@ -38,7 +48,10 @@ const orders: Record<string, SortKey[]> = {
 /** The order as it reads, to hold the database's against: nulls last, whichever way. */
 function compare(keys: readonly SortKey[], a: Row, b: Row): number {
   for (const { field, direction } of keys) {
-    const [left, right] = [a, b].map((row) => row[field as keyof Row]?.valueOf() ?? null) as [number | null, number | null];
+    const [left, right] = [a, b].map((row) => row[field as keyof Row]?.valueOf() ?? null) as [
+      number | null,
+      number | null,
+    ];
     if (left === right) continue;
     if (left === null || right === null) return left === null ? 1 : -1;
     return left < right === (direction === 'asc') ? -1 : 1;
@@ -46,7 +59,15 @@ function compare(keys: readonly SortKey[], a: Row, b: Row): number {
   return 0;
 }
 
-const date = fc.constantFrom('0001-01-01T00:00:00.000Z', '1969-12-31T23:59:59.999Z', '2024-02-29T12:00:00.001Z', '2024-02-29T12:00:00.002Z', '9999-12-31T23:59:59.999Z').map((text) => new Date(text));
+const date = fc
+  .constantFrom(
+    '0001-01-01T00:00:00.000Z',
+    '1969-12-31T23:59:59.999Z',
+    '2024-02-29T12:00:00.001Z',
+    '2024-02-29T12:00:00.002Z',
+    '9999-12-31T23:59:59.999Z',
+  )
+  .map((text) => new Date(text));
 const agents = fc.array(
   fc.record({
     displayPriority: fc.option(fc.constantFrom(-(2 ** 31), -1, 0, 1, 2, 2 ** 31 - 1)),
@@ -80,7 +101,8 @@ async function stored(rows: Omit<Row, 'id'>[], keys: readonly SortKey[]) {
 }
 
 const sizes = fc.integer({ min: 1, max: 7 });
-const sorted = (keys: readonly SortKey[], rows: Row[]) => [...rows].sort((a, b) => compare(keys, a, b)).map((row) => row.id);
+const sorted = (keys: readonly SortKey[], rows: Row[]) =>
+  [...rows].sort((a, b) => compare(keys, a, b)).map((row) => row.id);
 
 describe.each(Object.entries(orders))('%s', (_name, keys) => {
   it('page after page, every row comes exactly once and in order', async () => {
@@ -118,7 +140,9 @@ describe.each(Object.entries(orders))('%s', (_name, keys) => {
           if (!page.hasNext) break;
           after = page.end;
           const place = goes[turn];
-          const gone = [page.ids.at(-1), place === undefined ? undefined : expected[place]].filter((one) => one !== undefined);
+          const gone = [page.ids.at(-1), place === undefined ? undefined : expected[place]].filter(
+            (one) => one !== undefined,
+          );
           for (const one of gone) removed.add(one);
           await list.remove(gone);
         }
@@ -161,35 +185,51 @@ describe('cursors', () => {
 
   it('are read back by their own list, and by no other of the same keys', () => {
     fc.assert(
-      fc.property(fc.option(date), fc.option(fc.integer({ min: -(2 ** 31) + 1, max: 2 ** 31 - 1 })), fc.nat(2 ** 31 - 1), (searchStartDate, displayPriority, number) => {
-        const after = mixed.cursor({ searchStartDate, displayPriority, id: number });
-        expect(after).toMatch(/^[\w-]+$/);
-        expect(mixed.page({ after }, 100).where).not.toEqual({});
-        const other = new ListOrder('other', [start('desc'), priority('asc'), id('asc')]);
-        expect(refusal(() => other.page({ after }, 100)).details.fields).toEqual([{ path: ['after'], message: 'is not a cursor of this list' }]);
-      }),
+      fc.property(
+        fc.option(date),
+        fc.option(fc.integer({ min: -(2 ** 31) + 1, max: 2 ** 31 - 1 })),
+        fc.nat(2 ** 31 - 1),
+        (searchStartDate, displayPriority, number) => {
+          const after = mixed.cursor({ searchStartDate, displayPriority, id: number });
+          expect(after).toMatch(/^[\w-]+$/);
+          expect(mixed.page({ after }, 100).where).not.toEqual({});
+          const other = new ListOrder('other', [start('desc'), priority('asc'), id('asc')]);
+          expect(refusal(() => other.page({ after }, 100)).details.fields).toEqual([
+            { path: ['after'], message: 'is not a cursor of this list' },
+          ]);
+        },
+      ),
     );
   });
 
   it('of anything else are refused, and the argument is named', () => {
     fc.assert(
-      fc.property(fc.oneof(fc.string(), fc.string({ unit: 'binary' }), fc.json(), fc.array(fc.jsonValue()).map((values) => JSON.stringify(['mixed', ...values]))), fc.boolean(), (text, encoded) => {
-        const after = encoded ? Buffer.from(text).toString('base64url') : text;
-        let read: unknown;
-        try {
-          read = mixed.page({ after }, 100).where;
-        } catch (error) {
-          expect(error).toBeInstanceOf(AppError);
-          expect((error as AppError).details.fields?.[0]?.path).toEqual(['after']);
-          return;
-        }
-        // Whatever was read holds nothing but what the columns can hold.
-        expect(JSON.stringify(read)).toMatch(/"OR"/);
-        const [, began, place, number] = JSON.parse(Buffer.from(after, 'base64url').toString());
-        expect(began === null || !Number.isNaN(Date.parse(began))).toBe(true);
-        expect(place === null || Number.isInteger(place)).toBe(true);
-        expect(Number.isInteger(number)).toBe(true);
-      }),
+      fc.property(
+        fc.oneof(
+          fc.string(),
+          fc.string({ unit: 'binary' }),
+          fc.json(),
+          fc.array(fc.jsonValue()).map((values) => JSON.stringify(['mixed', ...values])),
+        ),
+        fc.boolean(),
+        (text, encoded) => {
+          const after = encoded ? Buffer.from(text).toString('base64url') : text;
+          let read: unknown;
+          try {
+            read = mixed.page({ after }, 100).where;
+          } catch (error) {
+            expect(error).toBeInstanceOf(AppError);
+            expect((error as AppError).details.fields?.[0]?.path).toEqual(['after']);
+            return;
+          }
+          // Whatever was read holds nothing but what the columns can hold.
+          expect(JSON.stringify(read)).toMatch(/"OR"/);
+          const [, began, place, number] = JSON.parse(Buffer.from(after, 'base64url').toString());
+          expect(began === null || !Number.isNaN(Date.parse(began))).toBe(true);
+          expect(place === null || Number.isInteger(place)).toBe(true);
+          expect(Number.isInteger(number)).toBe(true);
+        },
+      ),
       { numRuns: 1000 },
     );
   });
@@ -198,12 +238,33 @@ describe('cursors', () => {
     const dated = new ListOrder('dated', [created('asc'), id('asc')]);
     const of = (text: unknown) => Buffer.from(JSON.stringify(['dated', text, 1])).toString('base64url');
     expect(dated.page({ after: of('2024-02-29T00:00:00.000Z') }, 100).where).not.toEqual({});
-    for (const text of ['0000-01-01T00:00:00.000Z', '2023-02-29T00:00:00.000Z', '2024-02-29T00:00:00Z', '+010000-01-01T00:00:00.000Z', '-000001-01-01T00:00:00.000Z', '2024-02-29T24:00:00.000Z', '2024-02-29', 'x', '', 0, null, {}])
+    for (const text of [
+      '0000-01-01T00:00:00.000Z',
+      '2023-02-29T00:00:00.000Z',
+      '2024-02-29T00:00:00Z',
+      '+010000-01-01T00:00:00.000Z',
+      '-000001-01-01T00:00:00.000Z',
+      '2024-02-29T24:00:00.000Z',
+      '2024-02-29',
+      'x',
+      '',
+      0,
+      null,
+      {},
+    ])
       expect(refusal(() => dated.page({ after: of(text) }, 100)).code, String(text)).toBe('BAD_USER_INPUT');
   });
 
   it('a page is as long as asked for, within the limit, and one row is read ahead', () => {
-    for (const [first, take] of [[undefined, 21], [null, 21], [0, 1], [1, 2], [100, 101], [101, 101], [2 ** 31 - 1, 101]])
+    for (const [first, take] of [
+      [undefined, 21],
+      [null, 21],
+      [0, 1],
+      [1, 2],
+      [100, 101],
+      [101, 101],
+      [2 ** 31 - 1, 101],
+    ])
       expect(mixed.page({ first }, 100).take).toBe(take);
     for (const args of [{ first: -1 }, { offset: -1 }, { offset: 0, after: 'x' }])
       expect(refusal(() => mixed.page(args, 100)).details.fields?.[0]?.path).toEqual([Object.keys(args)[0]]);

@@ -2,14 +2,14 @@ import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { HttpBindings } from '@hono/node-server';
-import { type Context as HonoContext, Hono } from 'hono';
+import { Hono, type Context as HonoContext } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
 import { cors } from 'hono/cors';
 import { HTTPException } from 'hono/http-exception';
 import { matchedRoutes } from 'hono/route';
 import { secureHeaders } from 'hono/secure-headers';
 import type { ContentfulStatusCode } from 'hono/utils/http-status';
-import { can, type Client, type Viewer } from './authz/principal.ts';
+import { type Client, can, type Viewer } from './authz/principal.ts';
 import type { Context } from './context.ts';
 import { forbidden, unauthenticated } from './errors.ts';
 import { createGraphQLServer } from './graphql/yoga.ts';
@@ -143,7 +143,8 @@ export function createServer({ settings, db, log, services, checkReplies = false
     const response = await yoga.fetch(c.req.raw, contextOf(c, principal, graphqlPageLimit));
     const answer = new Response(response.body, response);
     // Proxies that collect a reply before they pass it on would hold back a stream of events.
-    if (answer.headers.get('content-type')?.startsWith('text/event-stream')) answer.headers.set('X-Accel-Buffering', 'no');
+    if (answer.headers.get('content-type')?.startsWith('text/event-stream'))
+      answer.headers.set('X-Accel-Buffering', 'no');
     return answer;
   });
 
@@ -157,7 +158,10 @@ export function createServer({ settings, db, log, services, checkReplies = false
   app.onError((error, c) => {
     if (error instanceof HTTPException) return error.getResponse();
     c.var.log?.error({ error }, 'unexpected error');
-    return c.json({ error_code: 'INTERNAL_ERROR', detail: `Internal server error. Request id: ${c.var.requestId}` }, 500);
+    return c.json(
+      { error_code: 'INTERNAL_ERROR', detail: `Internal server error. Request id: ${c.var.requestId}` },
+      500,
+    );
   });
   return app;
 }

@@ -70,7 +70,8 @@ export const builder = new SchemaBuilder<SchemaTypes>({
     },
     nodesQueryOptions: {
       authScopes: { signedIn: true },
-      description: 'The things with these global ids, in their order, null for each that the caller may not read. At most 100.',
+      description:
+        'The things with these global ids, in their order, null for each that the caller may not read. At most 100.',
       args: { ids: { description: 'Global ids.' } },
       resolve: async (_root, { ids }, context, info): Promise<unknown[]> => {
         const readable = await readableNodes(ids, context);
@@ -85,7 +86,9 @@ export const builder = new SchemaBuilder<SchemaTypes>({
 });
 
 builder.queryType({ description: 'Everything that reads.' });
-builder.mutationType({ description: 'Everything that changes something. Each takes one `input` and answers with what changed.' });
+builder.mutationType({
+  description: 'Everything that changes something. Each takes one `input` and answers with what changed.',
+});
 builder.subscriptionType({ description: 'Streams of events, over SSE on this same endpoint.' });
 
 builder.addScalarType('DateTime', StorableDateTime);

@@ -10,7 +10,9 @@ type ArgBuilder = Parameters<Parameters<typeof builder.queryFields>[0]>[0]['arg'
 export const pageArgs = (arg: ArgBuilder) => ({
   first: arg.int({ description: 'How many to return: 20 unless given, at most 100.' }),
   after: arg.string({ description: 'The cursor after which to go on. A cursor of another list is refused.' }),
-  offset: arg.int({ description: 'How many to pass over, for clients that number their pages. Not together with `after`.' }),
+  offset: arg.int({
+    description: 'How many to pass over, for clients that number their pages. Not together with `after`.',
+  }),
 });
 
 export interface Connection<Row> {

@@ -8,7 +8,9 @@ const statuses: Partial<Record<ErrorCode, number>> = { UNAUTHENTICATED: 401, RAT
 
 /** Where in the query an error stands. */
 export const place = (at: GraphQLError | undefined): GraphQLErrorOptions =>
-  at ? { nodes: at.nodes ?? null, source: at.source ?? null, positions: at.positions ?? null, path: at.path ?? null } : {};
+  at
+    ? { nodes: at.nodes ?? null, source: at.source ?? null, positions: at.positions ?? null, path: at.path ?? null }
+    : {};
 
 /** What GraphQL finds wrong with a document before it runs has, by GraphQL over HTTP, its status by media type. */
 const ofDocument = { status: 400, spec: true };

@@ -1,4 +1,11 @@
-import { DirectiveLocation, GraphQLDirective, GraphQLList, GraphQLNonNull, GraphQLString, specifiedDirectives } from 'graphql';
+import {
+  DirectiveLocation,
+  GraphQLDirective,
+  GraphQLList,
+  GraphQLNonNull,
+  GraphQLString,
+  specifiedDirectives,
+} from 'graphql';
 import '../modules/agents/actions.graphql.ts';
 import '../modules/agents/agents.graphql.ts';
 import '../modules/chat/chat.graphql.ts';

@@ -9,7 +9,9 @@ const Version = z.object({ backend_version: z.string() }).openapi('VersionRespon
 const Refused = z.object({ error_code: z.string().optional(), detail: z.string() }).openapi('Error');
 const Unreadable = z
   .object({ status_code: z.literal(422), message: z.string(), data: z.null() })
-  .openapi('ValidationError', { description: 'The request does not have the documented shape; `message` names the fields.' });
+  .openapi('ValidationError', {
+    description: 'The request does not have the documented shape; `message` names the fields.',
+  });
 
 const json = (schema: z.ZodType, description: string) => ({ description, content: { 'application/json': { schema } } });
 
@@ -45,7 +47,8 @@ export function openApiDocument(): object {
       .join(', ');
     const document = print(row.document);
     const content: Record<string, { schema: z.ZodType }> = { 'application/json': { schema: row.reply } };
-    if (row.stream) content['text/event-stream'] = { schema: z.string().openapi({ description: row.stream.description }) };
+    if (row.stream)
+      content['text/event-stream'] = { schema: z.string().openapi({ description: row.stream.description }) };
     registry.registerPath({
       method: row.method,
       path: `/api${row.path}`,
@@ -65,7 +68,9 @@ export function openApiDocument(): object {
       responses: {
         200: { description: 'Done.', content },
         403: json(Refused, 'No valid credential, or one that may not do this.'),
-        ...((row.params || row.query || row.body) && { 422: json(Unreadable, 'The request does not have this shape.') }),
+        ...((row.params || row.query || row.body) && {
+          422: json(Unreadable, 'The request does not have this shape.'),
+        }),
       },
       'x-graphql-operation': twin,
       'x-graphql-document': document,

@@ -1,12 +1,12 @@
-import type { Context as HonoContext, Hono } from 'hono';
+import type { Hono, Context as HonoContext } from 'hono';
 import type { ContentfulStatusCode } from 'hono/utils/http-status';
 import type { Viewer } from '../authz/principal.ts';
 import type { Context } from '../context.ts';
 import { AppError, badInput, unauthenticated } from '../errors.ts';
 import { parseJson } from '../json.ts';
 import { onyxFailure, onyxInvalid } from './onyx/errors.ts';
+import { type AnyRow, admit, type Failure, type RowInput, readPart, runRow } from './row.ts';
 import { rows } from './rows.ts';
-import { type AnyRow, admit, type Failure, readPart, type RowInput, runRow } from './row.ts';
 import { streamReply } from './stream.ts';
 
 export interface RouteOptions<Env extends object> {
@@ -46,7 +46,11 @@ const methodNotAllowed = (c: HonoContext) => {
   return c.json({ detail: 'Method Not Allowed' }, 405);
 };
 
-async function serve<Env extends object>(row: AnyRow, c: HonoContext<Env>, options: RouteOptions<Env>): Promise<Response> {
+async function serve<Env extends object>(
+  row: AnyRow,
+  c: HonoContext<Env>,
+  options: RouteOptions<Env>,
+): Promise<Response> {
   let context: Context | undefined;
   let input: RowInput<unknown, unknown, unknown> | null = null;
   try {
@@ -62,7 +66,8 @@ async function serve<Env extends object>(row: AnyRow, c: HonoContext<Env>, optio
   } catch (error) {
     const seen = asAppError(error, context);
     const failure = error instanceof ShapeError ? error.failure : (row.failure?.(seen, input) ?? onyxFailure(seen));
-    if (seen.code === 'RATE_LIMITED' && seen.details.retryAfter) c.header('Retry-After', String(seen.details.retryAfter));
+    if (seen.code === 'RATE_LIMITED' && seen.details.retryAfter)
+      c.header('Retry-After', String(seen.details.retryAfter));
     if (context?.principal && seen.code === 'FORBIDDEN')
       context.services.audit.permissionRefused(context.principal, `${row.method.toUpperCase()} ${row.path}`);
     return c.json(failure.body as object, failure.status as ContentfulStatusCode);
@@ -87,14 +92,17 @@ async function readRequest(row: AnyRow, c: HonoContext): Promise<RowInput<unknow
       body: row.body ? readPart(row.body, 'body', await readJson(c)) : undefined,
     };
   } catch (error) {
-    if (error instanceof AppError && !(error instanceof ShapeError)) throw new ShapeError(onyxInvalid(error), error.message);
+    if (error instanceof AppError && !(error instanceof ShapeError))
+      throw new ShapeError(onyxInvalid(error), error.message);
     throw error;
   }
 }
 
 /** Query parameters; one that is repeated is a list. */
 const queryOf = (c: HonoContext): Record<string, string | string[]> =>
-  Object.fromEntries(Object.entries(c.req.queries()).map(([name, values]) => [name, values.length > 1 ? values : (values[0] ?? '')]));
+  Object.fromEntries(
+    Object.entries(c.req.queries()).map(([name, values]) => [name, values.length > 1 ? values : (values[0] ?? '')]),
+  );
 
 async function readJson(c: HonoContext): Promise<unknown> {
   const type = c.req.header('content-type') ?? '';

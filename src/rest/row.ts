@@ -1,4 +1,4 @@
-import { z } from '@hono/zod-openapi';
+import type { z } from '@hono/zod-openapi';
 import type { TadaDocumentNode } from 'gql.tada';
 import { type DocumentNode, execute, type GraphQLError, type GraphQLObjectType, Kind, subscribe } from 'graphql';
 import { isPermission } from '../authz/permissions.ts';
@@ -40,7 +40,16 @@ export interface StreamSpec<Params, Query, Body, Event, Variables> {
 }
 
 /** One operation of a dialect: its path and shapes, the GraphQL document behind it, and the mapping between the two. */
-export interface Row<Params = unknown, Query = unknown, Body = unknown, Data = unknown, Variables = unknown, Reply = unknown, Event = unknown, EventVariables = Variables> {
+export interface Row<
+  Params = unknown,
+  Query = unknown,
+  Body = unknown,
+  Data = unknown,
+  Variables = unknown,
+  Reply = unknown,
+  Event = unknown,
+  EventVariables = Variables,
+> {
   method: Method;
   /** As in OpenAPI, without `/api`: `/chat/delete-chat-session/{session_id}`. */
   path: string;
@@ -69,10 +78,14 @@ export const row = <Params, Query, Body, Data, Variables, Reply, Event = unknown
 ): AnyRow => spec;
 
 /** The root fields that a row's document selects. */
-export function rootFields(document: DocumentNode): { operation: 'Query' | 'Mutation' | 'Subscription'; name: string }[] {
+export function rootFields(
+  document: DocumentNode,
+): { operation: 'Query' | 'Mutation' | 'Subscription'; name: string }[] {
   return document.definitions.flatMap((definition) => {
     if (definition.kind !== Kind.OPERATION_DEFINITION) return [];
-    const operation = ({ query: 'Query', mutation: 'Mutation', subscription: 'Subscription' } as const)[definition.operation];
+    const operation = ({ query: 'Query', mutation: 'Mutation', subscription: 'Subscription' } as const)[
+      definition.operation
+    ];
     return definition.selectionSet.selections.flatMap((selection) =>
       selection.kind === Kind.FIELD ? [{ operation, name: selection.name.value }] : [],
     );
@@ -116,7 +129,11 @@ export function readPart<T>(type: z.ZodType<T> | undefined, part: string, value:
 const cause = (error: GraphQLError): unknown => appErrorOf(error) ?? error.originalError ?? error;
 
 /** Runs a row's document in process and maps what comes back. Throws what the resolvers threw. */
-export async function runRow(row: AnyRow, input: RowInput<unknown, unknown, unknown>, context: Context): Promise<unknown> {
+export async function runRow(
+  row: AnyRow,
+  input: RowInput<unknown, unknown, unknown>,
+  context: Context,
+): Promise<unknown> {
   const { data, errors } = await execute({
     schema,
     document: row.document,

@@ -29,7 +29,11 @@ describe('rows', () => {
   it.each(rows.filter((row) => row.stream))('$method $path needs the same to stream as to answer whole', (row) => {
     const needs = (document: typeof row.document) =>
       rootFields(document).map(({ operation, name }) => {
-        const type = { Query: schema.getQueryType(), Mutation: schema.getMutationType(), Subscription: schema.getSubscriptionType() }[operation];
+        const type = {
+          Query: schema.getQueryType(),
+          Mutation: schema.getMutationType(),
+          Subscription: schema.getSubscriptionType(),
+        }[operation];
         return type?.getFields()[name]?.extensions.requirement;
       });
     expect(needs(row.stream?.document as typeof row.document)).toEqual(needs(row.document));
@@ -90,8 +94,7 @@ describe('openapi.json', () => {
 
   it('refers to nothing that it does not hold', () => {
     const missing = [...references(openApi)].filter(
-      (reference) =>
-        !Object.hasOwn(openApi.components.schemas, reference.replace('#/components/schemas/', '')),
+      (reference) => !Object.hasOwn(openApi.components.schemas, reference.replace('#/components/schemas/', '')),
     );
     expect(missing).toEqual([]);
   });
@@ -120,7 +123,11 @@ describe('openapi.json', () => {
     ({ operation }) => {
       const document = parse(operation['x-graphql-document'] ?? '');
       expect(validate(schema, document)).toEqual([]);
-      expect(rootFields(document).map(({ name }) => name).join(', ')).toBe(operation['x-graphql-operation']);
+      expect(
+        rootFields(document)
+          .map(({ name }) => name)
+          .join(', '),
+      ).toBe(operation['x-graphql-operation']);
     },
   );
 

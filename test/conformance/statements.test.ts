@@ -1,6 +1,6 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type Kit, startKit } from '../kit.ts';
+import { type Answer, type GraphQLAnswer, type Kit, startKit } from '../kit.ts';
 
 let kit: Kit;
 /** Whose rows they are: the user of the first admin key. */
@@ -17,7 +17,19 @@ beforeAll(async () => {
 afterAll(() => kit?.close());
 
 const passage = (documentId: string) => ({
-  number: 1, documentId, chunkId: 1, position: 0, title: documentId, heading: '', link: null, text: 'words', source: 'x', metadata: {}, score: 1, updatedAt: null, highlights: [],
+  number: 1,
+  documentId,
+  chunkId: 1,
+  position: 0,
+  title: documentId,
+  heading: '',
+  link: null,
+  text: 'words',
+  source: 'x',
+  metadata: {},
+  score: 1,
+  updatedAt: null,
+  highlights: [],
 });
 
 /** Rows of every kind, each with relations of its own, numbered from `from` up to `to`. */
@@ -25,27 +37,63 @@ async function fill(from: number, to: number): Promise<void> {
   const { prisma } = kit;
   for (let i = from; i < to; i++) {
     const label = await prisma.label.create({ data: { name: `label ${i}` } });
-    const action = await prisma.action.create({ data: { name: `action_${i}`, displayName: `Action ${i}`, description: '' } });
-    const document = await prisma.document.create({
-      data: { externalId: `document-${i}`, title: `Document ${i}`, contentHash: new Uint8Array(32), ownerId, chunks: { create: { position: 0, section: 0, start: 0, end: 10, text: `zebra number ${i}` } } },
+    const action = await prisma.action.create({
+      data: { name: `action_${i}`, displayName: `Action ${i}`, description: '' },
     });
-    const token = (kind: 'API_KEY' | 'PERSONAL', userId: string) => ({ kind, name: `token ${i}`, hash: Uint8Array.from(randomBytes(32)), display: '…', allScopes: true, userId, creatorId: ownerId });
-    const account = await prisma.user.create({ data: { name: `user ${i}`, email: `user-${i}@example.com`, accountType: 'SERVICE_ACCOUNT' } });
+    const document = await prisma.document.create({
+      data: {
+        externalId: `document-${i}`,
+        title: `Document ${i}`,
+        contentHash: new Uint8Array(32),
+        ownerId,
+        chunks: { create: { position: 0, section: 0, start: 0, end: 10, text: `zebra number ${i}` } },
+      },
+    });
+    const token = (kind: 'API_KEY' | 'PERSONAL', userId: string) => ({
+      kind,
+      name: `token ${i}`,
+      hash: Uint8Array.from(randomBytes(32)),
+      display: '…',
+      allScopes: true,
+      userId,
+      creatorId: ownerId,
+    });
+    const account = await prisma.user.create({
+      data: { name: `user ${i}`, email: `user-${i}@example.com`, accountType: 'SERVICE_ACCOUNT' },
+    });
     await prisma.token.createMany({ data: [token('API_KEY', account.id), token('PERSONAL', ownerId)] });
     const agent = await prisma.agent.create({
       data: {
-        name: `Agent ${i}`, owner: { connect: { id: account.id } }, isPublic: true,
-        labels: { connect: { id: label.id } }, actions: { connect: { id: action.id } }, documents: { connect: { id: document.id } },
-        starterMessages: { create: [{ position: 0, name: 'a', message: 'b' }, { position: 1, name: 'c', message: 'd' }] },
+        name: `Agent ${i}`,
+        owner: { connect: { id: account.id } },
+        isPublic: true,
+        labels: { connect: { id: label.id } },
+        actions: { connect: { id: action.id } },
+        documents: { connect: { id: document.id } },
+        starterMessages: {
+          create: [
+            { position: 0, name: 'a', message: 'b' },
+            { position: 1, name: 'c', message: 'd' },
+          ],
+        },
         shares: { create: { userId: ownerId } },
       },
     });
     const sessions = [randomUUID(), longSession];
-    await prisma.chatSession.create({ data: { id: sessions[0] as string, userId: ownerId, agentId: agent.id, name: `zebra ${i}` } });
+    await prisma.chatSession.create({
+      data: { id: sessions[0] as string, userId: ownerId, agentId: agent.id, name: `zebra ${i}` },
+    });
     for (const sessionId of sessions) {
       const asked = await prisma.chatMessage.create({ data: { sessionId, role: 'USER', text: 'question' } });
       const answer = await prisma.chatMessage.create({
-        data: { sessionId, role: 'ASSISTANT', text: 'answer [[1]]()', parentId: asked.id, passages: [passage(`document-${i}`)], citations: [{ number: 1, documentId: `document-${i}` }] },
+        data: {
+          sessionId,
+          role: 'ASSISTANT',
+          text: 'answer [[1]]()',
+          parentId: asked.id,
+          passages: [passage(`document-${i}`)],
+          citations: [{ number: 1, documentId: `document-${i}` }],
+        },
       });
       await prisma.run.create({ data: { id: randomUUID(), sessionId, messageId: answer.id, status: 'COMPLETED' } });
     }
@@ -72,28 +120,52 @@ const message = 'databaseId text role documents { title } citations { number doc
 const session = 'databaseId name agentId agentName ownerName currentRunId updatedAt';
 
 /** Each list of the graph with everything that hangs on its rows. The size of a page is a variable: it is a list of 100. */
-const lists: Record<string, { query: string; rows: (data: any) => unknown[] }> = {
-  agents: { query: `agents(first: $first) { edges { cursor node { ${agent} } } ${page} }`, rows: (data) => data.agents.edges },
+const lists: Record<string, { query: string; rows: (data: GraphQLAnswer['data']) => unknown[] }> = {
+  agents: {
+    query: `agents(first: $first) { edges { cursor node { ${agent} } } ${page} }`,
+    rows: (data) => data.agents.edges,
+  },
   'agents, as nodes': { query: `agents(first: $first) { nodes { ${agent} } }`, rows: (data) => data.agents.nodes },
-  apiKeys: { query: `apiKeys(first: $first) { nodes { id databaseId name display role scopes creator { ${person} } } ${page} }`, rows: (data) => data.apiKeys.nodes },
-  personalAccessTokens: { query: `personalAccessTokens(first: $first) { nodes { id name display } ${page} }`, rows: (data) => data.personalAccessTokens.nodes },
-  chatSessions: { query: `chatSessions(first: $first) { nodes { ${session} } ${page} }`, rows: (data) => data.chatSessions.nodes },
+  apiKeys: {
+    query: `apiKeys(first: $first) { nodes { id databaseId name display role scopes creator { ${person} } } ${page} }`,
+    rows: (data) => data.apiKeys.nodes,
+  },
+  personalAccessTokens: {
+    query: `personalAccessTokens(first: $first) { nodes { id name display } ${page} }`,
+    rows: (data) => data.personalAccessTokens.nodes,
+  },
+  chatSessions: {
+    query: `chatSessions(first: $first) { nodes { ${session} } ${page} }`,
+    rows: (data) => data.chatSessions.nodes,
+  },
   'chatSessions with messages': {
     query: `chatSessions(first: $first) { nodes { ${session} messages(first: 2) { nodes { ${message} } pageInfo { hasNextPage } totalCount } } }`,
     rows: (data) => data.chatSessions.nodes,
   },
-  searchChats: { query: `searchChats(query: "zebra", first: $first) { sessions { ${session} } hasNextPage }`, rows: (data) => data.searchChats.sessions },
-  documents: { query: `documents(first: $first) { nodes { id documentId title metadata } ${page} }`, rows: (data) => data.documents.nodes },
-  search: { query: 'search(query: "zebra", first: $first) { documentId title text metadata }', rows: (data) => data.search },
+  searchChats: {
+    query: `searchChats(query: "zebra", first: $first) { sessions { ${session} } hasNextPage }`,
+    rows: (data) => data.searchChats.sessions,
+  },
+  documents: {
+    query: `documents(first: $first) { nodes { id documentId title metadata } ${page} }`,
+    rows: (data) => data.documents.nodes,
+  },
+  search: {
+    query: 'search(query: "zebra", first: $first) { documentId title text metadata }',
+    rows: (data) => data.search,
+  },
   labels: { query: `labels(first: $first) { nodes { databaseId name } ${page} }`, rows: (data) => data.labels.nodes },
-  actions: { query: `actions(first: $first) { nodes { databaseId name } ${page} }`, rows: (data) => data.actions.nodes },
+  actions: {
+    query: `actions(first: $first) { nodes { databaseId name } ${page} }`,
+    rows: (data) => data.actions.nodes,
+  },
   'messages of a session': {
     query: `chatSession(id: "${longSession}") { ${session} messages(first: $first) { nodes { ${message} } } }`,
     rows: (data) => data.chatSession.messages.nodes,
   },
 };
 
-const paths: Record<string, (body: any) => unknown[]> = {
+const paths: Record<string, (body: Answer['body']) => unknown[]> = {
   '/persona': (body) => body,
   '/agents?page_size=100': (body) => body.items,
   '/admin/persona': (body) => body,
@@ -127,7 +199,10 @@ const cases: Case[] = [
     count: async () => {
       const agents = await kit.prisma.agent.findMany({ select: { id: true } });
       const sessions = await kit.prisma.chatSession.findMany({ select: { id: true } });
-      const ids = [...agents.map(({ id }) => globalId('Agent', id)), ...sessions.map(({ id }) => globalId('ChatSession', id))];
+      const ids = [
+        ...agents.map(({ id }) => globalId('Agent', id)),
+        ...sessions.map(({ id }) => globalId('ChatSession', id)),
+      ];
       const query = `query ($ids: [ID!]!) { nodes(ids: $ids) { __typename ... on Agent { ${agent} } ... on ChatSession { title: name agentName ownerName currentRunId } } }`;
       const { statements, answer } = await counted(() => kit.gql(query, { ids }));
       expect(answer.errors).toEqual([]);
@@ -187,9 +262,19 @@ describe('an error within the server', () => {
     expect(status).toBe(200);
     expect(data).toBeNull();
     expect(errors).toEqual([
-      { message: `Internal server error. Request id: ${requestId}`, path: ['agents'], locations: [{ line: 1, column: 3 }], extensions: { code: 'INTERNAL' } },
+      {
+        message: `Internal server error. Request id: ${requestId}`,
+        path: ['agents'],
+        locations: [{ line: 1, column: 3 }],
+        extensions: { code: 'INTERNAL' },
+      },
     ]);
-    expect(logged()).toEqual([expect.objectContaining({ requestId, error: expect.objectContaining({ message: secret, stack: expect.any(String) }) })]);
+    expect(logged()).toEqual([
+      expect.objectContaining({
+        requestId,
+        error: expect.objectContaining({ message: secret, stack: expect.any(String) }),
+      }),
+    ]);
   });
 
   it('is masked in REST, and found in the log under the id that the caller sees', async () => {
@@ -199,7 +284,9 @@ describe('an error within the server', () => {
     expect(status).toBe(500);
     expect(body).toEqual({ error_code: 'INTERNAL_ERROR', detail: `Internal server error. Request id: ${requestId}` });
     expect(text).not.toContain(secret);
-    expect(logged()).toEqual([expect.objectContaining({ requestId, error: expect.objectContaining({ message: secret }) })]);
+    expect(logged()).toEqual([
+      expect.objectContaining({ requestId, error: expect.objectContaining({ message: secret }) }),
+    ]);
   });
 
   it('tells nothing of a value that the graph cannot write', async () => {

@@ -1,10 +1,18 @@
 import { randomBytes } from 'node:crypto';
 import fc from 'fast-check';
-import { type GraphQLInputType, getNamedType, isEnumType, isInputObjectType, isLeafType, isListType, isNonNullType } from 'graphql';
+import {
+  type GraphQLInputType,
+  getNamedType,
+  isEnumType,
+  isInputObjectType,
+  isLeafType,
+  isListType,
+  isNonNullType,
+} from 'graphql';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { schema } from '../../src/graphql/schema.ts';
 import { rows } from '../../src/rest/rows.ts';
-import { type Kit, startKit } from '../kit.ts';
+import { type Answer, type Kit, startKit } from '../kit.ts';
 import { httpExchange } from './raw-http.ts';
 
 let kit: Kit;
@@ -12,13 +20,6 @@ beforeAll(async () => {
   kit = await startKit({ environment: { GRAPHIQL: 'false' } });
 });
 afterAll(() => kit?.close());
-
-interface Reply {
-  status: number;
-  headers: Headers;
-  text: string;
-  body: any;
-}
 
 interface Sent {
   body?: BodyInit;
@@ -29,7 +30,11 @@ interface Sent {
 const megabyte = 1024 * 1024;
 const json = { 'content-type': 'application/json' };
 
-async function send(method: string, path: string, { body, headers = {}, key = kit.keys.ADMIN }: Sent = {}): Promise<Reply> {
+async function send(
+  method: string,
+  path: string,
+  { body, headers = {}, key = kit.keys.ADMIN }: Sent = {},
+): Promise<Answer> {
   const response = await fetch(`${kit.url}${path}`, {
     method,
     redirect: 'manual',
@@ -50,7 +55,7 @@ const graph = (request: object | string, { headers = {}, ...rest }: Sent = {}) =
   });
 
 /** Nothing of the inside of the server is in a reply, and nothing went wrong inside. */
-function clean({ status, headers, text }: Reply, what: string): void {
+function clean({ status, headers, text }: Answer, what: string): void {
   expect(status, `${what}: ${text.slice(0, 500)}`).toBeLessThan(500);
   expect(headers.get('x-request-id'), what).toMatch(/^[0-9a-f-]{36}$/);
   expect(text, what).not.toMatch(/node_modules|\n\s+at |\.ts:\d|prisma|PostgreSQL/i);
@@ -77,10 +82,20 @@ async function changesNothing(work: () => Promise<void>): Promise<void> {
 
 const nested = (levels: number) => `${'['.repeat(levels)}${']'.repeat(levels)}`;
 const bytes = (...parts: (string | number[])[]) =>
-  Uint8Array.from(Buffer.concat(parts.map((part) => (typeof part === 'string' ? Buffer.from(part) : Buffer.from(part)))));
+  Uint8Array.from(
+    Buffer.concat(parts.map((part) => (typeof part === 'string' ? Buffer.from(part) : Buffer.from(part)))),
+  );
 
 describe('REST bodies', () => {
-  const posts = ['/api/chat/create-chat-session', '/api/chat/send-chat-message', '/api/admin/api-key', '/api/persona', '/api/user/pats', '/api/onyx-api/ingestion', '/persona/labels'];
+  const posts = [
+    '/api/chat/create-chat-session',
+    '/api/chat/send-chat-message',
+    '/api/admin/api-key',
+    '/api/persona',
+    '/api/user/pats',
+    '/api/onyx-api/ingestion',
+    '/persona/labels',
+  ];
 
   it.each(posts)('%s refuses what is no JSON object of its shape with one line that says why', async (path) => {
     const unreadable: [string, BodyInit, RegExp][] = [
@@ -96,10 +111,18 @@ describe('REST bodies', () => {
       ['an array of objects', '[{"name": "x", "message": "y"}]', /body: .*expected object/],
       ['100,000 brackets', nested(100_000), /body: is nested more than 200 levels deep/],
       ['100,000 open brackets', '['.repeat(100_000), /body: is not valid JSON/],
-      ['100,000 objects', `${'{"a":'.repeat(100_000)}1${'}'.repeat(100_000)}`, /body: is nested more than 200 levels deep/],
+      [
+        '100,000 objects',
+        `${'{"a":'.repeat(100_000)}1${'}'.repeat(100_000)}`,
+        /body: is nested more than 200 levels deep/,
+      ],
       ['depth in an unknown field', `{"unknown": ${nested(100_000)}}`, /body: is nested more than 200 levels deep/],
       ['20,001 values', `{"unknown": [${'0,'.repeat(19_999)}0]}`, /body: has more than 20000 values/],
-      ['10,000 wrong values', `{"unknown": 1, "name": [], "message": [], "description": [], "scopes": [${'0,'.repeat(9_999)}0], "sections": [${'0,'.repeat(9_000)}0]}`, /^.{1,4000}$/],
+      [
+        '10,000 wrong values',
+        `{"unknown": 1, "name": [], "message": [], "description": [], "scopes": [${'0,'.repeat(9_999)}0], "sections": [${'0,'.repeat(9_000)}0]}`,
+        /^.{1,4000}$/,
+      ],
       ['bytes that are not UTF-8', bytes('{"name": "', [0xff, 0xfe], '"}'), /body: is not valid UTF-8/],
       ['half of a character', bytes('{"name": "', [0xe2, 0x82], '"}'), /body: is not valid UTF-8/],
       ['UTF-16', bytes(Buffer.from('{"name": "x"}', 'utf16le').toJSON().data), /body: is not valid JSON/],
@@ -130,21 +153,71 @@ describe('REST bodies', () => {
     ['POST', '/api/chat/send-chat-message', '{"message": ["x"], "stream": false}', /message/],
     ['POST', '/api/chat/send-chat-message', '{"message": "\\u0000", "stream": false}', /message.*NUL/],
     ['POST', '/api/chat/send-chat-message', `{"message": ${lonely}, "stream": false}`, /message.*Unicode/],
-    ['POST', '/api/chat/send-chat-message', '{"message": "x", "stream": false, "parent_message_id": 9007199254740993}', /parent_?message_?id/i],
-    ['POST', '/api/chat/send-chat-message', '{"message": "x", "stream": false, "parent_message_id": 1e400}', /parent_?message_?id/i],
-    ['POST', '/api/chat/send-chat-message', '{"message": "x", "stream": false, "parent_message_id": 4294967296}', /parent_?message_?id/i],
-    ['POST', '/api/chat/send-chat-message', '{"message": "x", "stream": false, "allowed_tool_ids": [2147483648]}', /tool_ids|actionIds/i],
-    ['POST', '/api/chat/send-chat-message', '{"message": "x", "stream": false, "allowed_tool_ids": "all"}', /allowed_tool_ids/],
-    ['POST', '/api/chat/send-chat-message', '{"message": "x", "stream": false, "chat_session_id": "not-a-uuid"}', /chat_session_id/],
-    ['POST', '/api/chat/send-chat-message', '{"message": "x", "stream": false, "llm_override": {"temperature": 1e400}}', /temperature/],
-    ['POST', '/api/chat/send-chat-message', '{"message": "x", "stream": false, "internal_search_filters": {"time_cutoff": "0000-01-01T00:00:00Z"}}', /time_?cutoff|since|DateTime/i],
-    ['POST', '/api/chat/send-chat-message', '{"message": "x", "stream": false, "internal_search_filters": {"tags": [{"tag_key": "\\u0000", "tag_value": "x"}]}}', /tags.*NUL/],
+    [
+      'POST',
+      '/api/chat/send-chat-message',
+      '{"message": "x", "stream": false, "parent_message_id": 9007199254740993}',
+      /parent_?message_?id/i,
+    ],
+    [
+      'POST',
+      '/api/chat/send-chat-message',
+      '{"message": "x", "stream": false, "parent_message_id": 1e400}',
+      /parent_?message_?id/i,
+    ],
+    [
+      'POST',
+      '/api/chat/send-chat-message',
+      '{"message": "x", "stream": false, "parent_message_id": 4294967296}',
+      /parent_?message_?id/i,
+    ],
+    [
+      'POST',
+      '/api/chat/send-chat-message',
+      '{"message": "x", "stream": false, "allowed_tool_ids": [2147483648]}',
+      /tool_ids|actionIds/i,
+    ],
+    [
+      'POST',
+      '/api/chat/send-chat-message',
+      '{"message": "x", "stream": false, "allowed_tool_ids": "all"}',
+      /allowed_tool_ids/,
+    ],
+    [
+      'POST',
+      '/api/chat/send-chat-message',
+      '{"message": "x", "stream": false, "chat_session_id": "not-a-uuid"}',
+      /chat_session_id/,
+    ],
+    [
+      'POST',
+      '/api/chat/send-chat-message',
+      '{"message": "x", "stream": false, "llm_override": {"temperature": 1e400}}',
+      /temperature/,
+    ],
+    [
+      'POST',
+      '/api/chat/send-chat-message',
+      '{"message": "x", "stream": false, "internal_search_filters": {"time_cutoff": "0000-01-01T00:00:00Z"}}',
+      /time_?cutoff|since|DateTime/i,
+    ],
+    [
+      'POST',
+      '/api/chat/send-chat-message',
+      '{"message": "x", "stream": false, "internal_search_filters": {"tags": [{"tag_key": "\\u0000", "tag_value": "x"}]}}',
+      /tags.*NUL/,
+    ],
     ['POST', '/api/admin/api-key', '{"name": {"first": "x"}}', /name/],
     ['POST', '/api/admin/api-key', '{"name": "x", "role": "owner"}', /role/],
     ['POST', '/api/admin/api-key', '{"name": "x", "group_ids": [1e400]}', /group_ids/],
     ['POST', '/api/admin/api-key', '{"name": "a\\u0000b"}', /name.*NUL/],
     ['POST', '/api/admin/api-key', `{"name": ${lonely}}`, /name.*Unicode/],
-    ['POST', '/api/admin/api-key', '{"name": "x", "expires_at": "0000-01-01T00:00:00Z"}', /expires_?at|DateTime|Invalid ISO/i],
+    [
+      'POST',
+      '/api/admin/api-key',
+      '{"name": "x", "expires_at": "0000-01-01T00:00:00Z"}',
+      /expires_?at|DateTime|Invalid ISO/i,
+    ],
     ['POST', '/api/admin/api-key', '{"name": "x", "expires_at": "tomorrow"}', /expires_at/],
     ['POST', '/api/user/pats', '{}', /name/],
     ['POST', '/api/user/pats', '{"name": "x", "expiration_days": 1e400}', /expiration_days/],
@@ -157,18 +230,58 @@ describe('REST bodies', () => {
     ['POST', '/api/persona', persona(`"name": ${lonely}`), /name.*Unicode/],
     ['POST', '/api/persona', persona('"name": "x", "is_public": "yes please"'), /is_public/],
     ['POST', '/api/persona', persona('"name": "x", "label_ids": [9007199254740993]'), /label_?ids/i],
-    ['POST', '/api/persona', persona('"name": "x", "search_start_date": "0000-01-01T00:00:00Z"'), /search_?start_?date|DateTime/i],
+    [
+      'POST',
+      '/api/persona',
+      persona('"name": "x", "search_start_date": "0000-01-01T00:00:00Z"'),
+      /search_?start_?date|DateTime/i,
+    ],
     ['POST', '/persona/labels', '{"name": "\\u0000"}', /name|NUL/],
-    ['POST', '/api/onyx-api/ingestion', '{"document": {"semantic_identifier": "x", "sections": [], "metadata": {}}}', /sections/],
-    ['POST', '/api/onyx-api/ingestion', '{"document": {"semantic_identifier": "x", "sections": [{"text": 5}], "metadata": {}}}', /sections\.0\.text/],
-    ['POST', '/api/onyx-api/ingestion', '{"document": {"semantic_identifier": "a\\u0000b", "sections": [{"text": "y"}], "metadata": {}}}', /title.*NUL/],
-    ['POST', '/api/onyx-api/ingestion', `{"document": {"semantic_identifier": "x", "sections": [{"text": ${lonely}}], "metadata": {}}}`, /text.*Unicode/],
-    ['POST', '/api/onyx-api/ingestion', `{"document": {"semantic_identifier": "x", "sections": [{"text": "y"}], "metadata": {${lonely}: "z"}}}`, /metadata/],
-    ['POST', '/api/onyx-api/ingestion', '{"document": {"semantic_identifier": "x", "sections": [{"text": "y"}], "metadata": {}, "doc_updated_at": "0000-01-01T00:00:00Z"}}', /updated_?at|DateTime/i],
+    [
+      'POST',
+      '/api/onyx-api/ingestion',
+      '{"document": {"semantic_identifier": "x", "sections": [], "metadata": {}}}',
+      /sections/,
+    ],
+    [
+      'POST',
+      '/api/onyx-api/ingestion',
+      '{"document": {"semantic_identifier": "x", "sections": [{"text": 5}], "metadata": {}}}',
+      /sections\.0\.text/,
+    ],
+    [
+      'POST',
+      '/api/onyx-api/ingestion',
+      '{"document": {"semantic_identifier": "a\\u0000b", "sections": [{"text": "y"}], "metadata": {}}}',
+      /title.*NUL/,
+    ],
+    [
+      'POST',
+      '/api/onyx-api/ingestion',
+      `{"document": {"semantic_identifier": "x", "sections": [{"text": ${lonely}}], "metadata": {}}}`,
+      /text.*Unicode/,
+    ],
+    [
+      'POST',
+      '/api/onyx-api/ingestion',
+      `{"document": {"semantic_identifier": "x", "sections": [{"text": "y"}], "metadata": {${lonely}: "z"}}}`,
+      /metadata/,
+    ],
+    [
+      'POST',
+      '/api/onyx-api/ingestion',
+      '{"document": {"semantic_identifier": "x", "sections": [{"text": "y"}], "metadata": {}, "doc_updated_at": "0000-01-01T00:00:00Z"}}',
+      /updated_?at|DateTime/i,
+    ],
     ['PATCH', '/api/admin/api-key/1e400', '{"name": "x"}', /api_key_id/],
     ['PATCH', '/api/admin/api-key/9007199254740993', '{"name": "x"}', /api_key_id/],
     ['PUT', '/api/chat/rename-chat-session', '{"chat_session_id": 5, "name": "x"}', /chat_session_id/],
-    ['PATCH', '/api/chat/chat-session/11111111-2222-4333-8444-555555555555', '{"sharing_status": "friends"}', /sharing_status/],
+    [
+      'PATCH',
+      '/api/chat/chat-session/11111111-2222-4333-8444-555555555555',
+      '{"sharing_status": "friends"}',
+      /sharing_status/,
+    ],
     ['GET', '/api/chat/get-user-chat-sessions?page_size=0', '', /page_size/],
     ['GET', '/api/chat/get-user-chat-sessions?page_size=1e400', '', /page_size/],
     ['GET', '/api/chat/get-user-chat-sessions?page_size=1&page_size=2', '', /page_size/],
@@ -182,7 +295,13 @@ describe('REST bodies', () => {
     ['GET', '/api/persona?persona_ids=x', '', /persona_ids/],
   ];
 
-  const named = wrong.map(([method, path, body, message]) => ({ name: `${method} ${path} ${body.slice(-80)}`, method, path, body, message }));
+  const named = wrong.map(([method, path, body, message]) => ({
+    name: `${method} ${path} ${body.slice(-80)}`,
+    method,
+    path,
+    body,
+    message,
+  }));
   it.each(named)('$name: says what is wrong', async ({ method, path, body, message }) => {
     await changesNothing(async () => {
       const reply = await send(method, path, body === '' ? {} : { body });
@@ -194,7 +313,11 @@ describe('REST bodies', () => {
 
   it('refuses a wrong value in a streamed turn before anything is said or stored', async () => {
     await changesNothing(async () => {
-      for (const field of ['"parent_message_id": 4294967296', '"allowed_tool_ids": [2147483648]', '"additional_context": "\\u0000"']) {
+      for (const field of [
+        '"parent_message_id": 4294967296',
+        '"allowed_tool_ids": [2147483648]',
+        '"additional_context": "\\u0000"',
+      ]) {
         const reply = await send('POST', '/api/chat/send-chat-message', { body: `{"message": "x", ${field}}` });
         clean(reply, field);
         expect(reply.text).toMatch(/parent_?message_?id|tool_?ids|actionIds|additional_?context/i);
@@ -203,7 +326,8 @@ describe('REST bodies', () => {
   });
 
   it('ignores fields that it does not know, prototypes included', async () => {
-    const body = '{"name": "plain", "nonsense": 1, "__proto__": {"role": "admin"}, "constructor": {"prototype": {"role": "admin"}}}';
+    const body =
+      '{"name": "plain", "nonsense": 1, "__proto__": {"role": "admin"}, "constructor": {"prototype": {"role": "admin"}}}';
     const { status, body: key } = await send('POST', '/api/admin/api-key', { body });
     expect(status).toBe(200);
     expect(key).toMatchObject({ api_key_name: 'plain', api_key_role: 'basic' });
@@ -211,10 +335,25 @@ describe('REST bodies', () => {
 
   it('takes JSON of every spelling of its type, and no other type', async () => {
     const body = '{"name": "typed"}';
-    for (const type of ['application/json', 'application/json; charset=utf-8', 'APPLICATION/JSON', 'application/vnd.api+json'])
-      expect((await send('POST', '/api/admin/api-key', { body, headers: { 'content-type': type } })).status, type).toBe(200);
+    for (const type of [
+      'application/json',
+      'application/json; charset=utf-8',
+      'APPLICATION/JSON',
+      'application/vnd.api+json',
+    ])
+      expect((await send('POST', '/api/admin/api-key', { body, headers: { 'content-type': type } })).status, type).toBe(
+        200,
+      );
     await changesNothing(async () => {
-      for (const type of ['text/plain', 'application/xml', 'application/x-www-form-urlencoded', 'multipart/form-data; boundary=x', 'application/jsonx', 'text/json', 'x'.repeat(5000)]) {
+      for (const type of [
+        'text/plain',
+        'application/xml',
+        'application/x-www-form-urlencoded',
+        'multipart/form-data; boundary=x',
+        'application/jsonx',
+        'text/json',
+        'x'.repeat(5000),
+      ]) {
         const reply = await send('POST', '/api/admin/api-key', { body, headers: { 'content-type': type } });
         clean(reply, type);
         expect(reply.status, type).toBe(415);
@@ -226,7 +365,9 @@ describe('REST bodies', () => {
 });
 
 describe('bodies that are too large', () => {
-  const large = new Map([20, 21, 50].map((size) => [size, JSON.stringify({ description: 'x'.repeat(size * megabyte - 100) })]));
+  const large = new Map(
+    [20, 21, 50].map((size) => [size, JSON.stringify({ description: 'x'.repeat(size * megabyte - 100) })]),
+  );
   const tooLarge = { error_code: 'PAYLOAD_TOO_LARGE', detail: 'The body is larger than 20971520 bytes.' };
   /** A body whose length nobody knows beforehand; it ends when the server stops reading. */
   const endless = () =>
@@ -251,15 +392,18 @@ describe('bodies that are too large', () => {
     },
   );
 
-  it.each(['/api/chat/create-chat-session', '/graphql'])('%s stops reading a body without a length at the limit', async (path) => {
-    await changesNothing(async () => {
-      const reply = await send('POST', path, { body: endless() });
-      clean(reply, path);
-      expect(reply.status).toBe(413);
-      expect(reply.body).toEqual(tooLarge);
-    });
-    expect((await send('GET', '/api/me')).status).toBe(200);
-  });
+  it.each(['/api/chat/create-chat-session', '/graphql'])(
+    '%s stops reading a body without a length at the limit',
+    async (path) => {
+      await changesNothing(async () => {
+        const reply = await send('POST', path, { body: endless() });
+        clean(reply, path);
+        expect(reply.status).toBe(413);
+        expect(reply.body).toEqual(tooLarge);
+      });
+      expect((await send('GET', '/api/me')).status).toBe(200);
+    },
+  );
 
   it('reads a body without a length below the limit', async () => {
     const text = JSON.stringify({ name: 'chunked' });
@@ -269,7 +413,10 @@ describe('bodies that are too large', () => {
         controller.close();
       },
     });
-    expect(await send('POST', '/api/admin/api-key', { body })).toMatchObject({ status: 200, body: { api_key_name: 'chunked' } });
+    expect(await send('POST', '/api/admin/api-key', { body })).toMatchObject({
+      status: 200,
+      body: { api_key_name: 'chunked' },
+    });
   });
 
   it('says what is wrong with a body just below the limit', async () => {
@@ -287,7 +434,9 @@ describe('bodies that are too large', () => {
       const { port } = new URL(kit.url);
       const head = `POST /api/admin/api-key HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${kit.keys.ADMIN}\r\nContent-Type: application/json\r\n`;
       await httpExchange(Number(port), `${head}Content-Length: 100\r\n\r\n{"name":`, { endAfterSending: true });
-      await httpExchange(Number(port), `${head}Transfer-Encoding: chunked\r\n\r\n5\r\n{"nam`, { endAfterSending: true });
+      await httpExchange(Number(port), `${head}Transfer-Encoding: chunked\r\n\r\n5\r\n{"nam`, {
+        endAfterSending: true,
+      });
       expect((await send('GET', '/api/me')).status).toBe(200);
     });
   });
@@ -299,13 +448,14 @@ describe('methods and paths', () => {
     path.replaceAll(/\{(\w+)\}/g, (_all, name: string) =>
       /session/.test(name) ? '11111111-2222-4333-8444-555555555555' : '2147483647',
     );
+  const pattern = (path: string) => new RegExp(`^${path.replaceAll(/\{\w+\}/g, '[^/]+')}$`);
   const paths = [...new Set(rows.map(({ path }) => path))];
   const methods = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'];
 
   it.each(paths)('%s answers 405 with Allow to the methods that it has not', async (path) => {
-    const own = new RegExp(`^${path.replaceAll(/\{\w+\}/g, '[^/]+')}$`);
-    const allowed = rows.filter((row) => row.path === path || own.test(row.path) || new RegExp(`^${row.path.replaceAll(/\{\w+\}/g, '[^/]+')}$`).test(path));
-    const names = new Set(allowed.filter((row) => new RegExp(`^${row.path.replaceAll(/\{\w+\}/g, '[^/]+')}$`).test(filled(path))).map((row) => row.method.toUpperCase()));
+    const names = new Set(
+      rows.filter((row) => pattern(row.path).test(filled(path))).map((row) => row.method.toUpperCase()),
+    );
     await changesNothing(async () => {
       for (const method of [...methods.filter((name) => !names.has(name)), 'OPTIONS'])
         for (const prefix of ['', '/api']) {
@@ -324,34 +474,57 @@ describe('methods and paths', () => {
   });
 
   const gets = rows.filter(({ method }) => method === 'get').map(({ path }) => path);
-  it.each(gets)('GET %s is the same with and without a slash, under /api and at the root, and HEAD is it without a body', async (path) => {
-    const answers = await Promise.all(
-      [`/api${filled(path)}`, `/api${filled(path)}/`, filled(path), `${filled(path)}/`].map((full) => send('GET', full)),
-    );
-    const [first] = answers as [Reply];
-    expect(first.status).not.toBe(405);
-    // 404 is a row's own answer too; that of no row at all is another.
-    expect(first.text).not.toBe('{"detail":"Not Found"}');
-    for (const { status, text } of answers) expect({ status, text }).toEqual({ status: first.status, text: first.text });
-    const head = await send('HEAD', `/api${filled(path)}`);
-    expect(head).toMatchObject({ status: first.status, text: '' });
-    expect(head.headers.get('content-type')).toBe(first.headers.get('content-type'));
-  });
-
-  it.each(rows.filter(({ method }) => method !== 'get'))('$method $path is the same with and without a slash, under /api and at the root', async ({ method, path }) => {
-    await changesNothing(async () => {
+  it.each(gets)(
+    'GET %s is the same with and without a slash, under /api and at the root, and HEAD is it without a body',
+    async (path) => {
       const answers = await Promise.all(
         [`/api${filled(path)}`, `/api${filled(path)}/`, filled(path), `${filled(path)}/`].map((full) =>
-          send(method.toUpperCase(), full, { key: null }),
+          send('GET', full),
         ),
       );
+      const [first] = answers as [Answer];
+      expect(first.status).not.toBe(405);
+      // 404 is a row's own answer too; that of no row at all is another.
+      expect(first.text).not.toBe('{"detail":"Not Found"}');
       for (const { status, text } of answers)
-        expect({ status, text }).toEqual({ status: 403, text: '{"detail":"Access denied. User is not authenticated."}' });
-    });
-  });
+        expect({ status, text }).toEqual({ status: first.status, text: first.text });
+      const head = await send('HEAD', `/api${filled(path)}`);
+      expect(head).toMatchObject({ status: first.status, text: '' });
+      expect(head.headers.get('content-type')).toBe(first.headers.get('content-type'));
+    },
+  );
+
+  it.each(rows.filter(({ method }) => method !== 'get'))(
+    '$method $path is the same with and without a slash, under /api and at the root',
+    async ({ method, path }) => {
+      await changesNothing(async () => {
+        const answers = await Promise.all(
+          [`/api${filled(path)}`, `/api${filled(path)}/`, filled(path), `${filled(path)}/`].map((full) =>
+            send(method.toUpperCase(), full, { key: null }),
+          ),
+        );
+        for (const { status, text } of answers)
+          expect({ status, text }).toEqual({
+            status: 403,
+            text: '{"detail":"Access denied. User is not authenticated."}',
+          });
+      });
+    },
+  );
 
   it('answers 404 to a path that is not there, for every method', async () => {
-    for (const path of ['/nowhere', '/api/nowhere', '/api/chat', '/api/api/me', '/graphql/x', '/api//me', '/api/me/x', '/.env', '/index.php', `/${'x'.repeat(5000)}`])
+    for (const path of [
+      '/nowhere',
+      '/api/nowhere',
+      '/api/chat',
+      '/api/api/me',
+      '/graphql/x',
+      '/api//me',
+      '/api/me/x',
+      '/.env',
+      '/index.php',
+      `/${'x'.repeat(5000)}`,
+    ])
       for (const method of methods) {
         const reply = await send(method, path);
         clean(reply, path);
@@ -362,26 +535,45 @@ describe('methods and paths', () => {
   const withIds = rows.filter(({ path }) => path.includes('{'));
   const place = (path: string, text: string) => `/api${path.replaceAll(/\{\w+\}/g, text)}`;
 
-  it.each(['%00', '%ff', '%', '%zz', '%2e%2e%2f%2e%2e%2fetc%2fpasswd', '%c0%ae', '%ed%a0%80', '%F0%9F%94%91', '~', "'", '"', '%27%20OR%201=1--', '%0d%0aX-Injected:%201', '%25', ':id', '{id}', '*', '-1'])(
-    'a path with %s for an id is refused in order',
+  it.each([
+    '%00',
+    '%ff',
+    '%',
+    '%zz',
+    '%2e%2e%2f%2e%2e%2fetc%2fpasswd',
+    '%c0%ae',
+    '%ed%a0%80',
+    '%F0%9F%94%91',
+    '~',
+    "'",
+    '"',
+    '%27%20OR%201=1--',
+    '%0d%0aX-Injected:%201',
+    '%25',
+    ':id',
+    '{id}',
+    '*',
+    '-1',
+  ])('a path with %s for an id is refused in order', async (garbage) => {
+    await changesNothing(async () => {
+      for (const { method, path } of withIds) {
+        const reply = await send(method.toUpperCase(), place(path, garbage), method === 'patch' ? { body: '{}' } : {});
+        clean(reply, path);
+        expect(reply.status, `${method} ${path}: ${reply.text}`).toBeGreaterThanOrEqual(400);
+        expect(reply.headers.get('x-injected')).toBeNull();
+      }
+    });
+  });
+
+  it.each(['%2e%2e', '..', '%2e', '%20', '//', '%2f'])(
+    'a path with %s for an id leads nowhere that it should not',
     async (garbage) => {
       await changesNothing(async () => {
-        for (const { method, path } of withIds) {
-          const reply = await send(method.toUpperCase(), place(path, garbage), method === 'patch' ? { body: '{}' } : {});
-          clean(reply, path);
-          expect(reply.status, `${method} ${path}: ${reply.text}`).toBeGreaterThanOrEqual(400);
-          expect(reply.headers.get('x-injected')).toBeNull();
-        }
+        for (const { method, path } of withIds)
+          clean(await send(method.toUpperCase(), place(path, garbage), method === 'patch' ? { body: '{}' } : {}), path);
       });
     },
   );
-
-  it.each(['%2e%2e', '..', '%2e', '%20', '//', '%2f'])('a path with %s for an id leads nowhere that it should not', async (garbage) => {
-    await changesNothing(async () => {
-      for (const { method, path } of withIds)
-        clean(await send(method.toUpperCase(), place(path, garbage), method === 'patch' ? { body: '{}' } : {}), path);
-    });
-  });
 
   it('answers requests that no client of a browser could make', async () => {
     const port = Number(new URL(kit.url).port);
@@ -406,7 +598,8 @@ describe('methods and paths', () => {
 });
 
 describe('GraphQL requests', () => {
-  const list = 'query ($first: Int, $after: String, $offset: Int) { agents(first: $first, after: $after, offset: $offset) { totalCount nodes { databaseId } } }';
+  const list =
+    'query ($first: Int, $after: String, $offset: Int) { agents(first: $first, after: $after, offset: $offset) { totalCount nodes { databaseId } } }';
 
   it('refuses a body that is no GraphQL request', async () => {
     const bodies: [string, BodyInit, RegExp][] = [
@@ -426,11 +619,23 @@ describe('GraphQL requests', () => {
       ['an operation that is not there', '{"query": "query A { __typename }", "operationName": "B"}', /operation/],
       ['no operation at all', '{"query": "fragment F on Query { __typename }"}', /operation|never used/],
       ['two without a choice', '{"query": "query A { __typename } query B { __typename }"}', /operation/],
-      ['100,000 brackets', `{"query": "{ __typename }", "variables": {"a": ${nested(100_000)}}}`, /nested more than 200 levels/],
+      [
+        '100,000 brackets',
+        `{"query": "{ __typename }", "variables": {"a": ${nested(100_000)}}}`,
+        /nested more than 200 levels/,
+      ],
       ['1000 braces in a query', JSON.stringify({ query: '{a'.repeat(1000) }), /Token limit/],
       ['100,000 braces in a query', JSON.stringify({ query: '{a'.repeat(100_000) }), /longer than 20000 characters/],
-      ['10 million lines in a query', JSON.stringify({ query: `${'\n'.repeat(9_000_000)}{ ${'x '.repeat(20)} }` }), /longer than 20000 characters/],
-      ['20,001 values', JSON.stringify({ query: '{ __typename }', variables: { a: Array(20_001).fill(0) } }), /more than 20000 values/],
+      [
+        '10 million lines in a query',
+        JSON.stringify({ query: `${'\n'.repeat(9_000_000)}{ ${'x '.repeat(20)} }` }),
+        /longer than 20000 characters/,
+      ],
+      [
+        '20,001 values',
+        JSON.stringify({ query: '{ __typename }', variables: { a: Array(20_001).fill(0) } }),
+        /more than 20000 values/,
+      ],
       ['not UTF-8', bytes('{"query": "{ __typename } #', [0xff], '"}'), /not valid UTF-8/],
       ['a NUL in a query', '{"query": "{ \\u0000 }"}', /Syntax Error/],
       ['a lone surrogate in a query', '{"query": "{ \\ud800 }"}', /Syntax Error/],
@@ -438,7 +643,10 @@ describe('GraphQL requests', () => {
     ];
     await changesNothing(async () => {
       for (const [what, body, message] of bodies) {
-        const reply = await send('POST', '/graphql', { body, headers: { ...json, accept: 'application/graphql-response+json' } });
+        const reply = await send('POST', '/graphql', {
+          body,
+          headers: { ...json, accept: 'application/graphql-response+json' },
+        });
         clean(reply, what);
         expect(reply.status, `${what}: ${reply.text}`).toBe(400);
         expect(reply.body.data, what).toBeUndefined();
@@ -471,14 +679,44 @@ describe('GraphQL requests', () => {
     ['no UUID', 'query ($id: UUID!) { chatSession(id: $id) { id } }', { id: "1' OR '1'='1" }, 'id'],
     ['a number for a UUID', 'query ($id: UUID!) { chatSession(id: $id) { id } }', { id: 7 }, 'id'],
     ['no date', 'query ($d: DateTime) { chatSessions(before: $d) { totalCount } }', { d: 'yesterday' }, 'd'],
-    ['a year that the database has not', 'query ($d: DateTime) { chatSessions(before: $d) { totalCount } }', { d: '0000-01-01T00:00:00Z' }, 'd'],
-    ['a day that is not there', 'query ($d: DateTime) { chatSessions(before: $d) { totalCount } }', { d: '2024-02-30T00:00:00Z' }, 'd'],
+    [
+      'a year that the database has not',
+      'query ($d: DateTime) { chatSessions(before: $d) { totalCount } }',
+      { d: '0000-01-01T00:00:00Z' },
+      'd',
+    ],
+    [
+      'a day that is not there',
+      'query ($d: DateTime) { chatSessions(before: $d) { totalCount } }',
+      { d: '2024-02-30T00:00:00Z' },
+      'd',
+    ],
     ['a number for a date', 'query ($d: DateTime) { chatSessions(before: $d) { totalCount } }', { d: 8.64e15 }, 'd'],
-    ['an enum value that is not there', 'mutation ($i: CreateApiKeyInput!) { createApiKey(input: $i) { secret } }', { i: { role: 'OWNER' } }, 'i.role'],
-    ['a field that is not there', 'mutation ($i: CreateApiKeyInput!) { createApiKey(input: $i) { secret } }', { i: { nonsense: 1 } }, 'i'],
+    [
+      'an enum value that is not there',
+      'mutation ($i: CreateApiKeyInput!) { createApiKey(input: $i) { secret } }',
+      { i: { role: 'OWNER' } },
+      'i.role',
+    ],
+    [
+      'a field that is not there',
+      'mutation ($i: CreateApiKeyInput!) { createApiKey(input: $i) { secret } }',
+      { i: { nonsense: 1 } },
+      'i',
+    ],
     ['a list for an input', 'mutation ($i: CreateApiKeyInput!) { createApiKey(input: $i) { secret } }', { i: [] }, 'i'],
-    ['a wrong value deep inside', 'mutation ($i: ShareAgentInput!) { shareAgent(input: $i) { agent { id } } }', { i: { databaseId: 1, shares: [{ userId: 'x' }] } }, 'i.shares.0.userId'],
-    ['a list for a JSON object', 'mutation ($i: IngestDocumentInput!) { ingestDocument(input: $i) { alreadyExisted } }', { i: { title: 'x', sections: [], metadata: [] } }, 'i.metadata'],
+    [
+      'a wrong value deep inside',
+      'mutation ($i: ShareAgentInput!) { shareAgent(input: $i) { agent { id } } }',
+      { i: { databaseId: 1, shares: [{ userId: 'x' }] } },
+      'i.shares.0.userId',
+    ],
+    [
+      'a list for a JSON object',
+      'mutation ($i: IngestDocumentInput!) { ingestDocument(input: $i) { alreadyExisted } }',
+      { i: { title: 'x', sections: [], metadata: [] } },
+      'i.metadata',
+    ],
   ];
 
   it.each(variables)('refuses a variable: %s', async (_what, query, values, field) => {
@@ -496,18 +734,63 @@ describe('GraphQL requests', () => {
   });
 
   const refused: [string, string, object, string][] = [
-    ['a name of 10,000 characters', 'mutation ($i: CreateAgentInput!) { createAgent(input: $i) { agent { id } } }', { i: { name: 'n'.repeat(10_000) } }, 'input.name'],
-    ['a NUL', 'mutation ($i: CreateAgentInput!) { createAgent(input: $i) { agent { id } } }', { i: { name: 'a\0b' } }, 'input.name'],
-    ['a lone surrogate', 'mutation ($i: CreateAgentInput!) { createAgent(input: $i) { agent { id } } }', { i: { name: 'a\ud800b' } }, 'input.name'],
-    ['a label of NULs', 'mutation ($i: CreateLabelInput!) { createLabel(input: $i) { label { name } } }', { i: { name: '\0' } }, 'input.name'],
-    ['no id', 'mutation ($i: DeleteApiKeyInput!) { deleteApiKey(input: $i) { deletedDatabaseId } }', { i: {} }, 'input.id'],
-    ['two ids', 'mutation ($i: DeleteApiKeyInput!) { deleteApiKey(input: $i) { deletedDatabaseId } }', { i: { databaseId: 1, id: Buffer.from('ApiKey:1').toString('base64') } }, 'input.id'],
-    ['the id of another type', 'mutation ($i: DeleteApiKeyInput!) { deleteApiKey(input: $i) { deletedDatabaseId } }', { i: { id: Buffer.from('Agent:1').toString('base64') } }, 'input.id'],
-    ['an id that is no number', 'mutation ($i: DeleteApiKeyInput!) { deleteApiKey(input: $i) { deletedDatabaseId } }', { i: { id: Buffer.from('ApiKey:one').toString('base64') } }, 'input.id'],
+    [
+      'a name of 10,000 characters',
+      'mutation ($i: CreateAgentInput!) { createAgent(input: $i) { agent { id } } }',
+      { i: { name: 'n'.repeat(10_000) } },
+      'input.name',
+    ],
+    [
+      'a NUL',
+      'mutation ($i: CreateAgentInput!) { createAgent(input: $i) { agent { id } } }',
+      { i: { name: 'a\0b' } },
+      'input.name',
+    ],
+    [
+      'a lone surrogate',
+      'mutation ($i: CreateAgentInput!) { createAgent(input: $i) { agent { id } } }',
+      { i: { name: 'a\ud800b' } },
+      'input.name',
+    ],
+    [
+      'a label of NULs',
+      'mutation ($i: CreateLabelInput!) { createLabel(input: $i) { label { name } } }',
+      { i: { name: '\0' } },
+      'input.name',
+    ],
+    [
+      'no id',
+      'mutation ($i: DeleteApiKeyInput!) { deleteApiKey(input: $i) { deletedDatabaseId } }',
+      { i: {} },
+      'input.id',
+    ],
+    [
+      'two ids',
+      'mutation ($i: DeleteApiKeyInput!) { deleteApiKey(input: $i) { deletedDatabaseId } }',
+      { i: { databaseId: 1, id: Buffer.from('ApiKey:1').toString('base64') } },
+      'input.id',
+    ],
+    [
+      'the id of another type',
+      'mutation ($i: DeleteApiKeyInput!) { deleteApiKey(input: $i) { deletedDatabaseId } }',
+      { i: { id: Buffer.from('Agent:1').toString('base64') } },
+      'input.id',
+    ],
+    [
+      'an id that is no number',
+      'mutation ($i: DeleteApiKeyInput!) { deleteApiKey(input: $i) { deletedDatabaseId } }',
+      { i: { id: Buffer.from('ApiKey:one').toString('base64') } },
+      'input.id',
+    ],
     ['first below 0', list, { first: -1 }, 'first'],
     ['offset below 0', list, { offset: -1 }, 'offset'],
     ['offset beside after', list, { offset: 1, after: 'x' }, 'offset'],
-    ['101 ids', 'query ($ids: [ID!]!) { nodes(ids: $ids) { id } }', { ids: Array.from({ length: 101 }, (_, i) => Buffer.from(`Agent:${i}`).toString('base64')) }, 'ids'],
+    [
+      '101 ids',
+      'query ($ids: [ID!]!) { nodes(ids: $ids) { id } }',
+      { ids: Array.from({ length: 101 }, (_, i) => Buffer.from(`Agent:${i}`).toString('base64')) },
+      'ids',
+    ],
   ];
 
   it.each(refused)('refuses an input: %s', async (_what, query, values, field) => {
@@ -544,8 +827,16 @@ describe('GraphQL requests', () => {
 
   it('clamps a page to 100, and a page of none has none', async () => {
     await kit.prisma.label.createMany({ data: Array.from({ length: 120 }, (_, i) => ({ name: `clamp ${i}` })) });
-    const pages = 'query ($first: Int) { labels(first: $first) { nodes { name } pageInfo { hasNextPage } totalCount } }';
-    for (const [first, length] of [[0, 0], [1, 1], [100, 100], [101, 100], [2 ** 31 - 1, 100], [null, 20]]) {
+    const pages =
+      'query ($first: Int) { labels(first: $first) { nodes { name } pageInfo { hasNextPage } totalCount } }';
+    for (const [first, length] of [
+      [0, 0],
+      [1, 1],
+      [100, 100],
+      [101, 100],
+      [2 ** 31 - 1, 100],
+      [null, 20],
+    ]) {
       const { body } = await graph({ query: pages, variables: { first } });
       expect(body.data.labels.nodes).toHaveLength(length as number);
       expect(body.data.labels.pageInfo.hasNextPage).toBe(true);
@@ -565,19 +856,27 @@ describe('GraphQL requests', () => {
     }
     for (const name of lists)
       for (const [from, after] of cursors) {
-        const { body, text } = await graph({ query: `query ($after: String) { ${name}(after: $after) { nodes { __typename } } }`, variables: { after } });
+        const { body, text } = await graph({
+          query: `query ($after: String) { ${name}(after: $after) { nodes { __typename } } }`,
+          variables: { after },
+        });
         if (from === name) expect(body.errors, text).toBeUndefined();
         else expect(body.errors[0].extensions).toMatchObject({ code: 'BAD_USER_INPUT', fields: [{ path: ['after'] }] });
       }
   });
 
   it('refuses a mangled cursor, and names `after`', async () => {
-    const { body } = await graph({ query: '{ chatSessions(first: 1) { edges { cursor } } agents(first: 1) { edges { cursor } } }' });
+    const { body } = await graph({
+      query: '{ chatSessions(first: 1) { edges { cursor } } agents(first: 1) { edges { cursor } } }',
+    });
     const real: [string, string][] = ['chatSessions', 'agents'].map((name) => [name, body.data[name].edges[0].cursor]);
     const cursor = (...values: unknown[]) => Buffer.from(JSON.stringify(values)).toString('base64url');
     const id = '11111111-2222-4333-8444-555555555555';
     const mangled: [string, string][] = [
-      ...['', ' ', 'x', 'null', '[]', nested(1000), '\0', '\ud800', '🔑'].flatMap((text): [string, string][] => [['agents', text], ['agents', Buffer.from(text).toString('base64url')]]),
+      ...['', ' ', 'x', 'null', '[]', nested(1000), '\0', '\ud800', '🔑'].flatMap((text): [string, string][] => [
+        ['agents', text],
+        ['agents', Buffer.from(text).toString('base64url')],
+      ]),
       ['agents', cursor('agents')],
       ['agents', cursor('agents', 1)],
       ['agents', cursor('agents', 1, 2, 3)],
@@ -588,24 +887,54 @@ describe('GraphQL requests', () => {
       ['agents', cursor('agents', { gt: 0 }, 2)],
       ['agents', cursor('agents', [1], 2)],
       ['agents', cursor('chatSessions', 1, 2)],
-      ...['0000-01-01T00:00:00.000Z', '2024-02-30T00:00:00.000Z', '2024-01-01T00:00:00Z', '+010000-01-01T00:00:00.000Z', '2024-13-01T00:00:00.000Z', 'now', '', null, 0].map((date): [string, string] => ['chatSessions', cursor('chatSessions', date, id)]),
-      ...['not-a-uuid', null, 0, {}, `${id}'`].map((value): [string, string] => ['chatSessions', cursor('chatSessions', '2024-01-01T00:00:00.000Z', value)]),
+      ...[
+        '0000-01-01T00:00:00.000Z',
+        '2024-02-30T00:00:00.000Z',
+        '2024-01-01T00:00:00Z',
+        '+010000-01-01T00:00:00.000Z',
+        '2024-13-01T00:00:00.000Z',
+        'now',
+        '',
+        null,
+        0,
+      ].map((date): [string, string] => ['chatSessions', cursor('chatSessions', date, id)]),
+      ...['not-a-uuid', null, 0, {}, `${id}'`].map((value): [string, string] => [
+        'chatSessions',
+        cursor('chatSessions', '2024-01-01T00:00:00.000Z', value),
+      ]),
     ];
-    const ask = (name: string, after: string) => graph({ query: `query ($after: String) { ${name}(after: $after) { totalCount nodes { __typename } } }`, variables: { after } });
+    const ask = (name: string, after: string) =>
+      graph({
+        query: `query ($after: String) { ${name}(after: $after) { totalCount nodes { __typename } } }`,
+        variables: { after },
+      });
     for (const [name, after] of mangled) {
       const reply = await ask(name, after);
       clean(reply, after);
-      expect(reply.body.errors?.[0].extensions, `${name} ${after}`).toMatchObject({ code: 'BAD_USER_INPUT', fields: [{ path: ['after'] }] });
+      expect(reply.body.errors?.[0].extensions, `${name} ${after}`).toMatchObject({
+        code: 'BAD_USER_INPUT',
+        fields: [{ path: ['after'] }],
+      });
     }
     // Any change of a real one: either it is refused, or it is a cursor of the same list again.
     await fc.assert(
-      fc.asyncProperty(fc.constantFrom(...real), fc.nat(), fc.string({ maxLength: 3 }), fc.nat(3), async ([name, after], at, insert, drop) => {
-        const place = at % (after.length + 1);
-        const changed = after.slice(0, place) + insert + after.slice(place + drop);
-        const reply = await ask(name, changed);
-        clean(reply, changed);
-        if (reply.body.errors) expect(reply.body.errors[0].extensions).toMatchObject({ code: 'BAD_USER_INPUT', fields: [{ path: ['after'] }] });
-      }),
+      fc.asyncProperty(
+        fc.constantFrom(...real),
+        fc.nat(),
+        fc.string({ maxLength: 3 }),
+        fc.nat(3),
+        async ([name, after], at, insert, drop) => {
+          const place = at % (after.length + 1);
+          const changed = after.slice(0, place) + insert + after.slice(place + drop);
+          const reply = await ask(name, changed);
+          clean(reply, changed);
+          if (reply.body.errors)
+            expect(reply.body.errors[0].extensions).toMatchObject({
+              code: 'BAD_USER_INPUT',
+              fields: [{ path: ['after'] }],
+            });
+        },
+      ),
       { numRuns: 100 },
     );
   });
@@ -613,13 +942,48 @@ describe('GraphQL requests', () => {
   it('finds nothing under an id that nothing has, and refuses what is no id', async () => {
     const node = 'query ($id: ID!) { node(id: $id) { __typename id } }';
     const global = (text: string) => Buffer.from(text).toString('base64');
-    for (const id of ['Agent:2147483647', 'Agent:99999999999999999999', 'Agent:-1', 'Agent:1.5', 'Agent:1e3x', 'Agent:x', 'Agent:\0', 'Agent: ', 'Agent:', 'ChatSession:7', 'ChatSession:11111111-2222-4333-8444-555555555555', 'ChatMessage:0', 'Document:x', 'ApiKey:0', 'PersonalAccessToken:-7', 'Viewer:1', 'Nothing:1', '__Schema:1', 'Query:1', 'constructor:1', '__proto__:1'].map(global)) {
+    for (const id of [
+      'Agent:2147483647',
+      'Agent:99999999999999999999',
+      'Agent:-1',
+      'Agent:1.5',
+      'Agent:1e3x',
+      'Agent:x',
+      'Agent:\0',
+      'Agent: ',
+      'Agent:',
+      'ChatSession:7',
+      'ChatSession:11111111-2222-4333-8444-555555555555',
+      'ChatMessage:0',
+      'Document:x',
+      'ApiKey:0',
+      'PersonalAccessToken:-7',
+      'Viewer:1',
+      'Nothing:1',
+      '__Schema:1',
+      'Query:1',
+      'constructor:1',
+      '__proto__:1',
+    ].map(global)) {
       const { status, body, text } = await graph({ query: node, variables: { id } });
       expect(status, text).toBe(200);
-      expect(body.errors?.[0].extensions.code ?? 'NONE', Buffer.from(id, 'base64').toString()).toMatch(/NONE|BAD_USER_INPUT/);
+      expect(body.errors?.[0].extensions.code ?? 'NONE', Buffer.from(id, 'base64').toString()).toMatch(
+        /NONE|BAD_USER_INPUT/,
+      );
       expect(body.data?.node ?? null).toBeNull();
     }
-    for (const id of ['', 'x', '🔑', '\0', '\ud800', 'Agent:0', global('Agent'), global(':'), '=', ...Array.from({ length: 20 }, () => randomBytes(12).toString('base64'))]) {
+    for (const id of [
+      '',
+      'x',
+      '🔑',
+      '\0',
+      '\ud800',
+      'Agent:0',
+      global('Agent'),
+      global(':'),
+      '=',
+      ...Array.from({ length: 20 }, () => randomBytes(12).toString('base64')),
+    ]) {
       const reply = await graph({ query: node, variables: { id } });
       clean(reply, id);
       expect(reply.body.data?.node ?? null).toBeNull();
@@ -637,21 +1001,57 @@ describe('GraphQL requests', () => {
     const foreign = await agent('somebody else’s', other.secret);
     const builtin = global('Agent:0');
     const nothing = ['Agent:77777', 'Agent:x', 'Nothing:1', 'ChatSession:7'].map(global);
-    for (const ids of [[foreign, own], [own, foreign], [foreign, ...nothing, own, builtin, own], [...nothing, foreign], [], [own, own]]) {
-      const reply = await graph({ query: 'query ($ids: [ID!]!) { nodes(ids: $ids) { id ... on Agent { name } } }', variables: { ids } }, { key: kit.keys.BASIC });
+    for (const ids of [
+      [foreign, own],
+      [own, foreign],
+      [foreign, ...nothing, own, builtin, own],
+      [...nothing, foreign],
+      [],
+      [own, own],
+    ]) {
+      const reply = await graph(
+        { query: 'query ($ids: [ID!]!) { nodes(ids: $ids) { id ... on Agent { name } } }', variables: { ids } },
+        { key: kit.keys.BASIC },
+      );
       clean(reply, String(ids));
-      const known: Record<string, object> = { [own]: { id: own, name: 'one’s own' }, [builtin]: { id: builtin, name: 'Assistant' } };
+      const known: Record<string, object> = {
+        [own]: { id: own, name: 'one’s own' },
+        [builtin]: { id: builtin, name: 'Assistant' },
+      };
       expect(reply.body.data.nodes).toEqual(ids.map((id) => known[id] ?? null));
     }
   });
 
   it('reads and searches whatever text it is given', async () => {
-    const queries = ['\0', '\ud800', "'", '"', '\\', '%', '_', '(((', '& | !', '<-> :*', '-'.repeat(5000), 'ab '.repeat(50_000), '🔑'.repeat(1000), '\u202e', '; DROP TABLE "User"; --'];
+    const queries = [
+      '\0',
+      '\ud800',
+      "'",
+      '"',
+      '\\',
+      '%',
+      '_',
+      '(((',
+      '& | !',
+      '<-> :*',
+      '-'.repeat(5000),
+      'ab '.repeat(50_000),
+      '🔑'.repeat(1000),
+      '\u202e',
+      '; DROP TABLE "User"; --',
+    ];
     for (const query of queries) {
-      const reply = await graph({ query: 'query ($q: String!) { search(query: $q) { title } searchChats(query: $q) { hasNextPage } can(permission: $q) }', variables: { q: query } });
+      const reply = await graph({
+        query:
+          'query ($q: String!) { search(query: $q) { title } searchChats(query: $q) { hasNextPage } can(permission: $q) }',
+        variables: { q: query },
+      });
       clean(reply, query);
       expect(reply.body.errors, reply.text).toBeUndefined();
-      const rest = await send('GET', `/api/chat/search?query=${encodeURIComponent(query.toWellFormed().slice(0, 1000))}`);
+      const rest = await send(
+        'GET',
+        `/api/chat/search?query=${encodeURIComponent(query.toWellFormed().slice(0, 1000))}`,
+      );
       clean(rest, query);
       expect(rest.status).toBe(200);
     }
@@ -661,9 +1061,22 @@ describe('GraphQL requests', () => {
     const get = (search: string) => send('GET', `/graphql?${search}`);
     await changesNothing(async () => {
       for (const search of [
-        '', 'query=', 'query={', 'query={__typename}&variables={', 'query={__typename}&variables=[]', 'query={__typename}&variables=1', 'query={__typename}&extensions=}', 'query={__typename}&operationName=x', 'query=%ff%fe', 'query=%00', 'variables={}', 'query={__typename}&query={',
+        '',
+        'query=',
+        'query={',
+        'query={__typename}&variables={',
+        'query={__typename}&variables=[]',
+        'query={__typename}&variables=1',
+        'query={__typename}&extensions=}',
+        'query={__typename}&operationName=x',
+        'query=%ff%fe',
+        'query=%00',
+        'variables={}',
+        'query={__typename}&query={',
       ]) {
-        const reply = await send('GET', `/graphql?${search}`, { headers: { accept: 'application/graphql-response+json' } });
+        const reply = await send('GET', `/graphql?${search}`, {
+          headers: { accept: 'application/graphql-response+json' },
+        });
         clean(reply, search);
         if (search === 'query={__typename}&query={') continue;
         expect(reply.status, `${search}: ${reply.text}`).toBe(400);
@@ -711,7 +1124,14 @@ describe('GraphQL requests', () => {
         expect(reply.status, method).toBe(405);
         expect(reply.headers.get('allow'), method).toBe('GET, POST');
       }
-      for (const type of ['application/x-www-form-urlencoded', 'text/plain', 'application/graphql', 'multipart/form-data; boundary=x', 'text/xml', 'nonsense']) {
+      for (const type of [
+        'application/x-www-form-urlencoded',
+        'text/plain',
+        'application/graphql',
+        'multipart/form-data; boundary=x',
+        'text/xml',
+        'nonsense',
+      ]) {
         const reply = await send('POST', path, { body: 'query={__typename}', headers: { 'content-type': type } });
         clean(reply, type);
         expect(reply.status, type).toBe(415);
@@ -725,15 +1145,61 @@ describe('random input', () => {
   /** Values at which things break. Small positive numbers are not among them: they are ids of what the tests need. */
   const nasty: fc.Arbitrary<unknown> = fc.oneof(
     fc.constantFrom<unknown>(
-      null, true, false, '', ' ', '\0', '\ud800', 'x'.repeat(10_001), '🔑', '-1', '0x10', '1e3', [], {}, [null], [[[]]], -1, 0, 0.5, -0, 2 ** 31, -(2 ** 31) - 1, 2 ** 53, 1e308,
-      '0000-01-01T00:00:00Z', '9999-12-31T23:59:59Z', '2024-02-30T00:00:00Z', '11111111-2222-4333-8444-555555555555', 'javascript:alert(1)', '__proto__', 'constructor', 'read:chat', 'admin', 'SearchTool',
+      null,
+      true,
+      false,
+      '',
+      ' ',
+      '\0',
+      '\ud800',
+      'x'.repeat(10_001),
+      '🔑',
+      '-1',
+      '0x10',
+      '1e3',
+      [],
+      {},
+      [null],
+      [[[]]],
+      -1,
+      0,
+      0.5,
+      -0,
+      2 ** 31,
+      -(2 ** 31) - 1,
+      2 ** 53,
+      1e308,
+      '0000-01-01T00:00:00Z',
+      '9999-12-31T23:59:59Z',
+      '2024-02-30T00:00:00Z',
+      '11111111-2222-4333-8444-555555555555',
+      'javascript:alert(1)',
+      '__proto__',
+      'constructor',
+      'read:chat',
+      'admin',
+      'SearchTool',
     ),
-    fc.jsonValue({ maxDepth: 2 }).map((value) => (typeof value === 'number' && value > 0 && value < 10_000 ? -value : value)),
+    fc
+      .jsonValue({ maxDepth: 2 })
+      .map((value) => (typeof value === 'number' && value > 0 && value < 10_000 ? -value : value)),
     fc.string({ unit: 'binary', maxLength: 30 }),
   );
-  const often = <T>(usual: fc.Arbitrary<T>): fc.Arbitrary<unknown> => fc.oneof({ weight: 5, arbitrary: usual }, { weight: 1, arbitrary: nasty });
+  const often = <T>(usual: fc.Arbitrary<T>): fc.Arbitrary<unknown> =>
+    fc.oneof({ weight: 5, arbitrary: usual }, { weight: 1, arbitrary: nasty });
   const ids = fc.constantFrom(-1, 0, 2_000_000_000, -(2 ** 31), 2 ** 31 - 1);
-  const texts = fc.oneof(fc.string({ maxLength: 20 }), fc.constantFrom('hello', 'a\0', '\udfff', 'y'.repeat(600), '2024-01-01T00:00:00Z', '11111111-2222-4333-8444-555555555555', 'https://example.com/'));
+  const texts = fc.oneof(
+    fc.string({ maxLength: 20 }),
+    fc.constantFrom(
+      'hello',
+      'a\0',
+      '\udfff',
+      'y'.repeat(600),
+      '2024-01-01T00:00:00Z',
+      '11111111-2222-4333-8444-555555555555',
+      'https://example.com/',
+    ),
+  );
 
   interface JsonSchema {
     $ref?: string;
@@ -746,15 +1212,33 @@ describe('random input', () => {
     allOf?: JsonSchema[];
   }
 
+  interface Operation {
+    parameters?: { name: string; in: string }[];
+    requestBody?: { content: { 'application/json': { schema: JsonSchema } } };
+  }
+
+  interface OpenApi {
+    paths: Record<string, Record<string, Operation>>;
+    components: { schemas: Record<string, JsonSchema> };
+  }
+
   /** Mostly what a schema describes, with something else here and there. */
-  function like(description: JsonSchema, openApi: any): fc.Arbitrary<unknown> {
-    if (description.$ref) return like(openApi.components.schemas[description.$ref.replace('#/components/schemas/', '')], openApi);
+  function like(description: JsonSchema, openApi: OpenApi): fc.Arbitrary<unknown> {
+    if (description.$ref)
+      return like(openApi.components.schemas[description.$ref.replace('#/components/schemas/', '')] ?? {}, openApi);
     const parts = description.anyOf ?? description.allOf;
     if (parts) return often(fc.oneof(...parts.map((part) => like(part, openApi))));
     if (description.enum) return often(fc.constantFrom(...description.enum));
     const [type] = [description.type].flat();
     if (type === 'object' && description.properties)
-      return often(fc.record(Object.fromEntries(Object.entries(description.properties).map(([name, property]) => [name, like(property, openApi)])), { requiredKeys: [] }));
+      return often(
+        fc.record(
+          Object.fromEntries(
+            Object.entries(description.properties).map(([name, property]) => [name, like(property, openApi)]),
+          ),
+          { requiredKeys: [] },
+        ),
+      );
     if (type === 'object') return often(fc.dictionary(texts, nasty, { maxKeys: 3 }));
     if (type === 'array') return often(fc.array(like(description.items ?? {}, openApi), { maxLength: 3 }));
     if (type === 'integer' || type === 'number') return often(ids);
@@ -763,9 +1247,16 @@ describe('random input', () => {
   }
 
   it('never breaks a REST row', async () => {
-    const { body: openApi } = await send('GET', '/api/openapi.json');
-    const operations = Object.entries<Record<string, any>>(openApi.paths).flatMap(([path, methods]) => Object.entries(methods).map(([method, operation]) => ({ path, method, operation })));
-    const parameter = fc.oneof(ids.map(String), texts, fc.string({ unit: 'binary', maxLength: 10 }), fc.constantFrom('..', '%', '\0', '11111111-2222-4333-8444-555555555555'));
+    const { body: openApi }: Answer<OpenApi> = await send('GET', '/api/openapi.json');
+    const operations = Object.entries(openApi.paths).flatMap(([path, methods]) =>
+      Object.entries(methods).map(([method, operation]) => ({ path, method, operation })),
+    );
+    const parameter = fc.oneof(
+      ids.map(String),
+      texts,
+      fc.string({ unit: 'binary', maxLength: 10 }),
+      fc.constantFrom('..', '%', '\0', '11111111-2222-4333-8444-555555555555'),
+    );
     const requests = fc.constantFrom(...operations).chain(({ path, method, operation }) => {
       const parameters: { name: string; in: string }[] = operation.parameters ?? [];
       const shape = operation.requestBody?.content['application/json'].schema;
@@ -779,10 +1270,14 @@ describe('random input', () => {
     });
     await fc.assert(
       fc.asyncProperty(requests, async ({ method, path, values, query, body }) => {
-        const encoded = (name: string) => encodeURIComponent(String((values as Record<string, string>)[name]).toWellFormed());
+        const encoded = (name: string) =>
+          encodeURIComponent(String((values as Record<string, string>)[name]).toWellFormed());
         const full = path.replaceAll(/\{(\w+)\}/g, (_all, name: string) => encoded(name) || '_');
         const search = query.map((name) => `${name}=${encoded(name)}`).join('&');
-        clean(await send(method, `${full}?${search}`, body === undefined ? {} : { body: JSON.stringify(body) }), `${method} ${full}?${search} ${JSON.stringify(body)}`);
+        clean(
+          await send(method, `${full}?${search}`, body === undefined ? {} : { body: JSON.stringify(body) }),
+          `${method} ${full}?${search} ${JSON.stringify(body)}`,
+        );
       }),
       { numRuns: 300 },
     );
@@ -797,29 +1292,43 @@ describe('random input', () => {
     if (isInputObjectType(type)) {
       const fields = Object.values(type.getFields());
       const needed = fields.filter((field) => isNonNullType(field.type)).map(({ name }) => name);
-      return often(fc.record(Object.fromEntries(fields.map((field) => [field.name, fitting(field.type, depth + 1)])), { requiredKeys: needed }));
+      return often(
+        fc.record(Object.fromEntries(fields.map((field) => [field.name, fitting(field.type, depth + 1)])), {
+          requiredKeys: needed,
+        }),
+      );
     }
     if (type.name === 'Int' || type.name === 'Float') return often(ids);
     if (type.name === 'Boolean') return often(fc.boolean());
     if (type.name === 'UUID') return often(fc.uuid());
     if (type.name === 'DateTime') return often(fc.date({ noInvalidDate: true }).map((date) => date.toISOString()));
-    if (type.name === 'JSONObject') return often(fc.dictionary(texts, fc.oneof(texts, fc.array(texts, { maxLength: 2 })), { maxKeys: 3 }));
-    if (type.name === 'ID') return often(fc.tuple(fc.constantFrom('Agent', 'ChatSession', 'ApiKey', 'Document', 'Nothing'), texts).map(([name, id]) => Buffer.from(`${name}:${id}`).toString('base64')));
+    if (type.name === 'JSONObject')
+      return often(fc.dictionary(texts, fc.oneof(texts, fc.array(texts, { maxLength: 2 })), { maxKeys: 3 }));
+    if (type.name === 'ID')
+      return often(
+        fc
+          .tuple(fc.constantFrom('Agent', 'ChatSession', 'ApiKey', 'Document', 'Nothing'), texts)
+          .map(([name, id]) => Buffer.from(`${name}:${id}`).toString('base64')),
+      );
     return often(texts);
   }
 
   it('never breaks a field of the graph', async () => {
-    const fields = [schema.getQueryType(), schema.getMutationType()].flatMap((type) => Object.values(type?.getFields() ?? {}).map((field) => ({ operation: type?.name.toLowerCase(), field })));
-    const requests = fc.constantFrom(...fields.filter(({ field }) => field.args.length > 0)).chain(({ operation, field }) =>
-      fc.record({
-        query: fc.constant(
-          `${operation} (${field.args.map(({ name, type }) => `$${name}: ${type}`).join(', ')}) { ${field.name}(${field.args.map(({ name }) => `${name}: $${name}`).join(', ')}) ${isLeafType(getNamedType(field.type)) ? '' : '{ __typename }'} }`,
-        ),
-        variables: fc.record(Object.fromEntries(field.args.map(({ name, type }) => [name, fitting(type)])), {
-          requiredKeys: field.args.filter(({ type }) => isNonNullType(type)).map(({ name }) => name),
-        }),
-      }),
+    const fields = [schema.getQueryType(), schema.getMutationType()].flatMap((type) =>
+      Object.values(type?.getFields() ?? {}).map((field) => ({ operation: type?.name.toLowerCase(), field })),
     );
+    const requests = fc
+      .constantFrom(...fields.filter(({ field }) => field.args.length > 0))
+      .chain(({ operation, field }) =>
+        fc.record({
+          query: fc.constant(
+            `${operation} (${field.args.map(({ name, type }) => `$${name}: ${type}`).join(', ')}) { ${field.name}(${field.args.map(({ name }) => `${name}: $${name}`).join(', ')}) ${isLeafType(getNamedType(field.type)) ? '' : '{ __typename }'} }`,
+          ),
+          variables: fc.record(Object.fromEntries(field.args.map(({ name, type }) => [name, fitting(type)])), {
+            requiredKeys: field.args.filter(({ type }) => isNonNullType(type)).map(({ name }) => name),
+          }),
+        }),
+      );
     await fc.assert(
       fc.asyncProperty(requests, async (request) => {
         clean(await graph(request), JSON.stringify(request));

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { queryLimits } from '../../src/graphql/yoga.ts';
 import { newSecret } from '../../src/modules/tokens/secret.ts';
-import { type Kit, startKit } from '../kit.ts';
+import { type Answer, type Kit, startKit } from '../kit.ts';
 
 let kit: Kit;
 beforeAll(async () => {
@@ -9,17 +9,12 @@ beforeAll(async () => {
 });
 afterAll(() => kit?.close());
 
-interface Reply {
-  status: number;
-  text: string;
-  body: any;
-}
-
-async function send(path: string, init: RequestInit = {}): Promise<Reply> {
+async function send(path: string, init: RequestInit = {}): Promise<Answer> {
   const response = await fetch(`${kit.url}${path}`, init);
   const text = await response.text();
   return {
     status: response.status,
+    headers: response.headers,
     text,
     body: text.startsWith('{') || text.startsWith('[') ? JSON.parse(text) : null,
   };
@@ -242,6 +237,35 @@ describe('limits for signed-in callers', () => {
     await signedIn('{ viewer { id } }', types[0] as string);
     await signedIn('{ nothing }', types[0] as string);
     expect(await refusals()).toEqual(before);
+  });
+});
+
+describe('refusals', () => {
+  it('reach the audit trail once a field, whatever aliases and lists they come in', async () => {
+    const key = await kit.createKey('LIMITED', { name: 'aliases' });
+    await kit.prisma.agent.createMany({
+      data: times(10, (i) => `public${i}`)
+        .split(' ')
+        .map((name) => ({ name, isPublic: true })),
+    });
+    for (const prefix of ['a', 'b'])
+      await post(
+        {
+          query: `{ ${times(12, (i) => `${prefix}${i}: apiKeys { totalCount }`)} agents { nodes { ${prefix}: actions { name } owner { name } } } }`,
+        },
+        { authorization: `Bearer ${key.secret}` },
+      );
+    await post(
+      { query: '{ agents { nodes { actions { name } owner { name } } } }' },
+      { authorization: `Bearer ${key.secret}` },
+    );
+    await kit.booted.background.settled();
+    const rows = await kit.prisma.auditEvent.findMany({ where: { tokenId: key.id, action: 'permission.refused' } });
+    expect(rows.map(({ detail }) => (detail as { operation: string }).operation).sort()).toEqual([
+      'actions',
+      'apiKeys',
+      'owner',
+    ]);
   });
 });
 

@@ -35,7 +35,11 @@ const tags = (page: string) =>
 
 /** The addresses that a tag makes a browser fetch, on its own or when it is followed by a script. */
 const fetched = (tag: string) =>
-  /^<a\b/.test(tag) ? [] : [...tag.matchAll(/\s(?:src|href|srcset|poster|data|action)\s*=\s*["']?([^"'\s>]+)/g)].map(([, url]) => url as string);
+  /^<a\b/.test(tag)
+    ? []
+    : [...tag.matchAll(/\s(?:src|href|srcset|poster|data|action)\s*=\s*["']?([^"'\s>]+)/g)].map(
+        ([, url]) => url as string,
+      );
 
 describe('pages for people', () => {
   it.each(pages)('$path is a page, and everything that it names comes from this server', async ({ path, title }) => {
@@ -65,20 +69,26 @@ describe('pages for people', () => {
     expect(policy.get('default-src')).toEqual(["'self'"]);
     expect(policy.get('frame-ancestors')).toEqual(["'none'"]);
     expect(policy.get('object-src')).toEqual(["'none'"]);
-    for (const source of [...policy.values()].flat()) expect(source).toMatch(/^('self'|'none'|'unsafe-inline'|data:|blob:)$/);
+    for (const source of [...policy.values()].flat())
+      expect(source).toMatch(/^('self'|'none'|'unsafe-inline'|data:|blob:)$/);
   });
 
-  it.each([...pages.map(({ path }) => path), '/api/me', '/api/openapi.json', '/nowhere', '/health', '/guide/README.md', '/api/docs/swagger-ui.css'])(
-    '%s carries the headers that keep browsers from guessing, framing and telling',
-    async (path) => {
-      const { headers } = await get(path, html);
-      expect(headers.get('x-content-type-options')).toBe('nosniff');
-      expect(headers.get('x-frame-options')).toBe('DENY');
-      expect(headers.get('referrer-policy')).toBe('no-referrer');
-      expect(headers.get('x-request-id')).toMatch(/^[0-9a-f-]{36}$/);
-      expect(headers.get('x-powered-by')).toBeNull();
-    },
-  );
+  it.each([
+    ...pages.map(({ path }) => path),
+    '/api/me',
+    '/api/openapi.json',
+    '/nowhere',
+    '/health',
+    '/guide/README.md',
+    '/api/docs/swagger-ui.css',
+  ])('%s carries the headers that keep browsers from guessing, framing and telling', async (path) => {
+    const { headers } = await get(path, html);
+    expect(headers.get('x-content-type-options')).toBe('nosniff');
+    expect(headers.get('x-frame-options')).toBe('DENY');
+    expect(headers.get('referrer-policy')).toBe('no-referrer');
+    expect(headers.get('x-request-id')).toMatch(/^[0-9a-f-]{36}$/);
+    expect(headers.get('x-powered-by')).toBeNull();
+  });
 
   it('the page of the REST paths has its parts, with their types, and reads the document that is served', async () => {
     const page = await (await get('/api/docs')).text();
@@ -105,7 +115,14 @@ describe('pages for people', () => {
       expect(response.status).toBe(200);
       expect(response.headers.get('content-type')).toBe('text/plain; charset=utf-8');
     }
-    for (const path of ['/guide/package.json', '/guide/../package.json', '/guide/..%2fpackage.json', '/guide/%2e%2e/.env', '/api/docs/..%2f..%2fpackage.json', '/guide/'])
+    for (const path of [
+      '/guide/package.json',
+      '/guide/../package.json',
+      '/guide/..%2fpackage.json',
+      '/guide/%2e%2e/.env',
+      '/api/docs/..%2f..%2fpackage.json',
+      '/guide/',
+    ])
       expect((await get(path)).status, path).toBe(404);
   });
 });
@@ -125,9 +142,14 @@ describe('pages of other origins', () => {
   const preflight = (server: Kit, path: string, origin: string) =>
     fetch(`${server.url}${path}`, {
       method: 'OPTIONS',
-      headers: { origin, 'access-control-request-method': 'POST', 'access-control-request-headers': 'authorization,content-type' },
+      headers: {
+        origin,
+        'access-control-request-method': 'POST',
+        'access-control-request-headers': 'authorization,content-type',
+      },
     });
-  const allowed = (response: Response) => [...response.headers.keys()].filter((name) => name.startsWith('access-control-'));
+  const allowed = (response: Response) =>
+    [...response.headers.keys()].filter((name) => name.startsWith('access-control-'));
 
   it.each(paths)('%s is closed to them unless CORS_ORIGINS names them', async (path) => {
     for (const origin of ['https://widget.example', 'null', kit.url]) {
@@ -148,11 +170,18 @@ describe('pages of other origins', () => {
       expect(asked.headers.get('access-control-allow-methods')).toMatch(/POST/);
       expect(asked.headers.get('access-control-allow-headers')?.toLowerCase()).toMatch(/authorization.*content-type/);
     }
-    for (const origin of ['https://elsewhere.example', 'https://widget.example.elsewhere.example', 'http://widget.example', 'null']) {
+    for (const origin of [
+      'https://elsewhere.example',
+      'https://widget.example.elsewhere.example',
+      'http://widget.example',
+      'null',
+    ]) {
       expect((await get(path, { origin }, widget)).headers.get('access-control-allow-origin')).toBeNull();
       expect((await preflight(widget, path, origin)).headers.get('access-control-allow-origin')).toBeNull();
     }
-    expect((await get(path, { origin: 'https://elsewhere.example' }, anybody)).headers.get('access-control-allow-origin')).toBe('*');
+    expect(
+      (await get(path, { origin: 'https://elsewhere.example' }, anybody)).headers.get('access-control-allow-origin'),
+    ).toBe('*');
   });
 
   it('a widget with a key reads the answer and the id of its request', async () => {

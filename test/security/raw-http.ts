@@ -13,7 +13,9 @@ export function httpExchange(port: number, bytes: string, { endAfterSending = fa
       answer += chunk;
     });
     // A server may close before it has read everything.
-    socket.on('error', (error: NodeJS.ErrnoException) => (['ECONNRESET', 'EPIPE'].includes(error.code ?? '') ? resolve(answer) : reject(error)));
+    socket.on('error', (error: NodeJS.ErrnoException) =>
+      ['ECONNRESET', 'EPIPE'].includes(error.code ?? '') ? resolve(answer) : reject(error),
+    );
     socket.on('close', () => resolve(answer));
   });
 }

@@ -1,4 +1,4 @@
-import { type ExecutionResult, GraphQLError } from 'graphql';
+import { type ExecutionResult, GraphQLError, Kind } from 'graphql';
 import { isAsyncIterable, type Plugin } from 'graphql-yoga';
 import type { Context } from '../../context.ts';
 import { AppError } from '../../errors.ts';
@@ -8,11 +8,16 @@ const isRefusal = ({ originalError }: GraphQLError): boolean =>
 
 function record(result: ExecutionResult, { principal, services }: Context): void {
   if (!principal) return;
-  for (const error of result.errors?.filter((each) => each instanceof GraphQLError && isRefusal(each)) ?? [])
-    services.audit.permissionRefused(principal, (error.path ?? []).join('.'));
+  for (const error of result.errors?.filter((each) => each instanceof GraphQLError && isRefusal(each)) ?? []) {
+    const [field] = error.nodes ?? [];
+    services.audit.permissionRefused(principal, field?.kind === Kind.FIELD ? field.name.value : 'graphql');
+  }
 }
 
-/** Writes into the audit trail what a credential was refused, by the path of the field. */
+/**
+ * Writes into the audit trail what a credential was refused, by the name of the field: a path has the caller's aliases
+ * and the places of a list in it, and would make of one refusal as many as anybody likes.
+ */
 export function useRefusalAudit(): Plugin<Context> {
   const done = ({ args, result }: { args: { contextValue: unknown }; result: unknown }) => {
     if (!isAsyncIterable(result)) record(result as ExecutionResult, args.contextValue as Context);

@@ -15,7 +15,9 @@ export function useVariableCheck(): Plugin {
   const check = ({ args, setResultAndStopExecution }: Hook) => {
     const variables = getOperationAST(args.document, args.operationName)?.variableDefinitions ?? [];
     if (variables.length === 0) return;
-    const { errors } = getVariableValues(args.schema, variables, args.variableValues ?? {}, { maxErrors: mostProblems });
+    const { errors } = getVariableValues(args.schema, variables, args.variableValues ?? {}, {
+      maxErrors: mostProblems,
+    });
     if (errors) setResultAndStopExecution({ errors: errors.map(maskError) });
   };
   return { onExecute: (hook) => check(hook as unknown as Hook), onSubscribe: (hook) => check(hook as unknown as Hook) };

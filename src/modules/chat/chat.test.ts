@@ -850,19 +850,45 @@ describe('a reader', () => {
     expect((await stored(messageId)).text).toBe('Whole');
   });
 
+  /** Without a socket in between, which would read on by itself. */
+  const inProcess = async (body: object): Promise<Response> =>
+    kit.booted.fetch(
+      new Request(`${kit.url}/api/chat/send-chat-message`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', authorization: `Bearer ${kit.keys.BASIC}` },
+        body: JSON.stringify({ message: 'Hello', ...body }),
+      }),
+    );
+
+  it('that waits hears something every 15 seconds', async () => {
+    const gate = makeGate();
+    kit.model.script({ text: ['One ', 'two'], gate });
+    const lines = jsonLines(await inProcess({ allowed_tool_ids: [] }));
+    await gather(lines, ({ user_message_id }) => user_message_id !== undefined);
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    try {
+      gate.release();
+      await gather(lines, isDelta);
+      for (let beat = 0; beat < 2; beat++) {
+        const next = lines.next();
+        await vi.advanceTimersByTimeAsync(15_000);
+        expect((await next).value).toEqual({ placement: place(0, null), obj: { type: 'chat_heartbeat' } });
+      }
+    } finally {
+      vi.useRealTimers();
+    }
+    gate.open();
+    const rest = await gather(lines);
+    expect(deltas(rest)).toBe('two');
+    expect(rest.at(-1).obj).toEqual({ type: 'stop', stop_reason: null });
+  });
+
   it('that goes without reading on is let go too', async () => {
     const readers = watchReaders();
     const gate = makeGate();
     kit.model.script({ text: ['One ', 'two ', 'three ', 'four'], gate });
     const session = await createSession();
-    // Without a socket in between, which would read on by itself.
-    const response = await kit.booted.fetch(
-      new Request(`${kit.url}/api/chat/send-chat-message`, {
-        method: 'POST',
-        headers: { 'content-type': 'application/json', authorization: `Bearer ${kit.keys.BASIC}` },
-        body: JSON.stringify({ message: 'Hello', chat_session_id: session, allowed_tool_ids: [] }),
-      }),
-    );
+    const response = await inProcess({ chat_session_id: session, allowed_tool_ids: [] });
     for (let delta = 0; delta < 3; delta++) gate.release();
     await gate.reached(3);
     expect(readers).toEqual({ open: 1, ended: 0 });
