@@ -2,14 +2,14 @@ import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { HttpBindings } from '@hono/node-server';
-import { type Context as HonoContext, Hono } from 'hono';
+import { Hono, type Context as HonoContext } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
 import { cors } from 'hono/cors';
 import { HTTPException } from 'hono/http-exception';
 import { matchedRoutes } from 'hono/route';
 import { secureHeaders } from 'hono/secure-headers';
 import type { ContentfulStatusCode } from 'hono/utils/http-status';
-import { can, type Client, type Viewer } from './authz/principal.ts';
+import { type Client, can, type Viewer } from './authz/principal.ts';
 import type { Context } from './context.ts';
 import { forbidden, unauthenticated } from './errors.ts';
 import { createGraphQLServer } from './graphql/yoga.ts';
@@ -17,6 +17,7 @@ import { currentRequest, type Log } from './log.ts';
 import { createMetrics } from './metrics.ts';
 import { mentionsSecret } from './modules/tokens/secret.ts';
 import { servePages } from './pages/pages.ts';
+import { serveAuditExport } from './rest/audit-export.ts';
 import { credentialOf } from './rest/credential.ts';
 import { onyxFailure } from './rest/onyx/errors.ts';
 import { auditRefusal, serveRows } from './rest/routes.ts';
@@ -82,7 +83,14 @@ export function createServer({ settings, db, log, services, checkReplies = false
     const durationMs = Math.round(performance.now() - startedAt);
     requestLog.debug({ method: c.req.method, path: c.req.path, status: c.res.status, durationMs }, 'request');
   });
-  app.use(secureHeaders({ crossOriginResourcePolicy: false, strictTransportSecurity: false, xFrameOptions: 'DENY', referrerPolicy: 'no-referrer' }));
+  app.use(
+    secureHeaders({
+      crossOriginResourcePolicy: false,
+      strictTransportSecurity: false,
+      xFrameOptions: 'DENY',
+      referrerPolicy: 'no-referrer',
+    }),
+  );
   if (settings.corsOrigins.length > 0)
     app.use(
       cors({
@@ -136,17 +144,21 @@ export function createServer({ settings, db, log, services, checkReplies = false
     return new Response(response.body, response);
   });
 
-  serveRows(app, {
-    authenticate: (c) => authenticate(c, 'onyx'),
-    context: (c, principal) => contextOf(c, principal, restPageLimit),
-    checkReplies,
-  });
+  const rest = {
+    authenticate: (c: HonoContext<Env>) => authenticate(c, 'onyx'),
+    context: (c: HonoContext<Env>, principal: Viewer) => contextOf(c, principal, restPageLimit),
+  };
+  serveRows(app, { ...rest, checkReplies });
+  serveAuditExport(app, rest);
 
   app.notFound((c) => c.json({ detail: 'Not Found' }, 404));
   app.onError((error, c) => {
     if (error instanceof HTTPException) return error.getResponse();
     c.var.log?.error({ error }, 'unexpected error');
-    return c.json({ error_code: 'INTERNAL_ERROR', detail: `Internal server error. Request id: ${c.var.requestId}` }, 500);
+    return c.json(
+      { error_code: 'INTERNAL_ERROR', detail: `Internal server error. Request id: ${c.var.requestId}` },
+      500,
+    );
   });
   return app;
 }

@@ -5,7 +5,9 @@ import { projectRoot } from './root.ts';
 
 const text = z.string().trim().min(1);
 const flag = z.enum(['true', 'false']).transform((value) => value === 'true');
-const url = z.url({ protocol: /^https?$/, error: 'must be an http or https URL' }).transform((value) => value.replace(/\/+$/, ''));
+const url = z
+  .url({ protocol: /^https?$/, error: 'must be an http or https URL' })
+  .transform((value) => value.replace(/\/+$/, ''));
 const seconds = z.coerce.number().positive().max(86_400);
 
 /** Every setting of the server; the README's table says what each one means. */
@@ -27,19 +29,29 @@ const Environment = z
     TURN_SECONDS: seconds.default(600),
     BOOTSTRAP_ADMIN_KEY: z
       .string()
-      .refine((key) => isWellFormedSecret(key, 'on_'), 'must be an on_ key with a valid checksum; `npm run new-key` prints one')
+      .refine(
+        (key) => isWellFormedSecret(key, 'on_'),
+        'must be an on_ key with a valid checksum; `npm run new-key` prints one',
+      )
       .optional(),
     GRAPHIQL: flag.optional(),
     CORS_ORIGINS: z
       .string()
       .default('')
-      .transform((list) => list.split(',').map((origin) => origin.trim()).filter(Boolean)),
+      .transform((list) =>
+        list
+          .split(',')
+          .map((origin) => origin.trim())
+          .filter(Boolean),
+      ),
+    AUDIT_RETENTION_DAYS: z.coerce.number().int().min(1).max(36_500).optional(),
     LOG_LEVEL: z.enum(['silent', 'fatal', 'error', 'warn', 'info', 'debug', 'trace']).default('info'),
   })
   .superRefine((env, context) => {
     if (env.LLM_PROVIDER !== 'openai-compatible') return;
     for (const name of ['LLM_BASE_URL', 'LLM_MODEL'] as const)
-      if (!env[name]) context.addIssue({ code: 'custom', path: [name], message: 'is required with LLM_PROVIDER=openai-compatible' });
+      if (!env[name])
+        context.addIssue({ code: 'custom', path: [name], message: 'is required with LLM_PROVIDER=openai-compatible' });
   })
   .transform((env) => ({
     port: env.PORT,
@@ -56,6 +68,8 @@ const Environment = z
     /** Whether strangers may open GraphiQL and introspect. Signed-in callers always may. */
     graphiql: env.GRAPHIQL ?? env.NODE_ENV !== 'production',
     corsOrigins: env.CORS_ORIGINS,
+    /** Days after which audit events are deleted; kept for ever when absent. */
+    auditRetentionDays: env.AUDIT_RETENTION_DAYS,
     logLevel: env.LOG_LEVEL,
   }));
 
@@ -68,7 +82,9 @@ export class SettingsError extends Error {
 
 /** Reads and checks the environment. An empty variable counts as absent. Throws SettingsError. */
 export function readSettings(environment: Record<string, string | undefined>): Settings {
-  const present = Object.fromEntries(Object.entries(environment).filter(([, value]) => value !== undefined && value !== ''));
+  const present = Object.fromEntries(
+    Object.entries(environment).filter(([, value]) => value !== undefined && value !== ''),
+  );
   const result = Environment.safeParse(present);
   if (result.success) return Object.freeze(result.data);
   throw new SettingsError(result.error.issues.map((issue) => `${issue.path.join('.')} ${issue.message}`).join('; '));

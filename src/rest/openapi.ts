@@ -1,6 +1,7 @@
 import { OpenAPIHono, z } from '@hono/zod-openapi';
 import { print } from 'graphql';
 import { version } from '../root.ts';
+import { AuditExportQuery, auditExportPath } from './audit-export.ts';
 import { requirements, rootFields } from './row.ts';
 import { rows } from './rows.ts';
 
@@ -9,7 +10,9 @@ const Version = z.object({ backend_version: z.string() }).openapi('VersionRespon
 const Refused = z.object({ error_code: z.string().optional(), detail: z.string() }).openapi('Error');
 const Unreadable = z
   .object({ status_code: z.literal(422), message: z.string(), data: z.null() })
-  .openapi('ValidationError', { description: 'The request does not have the documented shape; `message` names the fields.' });
+  .openapi('ValidationError', {
+    description: 'The request does not have the documented shape; `message` names the fields.',
+  });
 
 const json = (schema: z.ZodType, description: string) => ({ description, content: { 'application/json': { schema } } });
 
@@ -38,6 +41,25 @@ export function openApiDocument(): object {
     security: [],
     responses: { 200: json(Version, 'The version.') },
   });
+  registry.registerPath({
+    method: 'get',
+    path: `/api${auditExportPath}`,
+    tags: ['Audit'],
+    summary: 'Download the audit trail as CSV or JSON lines, oldest first',
+    description:
+      'Needs `read:audit`. A download, so without a GraphQL document; the query `auditEvents` reads the same.',
+    request: { query: AuditExportQuery },
+    responses: {
+      200: {
+        description: 'The events.',
+        content: { 'application/jsonl': { schema: z.string() }, 'text/csv': { schema: z.string() } },
+      },
+      403: json(Refused, 'No valid credential, or one that may not do this.'),
+      422: json(Unreadable, 'The request does not have this shape.'),
+    },
+    'x-graphql-operation': 'auditEvents',
+    'x-permissions': ['read:audit'],
+  });
   for (const row of rows) {
     const needs = requirements(row.document).filter((requirement) => requirement !== 'public');
     const twin = rootFields(row.document)
@@ -45,7 +67,8 @@ export function openApiDocument(): object {
       .join(', ');
     const document = print(row.document);
     const content: Record<string, { schema: z.ZodType }> = { 'application/json': { schema: row.reply } };
-    if (row.stream) content['text/event-stream'] = { schema: z.string().openapi({ description: row.stream.description }) };
+    if (row.stream)
+      content['text/event-stream'] = { schema: z.string().openapi({ description: row.stream.description }) };
     registry.registerPath({
       method: row.method,
       path: `/api${row.path}`,
@@ -65,7 +88,9 @@ export function openApiDocument(): object {
       responses: {
         200: { description: 'Done.', content },
         403: json(Refused, 'No valid credential, or one that may not do this.'),
-        ...((row.params || row.query || row.body) && { 422: json(Unreadable, 'The request does not have this shape.') }),
+        ...((row.params || row.query || row.body) && {
+          422: json(Unreadable, 'The request does not have this shape.'),
+        }),
       },
       'x-graphql-operation': twin,
       'x-graphql-document': document,
