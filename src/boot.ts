@@ -47,6 +47,11 @@ export async function boot({ settings, log, database, checkReplies, listen }: Bo
   const publicUrl = listen ? await listen(app.fetch) : settings.publicUrl;
   const firstAdminKey = await services.tokens.createFirstAdminKey(settings.bootstrapAdminKey ?? null);
   await ingestGuide(db, services.knowledge, publicUrl);
+  const retention = settings.auditRetentionDays;
+  const forget = () =>
+    background.run('audit retention', async () => void (await services.audit.forget(retention ?? 0)));
+  if (retention) forget();
+  const daily = retention ? setInterval(forget, 24 * 3600 * 1000).unref() : undefined;
   return {
     fetch: app.fetch,
     services,
@@ -56,6 +61,7 @@ export async function boot({ settings, log, database, checkReplies, listen }: Bo
     // Who set one has it.
     firstAdminKey: firstAdminKey === settings.bootstrapAdminKey ? null : firstAdminKey,
     async close() {
+      clearInterval(daily);
       await services.runs.drain(patience);
       await db.close();
     },

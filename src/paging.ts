@@ -29,6 +29,8 @@ type CursorValue = string | number | null;
 /** Whether a value out of a cursor may be compared with a column of that type. */
 const readable = {
   int: (value: unknown) => Number.isInteger(value) && (value as number) === ((value as number) | 0),
+  /** A BIGSERIAL, which stays far below the largest safe integer. */
+  bigint: (value: unknown) => Number.isSafeInteger(value),
   date: (value: unknown) => typeof value === 'string' && isDate(value),
   uuid: (value: unknown) => typeof value === 'string' && /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(value),
 };
@@ -61,7 +63,7 @@ export class ListOrder {
   cursor(row: Record<string, unknown>): string {
     const values = this.keys.map(({ field }) => {
       const value = row[field];
-      return value instanceof Date ? value.toISOString() : typeof value === 'bigint' ? value.toString() : value;
+      return value instanceof Date ? value.toISOString() : typeof value === 'bigint' ? Number(value) : value;
     });
     return Buffer.from(JSON.stringify([this.name, ...values])).toString('base64url');
   }

@@ -17,6 +17,7 @@ import { currentRequest, type Log } from './log.ts';
 import { createMetrics } from './metrics.ts';
 import { mentionsSecret } from './modules/tokens/secret.ts';
 import { pagePolicy, servePages } from './pages/pages.ts';
+import { serveAuditExport } from './rest/audit-export.ts';
 import { credentialOf } from './rest/credential.ts';
 import { onyxFailure } from './rest/onyx/errors.ts';
 import { serveRows } from './rest/routes.ts';
@@ -148,11 +149,12 @@ export function createServer({ settings, db, log, services, checkReplies = false
     return answer;
   });
 
-  serveRows(app, {
-    authenticate: (c) => authenticate(c, 'onyx'),
-    context: (c, principal) => contextOf(c, principal, restPageLimit),
-    checkReplies,
-  });
+  const rest = {
+    authenticate: (c: HonoContext<Env>) => authenticate(c, 'onyx'),
+    context: (c: HonoContext<Env>, principal: Viewer) => contextOf(c, principal, restPageLimit),
+  };
+  serveRows(app, { ...rest, checkReplies });
+  serveAuditExport(app, rest);
 
   app.notFound((c) => c.json({ detail: 'Not Found' }, 404));
   app.onError((error, c) => {

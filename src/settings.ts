@@ -49,6 +49,7 @@ const Environment = z
           .map((origin) => origin.trim())
           .filter(Boolean),
       ),
+    AUDIT_RETENTION_DAYS: z.coerce.number().int().min(1).max(36_500).optional(),
     LOG_LEVEL: z.enum(['silent', 'fatal', 'error', 'warn', 'info', 'debug', 'trace']).default('info'),
   })
   .superRefine((env, context) => {
@@ -72,6 +73,8 @@ const Environment = z
     /** Whether strangers may open GraphiQL and introspect. Signed-in callers always may. */
     graphiql: env.GRAPHIQL ?? env.NODE_ENV !== 'production',
     corsOrigins: env.CORS_ORIGINS,
+    /** Days after which audit events are deleted; kept for ever when absent. */
+    auditRetentionDays: env.AUDIT_RETENTION_DAYS,
     logLevel: env.LOG_LEVEL,
   }));
 

@@ -8,6 +8,7 @@ import {
 } from 'graphql';
 import '../modules/agents/actions.graphql.ts';
 import '../modules/agents/agents.graphql.ts';
+import '../modules/audit/audit.graphql.ts';
 import '../modules/chat/chat.graphql.ts';
 import '../modules/knowledge/knowledge.graphql.ts';
 import '../modules/tokens/tokens.graphql.ts';

@@ -1,6 +1,7 @@
 import { OpenAPIHono, z } from '@hono/zod-openapi';
 import { print } from 'graphql';
 import { version } from '../root.ts';
+import { AuditExportQuery, auditExportPath } from './audit-export.ts';
 import { requirements, rootFields } from './row.ts';
 import { rows } from './rows.ts';
 
@@ -39,6 +40,25 @@ export function openApiDocument(): object {
     summary: 'The version of the API that clients check',
     security: [],
     responses: { 200: json(Version, 'The version.') },
+  });
+  registry.registerPath({
+    method: 'get',
+    path: `/api${auditExportPath}`,
+    tags: ['Audit'],
+    summary: 'Download the audit trail as CSV or JSON lines, oldest first',
+    description:
+      'Needs `read:audit`. A download, so without a GraphQL document; the query `auditEvents` reads the same.',
+    request: { query: AuditExportQuery },
+    responses: {
+      200: {
+        description: 'The events.',
+        content: { 'application/jsonl': { schema: z.string() }, 'text/csv': { schema: z.string() } },
+      },
+      403: json(Refused, 'No valid credential, or one that may not do this.'),
+      422: json(Unreadable, 'The request does not have this shape.'),
+    },
+    'x-graphql-operation': 'auditEvents',
+    'x-permissions': ['read:audit'],
   });
   for (const row of rows) {
     const needs = requirements(row.document).filter((requirement) => requirement !== 'public');

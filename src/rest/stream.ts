@@ -61,11 +61,27 @@ export async function streamReply(
   const chunks = body();
   // The first line is awaited here, so that a limit can still answer with its own status.
   const first = await chunks.next();
+  const stream = textStream(chunks, first, () => gone.abort());
+  return new Response(stream, {
+    headers: {
+      'content-type': 'text/event-stream; charset=utf-8',
+      'cache-control': 'no-cache, no-transform',
+      'x-accel-buffering': 'no',
+    },
+  });
+}
+
+/** Text as the body of a reply, made as fast as the client reads. `first` is what was already taken from it. */
+export function textStream(
+  chunks: AsyncGenerator<string>,
+  first?: IteratorResult<string>,
+  onCancel?: () => void,
+): ReadableStream<Uint8Array> {
   const encoder = new TextEncoder();
-  const stream = new ReadableStream<Uint8Array>({
+  return new ReadableStream<Uint8Array>({
     start(controller) {
-      if (first.value) controller.enqueue(encoder.encode(first.value));
-      if (first.done) controller.close();
+      if (first?.value) controller.enqueue(encoder.encode(first.value));
+      if (first?.done) controller.close();
     },
     async pull(controller) {
       try {
@@ -77,16 +93,9 @@ export async function streamReply(
       }
     },
     async cancel() {
-      gone.abort();
+      onCancel?.();
       // A reader that was not asked for its next line is not waiting for the signal either: this ends it.
       await chunks.return(undefined);
-    },
-  });
-  return new Response(stream, {
-    headers: {
-      'content-type': 'text/event-stream; charset=utf-8',
-      'cache-control': 'no-cache, no-transform',
-      'x-accel-buffering': 'no',
     },
   });
 }

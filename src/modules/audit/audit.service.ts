@@ -1,21 +1,29 @@
+import { z } from 'zod';
 import type { Client, Principal } from '../../authz/principal.ts';
-import type { Prisma } from '../../generated/prisma/client.ts';
+import { parse } from '../../errors.ts';
+import type { AuditEvent, Prisma } from '../../generated/prisma/client.ts';
 import type { Log } from '../../log.ts';
+import { cut, ListOrder, type PageArgs } from '../../paging.ts';
 import type { Background } from '../../store/background.ts';
 import type { Database } from '../../store/database.ts';
+import { databaseId, plainText } from '../input.ts';
 import { redactSecrets } from '../tokens/secret.ts';
 
-export type AuditAction =
-  | 'api_key.create'
-  | 'api_key.update'
-  | 'api_key.regenerate'
-  | 'api_key.delete'
-  | 'personal_access_token.create'
-  | 'personal_access_token.revoke'
-  | 'document.ingest'
-  | 'document.delete'
-  | 'credential.refused'
-  | 'permission.refused';
+/** What is recorded, and when. */
+export const auditActions = {
+  'api_key.create': 'An API key was made.',
+  'api_key.update': 'An API key was renamed, got another role, scopes or expiry, or was switched off or on.',
+  'api_key.regenerate': 'An API key got a new secret.',
+  'api_key.delete': 'An API key was deleted with its user.',
+  'personal_access_token.create': 'A personal access token was made.',
+  'personal_access_token.revoke': 'A personal access token was ended by its owner.',
+  'document.ingest': 'A document was added or replaced.',
+  'document.delete': 'A document was deleted.',
+  'credential.refused': 'A known credential was presented that is expired, revoked, disabled or replaced.',
+  'permission.refused': 'A credential was used for something that it lacks.',
+} as const;
+
+export type AuditAction = keyof typeof auditActions;
 
 export interface AuditEntry {
   action: AuditAction;
@@ -45,6 +53,36 @@ export const by = (principal: Principal): Pick<AuditEntry, 'actor' | 'tokenId' |
   client: principal.client,
 });
 
+const Filter = z.object({
+  actions: z
+    .array(z.enum(Object.keys(auditActions) as [AuditAction, ...AuditAction[]]))
+    .max(100)
+    .nullish(),
+  actorId: z.uuid().nullish(),
+  tokenId: databaseId.nullish(),
+  targetType: plainText(100).nullish(),
+  targetId: plainText(500).nullish(),
+  address: plainText(100).nullish(),
+  since: z.date().nullish(),
+  until: z.date().nullish(),
+});
+export type AuditFilter = z.input<typeof Filter>;
+
+export const auditOrder = new ListOrder('auditEvents', [{ field: 'id', type: 'bigint', direction: 'desc' }]);
+
+/** Throws BAD_USER_INPUT that names the field. */
+function matching(filter: AuditFilter): Prisma.AuditEventWhereInput {
+  const { actions, since, until, ...exact } = parse(Filter, filter, ['filter']);
+  return {
+    ...(actions && { action: { in: actions } }),
+    ...Object.fromEntries(Object.entries(exact).filter(([, value]) => value != null)),
+    ...((since || until) && { at: { ...(since && { gte: since }), ...(until && { lt: until }) } }),
+  };
+}
+
+/** Events that an export reads at a time. */
+const exportPage = 1000;
+
 /** A refusal that repeats within this time is written once. Milliseconds. */
 const refusalWindow = 60_000;
 
@@ -55,6 +93,45 @@ export function auditService(db: Database, background: Background, log: Log) {
     /** Writes an event as part of the transaction that makes the change: neither stands without the other. */
     record: (transaction: Prisma.TransactionClient, entry: AuditEntry) =>
       transaction.auditEvent.create({ data: row(entry), select: { id: true } }),
+
+    async list(filter: AuditFilter, args: PageArgs, limit: number, query: object) {
+      const page = auditOrder.page(args, limit);
+      const rows = await db.prisma.auditEvent.findMany({
+        ...query,
+        ...page,
+        where: { AND: [matching(filter), page.where] },
+      });
+      return cut(rows, page);
+    },
+
+    count: (filter: AuditFilter) => db.prisma.auditEvent.count({ where: matching(filter) }),
+
+    /** The matching events, oldest first, a page in memory at a time. Throws BAD_USER_INPUT before the first. */
+    export(filter: AuditFilter): AsyncGenerator<AuditEvent[], void, undefined> {
+      const where = matching(filter);
+      return (async function* () {
+        for (let last = -1n; ; ) {
+          const rows = await db.prisma.auditEvent.findMany({
+            where: { AND: [where, { id: { gt: last } }] },
+            orderBy: { id: 'asc' },
+            take: exportPage,
+          });
+          if (rows.length > 0) yield rows;
+          if (rows.length < exportPage) return;
+          last = rows.at(-1)?.id ?? last;
+        }
+      })();
+    },
+
+    /** Deletes what is older than so many days. The database allows that, and no other deletion. */
+    async forget(days: number): Promise<number> {
+      const [, deleted] = await db.prisma.$transaction([
+        db.prisma.$queryRaw`SELECT set_config('latchkey.audit_retention_days', ${String(days)}, true)`,
+        db.prisma.$executeRaw`DELETE FROM "AuditEvent" WHERE "at" < now() - make_interval(days => ${days}::int)`,
+      ]);
+      if (deleted > 0) log.info({ deleted, days }, 'audit events past their retention were deleted');
+      return deleted;
+    },
 
     /**
      * Writes a refused use, off the request's path. The same token refused for the same reason is written once a

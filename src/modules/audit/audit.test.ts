@@ -1,0 +1,157 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { type Kit, startKit, until } from '../../../test/kit.ts';
+
+let kit: Kit;
+let key: { id: number; secret: string; userId: string };
+
+beforeAll(async () => {
+  kit = await startKit();
+  key = await kit.createKey('BASIC', { name: '=1+1, "quoted"\nname' });
+  await kit.gql(`mutation ($id: Int!) { regenerateApiKey(input: { databaseId: $id }) { secret } }`, { id: key.id });
+});
+afterAll(() => kit.close());
+
+const Events = `query ($first: Int, $after: String, $filter: AuditFilter) {
+  auditEvents(first: $first, after: $after, filter: $filter) {
+    totalCount
+    nodes { id databaseId at action actorId actorName tokenId address userAgent targetType targetId detail }
+    pageInfo { hasNextPage endCursor }
+  }
+}`;
+const events = async (filter: object, more: object = {}) =>
+  (await kit.gql(Events, { filter, ...more })).data.auditEvents;
+const exported = (query: string, secret: string | null = kit.keys.ADMIN) =>
+  kit.rest('GET', `/api/admin/audit-events/export?${query}`, { key: secret });
+
+test('the trail is read newest first, with who, what, with which credential and from where', async () => {
+  const { nodes } = await events({ targetType: 'ApiKey', targetId: String(key.id) });
+  expect(nodes.map((node: any) => node.action)).toEqual(['api_key.regenerate', 'api_key.create']);
+  expect(nodes[1]).toMatchObject({
+    actorName: 'First admin key',
+    tokenId: 1,
+    address: expect.stringMatching(/^(::ffff:)?127\.0\.0\.1$/),
+    userAgent: 'node',
+    detail: { role: 'BASIC', scopes: null },
+  });
+});
+
+test('each filter narrows, and all that are given must fit', async () => {
+  const all = await events({});
+  const some = await events({ actions: ['api_key.regenerate'] });
+  expect(some.totalCount).toBe(1);
+  expect(all.totalCount).toBeGreaterThan(1);
+  const [event] = some.nodes;
+  expect((await events({ actorId: event.actorId, actions: ['api_key.regenerate'] })).totalCount).toBe(1);
+  expect((await events({ tokenId: event.tokenId, actions: ['api_key.regenerate'] })).totalCount).toBe(1);
+  expect((await events({ tokenId: 999_999 })).totalCount).toBe(0);
+  expect((await events({ address: '203.0.113.9' })).totalCount).toBe(0);
+  expect((await events({ since: event.at, actions: ['api_key.regenerate'] })).totalCount).toBe(1);
+  expect((await events({ until: event.at, actions: ['api_key.regenerate'] })).totalCount).toBe(0);
+});
+
+test('pages go on where they stopped and hold every event once', async () => {
+  const whole = (await events({}, { first: 100 })).nodes.map((node: any) => node.databaseId);
+  const seen: string[] = [];
+  let after: string | null = null;
+  do {
+    const page: any = await events({}, { first: 2, after });
+    seen.push(...page.nodes.map((node: any) => node.databaseId));
+    after = page.pageInfo.hasNextPage ? page.pageInfo.endCursor : null;
+  } while (after);
+  expect(seen).toEqual(whole);
+});
+
+test('an event can be fetched by its global id, by who may read the trail alone', async () => {
+  const [event] = (await events({}, { first: 1 })).nodes;
+  const query = `query ($id: ID!) { node(id: $id) { id ... on AuditEvent { databaseId } } }`;
+  expect((await kit.gql(query, { id: event.id })).data.node).toEqual({ id: event.id, databaseId: event.databaseId });
+  const refused = await kit.gql(query, { id: event.id }, kit.keys.BASIC);
+  expect(refused.errors[0]?.extensions).toMatchObject({ code: 'FORBIDDEN', requiredPermissions: ['read:audit'] });
+});
+
+test('basic and limited keys, strangers and dead keys read nothing, by neither road', async () => {
+  for (const secret of [kit.keys.BASIC, kit.keys.LIMITED]) {
+    const { data, errors } = await kit.gql(Events, {}, secret);
+    expect(data).toBeNull();
+    expect(errors[0]?.extensions.code).toBe('FORBIDDEN');
+    expect(await exported('', secret)).toMatchObject({ status: 403, body: { error_code: 'INSUFFICIENT_PERMISSIONS' } });
+  }
+  for (const secret of [null, key.secret]) {
+    const answer = await exported('', secret);
+    expect(answer).toMatchObject({ status: 403, body: { detail: 'Access denied. User is not authenticated.' } });
+  }
+  const { nodes } = await until(async () => {
+    const found = await events({ actions: ['permission.refused'] });
+    return found.nodes.some((node: any) => node.detail.operation === 'GET /admin/audit-events/export') && found;
+  });
+  expect(nodes.every((node: any) => node.actorId !== null)).toBe(true);
+});
+
+test('the export has every matching event, oldest first, as JSON lines and as CSV', async () => {
+  const { totalCount } = await events({});
+  const lines = await exported('format=jsonl');
+  expect(lines.headers.get('content-type')).toBe('application/jsonl; charset=utf-8');
+  expect(lines.headers.get('content-disposition')).toBe('attachment; filename="audit-events.jsonl"');
+  const objects = lines.text
+    .trimEnd()
+    .split('\n')
+    .map((text) => JSON.parse(text));
+  expect(objects.length).toBeGreaterThanOrEqual(totalCount);
+  const ids = objects.map((object) => object.id);
+  expect(ids).toEqual([...ids].sort((a, b) => a - b));
+
+  const table = await exported('format=csv&action=api_key.regenerate&action=api_key.create&target_type=ApiKey');
+  expect(table.headers.get('content-type')).toBe('text/csv; charset=utf-8');
+  expect(table.text.split('\n')[0]).toBe(
+    'id,at,action,actor_id,actor_name,token_id,address,user_agent,target_type,target_id,detail',
+  );
+  expect(table.text).toContain('api_key.regenerate');
+});
+
+test('a cell that a spreadsheet would run as a formula is text in the CSV', async () => {
+  await kit.prisma.user.updateMany({
+    where: { id: key.userId },
+    data: { role: 'ADMIN', name: '=HYPERLINK("http://x")' },
+  });
+  const { data } = await kit.gql(`mutation ($id: Int!) { regenerateApiKey(input: { databaseId: $id }) { secret } }`, {
+    id: key.id,
+  });
+  await kit.gql(
+    `mutation { createApiKey(input: { name: "by a formula" }) { secret } }`,
+    {},
+    data.regenerateApiKey.secret,
+  );
+  const { text } = await exported(`format=csv&actor_id=${key.userId}&action=api_key.create`);
+  expect(text).toContain(`"'=HYPERLINK(""http://x"")"`);
+});
+
+test('bad filters name the field, by both roads', async () => {
+  const { errors } = await kit.gql(Events, { filter: { actions: ['no.such'] } });
+  expect(errors[0]?.extensions).toMatchObject({ code: 'BAD_USER_INPUT', fields: [{ path: ['filter', 'actions', 0] }] });
+  for (const query of ['format=xml', 'since=yesterday', 'token_id=abc', 'actor_id=me'])
+    expect((await exported(query)).status).toBe(422);
+  expect(await exported('action=no.such')).toMatchObject({
+    status: 422,
+    body: { message: expect.stringContaining('actions') },
+  });
+});
+
+test('TOK 15: the database itself refuses to change, delete or truncate an event', async () => {
+  const before = await kit.prisma.auditEvent.count();
+  const refused = /append-only/;
+  await expect(kit.prisma.auditEvent.updateMany({ data: { action: 'nothing' } })).rejects.toThrow(refused);
+  await expect(kit.prisma.auditEvent.deleteMany({})).rejects.toThrow(refused);
+  await expect(kit.prisma.$executeRaw`TRUNCATE "AuditEvent"`).rejects.toThrow(refused);
+  expect(await kit.prisma.auditEvent.count()).toBe(before);
+  expect(await kit.prisma.auditEvent.count({ where: { action: 'nothing' } })).toBe(0);
+});
+
+test('what is older than the retention goes, and nothing else', async () => {
+  const old = new Date(Date.now() - 40 * 24 * 3600 * 1000);
+  await kit.prisma.auditEvent.create({ data: { action: 'api_key.create', at: old, targetType: 'Old' } });
+  const before = await kit.prisma.auditEvent.count();
+  expect(await kit.booted.services.audit.forget(50)).toBe(0);
+  expect(await kit.booted.services.audit.forget(30)).toBe(1);
+  expect(await kit.prisma.auditEvent.count({ where: { targetType: 'Old' } })).toBe(0);
+  expect(await kit.prisma.auditEvent.count()).toBeGreaterThanOrEqual(before - 1);
+});

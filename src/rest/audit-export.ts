@@ -1,0 +1,75 @@
+import { z } from '@hono/zod-openapi';
+import type { Hono } from 'hono';
+import type { ContentfulStatusCode } from 'hono/utils/http-status';
+import { demand } from '../authz/principal.ts';
+import { unauthenticated } from '../errors.ts';
+import type { AuditFilter } from '../modules/audit/audit.service.ts';
+import { exportText, exportTypes } from '../modules/audit/export.ts';
+import { onyxFailure, onyxInvalid } from './onyx/errors.ts';
+import { id } from './onyx/shapes.ts';
+import { asAppError, type RouteOptions } from './routes.ts';
+import { readPart } from './row.ts';
+import { textStream } from './stream.ts';
+
+const moment = z.iso
+  .datetime({ offset: true })
+  .transform((text) => new Date(text))
+  .openapi({ type: 'string', format: 'date-time' });
+const list = z.union([z.string().transform((one) => [one]), z.array(z.string())]);
+
+/** The parameters of the export: its form, and the filter of the query `auditEvents`. */
+export const AuditExportQuery = z.object({
+  format: z.enum(['csv', 'jsonl']).default('jsonl'),
+  action: list.optional().openapi({ description: 'One of these; can be repeated.' }),
+  actor_id: z.uuid().optional(),
+  token_id: id.optional(),
+  target_type: z.string().max(100).optional(),
+  target_id: z.string().max(500).optional(),
+  address: z.string().max(100).optional(),
+  since: moment.optional(),
+  until: moment.optional(),
+});
+
+export const auditExportPath = '/admin/audit-events/export';
+
+/** A download, and so no row: the trail is streamed from the database, however long it is. */
+export function serveAuditExport<Env extends object>(
+  app: Hono<Env>,
+  options: Omit<RouteOptions<Env>, 'checkReplies'>,
+): void {
+  app.get(`/api${auditExportPath}`, async (c) => {
+    const principal = await options.authenticate(c);
+    const context = options.context(c, principal === 'refused' ? null : principal);
+    try {
+      if (principal === 'refused') throw unauthenticated();
+      demand(principal, 'read:audit');
+      const { format, action, actor_id, token_id, target_type, target_id, ...rest } = readPart(
+        AuditExportQuery,
+        'query',
+        Object.fromEntries(Object.entries(c.req.queries()).map(([name, all]) => [name, all.length > 1 ? all : all[0]])),
+      );
+      const filter: AuditFilter = {
+        ...rest,
+        actions: action as AuditFilter['actions'],
+        actorId: actor_id,
+        tokenId: token_id,
+        targetType: target_type,
+        targetId: target_id,
+      };
+      const text = exportText(context.services.audit.export(filter), format);
+      return new Response(textStream(text), {
+        headers: {
+          'Content-Type': exportTypes[format],
+          'Content-Disposition': `attachment; filename="audit-events.${format}"`,
+          'Cache-Control': 'no-store',
+        },
+      });
+    } catch (error) {
+      const seen = asAppError(error, context);
+      if (context.principal && seen.code === 'FORBIDDEN')
+        context.services.audit.permissionRefused(context.principal, `GET ${auditExportPath}`);
+      const { status, body } = seen.code === 'BAD_USER_INPUT' ? onyxInvalid(seen) : onyxFailure(seen);
+      return c.json(body as object, status as ContentfulStatusCode);
+    }
+  });
+}
