@@ -126,6 +126,8 @@ export const nodeSamples: Record<string, (scene: Scene) => Promise<string | numb
   ApiKey: ({ targets, grant }) => targets.apiKey(grant),
   PersonalAccessToken: ({ targets }) => targets.personalAccessToken(),
   Document: async ({ targets }) => (await targets.document()).id,
+  // Whatever was recorded first: there is always something, since keys were made.
+  AuditEvent: async () => 1,
 };
 
 for (const type of nodeTypes().keys()) {

@@ -276,11 +276,15 @@ export function tokensService(db: Database, audit: AuditService, users: UsersSer
       return { apiKey, secret };
     },
 
-    /** Deletes a key with its user and everything that is that user's alone. Throws NOT_FOUND, CONFLICT. */
+    /**
+     * Deletes a key with its user and everything that is that user's alone. Throws NOT_FOUND, CONFLICT for the last
+     * admin, and FORBIDDEN for a key that holds more than the principal.
+     */
     async deleteApiKey(principal: Principal, id: number): Promise<{ id: number; userId: string }> {
       const userId = await db.prisma.$transaction(async (transaction) => {
         await users.lockAdmins(transaction);
         const key = await findApiKey(transaction, id);
+        within(principal, { role: key.user.role, allScopes: key.allScopes, scopes: key.scopes });
         if (key.user.role === 'ADMIN') await users.keepAnAdmin(transaction, key.userId);
         await audit.record(transaction, {
           ...by(principal),

@@ -736,6 +736,7 @@ describe('a key that manages keys and nothing else', () => {
       (secret) => createKey({ role: 'ADMIN', scopes: ['manage:api_keys', 'read:audit'] }, secret),
     ],
     ['regenerate an admin key', (secret) => regenerateKey({ databaseId: admin.id }, secret)],
+    ['delete an admin key', (secret) => deleteKey({ databaseId: admin.id }, secret)],
     ['rename an admin key', (secret) => updateKey({ databaseId: admin.id, name: 'x' }, secret)],
     [
       'cut an admin key down to its own size',
@@ -761,6 +762,7 @@ describe('a key that manages keys and nothing else', () => {
       'regenerate an admin key',
       () => kit.rest('POST', `/api/admin/api-key/${admin.id}/regenerate`, { key: manager.secret }),
     ],
+    ['delete an admin key', () => kit.rest('DELETE', `/api/admin/api-key/${admin.id}`, { key: manager.secret })],
     [
       'replace itself without scopes',
       () => kit.rest('PATCH', `/api/admin/api-key/${manager.id}`, { key: manager.secret, body: { role: 'admin' } }),

@@ -89,15 +89,15 @@ const change = (body: z.infer<typeof KeyArgs>) => ({
 
 const keyParams = z.object({ api_key_id: id });
 /** The contract has words of its own for unknown groups; other problems come with the name of their field. */
-const badKey: AnyRow['failure'] = (error) => {
+const badKey: NonNullable<AnyRow['failure']> = (error) => {
   if (error.code !== 'BAD_USER_INPUT') return null;
   const [problem] = error.details.fields ?? [];
   return message(problem?.path.at(-1) === 'group_ids' ? problem.message : error.message);
 };
 const unknownKey: AnyRow['failure'] = (error, input) =>
   error.code === 'NOT_FOUND'
-    ? message(`API key with id ${(input?.params as { api_key_id: number }).api_key_id} does not exist`)
-    : (badKey?.(error, input) ?? null);
+    ? message(`API key with id ${input?.params.api_key_id} does not exist`)
+    : badKey(error, input);
 
 const TokenResponse = z
   .object({
