@@ -89,7 +89,9 @@ const bundle = {
         target: 'node20.19',
         format: 'esm',
         external: externals,
-        banner: { js: "import { createRequire as bundled } from 'node:module'; const require = bundled(import.meta.url);" },
+        banner: {
+          js: "import { createRequire as bundled } from 'node:module'; const require = bundled(import.meta.url);",
+        },
         sourcemap: true,
         sourcesContent: false,
         write: false,

@@ -40,11 +40,21 @@ export interface Kit {
   /** The lines of the log. */
   log: string[];
   gql(query: string, variables?: object, key?: string | null): Promise<GraphQLAnswer>;
-  rest(method: string, path: string, options?: { key?: string | null; body?: unknown; headers?: Record<string, string> }): Promise<Answer>;
+  rest(
+    method: string,
+    path: string,
+    options?: { key?: string | null; body?: unknown; headers?: Record<string, string> },
+  ): Promise<Answer>;
   /** A GraphQL subscription over SSE: the payloads, as they come. */
   subscribe(query: string, variables?: object, key?: string | null, signal?: AbortSignal): AsyncGenerator<any>;
-  createKey(role: RoleName, options?: { name?: string; scopes?: string[] }): Promise<{ id: number; secret: string; userId: string }>;
-  createPat(key: string, options?: { scopes?: string[]; expiresInDays?: number }): Promise<{ id: number; secret: string }>;
+  createKey(
+    role: RoleName,
+    options?: { name?: string; scopes?: string[] },
+  ): Promise<{ id: number; secret: string; userId: string }>;
+  createPat(
+    key: string,
+    options?: { scopes?: string[]; expiresInDays?: number },
+  ): Promise<{ id: number; secret: string }>;
   ingest(title: string, text: string, options?: { id?: string; link?: string }): Promise<void>;
   /** Everything that is stored but the audit trail and last uses, as one text: equal before and after a refusal. */
   fingerprint(): Promise<string>;
@@ -58,7 +68,9 @@ export interface KitOptions {
 }
 
 /** Waits until a condition holds, asking again and again; the test's own timeout is the limit. */
-export async function until<T>(condition: () => Promise<T | null | undefined | false> | T | null | undefined | false): Promise<T> {
+export async function until<T>(
+  condition: () => Promise<T | null | undefined | false> | T | null | undefined | false,
+): Promise<T> {
   for (;;) {
     const value = await condition();
     if (value) return value;
@@ -94,7 +106,12 @@ export async function startKit({ scripted = false, environment = {} }: KitOption
   const settings = readSettings({
     PUBLIC_URL: 'http://latchkey.test',
     BOOTSTRAP_ADMIN_KEY: adminKey,
-    ...(scripted && { LLM_PROVIDER: 'openai-compatible', LLM_BASE_URL: model.baseUrl, LLM_MODEL: 'scripted', LLM_API_KEY: 'sk-upstream' }),
+    ...(scripted && {
+      LLM_PROVIDER: 'openai-compatible',
+      LLM_BASE_URL: model.baseUrl,
+      LLM_MODEL: 'scripted',
+      LLM_API_KEY: 'sk-upstream',
+    }),
     ...environment,
   });
   const booted = await boot({
@@ -129,7 +146,11 @@ export async function startKit({ scripted = false, environment = {} }: KitOption
     async rest(method, path, { key = kit.keys.ADMIN, body, headers = {} } = {}) {
       const response = await fetch(`${url}${path}`, {
         method,
-        headers: { ...(body !== undefined && { 'content-type': 'application/json' }), ...authorization(key), ...headers },
+        headers: {
+          ...(body !== undefined && { 'content-type': 'application/json' }),
+          ...authorization(key),
+          ...headers,
+        },
         ...(body !== undefined && { body: typeof body === 'string' ? body : JSON.stringify(body) }),
       });
       const text = await response.text();

@@ -28,6 +28,8 @@ export interface Principal {
   credential: Credential;
   permissions: ReadonlySet<Permission>;
   client: Client;
+  /** When the credential was looked up, by `performance.now()`: what ends it later ends what it opened. */
+  authenticatedAt: number;
 }
 
 /** null is a stranger: nobody presented a credential. */

@@ -13,6 +13,7 @@ import { textStream } from './stream.ts';
 
 const moment = z.iso
   .datetime({ offset: true })
+  .refine((text) => !text.startsWith('0000'), 'must be in the years 1 to 9999')
   .transform((text) => new Date(text))
   .openapi({ type: 'string', format: 'date-time' });
 const list = z.union([z.string().transform((one) => [one]), z.array(z.string())]);

@@ -72,6 +72,7 @@ async function openPostgres(databaseUrl: string, { onStatement }: DatabaseOption
   const pool = new pg.Pool({ connectionString: databaseUrl, max: 10 });
   // An idle connection that the server closes must not end this process; the pool opens another.
   pool.on('error', () => {});
+  if (onStatement) pool.on('connect', (connection) => observe(connection, onStatement));
   const alone = await lockDatabase(databaseUrl).catch(async (error: unknown) => {
     await pool.end();
     throw error;
@@ -85,7 +86,6 @@ async function openPostgres(databaseUrl: string, { onStatement }: DatabaseOption
   } finally {
     client.release();
   }
-  if (onStatement) pool.on('connect', (connection) => observe(connection, onStatement));
   const prisma = new PrismaClient({
     adapter: new PrismaPg(pool, { statementNameGenerator: statementName() }),
     transactionOptions,

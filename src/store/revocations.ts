@@ -17,15 +17,27 @@ interface Watcher {
 /** The longest delay that a timer of Node's can have, in milliseconds. */
 const longestTimer = 2 ** 31 - 1;
 
+/** How long an end is remembered, for requests that were let in just before it. Milliseconds. */
+const memoryMs = 10 * 60_000;
+
 export function createRevocations(): Revocations {
   const watchers = new Set<Watcher>();
+  /** When each token or user was last ended, by the process's own clock, which never goes back. */
+  const ended = new Map<number | string, number>();
+  const remember = (id: number | string) => {
+    const now = performance.now();
+    for (const [old, at] of ended) if (at < now - memoryMs) ended.delete(old);
+    ended.set(id, now);
+  };
   const end = (matches: (watcher: Watcher) => boolean) => {
     for (const watcher of watchers) if (matches(watcher)) watcher.controller.abort();
   };
   return {
-    watch({ userId, credential }) {
+    watch({ userId, credential, authenticatedAt }) {
       const watcher = { tokenId: credential.tokenId, userId, controller: new AbortController() };
       watchers.add(watcher);
+      const endedAt = Math.max(ended.get(credential.tokenId) ?? 0, ended.get(userId) ?? 0);
+      if (endedAt > authenticatedAt) watcher.controller.abort();
       const left = credential.expiresAt ? credential.expiresAt.getTime() - Date.now() : Number.POSITIVE_INFINITY;
       const timer = left <= longestTimer ? setTimeout(() => watcher.controller.abort(), left).unref() : undefined;
       return {
@@ -36,7 +48,13 @@ export function createRevocations(): Revocations {
         },
       };
     },
-    endToken: (tokenId) => end((watcher) => watcher.tokenId === tokenId),
-    endUser: (userId) => end((watcher) => watcher.userId === userId),
+    endToken(tokenId) {
+      remember(tokenId);
+      end((watcher) => watcher.tokenId === tokenId);
+    },
+    endUser(userId) {
+      remember(userId);
+      end((watcher) => watcher.userId === userId);
+    },
   };
 }

@@ -79,6 +79,9 @@ async function fill(from: number, to: number): Promise<void> {
         shares: { create: { userId: ownerId } },
       },
     });
+    await prisma.auditEvent.create({
+      data: { action: 'api_key.create', actorId: account.id, actorName: account.name },
+    });
     const sessions = [randomUUID(), longSession];
     await prisma.chatSession.create({
       data: { id: sessions[0] as string, userId: ownerId, agentId: agent.id, name: `zebra ${i}` },
@@ -158,6 +161,10 @@ const lists: Record<string, { query: string; rows: (data: GraphQLAnswer['data'])
   actions: {
     query: `actions(first: $first) { nodes { databaseId name } ${page} }`,
     rows: (data) => data.actions.nodes,
+  },
+  auditEvents: {
+    query: `auditEvents(first: $first) { nodes { id action at actorName } ${page} }`,
+    rows: (data) => data.auditEvents.nodes,
   },
   'messages of a session': {
     query: `chatSession(id: "${longSession}") { ${session} messages(first: $first) { nodes { ${message} } } }`,

@@ -42,7 +42,7 @@ async function send(
     ...(body !== undefined && { body, duplex: 'half' }),
   } as RequestInit);
   const text = await response.text();
-  const structured = /json/.test(response.headers.get('content-type') ?? '') && text !== '';
+  const structured = /^application\/([\w-]+\+)?json\b/.test(response.headers.get('content-type') ?? '') && text !== '';
   return { status: response.status, headers: response.headers, text, body: structured ? JSON.parse(text) : null };
 }
 
@@ -847,7 +847,7 @@ describe('GraphQL requests', () => {
 
   it('refuses a cursor of another list, and names `after`', async () => {
     await graph({ query: 'mutation { createChatSession(input: {}) { sessionId } }' });
-    const lists = ['agents', 'apiKeys', 'chatSessions', 'documents', 'actions', 'labels'];
+    const lists = ['agents', 'apiKeys', 'chatSessions', 'documents', 'actions', 'labels', 'auditEvents'];
     const cursors = new Map<string, string>();
     for (const name of lists) {
       const { body } = await graph({ query: `{ ${name}(first: 1) { edges { cursor } } }` });

@@ -1104,22 +1104,30 @@ describe('the audit trail', () => {
     ]);
   });
 
-  test('TOK 15 a use of a good token for what it lacks', async () => {
+  test('TOK 15 a use of a good token for what it lacks, on either road', async () => {
     const key = await kit.createKey('LIMITED', { name: 'curious' });
-    expect((await kit.rest('GET', '/api/admin/api-key', { key: key.secret, headers: agent })).status).toBe(403);
-    expect(await rows({ tokenId: key.id, action: 'permission.refused' })).toEqual([
-      {
-        action: 'permission.refused',
-        actorId: key.userId,
-        actorName: 'curious',
-        tokenId: key.id,
-        address: '127.0.0.1',
-        userAgent: 'auditor/1.0 (test)',
-        targetType: null,
-        targetId: null,
-        detail: { operation: 'GET /admin/api-key' },
-      },
-    ]);
+    const as = { key: key.secret, headers: agent };
+    expect((await kit.rest('GET', '/api/admin/api-key', as)).status).toBe(403);
+    const graph = await kit.rest('POST', '/graphql', { ...as, body: { query: '{ mine: apiKeys { totalCount } }' } });
+    expect(graph.body.errors[0].extensions.code).toBe('FORBIDDEN');
+    const common = {
+      action: 'permission.refused',
+      actorId: key.userId,
+      actorName: 'curious',
+      tokenId: key.id,
+      address: '127.0.0.1',
+      userAgent: 'auditor/1.0 (test)',
+      targetType: null,
+      targetId: null,
+    };
+    const found = await rows({ tokenId: key.id, action: 'permission.refused' });
+    expect(found).toHaveLength(2);
+    expect(found).toEqual(
+      expect.arrayContaining([
+        { ...common, detail: { operation: 'GET /admin/api-key' } },
+        { ...common, detail: { operation: 'apiKeys' } },
+      ]),
+    );
   });
 
   test('a user agent of any length and content does not break the trail', async () => {

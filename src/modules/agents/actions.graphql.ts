@@ -9,7 +9,10 @@ export const Action = builder.prismaObject('Action', {
     name: t.exposeString('name', { description: 'The name by which the model knows it.' }),
     displayName: t.exposeString('displayName', { description: 'The name to show.' }),
     description: t.exposeString('description', { description: 'What it does.' }),
-    builtinKey: t.exposeString('builtinKey', { nullable: true, description: 'Set for what comes with the server, such as `SearchTool`.' }),
+    builtinKey: t.exposeString('builtinKey', {
+      nullable: true,
+      description: 'Set for what comes with the server, such as `SearchTool`.',
+    }),
   }),
 });
 

@@ -197,6 +197,7 @@ export function turnService({ db, knowledge, runs, settings, log, revocations, m
     const { run, assistantMessageId } = turn;
     const watch = revocations.watch(principal);
     watch.signal.addEventListener('abort', () => run.stop(), { once: true });
+    if (watch.signal.aborted) run.stop();
     const startedAt = Date.now();
     const soFar: AnswerSoFar = { text: '', reasoning: '', citations: [], inputTokens: 0, outputTokens: 0 };
     const saving = saver(() => saveMessage(assistantMessageId, soFar, {}));

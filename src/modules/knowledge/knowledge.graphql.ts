@@ -89,7 +89,10 @@ const IngestDocumentInput = builder.inputType('IngestDocumentInput', {
     source: t.string({ description: 'Where it came from; `ingestion_api` unless given.' }),
     metadata: t.field({ type: 'JSONObject', description: 'Texts and lists of texts by name.' }),
     documentUpdatedAt: t.field({ type: 'DateTime', description: 'When it last changed where it came from.' }),
-    isPublic: t.boolean({ description: 'Whether everybody with a credential may find it; unless given, true for a new document and unchanged for a known one.' }),
+    isPublic: t.boolean({
+      description:
+        'Whether everybody with a credential may find it; unless given, true for a new document and unchanged for a known one.',
+    }),
     agentIds: t.intList({ description: 'The agents whose own document it becomes.' }),
   }),
 });

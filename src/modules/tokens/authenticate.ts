@@ -71,6 +71,7 @@ export function authenticator(db: Database, audit: AuditService, background: Bac
    */
   return async function authenticate(secret: string, client: Client): Promise<Principal | null> {
     if (!isWellFormedSecret(secret)) return null;
+    const authenticatedAt = performance.now();
     const [row] = await db.query<CredentialRow>(findCredential, [hashSecret(secret)]);
     if (!row) return null;
     const now = new Date();
@@ -98,6 +99,7 @@ export function authenticator(db: Database, audit: AuditService, background: Bac
       },
       permissions: effectivePermissions(row.role, scopes),
       client,
+      authenticatedAt,
     };
   };
 }

@@ -1,4 +1,4 @@
-import { AppError, type ErrorCode } from '../../errors.ts';
+import type { AppError, ErrorCode } from '../../errors.ts';
 import type { Failure } from '../row.ts';
 
 /** `{ detail }`, the older of the two shapes. */
@@ -8,7 +8,10 @@ export const detail = (status: number, text: string): Failure => ({ status, body
 export const message = (text: string): Failure => ({ status: 400, body: { message: text } });
 
 /** `{ error_code, detail }`, the newer shape. */
-export const coded = (status: number, error_code: string, text: string): Failure => ({ status, body: { error_code, detail: text } });
+export const coded = (status: number, error_code: string, text: string): Failure => ({
+  status,
+  body: { error_code, detail: text },
+});
 
 const notFoundCodes: Record<string, string> = {
   'Chat session': 'SESSION_NOT_FOUND',

@@ -14,7 +14,9 @@ const Section = z
   })
   .openapi('TextSection');
 
-const Expert = z.looseObject({ display_name: z.string().nullish(), email: z.string().nullish() }).openapi('BasicExpertInfo');
+const Expert = z
+  .looseObject({ display_name: z.string().nullish(), email: z.string().nullish() })
+  .openapi('BasicExpertInfo');
 
 /** Metadata values that are no text are made into one, as the reference does. */
 const metadataValue = z.unknown().transform((value) => {
@@ -52,7 +54,9 @@ export const ingestionRows: AnyRow[] = [
     tag,
     summary: 'List documents',
     reply: z.array(DocMinimalInfo),
-    document: graphql(`query ListDocuments($first: Int!) { documents(first: $first) { nodes { documentId title link } } }`),
+    document: graphql(
+      `query ListDocuments($first: Int!) { documents(first: $first) { nodes { documentId title link } } }`,
+    ),
     variables: () => ({ first: everything }),
     output: ({ documents }) =>
       documents.nodes.map(({ documentId, title, link }) => ({ document_id: documentId, semantic_id: title, link })),
@@ -92,7 +96,9 @@ export const ingestionRows: AnyRow[] = [
     summary: 'Delete a document',
     params: z.object({ document_id: z.string() }),
     reply: nothing,
-    document: graphql(`mutation DeleteDocument($id: String!) { deleteDocument(input: { documentId: $id }) { deletedDocumentId } }`),
+    document: graphql(
+      `mutation DeleteDocument($id: String!) { deleteDocument(input: { documentId: $id }) { deletedDocumentId } }`,
+    ),
     variables: ({ params }) => ({ id: params.document_id }),
     output: () => null,
     failure: (error) => (error.code === 'NOT_FOUND' ? coded(404, 'DOCUMENT_NOT_FOUND', 'Document not found') : null),

@@ -4,7 +4,12 @@ import { z } from '@hono/zod-openapi';
 export const everything = 0x7fff_ffff;
 
 /** A path or query parameter that is an id of an integer column. */
-export const id = z.coerce.number().int().min(-0x8000_0000).max(0x7fff_ffff);
+export const id = z
+  .string()
+  .regex(/^-?\d+$/, 'must be a whole number')
+  .transform(Number)
+  .pipe(z.int().min(-0x8000_0000).max(0x7fff_ffff))
+  .openapi({ type: 'integer' });
 
 /** A boolean in a query string, as the reference reads it. */
 export const flag = z
