@@ -5,7 +5,7 @@ import { type Permission, permissions, permissionTable, rolePermissions, roles }
 import type { Requirement } from '../src/graphql/plugins/permissions.ts';
 import { schema } from '../src/graphql/schema.ts';
 import { openApiDocument } from '../src/rest/openapi.ts';
-import { requirements } from '../src/rest/row.ts';
+import { rowRequirements } from '../src/rest/row.ts';
 import { rows } from '../src/rest/rows.ts';
 
 /** Every operation of the graph with what it needs. */
@@ -25,7 +25,7 @@ export function operations(): { operation: string; requirement: Requirement }[] 
 const restOperations = () =>
   rows.map((row) => ({
     operation: `${row.method.toUpperCase()} /api${row.path}`,
-    requirements: requirements(row.document),
+    requirements: rowRequirements(row),
   }));
 
 function permissionsPage(): string {

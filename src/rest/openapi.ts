@@ -1,8 +1,9 @@
 import { OpenAPIHono, z } from '@hono/zod-openapi';
 import { print } from 'graphql';
+import { isPermission } from '../authz/permissions.ts';
 import { version } from '../root.ts';
 import { AuditExportQuery, auditExportPath } from './audit-export.ts';
-import { requirements, rootFields } from './row.ts';
+import { rootFields, rowRequirements } from './row.ts';
 import { rows } from './rows.ts';
 
 const Health = z.object({ success: z.boolean(), message: z.string(), data: z.null() }).openapi('StatusResponse');
@@ -61,7 +62,7 @@ export function openApiDocument(): object {
     'x-permissions': ['read:audit'],
   });
   for (const row of rows) {
-    const needs = requirements(row.document).filter((requirement) => requirement !== 'public');
+    const needs = rowRequirements(row);
     const twin = rootFields(row.document)
       .map(({ name }) => name)
       .join(', ');
@@ -75,7 +76,9 @@ export function openApiDocument(): object {
       tags: [row.tag],
       summary: row.summary,
       description: [
-        needs.length > 0 ? `Needs ${needs.map((need) => `\`${need}\``).join(', ')}.` : '',
+        needs.length > 0
+          ? `Needs ${needs.map((need) => (need === 'signedIn' ? 'any valid credential' : `\`${need}\``)).join(', ')}.`
+          : '',
         `The same in GraphQL:\n\n\`\`\`graphql\n${document}\n\`\`\``,
       ]
         .filter(Boolean)
@@ -94,7 +97,7 @@ export function openApiDocument(): object {
       },
       'x-graphql-operation': twin,
       'x-graphql-document': document,
-      'x-permissions': needs,
+      'x-permissions': needs.filter(isPermission),
     });
   }
   const document = app.getOpenAPI31Document({

@@ -62,6 +62,8 @@ export interface Row<
   document: TadaDocumentNode<Data, Variables>;
   variables: (input: RowInput<Params, Query, Body>) => Variables;
   output: (data: Data, input: RowInput<Params, Query, Body>) => Reply;
+  /** The document is open to strangers, and the row is not. */
+  signedIn?: true;
   /** Fields that the caller may not read come back null, and are not an error of the whole. */
   partial?: true;
   /** Where the contract answers an error otherwise than its dialect does. */
@@ -94,7 +96,7 @@ export function rootFields(
 
 const known = new WeakMap<DocumentNode, Requirement[]>();
 
-/** What a row asks of its caller: what the root fields of its document ask. */
+/** What the root fields of a document ask of their caller. */
 export function requirements(document: DocumentNode): Requirement[] {
   let found = known.get(document);
   if (!found) {
@@ -108,10 +110,15 @@ export function requirements(document: DocumentNode): Requirement[] {
   return found;
 }
 
+/** What a row asks of its caller: what its document asks, or at least a credential. None for a row that is open. */
+export const rowRequirements = (row: AnyRow): Exclude<Requirement, 'public'>[] => [
+  ...(row.signedIn ? (['signedIn'] as const) : []),
+  ...requirements(row.document).filter((requirement) => requirement !== 'public'),
+];
+
 /** Refuses before anything of the request is read. Throws UNAUTHENTICATED, FORBIDDEN. */
 export function admit(row: AnyRow, context: Context): void {
-  for (const requirement of requirements(row.document)) {
-    if (requirement === 'public') continue;
+  for (const requirement of rowRequirements(row)) {
     if (isPermission(requirement)) demand(context.principal, requirement);
     else signedIn(context.principal);
   }

@@ -9,7 +9,7 @@ export const id = z
   .regex(/^-?\d+$/, 'must be a whole number')
   .transform(Number)
   .pipe(z.int().min(-0x8000_0000).max(0x7fff_ffff))
-  .openapi({ type: 'integer' });
+  .openapi({ type: 'integer', minimum: -0x8000_0000, maximum: 0x7fff_ffff });
 
 /** A boolean in a query string, as the reference reads it. */
 export const flag = z

@@ -89,6 +89,7 @@ export const userRows: AnyRow[] = [
     summary: 'Who calls',
     reply: UserInfo,
     document: Viewer,
+    signedIn: true,
     variables: () => ({}),
     output: ({ viewer }) => {
       if (!viewer) throw unauthenticated();
@@ -133,6 +134,7 @@ export const userRows: AnyRow[] = [
     summary: 'What the caller may do',
     reply: z.object({ permissions: z.array(z.string()), is_manager: z.boolean(), managed_group_ids: z.array(z.int()) }),
     document: Viewer,
+    signedIn: true,
     variables: () => ({}),
     output: ({ viewer }) => {
       if (!viewer) throw unauthenticated();
