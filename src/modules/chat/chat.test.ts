@@ -713,8 +713,11 @@ describe('stopping', () => {
     const gate = makeGate();
     kit.model.script({ text: ['Never'], gate });
     const session = await createSession();
+    const before = kit.model.requests.length;
     const whole = send({ chat_session_id: session });
-    await until(async () => (await detail(session)).body.current_run);
+    // A run that is stopped before it asks leaves its scripted answer to the next test.
+    await until(() => kit.model.requests.length > before);
+    expect((await detail(session)).body.current_run).not.toBeNull();
     const { data } = await kit.gql(
       'mutation ($id: UUID!) { stopChatRun(input: { sessionId: $id }) { stopped } }',
       { id: session },
@@ -747,8 +750,10 @@ describe('stopping', () => {
       const gate = makeGate();
       kit.model.script({ text: ['Never'], gate });
       const session = await createSession();
+      const before = kit.model.requests.length;
       const reading = stream({ chat_session_id: session });
       await gather(reading, ({ obj }) => !obj);
+      await until(() => kit.model.requests.length > before);
       const aborted = kit.model.nextAbort();
       const answer = await kit.rest('DELETE', `/api/chat/delete-chat-session/${session}?hard_delete=${hard}`, {
         key: kit.keys.BASIC,

@@ -227,7 +227,7 @@ describe('a provider that fails', () => {
 
 describe('a provider that is silent', () => {
   beforeAll(async () => {
-    kit = await startKit({ scripted: true, environment: { LLM_SILENCE_SECONDS: '0.5' } });
+    kit = await startKit({ scripted: true, environment: { LLM_SILENCE_SECONDS: '1.5' } });
   });
   afterAll(() => kit?.close());
   beforeEach(async () => {
@@ -266,7 +266,7 @@ describe('a provider that is silent', () => {
 
 describe('a provider that goes on and on', () => {
   beforeAll(async () => {
-    kit = await startKit({ scripted: true, environment: { TURN_SECONDS: '0.5' } });
+    kit = await startKit({ scripted: true, environment: { TURN_SECONDS: '1.5' } });
   });
   afterAll(() => kit?.close());
 
