@@ -7,7 +7,7 @@ import type { AuditFilter } from '../modules/audit/audit.service.ts';
 import { exportText, exportTypes } from '../modules/audit/export.ts';
 import { onyxFailure, onyxInvalid } from './onyx/errors.ts';
 import { id } from './onyx/shapes.ts';
-import { asAppError, type RouteOptions } from './routes.ts';
+import { asAppError, queryOf, type RouteOptions } from './routes.ts';
 import { readPart } from './row.ts';
 import { textStream } from './stream.ts';
 
@@ -47,7 +47,7 @@ export function serveAuditExport<Env extends object>(
       const { format, action, actor_id, token_id, target_type, target_id, ...rest } = readPart(
         AuditExportQuery,
         'query',
-        Object.fromEntries(Object.entries(c.req.queries()).map(([name, all]) => [name, all.length > 1 ? all : all[0]])),
+        queryOf(c),
       );
       const filter: AuditFilter = {
         ...rest,

@@ -99,7 +99,7 @@ async function readRequest(row: AnyRow, c: HonoContext): Promise<RowInput<unknow
 }
 
 /** Query parameters; one that is repeated is a list. */
-const queryOf = (c: HonoContext): Record<string, string | string[]> =>
+export const queryOf = (c: HonoContext): Record<string, string | string[]> =>
   Object.fromEntries(
     Object.entries(c.req.queries()).map(([name, values]) => [name, values.length > 1 ? values : (values[0] ?? '')]),
   );
