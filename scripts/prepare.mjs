@@ -67,7 +67,7 @@ const generate = {
  * Packages that find files of their own beside their code. All others go into the bundle: one file starts in two thirds
  * of the time that a thousand take.
  */
-const externals = ['@electric-sql/pglite', 'swagger-ui-dist', 'pg-native'];
+const externals = ['@electric-sql/pglite', '@node-rs/argon2', 'swagger-ui-dist', 'pg-native'];
 
 /** @type {Step} */
 const bundle = {
