@@ -43,15 +43,20 @@ export async function boot({ settings, log, database, checkReplies, listen }: Bo
   const foundation: Foundation = { settings, db, log, background, revocations: createRevocations() };
   const services = createServices(foundation);
   await services.runs.markInterrupted();
+  await services.idempotency.forget({ interrupted: true });
+  await services.limits.load();
   const app = createServer({ settings, db, log, services, checkReplies: checkReplies ?? false });
   const publicUrl = listen ? await listen(app.fetch) : settings.publicUrl;
   const firstAdminKey = await services.tokens.createFirstAdminKey(settings.bootstrapAdminKey ?? null);
   await ingestGuide(db, services.knowledge, publicUrl);
   const retention = settings.auditRetentionDays;
   const forget = () =>
-    background.run('audit retention', async () => void (await services.audit.forget(retention ?? 0)));
-  if (retention) forget();
-  const daily = retention ? setInterval(forget, 24 * 3600 * 1000).unref() : undefined;
+    background.run('retention', async () => {
+      if (retention) await services.audit.forget(retention);
+      await services.idempotency.forget();
+    });
+  forget();
+  const daily = setInterval(forget, 24 * 3600 * 1000).unref();
   return {
     fetch: app.fetch,
     services,

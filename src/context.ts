@@ -1,4 +1,4 @@
-import type { Viewer } from './authz/principal.ts';
+import type { Client, Viewer } from './authz/principal.ts';
 import type { Log } from './log.ts';
 import type { Services } from './services.ts';
 import type { Database } from './store/database.ts';
@@ -6,6 +6,8 @@ import type { Database } from './store/database.ts';
 /** What a resolver may use. Made once a request, the same for GraphQL and for a REST row. */
 export interface Context {
   principal: Viewer;
+  /** Where the request came from, also that of a stranger. */
+  client: Client;
   services: Services;
   db: Database;
   log: Log;

@@ -25,8 +25,13 @@ export interface ErrorDetails {
   requiredPermissions?: Permission[];
   /** RATE_LIMITED: seconds. */
   retryAfter?: number;
+  /** RATE_LIMITED: whom the limit counts together, and when it lets them in again. */
+  scope?: string;
+  resetAt?: Date;
   /** NOT_FOUND: the kind of thing, for dialects that name it. */
   resource?: string;
+  /** UNAUTHENTICATED: a credential was presented, and opens nothing. */
+  credentialRefused?: true;
 }
 
 /** An error that a caller is meant to see. Everything else is masked and logged. */
@@ -41,7 +46,9 @@ export class AppError extends Error {
   }
 }
 
-export const unauthenticated = () => new AppError('UNAUTHENTICATED', 'A valid credential is required.');
+const needsCredential = 'A valid credential is required.';
+export const unauthenticated = () => new AppError('UNAUTHENTICATED', needsCredential);
+export const credentialRefused = () => new AppError('UNAUTHENTICATED', needsCredential, { credentialRefused: true });
 
 export const forbidden = (requiredPermissions: Permission[], message?: string) =>
   new AppError(

@@ -11,16 +11,17 @@ import { secureHeaders } from 'hono/secure-headers';
 import type { ContentfulStatusCode } from 'hono/utils/http-status';
 import { type Client, can, type Viewer } from './authz/principal.ts';
 import type { Context } from './context.ts';
-import { forbidden, unauthenticated } from './errors.ts';
+import { AppError, credentialRefused, forbidden, unauthenticated } from './errors.ts';
+import { toGraphQLError } from './graphql/errors.ts';
 import { createGraphQLServer } from './graphql/yoga.ts';
 import { currentRequest, type Log } from './log.ts';
 import { createMetrics } from './metrics.ts';
 import { mentionsSecret } from './modules/tokens/secret.ts';
 import { pagePolicy, servePages } from './pages/pages.ts';
 import { serveAuditExport } from './rest/audit-export.ts';
-import { credentialOf } from './rest/credential.ts';
+import { type Accept, credentialOf, sessionOf } from './rest/credential.ts';
 import { onyxFailure } from './rest/onyx/errors.ts';
-import { serveRows } from './rest/routes.ts';
+import { type Caller, replyWith, serveRows } from './rest/routes.ts';
 import { projectRoot } from './root.ts';
 import type { Foundation, Services } from './services.ts';
 
@@ -55,14 +56,45 @@ export function createServer({ settings, db, log, services, checkReplies = false
     userAgent: c.req.header('user-agent') ?? null,
   });
 
-  /** Who calls: a principal, a stranger, or `refused` for a credential that opens nothing. */
-  async function authenticate(c: HonoContext<Env>, accept: 'bearer' | 'onyx'): Promise<Viewer | 'refused'> {
+  const trustedHosts = new Set(
+    [settings.publicUrl, ...settings.corsOrigins].filter((origin) => origin !== '*').map(hostOf),
+  );
+
+  /**
+   * Who a login session's cookie stands for. A browser sends it along unasked, whatever page makes it: one that is over
+   * is no credential at all, and neither is one that comes with a page of another origin's request.
+   */
+  async function cookieHolder(c: HonoContext<Env>): Promise<Caller | null> {
+    const secret = sessionOf(c.req.raw.headers);
+    const origin = c.req.header('origin');
+    if (
+      secret === null ||
+      (origin !== undefined && hostOf(origin) !== c.req.header('host') && !trustedHosts.has(hostOf(origin)))
+    )
+      return null;
+    const viewer = await services.credentials.authenticate(secret, clientOf(c));
+    return viewer && { viewer, secret };
+  }
+
+  /**
+   * Who calls. On the Onyx paths a cookie that holds goes before a header (contract 1.1); elsewhere what was sent on
+   * purpose does. Throws RATE_LIMITED.
+   */
+  async function authenticate(c: HonoContext<Env>, accept: Accept): Promise<Caller> {
     const secret = credentialOf(c.req.raw.headers, accept);
-    return secret === null ? null : ((await services.authenticate(secret, clientOf(c))) ?? 'refused');
+    let caller: Caller | null = null;
+    if (accept === 'onyx' || (accept === 'bearer' && secret === null)) caller = await cookieHolder(c);
+    if (caller === null) {
+      const viewer = secret === null ? null : await services.credentials.authenticate(secret, clientOf(c));
+      caller = { viewer: secret === null ? null : (viewer ?? 'refused'), secret };
+    }
+    if (caller.viewer !== null && caller.viewer !== 'refused') await services.limits.admitRequest(caller.viewer);
+    return caller;
   }
 
   const contextOf = (c: HonoContext<Env>, principal: Viewer, pageLimit: number): Context => ({
     principal,
+    client: clientOf(c),
     services,
     db,
     log: c.var.log,
@@ -127,11 +159,11 @@ export function createServer({ settings, db, log, services, checkReplies = false
   servePages(app);
 
   app.get('/metrics', async (c) => {
-    const principal = await authenticate(c, 'bearer');
-    if (principal === 'refused' || principal === null)
+    const { viewer } = await authenticate(c, 'bearer');
+    if (viewer === 'refused' || viewer === null)
       return c.json({ detail: unauthenticated().message }, 401, { 'WWW-Authenticate': 'Bearer' });
-    if (!can(principal, 'read:analytics')) {
-      services.audit.permissionRefused(principal, 'GET /metrics');
+    if (!can(viewer, 'read:analytics')) {
+      services.audit.permissionRefused(viewer, 'GET /metrics');
       const { status, body } = onyxFailure(forbidden(['read:analytics']));
       return c.json(body as object, status as ContentfulStatusCode);
     }
@@ -139,9 +171,9 @@ export function createServer({ settings, db, log, services, checkReplies = false
   });
 
   app.all('/graphql', async (c) => {
-    const principal = await authenticate(c, 'bearer');
-    if (principal === 'refused') return refusedByGraphQL();
-    const response = await yoga.fetch(c.req.raw, contextOf(c, principal, graphqlPageLimit));
+    const { viewer } = await authenticate(c, 'bearer');
+    if (viewer === 'refused') return refusedByGraphQL(credentialRefused());
+    const response = await yoga.fetch(c.req.raw, contextOf(c, viewer, graphqlPageLimit));
     const answer = new Response(response.body, response);
     // Proxies that collect a reply before they pass it on would hold back a stream of events.
     if (answer.headers.get('content-type')?.startsWith('text/event-stream'))
@@ -150,7 +182,7 @@ export function createServer({ settings, db, log, services, checkReplies = false
   });
 
   const rest = {
-    authenticate: (c: HonoContext<Env>) => authenticate(c, 'onyx'),
+    authenticate,
     context: (c: HonoContext<Env>, principal: Viewer) => contextOf(c, principal, restPageLimit),
   };
   serveRows(app, { ...rest, checkReplies });
@@ -159,6 +191,9 @@ export function createServer({ settings, db, log, services, checkReplies = false
   app.notFound((c) => c.json({ detail: 'Not Found' }, 404));
   app.onError((error, c) => {
     if (error instanceof HTTPException) return error.getResponse();
+    // A limit on requests, met before anything else was done: rows answer it themselves.
+    if (error instanceof AppError)
+      return c.req.path === '/graphql' ? refusedByGraphQL(error) : replyWith(c, onyxFailure(error));
     c.var.log?.error({ error }, 'unexpected error');
     return c.json(
       { error_code: 'INTERNAL_ERROR', detail: `Internal server error. Request id: ${c.var.requestId}` },
@@ -168,15 +203,28 @@ export function createServer({ settings, db, log, services, checkReplies = false
   return app;
 }
 
+/** The host and port of an origin; what is none has itself. */
+function hostOf(origin: string): string {
+  try {
+    return new URL(origin).host;
+  } catch {
+    return origin;
+  }
+}
+
 /** The pattern that a request's path matches. */
 const routeOf = (c: HonoContext): string => matchedRoutes(c).find(({ path }) => path !== '/*')?.path ?? 'unmatched';
 
-/** The one reply to every credential that opens nothing. */
-const refusedByGraphQL = () =>
-  Response.json(
-    { errors: [{ message: 'A valid credential is required.', extensions: { code: 'UNAUTHENTICATED' } }] },
-    { status: 401, headers: { 'WWW-Authenticate': 'Bearer error="invalid_token"' } },
+/** What a request is told that GraphQL has not seen: one and the same for every credential that opens nothing. */
+function refusedByGraphQL(error: AppError): Response {
+  const { extensions, message } = toGraphQLError(error);
+  const { http, ...rest } = extensions as { http?: { status: number; headers: Record<string, string> } };
+  const challenge = error.code === 'UNAUTHENTICATED' && { 'WWW-Authenticate': 'Bearer error="invalid_token"' };
+  return Response.json(
+    { errors: [{ message, extensions: rest }] },
+    { status: http?.status ?? 400, headers: { ...http?.headers, ...challenge } },
   );
+}
 
 /** A query string as it reads once decoded, as far as it can be. */
 function decoded(search: string): string {

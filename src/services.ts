@@ -6,9 +6,17 @@ import { auditService } from './modules/audit/audit.service.ts';
 import { chatService } from './modules/chat/chat.service.ts';
 import { createRuns } from './modules/chat/runs.ts';
 import { turnService } from './modules/chat/turn.ts';
+import { idempotencyService } from './modules/idempotency/idempotency.service.ts';
 import { knowledgeService } from './modules/knowledge/knowledge.service.ts';
+import { limitsService } from './modules/limits/limits.service.ts';
+import { usageService } from './modules/limits/usage.service.ts';
+import { projectsService } from './modules/projects/projects.service.ts';
 import { authenticator } from './modules/tokens/authenticate.ts';
 import { tokensService } from './modules/tokens/tokens.service.ts';
+import { accountsService } from './modules/users/accounts.service.ts';
+import { createAttempts } from './modules/users/attempts.ts';
+import { sessionsService } from './modules/users/sessions.service.ts';
+import { singleUserService } from './modules/users/single-user.service.ts';
 import { usersService } from './modules/users/users.service.ts';
 import type { Settings } from './settings.ts';
 import type { Background } from './store/background.ts';
@@ -30,17 +38,39 @@ export function createServices({ settings, db, log, background, revocations }: F
   const users = usersService();
   const knowledge = knowledgeService(db, audit);
   const runs = createRuns(db, log, background);
+  const usage = usageService(db);
+  const limits = limitsService(db, audit, usage, log);
+  const attempts = createAttempts();
+  const sessions = sessionsService({ db, audit, users, revocations, attempts, settings });
   return {
     audit,
+    background,
     users,
-    authenticate: authenticator(db, audit, background),
+    accounts: accountsService({ db, audit, users, revocations, settings }),
+    sessions,
+    singleUser: singleUserService({ db, audit, users, sessions, revocations, attempts, settings }),
+    credentials: authenticator(db, audit, background),
+    idempotency: idempotencyService(db),
     tokens: tokensService(db, audit, users, revocations),
+    projects: projectsService(db, audit, users, revocations),
     actions: actionsService(db),
     agents: agentsService(db),
     knowledge,
     runs,
-    chat: chatService(db, runs),
-    turns: turnService({ db, knowledge, runs, settings, log, revocations, model: chatModel(settings.model) }),
+    usage,
+    limits,
+    chat: chatService(db, knowledge, runs),
+    turns: turnService({
+      db,
+      knowledge,
+      runs,
+      limits,
+      usage,
+      settings,
+      log,
+      revocations,
+      model: chatModel(settings.model),
+    }),
   };
 }
 

@@ -39,6 +39,8 @@ const Environment = z
         'must be an on_ key with a valid checksum; `npm run new-key` prints one',
       )
       .optional(),
+    AUTH_TOKEN: z.string().min(8, 'must have at least 8 characters').optional(),
+    REGISTRATION: z.enum(['open', 'invite', 'closed']).default('open'),
     GRAPHIQL: flag.optional(),
     CORS_ORIGINS: z
       .string()
@@ -70,6 +72,10 @@ const Environment = z
     modelSilenceMs: env.LLM_SILENCE_SECONDS * 1000,
     turnMs: env.TURN_SECONDS * 1000,
     bootstrapAdminKey: env.BOOTSTRAP_ADMIN_KEY,
+    /** The password of the built-in owner, for as long as there are no people; without one nobody is the owner. */
+    authToken: env.AUTH_TOKEN,
+    /** Who may make an account: anybody, those with an invitation, or nobody. Administrators always can. */
+    registration: env.REGISTRATION,
     /** Whether strangers may open GraphiQL and introspect. Signed-in callers always may. */
     graphiql: env.GRAPHIQL ?? env.NODE_ENV !== 'production',
     corsOrigins: env.CORS_ORIGINS,

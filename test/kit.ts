@@ -55,6 +55,14 @@ export interface Kit {
     key: string,
     options?: { scopes?: string[]; expiresInDays?: number },
   ): Promise<{ id: number; secret: string }>;
+  /** A person with an account of their own, who has logged in. */
+  person(options?: { email?: string; password?: string; role?: RoleName }): Promise<{
+    email: string;
+    password: string;
+    userId: string;
+    /** The secret of their login session. */
+    session: string;
+  }>;
   ingest(title: string, text: string, options?: { id?: string; link?: string }): Promise<void>;
   /** Everything that is stored but the audit trail and last uses, as one text: equal before and after a refusal. */
   fingerprint(): Promise<string>;
@@ -201,6 +209,28 @@ export async function startKit({ scripted = false, environment = {} }: KitOption
       const { secret, personalAccessToken } = data.createPersonalAccessToken;
       return { id: personalAccessToken.databaseId, secret };
     },
+    async person({
+      email = `${randomUUID()}@people.example`,
+      password = `password ${email}`.slice(0, 64),
+      role = 'BASIC',
+    } = {}) {
+      const made = await kit.gql(
+        'mutation ($input: CreateUserInput!) { createUser(input: $input) { account { id } } }',
+        { input: { email, password, role } },
+      );
+      if (!made.data) throw new Error(JSON.stringify(made.errors));
+      const login = await kit.gql(
+        'mutation ($input: LoginInput!) { login(input: $input) { token } }',
+        { input: { login: email, password } },
+        null,
+      );
+      if (!login.data) throw new Error(JSON.stringify(login.errors));
+      const session = login.data.login.token;
+      // The first use moves the session's end, and would show in a fingerprint.
+      await kit.gql('{ viewer { id } }', {}, session);
+      await booted.background.settled();
+      return { email, password, userId: made.data.createUser.account.id, session };
+    },
     async ingest(title, text, { id = title, link = `https://docs.example/${encodeURIComponent(title)}` } = {}) {
       const answer = await kit.rest('POST', '/api/onyx-api/ingestion', {
         body: { document: { id, semantic_identifier: title, sections: [{ text, link }], metadata: {} } },
@@ -221,7 +251,9 @@ export async function startKit({ scripted = false, environment = {} }: KitOption
         const [row] = await booted.foundation.db.query<{ content: string }>(
           {
             name: `fingerprint_${name}`,
-            text: `SELECT coalesce(string_agg(md5((to_jsonb(t) - 'lastUsedAt' - 'lastUsedAddress' - 'updatedAt')::text
+            // A login session’s end moves with its use.
+            text: `SELECT coalesce(string_agg(md5((to_jsonb(t) - 'lastUsedAt' - 'lastUsedAddress' - 'updatedAt'
+                - CASE to_jsonb(t) ->> 'kind' WHEN 'SESSION' THEN 'expiresAt' ELSE '' END)::text
               || CASE WHEN '${name}' = 'Token' THEN '' ELSE coalesce(to_jsonb(t) ->> 'updatedAt', '') END), ',' ORDER BY to_jsonb(t)::text), '') AS content FROM "${name}" t`,
           },
           [],

@@ -10,33 +10,53 @@ interface Definition {
   allows: string;
   /** The least of the roles that holds it; every role above does too. */
   from: Role;
+  /** Whether it means something within one project alone: a token that is confined to one holds no other. */
+  inProject?: true;
 }
 
 const table = {
-  'read:agents': { title: 'Read agents', allows: 'List and read the agents that the caller may see.', from: 'LIMITED' },
+  'read:agents': {
+    title: 'Read agents',
+    allows: 'List and read the agents that the caller may see.',
+    from: 'LIMITED',
+    inProject: true,
+  },
   'write:chat': {
     title: 'Chat',
     allows: 'Create a chat session, send a message, stop one’s own run, rate an answer just received.',
     from: 'LIMITED',
+    inProject: true,
   },
   'write:agents': { title: 'Write agents', allows: 'Create agents; edit, share and delete one’s own.', from: 'BASIC' },
   'read:chat': {
     title: 'Read chat history',
     allows: 'List, open, search, resume and export one’s own sessions, messages and files.',
     from: 'BASIC',
+    inProject: true,
   },
-  'manage:chat': { title: 'Manage chats', allows: 'Rename, share and delete one’s own sessions.', from: 'BASIC' },
-  'read:search': { title: 'Search', allows: 'Search documents and the web, open URLs, read tags.', from: 'BASIC' },
+  'manage:chat': {
+    title: 'Manage chats',
+    allows: 'Rename, share and delete one’s own sessions.',
+    from: 'BASIC',
+    inProject: true,
+  },
+  'read:search': {
+    title: 'Search',
+    allows: 'Search documents and the web, open URLs, read tags.',
+    from: 'BASIC',
+    inProject: true,
+  },
   'read:actions': { title: 'Read actions', allows: 'List and read actions (tools).', from: 'BASIC' },
   'write:projects': {
     title: 'Projects',
     allows: 'Create, read, change and delete one’s own projects, their files and instructions.',
     from: 'BASIC',
+    inProject: true,
   },
   'read:users': { title: 'Directory', allows: 'Read the directory of names.', from: 'BASIC' },
   'write:tokens': {
     title: 'Personal access tokens',
-    allows: 'Create, list and revoke one’s own personal access tokens.',
+    allows: 'Create, list and revoke one’s own personal access tokens, and the tokens of one’s own projects.',
     from: 'BASIC',
   },
   'use:llm_gateway': { title: 'Model gateway', allows: 'Call the OpenAI-compatible paths.', from: 'BASIC' },
@@ -71,6 +91,13 @@ const granted = Object.fromEntries(
 
 /** Everything that a role holds. */
 export const rolePermissions = (role: Role): ReadonlySet<Permission> => granted[role];
+
+/** Whether a token that is confined to a project can hold it. */
+export const holdsInProject = (name: Permission): boolean => permissionTable[name].inProject ?? false;
+
+/** What both hold. */
+export const intersection = (some: ReadonlySet<Permission>, others: ReadonlySet<Permission>): ReadonlySet<Permission> =>
+  new Set([...some].filter((name) => others.has(name)));
 
 /**
  * What a credential may do: the role's permissions, cut to the token's scopes.

@@ -7,15 +7,24 @@ export interface Client {
   userAgent: string | null;
 }
 
+/** The kinds of credentials, by what they act as: see `TokenKind` in prisma/schema.prisma. */
+export type CredentialKind = 'API_KEY' | 'PERSONAL' | 'ANYTHINGLLM' | 'PROJECT' | 'SESSION';
+
 /** The token that opened a request. */
 export interface Credential {
   tokenId: number;
-  kind: 'API_KEY' | 'PERSONAL';
+  kind: CredentialKind;
   name: string | null;
   /** null: everything that the role allows. */
   scopes: readonly string[] | null;
+  /** The project that it is confined to; null: none. */
+  projectId: number | null;
+  /** The owner of that project, whose rights are its limit. */
+  projectOwnerId: string | null;
   createdAt: Date;
+  /** When it stops to open anything, whatever the reason: its own expiry, its overlap's, or that of the key behind it. */
   expiresAt: Date | null;
+  lastUsedAt: Date | null;
 }
 
 /** Whoever calls, after their credential was checked. Made anew for every request from current rows. */

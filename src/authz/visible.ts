@@ -1,12 +1,18 @@
 import type { Prisma } from '../generated/prisma/client.ts';
 import { can, type Principal } from './principal.ts';
 
+/** The kinds of tokens that act as a service account; each such user has exactly one of them. */
+export const serviceAccountKinds = ['API_KEY', 'ANYTHINGLLM', 'PROJECT'] as const;
+
 /**
  * Object rules as where-builders. Every read and every write goes through one of these, so that
  * "not there" and "not yours" are one code path and one answer.
  */
 export const visible = {
-  /** Public and built-in agents, one's own, those shared with one; all of them for `manage:agents`. */
+  /**
+   * Public and built-in agents, one's own, those shared with one; all of them for `manage:agents`. The user of a token
+   * that is confined to a project has none of its own, and nobody shares with it.
+   */
   agents: (principal: Principal): Prisma.AgentWhereInput =>
     can(principal, 'manage:agents')
       ? {}
@@ -32,15 +38,46 @@ export const visible = {
   ownedAgents: (principal: Principal): Prisma.AgentWhereInput =>
     can(principal, 'manage:agents') ? {} : { isBuiltin: false, ownerId: principal.userId },
 
-  chatSessions: (principal: Principal): Prisma.ChatSessionWhereInput => ({ userId: principal.userId, deletedAt: null }),
+  /**
+   * One's own sessions. A project's owner and its tokens see one another's chats in it, if they may read chats at all:
+   * to go on with a chat is to read it. A confined token sees nothing outside of its project.
+   */
+  chatSessions: (principal: Principal): Prisma.ChatSessionWhereInput => {
+    const { userId, credential } = principal;
+    const reads = can(principal, 'read:chat');
+    if (credential.projectId !== null)
+      return { deletedAt: null, projectId: credential.projectId, ...(!reads && { userId }) };
+    return reads
+      ? { deletedAt: null, OR: [{ userId }, { project: { ownerId: userId } }] }
+      : { deletedAt: null, userId };
+  },
 
   chatMessages: (principal: Principal): Prisma.ChatMessageWhereInput => ({ session: visible.chatSessions(principal) }),
 
-  /** Public documents and one's own; all of them for `manage:documents`. */
-  documents: (principal: Principal): Prisma.DocumentWhereInput =>
-    can(principal, 'manage:documents') ? {} : { OR: [{ isPublic: true }, { ownerId: principal.userId }] },
+  /**
+   * Public documents, one's own and those of one's own projects. For `manage:documents` all of them but the private ones
+   * of other people's projects. For a token that is confined to a project, that project's and no others.
+   */
+  documents: (principal: Principal): Prisma.DocumentWhereInput => {
+    const { userId, credential } = principal;
+    if (credential.projectId !== null) return { projectId: credential.projectId };
+    const own = [{ isPublic: true }, { ownerId: userId }, { project: { ownerId: userId } }];
+    return { OR: can(principal, 'manage:documents') ? [{ projectId: null }, ...own] : own };
+  },
 
-  apiKeys: (): Prisma.TokenWhereInput => ({ kind: 'API_KEY', revokedAt: null }),
+  /** One's own projects; for a token that is confined to one, that one. */
+  projects: (principal: Principal): Prisma.ProjectWhereInput =>
+    principal.credential.projectId === null ? { ownerId: principal.userId } : { id: principal.credential.projectId },
+
+  /** The keys that act as a user of their own, whatever their prefix. */
+  apiKeys: (): Prisma.TokenWhereInput => ({ kind: { in: [...serviceAccountKinds] }, revokedAt: null }),
+
+  /** The tokens of the projects that one may see. */
+  projectTokens: (principal: Principal): Prisma.TokenWhereInput => ({
+    kind: 'PROJECT',
+    revokedAt: null,
+    project: visible.projects(principal),
+  }),
 
   /** One's own personal access tokens that still work. */
   personalAccessTokens: (principal: Principal, now = new Date()): Prisma.TokenWhereInput => ({

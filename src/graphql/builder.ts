@@ -2,7 +2,7 @@ import SchemaBuilder from '@pothos/core';
 import PrismaPlugin from '@pothos/plugin-prisma';
 import RelayPlugin, { resolveNodes } from '@pothos/plugin-relay';
 import ScopeAuthPlugin from '@pothos/plugin-scope-auth';
-import { JSONObjectResolver, UUIDResolver } from 'graphql-scalars';
+import { JSONObjectResolver, SafeIntResolver, UUIDResolver } from 'graphql-scalars';
 import type { Permission } from '../authz/permissions.ts';
 import { demand, signedIn } from '../authz/principal.ts';
 import type { Context } from '../context.ts';
@@ -23,6 +23,7 @@ export interface SchemaTypes {
   Scalars: {
     DateTime: { Input: Date; Output: Date };
     UUID: { Input: string; Output: string };
+    SafeInt: { Input: number; Output: number };
     JSONObject: { Input: Record<string, unknown>; Output: unknown };
   };
 }
@@ -93,4 +94,5 @@ builder.subscriptionType({ description: 'Streams of events, over SSE on this sam
 
 builder.addScalarType('DateTime', StorableDateTime);
 builder.addScalarType('UUID', UUIDResolver);
+builder.addScalarType('SafeInt', SafeIntResolver);
 builder.addScalarType('JSONObject', JSONObjectResolver);

@@ -56,3 +56,21 @@ builder.globalConnectionField('totalCount', (t) =>
     resolve: (list) => (list as unknown as Connection<object>).totalCount(),
   }),
 );
+
+type Nested<Query> = (query: Query, path: unknown) => Query & { select?: object };
+
+/**
+ * The `select` of a list that hangs from a thing: its rows, and the relations that the selection under `edges.node` or
+ * `nodes` asks for, come with the thing itself. `nested` is the third argument of the field's `select`.
+ */
+export function nestedNodes<Query extends object>(
+  nested: unknown,
+  typename: string,
+  order: ListOrder,
+  query: Query,
+): Query {
+  const paths = [[{ name: 'edges' }, { name: 'node' }], [{ name: 'nodes' }]];
+  const rows = (nested as Nested<Query>)(query, { getType: () => typename, paths });
+  // Where nobody asks for the things themselves, their cursors still need these columns.
+  return rows.select ? { ...rows, select: { ...order.select, ...rows.select } } : rows;
+}

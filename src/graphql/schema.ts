@@ -11,7 +11,13 @@ import '../modules/agents/agents.graphql.ts';
 import '../modules/audit/audit.graphql.ts';
 import '../modules/chat/chat.graphql.ts';
 import '../modules/knowledge/knowledge.graphql.ts';
+import '../modules/limits/limits.graphql.ts';
+import '../modules/projects/projects.graphql.ts';
+import '../modules/tokens/introspection.graphql.ts';
 import '../modules/tokens/tokens.graphql.ts';
+import '../modules/users/accounts.graphql.ts';
+import '../modules/users/sessions.graphql.ts';
+import '../modules/users/single-user.graphql.ts';
 import '../modules/users/users.graphql.ts';
 import { builder } from './builder.ts';
 

@@ -1,14 +1,15 @@
 import { z } from '@hono/zod-openapi';
 import type { Hono } from 'hono';
-import type { ContentfulStatusCode } from 'hono/utils/http-status';
 import { demand } from '../authz/principal.ts';
+import type { Context } from '../context.ts';
 import { unauthenticated } from '../errors.ts';
 import type { AuditFilter } from '../modules/audit/audit.service.ts';
 import { exportText, exportTypes } from '../modules/audit/export.ts';
+import { queryOf } from './body.ts';
 import { onyxFailure, onyxInvalid } from './onyx/errors.ts';
 import { id } from './onyx/shapes.ts';
-import { asAppError, queryOf, type RouteOptions } from './routes.ts';
-import { readPart } from './row.ts';
+import { type RouteOptions, replyWith } from './routes.ts';
+import { asAppError, readPart } from './row.ts';
 import { textStream } from './stream.ts';
 
 const moment = z.iso
@@ -39,11 +40,12 @@ export function serveAuditExport<Env extends object>(
   options: Omit<RouteOptions<Env>, 'checkReplies'>,
 ): void {
   app.get(`/api${auditExportPath}`, async (c) => {
-    const principal = await options.authenticate(c);
-    const context = options.context(c, principal === 'refused' ? null : principal);
+    let context: Context | undefined;
     try {
-      if (principal === 'refused') throw unauthenticated();
-      demand(principal, 'read:audit');
+      const { viewer } = await options.authenticate(c, 'onyx');
+      if (viewer === 'refused') throw unauthenticated();
+      context = options.context(c, viewer);
+      demand(viewer, 'read:audit');
       const { format, action, actor_id, token_id, target_type, target_id, ...rest } = readPart(
         AuditExportQuery,
         'query',
@@ -67,10 +69,9 @@ export function serveAuditExport<Env extends object>(
       });
     } catch (error) {
       const seen = asAppError(error, context);
-      if (context.principal && seen.code === 'FORBIDDEN')
+      if (context?.principal && seen.code === 'FORBIDDEN')
         context.services.audit.permissionRefused(context.principal, `GET ${auditExportPath}`);
-      const { status, body } = seen.code === 'BAD_USER_INPUT' ? onyxInvalid(seen) : onyxFailure(seen);
-      return c.json(body as object, status as ContentfulStatusCode);
+      return replyWith(c, seen.code === 'BAD_USER_INPUT' ? onyxInvalid(seen) : onyxFailure(seen));
     }
   });
 }

@@ -4,7 +4,7 @@ import type { introspection } from './graphql-env.d.ts';
 /** Makes the typed document of a row. Its variables and its result are checked against the schema by the compiler. */
 export const graphql = initGraphQLTada<{
   introspection: introspection;
-  scalars: { DateTime: Date; UUID: string; JSONObject: Record<string, unknown> };
+  scalars: { DateTime: Date; UUID: string; SafeInt: number; JSONObject: Record<string, unknown> };
 }>();
 
 export type { FragmentOf, ResultOf } from 'gql.tada';

@@ -1,9 +1,12 @@
 import { OpenAPIHono, z } from '@hono/zod-openapi';
 import { print } from 'graphql';
 import { isPermission } from '../authz/permissions.ts';
+import { badInput, forbidden, unauthenticated } from '../errors.ts';
 import { version } from '../root.ts';
 import { AuditExportQuery, auditExportPath } from './audit-export.ts';
-import { rootFields, rowRequirements } from './row.ts';
+import type { Failure } from './dialect.ts';
+import { dialectOf } from './routes.ts';
+import { type AnyRow, rootFields, rowRequirements } from './row.ts';
 import { rows } from './rows.ts';
 
 const Health = z.object({ success: z.boolean(), message: z.string(), data: z.null() }).openapi('StatusResponse');
@@ -15,7 +18,62 @@ const Unreadable = z
     description: 'The request does not have the documented shape; `message` names the fields.',
   });
 
+const Failed = z.object({ error: z.string() }).openapi('AnythingLLMError');
+const OAuthFailed = z.object({ error: z.string(), error_description: z.string() }).openapi('OAuthError');
+
 const json = (schema: z.ZodType, description: string) => ({ description, content: { 'application/json': { schema } } });
+
+type Content = Record<string, { schema: z.ZodType }>;
+
+/** The documented shape of an error, by what a dialect makes of it. */
+function errorContent(body: unknown): Content {
+  if (typeof body === 'string') return { 'text/plain': { schema: z.string().openapi({ example: body }) } };
+  const has = (name: string) => Object.hasOwn(body as object, name);
+  if (has('status_code')) return { 'application/json': { schema: Unreadable } };
+  if (has('detail')) return { 'application/json': { schema: Refused } };
+  return { 'application/json': { schema: has('error_description') ? OAuthFailed : Failed } };
+}
+
+/** The errors that a row has in common with others, as its dialect answers them. */
+function errorsOf(row: AnyRow): Record<number, { description: string; content: Content }> {
+  const { failure, invalid } = dialectOf(row);
+  const refused = 'No valid credential, or one that may not do this.';
+  const unread = 'The request does not have this shape.';
+  const told: [Failure, string][] = [];
+  if (rowRequirements(row).length > 0)
+    told.push([failure(unauthenticated()), refused], [failure(forbidden([])), refused]);
+  if (row.params) told.push([invalid(badInput(['path', 'id'], 'is wrong')), unread]);
+  if (row.query || row.body) told.push([invalid(badInput(['query', 'field'], 'is wrong')), unread]);
+  if (row.body) told.push([invalid(badInput(['body'], 'is wrong')), unread]);
+  const found: ReturnType<typeof errorsOf> = {};
+  for (const [{ status, body }, description] of told)
+    found[status] = { description, content: { ...found[status]?.content, ...errorContent(body) } };
+  return found;
+}
+
+/** What a row answers when it worked. */
+function doneOf(row: AnyRow): { description: string; content?: Content } {
+  const description = 'Done.';
+  if (row.status === 204 || row.format === 'empty') return { description };
+  if (row.format === 'text') return { description, content: { 'text/plain': { schema: row.reply } } };
+  const content: Content = { 'application/json': { schema: row.reply } };
+  if (row.stream)
+    content['text/event-stream'] = { schema: z.string().openapi({ description: row.stream.description }) };
+  return { description, content };
+}
+
+/** What a row reads a body from. */
+function bodyOf(row: AnyRow): { required: boolean; content: Content } | undefined {
+  if (!row.body) return undefined;
+  const { looseBodies } = dialectOf(row);
+  const types = [
+    'application/json',
+    ...(row.form || looseBodies ? ['application/x-www-form-urlencoded'] : []),
+    ...(looseBodies ? ['text/plain'] : []),
+  ];
+  const schema = row.body as z.ZodType;
+  return { required: !looseBodies, content: Object.fromEntries(types.map((type) => [type, { schema }])) };
+}
 
 /** The OpenAPI 3.1 document of everything that is served under `/api`. */
 export function openApiDocument(): object {
@@ -24,7 +82,8 @@ export function openApiDocument(): object {
   registry.registerComponent('securitySchemes', 'bearer', {
     type: 'http',
     scheme: 'bearer',
-    description: 'An API key (`on_…`) or a personal access token (`onyx_pat_…`).',
+    description:
+      'An API key (`on_…`, `sk-…`), a personal access token (`onyx_pat_…`), a project token (`proj_…`) or a login session (`ses_…`).',
   });
   registry.registerPath({
     method: 'get',
@@ -67,9 +126,7 @@ export function openApiDocument(): object {
       .map(({ name }) => name)
       .join(', ');
     const document = print(row.document);
-    const content: Record<string, { schema: z.ZodType }> = { 'application/json': { schema: row.reply } };
-    if (row.stream)
-      content['text/event-stream'] = { schema: z.string().openapi({ description: row.stream.description }) };
+    const body = bodyOf(row);
     registry.registerPath({
       method: row.method,
       path: `/api${row.path}`,
@@ -86,14 +143,11 @@ export function openApiDocument(): object {
       request: {
         ...(row.params && { params: row.params as z.ZodObject }),
         ...(row.query && { query: row.query as z.ZodObject }),
-        ...(row.body && { body: { required: true, content: { 'application/json': { schema: row.body } } } }),
+        ...(body && { body }),
       },
       responses: {
-        200: { description: 'Done.', content },
-        403: json(Refused, 'No valid credential, or one that may not do this.'),
-        ...((row.params || row.query || row.body) && {
-          422: json(Unreadable, 'The request does not have this shape.'),
-        }),
+        [row.status ?? 200]: doneOf(row),
+        ...errorsOf(row),
       },
       'x-graphql-operation': twin,
       'x-graphql-document': document,
@@ -106,7 +160,7 @@ export function openApiDocument(): object {
       title: 'Latchkey',
       version,
       description:
-        'The REST paths that existing clients call. Each is a mapping onto one GraphQL operation, shown with it: the page doubles as a guide to moving over. Every path is also served without `/api`.',
+        'The REST paths that existing clients call. Each is a mapping onto one GraphQL operation, shown with it: the page doubles as a guide to moving over. The paths of Onyx clients are served without `/api` as well.',
     },
     servers: [{ url: '/' }],
     security: [{ bearer: [] }],

@@ -2,76 +2,119 @@ import type { Hono, Context as HonoContext } from 'hono';
 import type { ContentfulStatusCode } from 'hono/utils/http-status';
 import type { Viewer } from '../authz/principal.ts';
 import type { Context } from '../context.ts';
-import { AppError, badInput, unauthenticated } from '../errors.ts';
-import { parseJson } from '../json.ts';
-import { onyxFailure, onyxInvalid } from './onyx/errors.ts';
-import { type AnyRow, admit, type Failure, type RowInput, readPart, runRow } from './row.ts';
+import { AppError, credentialRefused } from '../errors.ts';
+import { bytesOf, MediaTypeError, queryOf, readBody } from './body.ts';
+import type { Accept } from './credential.ts';
+import type { Dialect, Failure } from './dialect.ts';
+import { idempotently } from './idempotency.ts';
+import { onyx } from './onyx/errors.ts';
+import { type AnyRow, admit, asAppError, type RowInput, readPart, rowRequirements, runRow } from './row.ts';
 import { rows } from './rows.ts';
 import { streamReply } from './stream.ts';
 
+/** Who calls, with the secret that said so. `refused` is a credential that opens nothing. */
+export interface Caller {
+  viewer: Viewer | 'refused';
+  secret: string | null;
+}
+
 export interface RouteOptions<Env extends object> {
-  /** Who calls, or `refused` for a credential that opens nothing. */
-  authenticate: (c: HonoContext<Env>) => Promise<Viewer | 'refused'>;
+  /** Throws RATE_LIMITED. */
+  authenticate: (c: HonoContext<Env>, accept: Accept) => Promise<Caller>;
   context: (c: HonoContext<Env>, principal: Viewer) => Context;
   /** Whether every reply is held against the row's documented shape. For tests: it costs as much as the row. */
   checkReplies: boolean;
 }
 
+export const dialectOf = (row: AnyRow): Dialect => row.dialect ?? onyx;
+
 /** `{id}` to `:id`. */
 const honoPath = (path: string): string => path.replaceAll(/\{(\w+)\}/g, ':$1');
 
 /** Which methods a path has: several patterns can match it, such as `/user/pats/scopes` and `/user/pats/{token_id}`. */
-const shapes = rows.map(({ method, path }) => ({
-  method: method.toUpperCase(),
-  shape: new RegExp(`^(/api)?${path.replaceAll(/\{\w+\}/g, '[^/]+')}/?$`),
+const shapes = rows.map((row) => ({
+  method: row.method.toUpperCase(),
+  shape: new RegExp(`^(/api)${dialectOf(row).atRoot ? '?' : ''}${row.path.replaceAll(/\{\w+\}/g, '[^/]+')}/?$`),
 }));
 const methodsOf = (path: string): string[] => [
   ...new Set(shapes.filter(({ shape }) => shape.test(path)).map(({ method }) => method)),
 ];
 
-/** Serves every row under `/api` and, since Onyx clients call both, at the root. */
+/** Where a row is served: under `/api` and, since Onyx clients call both, at the root. */
+const placesOf = (row: AnyRow): string[] => {
+  const path = honoPath(row.path);
+  return dialectOf(row).atRoot ? [`/api${path}`, path] : [`/api${path}`];
+};
+
 export function serveRows<Env extends object>(app: Hono<Env>, options: RouteOptions<Env>): void {
-  for (const row of rows) {
-    const path = honoPath(row.path);
-    app.on(row.method, [`/api${path}`, path], (c) => serve(row, c, options));
-  }
-  for (const path of new Set(rows.map((row) => honoPath(row.path)))) {
-    app.all(`/api${path}`, methodNotAllowed);
-    app.all(path, methodNotAllowed);
-  }
+  for (const row of rows) app.on(row.method, placesOf(row), (c) => serve(row, c, options));
+  const dialects = new Map(rows.flatMap((row) => placesOf(row).map((path) => [path, dialectOf(row)] as const)));
+  for (const [path, dialect] of dialects)
+    app.all(path, (c) => {
+      c.header('Allow', methodsOf(c.req.path).join(', '));
+      return replyWith(c, dialect.say(405, 'Method Not Allowed'));
+    });
 }
 
-const methodNotAllowed = (c: HonoContext) => {
-  c.header('Allow', methodsOf(c.req.path).join(', '));
-  return c.json({ detail: 'Method Not Allowed' }, 405);
-};
+/** Text where the body is a string, nothing where it is undefined, else JSON. */
+export function replyWith(c: HonoContext, { status, body, headers = {} }: Failure): Response {
+  for (const [name, value] of Object.entries(headers)) c.header(name, value);
+  if (body === undefined) return c.body(null, status as ContentfulStatusCode);
+  if (typeof body === 'string') return c.text(body, status as ContentfulStatusCode);
+  return c.json(body as object, status as ContentfulStatusCode);
+}
 
 async function serve<Env extends object>(
   row: AnyRow,
   c: HonoContext<Env>,
   options: RouteOptions<Env>,
 ): Promise<Response> {
+  const dialect = dialectOf(row);
   let context: Context | undefined;
   let input: RowInput<unknown, unknown, unknown> | null = null;
   try {
-    const principal = await options.authenticate(c);
-    if (principal === 'refused') throw unauthenticated();
-    context = options.context(c, principal);
+    const { viewer, secret } = await options.authenticate(c, dialect.accept);
+    // What is open to strangers is open to whoever comes with a credential that is over: they may be here for a new one.
+    const open = rowRequirements(row).length === 0;
+    if (viewer === 'refused' && !open) throw credentialRefused();
+    context = options.context(c, viewer === 'refused' ? null : viewer);
     admit(row, context);
-    input = await readRequest(row, c);
-    if (row.stream?.when(input)) return await streamReply(row, row.stream, input, context);
-    const reply = await runRow(row, input, context);
-    if (options.checkReplies) row.reply.parse(JSON.parse(JSON.stringify(reply)));
-    return c.json(reply as object);
+    const closed = await row.gate?.(context);
+    if (closed) return replyWith(c, closed);
+    const read = await readRequest(row, dialect, c);
+    input = read;
+    const run = async (context: Context) =>
+      row.stream?.when(read) ? streamReply(row, row.stream, read, context) : reply(row, c, read, context, options);
+    const key = c.req.header('idempotency-key');
+    if (key === undefined || row.method !== 'post' || secret === null || context.principal === null)
+      return await run(context);
+    const { pathname, search } = new URL(c.req.url);
+    const request = [pathname.replace(/^\/api\b|\/+$/g, ''), search, new Uint8Array(await bytesOf(c))];
+    const invalid = (error: AppError) => new ShapeError(dialect.invalid(error), error.message);
+    return await idempotently({ secret, key, request }, context, run, invalid);
   } catch (error) {
     const seen = asAppError(error, context);
-    const failure = error instanceof ShapeError ? error.failure : (row.failure?.(seen, input) ?? onyxFailure(seen));
+    const failure = error instanceof ShapeError ? error.failure : (row.failure?.(seen, input) ?? dialect.failure(seen));
     if (seen.code === 'RATE_LIMITED' && seen.details.retryAfter)
       c.header('Retry-After', String(seen.details.retryAfter));
     if (context?.principal && seen.code === 'FORBIDDEN')
       context.services.audit.permissionRefused(context.principal, `${row.method.toUpperCase()} ${row.path}`);
-    return c.json(failure.body as object, failure.status as ContentfulStatusCode);
+    return replyWith(c, failure);
   }
+}
+
+/** Runs a row and writes its reply. */
+async function reply<Env extends object>(
+  row: AnyRow,
+  c: HonoContext<Env>,
+  input: RowInput<unknown, unknown, unknown>,
+  context: Context,
+  { checkReplies }: RouteOptions<Env>,
+): Promise<Response> {
+  const { body, headers } = await runRow(row, input, context);
+  if (checkReplies) row.reply.parse(body === undefined ? undefined : JSON.parse(JSON.stringify(body)));
+  const empty = row.status === 204 || row.format === 'empty';
+  return replyWith(c, { status: row.status ?? 200, body: empty ? undefined : body, ...(headers && { headers }) });
 }
 
 /** A request that does not have the shape the row documents: its reply is fixed, whatever the row. */
@@ -84,41 +127,21 @@ class ShapeError extends AppError {
   }
 }
 
-async function readRequest(row: AnyRow, c: HonoContext): Promise<RowInput<unknown, unknown, unknown>> {
+async function readRequest(
+  row: AnyRow,
+  dialect: Dialect,
+  c: HonoContext,
+): Promise<RowInput<unknown, unknown, unknown>> {
   try {
+    const kinds = { form: row.form ?? false, loose: dialect.looseBodies };
     return {
       params: readPart(row.params, 'path', c.req.param()),
       query: readPart(row.query, 'query', queryOf(c)),
-      body: row.body ? readPart(row.body, 'body', await readJson(c)) : undefined,
+      body: row.body ? readPart(row.body, 'body', await readBody(c, kinds)) : undefined,
     };
   } catch (error) {
-    if (error instanceof AppError && !(error instanceof ShapeError))
-      throw new ShapeError(onyxInvalid(error), error.message);
+    if (error instanceof MediaTypeError) throw new ShapeError(dialect.say(415, error.message), error.message);
+    if (error instanceof AppError) throw new ShapeError(dialect.invalid(error), error.message);
     throw error;
   }
-}
-
-/** Query parameters; one that is repeated is a list. */
-export const queryOf = (c: HonoContext): Record<string, string | string[]> =>
-  Object.fromEntries(
-    Object.entries(c.req.queries()).map(([name, values]) => [name, values.length > 1 ? values : (values[0] ?? '')]),
-  );
-
-async function readJson(c: HonoContext): Promise<unknown> {
-  const type = c.req.header('content-type') ?? '';
-  if (type !== '' && !/^application\/([\w.+-]+\+)?json\s*(;|$)/i.test(type)) {
-    const text = `Unsupported Media Type: ${type.slice(0, 100)}; send application/json`;
-    throw new ShapeError({ status: 415, body: { detail: text } }, text);
-  }
-  const bytes = await c.req.arrayBuffer().catch(() => {
-    throw badInput(['body'], 'broke off');
-  });
-  return parseJson(bytes);
-}
-
-/** What a caller may see of an error: an AppError, or a masked one whose cause is logged under the request's id. */
-export function asAppError(error: unknown, context: Context | undefined): AppError {
-  if (error instanceof AppError) return error;
-  context?.log.error({ error }, 'unexpected error');
-  return new AppError('INTERNAL', `Internal server error. Request id: ${context?.requestId ?? 'unknown'}`);
 }

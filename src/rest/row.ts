@@ -8,6 +8,7 @@ import { AppError, invalid } from '../errors.ts';
 import { appErrorOf } from '../graphql/errors.ts';
 import type { Requirement } from '../graphql/plugins/permissions.ts';
 import { schema } from '../graphql/schema.ts';
+import type { Dialect, Failure } from './dialect.ts';
 
 export type Method = 'get' | 'post' | 'put' | 'patch' | 'delete';
 
@@ -16,12 +17,6 @@ export interface RowInput<Params, Query, Body> {
   params: Params;
   query: Query;
   body: Body;
-}
-
-/** A reply in the terms of a dialect. */
-export interface Failure {
-  status: number;
-  body: unknown;
 }
 
 /** How a row answers with a stream: each event of a subscription becomes lines. */
@@ -55,13 +50,25 @@ export interface Row<
   path: string;
   tag: string;
   summary: string;
+  /** Which clients it is for: Onyx's unless given. */
+  dialect?: Dialect;
   params?: z.ZodType<Params>;
   query?: z.ZodType<Query>;
   body?: z.ZodType<Body>;
+  /** The body may be a form as well. */
+  form?: true;
+  /** 200 unless given; 204 has no body. */
+  status?: 201 | 202 | 204;
+  /** How the reply is written: as JSON unless given. */
+  format?: 'text' | 'empty';
+  /** Headers of the reply. */
+  headers?: (data: Data, input: RowInput<Params, Query, Body>, context: Context) => Record<string, string>;
   reply: z.ZodType<unknown, Reply>;
   document: TadaDocumentNode<Data, Variables>;
   variables: (input: RowInput<Params, Query, Body>) => Variables;
   output: (data: Data, input: RowInput<Params, Query, Body>) => Reply;
+  /** What the contract answers instead of running the row, as long as the server is in another mode. */
+  gate?: (context: Context) => Promise<Failure | null>;
   /** The document is open to strangers, and the row is not. */
   signedIn?: true;
   /** Fields that the caller may not read come back null, and are not an error of the whole. */
@@ -140,7 +147,7 @@ export async function runRow(
   row: AnyRow,
   input: RowInput<unknown, unknown, unknown>,
   context: Context,
-): Promise<unknown> {
+): Promise<{ body: unknown; headers: Record<string, string> | undefined }> {
   const { data, errors } = await execute({
     schema,
     document: row.document,
@@ -149,7 +156,14 @@ export async function runRow(
   });
   const fatal = errors?.filter((error) => !(row.partial && data && isRefusal(error)));
   if (fatal?.[0]) throw cause(fatal[0]);
-  return row.output(data, input);
+  return { body: row.output(data, input), headers: row.headers?.(data, input, context) };
+}
+
+/** What a caller may see of an error: an AppError, or a masked one whose cause is logged under the request's id. */
+export function asAppError(error: unknown, context: Context | undefined): AppError {
+  if (error instanceof AppError) return error;
+  context?.log.error({ error }, 'unexpected error');
+  return new AppError('INTERNAL', `Internal server error. Request id: ${context?.requestId ?? 'unknown'}`);
 }
 
 const isRefusal = (error: GraphQLError): boolean =>

@@ -1,6 +1,13 @@
+import { keyRows } from './anythingllm/keys.ts';
+import { sessionRows } from './anythingllm/session.ts';
+import { oauthRows } from './oauth.ts';
 import { agentRows } from './onyx/agents.ts';
+import { authRows } from './onyx/auth.ts';
 import { chatRows } from './onyx/chat.ts';
+import { groupRows } from './onyx/groups.ts';
 import { ingestionRows } from './onyx/ingestion.ts';
+import { limitRows } from './onyx/limits.ts';
+import { projectRows } from './onyx/projects.ts';
 import { tokenRows } from './onyx/tokens.ts';
 import { toolRows } from './onyx/tools.ts';
 import { userRows } from './onyx/users.ts';
@@ -8,10 +15,17 @@ import type { AnyRow } from './row.ts';
 
 /** Every operation of the REST layer, in the order of the documentation. A path that is fixed stands before one with a parameter. */
 export const rows: readonly AnyRow[] = [
+  ...authRows,
   ...userRows,
+  ...groupRows,
   ...tokenRows,
   ...agentRows,
   ...toolRows,
   ...chatRows,
+  ...projectRows,
   ...ingestionRows,
+  ...limitRows,
+  ...sessionRows,
+  ...keyRows,
+  ...oauthRows,
 ];

@@ -1,6 +1,5 @@
 import type { Context } from '../context.ts';
-import { asAppError } from './routes.ts';
-import { type AnyRow, type RowInput, type StreamSpec, streamRow } from './row.ts';
+import { type AnyRow, asAppError, type RowInput, type StreamSpec, streamRow } from './row.ts';
 
 /** Silence after which a heartbeat keeps proxies from closing the stream. Milliseconds. */
 const heartbeatMs = 15_000;

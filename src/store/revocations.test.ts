@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest';
+import { afterEach, expect, test, vi } from 'vitest';
 import type { Principal } from '../authz/principal.ts';
 import { createRevocations } from './revocations.ts';
 
@@ -8,11 +8,23 @@ const principal = (tokenId: number, authenticatedAt: number): Principal => ({
   email: '',
   role: 'BASIC',
   accountType: 'SERVICE_ACCOUNT',
-  credential: { tokenId, kind: 'API_KEY', name: null, scopes: null, createdAt: new Date(), expiresAt: null },
+  credential: {
+    tokenId,
+    kind: 'API_KEY',
+    name: null,
+    scopes: null,
+    projectId: null,
+    projectOwnerId: null,
+    createdAt: new Date(),
+    expiresAt: null,
+    lastUsedAt: null,
+  },
   permissions: new Set(),
   client: { address: null, userAgent: null },
   authenticatedAt,
 });
+
+afterEach(() => void vi.useRealTimers());
 
 test('TOK 5: what a credential has open ends with it, and nothing else does', () => {
   const revocations = createRevocations();
@@ -29,4 +41,19 @@ test('TOK 5: a request that was let in just before the end is ended too; one wit
   revocations.endToken(1);
   expect(revocations.watch(before).signal.aborted).toBe(true);
   expect(revocations.watch(principal(1, performance.now())).signal.aborted).toBe(false);
+});
+
+test('TOK 5: an end that is set for later comes then, for what was open when it was set', () => {
+  vi.useFakeTimers();
+  const revocations = createRevocations();
+  const before = revocations.watch(principal(1, performance.now())).signal;
+  vi.advanceTimersByTime(1);
+  revocations.endToken(1, new Date(Date.now() + 60_000));
+  const late = revocations.watch(principal(1, performance.now() - 1)).signal;
+  vi.advanceTimersByTime(1);
+  const after = revocations.watch(principal(1, performance.now())).signal;
+  vi.advanceTimersByTime(59_998);
+  expect([before.aborted, late.aborted]).toEqual([false, false]);
+  vi.advanceTimersByTime(1);
+  expect([before.aborted, late.aborted, after.aborted]).toEqual([true, true, false]);
 });

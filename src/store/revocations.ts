@@ -4,57 +4,81 @@ import type { Principal } from '../authz/principal.ts';
 export interface Revocations {
   /** Aborts when the credential, or its user, is ended, or when the credential expires. Call `done` when finished. */
   watch(principal: Principal): { signal: AbortSignal; done(): void };
-  endToken(tokenId: number): void;
-  endUser(userId: string): void;
+  /** Ends what was opened with a token before this call: now, or at a time to come. */
+  endToken(tokenId: number, at?: Date): void;
+  /** The same for every credential of a user, and for the tokens of their projects. */
+  endUser(userId: string, at?: Date): void;
 }
 
 interface Watcher {
   tokenId: number;
-  userId: string;
+  userIds: readonly (string | null)[];
+  /** When it ends, by the clock on the wall. */
+  due: number;
   controller: AbortController;
+  timer?: NodeJS.Timeout;
+}
+
+/** An end that was set: when that was, by the process's own clock, which never goes back, and what time it is set to. */
+interface End {
+  setAt: number;
+  time: number;
 }
 
 /** The longest delay that a timer of Node's can have, in milliseconds. */
 const longestTimer = 2 ** 31 - 1;
 
-/** How long an end is remembered, for requests that were let in just before it. Milliseconds. */
+/** How long an end is remembered, for requests that were let in just before it was set. Milliseconds. */
 const memoryMs = 10 * 60_000;
 
 export function createRevocations(): Revocations {
   const watchers = new Set<Watcher>();
-  /** When each token or user was last ended, by the process's own clock, which never goes back. */
-  const ended = new Map<number | string, number>();
-  const remember = (id: number | string) => {
-    const now = performance.now();
-    for (const [old, at] of ended) if (at < now - memoryMs) ended.delete(old);
-    ended.set(id, now);
+  const ends = new Map<number | string, End[]>();
+  /** Ends all that are due by then at once: what reads a run ends with the run's own credential, not after it. */
+  const endDue = (time: number) => {
+    for (const watcher of watchers) if (watcher.due <= time) watcher.controller.abort();
   };
-  const end = (matches: (watcher: Watcher) => boolean) => {
-    for (const watcher of watchers) if (matches(watcher)) watcher.controller.abort();
+  const endBy = (watcher: Watcher, time: number) => {
+    if (time >= watcher.due) return;
+    watcher.due = time;
+    clearTimeout(watcher.timer);
+    const left = time - Date.now();
+    if (left > 0 && left <= longestTimer) watcher.timer = setTimeout(endDue, left, time).unref();
+  };
+  const end = (id: number | string, at: Date | undefined, matches: (watcher: Watcher) => boolean) => {
+    const setAt = performance.now();
+    for (const [old, known] of ends) {
+      const recent = known.filter((each) => each.setAt >= setAt - memoryMs);
+      if (recent.length > 0) ends.set(old, recent);
+      else ends.delete(old);
+    }
+    const time = at?.getTime() ?? Number.NEGATIVE_INFINITY;
+    ends.set(id, [...(ends.get(id) ?? []), { setAt, time }]);
+    for (const watcher of watchers) if (matches(watcher)) endBy(watcher, time);
+    endDue(Date.now());
   };
   return {
     watch({ userId, credential, authenticatedAt }) {
-      const watcher = { tokenId: credential.tokenId, userId, controller: new AbortController() };
+      const watcher: Watcher = {
+        tokenId: credential.tokenId,
+        userIds: [userId, credential.projectOwnerId],
+        due: Number.POSITIVE_INFINITY,
+        controller: new AbortController(),
+      };
       watchers.add(watcher);
-      const endedAt = Math.max(ended.get(credential.tokenId) ?? 0, ended.get(userId) ?? 0);
-      if (endedAt > authenticatedAt) watcher.controller.abort();
-      const left = credential.expiresAt ? credential.expiresAt.getTime() - Date.now() : Number.POSITIVE_INFINITY;
-      const timer = left <= longestTimer ? setTimeout(() => watcher.controller.abort(), left).unref() : undefined;
+      for (const id of [credential.tokenId, ...watcher.userIds])
+        for (const { setAt, time } of ends.get(id ?? '') ?? []) if (setAt > authenticatedAt) endBy(watcher, time);
+      if (credential.expiresAt) endBy(watcher, credential.expiresAt.getTime());
+      endDue(Date.now());
       return {
         signal: watcher.controller.signal,
         done() {
-          clearTimeout(timer);
+          clearTimeout(watcher.timer);
           watchers.delete(watcher);
         },
       };
     },
-    endToken(tokenId) {
-      remember(tokenId);
-      end((watcher) => watcher.tokenId === tokenId);
-    },
-    endUser(userId) {
-      remember(userId);
-      end((watcher) => watcher.userId === userId);
-    },
+    endToken: (tokenId, at) => end(tokenId, at, (watcher) => watcher.tokenId === tokenId),
+    endUser: (userId, at) => end(userId, at, (watcher) => watcher.userIds.includes(userId)),
   };
 }

@@ -4,7 +4,7 @@ import { parse, validate } from 'graphql';
 import { describe, expect, it } from 'vitest';
 import { artefacts } from '../../scripts/artefacts.ts';
 import { schema } from '../../src/graphql/schema.ts';
-import { rootFields } from '../../src/rest/row.ts';
+import { type AnyRow, rootFields } from '../../src/rest/row.ts';
 import { rows } from '../../src/rest/rows.ts';
 import { projectRoot } from '../../src/root.ts';
 
@@ -87,6 +87,15 @@ function* references(value: unknown): Generator<string> {
 /** A file, and so without a GraphQL document of its own. */
 const download = '/api/admin/audit-events/export';
 
+const rowAt = (method: string, path: string) => rows.find((row) => row.method === method && `/api${row.path}` === path);
+
+/** The types that a row answers with; health and version are JSON without a row. */
+function contentOf(row: AnyRow | undefined): string[] {
+  if (row?.status === 204 || row?.format === 'empty') return [];
+  if (row?.format === 'text') return ['text/plain'];
+  return ['application/json', ...(row?.stream ? ['text/event-stream'] : [])];
+}
+
 describe('openapi.json', () => {
   it('is OpenAPI 3.1 with a title, a version and a server', () => {
     expect(openApi.openapi).toMatch(/^3\.1\.\d+$/);
@@ -108,14 +117,16 @@ describe('openapi.json', () => {
     expect(described).toEqual([...served, `get ${download}`, 'get /api/health', 'get /api/version'].sort());
   });
 
-  it.each(operations)('$name has what a client generator needs', ({ operation, path }) => {
+  it.each(operations)('$name has what a client generator needs', ({ operation, method, path }) => {
     expect(operation.tags).toEqual([expect.stringMatching(/\S/)]);
     expect(operation.summary).toMatch(/^\S.*[^.]$/);
-    const done = operation.responses['200'];
+    const [status, ...others] = Object.keys(operation.responses).filter((each) => each.startsWith('2'));
+    expect(others).toEqual([]);
+    const done = operation.responses[status ?? ''];
     expect(done?.description).toMatch(/\S/);
     for (const { schema } of Object.values(done?.content ?? {})) expect(Object.keys(schema)).not.toEqual([]);
     if (path === download) expect(Object.keys(done?.content ?? {})).toEqual(['application/jsonl', 'text/csv']);
-    else expect(Object.keys(done?.content ?? {})).toContain('application/json');
+    else expect(Object.keys(done?.content ?? {})).toEqual(contentOf(rowAt(method, path)));
     const inPath = [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => name).sort();
     const documented = (operation.parameters ?? []).filter((parameter) => parameter.in === 'path');
     expect(documented.map(({ name }) => name).sort()).toEqual(inPath);

@@ -12,6 +12,10 @@ export interface Caller {
   state: 'none' | 'dead' | 'live';
   permissions: ReadonlySet<Permission>;
   userId: string;
+  /** What a person holds after logging in. */
+  session?: true;
+  /** The project that a token is confined to. */
+  projectId?: number;
 }
 
 const nobody = { permissions: new Set<Permission>(), userId: '00000000-0000-4000-8000-000000000000' };
@@ -47,6 +51,39 @@ async function tokenOf(
   return { name, secret, state: 'live', permissions: held(demoted ?? role, scopes), userId };
 }
 
+/** The caller behind the login session of a new person. */
+async function sessionOf(kit: Kit, name: string, role: RoleName): Promise<Caller> {
+  const { session, userId } = await kit.person({ role });
+  return { name, secret: session, state: 'live', permissions: held(role), userId, session: true };
+}
+
+/** The caller behind a token of a new project of a new user's, who is demoted afterwards. */
+async function projectTokenOf(
+  kit: Kit,
+  name: string,
+  { scopes, demoted }: { scopes?: string[]; demoted?: RoleName } = {},
+): Promise<Caller> {
+  const owner = await kit.createKey('BASIC', { name: `owner of the project of ${name}` });
+  const { id: projectId } = await kit.prisma.project.create({ data: { name, ownerId: owner.userId } });
+  const { data, errors } = await kit.gql(
+    `mutation ($input: CreateProjectTokenInput!) { createProjectToken(input: $input) { secret projectToken { userId } } }`,
+    { input: { projectId, name, scopes } },
+    owner.secret,
+  );
+  if (!data) throw new Error(JSON.stringify(errors));
+  if (demoted) await kit.prisma.user.update({ where: { id: owner.userId }, data: { role: demoted } });
+  const { secret, projectToken } = data.createProjectToken;
+  const confined = [...held(demoted ?? 'BASIC', scopes)].filter((permission) => permissionTable[permission].inProject);
+  return {
+    name,
+    secret,
+    state: 'live',
+    permissions: new Set(confined),
+    userId: projectToken.userId,
+    projectId,
+  };
+}
+
 const updateApiKey = `mutation ($input: UpdateApiKeyInput!) { updateApiKey(input: $input) { apiKey { databaseId } } }`;
 const regenerateApiKey = `mutation ($id: Int!) { regenerateApiKey(input: { databaseId: $id }) { secret } }`;
 
@@ -71,6 +108,32 @@ const makeDead: Makers = {
   malformed: async (kit, name) => dead(name, misspelt(kit.keys.ADMIN)),
   unknown: async (_kit, name) => dead(name, newSecret('on_')),
   'unknown personal token': async (_kit, name) => dead(name, newSecret('onyx_pat_')),
+  'unknown sk- key': async (_kit, name) => dead(name, newSecret('sk-')),
+  'unknown project token': async (_kit, name) => dead(name, newSecret('proj_')),
+  'unknown session': async (_kit, name) => dead(name, newSecret('ses_')),
+  async 'session that was logged out'(kit, name) {
+    const { session } = await kit.person({ role: 'ADMIN' });
+    await change(kit, 'mutation { logout { __typename } }', {}, session);
+    return dead(name, session);
+  },
+  async 'expired session'(kit, name) {
+    const { session, userId } = await kit.person({ role: 'ADMIN' });
+    await kit.prisma.token.updateMany({ where: { userId }, data: { expiresAt: new Date(Date.now() - 1000) } });
+    return dead(name, session);
+  },
+  async 'session of a deactivated person'(kit, name) {
+    const { session, userId } = await kit.person({ role: 'ADMIN' });
+    await change(kit, 'mutation ($id: UUID!) { deactivateUser(input: { userId: $id }) { account { active } } }', {
+      id: userId,
+    });
+    return dead(name, session);
+  },
+  async 'token of a project whose owner is deactivated'(kit, name) {
+    const { secret, projectId } = await projectTokenOf(kit, name);
+    const { ownerId } = await kit.prisma.project.findUniqueOrThrow({ where: { id: projectId ?? 0 } });
+    await kit.prisma.user.update({ where: { id: ownerId }, data: { active: false } });
+    return dead(name, secret as string);
+  },
   async 'expired key'(kit, name) {
     const key = await kit.createKey('ADMIN', { name });
     await kit.prisma.token.update({ where: { id: key.id }, data: { expiresAt: new Date(Date.now() - 1000) } });
@@ -106,6 +169,20 @@ const makeLive: Makers = {
   'basic key': (kit, name) => keyOf(kit, name, 'BASIC'),
   'admin key': (kit, name) => keyOf(kit, name, 'ADMIN'),
   'admin key for two things': (kit, name) => keyOf(kit, name, 'ADMIN', ['manage:api_keys', 'read:chat']),
+  async 'sk- key'(kit, name) {
+    const { data } = await kit.gql(
+      `mutation ($input: CreateApiKeyInput!) { createApiKey(input: $input) { secret apiKey { userId } } }`,
+      { input: { kind: 'ANYTHINGLLM', role: 'BASIC', name } },
+    );
+    const { secret, apiKey } = data.createApiKey;
+    return { name, secret, state: 'live', permissions: held('BASIC'), userId: apiKey.userId };
+  },
+  'project token': (kit, name) => projectTokenOf(kit, name),
+  'project token for chatting': (kit, name) => projectTokenOf(kit, name, { scopes: ['write:chat'] }),
+  'project token of a demoted owner': (kit, name) => projectTokenOf(kit, name, { demoted: 'LIMITED' }),
+  'session of a limited person': (kit, name) => sessionOf(kit, name, 'LIMITED'),
+  'session of a basic person': (kit, name) => sessionOf(kit, name, 'BASIC'),
+  'session of an admin': (kit, name) => sessionOf(kit, name, 'ADMIN'),
   'personal token of basic': (kit, name) => tokenOf(kit, name, 'BASIC'),
   'personal token of admin': (kit, name) => tokenOf(kit, name, 'ADMIN'),
   'personal token for read:agents': (kit, name) => tokenOf(kit, name, 'BASIC', { scopes: ['read:agents'] }),

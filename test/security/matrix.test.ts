@@ -14,12 +14,16 @@ import { isPermission, type Permission, permissions } from '../../src/authz/perm
 import { nodeTypes } from '../../src/graphql/nodes.ts';
 import type { Requirement } from '../../src/graphql/plugins/permissions.ts';
 import { schema } from '../../src/graphql/schema.ts';
+import { anythingllm, anythingllmSession } from '../../src/rest/anythingllm/dialect.ts';
+import type { Dialect } from '../../src/rest/dialect.ts';
+import { oauth } from '../../src/rest/oauth.ts';
+import { onyx } from '../../src/rest/onyx/errors.ts';
 import { requirements } from '../../src/rest/row.ts';
 import { rows } from '../../src/rest/rows.ts';
 import { type Kit, startKit } from '../kit.ts';
 import { admittedNames, type Caller, callerNames, grantOf, keyOf, makeCallers, stranger } from './callers.ts';
 import { baseOf, type Call, idleSamples, type Operation, operations, type Reply } from './operations.ts';
-import { changesNothing, nodeSamples, type Scene } from './samples.ts';
+import { changesNothing, elsewhere, endsItsCaller, nodeSamples, onlyFor, type Scene } from './samples.ts';
 import { freshTargets, lasting, missingTargets, noting, type Targets, type Words } from './targets.ts';
 
 /**
@@ -29,13 +33,24 @@ import { freshTargets, lasting, missingTargets, noting, type Targets, type Words
  */
 
 /** The fields that a stranger may call. This list is the rule: nothing else may be public. */
-const publicFields = ['Query.can', 'Query.viewer'];
+const publicFields = [
+  'Query.authentication',
+  'Query.can',
+  'Query.viewer',
+  'Mutation.login',
+  'Mutation.register',
+  'Mutation.requestToken',
+];
 
-/** The rows over public fields, and what each says to a stranger, to whom they have nothing to tell. */
-const publicRows: Record<string, string> = {
-  'GET /me': 'Unauthorized',
-  'GET /me/permissions': 'Access denied. User is not authenticated.',
-};
+/** The rows that are open: to strangers, and to whoever brings a credential that is over. */
+const publicRows = [
+  'GET /auth/type',
+  'POST /auth/login',
+  'POST /auth/mobile/login',
+  'POST /auth/register',
+  'POST /request-token',
+  'GET /system/multi-user-mode',
+];
 
 let kit: Kit;
 let callers: Map<string, Caller>;
@@ -54,36 +69,80 @@ const sceneOf = (caller: Caller, targets: Targets, word = 'throwaway'): Scene =>
   word,
 });
 
-/** What a caller is to be told: the permission that they lack, that nobody knows them, or nothing but the answer. */
-type Expectation = 'allowed' | 'unknown' | Permission;
+/**
+ * What a caller is to be told: the permission that they lack, that nobody knows them, that it is not for the likes of
+ * them, or nothing but the answer.
+ */
+type Expectation = 'allowed' | 'unknown' | 'closed' | Permission;
 
-function expectationOf({ name, requirements }: Operation, caller: Caller): Expectation {
-  if (caller.state === 'dead') return 'unknown';
-  if (caller.state === 'none') {
-    const open = requirements.every((requirement) => requirement === 'public');
-    return open && !(baseOf(name) in publicRows) ? 'allowed' : 'unknown';
-  }
+function expectationOf({ name, kind, requirements }: Operation, caller: Caller): Expectation {
+  const open = requirements.every((requirement) => requirement === 'public');
+  if (caller.state === 'dead') return open && kind === 'row' ? 'allowed' : 'unknown';
+  if (caller.state === 'none') return open ? 'allowed' : 'unknown';
   const lacks = requirements.find(
     (requirement): requirement is Permission => isPermission(requirement) && !caller.permissions.has(requirement),
   );
-  return lacks ?? 'allowed';
+  return lacks ?? (onlyFor.get(baseOf(name))?.(caller) === false ? 'closed' : 'allowed');
 }
 
 const isRefused = (operation: Operation, caller: Caller) => expectationOf(operation, caller) !== 'allowed';
 
+/** How each dialect tells a caller that nobody knows them, or that they may not. */
+const rowRefusals = new Map<Dialect, (unknown: boolean, caller: Caller, operation: Operation) => Partial<Reply>>([
+  [
+    onyx,
+    (unknown, _caller, { name }) => {
+      const strange = strangersAt[baseOf(name)] ?? { status: 403, detail: 'Access denied. User is not authenticated.' };
+      const body = {
+        error_code: 'INSUFFICIENT_PERMISSIONS',
+        detail: 'You do not have the required permissions for this action.',
+      };
+      return unknown
+        ? { status: strange.status, text: JSON.stringify({ detail: strange.detail }) }
+        : { status: 403, text: JSON.stringify(body) };
+    },
+  ],
+  [
+    anythingllm,
+    (unknown) => (unknown ? { status: 403, text: '{"error":"No valid api key found."}' } : { verdict: 'FORBIDDEN' }),
+  ],
+  [
+    anythingllmSession,
+    (unknown, { state }) => ({
+      status: 401,
+      text: !unknown
+        ? 'Unauthorized'
+        : JSON.stringify({ error: state === 'dead' ? 'Invalid auth token.' : 'No auth token found.' }),
+    }),
+  ],
+  [
+    oauth,
+    (unknown) => ({
+      status: unknown ? 401 : 403,
+      body: expect.objectContaining({ error: unknown ? 'invalid_token' : 'insufficient_scope' }),
+    }),
+  ],
+]);
+
+/** Where Onyx has other words for a stranger. */
+const strangersAt: Record<string, { status: number; detail: string }> = {
+  'GET /me': { status: 403, detail: 'Unauthorized' },
+  'POST /auth/logout': { status: 401, detail: 'Unauthorized' },
+  'POST /auth/mobile/logout': { status: 401, detail: 'Unauthorized' },
+  'POST /auth/mobile/refresh': { status: 401, detail: 'Unauthorized' },
+  'POST /auth/refresh': { status: 401, detail: 'Unauthorized' },
+  'GET /users/me': { status: 401, detail: 'Unauthorized' },
+};
+
 /** The parts of a reply that a caller sees and that a refusal fixes. */
 function refusalOf(operation: Operation, caller: Caller): Partial<Reply> | { verdict: string; body: object } {
   const lacks = expectationOf(operation, caller);
-  if (operation.kind === 'row') {
-    const detail = publicRows[baseOf(operation.name)] ?? 'Access denied. User is not authenticated.';
-    const body =
-      lacks === 'unknown'
-        ? { detail }
-        : {
-            error_code: 'INSUFFICIENT_PERMISSIONS',
-            detail: 'You do not have the required permissions for this action.',
-          };
-    return { status: 403, text: JSON.stringify(body) };
+  if (lacks === 'closed')
+    return { verdict: expect.stringMatching(/^(FORBIDDEN|BAD_USER_INPUT|CONFLICT|UNAUTHENTICATED|4\d\d)$/) };
+  if (operation.dialect) {
+    const refusal = rowRefusals.get(operation.dialect);
+    if (!refusal) throw new Error(`${operation.name}: say above how its dialect refuses`);
+    return refusal(lacks === 'unknown', caller, operation);
   }
   if (lacks !== 'unknown')
     return {
@@ -113,7 +172,7 @@ describe('the table', () => {
     const bare = operations.filter(({ requirements }) => requirements.length === 0 || !requirements.every(known));
     expect(bare.map(({ name }) => name)).toEqual([]);
     const open = operations.filter(({ requirements }) => requirements.every((requirement) => requirement === 'public'));
-    expect(open.map(({ name }) => name).sort()).toEqual([...publicFields, ...Object.keys(publicRows)].sort());
+    expect([...new Set(open.map(({ name }) => baseOf(name)))].sort()).toEqual([...publicFields, ...publicRows].sort());
   });
 
   test('a row that streams asks the same for its stream as for its whole answer', () => {
@@ -164,7 +223,7 @@ describe('refused', () => {
     for (const operation of operations) {
       if (!isRefused(operation, caller)) continue;
       const call = await operation.prepare(sceneOf(caller, ofA));
-      for (const prefix of operation.kind === 'row' ? (['/api', ''] as const) : (['/api'] as const))
+      for (const prefix of operation.dialect?.atRoot ? (['/api', ''] as const) : (['/api'] as const))
         cells.push({ operation, call, prefix });
     }
     return cells;
@@ -221,7 +280,7 @@ describe('allowed', () => {
     const targets = freshTargets(kit, caller.userId);
     const wrong: string[] = [];
     for (const operation of operations) {
-      if (isRefused(operation, caller)) continue;
+      if (isRefused(operation, caller) || endsItsCaller.has(baseOf(operation.name))) continue;
       const call = await operation.prepare(sceneOf(caller, targets));
       const watched = operation.writes && !changed.has(operation.name) && !changesNothing.has(operation.name);
       const before = watched ? await kit.fingerprint() : '';
@@ -239,6 +298,7 @@ describe('allowed', () => {
 
   test('every operation has a sample that works', () => {
     const useless = operations
+      .filter(({ name }) => !endsItsCaller.has(baseOf(name)) && !elsewhere.has(baseOf(name)))
       .filter(({ name }) => !seen.get(name)?.some((reply) => / \d+ OK /.test(reply)))
       .map(
         ({ name }) =>
@@ -250,6 +310,7 @@ describe('allowed', () => {
   test('every operation that writes has a sample that changes something', () => {
     const idle = operations
       .filter(({ name, writes }) => writes && !changed.has(name) && !changesNothing.has(name))
+      .filter(({ name }) => !endsItsCaller.has(baseOf(name)) && !elsewhere.has(baseOf(name)))
       .map(({ name }) => `${name} needs a sample in test/security/samples.ts that changes something`);
     expect(idle).toEqual([]);
   });
@@ -261,6 +322,8 @@ describe('other people’s things', () => {
     chat: `${owner}chatword`,
     token: `${owner}tokenword`,
     document: `${owner}documentword`,
+    project: `${owner}projectword`,
+    projectToken: `${owner}confinedword`,
   });
   const wordsOfA = wordsOf('abelian');
   /** What may be somebody's own; the rest of the targets are of the whole server. */
@@ -273,9 +336,22 @@ describe('other people’s things', () => {
     'run',
     'personalAccessToken',
     'document',
+    'project',
+    'projectToken',
+    'projectDocument',
+    'projectSession',
   ];
   /** What is a person's alone: no administrator reads it either. */
-  const personal = ['session', 'deletedSession', 'message', 'run', 'personalAccessToken'];
+  const personal = [
+    'session',
+    'deletedSession',
+    'message',
+    'run',
+    'personalAccessToken',
+    'project',
+    'projectDocument',
+    'projectSession',
+  ];
 
   let a: Caller;
   let b: Caller;
@@ -315,6 +391,10 @@ describe('other people’s things', () => {
     await targets.run();
     await targets.personalAccessToken();
     await targets.document();
+    await targets.project();
+    await targets.projectToken();
+    await targets.projectDocument();
+    await targets.projectSession();
   }
 
   let readBefore: Map<string, Reply>;
@@ -349,6 +429,8 @@ describe('other people’s things', () => {
       'searchChats',
       'search',
       'personalAccessTokens',
+      'projects',
+      'projectTokens',
     ])
       expect(found).toContain(`Query.${place}`);
     for (const path of ['persona', 'agents', 'user/pats', 'chat/search', 'chat/get-user-chat-sessions'])
@@ -358,7 +440,7 @@ describe('other people’s things', () => {
   test('AZR 1 an admin reads nobody’s chats and tokens', async () => {
     const admin = callerOf('admin key');
     const replies = await readsOf(admin, freshTargets(kit, admin.userId));
-    expect(holding(replies, [wordsOfA.chat, wordsOfA.token])).toEqual([]);
+    expect(holding(replies, [wordsOfA.chat, wordsOfA.token, wordsOfA.project])).toEqual([]);
   });
 
   /** The operations that a caller may call and that take the id of such a thing, ready to be sent. */

@@ -19,7 +19,9 @@ import { z } from 'zod';
 import { isPermission } from '../../src/authz/permissions.ts';
 import type { Requirement } from '../../src/graphql/plugins/permissions.ts';
 import { schema } from '../../src/graphql/schema.ts';
-import { type AnyRow, requirements } from '../../src/rest/row.ts';
+import type { Dialect } from '../../src/rest/dialect.ts';
+import { dialectOf } from '../../src/rest/routes.ts';
+import { type AnyRow, rowRequirements } from '../../src/rest/row.ts';
 import { rows } from '../../src/rest/rows.ts';
 import type { Kit } from '../kit.ts';
 import type { Caller } from './callers.ts';
@@ -38,6 +40,8 @@ export interface Operation {
   /** `Mutation.deleteAgent` or `DELETE /persona/{persona_id}`, and `#variant` behind it. */
   name: string;
   kind: 'field' | 'row';
+  /** Of a row: whom it speaks to. */
+  dialect?: Dialect;
   /** Whether it is named as one that changes something. */
   writes: boolean;
   /** What it asks of its caller, in the order in which it asks. */
@@ -118,6 +122,7 @@ function madeUp(type: GraphQLInputType): unknown {
     );
   const scalars: Record<string, unknown> = {
     Int: 1,
+    SafeInt: 1_000_000_000,
     Float: 1,
     Boolean: true,
     String: 'matrix',
@@ -194,11 +199,13 @@ const rowName = (row: AnyRow) => `${row.method.toUpperCase()} ${row.path}`;
 const rowOperations = rows.flatMap((row) =>
   namesOf(rowName(row), rowSamples).map((name): Operation => {
     const sample: RowSample = rowSamples[name] ?? (async () => ({}));
+    const asked = rowRequirements(row);
     return {
       name,
       kind: 'row',
+      dialect: dialectOf(row),
       writes: row.method !== 'get',
-      requirements: requirements(row.document),
+      requirements: asked.length > 0 ? asked : ['public'],
       async prepare(scene) {
         const made = await sample(scene);
         const params = { ...made.params };
@@ -272,13 +279,22 @@ async function callRow(kit: Kit, caller: Caller, prefix: string, row: AnyRow, ca
     text,
     challenge: headers.get('www-authenticate'),
     body,
-    verdict: failedLine ?? restVerdict(status, body),
+    verdict: failedLine ?? restVerdict(status, text, body),
   };
 }
 
-function restVerdict(status: number, body: { error_code?: string; detail?: string } | undefined): string {
+interface Refusal {
+  error_code?: string;
+  detail?: string;
+  error?: string;
+}
+
+/** What the answer stands for, whatever its dialect. */
+function restVerdict(status: number, text: string, body: Refusal | undefined): string {
   if (status < 400) return 'OK';
-  if (status === 403 && body?.error_code === 'INSUFFICIENT_PERMISSIONS') return 'FORBIDDEN';
+  if (status === 401 && text === 'Unauthorized') return 'FORBIDDEN';
+  if (status === 401 || body?.error === 'No valid api key found.') return 'UNAUTHENTICATED';
+  if (status === 403 && (body?.error_code === 'INSUFFICIENT_PERMISSIONS' || body?.error)) return 'FORBIDDEN';
   if (status === 403 && strangerDetails.includes(body?.detail ?? '')) return 'UNAUTHENTICATED';
   return status === 422 ? 'BAD_USER_INPUT' : String(status);
 }

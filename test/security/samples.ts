@@ -1,7 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { encodeGlobalID } from '@pothos/plugin-relay';
-import type { Permission } from '../../src/authz/permissions.ts';
+import { holdsInProject, isPermission, type Permission } from '../../src/authz/permissions.ts';
 import { nodeTypes } from '../../src/graphql/nodes.ts';
+import { newSecret } from '../../src/modules/tokens/secret.ts';
+import type { Caller } from './callers.ts';
 import type { Grant, Targets } from './targets.ts';
 
 /** What a sample may be made from. */
@@ -26,6 +28,15 @@ export type RowSample = (scene: Scene) => Promise<RowCall>;
 
 /** A name that nothing has yet. */
 const fresh = () => `matrix ${randomUUID()}`;
+/** An address that nobody has yet. */
+const freshEmail = () => `${randomUUID()}@matrix.example`;
+const password = 'a password of the matrix';
+const limit = { tokenBudget: 1e12, periodHours: 24 };
+/** What of a grant a project token can hold: it, or what every caller who makes tokens holds in these tests. */
+const confinable = ({ scope }: Grant) => (isPermission(scope) && holdsInProject(scope) ? scope : 'write:chat');
+/** A person whom the caller may administer: holds no more than the caller may hand on. */
+const person = ({ targets, grant }: Scene) => targets.person(grant.role);
+const thisPerson: FieldSample = async (scene) => ({ input: { userId: (await person(scene)).id } });
 const search = { word: async ({ word }: Scene) => ({ query: word, first: 100 }) };
 const thisAgent: FieldSample = async ({ targets }) => ({ input: { databaseId: await targets.agent() } });
 
@@ -107,6 +118,48 @@ export const fieldSamples: Record<string, FieldSample> = {
   'Mutation.revokePersonalAccessToken': async ({ targets }) => ({
     input: { databaseId: await targets.personalAccessToken() },
   }),
+  'Query.users': async () => ({ first: 100, includeServiceAccounts: true }),
+  'Query.introspectToken': async () => ({ token: newSecret('on_') }),
+  'Query.projectTokens': async () => ({ first: 100 }),
+  'Mutation.register': async () => ({ input: { email: freshEmail(), password } }),
+  'Mutation.inviteUsers': async () => ({ input: { emails: [freshEmail()] } }),
+  'Mutation.removeInvitation': async ({ targets }) => ({ input: { email: await targets.invitation() } }),
+  'Mutation.createUser': async ({ grant }) => ({ input: { email: freshEmail(), password, role: grant.role } }),
+  'Mutation.activateUser': async ({ targets, grant }) => ({
+    input: { userId: (await targets.deactivatedPerson(grant.role)).id },
+  }),
+  'Mutation.deactivateUser': thisPerson,
+  'Mutation.resetUserPassword': thisPerson,
+  'Mutation.changeUserRole': async (scene) => ({ input: { userId: (await person(scene)).id, role: 'LIMITED' } }),
+  'Mutation.deleteUser': async ({ targets, grant }) => ({
+    input: { userId: (await targets.deactivatedPerson(grant.role)).id },
+  }),
+  'Mutation.enableMultiUser': async () => ({ input: { username: 'matrix', password } }),
+  'Query.project': async ({ targets }) => ({ databaseId: await targets.project() }),
+  'Mutation.updateProject': async ({ targets }) => ({
+    input: { databaseId: await targets.project(), instructions: 'taken over' },
+  }),
+  'Mutation.deleteProject': async ({ targets }) => ({ input: { databaseId: await targets.project() } }),
+  'Mutation.addProjectDocument': async ({ targets }) => ({
+    input: { projectId: await targets.project(), title: fresh(), sections: [{ text: 'Planted.' }] },
+  }),
+  'Mutation.removeProjectDocument': async ({ targets }) => ({ input: { documentId: await targets.projectDocument() } }),
+  'Mutation.moveChatSession': async ({ targets }) => ({
+    input: { sessionId: await targets.session(), projectId: await targets.project() },
+  }),
+  'Mutation.createProjectToken': async ({ targets, grant }) => ({
+    input: { name: fresh(), projectId: await targets.project(), scopes: [confinable(grant)] },
+  }),
+  'Mutation.updateProjectToken': async ({ targets }) => ({
+    input: { databaseId: await targets.projectToken(), name: 'taken over', disabled: true },
+  }),
+  'Mutation.regenerateProjectToken': async ({ targets }) => ({ input: { databaseId: await targets.projectToken() } }),
+  'Mutation.deleteProjectToken': async ({ targets }) => ({ input: { databaseId: await targets.projectToken() } }),
+  'Mutation.createRateLimit': async () => ({ input: { scope: 'EACH_USER', ...limit } }),
+  'Mutation.updateRateLimit': async ({ targets }) => ({
+    input: { databaseId: await targets.rateLimit(), enabled: false },
+  }),
+  'Mutation.deleteRateLimit': async ({ targets }) => ({ input: { databaseId: await targets.rateLimit() } }),
   'Mutation.ingestDocument': async () => ({ input: { title: fresh(), sections: [{ text: 'Planted.' }] } }),
   'Mutation.deleteDocument': async ({ targets }) => ({ input: { documentId: (await targets.document()).externalId } }),
   'Subscription.chatTurn': async ({ targets }) => ({
@@ -124,6 +177,9 @@ export const nodeSamples: Record<string, (scene: Scene) => Promise<string | numb
   ChatSession: ({ targets }) => targets.session(),
   ChatMessage: ({ targets }) => targets.message(),
   ApiKey: ({ targets, grant }) => targets.apiKey(grant),
+  Project: ({ targets }) => targets.project(),
+  ProjectToken: ({ targets }) => targets.projectToken(),
+  RateLimit: ({ targets }) => targets.rateLimit(),
   PersonalAccessToken: ({ targets }) => targets.personalAccessToken(),
   Document: async ({ targets }) => (await targets.document()).id,
   // Whatever was recorded first: there is always something, since keys were made.
@@ -151,6 +207,13 @@ export const pathParameters: Record<string, (scene: Scene) => Promise<string | n
   persona_id: ({ targets }) => targets.agent(),
   api_key_id: ({ targets, grant }) => targets.apiKey(grant),
   token_id: ({ targets }) => targets.personalAccessToken(),
+  project_id: ({ targets }) => targets.project(),
+  token_rate_limit_id: ({ targets }) => targets.rateLimit(),
+  // Keys of AnythingLLM's paths.
+  id: ({ targets, grant }) => targets.apiKey(grant),
+  // Basic, and its limits.
+  user_group_id: async () => 2,
+  group_id: async () => 2,
   document_id: async ({ targets }) => (await targets.document()).externalId,
   // The search action, which comes with the server.
   tool_id: async () => 1,
@@ -165,6 +228,11 @@ const persona = () => ({
   task_prompt: '',
   datetime_aware: false,
 });
+const userEmail: RowSample = async (scene) => ({ body: { user_email: (await person(scene)).email } });
+const inactiveEmail: RowSample = async ({ targets, grant }) => ({
+  body: { user_email: (await targets.deactivatedPerson(grant.role)).email },
+});
+const rateLimit: RowSample = async () => ({ body: { enabled: true, token_budget: 1_000_000, period_hours: 24 } });
 const apiKey = ({ grant }: Scene) => ({ name: fresh(), role: grant.role.toLowerCase(), scopes: [grant.scope] });
 
 /**
@@ -175,6 +243,45 @@ export const rowSamples: Record<string, RowSample> = {
   'POST /admin/api-key': async (scene) => ({ body: apiKey(scene) }),
   'PATCH /admin/api-key/{api_key_id}': async (scene) => ({ body: apiKey(scene) }),
   'POST /user/pats': async ({ grant }) => ({ body: { name: fresh(), scopes: [grant.scope] } }),
+  'POST /auth/register': async () => ({ body: { email: freshEmail(), password } }),
+  'POST /password/reset_password': userEmail,
+  'PUT /manage/admin/users': async () => ({ body: { emails: [freshEmail()] } }),
+  'PATCH /manage/admin/remove-invited-user': async ({ targets }) => ({
+    body: { user_email: await targets.invitation() },
+  }),
+  'PATCH /manage/admin/deactivate-user': userEmail,
+  'PATCH /manage/admin/activate-user': inactiveEmail,
+  'DELETE /manage/admin/delete-user': inactiveEmail,
+  'PATCH /manage/set-user-role': async (scene) => ({
+    body: { user_email: (await scene.targets.person('LIMITED')).email, new_role: 'basic' },
+  }),
+  'PATCH /manage/admin/users/admin-access': async (scene) => ({
+    body: { user_email: (await scene.targets.person('LIMITED')).email, is_admin: true },
+  }),
+  'POST /user/projects/create': async () => ({ query: { name: fresh() } }),
+  'PATCH /user/projects/{project_id}': async () => ({ body: { name: fresh(), description: 'taken over' } }),
+  'POST /user/projects/{project_id}/instructions': async () => ({ body: { instructions: 'taken over' } }),
+  'POST /user/projects/{project_id}/move_chat_session': async ({ targets }) => ({
+    body: { chat_session_id: await targets.session() },
+  }),
+  'POST /user/projects/remove_chat_session': async ({ targets }) => ({
+    body: { chat_session_id: await targets.projectSession() },
+  }),
+  'POST /oauth/introspect': async () => ({ body: { token: newSecret('on_') } }),
+  'POST /admin/token-rate-limits/global': rateLimit,
+  'POST /admin/token-rate-limits/users': rateLimit,
+  'POST /admin/token-rate-limits/user-group/{group_id}': rateLimit,
+  'PUT /admin/token-rate-limits/rate-limit/{token_rate_limit_id}': rateLimit,
+  'PUT /admin/token-rate-limits/user-group/{group_id}/rate-limit/{token_rate_limit_id}': async ({ targets }) => ({
+    params: { token_rate_limit_id: await targets.roleLimit() },
+    body: { enabled: false, token_budget: 1_000_000, period_hours: 24 },
+  }),
+  'DELETE /admin/token-rate-limits/user-group/{group_id}/rate-limit/{token_rate_limit_id}': async ({ targets }) => ({
+    params: { token_rate_limit_id: await targets.roleLimit() },
+  }),
+  'POST /system/enable-multi-user': async () => ({ body: { username: 'matrix', password } }),
+  'POST /admin/generate-api-key': async (scene) => ({ body: apiKey(scene) }),
+  'POST /system/generate-api-key': async (scene) => ({ body: apiKey(scene) }),
   'POST /persona': async () => ({ body: { ...persona(), is_public: true } }),
   'POST /persona#document': async ({ targets }) => ({
     body: { ...persona(), document_ids: [(await targets.document()).externalId] },
@@ -218,6 +325,63 @@ export const rowSamples: Record<string, RowSample> = {
 
 /** Operations that answer well without changing anything, though their name says that they do, and why. */
 export const changesNothing = new Map([
+  ['POST /oauth/introspect', 'it asks a question, by POST since RFC 7662 has it so'],
   ['Mutation.stopChatRun', 'the sample session is not answering'],
   ['POST /chat/stop-chat-session/{chat_session_id}', 'the sample session is not answering'],
+]);
+
+/** Operations that are not for every holder of their permission, and for whom they are. */
+export const onlyFor: ReadonlyMap<string, (caller: Caller) => boolean> = new Map([
+  // A token of one project neither makes another nor ends its own.
+  ...[
+    'Mutation.createProject',
+    'Mutation.deleteProject',
+    'POST /user/projects/create',
+    'POST /user/projects/remove_chat_session',
+    'DELETE /user/projects/{project_id}',
+  ].map((name) => [name, ({ projectId }: Caller) => projectId === undefined] as const),
+  // What is done with a login session, and with it alone.
+  ...[
+    'Mutation.logout',
+    'Mutation.refreshSession',
+    'Mutation.changePassword',
+    'POST /auth/logout',
+    'POST /auth/refresh',
+    'POST /auth/mobile/logout',
+    'POST /auth/mobile/refresh',
+    'POST /password/change-password',
+  ].map((name) => [name, ({ session }: Caller) => session === true] as const),
+  // There are people among the callers: what is for a server without any is closed to all.
+  ...[
+    'Mutation.enableMultiUser',
+    'POST /system/generate-api-key',
+    'GET /system/api-keys',
+    'DELETE /system/api-key/{id}',
+  ].map((name) => [name, () => false] as const),
+]);
+
+/** Operations after which their caller's credential is another or none: tested where login sessions are. */
+export const endsItsCaller: ReadonlySet<string> = new Set([
+  'Mutation.logout',
+  'Mutation.refreshSession',
+  'Mutation.changePassword',
+  'POST /auth/logout',
+  'POST /auth/refresh',
+  'POST /auth/mobile/logout',
+  'POST /auth/mobile/refresh',
+  'POST /password/change-password',
+]);
+
+/** Operations that nobody here can do, and where they are done. */
+export const elsewhere: ReadonlyMap<string, string> = new Map([
+  ['Mutation.login', 'asks for a password: src/modules/users/sessions.test.ts'],
+  ['POST /auth/login', 'asks for a password: src/modules/users/sessions.test.ts'],
+  ['POST /auth/mobile/login', 'asks for a password: src/modules/users/sessions.test.ts'],
+  ['Mutation.requestToken', 'asks for a password: src/modules/users/single-user.test.ts'],
+  ['POST /request-token', 'asks for a password: src/rest/anythingllm/keys.test.ts'],
+  ['Mutation.enableMultiUser', 'without people: src/modules/users/single-user.test.ts'],
+  ['POST /system/enable-multi-user', 'without people: src/rest/anythingllm/keys.test.ts'],
+  ['POST /system/generate-api-key', 'without people: src/rest/anythingllm/keys.test.ts'],
+  ['GET /system/api-keys', 'without people: src/rest/anythingllm/keys.test.ts'],
+  ['DELETE /system/api-key/{id}', 'without people: src/rest/anythingllm/keys.test.ts'],
 ]);

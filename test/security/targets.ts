@@ -8,6 +8,8 @@ export interface Words {
   chat: string;
   token: string;
   document: string;
+  project: string;
+  projectToken: string;
 }
 
 /** The ids of things to aim at. A sample asks for those that its operation needs. */
@@ -16,10 +18,22 @@ export interface Targets {
   deletedAgent(): Promise<number>;
   session(): Promise<string>;
   deletedSession(): Promise<string>;
+  projectSession(): Promise<string>;
   message(): Promise<number>;
   run(): Promise<string>;
   personalAccessToken(): Promise<number>;
   document(): Promise<{ id: number; externalId: string }>;
+  project(): Promise<number>;
+  projectToken(): Promise<number>;
+  projectDocument(): Promise<string>;
+  /** A limit that limits nobody: it is high, and of one user who is not there. */
+  rateLimit(): Promise<number>;
+  /** The same, of all basic users together. */
+  roleLimit(): Promise<number>;
+  /** A person who is nobody's in particular, and holds no more than that role allows. */
+  person(role: Grant['role']): Promise<{ id: string; email: string }>;
+  deactivatedPerson(role: Grant['role']): Promise<{ id: string; email: string }>;
+  invitation(): Promise<string>;
   /** An API key that is nobody's in particular, and holds one permission. */
   apiKey(grant: Grant): Promise<number>;
 }
@@ -34,7 +48,14 @@ let lastId = 410_000_000;
 const nextId = () => ++lastId;
 
 const hash = (text: string) => Uint8Array.from(createHash('sha256').update(text).digest());
-const throwaway: Words = { agent: 'throwaway', chat: 'throwaway', token: 'throwaway', document: 'throwaway' };
+const throwaway: Words = {
+  agent: 'throwaway',
+  chat: 'throwaway',
+  token: 'throwaway',
+  document: 'throwaway',
+  project: 'throwaway',
+  projectToken: 'throwaway',
+};
 
 /** A new thing at every call, owned by that user and private. */
 export function freshTargets({ prisma, booted }: Kit, userId: string, words: Words = throwaway): Targets {
@@ -45,8 +66,8 @@ export function freshTargets({ prisma, booted }: Kit, userId: string, words: Wor
     await prisma.agent.create({ data: { id, name, ...texts, ownerId: userId, deletedAt } });
     return id;
   };
-  const session = async (deletedAt: Date | null = null) => {
-    const data = { userId, agentId: 0, name: `${words.chat} session`, deletedAt };
+  const session = async (deletedAt: Date | null = null, projectId: number | null = null) => {
+    const data = { userId, agentId: 0, name: `${words.chat} session`, deletedAt, projectId };
     const { id } = await prisma.chatSession.create({ data });
     const root = await prisma.chatMessage.create({ data: { id: nextId(), sessionId: id, role: 'SYSTEM' } });
     const text = `${words.chat} question`;
@@ -56,18 +77,55 @@ export function freshTargets({ prisma, booted }: Kit, userId: string, words: Wor
     await prisma.chatMessage.update({ where: { id: root.id }, data: { latestChildId: message.id } });
     return { id, messageId: message.id };
   };
-  const token = async (kind: 'API_KEY' | 'PERSONAL', owner: string, scopes: string[]) => {
+  const document = async (projectId: number | null) => {
+    const id = nextId();
+    const externalId = `doc-${id}`;
+    const text = `${words.document} passage`;
+    const chunk = { id: nextId(), position: 0, section: 0, start: 0, end: text.length, text };
+    await prisma.document.create({
+      data: {
+        id,
+        externalId,
+        title: `${words.document} document`,
+        contentHash: hash(text),
+        isPublic: false,
+        ownerId: userId,
+        projectId,
+        chunks: { create: chunk },
+      },
+    });
+    return { id, externalId };
+  };
+  const project = async () => {
+    const name = `${words.project} project`;
+    const { id } = await prisma.project.create({
+      data: { id: nextId(), name, description: name, instructions: name, ownerId: userId },
+    });
+    return id;
+  };
+  const person = async (role: Grant['role'], active: boolean) => {
+    const email = `${randomUUID()}@people.example`;
+    const { id } = await prisma.user.create({ data: { name: 'somebody', email, role, active } });
+    return { id, email };
+  };
+  const token = async (
+    kind: 'API_KEY' | 'PERSONAL' | 'PROJECT',
+    owner: string,
+    scopes: string[],
+    more: { name?: string; projectId?: number } = {},
+  ) => {
     const id = nextId();
     await prisma.token.create({
       data: {
         id,
         kind,
         name: `${words.token} token`,
-        display: `${words.token}****`,
+        display: `${more.name ?? words.token}****`,
         hash: hash(randomUUID()),
         allScopes: scopes.length === 0,
         scopes,
         userId: owner,
+        ...more,
       },
     });
     return id;
@@ -77,6 +135,7 @@ export function freshTargets({ prisma, booted }: Kit, userId: string, words: Wor
     deletedAgent: () => agent(new Date()),
     session: async () => (await session()).id,
     deletedSession: async () => (await session(new Date())).id,
+    projectSession: async () => (await session(null, await project())).id,
     message: async () => (await session()).messageId,
     async run() {
       const { id, messageId } = await session();
@@ -88,23 +147,34 @@ export function freshTargets({ prisma, booted }: Kit, userId: string, words: Wor
       return run.id;
     },
     personalAccessToken: () => token('PERSONAL', userId, []),
-    async document() {
-      const id = nextId();
-      const externalId = `doc-${id}`;
-      const text = `${words.document} passage`;
-      const chunk = { id: nextId(), position: 0, section: 0, start: 0, end: text.length, text };
-      await prisma.document.create({
-        data: {
-          id,
-          externalId,
-          title: `${words.document} document`,
-          contentHash: hash(text),
-          isPublic: false,
-          ownerId: userId,
-          chunks: { create: chunk },
-        },
+    document: () => document(null),
+    projectDocument: async () => (await document(await project())).externalId,
+    project,
+    async projectToken() {
+      const id = randomUUID();
+      const name = words.projectToken;
+      await prisma.user.create({
+        data: { id, name, email: `${id}@keys.example`, accountType: 'SERVICE_ACCOUNT' },
       });
-      return { id, externalId };
+      return token('PROJECT', id, ['write:chat'], { name, projectId: await project() });
+    },
+    async rateLimit() {
+      const { id } = await prisma.rateLimit.create({
+        data: { id: nextId(), scope: 'EACH_USER', tokenBudget: 10n ** 12n, periodHours: 24 },
+      });
+      return id;
+    },
+    async roleLimit() {
+      const { id } = await prisma.rateLimit.create({
+        data: { id: nextId(), scope: 'ROLE', role: 'BASIC', tokenBudget: 10n ** 12n, periodHours: 24 },
+      });
+      return id;
+    },
+    person: (role) => person(role, true),
+    deactivatedPerson: (role) => person(role, false),
+    async invitation() {
+      const { email } = await prisma.invitation.create({ data: { email: `${randomUUID()}@invited.example` } });
+      return email;
     },
     async apiKey({ role, scope }) {
       const id = randomUUID();
@@ -136,6 +206,7 @@ export const missingTargets: Targets = {
   deletedAgent: async () => nextId(),
   session: async () => randomUUID(),
   deletedSession: async () => randomUUID(),
+  projectSession: async () => randomUUID(),
   message: async () => nextId(),
   run: async () => randomUUID(),
   personalAccessToken: async () => nextId(),
@@ -143,6 +214,14 @@ export const missingTargets: Targets = {
     const id = nextId();
     return { id, externalId: `doc-${id}` };
   },
+  project: async () => nextId(),
+  projectToken: async () => nextId(),
+  projectDocument: async () => `doc-${nextId()}`,
+  rateLimit: async () => nextId(),
+  roleLimit: async () => nextId(),
+  person: async () => ({ id: randomUUID(), email: `${randomUUID()}@people.example` }),
+  deactivatedPerson: async () => ({ id: randomUUID(), email: `${randomUUID()}@people.example` }),
+  invitation: async () => `${randomUUID()}@invited.example`,
   apiKey: async () => nextId(),
 };
 

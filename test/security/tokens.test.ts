@@ -1,13 +1,11 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import { type Permission, permissions, rolePermissions } from '../../src/authz/permissions.ts';
-import type { Principal } from '../../src/authz/principal.ts';
 import { authenticator } from '../../src/modules/tokens/authenticate.ts';
 import { checksum, hashSecret, newSecret } from '../../src/modules/tokens/secret.ts';
 import type { Background } from '../../src/store/background.ts';
 import type { Database } from '../../src/store/database.ts';
-import { createRevocations } from '../../src/store/revocations.ts';
 import { type Answer, type GraphQLAnswer, type Kit, startKit, until } from '../kit.ts';
-import { makeGate } from '../model-server.ts';
+import { deleteKey, regenerateKey, revokePat, updateKey } from './keys.ts';
 
 let kit: Kit;
 beforeAll(async () => {
@@ -24,32 +22,10 @@ const createKey = (input: object, key?: string) =>
     { input },
     key,
   );
-const updateKey = (input: object, key?: string, on = kit) =>
-  on.gql(
-    'mutation ($input: UpdateApiKeyInput!) { updateApiKey(input: $input) { apiKey { databaseId } } }',
-    { input },
-    key,
-  );
-const regenerateKey = async (input: object, key?: string, on = kit): Promise<string> =>
-  (
-    await on.gql(
-      'mutation ($input: RegenerateApiKeyInput!) { regenerateApiKey(input: $input) { secret } }',
-      { input },
-      key,
-    )
-  ).data.regenerateApiKey.secret;
-const deleteKey = (databaseId: number, on = kit) =>
-  on.gql('mutation ($id: Int!) { deleteApiKey(input: { databaseId: $id }) { deletedDatabaseId } }', { id: databaseId });
 const createPat = (input: object, key: string) =>
   kit.gql(
     'mutation ($input: CreatePersonalAccessTokenInput!) { createPersonalAccessToken(input: $input) { secret } }',
     { input },
-    key,
-  );
-const revokePat = (databaseId: number, key: string, on = kit) =>
-  on.gql(
-    'mutation ($id: Int!) { revokePersonalAccessToken(input: { databaseId: $id }) { personalAccessToken { databaseId } } }',
-    { id: databaseId },
     key,
   );
 const permissionsOf = async (secret: string): Promise<string[] | null> =>
@@ -87,18 +63,18 @@ async function deadSecrets(): Promise<Record<string, string>> {
     await kit.createPat(owner.secret),
     await kit.createPat(owner.secret),
   ];
-  await revokePat(revoked.id, owner.secret);
+  await revokePat(kit, revoked.id, owner.secret);
   await kit.prisma.token.update({ where: { id: expired.id }, data: { expiresAt: new Date() } });
   const expiredKey = await kit.createKey('BASIC');
   await kit.prisma.token.update({ where: { id: expiredKey.id }, data: { expiresAt: new Date() } });
   const deleted = await kit.createKey('BASIC');
-  await deleteKey(deleted.id);
+  await deleteKey(kit, deleted.id);
   const regenerated = await kit.createKey('BASIC');
-  await regenerateKey({ databaseId: regenerated.id });
+  await regenerateKey(kit, { databaseId: regenerated.id });
   const overlapped = await kit.createKey('BASIC');
-  await regenerateKey({ databaseId: overlapped.id, overlapMinutes: 5 });
+  await regenerateKey(kit, { databaseId: overlapped.id, overlapMinutes: 5 });
   await kit.prisma.token.update({ where: { id: overlapped.id }, data: { previousExpiresAt: new Date() } });
-  await updateKey({ databaseId: owner.id, disabled: true });
+  await updateKey(kit, { databaseId: owner.id, disabled: true });
   const unknown = newSecret('on_');
   return {
     'an unknown key': unknown,
@@ -128,7 +104,7 @@ describe('at rest', () => {
     const { data } = await createKey({ name: 'dumped', role: 'BASIC' });
     const first: string = data.createApiKey.secret;
     const { databaseId } = data.createApiKey.apiKey;
-    const second = await regenerateKey({ databaseId, overlapMinutes: 5 });
+    const second = await regenerateKey(kit, { databaseId, overlapMinutes: 5 });
     const viaRest = (await kit.rest('POST', '/api/admin/api-key', { body: { name: 'dumped too' } })).body.api_key;
     const pat = (await kit.rest('POST', '/api/user/pats', { key: second, body: { name: 'dumped' } })).body.token;
     const secrets = [kit.keys.ADMIN, first, second, viaRest, pat];
@@ -300,8 +276,9 @@ describe('at the door', () => {
       `${good.slice(0, -1)}${good.endsWith('0') ? '1' : '0'}`,
       `on_${'A'.repeat(36)}`,
       `onyx_pat_${'0'.repeat(36)}`,
-      `proj_${random(good)}`,
-      `sk-${random(good)}`,
+      ...['proj_', 'sk-', 'ses_'].map((prefix) => `${prefix}${'A'.repeat(36)}`),
+      `gsk_${random(good)}`,
+      `dn_${random(good)}`,
       good.slice(1),
       'on_',
       'x'.repeat(5000),
@@ -499,7 +476,7 @@ describe('the end of a token', () => {
           return {
             dies: [one.secret],
             lives: [other.secret, owner.secret],
-            end: () => revokePat(one.id, owner.secret),
+            end: () => revokePat(kit, one.id, owner.secret),
           };
         },
       ],
@@ -508,7 +485,7 @@ describe('the end of a token', () => {
         async () => {
           const key = await kit.createKey('BASIC');
           const pat = await kit.createPat(key.secret);
-          const end = () => updateKey({ databaseId: key.id, disabled: true });
+          const end = () => updateKey(kit, { databaseId: key.id, disabled: true });
           return { dies: [key.secret, pat.secret], lives: [owner.secret], end };
         },
       ],
@@ -517,7 +494,7 @@ describe('the end of a token', () => {
         async () => {
           const key = await kit.createKey('BASIC');
           const pat = await kit.createPat(key.secret);
-          return { dies: [key.secret, pat.secret], lives: [owner.secret], end: () => deleteKey(key.id) };
+          return { dies: [key.secret, pat.secret], lives: [owner.secret], end: () => deleteKey(kit, key.id) };
         },
       ],
       [
@@ -528,7 +505,7 @@ describe('the end of a token', () => {
           return {
             dies: [key.secret],
             lives: [pat.secret, owner.secret],
-            end: () => regenerateKey({ databaseId: key.id }),
+            end: () => regenerateKey(kit, { databaseId: key.id }),
           };
         },
       ],
@@ -579,7 +556,7 @@ describe('the end of a token', () => {
     const audited: unknown[] = [];
     const db = { query: async () => [row] } as unknown as Database;
     const refused = (entry: { detail?: { reason?: unknown } }) => audited.push(entry.detail?.reason);
-    const authenticate = authenticator(db, { refused } as never, { run() {} } as unknown as Background);
+    const { authenticate } = authenticator(db, { refused } as never, { run() {} } as unknown as Background);
     const client = { address: null, userAgent: null };
     vi.useFakeTimers({ toFake: ['Date'], now: end.getTime() - 1 });
     expect(await authenticate(secret, client)).toMatchObject({ role: 'BASIC' });
@@ -594,189 +571,18 @@ describe('the end of a token', () => {
 
   test('TOK 16 regeneration with overlap: both secrets work, then the old one dies', async () => {
     const { id, secret: old } = await kit.createKey('BASIC', { scopes: ['read:chat'] });
-    const secret = await regenerateKey({ databaseId: id, overlapMinutes: 60 });
+    const secret = await regenerateKey(kit, { databaseId: id, overlapMinutes: 60 });
     expect([await permissionsOf(old), await permissionsOf(secret)]).toEqual([['read:chat'], ['read:chat']]);
     await kit.prisma.token.update({ where: { id }, data: { previousExpiresAt: new Date() } });
     expect([await works(old), await works(secret)]).toEqual([false, true]);
     // Within an overlap, disabling and deleting hold for both.
-    const newest = await regenerateKey({ databaseId: id, overlapMinutes: 60 });
-    await updateKey({ databaseId: id, disabled: true });
+    const newest = await regenerateKey(kit, { databaseId: id, overlapMinutes: 60 });
+    await updateKey(kit, { databaseId: id, disabled: true });
     expect([await works(secret), await works(newest)]).toEqual([false, false]);
-    await updateKey({ databaseId: id, disabled: false });
+    await updateKey(kit, { databaseId: id, disabled: false });
     expect([await works(secret), await works(newest)]).toEqual([true, true]);
-    await deleteKey(id);
+    await deleteKey(kit, id);
     expect([await works(secret), await works(newest)]).toEqual([false, false]);
-  });
-});
-
-describe('open streams', () => {
-  let live: Kit;
-  beforeAll(async () => {
-    live = await startKit({ scripted: true });
-  });
-  afterAll(() => live.close());
-
-  const subscription = `subscription ($input: SendChatMessageInput!) {
-    chatTurn(input: $input) {
-      __typename
-      ... on ChatMessageIds { assistantMessageId }
-      ... on ChatAnswerDelta { text }
-      ... on ChatTurnStopped { reason }
-    }
-  }`;
-
-  type Payload = Answer['body'];
-
-  /** A turn through REST: the objects of its lines. */
-  async function* lines(key: string): AsyncGenerator<Payload> {
-    const response = await fetch(`${live.url}/api/chat/send-chat-message`, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json', authorization: `Bearer ${key}` },
-      body: JSON.stringify({ message: 'Hello' }),
-    });
-    expect(response.status).toBe(200);
-    let buffer = '';
-    for await (const chunk of response.body?.pipeThrough(new TextDecoderStream()) ?? []) {
-      buffer += chunk;
-      const whole = buffer.split('\n');
-      buffer = whole.pop() ?? '';
-      for (const line of whole) yield JSON.parse(line);
-    }
-  }
-
-  const roads = {
-    'GraphQL over SSE': {
-      open: (key: string) => live.subscribe(subscription, { input: { message: 'Hello' } }, key),
-      ids: (event: Payload) => event.data?.chatTurn?.assistantMessageId,
-      text: (event: Payload) => event.data?.chatTurn?.text,
-      refused: (event: Payload) => event.errors?.[0]?.extensions?.code === 'UNAUTHENTICATED',
-      finished: (event: Payload) => event.data?.chatTurn?.reason === 'FINISHED',
-    },
-    'REST lines': {
-      open: lines,
-      ids: (event: Payload) => event.reserved_assistant_message_id,
-      text: (event: Payload) => (event.obj?.type === 'message_delta' ? event.obj.content : undefined),
-      refused: (event: Payload) => event.error_code === 'AUTH_ERROR',
-      finished: (event: Payload) => event.obj?.type === 'stop' && event.obj.stop_reason === null,
-    },
-  };
-  type Road = (typeof roads)[keyof typeof roads];
-
-  /** A turn whose model has said one word of three and waits. */
-  async function openTurn(road: Road, key: string) {
-    const gate = makeGate();
-    live.model.script({ text: ['one ', 'two ', 'three'], gate });
-    const events = road.open(key);
-    gate.release();
-    let messageId: number | undefined;
-    for (let said = ''; said === ''; ) {
-      const { value, done } = await events.next();
-      if (done) throw new Error('the stream ended before the model spoke');
-      messageId ??= road.ids(value);
-      said = road.text(value) ?? '';
-    }
-    if (messageId === undefined) throw new Error('no message was announced');
-    return { events, gate, messageId };
-  }
-
-  const ends: Record<
-    string,
-    (keyMade: { id: number; secret: string }) => Promise<{ secret: string; end: () => Promise<unknown>; gone?: true }>
-  > = {
-    'the personal token is revoked': async ({ secret }) => {
-      const pat = await live.createPat(secret);
-      return { secret: pat.secret, end: () => revokePat(pat.id, secret, live) };
-    },
-    'the key is disabled': async ({ id, secret }) => ({
-      secret,
-      end: () => updateKey({ databaseId: id, disabled: true }, undefined, live),
-    }),
-    'the key is regenerated': async ({ id, secret }) => ({
-      secret,
-      end: () => regenerateKey({ databaseId: id }, undefined, live),
-    }),
-    'the key is deleted': async ({ id, secret }) => ({ secret, end: () => deleteKey(id, live), gone: true }),
-    'the key behind a personal token is disabled': async ({ id, secret }) => ({
-      secret: (await live.createPat(secret)).secret,
-      end: () => updateKey({ databaseId: id, disabled: true }, undefined, live),
-    }),
-    'the key behind a personal token is deleted': async ({ id, secret }) => ({
-      secret: (await live.createPat(secret)).secret,
-      end: () => deleteKey(id, live),
-      gone: true,
-    }),
-  };
-
-  describe.each(Object.keys(roads) as (keyof typeof roads)[])('%s', (name) => {
-    const road = roads[name];
-    test.each(Object.keys(ends))(
-      'TOK 5 TOK 9 the stream ends, and the model is told to stop, when %s',
-      async (what) => {
-        const prepare = ends[what];
-        if (!prepare) throw new Error('no such end');
-        const { secret, end, gone } = await prepare(await live.createKey('BASIC'));
-        const { events, messageId } = await openTurn(road, secret);
-        const hungUp = live.model.nextAbort();
-        await end();
-        const rest = [];
-        for await (const event of events) rest.push(event);
-        expect(rest).toHaveLength(1);
-        expect(road.refused(rest[0])).toBe(true);
-        await hungUp;
-        await live.booted.background.settled();
-        const message = await live.prisma.chatMessage.findUnique({ where: { id: messageId }, include: { run: true } });
-        if (gone) expect(message).toBeNull();
-        else expect(message).toMatchObject({ text: 'one ', status: 'STOPPED', run: { status: 'STOPPED' } });
-        expect((await live.gql('{ viewer { id } }', {}, secret)).status).toBe(401);
-      },
-    );
-
-    test('TOK 5 the stream of another token of the same user goes on', async () => {
-      const key = await live.createKey('BASIC');
-      const [doomed, kept] = [await live.createPat(key.secret), await live.createPat(key.secret)];
-      const { events, gate } = await openTurn(road, kept.secret);
-      const aborted = live.model.aborted;
-      await revokePat(doomed.id, key.secret, live);
-      await regenerateKey({ databaseId: key.id }, undefined, live);
-      gate.open();
-      const rest = [];
-      for await (const event of events) rest.push(event);
-      expect(rest.map((event) => road.text(event) ?? '').join('')).toBe('two three');
-      expect(road.finished(rest.at(-1))).toBe(true);
-      expect(live.model.aborted).toBe(aborted);
-    });
-
-    test('TOK 16 regeneration with overlap leaves the stream alone', async () => {
-      const { id, secret } = await live.createKey('BASIC');
-      const { events, gate } = await openTurn(road, secret);
-      await regenerateKey({ databaseId: id, overlapMinutes: 5 }, undefined, live);
-      gate.open();
-      const rest = [];
-      for await (const event of events) rest.push(event);
-      expect(road.finished(rest.at(-1))).toBe(true);
-    });
-  });
-
-  test('TOK 6 a stream ends at the moment at which its token expires', () => {
-    vi.useFakeTimers();
-    const revocations = createRevocations();
-    const watch = (expiresAt: Date | null) =>
-      revocations.watch({ userId: 'u', credential: { tokenId: 1, expiresAt } } as Principal);
-    const [soon, never, late, past] = [
-      watch(new Date(Date.now() + 1000)),
-      watch(null),
-      watch(new Date(Date.now() + 40 * 24 * 3_600_000)),
-      watch(new Date(Date.now() - 1000)),
-    ];
-    const finished = watch(new Date(Date.now() + 1000));
-    finished.done();
-    const open = () => [soon, never, late, past, finished].map(({ signal }) => !signal.aborted);
-    vi.advanceTimersByTime(999);
-    expect(open()).toEqual([true, true, true, false, true]);
-    vi.advanceTimersByTime(1);
-    expect(open()).toEqual([false, true, true, false, true]);
-    vi.advanceTimersByTime(24 * 3_600_000);
-    expect(open()).toEqual([false, true, true, false, true]);
   });
 });
 
@@ -804,9 +610,9 @@ describe('rights', () => {
     for (const { secret, id } of [weak, weakPat]) {
       for (const answer of [
         await createKey({ role: 'LIMITED', scopes: ['read:agents'] }, secret),
-        await updateKey({ databaseId: weak.id, scopes: null }, secret),
+        await updateKey(kit, { databaseId: weak.id, scopes: null }, secret),
         await createPat({ name: 'x', scopes: ['read:agents'] }, secret),
-        await revokePat(id, secret),
+        await revokePat(kit, id, secret),
       ])
         expect(code(answer)).toBe('FORBIDDEN');
       for (const [method, path, body] of [
@@ -822,7 +628,7 @@ describe('rights', () => {
       await createKey({ role: 'ADMIN' }, minter.secret),
       await createKey({ role: 'LIMITED' }, minter.secret),
       await createKey({ role: 'ADMIN', scopes: ['read:agents', 'read:audit'] }, minter.secret),
-      await updateKey({ databaseId: weak.id, scopes: ['read:agents'] }, minter.secret),
+      await updateKey(kit, { databaseId: weak.id, scopes: ['read:agents'] }, minter.secret),
       await createPat({ name: 'x' }, minter.secret),
       await createPat({ name: 'x', scopes: ['read:chat'] }, minter.secret),
     ])
@@ -838,13 +644,13 @@ describe('rights', () => {
     const scoped = await kit.createPat(key.secret, { scopes: ['read:agents', 'read:chat', 'manage:agents'] });
     const rights = async () => [await permissionsOf(whole.secret), await permissionsOf(scoped.secret)];
     expect(await rights()).toEqual([permissions, ['read:agents', 'read:chat', 'manage:agents']]);
-    await updateKey({ databaseId: key.id, role: 'BASIC' });
+    await updateKey(kit, { databaseId: key.id, role: 'BASIC' });
     expect(await rights()).toEqual([
       permissions.filter((name) => rolePermissions('BASIC').has(name)),
       ['read:agents', 'read:chat'],
     ]);
     expect((await kit.rest('GET', '/api/admin/api-key', { key: whole.secret })).status).toBe(403);
-    await updateKey({ databaseId: key.id, role: 'LIMITED' });
+    await updateKey(kit, { databaseId: key.id, role: 'LIMITED' });
     expect(await rights()).toEqual([
       permissions.filter((name) => rolePermissions('LIMITED').has(name)),
       ['read:agents'],
@@ -925,7 +731,7 @@ describe('last use', () => {
     const updateMany = async ({ data }: { data: { lastUsedAt: Date } }) => written.push(data.lastUsedAt.toISOString());
     const db = { query: async () => [row], prisma: { token: { updateMany } } } as unknown as Database;
     const background = { run: (_name: string, work: () => Promise<void>) => void work() } as unknown as Background;
-    const authenticate = authenticator(db, { refused() {} } as never, background);
+    const { authenticate } = authenticator(db, { refused() {} } as never, background);
     vi.useFakeTimers({ toFake: ['Date'] });
     for (const after of [0, 1, 59_999, 60_000, 60_001, 119_999, 120_000]) {
       vi.setSystemTime(start + after);
@@ -970,7 +776,7 @@ describe('traces', () => {
       log.child({ token: one }).warn('%s', one);
       kit.booted.background.run(`work of ${one}`, () => Promise.reject(error));
     }
-    await updateKey({ databaseId: id, disabled: true });
+    await updateKey(kit, { databaseId: id, disabled: true });
     await kit.gql('{ viewer { id } }', {}, secret);
     await kit.booted.background.settled();
     const all = kit.log.join('');
@@ -1033,10 +839,17 @@ describe('the audit trail', () => {
       targetType: 'ApiKey',
       targetId: String(made.api_key_id),
     };
-    const first = { name: 'audited', role: 'BASIC', scopes: null, expiresAt: null, disabled: false };
+    const first = {
+      name: 'audited',
+      role: 'BASIC',
+      scopes: null,
+      projectId: null,
+      expiresAt: null,
+      disabled: false,
+    };
     const second = { ...first, name: 'renamed', scopes: ['read:chat'] };
     expect(await rows({ targetType: 'ApiKey', targetId: String(made.api_key_id) })).toEqual([
-      { ...common, action: 'api_key.create', detail: { name: 'audited', role: 'BASIC', scopes: null } },
+      { ...common, action: 'api_key.create', detail: { kind: 'API_KEY', ...first } },
       { ...common, action: 'api_key.update', detail: { before: first, after: second } },
       { ...common, action: 'api_key.regenerate', detail: { overlapMinutes: 0 } },
       { ...common, action: 'api_key.update', detail: { before: second, after: { ...second, disabled: true } } },
@@ -1071,14 +884,14 @@ describe('the audit trail', () => {
     const { id, secret } = await kit.createKey('BASIC');
     const before = await kit.prisma.auditEvent.count({ where: { action: { startsWith: 'api_key.' } } });
     await createKey({ name: '' });
-    await updateKey({ databaseId: id, scopes: ['read:everything'] });
+    await updateKey(kit, { databaseId: id, scopes: ['read:everything'] });
     await createKey({ role: 'ADMIN' }, secret);
-    await deleteKey(2_000_000_000);
+    await deleteKey(kit, 2_000_000_000);
     expect(await kit.prisma.auditEvent.count({ where: { action: { startsWith: 'api_key.' } } })).toBe(before);
   });
 
   test.each<[string, (token: { id: number; secret: string; owner: string }) => Promise<unknown>]>([
-    ['revoked', ({ id, owner }) => revokePat(id, owner)],
+    ['revoked', ({ id, owner }) => revokePat(kit, id, owner)],
     ['expired', ({ id }) => kit.prisma.token.update({ where: { id }, data: { expiresAt: new Date() } })],
     ['disabled', ({ id }) => kit.prisma.token.update({ where: { id }, data: { disabledAt: new Date() } })],
   ])('TOK 15 a refused use of a token that is %s, once a minute however often', async (reason, end) => {

@@ -79,7 +79,6 @@ CREATE TABLE "IdempotencyRecord" (
     "hash" BYTEA NOT NULL,
     "requestHash" BYTEA NOT NULL,
     "status" INTEGER,
-    "contentType" TEXT,
     "reply" BYTEA,
     "createdAt" TIMESTAMPTZ(3) NOT NULL DEFAULT CURRENT_TIMESTAMP,
 

@@ -31,6 +31,20 @@ const maxRepeats =
     },
   });
 
+/** Fields that take a password: an attempt is a request of its own, so that limits on requests are limits on guesses. */
+const guesses = new Set(['login', 'requestToken', 'register', 'changePassword']);
+
+const oneGuess: ValidationRule = (context) => {
+  let count = 0;
+  return {
+    Field(node) {
+      if (!guesses.has(node.name.value) || ++count !== 2) return;
+      const message = `A document may have one of ${[...guesses].join(', ')}, and that once.`;
+      context.reportError(new GraphQLError(message, { nodes: node, extensions: refusal('repeats') }));
+    },
+  };
+};
+
 /**
  * Refuses, before it runs, what would cost too much: each limit still passes, one above does not. `refused` hears of
  * every refusal.
@@ -58,6 +72,7 @@ export function useQueryLimits(limits: QueryLimits, refused: (limit: string) => 
       },
       onValidate({ addValidationRule }) {
         addValidationRule(repeats);
+        addValidationRule(oneGuess);
       },
       onExecutionResult({ result, setResult }) {
         if (!result || !('errors' in result)) return;

@@ -21,6 +21,16 @@ declare global {
       /** Open to strangers. Every other root field names its `authScopes`. */
       public?: true;
     }
+    interface MutationFieldOptions<
+      Types extends SchemaTypes,
+      Type extends import('@pothos/core').TypeParam<Types>,
+      Nullable extends import('@pothos/core').FieldNullability<Type>,
+      Args extends import('@pothos/core').InputFieldMap,
+      ResolveReturnShape,
+    > {
+      /** Open to strangers. Every other root field names its `authScopes`. */
+      public?: true;
+    }
   }
 }
 

@@ -119,8 +119,8 @@ describe('making an agent', () => {
       replace_base_system_prompt: true,
       owner: { id: anna.userId, email: expect.stringContaining('@') },
       user_permission: 'OWNER',
-      users: [{ id: ben.userId, email: '' }],
-      user_shares: [{ user_id: ben.userId, email: '', permission: 'VIEWER' }],
+      users: [{ id: ben.userId, email: expect.stringContaining('@') }],
+      user_shares: [{ user_id: ben.userId, email: expect.stringContaining('@'), permission: 'VIEWER' }],
       sharing_status: 'SHARED',
       labels: [{ id: label.body.id, name: 'People' }],
       tools: [{ id: searchId, in_code_tool_id: 'SearchTool' }],
@@ -545,7 +545,9 @@ describe('changing an agent', () => {
       key: anna.secret,
       body: upsert({ users: [ben.userId] }),
     });
-    expect(body.user_shares).toEqual([{ user_id: ben.userId, email: '', permission: 'EDITOR' }]);
+    expect(body.user_shares).toEqual([
+      { user_id: ben.userId, email: expect.stringContaining('@'), permission: 'EDITOR' },
+    ]);
     const cleared = await kit.rest('PATCH', `/api/persona/${id}`, { key: anna.secret, body: upsert({ users: [] }) });
     expect(cleared.body).toMatchObject({ users: [], sharing_status: 'PRIVATE' });
   });

@@ -23,6 +23,7 @@ export interface AnswerLimits {
 
 export interface AnswerRequest {
   agent: Agent;
+  projectInstructions: string | null;
   model: ChatModel;
   temperature: number | null;
   history: readonly Utterance[];
@@ -40,6 +41,8 @@ export interface AnswerSoFar {
   citations: { number: number; documentId: string }[];
   inputTokens: number;
   outputTokens: number;
+  /** How many of these tokens the provider did not report. */
+  estimatedTokens: number;
 }
 
 export type AnswerEnd =
@@ -50,6 +53,10 @@ export type AnswerEnd =
 class Silence extends Error {}
 class TooLong extends Error {}
 class TooMuch extends Error {}
+
+/** A provider's count of tokens, as far as it is one that a database can keep. */
+const reported = (tokens: number | undefined): number =>
+  tokens !== undefined && tokens > 0 ? Math.min(Math.round(tokens), 0x7fff_ffff) : 0;
 
 /** What a database can keep of a model's words. */
 const storable = (text: string): string => text.replaceAll('\0', '');
@@ -161,8 +168,8 @@ export async function answer(
         run.emit({ type: 'reasoningDelta', text });
       } else if (part.type === 'error') error ??= part.error;
       else if (part.type === 'finish') {
-        soFar.inputTokens = part.totalUsage.inputTokens ?? 0;
-        soFar.outputTokens = part.totalUsage.outputTokens ?? 0;
+        soFar.inputTokens = reported(part.totalUsage.inputTokens);
+        soFar.outputTokens = reported(part.totalUsage.outputTokens);
       }
       if (soFar.text.length + soFar.reasoning.length > maxLength) watchdog.abort(new TooMuch());
     }
@@ -174,8 +181,14 @@ export async function answer(
   }
   say(citations.end());
   // Where the provider reports nothing, an estimate: no turn is free.
-  soFar.inputTokens ||= estimateTokens(prompt.system + JSON.stringify(prompt.messages));
-  soFar.outputTokens ||= estimateTokens(soFar.text + soFar.reasoning);
+  if (soFar.inputTokens === 0) {
+    soFar.inputTokens = estimateTokens(prompt.system + JSON.stringify(prompt.messages));
+    soFar.estimatedTokens += soFar.inputTokens;
+  }
+  if (soFar.outputTokens === 0) {
+    soFar.outputTokens = estimateTokens(soFar.text + soFar.reasoning);
+    soFar.estimatedTokens += soFar.outputTokens;
+  }
 
   if (run.signal.aborted) return { status: 'STOPPED' };
   if (watchdog.signal.aborted) return failure(watchdog.signal.reason);

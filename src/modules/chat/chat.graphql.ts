@@ -2,11 +2,13 @@ import { signedIn } from '../../authz/principal.ts';
 import { visible } from '../../authz/visible.ts';
 import type { ChatSession as ChatSessionRow } from '../../generated/prisma/client.ts';
 import { builder } from '../../graphql/builder.ts';
-import { connection, nodeQuery, pageArgs } from '../../graphql/connection.ts';
+import { connection, nestedNodes, nodeQuery, pageArgs } from '../../graphql/connection.ts';
 import { integerIds, nodeRule, uuidIds } from '../../graphql/nodes.ts';
 import { cut } from '../../paging.ts';
 import { SearchHit } from '../knowledge/knowledge.graphql.ts';
-import { chatMessageOrder, chatSessionOrder, type SessionFilter } from './chat.service.ts';
+import { Project } from '../projects/projects.graphql.ts';
+import { seesProject } from '../projects/projects.service.ts';
+import { chatMessageOrder, chatSessionOrder } from './chat.service.ts';
 import { withoutCitations } from './citations.ts';
 import { type Answered, collect } from './collect.ts';
 import { ChatTurnEvent, Citation } from './events.graphql.ts';
@@ -60,12 +62,16 @@ const ChatMessage = builder.prismaNode('ChatMessage', {
     citations: t.field({
       type: [Citation],
       description: 'The numbers in its text.',
-      resolve: ({ citations }) => citations as unknown as { number: number; documentId: string }[],
+      resolve: async (message, _args, { principal, services }) => {
+        const { citations } = await services.chat.references(signedIn(principal), message);
+        return citations as unknown as { number: number; documentId: string }[];
+      },
     }),
     documents: t.field({
       type: [SearchHit],
       description: 'The passages it was given, best first.',
-      resolve: ({ passages }) => storedHits(passages),
+      resolve: async (message, _args, { principal, services }) =>
+        storedHits((await services.chat.references(signedIn(principal), message)).passages),
     }),
     searchQuery: t.exposeString('searchQuery', {
       nullable: true,
@@ -118,6 +124,15 @@ const ChatSession = builder.prismaNode('ChatSession', {
       select: { user: { select: { name: true } } },
       resolve: ({ user }) => user.name,
     }),
+    project: t.field({
+      type: Project,
+      nullable: true,
+      authScopes: { permission: 'write:projects' },
+      description: 'The project that it is in; null for none, and for one that is not the caller’s.',
+      select: (_args, _context, nested) => ({ project: nested() }),
+      resolve: ({ project }, _args, { principal }) =>
+        project && seesProject(signedIn(principal), project) ? project : null,
+    }),
     currentRunId: t.field({
       type: 'UUID',
       nullable: true,
@@ -135,10 +150,9 @@ const ChatSession = builder.prismaNode('ChatSession', {
         messages: chatMessageOrder.page(args, pageLimit),
         _count: { select: { messages: true } },
       }),
-      resolve: async (session, args, { principal, services, pageLimit }) => {
+      resolve: (session, args, { pageLimit }) => {
         const page = cut(session.messages, chatMessageOrder.page(args, pageLimit));
-        const rows = await services.chat.readable(signedIn(principal), session, page.rows);
-        return connection(chatMessageOrder, { ...page, rows }, args, async () => session._count.messages);
+        return connection(chatMessageOrder, page, args, async () => session._count.messages);
       },
     }),
   }),
@@ -167,6 +181,31 @@ const ChatSessionConnection = builder.connectionObject(
   { name: 'ChatSessionEdge', description: 'A session and its place in the list.' },
 );
 
+builder.prismaObjectField(Project, 'chatSessions', (t) =>
+  t.field({
+    type: ChatSessionConnection,
+    nullable: true,
+    authScopes: { permission: 'read:chat' },
+    description: 'Its chats, most recently used first, those of its tokens included.',
+    args: pageArgs(t.arg),
+    select: (args, { principal, pageLimit }, nested) => {
+      const readable = visible.chatSessions(signedIn(principal));
+      const { where, ...page } = chatSessionOrder.page(args, pageLimit);
+      return {
+        chatSessions: nestedNodes(nested, 'ChatSession', chatSessionOrder, {
+          ...page,
+          where: { AND: [readable, where] },
+        }),
+        _count: { select: { chatSessions: { where: readable } } },
+      };
+    },
+    resolve: (project, args, { pageLimit }) => {
+      const page = cut(project.chatSessions, chatSessionOrder.page(args, pageLimit));
+      return connection(chatSessionOrder, page, args, async () => project._count.chatSessions);
+    },
+  }),
+);
+
 const ChatSearchResult = builder.objectRef<{ rows: ChatSessionRow[]; hasNext: boolean }>('ChatSearchResult').implement({
   description: 'Sessions that were found.',
   fields: (t) => ({
@@ -184,6 +223,10 @@ const CreateChatSessionInput = builder.inputType('CreateChatSessionInput', {
   fields: (t) => ({
     agentId: t.int({ description: 'The integer id of its agent; 0, the built-in one, unless given.' }),
     name: t.string({ description: 'Its name; at most 500 characters.' }),
+    projectId: t.int({
+      description:
+        'The integer id of the project it is in; none unless given. That of a token that is confined to a project is always in that.',
+    }),
   }),
 });
 
@@ -193,6 +236,16 @@ const UpdateChatSessionInput = builder.inputType('UpdateChatSessionInput', {
     sessionId: t.field({ type: 'UUID', required: true, description: 'The session.' }),
     name: t.string({ description: 'Its name, at most 500 characters; null makes one from the first message.' }),
     sharing: t.field({ type: SharingStatus, description: 'Who may read it.' }),
+  }),
+});
+
+const MoveChatSessionInput = builder.inputType('MoveChatSessionInput', {
+  description: 'Where a session goes.',
+  fields: (t) => ({
+    sessionId: t.field({ type: 'UUID', required: true, description: 'The session.' }),
+    projectId: t.int({
+      description: 'The integer id of the project to put it into; without one it is taken out of its project.',
+    }),
   }),
 });
 
@@ -282,6 +335,20 @@ const UpdateChatSessionPayload = builder.objectRef<ChatSessionRow>('UpdateChatSe
   }),
 });
 
+const MoveChatSessionPayload = builder.objectRef<ChatSessionRow>('MoveChatSessionPayload').implement({
+  description: 'What `moveChatSession` moved.',
+  fields: (t) => ({
+    sessionId: t.expose('id', { type: 'UUID', description: 'Its id.' }),
+    chatSession: t.field({
+      type: ChatSession,
+      nullable: true,
+      authScopes: { permission: 'read:chat' },
+      description: 'The session.',
+      resolve: (session) => session,
+    }),
+  }),
+});
+
 const DeleteChatSessionPayload = builder.objectRef<{ sessionId: string }>('DeleteChatSessionPayload').implement({
   description: 'What `deleteChatSession` deleted.',
   fields: (t) => ({ deletedSessionId: t.expose('sessionId', { type: 'UUID', description: 'The id of the session.' }) }),
@@ -347,19 +414,25 @@ builder.queryFields((t) => ({
   chatSessions: t.field({
     type: ChatSessionConnection,
     authScopes: { permission: 'read:chat' },
-    description: 'One’s own sessions, most recently used first.',
+    description:
+      'One’s own sessions, most recently used first. With `projectId` all that the caller may read in that project; for a token that is confined to one, always that.',
     args: {
       ...pageArgs(t.arg),
       agentId: t.arg.int({ description: 'Only those with this agent.' }),
+      projectId: t.arg.int({ description: 'Only those in this project, those of its tokens included.' }),
+      outsideProjects: t.arg.boolean({
+        description:
+          'Only those in no project; false unless given. To a token that is confined to a project, that counts as none.',
+      }),
       before: t.arg({ type: 'DateTime', description: 'Only those last used before.' }),
       includeFailed: t.arg.boolean({
         description: 'Also old ones in which nothing was ever said; false unless given.',
       }),
     },
-    resolve: async (_root, { agentId, before, includeFailed, ...args }, context, info) => {
+    resolve: async (_root, { first, after, offset, ...filter }, context, info) => {
       const { chat } = context.services;
       const principal = signedIn(context.principal);
-      const filter: SessionFilter = { agentId, before, includeFailed };
+      const args = { first, after, offset };
       const page = await chat.list(principal, filter, args, context.pageLimit, nodeQuery(context, info));
       return connection(chatSessionOrder, page, args, () => chat.count(principal, filter));
     },
@@ -383,7 +456,8 @@ builder.queryFields((t) => ({
   searchChats: t.field({
     type: ChatSearchResult,
     authScopes: { permission: 'read:chat' },
-    description: 'One’s own sessions whose name or messages hold all the words; the most recent ones for no words.',
+    description:
+      'The sessions that the caller may read whose name or messages hold all the words; the most recent ones for no words.',
     args: {
       query: t.arg.string({ description: 'The words; the last may be the beginning of one.' }),
       first: t.arg.int({ description: 'How many to return: 10 unless given, at most 100.' }),
@@ -415,6 +489,15 @@ builder.mutationFields((t) => ({
     args: { input: t.arg({ type: UpdateChatSessionInput, required: true, description: 'The change.' }) },
     resolve: (_root, { input: { sessionId, ...change } }, { principal, services }) =>
       services.chat.update(signedIn(principal), sessionId, change),
+  }),
+  moveChatSession: t.field({
+    type: MoveChatSessionPayload,
+    authScopes: { permission: 'manage:chat' },
+    description:
+      'Puts one of one’s own sessions into a project of one’s own, or takes it out. A token that is confined to a project takes none out.',
+    args: { input: t.arg({ type: MoveChatSessionInput, required: true, description: 'The move.' }) },
+    resolve: (_root, { input: { sessionId, projectId } }, { principal, services }) =>
+      services.chat.move(signedIn(principal), sessionId, projectId ?? null),
   }),
   deleteChatSession: t.field({
     type: DeleteChatSessionPayload,
@@ -470,14 +553,15 @@ builder.subscriptionFields((t) => ({
   chatRun: t.field({
     type: ChatTurnEvent,
     authScopes: { permission: 'read:chat' },
-    description: 'The events of one of one’s own runs, under way or over for less than five minutes.',
+    description:
+      'The events of a run of a session that the caller may read, under way or over for less than five minutes.',
     args: {
       runId: t.arg({ type: 'UUID', required: true, description: 'The run, from `ChatMessageIds`.' }),
       from: t.arg.int({ description: 'The index of the first event to read; 0 unless given.' }),
     },
     subscribe: async (_root, { runId, from }, { principal, services: { turns }, signal }) => {
       const reader = signedIn(principal);
-      return turns.read(reader, turns.run(reader, runId), Math.max(from ?? 0, 0), signal);
+      return turns.read(reader, await turns.run(reader, runId), Math.max(from ?? 0, 0), signal);
     },
     resolve: (event) => event,
   }),
@@ -492,7 +576,7 @@ function sendable({
 }: typeof SendChatMessageInput.$inferInput): Parameters<import('./turn.ts').TurnService['start']>[1] {
   return {
     ...input,
-    ...(newSession && { newSession: { name: newSession.name, agentId: newSession.agentId ?? undefined } }),
+    ...(newSession && { newSession: { ...newSession, agentId: newSession.agentId ?? undefined } }),
     ...(parentMessageId !== undefined && { parentMessageId }),
     includeCitations: includeCitations ?? true,
   };

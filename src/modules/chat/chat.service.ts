@@ -1,18 +1,22 @@
 import { z } from 'zod';
-import type { Principal } from '../../authz/principal.ts';
+import { can, type Principal } from '../../authz/principal.ts';
 import { visible } from '../../authz/visible.ts';
 import { forbidden, notFound, parse } from '../../errors.ts';
-import type { ChatMessage, ChatSession, Prisma } from '../../generated/prisma/client.ts';
+import type { ChatSession, Prisma } from '../../generated/prisma/client.ts';
 import { cut, ListOrder, type PageArgs } from '../../paging.ts';
 import type { Database, Statement } from '../../store/database.ts';
 import { databaseId, plainText } from '../input.ts';
+import type { KnowledgeService } from '../knowledge/knowledge.service.ts';
 import { storableDate } from '../knowledge/retrieval.ts';
+import { projectForSession, projectToFill } from '../projects/projects.service.ts';
+import { messageReferences } from './references.ts';
 import type { Runs } from './runs.ts';
 import { createSession } from './tree.ts';
 
 const CreateChatSession = z.object({
   agentId: databaseId.default(0),
   name: plainText(500).nullish(),
+  projectId: databaseId.nullish(),
 });
 const UpdateChatSession = z.object({
   name: plainText(500).nullish(),
@@ -36,12 +40,19 @@ const generatedName = 60;
 /**
  * Sessions whose name, or one of whose messages, holds all words: as PostgreSQL cuts them, for which `main.ts` is one
  * word, or with the last one as the beginning of a word.
+ *
+ * The rule of who may read what is `visible.chatSessions` in SQL; a test holds the two together.
  */
 const findSessions: Statement = {
   name: 'find_sessions',
-  text: `WITH q AS (SELECT plainto_tsquery('simple', $2) || to_tsquery('simple', $3) AS query)
-    SELECT s."id" FROM "ChatSession" s CROSS JOIN q
-    WHERE s."userId" = $1::uuid AND s."deletedAt" IS NULL
+  text: `WITH q AS (SELECT plainto_tsquery('simple', $2) || to_tsquery('simple', $3) AS query),
+    readable AS (
+      SELECT "id" FROM "ChatSession" WHERE "userId" = $1::uuid AND ($6::int IS NULL OR "projectId" = $6::int)
+      UNION
+      SELECT s."id" FROM "Project" p JOIN "ChatSession" s ON s."projectId" = p."id"
+      WHERE $7::boolean AND (p."id" = $6::int OR ($6::int IS NULL AND p."ownerId" = $1::uuid)))
+    SELECT s."id" FROM readable JOIN "ChatSession" s ON s."id" = readable."id" CROSS JOIN q
+    WHERE s."deletedAt" IS NULL
       AND (to_tsvector('simple', coalesce(s."name", '')) @@ q.query
         OR EXISTS (SELECT 1 FROM "ChatMessage" m WHERE m."sessionId" = s."id" AND m."search" @@ q.query))
     ORDER BY s."updatedAt" DESC, s."id" DESC LIMIT $4 OFFSET $5`,
@@ -59,63 +70,60 @@ function toTsQuery(query: string): string {
     .join(' & ');
 }
 
-export function chatService(db: Database, runs: Runs) {
+export function chatService(db: Database, knowledge: KnowledgeService, runs: Runs) {
   async function own(transaction: Prisma.TransactionClient, principal: Principal, id: string): Promise<ChatSession> {
     const session = await transaction.chatSession.findFirst({ where: { ...visible.chatSessions(principal), id } });
     if (!session) throw notFound('Chat session');
     return session;
   }
 
-  async function withReadable(principal: Principal, messages: ChatMessage[]): Promise<ChatMessage[]> {
-    const ids = messages.flatMap(({ passages, citations }) =>
-      [...cited(passages), ...cited(citations)].map((one) => one.documentId),
-    );
-    const readable = await db.prisma.document.findMany({
-      where: { AND: [visible.documents(principal), { externalId: { in: [...new Set(ids)] } }] },
-      select: { externalId: true },
-    });
-    const open = new Set(readable.map(({ externalId }) => externalId));
-    const only = (references: Prisma.JsonValue) => cited(references).filter(({ documentId }) => open.has(documentId));
-    return messages.map((message) => ({
-      ...message,
-      passages: only(message.passages),
-      citations: only(message.citations),
-    }));
-  }
+  /** One's own, all of a project's where one is asked for; for a token that is confined to a project, all of that one's. */
+  const chosen = ({ userId, credential }: Principal, { projectId, outsideProjects }: SessionFilter) => {
+    if (projectId != null) return { projectId };
+    if (credential.projectId !== null) return {};
+    return outsideProjects ? { userId, projectId: null } : { userId };
+  };
 
-  const listed = (
-    principal: Principal,
-    { includeFailed, agentId, before }: SessionFilter,
-  ): Prisma.ChatSessionWhereInput => ({
-    AND: [
-      visible.chatSessions(principal),
-      agentId == null ? {} : { agentId },
-      before == null ? {} : { updatedAt: { lt: parse(storableDate, before, ['before']) } },
-      includeFailed
-        ? {}
-        : {
-            OR: [
-              { messages: { some: { role: { not: 'SYSTEM' } } } },
-              { createdAt: { gt: new Date(Date.now() - failedAfter) } },
-            ],
-          },
-    ],
-  });
+  const listed = (principal: Principal, filter: SessionFilter): Prisma.ChatSessionWhereInput => {
+    const { includeFailed, agentId, before } = filter;
+    return {
+      AND: [
+        visible.chatSessions(principal),
+        chosen(principal, filter),
+        agentId == null ? {} : { agentId },
+        before == null ? {} : { updatedAt: { lt: parse(storableDate, before, ['before']) } },
+        includeFailed
+          ? {}
+          : {
+              OR: [
+                { messages: { some: { role: { not: 'SYSTEM' } } } },
+                { createdAt: { gt: new Date(Date.now() - failedAfter) } },
+              ],
+            },
+      ],
+    };
+  };
 
   return {
-    /** Throws NOT_FOUND for an agent that the caller cannot see. */
+    /**
+     * A session of a token that is confined to a project is always in that. Throws NOT_FOUND for an agent that the
+     * caller cannot see, and for a project of somebody else's.
+     */
     async create(principal: Principal, input: CreateChatSessionInput): Promise<ChatSession> {
-      const { agentId, name } = parse(CreateChatSession, input);
+      const { agentId, name, projectId } = parse(CreateChatSession, input);
       return db.prisma.$transaction(async (transaction) => {
         const where = { AND: [visible.agents(principal), { id: agentId, deletedAt: null }] };
         if ((await transaction.agent.count({ where })) === 0) throw notFound('Agent');
-        return createSession(transaction, principal.userId, agentId, name ?? null);
+        const project = await projectForSession(transaction, principal, projectId);
+        const { userId } = principal;
+        return createSession(transaction, { userId, agentId, projectId: project?.id ?? null, name: name ?? null });
       });
     },
 
     /**
-     * One session. `shared` reads somebody's public one instead of one's own; `includeDeleted` one's own deleted ones
-     * as well. Throws NOT_FOUND, and FORBIDDEN to the owner who asks for a private one as shared.
+     * One session. `shared` reads somebody's public one as well; `includeDeleted` one's own deleted ones. A token that is
+     * confined to a project reads nothing outside of it. Throws NOT_FOUND, and FORBIDDEN to those who may read a private
+     * one and ask for it as shared.
      */
     async find(
       principal: Principal,
@@ -126,11 +134,15 @@ export function chatService(db: Database, runs: Runs) {
       }: { shared?: boolean | null | undefined; includeDeleted?: boolean | null | undefined } = {},
       query: object = {},
     ): Promise<ChatSession> {
-      const mine: Prisma.ChatSessionWhereInput = {
-        userId: principal.userId,
-        ...(includeDeleted ? {} : { deletedAt: null }),
+      const { userId, credential } = principal;
+      const within = credential.projectId === null ? {} : { projectId: credential.projectId };
+      const rule: Prisma.ChatSessionWhereInput = {
+        OR: [
+          visible.chatSessions(principal),
+          ...(includeDeleted ? [{ ...within, userId }] : []),
+          ...(shared ? [{ ...within, sharing: 'PUBLIC' as const, deletedAt: null }] : []),
+        ],
       };
-      const rule = shared ? { OR: [{ sharing: 'PUBLIC', deletedAt: null } as const, mine] } : mine;
       const session = await db.prisma.chatSession.findFirst({ ...query, where: { AND: [rule, { id }] } });
       if (!session) throw notFound('Chat session');
       if (shared && session.sharing !== 'PUBLIC') throw forbidden([], 'Chat session is not shared');
@@ -150,7 +162,7 @@ export function chatService(db: Database, runs: Runs) {
     count: (principal: Principal, filter: SessionFilter) =>
       db.prisma.chatSession.count({ where: listed(principal, filter) }),
 
-    /** One's own sessions that hold all the words, most recently used first; all of them for an empty query. */
+    /** The sessions one may read that hold all the words, most recently used first; all of them for an empty query. */
     async search(
       principal: Principal,
       query: string,
@@ -175,6 +187,8 @@ export function chatService(db: Database, runs: Runs) {
         words,
         page.limit + 1,
         page.offset,
+        principal.credential.projectId,
+        can(principal, 'read:chat'),
       ]);
       const ids = found.slice(0, page.limit).map(({ id }) => id);
       const rows = await db.prisma.chatSession.findMany({
@@ -200,6 +214,22 @@ export function chatService(db: Database, runs: Runs) {
       });
     },
 
+    /**
+     * Puts one of one's own sessions into a project of one's own, or takes it out of the one it is in. Throws NOT_FOUND,
+     * and FORBIDDEN for a token that is confined to a project and would take one out.
+     */
+    async move(principal: Principal, id: string, projectId: number | null): Promise<ChatSession> {
+      const { userId, credential } = principal;
+      if (projectId === null && credential.projectId !== null)
+        throw forbidden([], 'A token that is confined to a project takes no chat out of it.');
+      return db.prisma.$transaction(async (transaction) => {
+        const where = { AND: [visible.chatSessions(principal), { id, userId }] };
+        if ((await transaction.chatSession.count({ where })) === 0) throw notFound('Chat session');
+        if (projectId !== null) await projectToFill(transaction, principal, projectId, notFound('Project'));
+        return transaction.chatSession.update({ where: { id }, data: { projectId } });
+      });
+    },
+
     /** Hides a session; `hard` erases it with its messages. A running answer is stopped. Throws NOT_FOUND. */
     async delete(principal: Principal, id: string, { hard = false }: { hard?: boolean } = {}): Promise<void> {
       await db.prisma.$transaction(async (transaction) => {
@@ -212,25 +242,26 @@ export function chatService(db: Database, runs: Runs) {
 
     /** Hides all of one's own sessions and returns how many. */
     async deleteAll(principal: Principal): Promise<number> {
-      const { count } = await db.prisma.chatSession.updateMany({
-        where: visible.chatSessions(principal),
+      const deleted = await db.prisma.chatSession.updateManyAndReturn({
+        where: { AND: [visible.chatSessions(principal), { userId: principal.userId }] },
         data: { deletedAt: new Date() },
+        select: { id: true },
       });
-      for (const run of runs.ofUser(principal.userId)) run.stop();
-      return count;
+      for (const { id } of deleted) runs.ofSession(id)?.stop();
+      return deleted.length;
     },
 
-    /** A session's messages as the principal may read them: of another's, without the documents that are not theirs. */
-    readable: async (principal: Principal, session: Pick<ChatSession, 'userId'>, messages: ChatMessage[]) =>
-      session.userId === principal.userId ? messages : withReadable(principal, messages),
+    /** See {@link messageReferences}. */
+    references: messageReferences(db, knowledge),
   };
 }
 
-/** What a message keeps as JSON of the documents it was given and those it cites. */
-const cited = (references: Prisma.JsonValue) => references as { documentId: string }[];
-
 export interface SessionFilter {
   agentId?: number | null | undefined;
+  /** All that one may read in that project. */
+  projectId?: number | null | undefined;
+  /** Only those in no project; to a token that is confined to one, its own counts as none. */
+  outsideProjects?: boolean | null | undefined;
   before?: Date | null | undefined;
   /** Also those in which nothing was ever said. */
   includeFailed?: boolean | null | undefined;

@@ -52,6 +52,7 @@ const pack = (parts: Partial<PromptParts>) => {
   const { system, messages } = packPrompt(
     {
       agent: agentWith(),
+      projectInstructions: null,
       history: [],
       question: 'Why?',
       hits: null,
@@ -81,6 +82,26 @@ describe('the instructions', () => {
     expect(system).toMatch(
       /^You are a helpful assistant\.[\s\S]*\n\nSpeak like a pirate\.\n\nThe current date and time is 2026-01-02T03:04:05\.678Z\.$/,
     );
+  });
+
+  it('of the project follow the agent’s under a heading of their own, also where that replaces the server’s', () => {
+    const agent = agentWith({ systemPrompt: 'Speak like a pirate.', datetimeAware: true });
+    const projectInstructions = 'Write in French.';
+    expect(pack({ agent, projectInstructions }).system).toMatch(
+      /^You are[\s\S]*\n\nSpeak like a pirate\.\n\n# Instructions of the project\n\nWrite in French\.\n\nThe current date/,
+    );
+    const alone = agentWith({ systemPrompt: 'Speak like a pirate.', replaceBaseSystemPrompt: true });
+    expect(pack({ agent: alone, projectInstructions }).system).toBe(
+      'Speak like a pirate.\n\n# Instructions of the project\n\nWrite in French.',
+    );
+    expect(pack({ agent: alone, projectInstructions: '' }).system).toBe('Speak like a pirate.');
+  });
+
+  it('of the project take their room from passages and history, and are never cut', () => {
+    const projectInstructions = 'a'.repeat(4000);
+    const packed = pack({ projectInstructions, hits: [hit(1, 'b'.repeat(40))], contextWindow: 400 });
+    expect(packed.system).toContain(projectInstructions);
+    expect(packed.passages).toEqual([]);
   });
 
   it('are the agent’s alone where it replaces the server’s', () => {

@@ -19,10 +19,11 @@ const base =
 /** The share of the model's window that the prompt may fill; the rest is for the answer. */
 const promptShare = 0.75;
 
-function system(agent: Agent, now: Date): string {
+function system(agent: Agent, projectInstructions: string | null, now: Date): string {
   return [
     agent.replaceBaseSystemPrompt ? '' : base,
     agent.systemPrompt,
+    projectInstructions && `# Instructions of the project\n\n${projectInstructions}`,
     agent.datetimeAware ? `The current date and time is ${now.toISOString()}.` : '',
   ]
     .filter(Boolean)
@@ -31,6 +32,8 @@ function system(agent: Agent, now: Date): string {
 
 export interface PromptParts {
   agent: Agent;
+  /** What is said to the model in every chat of the project. */
+  projectInstructions: string | null;
   history: readonly Utterance[];
   question: string;
   /** null: this turn did not search. */
@@ -41,12 +44,12 @@ export interface PromptParts {
 }
 
 /**
- * Packs a turn into the model's window. First come the agent's prompts and the question, then passages from the best
+ * Packs a turn into the model's window. First come the agent's and the project's instructions and the question, then passages from the best
  * down, then history from the newest back, as far as each fits: a long conversation loses its beginning, it never fails.
  */
 export function packPrompt(parts: PromptParts, now = new Date()): { system: string; messages: ModelMessage[] } {
-  const { agent, question, additionalContext } = parts;
-  const instructions = system(agent, now);
+  const { agent, projectInstructions, question, additionalContext } = parts;
+  const instructions = system(agent, projectInstructions, now);
   const fixed = [additionalContext, question, agent.taskPrompt].filter(Boolean).join('\n\n');
   let left = Math.floor(parts.contextWindow * promptShare) - estimateTokens(instructions) - estimateTokens(fixed);
 

@@ -2,14 +2,12 @@ import type { ChatMessage, ChatSession, Prisma } from '../../generated/prisma/cl
 
 type Node = Pick<ChatMessage, 'id' | 'parentId' | 'latestChildId'>;
 
+/** What a new session is to be. */
+export type NewSession = Pick<ChatSession, 'userId' | 'agentId' | 'projectId' | 'name'>;
+
 /** A new session with its root: the empty SYSTEM message that every tree hangs from. */
-export async function createSession(
-  transaction: Prisma.TransactionClient,
-  userId: string,
-  agentId: number,
-  name: string | null,
-): Promise<ChatSession> {
-  const session = await transaction.chatSession.create({ data: { userId, agentId, name } });
+export async function createSession(transaction: Prisma.TransactionClient, data: NewSession): Promise<ChatSession> {
+  const session = await transaction.chatSession.create({ data });
   await transaction.chatMessage.create({ data: { sessionId: session.id, role: 'SYSTEM' } });
   return session;
 }

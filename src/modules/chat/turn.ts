@@ -12,6 +12,9 @@ import type { Revocations } from '../../store/revocations.ts';
 import { databaseId, plainText } from '../input.ts';
 import type { KnowledgeService } from '../knowledge/knowledge.service.ts';
 import { storableDate } from '../knowledge/retrieval.ts';
+import type { LimitsService } from '../limits/limits.service.ts';
+import type { ModelUse, UsageService } from '../limits/usage.service.ts';
+import { projectForSession } from '../projects/projects.service.ts';
 import { type AnswerEnd, type AnswerSoFar, answer } from './answer.ts';
 import { numberHits } from './citations.ts';
 import type { IndexedEvent, NumberedHit } from './events.ts';
@@ -22,6 +25,7 @@ import { createSession, mainline, root } from './tree.ts';
 const NewSession = z.object({
   agentId: databaseId.default(0),
   name: plainText(500).nullish(),
+  projectId: databaseId.nullish(),
 });
 
 const SendMessage = z.object({
@@ -75,14 +79,23 @@ interface Foundation {
   db: Database;
   knowledge: KnowledgeService;
   runs: Runs;
+  limits: LimitsService;
+  usage: UsageService;
   settings: Settings;
   log: Log;
   revocations: Revocations;
   model: ChatModel;
 }
 
-export function turnService({ db, knowledge, runs, settings, log, revocations, model }: Foundation) {
-  type Prepared = Turn & { agent: Agent; question: string; history: Utterance[]; searches: boolean };
+export function turnService({ db, knowledge, runs, limits, usage, settings, log, revocations, model }: Foundation) {
+  type Prepared = Turn & {
+    agent: Agent;
+    projectId: number | null;
+    projectInstructions: string | null;
+    question: string;
+    history: Utterance[];
+    searches: boolean;
+  };
 
   /** Throws NOT_FOUND for an agent that is deleted, or that the caller may not see, or no longer. */
   async function findAgent(transaction: Prisma.TransactionClient, principal: Principal, id: number): Promise<Agent> {
@@ -104,9 +117,15 @@ export function turnService({ db, knowledge, runs, settings, log, revocations, m
         throw conflict('This chat session is still answering; stop it or wait for it.');
       return { session, agent: await findAgent(transaction, principal, session.agentId), created: false };
     }
-    const { agentId, name } = input.newSession ?? { agentId: 0, name: null };
+    const { agentId, name, projectId } = input.newSession ?? { agentId: 0 };
     const agent = await findAgent(transaction, principal, agentId);
-    const session = await createSession(transaction, principal.userId, agentId, name ?? null);
+    const project = await projectForSession(transaction, principal, projectId);
+    const session = await createSession(transaction, {
+      userId: principal.userId,
+      agentId,
+      projectId: project?.id ?? null,
+      name: name ?? null,
+    });
     return { session, agent, created: true };
   }
 
@@ -128,6 +147,13 @@ export function turnService({ db, knowledge, runs, settings, log, revocations, m
   function prepare(principal: Principal, input: Message, runId: string): Promise<Prepared> {
     return db.prisma.$transaction(async (transaction) => {
       const { session, agent, created } = await openSession(transaction, principal, input);
+      const project =
+        session.projectId === null
+          ? null
+          : await transaction.project.findUnique({
+              where: { id: session.projectId },
+              select: { instructions: true },
+            });
       const messages = await transaction.chatMessage.findMany({
         where: { sessionId: session.id },
         orderBy: { id: 'asc' },
@@ -168,6 +194,8 @@ export function turnService({ db, knowledge, runs, settings, log, revocations, m
         userMessageId: regenerates ? null : asked.id,
         assistantMessageId: reserved.id,
         agent,
+        projectId: session.projectId,
+        projectInstructions: project?.instructions ?? null,
         question: asked.text,
         history: before.filter(({ role, text }) => role !== 'SYSTEM' && text !== '').map(utterance),
         searches: searchActions.some(allowed),
@@ -182,6 +210,7 @@ export function turnService({ db, knowledge, runs, settings, log, revocations, m
       await knowledge.retrieve(principal, {
         query: turn.question,
         agentId: turn.agent.id,
+        projectId: turn.projectId,
         limit: turn.agent.passageLimit,
         sources: input.filters?.sources ?? undefined,
         since: input.filters?.since ?? null,
@@ -199,7 +228,14 @@ export function turnService({ db, knowledge, runs, settings, log, revocations, m
     watch.signal.addEventListener('abort', () => run.stop(), { once: true });
     if (watch.signal.aborted) run.stop();
     const startedAt = Date.now();
-    const soFar: AnswerSoFar = { text: '', reasoning: '', citations: [], inputTokens: 0, outputTokens: 0 };
+    const soFar: AnswerSoFar = {
+      text: '',
+      reasoning: '',
+      citations: [],
+      inputTokens: 0,
+      outputTokens: 0,
+      estimatedTokens: 0,
+    };
     const saving = saver(() => saveMessage(assistantMessageId, soFar, {}));
     let hits: NumberedHit[] | null = null;
     let end: AnswerEnd;
@@ -225,13 +261,14 @@ export function turnService({ db, knowledge, runs, settings, log, revocations, m
     }
     await saving.stop();
     watch.done();
+    const use = useOf(principal, soFar, end);
     try {
-      await finish(turn, soFar, end, Date.now() - startedAt);
+      await finish(turn, soFar, end, use, Date.now() - startedAt);
     } catch (error) {
       log.error({ error, runId: run.id }, 'an answer could not be saved');
       end = internalFailure;
       // With the words that were saved before, but over: a run that seems to go on would keep its session busy.
-      await finish(turn, null, end, Date.now() - startedAt).catch((error: unknown) =>
+      await finish(turn, null, end, use, Date.now() - startedAt).catch((error: unknown) =>
         log.error({ error, runId: run.id }, 'the end of a turn could not be saved'),
       );
     }
@@ -247,11 +284,26 @@ export function turnService({ db, knowledge, runs, settings, log, revocations, m
     });
   };
 
+  /** What a turn cost: nothing when the provider failed before it said or reported anything. */
+  function useOf(principal: Principal, soFar: AnswerSoFar, end: AnswerEnd): ModelUse | null {
+    const { inputTokens, outputTokens, estimatedTokens } = soFar;
+    const heard = soFar.text !== '' || soFar.reasoning !== '' || estimatedTokens < inputTokens + outputTokens;
+    if (end.status === 'FAILED' && !heard) return null;
+    const { userId, credential } = principal;
+    return { userId, tokenId: credential.tokenId, model: model.modelId, inputTokens, outputTokens, estimatedTokens };
+  }
+
   /**
-   * Message and run end together: a reader never sees one over and the other not. A session that was deleted meanwhile
+   * Message and run end together, and what was used is recorded with them: a reader never sees one over and the other not. A session that was deleted meanwhile
    * has nothing left to finish.
    */
-  const finish = (turn: Prepared, soFar: AnswerSoFar | null, end: AnswerEnd, durationMs: number) =>
+  const finish = (
+    turn: Prepared,
+    soFar: AnswerSoFar | null,
+    end: AnswerEnd,
+    use: ModelUse | null,
+    durationMs: number,
+  ) =>
     db.prisma.$transaction([
       db.prisma.chatMessage.updateMany({
         where: { id: turn.assistantMessageId },
@@ -272,17 +324,33 @@ export function turnService({ db, knowledge, runs, settings, log, revocations, m
         },
       }),
       db.prisma.chatSession.updateMany({ where: { id: turn.sessionId }, data: { updatedAt: new Date() } }),
+      ...(use ? [usage.record(use)] : []),
     ]);
+
+  /** An event as another reader than the one who asked may see it: none for the citation of a hidden document. */
+  async function knownTo(principal: Principal, event: IndexedEvent): Promise<IndexedEvent[]> {
+    if (event.type === 'citation') {
+      const known = await knowledge.readable(principal, [event.documentId]);
+      return known.has(event.documentId) ? [event] : [];
+    }
+    if (event.type !== 'searchDocuments' && event.type !== 'answerStarted') return [event];
+    const known = await knowledge.readable(
+      principal,
+      event.documents.map(({ documentId }) => documentId),
+    );
+    return [{ ...event, documents: event.documents.filter(({ documentId }) => known.has(documentId)) }];
+  }
 
   return {
     /**
      * Begins a turn. When this returns, the user's message is stored, the answer's place is reserved, and the run goes
      * on by itself. Throws NOT_FOUND, BAD_USER_INPUT, CONFLICT (the session is still answering), FORBIDDEN,
-     * RATE_LIMITED; then nothing was written.
+     * RATE_LIMITED (a budget is used up, or too many answers are under way); then nothing was written.
      */
     async start(principal: Principal, raw: SendMessageInput): Promise<Turn> {
       const input = parse(SendMessage, raw);
       if (input.sessionId && input.newSession) throw badInput(['input', 'newSession'], 'cannot stand beside sessionId');
+      await limits.admitTurn(principal);
       if (runs.draining) throw new AppError('CONFLICT', 'The server is shutting down.');
       if (runs.ofUser(principal.userId).length >= maxRunsPerUser)
         throw new AppError('RATE_LIMITED', `At most ${maxRunsPerUser} answers at once.`, { retryAfter: 5 });
@@ -303,17 +371,19 @@ export function turnService({ db, knowledge, runs, settings, log, revocations, m
       return run !== undefined;
     },
 
-    /** A run of the caller's that is under way or just over. Throws NOT_FOUND. */
-    run(principal: Principal, runId: string): ActiveRun {
+    /** A run, under way or just over, of a session that the caller may read. Throws NOT_FOUND. */
+    async run(principal: Principal, runId: string): Promise<ActiveRun> {
       demand(principal, 'read:chat');
       const run = runs.get(runId);
-      if (run?.userId !== principal.userId) throw notFound('Run');
+      const where = run && { AND: [visible.chatSessions(principal), { id: run.sessionId }] };
+      if (!run || (await db.prisma.chatSession.count({ where: where ?? {} })) === 0) throw notFound('Run');
       return run;
     },
 
     /**
-     * What a reader sees of a run, from an event on, until it ends or the reader goes. Throws UNAUTHENTICATED at the
-     * moment at which the reader's credential dies.
+     * What a reader sees of a run, from an event on, until it ends or the reader goes: of a run of somebody else's,
+     * without the documents that are not the reader's. Throws UNAUTHENTICATED at the moment at which the reader's
+     * credential dies.
      */
     async *read(
       principal: Principal,
@@ -323,7 +393,9 @@ export function turnService({ db, knowledge, runs, settings, log, revocations, m
     ): AsyncGenerator<IndexedEvent, void, undefined> {
       const watch = revocations.watch(principal);
       try {
-        yield* run.read(from, AbortSignal.any([signal, watch.signal]));
+        const events = run.read(from, AbortSignal.any([signal, watch.signal]));
+        if (run.userId === principal.userId) yield* events;
+        else for await (const event of events) yield* await knownTo(principal, event);
         if (watch.signal.aborted) throw unauthenticated();
       } finally {
         watch.done();

@@ -63,12 +63,12 @@ nodeRule('Document', {
     }),
 });
 
-const DocumentConnection = builder.connectionObject(
+export const DocumentConnection = builder.connectionObject(
   { type: Document, name: 'DocumentConnection', description: 'A page of documents.' },
   { name: 'DocumentEdge', description: 'A document and its place in the list.' },
 );
 
-const SectionInput = builder.inputType('DocumentSectionInput', {
+export const SectionInput = builder.inputType('DocumentSectionInput', {
   description: 'A part of a document.',
   fields: (t) => ({
     text: t.string({ required: true, description: 'Text or Markdown; at most 2,000,000 characters.' }),
@@ -91,9 +91,12 @@ const IngestDocumentInput = builder.inputType('IngestDocumentInput', {
     documentUpdatedAt: t.field({ type: 'DateTime', description: 'When it last changed where it came from.' }),
     isPublic: t.boolean({
       description:
-        'Whether everybody with a credential may find it; unless given, true for a new document and unchanged for a known one.',
+        'Whether everybody with a credential may find it; unless given, true for a new document outside of a project and unchanged for a known one.',
     }),
     agentIds: t.intList({ description: 'The agents whose own document it becomes.' }),
+    projectId: t.int({
+      description: 'The integer id of a project of one’s own that it becomes part of; a new document is private then.',
+    }),
   }),
 });
 

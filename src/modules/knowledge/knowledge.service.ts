@@ -8,6 +8,7 @@ import { cut, ListOrder, type PageArgs } from '../../paging.ts';
 import type { Database } from '../../store/database.ts';
 import { type AuditService, by } from '../audit/audit.service.ts';
 import { databaseId, plainText } from '../input.ts';
+import { projectToFill } from '../projects/projects.service.ts';
 import { type Chunk, chunkerVersion, chunkSections, type Section } from './chunker.ts';
 import { type Hit, type RetrieveInput, retrieve, storableDate } from './retrieval.ts';
 
@@ -25,8 +26,7 @@ const isWebLink = (address: string, base = 'http://server.invalid/') =>
 
 const tagValue = plainText(2000);
 
-const Ingest = z.object({
-  id: plainText(500).min(1).nullish(),
+const Content = z.object({
   title: plainText(500).trim().min(1),
   sections: z
     .array(z.object({ text: plainText(2_000_000), link }))
@@ -36,16 +36,22 @@ const Ingest = z.object({
       (sections) => sections.reduce((length, { text }) => length + text.length, 0) <= maxDocumentLength,
       `must be at most ${maxDocumentLength} characters together`,
     ),
-  source: plainText(50).trim().min(1).nullish(),
   metadata: z
     .record(plainText(200), z.union([tagValue, z.array(tagValue).max(100)]))
     .refine((metadata) => Object.keys(metadata).length <= 100, 'must be at most 100 keys')
     .nullish(),
+});
+const Ingest = Content.extend({
+  id: plainText(500).min(1).nullish(),
+  source: plainText(50).trim().min(1).nullish(),
   documentUpdatedAt: storableDate.nullish(),
   isPublic: z.boolean().nullish(),
   agentIds: z.array(databaseId).max(100).nullish(),
+  projectId: databaseId.nullish(),
 });
+const AddToProject = Content.extend({ projectId: databaseId.nullish(), documentId: z.string().nullish() });
 
+export type AddToProjectInput = z.input<typeof AddToProject>;
 export type IngestInput = z.input<typeof Ingest>;
 
 export const documentOrder = new ListOrder('documents', [{ field: 'id', type: 'int', direction: 'desc' }]);
@@ -63,16 +69,102 @@ export function knowledgeService(db: Database, audit: AuditService) {
     return transaction.document.findUnique({ where: { externalId } });
   }
 
+  /** The private document of that id in one of these projects, claimed. Throws NOT_FOUND, FORBIDDEN for a public one. */
+  async function claimInProject(
+    transaction: Prisma.TransactionClient,
+    externalId: string,
+    project: Prisma.ProjectWhereInput,
+  ): Promise<Document> {
+    const document = storable(externalId) ? await claim(transaction, externalId) : null;
+    const where = { AND: [{ id: document?.id ?? 0 }, { project }] };
+    if (!document || (await transaction.document.count({ where })) === 0) throw notFound('Document');
+    if (document.isPublic)
+      throw forbidden(['manage:documents'], 'This document is public, and so not the project’s to change.');
+    return document;
+  }
+
+  /** The project that a document is to belong to: the author's, and for no document of somebody else's. */
+  async function projectOf(
+    transaction: Prisma.TransactionClient,
+    author: Principal,
+    { projectId }: { projectId?: number | null | undefined },
+    before: Document | null,
+  ) {
+    const path = ['input', 'projectId'];
+    const project = await projectToFill(
+      transaction,
+      author,
+      projectId ?? 0,
+      badInput(path, 'is not a project of yours'),
+    );
+    if (before && before.ownerId !== author.userId && before.projectId !== project.id)
+      throw badInput(path, 'takes only documents of your own');
+    return project;
+  }
+
+  /** Writes a document and, when they changed, its passages. */
+  async function store(
+    transaction: Prisma.TransactionClient,
+    author: Principal | null,
+    externalId: string,
+    before: Document | null,
+    content: z.output<typeof Content>,
+    rest: Partial<Prisma.DocumentCreateInput>,
+  ): Promise<Document> {
+    const { title, sections, metadata } = content;
+    const contentHash = hashContent(title, sections);
+    const columns = {
+      ...rest,
+      title,
+      link: sections.find((section) => section.link)?.link ?? null,
+      metadata: metadata ?? {},
+      contentHash,
+    };
+    const document = before
+      ? await transaction.document.update({ where: { id: before.id }, data: columns })
+      : await transaction.document.create({
+          data: { ...columns, externalId, ...(author && { owner: { connect: { id: author.userId } } }) },
+        });
+    const changed = !before || !Buffer.from(before.contentHash).equals(contentHash);
+    if (changed) await replaceChunks(transaction, document.id, chunkSections(sections, title));
+    return document;
+  }
+
+  const recordIngest = (
+    transaction: Prisma.TransactionClient,
+    author: Principal,
+    { externalId, title, isPublic, projectId }: Document,
+    detail: { replaced: boolean; agentIds: number[] },
+  ) =>
+    audit.record(transaction, {
+      ...by(author),
+      action: 'document.ingest',
+      target: { type: 'Document', id: externalId },
+      detail: { title, isPublic, ...detail, ...(projectId !== null && { projectId }) },
+    });
+
+  async function erase(transaction: Prisma.TransactionClient, principal: Principal, document: Document) {
+    const { id, externalId, title, isPublic, ownerId, projectId } = document;
+    await transaction.document.delete({ where: { id } });
+    await audit.record(transaction, {
+      ...by(principal),
+      action: 'document.delete',
+      target: { type: 'Document', id: externalId },
+      detail: { title, isPublic, ownerId, ...(projectId !== null && { projectId }) },
+    });
+    return document;
+  }
+
   return {
     /**
      * Adds a document, or replaces the one of the same id: text, title, link, metadata, source and date. Who owns it,
-     * and, unless given, who sees it, stays; `agentIds` are added to the agents that it is attached to. `isPublic` is
-     * true for a new document when absent. A text that did not change is not cut and indexed again. `null` as the
-     * author is the server itself.
+     * and, unless given, who sees it and which project it belongs to, stays; `agentIds` are added to the agents that it
+     * is attached to. `isPublic` is true for a new document when absent, false for a new one of a project. A text that
+     * did not change is not cut and indexed again. `null` as the author is the server itself.
      *
      * Only the owner and `manage:documents` replace a document: others get FORBIDDEN for one that they can read and,
      * because an id is unique within the server, CONFLICT for one that they cannot: that says no more than that the id
-     * is taken. Throws BAD_USER_INPUT, also for agents that the author may not edit.
+     * is taken. Throws BAD_USER_INPUT, also for agents that the author may not edit and for projects of others.
      */
     async ingest(
       author: Principal | null,
@@ -81,39 +173,54 @@ export function knowledgeService(db: Database, audit: AuditService) {
       const data = parse(Ingest, input);
       const externalId = data.id ?? randomUUID();
       const agentIds = [...new Set(data.agentIds)];
-      const contentHash = hashContent(data.title, data.sections);
-      const columns = {
-        title: data.title,
-        link: data.sections.find((section) => section.link)?.link ?? null,
-        source: data.source ?? 'ingestion_api',
-        metadata: data.metadata ?? {},
-        contentHash,
-        documentUpdatedAt: data.documentUpdatedAt ?? null,
-        ...(data.isPublic != null && { isPublic: data.isPublic }),
-        agents: { connect: agentIds.map((id) => ({ id })) },
-      };
       return db.prisma.$transaction(async (transaction) => {
         const before = await claim(transaction, externalId);
         if (before && author)
-          checkWritable(author, before, () => conflict('This document id is taken; choose another.'));
+          await checkWritable(transaction, author, before, () =>
+            conflict('This document id is taken; choose another.'),
+          );
         await checkAgents(transaction, author, agentIds);
-        const document = before
-          ? await transaction.document.update({ where: { id: before.id }, data: columns })
-          : await transaction.document.create({
-              data: { ...columns, externalId, ...(author && { owner: { connect: { id: author.userId } } }) },
-            });
-        const changed = !before || !Buffer.from(before.contentHash).equals(contentHash);
-        if (changed) await replaceChunks(transaction, document.id, chunkSections(data.sections, data.title));
-        if (author)
-          await audit.record(transaction, {
-            ...by(author),
-            action: 'document.ingest',
-            target: { type: 'Document', id: externalId },
-            detail: { title: document.title, isPublic: document.isPublic, replaced: before !== null, agentIds },
-          });
+        const project = author && data.projectId != null ? await projectOf(transaction, author, data, before) : null;
+        const isPublic = data.isPublic ?? (project && !before ? false : null);
+        const document = await store(transaction, author, externalId, before, data, {
+          source: data.source ?? 'ingestion_api',
+          documentUpdatedAt: data.documentUpdatedAt ?? null,
+          ...(isPublic !== null && { isPublic }),
+          ...(project && { project: { connect: { id: project.id } } }),
+          agents: { connect: agentIds.map((id) => ({ id })) },
+        });
+        if (author) await recordIngest(transaction, author, document, { replaced: before !== null, agentIds });
         return { document, alreadyExisted: before !== null };
       }, patience);
     },
+
+    /**
+     * Adds a private document to a project of the principal's, or replaces the private one of that project with that
+     * `documentId`; new ids are generated. A token that is confined to a project need not name it. Throws
+     * BAD_USER_INPUT, NOT_FOUND, and FORBIDDEN for a document that everybody reads.
+     */
+    async addToProject(principal: Principal, input: AddToProjectInput): Promise<Document> {
+      const data = parse(AddToProject, input);
+      const projectId = data.projectId ?? principal.credential.projectId;
+      if (projectId === null) throw badInput(['input', 'projectId'], 'is required');
+      return db.prisma.$transaction(async (transaction) => {
+        await projectToFill(transaction, principal, projectId, notFound('Project'));
+        const before =
+          data.documentId == null ? null : await claimInProject(transaction, data.documentId, { id: projectId });
+        const document = await store(transaction, principal, before?.externalId ?? randomUUID(), before, data, {
+          ...(!before && { isPublic: false, project: { connect: { id: projectId } } }),
+        });
+        await recordIngest(transaction, principal, document, { replaced: before !== null, agentIds: [] });
+        return document;
+      }, patience);
+    },
+
+    /** Deletes a private document of a project of the principal's. Throws NOT_FOUND, FORBIDDEN for a public one. */
+    removeFromProject: (principal: Principal, externalId: string): Promise<Document> =>
+      db.prisma.$transaction(async (transaction) => {
+        const document = await claimInProject(transaction, externalId, visible.projects(principal));
+        return erase(transaction, principal, document);
+      }, patience),
 
     /** Deletes a document with its passages. Throws NOT_FOUND, and FORBIDDEN for one that others own but all read. */
     async remove(principal: Principal, externalId: string): Promise<Document> {
@@ -121,15 +228,8 @@ export function knowledgeService(db: Database, audit: AuditService) {
       return db.prisma.$transaction(async (transaction) => {
         const document = await claim(transaction, externalId);
         if (!document) throw notFound('Document');
-        checkWritable(principal, document, () => notFound('Document'));
-        await transaction.document.delete({ where: { id: document.id } });
-        await audit.record(transaction, {
-          ...by(principal),
-          action: 'document.delete',
-          target: { type: 'Document', id: externalId },
-          detail: { title: document.title, isPublic: document.isPublic, ownerId: document.ownerId },
-        });
-        return document;
+        await checkWritable(transaction, principal, document, () => notFound('Document'));
+        return erase(transaction, principal, document);
       }, patience);
     },
 
@@ -161,6 +261,16 @@ export function knowledgeService(db: Database, audit: AuditService) {
 
     count: (principal: Principal) => db.prisma.document.count({ where: visible.documents(principal) }),
 
+    /** Those of these documents that the principal may read; one statement, none for none. */
+    async readable(principal: Principal, externalIds: readonly string[]): Promise<ReadonlySet<string>> {
+      if (externalIds.length === 0) return new Set();
+      const rows = await db.prisma.document.findMany({
+        where: { AND: [visible.documents(principal), { externalId: { in: [...new Set(externalIds)] } }] },
+        select: { externalId: true },
+      });
+      return new Set(rows.map(({ externalId }) => externalId));
+    },
+
     /** See {@link retrieve}. */
     retrieve: (principal: Principal, input: RetrieveInput): Promise<Hit[]> => retrieve(db, principal, input),
   };
@@ -172,9 +282,16 @@ export type KnowledgeService = ReturnType<typeof knowledgeService>;
 const storable = (externalId: string) => plainText(500).safeParse(externalId).success;
 
 /** Throws `unseen` for a document that the principal may not read and FORBIDDEN for one that they may only read. */
-function checkWritable(principal: Principal, document: Document, unseen: () => Error): void {
-  if (can(principal, 'manage:documents') || document.ownerId === principal.userId) return;
-  throw document.isPublic ? forbidden(['manage:documents'], 'This document is not yours to change.') : unseen();
+async function checkWritable(
+  transaction: Prisma.TransactionClient,
+  principal: Principal,
+  { id, ownerId }: Document,
+  unseen: () => Error,
+): Promise<void> {
+  const where = { AND: [visible.documents(principal), { id }] };
+  if ((await transaction.document.count({ where })) === 0) throw unseen();
+  if (!can(principal, 'manage:documents') && ownerId !== principal.userId)
+    throw forbidden(['manage:documents'], 'This document is not yours to change.');
 }
 
 async function checkAgents(transaction: Prisma.TransactionClient, author: Principal | null, agentIds: number[]) {

@@ -29,12 +29,31 @@ async function person(name: string, role: Role): Promise<Principal> {
     email: user.email,
     role,
     accountType: 'STANDARD',
-    credential: { tokenId: 1, kind: 'PERSONAL', name: null, scopes: null, createdAt: new Date(), expiresAt: null },
+    credential: {
+      tokenId: 1,
+      kind: 'PERSONAL',
+      name: null,
+      scopes: null,
+      projectId: null,
+      projectOwnerId: null,
+      lastUsedAt: null,
+      createdAt: new Date(),
+      expiresAt: null,
+    },
     permissions: effectivePermissions(role, null),
     client: { address: '192.0.2.1', userAgent: 'test' },
     authenticatedAt: 0,
   };
 }
+
+/** The user of a token that is confined to a project. */
+async function confined(name: string, role: Role, owner: Principal, projectId: number): Promise<Principal> {
+  const user = await person(name, role);
+  return { ...user, credential: { ...user.credential, kind: 'PROJECT', projectId, projectOwnerId: owner.userId } };
+}
+
+const projectOf = (owner: Principal) =>
+  db.prisma.project.create({ data: { name: 'a project', ownerId: owner.userId } });
 
 beforeAll(async () => {
   db = await openDatabase({
@@ -182,6 +201,38 @@ describe('ingest', () => {
       expect(document.link).toBe(link || null);
     },
   );
+
+  it('into a project: private unless said otherwise, one’s own alone, and only for whoever’s project it is', async () => {
+    const [annas, bens] = [await projectOf(anna), await projectOf(ben)];
+    const there = await ingest(anna, 'there', 'text', { projectId: annas.id });
+    expect(there).toMatchObject({ projectId: annas.id, isPublic: false, ownerId: anna.userId });
+    expect(await ingest(anna, 'shown', 'text', { projectId: annas.id, isPublic: true })).toMatchObject({
+      isPublic: true,
+    });
+    const loose = await ingest(anna, 'loose', 'text');
+    expect(await ingest(anna, 'loose', 'text', { projectId: annas.id })).toMatchObject({
+      id: loose.id,
+      projectId: annas.id,
+      isPublic: true,
+    });
+    // Who says nothing of the project leaves it as it was.
+    expect(await ingest(anna, 'there', 'other')).toMatchObject({ projectId: annas.id, isPublic: false });
+    const before = await db.prisma.document.findMany({ orderBy: { id: 'asc' } });
+    for (const projectId of [bens.id, 999_999])
+      await expect(ingest(anna, 'new', 'text', { projectId })).rejects.toMatchObject({
+        code: 'BAD_USER_INPUT',
+        message: 'input.projectId: is not a project of yours',
+      });
+    const admins = await projectOf(admin);
+    await expect(ingest(admin, 'shown', 'text', { projectId: admins.id })).rejects.toMatchObject({
+      code: 'BAD_USER_INPUT',
+      message: 'input.projectId: takes only documents of your own',
+    });
+    // What an administrator cannot read, they can neither replace nor remove.
+    await expect(ingest(admin, 'there', 'text')).rejects.toMatchObject({ code: 'CONFLICT' });
+    await expect(knowledge.remove(admin, 'there')).rejects.toMatchObject({ code: 'NOT_FOUND' });
+    expect(await db.prisma.document.findMany({ orderBy: { id: 'asc' } })).toEqual(before);
+  });
 
   it('ends in one of the texts when many arrive at once under one id', async () => {
     const texts = Array.from({ length: 12 }, (_, index) => `version ${index} `.repeat(300));
@@ -412,12 +463,69 @@ describe('retrieve shows only', () => {
       for (const isPublic of [true, false])
         await ingest(owner, `${owner?.name ?? 'server'}-${isPublic}`, 'zebra', { isPublic });
     const scoped = { ...admin, permissions: effectivePermissions('ADMIN', ['read:search']) };
-    for (const principal of [anna, ben, admin, scoped]) {
-      const rows = await db.prisma.document.findMany({ where: visible.documents(principal) });
-      expect((await found(principal, 'zebra')).sort()).toEqual(rows.map(({ externalId }) => externalId).sort());
+    const tokens: Principal[] = [];
+    for (const owner of [anna, ben]) {
+      const project = await projectOf(owner);
+      const token = await confined(`token of ${owner.name}`, 'BASIC', owner, project.id);
+      tokens.push(token);
+      for (const author of [owner, token, null])
+        for (const isPublic of [true, false]) {
+          const { id } = await ingest(author, `${owner.name}/${author?.name}-${isPublic}`, 'zebra', { isPublic });
+          await db.prisma.document.update({ where: { id }, data: { projectId: project.id } });
+        }
     }
-    expect((await found(anna, 'zebra')).sort()).toEqual(['anna-false', 'anna-true', 'ben-true', 'server-true']);
-    expect(await found(admin, 'zebra')).toHaveLength(6);
+    const everything = { limit: 50 };
+    for (const principal of [anna, ben, admin, scoped, ...tokens]) {
+      const rows = await db.prisma.document.findMany({ where: visible.documents(principal) });
+      expect((await found(principal, 'zebra', everything)).sort()).toEqual(
+        rows.map(({ externalId }) => externalId).sort(),
+      );
+    }
+    const inProject = (name: string, ...visibilities: boolean[]) =>
+      [name, `token of ${name}`, undefined].flatMap((author) =>
+        visibilities.map((isPublic) => `${name}/${author}-${isPublic}`),
+      );
+    expect((await found(anna, 'zebra', everything)).sort()).toEqual(
+      [
+        ...['anna-false', 'anna-true', 'ben-true', 'server-true'],
+        ...inProject('anna', true, false),
+        ...inProject('ben', true),
+      ].sort(),
+    );
+    // Everything but what is private to the projects of others.
+    expect((await found(admin, 'zebra', everything)).sort()).toEqual(
+      [
+        ...['anna', 'ben', 'server'].flatMap((name) => [`${name}-false`, `${name}-true`]),
+        ...inProject('anna', true),
+        ...inProject('ben', true),
+      ].sort(),
+    );
+    expect((await found(tokens[0] as Principal, 'zebra', everything)).sort()).toEqual(
+      inProject('anna', true, false).sort(),
+    );
+  });
+
+  it('in a project its documents, whatever the agent’s knowledge, and none of another project', async () => {
+    const data = { name: 'attached', ownerId: anna.userId, knowledge: 'ATTACHED' } as const;
+    const agent = await db.prisma.agent.create({
+      data: { ...data, searchStartDate: new Date('2022-01-01T00:00:00Z') },
+    });
+    const [one, other] = [await projectOf(anna), await projectOf(anna)];
+    const token = await confined('a token', 'BASIC', anna, one.id);
+    const old = { documentUpdatedAt: new Date('2021-01-01T00:00:00Z') };
+    await ingest(anna, 'loose', 'zebra');
+    await ingest(anna, 'attached', 'zebra', { agentIds: [agent.id] });
+    await ingest(anna, 'in-one', 'zebra', { projectId: one.id, ...old });
+    await ingest(anna, 'in-other', 'zebra', { projectId: other.id, agentIds: [agent.id] });
+    const inOne = { projectId: one.id };
+    expect((await found(anna, 'zebra', inOne)).sort()).toEqual(['attached', 'in-one', 'loose']);
+    expect((await found(anna, 'zebra', { ...inOne, agentId: agent.id })).sort()).toEqual(['attached', 'in-one']);
+    expect((await found(anna, 'zebra', { agentId: agent.id })).sort()).toEqual(['attached', 'in-other']);
+    // Who names a project does not see more by that.
+    expect((await found(ben, 'zebra', inOne)).sort()).toEqual(['attached', 'loose']);
+    for (const projectId of [null, one.id, other.id])
+      for (const agentId of [null, 0, agent.id])
+        expect(await found(token, 'zebra', { projectId, agentId })).toEqual(['in-one']);
   });
 
   it('the agent’s documents when its knowledge is ATTACHED, and never more than the asker may read', async () => {

@@ -13,6 +13,7 @@ export const storableDate = z.date().min(new Date('0001-01-01T00:00:00Z')).max(n
 const Retrieve = z.object({
   query: z.string().transform(searchable),
   agentId: databaseId.nullish(),
+  projectId: databaseId.nullish(),
   limit: z.number().int().min(0),
   sources: z.array(plainText(50)).max(100).nullish(),
   since: storableDate.nullish(),
@@ -94,10 +95,14 @@ WITH asked AS MATERIALIZED (
 ), allowed AS (
   SELECT d."id" FROM "Document" d
   LEFT JOIN "Agent" a ON a."id" = $4::int AND a."deletedAt" IS NULL
-  WHERE ($3::boolean OR d."isPublic" OR d."ownerId" = $2::uuid)
-    AND ($4::int IS NULL OR a."knowledge" = 'ALL' OR (a."knowledge" = 'ATTACHED' AND EXISTS (
-      SELECT FROM "_AgentToDocument" t WHERE t."A" = a."id" AND t."B" = d."id")))
-    AND (a."searchStartDate" IS NULL OR COALESCE(d."documentUpdatedAt", d."createdAt") >= a."searchStartDate")
+  LEFT JOIN "Project" p ON p."id" = d."projectId"
+  WHERE CASE WHEN $9::int IS NOT NULL THEN d."projectId" = $9::int
+      ELSE d."isPublic" OR d."ownerId" = $2::uuid OR p."ownerId" = $2::uuid OR ($3::boolean AND d."projectId" IS NULL) END
+    AND ($10::int IS NULL OR d."projectId" IS NULL OR d."projectId" = $10::int)
+    AND (d."projectId" = $10::int
+      OR ($4::int IS NULL OR a."knowledge" = 'ALL' OR (a."knowledge" = 'ATTACHED' AND EXISTS (
+        SELECT FROM "_AgentToDocument" t WHERE t."A" = a."id" AND t."B" = d."id")))
+      AND (a."searchStartDate" IS NULL OR COALESCE(d."documentUpdatedAt", d."createdAt") >= a."searchStartDate"))
     AND ($5::text[] IS NULL OR d."source" = ANY ($5::text[]))
     AND ($6::timestamptz IS NULL OR COALESCE(d."documentUpdatedAt", d."createdAt") >= $6::timestamptz)
     AND ($7::jsonb IS NULL OR EXISTS (
@@ -141,12 +146,15 @@ ORDER BY fused DESC, c."id"`,
 /**
  * The passages that match a question best, at most three of a document, out of those that the principal may read.
  * Not every word has to match. `agentId` narrows to the agent's documents where its knowledge is ATTACHED, and to those
- * since its `searchStartDate`; whether the principal may use the agent is the caller's to check. Of `sources`, and of
+ * since its `searchStartDate`; whether the principal may use the agent is the caller's to check. `projectId`, for a turn
+ * in a project, adds that project's documents, whatever the agent's knowledge is, and leaves out those of other
+ * projects; a principal that is confined to a project finds that project's and no others. Of `sources`, and of
  * `tags`, one has to fit; an empty list asks for nothing. A `limit` above 100 is cut to it. Returns nothing for a query
  * without a word to look for, or for a deleted agent. Throws BAD_USER_INPUT.
  */
 export async function retrieve(db: Database, principal: Principal, input: RetrieveInput): Promise<Hit[]> {
-  const { query, agentId, limit, sources, since, tags } = parse(Retrieve, input);
+  const { query, agentId, projectId, limit, sources, since, tags } = parse(Retrieve, input);
+  const confinedTo = principal.credential.projectId;
   if (query === '' || limit === 0) return [];
   const rows = await db.query<Omit<Hit, 'highlights'> & { highlights: string }>(statement, [
     query,
@@ -157,6 +165,8 @@ export async function retrieve(db: Database, principal: Principal, input: Retrie
     since ?? null,
     tags?.length ? JSON.stringify(tags) : null,
     Math.min(limit, mostHits),
+    confinedTo,
+    confinedTo ?? projectId ?? null,
   ]);
   return rows.map(({ highlights, ...hit }) => ({
     ...hit,

@@ -5,11 +5,17 @@ import { crc32 } from 'node:zlib';
  * The secrets of tokens: prefix + 30 base62 characters from a CSPRNG (178 bits) + 6 base62 characters, the CRC32 of
  * those 30. The checksum tells a typo or a guess from a real secret before any database is asked.
  */
-export const prefixes = { API_KEY: 'on_', PERSONAL: 'onyx_pat_' } as const;
+export const prefixes = {
+  API_KEY: 'on_',
+  PERSONAL: 'onyx_pat_',
+  ANYTHINGLLM: 'sk-',
+  PROJECT: 'proj_',
+  SESSION: 'ses_',
+} as const;
 export type SecretPrefix = (typeof prefixes)[keyof typeof prefixes];
 
 const alphabet = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
-const shape = /^(on_|onyx_pat_)([0-9A-Za-z]{30})([0-9A-Za-z]{6})$/;
+const shape = /^(on_|onyx_pat_|sk-|proj_|ses_)([0-9A-Za-z]{30})([0-9A-Za-z]{6})$/;
 
 /** Six base62 digits of the CRC32 of a text, most significant first. */
 export function checksum(text: string): string {
@@ -34,16 +40,24 @@ export const hashSecret = (secret: string): Buffer => createHash('sha256').updat
 
 /** For recognition in lists: the first four characters, or three of a personal token, stars, and the last four. */
 export function displaySecret(secret: string): string {
-  return secret.startsWith(prefixes.PERSONAL)
-    ? `${secret.slice(0, prefixes.PERSONAL.length + 3)}****${secret.slice(-4)}`
-    : `${secret.slice(0, prefixes.API_KEY.length + 4)}********${secret.slice(-4)}`;
+  const prefix = shape.exec(secret)?.[1] ?? '';
+  return prefix === prefixes.PERSONAL
+    ? `${secret.slice(0, prefix.length + 3)}****${secret.slice(-4)}`
+    : `${secret.slice(0, prefix.length + 4)}********${secret.slice(-4)}`;
 }
+
+/** What is stored of a secret. */
+export const secretColumns = (secret: string) => ({
+  hash: Uint8Array.from(hashSecret(secret)),
+  display: displaySecret(secret),
+});
 
 /**
  * What follows a prefix: enough for a whole secret wherever it stands (after the `n` of an escaped line break, after
  * the digits of `%20`, after another secret), and already the beginning of one where the prefix begins a word.
  */
-const anywhere = /(?<=on_|onyx_pat_|proj_|sk-)[0-9A-Za-z]{36,}|(?<=\b(?:on_|onyx_pat_|proj_|sk-))[0-9A-Za-z]{8,}/g;
+const anywhere =
+  /(?<=on_|onyx_pat_|proj_|sk-|ses_)[0-9A-Za-z]{36,}|(?<=\b(?:on_|onyx_pat_|proj_|sk-|ses_))[0-9A-Za-z]{8,}/g;
 
 /** A text without secrets, for log lines and error messages. */
 export const redactSecrets = (text: string): string => text.replace(anywhere, '[redacted]');

@@ -6,17 +6,30 @@ import { connection, nodeQuery, pageArgs } from '../../graphql/connection.ts';
 import { integerIds, nodeRule } from '../../graphql/nodes.ts';
 import { referenceDescription, referencedId } from '../../graphql/reference.ts';
 import { RoleType, User } from '../users/users.graphql.ts';
-import { type ApiKeyRow, apiKeyOrder, personalAccessTokenOrder } from './tokens.service.ts';
+import {
+  type ApiKeyKind,
+  type ApiKeyRow,
+  apiKeyOrder,
+  personalAccessTokenOrder,
+  projectTokenOrder,
+} from './tokens.service.ts';
 
 const scopesDescription =
   'The permissions it is cut to; null: everything that the role allows. Never more than its maker holds.';
 const secretDescription = 'The secret, in full. It is shown this once and stored nowhere.';
 
-export const ApiKey = builder.prismaNode('Token', {
-  variant: 'ApiKey',
-  id: { field: 'id', description: 'The global id.' },
-  description: 'A service account: a key that acts as its own user.',
-  nullable: true,
+export const ApiKeyKindType = builder.enumType('ApiKeyKind', {
+  description: 'The kinds of keys that act as a user of their own.',
+  values: {
+    API_KEY: { description: '`on_…`.' },
+    ANYTHINGLLM: { description: '`sk-…`, as AnythingLLM’s clients are given them. Acts as any other API key.' },
+    PROJECT: { description: '`proj_…`: confined to one project.' },
+  } satisfies Record<ApiKeyKind, object>,
+});
+
+const ServiceAccountKey = builder.prismaInterface('Token', {
+  variant: 'ServiceAccountKey',
+  description: 'A key that acts as a user of its own, a service account.',
   fields: (t) => ({
     databaseId: t.exposeInt('id', { description: 'The integer id that the REST paths use.' }),
     name: t.exposeString('name', { nullable: true, description: 'The name its maker gave it.' }),
@@ -58,6 +71,50 @@ export const ApiKey = builder.prismaNode('Token', {
       description: 'Who made it; null when that user is gone.',
     }),
   }),
+});
+
+/** What a key's kind is in the graph; the query that lists keys lists no others. */
+const kindOf = (kind: Token['kind']): ApiKeyKind => {
+  if (kind === 'PERSONAL' || kind === 'SESSION') throw new Error(`a ${kind} token is no service account’s key`);
+  return kind;
+};
+
+export const ApiKey = builder.prismaNode('Token', {
+  variant: 'ApiKey',
+  interfaces: [ServiceAccountKey],
+  id: { field: 'id', description: 'The global id.' },
+  description: 'A key as an administrator of keys sees it.',
+  nullable: true,
+  fields: (t) => ({
+    kind: t.field({ type: ApiKeyKindType, description: 'Its kind.', resolve: ({ kind }) => kindOf(kind) }),
+    projectId: t.exposeInt('projectId', {
+      nullable: true,
+      description: 'The integer id of the project that it is confined to; null: none.',
+    }),
+  }),
+});
+
+export const ProjectToken = builder.prismaNode('Token', {
+  variant: 'ProjectToken',
+  interfaces: [ServiceAccountKey],
+  id: { field: 'id', description: 'The global id.' },
+  description: 'A key that is confined to a project, as the project’s owner sees it.',
+  nullable: true,
+  fields: (t) => ({
+    projectId: t.int({
+      description: 'The integer id of the project that it is confined to.',
+      resolve: ({ projectId }) => projectId ?? 0,
+    }),
+  }),
+});
+
+nodeRule('ProjectToken', {
+  permission: 'write:tokens',
+  readable: ({ prisma }, principal, ids) =>
+    prisma.token.findMany({
+      where: { ...visible.projectTokens(principal), id: { in: integerIds(ids) } },
+      select: { id: true },
+    }),
 });
 
 nodeRule('ApiKey', {
@@ -102,17 +159,36 @@ nodeRule('PersonalAccessToken', {
     }),
 });
 
+type InputFields = Parameters<NonNullable<Parameters<typeof builder.inputType>[1]['fields']>>[0];
+
+/** What every new key of a service account can be given. */
+const newKeyFields = (t: InputFields) => ({
+  name: t.string({ description: 'For people to tell keys apart; at most 100 characters.' }),
+  role: t.field({ type: RoleType, description: 'The role of the key’s user; BASIC unless given.' }),
+  scopes: t.stringList({ description: `${scopesDescription} An empty list is refused.` }),
+  expiresAt: t.field({ type: 'DateTime', description: 'When it ends; never unless given. Within 10 years.' }),
+});
+
 const CreateApiKeyInput = builder.inputType('CreateApiKeyInput', {
   description: 'What a new API key is to be.',
   fields: (t) => ({
-    name: t.string({ description: 'For people to tell keys apart; at most 100 characters.' }),
-    role: t.field({ type: RoleType, description: 'The role of the key’s user; BASIC unless given.' }),
-    scopes: t.stringList({ description: `${scopesDescription} An empty list is refused.` }),
-    expiresAt: t.field({ type: 'DateTime', description: 'When it ends; never unless given. Within 10 years.' }),
+    ...newKeyFields(t),
+    kind: t.field({ type: ApiKeyKindType, description: 'API_KEY unless given; PROJECT with `projectId` alone.' }),
+    projectId: t.int({
+      description: 'The integer id of a project of one’s own that it is confined to; it is a project token then.',
+    }),
   }),
 });
 
-const apiKeyReference = (t: Parameters<NonNullable<Parameters<typeof builder.inputType>[1]['fields']>>[0]) => ({
+const CreateProjectTokenInput = builder.inputType('CreateProjectTokenInput', {
+  description: 'What a new project token is to be.',
+  fields: (t) => ({
+    ...newKeyFields(t),
+    projectId: t.int({ required: true, description: 'The integer id of a project of one’s own.' }),
+  }),
+});
+
+const apiKeyReference = (t: InputFields) => ({
   id: t.globalID({ description: referenceDescription.id }),
   databaseId: t.int({ description: referenceDescription.databaseId }),
 });
@@ -180,6 +256,28 @@ const DeleteApiKeyPayload = builder.objectRef<{ id: number }>('DeleteApiKeyPaylo
   fields: (t) => ({ deletedDatabaseId: t.exposeInt('id', { description: 'The integer id that the key had.' }) }),
 });
 
+const ProjectTokenWithSecret = builder
+  .objectRef<{ apiKey: ApiKeyRow; secret: string }>('ProjectTokenWithSecret')
+  .implement({
+    description: 'A project token and its new secret.',
+    fields: (t) => ({
+      projectToken: t.field({ type: ProjectToken, description: 'The token.', resolve: ({ apiKey }) => apiKey }),
+      secret: t.exposeString('secret', { description: secretDescription }),
+    }),
+  });
+
+const UpdateProjectTokenPayload = builder.objectRef<{ apiKey: ApiKeyRow }>('UpdateProjectTokenPayload').implement({
+  description: 'What `updateProjectToken` changed.',
+  fields: (t) => ({
+    projectToken: t.field({ type: ProjectToken, description: 'As it is now.', resolve: ({ apiKey }) => apiKey }),
+  }),
+});
+
+const DeleteProjectTokenPayload = builder.objectRef<{ id: number }>('DeleteProjectTokenPayload').implement({
+  description: 'What `deleteProjectToken` deleted.',
+  fields: (t) => ({ deletedDatabaseId: t.exposeInt('id', { description: 'The integer id that the token had.' }) }),
+});
+
 const CreatePersonalAccessTokenPayload = builder
   .objectRef<{ personalAccessToken: Token; secret: string }>('CreatePersonalAccessTokenPayload')
   .implement({
@@ -210,6 +308,11 @@ const ApiKeyConnection = builder.connectionObject(
   { name: 'ApiKeyEdge', description: 'A key and its place in the list.' },
 );
 
+const ProjectTokenConnection = builder.connectionObject(
+  { type: ProjectToken, name: 'ProjectTokenConnection', description: 'A page of project tokens.' },
+  { name: 'ProjectTokenEdge', description: 'A project token and its place in the list.' },
+);
+
 const PersonalAccessTokenConnection = builder.connectionObject(
   {
     type: PersonalAccessToken,
@@ -223,12 +326,31 @@ builder.queryFields((t) => ({
   apiKeys: t.field({
     type: ApiKeyConnection,
     authScopes: { permission: 'manage:api_keys' },
-    description: 'All API keys, oldest first.',
-    args: pageArgs(t.arg),
-    resolve: async (_root, args, context, info) => {
+    description: 'All keys of service accounts, oldest first.',
+    args: {
+      ...pageArgs(t.arg),
+      kinds: t.arg({ type: [ApiKeyKindType], description: 'Those of these kinds alone.' }),
+    },
+    resolve: async (_root, { kinds, ...args }, context, info) => {
       const { tokens } = context.services;
-      const page = await tokens.listApiKeys(args, context.pageLimit, nodeQuery(context, info));
-      return connection(apiKeyOrder, page, args, tokens.countApiKeys);
+      const page = await tokens.listApiKeys(kinds, args, context.pageLimit, nodeQuery(context, info));
+      return connection(apiKeyOrder, page, args, () => tokens.countApiKeys(kinds));
+    },
+  }),
+  projectTokens: t.field({
+    type: ProjectTokenConnection,
+    authScopes: { permission: 'write:tokens' },
+    description: 'The tokens of one’s own projects, oldest first.',
+    args: {
+      ...pageArgs(t.arg),
+      projectId: t.arg.int({ description: 'Those of the project with this integer id alone.' }),
+    },
+    resolve: async (_root, { projectId, ...args }, context, info) => {
+      const { tokens } = context.services;
+      const principal = signedIn(context.principal);
+      const query = nodeQuery(context, info);
+      const page = await tokens.listProjectTokens(principal, projectId, args, context.pageLimit, query);
+      return connection(projectTokenOrder, page, args, () => tokens.countProjectTokens(principal, projectId));
     },
   }),
   personalAccessTokens: t.field({
@@ -245,6 +367,13 @@ builder.queryFields((t) => ({
   }),
 }));
 
+/** An input without what is null where only an absent value means the default. */
+const given = <Input extends { role?: unknown; kind?: unknown }>({ role, kind, ...rest }: Input) => ({
+  ...rest,
+  ...(role != null && { role: role as NonNullable<Input['role']> }),
+  ...(kind != null && { kind: kind as NonNullable<Input['kind']> }),
+});
+
 builder.mutationFields((t) => ({
   createApiKey: t.field({
     type: ApiKeyWithSecret,
@@ -252,7 +381,7 @@ builder.mutationFields((t) => ({
     description: 'Creates a service account and its key.',
     args: { input: t.arg({ type: CreateApiKeyInput, required: true, description: 'The key to make.' }) },
     resolve: (_root, { input }, { principal, services }) =>
-      services.tokens.createApiKey(signedIn(principal), { ...input, role: input.role ?? undefined }),
+      services.tokens.createApiKey(signedIn(principal), given(input)),
   }),
   updateApiKey: t.field({
     type: UpdateApiKeyPayload,
@@ -283,6 +412,44 @@ builder.mutationFields((t) => ({
     args: { input: t.arg({ type: DeleteApiKeyInput, required: true, description: 'The key.' }) },
     resolve: (_root, { input }, { principal, services }) =>
       services.tokens.deleteApiKey(signedIn(principal), referencedId(input, 'ApiKey')),
+  }),
+  createProjectToken: t.field({
+    type: ProjectTokenWithSecret,
+    authScopes: { permission: 'write:tokens' },
+    description: 'Creates a key that is confined to a project of one’s own. A project has at most 100.',
+    args: { input: t.arg({ type: CreateProjectTokenInput, required: true, description: 'The token to make.' }) },
+    resolve: (_root, { input }, { principal, services }) =>
+      services.tokens.createProjectToken(signedIn(principal), given(input)),
+  }),
+  updateProjectToken: t.field({
+    type: UpdateProjectTokenPayload,
+    authScopes: { permission: 'write:tokens' },
+    description:
+      'Renames a token of one of one’s own projects, changes its role, scopes or expiry, switches it off or on.',
+    args: { input: t.arg({ type: UpdateApiKeyInput, required: true, description: 'The change.' }) },
+    resolve: async (_root, { input: { id, databaseId, ...change } }, { principal, services }) => ({
+      apiKey: await services.tokens.updateProjectToken(
+        signedIn(principal),
+        referencedId({ id, databaseId }, 'ProjectToken'),
+        change,
+      ),
+    }),
+  }),
+  regenerateProjectToken: t.field({
+    type: ProjectTokenWithSecret,
+    authScopes: { permission: 'write:tokens' },
+    description: 'Gives a token of one of one’s own projects a new secret; id, user and history stay.',
+    args: { input: t.arg({ type: RegenerateApiKeyInput, required: true, description: 'The token.' }) },
+    resolve: (_root, { input }, { principal, services }) =>
+      services.tokens.regenerateProjectToken(signedIn(principal), referencedId(input, 'ProjectToken'), input),
+  }),
+  deleteProjectToken: t.field({
+    type: DeleteProjectTokenPayload,
+    authScopes: { permission: 'write:tokens' },
+    description: 'Deletes a token of one of one’s own projects at once, with its user and that user’s chats.',
+    args: { input: t.arg({ type: DeleteApiKeyInput, required: true, description: 'The token.' }) },
+    resolve: (_root, { input }, { principal, services }) =>
+      services.tokens.deleteProjectToken(signedIn(principal), referencedId(input, 'ProjectToken')),
   }),
   createPersonalAccessToken: t.field({
     type: CreatePersonalAccessTokenPayload,

@@ -1,17 +1,18 @@
 import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
-import { effectivePermissions, isPermission, type Role, rolePermissions, roles } from '../../authz/permissions.ts';
-import { can, type Principal } from '../../authz/principal.ts';
-import { visible } from '../../authz/visible.ts';
-import { badInput, conflict, forbidden, notFound, parse, unauthenticated } from '../../errors.ts';
+import { roles } from '../../authz/permissions.ts';
+import type { Principal } from '../../authz/principal.ts';
+import { serviceAccountKinds, visible } from '../../authz/visible.ts';
+import { badInput, conflict, notFound, parse, unauthenticated } from '../../errors.ts';
 import type { Prisma, Token } from '../../generated/prisma/client.ts';
 import { cut, ListOrder, type PageArgs } from '../../paging.ts';
 import type { Database } from '../../store/database.ts';
 import type { Revocations } from '../../store/revocations.ts';
 import { type AuditService, by } from '../audit/audit.service.ts';
-import { plainText } from '../input.ts';
+import { databaseId, plainText } from '../input.ts';
 import type { UsersService } from '../users/users.service.ts';
-import { displaySecret, hashSecret, newSecret, prefixes } from './secret.ts';
+import { type Grant, grantOf, narrowed, permissionsOf, within } from './grants.ts';
+import { hashSecret, newSecret, prefixes, secretColumns } from './secret.ts';
 
 const name = plainText(100).trim().min(1, 'must not be empty');
 const scopes = z.array(z.string()).max(100);
@@ -23,10 +24,13 @@ const expiry = z
 
 const CreateApiKey = z.object({
   name: name.nullish(),
+  kind: z.enum(serviceAccountKinds).default('API_KEY'),
   role: z.enum(roles).default('BASIC'),
   scopes: scopes.nullish(),
+  projectId: databaseId.nullish(),
   expiresAt: expiry.nullish(),
 });
+const CreateProjectToken = CreateApiKey.omit({ kind: true }).extend({ projectId: databaseId });
 const UpdateApiKey = z.object({
   name: name.nullish(),
   role: z.enum(roles).nullish(),
@@ -44,13 +48,17 @@ const CreatePersonalAccessToken = z.object({
 });
 
 export type CreateApiKeyInput = z.input<typeof CreateApiKey>;
+export type CreateProjectTokenInput = z.input<typeof CreateProjectToken>;
 export type UpdateApiKeyInput = z.input<typeof UpdateApiKey>;
 export type CreatePersonalAccessTokenInput = z.input<typeof CreatePersonalAccessToken>;
 
 /** How many working personal access tokens one user may have. */
 const maxPersonalTokens = 100;
+/** How many tokens one project may have. */
+const maxProjectTokens = 100;
 
 export const apiKeyOrder = new ListOrder('apiKeys', [{ field: 'id', type: 'int', direction: 'asc' }]);
+export const projectTokenOrder = new ListOrder('projectTokens', [{ field: 'id', type: 'int', direction: 'asc' }]);
 export const personalAccessTokenOrder = new ListOrder('personalAccessTokens', [
   { field: 'createdAt', type: 'date', direction: 'desc' },
   { field: 'id', type: 'int', direction: 'desc' },
@@ -61,65 +69,60 @@ export function endOfDay(days: number, now = new Date()): Date {
   return new Date(Date.UTC(now.getUTCFullYear(), now.getUTCMonth(), now.getUTCDate() + days, 23, 59, 59, 999));
 }
 
-/** What a token is to hold, once it is known to be no more than its maker holds. */
-interface Grant {
-  role: Role;
-  allScopes: boolean;
-  scopes: string[];
-}
-
-/** Throws FORBIDDEN when a grant holds anything that the principal does not. */
-function within(principal: Principal, grant: Grant): Grant {
-  const { allScopes, scopes, role } = grant;
-  if (allScopes && principal.credential.scopes !== null)
-    throw forbidden([], 'A token with scopes cannot make or change one without; name the scopes.');
-  const excess = [...effectivePermissions(role, allScopes ? null : scopes)].filter((held) => !can(principal, held));
-  if (excess.length > 0) throw forbidden(excess, 'A token cannot hold more than the one that makes or changes it.');
-  return grant;
-}
-
-/** Reads the scopes asked for. Throws BAD_USER_INPUT for an empty list, an unknown scope or one beyond the role. */
-function grantOf(role: Role, wanted: readonly string[] | null | undefined): Grant {
-  if (wanted == null) return { role, allScopes: true, scopes: [] };
-  const path = ['input', 'scopes'];
-  if (wanted.length === 0) throw badInput(path, 'A scoped token must include at least one scope.');
-  const held = rolePermissions(role);
-  const unknown = wanted.filter((scope) => !isPermission(scope));
-  if (unknown.length > 0) throw badInput(path, `Unsupported token scope(s): ${unknown.join(', ')}`);
-  const beyond = wanted.filter((scope) => isPermission(scope) && !held.has(scope));
-  if (beyond.length > 0) throw badInput(path, `Beyond the role ${role}: ${beyond.join(', ')}`);
-  return { role, allScopes: false, scopes: [...new Set(wanted)] };
-}
-
-const secretColumns = (secret: string) => ({
-  hash: Uint8Array.from(hashSecret(secret)),
-  display: displaySecret(secret),
-});
-
 export type ApiKeyRow = Prisma.TokenGetPayload<{ include: { user: true } }>;
 
+/** What a key holds. */
+const grantHeldBy = (key: ApiKeyRow): Grant => ({
+  role: key.user.role,
+  allScopes: key.allScopes,
+  scopes: key.scopes,
+  projectId: key.projectId,
+});
+
+/** Which keys somebody administers, and what a missing one is called. */
+interface Sphere {
+  where: Prisma.TokenWhereInput;
+  resource: string;
+}
+
+const allKeys: Sphere = { where: visible.apiKeys(), resource: 'API key' };
+const ownProjects = (principal: Principal): Sphere => ({
+  where: visible.projectTokens(principal),
+  resource: 'Project token',
+});
+
+export type ApiKeyKind = (typeof serviceAccountKinds)[number];
+
+const ofKinds = (kinds: readonly ApiKeyKind[] | null | undefined): Prisma.TokenWhereInput =>
+  kinds == null ? {} : { kind: { in: [...kinds] } };
+
+type NewKey = Grant & {
+  kind: ApiKeyKind;
+  name: string | null;
+  expiresAt: Date | null;
+  creatorId: string | null;
+};
+
 export function tokensService(db: Database, audit: AuditService, users: UsersService, revocations: Revocations) {
-  async function findApiKey(transaction: Prisma.TransactionClient, id: number): Promise<ApiKeyRow> {
-    const key = await transaction.token.findFirst({ where: { ...visible.apiKeys(), id }, include: { user: true } });
-    if (!key) throw notFound('API key');
+  async function findKey(transaction: Prisma.TransactionClient, sphere: Sphere, id: number): Promise<ApiKeyRow> {
+    const where = { AND: [sphere.where, { id }] };
+    const key = await transaction.token.findFirst({ where, include: { user: true } });
+    if (!key) throw notFound(sphere.resource);
     return key;
   }
 
   /** Stores a new service account with its key. The caller has checked the grant. */
-  function insertApiKey(
-    transaction: Prisma.TransactionClient,
-    secret: string,
-    key: Grant & { name: string | null; expiresAt: Date | null; creatorId: string | null },
-  ): Promise<ApiKeyRow> {
+  function insertApiKey(transaction: Prisma.TransactionClient, secret: string, key: NewKey): Promise<ApiKeyRow> {
     const userId = randomUUID();
     return transaction.token.create({
       data: {
         ...secretColumns(secret),
-        kind: 'API_KEY',
+        kind: key.kind,
         name: key.name,
         allScopes: key.allScopes,
         scopes: key.scopes,
         expiresAt: key.expiresAt,
+        ...(key.projectId !== null && { project: { connect: { id: key.projectId } } }),
         ...(key.creatorId && { creator: { connect: { id: key.creatorId } } }),
         user: {
           create: {
@@ -135,28 +138,173 @@ export function tokensService(db: Database, audit: AuditService, users: UsersSer
     });
   }
 
-  return {
-    /** Creates a service account and its key. Throws BAD_USER_INPUT, FORBIDDEN. */
-    async createApiKey(principal: Principal, input: CreateApiKeyInput): Promise<{ apiKey: ApiKeyRow; secret: string }> {
-      const data = parse(CreateApiKey, input);
-      const grant = within(principal, grantOf(data.role, data.scopes));
-      const secret = newSecret(prefixes.API_KEY);
-      const apiKey = await db.prisma.$transaction(async (transaction) => {
-        const key = await insertApiKey(transaction, secret, {
-          ...grant,
-          name: data.name ?? null,
-          expiresAt: data.expiresAt ?? null,
-          creatorId: principal.userId,
-        });
-        await audit.record(transaction, {
-          ...by(principal),
-          action: 'api_key.create',
-          target: { type: 'ApiKey', id: key.id },
-          detail: { name: key.name, role: grant.role, scopes: grant.allScopes ? null : grant.scopes },
-        });
-        return key;
+  /** Locks a project of the principal's, so that tokens that race for its last place are in order. */
+  async function claimProject(transaction: Prisma.TransactionClient, principal: Principal, id: number, missing: Error) {
+    const project = await transaction.project.findFirst({
+      where: { AND: [visible.projects(principal), { id }] },
+      select: { id: true },
+    });
+    if (!project) throw missing;
+    await transaction.$queryRaw`SELECT 1 FROM "Project" WHERE "id" = ${id} FOR UPDATE`;
+    if ((await transaction.token.count({ where: { kind: 'PROJECT', projectId: id } })) >= maxProjectTokens)
+      throw conflict(`A project has at most ${maxProjectTokens} tokens.`);
+  }
+
+  async function create(
+    principal: Principal,
+    data: z.output<typeof CreateApiKey>,
+    missing: Error,
+  ): Promise<{ apiKey: ApiKeyRow; secret: string }> {
+    const projectId = data.projectId ?? null;
+    const kind = projectId === null ? data.kind : 'PROJECT';
+    const grant = within(principal, grantOf(data.role, data.scopes, projectId));
+    const secret = newSecret(prefixes[kind]);
+    const apiKey = await db.prisma.$transaction(async (transaction) => {
+      if (projectId !== null) await claimProject(transaction, principal, projectId, missing);
+      const key = await insertApiKey(transaction, secret, {
+        ...grant,
+        kind,
+        name: data.name ?? null,
+        expiresAt: data.expiresAt ?? null,
+        creatorId: principal.userId,
+      });
+      await audit.record(transaction, {
+        ...by(principal),
+        action: 'api_key.create',
+        target: { type: 'ApiKey', id: key.id },
+        detail: { kind, ...summary(key) },
+      });
+      return key;
+    });
+    return { apiKey, secret };
+  }
+
+  async function update(principal: Principal, sphere: Sphere, id: number, input: UpdateApiKeyInput) {
+    const data = parse(UpdateApiKey, input);
+    const { before, after } = await db.prisma.$transaction(async (transaction) => {
+      await users.lockAdmins(transaction);
+      const before = await findKey(transaction, sphere, id);
+      const held = grantHeldBy(before);
+      within(principal, held);
+      const role = data.role ?? held.role;
+      const keepsScopes = data.scopes === undefined && role === held.role;
+      const wanted = data.scopes === undefined ? narrowed(held, role) : data.scopes;
+      const grant = keepsScopes ? held : within(principal, grantOf(role, wanted, held.projectId));
+      const name = data.name === undefined ? before.name : data.name;
+      const disabledAt =
+        data.disabled == null ? before.disabledAt : data.disabled ? (before.disabledAt ?? new Date()) : null;
+      const loses = held.role === 'ADMIN' && (role !== 'ADMIN' || disabledAt !== null || !grant.allScopes);
+      if (loses) await users.keepAnAdmin(transaction, before.userId);
+      const after = await transaction.token.update({
+        where: { id },
+        data: {
+          name,
+          allScopes: grant.allScopes,
+          scopes: grant.scopes,
+          disabledAt,
+          ...(data.expiresAt !== undefined && { expiresAt: data.expiresAt }),
+          user: {
+            // A key that is off takes the tokens that its user made with it.
+            update: {
+              name: name ?? unnamed,
+              email: serviceAccountEmail(name, before.userId),
+              role,
+              ...(data.disabled != null && { active: !data.disabled }),
+            },
+          },
+        },
+        include: { user: true },
+      });
+      await audit.record(transaction, {
+        ...by(principal),
+        action: 'api_key.update',
+        target: { type: 'ApiKey', id },
+        detail: { before: summary(before), after: summary(after) },
+      });
+      return { before, after };
+    });
+    const kept = permissionsOf(grantHeldBy(after));
+    // What was opened with more than the key holds now, or under tokens that its user made, does not go on.
+    if (after.disabledAt || permissionsOf(grantHeldBy(before)).some((held) => !kept.includes(held)))
+      revocations.endUser(after.userId);
+    else if (after.expiresAt && after.expiresAt.getTime() !== before.expiresAt?.getTime())
+      revocations.endUser(after.userId, after.expiresAt);
+    return after;
+  }
+
+  async function regenerate(
+    principal: Principal,
+    sphere: Sphere,
+    id: number,
+    input: { overlapMinutes?: number | null | undefined },
+  ): Promise<{ apiKey: ApiKeyRow; secret: string }> {
+    const { overlapMinutes } = parse(RegenerateApiKey, { overlapMinutes: input.overlapMinutes ?? undefined });
+    const previousExpiresAt = overlapMinutes > 0 ? new Date(Date.now() + overlapMinutes * 60_000) : null;
+    const { apiKey, secret } = await db.prisma.$transaction(async (transaction) => {
+      await users.lockAdmins(transaction);
+      const before = await findKey(transaction, sphere, id);
+      within(principal, grantHeldBy(before));
+      const secret = newSecret(prefixes[before.kind]);
+      const apiKey = await transaction.token.update({
+        where: { id },
+        data: {
+          ...secretColumns(secret),
+          previousHash: previousExpiresAt && before.hash,
+          previousExpiresAt,
+        },
+        include: { user: true },
+      });
+      await audit.record(transaction, {
+        ...by(principal),
+        action: 'api_key.regenerate',
+        target: { type: 'ApiKey', id },
+        detail: { overlapMinutes },
       });
       return { apiKey, secret };
+    });
+    revocations.endToken(id, previousExpiresAt ?? undefined);
+    return { apiKey, secret };
+  }
+
+  async function remove(principal: Principal, sphere: Sphere, id: number): Promise<{ id: number; userId: string }> {
+    const { userId, erased } = await db.prisma.$transaction(async (transaction) => {
+      await users.lockAdmins(transaction);
+      const key = await findKey(transaction, sphere, id);
+      within(principal, grantHeldBy(key));
+      if (key.user.role === 'ADMIN') await users.keepAnAdmin(transaction, key.userId);
+      await audit.record(transaction, {
+        ...by(principal),
+        action: 'api_key.delete',
+        target: { type: 'ApiKey', id },
+        detail: summary(key),
+      });
+      return { userId: key.userId, erased: await users.erase(transaction, key.userId) };
+    });
+    for (const each of erased) revocations.endUser(each);
+    return { id, userId };
+  }
+
+  return {
+    /**
+     * Creates a service account and its key; one that is confined to a project when one is named. Throws BAD_USER_INPUT,
+     * FORBIDDEN, CONFLICT when the project has 100 tokens.
+     */
+    createApiKey(principal: Principal, input: CreateApiKeyInput): Promise<{ apiKey: ApiKeyRow; secret: string }> {
+      const data = parse(CreateApiKey, input);
+      const confined = data.projectId != null;
+      if (confined && input.kind !== undefined && data.kind !== 'PROJECT')
+        throw badInput(['input', 'kind'], 'is PROJECT beside projectId');
+      if (!confined && data.kind === 'PROJECT')
+        throw badInput(['input', 'projectId'], 'is required for a project token');
+      return create(principal, data, badInput(['input', 'projectId'], 'is not a project of yours'));
+    },
+
+    /** The same for a project of one's own. Throws NOT_FOUND for another. */
+    createProjectToken(
+      principal: Principal,
+      input: CreateProjectTokenInput,
+    ): Promise<{ apiKey: ApiKeyRow; secret: string }> {
+      return create(principal, { ...parse(CreateProjectToken, input), kind: 'API_KEY' }, notFound('Project'));
     },
 
     /** The first admin key of a new server. `secret` is the operator's own, or null for a generated one. */
@@ -168,9 +316,10 @@ export function tokensService(db: Database, audit: AuditService, users: UsersSer
         const hash = given === null ? null : Uint8Array.from(hashSecret(given));
         const spent = hash && (await transaction.token.count({ where: { OR: [{ hash }, { previousHash: hash }] } }));
         const secret = given === null || spent ? newSecret(prefixes.API_KEY) : given;
-        const grant: Grant = { role: 'ADMIN', allScopes: true, scopes: [] };
+        const grant: Grant = { role: 'ADMIN', allScopes: true, scopes: [], projectId: null };
         const key = await insertApiKey(transaction, secret, {
           ...grant,
+          kind: 'API_KEY',
           name: 'First admin key',
           expiresAt: null,
           creatorId: null,
@@ -191,125 +340,61 @@ export function tokensService(db: Database, audit: AuditService, users: UsersSer
      * Changes what is given and leaves the rest: `undefined` keeps a value, `null` clears it. Throws NOT_FOUND,
      * BAD_USER_INPUT, FORBIDDEN when the key holds or would hold more than the principal, CONFLICT for the last admin.
      */
-    async updateApiKey(principal: Principal, id: number, input: UpdateApiKeyInput): Promise<ApiKeyRow> {
-      const data = parse(UpdateApiKey, input);
-      const key = await db.prisma.$transaction(async (transaction) => {
-        await users.lockAdmins(transaction);
-        const before = await findApiKey(transaction, id);
-        const held: Grant = { role: before.user.role, allScopes: before.allScopes, scopes: before.scopes };
-        within(principal, held);
-        const role = data.role ?? held.role;
-        const keepsScopes = data.scopes === undefined && role === held.role;
-        const grant = keepsScopes
-          ? held
-          : within(principal, grantOf(role, data.scopes === undefined ? narrowed(held, role) : data.scopes));
-        const name = data.name === undefined ? before.name : data.name;
-        const disabledAt =
-          data.disabled == null ? before.disabledAt : data.disabled ? (before.disabledAt ?? new Date()) : null;
-        const loses = held.role === 'ADMIN' && (role !== 'ADMIN' || disabledAt !== null || !grant.allScopes);
-        if (loses) await users.keepAnAdmin(transaction, before.userId);
-        const after = await transaction.token.update({
-          where: { id },
-          data: {
-            name,
-            allScopes: grant.allScopes,
-            scopes: grant.scopes,
-            disabledAt,
-            ...(data.expiresAt !== undefined && { expiresAt: data.expiresAt }),
-            user: {
-              // A key that is off takes the tokens that its user made with it.
-              update: {
-                name: name ?? unnamed,
-                email: serviceAccountEmail(name, before.userId),
-                role,
-                ...(data.disabled != null && { active: !data.disabled }),
-              },
-            },
-          },
-          include: { user: true },
-        });
-        await audit.record(transaction, {
-          ...by(principal),
-          action: 'api_key.update',
-          target: { type: 'ApiKey', id },
-          detail: { before: summary(before), after: summary(after) },
-        });
-        return after;
-      });
-      if (key.disabledAt) revocations.endUser(key.userId);
-      return key;
-    },
+    updateApiKey: (principal: Principal, id: number, input: UpdateApiKeyInput) => update(principal, allKeys, id, input),
+    updateProjectToken: (principal: Principal, id: number, input: UpdateApiKeyInput) =>
+      update(principal, ownProjects(principal), id, input),
 
     /**
      * Gives a key a new secret. The old one dies at once, or works on for `overlapMinutes`. Throws NOT_FOUND, and
      * FORBIDDEN for a key that holds more than the principal: its secret would be a way up.
      */
-    async regenerateApiKey(
-      principal: Principal,
-      id: number,
-      input: { overlapMinutes?: number | null | undefined } = {},
-    ): Promise<{ apiKey: ApiKeyRow; secret: string }> {
-      const { overlapMinutes } = parse(RegenerateApiKey, { overlapMinutes: input.overlapMinutes ?? undefined });
-      const secret = newSecret(prefixes.API_KEY);
-      const apiKey = await db.prisma.$transaction(async (transaction) => {
-        await users.lockAdmins(transaction);
-        const before = await findApiKey(transaction, id);
-        within(principal, { role: before.user.role, allScopes: before.allScopes, scopes: before.scopes });
-        const overlap =
-          overlapMinutes > 0
-            ? { previousHash: before.hash, previousExpiresAt: new Date(Date.now() + overlapMinutes * 60_000) }
-            : { previousHash: null, previousExpiresAt: null };
-        const after = await transaction.token.update({
-          where: { id },
-          data: { ...secretColumns(secret), ...overlap },
-          include: { user: true },
-        });
-        await audit.record(transaction, {
-          ...by(principal),
-          action: 'api_key.regenerate',
-          target: { type: 'ApiKey', id },
-          detail: { overlapMinutes },
-        });
-        return after;
-      });
-      if (overlapMinutes === 0) revocations.endToken(id);
-      return { apiKey, secret };
-    },
+    regenerateApiKey: (principal: Principal, id: number, input: { overlapMinutes?: number | null | undefined } = {}) =>
+      regenerate(principal, allKeys, id, input),
+    regenerateProjectToken: (principal: Principal, id: number, input: { overlapMinutes?: number | null | undefined }) =>
+      regenerate(principal, ownProjects(principal), id, input),
 
     /**
      * Deletes a key with its user and everything that is that user's alone. Throws NOT_FOUND, CONFLICT for the last
      * admin, and FORBIDDEN for a key that holds more than the principal.
      */
-    async deleteApiKey(principal: Principal, id: number): Promise<{ id: number; userId: string }> {
-      const userId = await db.prisma.$transaction(async (transaction) => {
-        await users.lockAdmins(transaction);
-        const key = await findApiKey(transaction, id);
-        within(principal, { role: key.user.role, allScopes: key.allScopes, scopes: key.scopes });
-        if (key.user.role === 'ADMIN') await users.keepAnAdmin(transaction, key.userId);
-        await audit.record(transaction, {
-          ...by(principal),
-          action: 'api_key.delete',
-          target: { type: 'ApiKey', id },
-          detail: summary(key),
-        });
-        await users.erase(transaction, key.userId);
-        return key.userId;
-      });
-      revocations.endUser(userId);
-      return { id, userId };
-    },
+    deleteApiKey: (principal: Principal, id: number) => remove(principal, allKeys, id),
+    deleteProjectToken: (principal: Principal, id: number) => remove(principal, ownProjects(principal), id),
 
-    async listApiKeys(args: PageArgs, limit: number, query: object) {
+    /** All keys, or those of some kinds. */
+    async listApiKeys(kinds: readonly ApiKeyKind[] | null | undefined, args: PageArgs, limit: number, query: object) {
       const page = apiKeyOrder.page(args, limit);
       const rows = await db.prisma.token.findMany({
         ...query,
         ...page,
-        where: { AND: [visible.apiKeys(), page.where] },
+        where: { AND: [visible.apiKeys(), ofKinds(kinds), page.where] },
       });
       return cut(rows, page);
     },
 
-    countApiKeys: () => db.prisma.token.count({ where: visible.apiKeys() }),
+    countApiKeys: (kinds: readonly ApiKeyKind[] | null | undefined) =>
+      db.prisma.token.count({ where: { AND: [visible.apiKeys(), ofKinds(kinds)] } }),
+
+    /** The tokens of one's own projects, or of one of them. */
+    async listProjectTokens(
+      principal: Principal,
+      projectId: number | null | undefined,
+      args: PageArgs,
+      limit: number,
+      query: object,
+    ) {
+      const page = projectTokenOrder.page(args, limit);
+      const rows = await db.prisma.token.findMany({
+        ...query,
+        ...page,
+        where: { AND: [visible.projectTokens(principal), projectId == null ? {} : { projectId }, page.where] },
+      });
+      return cut(rows, page);
+    },
+
+    countProjectTokens: (principal: Principal, projectId: number | null | undefined) =>
+      db.prisma.token.count({
+        where: { AND: [visible.projectTokens(principal), projectId == null ? {} : { projectId }] },
+      }),
 
     /** Creates a token that acts as its maker. Throws BAD_USER_INPUT, FORBIDDEN, CONFLICT at the limit of 100. */
     async createPersonalAccessToken(
@@ -317,7 +402,7 @@ export function tokensService(db: Database, audit: AuditService, users: UsersSer
       input: CreatePersonalAccessTokenInput,
     ): Promise<{ personalAccessToken: Token; secret: string }> {
       const data = parse(CreatePersonalAccessToken, input);
-      const grant = within(principal, grantOf(principal.role, data.scopes));
+      const grant = within(principal, grantOf(principal.role, data.scopes, null));
       const secret = newSecret(prefixes.PERSONAL);
       const personalAccessToken = await db.prisma.$transaction(async (transaction) => {
         // The user's row orders two creations that race for the last place.
@@ -393,19 +478,11 @@ const unnamed = 'Unnamed';
 const serviceAccountEmail = (name: string | null, userId: string): string =>
   `api_key__${name ?? unnamed}@${userId}onyxapikey.ai`.toLowerCase();
 
-/** The scopes that survive a change of role, null when there were none to begin with. */
-function narrowed(held: Grant, role: Role): string[] | null {
-  if (held.allScopes) return null;
-  const allowed = rolePermissions(role);
-  const kept = held.scopes.filter((scope) => isPermission(scope) && allowed.has(scope));
-  if (kept.length === 0) throw badInput(['input', 'role'], `none of the key’s scopes is within the role ${role}`);
-  return kept;
-}
-
 const summary = (key: ApiKeyRow): Prisma.InputJsonObject => ({
   name: key.name,
   role: key.user.role,
   scopes: key.allScopes ? null : key.scopes,
+  projectId: key.projectId,
   expiresAt: key.expiresAt?.toISOString() ?? null,
   disabled: key.disabledAt !== null,
 });

@@ -671,7 +671,10 @@ describe('the last admin', () => {
   });
 
   test('of two admins who delete, demote or disable each other at the same moment one must fail', async () => {
-    const { tokens, authenticate } = alone.booted.services;
+    const {
+      tokens,
+      credentials: { authenticate },
+    } = alone.booted.services;
     const client = { address: null, userAgent: null };
     const acts = {
       delete: (by: NonNullable<Awaited<ReturnType<typeof authenticate>>>, target: number) =>

@@ -1,6 +1,9 @@
 import { permissions, roles } from '../../authz/permissions.ts';
 import { can, type Principal } from '../../authz/principal.ts';
 import { builder } from '../../graphql/builder.ts';
+import { connection, nodeQuery, pageArgs } from '../../graphql/connection.ts';
+import { CredentialKindType } from '../tokens/credential-kind.graphql.ts';
+import { userOrder } from './accounts.service.ts';
 
 export const RoleType = builder.enumType('Role', {
   description: 'What a user may do at most. The permissions of each are in schema/permissions.md.',
@@ -35,9 +38,9 @@ export const User = builder.prismaObject('User', {
     id: t.expose('id', { type: 'UUID', description: 'The user’s id.' }),
     name: t.exposeString('name', { description: 'The name to show.' }),
     email: t.string({
-      description: 'The address; empty for everybody but the user and administrators.',
+      description: 'The address; empty for everybody but the user and those who may read the directory.',
       resolve: ({ id, email }, _args, { principal }) =>
-        principal?.userId === id || can(principal, 'manage:users') ? email : '',
+        principal?.userId === id || can(principal, 'read:users') ? email : '',
     }),
     accountType: t.expose('accountType', { type: AccountTypeType, description: 'Person or service account.' }),
   }),
@@ -47,12 +50,21 @@ const ViewerToken = builder.objectRef<Principal>('ViewerToken').implement({
   description: 'The credential that opened this request.',
   fields: (t) => ({
     databaseId: t.int({ description: 'The integer id.', resolve: ({ credential }) => credential.tokenId }),
-    kind: t.string({ description: '`API_KEY` or `PERSONAL`.', resolve: ({ credential }) => credential.kind }),
+    kind: t.field({
+      type: CredentialKindType,
+      description: 'Its kind.',
+      resolve: ({ credential }) => credential.kind,
+    }),
     name: t.string({ nullable: true, description: 'Its name.', resolve: ({ credential }) => credential.name }),
     scopes: t.stringList({
       nullable: true,
       description: 'The scopes it is cut to; null: everything that the role allows.',
       resolve: ({ credential }) => (credential.scopes === null ? null : [...credential.scopes]),
+    }),
+    projectId: t.int({
+      nullable: true,
+      description: 'The integer id of the project that it is confined to; null: none.',
+      resolve: ({ credential }) => credential.projectId,
     }),
     createdAt: t.field({
       type: 'DateTime',
@@ -62,13 +74,19 @@ const ViewerToken = builder.objectRef<Principal>('ViewerToken').implement({
     expiresAt: t.field({
       type: 'DateTime',
       nullable: true,
-      description: 'When it ends; null: never.',
+      description: 'When it ends; null: never. A login session ends 7 days after its last use.',
       resolve: ({ credential }) => credential.expiresAt,
+    }),
+    lastUsedAt: t.field({
+      type: 'DateTime',
+      nullable: true,
+      description: 'Its last use before this one, to the minute; null: there was none.',
+      resolve: ({ credential }) => credential.lastUsedAt,
     }),
   }),
 });
 
-const ViewerType = builder.objectRef<Principal>('Viewer').implement({
+export const ViewerType = builder.objectRef<Principal>('Viewer').implement({
   description: 'Whoever calls.',
   fields: (t) => ({
     id: t.field({ type: 'UUID', description: 'The user’s id.', resolve: ({ userId }) => userId }),
@@ -76,6 +94,10 @@ const ViewerType = builder.objectRef<Principal>('Viewer').implement({
     email: t.exposeString('email', { description: 'The address.' }),
     role: t.expose('role', { type: RoleType, description: 'The user’s role, whatever this credential is cut to.' }),
     accountType: t.expose('accountType', { type: AccountTypeType, description: 'Person or service account.' }),
+    passwordConfigured: t.boolean({
+      description: 'Whether the user can log in with a password.',
+      resolve: (principal, _args, { services }) => services.accounts.passwordConfigured(principal),
+    }),
     permissions: t.stringList({
       description: `What this credential may do: role cut to scopes, in the order of the vocabulary. One of ${permissionList}.`,
       resolve: (principal) => permissions.filter((name) => principal.permissions.has(name)),
@@ -84,7 +106,32 @@ const ViewerType = builder.objectRef<Principal>('Viewer').implement({
   }),
 });
 
+const UserConnection = builder.connectionObject(
+  { type: User, name: 'UserConnection', description: 'A page of the directory.' },
+  { name: 'UserEdge', description: 'A user and their place in the list.' },
+);
+
 builder.queryFields((t) => ({
+  users: t.field({
+    type: UserConnection,
+    authScopes: { permission: 'read:users' },
+    description: 'The directory: the people who can come in, oldest account first.',
+    args: {
+      ...pageArgs(t.arg),
+      query: t.arg.string({ description: 'Only those whose name or address contains it, in any case.' }),
+      includeServiceAccounts: t.arg.boolean({
+        required: true,
+        defaultValue: false,
+        description: 'Whether the users of keys are listed too.',
+      }),
+    },
+    resolve: async (_root, { query, includeServiceAccounts, ...args }, context, info) => {
+      const { accounts } = context.services;
+      const filter = { query, includeServiceAccounts };
+      const page = await accounts.listUsers(filter, args, context.pageLimit, nodeQuery(context, info));
+      return connection(userOrder, page, args, () => accounts.countUsers(filter));
+    },
+  }),
   viewer: t.field({
     type: ViewerType,
     nullable: true,

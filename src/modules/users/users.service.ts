@@ -15,7 +15,7 @@ const ableAdmins = (): Prisma.UserWhereInput => ({
     {
       tokens: {
         some: {
-          kind: 'API_KEY',
+          kind: { in: ['API_KEY', 'ANYTHINGLLM'] },
           allScopes: true,
           revokedAt: null,
           disabledAt: null,
@@ -46,21 +46,30 @@ export function usersService() {
     },
 
     /**
-     * Deletes a user and everything that is theirs alone: tokens, sessions, private documents, private agents.
-     * Agents that others share or the public sees stay, without an owner.
+     * Deletes a user and everything that is theirs alone: tokens, sessions, projects, private documents, private agents.
+     * The users that the tokens of those projects act as go too, with what is theirs. Agents that others share or the
+     * public sees stay, without an owner. Returns the ids of all users that are gone.
      */
-    async erase(transaction: Transaction, userId: string): Promise<void> {
-      await transaction.chatSession.deleteMany({ where: { userId } });
-      await transaction.document.deleteMany({ where: { ownerId: userId, isPublic: false } });
+    async erase(transaction: Transaction, userId: string): Promise<string[]> {
+      const confined = await transaction.user.findMany({
+        where: { accountType: 'SERVICE_ACCOUNT', tokens: { some: { kind: 'PROJECT', project: { ownerId: userId } } } },
+        select: { id: true },
+      });
+      const gone = [userId, ...confined.map(({ id }) => id).filter((id) => id !== userId)];
+      await transaction.chatSession.deleteMany({ where: { userId: { in: gone } } });
+      await transaction.document.deleteMany({
+        where: { isPublic: false, OR: [{ ownerId: { in: gone } }, { project: { ownerId: userId } }] },
+      });
       const dying: Prisma.AgentWhereInput = {
-        ownerId: userId,
+        ownerId: { in: gone },
         isPublic: false,
-        shares: { none: { userId: { not: userId } } },
+        shares: { none: { userId: { notIn: gone } } },
       };
       // An administrator may have chatted with such an agent: that chat goes on with the default one.
       await transaction.chatSession.updateMany({ where: { agent: dying }, data: { agentId: 0 } });
       await transaction.agent.deleteMany({ where: dying });
-      await transaction.user.delete({ where: { id: userId } });
+      await transaction.user.deleteMany({ where: { id: { in: gone } } });
+      return gone;
     },
   };
 }

@@ -5,7 +5,7 @@ import { type AnyRow, row } from '../row.ts';
 import { coded, detail, message } from './errors.ts';
 import { Packet, packets, replay, TurnEvent } from './packets.ts';
 import { byNumber, Passage, SavedSearchDoc, SearchDoc, savedSearchDoc, searchDoc } from './search-doc.ts';
-import { everything, flag, isoDate, nothing } from './shapes.ts';
+import { everything, flag, id, isoDate, nothing } from './shapes.ts';
 
 const tag = 'Chat';
 
@@ -19,11 +19,11 @@ const instant = (text: string) => new Date(/(Z|[+-]\d\d:?\d\d)$/.test(text) ? te
 const sharedStatus = z.enum(['public', 'private']);
 const sessionParams = z.object({ session_id: z.uuid() });
 
-const SessionDetails = graphql(`
+export const SessionDetails = graphql(`
   fragment SessionDetails on ChatSession @_unmask { databaseId name agentId createdAt updatedAt sharing }
 `);
 
-const ChatSessionDetails = z
+export const ChatSessionDetails = z
   .object({
     id: z.uuid(),
     name: z.string().nullable(),
@@ -40,7 +40,7 @@ const ChatSessionDetails = z
 const overrides = { current_alternate_model: null, current_temperature_override: null };
 const status = (sharing: 'PRIVATE' | 'PUBLIC') => (sharing === 'PUBLIC' ? ('public' as const) : ('private' as const));
 
-const sessionDetails = (session: ResultOf<typeof SessionDetails>): z.input<typeof ChatSessionDetails> => ({
+export const sessionDetails = (session: ResultOf<typeof SessionDetails>): z.input<typeof ChatSessionDetails> => ({
   id: session.databaseId,
   name: session.name,
   persona_id: session.agentId,
@@ -67,7 +67,7 @@ const ChatSessionCreationRequest = z
   .object({
     persona_id: int32.default(0),
     description: z.string().nullish(),
-    project_id: z.null().optional().openapi({ description: 'Projects are not served yet: only null.' }),
+    project_id: int32.nullish(),
     incognito: z.literal(false).default(false).openapi({ description: 'Incognito chats are not served: only false.' }),
   })
   .openapi('ChatSessionCreationRequest');
@@ -140,9 +140,10 @@ const ChatFullResponse = z
   })
   .openapi('ChatFullResponse');
 
-const newSession = ({ persona_id, description }: z.infer<typeof ChatSessionCreationRequest>) => ({
+const newSession = ({ persona_id, description, project_id }: z.infer<typeof ChatSessionCreationRequest>) => ({
   agentId: persona_id,
   name: description ?? null,
+  projectId: project_id ?? null,
 });
 
 const sendInput = (body: z.infer<typeof SendMessageRequest>) => ({
@@ -260,7 +261,11 @@ export const chatRows: AnyRow[] = [
     ),
     variables: ({ body }) => ({ input: newSession(body) }),
     output: ({ createChatSession }) => ({ chat_session_id: createChatSession.sessionId, incognito: false }),
-    failure: (error) => (error.code === 'NOT_FOUND' ? detail(403, 'User does not have access to persona') : null),
+    failure: (error) => {
+      if (error.code !== 'NOT_FOUND') return null;
+      const what = error.details.resource === 'Project' ? 'project' : 'persona';
+      return detail(403, `User does not have access to ${what}`);
+    },
   }),
   row({
     method: 'post',
@@ -335,16 +340,24 @@ export const chatRows: AnyRow[] = [
     tag,
     summary: 'List one’s own sessions',
     query: z.object({
-      project_id: z.coerce.number().int().optional(),
-      only_non_project_chats: flag.optional(),
+      project_id: id.optional().openapi({ description: 'All that the caller may read in this project.' }),
+      only_non_project_chats: flag.default(true).openapi({
+        description:
+          'Without `project_id`: only chats in no project. To a project’s token, its project counts as none.',
+      }),
       include_failed_chats: flag.optional(),
       page_size: z.coerce.number().int().min(1).max(100).default(50),
       before: z.string().optional().openapi({ format: 'date-time' }),
     }),
     reply: z.object({ sessions: z.array(ChatSessionDetails), has_more: z.boolean() }).openapi('ChatSessionsResponse'),
     document: graphql(
-      `query ListChatSessions($first: Int!, $before: DateTime, $includeFailed: Boolean) {
-        chatSessions(first: $first, before: $before, includeFailed: $includeFailed) {
+      `query ListChatSessions(
+        $first: Int!, $before: DateTime, $includeFailed: Boolean, $projectId: Int, $outsideProjects: Boolean
+      ) {
+        chatSessions(
+          first: $first, before: $before, includeFailed: $includeFailed
+          projectId: $projectId, outsideProjects: $outsideProjects
+        ) {
           nodes { ...SessionDetails }
           pageInfo { hasNextPage }
         }
@@ -355,6 +368,8 @@ export const chatRows: AnyRow[] = [
       first: query.page_size,
       before: query.before ? readBefore(query.before) : null,
       includeFailed: query.include_failed_chats ?? false,
+      projectId: query.project_id,
+      outsideProjects: query.only_non_project_chats,
     }),
     output: ({ chatSessions }) => ({
       sessions: chatSessions.nodes.map(sessionDetails),

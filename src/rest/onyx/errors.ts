@@ -1,5 +1,5 @@
 import type { AppError, ErrorCode } from '../../errors.ts';
-import type { Failure } from '../row.ts';
+import type { Dialect, Failure } from '../dialect.ts';
 
 /** `{ detail }`, the older of the two shapes. */
 export const detail = (status: number, text: string): Failure => ({ status, body: { detail: text } });
@@ -19,6 +19,16 @@ const notFoundCodes: Record<string, string> = {
   Document: 'DOCUMENT_NOT_FOUND',
 };
 
+/** Whom a limit counts together, as clients of this dialect know it. */
+const limitScopes: Record<string, string> = {
+  GLOBAL: 'global',
+  ROLE: 'user_group',
+  EACH_USER: 'user',
+  USER: 'user',
+  EACH_TOKEN: 'token',
+  TOKEN: 'token',
+};
+
 /** What the dialect says where a row says nothing else. */
 const answers: Record<ErrorCode, (error: AppError) => Failure> = {
   UNAUTHENTICATED: () => detail(403, 'Access denied. User is not authenticated.'),
@@ -31,7 +41,14 @@ const answers: Record<ErrorCode, (error: AppError) => Failure> = {
   CONFLICT: (error) => coded(409, 'CONFLICT', error.message),
   RATE_LIMITED: (error) => ({
     status: 429,
-    body: { retry_after_seconds: error.details.retryAfter ?? null, error_code: 'RATE_LIMITED', detail: error.message },
+    body: {
+      scope: limitScopes[error.details.scope ?? ''] ?? null,
+      reset_at: error.details.resetAt ?? null,
+      retry_after_seconds: error.details.retryAfter ?? null,
+      error_code: 'RATE_LIMITED',
+      detail: error.message,
+    },
+    ...(error.details.retryAfter && { headers: { 'Retry-After': String(error.details.retryAfter) } }),
   }),
   UPSTREAM_FAILED: (error) => coded(502, 'LLM_PROVIDER_ERROR', error.message),
   INTERNAL: (error) => coded(500, 'INTERNAL_ERROR', error.message),
@@ -44,3 +61,12 @@ export const onyxInvalid = (error: AppError): Failure => ({
   status: 422,
   body: { status_code: 422, message: error.message, data: null },
 });
+
+export const onyx: Dialect = {
+  accept: 'onyx',
+  atRoot: true,
+  looseBodies: false,
+  failure: onyxFailure,
+  invalid: onyxInvalid,
+  say: detail,
+};

@@ -10,7 +10,7 @@ const tag = 'API keys';
 
 const KeyDescriptor = graphql(`
   fragment KeyDescriptor on ApiKey @_unmask {
-    databaseId display name role userId scopes createdAt expiresAt lastUsedAt
+    databaseId display name role userId scopes projectId createdAt expiresAt lastUsedAt
   }
 `);
 type Key = ResultOf<typeof KeyDescriptor>;
@@ -37,6 +37,7 @@ const Descriptor = z
     groups: z.array(z.object({ id: z.int(), name: z.string() })),
     user_id: z.uuid(),
     scopes: z.array(z.string()).nullable(),
+    project_id: z.int().nullable().openapi({ description: 'The project that the key is confined to.' }),
     created_at: isoDate,
     expires_at: isoDate.nullable(),
     last_used_at: isoDate.nullable(),
@@ -52,6 +53,7 @@ const descriptor = (key: Key, secret: string | null): z.input<typeof Descriptor>
   groups: defaultGroups.filter((group) => group.role === key.role).map(({ id, name }) => ({ id, name })),
   user_id: key.userId,
   scopes: key.scopes,
+  project_id: key.projectId,
   created_at: key.createdAt,
   expires_at: key.expiresAt,
   last_used_at: key.lastUsedAt,
@@ -69,6 +71,14 @@ const KeyArgs = z
     expires_at: z.iso.datetime({ offset: true }).nullish(),
   })
   .openapi('ApiKeyArgs');
+const NewKeyArgs = KeyArgs.extend({
+  project_id: z
+    .int()
+    .min(-0x8000_0000)
+    .max(0x7fff_ffff)
+    .nullish()
+    .openapi({ description: 'A project of the caller’s own, which the key is confined to from then on.' }),
+}).openapi('NewApiKeyArgs');
 
 /** `role` wins over `group_ids`: only a client of the older contract sends it. */
 function roleOf({ role, group_ids }: z.infer<typeof KeyArgs>): Role {
@@ -157,13 +167,13 @@ export const tokenRows: AnyRow[] = [
     path: '/admin/api-key',
     tag,
     summary: 'Create an API key',
-    body: KeyArgs,
+    body: NewKeyArgs,
     reply: Descriptor,
     document: graphql(
       `mutation CreateApiKey($input: CreateApiKeyInput!) { createApiKey(input: $input) { secret apiKey { ...KeyDescriptor } } }`,
       [KeyDescriptor],
     ),
-    variables: ({ body }) => ({ input: change(body) }),
+    variables: ({ body }) => ({ input: { ...change(body), projectId: body.project_id ?? null } }),
     output: ({ createApiKey: { apiKey, secret } }) => descriptor(apiKey, secret),
     failure: badKey,
   }),

@@ -1,14 +1,18 @@
 import { z } from '@hono/zod-openapi';
-import { type Permission, rolePermissions } from '../../authz/permissions.ts';
-import { unauthenticated } from '../../errors.ts';
-import { graphql } from '../graphql.ts';
+import { type Permission, type Role, rolePermissions } from '../../authz/permissions.ts';
+import { badInput, unauthenticated } from '../../errors.ts';
+import { graphql, type ResultOf } from '../graphql.ts';
 import { type AnyRow, row } from '../row.ts';
-import { detail } from './errors.ts';
-import { isoDate } from './shapes.ts';
+import { UserByEmail, UserRead, userRead } from './auth.ts';
+import { coded, detail } from './errors.ts';
+import { everything, flag, isoDate, nothing } from './shapes.ts';
+import { defaultGroups } from './tokens.ts';
+
+const tag = 'User management';
 
 const Viewer = graphql(`
   query Me {
-    viewer { id name email role accountType permissions token { createdAt expiresAt } }
+    viewer { id name email role accountType passwordConfigured permissions token { createdAt expiresAt } }
   }
 `);
 
@@ -81,11 +85,110 @@ function effectivePermissions(held: readonly string[]): string[] {
   return [...held, ...(whole('BASIC') ? ['basic'] : []), ...(whole('ADMIN') ? ['admin'] : [])].sort();
 }
 
+const roleName = z.enum(['limited', 'basic', 'admin']);
+const accountType = z.enum(['STANDARD', 'SERVICE_ACCOUNT']);
+
+export const FullUser = graphql(`
+  fragment FullUser on Account @_unmask {
+    id email name role accountType active passwordConfigured createdAt updatedAt
+  }
+`);
+
+/** With the fields of all generations. */
+export const FullUserSnapshot = z
+  .object({
+    id: z.uuid(),
+    email: z.string(),
+    role: roleName,
+    is_active: z.boolean(),
+    password_configured: z.boolean(),
+    account_type: accountType,
+    personal_name: z.string().nullable(),
+    created_at: isoDate,
+    updated_at: isoDate,
+    groups: z.array(z.object({ id: z.int(), name: z.string() })),
+    is_scim_synced: z.boolean(),
+    craft_enabled: z.boolean().nullable(),
+    is_admin: z.boolean(),
+  })
+  .openapi('FullUserSnapshot');
+
+export const fullUser = (user: ResultOf<typeof FullUser>): z.input<typeof FullUserSnapshot> => ({
+  id: user.id,
+  email: user.email,
+  role: user.role.toLowerCase() as z.infer<typeof roleName>,
+  is_active: user.active,
+  password_configured: user.passwordConfigured,
+  account_type: user.accountType,
+  personal_name: user.name,
+  created_at: user.createdAt,
+  updated_at: user.updatedAt,
+  groups: defaultGroups.filter(({ role }) => role === user.role).map(({ id, name }) => ({ id, name })),
+  is_scim_synced: false,
+  craft_enabled: false,
+  is_admin: user.role === 'ADMIN',
+});
+
+const Invited = z.object({ email: z.string() }).openapi('InvitedUserSnapshot');
+const byEmail = ({ body }: { body: z.infer<typeof UserByEmail> }) => ({ input: { email: body.user_email } });
+
+/** The older shape of a missing user, and 400 for what the state of things forbids. */
+const unchanged: AnyRow['failure'] = (error) => {
+  if (error.code === 'NOT_FOUND') return detail(404, 'User not found');
+  return error.code === 'CONFLICT' || error.code === 'BAD_USER_INPUT' ? detail(400, error.message) : null;
+};
+
+/** The words of the contract for roles and types. Those that this server does not have stand for nobody. */
+const wireRoles = ['limited', 'basic', 'admin', 'curator', 'global_curator', 'slack_user', 'ext_perm_user'] as const;
+const wireTypes = ['STANDARD', 'BOT', 'EXT_PERM_USER', 'SERVICE_ACCOUNT', 'ANONYMOUS'] as const;
+/** A query parameter that may be repeated. */
+const listOf = <Value extends string>(values: readonly [Value, ...Value[]]) => {
+  const one = z.enum(values);
+  return z
+    .union([z.array(one), one.transform((value) => [value])])
+    .optional()
+    .openapi({ type: 'array', items: { type: 'string', enum: [...values] } });
+};
+const toRoles = (names: readonly (typeof wireRoles)[number][] | undefined) =>
+  names
+    ?.map((name) => roleName.safeParse(name).data)
+    .filter((name) => name !== undefined)
+    .map((name) => name.toUpperCase() as Role);
+const toTypes = (names: readonly (typeof wireTypes)[number][] | undefined) =>
+  names?.map((name) => accountType.safeParse(name).data).filter((name) => name !== undefined);
+
+const pageNumber = z.coerce.number().int().min(0).max(1_000_000);
+/** The size of a page of GET /manage/users. */
+const pageOf = 10;
+const pagesOf = (paged: boolean, count: number): number => (paged ? Math.ceil(count / pageOf) : 1);
+
+const AllUsersQuery = z.object({
+  q: z.string().optional(),
+  accepted_page: pageNumber.optional(),
+  slack_users_page: pageNumber.optional(),
+  invited_page: pageNumber.optional(),
+  include_api_keys: flag.default(false),
+});
+/** Pages are pages only where all three numbers are given. */
+const isPaged = (query: z.infer<typeof AllUsersQuery>): boolean =>
+  [query.accepted_page, query.slack_users_page, query.invited_page].every((page) => page !== undefined);
+
+const ChangeRole = graphql(
+  `mutation ChangeRole($input: ChangeUserRoleInput!) { changeUserRole(input: $input) { account { id } } }`,
+);
+
+/** Throws BAD_USER_INPUT for roles that the contract does not let people have. */
+function settableRole(name: (typeof wireRoles)[number]): Role {
+  if (name === 'basic') return 'BASIC';
+  if (name === 'admin') return 'ADMIN';
+  throw badInput(['body', 'new_role'], `${name} is not a role that can be set here`);
+}
+
 export const userRows: AnyRow[] = [
   row({
     method: 'get',
     path: '/me',
-    tag: 'User management',
+    tag,
     summary: 'Who calls',
     reply: UserInfo,
     document: Viewer,
@@ -118,7 +221,7 @@ export const userRows: AnyRow[] = [
         is_cloud_superuser: false,
         team_name: null,
         is_anonymous_user: false,
-        password_configured: false,
+        password_configured: viewer.passwordConfigured,
         tenant_info: null,
         effective_permissions: effectivePermissions(viewer.permissions),
         is_group_manager: false,
@@ -130,7 +233,7 @@ export const userRows: AnyRow[] = [
   row({
     method: 'get',
     path: '/me/permissions',
-    tag: 'User management',
+    tag,
     summary: 'What the caller may do',
     reply: z.object({ permissions: z.array(z.string()), is_manager: z.boolean(), managed_group_ids: z.array(z.int()) }),
     document: Viewer,
@@ -140,5 +243,269 @@ export const userRows: AnyRow[] = [
       if (!viewer) throw unauthenticated();
       return { permissions: effectivePermissions(viewer.permissions), is_manager: false, managed_group_ids: [] };
     },
+  }),
+  row({
+    method: 'get',
+    path: '/users/me',
+    tag,
+    summary: 'Who calls, in the form of the registration',
+    reply: UserRead,
+    document: graphql(`query UserMe { viewer { id email role accountType } }`),
+    signedIn: true,
+    variables: () => ({}),
+    output: ({ viewer }) => {
+      if (!viewer) throw unauthenticated();
+      return userRead(viewer);
+    },
+    failure: (error) => (error.code === 'UNAUTHENTICATED' ? detail(401, 'Unauthorized') : null),
+  }),
+  row({
+    method: 'get',
+    path: '/get-user-role',
+    tag,
+    summary: 'The role of the caller',
+    reply: z.object({ role: roleName }).openapi('UserRoleResponse'),
+    document: graphql(`query MyRole { users(first: 0) { totalCount } viewer { role } }`),
+    variables: () => ({}),
+    output: ({ viewer }) => {
+      if (!viewer) throw unauthenticated();
+      return { role: viewer.role.toLowerCase() as z.infer<typeof roleName> };
+    },
+  }),
+  row({
+    method: 'get',
+    path: '/users',
+    tag,
+    summary: 'The directory: who can come in',
+    query: z.object({ include_api_keys: flag.default(false) }),
+    reply: z.array(z.object({ id: z.uuid(), email: z.string() }).openapi('MinimalUserSnapshot')),
+    document: graphql(
+      `query Directory($first: Int!, $keys: Boolean!) {
+        users(first: $first, includeServiceAccounts: $keys) { nodes { id email } }
+      }`,
+    ),
+    variables: ({ query }) => ({ first: everything, keys: query.include_api_keys }),
+    output: ({ users }) => users.nodes.map(({ id, email }) => ({ id, email })),
+  }),
+  row({
+    method: 'get',
+    path: '/manage/users',
+    tag,
+    summary: 'List accounts and invitations',
+    query: AllUsersQuery,
+    reply: z
+      .object({
+        accepted: z.array(FullUserSnapshot),
+        invited: z.array(Invited),
+        slack_users: z.array(FullUserSnapshot),
+        accepted_pages: z.int(),
+        invited_pages: z.int(),
+        slack_users_pages: z.int(),
+      })
+      .openapi('AllUsersResponse'),
+    document: graphql(
+      `query AllUsers($first: Int!, $accounts: Int!, $invitations: Int!, $filter: AccountFilter!, $query: String) {
+        accounts(first: $first, offset: $accounts, filter: $filter) { totalCount nodes { ...FullUser } }
+        invitations(first: $first, offset: $invitations, query: $query) { totalCount nodes { email } }
+      }`,
+      [FullUser],
+    ),
+    variables: ({ query }) => ({
+      first: isPaged(query) ? pageOf : everything,
+      accounts: isPaged(query) ? (query.accepted_page ?? 0) * pageOf : 0,
+      invitations: isPaged(query) ? (query.invited_page ?? 0) * pageOf : 0,
+      query: query.q,
+      filter: { query: query.q, accountTypes: query.include_api_keys ? accountType.options : ['STANDARD' as const] },
+    }),
+    output: ({ accounts, invitations }, { query }) => ({
+      accepted: accounts.nodes.map(fullUser),
+      invited: invitations.nodes.map(({ email }) => ({ email })),
+      slack_users: [],
+      accepted_pages: pagesOf(isPaged(query), accounts.totalCount),
+      invited_pages: pagesOf(isPaged(query), invitations.totalCount),
+      slack_users_pages: pagesOf(isPaged(query), 0),
+    }),
+  }),
+  row({
+    method: 'get',
+    path: '/manage/users/accepted',
+    tag,
+    summary: 'List accounts, by pages',
+    query: z.object({
+      q: z.string().optional(),
+      page_num: pageNumber.default(0),
+      page_size: z.coerce.number().int().min(1).max(1000).default(10),
+      roles: listOf(wireRoles),
+      account_types: listOf(wireTypes),
+      is_active: flag.optional(),
+    }),
+    reply: z
+      .object({ items: z.array(FullUserSnapshot), total_items: z.int() })
+      .openapi('PaginatedReturn_FullUserSnapshot_'),
+    document: graphql(
+      `query PageOfAccounts($first: Int!, $offset: Int!, $filter: AccountFilter!) {
+        accounts(first: $first, offset: $offset, filter: $filter) { totalCount nodes { ...FullUser } }
+      }`,
+      [FullUser],
+    ),
+    variables: ({ query }) => ({
+      first: query.page_size,
+      offset: query.page_num * query.page_size,
+      filter: {
+        query: query.q,
+        active: query.is_active,
+        roles: toRoles(query.roles),
+        accountTypes: toTypes(query.account_types),
+      },
+    }),
+    output: ({ accounts }) => ({ items: accounts.nodes.map(fullUser), total_items: accounts.totalCount }),
+  }),
+  row({
+    method: 'get',
+    path: '/manage/users/accepted/all',
+    tag,
+    summary: 'List all accounts',
+    reply: z.array(FullUserSnapshot),
+    document: graphql(`query AllAccounts($first: Int!) { accounts(first: $first) { nodes { ...FullUser } } }`, [
+      FullUser,
+    ]),
+    variables: () => ({ first: everything }),
+    output: ({ accounts }) => accounts.nodes.map(fullUser),
+  }),
+  row({
+    method: 'get',
+    path: '/manage/users/counts',
+    tag,
+    summary: 'How many people there are, by role and by state',
+    reply: z.object({
+      role_counts: z.record(z.string(), z.int()),
+      status_counts: z.object({ active: z.int(), inactive: z.int() }),
+    }),
+    document: graphql(`
+      query CountAccounts {
+        limited: accounts(first: 0, filter: { roles: [LIMITED] }) { totalCount }
+        basic: accounts(first: 0, filter: { roles: [BASIC] }) { totalCount }
+        admin: accounts(first: 0, filter: { roles: [ADMIN] }) { totalCount }
+        active: accounts(first: 0, filter: { active: true }) { totalCount }
+        inactive: accounts(first: 0, filter: { active: false }) { totalCount }
+      }
+    `),
+    variables: () => ({}),
+    output: ({ limited, basic, admin, active, inactive }) => ({
+      role_counts: Object.fromEntries(
+        Object.entries({ limited, basic, admin })
+          .filter(([, { totalCount }]) => totalCount > 0)
+          .map(([role, { totalCount }]) => [role, totalCount]),
+      ),
+      status_counts: { active: active.totalCount, inactive: inactive.totalCount },
+    }),
+  }),
+  row({
+    method: 'get',
+    path: '/manage/users/invited',
+    tag,
+    summary: 'List the addresses that are invited',
+    reply: z.array(Invited),
+    document: graphql(`query Invited($first: Int!) { invitations(first: $first) { nodes { email } } }`),
+    variables: () => ({ first: everything }),
+    output: ({ invitations }) => invitations.nodes.map(({ email }) => ({ email })),
+  }),
+  row({
+    method: 'put',
+    path: '/manage/admin/users',
+    tag,
+    summary: 'Invite addresses',
+    body: z.object({ emails: z.array(z.string()) }),
+    reply: z.int().openapi({ description: 'How many are newly invited.' }),
+    document: graphql(`mutation Invite($input: InviteUsersInput!) { inviteUsers(input: $input) { invitedCount } }`),
+    variables: ({ body }) => ({ input: { emails: body.emails } }),
+    output: ({ inviteUsers }) => inviteUsers.invitedCount,
+    failure: (error, input) => {
+      if (error.code !== 'BAD_USER_INPUT') return null;
+      const index = error.details.fields?.[0]?.path[2];
+      const email = typeof index === 'number' ? String(input?.body.emails[index]).slice(0, 254) : null;
+      return detail(400, email === null ? error.message : `Invalid email address: ${email}`);
+    },
+  }),
+  row({
+    method: 'patch',
+    path: '/manage/admin/remove-invited-user',
+    tag,
+    summary: 'Take an invitation back',
+    body: UserByEmail,
+    reply: z.int().openapi({ description: 'How many invitations are left.' }),
+    document: graphql(
+      `mutation RemoveInvitation($input: RemoveInvitationInput!) { removeInvitation(input: $input) { remainingCount } }`,
+    ),
+    variables: byEmail,
+    output: ({ removeInvitation }) => removeInvitation.remainingCount,
+    failure: unchanged,
+  }),
+  row({
+    method: 'patch',
+    path: '/manage/admin/deactivate-user',
+    tag,
+    summary: 'Shut a person out',
+    body: UserByEmail,
+    reply: nothing,
+    document: graphql(
+      `mutation Deactivate($input: DeactivateUserInput!) { deactivateUser(input: $input) { account { id } } }`,
+    ),
+    variables: byEmail,
+    output: () => null,
+    failure: unchanged,
+  }),
+  row({
+    method: 'patch',
+    path: '/manage/admin/activate-user',
+    tag,
+    summary: 'Let a person in again',
+    body: UserByEmail,
+    reply: nothing,
+    document: graphql(
+      `mutation Activate($input: ActivateUserInput!) { activateUser(input: $input) { account { id } } }`,
+    ),
+    variables: byEmail,
+    output: () => null,
+    failure: unchanged,
+  }),
+  row({
+    method: 'delete',
+    path: '/manage/admin/delete-user',
+    tag,
+    summary: 'Delete a person who was deactivated',
+    body: UserByEmail,
+    reply: nothing,
+    document: graphql(`mutation DeleteUser($input: DeleteUserInput!) { deleteUser(input: $input) { deletedUserId } }`),
+    variables: byEmail,
+    output: () => null,
+    failure: unchanged,
+  }),
+  row({
+    method: 'patch',
+    path: '/manage/set-user-role',
+    tag,
+    summary: 'Give a person another role',
+    body: z
+      .object({ user_email: z.string(), new_role: z.enum(wireRoles), explicit_override: z.boolean().default(false) })
+      .openapi('UserRoleUpdateRequest'),
+    reply: nothing,
+    document: ChangeRole,
+    variables: ({ body }) => ({ input: { email: body.user_email, role: settableRole(body.new_role) } }),
+    output: () => null,
+    failure: unchanged,
+  }),
+  row({
+    method: 'patch',
+    path: '/manage/admin/users/admin-access',
+    tag,
+    summary: 'Make a person an administrator, or no longer one',
+    body: z.object({ user_email: z.string(), is_admin: z.boolean() }),
+    reply: nothing,
+    document: ChangeRole,
+    variables: ({ body }) => ({ input: { email: body.user_email, role: (body.is_admin ? 'ADMIN' : 'BASIC') as Role } }),
+    output: () => null,
+    failure: (error, input) =>
+      error.code === 'NOT_FOUND' ? coded(404, 'NOT_FOUND', 'User not found') : (unchanged(error, input) ?? null),
   }),
 ];

@@ -1,0 +1,65 @@
+import type { Principal } from '../../authz/principal.ts';
+import type { ChatMessage, Prisma } from '../../generated/prisma/client.ts';
+import type { Database } from '../../store/database.ts';
+import type { KnowledgeService } from '../knowledge/knowledge.service.ts';
+
+/** What a message keeps as JSON of the documents it was given and those it cites. */
+type References = Pick<ChatMessage, 'passages' | 'citations'>;
+type Message = References & Pick<ChatMessage, 'sessionId'>;
+
+/** Which documents a message may name, and whether it may name all of them. */
+interface Known {
+  ownSessions: ReadonlySet<string>;
+  documents: ReadonlySet<string>;
+}
+
+const documentsOf = (references: Prisma.JsonValue) => references as { documentId: string }[];
+const named = ({ passages, citations }: References): string[] =>
+  [...documentsOf(passages), ...documentsOf(citations)].map(({ documentId }) => documentId);
+
+/**
+ * What messages say of documents, as their reader may see it: everything in a session of one's own; in another's, and
+ * for a token that is confined to a project, what the reader may read. Two statements for all the messages that a
+ * request asks about at once.
+ */
+export function messageReferences(db: Database, knowledge: KnowledgeService) {
+  const gathering = new WeakMap<Principal, { messages: Message[]; known: Promise<Known> }>();
+
+  async function look(principal: Principal, messages: readonly Message[]): Promise<Known> {
+    const ids = [...new Set(messages.map(({ sessionId }) => sessionId))];
+    const own =
+      principal.credential.projectId === null
+        ? await db.prisma.chatSession.findMany({
+            where: { id: { in: ids }, userId: principal.userId },
+            select: { id: true },
+          })
+        : [];
+    const ownSessions = new Set(own.map(({ id }) => id));
+    const others = messages.filter(({ sessionId }) => !ownSessions.has(sessionId));
+    return { ownSessions, documents: await knowledge.readable(principal, others.flatMap(named)) };
+  }
+
+  function gather(principal: Principal, message: Message): Promise<Known> {
+    let batch = gathering.get(principal);
+    if (!batch) {
+      const messages: Message[] = [];
+      const known = new Promise((resolve) => setImmediate(resolve)).then(() => {
+        gathering.delete(principal);
+        return look(principal, messages);
+      });
+      batch = { messages, known };
+      gathering.set(principal, batch);
+    }
+    batch.messages.push(message);
+    return batch.known;
+  }
+
+  return async (principal: Principal, message: Message): Promise<References> => {
+    if (named(message).length === 0) return message;
+    const { ownSessions, documents } = await gather(principal, message);
+    if (ownSessions.has(message.sessionId)) return message;
+    const only = (references: Prisma.JsonValue) =>
+      documentsOf(references).filter(({ documentId }) => documents.has(documentId));
+    return { passages: only(message.passages), citations: only(message.citations) };
+  };
+}

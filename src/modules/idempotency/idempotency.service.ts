@@ -1,0 +1,103 @@
+import { createCipheriv, createDecipheriv, createHash, hkdfSync, randomBytes } from 'node:crypto';
+import { z } from 'zod';
+import { conflict, parse } from '../../errors.ts';
+import type { Database } from '../../store/database.ts';
+import { hashSecret } from '../tokens/secret.ts';
+
+/** A reply as it went out. */
+export interface Reply {
+  status: number;
+  headers: Record<string, string>;
+  body: string;
+}
+
+/** Whether a request is the first with its key; if so, what it has to report when it is over. */
+export type Claim =
+  | { first: false; reply: Reply }
+  | {
+      first: true;
+      /** Keeps the reply for whoever sends the request again. */
+      keep(reply: Reply): Promise<void>;
+      /** Nothing came of it: the next one with this key is the first again. */
+      release(): Promise<void>;
+    };
+
+/** A key was used for another request before. */
+export class KeyReusedError extends Error {}
+
+/** How long a reply is kept. Milliseconds. */
+const keepMs = 24 * 3600 * 1000;
+
+const Key = z.string().regex(/^[\x21-\x7e]{1,255}$/, 'must be 1 to 255 visible ASCII characters');
+
+const bytes = (buffer: Buffer): Uint8Array<ArrayBuffer> => Uint8Array.from(buffer);
+
+/**
+ * What hides a reply at rest: a reply can hold a new secret, and nothing in the database may. The key comes from the
+ * caller's credential and their Idempotency-Key, of which the database has but hashes.
+ */
+function sealing(secret: string, key: string) {
+  const cipherKey = Buffer.from(hkdfSync('sha256', secret, key, 'latchkey idempotency record', 32));
+  return {
+    seal(reply: Reply): Uint8Array<ArrayBuffer> {
+      const nonce = randomBytes(12);
+      const cipher = createCipheriv('aes-256-gcm', cipherKey, nonce);
+      const sealed = Buffer.concat([cipher.update(JSON.stringify(reply)), cipher.final()]);
+      return bytes(Buffer.concat([nonce, cipher.getAuthTag(), sealed]));
+    },
+    open(sealed: Uint8Array): Reply {
+      const decipher = createDecipheriv('aes-256-gcm', cipherKey, sealed.subarray(0, 12));
+      decipher.setAuthTag(sealed.subarray(12, 28));
+      return JSON.parse(Buffer.concat([decipher.update(sealed.subarray(28)), decipher.final()]).toString());
+    },
+  };
+}
+
+export function idempotencyService(db: Database) {
+  const expired = () => new Date(Date.now() - keepMs);
+  return {
+    /**
+     * Claims a key for a request, within one credential: the same key of two callers is two keys. `request` is all that
+     * makes the request what it is. Throws BAD_USER_INPUT for a malformed key, CONFLICT while the first request with it
+     * is running, KeyReusedError for another request.
+     */
+    async claim(secret: string, key: string, request: readonly (string | Uint8Array)[]): Promise<Claim> {
+      parse(Key, key, ['Idempotency-Key']);
+      const hash = bytes(createHash('sha256').update(hashSecret(secret)).update(key).digest());
+      const digest = createHash('sha256');
+      for (const part of request) digest.update(`${part.length}:`).update(part);
+      const requestHash = bytes(digest.digest());
+      await db.prisma.idempotencyRecord.deleteMany({ where: { hash, createdAt: { lt: expired() } } });
+      const { count } = await db.prisma.idempotencyRecord.createMany({
+        data: { hash, requestHash },
+        skipDuplicates: true,
+      });
+      const { seal, open } = sealing(secret, key);
+      if (count === 1)
+        return {
+          first: true,
+          async keep(reply) {
+            await db.prisma.idempotencyRecord.updateMany({
+              where: { hash },
+              data: { status: reply.status, reply: seal(reply) },
+            });
+          },
+          async release() {
+            await db.prisma.idempotencyRecord.deleteMany({ where: { hash } });
+          },
+        };
+      const record = await db.prisma.idempotencyRecord.findUnique({ where: { hash } });
+      if (record && !Buffer.from(record.requestHash).equals(requestHash)) throw new KeyReusedError();
+      if (!record?.reply) throw conflict('The first request with this Idempotency-Key is still running.');
+      return { first: false, reply: open(record.reply) };
+    },
+
+    /** Deletes replies past their time and, at a start, the claims of a process that is gone. */
+    async forget({ interrupted = false } = {}): Promise<void> {
+      const running = interrupted ? [{ status: null }] : [];
+      await db.prisma.idempotencyRecord.deleteMany({ where: { OR: [{ createdAt: { lt: expired() } }, ...running] } });
+    },
+  };
+}
+
+export type IdempotencyService = ReturnType<typeof idempotencyService>;

@@ -1,0 +1,206 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type Answer, type Kit, startKit, until } from '../../../test/kit.ts';
+import { makeGate } from '../../../test/model-server.ts';
+
+let kit: Kit;
+beforeAll(async () => {
+  kit = await startKit({ scripted: true });
+});
+afterAll(() => kit?.close());
+
+let last = 0;
+const newKey = () => `order-${++last}`;
+
+const post = (
+  path: string,
+  body: unknown,
+  idempotencyKey: string,
+  options: { key?: string; headers?: Record<string, string> } = {},
+): Promise<Answer> =>
+  kit.rest('POST', path, {
+    ...options,
+    body,
+    headers: { 'idempotency-key': idempotencyKey, ...options.headers },
+  });
+
+const apiKeys = () => kit.prisma.token.count({ where: { kind: 'API_KEY' } });
+const replayed = ({ headers }: Answer) => headers.get('idempotency-replayed');
+
+describe('the same request again', () => {
+  test('gets the reply of the first, and nothing is done twice', async () => {
+    const key = newKey();
+    const before = await apiKeys();
+    const first = await post('/api/admin/api-key', { name: 'once' }, key);
+    const again = await post('/api/admin/api-key', { name: 'once' }, key);
+    expect([first.status, again.status]).toEqual([200, 200]);
+    expect(first.body.api_key).toMatch(/^on_/);
+    expect(again.text).toBe(first.text);
+    expect(again.headers.get('content-type')).toBe(first.headers.get('content-type'));
+    expect([replayed(first), replayed(again)]).toEqual([null, 'true']);
+    expect(await apiKeys()).toBe(before + 1);
+  });
+
+  test('is the same with and without /api, and at a path that ends in a slash', async () => {
+    const key = newKey();
+    const before = await apiKeys();
+    const texts = [];
+    for (const path of ['/api/admin/api-key', '/admin/api-key', '/admin/api-key/'])
+      texts.push((await post(path, { name: 'once' }, key)).text);
+    expect(new Set(texts).size).toBe(1);
+    expect(await apiKeys()).toBe(before + 1);
+  });
+
+  test('raced: one does the work, the others are told to wait or get its reply', async () => {
+    const key = newKey();
+    const before = await apiKeys();
+    const answers = await Promise.all([1, 2, 3, 4, 5].map(() => post('/api/admin/api-key', { name: 'raced' }, key)));
+    expect(await apiKeys()).toBe(before + 1);
+    const done = answers.filter(({ status }) => status === 200);
+    expect(done.length).toBeGreaterThan(0);
+    expect(new Set(done.map(({ text }) => text)).size).toBe(1);
+    for (const { status, body } of answers)
+      if (status !== 200) expect([status, body.error_code]).toEqual([409, 'CONFLICT']);
+    expect((await post('/api/admin/api-key', { name: 'raced' }, key)).text).toBe(done[0]?.text);
+  });
+
+  test('a chat that was streamed is not sent twice: the stream comes again as it was', async () => {
+    const key = newKey();
+    kit.model.script({ text: ['One ', 'answer.'] });
+    const body = { message: 'Say it once.', stream: true };
+    const first = await post('/api/chat/send-chat-message', body, key);
+    expect(first.text).toContain('One ');
+    const asked = kit.model.requests.length;
+    await kit.booted.background.settled();
+    const again = await post('/api/chat/send-chat-message', body, key);
+    expect(again.text).toBe(first.text);
+    expect(again.headers.get('content-type')).toBe('text/event-stream; charset=utf-8');
+    expect(kit.model.requests).toHaveLength(asked);
+  });
+
+  test('409 while the first is running; the reply is there although its client went away', async () => {
+    const key = newKey();
+    const gate = makeGate();
+    kit.model.script({ text: ['It took ', 'a while.'], gate });
+    const asked = kit.model.requests.length;
+    const body = { message: 'A slow one.', stream: false };
+    const leaving = new AbortController();
+    const first = fetch(`${kit.url}/api/chat/send-chat-message`, {
+      method: 'POST',
+      headers: {
+        authorization: `Bearer ${kit.keys.ADMIN}`,
+        'content-type': 'application/json',
+        'idempotency-key': key,
+      },
+      body: JSON.stringify(body),
+      signal: leaving.signal,
+    }).catch(() => 'gone');
+    await until(() => kit.model.requests.length > asked);
+    expect((await post('/api/chat/send-chat-message', body, key)).status).toBe(409);
+    leaving.abort();
+    expect(await first).toBe('gone');
+    expect((await post('/api/chat/send-chat-message', body, key)).status).toBe(409);
+    gate.open();
+    const answer = await until(async () => {
+      const again = await post('/api/chat/send-chat-message', body, key);
+      return again.status === 200 && again;
+    });
+    expect([answer.body.answer, replayed(answer)]).toEqual(['It took a while.', 'true']);
+    expect(kit.model.requests).toHaveLength(asked + 1);
+  });
+});
+
+describe('another request', () => {
+  test('under a known key is refused with 422 and does nothing', async () => {
+    const key = newKey();
+    await post('/api/admin/api-key', { name: 'first' }, key);
+    const before = await kit.fingerprint();
+    for (const [path, body] of [
+      ['/api/admin/api-key', { name: 'second' }],
+      ['/api/user/pats', { name: 'first' }],
+      ['/api/admin/api-key?x=1', { name: 'first' }],
+    ] as const) {
+      const { status, body: answer } = await post(path, body, key);
+      expect([status, answer.status_code]).toEqual([422, 422]);
+      expect(answer.message).toContain('Idempotency-Key');
+    }
+    expect(await kit.fingerprint()).toBe(before);
+  });
+
+  test('of another caller has a key of its own', async () => {
+    const key = newKey();
+    const mine = await post('/api/user/pats', { name: 'mine' }, key);
+    const theirs = await post('/api/user/pats', { name: 'mine' }, key, { key: kit.keys.BASIC });
+    expect([mine.status, theirs.status]).toEqual([200, 200]);
+    expect(theirs.body.token).not.toBe(mine.body.token);
+  });
+
+  test('after one that failed, which left nothing behind, may use the key', async () => {
+    const key = newKey();
+    const failed = await post('/api/admin/api-key', { name: 'scoped', scopes: [] }, key);
+    expect(failed.status).toBe(400);
+    const { status } = await post('/api/admin/api-key', { name: 'scoped', scopes: ['read:chat'] }, key);
+    expect(status).toBe(200);
+  });
+
+  test('after a day is the first again', async () => {
+    const key = newKey();
+    const first = await post('/api/user/pats', { name: 'old' }, key);
+    await kit.prisma.idempotencyRecord.updateMany({ data: { createdAt: new Date(Date.now() - 25 * 3600 * 1000) } });
+    const next = await post('/api/user/pats', { name: 'new' }, key);
+    expect([first.status, next.status]).toEqual([200, 200]);
+    await kit.booted.services.idempotency.forget();
+    expect(await kit.prisma.idempotencyRecord.count()).toBe(1);
+  });
+});
+
+describe('what is refused', () => {
+  test.each(['', 'with space', '\u00fc', 'x'.repeat(256)])('a malformed key: %j', async (key) => {
+    const before = await kit.fingerprint();
+    const { status, body } = await post('/api/user/pats', { name: 'x' }, key);
+    expect([status, body.message]).toEqual([422, expect.stringContaining('Idempotency-Key')]);
+    expect(await kit.fingerprint()).toBe(before);
+  });
+
+  test('a caller who may not: nothing is kept, and the key stays free', async () => {
+    const key = newKey();
+    const before = await kit.fingerprint();
+    for (const credential of [kit.keys.LIMITED, kit.keys.BASIC]) {
+      const { status } = await post('/api/admin/api-key', { name: 'no' }, key, { key: credential });
+      expect(status).toBe(403);
+    }
+    expect(await kit.fingerprint()).toBe(before);
+  });
+
+  test('a replay to a credential that has lost the permission, or its life', async () => {
+    const key = newKey();
+    const { id, secret } = await kit.createKey('ADMIN');
+    const body = { name: 'before' };
+    expect((await post('/api/admin/api-key', body, key, { key: secret })).status).toBe(200);
+    await kit.prisma.user.updateMany({ where: { tokens: { some: { id } } }, data: { role: 'BASIC' } });
+    expect((await post('/api/admin/api-key', body, key, { key: secret })).status).toBe(403);
+    await kit.prisma.token.update({ where: { id }, data: { disabledAt: new Date() } });
+    const dead = await post('/api/admin/api-key', body, key, { key: secret });
+    expect([dead.status, dead.body.detail]).toEqual([403, 'Access denied. User is not authenticated.']);
+  });
+});
+
+test('TOK 1 a reply that holds a secret is not to be read in the database, and is no other caller’s', async () => {
+  const key = newKey();
+  const { body } = await post('/api/admin/api-key', { name: 'sealed' }, key);
+  const records = await kit.prisma.idempotencyRecord.findMany();
+  expect(records.length).toBeGreaterThan(0);
+  for (const { reply, hash } of records) {
+    const text = Buffer.from(reply ?? []).toString('latin1') + Buffer.from(hash).toString('latin1');
+    expect(text).not.toContain(body.api_key);
+    expect(text).not.toContain('api_key');
+    expect(text).not.toContain(key);
+  }
+});
+
+test('a claim that a crash left behind is free again after the next start', async () => {
+  const { idempotency } = kit.booted.services;
+  await idempotency.claim('secret', 'crashed', ['request']);
+  await expect(idempotency.claim('secret', 'crashed', ['request'])).rejects.toMatchObject({ code: 'CONFLICT' });
+  await idempotency.forget({ interrupted: true });
+  expect(await idempotency.claim('secret', 'crashed', ['request'])).toMatchObject({ first: true });
+});

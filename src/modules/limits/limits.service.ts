@@ -1,0 +1,398 @@
+import { RateLimiterMemory, RateLimiterRes } from 'rate-limiter-flexible';
+import { z } from 'zod';
+import { type Role, roles } from '../../authz/permissions.ts';
+import type { Principal } from '../../authz/principal.ts';
+import { AppError, badInput, conflict, notFound, parse } from '../../errors.ts';
+import type { Prisma, RateLimit } from '../../generated/prisma/client.ts';
+import type { Log } from '../../log.ts';
+import { cut, ListOrder, type PageArgs } from '../../paging.ts';
+import type { Database } from '../../store/database.ts';
+import { type AuditService, by } from '../audit/audit.service.ts';
+import { databaseId } from '../input.ts';
+import type { UsageService, UsageWindow } from './usage.service.ts';
+
+/** Whom a limit counts together. */
+export const limitScopes = ['GLOBAL', 'EACH_USER', 'EACH_TOKEN', 'ROLE', 'USER', 'TOKEN'] as const;
+export type LimitScope = (typeof limitScopes)[number];
+
+/** Limits that one scope and subject may have. */
+const mostOfOne = 100;
+
+const amounts = {
+  requestsPerMinute: z.number().int().min(1).max(1_000_000).nullish(),
+  tokenBudget: z.number().int().min(1).max(1e12).nullish(),
+  periodHours: z.number().int().min(1).max(8760).nullish(),
+};
+const subject = {
+  role: z.enum(roles).nullish(),
+  userId: z.uuid().nullish(),
+  tokenId: databaseId.nullish(),
+};
+const CreateRateLimit = z.object({
+  scope: z.enum(limitScopes),
+  ...subject,
+  enabled: z.boolean().nullish(),
+  ...amounts,
+});
+const UpdateRateLimit = z.object({ enabled: z.boolean().nullish(), ...amounts });
+const Filter = z.object({ scope: z.enum(limitScopes).nullish(), ...subject });
+
+export type CreateRateLimitInput = z.input<typeof CreateRateLimit>;
+export type UpdateRateLimitInput = z.input<typeof UpdateRateLimit>;
+export type RateLimitFilter = z.input<typeof Filter>;
+
+export const rateLimitOrder = new ListOrder('rateLimits', [{ field: 'id', type: 'int', direction: 'asc' }]);
+
+/** What limits the requests of one minute. A store that fails refuses: see `admitRequest`. */
+export type RequestCounter = Pick<RateLimiterMemory, 'points' | 'consume' | 'reward'>;
+const inMemory = (points: number): RequestCounter => new RateLimiterMemory({ points, duration: 60 });
+
+/** An enabled limit as it is held in memory. */
+interface ActiveLimit {
+  id: number;
+  scope: LimitScope;
+  requestsPerMinute: number | null;
+  requests: RequestCounter | null;
+  budget: { tokens: number; hours: number } | null;
+}
+
+/** A limit as somebody sees it whom it applies to. What others use together with them is not theirs to know. */
+export interface ViewerLimit {
+  scope: LimitScope;
+  requestsPerMinute: number | null;
+  tokenBudget: number | null;
+  periodHours: number | null;
+  usedTokens: number | null;
+  remainingTokens: number | null;
+  resetsAt: Date | null;
+}
+
+/** The field that names the subject of a scope. */
+const subjectOf: Partial<Record<LimitScope, 'role' | 'userId' | 'tokenId'>> = {
+  ROLE: 'role',
+  USER: 'userId',
+  TOKEN: 'tokenId',
+};
+
+/** Under which name each limit that applies to a principal is found, the narrowest first. */
+const keysOf = ({ userId, role, credential: { tokenId } }: Principal): string[] => [
+  `TOKEN:${tokenId}`,
+  'EACH_TOKEN',
+  `USER:${userId}`,
+  'EACH_USER',
+  `ROLE:${role}`,
+  'GLOBAL',
+];
+
+const keyOf = ({ scope, ...limit }: Pick<RateLimit, 'role' | 'userId' | 'tokenId'> & { scope: LimitScope }): string => {
+  const field = subjectOf[scope];
+  return field ? `${scope}:${limit[field]}` : scope;
+};
+
+/** Whose use counts against a limit, and how that subject is called. */
+function counted(scope: LimitScope, { userId, role, credential: { tokenId } }: Principal) {
+  if (scope === 'GLOBAL') return { subject: {}, key: 'global', name: 'this server' };
+  if (scope === 'ROLE') return { subject: { role }, key: role, name: `the role ${role}` };
+  if (scope === 'USER' || scope === 'EACH_USER') return { subject: { userId }, key: userId, name: 'this user' };
+  return { subject: { tokenId }, key: tokenId, name: 'this credential' };
+}
+
+/** Whether what counts against a limit is the caller's alone. A project's token does not speak for its user. */
+const isOwn = (scope: LimitScope, { credential: { projectId } }: Principal): boolean =>
+  scope === 'TOKEN' || scope === 'EACH_TOKEN' || (projectId === null && (scope === 'USER' || scope === 'EACH_USER'));
+
+/** Whole seconds until then, at least one. */
+const secondsUntil = (date: Date): number => Math.max(1, Math.ceil((date.getTime() - Date.now()) / 1000));
+
+const limited = (scope: LimitScope, message: string, resetAt: Date) =>
+  new AppError('RATE_LIMITED', message, { retryAfter: secondsUntil(resetAt), scope, resetAt });
+
+/** Throws BAD_USER_INPUT unless a limit limits something, and a budget has its period. */
+function checkAmounts({ requestsPerMinute, tokenBudget, periodHours }: z.output<typeof UpdateRateLimit>): void {
+  if (tokenBudget == null && periodHours != null)
+    throw badInput(['input', 'tokenBudget'], 'is needed with periodHours');
+  if (tokenBudget != null && periodHours == null)
+    throw badInput(['input', 'periodHours'], 'is needed with tokenBudget');
+  if (requestsPerMinute == null && tokenBudget == null)
+    throw badInput(['input', 'requestsPerMinute'], 'give requestsPerMinute, or tokenBudget with periodHours, or all');
+}
+
+/** Throws BAD_USER_INPUT unless exactly that subject is named which the scope has. */
+function checkSubject(input: z.output<typeof CreateRateLimit>): void {
+  for (const field of ['role', 'userId', 'tokenId'] as const) {
+    const needed = subjectOf[input.scope] === field;
+    if (needed && input[field] == null) throw badInput(['input', field], `is needed with the scope ${input.scope}`);
+    if (!needed && input[field] != null) throw badInput(['input', field], `does not go with the scope ${input.scope}`);
+  }
+}
+
+const detailOf = ({
+  scope,
+  role,
+  userId,
+  tokenId,
+  enabled,
+  requestsPerMinute,
+  tokenBudget,
+  periodHours,
+}: RateLimit) => ({
+  scope,
+  role,
+  userId,
+  tokenId,
+  enabled,
+  requestsPerMinute,
+  tokenBudget: tokenBudget === null ? null : Number(tokenBudget),
+  periodHours,
+});
+
+/**
+ * Limits on requests and on model tokens. All that are enabled are held in memory, so a request is admitted without
+ * the database. Counts of requests live in this process and begin anew with it.
+ */
+export function limitsService(
+  db: Database,
+  audit: AuditService,
+  usage: UsageService,
+  log: Log,
+  newCounter: (requestsPerMinute: number) => RequestCounter = inMemory,
+) {
+  let active = new Map<string, ActiveLimit[]>();
+  let countsRequests = false;
+  let loading = Promise.resolve();
+
+  /** What was counted under a limit goes on counting when the limit changes. */
+  function counterOf(id: number, requestsPerMinute: number, before: ReadonlyMap<number, RequestCounter>) {
+    const counter = before.get(id);
+    if (!counter) return newCounter(requestsPerMinute);
+    counter.points = requestsPerMinute;
+    return counter;
+  }
+
+  async function read(): Promise<void> {
+    const limits = await db.prisma.rateLimit.findMany({ where: { enabled: true }, orderBy: { id: 'asc' } });
+    const before = new Map<number, RequestCounter>();
+    for (const { id, requests } of [...active.values()].flat()) if (requests) before.set(id, requests);
+    const next = new Map<string, ActiveLimit[]>();
+    for (const limit of limits) {
+      const { id, scope, requestsPerMinute, tokenBudget, periodHours } = limit;
+      const requests = requestsPerMinute === null ? null : counterOf(id, requestsPerMinute, before);
+      const budget =
+        tokenBudget === null || periodHours === null ? null : { tokens: Number(tokenBudget), hours: periodHours };
+      const key = keyOf(limit);
+      next.set(key, [...(next.get(key) ?? []), { id, scope, requestsPerMinute, requests, budget }]);
+    }
+    active = next;
+    countsRequests = limits.some((limit) => limit.requestsPerMinute !== null);
+  }
+
+  /** One at a time, so that an older reading never takes the place of a newer one. */
+  function load(): Promise<void> {
+    loading = loading.catch(() => {}).then(read);
+    return loading;
+  }
+
+  const applying = (principal: Principal): ActiveLimit[] =>
+    active.size === 0 ? [] : keysOf(principal).flatMap((key) => active.get(key) ?? []);
+
+  const windowOf = ({ scope }: ActiveLimit, budget: { tokens: number; hours: number }, principal: Principal) => ({
+    subject: counted(scope, principal).subject,
+    budget: budget.tokens,
+    hours: budget.hours,
+  });
+
+  /** Throws NOT_FOUND for a user or a token that is not there, and keeps the one that is until the transaction ends. */
+  async function holdSubject(transaction: Prisma.TransactionClient, { userId, tokenId }: Partial<RateLimit>) {
+    if (userId != null) {
+      const users = await transaction.$queryRaw<unknown[]>`
+        SELECT 1 FROM "User" WHERE "id" = ${userId}::uuid FOR KEY SHARE`;
+      if (users.length === 0) throw notFound('User');
+    }
+    if (tokenId != null) {
+      const tokens = await transaction.$queryRaw<unknown[]>`
+        SELECT 1 FROM "Token" WHERE "id" = ${tokenId} AND "revokedAt" IS NULL FOR KEY SHARE`;
+      if (tokens.length === 0) throw notFound('Token');
+    }
+  }
+
+  /** The limit, held against other changes. `role` asks for a limit of that role. Throws NOT_FOUND. */
+  async function hold(transaction: Prisma.TransactionClient, id: number, role: Role | null): Promise<RateLimit> {
+    await transaction.$queryRaw`SELECT 1 FROM "RateLimit" WHERE "id" = ${id} FOR UPDATE`;
+    const limit = await transaction.rateLimit.findUnique({ where: { id } });
+    if (!limit || (role !== null && (limit.scope !== 'ROLE' || limit.role !== role))) throw notFound('Rate limit');
+    return limit;
+  }
+
+  const where = (filter: RateLimitFilter): Prisma.RateLimitWhereInput =>
+    Object.fromEntries(Object.entries(parse(Filter, filter, ['filter'])).filter(([, value]) => value != null));
+
+  const recorded = (
+    transaction: Prisma.TransactionClient,
+    principal: Principal,
+    change: 'create' | 'update' | 'delete',
+    limit: RateLimit,
+  ) =>
+    audit.record(transaction, {
+      ...by(principal),
+      action: `rate_limit.${change}`,
+      target: { type: 'RateLimit', id: limit.id },
+      detail: detailOf(limit),
+    });
+
+  return {
+    /** Reads all enabled limits. Called at the start, and after every change before it is answered. */
+    load,
+
+    async list(filter: RateLimitFilter, args: PageArgs, limit: number, query: object) {
+      const page = rateLimitOrder.page(args, limit);
+      const rows = await db.prisma.rateLimit.findMany({
+        ...query,
+        ...page,
+        where: { AND: [where(filter), page.where] },
+      });
+      return cut(rows, page);
+    },
+
+    count: (filter: RateLimitFilter) => db.prisma.rateLimit.count({ where: where(filter) }),
+
+    /** Holds from the next request. Throws BAD_USER_INPUT, NOT_FOUND, CONFLICT (a subject has at most 100 limits). */
+    async create(principal: Principal, raw: CreateRateLimitInput): Promise<RateLimit> {
+      const input = parse(CreateRateLimit, raw);
+      checkSubject(input);
+      checkAmounts(input);
+      const whose = {
+        scope: input.scope,
+        role: input.role ?? null,
+        userId: input.userId ?? null,
+        tokenId: input.tokenId ?? null,
+      };
+      const created = await db.prisma.$transaction(async (transaction) => {
+        await holdSubject(transaction, whose);
+        if ((await transaction.rateLimit.count({ where: whose })) >= mostOfOne)
+          throw conflict(`At most ${mostOfOne} limits of one scope and subject.`);
+        const limit = await transaction.rateLimit.create({
+          data: {
+            ...whose,
+            enabled: input.enabled ?? true,
+            requestsPerMinute: input.requestsPerMinute ?? null,
+            tokenBudget: input.tokenBudget ?? null,
+            periodHours: input.periodHours ?? null,
+          },
+        });
+        await recorded(transaction, principal, 'create', limit);
+        return limit;
+      });
+      await load();
+      return created;
+    },
+
+    /**
+     * What is left out stays, null clears. What was used already goes on counting. Holds from the next request.
+     * Throws BAD_USER_INPUT, NOT_FOUND, also for a limit that is not of `role` where one is given.
+     */
+    async update(principal: Principal, id: number, role: Role | null, raw: UpdateRateLimitInput): Promise<RateLimit> {
+      const { enabled, ...change } = parse(UpdateRateLimit, raw);
+      const updated = await db.prisma.$transaction(async (transaction) => {
+        const { requestsPerMinute, tokenBudget, periodHours } = await hold(transaction, id, role);
+        const before = {
+          requestsPerMinute,
+          periodHours,
+          tokenBudget: tokenBudget === null ? null : Number(tokenBudget),
+        };
+        const given = Object.fromEntries(Object.entries(change).filter(([, value]) => value !== undefined));
+        checkAmounts({ ...before, ...given });
+        const data = { ...given, ...(enabled != null && { enabled }) };
+        const limit = await transaction.rateLimit.update({ where: { id }, data });
+        await recorded(transaction, principal, 'update', limit);
+        return limit;
+      });
+      await load();
+      return updated;
+    },
+
+    /** Holds from the next request. Throws NOT_FOUND, also for a limit that is not of `role` where one is given. */
+    async delete(principal: Principal, id: number, role: Role | null): Promise<RateLimit> {
+      const deleted = await db.prisma.$transaction(async (transaction) => {
+        const limit = await hold(transaction, id, role);
+        await transaction.rateLimit.delete({ where: { id } });
+        await recorded(transaction, principal, 'delete', limit);
+        return limit;
+      });
+      await load();
+      return deleted;
+    },
+
+    /**
+     * Counts a request against every limit on requests that applies, the narrowest first. Throws RATE_LIMITED when one
+     * is used up, and then counts it against none of the others. A counter that fails refuses as well.
+     */
+    async admitRequest(principal: Principal): Promise<void> {
+      if (!countsRequests) return;
+      const charged: { requests: RequestCounter; key: string | number }[] = [];
+      for (const { scope, requests } of applying(principal)) {
+        if (!requests) continue;
+        const { key, name } = counted(scope, principal);
+        try {
+          await requests.consume(key);
+        } catch (refusal) {
+          await Promise.allSettled(charged.map((one) => one.requests.reward(one.key)));
+          if (refusal instanceof RateLimiterRes)
+            throw limited(
+              scope,
+              `Too many requests: the limit of ${name} is ${requests.points} a minute.`,
+              new Date(Date.now() + refusal.msBeforeNext),
+            );
+          log.error({ error: refusal, scope }, 'a limit could not be checked');
+          throw limited(scope, `The limit of ${name} cannot be checked at the moment.`, new Date());
+        }
+        charged.push({ requests, key });
+      }
+    },
+
+    /**
+     * Whether a turn may begin: what was used in the period must be below every token budget that applies. Throws
+     * RATE_LIMITED, with the time at which enough has left the period. Budgets are checked at the start of a turn: what
+     * turns under way are using counts once they end, so a subject can go over by what it has under way. One statement,
+     * and none where no budget applies.
+     */
+    async admitTurn(principal: Principal): Promise<void> {
+      const windows: (UsageWindow & { scope: LimitScope })[] = [];
+      for (const limit of applying(principal))
+        if (limit.budget) windows.push({ scope: limit.scope, ...windowOf(limit, limit.budget, principal) });
+      const uses = await usage.within(windows);
+      let last: { scope: LimitScope; until: Date } | null = null;
+      for (const [index, { scope }] of windows.entries()) {
+        const until = uses[index]?.fullUntil;
+        if (until && (!last || until > last.until)) last = { scope, until };
+      }
+      if (!last) return;
+      const { name } = counted(last.scope, principal);
+      throw limited(last.scope, `You've reached the usage budget for ${name}.`, last.until);
+    },
+
+    /** The enabled limits that apply to a caller, the narrowest first. At most one statement. */
+    async applyingTo(principal: Principal): Promise<ViewerLimit[]> {
+      const limits = applying(principal);
+      const own = limits.flatMap((limit) =>
+        limit.budget && isOwn(limit.scope, principal)
+          ? [{ id: limit.id, window: windowOf(limit, limit.budget, principal) }]
+          : [],
+      );
+      const uses = await usage.within(own.map(({ window }) => window));
+      return limits.map(({ id, scope, requestsPerMinute, budget }) => {
+        const use = uses[own.findIndex((one) => one.id === id)];
+        return {
+          scope,
+          requestsPerMinute,
+          tokenBudget: budget?.tokens ?? null,
+          periodHours: budget?.hours ?? null,
+          usedTokens: use?.tokens ?? null,
+          remainingTokens: budget && use ? Math.max(0, budget.tokens - use.tokens) : null,
+          resetsAt: use?.fullUntil ?? null,
+        };
+      });
+    },
+  };
+}
+
+export type LimitsService = ReturnType<typeof limitsService>;

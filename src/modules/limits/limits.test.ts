@@ -1,0 +1,532 @@
+import { randomUUID } from 'node:crypto';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { type Kit, startKit } from '../../../test/kit.ts';
+import type { Principal } from '../../authz/principal.ts';
+import { AppError } from '../../errors.ts';
+import { limitsService, type RequestCounter } from './limits.service.ts';
+
+let kit: Kit;
+
+const Fields = 'id databaseId scope role userId tokenId enabled requestsPerMinute tokenBudget periodHours';
+const Create = `mutation ($input: CreateRateLimitInput!) { createRateLimit(input: $input) { rateLimit { ${Fields} } } }`;
+const Update = `mutation ($input: UpdateRateLimitInput!) { updateRateLimit(input: $input) { rateLimit { ${Fields} } } }`;
+const Delete = `mutation ($input: DeleteRateLimitInput!) { deleteRateLimit(input: $input) { deletedDatabaseId } }`;
+const List = `query ($filter: RateLimitFilter, $first: Int, $after: String) {
+  rateLimits(filter: $filter, first: $first, after: $after) {
+    totalCount nodes { ${Fields} createdAt updatedAt } pageInfo { hasNextPage endCursor }
+  }
+}`;
+
+const create = async (input: object) => {
+  const { data, errors } = await kit.gql(Create, { input });
+  expect(errors).toEqual([]);
+  return data.createRateLimit.rateLimit;
+};
+const update = async (input: object) => {
+  const { data, errors } = await kit.gql(Update, { input });
+  expect(errors).toEqual([]);
+  return data.updateRateLimit.rateLimit;
+};
+const admin = () => principalOf(kit.keys.ADMIN);
+
+async function principalOf(secret: string): Promise<Principal> {
+  const client = { address: null, userAgent: null };
+  const principal = await kit.booted.services.credentials.authenticate(secret, client);
+  if (!principal) throw new Error('the key opens nothing');
+  return principal;
+}
+
+/** How a request of a principal's ends: `null` when it is let in. */
+const outcome = (admission: Promise<void>): Promise<AppError | null> =>
+  admission.then(
+    () => null,
+    (error: unknown) => error as AppError,
+  );
+const admit = async (secret: string) => outcome(kit.booted.services.limits.admitRequest(await principalOf(secret)));
+
+beforeAll(async () => {
+  kit = await startKit();
+});
+afterAll(() => kit?.close());
+afterEach(async () => {
+  // Not through HTTP, which may be limited.
+  const principal = await admin();
+  for (const { id } of await kit.prisma.rateLimit.findMany({ select: { id: true } }))
+    await kit.booted.services.limits.delete(principal, id, null);
+});
+
+describe('limits are managed', () => {
+  it('set, changed, listed, fetched and lifted, each with its line in the trail', async () => {
+    const { id: tokenId, userId } = await kit.createKey('BASIC');
+    const made = [
+      await create({ scope: 'GLOBAL', requestsPerMinute: 1_000_000 }),
+      await create({ scope: 'USER', userId, tokenBudget: 1_000_000_000_000, periodHours: 8760 }),
+      await create({ scope: 'TOKEN', tokenId, requestsPerMinute: 1, tokenBudget: 1, periodHours: 1, enabled: false }),
+      await create({ scope: 'ROLE', role: 'LIMITED', requestsPerMinute: 50_000 }),
+    ];
+    const nothing = { role: null, userId: null, tokenId: null, enabled: true };
+    const noBudget = { tokenBudget: null, periodHours: null };
+    expect(made).toMatchObject([
+      { ...nothing, ...noBudget, scope: 'GLOBAL', requestsPerMinute: 1_000_000 },
+      {
+        ...nothing,
+        scope: 'USER',
+        userId,
+        requestsPerMinute: null,
+        tokenBudget: 1_000_000_000_000,
+        periodHours: 8760,
+      },
+      { ...nothing, scope: 'TOKEN', tokenId, enabled: false, requestsPerMinute: 1, tokenBudget: 1, periodHours: 1 },
+      { ...nothing, ...noBudget, scope: 'ROLE', role: 'LIMITED', requestsPerMinute: 50_000 },
+    ]);
+
+    const [everybody, ofUser, ofToken] = made;
+    const changed = await update({ id: everybody.id, tokenBudget: 5_000_000_000, periodHours: 2, enabled: false });
+    expect(changed).toEqual({ ...everybody, tokenBudget: 5_000_000_000, periodHours: 2, enabled: false });
+    expect(await update({ databaseId: everybody.databaseId, tokenBudget: null, periodHours: null })).toEqual({
+      ...everybody,
+      enabled: false,
+    });
+    expect((await kit.gql(Delete, { input: { id: ofToken.id } })).data).toEqual({
+      deleteRateLimit: { deletedDatabaseId: ofToken.databaseId },
+    });
+
+    const list = (await kit.gql(List)).data.rateLimits;
+    expect(list.totalCount).toBe(3);
+    expect(list.nodes.map((limit: any) => limit.scope)).toEqual(['GLOBAL', 'USER', 'ROLE']);
+    const one = (await kit.gql(List, { first: 1, after: null })).data.rateLimits;
+    expect(one.pageInfo.hasNextPage).toBe(true);
+    const next = (await kit.gql(List, { first: 5, after: one.pageInfo.endCursor })).data.rateLimits;
+    expect(next.nodes.map((limit: any) => limit.scope)).toEqual(['USER', 'ROLE']);
+    const filtered = async (filter: object) => (await kit.gql(List, { filter })).data.rateLimits.nodes.length;
+    expect([
+      await filtered({ scope: 'USER' }),
+      await filtered({ userId }),
+      await filtered({ role: 'ADMIN' }),
+      await filtered({ scope: 'ROLE', role: 'LIMITED' }),
+      await filtered({ tokenId }),
+    ]).toEqual([1, 1, 0, 1, 0]);
+    const node = await kit.gql(`query ($id: ID!) { node(id: $id) { ... on RateLimit { scope userId } } }`, {
+      id: ofUser.id,
+    });
+    expect(node.data.node).toEqual({ scope: 'USER', userId });
+
+    const trail = await kit.prisma.auditEvent.findMany({
+      where: { targetType: 'RateLimit', targetId: String(everybody.databaseId) },
+      orderBy: { id: 'asc' },
+    });
+    expect(trail.map(({ action }) => action)).toEqual(['rate_limit.create', 'rate_limit.update', 'rate_limit.update']);
+    expect(trail[1]?.detail).toMatchObject({ scope: 'GLOBAL', tokenBudget: 5_000_000_000, enabled: false });
+    const lifted = { targetType: 'RateLimit', targetId: String(ofToken.databaseId), action: 'rate_limit.delete' };
+    expect(await kit.prisma.auditEvent.count({ where: lifted })).toBe(1);
+  });
+
+  it.each([
+    ['requestsPerMinute', { scope: 'GLOBAL', requestsPerMinute: 0 }],
+    ['requestsPerMinute', { scope: 'GLOBAL', requestsPerMinute: -1 }],
+    ['requestsPerMinute', { scope: 'GLOBAL', requestsPerMinute: 1_000_001 }],
+    ['requestsPerMinute', { scope: 'GLOBAL', requestsPerMinute: 1.5 }],
+    ['requestsPerMinute', { scope: 'GLOBAL', requestsPerMinute: 2 ** 63 }],
+    ['requestsPerMinute', { scope: 'GLOBAL' }],
+    ['requestsPerMinute', { scope: 'GLOBAL', requestsPerMinute: null, enabled: true }],
+    ['tokenBudget', { scope: 'GLOBAL', tokenBudget: 0, periodHours: 1 }],
+    ['tokenBudget', { scope: 'GLOBAL', tokenBudget: -5, periodHours: 1 }],
+    ['tokenBudget', { scope: 'GLOBAL', tokenBudget: 1.5, periodHours: 1 }],
+    ['tokenBudget', { scope: 'GLOBAL', tokenBudget: 1e12 + 1, periodHours: 1 }],
+    ['tokenBudget', { scope: 'GLOBAL', tokenBudget: 2 ** 63, periodHours: 1 }],
+    ['tokenBudget', { scope: 'GLOBAL', tokenBudget: '5', periodHours: 1 }],
+    ['tokenBudget', { scope: 'GLOBAL', requestsPerMinute: 5, periodHours: 1 }],
+    ['periodHours', { scope: 'GLOBAL', tokenBudget: 5 }],
+    ['periodHours', { scope: 'GLOBAL', tokenBudget: 5, periodHours: 0 }],
+    ['periodHours', { scope: 'GLOBAL', tokenBudget: 5, periodHours: 8761 }],
+    ['periodHours', { scope: 'GLOBAL', tokenBudget: 5, periodHours: 0.5 }],
+    ['scope', { scope: 'NOBODY', requestsPerMinute: 5 }],
+    ['role', { scope: 'ROLE', requestsPerMinute: 5 }],
+    ['role', { scope: 'GLOBAL', role: 'ADMIN', requestsPerMinute: 5 }],
+    ['userId', { scope: 'USER', requestsPerMinute: 5 }],
+    ['userId', { scope: 'USER', userId: 'me', requestsPerMinute: 5 }],
+    ['userId', { scope: 'EACH_USER', userId: randomUUID(), requestsPerMinute: 5 }],
+    ['tokenId', { scope: 'TOKEN', requestsPerMinute: 5 }],
+    ['tokenId', { scope: 'EACH_TOKEN', tokenId: 1, requestsPerMinute: 5 }],
+  ])('a bad %s is refused by its name: %j', async (field, input) => {
+    const before = await kit.fingerprint();
+    const { errors } = await kit.gql(Create, { input });
+    expect(errors[0]?.extensions.code).toBe('BAD_USER_INPUT');
+    expect(errors[0]?.extensions.fields.map((problem: any) => problem.path.join('.'))).toEqual([`input.${field}`]);
+    expect(await kit.fingerprint()).toBe(before);
+  });
+
+  it('what is left of a limit after a change must limit something', async () => {
+    const { databaseId } = await create({ scope: 'GLOBAL', tokenBudget: 5, periodHours: 1 });
+    const before = await kit.fingerprint();
+    for (const [field, change] of [
+      ['input.periodHours', { periodHours: null }],
+      ['input.tokenBudget', { tokenBudget: null }],
+      ['input.requestsPerMinute', { tokenBudget: null, periodHours: null }],
+      ['input.requestsPerMinute', { requestsPerMinute: 0 }],
+    ] as const) {
+      const { errors } = await kit.gql(Update, { input: { databaseId, ...change } });
+      expect(errors[0]?.extensions.fields[0].path.join('.')).toBe(field);
+    }
+    expect(await kit.fingerprint()).toBe(before);
+  });
+
+  it('a user, a token and a limit that are not there are NOT_FOUND', async () => {
+    const before = await kit.fingerprint();
+    const missing = 0x7fff_ffff;
+    for (const [query, input] of [
+      [Create, { scope: 'USER', userId: randomUUID(), requestsPerMinute: 5 }],
+      [Create, { scope: 'TOKEN', tokenId: missing, requestsPerMinute: 5 }],
+      [Update, { databaseId: missing, enabled: false }],
+      [Delete, { databaseId: missing }],
+    ] as const) {
+      const { errors } = await kit.gql(query, { input });
+      expect(errors[0]?.extensions.code).toBe('NOT_FOUND');
+    }
+    expect(await kit.fingerprint()).toBe(before);
+  });
+
+  it('by manage:rate_limits and nobody else, by every road', async () => {
+    const { databaseId, id } = await create({ scope: 'ROLE', role: 'BASIC', tokenBudget: 1e9, periodHours: 24 });
+    const scoped = async (scopes: string[]) => (await kit.createPat(kit.keys.ADMIN, { scopes })).secret;
+    const refused = [kit.keys.BASIC, kit.keys.LIMITED, await scoped(['manage:settings', 'read:analytics'])];
+    const body = { enabled: true, token_budget: 5, period_hours: 24 };
+    const rows = [
+      ['GET', '/global'],
+      ['POST', '/global', body],
+      ['GET', '/users'],
+      ['POST', '/users', body],
+      ['GET', '/user-groups'],
+      ['GET', '/user-group/2'],
+      ['POST', '/user-group/2', body],
+      ['PUT', `/user-group/2/rate-limit/${databaseId}`, body],
+      ['DELETE', `/user-group/2/rate-limit/${databaseId}`],
+      ['PUT', `/rate-limit/${databaseId}`, body],
+      ['DELETE', `/rate-limit/${databaseId}`],
+    ] as const;
+    const before = await kit.fingerprint();
+    for (const secret of [null, ...refused]) {
+      const code = secret === null ? 'UNAUTHENTICATED' : 'FORBIDDEN';
+      for (const [query, input] of [
+        [Create, { scope: 'GLOBAL', requestsPerMinute: 5 }],
+        [Update, { databaseId, enabled: false }],
+        [Delete, { databaseId }],
+        [List, {}],
+      ] as const) {
+        const { data, errors } = await kit.gql(query, { input }, secret);
+        expect([data, errors[0]?.extensions.code]).toEqual([null, code]);
+      }
+      const node = await kit.gql(`query ($id: ID!) { node(id: $id) { id } }`, { id }, secret);
+      expect(node.errors[0]?.extensions.code).toBe(code);
+      for (const [method, path, sent] of rows) {
+        const answer = await kit.rest(method, `/api/admin/token-rate-limits${path}`, { key: secret, body: sent });
+        expect([method, path, answer.status]).toEqual([method, path, 403]);
+      }
+    }
+    expect(await kit.fingerprint()).toBe(before);
+
+    const holder = await scoped(['manage:rate_limits']);
+    expect((await kit.gql(List, {}, holder)).data.rateLimits.totalCount).toBe(1);
+    for (const [method, path, sent] of rows.slice(0, -2)) {
+      const answer = await kit.rest(method, `/api/admin/token-rate-limits${path}`, { key: holder, body: sent });
+      expect([method, path, answer.status]).toEqual([method, path, 200]);
+    }
+  });
+
+  it('a list costs a constant number of statements', async () => {
+    const count = async () => {
+      kit.statements.length = 0;
+      await kit.gql(List, { first: 100 });
+      return kit.statements.length;
+    };
+    await create({ scope: 'GLOBAL', requestsPerMinute: 900_000 });
+    await count();
+    const few = await count();
+    for (let i = 0; i < 10; i++) await create({ scope: 'EACH_USER', requestsPerMinute: 900_000 });
+    expect(await count()).toBe(few);
+  });
+
+  it('one scope and subject has at most 100', async () => {
+    await kit.prisma.rateLimit.createMany({
+      data: Array.from({ length: 100 }, () => ({ scope: 'EACH_TOKEN' as const, requestsPerMinute: 900_000 })),
+    });
+    const { errors } = await kit.gql(Create, { input: { scope: 'EACH_TOKEN', requestsPerMinute: 900_000 } });
+    expect(errors[0]?.extensions.code).toBe('CONFLICT');
+    await create({ scope: 'EACH_USER', requestsPerMinute: 900_000 });
+    await kit.prisma.rateLimit.deleteMany();
+    await kit.booted.services.limits.load();
+  });
+});
+
+describe('requests within a minute', () => {
+  it('are counted together as the scope says, and others are let in', async () => {
+    const [one, two] = [await kit.createKey('BASIC'), await kit.createKey('BASIC')];
+    const limited = await kit.createKey('LIMITED');
+    const pat = await kit.createPat(one.secret);
+    const callers = { one: one.secret, pat: pat.secret, two: two.secret, limited: limited.secret };
+    /** Who is refused when each caller sends one request, in this order, and then each another one. */
+    const refused = async (input: object) => {
+      const { databaseId } = await create({ requestsPerMinute: 1, ...input });
+      const names = [];
+      for (let round = 1; round <= 2; round++)
+        for (const [name, secret] of Object.entries(callers)) if (await admit(secret)) names.push(`${name} ${round}`);
+      await kit.booted.services.limits.delete(await admin(), databaseId, null);
+      return names;
+    };
+    expect(await refused({ scope: 'TOKEN', tokenId: one.id })).toEqual(['one 2']);
+    expect(await refused({ scope: 'EACH_TOKEN' })).toEqual(['one 2', 'pat 2', 'two 2', 'limited 2']);
+    expect(await refused({ scope: 'USER', userId: one.userId })).toEqual(['pat 1', 'one 2', 'pat 2']);
+    expect(await refused({ scope: 'EACH_USER' })).toEqual(['pat 1', 'one 2', 'pat 2', 'two 2', 'limited 2']);
+    expect(await refused({ scope: 'ROLE', role: 'BASIC' })).toEqual(['pat 1', 'two 1', 'one 2', 'pat 2', 'two 2']);
+    expect(await refused({ scope: 'ROLE', role: 'LIMITED' })).toEqual(['limited 2']);
+    expect(await refused({ scope: 'GLOBAL' })).toEqual([
+      'pat 1',
+      'two 1',
+      'limited 1',
+      'one 2',
+      'pat 2',
+      'two 2',
+      'limited 2',
+    ]);
+    expect(await refused({ scope: 'GLOBAL', enabled: false })).toEqual([]);
+    expect(await refused({ scope: 'USER', userId: (await admin()).userId, requestsPerMinute: 1000 })).toEqual([]);
+  });
+
+  it('a refusal names the scope, and the whole seconds until the minute is over', async () => {
+    const key = await kit.createKey('BASIC');
+    await create({ scope: 'TOKEN', tokenId: key.id, requestsPerMinute: 2 });
+    expect([await admit(key.secret), await admit(key.secret)]).toEqual([null, null]);
+    const refusal = await admit(key.secret);
+    expect(refusal).toBeInstanceOf(AppError);
+    expect(refusal?.message).toBe('Too many requests: the limit of this credential is 2 a minute.');
+    const { retryAfter = 0, scope, resetAt } = refusal?.details ?? {};
+    expect([refusal?.code, scope, Number.isInteger(retryAfter)]).toEqual(['RATE_LIMITED', 'TOKEN', true]);
+    expect(retryAfter).toBeGreaterThanOrEqual(1);
+    expect(retryAfter).toBeLessThanOrEqual(60);
+    expect(resetAt).toBeInstanceOf(Date);
+  });
+
+  it('a change, a switch and a lift hold from the next request, and what was counted goes on counting', async () => {
+    const key = await kit.createKey('BASIC');
+    const { databaseId } = await create({ scope: 'TOKEN', tokenId: key.id, requestsPerMinute: 1 });
+    const admitted = async () => (await admit(key.secret)) === null;
+    expect([await admitted(), await admitted()]).toEqual([true, false]);
+    await update({ databaseId, requestsPerMinute: 4 });
+    expect([await admitted(), await admitted()]).toEqual([true, true]);
+    expect(await admitted()).toBe(false);
+    await update({ databaseId, enabled: false });
+    expect(await admitted()).toBe(true);
+    await update({ databaseId, enabled: true, requestsPerMinute: 1 });
+    expect([await admitted(), await admitted()]).toEqual([true, false]);
+    await kit.gql(Delete, { input: { databaseId } });
+    expect([await admitted(), await admitted()]).toEqual([true, true]);
+  });
+
+  it('one that a limit refuses counts against no other', async () => {
+    const [key, other] = [await kit.createKey('BASIC'), await kit.createKey('BASIC')];
+    const wide = await create({ scope: 'ROLE', role: 'BASIC', requestsPerMinute: 3 });
+    await create({ scope: 'TOKEN', tokenId: key.id, requestsPerMinute: 1 });
+    expect(await admit(key.secret)).toBeNull();
+    for (let i = 0; i < 5; i++) expect((await admit(key.secret))?.details.scope).toBe('TOKEN');
+    // Two of three are left to the role.
+    expect([await admit(other.secret), await admit(other.secret)]).toEqual([null, null]);
+    const narrow = await create({ scope: 'USER', userId: other.userId, requestsPerMinute: 1 });
+    for (let i = 0; i < 3; i++) expect((await admit(other.secret))?.details.scope).toBe('ROLE');
+    await kit.booted.services.limits.delete(await admin(), wide.databaseId, null);
+    // What the role refused was not charged to the user.
+    expect(await admit(other.secret)).toBeNull();
+    expect((await admit(other.secret))?.details.scope).toBe('USER');
+    expect(narrow.enabled).toBe(true);
+  });
+
+  it('are admitted without the database', async () => {
+    const { id, secret } = await kit.createKey('BASIC');
+    await create({ scope: 'TOKEN', tokenId: id, requestsPerMinute: 5 });
+    await create({ scope: 'GLOBAL', requestsPerMinute: 100_000 });
+    const principal = await principalOf(secret);
+    await kit.booted.background.settled();
+    kit.statements.length = 0;
+    await kit.booted.services.limits.admitRequest(principal);
+    expect(kit.statements).toEqual([]);
+  });
+
+  it('are refused when what counts them fails', async () => {
+    const { services, foundation } = kit.booted;
+    const broken: RequestCounter = {
+      points: 5,
+      consume: () => Promise.reject(new Error('the store is gone')),
+      reward: () => Promise.reject(new Error('the store is gone')),
+    };
+    await create({ scope: 'GLOBAL', requestsPerMinute: 100_000 });
+    const limits = limitsService(foundation.db, services.audit, services.usage, foundation.log, () => broken);
+    await limits.load();
+    const refusal = await outcome(limits.admitRequest(await admin()));
+    expect([refusal?.code, refusal?.details.retryAfter]).toEqual(['RATE_LIMITED', 1]);
+    expect(refusal?.message).not.toContain('the store is gone');
+    expect(kit.log.join('')).toContain('the store is gone');
+  });
+
+  it('limits that stand in the database hold from the start', async () => {
+    const { services, foundation } = kit.booted;
+    const { id, secret } = await kit.createKey('BASIC');
+    await create({ scope: 'TOKEN', tokenId: id, requestsPerMinute: 1 });
+    const limits = limitsService(foundation.db, services.audit, services.usage, foundation.log);
+    const principal = await principalOf(secret);
+    expect(await outcome(limits.admitRequest(principal))).toBeNull();
+    await limits.load();
+    expect(await outcome(limits.admitRequest(principal))).toBeNull();
+    expect((await outcome(limits.admitRequest(principal)))?.code).toBe('RATE_LIMITED');
+  });
+
+  it('beyond the limit get 429 by every road, with the time to wait, and change nothing', async () => {
+    const key = await kit.createKey('BASIC');
+    await create({ scope: 'USER', userId: key.userId, requestsPerMinute: 2 });
+    expect((await kit.gql('{ viewer { id } }', {}, key.secret)).errors).toEqual([]);
+    expect((await kit.rest('GET', '/api/me', { key: key.secret })).status).toBe(200);
+    const before = await kit.fingerprint();
+
+    const graph = await kit.gql('mutation { createChatSession(input: {}) { __typename } }', {}, key.secret);
+    expect(graph.status).toBe(429);
+    expect(graph.errors[0]?.extensions).toMatchObject({ code: 'RATE_LIMITED', retryAfter: expect.any(Number) });
+    expect(graph.headers.get('retry-after')).toBe(String(graph.errors[0]?.extensions.retryAfter));
+
+    const rest = await kit.rest('POST', '/api/chat/create-chat-session', { key: key.secret, body: {} });
+    expect({ status: rest.status, body: rest.body }).toEqual({
+      status: 429,
+      body: {
+        scope: 'user',
+        reset_at: expect.stringMatching(/^\d{4}-\d\d-\d\dT.*Z$/),
+        retry_after_seconds: expect.any(Number),
+        error_code: 'RATE_LIMITED',
+        detail: 'Too many requests: the limit of this user is 2 a minute.',
+      },
+    });
+    expect(rest.headers.get('retry-after')).toBe(String(rest.body.retry_after_seconds));
+    expect(await kit.fingerprint()).toBe(before);
+    expect((await kit.rest('GET', '/api/me', { key: kit.keys.BASIC })).status).toBe(200);
+  });
+
+  it('are counted on the paths beside the two roads as well', async () => {
+    const key = await kit.createKey('ADMIN');
+    await create({ scope: 'USER', userId: key.userId, requestsPerMinute: 1 });
+    expect(await admit(key.secret)).toBeNull();
+    expect((await kit.rest('GET', '/api/admin/audit-events/export', { key: key.secret })).status).toBe(429);
+    for (const path of ['/metrics', '/me']) {
+      const { status, headers } = await kit.rest('GET', path, { key: key.secret });
+      expect([path, status, headers.get('retry-after')]).toEqual([path, 429, expect.stringMatching(/^[1-9]\d?$/)]);
+    }
+    const stream = await fetch(`${kit.url}/graphql`, {
+      method: 'POST',
+      headers: {
+        'content-type': 'application/json',
+        accept: 'text/event-stream',
+        authorization: `Bearer ${key.secret}`,
+      },
+      body: JSON.stringify({ query: 'subscription { chatRun(runId: "x") { __typename } }' }),
+    });
+    expect(stream.status).toBe(429);
+    await stream.body?.cancel();
+    expect((await kit.rest('GET', '/api/health', { key: key.secret })).status).toBe(200);
+  });
+});
+
+describe('the REST rows of token budgets', () => {
+  const path = '/api/admin/token-rate-limits';
+  const body = (token_budget: number, more: object = {}) => ({
+    enabled: true,
+    token_budget,
+    period_hours: 24,
+    ...more,
+  });
+  const shown = (token_id: number, token_budget: number, more: object = {}) => ({
+    token_id,
+    ...body(token_budget),
+    cost_budget_cents: null,
+    requests_per_minute: null,
+    ...more,
+  });
+
+  it.each([
+    ['/global', 'GLOBAL'],
+    ['/users', 'EACH_USER'],
+  ])('%s sets and lists the budgets of the scope %s, in thousands', async (end, scope) => {
+    const { status, body: made } = await kit.rest('POST', `${path}${end}`, { body: body(1_000_000_000) });
+    expect({ status, made }).toEqual({ status: 200, made: shown(made.token_id, 1_000_000_000) });
+    const odd = await create({ scope, tokenBudget: 1001, periodHours: 24 });
+    await create({ scope, requestsPerMinute: 900_000 });
+    await create({ scope: 'EACH_TOKEN', tokenBudget: 5, periodHours: 24 });
+    expect((await kit.rest('GET', `${path}${end}`)).body).toEqual([
+      shown(made.token_id, 1_000_000_000),
+      shown(odd.databaseId, 2),
+    ]);
+    const stored = await kit.prisma.rateLimit.findUnique({ where: { id: made.token_id } });
+    expect(stored).toMatchObject({ scope, tokenBudget: 1_000_000_000_000n, periodHours: 24, enabled: true });
+  });
+
+  it('a budget is changed and lifted by its id', async () => {
+    const { databaseId } = await create({
+      scope: 'GLOBAL',
+      tokenBudget: 5000,
+      periodHours: 24,
+      requestsPerMinute: 1000,
+    });
+    const change = { enabled: false, token_budget: 7, period_hours: 48 };
+    const changed = await kit.rest('PUT', `${path}/rate-limit/${databaseId}`, { body: change });
+    expect(changed.body).toEqual(shown(databaseId, 7, { ...change, requests_per_minute: 1000 }));
+    const lifted = await kit.rest('DELETE', `${path}/rate-limit/${databaseId}`);
+    expect([lifted.status, lifted.body]).toEqual([200, null]);
+    expect(await kit.prisma.rateLimit.count()).toBe(0);
+    for (const [method, sent] of [['PUT', change], ['DELETE']] as const) {
+      const answer = await kit.rest(method, `${path}/rate-limit/${databaseId}`, { body: sent });
+      expect([answer.status, answer.body]).toEqual([404, { error_code: 'NOT_FOUND', detail: 'Rate limit not found' }]);
+    }
+  });
+
+  it('the two default groups stand for the roles', async () => {
+    const ofBasic = (await kit.rest('POST', `${path}/user-group/2`, { body: body(3) })).body;
+    expect(ofBasic).toEqual(shown(ofBasic.token_id, 3));
+    expect(await kit.prisma.rateLimit.findMany({ select: { scope: true, role: true } })).toEqual([
+      { scope: 'ROLE', role: 'BASIC' },
+    ]);
+    expect((await kit.rest('GET', `${path}/user-groups`)).body).toEqual({ Basic: [ofBasic] });
+    expect((await kit.rest('GET', `${path}/user-group/1`)).body).toEqual([]);
+    expect((await kit.rest('GET', `${path}/user-group/2`)).body).toEqual([ofBasic]);
+
+    const everybody = await create({ scope: 'GLOBAL', tokenBudget: 5000, periodHours: 24 });
+    const before = await kit.fingerprint();
+    for (const [group, id] of [
+      [1, ofBasic.token_id],
+      [2, everybody.databaseId],
+      [3, ofBasic.token_id],
+    ])
+      for (const [method, sent] of [['PUT', body(9)], ['DELETE']] as const) {
+        const answer = await kit.rest(method, `${path}/user-group/${group}/rate-limit/${id}`, { body: sent });
+        expect([answer.status, answer.body.error_code]).toEqual([404, 'NOT_FOUND']);
+      }
+    for (const [method, sent] of [['GET'], ['POST', body(9)]] as const)
+      expect((await kit.rest(method, `${path}/user-group/3`, { body: sent })).status).toBe(404);
+    expect(await kit.fingerprint()).toBe(before);
+
+    const one = `${path}/user-group/2/rate-limit/${ofBasic.token_id}`;
+    expect((await kit.rest('PUT', one, { body: body(9) })).body).toEqual(shown(ofBasic.token_id, 9));
+    expect((await kit.rest('DELETE', one)).status).toBe(200);
+    expect((await kit.rest('GET', `${path}/user-groups`)).body).toEqual({});
+  });
+
+  it.each([
+    ['token_budget', { enabled: true, period_hours: 24 }],
+    ['token_budget', body(0)],
+    ['token_budget', body(1e9 + 1)],
+    ['token_budget', body(1.5)],
+    ['period_hours', { enabled: true, token_budget: 5 }],
+    ['period_hours', body(5, { period_hours: 0 })],
+    ['enabled', { token_budget: 5, period_hours: 24 }],
+    ['cost_budget_cents', body(5, { cost_budget_cents: 100 })],
+  ])('a bad %s is refused with 422: %j', async (field, sent) => {
+    const before = await kit.fingerprint();
+    const { status, body: answer } = await kit.rest('POST', `${path}/global`, { body: sent });
+    expect([status, answer.data]).toEqual([422, null]);
+    expect(answer.message).toContain(`body.${field}`);
+    expect(await kit.fingerprint()).toBe(before);
+  });
+});

@@ -1,0 +1,173 @@
+import { z } from 'zod';
+import type { Role } from '../../authz/permissions.ts';
+import type { Principal } from '../../authz/principal.ts';
+import { badInput, parse } from '../../errors.ts';
+import { Prisma } from '../../generated/prisma/client.ts';
+import type { Database } from '../../store/database.ts';
+import { databaseId } from '../input.ts';
+
+const hour = 3600 * 1000;
+const day = 24 * hour;
+/** Days of one's own usage that are shown, today included. */
+const ownDays = 30;
+/** Days that a report of the whole server spans at most, and unless told otherwise. */
+const mostDays = 366;
+const usualDays = 30;
+const usualRecords = 100;
+const mostRecords = 1000;
+
+/** What a turn, or another call of a model, used. Whole numbers, none negative. */
+export interface ModelUse {
+  userId: string;
+  tokenId: number;
+  model: string;
+  inputTokens: number;
+  outputTokens: number;
+  /** How many of these tokens the provider did not report. */
+  estimatedTokens: number;
+}
+
+/** A budget of tokens, and whose use counts: everybody's when `subject` names nobody. */
+export interface UsageWindow {
+  subject: { userId?: string; tokenId?: number; role?: Role };
+  budget: number;
+  hours: number;
+}
+
+export interface WindowUse {
+  tokens: number;
+  /** When enough will have left the window to stay below the budget; null while the use is below it. */
+  fullUntil: Date | null;
+}
+
+export interface UsageFigures {
+  turns: number;
+  inputTokens: number;
+  outputTokens: number;
+  estimatedTokens: number;
+}
+
+/** What was used on one UTC day. `date` is its beginning. */
+export interface UsageOfDay extends UsageFigures {
+  date: Date;
+  model: string;
+}
+
+export interface UsageRecord extends UsageOfDay {
+  userId: string;
+  tokenId: number;
+}
+
+const Filter = z.object({
+  userId: z.uuid().nullish(),
+  tokenId: databaseId.nullish(),
+  since: z.date().nullish(),
+  until: z.date().nullish(),
+});
+export type UsageFilter = z.input<typeof Filter>;
+
+/** Hours are counted whole: the window begins with the hour that lies so many hours ago. */
+const startOf = (hours: number, now: number): Date => new Date(Math.floor(now / hour - hours) * hour);
+
+function whose({ userId, tokenId, role }: UsageWindow['subject']): Prisma.Sql {
+  if (tokenId !== undefined) return Prisma.sql`AND "tokenId" = ${tokenId}`;
+  if (userId !== undefined) return Prisma.sql`AND "userId" = ${userId}::uuid`;
+  if (role === undefined) return Prisma.empty;
+  return Prisma.sql`AND "userId" IN (SELECT "id" FROM "User" WHERE "role" = ${role}::"Role")`;
+}
+
+const figures = Prisma.sql`coalesce(sum("turns"), 0)::float8 AS "turns",
+  coalesce(sum("inputTokens"), 0)::float8 AS "inputTokens", coalesce(sum("outputTokens"), 0)::float8 AS "outputTokens",
+  coalesce(sum("estimatedTokens"), 0)::float8 AS "estimatedTokens"`;
+const ofDay = Prisma.sql`date_trunc('day', "hour", 'UTC') AS "date"`;
+
+/** Which records a report is of. Throws BAD_USER_INPUT that names the field. */
+function matching(filter: UsageFilter): Prisma.Sql {
+  const { userId, tokenId, since, until } = parse(Filter, filter, ['filter']);
+  const to = until ?? new Date();
+  const from = since ?? new Date(to.getTime() - usualDays * day);
+  if (from >= to) throw badInput(['filter', 'until'], 'must be later than `since`');
+  if (to.getTime() - from.getTime() > mostDays * day)
+    throw badInput(['filter', 'since'], `must be at most ${mostDays} days before \`until\``);
+  return Prisma.sql`WHERE "hour" >= ${from}::timestamptz AND "hour" < ${to}::timestamptz
+    ${userId == null ? Prisma.empty : whose({ userId })} ${tokenId == null ? Prisma.empty : whose({ tokenId })}`;
+}
+
+/** What models were made to do, by hour, user, credential and model. */
+export function usageService(db: Database) {
+  return {
+    /**
+     * Adds one call to the hour that is running, as one statement that can be part of a transaction. Two that end at
+     * the same time both count.
+     */
+    record: ({ userId, tokenId, model, inputTokens, outputTokens, estimatedTokens }: ModelUse) =>
+      db.prisma.$executeRaw`
+        INSERT INTO "UsageRecord" AS u
+          ("hour", "userId", "tokenId", "model", "turns", "inputTokens", "outputTokens", "estimatedTokens")
+        VALUES (${startOf(0, Date.now())}::timestamptz, ${userId}::uuid, ${tokenId}, ${model}, 1, ${inputTokens},
+          ${outputTokens}, ${estimatedTokens})
+        ON CONFLICT ("hour", "userId", "tokenId", "model") DO UPDATE SET
+          "turns" = u."turns" + excluded."turns",
+          "inputTokens" = u."inputTokens" + excluded."inputTokens",
+          "outputTokens" = u."outputTokens" + excluded."outputTokens",
+          "estimatedTokens" = u."estimatedTokens" + excluded."estimatedTokens"`,
+
+    /** What was used in each window up to now, in their order. One statement, and none for no windows. */
+    async within(windows: readonly UsageWindow[]): Promise<WindowUse[]> {
+      if (windows.length === 0) return [];
+      const now = Date.now();
+      // `since_then` is what was used from that hour on: the latest hour at which it reaches the budget has to leave.
+      const each = windows.map(
+        ({ subject, budget, hours }, index) => Prisma.sql`
+          SELECT ${index}::int AS "window", ${budget}::bigint AS "budget", "hour",
+            sum("inputTokens" + "outputTokens") AS "tokens",
+            sum(sum("inputTokens" + "outputTokens")) OVER (ORDER BY "hour" DESC) AS "since_then"
+          FROM "UsageRecord" WHERE "hour" >= ${startOf(hours, now)}::timestamptz ${whose(subject)} GROUP BY "hour"`,
+      );
+      const rows = await db.prisma.$queryRaw<{ window: number; tokens: number; last: Date | null }[]>`
+        SELECT "window", sum("tokens")::float8 AS "tokens", max("hour") FILTER (WHERE "since_then" >= "budget") AS "last"
+        FROM (${Prisma.join(each, ' UNION ALL ')}) AS hours GROUP BY "window"`;
+      return windows.map(({ hours }, index) => {
+        const { tokens, last } = rows.find((row) => row.window === index) ?? { tokens: 0, last: null };
+        return { tokens, fullUntil: last && new Date(last.getTime() + (hours + 1) * hour) };
+      });
+    },
+
+    /**
+     * What the caller's user used on each of the last 30 UTC days, by model, newest first. A project's token sees what
+     * it used itself.
+     */
+    perDay: ({ userId, credential: { tokenId, projectId } }: Principal): Promise<UsageOfDay[]> =>
+      db.prisma.$queryRaw`
+        SELECT ${ofDay}, "model", ${figures} FROM "UsageRecord"
+        WHERE "hour" >= ${new Date((Math.floor(Date.now() / day) - ownDays + 1) * day)}::timestamptz
+          ${whose(projectId === null ? { userId } : { tokenId })}
+        GROUP BY 1, 2 ORDER BY 1 DESC, 2`,
+
+    /**
+     * What the whole server used, by UTC day, user, credential and model, newest first. `first` is 100 unless given and
+     * at most 1000. Throws BAD_USER_INPUT.
+     */
+    async records(
+      filter: UsageFilter,
+      { first, offset }: { first?: number | null | undefined; offset?: number | null | undefined },
+    ): Promise<UsageRecord[]> {
+      if (first != null && first < 0) throw badInput(['first'], 'must not be negative');
+      if (offset != null && offset < 0) throw badInput(['offset'], 'must not be negative');
+      return db.prisma.$queryRaw`
+        SELECT ${ofDay}, "userId"::text AS "userId", "tokenId", "model", ${figures}
+        FROM "UsageRecord" ${matching(filter)} GROUP BY 1, 2, 3, 4 ORDER BY 1 DESC, 2, 3, 4
+        LIMIT ${Math.min(first ?? usualRecords, mostRecords)} OFFSET ${offset ?? 0}`;
+    },
+
+    /** The sums over everything that a report is of. Throws BAD_USER_INPUT. */
+    async totals(filter: UsageFilter): Promise<UsageFigures> {
+      const [sums] = await db.prisma.$queryRaw<
+        UsageFigures[]
+      >`SELECT ${figures} FROM "UsageRecord" ${matching(filter)}`;
+      return sums ?? { turns: 0, inputTokens: 0, outputTokens: 0, estimatedTokens: 0 };
+    },
+  };
+}
+
+export type UsageService = ReturnType<typeof usageService>;

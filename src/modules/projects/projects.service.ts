@@ -1,0 +1,178 @@
+import { z } from 'zod';
+import type { Principal } from '../../authz/principal.ts';
+import { visible } from '../../authz/visible.ts';
+import { conflict, forbidden, notFound, parse } from '../../errors.ts';
+import type { Prisma, Project } from '../../generated/prisma/client.ts';
+import { cut, ListOrder, type PageArgs } from '../../paging.ts';
+import type { Database } from '../../store/database.ts';
+import type { Revocations } from '../../store/revocations.ts';
+import { type AuditService, by } from '../audit/audit.service.ts';
+import { plainText } from '../input.ts';
+import type { UsersService } from '../users/users.service.ts';
+
+const CreateProject = z.object({
+  name: plainText(1000).trim().min(1, 'must not be empty').max(100, 'must be at most 100 characters'),
+  description: plainText(2000).nullish(),
+  instructions: plainText(20_000).nullish(),
+});
+const UpdateProject = CreateProject.partial();
+
+export type CreateProjectInput = z.input<typeof CreateProject>;
+export type UpdateProjectInput = z.input<typeof UpdateProject>;
+
+/** How many projects one user may have. */
+const maxProjects = 1000;
+
+/** A project with many tokens takes its time to go. Milliseconds. */
+const patience = { maxWait: 60_000, timeout: 120_000 };
+
+export const projectOrder = new ListOrder('projects', [{ field: 'id', type: 'int', direction: 'desc' }]);
+
+/** Whether a project that came with something else is one that the principal may see: `visible.projects`, of a row. */
+export const seesProject = ({ userId, credential }: Principal, project: { id: number; ownerId: string }): boolean =>
+  credential.projectId === null ? project.ownerId === userId : project.id === credential.projectId;
+
+/**
+ * The project that something new is put into, which stays until the transaction ends. Throws `missing` for one that is
+ * not there or not the principal's.
+ */
+export async function projectToFill(
+  transaction: Prisma.TransactionClient,
+  principal: Principal,
+  id: number,
+  missing: Error,
+): Promise<Project> {
+  await transaction.$queryRaw`SELECT 1 FROM "Project" WHERE "id" = ${id}::int FOR KEY SHARE`;
+  const project = await transaction.project.findFirst({ where: { AND: [visible.projects(principal), { id }] } });
+  if (!project) throw missing;
+  return project;
+}
+
+/**
+ * The project of a new chat session: the one asked for, the one that the principal is confined to, or none. Throws
+ * NOT_FOUND for one that is not the principal's.
+ */
+export async function projectForSession(
+  transaction: Prisma.TransactionClient,
+  principal: Principal,
+  asked: number | null | undefined,
+): Promise<Project | null> {
+  const id = asked ?? principal.credential.projectId;
+  return id === null ? null : projectToFill(transaction, principal, id, notFound('Project'));
+}
+
+export function projectsService(db: Database, audit: AuditService, users: UsersService, revocations: Revocations) {
+  /** Locks a project against every other change. Throws NOT_FOUND. */
+  async function claim(transaction: Prisma.TransactionClient, principal: Principal, id: number): Promise<Project> {
+    await transaction.$queryRaw`SELECT 1 FROM "Project" WHERE "id" = ${id}::int FOR UPDATE`;
+    const project = await transaction.project.findFirst({ where: { AND: [visible.projects(principal), { id }] } });
+    if (!project) throw notFound('Project');
+    return project;
+  }
+
+  return {
+    /** Throws NOT_FOUND for what is not there and for what is not the principal's. */
+    async find(principal: Principal, id: number, query: object = {}): Promise<Project> {
+      const where = { AND: [visible.projects(principal), { id }] };
+      const project = await db.prisma.project.findFirst({ ...query, where });
+      if (!project) throw notFound('Project');
+      return project;
+    },
+
+    /** One's own projects, newest first. */
+    async list(principal: Principal, args: PageArgs, limit: number, query: object) {
+      const page = projectOrder.page(args, limit);
+      const where = { AND: [visible.projects(principal), page.where] };
+      return cut(await db.prisma.project.findMany({ ...query, ...page, where }), page);
+    },
+
+    count: (principal: Principal) => db.prisma.project.count({ where: visible.projects(principal) }),
+
+    /**
+     * Throws BAD_USER_INPUT, FORBIDDEN for a token that is confined to a project, CONFLICT for the 1001st project of one
+     * user.
+     */
+    async create(principal: Principal, input: CreateProjectInput): Promise<Project> {
+      unconfined(principal);
+      const { name, description, instructions } = parse(CreateProject, input);
+      return db.prisma.$transaction(async (transaction) => {
+        // Those that race for the last place are in order.
+        await transaction.$queryRaw`SELECT 1 FROM "User" WHERE "id" = ${principal.userId}::uuid FOR NO KEY UPDATE`;
+        if ((await transaction.project.count({ where: { ownerId: principal.userId } })) >= maxProjects)
+          throw conflict(`At most ${maxProjects} projects.`);
+        const project = await transaction.project.create({
+          data: {
+            name,
+            description: description ?? null,
+            instructions: instructions ?? null,
+            ownerId: principal.userId,
+          },
+        });
+        await audit.record(transaction, {
+          ...by(principal),
+          action: 'project.create',
+          target: { type: 'Project', id: project.id },
+          detail: { name },
+        });
+        return project;
+      });
+    },
+
+    /** Changes what is given: a null clears description and instructions. Throws NOT_FOUND, BAD_USER_INPUT. */
+    async update(principal: Principal, id: number, input: UpdateProjectInput): Promise<Project> {
+      const change = parse(UpdateProject, input);
+      const data = Object.fromEntries(Object.entries(change).filter(([, value]) => value !== undefined));
+      return db.prisma.$transaction(async (transaction) => {
+        const before = await claim(transaction, principal, id);
+        if (Object.keys(data).length === 0) return before;
+        const project = await transaction.project.update({ where: { id }, data });
+        await audit.record(transaction, {
+          ...by(principal),
+          action: 'project.update',
+          target: { type: 'Project', id },
+          detail: { name: project.name, changed: Object.keys(data) },
+        });
+        return project;
+      });
+    },
+
+    /**
+     * Deletes a project and its tokens. Its chats and documents stay with its owner, who could read them all along:
+     * also those that the tokens' users made. What the tokens have open ends. Throws NOT_FOUND, and FORBIDDEN for a
+     * token that is confined to a project.
+     */
+    async delete(principal: Principal, id: number): Promise<void> {
+      unconfined(principal);
+      const gone = await db.prisma.$transaction(async (transaction) => {
+        const { name, ownerId } = await claim(transaction, principal, id);
+        const tokens = await transaction.token.findMany({
+          where: { kind: 'PROJECT', projectId: id },
+          select: { id: true, userId: true },
+        });
+        const tokenUsers = tokens.map(({ userId }) => userId);
+        // In SQL, since a chat that is handed over was not used by that: its time stays. One that a token deleted goes.
+        await transaction.$executeRaw`UPDATE "ChatSession" SET "userId" = ${ownerId}::uuid, "projectId" = NULL
+          WHERE "projectId" = ${id}::int AND "userId" = ANY (${tokenUsers}::uuid[]) AND "deletedAt" IS NULL`;
+        await transaction.$executeRaw`UPDATE "Document" SET "ownerId" = ${ownerId}::uuid, "projectId" = NULL
+          WHERE "projectId" = ${id}::int AND "ownerId" = ANY (${tokenUsers}::uuid[])`;
+        for (const userId of tokenUsers) await users.erase(transaction, userId);
+        await transaction.project.delete({ where: { id } });
+        await audit.record(transaction, {
+          ...by(principal),
+          action: 'project.delete',
+          target: { type: 'Project', id },
+          detail: { name, tokenIds: tokens.map((token) => token.id) },
+        });
+        return tokenUsers;
+      }, patience);
+      for (const userId of gone) revocations.endUser(userId);
+    },
+  };
+}
+
+export type ProjectsService = ReturnType<typeof projectsService>;
+
+function unconfined({ credential }: Principal): void {
+  if (credential.projectId !== null)
+    throw forbidden([], 'A token that is confined to a project neither makes nor deletes one.');
+}

@@ -1,0 +1,62 @@
+import {
+  effectivePermissions,
+  holdsInProject,
+  isPermission,
+  type Permission,
+  type Role,
+  rolePermissions,
+} from '../../authz/permissions.ts';
+import { can, type Principal } from '../../authz/principal.ts';
+import { badInput, forbidden } from '../../errors.ts';
+
+/** What a token is to hold, once it is known to be no more than its maker holds. */
+export interface Grant {
+  role: Role;
+  allScopes: boolean;
+  scopes: string[];
+  /** The project that it is confined to. */
+  projectId: number | null;
+}
+
+/** Everything that a grant amounts to. */
+export function permissionsOf({ role, allScopes, scopes, projectId }: Grant): Permission[] {
+  const held = [...effectivePermissions(role, allScopes ? null : scopes)];
+  return projectId === null ? held : held.filter(holdsInProject);
+}
+
+/** Throws FORBIDDEN when a grant holds anything that the principal does not. */
+export function within(principal: Principal, grant: Grant): Grant {
+  if (grant.allScopes && principal.credential.scopes !== null)
+    throw forbidden([], 'A token with scopes cannot make or change one without; name the scopes.');
+  const excess = permissionsOf(grant).filter((held) => !can(principal, held));
+  if (excess.length > 0) throw forbidden(excess, 'A token cannot hold more than the one that makes or changes it.');
+  return grant;
+}
+
+/**
+ * Reads the role and the scopes asked for. Throws BAD_USER_INPUT for an empty list, an unknown scope, one beyond the
+ * role, and for what means nothing within one project.
+ */
+export function grantOf(role: Role, wanted: readonly string[] | null | undefined, projectId: number | null): Grant {
+  if (projectId !== null && role === 'ADMIN') throw badInput(['input', 'role'], 'a project token is BASIC or LIMITED');
+  if (wanted == null) return { role, allScopes: true, scopes: [], projectId };
+  const path = ['input', 'scopes'];
+  if (wanted.length === 0) throw badInput(path, 'A scoped token must include at least one scope.');
+  const unknown = wanted.filter((scope) => !isPermission(scope));
+  if (unknown.length > 0) throw badInput(path, `Unsupported token scope(s): ${unknown.join(', ')}`);
+  const scopes = [...new Set(wanted.filter(isPermission))];
+  const beyond = scopes.filter((scope) => !rolePermissions(role).has(scope));
+  if (beyond.length > 0) throw badInput(path, `Beyond the role ${role}: ${beyond.join(', ')}`);
+  const outside = projectId === null ? [] : scopes.filter((scope) => !holdsInProject(scope));
+  if (outside.length > 0) throw badInput(path, `Beyond a project: ${outside.join(', ')}`);
+  return { role, allScopes: false, scopes, projectId };
+}
+
+/** The scopes that survive a change of role, null when there were none to begin with. */
+export function narrowed(held: Grant, role: Role): string[] | null {
+  if (held.allScopes) return null;
+  const allowed = rolePermissions(role);
+  const kept = held.scopes.filter((scope) => isPermission(scope) && allowed.has(scope));
+  if (kept.length === 0) throw badInput(['input', 'role'], `none of the key’s scopes is within the role ${role}`);
+  return kept;
+}

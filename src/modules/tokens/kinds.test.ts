@@ -1,0 +1,293 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type GraphQLAnswer, type Kit, type RoleName, startKit } from '../../../test/kit.ts';
+import { holdsInProject, permissions, rolePermissions } from '../../authz/permissions.ts';
+
+/** Keys under other prefixes than `on_`, and tokens that cannot exceed what stands behind them. */
+let kit: Kit;
+beforeAll(async () => {
+  kit = await startKit();
+});
+afterAll(() => kit?.close());
+
+interface Made {
+  id: number;
+  secret: string;
+  userId: string;
+}
+
+const code = ({ errors }: GraphQLAnswer) => errors[0]?.extensions.code;
+const field = ({ errors }: GraphQLAnswer) => errors[0]?.extensions.fields?.[0].path.join('.');
+
+const create = (input: object, key?: string) =>
+  kit.gql(
+    `mutation ($input: CreateApiKeyInput!) {
+      createApiKey(input: $input) { secret apiKey { databaseId userId kind display projectId role scopes } }
+    }`,
+    { input },
+    key,
+  );
+const createProjectToken = (input: object, key?: string) =>
+  kit.gql(
+    `mutation ($input: CreateProjectTokenInput!) {
+      createProjectToken(input: $input) { secret projectToken { databaseId userId display projectId role scopes } }
+    }`,
+    { input },
+    key,
+  );
+
+async function project(ownerId: string): Promise<number> {
+  return (await kit.prisma.project.create({ data: { name: 'a project', ownerId } })).id;
+}
+
+async function ownerOf(role: RoleName = 'BASIC', scopes?: string[]) {
+  const owner = await kit.createKey(role, { name: 'owner', ...(scopes && { scopes }) });
+  return { ...owner, projectId: await project(owner.userId) };
+}
+
+async function token(projectId: number, key: string, input: object = {}): Promise<Made> {
+  const { data, errors } = await createProjectToken({ projectId, ...input }, key);
+  if (!data) throw new Error(JSON.stringify(errors));
+  const { secret, projectToken } = data.createProjectToken;
+  return { secret, id: projectToken.databaseId, userId: projectToken.userId };
+}
+
+const held = async (secret: string): Promise<string[] | null> =>
+  (await kit.gql('{ viewer { permissions } }', {}, secret)).data?.viewer.permissions ?? null;
+
+const inProject = permissions.filter((name) => holdsInProject(name) && rolePermissions('BASIC').has(name));
+
+describe('sk- keys', () => {
+  test('act as any other API key, and are told apart by kind and prefix', async () => {
+    const { data } = await create({ kind: 'ANYTHINGLLM', name: 'workspace script', role: 'BASIC' });
+    const { secret, apiKey } = data.createApiKey;
+    expect(secret).toMatch(/^sk-[0-9A-Za-z]{36}$/);
+    expect(apiKey).toMatchObject({ kind: 'ANYTHINGLLM', role: 'BASIC', projectId: null });
+    expect(apiKey.display).toBe(`${secret.slice(0, 7)}********${secret.slice(-4)}`);
+    expect(await held(secret)).toEqual(permissions.filter((name) => rolePermissions('BASIC').has(name)));
+    const listed = await kit.gql(
+      '{ apiKeys(first: 100, kinds: [ANYTHINGLLM]) { totalCount nodes { databaseId kind } } }',
+    );
+    expect(listed.data.apiKeys.nodes).toEqual([{ databaseId: apiKey.databaseId, kind: 'ANYTHINGLLM' }]);
+    expect(listed.data.apiKeys.totalCount).toBe(1);
+    const renewed = await kit.gql('mutation ($id: Int!) { regenerateApiKey(input: { databaseId: $id }) { secret } }', {
+      id: apiKey.databaseId,
+    });
+    expect(renewed.data.regenerateApiKey.secret).toMatch(/^sk-/);
+    expect(await held(secret)).toBeNull();
+  });
+
+  test('a kind that does not go with a project, or a project that is missing, is refused', async () => {
+    const { secret, projectId } = await ownerOf('ADMIN');
+    const before = await kit.fingerprint();
+    expect(field(await create({ kind: 'ANYTHINGLLM', projectId }, secret))).toBe('input.kind');
+    expect(field(await create({ kind: 'PROJECT' }, secret))).toBe('input.projectId');
+    expect(code(await create({ kind: 'SESSION' }, secret))).toBe('BAD_USER_INPUT');
+    expect(await kit.fingerprint()).toBe(before);
+  });
+});
+
+describe('project tokens', () => {
+  test('hold what means something within a project, whatever their role', async () => {
+    const owner = await ownerOf();
+    const made = await token(owner.projectId, owner.secret, { name: 'bot' });
+    expect(made.secret).toMatch(/^proj_[0-9A-Za-z]{36}$/);
+    expect(await held(made.secret)).toEqual(inProject);
+    const limited = await token(owner.projectId, owner.secret, { role: 'LIMITED' });
+    expect(await held(limited.secret)).toEqual(['read:agents', 'write:chat']);
+    const scoped = await token(owner.projectId, owner.secret, { scopes: ['read:chat'] });
+    expect(await held(scoped.secret)).toEqual(['read:chat']);
+    const { data } = await kit.gql('{ viewer { token { kind projectId } accountType } }', {}, made.secret);
+    expect(data.viewer).toEqual({
+      token: { kind: 'PROJECT', projectId: owner.projectId },
+      accountType: 'SERVICE_ACCOUNT',
+    });
+  });
+
+  test('are made, listed, changed, renewed and deleted by the project’s owner', async () => {
+    const owner = await ownerOf();
+    const made = await token(owner.projectId, owner.secret, { name: 'bot' });
+    const list = async () =>
+      (
+        await kit.gql(
+          'query ($p: Int) { projectTokens(projectId: $p) { totalCount nodes { databaseId name scopes disabled } } }',
+          { p: owner.projectId },
+          owner.secret,
+        )
+      ).data.projectTokens;
+    expect(await list()).toEqual({
+      totalCount: 1,
+      nodes: [{ databaseId: made.id, name: 'bot', scopes: null, disabled: false }],
+    });
+    const changed = await kit.gql(
+      'mutation ($input: UpdateApiKeyInput!) { updateProjectToken(input: $input) { projectToken { name scopes } } }',
+      { input: { databaseId: made.id, name: 'reader', scopes: ['read:chat'] } },
+      owner.secret,
+    );
+    expect(changed.data.updateProjectToken.projectToken).toEqual({ name: 'reader', scopes: ['read:chat'] });
+    expect(await held(made.secret)).toEqual(['read:chat']);
+    const renewed = await kit.gql(
+      'mutation ($id: Int!) { regenerateProjectToken(input: { databaseId: $id }) { secret projectToken { databaseId } } }',
+      { id: made.id },
+      owner.secret,
+    );
+    const { secret, projectToken } = renewed.data.regenerateProjectToken;
+    expect([projectToken.databaseId, await held(made.secret), await held(secret)]).toEqual([
+      made.id,
+      null,
+      ['read:chat'],
+    ]);
+    await kit.gql(
+      'mutation ($id: Int!) { deleteProjectToken(input: { databaseId: $id }) { deletedDatabaseId } }',
+      { id: made.id },
+      owner.secret,
+    );
+    expect([await held(secret), (await list()).totalCount]).toEqual([null, 0]);
+    expect(await kit.prisma.user.count({ where: { id: made.userId } })).toBe(0);
+  });
+
+  test('AZR 1 of somebody else’s project are like none at all, to every operation', async () => {
+    const owner = await ownerOf();
+    const made = await token(owner.projectId, owner.secret);
+    const other = await kit.createKey('BASIC');
+    const before = await kit.fingerprint();
+    const missing = 2_000_000_000;
+    for (const operation of [
+      'updateProjectToken(input: { databaseId: $id, name: "taken over" }) { projectToken { name } }',
+      'regenerateProjectToken(input: { databaseId: $id }) { secret }',
+      'deleteProjectToken(input: { databaseId: $id }) { deletedDatabaseId }',
+    ]) {
+      const query = `mutation ($id: Int!) { ${operation} }`;
+      const [theirs, none] = [
+        await kit.gql(query, { id: made.id }, other.secret),
+        await kit.gql(query, { id: missing }, other.secret),
+      ];
+      expect([code(theirs), theirs.errors[0]?.message]).toEqual(['NOT_FOUND', none.errors[0]?.message]);
+    }
+    expect(code(await createProjectToken({ projectId: owner.projectId }, other.secret))).toBe('NOT_FOUND');
+    const [foreign, none] = [await create({ projectId: owner.projectId }), await create({ projectId: missing })];
+    expect([field(foreign), foreign.errors]).toEqual(['input.projectId', none.errors]);
+    const { data } = await kit.gql('{ projectTokens { totalCount } }', {}, other.secret);
+    expect(data.projectTokens.totalCount).toBe(0);
+    expect(await kit.fingerprint()).toBe(before);
+  });
+
+  test('TOK 7 neither a role of administration nor a scope beyond the project, nor more than the maker holds', async () => {
+    const owner = await ownerOf();
+    const { projectId } = owner;
+    const before = await kit.fingerprint();
+    expect(field(await createProjectToken({ projectId, role: 'ADMIN' }, owner.secret))).toBe('input.role');
+    expect(field(await createProjectToken({ projectId, scopes: ['write:tokens'] }, owner.secret))).toBe('input.scopes');
+    expect(field(await createProjectToken({ projectId, scopes: [] }, owner.secret))).toBe('input.scopes');
+    const past = new Date(Date.now() - 1000);
+    expect(field(await createProjectToken({ projectId, expiresAt: past }, owner.secret))).toBe('input.expiresAt');
+    expect(await kit.fingerprint()).toBe(before);
+    const pat = await kit.createPat(owner.secret, { scopes: ['write:tokens', 'write:chat'] });
+    const made = await kit.fingerprint();
+    expect(code(await createProjectToken({ projectId }, pat.secret))).toBe('FORBIDDEN');
+    expect(code(await createProjectToken({ projectId, scopes: ['read:chat'] }, pat.secret))).toBe('FORBIDDEN');
+    expect(await kit.fingerprint()).toBe(made);
+    expect(await held((await token(projectId, pat.secret, { scopes: ['write:chat'] })).secret)).toEqual(['write:chat']);
+  });
+
+  test('TOK 8 make no tokens', async () => {
+    const owner = await ownerOf();
+    const made = await token(owner.projectId, owner.secret);
+    const before = await kit.fingerprint();
+    const pat = await kit.rest('POST', '/api/user/pats', { key: made.secret, body: { name: 'more' } });
+    const key = await kit.rest('POST', '/api/admin/api-key', { key: made.secret, body: { name: 'more' } });
+    const another = await createProjectToken({ projectId: owner.projectId }, made.secret);
+    expect([pat.status, key.status, code(another)]).toEqual([403, 403, 'FORBIDDEN']);
+    expect(await kit.fingerprint()).toBe(before);
+  });
+
+  test('TOK 17 a project has at most 100', async () => {
+    const owner = await ownerOf();
+    await kit.prisma.token.createMany({
+      data: Array.from({ length: 99 }, (_, index) => ({
+        kind: 'PROJECT' as const,
+        hash: Uint8Array.from(Buffer.from(`filler ${index} of ${owner.projectId}`)),
+        display: 'filler',
+        userId: owner.userId,
+        projectId: owner.projectId,
+      })),
+    });
+    const raced = await Promise.all(
+      [1, 2, 3].map(() => createProjectToken({ projectId: owner.projectId }, owner.secret)),
+    );
+    expect(raced.map(code).sort()).toEqual(['CONFLICT', 'CONFLICT', undefined]);
+  });
+
+  test('through the Onyx rows: `project_id` is taken, returned and listed', async () => {
+    const { secret, projectId } = await ownerOf('ADMIN');
+    const made = await kit.rest('POST', '/api/admin/api-key', {
+      key: secret,
+      body: { name: 'bot', project_id: projectId, scopes: ['read:chat', 'write:chat'] },
+    });
+    expect(made.body).toMatchObject({ project_id: projectId, scopes: ['read:chat', 'write:chat'] });
+    expect(made.body.api_key).toMatch(/^proj_/);
+    const listed = await kit.rest('GET', '/api/admin/api-key', { key: secret });
+    expect(listed.body.find((key: { api_key_id: number }) => key.api_key_id === made.body.api_key_id)).toEqual({
+      ...made.body,
+      api_key: null,
+    });
+    const before = await kit.fingerprint();
+    const foreign = await kit.rest('POST', '/api/admin/api-key', { body: { name: 'bot', project_id: projectId } });
+    expect([foreign.status, foreign.body.message]).toEqual([400, 'input.projectId: is not a project of yours']);
+    expect(await kit.fingerprint()).toBe(before);
+    const deleted = await kit.rest('DELETE', `/api/admin/api-key/${made.body.api_key_id}`);
+    expect([deleted.status, await held(made.body.api_key)]).toEqual([200, null]);
+  });
+});
+
+describe('whoever stands behind a token is its limit, as they are now', () => {
+  const update = (input: object) =>
+    kit.gql('mutation ($input: UpdateApiKeyInput!) { updateApiKey(input: $input) { apiKey { databaseId } } }', {
+      input,
+    });
+
+  test('TOK 10 a personal token of a service account shrinks, ends and pauses with the account’s key', async () => {
+    const key = await kit.createKey('BASIC', { scopes: ['write:tokens', 'read:chat', 'read:agents'] });
+    const pat = await kit.createPat(key.secret, { scopes: ['read:chat', 'read:agents'] });
+    expect(await held(pat.secret)).toEqual(['read:agents', 'read:chat']);
+    await update({ databaseId: key.id, scopes: ['read:agents', 'write:tokens'] });
+    expect(await held(pat.secret)).toEqual(['read:agents']);
+    await update({ databaseId: key.id, disabled: true });
+    expect(await held(pat.secret)).toBeNull();
+    await update({ databaseId: key.id, disabled: false });
+    expect(await held(pat.secret)).toEqual(['read:agents']);
+    await kit.prisma.token.update({ where: { id: key.id }, data: { expiresAt: new Date(Date.now() - 1000) } });
+    expect(await held(pat.secret)).toBeNull();
+  });
+
+  test('TOK 10 a project token shrinks, ends and pauses with the owner of its project and the owner’s key', async () => {
+    const owner = await ownerOf('BASIC');
+    const made = await token(owner.projectId, owner.secret);
+    await update({ databaseId: owner.id, scopes: ['read:chat', 'write:tokens'] });
+    expect(await held(made.secret)).toEqual(['read:chat']);
+    await update({ databaseId: owner.id, role: 'LIMITED', scopes: null });
+    expect(await held(made.secret)).toEqual(['read:agents', 'write:chat']);
+    await update({ databaseId: owner.id, disabled: true });
+    expect(await held(made.secret)).toBeNull();
+  });
+
+  test('TOK 6 the first end counts: of the token, of its overlap, of the key behind it', async () => {
+    const key = await kit.createKey('BASIC');
+    const pat = await kit.createPat(key.secret, { expiresInDays: 30 });
+    const end = '2027-01-01T00:00:00.000Z';
+    const ownEnd = async (secret: string) =>
+      (await kit.gql('{ viewer { token { expiresAt } } }', {}, secret)).data.viewer.token.expiresAt;
+    const before = await ownEnd(pat.secret);
+    expect(before < end).toBe(true);
+    await update({ databaseId: key.id, expiresAt: end });
+    expect([await ownEnd(pat.secret), await ownEnd(key.secret)]).toEqual([before, end]);
+    const soon = new Date(Date.now() + 3_600_000).toISOString();
+    await update({ databaseId: key.id, expiresAt: soon });
+    expect(await ownEnd(pat.secret)).toBe(soon);
+    const renewed = await kit.gql(
+      'mutation ($id: Int!) { regenerateApiKey(input: { databaseId: $id, overlapMinutes: 10 }) { secret } }',
+      { id: key.id },
+    );
+    expect(await ownEnd(renewed.data.regenerateApiKey.secret)).toBe(soon);
+    expect((await ownEnd(key.secret)) < soon).toBe(true);
+  });
+});

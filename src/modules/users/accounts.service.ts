@@ -1,0 +1,381 @@
+import { z } from 'zod';
+import { type Role, rolePermissions, roles } from '../../authz/permissions.ts';
+import { can, type Principal } from '../../authz/principal.ts';
+import { conflict, forbidden, notFound, parse } from '../../errors.ts';
+import { Prisma, type User } from '../../generated/prisma/client.ts';
+import { cut, ListOrder, type PageArgs } from '../../paging.ts';
+import type { Settings } from '../../settings.ts';
+import type { Database } from '../../store/database.ts';
+import type { Revocations } from '../../store/revocations.ts';
+import { type AuditAction, type AuditService, by } from '../audit/audit.service.ts';
+import { plainText } from '../input.ts';
+import { endOwnerSessions } from './owner.ts';
+import { hashPassword, newPassword, randomPassword } from './password.ts';
+import type { UsersService } from './users.service.ts';
+
+type Transaction = Prisma.TransactionClient;
+
+/** The ending of the addresses that the users behind keys have. No person has one. */
+const keyDomain = 'onyxapikey.ai';
+export const addressRefused = `addresses of ${keyDomain} belong to keys`;
+
+/** An address, lower-cased. */
+export const emailAddress = plainText(254)
+  .toLowerCase()
+  .pipe(z.email('must be an e-mail address'))
+  .refine((email) => !email.endsWith(keyDomain), addressRefused);
+
+const username = plainText(64).regex(
+  /^[a-z][a-z0-9._@-]+$/,
+  'must be 2 to 64 lower-case letters, digits and . _ @ -, the first a letter',
+);
+const name = plainText(100).trim().min(1, 'must not be empty');
+
+const CreateUser = z.object({
+  email: emailAddress,
+  password: newPassword,
+  role: z.enum(roles),
+  name: name.nullish(),
+  username: username.nullish(),
+});
+export type CreateUserInput = z.input<typeof CreateUser>;
+
+const Reference = z
+  .object({ userId: z.uuid().nullish(), email: plainText(254).toLowerCase().nullish() })
+  .refine(({ userId, email }) => (userId == null) !== (email == null), {
+    path: ['userId'],
+    message: 'give exactly one of userId and email',
+  });
+/** The account that is meant: by id or by address. */
+export type AccountReference = z.input<typeof Reference>;
+
+const ChangeRole = z.object({ role: z.enum(roles) });
+/** Invitations that one call may make. */
+const maxInvitations = 1000;
+const Invite = z.object({ emails: z.array(emailAddress).min(1).max(maxInvitations) });
+
+const search = plainText(500).nullish();
+const DirectoryFilter = z.object({ query: search, includeServiceAccounts: z.boolean().nullish() });
+export type DirectoryFilter = z.input<typeof DirectoryFilter>;
+
+const accountTypes = ['STANDARD', 'SERVICE_ACCOUNT'] as const;
+const AccountFilter = z.object({
+  query: search,
+  active: z.boolean().nullish(),
+  roles: z.array(z.enum(roles)).max(100).nullish(),
+  accountTypes: z.array(z.enum(accountTypes)).max(100).nullish(),
+});
+export type AccountFilter = z.input<typeof AccountFilter>;
+
+export const userOrder = new ListOrder('users', [
+  { field: 'createdAt', type: 'date', direction: 'asc' },
+  { field: 'id', type: 'uuid', direction: 'asc' },
+]);
+export const accountOrder = new ListOrder('accounts', [
+  { field: 'createdAt', type: 'date', direction: 'asc' },
+  { field: 'id', type: 'uuid', direction: 'asc' },
+]);
+export const invitationOrder = new ListOrder('invitations', [{ field: 'id', type: 'int', direction: 'asc' }]);
+
+/** A text that stands for itself within LIKE. */
+const containing = (text: string) =>
+  ({ contains: text.replaceAll(/[\\%_]/g, String.raw`\$&`), mode: 'insensitive' }) as const;
+
+const named = (query: string | null | undefined): Prisma.UserWhereInput =>
+  query ? { OR: [{ name: containing(query) }, { email: containing(query) }] } : {};
+
+/** Who can call, as the directory shows them: not who acts within one project, which is its owner's to know. */
+function listed(filter: DirectoryFilter): Prisma.UserWhereInput {
+  const { query, includeServiceAccounts } = parse(DirectoryFilter, filter, []);
+  return {
+    active: true,
+    ...(includeServiceAccounts ? { tokens: { none: { kind: 'PROJECT' } } } : { accountType: 'STANDARD' }),
+    ...named(query),
+  };
+}
+
+/** Throws BAD_USER_INPUT. */
+function matching(filter: AccountFilter): Prisma.UserWhereInput {
+  const { query, active, roles, accountTypes } = parse(AccountFilter, filter, ['filter']);
+  return {
+    ...named(query),
+    ...(active != null && { active }),
+    ...(roles && { role: { in: roles } }),
+    accountType: { in: accountTypes ?? ['STANDARD'] },
+  };
+}
+
+const invited = (query: string | null | undefined): Prisma.InvitationWhereInput => {
+  const wanted = parse(search, query, ['query']);
+  return wanted ? { email: containing(wanted) } : {};
+};
+
+/** The message of the CONFLICT when an address or a username belongs to somebody. */
+const taken = 'An account with this address or username exists already.';
+
+/** Runs what stores a person. Throws CONFLICT when the address or the username is taken. */
+export async function unlessTaken<T>(store: () => Promise<T>): Promise<T> {
+  try {
+    return await store();
+  } catch (error) {
+    if (error instanceof Prisma.PrismaClientKnownRequestError && error.code === 'P2002') throw conflict(taken);
+    throw error;
+  }
+}
+
+/** The name of a person who gave none. */
+export const nameOf = (email: string): string => email.slice(0, email.indexOf('@')).slice(0, 100);
+
+/** Throws FORBIDDEN when a role holds anything that the principal does not. */
+function within(principal: Principal, role: Role): void {
+  const excess = [...rolePermissions(role)].filter((held) => !can(principal, held));
+  if (excess.length > 0)
+    throw forbidden(excess, 'An account that holds more than the caller is not theirs to make or change.');
+}
+
+/** Whether a change of role takes anything away. */
+const narrows = (before: Role, after: Role): boolean =>
+  [...rolePermissions(before)].some((held) => !rolePermissions(after).has(held));
+
+/** Ends the login sessions of a user, all but one when it is given. Returns the ids of those that ended. */
+export async function endSessions(transaction: Transaction, userId: string, except?: number): Promise<number[]> {
+  const where = {
+    kind: 'SESSION',
+    userId,
+    revokedAt: null,
+    ...(except !== undefined && { id: { not: except } }),
+  } as const;
+  const ending = await transaction.token.findMany({ where, select: { id: true } });
+  const ids = ending.map(({ id }) => id);
+  await transaction.token.updateMany({ where: { id: { in: ids } }, data: { revokedAt: new Date() } });
+  return ids;
+}
+
+interface Parts {
+  db: Database;
+  audit: AuditService;
+  users: UsersService;
+  revocations: Revocations;
+  settings: Pick<Settings, 'registration'>;
+}
+
+/** People: the directory, and their administration. */
+export function accountsService({ db, audit, users, revocations, settings }: Parts) {
+  /** A person whom the principal may administer. Throws NOT_FOUND, FORBIDDEN. Needs `lockAdmins`. */
+  async function find(transaction: Transaction, principal: Principal, reference: AccountReference): Promise<User> {
+    const { userId, email } = parse(Reference, reference);
+    const where = { accountType: 'STANDARD', ...(userId != null ? { id: userId } : { email: email ?? '' }) } as const;
+    const user = await transaction.user.findFirst({ where });
+    if (!user) throw notFound('User');
+    within(principal, user.role);
+    return user;
+  }
+
+  /** One change of one person, with its audit event, while no other transaction changes who is an admin. */
+  const administer = <T>(
+    principal: Principal,
+    reference: AccountReference,
+    action: AuditAction,
+    change: (transaction: Transaction, user: User) => Promise<{ result: T; detail?: Prisma.InputJsonObject }>,
+  ): Promise<T> =>
+    db.prisma.$transaction(async (transaction) => {
+      await users.lockAdmins(transaction);
+      const user = await find(transaction, principal, reference);
+      const { result, detail } = await change(transaction, user);
+      await audit.record(transaction, {
+        ...by(principal),
+        action,
+        target: { type: 'User', id: user.id },
+        detail: { email: user.email, ...detail },
+      });
+      return result;
+    });
+
+  return {
+    async listUsers(filter: DirectoryFilter, args: PageArgs, limit: number, query: object) {
+      const page = userOrder.page(args, limit);
+      const rows = await db.prisma.user.findMany({ ...query, ...page, where: { AND: [listed(filter), page.where] } });
+      return cut(rows, page);
+    },
+
+    countUsers: (filter: DirectoryFilter) => db.prisma.user.count({ where: listed(filter) }),
+
+    async listAccounts(filter: AccountFilter, args: PageArgs, limit: number, query: object) {
+      const page = accountOrder.page(args, limit);
+      const rows = await db.prisma.user.findMany({ ...query, ...page, where: { AND: [matching(filter), page.where] } });
+      return cut(rows, page);
+    },
+
+    countAccounts: (filter: AccountFilter) => db.prisma.user.count({ where: matching(filter) }),
+
+    async listInvitations(query: string | null | undefined, args: PageArgs, limit: number) {
+      const page = invitationOrder.page(args, limit);
+      const rows = await db.prisma.invitation.findMany({ ...page, where: { AND: [invited(query), page.where] } });
+      return cut(rows, page);
+    },
+
+    countInvitations: (query?: string | null) => db.prisma.invitation.count({ where: invited(query) }),
+
+    /** Whether the caller could log in with a password. */
+    async passwordConfigured(principal: Principal): Promise<boolean> {
+      if (principal.accountType !== 'STANDARD') return false;
+      return (await db.prisma.user.count({ where: { id: principal.userId, passwordHash: { not: null } } })) > 0;
+    },
+
+    /**
+     * Invites up to 1000 addresses. Those that are registered or invited already are passed over. Returns how many were
+     * new. Throws BAD_USER_INPUT, and invites nobody, when one of them is no address.
+     */
+    async invite(principal: Principal, input: { emails: string[] }): Promise<number> {
+      const emails = [...new Set(parse(Invite, input).emails)];
+      return db.prisma.$transaction(async (transaction) => {
+        await users.lockAdmins(transaction);
+        // Whom one invites becomes the first admin where there is no person yet.
+        if (
+          settings.registration === 'invite' &&
+          !(await transaction.user.count({ where: { accountType: 'STANDARD' } }))
+        )
+          within(principal, 'ADMIN');
+        const registered = await transaction.user.findMany({
+          where: { email: { in: emails } },
+          select: { email: true },
+        });
+        const known = new Set(registered.map(({ email }) => email));
+        const { count } = await transaction.invitation.createMany({
+          data: emails.filter((email) => !known.has(email)).map((email) => ({ email, invitedById: principal.userId })),
+          skipDuplicates: true,
+        });
+        await audit.record(transaction, { ...by(principal), action: 'invitation.create', detail: { emails, count } });
+        return count;
+      });
+    },
+
+    /** Takes an invitation back. Returns how many are left. Throws NOT_FOUND. */
+    async removeInvitation(
+      principal: Principal,
+      input: { email: string },
+    ): Promise<{ email: string; remaining: number }> {
+      const email = parse(plainText(254).toLowerCase(), input.email, ['input', 'email']);
+      return db.prisma.$transaction(async (transaction) => {
+        await users.lockAdmins(transaction);
+        const { count } = await transaction.invitation.deleteMany({ where: { email } });
+        if (count === 0) throw notFound('Invitation');
+        await audit.record(transaction, { ...by(principal), action: 'invitation.delete', detail: { email } });
+        return { email, remaining: await transaction.invitation.count() };
+      });
+    },
+
+    /**
+     * Makes an account for a person, with a password that they can change. Throws BAD_USER_INPUT, FORBIDDEN for a role
+     * that holds more than the principal, CONFLICT when the address or the username is taken.
+     */
+    async create(principal: Principal, input: CreateUserInput): Promise<User> {
+      const { password, ...data } = parse(CreateUser, input);
+      within(principal, data.role);
+      const passwordHash = await hashPassword(password);
+      const { user, ended } = await unlessTaken(() =>
+        db.prisma.$transaction(async (transaction) => {
+          await users.lockAdmins(transaction);
+          const first = !(await transaction.user.count({ where: { accountType: 'STANDARD' } }));
+          await transaction.invitation.deleteMany({ where: { email: data.email } });
+          const user = await transaction.user.create({
+            data: { ...data, username: data.username ?? null, name: data.name ?? nameOf(data.email), passwordHash },
+          });
+          // Where people log in, the server's own password opens nothing any more.
+          const ended = first ? await endOwnerSessions(transaction) : [];
+          await audit.record(transaction, {
+            ...by(principal),
+            action: 'user.create',
+            target: { type: 'User', id: user.id },
+            detail: { email: user.email, role: user.role },
+          });
+          return { user, ended };
+        }),
+      );
+      for (const id of ended) revocations.endToken(id);
+      return user;
+    },
+
+    /** Lets a person in again. Throws BAD_USER_INPUT, NOT_FOUND, FORBIDDEN. */
+    activate: (principal: Principal, reference: AccountReference): Promise<User> =>
+      administer(principal, reference, 'user.activate', async (transaction, { id }) => ({
+        result: await transaction.user.update({ where: { id }, data: { active: true } }),
+      })),
+
+    /**
+     * Shuts a person out at once: login sessions end, personal access tokens rest. Throws BAD_USER_INPUT, NOT_FOUND,
+     * FORBIDDEN, and CONFLICT for oneself and for the last admin.
+     */
+    async deactivate(principal: Principal, reference: AccountReference): Promise<User> {
+      const user = await administer(principal, reference, 'user.deactivate', async (transaction, { id, role }) => {
+        if (id === principal.userId) throw conflict('You cannot deactivate yourself');
+        if (role === 'ADMIN') await users.keepAnAdmin(transaction, id);
+        await endSessions(transaction, id);
+        return { result: await transaction.user.update({ where: { id }, data: { active: false } }) };
+      });
+      revocations.endUser(user.id);
+      return user;
+    },
+
+    /**
+     * Deletes a person who was deactivated, with everything that is theirs alone. Throws BAD_USER_INPUT, NOT_FOUND,
+     * FORBIDDEN, and CONFLICT for oneself and for somebody who is active.
+     */
+    async delete(principal: Principal, reference: AccountReference): Promise<{ userId: string }> {
+      const { userId, gone } = await administer(principal, reference, 'user.delete', async (transaction, user) => {
+        if (user.id === principal.userId) throw conflict('You cannot delete yourself');
+        if (user.active) throw conflict('User must be deactivated before deleting');
+        return {
+          result: { userId: user.id, gone: await users.erase(transaction, user.id) },
+          detail: { role: user.role },
+        };
+      });
+      for (const id of gone) revocations.endUser(id);
+      return { userId };
+    },
+
+    /**
+     * Gives a person another role, from their next request on. Throws BAD_USER_INPUT, NOT_FOUND, FORBIDDEN when either
+     * role holds more than the principal, and CONFLICT for demoting oneself or the last admin.
+     */
+    async changeRole(
+      principal: Principal,
+      { role: wanted, ...reference }: AccountReference & { role: Role },
+    ): Promise<User> {
+      const { role } = parse(ChangeRole, { role: wanted });
+      const { user, demoted } = await administer(
+        principal,
+        reference,
+        'user.change_role',
+        async (transaction, before) => {
+          within(principal, role);
+          const demoted = narrows(before.role, role);
+          if (demoted && before.id === principal.userId)
+            throw conflict('An admin cannot demote themselves from admin role!');
+          if (demoted && before.role === 'ADMIN') await users.keepAnAdmin(transaction, before.id);
+          const user = await transaction.user.update({ where: { id: before.id }, data: { role } });
+          return { result: { user, demoted }, detail: { before: before.role, after: role } };
+        },
+      );
+      if (demoted) revocations.endUser(user.id);
+      return user;
+    },
+
+    /**
+     * Gives a person a new random password, returned this once, and ends their login sessions. Throws BAD_USER_INPUT,
+     * NOT_FOUND, FORBIDDEN.
+     */
+    async resetPassword(principal: Principal, reference: AccountReference): Promise<{ user: User; password: string }> {
+      const password = randomPassword();
+      const passwordHash = await hashPassword(password);
+      const user = await administer(principal, reference, 'user.reset_password', async (transaction, { id }) => {
+        await endSessions(transaction, id);
+        return { result: await transaction.user.update({ where: { id }, data: { passwordHash } }) };
+      });
+      revocations.endUser(user.id);
+      return { user, password };
+    },
+  };
+}
+
+export type AccountsService = ReturnType<typeof accountsService>;

@@ -1,0 +1,21 @@
+import type { Prisma } from '../../generated/prisma/client.ts';
+
+/** The id of the built-in owner: the user that acts who came in with the server's own password. */
+export const ownerId = '00000000-0000-4000-8000-000000000001';
+
+/**
+ * Ends everything that acts as the built-in owner: login sessions and personal access tokens. To be called in the
+ * transaction that makes the first person, under `lockAdmins`. Returns the ids of the tokens, whose streams end with
+ * `revocations.endToken` once the transaction stands.
+ */
+export async function endOwnerSessions(transaction: Prisma.TransactionClient): Promise<number[]> {
+  const where = {
+    userId: ownerId,
+    kind: { in: ['SESSION', 'PERSONAL'] },
+    revokedAt: null,
+  } satisfies Prisma.TokenWhereInput;
+  const ending = await transaction.token.findMany({ where, select: { id: true } });
+  const ids = ending.map(({ id }) => id);
+  await transaction.token.updateMany({ where: { id: { in: ids } }, data: { revokedAt: new Date() } });
+  return ids;
+}

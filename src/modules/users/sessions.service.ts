@@ -1,0 +1,255 @@
+import { z } from 'zod';
+import type { Client, Principal } from '../../authz/principal.ts';
+import { AppError, badInput, forbidden, parse, unauthenticated } from '../../errors.ts';
+import type { Prisma, User } from '../../generated/prisma/client.ts';
+import type { Settings } from '../../settings.ts';
+import type { Database } from '../../store/database.ts';
+import type { Revocations } from '../../store/revocations.ts';
+import { type AuditService, by } from '../audit/audit.service.ts';
+import { plainText } from '../input.ts';
+import { sessionLifetimeMs } from '../tokens/authenticate.ts';
+import { newSecret, prefixes, secretColumns } from '../tokens/secret.ts';
+import { emailAddress, endSessions, nameOf, unlessTaken } from './accounts.service.ts';
+import type { Attempts } from './attempts.ts';
+import { endOwnerSessions } from './owner.ts';
+import { givenPassword, hashPassword, newPassword, verifyPassword } from './password.ts';
+import type { UsersService } from './users.service.ts';
+
+const Register = z.object({ email: emailAddress, password: newPassword });
+const Login = z.object({ login: plainText(254).trim().toLowerCase(), password: givenPassword });
+const ChangePassword = z.object({ currentPassword: givenPassword, newPassword });
+
+/** Login sessions that one user may have; one more ends the oldest. */
+const maxSessions = 100;
+/** For how long a session that is over is kept, so that its use is still recorded. Milliseconds. */
+const keptMs = 30 * 24 * 3600 * 1000;
+/** For how long the secret before a refresh works on, for requests that are on their way. Milliseconds. */
+const refreshOverlapMs = 60_000;
+
+/** What somebody is told who may not register. */
+export const registrationRefused = {
+  closed: 'Registration is closed. Ask an administrator for an account.',
+  invite: 'This workspace is invite-only. Please ask your admin to invite you.',
+} as const;
+
+/** One answer for whatever is wrong, so that it tells nobody which addresses have an account. */
+const badCredentials = () => new AppError('BAD_USER_INPUT', 'Wrong address or password.');
+
+export interface Session {
+  /** The secret of the session. Shown this once. */
+  token: string;
+  expiresAt: Date;
+  user: User;
+}
+
+const sessionColumns = (secret: string, now: number) => ({
+  ...secretColumns(secret),
+  expiresAt: new Date(now + sessionLifetimeMs),
+});
+
+interface Parts {
+  db: Database;
+  audit: AuditService;
+  users: UsersService;
+  revocations: Revocations;
+  attempts: Attempts;
+  settings: Pick<Settings, 'registration' | 'publicUrl'>;
+}
+
+/** How people come in: registration, login sessions, their own passwords. */
+export function sessionsService({ db, audit, users, revocations, attempts, settings }: Parts) {
+  /** Throws FORBIDDEN unless the caller logged in with a password. */
+  function loginSession({ credential }: Principal): number {
+    if (credential.kind !== 'SESSION') throw forbidden([], 'Only a login session can do this.');
+    return credential.tokenId;
+  }
+
+  /** The user's row orders what changes their password and sessions at the same time. */
+  const lockUser = async (transaction: Prisma.TransactionClient, userId: string): Promise<User | null> => {
+    await transaction.$queryRaw`SELECT 1 FROM "User" WHERE "id" = ${userId}::uuid FOR UPDATE`;
+    return transaction.user.findUnique({ where: { id: userId } });
+  };
+
+  /** Makes room for one more session of a user. Returns the ids of those that had to end. */
+  async function makeRoom(transaction: Prisma.TransactionClient, userId: string, now: number): Promise<number[]> {
+    const long = new Date(now - keptMs);
+    const own = { kind: 'SESSION', userId } as const;
+    await transaction.token.deleteMany({
+      where: { ...own, OR: [{ expiresAt: { lt: long } }, { revokedAt: { lt: long } }] },
+    });
+    const oldest = await transaction.token.findMany({
+      where: { ...own, revokedAt: null, expiresAt: { gt: new Date(now) } },
+      orderBy: { id: 'desc' },
+      skip: maxSessions - 1,
+      select: { id: true },
+    });
+    const ids = oldest.map(({ id }) => id);
+    if (ids.length > 0)
+      await transaction.token.updateMany({ where: { id: { in: ids } }, data: { revokedAt: new Date(now) } });
+    return ids;
+  }
+
+  return {
+    /** Whether clients reach this server by https, so that a cookie with a session is for https alone. */
+    overHttps: settings.publicUrl.startsWith('https:'),
+
+    /** How people can come in, for whoever asks. */
+    async authentication(): Promise<{ registration: Settings['registration']; hasUsers: boolean }> {
+      const person = await db.prisma.user.findFirst({ where: { accountType: 'STANDARD' }, select: { id: true } });
+      return { registration: settings.registration, hasUsers: person !== null };
+    },
+
+    /**
+     * Makes an account for whoever asks: the first person becomes ADMIN, others BASIC. Throws BAD_USER_INPUT,
+     * RATE_LIMITED, FORBIDDEN when registration is closed or the address is not invited, CONFLICT when it is taken.
+     */
+    async register(client: Client, input: z.input<typeof Register>): Promise<User> {
+      const { email, password } = parse(Register, input);
+      if (settings.registration === 'closed') throw forbidden([], registrationRefused.closed);
+      await attempts.registration(client);
+      const passwordHash = await hashPassword(password);
+      const { user, ended } = await unlessTaken(() =>
+        db.prisma.$transaction(async (transaction) => {
+          await users.lockAdmins(transaction);
+          const { count } = await transaction.invitation.deleteMany({ where: { email } });
+          if (settings.registration === 'invite' && count === 0) throw forbidden([], registrationRefused.invite);
+          const people = await transaction.user.count({ where: { accountType: 'STANDARD' } });
+          const user = await transaction.user.create({
+            data: { email, name: nameOf(email), role: people === 0 ? 'ADMIN' : 'BASIC', passwordHash },
+          });
+          // Where people log in, the server's own password opens nothing any more.
+          const ended = people === 0 ? await endOwnerSessions(transaction) : [];
+          await audit.record(transaction, {
+            action: 'user.register',
+            actor: { userId: user.id, name: user.name },
+            tokenId: null,
+            client,
+            target: { type: 'User', id: user.id },
+            detail: { email, role: user.role },
+          });
+          return { user, ended };
+        }),
+      );
+      for (const id of ended) revocations.endToken(id);
+      return user;
+    },
+
+    /**
+     * Starts a session that lasts 7 days from its last use on. `login` is an address or a username. Whatever is wrong
+     * with it or the password is one BAD_USER_INPUT. Throws RATE_LIMITED too.
+     */
+    async login(client: Client, input: z.input<typeof Login>): Promise<Session> {
+      const { login, password } = parse(Login, input);
+      const attempt = await attempts.login(login, client);
+      const found = await db.prisma.user.findMany({
+        where: { accountType: 'STANDARD', OR: [{ email: login }, { username: login }] },
+      });
+      // Where one person's username is another's address, it means the address.
+      const user = found.find(({ email }) => email === login) ?? found[0];
+      const fits = await verifyPassword(user?.passwordHash, password);
+      const actor = user ? { userId: user.id, name: user.name } : null;
+      if (!user?.active || !fits) {
+        await audit.record(db.prisma, { action: 'session.refused', actor, tokenId: null, client });
+        throw badCredentials();
+      }
+      await attempt.succeeded();
+      const secret = newSecret(prefixes.SESSION);
+      const { session, ended } = await db.prisma.$transaction(async (transaction) => {
+        const now = Date.now();
+        const current = await lockUser(transaction, user.id);
+        // What was true of the password a moment ago may be so no longer.
+        if (!current?.active || current.passwordHash !== user.passwordHash) throw badCredentials();
+        const ended = await makeRoom(transaction, user.id, now);
+        const token = await transaction.token.create({
+          data: {
+            ...sessionColumns(secret, now),
+            kind: 'SESSION',
+            allScopes: true,
+            userId: user.id,
+            creatorId: user.id,
+          },
+        });
+        const updated = await transaction.user.update({ where: { id: user.id }, data: { lastLoginAt: new Date(now) } });
+        await audit.record(transaction, {
+          action: 'session.create',
+          actor,
+          tokenId: token.id,
+          client,
+          target: { type: 'User', id: user.id },
+        });
+        return { session: { token: secret, expiresAt: token.expiresAt ?? new Date(now), user: updated }, ended };
+      });
+      for (const id of ended) revocations.endToken(id);
+      return session;
+    },
+
+    /**
+     * Gives the session that calls a new secret and 7 more days. The old secret works for another minute. Throws
+     * FORBIDDEN for a credential that is no session.
+     */
+    async refresh(principal: Principal): Promise<Session> {
+      const id = loginSession(principal);
+      const secret = newSecret(prefixes.SESSION);
+      const now = Date.now();
+      return db.prisma.$transaction(async (transaction) => {
+        const user = await lockUser(transaction, principal.userId);
+        const before = await transaction.token.findFirst({ where: { id, revokedAt: null } });
+        if (!user || !before) throw unauthenticated();
+        const token = await transaction.token.update({
+          where: { id },
+          data: {
+            ...sessionColumns(secret, now),
+            previousHash: before.hash,
+            previousExpiresAt: new Date(now + refreshOverlapMs),
+          },
+        });
+        await audit.record(transaction, { ...by(principal), action: 'session.refresh' });
+        return { token: secret, expiresAt: token.expiresAt ?? new Date(now), user };
+      });
+    },
+
+    /** Ends the session that calls, and what it has open. Throws FORBIDDEN for a credential that is no session. */
+    async logout(principal: Principal): Promise<{ tokenId: number }> {
+      const id = loginSession(principal);
+      await db.prisma.$transaction(async (transaction) => {
+        await transaction.token.updateMany({ where: { id, revokedAt: null }, data: { revokedAt: new Date() } });
+        await audit.record(transaction, { ...by(principal), action: 'session.end' });
+      });
+      revocations.endToken(id);
+      return { tokenId: id };
+    },
+
+    /**
+     * Sets one's own password and ends one's other sessions. Throws BAD_USER_INPUT, RATE_LIMITED, and FORBIDDEN for a
+     * credential that is no session: a key that leaks must not become the account.
+     */
+    async changePassword(principal: Principal, input: z.input<typeof ChangePassword>): Promise<User> {
+      const session = loginSession(principal);
+      const data = parse(ChangePassword, input);
+      const attempt = await attempts.login(principal.email, principal.client);
+      const before = await db.prisma.user.findUnique({ where: { id: principal.userId } });
+      if (!(await verifyPassword(before?.passwordHash, data.currentPassword)))
+        throw badInput(['input', 'currentPassword'], 'Invalid current password');
+      await attempt.succeeded();
+      const passwordHash = await hashPassword(data.newPassword);
+      const { user, ended } = await db.prisma.$transaction(async (transaction) => {
+        const current = await lockUser(transaction, principal.userId);
+        // Reset or ended in between: what was proven does not hold any more.
+        if (!current?.active || current.passwordHash !== before?.passwordHash) throw unauthenticated();
+        const user = await transaction.user.update({ where: { id: current.id }, data: { passwordHash } });
+        const ended = await endSessions(transaction, user.id, session);
+        await audit.record(transaction, {
+          ...by(principal),
+          action: 'user.change_password',
+          target: { type: 'User', id: user.id },
+          detail: { sessionsEnded: ended.length },
+        });
+        return { user, ended };
+      });
+      for (const id of ended) revocations.endToken(id);
+      return user;
+    },
+  };
+}
+
+export type SessionsService = ReturnType<typeof sessionsService>;

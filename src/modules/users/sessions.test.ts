@@ -1,0 +1,644 @@
+import { RateLimiterMemory, RateLimiterRes } from 'rate-limiter-flexible';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type GraphQLAnswer, type Kit, startKit } from '../../../test/kit.ts';
+import { AppError } from '../../errors.ts';
+import { readSettings } from '../../settings.ts';
+import { createAttempts, type Limiter } from './attempts.ts';
+import { hashPassword, verifyPassword } from './password.ts';
+
+let kit: Kit;
+beforeAll(async () => {
+  kit = await startKit();
+});
+afterAll(() => kit.close());
+
+const password = 'correct horse';
+let count = 0;
+const fresh = () => `someone-${++count}@people.example`;
+
+const register = (input: object, on = kit, key: string | null = null) =>
+  on.gql(
+    'mutation ($input: RegisterInput!) { register(input: $input) { account { id email name role accountType active passwordConfigured } } }',
+    { input },
+    key,
+  );
+const login = (loginName: string, given: string, on = kit, key: string | null = null) =>
+  on.gql(
+    'mutation ($input: LoginInput!) { login(input: $input) { token expiresAt user { id email lastLoginAt } } }',
+    { input: { login: loginName, password: given } },
+    key,
+  );
+const change = (key: string | null, currentPassword: string, newPassword: string) =>
+  kit.gql(
+    'mutation ($input: ChangePasswordInput!) { changePassword(input: $input) { account { id } } }',
+    { input: { currentPassword, newPassword } },
+    key,
+  );
+const logout = (key: string | null) => kit.gql('mutation { logout { endedDatabaseId } }', {}, key);
+const refresh = (key: string | null) => kit.gql('mutation { refreshSession { token expiresAt user { id } } }', {}, key);
+const invite = (emails: string[], on = kit) =>
+  on.gql('mutation ($input: InviteUsersInput!) { inviteUsers(input: $input) { invitedCount } }', { input: { emails } });
+const works = async (key: string, on = kit) => (await on.gql('{ viewer { id } }', {}, key)).data?.viewer != null;
+const code = ({ errors }: GraphQLAnswer): unknown => errors[0]?.extensions.code;
+const form = (fields: Record<string, string>) => ({
+  key: null,
+  body: new URLSearchParams(fields).toString(),
+  headers: { 'content-type': 'application/x-www-form-urlencoded' },
+});
+
+/** Asserts that a call is refused with one code and changes nothing. */
+async function refused(call: () => Promise<GraphQLAnswer>, expected: string, on = kit): Promise<GraphQLAnswer> {
+  const before = await on.fingerprint();
+  const answer = await call();
+  expect(code(answer)).toBe(expected);
+  expect(await on.fingerprint()).toBe(before);
+  return answer;
+}
+
+describe('passwords', () => {
+  test('are kept as argon2id hashes of 19 MiB, two passes and one lane', async () => {
+    const hash = await hashPassword(password);
+    expect(hash).toMatch(/^\$argon2id\$v=19\$m=19456,t=2,p=1\$/);
+    expect([await verifyPassword(hash, password), await verifyPassword(hash, 'another one')]).toEqual([true, false]);
+    expect([await verifyPassword(null, password), await verifyPassword(undefined, '')]).toEqual([false, false]);
+  });
+
+  test('two people with one password have two hashes, and the password is nowhere in the database', async () => {
+    const [one, other] = [await kit.person({ password }), await kit.person({ password })];
+    const users = await kit.prisma.user.findMany({ where: { id: { in: [one.userId, other.userId] } } });
+    expect(new Set(users.map(({ passwordHash }) => passwordHash)).size).toBe(2);
+    expect(JSON.stringify(users)).not.toContain(password);
+  });
+});
+
+describe('registration', () => {
+  test('the first person becomes ADMIN, later ones BASIC, over both roads', async () => {
+    const own = await startKit();
+    try {
+      const asked = () =>
+        own.gql(
+          '{ authentication { registration passwordMinLength passwordMaxLength hasUsers multiUserMode } }',
+          {},
+          null,
+        );
+      const how = { registration: 'OPEN', passwordMinLength: 8, passwordMaxLength: 64 };
+      expect((await asked()).data.authentication).toEqual({ ...how, hasUsers: false, multiUserMode: false });
+      const type = await own.rest('GET', '/auth/type', { key: null });
+      expect([type.body.has_users, type.headers.get('cache-control')]).toEqual([false, 'no-store']);
+
+      const first = await register({ email: 'First@People.Example', password }, own);
+      expect(first.data.register.account).toEqual({
+        id: expect.any(String),
+        email: 'first@people.example',
+        name: 'first',
+        role: 'ADMIN',
+        accountType: 'STANDARD',
+        active: true,
+        passwordConfigured: true,
+      });
+      const second = await own.rest('POST', '/auth/register', {
+        key: null,
+        body: {
+          email: 'second@people.example',
+          password,
+          username: 'ignored',
+          is_superuser: true,
+          account_type: 'BOT',
+        },
+      });
+      expect([second.status, second.body]).toEqual([
+        201,
+        {
+          id: expect.any(String),
+          email: 'second@people.example',
+          is_active: true,
+          is_superuser: false,
+          is_verified: true,
+          role: 'basic',
+          account_type: 'STANDARD',
+        },
+      ]);
+      expect((await asked()).data.authentication).toEqual({ ...how, hasUsers: true, multiUserMode: true });
+      const later = await own.rest('GET', '/api/auth/type', { key: null });
+      expect(later.headers.get('cache-control')).toBe('public, max-age=60');
+      expect(later.body).toMatchObject({
+        auth_type: 'basic',
+        password_min_length: 8,
+        password_max_length: 64,
+        sso_providers: [],
+      });
+    } finally {
+      await own.close();
+    }
+  });
+
+  test('of two that race to be first one is admin; of two that race for one address one succeeds', async () => {
+    const own = await startKit();
+    try {
+      const answers = await Promise.all(
+        ['a', 'b', 'c'].map((who) => register({ email: `${who}@people.example`, password }, own)),
+      );
+      expect(answers.map(({ data }) => data.register.account.role).sort()).toEqual(['ADMIN', 'BASIC', 'BASIC']);
+      const same = await Promise.all([1, 2, 3].map(() => register({ email: 'same@people.example', password }, own)));
+      expect(same.map((answer) => code(answer) ?? 'made').sort()).toEqual(['CONFLICT', 'CONFLICT', 'made']);
+      expect(await own.prisma.user.count({ where: { accountType: 'STANDARD' } })).toBe(4);
+      expect(await own.prisma.auditEvent.count({ where: { action: 'user.register' } })).toBe(4);
+    } finally {
+      await own.close();
+    }
+  });
+
+  test('an address that is taken is refused in any case', async () => {
+    const { email } = await kit.person();
+    await refused(() => register({ email: email.toUpperCase(), password }), 'CONFLICT');
+    const before = await kit.fingerprint();
+    const rest = await kit.rest('POST', '/auth/register', { key: null, body: { email, password } });
+    expect([rest.status, rest.body]).toEqual([400, { detail: 'REGISTER_USER_ALREADY_EXISTS' }]);
+    expect(await kit.fingerprint()).toBe(before);
+  });
+
+  test.each([
+    ['of 7 characters', 'a'.repeat(7)],
+    ['of 65 characters', 'a'.repeat(65)],
+    ['of 10,000 characters', 'a'.repeat(10_000)],
+    ['with NUL', 'abcdefgh\0'],
+    ['with half a character', 'abcdefgh\ud800'],
+  ])('TOK 13 a password %s is refused, and not repeated', async (_what, given) => {
+    const answer = await refused(() => register({ email: fresh(), password: given }), 'BAD_USER_INPUT');
+    const rest = await kit.rest('POST', '/auth/register', { key: null, body: { email: fresh(), password: given } });
+    expect(rest.status).toBe(400);
+    expect(rest.body.detail).toEqual({ code: 'REGISTER_INVALID_PASSWORD', reason: expect.any(String) });
+    expect(JSON.stringify([answer.errors, rest.body])).not.toContain(given.slice(0, 7));
+  });
+
+  test.each([
+    '',
+    'nobody',
+    'a b@people.example',
+    `${'a'.repeat(250)}@people.example`,
+    'x@y',
+    'api_key__x@1onyxapikey.ai',
+    'a@b.example\0',
+  ])('what is no address of a person is refused: %j', async (email) => {
+    const answer = await refused(() => register({ email, password }), 'BAD_USER_INPUT');
+    expect(answer.errors[0]?.extensions.fields[0].path).toEqual(['input', 'email']);
+    const rest = await kit.rest('POST', '/auth/register', { key: null, body: { email, password } });
+    expect(rest.status).toBe(email.endsWith('onyxapikey.ai') ? 400 : 422);
+  });
+
+  test('closed: nobody registers, administrators make the accounts', async () => {
+    const own = await startKit({ environment: { REGISTRATION: 'closed' } });
+    try {
+      await refused(() => register({ email: fresh(), password }, own), 'FORBIDDEN', own);
+      const rest = await own.rest('POST', '/auth/register', { key: null, body: { email: fresh(), password } });
+      expect([rest.status, rest.body.error_code]).toEqual([403, 'REGISTRATION_DISABLED']);
+      expect(await works((await own.person()).session, own)).toBe(true);
+      expect((await own.gql('{ authentication { registration } }', {}, null)).data.authentication.registration).toBe(
+        'CLOSED',
+      );
+    } finally {
+      await own.close();
+    }
+  });
+
+  test('by invitation: only who was invited, once, and nobody but an admin may invite the first', async () => {
+    const own = await startKit({ environment: { REGISTRATION: 'invite' } });
+    try {
+      const scoped = await own.createKey('ADMIN', { scopes: ['manage:users'] });
+      await refused(
+        () =>
+          own.gql(
+            'mutation { inviteUsers(input: { emails: ["me@people.example"] }) { invitedCount } }',
+            {},
+            scoped.secret,
+          ),
+        'FORBIDDEN',
+        own,
+      );
+      await refused(() => register({ email: 'guest@people.example', password }, own), 'FORBIDDEN', own);
+      expect((await invite(['Guest@people.example'], own)).data.inviteUsers.invitedCount).toBe(1);
+      const rest = await own.rest('POST', '/auth/register', {
+        key: null,
+        body: { email: 'other@people.example', password },
+      });
+      expect([rest.status, rest.body]).toEqual([
+        403,
+        { error_code: 'UNAUTHORIZED', detail: 'This workspace is invite-only. Please ask your admin to invite you.' },
+      ]);
+      expect((await register({ email: 'guest@People.example', password }, own)).data.register.account.role).toBe(
+        'ADMIN',
+      );
+      expect(await own.prisma.invitation.count()).toBe(0);
+      await refused(() => register({ email: 'guest@people.example', password }, own), 'FORBIDDEN', own);
+    } finally {
+      await own.close();
+    }
+  });
+
+  test.each(['register', 'createUser'])(
+    'the first person by %s ends the sessions of the built-in owner',
+    async (way) => {
+      const own = await startKit({ environment: { AUTH_TOKEN: 'the server’s own' } });
+      try {
+        const request = 'mutation ($input: RequestTokenInput!) { requestToken(input: $input) { token } }';
+        const { data } = await own.gql(request, { input: { password: 'the server’s own' } }, null);
+        const owner = data.requestToken.token;
+        expect(await works(owner, own)).toBe(true);
+        if (way === 'register') await register({ email: fresh(), password }, own);
+        else await own.person();
+        expect(await works(owner, own)).toBe(false);
+      } finally {
+        await own.close();
+      }
+    },
+  );
+
+  test('a wrong mode of registration stops the start', () => {
+    expect(() => readSettings({ REGISTRATION: 'maybe' })).toThrow(/REGISTRATION/);
+  });
+});
+
+describe('login', () => {
+  test('gives a session over GraphQL, by address or username in any case, and says when it ends', async () => {
+    const { email, password: given, userId } = await kit.person();
+    await kit.prisma.user.update({
+      where: { id: userId },
+      data: { username: `user-${userId.slice(0, 8)}`, lastLoginAt: null },
+    });
+    for (const name of [email, email.toUpperCase(), `User-${userId.slice(0, 8)}`]) {
+      const { data } = await login(name, given);
+      expect(data.login.token).toMatch(/^ses_[0-9A-Za-z]{36}$/);
+      expect(data.login.user).toMatchObject({ id: userId, email, lastLoginAt: expect.any(String) });
+      const days = (Date.parse(data.login.expiresAt) - Date.now()) / 86_400_000;
+      expect(Math.round(days)).toBe(7);
+      const viewer = await kit.gql(
+        '{ viewer { id passwordConfigured token { kind name scopes } } }',
+        {},
+        data.login.token,
+      );
+      expect(viewer.data.viewer).toEqual({
+        id: userId,
+        passwordConfigured: true,
+        token: { kind: 'SESSION', name: null, scopes: null },
+      });
+    }
+    const event = await kit.prisma.auditEvent.findFirst({ where: { action: 'session.create', actorId: userId } });
+    expect(event?.tokenId).toEqual(expect.any(Number));
+  });
+
+  test('gives a cookie over REST, and the cookie opens', async () => {
+    const { email, password: given } = await kit.person();
+    const answer = await kit.rest(
+      'POST',
+      '/api/auth/login',
+      form({ username: email, password: given, grant_type: 'password' }),
+    );
+    expect([answer.status, answer.text]).toEqual([204, '']);
+    const cookie = answer.headers.get('set-cookie') ?? '';
+    expect(cookie).toMatch(/^fastapiusersauth=ses_[0-9A-Za-z]{36}; HttpOnly; Max-Age=608400; Path=\/; SameSite=lax$/);
+    const me = await kit.rest('GET', '/me', { key: null, headers: { cookie: cookie.split(';')[0] ?? '' } });
+    expect([me.status, me.body.email, me.body.password_configured]).toEqual([200, email, true]);
+    const json = await kit.rest('POST', '/auth/login', { key: null, body: { username: email, password: given } });
+    expect(json.status).toBe(204);
+  });
+
+  test('the cookie is for https alone where the server is', async () => {
+    const own = await startKit({ environment: { PUBLIC_URL: 'https://latchkey.test' } });
+    try {
+      const { email, password: given } = await own.person();
+      const answer = await own.rest('POST', '/auth/login', form({ username: email, password: given }));
+      expect(answer.headers.get('set-cookie')).toMatch(/; Secure$/);
+    } finally {
+      await own.close();
+    }
+  });
+
+  test('gives a bearer token on the mobile path, and logging out ends it', async () => {
+    const { email, password: given } = await kit.person();
+    const { body } = await kit.rest('POST', '/auth/mobile/login', form({ username: email, password: given }));
+    expect(body).toEqual({ access_token: expect.stringMatching(/^ses_/), token_type: 'bearer' });
+    const next = await kit.rest('POST', '/auth/mobile/refresh', { key: body.access_token });
+    expect([next.status, await works(next.body.access_token)]).toEqual([200, true]);
+    expect((await kit.rest('POST', '/auth/mobile/logout', { key: next.body.access_token })).status).toBe(204);
+    expect([await works(body.access_token), await works(next.body.access_token)]).toEqual([false, false]);
+  });
+
+  test('TOK 21 whatever is wrong has one answer: nobody, a wrong password, a key’s user, a deactivated person', async () => {
+    const own = await startKit();
+    try {
+      const person = await own.person();
+      const shut = await own.person();
+      await own.gql('mutation ($id: UUID!) { deactivateUser(input: { userId: $id }) { account { id } } }', {
+        id: shut.userId,
+      });
+      const key = await own.createKey('ADMIN');
+      const { email: keyEmail } = await own.prisma.user.findUniqueOrThrow({ where: { id: key.userId } });
+      await own.prisma.user.update({ where: { id: key.userId }, data: { passwordHash: await hashPassword(password) } });
+      const bare = await own.prisma.user.create({ data: { email: 'bare@people.example', name: 'bare' } });
+      const attempts = [
+        ['nobody@people.example', password],
+        [person.email, 'not the password'],
+        [person.email, ''],
+        [shut.email, shut.password],
+        [keyEmail, password],
+        [keyEmail, key.secret],
+        [bare.email, ''],
+        [bare.email, password],
+      ] as const;
+      const before = await own.fingerprint();
+      const seen = new Set<string>();
+      for (const [name, given] of attempts) {
+        const { status, data, errors } = await login(name, given, own);
+        seen.add(JSON.stringify([status, data, errors]));
+        const rest = await own.rest('POST', '/auth/login', form({ username: name, password: given }));
+        expect([rest.status, rest.text, rest.headers.get('set-cookie')]).toEqual([
+          400,
+          '{"detail":"LOGIN_BAD_CREDENTIALS"}',
+          null,
+        ]);
+      }
+      expect([...seen]).toEqual([expect.stringContaining('Wrong address or password.')]);
+      expect(await own.fingerprint()).toBe(before);
+      expect(await own.prisma.auditEvent.count({ where: { action: 'session.refused' } })).toBe(attempts.length * 2);
+    } finally {
+      await own.close();
+    }
+  });
+
+  test.each(['a'.repeat(65), 'a'.repeat(10_000), 'abc\0defgh'])(
+    'TOK 13 a password that can be nobody’s is refused: case %#',
+    async (given) => {
+      const { email } = await kit.person();
+      await refused(() => login(email, given), 'BAD_USER_INPUT');
+      const rest = await kit.rest('POST', '/auth/mobile/login', form({ username: email, password: given }));
+      expect([rest.status, rest.body]).toEqual([400, { detail: 'LOGIN_BAD_CREDENTIALS' }]);
+    },
+  );
+
+  test('a form without a password is no login', async () => {
+    expect((await kit.rest('POST', '/auth/login', form({ username: 'x@people.example' }))).status).toBe(422);
+    expect(
+      (await kit.rest('POST', '/auth/login', { key: null, headers: { 'content-type': 'text/plain' }, body: 'x' }))
+        .status,
+    ).toBe(415);
+  });
+
+  test('OWG 21 the 11th attempt on an account is not looked at, whether it exists or not, and aliases do not help', async () => {
+    const own = await startKit();
+    try {
+      const person = await own.person();
+      for (const name of [person.email, 'nobody@people.example']) {
+        for (let i = 0; i < 9; i++) expect(code(await login(name, 'wrong', own))).toBe('BAD_USER_INPUT');
+        const both = await own.gql(
+          `mutation ($input: LoginInput!) { a: login(input: $input) { token } b: login(input: $input) { token } }`,
+          { input: { login: name, password: person.password } },
+          null,
+        );
+        expect([both.status, both.data]).toEqual([400, null]);
+        expect(code(await login(name.toUpperCase(), 'wrong', own))).toBe('BAD_USER_INPUT');
+        const right = await refused(() => login(name, person.password, own), 'RATE_LIMITED', own);
+        expect(right.errors[0]?.extensions.retryAfter).toBeGreaterThan(0);
+        expect(right.errors[0]?.extensions.retryAfter).toBeLessThanOrEqual(900);
+      }
+      const rest = await own.rest('POST', '/auth/login', form({ username: person.email, password: person.password }));
+      expect([rest.status, Number(rest.headers.get('retry-after')) > 0]).toEqual([429, true]);
+      expect(await works(person.session, own)).toBe(true);
+    } finally {
+      await own.close();
+    }
+  });
+
+  test('a success clears the account’s count', async () => {
+    const { email, password: given } = await kit.person();
+    for (let round = 0; round < 2; round++) {
+      for (let i = 0; i < 9; i++) expect(code(await login(email, 'wrong', kit, kit.keys.BASIC))).toBe('BAD_USER_INPUT');
+      expect((await login(email, given)).data.login.user.email).toBe(email);
+    }
+  });
+
+  test('a user has at most 100 sessions: the oldest end', async () => {
+    const person = await kit.person();
+    const { userId } = person;
+    await kit.prisma.token.createMany({
+      data: Array.from({ length: 100 }, (_, i) => ({
+        kind: 'SESSION' as const,
+        hash: Buffer.from(`session ${userId} ${i}`.padEnd(32)),
+        display: 'ses_',
+        allScopes: true,
+        userId,
+        expiresAt: new Date(Date.now() + 3_600_000),
+      })),
+    });
+    await login(person.email, person.password);
+    expect(await kit.prisma.token.count({ where: { userId, kind: 'SESSION', revokedAt: null } })).toBe(100);
+    expect(await works(person.session)).toBe(false);
+  });
+});
+
+describe('attempts', () => {
+  const client = { address: '192.0.2.1', userAgent: null };
+  const memory = (points: number): Limiter => new RateLimiterMemory({ points, duration: 900 });
+  const caught = async (work: Promise<unknown>): Promise<AppError> => {
+    const error = await work.then(
+      () => null,
+      (reason: unknown) => reason,
+    );
+    if (!(error instanceof AppError)) throw new Error('was not refused');
+    return error;
+  };
+
+  test('an address is refused after its limit, and uses up nobody’s account', async () => {
+    const account = memory(10);
+    const attempts = createAttempts({ account, address: memory(2), registration: memory(1) });
+    await attempts.login('a', client);
+    await attempts.login('b', client);
+    for (let i = 0; i < 20; i++) expect((await caught(attempts.login('victim', client))).code).toBe('RATE_LIMITED');
+    await attempts.login('victim', { ...client, address: '192.0.2.2' });
+  });
+
+  test('a success counts against neither', async () => {
+    const attempts = createAttempts({ account: memory(1), address: memory(1), registration: memory(1) });
+    for (let i = 0; i < 5; i++) await (await attempts.login('a', client)).succeeded();
+  });
+
+  test('registrations are counted by address', async () => {
+    const attempts = createAttempts({ account: memory(1), address: memory(1), registration: memory(2) });
+    await attempts.registration(client);
+    await attempts.registration(client);
+    const error = await caught(attempts.registration(client));
+    expect([error.code, error.details.retryAfter]).toEqual(['RATE_LIMITED', 900]);
+    await attempts.registration({ ...client, address: null });
+  });
+
+  test('attempts at the same time are all counted', async () => {
+    const attempts = createAttempts({ account: memory(10), address: memory(50), registration: memory(1) });
+    const made = await Promise.allSettled(Array.from({ length: 40 }, () => attempts.login('a', client)));
+    expect(made.filter(({ status }) => status === 'fulfilled')).toHaveLength(10);
+  });
+
+  test('a store that fails refuses every attempt', async () => {
+    const fail = () => Promise.reject(new Error('the store is gone'));
+    const broken: Limiter = { consume: fail, reward: fail, delete: fail };
+    const working = memory(10);
+    for (const limiters of [
+      { account: broken, address: working, registration: broken },
+      { account: working, address: broken, registration: broken },
+    ]) {
+      const attempts = createAttempts(limiters);
+      expect((await caught(attempts.login('a', client))).code).toBe('RATE_LIMITED');
+      expect((await caught(attempts.registration(client))).code).toBe('RATE_LIMITED');
+    }
+    const clearing = createAttempts({
+      account: { ...broken, consume: async () => new RateLimiterRes(1, 1, 1, true) },
+      address: working,
+      registration: working,
+    });
+    expect((await caught((await clearing.login('a', client)).succeeded())).code).toBe('RATE_LIMITED');
+  });
+});
+
+describe('a session', () => {
+  test('ends at logout at once, over both roads, and no other with it', async () => {
+    const person = await kit.person();
+    const other = (await login(person.email, person.password)).data.login.token;
+    const third = (await login(person.email, person.password)).data.login.token;
+    expect((await logout(person.session)).data.logout.endedDatabaseId).toEqual(expect.any(Number));
+    const answer = await kit.rest('POST', '/auth/logout', {
+      key: null,
+      headers: { cookie: `fastapiusersauth=${other}` },
+    });
+    expect([answer.status, answer.text, answer.headers.get('set-cookie')]).toEqual([
+      204,
+      '',
+      'fastapiusersauth=""; HttpOnly; Max-Age=0; Path=/; SameSite=lax',
+    ]);
+    expect([await works(person.session), await works(other), await works(third)]).toEqual([false, false, true]);
+    const again = await kit.rest('POST', '/auth/logout', { key: other });
+    expect([again.status, again.body]).toEqual([401, { detail: 'Unauthorized' }]);
+  });
+
+  test('goes on under a new secret, and the old one works for a minute', async () => {
+    const person = await kit.person();
+    await kit.prisma.token.updateMany({
+      where: { userId: person.userId },
+      data: { expiresAt: new Date(Date.now() + 60_000) },
+    });
+    const { data } = await refresh(person.session);
+    expect(data.refreshSession.user.id).toBe(person.userId);
+    expect(Math.round((Date.parse(data.refreshSession.expiresAt) - Date.now()) / 86_400_000)).toBe(7);
+    expect([await works(data.refreshSession.token), await works(person.session)]).toEqual([true, true]);
+    await kit.prisma.token.updateMany({ where: { userId: person.userId }, data: { previousExpiresAt: new Date() } });
+    expect([await works(data.refreshSession.token), await works(person.session)]).toEqual([true, false]);
+    const rest = await kit.rest('POST', '/auth/refresh', { key: data.refreshSession.token });
+    const secret = /^fastapiusersauth=(ses_\w+);/.exec(rest.headers.get('set-cookie') ?? '')?.[1] ?? '';
+    expect([rest.status, await works(secret)]).toEqual([204, true]);
+    expect(await kit.prisma.token.count({ where: { userId: person.userId, kind: 'SESSION' } })).toBe(1);
+  });
+
+  test('TOK 21 neither a key nor a personal token is one: no logout, no refresh, no change of password', async () => {
+    const person = await kit.person();
+    const pat = await kit.createPat(person.session);
+    for (const key of [kit.keys.ADMIN, kit.keys.LIMITED, pat.secret]) {
+      await refused(() => logout(key), 'FORBIDDEN');
+      await refused(() => refresh(key), 'FORBIDDEN');
+      await refused(() => change(key, person.password, 'another password'), 'FORBIDDEN');
+      for (const path of ['/auth/logout', '/auth/refresh', '/auth/mobile/logout', '/auth/mobile/refresh'])
+        expect((await kit.rest('POST', path, { key })).body).toEqual({ detail: 'Unauthorized' });
+      const body = { old_password: person.password, new_password: 'another password' };
+      expect((await kit.rest('POST', '/password/change-password', { key, body })).status).toBe(403);
+    }
+    for (const call of [logout, refresh]) await refused(() => call(null), 'UNAUTHENTICATED');
+    await refused(() => change(null, person.password, 'another password'), 'UNAUTHENTICATED');
+    expect((await kit.rest('POST', '/auth/logout', { key: null })).status).toBe(401);
+    expect(await works(person.session)).toBe(true);
+  });
+
+  test('GET /users/me shows who holds it; a stranger is told 401', async () => {
+    const person = await kit.person({ role: 'ADMIN' });
+    expect((await kit.rest('GET', '/users/me', { key: person.session })).body).toMatchObject({
+      id: person.userId,
+      email: person.email,
+      is_superuser: true,
+      role: 'admin',
+    });
+    const stranger = await kit.rest('GET', '/users/me', { key: null });
+    expect([stranger.status, stranger.body]).toEqual([401, { detail: 'Unauthorized' }]);
+  });
+});
+
+describe('one’s own password', () => {
+  test('is changed with the current one; other sessions end, personal tokens stay', async () => {
+    const person = await kit.person();
+    const other = (await login(person.email, person.password)).data.login.token;
+    const pat = await kit.createPat(person.session);
+    expect((await change(person.session, person.password, 'another password')).data.changePassword.account.id).toBe(
+      person.userId,
+    );
+    expect([await works(person.session), await works(other), await works(pat.secret)]).toEqual([true, false, true]);
+    expect(code(await login(person.email, person.password))).toBe('BAD_USER_INPUT');
+    const rest = await kit.rest('POST', '/password/change-password', {
+      key: person.session,
+      body: { old_password: 'another password', new_password: person.password },
+    });
+    expect([rest.status, rest.text]).toEqual([200, 'null']);
+    expect((await login(person.email, person.password)).data.login.token).toEqual(expect.any(String));
+  });
+
+  test('stays when the current one is wrong or the new one no password', async () => {
+    const person = await kit.person();
+    const wrong = await refused(() => change(person.session, 'not mine', 'another password'), 'BAD_USER_INPUT');
+    expect(wrong.errors[0]?.extensions.fields[0].path).toEqual(['input', 'currentPassword']);
+    for (const next of ['short77', 'a'.repeat(65), 'a'.repeat(10_000)])
+      await refused(() => change(person.session, person.password, next), 'BAD_USER_INPUT');
+    const rest = await kit.rest('POST', '/password/change-password', {
+      key: person.session,
+      body: { old_password: 'not mine', new_password: 'another password' },
+    });
+    expect([rest.status, rest.body]).toEqual([400, { detail: 'Invalid current password' }]);
+  });
+
+  test('cannot be guessed through a session that somebody stole', async () => {
+    const person = await kit.person();
+    for (let i = 0; i < 10; i++)
+      expect(code(await change(person.session, `guess ${i}`, 'another password'))).toBe('BAD_USER_INPUT');
+    await refused(() => change(person.session, person.password, 'another password'), 'RATE_LIMITED');
+  });
+
+  test('changed twice at once is changed once', async () => {
+    const person = await kit.person();
+    const answers = await Promise.all(
+      ['one password', 'other password'].map((next) => change(person.session, person.password, next)),
+    );
+    const made = answers.filter(({ errors }) => errors.length === 0);
+    expect(made).toHaveLength(1);
+  });
+});
+
+test('TOK 13 no password stands in the log, in the audit trail or in an error', async () => {
+  const secret = 'PeculiarPassword';
+  const person = await kit.person({ password: `${secret} one` });
+  const texts = [
+    await login(person.email, `${secret} wrong`),
+    await login(person.email, `${secret}\0`),
+    await register({ email: 'no address', password: `${secret} two` }),
+    await change(person.session, `${secret} wrong`, `${secret} three`),
+    await change(person.session, `${secret} one`, `${secret} three`),
+    await kit.rest('POST', '/auth/login', form({ username: person.email, password: `${secret} wrong` })),
+    await kit.rest('POST', '/auth/register', { key: null, body: `{"email":"x@people.example","password":"${secret}` }),
+  ].map((answer) => JSON.stringify('errors' in answer ? answer.errors : answer.body));
+  expect(
+    code(
+      await kit.gql(
+        'mutation ($input: LoginInput!) { login(input: $input) { token } }',
+        { input: { login: person.email, password: [`${secret} list`, 1] } },
+        null,
+      ),
+    ),
+  ).toBe('BAD_USER_INPUT');
+  await kit.booted.background.settled();
+  const events = await kit.prisma.auditEvent.findMany();
+  const trail = JSON.stringify(events.map(({ id: _id, ...event }) => event));
+  expect(kit.log.length).toBeGreaterThan(10);
+  for (const place of [kit.log.join('\n'), trail]) expect(place).not.toContain(secret);
+  expect(texts.filter((text) => text.includes(secret))).toEqual([]);
+});

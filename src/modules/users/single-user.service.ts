@@ -1,0 +1,168 @@
+import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
+import { z } from 'zod';
+import { rolePermissions } from '../../authz/permissions.ts';
+import { type Client, can, type Principal } from '../../authz/principal.ts';
+import { AppError, conflict, forbidden, parse } from '../../errors.ts';
+import type { Prisma, User } from '../../generated/prisma/client.ts';
+import type { Settings } from '../../settings.ts';
+import type { Database } from '../../store/database.ts';
+import type { Revocations } from '../../store/revocations.ts';
+import { type AuditService, by } from '../audit/audit.service.ts';
+import { plainText } from '../input.ts';
+import { sessionLifetimeMs } from '../tokens/authenticate.ts';
+import { newSecret, prefixes, secretColumns } from '../tokens/secret.ts';
+import { emailAddress, unlessTaken } from './accounts.service.ts';
+import type { Attempts } from './attempts.ts';
+import { endOwnerSessions, ownerId } from './owner.ts';
+import { hashPassword, newPassword } from './password.ts';
+import type { Session, SessionsService } from './sessions.service.ts';
+import type { UsersService } from './users.service.ts';
+
+type Transaction = Prisma.TransactionClient;
+
+/** Addresses of this ending belong to users that are no people; nobody can register one. */
+const ownerEmail = 'owner@builtin.onyxapikey.ai';
+
+/** Login sessions of the owner that are kept; one more takes the place of the oldest. */
+const maxSessions = 100;
+
+const RequestToken = z.object({ username: plainText(254).nullish(), password: z.string() });
+
+/** The domain of the address of a person whose username is none. By RFC 2606 no mail ever reaches it. */
+const noDomain = 'anythingllm.invalid';
+
+const EnableMultiUser = z.object({
+  username: plainText(64)
+    .regex(/^[a-z][a-z0-9._@-]+$/, 'must be 2 to 64 lower-case letters, digits and . _ @ -, the first a letter')
+    .refine((name) => !z.email().safeParse(name).success || emailAddress.safeParse(name).success, 'cannot be taken'),
+  password: newPassword,
+});
+
+const addressOf = (username: string): string =>
+  z.email().safeParse(username).success ? username : `${username.replaceAll('@', '.')}@${noDomain}`;
+
+const hasPerson = async (transaction: Transaction): Promise<boolean> =>
+  (await transaction.user.findFirst({ where: { accountType: 'STANDARD' }, select: { id: true } })) !== null;
+
+const digest = (text: string): Buffer => createHash('sha256').update(text).digest();
+
+interface Parts {
+  db: Database;
+  audit: AuditService;
+  users: UsersService;
+  sessions: SessionsService;
+  revocations: Revocations;
+  attempts: Attempts;
+  settings: Pick<Settings, 'authToken'>;
+}
+
+/**
+ * The server before it has people, as AnythingLLM's clients know it: one password of its own, AUTH_TOKEN, opens it, and
+ * making the first person ends that.
+ */
+export function singleUserService({ db, audit, users, sessions, revocations, attempts, settings }: Parts) {
+  // Without a password of its own the server compares with what nobody knows: every password is wrong.
+  const expected = digest(settings.authToken ?? randomBytes(32).toString('hex'));
+  const wrong = () => new AppError('UNAUTHENTICATED', 'Wrong password.');
+
+  /** Starts a session of the built-in owner. Throws UNAUTHENTICATED, RATE_LIMITED. */
+  async function openOwnerSession(client: Client, password: string): Promise<Session> {
+    const attempt = await attempts.login(ownerId, client);
+    if (!timingSafeEqual(digest(password), expected)) {
+      await audit.record(db.prisma, { action: 'session.refused', actor: null, tokenId: null, client });
+      throw wrong();
+    }
+    await attempt.succeeded();
+    const secret = newSecret(prefixes.SESSION);
+    const { session, ended } = await db.prisma.$transaction(async (transaction) => {
+      // Whoever makes the first person holds this too: no session starts after they ended them all.
+      await users.lockAdmins(transaction);
+      if (await hasPerson(transaction)) throw wrong();
+      const now = new Date();
+      const expiresAt = new Date(now.getTime() + sessionLifetimeMs);
+      const owner = { name: 'Owner', email: ownerEmail, role: 'ADMIN', accountType: 'SERVICE_ACCOUNT' } as const;
+      const user = await transaction.user.upsert({
+        where: { id: ownerId },
+        create: { id: ownerId, ...owner, lastLoginAt: now },
+        update: { lastLoginAt: now },
+      });
+      const oldest = await transaction.token.findMany({
+        where: { userId: ownerId, kind: 'SESSION' },
+        orderBy: { id: 'desc' },
+        skip: maxSessions - 1,
+        select: { id: true },
+      });
+      const ended = oldest.map(({ id }) => id);
+      await transaction.token.deleteMany({ where: { id: { in: ended } } });
+      const token = await transaction.token.create({
+        data: {
+          ...secretColumns(secret),
+          kind: 'SESSION',
+          allScopes: true,
+          expiresAt,
+          userId: ownerId,
+          creatorId: ownerId,
+        },
+      });
+      await audit.record(transaction, {
+        action: 'session.create',
+        actor: { userId: user.id, name: user.name },
+        tokenId: token.id,
+        client,
+        target: { type: 'User', id: user.id },
+      });
+      return { session: { token: secret, expiresAt, user }, ended };
+    });
+    for (const id of ended) revocations.endToken(id);
+    return session;
+  }
+
+  return {
+    /**
+     * Starts a login session: of the person with this username or address or, while there are no people, of the built-in
+     * owner, for whom the password alone counts. Throws RATE_LIMITED, BAD_USER_INPUT for a person whose username or
+     * password is wrong, UNAUTHENTICATED where the server's own is.
+     */
+    async requestToken(client: Client, input: z.input<typeof RequestToken>): Promise<Session> {
+      const { username, password } = parse(RequestToken, input);
+      return (await hasPerson(db.prisma))
+        ? sessions.login(client, { login: username ?? '', password })
+        : openOwnerSession(client, password);
+    },
+
+    /**
+     * Makes the first person, an ADMIN, and ends the sessions of the built-in owner. Throws BAD_USER_INPUT, FORBIDDEN for
+     * who does not hold all of ADMIN, CONFLICT when there are people already.
+     */
+    async enableMultiUser(principal: Principal, input: z.input<typeof EnableMultiUser>): Promise<User> {
+      const { username, password } = parse(EnableMultiUser, input);
+      const excess = [...rolePermissions('ADMIN')].filter((held) => !can(principal, held));
+      if (excess.length > 0)
+        throw forbidden(excess, 'An account that holds more than the caller is not theirs to make.');
+      const passwordHash = await hashPassword(password);
+      const { user, ended } = await unlessTaken(() =>
+        db.prisma.$transaction(async (transaction) => {
+          await users.lockAdmins(transaction);
+          if (await hasPerson(transaction)) throw conflict('Multi-user mode is already enabled.');
+          const email = addressOf(username);
+          await transaction.invitation.deleteMany({ where: { email } });
+          const user = await transaction.user.create({
+            data: { email, username, name: username, role: 'ADMIN', passwordHash },
+          });
+          const ended = await endOwnerSessions(transaction);
+          await audit.record(transaction, {
+            ...by(principal),
+            action: 'multi_user_mode.enable',
+            target: { type: 'User', id: user.id },
+            detail: { email, username, sessionsEnded: ended.length },
+          });
+          return { user, ended };
+        }),
+      );
+      for (const id of ended) revocations.endToken(id);
+      return user;
+    },
+  };
+}
+
+export type SingleUserService = ReturnType<typeof singleUserService>;

@@ -1,0 +1,41 @@
+import type { AppError, ErrorCode } from '../../errors.ts';
+import type { Dialect, Failure } from '../dialect.ts';
+
+/** `{ error }`, which clients read whatever the status. */
+export const failed = (status: number, text: string): Failure => ({ status, body: { error: text } });
+
+/** What a session path tells a role that may not, and what paths of the other mode tell everybody. */
+export const unauthorized: Failure = { status: 401, body: 'Unauthorized' };
+
+const answers: Record<ErrorCode, (error: AppError) => Failure> = {
+  UNAUTHENTICATED: () => failed(403, 'No valid api key found.'),
+  FORBIDDEN: ({ message }) => failed(403, message),
+  NOT_FOUND: ({ message }) => failed(404, message),
+  BAD_USER_INPUT: ({ message }) => failed(422, message),
+  CONFLICT: ({ message }) => failed(409, message),
+  RATE_LIMITED: ({ message }) => failed(429, message),
+  UPSTREAM_FAILED: ({ message }) => failed(502, message),
+  INTERNAL: ({ message }) => failed(500, message),
+};
+
+const sessionAnswers: typeof answers = {
+  ...answers,
+  UNAUTHENTICATED: ({ details }) =>
+    failed(401, details.credentialRefused ? 'Invalid auth token.' : 'No auth token found.'),
+  FORBIDDEN: () => unauthorized,
+};
+
+/** 400 for an id that is none and for a body that cannot be read; 422 names the fields of one that can. */
+function invalid(error: AppError): Failure {
+  const path = error.details.fields?.[0]?.path ?? [];
+  if (path[0] === 'path') return { status: 400, body: 'Bad Request' };
+  return failed(path.length === 1 && path[0] === 'body' ? 400 : 422, error.message);
+}
+
+const common = { accept: 'anythingllm', atRoot: false, looseBodies: true, invalid, say: failed } as const;
+
+/** The paths under `/v1`, which keys open. */
+export const anythingllm: Dialect = { ...common, failure: (error) => answers[error.code](error) };
+
+/** The paths of AnythingLLM's own pages, which login sessions open and, here, keys too. */
+export const anythingllmSession: Dialect = { ...common, failure: (error) => sessionAnswers[error.code](error) };

@@ -1,0 +1,165 @@
+import { z } from '@hono/zod-openapi';
+import { graphql, type ResultOf } from '../graphql.ts';
+import { everything, id, isoDate } from '../onyx/shapes.ts';
+import { type AnyRow, row } from '../row.ts';
+import { anythingllmSession } from './dialect.ts';
+import { multiUserOnly, singleUserOnly } from './mode.ts';
+import { empty, roleName } from './shapes.ts';
+
+const tag = 'AnythingLLM keys';
+
+const KeyFields = graphql(`
+  fragment AnythingLLMKey on ApiKey @_unmask {
+    databaseId name display role scopes createdAt expiresAt lastUsedAt creator { id }
+  }
+`);
+type Key = ResultOf<typeof KeyFields>;
+
+const keyRole = z.enum(['limited', 'basic', 'admin']);
+
+const ApiKeyRow = z
+  .object({
+    id: z.int(),
+    name: z.string().nullable(),
+    secret: z.string().openapi({ description: 'In full in the reply to generate alone; elsewhere its display form.' }),
+    createdBy: z
+      .union([z.uuid(), z.object({ id: z.uuid(), username: z.string(), role: z.enum(['admin', 'default']) })])
+      .nullable()
+      .openapi({ description: 'The id of its maker; in the list of `/admin` the maker, to who may manage users.' }),
+    createdAt: isoDate,
+    lastUpdatedAt: isoDate,
+    role: keyRole,
+    scopes: z.array(z.string()).nullable(),
+    expires_at: isoDate.nullable(),
+    last_used_at: isoDate.nullable(),
+  })
+  .openapi('AnythingLLMApiKey');
+
+const keyRow = (key: Key, secret: string): z.input<typeof ApiKeyRow> => ({
+  id: key.databaseId,
+  name: key.name,
+  secret,
+  createdBy: key.creator?.id ?? null,
+  createdAt: key.createdAt,
+  // These clients know no way of changing a key.
+  lastUpdatedAt: key.createdAt,
+  role: key.role.toLowerCase() as z.infer<typeof keyRole>,
+  scopes: key.scopes,
+  expires_at: key.expiresAt,
+  last_used_at: key.lastUsedAt,
+});
+
+const Keys = z.object({ apiKeys: z.array(ApiKeyRow), error: z.null() }).openapi('AnythingLLMApiKeys');
+
+const NewKey = z
+  .object({
+    name: z.string().trim().nullish(),
+    role: keyRole.nullish().openapi({ description: 'admin unless given.' }),
+    scopes: z.array(z.string()).nullish().openapi({ description: 'Permissions to cut the key to.' }),
+    expires_at: z.iso.datetime({ offset: true }).nullish(),
+  })
+  .openapi('AnythingLLMNewApiKey');
+
+const generate = (path: string, gate: NonNullable<AnyRow['gate']>): AnyRow =>
+  row({
+    method: 'post',
+    path,
+    tag,
+    summary: 'Create a key',
+    dialect: anythingllmSession,
+    gate,
+    body: NewKey,
+    reply: z.object({ apiKey: ApiKeyRow, error: z.null() }).openapi('AnythingLLMGeneratedApiKey'),
+    document: graphql(
+      `mutation GenerateApiKey($input: CreateApiKeyInput!) {
+        createApiKey(input: $input) { secret apiKey { ...AnythingLLMKey } }
+      }`,
+      [KeyFields],
+    ),
+    variables: ({ body: { name, role, scopes, expires_at } }) => ({
+      input: {
+        kind: 'ANYTHINGLLM' as const,
+        name: name || null,
+        role: (role ?? 'admin').toUpperCase() as Uppercase<z.infer<typeof keyRole>>,
+        scopes: scopes ?? null,
+        expiresAt: expires_at ? new Date(expires_at) : null,
+      },
+    }),
+    output: ({ createApiKey: { apiKey, secret } }) => ({ apiKey: keyRow(apiKey, secret), error: null }),
+  });
+
+const remove = (path: string, gate: NonNullable<AnyRow['gate']>): AnyRow =>
+  row({
+    method: 'delete',
+    path,
+    tag,
+    summary: 'Delete a key at once',
+    dialect: anythingllmSession,
+    gate,
+    params: z.object({ id }),
+    reply: empty,
+    format: 'empty',
+    document: graphql(
+      `mutation RemoveApiKey($id: Int!) { deleteApiKey(input: { databaseId: $id }) { deletedDatabaseId } }`,
+    ),
+    variables: ({ params }) => ({ id: params.id }),
+    output: () => undefined,
+    failure: ({ code }) => (code === 'NOT_FOUND' ? { status: 200, body: undefined } : null),
+  });
+
+export const keyRows: AnyRow[] = [
+  row({
+    method: 'get',
+    path: '/system/api-keys',
+    tag,
+    summary: 'List the keys of these clients, while there are no people',
+    dialect: anythingllmSession,
+    gate: singleUserOnly,
+    reply: Keys,
+    document: graphql(
+      `query SystemApiKeys($first: Int!) {
+        apiKeys(first: $first, kinds: [ANYTHINGLLM]) { nodes { ...AnythingLLMKey } }
+      }`,
+      [KeyFields],
+    ),
+    variables: () => ({ first: everything }),
+    output: ({ apiKeys }) => ({ apiKeys: apiKeys.nodes.map((key) => keyRow(key, key.display)), error: null }),
+  }),
+  generate('/system/generate-api-key', singleUserOnly),
+  remove('/system/api-key/{id}', singleUserOnly),
+  row({
+    method: 'get',
+    path: '/admin/api-keys',
+    tag,
+    summary: 'List the keys of these clients',
+    dialect: anythingllmSession,
+    gate: multiUserOnly,
+    reply: Keys,
+    document: graphql(
+      `query AdminApiKeys($first: Int!) {
+        apiKeys(first: $first, kinds: [ANYTHINGLLM]) {
+          nodes { ...AnythingLLMKey creatorAccount { id email username role } }
+        }
+      }`,
+      [KeyFields],
+    ),
+    variables: () => ({ first: everything }),
+    // Who made a key is told to who may manage users.
+    partial: true,
+    output: ({ apiKeys }) => ({
+      apiKeys: apiKeys.nodes.map((key) => ({
+        ...keyRow(key, key.display),
+        ...(key.creatorAccount && {
+          createdBy: {
+            id: key.creatorAccount.id,
+            username: key.creatorAccount.username ?? key.creatorAccount.email,
+            role: roleName(key.creatorAccount.role),
+          },
+        }),
+      })),
+      error: null,
+    }),
+  }),
+  generate('/admin/generate-api-key', multiUserOnly),
+  remove('/admin/delete-api-key/{id}', multiUserOnly),
+];

@@ -1,0 +1,39 @@
+import type { Context as HonoContext } from 'hono';
+import { badInput } from '../errors.ts';
+import { parseJson } from '../json.ts';
+
+/** A body whose media type the row does not take. */
+export class MediaTypeError extends Error {}
+
+const json = /^application\/([\w.+-]+\+)?json\s*(;|$)/i;
+const form = /^application\/x-www-form-urlencoded\s*(;|$)/i;
+const text = /^text\/plain\s*(;|$)/i;
+
+/** Which bodies a row takes beside JSON. `loose`: a form, JSON under `text/plain`, and nothing at all, which is `{}`. */
+export interface BodyKinds {
+  form: boolean;
+  loose: boolean;
+}
+
+/** The bytes of a request's body. Throws BAD_USER_INPUT when it broke off. */
+export const bytesOf = (c: HonoContext): Promise<ArrayBuffer> =>
+  c.req.arrayBuffer().catch(() => {
+    throw badInput(['body'], 'broke off');
+  });
+
+/** Reads a body as what it says it is. Throws MediaTypeError, BAD_USER_INPUT. */
+export async function readBody(c: HonoContext, kinds: BodyKinds): Promise<unknown> {
+  const type = c.req.header('content-type') ?? '';
+  const isForm = form.test(type);
+  if (!(type === '' || json.test(type) || (isForm && (kinds.form || kinds.loose)) || (kinds.loose && text.test(type))))
+    throw new MediaTypeError(`Unsupported Media Type: ${type.slice(0, 100)}; send application/json`);
+  const bytes = await bytesOf(c);
+  if (isForm) return Object.fromEntries(new URLSearchParams(new TextDecoder().decode(bytes)));
+  return kinds.loose && bytes.byteLength === 0 ? {} : parseJson(bytes);
+}
+
+/** Query parameters; one that is repeated is a list. */
+export const queryOf = (c: HonoContext): Record<string, string | string[]> =>
+  Object.fromEntries(
+    Object.entries(c.req.queries()).map(([name, values]) => [name, values.length > 1 ? values : (values[0] ?? '')]),
+  );

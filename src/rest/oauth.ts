@@ -1,0 +1,89 @@
+import { z } from '@hono/zod-openapi';
+import type { AppError, ErrorCode } from '../errors.ts';
+import type { Dialect, Failure } from './dialect.ts';
+import { graphql } from './graphql.ts';
+import { type AnyRow, row } from './row.ts';
+
+/** Errors as RFC 6749, section 5.2, and RFC 6750, section 3.1, write them. */
+const oauthError = (status: number, error: string, description: string, headers?: Record<string, string>): Failure => ({
+  status,
+  body: { error, error_description: description },
+  ...(headers && { headers }),
+});
+
+const answers: Record<ErrorCode, (error: AppError) => Failure> = {
+  UNAUTHENTICATED: ({ message }) => oauthError(401, 'invalid_token', message, { 'WWW-Authenticate': 'Bearer' }),
+  FORBIDDEN: ({ message }) => oauthError(403, 'insufficient_scope', message),
+  NOT_FOUND: ({ message }) => oauthError(404, 'invalid_request', message),
+  BAD_USER_INPUT: ({ message }) => oauthError(400, 'invalid_request', message),
+  CONFLICT: ({ message }) => oauthError(409, 'invalid_request', message),
+  RATE_LIMITED: ({ message }) => oauthError(429, 'temporarily_unavailable', message),
+  UPSTREAM_FAILED: ({ message }) => oauthError(502, 'server_error', message),
+  INTERNAL: ({ message }) => oauthError(500, 'server_error', message),
+};
+
+const say = (status: number, text: string) => oauthError(status, 'invalid_request', text);
+const failure = (error: AppError): Failure => answers[error.code](error);
+
+export const oauth: Dialect = { accept: 'bearer', atRoot: true, looseBodies: false, failure, invalid: failure, say };
+
+const Introspection = z
+  .object({
+    active: z.boolean(),
+    scope: z.string().optional().openapi({ description: 'The permissions, separated by spaces.' }),
+    client_id: z.string().optional(),
+    username: z.string().optional(),
+    token_type: z.literal('Bearer').optional(),
+    exp: z.int().optional().openapi({ description: 'Seconds since 1970; absent: never.' }),
+    iat: z.int().optional(),
+    sub: z.string().optional(),
+    jti: z.string().optional().openapi({ description: 'The integer id of the token.' }),
+    token_kind: z.string().optional(),
+    role: z.string().optional(),
+    project_id: z.int().optional(),
+  })
+  .openapi('TokenIntrospection');
+
+const seconds = (date: Date | null): number | undefined => (date ? Math.floor(date.getTime() / 1000) : undefined);
+
+export const oauthRows: AnyRow[] = [
+  row({
+    method: 'post',
+    path: '/oauth/introspect',
+    tag: 'Introspection',
+    summary: 'What a token opens (RFC 7662)',
+    dialect: oauth,
+    form: true,
+    body: z.object({
+      token: z.string().min(1).max(1000),
+      token_type_hint: z.string().optional().openapi({ description: 'Accepted and not needed.' }),
+    }),
+    reply: Introspection,
+    document: graphql(`
+      query IntrospectToken($token: String!) {
+        introspectToken(token: $token) {
+          active databaseId kind userId username role permissions projectId createdAt expiresAt
+        }
+      }
+    `),
+    variables: ({ body }) => ({ token: body.token }),
+    output: ({ introspectToken: token }) =>
+      token.active
+        ? {
+            active: true,
+            scope: token.permissions?.join(' '),
+            client_id: token.userId ?? undefined,
+            username: token.username ?? undefined,
+            token_type: 'Bearer' as const,
+            exp: seconds(token.expiresAt),
+            iat: seconds(token.createdAt),
+            sub: token.userId ?? undefined,
+            jti: token.databaseId?.toString(),
+            token_kind: token.kind ?? undefined,
+            role: token.role?.toLowerCase(),
+            project_id: token.projectId ?? undefined,
+          }
+        : { active: false },
+    headers: () => ({ 'Cache-Control': 'no-store' }),
+  }),
+];

@@ -1,0 +1,269 @@
+import { z } from '@hono/zod-openapi';
+import type { Context } from '../../context.ts';
+import type { AppError } from '../../errors.ts';
+import { addressRefused } from '../../modules/users/accounts.service.ts';
+import { registrationRefused } from '../../modules/users/sessions.service.ts';
+import { sessionCookie } from '../credential.ts';
+import { graphql, type ResultOf } from '../graphql.ts';
+import { type AnyRow, row } from '../row.ts';
+import { coded, detail, onyxInvalid } from './errors.ts';
+import { nothing } from './shapes.ts';
+
+const tag = 'Authentication';
+
+/** A session's 7 days and one hour, in seconds: the cookie outlives the session, which says so itself. */
+const cookieAge = 7 * 24 * 3600 + 3600;
+
+const cookie = (value: string, age: number, { services }: Context) => ({
+  'Set-Cookie': `${sessionCookie}=${value}; HttpOnly; Max-Age=${age}; Path=/; SameSite=lax${services.sessions.overHttps ? '; Secure' : ''}`,
+});
+const noCookie = (context: Context) => cookie('""', 0, context);
+
+const fieldOf = (error: AppError) => error.details.fields?.[0]?.path.at(-1);
+/** What is wrong, without the name of the field. */
+const reason = (error: AppError): string => error.details.fields?.[0]?.message ?? error.message;
+
+export const UserRead = z
+  .object({
+    id: z.uuid(),
+    email: z.string(),
+    is_active: z.boolean(),
+    is_superuser: z.boolean(),
+    is_verified: z.boolean(),
+    role: z.enum(['limited', 'basic', 'admin']),
+    account_type: z.enum(['STANDARD', 'SERVICE_ACCOUNT']),
+  })
+  .openapi('UserRead');
+
+const Who = graphql(`fragment Who on Account @_unmask { id email active role accountType }`);
+
+export const userRead = (
+  user: Pick<ResultOf<typeof Who>, 'id' | 'email' | 'role' | 'accountType'>,
+  active = true,
+): z.input<typeof UserRead> => ({
+  id: user.id,
+  email: user.email,
+  is_active: active,
+  is_superuser: user.role === 'ADMIN',
+  is_verified: true,
+  role: user.role.toLowerCase() as 'limited' | 'basic' | 'admin',
+  account_type: user.accountType,
+});
+
+const Credentials = z
+  .object({
+    username: z.string().openapi({ description: 'The address or the username.' }),
+    password: z.string(),
+    grant_type: z.string().optional(),
+    scope: z.string().optional(),
+  })
+  .openapi('LoginForm');
+
+const LogIn = graphql(`mutation LogIn($input: LoginInput!) { login(input: $input) { token } }`);
+const LogOut = graphql(`mutation LogOut { logout { endedDatabaseId } }`);
+const Refresh = graphql(`mutation RefreshSession { refreshSession { token } }`);
+
+const credentials = ({ body }: { body: z.infer<typeof Credentials> }) => ({
+  input: { login: body.username, password: body.password },
+});
+const badCredentials: AnyRow['failure'] = (error) =>
+  error.code === 'BAD_USER_INPUT' ? detail(400, 'LOGIN_BAD_CREDENTIALS') : null;
+/** Without a session, or with a key where only a session will do. */
+const noSession: AnyRow['failure'] = (error) =>
+  error.code === 'UNAUTHENTICATED' || error.code === 'FORBIDDEN' ? detail(401, 'Unauthorized') : null;
+
+export const UserByEmail = z.object({ user_email: z.string() }).openapi('UserByEmail');
+
+const BearerToken = z.object({ access_token: z.string(), token_type: z.literal('bearer') }).openapi('BearerToken');
+
+const refusedRegistration: AnyRow['failure'] = (error) => {
+  if (error.code === 'CONFLICT') return detail(400, 'REGISTER_USER_ALREADY_EXISTS');
+  if (error.code === 'FORBIDDEN')
+    return error.message === registrationRefused.invite
+      ? coded(403, 'UNAUTHORIZED', error.message)
+      : coded(403, 'REGISTRATION_DISABLED', error.message);
+  if (error.code !== 'BAD_USER_INPUT') return null;
+  if (fieldOf(error) === 'password')
+    return { status: 400, body: { detail: { code: 'REGISTER_INVALID_PASSWORD', reason: reason(error) } } };
+  return reason(error) === addressRefused ? coded(400, 'INVALID_INPUT', error.message) : onyxInvalid(error);
+};
+
+export const authRows: AnyRow[] = [
+  row({
+    method: 'get',
+    path: '/auth/type',
+    tag,
+    summary: 'How people can log in',
+    reply: z
+      .object({
+        auth_type: z.enum(['disabled', 'basic', 'google_oauth', 'oidc', 'saml', 'cloud']),
+        requires_verification: z.boolean(),
+        anonymous_user_enabled: z.boolean().nullable(),
+        password_min_length: z.int(),
+        multi_tenant: z.boolean(),
+        password_max_length: z.int(),
+        password_require_uppercase: z.boolean(),
+        password_require_lowercase: z.boolean(),
+        password_require_digit: z.boolean(),
+        password_require_special_char: z.boolean(),
+        has_users: z.boolean(),
+        oauth_enabled: z.boolean(),
+        password_auth_enabled: z.boolean(),
+        sso_providers: z.array(
+          z.object({
+            name: z.string(),
+            display_name: z.string(),
+            provider_type: z.string(),
+            authorize_url: z.string(),
+          }),
+        ),
+      })
+      .openapi('AuthTypeResponse'),
+    document: graphql(`query AuthType { authentication { passwordMinLength passwordMaxLength hasUsers } }`),
+    variables: () => ({}),
+    output: ({ authentication }) => ({
+      auth_type: 'basic' as const,
+      requires_verification: false,
+      anonymous_user_enabled: false,
+      password_min_length: authentication.passwordMinLength,
+      multi_tenant: false,
+      password_max_length: authentication.passwordMaxLength,
+      password_require_uppercase: false,
+      password_require_lowercase: false,
+      password_require_digit: false,
+      password_require_special_char: false,
+      has_users: authentication.hasUsers,
+      oauth_enabled: false,
+      password_auth_enabled: true,
+      sso_providers: [],
+    }),
+    headers: ({ authentication }) => ({
+      'Cache-Control': authentication.hasUsers ? 'public, max-age=60' : 'no-store',
+    }),
+  }),
+  row({
+    method: 'post',
+    path: '/auth/register',
+    tag,
+    summary: 'Make an account for oneself',
+    body: z.object({ email: z.string(), password: z.string() }).openapi('UserCreate'),
+    status: 201,
+    reply: UserRead,
+    document: graphql(`mutation Register($input: RegisterInput!) { register(input: $input) { account { ...Who } } }`, [
+      Who,
+    ]),
+    variables: ({ body }) => ({ input: { email: body.email, password: body.password } }),
+    output: ({ register: { account } }) => userRead(account, account.active),
+    failure: refusedRegistration,
+  }),
+  row({
+    method: 'post',
+    path: '/auth/login',
+    tag,
+    summary: 'Log in, with a cookie',
+    body: Credentials,
+    form: true,
+    status: 204,
+    reply: nothing,
+    document: LogIn,
+    variables: credentials,
+    output: () => null,
+    headers: ({ login }, _input, context) => cookie(login.token, cookieAge, context),
+    failure: badCredentials,
+  }),
+  row({
+    method: 'post',
+    path: '/auth/logout',
+    tag,
+    summary: 'Log out',
+    status: 204,
+    reply: nothing,
+    document: LogOut,
+    variables: () => ({}),
+    output: () => null,
+    headers: (_data, _input, context) => noCookie(context),
+    failure: noSession,
+  }),
+  row({
+    method: 'post',
+    path: '/auth/refresh',
+    tag,
+    summary: 'Go on with a session, under a new cookie',
+    status: 204,
+    reply: nothing,
+    document: Refresh,
+    variables: () => ({}),
+    output: () => null,
+    headers: ({ refreshSession }, _input, context) => cookie(refreshSession.token, cookieAge, context),
+    failure: noSession,
+  }),
+  row({
+    method: 'post',
+    path: '/auth/mobile/login',
+    tag,
+    summary: 'Log in, with a bearer token',
+    body: Credentials,
+    form: true,
+    reply: BearerToken,
+    document: LogIn,
+    variables: credentials,
+    output: ({ login }) => ({ access_token: login.token, token_type: 'bearer' as const }),
+    failure: badCredentials,
+  }),
+  row({
+    method: 'post',
+    path: '/auth/mobile/refresh',
+    tag,
+    summary: 'Go on with a session, under a new bearer token',
+    reply: BearerToken,
+    document: Refresh,
+    variables: () => ({}),
+    output: ({ refreshSession }) => ({ access_token: refreshSession.token, token_type: 'bearer' as const }),
+    failure: noSession,
+  }),
+  row({
+    method: 'post',
+    path: '/auth/mobile/logout',
+    tag,
+    summary: 'Log out a bearer token',
+    status: 204,
+    reply: nothing,
+    document: LogOut,
+    variables: () => ({}),
+    output: () => null,
+    failure: noSession,
+  }),
+  row({
+    method: 'post',
+    path: '/password/change-password',
+    tag,
+    summary: 'Change one’s own password',
+    body: z.object({ old_password: z.string(), new_password: z.string() }).openapi('ChangePasswordRequest'),
+    reply: nothing,
+    document: graphql(
+      `mutation ChangePassword($input: ChangePasswordInput!) { changePassword(input: $input) { account { id } } }`,
+    ),
+    variables: ({ body }) => ({ input: { currentPassword: body.old_password, newPassword: body.new_password } }),
+    output: () => null,
+    failure: (error) => {
+      if (error.code !== 'BAD_USER_INPUT') return null;
+      return detail(400, fieldOf(error) === 'currentPassword' ? 'Invalid current password' : reason(error));
+    },
+  }),
+  row({
+    method: 'post',
+    path: '/password/reset_password',
+    tag,
+    summary: 'Give a person a new password',
+    body: UserByEmail,
+    reply: z.object({ user_id: z.uuid(), new_password: z.string() }).openapi('PasswordResetResponse'),
+    document: graphql(
+      `mutation ResetPassword($input: ResetUserPasswordInput!) {
+        resetUserPassword(input: $input) { account { id } newPassword }
+      }`,
+    ),
+    variables: ({ body }) => ({ input: { email: body.user_email } }),
+    output: ({ resetUserPassword: { account, newPassword } }) => ({ user_id: account.id, new_password: newPassword }),
+    failure: (error) => (error.code === 'NOT_FOUND' ? detail(404, 'User not found') : null),
+  }),
+];

@@ -1,0 +1,91 @@
+import { z } from '@hono/zod-openapi';
+import { rolePermissions } from '../../authz/permissions.ts';
+import { notFound } from '../../errors.ts';
+import { graphql } from '../graphql.ts';
+import { type AnyRow, row } from '../row.ts';
+import { coded } from './errors.ts';
+import { everything, flag, id } from './shapes.ts';
+import { defaultGroups } from './tokens.ts';
+import { FullUser, FullUserSnapshot, fullUser } from './users.ts';
+
+const tag = 'User groups';
+
+/** The groups stand for the roles: they cannot be made, renamed or deleted, and a change of role is a change of group. */
+const UserGroup = z
+  .object({
+    id: z.int(),
+    name: z.string(),
+    users: z.array(FullUserSnapshot),
+    manager_ids: z.array(z.string()),
+    cc_pairs: z.array(z.unknown()),
+    document_sets: z.array(z.unknown()),
+    personas: z.array(z.unknown()),
+    is_up_to_date: z.boolean(),
+    is_up_for_deletion: z.boolean(),
+    is_default: z.boolean(),
+    incognito_enabled: z.boolean(),
+    permissions: z.record(z.string(), z.boolean()).openapi({ description: 'What every member holds.' }),
+  })
+  .openapi('UserGroup');
+
+const includeDefault = z.object({ include_default: flag.default(false) });
+
+export const groupRows: AnyRow[] = [
+  row({
+    method: 'get',
+    path: '/manage/admin/user-group',
+    tag,
+    summary: 'List the groups with their members',
+    query: includeDefault,
+    reply: z.array(UserGroup),
+    document: graphql(`query Groups($first: Int!) { accounts(first: $first) { nodes { ...FullUser } } }`, [FullUser]),
+    variables: ({ query }) => ({ first: query.include_default ? everything : 0 }),
+    output: ({ accounts }, { query }) =>
+      (query.include_default ? defaultGroups : []).map(({ id, name, role }) => ({
+        id,
+        name,
+        users: accounts.nodes.filter((user) => user.role === role).map(fullUser),
+        manager_ids: [],
+        cc_pairs: [],
+        document_sets: [],
+        personas: [],
+        is_up_to_date: true,
+        is_up_for_deletion: false,
+        is_default: true,
+        incognito_enabled: false,
+        permissions: Object.fromEntries([...rolePermissions(role)].map((held) => [held, true])),
+      })),
+  }),
+  row({
+    method: 'get',
+    path: '/manage/admin/user-group/{user_group_id}/permissions',
+    tag,
+    summary: 'What the members of a group hold',
+    params: z.object({ user_group_id: id }),
+    reply: z.array(z.string()),
+    document: graphql(`query GroupPermissions { accounts(first: 0) { totalCount } }`),
+    variables: () => ({}),
+    output: (_data, { params }) => {
+      const group = defaultGroups.find((group) => group.id === params.user_group_id);
+      if (!group) throw notFound('User group');
+      return [...rolePermissions(group.role)];
+    },
+    failure: (error) => (error.code === 'NOT_FOUND' ? coded(404, 'NOT_FOUND', 'User group not found') : null),
+  }),
+  row({
+    method: 'get',
+    path: '/manage/user-groups/minimal',
+    tag,
+    summary: 'The names of one’s groups; of all of them for those who manage users',
+    query: includeDefault,
+    reply: z.array(z.object({ id: z.int(), name: z.string(), is_default: z.boolean() })),
+    document: graphql(
+      `query MyGroups { users(first: 0) { totalCount } viewer { role } all: can(permission: "manage:users") }`,
+    ),
+    variables: () => ({}),
+    output: ({ viewer, all }, { query }) =>
+      (query.include_default ? defaultGroups : [])
+        .filter(({ role }) => all || role === viewer?.role)
+        .map(({ id, name }) => ({ id, name, is_default: true })),
+  }),
+];

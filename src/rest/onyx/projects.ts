@@ -1,0 +1,211 @@
+import { z } from '@hono/zod-openapi';
+import { graphql, type ResultOf } from '../graphql.ts';
+import { type AnyRow, row } from '../row.ts';
+import { ChatSessionDetails, SessionDetails, sessionDetails } from './chat.ts';
+import { detail } from './errors.ts';
+import { everything, id, isoDate, nothing } from './shapes.ts';
+
+const tag = 'Projects';
+
+const params = z.object({ project_id: id });
+const sessionBody = z.object({ chat_session_id: z.uuid() }).openapi('ChatSessionRequest');
+
+const ProjectSnapshot = graphql(
+  `
+  fragment ProjectSnapshot on Project @_unmask {
+    databaseId name description instructions createdAt
+    owner { id }
+    chatSessions(first: $sessions) { nodes { ...SessionDetails } }
+  }
+`,
+  [SessionDetails],
+);
+
+const UserProjectSnapshot = z
+  .object({
+    id: z.int(),
+    name: z.string(),
+    description: z.string().nullable(),
+    created_at: isoDate,
+    user_id: z.uuid().nullable(),
+    instructions: z.string().nullable(),
+    chat_sessions: z
+      .array(ChatSessionDetails)
+      .openapi({ description: 'None for a credential that lacks `read:chat`.' }),
+  })
+  .openapi('UserProjectSnapshot');
+
+const ProjectInstructionsResponse = z
+  .object({ instructions: z.string().nullable() })
+  .openapi('ProjectInstructionsResponse');
+
+const snapshot = (project: ResultOf<typeof ProjectSnapshot>): z.input<typeof UserProjectSnapshot> => ({
+  id: project.databaseId,
+  name: project.name,
+  description: project.description,
+  created_at: project.createdAt,
+  user_id: project.owner.id,
+  instructions: project.instructions,
+  chat_sessions: project.chatSessions?.nodes.map(sessionDetails) ?? [],
+});
+
+const missing: AnyRow['failure'] = (error) => (error.code === 'NOT_FOUND' ? detail(404, error.message) : null);
+
+export const projectRows: AnyRow[] = [
+  row({
+    method: 'get',
+    path: '/user/projects',
+    tag,
+    summary: 'List one’s own projects',
+    reply: z.array(UserProjectSnapshot),
+    document: graphql(
+      `query ListProjects($first: Int!, $sessions: Int!) {
+        projects(first: $first) { nodes { ...ProjectSnapshot } }
+      }`,
+      [ProjectSnapshot],
+    ),
+    variables: () => ({ first: everything, sessions: everything }),
+    output: ({ projects }) => projects.nodes.map(snapshot),
+    partial: true,
+  }),
+  row({
+    method: 'post',
+    path: '/user/projects/create',
+    tag,
+    summary: 'Create a project',
+    query: z.object({ name: z.string() }),
+    reply: UserProjectSnapshot,
+    document: graphql(
+      `mutation CreateProject($input: CreateProjectInput!, $sessions: Int!) {
+        createProject(input: $input) { project { ...ProjectSnapshot } }
+      }`,
+      [ProjectSnapshot],
+    ),
+    variables: ({ query }) => ({ input: { name: query.name }, sessions: everything }),
+    output: ({ createProject }) => snapshot(createProject.project),
+    partial: true,
+    failure: (error, input) =>
+      error.code === 'BAD_USER_INPUT' && input?.query.name.trim() === ''
+        ? detail(400, 'Project name cannot be empty')
+        : null,
+  }),
+  row({
+    method: 'get',
+    path: '/user/projects/{project_id}',
+    tag,
+    summary: 'Read a project',
+    params,
+    reply: UserProjectSnapshot,
+    document: graphql(
+      `query GetProject($id: Int!, $sessions: Int!) { project(databaseId: $id) { ...ProjectSnapshot } }`,
+      [ProjectSnapshot],
+    ),
+    variables: ({ params }) => ({ id: params.project_id, sessions: everything }),
+    output: ({ project }) => snapshot(project),
+    partial: true,
+    failure: missing,
+  }),
+  row({
+    method: 'patch',
+    path: '/user/projects/{project_id}',
+    tag,
+    summary: 'Rename a project, or say what it is about',
+    params,
+    body: z.object({ name: z.string().nullish(), description: z.string().nullish() }).openapi('UpdateProjectRequest'),
+    reply: UserProjectSnapshot,
+    document: graphql(
+      `mutation UpdateProject($input: UpdateProjectInput!, $sessions: Int!) {
+        updateProject(input: $input) { project { ...ProjectSnapshot } }
+      }`,
+      [ProjectSnapshot],
+    ),
+    variables: ({ params, body }) => ({
+      input: {
+        databaseId: params.project_id,
+        name: body.name,
+        ...(body.description != null && { description: body.description }),
+      },
+      sessions: everything,
+    }),
+    output: ({ updateProject }) => snapshot(updateProject.project),
+    partial: true,
+    failure: missing,
+  }),
+  row({
+    method: 'delete',
+    path: '/user/projects/{project_id}',
+    tag,
+    summary: 'Delete a project; its chats and documents stay',
+    params,
+    status: 204,
+    reply: nothing,
+    document: graphql(
+      `mutation DeleteProject($id: Int!) { deleteProject(input: { databaseId: $id }) { deletedDatabaseId } }`,
+    ),
+    variables: ({ params }) => ({ id: params.project_id }),
+    output: () => null,
+    failure: missing,
+  }),
+  row({
+    method: 'get',
+    path: '/user/projects/{project_id}/instructions',
+    tag,
+    summary: 'Read the instructions of a project',
+    params,
+    reply: ProjectInstructionsResponse,
+    document: graphql(`query GetProjectInstructions($id: Int!) { project(databaseId: $id) { instructions } }`),
+    variables: ({ params }) => ({ id: params.project_id }),
+    output: ({ project }) => ({ instructions: project.instructions }),
+    failure: missing,
+  }),
+  row({
+    method: 'post',
+    path: '/user/projects/{project_id}/instructions',
+    tag,
+    summary: 'Set the instructions of a project',
+    params,
+    body: z.object({ instructions: z.string() }).openapi('UpsertProjectInstructionsRequest'),
+    reply: ProjectInstructionsResponse,
+    document: graphql(
+      `mutation SetProjectInstructions($id: Int!, $instructions: String!) {
+        updateProject(input: { databaseId: $id, instructions: $instructions }) { project { instructions } }
+      }`,
+    ),
+    variables: ({ params, body }) => ({ id: params.project_id, instructions: body.instructions }),
+    output: ({ updateProject }) => ({ instructions: updateProject.project.instructions }),
+    failure: missing,
+  }),
+  row({
+    method: 'post',
+    path: '/user/projects/{project_id}/move_chat_session',
+    tag,
+    summary: 'Put a session into a project',
+    params,
+    body: sessionBody,
+    status: 204,
+    reply: nothing,
+    document: graphql(
+      `mutation MoveChatSession($id: UUID!, $projectId: Int!) {
+        moveChatSession(input: { sessionId: $id, projectId: $projectId }) { sessionId }
+      }`,
+    ),
+    variables: ({ params, body }) => ({ id: body.chat_session_id, projectId: params.project_id }),
+    output: () => null,
+    failure: missing,
+  }),
+  row({
+    method: 'post',
+    path: '/user/projects/remove_chat_session',
+    tag,
+    summary: 'Take a session out of its project',
+    body: sessionBody,
+    status: 204,
+    reply: nothing,
+    document: graphql(
+      `mutation RemoveChatSession($id: UUID!) { moveChatSession(input: { sessionId: $id }) { sessionId } }`,
+    ),
+    variables: ({ body }) => ({ id: body.chat_session_id }),
+    output: () => null,
+    failure: missing,
+  }),
+];
