@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import { isIP } from 'node:net';
 import { join } from 'node:path';
 import type { HttpBindings } from '@hono/node-server';
 import { Hono, type Context as HonoContext } from 'hono';
@@ -51,8 +52,15 @@ export function createServer({ settings, db, log, services, checkReplies = false
   const metrics = createMetrics();
   const yoga = createGraphQLServer(settings, metrics);
 
+  /** What stands left of what the trusted proxies wrote, the client wrote, and may be anything. */
+  function forwardedFor(c: HonoContext<Env>): string | null {
+    if (settings.trustedProxies === 0) return null;
+    const address = c.req.header('x-forwarded-for')?.split(',').at(-settings.trustedProxies)?.trim();
+    return address && isIP(address) ? address : null;
+  }
+
   const clientOf = (c: HonoContext<Env>): Client => ({
-    address: c.env?.incoming?.socket?.remoteAddress ?? null,
+    address: forwardedFor(c) ?? c.env?.incoming?.socket?.remoteAddress ?? null,
     userAgent: c.req.header('user-agent') ?? null,
   });
 

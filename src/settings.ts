@@ -42,6 +42,7 @@ const Environment = z
     AUTH_TOKEN: z.string().min(8, 'must have at least 8 characters').optional(),
     REGISTRATION: z.enum(['open', 'invite', 'closed']).default('open'),
     GRAPHIQL: flag.optional(),
+    TRUSTED_PROXIES: z.coerce.number().int().min(0).max(10).default(0),
     CORS_ORIGINS: z
       .string()
       .default('')
@@ -78,6 +79,8 @@ const Environment = z
     registration: env.REGISTRATION,
     /** Whether strangers may open GraphiQL and introspect. Signed-in callers always may. */
     graphiql: env.GRAPHIQL ?? env.NODE_ENV !== 'production',
+    /** How many proxies stand in front, each of which adds its client to `X-Forwarded-For`. */
+    trustedProxies: env.TRUSTED_PROXIES,
     corsOrigins: env.CORS_ORIGINS,
     /** Days after which audit events are deleted; kept for ever when absent. */
     auditRetentionDays: env.AUDIT_RETENTION_DAYS,

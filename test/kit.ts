@@ -5,7 +5,7 @@ import { serve } from '@hono/node-server';
 import pg from 'pg';
 import { type Booted, boot } from '../src/boot.ts';
 import { createLog } from '../src/log.ts';
-import { newSecret } from '../src/modules/tokens/secret.ts';
+import { mentionsSecret, newSecret } from '../src/modules/tokens/secret.ts';
 import { readSettings } from '../src/settings.ts';
 import type { DatabaseOptions } from '../src/store/database.ts';
 import { type ModelServer, startModelServer } from './model-server.ts';
@@ -110,6 +110,7 @@ export async function startKit({ scripted = false, environment = {} }: KitOption
   const { options, drop } = await ownDatabase();
   const statements: string[] = [];
   const log: string[] = [];
+  const passwords: string[] = [];
   const adminKey = newSecret('on_');
   const settings = readSettings({
     PUBLIC_URL: 'http://latchkey.test',
@@ -214,6 +215,7 @@ export async function startKit({ scripted = false, environment = {} }: KitOption
       password = `password ${email}`.slice(0, 64),
       role = 'BASIC',
     } = {}) {
+      passwords.push(password);
       const made = await kit.gql(
         'mutation ($input: CreateUserInput!) { createUser(input: $input) { account { id } } }',
         { input: { email, password, role } },
@@ -269,6 +271,9 @@ export async function startKit({ scripted = false, environment = {} }: KitOption
       await booted.close();
       await model.close();
       await drop();
+      // TOK 13: whatever a test did, no line of its log holds a secret or a password.
+      const told = log.find((line) => mentionsSecret(line) || passwords.some((password) => line.includes(password)));
+      if (told !== undefined) throw new Error(`a secret stands in the log: ${told}`);
     },
   };
   kit.keys.BASIC = (await kit.createKey('BASIC')).secret;

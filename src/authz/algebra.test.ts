@@ -480,7 +480,7 @@ const doing = (
     do: fc.constant(name),
     by: place,
     on: place,
-    own: fc.boolean(),
+    own: fc.oneof({ weight: 2, arbitrary: fc.constant(true) }, { weight: 1, arbitrary: fc.constant(false) }),
     role,
     scopes,
     change: fc.record(
@@ -601,11 +601,10 @@ test('AZR 2, TOK 7, TOK 8, TOK 10: rights never exceed role, scopes, project or 
         before = after;
       }
     }),
-    { numRuns: 600, examples: examples.map((steps): [Step[]] => [steps]) },
+    { numRuns: 15 + examples.length, examples: examples.map((steps): [Step[]] => [steps]) },
   );
-  console.log(JSON.stringify([...done]), JSON.stringify(count), failedLogins);
   // The property says nothing unless much was done, by tokens that were made; the examples see to that.
   for (const name of Object.keys(operations({ tokens: [], people: [], projects: [], spent: [] })))
     expect(done.get(name as Operation), name).toBeGreaterThan(0);
   for (const [name, times] of Object.entries(count)) expect(times, name).toBeGreaterThan(0);
-}, 580_000);
+}, 60_000);

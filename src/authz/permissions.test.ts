@@ -1,8 +1,9 @@
 import fc from 'fast-check';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type GraphQLAnswer, type Kit, startKit } from '../../test/kit.ts';
+import { describe, expect, test } from 'vitest';
 import {
   effectivePermissions,
+  holdsInProject,
+  intersection,
   isPermission,
   type Permission,
   permissions,
@@ -39,6 +40,16 @@ describe('the table', () => {
     expect(permissions.filter((name) => administration.test(name)).sort()).toEqual(
       [...rolePermissions('ADMIN')].filter((name) => !rolePermissions('BASIC').has(name)).sort(),
     );
+  });
+
+  test('keeps administration, other credentials and the directory from a token that is confined to a project', () => {
+    const confined = permissions.filter(holdsInProject);
+    const beyond = /^manage:(?!chat$)|^read:(analytics|query_history|audit|users)$|^write:(tokens|agents)$|^use:/;
+    expect(confined.filter((name) => beyond.test(name))).toEqual([]);
+    // Of a project there is something to do, and the least role can do some of it.
+    expect(confined).toEqual(expect.arrayContaining(['read:agents', 'write:chat', 'read:chat', 'write:projects']));
+    const marked = Object.entries(permissionTable).filter(([, { inProject }]) => inProject);
+    expect(marked.map(([name]) => name).sort()).toEqual([...confined].sort());
   });
 
   test('names every permission verb:noun and says what it allows', () => {
@@ -94,137 +105,106 @@ describe('effective permissions', () => {
   });
 });
 
-describe('through the server', () => {
-  let kit: Kit;
-  beforeAll(async () => {
-    kit = await startKit();
-  });
-  afterAll(() => kit.close());
+describe('cuts', () => {
+  const held = fc.uniqueArray(permission).map((names): ReadonlySet<Permission> => new Set(names));
+  const sorted = (set: ReadonlySet<Permission>) => [...set].sort();
 
-  interface Made {
-    secret: string;
-    /** Of an API key; a personal token cannot be changed. */
-    keyId?: number;
-  }
-
-  type Step =
-    | { do: 'key'; by: number; role: Role; scopes: Permission[] | null }
-    | { do: 'pat'; by: number; scopes: Permission[] | null }
-    | { do: 'update'; by: number; target: number; role: Role | undefined; scopes: Permission[] | null | undefined }
-    | { do: 'regenerate'; by: number; target: number };
-
-  // Few names, each with its weight, so that chains grow long before they run out of rights.
-  const pool: Permission[] = [
-    'manage:api_keys',
-    'write:tokens',
-    'read:agents',
-    'write:chat',
-    'read:chat',
-    'read:audit',
-  ];
-  const some = fc.subarray(pool, { minLength: 1 });
-  const maker = some.map((names): Permission[] => [
-    ...new Set<Permission>(['manage:api_keys', 'write:tokens', ...names]),
-  ]);
-  const grant = fc.oneof(some, maker, fc.constant(null));
-  /** The first token, one of the newest, or any. */
-  const index = fc.oneof(fc.constant(0), fc.integer({ min: -3, max: -1 }), fc.nat({ max: 30 }));
-  const keyRole = fc.oneof({ weight: 3, arbitrary: fc.constant<Role>('ADMIN') }, { weight: 1, arbitrary: role });
-  const step: fc.Arbitrary<Step> = fc.oneof(
-    fc.record({ do: fc.constant('key' as const), by: index, role: keyRole, scopes: grant }),
-    fc.record({ do: fc.constant('pat' as const), by: index, scopes: grant }),
-    fc.record({
-      do: fc.constant('update' as const),
-      by: index,
-      target: index,
-      role: fc.option(keyRole, { nil: undefined }),
-      scopes: fc.option(grant, { nil: undefined }),
-    }),
-    fc.record({ do: fc.constant('regenerate' as const), by: index, target: index }),
-  );
-
-  const rightsOf = async (secret: string): Promise<string[]> =>
-    (await kit.gql('{ viewer { permissions } }', {}, secret)).data.viewer.permissions;
-
-  /** Sends a mutation; null when it was refused for a reason that a caller is meant to see. */
-  async function attempt(query: string, input: object, secret: string): Promise<GraphQLAnswer['data']> {
-    const { data, errors } = await kit.gql(query, { input }, secret);
-    if (errors.length === 0) return Object.values(data)[0];
-    expect(['FORBIDDEN', 'BAD_USER_INPUT', 'CONFLICT']).toContain(errors[0]?.extensions.code);
-    return null;
-  }
-
-  /** Does a step and returns the token that came out of it with its new rights, or null when it was refused. */
-  async function take(action: Step, tokens: Made[]): Promise<Made | null> {
-    const pick = (at: number) => tokens.at(at % tokens.length) as Made;
-    const { secret } = pick(action.by);
-    if (action.do === 'key') {
-      const made = await attempt(
-        'mutation ($input: CreateApiKeyInput!) { createApiKey(input: $input) { secret apiKey { databaseId } } }',
-        { role: action.role, scopes: action.scopes },
-        secret,
-      );
-      return made && { secret: made.secret, keyId: made.apiKey.databaseId };
-    }
-    if (action.do === 'pat') {
-      const made = await attempt(
-        'mutation ($input: CreatePersonalAccessTokenInput!) { createPersonalAccessToken(input: $input) { secret } }',
-        { name: 'chain', scopes: action.scopes },
-        secret,
-      );
-      return made && { secret: made.secret };
-    }
-    const target = pick(action.target);
-    if (target.keyId === undefined) return null;
-    if (action.do === 'update') {
-      const { role, scopes } = action;
-      const input = { databaseId: target.keyId, ...(role && { role }), ...(scopes !== undefined && { scopes }) };
-      const query = 'mutation ($input: UpdateApiKeyInput!) { updateApiKey(input: $input) { apiKey { databaseId } } }';
-      return (await attempt(query, input, secret)) && target;
-    }
-    const renewed = await attempt(
-      'mutation ($input: RegenerateApiKeyInput!) { regenerateApiKey(input: $input) { secret } }',
-      { databaseId: target.keyId },
-      secret,
+  test('by an intersection leave what both hold, in either order, once or twice', () => {
+    fc.assert(
+      fc.property(held, held, held, (some, others, third) => {
+        const both = intersection(some, others);
+        expect(sorted(both)).toEqual(permissions.filter((name) => some.has(name) && others.has(name)).sort());
+        expect(sorted(intersection(others, some))).toEqual(sorted(both));
+        expect(sorted(intersection(both, both))).toEqual(sorted(both));
+        expect(sorted(intersection(both, others))).toEqual(sorted(both));
+        expect(sorted(intersection(both, third))).toEqual(sorted(intersection(some, intersection(others, third))));
+      }),
     );
-    if (renewed) target.secret = renewed.secret;
-    return renewed && target;
-  }
+  });
 
-  test('no sequence of operations yields a token that may do more than the one that made or changed it', async () => {
-    const example: Step[] = [
-      { do: 'key', by: 1, role: 'ADMIN', scopes: ['manage:api_keys', 'write:tokens'] },
-      { do: 'pat', by: 4, scopes: ['write:tokens'] },
-      { do: 'update', by: 4, target: 2, role: undefined, scopes: ['manage:api_keys'] },
-      { do: 'regenerate', by: 1, target: 4 },
-      { do: 'pat', by: 5, scopes: ['read:agents'] },
-    ];
-    const done = { key: 0, pat: 0, update: 0, regenerate: 0, refused: 0, chained: 0 };
-    await fc.assert(
-      fc.asyncProperty(fc.array(step, { minLength: 8, maxLength: 14 }), async (steps) => {
-        const start = [
-          await kit.createKey('ADMIN'),
-          await kit.createKey('ADMIN', { scopes: ['manage:api_keys', 'write:tokens', 'read:agents', 'write:chat'] }),
-          await kit.createKey('ADMIN', { scopes: ['manage:api_keys'] }),
-          await kit.createKey('BASIC'),
-        ];
-        const tokens: Made[] = start.map(({ secret, id }) => ({ secret, keyId: id }));
-        for (const action of steps) {
-          const by = tokens.at(action.by % tokens.length) as Made;
-          const allowed = await rightsOf(by.secret);
-          const token = await take(action, tokens);
-          done[token ? action.do : 'refused'] += 1;
-          if (!token) continue;
-          const rights = await rightsOf(token.secret);
-          expect(rights.filter((name) => !allowed.includes(name))).toEqual([]);
-          if (tokens.includes(token)) continue;
-          if (tokens.indexOf(by) >= start.length) done.chained += 1;
-          tokens.push(token);
+  test('change neither what they are made on nor what a role holds', () => {
+    fc.assert(
+      fc.property(role, held, scopes, (name, limit, wanted) => {
+        const before = sorted(rolePermissions(name));
+        intersection(rolePermissions(name), limit);
+        intersection(limit, effectivePermissions(name, wanted));
+        expect(sorted(rolePermissions(name))).toEqual(before);
+      }),
+    );
+  });
+
+  interface Parts {
+    role: Role;
+    scopes: string[] | null;
+    confined: boolean;
+    ownerRole: Role | null;
+    keyScopes: ReadonlySet<Permission> | null;
+  }
+  const parts = fc.record<Parts>({
+    role,
+    scopes: fc.option(scopes),
+    confined: fc.boolean(),
+    ownerRole: fc.option(role),
+    keyScopes: fc.option(held),
+  });
+  type Cut = (from: ReadonlySet<Permission>) => ReadonlySet<Permission>;
+  /** Each part of what limits a credential, as a cut of its own. */
+  const cutsOf = ({ role: name, scopes: wanted, confined, ownerRole, keyScopes }: Parts): Cut[] => [
+    (from) => intersection(from, rolePermissions(name)),
+    (from) => intersection(from, effectivePermissions('ADMIN', wanted)),
+    (from) => (confined ? new Set([...from].filter(holdsInProject)) : from),
+    (from) => (ownerRole ? intersection(from, effectivePermissions(ownerRole, null)) : from),
+    (from) => (keyScopes ? intersection(from, keyScopes) : from),
+  ];
+  const reduced = (from: ReadonlySet<Permission>, cuts: readonly Cut[]) => cuts.reduce((rest, cut) => cut(rest), from);
+  const everything = rolePermissions('ADMIN');
+
+  test('AZR 2, TOK 7 never go beyond role, scopes, project, its owner or the key behind', () => {
+    fc.assert(
+      fc.property(parts, (given) => {
+        const rights = reduced(everything, cutsOf(given));
+        for (const name of permissions) {
+          const allowed =
+            rolePermissions(given.role).has(name) &&
+            (given.scopes?.includes(name) ?? true) &&
+            (!given.confined || permissionTable[name].inProject === true) &&
+            (given.ownerRole === null || rolePermissions(given.ownerRole).has(name)) &&
+            (given.keyScopes?.has(name) ?? true);
+          expect([name, rights.has(name)]).toEqual([name, allowed]);
         }
       }),
-      { numRuns: 20, examples: [[example]] },
     );
-    // The property says nothing unless tokens were made, by tokens that were made; the example sees to that.
-    for (const count of Object.values(done)) expect(count).toBeGreaterThan(0);
-  }, 60_000);
+  });
+
+  test('amount to the same in every order, and a second time', () => {
+    fc.assert(
+      fc.property(
+        parts.chain((given) => fc.tuple(fc.constant(given), fc.shuffledSubarray([0, 1, 2, 3, 4], { minLength: 5 }))),
+        ([given, order]) => {
+          const cuts = cutsOf(given);
+          const rights = reduced(everything, cuts);
+          const shuffled = order.map((index) => cuts[index] as Cut);
+          expect(sorted(reduced(everything, shuffled))).toEqual(sorted(rights));
+          expect(sorted(reduced(rights, shuffled))).toEqual(sorted(rights));
+          // Role and scopes at once are the two of them one after the other.
+          const together = effectivePermissions(given.role, given.scopes);
+          expect(sorted(reduced(together, cuts.slice(2)))).toEqual(sorted(rights));
+          expect(sorted(effectivePermissions(given.role, sorted(together)))).toEqual(sorted(together));
+        },
+      ),
+    );
+  });
+
+  test('TOK 10 give nothing back, however many follow', () => {
+    fc.assert(
+      fc.property(fc.array(parts, { minLength: 1, maxLength: 4 }), (changes) => {
+        let rights = everything;
+        for (const cut of changes.flatMap(cutsOf)) {
+          const rest = cut(rights);
+          expect([...rest].filter((name) => !rights.has(name))).toEqual([]);
+          rights = rest;
+        }
+      }),
+    );
+  });
 });

@@ -63,6 +63,9 @@ function fieldsOf({ message, originalError }: GraphQLError): FieldProblem[] | un
   return [{ path: path.map((key) => (/^\d+$/.test(key) ? Number(key) : key)), message: problem }];
 }
 
+/** What is said of a value that must not be quoted: GraphQL’s own words would. */
+const unquoted = 'The value has the wrong type.';
+
 /** What callers are told of an error that GraphQL reports or a resolver throws; null when it is not for callers. */
 export function appErrorOf(error: unknown): AppError | null {
   const original = error instanceof GraphQLError ? (error.originalError ?? error) : error;
@@ -70,6 +73,10 @@ export function appErrorOf(error: unknown): AppError | null {
   if (original instanceof PothosValidationError) return new AppError('BAD_USER_INPUT', brief(original.message));
   if (!(error instanceof GraphQLError && isOfRequest(error))) return null;
   const fields = fieldsOf(error);
+  if (fields?.some(({ path }) => /password|token|secret/i.test(String(path.at(-1)))))
+    return new AppError('BAD_USER_INPUT', unquoted, {
+      fields: fields.map(({ path }) => ({ path, message: unquoted })),
+    });
   return new AppError('BAD_USER_INPUT', brief(error.message), { ...(fields && { fields }) });
 }
 

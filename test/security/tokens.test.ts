@@ -7,9 +7,12 @@ import type { Database } from '../../src/store/database.ts';
 import { type Answer, type GraphQLAnswer, type Kit, startKit, until } from '../kit.ts';
 import { deleteKey, regenerateKey, revokePat, updateKey } from './keys.ts';
 
+/** What else the server knows that nobody is to read. */
+const settings = { AUTH_TOKEN: 'the owner’s own password', LLM_API_KEY: 'sk-provider-0123456789' };
+
 let kit: Kit;
 beforeAll(async () => {
-  kit = await startKit();
+  kit = await startKit({ environment: settings });
 });
 afterAll(() => kit.close());
 afterEach(() => {
@@ -107,8 +110,23 @@ describe('at rest', () => {
     const second = await regenerateKey(kit, { databaseId, overlapMinutes: 5 });
     const viaRest = (await kit.rest('POST', '/api/admin/api-key', { body: { name: 'dumped too' } })).body.api_key;
     const pat = (await kit.rest('POST', '/api/user/pats', { key: second, body: { name: 'dumped' } })).body.token;
-    const secrets = [kit.keys.ADMIN, first, second, viaRest, pat];
+    const sk = (await createKey({ kind: 'ANYTHINGLLM', role: 'BASIC' })).data.createApiKey.secret;
+    const project = await kit.rest('POST', '/api/user/projects/create?name=dumped', { key: kit.keys.ADMIN });
+    const confined = (await createKey({ projectId: project.body.id })).data.createApiKey.secret;
+    const { email, password, session } = await kit.person();
+    const login = { login: email, password };
+    const logIn = 'mutation ($input: LoginInput!) { login(input: $input) { token } }';
+    const again = (await kit.gql(logIn, { input: login }, null)).data.login.token;
+    const reset = await kit.rest('POST', '/api/password/reset_password', {
+      body: { user_email: (await kit.person()).email },
+    });
+    const sealed = await kit.rest('POST', '/api/admin/api-key', {
+      body: { name: 'sealed' },
+      headers: { 'idempotency-key': 'dumped' },
+    });
+    const secrets = [kit.keys.ADMIN, first, second, viaRest, pat, sk, confined, session, again, sealed.body.api_key];
     for (const secret of secrets) expect(await works(secret)).toBe(true);
+    await kit.gql(logIn, { input: { ...login, password: 'a wrong password' } }, null);
     // Used, refused, and misplaced in a header that the audit trail keeps.
     const dead = await deadSecrets();
     for (const secret of Object.values(dead))
@@ -117,6 +135,14 @@ describe('at rest', () => {
     await kit.booted.background.settled();
 
     const everything = await dump();
+    for (const hidden of [
+      password,
+      'a wrong password',
+      reset.body.new_password,
+      settings.AUTH_TOKEN,
+      settings.LLM_API_KEY,
+    ])
+      expect(everything).not.toContain(hidden);
     for (const secret of secrets) {
       expect(everything).toContain(hashSecret(secret).toString('hex'));
       for (const form of ['utf8', 'hex', 'base64', 'base64url'] as const)

@@ -138,14 +138,11 @@ export function tokensService(db: Database, audit: AuditService, users: UsersSer
     });
   }
 
-  /** Locks a project of the principal's, so that tokens that race for its last place are in order. */
+  /** Locks a project of the principal's: against its deletion, and for tokens that race for its last place. */
   async function claimProject(transaction: Prisma.TransactionClient, principal: Principal, id: number, missing: Error) {
-    const project = await transaction.project.findFirst({
-      where: { AND: [visible.projects(principal), { id }] },
-      select: { id: true },
-    });
-    if (!project) throw missing;
     await transaction.$queryRaw`SELECT 1 FROM "Project" WHERE "id" = ${id} FOR UPDATE`;
+    const where = { AND: [visible.projects(principal), { id }] };
+    if ((await transaction.project.count({ where })) === 0) throw missing;
     if ((await transaction.token.count({ where: { kind: 'PROJECT', projectId: id } })) >= maxProjectTokens)
       throw conflict(`A project has at most ${maxProjectTokens} tokens.`);
   }

@@ -435,6 +435,52 @@ describe('login', () => {
   });
 });
 
+describe('the address of a client', () => {
+  const from = (own: Kit, forwarded: string | null, login: string) =>
+    own.rest('POST', '/auth/login', {
+      key: null,
+      headers: {
+        'content-type': 'application/x-www-form-urlencoded',
+        ...(forwarded !== null && { 'x-forwarded-for': forwarded }),
+      },
+      body: new URLSearchParams({ username: login, password: 'a wrong one' }).toString(),
+    });
+  const guess = (number: number) => `nobody${number}@people.example`;
+
+  test('OWG 11 the 51st failure from one address is not looked at, whatever account and header it names', async () => {
+    const own = await startKit();
+    try {
+      const person = await own.person();
+      for (let i = 0; i < 50; i++) expect((await from(own, `192.0.2.${i}`, guess(i))).status).toBe(400);
+      expect((await from(own, '198.51.100.7', guess(51))).status).toBe(429);
+      expect(code(await login(person.email, person.password, own))).toBe('RATE_LIMITED');
+    } finally {
+      await own.close();
+    }
+  });
+
+  test('OWG 11 is the one that the trusted proxy names, and not what its client claims', async () => {
+    const own = await startKit({ environment: { TRUSTED_PROXIES: '1' } });
+    try {
+      for (let i = 0; i < 50; i++) expect((await from(own, `203.0.113.${i}, 192.0.2.1`, guess(i))).status).toBe(400);
+      expect((await from(own, '203.0.113.99, 192.0.2.1', guess(51))).status).toBe(429);
+      expect((await from(own, '192.0.2.1, 192.0.2.2', guess(52))).status).toBe(400);
+      const addresses = await own.prisma.auditEvent.groupBy({
+        by: ['address'],
+        where: { action: 'session.refused' },
+        _count: true,
+        orderBy: { address: 'asc' },
+      });
+      expect(addresses.map(({ address, _count }) => [address, _count])).toEqual([
+        ['192.0.2.1', 50],
+        ['192.0.2.2', 1],
+      ]);
+    } finally {
+      await own.close();
+    }
+  });
+});
+
 describe('attempts', () => {
   const client = { address: '192.0.2.1', userAgent: null };
   const memory = (points: number): Limiter => new RateLimiterMemory({ points, duration: 900 });
