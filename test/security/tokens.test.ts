@@ -77,6 +77,16 @@ async function deadSecrets(): Promise<Record<string, string>> {
   const overlapped = await kit.createKey('BASIC');
   await regenerateKey(kit, { databaseId: overlapped.id, overlapMinutes: 5 });
   await kit.prisma.token.update({ where: { id: overlapped.id }, data: { previousExpiresAt: new Date() } });
+  const leaving = await kit.person();
+  await kit.gql('mutation { logout { __typename } }', {}, leaving.session);
+  const idle = await kit.person();
+  await kit.prisma.token.updateMany({ where: { userId: idle.userId }, data: { expiresAt: new Date() } });
+  const project = await kit.rest('POST', '/api/user/projects/create?name=dead', { key: owner.secret });
+  const confined = await kit.gql(
+    'mutation ($id: Int!) { createProjectToken(input: { projectId: $id }) { secret } }',
+    { id: project.body.id },
+    owner.secret,
+  );
   await updateKey(kit, { databaseId: owner.id, disabled: true });
   const unknown = newSecret('on_');
   return {
@@ -90,8 +100,15 @@ async function deadSecrets(): Promise<Record<string, string>> {
     'a deleted key': deleted.secret,
     'a regenerated key': regenerated.secret,
     'a key whose overlap is over': overlapped.secret,
+    'an unknown sk- key': newSecret('sk-'),
+    'an unknown project token': newSecret('proj_'),
+    'an unknown session': newSecret('ses_'),
+    'a session that was logged out': leaving.session,
+    'a session that was not used for 7 days': idle.session,
+    'a token of a project whose owner is switched off': confined.data.createProjectToken.secret,
+    'a session under the prefix of keys': `on_${random(leaving.session)}`,
     'a key under the prefix of personal tokens': `onyx_pat_${random(kit.keys.BASIC)}`,
-    'a kind that is not served': `proj_${random(unknown)}`,
+    'a kind that there is not': `dn_${random(unknown)}`,
     'a wrong checksum': `${unknown.slice(0, -1)}${unknown.endsWith('0') ? '1' : '0'}`,
     'a secret cut short': unknown.slice(0, -1),
     'a secret with more behind it': `${unknown}0`,
@@ -126,7 +143,7 @@ describe('at rest', () => {
     });
     const secrets = [kit.keys.ADMIN, first, second, viaRest, pat, sk, confined, session, again, sealed.body.api_key];
     for (const secret of secrets) expect(await works(secret)).toBe(true);
-    await kit.gql(logIn, { input: { ...login, password: 'a wrong password' } }, null);
+    await kit.gql(logIn, { input: { ...login, password: 'mistyped-9f3c1a' } }, null);
     // Used, refused, and misplaced in a header that the audit trail keeps.
     const dead = await deadSecrets();
     for (const secret of Object.values(dead))
@@ -137,7 +154,7 @@ describe('at rest', () => {
     const everything = await dump();
     for (const hidden of [
       password,
-      'a wrong password',
+      'mistyped-9f3c1a',
       reset.body.new_password,
       settings.AUTH_TOKEN,
       settings.LLM_API_KEY,
