@@ -81,6 +81,17 @@ const ofAccount =
   (token: Token): boolean =>
     token.account === account || token.project?.owner === account;
 
+const serviceAccount = (id: string, role: Role): Account => ({ id, role, active: true });
+
+function add(world: World, token: Pick<Token, 'kind' | 'id' | 'account'> & { secret: string } & Partial<Token>): Token {
+  const { secret, ...rest } = token;
+  const unless = { scopes: null, project: null, ends: 'never', disabled: false, gone: false } as const;
+  const made: Token = { ...unless, secrets: [secret], ...rest };
+  if (made.kind === 'key') made.account.key = made;
+  world.tokens.push(made);
+  return made;
+}
+
 function erase(world: World, account: Account): void {
   end(world, ofAccount(account));
   world.people = world.people.filter((person) => person !== account);
@@ -121,6 +132,8 @@ interface Step {
   change: { role?: Role; scopes?: Permission[] | null; disabled?: boolean; ends?: 'never' | 'later' };
   /** The other of two ways: an `sk-` key, an end, an overlap, a project token by way of the keys' own mutations. */
   other: boolean;
+  /** Of an example: how it ends. */
+  ends?: 'done' | 'refused';
 }
 
 /** What a step changed: the tokens that it made or changed, and what else somebody was given the use of. */
@@ -154,25 +167,21 @@ async function callBare(by: Token, field: string, reply: string) {
   return null;
 }
 
+/** What was done to a project and its tokens, or to personal tokens, is its owner's alone to do. */
+const ownedBy = (by: Token, owner: Account | undefined) => expect(owner?.id, 'another’s').toBe(by.account.id);
+
 const at = <T>(list: readonly T[], place: number): T | undefined => list.at(place % Math.max(1, list.length));
 const tomorrow = () => new Date(Date.now() + 24 * 3600 * 1000).toISOString();
 /** An address sees at most 50 attempts to log in that fail in 15 minutes, and the test is one address. */
 let failedLogins = 0;
 
 function operations(world: World): Record<Operation, (by: Token, step: Step) => Promise<Outcome>> {
+  const created = (token: Parameters<typeof add>[1]): Done => {
+    const granted = add(world, token);
+    return { touched: [granted], granted };
+  };
   const choose = <T>(list: readonly T[], { own, on }: Step, isOwn: (one: T) => boolean): T | undefined =>
     (own ? at(list.filter(isOwn), on) : undefined) ?? at(list, on);
-  const add = (token: Pick<Token, 'kind' | 'id' | 'account'> & { secret: string } & Partial<Token>): Done => {
-    const { secret, ...rest } = token;
-    const made: Token = {
-      ...{ scopes: null, project: null, ends: 'never', disabled: false, gone: false, secrets: [secret] },
-      ...rest,
-    };
-    if (made.kind === 'key') made.account.key = made;
-    world.tokens.push(made);
-    return { touched: [made], granted: made };
-  };
-  const serviceAccount = (id: string, role: Role): Account => ({ id, role, active: true });
   const mine = (by: Token) => (token: Token) => token !== by && ofAccount(by.account)(token);
   const person = (step: Step) => at(world.people, step.on);
   /** What happens to a person, and what of theirs it may change. */
@@ -218,7 +227,7 @@ function operations(world: World): Record<Operation, (by: Token, step: Step) => 
         expect([errors[0]?.extensions.code, account.active]).toEqual(['BAD_USER_INPUT', false]);
         return 'refused';
       }
-      add({ kind: 'session', id: 0, account, secret: data.login.token });
+      add(world, { kind: 'session', id: 0, account, secret: data.login.token });
       return { touched: [] };
     },
 
@@ -228,7 +237,7 @@ function operations(world: World): Record<Operation, (by: Token, step: Step) => 
       const made = await call(by, 'manage:api_keys', 'createApiKey', 'CreateApiKeyInput', input, reply);
       if (!made) return 'refused';
       const { databaseId: id, userId } = made.apiKey;
-      return add({ kind: 'key', id, account: serviceAccount(userId, role), scopes, secret: made.secret });
+      return created({ kind: 'key', id, account: serviceAccount(userId, role), scopes, secret: made.secret });
     },
 
     async personal(by, { scopes, other }) {
@@ -239,7 +248,7 @@ function operations(world: World): Record<Operation, (by: Token, step: Step) => 
       if (!made) return 'refused';
       const { databaseId: id } = made.personalAccessToken;
       const ends = other ? 'later' : 'never';
-      return add({ kind: 'personal', id, account: by.account, scopes, ends, secret: made.secret });
+      return created({ kind: 'personal', id, account: by.account, scopes, ends, secret: made.secret });
     },
 
     async project(by) {
@@ -261,8 +270,16 @@ function operations(world: World): Record<Operation, (by: Token, step: Step) => 
         : (['write:tokens', 'createProjectToken', 'CreateProjectTokenInput', 'projectToken'] as const);
       const made = await call(by, permission, field, type, input, `secret ${key} { databaseId userId }`);
       if (!made) return 'refused';
+      ownedBy(by, project.owner);
       const { databaseId: id, userId } = made[key];
-      return add({ kind: 'project', id, account: serviceAccount(userId, role), scopes, project, secret: made.secret });
+      return created({
+        kind: 'project',
+        id,
+        account: serviceAccount(userId, role),
+        scopes,
+        project,
+        secret: made.secret,
+      });
     },
 
     async update(by, step) {
@@ -280,6 +297,7 @@ function operations(world: World): Record<Operation, (by: Token, step: Step) => 
           : (['write:tokens', 'updateProjectToken'] as const);
       const input = { databaseId: token.id, ...change, ...expiry };
       if (!(await call(by, permission, field, 'UpdateApiKeyInput', input))) return 'refused';
+      if (field === 'updateProjectToken') ownedBy(by, token.project?.owner);
       const { account } = token;
       const { role = account.role, scopes, disabled } = change;
       // A role that is given without scopes cuts those there are, for good.
@@ -311,6 +329,7 @@ function operations(world: World): Record<Operation, (by: Token, step: Step) => 
         renewed = await call(by, permission, field, 'RegenerateApiKeyInput', input, 'secret');
       }
       if (!renewed) return 'refused';
+      if (token.kind === 'project') ownedBy(by, token.project?.owner);
       const [before, previous] = token.secrets;
       const overlaps = token.kind === 'session' || step.other;
       token.secrets = overlaps ? [renewed.secret, before] : [renewed.secret];
@@ -330,7 +349,8 @@ function operations(world: World): Record<Operation, (by: Token, step: Step) => 
         key: () => call(by, 'manage:api_keys', 'deleteApiKey', 'DeleteApiKeyInput', input),
       };
       if (!(await ended[token.kind]())) return 'refused';
-      if (token.kind === 'key') erase(world, token.account);
+      if (token.kind !== 'key') ownedBy(by, token.project?.owner ?? token.account);
+      else erase(world, token.account);
       token.gone = true;
       // A personal token ends whichever of its user's others may make tokens at all.
       return { touched: token.kind === 'personal' ? [] : [token] };
@@ -371,6 +391,7 @@ function operations(world: World): Record<Operation, (by: Token, step: Step) => 
       if (!project) return 'nothing there';
       const input = { databaseId: project.id };
       if (!(await call(by, 'write:projects', 'deleteProject', 'DeleteProjectInput', input))) return 'refused';
+      ownedBy(by, project.owner);
       end(world, (token) => token.project === project);
       world.projects = world.projects.filter((one) => one !== project);
       return { touched: [] };
@@ -378,7 +399,9 @@ function operations(world: World): Record<Operation, (by: Token, step: Step) => 
 
     /** Nobody does this: the day comes on which a token ends, or the secret that it had before. */
     async elapse(_by, step) {
-      const ending = world.tokens.filter(({ ends, gone, secrets }) => !gone && (ends === 'later' || secrets[1]));
+      const ending = world.tokens.filter(
+        ({ kind, ends, gone, secrets }) => kind !== 'session' && !gone && (ends === 'later' || secrets[1]),
+      );
       const token = at(ending, step.on);
       if (!token) return 'nothing there';
       const [current, previous] = token.secrets;
@@ -397,16 +420,9 @@ function operations(world: World): Record<Operation, (by: Token, step: Step) => 
 /** Every run begins with these: keys that can do much, more or less, a person, and projects of theirs. */
 async function opening(): Promise<World> {
   const world: World = { tokens: [], people: [], projects: [], spent: [] };
-  const known = (kind: Token['kind'], id: number, secret: string, account: Account, scopes: Permission[] | null) => {
-    const rest = { project: null, ends: 'never', disabled: false, gone: false } as const;
-    const token: Token = { kind, id, account, scopes, ...rest, secrets: [secret] };
-    if (kind === 'key') account.key = token;
-    world.tokens.push(token);
-    return token;
-  };
   const key = async (role: Role, scopes: Permission[] | null) => {
     const { id, secret, userId } = await kit.createKey(role, scopes ? { scopes } : {});
-    return known('key', id, secret, { id: userId, role, active: true }, scopes);
+    return add(world, { kind: 'key', id, account: serviceAccount(userId, role), scopes, secret });
   };
   await key('ADMIN', null);
   const scoped = await key('ADMIN', [...inProject, 'manage:api_keys', 'write:tokens']);
@@ -414,18 +430,9 @@ async function opening(): Promise<World> {
   const { userId, session, ...login } = await kit.person();
   const account: Account = { id: userId, role: 'BASIC', active: true, login };
   world.people.push(account);
-  const person = known('session', 0, session, account, null);
-  const step = {
-    do: 'project',
-    by: 0,
-    on: 0,
-    own: true,
-    role: 'BASIC',
-    scopes: null,
-    change: {},
-    other: false,
-  } as const;
-  for (const by of [scoped, plain, person]) expect(await operations(world).project(by, step)).toEqual({ touched: [] });
+  const person = add(world, { kind: 'session', id: 0, account, secret: session });
+  for (const by of [scoped, plain, person])
+    expect(await operations(world).project(by, does('project', 0))).toEqual({ touched: [] });
   return world;
 }
 
@@ -457,9 +464,7 @@ const beyond = (some: readonly string[], others: readonly string[]): string[] =>
 const makers: Permission[] = ['manage:api_keys', 'write:tokens', 'write:projects'];
 const some = fc.subarray<Permission>(
   [...makers, 'manage:users', 'read:agents', 'write:chat', 'read:chat', 'read:audit'],
-  {
-    minLength: 1,
-  },
+  { minLength: 1 },
 );
 const grant = fc.oneof(
   some,
@@ -521,86 +526,95 @@ const anyStep = fc.oneof(
   doing('elapse', 2),
 );
 
-const step = (name: Operation, by: number, rest: Partial<Step> = {}): Step => ({
-  ...{ do: name, by, on: 0, own: false, role: 'BASIC', scopes: null, change: {}, other: false },
-  ...rest,
-});
+const step =
+  (ends: Step['ends']) =>
+  (name: Operation, by: number, rest: Partial<Step> = {}): Step => ({
+    ...{ do: name, by, on: 0, own: false, role: 'BASIC', scopes: null, change: {}, other: false, ends },
+    ...rest,
+  });
+const does = step('done');
+const fails = step('refused');
 /** Sequences in which every operation succeeds at least once; places count what works, or is there, at that moment. */
 const examples: Step[][] = [
   [
     // A service account's tokens shrink, rest and end with its key.
-    step('personal', 2),
-    step('personal', -1, { scopes: ['write:tokens', 'read:chat'], other: true }),
-    step('projectToken', 2, { own: true }),
-    step('update', 0, { on: 2, change: { scopes: ['read:chat', 'write:chat'] } }),
-    step('update', 0, { on: 2, change: { role: 'LIMITED' } }),
-    step('update', 0, { on: 2, change: { role: 'BASIC', scopes: null, ends: 'later' } }),
-    step('elapse', 0, { on: -1 }),
-    step('elapse', 0),
-    step('update', 0, { on: 2, change: { ends: 'never', disabled: true } }),
-    step('update', 0, { on: 2, change: { disabled: false } }),
-    step('renew', 0, { on: 2, other: true }),
-    step('renew', 0, { on: 2 }),
-    step('end', 2, { own: true }),
-    step('end', 0, { on: 2 }),
+    does('personal', 2),
+    does('personal', -1, { scopes: ['write:tokens', 'read:chat'], other: true }),
+    fails('personal', -1),
+    fails('personal', -1, { scopes: ['write:chat'] }),
+    does('projectToken', 2, { own: true }),
+    does('update', 0, { on: 2, change: { scopes: ['read:chat', 'write:chat'] } }),
+    does('update', 0, { on: 2, change: { role: 'LIMITED' } }),
+    does('update', 0, { on: 2, change: { role: 'BASIC', scopes: null, ends: 'later' } }),
+    does('elapse', 0, { on: -1 }),
+    does('elapse', 0),
+    does('update', 0, { on: 2, change: { ends: 'never', disabled: true } }),
+    does('update', 0, { on: 2, change: { disabled: false } }),
+    does('renew', 0, { on: 2 }),
+    does('end', 2, { own: true }),
+    does('end', 0, { on: 2 }),
   ],
   [
     // A person's shrink and rest with the person, and end with them.
-    step('personal', 3),
-    step('projectToken', 3, { own: true, scopes: ['read:chat', 'write:chat'] }),
-    step('changeRole', 0, { role: 'ADMIN' }),
-    step('changeRole', 0, { role: 'LIMITED' }),
-    step('deactivate', 0),
-    step('login', 0),
-    step('activate', 0),
-    step('resetPassword', 0),
-    step('login', 0),
-    step('renew', -1, { own: true }),
-    step('deactivate', 0),
-    step('deleteUser', 0),
+    does('personal', 3),
+    does('personal', 3, { scopes: ['read:chat', 'write:chat'] }),
+    does('projectToken', 3, { own: true, scopes: ['read:chat', 'write:chat'] }),
+    does('changeRole', 0, { role: 'ADMIN' }),
+    does('changeRole', 0, { role: 'LIMITED' }),
+    does('deactivate', 0),
+    fails('login', 0),
+    does('activate', 0),
+    does('resetPassword', 0),
+    does('login', 0),
+    does('renew', -1, { on: -1, own: true }),
+    does('end', -1, { on: -1, own: true }),
+    does('login', 0),
+    does('deactivate', 0),
+    does('deleteUser', 0),
   ],
   [
     // What was made makes, and what is scoped makes nothing above itself.
-    step('person', 0, { role: 'ADMIN' }),
-    step('login', 0, { on: -1 }),
-    step('personal', -1, { scopes: ['manage:api_keys', 'write:projects', 'read:agents'] }),
-    step('project', -1),
-    step('projectToken', -1, { own: true, scopes: ['read:agents'], other: true }),
-    step('key', -2, { role: 'ADMIN', scopes: ['manage:api_keys'], other: true }),
-    step('key', -1, { role: 'ADMIN' }),
-    step('update', -1, { on: 1, change: { scopes: null } }),
-    step('renew', -1),
-    step('deleteProject', -3, { own: true }),
+    does('person', 0, { role: 'ADMIN' }),
+    does('login', 0, { on: -1 }),
+    does('personal', -1, { scopes: ['manage:api_keys', 'write:projects', 'read:agents'] }),
+    does('project', -1),
+    does('projectToken', -1, { own: true, scopes: ['read:agents'], other: true }),
+    does('key', -2, { role: 'ADMIN', scopes: ['manage:api_keys'], other: true }),
+    fails('key', -1, { role: 'ADMIN' }),
+    fails('update', -1, { on: 1, change: { scopes: null } }),
+    fails('renew', -1),
+    does('deleteProject', -3, { own: true }),
   ],
   [
     // An `sk-` key stands behind its tokens as any other does, and an old secret works as long as its overlap.
-    step('key', 0, { other: true }),
-    step('personal', -1),
-    step('project', -1),
-    step('projectToken', -1, { on: -1 }),
-    step('update', 0, { on: 4, change: { scopes: ['read:chat', 'write:chat', 'write:tokens'] } }),
-    step('renew', 0, { on: 3, other: true }),
-    step('elapse', 0),
-    step('update', 0, { on: 3, change: { ends: 'later' } }),
-    step('elapse', 0),
+    does('key', 0, { other: true }),
+    does('personal', -1),
+    does('project', -2),
+    does('projectToken', -2, { own: true }),
+    does('update', 0, { on: 3, change: { scopes: ['read:chat', 'write:chat', 'write:tokens'] } }),
+    does('renew', 0, { on: 3, other: true }),
+    does('elapse', 0),
+    does('update', 0, { on: 3, change: { ends: 'later' } }),
+    does('elapse', 0),
   ],
   [
-    // All of these but the first and the last are refused: each is a way up, or a blow at somebody above.
-    step('key', 0, { role: 'ADMIN', scopes: ['manage:users', 'read:agents', 'write:chat'] }),
-    step('key', 1, { role: 'LIMITED' }),
-    step('update', 1, { change: { disabled: true } }),
-    step('renew', 1),
-    step('end', 1),
-    step('projectToken', 1, { on: 1, scopes: ['read:chat'] }),
-    step('projectToken', 2, { on: 1, other: true }),
-    step('person', -1),
-    step('changeRole', -1, { role: 'LIMITED' }),
-    step('resetPassword', -1),
-    step('deactivate', -1),
-    step('end', 2, { on: 3 }),
-    step('person', -1, { role: 'LIMITED' }),
-    step('changeRole', -1, { on: 1, role: 'ADMIN' }),
-    step('deactivate', -1, { on: 1 }),
+    // Ways up, blows at somebody above, and reaches into what is another's.
+    does('key', 0, { role: 'ADMIN', scopes: ['manage:users', 'read:agents', 'write:chat'] }),
+    fails('key', 1, { role: 'LIMITED' }),
+    fails('update', 1, { change: { disabled: true } }),
+    fails('renew', 1),
+    fails('end', 1),
+    fails('projectToken', 1, { on: 1, scopes: ['read:chat'] }),
+    fails('projectToken', 0, { on: 1, other: true }),
+    fails('person', -1),
+    fails('changeRole', -1, { role: 'LIMITED' }),
+    fails('resetPassword', -1),
+    fails('deactivate', -1),
+    does('personal', 3),
+    fails('end', 0, { on: -1 }),
+    does('person', 4, { role: 'LIMITED' }),
+    fails('changeRole', 4, { on: 1, role: 'ADMIN' }),
+    does('deactivate', 4, { on: 1 }),
   ],
 ];
 
@@ -609,7 +623,6 @@ test('AZR 2, TOK 7, TOK 8, TOK 10: rights never exceed role, scopes, project or 
   const done = new Map<Operation, number>();
   await fc.assert(
     fc.asyncProperty(fc.array(anyStep, { minLength: 8, maxLength: 14 }), async (steps) => {
-      console.log('---');
       const world = await opening();
       const first = new Set(world.tokens);
       let before = await check(world);
@@ -622,9 +635,10 @@ test('AZR 2, TOK 7, TOK 8, TOK 10: rights never exceed role, scopes, project or 
         const allowed = before.get(by) ?? [];
         const scopesBefore = by.scopes;
         const outcome = await operations(world)[taken.do](by, taken);
+        if (taken.ends)
+          expect([taken.do, typeof outcome === 'string' ? outcome : 'done']).toEqual([taken.do, taken.ends]);
         // A refusal changed nothing: the model stayed as it was.
         const after = await check(world);
-        console.log(taken.do, by.kind, world.tokens.indexOf(by), typeof outcome === 'string' ? outcome : 'DONE');
         if (outcome === 'refused') count.refused += 1;
         if (typeof outcome === 'string') continue;
         done.set(taken.do, (done.get(taken.do) ?? 0) + 1);
@@ -643,7 +657,7 @@ test('AZR 2, TOK 7, TOK 8, TOK 10: rights never exceed role, scopes, project or 
         before = after;
       }
     }),
-    { numRuns: examples.length, examples: examples.map((steps): [Step[]] => [steps]) },
+    { numRuns: 15 + examples.length, examples: examples.map((steps): [Step[]] => [steps]) },
   );
   // The property says nothing unless much was done, by tokens that were made; the examples see to that.
   for (const name of Object.keys(operations({ tokens: [], people: [], projects: [], spent: [] })))

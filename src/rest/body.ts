@@ -21,6 +21,23 @@ export const bytesOf = (c: HonoContext): Promise<ArrayBuffer> =>
     throw badInput(['body'], 'broke off');
   });
 
+const utf8 = new TextDecoder('utf-8', { fatal: true });
+/** Fields in a form: as many as a JSON body may have values. */
+const mostFields = 20_000;
+
+/** Reads a form; of a field that is repeated, the last counts. Throws BAD_USER_INPUT for what is not UTF-8, or too much. */
+function parseForm(bytes: ArrayBuffer): Record<string, string> {
+  let text: string;
+  try {
+    text = utf8.decode(bytes);
+  } catch {
+    throw badInput(['body'], 'is not valid UTF-8');
+  }
+  if (text.split('&', mostFields + 1).length > mostFields)
+    throw badInput(['body'], `has more than ${mostFields} values`);
+  return Object.fromEntries(new URLSearchParams(text));
+}
+
 /** Reads a body as what it says it is. Throws MediaTypeError, BAD_USER_INPUT. */
 export async function readBody(c: HonoContext, kinds: BodyKinds): Promise<unknown> {
   const type = c.req.header('content-type') ?? '';
@@ -28,7 +45,7 @@ export async function readBody(c: HonoContext, kinds: BodyKinds): Promise<unknow
   if (!(type === '' || json.test(type) || (isForm && (kinds.form || kinds.loose)) || (kinds.loose && text.test(type))))
     throw new MediaTypeError(`Unsupported Media Type: ${type.slice(0, 100)}; send application/json`);
   const bytes = await bytesOf(c);
-  if (isForm) return Object.fromEntries(new URLSearchParams(new TextDecoder().decode(bytes)));
+  if (isForm) return parseForm(bytes);
   return kinds.loose && bytes.byteLength === 0 ? {} : parseJson(bytes);
 }
 

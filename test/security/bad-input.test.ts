@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { z } from '@hono/zod-openapi';
 import fc from 'fast-check';
 import {
   type GraphQLInputType,
@@ -11,20 +12,35 @@ import {
 } from 'graphql';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { schema } from '../../src/graphql/schema.ts';
+import { anythingllm, anythingllmSession } from '../../src/rest/anythingllm/dialect.ts';
+import { multiUserOnly } from '../../src/rest/anythingllm/mode.ts';
+import type { Dialect } from '../../src/rest/dialect.ts';
+import { oauth } from '../../src/rest/oauth.ts';
+import { onyx } from '../../src/rest/onyx/errors.ts';
+import { dialectOf } from '../../src/rest/routes.ts';
+import type { AnyRow } from '../../src/rest/row.ts';
 import { rows } from '../../src/rest/rows.ts';
 import { type Answer, type Kit, startKit } from '../kit.ts';
 import { httpExchange } from './raw-http.ts';
 
 let kit: Kit;
+/** A server that has people: some paths are there only with them, some only without. */
+let peopled: Kit;
 beforeAll(async () => {
   kit = await startKit({ environment: { GRAPHIQL: 'false' } });
+  peopled = await startKit();
+  await peopled.person();
 });
-afterAll(() => kit?.close());
+afterAll(async () => {
+  await kit?.close();
+  await peopled?.close();
+});
 
 interface Sent {
   body?: BodyInit;
   headers?: Record<string, string>;
   key?: string | null;
+  on?: Kit;
 }
 
 const megabyte = 1024 * 1024;
@@ -33,9 +49,9 @@ const json = { 'content-type': 'application/json' };
 async function send(
   method: string,
   path: string,
-  { body, headers = {}, key = kit.keys.ADMIN }: Sent = {},
+  { body, headers = {}, on = kit, key = on.keys.ADMIN }: Sent = {},
 ): Promise<Answer> {
-  const response = await fetch(`${kit.url}${path}`, {
+  const response = await fetch(`${on.url}${path}`, {
     method,
     redirect: 'manual',
     headers: { ...(body !== undefined && json), ...(key && { authorization: `Bearer ${key}` }), ...headers },
@@ -62,22 +78,123 @@ function clean({ status, headers, text }: Answer, what: string): void {
   expect(text, what).not.toContain('"INTERNAL');
 }
 
-const failures = () => kit.log.filter((line) => JSON.parse(line).level >= 50);
+const failures = () => [...kit.log, ...peopled.log].filter((line) => JSON.parse(line).level >= 50);
 
 /** Everything in this file is a mistake of the caller's: the server has nothing to report about itself. */
 beforeEach(() => {
   kit.log.length = 0;
+  peopled.log.length = 0;
 });
 afterEach(() => {
   expect(failures()).toEqual([]);
 });
 
-async function changesNothing(work: () => Promise<void>): Promise<void> {
-  await kit.booted.background.settled();
-  const before = await kit.fingerprint();
+const stored = (kits: readonly Kit[]) =>
+  Promise.all(
+    kits.map(async ({ booted, fingerprint }) => {
+      await booted.background.settled();
+      return fingerprint();
+    }),
+  );
+
+async function changesNothing(work: () => Promise<void>, kits: readonly Kit[] = [kit]): Promise<void> {
+  const before = await stored(kits);
   await work();
-  await kit.booted.background.settled();
-  expect(await kit.fingerprint()).toBe(before);
+  expect(await stored(kits)).toEqual(before);
+}
+
+/** What a caller is told: a status, and a body of JSON or text. */
+interface Told {
+  status: number;
+  body: unknown;
+}
+const told = ({ status, body, text }: Answer): Told => ({ status, body: body ?? text });
+
+/** How a family of clients is told what is wrong with a request. */
+interface Words {
+  /** Of a method that a path has not, and of a media type that a row does not take. */
+  said(text: unknown): object;
+  unreadable(message: unknown): Told;
+  wrongField(message: unknown): Told;
+  wrongId(message: unknown): Told;
+  stranger: Told;
+  /** The names in the bodies of all that it can be told. */
+  shapes: string[];
+}
+
+const anythingllmWords = {
+  said: (error: unknown) => ({ error }),
+  unreadable: (error: unknown) => ({ status: 400, body: { error } }),
+  wrongField: (error: unknown) => ({ status: 422, body: { error } }),
+  wrongId: () => ({ status: 400, body: 'Bad Request' }),
+  shapes: ['error'],
+};
+const onyxInvalid = (message: unknown): Told => ({ status: 422, body: { status_code: 422, message, data: null } });
+const oauthInvalid = (error_description: unknown) => ({ error: 'invalid_request', error_description });
+const oauthWrong = (description: unknown): Told => ({ status: 400, body: oauthInvalid(description) });
+
+const words = new Map<Dialect, Words>([
+  [
+    onyx,
+    {
+      said: (detail) => ({ detail }),
+      unreadable: onyxInvalid,
+      wrongField: onyxInvalid,
+      wrongId: onyxInvalid,
+      stranger: { status: 403, body: { detail: 'Access denied. User is not authenticated.' } },
+      shapes: ['data,message,status_code', 'detail', 'detail,error_code', 'message'],
+    },
+  ],
+  [anythingllm, { ...anythingllmWords, stranger: { status: 403, body: { error: 'No valid api key found.' } } }],
+  [anythingllmSession, { ...anythingllmWords, stranger: { status: 401, body: { error: 'No auth token found.' } } }],
+  [
+    oauth,
+    {
+      said: oauthInvalid,
+      unreadable: oauthWrong,
+      wrongField: oauthWrong,
+      wrongId: oauthWrong,
+      stranger: {
+        status: 401,
+        body: { error: 'invalid_token', error_description: 'A valid credential is required.' },
+      },
+      shapes: ['error,error_description'],
+    },
+  ],
+]);
+function wordsOf(row: AnyRow): Words {
+  const found = words.get(dialectOf(row));
+  if (!found) throw new Error(`${row.path}: say above how its dialect tells what is wrong`);
+  return found;
+}
+
+/** Holds that a mistake is told in the words of the row's clients. */
+function inWordsOf(row: AnyRow, reply: Answer, what: string): void {
+  expect(reply.status, `${what}: ${reply.text}`).toBeGreaterThanOrEqual(400);
+  expect(wordsOf(row).shapes, what).toContain(
+    Object.keys(reply.body ?? {})
+      .sort()
+      .join(),
+  );
+}
+
+/** Where a row is served: the paths of Onyx clients, and those of standards, at the root as well. */
+const prefixesOf = (row: AnyRow): string[] => (dialectOf(row).atRoot ? ['/api', ''] : ['/api']);
+/** The server that has a row. */
+const serverOf = ({ gate }: AnyRow): Kit => (gate === multiUserOnly ? peopled : kit);
+
+/** A path of a row, with ids that nothing has. */
+const filled = (path: string) =>
+  path.replaceAll(/\{(\w+)\}/g, (_all, name: string) =>
+    /session/.test(name) ? '11111111-2222-4333-8444-555555555555' : '2147483647',
+  );
+const pattern = (path: string) => new RegExp(`^${path.replaceAll(/\{\w+\}/g, '[^/]+')}$`);
+/** The row behind a path as it is called. */
+function rowAt(method: string, path: string): AnyRow {
+  const bare = path.replace(/^\/api\b|\?.*$/g, '').replace(/\?.*$/, '');
+  const found = rows.find((row) => row.method === method.toLowerCase() && pattern(row.path).test(bare));
+  if (!found) throw new Error(`no row is ${method} ${path}`);
+  return found;
 }
 
 const nested = (levels: number) => `${'['.repeat(levels)}${']'.repeat(levels)}`;
@@ -95,9 +212,18 @@ describe('REST bodies', () => {
     '/api/user/pats',
     '/api/onyx-api/ingestion',
     '/persona/labels',
+    '/auth/register',
+    '/api/auth/login',
+    '/password/change-password',
+    '/api/admin/token-rate-limits/users',
+    '/api/system/generate-api-key',
+    '/api/admin/generate-api-key',
+    '/oauth/introspect',
   ];
 
   it.each(posts)('%s refuses what is no JSON object of its shape with one line that says why', async (path) => {
+    const row = rowAt('POST', path);
+    const on = serverOf(row);
     const unreadable: [string, BodyInit, RegExp][] = [
       ['malformed', '{"name": ', /body: is not valid JSON/],
       ['cut off', '{"name": "x"', /body: is not valid JSON/],
@@ -118,21 +244,132 @@ describe('REST bodies', () => {
       ],
       ['depth in an unknown field', `{"unknown": ${nested(100_000)}}`, /body: is nested more than 200 levels deep/],
       ['20,001 values', `{"unknown": [${'0,'.repeat(19_999)}0]}`, /body: has more than 20000 values/],
-      [
-        '10,000 wrong values',
-        `{"unknown": 1, "name": [], "message": [], "description": [], "scopes": [${'0,'.repeat(9_999)}0], "sections": [${'0,'.repeat(9_000)}0]}`,
-        /^.{1,4000}$/,
-      ],
       ['bytes that are not UTF-8', bytes('{"name": "', [0xff, 0xfe], '"}'), /body: is not valid UTF-8/],
       ['half of a character', bytes('{"name": "', [0xe2, 0x82], '"}'), /body: is not valid UTF-8/],
       ['UTF-16', bytes(Buffer.from('{"name": "x"}', 'utf16le').toJSON().data), /body: is not valid JSON/],
     ];
+    const manyWrong = `{"unknown": 1, "name": [], "message": [], "description": [], "email": 1, "scopes": [${'0,'.repeat(9_999)}0], "sections": [${'0,'.repeat(9_000)}0]}`;
+    const { unreadable: words, wrongField } = wordsOf(row);
     await changesNothing(async () => {
       for (const [what, body, message] of unreadable) {
-        const reply = await send('POST', path, { body, headers: json });
+        // Their clients send nothing where they mean an empty object.
+        if (what === 'empty' && dialectOf(row).looseBodies) continue;
+        const reply = await send('POST', path, { body, headers: json, on });
         clean(reply, what);
-        expect(reply.status, what).toBe(422);
-        expect(reply.body, what).toEqual({ status_code: 422, message: expect.stringMatching(message), data: null });
+        expect(told(reply), what).toEqual(words(expect.stringMatching(message)));
+      }
+      const reply = await send('POST', path, { body: manyWrong, headers: json, on });
+      clean(reply, '10,000 wrong values');
+      expect(told(reply)).toEqual(wrongField(expect.stringMatching(/^.{1,4000}$/)));
+    }, [on]);
+  });
+
+  /** Rows that take whatever is sent as a name and a password, and have one answer to all that are wrong. */
+  const anyText = ['/request-token', '/system/enable-multi-user'];
+  /** Fields that are accepted, and without effect, whatever they hold. */
+  const ignored = [
+    'default_model_configuration_id',
+    'remove_image',
+    'uploaded_image_id',
+    'num_chunks',
+    'recency_bias',
+    'llm_filter_extraction',
+    'llm_relevance_filter',
+    'llm_model_provider_override',
+    'llm_model_version_override',
+  ];
+  const shapeOf = (part: unknown): Record<string, z.ZodType> => {
+    if (!(part instanceof z.ZodObject)) throw new Error('the parts of a row are objects');
+    return part.shape as Record<string, z.ZodType>;
+  };
+  const refuses = (field: z.ZodType, value: unknown) => !field.safeParse(value).success;
+  const named = (select: (row: AnyRow) => unknown) =>
+    rows.filter(select).map((row) => ({ name: `${row.method.toUpperCase()} ${row.path}`, row }));
+  const form = 'application/x-www-form-urlencoded';
+
+  it.each(named(({ body }) => body))(
+    '$name: every body that is none, and every wrong field by its name',
+    async ({ row }) => {
+      const on = serverOf(row);
+      const { said, unreadable, wrongField } = wordsOf(row);
+      const { looseBodies } = dialectOf(row);
+      const call = async (body: BodyInit, type = 'application/json') => {
+        const reply = await send(row.method.toUpperCase(), `/api${filled(row.path)}`, {
+          body,
+          headers: { 'content-type': type },
+          on,
+        });
+        clean(reply, `${type} ${body}`.slice(0, 200));
+        return reply;
+      };
+      const named = (name: string) => expect.stringContaining(`body.${name}: `);
+      await changesNothing(async () => {
+        const readable = ['application/json', 'application/vnd.api+json', ...(looseBodies ? ['text/plain'] : [])];
+        for (const type of readable)
+          for (const [body, message] of [
+            ['{"a": ', 'is not valid JSON'],
+            ['{} {}', 'is not valid JSON'],
+            ['a=b', 'is not valid JSON'],
+            ['1', 'expected object'],
+            ['null', 'expected object'],
+            ['[{}]', 'expected object'],
+            [`{"a": ${nested(200)}}`, 'is nested more than 200 levels deep'],
+            [bytes('{"a": "', [0xff], '"}'), 'is not valid UTF-8'],
+          ] as const)
+            expect(told(await call(body, type)), `${type} ${body}`).toEqual(
+              unreadable(expect.stringMatching(`^body: .*${message}`)),
+            );
+        const formed = row.form || looseBodies;
+        if (formed) {
+          for (const [body, message] of [
+            ['a=b&'.repeat(20_000), 'has more than 20000 values'],
+            [bytes('a=', [0xff]), 'is not valid UTF-8'],
+          ] as const)
+            expect(told(await call(body, form)), 'a form').toEqual(unreadable(`body: ${message}`));
+        } else expect(told(await call('', 'application/json'))).toEqual(unreadable('body: is required'));
+        const others = ['multipart/form-data; boundary=x', 'text/xml', 'application/jsonx', 'x'.repeat(5000)];
+        for (const type of [...others, ...(formed ? [] : [form]), ...(looseBodies ? [] : ['text/plain'])]) {
+          const reply = await call('{}', type);
+          expect(told(reply), type).toEqual({
+            status: 415,
+            body: said(expect.stringMatching(/^Unsupported Media Type: /)),
+          });
+          expect(reply.text.length, type).toBeLessThan(300);
+        }
+        if (anyText.includes(row.path)) return;
+
+        const fields = Object.entries(shapeOf(row.body));
+        const required = fields.filter(([, field]) => refuses(field, undefined));
+        for (const [name] of required) expect(told(await call('{}'))).toEqual(wrongField(named(name)));
+        if (formed)
+          for (const [name] of required) expect(told(await call('a=b', form))).toEqual(wrongField(named(name)));
+        for (const [name, field] of fields) {
+          if (ignored.includes(name)) continue;
+          const wrong = [5, 'x\0', [[]], { a: [] }, true, null].filter((value) => refuses(field, value));
+          expect(wrong.length, `what is wrong for ${name}?`).toBeGreaterThan(0);
+          for (const value of wrong)
+            expect(told(await call(JSON.stringify({ [name]: value }))), `${name} ${value}`).toEqual(
+              wrongField(named(name)),
+            );
+        }
+      }, [on]);
+    },
+  );
+
+  it.each(named(({ query }) => query))('$name: every wrong parameter by its name', async ({ row }) => {
+    const { wrongField } = wordsOf(row);
+    await changesNothing(async () => {
+      for (const [name, field] of Object.entries(shapeOf(row.query))) {
+        const wrong = ['', 'x', '-1', '1e400', '\0', 'x'.repeat(2000)].filter((value) => refuses(field, value));
+        const searches = wrong.map((value) => `${name}=${encodeURIComponent(value)}`);
+        if (refuses(field, ['1', '1'])) searches.push(`${name}=1&${name}=1`);
+        if (refuses(field, undefined)) searches.push('');
+        expect(searches.length, `what is wrong for ${name}?`).toBeGreaterThan(0);
+        for (const search of searches) {
+          const reply = await send(row.method.toUpperCase(), `/api${filled(row.path)}?${search}`);
+          clean(reply, search);
+          expect(told(reply), search).toEqual(wrongField(expect.stringContaining(`query.${name}`)));
+        }
       }
     });
   });
@@ -293,21 +530,98 @@ describe('REST bodies', () => {
     ['GET', '/api/chat/get-chat-session/not-a-uuid', '', /session_id/],
     ['GET', '/api/agents?page_num=-1', '', /page_num/],
     ['GET', '/api/persona?persona_ids=x', '', /persona_ids/],
+    ['GET', '/api/admin/audit-events/export?format=xml', '', /format/],
+    ['GET', '/api/admin/audit-events/export?since=0000-01-01T00:00:00Z', '', /since/],
+    ['GET', '/api/admin/audit-events/export?token_id=4294967296', '', /token_id/],
+    ['GET', '/api/admin/audit-events/export?target_id=%00', '', /target_?id.*NUL/i],
+    ['POST', '/auth/register', '{"email": "nobody", "password": "long enough"}', /email/],
+    ['POST', '/auth/register', '{"email": "a\\u0000@people.example", "password": "long enough"}', /email.*NUL/],
+    ['POST', '/auth/register', `{"email": ${lonely}, "password": "long enough"}`, /email.*Unicode/],
+    ['POST', '/auth/register', '{"email": "a@people.example", "password": "long\\u0000enough"}', /PASSWORD.*NUL/],
+    ['POST', '/auth/register', '{"email": "a@people.example", "password": "short77"}', /PASSWORD.*at least 8/],
+    // One answer for whatever is wrong with a login.
+    ['POST', '/auth/login', '{"username": "\\u0000", "password": "long enough"}', /LOGIN_BAD_CREDENTIALS/],
+    ['POST', '/auth/mobile/login', `{"username": "a", "password": ${lonely}}`, /LOGIN_BAD_CREDENTIALS/],
+    ['POST', '/password/reset_password', '{"user_email": "a\\u0000b"}', /email.*NUL/],
+    ['PUT', '/manage/admin/users', '{"emails": []}', /emails/],
+    ['PUT', '/manage/admin/users', '{"emails": ["a@people.example", "nobody"]}', /Invalid email address: nobody/],
+    ['PUT', '/manage/admin/users', `{"emails": [${lonely}]}`, /Invalid email address/],
+    ['PATCH', '/manage/admin/remove-invited-user', '{"user_email": "a\\u0000b"}', /email.*NUL/],
+    ['PATCH', '/manage/admin/deactivate-user', '{"user_email": "a\\u0000b"}', /email.*NUL/],
+    ['PATCH', '/manage/admin/activate-user', `{"user_email": ${lonely}}`, /email.*Unicode/],
+    ['DELETE', '/manage/admin/delete-user', `{"user_email": "${'n'.repeat(10_000)}"}`, /email.*at most 254/],
+    ['PATCH', '/manage/set-user-role', '{"user_email": "a@people.example", "new_role": "owner"}', /new_role/],
+    ['PATCH', '/manage/set-user-role', '{"user_email": "a@people.example", "new_role": "curator"}', /new_role/],
+    ['PATCH', '/manage/set-user-role', '{"user_email": "\\u0000", "new_role": "admin"}', /email.*NUL/],
+    ['PATCH', '/manage/admin/users/admin-access', '{"user_email": "\\u0000", "is_admin": true}', /email.*NUL/],
+    ['GET', '/manage/users?q=%00', '', /query.*NUL/],
+    ['GET', '/manage/users/accepted?q=%00', '', /query.*NUL/],
+    ['GET', '/manage/users/accepted?roles=admin&roles=owner', '', /roles/],
+    ['POST', '/user/projects/create?name=%00', '', /name.*NUL/],
+    ['POST', `/user/projects/create?name=${'n'.repeat(3000)}`, '', /name/],
+    ['POST', '/user/projects/create?name=%20', '', /name cannot be empty/],
+    ['PATCH', '/user/projects/2147483647', '{"name": "\\u0000"}', /name.*NUL/],
+    ['PATCH', '/user/projects/2147483647', `{"description": ${lonely}}`, /description.*Unicode/],
+    ['POST', '/user/projects/2147483647/instructions', '{"instructions": "\\u0000"}', /instructions.*NUL/],
+    ['POST', '/user/projects/2147483647/move_chat_session', '{"chat_session_id": "x"}', /chat_session_id/],
+    ['POST', '/oauth/introspect', '{"token": ""}', /token/],
+    ['POST', '/oauth/introspect', `{"token": "${'x'.repeat(1001)}"}`, /token/],
+    ['POST', '/api/system/generate-api-key', '{"name": "a\\u0000b"}', /name.*NUL/],
+    ['POST', '/api/system/generate-api-key', `{"name": ${lonely}}`, /name.*Unicode/],
+    ['POST', '/api/system/generate-api-key', `{"name": "${'n'.repeat(10_000)}"}`, /name/],
+    ['POST', '/api/system/generate-api-key', '{"role": "owner"}', /role/],
+    ['POST', '/api/system/generate-api-key', '{"scopes": []}', /scope/],
+    ['POST', '/api/system/generate-api-key', '{"expires_at": "0000-01-01T00:00:00Z"}', /expires_?at|DateTime/i],
+    ['POST', '/api/admin/generate-api-key', '{"scopes": ["everything"]}', /scope/],
+    ['POST', '/api/admin/generate-api-key', '{"name": "a\\u0000b"}', /name.*NUL/],
   ];
 
-  const named = wrong.map(([method, path, body, message]) => ({
+  const everyWrong = wrong.map(([method, path, body, message]) => ({
     name: `${method} ${path} ${body.slice(-80)}`,
     method,
     path,
     body,
     message,
   }));
-  it.each(named)('$name: says what is wrong', async ({ method, path, body, message }) => {
+  it.each(everyWrong)('$name: says what is wrong', async ({ method, path, body, message }) => {
+    // The download is no row, and speaks as the rows beside it.
+    const row = rowAt(method, path.startsWith('/api/admin/audit-events/') ? '/admin/api-key' : path);
+    const on = serverOf(row);
     await changesNothing(async () => {
-      const reply = await send(method, path, body === '' ? {} : { body });
+      const reply = await send(method, path, body === '' ? {} : { body, on });
       clean(reply, body);
-      expect(reply.status, reply.text).toBeGreaterThanOrEqual(400);
+      inWordsOf(row, reply, body);
       expect(reply.text).toMatch(message);
+      expect(reply.text.length).toBeLessThan(1000);
+    }, [on]);
+  });
+
+  it('refuses a first person whose name or password is none, in the words of its row', async () => {
+    const asked: [object, RegExp][] = [
+      [{}, /username/],
+      [{ username: 5, password: 'long enough' }, /username/],
+      [{ username: 'anna\0', password: 'long enough' }, /username.*NUL/],
+      [{ username: 'anna', password: ['long enough'] }, /password/],
+      [{ username: 'anna', password: 'short77' }, /password.*at least 8/],
+      [{ username: 'anna', password: 'x'.repeat(10_000) }, /password.*at most 64/],
+    ];
+    await changesNothing(async () => {
+      for (const [body, error] of asked) {
+        const reply = await send('POST', '/api/system/enable-multi-user', { body: JSON.stringify(body) });
+        clean(reply, JSON.stringify(body));
+        expect(told(reply)).toEqual({ status: 400, body: { success: false, error: expect.stringMatching(error) } });
+      }
+    });
+  });
+
+  it('has one answer to every name and password that open nothing', async () => {
+    const reply = { status: 401, body: { valid: false, token: null, message: '[003] Invalid password provided' } };
+    await changesNothing(async () => {
+      for (const body of [{}, { username: [], password: {} }, { username: 'a', password: 'x\0'.repeat(10_000) }]) {
+        const answer = await send('POST', '/api/request-token', { body: JSON.stringify(body), key: null });
+        clean(answer, JSON.stringify(body).slice(0, 100));
+        expect(told(answer)).toEqual(reply);
+      }
     });
   });
 
@@ -443,28 +757,31 @@ describe('bodies that are too large', () => {
 });
 
 describe('methods and paths', () => {
-  /** A path of a row, with ids that nothing has. */
-  const filled = (path: string) =>
-    path.replaceAll(/\{(\w+)\}/g, (_all, name: string) =>
-      /session/.test(name) ? '11111111-2222-4333-8444-555555555555' : '2147483647',
-    );
-  const pattern = (path: string) => new RegExp(`^${path.replaceAll(/\{\w+\}/g, '[^/]+')}$`);
   const paths = [...new Set(rows.map(({ path }) => path))];
   const methods = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'];
+  const notThere = { status: 404, body: { detail: 'Not Found' } };
 
   it.each(paths)('%s answers 405 with Allow to the methods that it has not', async (path) => {
-    const names = new Set(
-      rows.filter((row) => pattern(row.path).test(filled(path))).map((row) => row.method.toUpperCase()),
-    );
+    const here = rows.filter((row) => pattern(row.path).test(filled(path)));
+    const names = new Set(here.map((row) => row.method.toUpperCase()));
+    const [row] = here as [AnyRow];
     await changesNothing(async () => {
       for (const method of [...methods.filter((name) => !names.has(name)), 'OPTIONS'])
-        for (const prefix of ['', '/api']) {
+        for (const prefix of prefixesOf(row)) {
           const reply = await send(method, `${prefix}${filled(path)}`);
           clean(reply, method);
-          expect(reply.status, method).toBe(405);
-          expect(reply.body).toEqual({ detail: 'Method Not Allowed' });
+          expect(told(reply), method).toEqual({ status: 405, body: wordsOf(row).said('Method Not Allowed') });
           expect(new Set(reply.headers.get('allow')?.split(', '))).toEqual(names);
         }
+    });
+  });
+
+  it('serves the paths of AnythingLLM clients under /api alone', async () => {
+    const under = rows.filter((row) => [anythingllm, anythingllmSession].includes(dialectOf(row)));
+    expect(under.length).toBeGreaterThan(0);
+    await changesNothing(async () => {
+      for (const { path } of under)
+        for (const method of methods) expect(told(await send(method, filled(path))), path).toEqual(notThere);
     });
   });
 
@@ -473,42 +790,54 @@ describe('methods and paths', () => {
     expect(headers.get('allow')?.split(', ').sort()).toEqual(['DELETE', 'GET']);
   });
 
-  const gets = rows.filter(({ method }) => method === 'get').map(({ path }) => path);
-  it.each(gets)(
-    'GET %s is the same with and without a slash, under /api and at the root, and HEAD is it without a body',
-    async (path) => {
-      const answers = await Promise.all(
-        [`/api${filled(path)}`, `/api${filled(path)}/`, filled(path), `${filled(path)}/`].map((full) =>
-          send('GET', full),
-        ),
-      );
+  /** Everywhere that a row is served, with and without a slash. */
+  const places = (row: AnyRow) =>
+    prefixesOf(row).flatMap((prefix) => [`${prefix}${filled(row.path)}`, `${prefix}${filled(row.path)}/`]);
+
+  it.each(rows.filter(({ method }) => method === 'get'))(
+    'GET $path is the same with and without a slash, under /api and at the root, and HEAD is it without a body',
+    async (row) => {
+      const on = serverOf(row);
+      const answers = await Promise.all(places(row).map((full) => send('GET', full, { on })));
       const [first] = answers as [Answer];
       expect(first.status).not.toBe(405);
       // 404 is a row's own answer too; that of no row at all is another.
       expect(first.text).not.toBe('{"detail":"Not Found"}');
       for (const { status, text } of answers)
         expect({ status, text }).toEqual({ status: first.status, text: first.text });
-      const head = await send('HEAD', `/api${filled(path)}`);
+      const head = await send('HEAD', `/api${filled(row.path)}`, { on });
       expect(head).toMatchObject({ status: first.status, text: '' });
       expect(head.headers.get('content-type')).toBe(first.headers.get('content-type'));
     },
   );
 
+  const bodyRequired = onyxInvalid('body: is required');
+  const noSession = { status: 401, body: { detail: 'Unauthorized' } };
+  /** Where a stranger who sends nothing is told something else: by what is open, and by what only a session opens. */
+  const strangersAt: Record<string, Told> = {
+    '/auth/register': bodyRequired,
+    '/auth/login': bodyRequired,
+    '/auth/mobile/login': bodyRequired,
+    '/request-token': {
+      status: 401,
+      body: { valid: false, token: null, message: '[003] Invalid password provided' },
+    },
+    '/auth/logout': noSession,
+    '/auth/refresh': noSession,
+    '/auth/mobile/logout': noSession,
+    '/auth/mobile/refresh': noSession,
+  };
+
   it.each(rows.filter(({ method }) => method !== 'get'))(
     '$method $path is the same with and without a slash, under /api and at the root',
-    async ({ method, path }) => {
+    async (row) => {
+      const on = serverOf(row);
       await changesNothing(async () => {
         const answers = await Promise.all(
-          [`/api${filled(path)}`, `/api${filled(path)}/`, filled(path), `${filled(path)}/`].map((full) =>
-            send(method.toUpperCase(), full, { key: null }),
-          ),
+          places(row).map((full) => send(row.method.toUpperCase(), full, { key: null, on })),
         );
-        for (const { status, text } of answers)
-          expect({ status, text }).toEqual({
-            status: 403,
-            text: '{"detail":"Access denied. User is not authenticated."}',
-          });
-      });
+        for (const answer of answers) expect(told(answer)).toEqual(strangersAt[row.path] ?? wordsOf(row).stranger);
+      }, [on]);
     },
   );
 
@@ -556,22 +885,39 @@ describe('methods and paths', () => {
     '-1',
   ])('a path with %s for an id is refused in order', async (garbage) => {
     await changesNothing(async () => {
-      for (const { method, path } of withIds) {
-        const reply = await send(method.toUpperCase(), place(path, garbage), method === 'patch' ? { body: '{}' } : {});
-        clean(reply, path);
-        expect(reply.status, `${method} ${path}: ${reply.text}`).toBeGreaterThanOrEqual(400);
+      for (const row of withIds) {
+        const { method, path } = row;
+        const what = `${method} ${path}`;
+        const reply = await send(method.toUpperCase(), place(path, garbage), {
+          on: serverOf(row),
+          ...(method === 'patch' && { body: '{}' }),
+        });
+        clean(reply, what);
         expect(reply.headers.get('x-injected')).toBeNull();
+        // Ids of documents are whatever their makers chose; -1 is a number, which nothing has.
+        const wrong = [...path.matchAll(/\{(\w+)\}/g)]
+          .map(([, name]) => name)
+          .filter((name) => name !== 'document_id' && (garbage !== '-1' || /session/.test(name as string)));
+        for (const name of wrong)
+          expect(told(reply), what).toEqual(wordsOf(row).wrongId(expect.stringContaining(`path.${name}: `)));
+        if (wrong.length > 0) continue;
+        // To delete a key that is not there is no mistake to AnythingLLM clients.
+        if (method === 'delete' && row.gate) expect(told(reply), what).toEqual({ status: 200, body: '' });
+        else inWordsOf(row, reply, what);
       }
-    });
+    }, [kit, peopled]);
   });
 
   it.each(['%2e%2e', '..', '%2e', '%20', '//', '%2f'])(
     'a path with %s for an id leads nowhere that it should not',
     async (garbage) => {
       await changesNothing(async () => {
-        for (const { method, path } of withIds)
-          clean(await send(method.toUpperCase(), place(path, garbage), method === 'patch' ? { body: '{}' } : {}), path);
-      });
+        for (const row of withIds) {
+          const { method, path } = row;
+          const body = method === 'patch' && { body: '{}' };
+          clean(await send(method.toUpperCase(), place(path, garbage), { on: serverOf(row), ...body }), path);
+        }
+      }, [kit, peopled]);
     },
   );
 
@@ -1251,6 +1597,7 @@ describe('random input', () => {
     const operations = Object.entries(openApi.paths).flatMap(([path, methods]) =>
       Object.entries(methods).map(([method, operation]) => ({ path, method, operation })),
     );
+    const multiUserPaths = new Set(rows.filter(({ gate }) => gate === multiUserOnly).map(({ path }) => `/api${path}`));
     const parameter = fc.oneof(
       ids.map(String),
       texts,
@@ -1275,7 +1622,10 @@ describe('random input', () => {
         const full = path.replaceAll(/\{(\w+)\}/g, (_all, name: string) => encoded(name) || '_');
         const search = query.map((name) => `${name}=${encoded(name)}`).join('&');
         clean(
-          await send(method, `${full}?${search}`, body === undefined ? {} : { body: JSON.stringify(body) }),
+          await send(method, `${full}?${search}`, {
+            ...(multiUserPaths.has(path) && { on: peopled }),
+            ...(body !== undefined && { body: JSON.stringify(body) }),
+          }),
           `${method} ${full}?${search} ${JSON.stringify(body)}`,
         );
       }),

@@ -330,6 +330,18 @@ export const changesNothing = new Map([
   ['POST /chat/stop-chat-session/{chat_session_id}', 'the sample session is not answering'],
 ]);
 
+/** Operations after which their caller's credential is another or none: tested where login sessions are. */
+export const endsItsCaller: ReadonlySet<string> = new Set([
+  'Mutation.logout',
+  'Mutation.refreshSession',
+  'Mutation.changePassword',
+  'POST /auth/logout',
+  'POST /auth/refresh',
+  'POST /auth/mobile/logout',
+  'POST /auth/mobile/refresh',
+  'POST /password/change-password',
+]);
+
 /** Operations that are not for every holder of their permission, and for whom they are. */
 export const onlyFor: ReadonlyMap<string, (caller: Caller) => boolean> = new Map([
   // A token of one project neither makes another nor ends its own.
@@ -341,16 +353,7 @@ export const onlyFor: ReadonlyMap<string, (caller: Caller) => boolean> = new Map
     'DELETE /user/projects/{project_id}',
   ].map((name) => [name, ({ projectId }: Caller) => projectId === undefined] as const),
   // What is done with a login session, and with it alone.
-  ...[
-    'Mutation.logout',
-    'Mutation.refreshSession',
-    'Mutation.changePassword',
-    'POST /auth/logout',
-    'POST /auth/refresh',
-    'POST /auth/mobile/logout',
-    'POST /auth/mobile/refresh',
-    'POST /password/change-password',
-  ].map((name) => [name, ({ session }: Caller) => session === true] as const),
+  ...[...endsItsCaller].map((name) => [name, ({ session }: Caller) => session === true] as const),
   // There are people among the callers: what is for a server without any is closed to all.
   ...[
     'Mutation.enableMultiUser',
@@ -358,18 +361,6 @@ export const onlyFor: ReadonlyMap<string, (caller: Caller) => boolean> = new Map
     'GET /system/api-keys',
     'DELETE /system/api-key/{id}',
   ].map((name) => [name, () => false] as const),
-]);
-
-/** Operations after which their caller's credential is another or none: tested where login sessions are. */
-export const endsItsCaller: ReadonlySet<string> = new Set([
-  'Mutation.logout',
-  'Mutation.refreshSession',
-  'Mutation.changePassword',
-  'POST /auth/logout',
-  'POST /auth/refresh',
-  'POST /auth/mobile/logout',
-  'POST /auth/mobile/refresh',
-  'POST /password/change-password',
 ]);
 
 /** Operations that nobody here can do, and where they are done. */

@@ -25,7 +25,7 @@ export const emailAddress = plainText(254)
   .pipe(z.email('must be an e-mail address'))
   .refine((email) => !email.endsWith(keyDomain), addressRefused);
 
-const username = plainText(64).regex(
+export const username = plainText(64).regex(
   /^[a-z][a-z0-9._@-]+$/,
   'must be 2 to 64 lower-case letters, digits and . _ @ -, the first a letter',
 );
@@ -127,7 +127,7 @@ export async function unlessTaken<T>(store: () => Promise<T>): Promise<T> {
 export const nameOf = (email: string): string => email.slice(0, email.indexOf('@')).slice(0, 100);
 
 /** Throws FORBIDDEN when a role holds anything that the principal does not. */
-function within(principal: Principal, role: Role): void {
+export function withinRole(principal: Principal, role: Role): void {
   const excess = [...rolePermissions(role)].filter((held) => !can(principal, held));
   if (excess.length > 0)
     throw forbidden(excess, 'An account that holds more than the caller is not theirs to make or change.');
@@ -167,7 +167,7 @@ export function accountsService({ db, audit, users, revocations, settings }: Par
     const where = { accountType: 'STANDARD', ...(userId != null ? { id: userId } : { email: email ?? '' }) } as const;
     const user = await transaction.user.findFirst({ where });
     if (!user) throw notFound('User');
-    within(principal, user.role);
+    withinRole(principal, user.role);
     return user;
   }
 
@@ -235,7 +235,7 @@ export function accountsService({ db, audit, users, revocations, settings }: Par
           settings.registration === 'invite' &&
           !(await transaction.user.count({ where: { accountType: 'STANDARD' } }))
         )
-          within(principal, 'ADMIN');
+          withinRole(principal, 'ADMIN');
         const registered = await transaction.user.findMany({
           where: { email: { in: emails } },
           select: { email: true },
@@ -271,7 +271,7 @@ export function accountsService({ db, audit, users, revocations, settings }: Par
      */
     async create(principal: Principal, input: CreateUserInput): Promise<User> {
       const { password, ...data } = parse(CreateUser, input);
-      within(principal, data.role);
+      withinRole(principal, data.role);
       const passwordHash = await hashPassword(password);
       const { user, ended } = await unlessTaken(() =>
         db.prisma.$transaction(async (transaction) => {
@@ -348,7 +348,7 @@ export function accountsService({ db, audit, users, revocations, settings }: Par
         reference,
         'user.change_role',
         async (transaction, before) => {
-          within(principal, role);
+          withinRole(principal, role);
           const demoted = narrows(before.role, role);
           if (demoted && before.id === principal.userId)
             throw conflict('An admin cannot demote themselves from admin role!');

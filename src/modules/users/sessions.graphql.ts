@@ -70,7 +70,7 @@ const RegisterPayload = builder.objectRef<{ account: UserRow }>('RegisterPayload
 });
 
 /** The first and every further secret of a session. */
-const sessionPayload = (name: string, description: string) =>
+export const sessionPayload = (name: string, description: string) =>
   builder.objectRef<Session>(name).implement({
     description,
     fields: (t) => ({
@@ -81,7 +81,11 @@ const sessionPayload = (name: string, description: string) =>
         type: 'DateTime',
         description: 'When the session ends unless it is used: 7 days from its last use.',
       }),
-      user: t.field({ type: Account, description: 'Whose it is.', resolve: ({ user }) => user }),
+      user: t.field({
+        type: Account,
+        description: 'Whose it is: a person’s, or the built-in owner’s.',
+        resolve: ({ user }) => user,
+      }),
     }),
   });
 

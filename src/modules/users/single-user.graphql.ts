@@ -1,11 +1,8 @@
 import { signedIn } from '../../authz/principal.ts';
 import type { User as UserRow } from '../../generated/prisma/client.ts';
 import { builder } from '../../graphql/builder.ts';
-import { ApiKey } from '../tokens/tokens.graphql.ts';
 import { Account } from './accounts.graphql.ts';
-import type { Session } from './sessions.service.ts';
-
-/** Where a request came from. Of a stranger's nothing is known, and all strangers count as one. */
+import { sessionPayload } from './sessions.graphql.ts';
 
 const RequestTokenInput = builder.inputType('RequestTokenInput', {
   description: 'Who asks for a session, the way AnythingLLM’s clients do.',
@@ -30,23 +27,7 @@ const EnableMultiUserInput = builder.inputType('EnableMultiUserInput', {
   }),
 });
 
-const RequestTokenPayload = builder.objectRef<Session>('RequestTokenPayload').implement({
-  description: 'A new login session.',
-  fields: (t) => ({
-    token: t.exposeString('token', {
-      description: 'The secret, for `Authorization: Bearer …`. It is shown this once and stored nowhere.',
-    }),
-    expiresAt: t.expose('expiresAt', {
-      type: 'DateTime',
-      description: 'When the session ends unless it is used: 7 days from its last use.',
-    }),
-    user: t.field({
-      type: Account,
-      description: 'Whose it is: a person’s or, while there are none, the built-in owner’s, who is a service account.',
-      resolve: ({ user }) => user,
-    }),
-  }),
-});
+const RequestTokenPayload = sessionPayload('RequestTokenPayload', 'A new login session.');
 
 const EnableMultiUserPayload = builder.objectRef<{ account: UserRow }>('EnableMultiUserPayload').implement({
   description: 'What `enableMultiUser` made.',
@@ -54,15 +35,6 @@ const EnableMultiUserPayload = builder.objectRef<{ account: UserRow }>('EnableMu
     account: t.field({ type: Account, description: 'The first person.', resolve: ({ account }) => account }),
   }),
 });
-
-builder.prismaObjectField(ApiKey, 'creatorAccount', (t) =>
-  t.relation('creator', {
-    type: Account,
-    nullable: true,
-    authScopes: { permission: 'manage:users' },
-    description: 'Who made it, as administrators of people see them; null when that user is gone.',
-  }),
-);
 
 builder.mutationFields((t) => ({
   requestToken: t.field({

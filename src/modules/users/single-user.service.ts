@@ -1,8 +1,7 @@
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
 import { z } from 'zod';
-import { rolePermissions } from '../../authz/permissions.ts';
-import { type Client, can, type Principal } from '../../authz/principal.ts';
-import { AppError, conflict, forbidden, parse } from '../../errors.ts';
+import type { Client, Principal } from '../../authz/principal.ts';
+import { AppError, conflict, parse } from '../../errors.ts';
 import type { Prisma, User } from '../../generated/prisma/client.ts';
 import type { Settings } from '../../settings.ts';
 import type { Database } from '../../store/database.ts';
@@ -11,7 +10,7 @@ import { type AuditService, by } from '../audit/audit.service.ts';
 import { plainText } from '../input.ts';
 import { sessionLifetimeMs } from '../tokens/authenticate.ts';
 import { newSecret, prefixes, secretColumns } from '../tokens/secret.ts';
-import { emailAddress, unlessTaken } from './accounts.service.ts';
+import { emailAddress, unlessTaken, username, withinRole } from './accounts.service.ts';
 import type { Attempts } from './attempts.ts';
 import { endOwnerSessions, ownerId } from './owner.ts';
 import { hashPassword, newPassword } from './password.ts';
@@ -32,9 +31,10 @@ const RequestToken = z.object({ username: plainText(254).nullish(), password: z.
 const noDomain = 'anythingllm.invalid';
 
 const EnableMultiUser = z.object({
-  username: plainText(64)
-    .regex(/^[a-z][a-z0-9._@-]+$/, 'must be 2 to 64 lower-case letters, digits and . _ @ -, the first a letter')
-    .refine((name) => !z.email().safeParse(name).success || emailAddress.safeParse(name).success, 'cannot be taken'),
+  username: username.refine(
+    (name) => !z.email().safeParse(name).success || emailAddress.safeParse(name).success,
+    'cannot be taken',
+  ),
   password: newPassword,
 });
 
@@ -136,9 +136,7 @@ export function singleUserService({ db, audit, users, sessions, revocations, att
      */
     async enableMultiUser(principal: Principal, input: z.input<typeof EnableMultiUser>): Promise<User> {
       const { username, password } = parse(EnableMultiUser, input);
-      const excess = [...rolePermissions('ADMIN')].filter((held) => !can(principal, held));
-      if (excess.length > 0)
-        throw forbidden(excess, 'An account that holds more than the caller is not theirs to make.');
+      withinRole(principal, 'ADMIN');
       const passwordHash = await hashPassword(password);
       const { user, ended } = await unlessTaken(() =>
         db.prisma.$transaction(async (transaction) => {

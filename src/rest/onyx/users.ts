@@ -31,38 +31,29 @@ const UserPreferences = z
   })
   .openapi('UserPreferences');
 
-const UserInfo = z
-  .object({
-    id: z.string(),
-    email: z.string(),
-    is_active: z.boolean(),
-    is_superuser: z.boolean(),
-    is_verified: z.boolean(),
-    role: z.enum(['limited', 'basic', 'admin']),
-    account_type: z.enum(['STANDARD', 'SERVICE_ACCOUNT']),
-    preferences: UserPreferences,
-    personalization: z.object({
-      name: z.string(),
-      role: z.string(),
-      use_memories: z.boolean(),
-      enable_memory_tool: z.boolean(),
-      memories: z.array(z.string()),
-      user_preferences: z.string(),
-    }),
-    token_expires_at: isoDate.nullable(),
-    oidc_expiry: isoDate.nullable(),
-    current_token_created_at: isoDate.nullable(),
-    current_token_expiry_length: z.int().nullable(),
-    is_cloud_superuser: z.boolean(),
-    team_name: z.string().nullable(),
-    is_anonymous_user: z.boolean().nullable(),
-    password_configured: z.boolean().nullable(),
-    tenant_info: z.object({ invitation: z.unknown().nullable(), new_tenant: z.unknown().nullable() }).nullable(),
-    effective_permissions: z.array(z.string()),
-    is_group_manager: z.boolean(),
-    admin_capabilities: z.array(z.string()),
-  })
-  .openapi('UserInfo');
+const UserInfo = UserRead.extend({
+  preferences: UserPreferences,
+  personalization: z.object({
+    name: z.string(),
+    role: z.string(),
+    use_memories: z.boolean(),
+    enable_memory_tool: z.boolean(),
+    memories: z.array(z.string()),
+    user_preferences: z.string(),
+  }),
+  token_expires_at: isoDate.nullable(),
+  oidc_expiry: isoDate.nullable(),
+  current_token_created_at: isoDate.nullable(),
+  current_token_expiry_length: z.int().nullable(),
+  is_cloud_superuser: z.boolean(),
+  team_name: z.string().nullable(),
+  is_anonymous_user: z.boolean().nullable(),
+  password_configured: z.boolean().nullable(),
+  tenant_info: z.object({ invitation: z.unknown().nullable(), new_tenant: z.unknown().nullable() }).nullable(),
+  effective_permissions: z.array(z.string()),
+  is_group_manager: z.boolean(),
+  admin_capabilities: z.array(z.string()),
+}).openapi('UserInfo');
 
 /** Nobody's settings: this server keeps none, and clients expect the object. */
 const preferences: z.input<typeof UserPreferences> = {
