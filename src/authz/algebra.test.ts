@@ -148,14 +148,14 @@ type Outcome = Done | 'refused' | 'nothing there';
 const refusals = ['FORBIDDEN', 'BAD_USER_INPUT', 'CONFLICT', 'NOT_FOUND', 'UNAUTHENTICATED'];
 
 /** Sends a mutation; null when it was refused for a reason that a caller is meant to see. */
-async function call(by: Token, permission: Permission | null, field: string, type: string, input: object, reply = '') {
+async function call(by: Token, permission: Permission, field: string, type: string, input: object, reply = '') {
   const query = `mutation ($input: ${type}!) { ${field}(input: $input) { __typename ${reply} } }`;
   const { data, errors } = await kit.gql(query, { input }, by.secrets[0]);
   if (errors.length > 0) {
     expect(refusals, JSON.stringify(errors)).toContain(errors[0]?.extensions.code);
     return null;
   }
-  if (permission) expect(rightsOf(by), `${field} without its permission`).toContain(permission);
+  expect(rightsOf(by), `${field} without its permission`).toContain(permission);
   return data[field];
 }
 
