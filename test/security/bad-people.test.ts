@@ -123,12 +123,15 @@ describe('the last admin, a person', () => {
       where: { kind: 'API_KEY', allScopes: true, user: { role: 'ADMIN' } },
     });
     for (const { id } of keys)
-      await own.gql(`mutation { deleteApiKey(input: { databaseId: ${id} }) { deletedDatabaseId } }`, {}, scoped);
+      await own.gql(`mutation { deleteApiKey(input: { databaseId: ${id} }) { deletedDatabaseId } }`, {}, admin.session);
+    expect(await own.prisma.token.count({ where: { kind: 'API_KEY', allScopes: true, user: { role: 'ADMIN' } } })).toBe(
+      0,
+    );
   });
   afterAll(() => own?.close());
 
   const account = 'account { id }';
-  const mutations = (): [string, string, string, object][] => [
+  const mutations: [string, string, string, object][] = [
     ['deactivateUser', 'DeactivateUserInput', account, {}],
     ['changeUserRole', 'ChangeUserRoleInput', account, { role: 'BASIC' }],
     ['changeUserRole', 'ChangeUserRoleInput', account, { role: 'LIMITED' }],
@@ -145,7 +148,7 @@ describe('the last admin, a person', () => {
     const { secret: token } = await own.createPat(admin.session);
     await unchanged(async () => {
       for (const key of [scoped, admin.session, token]) {
-        for (const [mutation, type, payload, more] of mutations()) {
+        for (const [mutation, type, payload, more] of mutations) {
           const answer = await call(mutation, type, payload, { userId: admin.userId, ...more }, key, own);
           expect([mutation, code(answer)]).toEqual([mutation, 'CONFLICT']);
         }
@@ -186,6 +189,21 @@ describe('of creations that race', () => {
     );
     expect(answers.map((answer) => code(answer) ?? 'made').sort()).toEqual(['CONFLICT', 'made']);
     expect(await kit.prisma.user.count({ where: { username: 'raced' } })).toBe(1);
+  });
+
+  it('for one label, one makes it', async () => {
+    const name = 'Raced';
+    const [graph, ...rest] = await Promise.all([
+      call('createLabel', 'CreateLabelInput', 'label { name }', { name }),
+      ...[1, 2].map(() => post('/persona/labels', { name })),
+    ]);
+    const ends = [code(graph) ?? 200, ...rest.map(({ status }) => status)];
+    expect(ends.filter((end) => end === 200)).toHaveLength(1);
+    for (const answer of rest)
+      if (answer.status !== 200)
+        expect(told(answer)).toEqual([400, { detail: "Label with name 'Raced' already exists" }]);
+    expect([200, 'CONFLICT']).toContain(ends[0]);
+    expect(await kit.prisma.label.count({ where: { name } })).toBe(1);
   });
 
   it('for one invitation, one makes it', async () => {
