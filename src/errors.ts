@@ -65,6 +65,15 @@ export const badInput = (path: (string | number)[], message: string) =>
 
 export const conflict = (message: string) => new AppError('CONFLICT', message);
 
+/** What the database says when something that a change needs went away, or was changed, at the same time. */
+const races = new Set(['P2003', 'P2025', 'P2034']);
+
+/** The error of a caller who met somebody else's change: nothing was written, and a second try tells more. */
+export const raceOf = (error: unknown): AppError | null =>
+  error instanceof Error && races.has(String((error as { code?: unknown }).code))
+    ? conflict('Something that this needs was changed at the same time. Try again.')
+    : null;
+
 /** Problems that one error names: who sends a thousand wrong values learns enough from the first. */
 const mostProblems = 20;
 /** A key that the caller chose, such as a name in metadata, short enough for a message. */

@@ -68,18 +68,19 @@ export function createServer({ settings, db, log, services, checkReplies = false
     [settings.publicUrl, ...settings.corsOrigins].filter((origin) => origin !== '*').map(hostOf),
   );
 
+  /** Whether a request comes from a page of this server's, of an origin that the settings name, or from no page at all. */
+  function fromOwnPage(c: HonoContext<Env>): boolean {
+    const origin = c.req.header('origin');
+    return origin === undefined || hostOf(origin) === c.req.header('host') || trustedHosts.has(hostOf(origin));
+  }
+
   /**
    * Who a login session's cookie stands for. A browser sends it along unasked, whatever page makes it: one that is over
    * is no credential at all, and neither is one that comes with a page of another origin's request.
    */
   async function cookieHolder(c: HonoContext<Env>): Promise<Caller | null> {
     const secret = sessionOf(c.req.raw.headers);
-    const origin = c.req.header('origin');
-    if (
-      secret === null ||
-      (origin !== undefined && hostOf(origin) !== c.req.header('host') && !trustedHosts.has(hostOf(origin)))
-    )
-      return null;
+    if (secret === null || !fromOwnPage(c)) return null;
     const viewer = await services.credentials.authenticate(secret, clientOf(c));
     return viewer && { viewer, secret };
   }
@@ -191,6 +192,7 @@ export function createServer({ settings, db, log, services, checkReplies = false
 
   const rest = {
     authenticate,
+    fromOwnPage,
     context: (c: HonoContext<Env>, principal: Viewer) => contextOf(c, principal, restPageLimit),
   };
   serveRows(app, { ...rest, checkReplies });

@@ -45,8 +45,9 @@ export function createServices({ settings, db, log, background, revocations }: F
   return {
     audit,
     background,
+    revocations,
     users,
-    accounts: accountsService({ db, audit, users, revocations, settings }),
+    accounts: accountsService({ db, audit, users, revocations }),
     sessions,
     singleUser: singleUserService({ db, audit, users, sessions, revocations, attempts, settings }),
     credentials: authenticator(db, audit, background),

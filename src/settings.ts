@@ -40,7 +40,7 @@ const Environment = z
       )
       .optional(),
     AUTH_TOKEN: z.string().min(8, 'must have at least 8 characters').optional(),
-    REGISTRATION: z.enum(['open', 'invite', 'closed']).default('open'),
+    REGISTRATION: z.enum(['open', 'invite', 'closed']).optional(),
     GRAPHIQL: flag.optional(),
     TRUSTED_PROXIES: z.coerce.number().int().min(0).max(10).default(0),
     CORS_ORIGINS: z
@@ -75,8 +75,9 @@ const Environment = z
     bootstrapAdminKey: env.BOOTSTRAP_ADMIN_KEY,
     /** The password of the built-in owner, for as long as there are no people; without one nobody is the owner. */
     authToken: env.AUTH_TOKEN,
+    // Where the server has a password of its own, the first stranger to register would take it over.
     /** Who may make an account: anybody, those with an invitation, or nobody. Administrators always can. */
-    registration: env.REGISTRATION,
+    registration: env.REGISTRATION ?? (env.AUTH_TOKEN ? 'closed' : 'open'),
     /** Whether strangers may open GraphiQL and introspect. Signed-in callers always may. */
     graphiql: env.GRAPHIQL ?? env.NODE_ENV !== 'production',
     /** How many proxies stand in front, each of which adds its client to `X-Forwarded-For`. */

@@ -21,6 +21,8 @@ export interface Credential {
   projectId: number | null;
   /** The owner of that project, whose rights are its limit. */
   projectOwnerId: string | null;
+  /** Whether it was presented by the secret before its last regeneration, which works on for a while. */
+  superseded: boolean;
   createdAt: Date;
   /** When it stops to open anything, whatever the reason: its own expiry, its overlap's, or that of the key behind it. */
   expiresAt: Date | null;

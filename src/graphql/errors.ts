@@ -1,6 +1,6 @@
 import { PothosValidationError } from '@pothos/core';
 import { GraphQLError, type GraphQLErrorOptions } from 'graphql';
-import { AppError, type ErrorCode, type FieldProblem } from '../errors.ts';
+import { AppError, type ErrorCode, type FieldProblem, raceOf } from '../errors.ts';
 import { currentRequest } from '../log.ts';
 
 /** What HTTP says of an error that leaves nothing to answer with. */
@@ -70,6 +70,8 @@ const unquoted = 'The value has the wrong type.';
 export function appErrorOf(error: unknown): AppError | null {
   const original = error instanceof GraphQLError ? (error.originalError ?? error) : error;
   if (original instanceof AppError) return original;
+  const race = raceOf(original);
+  if (race) return race;
   if (original instanceof PothosValidationError) return new AppError('BAD_USER_INPUT', brief(original.message));
   if (!(error instanceof GraphQLError && isOfRequest(error))) return null;
   const fields = fieldsOf(error);

@@ -10,6 +10,7 @@ import { useIntrospectionGate } from './plugins/introspection.ts';
 import { type QueryLimits, useQueryLimits } from './plugins/limits.ts';
 import { useStrictReading } from './plugins/reading.ts';
 import { useRefusalAudit } from './plugins/refusals.ts';
+import { useRevocationCheck } from './plugins/revoked.ts';
 import { useVariableCheck } from './plugins/variables.ts';
 import { useErrorWording } from './plugins/wording.ts';
 import { schema } from './schema.ts';
@@ -57,6 +58,7 @@ export function createGraphQLServer(settings: Settings, metrics: Metrics): Graph
       useIntrospectionGate(settings.graphiql),
       useVariableCheck(),
       useErrorWording(settings.graphiql),
+      useRevocationCheck(),
       useRefusalAudit(),
     ],
   });

@@ -2,7 +2,7 @@ import { z } from '@hono/zod-openapi';
 import type { Hono } from 'hono';
 import { demand } from '../authz/principal.ts';
 import type { Context } from '../context.ts';
-import { unauthenticated } from '../errors.ts';
+import { credentialRefused } from '../errors.ts';
 import type { AuditFilter } from '../modules/audit/audit.service.ts';
 import { exportText, exportTypes } from '../modules/audit/export.ts';
 import { queryOf } from './body.ts';
@@ -34,6 +34,21 @@ export const AuditExportQuery = z.object({
 
 export const auditExportPath = '/admin/audit-events/export';
 
+/** A text for as long as its reader's credential lives; broken off when it dies, so that nobody takes it for the whole. */
+async function* whileAlive(
+  text: AsyncGenerator<string>,
+  watch: { signal: AbortSignal; done(): void },
+): AsyncGenerator<string> {
+  try {
+    for await (const part of text) {
+      if (watch.signal.aborted) throw credentialRefused();
+      yield part;
+    }
+  } finally {
+    watch.done();
+  }
+}
+
 /** A download, and so no row: the trail is streamed from the database, however long it is. */
 export function serveAuditExport<Env extends object>(
   app: Hono<Env>,
@@ -43,9 +58,9 @@ export function serveAuditExport<Env extends object>(
     let context: Context | undefined;
     try {
       const { viewer } = await options.authenticate(c, 'onyx');
-      if (viewer === 'refused') throw unauthenticated();
+      if (viewer === 'refused') throw credentialRefused();
       context = options.context(c, viewer);
-      demand(viewer, 'read:audit');
+      const principal = demand(viewer, 'read:audit');
       const { format, action, actor_id, token_id, target_type, target_id, ...rest } = readPart(
         AuditExportQuery,
         'query',
@@ -59,7 +74,9 @@ export function serveAuditExport<Env extends object>(
         targetType: target_type,
         targetId: target_id,
       };
-      const text = exportText(context.services.audit.export(filter), format);
+      const { audit, revocations } = context.services;
+      const watch = revocations.watch(principal);
+      const text = whileAlive(exportText(audit.export(filter), format), watch);
       return new Response(textStream(text), {
         headers: {
           'Content-Type': exportTypes[format],

@@ -2,7 +2,7 @@ import type { Hono, Context as HonoContext } from 'hono';
 import type { ContentfulStatusCode } from 'hono/utils/http-status';
 import type { Viewer } from '../authz/principal.ts';
 import type { Context } from '../context.ts';
-import { AppError, credentialRefused } from '../errors.ts';
+import { AppError, credentialRefused, forbidden } from '../errors.ts';
 import { bytesOf, MediaTypeError, queryOf, readBody } from './body.ts';
 import type { Accept } from './credential.ts';
 import type { Dialect, Failure } from './dialect.ts';
@@ -21,6 +21,8 @@ export interface Caller {
 export interface RouteOptions<Env extends object> {
   /** Throws RATE_LIMITED. */
   authenticate: (c: HonoContext<Env>, accept: Accept) => Promise<Caller>;
+  /** Whether no page of another origin makes the request. */
+  fromOwnPage: (c: HonoContext<Env>) => boolean;
   context: (c: HonoContext<Env>, principal: Viewer) => Context;
   /** Whether every reply is held against the row's documented shape. For tests: it costs as much as the row. */
   checkReplies: boolean;
@@ -79,10 +81,14 @@ async function serve<Env extends object>(
     if (viewer === 'refused' && !open) throw credentialRefused();
     context = options.context(c, viewer === 'refused' ? null : viewer);
     admit(row, context);
+    // Or a page of another origin could log its visitor in as somebody whom it watches.
+    if (row.setsCookie && !options.fromOwnPage(c)) throw forbidden([], 'A page of another origin cannot do this.');
     const closed = await row.gate?.(context);
     if (closed) return replyWith(c, closed);
     const read = await readRequest(row, dialect, c);
     input = read;
+    // A body can take minutes to arrive, and its sender's rights may be gone by then.
+    if (context.principal && context.services.revocations.ended(context.principal)) throw credentialRefused();
     const run = async (context: Context) =>
       row.stream?.when(read) ? streamReply(row, row.stream, read, context) : reply(row, c, read, context, options);
     const key = c.req.header('idempotency-key');

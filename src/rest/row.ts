@@ -4,7 +4,7 @@ import { type DocumentNode, execute, type GraphQLError, type GraphQLObjectType, 
 import { isPermission } from '../authz/permissions.ts';
 import { demand, signedIn } from '../authz/principal.ts';
 import type { Context } from '../context.ts';
-import { AppError, invalid } from '../errors.ts';
+import { AppError, invalid, raceOf } from '../errors.ts';
 import { appErrorOf } from '../graphql/errors.ts';
 import type { Requirement } from '../graphql/plugins/permissions.ts';
 import { schema } from '../graphql/schema.ts';
@@ -61,6 +61,8 @@ export interface Row<
   status?: 201 | 202 | 204;
   /** How the reply is written: as JSON unless given. */
   format?: 'text' | 'empty';
+  /** One of its headers is a cookie, which pages of other origins must not bring about. */
+  setsCookie?: true;
   /** Headers of the reply. */
   headers?: (data: Data, input: RowInput<Params, Query, Body>, context: Context) => Record<string, string>;
   reply: z.ZodType<unknown, Reply>;
@@ -161,7 +163,8 @@ export async function runRow(
 
 /** What a caller may see of an error: an AppError, or a masked one whose cause is logged under the request's id. */
 export function asAppError(error: unknown, context: Context | undefined): AppError {
-  if (error instanceof AppError) return error;
+  const known = error instanceof AppError ? error : raceOf(error);
+  if (known) return known;
   context?.log.error({ error }, 'unexpected error');
   return new AppError('INTERNAL', `Internal server error. Request id: ${context?.requestId ?? 'unknown'}`);
 }

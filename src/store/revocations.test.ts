@@ -15,6 +15,7 @@ const principal = (tokenId: number, authenticatedAt: number): Principal => ({
     scopes: null,
     projectId: null,
     projectOwnerId: null,
+    superseded: false,
     createdAt: new Date(),
     expiresAt: null,
     lastUsedAt: null,

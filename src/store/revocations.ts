@@ -4,6 +4,8 @@ import type { Principal } from '../authz/principal.ts';
 export interface Revocations {
   /** Aborts when the credential, or its user, is ended, or when the credential expires. Call `done` when finished. */
   watch(principal: Principal): { signal: AbortSignal; done(): void };
+  /** Whether the credential was ended after it was looked up: for a request that took its time to arrive. */
+  ended(principal: Principal): boolean;
   /** Ends what was opened with a token before this call: now, or at a time to come. */
   endToken(tokenId: number, at?: Date): void;
   /** The same for every credential of a user, and for the tokens of their projects. */
@@ -58,6 +60,14 @@ export function createRevocations(): Revocations {
     endDue(Date.now());
   };
   return {
+    ended({ userId, credential, authenticatedAt }) {
+      const now = Date.now();
+      const set = [credential.tokenId, userId, credential.projectOwnerId].flatMap((id) => ends.get(id ?? '') ?? []);
+      return (
+        set.some(({ setAt, time }) => setAt > authenticatedAt && time <= now) ||
+        (credential.expiresAt !== null && credential.expiresAt.getTime() <= now)
+      );
+    },
     watch({ userId, credential, authenticatedAt }) {
       const watcher: Watcher = {
         tokenId: credential.tokenId,

@@ -34,13 +34,18 @@ const maxRepeats =
 /** Fields that take a password: an attempt is a request of its own, so that limits on requests are limits on guesses. */
 const guesses = new Set(['login', 'requestToken', 'register', 'changePassword']);
 
-const oneGuess: ValidationRule = (context) => {
-  let count = 0;
+/** Fields that have a model work: a request has one turn, so that limits on requests are limits on turns. */
+const turns = new Set(['sendChatMessage', 'chatTurn']);
+
+const onceEach: ValidationRule = (context) => {
+  const counts = [guesses, turns].map((names) => ({ names, count: 0 }));
   return {
     Field(node) {
-      if (!guesses.has(node.name.value) || ++count !== 2) return;
-      const message = `A document may have one of ${[...guesses].join(', ')}, and that once.`;
-      context.reportError(new GraphQLError(message, { nodes: node, extensions: refusal('repeats') }));
+      for (const group of counts) {
+        if (!group.names.has(node.name.value) || ++group.count !== 2) continue;
+        const message = `A document may have one of ${[...group.names].join(', ')}, and that once.`;
+        context.reportError(new GraphQLError(message, { nodes: node, extensions: refusal('repeats') }));
+      }
     },
   };
 };
@@ -72,7 +77,7 @@ export function useQueryLimits(limits: QueryLimits, refused: (limit: string) => 
       },
       onValidate({ addValidationRule }) {
         addValidationRule(repeats);
-        addValidationRule(oneGuess);
+        addValidationRule(onceEach);
       },
       onExecutionResult({ result, setResult }) {
         if (!result || !('errors' in result)) return;

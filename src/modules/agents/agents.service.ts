@@ -95,7 +95,10 @@ export function agentsService(db: Database) {
     );
     await all(
       userIds,
-      () => transaction.user.count({ where: { id: { in: userIds ?? [] }, active: true } }),
+      () =>
+        transaction.user.count({
+          where: { id: { in: userIds ?? [] }, active: true, tokens: { none: { kind: 'PROJECT' } } },
+        }),
       'userIds',
       'Some users were not found',
     );

@@ -320,20 +320,26 @@ const CreateChatSessionPayload = builder.objectRef<ChatSessionRow>('CreateChatSe
   }),
 });
 
-const UpdateChatSessionPayload = builder.objectRef<ChatSessionRow>('UpdateChatSessionPayload').implement({
-  description: 'What `updateChatSession` changed.',
-  fields: (t) => ({
-    sessionId: t.expose('id', { type: 'UUID', description: 'Its id.' }),
-    name: t.exposeString('name', { nullable: true, description: 'Its name now.' }),
-    chatSession: t.field({
-      type: ChatSession,
-      nullable: true,
-      authScopes: { permission: 'read:chat' },
-      description: 'The session.',
-      resolve: (session) => session,
+const UpdateChatSessionPayload = builder
+  .objectRef<ChatSessionRow & { renamed: boolean }>('UpdateChatSessionPayload')
+  .implement({
+    description: 'What `updateChatSession` changed.',
+    fields: (t) => ({
+      sessionId: t.expose('id', { type: 'UUID', description: 'Its id.' }),
+      name: t.string({
+        nullable: true,
+        description: 'Its name now, if the change was one of its name.',
+        resolve: ({ name, renamed }) => (renamed ? name : null),
+      }),
+      chatSession: t.field({
+        type: ChatSession,
+        nullable: true,
+        authScopes: { permission: 'read:chat' },
+        description: 'The session.',
+        resolve: (session) => session,
+      }),
     }),
-  }),
-});
+  });
 
 const MoveChatSessionPayload = builder.objectRef<ChatSessionRow>('MoveChatSessionPayload').implement({
   description: 'What `moveChatSession` moved.',
@@ -485,10 +491,13 @@ builder.mutationFields((t) => ({
   updateChatSession: t.field({
     type: UpdateChatSessionPayload,
     authScopes: { permission: 'manage:chat' },
-    description: 'Renames, shares or unshares one of one’s own sessions.',
+    description:
+      'Renames, shares or unshares one of one’s own sessions, or of one’s own project’s. A name that is made from what was said needs `read:chat` too.',
     args: { input: t.arg({ type: UpdateChatSessionInput, required: true, description: 'The change.' }) },
-    resolve: (_root, { input: { sessionId, ...change } }, { principal, services }) =>
-      services.chat.update(signedIn(principal), sessionId, change),
+    resolve: async (_root, { input: { sessionId, ...change } }, { principal, services }) => ({
+      ...(await services.chat.update(signedIn(principal), sessionId, change)),
+      renamed: change.name !== undefined,
+    }),
   }),
   moveChatSession: t.field({
     type: MoveChatSessionPayload,

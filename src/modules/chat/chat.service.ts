@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { can, type Principal } from '../../authz/principal.ts';
+import { can, demand, type Principal } from '../../authz/principal.ts';
 import { visible } from '../../authz/visible.ts';
 import { forbidden, notFound, parse } from '../../errors.ts';
 import type { ChatSession, Prisma } from '../../generated/prisma/client.ts';
@@ -72,7 +72,10 @@ function toTsQuery(query: string): string {
 
 export function chatService(db: Database, knowledge: KnowledgeService, runs: Runs) {
   async function own(transaction: Prisma.TransactionClient, principal: Principal, id: string): Promise<ChatSession> {
-    const session = await transaction.chatSession.findFirst({ where: { ...visible.chatSessions(principal), id } });
+    // A project's owner looks after all of its chats; its tokens go on with them, and look after their own.
+    const theirs = principal.credential.projectId === null ? {} : { userId: principal.userId };
+    const where = { AND: [visible.chatSessions(principal), theirs, { id }] };
+    const session = await transaction.chatSession.findFirst({ where });
     if (!session) throw notFound('Chat session');
     return session;
   }
@@ -199,9 +202,13 @@ export function chatService(db: Database, knowledge: KnowledgeService, runs: Run
       return { rows: ids.flatMap((id) => byId.get(id) ?? []), hasNext: found.length > page.limit };
     },
 
-    /** Renames (a null name is made from the first message), shares or unshares. Throws NOT_FOUND. */
+    /**
+     * Renames (a null name is made from the first message), shares or unshares. Throws NOT_FOUND, and FORBIDDEN without
+     * `read:chat` for a name that is made: it would tell what was said.
+     */
     async update(principal: Principal, id: string, input: UpdateChatSessionInput): Promise<ChatSession> {
       const { name, sharing } = parse(UpdateChatSession, input);
+      if (name === null) demand(principal, 'read:chat');
       return db.prisma.$transaction(async (transaction) => {
         await own(transaction, principal, id);
         return transaction.chatSession.update({
@@ -222,12 +229,16 @@ export function chatService(db: Database, knowledge: KnowledgeService, runs: Run
       const { userId, credential } = principal;
       if (projectId === null && credential.projectId !== null)
         throw forbidden([], 'A token that is confined to a project takes no chat out of it.');
-      return db.prisma.$transaction(async (transaction) => {
+      const session = await db.prisma.$transaction(async (transaction) => {
         const where = { AND: [visible.chatSessions(principal), { id, userId }] };
         if ((await transaction.chatSession.count({ where })) === 0) throw notFound('Chat session');
         if (projectId !== null) await projectToFill(transaction, principal, projectId, notFound('Project'));
         return transaction.chatSession.update({ where: { id }, data: { projectId } });
       });
+      // Tokens of the project that it left read no more of what is being said.
+      const run = runs.ofSession(id);
+      if (run) run.projectId = projectId;
+      return session;
     },
 
     /** Hides a session; `hard` erases it with its messages. A running answer is stopped. Throws NOT_FOUND. */

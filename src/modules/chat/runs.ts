@@ -18,6 +18,8 @@ export class ActiveRun {
     readonly sessionId: string,
     readonly userId: string,
     readonly messageId: number,
+    /** The project of its session, as long as it is in one. */
+    public projectId: number | null = null,
   ) {}
 
   /** Aborts when somebody stops the run. */

@@ -188,7 +188,7 @@ export function turnService({ db, knowledge, runs, limits, usage, settings, log,
       const allowed = ({ id }: { id: number }) => input.actionIds == null || input.actionIds.includes(id);
       const before = regenerates ? path.slice(0, -1) : path;
       return {
-        run: new ActiveRun(runId, session.id, principal.userId, reserved.id),
+        run: new ActiveRun(runId, session.id, principal.userId, reserved.id, session.projectId),
         sessionId: session.id,
         createdSession: created,
         userMessageId: regenerates ? null : asked.id,
@@ -341,6 +341,24 @@ export function turnService({ db, knowledge, runs, limits, usage, settings, log,
     return [{ ...event, documents: event.documents.filter(({ documentId }) => known.has(documentId)) }];
   }
 
+  /** Turns of each user that are being prepared, and are no runs yet. */
+  const preparing = new Map<string, number>();
+
+  /** Prepares a turn in one of its user's places. Throws RATE_LIMITED when all are taken. */
+  async function inTurn<T>(userId: string, prepare: () => Promise<T>): Promise<T> {
+    const before = preparing.get(userId) ?? 0;
+    if (runs.ofUser(userId).length + before >= maxRunsPerUser)
+      throw new AppError('RATE_LIMITED', `At most ${maxRunsPerUser} answers at once.`, { retryAfter: 5 });
+    preparing.set(userId, before + 1);
+    try {
+      return await prepare();
+    } finally {
+      const left = (preparing.get(userId) ?? 1) - 1;
+      if (left > 0) preparing.set(userId, left);
+      else preparing.delete(userId);
+    }
+  }
+
   return {
     /**
      * Begins a turn. When this returns, the user's message is stored, the answer's place is reserved, and the run goes
@@ -352,9 +370,7 @@ export function turnService({ db, knowledge, runs, limits, usage, settings, log,
       if (input.sessionId && input.newSession) throw badInput(['input', 'newSession'], 'cannot stand beside sessionId');
       await limits.admitTurn(principal);
       if (runs.draining) throw new AppError('CONFLICT', 'The server is shutting down.');
-      if (runs.ofUser(principal.userId).length >= maxRunsPerUser)
-        throw new AppError('RATE_LIMITED', `At most ${maxRunsPerUser} answers at once.`, { retryAfter: 5 });
-      const turn = await prepare(principal, input, randomUUID());
+      const turn = await inTurn(principal.userId, () => prepare(principal, input, randomUUID()));
       const { run, sessionId, userMessageId, assistantMessageId } = turn;
       if (turn.createdSession) run.emit({ type: 'sessionCreated', sessionId });
       run.emit({ type: 'messageIds', sessionId, runId: run.id, userMessageId, assistantMessageId });
@@ -383,7 +399,7 @@ export function turnService({ db, knowledge, runs, limits, usage, settings, log,
     /**
      * What a reader sees of a run, from an event on, until it ends or the reader goes: of a run of somebody else's,
      * without the documents that are not the reader's. Throws UNAUTHENTICATED at the moment at which the reader's
-     * credential dies.
+     * credential dies, NOT_FOUND when its chat leaves the project that the reader is confined to.
      */
     async *read(
       principal: Principal,
@@ -393,9 +409,12 @@ export function turnService({ db, knowledge, runs, limits, usage, settings, log,
     ): AsyncGenerator<IndexedEvent, void, undefined> {
       const watch = revocations.watch(principal);
       try {
-        const events = run.read(from, AbortSignal.any([signal, watch.signal]));
-        if (run.userId === principal.userId) yield* events;
-        else for await (const event of events) yield* await knownTo(principal, event);
+        const { projectId } = principal.credential;
+        for await (const event of run.read(from, AbortSignal.any([signal, watch.signal]))) {
+          if (projectId !== null && run.projectId !== projectId) throw notFound('Run');
+          if (run.userId === principal.userId) yield event;
+          else yield* await knownTo(principal, event);
+        }
         if (watch.signal.aborted) throw unauthenticated();
       } finally {
         watch.done();

@@ -1,4 +1,4 @@
-import { createCipheriv, createDecipheriv, createHash, hkdfSync, randomBytes } from 'node:crypto';
+import { createCipheriv, createDecipheriv, createHash, createHmac, hkdfSync, randomBytes } from 'node:crypto';
 import { z } from 'zod';
 import { conflict, parse } from '../../errors.ts';
 import type { Database } from '../../store/database.ts';
@@ -32,12 +32,15 @@ const Key = z.string().regex(/^[\x21-\x7e]{1,255}$/, 'must be 1 to 255 visible A
 
 const bytes = (buffer: Buffer): Uint8Array<ArrayBuffer> => Uint8Array.from(buffer);
 
+const derived = (secret: string, key: string, purpose: string): Buffer =>
+  Buffer.from(hkdfSync('sha256', secret, key, purpose, 32));
+
 /**
  * What hides a reply at rest: a reply can hold a new secret, and nothing in the database may. The key comes from the
  * caller's credential and their Idempotency-Key, of which the database has but hashes.
  */
 function sealing(secret: string, key: string) {
-  const cipherKey = Buffer.from(hkdfSync('sha256', secret, key, 'latchkey idempotency record', 32));
+  const cipherKey = derived(secret, key, 'latchkey idempotent reply');
   return {
     seal(reply: Reply): Uint8Array<ArrayBuffer> {
       const nonce = randomBytes(12);
@@ -64,7 +67,8 @@ export function idempotencyService(db: Database) {
     async claim(secret: string, key: string, request: readonly (string | Uint8Array)[]): Promise<Claim> {
       parse(Key, key, ['Idempotency-Key']);
       const hash = bytes(createHash('sha256').update(hashSecret(secret)).update(key).digest());
-      const digest = createHash('sha256');
+      // A plain hash of a body with a password would be a way to guess it.
+      const digest = createHmac('sha256', derived(secret, key, 'latchkey idempotent request'));
       for (const part of request) digest.update(`${part.length}:`).update(part);
       const requestHash = bytes(digest.digest());
       await db.prisma.idempotencyRecord.deleteMany({ where: { hash, createdAt: { lt: expired() } } });

@@ -140,7 +140,8 @@ export function knowledgeService(db: Database, audit: AuditService) {
       ...by(author),
       action: 'document.ingest',
       target: { type: 'Document', id: externalId },
-      detail: { title, isPublic, ...detail, ...(projectId !== null && { projectId }) },
+      // What is private to a project is not for whoever reads the trail.
+      detail: { ...(projectId === null ? { title } : { projectId }), isPublic, ...detail },
     });
 
   async function erase(transaction: Prisma.TransactionClient, principal: Principal, document: Document) {
@@ -150,7 +151,7 @@ export function knowledgeService(db: Database, audit: AuditService) {
       ...by(principal),
       action: 'document.delete',
       target: { type: 'Document', id: externalId },
-      detail: { title, isPublic, ownerId, ...(projectId !== null && { projectId }) },
+      detail: { ...(projectId === null ? { title } : { projectId }), isPublic, ownerId },
     });
     return document;
   }

@@ -36,6 +36,7 @@ async function person(name: string, role: Role): Promise<Principal> {
       scopes: null,
       projectId: null,
       projectOwnerId: null,
+      superseded: false,
       lastUsedAt: null,
       createdAt: new Date(),
       expiresAt: null,

@@ -5,6 +5,7 @@ import { badInput, parse } from '../../errors.ts';
 import { Prisma } from '../../generated/prisma/client.ts';
 import type { Database } from '../../store/database.ts';
 import { databaseId } from '../input.ts';
+import { storableDate } from '../knowledge/retrieval.ts';
 
 const hour = 3600 * 1000;
 const day = 24 * hour;
@@ -61,8 +62,8 @@ export interface UsageRecord extends UsageOfDay {
 const Filter = z.object({
   userId: z.uuid().nullish(),
   tokenId: databaseId.nullish(),
-  since: z.date().nullish(),
-  until: z.date().nullish(),
+  since: storableDate.nullish(),
+  until: storableDate.nullish(),
 });
 export type UsageFilter = z.input<typeof Filter>;
 
@@ -85,7 +86,7 @@ const ofDay = Prisma.sql`date_trunc('day', "hour", 'UTC') AS "date"`;
 function matching(filter: UsageFilter): Prisma.Sql {
   const { userId, tokenId, since, until } = parse(Filter, filter, ['filter']);
   const to = until ?? new Date();
-  const from = since ?? new Date(to.getTime() - usualDays * day);
+  const from = since ?? new Date(Math.max(to.getTime() - usualDays * day, Date.parse('0001-01-01T00:00:00Z')));
   if (from >= to) throw badInput(['filter', 'until'], 'must be later than `since`');
   if (to.getTime() - from.getTime() > mostDays * day)
     throw badInput(['filter', 'since'], `must be at most ${mostDays} days before \`until\``);

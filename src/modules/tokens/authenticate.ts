@@ -138,6 +138,7 @@ export function authenticator(db: Database, audit: AuditService, background: Bac
       scopes: row.allScopes ? null : row.scopes,
       projectId: row.projectId,
       projectOwnerId: row.ownerId,
+      superseded: !row.current,
       createdAt: row.createdAt,
       expiresAt: end(row),
       lastUsedAt: row.lastUsedAt,

@@ -71,6 +71,12 @@ export function endOfDay(days: number, now = new Date()): Date {
 
 export type ApiKeyRow = Prisma.TokenGetPayload<{ include: { user: true } }>;
 
+/** The end of a token that a personal access token makes: no later than its maker's. */
+function endWithin({ credential }: Principal, wanted: Date | null): Date | null {
+  const end = credential.kind === 'PERSONAL' ? credential.expiresAt : null;
+  return end && (!wanted || wanted > end) ? end : wanted;
+}
+
 /** What a key holds. */
 const grantHeldBy = (key: ApiKeyRow): Grant => ({
   role: key.user.role,
@@ -147,6 +153,16 @@ export function tokensService(db: Database, audit: AuditService, users: UsersSer
       throw conflict(`A project has at most ${maxProjectTokens} tokens.`);
   }
 
+  /**
+   * Holds the credential that makes another one until that stands: whoever ends it, ends it before or after, and never
+   * in between. Throws UNAUTHENTICATED for one that was ended meanwhile.
+   */
+  async function holdMaker(transaction: Prisma.TransactionClient, { credential }: Principal): Promise<void> {
+    const alive = await transaction.$queryRaw<object[]>`SELECT 1 FROM "Token"
+      WHERE "id" = ${credential.tokenId} AND "revokedAt" IS NULL AND "disabledAt" IS NULL FOR SHARE`;
+    if (alive.length === 0) throw unauthenticated();
+  }
+
   async function create(
     principal: Principal,
     data: z.output<typeof CreateApiKey>,
@@ -157,6 +173,7 @@ export function tokensService(db: Database, audit: AuditService, users: UsersSer
     const grant = within(principal, grantOf(data.role, data.scopes, projectId));
     const secret = newSecret(prefixes[kind]);
     const apiKey = await db.prisma.$transaction(async (transaction) => {
+      await holdMaker(transaction, principal);
       if (projectId !== null) await claimProject(transaction, principal, projectId, missing);
       const key = await insertApiKey(transaction, secret, {
         ...grant,
@@ -393,7 +410,10 @@ export function tokensService(db: Database, audit: AuditService, users: UsersSer
         where: { AND: [visible.projectTokens(principal), projectId == null ? {} : { projectId }] },
       }),
 
-    /** Creates a token that acts as its maker. Throws BAD_USER_INPUT, FORBIDDEN, CONFLICT at the limit of 100. */
+    /**
+     * Creates a token that acts as its maker. One that a personal access token makes ends with that at the latest.
+     * BAD_USER_INPUT, FORBIDDEN, CONFLICT at the limit of 100.
+     */
     async createPersonalAccessToken(
       principal: Principal,
       input: CreatePersonalAccessTokenInput,
@@ -402,10 +422,11 @@ export function tokensService(db: Database, audit: AuditService, users: UsersSer
       const grant = within(principal, grantOf(principal.role, data.scopes, null));
       const secret = newSecret(prefixes.PERSONAL);
       const personalAccessToken = await db.prisma.$transaction(async (transaction) => {
-        // The user's row orders two creations that race for the last place.
+        await holdMaker(transaction, principal);
+        // The user's row orders two creations that race for the last place, and one and a deactivation.
         const [owner] = await transaction.$queryRaw<
           object[]
-        >`SELECT 1 FROM "User" WHERE "id" = ${principal.userId}::uuid FOR UPDATE`;
+        >`SELECT 1 FROM "User" WHERE "id" = ${principal.userId}::uuid AND "active" FOR UPDATE`;
         if (!owner) throw unauthenticated();
         const count = await transaction.token.count({ where: visible.personalAccessTokens(principal) });
         if (count >= maxPersonalTokens)
@@ -417,7 +438,7 @@ export function tokensService(db: Database, audit: AuditService, users: UsersSer
             name: data.name,
             allScopes: grant.allScopes,
             scopes: grant.scopes,
-            expiresAt: data.expiresInDays == null ? null : endOfDay(data.expiresInDays),
+            expiresAt: endWithin(principal, data.expiresInDays == null ? null : endOfDay(data.expiresInDays)),
             userId: principal.userId,
             creatorId: principal.userId,
           },

@@ -4,7 +4,6 @@ import { can, type Principal } from '../../authz/principal.ts';
 import { conflict, forbidden, notFound, parse } from '../../errors.ts';
 import { Prisma, type User } from '../../generated/prisma/client.ts';
 import { cut, ListOrder, type PageArgs } from '../../paging.ts';
-import type { Settings } from '../../settings.ts';
 import type { Database } from '../../store/database.ts';
 import type { Revocations } from '../../store/revocations.ts';
 import { type AuditAction, type AuditService, by } from '../audit/audit.service.ts';
@@ -156,16 +155,18 @@ interface Parts {
   audit: AuditService;
   users: UsersService;
   revocations: Revocations;
-  settings: Pick<Settings, 'registration'>;
 }
 
 /** People: the directory, and their administration. */
-export function accountsService({ db, audit, users, revocations, settings }: Parts) {
+export function accountsService({ db, audit, users, revocations }: Parts) {
   /** A person whom the principal may administer. Throws NOT_FOUND, FORBIDDEN. Needs `lockAdmins`. */
   async function find(transaction: Transaction, principal: Principal, reference: AccountReference): Promise<User> {
     const { userId, email } = parse(Reference, reference);
     const where = { accountType: 'STANDARD', ...(userId != null ? { id: userId } : { email: email ?? '' }) } as const;
-    const user = await transaction.user.findFirst({ where });
+    const found = await transaction.user.findFirst({ where, select: { id: true } });
+    // A login that is under way holds this row until its session stands, and is ended with the others then.
+    if (found) await transaction.$queryRaw`SELECT 1 FROM "User" WHERE "id" = ${found.id}::uuid FOR UPDATE`;
+    const user = found && (await transaction.user.findUnique({ where: { id: found.id } }));
     if (!user) throw notFound('User');
     withinRole(principal, user.role);
     return user;
@@ -231,11 +232,7 @@ export function accountsService({ db, audit, users, revocations, settings }: Par
       return db.prisma.$transaction(async (transaction) => {
         await users.lockAdmins(transaction);
         // Whom one invites becomes the first admin where there is no person yet.
-        if (
-          settings.registration === 'invite' &&
-          !(await transaction.user.count({ where: { accountType: 'STANDARD' } }))
-        )
-          withinRole(principal, 'ADMIN');
+        if (!(await transaction.user.count({ where: { accountType: 'STANDARD' } }))) withinRole(principal, 'ADMIN');
         const registered = await transaction.user.findMany({
           where: { email: { in: emails } },
           select: { email: true },
@@ -325,6 +322,9 @@ export function accountsService({ db, audit, users, revocations, settings }: Par
       const { userId, gone } = await administer(principal, reference, 'user.delete', async (transaction, user) => {
         if (user.id === principal.userId) throw conflict('You cannot delete yourself');
         if (user.active) throw conflict('User must be deactivated before deleting');
+        // Where there is no person, the next one to come becomes an admin.
+        if ((await transaction.user.count({ where: { accountType: 'STANDARD' } })) === 1)
+          withinRole(principal, 'ADMIN');
         return {
           result: { userId: user.id, gone: await users.erase(transaction, user.id) },
           detail: { role: user.role },

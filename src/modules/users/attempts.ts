@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { isIP } from 'node:net';
 import { RateLimiterMemory, RateLimiterRes } from 'rate-limiter-flexible';
 import type { Client } from '../../authz/principal.ts';
 import { AppError } from '../../errors.ts';
@@ -37,7 +38,20 @@ async function limited(use: () => Promise<unknown>): Promise<void> {
 
 /** Of one length, and nothing that a dump of memory could tell. */
 const accountKey = (login: string): string => createHash('sha256').update(login.toLowerCase()).digest('base64');
-const addressKey = ({ address }: Client): string => address ?? 'unknown';
+
+/** Of IPv6 the first 64 bits: whoever has one address has all that share them. */
+function addressKey({ address }: Client): string {
+  if (address === null) return 'unknown';
+  if (isIP(address) !== 6 || address.includes('.')) return address;
+  const [head = '', tail] = address.split('%')[0]?.split('::') ?? [];
+  const groups = (text: string) => text.split(':').filter(Boolean);
+  const [before, after] = [groups(head), groups(tail ?? '')];
+  const zeros = tail === undefined ? 0 : 8 - before.length - after.length;
+  return [...before, ...Array<string>(zeros).fill('0'), ...after]
+    .slice(0, 4)
+    .map((group) => Number.parseInt(group, 16).toString(16))
+    .join(':');
+}
 
 /**
  * Counts attempts to log in: in 15 minutes an account may see 10 that fail, whether it exists or not, and an address
@@ -46,13 +60,26 @@ const addressKey = ({ address }: Client): string => address ?? 'unknown';
 export function createAttempts({ account, address, registration }: AttemptLimiters = inMemory()) {
   return {
     /** Counts an attempt, as failed until `succeeded` is called. Throws RATE_LIMITED with `retryAfter` in seconds. */
-    async login(login: string, client: Client): Promise<{ succeeded(): Promise<void> }> {
+    async login(
+      login: string,
+      client: Client,
+    ): Promise<{
+      /** Counts the attempt for the account behind the name as well: an account can have two names. */
+      on(userId: string): Promise<void>;
+      succeeded(): Promise<void>;
+    }> {
       const [who, where] = [accountKey(login), addressKey(client)];
+      const names = [who];
       // An address that is over its limit must not use up the attempts of an account.
       await limited(() => address.consume(where));
       await limited(() => account.consume(who));
       return {
-        succeeded: () => limited(() => Promise.all([account.delete(who), address.reward(where)])),
+        async on(userId) {
+          names.push(accountKey(userId));
+          await limited(() => account.consume(accountKey(userId)));
+        },
+        succeeded: () =>
+          limited(() => Promise.all([...names.map((name) => account.delete(name)), address.reward(where)])),
       };
     },
 

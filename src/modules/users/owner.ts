@@ -4,14 +4,19 @@ import type { Prisma } from '../../generated/prisma/client.ts';
 export const ownerId = '00000000-0000-4000-8000-000000000001';
 
 /**
- * Ends everything that acts as the built-in owner: login sessions and personal access tokens. To be called in the
+ * Ends everything that acts for the built-in owner: login sessions, personal access tokens, tokens of the owner's
+ * projects. To be called in the
  * transaction that makes the first person, under `lockAdmins`. Returns the ids of the tokens, whose streams end with
  * `revocations.endToken` once the transaction stands.
  */
 export async function endOwnerSessions(transaction: Prisma.TransactionClient): Promise<number[]> {
+  // Whoever makes a token of the owner's holds this row until it stands.
+  await transaction.$queryRaw`SELECT 1 FROM "User" WHERE "id" = ${ownerId}::uuid FOR UPDATE`;
   const where = {
-    userId: ownerId,
-    kind: { in: ['SESSION', 'PERSONAL'] },
+    OR: [
+      { userId: ownerId, kind: { in: ['SESSION', 'PERSONAL'] } },
+      { kind: 'PROJECT', project: { ownerId } },
+    ],
     revokedAt: null,
   } satisfies Prisma.TokenWhereInput;
   const ending = await transaction.token.findMany({ where, select: { id: true } });

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { Client, Principal } from '../../authz/principal.ts';
-import { AppError, badInput, forbidden, parse, unauthenticated } from '../../errors.ts';
+import { AppError, badInput, conflict, forbidden, parse, unauthenticated } from '../../errors.ts';
 import type { Prisma, User } from '../../generated/prisma/client.ts';
 import type { Settings } from '../../settings.ts';
 import type { Database } from '../../store/database.ts';
@@ -146,6 +146,7 @@ export function sessionsService({ db, audit, users, revocations, attempts, setti
       });
       // Where one person's username is another's address, it means the address.
       const user = found.find(({ email }) => email === login) ?? found[0];
+      if (user) await attempt.on(user.id);
       const fits = await verifyPassword(user?.passwordHash, password);
       const actor = user ? { userId: user.id, name: user.name } : null;
       if (!user?.active || !fits) {
@@ -185,10 +186,12 @@ export function sessionsService({ db, audit, users, revocations, attempts, setti
 
     /**
      * Gives the session that calls a new secret and 7 more days. The old secret works for another minute. Throws
-     * FORBIDDEN for a credential that is no session.
+     * FORBIDDEN for a credential that is no session, CONFLICT for a secret that was replaced.
      */
     async refresh(principal: Principal): Promise<Session> {
       const id = loginSession(principal);
+      // The secret before the last refresh still opens, for requests that were on their way; it is no way to a next one.
+      if (principal.credential.superseded) throw conflict('This session was refreshed already.');
       const secret = newSecret(prefixes.SESSION);
       const now = Date.now();
       return db.prisma.$transaction(async (transaction) => {
@@ -227,6 +230,7 @@ export function sessionsService({ db, audit, users, revocations, attempts, setti
       const session = loginSession(principal);
       const data = parse(ChangePassword, input);
       const attempt = await attempts.login(principal.email, principal.client);
+      await attempt.on(principal.userId);
       const before = await db.prisma.user.findUnique({ where: { id: principal.userId } });
       if (!(await verifyPassword(before?.passwordHash, data.currentPassword)))
         throw badInput(['input', 'currentPassword'], 'Invalid current password');

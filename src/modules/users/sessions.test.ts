@@ -238,7 +238,7 @@ describe('registration', () => {
   test.each(['register', 'createUser'])(
     'the first person by %s ends the sessions of the built-in owner',
     async (way) => {
-      const own = await startKit({ environment: { AUTH_TOKEN: 'the server’s own' } });
+      const own = await startKit({ environment: { AUTH_TOKEN: 'the server’s own', REGISTRATION: 'open' } });
       try {
         const request = 'mutation ($input: RequestTokenInput!) { requestToken(input: $input) { token } }';
         const { data } = await own.gql(request, { input: { password: 'the server’s own' } }, null);

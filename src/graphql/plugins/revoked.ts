@@ -1,0 +1,16 @@
+import type { Plugin } from 'graphql-yoga';
+import type { Context } from '../../context.ts';
+import { credentialRefused } from '../../errors.ts';
+import { toGraphQLError } from '../errors.ts';
+
+/**
+ * Refuses a request whose credential was ended between the request's headers and the last byte of its body, which can
+ * be minutes apart.
+ */
+export function useRevocationCheck(): Plugin<Context> {
+  const check = ({ args }: { args: { contextValue: unknown } }) => {
+    const { principal, services } = args.contextValue as Context;
+    if (principal && services.revocations.ended(principal)) throw toGraphQLError(credentialRefused());
+  };
+  return { onExecute: check, onSubscribe: check };
+}
