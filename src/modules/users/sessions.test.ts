@@ -102,7 +102,7 @@ describe('registration', () => {
           email: 'second@people.example',
           password,
           username: 'ignored',
-          is_superuser: true,
+          is_superuser: false,
           account_type: 'BOT',
         },
       });
@@ -604,7 +604,7 @@ describe('a session', () => {
     expect((await kit.rest('GET', '/users/me', { key: person.session })).body).toMatchObject({
       id: person.userId,
       email: person.email,
-      is_superuser: true,
+      is_superuser: false,
       role: 'admin',
     });
     const stranger = await kit.rest('GET', '/users/me', { key: null });
