@@ -4,6 +4,7 @@ import { isPermission } from '../authz/permissions.ts';
 import { badInput, forbidden, unauthenticated } from '../errors.ts';
 import { version } from '../root.ts';
 import { AuditExportQuery, auditExportPath } from './audit-export.ts';
+import { sessionCookie } from './credential.ts';
 import type { Failure } from './dialect.ts';
 import { dialectOf } from './routes.ts';
 import { type AnyRow, rootFields, rowRequirements } from './row.ts';
@@ -85,6 +86,12 @@ export function openApiDocument(): object {
     description:
       'An API key (`on_…`, `sk-…`), a personal access token (`onyx_pat_…`), a project token (`proj_…`) or a login session (`ses_…`).',
   });
+  registry.registerComponent('securitySchemes', 'session', {
+    type: 'apiKey',
+    in: 'cookie',
+    name: sessionCookie,
+    description: 'A login session (`ses_…`), as `POST /api/auth/login` sets it. On the paths of Onyx clients.',
+  });
   registry.registerPath({
     method: 'get',
     path: '/api/health',
@@ -132,6 +139,7 @@ export function openApiDocument(): object {
       path: `/api${row.path}`,
       tags: [row.tag],
       summary: row.summary,
+      ...(needs.length === 0 && { security: [] }),
       description: [
         needs.length > 0
           ? `Needs ${needs.map((need) => (need === 'signedIn' ? 'any valid credential' : `\`${need}\``)).join(', ')}.`
@@ -163,7 +171,7 @@ export function openApiDocument(): object {
         'The REST paths that existing clients call. Each is a mapping onto one GraphQL operation, shown with it: the page doubles as a guide to moving over. The paths of Onyx clients are served without `/api` as well.',
     },
     servers: [{ url: '/' }],
-    security: [{ bearer: [] }],
+    security: [{ bearer: [] }, { session: [] }],
   });
   for (const operations of Object.values(document.paths ?? {}))
     for (const { parameters } of Object.values(operations as Record<string, { parameters?: Parameter[] }>))
