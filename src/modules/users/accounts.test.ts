@@ -678,19 +678,29 @@ describe('lists', () => {
       [1, 'Admin', true],
       [2, 'Basic', true],
     ]);
-    expect(body[0].users.map(({ email }: { email: string }) => email)).toEqual(['ada@people.example']);
-    expect(body[1].users.map(({ email }: { email: string }) => email)).toEqual([
-      'ben_1@people.example',
-      'sam@people.example',
-    ]);
-    expect([body[0].permissions['manage:users'], body[1].permissions['manage:users']]).toEqual([true, undefined]);
+    const people = ({ users }: { users: { email: string; account_type: string }[] }) =>
+      users.filter((user) => user.account_type === 'STANDARD').map(({ email }) => email);
+    expect(people(body[0])).toEqual(['ada@people.example']);
+    expect(people(body[1])).toEqual(['ben_1@people.example', 'sam@people.example']);
+    // A key is a member like a person, as `groups` of the key says.
+    const { body: key } = await own.rest('POST', '/admin/api-key', { body: { name: 'member', group_ids: [2] } });
+    const after = await own.rest('GET', '/manage/admin/user-group?include_default=true');
+    const membership = after.body.map(({ users }: { users: { id: string }[] }) =>
+      users.some(({ id }) => id === key.user_id),
+    );
+    expect([membership, key.groups]).toEqual([[false, true], [{ id: 2, name: 'Basic' }]]);
+    expect(body[0].permissions).toMatchObject({ admin: true, basic: true, 'manage:users': true });
+    expect(body[1].permissions).toMatchObject({ basic: true, 'read:chat': true });
+    expect(body[1].permissions).not.toHaveProperty('manage:users');
+    expect(body[1].permissions).not.toHaveProperty('admin');
     expect((await own.rest('GET', '/manage/admin/user-group')).body).toEqual([]);
     const held = await own.rest('GET', '/manage/admin/user-group/2/permissions');
-    expect(held.body).toEqual([...rolePermissions('BASIC')]);
+    expect(held.body).toEqual([...rolePermissions('BASIC'), 'basic'].sort());
     const missing = await own.rest('GET', '/manage/admin/user-group/3/permissions');
     expect([missing.status, missing.body]).toEqual([404, { error_code: 'NOT_FOUND', detail: 'User group not found' }]);
+    const { session } = await own.person();
     for (const path of ['/manage/admin/user-group', '/manage/admin/user-group/1/permissions'])
-      expect((await own.rest('GET', path, { key: people.basic.session })).status).toBe(403);
+      expect((await own.rest('GET', path, { key: session })).status).toBe(403);
   });
 
   test('the names of groups: one’s own, or all for who manages users', async () => {

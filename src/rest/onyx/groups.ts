@@ -1,12 +1,12 @@
 import { z } from '@hono/zod-openapi';
-import { rolePermissions } from '../../authz/permissions.ts';
+import { type Role, rolePermissions } from '../../authz/permissions.ts';
 import { notFound } from '../../errors.ts';
 import { graphql } from '../graphql.ts';
 import { type AnyRow, row } from '../row.ts';
 import { coded } from './errors.ts';
 import { everything, flag, id } from './shapes.ts';
 import { defaultGroups } from './tokens.ts';
-import { FullUser, FullUserSnapshot, fullUser } from './users.ts';
+import { effectivePermissions, FullUser, FullUserSnapshot, fullUser } from './users.ts';
 
 const tag = 'User groups';
 
@@ -28,6 +28,9 @@ const UserGroup = z
   })
   .openapi('UserGroup');
 
+/** What a role holds, under this server's names and those of the reference's default groups. */
+const heldBy = (role: Role): string[] => effectivePermissions([...rolePermissions(role)]);
+
 const includeDefault = z.object({ include_default: flag.default(false) });
 
 export const groupRows: AnyRow[] = [
@@ -38,7 +41,12 @@ export const groupRows: AnyRow[] = [
     summary: 'List the groups with their members',
     query: includeDefault,
     reply: z.array(UserGroup),
-    document: graphql(`query Groups($first: Int!) { accounts(first: $first) { nodes { ...FullUser } } }`, [FullUser]),
+    document: graphql(
+      `query Groups($first: Int!) {
+        accounts(first: $first, filter: { accountTypes: [STANDARD, SERVICE_ACCOUNT] }) { nodes { ...FullUser } }
+      }`,
+      [FullUser],
+    ),
     variables: ({ query }) => ({ first: query.include_default ? everything : 0 }),
     output: ({ accounts }, { query }) =>
       (query.include_default ? defaultGroups : []).map(({ id, name, role }) => ({
@@ -53,7 +61,7 @@ export const groupRows: AnyRow[] = [
         is_up_for_deletion: false,
         is_default: true,
         incognito_enabled: false,
-        permissions: Object.fromEntries([...rolePermissions(role)].map((held) => [held, true])),
+        permissions: Object.fromEntries(heldBy(role).map((held) => [held, true])),
       })),
   }),
   row({
@@ -68,7 +76,7 @@ export const groupRows: AnyRow[] = [
     output: (_data, { params }) => {
       const group = defaultGroups.find((group) => group.id === params.user_group_id);
       if (!group) throw notFound('User group');
-      return [...rolePermissions(group.role)];
+      return heldBy(group.role);
     },
     failure: (error) => (error.code === 'NOT_FOUND' ? coded(404, 'NOT_FOUND', 'User group not found') : null),
   }),

@@ -70,7 +70,7 @@ const preferences: z.input<typeof UserPreferences> = {
 };
 
 /** The permissions of a viewer under the names of this server, and `admin` or `basic` where they hold all of such a role. */
-function effectivePermissions(held: readonly string[]): string[] {
+export function effectivePermissions(held: readonly string[]): string[] {
   const whole = (role: 'ADMIN' | 'BASIC') =>
     [...rolePermissions(role)].every((name: Permission) => held.includes(name));
   return [...held, ...(whole('BASIC') ? ['basic'] : []), ...(whole('ADMIN') ? ['admin'] : [])].sort();
