@@ -58,3 +58,34 @@ test('TOK 5: an end that is set for later comes then, for what was open when it 
   vi.advanceTimersByTime(1);
   expect([before.aborted, late.aborted, after.aborted]).toEqual([true, true, false]);
 });
+
+test('TOK 5: who was let in before an end is known to have ended by then, whatever was ended, and nobody else', () => {
+  vi.useFakeTimers();
+  const revocations = createRevocations();
+  const [mine, other] = [principal(1, performance.now()), principal(2, performance.now())];
+  const inProject = { ...principal(3, performance.now()) };
+  inProject.credential = { ...inProject.credential, projectOwnerId: 'user of 2' };
+  const ended = () => [mine, other, inProject].map((each) => revocations.ended(each));
+  expect(ended()).toEqual([false, false, false]);
+  vi.advanceTimersByTime(1);
+  revocations.endToken(1);
+  expect(ended()).toEqual([true, false, false]);
+  expect(revocations.ended(principal(1, performance.now()))).toBe(false);
+  revocations.endUser('user of 2');
+  expect(ended()).toEqual([true, true, true]);
+});
+
+test('TOK 5 TOK 6: an end to come, and the credential’s own, count from their moment on', () => {
+  vi.useFakeTimers();
+  const revocations = createRevocations();
+  const set = principal(1, performance.now());
+  const own = principal(2, performance.now());
+  own.credential = { ...own.credential, expiresAt: new Date(Date.now() + 60_001) };
+  vi.advanceTimersByTime(1);
+  revocations.endToken(1, new Date(Date.now() + 60_000));
+  const ended = () => [set, own].map((each) => revocations.ended(each));
+  vi.advanceTimersByTime(59_999);
+  expect(ended()).toEqual([false, false]);
+  vi.advanceTimersByTime(1);
+  expect(ended()).toEqual([true, true]);
+});

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { type Kit, startKit, until } from '../../../test/kit.ts';
 import { makeGate } from '../../../test/model-server.ts';
 import { estimateTokens } from '../../models/tokens.ts';
@@ -36,9 +36,14 @@ const records = (userId = key.userId) =>
   kit.prisma.usageRecord.findMany({ where: { userId }, orderBy: [{ hour: 'asc' }, { model: 'asc' }] });
 
 beforeAll(async () => {
+  // What is counted by the hour is looked at from the middle of one: no test runs across its end.
+  vi.useFakeTimers({ toFake: ['Date'], now: (Math.floor(Date.now() / hour) + 0.5) * hour });
   kit = await startKit({ scripted: true });
 });
-afterAll(() => kit?.close());
+afterAll(async () => {
+  vi.useRealTimers();
+  await kit?.close();
+});
 beforeEach(async () => {
   [key, other] = [await kit.createKey('BASIC'), await kit.createKey('BASIC')];
 });

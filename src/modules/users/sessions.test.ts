@@ -507,6 +507,51 @@ describe('attempts', () => {
     for (let i = 0; i < 5; i++) await (await attempts.login('a', client)).succeeded();
   });
 
+  test.each([
+    ['2001:db8::1', '2001:0DB8:0000:0000:ffff:0:0:2'],
+    ['2001:db8:0:0:1:2:3:4', '2001:db8::'],
+    ['2001:db8:1:2:3:4:5:6', '2001:db8:1:2::'],
+    ['::1', '0:0:0:0:0:0:0:2'],
+    ['fe80::1%eth0', 'fe80::2'],
+  ])('OWG 11 %s and %s are of one /64, and count as one address', async (one, other) => {
+    const attempts = createAttempts({ account: memory(10), address: memory(2), registration: memory(1) });
+    await attempts.login('a', { ...client, address: one });
+    await attempts.login('b', { ...client, address: other });
+    for (const address of [one, other])
+      expect((await caught(attempts.login('c', { ...client, address }))).code).toBe('RATE_LIMITED');
+    await attempts.registration({ ...client, address: one });
+    expect((await caught(attempts.registration({ ...client, address: other }))).code).toBe('RATE_LIMITED');
+  });
+
+  test.each([
+    ['2001:db8:0:1::1', '2001:db8::1'],
+    ['2001:db8:1::1', '2001:db8:0:1::1'],
+    ['::1', '1::'],
+    ['192.0.2.1', '192.0.2.2'],
+    ['::ffff:192.0.2.1', '::ffff:192.0.2.2'],
+  ])('OWG 11 %s and %s count apart', async (one, other) => {
+    const attempts = createAttempts({ account: memory(10), address: memory(1), registration: memory(1) });
+    await attempts.login('a', { ...client, address: one });
+    await attempts.login('b', { ...client, address: other });
+    for (const address of [one, other])
+      expect((await caught(attempts.login('c', { ...client, address }))).code).toBe('RATE_LIMITED');
+  });
+
+  test('OWG 11 two names of one account count together, and a success clears both', async () => {
+    const attempts = createAttempts({ account: memory(2), address: memory(50), registration: memory(1) });
+    const attempt = async (name: string) => {
+      const made = await attempts.login(name, client);
+      await made.on('one account');
+      return made;
+    };
+    await attempt('a');
+    await (await attempt('b')).succeeded();
+    await attempt('b');
+    await attempt('c');
+    expect((await caught(attempt('d'))).code).toBe('RATE_LIMITED');
+    await (await attempts.login('another account', client)).on('another account');
+  });
+
   test('registrations are counted by address', async () => {
     const attempts = createAttempts({ account: memory(1), address: memory(1), registration: memory(2) });
     await attempts.registration(client);

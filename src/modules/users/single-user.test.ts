@@ -287,7 +287,7 @@ test.each([
     'mutation { createUser(input: { email: "anna@people.example", password: "a long password", role: BASIC }) { account { role } } }',
   ],
 ])('%s ends the owner’s sessions when it makes the first person', async (_name, mutation) => {
-  const kit = await startKit({ environment: { AUTH_TOKEN: password } });
+  const kit = await startKit({ environment: { AUTH_TOKEN: password, REGISTRATION: 'open' } });
   const session = await ownersToken(kit);
   expect((await kit.gql(mutation)).errors).toEqual([]);
   expect(await viewer(kit, session)).toBeUndefined();
