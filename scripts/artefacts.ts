@@ -1,7 +1,14 @@
 import { minifyIntrospection, outputIntrospectionFile } from '@gql.tada/internal';
 import { printSchemaWithDirectives } from '@graphql-tools/utils';
 import { type GraphQLObjectType, introspectionFromSchema } from 'graphql';
-import { type Permission, permissions, permissionTable, rolePermissions, roles } from '../src/authz/permissions.ts';
+import {
+  holdsInProject,
+  type Permission,
+  permissions,
+  permissionTable,
+  rolePermissions,
+  roles,
+} from '../src/authz/permissions.ts';
 import type { Requirement } from '../src/graphql/plugins/permissions.ts';
 import { schema } from '../src/graphql/schema.ts';
 import { openApiDocument } from '../src/rest/openapi.ts';
@@ -30,15 +37,19 @@ const restOperations = () =>
 
 function permissionsPage(): string {
   const mark = (held: boolean) => (held ? 'yes' : '');
+  const inProject = new Set([...rolePermissions('BASIC')].filter(holdsInProject));
+  /** What each column holds: the roles, and a basic token that is confined to a project. */
+  const columns: [string, ReadonlySet<Permission>][] = [
+    ...roles.map((role): [string, ReadonlySet<Permission>] => [role.toLowerCase(), rolePermissions(role)]),
+    ['project token', inProject],
+  ];
   const holds = (requirement: Requirement) =>
-    roles.map((role) =>
-      mark(
-        requirement === 'public' || requirement === 'signedIn' || rolePermissions(role).has(requirement as Permission),
-      ),
+    columns.map(([, held]) =>
+      mark(requirement === 'public' || requirement === 'signedIn' || held.has(requirement as Permission)),
     );
   const head = (first: string[]) => [
-    `| ${[...first, 'limited', 'basic', 'admin'].join(' | ')} |`,
-    `|${'---|'.repeat(first.length + 3)}`,
+    `| ${[...first, ...columns.map(([title]) => title)].join(' | ')} |`,
+    `|${'---|'.repeat(first.length + columns.length)}`,
   ];
   const row = (cells: string[]) => `| ${cells.join(' | ')} |`;
   const name = (requirement: Requirement) =>
@@ -47,7 +58,7 @@ function permissionsPage(): string {
     '# Permissions',
     '',
     'Generated from `src/authz/permissions.ts` and the schema by `npm run generate`; not edited by hand.',
-    'What a credential may do is its role’s column, cut to its scopes.',
+    'What a credential may do is its role’s column, cut to its scopes, and to the last column if it is confined to a project.',
     '',
     '## The vocabulary',
     '',
@@ -70,7 +81,7 @@ function permissionsPage(): string {
       row([
         `\`${operation}\``,
         requirements.map(name).join(', '),
-        ...roles.map((_role, index) => mark(requirements.every((requirement) => holds(requirement)[index] !== ''))),
+        ...columns.map((_column, index) => mark(requirements.every((requirement) => holds(requirement)[index] !== ''))),
       ]),
     ),
     '',
