@@ -79,6 +79,27 @@ const createPat = async (key: string, on = kit): Promise<string[]> => {
   return data ? [data.createPersonalAccessToken.secret] : [];
 };
 
+describe.each([
+  ['a reset of the password', 'POST', '/api/password/reset_password'],
+  ['a deactivation', 'PATCH', '/api/manage/admin/deactivate-user'],
+])('TOK 9 personal tokens that a person makes beside %s', (_what, method, path) => {
+  test.each(rounds)('do not hinder it, and none fails by the server (%i)', async () => {
+    const { email, session } = await kit.person();
+    const codes: unknown[] = [];
+    const make = async () => {
+      const { errors } = await kit.gql(
+        'mutation { createPersonalAccessToken(input: { name: "beside" }) { secret } }',
+        {},
+        session,
+      );
+      codes.push(...errors.map(({ extensions }) => extensions.code));
+    };
+    const [, done] = await beside(16, make, () => kit.rest(method, path, { body: { user_email: email } }));
+    expect([done.status, codes.filter((code) => code !== 'UNAUTHENTICATED')]).toEqual([200, []]);
+    expect(await works(session)).toBe(false);
+  });
+});
+
 test('TOK 9 tokens of the built-in owner’s beside the beginning of multi-user mode: none goes on', async () => {
   const password = 'the password of the server';
   const own = await startKit({ environment: { AUTH_TOKEN: password } });
