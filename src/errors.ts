@@ -65,14 +65,21 @@ export const badInput = (path: (string | number)[], message: string) =>
 
 export const conflict = (message: string) => new AppError('CONFLICT', message);
 
-/** What the database says when something that a change needs went away, or was changed, at the same time. */
+/**
+ * What Prisma says when something that a change needs went away, or was changed, at the same time; of a statement of
+ * our own it says P2010, and PostgreSQL's code for a deadlock or a failed serialization stands in the message.
+ */
 const races = new Set(['P2003', 'P2025', 'P2034']);
+const rawRace = /\b(40P01|40001)\b/;
 
 /** The error of a caller who met somebody else's change: nothing was written, and a second try tells more. */
-export const raceOf = (error: unknown): AppError | null =>
-  error instanceof Error && races.has(String((error as { code?: unknown }).code))
+export function raceOf(error: unknown): AppError | null {
+  if (!(error instanceof Error)) return null;
+  const code = String((error as { code?: unknown }).code);
+  return races.has(code) || (code === 'P2010' && rawRace.test(error.message))
     ? conflict('Something that this needs was changed at the same time. Try again.')
     : null;
+}
 
 /** Problems that one error names: who sends a thousand wrong values learns enough from the first. */
 const mostProblems = 20;

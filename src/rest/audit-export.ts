@@ -77,7 +77,12 @@ export function serveAuditExport<Env extends object>(
       const { audit, revocations } = context.services;
       const watch = revocations.watch(principal);
       const text = whileAlive(exportText(audit.export(filter), format), watch);
-      return new Response(textStream(text), {
+      const onError = (error: unknown) => {
+        asAppError(error, context);
+        // Broken off and not ended, or a part would pass for the whole.
+        (c.env as { outgoing?: { destroy(): void } } | undefined)?.outgoing?.destroy();
+      };
+      return new Response(textStream(text, { onError }), {
         headers: {
           'Content-Type': exportTypes[format],
           'Content-Disposition': `attachment; filename="audit-events.${format}"`,

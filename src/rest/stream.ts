@@ -60,7 +60,7 @@ export async function streamReply(
   const chunks = body();
   // The first line is awaited here, so that a limit can still answer with its own status.
   const first = await chunks.next();
-  const stream = textStream(chunks, first, () => gone.abort());
+  const stream = textStream(chunks, { first, onCancel: () => gone.abort() });
   return new Response(stream, {
     headers: {
       'content-type': 'text/event-stream; charset=utf-8',
@@ -70,11 +70,19 @@ export async function streamReply(
   });
 }
 
-/** Text as the body of a reply, made as fast as the client reads. `first` is what was already taken from it. */
+export interface TextStreamOptions {
+  /** What was already taken from it. */
+  first?: IteratorResult<string>;
+  /** The client went away. */
+  onCancel?: () => void;
+  /** It cannot go on. The HTTP server would write the error's message into the body, and end it as if it were whole. */
+  onError?: (error: unknown) => void;
+}
+
+/** Text as the body of a reply, made as fast as the client reads. */
 export function textStream(
   chunks: AsyncGenerator<string>,
-  first?: IteratorResult<string>,
-  onCancel?: () => void,
+  { first, onCancel, onError }: TextStreamOptions = {},
 ): ReadableStream<Uint8Array> {
   const encoder = new TextEncoder();
   return new ReadableStream<Uint8Array>({
@@ -88,7 +96,8 @@ export function textStream(
         if (done) controller.close();
         else if (value) controller.enqueue(encoder.encode(value));
       } catch (error) {
-        controller.error(error);
+        onError?.(error);
+        controller.error(new Error('The stream broke off.'));
       }
     },
     async cancel() {

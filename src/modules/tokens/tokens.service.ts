@@ -155,9 +155,13 @@ export function tokensService(db: Database, audit: AuditService, users: UsersSer
 
   /**
    * Holds the credential that makes another one until that stands: whoever ends it, ends it before or after, and never
-   * in between. Throws UNAUTHENTICATED for one that was ended meanwhile.
+   * in between. The user's row comes first, as wherever both are locked, and orders the makers among themselves. Throws
+   * UNAUTHENTICATED for one that was ended meanwhile.
    */
-  async function holdMaker(transaction: Prisma.TransactionClient, { credential }: Principal): Promise<void> {
+  async function holdMaker(transaction: Prisma.TransactionClient, { userId, credential }: Principal): Promise<void> {
+    const active = await transaction.$queryRaw<object[]>`SELECT 1 FROM "User"
+      WHERE "id" = ${userId}::uuid AND "active" FOR UPDATE`;
+    if (active.length === 0) throw unauthenticated();
     const alive = await transaction.$queryRaw<object[]>`SELECT 1 FROM "Token"
       WHERE "id" = ${credential.tokenId} AND "revokedAt" IS NULL AND "disabledAt" IS NULL FOR SHARE`;
     if (alive.length === 0) throw unauthenticated();
@@ -209,6 +213,7 @@ export function tokensService(db: Database, audit: AuditService, users: UsersSer
         data.disabled == null ? before.disabledAt : data.disabled ? (before.disabledAt ?? new Date()) : null;
       const loses = held.role === 'ADMIN' && (role !== 'ADMIN' || disabledAt !== null || !grant.allScopes);
       if (loses) await users.keepAnAdmin(transaction, before.userId);
+      await transaction.$queryRaw`SELECT 1 FROM "User" WHERE "id" = ${before.userId}::uuid FOR UPDATE`;
       const after = await transaction.token.update({
         where: { id },
         data: {
@@ -423,11 +428,6 @@ export function tokensService(db: Database, audit: AuditService, users: UsersSer
       const secret = newSecret(prefixes.PERSONAL);
       const personalAccessToken = await db.prisma.$transaction(async (transaction) => {
         await holdMaker(transaction, principal);
-        // The user's row orders two creations that race for the last place, and one and a deactivation.
-        const [owner] = await transaction.$queryRaw<
-          object[]
-        >`SELECT 1 FROM "User" WHERE "id" = ${principal.userId}::uuid AND "active" FOR UPDATE`;
-        if (!owner) throw unauthenticated();
         const count = await transaction.token.count({ where: visible.personalAccessTokens(principal) });
         if (count >= maxPersonalTokens)
           throw conflict(`A user has at most ${maxPersonalTokens} personal access tokens.`);
