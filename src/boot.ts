@@ -43,7 +43,7 @@ export async function boot({ settings, log, database, checkReplies, listen }: Bo
   const foundation: Foundation = { settings, db, log, background, revocations: createRevocations() };
   const services = createServices(foundation);
   await services.runs.markInterrupted();
-  await services.idempotency.forget({ interrupted: true });
+  await services.idempotency.forgetInterrupted();
   await services.limits.load();
   const app = createServer({ settings, db, log, services, checkReplies: checkReplies ?? false });
   const publicUrl = listen ? await listen(app.fetch) : settings.publicUrl;

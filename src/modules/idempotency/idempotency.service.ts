@@ -96,10 +96,14 @@ export function idempotencyService(db: Database) {
       return { first: false, reply: open(record.reply) };
     },
 
-    /** Deletes replies past their time and, at a start, the claims of a process that is gone. */
-    async forget({ interrupted = false } = {}): Promise<void> {
-      const running = interrupted ? [{ status: null }] : [];
-      await db.prisma.idempotencyRecord.deleteMany({ where: { OR: [{ createdAt: { lt: expired() } }, ...running] } });
+    /** Frees the keys of requests that a process which is gone was running. For the start. */
+    async forgetInterrupted(): Promise<void> {
+      await db.prisma.idempotencyRecord.deleteMany({ where: { status: null } });
+    },
+
+    /** Deletes replies past their time. */
+    async forget(): Promise<void> {
+      await db.prisma.idempotencyRecord.deleteMany({ where: { createdAt: { lt: expired() } } });
     },
   };
 }

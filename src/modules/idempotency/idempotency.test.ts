@@ -201,6 +201,6 @@ test('a claim that a crash left behind is free again after the next start', asyn
   const { idempotency } = kit.booted.services;
   await idempotency.claim('secret', 'crashed', ['request']);
   await expect(idempotency.claim('secret', 'crashed', ['request'])).rejects.toMatchObject({ code: 'CONFLICT' });
-  await idempotency.forget({ interrupted: true });
+  await idempotency.forgetInterrupted();
   expect(await idempotency.claim('secret', 'crashed', ['request'])).toMatchObject({ first: true });
 });

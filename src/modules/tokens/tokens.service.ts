@@ -10,7 +10,7 @@ import type { Database } from '../../store/database.ts';
 import type { Revocations } from '../../store/revocations.ts';
 import { type AuditService, by } from '../audit/audit.service.ts';
 import { databaseId, plainText } from '../input.ts';
-import type { UsersService } from '../users/users.service.ts';
+import { lockUser, type UsersService } from '../users/users.service.ts';
 import { type Grant, grantOf, narrowed, permissionsOf, within } from './grants.ts';
 import { hashSecret, newSecret, prefixes, secretColumns } from './secret.ts';
 
@@ -159,9 +159,8 @@ export function tokensService(db: Database, audit: AuditService, users: UsersSer
    * UNAUTHENTICATED for one that was ended meanwhile.
    */
   async function holdMaker(transaction: Prisma.TransactionClient, { userId, credential }: Principal): Promise<void> {
-    const active = await transaction.$queryRaw<object[]>`SELECT 1 FROM "User"
-      WHERE "id" = ${userId}::uuid AND "active" FOR UPDATE`;
-    if (active.length === 0) throw unauthenticated();
+    const maker = await lockUser(transaction, userId);
+    if (!maker?.active) throw unauthenticated();
     const alive = await transaction.$queryRaw<object[]>`SELECT 1 FROM "Token"
       WHERE "id" = ${credential.tokenId} AND "revokedAt" IS NULL AND "disabledAt" IS NULL FOR SHARE`;
     if (alive.length === 0) throw unauthenticated();
@@ -213,7 +212,7 @@ export function tokensService(db: Database, audit: AuditService, users: UsersSer
         data.disabled == null ? before.disabledAt : data.disabled ? (before.disabledAt ?? new Date()) : null;
       const loses = held.role === 'ADMIN' && (role !== 'ADMIN' || disabledAt !== null || !grant.allScopes);
       if (loses) await users.keepAnAdmin(transaction, before.userId);
-      await transaction.$queryRaw`SELECT 1 FROM "User" WHERE "id" = ${before.userId}::uuid FOR UPDATE`;
+      await lockUser(transaction, before.userId);
       const after = await transaction.token.update({
         where: { id },
         data: {
@@ -417,7 +416,7 @@ export function tokensService(db: Database, audit: AuditService, users: UsersSer
 
     /**
      * Creates a token that acts as its maker. One that a personal access token makes ends with that at the latest.
-     * BAD_USER_INPUT, FORBIDDEN, CONFLICT at the limit of 100.
+     * Throws BAD_USER_INPUT, FORBIDDEN, CONFLICT at the limit of 100.
      */
     async createPersonalAccessToken(
       principal: Principal,

@@ -10,7 +10,7 @@ import { type AuditAction, type AuditService, by } from '../audit/audit.service.
 import { plainText } from '../input.ts';
 import { endOwnerSessions } from './owner.ts';
 import { hashPassword, newPassword, randomPassword } from './password.ts';
-import type { UsersService } from './users.service.ts';
+import { hasPeople, lockUser, type UsersService } from './users.service.ts';
 
 type Transaction = Prisma.TransactionClient;
 
@@ -165,8 +165,7 @@ export function accountsService({ db, audit, users, revocations }: Parts) {
     const where = { accountType: 'STANDARD', ...(userId != null ? { id: userId } : { email: email ?? '' }) } as const;
     const found = await transaction.user.findFirst({ where, select: { id: true } });
     // A login that is under way holds this row until its session stands, and is ended with the others then.
-    if (found) await transaction.$queryRaw`SELECT 1 FROM "User" WHERE "id" = ${found.id}::uuid FOR UPDATE`;
-    const user = found && (await transaction.user.findUnique({ where: { id: found.id } }));
+    const user = found && (await lockUser(transaction, found.id));
     if (!user) throw notFound('User');
     withinRole(principal, user.role);
     return user;
@@ -232,7 +231,7 @@ export function accountsService({ db, audit, users, revocations }: Parts) {
       return db.prisma.$transaction(async (transaction) => {
         await users.lockAdmins(transaction);
         // Whom one invites becomes the first admin where there is no person yet.
-        if (!(await transaction.user.count({ where: { accountType: 'STANDARD' } }))) withinRole(principal, 'ADMIN');
+        if (!(await hasPeople(transaction))) withinRole(principal, 'ADMIN');
         const registered = await transaction.user.findMany({
           where: { email: { in: emails } },
           select: { email: true },
@@ -273,7 +272,7 @@ export function accountsService({ db, audit, users, revocations }: Parts) {
       const { user, ended } = await unlessTaken(() =>
         db.prisma.$transaction(async (transaction) => {
           await users.lockAdmins(transaction);
-          const first = !(await transaction.user.count({ where: { accountType: 'STANDARD' } }));
+          const first = !(await hasPeople(transaction));
           await transaction.invitation.deleteMany({ where: { email: data.email } });
           const user = await transaction.user.create({
             data: { ...data, username: data.username ?? null, name: data.name ?? nameOf(data.email), passwordHash },
@@ -323,8 +322,7 @@ export function accountsService({ db, audit, users, revocations }: Parts) {
         if (user.id === principal.userId) throw conflict('You cannot delete yourself');
         if (user.active) throw conflict('User must be deactivated before deleting');
         // Where there is no person, the next one to come becomes an admin.
-        if ((await transaction.user.count({ where: { accountType: 'STANDARD' } })) === 1)
-          withinRole(principal, 'ADMIN');
+        if (!(await hasPeople(transaction, user.id))) withinRole(principal, 'ADMIN');
         return {
           result: { userId: user.id, gone: await users.erase(transaction, user.id) },
           detail: { role: user.role },

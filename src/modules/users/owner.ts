@@ -1,4 +1,5 @@
 import type { Prisma } from '../../generated/prisma/client.ts';
+import { lockUser } from './users.service.ts';
 
 /** The id of the built-in owner: the user that acts who came in with the server's own password. */
 export const ownerId = '00000000-0000-4000-8000-000000000001';
@@ -11,7 +12,7 @@ export const ownerId = '00000000-0000-4000-8000-000000000001';
  */
 export async function endOwnerSessions(transaction: Prisma.TransactionClient): Promise<number[]> {
   // Whoever makes a token of the owner's holds this row until it stands.
-  await transaction.$queryRaw`SELECT 1 FROM "User" WHERE "id" = ${ownerId}::uuid FOR UPDATE`;
+  await lockUser(transaction, ownerId);
   const where = {
     OR: [
       { userId: ownerId, kind: { in: ['SESSION', 'PERSONAL'] } },

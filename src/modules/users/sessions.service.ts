@@ -13,14 +13,14 @@ import { emailAddress, endSessions, nameOf, unlessTaken } from './accounts.servi
 import type { Attempts } from './attempts.ts';
 import { endOwnerSessions } from './owner.ts';
 import { givenPassword, hashPassword, newPassword, verifyPassword } from './password.ts';
-import type { UsersService } from './users.service.ts';
+import { hasPeople, lockUser, type UsersService } from './users.service.ts';
 
 const Register = z.object({ email: emailAddress, password: newPassword });
 const Login = z.object({ login: plainText(254).trim().toLowerCase(), password: givenPassword });
 const ChangePassword = z.object({ currentPassword: givenPassword, newPassword });
 
 /** Login sessions that one user may have; one more ends the oldest. */
-const maxSessions = 100;
+export const maxSessions = 100;
 /** For how long a session that is over is kept, so that its use is still recorded. Milliseconds. */
 const keptMs = 30 * 24 * 3600 * 1000;
 /** For how long the secret before a refresh works on, for requests that are on their way. Milliseconds. */
@@ -47,6 +47,30 @@ const sessionColumns = (secret: string, now: number) => ({
   expiresAt: new Date(now + sessionLifetimeMs),
 });
 
+/** Starts a session of a user whose password was right, and records that. */
+export async function startSession(
+  transaction: Prisma.TransactionClient,
+  audit: AuditService,
+  user: User,
+  client: Client,
+  now: number,
+): Promise<Session> {
+  const token = newSecret(prefixes.SESSION);
+  const columns = sessionColumns(token, now);
+  const { id } = await transaction.token.create({
+    data: { ...columns, kind: 'SESSION', allScopes: true, userId: user.id, creatorId: user.id },
+    select: { id: true },
+  });
+  await audit.record(transaction, {
+    action: 'session.create',
+    actor: { userId: user.id, name: user.name },
+    tokenId: id,
+    client,
+    target: { type: 'User', id: user.id },
+  });
+  return { token, expiresAt: columns.expiresAt, user };
+}
+
 interface Parts {
   db: Database;
   audit: AuditService;
@@ -63,12 +87,6 @@ export function sessionsService({ db, audit, users, revocations, attempts, setti
     if (credential.kind !== 'SESSION') throw forbidden([], 'Only a login session can do this.');
     return credential.tokenId;
   }
-
-  /** The user's row orders what changes their password and sessions at the same time. */
-  const lockUser = async (transaction: Prisma.TransactionClient, userId: string): Promise<User | null> => {
-    await transaction.$queryRaw`SELECT 1 FROM "User" WHERE "id" = ${userId}::uuid FOR UPDATE`;
-    return transaction.user.findUnique({ where: { id: userId } });
-  };
 
   /** Makes room for one more session of a user. Returns the ids of those that had to end. */
   async function makeRoom(transaction: Prisma.TransactionClient, userId: string, now: number): Promise<number[]> {
@@ -95,8 +113,7 @@ export function sessionsService({ db, audit, users, revocations, attempts, setti
 
     /** How people can come in, for whoever asks. */
     async authentication(): Promise<{ registration: Settings['registration']; hasUsers: boolean }> {
-      const person = await db.prisma.user.findFirst({ where: { accountType: 'STANDARD' }, select: { id: true } });
-      return { registration: settings.registration, hasUsers: person !== null };
+      return { registration: settings.registration, hasUsers: await hasPeople(db.prisma) };
     },
 
     /**
@@ -113,12 +130,12 @@ export function sessionsService({ db, audit, users, revocations, attempts, setti
           await users.lockAdmins(transaction);
           const { count } = await transaction.invitation.deleteMany({ where: { email } });
           if (settings.registration === 'invite' && count === 0) throw forbidden([], registrationRefused.invite);
-          const people = await transaction.user.count({ where: { accountType: 'STANDARD' } });
+          const first = !(await hasPeople(transaction));
           const user = await transaction.user.create({
-            data: { email, name: nameOf(email), role: people === 0 ? 'ADMIN' : 'BASIC', passwordHash },
+            data: { email, name: nameOf(email), role: first ? 'ADMIN' : 'BASIC', passwordHash },
           });
           // Where people log in, the server's own password opens nothing any more.
-          const ended = people === 0 ? await endOwnerSessions(transaction) : [];
+          const ended = first ? await endOwnerSessions(transaction) : [];
           await audit.record(transaction, {
             action: 'user.register',
             actor: { userId: user.id, name: user.name },
@@ -154,31 +171,14 @@ export function sessionsService({ db, audit, users, revocations, attempts, setti
         throw badCredentials();
       }
       await attempt.succeeded();
-      const secret = newSecret(prefixes.SESSION);
       const { session, ended } = await db.prisma.$transaction(async (transaction) => {
         const now = Date.now();
         const current = await lockUser(transaction, user.id);
         // What was true of the password a moment ago may be so no longer.
         if (!current?.active || current.passwordHash !== user.passwordHash) throw badCredentials();
         const ended = await makeRoom(transaction, user.id, now);
-        const token = await transaction.token.create({
-          data: {
-            ...sessionColumns(secret, now),
-            kind: 'SESSION',
-            allScopes: true,
-            userId: user.id,
-            creatorId: user.id,
-          },
-        });
         const updated = await transaction.user.update({ where: { id: user.id }, data: { lastLoginAt: new Date(now) } });
-        await audit.record(transaction, {
-          action: 'session.create',
-          actor,
-          tokenId: token.id,
-          client,
-          target: { type: 'User', id: user.id },
-        });
-        return { session: { token: secret, expiresAt: token.expiresAt ?? new Date(now), user: updated }, ended };
+        return { session: await startSession(transaction, audit, updated, client, now), ended };
       });
       for (const id of ended) revocations.endToken(id);
       return session;

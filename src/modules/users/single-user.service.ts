@@ -2,28 +2,21 @@ import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
 import { z } from 'zod';
 import type { Client, Principal } from '../../authz/principal.ts';
 import { AppError, conflict, parse } from '../../errors.ts';
-import type { Prisma, User } from '../../generated/prisma/client.ts';
+import type { User } from '../../generated/prisma/client.ts';
 import type { Settings } from '../../settings.ts';
 import type { Database } from '../../store/database.ts';
 import type { Revocations } from '../../store/revocations.ts';
 import { type AuditService, by } from '../audit/audit.service.ts';
 import { plainText } from '../input.ts';
-import { sessionLifetimeMs } from '../tokens/authenticate.ts';
-import { newSecret, prefixes, secretColumns } from '../tokens/secret.ts';
 import { emailAddress, unlessTaken, username, withinRole } from './accounts.service.ts';
 import type { Attempts } from './attempts.ts';
 import { endOwnerSessions, ownerId } from './owner.ts';
 import { hashPassword, newPassword } from './password.ts';
-import type { Session, SessionsService } from './sessions.service.ts';
-import type { UsersService } from './users.service.ts';
-
-type Transaction = Prisma.TransactionClient;
+import { maxSessions, type Session, type SessionsService, startSession } from './sessions.service.ts';
+import { hasPeople, type UsersService } from './users.service.ts';
 
 /** Addresses of this ending belong to users that are no people; nobody can register one. */
 const ownerEmail = 'owner@builtin.onyxapikey.ai';
-
-/** Login sessions of the owner that are kept; one more takes the place of the oldest. */
-const maxSessions = 100;
 
 const RequestToken = z.object({ username: plainText(254).nullish(), password: z.string() });
 
@@ -40,9 +33,6 @@ const EnableMultiUser = z.object({
 
 const addressOf = (username: string): string =>
   z.email().safeParse(username).success ? username : `${username.replaceAll('@', '.')}@${noDomain}`;
-
-const hasPerson = async (transaction: Transaction): Promise<boolean> =>
-  (await transaction.user.findFirst({ where: { accountType: 'STANDARD' }, select: { id: true } })) !== null;
 
 const digest = (text: string): Buffer => createHash('sha256').update(text).digest();
 
@@ -73,13 +63,11 @@ export function singleUserService({ db, audit, users, sessions, revocations, att
       throw wrong();
     }
     await attempt.succeeded();
-    const secret = newSecret(prefixes.SESSION);
     const { session, ended } = await db.prisma.$transaction(async (transaction) => {
       // Whoever makes the first person holds this too: no session starts after they ended them all.
       await users.lockAdmins(transaction);
-      if (await hasPerson(transaction)) throw wrong();
+      if (await hasPeople(transaction)) throw wrong();
       const now = new Date();
-      const expiresAt = new Date(now.getTime() + sessionLifetimeMs);
       const owner = { name: 'Owner', email: ownerEmail, role: 'ADMIN', accountType: 'SERVICE_ACCOUNT' } as const;
       const user = await transaction.user.upsert({
         where: { id: ownerId },
@@ -94,24 +82,7 @@ export function singleUserService({ db, audit, users, sessions, revocations, att
       });
       const ended = oldest.map(({ id }) => id);
       await transaction.token.deleteMany({ where: { id: { in: ended } } });
-      const token = await transaction.token.create({
-        data: {
-          ...secretColumns(secret),
-          kind: 'SESSION',
-          allScopes: true,
-          expiresAt,
-          userId: ownerId,
-          creatorId: ownerId,
-        },
-      });
-      await audit.record(transaction, {
-        action: 'session.create',
-        actor: { userId: user.id, name: user.name },
-        tokenId: token.id,
-        client,
-        target: { type: 'User', id: user.id },
-      });
-      return { session: { token: secret, expiresAt, user }, ended };
+      return { session: await startSession(transaction, audit, user, client, now.getTime()), ended };
     });
     for (const id of ended) revocations.endToken(id);
     return session;
@@ -125,7 +96,7 @@ export function singleUserService({ db, audit, users, sessions, revocations, att
      */
     async requestToken(client: Client, input: z.input<typeof RequestToken>): Promise<Session> {
       const { username, password } = parse(RequestToken, input);
-      return (await hasPerson(db.prisma))
+      return (await hasPeople(db.prisma))
         ? sessions.login(client, { login: username ?? '', password })
         : openOwnerSession(client, password);
     },
@@ -141,7 +112,7 @@ export function singleUserService({ db, audit, users, sessions, revocations, att
       const { user, ended } = await unlessTaken(() =>
         db.prisma.$transaction(async (transaction) => {
           await users.lockAdmins(transaction);
-          if (await hasPerson(transaction)) throw conflict('Multi-user mode is already enabled.');
+          if (await hasPeople(transaction)) throw conflict('Multi-user mode is already enabled.');
           const email = addressOf(username);
           await transaction.invitation.deleteMany({ where: { email } });
           const user = await transaction.user.create({

@@ -1,5 +1,5 @@
 import { conflict } from '../../errors.ts';
-import type { Prisma } from '../../generated/prisma/client.ts';
+import type { Prisma, User } from '../../generated/prisma/client.ts';
 
 type Transaction = Prisma.TransactionClient;
 
@@ -11,7 +11,7 @@ const ableAdmins = (): Prisma.UserWhereInput => ({
   role: 'ADMIN',
   active: true,
   OR: [
-    { accountType: 'STANDARD' },
+    people,
     {
       tokens: {
         some: {
@@ -25,6 +25,24 @@ const ableAdmins = (): Prisma.UserWhereInput => ({
     },
   ],
 });
+
+/**
+ * The user, held against every other change until the transaction ends, or null. Where a token's row is locked too, this
+ * one comes first.
+ */
+export async function lockUser(transaction: Transaction, id: string): Promise<User | null> {
+  await transaction.$queryRaw`SELECT 1 FROM "User" WHERE "id" = ${id}::uuid FOR UPDATE`;
+  return transaction.user.findUnique({ where: { id } });
+}
+
+const people: Prisma.UserWhereInput = { accountType: 'STANDARD' };
+
+/** Whether there is a person, one other than `except` if that is given; keys' users are none. */
+export const hasPeople = async (transaction: Transaction, except?: string): Promise<boolean> =>
+  (await transaction.user.findFirst({
+    where: { ...people, ...(except !== undefined && { id: { not: except } }) },
+    select: { id: true },
+  })) !== null;
 
 export function usersService() {
   return {

@@ -1,6 +1,6 @@
 import { z } from '@hono/zod-openapi';
 import { graphql, type ResultOf } from '../graphql.ts';
-import { everything, id, isoDate } from '../onyx/shapes.ts';
+import { everything, fromRole, id, isoDate, roleName as keyRole, toRole } from '../onyx/shapes.ts';
 import { type AnyRow, row } from '../row.ts';
 import { anythingllmSession } from './dialect.ts';
 import { multiUserOnly, singleUserOnly } from './mode.ts';
@@ -14,8 +14,6 @@ const KeyFields = graphql(`
   }
 `);
 type Key = ResultOf<typeof KeyFields>;
-
-const keyRole = z.enum(['limited', 'basic', 'admin']);
 
 const ApiKeyRow = z
   .object({
@@ -43,7 +41,7 @@ const keyRow = (key: Key, secret: string): z.input<typeof ApiKeyRow> => ({
   createdAt: key.createdAt,
   // These clients know no way of changing a key.
   lastUpdatedAt: key.createdAt,
-  role: key.role.toLowerCase() as z.infer<typeof keyRole>,
+  role: fromRole(key.role),
   scopes: key.scopes,
   expires_at: key.expiresAt,
   last_used_at: key.lastUsedAt,
@@ -80,7 +78,7 @@ const generate = (path: string, gate: NonNullable<AnyRow['gate']>): AnyRow =>
       input: {
         kind: 'ANYTHINGLLM' as const,
         name: name || null,
-        role: (role ?? 'admin').toUpperCase() as Uppercase<z.infer<typeof keyRole>>,
+        role: toRole(role ?? 'admin'),
         scopes: scopes ?? null,
         expiresAt: expires_at ? new Date(expires_at) : null,
       },

@@ -7,7 +7,7 @@ import { sessionCookie } from '../credential.ts';
 import { graphql, type ResultOf } from '../graphql.ts';
 import { type AnyRow, row } from '../row.ts';
 import { coded, detail, onyxInvalid } from './errors.ts';
-import { nothing } from './shapes.ts';
+import { fromRole, nothing, roleName } from './shapes.ts';
 
 const tag = 'Authentication';
 
@@ -30,7 +30,7 @@ export const UserRead = z
     is_active: z.boolean(),
     is_superuser: z.boolean(),
     is_verified: z.boolean(),
-    role: z.enum(['limited', 'basic', 'admin']),
+    role: roleName,
     account_type: z.enum(['STANDARD', 'SERVICE_ACCOUNT']),
   })
   .openapi('UserRead');
@@ -47,7 +47,7 @@ export const userRead = (
   // A flag of the framework behind the reference, which sets it for nobody: rights are the role's.
   is_superuser: false,
   is_verified: true,
-  role: user.role.toLowerCase() as 'limited' | 'basic' | 'admin',
+  role: fromRole(user.role),
   account_type: user.accountType,
 });
 

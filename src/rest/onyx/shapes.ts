@@ -1,4 +1,5 @@
 import { z } from '@hono/zod-openapi';
+import type { Role } from '../../authz/permissions.ts';
 
 /** The first page of a list whose contract has no pages. */
 export const everything = 0x7fff_ffff;
@@ -19,6 +20,12 @@ export const flag = z
 
 /** A reply's date: a Date in the code, RFC 3339 text on the wire. */
 export const isoDate = z.union([z.date(), z.iso.datetime()]).openapi({ type: 'string', format: 'date-time' });
+
+/** A role as clients write it. */
+export const roleName = z.enum(['limited', 'basic', 'admin']);
+export type RoleName = z.infer<typeof roleName>;
+export const toRole = (name: RoleName): Role => name.toUpperCase() as Role;
+export const fromRole = (role: Role): RoleName => role.toLowerCase() as RoleName;
 
 /** The reply of operations that have nothing to say. */
 export const nothing = z.null();

@@ -4,7 +4,7 @@ import { badInput } from '../../errors.ts';
 import { graphql, type ResultOf } from '../graphql.ts';
 import { type AnyRow, row } from '../row.ts';
 import { coded, message, onyxFailure, onyxInvalid } from './errors.ts';
-import { everything, id, isoDate, nothing } from './shapes.ts';
+import { everything, fromRole, id, isoDate, nothing, roleName, toRole } from './shapes.ts';
 
 const tag = 'API keys';
 
@@ -14,9 +14,6 @@ const KeyDescriptor = graphql(`
   }
 `);
 type Key = ResultOf<typeof KeyDescriptor>;
-
-const roleName = z.enum(['limited', 'basic', 'admin']);
-const toRole = (name: z.infer<typeof roleName>): Role => name.toUpperCase() as Role;
 
 /** The two default groups of newer servers, which stand for the roles. A key in neither is limited. */
 export const defaultGroups = [
@@ -49,7 +46,7 @@ const descriptor = (key: Key, secret: string | null): z.input<typeof Descriptor>
   api_key_display: key.display,
   api_key: secret,
   api_key_name: key.name,
-  api_key_role: key.role.toLowerCase() as z.infer<typeof roleName>,
+  api_key_role: fromRole(key.role),
   groups: defaultGroups.filter((group) => group.role === key.role).map(({ id, name }) => ({ id, name })),
   user_id: key.userId,
   scopes: key.scopes,

@@ -5,7 +5,7 @@ import { graphql, type ResultOf } from '../graphql.ts';
 import { type AnyRow, row } from '../row.ts';
 import { UserByEmail, UserRead, userRead } from './auth.ts';
 import { coded, detail } from './errors.ts';
-import { everything, flag, isoDate, nothing } from './shapes.ts';
+import { everything, flag, fromRole, isoDate, nothing, roleName, toRole } from './shapes.ts';
 import { defaultGroups } from './tokens.ts';
 
 const tag = 'User management';
@@ -76,7 +76,6 @@ export function effectivePermissions(held: readonly string[]): string[] {
   return [...held, ...(whole('BASIC') ? ['basic'] : []), ...(whole('ADMIN') ? ['admin'] : [])].sort();
 }
 
-const roleName = z.enum(['limited', 'basic', 'admin']);
 const accountType = z.enum(['STANDARD', 'SERVICE_ACCOUNT']);
 
 export const FullUser = graphql(`
@@ -107,7 +106,7 @@ export const FullUserSnapshot = z
 export const fullUser = (user: ResultOf<typeof FullUser>): z.input<typeof FullUserSnapshot> => ({
   id: user.id,
   email: user.email,
-  role: user.role.toLowerCase() as z.infer<typeof roleName>,
+  role: fromRole(user.role),
   is_active: user.active,
   password_configured: user.passwordConfigured,
   account_type: user.accountType,
@@ -144,7 +143,7 @@ const toRoles = (names: readonly (typeof wireRoles)[number][] | undefined) =>
   names
     ?.map((name) => roleName.safeParse(name).data)
     .filter((name) => name !== undefined)
-    .map((name) => name.toUpperCase() as Role);
+    .map(toRole);
 const toTypes = (names: readonly (typeof wireTypes)[number][] | undefined) =>
   names?.map((name) => accountType.safeParse(name).data).filter((name) => name !== undefined);
 
@@ -194,7 +193,7 @@ export const userRows: AnyRow[] = [
         is_active: true,
         is_superuser: false,
         is_verified: true,
-        role: viewer.role.toLowerCase() as 'limited' | 'basic' | 'admin',
+        role: fromRole(viewer.role),
         account_type: viewer.accountType,
         preferences,
         personalization: {
@@ -260,7 +259,7 @@ export const userRows: AnyRow[] = [
     variables: () => ({}),
     output: ({ viewer }) => {
       if (!viewer) throw unauthenticated();
-      return { role: viewer.role.toLowerCase() as z.infer<typeof roleName> };
+      return { role: fromRole(viewer.role) };
     },
   }),
   row({
