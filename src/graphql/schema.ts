@@ -9,7 +9,9 @@ import {
 import '../modules/agents/actions.graphql.ts';
 import '../modules/agents/agents.graphql.ts';
 import '../modules/audit/audit.graphql.ts';
-import '../modules/chat/chat.graphql.ts';
+import '../modules/chat/messages.graphql.ts';
+import '../modules/chat/sessions.graphql.ts';
+import '../modules/chat/turns.graphql.ts';
 import '../modules/knowledge/knowledge.graphql.ts';
 import '../modules/limits/limits.graphql.ts';
 import '../modules/projects/projects.graphql.ts';

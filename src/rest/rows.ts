@@ -4,6 +4,7 @@ import { oauthRows } from './oauth.ts';
 import { agentRows } from './onyx/agents.ts';
 import { authRows } from './onyx/auth.ts';
 import { chatRows } from './onyx/chat.ts';
+import { turnRows } from './onyx/chat-turns.ts';
 import { groupRows } from './onyx/groups.ts';
 import { ingestionRows } from './onyx/ingestion.ts';
 import { limitRows } from './onyx/limits.ts';
@@ -22,6 +23,7 @@ export const rows: readonly AnyRow[] = [
   ...agentRows,
   ...toolRows,
   ...chatRows,
+  ...turnRows,
   ...projectRows,
   ...ingestionRows,
   ...limitRows,

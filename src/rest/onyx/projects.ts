@@ -1,7 +1,7 @@
 import { z } from '@hono/zod-openapi';
 import { graphql, type ResultOf } from '../graphql.ts';
 import { type AnyRow, row } from '../row.ts';
-import { ChatSessionDetails, SessionDetails, sessionDetails } from './chat.ts';
+import { ChatSessionDetails, SessionDetails, sessionDetails } from './chat-shapes.ts';
 import { detail } from './errors.ts';
 import { everything, id, isoDate, nothing } from './shapes.ts';
 

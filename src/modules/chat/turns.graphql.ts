@@ -1,0 +1,170 @@
+import { signedIn } from '../../authz/principal.ts';
+import { builder } from '../../graphql/builder.ts';
+import { SearchHit } from '../knowledge/knowledge.graphql.ts';
+import { withoutCitations } from './citations.ts';
+import { type Answered, collect } from './collect.ts';
+import { ChatTurnEvent, Citation } from './events.graphql.ts';
+import { CreateChatSessionInput } from './sessions.graphql.ts';
+
+const StopChatRunInput = builder.inputType('StopChatRunInput', {
+  description: 'Which session is to stop answering.',
+  fields: (t) => ({ sessionId: t.field({ type: 'UUID', required: true, description: 'The session.' }) }),
+});
+
+const SearchTagInput = builder.inputType('SearchTagInput', {
+  description: 'A piece of metadata that a document must have.',
+  fields: (t) => ({
+    key: t.string({ required: true, description: 'Its name.' }),
+    value: t.string({ required: true, description: 'Its value, or one of its values.' }),
+  }),
+});
+
+const SearchFiltersInput = builder.inputType('SearchFiltersInput', {
+  description: 'Which documents a turn may use.',
+  fields: (t) => ({
+    sources: t.stringList({ description: 'Only from these sources.' }),
+    since: t.field({ type: 'DateTime', description: 'Only those changed since.' }),
+    tags: t.field({ type: [SearchTagInput], description: 'Only those that have all of these.' }),
+  }),
+});
+
+const SendChatMessageInput = builder.inputType('SendChatMessageInput', {
+  description: 'A message to an agent, and how to answer it.',
+  fields: (t) => ({
+    message: t.string({ required: true, description: 'What to say; at most 200,000 characters.' }),
+    sessionId: t.field({ type: 'UUID', description: 'The session to go on with; a new one unless given.' }),
+    newSession: t.field({
+      type: CreateChatSessionInput,
+      description: 'What the new session is to be. Not beside `sessionId`.',
+    }),
+    parentMessageId: t.int({
+      description:
+        'Where in the tree: -1, the default, goes on after the last message; null starts over; the id of an answer branches there; the id of a question has it answered anew.',
+      defaultValue: -1,
+    }),
+    additionalContext: t.string({ description: 'Said to the model with this turn, and not kept.' }),
+    includeCitations: t.boolean({ description: 'Whether the answer cites; true unless given.' }),
+    temperature: t.float({ description: '0 to 2; the model’s own unless given.' }),
+    actionIds: t.intList({
+      description: 'Only these of the agent’s actions; none for an empty list, all unless given.',
+    }),
+    filters: t.field({ type: SearchFiltersInput, description: 'Which documents it may use.' }),
+  }),
+});
+
+const StopChatRunPayload = builder.objectRef<{ stopped: boolean }>('StopChatRunPayload').implement({
+  description: 'What `stopChatRun` did.',
+  fields: (t) => ({ stopped: t.exposeBoolean('stopped', { description: 'Whether there was anything to stop.' }) }),
+});
+
+const TurnFailure = builder.objectRef<NonNullable<Answered['failure']>>('TurnFailure').implement({
+  description: 'Why a turn failed.',
+  fields: (t) => ({
+    code: t.exposeString('code', { description: '`UPSTREAM_FAILED`, `RATE_LIMITED`, `TIMEOUT` or `INTERNAL`.' }),
+    message: t.exposeString('message', { description: 'What went wrong, in words.' }),
+    retryable: t.exposeBoolean('retryable', { description: 'Whether trying again may help.' }),
+  }),
+});
+
+const SendChatMessagePayload = builder.objectRef<Answered>('SendChatMessagePayload').implement({
+  description: 'The whole answer. A failed turn is an answer too: `failure` says why, and `answer` what had been said.',
+  fields: (t) => ({
+    sessionId: t.expose('sessionId', { type: 'UUID', description: 'The session.' }),
+    runId: t.expose('runId', { type: 'UUID', description: 'The run.' }),
+    userMessageId: t.exposeInt('userMessageId', {
+      nullable: true,
+      description: 'The question; null when an answer was made anew.',
+    }),
+    assistantMessageId: t.exposeInt('assistantMessageId', { description: 'The answer.' }),
+    answer: t.exposeString('answer', { description: 'What was said, Markdown; citations are `[[n]](link)`.' }),
+    answerWithoutCitations: t.string({
+      description: 'The same without them.',
+      resolve: ({ answer, citations }) => withoutCitations(answer, citations),
+    }),
+    reasoning: t.exposeString('reasoning', { nullable: true, description: 'What the model thought.' }),
+    citations: t.field({
+      type: [Citation],
+      description: 'The numbers in the answer.',
+      resolve: ({ citations }) => citations,
+    }),
+    documents: t.field({
+      type: [SearchHit],
+      description: 'The passages it was given, best first.',
+      resolve: ({ documents }) => documents,
+    }),
+    searchQueries: t.exposeStringList('searchQueries', { description: 'What was searched for.' }),
+    stopped: t.exposeBoolean('stopped', { description: 'Whether somebody stopped it.' }),
+    failure: t.field({
+      type: TurnFailure,
+      nullable: true,
+      description: 'Why it failed, if it did.',
+      resolve: ({ failure }) => failure,
+    }),
+  }),
+});
+
+builder.mutationFields((t) => ({
+  sendChatMessage: t.field({
+    type: SendChatMessagePayload,
+    authScopes: { permission: 'write:chat' },
+    description: 'Sends a message and waits for the whole answer. CONFLICT while the session is still answering.',
+    args: { input: t.arg({ type: SendChatMessageInput, required: true, description: 'The message.' }) },
+    resolve: async (_root, { input }, { principal, services, signal }) =>
+      collect(await services.turns.start(signedIn(principal), sendable(input)), signal),
+  }),
+  stopChatRun: t.field({
+    type: StopChatRunPayload,
+    authScopes: { permission: 'write:chat' },
+    description: 'Stops what one of one’s own sessions is saying; what was said is kept.',
+    args: { input: t.arg({ type: StopChatRunInput, required: true, description: 'The session.' }) },
+    resolve: async (_root, { input }, { principal, services }) => ({
+      stopped: await services.turns.stop(signedIn(principal), input.sessionId),
+    }),
+  }),
+}));
+
+builder.subscriptionFields((t) => ({
+  chatTurn: t.field({
+    type: ChatTurnEvent,
+    authScopes: { permission: 'write:chat' },
+    description:
+      'Sends a message and streams what happens. The run goes on when the reader leaves. CONFLICT while the session is still answering.',
+    args: { input: t.arg({ type: SendChatMessageInput, required: true, description: 'The message.' }) },
+    subscribe: async (_root, { input }, { principal, services, signal }) => {
+      const reader = signedIn(principal);
+      const { run } = await services.turns.start(reader, sendable(input));
+      return services.turns.read(reader, run, 0, signal);
+    },
+    resolve: (event) => event,
+  }),
+  chatRun: t.field({
+    type: ChatTurnEvent,
+    authScopes: { permission: 'read:chat' },
+    description:
+      'The events of a run of a session that the caller may read, under way or over for less than five minutes.',
+    args: {
+      runId: t.arg({ type: 'UUID', required: true, description: 'The run, from `ChatMessageIds`.' }),
+      from: t.arg.int({ description: 'The index of the first event to read; 0 unless given.' }),
+    },
+    subscribe: async (_root, { runId, from }, { principal, services: { turns }, signal }) => {
+      const reader = signedIn(principal);
+      return turns.read(reader, await turns.run(reader, runId), Math.max(from ?? 0, 0), signal);
+    },
+    resolve: (event) => event,
+  }),
+}));
+
+/** A GraphQL input in the service's terms: a null that stands for nothing is left out, the parent's is not. */
+function sendable({
+  newSession,
+  includeCitations,
+  parentMessageId,
+  ...input
+}: typeof SendChatMessageInput.$inferInput): Parameters<import('./turn.ts').TurnService['start']>[1] {
+  return {
+    ...input,
+    ...(newSession && { newSession: { ...newSession, agentId: newSession.agentId ?? undefined } }),
+    ...(parentMessageId !== undefined && { parentMessageId }),
+    includeCitations: includeCitations ?? true,
+  };
+}

@@ -1,0 +1,165 @@
+import { z } from '@hono/zod-openapi';
+import { graphql } from '../graphql.ts';
+import { type AnyRow, row } from '../row.ts';
+import { ChatSessionCreationRequest, instant, int32, newSession, timestamp } from './chat-shapes.ts';
+import { coded } from './errors.ts';
+import { packets, TurnEvent } from './packets.ts';
+import { byNumber, Passage, SearchDoc, searchDoc } from './search-doc.ts';
+
+const tag = 'Chat';
+
+const LLMOverride = z
+  .object({
+    model_provider: z.string().nullish(),
+    model_version: z.string().nullish(),
+    temperature: z.number().min(0).max(2).nullish(),
+    model_configuration_id: z.int().nullish(),
+    display_name: z.string().nullish(),
+  })
+  .openapi('LLMOverride');
+
+const BaseFilters = z
+  .object({
+    source_type: z.array(z.string()).nullish(),
+    document_set: z.array(z.string()).nullish(),
+    time_cutoff: timestamp.nullish(),
+    tags: z.array(z.object({ tag_key: z.string(), tag_value: z.string() })).nullish(),
+  })
+  .openapi('BaseFilters');
+
+const SendMessageRequest = z
+  .object({
+    message: z.string(),
+    llm_override: LLMOverride.nullish().openapi({ description: 'Of these, `temperature` has an effect.' }),
+    allowed_tool_ids: z.array(int32).nullish(),
+    forced_tool_id: z.int().nullish(),
+    file_descriptors: z.array(z.unknown()).max(0, 'files are not served yet').default([]),
+    internal_search_filters: BaseFilters.nullish(),
+    deep_research: z.boolean().default(false),
+    origin: z.string().default('unset'),
+    parent_message_id: int32.nullable().default(-1),
+    chat_session_id: z.uuid().nullish(),
+    chat_session_info: ChatSessionCreationRequest.nullish(),
+    stream: z.boolean().default(true),
+    include_citations: z.boolean().default(true),
+    additional_context: z.string().nullish(),
+  })
+  .refine((body) => !(body.chat_session_id && body.chat_session_info), {
+    message: 'give chat_session_id or chat_session_info, not both',
+    path: ['chat_session_info'],
+  })
+  .openapi('SendMessageRequest');
+
+const ChatFullResponse = z
+  .object({
+    answer: z.string(),
+    answer_citationless: z.string(),
+    pre_answer_reasoning: z.string().nullable(),
+    tool_calls: z.array(
+      z.object({
+        tool_name: z.string(),
+        tool_arguments: z.record(z.string(), z.unknown()),
+        tool_result: z.string(),
+        search_docs: z.array(SearchDoc).nullable(),
+        generated_images: z.null(),
+        pre_reasoning: z.string().nullable(),
+      }),
+    ),
+    top_documents: z.array(SearchDoc),
+    citation_info: z.array(
+      z.object({ type: z.literal('citation_info'), citation_number: z.int(), document_id: z.string() }),
+    ),
+    message_id: z.int(),
+    chat_session_id: z.uuid().nullable(),
+    incognito: z.boolean(),
+    error_msg: z.string().nullable(),
+  })
+  .openapi('ChatFullResponse');
+
+const sendInput = (body: z.infer<typeof SendMessageRequest>) => ({
+  input: {
+    message: body.message,
+    sessionId: body.chat_session_id,
+    newSession: body.chat_session_info ? newSession(body.chat_session_info) : null,
+    parentMessageId: body.parent_message_id,
+    additionalContext: body.additional_context,
+    includeCitations: body.include_citations,
+    temperature: body.llm_override?.temperature,
+    actionIds: body.allowed_tool_ids,
+    filters: body.internal_search_filters && {
+      sources: body.internal_search_filters.source_type,
+      since: body.internal_search_filters.time_cutoff ? instant(body.internal_search_filters.time_cutoff) : null,
+      tags: body.internal_search_filters.tags?.map(({ tag_key, tag_value }) => ({ key: tag_key, value: tag_value })),
+    },
+  },
+});
+
+export const turnRows: AnyRow[] = [
+  row({
+    method: 'post',
+    path: '/chat/send-chat-message',
+    tag,
+    summary: 'Send a message; the answer streams unless `stream` is false',
+    body: SendMessageRequest,
+    reply: ChatFullResponse,
+    document: graphql(
+      `mutation SendChatMessage($input: SendChatMessageInput!) {
+        sendChatMessage(input: $input) {
+          sessionId assistantMessageId answer answerWithoutCitations reasoning searchQueries
+          citations { number documentId }
+          documents { ...Passage }
+          failure { message }
+        }
+      }`,
+      [Passage],
+    ),
+    variables: ({ body }) => sendInput(body),
+    output: ({ sendChatMessage: turn }) => ({
+      answer: turn.answer,
+      answer_citationless: turn.answerWithoutCitations,
+      pre_answer_reasoning: turn.reasoning,
+      tool_calls: turn.searchQueries.map((query) => ({
+        tool_name: 'internal_search',
+        tool_arguments: { queries: [query] },
+        tool_result: '',
+        search_docs: turn.documents.map(searchDoc),
+        generated_images: null,
+        pre_reasoning: null,
+      })),
+      top_documents: byNumber(turn.documents).map(searchDoc),
+      citation_info: turn.citations.map(({ number, documentId }) => ({
+        type: 'citation_info' as const,
+        citation_number: number,
+        document_id: documentId,
+      })),
+      message_id: turn.assistantMessageId,
+      chat_session_id: turn.sessionId,
+      incognito: false,
+      error_msg: turn.failure?.message ?? null,
+    }),
+    stream: {
+      document: graphql(
+        `subscription ChatTurn($input: SendChatMessageInput!) { chatTurn(input: $input) { ...TurnEvent } }`,
+        [TurnEvent],
+      ),
+      when: ({ body }) => body.stream,
+      packets: () => {
+        const turn = packets();
+        return { ...turn, of: ({ chatTurn }) => turn.of(chatTurn) };
+      },
+      description: 'One JSON object a line: ids first, then packets; `stop` is the last.',
+    },
+  }),
+  row({
+    method: 'post',
+    path: '/chat/stop-chat-session/{chat_session_id}',
+    tag,
+    summary: 'Stop the answer that a session is giving',
+    params: z.object({ chat_session_id: z.uuid() }),
+    reply: z.object({ message: z.string() }),
+    document: graphql(`mutation StopChatRun($id: UUID!) { stopChatRun(input: { sessionId: $id }) { stopped } }`),
+    variables: ({ params }) => ({ id: params.chat_session_id }),
+    output: () => ({ message: 'Chat session stopped' }),
+    failure: (error) => (error.code === 'NOT_FOUND' ? coded(404, 'SESSION_NOT_FOUND', 'Chat session not found') : null),
+  }),
+];
