@@ -1,9 +1,10 @@
 import type { Log } from './log.ts';
-import { chatModel } from './models/providers.ts';
+import { chatModels } from './models/providers.ts';
 import { actionsService } from './modules/agents/actions.service.ts';
 import { agentsService } from './modules/agents/agents.service.ts';
 import { auditService } from './modules/audit/audit.service.ts';
 import { chatService } from './modules/chat/chat.service.ts';
+import { runReaders } from './modules/chat/readers.ts';
 import { createRuns } from './modules/chat/runs.ts';
 import { turnService } from './modules/chat/turn.ts';
 import { idempotencyService } from './modules/idempotency/idempotency.service.ts';
@@ -40,6 +41,7 @@ export function createServices({ settings, db, log, background, revocations }: F
   const runs = createRuns(db, log, background);
   const usage = usageService(db);
   const limits = limitsService(db, audit, usage, log);
+  const models = chatModels(settings.model);
   const attempts = createAttempts();
   const sessions = sessionsService({ db, audit, users, revocations, attempts, settings });
   return {
@@ -57,10 +59,12 @@ export function createServices({ settings, db, log, background, revocations }: F
     actions: actionsService(db),
     agents: agentsService(db),
     knowledge,
+    models,
     runs,
     usage,
     limits,
     chat: chatService(db, knowledge, runs),
+    readers: runReaders(db, knowledge, runs, revocations),
     turns: turnService({
       db,
       knowledge,
@@ -70,7 +74,7 @@ export function createServices({ settings, db, log, background, revocations }: F
       settings,
       log,
       revocations,
-      model: chatModel(settings.model),
+      models,
     }),
   };
 }

@@ -15,6 +15,17 @@ const seconds = z.coerce
   .positive('must be more than 0')
   .max(86_400, 'must be at most 86400');
 
+const days = z.coerce.number().int().min(1).max(36_500).optional();
+const list = z
+  .string()
+  .default('')
+  .transform((text) =>
+    text
+      .split(',')
+      .map((item) => item.trim())
+      .filter(Boolean),
+  );
+
 /** Every setting of the server; the README's table says what each one means. */
 const Environment = z
   .object({
@@ -30,6 +41,9 @@ const Environment = z
     LLM_BASE_URL: url.optional(),
     LLM_API_KEY: text.optional(),
     LLM_MODEL: text.optional(),
+    LLM_MODELS: list,
+    LLM_VISION: flag.default(false),
+    LLM_CONTEXT_TOKENS: z.coerce.number().int().min(2048, 'must be at least 2048').max(10_000_000).default(32_768),
     LLM_SILENCE_SECONDS: seconds.default(60),
     TURN_SECONDS: seconds.default(600),
     BOOTSTRAP_ADMIN_KEY: z
@@ -43,16 +57,11 @@ const Environment = z
     REGISTRATION: z.enum(['open', 'invite', 'closed']).optional(),
     GRAPHIQL: flag.optional(),
     TRUSTED_PROXIES: z.coerce.number().int().min(0).max(10).default(0),
-    CORS_ORIGINS: z
-      .string()
-      .default('')
-      .transform((list) =>
-        list
-          .split(',')
-          .map((origin) => origin.trim())
-          .filter(Boolean),
-      ),
-    AUDIT_RETENTION_DAYS: z.coerce.number().int().min(1).max(36_500).optional(),
+    CORS_ORIGINS: list,
+    AUDIT_RETENTION_DAYS: days,
+    CHAT_RETENTION_DAYS: days,
+    WEB_URL: url.optional(),
+    MAX_FILE_MB: z.coerce.number().int().min(1).max(200).default(20),
     LOG_LEVEL: z.enum(['silent', 'fatal', 'error', 'warn', 'info', 'debug', 'trace']).default('info'),
   })
   .superRefine((env, context) => {
@@ -68,7 +77,15 @@ const Environment = z
     databaseUrl: env.DATABASE_URL,
     /** Where clients reach this server, without a trailing slash. Links in citations start with it. */
     publicUrl: env.PUBLIC_URL ?? `http://${env.HOST.includes(':') ? `[${env.HOST}]` : env.HOST}:${env.PORT}`,
-    model: { provider: env.LLM_PROVIDER, baseUrl: env.LLM_BASE_URL, apiKey: env.LLM_API_KEY, model: env.LLM_MODEL },
+    model: {
+      provider: env.LLM_PROVIDER,
+      baseUrl: env.LLM_BASE_URL,
+      apiKey: env.LLM_API_KEY,
+      model: env.LLM_MODEL,
+      others: env.LLM_MODELS,
+      sees: env.LLM_VISION,
+      contextTokens: env.LLM_CONTEXT_TOKENS,
+    },
     /** Longest silence of a model before its turn fails, and longest turn. Milliseconds. */
     modelSilenceMs: env.LLM_SILENCE_SECONDS * 1000,
     turnMs: env.TURN_SECONDS * 1000,
@@ -85,6 +102,12 @@ const Environment = z
     corsOrigins: env.CORS_ORIGINS,
     /** Days after which audit events are deleted; kept for ever when absent. */
     auditRetentionDays: env.AUDIT_RETENTION_DAYS,
+    /** Days after which a chat that nobody used is erased; kept for ever when absent. */
+    chatRetentionDays: env.CHAT_RETENTION_DAYS,
+    /** Where people chat: what a link to a chat starts with. This server's own address unless given. */
+    webUrl: env.WEB_URL,
+    /** The largest file that can be uploaded. Bytes. */
+    maxFileSize: env.MAX_FILE_MB * 1024 * 1024,
     logLevel: env.LOG_LEVEL,
   }));
 

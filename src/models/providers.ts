@@ -11,6 +11,12 @@ export interface ModelSettings {
   /** Not needed by most servers on one's own machine. */
   apiKey?: string | undefined;
   model?: string | undefined;
+  /** Further models of the same server that a chat may choose. */
+  others?: readonly string[] | undefined;
+  /** Whether the models take images. */
+  sees?: boolean | undefined;
+  /** Tokens that prompt and answer may have together. */
+  contextTokens?: number | undefined;
 }
 
 export interface ChatModel {
@@ -20,10 +26,33 @@ export interface ChatModel {
   modelId: string;
   /** Tokens that prompt and answer may have together. */
   contextWindow: number;
+  /** Whether it takes images. */
+  sees: boolean;
 }
 
 /** Tokens. OpenAI-compatible servers do not tell theirs; today's models have at least this. */
 const CONTEXT_WINDOW = 32_768;
+
+/** The models that chats can use. */
+export interface ChatModels {
+  /** What a chat uses that chose none. */
+  default: ChatModel;
+  /** The names that can be chosen, the default's first. */
+  names: readonly string[];
+  /** The model of that name; null for one that cannot be chosen. */
+  find(name: string): ChatModel | null;
+}
+
+/** The models that the settings name. Throws SettingsError. */
+export function chatModels(settings: ModelSettings): ChatModels {
+  const first = chatModel(settings);
+  const others = settings.provider === 'embedded' ? [] : (settings.others ?? []);
+  const byName = new Map([
+    [first.modelId, first],
+    ...others.map((modelId) => [modelId, chatModel(settings, { modelId })] as const),
+  ]);
+  return { default: first, names: [...byName.keys()], find: (name) => byName.get(name) ?? null };
+}
 
 /**
  * The model that the settings name, or another one of the same provider. The embedded provider has one model only and
@@ -31,7 +60,13 @@ const CONTEXT_WINDOW = 32_768;
  */
 export function chatModel(settings: ModelSettings, override: { modelId?: string | undefined } = {}): ChatModel {
   const model = settings.provider === 'embedded' ? embeddedModel() : openAICompatible(settings, override.modelId);
-  return { model, provider: settings.provider, modelId: model.modelId, contextWindow: CONTEXT_WINDOW };
+  return {
+    model,
+    provider: settings.provider,
+    modelId: model.modelId,
+    contextWindow: settings.contextTokens ?? CONTEXT_WINDOW,
+    sees: settings.provider !== 'embedded' && (settings.sees ?? false),
+  };
 }
 
 function openAICompatible({ baseUrl, apiKey, model }: ModelSettings, override: string | undefined): LanguageModelV3 {

@@ -8373,6 +8373,28 @@ export type introspection = {
         "isOneOf": false
       },
       {
+        "kind": "ENUM",
+        "name": "ReasoningEffort",
+        "enumValues": [
+          {
+            "name": "HIGH",
+            "isDeprecated": false
+          },
+          {
+            "name": "LOW",
+            "isDeprecated": false
+          },
+          {
+            "name": "MEDIUM",
+            "isDeprecated": false
+          },
+          {
+            "name": "OFF",
+            "isDeprecated": false
+          }
+        ]
+      },
+      {
         "kind": "OBJECT",
         "name": "RefreshSessionPayload",
         "fields": [
@@ -9036,6 +9058,13 @@ export type introspection = {
             }
           },
           {
+            "name": "model",
+            "type": {
+              "kind": "SCALAR",
+              "name": "String"
+            }
+          },
+          {
             "name": "newSession",
             "type": {
               "kind": "INPUT_OBJECT",
@@ -9049,6 +9078,13 @@ export type introspection = {
               "name": "Int"
             },
             "defaultValue": "-1"
+          },
+          {
+            "name": "reasoningEffort",
+            "type": {
+              "kind": "ENUM",
+              "name": "ReasoningEffort"
+            }
           },
           {
             "name": "sessionId",

@@ -1,5 +1,5 @@
 import { APICallError, RetryError, streamText } from 'ai';
-import type { Agent } from '../../generated/prisma/client.ts';
+import type { Agent, ReasoningEffort } from '../../generated/prisma/client.ts';
 import type { Log } from '../../log.ts';
 import type { ChatModel } from '../../models/providers.ts';
 import { estimateTokens } from '../../models/tokens.ts';
@@ -15,6 +15,9 @@ const maxRetries = 2;
 const maxOutputTokens = 8192;
 const maxLength = 200_000;
 
+/** As OpenAI-compatible servers call them. */
+const efforts: Record<ReasoningEffort, string> = { OFF: 'none', LOW: 'low', MEDIUM: 'medium', HIGH: 'high' };
+
 export interface AnswerLimits {
   /** Longest silence of the model, and longest turn. Milliseconds. */
   modelSilenceMs: number;
@@ -26,6 +29,7 @@ export interface AnswerRequest {
   projectInstructions: string | null;
   model: ChatModel;
   temperature: number | null;
+  reasoningEffort: ReasoningEffort | null;
   history: readonly Utterance[];
   question: string;
   hits: readonly NumberedHit[] | null;
@@ -153,6 +157,9 @@ export async function answer(
       maxRetries,
       maxOutputTokens,
       ...(request.temperature !== null && { temperature: request.temperature }),
+      ...(request.reasoningEffort !== null && {
+        providerOptions: { openaiCompatible: { reasoningEffort: efforts[request.reasoningEffort] } },
+      }),
       abortSignal: signal,
       // Errors come as parts of the stream; without this the SDK writes them to the console as well.
       onError: () => {},

@@ -800,10 +800,10 @@ describe('stopping', () => {
 describe('a reader', () => {
   /** Counts the readers that are let go. */
   function watchReaders() {
-    const { turns } = kit.booted.services;
-    const read = turns.read.bind(turns);
+    const { readers: source } = kit.booted.services;
+    const read = source.read.bind(source);
     const readers = { open: 0, ended: 0 };
-    vi.spyOn(turns, 'read').mockImplementation(async function* (...args) {
+    vi.spyOn(source, 'read').mockImplementation(async function* (...args) {
       readers.open += 1;
       try {
         yield* read(...args);

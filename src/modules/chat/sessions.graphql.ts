@@ -18,6 +18,16 @@ const SharingStatus = builder.enumType('SharingStatus', {
   },
 });
 
+export const ReasoningEffort = builder.enumType('ReasoningEffort', {
+  description: 'How much a model is to think before it answers. Models that cannot think ignore it, or refuse.',
+  values: {
+    OFF: { description: 'Not at all.' },
+    LOW: { description: 'A little.' },
+    MEDIUM: { description: 'More.' },
+    HIGH: { description: 'As much as it can.' },
+  },
+});
+
 export const ChatSession = builder.prismaNode('ChatSession', {
   id: { field: 'id', description: 'The global id.' },
   nullable: true,

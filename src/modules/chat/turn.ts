@@ -1,11 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
-import { demand, type Principal } from '../../authz/principal.ts';
+import type { Principal } from '../../authz/principal.ts';
 import { visible } from '../../authz/visible.ts';
-import { AppError, badInput, conflict, notFound, parse, unauthenticated } from '../../errors.ts';
-import type { Agent, ChatMessage, Prisma } from '../../generated/prisma/client.ts';
+import { AppError, badInput, conflict, notFound, parse } from '../../errors.ts';
+import type { Agent, ChatMessage, ChatSession, Prisma, ReasoningEffort } from '../../generated/prisma/client.ts';
 import type { Log } from '../../log.ts';
-import type { ChatModel } from '../../models/providers.ts';
+import type { ChatModel, ChatModels } from '../../models/providers.ts';
 import type { Settings } from '../../settings.ts';
 import type { Database } from '../../store/database.ts';
 import type { Revocations } from '../../store/revocations.ts';
@@ -17,7 +17,7 @@ import type { ModelUse, UsageService } from '../limits/usage.service.ts';
 import { projectForSession } from '../projects/projects.service.ts';
 import { type AnswerEnd, type AnswerSoFar, answer } from './answer.ts';
 import { numberHits } from './citations.ts';
-import type { IndexedEvent, NumberedHit } from './events.ts';
+import type { NumberedHit } from './events.ts';
 import type { Utterance } from './prompt.ts';
 import { ActiveRun, type Runs } from './runs.ts';
 import { createSession, mainline, root } from './tree.ts';
@@ -36,7 +36,10 @@ const SendMessage = z.object({
   parentMessageId: databaseId.nullable().default(-1),
   additionalContext: plainText(200_000).nullish(),
   includeCitations: z.boolean().default(true),
+  /** These three go before what the session says. */
+  model: plainText(200).nullish(),
   temperature: z.number().min(0).max(2).nullish(),
+  reasoningEffort: z.enum(['OFF', 'LOW', 'MEDIUM', 'HIGH']).nullish(),
   /** null: all of the agent's actions; a list: only these of them. */
   actionIds: z.array(databaseId).max(100).nullish(),
   filters: z
@@ -84,12 +87,15 @@ interface Foundation {
   settings: Settings;
   log: Log;
   revocations: Revocations;
-  model: ChatModel;
+  models: ChatModels;
 }
 
-export function turnService({ db, knowledge, runs, limits, usage, settings, log, revocations, model }: Foundation) {
+export function turnService({ db, knowledge, runs, limits, usage, settings, log, revocations, models }: Foundation) {
   type Prepared = Turn & {
     agent: Agent;
+    model: ChatModel;
+    temperature: number | null;
+    reasoningEffort: ReasoningEffort | null;
     projectId: number | null;
     projectInstructions: string | null;
     question: string;
@@ -129,6 +135,17 @@ export function turnService({ db, knowledge, runs, limits, usage, settings, log,
     return { session, agent, created: true };
   }
 
+  /**
+   * The model that answers: the one that was asked for, the session's, or the server's own: that too when the session's
+   * can no longer be chosen. Throws BAD_USER_INPUT for an unknown one.
+   */
+  function chooseModel(asked: string | null | undefined, session: ChatSession): ChatModel {
+    if (asked == null) return (session.model === null ? null : models.find(session.model)) ?? models.default;
+    const model = models.find(asked);
+    if (!model) throw badInput(['input', 'model'], `is not one of ${models.names.join(', ')}`);
+    return model;
+  }
+
   /** Where in the tree the turn goes: the message it hangs from, and whether that is a question to answer anew. */
   function place(
     messages: readonly ChatMessage[],
@@ -147,6 +164,7 @@ export function turnService({ db, knowledge, runs, limits, usage, settings, log,
   function prepare(principal: Principal, input: Message, runId: string): Promise<Prepared> {
     return db.prisma.$transaction(async (transaction) => {
       const { session, agent, created } = await openSession(transaction, principal, input);
+      const model = chooseModel(input.model, session);
       const project =
         session.projectId === null
           ? null
@@ -193,7 +211,14 @@ export function turnService({ db, knowledge, runs, limits, usage, settings, log,
         createdSession: created,
         userMessageId: regenerates ? null : asked.id,
         assistantMessageId: reserved.id,
-        agent,
+        agent: {
+          ...agent,
+          systemPrompt: session.systemPrompt ?? agent.systemPrompt,
+          taskPrompt: session.taskPrompt ?? agent.taskPrompt,
+        },
+        model,
+        temperature: input.temperature ?? session.temperature,
+        reasoningEffort: input.reasoningEffort ?? session.reasoningEffort,
         projectId: session.projectId,
         projectInstructions: project?.instructions ?? null,
         question: asked.text,
@@ -247,10 +272,8 @@ export function turnService({ db, knowledge, runs, limits, usage, settings, log,
       const limits = { modelSilenceMs: settings.modelSilenceMs, turnMs: settings.turnMs };
       const request = {
         ...turn,
-        model,
         hits,
         limits,
-        temperature: input.temperature ?? null,
         additionalContext: input.additionalContext ?? null,
         includeCitations: input.includeCitations,
       };
@@ -261,7 +284,7 @@ export function turnService({ db, knowledge, runs, limits, usage, settings, log,
     }
     await saving.stop();
     watch.done();
-    const use = useOf(principal, soFar, end);
+    const use = useOf(principal, turn.model, soFar, end);
     try {
       await finish(turn, soFar, end, use, Date.now() - startedAt);
     } catch (error) {
@@ -285,7 +308,7 @@ export function turnService({ db, knowledge, runs, limits, usage, settings, log,
   };
 
   /** What a turn cost: nothing when the provider failed before it said or reported anything. */
-  function useOf(principal: Principal, soFar: AnswerSoFar, end: AnswerEnd): ModelUse | null {
+  function useOf(principal: Principal, model: ChatModel, soFar: AnswerSoFar, end: AnswerEnd): ModelUse | null {
     const { inputTokens, outputTokens, estimatedTokens } = soFar;
     const heard = soFar.text !== '' || soFar.reasoning !== '' || estimatedTokens < inputTokens + outputTokens;
     if (end.status === 'FAILED' && !heard) return null;
@@ -327,20 +350,6 @@ export function turnService({ db, knowledge, runs, limits, usage, settings, log,
       ...(use ? [usage.record(use)] : []),
     ]);
 
-  /** An event as another reader than the one who asked may see it: none for the citation of a hidden document. */
-  async function knownTo(principal: Principal, event: IndexedEvent): Promise<IndexedEvent[]> {
-    if (event.type === 'citation') {
-      const known = await knowledge.readable(principal, [event.documentId]);
-      return known.has(event.documentId) ? [event] : [];
-    }
-    if (event.type !== 'searchDocuments' && event.type !== 'answerStarted') return [event];
-    const known = await knowledge.readable(
-      principal,
-      event.documents.map(({ documentId }) => documentId),
-    );
-    return [{ ...event, documents: event.documents.filter(({ documentId }) => known.has(documentId)) }];
-  }
-
   /** Turns of each user that are being prepared, and are no runs yet. */
   const preparing = new Map<string, number>();
 
@@ -376,49 +385,6 @@ export function turnService({ db, knowledge, runs, limits, usage, settings, log,
       run.emit({ type: 'messageIds', sessionId, runId: run.id, userMessageId, assistantMessageId });
       runs.start(run, () => work(principal, turn, input));
       return turn;
-    },
-
-    /** Stops what a session of the caller's is saying; what was said is kept. Returns whether anything was. */
-    async stop(principal: Principal, sessionId: string): Promise<boolean> {
-      const where = { ...visible.chatSessions(principal), id: sessionId };
-      if ((await db.prisma.chatSession.count({ where })) === 0) throw notFound('Chat session');
-      const run = runs.ofSession(sessionId);
-      run?.stop();
-      return run !== undefined;
-    },
-
-    /** A run, under way or just over, of a session that the caller may read. Throws NOT_FOUND. */
-    async run(principal: Principal, runId: string): Promise<ActiveRun> {
-      demand(principal, 'read:chat');
-      const run = runs.get(runId);
-      const where = run && { AND: [visible.chatSessions(principal), { id: run.sessionId }] };
-      if (!run || (await db.prisma.chatSession.count({ where: where ?? {} })) === 0) throw notFound('Run');
-      return run;
-    },
-
-    /**
-     * What a reader sees of a run, from an event on, until it ends or the reader goes: of a run of somebody else's,
-     * without the documents that are not the reader's. Throws UNAUTHENTICATED at the moment at which the reader's
-     * credential dies, NOT_FOUND when its chat leaves the project that the reader is confined to.
-     */
-    async *read(
-      principal: Principal,
-      run: ActiveRun,
-      from: number,
-      signal: AbortSignal,
-    ): AsyncGenerator<IndexedEvent, void, undefined> {
-      const watch = revocations.watch(principal);
-      try {
-        const { projectId } = principal.credential;
-        for await (const event of run.read(from, AbortSignal.any([signal, watch.signal]))) {
-          if (projectId !== null && run.projectId !== projectId) throw notFound('Run');
-          if (run.userId === principal.userId) yield event;
-          else yield* await knownTo(principal, event);
-        }
-        if (watch.signal.aborted) throw unauthenticated();
-      } finally {
-        watch.done();
-      }
     },
   };
 }

@@ -4,7 +4,7 @@ import { SearchHit } from '../knowledge/knowledge.graphql.ts';
 import { withoutCitations } from './citations.ts';
 import { type Answered, collect } from './collect.ts';
 import { ChatTurnEvent, Citation } from './events.graphql.ts';
-import { CreateChatSessionInput } from './sessions.graphql.ts';
+import { CreateChatSessionInput, ReasoningEffort } from './sessions.graphql.ts';
 
 const StopChatRunInput = builder.inputType('StopChatRunInput', {
   description: 'Which session is to stop answering.',
@@ -44,7 +44,14 @@ const SendChatMessageInput = builder.inputType('SendChatMessageInput', {
     }),
     additionalContext: t.string({ description: 'Said to the model with this turn, and not kept.' }),
     includeCitations: t.boolean({ description: 'Whether the answer cites; true unless given.' }),
-    temperature: t.float({ description: '0 to 2; the model’s own unless given.' }),
+    model: t.string({
+      description: 'The model that answers, one of `models`; the session’s, or the server’s own, unless given.',
+    }),
+    temperature: t.float({ description: '0 to 2; the session’s, or the model’s own, unless given.' }),
+    reasoningEffort: t.field({
+      type: ReasoningEffort,
+      description: 'How much the model thinks first; the session’s, or the model’s own, unless given.',
+    }),
     actionIds: t.intList({
       description: 'Only these of the agent’s actions; none for an empty list, all unless given.',
     }),
@@ -118,7 +125,7 @@ builder.mutationFields((t) => ({
     description: 'Stops what one of one’s own sessions is saying; what was said is kept.',
     args: { input: t.arg({ type: StopChatRunInput, required: true, description: 'The session.' }) },
     resolve: async (_root, { input }, { principal, services }) => ({
-      stopped: await services.turns.stop(signedIn(principal), input.sessionId),
+      stopped: await services.readers.stop(signedIn(principal), input.sessionId),
     }),
   }),
 }));
@@ -133,7 +140,7 @@ builder.subscriptionFields((t) => ({
     subscribe: async (_root, { input }, { principal, services, signal }) => {
       const reader = signedIn(principal);
       const { run } = await services.turns.start(reader, sendable(input));
-      return services.turns.read(reader, run, 0, signal);
+      return services.readers.read(reader, run, 0, signal);
     },
     resolve: (event) => event,
   }),
@@ -146,9 +153,9 @@ builder.subscriptionFields((t) => ({
       runId: t.arg({ type: 'UUID', required: true, description: 'The run, from `ChatMessageIds`.' }),
       from: t.arg.int({ description: 'The index of the first event to read; 0 unless given.' }),
     },
-    subscribe: async (_root, { runId, from }, { principal, services: { turns }, signal }) => {
+    subscribe: async (_root, { runId, from }, { principal, services: { readers }, signal }) => {
       const reader = signedIn(principal);
-      return turns.read(reader, await turns.run(reader, runId), Math.max(from ?? 0, 0), signal);
+      return readers.read(reader, await readers.run(reader, runId), Math.max(from ?? 0, 0), signal);
     },
     resolve: (event) => event,
   }),
