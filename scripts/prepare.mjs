@@ -72,15 +72,16 @@ const externals = ['@electric-sql/pglite', '@node-rs/argon2', 'swagger-ui-dist',
 /** @type {Step} */
 const bundle = {
   name: 'bundle',
-  title: 'bundling src/ into dist/main.js',
-  outputs: ['dist/main.js'],
+  title: 'bundling src/ into dist/',
+  outputs: ['dist/main.js', 'dist/extract.js'],
   inputs: () => sha256(...['package-lock.json', 'tsconfig.json'].map(read), fingerprint(at('src')), String(externals)),
   run: async () => {
     const esbuild = await import('esbuild');
     try {
       const { outputFiles } = await esbuild.build({
         absWorkingDir: root,
-        entryPoints: ['src/main.ts'],
+        // The server, and the process that it reads files in.
+        entryPoints: { main: 'src/main.ts', extract: 'src/modules/files/extract/child.ts' },
         outdir: 'dist',
         bundle: true,
         // What is imported on demand, such as GraphiQL, stays out of the file that every start reads.

@@ -1,3 +1,4 @@
+import type { Server } from 'node:http';
 import type { Log } from './log.ts';
 import { ingestGuide } from './modules/knowledge/guide.ts';
 import { createServer } from './server.ts';
@@ -16,12 +17,14 @@ export interface BootOptions {
    * Opens the port and returns the address that clients use. Called before the first admin key is made, which is shown
    * once: a port that is taken must not cost it. `PUBLIC_URL` when absent.
    */
-  listen?: (fetch: Booted['fetch']) => Promise<string>;
+  listen?: (fetch: Booted['fetch'], attach: Booted['attach']) => Promise<string>;
 }
 
 /** A server that is ready to be listened to. */
 export interface Booted {
   fetch: ReturnType<typeof createServer>['fetch'];
+  /** Serves WebSockets on the connections of an HTTP server, beside `fetch`. */
+  attach: (server: Server) => void;
   services: Services;
   foundation: Foundation;
   background: Background;
@@ -29,45 +32,71 @@ export interface Booted {
   publicUrl: string;
   /** The admin key that this start made up, to be shown once; null at later starts, and where the settings hold it. */
   firstAdminKey: string | null;
-  /** Ends running turns (10 seconds are given to them), finishes what is pending, closes the database. */
+  /** Ends running turns, which are given so many milliseconds, then the WebSockets, with 1001. */
+  drain(patienceMs: number): Promise<void>;
+  /** Drains (10 seconds are given to running turns), finishes what is pending, closes the database. */
   close(): Promise<void>;
 }
 
 /** How long a shutdown waits for answers under way. Milliseconds. */
 const patience = 10_000;
 
+/** How long the bytes of a deleted file are still there at most. Milliseconds. */
+const sweepEvery = 60_000;
+
 /** Opens the database, brings it to this version, and builds the server on it. */
 export async function boot({ settings, log, database, checkReplies, listen }: BootOptions): Promise<Booted> {
   const db = await openDatabase(database ?? { databaseUrl: settings.databaseUrl, dataDir: settings.dataDir });
   const background = createBackground(log);
-  const foundation: Foundation = { settings, db, log, background, revocations: createRevocations() };
+  let publicUrl = settings.publicUrl;
+  const foundation: Foundation = {
+    settings,
+    db,
+    log,
+    background,
+    revocations: createRevocations(),
+    publicUrl: () => publicUrl,
+  };
   const services = createServices(foundation);
   await services.runs.markInterrupted();
   await services.idempotency.forgetInterrupted();
   await services.limits.load();
-  const app = createServer({ settings, db, log, services, checkReplies: checkReplies ?? false });
-  const publicUrl = listen ? await listen(app.fetch) : settings.publicUrl;
+  const { fetch, sockets } = createServer({ settings, db, log, services, checkReplies: checkReplies ?? false });
+  if (listen) publicUrl = await listen(fetch, sockets.attach);
   const firstAdminKey = await services.tokens.createFirstAdminKey(settings.bootstrapAdminKey ?? null);
   await ingestGuide(db, services.knowledge, publicUrl);
-  const retention = settings.auditRetentionDays;
+  const { auditRetentionDays, chatRetentionDays } = settings;
   const forget = () =>
     background.run('retention', async () => {
-      if (retention) await services.audit.forget(retention);
+      if (auditRetentionDays) await services.audit.forget(auditRetentionDays);
+      if (chatRetentionDays) await services.chat.forget(chatRetentionDays);
       await services.idempotency.forget();
     });
   forget();
   const daily = setInterval(forget, 24 * 3600 * 1000).unref();
+  await services.files.resume();
+  services.files.sweep();
+  const sweeping = setInterval(services.files.sweep, sweepEvery).unref();
+  const drain = async (patienceMs: number) => {
+    clearInterval(sweeping);
+    // Texts that are being read now are read at the next start.
+    await services.files.close();
+    await services.runs.drain(patienceMs);
+    await sockets.close();
+  };
   return {
-    fetch: app.fetch,
+    fetch,
+    attach: sockets.attach,
     services,
     foundation,
     background,
     publicUrl,
     // Who set one has it.
     firstAdminKey: firstAdminKey === settings.bootstrapAdminKey ? null : firstAdminKey,
+    drain,
     async close() {
       clearInterval(daily);
-      await services.runs.drain(patience);
+      await drain(patience);
       await db.close();
     },
   };

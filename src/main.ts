@@ -35,9 +35,10 @@ async function main(): Promise<void> {
   const booted = await boot({
     settings,
     log,
-    listen: async (fetch) => {
+    listen: async (fetch, attach) => {
       const listening = await listen(settings, fetch);
       server = listening.server;
+      attach(server);
       // With PORT=0 the system chooses.
       return settings.publicUrl.replace(/:0$/, `:${listening.port}`);
     },
@@ -49,7 +50,7 @@ async function main(): Promise<void> {
     stopping = true;
     log.info('shutting down');
     const closed = new Promise((resolve) => server?.close(resolve));
-    await booted.services.runs.drain(patience.answers);
+    await booted.drain(patience.answers);
     // Connections that are done go at once; one whose client does not read, or says nothing, holds nobody up for long.
     setInterval(() => server?.closeIdleConnections(), 100);
     setTimeout(() => server?.closeAllConnections(), patience.readers);

@@ -1,4 +1,4 @@
-import { Counter, collectDefaultMetrics, Registry } from 'prom-client';
+import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 
 let processRegistry: Registry | undefined;
 
@@ -16,6 +16,8 @@ export interface Metrics {
   request(method: string, route: string, status: number): void;
   /** A GraphQL request that was refused before it ran, by the name of the limit. */
   refused(limit: string): void;
+  /** How many WebSockets are open now. */
+  openSockets(count: number): void;
   readonly contentType: string;
   /** Everything, in the text format of Prometheus. */
   text(): Promise<string>;
@@ -37,6 +39,11 @@ export function createMetrics(): Metrics {
     labelNames: ['limit'],
     registers: [registry],
   });
+  const sockets = new Gauge({
+    name: 'graphql_websockets_open',
+    help: 'WebSockets that are open.',
+    registers: [registry],
+  });
   const all = Registry.merge([processMetrics(), registry]);
   return {
     request(method, route, status) {
@@ -45,6 +52,7 @@ export function createMetrics(): Metrics {
     refused(limit) {
       refusals.inc({ limit });
     },
+    openSockets: (count) => sockets.set(count),
     contentType: all.contentType,
     text: () => all.metrics(),
   };

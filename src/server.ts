@@ -13,14 +13,16 @@ import type { ContentfulStatusCode } from 'hono/utils/http-status';
 import { type Client, can, type Viewer } from './authz/principal.ts';
 import type { Context } from './context.ts';
 import { AppError, credentialRefused, forbidden, unauthenticated } from './errors.ts';
+import { multipart } from './form.ts';
 import { toGraphQLError } from './graphql/errors.ts';
+import { createWebSockets, type WebSockets } from './graphql/websocket.ts';
 import { createGraphQLServer } from './graphql/yoga.ts';
 import { currentRequest, type Log } from './log.ts';
 import { createMetrics } from './metrics.ts';
 import { mentionsSecret } from './modules/tokens/secret.ts';
 import { pagePolicy, servePages } from './pages/pages.ts';
-import { serveAuditExport } from './rest/audit-export.ts';
 import { type Accept, credentialOf, sessionOf } from './rest/credential.ts';
+import { serveDownloads } from './rest/downloads.ts';
 import { onyxFailure } from './rest/onyx/errors.ts';
 import { type Caller, replyWith, serveRows } from './rest/routes.ts';
 import { projectRoot } from './root.ts';
@@ -46,71 +48,88 @@ export interface ServerOptions extends Pick<Foundation, 'settings' | 'db' | 'log
   checkReplies?: boolean;
 }
 
-/** The whole server as one `fetch`: GraphQL, the REST rows under `/api` and at the root, and the pages. */
-export function createServer({ settings, db, log, services, checkReplies = false }: ServerOptions): Hono<Env> {
+export interface LatchkeyServer {
+  fetch: Hono<Env>['fetch'];
+  sockets: WebSockets;
+}
+
+/**
+ * The whole server as one `fetch`: GraphQL, the REST rows under `/api` and at the root, and the pages. Beside it, GraphQL
+ * over WebSocket.
+ */
+export function createServer({ settings, db, log, services, checkReplies = false }: ServerOptions): LatchkeyServer {
   const app = new Hono<Env>({ strict: false });
   const metrics = createMetrics();
   const yoga = createGraphQLServer(settings, metrics);
 
   /** What stands left of what the trusted proxies wrote, the client wrote, and may be anything. */
-  function forwardedFor(c: HonoContext<Env>): string | null {
+  function forwardedFor(headers: Headers): string | null {
     if (settings.trustedProxies === 0) return null;
-    const address = c.req.header('x-forwarded-for')?.split(',').at(-settings.trustedProxies)?.trim();
+    const address = headers.get('x-forwarded-for')?.split(',').at(-settings.trustedProxies)?.trim();
     return address && isIP(address) ? address : null;
   }
 
-  const clientOf = (c: HonoContext<Env>): Client => ({
-    address: forwardedFor(c) ?? c.env?.incoming?.socket?.remoteAddress ?? null,
-    userAgent: c.req.header('user-agent') ?? null,
+  const clientBehind = (headers: Headers, remoteAddress: string | undefined): Client => ({
+    address: forwardedFor(headers) ?? remoteAddress ?? null,
+    userAgent: headers.get('user-agent'),
   });
+  const clientOf = (c: HonoContext<Env>): Client =>
+    clientBehind(c.req.raw.headers, c.env?.incoming?.socket?.remoteAddress);
 
   const trustedHosts = new Set(
     [settings.publicUrl, ...settings.corsOrigins].filter((origin) => origin !== '*').map(hostOf),
   );
 
   /** Whether a request comes from a page of this server's, of an origin that the settings name, or from no page at all. */
-  function fromOwnPage(c: HonoContext<Env>): boolean {
-    const origin = c.req.header('origin');
-    return origin === undefined || hostOf(origin) === c.req.header('host') || trustedHosts.has(hostOf(origin));
+  function fromOwnPage(headers: Headers): boolean {
+    const origin = headers.get('origin');
+    return origin === null || hostOf(origin) === headers.get('host') || trustedHosts.has(hostOf(origin));
   }
 
   /**
    * Who a login session's cookie stands for. A browser sends it along unasked, whatever page makes it: one that is over
    * is no credential at all, and neither is one that comes with a page of another origin's request.
    */
-  async function cookieHolder(c: HonoContext<Env>): Promise<Caller | null> {
-    const secret = sessionOf(c.req.raw.headers);
-    if (secret === null || !fromOwnPage(c)) return null;
-    const viewer = await services.credentials.authenticate(secret, clientOf(c));
+  async function cookieHolder(headers: Headers, client: Client): Promise<Caller | null> {
+    const secret = sessionOf(headers);
+    if (secret === null || !fromOwnPage(headers)) return null;
+    const viewer = await services.credentials.authenticate(secret, client);
     return viewer && { viewer, secret };
   }
 
   /**
-   * Who calls. On the Onyx paths a cookie that holds goes before a header (contract 1.1); elsewhere what was sent on
-   * purpose does. Throws RATE_LIMITED.
+   * Whom headers speak for. On the Onyx paths a cookie that holds goes before a header (contract 1.1); elsewhere what
+   * was sent on purpose does.
    */
-  async function authenticate(c: HonoContext<Env>, accept: Accept): Promise<Caller> {
-    const secret = credentialOf(c.req.raw.headers, accept);
-    let caller: Caller | null = null;
-    if (accept === 'onyx' || (accept === 'bearer' && secret === null)) caller = await cookieHolder(c);
-    if (caller === null) {
-      const viewer = secret === null ? null : await services.credentials.authenticate(secret, clientOf(c));
-      caller = { viewer: secret === null ? null : (viewer ?? 'refused'), secret };
-    }
+  async function identify(headers: Headers, client: Client, accept: Accept): Promise<Caller> {
+    const secret = credentialOf(headers, accept);
+    const caller =
+      accept === 'onyx' || (accept === 'bearer' && secret === null) ? await cookieHolder(headers, client) : null;
+    if (caller !== null) return caller;
+    const viewer = secret === null ? null : await services.credentials.authenticate(secret, client);
+    return { viewer: secret === null ? null : (viewer ?? 'refused'), secret };
+  }
+
+  /** The same for a request, which counts. Throws RATE_LIMITED. */
+  async function admit(headers: Headers, client: Client, accept: Accept): Promise<Caller> {
+    const caller = await identify(headers, client, accept);
     if (caller.viewer !== null && caller.viewer !== 'refused') await services.limits.admitRequest(caller.viewer);
     return caller;
   }
 
-  const contextOf = (c: HonoContext<Env>, principal: Viewer, pageLimit: number): Context => ({
-    principal,
-    client: clientOf(c),
-    services,
-    db,
-    log: c.var.log,
-    requestId: c.var.requestId,
-    signal: c.req.raw.signal,
-    pageLimit,
-  });
+  const authenticate = (c: HonoContext<Env>, accept: Accept): Promise<Caller> =>
+    admit(c.req.raw.headers, clientOf(c), accept);
+
+  const contextWith = (request: Omit<Context, 'services' | 'db'>): Context => ({ ...request, services, db });
+  const contextOf = (c: HonoContext<Env>, principal: Viewer, pageLimit: number): Context =>
+    contextWith({
+      principal,
+      client: clientOf(c),
+      log: c.var.log,
+      requestId: c.var.requestId,
+      signal: c.req.raw.signal,
+      pageLimit,
+    });
 
   app.use(async (c, next) => {
     const requestId = randomUUID();
@@ -141,23 +160,32 @@ export function createServer({ settings, db, log, services, checkReplies = false
         exposeHeaders: ['X-Request-Id', 'Retry-After'],
       }),
     );
+  // A URL ends up in histories, logs and referrers: a secret in one is refused before anything is done with it.
+  const refusedQuery = (search: string): string | null =>
+    mentionsSecret(decoded(search))
+      ? 'Credentials are not accepted in the URL; send them in the Authorization header.'
+      : null;
   app.use(async (c, next) => {
-    // A URL ends up in histories, logs and referrers: a secret in one is refused before anything is done with it.
-    if (mentionsSecret(decoded(new URL(c.req.url).search)))
-      return c.json({ detail: 'Credentials are not accepted in the URL; send them in the Authorization header.' }, 400);
-    return next();
+    const detail = refusedQuery(new URL(c.req.url).search);
+    return detail === null ? next() : c.json({ detail }, 400);
   });
+  /** Files have a limit each, told with a reason; this is of all that one request may carry. */
+  const maxUpload = Math.max(maxBody, 2 * settings.maxFileSize + 1024 * 1024);
+  const limitOf = (c: HonoContext) => (multipart.test(c.req.header('content-type') ?? '') ? maxUpload : maxBody);
   const tooLarge = (c: HonoContext) =>
-    c.json({ error_code: 'PAYLOAD_TOO_LARGE', detail: `The body is larger than ${maxBody} bytes.` }, 413);
-  const counted = bodyLimit({ maxSize: maxBody, onError: tooLarge });
+    c.json({ error_code: 'PAYLOAD_TOO_LARGE', detail: `The body is larger than ${limitOf(c)} bytes.` }, 413);
+  const counted = new Map(
+    [maxBody, maxUpload].map((maxSize) => [maxSize, bodyLimit({ maxSize, onError: tooLarge })] as const),
+  );
   const brokenOff = (c: HonoContext) => c.json({ detail: 'The body broke off.' }, 400);
   app.use(async (c, next) => {
     // A length that is announced is held to by HTTP; to look at the body itself would cost every request its fast path.
     const length = c.req.header('content-length');
-    if (length !== undefined) return Number(length) > maxBody ? tooLarge(c) : next();
+    if (length !== undefined) return Number(length) > limitOf(c) ? tooLarge(c) : next();
     if (c.req.method === 'GET' || c.req.method === 'HEAD') return next();
     // What comes after answers for its own errors: this is of the reading alone.
-    return counted(c, next).catch(() => brokenOff(c));
+    const count = counted.get(limitOf(c));
+    return count ? count(c, next).catch(() => brokenOff(c)) : next();
   });
 
   const health = (c: HonoContext) => c.json({ success: true, message: 'ok', data: null });
@@ -182,6 +210,9 @@ export function createServer({ settings, db, log, services, checkReplies = false
   app.all('/graphql', async (c) => {
     const { viewer } = await authenticate(c, 'bearer');
     if (viewer === 'refused') return refusedByGraphQL(credentialRefused());
+    // Only who may keep files sends any: a stranger's are not even read.
+    if (viewer === null && multipart.test(c.req.header('content-type') ?? ''))
+      return refusedByGraphQL(unauthenticated());
     const response = await yoga.fetch(c.req.raw, contextOf(c, viewer, graphqlPageLimit));
     const answer = new Response(response.body, response);
     // Proxies that collect a reply before they pass it on would hold back a stream of events.
@@ -190,13 +221,25 @@ export function createServer({ settings, db, log, services, checkReplies = false
     return answer;
   });
 
+  const sockets = createWebSockets({
+    yoga,
+    services,
+    log,
+    metrics,
+    clientOf: clientBehind,
+    identify: (headers, client) => identify(headers, client, 'bearer'),
+    authenticate: (headers, client) => admit(headers, client, 'bearer'),
+    contextOf: (request) => contextWith({ ...request, pageLimit: graphqlPageLimit }),
+    refusedQuery,
+  });
+
   const rest = {
     authenticate,
-    fromOwnPage,
+    fromOwnPage: (c: HonoContext<Env>) => fromOwnPage(c.req.raw.headers),
     context: (c: HonoContext<Env>, principal: Viewer) => contextOf(c, principal, restPageLimit),
   };
   serveRows(app, { ...rest, checkReplies });
-  serveAuditExport(app, rest);
+  serveDownloads(app, rest);
 
   app.notFound((c) => c.json({ detail: 'Not Found' }, 404));
   app.onError((error, c) => {
@@ -210,7 +253,7 @@ export function createServer({ settings, db, log, services, checkReplies = false
       500,
     );
   });
-  return app;
+  return { fetch: app.fetch, sockets };
 }
 
 /** The host and port of an origin; what is none has itself. */

@@ -1,12 +1,21 @@
+import { join } from 'node:path';
 import type { Log } from './log.ts';
 import { chatModels } from './models/providers.ts';
 import { actionsService } from './modules/agents/actions.service.ts';
 import { agentsService } from './modules/agents/agents.service.ts';
 import { auditService } from './modules/audit/audit.service.ts';
+import { branchesService } from './modules/chat/branches.service.ts';
 import { chatService } from './modules/chat/chat.service.ts';
+import { contextService } from './modules/chat/context.service.ts';
+import { chatExportService } from './modules/chat/export.service.ts';
+import { feedbackService } from './modules/chat/feedback.service.ts';
+import { byAnyName } from './modules/chat/overrides.ts';
 import { runReaders } from './modules/chat/readers.ts';
 import { createRuns } from './modules/chat/runs.ts';
+import { seedService } from './modules/chat/seed.service.ts';
 import { turnService } from './modules/chat/turn.ts';
+import { createExtractor } from './modules/files/extract/extractor.ts';
+import { filesService } from './modules/files/files.service.ts';
 import { idempotencyService } from './modules/idempotency/idempotency.service.ts';
 import { knowledgeService } from './modules/knowledge/knowledge.service.ts';
 import { limitsService } from './modules/limits/limits.service.ts';
@@ -21,6 +30,7 @@ import { singleUserService } from './modules/users/single-user.service.ts';
 import { usersService } from './modules/users/users.service.ts';
 import type { Settings } from './settings.ts';
 import type { Background } from './store/background.ts';
+import { folderBlobs } from './store/blobs.ts';
 import type { Database } from './store/database.ts';
 import type { Revocations } from './store/revocations.ts';
 
@@ -31,17 +41,30 @@ export interface Foundation {
   log: Log;
   background: Background;
   revocations: Revocations;
+  /** Where clients reach this server, without a trailing slash; for certain once the port is open. */
+  publicUrl: () => string;
 }
 
 /** The rules, one service a domain. They know principals, never GraphQL or HTTP. */
-export function createServices({ settings, db, log, background, revocations }: Foundation) {
+export function createServices({ settings, db, log, background, revocations, publicUrl }: Foundation) {
   const audit = auditService(db, background, log);
   const users = usersService();
   const knowledge = knowledgeService(db, audit);
+  const files = filesService({
+    db,
+    audit,
+    blobs: folderBlobs(join(settings.dataDir, 'files')),
+    extractor: createExtractor({ log }),
+    knowledge,
+    background,
+    settings,
+    log,
+  });
   const runs = createRuns(db, log, background);
   const usage = usageService(db);
   const limits = limitsService(db, audit, usage, log);
-  const models = chatModels(settings.model);
+  const models = byAnyName(chatModels(settings.model));
+  const chat = chatService({ db, knowledge, runs, models, log });
   const attempts = createAttempts();
   const sessions = sessionsService({ db, audit, users, revocations, attempts, settings });
   return {
@@ -59,15 +82,22 @@ export function createServices({ settings, db, log, background, revocations }: F
     actions: actionsService(db),
     agents: agentsService(db),
     knowledge,
+    files,
     models,
     runs,
     usage,
     limits,
-    chat: chatService(db, knowledge, runs),
+    chat,
+    chatExports: chatExportService(db, chat.references),
+    context: contextService(db, models),
+    seeds: seedService({ db, models, webUrl: () => settings.webUrl ?? publicUrl() }),
+    branches: branchesService(db),
+    feedback: feedbackService(db),
     readers: runReaders(db, knowledge, runs, revocations),
     turns: turnService({
       db,
       knowledge,
+      files,
       runs,
       limits,
       usage,

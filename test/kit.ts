@@ -1,6 +1,9 @@
 import { randomUUID } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { readFileSync, rmSync } from 'node:fs';
+import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { serve } from '@hono/node-server';
 import pg from 'pg';
 import { type Booted, boot } from '../src/boot.ts';
@@ -63,6 +66,12 @@ export interface Kit {
     /** The secret of their login session. */
     session: string;
   }>;
+  /** Uploads a file and waits until its text is read, or cannot be; returns its id. */
+  upload(
+    name: string,
+    content: string | Uint8Array<ArrayBuffer>,
+    options?: { key?: string; projectId?: number },
+  ): Promise<string>;
   ingest(title: string, text: string, options?: { id?: string; link?: string }): Promise<void>;
   /** Everything that is stored but the audit trail and last uses, as one text: equal before and after a refusal. */
   fingerprint(): Promise<string>;
@@ -112,8 +121,11 @@ export async function startKit({ scripted = false, environment = {} }: KitOption
   const log: string[] = [];
   const passwords: string[] = [];
   const adminKey = newSecret('on_');
+  // Made with the first file that is uploaded.
+  const dataDir = join(tmpdir(), `latchkey-test-${randomUUID()}`);
   const settings = readSettings({
     PUBLIC_URL: 'http://latchkey.test',
+    DATA_DIR: dataDir,
     BOOTSTRAP_ADMIN_KEY: adminKey,
     ...(scripted && {
       LLM_PROVIDER: 'openai-compatible',
@@ -129,7 +141,8 @@ export async function startKit({ scripted = false, environment = {} }: KitOption
     database: { ...options, onStatement: (text) => statements.push(text) },
     checkReplies: true,
   });
-  const server = serve({ fetch: booted.fetch, port: 0, hostname: '127.0.0.1' });
+  const server = serve({ fetch: booted.fetch, port: 0, hostname: '127.0.0.1' }) as Server;
+  booted.attach(server);
   await new Promise<void>((resolve) => (server.listening ? resolve() : server.once('listening', resolve)));
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   const authorization = (key: string | null | undefined): Record<string, string> =>
@@ -233,6 +246,20 @@ export async function startKit({ scripted = false, environment = {} }: KitOption
       await booted.background.settled();
       return { email, password, userId: made.data.createUser.account.id, session };
     },
+    async upload(name, content, { key = kit.keys.ADMIN, projectId } = {}) {
+      const form = new FormData();
+      form.append('files', new Blob([content]), name);
+      if (projectId !== undefined) form.append('project_id', String(projectId));
+      const response = await fetch(`${url}/api/user/projects/file/upload`, {
+        method: 'POST',
+        headers: authorization(key),
+        body: form,
+      });
+      const { user_files: files, rejected_files: rejected } = (await response.json()) as any;
+      if (!files?.[0]) throw new Error(JSON.stringify(rejected));
+      await booted.background.settled();
+      return files[0].id;
+    },
     async ingest(title, text, { id = title, link = `https://docs.example/${encodeURIComponent(title)}` } = {}) {
       const answer = await kit.rest('POST', '/api/onyx-api/ingestion', {
         body: { document: { id, semantic_identifier: title, sections: [{ text, link }], metadata: {} } },
@@ -266,11 +293,13 @@ export async function startKit({ scripted = false, environment = {} }: KitOption
     },
     async close() {
       // Ends what the test left open, so that nothing of it outlives its file.
-      if ('closeAllConnections' in server) server.closeAllConnections();
-      await new Promise((resolve) => server.close(resolve));
+      server.closeAllConnections();
+      const closed = new Promise((resolve) => server.close(resolve));
       await booted.close();
+      await closed;
       await model.close();
       await drop();
+      rmSync(dataDir, { recursive: true, force: true });
       // TOK 13: whatever a test did, no line of its log holds a secret or a password.
       const told = log.find((line) => mentionsSecret(line) || passwords.some((password) => line.includes(password)));
       if (told !== undefined) throw new Error(`a secret stands in the log: ${told}`);

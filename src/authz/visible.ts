@@ -52,18 +52,64 @@ export const visible = {
       : { deletedAt: null, userId };
   },
 
+  /** Those that one looks after. A project's owner: all of its chats; its tokens go on with them, and look after their own. */
+  ownChatSessions: (principal: Principal): Prisma.ChatSessionWhereInput => ({
+    AND: [visible.chatSessions(principal), principal.credential.projectId === null ? {} : { userId: principal.userId }],
+  }),
+
   chatMessages: (principal: Principal): Prisma.ChatMessageWhereInput => ({ session: visible.chatSessions(principal) }),
 
+  /** For `read:query_history`: everybody's, as long as the session is there. */
+  feedback: (): Prisma.FeedbackWhereInput => ({ message: { session: { deletedAt: null } } }),
+
   /**
-   * Public documents, one's own and those of one's own projects. For `manage:documents` all of them but the private ones
-   * of other people's projects. For a token that is confined to a project, that project's and no others.
+   * Public documents, one's own, those of one's own projects, and those of the files that were given to an agent one may
+   * use. For `manage:documents` all of them but the private ones of other people's projects and files. For a token that
+   * is confined to a project, that project's and no others.
    */
   documents: (principal: Principal): Prisma.DocumentWhereInput => {
     const { userId, credential } = principal;
-    if (credential.projectId !== null) return { projectId: credential.projectId };
-    const own = [{ isPublic: true }, { ownerId: userId }, { project: { ownerId: userId } }];
-    return { OR: can(principal, 'manage:documents') ? [{ projectId: null }, ...own] : own };
+    if (credential.projectId !== null)
+      return {
+        OR: [{ projectId: credential.projectId }, { file: { projects: { some: { id: credential.projectId } } } }],
+      };
+    const own = [
+      { isPublic: true },
+      { ownerId: userId },
+      { project: { ownerId: userId } },
+      { file: { projects: { some: { ownerId: userId } } } },
+      { file: { agents: { some: { AND: [visible.agents(principal), { deletedAt: null }] } } } },
+    ];
+    return { OR: can(principal, 'manage:documents') ? [{ projectId: null, fileId: null }, ...own] : own };
   },
+
+  /**
+   * One's own files. Who may see projects sees those of their own projects; who may read chats also those of agents that
+   * they may use, and of chats that they may read or that are public. A token that is confined to a project sees, beside
+   * its own, that project's and those of its chats.
+   */
+  files: (principal: Principal): Prisma.FileWhereInput => {
+    const { credential } = principal;
+    const reads = can(principal, 'read:chat');
+    const inProjects = reads || can(principal, 'write:projects');
+    const confined = credential.projectId !== null;
+    return {
+      OR: [
+        visible.ownFiles(principal),
+        ...(inProjects ? [{ projects: { some: visible.projects(principal) } }] : []),
+        ...(reads ? [{ messages: { some: visible.chatMessages(principal) } }] : []),
+        ...(reads && !confined
+          ? [
+              { agents: { some: { AND: [visible.agents(principal), { deletedAt: null }] } } },
+              { messages: { some: { session: { sharing: 'PUBLIC' as const, deletedAt: null } } } },
+            ]
+          : []),
+      ],
+    };
+  },
+
+  /** The files that one may give to projects and agents, and delete: those that one uploaded. */
+  ownFiles: ({ userId }: Principal): Prisma.FileWhereInput => ({ ownerId: userId }),
 
   /** One's own projects; for a token that is confined to one, that one. */
   projects: (principal: Principal): Prisma.ProjectWhereInput =>

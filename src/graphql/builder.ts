@@ -6,11 +6,13 @@ import { JSONObjectResolver, SafeIntResolver, UUIDResolver } from 'graphql-scala
 import type { Permission } from '../authz/permissions.ts';
 import { demand, signedIn } from '../authz/principal.ts';
 import type { Context } from '../context.ts';
+import type { IncomingFile } from '../form.ts';
 import type PrismaTypes from '../generated/pothos.ts';
 import { getDatamodel } from '../generated/pothos.ts';
 import { StorableDateTime } from './date-time.ts';
 import { readableNodes } from './nodes.ts';
 import PermissionsPlugin from './plugins/permissions.ts';
+import { UploadedFile } from './upload.ts';
 
 export interface SchemaTypes {
   Context: Context;
@@ -25,6 +27,7 @@ export interface SchemaTypes {
     UUID: { Input: string; Output: string };
     SafeInt: { Input: number; Output: number };
     JSONObject: { Input: Record<string, unknown>; Output: unknown };
+    Upload: { Input: IncomingFile; Output: never };
   };
 }
 
@@ -90,9 +93,10 @@ builder.queryType({ description: 'Everything that reads.' });
 builder.mutationType({
   description: 'Everything that changes something. Each takes one `input` and answers with what changed.',
 });
-builder.subscriptionType({ description: 'Streams of events, over SSE on this same endpoint.' });
+builder.subscriptionType({ description: 'Streams of events, over SSE or WebSocket on this same endpoint.' });
 
 builder.addScalarType('DateTime', StorableDateTime);
 builder.addScalarType('UUID', UUIDResolver);
 builder.addScalarType('SafeInt', SafeIntResolver);
 builder.addScalarType('JSONObject', JSONObjectResolver);
+builder.addScalarType('Upload', UploadedFile);

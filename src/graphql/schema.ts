@@ -9,9 +9,17 @@ import {
 import '../modules/agents/actions.graphql.ts';
 import '../modules/agents/agents.graphql.ts';
 import '../modules/audit/audit.graphql.ts';
+import '../modules/chat/branches.graphql.ts';
+import '../modules/chat/context.graphql.ts';
+import '../modules/chat/export.graphql.ts';
+import '../modules/chat/feedback.graphql.ts';
 import '../modules/chat/messages.graphql.ts';
+import '../modules/chat/models.graphql.ts';
+import '../modules/chat/seed.graphql.ts';
+import '../modules/chat/session-changes.graphql.ts';
 import '../modules/chat/sessions.graphql.ts';
 import '../modules/chat/turns.graphql.ts';
+import '../modules/files/files.graphql.ts';
 import '../modules/knowledge/knowledge.graphql.ts';
 import '../modules/limits/limits.graphql.ts';
 import '../modules/projects/projects.graphql.ts';

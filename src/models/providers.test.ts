@@ -60,7 +60,7 @@ describe('an OpenAI-compatible model', () => {
 
   it('generates at once, as another model of the same provider, without a key', async () => {
     const { model, ...rest } = chatModel({ ...settings, apiKey: undefined }, { modelId: 'large' });
-    expect(rest).toEqual({ provider: 'openai-compatible', modelId: 'large', contextWindow: 32_768 });
+    expect(rest).toEqual({ provider: 'openai-compatible', modelId: 'large', contextWindow: 32_768, sees: false });
     const prompt = `${renderPassages([{ number: 1, title: 't', link: null, text: 'x' }])}\n\nHi there`;
     expect((await generateText({ model, prompt })).text).toBe('You said: Hi there');
     expect(server.requests[0]?.body.model).toBe('large');

@@ -1,5 +1,6 @@
 import type { Context as HonoContext } from 'hono';
 import { badInput } from '../errors.ts';
+import { isFile, multipart, parseMultipart } from '../form.ts';
 import { parseJson } from '../json.ts';
 
 /** A body whose media type the row does not take. */
@@ -9,9 +10,13 @@ const json = /^application\/([\w.+-]+\+)?json\s*(;|$)/i;
 const form = /^application\/x-www-form-urlencoded\s*(;|$)/i;
 const text = /^text\/plain\s*(;|$)/i;
 
-/** Which bodies a row takes beside JSON. `loose`: a form, JSON under `text/plain`, and nothing at all, which is `{}`. */
+/**
+ * Which bodies a row takes beside JSON. `loose`: a form, JSON under `text/plain`, and nothing at all, which is `{}`.
+ * With `files` it takes a multipart form, and nothing else.
+ */
 export interface BodyKinds {
   form: boolean;
+  files: boolean;
   loose: boolean;
 }
 
@@ -41,12 +46,34 @@ function parseForm(bytes: ArrayBuffer): Record<string, string> {
 /** Reads a body as what it says it is. Throws MediaTypeError, BAD_USER_INPUT. */
 export async function readBody(c: HonoContext, kinds: BodyKinds): Promise<unknown> {
   const type = c.req.header('content-type') ?? '';
+  if (kinds.files) {
+    if (!multipart.test(type)) throw new MediaTypeError('Unsupported Media Type: send multipart/form-data');
+    return listed(await parseMultipart(await bytesOf(c), type));
+  }
   const isForm = form.test(type);
   if (!(type === '' || json.test(type) || (isForm && (kinds.form || kinds.loose)) || (kinds.loose && text.test(type))))
     throw new MediaTypeError(`Unsupported Media Type: ${type.slice(0, 100)}; send application/json`);
   const bytes = await bytesOf(c);
   if (isForm) return parseForm(bytes);
   return kinds.loose && bytes.byteLength === 0 ? {} : parseJson(bytes);
+}
+
+/** The parts of a form by name, each a list. */
+function listed(form: FormData): Record<string, unknown[]> {
+  const parts: Record<string, unknown[]> = Object.create(null);
+  for (const [name, value] of form.entries()) parts[name] = [...(parts[name] ?? []), value];
+  return { ...parts };
+}
+
+/** What makes a body the same one: its bytes; of files their names and bytes, since the marks between are made up. */
+export async function identityOf(c: HonoContext): Promise<(string | Uint8Array)[]> {
+  const bytes = await bytesOf(c);
+  const type = c.req.header('content-type') ?? '';
+  if (!multipart.test(type)) return [new Uint8Array(bytes)];
+  const parts = [...(await parseMultipart(bytes, type)).entries()].map(async ([name, value]) =>
+    isFile(value) ? [name, value.name, new Uint8Array(await value.arrayBuffer())] : [name, String(value)],
+  );
+  return (await Promise.all(parts)).flat();
 }
 
 /** Query parameters; one that is repeated is a list. */

@@ -3,9 +3,9 @@ import { print } from 'graphql';
 import { isPermission } from '../authz/permissions.ts';
 import { badInput, forbidden, unauthenticated } from '../errors.ts';
 import { version } from '../root.ts';
-import { AuditExportQuery, auditExportPath } from './audit-export.ts';
 import { sessionCookie } from './credential.ts';
 import type { Failure } from './dialect.ts';
+import { downloads } from './downloads.ts';
 import { dialectOf } from './routes.ts';
 import { type AnyRow, rootFields, rowRequirements } from './row.ts';
 import { rows } from './rows.ts';
@@ -23,6 +23,8 @@ const Failed = z.object({ error: z.string() }).openapi('AnythingLLMError');
 const OAuthFailed = z.object({ error: z.string(), error_description: z.string() }).openapi('OAuthError');
 
 const json = (schema: z.ZodType, description: string) => ({ description, content: { 'application/json': { schema } } });
+
+const binary = z.string().openapi({ format: 'binary' });
 
 type Content = Record<string, { schema: z.ZodType }>;
 
@@ -56,6 +58,7 @@ function errorsOf(row: AnyRow): Record<number, { description: string; content: C
 function doneOf(row: AnyRow): { description: string; content?: Content } {
   const description = 'Done.';
   if (row.status === 204 || row.format === 'empty') return { description };
+  if (row.download) return { description: 'The file.', content: { 'application/octet-stream': { schema: binary } } };
   if (row.format === 'text') return { description, content: { 'text/plain': { schema: row.reply } } };
   const content: Content = { 'application/json': { schema: row.reply } };
   if (row.stream)
@@ -67,6 +70,8 @@ function doneOf(row: AnyRow): { description: string; content?: Content } {
 function bodyOf(row: AnyRow): { required: boolean; content: Content } | undefined {
   if (!row.body) return undefined;
   const { looseBodies } = dialectOf(row);
+  if (row.form === 'files')
+    return { required: true, content: { 'multipart/form-data': { schema: row.body as z.ZodType } } };
   const types = [
     'application/json',
     ...(row.form || looseBodies ? ['application/x-www-form-urlencoded'] : []),
@@ -108,25 +113,25 @@ export function openApiDocument(): object {
     security: [],
     responses: { 200: json(Version, 'The version.') },
   });
-  registry.registerPath({
-    method: 'get',
-    path: `/api${auditExportPath}`,
-    tags: ['Audit'],
-    summary: 'Download the audit trail as CSV or JSON lines, oldest first',
-    description:
-      'Needs `read:audit`. A download, so without a GraphQL document; the query `auditEvents` reads the same.',
-    request: { query: AuditExportQuery },
-    responses: {
-      200: {
-        description: 'The events.',
-        content: { 'application/jsonl': { schema: z.string() }, 'text/csv': { schema: z.string() } },
+  for (const { path, tag, summary, twin, permission, query, content } of downloads)
+    registry.registerPath({
+      method: 'get',
+      path: `/api${path}`,
+      tags: [tag],
+      summary,
+      description: `Needs \`${permission}\`. A download, so without a GraphQL document; the query \`${twin}\` reads the same.`,
+      request: { query: query as z.ZodObject },
+      responses: {
+        200: {
+          description: 'The file.',
+          content: Object.fromEntries(Object.entries(content).map(([type, schema]) => [type, { schema }])),
+        },
+        403: json(Refused, 'No valid credential, or one that may not do this.'),
+        422: json(Unreadable, 'The request does not have this shape.'),
       },
-      403: json(Refused, 'No valid credential, or one that may not do this.'),
-      422: json(Unreadable, 'The request does not have this shape.'),
-    },
-    'x-graphql-operation': 'auditEvents',
-    'x-permissions': ['read:audit'],
-  });
+      'x-graphql-operation': twin,
+      'x-permissions': [permission],
+    });
   for (const row of rows) {
     const needs = rowRequirements(row);
     const twin = rootFields(row.document)

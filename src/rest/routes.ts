@@ -3,12 +3,21 @@ import type { ContentfulStatusCode } from 'hono/utils/http-status';
 import type { Viewer } from '../authz/principal.ts';
 import type { Context } from '../context.ts';
 import { AppError, credentialRefused, forbidden } from '../errors.ts';
-import { bytesOf, MediaTypeError, queryOf, readBody } from './body.ts';
+import { identityOf, MediaTypeError, queryOf, readBody } from './body.ts';
 import type { Accept } from './credential.ts';
 import type { Dialect, Failure } from './dialect.ts';
 import { idempotently } from './idempotency.ts';
 import { onyx } from './onyx/errors.ts';
-import { type AnyRow, admit, asAppError, type RowInput, readPart, rowRequirements, runRow } from './row.ts';
+import {
+  type AnyRow,
+  admit,
+  asAppError,
+  type Download,
+  type RowInput,
+  readPart,
+  rowRequirements,
+  runRow,
+} from './row.ts';
 import { rows } from './rows.ts';
 import { streamReply } from './stream.ts';
 
@@ -95,7 +104,7 @@ async function serve<Env extends object>(
     if (key === undefined || row.method !== 'post' || secret === null || context.principal === null)
       return await run(context);
     const { pathname, search } = new URL(c.req.url);
-    const request = [pathname.replace(/^\/api\b|\/+$/g, ''), search, new Uint8Array(await bytesOf(c))];
+    const request = [pathname.replace(/^\/api\b|\/+$/g, ''), search, ...(await identityOf(c))];
     const invalid = (error: AppError) => new ShapeError(dialect.invalid(error), error.message);
     return await idempotently({ secret, key, request }, context, run, invalid);
   } catch (error) {
@@ -118,9 +127,31 @@ async function reply<Env extends object>(
   { checkReplies }: RouteOptions<Env>,
 ): Promise<Response> {
   const { body, headers } = await runRow(row, input, context);
+  if (row.download) return fileReply(c, await row.download(body, context));
   if (checkReplies) row.reply.parse(body === undefined ? undefined : JSON.parse(JSON.stringify(body)));
   const empty = row.status === 204 || row.format === 'empty';
   return replyWith(c, { status: row.status ?? 200, body: empty ? undefined : body, ...(headers && { headers }) });
+}
+
+/** What a header can hold of a file's name; the rest is in `filename*` (RFC 6266). */
+const plainName = (name: string): string => name.replace(/[^\w .()-]/g, '_');
+
+const encodedName = (name: string): string =>
+  encodeURIComponent(name).replace(/['()*]/g, (character) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`);
+
+/** A file, as something to save and never to show: what somebody uploaded must not run as a page of this server's. */
+function fileReply(c: HonoContext, { bytes, fileName, mediaType, etag }: Download): Response {
+  const tag = `"${etag}"`;
+  const headers = { ETag: tag, 'Cache-Control': 'private, max-age=31536000, immutable' };
+  const known = (c.req.header('if-none-match') ?? '').split(',').map((each) => each.trim().replace(/^W\//, ''));
+  if (known.includes(tag) || known.includes('*')) return c.body(null, 304, headers);
+  return c.body(bytes, 200, {
+    ...headers,
+    'Content-Type': mediaType,
+    'Content-Disposition': `attachment; filename="${plainName(fileName)}"; filename*=UTF-8''${encodedName(fileName)}`,
+    'Content-Security-Policy': "default-src 'none'; sandbox",
+    'X-Content-Type-Options': 'nosniff',
+  });
 }
 
 /** A request that does not have the shape the row documents: its reply is fixed, whatever the row. */
@@ -139,7 +170,7 @@ async function readRequest(
   c: HonoContext,
 ): Promise<RowInput<unknown, unknown, unknown>> {
   try {
-    const kinds = { form: row.form ?? false, loose: dialect.looseBodies };
+    const kinds = { form: row.form === true, files: row.form === 'files', loose: dialect.looseBodies };
     return {
       params: readPart(row.params, 'path', c.req.param()),
       query: readPart(row.query, 'query', queryOf(c)),

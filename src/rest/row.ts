@@ -23,6 +23,12 @@ export interface RowInput<Params, Query, Body> {
 export interface StreamSpec<Params, Query, Body, Event, Variables> {
   document: TadaDocumentNode<Event, Variables>;
   when: (input: RowInput<Params, Query, Body>) => boolean;
+  /**
+   * For a row that resumes: how many lines its client has already. These are passed over before the reply begins, and
+   * an error until then is a status like that of any other row, not a line: that of the row's `failure`, or 400 where
+   * the stream ends before them.
+   */
+  cursor?: (input: RowInput<Params, Query, Body>) => number;
   /** Made once a request, since packets can depend on those before them. */
   packets: () => {
     of: (event: Event) => unknown[];
@@ -32,6 +38,15 @@ export interface StreamSpec<Params, Query, Body, Event, Variables> {
     heartbeat: () => unknown;
   };
   description: string;
+}
+
+/** A file as a reply. */
+export interface Download {
+  bytes: Uint8Array<ArrayBuffer>;
+  fileName: string;
+  mediaType: string;
+  /** Changes when the bytes do. */
+  etag: string;
 }
 
 /** One operation of a dialect: its path and shapes, the GraphQL document behind it, and the mapping between the two. */
@@ -55,8 +70,8 @@ export interface Row<
   params?: z.ZodType<Params>;
   query?: z.ZodType<Query>;
   body?: z.ZodType<Body>;
-  /** The body may be a form as well. */
-  form?: true;
+  /** The body may be a form as well, or is one with files: then each of its fields is a list. */
+  form?: true | 'files';
   /** 200 unless given; 204 has no body. */
   status?: 201 | 202 | 204;
   /** How the reply is written: as JSON unless given. */
@@ -66,6 +81,8 @@ export interface Row<
   /** Headers of the reply. */
   headers?: (data: Data, input: RowInput<Params, Query, Body>, context: Context) => Record<string, string>;
   reply: z.ZodType<unknown, Reply>;
+  /** The reply is a file: its bytes, once the document has said that the caller may have them. */
+  download?: (reply: Reply, context: Context) => Promise<Download>;
   document: TadaDocumentNode<Data, Variables>;
   variables: (input: RowInput<Params, Query, Body>) => Variables;
   output: (data: Data, input: RowInput<Params, Query, Body>) => Reply;

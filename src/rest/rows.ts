@@ -4,7 +4,10 @@ import { oauthRows } from './oauth.ts';
 import { agentRows } from './onyx/agents.ts';
 import { authRows } from './onyx/auth.ts';
 import { chatRows } from './onyx/chat.ts';
+import { messageRows } from './onyx/chat-messages.ts';
+import { chatSettingRows } from './onyx/chat-settings.ts';
 import { turnRows } from './onyx/chat-turns.ts';
+import { fileRows } from './onyx/files.ts';
 import { groupRows } from './onyx/groups.ts';
 import { ingestionRows } from './onyx/ingestion.ts';
 import { limitRows } from './onyx/limits.ts';
@@ -23,7 +26,10 @@ export const rows: readonly AnyRow[] = [
   ...agentRows,
   ...toolRows,
   ...chatRows,
+  ...chatSettingRows,
+  ...messageRows,
   ...turnRows,
+  ...fileRows,
   ...projectRows,
   ...ingestionRows,
   ...limitRows,

@@ -1,4 +1,5 @@
 import type { Context } from '../context.ts';
+import { badInput } from '../errors.ts';
 import { type AnyRow, asAppError, type RowInput, type StreamSpec, streamRow } from './row.ts';
 
 /** Silence after which a heartbeat keeps proxies from closing the stream. Milliseconds. */
@@ -31,8 +32,28 @@ async function* withHeartbeats<T>(source: AsyncGenerator<T>): AsyncGenerator<T |
 }
 
 /**
+ * Takes from a stream what its client has already, and returns the objects that are left of the event in which that
+ * ends. Throws BAD_USER_INPUT when the stream ends first.
+ */
+async function passOver(
+  events: AsyncGenerator<unknown>,
+  of: (event: unknown) => unknown[],
+  cursor: number,
+): Promise<unknown[]> {
+  for (let passed = 0; passed < cursor; ) {
+    const { value, done } = await events.next();
+    if (done) throw badInput(['query', 'cursor'], `there are ${passed} lines`);
+    const objects = of(value);
+    if (passed + objects.length > cursor) return objects.slice(cursor - passed);
+    passed += objects.length;
+  }
+  return [];
+}
+
+/**
  * Answers with one JSON object a line, under the content type that clients expect of it. A caller's mistake that is
- * found before the first event is a line of the stream too: clients read the body, not the status.
+ * found before the first event is a line of the stream too: clients read the body, not the status. Those who resume
+ * read the status first: where the row has a `cursor`, this throws such a mistake.
  */
 export async function streamReply(
   row: AnyRow,
@@ -45,10 +66,17 @@ export async function streamReply(
   const lines = (objects: unknown[]) => objects.map((object) => `${JSON.stringify(object)}\n`).join('');
   const gone = new AbortController();
   const reading: Context = { ...context, signal: AbortSignal.any([context.signal, gone.signal]) };
+  const start = async (cursor: number) => {
+    const events = await streamRow(spec.document, variables, reading);
+    return { left: await passOver(events, packets.of, cursor), events };
+  };
+  const resumed = spec.cursor && (await start(spec.cursor(input)));
 
   async function* body(): AsyncGenerator<string> {
     try {
-      for await (const event of withHeartbeats(await streamRow(spec.document, variables, reading)))
+      const { left, events } = resumed ?? (await start(0));
+      if (left.length > 0) yield lines(left);
+      for await (const event of withHeartbeats(events))
         yield lines(event === heartbeat ? [packets.heartbeat()] : packets.of(event));
     } catch (error) {
       const seen = asAppError(error, context);
@@ -58,9 +86,10 @@ export async function streamReply(
   }
 
   const chunks = body();
-  // The first line is awaited here, so that a limit can still answer with its own status.
-  const first = await chunks.next();
-  const stream = textStream(chunks, { first, onCancel: () => gone.abort() });
+  // The first line is awaited here, so that a limit can still answer with its own status. For who resumes the reply has
+  // begun, and the next line may be long in coming.
+  const first = resumed ? undefined : await chunks.next();
+  const stream = textStream(chunks, { ...(first && { first }), onCancel: () => gone.abort() });
   return new Response(stream, {
     headers: {
       'content-type': 'text/event-stream; charset=utf-8',

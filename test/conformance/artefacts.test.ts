@@ -92,6 +92,7 @@ const rowAt = (method: string, path: string) => rows.find((row) => row.method ==
 /** The types that a row answers with; health and version are JSON without a row. */
 function contentOf(row: AnyRow | undefined): string[] {
   if (row?.status === 204 || row?.format === 'empty') return [];
+  if (row?.download) return ['application/octet-stream'];
   if (row?.format === 'text') return ['text/plain'];
   return ['application/json', ...(row?.stream ? ['text/event-stream'] : [])];
 }

@@ -1,6 +1,8 @@
 import { GraphQLError } from 'graphql';
 import type { GraphQLParams, Plugin } from 'graphql-yoga';
+import { z } from 'zod';
 import { AppError } from '../../errors.ts';
+import { type IncomingFile, isFile, multipart, parseMultipart } from '../../form.ts';
 import { parseJson } from '../../json.ts';
 
 const json = /^application\/(graphql\+)?json\s*(;|$)/i;
@@ -8,13 +10,18 @@ const json = /^application\/(graphql\+)?json\s*(;|$)/i;
 const refused = (status: number, message: string, cause?: AppError) =>
   new GraphQLError(message, { extensions: { code: 'BAD_USER_INPUT', ...cause?.details, http: { status } } });
 
-/** Reads requests in the two forms that are served, JSON by POST and a query string by GET, and refuses all others. */
+/** Reads requests in the three forms that are served, and refuses all others: JSON or files by POST, a query by GET. */
 export function useStrictReading(): Plugin {
   return {
     onRequestParse({ request, requestParser, setRequestParser }) {
       if (request.method === 'GET' && requestParser) setRequestParser(orRefused(requestParser));
       if (request.method !== 'POST') return;
-      if (!json.test(request.headers.get('content-type') ?? '')) throw refused(415, 'Send application/json.');
+      const type = request.headers.get('content-type') ?? '';
+      if (multipart.test(type))
+        return setRequestParser(
+          orRefused(async (body) => withFiles(await parseMultipart(await body.arrayBuffer(), type))),
+        );
+      if (!json.test(type)) throw refused(415, 'Send application/json.');
       setRequestParser(orRefused(async (body) => parameters(parseJson(await body.arrayBuffer()))));
     },
   };
@@ -24,6 +31,40 @@ function parameters(body: unknown): GraphQLParams {
   if (Array.isArray(body)) throw refused(400, 'Batching is not supported.');
   if (typeof body !== 'object' || body === null) throw refused(400, 'The body is not a JSON object.');
   return body;
+}
+
+const FileMap = z.record(z.string(), z.array(z.string().max(500)).max(20));
+
+/** Operations whose files come behind them: https://github.com/jaydenseric/graphql-multipart-request-spec. */
+function withFiles(form: FormData): GraphQLParams {
+  const field = (name: string): unknown => {
+    const value = form.get(name);
+    if (typeof value !== 'string')
+      throw refused(400, `A multipart request has a field \`${name}\`, and then its files.`);
+    return parseJson(new TextEncoder().encode(value).buffer);
+  };
+  const params = parameters(field('operations'));
+  const map = FileMap.safeParse(field('map'));
+  if (!map.success) throw refused(400, '`map` says for each file where in `operations` it belongs.');
+  for (const [name, paths] of Object.entries(map.data)) {
+    const file = form.get(name);
+    if (!isFile(file)) throw refused(400, `The file ${JSON.stringify(name.slice(0, 50))} of \`map\` is not there.`);
+    for (const path of paths) place(params, path.split('.'), file);
+  }
+  return params;
+}
+
+/** Puts a file where its variable is null. */
+function place(params: GraphQLParams, path: string[], file: IncomingFile): void {
+  let at: unknown = params;
+  for (const key of path.slice(0, -1))
+    at = typeof at === 'object' && at !== null && Object.hasOwn(at, key) ? (at as Record<string, unknown>)[key] : null;
+  const last = path.at(-1) ?? '';
+  const free =
+    typeof at === 'object' && at !== null && Object.hasOwn(at, last) && (at as Record<string, unknown>)[last] === null;
+  if (path[0] !== 'variables' || !free)
+    throw refused(400, 'Each path of `map` is that of a variable that is null in `operations`.');
+  (at as Record<string, unknown>)[last] = file;
 }
 
 /** Whatever cannot be read is the caller's mistake: no JSON in `variables`, a body that breaks off. */

@@ -256,6 +256,11 @@ const agentFields = (t: InputFields) => ({
     description: 'The ids of its actions. Without the search action it answers from the model alone.',
   }),
   documentIds: t.stringList({ description: 'The ids of its own documents.' }),
+  fileIds: t.field({
+    type: ['UUID'],
+    description:
+      'Files that each of its chats knows, at most 100: one’s own, and those that it has already. Whoever may use it reads them.',
+  }),
   userIds: t.field({
     type: ['UUID'],
     description: 'All the people it is shared with; somebody new is a viewer. The owner’s to change.',

@@ -26,6 +26,7 @@ const fields = {
   labelIds: z.array(databaseId).max(100),
   actionIds: z.array(databaseId).max(100),
   documentIds: z.array(plainText(500)).max(1000),
+  fileIds: z.array(z.uuid()).max(100),
   userIds: z.array(z.uuid()).max(1000),
 };
 const UpdateAgent = z.object(fields).partial();
@@ -71,8 +72,13 @@ export function agentsService(db: Database) {
   }
 
   /** Checks that everything an input points to is there and may be used. Throws BAD_USER_INPUT naming the field. */
-  async function checkReferences(transaction: Prisma.TransactionClient, principal: Principal, input: UpdateAgentInput) {
-    const { labelIds, actionIds, userIds, documentIds } = input;
+  async function checkReferences(
+    transaction: Prisma.TransactionClient,
+    principal: Principal,
+    input: UpdateAgentInput,
+    agentId?: number,
+  ) {
+    const { labelIds, actionIds, userIds, documentIds, fileIds } = input;
     const all = async (
       wanted: readonly unknown[] | undefined,
       count: () => Promise<number>,
@@ -111,6 +117,17 @@ export function agentsService(db: Database) {
       'documentIds',
       'Some documents were not found',
     );
+    // Who uses the agent reads them: only their owner gives them away. An editor leaves those of others where they are.
+    const given = agentId === undefined ? [] : [{ agents: { some: { id: agentId } } }];
+    await all(
+      fileIds,
+      () =>
+        transaction.file.count({
+          where: { id: { in: fileIds ?? [] }, OR: [visible.ownFiles(principal), ...given] },
+        }),
+      'fileIds',
+      'user_files not found',
+    );
   }
 
   /** Two agents of one owner do not share a name. */
@@ -137,7 +154,15 @@ export function agentsService(db: Database) {
       throw forbidden(['manage:agents'], 'Only users with agent management permissions can make a featured persona');
   }
 
-  const scalars = ({ starterMessages, labelIds, actionIds, documentIds, userIds, ...rest }: UpdateAgentInput) => rest;
+  const scalars = ({
+    starterMessages,
+    labelIds,
+    actionIds,
+    documentIds,
+    fileIds,
+    userIds,
+    ...rest
+  }: UpdateAgentInput) => rest;
 
   return {
     async create(principal: Principal, input: CreateAgentInput): Promise<Agent> {
@@ -157,6 +182,7 @@ export function agentsService(db: Database) {
             labels: { connect: (data.labelIds ?? []).map((id) => ({ id })) },
             actions: { connect: (data.actionIds ?? []).map((id) => ({ id })) },
             documents: { connect: (data.documentIds ?? []).map((externalId) => ({ externalId })) },
+            files: { connect: (data.fileIds ?? []).map((fileId) => ({ id: fileId })) },
             shares: { create: [...new Set(data.userIds ?? [])].map((userId) => ({ userId })) },
           },
         });
@@ -173,7 +199,7 @@ export function agentsService(db: Database) {
         if (before.isBuiltin && data.name !== undefined && data.name !== before.name)
           throw badInput(['input', 'name'], 'Cannot update builtin persona with non-builtin.');
         checkFeature(principal, data, before);
-        await checkReferences(transaction, principal, data);
+        await checkReferences(transaction, principal, data, id);
         if (data.name !== undefined && data.name !== before.name)
           await checkName(transaction, before.ownerId, data.name, id);
         if (data.userIds !== undefined)
@@ -195,6 +221,7 @@ export function agentsService(db: Database) {
             ...(data.labelIds && { labels: { set: data.labelIds.map((labelId) => ({ id: labelId })) } }),
             ...(data.actionIds && { actions: { set: data.actionIds.map((actionId) => ({ id: actionId })) } }),
             ...(data.documentIds && { documents: { set: data.documentIds.map((externalId) => ({ externalId })) } }),
+            ...(data.fileIds && { files: { set: data.fileIds.map((fileId) => ({ id: fileId })) } }),
           },
         });
       });

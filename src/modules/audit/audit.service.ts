@@ -37,6 +37,8 @@ export const auditActions = {
   'project.delete': 'A project was deleted with its tokens.',
   'document.ingest': 'A document was added or replaced.',
   'document.delete': 'A document was deleted.',
+  'file.upload': 'A file was uploaded.',
+  'file.delete': 'A file was deleted.',
   'rate_limit.create': 'A limit on requests or model tokens was set.',
   'rate_limit.update': 'A limit was changed, or switched off or on.',
   'rate_limit.delete': 'A limit was lifted.',

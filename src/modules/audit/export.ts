@@ -34,8 +34,8 @@ const line = (event: AuditEvent): Line => ({
 export type ExportFormat = 'csv' | 'jsonl';
 
 export const exportTypes: Record<ExportFormat, string> = {
-  csv: 'text/csv; charset=utf-8',
-  jsonl: 'application/jsonl; charset=utf-8',
+  csv: 'text/csv',
+  jsonl: 'application/jsonl',
 };
 
 /**

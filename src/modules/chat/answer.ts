@@ -6,7 +6,7 @@ import { estimateTokens } from '../../models/tokens.ts';
 import { redactSecrets } from '../tokens/secret.ts';
 import { CitationStream, type CitedPart } from './citations.ts';
 import type { NumberedHit, TurnFailureCode } from './events.ts';
-import { packPrompt, type Utterance } from './prompt.ts';
+import { type Image, packPrompt, type Utterance } from './prompt.ts';
 import type { ActiveRun } from './runs.ts';
 
 /** Retries of a call that failed before it said anything. */
@@ -32,7 +32,13 @@ export interface AnswerRequest {
   reasoningEffort: ReasoningEffort | null;
   history: readonly Utterance[];
   question: string;
+  files: readonly NumberedHit[];
+  earlierFiles: readonly NumberedHit[];
+  notes: readonly string[];
+  images: readonly Image[];
   hits: readonly NumberedHit[] | null;
+  /** All that it can cite, as readers are told of it. */
+  passages: readonly NumberedHit[];
   additionalContext: string | null;
   includeCitations: boolean;
   limits: AnswerLimits;
@@ -57,10 +63,14 @@ export type AnswerEnd =
 class Silence extends Error {}
 class TooLong extends Error {}
 class TooMuch extends Error {}
+class UnknownAction extends Error {}
 
 /** A provider's count of tokens, as far as it is one that a database can keep. */
 const reported = (tokens: number | undefined): number =>
   tokens !== undefined && tokens > 0 ? Math.min(Math.round(tokens), 0x7fff_ffff) : 0;
+
+/** A name that a model made up, fit to be shown. */
+const nameOf = (name: string): string => JSON.stringify(storable(name).toWellFormed().slice(0, 100));
 
 /** What a database can keep of a model's words. */
 const storable = (text: string): string => text.replaceAll('\0', '');
@@ -75,6 +85,7 @@ function failure(error: unknown): AnswerEnd & { status: 'FAILED' } {
   });
   if (error instanceof Silence) return failed('TIMEOUT', 'The model stopped answering.', true);
   if (error instanceof TooLong) return failed('TIMEOUT', 'The answer took too long.', true);
+  if (error instanceof UnknownAction) return failed('TOOL_CALL_FAILED', error.message, true);
   if (error instanceof TooMuch) return failed('UPSTREAM_FAILED', 'The model did not stop talking.', true);
   const cause = RetryError.isInstance(error) ? error.lastError : error;
   if (APICallError.isInstance(cause)) {
@@ -116,7 +127,7 @@ export async function answer(
   onProgress: () => void,
   log: Log,
 ): Promise<AnswerEnd> {
-  const { model, hits, limits } = request;
+  const { model, passages, limits } = request;
   const prompt = packPrompt({ ...request, contextWindow: model.contextWindow });
   const watchdog = new AbortController();
   let silence: NodeJS.Timeout | undefined;
@@ -126,13 +137,13 @@ export async function answer(
   };
   const longest = setTimeout(() => watchdog.abort(new TooLong()), limits.turnMs);
   const signal = AbortSignal.any([run.signal, watchdog.signal]);
-  const citations = new CitationStream(hits ?? [], request.includeCitations);
+  const citations = new CitationStream(passages, request.includeCitations);
   let started = false;
 
   const say = (parts: CitedPart[]) => {
     if (parts.length > 0 && !started) {
       started = true;
-      run.emit({ type: 'answerStarted', documents: [...(hits ?? [])] });
+      run.emit({ type: 'answerStarted', documents: [...passages] });
     }
     for (const part of parts) {
       if (part.type === 'text') {
@@ -173,7 +184,12 @@ export async function answer(
         const text = storable(part.text);
         soFar.reasoning += text;
         run.emit({ type: 'reasoningDelta', text });
-      } else if (part.type === 'error') error ??= part.error;
+      } else if (part.type === 'tool-call')
+        // It was given none: whatever it calls is made up, and it would go on calling.
+        watchdog.abort(
+          new UnknownAction(`The model called an action that it does not have: ${nameOf(part.toolName)}.`),
+        );
+      else if (part.type === 'error') error ??= part.error;
       else if (part.type === 'finish') {
         soFar.inputTokens = reported(part.totalUsage.inputTokens);
         soFar.outputTokens = reported(part.totalUsage.outputTokens);
@@ -189,7 +205,7 @@ export async function answer(
   say(citations.end());
   // Where the provider reports nothing, an estimate: no turn is free.
   if (soFar.inputTokens === 0) {
-    soFar.inputTokens = estimateTokens(prompt.system + JSON.stringify(prompt.messages));
+    soFar.inputTokens = prompt.tokens;
     soFar.estimatedTokens += soFar.inputTokens;
   }
   if (soFar.outputTokens === 0) {

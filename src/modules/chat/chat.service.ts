@@ -3,27 +3,26 @@ import { can, demand, type Principal } from '../../authz/principal.ts';
 import { visible } from '../../authz/visible.ts';
 import { forbidden, notFound, parse } from '../../errors.ts';
 import type { ChatSession, Prisma } from '../../generated/prisma/client.ts';
+import type { Log } from '../../log.ts';
+import type { ChatModels } from '../../models/providers.ts';
 import { cut, ListOrder, type PageArgs } from '../../paging.ts';
 import type { Database, Statement } from '../../store/database.ts';
-import { databaseId, plainText } from '../input.ts';
+import { plainText } from '../input.ts';
 import type { KnowledgeService } from '../knowledge/knowledge.service.ts';
 import { storableDate } from '../knowledge/retrieval.ts';
-import { projectForSession, projectToFill } from '../projects/projects.service.ts';
+import { projectToFill } from '../projects/projects.service.ts';
+import { NewSession, startSession } from './new-session.ts';
+import { chosenModel, modelOverrides } from './overrides.ts';
 import { messageReferences } from './references.ts';
 import type { Runs } from './runs.ts';
-import { createSession } from './tree.ts';
 
-const CreateChatSession = z.object({
-  agentId: databaseId.default(0),
-  name: plainText(500).nullish(),
-  projectId: databaseId.nullish(),
-});
 const UpdateChatSession = z.object({
   name: plainText(500).nullish(),
   sharing: z.enum(['PRIVATE', 'PUBLIC']).nullish(),
+  ...modelOverrides,
 });
 
-export type CreateChatSessionInput = z.input<typeof CreateChatSession>;
+export type CreateChatSessionInput = z.input<typeof NewSession>;
 export type UpdateChatSessionInput = z.input<typeof UpdateChatSession>;
 
 export const chatSessionOrder = new ListOrder('chatSessions', [
@@ -70,11 +69,21 @@ function toTsQuery(query: string): string {
     .join(' & ');
 }
 
-export function chatService(db: Database, knowledge: KnowledgeService, runs: Runs) {
+/** Sessions that are forgotten in one statement. */
+const forgetBatch = 200;
+
+/** What a chat service stands on. */
+interface Foundation {
+  db: Database;
+  knowledge: KnowledgeService;
+  runs: Runs;
+  models: ChatModels;
+  log: Log;
+}
+
+export function chatService({ db, knowledge, runs, models, log }: Foundation) {
   async function own(transaction: Prisma.TransactionClient, principal: Principal, id: string): Promise<ChatSession> {
-    // A project's owner looks after all of its chats; its tokens go on with them, and look after their own.
-    const theirs = principal.credential.projectId === null ? {} : { userId: principal.userId };
-    const where = { AND: [visible.chatSessions(principal), theirs, { id }] };
+    const where = { AND: [visible.ownChatSessions(principal), { id }] };
     const session = await transaction.chatSession.findFirst({ where });
     if (!session) throw notFound('Chat session');
     return session;
@@ -108,19 +117,10 @@ export function chatService(db: Database, knowledge: KnowledgeService, runs: Run
   };
 
   return {
-    /**
-     * A session of a token that is confined to a project is always in that. Throws NOT_FOUND for an agent that the
-     * caller cannot see, and for a project of somebody else's.
-     */
+    /** See {@link startSession}. */
     async create(principal: Principal, input: CreateChatSessionInput): Promise<ChatSession> {
-      const { agentId, name, projectId } = parse(CreateChatSession, input);
-      return db.prisma.$transaction(async (transaction) => {
-        const where = { AND: [visible.agents(principal), { id: agentId, deletedAt: null }] };
-        if ((await transaction.agent.count({ where })) === 0) throw notFound('Agent');
-        const project = await projectForSession(transaction, principal, projectId);
-        const { userId } = principal;
-        return createSession(transaction, { userId, agentId, projectId: project?.id ?? null, name: name ?? null });
-      });
+      const session = parse(NewSession, input);
+      return db.prisma.$transaction((transaction) => startSession(transaction, principal, models, session));
     },
 
     /**
@@ -203,12 +203,14 @@ export function chatService(db: Database, knowledge: KnowledgeService, runs: Run
     },
 
     /**
-     * Renames (a null name is made from the first message), shares or unshares. Throws NOT_FOUND, and FORBIDDEN without
+     * Renames (a null name is made from the first message), shares or unshares, and sets which model answers and how (a
+     * null goes back to the server's own). Throws NOT_FOUND, BAD_USER_INPUT for an unknown model, and FORBIDDEN without
      * `read:chat` for a name that is made: it would tell what was said.
      */
     async update(principal: Principal, id: string, input: UpdateChatSessionInput): Promise<ChatSession> {
-      const { name, sharing } = parse(UpdateChatSession, input);
+      const { name, sharing, model, temperature, reasoningEffort } = parse(UpdateChatSession, input);
       if (name === null) demand(principal, 'read:chat');
+      const modelId = model == null ? model : chosenModel(models, model).modelId;
       return db.prisma.$transaction(async (transaction) => {
         await own(transaction, principal, id);
         return transaction.chatSession.update({
@@ -216,6 +218,9 @@ export function chatService(db: Database, knowledge: KnowledgeService, runs: Run
           data: {
             ...(name !== undefined && { name: name ?? (await nameFromMessages(transaction, id)) }),
             ...(sharing != null && { sharing }),
+            ...(modelId !== undefined && { model: modelId }),
+            ...(temperature !== undefined && { temperature }),
+            ...(reasoningEffort !== undefined && { reasoningEffort }),
           },
         });
       });
@@ -262,6 +267,22 @@ export function chatService(db: Database, knowledge: KnowledgeService, runs: Run
       return deleted.length;
     },
 
+    /**
+     * Erases the sessions that nobody used for so many days, hidden ones too, with what was said in them; returns how
+     * many. One that is answering stays, and so does one that a turn begins in meanwhile.
+     */
+    async forget(days: number): Promise<number> {
+      let erased = 0;
+      for (let batch = forgetBatch; batch === forgetBatch; erased += batch)
+        batch = await db.prisma.$executeRaw`DELETE FROM "ChatSession" WHERE "id" IN (
+          SELECT s."id" FROM "ChatSession" s
+          WHERE s."updatedAt" < now() - make_interval(days => ${days}::int)
+            AND NOT EXISTS (SELECT FROM "Run" r WHERE r."sessionId" = s."id" AND r."status" = 'RUNNING')
+          LIMIT ${forgetBatch}::int FOR UPDATE SKIP LOCKED)`;
+      if (erased > 0) log.info({ erased, days }, 'chat sessions past their retention were erased');
+      return erased;
+    },
+
     /** See {@link messageReferences}. */
     references: messageReferences(db, knowledge),
   };
@@ -277,6 +298,18 @@ export interface SessionFilter {
   /** Also those in which nothing was ever said. */
   includeFailed?: boolean | null | undefined;
 }
+
+/**
+ * Whether a session that came with something else is among those that the principal reads as their own: what
+ * `visible.chatSessions` says to who may read chats, of a row, hidden or not.
+ */
+export const seesSession = (
+  { userId, credential }: Principal,
+  session: Pick<ChatSession, 'userId' | 'projectId'> & { project: { ownerId: string } | null },
+): boolean =>
+  credential.projectId === null
+    ? session.userId === userId || session.project?.ownerId === userId
+    : session.projectId === credential.projectId;
 
 async function nameFromMessages(transaction: Prisma.TransactionClient, sessionId: string): Promise<string> {
   const first = await transaction.chatMessage.findFirst({

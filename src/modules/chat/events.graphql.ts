@@ -93,6 +93,10 @@ const ChatAnswerStarted = builder.objectRef<Event<'answerStarted'>>('ChatAnswerS
   description: 'The answer begins.',
   fields: (t) => ({
     index: t.exposeInt('index', { description: indexDescription }),
+    afterSeconds: t.float({
+      description: 'How long after the turn’s own beginning.',
+      resolve: ({ afterMs }) => afterMs / 1000,
+    }),
     documents: t.field({
       type: [SearchHit],
       description: 'The passages it was given.',
@@ -129,7 +133,7 @@ const ChatTurnFailed = builder.objectRef<Event<'failed'>>('ChatTurnFailed').impl
   description: 'The turn failed; the last event. What was said is kept.',
   fields: (t) => ({
     index: t.exposeInt('index', { description: indexDescription }),
-    code: t.exposeString('code', { description: '`UPSTREAM_FAILED`, `RATE_LIMITED`, `TIMEOUT` or `INTERNAL`.' }),
+    code: t.exposeString('code', { description: '`UPSTREAM_FAILED`, `TOOL_CALL_FAILED`, `RATE_LIMITED`, `TIMEOUT` or `INTERNAL`.' }),
     message: t.exposeString('message', { description: 'What went wrong, in words.' }),
     retryable: t.exposeBoolean('retryable', { description: 'Whether trying again may help.' }),
   }),

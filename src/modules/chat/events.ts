@@ -22,7 +22,7 @@ export type ChatEvent =
   | { type: 'failed'; code: TurnFailureCode; message: string; retryable: boolean };
 
 /** Why a turn failed. */
-export type TurnFailureCode = 'UPSTREAM_FAILED' | 'RATE_LIMITED' | 'TIMEOUT' | 'INTERNAL';
+export type TurnFailureCode = 'UPSTREAM_FAILED' | 'TOOL_CALL_FAILED' | 'RATE_LIMITED' | 'TIMEOUT' | 'INTERNAL';
 
-/** An event and its place in its run, from which a reader can resume. */
-export type IndexedEvent = { index: number } & ChatEvent;
+/** An event, its place in its run, from which a reader can resume, and how long after the run’s start it came. */
+export type IndexedEvent = { index: number; afterMs: number } & ChatEvent;

@@ -38,6 +38,10 @@ export const ChatMessage = builder.prismaNode('ChatMessage', {
       nullable: true,
       description: 'The next message of the current branch.',
     }),
+    preferredResponseId: t.exposeInt('preferredResponseId', {
+      nullable: true,
+      description: 'Of a question: the answer that its reader prefers; null: none.',
+    }),
     role: t.expose('role', { type: MessageRole, description: 'Who says it.' }),
     status: t.expose('status', { type: MessageStatus, description: 'Whether it is whole.' }),
     text: t.exposeString('text', { description: 'What it says, Markdown; citations are `[[n]](link)`.' }),

@@ -1,7 +1,7 @@
 import type { ModelMessage } from 'ai';
 import type { Agent } from '../../generated/prisma/client.ts';
 import { renderPassages } from '../../models/passages.ts';
-import { estimateTokens } from '../../models/tokens.ts';
+import { estimateTokens, imageTokens } from '../../models/tokens.ts';
 import type { NumberedHit } from './events.ts';
 
 /** A message of the conversation so far. */
@@ -19,6 +19,7 @@ const base =
 /** The share of the model's window that the prompt may fill; the rest is for the answer. */
 const promptShare = 0.75;
 
+/** What is said to the model before all else. */
 function system(agent: Agent, projectInstructions: string | null, now: Date): string {
   return [
     agent.replaceBaseSystemPrompt ? '' : base,
@@ -30,12 +31,29 @@ function system(agent: Agent, projectInstructions: string | null, now: Date): st
     .join('\n\n');
 }
 
+/** A file that was given to a message, and has text. */
+export type FileSource = Pick<NumberedHit, 'number' | 'title' | 'link' | 'text'>;
+
+export interface Image {
+  name: string;
+  mediaType: string;
+  bytes: Uint8Array;
+}
+
 export interface PromptParts {
   agent: Agent;
   /** What is said to the model in every chat of the project. */
   projectInstructions: string | null;
   history: readonly Utterance[];
   question: string;
+  /** The files that came with the question. */
+  files?: readonly FileSource[];
+  /** The files that came with earlier questions, newest first. */
+  earlierFiles?: readonly FileSource[];
+  /** What the model is told of files that it does not get: those that could not be read, images that it cannot see. */
+  notes?: readonly string[];
+  /** Those of the question first, then earlier ones, newest first. */
+  images?: readonly Image[];
   /** null: this turn did not search. */
   hits: readonly NumberedHit[] | null;
   /** Said to the model with this turn, and not kept. */
@@ -44,21 +62,73 @@ export interface PromptParts {
 }
 
 /**
- * Packs a turn into the model's window. First come the agent's and the project's instructions and the question, then passages from the best
- * down, then history from the newest back, as far as each fits: a long conversation loses its beginning, it never fails.
+ * Tokens that the model's window has left for everything that varies: what was asked, files, passages, history. What the
+ * agent and the project say to it is always there.
  */
-export function packPrompt(parts: PromptParts, now = new Date()): { system: string; messages: ModelMessage[] } {
-  const { agent, projectInstructions, question, additionalContext } = parts;
-  const instructions = system(agent, projectInstructions, now);
-  const fixed = [additionalContext, question, agent.taskPrompt].filter(Boolean).join('\n\n');
-  let left = Math.floor(parts.contextWindow * promptShare) - estimateTokens(instructions) - estimateTokens(fixed);
+export function promptRoom(
+  { agent, projectInstructions, contextWindow }: Pick<PromptParts, 'agent' | 'projectInstructions' | 'contextWindow'>,
+  now = new Date(),
+): number {
+  return Math.floor(contextWindow * promptShare) - estimateTokens(system(agent, projectInstructions, now));
+}
 
-  const passages = [];
-  for (const { number, title, link, text } of parts.hits ?? []) {
-    const size = estimateTokens(text) + estimateTokens(title) + estimateTokens(link ?? '');
-    if (size > left) break;
-    left -= size;
-    passages.push({ number, title, link, text });
+/** What is asked, as far as it cannot be left out. */
+const asked = ({ agent, question, additionalContext, notes }: PromptParts): string =>
+  [additionalContext, ...(notes ?? []), question, agent.taskPrompt].filter(Boolean).join('\n\n');
+
+const sizeOf = ({ title, link, text }: FileSource): number =>
+  estimateTokens(text) + estimateTokens(title) + estimateTokens(link ?? '');
+
+/** Stands where the rest of a file was cut off. */
+const cutMark = '\n[The rest of this file does not fit.]';
+/** The least of a file that is worth a place, in tokens. */
+const leastOfFile = 50;
+
+/** A file with as much of its text as fits into so many tokens; null when that is next to nothing. */
+function fitted(file: FileSource, room: number): FileSource | null {
+  if (sizeOf(file) <= room) return file;
+  const length = (room - sizeOf({ ...file, text: cutMark })) * 4;
+  return length < leastOfFile * 4 ? null : { ...file, text: file.text.slice(0, length).toWellFormed() + cutMark };
+}
+
+/**
+ * Packs a turn into the model's window, in this order of precedence:
+ * 1. the agent's and the project's instructions, additional context and the question, which are always there whole;
+ * 2. the images and files of the question: files that do not fit together are each cut to a fair share;
+ * 3. passages from the best down, as far as each fits;
+ * 4. history from the newest back, without a gap;
+ * 5. images and files of earlier questions, newest first, the last that fits cut.
+ * So a long conversation loses its beginning and never fails.
+ */
+export function packPrompt(
+  parts: PromptParts,
+  now = new Date(),
+): { system: string; messages: ModelMessage[] /** About how many it has. */; tokens: number } {
+  const fixed = asked(parts);
+  let left = promptRoom(parts, now) - estimateTokens(fixed);
+  const sources: FileSource[] = [];
+  const take = (source: FileSource) => {
+    left -= sizeOf(source);
+    const { number, title, link, text } = source;
+    sources.push({ number, title, link, text });
+  };
+
+  const images: Image[] = [];
+  for (const image of parts.images ?? []) {
+    if (imageTokens > left) break;
+    left -= imageTokens;
+    images.push(image);
+  }
+  // The shortest first: what they leave of their share is for the longer ones.
+  const bySize = [...(parts.files ?? [])].sort((a, b) => sizeOf(a) - sizeOf(b));
+  bySize.forEach((file, index) => {
+    const share = fitted(file, Math.floor(left / (bySize.length - index)));
+    if (share) take(share);
+  });
+  sources.sort((a, b) => a.number - b.number);
+  for (const hit of parts.hits ?? []) {
+    if (sizeOf(hit) > left) break;
+    take(hit);
   }
   const history: Utterance[] = [];
   for (const utterance of [...parts.history].reverse()) {
@@ -67,10 +137,21 @@ export function packPrompt(parts: PromptParts, now = new Date()): { system: stri
     left -= size;
     history.unshift(utterance);
   }
-  const block = parts.hits === null ? '' : renderPassages(passages);
-  const last = [block, fixed].filter(Boolean).join('\n\n');
+  for (const file of parts.earlierFiles ?? []) {
+    const rest = fitted(file, left);
+    if (!rest) break;
+    take(rest);
+  }
+  const block = parts.hits === null && sources.length === 0 ? '' : renderPassages(sources);
+  const text = [block, fixed].filter(Boolean).join('\n\n');
+  const seen = images.map(({ bytes, mediaType }) => ({ type: 'image' as const, image: bytes, mediaType }));
+  const content = seen.length === 0 ? text : [{ type: 'text' as const, text }, ...seen];
   return {
-    system: instructions,
-    messages: [...history.map(({ role, text }) => ({ role, content: text })), { role: 'user', content: last }],
+    system: system(parts.agent, parts.projectInstructions, now),
+    messages: [...history.map(({ role, text }) => ({ role, content: text })), { role: 'user', content }],
+    tokens: Math.floor(parts.contextWindow * promptShare) - left,
   };
 }
+
+/** Whether what cannot be left out fits into the model's window. */
+export const fits = (parts: PromptParts): boolean => estimateTokens(asked(parts)) <= promptRoom(parts);

@@ -1,11 +1,23 @@
+import { z } from 'zod';
 import { demand, type Principal } from '../../authz/principal.ts';
 import { visible } from '../../authz/visible.ts';
-import { notFound, unauthenticated } from '../../errors.ts';
+import { badInput, notFound, parse, unauthenticated } from '../../errors.ts';
 import type { Database } from '../../store/database.ts';
 import type { Revocations } from '../../store/revocations.ts';
 import type { KnowledgeService } from '../knowledge/knowledge.service.ts';
 import type { IndexedEvent } from './events.ts';
 import type { ActiveRun, Runs } from './runs.ts';
+
+const WhichRun = z
+  .object({
+    runId: z.guid().nullish(),
+    sessionId: z.guid().nullish(),
+    from: z.int().min(0).nullish(),
+  })
+  .refine(({ runId, sessionId }) => (runId == null) !== (sessionId == null), {
+    message: 'give runId or sessionId, and not both',
+    path: ['runId'],
+  });
 
 /** Whoever reads a run, or stops it: any number of them, and none that it belongs to. */
 export function runReaders(db: Database, knowledge: KnowledgeService, runs: Runs, revocations: Revocations) {
@@ -33,13 +45,19 @@ export function runReaders(db: Database, knowledge: KnowledgeService, runs: Runs
       return run !== undefined;
     },
 
-    /** A run, under way or just over, of a session that the caller may read. Throws NOT_FOUND. */
-    async run(principal: Principal, runId: string): Promise<ActiveRun> {
+    /**
+     * A run of a session that the caller may read, under way or just over, and from which event on: a run by its id, or
+     * what a session is saying or said last. Throws NOT_FOUND, and BAD_USER_INPUT for a `from` that is more than the
+     * events so far; as many wait for the next one.
+     */
+    async find(principal: Principal, which: z.input<typeof WhichRun>): Promise<{ run: ActiveRun; from: number }> {
       demand(principal, 'read:chat');
-      const run = runs.get(runId);
+      const { runId, sessionId, from } = parse(WhichRun, which, []);
+      const run = runId == null ? runs.lastOf(sessionId ?? '') : runs.get(runId);
       const where = run && { AND: [visible.chatSessions(principal), { id: run.sessionId }] };
       if (!run || (await db.prisma.chatSession.count({ where: where ?? {} })) === 0) throw notFound('Run');
-      return run;
+      if ((from ?? 0) > run.length) throw badInput(['from'], `there are ${run.length} events so far`);
+      return { run, from: from ?? 0 };
     },
 
     /**

@@ -7,10 +7,10 @@ import { nodeRule, uuidIds } from '../../graphql/nodes.ts';
 import { cut } from '../../paging.ts';
 import { Project } from '../projects/projects.graphql.ts';
 import { seesProject } from '../projects/projects.service.ts';
-import { chatMessageOrder, chatSessionOrder } from './chat.service.ts';
+import { chatMessageOrder, chatSessionOrder, seesSession } from './chat.service.ts';
 import { ChatMessageConnection } from './messages.graphql.ts';
 
-const SharingStatus = builder.enumType('SharingStatus', {
+export const SharingStatus = builder.enumType('SharingStatus', {
   description: 'Who may read a session.',
   values: {
     PRIVATE: { description: 'Its owner.' },
@@ -52,6 +52,11 @@ export const ChatSession = builder.prismaNode('ChatSession', {
       select: { agent: { select: { name: true } } },
       resolve: ({ agent }) => agent.name,
     }),
+    agentIsFeatured: t.boolean({
+      description: 'Whether its agent is shown first.',
+      select: { agent: { select: { isFeatured: true } } },
+      resolve: ({ agent }) => agent.isFeatured,
+    }),
     ownerName: t.string({
       description: 'The name of who it belongs to.',
       select: { user: { select: { name: true } } },
@@ -65,6 +70,35 @@ export const ChatSession = builder.prismaNode('ChatSession', {
       select: (_args, _context, nested) => ({ project: nested() }),
       resolve: ({ project }, _args, { principal }) =>
         project && seesProject(signedIn(principal), project) ? project : null,
+    }),
+    model: t.exposeString('model', {
+      nullable: true,
+      description: 'The model that answers in it; null for the server’s own.',
+    }),
+    temperature: t.exposeFloat('temperature', {
+      nullable: true,
+      description: 'How much chance there is in its answers, 0 to 2; null for the model’s own.',
+    }),
+    reasoningEffort: t.expose('reasoningEffort', {
+      type: ReasoningEffort,
+      nullable: true,
+      description: 'How much the model thinks before it answers; null for its own.',
+    }),
+    systemPrompt: t.string({
+      nullable: true,
+      description:
+        'Its standing instructions instead of the agent’s; null for those, and for who reads a session that somebody shared.',
+      select: { systemPrompt: true, userId: true, projectId: true, project: { select: { ownerId: true } } },
+      resolve: (session, _args, { principal }) =>
+        seesSession(signedIn(principal), session) ? session.systemPrompt : null,
+    }),
+    taskPrompt: t.string({
+      nullable: true,
+      description:
+        'What is said behind every question instead of the agent’s; null for that, and for who reads a session that somebody shared.',
+      select: { taskPrompt: true, userId: true, projectId: true, project: { select: { ownerId: true } } },
+      resolve: (session, _args, { principal }) =>
+        seesSession(signedIn(principal), session) ? session.taskPrompt : null,
     }),
     currentRunId: t.field({
       type: 'UUID',
@@ -151,96 +185,13 @@ export const CreateChatSessionInput = builder.inputType('CreateChatSessionInput'
       description:
         'The integer id of the project it is in; none unless given. That of a token that is confined to a project is always in that.',
     }),
-  }),
-});
-
-const UpdateChatSessionInput = builder.inputType('UpdateChatSessionInput', {
-  description: 'What is to change of a session. What is left out stays.',
-  fields: (t) => ({
-    sessionId: t.field({ type: 'UUID', required: true, description: 'The session.' }),
-    name: t.string({ description: 'Its name, at most 500 characters; null makes one from the first message.' }),
-    sharing: t.field({ type: SharingStatus, description: 'Who may read it.' }),
-  }),
-});
-
-const MoveChatSessionInput = builder.inputType('MoveChatSessionInput', {
-  description: 'Where a session goes.',
-  fields: (t) => ({
-    sessionId: t.field({ type: 'UUID', required: true, description: 'The session.' }),
-    projectId: t.int({
-      description: 'The integer id of the project to put it into; without one it is taken out of its project.',
+    model: t.string({ description: 'The model that answers in it, one of `models`; the server’s own unless given.' }),
+    temperature: t.float({ description: '0 to 2; the model’s own unless given.' }),
+    reasoningEffort: t.field({
+      type: ReasoningEffort,
+      description: 'How much the model thinks first; its own unless given.',
     }),
   }),
-});
-
-const DeleteChatSessionInput = builder.inputType('DeleteChatSessionInput', {
-  description: 'Which session is deleted.',
-  fields: (t) => ({
-    sessionId: t.field({ type: 'UUID', required: true, description: 'The session.' }),
-    hard: t.boolean({ description: 'Whether it is erased with its messages instead of hidden; false unless given.' }),
-  }),
-});
-
-const CreateChatSessionPayload = builder.objectRef<ChatSessionRow>('CreateChatSessionPayload').implement({
-  description: 'What `createChatSession` made.',
-  fields: (t) => ({
-    sessionId: t.expose('id', {
-      type: 'UUID',
-      description: 'Its id: all that a credential without `read:chat` learns.',
-    }),
-    chatSession: t.field({
-      type: ChatSession,
-      nullable: true,
-      authScopes: { permission: 'read:chat' },
-      description: 'The session.',
-      resolve: (session) => session,
-    }),
-  }),
-});
-
-const UpdateChatSessionPayload = builder
-  .objectRef<ChatSessionRow & { renamed: boolean }>('UpdateChatSessionPayload')
-  .implement({
-    description: 'What `updateChatSession` changed.',
-    fields: (t) => ({
-      sessionId: t.expose('id', { type: 'UUID', description: 'Its id.' }),
-      name: t.string({
-        nullable: true,
-        description: 'Its name now, if the change was one of its name.',
-        resolve: ({ name, renamed }) => (renamed ? name : null),
-      }),
-      chatSession: t.field({
-        type: ChatSession,
-        nullable: true,
-        authScopes: { permission: 'read:chat' },
-        description: 'The session.',
-        resolve: (session) => session,
-      }),
-    }),
-  });
-
-const MoveChatSessionPayload = builder.objectRef<ChatSessionRow>('MoveChatSessionPayload').implement({
-  description: 'What `moveChatSession` moved.',
-  fields: (t) => ({
-    sessionId: t.expose('id', { type: 'UUID', description: 'Its id.' }),
-    chatSession: t.field({
-      type: ChatSession,
-      nullable: true,
-      authScopes: { permission: 'read:chat' },
-      description: 'The session.',
-      resolve: (session) => session,
-    }),
-  }),
-});
-
-const DeleteChatSessionPayload = builder.objectRef<{ sessionId: string }>('DeleteChatSessionPayload').implement({
-  description: 'What `deleteChatSession` deleted.',
-  fields: (t) => ({ deletedSessionId: t.expose('sessionId', { type: 'UUID', description: 'The id of the session.' }) }),
-});
-
-const DeleteAllChatSessionsPayload = builder.objectRef<{ count: number }>('DeleteAllChatSessionsPayload').implement({
-  description: 'What `deleteAllChatSessions` deleted.',
-  fields: (t) => ({ deletedCount: t.exposeInt('count', { description: 'How many sessions.' }) }),
 });
 
 builder.queryFields((t) => ({
@@ -303,54 +254,5 @@ builder.queryFields((t) => ({
         { limit: Math.min(Math.max(first ?? 10, 1), pageLimit), offset: Math.max(offset ?? 0, 0) },
         {},
       ),
-  }),
-}));
-
-builder.mutationFields((t) => ({
-  createChatSession: t.field({
-    type: CreateChatSessionPayload,
-    authScopes: { permission: 'write:chat' },
-    description: 'Creates a session.',
-    args: { input: t.arg({ type: CreateChatSessionInput, required: true, description: 'The session to make.' }) },
-    resolve: (_root, { input }, { principal, services }) =>
-      services.chat.create(signedIn(principal), { ...input, agentId: input.agentId ?? undefined }),
-  }),
-  updateChatSession: t.field({
-    type: UpdateChatSessionPayload,
-    authScopes: { permission: 'manage:chat' },
-    description:
-      'Renames, shares or unshares one of one’s own sessions, or of one’s own project’s. A name that is made from what was said needs `read:chat` too.',
-    args: { input: t.arg({ type: UpdateChatSessionInput, required: true, description: 'The change.' }) },
-    resolve: async (_root, { input: { sessionId, ...change } }, { principal, services }) => ({
-      ...(await services.chat.update(signedIn(principal), sessionId, change)),
-      renamed: change.name !== undefined,
-    }),
-  }),
-  moveChatSession: t.field({
-    type: MoveChatSessionPayload,
-    authScopes: { permission: 'manage:chat' },
-    description:
-      'Puts one of one’s own sessions into a project of one’s own, or takes it out. A token that is confined to a project takes none out.',
-    args: { input: t.arg({ type: MoveChatSessionInput, required: true, description: 'The move.' }) },
-    resolve: (_root, { input: { sessionId, projectId } }, { principal, services }) =>
-      services.chat.move(signedIn(principal), sessionId, projectId ?? null),
-  }),
-  deleteChatSession: t.field({
-    type: DeleteChatSessionPayload,
-    authScopes: { permission: 'manage:chat' },
-    description: 'Hides or erases one of one’s own sessions; an answer under way is stopped.',
-    args: { input: t.arg({ type: DeleteChatSessionInput, required: true, description: 'The session.' }) },
-    resolve: async (_root, { input: { sessionId, hard } }, { principal, services }) => {
-      await services.chat.delete(signedIn(principal), sessionId, { hard: hard ?? false });
-      return { sessionId };
-    },
-  }),
-  deleteAllChatSessions: t.field({
-    type: DeleteAllChatSessionsPayload,
-    authScopes: { permission: 'manage:chat' },
-    description: 'Hides all of one’s own sessions.',
-    resolve: async (_root, _args, { principal, services }) => ({
-      count: await services.chat.deleteAll(signedIn(principal)),
-    }),
   }),
 }));

@@ -3,7 +3,8 @@ import type { ChatMessage, ChatSession, Prisma } from '../../generated/prisma/cl
 type Node = Pick<ChatMessage, 'id' | 'parentId' | 'latestChildId'>;
 
 /** What a new session is to be. */
-export type NewSession = Pick<ChatSession, 'userId' | 'agentId' | 'projectId' | 'name'>;
+export type NewSession = Pick<ChatSession, 'userId' | 'agentId' | 'projectId' | 'name'> &
+  Partial<Pick<ChatSession, 'model' | 'temperature' | 'reasoningEffort' | 'systemPrompt' | 'taskPrompt'>>;
 
 /** A new session with its root: the empty SYSTEM message that every tree hangs from. */
 export async function createSession(transaction: Prisma.TransactionClient, data: NewSession): Promise<ChatSession> {

@@ -9,6 +9,7 @@ import type { ChatModel, ChatModels } from '../../models/providers.ts';
 import type { Settings } from '../../settings.ts';
 import type { Database } from '../../store/database.ts';
 import type { Revocations } from '../../store/revocations.ts';
+import type { FilesService } from '../files/files.service.ts';
 import { databaseId, plainText } from '../input.ts';
 import type { KnowledgeService } from '../knowledge/knowledge.service.ts';
 import { storableDate } from '../knowledge/retrieval.ts';
@@ -16,9 +17,10 @@ import type { LimitsService } from '../limits/limits.service.ts';
 import type { ModelUse, UsageService } from '../limits/usage.service.ts';
 import { projectForSession } from '../projects/projects.service.ts';
 import { type AnswerEnd, type AnswerSoFar, answer } from './answer.ts';
+import { type Attachments, gatherAttachments } from './attachments.ts';
 import { numberHits } from './citations.ts';
 import type { NumberedHit } from './events.ts';
-import type { Utterance } from './prompt.ts';
+import { fits, type PromptParts, type Utterance } from './prompt.ts';
 import { ActiveRun, type Runs } from './runs.ts';
 import { createSession, mainline, root } from './tree.ts';
 
@@ -40,6 +42,7 @@ const SendMessage = z.object({
   model: plainText(200).nullish(),
   temperature: z.number().min(0).max(2).nullish(),
   reasoningEffort: z.enum(['OFF', 'LOW', 'MEDIUM', 'HIGH']).nullish(),
+  fileIds: z.array(z.uuid()).max(20, 'must be at most 20').nullish(),
   /** null: all of the agent's actions; a list: only these of them. */
   actionIds: z.array(databaseId).max(100).nullish(),
   filters: z
@@ -81,6 +84,7 @@ const internalFailure: AnswerEnd & { status: 'FAILED' } = {
 interface Foundation {
   db: Database;
   knowledge: KnowledgeService;
+  files: FilesService;
   runs: Runs;
   limits: LimitsService;
   usage: UsageService;
@@ -90,7 +94,18 @@ interface Foundation {
   models: ChatModels;
 }
 
-export function turnService({ db, knowledge, runs, limits, usage, settings, log, revocations, models }: Foundation) {
+export function turnService({
+  db,
+  knowledge,
+  files,
+  runs,
+  limits,
+  usage,
+  settings,
+  log,
+  revocations,
+  models,
+}: Foundation) {
   type Prepared = Turn & {
     agent: Agent;
     model: ChatModel;
@@ -99,7 +114,10 @@ export function turnService({ db, knowledge, runs, limits, usage, settings, log,
     projectId: number | null;
     projectInstructions: string | null;
     question: string;
+    questionId: number;
     history: Utterance[];
+    /** The messages before the question, oldest first. */
+    earlierIds: number[];
     searches: boolean;
   };
 
@@ -146,11 +164,21 @@ export function turnService({ db, knowledge, runs, limits, usage, settings, log,
     return model;
   }
 
+  /** Throws BAD_USER_INPUT for what the model could not read even alone. */
+  function checkLength(
+    parts: Pick<PromptParts, 'agent' | 'projectInstructions' | 'question'>,
+    { contextWindow, provider }: ChatModel,
+    { additionalContext = null }: Message,
+  ): void {
+    // The embedded model reads what it is given as it is; it has no window.
+    if (provider === 'embedded' || fits({ ...parts, additionalContext, contextWindow, history: [], hits: null }))
+      return;
+    const longer = (additionalContext?.length ?? 0) > parts.question.length ? 'additionalContext' : 'message';
+    throw badInput(['input', longer], `is too long for the model, whose window has ${contextWindow} tokens`);
+  }
+
   /** Where in the tree the turn goes: the message it hangs from, and whether that is a question to answer anew. */
-  function place(
-    messages: readonly ChatMessage[],
-    parentId: number | null,
-  ): { path: ChatMessage[]; regenerates: boolean } {
+  function place(messages: readonly Spoken[], parentId: number | null): { path: Spoken[]; regenerates: boolean } {
     const line = mainline(messages);
     if (parentId === -1) return { path: line, regenerates: false };
     if (parentId === null || parentId === root(messages).id) return { path: [root(messages)], regenerates: false };
@@ -175,13 +203,21 @@ export function turnService({ db, knowledge, runs, limits, usage, settings, log,
       const messages = await transaction.chatMessage.findMany({
         where: { sessionId: session.id },
         orderBy: { id: 'asc' },
+        select: spoken,
       });
       const { path, regenerates } = place(messages, input.parentMessageId);
       const parent = path.at(-1) ?? root(messages);
       const asked = regenerates
         ? parent
         : await transaction.chatMessage.create({
-            data: { sessionId: session.id, parentId: parent.id, role: 'USER', text: input.message },
+            data: {
+              sessionId: session.id,
+              parentId: parent.id,
+              role: 'USER',
+              text: input.message,
+              files: { connect: await files.attachable(transaction, principal, input.fileIds ?? []) },
+            },
+            select: spoken,
           });
       const reserved = await transaction.chatMessage.create({
         data: {
@@ -205,45 +241,62 @@ export function turnService({ db, knowledge, runs, limits, usage, settings, log,
       });
       const allowed = ({ id }: { id: number }) => input.actionIds == null || input.actionIds.includes(id);
       const before = regenerates ? path.slice(0, -1) : path;
+      const prompted = {
+        ...agent,
+        systemPrompt: session.systemPrompt ?? agent.systemPrompt,
+        taskPrompt: session.taskPrompt ?? agent.taskPrompt,
+      };
+      const projectInstructions = project?.instructions ?? null;
+      checkLength({ agent: prompted, projectInstructions, question: asked.text }, model, input);
       return {
         run: new ActiveRun(runId, session.id, principal.userId, reserved.id, session.projectId),
         sessionId: session.id,
         createdSession: created,
         userMessageId: regenerates ? null : asked.id,
         assistantMessageId: reserved.id,
-        agent: {
-          ...agent,
-          systemPrompt: session.systemPrompt ?? agent.systemPrompt,
-          taskPrompt: session.taskPrompt ?? agent.taskPrompt,
-        },
+        agent: prompted,
         model,
         temperature: input.temperature ?? session.temperature,
         reasoningEffort: input.reasoningEffort ?? session.reasoningEffort,
         projectId: session.projectId,
-        projectInstructions: project?.instructions ?? null,
+        projectInstructions,
         question: asked.text,
+        questionId: asked.id,
         history: before.filter(({ role, text }) => role !== 'SYSTEM' && text !== '').map(utterance),
+        earlierIds: before.map(({ id }) => id),
         searches: searchActions.some(allowed),
       };
     });
   }
 
-  async function search(principal: Principal, turn: Prepared, input: Message): Promise<NumberedHit[]> {
+  /**
+   * What the turn finds, numbered behind what it was given. A turn that does not search still finds what was given to
+   * its agent or project as such, where that is too much to be given whole; null when there was nothing to search.
+   */
+  async function search(
+    principal: Principal,
+    turn: Prepared,
+    input: Message,
+    { files, earlierFiles, standing, searchable }: Attachments,
+  ): Promise<NumberedHit[] | null> {
+    if (!turn.searches && !searchable) return standing.length > 0 ? standing : null;
     turn.run.emit({ type: 'searchStarted' });
     turn.run.emit({ type: 'searchQueries', queries: [turn.question] });
-    const hits = numberHits(
-      await knowledge.retrieve(principal, {
-        query: turn.question,
-        agentId: turn.agent.id,
-        projectId: turn.projectId,
-        limit: turn.agent.passageLimit,
-        sources: input.filters?.sources ?? undefined,
-        since: input.filters?.since ?? null,
-        tags: input.filters?.tags ?? undefined,
-      }),
-    );
-    turn.run.emit({ type: 'searchDocuments', documents: hits });
-    return hits;
+    const given = [...files, ...earlierFiles, ...standing];
+    const found = await knowledge.retrieve(principal, {
+      query: turn.question,
+      agentId: turn.agent.id,
+      projectId: turn.projectId,
+      attachedOnly: !turn.searches,
+      except: given.map(({ documentId }) => documentId),
+      limit: turn.agent.passageLimit,
+      sources: input.filters?.sources ?? undefined,
+      since: input.filters?.since ?? null,
+      tags: input.filters?.tags ?? undefined,
+    });
+    const hits = numberHits([...given, ...found]).slice(given.length);
+    turn.run.emit({ type: 'searchDocuments', documents: kept([...standing, ...hits]) });
+    return [...standing, ...hits];
   }
 
   /** The run itself: retrieval, the model, and the saving of what it says. Never throws. */
@@ -262,17 +315,21 @@ export function turnService({ db, knowledge, runs, limits, usage, settings, log,
       estimatedTokens: 0,
     };
     const saving = saver(() => saveMessage(assistantMessageId, soFar, {}));
-    let hits: NumberedHit[] | null = null;
     let end: AnswerEnd;
     try {
-      if (turn.searches) {
-        hits = await search(principal, turn, input);
-        await saveMessage(assistantMessageId, soFar, { passages: hits, searchQuery: turn.question });
+      const attachments = await gatherAttachments(db, files, principal, turn, run.signal);
+      const hits = await search(principal, turn, input, attachments);
+      const passages = kept([...attachments.files, ...attachments.earlierFiles, ...(hits ?? [])]);
+      if (passages.length > 0 || hits !== null) {
+        const searchQuery = turn.searches || attachments.searchable ? turn.question : null;
+        await saveMessage(assistantMessageId, soFar, { passages, searchQuery });
       }
       const limits = { modelSilenceMs: settings.modelSilenceMs, turnMs: settings.turnMs };
       const request = {
         ...turn,
+        ...attachments,
         hits,
+        passages,
         limits,
         additionalContext: input.additionalContext ?? null,
         includeCitations: input.includeCitations,
@@ -391,7 +448,20 @@ export function turnService({ db, knowledge, runs, limits, usage, settings, log,
 
 export type TurnService = ReturnType<typeof turnService>;
 
-const utterance = ({ role, text }: ChatMessage): Utterance => ({ role: role === 'USER' ? 'user' : 'assistant', text });
+/** What a turn needs of the messages before it. */
+const spoken = { id: true, parentId: true, latestChildId: true, role: true, text: true } as const;
+type Spoken = Pick<ChatMessage, keyof typeof spoken>;
+
+const utterance = ({ role, text }: Spoken): Utterance => ({ role: role === 'USER' ? 'user' : 'assistant', text });
+
+/** Characters of a whole file that a message keeps of it: the file is there for the rest. */
+const keptOfFile = 1000;
+
+/** The passages that a message keeps as what it was given. */
+const kept = (passages: readonly NumberedHit[]): NumberedHit[] =>
+  passages.map((passage) =>
+    passage.source === 'user_file' ? { ...passage, text: passage.text.slice(0, keptOfFile).toWellFormed() } : passage,
+  );
 
 /** Saves at most once in `saveEveryMs` while something changes, one save at a time. */
 function saver(save: () => Promise<void>) {

@@ -52,6 +52,10 @@ const SendChatMessageInput = builder.inputType('SendChatMessageInput', {
       type: ReasoningEffort,
       description: 'How much the model thinks first; the session’s, or the model’s own, unless given.',
     }),
+    fileIds: t.field({
+      type: ['UUID'],
+      description: 'Files to give with it, at most 20. The answer waits until their text is read.',
+    }),
     actionIds: t.intList({
       description: 'Only these of the agent’s actions; none for an empty list, all unless given.',
     }),
@@ -67,7 +71,7 @@ const StopChatRunPayload = builder.objectRef<{ stopped: boolean }>('StopChatRunP
 const TurnFailure = builder.objectRef<NonNullable<Answered['failure']>>('TurnFailure').implement({
   description: 'Why a turn failed.',
   fields: (t) => ({
-    code: t.exposeString('code', { description: '`UPSTREAM_FAILED`, `RATE_LIMITED`, `TIMEOUT` or `INTERNAL`.' }),
+    code: t.exposeString('code', { description: '`UPSTREAM_FAILED`, `TOOL_CALL_FAILED`, `RATE_LIMITED`, `TIMEOUT` or `INTERNAL`.' }),
     message: t.exposeString('message', { description: 'What went wrong, in words.' }),
     retryable: t.exposeBoolean('retryable', { description: 'Whether trying again may help.' }),
   }),
@@ -148,14 +152,21 @@ builder.subscriptionFields((t) => ({
     type: ChatTurnEvent,
     authScopes: { permission: 'read:chat' },
     description:
-      'The events of a run of a session that the caller may read, under way or over for less than five minutes.',
+      'The events of a run of a session that the caller may read, under way or just over. What is over is kept for five minutes, or less when there is much of it.',
     args: {
-      runId: t.arg({ type: 'UUID', required: true, description: 'The run, from `ChatMessageIds`.' }),
-      from: t.arg.int({ description: 'The index of the first event to read; 0 unless given.' }),
+      runId: t.arg({ type: 'UUID', description: 'The run, from `ChatMessageIds`. Not beside `sessionId`.' }),
+      sessionId: t.arg({
+        type: 'UUID',
+        description: 'The session: what it is saying, or said last. Not beside `runId`; one of the two is needed.',
+      }),
+      from: t.arg.int({
+        description: 'The index of the first event to read, at most the number of events so far; 0 unless given.',
+      }),
     },
-    subscribe: async (_root, { runId, from }, { principal, services: { readers }, signal }) => {
+    subscribe: async (_root, which, { principal, services: { readers }, signal }) => {
       const reader = signedIn(principal);
-      return readers.read(reader, await readers.run(reader, runId), Math.max(from ?? 0, 0), signal);
+      const { run, from } = await readers.find(reader, which);
+      return readers.read(reader, run, from, signal);
     },
     resolve: (event) => event,
   }),

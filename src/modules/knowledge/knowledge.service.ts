@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { can, type Principal } from '../../authz/principal.ts';
 import { visible } from '../../authz/visible.ts';
 import { badInput, conflict, forbidden, notFound, parse } from '../../errors.ts';
-import type { Document, Prisma } from '../../generated/prisma/client.ts';
+import type { Document, File, Prisma } from '../../generated/prisma/client.ts';
 import { cut, ListOrder, type PageArgs } from '../../paging.ts';
 import type { Database } from '../../store/database.ts';
 import { type AuditService, by } from '../audit/audit.service.ts';
@@ -67,6 +67,11 @@ export function knowledgeService(db: Database, audit: AuditService) {
   async function claim(transaction: Prisma.TransactionClient, externalId: string): Promise<Document | null> {
     await transaction.$executeRaw`SELECT pg_advisory_xact_lock(hashtextextended(${externalId}, 5208))`;
     return transaction.document.findUnique({ where: { externalId } });
+  }
+
+  /** Throws CONFLICT for the text of a file, which goes with that file and not otherwise. */
+  function notOfFile(document: Document): void {
+    if (document.fileId !== null) throw conflict('This document is the text of a file: delete the file instead.');
   }
 
   /** The private document of that id in one of these projects, claimed. Throws NOT_FOUND, FORBIDDEN for a public one. */
@@ -176,10 +181,12 @@ export function knowledgeService(db: Database, audit: AuditService) {
       const agentIds = [...new Set(data.agentIds)];
       return db.prisma.$transaction(async (transaction) => {
         const before = await claim(transaction, externalId);
-        if (before && author)
+        if (before && author) {
           await checkWritable(transaction, author, before, () =>
             conflict('This document id is taken; choose another.'),
           );
+          notOfFile(before);
+        }
         await checkAgents(transaction, author, agentIds);
         const project = author && data.projectId != null ? await projectOf(transaction, author, data, before) : null;
         const isPublic = data.isPublic ?? (project && !before ? false : null);
@@ -216,6 +223,21 @@ export function knowledgeService(db: Database, audit: AuditService) {
       }, patience);
     },
 
+    /** Makes the text of a file findable, under the file's id, for those who see the file. */
+    storeFile: (
+      transaction: Prisma.TransactionClient,
+      { id, name, ownerId }: Pick<File, 'id' | 'name' | 'ownerId'>,
+      text: string,
+    ): Promise<Document> =>
+      store(
+        transaction,
+        null,
+        id,
+        null,
+        { title: name, sections: [{ text, link: fileLink(id) }], metadata: {} },
+        { source: 'user_file', isPublic: false, owner: { connect: { id: ownerId } }, file: { connect: { id } } },
+      ),
+
     /** Deletes a private document of a project of the principal's. Throws NOT_FOUND, FORBIDDEN for a public one. */
     removeFromProject: (principal: Principal, externalId: string): Promise<Document> =>
       db.prisma.$transaction(async (transaction) => {
@@ -230,6 +252,7 @@ export function knowledgeService(db: Database, audit: AuditService) {
         const document = await claim(transaction, externalId);
         if (!document) throw notFound('Document');
         await checkWritable(transaction, principal, document, () => notFound('Document'));
+        notOfFile(document);
         return erase(transaction, principal, document);
       }, patience);
     },
@@ -278,6 +301,9 @@ export function knowledgeService(db: Database, audit: AuditService) {
 }
 
 export type KnowledgeService = ReturnType<typeof knowledgeService>;
+
+/** Where a file is downloaded. Without a host: whoever reads the citation knows this server by one. */
+export const fileLink = (id: string): string => `/api/chat/file/${id}`;
 
 /** Whether PostgreSQL could hold that id at all; one that it could not hold belongs to no document. */
 const storable = (externalId: string) => plainText(500).safeParse(externalId).success;

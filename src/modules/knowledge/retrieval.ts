@@ -14,6 +14,10 @@ const Retrieve = z.object({
   query: z.string().transform(searchable),
   agentId: databaseId.nullish(),
   projectId: databaseId.nullish(),
+  /** Only what was given to the agent or the project as such: its files, and the project's documents. */
+  attachedOnly: z.boolean().default(false),
+  /** Documents that are known already. */
+  except: z.array(z.string()).default([]),
   limit: z.number().int().min(0),
   sources: z.array(plainText(50)).max(100).nullish(),
   since: storableDate.nullish(),
@@ -76,6 +80,10 @@ const maxWords = 32;
 /** Stands between fragments: a separator that no reader would miss from a text. */
 const fragmentEnd = '\u001f';
 
+/** Whether a document is the text of a file of that project. */
+const inProject = (project: string): string =>
+  `EXISTS (SELECT FROM "_FileToProject" t WHERE t."A" = d."fileId" AND t."B" = ${project}::int)`;
+
 /**
  * Two rankings over the passages that the principal may read, fused by reciprocal rank.
  * `strict`: everything that was asked for, as `websearch_to_tsquery` reads it (quoted phrases, `or`, `-not`), nearest
@@ -96,13 +104,23 @@ WITH asked AS MATERIALIZED (
   SELECT d."id" FROM "Document" d
   LEFT JOIN "Agent" a ON a."id" = $4::int AND a."deletedAt" IS NULL
   LEFT JOIN "Project" p ON p."id" = d."projectId"
-  WHERE CASE WHEN $9::int IS NOT NULL THEN d."projectId" = $9::int
-      ELSE d."isPublic" OR d."ownerId" = $2::uuid OR p."ownerId" = $2::uuid OR ($3::boolean AND d."projectId" IS NULL) END
+  WHERE CASE WHEN $9::int IS NOT NULL THEN d."projectId" = $9::int OR ${inProject('$9')}
+      ELSE d."isPublic" OR d."ownerId" = $2::uuid OR p."ownerId" = $2::uuid
+        OR ($3::boolean AND d."projectId" IS NULL AND d."fileId" IS NULL)
+        OR EXISTS (SELECT FROM "_FileToProject" t JOIN "Project" o ON o."id" = t."B"
+          WHERE t."A" = d."fileId" AND o."ownerId" = $2::uuid)
+        OR EXISTS (SELECT FROM "_AgentToFile" t JOIN "Agent" g ON g."id" = t."A"
+          WHERE t."B" = d."fileId" AND g."deletedAt" IS NULL AND ($11::boolean OR g."isPublic" OR g."isBuiltin"
+            OR g."ownerId" = $2::uuid OR EXISTS (
+              SELECT FROM "AgentShare" s WHERE s."agentId" = g."id" AND s."userId" = $2::uuid))) END
     AND ($10::int IS NULL OR d."projectId" IS NULL OR d."projectId" = $10::int)
-    AND (d."projectId" = $10::int
-      OR ($4::int IS NULL OR a."knowledge" = 'ALL' OR (a."knowledge" = 'ATTACHED' AND EXISTS (
-        SELECT FROM "_AgentToDocument" t WHERE t."A" = a."id" AND t."B" = d."id")))
-      AND (a."searchStartDate" IS NULL OR COALESCE(d."documentUpdatedAt", d."createdAt") >= a."searchStartDate"))
+    AND (d."projectId" = $10::int OR ${inProject('$10')}
+      OR EXISTS (SELECT FROM "_AgentToFile" t WHERE t."A" = a."id" AND t."B" = d."fileId")
+      OR (NOT $12::boolean AND ($4::int IS NULL OR (d."fileId" IS NULL AND (a."knowledge" = 'ALL'
+        OR (a."knowledge" = 'ATTACHED' AND EXISTS (
+          SELECT FROM "_AgentToDocument" t WHERE t."A" = a."id" AND t."B" = d."id")))))
+      AND (a."searchStartDate" IS NULL OR COALESCE(d."documentUpdatedAt", d."createdAt") >= a."searchStartDate")))
+    AND NOT (d."externalId" = ANY ($13::text[]))
     AND ($5::text[] IS NULL OR d."source" = ANY ($5::text[]))
     AND ($6::timestamptz IS NULL OR COALESCE(d."documentUpdatedAt", d."createdAt") >= $6::timestamptz)
     AND ($7::jsonb IS NULL OR EXISTS (
@@ -148,12 +166,13 @@ ORDER BY fused DESC, c."id"`,
  * Not every word has to match. `agentId` narrows to the agent's documents where its knowledge is ATTACHED, and to those
  * since its `searchStartDate`; whether the principal may use the agent is the caller's to check. `projectId`, for a turn
  * in a project, adds that project's documents, whatever the agent's knowledge is, and leaves out those of other
- * projects; a principal that is confined to a project finds that project's and no others. Of `sources`, and of
+ * projects; a principal that is confined to a project finds that project's and no others. For an agent, the text of a
+ * file counts only where the file was given to that agent or that project. Of `sources`, and of
  * `tags`, one has to fit; an empty list asks for nothing. A `limit` above 100 is cut to it. Returns nothing for a query
  * without a word to look for, or for a deleted agent. Throws BAD_USER_INPUT.
  */
 export async function retrieve(db: Database, principal: Principal, input: RetrieveInput): Promise<Hit[]> {
-  const { query, agentId, projectId, limit, sources, since, tags } = parse(Retrieve, input);
+  const { query, agentId, projectId, attachedOnly, except, limit, sources, since, tags } = parse(Retrieve, input);
   const confinedTo = principal.credential.projectId;
   if (query === '' || limit === 0) return [];
   const rows = await db.query<Omit<Hit, 'highlights'> & { highlights: string }>(statement, [
@@ -167,6 +186,9 @@ export async function retrieve(db: Database, principal: Principal, input: Retrie
     Math.min(limit, mostHits),
     confinedTo,
     confinedTo ?? projectId ?? null,
+    can(principal, 'manage:agents'),
+    attachedOnly,
+    except,
   ]);
   return rows.map(({ highlights, ...hit }) => ({
     ...hit,

@@ -137,7 +137,7 @@ export function projectsService(db: Database, audit: AuditService, users: UsersS
     },
 
     /**
-     * Deletes a project and its tokens. Its chats and documents stay with its owner, who could read them all along:
+     * Deletes a project and its tokens. Its chats, documents and files stay with its owner, who could read them all along:
      * also those that the tokens' users made. What the tokens have open ends. Throws NOT_FOUND, and FORBIDDEN for a
      * token that is confined to a project.
      */
@@ -155,6 +155,10 @@ export function projectsService(db: Database, audit: AuditService, users: UsersS
           WHERE "projectId" = ${id}::int AND "userId" = ANY (${tokenUsers}::uuid[]) AND "deletedAt" IS NULL`;
         await transaction.$executeRaw`UPDATE "Document" SET "ownerId" = ${ownerId}::uuid, "projectId" = NULL
           WHERE "projectId" = ${id}::int AND "ownerId" = ANY (${tokenUsers}::uuid[])`;
+        await transaction.$executeRaw`UPDATE "Document" SET "ownerId" = ${ownerId}::uuid
+          WHERE "fileId" IS NOT NULL AND "ownerId" = ANY (${tokenUsers}::uuid[])`;
+        await transaction.$executeRaw`UPDATE "File" SET "ownerId" = ${ownerId}::uuid
+          WHERE "ownerId" = ANY (${tokenUsers}::uuid[])`;
         for (const userId of tokenUsers) await users.erase(transaction, userId);
         await transaction.project.delete({ where: { id } });
         await audit.record(transaction, {

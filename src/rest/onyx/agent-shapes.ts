@@ -31,6 +31,7 @@ export const AgentWhole = graphql(
     ...AgentCore
     systemPrompt taskPrompt replaceBaseSystemPrompt datetimeAware searchStartDate
     documents { documentId title link source updatedAt }
+    files { databaseId }
     shares { permission user { id email } }
   }
 `,
@@ -188,7 +189,7 @@ export const snapshot = (agent: Whole): z.input<typeof PersonaSnapshot> => ({
   task_prompt: agent.taskPrompt,
   replace_base_system_prompt: agent.replaceBaseSystemPrompt,
   datetime_aware: agent.datetimeAware,
-  user_file_ids: [],
+  user_file_ids: (agent.files ?? []).map(({ databaseId }) => databaseId),
   users: (agent.shares ?? []).map(({ user }) => ({ id: user.id, email: user.email })),
   user_shares: (agent.shares ?? []).map(({ user, permission }) => ({
     user_id: user.id,
@@ -249,7 +250,7 @@ export const PersonaUpsertRequest = z
     user_file_ids: z
       .array(z.string())
       .nullish()
-      .openapi({ description: 'There are no files of users: only an empty list.' }),
+      .openapi({ description: 'Files that its chats know: one’s own, and those that it has.' }),
     hierarchy_node_ids: z
       .array(z.int())
       .nullish()
@@ -276,7 +277,6 @@ function refuseUnknown(body: z.infer<typeof PersonaUpsertRequest>): void {
   if (body.document_set_ids.length > 0) throw badInput(['body'], 'document_sets not found');
   if (body.user_file_ids?.some((text) => !isUuid(text)))
     throw badInput(['body'], 'Invalid user_file_ids; must be UUID strings');
-  if (body.user_file_ids?.length) throw badInput(['body'], 'user_files not found');
   if (body.hierarchy_node_ids?.length) throw badInput(['body'], 'hierarchy_nodes not found');
   if (body.groups?.length) throw badInput(['body'], noSuchGroups);
 }
@@ -301,6 +301,7 @@ export function agentInput(body: z.infer<typeof PersonaUpsertRequest>) {
     labelIds: body.label_ids ?? [],
     actionIds: body.tool_ids,
     documentIds: body.document_ids ?? [],
+    fileIds: body.user_file_ids ?? [],
     userIds: body.users ?? undefined,
   };
 }

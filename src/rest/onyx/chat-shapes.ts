@@ -1,5 +1,6 @@
 import { z } from '@hono/zod-openapi';
 import { graphql, type ResultOf } from '../graphql.ts';
+import { FileDescriptor, fileDescriptor, MessageFile } from './file-shapes.ts';
 import { byNumber, Passage, SavedSearchDoc, savedSearchDoc } from './search-doc.ts';
 import { isoDate } from './shapes.ts';
 
@@ -12,7 +13,9 @@ export const instant = (text: string) => new Date(/(Z|[+-]\d\d:?\d\d)$/.test(tex
 
 export const sharedStatus = z.enum(['public', 'private']);
 export const SessionDetails = graphql(`
-  fragment SessionDetails on ChatSession @_unmask { databaseId name agentId createdAt updatedAt sharing }
+  fragment SessionDetails on ChatSession @_unmask {
+    databaseId name agentId createdAt updatedAt sharing model temperature reasoningEffort
+  }
 `);
 
 export const ChatSessionDetails = z
@@ -29,19 +32,26 @@ export const ChatSessionDetails = z
   })
   .openapi('ChatSessionDetails');
 
-export const overrides = { current_alternate_model: null, current_temperature_override: null };
 export const status = (sharing: 'PRIVATE' | 'PUBLIC') =>
   sharing === 'PUBLIC' ? ('public' as const) : ('private' as const);
 
-export const sessionDetails = (session: ResultOf<typeof SessionDetails>): z.input<typeof ChatSessionDetails> => ({
+type Session = ResultOf<typeof SessionDetails>;
+
+/** What a session is set to. */
+export const overrides = ({ model, temperature, reasoningEffort }: Session) => ({
+  current_alternate_model: model,
+  current_temperature_override: temperature,
+  current_reasoning_effort_override: reasoningEffort?.toLowerCase() ?? null,
+});
+
+export const sessionDetails = (session: Session): z.input<typeof ChatSessionDetails> => ({
   id: session.databaseId,
   name: session.name,
   persona_id: session.agentId,
   time_created: session.createdAt.toISOString(),
   time_updated: session.updatedAt.toISOString(),
   shared_status: status(session.sharing),
-  ...overrides,
-  current_reasoning_effort_override: null,
+  ...overrides(session),
 });
 
 export const ChatSessionCreationRequest = z
@@ -62,12 +72,15 @@ export const newSession = ({ persona_id, description, project_id }: z.infer<type
 export const StoredMessage = graphql(
   `
   fragment StoredMessage on ChatMessage @_unmask {
-    databaseId sessionId parentId latestChildId role status text reasoning error searchQuery model durationMs createdAt
+    databaseId sessionId parentId latestChildId preferredResponseId
+    role status text reasoning error searchQuery model durationMs createdAt
     citations { number documentId }
     documents { ...Passage }
+    files { ...MessageFile }
+    feedback { rating }
   }
 `,
-  [Passage],
+  [Passage, MessageFile],
 );
 type Message = ResultOf<typeof StoredMessage>;
 
@@ -83,7 +96,7 @@ export const ChatMessageDetail = z
     context_docs: z.array(SavedSearchDoc).nullable(),
     citations: z.record(z.string(), z.string()).nullable(),
     time_sent: isoDate,
-    files: z.array(z.unknown()),
+    files: z.array(FileDescriptor),
     error: z.string().nullable(),
     current_feedback: z.enum(['like', 'dislike']).nullable(),
     processing_duration_seconds: z.number().nullable(),
@@ -91,6 +104,8 @@ export const ChatMessageDetail = z
     model_display_name: z.string().nullable(),
   })
   .openapi('ChatMessageDetail');
+
+const feedbackNames = { LIKE: 'like', DISLIKE: 'dislike' } as const;
 
 /** How the contract marks an answer that somebody stopped. */
 const stoppedText = (text: string): string =>
@@ -112,10 +127,10 @@ export const messageDetail = (stored: Message): z.input<typeof ChatMessageDetail
       ? Object.fromEntries(stored.citations.map(({ number, documentId }) => [number, documentId]))
       : null,
   time_sent: stored.createdAt,
-  files: [],
+  files: stored.files.map(fileDescriptor),
   error: stored.error,
-  current_feedback: null,
+  current_feedback: stored.feedback?.rating ? feedbackNames[stored.feedback.rating] : null,
   processing_duration_seconds: stored.durationMs === null ? null : stored.durationMs / 1000,
-  preferred_response_id: null,
+  preferred_response_id: stored.preferredResponseId,
   model_display_name: stored.model,
 });

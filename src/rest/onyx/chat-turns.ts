@@ -1,22 +1,15 @@
 import { z } from '@hono/zod-openapi';
+import { badInput } from '../../errors.ts';
 import { graphql } from '../graphql.ts';
 import { type AnyRow, row } from '../row.ts';
 import { ChatSessionCreationRequest, instant, int32, newSession, timestamp } from './chat-shapes.ts';
 import { coded } from './errors.ts';
+import { FileDescriptor } from './file-shapes.ts';
+import { LLMOverride, modelAndTemperature } from './llm-override.ts';
 import { packets, TurnEvent } from './packets.ts';
 import { byNumber, Passage, SearchDoc, searchDoc } from './search-doc.ts';
 
 const tag = 'Chat';
-
-const LLMOverride = z
-  .object({
-    model_provider: z.string().nullish(),
-    model_version: z.string().nullish(),
-    temperature: z.number().min(0).max(2).nullish(),
-    model_configuration_id: z.int().nullish(),
-    display_name: z.string().nullish(),
-  })
-  .openapi('LLMOverride');
 
 const BaseFilters = z
   .object({
@@ -27,13 +20,20 @@ const BaseFilters = z
   })
   .openapi('BaseFilters');
 
+/** Newer clients send a type that the documentation does not know. */
+const SentFile = FileDescriptor.extend({ type: z.string() });
+
 const SendMessageRequest = z
   .object({
     message: z.string(),
-    llm_override: LLMOverride.nullish().openapi({ description: 'Of these, `temperature` has an effect.' }),
+    llm_override: LLMOverride.nullish(),
+    llm_overrides: z.array(LLMOverride).nullish().openapi({
+      description:
+        'In place of `llm_override`, a list of one. Several models at once are not served: more are refused.',
+    }),
     allowed_tool_ids: z.array(int32).nullish(),
     forced_tool_id: z.int().nullish(),
-    file_descriptors: z.array(z.unknown()).max(0, 'files are not served yet').default([]),
+    file_descriptors: z.array(SentFile).max(20).nullish().openapi({ description: 'Files to give with the message.' }),
     internal_search_filters: BaseFilters.nullish(),
     deep_research: z.boolean().default(false),
     origin: z.string().default('unset'),
@@ -76,6 +76,18 @@ const ChatFullResponse = z
   })
   .openapi('ChatFullResponse');
 
+const resumeRun = graphql(
+  `subscription ResumeChatRun($sessionId: UUID!) { chatRun(sessionId: $sessionId) { ...TurnEvent } }`,
+  [TurnEvent],
+);
+
+/** The contract answers several models with 400, so they are no part of the request's shape. Throws BAD_USER_INPUT. */
+function oneModel({ llm_override, llm_overrides }: z.infer<typeof SendMessageRequest>) {
+  if (llm_overrides && llm_overrides.length > 1)
+    throw badInput(['body', 'llm_overrides'], 'several models at once are not served; give one');
+  return llm_overrides?.[0] ?? llm_override;
+}
+
 const sendInput = (body: z.infer<typeof SendMessageRequest>) => ({
   input: {
     message: body.message,
@@ -83,8 +95,9 @@ const sendInput = (body: z.infer<typeof SendMessageRequest>) => ({
     newSession: body.chat_session_info ? newSession(body.chat_session_info) : null,
     parentMessageId: body.parent_message_id,
     additionalContext: body.additional_context,
+    fileIds: body.file_descriptors?.map(({ id, user_file_id }) => user_file_id ?? id),
     includeCitations: body.include_citations,
-    temperature: body.llm_override?.temperature,
+    ...modelAndTemperature(oneModel(body)),
     actionIds: body.allowed_tool_ids,
     filters: body.internal_search_filters && {
       sources: body.internal_search_filters.source_type,
@@ -161,5 +174,33 @@ export const turnRows: AnyRow[] = [
     variables: ({ params }) => ({ id: params.chat_session_id }),
     output: () => ({ message: 'Chat session stopped' }),
     failure: (error) => (error.code === 'NOT_FOUND' ? coded(404, 'SESSION_NOT_FOUND', 'Chat session not found') : null),
+  }),
+  row({
+    method: 'get',
+    path: '/chat/chat-session/{session_id}/resume-stream',
+    tag,
+    summary: 'Go on reading what a session is saying, or said last',
+    params: z.object({ session_id: z.uuid() }),
+    query: z.object({
+      cursor: z.coerce.number().int().min(0).max(0x7fff_ffff).default(0).openapi({
+        description: 'How many lines the client has; heartbeats do not count.',
+      }),
+    }),
+    reply: z.looseObject({}).openapi({ description: 'A line. The reply is always a stream of them.' }),
+    document: resumeRun,
+    variables: ({ params }) => ({ sessionId: params.session_id }),
+    output: (line) => line,
+    failure: (error) =>
+      error.code === 'NOT_FOUND' ? coded(404, 'NOT_FOUND', 'No resumable run for this chat session') : null,
+    stream: {
+      document: resumeRun,
+      when: () => true,
+      cursor: ({ query }) => query.cursor,
+      packets: () => {
+        const turn = packets();
+        return { ...turn, of: ({ chatRun }) => turn.of(chatRun) };
+      },
+      description: 'The lines of the stream that `POST /chat/send-chat-message` gave, from the cursor on.',
+    },
   }),
 ];

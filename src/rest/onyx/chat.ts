@@ -34,6 +34,7 @@ const ChatSessionSummary = z
     shared_status: sharedStatus,
     current_alternate_model: z.string().nullable(),
     current_temperature_override: z.number().nullable(),
+    current_reasoning_effort_override: z.string().nullable(),
   })
   .openapi('ChatSessionSummary');
 
@@ -55,10 +56,19 @@ function readBefore(text: string): Date {
   return instant(text);
 }
 
-const unknownSession: AnyRow['failure'] = (error) =>
+type Failed = NonNullable<AnyRow['failure']>;
+
+const unknownSession: Failed = (error) =>
   error.code === 'NOT_FOUND' ? detail(400, 'Invalid Chat Session ID provided') : null;
-const unknownSessionMessage: AnyRow['failure'] = (error) =>
+export const unknownSessionMessage: Failed = (error) =>
   error.code === 'NOT_FOUND' ? message('Invalid Chat Session ID provided') : null;
+
+/** What a new session lacks when it cannot be made. */
+export const unknownAgent: Failed = (error) => {
+  if (error.code !== 'NOT_FOUND') return null;
+  const what = error.details.resource === 'Project' ? 'project' : 'persona';
+  return detail(403, `User does not have access to ${what}`);
+};
 
 export const chatRows: AnyRow[] = [
   row({
@@ -73,11 +83,7 @@ export const chatRows: AnyRow[] = [
     ),
     variables: ({ body }) => ({ input: newSession(body) }),
     output: ({ createChatSession }) => ({ chat_session_id: createChatSession.sessionId, incognito: false }),
-    failure: (error) => {
-      if (error.code !== 'NOT_FOUND') return null;
-      const what = error.details.resource === 'Project' ? 'project' : 'persona';
-      return detail(403, `User does not have access to ${what}`);
-    },
+    failure: unknownAgent,
   }),
   row({
     method: 'get',
@@ -176,8 +182,7 @@ export const chatRows: AnyRow[] = [
         messages: messages.map(messageDetail),
         time_created: session.createdAt,
         shared_status: status(session.sharing),
-        ...overrides,
-        current_reasoning_effort_override: null,
+        ...overrides(session),
         deleted: session.deletedAt !== null,
         owner_name: session.ownerName,
         packets: messages
@@ -234,7 +239,7 @@ export const chatRows: AnyRow[] = [
             persona_id: session.agentId,
             time_created: session.createdAt,
             shared_status: status(session.sharing),
-            ...overrides,
+            ...overrides(session),
           })),
       }));
       return {
@@ -254,7 +259,7 @@ export const chatRows: AnyRow[] = [
     document: graphql(
       `mutation RenameChatSession($input: UpdateChatSessionInput!) { updateChatSession(input: $input) { name } }`,
     ),
-    variables: ({ body }) => ({ input: { sessionId: body.chat_session_id, name: body.name ?? null } }),
+    variables: ({ body }) => ({ input: { sessionId: body.chat_session_id, name: body.name || null } }),
     output: ({ updateChatSession }) => ({ new_name: updateChatSession.name ?? '' }),
     failure: unknownSessionMessage,
   }),

@@ -12,7 +12,7 @@ export const TurnEvent = graphql(
     ... on ChatSearchQueries { queries }
     ... on ChatSearchDocuments { documents { ...Passage } }
     ... on ChatReasoningDelta { text }
-    ... on ChatAnswerStarted { documents { ...Passage } }
+    ... on ChatAnswerStarted { afterSeconds documents { ...Passage } }
     ... on ChatAnswerDelta { text }
     ... on ChatCitation { citation { number documentId } }
     ... on ChatTurnStopped { reason }
@@ -67,7 +67,7 @@ const callersFault = (error: AppError): string =>
   error.details.resource === 'Chat session' ? 'Invalid Chat Session ID provided' : error.message;
 
 /** Maps the events of one turn to the lines of the stream. Blocks get rising turn indexes: search, reasoning, answer. */
-export function packets(startedAt = performance.now()) {
+export function packets() {
   let turn = 0;
   let block: 'search' | 'reasoning' | 'answer' | null = null;
   const place = (model_index: number | null = 0): Placement => ({
@@ -114,7 +114,7 @@ export function packets(startedAt = performance.now()) {
           packet({
             type: 'message_start',
             final_documents: event.documents.length > 0 ? byNumber(event.documents).map(searchDoc) : null,
-            pre_answer_processing_seconds: Math.round(performance.now() - startedAt) / 1000,
+            pre_answer_processing_seconds: event.afterSeconds,
           }),
         ];
       case 'ChatAnswerDelta':

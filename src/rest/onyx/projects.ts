@@ -1,53 +1,18 @@
 import { z } from '@hono/zod-openapi';
-import { graphql, type ResultOf } from '../graphql.ts';
+import { graphql } from '../graphql.ts';
 import { type AnyRow, row } from '../row.ts';
-import { ChatSessionDetails, SessionDetails, sessionDetails } from './chat-shapes.ts';
 import { detail } from './errors.ts';
-import { everything, id, isoDate, nothing } from './shapes.ts';
+import { ProjectSnapshot, snapshot, UserProjectSnapshot } from './project-shapes.ts';
+import { everything, id, nothing } from './shapes.ts';
 
 const tag = 'Projects';
 
 const params = z.object({ project_id: id });
 const sessionBody = z.object({ chat_session_id: z.uuid() }).openapi('ChatSessionRequest');
 
-const ProjectSnapshot = graphql(
-  `
-  fragment ProjectSnapshot on Project @_unmask {
-    databaseId name description instructions createdAt
-    owner { id }
-    chatSessions(first: $sessions) { nodes { ...SessionDetails } }
-  }
-`,
-  [SessionDetails],
-);
-
-const UserProjectSnapshot = z
-  .object({
-    id: z.int(),
-    name: z.string(),
-    description: z.string().nullable(),
-    created_at: isoDate,
-    user_id: z.uuid().nullable(),
-    instructions: z.string().nullable(),
-    chat_sessions: z
-      .array(ChatSessionDetails)
-      .openapi({ description: 'None for a credential that lacks `read:chat`.' }),
-  })
-  .openapi('UserProjectSnapshot');
-
 const ProjectInstructionsResponse = z
   .object({ instructions: z.string().nullable() })
   .openapi('ProjectInstructionsResponse');
-
-const snapshot = (project: ResultOf<typeof ProjectSnapshot>): z.input<typeof UserProjectSnapshot> => ({
-  id: project.databaseId,
-  name: project.name,
-  description: project.description,
-  created_at: project.createdAt,
-  user_id: project.owner.id,
-  instructions: project.instructions,
-  chat_sessions: project.chatSessions?.nodes.map(sessionDetails) ?? [],
-});
 
 const missing: AnyRow['failure'] = (error) => (error.code === 'NOT_FOUND' ? detail(404, error.message) : null);
 

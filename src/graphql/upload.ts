@@ -1,0 +1,20 @@
+import { GraphQLError, GraphQLScalarType } from 'graphql';
+import { type IncomingFile, isFile } from '../form.ts';
+
+/** A file as a variable: https://github.com/jaydenseric/graphql-multipart-request-spec. */
+export const UploadedFile = new GraphQLScalarType<IncomingFile, never>({
+  name: 'Upload',
+  description:
+    'A file, sent as a part of a multipart request: see https://github.com/jaydenseric/graphql-multipart-request-spec. Its variable is null in `operations`.',
+  specifiedByURL: 'https://github.com/jaydenseric/graphql-multipart-request-spec',
+  parseValue(value) {
+    if (isFile(value)) return value;
+    throw new GraphQLError('A file is a part of a multipart request.');
+  },
+  parseLiteral() {
+    throw new GraphQLError('A file is a variable, and a part of a multipart request.');
+  },
+  serialize() {
+    throw new GraphQLError('A file is not a reply.');
+  },
+});

@@ -1,0 +1,84 @@
+import { z } from 'zod';
+import type { Principal } from '../../authz/principal.ts';
+import { visible } from '../../authz/visible.ts';
+import { badInput, notFound, parse } from '../../errors.ts';
+import type { ChatMessage, ChatSession, Prisma } from '../../generated/prisma/client.ts';
+import type { Database } from '../../store/database.ts';
+import { databaseId } from '../input.ts';
+
+const SelectBranch = z.object({ messageId: databaseId });
+const PreferResponse = z.object({ questionId: databaseId, responseId: databaseId.nullish() });
+
+export type SelectBranchInput = z.input<typeof SelectBranch>;
+export type PreferResponseInput = z.input<typeof PreferResponse>;
+
+/** Which of the branches of a message tree is the current one, and which of several answers its reader prefers. */
+export function branchesService(db: Database) {
+  /**
+   * A message of a session that the principal looks after, which no turn and no other choice changes until the
+   * transaction ends. Throws NOT_FOUND.
+   */
+  async function claim(transaction: Prisma.TransactionClient, principal: Principal, id: number): Promise<ChatMessage> {
+    const where = { id, session: visible.ownChatSessions(principal) };
+    const found = await transaction.chatMessage.findFirst({ where, select: { sessionId: true } });
+    if (!found) throw notFound('Chat message');
+    await transaction.$queryRaw`SELECT 1 FROM "ChatSession" WHERE "id" = ${found.sessionId}::uuid FOR UPDATE`;
+    // Once more: the session may have been deleted, or moved, while this waited for it.
+    const message = await transaction.chatMessage.findFirst({ where });
+    if (!message) throw notFound('Chat message');
+    return message;
+  }
+
+  /** Makes the path from the root to a message current; one statement, however long the path. */
+  const select = (transaction: Prisma.TransactionClient, messageId: number) => transaction.$executeRaw`
+    WITH RECURSIVE path AS (
+      SELECT "id", "parentId" FROM "ChatMessage" WHERE "id" = ${messageId}::int
+      UNION ALL
+      SELECT m."id", m."parentId" FROM path JOIN "ChatMessage" m ON m."id" = path."parentId")
+    UPDATE "ChatMessage" m SET "latestChildId" = path."id" FROM path
+    WHERE m."id" = path."parentId" AND m."latestChildId" IS DISTINCT FROM path."id"`;
+
+  const touch = (transaction: Prisma.TransactionClient, id: string): Promise<ChatSession> =>
+    transaction.chatSession.update({ where: { id }, data: { updatedAt: new Date() } });
+
+  return {
+    /**
+     * Makes the branch that a message is on the current one: what is said next goes on behind its last message. Below
+     * the message, what was current there goes on. Throws NOT_FOUND.
+     */
+    select(principal: Principal, input: SelectBranchInput): Promise<ChatSession> {
+      const { messageId } = parse(SelectBranch, input);
+      return db.prisma.$transaction(async (transaction) => {
+        const { sessionId } = await claim(transaction, principal, messageId);
+        await select(transaction, messageId);
+        return touch(transaction, sessionId);
+      });
+    },
+
+    /**
+     * Notes which of its answers a question's reader prefers, and makes that one's branch current; without an answer,
+     * the note is taken away and the branch stays. Throws NOT_FOUND, and BAD_USER_INPUT for a message that is no
+     * question and for an answer that is none to it.
+     */
+    prefer(principal: Principal, input: PreferResponseInput): Promise<ChatMessage> {
+      const { questionId, responseId = null } = parse(PreferResponse, input);
+      return db.prisma.$transaction(async (transaction) => {
+        const { sessionId, role } = await claim(transaction, principal, questionId);
+        if (role !== 'USER') throw badInput(['input', 'questionId'], 'is not a question');
+        if (responseId !== null) {
+          const where = { id: responseId, parentId: questionId, role: 'ASSISTANT' as const };
+          if ((await transaction.chatMessage.count({ where })) === 0)
+            throw badInput(['input', 'responseId'], 'is not an answer to that question');
+          await select(transaction, responseId);
+        }
+        await touch(transaction, sessionId);
+        return transaction.chatMessage.update({
+          where: { id: questionId },
+          data: { preferredResponseId: responseId },
+        });
+      });
+    },
+  };
+}
+
+export type BranchesService = ReturnType<typeof branchesService>;

@@ -1,0 +1,116 @@
+import { z } from 'zod';
+import type { Principal } from '../../authz/principal.ts';
+import { visible } from '../../authz/visible.ts';
+import { notFound, parse } from '../../errors.ts';
+import { type Feedback, Prisma } from '../../generated/prisma/client.ts';
+import { cut, ListOrder, type PageArgs } from '../../paging.ts';
+import type { Database } from '../../store/database.ts';
+import { databaseId, plainText } from '../input.ts';
+import { storableDate } from '../knowledge/retrieval.ts';
+
+export const feedbackRatings = ['LIKE', 'DISLIKE'] as const;
+export type FeedbackRating = (typeof feedbackRatings)[number];
+
+/** An empty text says nothing. */
+const remark = (max: number) =>
+  plainText(max)
+    .nullish()
+    .transform((text) => text || null);
+
+const Rate = z
+  .object({
+    messageId: databaseId,
+    rating: z.enum(feedbackRatings).nullish(),
+    comment: remark(10_000),
+    reason: remark(500),
+  })
+  .refine(({ rating, comment }) => rating != null || comment !== null, {
+    path: ['rating'],
+    message: 'is required without a comment',
+  });
+const RemoveRating = z.object({ messageId: databaseId });
+const Filter = z.object({
+  rating: z.enum(feedbackRatings).nullish(),
+  since: storableDate.nullish(),
+  until: storableDate.nullish(),
+});
+
+export type RateInput = z.input<typeof Rate>;
+export type RemoveRatingInput = z.input<typeof RemoveRating>;
+export type FeedbackFilter = z.input<typeof Filter>;
+
+export const feedbackOrder = new ListOrder('feedback', [{ field: 'id', type: 'int', direction: 'desc' }]);
+
+/** What a stored feedback says in one word; null for one that is only a comment. */
+export const ratingOf = ({ positive }: Pick<Feedback, 'positive'>): FeedbackRating | null =>
+  positive === null ? null : positive ? 'LIKE' : 'DISLIKE';
+
+const positiveOf = (rating: FeedbackRating | null | undefined): boolean | null =>
+  rating == null ? null : rating === 'LIKE';
+
+/** Throws BAD_USER_INPUT that names the argument. */
+function matching(filter: FeedbackFilter): Prisma.FeedbackWhereInput {
+  const { rating, since, until } = parse(Filter, filter, []);
+  return {
+    AND: [
+      visible.feedback(),
+      rating == null ? {} : { positive: positiveOf(rating) },
+      since == null ? {} : { createdAt: { gte: since } },
+      until == null ? {} : { createdAt: { lt: until } },
+    ],
+  };
+}
+
+/** What readers think of answers: one opinion of each reader on each answer. */
+export function feedbackService(db: Database) {
+  /** Throws one and the same NOT_FOUND for what is not there, is no answer, or stands in a session of somebody else's. */
+  async function checkRatable(principal: Principal, messageId: number): Promise<void> {
+    const where = { ...visible.chatMessages(principal), id: messageId, role: 'ASSISTANT' as const };
+    if ((await db.prisma.chatMessage.count({ where })) === 0) throw notFound('Chat message');
+  }
+
+  return {
+    /**
+     * Says what the principal thinks of an answer, whole or still being written, in place of what they said of it
+     * before. A comment has at most 10,000 characters, a reason 500. Throws BAD_USER_INPUT, also for neither a rating
+     * nor a comment, and NOT_FOUND.
+     */
+    async rate(principal: Principal, input: RateInput): Promise<Feedback> {
+      const { messageId, rating, comment, reason } = parse(Rate, input);
+      await checkRatable(principal, messageId);
+      const { userId } = principal;
+      const opinion = { positive: positiveOf(rating), comment, reason };
+      try {
+        return await db.prisma.feedback.upsert({
+          where: { messageId_userId: { messageId, userId } },
+          create: { messageId, userId, ...opinion },
+          update: opinion,
+        });
+      } catch (error) {
+        // The session was erased meanwhile, and the answer with it.
+        if (error instanceof Prisma.PrismaClientKnownRequestError && error.code === 'P2003')
+          throw notFound('Chat message');
+        throw error;
+      }
+    },
+
+    /** Takes back what the principal said of an answer, and returns whether there was anything. Throws NOT_FOUND. */
+    async remove(principal: Principal, input: RemoveRatingInput): Promise<boolean> {
+      const { messageId } = parse(RemoveRating, input);
+      await checkRatable(principal, messageId);
+      const { count } = await db.prisma.feedback.deleteMany({ where: { messageId, userId: principal.userId } });
+      return count > 0;
+    },
+
+    /** Everybody's, newest first. Throws BAD_USER_INPUT. */
+    async list(filter: FeedbackFilter, args: PageArgs, limit: number, query: object) {
+      const page = feedbackOrder.page(args, limit);
+      const where = { AND: [matching(filter), page.where] };
+      return cut(await db.prisma.feedback.findMany({ ...query, ...page, where }), page);
+    },
+
+    count: (filter: FeedbackFilter) => db.prisma.feedback.count({ where: matching(filter) }),
+  };
+}
+
+export type FeedbackService = ReturnType<typeof feedbackService>;

@@ -1,0 +1,45 @@
+import { z } from 'zod';
+import type { Principal } from '../../authz/principal.ts';
+import { visible } from '../../authz/visible.ts';
+import { notFound } from '../../errors.ts';
+import type { ChatSession, Prisma } from '../../generated/prisma/client.ts';
+import type { ChatModels } from '../../models/providers.ts';
+import { databaseId, plainText } from '../input.ts';
+import { projectForSession } from '../projects/projects.service.ts';
+import { chosenModel, modelOverrides } from './overrides.ts';
+import { createSession } from './tree.ts';
+
+/** What somebody asks of a new session. */
+export const NewSession = z.object({
+  agentId: databaseId.default(0),
+  name: plainText(500).nullish(),
+  projectId: databaseId.nullish(),
+  ...modelOverrides,
+});
+
+/**
+ * A new session of the principal's own. One of a token that is confined to a project is always in that. Throws NOT_FOUND
+ * for an agent that the principal cannot see and for a project of somebody else's, BAD_USER_INPUT for an unknown model.
+ */
+export async function startSession(
+  transaction: Prisma.TransactionClient,
+  principal: Principal,
+  models: ChatModels,
+  { agentId, name, projectId, model, ...settings }: z.output<typeof NewSession>,
+  prompts: Pick<ChatSession, 'systemPrompt' | 'taskPrompt'> = { systemPrompt: null, taskPrompt: null },
+): Promise<ChatSession> {
+  const modelId = model == null ? null : chosenModel(models, model).modelId;
+  const where = { AND: [visible.agents(principal), { id: agentId, deletedAt: null }] };
+  if ((await transaction.agent.count({ where })) === 0) throw notFound('Agent');
+  const project = await projectForSession(transaction, principal, projectId);
+  return createSession(transaction, {
+    userId: principal.userId,
+    agentId,
+    projectId: project?.id ?? null,
+    name: name ?? null,
+    model: modelId,
+    temperature: settings.temperature ?? null,
+    reasoningEffort: settings.reasoningEffort ?? null,
+    ...prompts,
+  });
+}

@@ -1,0 +1,36 @@
+import { z } from 'zod';
+import { badInput } from '../../errors.ts';
+import type { ChatModel, ChatModels } from '../../models/providers.ts';
+import { plainText } from '../input.ts';
+
+/** What a session, or one turn, can be set to instead of the server's own; null is that. */
+export const modelOverrides = {
+  model: plainText(200).nullish(),
+  temperature: z.number().min(0).max(2).nullish(),
+  reasoningEffort: z.enum(['OFF', 'LOW', 'MEDIUM', 'HIGH']).nullish(),
+};
+
+/**
+ * The same models under more names: clients that know several providers write them before a model's own name, as in
+ * `provider__model`. A model whose own name is written like that goes first.
+ */
+export function byAnyName(models: ChatModels): ChatModels {
+  return {
+    ...models,
+    find(name) {
+      for (let rest = name; ; ) {
+        const model = models.find(rest);
+        const end = rest.indexOf('__');
+        if (model || end < 0) return model;
+        rest = rest.slice(end + 2);
+      }
+    },
+  };
+}
+
+/** The model that an input names. Throws BAD_USER_INPUT that names the field and lists the choices. */
+export function chosenModel(models: ChatModels, name: string): ChatModel {
+  const model = models.find(name);
+  if (!model) throw badInput(['input', 'model'], `is not one of ${models.names.join(', ')}`);
+  return model;
+}

@@ -1,0 +1,600 @@
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { type Kit, startKit, until } from '../../../test/kit.ts';
+import { gather, jsonLines } from '../../../test/lines.ts';
+import { makeGate, type TextReply } from '../../../test/model-server.ts';
+import { ActiveRun, FinishedRuns } from './runs.ts';
+
+/** Readers that leave a run and come back to it, by GraphQL and by REST, and whoever stops it. */
+let kit: Kit;
+
+beforeAll(async () => {
+  kit = await startKit({ scripted: true });
+  // The server's own pages would be found too.
+  await kit.prisma.document.deleteMany();
+  await kit.ingest('Teapots', 'A teapot holds a litre of tea.', {
+    id: 'teapots',
+    link: 'https://docs.example/teapots',
+  });
+});
+afterAll(() => kit?.close());
+afterEach(() => void vi.useRealTimers());
+
+const nowhere = '00000000-0000-4000-8000-000000000000';
+
+interface Options {
+  key?: string | null;
+  signal?: AbortSignal;
+}
+
+const headers = (key: string | null = kit.keys.BASIC): Record<string, string> =>
+  key === null ? {} : { authorization: `Bearer ${key}` };
+
+const resume = (session: string, cursor: number | string | null, { key, signal }: Options = {}): Promise<Response> =>
+  fetch(`${kit.url}/api/chat/chat-session/${session}/resume-stream${cursor === null ? '' : `?cursor=${cursor}`}`, {
+    headers: headers(key),
+    ...(signal && { signal }),
+  });
+
+const live = (body: object, { key, signal }: Options = {}): Promise<Response> =>
+  fetch(`${kit.url}/api/chat/send-chat-message`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', ...headers(key) },
+    body: JSON.stringify({ message: 'Hello', allowed_tool_ids: [], ...body }),
+    ...(signal && { signal }),
+  });
+
+/** The lines of a text, each with its end. */
+const linesOf = (text: string): string[] => text.match(/[^\n]*\n/g) ?? [];
+const isDelta = ({ obj }: any) => obj?.type === 'message_delta';
+
+const eventFields = `__typename
+  ... on ChatSessionCreated { index }
+  ... on ChatMessageIds { index runId }
+  ... on ChatSearchStarted { index }
+  ... on ChatSearchQueries { index }
+  ... on ChatSearchDocuments { index documents { documentId } }
+  ... on ChatReasoningStarted { index }
+  ... on ChatReasoningDelta { index text }
+  ... on ChatReasoningEnded { index }
+  ... on ChatAnswerStarted { index afterSeconds documents { documentId } }
+  ... on ChatAnswerDelta { index text }
+  ... on ChatCitation { index citation { documentId } }
+  ... on ChatTurnStopped { index reason }
+  ... on ChatTurnFailed { index code message }`;
+const runDocument = `subscription ($runId: UUID, $sessionId: UUID, $from: Int) {
+  chatRun(runId: $runId, sessionId: $sessionId, from: $from) { ${eventFields} } }`;
+
+/** The events of a run. Throws the first error, with its code. */
+async function* chatRun(variables: object, key = kit.keys.BASIC, signal?: AbortSignal) {
+  for await (const { data, errors } of kit.subscribe(runDocument, variables, key, signal)) {
+    if (errors) throw Object.assign(new Error(errors[0].message), errors[0].extensions);
+    yield data.chatRun;
+  }
+}
+
+async function createSession(key = kit.keys.BASIC, body: object = {}): Promise<string> {
+  const answer = await kit.rest('POST', '/api/chat/create-chat-session', { body, key });
+  expect(answer.status).toBe(200);
+  return answer.body.chat_session_id;
+}
+
+/**
+ * A session whose model has said `said` pieces of its answer and waits, as one reader of the live stream saw it. Of none
+ * nothing is saved meanwhile either.
+ */
+async function underWay(reply: TextReply, said: number, key = kit.keys.BASIC) {
+  const session = await createSession(key);
+  const gate = makeGate();
+  kit.model.script({ ...reply, gate });
+  const reading = jsonLines(await live({ chat_session_id: session }, { key }));
+  for (let piece = 0; piece < said; piece++) gate.release();
+  const lines = await gather(reading, ({ reserved_assistant_message_id: id }) => id !== undefined);
+  for (let piece = 0; piece < said; piece++) lines.push(...(await gather(reading, isDelta)));
+  const { id: runId, messageId } = await kit.prisma.run.findFirstOrThrow({ where: { sessionId: session } });
+  return { session, gate, reading, lines, runId, messageId };
+}
+
+/** A session that has answered, and the text of its live stream. */
+async function over(reply: TextReply | { status: number }, body: object = {}, key = kit.keys.BASIC) {
+  kit.model.script(reply);
+  const text = await (await live(body, { key })).text();
+  const { id: runId, sessionId } = await kit.prisma.run.findFirstOrThrow({ orderBy: { startedAt: 'desc' } });
+  return { session: sessionId, runId, text };
+}
+
+/** What a refused resumption says, by REST and by GraphQL. */
+async function refusals(session: string, key: string) {
+  const response = await resume(session, 0, { key });
+  const { code } = await gather(chatRun({ sessionId: session }, key)).catch((error) => error);
+  return { status: response.status, body: await response.json(), code };
+}
+
+describe('the lines of a run, cut anywhere and put together again', () => {
+  const cases: [string, TextReply | { status: number }, object][] = [
+    [
+      'with a search, thoughts and citations',
+      { reasoning: 'Hm', text: ['A litre ', '[', '1', '].', ' Yes [1].'] },
+      { message: 'What holds a teapot?', allowed_tool_ids: undefined },
+    ],
+    ['that failed', { status: 400 }, {}],
+    ['that made its session', { text: ['One ', 'two'] }, {}],
+  ];
+
+  it.each(cases)('are the live ones, byte for byte: %s', async (_what, reply, body) => {
+    const { session, text } = await over(reply, body);
+    const lines = linesOf(text);
+    expect(lines.join('')).toBe(text);
+    expect(lines.length).toBeGreaterThan(3);
+    for (let cursor = 0; cursor <= lines.length; cursor++) {
+      const response = await resume(session, cursor);
+      expect(response.status).toBe(200);
+      expect(response.headers.get('content-type')).toBe('text/event-stream; charset=utf-8');
+      expect(lines.slice(0, cursor).join('') + (await response.text()), `cut at ${cursor}`).toBe(text);
+    }
+    expect(await (await resume(session, null)).text()).toBe(text);
+    const past = await resume(session, lines.length + 1);
+    expect(past.status).toBe(400);
+    expect(await past.json()).toEqual({
+      error_code: 'INVALID_INPUT',
+      detail: `query.cursor: there are ${lines.length} lines`,
+    });
+  });
+
+  it('are the live ones while the answer grows, and the reply begins before the next line is there', async () => {
+    const { session, gate, reading, lines } = await underWay({ text: ['One ', 'two ', 'three ', 'four'] }, 2);
+    const gone = new AbortController();
+    const first = jsonLines(await resume(session, 0, { signal: gone.signal }));
+    const read = await gather(first, ({ obj }) => obj?.content === 'two ');
+    expect(read).toEqual(lines);
+    gone.abort();
+    await expect(first.next()).rejects.toThrow('abort');
+
+    // Nothing of it is left to send: this one waits, and so does one that is said to have more than there is.
+    const second = await resume(session, read.length);
+    expect(second.status).toBe(200);
+    const ahead = resume(session, read.length + 1);
+    gate.open();
+    const rest = await gather(jsonLines(second));
+    expect(rest.map(({ obj }) => obj.content ?? obj.type)).toEqual(['three ', 'four', 'stop']);
+    expect([...lines, ...(await gather(reading))]).toEqual([...read, ...rest]);
+    expect((await ahead).status).toBe(200);
+    expect(await gather(jsonLines(await ahead))).toEqual(rest.slice(1));
+    const whole = await (await resume(session, 0)).text();
+    expect(whole).toBe([...read, ...rest].map((line) => `${JSON.stringify(line)}\n`).join(''));
+  });
+
+  it('are those of the last turn, of a session that goes on', async () => {
+    const { session, text } = await over({ text: ['First'] });
+    const next = await over({ text: ['Second'] }, { chat_session_id: session });
+    expect(text).toContain('First');
+    expect(next.text).toContain('Second');
+    expect(await (await resume(session, 0)).text()).toBe(next.text);
+    expect(await (await resume(session.toUpperCase(), 0)).text()).toBe(next.text);
+  });
+});
+
+describe('a run by its session', () => {
+  it('is what it is saying, and then what it said last', async () => {
+    const { session: sessionId, gate, runId } = await underWay({ text: ['One ', 'two'] }, 1);
+    const reading = chatRun({ sessionId, from: 1 });
+    const first = await gather(reading, ({ text }) => text === 'One ');
+    gate.open();
+    const all = [...first, ...(await gather(reading))];
+    expect(all.map(({ index }) => index)).toEqual([1, 2, 3, 4]);
+    const replayed = await gather(chatRun({ sessionId }));
+    expect(replayed[0]).toEqual({ __typename: 'ChatMessageIds', index: 0, runId });
+    expect(replayed.slice(1)).toEqual(all);
+    expect(await gather(chatRun({ runId }))).toEqual(replayed);
+    expect(await gather(chatRun({ runId: runId.toUpperCase(), from: 2 }))).toEqual(replayed.slice(2));
+    expect(all[0]).toEqual({
+      __typename: 'ChatAnswerStarted',
+      index: 1,
+      afterSeconds: expect.any(Number),
+      documents: [],
+    });
+    await over({ text: ['Next'] }, { chat_session_id: sessionId });
+    const next = await gather(chatRun({ sessionId }));
+    expect(next.map(({ text }) => text ?? '').join('')).toBe('Next');
+    // The one before it is still known by its own id.
+    expect(await gather(chatRun({ runId }))).toEqual(replayed);
+  });
+
+  it('is asked for by one of the two ids', async () => {
+    const { session: sessionId, runId } = await over({ text: ['One'] });
+    for (const which of [{}, { runId, sessionId }, { runId: null, sessionId: null }])
+      await expect(gather(chatRun(which))).rejects.toMatchObject({
+        code: 'BAD_USER_INPUT',
+        fields: [{ path: ['runId'], message: 'give runId or sessionId, and not both' }],
+      });
+    expect(await gather(chatRun({ runId: null, sessionId, from: null }))).toHaveLength(5);
+  });
+});
+
+describe('an index that is none', () => {
+  it('is refused and says how many there are; the one after the last waits, or ends', async () => {
+    const { session: sessionId, gate, runId } = await underWay({ text: ['One ', 'two'] }, 1);
+    const wrong = async (from: number) => {
+      const error = await gather(chatRun({ sessionId, from })).catch((error) => error);
+      expect(error).toMatchObject({ code: 'BAD_USER_INPUT', fields: [{ path: ['from'] }] });
+      return error.message;
+    };
+    expect(await wrong(4)).toBe('from: there are 3 events so far');
+    expect(await wrong(2 ** 31 - 1)).toBe('from: there are 3 events so far');
+    expect(await wrong(-1)).toMatch(/^from: /);
+    const waiting = chatRun({ runId, from: 3 }).next();
+    gate.open();
+    expect((await waiting).value).toEqual({ __typename: 'ChatAnswerDelta', index: 3, text: 'two' });
+    expect(await gather(chatRun({ runId, from: 4 }))).toMatchObject([{ index: 4, reason: 'FINISHED' }]);
+    expect(await gather(chatRun({ runId, from: 5 }))).toEqual([]);
+    expect(await wrong(6)).toBe('from: there are 5 events so far');
+  });
+
+  it.each(['-1', 'x', '1.5', '1e400', '2147483648', 'NaN', '0&cursor=1'])(
+    'is of the wrong shape as a cursor: %s',
+    async (cursor) => {
+      const { session } = await over({ text: ['One'] });
+      const response = await resume(session, cursor);
+      expect(response.status).toBe(422);
+      expect(await response.json()).toEqual({
+        status_code: 422,
+        message: expect.stringContaining('query.cursor: '),
+        data: null,
+      });
+    },
+  );
+});
+
+describe('who may not read a run', () => {
+  const missing = {
+    status: 404,
+    body: { error_code: 'NOT_FOUND', detail: 'No resumable run for this chat session' },
+    code: 'NOT_FOUND',
+  };
+  const refused = {
+    status: 403,
+    body: {
+      error_code: 'INSUFFICIENT_PERMISSIONS',
+      detail: 'You do not have the required permissions for this action.',
+    },
+    code: 'FORBIDDEN',
+  };
+  const post = async (path: string, body: object, key: string) => (await kit.rest('POST', path, { body, key })).body;
+
+  /** A project of that key's, and a token that is confined to it. */
+  async function projectToken(key: string) {
+    const { id } = await post('/api/user/projects/create?name=readers', {}, key);
+    const { data } = await kit.gql(
+      'mutation ($input: CreateProjectTokenInput!) { createProjectToken(input: $input) { secret } }',
+      { input: { projectId: id, name: 'reader', role: 'BASIC' } },
+      key,
+    );
+    return { id: id as number, secret: data.createProjectToken.secret as string };
+  }
+
+  it('is told the same of a run of another’s, and of none: there is nothing to resume', async () => {
+    const { session, gate, reading } = await underWay({ text: ['Mine ', 'alone'] }, 0);
+    const silent = await createSession();
+    const { session: deleted } = await over({ text: ['Gone'] });
+    await kit.rest('DELETE', `/api/chat/delete-chat-session/${deleted}`, { key: kit.keys.BASIC });
+    const token = await projectToken(kit.keys.BASIC);
+    const before = await kit.fingerprint();
+    for (const [id, key] of [
+      [session, kit.keys.ADMIN],
+      [session, token.secret],
+      [nowhere, kit.keys.BASIC],
+      [silent, kit.keys.BASIC],
+      [deleted, kit.keys.BASIC],
+    ] as const)
+      expect(await refusals(id, key)).toEqual(missing);
+    // Nor does a cursor that cannot be tell anything.
+    expect((await resume(session, 999, { key: kit.keys.ADMIN })).status).toBe(404);
+    await expect(gather(chatRun({ sessionId: session, from: 999 }, kit.keys.ADMIN))).rejects.toMatchObject({
+      code: 'NOT_FOUND',
+    });
+    expect(await kit.fingerprint()).toBe(before);
+    gate.open();
+    expect((await gather(reading)).at(-1).obj.stop_reason).toBeNull();
+    expect(await refusals(session, kit.keys.ADMIN)).toEqual(missing);
+  });
+
+  it('lacks `read:chat`, also for what its own key is saying', async () => {
+    const scoped = await kit.createPat(kit.keys.BASIC, { scopes: ['write:chat', 'manage:chat'] });
+    for (const key of [kit.keys.LIMITED, scoped.secret]) {
+      const { session, gate, reading } = await underWay({ text: ['Said ', 'once'] }, 0, key);
+      const before = await kit.fingerprint();
+      expect(await refusals(session, key)).toEqual(refused);
+      // Before anything is looked for.
+      expect(await refusals(nowhere, key)).toEqual(refused);
+      expect((await resume(session, 'x', { key })).status).toBe(403);
+      expect(await kit.fingerprint()).toBe(before);
+      gate.open();
+      await gather(reading);
+      expect(await refusals(session, key)).toEqual(refused);
+    }
+  });
+
+  it('comes without a credential, or with one that is over', async () => {
+    const { session } = await over({ text: ['One'] });
+    const pat = await kit.createPat(kit.keys.BASIC);
+    await revoke(pat.id);
+    const before = await kit.fingerprint();
+    for (const key of [null, pat.secret]) {
+      const response = await resume(session, 0, { key });
+      expect(response.status).toBe(403);
+      expect(await response.json()).toEqual({ detail: 'Access denied. User is not authenticated.' });
+    }
+    expect(await kit.fingerprint()).toBe(before);
+  });
+
+  it('sees none of the documents that it may not read, and can resume its own lines', async () => {
+    const token = await projectToken(kit.keys.BASIC);
+    const session = await createSession(kit.keys.BASIC, { project_id: token.id });
+    const body = { chat_session_id: session, message: 'What holds a teapot?', allowed_tool_ids: undefined };
+    const { text } = await over({ text: ['A litre ', '[1]', '.'] }, body);
+    expect(text).toContain('"document_id":"teapots"');
+    const seen = await (await resume(session, 0, { key: token.secret })).text();
+    expect(seen).not.toContain('"document_id"');
+    const withoutDocuments = linesOf(text)
+      .filter((line) => !line.includes('"citation_info"'))
+      .map((line) => {
+        const packet = JSON.parse(line);
+        if (packet.obj?.documents) packet.obj.documents = [];
+        if (packet.obj?.final_documents) packet.obj.final_documents = null;
+        return `${JSON.stringify(packet)}\n`;
+      });
+    expect(linesOf(seen)).toEqual(withoutDocuments);
+    for (let cursor = 0; cursor <= withoutDocuments.length; cursor++)
+      expect(await (await resume(session, cursor, { key: token.secret })).text()).toBe(
+        withoutDocuments.slice(cursor).join(''),
+      );
+  });
+});
+
+const revoke = (id: number) =>
+  kit.gql(
+    'mutation ($id: Int!) { revokePersonalAccessToken(input: { databaseId: $id }) { __typename } }',
+    { id },
+    kit.keys.BASIC,
+  );
+
+describe('a credential that ends', () => {
+  it('ends what it resumed, and the run of another goes on', async () => {
+    const { session, gate, reading, lines } = await underWay({ text: ['One ', 'two'] }, 1);
+    const pat = await kit.createPat(kit.keys.BASIC);
+    const resumed = jsonLines(await resume(session, lines.length, { key: pat.secret }));
+    const subscribed = chatRun({ sessionId: session, from: 2 }, pat.secret);
+    expect((await subscribed.next()).value).toMatchObject({ text: 'One ' });
+    await revoke(pat.id);
+    expect(await gather(resumed)).toMatchObject([{ error_code: 'AUTH_ERROR' }]);
+    await expect(gather(subscribed)).rejects.toMatchObject({ code: 'UNAUTHENTICATED' });
+    gate.open();
+    expect((await gather(reading)).map(({ obj }) => obj.content ?? obj.stop_reason)).toEqual(['two', null]);
+  });
+});
+
+describe('stopping', () => {
+  const stop = async (sessionId: string, key = kit.keys.BASIC) => {
+    const { data, errors } = await kit.gql(
+      'mutation ($id: UUID!) { stopChatRun(input: { sessionId: $id }) { stopped } }',
+      { id: sessionId },
+      key,
+    );
+    expect(errors).toEqual([]);
+    return data.stopChatRun.stopped as boolean;
+  };
+  const lastLine = {
+    placement: { turn_index: 0, tab_index: 0, sub_turn_index: null, model_index: null },
+    obj: { type: 'stop', stop_reason: 'user_cancelled' },
+  };
+
+  it('from anywhere ends every reader with one and the same event, and keeps what was said', async () => {
+    const { session, reading, lines, runId, messageId } = await underWay({ text: ['One ', 'two ', 'three'] }, 2);
+    const resumed = jsonLines(await resume(session, 0));
+    expect(await gather(resumed, ({ obj }) => obj?.content === 'two ')).toEqual(lines);
+    const waiting = jsonLines(await resume(session, lines.length));
+    const subscribed = [chatRun({ runId }), chatRun({ sessionId: session })];
+    for (const each of subscribed) await gather(each, ({ text }) => text === 'two ');
+    const hungUp = kit.model.nextAbort();
+    // By another credential of the same user, spelt as some clients do.
+    const pat = await kit.createPat(kit.keys.BASIC, { scopes: ['write:chat', 'read:chat'] });
+    expect(await stop(session.toUpperCase(), pat.secret)).toBe(true);
+    await hungUp;
+    for (const each of [reading, resumed, waiting]) expect(await gather(each)).toEqual([lastLine]);
+    const index = lines.length;
+    for (const each of subscribed)
+      expect(await gather(each)).toEqual([{ __typename: 'ChatTurnStopped', index: 4, reason: 'USER_CANCELLED' }]);
+    expect(await kit.prisma.chatMessage.findUnique({ where: { id: messageId }, include: { run: true } })).toMatchObject(
+      {
+        text: 'One two ',
+        status: 'STOPPED',
+        error: null,
+        run: { status: 'STOPPED', error: null, endedAt: expect.any(Date) },
+      },
+    );
+
+    // Over is over: nothing to stop, nothing to change, and the same end for who comes back.
+    const before = await kit.fingerprint();
+    expect(await stop(session)).toBe(false);
+    const again = await kit.rest('POST', `/api/chat/stop-chat-session/${session}`, { key: kit.keys.BASIC });
+    expect(again).toMatchObject({ status: 200, body: { message: 'Chat session stopped' } });
+    expect(await kit.fingerprint()).toBe(before);
+    expect(await gather(jsonLines(await resume(session, index)))).toEqual([lastLine]);
+    expect(await gather(chatRun({ sessionId: session, from: 4 }))).toMatchObject([{ reason: 'USER_CANCELLED' }]);
+  });
+
+  it('twice at once stops once', async () => {
+    const { session, reading, messageId } = await underWay({ text: ['One ', 'two'] }, 1);
+    const both = await Promise.all([stop(session), stop(session)]);
+    expect(both).toContain(true);
+    expect(await gather(reading)).toEqual([lastLine]);
+    expect(await kit.prisma.chatMessage.findUnique({ where: { id: messageId } })).toMatchObject({
+      text: 'One ',
+      status: 'STOPPED',
+    });
+    expect(await gather(chatRun({ sessionId: session }))).toMatchObject([{}, {}, {}, { reason: 'USER_CANCELLED' }]);
+  });
+
+  it('of what another said, or says, is stopping nothing', async () => {
+    const { session, gate, reading } = await underWay({ text: ['One ', 'two'] }, 0);
+    const before = await kit.fingerprint();
+    for (const [id, key] of [
+      [session, kit.keys.ADMIN],
+      [session, kit.keys.LIMITED],
+      [nowhere, kit.keys.BASIC],
+    ] as const) {
+      const { errors } = await kit.gql(
+        'mutation ($id: UUID!) { stopChatRun(input: { sessionId: $id }) { stopped } }',
+        { id },
+        key,
+      );
+      expect(errors).toMatchObject([{ extensions: { code: 'NOT_FOUND' } }]);
+      expect(await kit.rest('POST', `/api/chat/stop-chat-session/${id}`, { key })).toMatchObject({
+        status: 404,
+        body: { error_code: 'SESSION_NOT_FOUND' },
+      });
+    }
+    expect(await kit.fingerprint()).toBe(before);
+    gate.open();
+    expect((await gather(reading)).at(-1).obj.stop_reason).toBeNull();
+  });
+});
+
+describe('silence', () => {
+  /** Without a socket in between, which would need the timers that stand still. */
+  const inProcess = async (path: string, init: RequestInit = {}): Promise<Response> =>
+    kit.booted.fetch(
+      new Request(`${kit.url}${path}`, { ...init, headers: { ...headers(), ...(init.headers as object) } }),
+    );
+
+  it('is broken every 15 seconds for who resumes; such a line does not count', async () => {
+    const { session, gate, reading, lines } = await underWay({ text: ['One ', 'two'] }, 1);
+    const path = `/api/chat/chat-session/${session}/resume-stream`;
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    const resumed = jsonLines(await inProcess(`${path}?cursor=${lines.length}`));
+    for (let beat = 0; beat < 2; beat++) {
+      const next = resumed.next();
+      await vi.advanceTimersByTimeAsync(15_000);
+      expect((await next).value.obj).toEqual({ type: 'chat_heartbeat' });
+    }
+    vi.useRealTimers();
+    gate.open();
+    const rest = await gather(resumed);
+    expect(rest).toEqual(await gather(reading));
+    expect(await gather(jsonLines(await resume(session, lines.length)))).toEqual(rest);
+  });
+
+  it('is broken every 12 seconds for who subscribes', async () => {
+    const { session, gate, reading } = await underWay({ text: ['One ', 'two'] }, 1);
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+    // Yoga pings more often where this says that it is tested.
+    vi.stubEnv('NODE_ENV', 'production');
+    const response = await inProcess('/graphql', {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', accept: 'text/event-stream' },
+      body: JSON.stringify({ query: `subscription { chatRun(sessionId: "${session}", from: 2) { __typename } }` }),
+    });
+    vi.unstubAllEnvs();
+    const chunks = response.body?.pipeThrough(new TextDecoderStream()).getReader();
+    const heard = async (end: string) => {
+      let text = '';
+      while (!text.endsWith(end)) text += (await chunks?.read())?.value;
+      return text;
+    };
+    expect(await heard('}\n\n')).toBe(
+      ':\n\nevent: next\ndata: {"data":{"chatRun":{"__typename":"ChatAnswerDelta"}}}\n\n',
+    );
+    for (let beat = 0; beat < 2; beat++) {
+      const next = chunks?.read();
+      vi.advanceTimersByTime(12_000);
+      expect(await next).toEqual({ done: false, value: ':\n\n' });
+    }
+    vi.useRealTimers();
+    gate.open();
+    expect(await heard('event: complete\ndata:\n\n')).toContain('ChatTurnStopped');
+    await gather(reading);
+  });
+});
+
+describe('what is kept of runs that are over', () => {
+  /** A run that said so many characters, and is over. */
+  function finished(id: string, characters: number): ActiveRun {
+    const run = new ActiveRun(id, `session of ${id}`, 'user', 1);
+    const end = { type: 'stopped', reason: 'FINISHED' } as const;
+    run.emit({ type: 'answerDelta', text: 'x'.repeat(characters - JSON.stringify(end).length) });
+    run.emit(end);
+    expect(run.characters).toBe(characters);
+    return run;
+  }
+  function keeper() {
+    const dropped: string[] = [];
+    return { dropped, kept: new FinishedRuns((run) => dropped.push(run.id)) };
+  }
+
+  it('is kept for five minutes', () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    const { dropped, kept } = keeper();
+    kept.add(finished('a', 100));
+    vi.advanceTimersByTime(60_000);
+    kept.add(finished('b', 100));
+    vi.advanceTimersByTime(4 * 60_000 - 1);
+    expect(dropped).toEqual([]);
+    vi.advanceTimersByTime(1);
+    expect(dropped).toEqual(['a']);
+    vi.advanceTimersByTime(60_000);
+    expect(dropped).toEqual(['a', 'b']);
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
+  it('is at most 1,000 runs, the latest', () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    const { dropped, kept } = keeper();
+    for (let run = 0; run < 1000; run++) kept.add(finished(String(run), 100));
+    expect(dropped).toEqual([]);
+    for (let run = 1000; run < 1003; run++) kept.add(finished(String(run), 100));
+    expect(dropped).toEqual(['0', '1', '2']);
+    expect(vi.getTimerCount()).toBe(1000);
+    vi.advanceTimersByTime(5 * 60_000);
+    expect(new Set(dropped).size).toBe(1003);
+    expect(dropped).toHaveLength(1003);
+  });
+
+  it('is at most 64 Mi characters, the latest', () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    const mi = 2 ** 20;
+    const { dropped, kept } = keeper();
+    for (const [id, size] of Object.entries({ a: 16 * mi, b: 16 * mi, c: 32 * mi })) kept.add(finished(id, size));
+    expect(dropped).toEqual([]);
+    kept.add(finished('d', 100));
+    expect(dropped).toEqual(['a']);
+    kept.add(finished('e', 16 * mi));
+    expect(dropped).toEqual(['a', 'b']);
+    kept.add(finished('f', 64 * mi));
+    expect(dropped).toEqual(['a', 'b', 'c', 'd', 'e']);
+    kept.add(finished('g', 64 * mi + 1));
+    expect(dropped).toEqual(['a', 'b', 'c', 'd', 'e', 'f', 'g']);
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
+  it('is no longer found once it is dropped, and is read to its end by who reads it', async () => {
+    const { runs } = kit.booted.services;
+    const first = await over({ text: ['One ', 'two'] });
+    const run = await until(() => runs.lastOf(first.session));
+    const reading = run.read(0);
+    await reading.next();
+    // As many as are kept, from one who did nothing but fill the memory.
+    for (let other = 0; other < 1000; other++) runs.start(finished(`other ${other}`, 100), async () => {});
+    await until(() => runs.get(run.id) === undefined);
+    expect(runs.lastOf(first.session)).toBeUndefined();
+    expect((await gather(reading)).map(({ type }) => type)).toEqual([
+      'messageIds',
+      'answerStarted',
+      'answerDelta',
+      'answerDelta',
+      'stopped',
+    ]);
+    expect((await resume(first.session, 0)).status).toBe(404);
+    await expect(gather(chatRun({ runId: first.runId }))).rejects.toMatchObject({ code: 'NOT_FOUND' });
+    // Those that came last are there.
+    expect(runs.get('other 999')?.ended).toBe(true);
+  });
+});

@@ -1,0 +1,138 @@
+import { randomUUID } from 'node:crypto';
+import { rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, expect, it, vi } from 'vitest';
+import { type Kit, startKit, until } from '../../../test/kit.ts';
+import { makeGate } from '../../../test/model-server.ts';
+import { boot } from '../../boot.ts';
+import { createLog } from '../../log.ts';
+import { readSettings } from '../../settings.ts';
+
+let kit: Kit;
+let userId: string;
+
+beforeAll(async () => {
+  kit = await startKit({ scripted: true });
+  await kit.prisma.document.deleteMany();
+  userId = (await kit.gql('{ viewer { id } }')).data.viewer.id;
+});
+afterAll(() => kit?.close());
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+const day = 24 * 3600 * 1000;
+const daysAgo = (days: number) => new Date(Date.now() - days * day);
+const forget = (days: number) => kit.booted.services.chat.forget(days);
+
+async function session(updatedAt: Date, more: { deletedAt?: Date } = {}): Promise<string> {
+  const { id } = await kit.prisma.chatSession.create({
+    data: { userId, agentId: 0, updatedAt, ...more, messages: { create: { role: 'SYSTEM' } } },
+  });
+  return id;
+}
+const left = async (ids: string[]) => {
+  const rows = await kit.prisma.chatSession.findMany({ where: { id: { in: ids } }, select: { id: true } });
+  const found = new Set(rows.map(({ id }) => id));
+  return ids.filter((id) => found.has(id));
+};
+
+it('what nobody used for longer is erased with what was said in it, hidden or not, and nothing else', async () => {
+  const [old, hidden, kept, hiddenLately] = [
+    await session(daysAgo(31)),
+    await session(daysAgo(400), { deletedAt: daysAgo(399) }),
+    await session(daysAgo(29)),
+    await session(daysAgo(1), { deletedAt: daysAgo(1) }),
+  ];
+  const all = [old, hidden, kept, hiddenLately];
+  expect(await forget(500)).toBe(0);
+  expect(await left(all)).toEqual(all);
+  expect(await forget(30)).toBe(2);
+  expect(await left(all)).toEqual([kept, hiddenLately]);
+  expect(await kit.prisma.chatMessage.count({ where: { sessionId: { in: [old, hidden] } } })).toBe(0);
+  expect(await kit.prisma.chatMessage.count({ where: { sessionId: { in: [kept, hiddenLately] } } })).toBe(2);
+  expect(await forget(30)).toBe(0);
+});
+
+it('what is answering stays, and goes when it is not', async () => {
+  const gate = makeGate();
+  kit.model.script({ text: ['Slow'], gate });
+  const sent = kit.rest('POST', '/api/chat/send-chat-message', { body: { message: 'Hello', stream: false } });
+  const run = await until(() => kit.prisma.run.findFirst({ where: { status: 'RUNNING' } }));
+  const backDate = () =>
+    kit.prisma.chatSession.update({ where: { id: run.sessionId }, data: { updatedAt: daysAgo(100) } });
+  await backDate();
+  expect(await forget(30)).toBe(0);
+  gate.open();
+  expect((await sent).body).toMatchObject({ answer: 'Slow', error_msg: null });
+  expect(await forget(30)).toBe(0);
+  await backDate();
+  expect(await forget(30)).toBe(1);
+  expect(await left([run.sessionId])).toEqual([]);
+  expect(await kit.prisma.run.count({ where: { id: run.id } })).toBe(0);
+});
+
+it('any number goes, a part at a time', async () => {
+  const ids = Array.from({ length: 450 }, () => randomUUID());
+  await kit.prisma.chatSession.createMany({
+    data: ids.map((id) => ({ id, userId, agentId: 0, updatedAt: daysAgo(60) })),
+  });
+  kit.statements.length = 0;
+  expect(await forget(30)).toBe(450);
+  expect(kit.statements.filter((text) => text.includes('DELETE FROM "ChatSession"'))).toHaveLength(3);
+  expect(await left(ids)).toEqual([]);
+});
+
+it('a turn that begins at the same time finds its session, or none; it never loses it meanwhile', async () => {
+  const ids = [];
+  for (let i = 0; i < 8; i++) ids.push(await session(daysAgo(60)));
+  const send = 'mutation ($id: UUID) { sendChatMessage(input: { message: "Hello", sessionId: $id }) { answer } }';
+  const turns = ids.map((id) => kit.gql(send, { id }));
+  const [answers] = await Promise.all([Promise.all(turns), forget(30)]);
+  const answered = ids.filter((_id, index) => answers[index]?.data?.sendChatMessage?.answer === 'You said: Hello');
+  expect(await left(ids)).toEqual(answered);
+  const codes = answers.filter(({ errors }) => errors.length > 0).map(({ errors }) => errors[0]?.extensions.code);
+  expect(codes).toHaveLength(ids.length - answered.length);
+  for (const code of codes) expect(['NOT_FOUND', 'CONFLICT']).toContain(code);
+});
+
+it('a start forgets what the setting says, and so does every day; without the setting nothing goes', async () => {
+  const dataDir = join(tmpdir(), `latchkey-test-${randomUUID()}`);
+  const start = (environment: Record<string, string>) =>
+    boot({ settings: readSettings({ DATA_DIR: dataDir, ...environment }), log: createLog('silent') });
+  const names = async ({ foundation: { db } }: Awaited<ReturnType<typeof start>>) =>
+    (await db.prisma.chatSession.findMany({ orderBy: { name: 'asc' } })).map(({ name }) => name);
+  try {
+    const first = await start({});
+    const { prisma } = first.foundation.db;
+    const user = await prisma.user.findFirstOrThrow();
+    const make = (name: string, updatedAt: Date) => ({ name, userId: user.id, agentId: 0, updatedAt });
+    await prisma.chatSession.createMany({
+      data: [
+        { ...make('hidden', daysAgo(11)), deletedAt: daysAgo(11) },
+        make('new', daysAgo(9)),
+        make('old', daysAgo(11)),
+      ],
+    });
+    await first.close();
+
+    const second = await start({});
+    await second.background.settled();
+    expect(await names(second)).toEqual(['hidden', 'new', 'old']);
+    await second.close();
+
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+    const third = await start({ CHAT_RETENTION_DAYS: '10' });
+    await third.background.settled();
+    expect(await names(third)).toEqual(['new']);
+    const data = { updatedAt: daysAgo(12) };
+    await third.foundation.db.prisma.chatSession.updateMany({ data });
+    vi.advanceTimersByTime(day);
+    await third.background.settled();
+    expect(await names(third)).toEqual([]);
+    await third.close();
+  } finally {
+    rmSync(dataDir, { recursive: true, force: true });
+  }
+});

@@ -1,0 +1,150 @@
+import { signedIn } from '../../authz/principal.ts';
+import type { ChatSession as ChatSessionRow } from '../../generated/prisma/client.ts';
+import { builder } from '../../graphql/builder.ts';
+import { ChatSession, CreateChatSessionInput, ReasoningEffort, SharingStatus } from './sessions.graphql.ts';
+
+const UpdateChatSessionInput = builder.inputType('UpdateChatSessionInput', {
+  description: 'What is to change of a session. What is left out stays.',
+  fields: (t) => ({
+    sessionId: t.field({ type: 'UUID', required: true, description: 'The session.' }),
+    name: t.string({ description: 'Its name, at most 500 characters; null makes one from the first message.' }),
+    sharing: t.field({ type: SharingStatus, description: 'Who may read it.' }),
+    model: t.string({
+      description: 'The model that answers in it, one of `models`; null goes back to the server’s own.',
+    }),
+    temperature: t.float({ description: '0 to 2; null goes back to the model’s own.' }),
+    reasoningEffort: t.field({
+      type: ReasoningEffort,
+      description: 'How much the model thinks first; null goes back to its own.',
+    }),
+  }),
+});
+
+const MoveChatSessionInput = builder.inputType('MoveChatSessionInput', {
+  description: 'Where a session goes.',
+  fields: (t) => ({
+    sessionId: t.field({ type: 'UUID', required: true, description: 'The session.' }),
+    projectId: t.int({
+      description: 'The integer id of the project to put it into; without one it is taken out of its project.',
+    }),
+  }),
+});
+
+const DeleteChatSessionInput = builder.inputType('DeleteChatSessionInput', {
+  description: 'Which session is deleted.',
+  fields: (t) => ({
+    sessionId: t.field({ type: 'UUID', required: true, description: 'The session.' }),
+    hard: t.boolean({ description: 'Whether it is erased with its messages instead of hidden; false unless given.' }),
+  }),
+});
+
+const CreateChatSessionPayload = builder.objectRef<ChatSessionRow>('CreateChatSessionPayload').implement({
+  description: 'What `createChatSession` made.',
+  fields: (t) => ({
+    sessionId: t.expose('id', {
+      type: 'UUID',
+      description: 'Its id: all that a credential without `read:chat` learns.',
+    }),
+    chatSession: t.field({
+      type: ChatSession,
+      nullable: true,
+      authScopes: { permission: 'read:chat' },
+      description: 'The session.',
+      resolve: (session) => session,
+    }),
+  }),
+});
+
+const UpdateChatSessionPayload = builder
+  .objectRef<ChatSessionRow & { renamed: boolean }>('UpdateChatSessionPayload')
+  .implement({
+    description: 'What `updateChatSession` changed.',
+    fields: (t) => ({
+      sessionId: t.expose('id', { type: 'UUID', description: 'Its id.' }),
+      name: t.string({
+        nullable: true,
+        description: 'Its name now, if the change was one of its name.',
+        resolve: ({ name, renamed }) => (renamed ? name : null),
+      }),
+      chatSession: t.field({
+        type: ChatSession,
+        nullable: true,
+        authScopes: { permission: 'read:chat' },
+        description: 'The session.',
+        resolve: (session) => session,
+      }),
+    }),
+  });
+
+const MoveChatSessionPayload = builder.objectRef<ChatSessionRow>('MoveChatSessionPayload').implement({
+  description: 'What `moveChatSession` moved.',
+  fields: (t) => ({
+    sessionId: t.expose('id', { type: 'UUID', description: 'Its id.' }),
+    chatSession: t.field({
+      type: ChatSession,
+      nullable: true,
+      authScopes: { permission: 'read:chat' },
+      description: 'The session.',
+      resolve: (session) => session,
+    }),
+  }),
+});
+
+const DeleteChatSessionPayload = builder.objectRef<{ sessionId: string }>('DeleteChatSessionPayload').implement({
+  description: 'What `deleteChatSession` deleted.',
+  fields: (t) => ({ deletedSessionId: t.expose('sessionId', { type: 'UUID', description: 'The id of the session.' }) }),
+});
+
+const DeleteAllChatSessionsPayload = builder.objectRef<{ count: number }>('DeleteAllChatSessionsPayload').implement({
+  description: 'What `deleteAllChatSessions` deleted.',
+  fields: (t) => ({ deletedCount: t.exposeInt('count', { description: 'How many sessions.' }) }),
+});
+
+builder.mutationFields((t) => ({
+  createChatSession: t.field({
+    type: CreateChatSessionPayload,
+    authScopes: { permission: 'write:chat' },
+    description: 'Creates a session.',
+    args: { input: t.arg({ type: CreateChatSessionInput, required: true, description: 'The session to make.' }) },
+    resolve: (_root, { input }, { principal, services }) =>
+      services.chat.create(signedIn(principal), { ...input, agentId: input.agentId ?? undefined }),
+  }),
+  updateChatSession: t.field({
+    type: UpdateChatSessionPayload,
+    authScopes: { permission: 'manage:chat' },
+    description:
+      'Renames, shares or unshares one of one’s own sessions, or of one’s own project’s, and sets which model answers in it and how. A name that is made from what was said needs `read:chat` too.',
+    args: { input: t.arg({ type: UpdateChatSessionInput, required: true, description: 'The change.' }) },
+    resolve: async (_root, { input: { sessionId, ...change } }, { principal, services }) => ({
+      ...(await services.chat.update(signedIn(principal), sessionId, change)),
+      renamed: change.name !== undefined,
+    }),
+  }),
+  moveChatSession: t.field({
+    type: MoveChatSessionPayload,
+    authScopes: { permission: 'manage:chat' },
+    description:
+      'Puts one of one’s own sessions into a project of one’s own, or takes it out. A token that is confined to a project takes none out.',
+    args: { input: t.arg({ type: MoveChatSessionInput, required: true, description: 'The move.' }) },
+    resolve: (_root, { input: { sessionId, projectId } }, { principal, services }) =>
+      services.chat.move(signedIn(principal), sessionId, projectId ?? null),
+  }),
+  deleteChatSession: t.field({
+    type: DeleteChatSessionPayload,
+    authScopes: { permission: 'manage:chat' },
+    description: 'Hides or erases one of one’s own sessions; an answer under way is stopped.',
+    args: { input: t.arg({ type: DeleteChatSessionInput, required: true, description: 'The session.' }) },
+    resolve: async (_root, { input: { sessionId, hard } }, { principal, services }) => {
+      await services.chat.delete(signedIn(principal), sessionId, { hard: hard ?? false });
+      return { sessionId };
+    },
+  }),
+  deleteAllChatSessions: t.field({
+    type: DeleteAllChatSessionsPayload,
+    authScopes: { permission: 'manage:chat' },
+    description: 'Hides all of one’s own sessions.',
+    resolve: async (_root, _args, { principal, services }) => ({
+      count: await services.chat.deleteAll(signedIn(principal)),
+    }),
+  }),
+}));

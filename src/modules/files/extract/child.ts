@@ -1,0 +1,74 @@
+// The process, and within it the thread, that files are read in: whatever a file does to them, the server goes on.
+import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
+import { type Answer, type Job, MEMORY_EXIT, type Message } from './job.ts';
+import { broken, tooMuchMemory, UnreadableError } from './unreadable.ts';
+
+/** Milliseconds between two looks at the memory. */
+const LOOK = 50;
+
+/** `memoryMb`: the resident memory of the whole process, in MiB. */
+function takeJobs(memoryMb: number): void {
+  const fills = (share: number) => process.memoryUsage.rss() > memoryMb * share * 1024 * 1024;
+  // The server says when it is over, by a signal of its own or by going. What a terminal or a service manager sends to
+  // the whole group is for the server.
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => {});
+  process.on('disconnect', () => process.exit());
+  setInterval(() => {
+    if (fills(1)) process.exit(MEMORY_EXIT);
+  }, LOOK);
+  process.on('message', async (job: Job) => {
+    const answer = await inThread(job);
+    tell({ answer, spent: fills(1 / 4) });
+  });
+  tell('ready');
+}
+
+function tell(message: Message): void {
+  process.send?.(message);
+}
+
+/** Each file has a thread of its own, so that nothing is left of it for the next one. */
+function inThread({ format, bytes }: Job): Promise<Answer> {
+  const own = bytes.slice();
+  const worker = new Worker(new URL(import.meta.url), {
+    workerData: { format, bytes: own } satisfies Job,
+    transferList: [own.buffer],
+  });
+  return new Promise((resolve) => {
+    let answer: Answer = { refused: broken };
+    worker.on('message', (told: Answer) => {
+      answer = told;
+      void worker.terminate();
+    });
+    worker.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code === 'ERR_WORKER_OUT_OF_MEMORY') answer = { refused: tooMuchMemory };
+    });
+    worker.on('exit', () => resolve(answer));
+  });
+}
+
+async function answerTo({ format, bytes }: Job): Promise<Answer> {
+  try {
+    const { readText } = await import('./reader.ts');
+    return { text: await readText(format, bytes) };
+  } catch (error) {
+    return { refused: reasonOf(error) };
+  }
+}
+
+function reasonOf(error: unknown): string {
+  if (error instanceof UnreadableError) return error.message;
+  if (error instanceof RangeError) {
+    if (error.message.includes('call stack')) return 'is nested too deeply';
+    if (/allocation failed|Invalid string length/i.test(error.message)) return tooMuchMemory;
+  }
+  return broken;
+}
+
+if (isMainThread) {
+  takeJobs(Number(process.argv[2]));
+} else {
+  // Reading is all that is done here: no library may reach the network, whatever a file makes it do.
+  for (const name of ['fetch', 'WebSocket', 'EventSource']) Reflect.deleteProperty(globalThis, name);
+  parentPort?.postMessage(await answerTo(workerData));
+}

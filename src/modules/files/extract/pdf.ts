@@ -1,0 +1,50 @@
+import { getDocumentProxy } from 'unpdf';
+import { checkLength, UnreadableError } from './unreadable.ts';
+
+type Document = Awaited<ReturnType<typeof getDocumentProxy>>;
+
+/** The most pages that are read. */
+const PAGES = 1000;
+
+/** Only what the parser reports as an error is worth a line; here nobody reads any. */
+const SILENT = 0;
+
+/**
+ * The text of a PDF document, its pages separated by blank lines. A document that opens without a password is read,
+ * whatever it says may be done with it.
+ */
+export async function textOfPdf(bytes: Uint8Array): Promise<string> {
+  const document = await open(bytes);
+  if (document.numPages > PAGES) throw new UnreadableError(`has more than ${PAGES.toLocaleString('en')} pages`);
+  const pages: string[] = [];
+  let length = 0;
+  for (let number = 1; number <= document.numPages; number++) {
+    const text = (await textOfPage(document, number, length)).trim();
+    if (text === '') continue;
+    pages.push(text);
+    length += text.length;
+  }
+  return pages.join('\n\n');
+}
+
+async function open(bytes: Uint8Array): Promise<Document> {
+  try {
+    return await getDocumentProxy(bytes, { verbosity: SILENT });
+  } catch (error) {
+    if (error instanceof Error && error.name === 'PasswordException') throw new UnreadableError('is encrypted');
+    throw error;
+  }
+}
+
+/** `before` counts the characters of the pages before it. */
+async function textOfPage(document: Document, number: number, before: number): Promise<string> {
+  const page = await document.getPage(number);
+  const reader = page.streamTextContent().getReader();
+  let text = '';
+  for (let part = await reader.read(); !part.done; part = await reader.read()) {
+    for (const item of part.value.items) if ('str' in item) text += item.hasEOL ? `${item.str}\n` : item.str;
+    checkLength(before + text.length);
+  }
+  page.cleanup();
+  return text;
+}

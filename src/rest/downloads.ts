@@ -1,0 +1,73 @@
+import type { Hono, Context as HonoContext } from 'hono';
+import { demand } from '../authz/principal.ts';
+import type { Context } from '../context.ts';
+import { credentialRefused } from '../errors.ts';
+import { auditExport } from './audit-export.ts';
+import { queryOf } from './body.ts';
+import { chatExport } from './chat-export.ts';
+import type { AnyDownload } from './download.ts';
+import { onyxFailure, onyxInvalid } from './onyx/errors.ts';
+import { type RouteOptions, replyWith } from './routes.ts';
+import { asAppError, readPart } from './row.ts';
+import { textStream } from './stream.ts';
+
+/** Every download, served under `/api` alone. */
+export const downloads: readonly AnyDownload[] = [auditExport, chatExport];
+
+type Options<Env extends object> = Omit<RouteOptions<Env>, 'checkReplies'>;
+
+export function serveDownloads<Env extends object>(app: Hono<Env>, options: Options<Env>): void {
+  for (const download of downloads) app.get(`/api${download.path}`, (c) => serve(download, c, options));
+}
+
+/** A text for as long as its reader's credential lives; broken off when it dies, so that nobody takes it for the whole. */
+async function* whileAlive(
+  text: AsyncGenerator<string>,
+  watch: { signal: AbortSignal; done(): void },
+): AsyncGenerator<string> {
+  try {
+    for await (const part of text) {
+      if (watch.signal.aborted) throw credentialRefused();
+      yield part;
+    }
+  } finally {
+    watch.done();
+  }
+}
+
+async function serve<Env extends object>(
+  download: AnyDownload,
+  c: HonoContext<Env>,
+  options: Options<Env>,
+): Promise<Response> {
+  let context: Context | undefined;
+  try {
+    const { viewer } = await options.authenticate(c, 'onyx');
+    if (viewer === 'refused') throw credentialRefused();
+    context = options.context(c, viewer);
+    const principal = demand(viewer, download.permission);
+    const query = readPart(download.query, 'query', queryOf(c));
+    const { fileName, mediaType, text } = await download.open(context.services, principal, query);
+    const headers = {
+      'Content-Type': `${mediaType}; charset=utf-8`,
+      'Content-Disposition': `attachment; filename="${fileName}"`,
+      'Cache-Control': 'no-store',
+    };
+    // Nobody would read the text, and so nobody end the watch over it.
+    if (c.req.method === 'HEAD') return new Response(null, { headers });
+    const alive = whileAlive(text, context.services.revocations.watch(principal));
+    const onError = (error: unknown) => {
+      asAppError(error, context);
+      // Broken off and not ended, or a part would pass for the whole.
+      (c.env as { outgoing?: { destroy(): void } } | undefined)?.outgoing?.destroy();
+    };
+    return new Response(textStream(alive, { onError }), { headers });
+  } catch (error) {
+    const seen = asAppError(error, context);
+    if (seen.code === 'RATE_LIMITED' && seen.details.retryAfter)
+      c.header('Retry-After', String(seen.details.retryAfter));
+    if (context?.principal && seen.code === 'FORBIDDEN')
+      context.services.audit.permissionRefused(context.principal, `GET ${download.path}`);
+    return replyWith(c, seen.code === 'BAD_USER_INPUT' ? onyxInvalid(seen) : onyxFailure(seen));
+  }
+}

@@ -1,0 +1,161 @@
+import { z } from '@hono/zod-openapi';
+import { badInput } from '../../errors.ts';
+import { graphql } from '../graphql.ts';
+import { type AnyRow, row } from '../row.ts';
+import { unknownAgent, unknownSessionMessage } from './chat.ts';
+import { int32 } from './chat-shapes.ts';
+import { detail } from './errors.ts';
+import { LLMOverride, modelAndTemperature } from './llm-override.ts';
+import { id, nothing } from './shapes.ts';
+
+const tag = 'Chat';
+
+const overrideSession = graphql(
+  `mutation OverrideChatSession($input: UpdateChatSessionInput!) { updateChatSession(input: $input) { sessionId } }`,
+);
+
+type Effort = 'OFF' | 'LOW' | 'MEDIUM' | 'HIGH';
+/** Every word for how much a model is to think, and the graph's; `auto` leaves it to the model. */
+const efforts = new Map<string, Effort | null>([
+  ['off', 'OFF'],
+  ['none', 'OFF'],
+  ['minimal', 'LOW'],
+  ['low', 'LOW'],
+  ['medium', 'MEDIUM'],
+  ['high', 'HIGH'],
+  ['auto', null],
+]);
+
+/** The contract answers an unknown word with 400, so it is no part of the request's shape. Throws BAD_USER_INPUT. */
+function effortOf(word: string | null): Effort | null {
+  if (word === null) return null;
+  const effort = efforts.get(word);
+  if (effort === undefined)
+    throw badInput(['body', 'reasoning_effort_override'], `must be one of ${[...efforts.keys()].join(', ')}, or null`);
+  return effort;
+}
+
+/** What a session is set to before anything is said in it, and what room that leaves. */
+export const chatSettingRows: AnyRow[] = [
+  row({
+    method: 'put',
+    path: '/chat/update-chat-session-model',
+    tag,
+    summary: 'Choose the model that answers in a session',
+    body: z
+      .object({
+        chat_session_id: z.uuid(),
+        new_alternate_model: z.string().nullable().openapi({
+          description:
+            'The name of a model, alone or behind others, as in `provider__model` and `name__provider__model`. None, or an empty one, goes back to the server’s own.',
+        }),
+      })
+      .openapi('UpdateChatSessionThreadRequest'),
+    reply: nothing,
+    document: overrideSession,
+    variables: ({ body }) => ({ input: { sessionId: body.chat_session_id, model: body.new_alternate_model || null } }),
+    output: () => null,
+    failure: unknownSessionMessage,
+  }),
+  row({
+    method: 'put',
+    path: '/chat/update-chat-session-temperature',
+    tag,
+    summary: 'Choose the temperature of the answers in a session',
+    body: z
+      .object({
+        chat_session_id: z.uuid(),
+        temperature_override: z.number().nullable().openapi({
+          description: '0 to 2; null goes back to the model’s own.',
+        }),
+      })
+      .openapi('UpdateChatSessionTemperatureRequest'),
+    reply: nothing,
+    document: overrideSession,
+    variables: ({ body }) => ({ input: { sessionId: body.chat_session_id, temperature: body.temperature_override } }),
+    output: () => null,
+    failure: (error, input) =>
+      error.code === 'BAD_USER_INPUT'
+        ? detail(400, 'temperature_override must be from 0 to 2')
+        : unknownSessionMessage(error, input),
+  }),
+  row({
+    method: 'put',
+    path: '/chat/update-chat-session-reasoning',
+    tag,
+    summary: 'Choose how much the model thinks before it answers in a session',
+    body: z
+      .object({
+        chat_session_id: z.uuid(),
+        reasoning_effort_override: z.string().nullable().openapi({
+          description:
+            '`off` or `none`, `minimal` or `low`, `medium`, `high`; `auto` and null go back to the model’s own.',
+        }),
+      })
+      .openapi('UpdateChatSessionReasoningRequest'),
+    reply: nothing,
+    document: overrideSession,
+    variables: ({ body }) => ({
+      input: { sessionId: body.chat_session_id, reasoningEffort: effortOf(body.reasoning_effort_override) },
+    }),
+    output: () => null,
+    failure: unknownSessionMessage,
+  }),
+  row({
+    method: 'get',
+    path: '/chat/available-context-tokens/{session_id}',
+    tag,
+    summary: 'How many tokens of the model’s window a session has for files and passages',
+    params: z.object({ session_id: z.uuid() }),
+    reply: z.object({ available_tokens: z.int() }).openapi('AvailableContextTokensResponse'),
+    document: graphql(`query AvailableContextTokens($id: UUID!) { availableContextTokens(sessionId: $id) }`),
+    variables: ({ params }) => ({ id: params.session_id }),
+    output: ({ availableContextTokens }) => ({ available_tokens: availableContextTokens }),
+  }),
+  row({
+    method: 'get',
+    path: '/chat/max-selected-document-tokens',
+    tag,
+    summary: 'How many tokens of the model’s window a new session with an agent has for files and passages',
+    query: z.object({ persona_id: id }),
+    reply: z.object({ max_tokens: z.int() }).openapi('MaxSelectedDocumentTokens'),
+    document: graphql(`query MaxSelectedDocumentTokens($id: Int!) { availableContextTokens(agentId: $id) }`),
+    variables: ({ query }) => ({ id: query.persona_id }),
+    output: ({ availableContextTokens }) => ({ max_tokens: availableContextTokens }),
+  }),
+  row({
+    method: 'post',
+    path: '/chat/seed-chat-session',
+    tag,
+    summary: 'Begin a session for a person to go on with',
+    body: z
+      .object({
+        persona_id: int32,
+        llm_override: LLMOverride.nullish(),
+        prompt_override: z
+          .object({ system_prompt: z.string().nullish(), task_prompt: z.string().nullish() })
+          .openapi('PromptOverride')
+          .nullish()
+          .openapi({ description: 'Instead of the agent’s, in this session alone; at most 20,000 characters each.' }),
+        description: z.string().nullish().openapi({ description: 'Its name.' }),
+        message: z.string().nullish().openapi({ description: 'A question that waits for its answer.' }),
+      })
+      .openapi('ChatSeedRequest'),
+    reply: z.object({ redirect_url: z.string() }).openapi('ChatSeedResponse'),
+    document: graphql(
+      `mutation SeedChatSession($input: SeedChatSessionInput!) { seedChatSession(input: $input) { url } }`,
+    ),
+    variables: ({ body }) => ({
+      input: {
+        agentId: body.persona_id,
+        name: body.description,
+        message: body.message,
+        ...modelAndTemperature(body.llm_override),
+        systemPrompt: body.prompt_override?.system_prompt,
+        taskPrompt: body.prompt_override?.task_prompt,
+      },
+    }),
+    output: ({ seedChatSession }) => ({ redirect_url: seedChatSession.url }),
+    failure: unknownAgent,
+  }),
+];

@@ -1,0 +1,293 @@
+import { z } from '@hono/zod-openapi';
+import { badInput, notFound } from '../../errors.ts';
+import { type IncomingFile, isFile } from '../../form.ts';
+import { graphql } from '../graphql.ts';
+import { type AnyRow, row } from '../row.ts';
+import { coded, detail } from './errors.ts';
+import { FileSnapshot, fileSnapshot, UserFileSnapshot } from './file-shapes.ts';
+import { ProjectSnapshot, snapshot, UserProjectSnapshot } from './project-shapes.ts';
+import { everything, id, nothing } from './shapes.ts';
+
+const tag = 'Projects';
+
+const file = z.custom<IncomingFile>(isFile, 'must be a file').openapi({ type: 'string', format: 'binary' });
+const one = <T extends z.ZodType>(type: T) => z.tuple([type]).transform(([value]) => value as z.output<T>);
+
+const UploadBody = z
+  .object({
+    files: z.array(file).min(1).openapi({ description: 'At most 20.' }),
+    project_id: one(z.union([id, z.literal('').transform(() => null)]))
+      .optional()
+      .openapi({ type: 'integer', description: 'The project to put them into.' }),
+    temp_id_map: one(z.string().max(100_000)).optional().openapi({
+      type: 'string',
+      description: 'JSON: what the client calls a file, by `<size>|<first 50 characters of its name>`.',
+    }),
+  })
+  .openapi('Body_upload_user_files_user_projects_file_upload_post');
+
+const TempIds = z.record(z.string(), z.string());
+
+/** Throws BAD_USER_INPUT for what is no such map. */
+function readTempIds(text: string | undefined): z.infer<typeof TempIds> {
+  if (!text) return {};
+  try {
+    return TempIds.parse(JSON.parse(text));
+  } catch {
+    throw badInput(['body', 'temp_id_map'], 'must be a JSON object of texts');
+  }
+}
+
+const params = z.object({ project_id: id });
+const linkParams = z.object({ project_id: id, file_id: z.string() });
+const fileParams = z.object({ file_id: z.string() });
+
+const missing: AnyRow['failure'] = (error) => (error.code === 'NOT_FOUND' ? detail(404, error.message) : null);
+/** An id that is none is one that nothing has. */
+const missingFile: AnyRow['failure'] = (error) =>
+  error.code === 'NOT_FOUND' || error.code === 'BAD_USER_INPUT' ? coded(404, 'NOT_FOUND', 'File not found') : null;
+
+export const fileRows: AnyRow[] = [
+  row({
+    method: 'post',
+    path: '/user/projects/file/upload',
+    tag,
+    summary: 'Upload files, into a project if one is named',
+    form: 'files',
+    body: UploadBody,
+    reply: z
+      .object({
+        user_files: z.array(UserFileSnapshot),
+        rejected_files: z.array(z.object({ file_name: z.string(), reason: z.string() }).openapi('RejectedFile')),
+      })
+      .openapi('CategorizedFilesSnapshot'),
+    document: graphql(
+      `mutation UploadFiles($input: UploadFilesInput!) {
+        uploadFiles(input: $input) { files { ...FileSnapshot size } rejected { name reason } }
+      }`,
+      [FileSnapshot],
+    ),
+    variables: ({ body }) => {
+      readTempIds(body.temp_id_map);
+      return { input: { files: body.files, projectId: body.project_id ?? null } };
+    },
+    output: ({ uploadFiles: { files, rejected } }, { body }) => {
+      const tempIds = readTempIds(body.temp_id_map);
+      return {
+        user_files: files.map((file) => fileSnapshot(file, tempIds[`${file.size}|${file.name.slice(0, 50)}`] ?? null)),
+        rejected_files: rejected.map(({ name, reason }) => ({ file_name: name, reason })),
+      };
+    },
+    failure: missing,
+  }),
+  row({
+    method: 'post',
+    path: '/user/projects/file/statuses',
+    tag,
+    summary: 'Read how far several files are',
+    body: z.object({ file_ids: z.array(z.uuid()).max(1000) }).openapi('UserFileIdsRequest'),
+    reply: z.array(UserFileSnapshot),
+    document: graphql(
+      `query GetFileStatuses($ids: [UUID!], $first: Int!) {
+        files(ids: $ids, first: $first) { nodes { ...FileSnapshot } }
+      }`,
+      [FileSnapshot],
+    ),
+    variables: ({ body }) => ({ ids: body.file_ids, first: everything }),
+    output: ({ files }) => files.nodes.map((file) => fileSnapshot(file)),
+  }),
+  row({
+    method: 'get',
+    path: '/user/projects/file/{file_id}',
+    tag,
+    summary: 'Read one file’s name, type and status',
+    params: fileParams,
+    reply: UserFileSnapshot.nullable(),
+    document: graphql(`query GetUserFile($ids: [UUID!]) { files(ids: $ids, first: 1) { nodes { ...FileSnapshot } } }`, [
+      FileSnapshot,
+    ]),
+    variables: ({ params }) => ({ ids: [params.file_id] }),
+    output: ({ files }) => {
+      const [found] = files.nodes;
+      if (!found) throw notFound('File');
+      return fileSnapshot(found);
+    },
+    failure: missingFile,
+  }),
+  row({
+    method: 'delete',
+    path: '/user/projects/file/{file_id}',
+    tag,
+    summary: 'Delete a file that belongs to no project and no agent',
+    params: fileParams,
+    reply: z
+      .object({
+        has_associations: z.boolean(),
+        project_names: z.array(z.string()),
+        assistant_names: z.array(z.string()),
+      })
+      .openapi('UserFileDeleteResult'),
+    document: graphql(
+      `mutation DeleteFile($id: UUID!) {
+        deleteFile(input: { fileId: $id }) { deletedFileId projectNames agentNames }
+      }`,
+    ),
+    variables: ({ params }) => ({ id: params.file_id }),
+    output: ({ deleteFile }) => ({
+      has_associations: deleteFile.deletedFileId === null,
+      project_names: deleteFile.projectNames,
+      assistant_names: deleteFile.agentNames,
+    }),
+    failure: missingFile,
+  }),
+  row({
+    method: 'get',
+    path: '/user/projects/files/{project_id}',
+    tag,
+    summary: 'List the files of a project',
+    params,
+    reply: z.array(UserFileSnapshot),
+    document: graphql(
+      `query ListProjectFiles($id: Int!, $first: Int!) {
+        project(databaseId: $id) { files(first: $first) { nodes { ...FileSnapshot } } }
+      }`,
+      [FileSnapshot],
+    ),
+    variables: ({ params }) => ({ id: params.project_id, first: everything }),
+    output: ({ project }) => project.files.nodes.map((file) => fileSnapshot(file)),
+    failure: missing,
+  }),
+  row({
+    method: 'get',
+    path: '/user/projects/session/{chat_session_id}/files',
+    tag,
+    summary: 'List the files that a chat knows: its own, and its project’s',
+    params: z.object({ chat_session_id: z.uuid() }),
+    reply: z.array(UserFileSnapshot),
+    document: graphql(
+      `query ListSessionFiles($id: UUID!, $first: Int!) {
+        chatSession(id: $id) { databaseId }
+        files(sessionId: $id, first: $first) { nodes { ...FileSnapshot } }
+      }`,
+      [FileSnapshot],
+    ),
+    variables: ({ params }) => ({ id: params.chat_session_id, first: everything }),
+    output: ({ files }) => files.nodes.map((file) => fileSnapshot(file)),
+    failure: missing,
+  }),
+  row({
+    method: 'get',
+    path: '/user/files/recent',
+    tag,
+    summary: 'List one’s own files, newest first',
+    reply: z.array(UserFileSnapshot),
+    document: graphql(`query ListRecentFiles($first: Int!) { files(first: $first) { nodes { ...FileSnapshot } } }`, [
+      FileSnapshot,
+    ]),
+    variables: () => ({ first: everything }),
+    output: ({ files }) => files.nodes.map((file) => fileSnapshot(file)),
+  }),
+  row({
+    method: 'get',
+    path: '/user/projects/{project_id}/details',
+    tag,
+    summary: 'Read a project with its files',
+    params,
+    reply: z
+      .object({
+        project: UserProjectSnapshot,
+        files: z.array(UserFileSnapshot).nullable(),
+        persona_id_to_is_default: z.record(z.string(), z.boolean()).nullable(),
+        persona_id_to_is_featured: z.record(z.string(), z.boolean()).nullable(),
+      })
+      .openapi('ProjectPayload'),
+    document: graphql(
+      `query GetProjectDetails($id: Int!, $sessions: Int!) {
+        project(databaseId: $id) {
+          ...ProjectSnapshot
+          files(first: $sessions) { nodes { ...FileSnapshot } }
+          agents: chatSessions(first: $sessions) { nodes { agentId agentIsFeatured } }
+        }
+      }`,
+      [ProjectSnapshot, FileSnapshot],
+    ),
+    variables: ({ params }) => ({ id: params.project_id, sessions: everything }),
+    output: ({ project }) => {
+      const featured = Object.fromEntries(
+        (project.agents?.nodes ?? []).map(({ agentId, agentIsFeatured }) => [agentId, agentIsFeatured]),
+      );
+      return {
+        project: snapshot(project),
+        files: project.files.nodes.map((file) => fileSnapshot(file)),
+        persona_id_to_is_default: featured,
+        persona_id_to_is_featured: featured,
+      };
+    },
+    partial: true,
+    failure: missing,
+  }),
+  row({
+    method: 'get',
+    path: '/user/projects/{project_id}/token-count',
+    tag,
+    summary: 'Estimate how many tokens the files of a project take',
+    params,
+    reply: z.object({ total_tokens: z.int() }).openapi('TokenCountResponse'),
+    document: graphql(`query GetProjectTokens($id: Int!) { project(databaseId: $id) { fileTokens } }`),
+    variables: ({ params }) => ({ id: params.project_id }),
+    output: ({ project }) => ({ total_tokens: project.fileTokens }),
+    failure: missing,
+  }),
+  row({
+    method: 'post',
+    path: '/user/projects/{project_id}/files/{file_id}',
+    tag,
+    summary: 'Put a file into a project',
+    params: linkParams,
+    reply: UserFileSnapshot,
+    document: graphql(
+      `mutation LinkFile($fileId: UUID!, $projectId: Int!) {
+        linkFileToProject(input: { fileId: $fileId, projectId: $projectId }) { file { ...FileSnapshot } }
+      }`,
+      [FileSnapshot],
+    ),
+    variables: ({ params }) => ({ fileId: params.file_id, projectId: params.project_id }),
+    output: ({ linkFileToProject }) => fileSnapshot(linkFileToProject.file),
+    failure: missingFile,
+  }),
+  row({
+    method: 'delete',
+    path: '/user/projects/{project_id}/files/{file_id}',
+    tag,
+    summary: 'Take a file out of a project; the file stays',
+    params: linkParams,
+    status: 204,
+    reply: nothing,
+    document: graphql(
+      `mutation UnlinkFile($fileId: UUID!, $projectId: Int!) {
+        unlinkFileFromProject(input: { fileId: $fileId, projectId: $projectId }) { file { databaseId } }
+      }`,
+    ),
+    variables: ({ params }) => ({ fileId: params.file_id, projectId: params.project_id }),
+    output: () => null,
+    failure: missingFile,
+  }),
+  row({
+    method: 'get',
+    path: '/chat/file/{file_id}',
+    tag: 'Chat',
+    summary: 'Download a file',
+    params: fileParams,
+    reply: z.object({ id: z.string(), name: z.string(), mediaType: z.string() }),
+    document: graphql(`query GetFile($id: UUID!) { file(id: $id) { databaseId name mediaType } }`),
+    variables: ({ params }) => ({ id: params.file_id }),
+    output: ({ file: { databaseId, name, mediaType } }) => ({ id: databaseId, name, mediaType }),
+    download: async ({ id, name, mediaType }, { services }) => ({
+      bytes: await services.files.bytes(id),
+      fileName: name,
+      mediaType,
+      etag: id,
+    }),
+    failure: missingFile,
+  }),
+];

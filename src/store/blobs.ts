@@ -1,0 +1,52 @@
+import { mkdir, open, readFile, rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+
+/** Bytes by id, outside the database. What is written stays as it is until it is erased. */
+export interface Blobs {
+  write(id: string, bytes: Uint8Array): Promise<void>;
+  /** null for what is not there. */
+  read(id: string): Promise<Uint8Array<ArrayBuffer> | null>;
+  /** Does nothing for what is not there. */
+  erase(id: string): Promise<void>;
+}
+
+const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+
+/** Blobs as files of a folder. Only ids that this server made become paths. */
+export function folderBlobs(folder: string): Blobs {
+  const pathOf = (id: string): { parent: string; path: string } => {
+    if (!uuid.test(id)) throw new Error('a blob’s id is a UUID');
+    const parent = join(folder, id.slice(0, 2));
+    return { parent, path: join(parent, id) };
+  };
+  return {
+    async write(id, bytes) {
+      const { parent, path } = pathOf(id);
+      await mkdir(parent, { recursive: true });
+      // Beside it and then in its place: nobody reads half of one, and a crash leaves none.
+      const file = await open(`${path}.new`, 'w', 0o600);
+      try {
+        await file.writeFile(bytes);
+        await file.sync();
+      } finally {
+        await file.close();
+      }
+      await rename(`${path}.new`, path);
+    },
+
+    async read(id) {
+      try {
+        const { buffer, byteOffset, byteLength } = await readFile(pathOf(id).path);
+        return new Uint8Array(buffer, byteOffset, byteLength);
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
+        throw error;
+      }
+    },
+
+    async erase(id) {
+      const { path } = pathOf(id);
+      await Promise.all([rm(path, { force: true }), rm(`${path}.new`, { force: true })]);
+    },
+  };
+}

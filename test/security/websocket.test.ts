@@ -1,0 +1,849 @@
+import { once } from 'node:events';
+import { createClient } from 'graphql-ws';
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
+import { WebSocket } from 'ws';
+import { queryLimits } from '../../src/graphql/yoga.ts';
+import { newSecret } from '../../src/modules/tokens/secret.ts';
+import { type Answer, type Kit, startKit, until } from '../kit.ts';
+import { makeGate } from '../model-server.ts';
+import { makeCallers } from './callers.ts';
+import { deleteKey, regenerateKey, revokePat, updateKey } from './keys.ts';
+import { httpExchange } from './raw-http.ts';
+
+/** GraphQL over WebSocket: the same operations with the same rights, for as long as the credential lives. */
+let kit: Kit;
+beforeAll(async () => {
+  kit = await startKit({ scripted: true, environment: { GRAPHIQL: 'false' } });
+});
+afterEach(() => void vi.useRealTimers());
+afterAll(() => kit?.close());
+
+type Payload = Answer['body'];
+
+const protocol = 'graphql-transport-ws';
+const urlOf = (path = '/graphql', { url } = kit) => `${url.replace(/^http/, 'ws')}${path}`;
+
+/** The client that people use. */
+function clientOf(key: string, onClosed: (event: unknown) => void = () => {}) {
+  const client = createClient({
+    url: urlOf(),
+    webSocketImpl: WebSocket,
+    connectionParams: { Authorization: `Bearer ${key}` },
+    retryAttempts: 0,
+    on: { closed: onClosed },
+  });
+  return {
+    iterate: (query: string, variables: Record<string, unknown> = {}): AsyncIterator<Payload> =>
+      client.iterate({ query, variables }),
+    /** The one result of an operation; a refusal is thrown as a list of errors. */
+    async run(query: string, variables: Record<string, unknown> = {}): Promise<Payload> {
+      const results: Payload[] = [];
+      for await (const result of client.iterate({ query, variables })) results.push(result);
+      expect(results).toHaveLength(1);
+      return results[0];
+    },
+    close: () => client.dispose(),
+  };
+}
+
+interface WireOptions {
+  server?: Kit;
+  path?: string;
+  headers?: Record<string, string>;
+  autoPong?: boolean;
+}
+
+const unasked = Symbol('nothing was told');
+
+/** A socket message by message. What the server does is told in order: a message, or the end with its code and reason. */
+async function wire({ server = kit, path, headers = {}, autoPong = true }: WireOptions = {}) {
+  const socket = new WebSocket(urlOf(path, server), protocol, { headers, autoPong });
+  const told: Payload[] = [];
+  let wake = () => {};
+  const tell = (what: Payload) => {
+    told.push(what);
+    wake();
+  };
+  socket.on('message', (data) => tell(JSON.parse(String(data))));
+  socket.on('close', (code, reason) => tell({ code, reason: String(reason) }));
+  await once(socket, 'open');
+  return {
+    socket,
+    send: (...messages: unknown[]) => {
+      for (const message of messages) socket.send(typeof message === 'string' ? message : JSON.stringify(message));
+    },
+    async next(): Promise<Payload> {
+      while (told.length === 0)
+        await new Promise<void>((resolve) => {
+          wake = resolve;
+        });
+      return told.shift();
+    },
+    /** What was told and not yet asked for. */
+    peek: (): Payload => told[0] ?? unasked,
+  };
+}
+type Wire = Awaited<ReturnType<typeof wire>>;
+
+const init = (key: string) => ({ type: 'connection_init', payload: { Authorization: `Bearer ${key}` } });
+const operation = (id: string, query: string, variables: object = {}) => ({
+  id,
+  type: 'subscribe',
+  payload: { query, variables },
+});
+
+/** A socket that was let in. */
+async function opened(key: string, options?: WireOptions): Promise<Wire> {
+  const line = await wire(options);
+  line.send(init(key));
+  expect(await line.next()).toEqual({ type: 'connection_ack' });
+  return line;
+}
+
+/** The answer to an operation that has one result. */
+async function answer(line: Wire, query: string, variables: object = {}, id = 'one'): Promise<Payload> {
+  line.send(operation(id, query, variables));
+  const first = await line.next();
+  expect(first).toMatchObject({ id });
+  if (first.type === 'next') expect(await line.next()).toEqual({ id, type: 'complete' });
+  return first;
+}
+
+const unauthorized = { code: 4401, reason: 'Unauthorized' };
+const invalid = { code: 4400, reason: 'Invalid message received' };
+
+const viewer = '{ viewer { name } }';
+const sessions = '{ chatSessions(first: 5) { totalCount } }';
+const turn = `subscription ($input: SendChatMessageInput!) {
+  chatTurn(input: $input) {
+    __typename
+    ... on ChatMessageIds { runId assistantMessageId }
+    ... on ChatAnswerDelta { text }
+    ... on ChatTurnStopped { reason }
+  }
+}`;
+const again = `subscription ($runId: UUID!, $from: Int) {
+  chatRun(runId: $runId, from: $from) {
+    __typename
+    ... on ChatAnswerStarted { index }
+    ... on ChatAnswerDelta { index text }
+    ... on ChatTurnStopped { index reason }
+  }
+}`;
+const hello = { input: { message: 'Hello' } };
+
+/** A turn on an open socket whose model has said the first word and waits. */
+async function begun(line: Wire, id: string, words = ['one ', 'two ', 'three']) {
+  const gate = makeGate();
+  kit.model.script({ text: words, gate });
+  line.send(operation(id, turn, hello));
+  gate.release();
+  let ids: Payload;
+  for (;;) {
+    const message = await line.next();
+    const event = message.payload?.data?.chatTurn;
+    if (event?.__typename === 'ChatMessageIds') ids = event;
+    if (event?.__typename !== 'ChatAnswerDelta') continue;
+    expect(event.text).toBe(words[0]);
+    return { gate, runId: ids.runId as string, messageId: ids.assistantMessageId as number };
+  }
+}
+
+/** The messages up to the one that matches, it included. */
+async function upTo(line: Wire, matches: (message: Payload) => boolean): Promise<Payload[]> {
+  const messages = [];
+  for (;;) {
+    messages.push(await line.next());
+    if (matches(messages.at(-1))) return messages;
+  }
+}
+const completes = (id: string) => (message: Payload) => message.id === id && message.type === 'complete';
+const textOf = (messages: Payload[], field = 'chatTurn') =>
+  messages.map(({ payload }) => payload?.data?.[field]?.text ?? '').join('');
+
+/** What the server says to a request for an upgrade that it refuses. */
+async function refusal(
+  path: string,
+  { protocols = protocol, headers = {} }: { protocols?: string | string[]; headers?: Record<string, string> } = {},
+): Promise<{ status: number | undefined; body: string }> {
+  const socket = new WebSocket(urlOf(path), protocols, { headers });
+  const [, response] = await once(socket, 'unexpected-response');
+  let body = '';
+  for await (const chunk of response) body += chunk;
+  return { status: response.statusCode, body };
+}
+
+describe('operations', () => {
+  test('queries, mutations and their errors come as over HTTP', async () => {
+    const { secret, id } = await kit.createKey('BASIC');
+    const client = clientOf(secret);
+    const query = 'query ($n: Int) { viewer { name } agents(first: $n) { totalCount nodes { name } } }';
+    expect(await client.run(query, { n: 3 })).toEqual({ data: (await kit.gql(query, { n: 3 }, secret)).data });
+    const create = 'mutation ($input: CreateChatSessionInput!) { createChatSession(input: $input) { sessionId } }';
+    const { data } = await client.run(create, { input: {} });
+    const { sessionId } = data.createChatSession;
+    expect(await kit.prisma.chatSession.findUniqueOrThrow({ where: { id: sessionId } })).toMatchObject({
+      userId: (await kit.prisma.token.findUniqueOrThrow({ where: { id } })).userId,
+    });
+    const missing = 'query ($id: UUID!) { viewer { name } chatSession(id: $id) { id } }';
+    const variables = { id: '00000000-0000-4000-8000-00000000dead' };
+    const overHttp = await kit.gql(missing, variables, secret);
+    expect(overHttp.errors).toHaveLength(1);
+    expect(await client.run(missing, variables)).toEqual({ data: overHttp.data, errors: overHttp.errors });
+    await client.close();
+  });
+
+  test('a turn has the events that it has over SSE', async () => {
+    const words = ['Under ', 'the ', 'bridge.'];
+    const shown = (event: Payload) => ({ ...event, runId: undefined, assistantMessageId: undefined });
+    kit.model.script({ text: words }, { text: words });
+    const overSse = [];
+    for await (const { data } of kit.subscribe(turn, hello, kit.keys.BASIC)) overSse.push(shown(data.chatTurn));
+    const client = clientOf(kit.keys.BASIC);
+    const events = client.iterate(turn, hello);
+    const overSocket = [];
+    for (let next = await events.next(); !next.done; next = await events.next())
+      overSocket.push(shown(next.value.data.chatTurn));
+    expect(overSocket).toEqual(overSse);
+    expect(overSocket.map(({ text = '' }) => text).join('')).toBe('Under the bridge.');
+    expect(overSocket.at(-1)).toMatchObject({ __typename: 'ChatTurnStopped', reason: 'FINISHED' });
+    await client.close();
+  });
+
+  test('a client that was cut off goes on where it stopped', async () => {
+    const first = await opened(kit.keys.BASIC);
+    const { gate, runId } = await begun(first, 'turn');
+    first.socket.terminate();
+    const second = await opened(kit.keys.BASIC);
+    second.send(operation('all', again, { runId }));
+    const start = await upTo(second, ({ payload }) => payload.data?.chatRun.text === 'one ');
+    const { index } = start.at(-1).payload.data.chatRun;
+    second.send({ id: 'all', type: 'complete' }, operation('rest', again, { runId, from: index + 1 }));
+    gate.open();
+    expect(textOf(await upTo(second, completes('rest')), 'chatRun')).toBe('two three');
+    second.socket.close();
+  });
+
+  test('two run at once, each with its own answers', async () => {
+    const line = await opened(kit.keys.BASIC);
+    const slow = await begun(line, 'slow', ['slow 1 ', 'slow 2']);
+    const quick = await begun(line, 'quick', ['quick 1 ', 'quick 2']);
+    expect((await answer(line, viewer, {}, 'between')).payload).toEqual({ data: { viewer: { name: 'basic' } } });
+    quick.gate.open();
+    const first = await upTo(line, completes('quick'));
+    expect(first.every(({ id }) => id === 'quick')).toBe(true);
+    expect(textOf(first)).toBe('quick 2');
+    slow.gate.open();
+    const second = await upTo(line, completes('slow'));
+    expect(second.every(({ id }) => id === 'slow')).toBe(true);
+    expect(textOf(second)).toBe('slow 2');
+    line.socket.close();
+  });
+
+  test('`complete` ends the reading and not the run, and frees the id', async () => {
+    const line = await opened(kit.keys.BASIC);
+    const { gate, messageId } = await begun(line, 'same');
+    const { aborted } = kit.model;
+    line.send({ id: 'same', type: 'complete' });
+    expect((await answer(line, viewer, {}, 'same')).payload).toEqual({ data: { viewer: { name: 'basic' } } });
+    gate.open();
+    const stored = await until(() =>
+      kit.prisma.chatMessage.findFirst({ where: { id: messageId, status: 'COMPLETE' } }),
+    );
+    expect(stored.text).toBe('one two three');
+    expect(kit.model.aborted).toBe(aborted);
+    expect((await answer(line, viewer, {}, 'same')).type).toBe('next');
+    expect(line.peek()).toBe(unasked);
+    line.socket.close();
+  });
+
+  test('what was completed never answers for what has its id now', async () => {
+    const line = await opened(kit.keys.BASIC);
+    const gate = makeGate();
+    kit.model.script({ text: ['late'], gate });
+    const send = 'mutation ($input: SendChatMessageInput!) { sendChatMessage(input: $input) { answer } }';
+    const asked = kit.model.requests.length;
+    line.send(operation('same', send, hello));
+    await until(() => kit.model.requests.length > asked);
+    line.send({ id: 'same', type: 'complete' }, operation('same', again, { runId: newId() }));
+    gate.open();
+    expect(await line.next()).toMatchObject({
+      id: 'same',
+      type: 'error',
+      payload: [{ extensions: { code: 'NOT_FOUND' } }],
+    });
+    await kit.booted.background.settled();
+    expect((await answer(line, viewer)).type).toBe('next');
+    expect(line.peek()).toBe(unasked);
+    line.socket.close();
+  });
+
+  test('a stream whose subscription is refused is an error, and no result', async () => {
+    const line = await opened(kit.keys.BASIC);
+    const refused = await answer(line, again, { runId: newId() });
+    expect(refused).toMatchObject({ type: 'error', payload: [{ extensions: { code: 'NOT_FOUND' } }] });
+    line.socket.close();
+  });
+});
+
+const newId = () => '00000000-0000-4000-8000-00000000dead';
+
+describe('who is let in', () => {
+  const refusedInit = async (payload: unknown, options?: WireOptions): Promise<Payload> => {
+    const line = await wire(options);
+    line.send({ type: 'connection_init', ...(payload !== undefined && { payload }) });
+    return line.next();
+  };
+
+  test('TOK 6 every credential that opens nothing is answered alike, and changes nothing', async () => {
+    const dead = [...(await makeCallers(kit)).values()].filter(({ state }) => state === 'dead');
+    expect(dead.length).toBeGreaterThan(10);
+    await kit.booted.background.settled();
+    const before = await kit.fingerprint();
+    for (const { name, secret } of dead)
+      expect([name, await refusedInit({ Authorization: `Bearer ${secret}` })]).toEqual([name, unauthorized]);
+    const texts = ['', 'Bearer', 'Bearer ', kit.keys.ADMIN, `Basic ${kit.keys.ADMIN}`, 'Bearer a\nb', 'Bearer \u2603'];
+    for (const Authorization of [...texts, 1, null, {}, [`Bearer ${kit.keys.ADMIN}`]])
+      expect([Authorization, await refusedInit({ Authorization })]).toEqual([Authorization, unauthorized]);
+    for (const payload of [undefined, {}, { token: kit.keys.ADMIN }, { headers: { authorization: kit.keys.ADMIN } }])
+      expect([payload, await refusedInit(payload)]).toEqual([payload, unauthorized]);
+    await kit.booted.background.settled();
+    expect(await kit.fingerprint()).toBe(before);
+  });
+
+  test('a refused one is written into the audit trail, without its secret', async () => {
+    const { id, secret } = await kit.createKey('BASIC');
+    await updateKey(kit, { databaseId: id, disabled: true });
+    expect(await refusedInit({ authorization: `Bearer ${secret}` })).toEqual(unauthorized);
+    await kit.booted.background.settled();
+    const events = await kit.prisma.auditEvent.findMany({ where: { tokenId: id, action: 'credential.refused' } });
+    expect(events).toHaveLength(1);
+    expect(JSON.stringify(events[0]?.detail)).not.toContain(secret);
+  });
+
+  test('the name of the field may be in any case; a header of the upgrade does as well, and gives way to it', async () => {
+    const { secret } = await kit.createKey('BASIC', { name: 'other' });
+    const line = await wire({ headers: { authorization: `Bearer ${kit.keys.BASIC}` } });
+    line.send({ type: 'connection_init', payload: { authorization: `bearer ${secret}` } });
+    expect(await line.next()).toEqual({ type: 'connection_ack' });
+    expect((await answer(line, viewer)).payload.data.viewer.name).toBe('other');
+    line.socket.close();
+    const withHeader = await wire({ headers: { authorization: `Bearer ${kit.keys.BASIC}` } });
+    withHeader.send({ type: 'connection_init' });
+    expect(await withHeader.next()).toEqual({ type: 'connection_ack' });
+    expect((await answer(withHeader, viewer)).payload.data.viewer.name).toBe('basic');
+    withHeader.socket.close();
+  });
+
+  test('a login session’s cookie counts for the server’s own pages, and for no others', async () => {
+    const person = await kit.person();
+    const cookie = `fastapiusersauth=${person.session}`;
+    const own: Record<string, string>[] = [
+      { cookie, origin: kit.url },
+      { cookie, origin: 'http://latchkey.test' },
+      { cookie },
+    ];
+    for (const headers of own) {
+      const line = await wire({ headers });
+      line.send({ type: 'connection_init' });
+      expect(await line.next()).toEqual({ type: 'connection_ack' });
+      expect((await answer(line, '{ viewer { id email } }')).payload.data.viewer).toMatchObject({
+        email: person.email,
+      });
+      line.socket.close();
+    }
+    await kit.booted.background.settled();
+    const before = await kit.fingerprint();
+    for (const origin of ['https://evil.example', 'null', `${kit.url}0`])
+      expect([origin, await refusedInit(undefined, { headers: { cookie, origin } })]).toEqual([origin, unauthorized]);
+    expect(await refusedInit(undefined, { headers: { cookie: `fastapiusersauth=${kit.keys.ADMIN}` } })).toEqual(
+      unauthorized,
+    );
+    expect(await kit.fingerprint()).toBe(before);
+    // What is sent on purpose goes first, from any page.
+    const line = await opened(kit.keys.BASIC, { headers: { cookie, origin: 'https://evil.example' } });
+    expect((await answer(line, viewer)).payload.data.viewer.name).toBe('basic');
+    line.socket.close();
+  });
+
+  test('a secret in the URL is refused before anything else', async () => {
+    const before = await kit.fingerprint();
+    const urls = [
+      `?token=${kit.keys.ADMIN}`,
+      `?a=${encodeURIComponent(` ${newSecret('sk-')}`)}`,
+      `?%6fn_${'a'.repeat(36)}`,
+    ];
+    for (const url of urls) {
+      const refused = await refusal(`/graphql${url}`);
+      expect(refused.status).toBe(400);
+      expect(JSON.parse(refused.body).detail).toMatch(/^Credentials are not accepted in the URL/);
+      expect((await refusal(`/elsewhere${url}`)).status).toBe(400);
+    }
+    expect(await kit.fingerprint()).toBe(before);
+  });
+
+  test('other paths and other subprotocols are refused', async () => {
+    for (const path of ['/', '/api', '/graphql/', '/graphql/ws', '/api/graphql', '/health'])
+      expect([path, (await refusal(path)).status]).toEqual([path, 404]);
+    for (const protocols of [[], 'graphql-ws', ['mqtt', 'graphql-transport-wss']])
+      expect([protocols, (await refusal('/graphql', { protocols })).status]).toEqual([protocols, 400]);
+    const line = new WebSocket(urlOf(), ['mqtt', protocol]);
+    await once(line, 'open');
+    expect(line.protocol).toBe(protocol);
+    expect(line.extensions).toBe('');
+    line.terminate();
+  });
+
+  test('a request for another upgrade is answered as if it had not asked', async () => {
+    const body = JSON.stringify({ query: viewer });
+    const head = (more: string[]) =>
+      [
+        'POST /graphql HTTP/1.1',
+        `Host: ${new URL(kit.url).host}`,
+        `Authorization: Bearer ${kit.keys.BASIC}`,
+        'Content-Type: application/json',
+        `Content-Length: ${body.length}`,
+        ...more,
+        '',
+        '',
+      ].join('\r\n');
+    const upgrade = ['Connection: Upgrade, HTTP2-Settings', 'Upgrade: h2c', 'HTTP2-Settings: AAMAAABkAAQAoAAAAAIAAAAA'];
+    // Three on one connection: the connection goes on as it was.
+    const asked = [head(upgrade) + body, head([]) + body, head([...upgrade, 'Connection: close']) + body].join('');
+    const replies = await httpExchange(Number(new URL(kit.url).port), asked);
+    expect(replies.match(/^HTTP\/1\.1 200 OK/gm)).toHaveLength(3);
+    expect(replies.match(/"name":"basic"/g)).toHaveLength(3);
+  });
+
+  test('a request for another upgrade whose headers are too many to be read again is refused', async () => {
+    const many = Array.from({ length: 2100 }, () => 'a:').join('\r\n');
+    const host = `Host: ${new URL(kit.url).host}`;
+    const asked = `POST /health HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n${host}\r\n${many}\r\n\r\n`;
+    expect(await httpExchange(Number(new URL(kit.url).port), asked)).toMatch(/^HTTP\/1\.1 431 /);
+  });
+});
+
+describe('rights', () => {
+  test('AUTHZ a limited key reads no history, and nothing changes', async () => {
+    const line = await opened(kit.keys.BASIC);
+    const { gate, runId } = await begun(line, 'turn');
+    gate.open();
+    await upTo(line, completes('turn'));
+    line.socket.close();
+    await kit.booted.background.settled();
+    const before = await kit.fingerprint();
+    const limited = await opened(kit.keys.LIMITED);
+    const forbidden = { extensions: { code: 'FORBIDDEN', requiredPermissions: ['read:chat'] } };
+    expect(await answer(limited, sessions)).toMatchObject({
+      type: 'next',
+      payload: { data: null, errors: [forbidden] },
+    });
+    expect(await answer(limited, again, { runId })).toMatchObject({ type: 'error', payload: [forbidden] });
+    const create = 'mutation { createApiKey(input: { name: "x", role: ADMIN }) { secret } }';
+    expect(await answer(limited, create)).toMatchObject({
+      payload: {
+        data: null,
+        errors: [{ extensions: { code: 'FORBIDDEN', requiredPermissions: ['manage:api_keys'] } }],
+      },
+    });
+    await kit.booted.background.settled();
+    expect(await kit.fingerprint()).toBe(before);
+    const refused = await kit.prisma.auditEvent.findMany({ where: { action: 'permission.refused' } });
+    const details = JSON.stringify(refused.map(({ detail }) => detail));
+    for (const field of ['chatSessions', 'chatRun', 'createApiKey']) expect(details).toContain(field);
+    limited.socket.close();
+  });
+
+  test('errors say nothing of HTTP', async () => {
+    const line = await opened(kit.keys.LIMITED);
+    for (const query of [sessions, '{ nothing }', '{', again]) {
+      const text = JSON.stringify(await answer(line, query));
+      expect(text).toContain('"code"');
+      expect(text).not.toContain('"http"');
+    }
+    line.socket.close();
+  });
+
+  test.each(['a demoted owner', 'a demoted owner, by hand'])('%s has less at the next operation', async (how) => {
+    const owner = await kit.createKey('BASIC');
+    const { secret } = await kit.createPat(owner.secret);
+    const line = await opened(secret);
+    expect((await answer(line, sessions)).payload).toEqual({ data: { chatSessions: { totalCount: 0 } } });
+    if (how === 'a demoted owner') await updateKey(kit, { databaseId: owner.id, role: 'LIMITED' });
+    else await kit.prisma.user.update({ where: { id: owner.userId }, data: { role: 'LIMITED' } });
+    expect(await answer(line, sessions)).toMatchObject({
+      payload: { data: null, errors: [{ extensions: { code: 'FORBIDDEN' } }] },
+    });
+    expect((await answer(line, viewer)).type).toBe('next');
+    // And the socket still ends with its credential.
+    await deleteKey(kit, owner.id);
+    expect(await line.next()).toEqual(unauthorized);
+  });
+
+  test('a stream ends when its credential goes on with less, and the socket stays', async () => {
+    const owner = await kit.createKey('BASIC');
+    const line = await opened((await kit.createPat(owner.secret)).secret);
+    await begun(line, 'turn');
+    const hungUp = kit.model.nextAbort();
+    await updateKey(kit, { databaseId: owner.id, role: 'LIMITED' });
+    expect(await line.next()).toMatchObject({
+      id: 'turn',
+      type: 'error',
+      payload: [{ extensions: { code: 'UNAUTHENTICATED' } }],
+    });
+    await hungUp;
+    expect((await answer(line, viewer)).type).toBe('next');
+    line.socket.close();
+  });
+
+  test('a request too many is an error of that operation, and the socket stays', async () => {
+    const { id, secret } = await kit.createKey('BASIC');
+    const create = 'mutation ($input: CreateRateLimitInput!) { createRateLimit(input: $input) { rateLimit { id } } }';
+    const limit = await kit.gql(create, { input: { scope: 'TOKEN', tokenId: id, requestsPerMinute: 2 } });
+    expect(limit.errors).toEqual([]);
+    const line = await opened(secret);
+    for (const _ of [1, 2]) expect((await answer(line, viewer)).type).toBe('next');
+    expect(await answer(line, viewer)).toMatchObject({
+      type: 'error',
+      payload: [{ extensions: { code: 'RATE_LIMITED', retryAfter: expect.any(Number) } }],
+    });
+    line.send({ type: 'ping' });
+    expect(await line.next()).toEqual({ type: 'pong' });
+    line.socket.close();
+  });
+});
+
+describe('the end of a credential is the end of its socket', () => {
+  const endings: Record<string, (key: { id: number; secret: string }) => Promise<[string, () => Promise<unknown>]>> = {
+    'the key is disabled': async ({ id, secret }) => [secret, () => updateKey(kit, { databaseId: id, disabled: true })],
+    'the key is regenerated': async ({ id, secret }) => [secret, () => regenerateKey(kit, { databaseId: id })],
+    'the key is deleted': async ({ id, secret }) => [secret, () => deleteKey(kit, id)],
+    'the personal token is revoked': async ({ secret }) => {
+      const pat = await kit.createPat(secret);
+      return [pat.secret, () => revokePat(kit, pat.id, secret)];
+    },
+    'the key behind a personal token is disabled': async ({ id, secret }) => [
+      (await kit.createPat(secret)).secret,
+      () => updateKey(kit, { databaseId: id, disabled: true }),
+    ],
+    'the key expires': async ({ id, secret }) => [
+      secret,
+      // Asked again should the moment be over when the request arrives, which is refused.
+      () =>
+        until(async () => {
+          const soon = new Date(Date.now() + 500);
+          return (await updateKey(kit, { databaseId: id, expiresAt: soon })).errors.length === 0;
+        }),
+    ],
+  };
+
+  test.each(Object.keys(endings))('TOK 5 TOK 9 while idle: %s', async (what) => {
+    const [secret, end] = (await endings[what]?.(await kit.createKey('BASIC'))) ?? [];
+    if (!secret || !end) throw new Error('no such end');
+    const idle = await opened(secret);
+    const bystander = await opened(kit.keys.BASIC);
+    await end();
+    expect(await idle.next()).toEqual(unauthorized);
+    expect((await answer(bystander, viewer)).type).toBe('next');
+    bystander.socket.close();
+  });
+
+  test.each(Object.keys(endings))('TOK 5 TOK 9 while it streams, and the model is told to stop: %s', async (what) => {
+    const [secret, end] = (await endings[what]?.(await kit.createKey('BASIC'))) ?? [];
+    if (!secret || !end) throw new Error('no such end');
+    const line = await opened(secret);
+    const { messageId } = await begun(line, 'turn');
+    const hungUp = kit.model.nextAbort();
+    await end();
+    const last = await upTo(line, (message) => 'code' in message);
+    expect(last.at(-1)).toEqual(unauthorized);
+    // The stream may say why it ends, and says nothing else.
+    for (const message of last.slice(0, -1))
+      expect(message).toMatchObject({ type: 'error', payload: [{ extensions: { code: 'UNAUTHENTICATED' } }] });
+    await hungUp;
+    await kit.booted.background.settled();
+    const stored = await kit.prisma.chatMessage.findUnique({ where: { id: messageId } });
+    if (what === 'the key is deleted') expect(stored).toBeNull();
+    else expect(stored).toMatchObject({ text: 'one ', status: 'STOPPED' });
+  });
+
+  test('a session that is logged out over its own socket', async () => {
+    const person = await kit.person();
+    const line = await opened(person.session);
+    line.send(operation('bye', 'mutation { logout { __typename } }'));
+    expect((await upTo(line, (message) => 'code' in message)).at(-1)).toEqual(unauthorized);
+  });
+
+  test('a credential that dies unheard of is found out at the next operation', async () => {
+    const { id, secret } = await kit.createKey('BASIC');
+    const line = await opened(secret);
+    await kit.prisma.token.update({ where: { id }, data: { disabledAt: new Date() } });
+    line.send(operation('one', viewer));
+    expect(await line.next()).toEqual(unauthorized);
+  });
+
+  test('an overlap lets the old secret’s socket live', async () => {
+    const { id, secret } = await kit.createKey('BASIC');
+    const line = await opened(secret);
+    await regenerateKey(kit, { databaseId: id, overlapMinutes: 5 });
+    expect((await answer(line, viewer)).type).toBe('next');
+    line.socket.close();
+  });
+
+  test('nothing that arrives after the end is done', async () => {
+    const { id, secret } = await kit.createKey('BASIC');
+    const line = await opened(secret);
+    const create = 'mutation { createChatSession(input: {}) { sessionId } }';
+    line.send(...Array.from({ length: 20 }, (_, n) => [operation(`q${n}`, viewer)]).flat(), 'no JSON');
+    line.send(...Array.from({ length: 20 }, (_, n) => operation(`m${n}`, create)));
+    expect((await upTo(line, (message) => 'code' in message)).at(-1)).toEqual(invalid);
+    await kit.booted.background.settled();
+    const { userId } = await kit.prisma.token.findUniqueOrThrow({ where: { id } });
+    expect(await kit.prisma.chatSession.count({ where: { userId } })).toBe(0);
+  });
+});
+
+describe('limits', () => {
+  const refusedFor = async (query: string): Promise<unknown> => {
+    const line = await opened(kit.keys.ADMIN);
+    const refused = await answer(line, query);
+    line.socket.close();
+    expect(refused.type).toBe('error');
+    return refused.payload[0].extensions;
+  };
+
+  test('hostile documents are refused as over HTTP, and counted', async () => {
+    const metric = async (limit: string) => {
+      const { text } = await kit.rest('GET', '/metrics');
+      return Number(new RegExp(`graphql_refused_total\\{limit="${limit}"\\} (\\d+)`).exec(text)?.[1] ?? 0);
+    };
+    const deep = `{ nodes(ids: []) { ${'... on Node { '.repeat(queryLimits.depth)}id${' }'.repeat(queryLimits.depth)} } }`;
+    const hostile: Record<string, string> = {
+      characters: `{ viewer { name } }${' '.repeat(queryLimits.characters)}`,
+      tokens: `{ ${'viewer { name } '.repeat(queryLimits.tokens)} }`,
+      aliases: `{ ${Array.from({ length: queryLimits.aliases + 1 }, (_, n) => `a${n}: __typename`).join(' ')} }`,
+      directives: `{ viewer { name ${'@a'.repeat(queryLimits.directives + 1)} } }`,
+      repeats: `{ ${'__typename '.repeat(queryLimits.repeats + 1)} }`,
+    };
+    for (const [limit, query] of Object.entries(hostile)) {
+      const before = await metric(limit);
+      expect(await refusedFor(query)).toMatchObject({ code: 'BAD_USER_INPUT', limit });
+      expect(await metric(limit)).toBe(before + 1);
+    }
+    expect(await refusedFor(deep)).toMatchObject({ code: 'BAD_USER_INPUT' });
+    const twice = `mutation ($input: SendChatMessageInput!) {
+      a: sendChatMessage(input: $input) { answer } b: sendChatMessage(input: $input) { answer }
+    }`;
+    expect(await refusedFor(twice)).toMatchObject({ limit: 'repeats' });
+  });
+
+  test('depth and cost', async () => {
+    const nested = (levels: number): string =>
+      levels === 0 ? 'id' : `owner { agents { nodes { ${nested(levels - 1)} } } }`;
+    const limits: unknown[] = [];
+    const line = await opened(kit.keys.ADMIN);
+    for (const query of [
+      `{ __type(name: "Query") { name } agents { nodes { ${nested(6)} } } }`,
+      `{ agents { nodes { ${Array.from({ length: 12 }, (_, n) => `a${n}: starterMessages { ${'message name '.repeat(9)} }`).join(' ')} } } }`,
+    ]) {
+      const { payload } = await answer(line, query);
+      const overHttp = await kit.gql(query);
+      expect(payload).toEqual(overHttp.errors);
+      limits.push(...payload.map(({ extensions }: Payload) => extensions.limit));
+    }
+    expect(limits).toContain('depth');
+    line.socket.close();
+  });
+
+  test('parameters and variables are checked as over HTTP', async () => {
+    const line = await opened(kit.keys.BASIC);
+    line.send({ id: 'one', type: 'subscribe', payload: { query: viewer, extra: 1 } });
+    expect(await line.next()).toMatchObject({
+      type: 'error',
+      payload: [{ message: expect.stringContaining('"extra"') }],
+    });
+    const many = 'query ($ids: [ID!]!) { nodes(ids: $ids) { id } }';
+    const wrong = { ids: Array.from({ length: 50 }, () => ({})) };
+    const refused = await answer(line, many, wrong);
+    expect(refused.type).toBe('error');
+    expect(refused.payload).toEqual((await kit.gql(many, wrong, kit.keys.BASIC)).errors);
+    line.socket.close();
+  });
+
+  test('introspection is for those who are let in, and those alone', async () => {
+    const query = '{ __schema { queryType { name } } }';
+    expect((await kit.gql(query, {}, null)).errors).toHaveLength(1);
+    const stranger = await wire();
+    stranger.send(operation('one', query));
+    expect(await stranger.next()).toEqual(unauthorized);
+    const line = await opened(kit.keys.LIMITED);
+    expect((await answer(line, query)).payload).toEqual({ data: { __schema: { queryType: { name: 'Query' } } } });
+    line.socket.close();
+  });
+
+  test('a message may have 256 KiB, and no more', async () => {
+    const sized = (bytes: number) => {
+      const text = JSON.stringify({ type: 'ping', payload: { fill: '' } });
+      return text.replace('""', `"${'x'.repeat(bytes - text.length)}"`);
+    };
+    const line = await opened(kit.keys.BASIC);
+    line.send(sized(256 * 1024));
+    expect((await line.next()).type).toBe('pong');
+    line.send(sized(256 * 1024 + 1));
+    expect(await line.next()).toMatchObject({ code: 1009 });
+  });
+
+  test('a hundred operations may be under way, and one more ends the socket', async () => {
+    const first = await opened(kit.keys.BASIC);
+    const { gate, runId } = await begun(first, 'turn');
+    const line = await opened(kit.keys.BASIC);
+    line.send(...Array.from({ length: 100 }, (_, n) => operation(`${n}`, again, { runId })));
+    const started = new Set<string>();
+    await upTo(line, ({ id, payload }) => payload.data.chatRun.text === 'one ' && started.add(id).size === 100);
+    // Those that the client no longer waits for make room once they are over.
+    line.send({ id: '0', type: 'complete' });
+    await until(async () => {
+      line.send(operation('more', viewer));
+      return true;
+    });
+    const end = await Promise.race([line.next(), once(line.socket, 'close')]);
+    expect(end).toMatchObject({ id: 'more', type: 'next' });
+    expect(await line.next()).toEqual({ id: 'more', type: 'complete' });
+    line.send(operation('100', again, { runId }), operation('101', again, { runId }));
+    const last = await upTo(line, (message) => 'code' in message);
+    expect(last.at(-1)).toEqual({ code: 4429, reason: 'Too many operations under way' });
+    gate.open();
+    await upTo(first, completes('turn'));
+    first.socket.close();
+  });
+
+  test('a client that reads slowly misses nothing', async () => {
+    const line = await opened(kit.keys.ADMIN);
+    const query = '{ __schema { types { name description fields { name description args { name description } } } } }';
+    const size = JSON.stringify((await kit.gql(query)).data).length;
+    expect(size).toBeGreaterThan(100_000);
+    line.socket.pause();
+    const ids = Array.from({ length: 60 }, (_, n) => `${n}`);
+    line.send(...ids.map((id) => operation(id, query)));
+    // The server goes on with others meanwhile.
+    expect((await kit.gql(viewer)).status).toBe(200);
+    line.socket.resume();
+    const answered = new Set<string>();
+    await upTo(line, ({ id, type }) => type === 'complete' && answered.add(id).size === ids.length);
+    line.socket.close();
+  });
+
+  test('a client that never says who it is has 10 seconds', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    const silent = await wire();
+    const known = await opened(kit.keys.BASIC);
+    vi.advanceTimersByTime(9_999);
+    silent.send({ type: 'ping' });
+    expect(await silent.next()).toEqual({ type: 'pong' });
+    vi.advanceTimersByTime(1);
+    expect(await silent.next()).toEqual({ code: 4408, reason: 'Connection initialisation timeout' });
+    expect((await answer(known, viewer)).type).toBe('next');
+    known.socket.close();
+  });
+
+  test('a client that answers no ping is dropped with the third', async () => {
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+    const lively = await opened(kit.keys.BASIC);
+    const gone = await opened(kit.keys.BASIC, { autoPong: false });
+    for (const _ of [1, 2]) {
+      const pinged = [lively, gone].map(({ socket }) => once(socket, 'ping'));
+      vi.advanceTimersByTime(12_000);
+      await Promise.all(pinged);
+      // Its pong came before this.
+      expect((await answer(lively, viewer)).type).toBe('next');
+    }
+    vi.advanceTimersByTime(12_000);
+    expect(await gone.next()).toMatchObject({ code: 1006 });
+    expect((await answer(lively, viewer)).type).toBe('next');
+    lively.socket.close();
+  });
+});
+
+describe('messages against the protocol end the socket', () => {
+  const deep = `{"type":"ping","payload":${'{"a":'.repeat(300)}1${'}'.repeat(300)}}`;
+  const bad: Record<string, [unknown[], { code: number; reason: string }]> = {
+    'no JSON': [['{'], invalid],
+    nothing: [[''], invalid],
+    'a list': [[[operation('one', viewer)]], invalid],
+    'no type': [[{ id: 'one' }], invalid],
+    'an unknown type': [[{ type: 'start' }], invalid],
+    'a type of the server’s': [[{ type: 'connection_ack' }], invalid],
+    'an answer': [[{ id: 'one', type: 'next', payload: {} }], invalid],
+    'too many levels': [[deep], invalid],
+    'too many values': [[{ type: 'ping', payload: { a: Array.from({ length: 20_001 }, () => 1) } }], invalid],
+    'no id': [[{ type: 'subscribe', payload: { query: viewer } }], invalid],
+    'an id that is too long': [[operation('x'.repeat(257), viewer)], invalid],
+    'no query': [[{ id: 'one', type: 'subscribe', payload: {} }], invalid],
+    'a second initialisation': [[init('x')], { code: 4429, reason: 'Too many initialisation requests' }],
+    'an id that is taken': [
+      [operation('one', viewer), operation('one', viewer)],
+      { code: 4409, reason: 'Subscriber already exists' },
+    ],
+  };
+
+  test.each(Object.keys(bad))('%s', async (what) => {
+    const [messages, end] = bad[what] ?? [];
+    const line = await opened(kit.keys.BASIC);
+    line.send(...(messages ?? []));
+    expect((await upTo(line, (message) => 'code' in message)).at(-1)).toEqual(end);
+  });
+
+  test('binary', async () => {
+    const line = await opened(kit.keys.BASIC);
+    line.socket.send(Buffer.from(JSON.stringify({ type: 'ping' })), { binary: true });
+    expect(await line.next()).toEqual(invalid);
+  });
+
+  test('an operation before the server has let the client in', async () => {
+    const line = await wire();
+    line.send(init(kit.keys.BASIC), operation('one', viewer));
+    expect(await line.next()).toEqual(unauthorized);
+  });
+});
+
+test('pings of the protocol are answered with what they hold, also before the client has said who it is', async () => {
+  const line = await wire();
+  line.send({ type: 'ping', payload: { n: 1 } }, { type: 'pong' }, { type: 'ping' });
+  expect(await line.next()).toEqual({ type: 'pong', payload: { n: 1 } });
+  expect(await line.next()).toEqual({ type: 'pong' });
+  line.socket.close();
+});
+
+test('open sockets are counted', async () => {
+  const count = async () => {
+    const { text } = await kit.rest('GET', '/metrics');
+    return Number(/^graphql_websockets_open (\d+)$/m.exec(text)?.[1]);
+  };
+  await until(async () => (await count()) === 0);
+  const lines = [await opened(kit.keys.BASIC), await wire()];
+  expect(await count()).toBe(2);
+  for (const { socket } of lines) socket.close();
+  await until(async () => (await count()) === 0);
+});
+
+test('a shutdown waits for the runs, then ends the sockets, and takes no more', async () => {
+  const other = await startKit({ scripted: true });
+  try {
+    const line = await opened(other.keys.BASIC, { server: other });
+    const gate = makeGate();
+    other.model.script({ text: ['the ', 'last ', 'words'], gate });
+    line.send(operation('turn', turn, hello));
+    gate.release();
+    await upTo(line, ({ payload }) => payload.data.chatTurn.text === 'the ');
+    const drained = other.booted.drain(10_000);
+    gate.open();
+    expect(textOf(await upTo(line, completes('turn')))).toBe('last words');
+    expect(await line.next()).toEqual({ code: 1001, reason: 'Going away' });
+    await drained;
+    const late = new WebSocket(urlOf('/graphql', other), protocol);
+    const [, response] = await once(late, 'unexpected-response');
+    expect(response.statusCode).toBe(503);
+  } finally {
+    await other.close();
+  }
+});
