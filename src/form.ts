@@ -1,4 +1,7 @@
-import { badInput } from './errors.ts';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { Busboy } from '@fastify/busboy';
+import { AppError, badInput } from './errors.ts';
 
 /** Parts of a multipart body: fields and files together. */
 const mostParts = 100;
@@ -6,23 +9,65 @@ const mostParts = 100;
 /** A file of a multipart body, whichever of the runtime's classes it is. */
 export type IncomingFile = Blob & { name: string };
 
-export const isFile = (value: unknown): value is IncomingFile =>
-  typeof value === 'object' && value !== null && 'arrayBuffer' in value && 'name' in value;
+/** No value of JSON is one, since those have no functions. */
+export const isFile = (value: unknown): value is IncomingFile => {
+  const { arrayBuffer, name } = (typeof value === 'object' && value !== null ? value : {}) as Partial<IncomingFile>;
+  return typeof arrayBuffer === 'function' && typeof name === 'string';
+};
 
-export const multipart = /^multipart\/form-data\s*;/i;
+export const multipart = /^multipart\/form-data\s*(;|$)/i;
 
-/** Reads a multipart body. Throws BAD_USER_INPUT for what is none, broke off, or has more than 100 parts. */
+/** What browsers write in a name for a quote and for line ends (HTML, "multipart/form-data encoding algorithm"). */
+const plainName = (name: string): string =>
+  name.replaceAll(/%(22|0D|0A)/gi, (_escape, code: string) => String.fromCharCode(Number.parseInt(code, 16)));
+
+/** Bytes that are looked at before others have their turn. */
+const sliceSize = 1024 * 1024;
+
+function* slices(bytes: ArrayBuffer): Generator<Uint8Array> {
+  for (let at = 0; at < bytes.byteLength; at += sliceSize)
+    yield new Uint8Array(bytes, at, Math.min(sliceSize, bytes.byteLength - at));
+}
+
+/**
+ * Reads a multipart body, with quotes around names or without. Throws BAD_USER_INPUT for what is none, broke off, has a
+ * part without a name, or more than 100 parts.
+ */
 export async function parseMultipart(bytes: ArrayBuffer, contentType: string): Promise<FormData> {
-  const boundary = /boundary="?([^";]{1,70})/i.exec(contentType)?.[1];
-  if (boundary === undefined) throw badInput(['body'], 'has no boundary');
-  const mark = `--${boundary.trim()}`;
-  const body = Buffer.from(bytes);
-  let parts = 0;
-  for (let at = body.indexOf(mark); at >= 0; at = body.indexOf(mark, at + mark.length))
-    if (++parts > mostParts + 1) throw badInput(['body'], `has more than ${mostParts} parts`);
+  const form = new FormData();
+  const parser = parserOf(contentType);
+  const refuse = (problem: string) => void parser.destroy(badInput(['body'], problem));
+  const place = (name: string | undefined, value: string | File) => {
+    if (name === undefined) refuse('has a part without a name');
+    else if (typeof value === 'string') form.append(name, value);
+    else form.append(name, value, value.name);
+  };
+  parser.on('partsLimit', () => refuse(`has more than ${mostParts} parts`));
+  parser.on('field', (name: string | undefined, value) => place(name, value));
+  parser.on('file', (name: string | undefined, stream, fileName, _encoding, type) => {
+    const content: Buffer[] = [];
+    stream.on('data', (part: Buffer) => content.push(part));
+    stream.on('end', () => place(name, new File(content, plainName(fileName), { type })));
+    // The parser says it too.
+    stream.on('error', () => {});
+  });
   try {
-    return await new Response(bytes, { headers: { 'content-type': contentType } }).formData();
+    await pipeline(Readable.from(slices(bytes)), parser);
+  } catch (error) {
+    throw error instanceof AppError ? error : badInput(['body'], 'is not a multipart form, or broke off');
+  }
+  return form;
+}
+
+function parserOf(contentType: string) {
+  try {
+    return new Busboy({
+      headers: { 'content-type': contentType },
+      limits: { parts: mostParts, fieldSize: Number.POSITIVE_INFINITY },
+      preservePath: true,
+      isPartAFile: (_name, _type, fileName) => fileName !== undefined,
+    });
   } catch {
-    throw badInput(['body'], 'is not a multipart form, or broke off');
+    throw badInput(['body'], 'has no boundary');
   }
 }

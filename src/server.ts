@@ -272,7 +272,9 @@ const routeOf = (c: HonoContext): string => matchedRoutes(c).find(({ path }) => 
 function refusedByGraphQL(error: AppError): Response {
   const { extensions, message } = toGraphQLError(error);
   const { http, ...rest } = extensions as { http?: { status: number; headers: Record<string, string> } };
-  const challenge = error.code === 'UNAUTHENTICATED' && { 'WWW-Authenticate': 'Bearer error="invalid_token"' };
+  const challenge = error.code === 'UNAUTHENTICATED' && {
+    'WWW-Authenticate': error.details.credentialRefused ? 'Bearer error="invalid_token"' : 'Bearer',
+  };
   return Response.json(
     { errors: [{ message, extensions: rest }] },
     { status: http?.status ?? 400, headers: { ...http?.headers, ...challenge } },

@@ -57,9 +57,9 @@ export interface SocketOptions {
 }
 
 export interface OpenSocket {
-  /** Tells the client that the server goes away. */
+  /** Ends it with 1001 as soon as nothing is under way. */
   leave(): void;
-  /** Ends it without a word. */
+  /** Ends it now, whether or not the client hears of it. */
   drop(): void;
   /** Resolves when the connection is closed and nothing of it runs any more. */
   over: Promise<void>;
@@ -85,14 +85,14 @@ export function serveSocket(socket: WebSocket, request: IncomingMessage, options
   /** The operations whose answers the client waits for, by its ids. */
   const operations = new Map<string, AbortController>();
   let underWay = 0;
-  /** Called when nothing is under way any more. */
-  let settled = () => {};
+  /** Called whenever nothing is under way any more. */
+  let idle = () => {};
   /** Pings since the client last gave a sign of life. */
   let unanswered = 0;
 
   const initialisation = setTimeout(() => end(...ends.notInTime), limits.initialisation).unref();
   const pings = setInterval(() => {
-    if (unanswered === 2) return drop();
+    if (unanswered === 2) return socket.terminate();
     unanswered++;
     socket.ping();
   }, limits.ping).unref();
@@ -114,7 +114,7 @@ export function serveSocket(socket: WebSocket, request: IncomingMessage, options
   }
 
   function drop(): void {
-    stop();
+    end(...ends.goingAway);
     socket.terminate();
   }
 
@@ -147,8 +147,13 @@ export function serveSocket(socket: WebSocket, request: IncomingMessage, options
     try {
       await work();
     } finally {
-      if (--underWay === 0) settled();
+      if (--underWay === 0) idle();
     }
+  }
+
+  function whenIdle(then: () => void): void {
+    if (underWay === 0) then();
+    else idle = then;
   }
 
   /** Has the socket end with its credential, as the credential was looked up. */
@@ -274,11 +279,10 @@ export function serveSocket(socket: WebSocket, request: IncomingMessage, options
   const over = new Promise<void>((resolve) => {
     socket.once('close', () => {
       stop();
-      if (underWay === 0) resolve();
-      else settled = resolve;
+      whenIdle(resolve);
     });
   });
-  return { leave: () => end(...ends.goingAway), drop, over };
+  return { leave: () => whenIdle(() => end(...ends.goingAway)), drop, over };
 }
 
 function headersOf({ headers }: IncomingMessage): Headers {

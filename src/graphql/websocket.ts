@@ -10,7 +10,7 @@ const path = '/graphql';
 /** Bytes of a message; a larger one ends its socket with 1009. What does not fit goes over HTTP. */
 const largestMessage = 256 * 1024;
 
-/** What a server that shuts down gives clients to close their side. Milliseconds. */
+/** What a server that shuts down gives operations to end, and clients to close their side. Milliseconds. */
 const patience = 2_000;
 
 export interface WebSocketOptions extends SocketOptions {
@@ -23,8 +23,7 @@ export interface WebSockets {
   /** Takes upgrades on the connections of a server. */
   attach(server: Server): void;
   /**
-   * Takes no more, and ends all with 1001. Resolves when they and their operations are over, or after 2 seconds, when
-   * what is left is dropped.
+   * Takes no more, and ends each with 1001 once its operations are over. What is left after 2 seconds is dropped.
    */
   close(): Promise<void>;
 }

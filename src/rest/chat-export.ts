@@ -1,5 +1,5 @@
 import { z } from '@hono/zod-openapi';
-import type { chatExportFormats } from '../modules/chat/export.service.ts';
+import type { ChatExportFormat } from '../modules/chat/export.service.ts';
 import { download } from './download.ts';
 
 const ExportedSession = z
@@ -41,10 +41,7 @@ const ExportedSession = z
 /** What an export in JSON is. */
 export const ChatExport = z.array(ExportedSession).openapi('ChatExport');
 
-const formats = { json: 'JSON', markdown: 'MARKDOWN' } as const satisfies Record<
-  string,
-  (typeof chatExportFormats)[number]
->;
+const formats: Record<'json' | 'markdown', ChatExportFormat> = { json: 'JSON', markdown: 'MARKDOWN' };
 
 export const chatExport = download({
   path: '/chat/export',

@@ -1,127 +1,16 @@
-import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
-import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
 import { type AddressInfo, connect, createServer } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { until } from '../kit.ts';
 import { gather, jsonLines } from '../lines.ts';
 import { type ModelServer, makeGate, startModelServer } from '../model-server.ts';
+import { api, build, type Environment, keyIn, kill, killAll, run, start, storage, written } from './latchkey.ts';
 
 /** Each test waits for whole processes, several in turn. */
 const timeout = 60_000;
-const root = join(import.meta.dirname, '..', '..');
-type Environment = Record<string, string>;
 
-/** A Latchkey in a process of its own, as `npm start` runs it. */
-interface Latchkey {
-  process: ChildProcessWithoutNullStreams;
-  /** What it wrote so far. */
-  output: { stdout: string; stderr: string };
-  /** Its exit code; null when a signal killed it. */
-  exited: Promise<number | null>;
-}
-
-const running = new Set<Latchkey>();
-
-function run(environment: Environment): Latchkey {
-  const { PATH = '', HOME = '' } = process.env;
-  const child = spawn(process.execPath, ['dist/main.js'], {
-    cwd: root,
-    env: { PATH, HOME, PORT: '0', ...environment },
-  });
-  const output = { stdout: '', stderr: '' };
-  child.stdout.setEncoding('utf8').on('data', (text) => (output.stdout += text));
-  child.stderr.setEncoding('utf8').on('data', (text) => (output.stderr += text));
-  const latchkey: Latchkey = {
-    process: child,
-    output,
-    exited: once(child, 'close').then(([code]) => {
-      running.delete(latchkey);
-      return code as number | null;
-    }),
-  };
-  running.add(latchkey);
-  return latchkey;
-}
-
-/** Waits until something is written. Throws when the process ends first. */
-async function written({ process, output, exited }: Latchkey, pattern: RegExp): Promise<RegExpExecArray> {
-  const ended = exited.then((code) => {
-    throw new Error(`ended with ${code}: ${output.stderr}`);
-  });
-  for (;;) {
-    const found = pattern.exec(output.stdout);
-    if (found) return found;
-    await Promise.race([once(process.stdout, 'data'), ended]);
-  }
-}
-
-async function start(environment: Environment): Promise<Latchkey & { url: string }> {
-  const latchkey = run(environment);
-  // The address is the first line of the welcome, the question of the curl line its last.
-  const [, url = ''] = await written(latchkey, /Latchkey listens on (\S+)\n[\s\S]*send-chat-message\n/);
-  return { ...latchkey, url };
-}
-
-const keyIn = ({ output }: Latchkey) => /\bon_[0-9A-Za-z]{36}\b/.exec(output.stdout)?.[0];
-
-/** A database of one's own, kept between starts: a folder, or a database on the server that DATABASE_URL names. */
-async function storage(): Promise<{ environment: Environment; drop: () => Promise<void> }> {
-  const folder = mkdtempSync(join(tmpdir(), 'latchkey-e2e-'));
-  const environment: Environment = { DATA_DIR: folder };
-  const server = process.env.DATABASE_URL;
-  const name = `latchkey_e2e_${randomUUID().replaceAll('-', '')}`;
-  const onServer = async (sql: string) => {
-    const client = new pg.Client({ connectionString: server });
-    await client.connect();
-    await client.query(sql).finally(() => client.end());
-  };
-  if (server) {
-    await onServer(`CREATE DATABASE ${name}`);
-    const url = new URL(server);
-    url.pathname = `/${name}`;
-    environment.DATABASE_URL = url.href;
-  }
-  return {
-    environment,
-    async drop() {
-      if (server) await onServer(`DROP DATABASE ${name} WITH (FORCE)`);
-      rmSync(folder, { recursive: true, force: true });
-    },
-  };
-}
-
-function api(url: string, key: string | undefined) {
-  const call = (method: string, path: string, body?: object) =>
-    fetch(`${url}${path}`, {
-      method,
-      headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json' },
-      ...(body && { body: JSON.stringify(body) }),
-    });
-  return {
-    send: (body: object) =>
-      call('POST', '/api/chat/send-chat-message', { message: 'Hello', allowed_tool_ids: [], ...body }),
-    session: async (id: string): Promise<any> => (await call('GET', `/api/chat/get-chat-session/${id}`)).json(),
-    graphql: async (query: string): Promise<any> => (await call('POST', '/graphql', { query })).json(),
-    call,
-  };
-}
-
-beforeAll(async () => {
-  // Does nothing where dist/main.js is of these sources.
-  const build = spawn(process.execPath, ['scripts/prepare.mjs', '--build'], { cwd: root, stdio: 'inherit' });
-  expect(await once(build, 'exit')).toEqual([0, null]);
-});
-afterAll(async () => {
-  for (const { process, exited } of [...running]) {
-    process.kill('SIGKILL');
-    await exited;
-  }
-});
+beforeAll(build);
+afterAll(killAll);
 
 describe('the first start', { timeout }, () => {
   let store: Awaited<ReturnType<typeof storage>>;
@@ -195,11 +84,6 @@ describe('an answer under way', { timeout }, () => {
     const latchkey = await start({ ...store.environment, ...scripted });
     key ??= keyIn(latchkey);
     return latchkey;
-  }
-
-  async function kill(latchkey: Latchkey): Promise<void> {
-    latchkey.process.kill('SIGKILL');
-    expect(await latchkey.exited).toBeNull();
   }
 
   it('is there as far as it was saved after kill -9, and everything goes on', async () => {

@@ -21,7 +21,7 @@ import type { Requirement } from '../../src/graphql/plugins/permissions.ts';
 import { schema } from '../../src/graphql/schema.ts';
 import type { Dialect } from '../../src/rest/dialect.ts';
 import { dialectOf } from '../../src/rest/routes.ts';
-import { type AnyRow, rowRequirements } from '../../src/rest/row.ts';
+import { type AnyRow, rootFields, rowRequirements } from '../../src/rest/row.ts';
 import { rows } from '../../src/rest/rows.ts';
 import type { Kit } from '../kit.ts';
 import type { Caller } from './callers.ts';
@@ -130,6 +130,7 @@ function madeUp(type: GraphQLInputType): unknown {
     UUID: randomUUID(),
     DateTime: new Date(0).toISOString(),
     JSONObject: {},
+    Upload: new File(['Planted.'], 'planted.txt'),
   };
   if (!(type.name in scalars)) throw new Error(`test/security/operations.ts: madeUp() knows no value of ${type.name}`);
   return scalars[type.name];
@@ -156,6 +157,31 @@ function selection(type: GraphQLOutputType, caller: Caller, depth = 4): string {
   return `{ __typename ${fields.join(' ')} }`;
 }
 
+/** The files among the variables, by their paths. */
+const filesIn = (value: unknown, path = 'variables'): { path: string; file: File }[] => {
+  if (value instanceof File) return [{ path, file: value }];
+  if (typeof value !== 'object' || value === null) return [];
+  return Object.entries(value).flatMap(([key, inner]) => filesIn(inner, `${path}.${key}`));
+};
+
+function multipart(operation: string, files: readonly { path: string; file: File }[]): FormData {
+  const form = new FormData();
+  form.append('operations', operation);
+  form.append('map', JSON.stringify(Object.fromEntries(files.map(({ path }, index) => [index, [path]]))));
+  files.forEach(({ file }, index) => {
+    form.append(String(index), file);
+  });
+  return form;
+}
+
+/** A body with files: each of its fields is a list of parts. */
+function formOf(body: Record<string, unknown>): FormData {
+  const form = new FormData();
+  for (const [name, values] of Object.entries(body))
+    for (const value of values as unknown[]) form.append(name, value instanceof File ? value : String(value));
+  return form;
+}
+
 async function callField(
   kit: Kit,
   caller: Caller,
@@ -169,14 +195,16 @@ async function callField(
   const list = (text: string) => (text === '' ? '' : `(${text})`);
   const query = `${type.name.toLowerCase()} ${list(declared)} { ${field.name}${list(passed)} ${selection(field.type, caller)} }`;
   const streams = type.name === 'Subscription';
+  const files = filesIn(variables);
+  const operation = JSON.stringify({ query, variables }, (_key, value) => (value instanceof File ? null : value));
   const response = await fetch(`${kit.url}/graphql`, {
     method: 'POST',
     headers: {
-      'content-type': 'application/json',
+      ...(files.length === 0 && { 'content-type': 'application/json' }),
       ...(streams && { accept: 'text/event-stream' }),
       ...(caller.secret !== null && { authorization: `Bearer ${caller.secret}` }),
     },
-    body: JSON.stringify({ query, variables }),
+    body: files.length === 0 ? operation : multipart(operation, files),
   });
   const text = await response.text();
   const json = response.headers.get('content-type')?.startsWith('application/json') ?? true;
@@ -204,7 +232,8 @@ const rowOperations = rows.flatMap((row) =>
       name,
       kind: 'row',
       dialect: dialectOf(row),
-      writes: row.method !== 'get',
+      // Some read by POST, since what they ask for does not fit into a URL.
+      writes: row.method !== 'get' && rootFields(row.document).some(({ operation }) => operation !== 'Query'),
       requirements: asked.length > 0 ? asked : ['public'],
       async prepare(scene) {
         const made = await sample(scene);
@@ -249,6 +278,7 @@ function fromJsonSchema(shape: JsonSchema, name = ''): unknown {
         (shape.required ?? []).map((key) => [key, fromJsonSchema(shape.properties?.[key] ?? {}, key)]),
       );
     case 'array':
+      if (name === 'files') return [new File(['Planted.'], 'planted.txt')];
       return shape.minItems ? [fromJsonSchema(shape.items ?? {})] : [];
     case 'boolean':
       // What is listed or visible is so from the start; everything else is not.
@@ -269,7 +299,7 @@ async function callRow(kit: Kit, caller: Caller, prefix: string, row: AnyRow, ca
   const query = call.query ? `?${new URLSearchParams(call.query)}` : '';
   const answer = await kit.rest(row.method.toUpperCase(), `${prefix}${path}${query}`, {
     key: caller.secret,
-    ...(call.body && { body: call.body }),
+    ...(call.body && { body: row.form === 'files' ? formOf(call.body) : call.body }),
   });
   const { status, text, body, headers } = answer;
   // A stream that failed says so in its lines.

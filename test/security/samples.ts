@@ -155,6 +155,46 @@ export const fieldSamples: Record<string, FieldSample> = {
   }),
   'Mutation.regenerateProjectToken': async ({ targets }) => ({ input: { databaseId: await targets.projectToken() } }),
   'Mutation.deleteProjectToken': async ({ targets }) => ({ input: { databaseId: await targets.projectToken() } }),
+  'Query.availableContextTokens': async ({ targets }) => ({ sessionId: await targets.session() }),
+  'Query.availableContextTokens#agent': async ({ targets }) => ({ agentId: await targets.agent() }),
+  'Query.exportChatSession': async ({ targets }) => ({ id: await targets.session(), format: 'JSON' }),
+  'Query.exportChatSession#markdown': async ({ targets }) => ({ id: await targets.session(), format: 'MARKDOWN' }),
+  'Query.feedback': async () => ({ first: 100 }),
+  'Mutation.seedChatSession': async ({ targets }) => ({
+    input: { agentId: await targets.agent(), message: 'What is this?', name: fresh() },
+  }),
+  'Mutation.rateChatMessage': async ({ targets }) => ({
+    input: { messageId: (await targets.answer()).id, rating: 'LIKE', comment: 'taken over' },
+  }),
+  'Mutation.removeChatMessageRating': async ({ targets }) => ({ input: { messageId: await targets.ratedAnswer() } }),
+  'Mutation.selectChatBranch': async ({ targets }) => ({ input: { messageId: (await targets.answer()).id } }),
+  'Mutation.setPreferredResponse': async ({ targets }) => {
+    const { id, questionId } = await targets.answer();
+    return { input: { questionId, responseId: id } };
+  },
+  'Mutation.updateChatSession#overrides': async ({ targets }) => ({
+    input: { sessionId: await targets.session(), temperature: 1.5, reasoningEffort: 'LOW' },
+  }),
+  'Subscription.chatRun#session': async ({ targets }) => ({ sessionId: await targets.runningSession() }),
+  'Query.file': async ({ targets }) => ({ id: await targets.file() }),
+  'Query.files': async () => ({ first: 100 }),
+  'Query.files#ids': async ({ targets }) => ({ ids: [await targets.file()] }),
+  'Query.files#project': async ({ targets }) => ({ projectId: (await targets.projectFile()).projectId }),
+  'Query.files#session': async ({ targets }) => ({ sessionId: await targets.fileSession() }),
+  'Mutation.uploadFiles': async () => ({ input: {} }),
+  'Mutation.uploadFiles#project': async ({ targets }) => ({ input: { projectId: await targets.project() } }),
+  'Mutation.linkFileToProject': async ({ targets }) => ({
+    input: { fileId: await targets.file(), projectId: await targets.project() },
+  }),
+  'Mutation.unlinkFileFromProject': async ({ targets }) => {
+    const { id, projectId } = await targets.projectFile();
+    return { input: { fileId: id, projectId } };
+  },
+  'Mutation.deleteFile': async ({ targets }) => ({ input: { fileId: await targets.file() } }),
+  'Mutation.createAgent#file': async ({ targets }) => ({ input: { name: fresh(), fileIds: [await targets.file()] } }),
+  'Mutation.sendChatMessage#file': async ({ targets }) => ({
+    input: { message: 'What is this?', fileIds: [await targets.file()] },
+  }),
   'Mutation.createRateLimit': async () => ({ input: { scope: 'EACH_USER', ...limit } }),
   'Mutation.updateRateLimit': async ({ targets }) => ({
     input: { databaseId: await targets.rateLimit(), enabled: false },
@@ -176,6 +216,8 @@ export const nodeSamples: Record<string, (scene: Scene) => Promise<string | numb
   Agent: ({ targets }) => targets.agent(),
   ChatSession: ({ targets }) => targets.session(),
   ChatMessage: ({ targets }) => targets.message(),
+  File: ({ targets }) => targets.file(),
+  ChatFeedback: ({ targets }) => targets.feedback(),
   ApiKey: ({ targets, grant }) => targets.apiKey(grant),
   Project: ({ targets }) => targets.project(),
   ProjectToken: ({ targets }) => targets.projectToken(),
@@ -214,6 +256,7 @@ export const pathParameters: Record<string, (scene: Scene) => Promise<string | n
   // Basic, and its limits.
   user_group_id: async () => 2,
   group_id: async () => 2,
+  file_id: ({ targets }) => targets.file(),
   document_id: async ({ targets }) => (await targets.document()).externalId,
   // The search action, which comes with the server.
   tool_id: async () => 1,
@@ -266,6 +309,50 @@ export const rowSamples: Record<string, RowSample> = {
   }),
   'POST /user/projects/remove_chat_session': async ({ targets }) => ({
     body: { chat_session_id: await targets.projectSession() },
+  }),
+  'GET /chat/max-selected-document-tokens': async ({ targets }) => ({
+    query: { persona_id: String(await targets.agent()) },
+  }),
+  'PUT /chat/update-chat-session-model': async ({ targets }) => ({
+    body: { chat_session_id: await targets.session(), new_alternate_model: 'embedded-quotes' },
+  }),
+  'PUT /chat/update-chat-session-temperature': async ({ targets }) => ({
+    body: { chat_session_id: await targets.session(), temperature_override: 1.5 },
+  }),
+  'PUT /chat/update-chat-session-reasoning': async ({ targets }) => ({
+    body: { chat_session_id: await targets.session(), reasoning_effort_override: 'low' },
+  }),
+  'PUT /chat/set-message-as-latest': async ({ targets }) => ({ body: { message_id: (await targets.answer()).id } }),
+  'PUT /chat/set-preferred-response': async ({ targets }) => {
+    const { id, questionId } = await targets.answer();
+    return { body: { user_message_id: questionId, preferred_response_id: id } };
+  },
+  'POST /chat/create-chat-message-feedback': async ({ targets }) => ({
+    body: { chat_message_id: (await targets.answer()).id, is_positive: true },
+  }),
+  'DELETE /chat/remove-chat-message-feedback': async ({ targets }) => ({
+    query: { chat_message_id: String(await targets.ratedAnswer()) },
+  }),
+  'GET /chat/chat-session/{session_id}/resume-stream': async ({ targets }) => ({
+    params: { session_id: await targets.runningSession() },
+  }),
+  'POST /chat/seed-chat-session': async ({ targets }) => ({
+    body: { persona_id: await targets.agent(), message: 'What is this?' },
+  }),
+  'POST /user/projects/file/statuses': async ({ targets }) => ({ body: { file_ids: [await targets.file()] } }),
+  'GET /user/projects/session/{chat_session_id}/files': async ({ targets }) => ({
+    params: { chat_session_id: await targets.fileSession() },
+  }),
+  'DELETE /user/projects/{project_id}/files/{file_id}': async ({ targets }) => {
+    const { id, projectId } = await targets.projectFile();
+    return { params: { file_id: id, project_id: projectId } };
+  },
+  'POST /chat/send-chat-message#file': async ({ targets }) => ({
+    body: {
+      message: 'What is this?',
+      stream: false,
+      file_descriptors: [{ id: await targets.file(), type: 'plain_text' }],
+    },
   }),
   'POST /oauth/introspect': async () => ({ body: { token: newSecret('on_') } }),
   'POST /admin/token-rate-limits/global': rateLimit,
@@ -325,7 +412,6 @@ export const rowSamples: Record<string, RowSample> = {
 
 /** Operations that answer well without changing anything, though their name says that they do, and why. */
 export const changesNothing = new Map([
-  ['POST /oauth/introspect', 'it asks a question, by POST since RFC 7662 has it so'],
   ['Mutation.stopChatRun', 'the sample session is not answering'],
   ['POST /chat/stop-chat-session/{chat_session_id}', 'the sample session is not answering'],
 ]);

@@ -1,5 +1,7 @@
 import { createHash, randomUUID } from 'node:crypto';
+import { join } from 'node:path';
 import { ActiveRun } from '../../src/modules/chat/runs.ts';
+import { folderBlobs } from '../../src/store/blobs.ts';
 import type { Kit } from '../kit.ts';
 
 /** Words that stand in one kind of thing and nowhere else, so that a reply that holds one has let that thing out. */
@@ -20,6 +22,19 @@ export interface Targets {
   deletedSession(): Promise<string>;
   projectSession(): Promise<string>;
   message(): Promise<number>;
+  /** An answer, and the question before it. */
+  answer(): Promise<{ id: number; questionId: number }>;
+  /** An answer that its reader has rated. */
+  ratedAnswer(): Promise<number>;
+  /** What somebody thinks of an answer: for administrators. */
+  feedback(): Promise<number>;
+  /** A session whose run is kept. */
+  runningSession(): Promise<string>;
+  /** A session with a file in it. */
+  fileSession(): Promise<string>;
+  file(): Promise<string>;
+  /** A file of a project. */
+  projectFile(): Promise<{ id: string; projectId: number }>;
   run(): Promise<string>;
   personalAccessToken(): Promise<number>;
   document(): Promise<{ id: number; externalId: string }>;
@@ -75,7 +90,38 @@ export function freshTargets({ prisma, booted }: Kit, userId: string, words: Wor
       data: { id: nextId(), sessionId: id, parentId: root.id, role: 'USER', text },
     });
     await prisma.chatMessage.update({ where: { id: root.id }, data: { latestChildId: message.id } });
-    return { id, messageId: message.id };
+    const answer = await prisma.chatMessage.create({
+      data: { id: nextId(), sessionId: id, parentId: message.id, role: 'ASSISTANT', text: `${words.chat} answer` },
+    });
+    return { id, messageId: message.id, answerId: answer.id };
+  };
+  const startRun = (sessionId: string, messageId: number) => {
+    const run = new ActiveRun(randomUUID(), sessionId, userId, messageId);
+    booted.services.runs.start(run, async () => {
+      run.emit({ type: 'answerDelta', text: `${words.chat} answer` });
+      run.emit({ type: 'stopped', reason: 'FINISHED' });
+    });
+    return run.id;
+  };
+  const file = async (projectId: number | null) => {
+    const id = randomUUID();
+    const text = `${words.chat} text of a file`;
+    await folderBlobs(join(booted.foundation.settings.dataDir, 'files')).write(id, new TextEncoder().encode(text));
+    await prisma.file.create({
+      data: {
+        id,
+        ownerId: userId,
+        name: `${words.chat} file.txt`,
+        mediaType: 'text/plain',
+        kind: 'PLAIN_TEXT',
+        size: text.length,
+        status: 'COMPLETED',
+        text,
+        tokenCount: 10,
+        ...(projectId !== null && { projects: { connect: { id: projectId } } }),
+      },
+    });
+    return id;
   };
   const document = async (projectId: number | null) => {
     const id = nextId();
@@ -137,14 +183,40 @@ export function freshTargets({ prisma, booted }: Kit, userId: string, words: Wor
     deletedSession: async () => (await session(new Date())).id,
     projectSession: async () => (await session(null, await project())).id,
     message: async () => (await session()).messageId,
+    async answer() {
+      const { messageId, answerId } = await session();
+      return { id: answerId, questionId: messageId };
+    },
+    async ratedAnswer() {
+      const { answerId } = await session();
+      await prisma.feedback.create({ data: { messageId: answerId, userId, positive: false } });
+      return answerId;
+    },
+    async feedback() {
+      const { answerId } = await session();
+      const { id } = await prisma.feedback.create({
+        data: { id: nextId(), messageId: answerId, userId, positive: true, comment: `${words.chat} comment` },
+      });
+      return id;
+    },
+    async runningSession() {
+      const { id, answerId } = await session();
+      startRun(id, answerId);
+      return id;
+    },
+    async fileSession() {
+      const { id, messageId } = await session();
+      await prisma.file.update({ where: { id: await file(null) }, data: { messages: { connect: { id: messageId } } } });
+      return id;
+    },
+    file: () => file(null),
+    async projectFile() {
+      const projectId = await project();
+      return { id: await file(projectId), projectId };
+    },
     async run() {
       const { id, messageId } = await session();
-      const run = new ActiveRun(randomUUID(), id, userId, messageId);
-      booted.services.runs.start(run, async () => {
-        run.emit({ type: 'answerDelta', text: `${words.chat} answer` });
-        run.emit({ type: 'stopped', reason: 'FINISHED' });
-      });
-      return run.id;
+      return startRun(id, messageId);
     },
     personalAccessToken: () => token('PERSONAL', userId, []),
     document: () => document(null),
@@ -208,6 +280,13 @@ export const missingTargets: Targets = {
   deletedSession: async () => randomUUID(),
   projectSession: async () => randomUUID(),
   message: async () => nextId(),
+  answer: async () => ({ id: nextId(), questionId: nextId() }),
+  ratedAnswer: async () => nextId(),
+  feedback: async () => nextId(),
+  runningSession: async () => randomUUID(),
+  fileSession: async () => randomUUID(),
+  file: async () => randomUUID(),
+  projectFile: async () => ({ id: randomUUID(), projectId: nextId() }),
   run: async () => randomUUID(),
   personalAccessToken: async () => nextId(),
   document: async () => {

@@ -30,7 +30,7 @@ export function branchesService(db: Database) {
   }
 
   /** Makes the path from the root to a message current; one statement, however long the path. */
-  const select = (transaction: Prisma.TransactionClient, messageId: number) => transaction.$executeRaw`
+  const makeCurrent = (transaction: Prisma.TransactionClient, messageId: number) => transaction.$executeRaw`
     WITH RECURSIVE path AS (
       SELECT "id", "parentId" FROM "ChatMessage" WHERE "id" = ${messageId}::int
       UNION ALL
@@ -50,7 +50,7 @@ export function branchesService(db: Database) {
       const { messageId } = parse(SelectBranch, input);
       return db.prisma.$transaction(async (transaction) => {
         const { sessionId } = await claim(transaction, principal, messageId);
-        await select(transaction, messageId);
+        await makeCurrent(transaction, messageId);
         return touch(transaction, sessionId);
       });
     },
@@ -69,7 +69,7 @@ export function branchesService(db: Database) {
           const where = { id: responseId, parentId: questionId, role: 'ASSISTANT' as const };
           if ((await transaction.chatMessage.count({ where })) === 0)
             throw badInput(['input', 'responseId'], 'is not an answer to that question');
-          await select(transaction, responseId);
+          await makeCurrent(transaction, responseId);
         }
         await touch(transaction, sessionId);
         return transaction.chatMessage.update({

@@ -7,8 +7,7 @@ import type { Database, Statement } from '../../store/database.ts';
 import type { ChatService } from './chat.service.ts';
 import type { NumberedHit } from './events.ts';
 
-export const chatExportFormats = ['JSON', 'MARKDOWN'] as const;
-export type ChatExportFormat = (typeof chatExportFormats)[number];
+export type ChatExportFormat = 'JSON' | 'MARKDOWN';
 
 /** What is written down of a session. The form of an export in JSON is an array of these, and does not change. */
 export interface ExportedSession {
@@ -257,14 +256,14 @@ const shortened: Partial<Record<MessageStatus, string>> = {
 
 /** Who said what and when, and what it rests on. The text is Markdown already. */
 function utterance({ role, status, text, model, createdAt, citations, files }: ExportedMessage): string {
-  const who = role === 'USER' ? 'User' : `Assistant${model === null ? '' : ` (${plain(model)})`}`;
+  const who = role === 'USER' ? '**User**' : `**Assistant**${model === null ? '' : ` (${plain(model)})`}`;
   const note = shortened[status] === undefined ? '' : `, ${shortened[status]}`;
   const cited = citations.map(({ number, documentId, title, link }) => {
     const name = plain(title ?? documentId);
     return `- \\[${number}\\] ${link ? `[${name}](${target(link)})` : name}`;
   });
   return [
-    `\n**${who}**, ${createdAt.toISOString()}${note}\n`,
+    `\n${who}, ${createdAt.toISOString()}${note}\n`,
     text && `\n${text}\n`,
     files.length > 0 && `\nFiles:\n\n${files.map(({ name }) => `- ${plain(name)}`).join('\n')}\n`,
     cited.length > 0 && `\nSources:\n\n${cited.join('\n')}\n`,

@@ -307,6 +307,8 @@ describe('the download', () => {
       for (;;) if ((await reader.read()).done) return 'as if it were whole';
     })().catch(() => 'broken off');
     expect(end).toBe('broken off');
+    // A fingerprint would read it all.
+    await kit.prisma.chatSession.deleteMany({ where: { userId } });
   });
 
   it('in one piece has a limit, the file has none', async () => {
@@ -318,6 +320,7 @@ describe('the download', () => {
       });
     const { body } = await download(`?session_id=${id}`);
     expect(body[0].messages).toHaveLength(26);
+    await kit.prisma.chatSession.delete({ where: { id } });
   });
 });
 

@@ -173,6 +173,30 @@ describe('a session', () => {
     expect(await read(id)).toMatchObject({ model: 'retired' });
   });
 
+  it('costs a list of them no statement more, however many there are', async () => {
+    const { secret } = await kit.createKey('BASIC');
+    const List = `{ chatSessions(includeFailed: true, first: 100) { nodes {
+      model temperature reasoningEffort systemPrompt taskPrompt project { name } } } }`;
+    const count = async () => {
+      await gql(List, {}, secret);
+      await kit.booted.background.settled();
+      kit.statements.length = 0;
+      expect((await gql(List, {}, secret)).errors).toEqual([]);
+      await kit.booted.background.settled();
+      return kit.statements.length;
+    };
+    const project = await gql(
+      'mutation { createProject(input: { name: "list" }) { project { databaseId } } }',
+      {},
+      secret,
+    );
+    const { databaseId: projectId } = project.data.createProject.project;
+    await create({ projectId, model: 'second' }, secret);
+    const one = await count();
+    for (let i = 0; i < 5; i++) await create({ projectId, temperature: i / 5 }, secret);
+    expect(await count()).toBe(one);
+  });
+
   it('shows its prompts to who reads it as their own, and not to whom it is shared with', async () => {
     const id = await create();
     await kit.prisma.chatSession.update({

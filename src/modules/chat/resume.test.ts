@@ -45,7 +45,7 @@ const live = (body: object, { key, signal }: Options = {}): Promise<Response> =>
 
 /** The lines of a text, each with its end. */
 const linesOf = (text: string): string[] => text.match(/[^\n]*\n/g) ?? [];
-const isDelta = ({ obj }: any) => obj?.type === 'message_delta';
+const isDelta = ({ obj }: { obj?: { type: string } }) => obj?.type === 'message_delta';
 
 const eventFields = `__typename
   ... on ChatSessionCreated { index }

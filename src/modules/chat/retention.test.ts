@@ -1,13 +1,15 @@
 import { randomUUID } from 'node:crypto';
-import { rmSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { PGlite } from '@electric-sql/pglite';
 import { afterAll, afterEach, beforeAll, expect, it, vi } from 'vitest';
 import { type Kit, startKit, until } from '../../../test/kit.ts';
 import { makeGate } from '../../../test/model-server.ts';
 import { boot } from '../../boot.ts';
 import { createLog } from '../../log.ts';
 import { readSettings } from '../../settings.ts';
+import { migrate } from '../../store/migrate.ts';
 
 let kit: Kit;
 let userId: string;
@@ -97,42 +99,52 @@ it('a turn that begins at the same time finds its session, or none; it never los
   for (const code of codes) expect(['NOT_FOUND', 'CONFLICT']).toContain(code);
 });
 
-it('a start forgets what the setting says, and so does every day; without the setting nothing goes', async () => {
-  const dataDir = join(tmpdir(), `latchkey-test-${randomUUID()}`);
-  const start = (environment: Record<string, string>) =>
-    boot({ settings: readSettings({ DATA_DIR: dataDir, ...environment }), log: createLog('silent') });
-  const names = async ({ foundation: { db } }: Awaited<ReturnType<typeof start>>) =>
-    (await db.prisma.chatSession.findMany({ orderBy: { name: 'asc' } })).map(({ name }) => name);
-  try {
-    const first = await start({});
-    const { prisma } = first.foundation.db;
-    const user = await prisma.user.findFirstOrThrow();
-    const make = (name: string, updatedAt: Date) => ({ name, userId: user.id, agentId: 0, updatedAt });
-    await prisma.chatSession.createMany({
-      data: [
-        { ...make('hidden', daysAgo(11)), deletedAt: daysAgo(11) },
-        make('new', daysAgo(9)),
-        make('old', daysAgo(11)),
-      ],
+/** A database of an earlier start, in which these chats were last used so many days ago. */
+async function leftBehind(chats: Record<string, number>): Promise<Blob> {
+  const file = process.env.TEST_SNAPSHOT;
+  const lite = await PGlite.create(file ? { loadDataDir: new Blob([readFileSync(file)]) } : {});
+  if (!file)
+    await migrate({
+      exec: (sql) => lite.exec(sql),
+      query: async <Row>(sql: string, values?: unknown[]) => (await lite.query<Row>(sql, values)).rows,
     });
-    await first.close();
+  const owner = randomUUID();
+  await lite.query(`INSERT INTO "User" ("id", "name", "email") VALUES ($1, 'owner', 'owner@example.com')`, [owner]);
+  for (const [name, days] of Object.entries(chats))
+    await lite.query(`INSERT INTO "ChatSession" ("userId", "agentId", "name", "updatedAt") VALUES ($1, 0, $2, $3)`, [
+      owner,
+      name,
+      daysAgo(days),
+    ]);
+  const dump = await lite.dumpDataDir('none');
+  await lite.close();
+  return dump;
+}
 
-    const second = await start({});
-    await second.background.settled();
-    expect(await names(second)).toEqual(['hidden', 'new', 'old']);
-    await second.close();
+it('a start forgets what the setting says, and so does every day; without the setting nothing goes', async () => {
+  const snapshot = await leftBehind({ new: 9, old: 11 });
+  const start = (environment: Record<string, string>) =>
+    boot({
+      settings: readSettings({ DATA_DIR: join(tmpdir(), `latchkey-test-${randomUUID()}`), ...environment }),
+      log: createLog('silent'),
+      database: { snapshot },
+    });
+  const names = async ({ foundation, background }: Awaited<ReturnType<typeof start>>) => {
+    await background.settled();
+    const rows = await foundation.db.prisma.chatSession.findMany({ orderBy: { name: 'asc' } });
+    return rows.map(({ name }) => name);
+  };
+  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+  const without = await start({});
+  expect(await names(without)).toEqual(['new', 'old']);
+  vi.advanceTimersByTime(day);
+  expect(await names(without)).toEqual(['new', 'old']);
+  await without.close();
 
-    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
-    const third = await start({ CHAT_RETENTION_DAYS: '10' });
-    await third.background.settled();
-    expect(await names(third)).toEqual(['new']);
-    const data = { updatedAt: daysAgo(12) };
-    await third.foundation.db.prisma.chatSession.updateMany({ data });
-    vi.advanceTimersByTime(day);
-    await third.background.settled();
-    expect(await names(third)).toEqual([]);
-    await third.close();
-  } finally {
-    rmSync(dataDir, { recursive: true, force: true });
-  }
-});
+  const within = await start({ CHAT_RETENTION_DAYS: '10' });
+  expect(await names(within)).toEqual(['new']);
+  await within.foundation.db.prisma.chatSession.updateMany({ data: { updatedAt: daysAgo(12) } });
+  vi.advanceTimersByTime(day);
+  expect(await names(within)).toEqual([]);
+  await within.close();
+}, 60_000);

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Kit, startKit } from '../../../test/kit.ts';
+import { makeGate } from '../../../test/model-server.ts';
 
 let kit: Kit;
 /** A key of a user without sessions. */
@@ -393,6 +394,7 @@ describe('searching', () => {
       shared_status: 'private',
       current_alternate_model: null,
       current_temperature_override: null,
+      current_reasoning_effort_override: null,
     });
   });
 
@@ -440,6 +442,8 @@ describe('renaming', () => {
     expect((await rest('GET', `get-chat-session/${session}`)).body.description).toBe('Tea');
     expect((await rename(session, null)).body).toEqual({ new_name: 'What is the best tea?' });
     expect((await rename(session)).body).toEqual({ new_name: 'What is the best tea?' });
+    expect((await rename(session, 'Tea')).body).toEqual({ new_name: 'Tea' });
+    expect((await rename(session, '')).body).toEqual({ new_name: 'What is the best tea?' });
     expect((await rename(await say('🫖'.repeat(100)))).body).toEqual({ new_name: `${'🫖'.repeat(59)}…` });
     expect((await rename(await create())).body).toEqual({ new_name: 'New chat' });
   });
@@ -492,6 +496,40 @@ describe('deleting', () => {
     expect(await kit.prisma.run.count({ where })).toBe(0);
   });
 
+  it('hides unless it is told to erase, and what is hidden is deleted already', async () => {
+    await fresh();
+    for (const query of ['', '?hard_delete=false']) {
+      const session = await say('Kept');
+      expect((await remove(session, query)).status).toBe(200);
+      expect(await kit.prisma.chatMessage.count({ where: { sessionId: session } })).toBe(3);
+      const before = await kit.fingerprint();
+      for (const again of ['', '?hard_delete=true'])
+        expect(await remove(session, again)).toMatchObject({
+          status: 400,
+          body: { detail: 'Invalid Chat Session ID provided' },
+        });
+      expect((await remove(session, '?hard_delete=perhaps')).status).toBe(422);
+      expect(await kit.fingerprint()).toBe(before);
+    }
+  });
+
+  it('of all stops what is being said', async () => {
+    await fresh();
+    const gates = [makeGate(), makeGate()];
+    kit.model.script(...gates.map((gate) => ({ text: ['One ', 'two'], gate })));
+    const sessions = [await create(), await create()];
+    const answers = sessions.map((chat_session_id) =>
+      rest('POST', 'send-chat-message', { message: 'Hello', stream: false, chat_session_id }),
+    );
+    for (const gate of gates) gate.release();
+    await Promise.all(gates.map((gate) => gate.reached(1)));
+    expect((await rest('DELETE', 'delete-all-chat-sessions')).status).toBe(200);
+    for (const { status } of await Promise.all(answers)) expect(status).toBe(200);
+    const where = { sessionId: { in: sessions }, role: 'ASSISTANT' as const };
+    const left = await kit.prisma.chatMessage.findMany({ where });
+    expect(left.map(({ status }) => status)).toEqual(['STOPPED', 'STOPPED']);
+  });
+
   it('refuses another’s, like one that is not there', async () => {
     await fresh();
     const foreign = await create('Foreign', kit.keys.ADMIN);
@@ -517,6 +555,46 @@ describe('deleting', () => {
     const { data } = await kit.gql('mutation { deleteAllChatSessions { deletedCount } }', {}, other);
     expect(data).toEqual({ deleteAllChatSessions: { deletedCount: 1 } });
   });
+});
+
+it('without `manage:chat` nothing is renamed, shared or deleted, and of another’s session nothing with it', async () => {
+  await fresh();
+  const session = await say('Hello');
+  const pat = await kit.createPat(key, { scopes: ['read:chat', 'write:chat'] });
+  const other = (await kit.createKey('BASIC')).secret;
+  const update = (change: string) =>
+    `mutation { updateChatSession(input: { sessionId: "${session}", ${change} }) { sessionId } }`;
+  const remove = (more = '') =>
+    `mutation { deleteChatSession(input: { sessionId: "${session}" ${more} }) { deletedSessionId } }`;
+  const documents = [
+    update('name: "x"'),
+    update('name: null'),
+    update('sharing: PUBLIC'),
+    remove(),
+    remove(', hard: true'),
+  ];
+  const rows = [
+    ['PUT', 'rename-chat-session', { chat_session_id: session, name: 'x' }],
+    ['PUT', 'rename-chat-session', { chat_session_id: session }],
+    ['PATCH', `chat-session/${session}`, { sharing_status: 'public' }],
+    ['DELETE', `delete-chat-session/${session}`],
+    ['DELETE', `delete-chat-session/${session}?hard_delete=true`],
+  ] as const;
+  const before = await kit.fingerprint();
+  for (const [method, path, body] of rows) {
+    expect([path, (await rest(method, path, body, pat.secret)).status]).toEqual([path, 403]);
+    expect([path, (await rest(method, path, body, other)).status]).toEqual([path, 400]);
+  }
+  expect((await rest('DELETE', 'delete-all-chat-sessions', undefined, pat.secret)).status).toBe(403);
+  for (const document of documents) {
+    expect((await kit.gql(document, {}, pat.secret)).errors).toMatchObject([
+      { extensions: { code: 'FORBIDDEN', requiredPermissions: ['manage:chat'] } },
+    ]);
+    expect((await kit.gql(document, {}, other)).errors).toMatchObject([{ extensions: { code: 'NOT_FOUND' } }]);
+  }
+  const all = await kit.gql('mutation { deleteAllChatSessions { deletedCount } }', {}, pat.secret);
+  expect(all.errors).toMatchObject([{ extensions: { code: 'FORBIDDEN' } }]);
+  expect(await kit.fingerprint()).toBe(before);
 });
 
 it('a limited key creates and reads nothing, by no road', async () => {

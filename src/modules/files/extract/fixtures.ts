@@ -128,15 +128,23 @@ export function docxWithLinkedImage(url: string): Uint8Array {
   });
 }
 
-/** Says of an entry that it is so many bytes when unpacked, whatever it is. */
+/** Says of an entry that it is so many bytes when unpacked, whatever it is, and that what is stored is deflated. */
 export function declareSize(zip: Uint8Array, entry: string, size: number): Uint8Array {
   const lying = Buffer.from(zip);
-  for (const [signature, sizeAt, nameAt] of [
-    ['PK\x03\x04', 22, 30],
-    ['PK\x01\x02', 24, 46],
+  for (const [signature, methodAt, sizeAt, nameAt] of [
+    ['PK\x03\x04', 8, 22, 30],
+    ['PK\x01\x02', 10, 24, 46],
   ] as const)
     for (let at = lying.indexOf(signature, 0, 'latin1'); at >= 0; at = lying.indexOf(signature, at + 4, 'latin1'))
-      if (lying.toString('latin1', at + nameAt, at + nameAt + entry.length) === entry)
+      if (lying.toString('latin1', at + nameAt, at + nameAt + entry.length) === entry) {
+        lying.writeUInt16LE(8, at + methodAt);
         lying.writeUInt32LE(size, at + sizeAt);
+      }
   return lying;
+}
+
+/** A Word document with a part that is nothing but zeros, and what it says of their number. */
+export function docxWithZeros(part: string, mebibytes: number, declared = mebibytes * 1024 * 1024): Uint8Array {
+  const zeros = deflatedZeros(mebibytes).subarray(2); // without the header of zlib
+  return declareSize(zipSync({ ...docxParts(paragraph('text')), [part]: [zeros, { level: 0 }] }), part, declared);
 }

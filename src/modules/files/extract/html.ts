@@ -39,7 +39,11 @@ markdown.escape = (text) => text;
 export function textOfHtml(page: string): string {
   checkDepth(page);
   // The parser's own wrapper, which a page must not close.
-  return markdown.turndown(page.replace(/<(\/?)x-turndown/gi, '<$1x-page'));
+  const text = markdown.turndown(page.replace(/<(\/?)x-turndown/gi, '<$1x-page'));
+  return text
+    .replace(/^[ \t]+$/gm, '')
+    .replace(/\n{3,}/g, '\n\n')
+    .trim();
 }
 
 /** Links within the page, around blocks, and such as cannot be followed, are their text. A footnote's way back is nothing. */

@@ -17,7 +17,7 @@ const readers: Record<Format, Read> = {
 
 /**
  * The text of a file, as Markdown where the format has headings and tables: at most 2,000,000 characters. It may take
- * any time and any memory, so it runs where both are limited.
+ * any time and any memory, so it runs where both are limited. The bytes are the reader's from then on.
  *
  * Throws UnreadableError when the file says no (a password, too many pages, no text), and whatever a parser throws
  * when the file is broken.

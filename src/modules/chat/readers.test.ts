@@ -1,0 +1,168 @@
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { type Kit, startKit, until } from '../../../test/kit.ts';
+import { gather, jsonLines } from '../../../test/lines.ts';
+import { type Gate, makeGate } from '../../../test/model-server.ts';
+import { type Chance, seeded } from '../../../test/seeded.ts';
+
+/** Many readers of many runs at once: each gets everything, once, in order, however often it drops and comes back. */
+let kit: Kit;
+
+beforeAll(async () => {
+  kit = await startKit({ scripted: true });
+});
+afterAll(() => kit?.close());
+
+const readersOfRun = 10;
+/** As many as one user may have under way. */
+const runsAtOnce = 20;
+
+interface Run {
+  sessionId: string;
+  runId: string;
+  messageId: number;
+  gate: Gate;
+  /** What its model says, piece by piece. */
+  pieces: string[];
+}
+
+/** Starts a turn whose model waits before each piece, and leaves it to itself. */
+async function startRun(name: string, chance: Chance): Promise<Run> {
+  const gate = makeGate();
+  const pieces = Array.from({ length: 12 + chance.below(12) }, (_, piece) => `${name}.${piece}\n`);
+  const asked = kit.model.requests.length;
+  kit.model.script({ text: pieces, gate });
+  const lines = jsonLines(
+    await fetch(`${kit.url}/api/chat/send-chat-message`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', authorization: `Bearer ${kit.keys.BASIC}` },
+      body: JSON.stringify({ message: 'Hello', allowed_tool_ids: [] }),
+    }),
+  );
+  const [{ chat_session_id: sessionId }, ids] = await gather(lines, (line) => line.user_message_id !== undefined);
+  await lines.return();
+  // Scripted answers go to models in the order in which they are asked.
+  await until(() => kit.model.requests.length > asked);
+  const { id: runId } = await kit.prisma.run.findFirstOrThrow({ where: { sessionId } });
+  return { sessionId, runId, messageId: ids.reserved_assistant_message_id, gate, pieces };
+}
+
+/** An event, or a line. */
+interface Item {
+  index?: number;
+  text?: string;
+  obj?: { type: string; content?: string };
+}
+
+/** How a run is read from an index on, which counts what the reader has. Leaving early ends the connection. */
+interface Road {
+  open(run: Run, from: number): AsyncGenerator<Item>;
+  text(item: Item): string;
+}
+
+const document = `subscription ($runId: UUID, $sessionId: UUID, $from: Int) {
+  chatRun(runId: $runId, sessionId: $sessionId, from: $from) {
+    __typename
+    ... on ChatSessionCreated { index }
+    ... on ChatMessageIds { index }
+    ... on ChatAnswerStarted { index afterSeconds }
+    ... on ChatAnswerDelta { index text }
+    ... on ChatTurnStopped { index reason }
+    ... on ChatTurnFailed { index message }
+  }
+}`;
+const roads: Record<'graphql' | 'rest', Road> = {
+  graphql: {
+    async *open({ runId, sessionId }, from) {
+      const which = from % 2 === 0 ? { runId } : { sessionId };
+      for await (const { data } of kit.subscribe(document, { ...which, from }, kit.keys.BASIC)) yield data.chatRun;
+    },
+    text: ({ text }) => text ?? '',
+  },
+  rest: {
+    async *open({ sessionId }, from) {
+      const response = await fetch(`${kit.url}/api/chat/chat-session/${sessionId}/resume-stream?cursor=${from}`, {
+        headers: { authorization: `Bearer ${kit.keys.BASIC}` },
+      });
+      expect(response.status).toBe(200);
+      yield* jsonLines(response);
+    },
+    text: ({ obj }) => (obj?.type === 'message_delta' ? (obj.content ?? '') : ''),
+  },
+};
+
+interface Reader {
+  run: Run;
+  road: keyof typeof roads;
+  /** What it read, over all of its connections. */
+  items: unknown[];
+  /** How many pieces of the answer these hold. */
+  pieces: number;
+  drops: number;
+  done: Promise<void>;
+}
+
+/** Reads a run to its end, dropping its connection as soon as it has so many items. */
+function startReader(run: Run, road: keyof typeof roads, dropAt: number[]): Reader {
+  const { open, text } = roads[road];
+  const reader: Reader = { run, road, items: [], pieces: 0, drops: 0, done: Promise.resolve() };
+  /** Whether the run is over; not when the connection was dropped. */
+  async function connect(): Promise<boolean> {
+    for await (const item of open(run, reader.items.length)) {
+      reader.items.push(item);
+      if (text(item) !== '') reader.pieces += 1;
+      if (!dropAt.includes(reader.items.length)) continue;
+      reader.drops += 1;
+      return false;
+    }
+    return true;
+  }
+  reader.done = (async () => {
+    while (!(await connect()));
+  })();
+  return reader;
+}
+
+it('200 readers of 20 runs get the whole of their run, each event once', { timeout: 60_000 }, async () => {
+  const chance = seeded();
+  const runs: Run[] = [];
+  for (let run = 0; run < runsAtOnce; run++) runs.push(await startRun(`run ${run}`, chance));
+  const readers = runs.flatMap((run) =>
+    Array.from({ length: readersOfRun }, (_, reader) => {
+      // Half of them drop, up to four times, at any place before the end.
+      const dropAt =
+        reader < readersOfRun / 2 ? [] : chance.several(1 + chance.below(4), run.pieces.length + 3).map((at) => at + 1);
+      return startReader(run, reader % 2 === 0 ? 'graphql' : 'rest', dropAt);
+    }),
+  );
+  const all = Promise.all(readers.map(({ done }) => done));
+
+  const said = new Map(runs.map((run) => [run, 0]));
+  for (let speaking = [...runs]; speaking.length > 0; ) {
+    const run = chance.pick(speaking);
+    const pieces = (said.get(run) ?? 0) + 1;
+    said.set(run, pieces);
+    run.gate.release();
+    if (pieces === run.pieces.length) speaking = speaking.filter((each) => each !== run);
+    // Now and then all that was said has been read by all: then a reader drops where the run stands, and else behind it.
+    if (chance.below(4) > 0) continue;
+    await Promise.race([all, until(() => readers.every((reader) => reader.pieces >= (said.get(reader.run) ?? 0)))]);
+  }
+  await all;
+
+  expect(readers).toHaveLength(200);
+  expect(readers.filter(({ drops }) => drops > 0)).toHaveLength(100);
+  expect(readers.filter(({ drops }) => drops > 1).length).toBeGreaterThan(0);
+  await kit.booted.background.settled();
+  for (const run of runs) {
+    const message = await kit.prisma.chatMessage.findUniqueOrThrow({ where: { id: run.messageId } });
+    expect(message).toMatchObject({ status: 'COMPLETE', text: run.pieces.join('') });
+    for (const [road, { open, text }] of Object.entries(roads)) {
+      const whole = await gather(open(run, 0));
+      expect(whole.map(text).join('')).toBe(message.text);
+      if (road === 'graphql') expect(whole.map(({ index }) => index)).toEqual(whole.map((_, index) => index));
+      const own = readers.filter((reader) => reader.run === run && reader.road === road);
+      expect(own).toHaveLength(readersOfRun / 2);
+      for (const { items } of own) expect(items).toEqual(whole);
+    }
+  }
+});
