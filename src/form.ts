@@ -22,7 +22,7 @@ const plainName = (name: string): string =>
   name.replaceAll(/%(22|0D|0A)/gi, (_escape, code: string) => String.fromCharCode(Number.parseInt(code, 16)));
 
 /** Bytes that are looked at before others have their turn. */
-const sliceSize = 1024 * 1024;
+const sliceSize = 64 * 1024;
 
 function* slices(bytes: ArrayBuffer): Generator<Uint8Array> {
   for (let at = 0; at < bytes.byteLength; at += sliceSize)
@@ -45,8 +45,8 @@ export async function parseMultipart(bytes: ArrayBuffer, contentType: string): P
   parser.on('partsLimit', () => refuse(`has more than ${mostParts} parts`));
   parser.on('field', (name: string | undefined, value) => place(name, value));
   parser.on('file', (name: string | undefined, stream, fileName, _encoding, type) => {
-    const content: Buffer[] = [];
-    stream.on('data', (part: Buffer) => content.push(part));
+    const content: Uint8Array<ArrayBuffer>[] = [];
+    stream.on('data', (part: Uint8Array<ArrayBuffer>) => content.push(part));
     stream.on('end', () => place(name, new File(content, plainName(fileName), { type })));
     // The parser says it too.
     stream.on('error', () => {});

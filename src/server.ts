@@ -143,15 +143,22 @@ export function createServer({ settings, db, log, services, checkReplies = false
     const durationMs = Math.round(performance.now() - startedAt);
     requestLog.debug({ method: c.req.method, path: c.req.path, status: c.res.status, durationMs }, 'request');
   });
-  app.use(
-    secureHeaders({
-      contentSecurityPolicy: pagePolicy,
-      crossOriginResourcePolicy: false,
-      strictTransportSecurity: false,
-      xFrameOptions: 'DENY',
-      referrerPolicy: 'no-referrer',
-    }),
-  );
+  const secured = secureHeaders({
+    contentSecurityPolicy: pagePolicy,
+    crossOriginResourcePolicy: false,
+    strictTransportSecurity: false,
+    xFrameOptions: 'DENY',
+    referrerPolicy: 'no-referrer',
+  });
+  app.use(async (c, next) => {
+    let own: string | null = null;
+    await secured(c, async () => {
+      await next();
+      own = c.res.headers.get('content-security-policy');
+    });
+    // A file that somebody uploaded may do less than a page.
+    if (own !== null) c.res.headers.set('content-security-policy', own);
+  });
   if (settings.corsOrigins.length > 0)
     app.use(
       cors({

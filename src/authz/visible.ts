@@ -100,13 +100,24 @@ export const visible = {
         ...(reads ? [{ messages: { some: visible.chatMessages(principal) } }] : []),
         ...(reads && !confined
           ? [
-              { agents: { some: { AND: [visible.agents(principal), { deletedAt: null }] } } },
+              visible.agentFiles(principal),
               { messages: { some: { session: { sharing: 'PUBLIC' as const, deletedAt: null } } } },
             ]
           : []),
       ],
     };
   },
+
+  /** Of an agent's files one's own, and, where one may use the agent, all of them; a confined token sees no others by it. */
+  agentFiles: (principal: Principal): Prisma.FileWhereInput =>
+    principal.credential.projectId === null
+      ? {
+          OR: [
+            visible.ownFiles(principal),
+            { agents: { some: { AND: [visible.agents(principal), { deletedAt: null }] } } },
+          ],
+        }
+      : visible.files(principal),
 
   /** The files that one may give to projects and agents, and delete: those that one uploaded. */
   ownFiles: ({ userId }: Principal): Prisma.FileWhereInput => ({ ownerId: userId }),

@@ -404,7 +404,6 @@ describe('other people’s things', () => {
     await targets.deletedSession();
     await targets.message();
     await targets.answer();
-    await targets.ratedAnswer();
     await targets.runningSession();
     await targets.fileSession();
     await targets.file();

@@ -172,6 +172,7 @@ export const fieldSamples: Record<string, FieldSample> = {
     const { id, questionId } = await targets.answer();
     return { input: { questionId, responseId: id } };
   },
+  'Mutation.setPreferredResponse#none': async ({ targets }) => ({ input: { questionId: await targets.message() } }),
   'Mutation.updateChatSession#overrides': async ({ targets }) => ({
     input: { sessionId: await targets.session(), temperature: 1.5, reasoningEffort: 'LOW' },
   }),

@@ -697,6 +697,24 @@ describe('limits', () => {
     first.socket.close();
   });
 
+  test('what a client completes is over, though nothing comes that it could answer', async () => {
+    const first = await opened(kit.keys.BASIC);
+    const { gate, runId } = await begun(first, 'turn');
+    const line = await opened(kit.keys.BASIC);
+    for (const round of [1, 2, 3, 4]) {
+      const ids = Array.from({ length: 100 }, (_, n) => `${round}.${n}`);
+      line.send(...ids.map((id) => operation(id, again, { runId })));
+      const started = new Set<string>();
+      await upTo(line, ({ id, payload }) => payload.data.chatRun.text === 'one ' && started.add(id).size === 100);
+      line.send(...ids.map((id) => ({ id, type: 'complete' })));
+    }
+    expect((await answer(line, viewer)).type).toBe('next');
+    line.socket.close();
+    gate.open();
+    await upTo(first, completes('turn'));
+    first.socket.close();
+  });
+
   test('a client that reads slowly misses nothing', async () => {
     const line = await opened(kit.keys.ADMIN);
     const query = '{ __schema { types { name description fields { name description args { name description } } } } }';
@@ -794,7 +812,7 @@ test('pings of the protocol are answered with what they hold, also before the cl
   line.socket.close();
 });
 
-test('open sockets are counted', async () => {
+test('open sockets are counted until nothing of them runs', async () => {
   const count = async () => {
     const { text } = await kit.rest('GET', '/metrics');
     return Number(/^graphql_websockets_open (\d+)$/m.exec(text)?.[1]);
@@ -802,8 +820,10 @@ test('open sockets are counted', async () => {
   await until(async () => (await count()) === 0);
   const lines = [await opened(kit.keys.BASIC), await wire()];
   expect(await count()).toBe(2);
-  for (const { socket } of lines) socket.close();
+  const { gate } = await begun(lines[0] as Wire, 'turn');
+  for (const { socket } of lines) socket.terminate();
   await until(async () => (await count()) === 0);
+  gate.open();
 });
 
 test('a shutdown waits for the runs, then ends the sockets, and takes no more', async () => {

@@ -62,7 +62,7 @@ function place(params: GraphQLParams, path: string[], file: IncomingFile): void 
   const last = path.at(-1) ?? '';
   const free =
     typeof at === 'object' && at !== null && Object.hasOwn(at, last) && (at as Record<string, unknown>)[last] === null;
-  if (path[0] !== 'variables' || !free)
+  if (path[0] !== 'variables' || path.length < 2 || !free)
     throw refused(400, 'Each path of `map` is that of a variable that is null in `operations`.');
   (at as Record<string, unknown>)[last] = file;
 }

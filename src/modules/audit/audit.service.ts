@@ -39,6 +39,8 @@ export const auditActions = {
   'document.delete': 'A document was deleted.',
   'file.upload': 'A file was uploaded.',
   'file.delete': 'A file was deleted.',
+  'file.link': 'A file was put into a project.',
+  'file.unlink': 'A file was taken out of a project.',
   'rate_limit.create': 'A limit on requests or model tokens was set.',
   'rate_limit.update': 'A limit was changed, or switched off or on.',
   'rate_limit.delete': 'A limit was lifted.',

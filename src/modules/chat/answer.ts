@@ -36,6 +36,7 @@ export interface AnswerRequest {
   earlierFiles: readonly NumberedHit[];
   notes: readonly string[];
   images: readonly Image[];
+  earlierImages: readonly Image[];
   hits: readonly NumberedHit[] | null;
   /** All that it can cite, as readers are told of it. */
   passages: readonly NumberedHit[];

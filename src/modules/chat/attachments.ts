@@ -11,8 +11,8 @@ import type { Image } from './prompt.ts';
 
 /** The share of the model's window in which the files of an agent and a project are given whole, and not searched. */
 const standingShare = 0.25;
-/** Images that one prompt holds at most. */
-const mostImages = 20;
+/** Images that one prompt holds at most, and their bytes together. */
+const most = { images: 20, imageBytes: 32 * 1024 * 1024 };
 
 /** What a turn knows beside its question and what it searches for. */
 export interface Attachments {
@@ -25,7 +25,10 @@ export interface Attachments {
   /** Whether the agent's files, or what is in the project, have to be searched, since they are not given whole. */
   searchable: boolean;
   notes: string[];
+  /** Those that came with the question. */
   images: Image[];
+  /** Those that came with earlier questions, newest first. */
+  earlierImages: Image[];
 }
 
 export interface AttachmentsRequest {
@@ -37,20 +40,22 @@ export interface AttachmentsRequest {
   model: Pick<ChatModel, 'contextWindow' | 'sees'>;
 }
 
-type Attached = Pick<File, 'id' | 'name' | 'mediaType' | 'kind' | 'status' | 'error' | 'text' | 'createdAt'>;
 const columns = {
   id: true,
   name: true,
   mediaType: true,
   kind: true,
+  size: true,
   status: true,
   error: true,
-  text: true,
+  tokenCount: true,
   createdAt: true,
 } as const;
+type Attached = Pick<File, keyof typeof columns>;
+type Written = Attached & Pick<File, 'text'>;
 
 /** A file as a passage: all of its text, under its name. */
-const whole = ({ id, name, text, createdAt }: Attached): Omit<NumberedHit, 'number'> => ({
+const whole = ({ id, name, text, createdAt }: Written): Omit<NumberedHit, 'number'> => ({
   documentId: id,
   chunkId: 0,
   position: 0,
@@ -65,12 +70,18 @@ const whole = ({ id, name, text, createdAt }: Attached): Omit<NumberedHit, 'numb
   highlights: [],
 });
 
-/** What the model is told of a file whose text or pixels it does not get. */
-function noteOn({ name, kind, status, error }: Attached, sees: boolean): string | null {
-  const file = JSON.stringify(name);
-  if (kind === 'IMAGE') return sees ? null : `[The image ${file} came with this. You cannot see images: say so.]`;
-  return status === 'FAILED' ? `[The file ${file} came with this and could not be read: ${error ?? 'unknown'}.]` : null;
+/** What the model is told of a file that came with the question, and that it does not get. */
+const noteOn = ({ name, kind }: Attached, why: string): string =>
+  `[The ${kind === 'IMAGE' ? 'image' : 'file'} ${JSON.stringify(name)} came with this and ${why}.]`;
+
+/** Why the text of a file is not there; null when it is. */
+function unread({ status, error }: Attached): string | null {
+  if (status === 'FAILED') return `could not be read: ${error ?? 'unknown'}`;
+  return status === 'PROCESSING' ? 'has not been read yet' : null;
 }
+
+/** A file of a message: 0 is the question's, more is an earlier one's. */
+type Placed = Attached & { place: number };
 
 /** Gathers the files of a turn; waits for those whose text is still being read, as long as the turn goes on. */
 export async function gatherAttachments(
@@ -95,52 +106,104 @@ export async function gatherAttachments(
   const placeOf = ({ messages }: { messages: { id: number }[] }) =>
     Math.min(...messages.map(({ id }) => messageIds.indexOf(id)));
   const placed = found.map((file) => ({ ...file, place: placeOf(file) })).sort((a, b) => a.place - b.place);
-  const known = new Set(found.map(({ id }) => id));
-  const { standing, searchable } = await standingFiles(db, principal, { agent, projectId, model }, known);
+  const asked = new Set(placed.filter(({ place }) => place === 0).map(({ id }) => id));
+  const { given, standing, searchable } = await standingFiles(db, principal, { agent, projectId, model }, asked);
 
-  const withText = placed.filter(({ text }) => text !== null);
+  // Those that the agent or the project gives to every turn are no longer an earlier question's.
+  const theirs = placed.filter(({ id, place }) => place === 0 || !given.has(id));
+  const withText = await readTexts(db, theirs, model.contextWindow);
   const numbered = numberHits([...withText, ...standing].map(whole));
-  const images: Image[] = [];
-  if (model.sees)
-    for (const { id, name, mediaType, kind } of placed)
-      if (kind === 'IMAGE' && images.length < mostImages)
-        images.push({ name, mediaType, bytes: await files.bytes(id) });
+  const shown = await readImages(files, placed, model);
+  const unreadable = placed.flatMap((file) => {
+    const why = file.place === 0 && file.kind !== 'IMAGE' ? unread(file) : null;
+    return why === null ? [] : noteOn(file, why);
+  });
   return {
     files: numbered.filter((_, index) => withText[index]?.place === 0),
     earlierFiles: numbered.filter((_, index) => (withText[index]?.place ?? 0) > 0),
     standing: numbered.slice(withText.length),
     searchable,
-    notes: placed.filter(({ place }) => place === 0).flatMap((file) => noteOn(file, model.sees) ?? []),
-    images,
+    notes: [...unreadable, ...shown.notes],
+    images: shown.images.filter(({ place }) => place === 0),
+    earlierImages: shown.images.filter(({ place }) => place > 0),
   };
+}
+
+/** The images in their order, as far as the model sees any; `notes` are on those of the question that it does not get. */
+async function readImages(
+  files: FilesService,
+  placed: readonly Placed[],
+  { sees }: AttachmentsRequest['model'],
+): Promise<{ images: (Image & { place: number })[]; notes: string[] }> {
+  const images: (Image & { place: number })[] = [];
+  const notes: string[] = [];
+  let room = most.imageBytes;
+  for (const file of placed) {
+    if (file.kind !== 'IMAGE') continue;
+    const fits = images.length < most.images && file.size <= room;
+    const bytes = sees && fits ? await files.bytesIfThere(file.id) : null;
+    if (bytes) {
+      room -= file.size;
+      images.push({ name: file.name, mediaType: file.mediaType, bytes, place: file.place });
+    } else if (file.place === 0) {
+      const why = fits ? 'is no longer there' : 'is more than can be shown to you at once';
+      notes.push(noteOn(file, sees ? why : 'cannot be shown to you, since you do not see images: say so'));
+    }
+  }
+  return { images, notes };
+}
+
+/** The texts of files in their order: of earlier questions' as many as could ever fit into the window, and no more. */
+async function readTexts(
+  db: Database,
+  placed: readonly Placed[],
+  contextWindow: number,
+): Promise<(Placed & Written)[]> {
+  let tokens = 0;
+  const wanted = placed.filter((file) => {
+    if (file.kind === 'IMAGE' || file.status !== 'COMPLETED') return false;
+    const fits = file.place === 0 || tokens < contextWindow;
+    tokens += file.tokenCount ?? 0;
+    return fits;
+  });
+  const where = { id: { in: wanted.map(({ id }) => id) }, text: { not: null } };
+  const texts = new Map(
+    (await db.prisma.file.findMany({ where, select: { id: true, text: true } })).map(({ id, text }) => [id, text]),
+  );
+  return wanted.flatMap((file) => {
+    const text = texts.get(file.id);
+    return text == null ? [] : { ...file, text };
+  });
 }
 
 /**
  * The files of the agent and the project that the principal may read, if all of them together are short. If they are
- * not, or the project has other documents, there is something to search.
+ * not, or the project has other documents, there is something to search. `given` are all of them, `asked` those that
+ * came with the question, which are known.
  */
 async function standingFiles(
   db: Database,
   principal: Principal,
   { agent, projectId, model }: Pick<AttachmentsRequest, 'agent' | 'projectId' | 'model'>,
-  known: ReadonlySet<string>,
-): Promise<{ standing: Attached[]; searchable: boolean }> {
+  asked: ReadonlySet<string>,
+): Promise<{ given: ReadonlySet<string>; standing: Written[]; searchable: boolean }> {
   const ofProject = projectId === null ? [] : [{ projects: { some: { id: projectId } } }];
   const where = {
     OR: [{ agents: { some: { id: agent.id } } }, ...ofProject],
     text: { not: null },
     document: visible.documents(principal),
   };
-  const given = await db.prisma.file.findMany({ where, select: { id: true, tokenCount: true } });
-  const wanted = given.filter(({ id }) => !known.has(id));
+  const found = await db.prisma.file.findMany({ where, select: { id: true, tokenCount: true } });
+  const given = new Set(found.map(({ id }) => id));
+  const wanted = found.filter(({ id }) => !asked.has(id));
   const tokens = wanted.reduce((sum, { tokenCount }) => sum + (tokenCount ?? 0), 0);
   const short = tokens <= model.contextWindow * standingShare;
   const documents = projectId === null ? 0 : await db.prisma.document.count({ where: { projectId } });
-  if (wanted.length === 0 || !short) return { standing: [], searchable: !short || documents > 0 };
+  if (wanted.length === 0 || !short) return { given, standing: [], searchable: !short || documents > 0 };
   const standing = await db.prisma.file.findMany({
     where: { id: { in: wanted.map(({ id }) => id) } },
-    select: columns,
+    select: { ...columns, text: true },
     orderBy: [{ createdAt: 'asc' }, { id: 'asc' }],
   });
-  return { standing, searchable: documents > 0 };
+  return { given, standing, searchable: documents > 0 };
 }

@@ -52,8 +52,10 @@ export interface PromptParts {
   earlierFiles?: readonly FileSource[];
   /** What the model is told of files that it does not get: those that could not be read, images that it cannot see. */
   notes?: readonly string[];
-  /** Those of the question first, then earlier ones, newest first. */
+  /** The images that came with the question. */
   images?: readonly Image[];
+  /** Those that came with earlier questions, newest first. */
+  earlierImages?: readonly Image[];
   /** null: this turn did not search. */
   hits: readonly NumberedHit[] | null;
   /** Said to the model with this turn, and not kept. */
@@ -114,11 +116,14 @@ export function packPrompt(
   };
 
   const images: Image[] = [];
-  for (const image of parts.images ?? []) {
-    if (imageTokens > left) break;
-    left -= imageTokens;
-    images.push(image);
-  }
+  const show = (several: readonly Image[] = []) => {
+    for (const image of several) {
+      if (imageTokens > left) break;
+      left -= imageTokens;
+      images.push(image);
+    }
+  };
+  show(parts.images);
   // The shortest first: what they leave of their share is for the longer ones.
   const bySize = [...(parts.files ?? [])].sort((a, b) => sizeOf(a) - sizeOf(b));
   bySize.forEach((file, index) => {
@@ -137,6 +142,7 @@ export function packPrompt(
     left -= size;
     history.unshift(utterance);
   }
+  show(parts.earlierImages);
   for (const file of parts.earlierFiles ?? []) {
     const rest = fitted(file, left);
     if (!rest) break;

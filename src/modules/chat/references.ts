@@ -13,14 +13,20 @@ interface Known {
   documents: ReadonlySet<string>;
 }
 
-const documentsOf = (references: Prisma.JsonValue) => references as { documentId: string }[];
+const documentsOf = (references: Prisma.JsonValue) => references as { documentId: string; source?: string }[];
 const named = ({ passages, citations }: References): string[] =>
   [...documentsOf(passages), ...documentsOf(citations)].map(({ documentId }) => documentId);
 
+/** The files that a message was given: whoever takes one back, or deletes it, takes back what stands of it here. */
+const filesOf = ({ passages }: References): string[] =>
+  documentsOf(passages)
+    .filter(({ source }) => source === 'user_file')
+    .map(({ documentId }) => documentId);
+
 /**
- * What messages say of documents, as their reader may see it: everything in a session of one's own; in another's, and
- * for a token that is confined to a project, what the reader may read. Two statements for all the messages that a
- * request asks about at once.
+ * What messages say of documents, as their reader may see it: in a session of one's own everything but files that one
+ * may no longer read; in another's, and for a token that is confined to a project, what the reader may read. Two
+ * statements for all the messages that a request asks about at once.
  */
 export function messageReferences(db: Database, knowledge: KnowledgeService) {
   const gathering = new WeakMap<Principal, { messages: Message[]; known: Promise<Known> }>();
@@ -35,8 +41,8 @@ export function messageReferences(db: Database, knowledge: KnowledgeService) {
           })
         : [];
     const ownSessions = new Set(own.map(({ id }) => id));
-    const others = messages.filter(({ sessionId }) => !ownSessions.has(sessionId));
-    return { ownSessions, documents: await knowledge.readable(principal, others.flatMap(named)) };
+    const doubtful = messages.flatMap((message) => (ownSessions.has(message.sessionId) ? filesOf : named)(message));
+    return { ownSessions, documents: await knowledge.readable(principal, doubtful) };
   }
 
   function gather(principal: Principal, message: Message): Promise<Known> {
@@ -57,9 +63,9 @@ export function messageReferences(db: Database, knowledge: KnowledgeService) {
   return async (principal: Principal, message: Message): Promise<References> => {
     if (named(message).length === 0) return message;
     const { ownSessions, documents } = await gather(principal, message);
-    if (ownSessions.has(message.sessionId)) return message;
+    const doubtful = new Set(ownSessions.has(message.sessionId) ? filesOf(message) : named(message));
     const only = (references: Prisma.JsonValue) =>
-      documentsOf(references).filter(({ documentId }) => documents.has(documentId));
+      documentsOf(references).filter(({ documentId }) => !doubtful.has(documentId) || documents.has(documentId));
     return { passages: only(message.passages), citations: only(message.citations) };
   };
 }

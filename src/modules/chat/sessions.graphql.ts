@@ -113,8 +113,8 @@ export const ChatSession = builder.prismaNode('ChatSession', {
       description: 'All messages of the tree, oldest first, the root included.',
       args: pageArgs(t.arg),
       // Part of the query for the sessions: however many those are, their messages are one statement.
-      select: (args, { pageLimit }) => ({
-        messages: chatMessageOrder.page(args, pageLimit),
+      select: (args, { pageLimit }, nested) => ({
+        messages: nestedNodes(nested, 'ChatMessage', chatMessageOrder, chatMessageOrder.page(args, pageLimit)),
         _count: { select: { messages: true } },
       }),
       resolve: (session, args, { pageLimit }) => {

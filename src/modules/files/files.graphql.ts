@@ -109,13 +109,17 @@ builder.prismaObjectField(Project, 'fileTokens', (t) =>
   }),
 );
 
+const oldestFirst = [{ createdAt: 'asc' }, { id: 'asc' }] as const;
+
 builder.prismaObjectField(Agent, 'files', (t) =>
   t.field({
     type: [File],
     nullable: true,
     authScopes: { permission: 'read:search' },
-    description: 'The files that each of its chats knows.',
-    select: (_args, _context, nested) => ({ files: { ...(nested() as object), orderBy: { createdAt: 'asc' } } }),
+    description: 'The files that each of its chats knows, as far as the caller may know of them.',
+    select: (_args, { principal }, nested) => ({
+      files: { ...(nested() as object), where: visible.agentFiles(signedIn(principal)), orderBy: [...oldestFirst] },
+    }),
     resolve: ({ files }) => files,
   }),
 );
@@ -123,8 +127,8 @@ builder.prismaObjectField(Agent, 'files', (t) =>
 builder.prismaObjectField(ChatMessage, 'files', (t) =>
   t.field({
     type: [File],
-    description: 'The files that were given with it.',
-    select: (_args, _context, nested) => ({ files: nested() }),
+    description: 'The files that were given with it, in the order of their upload.',
+    select: (_args, _context, nested) => ({ files: { ...(nested() as object), orderBy: [...oldestFirst] } }),
     resolve: ({ files }) => files,
   }),
 );

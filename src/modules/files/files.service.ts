@@ -105,31 +105,38 @@ export function filesService({ db, audit, blobs, extractor, knowledge, backgroun
     const id = randomUUID();
     const image = type.kind === 'IMAGE';
     await db.prisma.orphanedBlob.create({ data: { id, dueAt: new Date(Date.now() + uploadPatience) } });
-    await blobs.write(id, bytes);
-    return db.prisma.$transaction(async (transaction) => {
-      await admit(transaction, principal.userId, bytes.length);
-      if (projectId !== null) await projectToFill(transaction, principal, projectId, notFound('Project'));
-      const file = await transaction.file.create({
-        data: {
-          id,
-          ownerId: principal.userId,
-          name,
-          mediaType: type.mediaType,
-          kind: type.kind,
-          size: bytes.length,
-          ...(image && { status: 'COMPLETED', tokenCount: imageTokens }),
-          ...(projectId !== null && { projects: { connect: { id: projectId } } }),
-        },
+    try {
+      await blobs.write(id, bytes);
+      return await db.prisma.$transaction(async (transaction) => {
+        await admit(transaction, principal.userId, bytes.length);
+        if (projectId !== null) await projectToFill(transaction, principal, projectId, notFound('Project'));
+        const file = await transaction.file.create({
+          data: {
+            id,
+            ownerId: principal.userId,
+            name,
+            mediaType: type.mediaType,
+            kind: type.kind,
+            size: bytes.length,
+            ...(image && { status: 'COMPLETED', tokenCount: imageTokens }),
+            ...(projectId !== null && { projects: { connect: { id: projectId } } }),
+          },
+        });
+        await transaction.orphanedBlob.delete({ where: { id } });
+        await audit.record(transaction, {
+          ...by(principal),
+          action: 'file.upload',
+          target: { type: 'File', id },
+          detail: { mediaType: type.mediaType, size: bytes.length, ...(projectId !== null && { projectId }) },
+        });
+        return file;
       });
-      await transaction.orphanedBlob.delete({ where: { id } });
-      await audit.record(transaction, {
-        ...by(principal),
-        action: 'file.upload',
-        target: { type: 'File', id },
-        detail: { mediaType: type.mediaType, size: bytes.length, ...(projectId !== null && { projectId }) },
-      });
-      return file;
-    });
+    } catch (error) {
+      // Now and not when patience ends: who has no place left could fill the disk meanwhile.
+      await db.prisma.orphanedBlob.updateMany({ where: { id }, data: { dueAt: new Date() } });
+      sweep();
+      throw error;
+    }
   }
 
   /** Reads the text of a file and makes it findable. Does nothing for one that was deleted meanwhile. */
@@ -179,6 +186,14 @@ export function filesService({ db, audit, blobs, extractor, knowledge, backgroun
     if (!file) throw notFound('File');
     return file;
   }
+
+  const recordUse = (
+    transaction: Prisma.TransactionClient,
+    principal: Principal,
+    action: 'file.link' | 'file.unlink',
+    id: string,
+    projectId: number,
+  ) => audit.record(transaction, { ...by(principal), action, target: { type: 'File', id }, detail: { projectId } });
 
   /** Erases the bytes of files that are no more, whatever deleted them. */
   const sweep = (): void =>
@@ -254,7 +269,10 @@ export function filesService({ db, audit, blobs, extractor, knowledge, backgroun
 
     count: (principal: Principal, filter: FileFilter) => db.prisma.file.count({ where: chosen(principal, filter) }),
 
-    /** The bytes of a file that was found. Throws NOT_FOUND when they are gone. */
+    /** The bytes of a file that was found; null when they are gone. */
+    bytesIfThere: (id: string): Promise<Uint8Array<ArrayBuffer> | null> => blobs.read(id),
+
+    /** The same; throws NOT_FOUND when they are gone. */
     async bytes(id: string): Promise<Uint8Array<ArrayBuffer>> {
       const bytes = await blobs.read(id);
       if (!bytes) throw notFound('File');
@@ -266,6 +284,7 @@ export function filesService({ db, audit, blobs, extractor, knowledge, backgroun
       db.prisma.$transaction(async (transaction) => {
         await own(transaction, principal, id);
         await projectToFill(transaction, principal, projectId, notFound('Project'));
+        await recordUse(transaction, principal, 'file.link', id, projectId);
         return transaction.file.update({ where: { id }, data: { projects: { connect: { id: projectId } } } });
       }),
 
@@ -275,12 +294,13 @@ export function filesService({ db, audit, blobs, extractor, knowledge, backgroun
         await projectToFill(transaction, principal, projectId, notFound('Project'));
         const file = await transaction.file.findFirst({ where: { id, projects: { some: { id: projectId } } } });
         if (!file) throw notFound('File');
+        await recordUse(transaction, principal, 'file.unlink', id, projectId);
         return transaction.file.update({ where: { id }, data: { projects: { disconnect: { id: projectId } } } });
       }),
 
     /**
-     * Deletes a file of one's own, with its text: unless it belongs to projects or agents, which are told instead.
-     * Messages that it was given to stay, without it. Throws NOT_FOUND.
+     * Deletes a file of one's own, with its text: unless it belongs to projects, or to agents that one may edit, which are
+     * told instead. Messages, and agents that one may no longer edit, go on without it. Throws NOT_FOUND.
      */
     async delete(
       principal: Principal,
@@ -292,7 +312,11 @@ export function filesService({ db, audit, blobs, extractor, knowledge, backgroun
           where: { id },
           select: {
             projects: { select: { name: true }, orderBy: { id: 'asc' } },
-            agents: { where: { deletedAt: null }, select: { name: true }, orderBy: { id: 'asc' } },
+            agents: {
+              where: { AND: [visible.editableAgents(principal), { deletedAt: null }] },
+              select: { name: true },
+              orderBy: { id: 'asc' },
+            },
           },
         });
         if (projects.length + agents.length === 0) {
@@ -307,8 +331,7 @@ export function filesService({ db, audit, blobs, extractor, knowledge, backgroun
     },
 
     /**
-     * The files that a message is to carry, in the order in which they are named. Throws BAD_USER_INPUT for one that the
-     * principal may not read.
+     * The files that a message is to carry, each once. Throws BAD_USER_INPUT for one that the principal may not read.
      */
     async attachable(
       transaction: Prisma.TransactionClient,
@@ -326,13 +349,13 @@ export function filesService({ db, audit, blobs, extractor, knowledge, backgroun
       return wanted.map((id) => ({ id }));
     },
 
-    /** Resolves when the text of these files is read, or cannot be. */
+    /** Resolves when the text of these files, which are PROCESSING, is read, or cannot be. */
     async ready(ids: readonly string[], signal: AbortSignal): Promise<void> {
       const gone = new Promise<void>((resolve) => {
         if (signal.aborted) resolve();
         else signal.addEventListener('abort', () => resolve(), { once: true });
       });
-      await Promise.race([gone, Promise.all(ids.map((id) => reading.get(id)))]);
+      await Promise.race([gone, Promise.all(ids.map(process))]);
     },
 
     /** Reads on where an earlier process stopped. */

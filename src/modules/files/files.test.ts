@@ -1,21 +1,55 @@
+import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Kit, startKit } from '../../../test/kit.ts';
+import {
+  blobsOf,
+  boundary,
+  formBytes,
+  type Part,
+  png,
+  postForm,
+  sweep,
+  uploadGraphql,
+  uploadPath,
+  uploadRest,
+} from '../../../test/multipart.ts';
+import { httpExchange } from '../../../test/security/raw-http.ts';
+
+const megabyte = 1024 * 1024;
 
 let kit: Kit;
+let anna: { secret: string; userId: string };
+let projectId: number;
 
 beforeAll(async () => {
-  kit = await startKit();
+  kit = await startKit({ environment: { MAX_FILE_MB: '1' } });
+  anna = await kit.createKey('BASIC', { name: 'anna' });
+  projectId = (await kit.rest('POST', '/api/user/projects/create?name=Moon', { key: anna.secret })).body.id;
 });
-afterAll(() => kit.close());
+afterAll(() => kit?.close());
+
+const upload = (files: Record<string, string | Uint8Array>, fields: Record<string, string> = {}) =>
+  uploadRest(kit, files, { key: anna.secret, fields });
+const settled = () => kit.booted.background.settled();
+const stored = (id: string) => kit.prisma.file.findUniqueOrThrow({ where: { id }, include: { document: true } });
+
+/** Expects that nothing comes of it, in the database or beside it. */
+async function nothingStored<T>(work: () => Promise<T>): Promise<T> {
+  const [before, blobs] = [await kit.fingerprint(), blobsOf(kit)];
+  const result = await work();
+  await settled();
+  expect(await kit.fingerprint()).toBe(before);
+  expect(blobsOf(kit)).toEqual(blobs);
+  return result;
+}
 
 describe('an uploaded file', () => {
   it('is kept, read, and found by the chats of its project', async () => {
-    const project = (await kit.rest('POST', '/api/user/projects/create?name=Moon', { key: kit.keys.BASIC })).body.id;
     const id = await kit.upload('../../moon.md', '# Moon\n\nThe zorkmid crater is 12 km wide.', {
-      key: kit.keys.BASIC,
-      projectId: project,
+      key: anna.secret,
+      projectId,
     });
-    const one = await kit.rest('GET', `/api/user/projects/file/${id}`, { key: kit.keys.BASIC });
+    const one = await kit.rest('GET', `/api/user/projects/file/${id}`, { key: anna.secret });
     expect(one.body).toMatchObject({
       id,
       name: 'moon.md',
@@ -24,10 +58,346 @@ describe('an uploaded file', () => {
       chunk_count: 1,
     });
     const answer = await kit.rest('POST', '/api/chat/send-chat-message', {
-      key: kit.keys.BASIC,
-      body: { message: 'How wide is the zorkmid crater?', stream: false, chat_session_info: { project_id: project } },
+      key: anna.secret,
+      body: { message: 'How wide is the zorkmid crater?', stream: false, chat_session_info: { project_id: projectId } },
     });
     expect(answer.body.answer).toContain('12 km wide');
     expect(answer.body.citation_info).toMatchObject([{ document_id: id }]);
   });
+
+  it('leaves a record of who put it where, without its name', async () => {
+    const id = await kit.upload('private-name.txt', 'text', { key: anna.secret, projectId });
+    const [event, ...others] = await kit.prisma.auditEvent.findMany({ where: { targetId: id } });
+    expect(others).toEqual([]);
+    expect(event).toMatchObject({
+      action: 'file.upload',
+      actorId: anna.userId,
+      targetType: 'File',
+      detail: { mediaType: 'text/plain', size: 4, projectId },
+    });
+    expect(JSON.stringify(event, (_, value) => (typeof value === 'bigint' ? '' : value))).not.toContain('private-name');
+  });
+
+  it('is PROCESSING until its text is read, then COMPLETED, or FAILED with the reason', async () => {
+    const { body } = await upload({ 'good.csv': 'a,b\n1,2', 'bad.json': '{"a":', 'pixel.png': png });
+    const ids = body.user_files.map(({ id }: { id: string }) => id);
+    expect(body.user_files.map(({ status }: { status: string }) => status)).toEqual([
+      'PROCESSING',
+      'PROCESSING',
+      // There is nothing to read.
+      'COMPLETED',
+    ]);
+    await settled();
+    const statuses = await kit.rest('POST', '/api/user/projects/file/statuses', {
+      key: anna.secret,
+      body: { file_ids: ids },
+    });
+    const of = (id: string) => statuses.body.find((file: { id: string }) => file.id === id);
+    expect(ids.map(of)).toMatchObject([
+      { status: 'COMPLETED', chat_file_type: 'csv', file_type: 'text/csv', token_count: 2, chunk_count: 1 },
+      { status: 'FAILED', chat_file_type: 'plain_text', token_count: null, chunk_count: null },
+      { status: 'COMPLETED', chat_file_type: 'image', file_type: 'image/png', chunk_count: null },
+    ]);
+    expect(of(ids[2]).token_count).toBeGreaterThan(0);
+    const { data } = await kit.gql(`query ($id: UUID!) { file(id: $id) { status error } }`, { id: ids[1] }, anna.secret);
+    expect(data.file).toEqual({ status: 'FAILED', error: 'is not valid JSON' });
+  });
+
+  it('is read on by the next start', async () => {
+    const id = await kit.upload('later.txt', 'The grue sleeps.', { key: anna.secret });
+    // As a process leaves it that was killed while it read.
+    await kit.prisma.document.delete({ where: { fileId: id } });
+    await kit.prisma.file.update({ where: { id }, data: { status: 'PROCESSING', text: null, tokenCount: null } });
+    await kit.booted.services.files.resume();
+    await settled();
+    expect(await stored(id)).toMatchObject({
+      status: 'COMPLETED',
+      text: 'The grue sleeps.',
+      document: { externalId: id, source: 'user_file', isPublic: false, ownerId: anna.userId },
+    });
+  });
+
+  it('whose bytes are gone is FAILED, and not for ever PROCESSING', async () => {
+    const { id } = await kit.prisma.file.create({
+      data: {
+        id: 'aaaaaaaa-0000-4000-8000-000000000000',
+        ownerId: anna.userId,
+        name: 'gone.txt',
+        mediaType: 'text/plain',
+        kind: 'PLAIN_TEXT',
+        size: 1,
+      },
+    });
+    await kit.booted.services.files.resume();
+    await settled();
+    expect(await stored(id)).toMatchObject({ status: 'FAILED', error: 'its bytes are gone', document: null });
+  });
+});
+
+describe('POST /user/projects/file/upload', () => {
+  it('takes several at once, in their order, and says of each that it does not take why', async () => {
+    const { status, body } = await upload(
+      {
+        'notes.md': '# Notes',
+        'scan.pdf': 'no PDF at all',
+        'empty.txt': '',
+        'tool.exe': 'MZ\x00\x01',
+        'big.txt': 'x'.repeat(megabyte + 1),
+        '..': 'dots',
+        'fits.txt': 'y'.repeat(megabyte),
+      },
+      { temp_id_map: JSON.stringify({ '7|notes.md': 'temp-1', '4|other.md': 'temp-2' }) },
+    );
+    expect(status).toBe(200);
+    expect(body.user_files).toEqual([
+      {
+        id: expect.stringMatching(/^[0-9a-f-]{36}$/),
+        temp_id: 'temp-1',
+        name: 'notes.md',
+        project_id: null,
+        user_id: anna.userId,
+        file_id: body.user_files[0].id,
+        created_at: expect.any(String),
+        status: 'PROCESSING',
+        last_accessed_at: null,
+        file_type: 'text/markdown',
+        chat_file_type: 'plain_text',
+        token_count: null,
+        chunk_count: null,
+      },
+      expect.objectContaining({ name: 'fits.txt', temp_id: null }),
+    ]);
+    expect(body.rejected_files).toEqual([
+      { file_name: 'scan.pdf', reason: 'is not a PDF document' },
+      { file_name: 'empty.txt', reason: 'it is empty' },
+      { file_name: 'tool.exe', reason: 'this type of file is not supported' },
+      { file_name: 'big.txt', reason: 'it is larger than 1 MB' },
+      { file_name: '..', reason: 'its name cannot be a file’s' },
+    ]);
+  });
+
+  it('knows a file by its size and the first 50 characters of its name', async () => {
+    const name = `${'long '.repeat(20)}.txt`;
+    const { body } = await upload({ [name]: 'abc' }, { temp_id_map: JSON.stringify({ [`3|${name.slice(0, 50)}`]: 't' }) });
+    expect(body.user_files).toMatchObject([{ name, temp_id: 't' }]);
+  });
+
+  it('puts them into the project that is named, and into none for an empty one', async () => {
+    const inside = (await upload({ 'in.txt': 'in' }, { project_id: String(projectId) })).body.user_files[0];
+    const outside = (await upload({ 'out.txt': 'out' }, { project_id: '' })).body.user_files[0];
+    const listed = await kit.rest('GET', `/api/user/projects/files/${projectId}`, { key: anna.secret });
+    const ids = listed.body.map(({ id }: { id: string }) => id);
+    expect(ids[0]).toBe(inside.id);
+    expect(ids).not.toContain(outside.id);
+  });
+
+  it('stores nothing for a project that is not there, or not one’s own', async () => {
+    const theirs = (await kit.rest('POST', '/api/user/projects/create?name=Theirs', { key: kit.keys.BASIC })).body.id;
+    await nothingStored(async () => {
+      for (const project_id of ['999999', String(theirs)]) {
+        const { status, body } = await upload({ 'a.txt': 'a' }, { project_id });
+        expect([status, body]).toEqual([404, { detail: 'Project not found' }]);
+        expect((await uploadGraphql(kit, { 'a.txt': 'a' }, { key: anna.secret, projectId: Number(project_id) })).errors)
+          .toMatchObject([{ message: 'Project not found', extensions: { code: 'NOT_FOUND' } }]);
+      }
+    });
+  });
+
+  const names: [string, string, string | null][] = [
+    ['folders', '../../etc/x.txt', 'x.txt'],
+    ['folders of Windows', 'C:\\\\temp\\\\x.txt', 'x.txt'],
+    ['Unicode', 'Grüße 漢字 😀.txt', 'Grüße 漢字 😀.txt'],
+    ['a quote, as browsers write it', 'a%22b.txt', 'a"b.txt'],
+    ['a quote, as older tools write it', 'a\\"b.txt', 'a"b.txt'],
+    ['blanks around it', '  x.txt  ', 'x.txt'],
+    ['255 characters', `${'x'.repeat(251)}.txt`, `${'x'.repeat(251)}.txt`],
+    ['300 characters', `${'x'.repeat(296)}.txt`, null],
+    ['line ends', 'a%0D%0ASet-Cookie: b.txt', null],
+    ['NUL', 'a\0b.txt', null],
+    ['nothing', '', null],
+    ['a folder and nothing else', 'folder/', null],
+  ];
+  it.each(names)('a name with %s', async (_what, fileName, name) => {
+    const { status, body } = await postForm(kit, uploadPath, [{ name: 'files', fileName, content: 'abc' }], {
+      key: anna.secret,
+    });
+    expect(status).toBe(200);
+    if (name !== null) expect(body).toMatchObject({ user_files: [{ name }], rejected_files: [] });
+    else {
+      expect(body).toMatchObject({ user_files: [], rejected_files: [{ reason: 'its name cannot be a file’s' }] });
+      expect(body.rejected_files[0].file_name).not.toContain('\0');
+      expect(body.rejected_files[0].file_name.length).toBeLessThanOrEqual(255);
+    }
+  });
+
+  it.each([
+    ['without quotes', "form-data; name=files; filename=x.txt; filename*=utf-8''x.txt"],
+    ['in UTF-8 alone', "form-data; name=\"files\"; filename*=UTF-8''x%2Etxt"],
+    ['in another order and case', 'form-data; FILENAME="x.txt"; NAME="files"'],
+  ])('a name %s', async (_what, disposition) => {
+    const part = { name: 'files', content: 'abc', disposition };
+    const { body } = await postForm(kit, uploadPath, [part], { key: anna.secret });
+    expect(body).toMatchObject({ user_files: [{ name: 'x.txt' }], rejected_files: [] });
+  });
+
+  it('under the same Idempotency-Key replays the same files in another form, and refuses others', async () => {
+    const send = (content: string, mark: string, fileName = 'once.txt') =>
+      postForm(kit, uploadPath, [{ name: 'files', fileName, content }], {
+        key: anna.secret,
+        mark,
+        headers: { 'idempotency-key': 'upload-1' },
+      });
+    const first = await send('once', 'one-boundary');
+    expect(first.status).toBe(200);
+    await settled();
+    await nothingStored(async () => {
+      const again = await send('once', 'another-boundary');
+      expect([again.status, again.text]).toEqual([200, first.text]);
+      expect(again.headers.get('idempotency-replayed')).toBe('true');
+      expect((await send('other', 'one-boundary')).status).toBe(422);
+      expect((await send('once', 'one-boundary', 'renamed.txt')).status).toBe(422);
+    });
+  });
+});
+
+describe('a form that is none', () => {
+  const file: Part = { name: 'files', fileName: 'a.txt', content: 'a' };
+  const cases: [string, readonly Part[] | BodyInit, number, string, Record<string, string>?][] = [
+    ['no boundary', formBytes([file]), 422, 'body: has no boundary', { 'content-type': 'multipart/form-data' }],
+    ['a boundary that is not there', formBytes([file], 'other'), 422, 'body: is not a multipart form, or broke off'],
+    ['a body that breaks off', formBytes([file]).slice(0, -20), 422, 'body: is not a multipart form, or broke off'],
+    ['nothing', '', 422, 'body: is not a multipart form, or broke off'],
+    ['no end', `--${boundary}\r\n\r\n`, 422, 'body: is not a multipart form, or broke off'],
+    ['101 parts', Array<Part>(101).fill({ name: 'x', content: '' }), 422, 'body: has more than 100 parts'],
+    ['a part without a name', [{ ...file, disposition: 'form-data; filename="a"' }], 422, 'a part without a name'],
+    ['other fields', [{ ...file, name: 'file' }], 422, 'body.files: '],
+    ['text for a file', [{ name: 'files', content: 'text' }], 422, 'body.files.0: must be a file'],
+    ['21 files', Array<Part>(21).fill(file), 400, 'input.files: must be 1 to 20 files'],
+    ['a word for a project', [file, { name: 'project_id', content: 'abc' }], 422, 'body.project_id'],
+    ['a project beyond all', [file, { name: 'project_id', content: '9'.repeat(20) }], 422, 'body.project_id'],
+    ['two projects', [file, ...['1', '2'].map((content) => ({ name: 'project_id', content }))], 422, 'body.project_id'],
+    ['a map that is none', [file, { name: 'temp_id_map', content: '[1]' }], 400, 'body.temp_id_map: must be a JSON'],
+    ['a map that is no JSON', [file, { name: 'temp_id_map', content: '{' }], 400, 'body.temp_id_map: must be a JSON'],
+    ['JSON', '{"files":[]}', 415, 'multipart/form-data', { 'content-type': 'application/json' }],
+  ];
+  it.each(cases)('%s', async (_what, body, status, message, headers = {}) => {
+    await nothingStored(async () => {
+      const answer = await postForm(kit, uploadPath, body, { key: anna.secret, headers });
+      expect(answer.status).toBe(status);
+      expect(answer.body.message ?? answer.body.detail).toContain(message);
+    });
+  });
+
+  it('100 parts are no problem of the form', async () => {
+    const parts = [file, ...Array<Part>(99).fill({ name: 'x', content: '' })];
+    expect((await postForm(kit, uploadPath, parts, { key: anna.secret })).body.user_files).toHaveLength(1);
+  });
+
+  const head = (rest: string) =>
+    `POST ${uploadPath} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${anna.secret}\r\n` +
+    `Content-Type: multipart/form-data; boundary=${boundary}\r\n${rest}\r\n\r\n`;
+  const port = () => Number(new URL(kit.url).port);
+
+  it('413 for more than a request may carry, whether it is announced or not', async () => {
+    await nothingStored(async () => {
+      const announced = await httpExchange(port(), `${head(`Content-Length: ${21 * megabyte}`)}--${boundary}`, {
+        endAfterSending: true,
+      });
+      expect(announced).toMatch(/^HTTP\/1\.1 413 [\s\S]*"PAYLOAD_TOO_LARGE"/);
+      const chunk = new Uint8Array(megabyte);
+      let sent = 0;
+      const stream = new ReadableStream({
+        pull(controller) {
+          if (sent++ < 22) controller.enqueue(chunk);
+          else controller.close();
+        },
+      });
+      const counted = await fetch(`${kit.url}${uploadPath}`, {
+        method: 'POST',
+        headers: {
+          authorization: `Bearer ${anna.secret}`,
+          'content-type': `multipart/form-data; boundary=${boundary}`,
+        },
+        body: stream,
+        duplex: 'half',
+      } as RequestInit);
+      expect(counted.status).toBe(413);
+    });
+  });
+
+  it('an upload that breaks off leaves nothing', async () => {
+    const half = Buffer.from(formBytes([{ ...file, content: 'x'.repeat(5000) }]).slice(0, 2500)).toString('latin1');
+    await nothingStored(async () => {
+      for (const rest of ['Content-Length: 5000', 'Transfer-Encoding: chunked']) {
+        const body = rest.startsWith('T') ? `${half.length.toString(16)}\r\n${half}\r\n` : half;
+        const answer = await httpExchange(port(), head(rest) + body, { endAfterSending: true });
+        // Whether its sender still hears of it is up to the sender.
+        expect(answer).toMatch(/^$|^HTTP\/1\.1 400 /);
+      }
+    });
+  });
+});
+
+describe('what one user may keep', () => {
+  it('ends at 1,000 files: what came before is kept, and of the rest no byte stays', async () => {
+    const full = await kit.createKey('BASIC', { name: 'full' });
+    const id = (n: number) => `bbbbbbbb-0000-4000-8000-${String(n).padStart(12, '0')}`;
+    await kit.prisma.file.createMany({
+      data: Array.from({ length: 999 }, (_, n) => ({
+        id: id(n),
+        ownerId: full.userId,
+        name: 'x.png',
+        mediaType: 'image/png',
+        kind: 'IMAGE' as const,
+        size: 1,
+        status: 'COMPLETED' as const,
+      })),
+    });
+    const blobs = blobsOf(kit).length;
+    const both = await uploadRest(kit, { 'last.txt': 'last', 'over.txt': 'over' }, { key: full.secret });
+    expect([both.status, both.body.error_code]).toEqual([409, 'CONFLICT']);
+    await settled();
+    expect(await kit.prisma.file.count({ where: { ownerId: full.userId } })).toBe(1000);
+    await nothingStored(async () => {
+      const more = await uploadGraphql(kit, { 'over.txt': 'over' }, { key: full.secret });
+      expect(more.errors).toMatchObject([{ message: 'At most 1000 files.', extensions: { code: 'CONFLICT' } }]);
+    });
+    expect(blobsOf(kit)).toHaveLength(blobs + 1);
+  });
+
+  it('ends at 2 GB', async () => {
+    const full = await kit.createKey('BASIC', { name: 'fat' });
+    const data = { ownerId: full.userId, name: 'x.png', mediaType: 'image/png', kind: 'IMAGE' as const };
+    await kit.prisma.file.create({
+      data: { ...data, id: 'cccccccc-0000-4000-8000-000000000000', size: 1_999_999_997, status: 'COMPLETED' },
+    });
+    expect((await uploadRest(kit, { 'a.txt': 'abc' }, { key: full.secret })).status).toBe(200);
+    await settled();
+    await nothingStored(async () => {
+      expect((await uploadRest(kit, { 'a.txt': 'a' }, { key: full.secret })).status).toBe(409);
+    });
+  });
+});
+
+it('what a crash leaves between the bytes and their row is erased when its time has come', async () => {
+  const id = 'dddddddd-0000-4000-8000-000000000000';
+  const { blobs } = await import('../../store/blobs.ts').then(({ folderBlobs }) => ({
+    blobs: folderBlobs(`${kit.booted.foundation.settings.dataDir}/files`),
+  }));
+  const soon = new Date(Date.now() + 60_000);
+  await kit.prisma.orphanedBlob.create({ data: { id, dueAt: soon } });
+  await blobs.write(id, png);
+  await sweep(kit);
+  expect(blobsOf(kit)).toContain(id);
+  await kit.prisma.orphanedBlob.update({ where: { id }, data: { dueAt: new Date() } });
+  await sweep(kit);
+  expect(blobsOf(kit)).not.toContain(id);
+  expect(await kit.prisma.orphanedBlob.count()).toBe(0);
+});
+
+it('every byte that is kept is some file’s, and of every file’s bytes none is missing', async () => {
+  const files = await kit.prisma.file.findMany({ where: { name: { not: 'x.png' }, error: null } });
+  const mine = files.filter(({ id }) => !id.startsWith('aaaaaaaa'));
+  expect(blobsOf(kit).sort()).toEqual(expect.arrayContaining(mine.map(({ id }) => id).sort()));
+  expect(createHash('sha256').digest('hex')).toHaveLength(64);
 });

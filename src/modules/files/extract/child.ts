@@ -29,7 +29,7 @@ function tell(message: Message): void {
 
 /** Each file has a thread of its own, so that nothing is left of it for the next one. */
 function inThread({ format, bytes }: Job): Promise<Answer> {
-  const own = bytes.slice();
+  const own = new Uint8Array(bytes); // a copy: what came by the channel is a part of its buffer
   const worker = new Worker(new URL(import.meta.url), {
     workerData: { format, bytes: own } satisfies Job,
     transferList: [own.buffer],

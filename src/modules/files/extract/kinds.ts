@@ -107,17 +107,18 @@ function isText(bytes: Uint8Array): boolean {
   const encoding = encodingOf(bytes);
   if (encoding === 'utf-8') return isUtf8(bytes) && !hasControls(bytes) && !has(bytes, '%PDF-');
   try {
-    const text = new TextDecoder(encoding, { fatal: true }).decode(bytes);
-    return !hasControls(Uint16Array.from(text, (character) => character.charCodeAt(0)));
+    return !hasControls(new TextDecoder(encoding, { fatal: true }).decode(bytes));
   } catch {
     return false;
   }
 }
 
 /** C0 controls but for tab, line feed, form feed and carriage return. */
-function hasControls(units: Uint8Array | Uint16Array): boolean {
-  for (const unit of units)
+function hasControls(text: Uint8Array | string): boolean {
+  for (let at = 0; at < text.length; at++) {
+    const unit = typeof text === 'string' ? text.charCodeAt(at) : (text[at] as number);
     if (unit < 0x20 && unit !== 0x09 && unit !== 0x0a && unit !== 0x0c && unit !== 0x0d) return true;
+  }
   return false;
 }
 
