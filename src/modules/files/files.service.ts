@@ -68,8 +68,11 @@ interface Foundation {
 }
 
 export function filesService({ db, audit, blobs, extractor, knowledge, background, settings, log }: Foundation) {
-  /** Files whose text is being read. */
+  /** Files whose text is being read, or will be. */
   const reading = new Map<string, Promise<void>>();
+  /** One after the other in each: what waits holds no bytes. */
+  const lanes = [Promise.resolve(), Promise.resolve()];
+  let nextLane = 0;
 
   /** What a file is, or why it is not taken. */
   function inspect({ name, bytes }: Upload): { name: string; type: FileType } | { reason: string } {
@@ -167,13 +170,16 @@ export function filesService({ db, audit, blobs, extractor, knowledge, backgroun
   function process(id: string): Promise<void> {
     const known = reading.get(id);
     if (known) return known;
-    const work = readText(id)
+    const lane = nextLane++ % lanes.length;
+    const work = (lanes[lane] ?? Promise.resolve())
+      .then(() => readText(id))
       .catch(async (error: unknown) => {
         log.error({ error, fileId: id }, 'a file could not be read');
         const data = { status: 'FAILED', error: 'it could not be read' } as const;
         await db.prisma.file.updateMany({ where: { id, status: 'PROCESSING' }, data });
       })
       .finally(() => reading.delete(id));
+    lanes[lane] = work;
     reading.set(id, work);
     background.run('file text', () => work);
     return work;

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Kit, startKit } from '../../../test/kit.ts';
 import {
@@ -14,6 +14,7 @@ import {
   uploadRest,
 } from '../../../test/multipart.ts';
 import { httpExchange } from '../../../test/security/raw-http.ts';
+import { folderBlobs } from '../../store/blobs.ts';
 
 const megabyte = 1024 * 1024;
 
@@ -35,6 +36,7 @@ const stored = (id: string) => kit.prisma.file.findUniqueOrThrow({ where: { id }
 
 /** Expects that nothing comes of it, in the database or beside it. */
 async function nothingStored<T>(work: () => Promise<T>): Promise<T> {
+  await settled();
   const [before, blobs] = [await kit.fingerprint(), blobsOf(kit)];
   const result = await work();
   await settled();
@@ -99,7 +101,11 @@ describe('an uploaded file', () => {
       { status: 'COMPLETED', chat_file_type: 'image', file_type: 'image/png', chunk_count: null },
     ]);
     expect(of(ids[2]).token_count).toBeGreaterThan(0);
-    const { data } = await kit.gql(`query ($id: UUID!) { file(id: $id) { status error } }`, { id: ids[1] }, anna.secret);
+    const { data } = await kit.gql(
+      `query ($id: UUID!) { file(id: $id) { status error } }`,
+      { id: ids[1] },
+      anna.secret,
+    );
     expect(data.file).toEqual({ status: 'FAILED', error: 'is not valid JSON' });
   });
 
@@ -178,7 +184,10 @@ describe('POST /user/projects/file/upload', () => {
 
   it('knows a file by its size and the first 50 characters of its name', async () => {
     const name = `${'long '.repeat(20)}.txt`;
-    const { body } = await upload({ [name]: 'abc' }, { temp_id_map: JSON.stringify({ [`3|${name.slice(0, 50)}`]: 't' }) });
+    const { body } = await upload(
+      { [name]: 'abc' },
+      { temp_id_map: JSON.stringify({ [`3|${name.slice(0, 50)}`]: 't' }) },
+    );
     expect(body.user_files).toMatchObject([{ name, temp_id: 't' }]);
   });
 
@@ -197,8 +206,9 @@ describe('POST /user/projects/file/upload', () => {
       for (const project_id of ['999999', String(theirs)]) {
         const { status, body } = await upload({ 'a.txt': 'a' }, { project_id });
         expect([status, body]).toEqual([404, { detail: 'Project not found' }]);
-        expect((await uploadGraphql(kit, { 'a.txt': 'a' }, { key: anna.secret, projectId: Number(project_id) })).errors)
-          .toMatchObject([{ message: 'Project not found', extensions: { code: 'NOT_FOUND' } }]);
+        expect(
+          (await uploadGraphql(kit, { 'a.txt': 'a' }, { key: anna.secret, projectId: Number(project_id) })).errors,
+        ).toMatchObject([{ message: 'Project not found', extensions: { code: 'NOT_FOUND' } }]);
       }
     });
   });
@@ -232,7 +242,7 @@ describe('POST /user/projects/file/upload', () => {
 
   it.each([
     ['without quotes', "form-data; name=files; filename=x.txt; filename*=utf-8''x.txt"],
-    ['in UTF-8 alone', "form-data; name=\"files\"; filename*=UTF-8''x%2Etxt"],
+    ['in UTF-8 alone', 'form-data; name="files"; filename*=UTF-8\'\'x%2Etxt'],
     ['in another order and case', 'form-data; FILENAME="x.txt"; NAME="files"'],
   ])('a name %s', async (_what, disposition) => {
     const part = { name: 'files', content: 'abc', disposition };
@@ -317,6 +327,8 @@ describe('a form that is none', () => {
         headers: {
           authorization: `Bearer ${anna.secret}`,
           'content-type': `multipart/form-data; boundary=${boundary}`,
+          // The server does not read the rest.
+          connection: 'close',
         },
         body: stream,
         duplex: 'half',
@@ -381,12 +393,8 @@ describe('what one user may keep', () => {
 
 it('what a crash leaves between the bytes and their row is erased when its time has come', async () => {
   const id = 'dddddddd-0000-4000-8000-000000000000';
-  const { blobs } = await import('../../store/blobs.ts').then(({ folderBlobs }) => ({
-    blobs: folderBlobs(`${kit.booted.foundation.settings.dataDir}/files`),
-  }));
-  const soon = new Date(Date.now() + 60_000);
-  await kit.prisma.orphanedBlob.create({ data: { id, dueAt: soon } });
-  await blobs.write(id, png);
+  await kit.prisma.orphanedBlob.create({ data: { id, dueAt: new Date(Date.now() + 60_000) } });
+  await folderBlobs(join(kit.booted.foundation.settings.dataDir, 'files')).write(id, png);
   await sweep(kit);
   expect(blobsOf(kit)).toContain(id);
   await kit.prisma.orphanedBlob.update({ where: { id }, data: { dueAt: new Date() } });
@@ -395,9 +403,8 @@ it('what a crash leaves between the bytes and their row is erased when its time 
   expect(await kit.prisma.orphanedBlob.count()).toBe(0);
 });
 
-it('every byte that is kept is some file’s, and of every file’s bytes none is missing', async () => {
-  const files = await kit.prisma.file.findMany({ where: { name: { not: 'x.png' }, error: null } });
-  const mine = files.filter(({ id }) => !id.startsWith('aaaaaaaa'));
-  expect(blobsOf(kit).sort()).toEqual(expect.arrayContaining(mine.map(({ id }) => id).sort()));
-  expect(createHash('sha256').digest('hex')).toHaveLength(64);
+it('after all of this the bytes that are kept are those of the files, no more and no less', async () => {
+  const files = await kit.prisma.file.findMany({ where: { name: { notIn: ['x.png', 'gone.txt'] } } });
+  expect(files.length).toBeGreaterThan(20);
+  expect(blobsOf(kit).sort()).toEqual(files.map(({ id }) => id).sort());
 });
