@@ -4,6 +4,7 @@ import { parse, validate } from 'graphql';
 import { describe, expect, it } from 'vitest';
 import { artefacts } from '../../scripts/artefacts.ts';
 import { schema } from '../../src/graphql/schema.ts';
+import { downloads } from '../../src/rest/downloads.ts';
 import { type AnyRow, rootFields } from '../../src/rest/row.ts';
 import { rows } from '../../src/rest/rows.ts';
 import { projectRoot } from '../../src/root.ts';
@@ -84,8 +85,8 @@ function* references(value: unknown): Generator<string> {
     else yield* references(inner);
 }
 
-/** A file, and so without a GraphQL document of its own. */
-const download = '/api/admin/audit-events/export';
+/** Files that are written as they are read, and so without a GraphQL document of their own: what each can be. */
+const files = new Map(downloads.map(({ path, content }) => [`/api${path}`, Object.keys(content)]));
 
 const rowAt = (method: string, path: string) => rows.find((row) => row.method === method && `/api${row.path}` === path);
 
@@ -115,7 +116,9 @@ describe('openapi.json', () => {
   it('describes each row, and what needs no row', () => {
     const described = operations.map(({ name }) => name).sort();
     const served = rows.map(({ method, path }) => `${method} /api${path}`);
-    expect(described).toEqual([...served, `get ${download}`, 'get /api/health', 'get /api/version'].sort());
+    expect(described).toEqual(
+      [...served, ...[...files.keys()].map((path) => `get ${path}`), 'get /api/health', 'get /api/version'].sort(),
+    );
   });
 
   it.each(operations)('$name has what a client generator needs', ({ operation, method, path }) => {
@@ -126,28 +129,28 @@ describe('openapi.json', () => {
     const done = operation.responses[status ?? ''];
     expect(done?.description).toMatch(/\S/);
     for (const { schema } of Object.values(done?.content ?? {})) expect(Object.keys(schema)).not.toEqual([]);
-    if (path === download) expect(Object.keys(done?.content ?? {})).toEqual(['application/jsonl', 'text/csv']);
-    else expect(Object.keys(done?.content ?? {})).toEqual(contentOf(rowAt(method, path)));
+    expect(Object.keys(done?.content ?? {})).toEqual(files.get(path) ?? contentOf(rowAt(method, path)));
     const inPath = [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => name).sort();
     const documented = (operation.parameters ?? []).filter((parameter) => parameter.in === 'path');
     expect(documented.map(({ name }) => name).sort()).toEqual(inPath);
     expect(documented.every(({ required }) => required === true)).toBe(true);
   });
 
-  it.each(
-    operations.filter(({ operation, path }) => operation['x-graphql-document'] !== undefined && path !== download),
-  )('$name names its GraphQL twin and shows a document that runs', ({ operation }) => {
-    const document = parse(operation['x-graphql-document'] ?? '');
-    expect(validate(schema, document)).toEqual([]);
-    expect(
-      rootFields(document)
-        .map(({ name }) => name)
-        .join(', '),
-    ).toBe(operation['x-graphql-operation']);
-  });
+  it.each(operations.filter(({ operation }) => operation['x-graphql-document'] !== undefined))(
+    '$name names its GraphQL twin and shows a document that runs',
+    ({ operation }) => {
+      const document = parse(operation['x-graphql-document'] ?? '');
+      expect(validate(schema, document)).toEqual([]);
+      expect(
+        rootFields(document)
+          .map(({ name }) => name)
+          .join(', '),
+      ).toBe(operation['x-graphql-operation']);
+    },
+  );
 
-  it('leaves only health, version and the download without a document', () => {
+  it('leaves only health, version and those files without a document', () => {
     const alone = operations.filter(({ operation }) => operation['x-graphql-document'] === undefined);
-    expect(alone.map(({ path }) => path).sort()).toEqual([download, '/api/health', '/api/version']);
+    expect(alone.map(({ path }) => path).sort()).toEqual([...files.keys(), '/api/health', '/api/version'].sort());
   });
 });

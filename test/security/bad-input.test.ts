@@ -626,6 +626,8 @@ describe('values', () => {
     ['GET', '/api/agents?page_num=-1', '', /page_num/],
     ['GET', '/api/persona?persona_ids=x', '', /persona_ids/],
     ['GET', '/api/admin/audit-events/export?format=xml', '', /format/],
+    ['GET', '/api/chat/export?format=xml', '', /format/],
+    ['GET', '/api/chat/export?session_id=x', '', /session_id/],
     ['GET', '/api/admin/audit-events/export?since=0000-01-01T00:00:00Z', '', /since/],
     ['GET', '/api/admin/audit-events/export?token_id=4294967296', '', /token_id/],
     ['GET', '/api/admin/audit-events/export?target_id=%00', '', /target_?id.*NUL/i],
@@ -679,8 +681,8 @@ describe('values', () => {
     message,
   }));
   it.each(everyWrong)('$name: says what is wrong', async ({ method, path, body, message }) => {
-    // The download is no row, and speaks as the rows beside it.
-    const row = rowAt(method, path.startsWith('/api/admin/audit-events/') ? '/admin/api-key' : path);
+    // The downloads are no rows, and speak as the rows beside them.
+    const row = rowAt(method, /^\/api\/(admin\/audit-events|chat)\/export/.test(path) ? '/admin/api-key' : path);
     const reply = await send(method, path, { on: serverOf(row), ...(body !== '' && { body }) });
     clean(reply, body);
     inWordsOf(row, reply, body);

@@ -28,9 +28,9 @@ export function byAnyName(models: ChatModels): ChatModels {
   };
 }
 
-/** The model that an input names. Throws BAD_USER_INPUT that names the field and lists the choices. */
-export function chosenModel(models: ChatModels, name: string): ChatModel {
+/** The model that an input, or what is at `at` in it, names. Throws BAD_USER_INPUT that names the field and lists the choices. */
+export function chosenModel(models: ChatModels, name: string, at = ['input']): ChatModel {
   const model = models.find(name);
-  if (!model) throw badInput(['input', 'model'], `is not one of ${models.names.join(', ')}`);
+  if (!model) throw badInput([...at, 'model'], `is not one of ${models.names.join(', ')}`);
   return model;
 }

@@ -12,7 +12,11 @@ const WhichRun = z
   .object({
     runId: z.guid().nullish(),
     sessionId: z.guid().nullish(),
-    from: z.int().min(0).nullish(),
+    /** What is below 0 is the beginning. */
+    from: z
+      .int()
+      .transform((index) => Math.max(index, 0))
+      .nullish(),
   })
   .refine(({ runId, sessionId }) => (runId == null) !== (sessionId == null), {
     message: 'give runId or sessionId, and not both',

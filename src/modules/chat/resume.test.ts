@@ -220,7 +220,6 @@ describe('an index that is none', () => {
     };
     expect(await wrong(4)).toBe('from: there are 3 events so far');
     expect(await wrong(2 ** 31 - 1)).toBe('from: there are 3 events so far');
-    expect(await wrong(-1)).toMatch(/^from: /);
     const waiting = chatRun({ runId, from: 3 }).next();
     gate.open();
     expect((await waiting).value).toEqual({ __typename: 'ChatAnswerDelta', index: 3, text: 'two' });

@@ -15,20 +15,15 @@ import type { KnowledgeService } from '../knowledge/knowledge.service.ts';
 import { storableDate } from '../knowledge/retrieval.ts';
 import type { LimitsService } from '../limits/limits.service.ts';
 import type { ModelUse, UsageService } from '../limits/usage.service.ts';
-import { projectForSession } from '../projects/projects.service.ts';
 import { type AnswerEnd, type AnswerSoFar, answer } from './answer.ts';
 import { type Attachments, gatherAttachments } from './attachments.ts';
 import { numberHits } from './citations.ts';
 import type { NumberedHit } from './events.ts';
+import { NewSession, startSession } from './new-session.ts';
+import { chosenModel, modelOverrides } from './overrides.ts';
 import { fits, type PromptParts, type Utterance } from './prompt.ts';
 import { ActiveRun, type Runs } from './runs.ts';
-import { createSession, mainline, root } from './tree.ts';
-
-const NewSession = z.object({
-  agentId: databaseId.default(0),
-  name: plainText(500).nullish(),
-  projectId: databaseId.nullish(),
-});
+import { mainline, root } from './tree.ts';
 
 const SendMessage = z.object({
   message: plainText(200_000),
@@ -39,9 +34,7 @@ const SendMessage = z.object({
   additionalContext: plainText(200_000).nullish(),
   includeCitations: z.boolean().default(true),
   /** These three go before what the session says. */
-  model: plainText(200).nullish(),
-  temperature: z.number().min(0).max(2).nullish(),
-  reasoningEffort: z.enum(['OFF', 'LOW', 'MEDIUM', 'HIGH']).nullish(),
+  ...modelOverrides,
   fileIds: z.array(z.uuid()).max(20, 'must be at most 20').nullish(),
   /** null: all of the agent's actions; a list: only these of them. */
   actionIds: z.array(databaseId).max(100).nullish(),
@@ -133,24 +126,20 @@ export function turnService({
   async function openSession(transaction: Prisma.TransactionClient, principal: Principal, input: Message) {
     if (input.sessionId) {
       const where = { ...visible.chatSessions(principal), id: input.sessionId };
+      // What is not the principal's is never locked; what went while this waited for it is not there.
+      if ((await transaction.chatSession.count({ where })) === 0) throw notFound('Chat session');
+      await transaction.$queryRaw`SELECT 1 FROM "ChatSession" WHERE "id" = ${input.sessionId}::uuid FOR UPDATE`;
       const session = await transaction.chatSession.findFirst({ where });
       if (!session) throw notFound('Chat session');
-      await transaction.$queryRaw`SELECT 1 FROM "ChatSession" WHERE "id" = ${session.id}::uuid FOR UPDATE`;
       // One turn at a time: two answers to one place of the tree would each miss the other.
       if ((await transaction.run.count({ where: { sessionId: session.id, status: 'RUNNING' } })) > 0)
         throw conflict('This chat session is still answering; stop it or wait for it.');
       return { session, agent: await findAgent(transaction, principal, session.agentId), created: false };
     }
-    const { agentId, name, projectId } = input.newSession ?? { agentId: 0 };
-    const agent = await findAgent(transaction, principal, agentId);
-    const project = await projectForSession(transaction, principal, projectId);
-    const session = await createSession(transaction, {
-      userId: principal.userId,
-      agentId,
-      projectId: project?.id ?? null,
-      name: name ?? null,
-    });
-    return { session, agent, created: true };
+    const asked = input.newSession ?? { agentId: 0 };
+    if (asked.model != null) chosenModel(models, asked.model, ['input', 'newSession']);
+    const session = await startSession(transaction, principal, models, asked);
+    return { session, agent: await findAgent(transaction, principal, session.agentId), created: true };
   }
 
   /**
@@ -159,9 +148,7 @@ export function turnService({
    */
   function chooseModel(asked: string | null | undefined, session: ChatSession): ChatModel {
     if (asked == null) return (session.model === null ? null : models.find(session.model)) ?? models.default;
-    const model = models.find(asked);
-    if (!model) throw badInput(['input', 'model'], `is not one of ${models.names.join(', ')}`);
-    return model;
+    return chosenModel(models, asked);
   }
 
   /** Throws BAD_USER_INPUT for what the model could not read even alone. */
