@@ -27,6 +27,10 @@ export interface TextReply {
 }
 
 export interface ToolCallsReply {
+  /** What a stream says before it calls, in one delta. */
+  before?: string;
+  /** Holds the end of a stream, behind the calls, until it is let through. */
+  gate?: Gate;
   /** Arguments given as a string are sent as they are. */
   toolCalls: { name: string; arguments: Record<string, unknown> | string }[];
   usage?: Partial<ModelUsage>;
@@ -222,11 +226,15 @@ async function complete(response: ServerResponse, body: ModelRequest['body'], re
     if (reply.reasoning) sendDelta({ reasoning_content: reply.reasoning });
     if (!(await pace(response, reply, (content) => sendDelta({ content })))) return;
   } else {
+    if (reply.before) sendDelta({ content: reply.before });
     for (const [index, call] of toolCallsOf(reply).entries()) {
       const { name, arguments: input } = call.function;
       sendDelta({ tool_calls: [{ index, ...call, function: { name, arguments: '' } }] });
       sendDelta({ tool_calls: [{ index, function: { arguments: input } }] });
     }
+    const closed = new Promise<void>((resolve) => response.once('close', resolve));
+    await Promise.race([reply.gate?.pass(), closed]);
+    if (response.destroyed) return;
   }
   sendDelta({}, finish_reason);
   if (body.stream_options?.include_usage) send({ choices: [], usage });

@@ -106,7 +106,9 @@ describe('a stranger finds none of what graphql-cop looks for', () => {
       for (const key of [null, kit.keys.ADMIN]) {
         const headers = { ...(type && { 'content-type': type }), ...(key && { authorization: `Bearer ${key}` }) };
         const reply = await send('/graphql', { method: 'POST', headers, body });
-        expect(reply.status).toBe(key ? 415 : 400);
+        // Forms with files are taken from who may have any: this one has no files.
+        const [withKey, without] = type === null ? [400, 401] : [415, 400];
+        expect(reply.status).toBe(key ? withKey : without);
         expect(reply.body.data).toBeUndefined();
       }
   });

@@ -185,7 +185,7 @@ export async function answer(
         const text = storable(part.text);
         soFar.reasoning += text;
         run.emit({ type: 'reasoningDelta', text });
-      } else if (part.type === 'tool-call')
+      } else if (part.type === 'tool-input-start' || part.type === 'tool-call')
         // It was given none: whatever it calls is made up, and it would go on calling.
         watchdog.abort(
           new UnknownAction(`The model called an action that it does not have: ${nameOf(part.toolName)}.`),

@@ -39,8 +39,8 @@ function readTempIds(text: string | undefined): z.infer<typeof TempIds> {
 }
 
 const params = z.object({ project_id: id });
-const linkParams = z.object({ project_id: id, file_id: z.string() });
-const fileParams = z.object({ file_id: z.string() });
+const linkParams = z.object({ project_id: id, file_id: z.uuid() });
+const fileParams = z.object({ file_id: z.uuid() });
 
 const missing: AnyRow['failure'] = (error) => (error.code === 'NOT_FOUND' ? detail(404, error.message) : null);
 /** An id that is none is one that nothing has. */
@@ -277,7 +277,7 @@ export const fileRows: AnyRow[] = [
     path: '/chat/file/{file_id}',
     tag: 'Chat',
     summary: 'Download a file',
-    params: fileParams,
+    params: z.object({ file_id: z.string() }),
     reply: z.object({ id: z.string(), name: z.string(), mediaType: z.string() }),
     document: graphql(`query GetFile($id: UUID!) { file(id: $id) { databaseId name mediaType } }`),
     variables: ({ params }) => ({ id: params.file_id }),

@@ -1,0 +1,89 @@
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, it } from 'vitest';
+import { folderBlobs } from './blobs.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'blobs-'));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+const blobs = folderBlobs(join(folder, 'not', 'there', 'yet'));
+const bytes = (text: string) => Uint8Array.from(Buffer.from(text));
+let last = 0;
+const newId = () => `0123abcd-0000-4000-8000-${String(++last).padStart(12, '0')}`;
+const pathOf = (id: string) => join(folder, 'not', 'there', 'yet', id.slice(0, 2), id);
+
+describe('a blob', () => {
+  it('comes back as it was written, however often it is read', async () => {
+    const id = newId();
+    const content = Uint8Array.from({ length: 300_000 }, (_, at) => (at * 7) % 256);
+    await blobs.write(id, content);
+    for (let read = 0; read < 2; read++) expect(Buffer.compare((await blobs.read(id)) ?? bytes(''), content)).toBe(0);
+  });
+
+  it('of which only a piece is given is that piece', async () => {
+    const id = newId();
+    await blobs.write(id, bytes('before, piece, after').subarray(8, 13));
+    expect(Buffer.from((await blobs.read(id)) ?? []).toString()).toBe('piece');
+  });
+
+  it('that is empty is there', async () => {
+    const id = newId();
+    await blobs.write(id, bytes(''));
+    expect(await blobs.read(id)).toHaveLength(0);
+  });
+
+  it('that was never written, or was erased, is null', async () => {
+    const id = newId();
+    expect(await blobs.read(id)).toBeNull();
+    await blobs.write(id, bytes('x'));
+    await blobs.erase(id);
+    expect(await blobs.read(id)).toBeNull();
+    // Once more does nothing.
+    await blobs.erase(id);
+  });
+
+  it('is for the server’s own user alone', async () => {
+    const id = newId();
+    await blobs.write(id, bytes('x'));
+    expect(statSync(pathOf(id)).mode & 0o777).toBe(0o600);
+  });
+});
+
+describe('a crash while a blob is written', () => {
+  it('leaves half of it beside the place, where nobody reads it and the next one takes over', async () => {
+    const id = newId();
+    mkdirSync(join(pathOf(id), '..'), { recursive: true });
+    writeFileSync(`${pathOf(id)}.new`, 'a longer half of it');
+    expect(await blobs.read(id)).toBeNull();
+    await blobs.write(id, bytes('whole'));
+    expect(readFileSync(pathOf(id), 'utf8')).toBe('whole');
+    expect(readdirSync(join(pathOf(id), '..'))).not.toContain(`${id}.new`);
+  });
+
+  it('leaves nothing that erasing forgets', async () => {
+    const id = newId();
+    mkdirSync(join(pathOf(id), '..'), { recursive: true });
+    writeFileSync(`${pathOf(id)}.new`, 'half');
+    await blobs.erase(id);
+    expect(readdirSync(join(pathOf(id), '..'))).not.toContain(`${id}.new`);
+  });
+});
+
+describe('an id that is none', () => {
+  it.each([
+    '',
+    '..',
+    '../../../../etc/passwd',
+    '0123abcd-0000-4000-8000-00000000000',
+    '0123abcd-0000-4000-8000-000000000000/../x',
+    '0123ABCD-0000-4000-8000-000000000000',
+    '0123abcd-0000-4000-8000-000000000000\n',
+    '0123abcd-0000-4000-8000-000000000000\0',
+  ])('%j is no path', async (id) => {
+    const before = readdirSync(folder, { recursive: true });
+    for (const work of [() => blobs.write(id, bytes('x')), () => blobs.read(id), () => blobs.erase(id)])
+      await expect((async () => work())()).rejects.toThrow('a blob’s id is a UUID');
+    expect(readdirSync(folder, { recursive: true })).toEqual(before);
+  });
+});
