@@ -5,6 +5,8 @@ import { type Answer, type GraphQLAnswer, type Kit, startKit } from '../kit.ts';
 let kit: Kit;
 /** Whose rows they are: the user of the first admin key. */
 let ownerId: string;
+/** The project whose files are many. */
+let projectId: number;
 /** The session whose messages are many. */
 const longSession = randomUUID();
 const globalId = (typename: string, id: string | number) => Buffer.from(`${typename}:${id}`).toString('base64');
@@ -12,7 +14,10 @@ const globalId = (typename: string, id: string | number) => Buffer.from(`${typen
 beforeAll(async () => {
   kit = await startKit();
   ownerId = (await kit.gql('{ viewer { id } }')).data.viewer.id;
-  await kit.prisma.chatSession.create({ data: { id: longSession, userId: ownerId, agentId: 0, name: 'long' } });
+  projectId = (await kit.prisma.project.create({ data: { name: 'long', ownerId } })).id;
+  await kit.prisma.chatSession.create({
+    data: { id: longSession, userId: ownerId, agentId: 0, projectId, name: 'long' },
+  });
 });
 afterAll(() => kit?.close());
 
@@ -99,6 +104,25 @@ async function fill(from: number, to: number): Promise<void> {
         },
       });
       await prisma.run.create({ data: { id: randomUUID(), sessionId, messageId: answer.id, status: 'COMPLETED' } });
+      await prisma.feedback.create({
+        data: { messageId: answer.id, userId: ownerId, positive: true, comment: `${i}` },
+      });
+      await prisma.file.create({
+        data: {
+          id: randomUUID(),
+          ownerId,
+          name: `file-${i}.txt`,
+          mediaType: 'text/plain',
+          kind: 'PLAIN_TEXT',
+          size: 5,
+          status: 'COMPLETED',
+          tokenCount: 2,
+          text: 'words',
+          messages: { connect: { id: asked.id } },
+          projects: { connect: { id: projectId } },
+          agents: { connect: { id: agent.id } },
+        },
+      });
     }
   }
 }
@@ -118,8 +142,10 @@ const page = 'pageInfo { hasNextPage endCursor } totalCount';
 const person = 'id name email accountType';
 const agent = `id databaseId name description systemPrompt viewerPermission ownerId ownerEmail owner { ${person} }
   starterMessages { name message } labels { databaseId name } actions { databaseId name } documents { documentId title }
-  shares { permission user { ${person} } }`;
-const message = 'databaseId text role documents { title } citations { number documentId }';
+  files { databaseId name } shares { permission user { ${person} } }`;
+const file = 'id databaseId name status chunkCount';
+const message = `databaseId text role documents { title } citations { number documentId }
+  feedback { rating comment } files { ${file} }`;
 const session = 'databaseId name agentId agentName ownerName currentRunId updatedAt';
 
 /** Each list of the graph with everything that hangs on its rows. The size of a page is a variable: it is a list of 100. */
@@ -166,6 +192,15 @@ const lists: Record<string, { query: string; rows: (data: GraphQLAnswer['data'])
     query: `auditEvents(first: $first) { nodes { id action at actorName } ${page} }`,
     rows: (data) => data.auditEvents.nodes,
   },
+  files: { query: `files(first: $first) { nodes { ${file} } ${page} }`, rows: (data) => data.files.nodes },
+  'files of a project': {
+    query: `projects { nodes { name fileTokens files(first: $first) { nodes { ${file} } totalCount } } }`,
+    rows: (data) => data.projects.nodes[0].files.nodes,
+  },
+  feedback: {
+    query: `feedback(first: $first) { nodes { id messageId sessionId rating question answer agentName userName } ${page} }`,
+    rows: (data) => data.feedback.nodes,
+  },
   'messages of a session': {
     query: `chatSession(id: "${longSession}") { ${session} messages(first: $first) { nodes { ${message} } } }`,
     rows: (data) => data.chatSession.messages.nodes,
@@ -185,6 +220,7 @@ const paths: Record<string, (body: Answer['body']) => unknown[]> = {
   [`/chat/get-chat-session/${longSession}`]: (body) => body.messages,
   '/chat/search?query=zebra&page_size=100': (body) => body.groups.flatMap((group: { chats: unknown[] }) => group.chats),
   '/onyx-api/ingestion': (body) => body,
+  '/user/files/recent': (body) => body,
 };
 
 interface Case {
