@@ -60,7 +60,8 @@ function doneOf(row: AnyRow): { description: string; content?: Content } {
   if (row.status === 204 || row.format === 'empty') return { description };
   if (row.download) return { description: 'The file.', content: { 'application/octet-stream': { schema: binary } } };
   if (row.format === 'text') return { description, content: { 'text/plain': { schema: row.reply } } };
-  const content: Content = { 'application/json': { schema: row.reply } };
+  // Who resumes a stream is answered by a stream.
+  const content: Content = row.stream?.cursor ? {} : { 'application/json': { schema: row.reply } };
   if (row.stream)
     content['text/event-stream'] = { schema: z.string().openapi({ description: row.stream.description }) };
   return { description, content };

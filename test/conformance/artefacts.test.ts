@@ -95,6 +95,7 @@ function contentOf(row: AnyRow | undefined): string[] {
   if (row?.status === 204 || row?.format === 'empty') return [];
   if (row?.download) return ['application/octet-stream'];
   if (row?.format === 'text') return ['text/plain'];
+  if (row?.stream?.cursor) return ['text/event-stream'];
   return ['application/json', ...(row?.stream ? ['text/event-stream'] : [])];
 }
 

@@ -142,7 +142,7 @@ describe('a file that comes with a question', () => {
     expect(passage?.text).toMatch(/^The beginning\. [\s\S]*\n\[The rest of this file does not fit\.\]$/);
     expect((passage?.text.length ?? 0) / 4).toBeLessThan(32_768 * 0.75);
     // Of which the message keeps the beginning.
-    expect(documents).toMatchObject([{ documentId: id, text: expect.stringMatching(/^The beginning\. [^]{985}$/) }]);
+    expect(documents).toMatchObject([{ documentId: id, text: passage?.text.slice(0, 1000) }]);
   });
 
   it('is data: nothing in it closes the block that it stands in', async () => {
@@ -198,7 +198,9 @@ describe('in the questions after it', () => {
     await send({ sessionId });
     expect(titles()).toEqual([]);
     const session = await kit.rest('GET', `/api/chat/get-chat-session/${sessionId}`, { key: kit.keys.BASIC });
-    const answer = session.body.messages.find((message: any) => message.message_id === assistantMessageId);
+    const answer = session.body.messages.find(
+      (message: { message_id: number }) => message.message_id === assistantMessageId,
+    );
     expect(answer).toMatchObject({
       message: `It says so [[1]](/api/chat/file/${id}).`,
       context_docs: [],

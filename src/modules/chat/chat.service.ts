@@ -240,8 +240,8 @@ export function chatService({ db, knowledge, runs, models, log }: Foundation) {
         if (projectId !== null) await projectToFill(transaction, principal, projectId, notFound('Project'));
         return transaction.chatSession.update({ where: { id }, data: { projectId } });
       });
-      // Tokens of the project that it left read no more of what is being said.
-      const run = runs.ofSession(id);
+      // Tokens of the project that it left read no more of what is, or was just, being said.
+      const run = runs.lastOf(id);
       if (run) run.projectId = projectId;
       return session;
     },

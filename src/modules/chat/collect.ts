@@ -35,7 +35,8 @@ export async function collect(turn: Turn, signal: AbortSignal): Promise<Answered
     answer: text('answerDelta'),
     reasoning: text('reasoningDelta') || null,
     citations: of('citation').map(({ number, documentId }) => ({ number, documentId })),
-    documents: of('searchDocuments').flatMap((event) => event.documents),
+    // With an answer come all that it was given, files that nobody searched for among them.
+    documents: of('answerStarted')[0]?.documents ?? of('searchDocuments').flatMap((event) => event.documents),
     searchQueries: of('searchQueries').flatMap((event) => event.queries),
     stopped: of('stopped').some((event) => event.reason === 'USER_CANCELLED'),
     failure: of('failed')[0] ?? null,

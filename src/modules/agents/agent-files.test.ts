@@ -1,0 +1,279 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type Kit, startKit } from '../../../test/kit.ts';
+import { png } from '../../../test/multipart.ts';
+import { parsePassages } from '../../models/passages.ts';
+
+interface Person {
+  secret: string;
+  userId: string;
+}
+
+let kit: Kit;
+/** Who makes agents; somebody they share with; somebody else. */
+let anna: Person;
+let ben: Person;
+let cora: Person;
+
+beforeAll(async () => {
+  kit = await startKit({ scripted: true });
+  await kit.prisma.document.deleteMany();
+  [anna, ben, cora] = [
+    await kit.createKey('BASIC', { name: 'anna' }),
+    await kit.createKey('BASIC', { name: 'ben' }),
+    await kit.createKey('BASIC', { name: 'cora' }),
+  ];
+});
+afterAll(() => kit?.close());
+
+const upload = (name: string, content: string | Uint8Array<ArrayBuffer>, who = anna) =>
+  kit.upload(name, content, { key: who.secret });
+const api = (method: string, path: string, who: Person, body?: unknown) =>
+  kit.rest(method, `/api${path}`, { key: who.secret, ...(body !== undefined && { body }) });
+
+const createAgent = `mutation ($input: CreateAgentInput!) { createAgent(input: $input) { agent { databaseId files { databaseId } } } }`;
+const updateAgent = `mutation ($input: UpdateAgentInput!) { updateAgent(input: $input) { agent { files { databaseId } } } }`;
+const filesOf = (agent: { files: { databaseId: string }[] }) => agent.files.map(({ databaseId }) => databaseId);
+
+async function ok(query: string, variables: object, who: Person) {
+  const { data, errors } = await kit.gql(query, variables, who.secret);
+  expect(errors).toEqual([]);
+  return data;
+}
+let last = 0;
+const make = async (input: object, who = anna): Promise<number> =>
+  (await ok(createAgent, { input: { name: `agent ${++last}`, ...input } }, who)).createAgent.agent.databaseId;
+const change = async (databaseId: number, input: object, who = anna) =>
+  filesOf((await ok(updateAgent, { input: { databaseId, ...input } }, who)).updateAgent.agent);
+const share = (id: number, shares: object[], who = anna) =>
+  api('PATCH', `/persona/${id}/share`, who, { user_shares: shares });
+
+const send = `mutation ($input: SendChatMessageInput!) { sendChatMessage(input: $input) { sessionId answer documents { documentId } } }`;
+/** Asks an agent; tells what the model was given by name. */
+async function ask(agentId: number, who: Person, sessionId?: string) {
+  const where = sessionId ? { sessionId } : { newSession: { agentId } };
+  const { sendChatMessage: turn } = await ok(send, { input: { message: 'Well?', actionIds: [], ...where } }, who);
+  const text = kit.model.requests.at(-1)?.body.messages?.at(-1)?.content as string;
+  return { ...turn, titles: parsePassages(text).map(({ title }) => title) };
+}
+
+/** The whole of an agent, as clients of REST send it. */
+const persona = (name: string, more: object = {}) => ({
+  name,
+  description: '',
+  document_set_ids: [],
+  tool_ids: [],
+  system_prompt: '',
+  task_prompt: '',
+  datetime_aware: false,
+  is_public: false,
+  ...more,
+});
+
+/** Every road to a file's name, text or bytes; each says whether it is there. */
+async function roads(id: string, word: string, who: Person) {
+  const node = (type: string, key: string | number) => Buffer.from(`${type}:${key}`).toString('base64');
+  const document = await kit.prisma.document.findUniqueOrThrow({ where: { fileId: id } });
+  const { data } = await kit.gql(
+    `query ($id: UUID!, $file: ID!, $document: ID!, $word: String!) {
+      files(ids: [$id]) { totalCount nodes { databaseId } }
+      fileNode: node(id: $file) { id }
+      documentNode: node(id: $document) { id }
+      search(query: $word) { documentId }
+    }`,
+    { id, file: node('File', id), document: node('Document', document.id), word },
+    who.secret,
+  );
+  const one = await kit.gql(`query ($id: UUID!) { file(id: $id) { name } }`, { id }, who.secret);
+  const listed = await kit.gql('{ documents(first: 100) { nodes { documentId } } }', {}, who.secret);
+  return {
+    file: one.data !== null,
+    files: data.files.totalCount === 1 && data.files.nodes.length === 1,
+    fileNode: data.fileNode !== null,
+    documentNode: data.documentNode !== null,
+    search: data.search.some(({ documentId }: { documentId: string }) => documentId === id),
+    documents: (listed.data?.documents.nodes ?? []).some(({ documentId }: { documentId: string }) => documentId === id),
+    download: (await api('GET', `/chat/file/${id}`, who)).status === 200,
+    status: (await api('GET', `/user/projects/file/${id}`, who)).status === 200,
+    statuses: (await api('POST', '/user/projects/file/statuses', who, { file_ids: [id] })).body.length === 1,
+  };
+}
+/** `documents` needs a permission that only administrators hold. */
+const all = {
+  ...Object.fromEntries(
+    ['file', 'files', 'fileNode', 'documentNode', 'search', 'download', 'status', 'statuses'].map((name) => [
+      name,
+      true,
+    ]),
+  ),
+  documents: false,
+};
+const none = Object.fromEntries(Object.keys(all).map((name) => [name, false]));
+
+describe('the files of an agent', () => {
+  it('are known to each of its chats, whoever may use it, and to no other agent’s', async () => {
+    const id = await upload('guide.md', 'Ask politely.');
+    const agent = await make({ fileIds: [id], isPublic: true });
+    const other = await make({ isPublic: true });
+    for (const who of [anna, ben, { secret: kit.keys.LIMITED, userId: '' }]) {
+      const first = await ask(agent, who);
+      expect(first.titles).toEqual(['guide.md']);
+      expect((await ask(agent, who, first.sessionId)).titles).toEqual(['guide.md']);
+      expect((await ask(other, who)).titles).toEqual([]);
+    }
+  });
+
+  it('are given and taken by the graph and by REST', async () => {
+    const [one, two] = [await upload('one.txt', 'one'), await upload('two.png', png)];
+    const agent = await make({ fileIds: [one] });
+    expect(await change(agent, { fileIds: [one, two] })).toEqual([one, two]);
+    expect(await change(agent, { description: 'left as they are' })).toEqual([one, two]);
+    expect(await change(agent, { fileIds: [] })).toEqual([]);
+    const created = await api('POST', '/persona', anna, persona('by REST', { user_file_ids: [one, two] }));
+    expect(created.body.user_file_ids).toEqual([one, two]);
+    const path = `/persona/${created.body.id}`;
+    expect((await api('PATCH', path, anna, persona('by REST', { user_file_ids: [two] }))).body.user_file_ids).toEqual([
+      two,
+    ]);
+    expect((await api('GET', path, anna)).body.user_file_ids).toEqual([two]);
+    expect((await api('PATCH', path, anna, persona('by REST'))).body.user_file_ids).toEqual([]);
+  });
+
+  it('can be read by whoever may use it, on every road, and by nobody else', async () => {
+    const id = await upload('quokka.md', 'The quokka smiles.');
+    const agent = await make({ fileIds: [id], userIds: [ben.userId] });
+    expect(await roads(id, 'quokka', anna)).toEqual(all);
+    expect(await roads(id, 'quokka', ben)).toEqual(all);
+    expect(await roads(id, 'quokka', cora)).toEqual(none);
+    await change(agent, { fileIds: [] });
+    expect(await roads(id, 'quokka', ben)).toEqual(none);
+  });
+});
+
+describe('only one’s own files can be given', () => {
+  it('those of others, and those that are not there, are refused, and nothing is written', async () => {
+    const theirs = await upload('theirs.txt', 'theirs', ben);
+    const own = await upload('own.txt', 'own');
+    const agent = await make({ fileIds: [own] });
+    // One that anna may read, since an agent that she may use has it, is still not hers to give away.
+    await make({ fileIds: [theirs], userIds: [anna.userId] }, ben);
+    const before = await kit.fingerprint();
+    for (const id of [theirs, '00000000-0000-4000-8000-000000000000']) {
+      const refused = {
+        code: 'BAD_USER_INPUT',
+        fields: [{ path: ['input', 'fileIds'], message: 'user_files not found' }],
+      };
+      const created = await kit.gql(createAgent, { input: { name: 'no', fileIds: [own, id] } }, anna.secret);
+      expect(created.errors).toMatchObject([{ extensions: refused }]);
+      const updated = await kit.gql(updateAgent, { input: { databaseId: agent, fileIds: [id] } }, anna.secret);
+      expect(updated.errors).toMatchObject([{ extensions: refused }]);
+      for (const [method, path] of [
+        ['POST', '/persona'],
+        ['PATCH', `/persona/${agent}`],
+      ] as const) {
+        const { status, body } = await api(method, path, anna, persona('no', { user_file_ids: [id] }));
+        expect([status, body]).toEqual([400, { detail: 'user_files not found' }]);
+      }
+    }
+    const malformed = await api('POST', '/persona', anna, persona('no', { user_file_ids: ['none'] }));
+    expect([malformed.status, malformed.body.detail]).toEqual([400, 'Invalid user_file_ids; must be UUID strings']);
+    const many = await kit.gql(createAgent, { input: { name: 'no', fileIds: Array(101).fill(own) } }, anna.secret);
+    expect(many.errors).toMatchObject([{ extensions: { fields: [{ path: ['input', 'fileIds'] }] } }]);
+    expect(await kit.fingerprint()).toBe(before);
+  });
+
+  it('an editor keeps what others gave, takes away, and adds their own', async () => {
+    const [annas, bens] = [await upload('annas.txt', 'annas'), await upload('bens.txt', 'bens', ben)];
+    const agent = await make({ fileIds: [annas] });
+    await share(agent, [
+      { user_id: ben.userId, permission: 'EDITOR' },
+      { user_id: cora.userId, permission: 'VIEWER' },
+    ]);
+    expect((await change(agent, { fileIds: [annas, bens] }, ben)).sort()).toEqual([annas, bens].sort());
+    expect((await ask(agent, cora)).titles.sort()).toEqual(['annas.txt', 'bens.txt']);
+    const before = await kit.fingerprint();
+    const viewer = await kit.gql(updateAgent, { input: { databaseId: agent, fileIds: [] } }, cora.secret);
+    expect(viewer.errors).toMatchObject([{ extensions: { code: 'FORBIDDEN' } }]);
+    expect(await kit.fingerprint()).toBe(before);
+    expect(await change(agent, { fileIds: [bens] }, ben)).toEqual([bens]);
+    // Once it is gone, only its owner brings it back.
+    const again = await kit.gql(updateAgent, { input: { databaseId: agent, fileIds: [annas] } }, ben.secret);
+    expect(again.errors).toMatchObject([{ extensions: { code: 'BAD_USER_INPUT' } }]);
+    expect((await change(agent, { fileIds: [annas, bens] })).sort()).toEqual([annas, bens].sort());
+  });
+});
+
+describe('when it is no longer shared', () => {
+  it('its files are gone on every road, and from what old answers showed of them', async () => {
+    const id = await upload('okapi.md', 'The okapi hides.');
+    const agent = await make({ fileIds: [id], userIds: [ben.userId] });
+    kit.model.script({ text: 'It hides [1].' });
+    const { sessionId, documents } = await ask(agent, ben);
+    expect(documents).toEqual([{ documentId: id }]);
+    const session = () => api('GET', `/chat/get-chat-session/${sessionId}`, ben);
+    expect((await session()).text).toContain('The okapi hides.');
+    await share(agent, []);
+
+    expect(await roads(id, 'okapi', ben)).toEqual(none);
+    expect(await roads(id, 'okapi', anna)).toEqual(all);
+    const { body, text } = await session();
+    expect(text).not.toContain('The okapi hides.');
+    expect(body.messages[2]).toMatchObject({
+      message: `It hides [[1]](/api/chat/file/${id}).`,
+      context_docs: [],
+      citations: {},
+    });
+    const exported = await kit.gql(
+      'query ($id: UUID!) { exportChatSession(id: $id, format: JSON) { content } }',
+      { id: sessionId },
+      ben.secret,
+    );
+    expect(exported.data.exportChatSession.content).toContain('It hides');
+    expect(exported.data.exportChatSession.content).not.toContain('okapi.md');
+    const next = await kit.gql(send, { input: { message: 'Well?', sessionId } }, ben.secret);
+    expect(next.errors).toMatchObject([{ extensions: { code: 'NOT_FOUND' } }]);
+  });
+
+  it('or deleted, they are their owner’s alone', async () => {
+    const id = await upload('tapir.md', 'The tapir sleeps.');
+    const agent = await make({ fileIds: [id], isPublic: true });
+    expect(await roads(id, 'tapir', cora)).toEqual(all);
+    await api('DELETE', `/persona/${agent}`, anna);
+    expect(await roads(id, 'tapir', cora)).toEqual(none);
+    expect(await roads(id, 'tapir', anna)).toEqual(all);
+    const { body } = await api('DELETE', `/user/projects/file/${id}`, anna);
+    expect(body).toEqual({ has_associations: false, project_names: [], assistant_names: [] });
+  });
+
+  it('who gave a file to it as an editor can still delete that file', async () => {
+    const id = await upload('given.txt', 'given', ben);
+    const agent = await make({});
+    await share(agent, [{ user_id: ben.userId, permission: 'EDITOR' }]);
+    await change(agent, { fileIds: [id] }, ben);
+    const kept = await api('DELETE', `/user/projects/file/${id}`, ben);
+    expect(kept.body).toMatchObject({ has_associations: true, assistant_names: [`agent ${last}`] });
+    await share(agent, []);
+    const gone = await api('DELETE', `/user/projects/file/${id}`, ben);
+    expect(gone.body).toEqual({ has_associations: false, project_names: [], assistant_names: [] });
+    expect((await ask(agent, anna)).titles).toEqual([]);
+  });
+});
+
+it('a token that is confined to a project learns of no agent’s files', async () => {
+  const id = await upload('outer.md', 'The dugong grazes.');
+  const agent = await make({ fileIds: [id], isPublic: true });
+  const project = await api('POST', '/user/projects/create?name=Inner', anna);
+  const { createProjectToken } = await ok(
+    `mutation ($input: CreateProjectTokenInput!) { createProjectToken(input: $input) { secret } }`,
+    { input: { projectId: project.body.id, name: 'token', role: 'BASIC' } },
+    anna,
+  );
+  const token = { secret: createProjectToken.secret, userId: '' };
+  expect(
+    (await ok(`query ($id: Int!) { agent(databaseId: $id) { files { name } } }`, { id: agent }, token)).agent,
+  ).toEqual({
+    files: [],
+  });
+  expect((await api('GET', `/persona/${agent}`, token)).body.user_file_ids).toEqual([]);
+  expect(await roads(id, 'dugong', token)).toEqual(none);
+  expect((await ask(agent, token)).titles).toEqual([]);
+});
