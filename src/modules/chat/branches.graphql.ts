@@ -2,7 +2,7 @@ import { signedIn } from '../../authz/principal.ts';
 import type { ChatMessage as ChatMessageRow, ChatSession as ChatSessionRow } from '../../generated/prisma/client.ts';
 import { builder } from '../../graphql/builder.ts';
 import { ChatMessage } from './messages.graphql.ts';
-import { ChatSession } from './sessions.graphql.ts';
+import { sessionPayload } from './sessions.graphql.ts';
 
 const SelectChatBranchInput = builder.inputType('SelectChatBranchInput', {
   description: 'Which branch of a session’s message tree becomes the current one.',
@@ -23,16 +23,7 @@ const SetPreferredResponseInput = builder.inputType('SetPreferredResponseInput',
 
 const SelectChatBranchPayload = builder.objectRef<ChatSessionRow>('SelectChatBranchPayload').implement({
   description: 'Where `selectChatBranch` changed the current branch.',
-  fields: (t) => ({
-    sessionId: t.expose('id', { type: 'UUID', description: 'The id of the session.' }),
-    chatSession: t.field({
-      type: ChatSession,
-      nullable: true,
-      authScopes: { permission: 'read:chat' },
-      description: 'The session.',
-      resolve: (session) => session,
-    }),
-  }),
+  fields: sessionPayload,
 });
 
 const SetPreferredResponsePayload = builder.objectRef<ChatMessageRow>('SetPreferredResponsePayload').implement({

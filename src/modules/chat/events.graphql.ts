@@ -133,7 +133,9 @@ const ChatTurnFailed = builder.objectRef<Event<'failed'>>('ChatTurnFailed').impl
   description: 'The turn failed; the last event. What was said is kept.',
   fields: (t) => ({
     index: t.exposeInt('index', { description: indexDescription }),
-    code: t.exposeString('code', { description: '`UPSTREAM_FAILED`, `TOOL_CALL_FAILED`, `RATE_LIMITED`, `TIMEOUT` or `INTERNAL`.' }),
+    code: t.exposeString('code', {
+      description: '`UPSTREAM_FAILED`, `TOOL_CALL_FAILED`, `RATE_LIMITED`, `TIMEOUT` or `INTERNAL`.',
+    }),
     message: t.exposeString('message', { description: 'What went wrong, in words.' }),
     retryable: t.exposeBoolean('retryable', { description: 'Whether trying again may help.' }),
   }),

@@ -1,26 +1,15 @@
 import { signedIn } from '../../authz/principal.ts';
 import { builder } from '../../graphql/builder.ts';
 import type { SeededSession } from './seed.service.ts';
-import { ReasoningEffort } from './sessions.graphql.ts';
+import { newSessionFields } from './sessions.graphql.ts';
 
 const SeedChatSessionInput = builder.inputType('SeedChatSessionInput', {
   description: 'What a session is to begin with.',
   fields: (t) => ({
-    agentId: t.int({ description: 'The integer id of its agent; 0, the built-in one, unless given.' }),
-    name: t.string({ description: 'Its name; at most 500 characters.' }),
-    projectId: t.int({
-      description:
-        'The integer id of the project it is in; none unless given. That of a token that is confined to a project is always in that.',
-    }),
+    ...newSessionFields(t),
     message: t.string({
       description:
         'A question that waits for its answer, at most 200,000 characters: `sendChatMessage` with it as `parentMessageId` has it answered.',
-    }),
-    model: t.string({ description: 'The model that answers in it, one of `models`; the server’s own unless given.' }),
-    temperature: t.float({ description: '0 to 2; the model’s own unless given.' }),
-    reasoningEffort: t.field({
-      type: ReasoningEffort,
-      description: 'How much the model thinks first; its own unless given.',
     }),
     systemPrompt: t.string({
       description: 'Standing instructions instead of the agent’s, in this session alone; at most 20,000 characters.',

@@ -1,7 +1,7 @@
 import { signedIn } from '../../authz/principal.ts';
 import type { ChatSession as ChatSessionRow } from '../../generated/prisma/client.ts';
 import { builder } from '../../graphql/builder.ts';
-import { ChatSession, CreateChatSessionInput, ReasoningEffort, SharingStatus } from './sessions.graphql.ts';
+import { CreateChatSessionInput, ReasoningEffort, SharingStatus, sessionPayload } from './sessions.graphql.ts';
 
 const UpdateChatSessionInput = builder.inputType('UpdateChatSessionInput', {
   description: 'What is to change of a session. What is left out stays.',
@@ -40,19 +40,7 @@ const DeleteChatSessionInput = builder.inputType('DeleteChatSessionInput', {
 
 const CreateChatSessionPayload = builder.objectRef<ChatSessionRow>('CreateChatSessionPayload').implement({
   description: 'What `createChatSession` made.',
-  fields: (t) => ({
-    sessionId: t.expose('id', {
-      type: 'UUID',
-      description: 'Its id: all that a credential without `read:chat` learns.',
-    }),
-    chatSession: t.field({
-      type: ChatSession,
-      nullable: true,
-      authScopes: { permission: 'read:chat' },
-      description: 'The session.',
-      resolve: (session) => session,
-    }),
-  }),
+  fields: sessionPayload,
 });
 
 const UpdateChatSessionPayload = builder
@@ -60,34 +48,18 @@ const UpdateChatSessionPayload = builder
   .implement({
     description: 'What `updateChatSession` changed.',
     fields: (t) => ({
-      sessionId: t.expose('id', { type: 'UUID', description: 'Its id.' }),
+      ...sessionPayload(t),
       name: t.string({
         nullable: true,
         description: 'Its name now, if the change was one of its name.',
         resolve: ({ name, renamed }) => (renamed ? name : null),
-      }),
-      chatSession: t.field({
-        type: ChatSession,
-        nullable: true,
-        authScopes: { permission: 'read:chat' },
-        description: 'The session.',
-        resolve: (session) => session,
       }),
     }),
   });
 
 const MoveChatSessionPayload = builder.objectRef<ChatSessionRow>('MoveChatSessionPayload').implement({
   description: 'What `moveChatSession` moved.',
-  fields: (t) => ({
-    sessionId: t.expose('id', { type: 'UUID', description: 'Its id.' }),
-    chatSession: t.field({
-      type: ChatSession,
-      nullable: true,
-      authScopes: { permission: 'read:chat' },
-      description: 'The session.',
-      resolve: (session) => session,
-    }),
-  }),
+  fields: sessionPayload,
 });
 
 const DeleteChatSessionPayload = builder.objectRef<{ sessionId: string }>('DeleteChatSessionPayload').implement({

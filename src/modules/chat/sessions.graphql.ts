@@ -1,7 +1,7 @@
 import { signedIn } from '../../authz/principal.ts';
 import { visible } from '../../authz/visible.ts';
 import type { ChatSession as ChatSessionRow } from '../../generated/prisma/client.ts';
-import { builder } from '../../graphql/builder.ts';
+import { builder, type SchemaTypes } from '../../graphql/builder.ts';
 import { connection, nestedNodes, nodeQuery, pageArgs } from '../../graphql/connection.ts';
 import { nodeRule, uuidIds } from '../../graphql/nodes.ts';
 import { cut } from '../../paging.ts';
@@ -9,6 +9,12 @@ import { Project } from '../projects/projects.graphql.ts';
 import { seesProject } from '../projects/projects.service.ts';
 import { chatMessageOrder, chatSessionOrder, seesSession } from './chat.service.ts';
 import { ChatMessageConnection } from './messages.graphql.ts';
+
+export type InputFields = Parameters<NonNullable<Parameters<typeof builder.inputType>[1]['fields']>>[0];
+type PayloadFields = PothosSchemaTypes.ObjectFieldBuilder<
+  PothosSchemaTypes.ExtendDefaultTypes<SchemaTypes>,
+  ChatSessionRow
+>;
 
 export const SharingStatus = builder.enumType('SharingStatus', {
   description: 'Who may read a session.',
@@ -176,21 +182,39 @@ const ChatSearchResult = builder.objectRef<{ rows: ChatSessionRow[]; hasNext: bo
   }),
 });
 
+/** What a new session can be given, whatever makes it. */
+export const newSessionFields = (t: InputFields) => ({
+  agentId: t.int({ description: 'The integer id of its agent; 0, the built-in one, unless given.' }),
+  name: t.string({ description: 'Its name; at most 500 characters.' }),
+  projectId: t.int({
+    description:
+      'The integer id of the project it is in; none unless given. That of a token that is confined to a project is always in that.',
+  }),
+  model: t.string({ description: 'The model that answers in it, one of `models`; the server’s own unless given.' }),
+  temperature: t.float({ description: '0 to 2; the model’s own unless given.' }),
+  reasoningEffort: t.field({
+    type: ReasoningEffort,
+    description: 'How much the model thinks first; its own unless given.',
+  }),
+});
+
 export const CreateChatSessionInput = builder.inputType('CreateChatSessionInput', {
   description: 'What a new session is to be.',
-  fields: (t) => ({
-    agentId: t.int({ description: 'The integer id of its agent; 0, the built-in one, unless given.' }),
-    name: t.string({ description: 'Its name; at most 500 characters.' }),
-    projectId: t.int({
-      description:
-        'The integer id of the project it is in; none unless given. That of a token that is confined to a project is always in that.',
-    }),
-    model: t.string({ description: 'The model that answers in it, one of `models`; the server’s own unless given.' }),
-    temperature: t.float({ description: '0 to 2; the model’s own unless given.' }),
-    reasoningEffort: t.field({
-      type: ReasoningEffort,
-      description: 'How much the model thinks first; its own unless given.',
-    }),
+  fields: newSessionFields,
+});
+
+/** What a payload tells of the session that it is about: its id, and the rest to who may read chats. */
+export const sessionPayload = (t: PayloadFields) => ({
+  sessionId: t.expose('id', {
+    type: 'UUID',
+    description: 'Its id: all that a credential without `read:chat` learns of it.',
+  }),
+  chatSession: t.field({
+    type: ChatSession,
+    nullable: true,
+    authScopes: { permission: 'read:chat' },
+    description: 'The session.',
+    resolve: (session) => session,
   }),
 });
 

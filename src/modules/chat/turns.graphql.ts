@@ -71,7 +71,9 @@ const StopChatRunPayload = builder.objectRef<{ stopped: boolean }>('StopChatRunP
 const TurnFailure = builder.objectRef<NonNullable<Answered['failure']>>('TurnFailure').implement({
   description: 'Why a turn failed.',
   fields: (t) => ({
-    code: t.exposeString('code', { description: '`UPSTREAM_FAILED`, `TOOL_CALL_FAILED`, `RATE_LIMITED`, `TIMEOUT` or `INTERNAL`.' }),
+    code: t.exposeString('code', {
+      description: '`UPSTREAM_FAILED`, `TOOL_CALL_FAILED`, `RATE_LIMITED`, `TIMEOUT` or `INTERNAL`.',
+    }),
     message: t.exposeString('message', { description: 'What went wrong, in words.' }),
     retryable: t.exposeBoolean('retryable', { description: 'Whether trying again may help.' }),
   }),
