@@ -4,7 +4,6 @@ import { isIP } from 'node:net';
 import { join } from 'node:path';
 import type { HttpBindings } from '@hono/node-server';
 import { Hono, type Context as HonoContext } from 'hono';
-import { bodyLimit } from 'hono/body-limit';
 import { cors } from 'hono/cors';
 import { HTTPException } from 'hono/http-exception';
 import { matchedRoutes } from 'hono/route';
@@ -181,18 +180,21 @@ export function createServer({ settings, db, log, services, checkReplies = false
   const limitOf = (c: HonoContext) => (multipart.test(c.req.header('content-type') ?? '') ? maxUpload : maxBody);
   const tooLarge = (c: HonoContext) =>
     c.json({ error_code: 'PAYLOAD_TOO_LARGE', detail: `The body is larger than ${limitOf(c)} bytes.` }, 413);
-  const counted = new Map(
-    [maxBody, maxUpload].map((maxSize) => [maxSize, bodyLimit({ maxSize, onError: tooLarge })] as const),
-  );
-  const brokenOff = (c: HonoContext) => c.json({ detail: 'The body broke off.' }, 400);
   app.use(async (c, next) => {
     // A length that is announced is held to by HTTP; to look at the body itself would cost every request its fast path.
     const length = c.req.header('content-length');
     if (length !== undefined) return Number(length) > limitOf(c) ? tooLarge(c) : next();
-    if (c.req.method === 'GET' || c.req.method === 'HEAD') return next();
-    // What comes after answers for its own errors: this is of the reading alone.
-    const count = counted.get(limitOf(c));
-    return count ? count(c, next).catch(() => brokenOff(c)) : next();
+    if (c.req.method === 'GET' || c.req.method === 'HEAD' || !c.req.raw.body) return next();
+    let exceeded = false;
+    const body = limitedBody(c.req.raw.body, limitOf(c), () => {
+      exceeded = true;
+    });
+    c.req.raw = new Request(c.req.raw, { body, duplex: 'half' } as RequestInit);
+    await next();
+    if (!exceeded) return;
+    // Whatever was made of a body that could not be read.
+    c.res = undefined;
+    c.res = tooLarge(c);
   });
 
   const health = (c: HonoContext) => c.json({ success: true, message: 'ok', data: null });
@@ -217,9 +219,14 @@ export function createServer({ settings, db, log, services, checkReplies = false
   app.all('/graphql', async (c) => {
     const { viewer } = await authenticate(c, 'bearer');
     if (viewer === 'refused') return refusedByGraphQL(credentialRefused());
-    // Only who may keep files sends any: a stranger's are not even read.
-    if (viewer === null && multipart.test(c.req.header('content-type') ?? ''))
-      return refusedByGraphQL(unauthenticated());
+    // Only who may keep files sends any: those of others are not even read.
+    if (multipart.test(c.req.header('content-type') ?? '')) {
+      if (viewer === null) return refusedByGraphQL(unauthenticated());
+      if (!can(viewer, 'write:projects')) {
+        services.audit.permissionRefused(viewer, 'uploadFiles');
+        return refusedByGraphQL(forbidden(['write:projects']));
+      }
+    }
     const response = await yoga.fetch(c.req.raw, contextOf(c, viewer, graphqlPageLimit));
     const answer = new Response(response.body, response);
     // Proxies that collect a reply before they pass it on would hold back a stream of events.
@@ -272,6 +279,33 @@ function hostOf(origin: string): string {
   }
 }
 
+/**
+ * A body of which nothing is read before somebody asks for it: who may not send it has it refused and not kept.
+ * `onExceeded` is called where it is longer than `most` bytes, and reading it fails there.
+ */
+function limitedBody(
+  body: ReadableStream<Uint8Array>,
+  most: number,
+  onExceeded: () => void,
+): ReadableStream<Uint8Array> {
+  const reader = body.getReader();
+  let size = 0;
+  return new ReadableStream(
+    {
+      async pull(controller) {
+        const { done, value } = await reader.read();
+        if (done) return controller.close();
+        size += value.length;
+        if (size <= most) return controller.enqueue(value);
+        onExceeded();
+        throw new Error('the body is too large');
+      },
+      cancel: (reason) => reader.cancel(reason),
+    },
+    { highWaterMark: 0 },
+  );
+}
+
 /** The pattern that a request's path matches. */
 const routeOf = (c: HonoContext): string => matchedRoutes(c).find(({ path }) => path !== '/*')?.path ?? 'unmatched';
 
@@ -284,7 +318,7 @@ function refusedByGraphQL(error: AppError): Response {
   };
   return Response.json(
     { errors: [{ message, extensions: rest }] },
-    { status: http?.status ?? 400, headers: { ...http?.headers, ...challenge } },
+    { status: http?.status ?? (error.code === 'FORBIDDEN' ? 403 : 400), headers: { ...http?.headers, ...challenge } },
   );
 }
 

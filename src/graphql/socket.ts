@@ -20,6 +20,8 @@ const limits = {
   operations: 100,
   /** The same with those that it no longer waits for and that are not yet over, and with pings not yet answered. */
   underWay: 200,
+  /** Pings not yet answered of a client that has not said who it is. */
+  unknown: 10,
   /** From the upgrade to `connection_init`. */
   initialisation: 10_000,
   /** Between two pings. A client that gives no sign of life after two of them is dropped when the third is due. */
@@ -142,7 +144,7 @@ export function serveSocket(socket: WebSocket, request: IncomingMessage, options
 
   /** Does what must not be done too often at one time. */
   async function counted(work: () => Promise<void>): Promise<void> {
-    if (underWay === limits.underWay) return end(...ends.tooMuchUnderWay);
+    if (underWay === (acknowledged ? limits.underWay : limits.unknown)) return end(...ends.tooMuchUnderWay);
     underWay++;
     try {
       await work();

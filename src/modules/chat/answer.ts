@@ -38,8 +38,10 @@ export interface AnswerRequest {
   images: readonly Image[];
   earlierImages: readonly Image[];
   hits: readonly NumberedHit[] | null;
-  /** All that it can cite, as readers are told of it. */
+  /** All that it can cite. */
   passages: readonly NumberedHit[];
+  /** Those of them that who asks is told of as they are. */
+  told: readonly NumberedHit[];
   additionalContext: string | null;
   includeCitations: boolean;
   limits: AnswerLimits;
@@ -144,7 +146,7 @@ export async function answer(
   const say = (parts: CitedPart[]) => {
     if (parts.length > 0 && !started) {
       started = true;
-      run.emit({ type: 'answerStarted', documents: [...passages] });
+      run.emit({ type: 'answerStarted', documents: [...request.told] });
     }
     for (const part of parts) {
       if (part.type === 'text') {

@@ -1,6 +1,6 @@
 import type { Principal } from '../../authz/principal.ts';
 import { visible } from '../../authz/visible.ts';
-import type { File } from '../../generated/prisma/client.ts';
+import type { File, Prisma } from '../../generated/prisma/client.ts';
 import type { ChatModel } from '../../models/providers.ts';
 import type { Database } from '../../store/database.ts';
 import type { FilesService } from '../files/files.service.ts';
@@ -92,8 +92,12 @@ export async function gatherAttachments(
   signal: AbortSignal,
 ): Promise<Attachments> {
   const messageIds = [questionId, ...[...earlierIds].reverse()];
-  const of = { messages: { some: { id: { in: messageIds } } } };
-  const reading = await db.prisma.file.findMany({ where: { ...of, status: 'PROCESSING' }, select: { id: true } });
+  // A chat that one goes on with can hold files of somebody else's.
+  const of = { AND: [visible.files(principal), { messages: { some: { id: { in: messageIds } } } }] };
+  const reading = await db.prisma.file.findMany({
+    where: { OR: [of, ...given(agent, projectId)], status: 'PROCESSING' },
+    select: { id: true },
+  });
   await files.ready(
     reading.map(({ id }) => id),
     signal,
@@ -107,10 +111,14 @@ export async function gatherAttachments(
     Math.min(...messages.map(({ id }) => messageIds.indexOf(id)));
   const placed = found.map((file) => ({ ...file, place: placeOf(file) })).sort((a, b) => a.place - b.place);
   const asked = new Set(placed.filter(({ place }) => place === 0).map(({ id }) => id));
-  const { given, standing, searchable } = await standingFiles(db, principal, { agent, projectId, model }, asked);
+  const {
+    given: standingIds,
+    standing,
+    searchable,
+  } = await standingFiles(db, principal, { agent, projectId, model }, asked);
 
   // Those that the agent or the project gives to every turn are no longer an earlier question's.
-  const theirs = placed.filter(({ id, place }) => place === 0 || !given.has(id));
+  const theirs = placed.filter(({ id, place }) => place === 0 || !standingIds.has(id));
   const withText = await readTexts(db, theirs, model.contextWindow);
   const numbered = numberHits([...withText, ...standing].map(whole));
   const shown = await readImages(files, placed, model);
@@ -176,6 +184,12 @@ async function readTexts(
   });
 }
 
+/** The files that an agent, and a project, give to every turn. */
+const given = ({ id }: { id: number }, projectId: number | null): Prisma.FileWhereInput[] => [
+  { agents: { some: { id } } },
+  ...(projectId === null ? [] : [{ projects: { some: { id: projectId } } }]),
+];
+
 /**
  * The files of the agent and the project that the principal may read, if all of them together are short. If they are
  * not, or the project has other documents, there is something to search. `given` are all of them, `asked` those that
@@ -187,23 +201,22 @@ async function standingFiles(
   { agent, projectId, model }: Pick<AttachmentsRequest, 'agent' | 'projectId' | 'model'>,
   asked: ReadonlySet<string>,
 ): Promise<{ given: ReadonlySet<string>; standing: Written[]; searchable: boolean }> {
-  const ofProject = projectId === null ? [] : [{ projects: { some: { id: projectId } } }];
   const where = {
-    OR: [{ agents: { some: { id: agent.id } } }, ...ofProject],
+    OR: given(agent, projectId),
     text: { not: null },
     document: visible.documents(principal),
   };
   const found = await db.prisma.file.findMany({ where, select: { id: true, tokenCount: true } });
-  const given = new Set(found.map(({ id }) => id));
+  const theirs = new Set(found.map(({ id }) => id));
   const wanted = found.filter(({ id }) => !asked.has(id));
   const tokens = wanted.reduce((sum, { tokenCount }) => sum + (tokenCount ?? 0), 0);
   const short = tokens <= model.contextWindow * standingShare;
   const documents = projectId === null ? 0 : await db.prisma.document.count({ where: { projectId } });
-  if (wanted.length === 0 || !short) return { given, standing: [], searchable: !short || documents > 0 };
+  if (wanted.length === 0 || !short) return { given: theirs, standing: [], searchable: !short || documents > 0 };
   const standing = await db.prisma.file.findMany({
     where: { id: { in: wanted.map(({ id }) => id) } },
     select: { ...columns, text: true },
     orderBy: [{ createdAt: 'asc' }, { id: 'asc' }],
   });
-  return { given, standing, searchable: documents > 0 };
+  return { given: theirs, standing, searchable: documents > 0 };
 }

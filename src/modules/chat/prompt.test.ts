@@ -2,9 +2,9 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Agent } from '../../generated/prisma/client.ts';
 import { NO_PASSAGES, parsePassages, withoutPassages } from '../../models/passages.ts';
-import { estimateTokens } from '../../models/tokens.ts';
+import { estimateTokens, imageTokens } from '../../models/tokens.ts';
 import type { NumberedHit } from './events.ts';
-import { type PromptParts, packPrompt, type Utterance } from './prompt.ts';
+import { type FileSource, type Image, type PromptParts, packPrompt, type Utterance } from './prompt.ts';
 
 const now = new Date('2026-01-02T03:04:05.678Z');
 
@@ -49,7 +49,7 @@ const hit = (number: number, text: string): NumberedHit => ({
 });
 
 const pack = (parts: Partial<PromptParts>) => {
-  const { system, messages } = packPrompt(
+  const { system, messages, tokens } = packPrompt(
     {
       agent: agentWith(),
       projectInstructions: null,
@@ -62,14 +62,23 @@ const pack = (parts: Partial<PromptParts>) => {
     },
     now,
   );
-  const texts = messages.map(({ content }) => content as string);
+  const contents = messages.map(({ content }) =>
+    (typeof content === 'string' ? [{ type: 'text' as const, text: content }] : content).map((part) =>
+      part.type === 'text' ? { text: part.text } : { image: Buffer.from((part as { image: Uint8Array }).image)[0] },
+    ),
+  );
+  const texts = contents.map((content) => content.map((part) => ('text' in part ? part.text : '')).join(''));
   const last = texts.at(-1) ?? '';
   return {
     system,
     messages,
+    tokens,
     last,
     history: texts.slice(0, -1),
+    sources: parsePassages(last),
     passages: parsePassages(last).map(({ number }) => number),
+    /** By their first byte. */
+    images: (contents.at(-1) ?? []).flatMap((part) => ('image' in part ? (part.image ?? []) : [])),
   };
 };
 
@@ -166,6 +175,132 @@ describe('in a small window', () => {
   });
 });
 
+const file = (number: number, text: string): FileSource => ({ number, title: 'T', link: null, text });
+const image = (mark: number): Image => ({ name: 'x.png', mediaType: 'image/png', bytes: Uint8Array.of(mark) });
+const cutMark = '\n[The rest of this file does not fit.]';
+
+describe('files and images', () => {
+  const bare = agentWith({ replaceBaseSystemPrompt: true });
+  /** A window with room for so many tokens beside the question of one. */
+  const into = (tokens: number, parts: Partial<PromptParts>) =>
+    pack({ agent: bare, ...parts, contextWindow: Math.ceil((tokens + 1) / 0.75) });
+
+  it('of the question stand before what was found, those of earlier ones behind it', () => {
+    const { sources, images, last } = pack({
+      files: [file(1, 'of the question')],
+      earlierFiles: [file(2, 'newer'), file(3, 'older')],
+      images: [image(1), image(2)],
+      earlierImages: [image(3)],
+      hits: [hit(4, 'found')],
+    });
+    expect(sources.map(({ text }) => text)).toEqual(['of the question', 'found', 'newer', 'older']);
+    expect(images).toEqual([1, 2, 3]);
+    expect(withoutPassages(last)).toBe('Why?');
+  });
+
+  it('images follow the text, as what they are', () => {
+    const { messages } = pack({ images: [image(7)] });
+    expect(messages).toEqual([
+      {
+        role: 'user',
+        content: [
+          { type: 'text', text: 'Why?' },
+          { type: 'image', image: Uint8Array.of(7), mediaType: 'image/png' },
+        ],
+      },
+    ]);
+  });
+
+  it('notes stand between the context and the question', () => {
+    const { last } = pack({
+      agent: agentWith({ taskPrompt: 'Be brief.' }),
+      additionalContext: 'It rains.',
+      notes: ['[One.]', '[Two.]'],
+    });
+    expect(last).toBe('It rains.\n\n[One.]\n\n[Two.]\n\nWhy?\n\nBe brief.');
+  });
+
+  it('take their place in this order: images, files, passages, history, then earlier images and files', () => {
+    const all: Partial<PromptParts> = {
+      images: [image(1)],
+      files: [file(1, 'f'.repeat(396))],
+      hits: [hit(2, 'h'.repeat(396))],
+      history: said('a'.repeat(400)),
+      earlierImages: [image(2)],
+      earlierFiles: [file(3, 'e'.repeat(396))],
+    };
+    const steps = [imageTokens, 100, 100, 100, imageTokens, 100];
+    const room = (count: number) => steps.slice(0, count).reduce((sum, tokens) => sum + tokens, 0);
+    const at = (tokens: number) => {
+      const { images, sources, history } = into(tokens, all);
+      return [
+        ...images.map((mark) => `image ${mark}`),
+        ...sources.map(({ text }) => text[0]),
+        ...history.map(([c]) => c),
+      ];
+    };
+    expect(at(room(0))).toEqual([]);
+    expect(at(room(1))).toEqual(['image 1']);
+    expect(at(room(2))).toEqual(['image 1', 'f']);
+    expect(at(room(3))).toEqual(['image 1', 'f', 'h']);
+    expect(at(room(4))).toEqual(['image 1', 'f', 'h', 'a']);
+    expect(at(room(5))).toEqual(['image 1', 'image 2', 'f', 'h', 'a']);
+    expect(at(room(6))).toEqual(['image 1', 'image 2', 'f', 'h', 'e', 'a']);
+    // Where no image fits, what is smaller may.
+    expect(at(300)).toEqual(['f', 'h', 'a']);
+  });
+
+  it('of the question that do not fit together are cut to a fair share, and what is short leaves the rest of its own', () => {
+    const files = [file(1, 'a'.repeat(40_000)), file(2, 'short'), file(3, 'c'.repeat(40_000))];
+    const { sources, tokens } = into(1003, { files });
+    expect(sources.map(({ number }) => number)).toEqual([1, 2, 3]);
+    const [long, short, other] = sources.map(({ text }) => text);
+    expect(short).toBe('short');
+    for (const text of [long, other]) expect(text?.endsWith(cutMark)).toBe(true);
+    expect(Math.abs((long?.length ?? 0) - (other?.length ?? 0))).toBeLessThanOrEqual(4);
+    expect(long?.length).toBeGreaterThan(1900);
+    expect(tokens).toBeLessThanOrEqual(1004);
+  });
+
+  it('are left out where next to nothing of them would fit', () => {
+    const files = [file(1, 'a'.repeat(4000))];
+    expect(into(60, { files }).sources).toEqual([]);
+    expect(into(61, { files }).sources).toEqual([{ ...file(1, `${'a'.repeat(200)}${cutMark}`) }]);
+  });
+
+  it('the last of the earlier ones that fits is cut, and those before it are left out', () => {
+    const earlierFiles = [file(1, 'a'.repeat(396)), file(2, 'b'.repeat(4000)), file(3, 'c')];
+    const { sources } = into(300, { earlierFiles });
+    expect(sources.map(({ number }) => number)).toEqual([1, 2]);
+    expect(sources[1]?.text.endsWith(cutMark)).toBe(true);
+  });
+
+  it('are not cut within a character', () => {
+    for (const shift of ['', 'x', 'xx', 'xxx']) {
+      const { sources } = into(200, { files: [file(1, shift + '😀'.repeat(4000))] });
+      expect(sources[0]?.text.isWellFormed()).toBe(true);
+    }
+  });
+});
+
+it('a conversation of 500 long messages loses its beginning, and fails in no window', () => {
+  const history = Array.from(
+    { length: 500 },
+    (_, at): Utterance => ({
+      role: at % 2 === 0 ? 'user' : 'assistant',
+      text: `${at} ${'word '.repeat(1000)}`,
+    }),
+  );
+  for (const contextWindow of [2048, 32_768, 200_000]) {
+    const packed = pack({ history, files: [file(1, 'kept')], hits: [hit(2, 'kept')], contextWindow });
+    expect(packed.passages).toEqual([1, 2]);
+    expect(packed.history).toEqual(history.slice(500 - packed.history.length).map(({ text }) => text));
+    expect(packed.tokens).toBeLessThanOrEqual(contextWindow * 0.75);
+    const next = history.at(-1 - packed.history.length)?.text ?? '';
+    expect(packed.tokens + estimateTokens(next)).toBeGreaterThan(contextWindow * 0.75 - 1);
+  }
+});
+
 it('packs anything into any window without failing, and never more than its share beyond what must be there', () => {
   const utterance = fc.record({
     role: fc.constantFrom('user' as const, 'assistant' as const),
@@ -178,24 +313,51 @@ it('packs anything into any window without failing, and never more than its shar
         additionalContext: fc.option(fc.string({ maxLength: 400 })),
         history: fc.array(utterance, { maxLength: 12 }),
         texts: fc.option(fc.array(fc.string({ maxLength: 400 }), { maxLength: 8 })),
-        contextWindow: fc.integer({ min: 0, max: 2000 }),
+        contextWindow: fc.integer({ min: 0, max: 8000 }),
         systemPrompt: fc.string({ maxLength: 100 }),
         taskPrompt: fc.string({ maxLength: 100 }),
+        own: fc.array(fc.string({ maxLength: 2000, unit: 'binary' }), { maxLength: 4 }),
+        earlier: fc.array(fc.string({ maxLength: 2000 }), { maxLength: 4 }),
+        notes: fc.array(fc.string({ maxLength: 60, minLength: 1 }), { maxLength: 3 }),
+        shown: fc.nat({ max: 4 }),
+        shownBefore: fc.nat({ max: 4 }),
       }),
-      ({ texts, systemPrompt, taskPrompt, ...parts }) => {
+      ({ texts, systemPrompt, taskPrompt, own, earlier, shown, shownBefore, ...parts }) => {
         const agent = agentWith({ systemPrompt, taskPrompt });
-        const hits = texts?.map((text, index) => hit(index + 1, text)) ?? null;
-        const { system, messages, history, last, passages } = pack({ ...parts, agent, hits });
+        const files = own.map((text, index) => file(index + 1, text));
+        const earlierFiles = earlier.map((text, index) => file(own.length + index + 1, text));
+        const first = own.length + earlier.length;
+        const hits = texts?.map((text, index) => hit(first + index + 1, text)) ?? null;
+        const images = Array.from({ length: shown }, (_, at) => image(at + 1));
+        const earlierImages = Array.from({ length: shownBefore }, (_, at) => image(shown + at + 1));
+        const packed = pack({ ...parts, agent, hits, files, earlierFiles, images, earlierImages });
+        const { system, messages, history, last, sources, tokens } = packed;
         expect(messages.at(-1)?.role).toBe('user');
         expect(system).toContain(systemPrompt);
-        const must = [parts.additionalContext, parts.question, taskPrompt].filter(Boolean).join('\n\n');
+        const must = [parts.additionalContext, ...parts.notes, parts.question, taskPrompt].filter(Boolean).join('\n\n');
         expect(last.endsWith(must)).toBe(true);
-        // Passages from the front, history from the back, both without a gap.
-        expect(passages).toEqual(passages.map((_, index) => index + 1));
+        // Images, passages and earlier files from the front, history from the back, all without a gap.
+        const numbers = sources.map(({ number }) => number);
+        const found = numbers.filter((number) => number > first);
+        expect(found).toEqual(found.map((_, index) => first + index + 1));
+        const before = numbers.filter((number) => number > own.length && number <= first);
+        expect(before).toEqual(before.map((_, index) => own.length + index + 1));
+        expect(packed.images).toEqual(packed.images.map((_, index) => index + 1));
         expect(history).toEqual(parts.history.slice(parts.history.length - history.length).map(({ text }) => text));
-        const optional = [...passages.map((number) => texts?.[number - 1] ?? ''), ...history];
-        const used = [system, must, ...optional].reduce((sum, text) => sum + estimateTokens(text), 0);
-        if (optional.length > 0) expect(used).toBeLessThanOrEqual(parts.contextWindow * 0.75);
+        // Every source is a file or a passage, whole or with the mark behind what fitted.
+        const given = [...own, ...earlier, ...(texts ?? [])];
+        for (const { number, text } of sources) {
+          const whole = given[number - 1] ?? '';
+          if (text !== whole) expect(text.endsWith(cutMark)).toBe(true);
+        }
+        const optional = [...sources.map(({ text }) => text), ...history];
+        const used =
+          [system, must, ...optional].reduce((sum, text) => sum + estimateTokens(text), 0) +
+          packed.images.length * imageTokens;
+        if (optional.length + packed.images.length > 0) {
+          expect(used).toBeLessThanOrEqual(parts.contextWindow * 0.75);
+          expect(tokens).toBeLessThanOrEqual(parts.contextWindow * 0.75);
+        }
       },
     ),
     { numRuns: 500 },

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
-import type { Principal } from '../../authz/principal.ts';
+import { can, type Principal } from '../../authz/principal.ts';
 import { visible } from '../../authz/visible.ts';
 import { AppError, badInput, conflict, notFound, parse } from '../../errors.ts';
 import type { Agent, ChatMessage, ChatSession, Prisma, ReasoningEffort } from '../../generated/prisma/client.ts';
@@ -311,12 +311,16 @@ export function turnService({
         const searchQuery = turn.searches || attachments.searchable ? turn.question : null;
         await saveMessage(assistantMessageId, soFar, { passages, searchQuery });
       }
+      // What others gave to this chat before is history, and more than who may not read any is told.
+      const asked = turn.userMessageId === null ? [] : attachments.files;
+      const told = can(principal, 'read:chat') ? passages : kept([...asked, ...(hits ?? [])]);
       const limits = { modelSilenceMs: settings.modelSilenceMs, turnMs: settings.turnMs };
       const request = {
         ...turn,
         ...attachments,
         hits,
         passages,
+        told,
         limits,
         additionalContext: input.additionalContext ?? null,
         includeCitations: input.includeCitations,

@@ -243,10 +243,11 @@ builder.mutationFields((t) => ({
     description:
       'Keeps files, and reads their text afterwards. What is not taken is told with the reason, and is no error. At most 1,000 files and 2 GB for one user.',
     args: { input: t.arg({ type: UploadFilesInput, required: true, description: 'The files.' }) },
-    resolve: async (_root, { input: { files, projectId } }, { principal, services }) => {
-      const uploads = await Promise.all(
-        files.map(async (file) => ({ name: file.name, bytes: new Uint8Array(await file.arrayBuffer()) })),
-      );
+    resolve: (_root, { input: { files, projectId } }, { principal, services }) => {
+      const uploads = files.map((file) => ({
+        name: file.name,
+        bytes: async () => new Uint8Array(await file.arrayBuffer()),
+      }));
       return services.files.upload(signedIn(principal), uploads, projectId ?? null);
     },
   }),

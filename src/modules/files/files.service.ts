@@ -34,7 +34,8 @@ export const fileOrder = new ListOrder('files', [
 /** A file as it arrives. */
 export interface Upload {
   name: string;
-  bytes: Uint8Array;
+  /** A copy of its own each time: one form can name one file in many places. */
+  bytes: () => Promise<Uint8Array>;
 }
 
 export interface Uploaded {
@@ -70,12 +71,11 @@ interface Foundation {
 export function filesService({ db, audit, blobs, extractor, knowledge, background, settings, log }: Foundation) {
   /** Files whose text is being read, or will be. */
   const reading = new Map<string, Promise<void>>();
-  /** One after the other in each: what waits holds no bytes. */
-  const lanes = [Promise.resolve(), Promise.resolve()];
-  let nextLane = 0;
+  /** Two at a time: what waits holds no bytes. */
+  const inLane = fairLanes(2);
 
   /** What a file is, or why it is not taken. */
-  function inspect({ name, bytes }: Upload): { name: string; type: FileType } | { reason: string } {
+  function inspect(name: string, bytes: Uint8Array): { name: string; type: FileType } | { reason: string } {
     const own = baseName(name);
     if (own === null) return { reason: 'its name cannot be a file’s' };
     if (bytes.length === 0) return { reason: 'it is empty' };
@@ -155,6 +155,8 @@ export function filesService({ db, audit, blobs, extractor, knowledge, backgroun
     // The server stops: the next start reads it again.
     if ('interrupted' in read) return;
     await db.prisma.$transaction(async (transaction) => {
+      // Before the file, as who deletes a user has it: the text becomes a document of theirs.
+      await transaction.$queryRaw`SELECT 1 FROM "User" WHERE "id" = ${file.ownerId}::uuid FOR KEY SHARE`;
       const [still] = await transaction.file.updateManyAndReturn({
         where: { id, status: 'PROCESSING' },
         data:
@@ -167,28 +169,31 @@ export function filesService({ db, audit, blobs, extractor, knowledge, backgroun
   }
 
   /** Reads a file's text beside everything else. */
-  function process(id: string): Promise<void> {
+  function process({ id, ownerId }: Pick<FileRow, 'id' | 'ownerId'>): Promise<void> {
     const known = reading.get(id);
     if (known) return known;
-    const lane = nextLane++ % lanes.length;
-    const work = (lanes[lane] ?? Promise.resolve())
-      .then(() => readText(id))
+    const work = inLane(ownerId, () => readText(id))
       .catch(async (error: unknown) => {
         log.error({ error, fileId: id }, 'a file could not be read');
         const data = { status: 'FAILED', error: 'it could not be read' } as const;
         await db.prisma.file.updateMany({ where: { id, status: 'PROCESSING' }, data });
       })
       .finally(() => reading.delete(id));
-    lanes[lane] = work;
     reading.set(id, work);
     background.run('file text', () => work);
     return work;
   }
 
+  const unreadOf = (where: Prisma.FileWhereInput) =>
+    db.prisma.file.findMany({ where: { AND: [where, { status: 'PROCESSING' }] }, select: { id: true, ownerId: true } });
+
   /** Throws NOT_FOUND for what is not there, and for what is not the principal's own. */
   async function own(transaction: Prisma.TransactionClient, principal: Principal, id: string): Promise<FileRow> {
+    const where = { AND: [visible.ownFiles(principal), { id }] };
+    // What is not the principal's is never locked; what went while this waited for it is not there.
+    if ((await transaction.file.count({ where })) === 0) throw notFound('File');
     await transaction.$queryRaw`SELECT 1 FROM "File" WHERE "id" = ${id}::uuid FOR UPDATE`;
-    const file = await transaction.file.findFirst({ where: { AND: [visible.ownFiles(principal), { id }] } });
+    const file = await transaction.file.findFirst({ where });
     if (!file) throw notFound('File');
     return file;
   }
@@ -205,10 +210,12 @@ export function filesService({ db, audit, blobs, extractor, knowledge, backgroun
   const sweep = (): void =>
     background.run('blob sweep', async () => {
       const due = await db.prisma.orphanedBlob.findMany({ where: { dueAt: { lte: new Date() } }, take: 1000 });
-      for (const { id } of due) {
-        await blobs.erase(id);
-        await db.prisma.orphanedBlob.deleteMany({ where: { id } });
-      }
+      for (const { id } of due)
+        await db.prisma.$transaction(async (transaction) => {
+          // Once more, and held: an upload that took all its time may be about to take this back, and keeps its bytes then.
+          const { count } = await transaction.orphanedBlob.deleteMany({ where: { id, dueAt: { lte: new Date() } } });
+          if (count > 0) await blobs.erase(id);
+        });
     });
 
   const chosen = (principal: Principal, filter: FileFilter): Prisma.FileWhereInput => {
@@ -246,14 +253,15 @@ export function filesService({ db, audit, blobs, extractor, knowledge, backgroun
       const files: FileRow[] = [];
       const rejected: Uploaded['rejected'] = [];
       for (const upload of uploads) {
-        const seen = inspect(upload);
+        const bytes = await upload.bytes();
+        const seen = inspect(upload.name, bytes);
         if ('reason' in seen) {
           rejected.push({ name: upload.name.toWellFormed().replaceAll('\0', '').slice(0, 255), reason: seen.reason });
           continue;
         }
-        const file = await store(principal, seen.name, seen.type, upload.bytes, projectId);
+        const file = await store(principal, seen.name, seen.type, bytes, projectId);
         files.push(file);
-        if (file.status === 'PROCESSING') void process(file.id);
+        if (file.status === 'PROCESSING') void process(file);
       }
       return { files, rejected };
     },
@@ -288,8 +296,9 @@ export function filesService({ db, audit, blobs, extractor, knowledge, backgroun
     /** Puts a file of one's own into a project of one's own. Throws NOT_FOUND. */
     link: (principal: Principal, id: string, projectId: number): Promise<FileRow> =>
       db.prisma.$transaction(async (transaction) => {
-        await own(transaction, principal, id);
+        // Before the file, as who deletes a project has it.
         await projectToFill(transaction, principal, projectId, notFound('Project'));
+        await own(transaction, principal, id);
         await recordUse(transaction, principal, 'file.link', id, projectId);
         return transaction.file.update({ where: { id }, data: { projects: { connect: { id: projectId } } } });
       }),
@@ -357,17 +366,17 @@ export function filesService({ db, audit, blobs, extractor, knowledge, backgroun
 
     /** Resolves when the text of these files, which are PROCESSING, is read, or cannot be. */
     async ready(ids: readonly string[], signal: AbortSignal): Promise<void> {
+      if (ids.length === 0) return;
       const gone = new Promise<void>((resolve) => {
         if (signal.aborted) resolve();
         else signal.addEventListener('abort', () => resolve(), { once: true });
       });
-      await Promise.race([gone, Promise.all(ids.map(process))]);
+      await Promise.race([gone, unreadOf({ id: { in: [...ids] } }).then((files) => Promise.all(files.map(process)))]);
     },
 
     /** Reads on where an earlier process stopped. */
     async resume(): Promise<void> {
-      const files = await db.prisma.file.findMany({ where: { status: 'PROCESSING' }, select: { id: true } });
-      for (const { id } of files) void process(id);
+      for (const file of await unreadOf({})) void process(file);
     },
 
     sweep,
@@ -377,6 +386,43 @@ export function filesService({ db, audit, blobs, extractor, knowledge, backgroun
 }
 
 export type FilesService = ReturnType<typeof filesService>;
+
+/** Runs so many things at a time. Users take turns, so that the many things of one do not hold up those of another. */
+function fairLanes(count: number) {
+  /** What waits, by its user; the user whose turn it is comes first. */
+  const waiting = new Map<string, (() => void)[]>();
+  let free = count;
+
+  function wait(userId: string): Promise<void> {
+    return new Promise((resolve) => {
+      const before = waiting.get(userId);
+      if (before) before.push(resolve);
+      else waiting.set(userId, [resolve]);
+    });
+  }
+
+  function next(): void {
+    const [first] = waiting;
+    if (!first) {
+      free++;
+      return;
+    }
+    const [userId, [begin, ...rest]] = first;
+    waiting.delete(userId);
+    if (rest.length > 0) waiting.set(userId, rest);
+    begin?.();
+  }
+
+  return async (userId: string, work: () => Promise<void>): Promise<void> => {
+    if (free > 0) free--;
+    else await wait(userId);
+    try {
+      await work();
+    } finally {
+      next();
+    }
+  };
+}
 
 /** A long text takes its time to be cut and stored. Milliseconds. */
 const patience = { maxWait: 60_000, timeout: 120_000 };

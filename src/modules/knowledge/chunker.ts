@@ -165,18 +165,21 @@ function partsOf(blocks: readonly Block[]): Part[] {
 /** Joins a heading that has nothing of its own to what follows under it, and tiny neighbours to each other. */
 function joinTiny(parts: readonly Part[]): Part[] {
   const joined: Part[] = [];
-  /** Whether the last of them is made of tiny parts alone. */
+  /** Whether the last of them is made of tiny parts alone, and whether of headings alone. */
   let tiny = false;
+  let headed = false;
   for (const part of parts) {
     const last = joined.at(-1);
     const small = part.end - part.start <= TINY;
     const shared = last ? commonPath(last.path, part.path) : [];
-    const bare = last && last.end - last.start <= BUDGET && shared.length === last.path.length && hasNoBody(last);
+    const bare = last && last.end - last.start <= BUDGET && shared.length === last.path.length && headed;
     if (last && (bare || (tiny && small && part.end - last.start <= BUDGET))) {
       Object.assign(last, { path: bare ? part.path : shared, end: part.end });
       for (const block of part.blocks) last.blocks.push(block);
+      headed &&= hasNoBody(part);
     } else {
       joined.push(part);
+      headed = hasNoBody(part);
     }
     tiny = small;
   }

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -504,6 +505,97 @@ describe('retrieve shows only', () => {
     expect((await found(tokens[0] as Principal, 'zebra', everything)).sort()).toEqual(
       inProject('anna', true, false).sort(),
     );
+  });
+
+  it('so of the text of files, too', async () => {
+    await db.prisma.file.deleteMany();
+    const [annas, bens] = [await projectOf(anna), await projectOf(ben)];
+    const tokens = [
+      await confined('file token of anna', 'BASIC', anna, annas.id),
+      await confined('file token of ben', 'BASIC', ben, bens.id),
+    ];
+    const agent = async (name: string, rest: object = {}) =>
+      (await db.prisma.agent.create({ data: { name, ownerId: anna.userId, ...rest } })).id;
+    const places: Record<string, object> = {
+      loose: {},
+      'in anna’s': { projects: { connect: { id: annas.id } } },
+      'in ben’s': { projects: { connect: { id: bens.id } } },
+      'in both': { projects: { connect: [{ id: annas.id }, { id: bens.id }] } },
+      'with a private agent': { agents: { connect: { id: await agent('private') } } },
+      'with a shared agent': {
+        agents: { connect: { id: await agent('shared', { shares: { create: { userId: ben.userId } } }) } },
+      },
+      'with a public agent': { agents: { connect: { id: await agent('public', { isPublic: true }) } } },
+      'with a deleted agent': {
+        agents: { connect: { id: await agent('deleted', { isPublic: true, deletedAt: new Date() }) } },
+      },
+      'with the default agent': { agents: { connect: { id: 0 } } },
+      'with both, in ben’s': {
+        agents: { connect: [{ id: await agent('one') }, { id: await agent('two', { isPublic: true }) }] },
+        projects: { connect: { id: bens.id } },
+      },
+    };
+    const names = new Map<string, string>();
+    for (const owner of [anna, ben, tokens[0] as Principal])
+      for (const [place, uses] of Object.entries(places)) {
+        const file = await db.prisma.file.create({
+          data: {
+            id: randomUUID(),
+            ownerId: owner.userId,
+            name: 'x.txt',
+            mediaType: 'text/plain',
+            kind: 'PLAIN_TEXT',
+            size: 1,
+            ...uses,
+          },
+        });
+        await db.prisma.$transaction((transaction) => knowledge.storeFile(transaction, file, 'zebra'));
+        names.set(file.id, `${owner.name} ${place}`);
+      }
+    const ofAgents = { ...admin, permissions: effectivePermissions('ADMIN', ['read:search', 'manage:agents']) };
+    const ofDocuments = { ...admin, permissions: effectivePermissions('ADMIN', ['read:search', 'manage:documents']) };
+    const ofNothing = { ...admin, permissions: effectivePermissions('ADMIN', ['read:search']) };
+    for (const principal of [anna, ben, admin, ofAgents, ofDocuments, ofNothing, ...tokens]) {
+      const rows = await db.prisma.document.findMany({ where: visible.documents(principal) });
+      const expected = rows.map(({ externalId }) => names.get(externalId)).sort();
+      const hits = await found(principal, 'zebra', { limit: 100 });
+      expect(hits.map((id) => names.get(id)).sort(), principal.name).toEqual(expected);
+      expect(expected.length, principal.name).toBeGreaterThan(0);
+    }
+    // In a turn, of these, what was given to its agent or its project.
+    const agentIds = (await db.prisma.agent.findMany({ select: { id: true } })).map(({ id }) => id);
+    for (const principal of [anna, ben, ofAgents, ...tokens])
+      for (const agentId of agentIds)
+        for (const projectId of [null, annas.id, bens.id]) {
+          const given = [
+            { agents: { some: { id: agentId, deletedAt: null } } },
+            { projects: { some: { id: principal.credential.projectId ?? projectId ?? 0 } } },
+          ];
+          const where = { AND: [visible.documents(principal), { file: { OR: given } }] };
+          const expected = (await db.prisma.document.findMany({ where })).map(({ externalId }) => externalId).sort();
+          for (const attachedOnly of [true, false]) {
+            const hits = await found(principal, 'zebra', { limit: 100, agentId, projectId, attachedOnly });
+            expect(hits.sort(), `${principal.name}, ${agentId}, ${projectId}`).toEqual(expected);
+          }
+        }
+    const seen = async (principal: Principal, owner: string) =>
+      (await found(principal, 'zebra', { limit: 100 })).flatMap((id) => {
+        const name = names.get(id) ?? '';
+        return name.startsWith(`${owner} `) ? name.slice(owner.length + 1) : [];
+      });
+    const open = ['with a public agent', 'with the default agent', 'with both, in ben’s'];
+    expect((await seen(anna, 'anna')).sort()).toEqual(Object.keys(places).sort());
+    expect((await seen(anna, 'ben')).sort()).toEqual(
+      [...open, 'in anna’s', 'in both', 'with a private agent', 'with a shared agent'].sort(),
+    );
+    expect((await seen(ben, 'anna')).sort()).toEqual([...open, 'in ben’s', 'in both', 'with a shared agent'].sort());
+    expect((await seen(ofDocuments, 'anna')).sort()).toEqual([...open].sort());
+    expect((await seen(ofAgents, 'anna')).sort()).toEqual(
+      [...open, 'with a private agent', 'with a shared agent'].sort(),
+    );
+    for (const owner of ['anna', 'ben', 'file token of anna'])
+      expect((await seen(tokens[0] as Principal, owner)).sort()).toEqual(['in anna’s', 'in both']);
+    await db.prisma.file.deleteMany();
   });
 
   it('in a project its documents, whatever the agent’s knowledge, and none of another project', async () => {

@@ -58,6 +58,17 @@ const chapter = (subject: string) =>
   `# ${subject}\n\n${`The ${subject} is ${subject} all over. `.repeat(880 / (21 + 2 * subject.length))}`;
 
 describe('short files of a project', () => {
+  it('are waited for while their text is being read', async () => {
+    const projectId = await newProject('fresh');
+    const form = new FormData();
+    form.append('files', new File([chapter('quartz')], 'fresh.txt'));
+    form.append('project_id', String(projectId));
+    const uploaded = await api('POST', '/user/projects/file/upload', form);
+    expect(uploaded.body.user_files).toMatchObject([{ name: 'fresh.txt', status: 'PROCESSING' }]);
+    const { titles } = await ask({ projectId, agentId: plain });
+    expect(titles).toEqual(['fresh.txt']);
+  });
+
   let projectId: number;
   beforeAll(async () => {
     projectId = await newProject('short');

@@ -1,0 +1,76 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type Kit, startKit } from '../../../test/kit.ts';
+
+/** A window of 2,048 tokens, of which a prompt may fill three quarters. */
+let kit: Kit;
+beforeAll(async () => {
+  kit = await startKit({ scripted: true, environment: { LLM_CONTEXT_TOKENS: '2048' } });
+});
+afterAll(() => kit?.close());
+
+const send = (input: object) =>
+  kit.gql(
+    `mutation ($input: SendChatMessageInput!) { sendChatMessage(input: $input) { sessionId answer failure { message } } }`,
+    { input: { actionIds: [], ...input } },
+    kit.keys.BASIC,
+  );
+const post = (body: object) =>
+  kit.rest('POST', '/api/chat/send-chat-message', { key: kit.keys.BASIC, body: { allowed_tool_ids: [], ...body } });
+
+const long = 'word '.repeat(2000);
+
+describe('what the model could not read even alone', () => {
+  it.each([
+    ['message', { message: long, additionalContext: 'short' }, { message: long, additional_context: 'short' }],
+    [
+      'additionalContext',
+      { message: 'short', additionalContext: long },
+      { message: 'short', additional_context: long },
+    ],
+  ])('is refused by the name of its field, %s, and nothing is written', async (field, input, body) => {
+    const session = (await send({ message: 'Before' })).data.sendChatMessage.sessionId;
+    const [before, asked] = [await kit.fingerprint(), kit.model.requests.length];
+    const message = `input.${field}: is too long for the model, whose window has 2048 tokens`;
+    for (const where of [{}, { sessionId: session }])
+      expect(await send({ ...input, ...where })).toMatchObject({
+        data: null,
+        errors: [{ message, extensions: { code: 'BAD_USER_INPUT', fields: [{ path: ['input', field] }] } }],
+      });
+    const whole = await post({ ...body, stream: false });
+    expect([whole.status, whole.body]).toEqual([400, { error_code: 'INVALID_INPUT', detail: message }]);
+    expect((await post(body)).body).toMatchObject({ error: message, error_code: 'VALIDATION_ERROR' });
+    expect(await kit.fingerprint()).toBe(before);
+    expect(kit.model.requests).toHaveLength(asked);
+  });
+
+  it('and what just fits is asked', async () => {
+    const room = async (length: number) => (await send({ message: 'x'.repeat(length) })).errors.length === 0;
+    let [fits, refused] = [0, 8192];
+    while (refused - fits > 1) {
+      const middle = (fits + refused) >> 1;
+      if (await room(middle)) fits = middle;
+      else refused = middle;
+    }
+    const body = kit.model.requests.at(-1)?.body.messages ?? [];
+    const text = (at: number) => String(body.at(at)?.content);
+    expect(Math.ceil(text(0).length / 4) + Math.ceil(fits / 4)).toBe(Math.floor(2048 * 0.75));
+  });
+});
+
+it('a conversation of 500 long messages goes on', async () => {
+  const { sessionId } = (await send({ message: 'The beginning' })).data.sendChatMessage;
+  const messages = await kit.prisma.chatMessage.findMany({ where: { sessionId }, orderBy: { id: 'asc' } });
+  let parentId = messages.at(-1)?.id ?? 0;
+  for (let at = 0; at < 500; at++) {
+    const made = await kit.prisma.chatMessage.create({
+      data: { sessionId, parentId, role: at % 2 === 0 ? 'USER' : 'ASSISTANT', text: `${at} ${'word '.repeat(400)}` },
+    });
+    await kit.prisma.chatMessage.update({ where: { id: parentId }, data: { latestChildId: made.id } });
+    parentId = made.id;
+  }
+  const { data, errors } = await send({ sessionId, message: 'Still there?' });
+  expect(errors).toEqual([]);
+  expect(data.sendChatMessage).toMatchObject({ answer: 'You said: Still there?', failure: null });
+  const asked = (kit.model.requests.at(-1)?.body.messages ?? []).map(({ content }) => String(content).split(' ')[0]);
+  expect(asked.slice(1)).toEqual(['498', '499', 'Still']);
+});

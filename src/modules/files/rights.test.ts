@@ -1,0 +1,386 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import {
+  byRest,
+  graphNames,
+  graphOperations,
+  type Outcome,
+  outcomes,
+  restNames,
+  restOperations,
+  type Target,
+} from '../../../test/file-roads.ts';
+import { type Kit, startKit } from '../../../test/kit.ts';
+import { blobsOf, uploadGraphql, uploadRest } from '../../../test/multipart.ts';
+
+let kit: Kit;
+/** Whose files they are. */
+let anna: { secret: string; userId: string };
+let ben: { secret: string; userId: string };
+let projectId: number;
+/** A file in anna's project, one of no project, each given to a chat; and one of a chat that everybody may read. */
+let inside: Target;
+let loose: Target;
+let shared: Target;
+
+const api = (method: string, path: string, key: string, body?: unknown) =>
+  kit.rest(method, `/api${path}`, { key, ...(body !== undefined && { body }) });
+
+async function target(word: string, project: number | null): Promise<Target> {
+  const options = { key: anna.secret, ...(project !== null && { projectId: project }) };
+  const file = await kit.upload(`${word}.txt`, `The ${word} is here.`, options);
+  const { body } = await api('POST', '/chat/send-chat-message', anna.secret, {
+    message: 'Well?',
+    stream: false,
+    file_descriptors: [{ id: file, type: 'plain_text' }],
+    ...(project !== null && { chat_session_info: { project_id: project } }),
+  });
+  const document = await kit.prisma.document.findUniqueOrThrow({ where: { fileId: file } });
+  return { file, word, document: document.id, projectId, sessionId: body.chat_session_id };
+}
+
+beforeAll(async () => {
+  kit = await startKit();
+  anna = await kit.createKey('BASIC', { name: 'anna' });
+  ben = await kit.createKey('BASIC', { name: 'ben' });
+  projectId = (await api('POST', '/user/projects/create?name=Annas', anna.secret)).body.id;
+  inside = await target('wombat', projectId);
+  loose = await target('numbat', null);
+  shared = await target('dingo', null);
+  await api('PATCH', `/chat/chat-session/${shared.sessionId}`, anna.secret, { sharing_status: 'public' });
+});
+afterAll(() => kit?.close());
+
+/** The same for one who is to change nothing, whatever they try. */
+async function tries(target: Target, key: string, names?: { graph: string[]; rest: string[] }) {
+  await kit.booted.background.settled();
+  const [before, blobs] = [await kit.fingerprint(), blobsOf(kit)];
+  const found = await outcomes(kit, target, key, names);
+  await kit.booted.background.settled();
+  expect(await kit.fingerprint()).toBe(before);
+  expect(blobsOf(kit)).toEqual(blobs);
+  return found;
+}
+
+const every = (names: readonly string[], outcome: Outcome) => Object.fromEntries(names.map((name) => [name, outcome]));
+const without = (names: readonly string[], ...left: string[]) => names.filter((name) => !left.includes(name));
+
+/** What is not there, for somebody who lacks no permission. */
+const nothing = {
+  graph: {
+    ...every(['list', 'named', 'ofProject', 'ofSession', 'fileNode', 'documentNode', 'search'], 'none'),
+    ...every(['project', 'file', 'link', 'unlink', 'delete'], 'NOT_FOUND'),
+    attach: 'BAD_USER_INPUT',
+  },
+  rest: { ...every(restNames, 404), ...every(['recent', 'statuses'], 'none'), attach: 400 },
+};
+
+/** Uploads into anna's project by both roads; the codes. */
+async function uploads(key: string, into: number | undefined): Promise<Outcome[]> {
+  const files = { 'new.txt': 'new' };
+  const graph = await uploadGraphql(kit, files, { key, ...(into !== undefined && { projectId: into }) });
+  const rest = await uploadRest(kit, files, { key, fields: into === undefined ? {} : { project_id: String(into) } });
+  return [graph.errors[0]?.extensions.code ?? 'ok', rest.status];
+}
+async function triesToUpload(key: string, into: number | undefined): Promise<Outcome[]> {
+  await kit.booted.background.settled();
+  const [before, blobs] = [await kit.fingerprint(), blobsOf(kit)];
+  const codes = await uploads(key, into);
+  await kit.booted.background.settled();
+  expect([await kit.fingerprint(), blobsOf(kit)]).toEqual([before, blobs]);
+  return codes;
+}
+
+it('their owner does all of it', async () => {
+  const own = { ...(await target('bilby', null)), projectId };
+  const names = {
+    graph: without(graphNames, 'ofProject', 'project'),
+    rest: without(restNames, 'ofProject', 'details'),
+  };
+  for (const [road, others] of [
+    ['graph', 'rest'],
+    ['rest', 'graph'],
+  ] as const) {
+    const one = road === 'graph' ? own : { ...(await target('kowari', null)), projectId };
+    const found = await outcomes(kit, one, anna.secret, { ...names, [others]: [] });
+    expect(found[road]).toEqual(every(names[road], 'ok'));
+    // Deleting it was the last of them.
+    expect(await kit.prisma.file.count({ where: { id: one.file } })).toBe(0);
+  }
+  expect(
+    await outcomes(kit, inside, anna.secret, { graph: ['ofProject', 'project'], rest: ['ofProject', 'details'] }),
+  ).toEqual({
+    graph: every(['ofProject', 'project'], 'ok'),
+    rest: every(['ofProject', 'details'], 'ok'),
+  });
+});
+
+describe('a credential that lacks the permission is refused, whatever there is', () => {
+  it('a limited key: all of it', async () => {
+    for (const one of [inside, loose, shared])
+      expect(await tries(one, kit.keys.LIMITED)).toEqual({
+        graph: { ...every(graphNames, 'FORBIDDEN'), attach: 'BAD_USER_INPUT' },
+        rest: { ...every(restNames, 403), attach: 400 },
+      });
+    for (const into of [undefined, projectId])
+      expect(await triesToUpload(kit.keys.LIMITED, into)).toEqual(['FORBIDDEN', 403]);
+  });
+
+  it('a token for `write:chat`: all but to give its owner’s files', async () => {
+    const { secret } = await kit.createPat(anna.secret, { scopes: ['write:chat'] });
+    const names = { graph: without(graphNames, 'attach'), rest: without(restNames, 'attach') };
+    for (const one of [inside, loose])
+      expect(await tries(one, secret, names)).toEqual({
+        graph: every(names.graph, 'FORBIDDEN'),
+        rest: every(names.rest, 403),
+      });
+    expect(await triesToUpload(secret, undefined)).toEqual(['FORBIDDEN', 403]);
+    expect(await outcomes(kit, loose, secret, { graph: ['attach'], rest: ['attach'] })).toEqual({
+      graph: { attach: 'ok' },
+      rest: { attach: 'ok' },
+    });
+    const theirs = { ...loose, file: await kit.upload('bens.txt', 'of ben', { key: ben.secret }) };
+    expect(await tries(theirs, secret, { graph: ['attach'], rest: ['attach'] })).toEqual({
+      graph: { attach: 'BAD_USER_INPUT' },
+      rest: { attach: 400 },
+    });
+  });
+
+  it('a token for `read:chat`: all but to read its owner’s files', async () => {
+    const { secret } = await kit.createPat(anna.secret, { scopes: ['read:chat'] });
+    for (const one of [inside, loose])
+      expect(await tries(one, secret)).toEqual({
+        graph: { ...every(graphNames, 'FORBIDDEN'), file: 'ok', fileNode: 'ok' },
+        rest: { ...every(restNames, 403), download: 'ok' },
+      });
+    expect(await triesToUpload(secret, undefined)).toEqual(['FORBIDDEN', 403]);
+  });
+
+  it('a token for `write:projects`: what is said in chats, and the bytes', async () => {
+    const { secret } = await kit.createPat(anna.secret, { scopes: ['write:projects'] });
+    const changing = ['link', 'unlink', 'delete'];
+    const names = { graph: without(graphNames, ...changing), rest: without(restNames, ...changing) };
+    expect(await tries(inside, secret, names)).toEqual({
+      graph: {
+        ...every(['list', 'named', 'ofProject', 'project'], 'ok'),
+        ...every(['ofSession', 'file', 'fileNode', 'documentNode', 'search', 'attach'], 'FORBIDDEN'),
+      },
+      rest: {
+        ...every(['recent', 'statuses', 'status', 'ofProject', 'details'], 'ok'),
+        ...every(['ofSession', 'download', 'attach'], 403),
+      },
+    });
+    const one = { ...(await target('quoll', null)), projectId };
+    expect((await outcomes(kit, one, secret, { graph: ['link', 'unlink'], rest: changing })).rest).toEqual(
+      every(changing, 'ok'),
+    );
+    expect(await uploads(secret, projectId)).toEqual(['ok', 200]);
+  });
+
+  it('a stranger: all of it, alike', async () => {
+    await kit.booted.background.settled();
+    const before = await kit.fingerprint();
+    for (const name of graphNames) {
+      const [query, variables] = graphOperations[name]?.(loose) ?? [];
+      const { status, errors } = await kit.gql(query as string, variables, null);
+      expect([status, errors[0]?.extensions.code]).toEqual([401, 'UNAUTHENTICATED']);
+    }
+    for (const name of restNames) {
+      const [method, path, body] = restOperations[name]?.(loose) ?? [];
+      const answer = await kit.rest(method as string, `/api${path}`, { key: null, body });
+      expect([answer.status, answer.body.detail]).toEqual([403, 'Access denied. User is not authenticated.']);
+    }
+    expect(await kit.fingerprint()).toBe(before);
+  });
+});
+
+describe('what is somebody else’s is not there', () => {
+  it('for another user', async () => {
+    for (const one of [inside, loose]) expect(await tries(one, ben.secret)).toEqual(nothing);
+    expect(await triesToUpload(ben.secret, projectId)).toEqual(['NOT_FOUND', 404]);
+  });
+
+  it('for an administrator, whatever they may manage: not a name, not a byte, not a word', async () => {
+    for (const one of [inside, loose]) expect(await tries(one, kit.keys.ADMIN)).toEqual(nothing);
+    expect(await triesToUpload(kit.keys.ADMIN, projectId)).toEqual(['NOT_FOUND', 404]);
+    const { data } = await kit.gql('{ documents(first: 100) { nodes { documentId title } } }');
+    for (const { file } of [inside, loose, shared]) expect(JSON.stringify(data)).not.toContain(file);
+    const document = `mutation ($id: String!) { deleteDocument(input: { documentId: $id }) { __typename } }`;
+    expect((await kit.gql(document, { id: loose.file })).errors).toMatchObject([{ extensions: { code: 'NOT_FOUND' } }]);
+  });
+
+  it('unless an agent has it, which administrators of agents may use', async () => {
+    const one = await target('cuscus', null);
+    const made = await kit.gql(
+      'mutation ($input: CreateAgentInput!) { createAgent(input: $input) { agent { databaseId } } }',
+      { input: { name: 'private', fileIds: [one.file] } },
+      anna.secret,
+    );
+    expect(made.errors).toEqual([]);
+    const names = {
+      graph: ['named', 'file', 'fileNode', 'documentNode', 'search'],
+      rest: ['statuses', 'status', 'download'],
+    };
+    expect(await tries(one, kit.keys.ADMIN, names)).toEqual({
+      graph: every(names.graph, 'ok'),
+      rest: every(names.rest, 'ok'),
+    });
+    const refused = await tries(one, ben.secret, names);
+    expect(refused).toEqual({
+      graph: Object.fromEntries(names.graph.map((name) => [name, nothing.graph[name as keyof typeof nothing.graph]])),
+      rest: { statuses: 'none', status: 404, download: 404 },
+    });
+    // And they may still do nothing to it.
+    const changing = ['link', 'unlink', 'delete'];
+    expect(await tries(one, kit.keys.ADMIN, { graph: changing, rest: changing })).toEqual({
+      graph: every(changing, 'NOT_FOUND'),
+      rest: every(changing, 404),
+    });
+    const scoped = await kit.createKey('ADMIN', {
+      name: 'documents',
+      scopes: ['manage:documents', 'read:chat', 'read:search', 'write:projects'],
+    });
+    expect(await tries(one, scoped.secret, names)).toEqual(refused);
+  });
+});
+
+describe('a token that is confined to a project', () => {
+  let token: { secret: string; userId: string };
+  beforeAll(async () => {
+    const made = await kit.gql(
+      'mutation ($input: CreateProjectTokenInput!) { createProjectToken(input: $input) { secret projectToken { userId } } }',
+      { input: { projectId, name: 'token', role: 'BASIC' } },
+      anna.secret,
+    );
+    token = { secret: made.data.createProjectToken.secret, userId: made.data.createProjectToken.projectToken.userId };
+  });
+
+  it('sees the project’s files', async () => {
+    const changing = ['attach', 'link', 'unlink', 'delete'];
+    const names = { graph: without(graphNames, ...changing), rest: without(restNames, ...changing) };
+    expect(await tries(inside, token.secret, names)).toEqual({
+      graph: every(names.graph, 'ok'),
+      rest: every(names.rest, 'ok'),
+    });
+    expect(await outcomes(kit, inside, token.secret, { graph: ['attach'], rest: ['attach'] })).toEqual({
+      graph: { attach: 'ok' },
+      rest: { attach: 'ok' },
+    });
+  });
+
+  it('and nothing else: not its owner’s, not what others share with everybody', async () => {
+    const names = {
+      graph: without(graphNames, 'ofProject', 'project'),
+      rest: without(restNames, 'ofProject', 'details'),
+    };
+    for (const one of [loose, shared]) {
+      const { graph, rest } = await tries(one, token.secret, names);
+      expect(graph).toEqual(Object.fromEntries(Object.entries(nothing.graph).filter(([name]) => name in graph)));
+      expect(rest).toEqual(Object.fromEntries(Object.entries(nothing.rest).filter(([name]) => name in rest)));
+    }
+  });
+
+  it('does nothing to the files of its owner but take them out', async () => {
+    const one = await target('potoroo', projectId);
+    const names = { graph: ['link', 'delete'], rest: ['link', 'delete'] };
+    expect(await tries(one, token.secret, names)).toEqual({
+      graph: every(names.graph, 'NOT_FOUND'),
+      rest: every(names.rest, 404),
+    });
+    expect(await byRest(kit, 'unlink', one, token.secret)).toBe('ok');
+    expect(
+      await kit.prisma.file.findUniqueOrThrow({ where: { id: one.file }, include: { projects: true } }),
+    ).toMatchObject({
+      ownerId: anna.userId,
+      projects: [],
+    });
+  });
+
+  it('uploads into its project, named or not, and into no other', async () => {
+    const other = (await api('POST', '/user/projects/create?name=Other', anna.secret)).body.id;
+    for (const elsewhere of [other, 999_999])
+      expect(await triesToUpload(token.secret, elsewhere)).toEqual(['NOT_FOUND', 404]);
+    for (const into of [undefined, projectId]) expect(await uploads(token.secret, into)).toEqual(['ok', 200]);
+    const made = await kit.prisma.file.findMany({ where: { ownerId: token.userId }, include: { projects: true } });
+    expect(made.map(({ projects }) => projects.map(({ id }) => id))).toEqual(Array(4).fill([projectId]));
+  });
+
+  it('whose project’s owner loses a permission loses it too', async () => {
+    const owner = await kit.createKey('BASIC', { name: 'demoted' });
+    const project = (await api('POST', '/user/projects/create?name=Demoted', owner.secret)).body.id;
+    const file = await kit.upload('a.txt', 'The kiwi.', { key: owner.secret, projectId: project });
+    const made = await kit.gql(
+      'mutation ($input: CreateProjectTokenInput!) { createProjectToken(input: $input) { secret } }',
+      { input: { projectId: project, name: 'token', role: 'BASIC' } },
+      owner.secret,
+    );
+    const { secret } = made.data.createProjectToken;
+    expect((await api('GET', `/chat/file/${file}`, secret)).status).toBe(200);
+    await kit.prisma.user.update({ where: { id: owner.userId }, data: { role: 'LIMITED' } });
+    for (const key of [secret, owner.secret]) {
+      expect((await api('GET', `/chat/file/${file}`, key)).status).toBe(403);
+      expect(await triesToUpload(key, undefined)).toEqual(['FORBIDDEN', 403]);
+    }
+  });
+});
+
+describe('a chat that everybody may read', () => {
+  const reading = { graph: ['named', 'file', 'fileNode'], rest: ['statuses', 'status', 'download'] };
+  const all = { graph: every(reading.graph, 'ok'), rest: every(reading.rest, 'ok') };
+  const gone = {
+    graph: { named: 'none', file: 'NOT_FOUND', fileNode: 'none' },
+    rest: { statuses: 'none', status: 404, download: 404 },
+  };
+
+  it('gives its files to whoever may read chats, and none beside them', async () => {
+    for (const key of [ben.secret, kit.keys.ADMIN]) {
+      expect(await tries(shared, key, reading)).toEqual(all);
+      expect(await tries(loose, key, reading)).toEqual(gone);
+      // Their text is not searched, and they are nobody's to change.
+      expect(
+        await tries(shared, key, {
+          graph: ['list', 'documentNode', 'search', 'delete', 'link'],
+          rest: ['recent', 'delete'],
+        }),
+      ).toEqual({
+        graph: { list: 'none', documentNode: 'none', search: 'none', delete: 'NOT_FOUND', link: 'NOT_FOUND' },
+        rest: { recent: 'none', delete: 404 },
+      });
+    }
+    const { secret } = await kit.createPat(ben.secret, { scopes: ['write:chat', 'write:projects'] });
+    expect(await tries(shared, secret, reading)).toEqual({
+      graph: { named: 'none', file: 'FORBIDDEN', fileNode: 'FORBIDDEN' },
+      rest: { statuses: 'none', status: 404, download: 403 },
+    });
+  });
+
+  it('until it is private again, or deleted', async () => {
+    const one = await target('echidna', null);
+    const path = `/chat/chat-session/${one.sessionId}`;
+    expect(await tries(one, ben.secret, reading)).toEqual(gone);
+    await api('PATCH', path, anna.secret, { sharing_status: 'public' });
+    expect(await tries(one, ben.secret, reading)).toEqual(all);
+    await api('PATCH', path, anna.secret, { sharing_status: 'private' });
+    expect(await tries(one, ben.secret, reading)).toEqual(gone);
+    await api('PATCH', path, anna.secret, { sharing_status: 'public' });
+    await api('DELETE', `/chat/delete-chat-session/${one.sessionId}`, anna.secret);
+    expect(await tries(one, ben.secret, reading)).toEqual(gone);
+    expect(await tries(one, anna.secret, reading)).toEqual(all);
+  });
+});
+
+it('the text of a file is nobody’s to replace, remove or give away as a document', async () => {
+  const document = { title: 'x', sections: [{ text: 'x' }] };
+  const ingest = `mutation ($input: IngestDocumentInput!) { ingestDocument(input: $input) { alreadyExisted } }`;
+  const remove = `mutation ($id: String!) { deleteDocument(input: { documentId: $id }) { __typename } }`;
+  const { secret } = await kit.createKey('ADMIN', { name: 'owner' });
+  const own = await kit.upload('own.txt', 'The numbat of an administrator.', { key: secret });
+  await kit.booted.background.settled();
+  const before = await kit.fingerprint();
+  for (const id of [own, loose.file]) {
+    const replaced = await kit.gql(ingest, { input: { ...document, documentId: id } }, secret);
+    expect(replaced.errors).toMatchObject([{ extensions: { code: 'CONFLICT' } }]);
+    const removed = await kit.gql(remove, { id }, secret);
+    expect(removed.errors).toMatchObject([{ extensions: { code: id === own ? 'CONFLICT' : 'NOT_FOUND' } }]);
+  }
+  expect(await kit.fingerprint()).toBe(before);
+});
