@@ -3,7 +3,16 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PGlite } from '@electric-sql/pglite';
 import pg from 'pg';
+import { PrismaPGlite } from 'pglite-prisma-adapter';
+import { PrismaClient } from '../src/generated/prisma/client.ts';
+import { createLog } from '../src/log.ts';
+import { auditService } from '../src/modules/audit/audit.service.ts';
+import { ingestGuide } from '../src/modules/knowledge/guide.ts';
+import { knowledgeService } from '../src/modules/knowledge/knowledge.service.ts';
+import { createBackground } from '../src/store/background.ts';
+import { type Database, openDatabase, type Statement } from '../src/store/database.ts';
 import { migrate } from '../src/store/migrate.ts';
+import { testUrl } from './test-url.ts';
 
 /**
  * A migrated database that every test file starts from: a dump of a PGlite, or a template database on the PostgreSQL
@@ -14,6 +23,13 @@ export default async function setup(): Promise<() => Promise<void>> {
   return server ? templateDatabase(server) : snapshot();
 }
 
+/** What every server has read of itself before its first request: once here, and not once for each. */
+async function guide(db: Database): Promise<void> {
+  const log = createLog('silent');
+  const audit = auditService(db, createBackground(log), log);
+  await ingestGuide(db, knowledgeService(db, audit), testUrl);
+}
+
 async function snapshot(): Promise<() => Promise<void>> {
   const folder = mkdtempSync(join(tmpdir(), 'latchkey-test-'));
   const lite = await PGlite.create();
@@ -21,6 +37,13 @@ async function snapshot(): Promise<() => Promise<void>> {
     exec: (sql) => lite.exec(sql),
     query: async <Row>(sql: string, values?: unknown[]) => (await lite.query<Row>(sql, values)).rows,
   });
+  const prisma = new PrismaClient({ adapter: new PrismaPGlite(lite) });
+  await guide({
+    prisma,
+    query: async <Row>({ text }: Statement, values: unknown[]) => (await lite.query<Row>(text, values)).rows,
+    close: async () => {},
+  });
+  await prisma.$disconnect();
   const dump = await lite.dumpDataDir('none');
   await lite.close();
   const file = join(folder, 'migrated.tar');
@@ -43,6 +66,9 @@ async function templateDatabase(server: string): Promise<() => Promise<void>> {
     query: async <Row>(sql: string, values?: unknown[]) => (await client.query(sql, values)).rows as Row[],
   });
   await client.end();
+  const db = await openDatabase({ databaseUrl: url.href });
+  await guide(db);
+  await db.close();
   process.env.TEST_TEMPLATE = name;
   return async () => {
     await admin.query(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`);

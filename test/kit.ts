@@ -12,6 +12,7 @@ import { mentionsSecret, newSecret } from '../src/modules/tokens/secret.ts';
 import { readSettings } from '../src/settings.ts';
 import type { DatabaseOptions } from '../src/store/database.ts';
 import { type ModelServer, startModelServer } from './model-server.ts';
+import { testUrl } from './test-url.ts';
 
 export type RoleName = 'LIMITED' | 'BASIC' | 'ADMIN';
 
@@ -124,7 +125,7 @@ export async function startKit({ scripted = false, environment = {} }: KitOption
   // Made with the first file that is uploaded.
   const dataDir = join(tmpdir(), `latchkey-test-${randomUUID()}`);
   const settings = readSettings({
-    PUBLIC_URL: 'http://latchkey.test',
+    PUBLIC_URL: testUrl,
     DATA_DIR: dataDir,
     BOOTSTRAP_ADMIN_KEY: adminKey,
     ...(scripted && {

@@ -226,17 +226,19 @@ describe('the files of a chat that a token goes on with', () => {
     const reads = await kit.createPat(owner.secret, { scopes: ['write:chat', 'read:chat'] });
     const file = await kit.upload('diary.txt', 'The combination of the safe is zebra-4711.', { key: owner.secret });
     const { sessionId } = (await ask('hello', writes.secret)).data.sendChatMessage;
-    const { userMessageId } = (await ask('what is in it?', owner.secret, { sessionId, fileIds: [file] })).data
-      .sendChatMessage;
     for (const [secret, told] of [
       [writes.secret, false],
       [reads.secret, true],
     ] as const) {
-      const anew = { sessionId, parentMessageId: userMessageId };
+      const given = await ask('what is in it?', owner.secret, { sessionId, fileIds: [file] });
+      const anew = { sessionId, parentMessageId: given.data.sendChatMessage.userMessageId };
       expect((await streamed('', secret, anew)).includes('zebra-4711')).toBe(told);
       expect((await streamed('and now?', secret, { sessionId })).includes('zebra-4711')).toBe(told);
+      const body = { message: 'and again?', chat_session_id: sessionId };
+      const { status, text } = await kit.rest('POST', '/api/chat/send-chat-message', { key: secret, body });
+      expect(status).toBe(200);
+      expect(text.includes('zebra-4711')).toBe(told);
       expect(await streamed('and this?', secret, { sessionId, fileIds: [file] })).toContain('zebra-4711');
-      await ask('what is in it?', owner.secret, { ...anew, parentMessageId: null, fileIds: [file] });
     }
   });
 });

@@ -1,0 +1,2 @@
+/** Where the servers of the tests say that they are. */
+export const testUrl = 'http://latchkey.test';
