@@ -185,12 +185,20 @@ describe('the many files of one user', () => {
     const long = 'A word, and one more. '.repeat(25_000);
     const files = Object.fromEntries(Array.from({ length: 12 }, (_, at) => [`${at}.txt`, long]));
     expect((await uploadRest(kit, files, { key: many.secret })).body.user_files).toHaveLength(12);
-    const sent = await uploadRest(kit, { 'short.txt': 'A word.' }, { key: one.secret });
-    const { id } = sent.body.user_files[0];
-    await until(async () => (await kit.prisma.file.findUniqueOrThrow({ where: { id } })).status === 'COMPLETED');
+    const id = await kit.upload('short.txt', 'A word.', { key: one.secret });
+    // All of them once more, as if they had just come, and the one behind the many.
+    await kit.prisma.document.deleteMany({ where: { source: 'user_file' } });
+    const whose = { ownerId: { in: [many.userId, one.userId] } };
+    await kit.prisma.file.updateMany({ where: whose, data: { status: 'PROCESSING', text: null } });
     const unread = { ownerId: many.userId, status: 'PROCESSING' } as const;
+    const ids = (await kit.prisma.file.findMany({ where: unread })).map((file) => file.id);
+    const { signal } = new AbortController();
+    const { ready } = kit.booted.services.files;
+    const all = ready(ids, signal);
+    await ready([id], signal);
+    expect(await kit.prisma.file.findUniqueOrThrow({ where: { id } })).toMatchObject({ status: 'COMPLETED' });
     expect(await kit.prisma.file.count({ where: unread })).toBeGreaterThan(3);
-    await kit.booted.background.settled();
+    await all;
     expect(await kit.prisma.file.count({ where: { ...unread, status: 'COMPLETED' } })).toBe(12);
   });
 });
