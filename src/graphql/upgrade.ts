@@ -42,7 +42,10 @@ export function onUpgrade(server: Server, { refusal, take }: WebSocketUpgrades):
 
 /** Goes on once what was asked before is answered, if the connection still stands then. */
 function after(answer: ServerResponse | undefined, socket: Duplex, goOn: () => void): void {
-  if (!answer || answer.closed) return goOn();
+  if (!answer || answer.closed) {
+    goOn();
+    return;
+  }
   const broken = () => socket.destroy();
   socket.on('error', broken);
   answer.once('close', () => {
