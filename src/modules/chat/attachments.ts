@@ -2,15 +2,18 @@ import type { Principal } from '../../authz/principal.ts';
 import { visible } from '../../authz/visible.ts';
 import type { File, Prisma } from '../../generated/prisma/client.ts';
 import type { ChatModel } from '../../models/providers.ts';
+import { estimateTokens } from '../../models/tokens.ts';
 import type { Database } from '../../store/database.ts';
 import type { FilesService } from '../files/files.service.ts';
 import { fileLink } from '../knowledge/knowledge.service.ts';
 import { numberHits } from './citations.ts';
 import type { NumberedHit } from './events.ts';
-import type { Image } from './prompt.ts';
+import { beginning, type Image } from './prompt.ts';
 
 /** The share of the model's window in which the files of an agent and a project are given whole, and not searched. */
 const standingShare = 0.25;
+/** The share of the model's window up to which the files of a question are given whole; a longer one is searched, too. */
+const wholeShare = 0.5;
 /** Images that one prompt holds at most, and their bytes together. */
 const most = { images: 20, imageBytes: 32 * 1024 * 1024 };
 
@@ -18,6 +21,8 @@ const most = { images: 20, imageBytes: 32 * 1024 * 1024 };
 export interface Attachments {
   /** The files that came with the question, numbered to be cited. */
   files: NumberedHit[];
+  /** Of these, the ids of those that are too long to be given whole: of them the beginning is, and what a search finds. */
+  longFiles: string[];
   /** Those that came with earlier questions, newest first. */
   earlierFiles: NumberedHit[];
   /** The files of the agent and the project where all of them together are short: every turn has them whole. */
@@ -126,14 +131,28 @@ export async function gatherAttachments(
     const why = file.place === 0 && file.kind !== 'IMAGE' ? unread(file) : null;
     return why === null ? [] : noteOn(file, why);
   });
+  const asking = numbered.filter((_, index) => withText[index]?.place === 0);
   return {
-    files: numbered.filter((_, index) => withText[index]?.place === 0),
+    ...shortened(asking, model.contextWindow),
     earlierFiles: numbered.filter((_, index) => (withText[index]?.place ?? 0) > 0),
     standing: numbered.slice(withText.length),
     searchable,
     notes: [...unreadable, ...shown.notes],
     images: shown.images.filter(({ place }) => place === 0),
     earlierImages: shown.images.filter(({ place }) => place > 0),
+  };
+}
+
+/** The files of a question, the long ones cut to their beginning where together they are too much. */
+function shortened(files: NumberedHit[], contextWindow: number): Pick<Attachments, 'files' | 'longFiles'> {
+  const tokens = files.reduce((sum, { text }) => sum + estimateTokens(text), 0);
+  if (tokens <= contextWindow * wholeShare) return { files, longFiles: [] };
+  // Half of the room for their beginnings, and half for what is found in them.
+  const most = Math.floor((contextWindow * wholeShare) / 2 / files.length);
+  const long = files.filter(({ text }) => estimateTokens(text) > most);
+  return {
+    files: files.map((file) => (long.includes(file) ? { ...file, text: beginning(file.text, most) } : file)),
+    longFiles: long.map(({ documentId }) => documentId),
   };
 }
 

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Kit, startKit } from '../../../test/kit.ts';
+import { parsePassages } from '../../models/passages.ts';
 
 /** A window of 2,048 tokens, of which a prompt may fill three quarters. */
 let kit: Kit;
@@ -73,4 +74,33 @@ it('a conversation of 500 long messages goes on', async () => {
   expect(data.sendChatMessage).toMatchObject({ answer: 'You said: Still there?', failure: null });
   const asked = (kit.model.requests.at(-1)?.body.messages ?? []).map(({ content }) => String(content).split(' ')[0]);
   expect(asked.slice(1)).toEqual(['498', '499', 'Still']);
+});
+
+describe('files that are too long to be given whole', () => {
+  /** About 700 tokens on one matter. */
+  const chapter = (subject: string) => `# ${subject}\n\n${`The ${subject} is ${subject} all over. `.repeat(90)}`;
+  const passages = () => parsePassages(String(kit.model.requests.at(-1)?.body.messages?.at(-1)?.content));
+
+  it('are given by their beginning and by what in them fits the question, under one number', async () => {
+    const text = ['grebe', 'heron', 'shrike'].map(chapter).join('\n\n');
+    const id = await kit.upload('birds.md', text, { key: kit.keys.BASIC });
+    kit.model.script({ text: 'All over [1].' });
+    const { data } = await send({ message: 'What is the shrike?', fileIds: [id] });
+    expect(data.sendChatMessage.answer).toBe(`All over [[1]](/api/chat/file/${id}).`);
+    const [beginning, ...found] = passages();
+    expect(beginning).toMatchObject({ number: 1, title: 'birds.md', text: expect.stringMatching(/^# grebe\n/) });
+    expect(beginning?.text).toMatch(/\[The rest of this file does not fit\.\]$/);
+    expect(found.map(({ number }) => number)).toContain(1);
+    expect(found[0]?.text).toContain('The shrike is shrike all over.');
+  });
+
+  it('a short one beside a long one is whole; what is not asked about is not searched', async () => {
+    const key = kit.keys.BASIC;
+    const long = await kit.upload('long.md', ['grebe', 'heron'].map(chapter).join('\n\n'), { key });
+    const short = await kit.upload('short.md', 'The wren is small.', { key });
+    await kit.upload('other.md', chapter('wren'), { key });
+    await send({ message: 'What is the wren?', fileIds: [long, short] });
+    expect(passages().map(({ title }) => title)).toEqual(['long.md', 'short.md']);
+    expect(passages()[1]?.text).toBe('The wren is small.');
+  });
 });

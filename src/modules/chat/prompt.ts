@@ -86,11 +86,14 @@ const cutMark = '\n[The rest of this file does not fit.]';
 /** The least of a file that is worth a place, in tokens. */
 const leastOfFile = 50;
 
+/** So many tokens of a text from its beginning, and a mark that more was there. */
+export const beginning = (text: string, tokens: number): string => text.slice(0, tokens * 4).toWellFormed() + cutMark;
+
 /** A file with as much of its text as fits into so many tokens; null when that is next to nothing. */
 function fitted(file: FileSource, room: number): FileSource | null {
   if (sizeOf(file) <= room) return file;
-  const length = (room - sizeOf({ ...file, text: cutMark })) * 4;
-  return length < leastOfFile * 4 ? null : { ...file, text: file.text.slice(0, length).toWellFormed() + cutMark };
+  const tokens = room - sizeOf({ ...file, text: cutMark });
+  return tokens < leastOfFile ? null : { ...file, text: beginning(file.text, tokens) };
 }
 
 /**

@@ -264,24 +264,32 @@ export function turnService({
     principal: Principal,
     turn: Prepared,
     input: Message,
-    { files, earlierFiles, standing, searchable }: Attachments,
+    { files, longFiles, earlierFiles, standing, searchable }: Attachments,
   ): Promise<NumberedHit[] | null> {
-    if (!turn.searches && !searchable) return standing.length > 0 ? standing : null;
+    if (!turn.searches && !searchable && longFiles.length === 0) return standing.length > 0 ? standing : null;
     turn.run.emit({ type: 'searchStarted' });
     turn.run.emit({ type: 'searchQueries', queries: [turn.question] });
     const given = [...files, ...earlierFiles, ...standing];
-    const found = await knowledge.retrieve(principal, {
-      query: turn.question,
-      agentId: turn.agent.id,
-      projectId: turn.projectId,
-      attachedOnly: !turn.searches,
-      except: given.map(({ documentId }) => documentId),
-      limit: turn.agent.passageLimit,
-      sources: input.filters?.sources ?? undefined,
-      since: input.filters?.since ?? null,
-      tags: input.filters?.tags ?? undefined,
-    });
-    const hits = numberHits([...given, ...found]).slice(given.length);
+    const limit = turn.agent.passageLimit;
+    const inFiles =
+      longFiles.length === 0
+        ? []
+        : await knowledge.retrieve(principal, { query: turn.question, only: longFiles, limit });
+    const elsewhere =
+      turn.searches || searchable
+        ? await knowledge.retrieve(principal, {
+            query: turn.question,
+            agentId: turn.agent.id,
+            projectId: turn.projectId,
+            attachedOnly: !turn.searches,
+            except: given.map(({ documentId }) => documentId),
+            limit,
+            sources: input.filters?.sources ?? undefined,
+            since: input.filters?.since ?? null,
+            tags: input.filters?.tags ?? undefined,
+          })
+        : [];
+    const hits = numberHits([...given, ...inFiles, ...elsewhere]).slice(given.length);
     turn.run.emit({ type: 'searchDocuments', documents: kept([...standing, ...hits]) });
     return [...standing, ...hits];
   }
@@ -308,7 +316,8 @@ export function turnService({
       const hits = await search(principal, turn, input, attachments);
       const passages = kept([...attachments.files, ...attachments.earlierFiles, ...(hits ?? [])]);
       if (passages.length > 0 || hits !== null) {
-        const searchQuery = turn.searches || attachments.searchable ? turn.question : null;
+        const searched = turn.searches || attachments.searchable || attachments.longFiles.length > 0;
+        const searchQuery = searched ? turn.question : null;
         await saveMessage(assistantMessageId, soFar, { passages, searchQuery });
       }
       // What others gave to this chat before is history, and more than who may not read any is told.

@@ -18,6 +18,8 @@ const Retrieve = z.object({
   attachedOnly: z.boolean().default(false),
   /** Documents that are known already. */
   except: z.array(z.string()).default([]),
+  /** These documents and no others, with as many passages of each as there is room for. */
+  only: z.array(z.string()).nullish(),
   limit: z.number().int().min(0),
   sources: z.array(plainText(50)).max(100).nullish(),
   since: storableDate.nullish(),
@@ -121,6 +123,7 @@ WITH asked AS MATERIALIZED (
           SELECT FROM "_AgentToDocument" t WHERE t."A" = a."id" AND t."B" = d."id")))))
       AND (a."searchStartDate" IS NULL OR COALESCE(d."documentUpdatedAt", d."createdAt") >= a."searchStartDate")))
     AND NOT (d."externalId" = ANY ($13::text[]))
+    AND ($14::text[] IS NULL OR d."externalId" = ANY ($14::text[]))
     AND ($5::text[] IS NULL OR d."source" = ANY ($5::text[]))
     AND ($6::timestamptz IS NULL OR COALESCE(d."documentUpdatedAt", d."createdAt") >= $6::timestamptz)
     AND ($7::jsonb IS NULL OR EXISTS (
@@ -152,7 +155,7 @@ WITH asked AS MATERIALIZED (
 ), spread AS (
   SELECT *, row_number() OVER (PARTITION BY "documentId" ORDER BY fused DESC, "id") AS place FROM ranked
 ), best AS (
-  SELECT "id", fused FROM spread WHERE place <= ${perDocument} ORDER BY fused DESC, "id" LIMIT $8::int
+  SELECT "id", fused FROM spread WHERE place <= CASE WHEN $14::text[] IS NULL THEN ${perDocument} ELSE $8::int END ORDER BY fused DESC, "id" LIMIT $8::int
 )
 SELECT d."externalId" AS "documentId", c."id" AS "chunkId", c."position", d."title", c."heading", c."link", c."text",
        d."source", d."metadata", (fused * 61 / 3)::float8 AS "score", d."documentUpdatedAt" AS "updatedAt",
@@ -162,7 +165,7 @@ ORDER BY fused DESC, c."id"`,
 };
 
 /**
- * The passages that match a question best, at most three of a document, out of those that the principal may read.
+ * The passages that match a question best, at most three of a document unless `only` names it, out of those that the principal may read.
  * Not every word has to match. `agentId` narrows to the agent's documents where its knowledge is ATTACHED, and to those
  * since its `searchStartDate`; whether the principal may use the agent is the caller's to check. `projectId`, for a turn
  * in a project, adds that project's documents, whatever the agent's knowledge is, and leaves out those of other
@@ -172,7 +175,7 @@ ORDER BY fused DESC, c."id"`,
  * without a word to look for, or for a deleted agent. Throws BAD_USER_INPUT.
  */
 export async function retrieve(db: Database, principal: Principal, input: RetrieveInput): Promise<Hit[]> {
-  const { query, agentId, projectId, attachedOnly, except, limit, sources, since, tags } = parse(Retrieve, input);
+  const { query, agentId, projectId, attachedOnly, except, only, limit, sources, since, tags } = parse(Retrieve, input);
   const confinedTo = principal.credential.projectId;
   if (query === '' || limit === 0) return [];
   const rows = await db.query<Omit<Hit, 'highlights'> & { highlights: string }>(statement, [
@@ -189,6 +192,7 @@ export async function retrieve(db: Database, principal: Principal, input: Retrie
     can(principal, 'manage:agents'),
     attachedOnly,
     except,
+    only ?? null,
   ]);
   return rows.map(({ highlights, ...hit }) => ({
     ...hit,
