@@ -50,8 +50,8 @@ describe('uploadFiles', () => {
       ],
       rejected: [
         { name: 'fake.png', reason: 'is not a PNG image' },
-        { name: 'big.txt', reason: 'it is larger than 1 MB' },
-        { name: 'empty.txt', reason: 'it is empty' },
+        { name: 'big.txt', reason: 'is larger than 1 MB' },
+        { name: 'empty.txt', reason: 'is empty' },
       ],
     });
     await kit.booted.background.settled();

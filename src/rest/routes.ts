@@ -12,7 +12,7 @@ import {
   type AnyRow,
   admit,
   asAppError,
-  type Download,
+  type FileReply,
   type RowInput,
   readPart,
   rowRequirements,
@@ -140,7 +140,7 @@ const encodedName = (name: string): string =>
   encodeURIComponent(name).replace(/['()*]/g, (character) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`);
 
 /** A file, as something to save and never to show: what somebody uploaded must not run as a page of this server's. */
-function fileReply(c: HonoContext, { bytes, fileName, mediaType, etag }: Download): Response {
+function fileReply(c: HonoContext, { bytes, fileName, mediaType, etag }: FileReply): Response {
   const tag = `"${etag}"`;
   const headers = { ETag: tag, 'Cache-Control': 'private, max-age=31536000, immutable' };
   const known = (c.req.header('if-none-match') ?? '').split(',').map((each) => each.trim().replace(/^W\//, ''));

@@ -41,7 +41,7 @@ export interface StreamSpec<Params, Query, Body, Event, Variables> {
 }
 
 /** A file as a reply. */
-export interface Download {
+export interface FileReply {
   bytes: Uint8Array<ArrayBuffer>;
   fileName: string;
   mediaType: string;
@@ -82,7 +82,7 @@ export interface Row<
   headers?: (data: Data, input: RowInput<Params, Query, Body>, context: Context) => Record<string, string>;
   reply: z.ZodType<unknown, Reply>;
   /** The reply is a file: its bytes, once the document has said that the caller may have them. */
-  download?: (reply: Reply, context: Context) => Promise<Download>;
+  download?: (reply: Reply, context: Context) => Promise<FileReply>;
   document: TadaDocumentNode<Data, Variables>;
   variables: (input: RowInput<Params, Query, Body>) => Variables;
   output: (data: Data, input: RowInput<Params, Query, Body>) => Reply;

@@ -127,8 +127,7 @@ describe('a file that comes with a question', () => {
     const id = await upload('broken "1".json', '{');
     const turn = await send({ message: 'What is in it?', fileIds: [id] });
     expect(asked()).toEqual({
-      question:
-        '[The file "broken \\"1\\".json" came with this and could not be read: is not valid JSON.]\n\nWhat is in it?',
+      question: '[The file "broken \\"1\\".json" came with this and is not valid JSON.]\n\nWhat is in it?',
       passages: [],
       images: [],
     });

@@ -81,7 +81,7 @@ const noteOn = ({ name, kind }: Attached, why: string): string =>
 
 /** Why the text of a file is not there; null when it is. */
 function unread({ status, error }: Attached): string | null {
-  if (status === 'FAILED') return `could not be read: ${error ?? 'unknown'}`;
+  if (status === 'FAILED') return error ?? 'could not be read';
   return status === 'PROCESSING' ? 'has not been read yet' : null;
 }
 

@@ -40,7 +40,7 @@ export interface Upload {
 
 export interface Uploaded {
   files: FileRow[];
-  /** Those that were not taken, and why, in words for their sender. */
+  /** Those that were not taken, and why, in words that go on from “the file …”. */
   rejected: { name: string; reason: string }[];
 }
 
@@ -77,10 +77,10 @@ export function filesService({ db, audit, blobs, extractor, knowledge, backgroun
   /** What a file is, or why it is not taken. */
   function inspect(name: string, bytes: Uint8Array): { name: string; type: FileType } | { reason: string } {
     const own = baseName(name);
-    if (own === null) return { reason: 'its name cannot be a file’s' };
-    if (bytes.length === 0) return { reason: 'it is empty' };
+    if (own === null) return { reason: 'has a name that no file can have' };
+    if (bytes.length === 0) return { reason: 'is empty' };
     if (bytes.length > settings.maxFileSize)
-      return { reason: `it is larger than ${settings.maxFileSize / 1024 / 1024} MB` };
+      return { reason: `is larger than ${settings.maxFileSize / 1024 / 1024} MB` };
     const type = kindOf(own, bytes);
     return 'unsupported' in type ? { reason: type.unsupported } : { name: own, type };
   }
@@ -150,7 +150,7 @@ export function filesService({ db, audit, blobs, extractor, knowledge, backgroun
     const type = bytes && kindOf(file.name, bytes);
     const read =
       !bytes || !type || 'unsupported' in type || type.format === 'image'
-        ? { refused: 'its bytes are gone' }
+        ? { refused: 'is gone' }
         : await extractor.extract(type.format, bytes);
     // The server stops: the next start reads it again.
     if ('interrupted' in read) return;
@@ -175,7 +175,7 @@ export function filesService({ db, audit, blobs, extractor, knowledge, backgroun
     const work = inLane(ownerId, () => readText(id))
       .catch(async (error: unknown) => {
         log.error({ error, fileId: id }, 'a file could not be read');
-        const data = { status: 'FAILED', error: 'it could not be read' } as const;
+        const data = { status: 'FAILED', error: 'could not be read' } as const;
         await db.prisma.file.updateMany({ where: { id, status: 'PROCESSING' }, data });
       })
       .finally(() => reading.delete(id));

@@ -136,7 +136,7 @@ describe('an uploaded file', () => {
     });
     await kit.booted.services.files.resume();
     await settled();
-    expect(await stored(id)).toMatchObject({ status: 'FAILED', error: 'its bytes are gone', document: null });
+    expect(await stored(id)).toMatchObject({ status: 'FAILED', error: 'is gone', document: null });
   });
 });
 
@@ -175,10 +175,10 @@ describe('POST /user/projects/file/upload', () => {
     ]);
     expect(body.rejected_files).toEqual([
       { file_name: 'scan.pdf', reason: 'is not a PDF document' },
-      { file_name: 'empty.txt', reason: 'it is empty' },
-      { file_name: 'tool.exe', reason: 'this type of file is not supported' },
-      { file_name: 'big.txt', reason: 'it is larger than 1 MB' },
-      { file_name: '..', reason: 'its name cannot be a file’s' },
+      { file_name: 'empty.txt', reason: 'is empty' },
+      { file_name: 'tool.exe', reason: 'is of a type that is not supported' },
+      { file_name: 'big.txt', reason: 'is larger than 1 MB' },
+      { file_name: '..', reason: 'has a name that no file can have' },
     ]);
   });
 
@@ -234,7 +234,7 @@ describe('POST /user/projects/file/upload', () => {
     expect(status).toBe(200);
     if (name !== null) expect(body).toMatchObject({ user_files: [{ name }], rejected_files: [] });
     else {
-      expect(body).toMatchObject({ user_files: [], rejected_files: [{ reason: 'its name cannot be a file’s' }] });
+      expect(body).toMatchObject({ user_files: [], rejected_files: [{ reason: 'has a name that no file can have' }] });
       expect(body.rejected_files[0].file_name).not.toContain('\0');
       expect(body.rejected_files[0].file_name.length).toBeLessThanOrEqual(255);
     }

@@ -70,11 +70,11 @@ describe('what a file is', () => {
     ['a.json', latin1('"\xff"'), 'is not a text file in UTF-8'],
     ['a.html', png, 'is not a text file in UTF-8'],
     ['a.md', gif, 'is not a text file in UTF-8'],
-    ['a.zip', word, 'this type of file is not supported'],
-    ['a.exe', latin1('MZ\x90\0'), 'this type of file is not supported'],
-    ['picture', png, 'this type of file is not supported'],
-    ['document', pdf(['x']), 'this type of file is not supported'],
-    ['a.png.xyz', png, 'this type of file is not supported'],
+    ['a.zip', word, 'is of a type that is not supported'],
+    ['a.exe', latin1('MZ\x90\0'), 'is of a type that is not supported'],
+    ['picture', png, 'is of a type that is not supported'],
+    ['document', pdf(['x']), 'is of a type that is not supported'],
+    ['a.png.xyz', png, 'is of a type that is not supported'],
   ])('%s is refused when it is something else', (name, bytes, unsupported) =>
     expect(kindOf(name, bytes)).toEqual({ unsupported }),
   );

@@ -75,7 +75,7 @@ export function kindOf(name: string, bytes: Uint8Array): FileType | { unsupporte
   const named = known.find(({ extensions }) => extensions.includes(extension));
   const { kind, mediaType, format, called, matches = isText } = named ?? plain;
   if (matches(bytes)) return { kind, mediaType, format };
-  return { unsupported: named ? `is not a ${called}` : 'this type of file is not supported' };
+  return { unsupported: named ? `is not a ${called}` : 'is of a type that is not supported' };
 }
 
 /**
