@@ -963,10 +963,13 @@ describe('at once', () => {
     const gate = makeGate();
     kit.model.script({ text: ['First'], gate });
     const session = await createSession();
+    const asked = kit.model.requests.length;
     const both = ['a', 'b'].map((message) =>
       kit.gql(sendDocument, { input: { message, sessionId: session } }, kit.keys.BASIC),
     );
     expect((await Promise.race(both)).errors).toMatchObject([{ extensions: { code: 'CONFLICT' } }]);
+    // The other one writes down what it found before it asks the model, and then nothing until the model speaks.
+    await until(() => kit.model.requests.length > asked);
     const before = await kit.fingerprint();
     expect(await send({ chat_session_id: session })).toMatchObject({ status: 409, body: { error_code: 'CONFLICT' } });
     expect(await gather(stream({ chat_session_id: session }))).toMatchObject([{ error_code: 'CONFLICT' }]);

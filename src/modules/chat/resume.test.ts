@@ -85,11 +85,14 @@ async function createSession(key = kit.keys.BASIC, body: object = {}): Promise<s
 async function underWay(reply: TextReply, said: number, key = kit.keys.BASIC) {
   const session = await createSession(key);
   const gate = makeGate();
+  const asked = kit.model.requests.length;
   kit.model.script({ ...reply, gate });
   const reading = jsonLines(await live({ chat_session_id: session }, { key }));
   for (let piece = 0; piece < said; piece++) gate.release();
   const lines = await gather(reading, ({ reserved_assistant_message_id: id }) => id !== undefined);
   for (let piece = 0; piece < said; piece++) lines.push(...(await gather(reading, isDelta)));
+  // From here on nothing is written until the model speaks.
+  await until(() => kit.model.requests.length > asked);
   const { id: runId, messageId } = await kit.prisma.run.findFirstOrThrow({ where: { sessionId: session } });
   return { session, gate, reading, lines, runId, messageId };
 }
