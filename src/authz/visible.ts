@@ -25,6 +25,11 @@ export const visible = {
           ],
         },
 
+  /** Of these, those that a chat can be had with, and that give it their files. */
+  usableAgents: (principal: Principal): Prisma.AgentWhereInput => ({
+    AND: [visible.agents(principal), { deletedAt: null }],
+  }),
+
   /** One's own agents and those shared with one for editing; all of them for `manage:agents`. */
   editableAgents: (principal: Principal): Prisma.AgentWhereInput =>
     can(principal, 'manage:agents')
@@ -78,7 +83,7 @@ export const visible = {
       { ownerId: userId },
       { project: { ownerId: userId } },
       { file: { projects: { some: { ownerId: userId } } } },
-      { file: { agents: { some: { AND: [visible.agents(principal), { deletedAt: null }] } } } },
+      { file: { agents: { some: visible.usableAgents(principal) } } },
     ];
     return { OR: can(principal, 'manage:documents') ? [{ projectId: null, fileId: null }, ...own] : own };
   },
@@ -112,10 +117,7 @@ export const visible = {
   agentFiles: (principal: Principal): Prisma.FileWhereInput =>
     principal.credential.projectId === null
       ? {
-          OR: [
-            visible.ownFiles(principal),
-            { agents: { some: { AND: [visible.agents(principal), { deletedAt: null }] } } },
-          ],
+          OR: [visible.ownFiles(principal), { agents: { some: visible.usableAgents(principal) } }],
         }
       : visible.files(principal),
 

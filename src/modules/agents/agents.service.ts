@@ -63,7 +63,7 @@ export function agentsService(db: Database) {
     rule: Prisma.AgentWhereInput,
   ): Promise<Agent> {
     const agent = await transaction.agent.findFirst({
-      where: { AND: [visible.agents(principal), { id, deletedAt: null }] },
+      where: { AND: [visible.usableAgents(principal), { id }] },
     });
     if (!agent) throw notFound('Agent');
     const allowed = await transaction.agent.count({ where: { AND: [rule, { id }] } });

@@ -193,6 +193,7 @@ async function readTexts(
     tokens += file.tokenCount ?? 0;
     return fits;
   });
+  if (wanted.length === 0) return [];
   const where = { id: { in: wanted.map(({ id }) => id) }, text: { not: null } };
   const texts = new Map(
     (await db.prisma.file.findMany({ where, select: { id: true, text: true } })).map(({ id, text }) => [id, text]),

@@ -120,7 +120,9 @@ export function chatService({ db, knowledge, runs, models, log }: Foundation) {
     /** See {@link startSession}. */
     async create(principal: Principal, input: CreateChatSessionInput): Promise<ChatSession> {
       const session = parse(NewSession, input);
-      return db.prisma.$transaction((transaction) => startSession(transaction, principal, models, session));
+      return db.prisma.$transaction(
+        async (transaction) => (await startSession(transaction, principal, models, session)).session,
+      );
     },
 
     /**

@@ -6,6 +6,9 @@ import type { ChatModels } from '../../models/providers.ts';
 import { estimateTokens } from '../../models/tokens.ts';
 import type { Database } from '../../store/database.ts';
 import { databaseId } from '../input.ts';
+import { instructionsOf } from '../projects/projects.service.ts';
+import { usableAgent } from './new-session.ts';
+import { modelOf, promptedBy } from './overrides.ts';
 import { promptRoom } from './prompt.ts';
 
 const Subject = z.object({ sessionId: z.uuid().nullish(), agentId: databaseId.nullish() });
@@ -44,22 +47,11 @@ export function contextService(db: Database, models: ChatModels) {
       if ((sessionId == null) === (agentId == null))
         throw badInput([sessionId == null ? 'sessionId' : 'agentId'], 'give either sessionId or agentId');
       const session = sessionId != null ? await findSession(principal, sessionId) : unset(principal, agentId as number);
-      const where = { AND: [visible.agents(principal), { id: session.agentId, deletedAt: null }] };
-      const agent = await db.prisma.agent.findFirst({ where });
-      if (!agent) throw notFound('Agent');
-      const project =
-        session.projectId === null
-          ? null
-          : await db.prisma.project.findUnique({
-              where: { id: session.projectId },
-              select: { instructions: true },
-            });
-      const { contextWindow } = (session.model === null ? null : models.find(session.model)) ?? models.default;
-      const systemPrompt = session.systemPrompt ?? agent.systemPrompt;
-      const taskPrompt = session.taskPrompt ?? agent.taskPrompt;
-      const projectInstructions = project?.instructions ?? null;
-      const room = promptRoom({ agent: { ...agent, systemPrompt }, projectInstructions, contextWindow });
-      return Math.max(room - estimateTokens(taskPrompt), 0);
+      const agent = promptedBy(await usableAgent(db.prisma, principal, session.agentId), session);
+      const projectInstructions = await instructionsOf(db.prisma, session.projectId);
+      const { contextWindow } = modelOf(models, session);
+      const room = promptRoom({ agent, projectInstructions, contextWindow });
+      return Math.max(room - estimateTokens(agent.taskPrompt), 0);
     },
   };
 }

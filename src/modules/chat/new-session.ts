@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { Principal } from '../../authz/principal.ts';
 import { visible } from '../../authz/visible.ts';
 import { notFound } from '../../errors.ts';
-import type { ChatSession, Prisma } from '../../generated/prisma/client.ts';
+import type { Agent, ChatSession, Prisma } from '../../generated/prisma/client.ts';
 import type { ChatModels } from '../../models/providers.ts';
 import { databaseId, plainText } from '../input.ts';
 import { projectForSession } from '../projects/projects.service.ts';
@@ -17,9 +17,21 @@ export const NewSession = z.object({
   ...modelOverrides,
 });
 
+/** An agent to chat with. Throws NOT_FOUND for one that is deleted, or that the principal may not see, or no longer. */
+export async function usableAgent(
+  transaction: Prisma.TransactionClient,
+  principal: Principal,
+  id: number,
+): Promise<Agent> {
+  const agent = await transaction.agent.findFirst({ where: { AND: [visible.usableAgents(principal), { id }] } });
+  if (!agent) throw notFound('Agent');
+  return agent;
+}
+
 /**
  * A new session of the principal's own. One of a token that is confined to a project is always in that. Throws NOT_FOUND
- * for an agent that the principal cannot see and for a project of somebody else's, BAD_USER_INPUT for an unknown model.
+ * for an agent that the principal cannot see and for a project of somebody else's, BAD_USER_INPUT for an unknown model:
+ * `at` is where the session stands in the input.
  */
 export async function startSession(
   transaction: Prisma.TransactionClient,
@@ -27,12 +39,12 @@ export async function startSession(
   models: ChatModels,
   { agentId, name, projectId, model, ...settings }: z.output<typeof NewSession>,
   prompts: Pick<ChatSession, 'systemPrompt' | 'taskPrompt'> = { systemPrompt: null, taskPrompt: null },
-): Promise<ChatSession> {
-  const modelId = model == null ? null : chosenModel(models, model).modelId;
-  const where = { AND: [visible.agents(principal), { id: agentId, deletedAt: null }] };
-  if ((await transaction.agent.count({ where })) === 0) throw notFound('Agent');
+  at = ['input'],
+): Promise<{ session: ChatSession; agent: Agent }> {
+  const modelId = model == null ? null : chosenModel(models, model, at).modelId;
+  const agent = await usableAgent(transaction, principal, agentId);
   const project = await projectForSession(transaction, principal, projectId);
-  return createSession(transaction, {
+  const session = await createSession(transaction, {
     userId: principal.userId,
     agentId,
     projectId: project?.id ?? null,
@@ -42,4 +54,5 @@ export async function startSession(
     reasoningEffort: settings.reasoningEffort ?? null,
     ...prompts,
   });
+  return { session, agent };
 }

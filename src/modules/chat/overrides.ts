@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { badInput } from '../../errors.ts';
+import type { Agent, ChatSession } from '../../generated/prisma/client.ts';
 import type { ChatModel, ChatModels } from '../../models/providers.ts';
 import { plainText } from '../input.ts';
 
@@ -27,6 +28,20 @@ export function byAnyName(models: ChatModels): ChatModels {
     },
   };
 }
+
+/** What a session is set to, as far as a turn in it goes by that. */
+type SessionOverrides = Pick<ChatSession, 'model' | 'systemPrompt' | 'taskPrompt'>;
+
+/** The model of a session: the server's own where it chose none, or one that can no longer be chosen. */
+export const modelOf = (models: ChatModels, { model }: SessionOverrides): ChatModel =>
+  (model === null ? null : models.find(model)) ?? models.default;
+
+/** An agent as it speaks in a session that may have prompts of its own. */
+export const promptedBy = (agent: Agent, { systemPrompt, taskPrompt }: SessionOverrides): Agent => ({
+  ...agent,
+  systemPrompt: systemPrompt ?? agent.systemPrompt,
+  taskPrompt: taskPrompt ?? agent.taskPrompt,
+});
 
 /** The model that an input, or what is at `at` in it, names. Throws BAD_USER_INPUT that names the field and lists the choices. */
 export function chosenModel(models: ChatModels, name: string, at = ['input']): ChatModel {

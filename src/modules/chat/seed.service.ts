@@ -49,7 +49,9 @@ export function seedService({ db, models, webUrl }: Foundation) {
     seed(principal: Principal, input: SeedChatSessionInput): Promise<SeededSession> {
       const { message, systemPrompt = null, taskPrompt = null, ...session } = parse(SeedChatSession, input);
       return db.prisma.$transaction(async (transaction) => {
-        const { id } = await startSession(transaction, principal, models, session, { systemPrompt, taskPrompt });
+        const prompts = { systemPrompt, taskPrompt };
+        const started = await startSession(transaction, principal, models, session, prompts);
+        const { id } = started.session;
         const userMessageId = message == null ? null : await ask(transaction, id, message);
         return { sessionId: id, userMessageId, url: `${webUrl()}/chat?chatId=${id}&seeded=true` };
       });

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { can, type Principal } from '../../authz/principal.ts';
 import { visible } from '../../authz/visible.ts';
 import { AppError, badInput, conflict, notFound, parse } from '../../errors.ts';
-import type { Agent, ChatMessage, ChatSession, Prisma, ReasoningEffort } from '../../generated/prisma/client.ts';
+import type { Agent, ChatMessage, Prisma, ReasoningEffort } from '../../generated/prisma/client.ts';
 import type { Log } from '../../log.ts';
 import type { ChatModel, ChatModels } from '../../models/providers.ts';
 import type { Settings } from '../../settings.ts';
@@ -15,12 +15,13 @@ import type { KnowledgeService } from '../knowledge/knowledge.service.ts';
 import { storableDate } from '../knowledge/retrieval.ts';
 import type { LimitsService } from '../limits/limits.service.ts';
 import type { ModelUse, UsageService } from '../limits/usage.service.ts';
+import { instructionsOf } from '../projects/projects.service.ts';
 import { type AnswerEnd, type AnswerSoFar, answer } from './answer.ts';
 import { type Attachments, gatherAttachments } from './attachments.ts';
 import { numberHits } from './citations.ts';
 import type { NumberedHit } from './events.ts';
-import { NewSession, startSession } from './new-session.ts';
-import { chosenModel, modelOverrides } from './overrides.ts';
+import { NewSession, startSession, usableAgent } from './new-session.ts';
+import { chosenModel, modelOf, modelOverrides, promptedBy } from './overrides.ts';
 import { fits, type PromptParts, type Utterance } from './prompt.ts';
 import { ActiveRun, type Runs } from './runs.ts';
 import { mainline, root } from './tree.ts';
@@ -114,14 +115,6 @@ export function turnService({
     searches: boolean;
   };
 
-  /** Throws NOT_FOUND for an agent that is deleted, or that the caller may not see, or no longer. */
-  async function findAgent(transaction: Prisma.TransactionClient, principal: Principal, id: number): Promise<Agent> {
-    const where = { AND: [visible.agents(principal), { id, deletedAt: null }] };
-    const agent = await transaction.agent.findFirst({ where });
-    if (!agent) throw notFound('Agent');
-    return agent;
-  }
-
   /** The session to write to, locked against a second turn. Throws NOT_FOUND, CONFLICT. */
   async function openSession(transaction: Prisma.TransactionClient, principal: Principal, input: Message) {
     if (input.sessionId) {
@@ -134,21 +127,11 @@ export function turnService({
       // One turn at a time: two answers to one place of the tree would each miss the other.
       if ((await transaction.run.count({ where: { sessionId: session.id, status: 'RUNNING' } })) > 0)
         throw conflict('This chat session is still answering; stop it or wait for it.');
-      return { session, agent: await findAgent(transaction, principal, session.agentId), created: false };
+      return { session, agent: await usableAgent(transaction, principal, session.agentId), created: false };
     }
     const asked = input.newSession ?? { agentId: 0 };
-    if (asked.model != null) chosenModel(models, asked.model, ['input', 'newSession']);
-    const session = await startSession(transaction, principal, models, asked);
-    return { session, agent: await findAgent(transaction, principal, session.agentId), created: true };
-  }
-
-  /**
-   * The model that answers: the one that was asked for, the session's, or the server's own: that too when the session's
-   * can no longer be chosen. Throws BAD_USER_INPUT for an unknown one.
-   */
-  function chooseModel(asked: string | null | undefined, session: ChatSession): ChatModel {
-    if (asked == null) return (session.model === null ? null : models.find(session.model)) ?? models.default;
-    return chosenModel(models, asked);
+    const at = ['input', 'newSession'];
+    return { ...(await startSession(transaction, principal, models, asked, undefined, at)), created: true };
   }
 
   /** Throws BAD_USER_INPUT for what the model could not read even alone. */
@@ -179,14 +162,8 @@ export function turnService({
   function prepare(principal: Principal, input: Message, runId: string): Promise<Prepared> {
     return db.prisma.$transaction(async (transaction) => {
       const { session, agent, created } = await openSession(transaction, principal, input);
-      const model = chooseModel(input.model, session);
-      const project =
-        session.projectId === null
-          ? null
-          : await transaction.project.findUnique({
-              where: { id: session.projectId },
-              select: { instructions: true },
-            });
+      const model = input.model == null ? modelOf(models, session) : chosenModel(models, input.model);
+      const projectInstructions = await instructionsOf(transaction, session.projectId);
       const messages = await transaction.chatMessage.findMany({
         where: { sessionId: session.id },
         orderBy: { id: 'asc' },
@@ -228,12 +205,7 @@ export function turnService({
       });
       const allowed = ({ id }: { id: number }) => input.actionIds == null || input.actionIds.includes(id);
       const before = regenerates ? path.slice(0, -1) : path;
-      const prompted = {
-        ...agent,
-        systemPrompt: session.systemPrompt ?? agent.systemPrompt,
-        taskPrompt: session.taskPrompt ?? agent.taskPrompt,
-      };
-      const projectInstructions = project?.instructions ?? null;
+      const prompted = promptedBy(agent, session);
       checkLength({ agent: prompted, projectInstructions, question: asked.text }, model, input);
       return {
         run: new ActiveRun(runId, session.id, principal.userId, reserved.id, session.projectId),
@@ -258,15 +230,17 @@ export function turnService({
 
   /**
    * What the turn finds, numbered behind what it was given. A turn that does not search still finds what was given to
-   * its agent or project as such, where that is too much to be given whole; null when there was nothing to search.
+   * its agent or project as such, where that is too much to be given whole. `query` is null when there was nothing to
+   * search, and `hits` too when nothing was given either.
    */
   async function search(
     principal: Principal,
     turn: Prepared,
     input: Message,
     { files, longFiles, earlierFiles, standing, searchable }: Attachments,
-  ): Promise<NumberedHit[] | null> {
-    if (!turn.searches && !searchable && longFiles.length === 0) return standing.length > 0 ? standing : null;
+  ): Promise<{ hits: NumberedHit[] | null; query: string | null }> {
+    if (!turn.searches && !searchable && longFiles.length === 0)
+      return { hits: standing.length > 0 ? standing : null, query: null };
     turn.run.emit({ type: 'searchStarted' });
     turn.run.emit({ type: 'searchQueries', queries: [turn.question] });
     const given = [...files, ...earlierFiles, ...standing];
@@ -291,7 +265,7 @@ export function turnService({
         : [];
     const hits = numberHits([...given, ...inFiles, ...elsewhere]).slice(given.length);
     turn.run.emit({ type: 'searchDocuments', documents: kept([...standing, ...hits]) });
-    return [...standing, ...hits];
+    return { hits: [...standing, ...hits], query: turn.question };
   }
 
   /** The run itself: retrieval, the model, and the saving of what it says. Never throws. */
@@ -313,13 +287,10 @@ export function turnService({
     let end: AnswerEnd;
     try {
       const attachments = await gatherAttachments(db, files, principal, turn, run.signal);
-      const hits = await search(principal, turn, input, attachments);
+      const { hits, query } = await search(principal, turn, input, attachments);
       const passages = kept([...attachments.files, ...attachments.earlierFiles, ...(hits ?? [])]);
-      if (passages.length > 0 || hits !== null) {
-        const searched = turn.searches || attachments.searchable || attachments.longFiles.length > 0;
-        const searchQuery = searched ? turn.question : null;
-        await saveMessage(assistantMessageId, soFar, { passages, searchQuery });
-      }
+      if (passages.length > 0 || hits !== null)
+        await saveMessage(assistantMessageId, soFar, { passages, searchQuery: query });
       // What others gave to this chat before is history, and more than who may not read any is told.
       const asked = turn.userMessageId === null ? [] : attachments.files;
       const told = can(principal, 'read:chat') ? passages : kept([...asked, ...(hits ?? [])]);
@@ -374,8 +345,8 @@ export function turnService({
   }
 
   /**
-   * Message and run end together, and what was used is recorded with them: a reader never sees one over and the other not. A session that was deleted meanwhile
-   * has nothing left to finish.
+   * Message and run end together, and what was used is recorded with them: a reader never sees one over and the other
+   * not. A session that was deleted meanwhile has nothing left to finish.
    */
   const finish = (
     turn: Prepared,

@@ -61,6 +61,16 @@ export async function projectForSession(
   return id === null ? null : projectToFill(transaction, principal, id, notFound('Project'));
 }
 
+/** What is said to the model in every chat of a project; null for none. */
+export async function instructionsOf(
+  transaction: Prisma.TransactionClient,
+  projectId: number | null,
+): Promise<string | null> {
+  if (projectId === null) return null;
+  const where = { id: projectId };
+  return (await transaction.project.findUnique({ where, select: { instructions: true } }))?.instructions ?? null;
+}
+
 export function projectsService(db: Database, audit: AuditService, users: UsersService, revocations: Revocations) {
   /** Locks a project against every other change. Throws NOT_FOUND. */
   async function claim(transaction: Prisma.TransactionClient, principal: Principal, id: number): Promise<Project> {
