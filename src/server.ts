@@ -71,6 +71,7 @@ export function createServer({ settings, db, log, services, checkReplies = false
   const clientBehind = (headers: Headers, remoteAddress: string | undefined): Client => ({
     address: forwardedFor(headers) ?? remoteAddress ?? null,
     userAgent: headers.get('user-agent'),
+    origin: headers.get('origin'),
   });
   const clientOf = (c: HonoContext<Env>): Client =>
     clientBehind(c.req.raw.headers, c.env?.incoming?.socket?.remoteAddress);

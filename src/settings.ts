@@ -26,6 +26,18 @@ const list = z
       .filter(Boolean),
   );
 
+/** A model of an OpenAI-compatible server; its key is that server's, so that no other is told the language model's. */
+function served(
+  model: string | undefined,
+  baseUrl: string | undefined,
+  apiKey: string | undefined,
+  fallback: { LLM_BASE_URL?: string | undefined; LLM_API_KEY?: string | undefined },
+): { model: string; baseUrl: string; apiKey: string | undefined } | null {
+  if (model === undefined) return null;
+  if (baseUrl !== undefined) return { model, baseUrl, apiKey };
+  return { model, baseUrl: fallback.LLM_BASE_URL as string, apiKey: apiKey ?? fallback.LLM_API_KEY };
+}
+
 /** Every setting of the server; the README's table says what each one means. */
 const Environment = z
   .object({
@@ -44,6 +56,12 @@ const Environment = z
     LLM_MODELS: list,
     LLM_VISION: flag.default(false),
     LLM_CONTEXT_TOKENS: z.coerce.number().int().min(2048, 'must be at least 2048').max(10_000_000).default(32_768),
+    EMBEDDING_MODEL: text.optional(),
+    EMBEDDING_BASE_URL: url.optional(),
+    EMBEDDING_API_KEY: text.optional(),
+    IMAGE_MODEL: text.optional(),
+    IMAGE_BASE_URL: url.optional(),
+    IMAGE_API_KEY: text.optional(),
     LLM_SILENCE_SECONDS: seconds.default(60),
     TURN_SECONDS: seconds.default(600),
     BOOTSTRAP_ADMIN_KEY: z
@@ -65,6 +83,9 @@ const Environment = z
     LOG_LEVEL: z.enum(['silent', 'fatal', 'error', 'warn', 'info', 'debug', 'trace']).default('info'),
   })
   .superRefine((env, context) => {
+    for (const kind of ['EMBEDDING', 'IMAGE'] as const)
+      if (env[`${kind}_MODEL`] && !env[`${kind}_BASE_URL`] && !env.LLM_BASE_URL)
+        context.addIssue({ code: 'custom', path: [`${kind}_BASE_URL`], message: `is required with ${kind}_MODEL` });
     if (env.LLM_PROVIDER !== 'openai-compatible') return;
     for (const name of ['LLM_BASE_URL', 'LLM_MODEL'] as const)
       if (!env[name])
@@ -86,6 +107,9 @@ const Environment = z
       sees: env.LLM_VISION,
       contextTokens: env.LLM_CONTEXT_TOKENS,
     },
+    /** The models that embed texts and draw, where there are any: at the language model's server unless told. */
+    embeddings: served(env.EMBEDDING_MODEL, env.EMBEDDING_BASE_URL, env.EMBEDDING_API_KEY, env),
+    images: served(env.IMAGE_MODEL, env.IMAGE_BASE_URL, env.IMAGE_API_KEY, env),
     /** Longest silence of a model before its turn fails, and longest turn. Milliseconds. */
     modelSilenceMs: env.LLM_SILENCE_SECONDS * 1000,
     turnMs: env.TURN_SECONDS * 1000,

@@ -5,10 +5,12 @@ import type { Permission, Role } from './permissions.ts';
 export interface Client {
   address: string | null;
   userAgent: string | null;
+  /** The origin of the page that made the request, as its browser says; absent where none did. */
+  origin?: string | null;
 }
 
 /** The kinds of credentials, by what they act as: see `TokenKind` in prisma/schema.prisma. */
-export type CredentialKind = 'API_KEY' | 'PERSONAL' | 'ANYTHINGLLM' | 'PROJECT' | 'SESSION';
+export type CredentialKind = 'API_KEY' | 'PERSONAL' | 'ANYTHINGLLM' | 'PROJECT' | 'SESSION' | 'EMBED';
 
 /** The token that opened a request. */
 export interface Credential {

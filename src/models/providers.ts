@@ -73,17 +73,27 @@ function openAICompatible({ baseUrl, apiKey, model }: ModelSettings, override: s
   const modelId = override ?? model;
   if (!modelId) throw new SettingsError('LLM_MODEL is required with LLM_PROVIDER=openai-compatible');
   if (!baseUrl) throw new SettingsError('LLM_BASE_URL is required with LLM_PROVIDER=openai-compatible');
+  return openAICompatibleAt({ baseUrl, apiKey }, 'LLM').chatModel(modelId);
+}
+
+/**
+ * An OpenAI-compatible server, reached without its key ever standing in a reply or an error. `prefix` is that of the
+ * settings that name it. Throws SettingsError.
+ */
+export function openAICompatibleAt(
+  { baseUrl, apiKey }: { baseUrl: string; apiKey?: string | undefined },
+  prefix: 'LLM' | 'EMBEDDING' | 'IMAGE',
+) {
   // `fetch` would refuse these with a message that repeats them.
-  if (hasCredentials(baseUrl)) throw new SettingsError('LLM_BASE_URL must hold no user name or password');
+  if (hasCredentials(baseUrl)) throw new SettingsError(`${prefix}_BASE_URL must hold no user name or password`);
   if (apiKey && !/^[\x21-\x7e]+$/.test(apiKey))
-    throw new SettingsError('LLM_API_KEY must consist of printable ASCII characters without spaces');
-  const provider = createOpenAICompatible({
+    throw new SettingsError(`${prefix}_API_KEY must consist of printable ASCII characters without spaces`);
+  return createOpenAICompatible({
     name: 'openai-compatible',
     baseURL: baseUrl,
     includeUsage: true,
     ...(apiKey && { apiKey, fetch: redactingFetch(apiKey) }),
   });
-  return provider.chatModel(modelId);
 }
 
 function hasCredentials(url: string): boolean {

@@ -11,8 +11,8 @@ const form = /^application\/x-www-form-urlencoded\s*(;|$)/i;
 const text = /^text\/plain\s*(;|$)/i;
 
 /**
- * Which bodies a row takes beside JSON. `loose`: a form, JSON under `text/plain`, and nothing at all, which is `{}`.
- * With `files` it takes a multipart form, and nothing else.
+ * Which bodies a row takes beside JSON. `loose`: a form of either kind, JSON under `text/plain`, and nothing at all,
+ * which is `{}`. With `files` it takes a multipart form, and nothing else.
  */
 export interface BodyKinds {
   form: boolean;
@@ -50,6 +50,7 @@ export async function readBody(c: HonoContext, kinds: BodyKinds): Promise<unknow
     if (!multipart.test(type)) throw new MediaTypeError('Unsupported Media Type: send multipart/form-data');
     return listed(await parseMultipart(await bytesOf(c), type));
   }
+  if (kinds.loose && multipart.test(type)) return single(listed(await parseMultipart(await bytesOf(c), type)));
   const isForm = form.test(type);
   if (!(type === '' || json.test(type) || (isForm && (kinds.form || kinds.loose)) || (kinds.loose && text.test(type))))
     throw new MediaTypeError(`Unsupported Media Type: ${type.slice(0, 100)}; send application/json`);
@@ -64,6 +65,10 @@ function listed(form: FormData): Record<string, unknown[]> {
   for (const [name, value] of form.entries()) parts[name] = [...(parts[name] ?? []), value];
   return { ...parts };
 }
+
+/** What came once is itself, and what came several times a list. */
+const single = (parts: Record<string, unknown[]>): Record<string, unknown> =>
+  Object.fromEntries(Object.entries(parts).map(([name, values]) => [name, values.length === 1 ? values[0] : values]));
 
 /** What makes a body the same one: its bytes; of files their names and bytes, since the marks between are made up. */
 export async function identityOf(c: HonoContext): Promise<(string | Uint8Array)[]> {

@@ -4338,6 +4338,10 @@ export type introspection = {
             "isDeprecated": false
           },
           {
+            "name": "EMBED",
+            "isDeprecated": false
+          },
+          {
             "name": "PERSONAL",
             "isDeprecated": false
           },
@@ -4807,7 +4811,31 @@ export type introspection = {
             "isDeprecated": false
           },
           {
+            "name": "databaseId",
+            "type": {
+              "kind": "NON_NULL",
+              "ofType": {
+                "kind": "SCALAR",
+                "name": "Int"
+              }
+            },
+            "args": [],
+            "isDeprecated": false
+          },
+          {
             "name": "documentId",
+            "type": {
+              "kind": "NON_NULL",
+              "ofType": {
+                "kind": "SCALAR",
+                "name": "String"
+              }
+            },
+            "args": [],
+            "isDeprecated": false
+          },
+          {
+            "name": "fileName",
             "type": {
               "kind": "NON_NULL",
               "ofType": {
@@ -4852,6 +4880,18 @@ export type introspection = {
             "isDeprecated": false
           },
           {
+            "name": "location",
+            "type": {
+              "kind": "NON_NULL",
+              "ofType": {
+                "kind": "SCALAR",
+                "name": "String"
+              }
+            },
+            "args": [],
+            "isDeprecated": false
+          },
+          {
             "name": "metadata",
             "type": {
               "kind": "NON_NULL",
@@ -4888,12 +4928,36 @@ export type introspection = {
             "isDeprecated": false
           },
           {
+            "name": "tokenCount",
+            "type": {
+              "kind": "NON_NULL",
+              "ofType": {
+                "kind": "SCALAR",
+                "name": "Int"
+              }
+            },
+            "args": [],
+            "isDeprecated": false
+          },
+          {
             "name": "updatedAt",
             "type": {
               "kind": "NON_NULL",
               "ofType": {
                 "kind": "SCALAR",
                 "name": "DateTime"
+              }
+            },
+            "args": [],
+            "isDeprecated": false
+          },
+          {
+            "name": "wordCount",
+            "type": {
+              "kind": "NON_NULL",
+              "ofType": {
+                "kind": "SCALAR",
+                "name": "Int"
               }
             },
             "args": [],

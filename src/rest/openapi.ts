@@ -76,7 +76,7 @@ function bodyOf(row: AnyRow): { required: boolean; content: Content } | undefine
   const types = [
     'application/json',
     ...(row.form || looseBodies ? ['application/x-www-form-urlencoded'] : []),
-    ...(looseBodies ? ['text/plain'] : []),
+    ...(looseBodies ? ['multipart/form-data', 'text/plain'] : []),
   ];
   const schema = row.body as z.ZodType;
   return { required: !looseBodies, content: Object.fromEntries(types.map((type) => [type, { schema }])) };

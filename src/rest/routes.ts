@@ -71,7 +71,10 @@ export function serveRows<Env extends object>(app: Hono<Env>, options: RouteOpti
 export function replyWith(c: HonoContext, { status, body, headers = {} }: Failure): Response {
   for (const [name, value] of Object.entries(headers)) c.header(name, value);
   if (body === undefined) return c.body(null, status as ContentfulStatusCode);
-  if (typeof body === 'string') return c.text(body, status as ContentfulStatusCode);
+  if (typeof body === 'string')
+    return 'Content-Type' in headers
+      ? c.body(body, status as ContentfulStatusCode)
+      : c.text(body, status as ContentfulStatusCode);
   return c.json(body as object, status as ContentfulStatusCode);
 }
 
@@ -127,7 +130,8 @@ async function reply<Env extends object>(
   { checkReplies }: RouteOptions<Env>,
 ): Promise<Response> {
   const { body, headers } = await runRow(row, input, context);
-  if (row.download) return fileReply(c, await row.download(body, context));
+  const file = await row.download?.(body, context);
+  if (file) return fileReply(c, file);
   if (checkReplies) row.reply.parse(body === undefined ? undefined : JSON.parse(JSON.stringify(body)));
   const empty = row.status === 204 || row.format === 'empty';
   return replyWith(c, { status: row.status ?? 200, body: empty ? undefined : body, ...(headers && { headers }) });
@@ -178,7 +182,7 @@ async function readRequest(
     };
   } catch (error) {
     if (error instanceof MediaTypeError) throw new ShapeError(dialect.say(415, error.message), error.message);
-    if (error instanceof AppError) throw new ShapeError(dialect.invalid(error), error.message);
+    if (error instanceof AppError) throw new ShapeError(row.invalid?.(error) ?? dialect.invalid(error), error.message);
     throw error;
   }
 }

@@ -22,7 +22,17 @@ export interface RowInput<Params, Query, Body> {
 /** How a row answers with a stream: each event of a subscription becomes lines. */
 export interface StreamSpec<Params, Query, Body, Event, Variables> {
   document: TadaDocumentNode<Event, Variables>;
+  /** What the subscription is given; what the row's document is given unless told. */
+  variables?: (input: RowInput<Params, Query, Body>) => Variables;
   when: (input: RowInput<Params, Query, Body>) => boolean;
+  /**
+   * Each object is an event of its own, `data: {…}` and an empty line, and no line of JSON. An error before the first
+   * is a status then, as for any other row, and a heartbeat is a comment.
+   */
+  sse?: {
+    /** What a last event says, such as `[DONE]`. */
+    end?: string;
+  };
   /**
    * For a row that resumes: how many lines its client has already. These are passed over before the reply begins, and
    * an error until then is a status like that of any other row, not a line: that of the row's `failure`, or 400 where
@@ -34,8 +44,8 @@ export interface StreamSpec<Params, Query, Body, Event, Variables> {
     of: (event: Event) => unknown[];
     /** What stands for an error: of the caller's before the first event, or of the server's in between. */
     failed: (error: AppError) => unknown[];
-    /** Sent after 15 seconds of silence. */
-    heartbeat: () => unknown;
+    /** Sent after 15 seconds of silence, unless by `sse`. */
+    heartbeat?: () => unknown;
   };
   description: string;
 }
@@ -81,8 +91,11 @@ export interface Row<
   /** Headers of the reply. */
   headers?: (data: Data, input: RowInput<Params, Query, Body>, context: Context) => Record<string, string>;
   reply: z.ZodType<unknown, Reply>;
-  /** The reply is a file: its bytes, once the document has said that the caller may have them. */
-  download?: (reply: Reply, context: Context) => Promise<FileReply>;
+  /**
+   * The reply is a file: its bytes, once the document has said that the caller may have them. null: it is not, this
+   * time.
+   */
+  download?: (reply: Reply, context: Context) => Promise<FileReply | null>;
   document: TadaDocumentNode<Data, Variables>;
   variables: (input: RowInput<Params, Query, Body>) => Variables;
   output: (data: Data, input: RowInput<Params, Query, Body>) => Reply;
@@ -92,6 +105,8 @@ export interface Row<
   signedIn?: true;
   /** Fields that the caller may not read come back null, and are not an error of the whole. */
   partial?: true;
+  /** Where the contract answers a request of the wrong shape otherwise than its dialect does. */
+  invalid?: (error: AppError) => Failure | null;
   /** Where the contract answers an error otherwise than its dialect does. */
   failure?: (error: AppError, input: RowInput<Params, Query, Body> | null) => Failure | null;
   stream?: StreamSpec<Params, Query, Body, Event, EventVariables>;

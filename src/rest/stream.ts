@@ -53,7 +53,7 @@ async function passOver(
 /**
  * Answers with one JSON object a line, under the content type that clients expect of it. A caller's mistake that is
  * found before the first event is a line of the stream too: clients read the body, not the status. Those who resume
- * read the status first: where the row has a `cursor`, this throws such a mistake.
+ * read the status first: where the row has a `cursor`, or sends server-sent events, this throws such a mistake.
  */
 export async function streamReply(
   row: AnyRow,
@@ -62,33 +62,36 @@ export async function streamReply(
   context: Context,
 ): Promise<Response> {
   const packets = spec.packets();
-  const variables = row.variables(input) as Record<string, unknown>;
-  const lines = (objects: unknown[]) => objects.map((object) => `${JSON.stringify(object)}\n`).join('');
+  const variables = (spec.variables ?? row.variables)(input) as Record<string, unknown>;
+  const [before, after] = spec.sse ? ['data: ', '\n\n'] : ['', '\n'];
+  const lines = (objects: unknown[]) => objects.map((object) => `${before}${JSON.stringify(object)}${after}`).join('');
+  const beat = () => (packets.heartbeat && !spec.sse ? lines([packets.heartbeat()]) : ':\n\n');
   const gone = new AbortController();
   const reading: Context = { ...context, signal: AbortSignal.any([context.signal, gone.signal]) };
   const start = async (cursor: number) => {
     const events = await streamRow(spec.document, variables, reading);
     return { left: await passOver(events, packets.of, cursor), events };
   };
-  const resumed = spec.cursor && (await start(spec.cursor(input)));
+  // Where clients read the status, what is wrong is told with it.
+  const begun = spec.cursor || spec.sse ? await start(spec.cursor?.(input) ?? 0) : undefined;
 
   async function* body(): AsyncGenerator<string> {
     try {
-      const { left, events } = resumed ?? (await start(0));
+      const { left, events } = begun ?? (await start(0));
       if (left.length > 0) yield lines(left);
-      for await (const event of withHeartbeats(events))
-        yield lines(event === heartbeat ? [packets.heartbeat()] : packets.of(event));
+      for await (const event of withHeartbeats(events)) yield event === heartbeat ? beat() : lines(packets.of(event));
     } catch (error) {
       const seen = asAppError(error, context);
-      if (seen.code === 'RATE_LIMITED') throw seen;
+      if (seen.code === 'RATE_LIMITED' && !begun) throw seen;
       yield lines(packets.failed(seen));
     }
+    if (spec.sse?.end) yield `data: ${spec.sse.end}\n\n`;
   }
 
   const chunks = body();
   // The first line is awaited here, so that a limit can still answer with its own status. For who resumes the reply has
   // begun, and the next line may be long in coming.
-  const first = resumed ? undefined : await chunks.next();
+  const first = begun ? undefined : await chunks.next();
   const stream = textStream(chunks, { ...(first && { first }), onCancel: () => gone.abort() });
   return new Response(stream, {
     headers: {

@@ -10,6 +10,7 @@ const now = new Date('2026-01-02T03:04:05.678Z');
 
 const agentWith = (fields: Partial<Agent> = {}): Agent => ({
   id: 0,
+  slug: 'test',
   name: 'Test',
   description: '',
   systemPrompt: '',
@@ -25,6 +26,12 @@ const agentWith = (fields: Partial<Agent> = {}): Agent => ({
   knowledge: 'ALL',
   passageLimit: 8,
   searchStartDate: null,
+  model: null,
+  temperature: null,
+  historyLimit: null,
+  similarityThreshold: 0,
+  chatMode: 'AUTOMATIC',
+  refusalText: null,
   ownerId: null,
   deletedAt: null,
   createdAt: now,

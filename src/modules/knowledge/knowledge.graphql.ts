@@ -5,6 +5,7 @@ import { builder } from '../../graphql/builder.ts';
 import { connection, nodeQuery, pageArgs } from '../../graphql/connection.ts';
 import { integerIds, nodeRule } from '../../graphql/nodes.ts';
 import { documentOrder } from './knowledge.service.ts';
+import { locationOf } from './location.ts';
 import type { Hit } from './retrieval.ts';
 
 export const SearchHit = builder.objectRef<Hit & { number?: number }>('SearchHit').implement({
@@ -48,6 +49,15 @@ export const Document = builder.prismaNode('Document', {
     link: t.exposeString('link', { nullable: true, description: 'Where to read it.' }),
     source: t.exposeString('source', { description: 'Where it came from.' }),
     metadata: t.expose('metadata', { type: 'JSONObject', description: 'Texts and lists of texts by name.' }),
+    databaseId: t.exposeInt('id', { description: 'The integer id.' }),
+    fileName: t.exposeString('fileName', { description: 'Its file name in the folders of the AnythingLLM paths.' }),
+    location: t.string({
+      description: 'Its folder and file name, as the AnythingLLM paths write them: `custom-documents/notes.json`.',
+      select: { fileName: true, folder: { select: { name: true } } },
+      resolve: ({ fileName, folder }) => locationOf({ fileName, folder }),
+    }),
+    wordCount: t.exposeInt('wordCount', { description: 'How many words it has.' }),
+    tokenCount: t.exposeInt('tokenCount', { description: 'About how many tokens it has.' }),
     isPublic: t.exposeBoolean('isPublic', { description: 'Whether everybody with a credential may find it.' }),
     createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it came.' }),
     updatedAt: t.expose('updatedAt', { type: 'DateTime', description: 'When it was last replaced.' }),

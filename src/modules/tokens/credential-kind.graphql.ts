@@ -8,6 +8,7 @@ export const CredentialKindType = builder.enumType('CredentialKind', {
     ANYTHINGLLM: { description: 'An API key as AnythingLLM’s clients are given them, `sk-…`.' },
     PROJECT: { description: 'A project token, `proj_…`: acts as a service account that is confined to one project.' },
     PERSONAL: { description: 'A personal access token, `onyx_pat_…`: acts as its owner.' },
+    EMBED: { description: 'What the visitors of a chat widget act as. Nobody holds its secret.' },
     SESSION: { description: 'What a person holds after logging in, `ses_…`.' },
   } satisfies Record<CredentialKind, object>,
 });

@@ -11,6 +11,7 @@ import {
   type ApiKeyKind,
   type ApiKeyRow,
   apiKeyOrder,
+  keyKind,
   personalAccessTokenOrder,
   projectTokenOrder,
 } from './tokens.service.ts';
@@ -74,12 +75,6 @@ const ServiceAccountKey = builder.prismaInterface('Token', {
   }),
 });
 
-/** What a key's kind is in the graph; the query that lists keys lists no others. */
-const kindOf = (kind: Token['kind']): ApiKeyKind => {
-  if (kind === 'PERSONAL' || kind === 'SESSION') throw new Error(`a ${kind} token is no service account’s key`);
-  return kind;
-};
-
 export const ApiKey = builder.prismaNode('Token', {
   variant: 'ApiKey',
   interfaces: [ServiceAccountKey],
@@ -87,7 +82,7 @@ export const ApiKey = builder.prismaNode('Token', {
   description: 'A key as an administrator of keys sees it.',
   nullable: true,
   fields: (t) => ({
-    kind: t.field({ type: ApiKeyKindType, description: 'Its kind.', resolve: ({ kind }) => kindOf(kind) }),
+    kind: t.field({ type: ApiKeyKindType, description: 'Its kind.', resolve: ({ kind }) => keyKind(kind) }),
     projectId: t.exposeInt('projectId', {
       nullable: true,
       description: 'The integer id of the project that it is confined to; null: none.',

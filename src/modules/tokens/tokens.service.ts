@@ -99,6 +99,13 @@ const ownProjects = (principal: Principal): Sphere => ({
 
 export type ApiKeyKind = (typeof serviceAccountKinds)[number];
 
+/** The kind of a key; what lists and finds keys finds no others. */
+export function keyKind(kind: Token['kind']): ApiKeyKind {
+  const known = serviceAccountKinds.find((name) => name === kind);
+  if (!known) throw new Error(`a ${kind} token is no key`);
+  return known;
+}
+
 const ofKinds = (kinds: readonly ApiKeyKind[] | null | undefined): Prisma.TokenWhereInput =>
   kinds == null ? {} : { kind: { in: [...kinds] } };
 
@@ -262,7 +269,7 @@ export function tokensService(db: Database, audit: AuditService, users: UsersSer
       await users.lockAdmins(transaction);
       const before = await findKey(transaction, sphere, id);
       within(principal, grantHeldBy(before));
-      const secret = newSecret(prefixes[before.kind]);
+      const secret = newSecret(prefixes[keyKind(before.kind)]);
       const apiKey = await transaction.token.update({
         where: { id },
         data: {

@@ -1,0 +1,67 @@
+import { APICallError, embedMany, RetryError } from 'ai';
+import { AppError } from '../errors.ts';
+import type { Settings } from '../settings.ts';
+import { openAICompatibleAt } from './providers.ts';
+import { estimateTokens } from './tokens.ts';
+
+export interface Embeddings {
+  /** One vector for each text, as the model gave it. */
+  vectors: number[][];
+  /** What they cost, estimated where the provider does not say. */
+  tokens: number;
+  /** How many of these are an estimate. */
+  estimatedTokens: number;
+}
+
+/** The model that embeds texts. */
+export interface EmbeddingModel {
+  modelId: string;
+  /** Throws UPSTREAM_FAILED, in words that say nothing of the provider’s address, headers or body. */
+  embed(texts: readonly string[], signal?: AbortSignal): Promise<Embeddings>;
+}
+
+/** Texts of one call to the provider. */
+const batchSize = 96;
+
+/** The embedding model that the settings name; null where they name none. Throws SettingsError. */
+export function embeddingModel(settings: Settings['embeddings']): EmbeddingModel | null {
+  if (settings === null) return null;
+  const model = openAICompatibleAt(settings, 'EMBEDDING').embeddingModel(settings.model);
+  return {
+    modelId: settings.model,
+    async embed(texts, signal) {
+      const vectors: number[][] = [];
+      let tokens = 0;
+      let estimatedTokens = 0;
+      for (let start = 0; start < texts.length; start += batchSize) {
+        const values = texts.slice(start, start + batchSize);
+        const { embeddings, usage } = await embedMany({ model, values, ...(signal && { abortSignal: signal }) }).catch(
+          (error: unknown) => {
+            throw failure(error);
+          },
+        );
+        vectors.push(...embeddings);
+        const reported = Number.isFinite(usage.tokens)
+          ? Math.min(Math.max(0, Math.round(usage.tokens)), 0x7fff_ffff)
+          : 0;
+        const estimate = reported > 0 ? 0 : values.reduce((sum, text) => sum + estimateTokens(text), 0);
+        tokens += reported + estimate;
+        estimatedTokens += estimate;
+      }
+      return { vectors, tokens, estimatedTokens };
+    },
+  };
+}
+
+function failure(error: unknown): AppError {
+  const cause = RetryError.isInstance(error) ? error.lastError : error;
+  const status = APICallError.isInstance(cause) ? cause.statusCode : undefined;
+  if (status === 429)
+    return new AppError('UPSTREAM_FAILED', 'The embedding model’s provider refuses more requests for now.');
+  return new AppError(
+    'UPSTREAM_FAILED',
+    status === undefined || status < 400
+      ? 'The connection to the embedding model’s provider broke.'
+      : `The embedding model’s provider failed (HTTP ${status}).`,
+  );
+}
