@@ -7,6 +7,7 @@ import type { Settings } from './settings.ts';
 import { type Background, createBackground } from './store/background.ts';
 import { type DatabaseOptions, openDatabase } from './store/database.ts';
 import { createRevocations } from './store/revocations.ts';
+import { useVectorExtension } from './store/vectors.ts';
 
 export interface BootOptions {
   settings: Settings;
@@ -64,7 +65,9 @@ export async function boot({ settings, log, database, checkReplies, listen }: Bo
   const { fetch, sockets } = createServer({ settings, db, log, services, checkReplies: checkReplies ?? false });
   if (listen) publicUrl = await listen(fetch, sockets.attach);
   const firstAdminKey = await services.tokens.createFirstAdminKey(settings.bootstrapAdminKey ?? null);
+  if (services.embedder) await useVectorExtension(db, log);
   await ingestGuide(db, services.knowledge, publicUrl);
+  services.embedder?.soon();
   const { auditRetentionDays, chatRetentionDays } = settings;
   const forget = () =>
     background.run('retention', async () => {

@@ -8,6 +8,7 @@ import { cors } from 'hono/cors';
 import { HTTPException } from 'hono/http-exception';
 import { matchedRoutes } from 'hono/route';
 import { secureHeaders } from 'hono/secure-headers';
+import { getPathNoStrict } from 'hono/utils/url';
 import type { ContentfulStatusCode } from 'hono/utils/http-status';
 import { type Client, can, type Viewer } from './authz/principal.ts';
 import type { Context } from './context.ts';
@@ -22,8 +23,8 @@ import { mentionsSecret } from './modules/tokens/secret.ts';
 import { pagePolicy, servePages } from './pages/pages.ts';
 import { type Accept, credentialOf, sessionOf } from './rest/credential.ts';
 import { serveDownloads } from './rest/downloads.ts';
-import { onyxFailure } from './rest/onyx/errors.ts';
-import { type Caller, replyWith, serveRows } from './rest/routes.ts';
+import { coded, onyx, onyxFailure } from './rest/onyx/errors.ts';
+import { type Caller, canonicalPath, dialectAt, replyWith, serveRows } from './rest/routes.ts';
 import { projectRoot } from './root.ts';
 import type { Foundation, Services } from './services.ts';
 
@@ -57,7 +58,7 @@ export interface LatchkeyServer {
  * over WebSocket.
  */
 export function createServer({ settings, db, log, services, checkReplies = false }: ServerOptions): LatchkeyServer {
-  const app = new Hono<Env>({ strict: false });
+  const app = new Hono<Env>({ getPath: (request) => canonicalPath(getPathNoStrict(request)) });
   const metrics = createMetrics();
   const yoga = createGraphQLServer(settings, metrics);
 
@@ -163,7 +164,7 @@ export function createServer({ settings, db, log, services, checkReplies = false
     app.use(
       cors({
         origin: settings.corsOrigins.includes('*') ? '*' : settings.corsOrigins,
-        allowHeaders: ['Authorization', 'Content-Type', 'X-Onyx-Authorization', 'Idempotency-Key'],
+        // Those that a browser asks for: none of them opens anything that a request without a browser could not.
         exposeHeaders: ['X-Request-Id', 'Retry-After'],
       }),
     );
@@ -174,13 +175,16 @@ export function createServer({ settings, db, log, services, checkReplies = false
       : null;
   app.use(async (c, next) => {
     const detail = refusedQuery(new URL(c.req.url).search);
-    return detail === null ? next() : c.json({ detail }, 400);
+    return detail === null ? next() : replyWith(c, dialectAt(c.req.path).say(400, detail));
   });
   /** Files have a limit each, told with a reason; this is of all that one request may carry. */
   const maxUpload = Math.max(maxBody, 2 * settings.maxFileSize + 1024 * 1024);
   const limitOf = (c: HonoContext) => (multipart.test(c.req.header('content-type') ?? '') ? maxUpload : maxBody);
-  const tooLarge = (c: HonoContext) =>
-    c.json({ error_code: 'PAYLOAD_TOO_LARGE', detail: `The body is larger than ${limitOf(c)} bytes.` }, 413);
+  const tooLarge = (c: HonoContext) => {
+    const text = `The body is larger than ${limitOf(c)} bytes.`;
+    const dialect = dialectAt(c.req.path);
+    return replyWith(c, dialect === onyx ? coded(413, 'PAYLOAD_TOO_LARGE', text) : dialect.say(413, text));
+  };
   app.use(async (c, next) => {
     // A length that is announced is held to by HTTP; to look at the body itself would cost every request its fast path.
     const length = c.req.header('content-length');
@@ -256,7 +260,7 @@ export function createServer({ settings, db, log, services, checkReplies = false
   serveRows(app, { ...rest, checkReplies });
   serveDownloads(app, rest);
 
-  app.notFound((c) => c.json({ detail: 'Not Found' }, 404));
+  app.notFound((c) => replyWith(c, dialectAt(c.req.path).say(404, 'Not Found')));
   app.onError((error, c) => {
     if (error instanceof HTTPException) return error.getResponse();
     // A limit on requests, met before anything else was done: rows answer it themselves.

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import type { Log } from './log.ts';
+import { embeddingModel } from './models/embeddings.ts';
 import { chatModels } from './models/providers.ts';
 import { actionsService } from './modules/agents/actions.service.ts';
 import { agentsService } from './modules/agents/agents.service.ts';
@@ -17,6 +18,7 @@ import { turnService } from './modules/chat/turn.ts';
 import { createExtractor } from './modules/files/extract/extractor.ts';
 import { filesService } from './modules/files/files.service.ts';
 import { idempotencyService } from './modules/idempotency/idempotency.service.ts';
+import { createEmbedder } from './modules/knowledge/embedder.ts';
 import { knowledgeService } from './modules/knowledge/knowledge.service.ts';
 import { limitsService } from './modules/limits/limits.service.ts';
 import { usageService } from './modules/limits/usage.service.ts';
@@ -49,7 +51,9 @@ export interface Foundation {
 export function createServices({ settings, db, log, background, revocations, publicUrl }: Foundation) {
   const audit = auditService(db, background, log);
   const users = usersService();
-  const knowledge = knowledgeService(db, audit);
+  const embeddings = embeddingModel(settings.embeddings);
+  const embedder = embeddings && createEmbedder({ db, model: embeddings, background, log });
+  const knowledge = knowledgeService(db, audit, embedder);
   const files = filesService({
     db,
     audit,
@@ -82,6 +86,8 @@ export function createServices({ settings, db, log, background, revocations, pub
     actions: actionsService(db),
     agents: agentsService(db),
     knowledge,
+    embedder,
+    embeddings,
     files,
     models,
     runs,

@@ -79,6 +79,10 @@ export interface ModelServer {
   requests: ModelRequest[];
   /** Queues replies to chat completions, one for each. Without one the reply is "You said: <last user text>". */
   script(...replies: Reply[]): void;
+  /** Words that mean the same: by the first of them a text is embedded. */
+  readonly synonyms: Map<string, string>;
+  /** Makes every embedding fail with that status; null: none. */
+  embeddingFailure: number | null;
   /** Connections that the client ended before the reply did. */
   readonly aborted: number;
   /** Resolves on the next abort after this call. */
@@ -143,13 +147,14 @@ function textOf(message: RequestMessage): string {
 }
 
 /** Dimensions of an embedding. */
-const DIMENSIONS = 8;
+const DIMENSIONS = 2048;
 
 /** A unit vector by the hashes of a text's words: texts with words in common are near each other. */
-function embed(text: string): number[] {
+function embed(text: string, synonyms: ReadonlyMap<string, string>): number[] {
   const vector = new Array<number>(DIMENSIONS).fill(0);
-  for (const word of text.toLowerCase().match(/[\p{L}\p{N}]+/gu) ?? ['']) {
-    const dimension = createHash('sha256').update(word).digest().readUInt8() % DIMENSIONS;
+  for (const written of text.toLowerCase().match(/[\p{L}\p{N}]+/gu) ?? ['']) {
+    const word = synonyms.get(written) ?? written;
+    const dimension = createHash('sha256').update(word).digest().readUInt16BE() % DIMENSIONS;
     vector[dimension] = (vector[dimension] ?? 0) + 1;
   }
   const length = Math.hypot(...vector);
@@ -277,6 +282,8 @@ export async function startModelServer(): Promise<ModelServer> {
     else await complete(response, body, reply);
   }
 
+  const synonyms = new Map<string, string>();
+
   async function handle(request: IncomingMessage, response: ServerResponse) {
     const body = await readBody(request);
     const path = (request.url ?? '').replace(/^\/v1/, '');
@@ -284,10 +291,12 @@ export async function startModelServer(): Promise<ModelServer> {
     if (path === '/chat/completions') await chat(response, body);
     else if (path === '/models')
       sendJson(response, 200, { object: 'list', data: [{ id: 'test-model', object: 'model' }] });
+    else if (path === '/embeddings' && model.embeddingFailure !== null)
+      sendJson(response, model.embeddingFailure, { error: { message: 'scripted failure' } });
     else if (path === '/embeddings') {
       const data = [body.input ?? []]
         .flat()
-        .map((text, index) => ({ object: 'embedding', index, embedding: embed(text) }));
+        .map((text, index) => ({ object: 'embedding', index, embedding: embed(text, synonyms) }));
       sendJson(response, 200, {
         object: 'list',
         model: body.model,
@@ -303,9 +312,11 @@ export async function startModelServer(): Promise<ModelServer> {
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address() as AddressInfo;
 
-  return {
+  const model: ModelServer = {
     baseUrl: `http://127.0.0.1:${port}/v1`,
     requests,
+    synonyms,
+    embeddingFailure: null,
     script: (...replies) => void queue.push(...replies),
     get aborted() {
       return aborted;
@@ -319,4 +330,5 @@ export async function startModelServer(): Promise<ModelServer> {
       });
     },
   };
+  return model;
 }

@@ -13,7 +13,10 @@ export interface Dialect {
   accept: Accept;
   /** Whether its paths are served at the root too, and not under `/api` alone. */
   atRoot: boolean;
-  /** Whether a body may be a form, JSON under `text/plain`, or nothing at all, whatever the row. */
+  /**
+   * Whether a body may be a form, JSON under `text/plain`, or nothing at all, whatever the row, and a path written in
+   * any letter case (AnythingLLM contract 0).
+   */
   looseBodies: boolean;
   /** What an error is where the row says nothing else. */
   failure(error: AppError): Failure;

@@ -51,6 +51,35 @@ const methodsOf = (path: string): string[] => [
   ...new Set(shapes.filter(({ shape }) => shape.test(path)).map(({ method }) => method)),
 ];
 
+/** The paths that may be written in any letter case, and how they are written here. */
+const anyCase = rows.flatMap((row) => {
+  if (!dialectOf(row).looseBodies) return [];
+  const parts = `/api${row.path}`.split(/\{\w+\}/);
+  return { parts, shape: new RegExp(`^${parts.map((part) => part.replaceAll('.', '\\.')).join('([^/]+)')}$`, 'i') };
+});
+
+/** A path as the routes have it; parameters keep their letters. */
+export function canonicalPath(path: string): string {
+  if (!/[A-Z]/.test(path)) return path;
+  for (const { parts, shape } of anyCase) {
+    const match = shape.exec(path);
+    if (match) return parts.map((part, index) => part + (match[index + 1] ?? '')).join('');
+  }
+  return path;
+}
+
+const segmentsOf = (path: string): string[] => path.toLowerCase().split('/').slice(1);
+
+/** Whose clients call a path that is no row's, to be told so in their terms. */
+export function dialectAt(path: string): Dialect {
+  const [root, first, second] = segmentsOf(path);
+  const near = root !== 'api' ? [] : rows.filter((row) => segmentsOf(row.path)[0] === first);
+  const nearest = near.find((row) => segmentsOf(row.path)[1] === second);
+  if (nearest) return dialectOf(nearest);
+  const [dialect] = near.map(dialectOf);
+  return dialect && !near.some((row) => dialectOf(row).atRoot) ? dialect : onyx;
+}
+
 /** Where a row is served: under `/api` and, since Onyx clients call both, at the root. */
 const placesOf = (row: AnyRow): string[] => {
   const path = honoPath(row.path);

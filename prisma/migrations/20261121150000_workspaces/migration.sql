@@ -171,6 +171,14 @@ UPDATE "Document" SET ("wordCount", "tokenCount") = (
   SELECT COALESCE(sum(array_length(regexp_split_to_array("text", '\s+'), 1)), 0), COALESCE(sum(ceil(length("text") / 4.0)), 0)
   FROM "Chunk" WHERE "documentId" = "Document"."id");
 
--- Of vectors of length 1 their likeness, -1 to 1. Where the extension pgvector is there, it does this faster.
-CREATE FUNCTION "dot_product"(a REAL[], b REAL[]) RETURNS DOUBLE PRECISION LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
-  AS 'SELECT sum(x::float8 * y::float8) FROM unnest(a, b) AS pairs(x, y)';
+-- Of vectors of length 1 their likeness, -1 to 1; null where they are of different kinds. Where the extension pgvector
+-- is there, the server puts that in its place (src/store/vectors.ts).
+CREATE FUNCTION "dot_product"(a REAL[], b REAL[]) RETURNS DOUBLE PRECISION LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
+DECLARE
+  total DOUBLE PRECISION := 0;
+BEGIN
+  FOR i IN 1..cardinality(a) LOOP
+    total := total + a[i] * b[i];
+  END LOOP;
+  RETURN total;
+END $$;

@@ -31,6 +31,17 @@ declare global {
       /** Open to strangers. Every other root field names its `authScopes`. */
       public?: true;
     }
+    interface SubscriptionFieldOptions<
+      Types extends SchemaTypes,
+      Type extends import('@pothos/core').TypeParam<Types>,
+      Nullable extends import('@pothos/core').FieldNullability<Type>,
+      Args extends import('@pothos/core').InputFieldMap,
+      ResolveShape,
+      ResolveReturnShape,
+    > {
+      /** Open to strangers. Every other root field names its `authScopes`. */
+      public?: true;
+    }
   }
 }
 

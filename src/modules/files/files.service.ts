@@ -166,6 +166,7 @@ export function filesService({ db, audit, blobs, extractor, knowledge, backgroun
       });
       if (still && 'text' in read) await knowledge.storeFile(transaction, still, read.text);
     }, patience);
+    knowledge.changed();
   }
 
   /** Reads a file's text beside everything else. */

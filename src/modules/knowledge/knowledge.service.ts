@@ -9,6 +9,7 @@ import type { Database } from '../../store/database.ts';
 import { type AuditService, by } from '../audit/audit.service.ts';
 import { databaseId, plainText } from '../input.ts';
 import { projectToFill } from '../projects/projects.service.ts';
+import type { Embedder } from './embedder.ts';
 import { type Chunk, chunkerVersion, chunkSections, type Section } from './chunker.ts';
 import { type Hit, type RetrieveInput, retrieve, storableDate } from './retrieval.ts';
 
@@ -62,7 +63,11 @@ const patience = { maxWait: 60_000, timeout: 120_000 };
 /** Rows of one INSERT; PostgreSQL takes 65,535 values in a statement. */
 const insertSize = 2000;
 
-export function knowledgeService(db: Database, audit: AuditService) {
+export function knowledgeService(db: Database, audit: AuditService, embedder: Embedder | null = null) {
+  /** A transaction that writes documents. What it wrote is embedded once it stands. */
+  const writing = <T>(work: (transaction: Prisma.TransactionClient) => Promise<T>): Promise<T> =>
+    db.prisma.$transaction(work, patience).finally(() => embedder?.soon());
+
   /** The document of that id, which nobody else writes until the transaction ends, whether it is there yet or not. */
   async function claim(transaction: Prisma.TransactionClient, externalId: string): Promise<Document | null> {
     await transaction.$executeRaw`SELECT pg_advisory_xact_lock(hashtextextended(${externalId}, 5208))`;
@@ -118,19 +123,20 @@ export function knowledgeService(db: Database, audit: AuditService) {
   ): Promise<Document> {
     const { title, sections, metadata } = content;
     const contentHash = hashContent(title, sections);
+    const changed = !before || !Buffer.from(before.contentHash).equals(contentHash);
     const columns = {
       ...rest,
       title,
       link: sections.find((section) => section.link)?.link ?? null,
       metadata: metadata ?? {},
       contentHash,
+      ...(changed && { embeddedWith: null }),
     };
     const document = before
       ? await transaction.document.update({ where: { id: before.id }, data: columns })
       : await transaction.document.create({
           data: { ...columns, externalId, ...(author && { owner: { connect: { id: author.userId } } }) },
         });
-    const changed = !before || !Buffer.from(before.contentHash).equals(contentHash);
     if (changed) await replaceChunks(transaction, document.id, chunkSections(sections, title));
     return document;
   }
@@ -179,7 +185,7 @@ export function knowledgeService(db: Database, audit: AuditService) {
       const data = parse(Ingest, input);
       const externalId = data.id ?? randomUUID();
       const agentIds = [...new Set(data.agentIds)];
-      return db.prisma.$transaction(async (transaction) => {
+      return writing(async (transaction) => {
         const before = await claim(transaction, externalId);
         if (before && author) {
           await checkWritable(transaction, author, before, () =>
@@ -199,7 +205,7 @@ export function knowledgeService(db: Database, audit: AuditService) {
         });
         if (author) await recordIngest(transaction, author, document, { replaced: before !== null, agentIds });
         return { document, alreadyExisted: before !== null };
-      }, patience);
+      });
     },
 
     /**
@@ -211,7 +217,7 @@ export function knowledgeService(db: Database, audit: AuditService) {
       const data = parse(AddToProject, input);
       const projectId = data.projectId ?? principal.credential.projectId;
       if (projectId === null) throw badInput(['input', 'projectId'], 'is required');
-      return db.prisma.$transaction(async (transaction) => {
+      return writing(async (transaction) => {
         await projectToFill(transaction, principal, projectId, notFound('Project'));
         const before =
           data.documentId == null ? null : await claimInProject(transaction, data.documentId, { id: projectId });
@@ -220,10 +226,10 @@ export function knowledgeService(db: Database, audit: AuditService) {
         });
         await recordIngest(transaction, principal, document, { replaced: before !== null, agentIds: [] });
         return document;
-      }, patience);
+      });
     },
 
-    /** Makes the text of a file findable, under the file's id, for those who see the file. */
+    /** Makes the text of a file findable, under the file's id, for those who see the file. See {@link changed}. */
     storeFile: (
       transaction: Prisma.TransactionClient,
       { id, name, ownerId }: Pick<File, 'id' | 'name' | 'ownerId'>,
@@ -237,6 +243,9 @@ export function knowledgeService(db: Database, audit: AuditService) {
         { title: name, sections: [{ text, link: fileLink(id) }], metadata: {} },
         { source: 'user_file', isPublic: false, owner: { connect: { id: ownerId } }, file: { connect: { id } } },
       ),
+
+    /** For who writes documents in a transaction of their own: to be called once that stands. */
+    changed: (): void => embedder?.soon(),
 
     /** Deletes a private document of a project of the principal's. Throws NOT_FOUND, FORBIDDEN for a public one. */
     removeFromProject: (principal: Principal, externalId: string): Promise<Document> =>
@@ -296,7 +305,7 @@ export function knowledgeService(db: Database, audit: AuditService) {
     },
 
     /** See {@link retrieve}. */
-    retrieve: (principal: Principal, input: RetrieveInput): Promise<Hit[]> => retrieve(db, principal, input),
+    retrieve: (principal: Principal, input: RetrieveInput): Promise<Hit[]> => retrieve(db, principal, input, embedder),
   };
 }
 

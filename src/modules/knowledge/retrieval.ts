@@ -3,6 +3,7 @@ import { can, type Principal } from '../../authz/principal.ts';
 import { parse } from '../../errors.ts';
 import type { Database, Statement } from '../../store/database.ts';
 import { databaseId, plainText } from '../input.ts';
+import type { Embedder } from './embedder.ts';
 
 /** Characters of a query that are looked at; the rest is ignored. */
 const maxQueryLength = 4000;
@@ -82,12 +83,30 @@ const maxWords = 32;
 /** Stands between fragments: a separator that no reader would miss from a text. */
 const fragmentEnd = '\u001f';
 
+/** How many of the passages that are alike in meaning count, and how alike the least of them is: 1 is the same. */
+const alikeMost = 200;
+const alikeLeast = 0.25;
+
+/** The ranking by meaning, `$15` and `$16` being the query as the embedding model `$16` sees it; it counts as much as both by words. */
+const alike = `, meant AS (
+  SELECT "id", "documentId", row_number() OVER (ORDER BY likeness DESC, "id") AS place
+  FROM (SELECT c."id", c."documentId", "dot_product"(c."embedding", $15::real[]) AS likeness
+        FROM "Chunk" c JOIN allowed ON allowed."id" = c."documentId" JOIN "Document" d ON d."id" = c."documentId"
+        WHERE d."embeddedWith" = $16 AND cardinality(c."embedding") = cardinality($15::real[])) AS measured
+  WHERE likeness >= ${alikeLeast} ORDER BY likeness DESC, "id" LIMIT ${alikeMost}
+), both_ways AS (
+  SELECT "id", COALESCE(ranked."documentId", meant."documentId") AS "documentId",
+         COALESCE(fused, 0) + COALESCE(3.0 / (60 + meant.place), 0) AS fused
+  FROM ranked FULL JOIN meant USING ("id")
+)`;
+
 /** Whether a document is the text of a file of that project. */
 const inProject = (project: string): string =>
   `EXISTS (SELECT FROM "_FileToProject" t WHERE t."A" = d."fileId" AND t."B" = ${project}::int)`;
 
 /**
- * Two rankings over the passages that the principal may read, fused by reciprocal rank.
+ * Two rankings over the passages that the principal may read, fused by reciprocal rank; where there is an embedding
+ * model a third, by meaning, joins them.
  * `strict`: everything that was asked for, as `websearch_to_tsquery` reads it (quoted phrases, `or`, `-not`), nearest
  * together first. `loose`: any word of it, where a word counts the more the fewer of the passages at hand have it, so
  * that "which PostgreSQL versions are supported" is a question about PostgreSQL. Strict counts double, so that what
@@ -95,8 +114,8 @@ const inProject = (project: string): string =>
  *
  * The rule of who may read what is `visible.documents` in SQL; a test holds the two together.
  */
-const statement: Statement = {
-  name: 'knowledge_retrieve',
+const statement = (hybrid: boolean): Statement => ({
+  name: hybrid ? 'knowledge_retrieve_hybrid' : 'knowledge_retrieve',
   text: `
 WITH asked AS MATERIALIZED (
   SELECT websearch_to_tsquery('english', $1) AS strict,
@@ -152,17 +171,21 @@ WITH asked AS MATERIALIZED (
   FROM (SELECT "id", "documentId", complete, ts_rank_cd("search", strict, 1) AS density,
                (SELECT sum(rarity * ts_rank("search", word, 1)) FROM words WHERE "search" @@ word) AS weight
         FROM asked, candidates) AS measured
-), spread AS (
-  SELECT *, row_number() OVER (PARTITION BY "documentId" ORDER BY fused DESC, "id") AS place FROM ranked
+)${hybrid ? alike : ''}, spread AS (
+  SELECT *, row_number() OVER (PARTITION BY "documentId" ORDER BY fused DESC, "id") AS place
+  FROM ${hybrid ? 'both_ways' : 'ranked'}
 ), best AS (
   SELECT "id", fused FROM spread WHERE place <= CASE WHEN $14::text[] IS NULL THEN ${perDocument} ELSE $8::int END ORDER BY fused DESC, "id" LIMIT $8::int
 )
 SELECT d."externalId" AS "documentId", c."id" AS "chunkId", c."position", d."title", c."heading", c."link", c."text",
-       d."source", d."metadata", (fused * 61 / 3)::float8 AS "score", d."documentUpdatedAt" AS "updatedAt",
+       d."source", d."metadata", (fused * 61 / ${hybrid ? 6 : 3})::float8 AS "score", d."documentUpdatedAt" AS "updatedAt",
        ts_headline('english', c."text", loose, 'StartSel=<hi>, StopSel=</hi>, MaxFragments=3, MinWords=8, MaxWords=30, FragmentDelimiter=${fragmentEnd}') AS "highlights"
 FROM asked, best JOIN "Chunk" c ON c."id" = best."id" JOIN "Document" d ON d."id" = c."documentId"
 ORDER BY fused DESC, c."id"`,
-};
+});
+
+const byText = statement(false);
+const byTextAndMeaning = statement(true);
 
 /**
  * The passages that match a question best, at most three of a document unless `only` names it, out of those that the principal may read.
@@ -174,11 +197,17 @@ ORDER BY fused DESC, c."id"`,
  * `tags`, one has to fit; an empty list asks for nothing. A `limit` above 100 is cut to it. Returns nothing for a query
  * without a word to look for, or for a deleted agent. Throws BAD_USER_INPUT.
  */
-export async function retrieve(db: Database, principal: Principal, input: RetrieveInput): Promise<Hit[]> {
+export async function retrieve(
+  db: Database,
+  principal: Principal,
+  input: RetrieveInput,
+  embedder: Pick<Embedder, 'ofQuery'> | null = null,
+): Promise<Hit[]> {
   const { query, agentId, projectId, attachedOnly, except, only, limit, sources, since, tags } = parse(Retrieve, input);
   const confinedTo = principal.credential.projectId;
   if (query === '' || limit === 0) return [];
-  const rows = await db.query<Omit<Hit, 'highlights'> & { highlights: string }>(statement, [
+  const meaning = (await embedder?.ofQuery(query)) ?? null;
+  const rows = await db.query<Omit<Hit, 'highlights'> & { highlights: string }>(meaning ? byTextAndMeaning : byText, [
     query,
     principal.userId,
     can(principal, 'manage:documents'),
@@ -193,6 +222,7 @@ export async function retrieve(db: Database, principal: Principal, input: Retrie
     attachedOnly,
     except,
     only ?? null,
+    ...(meaning ? [meaning.vector, meaning.modelId] : []),
   ]);
   return rows.map(({ highlights, ...hit }) => ({
     ...hit,

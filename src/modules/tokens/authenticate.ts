@@ -44,13 +44,9 @@ interface CredentialRow {
   keyRevokedAt: Date | null;
 }
 
-/**
- * The hottest statement of the server: one prepared look-up by hash, through two unique indexes. With the token come
- * those whom it cannot exceed, as they are now: its user, the owner of its project, the key of the account behind it.
- */
-const findCredential: Statement = {
-  name: 'find_credential',
-  text: `SELECT t."id", t."kind"::text AS "kind", t."name", t."hash" = $1 AS "current", t."previousExpiresAt",
+/** A token with those whom it cannot exceed, as they are now: its user, the owner of its project, the key of the account behind it. */
+const credential = (current: string, which: string): string => `SELECT t."id", t."kind"::text AS "kind", t."name",
+      ${current} AS "current", t."previousExpiresAt",
       t."allScopes", t."scopes", t."projectId", t."expiresAt", t."disabledAt", t."revokedAt", t."lastUsedAt", t."createdAt",
       u."id" AS "userId", u."name" AS "userName", u."email", u."role"::text AS "role",
       u."accountType"::text AS "accountType", u."active",
@@ -62,7 +58,18 @@ const findCredential: Statement = {
       LEFT JOIN "User" o ON o."id" = p."ownerId"
       LEFT JOIN "Token" k ON k."userId" = CASE t."kind" WHEN 'PERSONAL' THEN t."userId" WHEN 'PROJECT' THEN p."ownerId" END
         AND k."kind" IN ('API_KEY', 'ANYTHINGLLM')
-    WHERE t."hash" = $1 OR t."previousHash" = $1`,
+    WHERE ${which}`;
+
+/** The hottest statement of the server: one prepared look-up by hash, through two unique indexes. */
+const findCredential: Statement = {
+  name: 'find_credential',
+  text: credential('t."hash" = $1', 't."hash" = $1 OR t."previousHash" = $1'),
+};
+
+/** The token that the visitors of a chat widget act with. */
+const findEmbedToken: Statement = {
+  name: 'find_embed_token',
+  text: credential('true', `t."id" = $1 AND t."kind" = 'EMBED'`),
 };
 
 /** `lastUsedAt` is written at most once in this time, in milliseconds. */
@@ -165,6 +172,21 @@ export function authenticator(db: Database, audit: AuditService, background: Bac
       }
       used(row, client, now);
       return principalOf(row, client, authenticatedAt);
+    },
+
+    /**
+     * Who the visitors of a chat widget act as, by its token and from current rows, or null when that opens nothing any
+     * more. There is no secret to show: whoever calls this has checked that the widget is there, and for them. Where a
+     * visitor calls from is not kept.
+     */
+    async actAs(tokenId: number): Promise<Principal | null> {
+      const authenticatedAt = performance.now();
+      const [row] = await db.query<CredentialRow>(findEmbedToken, [tokenId]);
+      const now = new Date();
+      if (!row || refusal(row, now)) return null;
+      const nobody = { address: null, userAgent: null };
+      used(row, nobody, now);
+      return principalOf(row, nobody, authenticatedAt);
     },
 
     /** Who a secret would belong to, for whoever asks on its behalf: that is no use of it, and no refused one. */

@@ -40,7 +40,7 @@ async function limited(use: () => Promise<unknown>): Promise<void> {
 const accountKey = (login: string): string => createHash('sha256').update(login.toLowerCase()).digest('base64');
 
 /** Of IPv6 the first 64 bits: whoever has one address has all that share them. */
-function addressKey({ address }: Client): string {
+export function addressKey({ address }: Client): string {
   if (address === null) return 'unknown';
   if (isIP(address) !== 6 || address.includes('.')) return address;
   const [head = '', tail] = address.split('%')[0]?.split('::') ?? [];

@@ -1,0 +1,28 @@
+import { z } from 'zod';
+import { plainText } from '../input.ts';
+
+/** The origin that a text names, as browsers write it, or null. One without a scheme is taken to be https. */
+function originOf(text: string): string | null {
+  const written = /^https?:\/\//i.test(text) ? text : `https://${text}`;
+  if (!URL.canParse(written)) return null;
+  const { origin, host, pathname, search, hash, username, password } = new URL(written);
+  const bare = pathname === '/' && search === '' && hash === '' && username === '' && password === '';
+  return bare && /^[a-z0-9.:[\]-]+$/.test(host) ? origin : null;
+}
+
+/** Origins that one widget may have. */
+const mostOrigins = 100;
+
+/** The pages that may show a widget, by their origins: `https://example.com`, or `example.com`, which is the same. */
+export const origins = z
+  .array(plainText(255).trim())
+  .max(mostOrigins, `must be at most ${mostOrigins}`)
+  .transform((texts, context) =>
+    texts.map((text, index) => {
+      const origin = originOf(text);
+      if (origin !== null) return origin;
+      context.addIssue({ code: 'custom', path: [index], message: 'is not an origin, such as https://example.com' });
+      return z.NEVER;
+    }),
+  )
+  .transform((found) => [...new Set(found)]);

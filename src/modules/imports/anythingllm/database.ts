@@ -1,0 +1,96 @@
+import initSqlJs from 'sql.js';
+import type { z } from 'zod';
+import { Unfit } from '../ledger.ts';
+import type { Report } from '../report.ts';
+import type { Folder } from './folder.ts';
+
+/** The largest database that is read, in bytes: it is held in memory whole. */
+const maxBytes = 1024 ** 3;
+
+const magic = Buffer.from('SQLite format 3\0', 'latin1');
+const fileName = 'anythingllm.db';
+
+/** AnythingLLM's database, of which nothing is ever written. */
+export interface Source {
+  /** The rows of a table in the order of their ids; none of a table that is not there. What is no row is reported. */
+  rows<Shape extends z.ZodType>(table: string, shape: Shape): Generator<z.output<Shape>, void, undefined>;
+  /** How many rows a table has; 0 for one that is not there. */
+  count(table: string): number;
+  /** What the settings hold under a label. */
+  setting(label: string): string | null;
+  /** The texts of one column, for the report. */
+  names(table: string, column: string): string[];
+  close(): void;
+}
+
+/**
+ * Opens the database of a storage folder; null where there is none. Throws Unfit for what is none, and for one that
+ * AnythingLLM is writing to.
+ */
+export async function openSource(folder: Folder, report: Report): Promise<Source | null> {
+  if (!folder.has(fileName)) return null;
+  for (const suffix of ['-wal', '-journal'])
+    if (folder.has(fileName + suffix) && folder.read(maxBytes, fileName + suffix).length > 0)
+      throw new Unfit('is being written to: stop AnythingLLM first');
+  const bytes = folder.read(maxBytes, fileName);
+  if (!bytes.subarray(0, magic.length).equals(magic)) throw new Unfit('is not an SQLite database');
+  // A log that is written ahead needs files beside it; this one is empty, or not there, and so says nothing.
+  if (bytes[18] === 2) bytes.fill(1, 18, 20);
+  const { Database } = await initSqlJs();
+  const db = new Database(bytes);
+
+  /** What a step says of a database that is broken in the middle. */
+  function broken(table: string, error: unknown): void {
+    report.leave(`table ${table}`, `cannot be read (${error instanceof Error ? error.message : String(error)})`);
+  }
+
+  const quoted = (name: string) => `"${name.replaceAll('"', '""')}"`;
+  function* objects(sql: string, table: string) {
+    try {
+      const statement = db.prepare(sql);
+      try {
+        while (statement.step()) yield statement.getAsObject();
+      } finally {
+        statement.free();
+      }
+    } catch (error) {
+      broken(table, error);
+    }
+  }
+
+  let tables: Set<string>;
+  try {
+    tables = new Set(
+      (db.exec("SELECT name FROM sqlite_master WHERE type = 'table'")[0]?.values ?? []).map(([name]) => String(name)),
+    );
+  } catch (error) {
+    throw new Unfit(`cannot be read (${error instanceof Error ? error.message : String(error)})`);
+  }
+
+  return {
+    *rows(table, shape) {
+      if (!tables.has(table)) return;
+      for (const row of objects(`SELECT * FROM ${quoted(table)} ORDER BY id`, table)) {
+        const read = shape.safeParse(row);
+        if (read.success) yield read.data;
+        else report.leave(`a row of ${table} (id ${String(row.id)})`, `has no ${read.error.issues[0]?.path.join('.')}`);
+      }
+    },
+    count(table) {
+      if (!tables.has(table)) return 0;
+      for (const row of objects(`SELECT count(*) AS number FROM ${quoted(table)}`, table)) return Number(row.number);
+      return 0;
+    },
+    setting(label) {
+      if (!tables.has('system_settings')) return null;
+      for (const row of objects('SELECT label, value FROM system_settings', 'system_settings'))
+        if (row.label === label) return row.value == null ? null : String(row.value);
+      return null;
+    },
+    names: (table, column) =>
+      tables.has(table)
+        ? [...objects(`SELECT * FROM ${quoted(table)}`, table)].map((row) => String(row[column] ?? row.id ?? ''))
+        : [],
+    close: () => db.close(),
+  };
+}

@@ -1,0 +1,145 @@
+import { z } from 'zod';
+import { cutTo, storable, timeOf } from '../text.ts';
+
+/** Rows of another server are data, not requests: what a column cannot be is as if it were absent. */
+const text = z.preprocess((value) => (value == null ? null : storable(String(value))), z.string().nullable());
+const int = z.number().int().nullish().catch(null);
+const number = z.number().finite().nullish().catch(null);
+/** Of SQLite, where a truth is a number. */
+const truth = z.preprocess((value) => value === true || Number(value) === 1, z.boolean());
+const time = z.unknown().transform(timeOf);
+
+/** A row's id, without which it is no row. */
+const id = z.number().int();
+
+export const UserRow = z.object({
+  id,
+  username: text,
+  role: text,
+  suspended: truth,
+  dailyMessageLimit: int,
+  bio: text,
+  createdAt: time,
+});
+
+export const WorkspaceRow = z.object({
+  id,
+  name: text,
+  slug: text,
+  createdAt: time,
+  openAiTemp: number,
+  openAiHistory: number,
+  openAiPrompt: text,
+  similarityThreshold: number,
+  topN: number,
+  chatModel: text,
+  chatMode: text,
+  queryRefusalResponse: text,
+});
+
+export const MemberRow = z.object({ id, user_id: z.number().int(), workspace_id: z.number().int() });
+
+export const DocumentRow = z.object({ id, docpath: text, workspaceId: z.number().int(), pinned: truth });
+
+export const ThreadRow = z.object({
+  id,
+  name: text,
+  slug: text,
+  workspace_id: z.number().int(),
+  user_id: int,
+  createdAt: time,
+  lastUpdatedAt: time,
+});
+
+export const ChatRow = z.object({
+  id,
+  workspaceId: z.number().int(),
+  prompt: text,
+  response: text,
+  include: z.preprocess((value) => value === undefined || value === null || Number(value) === 1, z.boolean()),
+  user_id: int,
+  thread_id: int,
+  api_session_id: text,
+  createdAt: time,
+  feedbackScore: z.preprocess((value) => (value == null ? null : Number(value) === 1), z.boolean().nullable()),
+});
+
+const Source = z.object({
+  id: z.string().catch(''),
+  url: z.string().catch(''),
+  title: z.string().catch(''),
+  chunkSource: z.string().catch(''),
+  text: z.string().catch(''),
+  score: z.number().min(0).max(1).catch(0),
+});
+export type Source = z.output<typeof Source>;
+
+/** What a chat keeps as its answer. */
+const Response = z.object({
+  text: z.string(),
+  sources: z.array(z.unknown()).catch([]),
+  attachments: z.array(z.unknown()).catch([]),
+  metrics: z.object({ model: z.string().nullish().catch(null), duration: z.number().nullish().catch(null) }).catch({}),
+});
+
+/** How many sources of an answer are kept. */
+const mostSources = 20;
+
+export interface Answer {
+  text: string;
+  sources: Source[];
+  attachments: number;
+  model: string | null;
+  durationMs: number | null;
+}
+
+/** Reads the answer of a chat. null for what is none. */
+export function readAnswer(json: string): Answer | null {
+  let value: unknown;
+  try {
+    value = JSON.parse(json);
+  } catch {
+    return null;
+  }
+  const read = Response.safeParse(value);
+  if (!read.success) return null;
+  const { text, sources, attachments, metrics } = read.data;
+  const { model, duration } = metrics;
+  return {
+    text,
+    sources: sources.slice(0, mostSources).flatMap((source) => Source.safeParse(source).data ?? []),
+    attachments: attachments.length,
+    model: model ? cutTo(model, 200) : null,
+    durationMs: duration != null && duration >= 0 && duration < 86_400 ? Math.round(duration * 1000) : null,
+  };
+}
+
+const label = z.preprocess((value) => (value == null ? '' : storable(String(value)).trim()), z.string());
+
+/** A document as its file holds it. */
+export const StoredDocument = z.object({
+  title: label,
+  url: label,
+  docAuthor: label,
+  description: label,
+  docSource: label,
+  chunkSource: label,
+  published: label,
+  wordCount: z.number().int().min(0).max(0x7fff_ffff).nullish().catch(null),
+  token_count_estimate: z.number().int().min(0).max(0x7fff_ffff).nullish().catch(null),
+  pageContent: z.string(),
+});
+export type StoredDocument = z.output<typeof StoredDocument>;
+
+/** One chat of an export (`GET /v1/system/export-chats?type=json`). */
+export const ExportedChat = z.object({
+  id: z.union([z.number(), z.string()]),
+  prompt: z.string(),
+  response: z.string(),
+  sent_at: time,
+  workspace: label,
+  username: label,
+  rating: label,
+  attachments: z.array(z.unknown()).catch([]),
+});
+export type ExportedChat = z.output<typeof ExportedChat>;

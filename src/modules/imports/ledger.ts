@@ -1,0 +1,147 @@
+import { AppError } from '../../errors.ts';
+import type { Prisma } from '../../generated/prisma/client.ts';
+import type { Database } from '../../store/database.ts';
+import { oneLine, type Report } from './report.ts';
+
+type Transaction = Prisma.TransactionClient;
+
+/** Why something cannot be brought over: a reason that is in the data. Shown to the operator. */
+export class Unfit extends Error {
+  override readonly name = 'Unfit';
+}
+
+/** A larger thing takes its time to be written. Milliseconds. */
+const patience = { maxWait: 60_000, timeout: 120_000 };
+
+/** What stands for the id of a thing that a dry run did not make. */
+const planned = '';
+
+/** Things of one kind that are written together. */
+export interface Batch<Item> {
+  items: readonly Item[];
+  idOf: (item: Item) => string;
+  nameOf: (item: Item) => string;
+  /** Writes them in order, and returns their ids here. */
+  work: (transaction: Transaction, items: readonly Item[]) => Promise<string[]>;
+}
+
+interface Parts {
+  db: Database;
+  /** The identity of the server or the export that things come from. */
+  source: string;
+  report: Report;
+  /** Tells how far it is. */
+  say: (line: string) => void;
+  dryRun: boolean;
+}
+
+/** What was brought over from one source, and as what: each thing is recorded in the transaction that makes it. */
+export class Ledger {
+  private readonly known = new Map<string, Map<string, string>>();
+  private readonly progress = new Map<string, number>();
+
+  private constructor(private readonly parts: Parts) {}
+
+  /** Reads what was brought from this source before. */
+  static async open(parts: Parts): Promise<Ledger> {
+    const ledger = new Ledger(parts);
+    const rows = await parts.db.prisma.importRecord.findMany({
+      where: { source: parts.source },
+      select: { kind: true, sourceId: true, targetId: true },
+    });
+    for (const { kind, sourceId, targetId } of rows) ledger.ofKind(kind).set(sourceId, targetId);
+    return ledger;
+  }
+
+  get source(): string {
+    return this.parts.source;
+  }
+
+  private ofKind(kind: string): Map<string, string> {
+    const entries = this.known.get(kind) ?? new Map<string, string>();
+    this.known.set(kind, entries);
+    return entries;
+  }
+
+  /** As what a thing is here; undefined for one that was not brought. Empty in a dry run for one that would be. */
+  targetOf = (kind: string, sourceId: string | number): string | undefined => this.ofKind(kind).get(String(sourceId));
+
+  /** Tells that another thing of a kind was looked at. */
+  step(kind: string, total: number, number = 1): void {
+    const done = (this.progress.get(kind) ?? 0) + number;
+    this.progress.set(kind, done);
+    this.parts.say(`${kind} ${done}/${total}`);
+  }
+
+  private explain(what: string, error: unknown): void {
+    const { report } = this.parts;
+    if (error instanceof Unfit) report.leave(what, error.message);
+    else if (error instanceof AppError) report.leave(what, error.message.replace(/^(input\.)+/, ''));
+    else report.fail(what, error);
+  }
+
+  /**
+   * Makes one thing with its record, in one transaction, unless it was brought before. Returns its id here; null for
+   * what could not be brought, which the report then tells with the reason.
+   */
+  async bring(
+    kind: string,
+    sourceId: string | number,
+    name: string,
+    work: (transaction: Transaction) => Promise<string>,
+    /** What comes before the transaction, and can be done twice without harm. */
+    prepare?: () => Promise<void>,
+  ): Promise<string | null> {
+    const id = String(sourceId);
+    const before = this.targetOf(kind, id);
+    const { db, report, source, dryRun } = this.parts;
+    if (before !== undefined) {
+      report.known(kind);
+      return before;
+    }
+    try {
+      if (!dryRun) await prepare?.();
+      const targetId = dryRun
+        ? planned
+        : await db.prisma.$transaction(async (transaction) => {
+            const made = await work(transaction);
+            await transaction.importRecord.create({ data: { source, kind, sourceId: id, targetId: made } });
+            return made;
+          }, patience);
+      this.ofKind(kind).set(id, targetId);
+      report.brought(kind);
+      return targetId;
+    } catch (error) {
+      this.explain(`${kind} ${oneLine(name)}`, error);
+      return null;
+    }
+  }
+
+  /** The same for things that are written together; where that fails, one by one. */
+  async bringAll<Item>(kind: string, batch: Batch<Item>): Promise<void> {
+    const { db, report, source, dryRun } = this.parts;
+    const { idOf, nameOf, work } = batch;
+    const items = batch.items.filter((item) => this.targetOf(kind, idOf(item)) === undefined);
+    if (items.length < batch.items.length) report.known(kind, batch.items.length - items.length);
+    if (items.length === 0) return;
+    try {
+      const targets = dryRun
+        ? items.map(() => planned)
+        : await db.prisma.$transaction(async (transaction) => {
+            const made = await work(transaction, items);
+            await transaction.importRecord.createMany({
+              data: items.map((item, index) => ({ source, kind, sourceId: idOf(item), targetId: made[index] ?? '' })),
+            });
+            return made;
+          }, patience);
+      items.forEach((item, index) => {
+        this.ofKind(kind).set(idOf(item), targets[index] ?? planned);
+      });
+      report.brought(kind, items.length);
+    } catch (error) {
+      const [item] = items;
+      if (items.length === 1 && item !== undefined) this.explain(`${kind} ${oneLine(nameOf(item))}`, error);
+      else for (const each of items) await this.bringAll(kind, { ...batch, items: [each] });
+    }
+  }
+}

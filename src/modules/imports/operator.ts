@@ -1,0 +1,65 @@
+import { rolePermissions } from '../../authz/permissions.ts';
+import type { Principal } from '../../authz/principal.ts';
+import type { User } from '../../generated/prisma/client.ts';
+import type { Settings } from '../../settings.ts';
+import type { Database } from '../../store/database.ts';
+import { hashSecret } from '../tokens/secret.ts';
+
+/** The command cannot do what it was asked to. The message is one line for the operator. */
+export class ImportError extends Error {
+  override readonly name = 'ImportError';
+}
+
+const admin = { role: 'ADMIN', active: true } as const;
+
+/**
+ * Whom what is brought over belongs to, where it does not say: the administrator of that address; the one behind
+ * `BOOTSTRAP_ADMIN_KEY`; or the oldest. null where there is none and none was named. Throws ImportError.
+ */
+async function findAdmin(db: Database, settings: Settings, address: string | null): Promise<User | null> {
+  const { user } = db.prisma;
+  if (address !== null) {
+    const found = await user.findFirst({ where: { ...admin, email: address.toLowerCase() } });
+    if (!found) throw new ImportError(`--as ${address}: there is no administrator of this address`);
+    return found;
+  }
+  if (settings.bootstrapAdminKey !== undefined) {
+    const hash = Uint8Array.from(hashSecret(settings.bootstrapAdminKey));
+    const found = await user.findFirst({ where: { ...admin, tokens: { some: { hash, revokedAt: null } } } });
+    if (found) return found;
+  }
+  return user.findFirst({ where: admin, orderBy: [{ createdAt: 'asc' }, { id: 'asc' }] });
+}
+
+/** The administrator that an import acts as; see {@link findAdmin}. Throws ImportError. */
+export async function operatorOf(db: Database, settings: Settings, address: string | null): Promise<Principal | null> {
+  const user = await findAdmin(db, settings, address);
+  if (!user) return null;
+  const token = await db.prisma.token.findFirst({
+    where: { userId: user.id, kind: { in: ['API_KEY', 'ANYTHINGLLM'] }, revokedAt: null },
+    orderBy: { id: 'asc' },
+  });
+  return {
+    userId: user.id,
+    name: user.name,
+    email: user.email,
+    role: user.role,
+    accountType: user.accountType,
+    credential: {
+      // A person at the command line holds no token: 0 is nobody's.
+      tokenId: token?.id ?? 0,
+      kind: token?.kind ?? 'API_KEY',
+      name: 'import',
+      scopes: null,
+      projectId: null,
+      projectOwnerId: null,
+      superseded: false,
+      createdAt: token?.createdAt ?? user.createdAt,
+      expiresAt: null,
+      lastUsedAt: null,
+    },
+    permissions: rolePermissions('ADMIN'),
+    client: { address: null, userAgent: 'latchkey import' },
+    authenticatedAt: performance.now(),
+  };
+}
