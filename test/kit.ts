@@ -115,6 +115,19 @@ async function ownDatabase(): Promise<{ options: DatabaseOptions; drop: () => Pr
   return { options: { databaseUrl: url.href }, drop: () => onServer(`DROP DATABASE ${name} WITH (FORCE)`) };
 }
 
+/** What reads every row of these tables as a digest, in one statement. */
+const fingerprintStatement = (tables: readonly { name: string }[]): string =>
+  tables
+    .map(
+      // A login session’s end moves with its use.
+      ({ name }) => `SELECT '${name}' AS name, coalesce(string_agg(digest, ',' ORDER BY digest), '') AS content FROM (
+        SELECT md5((to_jsonb(t) - 'search' - 'lastUsedAt' - 'lastUsedAddress' - 'updatedAt'
+          - CASE to_jsonb(t) ->> 'kind' WHEN 'SESSION' THEN 'expiresAt' ELSE '' END)::text
+          || CASE WHEN '${name}' = 'Token' THEN '' ELSE coalesce(to_jsonb(t) ->> 'updatedAt', '') END) AS digest
+        FROM "${name}" t) AS digests`,
+    )
+    .join(' UNION ALL ');
+
 export async function startKit({ scripted = false, environment = {} }: KitOptions = {}): Promise<Kit> {
   const model = await startModelServer();
   const { options, drop } = await ownDatabase();
@@ -149,6 +162,7 @@ export async function startKit({ scripted = false, environment = {} }: KitOption
   const authorization = (key: string | null | undefined): Record<string, string> =>
     key == null ? {} : { authorization: `Bearer ${key}` };
 
+  let fingerprintOf: string | undefined;
   const kit: Kit = {
     url,
     booted,
@@ -270,29 +284,19 @@ export async function startKit({ scripted = false, environment = {} }: KitOption
       if (answer.status !== 200) throw new Error(answer.text);
     },
     async fingerprint() {
-      const tables = await booted.foundation.db.query<{ name: string }>(
-        {
-          name: 'tables',
-          text: `SELECT table_name AS name FROM information_schema.tables WHERE table_schema = 'public'
-            AND table_type = 'BASE TABLE' AND table_name NOT IN ('AuditEvent', '_prisma_migrations') ORDER BY 1`,
-        },
-        [],
-      );
-      const parts = [];
-      for (const { name } of tables) {
-        const [row] = await booted.foundation.db.query<{ content: string }>(
+      const { db } = booted.foundation;
+      fingerprintOf ??= fingerprintStatement(
+        await db.query<{ name: string }>(
           {
-            name: `fingerprint_${name}`,
-            // A login session’s end moves with its use.
-            text: `SELECT coalesce(string_agg(md5((to_jsonb(t) - 'lastUsedAt' - 'lastUsedAddress' - 'updatedAt'
-                - CASE to_jsonb(t) ->> 'kind' WHEN 'SESSION' THEN 'expiresAt' ELSE '' END)::text
-              || CASE WHEN '${name}' = 'Token' THEN '' ELSE coalesce(to_jsonb(t) ->> 'updatedAt', '') END), ',' ORDER BY to_jsonb(t)::text), '') AS content FROM "${name}" t`,
+            name: 'tables',
+            text: `SELECT table_name AS name FROM information_schema.tables WHERE table_schema = 'public'
+              AND table_type = 'BASE TABLE' AND table_name NOT IN ('AuditEvent', '_prisma_migrations') ORDER BY 1`,
           },
           [],
-        );
-        parts.push(`${name}:${row?.content}`);
-      }
-      return parts.join('\n');
+        ),
+      );
+      const parts = await db.query<{ name: string; content: string }>({ name: 'fingerprint', text: fingerprintOf }, []);
+      return parts.map(({ name, content }) => `${name}:${content}`).join('\n');
     },
     async close() {
       // Ends what the test left open, so that nothing of it outlives its file.
