@@ -21,6 +21,7 @@ import { currentRequest, type Log } from './log.ts';
 import { createMetrics } from './metrics.ts';
 import { mentionsSecret } from './modules/tokens/secret.ts';
 import { pagePolicy, servePages } from './pages/pages.ts';
+import { widgetCors } from './rest/anythingllm/widget-cors.ts';
 import { type Accept, credentialOf, sessionOf } from './rest/credential.ts';
 import { serveDownloads } from './rest/downloads.ts';
 import { coded, onyx, onyxFailure } from './rest/onyx/errors.ts';
@@ -160,6 +161,7 @@ export function createServer({ settings, db, log, services, checkReplies = false
     // A file that somebody uploaded may do less than a page.
     if (own !== null) c.res.headers.set('content-security-policy', own);
   });
+  app.use('/api/embed/*', widgetCors(services.visitors.mayShow));
   if (settings.corsOrigins.length > 0)
     app.use(
       cors({

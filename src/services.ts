@@ -1,9 +1,12 @@
 import { join } from 'node:path';
 import type { Log } from './log.ts';
 import { embeddingModel } from './models/embeddings.ts';
+import { imageModel } from './models/images.ts';
 import { chatModels } from './models/providers.ts';
 import { actionsService } from './modules/agents/actions.service.ts';
+import { agentDocumentsService } from './modules/agents/agent-documents.service.ts';
 import { agentsService } from './modules/agents/agents.service.ts';
+import { membersService } from './modules/agents/members.service.ts';
 import { auditService } from './modules/audit/audit.service.ts';
 import { branchesService } from './modules/chat/branches.service.ts';
 import { chatService } from './modules/chat/chat.service.ts';
@@ -15,18 +18,29 @@ import { runReaders } from './modules/chat/readers.ts';
 import { createRuns } from './modules/chat/runs.ts';
 import { seedService } from './modules/chat/seed.service.ts';
 import { turnService } from './modules/chat/turn.ts';
+import { embedsService } from './modules/embeds/embeds.service.ts';
+import { visitorsService } from './modules/embeds/visitors.service.ts';
 import { createExtractor } from './modules/files/extract/extractor.ts';
 import { filesService } from './modules/files/files.service.ts';
+import { completionsService } from './modules/gateway/completions.service.ts';
+import { embeddingsService } from './modules/gateway/embeddings.service.ts';
+import { imagesService } from './modules/gateway/images.service.ts';
+import { completionModelsService } from './modules/gateway/models.service.ts';
+import { historyService } from './modules/history/history.service.ts';
 import { idempotencyService } from './modules/idempotency/idempotency.service.ts';
 import { createEmbedder } from './modules/knowledge/embedder.ts';
+import { foldersService } from './modules/knowledge/folders.service.ts';
+import { intakeService } from './modules/knowledge/intake.service.ts';
 import { knowledgeService } from './modules/knowledge/knowledge.service.ts';
 import { limitsService } from './modules/limits/limits.service.ts';
 import { usageService } from './modules/limits/usage.service.ts';
 import { projectsService } from './modules/projects/projects.service.ts';
+import { settingsService } from './modules/settings/settings.service.ts';
 import { authenticator } from './modules/tokens/authenticate.ts';
 import { tokensService } from './modules/tokens/tokens.service.ts';
 import { accountsService } from './modules/users/accounts.service.ts';
 import { createAttempts } from './modules/users/attempts.ts';
+import { inviteCodesService } from './modules/users/invite-codes.service.ts';
 import { sessionsService } from './modules/users/sessions.service.ts';
 import { singleUserService } from './modules/users/single-user.service.ts';
 import { usersService } from './modules/users/users.service.ts';
@@ -64,6 +78,8 @@ export function createServices({ settings, db, log, background, revocations, pub
     settings,
     log,
   });
+  const folders = foldersService(db, audit);
+  const intake = intakeService({ knowledge, files, settings });
   const runs = createRuns(db, log, background);
   const usage = usageService(db);
   const limits = limitsService(db, audit, usage, log);
@@ -71,21 +87,42 @@ export function createServices({ settings, db, log, background, revocations, pub
   const chat = chatService({ db, knowledge, runs, models, log });
   const attempts = createAttempts();
   const sessions = sessionsService({ db, audit, users, revocations, attempts, settings });
+  const credentials = authenticator(db, audit, background);
+  const readers = runReaders(db, knowledge, runs, revocations);
+  const turns = turnService({
+    db,
+    knowledge,
+    files,
+    runs,
+    limits,
+    usage,
+    settings,
+    log,
+    revocations,
+    models,
+  });
   return {
     audit,
     background,
     revocations,
     users,
     accounts: accountsService({ db, audit, users, revocations }),
+    inviteCodes: inviteCodesService({ db, audit, users, revocations, attempts }),
+    serverSettings: settingsService({ db, audit, settings }),
+    history: historyService(db, audit, chat.references),
     sessions,
     singleUser: singleUserService({ db, audit, users, sessions, revocations, attempts, settings }),
-    credentials: authenticator(db, audit, background),
+    credentials,
     idempotency: idempotencyService(db),
     tokens: tokensService(db, audit, users, revocations),
     projects: projectsService(db, audit, users, revocations),
     actions: actionsService(db),
-    agents: agentsService(db),
+    agents: agentsService(db, models),
+    agentDocuments: agentDocumentsService(db),
+    members: membersService(db),
     knowledge,
+    folders,
+    intake,
     embedder,
     embeddings,
     files,
@@ -99,19 +136,14 @@ export function createServices({ settings, db, log, background, revocations, pub
     seeds: seedService({ db, models, webUrl: () => settings.webUrl ?? publicUrl() }),
     branches: branchesService(db),
     feedback: feedbackService(db),
-    readers: runReaders(db, knowledge, runs, revocations),
-    turns: turnService({
-      db,
-      knowledge,
-      files,
-      runs,
-      limits,
-      usage,
-      settings,
-      log,
-      revocations,
-      models,
-    }),
+    completionModels: completionModelsService(db),
+    completions: completionsService({ db, knowledge, files, runs, limits, usage, settings, log, revocations, models }),
+    textEmbeddings: embeddingsService(embeddings, limits, usage),
+    images: imagesService(imageModel(settings.images), limits, usage),
+    readers,
+    turns,
+    embeds: embedsService({ db, audit, users, revocations }),
+    visitors: visitorsService({ db, credentials, limits, chat, turns, readers, revocations, models }),
   };
 }
 

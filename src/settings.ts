@@ -26,6 +26,16 @@ const list = z
       .filter(Boolean),
   );
 
+/** As `URL` writes a host: in lower case, with a port only where it is not the usual one. */
+const hosts = list.transform((items, context) =>
+  items.flatMap((item) => {
+    const url = `http://${item}/`;
+    if (URL.canParse(url) && new URL(url).href === url.toLowerCase()) return [item.toLowerCase()];
+    context.addIssue({ code: 'custom', message: 'must be hosts, each with a port or without, between commas' });
+    return [];
+  }),
+);
+
 /** A model of an OpenAI-compatible server; its key is that server's, so that no other is told the language model's. */
 function served(
   model: string | undefined,
@@ -79,6 +89,7 @@ const Environment = z
     AUDIT_RETENTION_DAYS: days,
     CHAT_RETENTION_DAYS: days,
     WEB_URL: url.optional(),
+    LINK_ALLOWED_HOSTS: hosts,
     MAX_FILE_MB: z.coerce.number().int().min(1).max(200).default(20),
     LOG_LEVEL: z.enum(['silent', 'fatal', 'error', 'warn', 'info', 'debug', 'trace']).default('info'),
   })
@@ -130,6 +141,8 @@ const Environment = z
     chatRetentionDays: env.CHAT_RETENTION_DAYS,
     /** Where people chat: what a link to a chat starts with. This server's own address unless given. */
     webUrl: env.WEB_URL,
+    /** Hosts, with a port or without, that a link may lead to although their addresses are not public ones. */
+    linkAllowedHosts: env.LINK_ALLOWED_HOSTS,
     /** The largest file that can be uploaded. Bytes. */
     maxFileSize: env.MAX_FILE_MB * 1024 * 1024,
     logLevel: env.LOG_LEVEL,

@@ -77,7 +77,10 @@ export interface ModelServer {
   baseUrl: string;
   /** Every request so far, oldest first. */
   requests: ModelRequest[];
-  /** Queues replies to chat completions, one for each. Without one the reply is "You said: <last user text>". */
+  /**
+   * Queues replies to chat completions, one for each. Without one the reply is "You said: <last user text>". Requests
+   * for images take errors from the same queue.
+   */
   script(...replies: Reply[]): void;
   /** Words that mean the same: by the first of them a text is embedded. */
   readonly synonyms: Map<string, string>;
@@ -145,6 +148,10 @@ function textOf(message: RequestMessage): string {
   if (typeof message.content === 'string') return message.content;
   return (message.content ?? []).map((part) => part.text ?? '').join('\n\n');
 }
+
+/** What every image is that is drawn: one white pixel, a PNG in base64. */
+export const drawnImage =
+  'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAQAAAC1HAwCAAAAC0lEQVR42mP8/x8AAwMCAO+ip1sAAAAASUVORK5CYII=';
 
 /** Dimensions of an embedding. */
 const DIMENSIONS = 2048;
@@ -249,6 +256,7 @@ async function complete(response: ServerResponse, body: ModelRequest['body'], re
 async function readBody(request: IncomingMessage): Promise<ModelRequest['body']> {
   let text = '';
   for await (const chunk of request.setEncoding('utf8')) text += chunk;
+  if (request.headers['content-type']?.startsWith('multipart/')) return { form: text };
   return text === '' ? {} : JSON.parse(text);
 }
 
@@ -303,6 +311,10 @@ export async function startModelServer(): Promise<ModelServer> {
         data,
         usage: { prompt_tokens: 1, total_tokens: 1 },
       });
+    } else if (path.startsWith('/images/')) {
+      const reply = queue.shift();
+      if (reply && 'status' in reply) sendJson(response, reply.status, reply.body ?? {}, reply.headers);
+      else sendJson(response, 200, { created: 1_700_000_000, data: [{ b64_json: drawnImage }] });
     } else sendJson(response, 404, { error: { message: `no such path: ${path}` } });
   }
 

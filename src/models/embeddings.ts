@@ -1,5 +1,5 @@
 import { APICallError, embedMany, RetryError } from 'ai';
-import { AppError } from '../errors.ts';
+import { AppError, badInput } from '../errors.ts';
 import type { Settings } from '../settings.ts';
 import { openAICompatibleAt } from './providers.ts';
 import { estimateTokens } from './tokens.ts';
@@ -16,8 +16,11 @@ export interface Embeddings {
 /** The model that embeds texts. */
 export interface EmbeddingModel {
   modelId: string;
-  /** Throws UPSTREAM_FAILED, in words that say nothing of the provider’s address, headers or body. */
-  embed(texts: readonly string[], signal?: AbortSignal): Promise<Embeddings>;
+  /**
+   * `dimensions` asks for vectors of that length; a provider may not heed it. Throws UPSTREAM_FAILED, in words that say
+   * nothing of the provider’s address, headers or body, and BAD_USER_INPUT where it refuses the dimensions.
+   */
+  embed(texts: readonly string[], signal?: AbortSignal, dimensions?: number): Promise<Embeddings>;
 }
 
 /** Texts of one call to the provider. */
@@ -29,17 +32,19 @@ export function embeddingModel(settings: Settings['embeddings']): EmbeddingModel
   const model = openAICompatibleAt(settings, 'EMBEDDING').embeddingModel(settings.model);
   return {
     modelId: settings.model,
-    async embed(texts, signal) {
+    async embed(texts, signal, dimensions) {
+      const options = {
+        ...(signal && { abortSignal: signal }),
+        ...(dimensions !== undefined && { providerOptions: { openaiCompatible: { dimensions } } }),
+      };
       const vectors: number[][] = [];
       let tokens = 0;
       let estimatedTokens = 0;
       for (let start = 0; start < texts.length; start += batchSize) {
         const values = texts.slice(start, start + batchSize);
-        const { embeddings, usage } = await embedMany({ model, values, ...(signal && { abortSignal: signal }) }).catch(
-          (error: unknown) => {
-            throw failure(error);
-          },
-        );
+        const { embeddings, usage } = await embedMany({ model, values, ...options }).catch((error: unknown) => {
+          throw failure(error, dimensions !== undefined);
+        });
         vectors.push(...embeddings);
         const reported = Number.isFinite(usage.tokens)
           ? Math.min(Math.max(0, Math.round(usage.tokens)), 0x7fff_ffff)
@@ -53,9 +58,11 @@ export function embeddingModel(settings: Settings['embeddings']): EmbeddingModel
   };
 }
 
-function failure(error: unknown): AppError {
+function failure(error: unknown, resized: boolean): AppError {
   const cause = RetryError.isInstance(error) ? error.lastError : error;
   const status = APICallError.isInstance(cause) ? cause.statusCode : undefined;
+  if (resized && (status === 400 || status === 422))
+    return badInput(['input', 'dimensions'], 'is refused by the embedding model’s provider');
   if (status === 429)
     return new AppError('UPSTREAM_FAILED', 'The embedding model’s provider refuses more requests for now.');
   return new AppError(

@@ -1,5 +1,18 @@
+import { adminRows } from './anythingllm/admin.ts';
+import { chatRows as workspaceChatRows } from './anythingllm/chats.ts';
+import { documentRows } from './anythingllm/documents.ts';
+import { embedRows } from './anythingllm/embeds.ts';
+import { exportRows } from './anythingllm/exports.ts';
+import { inviteRows } from './anythingllm/invites.ts';
 import { keyRows } from './anythingllm/keys.ts';
+import { memberRows } from './anythingllm/members.ts';
+import { openaiRows } from './anythingllm/openai.ts';
 import { sessionRows } from './anythingllm/session.ts';
+import { systemRows } from './anythingllm/system.ts';
+import { threadRows } from './anythingllm/threads.ts';
+import { userManagementRows } from './anythingllm/users.ts';
+import { widgetRows } from './anythingllm/widget.ts';
+import { workspaceRows } from './anythingllm/workspaces.ts';
 import { oauthRows } from './oauth.ts';
 import { agentRows } from './onyx/agents.ts';
 import { authRows } from './onyx/auth.ts';
@@ -35,5 +48,18 @@ export const rows: readonly AnyRow[] = [
   ...limitRows,
   ...sessionRows,
   ...keyRows,
+  ...documentRows,
+  ...workspaceChatRows,
+  ...threadRows,
+  ...workspaceRows,
+  ...memberRows,
+  ...adminRows,
+  ...inviteRows,
+  ...userManagementRows,
+  ...systemRows,
+  ...exportRows,
+  ...embedRows,
+  ...widgetRows,
+  ...openaiRows,
   ...oauthRows,
 ];

@@ -32,10 +32,10 @@ const maxRepeats =
   });
 
 /** Fields that take a password: an attempt is a request of its own, so that limits on requests are limits on guesses. */
-const guesses = new Set(['login', 'requestToken', 'register', 'changePassword']);
+const guesses = new Set(['login', 'requestToken', 'register', 'changePassword', 'acceptInvite']);
 
 /** Fields that have a model work: a request has one turn, so that limits on requests are limits on turns. */
-const turns = new Set(['sendChatMessage', 'chatTurn']);
+const turns = new Set(['sendChatMessage', 'chatTurn', 'embedTurn']);
 
 const onceEach: ValidationRule = (context) => {
   const counts = [guesses, turns].map((names) => ({ names, count: 0 }));

@@ -2,16 +2,20 @@ import type { GraphQLResolveInfo } from 'graphql';
 import { can, signedIn } from '../../authz/principal.ts';
 import { visible } from '../../authz/visible.ts';
 import type { Context } from '../../context.ts';
+import { badInput } from '../../errors.ts';
 import type { Agent as AgentRow } from '../../generated/prisma/client.ts';
 import { builder } from '../../graphql/builder.ts';
 import { connection, nodeQuery, pageArgs } from '../../graphql/connection.ts';
 import { integerIds, nodeRule } from '../../graphql/nodes.ts';
 import { referenceDescription, referencedId } from '../../graphql/reference.ts';
 import type { PageArgs } from '../../paging.ts';
+import { modelOf } from '../chat/overrides.ts';
 import { Document } from '../knowledge/knowledge.graphql.ts';
 import { User } from '../users/users.graphql.ts';
 import { Action } from './actions.graphql.ts';
 import { type AgentFilter, agentOperations, agentOrder, agentPermission, labelOrder } from './agents.service.ts';
+import type { AgentKey } from './by-slug.ts';
+import { ChatModeType } from './chat-mode.graphql.ts';
 
 const KnowledgeScope = builder.enumType('KnowledgeScope', {
   description: 'Which documents an agent searches.',
@@ -61,7 +65,7 @@ const StarterMessage = builder.prismaObject('StarterMessage', {
   }),
 });
 
-const AgentShare = builder.prismaObject('AgentShare', {
+export const AgentShare = builder.prismaObject('AgentShare', {
   description: 'A person an agent is shared with.',
   fields: (t) => ({
     permission: t.expose('permission', { type: SharePermission, description: 'What they may do.' }),
@@ -84,6 +88,9 @@ export const Agent = builder.prismaNode('Agent', {
   description: 'Somebody to chat with: instructions, knowledge and actions. The Onyx paths call it a persona.',
   fields: (t) => ({
     databaseId: t.exposeInt('id', { description: 'The integer id that the REST paths use. 0 is the built-in agent.' }),
+    slug: t.exposeString('slug', {
+      description: 'Its name in URLs, made from the name that it was given first. Never changes, until it is deleted.',
+    }),
     name: t.exposeString('name', { description: 'The name to show.' }),
     description: t.exposeString('description', { description: 'What it is for.' }),
     systemPrompt: t.exposeString('systemPrompt', { description: 'Its standing instructions.' }),
@@ -106,6 +113,32 @@ export const Agent = builder.prismaNode('Agent', {
       type: 'DateTime',
       nullable: true,
       description: 'It finds no document older than this.',
+    }),
+    passageLimit: t.exposeInt('passageLimit', { description: 'How many passages a turn finds at most.' }),
+    similarityThreshold: t.exposeFloat('similarityThreshold', {
+      description: 'The least score of a passage that it is given, 0 to 1.',
+    }),
+    model: t.exposeString('model', {
+      nullable: true,
+      description: 'The model that answers, unless the chat says otherwise; null for the server’s own.',
+    }),
+    contextTokens: t.int({
+      description: 'How many tokens prompt and answer of its model may have together.',
+      select: { model: true },
+      resolve: (agent, _args, { services }) => modelOf(services.models, agent).contextWindow,
+    }),
+    temperature: t.exposeFloat('temperature', {
+      nullable: true,
+      description: 'How much chance there is in its answers, 0 to 2; null for the model’s own.',
+    }),
+    historyLimit: t.exposeInt('historyLimit', {
+      nullable: true,
+      description: 'How many earlier messages the model is told at most; null: as many as fit.',
+    }),
+    chatMode: t.expose('chatMode', { type: ChatModeType, description: 'When it answers, unless a message says so.' }),
+    refusalText: t.exposeString('refusalText', {
+      nullable: true,
+      description: 'What it says in the mode QUERY when it found nothing; null: the server’s sentence.',
     }),
     createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it was made.' }),
     updatedAt: t.expose('updatedAt', { type: 'DateTime', description: 'When it was last changed.' }),
@@ -160,6 +193,23 @@ export const Agent = builder.prismaNode('Agent', {
       nullable: true,
       authScopes: { permission: 'read:search' },
       description: 'Its own documents, as far as the caller may read them.',
+      args: {
+        filesIncluded: t.arg.boolean({
+          required: true,
+          defaultValue: true,
+          description: 'Whether those that are the text of a file are among them.',
+        }),
+      },
+      query: ({ filesIncluded }, { principal }) => ({
+        where: { AND: [visible.documents(signedIn(principal)), filesIncluded ? {} : { fileId: null }] },
+        orderBy: { id: 'asc' },
+      }),
+    }),
+    pinnedDocuments: t.relation('pinnedDocuments', {
+      type: Document,
+      nullable: true,
+      authScopes: { permission: 'read:search' },
+      description: 'Of its documents those that every turn is given whole, as far as the caller may read them.',
       query: (_args, { principal }) => ({ where: visible.documents(signedIn(principal)), orderBy: { id: 'asc' } }),
     }),
     shares: t.relation('shares', {
@@ -168,7 +218,7 @@ export const Agent = builder.prismaNode('Agent', {
       authScopes: { permission: 'write:agents' },
       description: 'The people it is shared with; none for who does not own it.',
       query: (_args, { principal }) => ({
-        where: { agent: visible.ownedAgents(signedIn(principal)) },
+        where: { agent: visible.ownedAgents(signedIn(principal)), user: { embed: null } },
         orderBy: { userId: 'asc' },
       }),
     }),
@@ -230,14 +280,29 @@ const AgentShareInput = builder.inputType('AgentShareInput', {
 
 type InputFields = Parameters<NonNullable<Parameters<typeof builder.inputType>[1]['fields']>>[0];
 
-const agentReference = (t: InputFields) => ({
-  id: t.globalID({ description: referenceDescription.id }),
+/** The fields by which an input names an agent. */
+export const agentReference = (t: InputFields) => ({
+  id: t.globalID({ description: 'The global id. Exactly one of `id`, `databaseId` and `slug` is given.' }),
   databaseId: t.int({ description: referenceDescription.databaseId }),
+  slug: t.string({ description: 'The name in URLs.' }),
 });
+
+type Reference = Parameters<typeof referencedId>[0] & { slug?: string | null | undefined };
+
+/** The agent that an input means. Throws BAD_USER_INPUT when it names none, several, or something else. */
+export function agentKey({ slug, ...ids }: Reference): AgentKey {
+  if (slug == null) return referencedId(ids, 'Agent');
+  if (ids.id != null || ids.databaseId != null)
+    throw badInput(['input', 'slug'], 'cannot stand beside id or databaseId');
+  return slug;
+}
 
 const agentFields = (t: InputFields) => ({
   description: t.string({ description: 'What it is for; at most 2,000 characters.' }),
-  systemPrompt: t.string({ description: 'Its standing instructions; at most 100,000 characters.' }),
+  systemPrompt: t.string({
+    description:
+      'Its standing instructions; at most 100,000 characters. A new agent has those of the server’s preferences unless given.',
+  }),
   taskPrompt: t.string({ description: 'What is said to the model behind every question; at most 100,000 characters.' }),
   replaceBaseSystemPrompt: t.boolean({ description: 'Whether the system prompt replaces the server’s own.' }),
   datetimeAware: t.boolean({ description: 'Whether the model is told the time.' }),
@@ -247,6 +312,24 @@ const agentFields = (t: InputFields) => ({
   iconName: t.string({ description: 'The name of its icon; at most 100 characters.' }),
   knowledge: t.field({ type: KnowledgeScope, description: 'Which documents it searches; ALL unless given.' }),
   searchStartDate: t.field({ type: 'DateTime', description: 'It finds no document older than this.' }),
+  passageLimit: t.int({ description: 'How many passages a turn finds at most: 1 to 100, 8 unless given.' }),
+  similarityThreshold: t.float({
+    description: 'The least score of a passage that it is given: 0 to 1, 0 unless given.',
+  }),
+  model: t.string({ description: 'The model that answers: one of `models`; null for the server’s own.' }),
+  modelIfAvailable: t.string({
+    description:
+      'The same, but a model that the server does not have stands for the server’s own. `model` goes before it.',
+  }),
+  temperature: t.float({ description: 'How much chance there is in its answers: 0 to 2; null for the model’s own.' }),
+  historyLimit: t.int({
+    description: 'How many earlier messages the model is told at most: 0 to 1,000; null for as many as fit.',
+  }),
+  chatMode: t.field({ type: ChatModeType, description: 'When it answers; AUTOMATIC unless given.' }),
+  refusalText: t.string({
+    description:
+      'What it says in the mode QUERY when it found nothing; at most 2,000 characters; null for the server’s sentence.',
+  }),
   starterMessages: t.field({
     type: [StarterMessageInput],
     description: 'What it suggests to ask, in order; at most 50.',
@@ -254,6 +337,9 @@ const agentFields = (t: InputFields) => ({
   labelIds: t.intList({ description: 'The ids of its labels.' }),
   actionIds: t.intList({
     description: 'The ids of its actions. Without the search action it answers from the model alone.',
+  }),
+  builtinActions: t.stringList({
+    description: 'The keys of actions that come with the server, such as `SearchTool`, beside those of `actionIds`.',
   }),
   documentIds: t.stringList({ description: 'The ids of its own documents.' }),
   fileIds: t.field({
@@ -265,12 +351,18 @@ const agentFields = (t: InputFields) => ({
     type: ['UUID'],
     description: 'All the people it is shared with; somebody new is a viewer. The owner’s to change.',
   }),
+  allowSameName: t.boolean({
+    description: 'Whether its owner may have another of the same name. Their slugs differ all the same.',
+  }),
 });
 
 const CreateAgentInput = builder.inputType('CreateAgentInput', {
   description: 'What a new agent is to be.',
   fields: (t) => ({
-    name: t.string({ required: true, description: '1 to 255 characters; unique among one’s own.' }),
+    name: t.string({
+      required: true,
+      description: '1 to 255 characters; unique among one’s own unless `allowSameName`.',
+    }),
     ...agentFields(t),
   }),
 });
@@ -279,7 +371,7 @@ const UpdateAgentInput = builder.inputType('UpdateAgentInput', {
   description: 'What is to change of an agent. What is left out stays.',
   fields: (t) => ({
     ...agentReference(t),
-    name: t.string({ description: '1 to 255 characters; unique among the owner’s.' }),
+    name: t.string({ description: '1 to 255 characters; unique among the owner’s unless `allowSameName`.' }),
     ...agentFields(t),
   }),
 });
@@ -314,7 +406,7 @@ const CreateLabelInput = builder.inputType('CreateLabelInput', {
   fields: (t) => ({ name: t.string({ required: true, description: '1 to 100 characters, unique.' }) }),
 });
 
-const AgentPayload = builder.objectRef<AgentRow>('AgentPayload').implement({
+export const AgentPayload = builder.objectRef<AgentRow>('AgentPayload').implement({
   description: 'The agent that a mutation made or changed.',
   fields: (t) => ({
     agent: t.field({ type: Agent, description: 'The agent as it is now.', resolve: (agent) => agent }),
@@ -352,9 +444,16 @@ builder.queryFields((t) => ({
     type: Agent,
     authScopes: { permission: 'read:agents' },
     description: 'One agent. NOT_FOUND for what the caller may not see.',
-    args: { databaseId: t.arg.int({ required: true, description: 'The integer id.' }) },
-    resolve: (query, _root, { databaseId }, { principal, services }) =>
-      services.agents.find(signedIn(principal), databaseId, query),
+    args: {
+      databaseId: t.arg.int({ description: 'The integer id. Exactly one of `databaseId` and `slug` is given.' }),
+      slug: t.arg.string({ description: 'The name in URLs. That of a deleted agent finds none.' }),
+    },
+    resolve: (query, _root, { databaseId, slug }, { principal, services }) => {
+      const key = databaseId ?? slug;
+      if (key == null || (databaseId != null && slug != null))
+        throw badInput(['databaseId'], 'give exactly one of databaseId and slug');
+      return services.agents.find(signedIn(principal), key, query);
+    },
   }),
   labels: t.field({
     type: LabelConnection,
@@ -382,16 +481,16 @@ builder.mutationFields((t) => ({
     authScopes: { permission: 'write:agents' },
     description: 'Changes an agent: the owner, an editor it is shared with, or `manage:agents`.',
     args: { input: t.arg({ type: UpdateAgentInput, required: true, description: 'The change.' }) },
-    resolve: (_root, { input: { id, databaseId, ...change } }, { principal, services }) =>
-      services.agents.update(signedIn(principal), referencedId({ id, databaseId }, 'Agent'), present(change)),
+    resolve: (_root, { input: { id, databaseId, slug, ...change } }, { principal, services }) =>
+      services.agents.update(signedIn(principal), agentKey({ id, databaseId, slug }), present(change)),
   }),
   shareAgent: t.field({
     type: AgentPayload,
     authScopes: { permission: 'write:agents' },
     description: 'Says who may use an agent: the owner, or `manage:agents`.',
     args: { input: t.arg({ type: ShareAgentInput, required: true, description: 'Who.' }) },
-    resolve: (_root, { input: { id, databaseId, shares, ...rest } }, { principal, services }) =>
-      services.agents.share(signedIn(principal), referencedId({ id, databaseId }, 'Agent'), {
+    resolve: (_root, { input: { id, databaseId, slug, shares, ...rest } }, { principal, services }) =>
+      services.agents.share(signedIn(principal), agentKey({ id, databaseId, slug }), {
         ...present(rest),
         ...(shares && {
           shares: shares.map(({ userId, permission }) => ({ userId, permission: permission ?? undefined })),
@@ -403,8 +502,8 @@ builder.mutationFields((t) => ({
     authScopes: { permission: 'manage:agents' },
     description: 'Says how lists show an agent.',
     args: { input: t.arg({ type: CurateAgentInput, required: true, description: 'How.' }) },
-    resolve: (_root, { input: { id, databaseId, ...change } }, { services }) =>
-      services.agents.curate(referencedId({ id, databaseId }, 'Agent'), present(change)),
+    resolve: (_root, { input: { id, databaseId, slug, ...change } }, { services }) =>
+      services.agents.curate(agentKey({ id, databaseId, slug }), present(change)),
   }),
   deleteAgent: t.field({
     type: AgentPayload,
@@ -412,14 +511,14 @@ builder.mutationFields((t) => ({
     description: 'Hides an agent until it is undeleted: the owner, or `manage:agents`. Its chats stay.',
     args: { input: t.arg({ type: AgentReferenceInput, required: true, description: 'The agent.' }) },
     resolve: (_root, { input }, { principal, services }) =>
-      services.agents.delete(signedIn(principal), referencedId(input, 'Agent')),
+      services.agents.delete(signedIn(principal), agentKey(input)),
   }),
   undeleteAgent: t.field({
     type: AgentPayload,
     authScopes: { permission: 'manage:agents' },
     description: 'Brings a deleted agent back.',
     args: { input: t.arg({ type: AgentReferenceInput, required: true, description: 'The agent.' }) },
-    resolve: (_root, { input }, { services }) => services.agents.undelete(referencedId(input, 'Agent')),
+    resolve: (_root, { input }, { services }) => services.agents.undelete(agentKey(input)),
   }),
   createLabel: t.field({
     type: LabelPayload,
@@ -431,7 +530,15 @@ builder.mutationFields((t) => ({
 }));
 
 /** Fields that a null clears; in all others a null means no more than leaving out. */
-const clearable = ['displayPriority', 'iconName', 'searchStartDate'] as const;
+const clearable = [
+  'displayPriority',
+  'iconName',
+  'searchStartDate',
+  'model',
+  'temperature',
+  'historyLimit',
+  'refusalText',
+] as const;
 
 type Clearable = (typeof clearable)[number];
 

@@ -1,11 +1,17 @@
+import { randomInt } from 'node:crypto';
 import { z } from 'zod';
 import { can, type Principal } from '../../authz/principal.ts';
 import { visible } from '../../authz/visible.ts';
 import { badInput, conflict, forbidden, notFound, parse } from '../../errors.ts';
-import type { Agent, Prisma } from '../../generated/prisma/client.ts';
+import { type Agent, Prisma } from '../../generated/prisma/client.ts';
+import type { ChatModels } from '../../models/providers.ts';
 import { cut, ListOrder, type PageArgs } from '../../paging.ts';
+import { slugOf } from '../../slug.ts';
 import type { Database } from '../../store/database.ts';
+import { chosenModel } from '../chat/overrides.ts';
 import { databaseId, plainText } from '../input.ts';
+import { readPreferences } from '../settings/settings.service.ts';
+import { type AgentKey, agentAt, agentToChange } from './by-slug.ts';
 
 const StarterMessage = z.object({ name: plainText(200), message: plainText(2000) });
 
@@ -22,12 +28,22 @@ const fields = {
   iconName: plainText(100).nullable(),
   knowledge: z.enum(['ALL', 'ATTACHED']),
   searchStartDate: z.date().nullable(),
+  passageLimit: z.number().int().min(1).max(100),
+  similarityThreshold: z.number().min(0).max(1),
+  model: plainText(200).nullable(),
+  modelIfAvailable: plainText(200).nullable(),
+  temperature: z.number().min(0).max(2).nullable(),
+  historyLimit: z.number().int().min(0).max(1000).nullable(),
+  chatMode: z.enum(['AUTOMATIC', 'CHAT', 'QUERY']),
+  refusalText: plainText(2000).nullable(),
   starterMessages: z.array(StarterMessage).max(50),
   labelIds: z.array(databaseId).max(100),
   actionIds: z.array(databaseId).max(100),
+  builtinActions: z.array(plainText(100)).max(100),
   documentIds: z.array(plainText(500)).max(1000),
   fileIds: z.array(z.uuid()).max(100),
   userIds: z.array(z.uuid()).max(1000),
+  allowSameName: z.boolean(),
 };
 const UpdateAgent = z.object(fields).partial();
 const CreateAgent = UpdateAgent.required({ name: true });
@@ -54,23 +70,27 @@ export const agentOrder = new ListOrder('agents', [
 ]);
 export const labelOrder = new ListOrder('labels', [{ field: 'id', type: 'int', direction: 'asc' }]);
 
-export function agentsService(db: Database) {
-  /** Throws NOT_FOUND for what the caller cannot see, FORBIDDEN for what they see but may not touch. */
-  async function findFor(
-    transaction: Prisma.TransactionClient,
-    principal: Principal,
-    id: number,
-    rule: Prisma.AgentWhereInput,
-  ): Promise<Agent> {
-    const agent = await transaction.agent.findFirst({
-      where: { AND: [visible.usableAgents(principal), { id }] },
-    });
-    if (!agent) throw notFound('Agent');
-    const allowed = await transaction.agent.count({ where: { AND: [rule, { id }] } });
-    if (allowed === 0) throw forbidden(['manage:agents'], 'This agent is not yours to change.');
-    return agent;
-  }
+/** Of the random digits behind a slug that another agent has. */
+const digits = [10_000_000, 100_000_000] as const;
+/** How often another slug is tried; that one is taken once is likely, that three are is not. */
+const mostTries = 3;
 
+const slugTaken = (error: unknown): boolean =>
+  error instanceof Prisma.PrismaClientKnownRequestError &&
+  error.code === 'P2002' &&
+  /\bslug\b/.test(JSON.stringify(error.meta));
+
+/** Stores an agent under a slug or, where another one has that, under the slug and 8 digits. */
+async function underSlug(slug: string, store: (slug: string) => Promise<Agent>): Promise<Agent> {
+  for (let tries = 1; ; tries++)
+    try {
+      return await store(tries === 1 ? slug : `${slug}-${randomInt(...digits)}`);
+    } catch (error) {
+      if (tries === mostTries || !slugTaken(error)) throw error;
+    }
+}
+
+export function agentsService(db: Database, models: ChatModels) {
   /** Checks that everything an input points to is there and may be used. Throws BAD_USER_INPUT naming the field. */
   async function checkReferences(
     transaction: Prisma.TransactionClient,
@@ -78,7 +98,7 @@ export function agentsService(db: Database) {
     input: UpdateAgentInput,
     agentId?: number,
   ) {
-    const { labelIds, actionIds, userIds, documentIds, fileIds } = input;
+    const { labelIds, actionIds, builtinActions, userIds, documentIds, fileIds } = input;
     const all = async (
       wanted: readonly unknown[] | undefined,
       count: () => Promise<number>,
@@ -100,10 +120,16 @@ export function agentsService(db: Database) {
       'Tools not found',
     );
     await all(
+      builtinActions,
+      () => transaction.action.count({ where: { builtinKey: { in: builtinActions ?? [] } } }),
+      'builtinActions',
+      'Tools not found',
+    );
+    await all(
       userIds,
       () =>
         transaction.user.count({
-          where: { id: { in: userIds ?? [] }, active: true, tokens: { none: { kind: 'PROJECT' } } },
+          where: { id: { in: userIds ?? [] }, active: true, tokens: { none: { kind: { in: ['PROJECT', 'EMBED'] } } } },
         }),
       'userIds',
       'Some users were not found',
@@ -154,53 +180,80 @@ export function agentsService(db: Database) {
       throw forbidden(['manage:agents'], 'Only users with agent management permissions can make a featured persona');
   }
 
-  const scalars = ({
+  /** The columns of what an input says. Throws BAD_USER_INPUT for a model that the server does not have. */
+  function columns({
     starterMessages,
     labelIds,
     actionIds,
+    builtinActions,
     documentIds,
     fileIds,
     userIds,
+    allowSameName,
+    model,
+    modelIfAvailable,
     ...rest
-  }: UpdateAgentInput) => rest;
+  }: UpdateAgentInput) {
+    const name = model === undefined ? modelIfAvailable : model;
+    if (name === undefined) return rest;
+    if (name === null) return { ...rest, model: null };
+    const found = model == null ? models.find(name) : chosenModel(models, name);
+    return { ...rest, model: found?.modelId ?? null };
+  }
+
+  /** The actions that an input names, by id and by key; undefined where it names none. */
+  const actionsOf = ({ actionIds, builtinActions }: UpdateAgentInput): Prisma.ActionWhereUniqueInput[] | undefined =>
+    actionIds || builtinActions
+      ? [...(actionIds ?? []).map((id) => ({ id })), ...(builtinActions ?? []).map((builtinKey) => ({ builtinKey }))]
+      : undefined;
 
   return {
+    /**
+     * Makes an agent of the principal's own, under the slug of its name. Throws BAD_USER_INPUT, FORBIDDEN for a place in
+     * lists, and CONFLICT for a name that the principal gave to another, unless the input allows that.
+     */
     async create(principal: Principal, input: CreateAgentInput): Promise<Agent> {
       const data = parse(CreateAgent, input);
       checkFeature(principal, data);
-      return db.prisma.$transaction(async (transaction) => {
-        await checkReferences(transaction, principal, data);
-        await checkName(transaction, principal.userId, data.name);
-        return transaction.agent.create({
-          data: {
-            ...scalars(data),
-            name: data.name,
-            owner: { connect: { id: principal.userId } },
-            starterMessages: {
-              create: (data.starterMessages ?? []).map((message, position) => ({ ...message, position })),
+      const create = (slug: string) =>
+        db.prisma.$transaction(async (transaction) => {
+          await checkReferences(transaction, principal, data);
+          if (!data.allowSameName) await checkName(transaction, principal.userId, data.name);
+          const systemPrompt = data.systemPrompt ?? (await readPreferences(transaction)).defaultSystemPrompt ?? '';
+          return transaction.agent.create({
+            data: {
+              ...columns(data),
+              name: data.name,
+              systemPrompt,
+              slug,
+              owner: { connect: { id: principal.userId } },
+              starterMessages: {
+                create: (data.starterMessages ?? []).map((message, position) => ({ ...message, position })),
+              },
+              labels: { connect: (data.labelIds ?? []).map((id) => ({ id })) },
+              actions: { connect: actionsOf(data) ?? [] },
+              documents: { connect: (data.documentIds ?? []).map((externalId) => ({ externalId })) },
+              files: { connect: (data.fileIds ?? []).map((fileId) => ({ id: fileId })) },
+              shares: { create: [...new Set(data.userIds ?? [])].map((userId) => ({ userId })) },
             },
-            labels: { connect: (data.labelIds ?? []).map((id) => ({ id })) },
-            actions: { connect: (data.actionIds ?? []).map((id) => ({ id })) },
-            documents: { connect: (data.documentIds ?? []).map((externalId) => ({ externalId })) },
-            files: { connect: (data.fileIds ?? []).map((fileId) => ({ id: fileId })) },
-            shares: { create: [...new Set(data.userIds ?? [])].map((userId) => ({ userId })) },
-          },
+          });
         });
-      });
+      return underSlug(slugOf(data.name), create);
     },
 
     /** Changes what is given. Owner, editors and `manage:agents`; only an owner changes who sees it. */
-    async update(principal: Principal, id: number, input: UpdateAgentInput): Promise<Agent> {
+    async update(principal: Principal, key: AgentKey, input: UpdateAgentInput): Promise<Agent> {
       const data = parse(UpdateAgent, input);
       return db.prisma.$transaction(async (transaction) => {
-        const before = await findFor(transaction, principal, id, visible.editableAgents(principal));
+        const before = await agentToChange(transaction, principal, key, visible.editableAgents(principal));
+        const { id } = before;
         const opens = (data.isPublic !== undefined && data.isPublic !== before.isPublic) || data.userIds !== undefined;
-        if (opens) await findFor(transaction, principal, id, visible.ownedAgents(principal));
+        if (opens) await agentToChange(transaction, principal, id, visible.ownedAgents(principal));
         if (before.isBuiltin && data.name !== undefined && data.name !== before.name)
           throw badInput(['input', 'name'], 'Cannot update builtin persona with non-builtin.');
         checkFeature(principal, data, before);
         await checkReferences(transaction, principal, data, id);
-        if (data.name !== undefined && data.name !== before.name)
+        if (data.name !== undefined && data.name !== before.name && !data.allowSameName)
           await checkName(transaction, before.ownerId, data.name, id);
         if (data.userIds !== undefined)
           await setShares(
@@ -211,7 +264,7 @@ export function agentsService(db: Database) {
         return transaction.agent.update({
           where: { id },
           data: {
-            ...scalars(data),
+            ...columns(data),
             ...(data.starterMessages && {
               starterMessages: {
                 deleteMany: {},
@@ -219,7 +272,7 @@ export function agentsService(db: Database) {
               },
             }),
             ...(data.labelIds && { labels: { set: data.labelIds.map((labelId) => ({ id: labelId })) } }),
-            ...(data.actionIds && { actions: { set: data.actionIds.map((actionId) => ({ id: actionId })) } }),
+            ...(actionsOf(data) && { actions: { set: actionsOf(data) ?? [] } }),
             ...(data.documentIds && { documents: { set: data.documentIds.map((externalId) => ({ externalId })) } }),
             ...(data.fileIds && { files: { set: data.fileIds.map((fileId) => ({ id: fileId })) } }),
           },
@@ -230,12 +283,12 @@ export function agentsService(db: Database) {
     /** Replaces the people an agent is shared with, its labels, and whether it is public: what is given of these. */
     async share(
       principal: Principal,
-      id: number,
+      key: AgentKey,
       input: { shares?: AgentShareInput[]; isPublic?: boolean; labelIds?: number[] },
     ): Promise<Agent> {
       const shares = input.shares && parse(Shares, input.shares, ['input', 'shares']);
       return db.prisma.$transaction(async (transaction) => {
-        await findFor(transaction, principal, id, visible.ownedAgents(principal));
+        const { id } = await agentToChange(transaction, principal, key, visible.ownedAgents(principal));
         const references = {
           ...(shares && { userIds: shares.map((share) => share.userId) }),
           ...(input.labelIds && { labelIds: input.labelIds }),
@@ -252,19 +305,23 @@ export function agentsService(db: Database) {
       });
     },
 
-    /** Hides an agent until somebody undeletes it. Its chats stay readable. */
-    delete: (principal: Principal, id: number): Promise<Agent> =>
-      db.prisma.$transaction(async (transaction) => {
-        const agent = await findFor(transaction, principal, id, visible.ownedAgents(principal));
-        if (agent.isBuiltin) throw forbidden([], 'A built-in agent cannot be deleted.');
-        return transaction.agent.update({ where: { id }, data: { deletedAt: new Date() } });
-      }),
+    /** Hides an agent until somebody undeletes it, and frees its slug for another. Its chats stay readable. */
+    async delete(principal: Principal, key: AgentKey): Promise<Agent> {
+      const agent = await agentToChange(db.prisma, principal, key, visible.ownedAgents(principal));
+      if (agent.isBuiltin) throw forbidden([], 'A built-in agent cannot be deleted.');
+      const { id } = agent;
+      const mark = `-deleted-${id}`;
+      return underSlug(agent.slug.endsWith(mark) ? agent.slug : `${agent.slug}${mark}`, (slug) =>
+        db.prisma.agent.update({ where: { id, deletedAt: null }, data: { deletedAt: new Date(), slug } }),
+      );
+    },
 
-    /** Throws CONFLICT when its owner has meanwhile given the name to another. */
-    async undelete(id: number): Promise<Agent> {
+    /** Its slug stays what deletion made of it. Throws CONFLICT when its owner has meanwhile given the name to another. */
+    async undelete(key: AgentKey): Promise<Agent> {
       return db.prisma.$transaction(async (transaction) => {
-        const agent = await transaction.agent.findFirst({ where: { id, deletedAt: { not: null } } });
+        const agent = await transaction.agent.findFirst({ where: { ...agentAt(key), deletedAt: { not: null } } });
         if (!agent) throw notFound('Deleted agent');
+        const { id } = agent;
         await checkName(transaction, agent.ownerId, agent.name, id);
         return transaction.agent.update({ where: { id }, data: { deletedAt: null } });
       });
@@ -272,21 +329,23 @@ export function agentsService(db: Database) {
 
     /** What only administrators set: whether lists show an agent, whether it is featured, and its place. */
     async curate(
-      id: number,
+      key: AgentKey,
       input: { isListed?: boolean; isFeatured?: boolean; displayPriority?: number | null },
     ): Promise<Agent> {
-      const { count } = await db.prisma.agent.updateMany({ where: { id, deletedAt: null }, data: input });
-      if (count === 0) throw notFound('Agent');
-      return db.prisma.agent.findUniqueOrThrow({ where: { id } });
+      const where = { ...agentAt(key), deletedAt: null };
+      const [agent] = await db.prisma.agent.updateManyAndReturn({ where, data: input });
+      if (!agent) throw notFound('Agent');
+      return agent;
     },
 
-    /** Throws NOT_FOUND. Deleted agents are there for `manage:agents` alone. */
-    async find(principal: Principal, id: number, query: object = {}): Promise<Agent> {
+    /**
+     * Throws NOT_FOUND. Deleted agents are there for `manage:agents` alone, and not by their slug: that was freed.
+     */
+    async find(principal: Principal, key: AgentKey, query: object = {}): Promise<Agent> {
+      const deleted = typeof key === 'number' && can(principal, 'manage:agents');
       const agent = await db.prisma.agent.findFirst({
         ...query,
-        where: {
-          AND: [visible.agents(principal), { id, ...(can(principal, 'manage:agents') ? {} : { deletedAt: null }) }],
-        },
+        where: { AND: [visible.agents(principal), agentAt(key), deleted ? {} : { deletedAt: null }] },
       });
       if (!agent) throw notFound('Agent');
       return agent;
@@ -320,11 +379,14 @@ export function agentsService(db: Database) {
   };
 }
 
-/** Replaces the shares. Who stays without a word about what they may do keeps that; who is new becomes a viewer. */
-async function setShares(transaction: Prisma.TransactionClient, agentId: number, shares: AgentShareInput[]) {
+/**
+ * Replaces the shares. Who stays without a word about what they may do keeps that; who is new becomes a viewer. What chat
+ * widgets act as keeps its own.
+ */
+export async function setShares(transaction: Prisma.TransactionClient, agentId: number, shares: AgentShareInput[]) {
   const before = await transaction.agentShare.findMany({ where: { agentId } });
   const held = new Map(before.map(({ userId, permission }) => [userId, permission]));
-  await transaction.agentShare.deleteMany({ where: { agentId } });
+  await transaction.agentShare.deleteMany({ where: { agentId, user: { embed: null } } });
   await transaction.agentShare.createMany({
     data: shares.map(({ userId, permission }) => ({
       agentId,

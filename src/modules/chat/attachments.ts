@@ -1,6 +1,6 @@
 import type { Principal } from '../../authz/principal.ts';
 import { visible } from '../../authz/visible.ts';
-import type { File, Prisma } from '../../generated/prisma/client.ts';
+import type { Agent, File, Prisma } from '../../generated/prisma/client.ts';
 import type { ChatModel } from '../../models/providers.ts';
 import { estimateTokens } from '../../models/tokens.ts';
 import type { Database } from '../../store/database.ts';
@@ -8,7 +8,8 @@ import type { FilesService } from '../files/files.service.ts';
 import { fileLink } from '../knowledge/knowledge.service.ts';
 import { numberHits } from './citations.ts';
 import type { NumberedHit } from './events.ts';
-import { beginning, type Image } from './prompt.ts';
+import { type Pinned, pinnedDocuments } from './pinned.ts';
+import { beginning, type Image, promptRoom, sizeOf } from './prompt.ts';
 
 /** The share of the model's window in which the files of an agent and a project are given whole, and not searched. */
 const standingShare = 0.25;
@@ -25,7 +26,10 @@ export interface Attachments {
   longFiles: string[];
   /** Those that came with earlier questions, newest first. */
   earlierFiles: NumberedHit[];
-  /** The files of the agent and the project where all of them together are short: every turn has them whole. */
+  /**
+   * What every turn has whole: the files of the agent and the project where all of them together are short, and the
+   * agent's pinned documents as far as they fit.
+   */
   standing: NumberedHit[];
   /** Whether the agent's files, or what is in the project, have to be searched, since they are not given whole. */
   searchable: boolean;
@@ -37,8 +41,11 @@ export interface Attachments {
 }
 
 export interface AttachmentsRequest {
-  agent: { id: number };
+  agent: Agent;
   projectId: number | null;
+  projectInstructions: string | null;
+  question: string;
+  additionalContext?: string | null | undefined;
   questionId: number;
   /** The messages before it, oldest first. */
   earlierIds: readonly number[];
@@ -75,6 +82,9 @@ const whole = ({ id, name, text, createdAt }: Written): Omit<NumberedHit, 'numbe
   highlights: [],
 });
 
+/** Whether a passage is all of a file's or a document's text, or its beginning, and no search found it. */
+export const isWhole = ({ chunkId }: Pick<NumberedHit, 'chunkId'>): boolean => chunkId === 0;
+
 /** What the model is told of a file that came with the question, and that it does not get. */
 const noteOn = ({ name, kind }: Attached, why: string): string =>
   `[The ${kind === 'IMAGE' ? 'image' : 'file'} ${JSON.stringify(name)} came with this and ${why}.]`;
@@ -93,9 +103,10 @@ export async function gatherAttachments(
   db: Database,
   files: FilesService,
   principal: Principal,
-  { agent, projectId, questionId, earlierIds, model }: AttachmentsRequest,
+  request: AttachmentsRequest,
   signal: AbortSignal,
 ): Promise<Attachments> {
+  const { agent, projectId, questionId, earlierIds, model } = request;
   const messageIds = [questionId, ...[...earlierIds].reverse()];
   // A chat that one goes on with can hold files of somebody else's.
   const of = { AND: [visible.files(principal), { messages: { some: { id: { in: messageIds } } } }] };
@@ -125,7 +136,12 @@ export async function gatherAttachments(
   // Those that the agent or the project gives to every turn are no longer an earlier question's.
   const theirs = placed.filter(({ id, place }) => place === 0 || !standingIds.has(id));
   const withText = await readTexts(db, theirs, model.contextWindow);
-  const numbered = numberHits([...withText, ...standing].map(whole));
+  const ofFiles = [...withText, ...standing].map(whole);
+  const room = roomFor(request, [
+    ...withText.flatMap((file) => (file.place === 0 ? whole(file) : [])),
+    ...standing.map(whole),
+  ]);
+  const numbered = numberHits([...ofFiles, ...(await pinnedDocuments(db, principal, { agent, projectId, room }))]);
   const shown = await readImages(files, placed, model);
   const unreadable = placed.flatMap((file) => {
     const why = file.place === 0 && file.kind !== 'IMAGE' ? unread(file) : null;
@@ -142,6 +158,15 @@ export async function gatherAttachments(
     earlierImages: shown.images.filter(({ place }) => place > 0),
   };
 }
+
+/** Tokens that are left for pinned documents beside the question and what is given with it. */
+const roomFor = (
+  { agent, projectInstructions, question, additionalContext, model }: AttachmentsRequest,
+  given: readonly Pinned[],
+): number =>
+  promptRoom({ agent, projectInstructions, contextWindow: model.contextWindow }) -
+  [question, additionalContext ?? '', agent.taskPrompt].reduce((sum, text) => sum + estimateTokens(text), 0) -
+  given.reduce((sum, source) => sum + sizeOf(source), 0);
 
 /** The files of a question, the long ones cut to their beginning where together they are too much. */
 function shortened(files: NumberedHit[], contextWindow: number): Pick<Attachments, 'files' | 'longFiles'> {

@@ -11,8 +11,10 @@ import { plainText } from '../input.ts';
 import type { KnowledgeService } from '../knowledge/knowledge.service.ts';
 import { storableDate } from '../knowledge/retrieval.ts';
 import { projectToFill } from '../projects/projects.service.ts';
+import { documentSizes } from './document-sizes.ts';
 import { NewSession, startSession } from './new-session.ts';
 import { chosenModel, modelOverrides } from './overrides.ts';
+import { ChatReference, type ChatReferenceInput, findChat, oneSession } from './reference.ts';
 import { messageReferences } from './references.ts';
 import type { Runs } from './runs.ts';
 
@@ -68,6 +70,9 @@ function toTsQuery(query: string): string {
     .map((word, index) => (index === words.length - 1 ? `${word}:*` : word))
     .join(' & ');
 }
+
+/** What a session is that was deleted: its names are free for others. */
+const hidden = () => ({ deletedAt: new Date(), slug: null, clientKey: null });
 
 /** Sessions that are forgotten in one statement. */
 const forgetBatch = 200;
@@ -152,6 +157,50 @@ export function chatService({ db, knowledge, runs, models, log }: Foundation) {
       if (!session) throw notFound('Chat session');
       if (shared && session.sharing !== 'PUBLIC') throw forbidden([], 'Chat session is not shared');
       return session;
+    },
+
+    /**
+     * The session of a reference that the principal may read; null for one of their own in which nothing was said yet.
+     * Throws NOT_FOUND for an agent that they cannot use, and for a thread that is not there.
+     */
+    async findByName(principal: Principal, reference: ChatReferenceInput, query: object = {}) {
+      const { session } = await findChat(db.prisma, principal, parse(ChatReference, reference, []));
+      return session && db.prisma.chatSession.findUnique({ ...query, where: { id: session.id } });
+    },
+
+    /**
+     * The id of the session that an input is about: as it says, or the one of a reference that the principal may write
+     * to. Throws BAD_USER_INPUT unless it is exactly one, NOT_FOUND.
+     */
+    async identify(
+      principal: Principal,
+      which: { sessionId?: string | null | undefined; chat?: ChatReferenceInput | null | undefined },
+    ): Promise<string> {
+      oneSession(which);
+      if (which.sessionId != null) return which.sessionId;
+      const { session } = await findChat(db.prisma, principal, parse(ChatReference, which.chat, ['input', 'chat']));
+      if (!session) throw notFound('Chat session');
+      return session.id;
+    },
+
+    /**
+     * Starts a chat over: nothing of it is on the current branch, and nothing goes. An answer under way is given to its
+     * end. Returns the id of the session, null where nothing was said in it yet. Throws NOT_FOUND.
+     */
+    async startOver(principal: Principal, reference: ChatReferenceInput): Promise<{ sessionId: string | null }> {
+      const chat = parse(ChatReference, reference);
+      return db.prisma.$transaction(async (transaction) => {
+        const { session } = await findChat(transaction, principal, chat);
+        if (!session) return { sessionId: null };
+        // Behind a turn that is being prepared, or it would go on where this one left.
+        await transaction.$queryRaw`SELECT 1 FROM "ChatSession" WHERE "id" = ${session.id}::uuid FOR UPDATE`;
+        await transaction.chatMessage.updateMany({
+          where: { sessionId: session.id, parentId: null },
+          data: { latestChildId: null },
+        });
+        await transaction.chatSession.update({ where: { id: session.id }, data: { updatedAt: new Date() } });
+        return { sessionId: session.id };
+      });
     },
 
     async list(principal: Principal, filter: SessionFilter, args: PageArgs, limit: number, query: object) {
@@ -253,7 +302,7 @@ export function chatService({ db, knowledge, runs, models, log }: Foundation) {
       await db.prisma.$transaction(async (transaction) => {
         await own(transaction, principal, id);
         if (hard) await transaction.chatSession.delete({ where: { id } });
-        else await transaction.chatSession.update({ where: { id }, data: { deletedAt: new Date() } });
+        else await transaction.chatSession.update({ where: { id }, data: hidden() });
       });
       runs.ofSession(id)?.stop();
     },
@@ -262,7 +311,7 @@ export function chatService({ db, knowledge, runs, models, log }: Foundation) {
     async deleteAll(principal: Principal): Promise<number> {
       const deleted = await db.prisma.chatSession.updateManyAndReturn({
         where: { AND: [visible.chatSessions(principal), { userId: principal.userId }] },
-        data: { deletedAt: new Date() },
+        data: hidden(),
         select: { id: true },
       });
       for (const { id } of deleted) runs.ofSession(id)?.stop();
@@ -287,6 +336,9 @@ export function chatService({ db, knowledge, runs, models, log }: Foundation) {
 
     /** See {@link messageReferences}. */
     references: messageReferences(db, knowledge),
+
+    /** See {@link documentSizes}. */
+    documentSize: documentSizes(db),
   };
 }
 

@@ -1,4 +1,4 @@
-import type { IndexedEvent, NumberedHit } from './events.ts';
+import type { IndexedEvent, NumberedHit, TurnUsage } from './events.ts';
 import type { Turn } from './turn.ts';
 
 /** A turn that is over, for who waits for the whole answer. */
@@ -13,6 +13,9 @@ export interface Answered {
   documents: NumberedHit[];
   searchQueries: string[];
   stopped: boolean;
+  /** The answer is no model's: there was nothing to answer from. */
+  isRefusal: boolean;
+  usage: TurnUsage | null;
   failure: { code: string; message: string; retryable: boolean } | null;
 }
 
@@ -39,6 +42,8 @@ export async function collect(turn: Turn, signal: AbortSignal): Promise<Answered
     documents: of('answerStarted')[0]?.documents ?? of('searchDocuments').flatMap((event) => event.documents),
     searchQueries: of('searchQueries').flatMap((event) => event.queries),
     stopped: of('stopped').some((event) => event.reason === 'USER_CANCELLED'),
+    isRefusal: of('answerStarted').some((event) => event.isRefusal ?? false),
+    usage: of('stopped')[0]?.usage ?? null,
     failure: of('failed')[0] ?? null,
   };
 }

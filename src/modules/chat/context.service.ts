@@ -49,7 +49,7 @@ export function contextService(db: Database, models: ChatModels) {
       const session = sessionId != null ? await findSession(principal, sessionId) : unset(principal, agentId as number);
       const agent = promptedBy(await usableAgent(db.prisma, principal, session.agentId), session);
       const projectInstructions = await instructionsOf(db.prisma, session.projectId);
-      const { contextWindow } = modelOf(models, session);
+      const { contextWindow } = modelOf(models, session, agent);
       const room = promptRoom({ agent, projectInstructions, contextWindow });
       return Math.max(room - estimateTokens(agent.taskPrompt), 0);
     },

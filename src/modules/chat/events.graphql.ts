@@ -1,6 +1,7 @@
 import { builder } from '../../graphql/builder.ts';
 import { SearchHit } from '../knowledge/knowledge.graphql.ts';
 import type { IndexedEvent } from './events.ts';
+import { TurnUsage } from './usage.graphql.ts';
 
 type Event<Type extends IndexedEvent['type']> = Extract<IndexedEvent, { type: Type }>;
 
@@ -102,6 +103,10 @@ const ChatAnswerStarted = builder.objectRef<Event<'answerStarted'>>('ChatAnswerS
       description: 'The passages it was given.',
       resolve: (event) => event.documents,
     }),
+    isRefusal: t.boolean({
+      description: 'Whether it is the agent’s word that there was nothing to answer from, and no model’s.',
+      resolve: ({ isRefusal }) => isRefusal ?? false,
+    }),
   }),
 });
 
@@ -126,6 +131,12 @@ const ChatTurnStopped = builder.objectRef<Event<'stopped'>>('ChatTurnStopped').i
   fields: (t) => ({
     index: t.exposeInt('index', { description: indexDescription }),
     reason: t.expose('reason', { type: ChatStopReason, description: 'Why.' }),
+    usage: t.field({
+      type: TurnUsage,
+      nullable: true,
+      description: 'What the model did for the answer; null where none was asked.',
+      resolve: ({ usage }) => usage ?? null,
+    }),
   }),
 });
 

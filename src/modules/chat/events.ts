@@ -15,11 +15,27 @@ export type ChatEvent =
   | { type: 'reasoningStarted' }
   | { type: 'reasoningDelta'; text: string }
   | { type: 'reasoningEnded' }
-  | { type: 'answerStarted'; documents: NumberedHit[] }
+  | {
+      type: 'answerStarted';
+      documents: NumberedHit[] /** What follows is no model's: there was nothing to answer from. */;
+      isRefusal?: true;
+    }
   | { type: 'answerDelta'; text: string }
   | { type: 'citation'; number: number; documentId: string }
-  | { type: 'stopped'; reason: 'FINISHED' | 'USER_CANCELLED' }
+  | { type: 'stopped'; reason: 'FINISHED' | 'USER_CANCELLED' /** Where a model was asked. */; usage?: TurnUsage }
   | { type: 'failed'; code: TurnFailureCode; message: string; retryable: boolean };
+
+/** What a model did for an answer. */
+export interface TurnUsage {
+  /** As far as the provider did not tell, estimated. */
+  inputTokens: number;
+  outputTokens: number;
+  durationMs: number;
+  model: string;
+  /** null: the server no longer has the model. */
+  provider: string | null;
+  endedAt: Date | null;
+}
 
 /** Why a turn failed. */
 export type TurnFailureCode = 'UPSTREAM_FAILED' | 'TOOL_CALL_FAILED' | 'RATE_LIMITED' | 'TIMEOUT' | 'INTERNAL';

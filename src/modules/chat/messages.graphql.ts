@@ -5,6 +5,7 @@ import { integerIds, nodeRule } from '../../graphql/nodes.ts';
 import { SearchHit } from '../knowledge/knowledge.graphql.ts';
 import { Citation } from './events.graphql.ts';
 import type { NumberedHit } from './events.ts';
+import { TurnUsage } from './usage.graphql.ts';
 
 const MessageRole = builder.enumType('MessageRole', {
   description: 'Who says a message.',
@@ -67,6 +68,27 @@ export const ChatMessage = builder.prismaNode('ChatMessage', {
     }),
     model: t.exposeString('model', { nullable: true, description: 'The model that said it.' }),
     durationMs: t.exposeInt('durationMs', { nullable: true, description: 'How long the turn took, in milliseconds.' }),
+    usage: t.field({
+      type: TurnUsage,
+      nullable: true,
+      description: 'What the model did for it; null for what no model said, and for an answer that is not over.',
+      select: {
+        model: true,
+        durationMs: true,
+        run: { select: { inputTokens: true, outputTokens: true, endedAt: true } },
+      },
+      resolve: ({ model, durationMs, run }, _args, { services }) =>
+        model === null || durationMs === null || run?.inputTokens == null || run.outputTokens === null
+          ? null
+          : {
+              inputTokens: run.inputTokens,
+              outputTokens: run.outputTokens,
+              durationMs,
+              model,
+              provider: services.models.find(model)?.provider ?? null,
+              endedAt: run.endedAt,
+            },
+    }),
     createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it was made.' }),
   }),
 });

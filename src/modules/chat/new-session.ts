@@ -1,9 +1,11 @@
 import { z } from 'zod';
 import type { Principal } from '../../authz/principal.ts';
 import { visible } from '../../authz/visible.ts';
-import { notFound } from '../../errors.ts';
-import type { Agent, ChatSession, Prisma } from '../../generated/prisma/client.ts';
+import { badInput, conflict, notFound } from '../../errors.ts';
+import { type Agent, type ChatSession, Prisma } from '../../generated/prisma/client.ts';
 import type { ChatModels } from '../../models/providers.ts';
+import { slugOf } from '../../slug.ts';
+import { agentBySlug } from '../agents/by-slug.ts';
 import { databaseId, plainText } from '../input.ts';
 import { projectForSession } from '../projects/projects.service.ts';
 import { chosenModel, modelOverrides } from './overrides.ts';
@@ -11,7 +13,12 @@ import { createSession } from './tree.ts';
 
 /** What somebody asks of a new session. */
 export const NewSession = z.object({
-  agentId: databaseId.default(0),
+  /** 0, the built-in one, without either. */
+  agentId: databaseId.nullish(),
+  agentSlug: z.string().nullish(),
+  slug: plainText(255)
+    .nullish()
+    .transform((slug) => (slug ? slugOf(slug, { lower: false }) : null)),
   name: plainText(500).nullish(),
   projectId: databaseId.nullish(),
   ...modelOverrides,
@@ -30,29 +37,38 @@ export async function usableAgent(
 
 /**
  * A new session of the principal's own. One of a token that is confined to a project is always in that. Throws NOT_FOUND
- * for an agent that the principal cannot see and for a project of somebody else's, BAD_USER_INPUT for an unknown model:
- * `at` is where the session stands in the input.
+ * for an agent that the principal cannot see and for a project of somebody else's, CONFLICT for a slug that is taken,
+ * BAD_USER_INPUT for an unknown model: `at` is where the session stands in the input.
  */
 export async function startSession(
   transaction: Prisma.TransactionClient,
   principal: Principal,
   models: ChatModels,
-  { agentId, name, projectId, model, ...settings }: z.output<typeof NewSession>,
+  { agentId, agentSlug, slug, name, projectId, model, ...settings }: z.output<typeof NewSession>,
   prompts: Pick<ChatSession, 'systemPrompt' | 'taskPrompt'> = { systemPrompt: null, taskPrompt: null },
   at = ['input'],
 ): Promise<{ session: ChatSession; agent: Agent }> {
   const modelId = model == null ? null : chosenModel(models, model, at).modelId;
-  const agent = await usableAgent(transaction, principal, agentId);
+  if (agentId != null && agentSlug != null) throw badInput([...at, 'agentSlug'], 'cannot stand beside agentId');
+  const agent =
+    agentSlug == null
+      ? await usableAgent(transaction, principal, agentId ?? 0)
+      : await agentBySlug(transaction, principal, agentSlug);
   const project = await projectForSession(transaction, principal, projectId);
   const session = await createSession(transaction, {
     userId: principal.userId,
-    agentId,
+    agentId: agent.id,
+    slug,
     projectId: project?.id ?? null,
     name: name ?? null,
     model: modelId,
     temperature: settings.temperature ?? null,
     reasoningEffort: settings.reasoningEffort ?? null,
     ...prompts,
+  }).catch((error: unknown) => {
+    if (error instanceof Prisma.PrismaClientKnownRequestError && error.code === 'P2002')
+      throw conflict('This slug is taken; choose another.');
+    throw error;
   });
   return { session, agent };
 }

@@ -29,15 +29,23 @@ export function byAnyName(models: ChatModels): ChatModels {
   };
 }
 
-/** What a session is set to, as far as a turn in it goes by that. */
-type SessionOverrides = Pick<ChatSession, 'model' | 'systemPrompt' | 'taskPrompt'>;
+/** What a session says to the model instead of its agent. */
+type SessionPrompts = Pick<ChatSession, 'systemPrompt' | 'taskPrompt'>;
 
-/** The model of a session: the server's own where it chose none, or one that can no longer be chosen. */
-export const modelOf = (models: ChatModels, { model }: SessionOverrides): ChatModel =>
-  (model === null ? null : models.find(model)) ?? models.default;
+/**
+ * The model of the first of these, a session or an agent, that chose one which can still be chosen; the server's own
+ * where none did.
+ */
+export function modelOf(models: ChatModels, ...choosers: readonly { model: string | null }[]): ChatModel {
+  for (const { model } of choosers) {
+    const chosen = model === null ? null : models.find(model);
+    if (chosen) return chosen;
+  }
+  return models.default;
+}
 
 /** An agent as it speaks in a session that may have prompts of its own. */
-export const promptedBy = (agent: Agent, { systemPrompt, taskPrompt }: SessionOverrides): Agent => ({
+export const promptedBy = (agent: Agent, { systemPrompt, taskPrompt }: SessionPrompts): Agent => ({
   ...agent,
   systemPrompt: systemPrompt ?? agent.systemPrompt,
   taskPrompt: taskPrompt ?? agent.taskPrompt,

@@ -78,7 +78,8 @@ export function promptRoom(
 const asked = ({ agent, question, additionalContext, notes }: PromptParts): string =>
   [additionalContext, ...(notes ?? []), question, agent.taskPrompt].filter(Boolean).join('\n\n');
 
-const sizeOf = ({ title, link, text }: FileSource): number =>
+/** Tokens that a source takes in a prompt. */
+export const sizeOf = ({ title, link, text }: Omit<FileSource, 'number'>): number =>
   estimateTokens(text) + estimateTokens(title) + estimateTokens(link ?? '');
 
 /** Stands where the rest of a file was cut off. */

@@ -1,12 +1,24 @@
 import { signedIn } from '../../authz/principal.ts';
 import type { ChatSession as ChatSessionRow } from '../../generated/prisma/client.ts';
 import { builder } from '../../graphql/builder.ts';
-import { CreateChatSessionInput, ReasoningEffort, SharingStatus, sessionPayload } from './sessions.graphql.ts';
+import { ChatReferenceInput } from './reference.graphql.ts';
+import {
+  CreateChatSessionInput,
+  type InputFields,
+  ReasoningEffort,
+  SharingStatus,
+  sessionPayload,
+} from './sessions.graphql.ts';
+
+const whichSession = (t: InputFields) => ({
+  sessionId: t.field({ type: 'UUID', description: 'The session. Needed without `chat`.' }),
+  chat: t.field({ type: ChatReferenceInput, description: 'The session, by names. Not beside `sessionId`.' }),
+});
 
 const UpdateChatSessionInput = builder.inputType('UpdateChatSessionInput', {
   description: 'What is to change of a session. What is left out stays.',
   fields: (t) => ({
-    sessionId: t.field({ type: 'UUID', required: true, description: 'The session.' }),
+    ...whichSession(t),
     name: t.string({ description: 'Its name, at most 500 characters; null makes one from the first message.' }),
     sharing: t.field({ type: SharingStatus, description: 'Who may read it.' }),
     model: t.string({
@@ -33,14 +45,24 @@ const MoveChatSessionInput = builder.inputType('MoveChatSessionInput', {
 const DeleteChatSessionInput = builder.inputType('DeleteChatSessionInput', {
   description: 'Which session is deleted.',
   fields: (t) => ({
-    sessionId: t.field({ type: 'UUID', required: true, description: 'The session.' }),
+    ...whichSession(t),
     hard: t.boolean({ description: 'Whether it is erased with its messages instead of hidden; false unless given.' }),
   }),
 });
 
 const CreateChatSessionPayload = builder.objectRef<ChatSessionRow>('CreateChatSessionPayload').implement({
   description: 'What `createChatSession` made.',
-  fields: sessionPayload,
+  fields: (t) => ({
+    ...sessionPayload(t),
+    slug: t.string({
+      description: 'Its name in URLs and in `ChatReferenceInput`.',
+      resolve: ({ id, slug }) => slug ?? id,
+    }),
+    number: t.exposeInt('databaseId', { description: 'The integer id by which the AnythingLLM paths know it.' }),
+    agentId: t.exposeInt('agentId', { description: 'The integer id of its agent.' }),
+    name: t.exposeString('name', { nullable: true, description: 'The name that it was given.' }),
+    createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it was made.' }),
+  }),
 });
 
 const UpdateChatSessionPayload = builder
@@ -78,8 +100,7 @@ builder.mutationFields((t) => ({
     authScopes: { permission: 'write:chat' },
     description: 'Creates a session.',
     args: { input: t.arg({ type: CreateChatSessionInput, required: true, description: 'The session to make.' }) },
-    resolve: (_root, { input }, { principal, services }) =>
-      services.chat.create(signedIn(principal), { ...input, agentId: input.agentId ?? undefined }),
+    resolve: (_root, { input }, { principal, services }) => services.chat.create(signedIn(principal), input),
   }),
   updateChatSession: t.field({
     type: UpdateChatSessionPayload,
@@ -87,10 +108,11 @@ builder.mutationFields((t) => ({
     description:
       'Renames, shares or unshares one of one’s own sessions, or of one’s own project’s, and sets which model answers in it and how. A name that is made from what was said needs `read:chat` too.',
     args: { input: t.arg({ type: UpdateChatSessionInput, required: true, description: 'The change.' }) },
-    resolve: async (_root, { input: { sessionId, ...change } }, { principal, services }) => ({
-      ...(await services.chat.update(signedIn(principal), sessionId, change)),
-      renamed: change.name !== undefined,
-    }),
+    resolve: async (_root, { input: { sessionId, chat, ...change } }, { principal, services }) => {
+      const id = await services.chat.identify(signedIn(principal), { sessionId, chat });
+      const session = await services.chat.update(signedIn(principal), id, change);
+      return { ...session, renamed: change.name !== undefined };
+    },
   }),
   moveChatSession: t.field({
     type: MoveChatSessionPayload,
@@ -106,7 +128,8 @@ builder.mutationFields((t) => ({
     authScopes: { permission: 'manage:chat' },
     description: 'Hides or erases one of one’s own sessions; an answer under way is stopped.',
     args: { input: t.arg({ type: DeleteChatSessionInput, required: true, description: 'The session.' }) },
-    resolve: async (_root, { input: { sessionId, hard } }, { principal, services }) => {
+    resolve: async (_root, { input: { hard, ...which } }, { principal, services }) => {
+      const sessionId = await services.chat.identify(signedIn(principal), which);
       await services.chat.delete(signedIn(principal), sessionId, { hard: hard ?? false });
       return { sessionId };
     },

@@ -40,6 +40,17 @@ export const ChatSession = builder.prismaNode('ChatSession', {
   description: 'A conversation with an agent.',
   fields: (t) => ({
     databaseId: t.expose('id', { type: 'UUID', description: 'The id that the REST paths use.' }),
+    slug: t.string({
+      description: 'Its name in URLs and in `ChatReferenceInput`: its slug, or its id where it was given none.',
+      select: { id: true, slug: true },
+      resolve: ({ id, slug }) => slug ?? id,
+    }),
+    number: t.exposeInt('databaseId', { description: 'The integer id by which the AnythingLLM paths know it.' }),
+    ownerNumber: t.int({
+      description: 'The integer id by which the AnythingLLM paths know who it belongs to.',
+      select: { user: { select: { databaseId: true } } },
+      resolve: ({ user }) => user.databaseId,
+    }),
     name: t.exposeString('name', {
       nullable: true,
       description: 'Its name; null until somebody gives or asks for one.',
@@ -79,11 +90,11 @@ export const ChatSession = builder.prismaNode('ChatSession', {
     }),
     model: t.exposeString('model', {
       nullable: true,
-      description: 'The model that answers in it; null for the server’s own.',
+      description: 'The model that answers in it; null for the agent’s, or the server’s own.',
     }),
     temperature: t.exposeFloat('temperature', {
       nullable: true,
-      description: 'How much chance there is in its answers, 0 to 2; null for the model’s own.',
+      description: 'How much chance there is in its answers, 0 to 2; null for the agent’s, or the model’s own.',
     }),
     reasoningEffort: t.expose('reasoningEffort', {
       type: ReasoningEffort,
@@ -140,7 +151,7 @@ nodeRule('ChatSession', {
     }),
 });
 
-const ChatSessionConnection = builder.connectionObject(
+export const ChatSessionConnection = builder.connectionObject(
   { type: ChatSession, name: 'ChatSessionConnection', description: 'A page of sessions.' },
   { name: 'ChatSessionEdge', description: 'A session and its place in the list.' },
 );
@@ -184,14 +195,21 @@ const ChatSearchResult = builder.objectRef<{ rows: ChatSessionRow[]; hasNext: bo
 
 /** What a new session can be given, whatever makes it. */
 export const newSessionFields = (t: InputFields) => ({
-  agentId: t.int({ description: 'The integer id of its agent; 0, the built-in one, unless given.' }),
+  agentId: t.int({ description: 'The integer id of its agent; 0, the built-in one, without that and `agentSlug`.' }),
+  agentSlug: t.string({ description: 'The slug of its agent. Not beside `agentId`.' }),
+  slug: t.string({
+    description:
+      'Its name in URLs, at most 255 characters, written as one; its id unless given. CONFLICT where it is taken.',
+  }),
   name: t.string({ description: 'Its name; at most 500 characters.' }),
   projectId: t.int({
     description:
       'The integer id of the project it is in; none unless given. That of a token that is confined to a project is always in that.',
   }),
-  model: t.string({ description: 'The model that answers in it, one of `models`; the server’s own unless given.' }),
-  temperature: t.float({ description: '0 to 2; the model’s own unless given.' }),
+  model: t.string({
+    description: 'The model that answers in it, one of `models`; the agent’s, or the server’s own, unless given.',
+  }),
+  temperature: t.float({ description: '0 to 2; the agent’s, or the model’s own, unless given.' }),
   reasoningEffort: t.field({
     type: ReasoningEffort,
     description: 'How much the model thinks first; its own unless given.',

@@ -4,11 +4,23 @@ type Node = Pick<ChatMessage, 'id' | 'parentId' | 'latestChildId'>;
 
 /** What a new session is to be. */
 export type NewSession = Pick<ChatSession, 'userId' | 'agentId' | 'projectId' | 'name'> &
-  Partial<Pick<ChatSession, 'model' | 'temperature' | 'reasoningEffort' | 'systemPrompt' | 'taskPrompt'>>;
+  Partial<Pick<ChatSession, 'slug' | 'model' | 'temperature' | 'reasoningEffort' | 'systemPrompt' | 'taskPrompt'>>;
 
 /** A new session with its root: the empty SYSTEM message that every tree hangs from. */
 export async function createSession(transaction: Prisma.TransactionClient, data: NewSession): Promise<ChatSession> {
   const session = await transaction.chatSession.create({ data });
+  await transaction.chatMessage.create({ data: { sessionId: session.id, role: 'SYSTEM' } });
+  return session;
+}
+
+/** The same for a session with a client's key; null when its user has one with that agent and key already. */
+export async function createClientSession(
+  transaction: Prisma.TransactionClient,
+  data: NewSession & { clientKey: string },
+): Promise<ChatSession | null> {
+  // Waits for whoever is about to make it.
+  const [session] = await transaction.chatSession.createManyAndReturn({ data: [data], skipDuplicates: true });
+  if (!session) return null;
   await transaction.chatMessage.create({ data: { sessionId: session.id, role: 'SYSTEM' } });
   return session;
 }

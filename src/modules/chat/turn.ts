@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
-import { can, type Principal } from '../../authz/principal.ts';
+import { can, demand, type Principal } from '../../authz/principal.ts';
 import { visible } from '../../authz/visible.ts';
 import { AppError, badInput, conflict, notFound, parse } from '../../errors.ts';
 import type { Agent, ChatMessage, Prisma, ReasoningEffort } from '../../generated/prisma/client.ts';
@@ -17,26 +17,36 @@ import type { LimitsService } from '../limits/limits.service.ts';
 import type { ModelUse, UsageService } from '../limits/usage.service.ts';
 import { instructionsOf } from '../projects/projects.service.ts';
 import { type AnswerEnd, type AnswerSoFar, answer } from './answer.ts';
-import { type Attachments, gatherAttachments } from './attachments.ts';
+import { type Attachments, gatherAttachments, isWhole } from './attachments.ts';
 import { numberHits } from './citations.ts';
-import type { NumberedHit } from './events.ts';
+import type { NumberedHit, TurnUsage } from './events.ts';
+import { Attachment, decoded } from './inline-files.ts';
 import { NewSession, startSession, usableAgent } from './new-session.ts';
 import { chosenModel, modelOf, modelOverrides, promptedBy } from './overrides.ts';
 import { fits, type PromptParts, type Utterance } from './prompt.ts';
+import { ChatReference, findChat, openChat } from './reference.ts';
 import { ActiveRun, type Runs } from './runs.ts';
 import { mainline, root } from './tree.ts';
+
+/** Files that one message carries. */
+const mostFiles = 20;
 
 const SendMessage = z.object({
   message: plainText(200_000),
   sessionId: z.uuid().nullish(),
   newSession: NewSession.nullish(),
+  chat: ChatReference.nullish(),
+  /** Goes before the agent's. */
+  mode: z.enum(['AUTOMATIC', 'CHAT', 'QUERY']).nullish(),
   /** -1 goes on after the last message, null starts over, an id branches there, a user message’s id regenerates. */
   parentMessageId: databaseId.nullable().default(-1),
   additionalContext: plainText(200_000).nullish(),
   includeCitations: z.boolean().default(true),
   /** These three go before what the session says. */
   ...modelOverrides,
-  fileIds: z.array(z.uuid()).max(20, 'must be at most 20').nullish(),
+  fileIds: z.array(z.uuid()).max(mostFiles, `must be at most ${mostFiles}`).nullish(),
+  /** Files that come with it and were not uploaded before. */
+  attachments: z.array(Attachment).max(mostFiles, `must be at most ${mostFiles}`).nullish(),
   /** null: all of the agent's actions; a list: only these of them. */
   actionIds: z.array(databaseId).max(100).nullish(),
   filters: z
@@ -49,6 +59,9 @@ const SendMessage = z.object({
         .nullish(),
     })
     .nullish(),
+  /** Of a chat widget, where its visitor's word or its own goes before the agent's. */
+  systemPrompt: plainText(20_000).nullish(),
+  historyLimit: z.int().min(0).nullish(),
 });
 
 export type SendMessageInput = z.input<typeof SendMessage>;
@@ -65,6 +78,8 @@ export interface Turn {
 
 /** How often a growing answer is saved, in milliseconds: what a crash can cost. */
 const saveEveryMs = 1000;
+/** What an agent says in the mode QUERY when it found nothing to answer from, unless it has words of its own. */
+const refusal = 'There is no relevant information in this workspace to answer your query.';
 /** How many turns one user may have under way at once. */
 const maxRunsPerUser = 20;
 
@@ -102,6 +117,7 @@ export function turnService({
 }: Foundation) {
   type Prepared = Turn & {
     agent: Agent;
+    mode: Agent['chatMode'];
     model: ChatModel;
     temperature: number | null;
     reasoningEffort: ReasoningEffort | null;
@@ -113,23 +129,32 @@ export function turnService({
     /** The messages before the question, oldest first. */
     earlierIds: number[];
     searches: boolean;
+    /** Where the current branch of the tree turned to this turn, and where it went on before. */
+    turnedAt: { messageId: number; latestChildId: number | null; before: number | null };
   };
 
-  /** The session to write to, locked against a second turn. Throws NOT_FOUND, CONFLICT. */
+  /** A session that is there, locked against a second turn. Throws NOT_FOUND, CONFLICT. */
+  async function lockSession(transaction: Prisma.TransactionClient, principal: Principal, id: string) {
+    const where = { ...visible.chatSessions(principal), id };
+    // What is not the principal's is never locked; what went while this waited for it is not there.
+    if ((await transaction.chatSession.count({ where })) === 0) throw notFound('Chat session');
+    await transaction.$queryRaw`SELECT 1 FROM "ChatSession" WHERE "id" = ${id}::uuid FOR UPDATE`;
+    const session = await transaction.chatSession.findFirst({ where });
+    if (!session) throw notFound('Chat session');
+    // One turn at a time: two answers to one place of the tree would each miss the other.
+    if ((await transaction.run.count({ where: { sessionId: session.id, status: 'RUNNING' } })) > 0)
+      throw conflict('This chat session is still answering; stop it or wait for it.');
+    return { session, agent: await usableAgent(transaction, principal, session.agentId), created: false };
+  }
+
+  /** The session to write to. Throws NOT_FOUND, CONFLICT. */
   async function openSession(transaction: Prisma.TransactionClient, principal: Principal, input: Message) {
-    if (input.sessionId) {
-      const where = { ...visible.chatSessions(principal), id: input.sessionId };
-      // What is not the principal's is never locked; what went while this waited for it is not there.
-      if ((await transaction.chatSession.count({ where })) === 0) throw notFound('Chat session');
-      await transaction.$queryRaw`SELECT 1 FROM "ChatSession" WHERE "id" = ${input.sessionId}::uuid FOR UPDATE`;
-      const session = await transaction.chatSession.findFirst({ where });
-      if (!session) throw notFound('Chat session');
-      // One turn at a time: two answers to one place of the tree would each miss the other.
-      if ((await transaction.run.count({ where: { sessionId: session.id, status: 'RUNNING' } })) > 0)
-        throw conflict('This chat session is still answering; stop it or wait for it.');
-      return { session, agent: await usableAgent(transaction, principal, session.agentId), created: false };
+    if (input.sessionId) return lockSession(transaction, principal, input.sessionId);
+    if (input.chat) {
+      const chat = await openChat(transaction, principal, input.chat);
+      return chat.created ? chat : lockSession(transaction, principal, chat.session.id);
     }
-    const asked = input.newSession ?? { agentId: 0 };
+    const asked = input.newSession ?? parse(NewSession, {});
     const at = ['input', 'newSession'];
     return { ...(await startSession(transaction, principal, models, asked, undefined, at)), created: true };
   }
@@ -161,8 +186,9 @@ export function turnService({
   /** Writes the user's message and reserves the answer's, in one transaction. */
   function prepare(principal: Principal, input: Message, runId: string): Promise<Prepared> {
     return db.prisma.$transaction(async (transaction) => {
+      await limits.admitMessage(transaction, principal);
       const { session, agent, created } = await openSession(transaction, principal, input);
-      const model = input.model == null ? modelOf(models, session) : chosenModel(models, input.model);
+      const model = input.model == null ? modelOf(models, session, agent) : chosenModel(models, input.model);
       const projectInstructions = await instructionsOf(transaction, session.projectId);
       const messages = await transaction.chatMessage.findMany({
         where: { sessionId: session.id },
@@ -204,8 +230,8 @@ export function turnService({
         select: { id: true },
       });
       const allowed = ({ id }: { id: number }) => input.actionIds == null || input.actionIds.includes(id);
-      const before = regenerates ? path.slice(0, -1) : path;
-      const prompted = promptedBy(agent, session);
+      const before = latest(regenerates ? path.slice(0, -1) : path, input.historyLimit ?? agent.historyLimit);
+      const prompted = promptedBy(agent, { ...session, systemPrompt: input.systemPrompt ?? session.systemPrompt });
       checkLength({ agent: prompted, projectInstructions, question: asked.text }, model, input);
       return {
         run: new ActiveRun(runId, session.id, principal.userId, reserved.id, session.projectId),
@@ -214,24 +240,28 @@ export function turnService({
         userMessageId: regenerates ? null : asked.id,
         assistantMessageId: reserved.id,
         agent: prompted,
+        mode: input.mode ?? agent.chatMode,
         model,
-        temperature: input.temperature ?? session.temperature,
+        temperature: input.temperature ?? session.temperature ?? agent.temperature,
         reasoningEffort: input.reasoningEffort ?? session.reasoningEffort,
         projectId: session.projectId,
         projectInstructions,
         question: asked.text,
         questionId: asked.id,
-        history: before.filter(({ role, text }) => role !== 'SYSTEM' && text !== '').map(utterance),
+        history: before.filter(({ text }) => text !== '').map(utterance),
         earlierIds: before.map(({ id }) => id),
         searches: searchActions.some(allowed),
+        turnedAt: regenerates
+          ? { messageId: asked.id, latestChildId: reserved.id, before: asked.latestChildId }
+          : { messageId: parent.id, latestChildId: asked.id, before: parent.latestChildId },
       };
     });
   }
 
   /**
-   * What the turn finds, numbered behind what it was given. A turn that does not search still finds what was given to
-   * its agent or project as such, where that is too much to be given whole. `query` is null when there was nothing to
-   * search, and `hits` too when nothing was given either.
+   * What the turn finds, numbered behind what it was given, without what the agent thinks too unlike the question. A
+   * turn that does not search still finds what was given to its agent or project as such, where that is too much to be
+   * given whole. `query` is null when there was nothing to search, and `hits` too when nothing was given either.
    */
   async function search(
     principal: Principal,
@@ -263,9 +293,25 @@ export function turnService({
             tags: input.filters?.tags ?? undefined,
           })
         : [];
-    const hits = numberHits([...given, ...inFiles, ...elsewhere]).slice(given.length);
+    const alike = elsewhere.filter(({ score }) => score >= turn.agent.similarityThreshold);
+    const hits = numberHits([...given, ...inFiles, ...alike]).slice(given.length);
     turn.run.emit({ type: 'searchDocuments', documents: kept([...standing, ...hits]) });
     return { hits: [...standing, ...hits], query: turn.question };
+  }
+
+  /** Whether the agent answers from documents alone, and there are none to answer from. */
+  const finds = ({ mode }: Prepared, input: Message, attachments: Attachments, passages: readonly NumberedHit[]) =>
+    mode !== 'QUERY' ||
+    passages.length + attachments.images.length + attachments.notes.length > 0 ||
+    Boolean(input.additionalContext);
+
+  /** Says that there is nothing to answer from; no model is asked. */
+  function refuse({ run, agent }: Prepared, soFar: AnswerSoFar): AnswerEnd {
+    if (run.signal.aborted) return { status: 'STOPPED' };
+    soFar.text = agent.refusalText || refusal;
+    run.emit({ type: 'answerStarted', documents: [], isRefusal: true });
+    run.emit({ type: 'answerDelta', text: soFar.text });
+    return { status: 'COMPLETE' };
   }
 
   /** The run itself: retrieval, the model, and the saving of what it says. Never throws. */
@@ -285,8 +331,15 @@ export function turnService({
     };
     const saving = saver(() => saveMessage(assistantMessageId, soFar, {}));
     let end: AnswerEnd;
+    let refused = false;
     try {
-      const attachments = await gatherAttachments(db, files, principal, turn, run.signal);
+      const attachments = await gatherAttachments(
+        db,
+        files,
+        principal,
+        { ...turn, additionalContext: input.additionalContext },
+        run.signal,
+      );
       const { hits, query } = await search(principal, turn, input, attachments);
       const passages = kept([...attachments.files, ...attachments.earlierFiles, ...(hits ?? [])]);
       if (passages.length > 0 || hits !== null)
@@ -305,27 +358,32 @@ export function turnService({
         additionalContext: input.additionalContext ?? null,
         includeCitations: input.includeCitations,
       };
-      end = await answer(request, run, soFar, saving.changed, log);
+      refused = !finds(turn, input, attachments, passages);
+      end = refused ? refuse(turn, soFar) : await answer(request, run, soFar, saving.changed, log);
     } catch (error) {
       log.error({ error, runId: run.id }, 'a turn failed');
       end = internalFailure;
     }
     await saving.stop();
     watch.done();
-    const use = useOf(principal, turn.model, soFar, end);
+    const use = refused ? null : useOf(principal, turn.model, soFar, end);
+    const durationMs = Date.now() - startedAt;
     try {
-      await finish(turn, soFar, end, use, Date.now() - startedAt);
+      await finish(turn, soFar, end, use, durationMs, refused);
     } catch (error) {
       log.error({ error, runId: run.id }, 'an answer could not be saved');
       end = internalFailure;
       // With the words that were saved before, but over: a run that seems to go on would keep its session busy.
-      await finish(turn, null, end, use, Date.now() - startedAt).catch((error: unknown) =>
+      await finish(turn, null, end, use, durationMs, refused).catch((error: unknown) =>
         log.error({ error, runId: run.id }, 'the end of a turn could not be saved'),
       );
     }
     if (end.status === 'FAILED')
       run.emit({ type: 'failed', code: end.code, message: end.message, retryable: end.retryable });
-    else run.emit({ type: 'stopped', reason: end.status === 'STOPPED' ? 'USER_CANCELLED' : 'FINISHED' });
+    else {
+      const reason = end.status === 'STOPPED' ? 'USER_CANCELLED' : 'FINISHED';
+      run.emit({ type: 'stopped', reason, ...(!refused && { usage: spent(turn.model, soFar, durationMs) }) });
+    }
   }
 
   const saveMessage = async (id: number, { text, reasoning, citations }: AnswerSoFar, extra: object) => {
@@ -346,7 +404,8 @@ export function turnService({
 
   /**
    * Message and run end together, and what was used is recorded with them: a reader never sees one over and the other
-   * not. A session that was deleted meanwhile has nothing left to finish.
+   * not. A session that was deleted meanwhile has nothing left to finish. A refusal leaves the current branch, with its
+   * question: later prompts hold neither.
    */
   const finish = (
     turn: Prepared,
@@ -354,6 +413,7 @@ export function turnService({
     end: AnswerEnd,
     use: ModelUse | null,
     durationMs: number,
+    refused: boolean,
   ) =>
     db.prisma.$transaction([
       db.prisma.chatMessage.updateMany({
@@ -363,6 +423,7 @@ export function turnService({
           status: end.status,
           error: end.status === 'FAILED' ? end.message : null,
           durationMs,
+          ...(refused && { model: null }),
         },
       }),
       db.prisma.run.updateMany({
@@ -370,13 +431,18 @@ export function turnService({
         data: {
           status: end.status === 'COMPLETE' ? 'COMPLETED' : end.status,
           error: end.status === 'FAILED' ? end.message : null,
-          ...(soFar && { inputTokens: soFar.inputTokens, outputTokens: soFar.outputTokens }),
+          ...(soFar && !refused && { inputTokens: soFar.inputTokens, outputTokens: soFar.outputTokens }),
           endedAt: new Date(),
         },
       }),
       db.prisma.chatSession.updateMany({ where: { id: turn.sessionId }, data: { updatedAt: new Date() } }),
       ...(use ? [usage.record(use)] : []),
+      ...(refused ? [turnBack(turn)] : []),
     ]);
+
+  /** Unless somebody chose another branch meanwhile. */
+  const turnBack = ({ turnedAt: { messageId, latestChildId, before } }: Prepared) =>
+    db.prisma.chatMessage.updateMany({ where: { id: messageId, latestChildId }, data: { latestChildId: before } });
 
   /** Turns of each user that are being prepared, and are no runs yet. */
   const preparing = new Map<string, number>();
@@ -396,6 +462,34 @@ export function turnService({
     }
   }
 
+  /** Where a message goes to, in one way. Throws BAD_USER_INPUT. */
+  function checkTarget({ sessionId, newSession, chat }: Message): void {
+    if (sessionId && newSession) throw badInput(['input', 'newSession'], 'cannot stand beside sessionId');
+    if (chat && (sessionId || newSession))
+      throw badInput(['input', 'chat'], `cannot stand beside ${sessionId ? 'sessionId' : 'newSession'}`);
+  }
+
+  /**
+   * Prepares a turn with the files that come with its message, which are stored first, and go again if the turn does not
+   * come about. Throws FORBIDDEN without `write:projects`, BAD_USER_INPUT for one that is not taken.
+   */
+  async function prepareWithFiles(principal: Principal, input: Message, attachments: z.output<typeof Attachment>[]) {
+    demand(principal, 'write:projects');
+    if (attachments.length + (input.fileIds?.length ?? 0) > mostFiles)
+      throw badInput(['input', 'attachments'], `must be at most ${mostFiles}, with fileIds`);
+    const uploads = attachments.map((attachment, index) => decoded(attachment, index, files.refusal));
+    // Nothing is stored for a chat that is not there.
+    if (input.chat) await findChat(db.prisma, principal, input.chat);
+    const { files: stored } = await files.upload(principal, uploads);
+    const fileIds = [...(input.fileIds ?? []), ...stored.map(({ id }) => id)];
+    try {
+      return await prepare(principal, { ...input, fileIds }, randomUUID());
+    } catch (error) {
+      for (const { id } of stored) await files.delete(principal, id);
+      throw error;
+    }
+  }
+
   return {
     /**
      * Begins a turn. When this returns, the user's message is stored, the answer's place is reserved, and the run goes
@@ -404,10 +498,14 @@ export function turnService({
      */
     async start(principal: Principal, raw: SendMessageInput): Promise<Turn> {
       const input = parse(SendMessage, raw);
-      if (input.sessionId && input.newSession) throw badInput(['input', 'newSession'], 'cannot stand beside sessionId');
+      checkTarget(input);
       await limits.admitTurn(principal);
       if (runs.draining) throw new AppError('CONFLICT', 'The server is shutting down.');
-      const turn = await inTurn(principal.userId, () => prepare(principal, input, randomUUID()));
+      const turn = await inTurn(principal.userId, () =>
+        input.attachments?.length
+          ? prepareWithFiles(principal, input, input.attachments)
+          : prepare(principal, input, randomUUID()),
+      );
       const { run, sessionId, userMessageId, assistantMessageId } = turn;
       if (turn.createdSession) run.emit({ type: 'sessionCreated', sessionId });
       run.emit({ type: 'messageIds', sessionId, runId: run.id, userMessageId, assistantMessageId });
@@ -425,13 +523,28 @@ type Spoken = Pick<ChatMessage, keyof typeof spoken>;
 
 const utterance = ({ role, text }: Spoken): Utterance => ({ role: role === 'USER' ? 'user' : 'assistant', text });
 
-/** Characters of a whole file that a message keeps of it: the file is there for the rest. */
+/** The last messages of a path, at most so many; the root is none. */
+const latest = (path: readonly Spoken[], limit: number | null): Spoken[] => {
+  const messages = path.filter(({ role }) => role !== 'SYSTEM');
+  return limit === null ? messages : messages.slice(Math.max(messages.length - limit, 0));
+};
+
+/** What the model did for an answer. */
+const spent = (
+  { modelId, provider }: ChatModel,
+  { inputTokens, outputTokens }: AnswerSoFar,
+  durationMs: number,
+): TurnUsage => ({ inputTokens, outputTokens, durationMs, model: modelId, provider, endedAt: new Date() });
+
+/** Characters of a whole file or document that a message keeps of it: it is there for the rest. */
 const keptOfFile = 1000;
 
 /** The passages that a message keeps as what it was given. */
 const kept = (passages: readonly NumberedHit[]): NumberedHit[] =>
   passages.map((passage) =>
-    passage.source === 'user_file' ? { ...passage, text: passage.text.slice(0, keptOfFile).toWellFormed() } : passage,
+    passage.source === 'user_file' || isWhole(passage)
+      ? { ...passage, text: passage.text.slice(0, keptOfFile).toWellFormed() }
+      : passage,
   );
 
 /** Saves at most once in `saveEveryMs` while something changes, one save at a time. */

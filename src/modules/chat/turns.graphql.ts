@@ -1,10 +1,13 @@
 import { signedIn } from '../../authz/principal.ts';
 import { builder } from '../../graphql/builder.ts';
+import { ChatModeType } from '../agents/chat-mode.graphql.ts';
 import { SearchHit } from '../knowledge/knowledge.graphql.ts';
 import { withoutCitations } from './citations.ts';
 import { type Answered, collect } from './collect.ts';
 import { ChatTurnEvent, Citation } from './events.graphql.ts';
+import { ChatReferenceInput } from './reference.graphql.ts';
 import { CreateChatSessionInput, ReasoningEffort } from './sessions.graphql.ts';
+import { TurnUsage } from './usage.graphql.ts';
 
 const StopChatRunInput = builder.inputType('StopChatRunInput', {
   description: 'Which session is to stop answering.',
@@ -28,6 +31,15 @@ const SearchFiltersInput = builder.inputType('SearchFiltersInput', {
   }),
 });
 
+const ChatAttachmentInput = builder.inputType('ChatAttachmentInput', {
+  description: 'A file that comes with a message, in it.',
+  fields: (t) => ({
+    name: t.string({ required: true, description: 'Its name; one without an extension gets that of its media type.' }),
+    mediaType: t.string({ required: true, description: 'Its media type, such as `image/png`.' }),
+    base64: t.string({ required: true, description: 'Its bytes, in Base64.' }),
+  }),
+});
+
 const SendChatMessageInput = builder.inputType('SendChatMessageInput', {
   description: 'A message to an agent, and how to answer it.',
   fields: (t) => ({
@@ -37,6 +49,11 @@ const SendChatMessageInput = builder.inputType('SendChatMessageInput', {
       type: CreateChatSessionInput,
       description: 'What the new session is to be. Not beside `sessionId`.',
     }),
+    chat: t.field({
+      type: ChatReferenceInput,
+      description: 'The chat to go on with, by names. Not beside `sessionId` or `newSession`.',
+    }),
+    mode: t.field({ type: ChatModeType, description: 'When to answer; as the agent does unless given.' }),
     parentMessageId: t.int({
       description:
         'Where in the tree: -1, the default, goes on after the last message; null starts over; the id of an answer branches there; the id of a question has it answered anew.',
@@ -45,9 +62,10 @@ const SendChatMessageInput = builder.inputType('SendChatMessageInput', {
     additionalContext: t.string({ description: 'Said to the model with this turn, and not kept.' }),
     includeCitations: t.boolean({ description: 'Whether the answer cites; true unless given.' }),
     model: t.string({
-      description: 'The model that answers, one of `models`; the session’s, or the server’s own, unless given.',
+      description:
+        'The model that answers, one of `models`; the session’s, the agent’s or the server’s own unless given.',
     }),
-    temperature: t.float({ description: '0 to 2; the session’s, or the model’s own, unless given.' }),
+    temperature: t.float({ description: '0 to 2; the session’s, the agent’s or the model’s own unless given.' }),
     reasoningEffort: t.field({
       type: ReasoningEffort,
       description: 'How much the model thinks first; the session’s, or the model’s own, unless given.',
@@ -55,6 +73,11 @@ const SendChatMessageInput = builder.inputType('SendChatMessageInput', {
     fileIds: t.field({
       type: ['UUID'],
       description: 'Files to give with it, at most 20. The answer waits until their text is read.',
+    }),
+    attachments: t.field({
+      type: [ChatAttachmentInput],
+      description:
+        'Files that were not uploaded before; they are stored as if they were, which needs `write:projects`. At most 20, with `fileIds`.',
     }),
     actionIds: t.intList({
       description: 'Only these of the agent’s actions; none for an empty list, all unless given.',
@@ -107,6 +130,16 @@ const SendChatMessagePayload = builder.objectRef<Answered>('SendChatMessagePaylo
     }),
     searchQueries: t.exposeStringList('searchQueries', { description: 'What was searched for.' }),
     stopped: t.exposeBoolean('stopped', { description: 'Whether somebody stopped it.' }),
+    isRefusal: t.exposeBoolean('isRefusal', {
+      description:
+        'Whether it is the agent’s word that there was nothing to answer from, and no model’s. It leaves the current branch, with its question.',
+    }),
+    usage: t.field({
+      type: TurnUsage,
+      nullable: true,
+      description: 'What the model did for it; null where none was asked, or the turn failed.',
+      resolve: ({ usage }) => usage,
+    }),
     failure: t.field({
       type: TurnFailure,
       nullable: true,
@@ -176,14 +209,12 @@ builder.subscriptionFields((t) => ({
 
 /** A GraphQL input in the service's terms: a null that stands for nothing is left out, the parent's is not. */
 function sendable({
-  newSession,
   includeCitations,
   parentMessageId,
   ...input
 }: typeof SendChatMessageInput.$inferInput): Parameters<import('./turn.ts').TurnService['start']>[1] {
   return {
     ...input,
-    ...(newSession && { newSession: { ...newSession, agentId: newSession.agentId ?? undefined } }),
     ...(parentMessageId !== undefined && { parentMessageId }),
     includeCitations: includeCitations ?? true,
   };

@@ -16,7 +16,7 @@ import type { KnowledgeService } from '../knowledge/knowledge.service.ts';
 import { projectToFill } from '../projects/projects.service.ts';
 import { lockUser } from '../users/users.service.ts';
 import type { Extractor } from './extract/extractor.ts';
-import { baseName, type FileType, kindOf } from './extract/kinds.ts';
+import { baseName, type FileType, type Format, kindOf } from './extract/kinds.ts';
 
 /** What one user may have stored. */
 const most = { files: 1000, bytes: 2_000_000_000 };
@@ -237,6 +237,12 @@ export function filesService({ db, audit, blobs, extractor, knowledge, backgroun
   };
 
   return {
+    /** Why a file would not be taken, in words that go on from “the file …”; null when it would. */
+    refusal(name: string, bytes: Uint8Array): string | null {
+      const seen = inspect(name, bytes);
+      return 'reason' in seen ? seen.reason : null;
+    },
+
     /**
      * Takes files in: into a project of the principal's, if one is named, and always into the one that the principal is
      * confined to. Each stands for itself: what is not taken is told with the reason. Their text is read afterwards, and
@@ -265,6 +271,26 @@ export function filesService({ db, audit, blobs, extractor, knowledge, backgroun
         if (file.status === 'PROCESSING') void process(file);
       }
       return { files, rejected };
+    },
+
+    /**
+     * Reads the text of a file that is not kept, under the limits of those that are, when it is the principal's turn.
+     * `as` is how to read it, where its name does not say. A `reason` against it goes on from “the file …”. Throws
+     * CONFLICT when the server stops.
+     */
+    async textOf(
+      { userId }: Principal,
+      name: string,
+      bytes: Uint8Array,
+      as?: Format,
+    ): Promise<{ text: string; format: Format } | { reason: string }> {
+      const seen = inspect(name, bytes);
+      if ('reason' in seen) return seen;
+      const format = as ?? seen.type.format;
+      if (format === 'image') return { reason: 'is an image, and holds no text' };
+      const read = await inLane(userId, () => extractor.extract(format, bytes));
+      if ('interrupted' in read) throw conflict('The server is stopping. Try again.');
+      return 'text' in read ? { text: read.text, format } : { reason: read.refused };
     },
 
     /** Throws NOT_FOUND for what is not there and for what the principal may not read. */
@@ -414,11 +440,11 @@ function fairLanes(count: number) {
     begin?.();
   }
 
-  return async (userId: string, work: () => Promise<void>): Promise<void> => {
+  return async <T>(userId: string, work: () => Promise<T>): Promise<T> => {
     if (free > 0) free--;
     else await wait(userId);
     try {
-      await work();
+      return await work();
     } finally {
       next();
     }

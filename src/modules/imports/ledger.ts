@@ -66,11 +66,14 @@ export class Ledger {
   /** As what a thing is here; undefined for one that was not brought. Empty in a dry run for one that would be. */
   targetOf = (kind: string, sourceId: string | number): string | undefined => this.ofKind(kind).get(String(sourceId));
 
+  /** The ids here of everything of a kind. */
+  targets = (kind: string): string[] => [...this.ofKind(kind).values()].filter((target) => target !== planned);
+
   /** Tells that another thing of a kind was looked at. */
   step(kind: string, total: number, number = 1): void {
     const done = (this.progress.get(kind) ?? 0) + number;
     this.progress.set(kind, done);
-    this.parts.say(`${kind} ${done}/${total}`);
+    this.parts.say(`${kind}s ${done}/${total}`);
   }
 
   private explain(what: string, error: unknown): void {

@@ -71,7 +71,7 @@ export class Report {
       entries.length === 0 ? [] : ['', title, ...entries.map((entry) => `  ${entry}`)];
     const verb = this.dryRun ? 'to bring' : 'brought';
     const counts = [...this.counts].map(
-      ([kind, { brought, known }]) => `${kind}: ${brought} ${verb}${known > 0 ? `, ${known} known already` : ''}`,
+      ([kind, { brought, known }]) => `${kind}s: ${brought} ${verb}${known > 0 ? `, ${known} known already` : ''}`,
     );
     return [
       this.dryRun ? 'A dry run: nothing was written.' : 'Done.',

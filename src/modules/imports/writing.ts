@@ -62,12 +62,17 @@ export async function writeMessages(
   for (let from = 0; from < rows.length; from += insertSize)
     await transaction.chatMessage.createMany({ data: rows.slice(from, from + insertSize) });
   await transaction.feedback.createMany({
-    data: messages.flatMap(({ liked }, place) => (liked == null ? [] : [{ messageId: at(place), userId, positive: liked }])),
+    data: messages.flatMap(({ liked }, place) =>
+      liked == null ? [] : [{ messageId: at(place), userId, positive: liked }],
+    ),
   });
   const first = childOf(null);
   // A branch that somebody chose, or went on with, here stays the current one.
   if (first !== null)
-    await transaction.chatMessage.updateMany({ where: { id: under, latestChildId: null }, data: { latestChildId: first } });
+    await transaction.chatMessage.updateMany({
+      where: { id: under, latestChildId: null },
+      data: { latestChildId: first },
+    });
   return ids;
 }
 
@@ -105,7 +110,10 @@ export interface SessionOfOld {
 }
 
 /** A session with its root. Of id, slug and client key it keeps those that nothing else has. */
-export async function writeSession(transaction: Transaction, wanted: SessionOfOld): Promise<{ id: string; root: number }> {
+export async function writeSession(
+  transaction: Transaction,
+  wanted: SessionOfOld,
+): Promise<{ id: string; root: number }> {
   const { id, slug, clientKey, projectId, userId, agentId, ...rest } = wanted;
   const { chatSession } = transaction;
   const free = async (where: Prisma.ChatSessionWhereInput) => (await chatSession.count({ where })) === 0;

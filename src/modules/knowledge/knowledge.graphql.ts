@@ -8,37 +8,6 @@ import { documentOrder } from './knowledge.service.ts';
 import { locationOf } from './location.ts';
 import type { Hit } from './retrieval.ts';
 
-export const SearchHit = builder.objectRef<Hit & { number?: number }>('SearchHit').implement({
-  description: 'A passage of a document that the caller may read.',
-  fields: (t) => ({
-    number: t.int({
-      nullable: true,
-      description: 'In a turn, the number by which the answer cites its document.',
-      resolve: ({ number }) => number ?? null,
-    }),
-    documentId: t.exposeString('documentId', { description: 'The id of its document.' }),
-    position: t.exposeInt('position', { description: 'Its place in the document, from 0.' }),
-    title: t.exposeString('title', { description: 'The title of the document.' }),
-    heading: t.exposeString('heading', { description: 'The headings that it stands under.' }),
-    link: t.exposeString('link', { nullable: true, description: 'Where to read it in full.' }),
-    text: t.exposeString('text', { description: 'The passage, as in the document.' }),
-    source: t.exposeString('source', { description: 'Where the document came from, such as `ingestion_api`.' }),
-    metadata: t.expose('metadata', {
-      type: 'JSONObject',
-      description: 'What is said about the document: texts and lists of texts by name.',
-    }),
-    score: t.exposeFloat('score', { description: '0 to 1; ranks the hits of one query, and compares with no other.' }),
-    updatedAt: t.expose('updatedAt', {
-      type: 'DateTime',
-      nullable: true,
-      description: 'When the document says that it last changed.',
-    }),
-    highlights: t.exposeStringList('highlights', {
-      description: 'Fragments, with the words that matched in `<hi>…</hi>`; not escaped.',
-    }),
-  }),
-});
-
 export const Document = builder.prismaNode('Document', {
   id: { field: 'id', description: 'The global id.' },
   nullable: true,
@@ -72,6 +41,48 @@ nodeRule('Document', {
       select: { id: true },
     }),
 });
+
+export const SearchHit = builder
+  .objectRef<Hit & { number?: number; document?: () => Promise<DocumentRow | null> }>('SearchHit')
+  .implement({
+    description: 'A passage of a document that the caller may read.',
+    fields: (t) => ({
+      number: t.int({
+        nullable: true,
+        description: 'In a turn, the number by which the answer cites its document.',
+        resolve: ({ number }) => number ?? null,
+      }),
+      documentId: t.exposeString('documentId', { description: 'The id of its document.' }),
+      position: t.exposeInt('position', { description: 'Its place in the document, from 0.' }),
+      title: t.exposeString('title', { description: 'The title of the document.' }),
+      heading: t.exposeString('heading', { description: 'The headings that it stands under.' }),
+      link: t.exposeString('link', { nullable: true, description: 'Where to read it in full.' }),
+      text: t.exposeString('text', { description: 'The passage, as in the document.' }),
+      source: t.exposeString('source', { description: 'Where the document came from, such as `ingestion_api`.' }),
+      metadata: t.expose('metadata', {
+        type: 'JSONObject',
+        description: 'What is said about the document: texts and lists of texts by name.',
+      }),
+      score: t.exposeFloat('score', {
+        description: '0 to 1; ranks the hits of one query, and compares with no other.',
+      }),
+      updatedAt: t.expose('updatedAt', {
+        type: 'DateTime',
+        nullable: true,
+        description: 'When the document says that it last changed.',
+      }),
+      highlights: t.exposeStringList('highlights', {
+        description: 'Fragments, with the words that matched in `<hi>…</hi>`; not escaped.',
+      }),
+      document: t.field({
+        type: Document,
+        nullable: true,
+        authScopes: { permission: 'read:search' },
+        description: 'Its document, in the result of `search`; null elsewhere.',
+        resolve: ({ document }) => document?.() ?? null,
+      }),
+    }),
+  });
 
 export const DocumentConnection = builder.connectionObject(
   { type: Document, name: 'DocumentConnection', description: 'A page of documents.' },
@@ -135,12 +146,20 @@ builder.queryFields((t) => ({
     type: DocumentConnection,
     authScopes: { permission: 'manage:documents' },
     description: 'All documents, newest first.',
-    args: pageArgs(t.arg),
-    resolve: async (_root, args, context, info) => {
-      const { knowledge } = context.services;
+    args: {
+      ...pageArgs(t.arg),
+      folder: t.arg.string({ description: 'Only those in this folder; NOT_FOUND where there is none of that name.' }),
+      filesIncluded: t.arg.boolean({
+        description:
+          'Whether those that are the text of a file are among them: true unless given. They are in no folder.',
+      }),
+    },
+    resolve: async (_root, { folder, filesIncluded, ...args }, context, info) => {
+      const { knowledge, folders } = context.services;
       const principal = signedIn(context.principal);
-      const page = await knowledge.list(args, context.pageLimit, nodeQuery(context, info), principal);
-      return connection(documentOrder, page, args, () => knowledge.count(principal));
+      const only = folder == null ? (filesIncluded === false ? { fileId: null } : {}) : await folders.only(folder);
+      const page = await knowledge.list(args, context.pageLimit, nodeQuery(context, info), principal, only);
+      return connection(documentOrder, page, args, () => knowledge.count(principal, only));
     },
   }),
   search: t.field({
@@ -152,15 +171,38 @@ builder.queryFields((t) => ({
         required: true,
         description: 'A question or words; a "phrase" ranks higher, a -word lower. The first 4,000 characters count.',
       }),
-      first: t.arg.int({ description: 'How many to return: 10 unless given, at most 100.' }),
+      first: t.arg.int({
+        description:
+          'How many to return, at most 100. Unless given 10, or with `agentSlug` as many as the agent’s turns find.',
+      }),
       agentId: t.arg.int({ description: 'Only what this agent would search.' }),
+      agentSlug: t.arg.string({
+        description:
+          'Only what this agent would search, and only what its own limits let pass. Not together with `agentId`.',
+      }),
+      minScore: t.arg.float({
+        description: 'The least score, 0 to 1. Unless given 0, or with `agentSlug` what that agent asks for.',
+      }),
     },
-    resolve: async (_root, { query, first, agentId }, { principal, services, pageLimit }) => {
+    resolve: async (_root, args, { principal, services, pageLimit }) => {
       const caller = signedIn(principal);
-      if (agentId != null) await services.agents.find(caller, agentId);
-      const limit = Math.min(Math.max(first ?? 10, 1), pageLimit);
-      return services.knowledge.retrieve(caller, { query, agentId: agentId ?? null, limit });
+      if (args.agentId != null) await services.agents.find(caller, args.agentId);
+      const hits = await services.knowledge.search(caller, args, pageLimit);
+      const documents = services.knowledge.documentsOf(caller, hits);
+      return hits.map((hit) => ({ ...hit, document: async () => (await documents()).get(hit.documentId) ?? null }));
     },
+  }),
+  passagesOfAgent: t.int({
+    authScopes: { permission: 'read:search' },
+    description: 'How many passages an agent would search for the caller.',
+    args: { slug: t.arg.string({ required: true, description: 'Its name in URLs.' }) },
+    resolve: (_root, { slug }, { principal, services }) =>
+      services.knowledge.passagesOfAgent(signedIn(principal), slug),
+  }),
+  passageCount: t.int({
+    authScopes: { permission: 'manage:documents' },
+    description: 'How many passages the documents have that the caller may read.',
+    resolve: (_root, _args, { principal, services }) => services.knowledge.passageCount(signedIn(principal)),
   }),
 }));
 

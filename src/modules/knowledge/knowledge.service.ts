@@ -4,14 +4,19 @@ import { can, type Principal } from '../../authz/principal.ts';
 import { visible } from '../../authz/visible.ts';
 import { badInput, conflict, forbidden, notFound, parse } from '../../errors.ts';
 import type { Document, File, Prisma } from '../../generated/prisma/client.ts';
+import { estimateTokens } from '../../models/tokens.ts';
 import { cut, ListOrder, type PageArgs } from '../../paging.ts';
 import type { Database } from '../../store/database.ts';
-import { type AuditService, by } from '../audit/audit.service.ts';
+import { agentBySlug } from '../agents/by-slug.ts';
+import type { AuditService } from '../audit/audit.service.ts';
 import { databaseId, plainText } from '../input.ts';
 import { projectToFill } from '../projects/projects.service.ts';
-import type { Embedder } from './embedder.ts';
 import { type Chunk, chunkerVersion, chunkSections, type Section } from './chunker.ts';
+import type { Embedder } from './embedder.ts';
+import { folderToFill } from './folders.service.ts';
+import { fileNameOf } from './location.ts';
 import { type Hit, type RetrieveInput, retrieve, storableDate } from './retrieval.ts';
+import { documentTrail } from './trail.ts';
 
 /** Characters of one document, all sections together. */
 const maxDocumentLength = 5_000_000;
@@ -52,8 +57,29 @@ const Ingest = Content.extend({
 });
 const AddToProject = Content.extend({ projectId: databaseId.nullish(), documentId: z.string().nullish() });
 
+/** A document that was read and found good. */
+export interface NewDocument {
+  title: string;
+  text: string;
+  link: string | null;
+  source: string;
+  metadata: Record<string, string>;
+  documentUpdatedAt: Date | null;
+  /** What its file name is made from, and begins with. */
+  name: string;
+  prefix: string;
+}
+
 export type AddToProjectInput = z.input<typeof AddToProject>;
 export type IngestInput = z.input<typeof Ingest>;
+
+export interface SearchInput {
+  query: string;
+  agentId?: number | null | undefined;
+  agentSlug?: string | null | undefined;
+  first?: number | null | undefined;
+  minScore?: number | null | undefined;
+}
 
 export const documentOrder = new ListOrder('documents', [{ field: 'id', type: 'int', direction: 'desc' }]);
 
@@ -64,6 +90,8 @@ const patience = { maxWait: 60_000, timeout: 120_000 };
 const insertSize = 2000;
 
 export function knowledgeService(db: Database, audit: AuditService, embedder: Embedder | null = null) {
+  const trail = documentTrail(audit);
+
   /** A transaction that writes documents. What it wrote is embedded once it stands. */
   const writing = <T>(work: (transaction: Prisma.TransactionClient) => Promise<T>): Promise<T> =>
     db.prisma.$transaction(work, patience).finally(() => embedder?.soon());
@@ -129,41 +157,27 @@ export function knowledgeService(db: Database, audit: AuditService, embedder: Em
       title,
       link: sections.find((section) => section.link)?.link ?? null,
       metadata: metadata ?? {},
+      ...lengthOf(sections),
       contentHash,
       ...(changed && { embeddedWith: null }),
     };
     const document = before
       ? await transaction.document.update({ where: { id: before.id }, data: columns })
       : await transaction.document.create({
-          data: { ...columns, externalId, ...(author && { owner: { connect: { id: author.userId } } }) },
+          data: {
+            fileName: fileNameOf(title),
+            ...columns,
+            externalId,
+            ...(author && { owner: { connect: { id: author.userId } } }),
+          },
         });
     if (changed) await replaceChunks(transaction, document.id, chunkSections(sections, title));
     return document;
   }
 
-  const recordIngest = (
-    transaction: Prisma.TransactionClient,
-    author: Principal,
-    { externalId, title, isPublic, projectId }: Document,
-    detail: { replaced: boolean; agentIds: number[] },
-  ) =>
-    audit.record(transaction, {
-      ...by(author),
-      action: 'document.ingest',
-      target: { type: 'Document', id: externalId },
-      // What is private to a project is not for whoever reads the trail.
-      detail: { ...(projectId === null ? { title } : { projectId }), isPublic, ...detail },
-    });
-
   async function erase(transaction: Prisma.TransactionClient, principal: Principal, document: Document) {
-    const { id, externalId, title, isPublic, ownerId, projectId } = document;
-    await transaction.document.delete({ where: { id } });
-    await audit.record(transaction, {
-      ...by(principal),
-      action: 'document.delete',
-      target: { type: 'Document', id: externalId },
-      detail: { ...(projectId === null ? { title } : { projectId }), isPublic, ownerId },
-    });
+    await transaction.document.delete({ where: { id: document.id } });
+    await trail.deleted(transaction, principal, document);
     return document;
   }
 
@@ -203,9 +217,44 @@ export function knowledgeService(db: Database, audit: AuditService, embedder: Em
           ...(project && { project: { connect: { id: project.id } } }),
           agents: { connect: agentIds.map((id) => ({ id })) },
         });
-        if (author) await recordIngest(transaction, author, document, { replaced: before !== null, agentIds });
+        if (author) await trail.ingested(transaction, author, document, { replaced: before !== null, agentIds });
         return { document, alreadyExisted: before !== null };
       });
+    },
+
+    /**
+     * Adds public documents that are new, all or none, each under an id of its own. `folder` is made where it is not
+     * there yet. They are attached to those agents of `agentSlugs` that the author may edit; other slugs are ignored.
+     */
+    async add(
+      author: Principal,
+      documents: readonly NewDocument[],
+      { folder, agentSlugs }: { folder: string | null; agentSlugs: readonly string[] },
+    ): Promise<Document[]> {
+      const added = await db.prisma.$transaction(async (transaction) => {
+        const folderId = await folderToFill(transaction, audit, author, folder);
+        const agents = await transaction.agent.findMany({
+          where: { AND: [visible.editableAgents(author), { slug: { in: [...agentSlugs] }, deletedAt: null }] },
+          select: { id: true },
+        });
+        const rows: Document[] = [];
+        for (const { title, text, link, metadata, name, prefix, ...columns } of documents) {
+          const id = randomUUID();
+          const content = { title, sections: [{ text, link }], metadata };
+          const document = await store(transaction, author, id, null, content, {
+            ...columns,
+            fileName: fileNameOf(name, { prefix, id }),
+            ...(folderId !== null && { folder: { connect: { id: folderId } } }),
+            agents: { connect: agents },
+          });
+          const agentIds = agents.map((agent) => agent.id);
+          await trail.ingested(transaction, author, document, { replaced: false, agentIds });
+          rows.push(document);
+        }
+        return rows;
+      }, patience);
+      embedder?.soon();
+      return added;
     },
 
     /**
@@ -224,7 +273,7 @@ export function knowledgeService(db: Database, audit: AuditService, embedder: Em
         const document = await store(transaction, principal, before?.externalId ?? randomUUID(), before, data, {
           ...(!before && { isPublic: false, project: { connect: { id: projectId } } }),
         });
-        await recordIngest(transaction, principal, document, { replaced: before !== null, agentIds: [] });
+        await trail.ingested(transaction, principal, document, { replaced: before !== null, agentIds: [] });
         return document;
       });
     },
@@ -281,18 +330,74 @@ export function knowledgeService(db: Database, audit: AuditService, embedder: Em
       return document;
     },
 
-    /** The documents that the principal may read, newest first. */
-    async list(args: PageArgs, limit: number, query: object, principal: Principal) {
+    /** The documents that the principal may read, newest first; `only` says which of them. */
+    async list(
+      args: PageArgs,
+      limit: number,
+      query: object,
+      principal: Principal,
+      only: Prisma.DocumentWhereInput = {},
+    ) {
       const page = documentOrder.page(args, limit);
       const rows = await db.prisma.document.findMany({
         ...query,
         ...page,
-        where: { AND: [visible.documents(principal), page.where] },
+        where: { AND: [visible.documents(principal), only, page.where] },
       });
       return cut(rows, page);
     },
 
-    count: (principal: Principal) => db.prisma.document.count({ where: visible.documents(principal) }),
+    count: (principal: Principal, only: Prisma.DocumentWhereInput = {}) =>
+      db.prisma.document.count({ where: { AND: [visible.documents(principal), only] } }),
+
+    /** How many passages the documents have that the principal may read. */
+    passageCount: (principal: Principal): Promise<number> =>
+      db.prisma.chunk.count({ where: { document: visible.documents(principal) } }),
+
+    /** How many passages the agent of that slug would search for the principal. Throws NOT_FOUND. */
+    async passagesOfAgent(principal: Principal, slug: string): Promise<number> {
+      const { id, knowledge } = await agentBySlug(db.prisma, principal, slug);
+      const own = { agents: { some: { id } } };
+      const searched = { OR: [{ file: own }, { fileId: null, ...(knowledge === 'ATTACHED' && own) }] };
+      return db.prisma.chunk.count({ where: { document: { AND: [visible.documents(principal), searched] } } });
+    },
+
+    /**
+     * The passages that match a question best: `first` of them, those that score at least `minScore`. An agent that is
+     * named by its slug has both as its turns do, unless they are given. Throws NOT_FOUND, BAD_USER_INPUT.
+     */
+    async search(principal: Principal, asked: SearchInput, limit: number): Promise<Hit[]> {
+      const { query, agentId, agentSlug, first, minScore } = asked;
+      if (agentId != null && agentSlug != null) throw badInput(['agentSlug'], 'cannot stand beside `agentId`');
+      if (minScore != null && !(minScore >= 0 && minScore <= 1)) throw badInput(['minScore'], 'must be 0 to 1');
+      const agent = agentSlug == null ? null : await agentBySlug(db.prisma, principal, agentSlug);
+      const hits = await retrieve(
+        db,
+        principal,
+        {
+          query,
+          agentId: agent?.id ?? agentId ?? null,
+          limit: Math.min(Math.max(first ?? agent?.passageLimit ?? 10, 1), limit),
+        },
+        embedder,
+      );
+      const least = minScore ?? agent?.similarityThreshold ?? 0;
+      return hits.filter(({ score }) => score >= least);
+    },
+
+    /** The documents of these passages by their ids: one statement, when the first is asked for. */
+    documentsOf(principal: Principal, hits: readonly Hit[]): () => Promise<ReadonlyMap<string, Document>> {
+      let found: Promise<ReadonlyMap<string, Document>> | undefined;
+      const find = async () => {
+        const ids = [...new Set(hits.map(({ documentId }) => documentId))];
+        const where = { AND: [visible.documents(principal), { externalId: { in: ids } }] };
+        return new Map((await db.prisma.document.findMany({ where })).map((row) => [row.externalId, row]));
+      };
+      return () => {
+        found ??= find();
+        return found;
+      };
+    },
 
     /** Those of these documents that the principal may read; one statement, none for none. */
     async readable(principal: Principal, externalIds: readonly string[]): Promise<ReadonlySet<string>> {
@@ -338,6 +443,17 @@ async function checkAgents(transaction: Prisma.TransactionClient, author: Princi
   });
   const missing = agentIds.filter((id) => !found.some((agent) => agent.id === id));
   if (missing.length > 0) throw badInput(['input', 'agentIds'], `not agents that you may edit: ${missing.join(', ')}`);
+}
+
+/** How long a text is: words are what stands between white space, tokens an estimate. */
+function lengthOf(sections: readonly Section[]): { wordCount: number; tokenCount: number } {
+  let wordCount = 0;
+  let tokenCount = 0;
+  for (const { text } of sections) {
+    for (const _word of text.matchAll(/\S+/g)) wordCount += 1;
+    tokenCount += estimateTokens(text);
+  }
+  return { wordCount, tokenCount };
 }
 
 /** SHA-256 over everything that the chunks come from. */

@@ -27,7 +27,6 @@ const part = plainText(255)
   .refine((name) => !/[/\\\p{Cc}]/u.test(name) && name !== '.' && name !== '..', 'must be a name, not a path');
 
 export const FolderName = part;
-export const FileName = part;
 
 /** `folder/file.json`, as its parts. */
 export const Location = z
@@ -48,9 +47,11 @@ export const inFolder = (folder: string): Prisma.DocumentWhereInput => ({
 });
 
 /** The documents at these locations; a text that is no location is that of none. */
-export const atLocations = (locations: readonly string[]): Prisma.DocumentWhereInput => ({
-  OR: locations.flatMap((location) => {
-    const read = Location.safeParse(location);
-    return read.success ? [{ AND: [inFolder(read.data.folder), { fileName: read.data.fileName }] }] : [];
-  }),
-});
+export function atLocations(locations: readonly string[]): Prisma.DocumentWhereInput {
+  const folders = new Map<string, string[]>();
+  for (const location of locations) {
+    const { data } = Location.safeParse(location);
+    if (data) folders.set(data.folder, [...(folders.get(data.folder) ?? []), data.fileName]);
+  }
+  return { OR: [...folders].map(([folder, names]) => ({ AND: [inFolder(folder), { fileName: { in: names } }] })) };
+}

@@ -370,6 +370,37 @@ export function limitsService(
       throw limited(last.scope, `You've reached the usage budget for ${name}.`, last.until);
     },
 
+    /**
+     * Whether a user who may send so many messages in any 24 hours may send one more: turns that began count, whatever
+     * became of them, and of chats that were erased those that a model was heard in. Called first in the transaction
+     * that writes the message: turns of one such user are counted one after the other. Throws RATE_LIMITED, with the time
+     * at which the next is let in. One statement for users without such a limit, two for the others.
+     */
+    async admitMessage(transaction: Prisma.TransactionClient, { userId }: Principal): Promise<void> {
+      const [held] = await transaction.$queryRaw<{ most: number }[]>`
+        SELECT "dailyMessageLimit" AS "most" FROM "User"
+        WHERE "id" = ${userId}::uuid AND "dailyMessageLimit" IS NOT NULL FOR NO KEY UPDATE`;
+      if (!held) return;
+      const since = new Date(Date.now() - 24 * 3600 * 1000);
+      // What was used is kept by the hour: an hour counts while all of it lies within the 24.
+      const [full] = await transaction.$queryRaw<{ last: Date | null }[]>`
+        SELECT greatest(
+          (SELECT r."startedAt" FROM "Run" r JOIN "Token" t ON t."id" = r."tokenId"
+            JOIN "ChatSession" s ON s."id" = r."sessionId"
+            WHERE t."userId" = ${userId}::uuid AND r."startedAt" > ${since}::timestamptz
+              AND s."updatedAt" > ${since}::timestamptz
+              AND (s."userId" = ${userId}::uuid
+                OR s."projectId" IN (SELECT "id" FROM "Project" WHERE "ownerId" = ${userId}::uuid))
+            ORDER BY r."startedAt" DESC OFFSET ${held.most - 1} LIMIT 1),
+          (SELECT max("hour") FROM (
+            SELECT "hour", sum(sum("turns")) OVER (ORDER BY "hour" DESC) AS "since_then" FROM "UsageRecord"
+            WHERE "userId" = ${userId}::uuid AND "hour" > ${since}::timestamptz AND "outputTokens" > 0
+            GROUP BY "hour") AS hours WHERE "since_then" >= ${held.most})) AS "last"`;
+      if (!full?.last) return;
+      const resetAt = new Date(full.last.getTime() + 24 * 3600 * 1000);
+      throw limited('USER', `You've reached your limit of ${held.most} messages in 24 hours.`, resetAt);
+    },
+
     /** The enabled limits that apply to a caller, the narrowest first. At most one statement. */
     async applyingTo(principal: Principal): Promise<ViewerLimit[]> {
       const limits = applying(principal);

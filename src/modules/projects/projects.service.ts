@@ -163,7 +163,8 @@ export function projectsService(db: Database, audit: AuditService, users: UsersS
         // Before what is theirs, as everybody who writes for a user does: a file whose text is being read is waited for.
         await transaction.$queryRaw`SELECT 1 FROM "User" WHERE "id" = ANY (${tokenUsers}::uuid[]) ORDER BY "id" FOR UPDATE`;
         // In SQL, since a chat that is handed over was not used by that: its time stays. One that a token deleted goes.
-        await transaction.$executeRaw`UPDATE "ChatSession" SET "userId" = ${ownerId}::uuid, "projectId" = NULL
+        // It is a thread then: what the token’s client called it may be what the owner’s calls another.
+        await transaction.$executeRaw`UPDATE "ChatSession" SET "userId" = ${ownerId}::uuid, "projectId" = NULL, "clientKey" = NULL
           WHERE "projectId" = ${id}::int AND "userId" = ANY (${tokenUsers}::uuid[]) AND "deletedAt" IS NULL`;
         await transaction.$executeRaw`UPDATE "Document" SET "ownerId" = ${ownerId}::uuid, "projectId" = NULL
           WHERE "projectId" = ${id}::int AND "ownerId" = ANY (${tokenUsers}::uuid[])`;

@@ -105,7 +105,7 @@ describe('a generated secret', () => {
 describe('the display form', () => {
   test('is four characters, stars and the last four of a key; three of a personal token', () => {
     expect(displaySecret('on_zQWBuTSOoRi4A9spHcVY5ncnsDkxkJ0mLq17')).toBe('on_zQWB********Lq17');
-    for (const prefix of ['sk-', 'proj_', 'ses_'])
+    for (const prefix of ['sk-', 'proj_', 'ses_', 'inv_'])
       expect(displaySecret(`${prefix}zQWBuTSOoRi4A9spHcVY5ncnsDkxkJ0mLq17`)).toBe(`${prefix}zQWB********Lq17`);
     expect(displaySecret('onyx_pat_zQWBuTSOoRi4A9spHcVY5ncnsDkxkJ0mLq17')).toBe('onyx_pat_zQW****Lq17');
   });
@@ -115,7 +115,7 @@ describe('the display form', () => {
       fc.property(secret, (text) => {
         const shown = displaySecret(text);
         expect(shown).toMatch(
-          /^((?:on_|sk-|proj_|ses_)[0-9A-Za-z]{4}\*{8}|onyx_pat_[0-9A-Za-z]{3}\*{4})[0-9A-Za-z]{4}$/,
+          /^((?:on_|sk-|proj_|ses_|inv_)[0-9A-Za-z]{4}\*{8}|onyx_pat_[0-9A-Za-z]{3}\*{4})[0-9A-Za-z]{4}$/,
         );
         expect(text.startsWith(shown.slice(0, shown.indexOf('*')))).toBe(true);
         expect(text.endsWith(shown.slice(-4))).toBe(true);

@@ -2,7 +2,7 @@ import { createHash, randomInt } from 'node:crypto';
 import { crc32 } from 'node:zlib';
 
 /**
- * The secrets of tokens: prefix + 30 base62 characters from a CSPRNG (178 bits) + 6 base62 characters, the CRC32 of
+ * The secrets of tokens, and the codes of invites: prefix + 30 base62 characters from a CSPRNG (178 bits) + 6 base62 characters, the CRC32 of
  * those 30. The checksum tells a typo or a guess from a real secret before any database is asked.
  */
 export const prefixes = {
@@ -11,11 +11,12 @@ export const prefixes = {
   ANYTHINGLLM: 'sk-',
   PROJECT: 'proj_',
   SESSION: 'ses_',
+  INVITE: 'inv_',
 } as const;
 export type SecretPrefix = (typeof prefixes)[keyof typeof prefixes];
 
 const alphabet = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
-const shape = /^(on_|onyx_pat_|sk-|proj_|ses_)([0-9A-Za-z]{30})([0-9A-Za-z]{6})$/;
+const shape = /^(on_|onyx_pat_|sk-|proj_|ses_|inv_)([0-9A-Za-z]{30})([0-9A-Za-z]{6})$/;
 
 /** Six base62 digits of the CRC32 of a text, most significant first. */
 export function checksum(text: string): string {
@@ -57,7 +58,7 @@ export const secretColumns = (secret: string) => ({
  * the digits of `%20`, after another secret), and already the beginning of one where the prefix begins a word.
  */
 const anywhere =
-  /(?<=on_|onyx_pat_|proj_|sk-|ses_)[0-9A-Za-z]{36,}|(?<=\b(?:on_|onyx_pat_|proj_|sk-|ses_))[0-9A-Za-z]{8,}/g;
+  /(?<=on_|onyx_pat_|proj_|sk-|ses_|inv_)[0-9A-Za-z]{36,}|(?<=\b(?:on_|onyx_pat_|proj_|sk-|ses_|inv_))[0-9A-Za-z]{8,}/g;
 
 /** A text without secrets, for log lines and error messages. */
 export const redactSecrets = (text: string): string => text.replace(anywhere, '[redacted]');

@@ -499,7 +499,7 @@ export type TokensService = ReturnType<typeof tokensService>;
 const unnamed = 'Unnamed';
 
 /** The address of the user behind a key, as Onyx writes it; clients tell key users by its ending. */
-const serviceAccountEmail = (name: string | null, userId: string): string =>
+export const serviceAccountEmail = (name: string | null, userId: string): string =>
   `api_key__${name ?? unnamed}@${userId}onyxapikey.ai`.toLowerCase();
 
 const summary = (key: ApiKeyRow): Prisma.InputJsonObject => ({

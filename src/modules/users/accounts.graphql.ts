@@ -12,6 +12,7 @@ export const Account = builder.prismaObject('User', {
   description: 'A person or a service account, as administrators and they themselves see it.',
   fields: (t) => ({
     id: t.expose('id', { type: 'UUID', description: 'The user’s id.' }),
+    databaseId: t.exposeInt('databaseId', { description: 'The integer id.' }),
     email: t.exposeString('email', { description: 'The address.' }),
     name: t.exposeString('name', { description: 'The name to show.' }),
     username: t.exposeString('username', {
@@ -21,6 +22,11 @@ export const Account = builder.prismaObject('User', {
     role: t.expose('role', { type: RoleType, description: 'What the user may do at most.' }),
     accountType: t.expose('accountType', { type: AccountTypeType, description: 'Person or service account.' }),
     active: t.exposeBoolean('active', { description: 'Whether the user can come in.' }),
+    dailyMessageLimit: t.exposeInt('dailyMessageLimit', {
+      nullable: true,
+      description: 'How many messages the user may send in any 24 hours; null: any number.',
+    }),
+    bio: t.exposeString('bio', { description: 'What the person says of themselves.' }),
     passwordConfigured: t.boolean({
       description: 'Whether the user can log in with a password.',
       resolve: ({ passwordHash }) => passwordHash !== null,
@@ -64,7 +70,11 @@ const AccountFilter = builder.inputType('AccountFilter', {
 });
 
 const accountReference = (t: InputFields) => ({
-  userId: t.field({ type: 'UUID', description: 'The user’s id. Exactly one of `userId` and `email` is given.' }),
+  userId: t.field({
+    type: 'UUID',
+    description: 'The user’s id. Exactly one of `userId`, `databaseId` and `email` is given.',
+  }),
+  databaseId: t.int({ description: 'The user’s integer id.' }),
   email: t.string({ description: 'The address, in any case.' }),
 });
 
@@ -90,7 +100,12 @@ const DeactivateUserInput = builder.inputType('DeactivateUserInput', {
 });
 const DeleteUserInput = builder.inputType('DeleteUserInput', {
   description: 'Who is deleted, with everything that is theirs alone.',
-  fields: accountReference,
+  fields: (t) => ({
+    ...accountReference(t),
+    evenActive: t.boolean({
+      description: 'Whether somebody who was not deactivated is deleted too; false unless given.',
+    }),
+  }),
 });
 const ResetUserPasswordInput = builder.inputType('ResetUserPasswordInput', {
   description: 'Who gets a new password.',
@@ -105,10 +120,36 @@ const ChangeUserRoleInput = builder.inputType('ChangeUserRoleInput', {
   }),
 });
 
+const remarks = (t: InputFields) => ({
+  dailyMessageLimit: t.int({
+    description: 'How many messages the person may send in any 24 hours, 1 to 1,000,000; null: any number.',
+  }),
+  bio: t.string({ description: 'What the person says of themselves, at most 1000 characters.' }),
+});
+
+const UpdateUserInput = builder.inputType('UpdateUserInput', {
+  description: 'Who is changed, and how. What is left out stays.',
+  fields: (t) => ({
+    ...accountReference(t),
+    username: t.string({
+      description:
+        'Another name to log in with: 2 to 64 of a-z, 0-9 and . _ @ -, beginning with a letter. The made-up address of who has no other goes with it.',
+    }),
+    name: t.string({ description: 'Another name to show, at most 100 characters.' }),
+    password: t.string({ description: 'Another password, 8 to 64 characters. Login sessions end.' }),
+    role: t.field({ type: RoleType, description: 'Another role, from the next request on.' }),
+    active: t.boolean({ description: 'Whether the person can come in. Who no longer can is shut out at once.' }),
+    ...remarks(t),
+  }),
+});
+
 const CreateUserInput = builder.inputType('CreateUserInput', {
   description: 'The account to make for a person.',
   fields: (t) => ({
-    email: t.string({ required: true, description: 'The address; kept in lower case. At most 254 characters.' }),
+    email: t.string({
+      description:
+        'The address; kept in lower case. At most 254 characters. Who has none has a username, and an address that no mail reaches.',
+    }),
     password: t.string({ required: true, description: 'The first password: 8 to 64 characters.' }),
     role: t.field({ type: RoleType, required: true, description: 'What the person may do at most.' }),
     name: t.string({ description: 'The name to show, at most 100 characters; made from the address unless given.' }),
@@ -116,6 +157,7 @@ const CreateUserInput = builder.inputType('CreateUserInput', {
       description:
         'A name to log in with beside the address: 2 to 64 of a-z, 0-9 and . _ @ -, beginning with a letter.',
     }),
+    ...remarks(t),
   }),
 });
 
@@ -151,6 +193,7 @@ const ActivateUserPayload = accountPayload('ActivateUserPayload', 'activateUser'
 const DeactivateUserPayload = accountPayload('DeactivateUserPayload', 'deactivateUser');
 const ChangeUserRolePayload = accountPayload('ChangeUserRolePayload', 'changeUserRole');
 const CreateUserPayload = accountPayload('CreateUserPayload', 'createUser');
+const UpdateUserPayload = accountPayload('UpdateUserPayload', 'updateUser');
 
 const DeleteUserPayload = builder.objectRef<{ userId: string }>('DeleteUserPayload').implement({
   description: 'What `deleteUser` deleted.',
@@ -227,6 +270,15 @@ builder.mutationFields((t) => ({
       account: await services.accounts.create(signedIn(principal), input),
     }),
   }),
+  updateUser: t.field({
+    type: UpdateUserPayload,
+    authScopes: { permission: 'manage:users' },
+    description: 'Changes a person, all of it or nothing. Nobody makes or changes who holds more than they do.',
+    args: { input: t.arg({ type: UpdateUserInput, required: true, description: 'The person and the changes.' }) },
+    resolve: async (_root, { input }, { principal, services }) => ({
+      account: await services.accounts.update(signedIn(principal), input),
+    }),
+  }),
   activateUser: t.field({
     type: ActivateUserPayload,
     authScopes: { permission: 'manage:users' },
@@ -248,7 +300,8 @@ builder.mutationFields((t) => ({
   deleteUser: t.field({
     type: DeleteUserPayload,
     authScopes: { permission: 'manage:users' },
-    description: 'Deletes a person who was deactivated, with everything that is theirs alone.',
+    description:
+      'Deletes a person with everything that is theirs alone: one who was deactivated, or `evenActive`. Not oneself, nor the last admin.',
     args: { input: t.arg({ type: DeleteUserInput, required: true, description: 'The person.' }) },
     resolve: (_root, { input }, { principal, services }) => services.accounts.delete(signedIn(principal), input),
   }),

@@ -1,13 +1,13 @@
 import { z } from 'zod';
 import { type Role, rolePermissions, roles } from '../../authz/permissions.ts';
 import { can, type Principal } from '../../authz/principal.ts';
-import { conflict, forbidden, notFound, parse } from '../../errors.ts';
+import { badInput, conflict, forbidden, notFound, parse } from '../../errors.ts';
 import { Prisma, type User } from '../../generated/prisma/client.ts';
 import { cut, ListOrder, type PageArgs } from '../../paging.ts';
 import type { Database } from '../../store/database.ts';
 import type { Revocations } from '../../store/revocations.ts';
 import { type AuditAction, type AuditService, by } from '../audit/audit.service.ts';
-import { plainText } from '../input.ts';
+import { databaseId, plainText } from '../input.ts';
 import { endOwnerSessions } from './owner.ts';
 import { hashPassword, newPassword, randomPassword } from './password.ts';
 import { hasPeople, lockUser, type UsersService } from './users.service.ts';
@@ -30,25 +30,69 @@ export const username = plainText(64).regex(
 );
 const name = plainText(100).trim().min(1, 'must not be empty');
 
-const CreateUser = z.object({
-  email: emailAddress,
-  password: newPassword,
-  role: z.enum(roles),
-  name: name.nullish(),
-  username: username.nullish(),
-});
+/** A username that makes an account by itself: if it is an address, it is one that a person can have. */
+export const soleUsername = username.refine(
+  (name) => !isAddress(name) || emailAddress.safeParse(name).success,
+  'cannot be taken',
+);
+
+/** The domain of the address of a person whose username is none. By RFC 2606 no mail ever reaches it. */
+const noDomain = 'anythingllm.invalid';
+const isAddress = (text: string): boolean => z.email().safeParse(text).success;
+
+/** The address of a person of whom only the username is known: the username where it is one. */
+export const addressOf = (username: string): string =>
+  isAddress(username) ? username : `${username.replaceAll('@', '.')}@${noDomain}`;
+
+/** What administrators say of a person beside their role. */
+const remarks = {
+  dailyMessageLimit: z.number().int().min(1).max(1_000_000).nullish(),
+  bio: plainText(1000).nullish(),
+};
+
+const CreateUser = z
+  .object({
+    email: emailAddress.nullish(),
+    password: newPassword,
+    role: z.enum(roles),
+    name: name.nullish(),
+    username: username.nullish(),
+    ...remarks,
+  })
+  .transform(({ email, ...rest }, context) => {
+    const sole = rest.username == null || email != null ? null : soleUsername.safeParse(rest.username);
+    if (email != null) return { ...rest, email };
+    if (sole?.success) return { ...rest, email: addressOf(sole.data) };
+    const message = sole ? 'cannot be taken' : 'is needed without a username';
+    context.addIssue({ code: 'custom', path: [sole ? 'username' : 'email'], message });
+    return z.NEVER;
+  });
 export type CreateUserInput = z.input<typeof CreateUser>;
 
 const Reference = z
-  .object({ userId: z.uuid().nullish(), email: plainText(254).toLowerCase().nullish() })
-  .refine(({ userId, email }) => (userId == null) !== (email == null), {
+  .object({
+    userId: z.uuid().nullish(),
+    databaseId: databaseId.nullish(),
+    email: plainText(254).toLowerCase().nullish(),
+  })
+  .refine((given) => Object.values(given).filter((value) => value != null).length === 1, {
     path: ['userId'],
-    message: 'give exactly one of userId and email',
+    message: 'give exactly one of userId, databaseId and email',
   });
-/** The account that is meant: by id or by address. */
+/** The account that is meant: by id, by integer id or by address. */
 export type AccountReference = z.input<typeof Reference>;
 
 const ChangeRole = z.object({ role: z.enum(roles) });
+const UpdateUser = z.object({
+  username: username.nullish(),
+  name: name.nullish(),
+  password: newPassword.nullish(),
+  role: z.enum(roles).nullish(),
+  active: z.boolean().nullish(),
+  ...remarks,
+});
+/** What is left out, or null where that means nothing, stays. */
+export type UpdateUserInput = AccountReference & z.input<typeof UpdateUser>;
 /** Invitations that one call may make. */
 const maxInvitations = 1000;
 const Invite = z.object({ emails: z.array(emailAddress).min(1).max(maxInvitations) });
@@ -83,12 +127,17 @@ const containing = (text: string) =>
 const named = (query: string | null | undefined): Prisma.UserWhereInput =>
   query ? { OR: [{ name: containing(query) }, { email: containing(query) }] } : {};
 
-/** Who can call, as the directory shows them: not who acts within one project, which is its owner's to know. */
+/**
+ * Who can call, as the directory shows them: not who acts within one project, which is its owner's to know, and not what
+ * chat widgets act as.
+ */
 function listed(filter: DirectoryFilter): Prisma.UserWhereInput {
   const { query, includeServiceAccounts } = parse(DirectoryFilter, filter, []);
   return {
     active: true,
-    ...(includeServiceAccounts ? { tokens: { none: { kind: 'PROJECT' } } } : { accountType: 'STANDARD' }),
+    ...(includeServiceAccounts
+      ? { tokens: { none: { kind: { in: ['PROJECT', 'EMBED'] } } } }
+      : { accountType: 'STANDARD' }),
     ...named(query),
   };
 }
@@ -101,6 +150,7 @@ function matching(filter: AccountFilter): Prisma.UserWhereInput {
     ...(active != null && { active }),
     ...(roles && { role: { in: roles } }),
     accountType: { in: accountTypes ?? ['STANDARD'] },
+    embed: null,
   };
 }
 
@@ -132,6 +182,10 @@ export function withinRole(principal: Principal, role: Role): void {
     throw forbidden(excess, 'An account that holds more than the caller is not theirs to make or change.');
 }
 
+/** The address of who is known by a username alone goes with it. */
+const addressAfter = ({ email }: User, username: string | null | undefined): { email?: string } =>
+  username != null && email.endsWith(`@${noDomain}`) ? { email: addressOf(username) } : {};
+
 /** Whether a change of role takes anything away. */
 const narrows = (before: Role, after: Role): boolean =>
   [...rolePermissions(before)].some((held) => !rolePermissions(after).has(held));
@@ -161,9 +215,16 @@ interface Parts {
 export function accountsService({ db, audit, users, revocations }: Parts) {
   /** A person whom the principal may administer. Throws NOT_FOUND, FORBIDDEN. Needs `lockAdmins`. */
   async function find(transaction: Transaction, principal: Principal, reference: AccountReference): Promise<User> {
-    const { userId, email } = parse(Reference, reference);
-    const where = { accountType: 'STANDARD', ...(userId != null ? { id: userId } : { email: email ?? '' }) } as const;
-    const found = await transaction.user.findFirst({ where, select: { id: true } });
+    const { userId, databaseId, email } = parse(Reference, reference);
+    const given = {
+      ...(userId != null && { id: userId }),
+      ...(databaseId != null && { databaseId }),
+      ...(email != null && { email }),
+    };
+    const found = await transaction.user.findFirst({
+      where: { accountType: 'STANDARD', ...given },
+      select: { id: true },
+    });
     // A login that is under way holds this row until its session stands, and is ended with the others then.
     const user = found && (await lockUser(transaction, found.id));
     if (!user) throw notFound('User');
@@ -190,6 +251,34 @@ export function accountsService({ db, audit, users, revocations }: Parts) {
       });
       return result;
     });
+
+  /**
+   * Takes a person's way in, or part of what they may do with it. Throws CONFLICT for oneself and for the last admin.
+   * Needs `lockAdmins`.
+   */
+  async function shutOut(transaction: Transaction, principal: Principal, { id, role }: User): Promise<User> {
+    if (id === principal.userId) throw conflict('You cannot deactivate yourself');
+    if (role === 'ADMIN') await users.keepAnAdmin(transaction, id);
+    await endSessions(transaction, id);
+    return transaction.user.update({ where: { id }, data: { active: false } });
+  }
+
+  /**
+   * Gives a person another role. Returns whether it holds less. Throws FORBIDDEN, and CONFLICT for demoting oneself or
+   * the last admin. Needs `lockAdmins`.
+   */
+  async function reassign(
+    transaction: Transaction,
+    principal: Principal,
+    { id, role: before }: User,
+    role: Role,
+  ): Promise<{ user: User; demoted: boolean }> {
+    withinRole(principal, role);
+    const demoted = narrows(before, role);
+    if (demoted && id === principal.userId) throw conflict('An admin cannot demote themselves from admin role!');
+    if (demoted && before === 'ADMIN') await users.keepAnAdmin(transaction, id);
+    return { user: await transaction.user.update({ where: { id }, data: { role } }), demoted };
+  }
 
   return {
     async listUsers(filter: DirectoryFilter, args: PageArgs, limit: number, query: object) {
@@ -275,7 +364,14 @@ export function accountsService({ db, audit, users, revocations }: Parts) {
           const first = !(await hasPeople(transaction));
           await transaction.invitation.deleteMany({ where: { email: data.email } });
           const user = await transaction.user.create({
-            data: { ...data, username: data.username ?? null, name: data.name ?? nameOf(data.email), passwordHash },
+            data: {
+              ...data,
+              username: data.username ?? null,
+              name: data.name ?? nameOf(data.email),
+              dailyMessageLimit: data.dailyMessageLimit ?? null,
+              bio: data.bio ?? '',
+              passwordHash,
+            },
           });
           // Where people log in, the server's own password opens nothing any more.
           const ended = first ? await endOwnerSessions(transaction) : [];
@@ -303,24 +399,25 @@ export function accountsService({ db, audit, users, revocations }: Parts) {
      * FORBIDDEN, and CONFLICT for oneself and for the last admin.
      */
     async deactivate(principal: Principal, reference: AccountReference): Promise<User> {
-      const user = await administer(principal, reference, 'user.deactivate', async (transaction, { id, role }) => {
-        if (id === principal.userId) throw conflict('You cannot deactivate yourself');
-        if (role === 'ADMIN') await users.keepAnAdmin(transaction, id);
-        await endSessions(transaction, id);
-        return { result: await transaction.user.update({ where: { id }, data: { active: false } }) };
-      });
+      const user = await administer(principal, reference, 'user.deactivate', async (transaction, before) => ({
+        result: await shutOut(transaction, principal, before),
+      }));
       revocations.endUser(user.id);
       return user;
     },
 
     /**
-     * Deletes a person who was deactivated, with everything that is theirs alone. Throws BAD_USER_INPUT, NOT_FOUND,
-     * FORBIDDEN, and CONFLICT for oneself and for somebody who is active.
+     * Deletes a person, with everything that is theirs alone. Throws BAD_USER_INPUT, NOT_FOUND, FORBIDDEN, and CONFLICT
+     * for oneself, for the last admin, and for somebody who is active unless `evenActive`.
      */
-    async delete(principal: Principal, reference: AccountReference): Promise<{ userId: string }> {
+    async delete(
+      principal: Principal,
+      { evenActive, ...reference }: AccountReference & { evenActive?: boolean | null | undefined },
+    ): Promise<{ userId: string }> {
       const { userId, gone } = await administer(principal, reference, 'user.delete', async (transaction, user) => {
         if (user.id === principal.userId) throw conflict('You cannot delete yourself');
-        if (user.active) throw conflict('User must be deactivated before deleting');
+        if (user.active && !evenActive) throw conflict('User must be deactivated before deleting');
+        if (user.active && user.role === 'ADMIN') await users.keepAnAdmin(transaction, user.id);
         // Where there is no person, the next one to come becomes an admin.
         if (!(await hasPeople(transaction, user.id))) withinRole(principal, 'ADMIN');
         return {
@@ -346,16 +443,54 @@ export function accountsService({ db, audit, users, revocations }: Parts) {
         reference,
         'user.change_role',
         async (transaction, before) => {
-          withinRole(principal, role);
-          const demoted = narrows(before.role, role);
-          if (demoted && before.id === principal.userId)
-            throw conflict('An admin cannot demote themselves from admin role!');
-          if (demoted && before.role === 'ADMIN') await users.keepAnAdmin(transaction, before.id);
-          const user = await transaction.user.update({ where: { id: before.id }, data: { role } });
-          return { result: { user, demoted }, detail: { before: before.role, after: role } };
+          const result = await reassign(transaction, principal, before, role);
+          return { result, detail: { before: before.role, after: role } };
         },
       );
       if (demoted) revocations.endUser(user.id);
+      return user;
+    },
+
+    /**
+     * Changes what is given of a person, all of it or nothing. A new password ends their login sessions; who loses rights
+     * or is shut out is so at once. Throws BAD_USER_INPUT, also where nothing is given, NOT_FOUND, FORBIDDEN, and
+     * CONFLICT for a username that is taken, for shutting out or demoting oneself, and for the last admin.
+     */
+    async update(principal: Principal, input: UpdateUserInput): Promise<User> {
+      const { username, name, password, role, active, dailyMessageLimit, bio } = parse(UpdateUser, input);
+      const data = {
+        ...(username != null && { username }),
+        ...(name != null && { name }),
+        ...(dailyMessageLimit !== undefined && { dailyMessageLimit }),
+        ...(bio != null && { bio }),
+      };
+      const named = Object.entries({ password, role, active }).filter(([, value]) => value != null);
+      const changed = [...Object.keys(data), ...named.map(([field]) => field)];
+      if (changed.length === 0) throw badInput(['input'], 'changes nothing');
+      const passwordHash = password == null ? undefined : await hashPassword(password);
+      const { user, ended, narrowed } = await unlessTaken(() =>
+        administer(principal, input, 'user.update', async (transaction, before) => {
+          const ended = password == null ? [] : await endSessions(transaction, before.id);
+          const reassigned = role == null ? null : await reassign(transaction, principal, before, role);
+          const shut = active === false && before.active;
+          if (shut) await shutOut(transaction, principal, reassigned?.user ?? before);
+          const user = await transaction.user.update({
+            where: { id: before.id },
+            data: {
+              ...data,
+              ...addressAfter(before, username),
+              ...(passwordHash !== undefined && { passwordHash }),
+              ...(active && { active }),
+            },
+          });
+          return {
+            result: { user, ended, narrowed: shut || (reassigned?.demoted ?? false) },
+            detail: { changed, ...(role != null && { before: before.role, after: role }) },
+          };
+        }),
+      );
+      for (const id of ended) revocations.endToken(id);
+      if (narrowed) revocations.endUser(user.id);
       return user;
     },
 

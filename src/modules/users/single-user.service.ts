@@ -8,7 +8,7 @@ import type { Database } from '../../store/database.ts';
 import type { Revocations } from '../../store/revocations.ts';
 import { type AuditService, by } from '../audit/audit.service.ts';
 import { plainText } from '../input.ts';
-import { emailAddress, unlessTaken, username, withinRole } from './accounts.service.ts';
+import { addressOf, soleUsername, unlessTaken, withinRole } from './accounts.service.ts';
 import type { Attempts } from './attempts.ts';
 import { endOwnerSessions, ownerId } from './owner.ts';
 import { hashPassword, newPassword } from './password.ts';
@@ -20,19 +20,7 @@ const ownerEmail = 'owner@builtin.onyxapikey.ai';
 
 const RequestToken = z.object({ username: plainText(254).nullish(), password: z.string() });
 
-/** The domain of the address of a person whose username is none. By RFC 2606 no mail ever reaches it. */
-const noDomain = 'anythingllm.invalid';
-
-const EnableMultiUser = z.object({
-  username: username.refine(
-    (name) => !z.email().safeParse(name).success || emailAddress.safeParse(name).success,
-    'cannot be taken',
-  ),
-  password: newPassword,
-});
-
-const addressOf = (username: string): string =>
-  z.email().safeParse(username).success ? username : `${username.replaceAll('@', '.')}@${noDomain}`;
+const EnableMultiUser = z.object({ username: soleUsername, password: newPassword });
 
 const digest = (text: string): Buffer => createHash('sha256').update(text).digest();
 

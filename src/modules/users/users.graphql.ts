@@ -1,5 +1,5 @@
 import { permissions, roles } from '../../authz/permissions.ts';
-import { can, type Principal } from '../../authz/principal.ts';
+import { can, type Principal, type Viewer } from '../../authz/principal.ts';
 import { builder } from '../../graphql/builder.ts';
 import { connection, nodeQuery, pageArgs } from '../../graphql/connection.ts';
 import { CredentialKindType } from '../tokens/credential-kind.graphql.ts';
@@ -32,6 +32,9 @@ export const AccountTypeType = builder.enumType('AccountType', {
 /** `read:search` cannot be a GraphQL name; clients know the permissions by their own names, so they stay strings. */
 const permissionList = permissions.map((name) => `\`${name}\``).join(', ');
 
+const seesAddress = (viewer: Viewer, { id }: { id: string }): boolean =>
+  viewer?.userId === id || can(viewer, 'read:users');
+
 export const User = builder.prismaObject('User', {
   description: 'A person or a service account, as others see it.',
   fields: (t) => ({
@@ -39,10 +42,22 @@ export const User = builder.prismaObject('User', {
     name: t.exposeString('name', { description: 'The name to show.' }),
     email: t.string({
       description: 'The address; empty for everybody but the user and those who may read the directory.',
-      resolve: ({ id, email }, _args, { principal }) =>
-        principal?.userId === id || can(principal, 'read:users') ? email : '',
+      resolve: (user, _args, { principal }) => (seesAddress(principal, user) ? user.email : ''),
     }),
     accountType: t.expose('accountType', { type: AccountTypeType, description: 'Person or service account.' }),
+    databaseId: t.exposeInt('databaseId', { description: 'The integer id.' }),
+    username: t.string({
+      nullable: true,
+      description:
+        'The name to log in with beside the address; null where there is none, and for who may not see the address.',
+      resolve: (user, _args, { principal }) => (seesAddress(principal, user) ? user.username : null),
+    }),
+    role: t.field({
+      type: RoleType,
+      nullable: true,
+      description: 'What the user may do at most; null for who may not see the address.',
+      resolve: (user, _args, { principal }) => (seesAddress(principal, user) ? user.role : null),
+    }),
   }),
 });
 

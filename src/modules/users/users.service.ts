@@ -26,6 +26,9 @@ const ableAdmins = (): Prisma.UserWhereInput => ({
   ],
 });
 
+/** What is said who would take away the last admin. */
+export const lastAdminStays = 'The last admin cannot be removed, demoted or disabled.';
+
 /**
  * The user, held against every other change until the transaction ends, or null. Where a token's row is locked too, this
  * one comes first.
@@ -59,8 +62,7 @@ export function usersService() {
     /** Throws CONFLICT when this user, and nobody else, can administer the server. Needs `lockAdmins`. */
     async keepAnAdmin(transaction: Transaction, userId: string): Promise<void> {
       const able = await transaction.user.findMany({ where: ableAdmins(), select: { id: true }, take: 2 });
-      if (able.length === 1 && able[0]?.id === userId)
-        throw conflict('The last admin cannot be removed, demoted or disabled.');
+      if (able.length === 1 && able[0]?.id === userId) throw conflict(lastAdminStays);
     },
 
     /**

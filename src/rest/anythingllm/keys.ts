@@ -4,13 +4,13 @@ import { everything, fromRole, id, isoDate, roleName as keyRole, toRole } from '
 import { type AnyRow, row } from '../row.ts';
 import { anythingllmSession } from './dialect.ts';
 import { multiUserOnly, singleUserOnly } from './mode.ts';
-import { empty, roleName } from './shapes.ts';
+import { empty, roleName, usernameOf } from './shapes.ts';
 
 const tag = 'AnythingLLM keys';
 
 const KeyFields = graphql(`
   fragment AnythingLLMKey on ApiKey @_unmask {
-    databaseId name display role scopes createdAt expiresAt lastUsedAt creator { id }
+    databaseId name display role scopes createdAt expiresAt lastUsedAt creator { databaseId }
   }
 `);
 type Key = ResultOf<typeof KeyFields>;
@@ -21,7 +21,7 @@ const ApiKeyRow = z
     name: z.string().nullable(),
     secret: z.string().openapi({ description: 'In full in the reply to generate alone; elsewhere its display form.' }),
     createdBy: z
-      .union([z.uuid(), z.object({ id: z.uuid(), username: z.string(), role: z.enum(['admin', 'default']) })])
+      .union([z.int(), z.object({ id: z.int(), username: z.string(), role: z.enum(['admin', 'default']) })])
       .nullable()
       .openapi({ description: 'The id of its maker; in the list of `/admin` the maker, to who may manage users.' }),
     createdAt: isoDate,
@@ -37,7 +37,7 @@ const keyRow = (key: Key, secret: string): z.input<typeof ApiKeyRow> => ({
   id: key.databaseId,
   name: key.name,
   secret,
-  createdBy: key.creator?.id ?? null,
+  createdBy: key.creator?.databaseId ?? null,
   createdAt: key.createdAt,
   // These clients know no way of changing a key.
   lastUpdatedAt: key.createdAt,
@@ -136,7 +136,7 @@ export const keyRows: AnyRow[] = [
     document: graphql(
       `query AdminApiKeys($first: Int!) {
         apiKeys(first: $first, kinds: [ANYTHINGLLM]) {
-          nodes { ...AnythingLLMKey creatorAccount { id email username role } }
+          nodes { ...AnythingLLMKey creatorAccount { databaseId email username role } }
         }
       }`,
       [KeyFields],
@@ -149,8 +149,8 @@ export const keyRows: AnyRow[] = [
         ...keyRow(key, key.display),
         ...(key.creatorAccount && {
           createdBy: {
-            id: key.creatorAccount.id,
-            username: key.creatorAccount.username ?? key.creatorAccount.email,
+            id: key.creatorAccount.databaseId,
+            username: usernameOf(key.creatorAccount),
             role: roleName(key.creatorAccount.role),
           },
         }),

@@ -3,12 +3,9 @@ import type { Failure } from '../dialect.ts';
 import { graphql } from '../graphql.ts';
 import { type AnyRow, row } from '../row.ts';
 import { anythingllm, anythingllmSession } from './dialect.ts';
-import { User, UserFields, user } from './shapes.ts';
+import { anyText, User, UserFields, user } from './shapes.ts';
 
 const tag = 'AnythingLLM sessions';
-
-/** What is not text is as wrong as any other password. */
-const anyText = z.string().catch('').openapi({ type: 'string' });
 
 const Credentials = z
   .object({

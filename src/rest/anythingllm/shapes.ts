@@ -1,4 +1,6 @@
 import { z } from '@hono/zod-openapi';
+import type { AppError } from '../../errors.ts';
+import type { Failure } from '../dialect.ts';
 import { graphql, type ResultOf } from '../graphql.ts';
 import { isoDate } from '../onyx/shapes.ts';
 
@@ -6,12 +8,14 @@ import { isoDate } from '../onyx/shapes.ts';
 export const empty = z.undefined();
 
 export const UserFields = graphql(`
-  fragment AnythingLLMUser on Account @_unmask { id email username role active createdAt updatedAt }
+  fragment AnythingLLMUser on Account @_unmask {
+    databaseId email username role active dailyMessageLimit bio createdAt updatedAt
+  }
 `);
 
 export const User = z
   .object({
-    id: z.uuid(),
+    id: z.int(),
     username: z.string().openapi({ description: 'The username; the address of who has none.' }),
     pfpFilename: z.string().nullable(),
     role: z.enum(['admin', 'default']),
@@ -24,19 +28,35 @@ export const User = z
   })
   .openapi('AnythingLLMUser');
 
+/** The reply of operations that are done or not, whatever the status. */
+export const Outcome = z.object({ success: z.boolean(), error: z.string().nullable() }).openapi('AnythingLLMOutcome');
+export const done = { success: true, error: null };
+export const notDone = (status: number, error: string): Failure => ({ status, body: { success: false, error } });
+
+/** What is not text is as wrong as any other text. */
+export const anyText = z.string().catch('').openapi({ type: 'string' });
+
 /** The name of a role on these paths. */
 export const roleName = (role: ResultOf<typeof UserFields>['role']): 'admin' | 'default' =>
   role === 'ADMIN' ? 'admin' : 'default';
 
 export const user = (account: ResultOf<typeof UserFields>): z.input<typeof User> => ({
-  id: account.id,
-  username: account.username ?? account.email,
+  id: account.databaseId,
+  username: usernameOf(account),
   pfpFilename: null,
   role: roleName(account.role),
   suspended: account.active ? 0 : 1,
   seen_recovery_codes: true,
   createdAt: account.createdAt,
   lastUpdatedAt: account.updatedAt,
-  dailyMessageLimit: null,
-  bio: '',
+  dailyMessageLimit: account.dailyMessageLimit,
+  bio: account.bio,
 });
+
+/** What these clients call somebody: the username, or the address of who has none. */
+export const usernameOf = ({ username, email }: { username: string | null; email: string }): string =>
+  username ?? email;
+
+/** What is wrong with a request, in words that name the field as its sender does: the last part of each path. */
+export const problems = ({ details, message }: AppError): string =>
+  details.fields?.map((field) => [field.path.at(-1), field.message].join(' ')).join('; ') ?? message;

@@ -88,8 +88,11 @@ const uncounted = new Set(
 /** Elements whose content is no markup. */
 const raw = /^(?:script|style|textarea|title|xmp|iframe|noembed|noframes)$/;
 
-/** Refuses by a look at the tags what would take the parser a time that grows with the square of the depth. */
-function checkDepth(page: string): void {
+/**
+ * Refuses by a look at the tags what would take the parser a time that grows with the square of the depth. Throws
+ * UnreadableError for elements more than 512 deep.
+ */
+export function checkDepth(page: string): void {
   const open: string[] = [];
   const tag = /<(?:!--|(\/?)([a-z][^\s/>]*))/gi;
   for (let match = tag.exec(page); match; match = tag.exec(page)) {

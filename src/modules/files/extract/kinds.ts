@@ -1,8 +1,8 @@
 import { isUtf8 } from 'node:buffer';
 import type { FileKind } from '../../../generated/prisma/enums.ts';
 
-/** How a file is read. */
-export type Format = 'image' | 'pdf' | 'docx' | 'html' | 'csv' | 'json' | 'markdown' | 'text';
+/** How a file is read. An `article` is HTML of which the main text counts, without menus and the like. */
+export type Format = 'image' | 'pdf' | 'docx' | 'html' | 'article' | 'csv' | 'json' | 'markdown' | 'text';
 
 /** What a file is, by its name and its content. */
 export interface FileType {
@@ -66,16 +66,22 @@ export const acceptedTypes: Readonly<Record<string, readonly string[]>> = Object
   known.map(({ mediaType, extensions }) => [mediaType, extensions]),
 );
 
+/** Of a file whose extension says nothing, and whose content is not text. */
+export const unsupportedType = 'is of a type that is not supported';
+
+/** With its dot, in lower case; empty where there is none. */
+export const extensionOf = (name: string): string => /\.[^.]*$/.exec(name)?.[0].toLowerCase() ?? '';
+
 /**
  * What a file is: its extension says it, and its content has to agree. A name that says nothing is text if the content
  * is. `unsupported` is the reason for the user.
  */
 export function kindOf(name: string, bytes: Uint8Array): FileType | { unsupported: string } {
-  const extension = /\.[^.]*$/.exec(name)?.[0].toLowerCase() ?? '';
+  const extension = extensionOf(name);
   const named = known.find(({ extensions }) => extensions.includes(extension));
   const { kind, mediaType, format, called, matches = isText } = named ?? plain;
   if (matches(bytes)) return { kind, mediaType, format };
-  return { unsupported: named ? `is not a ${called}` : 'is of a type that is not supported' };
+  return { unsupported: named ? `is not a ${called}` : unsupportedType };
 }
 
 /**

@@ -8,6 +8,7 @@ const readers: Record<Format, Read> = {
   pdf: async (bytes) => (await import('./pdf.ts')).textOfPdf(bytes),
   docx: async (bytes) => (await import('./docx.ts')).textOfDocx(bytes),
   html: async (bytes) => (await import('./html.ts')).textOfHtml(decode(bytes)),
+  article: async (bytes) => (await import('./article.ts')).textOfArticle(decode(bytes)),
   json: (bytes) => checkJson(decode(bytes)),
   csv: decode,
   markdown: decode,

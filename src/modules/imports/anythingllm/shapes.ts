@@ -1,13 +1,17 @@
 import { z } from 'zod';
 import { cutTo, storable, timeOf } from '../text.ts';
 
-/** Rows of another server are data, not requests: what a column cannot be is as if it were absent. */
-const text = z.preprocess((value) => (value == null ? null : storable(String(value))), z.string().nullable());
-const int = z.number().int().nullish().catch(null);
-const number = z.number().finite().nullish().catch(null);
+/** Rows of another server are data, not requests: what a column cannot be, or is not there for, is as if it were null. */
+const column = <T>(read: (value: unknown) => T) => z.unknown().optional().transform(read);
+const textOf = (value: unknown) =>
+  typeof value === 'string' || typeof value === 'number' ? storable(String(value)) : null;
+const text = column(textOf);
+const int = column((value) => (Number.isSafeInteger(value) ? (value as number) : null));
+const number = column((value) => (typeof value === 'number' && Number.isFinite(value) ? value : null));
 /** Of SQLite, where a truth is a number. */
-const truth = z.preprocess((value) => value === true || Number(value) === 1, z.boolean());
-const time = z.unknown().transform(timeOf);
+const truthOf = (value: unknown) => value === true || Number(value) === 1;
+const truth = column(truthOf);
+const time = column(timeOf);
 
 /** A row's id, without which it is no row. */
 const id = z.number().int();
@@ -56,12 +60,12 @@ export const ChatRow = z.object({
   workspaceId: z.number().int(),
   prompt: text,
   response: text,
-  include: z.preprocess((value) => value === undefined || value === null || Number(value) === 1, z.boolean()),
+  include: column((value) => value == null || truthOf(value)),
   user_id: int,
   thread_id: int,
   api_session_id: text,
   createdAt: time,
-  feedbackScore: z.preprocess((value) => (value == null ? null : Number(value) === 1), z.boolean().nullable()),
+  feedbackScore: column((value) => (value == null ? null : truthOf(value))),
 });
 
 const Source = z.object({
@@ -114,7 +118,10 @@ export function readAnswer(json: string): Answer | null {
   };
 }
 
-const label = z.preprocess((value) => (value == null ? '' : storable(String(value)).trim()), z.string());
+const label = column((value) => textOf(value)?.trim() ?? '');
+const amount = column((value) =>
+  Number.isInteger(value) && (value as number) >= 0 && (value as number) <= 0x7fff_ffff ? (value as number) : null,
+);
 
 /** A document as its file holds it. */
 export const StoredDocument = z.object({
@@ -125,8 +132,8 @@ export const StoredDocument = z.object({
   docSource: label,
   chunkSource: label,
   published: label,
-  wordCount: z.number().int().min(0).max(0x7fff_ffff).nullish().catch(null),
-  token_count_estimate: z.number().int().min(0).max(0x7fff_ffff).nullish().catch(null),
+  wordCount: amount,
+  token_count_estimate: amount,
   pageContent: z.string(),
 });
 export type StoredDocument = z.output<typeof StoredDocument>;

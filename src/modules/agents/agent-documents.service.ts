@@ -1,0 +1,71 @@
+import { z } from 'zod';
+import type { Principal } from '../../authz/principal.ts';
+import { visible } from '../../authz/visible.ts';
+import { notFound, parse } from '../../errors.ts';
+import type { Agent, Prisma } from '../../generated/prisma/client.ts';
+import type { Database } from '../../store/database.ts';
+import { plainText } from '../input.ts';
+import { atLocations, Location } from '../knowledge/location.ts';
+import { type AgentKey, agentToChange } from './by-slug.ts';
+
+const location = plainText(1000);
+const locations = z.array(location).max(1000).default([]);
+const Change = z.object({ add: locations, remove: locations });
+const Pin = z.object({ location, pinned: z.boolean() });
+
+/** The documents of an agent, by their locations. */
+export function agentDocumentsService(db: Database) {
+  /** Those documents at these locations that the principal may read. */
+  async function readable(
+    transaction: Prisma.TransactionClient,
+    principal: Principal,
+    wanted: readonly string[],
+    more: Prisma.DocumentWhereInput = {},
+  ): Promise<{ id: number }[]> {
+    // To Prisma no alternative at all, within an AND, is no condition.
+    const named = wanted.filter((text) => Location.safeParse(text).success);
+    if (named.length === 0) return [];
+    return transaction.document.findMany({
+      where: { AND: [visible.documents(principal), atLocations(named), more] },
+      select: { id: true },
+    });
+  }
+
+  return {
+    /**
+     * Takes documents from an agent, which unpins them, then gives it others. Locations at which the principal may read
+     * nothing are passed over. Throws NOT_FOUND, FORBIDDEN for an agent that is not theirs to change, BAD_USER_INPUT.
+     */
+    change(principal: Principal, key: AgentKey, input: z.input<typeof Change>): Promise<Agent> {
+      const { add, remove } = parse(Change, input);
+      return db.prisma.$transaction(async (transaction) => {
+        const { id } = await agentToChange(transaction, principal, key, visible.editableAgents(principal));
+        const removed = await readable(transaction, principal, remove, { agents: { some: { id } } });
+        const added = await readable(transaction, principal, add);
+        await transaction.agent.update({
+          where: { id },
+          data: { documents: { disconnect: removed }, pinnedDocuments: { disconnect: removed } },
+          select: { id: true },
+        });
+        return transaction.agent.update({ where: { id }, data: { documents: { connect: added } } });
+      });
+    },
+
+    /**
+     * Says whether every turn of an agent is given one of its documents whole. Throws NOT_FOUND, also for a document that
+     * is not the agent's, FORBIDDEN for an agent that is not the principal's to change, BAD_USER_INPUT.
+     */
+    pin(principal: Principal, key: AgentKey, input: z.input<typeof Pin>): Promise<Agent> {
+      const { location: wanted, pinned } = parse(Pin, input);
+      return db.prisma.$transaction(async (transaction) => {
+        const { id } = await agentToChange(transaction, principal, key, visible.editableAgents(principal));
+        const found = await readable(transaction, principal, [wanted], { agents: { some: { id } } });
+        if (found.length === 0) throw notFound('Document');
+        return transaction.agent.update({
+          where: { id },
+          data: { pinnedDocuments: pinned ? { connect: found } : { disconnect: found } },
+        });
+      });
+    },
+  };
+}

@@ -1,0 +1,264 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { type GraphQLAnswer, type Kit, startKit } from '../../../test/kit.ts';
+
+let kit: Kit;
+let anna: { secret: string; userId: string };
+let ben: { secret: string; userId: string };
+
+beforeAll(async () => {
+  kit = await startKit();
+  anna = await kit.createKey('BASIC', { name: 'anna' });
+  ben = await kit.createKey('BASIC', { name: 'ben' });
+  await kit.ingest('Handbook', 'Holidays are thirty days.');
+});
+afterAll(() => kit?.close());
+
+beforeEach(async () => {
+  await kit.prisma.agent.deleteMany({ where: { isBuiltin: false } });
+});
+
+const settings = `databaseId slug name passageLimit similarityThreshold model temperature historyLimit chatMode refusalText
+  actions { builtinKey }`;
+const send = (field: string, type: string, input: object, key = anna.secret, select = `agent { ${settings} }`) =>
+  kit.gql(`mutation ($input: ${type}!) { ${field}(input: $input) { ${select} } }`, { input }, key);
+const create = (input: object, key?: string) =>
+  send('createAgent', 'CreateAgentInput', { name: 'Helper', ...input }, key);
+const update = (input: object, key?: string) => send('updateAgent', 'UpdateAgentInput', input, key);
+const made = async (input: object = {}, key?: string) => {
+  const { data, errors } = await create(input, key);
+  expect(errors).toEqual([]);
+  return data.createAgent.agent;
+};
+const codes = ({ errors }: GraphQLAnswer) => errors.map(({ extensions }) => extensions.code);
+const fields = ({ errors }: GraphQLAnswer) =>
+  errors[0]?.extensions.fields?.map(({ path }: { path: string[] }) => path.join('.'));
+
+async function unchanged<T>(work: () => Promise<T>): Promise<T> {
+  const before = await kit.fingerprint();
+  const result = await work();
+  expect(await kit.fingerprint()).toBe(before);
+  return result;
+}
+
+describe('what an agent’s turns go by', () => {
+  it('has defaults, is set, and is cleared', async () => {
+    const agent = await made();
+    expect(agent).toMatchObject({
+      slug: 'helper',
+      passageLimit: 8,
+      similarityThreshold: 0,
+      model: null,
+      temperature: null,
+      historyLimit: null,
+      chatMode: 'AUTOMATIC',
+      refusalText: null,
+      actions: [],
+    });
+    const said = {
+      passageLimit: 3,
+      similarityThreshold: 0.5,
+      model: kit.booted.services.models.names[0],
+      temperature: 0,
+      historyLimit: 0,
+      chatMode: 'QUERY',
+      refusalText: 'No.',
+    };
+    const changed = await update({ slug: 'helper', ...said, builtinActions: ['SearchTool'] });
+    expect(changed.data.updateAgent.agent).toMatchObject({ ...said, actions: [{ builtinKey: 'SearchTool' }] });
+    const kept = await update({ databaseId: agent.databaseId, name: 'Renamed', chatMode: null, passageLimit: null });
+    expect(kept.data.updateAgent.agent).toMatchObject({ ...said, name: 'Renamed', slug: 'helper' });
+    const cleared = { model: null, temperature: null, historyLimit: null, refusalText: null };
+    expect((await update({ slug: 'helper', ...cleared })).data.updateAgent.agent).toMatchObject(cleared);
+    const ofElsewhere = { slug: 'helper', modelIfAvailable: 'of elsewhere' };
+    expect((await update({ slug: 'helper', modelIfAvailable: said.model })).data.updateAgent.agent.model).toBe(
+      said.model,
+    );
+    expect((await update(ofElsewhere)).data.updateAgent.agent.model).toBe(null);
+    expect(codes(await update({ ...ofElsewhere, model: 'of elsewhere' }))).toEqual(['BAD_USER_INPUT']);
+  });
+
+  it('refuses what is out of bounds, and names the field', async () => {
+    const { slug } = await made();
+    const refusals: [string, unknown][] = [
+      ['passageLimit', 0],
+      ['passageLimit', 101],
+      ['similarityThreshold', -0.1],
+      ['similarityThreshold', 1.1],
+      ['model', 'of elsewhere'],
+      ['model', 'a\0b'],
+      ['temperature', -0.1],
+      ['temperature', 2.1],
+      ['historyLimit', -1],
+      ['historyLimit', 1001],
+      ['refusalText', 'x'.repeat(2001)],
+      ['refusalText', '\ud800'],
+      ['builtinActions', ['NoTool']],
+    ];
+    await unchanged(async () => {
+      for (const [field, value] of refusals)
+        for (const answer of [
+          await create({ name: 'Other', [field]: value }),
+          await update({ slug, [field]: value }),
+        ]) {
+          expect(codes(answer), field).toEqual(['BAD_USER_INPUT']);
+          expect(fields(answer)).toEqual([`input.${field}`]);
+        }
+    });
+  });
+});
+
+describe('a slug', () => {
+  const bySlug = (slug: string, key?: string) =>
+    kit.gql('query ($slug: String!) { agent(slug: $slug) { databaseId } }', { slug }, key);
+
+  it('names the agent in every input', async () => {
+    const { databaseId, slug } = await made();
+    expect((await bySlug(slug, anna.secret)).data.agent).toEqual({ databaseId });
+    const curated = await send('curateAgent', 'CurateAgentInput', { slug, isListed: false }, kit.keys.ADMIN);
+    expect(curated.data.curateAgent.agent.databaseId).toBe(databaseId);
+    const shared = await send('shareAgent', 'ShareAgentInput', { slug, shares: [{ userId: ben.userId }] });
+    expect(shared.errors).toEqual([]);
+    expect((await bySlug(slug, ben.secret)).data.agent).toEqual({ databaseId });
+    const gone = await send('deleteAgent', 'AgentReferenceInput', { slug });
+    const after = gone.data.deleteAgent.agent.slug;
+    expect(after).toBe(`${slug}-deleted-${databaseId}`);
+    for (const name of [slug, after]) expect(codes(await bySlug(name, kit.keys.ADMIN))).toEqual(['NOT_FOUND']);
+    const back = await send('undeleteAgent', 'AgentReferenceInput', { slug: after }, kit.keys.ADMIN);
+    expect(back.data.undeleteAgent.agent.slug).toBe(after);
+    // Deleted once more, it keeps what the first deletion made of it.
+    expect((await send('deleteAgent', 'AgentReferenceInput', { slug: after })).data.deleteAgent.agent.slug).toBe(after);
+  });
+
+  it('finds the built-in agent', async () => {
+    expect((await bySlug('default', kit.keys.LIMITED)).data.agent).toEqual({ databaseId: 0 });
+  });
+
+  it('that deletion would take from another agent is left to that one', async () => {
+    const { databaseId } = await made({ name: 'Doomed' });
+    const other = await made({ name: `Doomed deleted ${databaseId}` }, ben.secret);
+    expect(other.slug).toBe(`doomed-deleted-${databaseId}`);
+    const gone = await send('deleteAgent', 'AgentReferenceInput', { databaseId });
+    expect(gone.data.deleteAgent.agent.slug).toMatch(new RegExp(`^doomed-deleted-${databaseId}-\\d{8}$`));
+  });
+
+  it('stands alone', async () => {
+    const { databaseId, slug } = await made();
+    await unchanged(async () => {
+      for (const input of [{ databaseId, slug }, {}])
+        expect(codes(await update({ ...input, name: 'No' })), JSON.stringify(input)).toEqual(['BAD_USER_INPUT']);
+    });
+    for (const query of [`{ agent(databaseId: 0, slug: "default") { name } }`, '{ agent { name } }'])
+      expect(codes(await kit.gql(query))).toEqual(['BAD_USER_INPUT']);
+    for (const text of ['nowhere', 'a\0b', '\ud800', '', 'x'.repeat(2000)])
+      expect(codes(await bySlug(text))).toEqual(['NOT_FOUND']);
+  });
+
+  it('of somebody else’s agent is one of none', async () => {
+    const { slug } = await made();
+    await unchanged(async () => {
+      expect((await bySlug(slug, ben.secret)).errors[0]?.message).toBe(
+        (await bySlug('nowhere', ben.secret)).errors[0]?.message,
+      );
+      for (const [field, type] of [
+        ['updateAgent', 'UpdateAgentInput'],
+        ['shareAgent', 'ShareAgentInput'],
+        ['deleteAgent', 'AgentReferenceInput'],
+        ['changeAgentDocuments', 'ChangeAgentDocumentsInput'],
+      ] as const)
+        expect(codes(await send(field, type, { slug }, ben.secret)), field).toEqual(['NOT_FOUND']);
+    });
+  });
+
+  it('differs where names are allowed to be the same, and only there', async () => {
+    await made();
+    expect(codes(await create({}))).toEqual(['CONFLICT']);
+    expect((await made({ allowSameName: true })).slug).toMatch(/^helper-\d{8}$/);
+    const { slug } = await made({ name: 'Other' });
+    expect(codes(await update({ slug, name: 'Helper' }))).toEqual(['CONFLICT']);
+    expect((await update({ slug, name: 'Helper', allowSameName: true })).errors).toEqual([]);
+  });
+});
+
+describe('the documents of an agent', () => {
+  const locationOf = async (title: string): Promise<string> => {
+    const { data } = await kit.gql('{ documents(first: 100) { nodes { title location } } }');
+    return data.documents.nodes.find((document: { title: string }) => document.title === title).location;
+  };
+  const withDocuments = 'agent { documents { title } pinnedDocuments { title } }';
+  const change = (input: object, key?: string) =>
+    send('changeAgentDocuments', 'ChangeAgentDocumentsInput', input, key, withDocuments);
+  const pin = (input: object, key?: string) =>
+    send('pinAgentDocument', 'PinAgentDocumentInput', input, key, withDocuments);
+
+  it('are changed by location, and pinned', async () => {
+    const { slug, databaseId } = await made();
+    const location = await locationOf('Handbook');
+    const added = await change({ slug, add: [location], remove: null });
+    expect(added.data.changeAgentDocuments.agent).toEqual({ documents: [{ title: 'Handbook' }], pinnedDocuments: [] });
+    const pinned = await pin({ databaseId, location, pinned: true });
+    expect(pinned.data.pinAgentDocument.agent.pinnedDocuments).toEqual([{ title: 'Handbook' }]);
+    const removed = await change({ databaseId, remove: [location] });
+    expect(removed.data.changeAgentDocuments.agent).toEqual({ documents: [], pinnedDocuments: [] });
+    expect(codes(await pin({ slug, location, pinned: true }))).toEqual(['NOT_FOUND']);
+  });
+
+  it('are for who may change it, and what is wrong changes nothing', async () => {
+    const { slug } = await made({ isPublic: true, userIds: [ben.userId] });
+    const location = await locationOf('Handbook');
+    await change({ slug, add: [location] });
+    await unchanged(async () => {
+      for (const key of [ben.secret, kit.keys.LIMITED]) {
+        expect(codes(await change({ slug, remove: [location] }, key))).toEqual(['FORBIDDEN']);
+        expect(codes(await pin({ slug, location, pinned: true }, key))).toEqual(['FORBIDDEN']);
+      }
+      const tooMany = Array.from({ length: 1001 }, () => location);
+      for (const input of [{ add: tooMany }, { remove: tooMany }, { add: ['a\0b'] }])
+        expect(codes(await change({ slug, ...input }))).toEqual(['BAD_USER_INPUT']);
+      // Nowhere is not everywhere.
+      expect((await change({ slug, add: ['nowhere', ''], remove: ['x/y/z'] })).errors).toEqual([]);
+      expect(codes(await pin({ slug, location: 'nowhere', pinned: true }))).toEqual(['NOT_FOUND']);
+    });
+    const shares = [{ userId: ben.userId, permission: 'EDITOR' }];
+    await send('shareAgent', 'ShareAgentInput', { slug, shares });
+    expect((await pin({ slug, location, pinned: true }, ben.secret)).errors).toEqual([]);
+  });
+
+  it('that are the text of a file are not changed by location, and are left out on request', async () => {
+    const { slug, databaseId } = await made();
+    const fileId = await kit.upload('notes.txt', 'Some notes.', { key: anna.secret });
+    const { fileName } = await kit.prisma.document.findUniqueOrThrow({ where: { fileId } });
+    await change({ slug, add: [`custom-documents/${fileName}`] });
+    expect(await kit.prisma.document.count({ where: { agents: { some: { id: databaseId } } } })).toBe(0);
+    expect((await update({ slug, documentIds: [fileId, 'Handbook'] })).errors).toEqual([]);
+    const { data } = await kit.gql(
+      'query ($slug: String!) { agent(slug: $slug) { all: documents { title } others: documents(filesIncluded: false) { title } } }',
+      { slug },
+      anna.secret,
+    );
+    expect(data.agent.all).toHaveLength(2);
+    expect(data.agent.others).toEqual([{ title: 'Handbook' }]);
+  });
+});
+
+describe('the chats of an agent', () => {
+  it('are those that the caller may read, and none to who reads no chats', async () => {
+    const { slug, databaseId: agentId } = await made({ isPublic: true });
+    for (const { userId } of [anna, ben]) {
+      await kit.prisma.chatSession.create({ data: { userId, agentId, name: 'mine' } });
+      await kit.prisma.chatSession.create({ data: { userId, agentId, name: 'a client’s', clientKey: 'session:1' } });
+    }
+    const query =
+      'query ($slug: String!) { agent(slug: $slug) { name chatSessions { totalCount nodes { ownerName } } } }';
+    for (const [key, ownerName] of [
+      [anna.secret, 'anna'],
+      [ben.secret, 'ben'],
+    ] as const)
+      expect((await kit.gql(query, { slug }, key)).data.agent.chatSessions).toEqual({
+        totalCount: 1,
+        nodes: [{ ownerName }],
+      });
+    const limited = await kit.gql(query, { slug }, kit.keys.LIMITED);
+    expect(limited.data.agent).toEqual({ name: 'Helper', chatSessions: null });
+    expect(limited.errors[0]?.extensions).toMatchObject({ code: 'FORBIDDEN', requiredPermissions: ['read:chat'] });
+  });
+});

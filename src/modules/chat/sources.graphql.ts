@@ -1,0 +1,48 @@
+import { signedIn } from '../../authz/principal.ts';
+import type { Context } from '../../context.ts';
+import { builder } from '../../graphql/builder.ts';
+import { File } from '../files/files.graphql.ts';
+import { SearchHit } from '../knowledge/knowledge.graphql.ts';
+import { isWhole } from './attachments.ts';
+
+builder.objectFields(SearchHit, (t) => ({
+  isWhole: t.boolean({
+    description:
+      'Whether the answer was given the whole document, or its beginning, and no search found the passage. Of such a document a message keeps the first 1,000 characters.',
+    resolve: isWhole,
+  }),
+  documentWordCount: t.int({
+    nullable: true,
+    description: 'How many words the whole document has; null when it is gone.',
+    resolve: async ({ documentId }, _args, { principal, services }) =>
+      (await services.chat.documentSize(signedIn(principal), documentId))?.words ?? null,
+  }),
+  documentTokenCount: t.int({
+    nullable: true,
+    description: 'About how many tokens the whole document has; null when it is gone.',
+    resolve: async ({ documentId }, _args, { principal, services }) =>
+      (await services.chat.documentSize(signedIn(principal), documentId))?.tokens ?? null,
+  }),
+}));
+
+/** Bytes of one image, and of all images, that a reply echoes. */
+const most = { image: 1024 * 1024, reply: 32 * 1024 * 1024 };
+/** What a request has left of that. */
+const rooms = new WeakMap<Context, number>();
+
+builder.prismaObjectField(File, 'dataUrl', (t) =>
+  t.string({
+    nullable: true,
+    authScopes: { permission: 'read:chat' },
+    description:
+      'The bytes of an image as a `data:` URL; null for other files, for images above 1 MiB, and beyond 32 MiB in one request.',
+    select: { id: true, kind: true, size: true, mediaType: true },
+    resolve: async ({ id, kind, size, mediaType }, _args, context) => {
+      const room = rooms.get(context) ?? most.reply;
+      if (kind !== 'IMAGE' || size > most.image || size > room) return null;
+      rooms.set(context, room - size);
+      const bytes = await context.services.files.bytesIfThere(id);
+      return bytes && `data:${mediaType};base64,${Buffer.from(bytes).toString('base64')}`;
+    },
+  }),
+);

@@ -1,0 +1,298 @@
+import { randomBytes, randomUUID } from 'node:crypto';
+import { z } from 'zod';
+import { demand, type Principal } from '../../authz/principal.ts';
+import { badInput, notFound, parse } from '../../errors.ts';
+import type { Embed, Prisma } from '../../generated/prisma/client.ts';
+import { cut, ListOrder, type PageArgs } from '../../paging.ts';
+import type { Database, Statement } from '../../store/database.ts';
+import type { Revocations } from '../../store/revocations.ts';
+import { agentBySlug } from '../agents/by-slug.ts';
+import { type AuditService, by } from '../audit/audit.service.ts';
+import { databaseId, plainText } from '../input.ts';
+import { serviceAccountEmail } from '../tokens/tokens.service.ts';
+import type { UsersService } from '../users/users.service.ts';
+import { exchangeOf, exchangeSelect, sessionKey } from './exchanges.ts';
+import { origins } from './origins.ts';
+
+const atLeastOne = z.number().int().min(1).max(0x7fff_ffff).nullish();
+
+const given = {
+  chatMode: z.enum(['AUTOMATIC', 'CHAT', 'QUERY']).nullish(),
+  allowedOrigins: origins.nullish(),
+  allowModel: z.boolean().nullish(),
+  allowTemperature: z.boolean().nullish(),
+  allowPrompt: z.boolean().nullish(),
+  maxChatsPerDay: atLeastOne,
+  maxChatsPerSession: atLeastOne,
+  messageLimit: z.number().int().min(1).max(1000, 'must be at most 1000').nullish(),
+};
+const slug = plainText(500);
+const CreateEmbed = z.object({ agentSlug: slug, ...given });
+const UpdateEmbed = z.object({
+  agentSlug: slug.nullish(),
+  agentDatabaseId: databaseId.nullish(),
+  enabled: z.boolean().nullish(),
+  ...given,
+});
+
+export type CreateEmbedInput = z.input<typeof CreateEmbed>;
+export type UpdateEmbedInput = z.input<typeof UpdateEmbed>;
+
+export const embedOrder = new ListOrder('embeds', [{ field: 'id', type: 'int', direction: 'asc' }]);
+export const exchangeOrder = new ListOrder('embedChats', [{ field: 'id', type: 'int', direction: 'asc' }]);
+
+/** What a visitor may do: send a message and receive the answer to it. */
+const visitorScopes = ['write:chat', 'read:agents'];
+
+/** How many questions were asked of each widget, in chats that are still there. */
+const chatCounts: Statement = {
+  name: 'count_embed_chats',
+  text: `SELECT e."id", count(m."id")::int AS "chats" FROM "Embed" e
+    LEFT JOIN "ChatSession" s ON s."userId" = e."userId" AND s."deletedAt" IS NULL
+    LEFT JOIN "ChatMessage" m ON m."sessionId" = s."id" AND m."role" = 'USER'
+    WHERE e."id" = ANY ($1::int[]) GROUP BY e."id"`,
+};
+
+/** A uuid that can be looked for, in lower case, or null for what no widget has. */
+export const uuidOf = (text: string): string | null => z.uuid().safeParse(text).data?.toLowerCase() ?? null;
+
+const accountName = (agentName: string): string => [...`Embed of ${agentName}`].slice(0, 100).join('');
+
+/** The columns that an input sets. What is left out stays; null clears what can be empty. */
+const columns = (data: z.output<typeof UpdateEmbed>) => ({
+  ...(data.chatMode != null && { chatMode: data.chatMode }),
+  ...(data.allowedOrigins !== undefined && { allowedOrigins: data.allowedOrigins ?? [] }),
+  ...(data.allowModel != null && { allowModel: data.allowModel }),
+  ...(data.allowTemperature != null && { allowTemperature: data.allowTemperature }),
+  ...(data.allowPrompt != null && { allowPrompt: data.allowPrompt }),
+  ...(data.maxChatsPerDay !== undefined && { maxChatsPerDay: data.maxChatsPerDay }),
+  ...(data.maxChatsPerSession !== undefined && { maxChatsPerSession: data.maxChatsPerSession }),
+  ...(data.messageLimit !== undefined && { messageLimit: data.messageLimit }),
+});
+
+const summary = ({ id, userId, createdById, createdAt, updatedAt, ...rest }: Embed): Prisma.InputJsonObject => rest;
+
+/** Whether pages that could use a widget no longer can. */
+const narrows = (before: Embed, after: Embed): boolean =>
+  after.allowedOrigins.length > 0 &&
+  (before.allowedOrigins.length === 0 ||
+    before.allowedOrigins.some((origin) => !after.allowedOrigins.includes(origin)));
+
+interface Parts {
+  db: Database;
+  audit: AuditService;
+  users: UsersService;
+  revocations: Revocations;
+}
+
+/**
+ * Chat widgets: what opens one agent to the visitors of somebody's page. A widget acts as a limited service account of
+ * its own, whose token nobody holds.
+ */
+export function embedsService({ db, audit, users, revocations }: Parts) {
+  const counting = new WeakMap<Principal, { ids: number[]; counts: Promise<Map<number, number>> }>();
+
+  /** The widget, held against other changes. Throws NOT_FOUND. */
+  async function hold(transaction: Prisma.TransactionClient, uuid: string): Promise<Embed> {
+    const known = uuidOf(uuid);
+    if (known !== null) await transaction.$queryRaw`SELECT 1 FROM "Embed" WHERE "uuid" = ${known}::uuid FOR UPDATE`;
+    const embed = known && (await transaction.embed.findUnique({ where: { uuid: known } }));
+    if (!embed) throw notFound('Embed');
+    return embed;
+  }
+
+  const recorded = (
+    transaction: Prisma.TransactionClient,
+    principal: Principal,
+    change: 'create' | 'update' | 'delete',
+    embed: Embed,
+  ) =>
+    audit.record(transaction, {
+      ...by(principal),
+      action: `embed.${change}`,
+      target: { type: 'Embed', id: embed.uuid },
+      detail: summary(embed),
+    });
+
+  /** Which agent an input names, if it does. Throws BAD_USER_INPUT, NOT_FOUND. */
+  async function named(
+    transaction: Prisma.TransactionClient,
+    principal: Principal,
+    { agentSlug, agentDatabaseId }: z.output<typeof UpdateEmbed>,
+  ): Promise<{ id: number; name: string } | null> {
+    if (agentSlug != null && agentDatabaseId != null)
+      throw badInput(['input', 'agentDatabaseId'], 'cannot stand beside agentSlug');
+    if (agentSlug != null) return agentBySlug(transaction, principal, agentSlug);
+    if (agentDatabaseId == null) return null;
+    const found = await transaction.agent.findUnique({ where: { id: agentDatabaseId }, select: { slug: true } });
+    return agentBySlug(transaction, principal, found?.slug ?? '');
+  }
+
+  /** Gives the widget's account the agent, and takes the one before from it. */
+  async function moveTo(transaction: Prisma.TransactionClient, userId: string, agent: { id: number; name: string }) {
+    await transaction.agentShare.deleteMany({ where: { userId } });
+    await transaction.agentShare.create({ data: { userId, agentId: agent.id } });
+    const name = accountName(agent.name);
+    await transaction.user.update({ where: { id: userId }, data: { name, email: serviceAccountEmail(name, userId) } });
+  }
+
+  return {
+    async list(args: PageArgs, limit: number, query: object) {
+      const page = embedOrder.page(args, limit);
+      return cut(await db.prisma.embed.findMany({ ...query, ...page }), page);
+    },
+
+    count: () => db.prisma.embed.count(),
+
+    /** Throws NOT_FOUND. */
+    async find(uuid: string, query: object = {}): Promise<Embed> {
+      const known = uuidOf(uuid);
+      const embed = known && (await db.prisma.embed.findUnique({ ...query, where: { uuid: known } }));
+      if (!embed) throw notFound('Embed');
+      return embed;
+    },
+
+    /** How many questions were asked of a widget. One statement for all that a request asks about at once. */
+    async chatCount(principal: Principal, id: number): Promise<number> {
+      let batch = counting.get(principal);
+      if (!batch) {
+        const ids: number[] = [];
+        const counts = new Promise((resolve) => setImmediate(resolve)).then(async () => {
+          counting.delete(principal);
+          const rows = await db.query<{ id: number; chats: number }>(chatCounts, [ids]);
+          return new Map(rows.map((row) => [row.id, row.chats]));
+        });
+        batch = { ids, counts };
+        counting.set(principal, batch);
+      }
+      batch.ids.push(id);
+      return (await batch.counts).get(id) ?? 0;
+    },
+
+    /**
+     * Makes a widget with the account and the token that its visitors act with, and shares the agent with it. Throws
+     * BAD_USER_INPUT, NOT_FOUND for an agent that the principal cannot chat with.
+     */
+    create(principal: Principal, input: CreateEmbedInput): Promise<Embed> {
+      const data = parse(CreateEmbed, input);
+      return db.prisma.$transaction(async (transaction) => {
+        const agent = await agentBySlug(transaction, principal, data.agentSlug);
+        const userId = randomUUID();
+        const name = accountName(agent.name);
+        await transaction.user.create({
+          data: {
+            id: userId,
+            name,
+            email: serviceAccountEmail(name, userId),
+            role: 'LIMITED',
+            accountType: 'SERVICE_ACCOUNT',
+            agentShares: { create: { agentId: agent.id } },
+            tokens: {
+              create: {
+                kind: 'EMBED',
+                name,
+                // The hash of no secret: nothing that could be presented opens this.
+                hash: Uint8Array.from(randomBytes(32)),
+                display: 'embed',
+                scopes: visitorScopes,
+                creatorId: principal.userId,
+              },
+            },
+          },
+        });
+        const embed = await transaction.embed.create({
+          data: { ...columns(data), agentId: agent.id, userId, createdById: principal.userId },
+        });
+        await recorded(transaction, principal, 'create', embed);
+        return embed;
+      });
+    },
+
+    /**
+     * What is left out stays, null clears. Holds from the next request; what visitors have open ends where the widget is
+     * switched off, moves to another agent, or leaves pages that it was on. Throws BAD_USER_INPUT, NOT_FOUND.
+     */
+    async update(principal: Principal, uuid: string, input: UpdateEmbedInput): Promise<Embed> {
+      const data = parse(UpdateEmbed, input);
+      const { before, after } = await db.prisma.$transaction(async (transaction) => {
+        const before = await hold(transaction, uuid);
+        const agent = await named(transaction, principal, data);
+        const { userId } = before;
+        if (agent && agent.id !== before.agentId) await moveTo(transaction, userId, agent);
+        if (data.enabled != null)
+          await transaction.token.updateMany({
+            where: { userId },
+            data: { disabledAt: data.enabled ? null : new Date() },
+          });
+        const after = await transaction.embed.update({
+          where: { id: before.id },
+          data: {
+            ...columns(data),
+            ...(agent && { agentId: agent.id }),
+            ...(data.enabled != null && { enabled: data.enabled }),
+          },
+        });
+        await recorded(transaction, principal, 'update', after);
+        return { before, after };
+      });
+      if (!after.enabled || after.agentId !== before.agentId || narrows(before, after))
+        revocations.endUser(after.userId);
+      return after;
+    },
+
+    /** Deletes a widget with its account and the chats of its visitors, and ends what they have open. Throws NOT_FOUND. */
+    async delete(principal: Principal, uuid: string): Promise<{ uuid: string }> {
+      const embed = await db.prisma.$transaction(async (transaction) => {
+        const embed = await hold(transaction, uuid);
+        await recorded(transaction, principal, 'delete', embed);
+        await users.erase(transaction, embed.userId);
+        return embed;
+      });
+      revocations.endUser(embed.userId);
+      return { uuid: embed.uuid };
+    },
+
+    /**
+     * What visitors asked and were answered, oldest first: of one widget, and of one visitor's chat where one is named.
+     * None for a widget that is not there. Throws FORBIDDEN without `manage:agents`.
+     */
+    async chats(
+      principal: Principal,
+      filter: { uuid: string; sessionId?: string | null | undefined },
+      args: PageArgs,
+      limit: number,
+    ) {
+      demand(principal, 'manage:agents');
+      const page = exchangeOrder.page(args, limit);
+      const { where, ...rest } = page;
+      const rows = await db.prisma.chatMessage.findMany({
+        ...rest,
+        where: { AND: [exchanges(filter), where] },
+        select: exchangeSelect,
+      });
+      return cut(rows.map(exchangeOf), page);
+    },
+
+    countChats: (filter: { uuid: string; sessionId?: string | null | undefined }) =>
+      db.prisma.chatMessage.count({ where: exchanges(filter) }),
+  };
+}
+
+/** The answers of a widget, or of one visitor's chat with it. */
+function exchanges({
+  uuid,
+  sessionId,
+}: {
+  uuid: string;
+  sessionId?: string | null | undefined;
+}): Prisma.ChatMessageWhereInput {
+  const key = sessionId == null ? undefined : sessionKey(sessionId);
+  const known = uuidOf(uuid);
+  if (known === null || key === null) return { id: { in: [] } };
+  return {
+    role: 'ASSISTANT',
+    session: { deletedAt: null, user: { embed: { uuid: known } }, ...(key !== undefined && { clientKey: key }) },
+  };
+}
+
+export type EmbedsService = ReturnType<typeof embedsService>;

@@ -1,0 +1,335 @@
+import { randomUUID } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type Answer, type Kit, startKit } from '../../../test/kit.ts';
+
+let kit: Kit;
+beforeAll(async () => {
+  kit = await startKit();
+});
+afterAll(() => kit.close());
+
+const create = (body: object, key?: string | null) =>
+  kit.rest('POST', '/api/v1/embed/new', { body, ...(key !== undefined && { key }) });
+const made = async (body: object = {}) => {
+  const answer = await create({ workspace_slug: 'default', ...body });
+  expect(answer.status, answer.text).toBe(200);
+  return answer.body.embed as { id: number; uuid: string } & Record<string, unknown>;
+};
+const update = (uuid: string, body: object) => kit.rest('POST', `/api/v1/embed/${uuid}`, { body });
+const stored = (uuid: string) =>
+  kit.prisma.embed.findUniqueOrThrow({ where: { uuid }, include: { user: { include: { tokens: true } } } });
+const ask = (uuid: string, sessionId: string, message = 'Hello') =>
+  kit.rest('POST', `/api/embed/${uuid}/stream-chat`, { key: null, body: { sessionId, message } });
+
+async function privateAgent(name: string): Promise<{ id: number; slug: string }> {
+  const { data } = await kit.gql(
+    'mutation ($input: CreateAgentInput!) { createAgent(input: $input) { agent { databaseId slug } } }',
+    {
+      input: { name, isPublic: false },
+    },
+  );
+  return { id: data.createAgent.agent.databaseId, slug: data.createAgent.agent.slug };
+}
+
+async function unchanged(attempt: () => Promise<void>): Promise<void> {
+  const before = await kit.fingerprint();
+  await attempt();
+  expect(await kit.fingerprint()).toBe(before);
+}
+
+const noKey = [403, '{"error":"No valid api key found."}'];
+const lacks = (permission: string) => [403, `{"error":"This credential lacks \`${permission}\`."}`];
+const told = ({ status, text }: Answer) => [status, text];
+
+describe('rights', () => {
+  test('who may not manage agents learns and changes nothing', async () => {
+    const { uuid } = await made();
+    const rows: [string, string, object | undefined, string][] = [
+      ['GET', '/api/v1/embed', undefined, 'manage:agents'],
+      ['GET', `/api/v1/embed/${uuid}/chats`, undefined, 'read:query_history'],
+      ['GET', `/api/v1/embed/${uuid}/chats/${randomUUID()}`, undefined, 'read:query_history'],
+      ['POST', '/api/v1/embed/new', { workspace_slug: 'default' }, 'manage:agents'],
+      ['POST', `/api/v1/embed/${uuid}`, { enabled: false }, 'manage:agents'],
+      ['DELETE', `/api/v1/embed/${uuid}`, undefined, 'manage:agents'],
+    ];
+    const fields: [string, string][] = [
+      ['{ embeds { nodes { uuid } } }', 'manage:agents'],
+      [`{ embed(uuid: "${uuid}") { uuid } }`, 'manage:agents'],
+      [`{ embedChats(uuid: "${uuid}") { nodes { question } } }`, 'read:query_history'],
+      ['mutation { createEmbed(input: { agentSlug: "default" }) { embed { uuid } } }', 'manage:agents'],
+      [`mutation { updateEmbed(input: { uuid: "${uuid}", enabled: false }) { embed { uuid } } }`, 'manage:agents'],
+      [`mutation { deleteEmbed(input: { uuid: "${uuid}" }) { deletedUuid } }`, 'manage:agents'],
+    ];
+    await unchanged(async () => {
+      for (const [method, path, body, permission] of rows) {
+        expect(told(await kit.rest(method, path, { key: null, body })), path).toEqual(noKey);
+        for (const key of [kit.keys.LIMITED, kit.keys.BASIC])
+          expect(told(await kit.rest(method, path, { key, body })), path).toEqual(lacks(permission));
+      }
+      for (const [query, permission] of fields) {
+        const stranger = await kit.gql(query, {}, null);
+        expect([stranger.data, stranger.errors[0]?.extensions.code]).toEqual([null, 'UNAUTHENTICATED']);
+        for (const key of [kit.keys.LIMITED, kit.keys.BASIC]) {
+          const { data, errors } = await kit.gql(query, {}, key);
+          expect(data).toBeNull();
+          expect(errors[0]?.extensions).toEqual({ code: 'FORBIDDEN', requiredPermissions: [permission] });
+        }
+      }
+    });
+  });
+
+  test('what visitors asked needs both permissions', async () => {
+    const { uuid } = await made();
+    for (const scope of ['manage:agents', 'read:query_history']) {
+      const { secret } = await kit.createKey('ADMIN', { scopes: [scope, 'read:agents'] });
+      const missing = scope === 'manage:agents' ? 'read:query_history' : 'manage:agents';
+      expect(told(await kit.rest('GET', `/api/v1/embed/${uuid}/chats`, { key: secret }))).toEqual(lacks(missing));
+    }
+  });
+});
+
+describe('making and changing', () => {
+  test('what the contract says of a new one', async () => {
+    const embed = await made({
+      chat_mode: 'chat',
+      allowlist_domains: 'example.com, https://Shop.example:8443/,http://localhost:3000,example.com,',
+      allow_model_override: true,
+      allow_prompt_override: 'yes',
+      max_chats_per_day: '100',
+      max_chats_per_session: 2.9,
+      message_limit: 7,
+      unknown: 1,
+    });
+    expect(embed).toEqual({
+      id: expect.any(Number),
+      uuid: expect.stringMatching(/^[\da-f-]{36}$/),
+      enabled: true,
+      chat_mode: 'chat',
+      allowlist_domains: '["https://example.com","https://shop.example:8443","http://localhost:3000"]',
+      allow_model_override: true,
+      allow_temperature_override: false,
+      allow_prompt_override: false,
+      max_chats_per_day: 100,
+      max_chats_per_session: 2,
+      message_limit: 7,
+      workspace_id: 0,
+      createdBy: expect.any(Number),
+      usersId: null,
+      createdAt: expect.stringMatching(/Z$/),
+    });
+    const { embeds } = (await kit.rest('GET', '/api/v1/embed')).body;
+    expect(embeds.find(({ uuid }: { uuid: string }) => uuid === embed.uuid)).toEqual({
+      id: embed.id,
+      uuid: embed.uuid,
+      enabled: true,
+      chat_mode: 'chat',
+      createdAt: embed.createdAt,
+      workspace: { id: 0, name: 'Assistant' },
+      chat_count: 0,
+    });
+  });
+
+  test.each([
+    [
+      { allowlist_domains: ['a.example', 'https://b.example'] },
+      'allowlist_domains',
+      '["https://a.example","https://b.example"]',
+    ],
+    [{ allowlist_domains: [] }, 'allowlist_domains', null],
+    [{ allowlist_domains: '' }, 'allowlist_domains', null],
+    [{ allowlist_domains: null }, 'allowlist_domains', null],
+    [{ chat_mode: 'automatic' }, 'chat_mode', 'query'],
+    [{ chat_mode: 5 }, 'chat_mode', 'query'],
+    [{ max_chats_per_day: 0 }, 'max_chats_per_day', null],
+    [{ max_chats_per_day: -3 }, 'max_chats_per_day', null],
+    [{ max_chats_per_day: 'many' }, 'max_chats_per_day', null],
+    [{ max_chats_per_day: 1e12 }, 'max_chats_per_day', 0x7fff_ffff],
+    [{ message_limit: null }, 'message_limit', null],
+    [{ allow_temperature_override: 1 }, 'allow_temperature_override', false],
+  ])('%j', async (body, field, value) => {
+    expect((await made(body))[field]).toEqual(value);
+  });
+
+  test.each([
+    [{}, 400, '{"error":"Workspace slug is required"}'],
+    [{ workspace_slug: '' }, 400, '{"error":"Workspace slug is required"}'],
+    [{ workspace_slug: 7 }, 400, '{"error":"Workspace slug is required"}'],
+    [{ workspace_slug: 'nothing-of-the-kind' }, 404, '{"error":"Workspace not found"}'],
+    [{ workspace_slug: 'a\0b' }, 400, expect.stringContaining('error')],
+  ])('without a workspace: %j', async (body, status, text) => {
+    await unchanged(async () => expect(told(await create(body))).toEqual([status, text]));
+  });
+
+  test.each([
+    ['https://'],
+    [','],
+    ['not an origin'],
+    ['https://a.example/page'],
+    ['ftp://a.example'],
+    ['*'],
+    ['*.a.example'],
+    ['https://u:p@a.example'],
+    [['a.example', 5]],
+    [{}],
+    [7],
+  ])('no list of origins: %j', async (allowlist_domains) => {
+    const { uuid } = await made();
+    await unchanged(async () => {
+      const answers = [
+        await create({ workspace_slug: 'default', allowlist_domains }),
+        await update(uuid, { allowlist_domains }),
+      ];
+      for (const answer of answers) {
+        expect(answer.status).toBe(400);
+        expect(answer.body.error).toContain('allow');
+      }
+    });
+  });
+
+  test('a change leaves what it does not name', async () => {
+    const { uuid } = await made({ chat_mode: 'chat', allowlist_domains: 'a.example', max_chats_per_day: 5 });
+    const { id, slug } = await privateAgent('Another agent');
+    expect((await update(uuid, { workspace_id: id, max_chats_per_day: null, enabled: false })).body).toEqual({
+      success: true,
+      error: null,
+    });
+    const { data } = await kit.gql(
+      `{ embed(uuid: "${uuid}") { enabled chatMode allowedOrigins maxChatsPerDay agentId agentName agent { slug } createdBy { name } } }`,
+    );
+    expect(data.embed).toEqual({
+      enabled: false,
+      chatMode: 'CHAT',
+      allowedOrigins: ['https://a.example'],
+      maxChatsPerDay: null,
+      agentId: id,
+      agentName: 'Another agent',
+      agent: { slug },
+      createdBy: { name: 'First admin key' },
+    });
+  });
+
+  test('nothing to change is an empty reply, and what is not there is said', async () => {
+    const { uuid } = await made();
+    await unchanged(async () => {
+      expect(told(await update(uuid, {}))).toEqual([200, '{}']);
+      expect(told(await update(uuid, { workspace_slug: 'x', unknown: true }))).toEqual([200, '{}']);
+      for (const id of [randomUUID(), 'none', '%00']) {
+        expect(told(await update(id, { enabled: false }))).toEqual([404, '{"error":"Embed not found"}']);
+        expect(told(await kit.rest('DELETE', `/api/v1/embed/${id}`))).toEqual([404, '{"error":"Embed not found"}']);
+        expect(told(await kit.rest('GET', `/api/v1/embed/${id}/chats`))).toEqual([200, '{"chats":[]}']);
+        expect(told(await kit.rest('GET', `/api/v1/embed/${uuid}/chats/${id}`))).toEqual([200, '{"chats":[]}']);
+      }
+      expect(told(await update(uuid, { workspace_id: 999_999 }))).toEqual([404, '{"error":"Workspace not found"}']);
+      expect((await update(uuid, { workspace_id: 'x' })).status).toBe(400);
+    });
+  });
+
+  test.each([
+    ['maxChatsPerDay: 0', 'input.maxChatsPerDay'],
+    ['messageLimit: 1001', 'input.messageLimit'],
+    ['allowedOrigins: ["a.example", "no origin"]', 'input.allowedOrigins.1'],
+    ['agentDatabaseId: 0, agentSlug: "default"', 'input.agentDatabaseId'],
+  ])('GraphQL names what is wrong with %s', async (change, path) => {
+    const { uuid } = await made();
+    await unchanged(async () => {
+      const { errors } = await kit.gql(
+        `mutation { updateEmbed(input: { uuid: "${uuid}", ${change} }) { embed { uuid } } }`,
+      );
+      expect(errors[0]?.extensions.fields.map((field: { path: string[] }) => field.path.join('.'))).toEqual([path]);
+    });
+  });
+
+  test('each change is in the audit trail', async () => {
+    const { uuid } = await made();
+    await update(uuid, { enabled: false });
+    await kit.rest('DELETE', `/api/v1/embed/${uuid}`);
+    const events = await kit.prisma.auditEvent.findMany({ where: { targetId: uuid }, orderBy: { id: 'asc' } });
+    expect(events.map(({ action, actorName }) => [action, actorName])).toEqual(
+      ['embed.create', 'embed.update', 'embed.delete'].map((action) => [action, 'First admin key']),
+    );
+  });
+});
+
+describe('what visitors act as', () => {
+  test('is a limited account that is in no list', async () => {
+    const agent = await privateAgent('Hidden account');
+    const { uuid } = await made({ workspace_slug: agent.slug });
+    const { user } = await stored(uuid);
+    expect(user).toMatchObject({ role: 'LIMITED', accountType: 'SERVICE_ACCOUNT', passwordHash: null });
+    expect(user.tokens).toMatchObject([{ kind: 'EMBED', allScopes: false, scopes: ['write:chat', 'read:agents'] }]);
+    const { data } = await kit.gql(`{
+      apiKeys(first: 100) { nodes { userId } }
+      users(first: 100, includeServiceAccounts: true) { nodes { id } }
+      accounts(first: 100, filter: { accountTypes: [STANDARD, SERVICE_ACCOUNT] }) { nodes { id } }
+      agent(databaseId: ${agent.id}) { shares { user { id } } }
+    }`);
+    expect(data.accounts.nodes.length).toBeGreaterThan(0);
+    expect(JSON.stringify(data)).not.toContain(user.id);
+  });
+
+  test('keeps its agent when that is shared with others, and is nobody to share with', async () => {
+    const agent = await privateAgent('Shared with others');
+    const { uuid } = await made({ workspace_slug: agent.slug, chat_mode: 'chat' });
+    const { userId } = await stored(uuid);
+    const { userId: other } = await kit.createKey('BASIC');
+    const share = (ids: string[]) =>
+      kit.gql(
+        `mutation ($ids: [AgentShareInput!]) { shareAgent(input: { databaseId: ${agent.id}, shares: $ids }) { agent { databaseId } } }`,
+        { ids: ids.map((id) => ({ userId: id })) },
+      );
+    expect((await share([other])).errors).toEqual([]);
+    expect((await ask(uuid, randomUUID())).status).toBe(200);
+    expect((await share([userId])).errors[0]?.extensions.code).toBe('BAD_USER_INPUT');
+  });
+
+  test('goes with the widget, and with it all chats', async () => {
+    const { uuid } = await made({ chat_mode: 'chat' });
+    const { userId } = await stored(uuid);
+    expect((await ask(uuid, randomUUID())).status).toBe(200);
+    await kit.booted.background.settled();
+    expect(await kit.prisma.chatSession.count({ where: { userId } })).toBe(1);
+    expect((await kit.rest('DELETE', `/api/v1/embed/${uuid}`)).body).toEqual({ success: true, error: null });
+    expect(await kit.prisma.chatSession.count({ where: { userId } })).toBe(0);
+    expect(await kit.prisma.token.count({ where: { userId } })).toBe(0);
+    expect(await kit.prisma.user.count({ where: { id: userId } })).toBe(0);
+    expect((await ask(uuid, randomUUID())).status).toBe(404);
+  });
+
+  test('can do nothing else once its token is ended, whoever ended it', async () => {
+    const { uuid } = await made({ chat_mode: 'chat' });
+    const { userId } = await stored(uuid);
+    for (const [broken, mended] of [
+      [{ revokedAt: new Date() }, { revokedAt: null }],
+      [{ disabledAt: new Date() }, { disabledAt: null }],
+      [{ expiresAt: new Date(Date.now() - 1) }, { expiresAt: null }],
+    ]) {
+      await kit.prisma.token.updateMany({ where: { userId }, data: broken as object });
+      expect((await ask(uuid, randomUUID())).status).toBe(404);
+      await kit.prisma.token.updateMany({ where: { userId }, data: mended as object });
+    }
+    await kit.prisma.user.update({ where: { id: userId }, data: { active: false } });
+    expect((await ask(uuid, randomUUID())).status).toBe(404);
+  });
+});
+
+test('lists cost the same however long they are', async () => {
+  const { uuid } = await made({ chat_mode: 'chat' });
+  const count = async (path: string) => {
+    kit.statements.length = 0;
+    expect((await kit.rest('GET', path)).status).toBe(200);
+    await kit.booted.background.settled();
+    return kit.statements.filter((text) => !text.startsWith('UPDATE')).length;
+  };
+  await ask(uuid, randomUUID());
+  await kit.booted.background.settled();
+  const chats = `/api/v1/embed/${uuid}/chats`;
+  const before = [await count('/api/v1/embed'), await count(chats)];
+  for (let i = 0; i < 3; i++) {
+    await made();
+    await ask(uuid, randomUUID());
+  }
+  await kit.booted.background.settled();
+  expect([await count('/api/v1/embed'), await count(chats)]).toEqual(before);
+  const { embeds } = (await kit.rest('GET', '/api/v1/embed')).body;
+  expect(embeds.find((embed: { uuid: string }) => embed.uuid === uuid).chat_count).toBe(4);
+});

@@ -1,0 +1,268 @@
+import { RateLimiterMemory, RateLimiterRes } from 'rate-limiter-flexible';
+import { z } from 'zod';
+import type { Client, Principal } from '../../authz/principal.ts';
+import { AppError, badInput, parse } from '../../errors.ts';
+import type { Agent, Embed, Prisma } from '../../generated/prisma/client.ts';
+import type { ChatModels } from '../../models/providers.ts';
+import type { Database } from '../../store/database.ts';
+import type { Revocations } from '../../store/revocations.ts';
+import type { ChatService } from '../chat/chat.service.ts';
+import type { RunReaders } from '../chat/readers.ts';
+import type { ActiveRun } from '../chat/runs.ts';
+import type { TurnService } from '../chat/turn.ts';
+import { plainText } from '../input.ts';
+import type { LimitsService } from '../limits/limits.service.ts';
+import type { Authenticator } from '../tokens/authenticate.ts';
+import { addressKey } from '../users/attempts.ts';
+import { uuidOf } from './embeds.service.ts';
+import { clientIdOf, type Exchange, exchangeOf, exchangeSelect, sessionKey } from './exchanges.ts';
+
+/** The longest message of a visitor, in characters. */
+const longestMessage = 20_000;
+
+const Turn = z.object({
+  message: plainText(longestMessage).refine((text) => text.trim() !== '', 'Message is empty.'),
+  prompt: plainText(longestMessage).nullish(),
+  model: plainText(200).nullish(),
+  temperature: z.number().min(0).max(2).nullish(),
+});
+
+/** Whom a visitor speaks to, and by which id the visitor calls the chat. That id is the visitor's secret. */
+export interface ChatOfVisitor {
+  uuid: string;
+  sessionId: string;
+}
+export type EmbedTurnInput = ChatOfVisitor & z.input<typeof Turn>;
+
+/** What a visitor hears of a turn: words, and no documents. The last event is none of words. */
+export type VisitorEvent =
+  | { type: 'delta'; text: string }
+  | { type: 'refused'; text: string }
+  | { type: 'ended'; whole: boolean }
+  | { type: 'failed'; code: string; message: string };
+
+/** Requests of one address to one widget within a minute. */
+const requestsPerMinute = 60;
+/** A quota is for so long. Milliseconds. */
+const day = 24 * 3600 * 1000;
+/** Exchanges that a visitor is shown of their chat. */
+const longestHistory = 100;
+
+/** Where a visitor stands against a quota that is used up. */
+export const quotaScopes = { embed: 'EMBED', session: 'EMBED_SESSION', address: 'EMBED_ADDRESS' } as const;
+
+const limited = (scope: string, message: string, retryAfter: number) =>
+  new AppError('RATE_LIMITED', message, { scope, retryAfter });
+
+/** Also of a widget that is switched off, or whose agent is deleted: strangers do not learn which. */
+const unavailable = () =>
+  new AppError('NOT_FOUND', 'This chat has been disabled by the administrator - try again later.', {
+    resource: 'Embed',
+  });
+
+type OpenEmbed = Embed & { agent: Agent; tokenId: number };
+
+interface Parts {
+  db: Database;
+  credentials: Authenticator;
+  limits: LimitsService;
+  chat: ChatService;
+  turns: TurnService;
+  readers: RunReaders;
+  revocations: Revocations;
+  models: ChatModels;
+}
+
+/**
+ * What strangers do through a chat widget: send messages, read and delete the chat that they call by an id of their
+ * own. Each call is checked in this order: the widget is there and switched on, the visitor's address has not called too
+ * often, the page is one that may show it, the id is a UUID, the message is one, the quotas have room.
+ */
+export function visitorsService({ db, credentials, limits, chat, turns, readers, revocations, models }: Parts) {
+  const visits = new RateLimiterMemory({ points: requestsPerMinute, duration: 60 });
+  /** The last turn of each widget that is being started. */
+  const starting = new Map<number, Promise<unknown>>();
+
+  /** One at a time for each widget: what one counts, the one before has written. */
+  async function inOrder<T>(embedId: number, start: () => Promise<T>): Promise<T> {
+    const mine = (starting.get(embedId) ?? Promise.resolve()).then(start);
+    const settled = mine.catch(() => {});
+    starting.set(embedId, settled);
+    try {
+      return await mine;
+    } finally {
+      if (starting.get(embedId) === settled) starting.delete(embedId);
+    }
+  }
+
+  async function admitAddress(embed: Embed, client: Client): Promise<void> {
+    try {
+      await visits.consume(`${embed.id} ${addressKey(client)}`);
+    } catch (error) {
+      const seconds = error instanceof RateLimiterRes ? Math.max(1, Math.ceil(error.msBeforeNext / 1000)) : 60;
+      throw limited(quotaScopes.address, 'Too many requests. Try again later.', seconds);
+    }
+  }
+
+  async function lookUp(uuid: string) {
+    const known = uuidOf(uuid);
+    return known === null
+      ? null
+      : db.prisma.embed.findUnique({
+          where: { uuid: known },
+          include: { agent: true, user: { select: { tokens: { where: { kind: 'EMBED' }, select: { id: true } } } } },
+        });
+  }
+
+  const mayShow = ({ allowedOrigins }: Pick<Embed, 'allowedOrigins'>, origin: string | null | undefined): boolean =>
+    allowedOrigins.length === 0 || (origin != null && allowedOrigins.includes(origin));
+
+  /** The widget, for who calls from where. Throws NOT_FOUND, RATE_LIMITED, FORBIDDEN. */
+  async function enter(client: Client, uuid: string): Promise<OpenEmbed> {
+    const embed = await lookUp(uuid);
+    const tokenId = embed?.user.tokens[0]?.id;
+    if (!embed?.enabled || embed.agent.deletedAt || tokenId === undefined) throw unavailable();
+    await admitAddress(embed, client);
+    if (!mayShow(embed, client.origin)) throw new AppError('FORBIDDEN', 'Invalid request.');
+    return { ...embed, tokenId };
+  }
+
+  /** Whom its visitors act as. Counts a request. Throws NOT_FOUND, RATE_LIMITED. */
+  async function actFor({ tokenId }: OpenEmbed): Promise<Principal> {
+    const principal = await credentials.actAs(tokenId);
+    if (!principal) throw unavailable();
+    await limits.admitRequest(principal);
+    return principal;
+  }
+
+  /** Throws RATE_LIMITED where so many questions were asked within 24 hours, of chats that are deleted too. */
+  async function admitWithin(most: number | null, session: Prisma.ChatSessionWhereInput, refusal: [string, string]) {
+    if (most === null) return;
+    const since = new Date(Date.now() - day);
+    const [last] = await db.prisma.chatMessage.findMany({
+      where: { role: 'USER', createdAt: { gt: since }, session },
+      orderBy: { createdAt: 'desc' },
+      skip: most - 1,
+      take: 1,
+      select: { createdAt: true },
+    });
+    if (last) throw limited(...refusal, Math.max(1, Math.ceil((last.createdAt.getTime() - since.getTime()) / 1000)));
+  }
+
+  async function admitTurn({ userId, maxChatsPerDay, maxChatsPerSession }: OpenEmbed, clientKey: string) {
+    const again = 'quota for this chat has been reached. Try again later or contact the site owner.';
+    await admitWithin(maxChatsPerDay, { userId }, [quotaScopes.embed, `The ${again}`]);
+    await admitWithin(maxChatsPerSession, { userId, clientKey }, [quotaScopes.session, `Your ${again}`]);
+  }
+
+  /**
+   * A message, with what it asks for beside the answer as far as the widget allows that; the rest is passed over. Throws
+   * BAD_USER_INPUT.
+   */
+  function readTurn(embed: OpenEmbed, { message, prompt, model, temperature }: EmbedTurnInput) {
+    const turn = parse(Turn, {
+      message,
+      ...(embed.allowPrompt && { prompt }),
+      ...(embed.allowModel && { model }),
+      ...(embed.allowTemperature && { temperature }),
+    });
+    // Which models there are is not for strangers.
+    if (turn.model != null && !models.find(turn.model))
+      throw badInput(['input', 'model'], 'This model is not available.');
+    return turn;
+  }
+
+  /** What a visitor hears of a run: its words, and how it ends. Throws NOT_FOUND at the moment at which the widget is switched off. */
+  async function* heard(principal: Principal, run: ActiveRun, signal: AbortSignal): AsyncGenerator<VisitorEvent> {
+    let refuses = false;
+    try {
+      for await (const event of readers.read(principal, run, 0, signal)) {
+        if (event.type === 'answerStarted') refuses = event.isRefusal ?? false;
+        else if (event.type === 'answerDelta' && refuses) return yield { type: 'refused', text: event.text };
+        else if (event.type === 'answerDelta') yield { type: 'delta', text: event.text };
+        else if (event.type === 'stopped') yield { type: 'ended', whole: event.reason === 'FINISHED' };
+        else if (event.type === 'failed') yield { type: 'failed', code: event.code, message: event.message };
+      }
+    } catch (error) {
+      throw error instanceof AppError && error.code === 'UNAUTHENTICATED' ? unavailable() : error;
+    }
+  }
+
+  /** The visitor's chat, if there is one. */
+  const sessionWhere = ({ userId }: OpenEmbed, sessionId: string) => ({
+    userId,
+    clientKey: sessionKey(sessionId),
+    deletedAt: null,
+  });
+
+  return {
+    /**
+     * Sends a visitor's message, in their chat with the widget's agent, and tells what is said. Of turns that are begun
+     * at the same time no more begin than the quotas allow. The run goes on when the visitor leaves. Throws NOT_FOUND for
+     * a widget that is not there or switched off and for an id that is no UUID, FORBIDDEN for a page that may not show
+     * it, BAD_USER_INPUT, RATE_LIMITED, CONFLICT (the chat is still answering).
+     */
+    async send(client: Client, input: EmbedTurnInput, signal: AbortSignal): Promise<AsyncGenerator<VisitorEvent>> {
+      const embed = await enter(client, input.uuid);
+      const key = sessionKey(input.sessionId);
+      if (key === null) throw new AppError('NOT_FOUND', 'Invalid session ID.', { resource: 'Chat session' });
+      const { prompt, ...turn } = readTurn(embed, input);
+      const principal = await actFor(embed);
+      const { run } = await inOrder(embed.id, async () => {
+        await admitTurn(embed, key);
+        if (revocations.ended(principal)) throw unavailable();
+        return turns.start(principal, {
+          ...turn,
+          systemPrompt: prompt,
+          chat: { agentSlug: embed.agent.slug, clientSessionId: clientIdOf(key) },
+          mode: embed.chatMode,
+          historyLimit: embed.messageLimit,
+          // The documents are not the visitor's to read, and neither are the links to them.
+          includeCitations: false,
+        });
+      });
+      return heard(principal, run, signal);
+    },
+
+    /**
+     * The last 100 exchanges of a visitor's chat, oldest first; none of one that is not there. Throws NOT_FOUND for a
+     * widget that is not there or switched off, FORBIDDEN for a page that may not show it, RATE_LIMITED.
+     */
+    async history(client: Client, { uuid, sessionId }: ChatOfVisitor): Promise<Exchange[]> {
+      const embed = await enter(client, uuid);
+      await actFor(embed);
+      if (sessionKey(sessionId) === null) return [];
+      const rows = await db.prisma.chatMessage.findMany({
+        where: { role: 'ASSISTANT', session: sessionWhere(embed, sessionId) },
+        orderBy: { id: 'desc' },
+        take: longestHistory,
+        select: exchangeSelect,
+      });
+      return rows
+        .reverse()
+        .map(exchangeOf)
+        .filter(({ included }) => included);
+    },
+
+    /** Deletes a visitor's chat, and stops what it is saying; returns whether there was one. Throws as `history` does. */
+    async delete(client: Client, { uuid, sessionId }: ChatOfVisitor): Promise<boolean> {
+      const embed = await enter(client, uuid);
+      const principal = await actFor(embed);
+      if (sessionKey(sessionId) === null) return false;
+      const found = await db.prisma.chatSession.findFirst({
+        where: sessionWhere(embed, sessionId),
+        select: { id: true },
+      });
+      if (found) await chat.delete(principal, found.id);
+      return found !== null;
+    },
+
+    /** Whether a page of that origin may show a widget; one that is not there has nothing to keep from any. */
+    async mayShow(uuid: string, origin: string): Promise<boolean> {
+      const embed = await lookUp(uuid);
+      return !embed || mayShow(embed, origin);
+    },
+  };
+}
+
+export type VisitorsService = ReturnType<typeof visitorsService>;

@@ -1,0 +1,390 @@
+import { randomUUID } from 'node:crypto';
+import type { JSONSchema7 } from 'ai';
+import { z } from 'zod';
+import type { Principal } from '../../authz/principal.ts';
+import { AppError, badInput, conflict, credentialRefused, parse } from '../../errors.ts';
+import type { Agent } from '../../generated/prisma/client.ts';
+import type { Log } from '../../log.ts';
+import type { ChatModel, ChatModels } from '../../models/providers.ts';
+import type { Settings } from '../../settings.ts';
+import type { Database } from '../../store/database.ts';
+import type { Revocations } from '../../store/revocations.ts';
+import { agentBySlug } from '../agents/by-slug.ts';
+import { type AnswerEnd, type AnswerSoFar, answer } from '../chat/answer.ts';
+import { gatherAttachments } from '../chat/attachments.ts';
+import { numberHits } from '../chat/citations.ts';
+import type { ChatEvent, NumberedHit, TurnUsage } from '../chat/events.ts';
+import { modelOf, modelOverrides, promptedBy } from '../chat/overrides.ts';
+import { fits } from '../chat/prompt.ts';
+import { ActiveRun, type Runs } from '../chat/runs.ts';
+import type { FilesService } from '../files/files.service.ts';
+import { plainText } from '../input.ts';
+import type { KnowledgeService } from '../knowledge/knowledge.service.ts';
+import type { LimitsService } from '../limits/limits.service.ts';
+import type { UsageService } from '../limits/usage.service.ts';
+import { asClientCalls, type CallPiece, type CallSettings, Heard } from './client-call.ts';
+import { type Conversation, lengthOfAll, Message, readConversation, standIn } from './messages.ts';
+
+const ToolName = z.string().regex(/^[\w-]{1,64}$/, 'must be 1 to 64 letters, digits, underscores and dashes');
+const JsonObject = z.record(z.string(), z.unknown());
+
+const CreateChatCompletion = z
+  .object({
+    model: plainText(300),
+    messages: z.array(Message).min(1, 'must not be empty').max(2000, 'must be at most 2000'),
+    tools: z
+      .array(
+        z.object({
+          name: ToolName,
+          description: plainText(20_000).nullish(),
+          parameters: JsonObject.nullish(),
+          strict: z.boolean().nullish(),
+        }),
+      )
+      .max(128, 'must be at most 128')
+      .nullish(),
+    toolChoice: z.enum(['AUTO', 'NONE', 'REQUIRED']).nullish(),
+    /** The one tool that is to be called. */
+    toolName: ToolName.nullish(),
+    parallelToolCalls: z.boolean().nullish(),
+    temperature: modelOverrides.temperature,
+    topP: z.number().min(0).max(1).nullish(),
+    maxTokens: z.number().int().min(1, 'must be at least 1').nullish(),
+    stop: z.array(plainText(500).min(1)).max(16, 'must be at most 16').nullish(),
+    presencePenalty: z.number().min(-2).max(2).nullish(),
+    frequencyPenalty: z.number().min(-2).max(2).nullish(),
+    seed: z.number().int().nullish(),
+    reasoningEffort: modelOverrides.reasoningEffort,
+    responseFormat: z
+      .object({
+        type: z.enum(['TEXT', 'JSON_OBJECT', 'JSON_SCHEMA']),
+        name: ToolName.nullish(),
+        description: plainText(20_000).nullish(),
+        schema: JsonObject.nullish(),
+        strict: z.boolean().nullish(),
+      })
+      .nullish(),
+    includeUsage: z.boolean().default(false),
+  })
+  .refine(({ toolName, tools }) => toolName == null || tools?.some(({ name }) => name === toolName), {
+    message: 'must be the name of one of the tools',
+    path: ['toolName'],
+  });
+
+export type CreateChatCompletionInput = z.input<typeof CreateChatCompletion>;
+type Request = z.output<typeof CreateChatCompletion>;
+
+/** Why an answer ended. */
+export type FinishReason = 'STOP' | 'LENGTH' | 'TOOL_CALLS' | 'CONTENT_FILTER';
+
+interface Head {
+  /** `chatcmpl-…` */
+  id: string;
+  createdAt: Date;
+  /** The agent's slug. */
+  model: string;
+}
+
+/** A piece of an answer, in the order in which it comes. The last has the reason, and what the answer cost. */
+export interface CompletionChunk extends Head {
+  text: string | null;
+  toolCalls: CallPiece[];
+  finishReason: FinishReason | null;
+  usage: TurnUsage | null;
+}
+
+/** A whole answer. */
+export interface Completion extends Head {
+  /** null when it only calls tools. */
+  text: string | null;
+  toolCalls: { id: string; name: string; arguments: string }[];
+  finishReason: FinishReason;
+  /** null: no model was asked. */
+  usage: TurnUsage | null;
+}
+
+/** How many answers one user may have under way at once, turns of chats among them. */
+const maxRunsPerUser = 20;
+
+/** What an agent says in the mode QUERY when it found nothing. */
+const usualRefusal = 'There is no relevant information in this workspace to answer your query.';
+
+const internalFailure: AnswerEnd & { status: 'FAILED' } = {
+  status: 'FAILED',
+  code: 'INTERNAL',
+  message: 'The answer failed for a reason within the server.',
+  retryable: true,
+};
+
+const finishReasons: Partial<Record<NonNullable<Heard['finishReason']>, FinishReason>> = {
+  length: 'LENGTH',
+  'content-filter': 'CONTENT_FILTER',
+  'tool-calls': 'TOOL_CALLS',
+};
+
+const finishReasonOf = ({ finishReason, calls }: Heard): FinishReason =>
+  (finishReason && finishReasons[finishReason]) ?? (calls ? 'TOOL_CALLS' : 'STOP');
+
+/** What the model did for an answer. */
+const spent = (
+  { modelId, provider }: ChatModel,
+  { inputTokens, outputTokens }: AnswerSoFar,
+  durationMs: number,
+): TurnUsage => ({ inputTokens, outputTokens, durationMs, model: modelId, provider, endedAt: new Date() });
+
+/** A failed answer as an error of its caller's request. */
+const failureOf = ({ code, message }: Extract<ChatEvent, { type: 'failed' }>): AppError =>
+  new AppError(code === 'RATE_LIMITED' || code === 'INTERNAL' ? code : 'UPSTREAM_FAILED', message);
+
+/** What a request says to the model beside its messages. The default of a server is left to it. */
+function callSettings(request: Request): CallSettings {
+  const { maxTokens, topP, presencePenalty, frequencyPenalty, seed, stop, tools, toolName, toolChoice } = request;
+  const choice = toolName == null ? toolChoice : null;
+  const { parallelToolCalls, responseFormat } = request;
+  const { type, ...schema } = responseFormat ?? { type: 'TEXT' };
+  const json = type === 'JSON_SCHEMA' ? { type: 'json_schema', json_schema: schema } : { type: 'json_object' };
+  const raw = {
+    ...(tools?.length && parallelToolCalls != null && { parallel_tool_calls: parallelToolCalls }),
+    ...(type !== 'TEXT' && { response_format: json }),
+  };
+  return {
+    ...(maxTokens != null && { maxOutputTokens: maxTokens }),
+    ...(topP != null && { topP }),
+    ...(presencePenalty != null && { presencePenalty }),
+    ...(frequencyPenalty != null && { frequencyPenalty }),
+    ...(seed != null && { seed }),
+    ...(stop?.length && { stopSequences: stop }),
+    ...(tools?.length && {
+      tools: tools.map(({ name, description, parameters, strict }) => ({
+        type: 'function' as const,
+        name,
+        inputSchema: (parameters ?? { type: 'object', properties: {} }) as JSONSchema7,
+        ...(description != null && { description }),
+        ...(strict != null && { strict }),
+      })),
+      ...(toolName != null && { toolChoice: { type: 'tool' as const, toolName } }),
+      ...(choice != null && { toolChoice: { type: choice.toLowerCase() as 'auto' | 'none' | 'required' } }),
+    }),
+    // What stands here goes into the provider's request as it is.
+    providerOptions: { openaiCompatible: JSON.parse(JSON.stringify(raw)) },
+  };
+}
+
+/** Throws BAD_USER_INPUT for what the model could not read even alone. */
+function checkLength(agent: Agent, { provider, contextWindow }: ChatModel, { question, since }: Conversation): void {
+  if (provider === 'embedded') return;
+  const parts = { agent, projectInstructions: null, question, additionalContext: null, history: [], hits: null };
+  if (!fits({ ...parts, contextWindow: contextWindow - Math.ceil(lengthOfAll(since) / 4) }))
+    throw badInput(['input', 'messages'], `are too long for the model, whose window has ${contextWindow} tokens`);
+}
+
+interface Foundation {
+  db: Database;
+  knowledge: KnowledgeService;
+  files: FilesService;
+  runs: Runs;
+  limits: LimitsService;
+  usage: UsageService;
+  settings: Settings;
+  log: Log;
+  revocations: Revocations;
+  models: ChatModels;
+}
+
+/**
+ * Answers to messages that are the client's to keep: an agent's knowledge and instructions, and nothing stored but what
+ * it cost. An answer ends when its client goes away.
+ */
+export function completionsService(foundation: Foundation) {
+  const { db, knowledge, files, runs, limits, usage, settings, log, revocations, models } = foundation;
+
+  interface UnderWay {
+    head: Head;
+    run: ActiveRun;
+    heard: Heard;
+    includeUsage: boolean;
+    /** Whether the caller's credential died meanwhile. */
+    revoked: () => boolean;
+  }
+
+  /** What the agent knows of a question, numbered to be cited; null when it does not search and was given nothing. */
+  async function passagesFor(
+    principal: Principal,
+    agent: Agent,
+    question: string,
+    model: ChatModel,
+    signal: AbortSignal,
+  ): Promise<NumberedHit[] | null> {
+    const asked = { agent, projectId: null, projectInstructions: null, question, questionId: 0, earlierIds: [], model };
+    const { standing, searchable } = await gatherAttachments(db, files, principal, asked, signal);
+    const searches =
+      (await db.prisma.action.count({ where: { builtinKey: 'SearchTool', agents: { some: { id: agent.id } } } })) > 0;
+    if (!searches && !searchable) return standing.length > 0 ? standing : null;
+    const found = await knowledge.retrieve(principal, {
+      query: question,
+      agentId: agent.id,
+      attachedOnly: !searches,
+      except: standing.map(({ documentId }) => documentId),
+      limit: agent.passageLimit,
+    });
+    return numberHits([...standing, ...found.filter(({ score }) => score >= agent.similarityThreshold)]);
+  }
+
+  /** Records what an answer cost: nothing when the provider failed before it said or reported anything. */
+  async function record(principal: Principal, model: string, soFar: AnswerSoFar, failed: boolean): Promise<void> {
+    const { text, reasoning, inputTokens, outputTokens, estimatedTokens } = soFar;
+    if (failed && text === '' && reasoning === '' && estimatedTokens >= inputTokens + outputTokens) return;
+    const { userId, credential } = principal;
+    await usage.record({ userId, tokenId: credential.tokenId, model, inputTokens, outputTokens, estimatedTokens });
+  }
+
+  /**
+   * Begins an answer. Throws NOT_FOUND for an agent that the principal may not use, BAD_USER_INPUT, CONFLICT (the server
+   * shuts down), RATE_LIMITED (a budget is used up, or too many answers are under way).
+   */
+  async function start(principal: Principal, raw: CreateChatCompletionInput, signal: AbortSignal): Promise<UnderWay> {
+    const request = parse(CreateChatCompletion, raw);
+    await limits.admitTurn(principal);
+    const chosen = await agentBySlug(db.prisma, principal, request.model);
+    const model = modelOf(models, chosen);
+    const conversation = readConversation(request.messages, model.sees);
+    const { systemPrompt, question, earlier, since, images } = conversation;
+    const agent = promptedBy(chosen, { systemPrompt, taskPrompt: null });
+    const writesJson = request.responseFormat != null && request.responseFormat.type !== 'TEXT';
+    if (writesJson && model.provider === 'embedded')
+      throw badInput(['input', 'responseFormat'], 'needs a language model; this server quotes its documents');
+    checkLength(agent, model, conversation);
+    const hits = await passagesFor(principal, agent, question, model, signal);
+
+    if (runs.draining) throw conflict('The server is shutting down.');
+    if (runs.ofUser(principal.userId).length >= maxRunsPerUser)
+      throw new AppError('RATE_LIMITED', `At most ${maxRunsPerUser} answers at once.`, { retryAfter: 5 });
+    const heard = new Heard();
+    const id = randomUUID();
+    // Its session is nobody's: a completion is read by who asked for it, and by nobody else.
+    const run = new ActiveRun(id, randomUUID(), principal.userId, 0);
+    const soFar = { text: '', reasoning: '', citations: [], inputTokens: 0, outputTokens: 0, estimatedTokens: 0 };
+    const startedAt = performance.now();
+    const watch = revocations.watch(principal);
+    const work = async () => {
+      const stop = () => run.stop();
+      const gone = AbortSignal.any([signal, watch.signal]);
+      gone.addEventListener('abort', stop, { once: true });
+      if (gone.aborted) stop();
+      const asked = {
+        agent,
+        projectInstructions: null,
+        model: {
+          ...model,
+          model: asClientCalls(model.model, conversation, callSettings(request), heard),
+          contextWindow: model.contextWindow - Math.ceil(lengthOfAll(since) / 4),
+        },
+        temperature: request.temperature ?? agent.temperature,
+        reasoningEffort: request.reasoningEffort ?? null,
+        history: earlier.map(standIn),
+        question,
+        files: [],
+        earlierFiles: [],
+        notes: [],
+        images,
+        earlierImages: [],
+        hits,
+        // In JSON a number in brackets is a list.
+        passages: writesJson ? [] : (hits ?? []),
+        told: [],
+        additionalContext: null,
+        includeCitations: true,
+        limits: { modelSilenceMs: settings.modelSilenceMs, turnMs: settings.turnMs },
+      };
+      let end = await answer(asked, run, soFar, () => {}, log).catch((error: unknown) => {
+        log.error({ error, runId: id }, 'a completion failed');
+        return internalFailure;
+      });
+      // A model that only calls tools says nothing, and neither does one that was allowed too few tokens.
+      if (end.status === 'FAILED' && heard.finishReason !== null && heard.finishReason !== 'error')
+        end = { status: 'COMPLETE' };
+      gone.removeEventListener('abort', stop);
+      watch.done();
+      const durationMs = Math.round(performance.now() - startedAt);
+      await record(principal, model.modelId, soFar, end.status === 'FAILED').catch((error: unknown) =>
+        log.error({ error, runId: id }, 'what a completion cost could not be recorded'),
+      );
+      const reason = end.status === 'STOPPED' ? 'USER_CANCELLED' : 'FINISHED';
+      if (end.status === 'FAILED') run.emit({ ...end, type: 'failed' });
+      else run.emit({ type: 'stopped', reason, usage: spent(model, soFar, durationMs) });
+    };
+    if (agent.chatMode === 'QUERY' && (hits ?? []).length + images.length === 0) {
+      watch.done();
+      run.emit({ type: 'answerStarted', documents: [], isRefusal: true });
+      run.emit({ type: 'answerDelta', text: agent.refusalText || usualRefusal });
+      run.emit({ type: 'stopped', reason: 'FINISHED' });
+    } else runs.start(run, work);
+    return {
+      head: { id: `chatcmpl-${id}`, createdAt: new Date(), model: chosen.slug },
+      run,
+      heard,
+      includeUsage: request.includeUsage,
+      revoked: () => watch.signal.aborted,
+    };
+  }
+
+  /** An answer as it comes. Throws UPSTREAM_FAILED and the like where it breaks off. The answer ends with its reader. */
+  async function* read({ head, run, heard, includeUsage, revoked }: UnderWay): AsyncGenerator<CompletionChunk> {
+    const nothing = { ...head, text: null, toolCalls: [], finishReason: null, usage: null };
+    try {
+      for await (const event of run.read(0)) {
+        const toolCalls = heard.take();
+        if (toolCalls.length > 0) yield { ...nothing, toolCalls };
+        if (event.type === 'answerDelta') yield { ...nothing, text: event.text };
+        else if (event.type === 'failed') throw failureOf(event);
+        else if (event.type === 'stopped') {
+          if (event.reason === 'USER_CANCELLED')
+            throw revoked() ? credentialRefused() : conflict('The answer was stopped.');
+          yield { ...nothing, finishReason: finishReasonOf(heard), usage: event.usage ?? null };
+          if (includeUsage) yield { ...nothing, usage: event.usage ?? null };
+        }
+      }
+    } finally {
+      run.stop();
+    }
+  }
+
+  return {
+    /**
+     * Answers a client's messages as an agent; nothing of it is stored. Throws NOT_FOUND, BAD_USER_INPUT, RATE_LIMITED,
+     * CONFLICT, UPSTREAM_FAILED.
+     */
+    async create(principal: Principal, input: CreateChatCompletionInput, signal: AbortSignal): Promise<Completion> {
+      const underWay = await start(principal, input, signal);
+      const completion: Completion = { ...underWay.head, text: null, toolCalls: [], finishReason: 'STOP', usage: null };
+      for await (const { text, toolCalls, finishReason, usage } of read(underWay)) {
+        if (text !== null) completion.text = (completion.text ?? '') + text;
+        for (const piece of toolCalls) {
+          completion.toolCalls[piece.index] ??= { id: piece.id ?? '', name: piece.name ?? '', arguments: '' };
+          const call = completion.toolCalls[piece.index];
+          if (call) call.arguments += piece.arguments;
+        }
+        completion.finishReason = finishReason ?? completion.finishReason;
+        completion.usage = usage ?? completion.usage;
+      }
+      if (completion.toolCalls.length === 0) completion.text ??= '';
+      return completion;
+    },
+
+    /** The same, as it is said. What fails before the model says anything is thrown here. */
+    async stream(
+      principal: Principal,
+      input: CreateChatCompletionInput,
+      signal: AbortSignal,
+    ): Promise<AsyncGenerator<CompletionChunk>> {
+      const underWay = await start(principal, input, signal);
+      for await (const event of underWay.run.read(0)) {
+        if (event.type === 'failed') throw failureOf(event);
+        break;
+      }
+      return read(underWay);
+    },
+  };
+}
+
+export type CompletionsService = ReturnType<typeof completionsService>;

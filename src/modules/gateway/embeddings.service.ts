@@ -1,0 +1,62 @@
+import { z } from 'zod';
+import type { Principal } from '../../authz/principal.ts';
+import { AppError, badInput, parse } from '../../errors.ts';
+import type { EmbeddingModel } from '../../models/embeddings.ts';
+import { estimateTokens } from '../../models/tokens.ts';
+import { plainText } from '../input.ts';
+import type { LimitsService } from '../limits/limits.service.ts';
+import type { UsageService } from '../limits/usage.service.ts';
+
+/** Tokens of one text, as the server estimates them. */
+const mostTokens = 8192;
+
+const CreateEmbeddings = z.object({
+  texts: z
+    .array(
+      plainText(Number.POSITIVE_INFINITY)
+        .min(1, 'must not be empty')
+        .refine((text) => estimateTokens(text) <= mostTokens, `must have at most ${mostTokens} tokens`),
+    )
+    .min(1, 'must not be empty')
+    .max(2048, 'must be at most 2048'),
+  dimensions: z.number().int().min(1).max(100_000).nullish(),
+});
+
+export type CreateEmbeddingsInput = z.input<typeof CreateEmbeddings>;
+
+export interface TextEmbeddings {
+  model: string;
+  /** In the order of the texts. */
+  vectors: number[][];
+  promptTokens: number;
+}
+
+/** Texts as vectors, by the server's embedding model; for clients that keep an index of their own. */
+export function embeddingsService(model: EmbeddingModel | null, limits: LimitsService, usage: UsageService) {
+  return {
+    /**
+     * Embeds 1 to 2048 texts of at most 8192 tokens each. Throws NOT_FOUND (no model), BAD_USER_INPUT, RATE_LIMITED,
+     * UPSTREAM_FAILED.
+     */
+    async create(principal: Principal, raw: CreateEmbeddingsInput, signal: AbortSignal): Promise<TextEmbeddings> {
+      const { texts, dimensions } = parse(CreateEmbeddings, raw);
+      if (!model)
+        throw new AppError('NOT_FOUND', 'This server has no embedding model. The setting EMBEDDING_MODEL names one.', {
+          resource: 'Embedding model',
+        });
+      await limits.admitTurn(principal);
+      const { vectors, tokens, estimatedTokens } = await model.embed(texts, signal, dimensions ?? undefined);
+      await usage.record({
+        userId: principal.userId,
+        tokenId: principal.credential.tokenId,
+        model: model.modelId,
+        inputTokens: tokens,
+        outputTokens: 0,
+        estimatedTokens,
+      });
+      if (dimensions != null && vectors.some((vector) => vector.length !== dimensions))
+        throw badInput(['input', 'dimensions'], `cannot be chosen: the model's vectors have ${vectors[0]?.length}`);
+      return { model: model.modelId, vectors, promptTokens: tokens };
+    },
+  };
+}

@@ -1,0 +1,71 @@
+import { z } from 'zod';
+import type { Principal } from '../../authz/principal.ts';
+import { AppError, badInput, parse } from '../../errors.ts';
+import type { IncomingFile } from '../../form.ts';
+import { type Drawn, type ImageModel, imageTypeOf } from '../../models/images.ts';
+import { estimateTokens, imageTokens } from '../../models/tokens.ts';
+import { plainText } from '../input.ts';
+import type { LimitsService } from '../limits/limits.service.ts';
+import type { UsageService } from '../limits/usage.service.ts';
+
+/** What a request without words for the image is told. */
+export const promptRequired = 'A prompt is required.';
+
+/** Bytes of an image to draw from. */
+const largestReference = 25 * 1024 * 1024;
+
+const CreateImage = z.object({
+  prompt: plainText(32_000).refine((prompt) => prompt.trim() !== '', promptRequired),
+  size: z
+    .string()
+    .regex(/^[1-9]\d{0,4}x[1-9]\d{0,4}$/, 'must be width and height: 1024x1024')
+    .nullish(),
+  references: z.array(z.custom<IncomingFile>()).max(10, 'must be at most 10').nullish(),
+});
+
+export interface CreateImageInput {
+  prompt: string;
+  size?: string | null | undefined;
+  references?: readonly IncomingFile[] | null | undefined;
+}
+
+/** Throws BAD_USER_INPUT for what is no image. */
+async function read(file: IncomingFile, index: number): Promise<Uint8Array> {
+  const path = ['input', 'references', index];
+  if (file.size > largestReference) throw badInput(path, `must have at most ${largestReference} bytes`);
+  const bytes = new Uint8Array(await file.arrayBuffer());
+  if (imageTypeOf(bytes) === null) throw badInput(path, 'must be a PNG, JPEG or WebP image');
+  return bytes;
+}
+
+/** Images by the server's image model. */
+export function imagesService(model: ImageModel | null, limits: LimitsService, usage: UsageService) {
+  return {
+    /**
+     * Draws an image, from others if some are given; the prompt has at most 32,000 characters, and what it costs is
+     * estimated. Throws NOT_FOUND (no model), BAD_USER_INPUT, RATE_LIMITED, UPSTREAM_FAILED.
+     */
+    async create(principal: Principal, raw: CreateImageInput, signal: AbortSignal): Promise<Drawn> {
+      const { prompt, size, references } = parse(CreateImage, raw);
+      if (!model)
+        throw new AppError(
+          'NOT_FOUND',
+          'No valid image generation provider was set. The setting IMAGE_MODEL names one.',
+          { resource: 'Image model' },
+        );
+      const images = await Promise.all((references ?? []).map(read));
+      await limits.admitTurn(principal);
+      const drawn = await model.draw({ prompt, size: size ?? null, images }, signal);
+      const tokens = estimateTokens(prompt) + images.length * imageTokens;
+      await usage.record({
+        userId: principal.userId,
+        tokenId: principal.credential.tokenId,
+        model: model.modelId,
+        inputTokens: tokens,
+        outputTokens: 0,
+        estimatedTokens: tokens,
+      });
+      return drawn;
+    },
+  };
+}

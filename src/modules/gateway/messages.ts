@@ -1,0 +1,163 @@
+import type { LanguageModelV3Message } from '@ai-sdk/provider';
+import { z } from 'zod';
+import { badInput } from '../../errors.ts';
+import { imageTokens } from '../../models/tokens.ts';
+import type { Image, Utterance } from '../chat/prompt.ts';
+import { plainText } from '../input.ts';
+
+/** Characters of one text of a message. */
+const longestText = 1_000_000;
+
+const Part = z
+  .object({ text: plainText(longestText).nullish(), imageUrl: z.string().nullish() })
+  .refine(
+    ({ text, imageUrl }) => (text == null) !== (imageUrl == null),
+    'must have `text` or `imageUrl`, and not both',
+  );
+
+const ToolCall = z.object({
+  id: plainText(200).min(1),
+  name: plainText(200).min(1),
+  arguments: plainText(longestText),
+});
+
+/** A message as a client sends it. */
+export const Message = z.object({
+  role: z.enum(['SYSTEM', 'DEVELOPER', 'USER', 'ASSISTANT', 'TOOL']),
+  content: z.array(Part).max(1000, 'must have at most 1000 parts').nullish(),
+  toolCalls: z.array(ToolCall).max(128, 'must be at most 128').nullish(),
+  toolCallId: plainText(200).nullish(),
+});
+type Message = z.output<typeof Message>;
+
+/** What a client sent, around the question that is to be answered now. */
+export interface Conversation {
+  /** The client's own instructions, in place of the agent's. */
+  systemPrompt: string | null;
+  /** The messages before the question, oldest first. */
+  earlier: LanguageModelV3Message[];
+  question: string;
+  images: Image[];
+  /** What follows the question: calls of the client's tools, and what these gave. */
+  since: LanguageModelV3Message[];
+}
+
+type Path = (string | number)[];
+
+const isInstruction = ({ role }: Message): boolean => role === 'SYSTEM' || role === 'DEVELOPER';
+
+const textOf = ({ content }: Message): string => (content ?? []).flatMap(({ text }) => text ?? []).join('\n\n');
+
+/** Throws BAD_USER_INPUT for what is not the data of an image: nothing is fetched on a client's behalf. */
+function imageOf(url: string, path: Path): { mediaType: string; data: string } {
+  const [, mediaType, data] = /^data:(image\/(?:png|jpeg|gif|webp));base64,([A-Za-z0-9+/]+={0,2})$/.exec(url) ?? [];
+  if (mediaType === undefined || data === undefined)
+    throw badInput(path, 'must be a data: URL in base64 of a PNG, JPEG, GIF or WebP image');
+  return { mediaType, data };
+}
+
+type UserPart = Extract<LanguageModelV3Message, { role: 'user' }>['content'][number];
+
+function userParts({ content }: Message, sees: boolean, at: Path): UserPart[] {
+  return (content ?? []).map(({ text, imageUrl }, index): UserPart => {
+    if (imageUrl == null) return { type: 'text', text: text ?? '' };
+    const path = [...at, 'content', index, 'imageUrl'];
+    if (!sees) throw badInput(path, 'cannot be shown to this model, which does not see images');
+    return { type: 'file', ...imageOf(imageUrl, path) };
+  });
+}
+
+/** Arguments as they were written; what is no JSON is a text to the model, as it was when the model wrote it. */
+function readArguments(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
+}
+
+/** Reads messages one after the other: what a tool gave belongs to a call before it. */
+function reader(sees: boolean) {
+  const calls = new Map<string, string>();
+  return (message: Message, index: number): LanguageModelV3Message => {
+    const at = ['input', 'messages', index];
+    const { role, content, toolCalls, toolCallId } = message;
+    const image = role === 'USER' ? -1 : (content ?? []).findIndex(({ imageUrl }) => imageUrl != null);
+    if (image >= 0) throw badInput([...at, 'content', image, 'imageUrl'], 'can stand in a message of the user alone');
+    if (toolCalls?.length && role !== 'ASSISTANT')
+      throw badInput([...at, 'toolCalls'], 'can stand in a message of the assistant alone');
+    if (isInstruction(message)) return { role: 'system', content: textOf(message) };
+    if (role === 'USER') return { role: 'user', content: userParts(message, sees, at) };
+    if (role === 'ASSISTANT') {
+      for (const { id, name } of toolCalls ?? []) calls.set(id, name);
+      const text = textOf(message);
+      return {
+        role: 'assistant',
+        content: [
+          ...(text === '' ? [] : [{ type: 'text' as const, text }]),
+          ...(toolCalls ?? []).map((call) => ({
+            type: 'tool-call' as const,
+            toolCallId: call.id,
+            toolName: call.name,
+            input: readArguments(call.arguments),
+          })),
+        ],
+      };
+    }
+    const toolName = calls.get(toolCallId ?? '');
+    if (toolCallId == null || toolName === undefined)
+      throw badInput([...at, 'toolCallId'], 'must be the id of a call in a message before it');
+    const output = { type: 'text' as const, value: textOf(message) };
+    return { role: 'tool', content: [{ type: 'tool-result', toolCallId, toolName, output }] };
+  };
+}
+
+/**
+ * Sorts a client's messages around the last question: the first instructions take the place of the agent's, and what is
+ * behind the question is the use of tools in answering it. Throws BAD_USER_INPUT: the last message must be a question or
+ * what a tool gave, images are data that the model can see, and what a tool gave names the call.
+ */
+export function readConversation(messages: readonly Message[], sees: boolean): Conversation {
+  const last = messages.at(-1)?.role;
+  if (last !== 'USER' && last !== 'TOOL')
+    throw badInput(['input', 'messages'], 'must end with a message of the user or of a tool');
+  const asked = messages.findLastIndex(({ role }) => role === 'USER');
+  if (asked < 0) throw badInput(['input', 'messages'], 'must hold a message of the user');
+  const instructions = messages.findIndex(isInstruction);
+  const read = messages.map(reader(sees));
+  const question = messages[asked] as Message;
+  const images = (question.content ?? []).flatMap(({ imageUrl }, index) => {
+    if (imageUrl == null) return [];
+    const { mediaType, data } = imageOf(imageUrl, ['input', 'messages', asked, 'content', index, 'imageUrl']);
+    return [{ name: `image ${index + 1}`, mediaType, bytes: Buffer.from(data, 'base64') }];
+  });
+  const rest = (from: number, to: number) =>
+    read.slice(from, to).filter((_message, index) => from + index !== instructions);
+  return {
+    systemPrompt: instructions < 0 ? null : textOf(messages[instructions] as Message),
+    earlier: rest(0, asked),
+    question: textOf(question),
+    images,
+    since: rest(asked + 1, read.length),
+  };
+}
+
+/** How much room a message takes, as characters of text: an image takes as much as so many. */
+function lengthOf({ content }: LanguageModelV3Message): number {
+  if (typeof content === 'string') return content.length;
+  return content.reduce((sum, part) => {
+    if (part.type === 'text' || part.type === 'reasoning') return sum + part.text.length;
+    if (part.type === 'file') return sum + 4 * imageTokens;
+    return sum + JSON.stringify(part).length;
+  }, 0);
+}
+
+/** As much room as the messages take, in characters of text. */
+export const lengthOfAll = (messages: readonly LanguageModelV3Message[]): number =>
+  messages.reduce((sum, message) => sum + lengthOf(message), 0);
+
+/** What stands for a message while the prompt is packed: as long as it is, whatever it holds. */
+export const standIn = (message: LanguageModelV3Message): Utterance => ({
+  role: message.role === 'assistant' ? 'assistant' : 'user',
+  text: '.'.repeat(Math.max(1, lengthOf(message))),
+});

@@ -1,0 +1,39 @@
+import type { Principal } from '../../authz/principal.ts';
+import { visible } from '../../authz/visible.ts';
+import { notFound } from '../../errors.ts';
+import type { Agent, Prisma } from '../../generated/prisma/client.ts';
+import { cut, ListOrder, type PageArgs } from '../../paging.ts';
+import type { Database } from '../../store/database.ts';
+import { agentBySlug } from '../agents/by-slug.ts';
+
+export const completionModelOrder = new ListOrder('completionModels', [{ field: 'id', type: 'int', direction: 'asc' }]);
+
+/** Agents that one may use, without those that lists do not show to who cannot edit them. */
+const listed = (principal: Principal): Prisma.AgentWhereInput => ({
+  AND: [visible.usableAgents(principal), { OR: [{ isListed: true }, visible.editableAgents(principal)] }],
+});
+
+/** Agents as OpenAI's clients know them: models, by their slugs. */
+export function completionModelsService(db: Database) {
+  return {
+    async list(principal: Principal, args: PageArgs, limit: number, query: object) {
+      const page = completionModelOrder.page(args, limit);
+      const rows = await db.prisma.agent.findMany({
+        ...query,
+        ...page,
+        where: { AND: [listed(principal), page.where] },
+      });
+      return cut(rows, page);
+    },
+
+    count: (principal: Principal) => db.prisma.agent.count({ where: listed(principal) }),
+
+    /** Throws NOT_FOUND for an agent that the principal may not use. */
+    async find(principal: Principal, slug: string, query: object = {}): Promise<Agent> {
+      const { id } = await agentBySlug(db.prisma, principal, slug);
+      const agent = await db.prisma.agent.findUnique({ ...query, where: { id } });
+      if (!agent) throw notFound('Agent');
+      return agent;
+    },
+  };
+}

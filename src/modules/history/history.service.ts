@@ -1,0 +1,158 @@
+import { z } from 'zod';
+import type { Principal } from '../../authz/principal.ts';
+import { parse } from '../../errors.ts';
+import type { ChatMessage, Prisma } from '../../generated/prisma/client.ts';
+import { cut, ListOrder, type PageArgs } from '../../paging.ts';
+import type { Database } from '../../store/database.ts';
+import { type AuditService, by } from '../audit/audit.service.ts';
+import type { ChatService } from '../chat/chat.service.ts';
+import { databaseId } from '../input.ts';
+import { exportText, type HistoryFormat, historyFormats, mediaTypes, type Pair } from './export.ts';
+
+const Filter = z.object({
+  agentId: databaseId.nullish(),
+  userId: z.uuid().nullish(),
+  visitors: z.boolean().nullish(),
+});
+export type HistoryFilter = z.input<typeof Filter>;
+
+const Export = z.object({ format: z.enum(historyFormats) });
+
+export const historyOrder = new ListOrder('queryHistory', [{ field: 'id', type: 'int', direction: 'desc' }]);
+
+/** What an export holds at most: pairs, and characters of what was asked, answered and quoted. */
+const mostPairs = 10_000;
+const mostCharacters = 40_000_000;
+/** Pairs that an export reads at a time. */
+const exportPage = 200;
+
+/** For `read:query_history`: the answers to everybody's questions that are over, as long as the session is there. */
+const answered: Prisma.ChatMessageWhereInput = {
+  role: 'ASSISTANT',
+  status: { not: 'STREAMING' },
+  parent: { role: 'USER' },
+  session: { deletedAt: null },
+};
+
+const visitors = { clientKey: { startsWith: 'embed:' } } satisfies Prisma.ChatSessionWhereInput;
+
+/** Throws BAD_USER_INPUT that names the argument. */
+function matching(filter: HistoryFilter): Prisma.ChatMessageWhereInput {
+  const { agentId, userId, visitors: asked } = parse(Filter, filter, []);
+  const byVisitors: Prisma.ChatSessionWhereInput = asked ? visitors : { OR: [{ clientKey: null }, { NOT: visitors }] };
+  return {
+    AND: [
+      answered,
+      agentId == null ? {} : { session: { agentId } },
+      userId == null ? {} : { session: { userId } },
+      asked == null ? {} : { session: byVisitors },
+    ],
+  };
+}
+
+const pair = {
+  id: true,
+  sessionId: true,
+  text: true,
+  createdAt: true,
+  passages: true,
+  citations: true,
+  parent: { select: { text: true, createdAt: true } },
+  feedback: { where: { positive: { not: null } }, orderBy: { updatedAt: 'desc' }, take: 1, select: { positive: true } },
+  session: {
+    select: {
+      clientKey: true,
+      agent: { select: { id: true, name: true, systemPrompt: true } },
+      user: { select: { accountType: true, username: true, email: true } },
+    },
+  },
+} satisfies Prisma.ChatMessageSelect;
+
+/** What everybody asked, and what they were answered. */
+export function historyService(db: Database, audit: AuditService, references: ChatService['references']) {
+  /** The newest pairs, as many as one export may have, newest first. */
+  async function newest(principal: Principal): Promise<{ pairs: Pair[]; truncated: boolean }> {
+    const where = matching({ visitors: false });
+    const pairs: Pair[] = [];
+    let characters = 0;
+    for (let before: number | undefined; ; before = pairs.at(-1)?.id) {
+      const page = await db.prisma.chatMessage.findMany({
+        where: { AND: [where, before === undefined ? {} : { id: { lt: before } }] },
+        orderBy: { id: 'desc' },
+        take: exportPage,
+        select: pair,
+      });
+      const readable = await Promise.all(
+        page.map((message) => references(principal, message as unknown as ChatMessage)),
+      );
+      for (const [index, message] of page.entries()) {
+        const passages = (readable[index]?.passages ?? []) as unknown as { text: string }[];
+        const texts = [message.text, message.parent?.text ?? '', ...passages.map(({ text }) => text)];
+        characters += texts.reduce((sum, text) => sum + text.length, 0);
+        if (pairs.length >= mostPairs || characters > mostCharacters) return { pairs, truncated: true };
+        pairs.push(pairOf(message, passages));
+      }
+      if (page.length < exportPage) return { pairs, truncated: false };
+    }
+  }
+
+  return {
+    /** Newest first. Throws BAD_USER_INPUT. */
+    async list(filter: HistoryFilter, args: PageArgs, limit: number, query: object) {
+      const page = historyOrder.page(args, limit);
+      const where = { AND: [matching(filter), page.where] };
+      return cut(await db.prisma.chatMessage.findMany({ ...query, ...page, where }), page);
+    },
+
+    count: (filter: HistoryFilter) => db.prisma.chatMessage.count({ where: matching(filter) }),
+
+    /**
+     * What was asked and answered, oldest first, without the visitors of chat widgets: the newest 10,000 pairs, or fewer
+     * where they and the passages they rest on have more than 40,000,000 characters; `truncated` says so. Passages are
+     * those that the principal may read.
+     */
+    async export(
+      principal: Principal,
+      input: { format: HistoryFormat },
+    ): Promise<{ mediaType: string; content: string; count: number; truncated: boolean }> {
+      const { format } = parse(Export, input, []);
+      const { pairs, truncated } = await newest(principal);
+      await audit.record(db.prisma, {
+        ...by(principal),
+        action: 'query_history.export',
+        detail: { format, count: pairs.length },
+      });
+      pairs.reverse();
+      return { mediaType: mediaTypes[format], content: exportText(pairs, format), count: pairs.length, truncated };
+    },
+  };
+}
+
+type StoredPair = Prisma.ChatMessageGetPayload<{ select: typeof pair }>;
+
+function pairOf(message: StoredPair, passages: { text: string }[]): Pair {
+  const { id, text, createdAt, parent, session, feedback } = message;
+  const { agent, user, clientKey } = session;
+  const positive = feedback[0]?.positive ?? null;
+  return {
+    id,
+    agent,
+    question: parent?.text ?? '',
+    answer: text,
+    askedAt: parent?.createdAt ?? createdAt,
+    username: nameOfAsker(user, clientKey),
+    rating: positive === null ? '--' : positive ? 'GOOD' : 'BAD',
+    passages: passages.map((passage) => passage.text),
+  };
+}
+
+/** Who asked, as the clients of the workspace paths are told it: keys have no names there. */
+export function nameOfAsker(
+  { accountType, username, email }: { accountType: string; username: string | null; email: string },
+  clientKey: string | null,
+): string {
+  if (accountType === 'STANDARD') return username ?? email;
+  return clientKey?.startsWith('session:') ? 'API' : 'unknown user';
+}
+
+export type HistoryService = ReturnType<typeof historyService>;

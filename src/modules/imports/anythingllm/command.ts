@@ -1,0 +1,15 @@
+import { existsSync, statSync } from 'node:fs';
+import type { ImportCommand } from '../command.ts';
+import { ImportError } from '../operator.ts';
+import { importExport } from './export.ts';
+import { importStorage } from './storage.ts';
+
+/** Brings over AnythingLLM: its storage folder, or an export of its chats. */
+export const anythingllmImport: ImportCommand = {
+  usage: 'npm run import:anythingllm -- <storage folder or export file> [--as <address>] [--dry-run]',
+  arguments: { least: 1, most: 1 },
+  run(foundation, [path = '']) {
+    if (!existsSync(path)) throw new ImportError(`${path} is not there`);
+    return statSync(path).isDirectory() ? importStorage(foundation, path) : importExport(foundation, path);
+  },
+};

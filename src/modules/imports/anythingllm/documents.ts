@@ -1,0 +1,131 @@
+import { createHash } from 'node:crypto';
+import type { Prisma } from '../../../generated/prisma/client.ts';
+import { defaultFolder } from '../../knowledge/location.ts';
+import type { Importing } from '../importing.ts';
+import { Unfit } from '../ledger.ts';
+import { cutTo, storable, webLink } from '../text.ts';
+import type { Folder } from './folder.ts';
+import { StoredDocument } from './shapes.ts';
+
+/** The longest document, and the longest section of one, in UTF-16 units: what an ingestion takes. */
+const longest = { document: 5_000_000, section: 2_000_000 };
+/** The largest file of a document, in bytes: the longest text, each character escaped, and room for the rest. */
+const maxBytes = longest.document * 6 + 1024 * 1024;
+
+/** One and the same id for a document of a source at every run. */
+function documentId(source: string, location: string): string {
+  const hex = createHash('sha256').update(`${source}\n${location}`).digest('hex');
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-8${hex.slice(13, 16)}-a${hex.slice(17, 20)}-${hex.slice(20, 32)}`;
+}
+
+/** Throws Unfit for what is no document. */
+function readDocument(bytes: Buffer): StoredDocument {
+  let value: unknown;
+  try {
+    value = JSON.parse(bytes.toString('utf8'));
+  } catch {
+    throw new Unfit('is not JSON');
+  }
+  const read = StoredDocument.safeParse(value);
+  if (!read.success) throw new Unfit('is not a document of AnythingLLM');
+  const { pageContent } = read.data;
+  if (pageContent.length > longest.document) throw new Unfit(`has more than ${longest.document} characters`);
+  if (pageContent.trim() === '') throw new Unfit('has no text');
+  return read.data;
+}
+
+/** Where a reader finds the document itself, where that is on the web. */
+const linkOf = ({ url, chunkSource }: StoredDocument) => webLink(chunkSource.replace(/^link:\/\//, '')) ?? webLink(url);
+
+const metadataKeys = ['url', 'docAuthor', 'description', 'docSource', 'chunkSource', 'published'] as const;
+
+function contentOf(document: StoredDocument, fileName: string) {
+  const text = storable(document.pageContent);
+  const link = linkOf(document);
+  const sections: { text: string; link: string | null }[] = [];
+  for (let start = 0; start < text.length; ) {
+    let end = Math.min(start + longest.section, text.length);
+    // Not between the halves of a character.
+    if (end < text.length && /[\uD800-\uDBFF]/.test(text[end - 1] ?? '')) end -= 1;
+    sections.push({ text: text.slice(start, end), link });
+    start = end;
+  }
+  return {
+    title: cutTo(document.title, 500).trim() || cutTo(fileName, 500),
+    sections,
+    metadata: Object.fromEntries(
+      metadataKeys.filter((key) => document[key] !== '').map((key) => [key, cutTo(document[key], 2000)]),
+    ),
+  };
+}
+
+/** Brings the documents, each under the location that it had. Private to nobody, as all that is known here by a location. */
+export async function importDocuments(importing: Importing, folder: Folder): Promise<void> {
+  const { services, operator, ledger, report } = importing;
+
+  const folders: string[] = [];
+  for (const { name, isFolder } of folder.list('documents'))
+    if (isFolder) folders.push(name);
+    else report.leave(`documents/${name}`, 'is not a folder');
+  const files = folders.flatMap((parent) =>
+    folder.list('documents', parent).flatMap(({ name, isFolder }) => {
+      if (!isFolder && name.endsWith('.json')) return [{ parent, name, location: `${parent}/${name}` }];
+      report.leave(`documents/${parent}/${name}`, 'is not the file of a document');
+      return [];
+    }),
+  );
+
+  for (const name of folders)
+    if (name !== defaultFolder)
+      await ledger.bring('folder', name, name, async (transaction) => {
+        const { id } = await transaction.documentFolder.upsert({ where: { name }, create: { name }, update: {} });
+        return String(id);
+      });
+
+  for (const { parent, name, location } of files) {
+    ledger.step('document', files.length);
+    if (ledger.targetOf('document', location) !== undefined) {
+      report.known('document');
+      continue;
+    }
+    let document: StoredDocument;
+    try {
+      document = readDocument(folder.read(maxBytes, 'documents', parent, name));
+    } catch (error) {
+      if (error instanceof Unfit) report.leave(`document ${location}`, error.message);
+      else report.fail(`document ${location}`, error);
+      continue;
+    }
+    if (storable(document.pageContent).length < document.pageContent.length)
+      report.changed(`document ${location}`, 'has lost its NUL characters, which no text here can hold');
+    const id = documentId(ledger.source, location);
+    await ledger.bring(
+      'document',
+      location,
+      location,
+      async (transaction) => {
+        const taken = await transaction.document.count({ where: { fileName: name, externalId: { not: id } } });
+        if (taken > 0)
+          report.changed(`document ${location}`, 'has another file name, since another document has this one');
+        const { wordCount, token_count_estimate: tokenCount } = document;
+        const data: Prisma.DocumentUpdateInput = {
+          ...(taken === 0 && { fileName: name }),
+          ...(parent !== defaultFolder && { folder: { connect: { name: parent } } }),
+          ...(wordCount !== null && { wordCount }),
+          ...(tokenCount !== null && { tokenCount }),
+        };
+        await transaction.document.update({ where: { externalId: id }, data });
+        return id;
+      },
+      // Again after a run that was cut short between the two: the same id, and so the same document.
+      async () => {
+        await services.knowledge.ingest(operator, {
+          id,
+          ...contentOf(document, name),
+          source: 'anythingllm',
+          isPublic: true,
+        });
+      },
+    );
+  }
+}

@@ -1,0 +1,95 @@
+import { createHash } from 'node:crypto';
+import { type ImportFoundation, type Importing, importFrom } from '../importing.ts';
+import { Unfit } from '../ledger.ts';
+import { ImportError } from '../operator.ts';
+import { oneLine, Report } from '../report.ts';
+import { importChats } from './chats.ts';
+import { openSource, type Source } from './database.ts';
+import { importDocuments } from './documents.ts';
+import { type Folder, openFolder } from './folder.ts';
+import { importPeople } from './people.ts';
+import { importAttachments, importMembers, importWorkspaces } from './workspaces.ts';
+
+/** AnythingLLM's own id of an installation, where it has one; the place of the folder otherwise. */
+function identityOf(source: Source | null, folder: Folder): string {
+  const id = source?.setting('telemetry_id');
+  return `anythingllm:${id ? oneLine(id) : createHash('sha256').update(folder.path).digest('hex').slice(0, 32)}`;
+}
+
+/** What is there and has no place here, and what an operator does about it. */
+function tellOfTheRest({ report }: Importing, source: Source, folder: Folder): void {
+  const named = (table: string, column: string, what: string, reason: string) => {
+    const names = source.names(table, column);
+    if (names.length === 0) return;
+    const first = names.slice(0, 20).map((name) => oneLine(name).slice(0, 40) || 'unnamed');
+    report.leave(`${names.length} ${what}`, `${reason} (${first.join(', ')}${names.length > 20 ? ', …' : ''})`);
+  };
+  named('api_keys', 'name', 'API keys', 'secrets are not taken over; make new ones');
+  named('browser_extension_api_keys', 'id', 'browser extension keys', 'secrets are not taken over');
+  named('embed_configs', 'uuid', 'chat widgets', 'make them anew, since their ids and secrets are not taken over');
+  named('invites', 'id', 'invitations', 'their codes are secrets; make new ones');
+  named('slash_command_presets', 'command', 'slash commands', 'have no counterpart here');
+  for (const [label, what] of [
+    ['default_agent_skills', 'agent skills'],
+    ['imported_agent_skills', 'imported agent skills'],
+    ['agent_sql_connections', 'connections of agents to databases'],
+  ] as const) {
+    const value = source.setting(label);
+    if (value && value !== '[]') report.leave(what, 'have no counterpart here');
+  }
+  const inFolder = (what: string, reason: string, ...names: string[]) => {
+    try {
+      const { length } = folder.list(...names);
+      if (length > 0) report.leave(`${length} ${what}`, reason);
+    } catch (error) {
+      if (!(error instanceof Unfit)) throw error;
+      report.leave(names.join('/'), error.message);
+    }
+  };
+  inFolder('agent skills in plugins', 'have no counterpart here', 'plugins', 'agent-skills');
+  inFolder('generated files', 'are not brought over', 'generated-files');
+  inFolder('vector caches', 'are of no use here: search is built anew', 'vector-cache');
+}
+
+/**
+ * Brings over an installation of AnythingLLM from its storage folder: people, documents, workspaces as agents, threads
+ * and chats as sessions. What was brought before is left as it is. Throws ImportError where there is no such folder.
+ */
+export async function importStorage(foundation: ImportFoundation, path: string): Promise<Report> {
+  const folder = openFolder(path);
+  if (!folder.has('anythingllm.db') && !folder.has('documents'))
+    throw new ImportError(`${path} is no storage folder of AnythingLLM: it has neither anythingllm.db nor documents`);
+  const report = new Report(foundation.dryRun);
+  let source: Source | null = null;
+  try {
+    source = await openSource(folder, report);
+    if (!source) report.leave('anythingllm.db', 'is not there');
+  } catch (error) {
+    if (!(error instanceof Unfit)) throw error;
+    report.leave('anythingllm.db', error.message);
+  }
+  try {
+    const identity = identityOf(source, folder);
+    return await importFrom(
+      foundation,
+      { identity, name: 'AnythingLLM' },
+      (importing) => everything(importing),
+      report,
+    );
+  } finally {
+    source?.close();
+  }
+
+  async function everything(importing: Importing): Promise<void> {
+    if (source) await importPeople(importing, source);
+    await importDocuments(importing, folder);
+    if (!source) return;
+    await importWorkspaces(importing, source);
+    await importMembers(importing, source);
+    await importAttachments(importing, source);
+    await importChats(importing, source);
+    tellOfTheRest(importing, source, folder);
+    if (source.setting('multi_user_mode') === 'true' && (report.totals().document?.brought ?? 0) > 0)
+      report.next('documents are read by everybody who is signed in here, members of a workspace or not');
+  }
+}

@@ -1,0 +1,147 @@
+import { randomInt } from 'node:crypto';
+import type { z } from 'zod';
+import type { Prisma } from '../../../generated/prisma/client.ts';
+import { slugOf } from '../../../slug.ts';
+import { actionIds, agentStillHere, freeAgentName, type Importing, userStillHere } from '../importing.ts';
+import { Unfit } from '../ledger.ts';
+import { oneLine } from '../report.ts';
+import { cutTo } from '../text.ts';
+import type { Source } from './database.ts';
+import { DocumentRow, MemberRow, WorkspaceRow } from './shapes.ts';
+
+type Transaction = Prisma.TransactionClient;
+type Workspace = z.output<typeof WorkspaceRow>;
+
+/** The longest prompt of an agent, in UTF-16 units. */
+const longestPrompt = 100_000;
+
+/** What every workspace's agent has. */
+export const workspaceAgent = {
+  knowledge: 'ATTACHED',
+  passageLimit: 4,
+  similarityThreshold: 0.25,
+  historyLimit: 20,
+} as const satisfies Partial<Prisma.AgentCreateInput>;
+
+/** A slug that can stand in a path as it is. */
+export const fitsUrl = /^[^\s/\\?#%]{1,255}$/;
+
+const modes = { chat: 'CHAT', query: 'QUERY' } as const;
+const modeOf = (mode: string | null) => modes[mode as keyof typeof modes] ?? 'AUTOMATIC';
+const between = (value: number, least: number, most: number) => Math.min(Math.max(value, least), most);
+
+/** The slug itself, or with eight digits where another agent has it. */
+export async function freeSlug(transaction: Transaction, wanted: string): Promise<string> {
+  const slug = wanted.slice(0, 255).toWellFormed();
+  for (let next = slug; ; next = `${slug}-${randomInt(10_000_000, 100_000_000)}`)
+    if ((await transaction.agent.count({ where: { slug: next } })) === 0) return next;
+}
+
+/** Brings the workspaces as agents. */
+export async function importWorkspaces(importing: Importing, source: Source): Promise<void> {
+  const { services, operator, ledger, report } = importing;
+  // Where people log in, a workspace is seen by its members and by nobody else.
+  const isPublic = source.setting('multi_user_mode') !== 'true';
+  const defaultPrompt = source.setting('default_system_prompt');
+
+  function modelFor({ chatModel }: Workspace, name: string): string | null {
+    if (!chatModel) return null;
+    const model = services.models.find(chatModel);
+    if (!model) report.leave(`model ${oneLine(chatModel)} of agent ${oneLine(name)}`, 'is not one of this server’s');
+    return model?.modelId ?? null;
+  }
+
+  async function create(transaction: Transaction, row: Workspace): Promise<string> {
+    const { slug, name, openAiTemp: temperature, openAiHistory: history, topN, similarityThreshold } = row;
+    if (!slug) throw new Unfit('has no slug');
+    const ownerId = operator.userId;
+    const own = cutTo(name ?? '', 255).trim() || slug;
+    const chosen = await freeAgentName(transaction, ownerId, own);
+    if (chosen !== own) report.changed(`agent ${own}`, `is called ${chosen}, since another agent has its name`);
+    const fit = fitsUrl.test(slug) ? slug : slugOf(own);
+    const free = await freeSlug(transaction, fit);
+    if (free !== slug)
+      report.changed(
+        `agent ${own}`,
+        `has the slug ${free}, since ${slug} ${fit === slug ? 'is taken' : 'fits no URL'}`,
+      );
+    const prompt = row.openAiPrompt ?? defaultPrompt ?? '';
+    if (prompt.length > longestPrompt) report.changed(`agent ${own}`, 'has the beginning of its prompt alone');
+    const agent = await transaction.agent.create({
+      data: {
+        ...workspaceAgent,
+        name: chosen,
+        slug: free,
+        isPublic,
+        systemPrompt: cutTo(prompt, longestPrompt),
+        temperature: temperature === null || temperature < 0 ? null : between(temperature, 0, 2),
+        ...(history !== null && { historyLimit: between(Math.trunc(history), 0, 10_000) }),
+        ...(topN !== null && { passageLimit: between(Math.trunc(topN), 1, 100) }),
+        ...(similarityThreshold !== null && { similarityThreshold: between(similarityThreshold, 0, 1) }),
+        chatMode: modeOf(row.chatMode),
+        refusalText: row.queryRefusalResponse === null ? null : cutTo(row.queryRefusalResponse, 10_000),
+        model: modelFor(row, own),
+        owner: { connect: { id: ownerId } },
+        actions: { connect: (await actionIds(transaction, ['SearchTool'])).map((id) => ({ id })) },
+        ...(row.createdAt && { createdAt: row.createdAt }),
+      },
+    });
+    return String(agent.id);
+  }
+
+  for (const row of source.rows('workspaces', WorkspaceRow)) {
+    await ledger.bring('agent', row.id, row.name || row.slug || String(row.id), (transaction) =>
+      create(transaction, row),
+    );
+    ledger.step('agent', source.count('workspaces'));
+  }
+}
+
+/** Shares the agents with those who were members of their workspaces. */
+export async function importMembers(importing: Importing, source: Source): Promise<void> {
+  const { ledger, report } = importing;
+  for (const row of source.rows('workspace_users', MemberRow)) {
+    const agentId = ledger.targetOf('agent', row.workspace_id);
+    const userId = ledger.targetOf('user', row.user_id);
+    const key = `${row.workspace_id}:${row.user_id}`;
+    if (agentId === undefined || userId === undefined)
+      report.leave(`member ${key}`, 'names a workspace or a user that was not brought');
+    else
+      await ledger.bring('member', key, key, async (transaction) => {
+        const where = { agentId: Number(agentId), userId };
+        await agentStillHere(transaction, where.agentId);
+        await userStillHere(transaction, userId);
+        await transaction.agentShare.upsert({ where: { agentId_userId: where }, create: where, update: {} });
+        return `${agentId}:${userId}`;
+      });
+  }
+}
+
+/** Attaches the documents to the agents whose workspaces had embedded them, and pins those that were pinned. */
+export async function importAttachments(importing: Importing, source: Source): Promise<void> {
+  const { ledger, report } = importing;
+  /** A workspace can have a document twice. */
+  const seen = new Set<string>();
+  for (const { workspaceId, docpath, pinned } of source.rows('workspace_documents', DocumentRow)) {
+    const name = `${docpath ?? ''} of workspace ${workspaceId}`;
+    const key = `${workspaceId}:${docpath ?? ''}`;
+    if (seen.has(key)) continue;
+    seen.add(key);
+    const agentId = ledger.targetOf('agent', workspaceId);
+    const documentId = docpath === null ? undefined : ledger.targetOf('document', docpath);
+    if (agentId === undefined) report.leave(`attachment ${oneLine(name)}`, 'its workspace was not brought');
+    else if (documentId === undefined) report.leave(`attachment ${oneLine(name)}`, 'its document was not brought');
+    else
+      await ledger.bring('attachment', key, name, async (transaction) => {
+        const id = Number(agentId);
+        await agentStillHere(transaction, id);
+        const where = { externalId: documentId };
+        if ((await transaction.document.count({ where })) === 0) throw new Unfit('its document was deleted here');
+        await transaction.agent.update({
+          where: { id },
+          data: { documents: { connect: where }, ...(pinned && { pinnedDocuments: { connect: where } }) },
+        });
+        return documentId;
+      });
+  }
+}

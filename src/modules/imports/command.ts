@@ -1,0 +1,120 @@
+import { parseArgs } from 'node:util';
+import { createLog } from '../../log.ts';
+import { createServices, type Foundation } from '../../services.ts';
+import { readSettings, type Settings, SettingsError } from '../../settings.ts';
+import { NotAloneError } from '../../store/alone.ts';
+import { createBackground } from '../../store/background.ts';
+import { type Database, openDatabase } from '../../store/database.ts';
+import { createRevocations } from '../../store/revocations.ts';
+import type { ImportFoundation } from './importing.ts';
+import { ImportError, operatorOf } from './operator.ts';
+import type { Report } from './report.ts';
+
+/** What an import is asked to do beside where it reads. */
+export interface ImportOptions {
+  dryRun: boolean;
+  /** The address of the administrator that it acts as. */
+  as: string | null;
+}
+
+export interface ImportCommand {
+  /** How it is called, for who calls it otherwise. */
+  usage: string;
+  /** How many arguments it takes. */
+  arguments: { least: number; most: number };
+  /** Throws ImportError. */
+  run: (foundation: ImportFoundation, given: string[]) => Promise<Report>;
+  /** A text as it may be shown: without what is secret in the arguments. */
+  redact?: (text: string, given: string[]) => string;
+}
+
+function readArguments({ usage, arguments: { least, most } }: ImportCommand, args: string[]) {
+  try {
+    const { values, positionals } = parseArgs({
+      args,
+      allowPositionals: true,
+      options: { 'dry-run': { type: 'boolean', default: false }, as: { type: 'string' } },
+    });
+    if (positionals.length < least || positionals.length > most) throw new ImportError(`usage: ${usage}`);
+    return { given: positionals, options: { dryRun: values['dry-run'], as: values.as ?? null } };
+  } catch (error) {
+    // What Node says of an argument quotes it.
+    throw error instanceof ImportError ? error : new ImportError(`usage: ${usage}`);
+  }
+}
+
+/** The services of a server that answers nobody, and what ends them. */
+async function openServices(settings: Settings) {
+  const db = await openDatabase({ databaseUrl: settings.databaseUrl, dataDir: settings.dataDir });
+  const log = createLog('error');
+  const background = createBackground(log);
+  const foundation: Foundation = {
+    settings,
+    db,
+    log,
+    background,
+    revocations: createRevocations(),
+    publicUrl: () => settings.publicUrl,
+  };
+  const services = createServices(foundation);
+  const close = async () => {
+    // Files are read first: who started this waits for it.
+    await background.settled();
+    await services.files.close();
+    await db.close();
+  };
+  return { db, services, close };
+}
+
+/** The administrator to act as; a server that has none gets its first key, as at its first start. Throws ImportError. */
+async function findOperator(
+  { db, services }: { db: Database; services: ReturnType<typeof createServices> },
+  settings: Settings,
+  { as, dryRun }: ImportOptions,
+) {
+  const found = await operatorOf(db, settings, as);
+  if (found) return { operator: found, firstKey: null };
+  if (dryRun) throw new ImportError('there is no administrator yet: start the server once, or leave out --dry-run');
+  const key = await services.tokens.createFirstAdminKey(settings.bootstrapAdminKey ?? null);
+  const operator = await operatorOf(db, settings, null);
+  if (!operator) throw new ImportError('there is no administrator');
+  return { operator, firstKey: key === settings.bootstrapAdminKey ? null : key };
+}
+
+/** Why the command stops: one line where the operator can mend it. */
+function reasonOf(error: unknown): string {
+  if (error instanceof NotAloneError)
+    return `${error.message}. An import needs the database for itself: stop the server, import, and start it again`;
+  if (error instanceof ImportError || error instanceof SettingsError) return error.message;
+  return error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+}
+
+/**
+ * Runs an import from the command line, on the database that the settings of the server name: lines of progress on
+ * stderr, the report on stdout. Returns the exit code: 1 when something failed for a reason that is not in the data.
+ */
+export async function runImport(command: ImportCommand, args: string[], environment = process.env): Promise<number> {
+  let given: string[] = [];
+  const safe = (text: string) => command.redact?.(text, given) ?? text;
+  const say = (line: string) => console.error(safe(`latchkey: ${line}`));
+  try {
+    const read = readArguments(command, args);
+    given = read.given;
+    const settings = readSettings(environment);
+    say('opening the database');
+    const { db, services, close } = await openServices(settings);
+    try {
+      const { operator, firstKey } = await findOperator({ db, services }, settings, read.options);
+      if (firstKey !== null) console.log(`Your first admin key, shown this once: ${firstKey}`);
+      say(`importing as ${operator.email}`);
+      const report = await command.run({ db, services, operator, say, dryRun: read.options.dryRun }, given);
+      for (const line of report.lines()) console.log(safe(line));
+      return report.failed ? 1 : 0;
+    } finally {
+      await close();
+    }
+  } catch (error) {
+    console.error(safe(`latchkey: ${reasonOf(error)}`));
+    return 1;
+  }
+}

@@ -1,0 +1,21 @@
+import type { ImportCommand } from '../command.ts';
+import { ImportError } from '../operator.ts';
+import { importOnyx } from './import.ts';
+
+const keyOf = ([, key]: string[]): string | undefined => key ?? process.env.ONYX_API_KEY;
+
+/** Brings over what a key reads of a running Onyx. The key may be in ONYX_API_KEY: npm shows arguments, and so does `ps`. */
+export const onyxImport: ImportCommand = {
+  usage: 'ONYX_API_KEY=<key> npm run import:onyx -- <base URL> [<key>] [--as <address>] [--dry-run]',
+  arguments: { least: 1, most: 2 },
+  run(foundation, given) {
+    const key = keyOf(given);
+    if (!key) throw new ImportError('no key: put it into ONYX_API_KEY');
+    if (!/^[\x21-\x7e]+$/.test(key)) throw new ImportError('the key has characters that no key has');
+    return importOnyx(foundation, given[0] ?? '', key);
+  },
+  redact(text, given) {
+    const key = keyOf(given);
+    return key ? text.replaceAll(key, '[key]') : text;
+  },
+};

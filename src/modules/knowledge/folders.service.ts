@@ -1,0 +1,238 @@
+import { z } from 'zod';
+import type { Principal } from '../../authz/principal.ts';
+import { visible } from '../../authz/visible.ts';
+import { badInput, conflict, notFound, parse } from '../../errors.ts';
+import type { Document, Prisma } from '../../generated/prisma/client.ts';
+import type { Database } from '../../store/database.ts';
+import { type AuditService, by } from '../audit/audit.service.ts';
+import { atLocations, defaultFolder, FolderName, inFolder, Location, locationOf } from './location.ts';
+import { documentTrail } from './trail.ts';
+
+/** Documents that one request may move or delete. */
+const mostAtOnce = 1000;
+
+const Folder = z.object({ name: FolderName });
+const Moves = z.object({
+  moves: z
+    .array(
+      z.object({
+        from: z.string().max(600),
+        to: Location.refine(({ fileName }) => fileName.endsWith('.json'), 'must end with .json'),
+      }),
+    )
+    .min(1)
+    .max(mostAtOnce),
+});
+const Locations = z.object({ locations: z.array(z.string().max(600)).max(mostAtOnce) });
+
+export type MovesInput = z.input<typeof Moves>;
+
+export interface FolderSummary {
+  name: string;
+  documentCount: number;
+}
+
+type Placed = Document & { folder: { name: string } | null };
+
+/** Many documents take their time. Milliseconds. */
+const patience = { maxWait: 60_000, timeout: 120_000 };
+
+/** The folders that the AnythingLLM paths show documents in. */
+export function foldersService(db: Database, audit: AuditService) {
+  const trail = documentTrail(audit);
+
+  /** Of these documents those that the principal may read, held until the transaction ends. */
+  async function held(
+    transaction: Prisma.TransactionClient,
+    principal: Principal,
+    where: Prisma.DocumentWhereInput,
+  ): Promise<Placed[]> {
+    const mine = { AND: [visible.documents(principal), { fileId: null }, where] };
+    const ids = (await transaction.document.findMany({ where: mine, select: { id: true } })).map(({ id }) => id);
+    if (ids.length === 0) return [];
+    // In one order, so that two who hold many do not wait for each other.
+    await transaction.$queryRaw`SELECT 1 FROM "Document" WHERE "id" = ANY(${ids}::int[]) ORDER BY "id" FOR UPDATE`;
+    return transaction.document.findMany({
+      where: { AND: [mine, { id: { in: ids } }] },
+      include: { folder: { select: { name: true } } },
+      orderBy: { id: 'asc' },
+    });
+  }
+
+  async function erase(transaction: Prisma.TransactionClient, principal: Principal, documents: readonly Document[]) {
+    await transaction.document.deleteMany({ where: { id: { in: documents.map(({ id }) => id) } } });
+    for (const document of documents) await trail.deleted(transaction, principal, document);
+  }
+
+  return {
+    /** All folders by name, the one that is always there first, with how many documents the principal may read in each. */
+    async list(principal: Principal): Promise<FolderSummary[]> {
+      const [folders, counts] = await Promise.all([
+        db.prisma.documentFolder.findMany({ orderBy: { name: 'asc' } }),
+        db.prisma.document.groupBy({
+          by: ['folderId'],
+          where: { AND: [visible.documents(principal), { fileId: null }] },
+          _count: true,
+        }),
+      ]);
+      const countOf = (id: number | null) => counts.find(({ folderId }) => folderId === id)?._count ?? 0;
+      return [{ id: null, name: defaultFolder }, ...folders].map(({ id, name }) => ({
+        name,
+        documentCount: countOf(id),
+      }));
+    },
+
+    /** What a list of that folder's documents asks for. Throws NOT_FOUND for a folder that is not there. */
+    async only(name: string): Promise<Prisma.DocumentWhereInput> {
+      const known = FolderName.safeParse(name);
+      if (!known.success || !(await isThere(db.prisma, known.data))) throw notFound('Folder');
+      return inFolder(known.data);
+    },
+
+    /** The document with that file name, or at that location. Throws NOT_FOUND, also for what the principal may not read. */
+    async find(principal: Principal, location: string, query: object = {}): Promise<Document> {
+      const at = Location.safeParse(location.includes('/') ? location : `${defaultFolder}/${location}`).data;
+      const place = location.includes('/') && at ? inFolder(at.folder) : { fileId: null };
+      const document =
+        at &&
+        (await db.prisma.document.findFirst({
+          ...query,
+          where: { AND: [visible.documents(principal), place, { fileName: at.fileName }] },
+        }));
+      if (!document) throw notFound('Document');
+      return document;
+    },
+
+    /** Throws BAD_USER_INPUT for a name that no folder can have, CONFLICT for one that a folder has. */
+    async create(principal: Principal, input: z.input<typeof Folder>): Promise<FolderSummary> {
+      const { name } = parse(Folder, input);
+      await db.prisma.$transaction(async (transaction) => {
+        if (name === defaultFolder || !(await make(transaction, audit, principal, name)))
+          throw conflict('Folder by that name already exists');
+      });
+      return { name, documentCount: 0 };
+    },
+
+    /**
+     * Deletes a folder with the documents in it that the principal may read; others go back to where documents are that
+     * were put into none. Throws BAD_USER_INPUT for the folder that is always there, NOT_FOUND.
+     */
+    async delete(
+      principal: Principal,
+      input: z.input<typeof Folder>,
+    ): Promise<{ name: string; documentIds: string[] }> {
+      const { name } = parse(Folder, input);
+      if (name === defaultFolder) throw badInput(['input', 'name'], 'is always there');
+      return db.prisma.$transaction(async (transaction) => {
+        const [folder] = await transaction.$queryRaw<{ id: number }[]>`
+          SELECT "id" FROM "DocumentFolder" WHERE "name" = ${name} FOR UPDATE`;
+        if (!folder) throw notFound('Folder');
+        const documents = await held(transaction, principal, { folderId: folder.id });
+        await erase(transaction, principal, documents);
+        await transaction.documentFolder.delete({ where: { id: folder.id } });
+        await audit.record(transaction, {
+          ...by(principal),
+          action: 'document_folder.delete',
+          target: { type: 'DocumentFolder', id: folder.id },
+          detail: { name, documents: documents.length },
+        });
+        return { name, documentIds: documents.map(({ externalId }) => externalId) };
+      }, patience);
+    },
+
+    /**
+     * Moves documents to other folders, and gives them other file names, all or none. Those that agents have as their own
+     * stay where they are, since clients know them by their location, and are told instead. Throws BAD_USER_INPUT for
+     * what is not there and for folders that are not, CONFLICT for a file name that is taken.
+     */
+    async move(principal: Principal, input: MovesInput): Promise<{ moved: Document[]; skipped: string[] }> {
+      const { moves } = parse(Moves, input);
+      return db.prisma.$transaction(async (transaction) => {
+        const found = await held(transaction, principal, atLocations(moves.map(({ from }) => from)));
+        const documents = new Map(found.map((document) => [locationOf(document), document]));
+        const folders = await transaction.documentFolder.findMany({
+          where: { name: { in: moves.map(({ to }) => to.folder) } },
+        });
+        const embedded = await attached(transaction, found);
+        const moved: Document[] = [];
+        const skipped: string[] = [];
+        for (const [at, { from, to }] of moves.entries()) {
+          const document = documents.get(from);
+          if (!document) throw badInput(['input', 'moves', at, 'from'], 'is no document');
+          const folder = folders.find(({ name }) => name === to.folder);
+          if (!folder && to.folder !== defaultFolder) throw badInput(['input', 'moves', at, 'to'], 'is in no folder');
+          if (embedded.has(document.id)) skipped.push(from);
+          else {
+            const fileName = { fileName: to.fileName, NOT: { id: document.id } };
+            if ((await transaction.document.count({ where: fileName })) > 0)
+              throw conflict(`There is a document with the file name ${to.fileName} already.`);
+            moved.push(
+              await transaction.document.update({
+                where: { id: document.id },
+                data: { fileName: to.fileName, folderId: folder?.id ?? null },
+              }),
+            );
+            await trail.moved(transaction, principal, document, { from, to: `${to.folder}/${to.fileName}` });
+          }
+        }
+        return { moved, skipped };
+      }, patience);
+    },
+
+    /** Deletes the documents at these locations; what is not there, or not the principal's to read, is passed over. */
+    deleteDocuments: (principal: Principal, input: z.input<typeof Locations>): Promise<Document[]> =>
+      db.prisma.$transaction(async (transaction) => {
+        const { locations } = parse(Locations, input);
+        const documents = await held(transaction, principal, atLocations(locations));
+        await erase(transaction, principal, documents);
+        return documents;
+      }, patience),
+  };
+}
+
+export type FoldersService = ReturnType<typeof foldersService>;
+
+/**
+ * The id of a folder that is to take a document, which is made where it is not there yet; null for the one that documents
+ * are in that were put into none.
+ */
+export async function folderToFill(
+  transaction: Prisma.TransactionClient,
+  audit: AuditService,
+  principal: Principal,
+  name: string | null,
+): Promise<number | null> {
+  if (name === null || name === defaultFolder) return null;
+  await make(transaction, audit, principal, name);
+  return (await transaction.documentFolder.findUniqueOrThrow({ where: { name } })).id;
+}
+
+/** Makes a folder, unless it is there: then false. */
+async function make(
+  transaction: Prisma.TransactionClient,
+  audit: AuditService,
+  principal: Principal,
+  name: string,
+): Promise<boolean> {
+  const [folder] = await transaction.documentFolder.createManyAndReturn({ data: [{ name }], skipDuplicates: true });
+  if (!folder) return false;
+  await audit.record(transaction, {
+    ...by(principal),
+    action: 'document_folder.create',
+    target: { type: 'DocumentFolder', id: folder.id },
+    detail: { name },
+  });
+  return true;
+}
+
+const isThere = async (db: Pick<Prisma.TransactionClient, 'documentFolder'>, name: string): Promise<boolean> =>
+  name === defaultFolder || (await db.documentFolder.count({ where: { name } })) > 0;
+
+/** Those of these documents that agents have as their own. */
+async function attached(transaction: Prisma.TransactionClient, documents: readonly Document[]): Promise<Set<number>> {
+  const rows = await transaction.document.findMany({
+    where: { id: { in: documents.map(({ id }) => id) }, agents: { some: { deletedAt: null } } },
+    select: { id: true },
+  });
+  return new Set(rows.map(({ id }) => id));
+}

@@ -1,0 +1,265 @@
+import { z } from 'zod';
+import type { Principal } from '../../authz/principal.ts';
+import { badInput, parse } from '../../errors.ts';
+import type { Document } from '../../generated/prisma/client.ts';
+import type { Settings } from '../../settings.ts';
+import { slugOf } from '../../slug.ts';
+import { FetchError, type Fetched, guardedFetch } from '../../web/guarded-fetch.ts';
+import { acceptedTypes, extensionOf, type Format, unsupportedType } from '../files/extract/kinds.ts';
+import type { FilesService, Upload } from '../files/files.service.ts';
+import { plainText } from '../input.ts';
+import type { KnowledgeService, NewDocument } from './knowledge.service.ts';
+import { FolderName } from './location.ts';
+import { storableDate } from './retrieval.ts';
+
+/** What one request may upload. */
+const mostAtOnce = 20;
+
+/** What is said about a document; an empty text says nothing. */
+const said = (max: number) =>
+  plainText(max)
+    .trim()
+    .nullish()
+    .transform((text) => text || null);
+const details = {
+  url: said(2000),
+  docAuthor: said(500),
+  description: said(2000),
+  docSource: said(500),
+  chunkSource: said(2000),
+  published: storableDate.nullish(),
+};
+const nothingSaid = { title: null, url: null, docAuthor: null, description: null, docSource: null, chunkSource: null };
+const Details = z
+  .object({ title: said(500), ...details })
+  .nullish()
+  .transform((metadata) => metadata ?? { ...nothingSaid, published: null });
+
+const target = {
+  folder: FolderName.nullish().transform((name) => name ?? null),
+  agentSlugs: z
+    .array(plainText(300))
+    .max(100)
+    .nullish()
+    .transform((slugs) => (slugs ?? []).map((slug) => slug.trim().toLowerCase()).filter(Boolean)),
+};
+
+const Uploaded = z.object({ ...target, metadata: Details });
+const Text = z.object({
+  ...target,
+  text: plainText(2_000_000).refine((text) => text.trim() !== '', 'must not be empty'),
+  metadata: z.object({
+    title: said(500)
+      .transform((title) => title ?? '')
+      .pipe(z.string().min(1, 'must not be empty')),
+    ...details,
+  }),
+});
+const Header = z.object({
+  name: z.string().regex(/^[\w!#$%&'*+.^`|~-]{1,100}$/, 'is no name of a header'),
+  value: z
+    .string()
+    .max(4000)
+    .regex(/^[\t\x20-\x7e\x80-\xff]*$/, 'cannot stand in a header'),
+});
+const Link = z.object({
+  ...target,
+  url: plainText(2000).trim().min(1, 'must not be empty'),
+  headers: z.array(Header).max(50).nullish(),
+  metadata: Details,
+});
+
+export type UploadInput = z.input<typeof Uploaded>;
+export type TextInput = z.input<typeof Text>;
+export type LinkInput = z.input<typeof Link>;
+
+/** A document that was added, with its text as it was read. */
+export interface Added {
+  document: Document;
+  text: string;
+}
+
+interface Foundation {
+  knowledge: KnowledgeService;
+  files: Pick<FilesService, 'textOf'>;
+  settings: Settings;
+}
+
+/** Takes documents in: files, texts and web pages, of which the text alone is kept. */
+export function intakeService({ knowledge, files, settings }: Foundation) {
+  async function keep(
+    principal: Principal,
+    documents: NewDocument[],
+    where: { folder: string | null; agentSlugs: string[] },
+  ): Promise<Added[]> {
+    const stored = await knowledge.add(principal, documents, where);
+    return stored.map((document, at) => ({ document, text: documents[at]?.text ?? '' }));
+  }
+
+  /** Throws BAD_USER_INPUT under this path for what cannot be read, or holds no text. */
+  async function read(principal: Principal, path: (string | number)[], name: string, bytes: Uint8Array, as?: Format) {
+    const found = await files.textOf(principal, name, bytes, as);
+    if ('text' in found) return found;
+    throw badInput(
+      path,
+      found.reason === unsupportedType
+        ? `File extension ${extensionOf(name) || '(none)'} not supported for parsing and cannot be assumed as text file type.`
+        : `${name || 'The file'} ${found.reason}.`,
+    );
+  }
+
+  return {
+    /**
+     * Adds the texts of 1 to 20 files, all or none, each at most `MAX_FILE_MB` large and of at most 2,000,000 characters.
+     * The files are not kept. `folder` is made where it is not there yet; `agentSlugs` that are unknown, or those of agents
+     * that the principal may not edit, are ignored. Throws BAD_USER_INPUT that names the file which cannot be read.
+     */
+    async uploadDocuments(principal: Principal, uploads: readonly Upload[], input: UploadInput): Promise<Added[]> {
+      const { metadata: of, ...where } = parse(Uploaded, input);
+      if (uploads.length === 0 || uploads.length > mostAtOnce)
+        throw badInput(['input', 'files'], `must be 1 to ${mostAtOnce} files`);
+      const documents: NewDocument[] = [];
+      for (const [at, upload] of uploads.entries()) {
+        const name = fileName(upload.name);
+        const { text, format } = await read(principal, ['input', 'files', at], name, await upload.bytes());
+        documents.push({
+          title: of.title ?? name,
+          text,
+          link: webLink(of.url),
+          source: 'upload',
+          documentUpdatedAt: of.published ?? null,
+          name,
+          prefix: '',
+          metadata: {
+            url: of.url ?? `file://${name}`,
+            docAuthor: of.docAuthor ?? 'Unknown',
+            description: of.description ?? 'Unknown',
+            docSource: of.docSource ?? `${fileSource[format] ?? 'a text'} file uploaded by the user.`,
+            chunkSource: of.chunkSource ?? '',
+            published: localDate(of.published),
+          },
+        });
+      }
+      return keep(principal, documents, where);
+    },
+
+    /** Adds a text of at most 2,000,000 characters. As for folder and agents, see `uploadDocuments`. Throws BAD_USER_INPUT. */
+    async addText(principal: Principal, input: TextInput): Promise<Added[]> {
+      const { text, metadata: of, ...where } = parse(Text, input);
+      const stem = of.title.replace(/(?<=.)\.\w{1,10}$/, '');
+      const document: NewDocument = {
+        title: of.title,
+        text,
+        link: webLink(of.url),
+        source: 'raw_text',
+        documentUpdatedAt: of.published ?? null,
+        name: stem,
+        prefix: 'raw-',
+        metadata: {
+          url: webLink(of.url) ? `web://${of.url?.toLowerCase()}.website` : `file://${slugOf(stem)}.txt`,
+          docAuthor: of.docAuthor ?? 'no author specified',
+          description: of.description ?? 'no description found',
+          docSource: of.docSource ?? 'no source set',
+          chunkSource: of.chunkSource ?? of.title,
+          published: localDate(of.published),
+        },
+      };
+      return keep(principal, [document], where);
+    },
+
+    /**
+     * Adds the text of a web page, or of a file on the web, as it is now: its main part, without menus and the like. The
+     * page is fetched by {@link guardedFetch}; `headers` go to its own origin alone, and are not kept. It stops when the
+     * signal ends. Throws BAD_USER_INPUT for what cannot be had or read.
+     */
+    async addLink(principal: Principal, input: LinkInput, signal: AbortSignal): Promise<Added[]> {
+      const { url, headers, metadata: of, ...where } = parse(Link, input);
+      const page = await guardedFetch(url, {
+        headers: Object.fromEntries((headers ?? []).map(({ name, value }) => [name, value])),
+        maxBytes: settings.maxFileSize,
+        allowedHosts: settings.linkAllowedHosts,
+        signal,
+      }).catch((error: unknown) => {
+        throw error instanceof FetchError ? badInput(['input', 'url'], `The page ${error.message}.`) : error;
+      });
+      const { name, bytes, as } = fileOf(page);
+      const { text } = await read(principal, ['input', 'url'], name, bytes, as);
+      const { hostname, pathname } = new URL(url);
+      const place = `${hostname}${pathname.replace(/\/+$/, '')}`;
+      const heading = as === 'article' ? /^# (.+)$/m.exec(text)?.[1]?.slice(0, 500).toWellFormed() : undefined;
+      const document: NewDocument = {
+        title: of.title ?? heading ?? place.slice(0, 500),
+        text,
+        link: url,
+        source: 'link',
+        documentUpdatedAt: of.published ?? null,
+        name: place.replaceAll('/', '-'),
+        prefix: 'url-',
+        metadata: {
+          url: of.url ?? `file://${slugOf(place.replaceAll('/', '-'))}.html`,
+          docAuthor: of.docAuthor ?? 'no author found',
+          description: of.description ?? 'No description found.',
+          docSource: of.docSource ?? 'URL link uploaded by the user.',
+          chunkSource: of.chunkSource ?? `link://${url}`,
+          published: localDate(of.published),
+        },
+      };
+      return keep(principal, [document], where);
+    },
+  };
+}
+
+export type IntakeService = ReturnType<typeof intakeService>;
+
+const fileSource: Partial<Record<Format, string>> = { pdf: 'pdf', docx: 'docx' };
+
+/** A date as these clients show it: `11/14/2023, 10:13:20 PM`. Now, where none is given. In UTC. */
+export const localDate = (date: Date | null | undefined): string =>
+  (date ?? new Date()).toLocaleString('en-US', { timeZone: 'UTC' }).replaceAll('\u202f', ' ');
+
+/** An address that readers may click; null for any other. */
+const webLink = (text: string | null): string | null =>
+  text !== null && URL.canParse(text) && /^https?:$/.test(new URL(text).protocol) ? text : null;
+
+/** The name of a file as it came, without the folders before it and without what file systems do not take. */
+const fileName = (name: string): string =>
+  (name.toWellFormed().split(/[/\\]/).at(-1) ?? '')
+    .replace(/[<>:"|?*\p{Cc}]/gu, '')
+    .trim()
+    .slice(0, 255);
+
+/** A page as a file: under the extension that its media type says, else under its own name. HTML is made UTF-8. */
+function fileOf({ url, mediaType, charset, bytes }: Fetched): { name: string; bytes: Uint8Array; as?: Format } {
+  if (mediaType === 'text/html' || mediaType === 'application/xhtml+xml')
+    return { name: 'page.html', bytes: Buffer.from(textOf(bytes, charset)), as: 'article' };
+  const name = fileName(decodeURIComponentSafely(url.pathname)) || 'page';
+  const extension = acceptedTypes[mediaType]?.[0];
+  const known = Object.values(acceptedTypes).flat().includes(extensionOf(name));
+  return { name: extension && !known ? `${name}${extension}` : name, bytes };
+}
+
+function decodeURIComponentSafely(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
+
+/** The text of a page in the encoding that its server says, or it itself at its beginning; UTF-8 where that is none. */
+function textOf(bytes: Uint8Array, charset: string | null): string {
+  const beginning = Buffer.from(bytes.subarray(0, 1024)).toString('latin1');
+  const label = charset ?? /<meta[^>]+charset=["']?([\w-]+)/i.exec(beginning)?.[1] ?? 'utf-8';
+  // Control characters are nothing to read, and HTML has none.
+  return decoderOf(label)
+    .decode(bytes)
+    .replace(/[^\P{Cc}\t\n\f\r]/gu, ' ');
+}
+
+function decoderOf(label: string): TextDecoder {
+  try {
+    return new TextDecoder(label);
+  } catch {
+    return new TextDecoder();
+  }
+}

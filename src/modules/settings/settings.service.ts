@@ -1,0 +1,137 @@
+import { z } from 'zod';
+import type { Principal } from '../../authz/principal.ts';
+import { badInput, parse } from '../../errors.ts';
+import type { Prisma } from '../../generated/prisma/client.ts';
+import type { Settings } from '../../settings.ts';
+import type { Database } from '../../store/database.ts';
+import { type AuditService, by } from '../audit/audit.service.ts';
+import { plainText } from '../input.ts';
+
+/** Links that stand at the foot of a client's pages. */
+const mostLinks = 3;
+
+/** An address of a page, in http or https: what else a client might follow, it would run. */
+const webAddress = plainText(2000).pipe(z.url({ protocol: /^https?$/, error: 'must be an http or https URL' }));
+const FooterLink = z.object({ icon: plainText(100), url: webAddress });
+
+const Preferences = z.object({
+  supportEmail: plainText(254).pipe(z.email('must be an e-mail address')).nullable(),
+  appName: plainText(100).trim().nullable(),
+  pageTitle: plainText(200).trim().nullable(),
+  pageFavicon: webAddress.nullable(),
+  logoFileName: plainText(255)
+    .regex(/^[^/\\]*$/, 'must be a file name without a folder')
+    .nullable(),
+  footerLinks: z.array(FooterLink).max(mostLinks, `must be at most ${mostLinks}`),
+  defaultSystemPrompt: plainText(100_000).nullable(),
+});
+const UpdatePreferences = Preferences.partial();
+
+/** How the server presents itself to clients, and what it gives to new agents of the workspace paths. */
+export type Preferences = z.output<typeof Preferences>;
+/** What is left out stays, null and an empty text clear. */
+export type UpdatePreferencesInput = z.input<typeof UpdatePreferences>;
+
+/** The row of `Setting` that holds them. */
+const key = 'preferences';
+const unset: Preferences = {
+  supportEmail: null,
+  appName: null,
+  pageTitle: null,
+  pageFavicon: null,
+  logoFileName: null,
+  footerLinks: [],
+  defaultSystemPrompt: null,
+};
+
+/** The preferences as they are stored. */
+export async function readPreferences({ setting }: Pick<Prisma.TransactionClient, 'setting'>): Promise<Preferences> {
+  const row = await setting.findUnique({ where: { key } });
+  return { ...unset, ...UpdatePreferences.parse(row?.value ?? {}) };
+}
+
+/** What is true of this server, for who administers it. No secret is among it. */
+export interface ServerSettings {
+  languageModel: {
+    provider: string;
+    model: string | null;
+    otherModels: readonly string[];
+    baseUrl: string | null;
+    apiKeyConfigured: boolean;
+    contextTokens: number;
+    sees: boolean;
+  };
+  embeddingModel: { model: string; baseUrl: string; apiKeyConfigured: boolean } | null;
+  imageModel: { model: string; baseUrl: string; apiKeyConfigured: boolean } | null;
+  ownPassword: boolean;
+  registration: Settings['registration'];
+}
+
+interface Parts {
+  db: Database;
+  audit: AuditService;
+  settings: Settings;
+}
+
+const served = (model: { model: string; baseUrl: string; apiKey: string | undefined } | null) =>
+  model && {
+    model: model.model,
+    baseUrl: model.baseUrl,
+    apiKeyConfigured: model.apiKey !== undefined,
+  };
+
+/** What the server says of itself: its environment, which nobody changes from outside, and its preferences. */
+export function settingsService({ db, audit, settings }: Parts) {
+  const { model } = settings;
+  return {
+    /** As the environment had it at the start. */
+    server: (): ServerSettings => ({
+      languageModel: {
+        provider: model.provider,
+        model: model.model ?? null,
+        otherModels: model.others,
+        baseUrl: model.baseUrl ?? null,
+        apiKeyConfigured: model.apiKey !== undefined,
+        contextTokens: model.contextTokens,
+        sees: model.sees,
+      },
+      embeddingModel: served(settings.embeddings),
+      imageModel: served(settings.images),
+      ownPassword: settings.authToken !== undefined,
+      registration: settings.registration,
+    }),
+
+    /** Whether there is a document with passages. */
+    hasPassages: async (): Promise<boolean> => (await db.prisma.chunk.findFirst({ select: { id: true } })) !== null,
+
+    preferences: (): Promise<Preferences> => readPreferences(db.prisma),
+
+    /**
+     * Changes what is given. A prompt has at most 100,000 characters, a name 100, a title 200, an address 2000; at most
+     * three links. Throws BAD_USER_INPUT, also where nothing is given.
+     */
+    async updatePreferences(principal: Principal, input: UpdatePreferencesInput): Promise<Preferences> {
+      const cleared = Object.entries(input).map(([name, value]) => [name, value === '' ? null : value]);
+      const given = parse(UpdatePreferences, Object.fromEntries(cleared));
+      const changed = Object.entries(given).filter(([, value]) => value !== undefined);
+      if (changed.length === 0) throw badInput(['input'], 'changes nothing');
+      return db.prisma.$transaction(async (transaction) => {
+        // Two that change different ones at the same time both count.
+        await transaction.$executeRaw`
+          INSERT INTO "Setting" ("key", "value", "updatedAt") VALUES (${key}, '{}', now()) ON CONFLICT DO NOTHING`;
+        await transaction.$queryRaw`SELECT 1 FROM "Setting" WHERE "key" = ${key} FOR UPDATE`;
+        const value: Preferences = { ...(await readPreferences(transaction)), ...Object.fromEntries(changed) };
+        await transaction.setting.update({ where: { key }, data: { value: { ...value } } });
+        await audit.record(transaction, {
+          ...by(principal),
+          action: 'preferences.update',
+          target: { type: 'Setting', id: key },
+          detail: { changed: changed.map(([name]) => name) },
+        });
+        return value;
+      });
+    },
+  };
+}
+
+export type SettingsService = ReturnType<typeof settingsService>;

@@ -1,0 +1,309 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type Answer, type GraphQLAnswer, type Kit, startKit } from '../../../test/kit.ts';
+import { rolePermissions } from '../../authz/permissions.ts';
+import { isWellFormedSecret, newSecret } from '../tokens/secret.ts';
+
+let kit: Kit;
+/** A person who administers. */
+let admin: Awaited<ReturnType<Kit['person']>>;
+beforeAll(async () => {
+  kit = await startKit();
+  admin = await kit.person({ role: 'ADMIN' });
+});
+afterAll(() => kit.close());
+
+async function unchanged<T>(attempt: () => Promise<T>): Promise<T> {
+  const before = await kit.fingerprint();
+  const answer = await attempt();
+  expect(await kit.fingerprint()).toBe(before);
+  return answer;
+}
+
+const password = 'a long password';
+let count = 0;
+const fresh = () => `guest${++count}`;
+const code = ({ errors }: GraphQLAnswer): unknown => errors[0]?.extensions.code;
+const create = (input: object = {}, key?: string | null) =>
+  kit.gql(
+    `mutation ($input: CreateInviteCodeInput!) {
+      createInviteCode(input: $input) {
+        code inviteCode { databaseId display status agentIds createdBy { id } claimedBy { id } }
+      }
+    }`,
+    { input },
+    key,
+  );
+const disable = (databaseId: number, key?: string | null) =>
+  kit.gql(
+    'mutation ($input: DisableInviteCodeInput!) { disableInviteCode(input: $input) { inviteCode { status } } }',
+    { input: { databaseId } },
+    key,
+  );
+const list = (key?: string | null) =>
+  kit.gql('{ inviteCodes(first: 100) { nodes { databaseId display status } } }', {}, key);
+const accept = (input: object) =>
+  kit.gql(
+    'mutation ($input: AcceptInviteInput!) { acceptInvite(input: $input) { account { id username role } } }',
+    { input: { password, ...input } },
+    null,
+  );
+const look = (invite: string) =>
+  kit.gql('query ($code: String!) { invite(code: $code) { status } }', { code: invite }, null);
+const claim = (invite: string, body: object): Promise<Answer> =>
+  kit.rest('POST', `/api/invite/${invite}`, { key: null, body: { password, ...body } });
+const newCode = async (input: object = {}, key?: string): Promise<{ id: number; code: string }> => {
+  const { data, errors } = await create(input, key);
+  expect(errors).toEqual([]);
+  return { id: data.createInviteCode.inviteCode.databaseId, code: data.createInviteCode.code };
+};
+const agentOf = async (data: object = {}) =>
+  (await kit.prisma.agent.create({ data: { name: fresh(), ownerId: admin.userId, ...data } })).id;
+
+describe('an invite code', () => {
+  test('is a secret that is shown once, and stored as its hash', async () => {
+    const { data } = await create({}, admin.session);
+    const { code: secret, inviteCode } = data.createInviteCode;
+    expect(isWellFormedSecret(secret, 'inv_')).toBe(true);
+    expect(inviteCode).toEqual({
+      databaseId: expect.any(Number),
+      display: `${secret.slice(0, 8)}********${secret.slice(-4)}`,
+      status: 'PENDING',
+      agentIds: [],
+      createdBy: { id: admin.userId },
+      claimedBy: null,
+    });
+    expect(JSON.stringify((await list()).data)).not.toContain(secret);
+    expect(JSON.stringify(await kit.prisma.inviteCode.findMany())).not.toContain(secret);
+    expect((await look(secret)).data.invite).toEqual({ status: 'PENDING' });
+    for (const none of ['', 'x', '\0', newSecret('inv_'), newSecret('on_'), `${secret}0`])
+      expect((await look(none)).data.invite).toBeNull();
+    // It is no credential.
+    expect((await kit.gql('{ viewer { id } }', {}, secret)).status).toBe(401);
+  });
+
+  test('makes one account with the role BASIC, however many come with it at once', async () => {
+    const invite = await newCode();
+    const answers = await Promise.all([1, 2, 3, 4].map(() => accept({ code: invite.code, username: fresh() })));
+    expect(answers.map((answer) => code(answer) ?? 'made').sort()).toEqual([
+      'NOT_FOUND',
+      'NOT_FOUND',
+      'NOT_FOUND',
+      'made',
+    ]);
+    const made = answers.find(({ data }) => data)?.data.acceptInvite.account;
+    expect(made).toEqual({ id: expect.any(String), username: expect.any(String), role: 'BASIC' });
+    expect(await kit.prisma.inviteCode.findUnique({ where: { id: invite.id } })).toMatchObject({
+      status: 'CLAIMED',
+      claimedById: made.id,
+    });
+    const login = await kit.gql(
+      'mutation ($input: LoginInput!) { login(input: $input) { user { id } } }',
+      { input: { login: made.username, password } },
+      null,
+    );
+    expect(login.data.login.user.id).toBe(made.id);
+    await unchanged(async () => {
+      expect(code(await accept({ code: invite.code, username: fresh() }))).toBe('NOT_FOUND');
+    });
+    const events = await kit.prisma.auditEvent.findMany({
+      where: { targetType: 'InviteCode', targetId: String(invite.id) },
+      orderBy: { id: 'asc' },
+    });
+    expect(events.map(({ action, actorId }) => [action, actorId])).toEqual([
+      ['invite_code.create', expect.any(String)],
+      ['invite_code.claim', made.id],
+    ]);
+  });
+
+  test('joins the agents, to look at them, that its maker could share', async () => {
+    const [own, gone] = [await agentOf(), await agentOf()];
+    const invite = await newCode({ agentIds: [own, gone] }, admin.session);
+    await kit.prisma.agent.update({ where: { id: gone }, data: { deletedAt: new Date() } });
+    const { data } = await accept({ code: invite.code, username: fresh() });
+    expect(await kit.prisma.agentShare.findMany({ where: { userId: data.acceptInvite.account.id } })).toEqual([
+      { agentId: own, userId: data.acceptInvite.account.id, permission: 'VIEWER' },
+    ]);
+  });
+
+  test('names no agent that its maker could not share', async () => {
+    const other = await agentOf({ isPublic: true });
+    const scopes = ['manage:users', ...rolePermissions('BASIC')];
+    const some = await kit.createKey('ADMIN', { scopes });
+    for (const agentIds of [[other], [0], [999_999]]) {
+      const { errors } = await unchanged(() => create({ agentIds }, some.secret));
+      expect(errors[0]?.extensions).toMatchObject({
+        code: 'BAD_USER_INPUT',
+        fields: [{ path: ['input', 'agentIds'] }],
+      });
+    }
+    const own = await agentOf({ ownerId: some.userId });
+    expect((await create({ agentIds: [own] }, some.secret)).errors).toEqual([]);
+    for (const agentIds of [[2 ** 31], ['x'], Array.from({ length: 1001 }, (_, id) => id)])
+      expect(code(await unchanged(() => create({ agentIds })))).toBe('BAD_USER_INPUT');
+  });
+
+  test('is nobody’s business who does not manage users, and nobody makes one for more than they hold', async () => {
+    const { id } = await newCode();
+    const scoped = await kit.createKey('ADMIN', { scopes: ['manage:api_keys', ...rolePermissions('BASIC')] });
+    for (const key of [kit.keys.BASIC, kit.keys.LIMITED, scoped.secret])
+      for (const attempt of [() => list(key), () => create({}, key), () => disable(id, key)])
+        expect((await unchanged(attempt)).errors[0]?.extensions).toEqual({
+          code: 'FORBIDDEN',
+          requiredPermissions: ['manage:users'],
+        });
+    for (const attempt of [() => list(null), () => create({}, null), () => disable(id, null)])
+      expect(code(await unchanged(attempt))).toBe('UNAUTHENTICATED');
+    const alone = await kit.createKey('ADMIN', { scopes: ['manage:users'] });
+    expect(code(await unchanged(() => create({}, alone.secret)))).toBe('FORBIDDEN');
+  });
+
+  test('ends when it is disabled, and with the rights of who made it', async () => {
+    const off = await newCode();
+    expect((await disable(off.id)).data.disableInviteCode.inviteCode.status).toBe('DISABLED');
+    expect((await unchanged(() => disable(off.id))).errors).toEqual([]);
+    expect(code(await unchanged(() => disable(999_999)))).toBe('NOT_FOUND');
+    const makers = await Promise.all([1, 2, 3].map(() => kit.person({ role: 'ADMIN' })));
+    const codes = await Promise.all(makers.map(({ session }) => newCode({}, session)));
+    const key = await kit.createKey('ADMIN');
+    codes.push(await newCode({}, key.secret), off);
+    const [demoted, shut, gone] = makers.map(({ userId }) => userId);
+    await kit.gql(`mutation { changeUserRole(input: { userId: "${demoted}", role: BASIC }) { account { id } } }`);
+    await kit.gql(`mutation { deactivateUser(input: { userId: "${shut}" }) { account { id } } }`);
+    await kit.gql(`mutation { deleteUser(input: { userId: "${gone}", evenActive: true }) { deletedUserId } }`);
+    await kit.gql(`mutation { updateApiKey(input: { databaseId: ${key.id}, disabled: true }) { apiKey { name } } }`);
+    for (const { code: secret } of codes) {
+      expect(code(await unchanged(() => accept({ code: secret, username: fresh() })))).toBe('NOT_FOUND');
+      expect((await look(secret)).data.invite).toEqual({ status: 'DISABLED' });
+    }
+    await kit.gql(`mutation { updateApiKey(input: { databaseId: ${key.id}, disabled: false }) { apiKey { name } } }`);
+    expect((await accept({ code: codes[3]?.code, username: fresh() })).errors).toEqual([]);
+  });
+
+  test.each([
+    ['a short password', { password: 'short' }, 'password'],
+    ['a name with a capital', { username: 'Guest' }, 'username'],
+    ['a name with NUL', { username: 'a\0b' }, 'username'],
+    ['an address of a key', { username: 'x@onyxapikey.ai' }, 'username'],
+  ])('is not used up by %s', async (_what, wrong, field) => {
+    const { code: secret } = await newCode();
+    const { errors } = await unchanged(() => accept({ code: secret, username: fresh(), ...wrong }));
+    expect([errors[0]?.extensions.code, errors[0]?.extensions.fields[0].path]).toEqual([
+      'BAD_USER_INPUT',
+      ['input', field],
+    ]);
+    const answer = await unchanged(() => claim(secret, { username: fresh(), ...wrong }));
+    expect([answer.status, answer.body]).toEqual([
+      200,
+      { success: false, error: expect.stringMatching(new RegExp(`^${field} `)) },
+    ]);
+  });
+
+  test('is not used up by a name that is taken', async () => {
+    const { code: secret } = await newCode();
+    const username = fresh();
+    await accept({ code: (await newCode()).code, username });
+    expect(code(await unchanged(() => accept({ code: secret, username })))).toBe('CONFLICT');
+    expect((await claim(secret, { username: fresh() })).body).toEqual({ success: true, error: null });
+  });
+
+  test('a document may try one', async () => {
+    const one = 'acceptInvite(input: { code: "x", username: "ab", password: "a long password" }) { account { id } }';
+    expect(code(await kit.gql(`mutation { a: ${one} b: ${one} }`, {}, null))).toBe('BAD_USER_INPUT');
+  });
+});
+
+describe('the paths of AnythingLLM’s clients', () => {
+  const moment = expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d:]+\.\d{3}Z$/);
+
+  test('make a code, list it, and disable it', async () => {
+    const agentId = await agentOf();
+    const { databaseId } = await kit.prisma.user.findUniqueOrThrow({ where: { id: admin.userId } });
+    const created = await kit.rest('POST', '/api/v1/admin/invite/new', {
+      key: admin.session,
+      body: { workspaceIds: [String(agentId)] },
+    });
+    const { invite } = created.body;
+    expect([created.status, created.body.error]).toEqual([200, null]);
+    expect(invite).toEqual({
+      id: expect.any(Number),
+      code: expect.stringMatching(/^inv_[0-9A-Za-z]{36}$/),
+      status: 'pending',
+      claimedBy: null,
+      workspaceIds: `[${agentId}]`,
+      createdAt: moment,
+      createdBy: { id: databaseId, username: admin.email },
+      lastUpdatedAt: moment,
+    });
+    const path = `/api/invite/${invite.code}`;
+    expect((await kit.rest('GET', path, { key: null })).body).toEqual({
+      invite: { code: invite.code, status: 'pending' },
+      error: null,
+    });
+    const username = fresh();
+    expect((await claim(invite.code, { username })).body).toEqual({ success: true, error: null });
+    const { invites } = (await kit.rest('GET', '/api/v1/admin/invites')).body;
+    const listed = invites.find(({ id }: { id: number }) => id === invite.id);
+    expect(listed).toMatchObject({ status: 'claimed', claimedBy: { id: expect.any(Number), username } });
+    expect(listed.code).toContain('****');
+    expect((await unchanged(() => claim(invite.code, { username: fresh() }))).body).toEqual({
+      success: false,
+      error: 'Invite not found or is invalid.',
+    });
+    expect((await kit.rest('GET', path, { key: null })).body).toEqual({
+      invite: null,
+      error: 'Invite is no longer valid.',
+    });
+    expect((await kit.rest('GET', '/api/invite/nothing', { key: null })).body).toEqual({
+      invite: null,
+      error: 'Invite not found.',
+    });
+  });
+
+  test('a key’s code has no maker’s name, and is disabled twice', async () => {
+    const { invite } = (await kit.rest('POST', '/api/v1/admin/invite/new')).body;
+    expect([invite.createdBy, invite.workspaceIds]).toEqual([0, '[]']);
+    for (let time = 0; time < 2; time++)
+      expect((await kit.rest('DELETE', `/api/v1/admin/invite/${invite.id}`)).body).toEqual({
+        success: true,
+        error: null,
+      });
+    const missing = await unchanged(() => kit.rest('DELETE', '/api/v1/admin/invite/999999'));
+    const error = 'Invite not found or already disabled';
+    expect([missing.status, missing.body]).toEqual([404, { success: false, error }]);
+    for (const id of ['x', '1.5', '99999999999']) {
+      const { status, body } = await unchanged(() => kit.rest('DELETE', `/api/v1/admin/invite/${id}`));
+      expect([status, body]).toEqual([400, { success: false, error: 'Invalid invite id' }]);
+    }
+    for (const workspaceIds of ['x', ['x'], {}, [999_999], [2 ** 40]]) {
+      const answer = await unchanged(() => kit.rest('POST', '/api/v1/admin/invite/new', { body: { workspaceIds } }));
+      expect([answer.status, answer.body.invite], JSON.stringify(workspaceIds)).toEqual([400, null]);
+    }
+  });
+
+  test('a list costs the same number of statements, whatever its length', async () => {
+    const cost = async () => {
+      await kit.rest('GET', '/api/v1/admin/invites');
+      kit.statements.length = 0;
+      await kit.rest('GET', '/api/v1/admin/invites');
+      return kit.statements.filter((text) => text.startsWith('SELECT')).length;
+    };
+    const before = await cost();
+    for (let more = 0; more < 3; more++) await newCode({}, admin.session);
+    await claim((await newCode()).code, { username: fresh() });
+    expect(await cost()).toBe(before);
+  });
+
+  test('too many attempts from one address are 429, and no code is tried any more', async () => {
+    const { code: secret } = await newCode();
+    let answer = await claim(newSecret('inv_'), { username: fresh() });
+    for (let attempt = 0; attempt < 50 && answer.status !== 429; attempt++)
+      answer = await claim(newSecret('inv_'), { username: fresh() });
+    expect([answer.status, answer.body]).toEqual([
+      429,
+      { success: false, error: 'Too many attempts. Try again later.' },
+    ]);
+    expect(Number(answer.headers.get('retry-after'))).toBeGreaterThan(0);
+    expect((await unchanged(() => claim(secret, { username: fresh() }))).status).toBe(429);
+    expect(code(await unchanged(() => accept({ code: secret, username: fresh() })))).toBe('RATE_LIMITED');
+  });
+});

@@ -1,0 +1,373 @@
+import { z } from '@hono/zod-openapi';
+import type { AppError } from '../../errors.ts';
+import { lastAdminStays } from '../../modules/users/users.service.ts';
+import { graphql, type ResultOf } from '../graphql.ts';
+import { everything, id, isoDate } from '../onyx/shapes.ts';
+import { type AnyRow, row } from '../row.ts';
+import { anythingllm } from './dialect.ts';
+import { multiUserOnly } from './mode.ts';
+import { done, notDone, Outcome, problems, User, UserFields, user, usernameOf } from './shapes.ts';
+
+const tag = 'AnythingLLM administration';
+
+/** What becomes text as the reference makes it text; left out or null, it is not given. */
+const asText = z
+  .preprocess((value) => (value === undefined || value === null ? value : String(value)), z.string().nullish())
+  .openapi({ type: 'string' });
+
+const asLimit = z
+  .preprocess(
+    (value) => (value === undefined || value === null ? value : Number(value)),
+    z
+      .number('must be null or a number')
+      .int('must be a whole number')
+      .min(1, 'must be null or at least 1')
+      .max(1_000_000, 'must be at most 1000000')
+      .nullish(),
+  )
+  .openapi({ type: 'integer', description: 'Messages that may be sent in any 24 hours; null: any number.' });
+
+const asRole = z
+  .enum(['admin', 'default'], 'must be admin or default')
+  .nullish()
+  .openapi({ description: 'There is no `manager` here.' });
+const toRole = (role: 'admin' | 'default') => (role === 'admin' ? ('ADMIN' as const) : ('BASIC' as const));
+
+/** 0, 1 and booleans, as numbers or as text. */
+const asFlag = z
+  .preprocess(
+    (value) => (value === undefined || value === null ? undefined : !['', '0', 'false'].includes(String(value))),
+    z.boolean().optional(),
+  )
+  .openapi({ type: 'integer', description: '0 or 1, or a boolean.' });
+
+const NewUser = z
+  .object({
+    username: z.preprocess((value) => String(value ?? ''), z.string()).openapi({ type: 'string' }),
+    password: z.preprocess((value) => String(value ?? ''), z.string()).openapi({ type: 'string' }),
+    role: asRole,
+    dailyMessageLimit: asLimit,
+    bio: asText,
+  })
+  .openapi('AnythingLLMNewUser');
+
+const UserChanges = z
+  .object({
+    username: asText,
+    password: asText,
+    role: asRole,
+    suspended: asFlag,
+    dailyMessageLimit: asLimit,
+    bio: asText,
+  })
+  .openapi('AnythingLLMUserChanges');
+
+/** Whether the request itself is at fault, and not a part of its path. */
+const ofBody = ({ details }: AppError): boolean => details.fields?.[0]?.path[0] === 'body';
+
+/** The words that these clients know for the rule that an administrator stays. */
+const kept = ({ message }: AppError): string =>
+  message === lastAdminStays ? 'No system admins will remain if you do this. Update failed.' : message;
+
+const EntryFields = graphql(`
+  fragment AnythingLLMChatRow on QueryHistoryEntry @_unmask {
+    databaseId question answer sessionDatabaseId clientKey agentId agentName agentSlug positive model durationMs
+    inputTokens outputTokens createdAt onCurrentBranch
+    user { databaseId accountType username email }
+    passages { documentId title link text score metadata }
+  }
+`);
+type Entry = ResultOf<typeof EntryFields>;
+
+const ChatRow = z
+  .object({
+    id: z.int(),
+    workspaceId: z.int(),
+    prompt: z.string(),
+    response: z.string().openapi({ description: 'JSON: the answer, its sources and what it cost.' }),
+    include: z.boolean(),
+    user_id: z.int().nullable().openapi({ description: 'Who asked; null for a key.' }),
+    thread_id: z.int().nullable(),
+    api_session_id: z.string().nullable(),
+    createdAt: isoDate,
+    lastUpdatedAt: isoDate,
+    feedbackScore: z.boolean().nullable(),
+    memoryProcessed: z.boolean(),
+    workspace: z.object({ name: z.string(), slug: z.string().nullable() }),
+    user: z.object({ username: z.string() }),
+  })
+  .openapi('AnythingLLMChatRow');
+
+/** What stands of an answer in `response`. */
+function response({ answer, passages, inputTokens, outputTokens, durationMs, model }: Entry): string {
+  return JSON.stringify({
+    text: answer,
+    sources: passages.map(({ documentId, title, link, text, score, metadata }) => ({
+      id: documentId,
+      url: link,
+      title,
+      ...(metadata as Record<string, unknown>),
+      text,
+      score,
+    })),
+    type: 'chat',
+    attachments: [],
+    metrics: {
+      prompt_tokens: inputTokens ?? 0,
+      completion_tokens: outputTokens ?? 0,
+      total_tokens: (inputTokens ?? 0) + (outputTokens ?? 0),
+      duration: (durationMs ?? 0) / 1000,
+      model,
+    },
+  });
+}
+
+const sessionPrefix = 'session:';
+
+function chatRow(entry: Entry): z.input<typeof ChatRow> {
+  const { clientKey, user: asker } = entry;
+  const person = asker.accountType === 'STANDARD';
+  const session = clientKey?.startsWith(sessionPrefix) ? clientKey.slice(sessionPrefix.length) : null;
+  return {
+    id: entry.databaseId,
+    workspaceId: entry.agentId,
+    prompt: entry.question,
+    response: response(entry),
+    include: entry.onCurrentBranch,
+    user_id: person ? asker.databaseId : null,
+    thread_id: clientKey === null ? entry.sessionDatabaseId : null,
+    api_session_id: session,
+    createdAt: entry.createdAt,
+    lastUpdatedAt: entry.createdAt,
+    feedbackScore: entry.positive,
+    memoryProcessed: false,
+    workspace: { name: entry.agentName ?? 'deleted workspace', slug: entry.agentSlug },
+    user: { username: person ? usernameOf(asker) : session === null ? 'unknown user' : 'API' },
+  };
+}
+
+/** Questions on a page, and the last page that a client can ask for. */
+const pageSize = 20;
+const lastPage = 100_000_000;
+const asPage = z
+  .preprocess((value) => Math.min(Math.max(Math.trunc(Number(value)) || 0, 0), lastPage), z.int())
+  .openapi({ type: 'integer', description: 'The page, from 0.' });
+
+/** A text to set, or null to clear. */
+const preference = asText;
+const asLinks = z
+  .preprocess((value) => {
+    if (typeof value !== 'string') return value;
+    try {
+      return JSON.parse(value);
+    } catch {
+      return value;
+    }
+  }, z.array(z.object({ icon: z.string(), url: z.string() }), 'must be a list of links, or JSON of one').nullish())
+  .openapi({ type: 'string', description: 'JSON: a list of `{ icon, url }`. The first three count.' });
+
+const Preferences = z
+  .object({
+    support_email: preference,
+    custom_app_name: preference,
+    footer_data: asLinks,
+    default_system_prompt: preference,
+    meta_page_title: preference,
+    meta_page_favicon: preference,
+    logo_filename: preference,
+  })
+  .openapi('AnythingLLMPreferences', {
+    description: 'Other keys that AnythingLLM knows mean nothing here, and are ignored.',
+  });
+
+/** What these clients call each preference. */
+const preferenceNames: Record<string, string> = {
+  supportEmail: 'support_email',
+  appName: 'custom_app_name',
+  footerLinks: 'footer_data',
+  defaultSystemPrompt: 'default_system_prompt',
+  pageTitle: 'meta_page_title',
+  pageFavicon: 'meta_page_favicon',
+  logoFileName: 'logo_filename',
+};
+const preferenceProblem = ({ details }: AppError): string => {
+  const [field] = details.fields ?? [];
+  const name = String(field?.path[1]);
+  return `${preferenceNames[name] ?? name} ${field?.message}`;
+};
+
+const given = (changes: Record<string, unknown>) =>
+  Object.fromEntries(Object.entries(changes).filter(([, value]) => value !== undefined));
+
+export const adminRows: AnyRow[] = [
+  row({
+    method: 'get',
+    path: '/v1/admin/is-multi-user-mode',
+    tag,
+    summary: 'Whether people log in here',
+    dialect: anythingllm,
+    reply: z.object({ isMultiUser: z.boolean() }),
+    document: graphql(`query IsMultiUserMode { authentication { multiUserMode } }`),
+    signedIn: true,
+    variables: () => ({}),
+    output: ({ authentication }) => ({ isMultiUser: authentication.multiUserMode }),
+  }),
+  row({
+    method: 'get',
+    path: '/v1/admin/users',
+    tag,
+    summary: 'List all people',
+    dialect: anythingllm,
+    gate: multiUserOnly,
+    reply: z.object({ users: z.array(User) }).openapi('AnythingLLMUsers'),
+    document: graphql(`query AdminUsers($first: Int!) { accounts(first: $first) { nodes { ...AnythingLLMUser } } }`, [
+      UserFields,
+    ]),
+    variables: () => ({ first: everything }),
+    output: ({ accounts }) => ({ users: accounts.nodes.map(user) }),
+  }),
+  row({
+    method: 'post',
+    path: '/v1/admin/users/new',
+    tag,
+    summary: 'Make an account for a person',
+    dialect: anythingllm,
+    gate: multiUserOnly,
+    body: NewUser,
+    reply: z.object({ user: User, error: z.null() }).openapi('AnythingLLMNewUserResponse'),
+    document: graphql(
+      `mutation AdminNewUser($input: CreateUserInput!) { createUser(input: $input) { account { ...AnythingLLMUser } } }`,
+      [UserFields],
+    ),
+    variables: ({ body: { role, dailyMessageLimit, bio, ...rest } }) => ({
+      input: {
+        ...rest,
+        role: toRole(role ?? 'default'),
+        dailyMessageLimit: dailyMessageLimit ?? null,
+        bio: bio ?? null,
+      },
+    }),
+    output: ({ createUser }) => ({ user: user(createUser.account), error: null }),
+    invalid: (error) => (ofBody(error) ? { status: 400, body: { user: null, error: problems(error) } } : null),
+    failure: (error) =>
+      error.code === 'BAD_USER_INPUT' || error.code === 'CONFLICT'
+        ? { status: 400, body: { user: null, error: problems(error) } }
+        : null,
+  }),
+  row({
+    method: 'post',
+    path: '/v1/admin/users/{id}',
+    tag,
+    summary: 'Change a person: what is given, all of it or nothing',
+    dialect: anythingllm,
+    gate: multiUserOnly,
+    params: z.object({ id }),
+    body: UserChanges,
+    reply: Outcome,
+    document: graphql(
+      `mutation AdminUpdateUser($input: UpdateUserInput!) { updateUser(input: $input) { account { id } } }`,
+    ),
+    variables: ({ params, body: { role, suspended, ...changes } }) => ({
+      input: {
+        databaseId: params.id,
+        ...given(changes),
+        ...(role != null && { role: toRole(role) }),
+        ...(suspended !== undefined && { active: !suspended }),
+      },
+    }),
+    output: () => done,
+    invalid: (error) => {
+      if (!ofBody(error)) return null;
+      const ofRole = error.details.fields?.some(({ path }) => path[1] === 'role');
+      return notDone(ofRole ? 400 : 200, problems(error));
+    },
+    failure: (error, input) => {
+      if (error.code === 'NOT_FOUND') return notDone(input?.body.role == null ? 200 : 404, 'User not found');
+      if (error.code === 'CONFLICT') return notDone(200, kept(error));
+      if (error.code !== 'BAD_USER_INPUT') return null;
+      return notDone(200, error.details.fields?.[0]?.path.length === 1 ? 'No valid updates applied.' : problems(error));
+    },
+  }),
+  row({
+    method: 'delete',
+    path: '/v1/admin/users/{id}',
+    tag,
+    summary: 'Delete a person with everything that is theirs alone',
+    dialect: anythingllm,
+    gate: multiUserOnly,
+    params: z.object({ id }),
+    reply: Outcome,
+    document: graphql(
+      `mutation AdminDeleteUser($id: Int!) {
+        deleteUser(input: { databaseId: $id, evenActive: true }) { deletedUserId }
+      }`,
+    ),
+    variables: ({ params }) => ({ id: params.id }),
+    output: () => done,
+    failure: (error) => {
+      if (error.code === 'NOT_FOUND') return notDone(404, 'User not found');
+      return error.code === 'CONFLICT' ? notDone(200, kept(error)) : null;
+    },
+  }),
+  row({
+    method: 'post',
+    path: '/v1/admin/workspace-chats',
+    tag,
+    summary: 'What everybody asked and was answered, newest first, 20 a page',
+    dialect: anythingllm,
+    body: z.object({ offset: asPage }).openapi('AnythingLLMWorkspaceChats'),
+    reply: z
+      .object({ success: z.literal(true), error: z.null(), chats: z.array(ChatRow), hasPages: z.boolean() })
+      .openapi('AnythingLLMWorkspaceChatsResponse'),
+    document: graphql(
+      `query WorkspaceChats($first: Int!, $offset: Int!) {
+        queryHistory(first: $first, offset: $offset, visitors: false) {
+          nodes { ...AnythingLLMChatRow } pageInfo { hasNextPage }
+        }
+      }`,
+      [EntryFields],
+    ),
+    variables: ({ body }) => ({ first: pageSize, offset: body.offset * pageSize }),
+    output: ({ queryHistory: { nodes, pageInfo } }) => ({
+      success: true as const,
+      error: null,
+      chats: nodes.map(chatRow),
+      hasPages: pageInfo.hasNextPage,
+    }),
+  }),
+  row({
+    method: 'post',
+    path: '/v1/admin/preferences',
+    tag,
+    summary: 'Change how the server presents itself',
+    dialect: anythingllm,
+    gate: multiUserOnly,
+    body: Preferences,
+    reply: Outcome,
+    document: graphql(
+      `mutation AdminPreferences($input: UpdatePreferencesInput!) {
+        updatePreferences(input: $input) { preferences { appName } }
+      }`,
+    ),
+    variables: ({ body }) => ({
+      input: given({
+        supportEmail: body.support_email,
+        appName: body.custom_app_name,
+        footerLinks: body.footer_data?.slice(0, 3) ?? body.footer_data,
+        defaultSystemPrompt: body.default_system_prompt,
+        pageTitle: body.meta_page_title,
+        pageFavicon: body.meta_page_favicon,
+        logoFileName: body.logo_filename,
+      }),
+    }),
+    output: () => done,
+    invalid: (error) => (ofBody(error) ? notDone(200, preferenceProblem(error)) : null),
+    failure: (error) => {
+      if (error.code !== 'BAD_USER_INPUT') return null;
+      // Keys that mean nothing here alone: there was nothing to change, and clients take that for done.
+      return error.details.fields?.[0]?.path.length === 1
+        ? { status: 200, body: done }
+        : notDone(200, preferenceProblem(error));
+    },
+  }),
+];

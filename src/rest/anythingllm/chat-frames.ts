@@ -1,0 +1,231 @@
+import { randomUUID } from 'node:crypto';
+import { z } from '@hono/zod-openapi';
+import type { AppError } from '../../errors.ts';
+import type { Failure } from '../dialect.ts';
+import { graphql, type ResultOf } from '../graphql.ts';
+
+export const SourceFields = graphql(`
+  fragment AnythingLLMSource on SearchHit @_unmask {
+    documentId position title link text metadata score updatedAt isWhole documentWordCount documentTokenCount
+  }
+`);
+type Hit = ResultOf<typeof SourceFields>;
+
+export const UsageFields = graphql(`
+  fragment AnythingLLMUsage on TurnUsage @_unmask { inputTokens outputTokens durationMs model provider endedAt }
+`);
+type Usage = ResultOf<typeof UsageFields>;
+
+export const Source = z
+  .object({
+    id: z.string(),
+    url: z.string(),
+    title: z.string(),
+    docAuthor: z.string(),
+    description: z.string(),
+    docSource: z.string(),
+    chunkSource: z.string(),
+    published: z.string(),
+    wordCount: z.int(),
+    token_count_estimate: z.int(),
+    text: z.string().openapi({ description: 'The passage, or the beginning of a document that was given whole.' }),
+    _distance: z.number().optional().openapi({ description: 'Of a passage that a search found, as `score` is.' }),
+    score: z.number().optional(),
+  })
+  .openapi('AnythingLLMSource');
+
+/** Characters that are shown of a document that was given whole. */
+const shownOfWhole = 1000;
+
+/** A date as the reference writes it. */
+const written = (date: Date | null): string => date?.toLocaleString('en-US', { timeZone: 'UTC' }) ?? '';
+
+/** What stands before a passage. */
+const header = (title: string, published: string): string =>
+  ['<document_metadata>', `sourceDocument: ${title}`, ...(published ? [`published: ${published}`] : [])].join('\n') +
+  '\n</document_metadata>\n\n';
+
+/** A passage; what nobody said of its document has the words that these clients know. */
+export function source(hit: Hit): z.input<typeof Source> {
+  const said = (name: string, unsaid: string): string => {
+    const value = (hit.metadata as Record<string, string | string[]>)[name];
+    return (Array.isArray(value) ? value.join(', ') : value) || unsaid;
+  };
+  const published = said('published', written(hit.updatedAt));
+  return {
+    id: hit.isWhole ? hit.documentId : `${hit.documentId}#${hit.position}`,
+    url: said('url', hit.link ?? ''),
+    title: hit.title,
+    docAuthor: said('docAuthor', 'no author specified'),
+    description: said('description', 'no description found'),
+    docSource: said('docSource', 'no source set'),
+    chunkSource: said('chunkSource', hit.title),
+    published,
+    wordCount: hit.documentWordCount ?? 0,
+    token_count_estimate: hit.documentTokenCount ?? 0,
+    text: hit.isWhole
+      ? `${hit.text.slice(0, shownOfWhole).toWellFormed()}...continued on in source document...`
+      : header(hit.title, published) + hit.text,
+    ...(!hit.isWhole && { _distance: 1 - hit.score, score: hit.score }),
+  };
+}
+
+export const Metrics = z
+  .object({
+    prompt_tokens: z.int(),
+    completion_tokens: z.int(),
+    total_tokens: z.int(),
+    outputTps: z.number().openapi({ description: 'Tokens of the answer a second.' }),
+    duration: z.number().openapi({ description: 'Seconds.' }),
+    model: z.string(),
+    provider: z.string().nullable(),
+    timestamp: z.union([z.date(), z.iso.datetime()]).nullable().openapi({ type: 'string', format: 'date-time' }),
+  })
+  .partial()
+  .openapi('AnythingLLMMetrics', { description: 'What the model did for an answer; empty where none was asked.' });
+
+export function metrics(usage: Usage | null): z.input<typeof Metrics> {
+  if (!usage) return {};
+  const { inputTokens, outputTokens, model, provider } = usage;
+  // A turn that took no time that a clock sees still took some.
+  const duration = Math.max(usage.durationMs, 1) / 1000;
+  return {
+    prompt_tokens: inputTokens,
+    completion_tokens: outputTokens,
+    total_tokens: inputTokens + outputTokens,
+    outputTps: outputTokens / duration,
+    duration,
+    model,
+    provider,
+    timestamp: usage.endedAt,
+  };
+}
+
+/** What a model thought stands before what it said. */
+export const withThoughts = (reasoning: string | null, text: string): string =>
+  reasoning ? `<think>${reasoning}</think>${text}` : text;
+
+/** How a chat that does not come about, or breaks off, is told. */
+export const abort = (error: string) => ({
+  id: randomUUID(),
+  type: 'abort' as const,
+  textResponse: null,
+  sources: [],
+  close: true,
+  error,
+});
+
+export const aborted = (status: number, error: string): Failure => ({ status, body: abort(error) });
+
+/** What a reset alone is answered. */
+export const wasReset = () => ({
+  id: randomUUID(),
+  type: 'textResponse' as const,
+  textResponse: 'Chat history was reset!',
+  sources: [],
+  close: true,
+  error: null,
+  metrics: {},
+});
+
+export const Frame = z
+  .object({
+    id: z.string().optional().openapi({ description: 'Of a reply, or of a frame that stands alone.' }),
+    uuid: z.string().optional().openapi({ description: 'What the frames of one answer have in common.' }),
+    type: z.enum(['textResponse', 'textResponseChunk', 'finalizeResponseStream', 'abort']),
+    textResponse: z.string().nullish(),
+    sources: z.array(Source).optional(),
+    attachments: z.array(z.unknown()).max(0).optional(),
+    close: z.boolean(),
+    error: z.union([z.string(), z.literal(false)]).nullable(),
+    chatId: z.int().optional().openapi({ description: 'The answer, for the ratings of other paths.' }),
+    metrics: Metrics.optional(),
+  })
+  .openapi('AnythingLLMChatFrame');
+
+export const FrameEvent = graphql(
+  `
+  fragment AnythingLLMFrameEvent on ChatTurnEvent @_unmask {
+    __typename
+    ... on ChatMessageIds { runId assistantMessageId }
+    ... on ChatReasoningDelta { text }
+    ... on ChatAnswerStarted { isRefusal documents { ...AnythingLLMSource } }
+    ... on ChatAnswerDelta { text }
+    ... on ChatTurnStopped { usage { ...AnythingLLMUsage } }
+    ... on ChatTurnFailed { message }
+  }
+`,
+  [SourceFields, UsageFields],
+);
+type FrameEvent = ResultOf<typeof FrameEvent>;
+
+/**
+ * Maps the events of one turn to its frames: pieces of text, an empty last one, and one with the sources and what the
+ * model did. What is thought stands in the text, as these clients expect. A refusal is one frame.
+ */
+export function frames() {
+  let uuid = '';
+  let chatId = 0;
+  let thinking = false;
+  let refused: string | null = null;
+  let said = false;
+  let sources: z.input<typeof Source>[] = [];
+
+  const chunk = (textResponse: string, close = false) => {
+    said = true;
+    return { uuid, sources: [], type: 'textResponseChunk', textResponse, close, error: false };
+  };
+  const thought = (next: boolean, text: string) => {
+    const mark = thinking === next ? '' : next ? '<think>' : '</think>';
+    thinking = next;
+    return mark + text === '' ? [] : [chunk(mark + text)];
+  };
+  const last = (usage: Usage | null) => {
+    if (refused !== null)
+      return [
+        {
+          id: uuid,
+          type: 'textResponse',
+          textResponse: refused,
+          sources: [],
+          attachments: [],
+          close: true,
+          error: null,
+          metrics: {},
+        },
+      ];
+    const ended = thought(false, '');
+    const end = { uuid, type: 'finalizeResponseStream', close: true, error: false };
+    return said ? [...ended, chunk('', true), { ...end, chatId, metrics: metrics(usage), sources }] : [end];
+  };
+
+  return {
+    of(event: FrameEvent): unknown[] {
+      switch (event.__typename) {
+        case 'ChatMessageIds':
+          uuid = event.runId;
+          chatId = event.assistantMessageId;
+          return [];
+        case 'ChatReasoningDelta':
+          return thought(true, event.text);
+        case 'ChatReasoningEnded':
+          return thought(false, '');
+        case 'ChatAnswerStarted':
+          sources = event.documents.map(source);
+          refused = event.isRefusal ? '' : null;
+          return thought(false, '');
+        case 'ChatAnswerDelta':
+          if (refused === null) return [chunk(event.text)];
+          refused += event.text;
+          return [];
+        case 'ChatTurnStopped':
+          return last(event.usage);
+        case 'ChatTurnFailed':
+          return [abort(event.message)];
+        default:
+          return [];
+      }
+    },
+    failed: (error: AppError) => [abort(error.message)],
+  };
+}

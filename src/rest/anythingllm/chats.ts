@@ -1,0 +1,330 @@
+import { z } from '@hono/zod-openapi';
+import { AppError } from '../../errors.ts';
+import type { Failure } from '../dialect.ts';
+import { graphql, type ResultOf } from '../graphql.ts';
+import { everything } from '../onyx/shapes.ts';
+import { type AnyRow, row } from '../row.ts';
+import {
+  aborted,
+  Frame,
+  FrameEvent,
+  frames,
+  metrics,
+  SourceFields,
+  source,
+  UsageFields,
+  wasReset,
+  withThoughts,
+} from './chat-frames.ts';
+import { anythingllm } from './dialect.ts';
+import { History, history, limit, StoredMessage } from './history.ts';
+
+const modes = { automatic: 'AUTOMATIC', chat: 'CHAT', query: 'QUERY' } as const;
+const isMode = (mode: string): mode is keyof typeof modes => Object.hasOwn(modes, mode);
+
+/** A text as the reference reads it: nothing but a text, or a number, is one. */
+const text = z
+  .preprocess((value) => (typeof value === 'number' ? String(value) : value), z.string().catch(''))
+  .openapi({ type: 'string' });
+/** The same, where anything counts that is there. */
+const anyText = z
+  .preprocess((value) => (value == null || value === '' ? null : String(value)), z.string().nullable())
+  .openapi({ type: 'string' });
+
+const documentType = 'application/anythingllm-document';
+
+const Attachment = z
+  .object({
+    name: z.string().catch('').openapi({ type: 'string' }),
+    mime: z
+      .string()
+      .catch('')
+      .openapi({ type: 'string', description: `The type of an image, or \`${documentType}\` for any other file.` }),
+    contentString: z.string().openapi({ description: 'A `data:` URL, in Base64.' }),
+  })
+  .openapi('AnythingLLMAttachment');
+
+const said = {
+  message: text.openapi({ type: 'string', description: 'What to say; not needed with `reset`.' }),
+  mode: anyText.openapi({
+    type: 'string',
+    enum: Object.keys(modes),
+    description: 'When to answer; as the workspace does unless given.',
+  }),
+  attachments: z
+    .array(Attachment)
+    .max(20)
+    .nullish()
+    .openapi({ description: 'At most 20 files, which are stored; that needs `write:projects`.' }),
+  reset: z
+    .preprocess(Boolean, z.boolean())
+    .openapi({ type: 'boolean', description: 'Starts this chat over first, and no other of the workspace.' }),
+};
+
+interface Said {
+  message: string;
+  mode: string | null;
+  reset: boolean;
+}
+
+/** What the contract asks of a message, unless the chat is started over. */
+function checkSaid({ message, mode, reset }: Said, context: z.RefinementCtx): void {
+  if (reset) return;
+  if (message === '') context.addIssue({ code: 'custom', path: ['message'], message: 'Message is empty' });
+  else if (mode !== null && !isMode(mode))
+    context.addIssue({ code: 'custom', path: ['mode'], message: `${mode} is not a valid mode.` });
+}
+
+const WorkspaceChat = z
+  .object({
+    ...said,
+    sessionId: anyText.openapi({
+      type: 'string',
+      description: 'What a client calls a chat of its own; the caller’s unnamed one with the workspace unless given.',
+    }),
+  })
+  .superRefine(checkSaid)
+  .openapi('AnythingLLMChat');
+
+const ThreadChat = z
+  .object({
+    ...said,
+    userId: z.unknown().optional().openapi({
+      type: 'integer',
+      description: 'Ignored: a thread belongs to who made it, and its messages are the caller’s.',
+    }),
+  })
+  .superRefine(checkSaid)
+  .openapi('AnythingLLMThreadChat');
+
+const workspace = z.object({ slug: z.string() });
+const thread = workspace.extend({ threadSlug: z.string() });
+
+type Path = Partial<z.infer<typeof thread>> & z.infer<typeof workspace>;
+type Body = Said & { attachments?: z.infer<typeof Attachment>[] | null | undefined; sessionId?: string | null };
+interface Input {
+  params: Path;
+  body: Body;
+}
+
+const DATA_URL = /^data:([^;,]*)(;[^,]*)?;base64$/;
+
+/** A `data:` URL in its parts; what is none is taken for its Base64 alone. */
+function inline({ name, mime, contentString }: z.infer<typeof Attachment>) {
+  const comma = contentString.indexOf(',');
+  const [, type = ''] = DATA_URL.exec(contentString.slice(0, Math.max(comma, 0))) ?? [];
+  return {
+    name,
+    mediaType: (mime === documentType ? type : mime || type) || 'application/octet-stream',
+    base64: contentString.slice(comma + 1),
+  };
+}
+
+/** Whether anything is said, and the chat is not only started over. */
+const speaks = ({ body }: { body: Body }): boolean => body.message !== '';
+
+function send({ params: { slug, threadSlug }, body }: Input) {
+  const chat = { agentSlug: slug, threadSlug: threadSlug ?? null, clientSessionId: body.sessionId ?? null };
+  return {
+    chat,
+    input: {
+      message: body.message,
+      chat,
+      mode: body.mode !== null && isMode(body.mode) ? modes[body.mode] : null,
+      parentMessageId: body.reset ? null : -1,
+      attachments: body.attachments?.map(inline) ?? null,
+    },
+  };
+}
+
+const Chat = graphql(
+  `
+  mutation AnythingLLMChat(
+    $input: SendChatMessageInput!, $chat: ChatReferenceInput!, $speaks: Boolean!, $onlyResets: Boolean!
+  ) {
+    startChatOver(input: $chat) @include(if: $onlyResets) { sessionId }
+    sendChatMessage(input: $input) @include(if: $speaks) {
+      runId assistantMessageId answer reasoning isRefusal
+      documents { ...AnythingLLMSource }
+      usage { ...AnythingLLMUsage }
+      failure { message }
+    }
+  }
+`,
+  [SourceFields, UsageFields],
+);
+const ChatStream = graphql(
+  `subscription AnythingLLMChatStream($input: SendChatMessageInput!) {
+    chatTurn(input: $input) { ...AnythingLLMFrameEvent }
+  }`,
+  [FrameEvent],
+);
+
+/** The four shapes of a reply (contract 3.3). Throws UPSTREAM_FAILED for a turn that failed. */
+function reply({ sendChatMessage: turn }: ResultOf<typeof Chat>): z.input<typeof Frame> {
+  if (!turn) return wasReset();
+  if (turn.failure) throw new AppError('UPSTREAM_FAILED', turn.failure.message);
+  const common = { id: turn.runId, type: 'textResponse' as const, close: true, error: null };
+  if (turn.isRefusal) return { ...common, sources: [], textResponse: turn.answer, metrics: {} };
+  return {
+    ...common,
+    chatId: turn.assistantMessageId,
+    textResponse: withThoughts(turn.reasoning, turn.answer),
+    sources: turn.documents.map(source),
+    metrics: metrics(turn.usage),
+  };
+}
+
+const statuses: Partial<Record<AppError['code'], number>> = {
+  NOT_FOUND: 404,
+  BAD_USER_INPUT: 400,
+  CONFLICT: 409,
+  RATE_LIMITED: 429,
+  UPSTREAM_FAILED: 502,
+  INTERNAL: 500,
+};
+
+/** An abort object for all but a credential that may not do this; `missing` says what is not there. */
+const failure =
+  (missing: (resource: string | undefined, params: Path) => Failure) =>
+  (error: AppError, input: Input | null): Failure | null => {
+    if (error.code === 'NOT_FOUND' && input) return missing(error.details.resource, input.params);
+    const status = statuses[error.code];
+    return status === undefined ? null : aborted(status, error.message);
+  };
+
+/** What is wrong with a message is told in the contract's words, which name no field. */
+const invalid = (error: AppError): Failure => {
+  const problem = error.details.fields?.[0];
+  const own = problem?.path.at(-1) === 'message' || problem?.path.at(-1) === 'mode';
+  return aborted(400, own ? (problem?.message ?? '') : error.message);
+};
+
+const wrongWorkspace = (_resource: string | undefined, { slug }: Path) =>
+  aborted(400, `Workspace ${slug} is not a valid workspace.`);
+const missingThread = (resource: string | undefined, { slug, threadSlug }: Path) =>
+  aborted(404, resource === 'Agent' ? `Workspace ${slug} not found.` : `Thread ${threadSlug} not found.`);
+const wrongThread = (_resource: string | undefined, { slug, threadSlug }: Path) =>
+  aborted(400, `Workspace ${slug} or thread ${threadSlug} is not valid.`);
+
+const variables = (input: Input) => ({ ...send(input), speaks: speaks(input), onlyResets: !speaks(input) });
+
+const Stream = {
+  document: ChatStream,
+  sse: {},
+  when: speaks,
+  variables: (input: Input) => ({ input: send(input).input }),
+  packets: () => {
+    const turn = frames();
+    return { ...turn, of: ({ chatTurn }: ResultOf<typeof ChatStream>) => turn.of(chatTurn) };
+  },
+  description:
+    'Each event is a frame: pieces of the answer, `textResponseChunk`; an empty last one; `finalizeResponseStream` with the sources. A refusal and a failure are one frame. The answer goes on when the client leaves.',
+};
+
+/** A frame that is a whole stream. */
+const alone = (frame: object): string => `data: ${JSON.stringify(frame)}\n\n`;
+const StreamReply = z.union([
+  Frame,
+  z.string().openapi({ description: 'As an event: what a `reset` without a message is answered.' }),
+]);
+
+const common = { method: 'post' as const, dialect: anythingllm, invalid };
+const streamed = {
+  reply: StreamReply,
+  headers: () => ({ 'Content-Type': 'text/event-stream; charset=utf-8', 'Cache-Control': 'no-cache' }),
+  output: () => alone(wasReset()),
+  stream: Stream,
+};
+
+export const chatRows: AnyRow[] = [
+  row({
+    ...common,
+    path: '/v1/workspace/{slug}/chat',
+    tag: 'AnythingLLM workspaces',
+    summary: 'Chat with a workspace',
+    params: workspace,
+    body: WorkspaceChat,
+    reply: Frame,
+    document: Chat,
+    variables,
+    output: reply,
+    failure: failure(wrongWorkspace),
+  }),
+  row({
+    ...common,
+    ...streamed,
+    path: '/v1/workspace/{slug}/stream-chat',
+    tag: 'AnythingLLM workspaces',
+    summary: 'Chat with a workspace; the answer streams',
+    params: workspace,
+    body: WorkspaceChat,
+    document: Chat,
+    variables,
+    failure: failure(wrongWorkspace),
+  }),
+  row({
+    method: 'get',
+    path: '/v1/workspace/{slug}/chats',
+    tag: 'AnythingLLM workspaces',
+    summary: 'What the caller and a workspace said to each other',
+    dialect: anythingllm,
+    params: workspace,
+    query: z.object({
+      apiSessionId: z
+        .string()
+        .optional()
+        .openapi({
+          description: 'The chat of that `sessionId`, with all that was reset; the unnamed one unless given.',
+        }),
+      limit,
+      orderBy: z
+        .enum(['asc', 'desc'])
+        .catch('asc')
+        .openapi({ type: 'string', enum: ['asc', 'desc'], description: 'Oldest first unless `desc`.' }),
+    }),
+    reply: History,
+    document: graphql(
+      `query AnythingLLMChats($slug: String!, $session: String, $first: Int!) {
+        agentChat(agentSlug: $slug, clientSessionId: $session) {
+          messages(first: $first) { nodes { ...AnythingLLMStoredMessage } }
+        }
+      }`,
+      [StoredMessage],
+    ),
+    variables: ({ params, query }) => ({ slug: params.slug, session: query.apiSessionId || null, first: everything }),
+    output: ({ agentChat }, { query }) => ({
+      history: history(agentChat?.messages.nodes ?? [], {
+        everything: Boolean(query.apiSessionId),
+        latestFirst: query.orderBy === 'desc',
+        limit: query.limit,
+      }),
+    }),
+    failure: ({ code }) => (code === 'NOT_FOUND' ? { status: 400, body: 'Bad Request' } : null),
+  }),
+  row({
+    ...common,
+    path: '/v1/workspace/{slug}/thread/{threadSlug}/chat',
+    tag: 'AnythingLLM threads',
+    summary: 'Chat in a thread',
+    params: thread,
+    body: ThreadChat,
+    reply: Frame,
+    document: Chat,
+    variables,
+    output: reply,
+    failure: failure(missingThread),
+  }),
+  row({
+    ...common,
+    ...streamed,
+    path: '/v1/workspace/{slug}/thread/{threadSlug}/stream-chat',
+    tag: 'AnythingLLM threads',
+    summary: 'Chat in a thread; the answer streams',
+    params: thread,
+    body: ThreadChat,
+    document: Chat,
+    variables,
+    failure: failure(wrongThread),
+  }),
+];

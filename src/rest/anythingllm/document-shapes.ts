@@ -1,0 +1,215 @@
+import { z } from '@hono/zod-openapi';
+import { type IncomingFile, isFile } from '../../form.ts';
+import { localDate } from '../../modules/knowledge/intake.service.ts';
+import { graphql, type ResultOf } from '../graphql.ts';
+
+export const DocumentFields = graphql(`
+  fragment AnythingLLMDocument on Document @_unmask {
+    documentId title fileName location link source metadata wordCount tokenCount createdAt
+  }
+`);
+
+export const FileEntryFields = graphql(
+  `fragment AnythingLLMFileEntry on Document @_unmask {
+    ...AnythingLLMDocument
+    agents { databaseId }
+    pinnedBy { databaseId }
+  }`,
+  [DocumentFields],
+);
+
+type Fields = ResultOf<typeof DocumentFields>;
+type EntryFields = ResultOf<typeof FileEntryFields>;
+
+const details = {
+  id: z.string(),
+  url: z.string(),
+  title: z.string(),
+  docAuthor: z.string(),
+  description: z.string(),
+  docSource: z.string(),
+  chunkSource: z.string(),
+  published: z.string().openapi({ example: '11/14/2023, 10:13:20 PM' }),
+  wordCount: z.int(),
+  token_count_estimate: z.int(),
+};
+
+/** What is known of a document, in the words of these clients, whichever road it came by. */
+export function detailsOf(document: Fields) {
+  const metadata = document.metadata as Record<string, unknown>;
+  const text = (name: string): string | undefined => {
+    const value = metadata[name];
+    return typeof value === 'string' ? value : undefined;
+  };
+  return {
+    id: document.documentId,
+    url: text('url') ?? document.link ?? `file://${document.fileName}`,
+    title: titleOf(document),
+    docAuthor: text('docAuthor') ?? 'no author specified',
+    description: text('description') ?? 'no description found',
+    docSource: text('docSource') ?? 'no source set',
+    chunkSource: text('chunkSource') ?? document.link ?? '',
+    published: text('published') ?? localDate(new Date(document.createdAt)),
+    wordCount: document.wordCount,
+    token_count_estimate: document.tokenCount,
+  };
+}
+
+/** These clients show a text that was sent as a file of that name. */
+function titleOf({ title, fileName, source }: Fields): string {
+  const stem = source === 'raw_text' ? /^raw-(.+)-[0-9a-f-]{36}\.json$/.exec(fileName)?.[1] : undefined;
+  return stem === undefined ? title : `${stem}.txt`;
+}
+
+export const DocResult = z
+  .object({
+    ...details,
+    pageContent: z.string().openapi({ description: 'All of its text.' }),
+    location: z.string().openapi({ example: 'custom-documents/raw-notes-c530dbe6-bff1-4b9e-b87f-710d539d20bc.json' }),
+    isDirectUpload: z.boolean(),
+    name: z.string().optional().openapi({ description: 'Its file name, after an upload into a folder.' }),
+  })
+  .openapi('AnythingLLMDocument');
+
+export const AddedFields = graphql(
+  `fragment AnythingLLMAdded on AddedDocument @_unmask { text document { ...AnythingLLMDocument } }`,
+  [DocumentFields],
+);
+
+export const docResult = (
+  { document, text }: ResultOf<typeof AddedFields>,
+  { named = false } = {},
+): z.input<typeof DocResult> => {
+  const { token_count_estimate, ...known } = detailsOf(document);
+  return {
+    ...known,
+    pageContent: text,
+    token_count_estimate,
+    location: document.location,
+    isDirectUpload: false,
+    ...(named && { name: document.fileName }),
+  };
+};
+
+export const DocResults = z
+  .object({ success: z.literal(true), error: z.null(), documents: z.array(DocResult) })
+  .openapi('AnythingLLMDocuments');
+
+const StoredFile = z.object({ name: z.string(), type: z.literal('file'), ...details, cached: z.boolean() });
+
+export const DocumentFile = StoredFile.openapi('AnythingLLMDocumentFile');
+
+export const FileEntry = StoredFile.extend({
+  canWatch: z.boolean(),
+  pinnedWorkspaces: z.array(z.int()),
+  watched: z.boolean(),
+}).openapi('AnythingLLMFileEntry');
+
+/** `cached` is whether workspaces have it as their own. */
+export const documentFile = (document: EntryFields): z.input<typeof DocumentFile> => ({
+  name: document.fileName,
+  type: 'file',
+  ...detailsOf(document),
+  cached: (document.agents ?? []).length > 0,
+});
+
+export const fileEntry = (document: EntryFields): z.input<typeof FileEntry> => ({
+  ...documentFile(document),
+  canWatch: false,
+  pinnedWorkspaces: (document.pinnedBy ?? []).map(({ databaseId }) => databaseId),
+  watched: false,
+});
+
+/** The name of the folder that a document is in. */
+export const folderOf = ({ location, fileName }: Fields): string => location.slice(0, -fileName.length - 1);
+
+/** A name of a folder as the reference reads it: without what leads out of where folders are. */
+export const folderName = z
+  .string()
+  .catch('')
+  .transform((name) =>
+    name
+      .trim()
+      .replace(/^(\.\.(\/|\\|$))+/, '')
+      .trim(),
+  )
+  .openapi({ type: 'string' });
+
+/** May also be absent. */
+const anything = z.unknown().optional();
+
+/** What is no text says nothing; a number is written as one. */
+const loose = anything
+  .transform((value) => (typeof value === 'number' ? String(value) : typeof value === 'string' ? value : null))
+  .openapi({ type: 'string' });
+
+const noDetails: z.output<typeof DetailsObject> = {
+  ...{
+    title: null,
+    url: null,
+    docAuthor: null,
+    description: null,
+    docSource: null,
+    chunkSource: null,
+    published: null,
+  },
+};
+
+const DetailsObject = z.object({
+  title: loose,
+  url: loose,
+  docAuthor: loose,
+  description: loose,
+  docSource: loose,
+  chunkSource: loose,
+  published: anything
+    .transform((value) => {
+      const date = value === null || value === '' || value === undefined ? null : new Date(Number(value));
+      return date && date.getUTCFullYear() > 0 && date.getUTCFullYear() < 10_000 ? date : null;
+    })
+    .openapi({ type: 'number', description: 'Milliseconds since 1970.' }),
+});
+
+function parsed(value: unknown): unknown {
+  if (typeof value !== 'string') return value;
+  try {
+    return JSON.parse(value);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Metadata as an object, or as JSON; anything else says nothing. */
+export const Details = anything
+  .transform((value) => DetailsObject.safeParse(parsed(value)).data ?? noDetails)
+  .openapi({
+    type: 'object',
+    description: 'title, url, docAuthor, description, docSource, chunkSource, published; also as JSON.',
+  });
+
+/** Slugs between commas. */
+export const Workspaces = anything
+  .transform((value, context) => {
+    if (typeof value === 'string') return value.split(',');
+    if (value === undefined) return [];
+    context.addIssue({
+      code: 'custom',
+      message: `addToWorkspaces must be a string of comma-separated workspace slugs. Got ${typeof value}`,
+    });
+    return z.NEVER;
+  })
+  .openapi({ type: 'string', description: 'The slugs of workspaces to add it to, between commas.' });
+
+/** What a field of a form holds, if it came once; what came several times is a list. */
+const single = (values: unknown): unknown => (Array.isArray(values) && values.length === 1 ? values[0] : values);
+
+export const UploadForm = z
+  .object({
+    file: z
+      .array(z.custom<IncomingFile>(isFile, 'Unexpected field'))
+      .length(1, 'Unexpected field')
+      .openapi({ type: 'string', format: 'binary' }),
+    addToWorkspaces: z.preprocess(single, Workspaces).openapi({ type: 'string' }),
+    metadata: z.preprocess(single, Details).openapi({ type: 'object' }),
+  })
+  .openapi('AnythingLLMUpload');

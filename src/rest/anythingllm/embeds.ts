@@ -1,0 +1,307 @@
+import { z } from '@hono/zod-openapi';
+import type { AppError } from '../../errors.ts';
+import type { Failure } from '../dialect.ts';
+import { graphql, type ResultOf } from '../graphql.ts';
+import { everything, isoDate } from '../onyx/shapes.ts';
+import { type AnyRow, row } from '../row.ts';
+import { anythingllm, failed } from './dialect.ts';
+
+const tag = 'AnythingLLM embeds';
+
+const modes = { chat: 'CHAT', query: 'QUERY' } as const;
+const modeName = { AUTOMATIC: 'automatic', CHAT: 'chat', QUERY: 'query' } as const;
+
+/** What is no number, or none above 0, is no limit. */
+const limit = (most: number) =>
+  z
+    .preprocess((value) => {
+      const number = Math.trunc(Number(value));
+      return number >= 1 ? Math.min(number, most) : null;
+    }, z.int().min(1).max(most).nullable())
+    .optional();
+const count = limit(0x7fff_ffff);
+
+/** What is neither true nor false is false. */
+const flag = z.preprocess((value) => value === true, z.boolean()).optional();
+
+/** A text with commas as the list that it stands for. One of nothing but commas names an origin that is none. */
+function separated(value: unknown): unknown {
+  if (typeof value !== 'string') return value ?? [];
+  const named = value.split(',').filter((text) => text.trim() !== '');
+  return named.length > 0 || value.trim() === '' ? named : [value];
+}
+
+const settings = {
+  chat_mode: z
+    .preprocess((value) => (value === 'chat' ? 'chat' : 'query'), z.enum(['chat', 'query']))
+    .optional()
+    .openapi({ description: 'Anything but `chat` is `query`.' }),
+  allowlist_domains: z
+    .preprocess(separated, z.array(z.string()))
+    .optional()
+    .openapi({
+      description:
+        'The pages that may show it, by their origins: a list, or a text with commas between them. What names no scheme is https. None: any page.',
+      type: ['array', 'string', 'null'],
+      items: { type: 'string' },
+    }),
+  allow_model_override: flag,
+  allow_temperature_override: flag,
+  allow_prompt_override: flag,
+  max_chats_per_day: count,
+  max_chats_per_session: count,
+  message_limit: limit(1000),
+};
+
+const NewEmbed = z
+  .object({
+    workspace_slug: z.string().min(1).openapi({ description: 'The workspace that it opens.' }),
+    ...settings,
+  })
+  .openapi('AnythingLLMNewEmbed');
+
+const EmbedChange = z
+  .object({
+    enabled: flag,
+    workspace_id: z
+      .preprocess((value) => Math.trunc(Number(value)), z.int().min(0).max(0x7fff_ffff))
+      .optional()
+      .openapi({ description: 'Another workspace, by its integer id.' }),
+    ...settings,
+  })
+  .openapi('AnythingLLMEmbedChange');
+
+/** What of a body is the graph's to set: what is left out stays. */
+const changes = (body: Partial<z.infer<typeof EmbedChange>>) => ({
+  ...(body.enabled !== undefined && { enabled: body.enabled }),
+  ...(body.workspace_id !== undefined && { agentDatabaseId: body.workspace_id }),
+  ...(body.chat_mode !== undefined && { chatMode: modes[body.chat_mode] }),
+  ...(body.allowlist_domains !== undefined && { allowedOrigins: body.allowlist_domains }),
+  ...(body.allow_model_override !== undefined && { allowModel: body.allow_model_override }),
+  ...(body.allow_temperature_override !== undefined && { allowTemperature: body.allow_temperature_override }),
+  ...(body.allow_prompt_override !== undefined && { allowPrompt: body.allow_prompt_override }),
+  ...(body.max_chats_per_day !== undefined && { maxChatsPerDay: body.max_chats_per_day }),
+  ...(body.max_chats_per_session !== undefined && { maxChatsPerSession: body.max_chats_per_session }),
+  ...(body.message_limit !== undefined && { messageLimit: body.message_limit }),
+});
+
+const EmbedFields = graphql(`
+  fragment AnythingLLMEmbed on Embed @_unmask {
+    databaseId uuid enabled chatMode allowedOrigins allowModel allowTemperature allowPrompt maxChatsPerDay
+    maxChatsPerSession messageLimit agentId createdBy { databaseId } createdAt
+  }
+`);
+
+const EmbedRow = z
+  .object({
+    id: z.int(),
+    uuid: z.uuid(),
+    enabled: z.boolean(),
+    chat_mode: z.enum(['automatic', 'chat', 'query']),
+    allowlist_domains: z.string().nullable().openapi({ description: 'A JSON list of origins; null: any page.' }),
+    allow_model_override: z.boolean(),
+    allow_temperature_override: z.boolean(),
+    allow_prompt_override: z.boolean(),
+    max_chats_per_day: z.int().nullable(),
+    max_chats_per_session: z.int().nullable(),
+    message_limit: z.int().nullable(),
+    workspace_id: z.int(),
+    createdBy: z.int().nullable(),
+    usersId: z.null(),
+    createdAt: isoDate,
+  })
+  .openapi('AnythingLLMEmbed');
+
+const embedRow = (embed: ResultOf<typeof EmbedFields>): z.input<typeof EmbedRow> => ({
+  id: embed.databaseId,
+  uuid: embed.uuid,
+  enabled: embed.enabled,
+  chat_mode: modeName[embed.chatMode],
+  allowlist_domains: embed.allowedOrigins.length > 0 ? JSON.stringify(embed.allowedOrigins) : null,
+  allow_model_override: embed.allowModel,
+  allow_temperature_override: embed.allowTemperature,
+  allow_prompt_override: embed.allowPrompt,
+  max_chats_per_day: embed.maxChatsPerDay,
+  max_chats_per_session: embed.maxChatsPerSession,
+  message_limit: embed.messageLimit,
+  workspace_id: embed.agentId,
+  createdBy: embed.createdBy?.databaseId ?? null,
+  usersId: null,
+  createdAt: embed.createdAt,
+});
+
+const ExchangeFields = graphql(`
+  fragment AnythingLLMEmbedChat on EmbedExchange @_unmask { databaseId embedId sessionId question answer askedAt included }
+`);
+
+const EmbedChats = z
+  .object({
+    chats: z.array(
+      z.object({
+        id: z.int(),
+        prompt: z.string(),
+        response: z.string().openapi({ description: 'A JSON object with the `text` of the answer.' }),
+        session_id: z.string(),
+        include: z.boolean(),
+        connection_information: z.string().openapi({
+          description: 'A JSON object, always empty: where visitors call from, and who they say they are, is not kept.',
+        }),
+        embed_id: z.int(),
+        usersId: z.null(),
+        createdAt: isoDate,
+      }),
+    ),
+  })
+  .openapi('AnythingLLMEmbedChats');
+
+const chatRow = (chat: ResultOf<typeof ExchangeFields>) => ({
+  id: chat.databaseId,
+  prompt: chat.question,
+  response: JSON.stringify({ text: chat.answer, type: 'chat', sources: [], metrics: {} }),
+  session_id: chat.sessionId,
+  include: chat.included,
+  connection_information: '{}',
+  embed_id: chat.embedId,
+  usersId: null,
+  createdAt: chat.askedAt,
+});
+
+/** What is not there, by the name that these clients have for it; what is wrong with a value is 400. */
+function failure({ code, message, details }: AppError): Failure | null {
+  if (code === 'NOT_FOUND')
+    return failed(404, details.resource === 'Agent' ? 'Workspace not found' : 'Embed not found');
+  return code === 'BAD_USER_INPUT' ? failed(400, message) : null;
+}
+
+/** A body of the wrong shape. */
+const invalid = ({ message, details }: AppError): Failure =>
+  failed(400, details.fields?.[0]?.path[1] === 'workspace_slug' ? 'Workspace slug is required' : message);
+
+const byUuid = z.object({ embedUuid: z.string() });
+
+export const embedRows: AnyRow[] = [
+  row({
+    method: 'get',
+    path: '/v1/embed',
+    tag,
+    summary: 'List the chat widgets',
+    dialect: anythingllm,
+    reply: z
+      .object({
+        embeds: z.array(
+          z.object({
+            id: z.int(),
+            uuid: z.uuid(),
+            enabled: z.boolean(),
+            chat_mode: z.enum(['automatic', 'chat', 'query']),
+            createdAt: isoDate,
+            workspace: z.object({ id: z.int(), name: z.string() }),
+            chat_count: z.int(),
+          }),
+        ),
+      })
+      .openapi('AnythingLLMEmbeds'),
+    document: graphql(`query Embeds($first: Int!) {
+      embeds(first: $first) {
+        nodes { databaseId uuid enabled chatMode createdAt agentId agentName chatCount }
+      }
+    }`),
+    variables: () => ({ first: everything }),
+    output: ({ embeds }) => ({
+      embeds: embeds.nodes.map((embed) => ({
+        id: embed.databaseId,
+        uuid: embed.uuid,
+        enabled: embed.enabled,
+        chat_mode: modeName[embed.chatMode],
+        createdAt: embed.createdAt,
+        workspace: { id: embed.agentId, name: embed.agentName },
+        chat_count: embed.chatCount,
+      })),
+    }),
+  }),
+  row({
+    method: 'get',
+    path: '/v1/embed/{embedUuid}/chats',
+    tag,
+    summary: 'What visitors asked through a widget; needs `manage:agents` too',
+    dialect: anythingllm,
+    params: byUuid,
+    reply: EmbedChats,
+    document: graphql(
+      `query EmbedChats($uuid: String!, $first: Int!) {
+        embedChats(uuid: $uuid, first: $first) { nodes { ...AnythingLLMEmbedChat } }
+      }`,
+      [ExchangeFields],
+    ),
+    variables: ({ params }) => ({ uuid: params.embedUuid, first: everything }),
+    output: ({ embedChats }) => ({ chats: embedChats.nodes.map(chatRow) }),
+  }),
+  row({
+    method: 'get',
+    path: '/v1/embed/{embedUuid}/chats/{sessionUuid}',
+    tag,
+    summary: 'What one visitor asked through a widget; needs `manage:agents` too',
+    dialect: anythingllm,
+    params: byUuid.extend({ sessionUuid: z.string() }),
+    reply: EmbedChats,
+    document: graphql(
+      `query EmbedSessionChats($uuid: String!, $sessionId: String!, $first: Int!) {
+        embedChats(uuid: $uuid, sessionId: $sessionId, first: $first) { nodes { ...AnythingLLMEmbedChat } }
+      }`,
+      [ExchangeFields],
+    ),
+    variables: ({ params }) => ({ uuid: params.embedUuid, sessionId: params.sessionUuid, first: everything }),
+    output: ({ embedChats }) => ({ chats: embedChats.nodes.map(chatRow) }),
+  }),
+  row({
+    method: 'post',
+    path: '/v1/embed/new',
+    tag,
+    summary: 'Make a chat widget, which opens a workspace to strangers',
+    dialect: anythingllm,
+    body: NewEmbed,
+    reply: z.object({ embed: EmbedRow, error: z.null() }).openapi('AnythingLLMCreatedEmbed'),
+    document: graphql(
+      `mutation CreateEmbed($input: CreateEmbedInput!) {
+        createEmbed(input: $input) { embed { ...AnythingLLMEmbed } }
+      }`,
+      [EmbedFields],
+    ),
+    variables: ({ body: { workspace_slug, ...rest } }) => ({ input: { agentSlug: workspace_slug, ...changes(rest) } }),
+    output: ({ createEmbed }) => ({ embed: embedRow(createEmbed.embed), error: null }),
+    invalid,
+    failure,
+  }),
+  row({
+    method: 'post',
+    path: '/v1/embed/{embedUuid}',
+    tag,
+    summary: 'Change a chat widget, or switch it off or on',
+    dialect: anythingllm,
+    params: byUuid,
+    body: EmbedChange,
+    reply: z
+      .object({ success: z.literal(true).optional(), error: z.null().optional() })
+      .openapi('AnythingLLMChangedEmbed', { description: 'Empty where nothing was to change.' }),
+    document: graphql(
+      `mutation UpdateEmbed($input: UpdateEmbedInput!) { updateEmbed(input: $input) { embed { uuid } } }`,
+    ),
+    variables: ({ params, body }) => ({ input: { uuid: params.embedUuid, ...changes(body) } }),
+    output: (_data, { body }) => (Object.keys(changes(body)).length > 0 ? { success: true as const, error: null } : {}),
+    invalid,
+    failure,
+  }),
+  row({
+    method: 'delete',
+    path: '/v1/embed/{embedUuid}',
+    tag,
+    summary: 'Delete a chat widget with the chats of its visitors',
+    dialect: anythingllm,
+    params: byUuid,
+    reply: z.object({ success: z.literal(true), error: z.null() }).openapi('AnythingLLMDeletedEmbed'),
+    document: graphql(`mutation DeleteEmbed($uuid: String!) { deleteEmbed(input: { uuid: $uuid }) { deletedUuid } }`),
+    variables: ({ params }) => ({ uuid: params.embedUuid }),
+    output: () => ({ success: true as const, error: null }),
+    failure,
+  }),
+];

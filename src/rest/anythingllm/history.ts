@@ -1,0 +1,124 @@
+import { z } from '@hono/zod-openapi';
+import { graphql, type ResultOf } from '../graphql.ts';
+import { Metrics, metrics, Source, SourceFields, source, UsageFields, withThoughts } from './chat-frames.ts';
+
+export const StoredMessage = graphql(
+  `
+  fragment AnythingLLMStoredMessage on ChatMessage @_unmask {
+    databaseId parentId latestChildId role text reasoning createdAt
+    documents { ...AnythingLLMSource }
+    files { name mediaType kind dataUrl }
+    feedback { rating }
+    usage { ...AnythingLLMUsage }
+  }
+`,
+  [SourceFields, UsageFields],
+);
+type Message = ResultOf<typeof StoredMessage>;
+
+const common = { content: z.string(), sentAt: z.int().openapi({ description: 'Seconds since 1970.' }) };
+
+const Question = z
+  .object({
+    role: z.literal('user'),
+    ...common,
+    attachments: z
+      .array(
+        z.object({
+          name: z.string(),
+          mime: z.string(),
+          contentString: z.string().nullable().openapi({ description: 'A `data:` URL; null above 1 MiB.' }),
+        }),
+      )
+      .openapi({ description: 'The images.' }),
+    chatId: z.int().openapi({ description: 'The answer, or the question where it has none.' }),
+  })
+  .openapi('AnythingLLMHistoryQuestion');
+const Answer = z
+  .object({
+    type: z.literal('chat'),
+    role: z.literal('assistant'),
+    ...common,
+    sources: z.array(Source),
+    chatId: z.int(),
+    feedbackScore: z.boolean().nullable().openapi({ description: 'What the caller thinks of it.' }),
+    metrics: Metrics,
+  })
+  .openapi('AnythingLLMHistoryAnswer');
+export const History = z.object({ history: z.array(z.union([Question, Answer])) }).openapi('AnythingLLMHistory');
+
+/** How many exchanges; what is no number asks for none. */
+export const limit = z
+  .string()
+  .optional()
+  .transform((text) => {
+    const number = text === undefined ? 100 : Number(text);
+    return Number.isNaN(number) ? 0 : Math.max(1, Math.floor(number));
+  })
+  .openapi({ type: 'integer', description: 'How many exchanges: 100 unless given, at least 1.' });
+
+const seconds = (date: Date): number => Math.floor(date.getTime() / 1000);
+
+interface Exchange {
+  question: Message;
+  answer: Message | null;
+}
+
+function items({ question, answer }: Exchange): z.input<typeof History>['history'] {
+  const chatId = (answer ?? question).databaseId;
+  const images = question.files.filter(({ kind }) => kind === 'IMAGE');
+  const asked = {
+    role: 'user' as const,
+    content: question.text,
+    sentAt: seconds(question.createdAt),
+    attachments: images.map(({ name, mediaType, dataUrl }) => ({ name, mime: mediaType, contentString: dataUrl })),
+    chatId,
+  };
+  if (!answer) return [asked];
+  const { feedback, usage } = answer;
+  return [
+    asked,
+    {
+      type: 'chat',
+      role: 'assistant',
+      content: withThoughts(answer.reasoning, answer.text),
+      sources: answer.documents.map(source),
+      chatId,
+      sentAt: seconds(answer.createdAt),
+      feedbackScore: feedback?.rating ? feedback.rating === 'LIKE' : null,
+      metrics: metrics(usage),
+    },
+  ];
+}
+
+/** The current branch, from the first question on. */
+function branchOf(messages: readonly Message[]): Message[] {
+  const byId = new Map(messages.map((message) => [message.databaseId, message]));
+  const branch: Message[] = [];
+  let next = messages.find(({ parentId }) => parentId === null);
+  while (next && branch.length < messages.length) {
+    if (next.parentId !== null) branch.push(next);
+    next = next.latestChildId === null ? undefined : byId.get(next.latestChildId);
+  }
+  return branch;
+}
+
+/** Each question with its answer: every answer that was ever given, or those of the current branch. */
+function exchangesOf(messages: readonly Message[], everything: boolean): Exchange[] {
+  const chosen = everything ? messages : branchOf(messages);
+  return chosen
+    .filter(({ role }) => role === 'USER')
+    .flatMap((question): Exchange[] => {
+      const answers = chosen.filter(({ role, parentId }) => role === 'ASSISTANT' && parentId === question.databaseId);
+      return answers.length === 0 ? [{ question, answer: null }] : answers.map((answer) => ({ question, answer }));
+    });
+}
+
+/** Messages of a session, oldest first, as the history of its exchanges. */
+export function history(
+  messages: readonly Message[],
+  { everything = false, latestFirst = false, limit = messages.length } = {},
+): z.input<typeof History>['history'] {
+  const exchanges = exchangesOf(messages, everything);
+  return (latestFirst ? exchanges.reverse() : exchanges).slice(0, limit).flatMap(items);
+}

@@ -1,0 +1,153 @@
+import { z } from '@hono/zod-openapi';
+import type { Failure } from '../dialect.ts';
+import { graphql, type ResultOf } from '../graphql.ts';
+import { everything, id, isoDate } from '../onyx/shapes.ts';
+import { type AnyRow, row } from '../row.ts';
+import { anythingllm, anythingllmSession } from './dialect.ts';
+import { multiUserOnly } from './mode.ts';
+import { anyText, done, notDone, Outcome, problems, usernameOf } from './shapes.ts';
+
+const tag = 'AnythingLLM administration';
+
+const InviteFields = graphql(`
+  fragment AnythingLLMInvite on InviteCode @_unmask {
+    databaseId display status agentIds createdAt updatedAt
+    createdBy { databaseId accountType username email }
+    claimedBy { databaseId accountType username email }
+  }
+`);
+type InviteCode = ResultOf<typeof InviteFields>;
+
+const statuses = { PENDING: 'pending', CLAIMED: 'claimed', DISABLED: 'disabled' } as const;
+const Status = z.enum(['pending', 'claimed', 'disabled']);
+const Person = z.object({ id: z.int(), username: z.string() });
+
+const Invite = z
+  .object({
+    id: z.int(),
+    code: z.string().openapi({ description: 'In full in the reply that makes it alone; elsewhere its display form.' }),
+    status: Status,
+    claimedBy: Person.nullable(),
+    workspaceIds: z.string().openapi({ description: 'JSON: a list of ids.' }),
+    createdAt: isoDate,
+    createdBy: z.union([Person, z.literal(0)]).openapi({ description: '0: a key, or somebody who is gone.' }),
+    lastUpdatedAt: isoDate,
+  })
+  .openapi('AnythingLLMInvite');
+
+const person = (account: InviteCode['claimedBy']) =>
+  account?.accountType === 'STANDARD' ? { id: account.databaseId, username: usernameOf(account) } : null;
+
+const invite = (code: InviteCode, shown: string): z.input<typeof Invite> => ({
+  id: code.databaseId,
+  code: shown,
+  status: statuses[code.status],
+  claimedBy: person(code.claimedBy),
+  workspaceIds: JSON.stringify(code.agentIds),
+  createdAt: code.createdAt,
+  createdBy: person(code.createdBy) ?? 0,
+  lastUpdatedAt: code.updatedAt,
+});
+
+const noInvite = (error: string): Failure => ({ status: 400, body: { invite: null, error } });
+
+export const inviteRows: AnyRow[] = [
+  row({
+    method: 'get',
+    path: '/v1/admin/invites',
+    tag,
+    summary: 'List all invite codes',
+    dialect: anythingllm,
+    gate: multiUserOnly,
+    reply: z.object({ invites: z.array(Invite) }).openapi('AnythingLLMInvites'),
+    document: graphql(
+      `query AdminInvites($first: Int!) { inviteCodes(first: $first) { nodes { ...AnythingLLMInvite } } }`,
+      [InviteFields],
+    ),
+    variables: () => ({ first: everything }),
+    output: ({ inviteCodes }) => ({ invites: inviteCodes.nodes.map((code) => invite(code, code.display)) }),
+  }),
+  row({
+    method: 'post',
+    path: '/v1/admin/invite/new',
+    tag,
+    summary: 'Make a code with which one person makes an account',
+    dialect: anythingllm,
+    gate: multiUserOnly,
+    body: z
+      .object({
+        workspaceIds: z
+          .preprocess((value) => value ?? [], z.array(z.coerce.number().int(), 'must be a list of ids'))
+          .openapi({ type: 'array', items: { type: 'integer' }, description: 'Workspaces that the person joins.' }),
+      })
+      .openapi('AnythingLLMNewInvite'),
+    reply: z.object({ invite: Invite, error: z.null() }).openapi('AnythingLLMNewInviteResponse'),
+    document: graphql(
+      `mutation AdminNewInvite($input: CreateInviteCodeInput!) {
+        createInviteCode(input: $input) { code inviteCode { ...AnythingLLMInvite } }
+      }`,
+      [InviteFields],
+    ),
+    variables: ({ body }) => ({ input: { agentIds: body.workspaceIds } }),
+    output: ({ createInviteCode: { code, inviteCode } }) => ({ invite: invite(inviteCode, code), error: null }),
+    invalid: (error) => (error.details.fields?.[0]?.path[1] === undefined ? null : noInvite(problems(error))),
+    failure: (error) => (error.code === 'BAD_USER_INPUT' ? noInvite(problems(error)) : null),
+  }),
+  row({
+    method: 'delete',
+    path: '/v1/admin/invite/{id}',
+    tag,
+    summary: 'Make an invite code useless',
+    dialect: anythingllm,
+    gate: multiUserOnly,
+    params: z.object({ id }),
+    reply: Outcome,
+    document: graphql(
+      `mutation AdminDisableInvite($id: Int!) {
+        disableInviteCode(input: { databaseId: $id }) { inviteCode { databaseId } }
+      }`,
+    ),
+    variables: ({ params }) => ({ id: params.id }),
+    output: () => done,
+    invalid: () => notDone(400, 'Invalid invite id'),
+    failure: ({ code }) => (code === 'NOT_FOUND' ? notDone(404, 'Invite not found or already disabled') : null),
+  }),
+  row({
+    method: 'get',
+    path: '/invite/{code}',
+    tag,
+    summary: 'Whether an invite code works, for who holds it',
+    dialect: anythingllmSession,
+    params: z.object({ code: z.string() }),
+    reply: z
+      .object({ invite: z.object({ code: z.string(), status: Status }).nullable(), error: z.string().nullable() })
+      .openapi('AnythingLLMInviteStatus'),
+    document: graphql(`query InviteStatus($code: String!) { invite(code: $code) { status } }`),
+    variables: ({ params }) => ({ code: params.code }),
+    output: ({ invite: found }, { params }) => {
+      if (found?.status === 'PENDING')
+        return { invite: { code: params.code, status: 'pending' as const }, error: null };
+      return { invite: null, error: found ? 'Invite is no longer valid.' : 'Invite not found.' };
+    },
+  }),
+  row({
+    method: 'post',
+    path: '/invite/{code}',
+    tag,
+    summary: 'Make an account with an invite code',
+    dialect: anythingllmSession,
+    params: z.object({ code: z.string() }),
+    body: z.object({ username: anyText, password: anyText }).openapi('AnythingLLMAcceptInvite'),
+    reply: Outcome,
+    document: graphql(
+      `mutation AcceptInvite($input: AcceptInviteInput!) { acceptInvite(input: $input) { account { id } } }`,
+    ),
+    variables: ({ params, body }) => ({ input: { code: params.code, ...body } }),
+    output: () => done,
+    failure: (error) => {
+      if (error.code === 'NOT_FOUND') return notDone(200, 'Invite not found or is invalid.');
+      if (error.code === 'RATE_LIMITED') return notDone(429, error.message);
+      return error.code === 'BAD_USER_INPUT' || error.code === 'CONFLICT' ? notDone(200, problems(error)) : null;
+    },
+  }),
+];

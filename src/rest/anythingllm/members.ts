@@ -1,0 +1,146 @@
+import { z } from '@hono/zod-openapi';
+import { AppError } from '../../errors.ts';
+import type { Failure } from '../dialect.ts';
+import { graphql, type ResultOf } from '../graphql.ts';
+import { id, isoDate } from '../onyx/shapes.ts';
+import { type AnyRow, row } from '../row.ts';
+import { anythingllm } from './dialect.ts';
+import { multiUserOnly } from './mode.ts';
+import { roleName } from './shapes.ts';
+
+const tag = 'AnythingLLM administration';
+
+const MemberFields = graphql(`
+  fragment WorkspaceMember on AgentShare @_unmask { account { databaseId username email role updatedAt } }
+`);
+
+const Member = z
+  .object({
+    userId: z.int(),
+    username: z.string().openapi({ description: 'The username; the address of who has none.' }),
+    role: z.enum(['admin', 'default']),
+    lastUpdatedAt: isoDate,
+  })
+  .openapi('WorkspaceMember');
+const Members = z.array(Member);
+
+const members = (shares: readonly ResultOf<typeof MemberFields>[]): z.input<typeof Members> =>
+  shares.flatMap(({ account }) =>
+    account
+      ? {
+          userId: account.databaseId,
+          username: account.username ?? account.email,
+          role: roleName(account.role),
+          lastUpdatedAt: account.updatedAt,
+        }
+      : [],
+  );
+
+/** What can be nobody's id is passed over, as an id that nobody has. */
+const userIds = z
+  .array(z.unknown())
+  .transform((list) => list.map(Number).filter((number) => id.safeParse(String(number)).success))
+  .openapi({ type: 'array', items: { type: 'integer' }, description: 'At most 1,000.' });
+
+const ChangeMembers = graphql(
+  `mutation ChangeMembers($input: ChangeAgentMembersInput!) {
+    changeAgentMembers(input: $input) { foundCount members { ...WorkspaceMember } }
+  }`,
+  [MemberFields],
+);
+
+const unsuccessful = (status: number, error: string, more: object = {}): Failure => ({
+  status,
+  body: { success: false, error, ...more },
+});
+
+/** For a body without a list of ids, or with one that is too long. */
+const noList =
+  (more: object = {}) =>
+  ({ code, details }: AppError): Failure | null =>
+    code === 'BAD_USER_INPUT' && details.fields?.[0]?.path[0] !== 'path'
+      ? unsuccessful(400, 'userIds must be a list of at most 1,000 user IDs.', more)
+      : null;
+
+/** Nothing was changed, and this is who they are. */
+class NobodyFound extends AppError {
+  constructor(readonly users: z.input<typeof Members>) {
+    super('NOT_FOUND', 'No valid user IDs provided.');
+  }
+}
+
+export const memberRows: AnyRow[] = [
+  row({
+    method: 'get',
+    path: '/v1/admin/workspaces/{workspaceId}/users',
+    tag,
+    summary: 'List the people whom a workspace is shared with',
+    dialect: anythingllm,
+    gate: multiUserOnly,
+    params: z.object({ workspaceId: id }),
+    reply: z.object({ users: Members }).openapi('WorkspaceMembers'),
+    document: graphql(
+      `query WorkspaceMembers($input: AgentMembersInput!) { agentMembers(input: $input) { ...WorkspaceMember } }`,
+      [MemberFields],
+    ),
+    variables: ({ params }) => ({ input: { databaseId: params.workspaceId } }),
+    output: ({ agentMembers }) => ({ users: members(agentMembers) }),
+    failure: ({ code }) => (code === 'NOT_FOUND' ? { status: 200, body: { users: [] } } : null),
+  }),
+  row({
+    method: 'post',
+    path: '/v1/admin/workspaces/{workspaceId}/update-users',
+    tag,
+    summary: 'Make a workspace private to these people; those before lose it',
+    dialect: anythingllm,
+    gate: multiUserOnly,
+    params: z.object({ workspaceId: id }),
+    body: z.object({ userIds }).openapi('UpdateWorkspaceUsers'),
+    reply: z.object({ success: z.literal(true), error: z.null() }).openapi('UpdatedWorkspaceUsers'),
+    document: ChangeMembers,
+    variables: ({ params, body }) => ({
+      input: { databaseId: params.workspaceId, userDatabaseIds: body.userIds, replace: true },
+    }),
+    output: () => ({ success: true as const, error: null }),
+    invalid: noList(),
+    failure: (error) =>
+      error.code === 'NOT_FOUND' ? { status: 200, body: { success: true, error: null } } : noList()(error),
+  }),
+  row({
+    method: 'post',
+    path: '/v1/admin/workspaces/{workspaceSlug}/manage-users',
+    tag,
+    summary: 'Make a workspace private to people: beside those before, or instead of them',
+    dialect: anythingllm,
+    gate: multiUserOnly,
+    params: z.object({ workspaceSlug: z.string() }),
+    body: z
+      .object({
+        userIds,
+        reset: z
+          .unknown()
+          .optional()
+          .transform((value) => value === true || value === 'true')
+          .openapi({ type: 'boolean', description: 'Whether those before lose it; false unless given.' }),
+      })
+      .openapi('ManageWorkspaceUsers'),
+    reply: z.object({ success: z.literal(true), error: z.null(), users: Members }).openapi('ManagedWorkspaceUsers'),
+    document: ChangeMembers,
+    variables: ({ params, body: { userIds, reset } }) => ({
+      // Without anybody to put in their place, those before stay.
+      input: { slug: params.workspaceSlug, userDatabaseIds: userIds, replace: reset && userIds.length > 0 },
+    }),
+    output: ({ changeAgentMembers: { foundCount, members: shares } }) => {
+      const users = members(shares);
+      if (foundCount === 0) throw new NobodyFound(users);
+      return { success: true as const, error: null, users };
+    },
+    invalid: noList({ users: [] }),
+    failure: (error) => {
+      if (error instanceof NobodyFound) return unsuccessful(404, error.message, { users: error.users });
+      return error.code === 'NOT_FOUND'
+        ? unsuccessful(404, 'Workspace not found', { users: [] })
+        : noList({ users: [] })(error);
+    },
+  }),
+];

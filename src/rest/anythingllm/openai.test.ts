@@ -1,0 +1,836 @@
+import OpenAI, { toFile } from 'openai';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type Kit, type RoleName, startKit, until } from '../../../test/kit.ts';
+import { drawnImage, makeGate } from '../../../test/model-server.ts';
+
+/** OpenAI's own client against the paths that it calls. */
+let kit: Kit;
+/** The slug of an agent that knows one document, and the integer id. */
+let slug: string;
+let agentId: number;
+
+const clientOf = (apiKey: string): OpenAI =>
+  new OpenAI({ apiKey, baseURL: `${kit.url}/api/v1/openai`, maxRetries: 0, logLevel: 'off' });
+const client = (role: RoleName = 'BASIC') => clientOf(kit.keys[role]);
+
+const path = '/api/v1/openai';
+const user = (content: string) => ({ role: 'user' as const, content });
+
+async function createAgent(input: object): Promise<{ slug: string; id: number }> {
+  const { data, errors } = await kit.gql(
+    'mutation ($input: CreateAgentInput!) { createAgent(input: $input) { agent { databaseId } } }',
+    { input: { isPublic: true, ...input } },
+  );
+  if (!data) throw new Error(JSON.stringify(errors));
+  const id = data.createAgent.agent.databaseId;
+  return { id, slug: (await kit.prisma.agent.findUniqueOrThrow({ where: { id } })).slug };
+}
+
+/** What an attempt throws. */
+const thrown = (attempt: () => PromiseLike<unknown>): Promise<any> =>
+  Promise.resolve(attempt()).then(
+    (reply) => expect.fail(`was not refused: ${JSON.stringify(reply)}`),
+    (error: unknown) => error,
+  );
+
+/** The database is after it as it was before. */
+async function unchanged<T>(attempt: () => Promise<T>): Promise<T> {
+  const before = await kit.fingerprint();
+  const result = await attempt();
+  expect(await kit.fingerprint()).toBe(before);
+  return result;
+}
+
+/** What an attempt throws that changes nothing. */
+const refusal = (attempt: () => PromiseLike<unknown>): Promise<any> => unchanged(() => thrown(attempt));
+
+const usedBy = async (model: string) => {
+  const records = await kit.prisma.usageRecord.findMany({ where: { model } });
+  return records.reduce(
+    (sum, { turns, inputTokens }) => ({ turns: sum.turns + turns, input: sum.input + inputTokens }),
+    {
+      turns: 0,
+      input: 0n,
+    },
+  );
+};
+
+/** The last request for an answer that the model server saw. */
+const asked = () => kit.model.requests.findLast((request) => request.path === '/chat/completions')?.body as any;
+
+const weather = {
+  type: 'function' as const,
+  function: {
+    name: 'get_weather',
+    description: 'The weather of a place',
+    parameters: { type: 'object', properties: { place: { type: 'string' } }, required: ['place'] },
+  },
+};
+
+beforeAll(async () => {
+  kit = await startKit({ scripted: true, environment: { EMBEDDING_MODEL: 'embedder', IMAGE_MODEL: 'painter' } });
+  await kit.ingest('Vacation', 'Everybody has thirty days of vacation each year.', { id: 'vacation' });
+  const search = await kit.prisma.action.findFirstOrThrow({ where: { builtinKey: 'SearchTool' } });
+  ({ slug, id: agentId } = await createAgent({
+    name: 'Handbook',
+    systemPrompt: 'You are the handbook.',
+    knowledge: 'ATTACHED',
+    documentIds: ['vacation'],
+    actionIds: [search.id],
+  }));
+});
+afterAll(() => kit?.close());
+
+describe('models', () => {
+  test('are the agents that the caller may use', async () => {
+    const hidden = await createAgent({ name: 'Hidden', isPublic: false });
+    const found = [];
+    for await (const model of client().models.list()) found.push(model);
+    expect(found.find(({ id }) => id === slug)).toEqual({
+      id: slug,
+      object: 'model',
+      created: expect.any(Number),
+      owned_by: 'openai-compatible',
+    });
+    expect(found.map(({ id }) => id)).not.toContain(hidden.slug);
+    const ofAdmin = (await client('ADMIN').models.list()).data;
+    expect(ofAdmin.map(({ id }) => id)).toContain(hidden.slug);
+    expect(await client().models.retrieve(slug)).toEqual(found.find(({ id }) => id === slug));
+    await unchanged(async () => {
+      for (const id of [hidden.slug, 'nothing', '0', "x' OR 1=1"]) {
+        const error = await thrown(() => client().models.retrieve(id));
+        expect(error).toBeInstanceOf(OpenAI.NotFoundError);
+        expect(error).toMatchObject({ code: 'model_not_found', param: 'model', type: 'invalid_request_error' });
+      }
+    });
+  });
+
+  test('are listed in the same number of statements, however many', async () => {
+    const count = async () => {
+      kit.statements.length = 0;
+      await client().models.list();
+      return kit.statements.length;
+    };
+    const before = await count();
+    for (const name of ['One', 'Two', 'Three']) await createAgent({ name });
+    expect(await count()).toBe(before);
+  });
+
+  test('as vector stores have the number of their documents, for who may read them', async () => {
+    const { data } = await client().vectorStores.list();
+    expect(data.find(({ id }) => id === slug)).toEqual({
+      id: slug,
+      object: 'vector_store',
+      created_at: expect.any(Number),
+      name: 'Handbook',
+      file_counts: { total: 1 },
+      provider: 'PostgreSQL',
+    });
+    const { secret } = await kit.createKey('BASIC', { scopes: ['use:llm_gateway'] });
+    const page = await clientOf(secret).vectorStores.list();
+    expect(page.data.find(({ id }) => id === slug)?.file_counts.total).toBe(0);
+    const all = [];
+    for await (const store of client().vectorStores.list()) all.push(store.id);
+    expect(all).toEqual(data.map(({ id }) => id));
+    const raw = await kit.rest('GET', `${path}/vector_stores`, { key: kit.keys.BASIC });
+    expect(raw.body).toMatchObject({ object: 'list', first_id: all[0], last_id: all.at(-1), has_more: false });
+    for (const query of ['?after=x', '?limit=1', '?anything'])
+      expect((await kit.rest('GET', `${path}/vector_stores${query}`, { key: kit.keys.BASIC })).body).toEqual({
+        object: 'list',
+        data: [],
+        has_more: false,
+      });
+  });
+});
+
+describe('chat completions', () => {
+  test('answer from the agent’s documents, and store nothing but what they cost', async () => {
+    const before = await usedBy('scripted');
+    const stored = [await kit.prisma.chatSession.count(), await kit.prisma.chatMessage.count()];
+    kit.model.script({ text: 'Thirty days [1].', usage: { prompt_tokens: 100, completion_tokens: 5 } });
+    const completion = await client().chat.completions.create({
+      model: slug,
+      messages: [
+        { role: 'system', content: 'Speak like a pirate.' },
+        user('Hello'),
+        { role: 'assistant', content: 'Ahoy' },
+        user('How many days of vacation are there?'),
+      ],
+      temperature: 0.5,
+      top_p: 0.9,
+      max_tokens: 50,
+      stop: 'END',
+      presence_penalty: 0.1,
+      frequency_penalty: 0.2,
+      seed: 7,
+      reasoning_effort: 'low',
+      user: 'somebody',
+    });
+    expect(completion).toEqual({
+      id: expect.stringMatching(/^chatcmpl-[\w-]{36}$/),
+      object: 'chat.completion',
+      created: expect.any(Number),
+      model: slug,
+      choices: [
+        {
+          index: 0,
+          message: { role: 'assistant', content: 'Thirty days [[1]](https://docs.example/Vacation).', refusal: null },
+          logprobs: null,
+          finish_reason: 'stop',
+        },
+      ],
+      usage: {
+        prompt_tokens: 100,
+        completion_tokens: 5,
+        total_tokens: 105,
+        duration: expect.any(Number),
+        outputTps: expect.any(Number),
+        model: 'scripted',
+        provider: 'openai-compatible',
+        timestamp: expect.any(String),
+      },
+    });
+    const { messages, ...settings } = asked();
+    expect(settings).toMatchObject({
+      temperature: 0.5,
+      top_p: 0.9,
+      max_tokens: 50,
+      stop: ['END'],
+      presence_penalty: 0.1,
+      frequency_penalty: 0.2,
+      seed: 7,
+      reasoning_effort: 'low',
+    });
+    expect(messages.map(({ role }: { role: string }) => role)).toEqual(['system', 'user', 'assistant', 'user']);
+    expect(messages[0].content).toContain('Speak like a pirate.');
+    expect(messages[0].content).not.toContain('You are the handbook.');
+    expect(messages.slice(1, 3)).toEqual([user('Hello'), { role: 'assistant', content: 'Ahoy' }]);
+    expect(messages[3].content).toContain('thirty days of vacation');
+    expect(messages[3].content).toContain('How many days of vacation are there?');
+    expect([await kit.prisma.chatSession.count(), await kit.prisma.chatMessage.count()]).toEqual(stored);
+    expect(await usedBy('scripted')).toEqual({ turns: before.turns + 1, input: before.input + 100n });
+  });
+
+  test('have the agent’s own instructions, temperature and most tokens where the client says none', async () => {
+    await kit.prisma.agent.update({ where: { id: agentId }, data: { temperature: 0.25 } });
+    await client().chat.completions.create({
+      model: slug,
+      messages: [user('Hello')],
+      max_completion_tokens: 1_000_000,
+    });
+    await kit.prisma.agent.update({ where: { id: agentId }, data: { temperature: null } });
+    expect(asked()).toMatchObject({ temperature: 0.25, max_tokens: 8192 });
+    expect(asked().messages[0].content).toContain('You are the handbook.');
+    expect(asked()).not.toHaveProperty('tools');
+  });
+
+  test('stream', async () => {
+    kit.model.script({ text: ['Thirty', ' days', ' [1]', '.'], usage: { prompt_tokens: 10, completion_tokens: 4 } });
+    const chunks: OpenAI.ChatCompletionChunk[] = [];
+    const stream = await client().chat.completions.create({
+      model: slug,
+      messages: [user('How many days of vacation?')],
+      stream: true,
+    });
+    for await (const chunk of stream) chunks.push(chunk);
+    expect(new Set(chunks.map(({ id, object, model }) => `${object} ${model} ${id === chunks[0]?.id}`))).toEqual(
+      new Set([`chat.completion.chunk ${slug} true`]),
+    );
+    expect(chunks.map(({ choices }) => choices[0]?.delta.content).join('')).toBe(
+      'Thirty days [[1]](https://docs.example/Vacation).',
+    );
+    expect(chunks.every(({ choices }) => choices[0]?.delta.role === 'assistant')).toBe(true);
+    expect(chunks.map(({ choices }) => choices[0]?.finish_reason).filter(Boolean)).toEqual(['stop']);
+    expect(chunks.at(-1)?.choices[0]?.finish_reason).toBe('stop');
+    expect(chunks.at(-1)?.usage).toMatchObject({ prompt_tokens: 10, completion_tokens: 4, total_tokens: 14 });
+    expect(chunks.slice(0, -1).every(({ usage }) => usage === null)).toBe(true);
+  });
+
+  test('stream to the helpers of the client, with what they cost in a chunk of its own', async () => {
+    const texts: string[] = [];
+    kit.model.script({ text: 'One two three', reasoning: 'Hm.', usage: { prompt_tokens: 10, completion_tokens: 4 } });
+    const stream = client().chat.completions.stream({
+      model: slug,
+      messages: [user('Count')],
+      stream_options: { include_usage: true },
+    });
+    stream.on('content', (text) => texts.push(text));
+    const completion = await stream.finalChatCompletion();
+    expect(texts.join('')).toBe('One two three');
+    expect(completion.choices[0]?.message.content).toBe('One two three');
+    expect(completion.usage).toMatchObject({ prompt_tokens: 10, completion_tokens: 4 });
+
+    kit.model.script({ text: 'One' });
+    const raw = await kit.rest('POST', `${path}/chat/completions`, {
+      key: kit.keys.BASIC,
+      body: { model: slug, messages: [user('Count')], stream: true, stream_options: { include_usage: true } },
+    });
+    expect(raw.headers.get('content-type')).toBe('text/event-stream; charset=utf-8');
+    const frames = raw.text.split('\n\n').filter(Boolean);
+    expect(frames.at(-1)).toBe('data: [DONE]');
+    expect(JSON.parse(frames.at(-2)?.slice('data: '.length) ?? '')).toMatchObject({
+      choices: [],
+      usage: { total_tokens: expect.any(Number) },
+    });
+  });
+
+  test('carry calls of the client’s tools both ways', async () => {
+    kit.model.script({ toolCalls: [{ name: 'get_weather', arguments: '{"place": "Oslo"}' }] });
+    const question = user('How is the weather in Oslo?');
+    const first = await client().chat.completions.create({
+      model: slug,
+      messages: [question],
+      tools: [weather],
+      tool_choice: { type: 'function', function: { name: 'get_weather' } },
+      parallel_tool_calls: false,
+    });
+    expect(asked()).toMatchObject({
+      tools: [weather],
+      tool_choice: { type: 'function', function: { name: 'get_weather' } },
+      parallel_tool_calls: false,
+    });
+    expect(first.choices[0]).toMatchObject({ finish_reason: 'tool_calls', message: { content: null } });
+    expect(first.choices[0]?.message.tool_calls).toEqual([
+      { id: 'call_1', type: 'function', function: { name: 'get_weather', arguments: '{"place": "Oslo"}' } },
+    ]);
+    expect(first.usage?.completion_tokens).toBeGreaterThan(0);
+
+    kit.model.script({ text: 'It rains.' });
+    const message = first.choices[0]?.message as OpenAI.ChatCompletionMessage;
+    const second = await client().chat.completions.create({
+      model: slug,
+      messages: [question, message, { role: 'tool', tool_call_id: 'call_1', content: 'rain' }],
+      tools: [weather],
+    });
+    expect(second.choices[0]).toMatchObject({ finish_reason: 'stop', message: { content: 'It rains.' } });
+    const { messages } = asked();
+    expect(messages.map(({ role }: { role: string }) => role)).toEqual(['system', 'user', 'assistant', 'tool']);
+    expect(messages[1].content).toContain('How is the weather in Oslo?');
+    expect(messages[2].tool_calls).toEqual([
+      { id: 'call_1', type: 'function', function: { name: 'get_weather', arguments: '{"place":"Oslo"}' } },
+    ]);
+    expect(messages[3]).toMatchObject({ tool_call_id: 'call_1', content: 'rain' });
+  });
+
+  test('stream calls of tools, with what is said before them', async () => {
+    kit.model.script({
+      before: 'Let me look.',
+      toolCalls: [
+        { name: 'get_weather', arguments: { place: 'Oslo' } },
+        { name: 'get_weather', arguments: { place: 'Rome' } },
+      ],
+    });
+    const stream = client().chat.completions.stream({ model: slug, messages: [user('Weather?')], tools: [weather] });
+    const { choices } = await stream.finalChatCompletion();
+    expect(choices[0]?.finish_reason).toBe('tool_calls');
+    expect(choices[0]?.message.content).toBe('Let me look.');
+    expect(choices[0]?.message.tool_calls).toMatchObject([
+      { id: 'call_1', function: { name: 'get_weather', arguments: '{"place":"Oslo"}' } },
+      { id: 'call_2', function: { name: 'get_weather', arguments: '{"place":"Rome"}' } },
+    ]);
+  });
+
+  test('run the tools of the client’s own helper', async () => {
+    kit.model.script(
+      { toolCalls: [{ name: 'get_weather', arguments: { place: 'Oslo' } }] },
+      { text: 'It snows in Oslo.' },
+    );
+    const places: unknown[] = [];
+    const runner = client().chat.completions.runTools({
+      model: slug,
+      messages: [user('How is the weather in Oslo?')],
+      tools: [
+        {
+          type: 'function',
+          function: {
+            name: 'get_weather',
+            description: 'The weather',
+            parameters: weather.function.parameters,
+            parse: JSON.parse,
+            function: ({ place }: { place: string }) => {
+              places.push(place);
+              return 'snow';
+            },
+          },
+        },
+      ],
+    });
+    expect(await runner.finalContent()).toBe('It snows in Oslo.');
+    expect(places).toEqual(['Oslo']);
+  });
+
+  test('a model that calls a tool without having any fails the request', async () => {
+    kit.model.script({ toolCalls: [{ name: 'rm', arguments: {} }] });
+    const error: any = await client()
+      .chat.completions.create({ model: slug, messages: [user('Hello')] })
+      .catch((error: unknown) => error);
+    expect(error).toBeInstanceOf(OpenAI.InternalServerError);
+    expect(error.status).toBe(502);
+    expect(error.message).toContain('"rm"');
+  });
+
+  test('ask for JSON, in which brackets are no citations', async () => {
+    const schema = { type: 'object', properties: { days: { type: 'array' } } };
+    kit.model.script({ text: '{"days":[1]}' });
+    const { choices } = await client().chat.completions.create({
+      model: slug,
+      messages: [user('How many days of vacation?')],
+      response_format: { type: 'json_schema', json_schema: { name: 'days', schema, strict: true } },
+    });
+    expect(choices[0]?.message.content).toBe('{"days":[1]}');
+    expect(asked().response_format).toEqual({
+      type: 'json_schema',
+      json_schema: { name: 'days', schema, strict: true },
+    });
+    await client().chat.completions.create({
+      model: slug,
+      messages: [user('Hello')],
+      response_format: { type: 'json_object' },
+    });
+    expect(asked().response_format).toEqual({ type: 'json_object' });
+  });
+
+  test('refuse without asking the model where the agent knows nothing and answers from documents alone', async () => {
+    const silent = await createAgent({ name: 'Silent', knowledge: 'ATTACHED' });
+    await kit.prisma.agent.update({
+      where: { id: silent.id },
+      data: { chatMode: 'QUERY', refusalText: 'Nothing in here.' },
+    });
+    const requests = kit.model.requests.length;
+    const { choices, usage } = await client().chat.completions.create({
+      model: silent.slug,
+      messages: [user('vacation')],
+    });
+    expect(choices[0]).toMatchObject({ finish_reason: 'stop', message: { content: 'Nothing in here.' } });
+    expect(usage).toMatchObject({ prompt_tokens: 0, completion_tokens: 0, total_tokens: 0 });
+    expect(kit.model.requests.slice(requests).filter((request) => request.path === '/chat/completions')).toEqual([]);
+    const stream = client().chat.completions.stream({ model: silent.slug, messages: [user('vacation')] });
+    expect(await stream.finalContent()).toBe('Nothing in here.');
+  });
+
+  test('leave out passages that are too unlike the question', async () => {
+    const search = await kit.prisma.action.findFirstOrThrow({ where: { builtinKey: 'SearchTool' } });
+    const strict = await createAgent({
+      name: 'Strict',
+      knowledge: 'ATTACHED',
+      documentIds: ['vacation'],
+      actionIds: [search.id],
+    });
+    const messages = [user('vacation')];
+    await client().chat.completions.create({ model: strict.slug, messages });
+    expect(asked().messages[1].content).toContain('thirty days');
+    await kit.prisma.agent.update({ where: { id: strict.id }, data: { similarityThreshold: 1.1 } });
+    await client().chat.completions.create({ model: strict.slug, messages });
+    expect(asked().messages[1].content).not.toContain('thirty days');
+  });
+
+  test('lose their beginning where they do not fit, and what a tool gave with its call', async () => {
+    const long = 'word '.repeat(10_000);
+    const call = { id: 'call_1', type: 'function' as const, function: { name: 'get_weather', arguments: '{}' } };
+    await client().chat.completions.create({
+      model: slug,
+      messages: [
+        user(long),
+        { role: 'assistant', tool_calls: [call], content: long.repeat(3) },
+        { role: 'tool', tool_call_id: 'call_1', content: 'rain' },
+        { role: 'assistant', content: 'It rains.' },
+        user('And now?'),
+      ],
+    });
+    const { messages } = asked();
+    expect(messages.map(({ role }: { role: string }) => role)).toEqual(['system', 'assistant', 'user']);
+    expect(messages[1].content).toBe('It rains.');
+    const error = await refusal(() =>
+      client().chat.completions.create({ model: slug, messages: [user(long.repeat(4))] }),
+    );
+    expect(error).toBeInstanceOf(OpenAI.BadRequestError);
+    expect(error).toMatchObject({ param: 'messages' });
+    expect(error.message).toContain('too long');
+  });
+
+  test('stop the model when the client goes away', async () => {
+    const gate = makeGate();
+    kit.model.script({ text: 'one two three four', gate });
+    const aborted = kit.model.nextAbort();
+    gate.release();
+    const stream = await client().chat.completions.create({ model: slug, messages: [user('Count')], stream: true });
+    for await (const chunk of stream) {
+      expect(chunk.choices[0]?.delta.content).toContain('one');
+      break;
+    }
+    await aborted;
+
+    const silent = makeGate();
+    kit.model.script({ text: 'one two', gate: silent });
+    const gone = kit.model.nextAbort();
+    const controller = new AbortController();
+    const waiting = client()
+      .chat.completions.create({ model: slug, messages: [user('Count')] }, { signal: controller.signal })
+      .catch((error: unknown) => error);
+    const requests = kit.model.requests.length;
+    await until(() => kit.model.requests.slice(requests - 1).some(({ body }) => body.messages?.length === 2));
+    controller.abort();
+    await gone;
+    expect(await waiting).toBeInstanceOf(OpenAI.APIUserAbortError);
+  });
+
+  test('end when their credential is revoked', async () => {
+    const { secret, id } = await kit.createKey('BASIC');
+    const gate = makeGate();
+    kit.model.script({ text: 'one two three', gate });
+    const aborted = kit.model.nextAbort();
+    gate.release();
+    const stream = await clientOf(secret).chat.completions.create({
+      model: slug,
+      messages: [user('Count')],
+      stream: true,
+    });
+    const parts = stream[Symbol.asyncIterator]();
+    expect((await parts.next()).value?.choices[0]?.delta.content).toContain('one');
+    await kit.gql(`mutation { deleteApiKey(input: { databaseId: ${id} }) { deletedDatabaseId } }`);
+    await aborted;
+    const error: any = await (async () => {
+      for (;;) if ((await parts.next()).done) return null;
+    })().catch((error: unknown) => error);
+    expect(error).toBeInstanceOf(OpenAI.APIError);
+    expect(error.code).toBe('invalid_api_key');
+  });
+
+  test('tell of a provider that fails, with a status before the first words and in the stream behind them', async () => {
+    const fail = {
+      status: 500,
+      headers: { 'retry-after-ms': '1' },
+      body: { error: { message: 'secret sk-upstream' } },
+    };
+    const request = { model: slug, messages: [user('Hello')] };
+    for (const stream of [true, false]) {
+      kit.model.script(fail, fail, fail);
+      const error = await refusal(() => client().chat.completions.create({ ...request, stream }));
+      expect(error).toBeInstanceOf(OpenAI.InternalServerError);
+      expect(error).toMatchObject({ status: 502, type: 'server_error', code: 'upstream_error' });
+      expect(error.message).not.toContain('secret');
+    }
+    const busy = { ...fail, status: 429 };
+    kit.model.script(busy, busy, busy);
+    expect(await refusal(() => client().chat.completions.create(request))).toBeInstanceOf(OpenAI.RateLimitError);
+
+    kit.model.script({ text: 'one two three', breakAfter: 2 });
+    const stream = await client().chat.completions.create({ ...request, stream: true });
+    let text = '';
+    const error: any = await (async () => {
+      for await (const chunk of stream) text += chunk.choices[0]?.delta.content ?? '';
+    })().catch((error: unknown) => error);
+    expect(text).toContain('one');
+    expect(error).toBeInstanceOf(OpenAI.APIError);
+    expect(error).toMatchObject({ type: 'server_error', code: 'upstream_error' });
+  });
+
+  test('name the field of what is wrong', () =>
+    unchanged(async () => {
+      const messages = [user('Hello')];
+      const call = { id: 'call_1', type: 'function', function: { name: 'f', arguments: '{}' } };
+      const cases: [string | null, object][] = [
+        ['model', { messages }],
+        ['messages', { model: slug }],
+        ['messages', { model: slug, messages: [] }],
+        ['messages', { model: slug, messages: 'Hello' }],
+        ['messages', { model: slug, messages: [...messages, { role: 'assistant', content: 'Hi' }] }],
+        ['messages', { model: slug, messages: [{ role: 'system', content: 'Hi' }] }],
+        [
+          'messages',
+          {
+            model: slug,
+            messages: [
+              { role: 'assistant', tool_calls: [call] },
+              { role: 'tool', tool_call_id: 'call_1', content: '' },
+            ],
+          },
+        ],
+        ['messages[0].role', { model: slug, messages: [{ role: 'king', content: 'Hi' }] }],
+        ['messages[0].content', { model: slug, messages: [{ role: 'user', content: 7 }] }],
+        ['messages[0].content[0].text', { model: slug, messages: [user('a\0b')] }],
+        [
+          'messages[1].tool_call_id',
+          { model: slug, messages: [...messages, { role: 'tool', tool_call_id: 'x', content: '' }] },
+        ],
+        ['messages[1].tool_call_id', { model: slug, messages: [...messages, { role: 'tool', content: '' }] }],
+        ['messages[0].tool_calls', { model: slug, messages: [{ ...user('Hello'), tool_calls: [call] }] }],
+        ['n', { model: slug, messages, n: 2 }],
+        ['temperature', { model: slug, messages, temperature: 3 }],
+        ['top_p', { model: slug, messages, top_p: -1 }],
+        ['max_tokens', { model: slug, messages, max_tokens: 0 }],
+        ['max_tokens', { model: slug, messages, max_tokens: 1.5 }],
+        ['seed', { model: slug, messages, seed: 'x' }],
+        ['stop[0]', { model: slug, messages, stop: '' }],
+        ['reasoning_effort', { model: slug, messages, reasoning_effort: 'total' }],
+        ['tools[0].name', { model: slug, messages, tools: [{ type: 'function', function: { name: 'a b' } }] }],
+        ['tools[0].type', { model: slug, messages, tools: [{ type: 'custom' }] }],
+        [
+          'tool_choice',
+          { model: slug, messages, tools: [weather], tool_choice: { type: 'function', function: { name: 'x' } } },
+        ],
+        ['tool_choice', { model: slug, messages, tool_choice: 'sometimes' }],
+        ['response_format.type', { model: slug, messages, response_format: { type: 'xml' } }],
+        [null, ['x']],
+      ];
+      for (const [param, body] of cases) {
+        const error = await thrown(() => client().post('/chat/completions', { body }));
+        expect(error, JSON.stringify(body)).toBeInstanceOf(OpenAI.BadRequestError);
+        expect([error.param, error.type], JSON.stringify(body)).toEqual([param, 'invalid_request_error']);
+      }
+      const image = (url: string) => [{ role: 'user', content: [{ type: 'image_url', image_url: { url } }] }];
+      for (const url of [
+        'https://images.example/a.png',
+        'data:text/html;base64,AAAA',
+        `data:image/png;base64,${drawnImage}`,
+      ]) {
+        const error = await thrown(() =>
+          client().post('/chat/completions', { body: { model: slug, messages: image(url) } }),
+        );
+        expect(error).toBeInstanceOf(OpenAI.BadRequestError);
+        expect(error.param).toBe('messages[0].content[0].image_url');
+      }
+      const unread = await kit.rest('POST', `${path}/chat/completions`, { key: kit.keys.BASIC, body: '{' });
+      expect(unread).toMatchObject({ status: 400, body: { error: { type: 'invalid_request_error', param: null } } });
+      const unknown = await thrown(() => client().chat.completions.create({ model: 'gpt-4o', messages: messages }));
+      expect(unknown).toBeInstanceOf(OpenAI.NotFoundError);
+      expect(unknown.code).toBe('model_not_found');
+    }));
+});
+
+describe('embeddings', () => {
+  test('are the same as numbers and in base64', async () => {
+    const before = await usedBy('embedder');
+    const input = ['the first text', 'the second'];
+    const plain = await client().embeddings.create({ model: 'whatever', input });
+    const asNumbers = await client().embeddings.create({ model: 'whatever', input, encoding_format: 'float' });
+    expect(asNumbers.data[0]?.embedding).toHaveLength(2048);
+    expect(plain.data.map(({ embedding }) => embedding)).toEqual(
+      asNumbers.data.map(({ embedding }) => [...Float32Array.from(embedding)]),
+    );
+    expect({ ...asNumbers, data: asNumbers.data.map(({ object, index }) => ({ object, index })) }).toEqual({
+      object: 'list',
+      model: 'embedder',
+      data: [
+        { object: 'embedding', index: 0 },
+        { object: 'embedding', index: 1 },
+      ],
+      usage: { prompt_tokens: 1, total_tokens: 1 },
+    });
+    const legacy = await kit.rest('POST', `${path}/embeddings`, {
+      key: kit.keys.BASIC,
+      body: { inputs: 'the second', model: null },
+    });
+    expect(legacy.body.data[0].embedding).toEqual(asNumbers.data[1]?.embedding);
+    expect(await usedBy('embedder')).toEqual({ turns: before.turns + 3, input: before.input + 3n });
+  });
+
+  test('of a length are refused where the model has another', async () => {
+    const wanted = await client().embeddings.create({ model: '', input: 'x', dimensions: 2048 });
+    expect(wanted.data[0]?.embedding).toHaveLength(2048);
+    expect(kit.model.requests.at(-1)?.body.dimensions).toBe(2048);
+    const error: any = await client()
+      .embeddings.create({ model: '', input: 'x', dimensions: 3 })
+      .catch((error: unknown) => error);
+    expect(error).toBeInstanceOf(OpenAI.BadRequestError);
+    expect(error.param).toBe('dimensions');
+  });
+
+  test('name the field of what is wrong', () =>
+    unchanged(async () => {
+      const cases: [string, object][] = [
+        ['input', {}],
+        ['input', { input: [] }],
+        ['input[0]', { input: '' }],
+        ['input[1]', { input: ['a', ''] }],
+        ['input[0]', { input: 'a\0' }],
+        ['input[0]', { input: 'x'.repeat(8192 * 4 + 1) }],
+        ['input', { input: Array.from({ length: 2049 }, () => 'a') }],
+        ['input', { input: [1, 2, 3] }],
+        ['input', { input: [[1, 2]] }],
+        ['input', { input: { a: 1 } }],
+        ['encoding_format', { input: 'a', encoding_format: 'hex' }],
+        ['dimensions', { input: 'a', dimensions: 0 }],
+      ];
+      for (const [param, body] of cases) {
+        const error = await thrown(() => client().post('/embeddings', { body }));
+        expect(error, JSON.stringify(body).slice(0, 100)).toBeInstanceOf(OpenAI.BadRequestError);
+        expect(error.param).toBe(param);
+      }
+      kit.model.embeddingFailure = 400;
+      const upstream = await thrown(() => client().embeddings.create({ model: '', input: 'x' }));
+      expect(upstream).toMatchObject({ status: 502, code: 'upstream_error' });
+      const resized = await thrown(() => client().embeddings.create({ model: '', input: 'x', dimensions: 5 }));
+      expect(resized).toMatchObject({ status: 400, param: 'dimensions' });
+      kit.model.embeddingFailure = null;
+    }));
+});
+
+describe('images', () => {
+  const png = Buffer.from(drawnImage, 'base64');
+
+  test('are drawn, as JSON or as bytes', async () => {
+    const before = await usedBy('painter');
+    const { data, ...rest } = await client().images.generate({ prompt: 'a white pixel', size: '1024x1024', n: 1 });
+    expect(data).toEqual([{ b64_json: drawnImage }]);
+    expect(rest).toEqual({ created: expect.any(Number), output_format: 'png' });
+    expect(kit.model.requests.at(-1)).toMatchObject({
+      path: '/images/generations',
+      body: { model: 'painter', prompt: 'a white pixel', size: '1024x1024', n: 1 },
+    });
+    const form = new FormData();
+    form.append('prompt', 'a white pixel');
+    form.append('n', '1');
+    form.append('response_format', 'blob');
+    const response = await fetch(`${kit.url}${path}/images/generations`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${kit.keys.BASIC}` },
+      body: form,
+    });
+    expect([response.status, response.headers.get('content-type')]).toEqual([200, 'image/png']);
+    expect(Buffer.from(await response.arrayBuffer()).equals(png)).toBe(true);
+    expect(await usedBy('painter')).toEqual({ turns: before.turns + 2, input: before.input + 8n });
+  });
+
+  test('are drawn from others', async () => {
+    const form = new FormData();
+    form.append('prompt', 'the same, in black');
+    for (const name of ['a.png', 'b.png']) form.append('image_references', await toFile(png, name));
+    const edited = await kit.rest('POST', `${path}/images/generations`, { key: kit.keys.BASIC, body: form });
+    expect(edited).toMatchObject({ status: 200, body: { data: [{ b64_json: drawnImage }] } });
+    const { path: called, body } = kit.model.requests.at(-1) as any;
+    expect(called).toBe('/images/edits');
+    expect(body.form).toContain('the same, in black');
+    expect(body.form.match(/name="image\[?\]?"/g)).toHaveLength(2);
+
+    form.append('image_references', await toFile(Buffer.from('<svg/>'), 'c.png'));
+    const before = await kit.fingerprint();
+    const wrong = await kit.rest('POST', `${path}/images/generations`, { key: kit.keys.BASIC, body: form });
+    expect(wrong).toMatchObject({ status: 400, body: { error: { param: 'image_references[2]' } } });
+    const one = new FormData();
+    one.append('prompt', 'x');
+    one.append('image_references', await toFile(png, 'a.png'));
+    kit.model.script({ status: 404 });
+    const unable = await kit.rest('POST', `${path}/images/generations`, { key: kit.keys.BASIC, body: one });
+    expect(unable).toMatchObject({ status: 400, body: { error: { param: 'image_references' } } });
+    expect(await kit.fingerprint()).toBe(before);
+  });
+
+  test('need a prompt, and name the field of what is wrong', () =>
+    unchanged(async () => {
+      for (const body of [{}, { prompt: '' }, { prompt: ' ' }, { prompt: 7 }]) {
+        const error = await thrown(() => client().post('/images/generations', { body }));
+        expect(error).toBeInstanceOf(OpenAI.BadRequestError);
+        expect(error.error).toMatchObject({ message: 'A prompt is required.', param: 'prompt' });
+      }
+      const cases: [string, object][] = [
+        ['size', { prompt: 'x', size: 'large' }],
+        ['n', { prompt: 'x', n: 2 }],
+        ['response_format', { prompt: 'x', response_format: 'url' }],
+        ['image_references', { prompt: 'x', image_references: ['https://images.example/a.png'] }],
+        ['prompt', { prompt: 'x'.repeat(32_001) }],
+      ];
+      for (const [param, body] of cases) {
+        const error = await thrown(() => client().post('/images/generations', { body }));
+        expect(error, JSON.stringify(body).slice(0, 100)).toBeInstanceOf(OpenAI.BadRequestError);
+        expect(error.param).toBe(param);
+      }
+      kit.model.script({ status: 400 });
+      const refused = await thrown(() => client().images.generate({ prompt: 'something bad' }));
+      expect(refused).toMatchObject({ status: 400, param: 'prompt' });
+      const fail = { status: 500, headers: { 'retry-after-ms': '1' } };
+      kit.model.script(fail, fail, fail);
+      expect(await thrown(() => client().images.generate({ prompt: 'x' }))).toMatchObject({ status: 502 });
+    }));
+});
+
+describe('who may not', () => {
+  const calls: Record<string, (client: OpenAI) => PromiseLike<unknown>> = {
+    'models.list': (client) => client.models.list(),
+    'models.retrieve': (client) => client.models.retrieve(slug),
+    'chat.completions.create': (client) => client.chat.completions.create({ model: slug, messages: [user('Hello')] }),
+    'chat.completions.create, as a stream': (client) =>
+      client.chat.completions.create({ model: slug, messages: [user('Hello')], stream: true }),
+    'embeddings.create': (client) => client.embeddings.create({ model: '', input: 'x' }),
+    'vectorStores.list': (client) => client.vectorStores.list(),
+    'images.generate': (client) => client.images.generate({ prompt: 'x' }),
+  };
+
+  test.each(Object.entries(calls))('%s needs use:llm_gateway', async (_name, call) => {
+    const requests = kit.model.requests.length;
+    const { secret } = await kit.createKey('ADMIN', { scopes: ['write:chat', 'read:agents', 'manage:documents'] });
+    await unchanged(async () => {
+      for (const key of [kit.keys.LIMITED, secret]) {
+        const error = await thrown(() => call(clientOf(key)));
+        expect(error).toBeInstanceOf(OpenAI.PermissionDeniedError);
+        expect(error).toMatchObject({ type: 'permission_error', code: 'insufficient_permissions' });
+      }
+      for (const key of ['sk-unknown', 'nothing']) {
+        const error = await thrown(() => call(clientOf(key)));
+        expect(error).toBeInstanceOf(OpenAI.PermissionDeniedError);
+        expect(error.error).toEqual({
+          message: 'No valid api key found.',
+          type: 'invalid_request_error',
+          param: null,
+          code: 'invalid_api_key',
+        });
+      }
+    });
+    expect(kit.model.requests).toHaveLength(requests);
+  });
+
+  test('an agent that is somebody else’s is as unknown as one that is not there', async () => {
+    const hidden = await createAgent({ name: 'Not yours', isPublic: false });
+    await unchanged(async () => {
+      for (const model of [hidden.slug, 'nothing'])
+        for (const stream of [true, false]) {
+          const error = await thrown(() =>
+            client().chat.completions.create({ model, messages: [user('Hello')], stream }),
+          );
+          expect(error).toBeInstanceOf(OpenAI.NotFoundError);
+          expect(error.message).toBe('404 The model does not exist, or this key may not use it.');
+        }
+    });
+  });
+
+  test('documents of others are not in the prompt', async () => {
+    const { secret, userId } = await kit.createKey('BASIC');
+    await kit.ingest('Secret plan', 'The secret plan is to dig a tunnel.', { id: 'plan' });
+    await kit.prisma.document.update({ where: { externalId: 'plan' }, data: { isPublic: false, ownerId: userId } });
+    const search = await kit.prisma.action.findFirstOrThrow({ where: { builtinKey: 'SearchTool' } });
+    const all = await createAgent({ name: 'All', knowledge: 'ALL', actionIds: [search.id] });
+    const prompt = async (key: string) => {
+      await clientOf(key).chat.completions.create({ model: all.slug, messages: [user('What is the secret plan?')] });
+      return asked().messages[1].content;
+    };
+    expect(await prompt(secret)).toContain('dig a tunnel');
+    expect(await prompt(kit.keys.BASIC)).not.toContain('dig a tunnel');
+  });
+
+  test('budgets hold, and say when to come again', async () => {
+    const { secret, userId } = await kit.createKey('BASIC');
+    await clientOf(secret).chat.completions.create({ model: slug, messages: [user('Hello')] });
+    await kit.gql(
+      `mutation ($input: CreateRateLimitInput!) { createRateLimit(input: $input) { rateLimit { databaseId } } }`,
+      { input: { scope: 'USER', userId, tokenBudget: 1, periodHours: 1 } },
+    );
+    await unchanged(async () => {
+      for (const call of [calls['chat.completions.create'], calls['embeddings.create'], calls['images.generate']]) {
+        const error = await thrown(() => call?.(clientOf(secret)) as PromiseLike<unknown>);
+        expect(error).toBeInstanceOf(OpenAI.RateLimitError);
+        expect(error.code).toBe('rate_limit_exceeded');
+        expect(Number(error.headers.get('retry-after'))).toBeGreaterThan(0);
+      }
+    });
+  });
+
+  test('other methods and media types are told of in the same shape', async () => {
+    const method = await kit.rest('PUT', `${path}/models`);
+    expect(method).toMatchObject({ status: 405, body: { error: { message: 'Method Not Allowed', code: null } } });
+    const type = await kit.rest('POST', `${path}/embeddings`, {
+      body: '<x/>',
+      headers: { 'content-type': 'text/xml' },
+    });
+    expect(type).toMatchObject({ status: 415, body: { error: { type: 'invalid_request_error' } } });
+  });
+});

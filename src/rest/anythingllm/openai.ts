@@ -1,0 +1,251 @@
+import { createHash } from 'node:crypto';
+import { z } from '@hono/zod-openapi';
+import { type IncomingFile, isFile } from '../../form.ts';
+import { promptRequired } from '../../modules/gateway/images.service.ts';
+import { graphql, type ResultOf } from '../graphql.ts';
+import { everything } from '../onyx/shapes.ts';
+import { type AnyRow, type FileReply, row } from '../row.ts';
+import { openaiChatRow } from './openai-chat.ts';
+import { invalidRequest, openai, openaiError } from './openai-dialect.ts';
+
+const tag = 'OpenAI';
+
+const unixTime = (date: string | Date): number => Math.floor(new Date(date).getTime() / 1000);
+
+const ModelFields = graphql(`fragment OpenAIModel on CompletionModel @_unmask { id createdAt provider }`);
+
+const Model = z
+  .object({ id: z.string(), object: z.literal('model'), created: z.int(), owned_by: z.string() })
+  .openapi('OpenAIModel');
+
+const model = ({ id, createdAt, provider }: ResultOf<typeof ModelFields>): z.input<typeof Model> => ({
+  id,
+  object: 'model',
+  created: unixTime(createdAt),
+  owned_by: provider,
+});
+
+const VectorStore = z
+  .object({
+    id: z.string(),
+    object: z.literal('vector_store'),
+    created_at: z.int(),
+    name: z.string(),
+    file_counts: z.object({ total: z.int() }),
+    provider: z.string(),
+  })
+  .openapi('OpenAIVectorStore');
+
+/** Where everything is stored, that one index too. */
+const vectorStoreProvider = 'PostgreSQL';
+
+const file = z.custom<IncomingFile>(isFile, 'must be a file').openapi({ type: 'string', format: 'binary' });
+
+const texts = z.union([z.string(), z.array(z.string())]);
+
+const EmbeddingsRequest = z
+  .object({
+    input: texts.nullish().openapi({ description: 'A text, or up to 2,048 of them, of at most 8,192 tokens each.' }),
+    inputs: texts.nullish().openapi({ description: 'The same, as older clients call it.' }),
+    model: z.unknown().optional().openapi({ description: 'Not looked at: the server has one embedding model.' }),
+    encoding_format: z.enum(['float', 'base64']).nullish().openapi({ description: 'float unless given.' }),
+    dimensions: z.int().min(1).nullish(),
+  })
+  .openapi('OpenAIEmbeddingsRequest');
+
+const listOf = ({ input, inputs }: z.infer<typeof EmbeddingsRequest>): string[] => [input ?? inputs ?? []].flat();
+
+const ImageRequest = z
+  .object({
+    // What is no text is none: the reference asks for one in its own words.
+    prompt: z.string().catch('').openapi({ type: 'string' }),
+    size: z.string().nullish().openapi({ description: 'Width and height, such as 1024x1024.' }),
+    response_format: z.enum(['b64_json', 'blob']).nullish().openapi({ description: 'b64_json unless given.' }),
+    n: z.literal([1, '1'], 'must be 1').nullish().openapi({ type: 'integer' }),
+    image_references: z
+      .union([file, z.array(file).max(10, 'must be at most 10')])
+      .nullish()
+      .openapi({ description: 'Images to draw from: with some, the model edits them.' }),
+  })
+  .openapi('OpenAIImageRequest');
+
+const Images = z
+  .object({
+    created: z.int(),
+    data: z.array(z.object({ b64_json: z.string() })),
+    output_format: z.string().openapi({ description: 'The type of the image: png, jpeg or webp.' }),
+  })
+  .openapi('OpenAIImages');
+
+const formatOf = (mediaType: string): string => mediaType.replace('image/', '');
+
+/** An image whose bytes are the reply. */
+class ImageBytes {
+  constructor(
+    private readonly base64: string,
+    private readonly mediaType: string,
+  ) {}
+
+  file(): FileReply {
+    const bytes = new Uint8Array(Buffer.from(this.base64, 'base64'));
+    const etag = createHash('sha256').update(bytes).digest('hex');
+    return { bytes, fileName: `image.${formatOf(this.mediaType)}`, mediaType: this.mediaType, etag };
+  }
+}
+
+/**
+ * What is told where the server has no model for this, which is no unknown one: it is the request that cannot be served;
+ * and where fields of the graph have other names here.
+ */
+const asAsked =
+  (renamed: Readonly<Record<string, string>>): NonNullable<AnyRow['failure']> =>
+  (error) => {
+    if (error.code === 'NOT_FOUND') return openaiError(400, error.message, { param: 'model', code: 'model_not_found' });
+    return error.code === 'BAD_USER_INPUT' ? invalidRequest(error, renamed) : null;
+  };
+const imageFailure = asAsked({ references: 'image_references' });
+
+export const openaiRows: AnyRow[] = [
+  row({
+    method: 'get',
+    path: '/v1/openai/models',
+    tag,
+    summary: 'List the agents that answer, as models',
+    dialect: openai,
+    reply: z.object({ object: z.literal('list'), data: z.array(Model) }).openapi('OpenAIModels'),
+    document: graphql(
+      `query OpenAIModels($first: Int!) { completionModels(first: $first) { nodes { ...OpenAIModel } } }`,
+      [ModelFields],
+    ),
+    variables: () => ({ first: everything }),
+    output: ({ completionModels: { nodes } }) => ({ object: 'list' as const, data: nodes.map(model) }),
+  }),
+  row({
+    method: 'get',
+    path: '/v1/openai/models/{model}',
+    tag,
+    summary: 'One of them',
+    dialect: openai,
+    params: z.object({ model: z.string() }),
+    reply: Model,
+    document: graphql(`query OpenAIModel($id: String!) { completionModel(id: $id) { ...OpenAIModel } }`, [ModelFields]),
+    variables: ({ params }) => ({ id: params.model }),
+    output: ({ completionModel }) => model(completionModel),
+  }),
+  openaiChatRow,
+  row({
+    method: 'post',
+    path: '/v1/openai/embeddings',
+    tag,
+    summary: 'Embed texts',
+    dialect: openai,
+    body: EmbeddingsRequest,
+    reply: z
+      .object({
+        object: z.literal('list'),
+        data: z.array(
+          z.object({
+            object: z.literal('embedding'),
+            index: z.int(),
+            embedding: z
+              .union([z.array(z.number()), z.string()])
+              .openapi({ description: 'Numbers; in base64 little-endian 32-bit floats.' }),
+          }),
+        ),
+        model: z.string(),
+        usage: z.object({ prompt_tokens: z.int(), total_tokens: z.int() }),
+      })
+      .openapi('OpenAIEmbeddings'),
+    document: graphql(
+      `mutation OpenAIEmbeddings($input: CreateEmbeddingsInput!, $inBase64: Boolean!) {
+        createEmbeddings(input: $input) {
+          model promptTokens
+          embeddings { index vector @skip(if: $inBase64) base64 @include(if: $inBase64) }
+        }
+      }`,
+    ),
+    variables: ({ body }) => ({
+      input: { texts: listOf(body), dimensions: body.dimensions ?? null },
+      inBase64: body.encoding_format === 'base64',
+    }),
+    output: ({ createEmbeddings: { model, embeddings, promptTokens } }) => ({
+      object: 'list' as const,
+      data: embeddings.map(({ index, vector, base64 }) => ({
+        object: 'embedding' as const,
+        index,
+        embedding: base64 ?? vector ?? [],
+      })),
+      model,
+      usage: { prompt_tokens: promptTokens, total_tokens: promptTokens },
+    }),
+    failure: asAsked({ texts: 'input' }),
+  }),
+  row({
+    method: 'get',
+    path: '/v1/openai/vector_stores',
+    tag,
+    summary: 'List the agents that know documents, as vector stores',
+    dialect: openai,
+    // Any parameter is that of a next page, and there is none.
+    query: z.record(z.string(), z.unknown()),
+    reply: z
+      .object({
+        object: z.literal('list'),
+        first_id: z.string().nullish(),
+        last_id: z.string().nullish(),
+        data: z.array(VectorStore),
+        has_more: z.literal(false),
+      })
+      .openapi('OpenAIVectorStores'),
+    document: graphql(
+      `query OpenAIVectorStores($first: Int!) {
+        completionModels(first: $first) { nodes { name documentCount ...OpenAIModel } }
+      }`,
+      [ModelFields],
+    ),
+    // How many documents an agent has is told to who may read them.
+    partial: true,
+    variables: ({ query }) => ({ first: Object.keys(query).length > 0 ? 0 : everything }),
+    output: ({ completionModels: { nodes } }) => ({
+      object: 'list' as const,
+      ...(nodes[0] && { first_id: nodes[0].id, last_id: nodes.at(-1)?.id ?? null }),
+      data: nodes.map(({ id, createdAt, name, documentCount }) => ({
+        id,
+        object: 'vector_store' as const,
+        created_at: unixTime(createdAt),
+        name,
+        file_counts: { total: documentCount ?? 0 },
+        provider: vectorStoreProvider,
+      })),
+      has_more: false as const,
+    }),
+  }),
+  row({
+    method: 'post',
+    path: '/v1/openai/images/generations',
+    tag,
+    summary: 'Draw an image; the reply is JSON unless `response_format` is blob',
+    dialect: openai,
+    body: ImageRequest,
+    reply: Images as z.ZodType<unknown, z.input<typeof Images> | ImageBytes>,
+    document: graphql(
+      `mutation OpenAIImages($input: CreateImageInput!) { createImage(input: $input) { base64 mediaType } }`,
+    ),
+    variables: ({ body: { prompt, size, image_references } }) => ({
+      input: { prompt, size: size || null, references: [image_references ?? []].flat() },
+    }),
+    output: ({ createImage: { base64, mediaType } }, { body }) => {
+      if (body.response_format === 'blob') return new ImageBytes(base64, mediaType);
+      return {
+        created: unixTime(new Date()),
+        data: [{ b64_json: base64 }],
+        output_format: formatOf(mediaType),
+      };
+    },
+    download: async (reply) => (reply instanceof ImageBytes ? reply.file() : null),
+    failure: (error, input) =>
+      error.details.fields?.some(({ message }) => message === promptRequired)
+        ? openaiError(400, promptRequired, { param: 'prompt' })
+        : imageFailure(error, input),
+  }),
+];

@@ -1,0 +1,187 @@
+import { z } from '@hono/zod-openapi';
+import { graphql, type ResultOf } from '../graphql.ts';
+import { type AnyRow, row } from '../row.ts';
+import { anythingllm } from './dialect.ts';
+
+const tag = 'AnythingLLM system';
+
+const SystemSettings = graphql(`
+  query SystemSettings {
+    authentication { multiUserMode registration passwordMinLength passwordMaxLength }
+    preferences { supportEmail appName pageTitle pageFavicon logoFileName }
+    serverSettings {
+      ownPassword hasPassages
+      languageModel { provider model otherModels baseUrl apiKeyConfigured contextTokens vision }
+      embeddingModel { model baseUrl apiKeyConfigured }
+      imageModel { model baseUrl apiKeyConfigured }
+    }
+  }
+`);
+
+/** Reads one field, for the permission that it needs. */
+const Administered = graphql(`query AdministeredSettings { serverSettings { ownPassword } }`);
+
+const text = z.string().nullable();
+const Settings = z
+  .object({
+    RequiresAuth: z.boolean(),
+    AuthToken: z.boolean(),
+    JWTSecret: z.boolean(),
+    MultiUserMode: z.boolean(),
+    DisableTelemetry: z.literal('true'),
+    VectorDB: z.string(),
+    PineConeKey: z.literal(false),
+    PineConeIndex: z.null(),
+    HasExistingEmbeddings: z.boolean(),
+    HasCachedEmbeddings: z.boolean(),
+    EmbeddingEngine: text.openapi({ description: 'null: search is by words alone.' }),
+    EmbeddingModelPref: text,
+    EmbeddingBasePath: text,
+    GenericOpenAiEmbeddingApiKey: z.boolean(),
+    LLMProvider: z.string().openapi({ description: '`embedded`, or `generic-openai`.' }),
+    LLMModel: text,
+    GenericOpenAiBasePath: text,
+    GenericOpenAiModelPref: text,
+    GenericOpenAiTokenLimit: z.int(),
+    GenericOpenAiKey: z.boolean(),
+    ImageGenerationProvider: text,
+    ImageGenerationModelPref: text,
+    PasswordMinChar: z.int(),
+    PasswordMaxChar: z.int(),
+    SimpleSSOEnabled: z.literal(false),
+    support_email: text,
+    custom_app_name: text,
+    meta_page_title: text,
+    meta_page_favicon: text,
+    logo_filename: text,
+  })
+  .openapi('AnythingLLMSettings', {
+    description:
+      'What is true of this server, under the names of AnythingLLM. Of a secret it says whether it is there.',
+  });
+
+/** A server that speaks OpenAI's protocol, in the word that these clients have for it. */
+const generic = 'generic-openai';
+
+function settingsOf({ authentication, preferences, serverSettings }: ResultOf<typeof SystemSettings>) {
+  const { languageModel, embeddingModel, imageModel, hasPassages, ownPassword } = serverSettings;
+  return {
+    // A server without people asks for a password where it has one; with people it always asks who they are.
+    RequiresAuth: ownPassword || authentication.multiUserMode,
+    AuthToken: ownPassword,
+    JWTSecret: false,
+    MultiUserMode: authentication.multiUserMode,
+    DisableTelemetry: 'true' as const,
+    VectorDB: 'pgvector',
+    PineConeKey: false as const,
+    PineConeIndex: null,
+    HasExistingEmbeddings: hasPassages,
+    HasCachedEmbeddings: hasPassages,
+    EmbeddingEngine: embeddingModel && generic,
+    EmbeddingModelPref: embeddingModel?.model ?? null,
+    EmbeddingBasePath: embeddingModel?.baseUrl ?? null,
+    GenericOpenAiEmbeddingApiKey: embeddingModel?.apiKeyConfigured ?? false,
+    LLMProvider: languageModel.provider === 'embedded' ? 'embedded' : generic,
+    LLMModel: languageModel.model,
+    GenericOpenAiBasePath: languageModel.baseUrl,
+    GenericOpenAiModelPref: languageModel.model,
+    GenericOpenAiTokenLimit: languageModel.contextTokens,
+    GenericOpenAiKey: languageModel.apiKeyConfigured,
+    ImageGenerationProvider: imageModel && generic,
+    ImageGenerationModelPref: imageModel?.model ?? null,
+    PasswordMinChar: authentication.passwordMinLength,
+    PasswordMaxChar: authentication.passwordMaxLength,
+    SimpleSSOEnabled: false as const,
+    support_email: preferences.supportEmail,
+    custom_app_name: preferences.appName,
+    meta_page_title: preferences.pageTitle,
+    meta_page_favicon: preferences.pageFavicon,
+    logo_filename: preferences.logoFileName,
+  };
+}
+
+/** Which setting of the environment says what a key of these clients would. The first that fits counts. */
+const environment: readonly [key: RegExp, setting: string][] = [
+  [/^LLMProvider$/, 'LLM_PROVIDER'],
+  [/^EmbeddingEngine$|^EmbeddingModelPref$|EmbeddingModelPref$/, 'EMBEDDING_MODEL'],
+  [/^EmbeddingBasePath$|EmbeddingBasePath$/, 'EMBEDDING_BASE_URL'],
+  [/Embedding(Api)?Key$/i, 'EMBEDDING_API_KEY'],
+  [/^ImageGeneration(Provider|Model|ModelPref)$/, 'IMAGE_MODEL'],
+  [/^ImageGeneration\w*BasePath$/, 'IMAGE_BASE_URL'],
+  [/^ImageGeneration\w*Key$/, 'IMAGE_API_KEY'],
+  [/^LLMModel$|ModelPref$/, 'LLM_MODEL'],
+  [/TokenLimit$/, 'LLM_CONTEXT_TOKENS'],
+  [/^VectorDB$|^(PineCone|Chroma|Weaviate|Qdrant|Milvus|Zilliz|AstraDB|PGVector)\w+$/, 'DATABASE_URL'],
+  [/BasePath$|^(AzureOpenAi|LocalAi|HuggingFaceLLM)Endpoint$/, 'LLM_BASE_URL'],
+  [
+    /^(OpenAi|AzureOpenAi|GenericOpenAi|Mistral|Groq|Ollama\w*|DeepSeek|xAI)\w*Key$|(LLM|Ai|AI|LM)Api(Key|KEY)$/,
+    'LLM_API_KEY',
+  ],
+  [
+    /^(Anthropic|Gemini|OpenRouter|Perplexity|Cohere|TogetherAi|FireworksAi|LocalAi|LiteLLM)\w*(Key|KEY)$/,
+    'LLM_API_KEY',
+  ],
+  [/^AuthToken$/, 'AUTH_TOKEN'],
+  [/^JWTSecret$/, 'SECRET_KEY'],
+];
+
+/** Why the first key that would change anything does not; false where none would. A value of stars is no value. */
+function refusal(body: Record<string, unknown>): string | false {
+  for (const [key, value] of Object.entries(body)) {
+    if (typeof value === 'string' && /^\*+$/.test(value)) continue;
+    const setting = environment.find(([shape]) => shape.test(key))?.[1];
+    if (setting) return `${key} is set by the environment of this server: ${setting}`;
+  }
+  return false;
+}
+
+export const systemRows: AnyRow[] = [
+  row({
+    method: 'get',
+    path: '/v1/system/env-dump',
+    tag,
+    summary: 'Nothing to dump: settings come from the environment, and stay there',
+    dialect: anythingllm,
+    reply: z.literal('OK'),
+    format: 'text',
+    document: Administered,
+    variables: () => ({}),
+    output: () => 'OK' as const,
+  }),
+  row({
+    method: 'get',
+    path: '/v1/system',
+    tag,
+    summary: 'What the settings of the server are',
+    dialect: anythingllm,
+    reply: z.object({ settings: Settings }).openapi('AnythingLLMSystem'),
+    document: SystemSettings,
+    variables: () => ({}),
+    output: (data) => ({ settings: settingsOf(data) }),
+  }),
+  row({
+    method: 'post',
+    path: '/v1/system/update-env',
+    tag,
+    summary: 'Changes nothing: settings come from the environment, and hold until the next start',
+    dialect: anythingllm,
+    body: z
+      .looseObject({
+        VectorDB: z.unknown().openapi({ type: 'string', description: 'As every known key: refused.' }),
+        AnotherKey: z.unknown().openapi({ type: 'string', description: 'As every unknown key: ignored.' }),
+      })
+      .openapi('AnythingLLMUpdateEnv', {
+        description:
+          'Settings by name. A key that would change a provider, a model, an address or a secret is refused with the name of the setting that says it here: whoever holds a key of this server must not be able to send its chats elsewhere. Other keys are ignored.',
+      }),
+    reply: z
+      .object({
+        newValues: z.object({}).openapi({ description: 'What changed: nothing.' }),
+        error: z.union([z.string(), z.literal(false)]).openapi({ description: 'The first key that was refused.' }),
+      })
+      .openapi('AnythingLLMUpdateEnvResponse'),
+    document: Administered,
+    variables: () => ({}),
+    output: (_data, { body }) => ({ newValues: {}, error: refusal(body) }),
+  }),
+];

@@ -1,0 +1,172 @@
+import { z } from '@hono/zod-openapi';
+import type { AppError } from '../../errors.ts';
+import type { Failure } from '../dialect.ts';
+import { graphql } from '../graphql.ts';
+import { everything, isoDate } from '../onyx/shapes.ts';
+import { type AnyRow, row } from '../row.ts';
+import { anythingllm } from './dialect.ts';
+import { History, history, StoredMessage } from './history.ts';
+
+const tag = 'AnythingLLM threads';
+
+/** As much of a name as the reference keeps. */
+const longestName = 255;
+
+/** A text, or nothing where it is anything else or empty. */
+const name = z
+  .preprocess((value) => (value == null || typeof value === 'object' ? '' : String(value)), z.string())
+  .transform((text) => text.slice(0, longestName).toWellFormed() || null)
+  .openapi({ type: 'string' });
+
+const Thread = z
+  .object({
+    id: z.int(),
+    name: z.string().nullable(),
+    slug: z.string(),
+    workspace_id: z.int(),
+    user_id: z.int().nullable().openapi({ description: 'Who it belongs to, to who may read chats.' }),
+    createdAt: isoDate,
+    lastUpdatedAt: isoDate,
+  })
+  .openapi('AnythingLLMThread');
+
+const ThreadReply = z.object({ thread: Thread.nullable(), message: z.string().nullable() });
+
+const workspace = z.object({ slug: z.string() });
+const params = workspace.extend({ threadSlug: z.string() });
+
+const ofWorkspace = ({ details }: AppError): boolean => details.resource === 'Agent';
+
+/** What reading and renaming say of what is not there. */
+const missing = (error: AppError): Failure | null =>
+  error.code === 'NOT_FOUND'
+    ? { status: 404, body: { message: ofWorkspace(error) ? 'Workspace not found' : 'Thread not found' } }
+    : null;
+
+export const threadRows: AnyRow[] = [
+  row({
+    method: 'post',
+    path: '/v1/workspace/{slug}/thread/new',
+    tag,
+    summary: 'Begin a thread',
+    dialect: anythingllm,
+    params: workspace,
+    body: z
+      .object({
+        name,
+        slug: name.openapi({
+          type: 'string',
+          description: 'Its name in URLs; one is made unless given. One that is taken is told in `message`.',
+        }),
+        userId: z.unknown().optional().openapi({
+          type: 'integer',
+          description: 'Ignored: a thread belongs to who makes it.',
+        }),
+      })
+      .openapi('AnythingLLMNewThread'),
+    reply: ThreadReply.openapi('AnythingLLMNewThreadResponse'),
+    // Whose it is, is read with `read:chat`.
+    partial: true,
+    document: graphql(`
+      mutation AnythingLLMNewThread($input: CreateChatSessionInput!) {
+        createChatSession(input: $input) { number slug name agentId createdAt chatSession { ownerNumber } }
+      }
+    `),
+    variables: ({ params, body }) => ({
+      input: { agentSlug: params.slug, name: body.name ?? 'Thread', slug: body.slug },
+    }),
+    output: ({ createChatSession: { number, slug, name, agentId, createdAt, chatSession } }) => ({
+      thread: {
+        id: number,
+        name,
+        slug,
+        workspace_id: agentId,
+        user_id: chatSession?.ownerNumber ?? null,
+        createdAt,
+        lastUpdatedAt: createdAt,
+      },
+      message: null,
+    }),
+    failure: ({ code, message }) => {
+      if (code === 'NOT_FOUND') return { status: 400, body: 'Bad Request' };
+      if (code === 'BAD_USER_INPUT') return { status: 400, body: { thread: null, message, error: message } };
+      return code === 'CONFLICT' ? { status: 200, body: { thread: null, message } } : null;
+    },
+  }),
+  row({
+    method: 'post',
+    path: '/v1/workspace/{slug}/thread/{threadSlug}/update',
+    tag,
+    summary: 'Rename a thread',
+    dialect: anythingllm,
+    params,
+    body: z.object({ name }).openapi('AnythingLLMThreadUpdate'),
+    reply: ThreadReply.openapi('AnythingLLMThreadUpdateResponse'),
+    // What it is now, is read with `read:chat`.
+    partial: true,
+    document: graphql(`
+      mutation AnythingLLMUpdateThread($input: UpdateChatSessionInput!) {
+        updateChatSession(input: $input) {
+          chatSession { number slug name agentId ownerNumber createdAt updatedAt }
+        }
+      }
+    `),
+    variables: ({ params: { slug, threadSlug }, body }) => ({
+      input: { chat: { agentSlug: slug, threadSlug }, ...(body.name !== null && { name: body.name }) },
+    }),
+    output: ({ updateChatSession: { chatSession: session } }, { body }) => ({
+      thread: session && {
+        id: session.number,
+        name: session.name,
+        slug: session.slug,
+        workspace_id: session.agentId,
+        user_id: session.ownerNumber,
+        createdAt: session.createdAt,
+        lastUpdatedAt: session.updatedAt,
+      },
+      message: body.name === null ? 'No valid fields to update!' : null,
+    }),
+    failure: missing,
+  }),
+  row({
+    method: 'delete',
+    path: '/v1/workspace/{slug}/thread/{threadSlug}',
+    tag,
+    summary: 'Delete a thread',
+    dialect: anythingllm,
+    params,
+    reply: z.literal('OK'),
+    format: 'text',
+    document: graphql(`
+      mutation AnythingLLMDeleteThread($chat: ChatReferenceInput!) {
+        deleteChatSession(input: { chat: $chat }) { deletedSessionId }
+      }
+    `),
+    variables: ({ params: { slug, threadSlug } }) => ({ chat: { agentSlug: slug, threadSlug } }),
+    output: () => 'OK' as const,
+    failure: (error) => {
+      if (error.code !== 'NOT_FOUND') return null;
+      return ofWorkspace(error) ? { status: 400, body: 'Bad Request' } : { status: 200, body: 'OK' };
+    },
+  }),
+  row({
+    method: 'get',
+    path: '/v1/workspace/{slug}/thread/{threadSlug}/chats',
+    tag,
+    summary: 'What was said in a thread',
+    dialect: anythingllm,
+    params,
+    reply: History,
+    document: graphql(
+      `query AnythingLLMThreadChats($slug: String!, $threadSlug: String!, $first: Int!) {
+        agentChat(agentSlug: $slug, threadSlug: $threadSlug) {
+          messages(first: $first) { nodes { ...AnythingLLMStoredMessage } }
+        }
+      }`,
+      [StoredMessage],
+    ),
+    variables: ({ params }) => ({ ...params, first: everything }),
+    output: ({ agentChat }) => ({ history: history(agentChat?.messages.nodes ?? []) }),
+    failure: missing,
+  }),
+];

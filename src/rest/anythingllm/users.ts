@@ -1,0 +1,65 @@
+import { z } from '@hono/zod-openapi';
+import type { Failure } from '../dialect.ts';
+import { graphql } from '../graphql.ts';
+import { everything, id } from '../onyx/shapes.ts';
+import { type AnyRow, row } from '../row.ts';
+import { anythingllm } from './dialect.ts';
+import { multiUserOnly } from './mode.ts';
+import { roleName, usernameOf } from './shapes.ts';
+
+const tag = 'AnythingLLM administration';
+
+const page = (status: number, body: string): Failure => ({
+  status,
+  body,
+  headers: { 'Content-Type': 'text/html; charset=utf-8' },
+});
+
+const noPeople = page(401, 'Instance is not in Multi-User mode. Permission denied.');
+/** A token of that kind would be a login in a URL, which ends up in histories and logs. */
+const noSimpleSso = page(
+  403,
+  'Simple SSO is not enabled. It must be enabled to validate or issue temporary auth tokens.',
+);
+
+export const userManagementRows: AnyRow[] = [
+  row({
+    method: 'get',
+    path: '/v1/users',
+    tag,
+    summary: 'List the people who can come in',
+    dialect: anythingllm,
+    gate: async (context) => ((await multiUserOnly(context)) ? noPeople : null),
+    reply: z
+      .object({
+        users: z.array(z.object({ id: z.int(), username: z.string(), role: z.enum(['admin', 'default']) })),
+      })
+      .openapi('AnythingLLMDirectory'),
+    document: graphql(
+      `query AnythingLLMDirectory($first: Int!) { users(first: $first) { nodes { databaseId username email role } } }`,
+    ),
+    variables: () => ({ first: everything }),
+    output: ({ users }) => ({
+      users: users.nodes.map((user) => ({
+        id: user.databaseId,
+        username: usernameOf(user),
+        role: roleName(user.role ?? 'BASIC'),
+      })),
+    }),
+  }),
+  row({
+    method: 'get',
+    path: '/v1/users/{id}/issue-auth-token',
+    tag,
+    summary: 'Refused: this server makes no login that stands in a URL',
+    dialect: anythingllm,
+    gate: async () => noSimpleSso,
+    params: z.object({ id }),
+    reply: z
+      .object({ token: z.string(), loginPath: z.string() })
+      .openapi('AnythingLLMAuthToken', { description: 'Never sent: simple SSO cannot be enabled here.' }),
+    document: graphql(`query IssueAuthToken { accounts(first: 0) { totalCount } }`),
+    variables: () => ({}),
+    output: () => ({ token: '', loginPath: '' }),
+  }),
+];

@@ -1,0 +1,214 @@
+import { randomUUID } from 'node:crypto';
+import { z } from '@hono/zod-openapi';
+import type { AppError, ErrorCode } from '../../errors.ts';
+import { quotaScopes } from '../../modules/embeds/visitors.service.ts';
+import type { Failure } from '../dialect.ts';
+import { graphql, type ResultOf } from '../graphql.ts';
+import { type AnyRow, row } from '../row.ts';
+import { anythingllm, failed } from './dialect.ts';
+
+const tag = 'AnythingLLM embeds';
+
+/** Of whom nobody knows who they are: a page sends what it likes, and what cannot be read is not there. */
+const anyText = z
+  .string()
+  .nullish()
+  .catch(null)
+  .openapi({ type: ['string', 'null'] });
+
+const number = z
+  .preprocess((value) => Number.parseFloat(String(value)), z.number().min(0).max(2))
+  .nullish()
+  .catch(null)
+  .openapi({ type: ['number', 'null'] });
+
+const VisitorMessage = z
+  .object({
+    sessionId: z.string().catch('').openapi({
+      type: 'string',
+      description: 'A UUID that the visitor’s page makes up. Whoever knows it can read and delete the chat.',
+    }),
+    message: z.string().catch('').openapi({ type: 'string', description: 'At most 20,000 characters.' }),
+    prompt: anyText.openapi({ description: 'Instead of the workspace’s prompt, where the widget allows it.' }),
+    model: anyText.openapi({ description: 'Where the widget allows it.' }),
+    temperature: number.openapi({ description: '0 to 2, where the widget allows it.' }),
+    username: z.unknown().optional().openapi({ description: 'Not read: what visitors call themselves is not kept.' }),
+  })
+  .openapi('EmbedStreamChat');
+
+const TurnEvent = graphql(`
+  fragment EmbedTurnEvent on EmbedTurnEvent @_unmask {
+    __typename
+    ... on EmbedAnswerDelta { text }
+    ... on EmbedAnswerRefused { text }
+    ... on EmbedAnswerFailed { message }
+  }
+`);
+
+const turn = graphql(
+  `subscription EmbedTurn($input: EmbedTurnInput!) { embedTurn(input: $input) { ...EmbedTurnEvent } }`,
+  [TurnEvent],
+);
+
+/** What ends a chat that did not work. `errorMsg` is what newer widgets show. */
+const abort = (error: string, errorMsg = error) => ({
+  id: randomUUID(),
+  type: 'abort',
+  textResponse: null,
+  sources: [],
+  close: true,
+  error,
+  errorMsg,
+});
+
+/** The frames of one answer, keyed by one id. Visitors are told of no documents. */
+function frames() {
+  const id = randomUUID();
+  const chunk = (textResponse: string, close: boolean) => ({
+    uuid: id,
+    sources: [],
+    type: 'textResponseChunk',
+    textResponse,
+    close,
+    error: false,
+  });
+  return (event: ResultOf<typeof TurnEvent>): unknown[] => {
+    switch (event.__typename) {
+      case 'EmbedAnswerDelta':
+        return [chunk(event.text, false)];
+      case 'EmbedAnswerEnded':
+        return [chunk('', true)];
+      case 'EmbedAnswerRefused':
+        return [{ id, type: 'textResponse', textResponse: event.text, sources: [], close: true, error: null }];
+      case 'EmbedAnswerFailed':
+        return [{ ...abort(event.message), id }];
+    }
+  };
+}
+
+const statuses: Record<ErrorCode, number> = {
+  UNAUTHENTICATED: 401,
+  FORBIDDEN: 401,
+  NOT_FOUND: 404,
+  BAD_USER_INPUT: 400,
+  CONFLICT: 409,
+  RATE_LIMITED: 429,
+  UPSTREAM_FAILED: 502,
+  INTERNAL: 500,
+};
+
+/** An error in the words of the widget. */
+function aborted({ message, details }: AppError) {
+  const text = details.fields?.[0]?.message ?? message;
+  return abort(details.scope === quotaScopes.embed ? 'Rate limit exceeded' : text, text);
+}
+
+const failure = (error: AppError): Failure => ({ status: statuses[error.code], body: aborted(error) });
+
+const ofVisitor = z.object({ embedUuid: z.string(), sessionId: z.string() });
+
+const historyFailure = ({ code, message }: AppError): Failure => failed(statuses[code], message);
+
+const Exchanges = graphql(`
+  query EmbedHistory($uuid: String!, $sessionId: String!) {
+    embedChat(uuid: $uuid, sessionId: $sessionId) { databaseId question answer askedAt answeredAt }
+  }
+`);
+
+const seconds = (date: Date): number => Math.floor(new Date(date).getTime() / 1000);
+
+/** What a widget on somebody's page calls. Strangers do: what they may is the widget's own. */
+export const widgetRows: AnyRow[] = [
+  row({
+    method: 'post',
+    path: '/embed/{embedUuid}/stream-chat',
+    tag,
+    summary: 'Send a visitor’s message; the answer streams',
+    dialect: anythingllm,
+    params: z.object({ embedUuid: z.string() }),
+    body: VisitorMessage,
+    reply: z.looseObject({}).openapi({ description: 'A frame. The reply is always a stream of them.' }),
+    document: turn,
+    variables: ({ params, body: { username, ...rest } }) => ({ input: { uuid: params.embedUuid, ...rest } }),
+    output: (frame) => frame,
+    invalid: (error) => ({ status: 400, body: aborted(error) }),
+    failure,
+    stream: {
+      document: turn,
+      when: () => true,
+      sse: {},
+      packets: () => {
+        const of = frames();
+        return { of: ({ embedTurn }) => of(embedTurn), failed: (error) => [aborted(error)] };
+      },
+      description: 'One frame an event, keyed by `uuid`; the last one has `close: true`.',
+    },
+  }),
+  row({
+    method: 'get',
+    path: '/embed/{embedUuid}/{sessionId}',
+    tag,
+    summary: 'The chat that a visitor calls by this id',
+    dialect: anythingllm,
+    params: ofVisitor,
+    reply: z
+      .object({
+        history: z.array(
+          z.object({
+            role: z.enum(['user', 'assistant']),
+            content: z.string(),
+            sentAt: z.int().openapi({ description: 'Seconds since 1970.' }),
+            chatId: z.int(),
+            type: z.literal('chat').optional(),
+            sources: z.array(z.unknown()).max(0).optional(),
+            attachments: z.array(z.unknown()).max(0).optional(),
+            feedbackScore: z.null().optional(),
+            metrics: z.object({}).optional(),
+          }),
+        ),
+      })
+      .openapi('EmbedHistory'),
+    document: Exchanges,
+    variables: ({ params }) => ({ uuid: params.embedUuid, sessionId: params.sessionId }),
+    output: ({ embedChat }) => ({
+      history: embedChat.flatMap(({ databaseId, question, answer, askedAt, answeredAt }) => [
+        {
+          role: 'user' as const,
+          content: question,
+          sentAt: seconds(askedAt),
+          attachments: [],
+          chatId: databaseId,
+        },
+        {
+          type: 'chat' as const,
+          role: 'assistant' as const,
+          content: answer,
+          sources: [],
+          chatId: databaseId,
+          sentAt: seconds(answeredAt),
+          feedbackScore: null,
+          metrics: {},
+        },
+      ]),
+    }),
+    failure: historyFailure,
+  }),
+  row({
+    method: 'delete',
+    path: '/embed/{embedUuid}/{sessionId}',
+    tag,
+    summary: 'Delete the chat that a visitor calls by this id',
+    dialect: anythingllm,
+    params: ofVisitor,
+    reply: z.literal('OK'),
+    format: 'text',
+    document: graphql(`
+      mutation DeleteEmbedChat($uuid: String!, $sessionId: String!) {
+        deleteEmbedChat(input: { uuid: $uuid, sessionId: $sessionId }) { deleted }
+      }
+    `),
+    variables: ({ params }) => ({ uuid: params.embedUuid, sessionId: params.sessionId }),
+    output: () => 'OK' as const,
+    failure: historyFailure,
+  }),
+];

@@ -1,0 +1,183 @@
+import { z } from '@hono/zod-openapi';
+import type { AppError } from '../../errors.ts';
+import type { Failure } from '../dialect.ts';
+import { graphql, type ResultOf } from '../graphql.ts';
+import { isoDate } from '../onyx/shapes.ts';
+
+/** What an unknown workspace is answered with, where the contract says nothing else. */
+export const unknownWorkspace = ({ code, details }: AppError): Failure | null =>
+  code === 'NOT_FOUND' && details.resource === 'Agent' ? { status: 400, body: 'Bad Request' } : null;
+
+/** When a workspace answers, as these clients write it. */
+export const chatModes = ['automatic', 'chat', 'query'] as const;
+type ChatModeName = (typeof chatModes)[number];
+type Mode = Uppercase<ChatModeName>;
+
+/** What is no mode is the first. */
+export const toChatMode = (name: unknown): Mode =>
+  (chatModes.find((mode) => mode === name) ?? 'automatic').toUpperCase() as Mode;
+export const fromChatMode = (mode: Mode): ChatModeName => mode.toLowerCase() as ChatModeName;
+
+// ---- threads
+
+export const ThreadFields = graphql(`
+  fragment WorkspaceThread on ChatSession @_unmask { number slug name agentId ownerNumber createdAt updatedAt }
+`);
+
+export const Thread = z
+  .object({
+    id: z.int(),
+    name: z.string(),
+    slug: z.string(),
+    workspace_id: z.int(),
+    user_id: z.int().nullable(),
+    createdAt: isoDate,
+    lastUpdatedAt: isoDate,
+  })
+  .openapi('WorkspaceThread');
+
+/** The name of a thread that nobody gave one. */
+const unnamed = 'Thread';
+
+export const thread = (session: ResultOf<typeof ThreadFields>): z.input<typeof Thread> => ({
+  id: session.number,
+  name: session.name ?? unnamed,
+  slug: session.slug,
+  workspace_id: session.agentId,
+  user_id: session.ownerNumber,
+  createdAt: session.createdAt,
+  lastUpdatedAt: session.updatedAt,
+});
+
+/** The threads of a workspace as lists show them, oldest first: none to who may not read chats. */
+export const threadsOf = (sessions: { nodes: ResultOf<typeof ThreadFields>[] } | null) =>
+  (sessions?.nodes ?? []).toSorted((one, other) => one.number - other.number).map(thread);
+
+// ---- workspaces
+
+export const WorkspaceFields = graphql(`
+  fragment Workspace on Agent @_unmask {
+    databaseId name slug createdAt updatedAt
+    systemPrompt model temperature historyLimit similarityThreshold passageLimit chatMode refusalText
+  }
+`);
+
+/** What this server has no notion of; clients expect the field. */
+const absent = z.null().openapi({ description: 'Always null.' });
+
+const workspaceFields = {
+  id: z.int(),
+  name: z.string(),
+  slug: z.string(),
+  vectorTag: absent,
+  createdAt: isoDate,
+  openAiTemp: z.number().nullable(),
+  openAiHistory: z.int().openapi({ description: '20 as well for an agent that is told as many messages as fit.' }),
+  lastUpdatedAt: isoDate,
+  openAiPrompt: z.string().nullable(),
+  similarityThreshold: z.number(),
+  chatProvider: absent,
+  chatModel: z.string().nullable(),
+  topN: z.int(),
+  chatMode: z.enum(chatModes),
+  pfpFilename: absent,
+  agentProvider: absent,
+  agentModel: absent,
+  queryRefusalResponse: z.string().nullable(),
+  vectorSearchMode: z.literal('default'),
+  router_id: absent,
+};
+export const Workspace = z.object(workspaceFields).openapi('Workspace');
+
+/** How many earlier messages a workspace is told where nobody says. */
+export const usualHistory = 20;
+
+export const workspace = (agent: ResultOf<typeof WorkspaceFields>): z.input<typeof Workspace> => ({
+  id: agent.databaseId,
+  name: agent.name,
+  slug: agent.slug,
+  vectorTag: null,
+  createdAt: agent.createdAt,
+  openAiTemp: agent.temperature,
+  openAiHistory: agent.historyLimit ?? usualHistory,
+  lastUpdatedAt: agent.updatedAt,
+  openAiPrompt: agent.systemPrompt || null,
+  similarityThreshold: agent.similarityThreshold,
+  chatProvider: null,
+  chatModel: agent.model,
+  topN: agent.passageLimit,
+  chatMode: fromChatMode(agent.chatMode),
+  pfpFilename: null,
+  agentProvider: null,
+  agentModel: null,
+  queryRefusalResponse: agent.refusalText,
+  vectorSearchMode: 'default',
+  router_id: null,
+});
+
+// ---- documents of a workspace
+
+export const WorkspaceDocumentFields = graphql(`
+  fragment WorkspaceDocuments on Agent @_unmask {
+    databaseId
+    documents(filesIncluded: false) {
+      databaseId documentId title link location fileName metadata wordCount tokenCount createdAt updatedAt
+    }
+    pinnedDocuments { databaseId tokenCount }
+  }
+`);
+type WithDocuments = ResultOf<typeof WorkspaceDocumentFields>;
+type DocumentFields = NonNullable<WithDocuments['documents']>[number];
+
+export const WsDoc = z
+  .object({
+    id: z.int(),
+    docId: z.string(),
+    filename: z.string(),
+    docpath: z.string(),
+    workspaceId: z.int(),
+    metadata: z.string().openapi({ description: 'JSON.' }),
+    pinned: z.boolean(),
+    watched: z.literal(false),
+    createdAt: isoDate,
+    lastUpdatedAt: isoDate,
+  })
+  .openapi('WorkspaceDocument');
+
+/** What is said about a document, as the JSON text that these clients parse. */
+function metadataOf({ documentId, title, link, metadata, wordCount, tokenCount }: DocumentFields): string {
+  const text = (name: string): string => (typeof metadata[name] === 'string' ? metadata[name] : '');
+  return JSON.stringify({
+    id: documentId,
+    url: text('url') || (link ?? ''),
+    title,
+    docAuthor: text('docAuthor'),
+    description: text('description'),
+    docSource: text('docSource'),
+    chunkSource: text('chunkSource'),
+    published: text('published'),
+    wordCount,
+    token_count_estimate: tokenCount,
+  });
+}
+
+/** The documents of a workspace: none to who may not search. */
+export function wsDocs({ databaseId, documents, pinnedDocuments }: WithDocuments): z.input<typeof WsDoc>[] {
+  const pinned = new Set(pinnedDocuments?.map((document) => document.databaseId));
+  return (documents ?? []).map((document) => ({
+    id: document.databaseId,
+    docId: document.documentId,
+    filename: document.fileName,
+    docpath: document.location,
+    workspaceId: databaseId,
+    metadata: metadataOf(document),
+    pinned: pinned.has(document.databaseId),
+    watched: false,
+    createdAt: document.createdAt,
+    lastUpdatedAt: document.updatedAt,
+  }));
+}
+
+/** About how many tokens the pinned documents of a workspace have. */
+export const pinnedTokens = ({ pinnedDocuments }: WithDocuments): number =>
+  (pinnedDocuments ?? []).reduce((sum, { tokenCount }) => sum + tokenCount, 0);

@@ -1,0 +1,366 @@
+import { z } from '@hono/zod-openapi';
+import type { AppError } from '../../errors.ts';
+import type { Failure } from '../dialect.ts';
+import { graphql } from '../graphql.ts';
+import { everything } from '../onyx/shapes.ts';
+import { type AnyRow, row } from '../row.ts';
+import { anythingllm, failed } from './dialect.ts';
+import {
+  pinnedTokens,
+  Thread,
+  ThreadFields,
+  threadsOf,
+  toChatMode,
+  unknownWorkspace,
+  usualHistory,
+  Workspace,
+  WorkspaceDocumentFields,
+  WorkspaceFields,
+  WsDoc,
+  workspace,
+  wsDocs,
+} from './workspace-shapes.ts';
+
+const tag = 'AnythingLLM workspaces';
+
+const slugParams = z.object({ slug: z.string() });
+
+// ---- what clients write of a workspace: nothing is refused for its kind, what makes no sense is what it was by default
+
+/** What there is of a number in a body; a form has it as text. */
+const numberOf = (value: unknown): number =>
+  typeof value === 'number' || (typeof value === 'string' && value.trim() !== '') ? Number(value) : Number.NaN;
+
+const within = (value: unknown, least: number, most: number, otherwise: number): number => {
+  const number = numberOf(value);
+  return Number.isNaN(number) ? otherwise : Math.min(Math.max(number, least), most);
+};
+
+const textOf = (value: unknown): string | null => (typeof value === 'string' && value !== '' ? value : null);
+
+const temperatureOf = (value: unknown): number | null => {
+  const number = numberOf(value);
+  return number >= 0 ? Math.min(number, 2) : null;
+};
+
+interface Change {
+  temperature?: number | null;
+  historyLimit?: number;
+  systemPrompt?: string;
+  similarityThreshold?: number;
+  passageLimit?: number;
+  chatMode?: ReturnType<typeof toChatMode>;
+  model?: null;
+  modelIfAvailable?: string;
+  refusalText?: string | null;
+}
+
+/** The fields that can be written beside the name, and what each says of an agent. */
+const writable = {
+  openAiTemp: (value) => ({ temperature: temperatureOf(value) }),
+  openAiHistory: (value) => ({ historyLimit: Math.trunc(within(value, 0, 1000, usualHistory)) }),
+  openAiPrompt: (value) => ({ systemPrompt: textOf(value) ?? '' }),
+  similarityThreshold: (value) => ({ similarityThreshold: within(value, 0, 1, 0.25) }),
+  topN: (value) => ({ passageLimit: Math.trunc(within(value, 1, 100, 4)) }),
+  chatMode: (value) => ({ chatMode: toChatMode(value) }),
+  chatModel: (value) => {
+    const name = textOf(value);
+    return name === null ? { model: null } : { modelIfAvailable: name };
+  },
+  queryRefusalResponse: (value) => ({ refusalText: textOf(value) }),
+  // One provider, which also serves the actions, and one way to search: there is nothing to choose.
+  chatProvider: (value) => (value === 'default' ? { model: null } : {}),
+  agentProvider: () => ({}),
+  agentModel: () => ({}),
+  vectorSearchMode: () => ({}),
+  router_id: () => ({}),
+  lastUpdatedAt: () => ({}),
+} satisfies Record<string, (value: unknown) => Change>;
+
+const number = z.unknown().optional().openapi({ type: 'number' });
+const text = z.unknown().optional().openapi({ type: 'string' });
+const ignored = z.unknown().optional().openapi({ type: 'string', description: 'Ignored.' });
+
+const settingFields = {
+  openAiTemp: number.openapi({ description: '0 to 2; anything else is the model’s own.' }),
+  openAiHistory: number.openapi({
+    description: 'Earlier messages that the model is told: 0 to 1,000; 20 unless given.',
+  }),
+  openAiPrompt: text.openapi({ description: 'Standing instructions, at most 100,000 characters.' }),
+  similarityThreshold: number.openapi({ description: '0 to 1; 0.25 unless given.' }),
+  topN: number.openapi({ description: 'Passages that a turn finds at most: 1 to 100; 4 unless given.' }),
+  chatMode: text.openapi({ description: 'automatic, chat or query; anything else is automatic.' }),
+  chatModel: text.openapi({ description: 'A model of the server; anything else is the server’s own.' }),
+  queryRefusalResponse: text.openapi({ description: 'At most 2,000 characters.' }),
+  chatProvider: text.openapi({ description: '`default` for the server’s own model; anything else is ignored.' }),
+  agentProvider: ignored,
+  agentModel: ignored,
+  vectorSearchMode: ignored,
+  router_id: ignored,
+  lastUpdatedAt: ignored,
+} satisfies Record<keyof typeof writable, z.ZodType>;
+
+const name = text.openapi({ description: 'Cut to 255 characters.' });
+const NewWorkspace = z.object({ name, ...settingFields }).openapi('NewWorkspace');
+const WorkspaceUpdate = z.object({ name, ...settingFields }).openapi('WorkspaceUpdate');
+type Body = z.infer<typeof WorkspaceUpdate>;
+
+const given = (body: Body): (keyof typeof writable)[] =>
+  (Object.keys(writable) as (keyof typeof writable)[]).filter((field) => body[field] !== undefined);
+
+const changeOf = (body: Body): Change =>
+  Object.assign({}, ...given(body).map((field) => writable[field](body[field]))) as Change;
+
+const longestName = 255;
+
+/** The name that a body gives; empty, and so refused, where that is none. A cut leaves no half of a character. */
+const nameOf = ({ name }: Body): string => {
+  if (typeof name !== 'string') return '';
+  return name.length > longestName ? name.slice(0, longestName).replace(/[\ud800-\udbff]$/, '') : name;
+};
+
+/** What these clients call the fields in which something can be wrong. */
+const clientNames: Record<string, string> = { systemPrompt: 'openAiPrompt', refusalText: 'queryRefusalResponse' };
+
+const refused: AnyRow['failure'] = (error) => {
+  if (error.code !== 'BAD_USER_INPUT') return unknownWorkspace(error);
+  const told = (error.details.fields ?? []).map(({ path, message }) => {
+    const field = String(path.at(-1));
+    return field === 'name' && message === 'must not be blank'
+      ? 'name cannot be null'
+      : `${clientNames[field] ?? field} ${message}`;
+  });
+  return { status: 400, body: { workspace: null, message: told.join('; ') } };
+};
+
+/** A body of the wrong shape is as wrong as one that cannot be read. */
+const badBody = (error: AppError): Failure | null =>
+  error.details.fields?.[0]?.path[0] === 'body' ? failed(400, error.message) : null;
+
+const Updated = z
+  .object({
+    workspace: z.union([Workspace, z.object({ id: z.int() })]),
+    message: z.string().nullable().openapi({ description: 'Why nothing was changed; null where something was.' }),
+  })
+  .openapi('WorkspaceUpdated');
+
+const nothingToUpdate = 'No valid fields to update!';
+
+/** What is not text is the location of no document. */
+const locations = z
+  .array(z.unknown())
+  .nullish()
+  .transform((list) => (list ?? []).filter((location) => typeof location === 'string'))
+  .openapi({
+    type: 'array',
+    items: { type: 'string' },
+    description: 'Locations such as `custom-documents/notes.json`.',
+  });
+
+const ThreadOfList = Thread.pick({ user_id: true, slug: true, name: true });
+const ThreadOfOne = Thread.pick({ user_id: true, slug: true });
+
+export const workspaceRows: AnyRow[] = [
+  row({
+    method: 'post',
+    path: '/v1/workspace/new',
+    tag,
+    summary: 'Create a workspace, for everybody',
+    dialect: anythingllm,
+    body: NewWorkspace,
+    reply: z.object({ workspace: Workspace, message: z.null() }).openapi('WorkspaceCreated'),
+    document: graphql(
+      `mutation NewWorkspace($input: CreateAgentInput!) { createAgent(input: $input) { agent { ...Workspace } } }`,
+      [WorkspaceFields],
+    ),
+    variables: ({ body }) => {
+      const { systemPrompt, ...change } = changeOf(body);
+      return {
+        input: {
+          name: nameOf(body),
+          allowSameName: true,
+          isPublic: true,
+          knowledge: 'ATTACHED' as const,
+          builtinActions: ['SearchTool'],
+          passageLimit: 4,
+          similarityThreshold: 0.25,
+          historyLimit: usualHistory,
+          ...change,
+          systemPrompt: systemPrompt || null,
+        },
+      };
+    },
+    output: ({ createAgent: { agent } }) => ({ workspace: workspace(agent), message: null }),
+    invalid: badBody,
+    failure: refused,
+  }),
+  row({
+    method: 'get',
+    path: '/v1/workspaces',
+    tag,
+    summary: 'List the workspaces that one may use',
+    dialect: anythingllm,
+    reply: z
+      .object({ workspaces: z.array(Workspace.extend({ threads: z.array(ThreadOfList) })) })
+      .openapi('WorkspaceList'),
+    document: graphql(
+      `query Workspaces($first: Int!) {
+        agents(first: $first) { nodes { ...Workspace chatSessions(first: $first) { nodes { ...WorkspaceThread } } } }
+      }`,
+      [WorkspaceFields, ThreadFields],
+    ),
+    variables: () => ({ first: everything }),
+    partial: true,
+    output: ({ agents }) => ({
+      workspaces: agents.nodes.map((agent) => ({
+        ...workspace(agent),
+        threads: threadsOf(agent.chatSessions).map(({ user_id, slug, name }) => ({ user_id, slug, name })),
+      })),
+    }),
+  }),
+  row({
+    method: 'get',
+    path: '/v1/workspace/{slug}',
+    tag,
+    summary: 'One workspace, in a list; none for a slug that is nobody’s',
+    dialect: anythingllm,
+    params: slugParams,
+    reply: z
+      .object({
+        workspace: z.array(Workspace.extend({ documents: z.array(WsDoc), threads: z.array(ThreadOfOne) })),
+      })
+      .openapi('WorkspaceFound'),
+    document: graphql(
+      `query OneWorkspace($slug: String!, $first: Int!) {
+        agent(slug: $slug) {
+          ...Workspace ...WorkspaceDocuments chatSessions(first: $first) { nodes { ...WorkspaceThread } }
+        }
+      }`,
+      [WorkspaceFields, WorkspaceDocumentFields, ThreadFields],
+    ),
+    variables: ({ params }) => ({ slug: params.slug, first: everything }),
+    partial: true,
+    output: ({ agent }) => ({
+      workspace: [
+        {
+          ...workspace(agent),
+          documents: wsDocs(agent),
+          threads: threadsOf(agent.chatSessions).map(({ user_id, slug }) => ({ user_id, slug })),
+        },
+      ],
+    }),
+    failure: ({ code }) => (code === 'NOT_FOUND' ? { status: 200, body: { workspace: [] } } : null),
+  }),
+  row({
+    method: 'delete',
+    path: '/v1/workspace/{slug}',
+    tag,
+    summary: 'Delete a workspace; its chats stay with whoever had them',
+    dialect: anythingllm,
+    params: slugParams,
+    reply: z.literal('OK'),
+    format: 'text',
+    document: graphql(
+      `mutation DeleteWorkspace($slug: String!) { deleteAgent(input: { slug: $slug }) { agent { databaseId } } }`,
+    ),
+    variables: ({ params }) => ({ slug: params.slug }),
+    output: () => 'OK' as const,
+    failure: unknownWorkspace,
+  }),
+  row({
+    method: 'post',
+    path: '/v1/workspace/{slug}/update',
+    tag,
+    summary: 'Change a workspace; its slug stays',
+    dialect: anythingllm,
+    params: slugParams,
+    body: WorkspaceUpdate,
+    reply: Updated,
+    document: graphql(
+      `mutation UpdateWorkspace($input: UpdateAgentInput!) { updateAgent(input: $input) { agent { ...Workspace } } }`,
+      [WorkspaceFields],
+    ),
+    variables: ({ params, body }) => ({
+      input: {
+        slug: params.slug,
+        allowSameName: true,
+        ...(body.name !== undefined && { name: nameOf(body) }),
+        ...changeOf(body),
+      },
+    }),
+    output: ({ updateAgent: { agent } }, { body }) =>
+      body.name === undefined && given(body).length === 0
+        ? { workspace: { id: agent.databaseId }, message: nothingToUpdate }
+        : { workspace: workspace(agent), message: null },
+    invalid: badBody,
+    failure: refused,
+  }),
+  row({
+    method: 'post',
+    path: '/v1/workspace/{slug}/update-embeddings',
+    tag,
+    summary: 'Take documents from a workspace, then give it others; locations of none are passed over',
+    dialect: anythingllm,
+    params: slugParams,
+    body: z.object({ adds: locations, deletes: locations }).openapi('UpdateEmbeddings'),
+    reply: z
+      .object({
+        workspace: Workspace.extend({
+          documents: z.array(WsDoc),
+          contextWindow: z.number().nullable().openapi({ description: 'Tokens of the model’s window.' }),
+          currentContextTokenCount: z.int().openapi({ description: 'Tokens of the pinned documents, about.' }),
+        }).openapi('WorkspaceFull'),
+        message: z.null().optional().openapi({ description: 'Never sent.' }),
+      })
+      .openapi('UpdatedEmbeddings'),
+    document: graphql(
+      `mutation UpdateEmbeddings($input: ChangeAgentDocumentsInput!) {
+        changeAgentDocuments(input: $input) { agent { ...Workspace ...WorkspaceDocuments contextTokens } }
+      }`,
+      [WorkspaceFields, WorkspaceDocumentFields],
+    ),
+    variables: ({ params, body }) => ({ input: { slug: params.slug, add: body.adds, remove: body.deletes } }),
+    partial: true,
+    output: ({ changeAgentDocuments: { agent } }) => ({
+      workspace: {
+        ...workspace(agent),
+        documents: wsDocs(agent),
+        contextWindow: agent.contextTokens,
+        currentContextTokenCount: pinnedTokens(agent),
+      },
+    }),
+    invalid: badBody,
+    failure: (error) => (error.code === 'BAD_USER_INPUT' ? failed(400, error.message) : unknownWorkspace(error)),
+  }),
+  row({
+    method: 'post',
+    path: '/v1/workspace/{slug}/update-pin',
+    tag,
+    summary: 'Say whether every turn is given a document of the workspace whole',
+    dialect: anythingllm,
+    params: slugParams,
+    body: z
+      .object({
+        docPath: z.string().catch('').openapi({ type: 'string', description: 'Its location.' }),
+        pinStatus: z
+          .unknown()
+          .optional()
+          .transform((value) => value === true || value === 'true')
+          .openapi({ type: 'boolean', description: 'false unless given.' }),
+      })
+      .openapi('UpdatePin'),
+    reply: z.object({ message: z.string() }).openapi('PinUpdated'),
+    document: graphql(
+      `mutation UpdatePin($input: PinAgentDocumentInput!) { pinAgentDocument(input: $input) { agent { databaseId } } }`,
+    ),
+    variables: ({ params, body }) => ({
+      input: { slug: params.slug, location: body.docPath, pinned: body.pinStatus },
+    }),
+    output: () => ({ message: 'Pin status updated successfully' }),
+    invalid: badBody,
+    failure: (error) => {
+      if (error.code === 'BAD_USER_INPUT') return failed(400, error.message);
+      return unknownWorkspace(error) ?? (error.code === 'NOT_FOUND' ? { status: 404, body: 'Not Found' } : null);
+    },
+  }),
+];

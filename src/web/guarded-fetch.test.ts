@@ -1,0 +1,186 @@
+import { createServer, type IncomingHttpHeaders, type RequestListener, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { brotliCompressSync, gzipSync } from 'node:zlib';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type GuardedFetchOptions, guardedFetch } from './guarded-fetch.ts';
+
+const page = '<p>Hello</p>';
+const seen: { path: string; headers: IncomingHttpHeaders }[] = [];
+const servers: Server[] = [];
+/** Two hosts on this machine, each an origin of its own. */
+let here: string;
+let there: string;
+
+const routes: Record<string, RequestListener> = {
+  '/page': (_request, reply) => reply.setHeader('content-type', 'Text/HTML; charset="utf-8"').end(page),
+  '/gzip': (_request, reply) => reply.setHeader('content-encoding', 'gzip').end(gzipSync(page)),
+  '/br': (_request, reply) => reply.setHeader('content-encoding', 'br').end(brotliCompressSync(page)),
+  '/bomb': (_request, reply) => reply.setHeader('content-encoding', 'gzip').end(gzipSync(Buffer.alloc(5_000_000))),
+  '/damaged': (_request, reply) => reply.setHeader('content-encoding', 'gzip').end('no gzip'),
+  '/cut': (_request, reply) => {
+    reply.setHeader('content-length', '100');
+    reply.write('x');
+    setImmediate(() => reply.destroy());
+  },
+  '/strange': (_request, reply) => reply.setHeader('content-encoding', 'zip').end('x'),
+  '/long': (_request, reply) => reply.end('x'.repeat(2000)),
+  '/announced': (_request, reply) => reply.setHeader('content-length', '2000').end('x'.repeat(2000)),
+  '/missing': (_request, reply) => reply.writeHead(404).end(),
+  '/silent': () => {},
+  '/slow': (_request, reply) => void reply.write('x'),
+  '/relative': (_request, reply) => reply.writeHead(302, { location: 'page?from=here' }).end(),
+  '/across': (_request, reply) => reply.writeHead(307, { location: `${there}/page` }).end(),
+  '/round': (_request, reply) => reply.writeHead(301, { location: '/round' }).end(),
+  '/inside': (_request, reply) => reply.writeHead(302, { location: 'http://169.254.169.254/latest/meta-data' }).end(),
+  '/file': (_request, reply) => reply.writeHead(302, { location: 'file:///etc/passwd' }).end(),
+  '/password': (_request, reply) => reply.writeHead(302, { location: `http://a:b@${new URL(there).host}/page` }).end(),
+};
+
+async function serve(): Promise<string> {
+  const server = createServer((request, reply) => {
+    const { pathname } = new URL(request.url ?? '', 'http://x');
+    seen.push({ path: request.url ?? '', headers: request.headers });
+    (routes[pathname] ?? routes['/missing'])?.(request, reply);
+  });
+  servers.push(server);
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+}
+
+beforeAll(async () => {
+  [here, there] = [await serve(), await serve()];
+});
+afterAll(() => {
+  for (const server of servers) {
+    server.closeAllConnections();
+    server.close();
+  }
+});
+
+const get = (path: string, options: Partial<GuardedFetchOptions> = {}) =>
+  guardedFetch(path.startsWith('/') ? `${here}${path}` : path, {
+    maxBytes: 1000,
+    allowedHosts: [new URL(here).host, new URL(there).host],
+    ...options,
+  });
+const text = async (path: string) => Buffer.from((await get(path)).bytes).toString();
+
+describe('what is fetched', () => {
+  it('comes with its type, its charset and its address', async () => {
+    const fetched = await get('/page');
+    expect(fetched).toMatchObject({ mediaType: 'text/html', charset: 'utf-8' });
+    expect(fetched.url.href).toBe(`${here}/page`);
+    expect(Buffer.from(fetched.bytes).toString()).toBe(page);
+  });
+
+  it('is unpacked', async () => {
+    expect(await text('/gzip')).toBe(page);
+    expect(await text('/br')).toBe(page);
+  });
+
+  it('is followed to where it went', async () => {
+    expect((await get('/relative')).url.href).toBe(`${here}/page?from=here`);
+    expect((await get('/across')).url.href).toBe(`${there}/page`);
+  });
+});
+
+describe('headers', () => {
+  it('go to the origin that was asked for, and no further', async () => {
+    const headers = { Authorization: 'Bearer x', Cookie: 'a=b', 'X-Own': '1' };
+    seen.length = 0;
+    await get('/across', { headers });
+    expect(seen.map(({ headers: { authorization, cookie } }) => [authorization, cookie])).toEqual([
+      ['Bearer x', 'a=b'],
+      [undefined, undefined],
+    ]);
+    expect(seen[1]?.headers['x-own']).toBeUndefined();
+    seen.length = 0;
+    await get('/relative', { headers });
+    expect(seen.map(({ headers: { authorization } }) => authorization)).toEqual(['Bearer x', 'Bearer x']);
+  });
+
+  it('of a connection are not the caller’s to set', async () => {
+    seen.length = 0;
+    await get('/page', {
+      headers: { Host: 'evil.example', 'Transfer-Encoding': 'chunked', 'content-length': '5', 'User-Agent': 'mine' },
+    });
+    const [{ headers } = { headers: {} as IncomingHttpHeaders }] = seen;
+    expect(headers.host).toBe(new URL(here).host);
+    expect(headers['transfer-encoding']).toBeUndefined();
+    expect(headers['content-length']).toBeUndefined();
+    expect(headers['user-agent']).toBe('mine');
+  });
+});
+
+describe('refused', () => {
+  it.each([
+    'http://127.0.0.1/',
+    'http://localhost/',
+    'http://2130706433/',
+    'http://0x7f.1/',
+    'http://0.0.0.0/',
+    'http://10.1.2.3/',
+    'http://172.16.0.1/',
+    'http://192.168.1.1/',
+    'http://100.64.0.1/',
+    'http://169.254.169.254/latest/meta-data',
+    'http://224.0.0.1/',
+    'http://[::1]/',
+    'http://[::]/',
+    'http://[fe80::1]/',
+    'http://[fd00:ec2::254]/',
+    'http://[::ffff:127.0.0.1]/',
+    'http://[64:ff9b::7f00:1]/',
+    'https://127.0.0.1/',
+  ])('%s', async (address) => {
+    await expect(get(address)).rejects.toThrow('is at an address that is not a public one');
+  });
+
+  it('is what is on this machine, at another port than the one that is allowed', async () => {
+    seen.length = 0;
+    await expect(get('/page', { allowedHosts: [new URL(there).host] })).rejects.toThrow('not a public one');
+    await expect(get('/page', { allowedHosts: [] })).rejects.toThrow('not a public one');
+    expect(seen).toEqual([]);
+    expect((await get('/page', { allowedHosts: ['127.0.0.1'] })).mediaType).toBe('text/html');
+  });
+
+  it.each([
+    ['/inside', 'is at an address that is not a public one'],
+    ['/file', 'is not an http or https address'],
+    ['/password', 'has a user or a password in its address'],
+    ['/round', 'redirects too often'],
+    ['/missing', 'answers with HTTP 404'],
+    ['/long', 'is larger than 0 MB'],
+    ['/announced', 'is larger than 0 MB'],
+    ['/bomb', 'is larger than 0 MB'],
+    ['/damaged', 'comes damaged'],
+    ['/cut', 'cannot be reached'],
+    ['/strange', 'comes in an encoding that is not supported'],
+    ['ftp://127.0.0.1/', 'is not an http or https address'],
+    ['javascript:alert(1)', 'is not an http or https address'],
+    ['nothing', 'has an address that is none'],
+    ['http://user:secret@127.0.0.1/', 'has a user or a password in its address'],
+    ['http://nowhere.invalid/', 'has a host that is not known'],
+  ])('%s: it %s', async (path, reason) => {
+    await expect(get(path)).rejects.toMatchObject({ name: 'FetchError', message: reason });
+  });
+
+  it('is a redirect to a host that is not allowed', async () => {
+    seen.length = 0;
+    await expect(get('/across', { allowedHosts: [new URL(here).host] })).rejects.toThrow('not a public one');
+    expect(seen.map(({ path }) => path)).toEqual(['/across']);
+  });
+
+  it.each(['/silent', '/slow'])('%s takes too long', async (path) => {
+    await expect(get(path, { timeoutMs: 50 })).rejects.toThrow('takes too long to come');
+  });
+
+  it.each(['/silent', '/slow'])('%s ends with its reader', async (path) => {
+    const gone = new AbortController();
+    seen.length = 0;
+    const fetching = get(path, { signal: gone.signal });
+    while (seen.length === 0) await new Promise((resolve) => setImmediate(resolve));
+    gone.abort();
+    await expect(fetching).rejects.toThrow('is not waited for any more');
+  });
+});

@@ -1,0 +1,172 @@
+import http from 'node:http';
+import https from 'node:https';
+import { pipeline, type Readable, type Transform } from 'node:stream';
+import { createBrotliDecompress, createGunzip, createInflate } from 'node:zlib';
+import { RequestFilteringHttpAgent, RequestFilteringHttpsAgent } from 'request-filtering-agent';
+
+/** Why a page cannot be had, in words that complete "the page …" and are for who asked for it. */
+export class FetchError extends Error {
+  override readonly name = 'FetchError';
+}
+
+export interface GuardedFetchOptions {
+  /** For the origin that was asked for; none of them follows a redirect to another one. */
+  headers?: Readonly<Record<string, string>>;
+  /** The page may have so many bytes, unpacked. */
+  maxBytes: number;
+  /** What everything may take together. Milliseconds. */
+  timeoutMs?: number;
+  /** Hosts, `intranet.example` or `intranet.example:8080`, that may have any address. */
+  allowedHosts?: readonly string[];
+  /** Ends when nobody waits for the page any more. */
+  signal?: AbortSignal;
+}
+
+export interface Fetched {
+  /** Where the page was at last, after redirects. */
+  url: URL;
+  /** Lower case, without parameters; empty where the server said none. */
+  mediaType: string;
+  /** As the server named it. */
+  charset: string | null;
+  bytes: Uint8Array<ArrayBuffer>;
+}
+
+const mostRedirects = 5;
+
+/** What belongs to one connection, or says where a request goes, and so is not the caller's to say. */
+const ours = new Set([
+  ...['host', 'connection', 'content-length', 'expect', 'keep-alive', 'te', 'trailer', 'transfer-encoding', 'upgrade'],
+  ...['accept-encoding', 'proxy-authenticate', 'proxy-authorization', 'proxy-connection'],
+]);
+
+/** These refuse every address that is not a public one: as it stands in the URL, and as the DNS gives it. */
+const guarded = { 'http:': new RequestFilteringHttpAgent(), 'https:': new RequestFilteringHttpsAgent() };
+const free = { 'http:': new http.Agent(), 'https:': new https.Agent() };
+
+/**
+ * Gets a page on somebody's behalf. Private, loopback, link-local, metadata and reserved addresses are refused, and so
+ * is each redirect to one; at most 5 redirects. The address is checked where the connection is made, so that no second
+ * look at the DNS can give another. 20 seconds unless told. Throws FetchError.
+ */
+export async function guardedFetch(address: string, options: GuardedFetchOptions): Promise<Fetched> {
+  const { maxBytes, timeoutMs = 20_000, allowedHosts = [], signal } = options;
+  const timeout = AbortSignal.timeout(timeoutMs);
+  const ended = signal ? AbortSignal.any([signal, timeout]) : timeout;
+  let headers = Object.fromEntries(
+    Object.entries(options.headers ?? {}).filter(([name]) => !ours.has(name.toLowerCase())),
+  );
+  let url = readAddress(address);
+  try {
+    for (let hop = 0; hop <= mostRedirects; hop++) {
+      const response = await request(url, headers, allowedHosts, ended);
+      const target = redirectOf(response);
+      if (target === null) return await read(response, url, maxBytes);
+      response.destroy();
+      const next = readAddress(target, url);
+      if (next.origin !== url.origin) headers = {};
+      url = next;
+    }
+  } catch (error) {
+    throw error instanceof FetchError ? error : new FetchError(reasonOf(error, timeout));
+  }
+  throw new FetchError('redirects too often');
+}
+
+/** Throws FetchError for what is no web address, and for one with a user or a password in it. */
+function readAddress(text: string, base?: URL): URL {
+  if (!URL.canParse(text, base?.href)) throw new FetchError('has an address that is none');
+  const url = new URL(text, base?.href);
+  if (url.protocol !== 'http:' && url.protocol !== 'https:') throw new FetchError('is not an http or https address');
+  if (url.username || url.password) throw new FetchError('has a user or a password in its address');
+  return url;
+}
+
+function request(
+  url: URL,
+  headers: Record<string, string>,
+  allowedHosts: readonly string[],
+  signal: AbortSignal,
+): Promise<http.IncomingMessage> {
+  const protocol = url.protocol as keyof typeof guarded;
+  const { get } = protocol === 'https:' ? https : http;
+  const allowed = allowedHosts.includes(url.host) || allowedHosts.includes(url.hostname);
+  return new Promise((resolve, reject) => {
+    get(
+      url,
+      {
+        agent: (allowed ? free : guarded)[protocol],
+        headers: {
+          accept: 'text/html,application/xhtml+xml,application/pdf,text/*;q=0.9,*/*;q=0.1',
+          'user-agent': 'Latchkey',
+          ...headers,
+          'accept-encoding': 'gzip, deflate, br',
+        },
+        signal,
+      },
+      resolve,
+    ).on('error', reject);
+  });
+}
+
+/** Where a reply sends its reader; null where it does not. */
+const redirectOf = ({ statusCode = 0, headers: { location } }: http.IncomingMessage): string | null =>
+  [301, 302, 303, 307, 308].includes(statusCode) && location !== undefined ? location : null;
+
+const unpackers: Record<string, () => Transform> = {
+  gzip: createGunzip,
+  'x-gzip': createGunzip,
+  deflate: createInflate,
+  br: createBrotliDecompress,
+};
+
+async function read(response: http.IncomingMessage, url: URL, maxBytes: number): Promise<Fetched> {
+  const { statusCode = 0, headers } = response;
+  // Of who breaks off here, the rest is not to arrive.
+  const refuse = (reason: string): never => {
+    response.destroy();
+    throw new FetchError(reason);
+  };
+  if (statusCode < 200 || statusCode > 299) refuse(`answers with HTTP ${statusCode}`);
+  if (Number(headers['content-length'] ?? 0) > maxBytes) refuse(tooLarge(maxBytes));
+  const encoding = headers['content-encoding']?.trim().toLowerCase() ?? 'identity';
+  const unpack = unpackers[encoding];
+  if (!unpack && encoding !== 'identity') refuse('comes in an encoding that is not supported');
+  const parts: Uint8Array[] = [];
+  let size = 0;
+  for await (const part of unpacked(response, unpack)) {
+    size += part.length;
+    if (size > maxBytes) refuse(tooLarge(maxBytes));
+    parts.push(part);
+  }
+  const [mediaType = '', ...parameters] = (headers['content-type'] ?? '').split(';').map((each) => each.trim());
+  const charset = parameters.map((each) => /^charset="?([^"]+)"?$/i.exec(each)?.[1]).find((each) => each !== undefined);
+  return { url, mediaType: mediaType.toLowerCase(), charset: charset ?? null, bytes: joined(parts, size) };
+}
+
+/** The body as it was before it was packed. Either end breaks off with the other. */
+const unpacked = (response: http.IncomingMessage, unpack: (() => Transform) | undefined): Readable =>
+  unpack ? pipeline(response, unpack(), () => {}) : response;
+
+function joined(parts: readonly Uint8Array[], size: number): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(size);
+  let at = 0;
+  for (const part of parts) {
+    bytes.set(part, at);
+    at += part.length;
+  }
+  return bytes;
+}
+
+const tooLarge = (maxBytes: number): string => `is larger than ${Math.floor(maxBytes / 1024 / 1024)} MB`;
+
+/** In words that say nothing of this server's own network but what its caller asked for. */
+function reasonOf(error: unknown, timeout: AbortSignal): string {
+  if (timeout.aborted) return 'takes too long to come';
+  if (!(error instanceof Error)) return 'cannot be reached';
+  if (/is not allowed\. Because/.test(error.message)) return 'is at an address that is not a public one';
+  const code = (error as NodeJS.ErrnoException).code;
+  if (error.name === 'AbortError' || code === 'ABORT_ERR') return 'is not waited for any more';
+  if (code?.startsWith('Z_') || code?.startsWith('ERR_BROTLI') || code?.startsWith('ERR__')) return 'comes damaged';
+  return code === 'ENOTFOUND' ? 'has a host that is not known' : 'cannot be reached';
+}

@@ -1,0 +1,656 @@
+import { symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { importExport } from '../../src/modules/imports/anythingllm/export.ts';
+import { importStorage } from '../../src/modules/imports/anythingllm/storage.ts';
+import type { ImportFoundation } from '../../src/modules/imports/importing.ts';
+import { operatorOf } from '../../src/modules/imports/operator.ts';
+import { type Kit, startKit } from '../kit.ts';
+import { document, type Rows, response, type StorageFolder, storageFolder } from './storage.ts';
+
+let kit: Kit;
+let folder: StorageFolder;
+let foundation: ImportFoundation;
+
+const asked = Date.UTC(2025, 2, 4, 9, 30);
+
+/** An installation with people, as it was recorded. */
+const installation: Rows = {
+  system_settings: [
+    { label: 'multi_user_mode', value: 'true' },
+    { label: 'telemetry_id', value: 'f3f1b1c4-0000-4000-8000-0000000000aa' },
+    { label: 'default_system_prompt', value: 'Answer shortly.' },
+    { label: 'default_agent_skills', value: '["web-browsing"]' },
+  ],
+  users: [
+    { id: 1, username: 'root.admin', password: '$2b$10$not-for-us', role: 'admin' },
+    { id: 2, username: 'bob', password: 'x', role: 'default', dailyMessageLimit: 30, bio: 'Reads a lot.' },
+    { id: 3, username: 'mara', password: 'x', role: 'manager', suspended: 1 },
+  ],
+  workspaces: [
+    {
+      id: 7,
+      name: 'Harbour Rules',
+      slug: 'harbour-rules',
+      openAiTemp: 0.4,
+      openAiHistory: 11,
+      openAiPrompt: 'You know the harbour.',
+      similarityThreshold: 0.5,
+      topN: 6,
+      chatMode: 'query',
+      queryRefusalResponse: 'Nothing about that.',
+      chatModel: 'gpt-nowhere',
+      createdAt: asked - 86_400_000,
+    },
+    { id: 8, name: 'Second', slug: 'second', createdAt: '2025-03-01T00:00:00.000Z' },
+  ],
+  workspace_users: [{ user_id: 2, workspace_id: 7 }],
+  workspace_documents: [
+    { docId: 'a', filename: 'tides.json', docpath: 'custom-documents/tides.json', workspaceId: 7, pinned: 1 },
+    { docId: 'b', filename: 'fees.json', docpath: 'paper/fees.json', workspaceId: 7 },
+    { docId: 'c', filename: 'gone.json', docpath: 'paper/gone.json', workspaceId: 7 },
+  ],
+  workspace_threads: [
+    {
+      id: 21,
+      name: 'About fees',
+      slug: 'fees-thread',
+      workspace_id: 7,
+      user_id: 2,
+      createdAt: asked,
+      lastUpdatedAt: asked,
+    },
+  ],
+  workspace_chats: [
+    {
+      id: 101,
+      workspaceId: 7,
+      thread_id: 21,
+      user_id: 2,
+      prompt: 'What is the fee?',
+      response: response('Twelve crowns.', {
+        sources: [
+          {
+            id: 'v1',
+            url: 'file:///app/collector/hotdir/Fees',
+            title: 'Fees',
+            text: '<document_metadata>\nsourceDocument: Fees\n</document_metadata>\n\nThe fee is twelve crowns.',
+            score: 0.7,
+          },
+        ],
+        metrics: { model: 'llama', duration: 1.5 },
+      }),
+      createdAt: asked,
+      feedbackScore: 1,
+    },
+    {
+      id: 102,
+      workspaceId: 7,
+      thread_id: 21,
+      user_id: 2,
+      prompt: 'Since when?',
+      response: response('Since May.'),
+      createdAt: asked + 60_000,
+    },
+    {
+      id: 103,
+      workspaceId: 7,
+      user_id: 2,
+      prompt: 'Hello',
+      response: response('<think>He greets.</think>Good day.'),
+      createdAt: asked + 1000,
+    },
+    {
+      id: 104,
+      workspaceId: 7,
+      user_id: null,
+      api_session_id: 'bot-9',
+      prompt: 'Ping',
+      response: response('Pong'),
+      createdAt: asked + 2000,
+    },
+    {
+      id: 105,
+      workspaceId: 7,
+      user_id: 2,
+      prompt: 'Forgotten',
+      response: response('Yes'),
+      include: 0,
+      createdAt: asked + 3000,
+    },
+    { id: 106, workspaceId: 99, user_id: 2, prompt: 'Where?', response: response('Nowhere'), createdAt: asked + 4000 },
+  ],
+  api_keys: [{ name: 'ci', secret: 'AAAAAAA-BBBBBBB-CCCCCCC-DDDDDDD' }],
+  invites: [{ code: 'secret-code', createdBy: 1 }],
+  embed_configs: [{ uuid: 'e1', workspace_id: 7 }],
+};
+
+async function run(options: Partial<ImportFoundation> = {}, path = folder.path) {
+  const report = await importStorage({ ...foundation, ...options }, path);
+  // Connections that were idle meanwhile are closed before the next request takes one of them.
+  for (let turn = 0; turn < 5; turn++) await new Promise((resolve) => setImmediate(resolve));
+  return report;
+}
+
+beforeAll(async () => {
+  kit = await startKit();
+  folder = storageFolder();
+  await folder.database(installation);
+  folder.write(
+    'documents/custom-documents/tides.json',
+    JSON.stringify(document('Tides', 'High water comes twice a day.')),
+  );
+  folder.write(
+    'documents/paper/fees.json',
+    JSON.stringify(
+      document('Fees', 'The fee is twelve crowns.', { chunkSource: 'link://https://harbour.example/fees' }),
+    ),
+  );
+  folder.write('documents/paper/unused.json', JSON.stringify(document('Unused', 'Nobody embedded this text.')));
+  folder.write('vector-cache/one.json', '[]');
+  const { db } = kit.booted.foundation;
+  const operator = await operatorOf(db, kit.booted.foundation.settings, null);
+  if (!operator) throw new Error('no operator');
+  foundation = { db, services: kit.booted.services, operator, say: () => {}, dryRun: false };
+});
+afterAll(async () => {
+  folder?.remove();
+  await kit?.close();
+});
+
+describe('a storage folder', () => {
+  it('is looked at by a dry run, which writes nothing', async () => {
+    const before = await kit.fingerprint();
+    const report = await run({ dryRun: true });
+    expect(report.totals()).toMatchObject({
+      user: { brought: 3 },
+      document: { brought: 3 },
+      agent: { brought: 2 },
+      chat: { brought: 4 },
+    });
+    expect(report.lines()[0]).toBe('A dry run: nothing was written.');
+    expect(await kit.fingerprint()).toBe(before);
+  });
+
+  it('is brought over', async () => {
+    const progress: string[] = [];
+    const report = await run({ say: (line) => progress.push(line) });
+    const text = report.lines().join('\n');
+    expect(report.failed, text).toBe(false);
+    expect(report.totals()).toEqual({
+      user: { brought: 3, known: 0 },
+      folder: { brought: 1, known: 0 },
+      document: { brought: 3, known: 0 },
+      agent: { brought: 2, known: 0 },
+      member: { brought: 1, known: 0 },
+      attachment: { brought: 2, known: 0 },
+      session: { brought: 3, known: 0 },
+      chat: { brought: 4, known: 0 },
+    });
+    expect(progress).toContain('documents 3/3');
+    expect(text).toContain('attachment paper/gone.json of workspace 7: its document was not brought');
+    expect(text).toContain('model gpt-nowhere of agent Harbour Rules: is not one of this server’s');
+    expect(text).toContain('1 API keys: secrets are not taken over; make new ones (ci)');
+    expect(text).toContain('1 chats: were reset or refused there');
+    expect(text).toContain('1 chats: their workspace or thread is no more');
+    expect(text).toContain('1 chat widgets:');
+    expect(text).toContain('1 vector caches:');
+    expect(text).toContain('agent skills: have no counterpart here');
+    expect(text).toContain('user mara: was a manager, and has the role BASIC');
+    expect(text).toContain('passwords are not taken over: reset those of root.admin, bob, mara');
+    for (const secret of ['AAAAAAA', 'secret-code', '$2b$']) expect(text).not.toContain(secret);
+  });
+
+  it('has its workspaces as agents', async () => {
+    const agent = await kit.prisma.agent.findUniqueOrThrow({
+      where: { slug: 'harbour-rules' },
+      include: {
+        documents: true,
+        pinnedDocuments: true,
+        actions: true,
+        shares: { include: { user: true } },
+        owner: true,
+      },
+    });
+    expect(agent).toMatchObject({
+      name: 'Harbour Rules',
+      systemPrompt: 'You know the harbour.',
+      temperature: 0.4,
+      historyLimit: 11,
+      similarityThreshold: 0.5,
+      passageLimit: 6,
+      chatMode: 'QUERY',
+      refusalText: 'Nothing about that.',
+      knowledge: 'ATTACHED',
+      isPublic: false,
+      model: null,
+      createdAt: new Date(asked - 86_400_000),
+      ownerId: foundation.operator.userId,
+    });
+    expect(agent.documents.map(({ title }) => title).sort()).toEqual(['Fees', 'Tides']);
+    expect(agent.pinnedDocuments.map(({ title }) => title)).toEqual(['Tides']);
+    expect(agent.actions.map(({ builtinKey }) => builtinKey)).toEqual(['SearchTool']);
+    expect(agent.shares.map(({ user, permission }) => [user.username, permission])).toEqual([['bob', 'VIEWER']]);
+    const second = await kit.prisma.agent.findUniqueOrThrow({ where: { slug: 'second' } });
+    expect(second).toMatchObject({
+      systemPrompt: 'Answer shortly.',
+      historyLimit: 20,
+      passageLimit: 4,
+      isPublic: false,
+    });
+    const { data, errors } = await kit.gql('{ agents(first: 100) { nodes { name viewerPermission } } }');
+    expect(errors).toEqual([]);
+    expect(data.agents.nodes).toContainEqual({ name: 'Harbour Rules', viewerPermission: 'OWNER' });
+  });
+
+  it('has its documents under their locations, and found by a search', async () => {
+    const fees = await kit.prisma.document.findUniqueOrThrow({
+      where: { fileName: 'fees.json' },
+      include: { folder: true },
+    });
+    expect(fees).toMatchObject({
+      title: 'Fees',
+      link: 'https://harbour.example/fees',
+      isPublic: true,
+      folder: { name: 'paper' },
+      tokenCount: 12,
+      metadata: { docAuthor: 'Ada', docSource: 'a file', published: '11/14/2023, 10:13:20 PM' },
+    });
+    expect(await kit.prisma.document.findUnique({ where: { fileName: 'tides.json' } })).toMatchObject({
+      folderId: null,
+    });
+    const { data, errors } = await kit.gql('{ search(query: "twelve crowns", first: 3) { title link } }');
+    expect(errors).toEqual([]);
+    expect(data.search[0]).toEqual({ title: 'Fees', link: 'https://harbour.example/fees' });
+  });
+
+  it('has its people, without passwords and with the least role', async () => {
+    const people = await kit.prisma.user.findMany({
+      where: { accountType: 'STANDARD' },
+      orderBy: { databaseId: 'asc' },
+    });
+    expect(people).toMatchObject([
+      { username: 'root.admin', role: 'ADMIN', active: true, passwordHash: null },
+      { username: 'bob', role: 'BASIC', active: true, dailyMessageLimit: 30, bio: 'Reads a lot.', passwordHash: null },
+      { username: 'mara', role: 'BASIC', active: false, passwordHash: null },
+    ]);
+    const login = 'mutation ($input: LoginInput!) { login(input: $input) { token } }';
+    const refused = await kit.gql(login, { input: { login: 'root.admin', password: '$2b$10$not-for-us' } }, null);
+    expect(refused.data).toBeNull();
+    expect(refused.errors).toHaveLength(1);
+    const reset = await kit.gql('mutation ($id: UUID!) { resetUserPassword(input: { userId: $id }) { newPassword } }', {
+      id: people[1]?.id,
+    });
+    expect(reset.errors).toEqual([]);
+    const password = reset.data.resetUserPassword.newPassword;
+    const entered = await kit.gql(login, { input: { login: 'bob', password } }, null);
+    expect(entered.errors).toEqual([]);
+    // Bob reads his own chats, by GraphQL and by REST, and nobody else does.
+    const mine = await kit.gql(
+      '{ chatSessions(first: 10) { nodes { name databaseId } } }',
+      {},
+      entered.data.login.token,
+    );
+    expect(mine.data.chatSessions.nodes.map(({ name }: { name: string }) => name).sort()).toEqual(['About fees', null]);
+    const thread = mine.data.chatSessions.nodes.find(({ name }: { name: string | null }) => name === 'About fees');
+    const path = `/api/chat/get-chat-session/${thread.databaseId}`;
+    const read = await kit.rest('GET', path, { key: entered.data.login.token });
+    expect(read.body.messages.map(({ message }: { message: string }) => message)).toEqual([
+      '',
+      'What is the fee?',
+      'Twelve crowns.',
+      'Since when?',
+      'Since May.',
+    ]);
+    expect((await kit.rest('GET', path, { key: kit.keys.BASIC })).status).toBe(404);
+    expect(
+      (await kit.gql('{ chatSessions(first: 10) { nodes { databaseId } } }', {}, kit.keys.BASIC)).data.chatSessions
+        .nodes,
+    ).toEqual([]);
+    await kit.gql('mutation { logout { loggedOut } }', {}, entered.data.login.token);
+  });
+
+  it('has its chats in their order, with times, sources and opinions', async () => {
+    const session = await kit.prisma.chatSession.findUniqueOrThrow({
+      where: { slug: 'fees-thread' },
+      include: { messages: { orderBy: { id: 'asc' }, include: { feedback: true } }, user: true },
+    });
+    expect(session).toMatchObject({ clientKey: null, user: { username: 'bob' }, createdAt: new Date(asked) });
+    expect(session.updatedAt).toEqual(new Date(asked + 60_000));
+    const [root, question, answer, again, last] = session.messages;
+    expect(root).toMatchObject({ role: 'SYSTEM', latestChildId: question?.id });
+    expect(question).toMatchObject({ role: 'USER', createdAt: new Date(asked), latestChildId: answer?.id });
+    expect(answer).toMatchObject({
+      role: 'ASSISTANT',
+      status: 'COMPLETE',
+      model: 'llama',
+      durationMs: 1500,
+      latestChildId: again?.id,
+      feedback: [{ positive: true, userId: session.userId }],
+    });
+    const fees = await kit.prisma.document.findUniqueOrThrow({ where: { fileName: 'fees.json' } });
+    expect(answer?.passages).toMatchObject([
+      { documentId: fees.externalId, title: 'Fees', text: 'The fee is twelve crowns.', number: 1, score: 0.7 },
+    ]);
+    expect(last).toMatchObject({ parentId: again?.id, latestChildId: null, createdAt: new Date(asked + 60_000) });
+    const others = await kit.prisma.chatSession.findMany({
+      where: { agent: { slug: 'harbour-rules' }, slug: null },
+      include: { user: true, messages: { where: { role: 'ASSISTANT' } } },
+      orderBy: { clientKey: 'asc' },
+    });
+    expect(others).toMatchObject([
+      { clientKey: '', user: { username: 'bob' }, messages: [{ text: 'Good day.', reasoning: 'He greets.' }] },
+      { clientKey: 'session:bot-9', userId: foundation.operator.userId, messages: [{ text: 'Pong' }] },
+    ]);
+  });
+
+  it('is recorded in the audit trail', async () => {
+    const { data } = await kit.gql(
+      '{ auditEvents(first: 1, filter: { actions: ["import.run"] }) { nodes { targetId detail } } }',
+    );
+    expect(data.auditEvents.nodes).toMatchObject([
+      { targetId: 'anythingllm:f3f1b1c4-0000-4000-8000-0000000000aa', detail: { from: 'AnythingLLM', chats: 4 } },
+    ]);
+  });
+
+  it('changes nothing when it comes again', async () => {
+    const before = await kit.fingerprint();
+    const report = await run();
+    expect(Object.values(report.totals()).every(({ brought }) => brought === 0)).toBe(true);
+    expect(report.totals()).toMatchObject({ document: { known: 3 }, chat: { known: 4 }, user: { known: 3 } });
+    expect(report.failed).toBe(false);
+    expect(await kit.fingerprint()).toBe(before);
+  });
+
+  it('brings only what is new, and leaves alone what was changed here', async () => {
+    await kit.prisma.agent.update({ where: { slug: 'harbour-rules' }, data: { name: 'Renamed here' } });
+    const chats = installation.workspace_chats ?? [];
+    const next = {
+      id: 107,
+      workspaceId: 7,
+      thread_id: 21,
+      user_id: 2,
+      prompt: 'And now?',
+      response: response('Still twelve.'),
+      createdAt: asked + 120_000,
+    };
+    await folder.database({ ...installation, workspace_chats: [...chats, next] });
+    folder.write('documents/paper/new.json', JSON.stringify(document('New', 'A new text.')));
+    const report = await run();
+    expect(report.totals()).toMatchObject({ document: { brought: 1, known: 3 }, chat: { brought: 1, known: 4 } });
+    const session = await kit.prisma.chatSession.findUniqueOrThrow({
+      where: { slug: 'fees-thread' },
+      include: { messages: { orderBy: { id: 'asc' } } },
+    });
+    expect(session.messages.slice(-3)).toMatchObject([
+      { text: 'Since May.', latestChildId: session.messages.at(-2)?.id },
+      { text: 'And now?', parentId: session.messages.at(-3)?.id },
+      { text: 'Still twelve.', createdAt: new Date(asked + 120_000) },
+    ]);
+    expect(await kit.prisma.agent.findUnique({ where: { slug: 'harbour-rules' } })).toMatchObject({
+      name: 'Renamed here',
+    });
+  });
+
+  it('does not bring back what was deleted here', async () => {
+    await kit.prisma.chatSession.update({
+      where: { slug: 'fees-thread' },
+      data: { deletedAt: new Date(), slug: null },
+    });
+    const chats = installation.workspace_chats ?? [];
+    const next = {
+      id: 108,
+      workspaceId: 7,
+      thread_id: 21,
+      user_id: 2,
+      prompt: 'Too late',
+      response: response('Yes'),
+      createdAt: asked + 180_000,
+    };
+    await folder.database({ ...installation, workspace_chats: [...chats, next] });
+    const before = await kit.fingerprint();
+    const report = await run();
+    expect(report.lines().join('\n')).toContain('chat 108: its chat was deleted here');
+    expect(report.failed).toBe(false);
+    expect(await kit.fingerprint()).toBe(before);
+  });
+
+  it('of another installation stands beside it, under names that are free', async () => {
+    const other = storageFolder();
+    await other.database({
+      workspaces: [{ id: 7, name: 'Second', slug: 'second' }],
+      workspace_chats: [
+        { id: 101, workspaceId: 7, prompt: 'One', response: response('Two'), createdAt: '2024-05-06 07:08:09' },
+      ],
+    });
+    other.write('documents/custom-documents/tides.json', JSON.stringify(document('Other tides', 'Low water.')));
+    const report = await run({}, other.path);
+    const text = report.lines().join('\n');
+    expect(text).toContain('agent Second: is called Second (2)');
+    expect(text).toMatch(/agent Second: has the slug second-\d{8}, since second is taken/);
+    expect(text).toContain('document custom-documents/tides.json: has another file name');
+    const agent = await kit.prisma.agent.findFirstOrThrow({
+      where: { name: 'Second (2)' },
+      include: { chatSessions: { include: { messages: { where: { role: 'USER' } } } } },
+    });
+    expect(agent.isPublic).toBe(true);
+    expect(agent.chatSessions).toMatchObject([
+      {
+        clientKey: '',
+        userId: foundation.operator.userId,
+        messages: [{ createdAt: new Date('2024-05-06T07:08:09Z') }],
+      },
+    ]);
+    other.remove();
+  });
+});
+
+describe('hostile entries', () => {
+  it('are reported by name and left, and the rest is brought', async () => {
+    const hostile = storageFolder();
+    await hostile.database({
+      system_settings: [{ label: 'telemetry_id', value: 'hostile' }],
+      users: [
+        { id: 1, username: 'No Such Name\u001b[31m', password: 'x' },
+        { id: 2, username: 'eve@x.onyxapikey.ai', password: 'x', role: 'admin' },
+      ],
+      workspaces: [
+        {
+          id: 1,
+          name: 'Hostile',
+          slug: '../../etc',
+          openAiTemp: 'hot',
+          topN: -5,
+          openAiHistory: -1,
+          similarityThreshold: 9,
+          chatMode: 'evil',
+        },
+        { id: 2, name: '', slug: '' },
+      ],
+      workspace_documents: [{ docId: 'x', filename: 'passwd', docpath: '../../../etc/passwd', workspaceId: 1 }],
+      workspace_threads: [{ id: 5, name: 'T', slug: 's', workspace_id: 77 }],
+      workspace_chats: [
+        { id: 1, workspaceId: 1, prompt: 'broken', response: '{"text":' },
+        { id: 2, workspaceId: 1, prompt: 'x'.repeat(200_001), response: response('y') },
+        { id: 3, workspaceId: 1, prompt: 'nul\0 and \ud800', response: response('fine\0') },
+        { id: 4, workspaceId: 1, prompt: 'no text', response: '{"sources":[]}' },
+      ],
+    });
+    hostile.write('secret.json', JSON.stringify(document('Inside', 'Within the folder, and no document.')));
+    hostile.write('documents/custom-documents/good.json', JSON.stringify(document('Good', 'Good text.')));
+    hostile.write('documents/custom-documents/broken.json', '{"title": ');
+    hostile.write('documents/custom-documents/list.json', '[]');
+    hostile.write('documents/custom-documents/empty.json', JSON.stringify(document('Empty', ' ')));
+    hostile.write('documents/custom-documents/nul.json', JSON.stringify(document('N\0UL', 'With\0out.')));
+    hostile.write('documents/custom-documents/huge.json', JSON.stringify(document('Huge', 'x'.repeat(5_000_001))));
+    hostile.write('documents/custom-documents/note.txt', 'no document');
+    hostile.write('documents/stray.json', '{}');
+    const outside = storageFolder();
+    outside.write('outside.json', JSON.stringify(document('Outside', 'Stolen text.')));
+    symlinkSync(join(outside.path, 'outside.json'), join(hostile.path, 'documents/custom-documents/leak.json'));
+    symlinkSync(outside.path, join(hostile.path, 'documents/leak'));
+    symlinkSync('/nowhere', join(hostile.path, 'documents/custom-documents/dangling.json'));
+    symlinkSync('/dev/zero', join(hostile.path, 'documents/custom-documents/zero.json'));
+
+    const report = await run({}, hostile.path);
+    const text = report.lines().join('\n');
+    expect(report.failed, text).toBe(false);
+    expect(text).not.toContain('\u001b');
+    for (const line of [
+      'document custom-documents/broken.json: is not JSON',
+      'document custom-documents/list.json: is not a document of AnythingLLM',
+      'document custom-documents/empty.json: has no text',
+      'document custom-documents/huge.json: has more than 5000000 characters',
+      'documents/custom-documents/note.txt: is not the file of a document',
+      'documents/stray.json: is not a folder',
+      'document custom-documents/leak.json: is a link that leads out of the folder',
+      'document custom-documents/zero.json: is a link that leads out of the folder',
+      'document custom-documents/dangling.json: is a link that leads nowhere',
+      'documents/leak: is not a folder',
+      'document custom-documents/nul.json: has lost its NUL characters',
+      'user No Such Name [31m: has a username that nobody can have here',
+      'user eve@x.onyxapikey.ai: has a username that nobody can have here',
+      'attachment ../../../etc/passwd of workspace 1: its document was not brought',
+      'thread T: its workspace was not brought',
+      'agent 2: has no slug',
+      'since ../../etc fits no URL',
+      'chat 1: has an answer that is not JSON',
+      'chat 2: has more than 200000 characters',
+      'chat 4: has an answer that is not JSON',
+    ])
+      expect(text).toContain(line);
+    const source = { source: 'anythingllm:hostile' };
+    const documents = await kit.prisma.importRecord.findMany({ where: { ...source, kind: 'document' } });
+    expect(documents.map(({ sourceId }) => sourceId).sort()).toEqual([
+      'custom-documents/good.json',
+      'custom-documents/nul.json',
+    ]);
+    expect(await kit.prisma.document.count({ where: { title: { in: ['Outside', 'Inside'] } } })).toBe(0);
+    expect(await kit.prisma.agent.findFirst({ where: { name: 'Hostile' } })).toMatchObject({
+      passageLimit: 1,
+      historyLimit: 0,
+      similarityThreshold: 1,
+      temperature: null,
+      chatMode: 'AUTOMATIC',
+      slug: 'hostile',
+    });
+    const chat = await kit.prisma.importRecord.findMany({ where: { ...source, kind: 'chat' } });
+    expect(chat.map(({ sourceId }) => sourceId)).toEqual(['3']);
+    expect(await kit.prisma.chatMessage.findUnique({ where: { id: Number(chat[0]?.targetId) } })).toMatchObject({
+      text: 'fine',
+    });
+    hostile.remove();
+    outside.remove();
+  });
+
+  it.each([
+    ['is no SQLite database', 'This is no database at all.', 'is not an SQLite database'],
+    ['is broken behind its first bytes', `SQLite format 3\0${'garbage '.repeat(100)}`, 'cannot be read'],
+  ])('a database that %s is reported, and the documents are brought', async (_name, content, reason) => {
+    const broken = storageFolder();
+    broken.write('anythingllm.db', content);
+    broken.write('documents/custom-documents/only.json', JSON.stringify(document('Only', 'One text.')));
+    const report = await run({ dryRun: true }, broken.path);
+    expect(report.lines().join('\n')).toContain(`anythingllm.db: ${reason}`);
+    expect(report.totals()).toEqual({ document: { brought: 1, known: 0 } });
+    broken.remove();
+  });
+
+  it('a database that is being written to is left alone', async () => {
+    const busy = storageFolder();
+    await busy.database({ workspaces: [{ id: 1, name: 'W', slug: 'w' }] });
+    busy.write('anythingllm.db-wal', 'what is not in the database yet');
+    const report = await run({ dryRun: true }, busy.path);
+    expect(report.lines().join('\n')).toContain('anythingllm.db: is being written to: stop AnythingLLM first');
+    expect(report.totals()).toEqual({});
+    busy.remove();
+  });
+
+  it('a folder of something else is refused', async () => {
+    const other = storageFolder();
+    await expect(run({}, other.path)).rejects.toThrow('is no storage folder of AnythingLLM');
+    other.remove();
+  });
+});
+
+describe('an export', () => {
+  const chat = (id: number, rest: object = {}) => ({
+    id,
+    prompt: `Question ${id}`,
+    response: `Answer ${id}`,
+    sent_at: new Date(asked + id * 1000).toISOString(),
+    attachments: [],
+    workspace: 'Exported',
+    username: 'API',
+    rating: '--',
+    ...rest,
+  });
+  const write = (content: unknown): string => {
+    const path = join(folder.path, 'export.json');
+    writeFileSync(path, typeof content === 'string' ? content : JSON.stringify(content));
+    return path;
+  };
+
+  it('brings workspaces and chats by name, once', async () => {
+    const path = write([
+      chat(3),
+      chat(2, { rating: 'BAD' }),
+      chat(1, { username: 'bob', rating: 'GOOD', attachments: [{ type: 'image', image: 'data:' }] }),
+      chat(4, { username: 'stranger' }),
+      'nothing',
+      chat(5, { sent_at: 'never' }),
+      chat(6, { response: 'x'.repeat(200_001) }),
+    ]);
+    const report = await importExport(foundation, path);
+    const text = report.lines().join('\n');
+    expect(report.totals()).toMatchObject({ agent: { brought: 1 }, session: { brought: 3 }, chat: { brought: 4 } });
+    expect(text).toContain('entry 5: is not an exported chat');
+    expect(text).toContain('chat 5: does not say when it was');
+    expect(text).toContain('chat 6: has more than 200000 characters');
+    expect(text).toContain('1 images of chats');
+    expect(text).toContain('chats of stranger in Exported: belong to');
+    const sessions = await kit.prisma.chatSession.findMany({
+      where: { agent: { name: 'Exported', slug: 'exported', isPublic: true } },
+      include: {
+        user: true,
+        messages: { where: { role: { not: 'SYSTEM' } }, orderBy: { id: 'asc' }, include: { feedback: true } },
+      },
+      orderBy: { databaseId: 'asc' },
+    });
+    expect(sessions.map(({ name, user, messages }) => [name, user.username, messages.map(({ text }) => text)])).toEqual(
+      [
+        ['API', null, ['Question 2', 'Answer 2', 'Question 3', 'Answer 3']],
+        [null, 'bob', ['Question 1', 'Answer 1']],
+        ['stranger', null, ['Question 4', 'Answer 4']],
+      ],
+    );
+    expect(sessions[0]?.messages[1]?.feedback).toMatchObject([{ positive: false }]);
+    expect(sessions[1]?.messages[1]?.feedback).toMatchObject([{ positive: true }]);
+
+    const before = await kit.fingerprint();
+    await importExport(foundation, path);
+    expect(await kit.fingerprint()).toBe(before);
+    const more = await importExport(foundation, write([chat(3), chat(7)]));
+    expect(more.totals()).toMatchObject({ chat: { brought: 1, known: 1 } });
+  });
+
+  it.each([
+    ['{"chats": []}', 'is not a list'],
+    ['{', 'is not JSON'],
+  ])('that is none is refused: %s', async (content, reason) => {
+    const before = await kit.fingerprint();
+    await expect(importExport(foundation, write(content))).rejects.toThrow(reason);
+    expect(await kit.fingerprint()).toBe(before);
+  });
+});
+
+describe('the operator', () => {
+  it('is who holds the bootstrap key, or the administrator that is named, and nobody else', async () => {
+    const { db, settings } = kit.booted.foundation;
+    const key = await kit.prisma.user.findUniqueOrThrow({ where: { id: foundation.operator.userId } });
+    expect(key.role).toBe('ADMIN');
+    expect(await operatorOf(db, settings, 'ROOT.ADMIN@anythingllm.invalid')).toMatchObject({ name: 'root.admin' });
+    for (const address of ['bob@anythingllm.invalid', 'nobody@x.example'])
+      await expect(operatorOf(db, settings, address)).rejects.toThrow('there is no administrator of this address');
+  });
+});
