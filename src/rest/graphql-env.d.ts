@@ -14911,6 +14911,18 @@ export type introspection = {
             "isDeprecated": false
           },
           {
+            "name": "onCurrentBranch",
+            "type": {
+              "kind": "NON_NULL",
+              "ofType": {
+                "kind": "SCALAR",
+                "name": "Boolean"
+              }
+            },
+            "args": [],
+            "isDeprecated": false
+          },
+          {
             "name": "outputTokens",
             "type": {
               "kind": "SCALAR",

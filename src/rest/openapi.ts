@@ -20,6 +20,16 @@ const Unreadable = z
   });
 
 const Failed = z.object({ error: z.string() }).openapi('AnythingLLMError');
+const OpenAIFailed = z
+  .object({
+    error: z.object({
+      message: z.string(),
+      type: z.string(),
+      param: z.string().nullable().openapi({ description: 'The field at fault.' }),
+      code: z.string().nullable(),
+    }),
+  })
+  .openapi('OpenAIError');
 const OAuthFailed = z.object({ error: z.string(), error_description: z.string() }).openapi('OAuthError');
 
 const json = (schema: z.ZodType, description: string) => ({ description, content: { 'application/json': { schema } } });
@@ -34,7 +44,9 @@ function errorContent(body: unknown): Content {
   const has = (name: string) => Object.hasOwn(body as object, name);
   if (has('status_code')) return { 'application/json': { schema: Unreadable } };
   if (has('detail')) return { 'application/json': { schema: Refused } };
-  return { 'application/json': { schema: has('error_description') ? OAuthFailed : Failed } };
+  if (has('error_description')) return { 'application/json': { schema: OAuthFailed } };
+  const nested = typeof (body as { error: unknown }).error === 'object';
+  return { 'application/json': { schema: nested ? OpenAIFailed : Failed } };
 }
 
 /** The errors that a row has in common with others, as its dialect answers them. */

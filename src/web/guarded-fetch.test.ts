@@ -2,6 +2,7 @@ import { createServer, type IncomingHttpHeaders, type RequestListener, type Serv
 import type { AddressInfo } from 'node:net';
 import { brotliCompressSync, gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { readSettings } from '../settings.ts';
 import { type GuardedFetchOptions, guardedFetch } from './guarded-fetch.ts';
 
 const page = '<p>Hello</p>';
@@ -183,4 +184,22 @@ describe('refused', () => {
     gone.abort();
     await expect(fetching).rejects.toThrow('is not waited for any more');
   });
+});
+
+describe('the setting LINK_ALLOWED_HOSTS', () => {
+  it('names hosts, with a port or without', () => {
+    expect(readSettings({ LINK_ALLOWED_HOSTS: 'Wiki.example, 10.0.0.7:8080,[fd00::1]' }).linkAllowedHosts).toEqual([
+      'wiki.example',
+      '10.0.0.7:8080',
+      '[fd00::1]',
+    ]);
+    expect(readSettings({}).linkAllowedHosts).toEqual([]);
+  });
+
+  it.each(['http://wiki.example', 'wiki.example/path', 'a b', 'wiki.example:80', 'u@wiki.example'])(
+    'not %s',
+    (text) => {
+      expect(() => readSettings({ LINK_ALLOWED_HOSTS: text })).toThrow('LINK_ALLOWED_HOSTS');
+    },
+  );
 });

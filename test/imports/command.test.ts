@@ -90,7 +90,7 @@ async function contents() {
   return found;
 }
 
-it('goes on where it was killed, and brings everything once', { timeout: 120_000 }, async () => {
+it('goes on where it was killed, and brings everything once', { timeout: 240_000 }, async () => {
   const first = command('anythingllm', [folder.path]);
   await first.reached(`documents 15/${documents}\n`);
   first.child.kill('SIGKILL');
@@ -115,19 +115,21 @@ it('goes on where it was killed, and brings everything once', { timeout: 120_000
   );
 });
 
-it('ends with 1 and one line for what it cannot do, and shows no key', { timeout: 120_000 }, async () => {
+it('ends with 1 and one line for what it cannot do, and shows no key', { timeout: 240_000 }, async () => {
   const key = 'on_a-secret-of-another-server';
   const before = await contents();
   const cases = [
-    [command('anythingllm', ['/nowhere']), '/nowhere is not there'],
-    [command('anythingllm', []), 'usage: npm run import:anythingllm'],
-    [command('anythingllm', [folder.path, '--as', 'nobody@x.example']), 'there is no administrator of this address'],
-    [command('onyx', ['http://127.0.0.1:1', key]), 'cannot be read'],
-    [command('onyx', ['http://127.0.0.1:1', `--key=${key}`]), 'usage: ONYX_API_KEY=<key> npm run import:onyx'],
-    [command('onyx', ['http://127.0.0.1:1']), 'no key: put it into ONYX_API_KEY'],
-    [command('onyx', ['file:///etc'], { ONYX_API_KEY: key }), 'must begin with http:// or https://'],
+    ['anythingllm', ['/nowhere'], '/nowhere is not there'],
+    ['anythingllm', [], 'usage: npm run import:anythingllm'],
+    ['anythingllm', [folder.path, '--as', 'nobody@x.example'], 'there is no administrator of this address'],
+    ['onyx', ['http://127.0.0.1:1', key], 'cannot be read'],
+    ['onyx', ['http://127.0.0.1:1', `--key=${key}`], 'usage: ONYX_API_KEY=<key> npm run import:onyx'],
+    ['onyx', ['http://127.0.0.1:1'], 'no key: put it into ONYX_API_KEY'],
+    ['onyx', ['file:///etc', key], 'must begin with http:// or https://'],
   ] as const;
-  for (const [{ output, exited }, line] of cases) {
+  // One after the other: each that opens the database has it for itself.
+  for (const [name, args, line] of cases) {
+    const { output, exited } = command(name, [...args]);
     expect(await exited).toBe(1);
     expect(output.stderr).toContain(line);
     expect(output.stdout).toBe('');

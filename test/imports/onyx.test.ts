@@ -39,6 +39,21 @@ async function recorded(replies: Record<string, unknown>): Promise<{ url: string
   return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, server, seen };
 }
 
+/** Messages as they hang from one another, without their ids. */
+function tree(messages: any[], parent: any = null): object[] {
+  return messages
+    .filter((message) => message.parent_message === (parent?.message_id ?? null))
+    .sort((a, b) => a.message_id - b.message_id)
+    .map((message) => ({
+      text: message.message,
+      type: message.message_type,
+      ...(parent && { time: message.time_sent, current: parent.latest_child_message === message.message_id }),
+      documents: message.context_docs?.map(({ document_id: id }: { document_id: string }) => id),
+      citations: message.citations,
+      children: tree(messages, message),
+    }));
+}
+
 const key = 'on_some-key-of-that-server';
 
 describe('a current server', () => {
@@ -137,41 +152,14 @@ describe('a current server', () => {
     const bytes = await kit.rest('GET', `/api/chat/file/${files.body[0].file_id}`);
     expect(bytes.text).toBe('The ship sailed at dawn.');
 
-    // The same tree, but for the ids of its messages.
-    const shape = (messages: any[]) => {
-      const place = new Map(messages.map(({ message_id: id }, index) => [id, index]));
-      return messages.map((message) => ({
-        parent: place.get(message.parent_message) ?? null,
-        latest: place.get(message.latest_child_message) ?? null,
-        text: message.message,
-        type: message.message_type,
-        time: message.message_type === 'system' ? null : message.time_sent,
-        documents: message.context_docs?.map(({ document_id: id }: { document_id: string }) => id),
-        citations: message.citations,
-      }));
-    };
     for (const id of [sessionId, inProject]) {
       const path = `/api/chat/get-chat-session/${id}`;
       const [original, copy] = await Promise.all([there.rest('GET', path, basic), kit.rest('GET', path)]);
       expect(copy.status).toBe(200);
       expect(original.body.messages.length).toBeGreaterThan(2);
-      const sorted = (messages: any[]) => shape([...messages].sort((a, b) => a.message_id - b.message_id));
-      const byText = (rows: any[]) =>
-        rows
-          .map(({ text, type, time, documents, citations }) => ({ text, type, time, documents, citations }))
-          .sort((a, b) => `${a.time}${a.type}`.localeCompare(`${b.time}${b.type}`));
-      expect(byText(sorted(copy.body.messages))).toEqual(
-        JSON.parse(local(JSON.stringify(byText(sorted(original.body.messages))))),
-      );
-      const branch = (messages: any[]) => {
-        const line: string[] = [];
-        for (let next = messages.find(({ parent_message: parent }) => parent === null); next; ) {
-          line.push(next.message);
-          next = messages.find(({ message_id: each }) => each === next.latest_child_message);
-        }
-        return line;
-      };
-      expect(branch(copy.body.messages)).toEqual(branch(original.body.messages).map(local));
+      // The same tree, but for the ids of messages and files.
+      const expected = JSON.parse(local(JSON.stringify(tree(original.body.messages))));
+      expect(tree(copy.body.messages)).toEqual(expected);
       expect(copy.body.description).toBe(original.body.description);
       // Nobody else reads it.
       expect((await kit.rest('GET', path, { key: kit.keys.BASIC })).status).toBe(404);
@@ -375,10 +363,10 @@ describe('an older server', () => {
     expect(said('After what was too long')).toMatchObject({ parentId: said('Another branch')?.id });
     expect(said('From nowhere')).toMatchObject({ parentId: root?.id });
     expect(said('Round')).toBeUndefined();
-    expect(await kit.prisma.project.findFirstOrThrow({ where: { name: 'Old project' } })).toMatchObject({
-      instructions: 'Old words.',
-    });
-    expect(await kit.prisma.chatSession.findUniqueOrThrow({ where: { id: project } })).toMatchObject({ project: null });
+    const voyage = await kit.prisma.project.findFirstOrThrow({ where: { name: 'Old project' } });
+    expect(voyage.instructions).toBe('Old words.');
+    const within = await kit.prisma.chatSession.findUniqueOrThrow({ where: { id: project } });
+    expect(within).toMatchObject({ projectId: voyage.id, agentId: agent.id });
 
     const before = await kit.fingerprint();
     await importOnyx(foundation, old.url, key);
@@ -392,13 +380,10 @@ describe('an older server', () => {
       '/persona/1': { id: 1, name: 'Survivor' },
     });
     // After the agents there is nobody any more.
-    const say = (line: string) => {
-      if (line.startsWith('agents')) void 0;
-    };
     short.server.on('request', (request) => {
       if (request.url?.startsWith('/user')) short.server.closeAllConnections();
     });
-    const report = await importOnyx({ ...foundation, say }, short.url, key);
+    const report = await importOnyx(foundation, short.url, key);
     expect(report.failed).toBe(true);
     expect(report.totals()).toMatchObject({ agent: { brought: 1 } });
     expect(await kit.prisma.agent.count({ where: { name: 'Survivor' } })).toBe(1);

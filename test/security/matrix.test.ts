@@ -36,10 +36,13 @@ import { freshTargets, lasting, missingTargets, noting, type Targets, type Words
 const publicFields = [
   'Query.authentication',
   'Query.can',
+  'Query.embedChat',
   'Query.viewer',
+  'Mutation.deleteEmbedChat',
   'Mutation.login',
   'Mutation.register',
   'Mutation.requestToken',
+  'Subscription.embedTurn',
 ];
 
 /** The rows that are open: to strangers, and to whoever brings a credential that is over. */
@@ -50,6 +53,9 @@ const publicRows = [
   'POST /auth/register',
   'POST /request-token',
   'GET /system/multi-user-mode',
+  'POST /embed/{embedUuid}/stream-chat',
+  'GET /embed/{embedUuid}/{sessionId}',
+  'DELETE /embed/{embedUuid}/{sessionId}',
 ];
 
 let kit: Kit;

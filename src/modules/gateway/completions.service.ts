@@ -136,13 +136,17 @@ const spent = (
 const failureOf = ({ code, message }: Extract<ChatEvent, { type: 'failed' }>): AppError =>
   new AppError(code === 'RATE_LIMITED' || code === 'INTERNAL' ? code : 'UPSTREAM_FAILED', message);
 
-/** What a request says to the model beside its messages. The default of a server is left to it. */
-function callSettings(request: Request): CallSettings {
-  const { maxTokens, topP, presencePenalty, frequencyPenalty, seed, stop, tools, toolName, toolChoice } = request;
+/** What of an input was given. */
+const given = (input: object): object => Object.fromEntries(Object.entries(input).filter(([, value]) => value != null));
+
+/** What a request says to the model beside its messages. The embedded model calls no tools, and is given none. */
+function callSettings(request: Request, { provider }: ChatModel): CallSettings {
+  const { maxTokens, topP, presencePenalty, frequencyPenalty, seed, stop, toolName, toolChoice } = request;
+  const tools = provider === 'embedded' ? null : request.tools;
   const choice = toolName == null ? toolChoice : null;
   const { parallelToolCalls, responseFormat } = request;
   const { type, ...schema } = responseFormat ?? { type: 'TEXT' };
-  const json = type === 'JSON_SCHEMA' ? { type: 'json_schema', json_schema: schema } : { type: 'json_object' };
+  const json = type === 'JSON_SCHEMA' ? { type: 'json_schema', json_schema: given(schema) } : { type: 'json_object' };
   const raw = {
     ...(tools?.length && parallelToolCalls != null && { parallel_tool_calls: parallelToolCalls }),
     ...(type !== 'TEXT' && { response_format: json }),
@@ -276,7 +280,7 @@ export function completionsService(foundation: Foundation) {
         projectInstructions: null,
         model: {
           ...model,
-          model: asClientCalls(model.model, conversation, callSettings(request), heard),
+          model: asClientCalls(model.model, conversation, callSettings(request, model), heard),
           contextWindow: model.contextWindow - Math.ceil(lengthOfAll(since) / 4),
         },
         temperature: request.temperature ?? agent.temperature,

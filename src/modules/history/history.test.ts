@@ -138,8 +138,7 @@ describe('everybody’s chats', () => {
     ]);
     expect((await history(`(userId: "${person.userId}")`)).data.queryHistory.totalCount).toBe(2);
     expect((await history('(agentId: 0)')).data.queryHistory.totalCount).toBe(0);
-    for (const args of ['(first: -1)', '(userId: "x")', '(after: "x")'])
-      expect(code(await history(args)), args).toBe('BAD_USER_INPUT');
+    for (const args of ['(first: -1)', '(after: "x")']) expect(code(await history(args)), args).toBe('BAD_USER_INPUT');
   });
 
   test('a chat with a workspace that was deleted says so', async () => {

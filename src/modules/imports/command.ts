@@ -22,8 +22,8 @@ export interface ImportCommand {
   usage: string;
   /** How many arguments it takes. */
   arguments: { least: number; most: number };
-  /** Throws ImportError. */
-  run: (foundation: ImportFoundation, given: string[]) => Promise<Report>;
+  /** Looks at the arguments, before anything is opened, and returns what is to be run. Both throw ImportError. */
+  prepare: (given: string[]) => (foundation: ImportFoundation) => Promise<Report>;
   /** A text as it may be shown: without what is secret in the arguments. */
   redact?: (text: string, given: string[]) => string;
 }
@@ -100,6 +100,7 @@ export async function runImport(command: ImportCommand, args: string[], environm
   try {
     const read = readArguments(command, args);
     given = read.given;
+    const run = command.prepare(given);
     const settings = readSettings(environment);
     say('opening the database');
     const { db, services, close } = await openServices(settings);
@@ -107,7 +108,7 @@ export async function runImport(command: ImportCommand, args: string[], environm
       const { operator, firstKey } = await findOperator({ db, services }, settings, read.options);
       if (firstKey !== null) console.log(`Your first admin key, shown this once: ${firstKey}`);
       say(`importing as ${operator.email}`);
-      const report = await command.run({ db, services, operator, say, dryRun: read.options.dryRun }, given);
+      const report = await run({ db, services, operator, say, dryRun: read.options.dryRun });
       for (const line of report.lines()) console.log(safe(line));
       return report.failed ? 1 : 0;
     } finally {

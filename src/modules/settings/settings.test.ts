@@ -80,7 +80,7 @@ describe('preferences', () => {
     expect((await prefer({ footer_data: four })).body).toEqual(done);
     expect((await read()).data.preferences.footerLinks).toHaveLength(3);
     const events = await kit.prisma.auditEvent.findMany({ where: { action: 'preferences.update' } });
-    expect(events.map(({ detail }) => detail)).toContainEqual({ changed: ['defaultSystemPrompt', 'appName'] });
+    expect(events.map(({ detail }) => detail)).toContainEqual({ changed: ['appName', 'defaultSystemPrompt'] });
   });
 
   test('two that change different ones at once both count', async () => {

@@ -86,7 +86,7 @@ export function usersService() {
         shares: { none: { userId: { notIn: gone } } },
       };
       // An administrator may have chatted with such an agent: that chat goes on with the default one.
-      await transaction.chatSession.updateMany({ where: { agent: dying }, data: { agentId: 0 } });
+      await transaction.chatSession.updateMany({ where: { agent: dying }, data: { agentId: 0, clientKey: null } });
       await transaction.agent.deleteMany({ where: dying });
       await transaction.user.deleteMany({ where: { id: { in: gone } } });
       return gone;

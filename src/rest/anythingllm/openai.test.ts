@@ -1,6 +1,6 @@
 import OpenAI, { toFile } from 'openai';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type Kit, type RoleName, startKit, until } from '../../../test/kit.ts';
+import { type Kit, type RoleName, startKit } from '../../../test/kit.ts';
 import { drawnImage, makeGate } from '../../../test/model-server.ts';
 
 /** OpenAI's own client against the paths that it calls. */
@@ -68,7 +68,10 @@ const weather = {
 };
 
 beforeAll(async () => {
-  kit = await startKit({ scripted: true, environment: { EMBEDDING_MODEL: 'embedder', IMAGE_MODEL: 'painter' } });
+  kit = await startKit({
+    scripted: true,
+    environment: { EMBEDDING_MODEL: 'embedder', IMAGE_MODEL: 'painter', LLM_VISION: 'true' },
+  });
   await kit.ingest('Vacation', 'Everybody has thirty days of vacation each year.', { id: 'vacation' });
   const search = await kit.prisma.action.findFirstOrThrow({ where: { builtinKey: 'SearchTool' } });
   ({ slug, id: agentId } = await createAgent({
@@ -424,6 +427,24 @@ describe('chat completions', () => {
     expect(asked().messages[1].content).not.toContain('thirty days');
   });
 
+  test('show images that come with the question or came before', async () => {
+    const shown = (text: string): OpenAI.ChatCompletionUserMessageParam => ({
+      role: 'user',
+      content: [
+        { type: 'text', text },
+        { type: 'image_url', image_url: { url: `data:image/png;base64,${drawnImage}` } },
+      ],
+    });
+    await client().chat.completions.create({
+      model: slug,
+      messages: [shown('What is this?'), { role: 'assistant', content: 'A pixel.' }, shown('And this?')],
+    });
+    const { messages } = asked();
+    expect(messages[1]).toEqual(shown('What is this?'));
+    expect(messages[3].content[0].text).toContain('And this?');
+    expect(messages[3].content[1].image_url.url).toBe(`data:image/png;base64,${drawnImage}`);
+  });
+
   test('lose their beginning where they do not fit, and what a tool gave with its call', async () => {
     const long = 'word '.repeat(10_000);
     const call = { id: 'call_1', type: 'function' as const, function: { name: 'get_weather', arguments: '{}' } };
@@ -467,8 +488,8 @@ describe('chat completions', () => {
     const waiting = client()
       .chat.completions.create({ model: slug, messages: [user('Count')] }, { signal: controller.signal })
       .catch((error: unknown) => error);
-    const requests = kit.model.requests.length;
-    await until(() => kit.model.requests.slice(requests - 1).some(({ body }) => body.messages?.length === 2));
+    silent.release();
+    await silent.reached(1);
     controller.abort();
     await gone;
     expect(await waiting).toBeInstanceOf(OpenAI.APIUserAbortError);
@@ -579,11 +600,7 @@ describe('chat completions', () => {
         expect([error.param, error.type], JSON.stringify(body)).toEqual([param, 'invalid_request_error']);
       }
       const image = (url: string) => [{ role: 'user', content: [{ type: 'image_url', image_url: { url } }] }];
-      for (const url of [
-        'https://images.example/a.png',
-        'data:text/html;base64,AAAA',
-        `data:image/png;base64,${drawnImage}`,
-      ]) {
+      for (const url of ['https://images.example/a.png', 'data:text/html;base64,AAAA', 'data:image/png;base64,%']) {
         const error = await thrown(() =>
           client().post('/chat/completions', { body: { model: slug, messages: image(url) } }),
         );

@@ -105,6 +105,11 @@ const asAsked =
   };
 const imageFailure = asAsked({ references: 'image_references' });
 
+const pageParameter = z
+  .unknown()
+  .optional()
+  .openapi({ type: 'string', description: 'With any parameter the page is empty.' });
+
 export const openaiRows: AnyRow[] = [
   row({
     method: 'get',
@@ -187,7 +192,7 @@ export const openaiRows: AnyRow[] = [
     summary: 'List the agents that know documents, as vector stores',
     dialect: openai,
     // Any parameter is that of a next page, and there is none.
-    query: z.record(z.string(), z.unknown()),
+    query: z.looseObject({ limit: pageParameter, order: pageParameter, after: pageParameter, before: pageParameter }),
     reply: z
       .object({
         object: z.literal('list'),

@@ -165,15 +165,16 @@ export const systemRows: AnyRow[] = [
     tag,
     summary: 'Changes nothing: settings come from the environment, and hold until the next start',
     dialect: anythingllm,
-    body: z
-      .looseObject({
-        VectorDB: z.unknown().openapi({ type: 'string', description: 'As every known key: refused.' }),
-        AnotherKey: z.unknown().openapi({ type: 'string', description: 'As every unknown key: ignored.' }),
-      })
-      .openapi('AnythingLLMUpdateEnv', {
-        description:
-          'Settings by name. A key that would change a provider, a model, an address or a secret is refused with the name of the setting that says it here: whoever holds a key of this server must not be able to send its chats elsewhere. Other keys are ignored.',
-      }),
+    // A record, since it keeps the order in which the keys were sent.
+    body: z.record(z.string(), z.unknown()).openapi('AnythingLLMUpdateEnv', {
+      type: 'object',
+      properties: {
+        VectorDB: { type: 'string', description: 'As every known key: refused.' },
+        AnotherKey: { type: 'string', description: 'As every unknown key: ignored.' },
+      },
+      description:
+        'Settings by name. A key that would change a provider, a model, an address or a secret is refused with the name of the setting that says it here: whoever holds a key of this server must not be able to send its chats elsewhere. Other keys are ignored.',
+    }),
     reply: z
       .object({
         newValues: z.object({}).openapi({ description: 'What changed: nothing.' }),

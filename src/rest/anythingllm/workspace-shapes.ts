@@ -3,6 +3,7 @@ import type { AppError } from '../../errors.ts';
 import type { Failure } from '../dialect.ts';
 import { graphql, type ResultOf } from '../graphql.ts';
 import { isoDate } from '../onyx/shapes.ts';
+import { DocumentFields, detailsOf } from './document-shapes.ts';
 
 /** What an unknown workspace is answered with, where the contract says nothing else. */
 export const unknownWorkspace = ({ code, details }: AppError): Failure | null =>
@@ -21,37 +22,22 @@ export const fromChatMode = (mode: Mode): ChatModeName => mode.toLowerCase() as 
 // ---- threads
 
 export const ThreadFields = graphql(`
-  fragment WorkspaceThread on ChatSession @_unmask { number slug name agentId ownerNumber createdAt updatedAt }
+  fragment ThreadOfWorkspace on ChatSession @_unmask { number slug name ownerNumber }
 `);
 
+/** A thread as lists show it. */
 export const Thread = z
-  .object({
-    id: z.int(),
-    name: z.string(),
-    slug: z.string(),
-    workspace_id: z.int(),
-    user_id: z.int().nullable(),
-    createdAt: isoDate,
-    lastUpdatedAt: isoDate,
-  })
+  .object({ user_id: z.int().nullable(), slug: z.string(), name: z.string() })
   .openapi('WorkspaceThread');
 
 /** The name of a thread that nobody gave one. */
 const unnamed = 'Thread';
 
-export const thread = (session: ResultOf<typeof ThreadFields>): z.input<typeof Thread> => ({
-  id: session.number,
-  name: session.name ?? unnamed,
-  slug: session.slug,
-  workspace_id: session.agentId,
-  user_id: session.ownerNumber,
-  createdAt: session.createdAt,
-  lastUpdatedAt: session.updatedAt,
-});
-
-/** The threads of a workspace as lists show them, oldest first: none to who may not read chats. */
-export const threadsOf = (sessions: { nodes: ResultOf<typeof ThreadFields>[] } | null) =>
-  (sessions?.nodes ?? []).toSorted((one, other) => one.number - other.number).map(thread);
+/** The threads of a workspace, oldest first: none to who may not read chats. */
+export const threadsOf = (sessions: { nodes: ResultOf<typeof ThreadFields>[] } | null): z.input<typeof Thread>[] =>
+  (sessions?.nodes ?? [])
+    .toSorted((one, other) => one.number - other.number)
+    .map(({ ownerNumber, slug, name }) => ({ user_id: ownerNumber, slug, name: name ?? unnamed }));
 
 // ---- workspaces
 
@@ -117,17 +103,17 @@ export const workspace = (agent: ResultOf<typeof WorkspaceFields>): z.input<type
 
 // ---- documents of a workspace
 
-export const WorkspaceDocumentFields = graphql(`
+export const WorkspaceDocumentFields = graphql(
+  `
   fragment WorkspaceDocuments on Agent @_unmask {
     databaseId
-    documents(filesIncluded: false) {
-      databaseId documentId title link location fileName metadata wordCount tokenCount createdAt updatedAt
-    }
+    documents(filesIncluded: false) { databaseId updatedAt ...AnythingLLMDocument }
     pinnedDocuments { databaseId tokenCount }
   }
-`);
+`,
+  [DocumentFields],
+);
 type WithDocuments = ResultOf<typeof WorkspaceDocumentFields>;
-type DocumentFields = NonNullable<WithDocuments['documents']>[number];
 
 export const WsDoc = z
   .object({
@@ -136,30 +122,13 @@ export const WsDoc = z
     filename: z.string(),
     docpath: z.string(),
     workspaceId: z.int(),
-    metadata: z.string().openapi({ description: 'JSON.' }),
+    metadata: z.string().openapi({ description: 'What is known of it, as JSON.' }),
     pinned: z.boolean(),
     watched: z.literal(false),
     createdAt: isoDate,
     lastUpdatedAt: isoDate,
   })
   .openapi('WorkspaceDocument');
-
-/** What is said about a document, as the JSON text that these clients parse. */
-function metadataOf({ documentId, title, link, metadata, wordCount, tokenCount }: DocumentFields): string {
-  const text = (name: string): string => (typeof metadata[name] === 'string' ? metadata[name] : '');
-  return JSON.stringify({
-    id: documentId,
-    url: text('url') || (link ?? ''),
-    title,
-    docAuthor: text('docAuthor'),
-    description: text('description'),
-    docSource: text('docSource'),
-    chunkSource: text('chunkSource'),
-    published: text('published'),
-    wordCount,
-    token_count_estimate: tokenCount,
-  });
-}
 
 /** The documents of a workspace: none to who may not search. */
 export function wsDocs({ databaseId, documents, pinnedDocuments }: WithDocuments): z.input<typeof WsDoc>[] {
@@ -170,7 +139,7 @@ export function wsDocs({ databaseId, documents, pinnedDocuments }: WithDocuments
     filename: document.fileName,
     docpath: document.location,
     workspaceId: databaseId,
-    metadata: metadataOf(document),
+    metadata: JSON.stringify(detailsOf(document)),
     pinned: pinned.has(document.databaseId),
     watched: false,
     createdAt: document.createdAt,

@@ -157,8 +157,7 @@ const locations = z
     description: 'Locations such as `custom-documents/notes.json`.',
   });
 
-const ThreadOfList = Thread.pick({ user_id: true, slug: true, name: true });
-const ThreadOfOne = Thread.pick({ user_id: true, slug: true });
+const NamelessThread = Thread.omit({ name: true });
 
 export const workspaceRows: AnyRow[] = [
   row({
@@ -200,12 +199,10 @@ export const workspaceRows: AnyRow[] = [
     tag,
     summary: 'List the workspaces that one may use',
     dialect: anythingllm,
-    reply: z
-      .object({ workspaces: z.array(Workspace.extend({ threads: z.array(ThreadOfList) })) })
-      .openapi('WorkspaceList'),
+    reply: z.object({ workspaces: z.array(Workspace.extend({ threads: z.array(Thread) })) }).openapi('WorkspaceList'),
     document: graphql(
       `query Workspaces($first: Int!) {
-        agents(first: $first) { nodes { ...Workspace chatSessions(first: $first) { nodes { ...WorkspaceThread } } } }
+        agents(first: $first) { nodes { ...Workspace chatSessions(first: $first) { nodes { ...ThreadOfWorkspace } } } }
       }`,
       [WorkspaceFields, ThreadFields],
     ),
@@ -214,7 +211,7 @@ export const workspaceRows: AnyRow[] = [
     output: ({ agents }) => ({
       workspaces: agents.nodes.map((agent) => ({
         ...workspace(agent),
-        threads: threadsOf(agent.chatSessions).map(({ user_id, slug, name }) => ({ user_id, slug, name })),
+        threads: threadsOf(agent.chatSessions),
       })),
     }),
   }),
@@ -227,13 +224,13 @@ export const workspaceRows: AnyRow[] = [
     params: slugParams,
     reply: z
       .object({
-        workspace: z.array(Workspace.extend({ documents: z.array(WsDoc), threads: z.array(ThreadOfOne) })),
+        workspace: z.array(Workspace.extend({ documents: z.array(WsDoc), threads: z.array(NamelessThread) })),
       })
       .openapi('WorkspaceFound'),
     document: graphql(
       `query OneWorkspace($slug: String!, $first: Int!) {
         agent(slug: $slug) {
-          ...Workspace ...WorkspaceDocuments chatSessions(first: $first) { nodes { ...WorkspaceThread } }
+          ...Workspace ...WorkspaceDocuments chatSessions(first: $first) { nodes { ...ThreadOfWorkspace } }
         }
       }`,
       [WorkspaceFields, WorkspaceDocumentFields, ThreadFields],

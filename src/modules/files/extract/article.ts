@@ -10,11 +10,11 @@ import { checkDepth, textOfHtml } from './html.ts';
 export function textOfArticle(page: string): string {
   checkDepth(page);
   const { document } = parseHTML(page);
-  const title = document.documentElement === null ? '' : document.title;
-  const article = document.documentElement === null ? null : new Readability(document).parse();
-  const text = textOfHtml(article?.content || page);
-  const heading = oneLine(article?.title || title);
+  // What has no element is no document to the parser.
+  const isPage = document.documentElement !== null;
+  const title = isPage ? document.title : '';
+  const article = isPage ? new Readability(document).parse() : null;
+  const text = textOfHtml(article?.content || page.replace(/<title\b[^>]*>.*?<\/title>/is, ''));
+  const heading = (article?.title || title).replace(/\s+/g, ' ').trim();
   return heading === '' || text === '' ? text : `# ${heading}\n\n${text}`;
 }
-
-const oneLine = (text: string): string => text.replace(/\s+/g, ' ').trim();

@@ -8,8 +8,9 @@ import { importStorage } from './storage.ts';
 export const anythingllmImport: ImportCommand = {
   usage: 'npm run import:anythingllm -- <storage folder or export file> [--as <address>] [--dry-run]',
   arguments: { least: 1, most: 1 },
-  run(foundation, [path = '']) {
+  prepare([path = '']) {
     if (!existsSync(path)) throw new ImportError(`${path} is not there`);
-    return statSync(path).isDirectory() ? importStorage(foundation, path) : importExport(foundation, path);
+    const read = statSync(path).isDirectory() ? importStorage : importExport;
+    return (foundation) => read(foundation, path);
   },
 };

@@ -1,5 +1,6 @@
 import type { ImportCommand } from '../command.ts';
 import { ImportError } from '../operator.ts';
+import { parseBase } from './client.ts';
 import { importOnyx } from './import.ts';
 
 const keyOf = ([, key]: string[]): string | undefined => key ?? process.env.ONYX_API_KEY;
@@ -8,11 +9,13 @@ const keyOf = ([, key]: string[]): string | undefined => key ?? process.env.ONYX
 export const onyxImport: ImportCommand = {
   usage: 'ONYX_API_KEY=<key> npm run import:onyx -- <base URL> [<key>] [--as <address>] [--dry-run]',
   arguments: { least: 1, most: 2 },
-  run(foundation, given) {
+  prepare(given) {
+    const [address = ''] = given;
     const key = keyOf(given);
     if (!key) throw new ImportError('no key: put it into ONYX_API_KEY');
     if (!/^[\x21-\x7e]+$/.test(key)) throw new ImportError('the key has characters that no key has');
-    return importOnyx(foundation, given[0] ?? '', key);
+    parseBase(address);
+    return (foundation) => importOnyx(foundation, address, key);
   },
   redact(text, given) {
     const key = keyOf(given);

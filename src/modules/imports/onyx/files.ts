@@ -28,14 +28,18 @@ async function importFile(importing: Importing, client: OnyxClient, file: NamedF
   const called = name ?? id;
 
   /** One that an earlier run stored, and was cut short before it recorded. */
-  const unrecorded = async (size: number) => {
+  const unrecorded = async (bytes: Uint8Array) => {
     const files = await db.prisma.file.findMany({
-      where: { ownerId: operator.userId, name: called, size },
+      where: { ownerId: operator.userId, name: called, size: bytes.length },
       select: { id: true },
       orderBy: { createdAt: 'asc' },
     });
     const recorded = new Set(ledger.targets('file'));
-    return files.find((file) => !recorded.has(file.id))?.id;
+    for (const { id: stored } of files) {
+      const kept = recorded.has(stored) ? null : await services.files.bytesIfThere(stored);
+      if (kept && Buffer.from(kept).equals(bytes)) return stored;
+    }
+    return undefined;
   };
 
   const target = await ledger.bring(
@@ -52,7 +56,7 @@ async function importFile(importing: Importing, client: OnyxClient, file: NamedF
           throw new Unfit(`its bytes are not given: ${error.message}`);
         throw error;
       }
-      const before = await unrecorded(bytes.length);
+      const before = await unrecorded(bytes);
       if (before !== undefined) {
         stored = before;
         return;

@@ -1,0 +1,173 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type Kit, startKit } from '../../../test/kit.ts';
+
+/** The graph of the gateway, on a server with the embedded model and no other. */
+let kit: Kit;
+let slug: string;
+
+const create = `mutation ($input: CreateChatCompletionInput!) {
+  createChatCompletion(input: $input) { id model text finishReason toolCalls { id } usage { model inputTokens } }
+}`;
+const stream = `subscription ($input: CreateChatCompletionInput!) {
+  chatCompletion(input: $input) { id text finishReason toolCalls { index } usage { outputTokens } }
+}`;
+const embed = 'mutation ($input: CreateEmbeddingsInput!) { createEmbeddings(input: $input) { model } }';
+const draw = 'mutation ($input: CreateImageInput!) { createImage(input: $input) { base64 } }';
+const models = `query ($first: Int, $after: String) {
+  completionModels(first: $first, after: $after) {
+    totalCount pageInfo { endCursor hasNextPage } nodes { id name provider documentCount }
+  }
+}`;
+const question = (text: string) => [{ role: 'USER', content: [{ text }] }];
+
+beforeAll(async () => {
+  kit = await startKit();
+  await kit.ingest('Vacation', 'Everybody has thirty days of vacation each year.', { id: 'vacation' });
+  const search = await kit.prisma.action.findFirstOrThrow({ where: { builtinKey: 'SearchTool' } });
+  const { data } = await kit.gql(
+    'mutation ($input: CreateAgentInput!) { createAgent(input: $input) { agent { databaseId } } }',
+    {
+      input: {
+        name: 'Handbook',
+        isPublic: true,
+        knowledge: 'ATTACHED',
+        documentIds: ['vacation'],
+        actionIds: [search.id],
+      },
+    },
+  );
+  const agent = await kit.prisma.agent.findUniqueOrThrow({ where: { id: data.createAgent.agent.databaseId } });
+  slug = agent.slug;
+});
+afterAll(() => kit?.close());
+
+describe('the gateway', () => {
+  test('answers with quotes where the server has no language model, and calls no tools', async () => {
+    const { data } = await kit.gql(
+      create,
+      {
+        input: {
+          model: slug,
+          messages: question('How many days of vacation does everybody have?'),
+          tools: [{ name: 'count_days' }],
+          toolChoice: 'REQUIRED',
+        },
+      },
+      kit.keys.BASIC,
+    );
+    const { id, text, ...rest } = data.createChatCompletion;
+    expect(id).toMatch(/^chatcmpl-/);
+    expect(text).toContain('thirty days of vacation each year. [[1]](https://docs.example/Vacation)');
+    expect(rest).toEqual({
+      model: slug,
+      finishReason: 'STOP',
+      toolCalls: [],
+      usage: { model: 'embedded-quotes', inputTokens: expect.any(Number) },
+    });
+    expect(await kit.prisma.usageRecord.count({ where: { model: 'embedded-quotes', turns: 1 } })).toBe(1);
+    expect(await kit.prisma.chatSession.count()).toBe(0);
+  });
+
+  test('streams the same to a subscription', async () => {
+    const chunks = [];
+    const input = { model: slug, messages: question('vacation'), includeUsage: true };
+    for await (const { data } of kit.subscribe(stream, { input }, kit.keys.BASIC)) chunks.push(data.chatCompletion);
+    expect(chunks.map(({ text }) => text ?? '').join('')).toContain('thirty days of vacation');
+    expect(chunks.slice(-2)).toMatchObject([
+      { text: null, finishReason: 'STOP', usage: { outputTokens: expect.any(Number) } },
+      { text: null, finishReason: null, usage: { outputTokens: expect.any(Number) } },
+    ]);
+    expect(new Set(chunks.map(({ id }) => id)).size).toBe(1);
+  });
+
+  test('lists the agents in pages', async () => {
+    const first = await kit.gql(models, { first: 1 }, kit.keys.BASIC);
+    const { totalCount, pageInfo, nodes } = first.data.completionModels;
+    expect(nodes).toHaveLength(1);
+    expect([totalCount, pageInfo.hasNextPage]).toEqual([2, true]);
+    const second = await kit.gql(models, { after: pageInfo.endCursor }, kit.keys.BASIC);
+    expect(second.data.completionModels.nodes).toEqual([
+      { id: slug, name: 'Handbook', provider: 'embedded', documentCount: 1 },
+    ]);
+    const one = await kit.gql(
+      'query ($id: String!) { completionModel(id: $id) { id documentCount } }',
+      { id: slug },
+      kit.keys.BASIC,
+    );
+    expect(one.data.completionModel).toEqual({ id: slug, documentCount: 1 });
+  });
+
+  test('tells how many documents an agent has to who may read them', async () => {
+    const { secret } = await kit.createKey('BASIC', { scopes: ['use:llm_gateway'] });
+    const { data, errors } = await kit.gql(models, {}, secret);
+    expect(data.completionModels.nodes.map((node: { documentCount: number | null }) => node.documentCount)).toEqual([
+      null,
+      null,
+    ]);
+    expect(errors[0]?.extensions).toEqual({ code: 'FORBIDDEN', requiredPermissions: ['read:search'] });
+  });
+
+  test('refuses what the server has no model for, and names the setting', async () => {
+    const before = await kit.fingerprint();
+    const missing: [string, object, string, object, string][] = [
+      [embed, { texts: ['a'] }, 'embeddings', { input: 'a' }, 'EMBEDDING_MODEL'],
+      [draw, { prompt: 'a' }, 'images/generations', { prompt: 'a' }, 'IMAGE_MODEL'],
+    ];
+    for (const [operation, input, path, body, setting] of missing) {
+      const { errors } = await kit.gql(operation, { input }, kit.keys.BASIC);
+      expect(errors[0]?.extensions.code).toBe('NOT_FOUND');
+      expect(errors[0]?.message).toContain(setting);
+      const answer = await kit.rest('POST', `/api/v1/openai/${path}`, { key: kit.keys.BASIC, body });
+      expect(answer.status).toBe(400);
+      expect(answer.body.error).toEqual({
+        message: errors[0]?.message,
+        type: 'invalid_request_error',
+        param: 'model',
+        code: 'model_not_found',
+      });
+    }
+    const wrong: [string, object][] = [
+      ['input.responseFormat', { responseFormat: { type: 'JSON_OBJECT' } }],
+      [
+        'input.messages.0.content.0.imageUrl',
+        { messages: [{ role: 'USER', content: [{ imageUrl: 'data:image/png;base64,AAAA' }] }] },
+      ],
+      ['input.messages.0.content.0', { messages: [{ role: 'USER', content: [{}] }] }],
+      ['input.toolName', { toolName: 'nothing' }],
+      ['input.maxTokens', { maxTokens: 0 }],
+    ];
+    for (const [path, more] of wrong) {
+      const input = { model: slug, messages: question('Hello'), ...more };
+      const { errors } = await kit.gql(create, { input }, kit.keys.BASIC);
+      expect(errors[0]?.extensions).toMatchObject({
+        code: 'BAD_USER_INPUT',
+        fields: [{ path: path.split('.').map((part) => (/^\d+$/.test(part) ? Number(part) : part)) }],
+      });
+    }
+    expect(await kit.fingerprint()).toBe(before);
+  });
+
+  test('needs use:llm_gateway, whoever asks', async () => {
+    const { secret } = await kit.createKey('ADMIN', { scopes: ['write:chat', 'read:agents', 'manage:documents'] });
+    const before = await kit.fingerprint();
+    const completion = { input: { model: slug, messages: question('Hello') } };
+    const calls: [string, object][] = [
+      [create, completion],
+      [embed, { input: { texts: ['a'] } }],
+      [draw, { input: { prompt: 'a' } }],
+      [models, {}],
+      ['query { completionModel(id: "x") { id } }', {}],
+    ];
+    const refused = { code: 'FORBIDDEN', requiredPermissions: ['use:llm_gateway'] };
+    for (const key of [kit.keys.LIMITED, secret]) {
+      for (const [operation, variables] of calls) {
+        const { data, errors } = await kit.gql(operation, variables, key);
+        expect([data, errors[0]?.extensions]).toEqual([null, refused]);
+      }
+      const parts = [];
+      for await (const part of kit.subscribe(stream, completion, key)) parts.push(part);
+      expect(parts).toMatchObject([{ errors: [{ extensions: refused }] }]);
+    }
+    expect(await kit.fingerprint()).toBe(before);
+  });
+});
