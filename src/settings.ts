@@ -30,7 +30,7 @@ const list = z
 const hosts = list.transform((items, context) =>
   items.flatMap((item) => {
     const url = `http://${item}/`;
-    if (URL.canParse(url) && new URL(url).href === url.toLowerCase()) return [item.toLowerCase()];
+    if (URL.canParse(url) && new URL(url).host === item.toLowerCase()) return [item.toLowerCase()];
     context.addIssue({ code: 'custom', message: 'must be hosts, each with a port or without, between commas' });
     return [];
   }),

@@ -12,6 +12,9 @@ export interface Repeatable {
 /** What of a reply's headers is its own, and not of the connection or the server. */
 const kept = ['content-type', 'cache-control', 'x-accel-buffering', 'set-cookie', 'location'];
 
+const isText = ({ headers }: Response): boolean =>
+  /^(text\/|application\/json\b)/.test(headers.get('content-type') ?? 'text/plain');
+
 /**
  * Runs a request once for each Idempotency-Key: the same request again gets the reply of the first. Only a reply that
  * says that something was done is kept; after any other, which left nothing behind, the key is free again. The work
@@ -40,7 +43,8 @@ export async function idempotently(
     await claim.release();
     throw error;
   }
-  if (!response.ok) {
+  // A file is not kept either: it can be asked for again.
+  if (!response.ok || !isText(response)) {
     await claim.release();
     return response;
   }

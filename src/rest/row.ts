@@ -30,7 +30,7 @@ export interface StreamSpec<Params, Query, Body, Event, Variables> {
    * is a status then, as for any other row, and a heartbeat is a comment.
    */
   sse?: {
-    /** What a last event says, such as `[DONE]`. */
+    /** What a last event says, such as `[DONE]`, where nothing failed. */
     end?: string;
   };
   /**

@@ -1,5 +1,6 @@
 import { adminRows } from './anythingllm/admin.ts';
 import { chatRows as workspaceChatRows } from './anythingllm/chats.ts';
+import { documentFolderRows } from './anythingllm/document-folders.ts';
 import { documentRows } from './anythingllm/documents.ts';
 import { embedRows } from './anythingllm/embeds.ts';
 import { exportRows } from './anythingllm/exports.ts';
@@ -11,6 +12,7 @@ import { sessionRows } from './anythingllm/session.ts';
 import { systemRows } from './anythingllm/system.ts';
 import { threadRows } from './anythingllm/threads.ts';
 import { userManagementRows } from './anythingllm/users.ts';
+import { vectorSearchRows } from './anythingllm/vector-search.ts';
 import { widgetRows } from './anythingllm/widget.ts';
 import { workspaceRows } from './anythingllm/workspaces.ts';
 import { oauthRows } from './oauth.ts';
@@ -49,6 +51,8 @@ export const rows: readonly AnyRow[] = [
   ...sessionRows,
   ...keyRows,
   ...documentRows,
+  ...documentFolderRows,
+  ...vectorSearchRows,
   ...workspaceChatRows,
   ...threadRows,
   ...workspaceRows,

@@ -84,6 +84,7 @@ export async function streamReply(
       const seen = asAppError(error, context);
       if (seen.code === 'RATE_LIMITED' && !begun) throw seen;
       yield lines(packets.failed(seen));
+      return;
     }
     if (spec.sse?.end) yield `data: ${spec.sse.end}\n\n`;
   }

@@ -249,6 +249,7 @@ export function completionsService(foundation: Foundation) {
   async function start(principal: Principal, raw: CreateChatCompletionInput, signal: AbortSignal): Promise<UnderWay> {
     const request = parse(CreateChatCompletion, raw);
     await limits.admitTurn(principal);
+    await db.prisma.$transaction((transaction) => limits.admitMessage(transaction, principal));
     const chosen = await agentBySlug(db.prisma, principal, request.model);
     const model = modelOf(models, chosen);
     const conversation = readConversation(request.messages, model.sees);

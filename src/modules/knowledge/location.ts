@@ -53,5 +53,7 @@ export function atLocations(locations: readonly string[]): Prisma.DocumentWhereI
     const { data } = Location.safeParse(location);
     if (data) folders.set(data.folder, [...(folders.get(data.folder) ?? []), data.fileName]);
   }
+  // Beside other conditions an empty OR would be none at all, and every document meant.
+  if (folders.size === 0) return { id: { in: [] } };
   return { OR: [...folders].map(([folder, names]) => ({ AND: [inFolder(folder), { fileName: { in: names } }] })) };
 }

@@ -685,15 +685,15 @@ test('a document is one and the same, whichever road it came by and goes by', as
     wordCount: 3,
     token_count_estimate: 6,
   });
-  const { id: actionId } = await kit.prisma.action.findFirstOrThrow({ where: { name: 'SearchTool' } });
+  const { id: actionId } = await kit.prisma.action.findUniqueOrThrow({ where: { builtinKey: 'SearchTool' } });
   await kit.prisma.agent.update({ where: { id: agentId }, data: { actions: { connect: { id: actionId } } } });
   const turn = await kit.gql(
     `mutation ($agentId: Int!) {
-      sendChatMessage(input: { message: "What do corals do in warm water?", agentId: $agentId }) { citations { documentId } }
+      sendChatMessage(input: { message: "What do corals do in warm water?", newSession: { agentId: $agentId } }) { citations { documentId } }
     }`,
     { agentId },
   );
-  expect(turn.data.sendChatMessage.citations, JSON.stringify(turn.errors)).toEqual([{ documentId: text.id }]);
+  expect(turn.data?.sendChatMessage.citations, JSON.stringify(turn.errors)).toEqual([{ documentId: text.id }]);
   expect((await kit.rest('DELETE', `/api/onyx-api/ingestion/${text.id}`)).status).toBe(200);
   await remove([`custom-documents/${sponges.name}`]);
   expect(await kit.prisma.document.count()).toBe(0);

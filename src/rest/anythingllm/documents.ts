@@ -1,24 +1,18 @@
 import { z } from '@hono/zod-openapi';
-import { type AppError, badInput, notFound } from '../../errors.ts';
+import { type AppError, notFound } from '../../errors.ts';
 import type { Failure } from '../dialect.ts';
 import { graphql } from '../graphql.ts';
-import { everything } from '../onyx/shapes.ts';
 import { type AnyRow, row } from '../row.ts';
 import { anythingllm, failed } from './dialect.ts';
 import {
   AddedFields,
   Details,
   DocResults,
-  DocumentFields,
   DocumentFile,
-  detailsOf,
   docResult,
   documentFile,
-  FileEntry,
   FileEntryFields,
-  fileEntry,
   folderName,
-  folderOf,
   UploadForm,
   Workspaces,
 } from './document-shapes.ts';
@@ -115,52 +109,6 @@ const noTitle =
   "You are missing required metadata key:value pairs in your request. Required metadata key:values are 'title'";
 const noText = "The 'textContent' key cannot have an empty value.";
 
-const page = {
-  offset: z.string().optional().catch(undefined).openapi({ type: 'integer', description: 'How many to pass over.' }),
-  limit: z
-    .string()
-    .optional()
-    .catch(undefined)
-    .openapi({ type: 'string', description: 'How many to return, at most 1000; or `all`.' }),
-};
-
-/** What is no number counts as not given. */
-function window({ offset, limit }: { offset?: string | undefined; limit?: string | undefined }, unless: number) {
-  const number = (text: string | undefined) => (/^\d{1,9}$/.test(text ?? '') ? Number(text) : null);
-  const most = number(limit);
-  return {
-    offset: number(offset) ?? 0,
-    first: limit === 'all' ? everything : most === null || most === 0 ? unless : Math.min(most, 1000),
-  };
-}
-
-const InFolder = z
-  .object({
-    folder: z.string(),
-    documents: z.array(FileEntry),
-    totalCount: z.int(),
-    hasMore: z.boolean(),
-    error: z.string().nullable(),
-  })
-  .openapi('AnythingLLMFolder');
-
-const noFolder = (folder: string, more: object = {}): Failure => ({
-  status: 404,
-  body: {
-    ...{ folder, documents: [], totalCount: 0, hasMore: false, ...more },
-    error: `Folder "${folder}" does not exist.`,
-  },
-});
-
-const Folder = z.object({
-  name: z.string(),
-  type: z.literal('folder'),
-  items: z.array(z.object({ name: z.string(), type: z.literal('folder'), items: z.array(FileEntry) })),
-});
-
-const Done = z.object({ success: z.literal(true), message: z.string().nullable() });
-const undone = (status: number, message: string): Failure => ({ status, body: { success: false, message } });
-
 const metadataSchema = {
   url: 'string | nullable',
   title: 'string',
@@ -172,34 +120,6 @@ const metadataSchema = {
 } as const;
 
 const Viewer = graphql(`query AnythingLLMDocumentViewer { viewer { id } }`);
-
-const SearchBody = z
-  .object({
-    query: z.string().catch('').openapi({ type: 'string' }),
-    topN: z.number().min(1).nullish().catch(null).openapi({ type: 'integer', description: 'At most 100.' }),
-    scoreThreshold: z.number().min(0).max(1).nullish().catch(null).openapi({ type: 'number', minimum: 0, maximum: 1 }),
-  })
-  .openapi('AnythingLLMVectorSearch');
-
-const FoundPassage = z
-  .object({
-    id: z.string(),
-    text: z.string(),
-    metadata: z.object({
-      url: z.string(),
-      title: z.string(),
-      author: z.string(),
-      description: z.string(),
-      docSource: z.string(),
-      chunkSource: z.string(),
-      published: z.string(),
-      wordCount: z.int(),
-      tokenCount: z.int(),
-    }),
-    distance: z.number(),
-    score: z.number(),
-  })
-  .openapi('AnythingLLMFoundPassage');
 
 export const documentRows: AnyRow[] = [
   upload('/v1/document/upload', 'Add the text of a file', z.object({})),
@@ -272,85 +192,6 @@ export const documentRows: AnyRow[] = [
   row({
     ...common,
     method: 'get',
-    path: '/v1/documents',
-    summary: 'List the documents by folder, or those of one folder',
-    query: z.object({
-      folder: folderName.optional().catch(undefined).openapi({ type: 'string', description: 'Only this folder.' }),
-      ...page,
-    }),
-    reply: z
-      .union([
-        z.object({ localFiles: Folder }).openapi('AnythingLLMFolders'),
-        InFolder.extend({ code: z.int() }).openapi('AnythingLLMFolderWithCode'),
-      ])
-      .openapi({ description: 'With `folder` that folder, 100 of its documents unless `limit` is given.' }),
-    document: graphql(
-      `query ListDocumentFolders($folder: String, $all: Boolean!, $first: Int!, $offset: Int!) {
-        documentFolders @include(if: $all) { name }
-        documents(folder: $folder, filesIncluded: false, first: $first, offset: $offset) {
-          totalCount
-          pageInfo { hasNextPage }
-          nodes { ...AnythingLLMFileEntry }
-        }
-      }`,
-      [FileEntryFields],
-    ),
-    variables: ({ query }) =>
-      query.folder
-        ? { folder: query.folder, all: false, ...window(query, 100) }
-        : { folder: null, all: true, first: everything, offset: 0 },
-    partial: true,
-    output: ({ documentFolders, documents: { nodes, totalCount, pageInfo } }, { query: { folder } }) => {
-      if (folder)
-        return {
-          ...{ folder, documents: nodes.map(fileEntry), totalCount, hasMore: pageInfo.hasNextPage },
-          ...{ code: 200, error: null },
-        };
-      const inside = new Map((documentFolders ?? []).map(({ name }) => [name, [] as z.input<typeof FileEntry>[]]));
-      for (const document of nodes) inside.get(folderOf(document))?.push(fileEntry(document));
-      const items = [...inside].map(([name, items]) => ({ name, type: 'folder' as const, items }));
-      return { localFiles: { name: 'documents', type: 'folder' as const, items } };
-    },
-    failure: ({ code }, input) => {
-      const { folder } = (input?.query ?? {}) as { folder?: string };
-      return code === 'NOT_FOUND' ? noFolder(folder ?? '', { code: 404 }) : null;
-    },
-  }),
-  row({
-    ...common,
-    method: 'get',
-    path: '/v1/documents/folder/{folderName}',
-    summary: 'List the documents of a folder',
-    params: z.object({ folderName }),
-    query: z.object(page),
-    reply: InFolder,
-    document: graphql(
-      `query ListFolderDocuments($folder: String!, $first: Int!, $offset: Int!) {
-        documents(folder: $folder, first: $first, offset: $offset) {
-          totalCount
-          pageInfo { hasNextPage }
-          nodes { ...AnythingLLMFileEntry }
-        }
-      }`,
-      [FileEntryFields],
-    ),
-    variables: ({ params, query }) => ({ folder: params.folderName, ...window(query, everything) }),
-    partial: true,
-    output: ({ documents: { nodes, totalCount, pageInfo } }, { params }) => ({
-      folder: params.folderName,
-      documents: nodes.map(fileEntry),
-      totalCount,
-      hasMore: pageInfo.hasNextPage,
-      error: null,
-    }),
-    failure: ({ code }, input) => {
-      const { folderName: folder } = (input?.params ?? {}) as { folderName?: string };
-      return code === 'NOT_FOUND' ? noFolder(folder ?? '') : null;
-    },
-  }),
-  row({
-    ...common,
-    method: 'get',
     path: '/v1/document/accepted-file-types',
     summary: 'What types of files can be read',
     reply: z.object({ types: z.record(z.string(), z.array(z.string())) }),
@@ -410,147 +251,5 @@ export const documentRows: AnyRow[] = [
       return { document: file, localFiles: { name: 'documents', type: 'folder' as const, items: [file] } };
     },
     failure: ({ code }) => (code === 'NOT_FOUND' ? { status: 404, body: 'Not Found' } : null),
-  }),
-  row({
-    ...common,
-    method: 'post',
-    path: '/v1/document/create-folder',
-    summary: 'Make a folder',
-    body: z.object({ name: folderName }).openapi('AnythingLLMNewFolder'),
-    reply: Done,
-    document: graphql(
-      `mutation CreateDocumentFolder($name: String!) { createDocumentFolder(input: { name: $name }) { folder { name } } }`,
-    ),
-    variables: ({ body }) => ({ name: body.name }),
-    output: () => ({ success: true as const, message: null }),
-    failure: ({ code, message }) => {
-      if (code === 'CONFLICT') return undone(409, message);
-      return code === 'BAD_USER_INPUT' ? undone(400, 'Failed to create folder: Invalid path.') : null;
-    },
-  }),
-  row({
-    ...common,
-    method: 'delete',
-    path: '/v1/document/remove-folder',
-    summary: 'Delete a folder with its documents; one that is not there, or always there, is no error',
-    body: z.object({ name: folderName }).openapi('AnythingLLMFolderToRemove'),
-    reply: Done,
-    document: graphql(
-      `mutation DeleteDocumentFolder($name: String!) { deleteDocumentFolder(input: { name: $name }) { deletedName } }`,
-    ),
-    variables: ({ body }) => ({ name: body.name }),
-    output: () => ({ success: true as const, message: 'Folder removed successfully' }),
-    failure: ({ code, message }) => {
-      if (code === 'CONFLICT') return undone(409, `Failed to remove folder: ${message}`);
-      return code === 'NOT_FOUND' || code === 'BAD_USER_INPUT'
-        ? { status: 200, body: { success: true, message: 'Folder removed successfully' } }
-        : null;
-    },
-  }),
-  row({
-    ...common,
-    method: 'post',
-    path: '/v1/document/move-files',
-    summary: 'Move documents; those that workspaces have as their own stay',
-    body: z
-      .object({ files: z.array(z.object({ from: z.string(), to: z.string() })) })
-      .openapi('AnythingLLMFilesToMove'),
-    reply: Done,
-    document: graphql(
-      `mutation MoveDocuments($moves: [DocumentMoveInput!]!) { moveDocuments(input: { moves: $moves }) { skipped } }`,
-    ),
-    variables: ({ body }) => ({ moves: body.files }),
-    output: ({ moveDocuments: { skipped } }, { body: { files } }) => ({
-      success: true as const,
-      message:
-        skipped.length === 0
-          ? null
-          : `${skipped.length}/${files.length} files not moved. Unembed them from all workspaces.`,
-    }),
-    invalid: () => undone(400, 'Failed to move files.'),
-    failure: ({ code }) => {
-      if (code === 'CONFLICT') return undone(409, 'Failed to move some files.');
-      return code === 'BAD_USER_INPUT' ? undone(400, 'Failed to move some files.') : null;
-    },
-  }),
-  row({
-    ...common,
-    tag: 'AnythingLLM system',
-    method: 'get',
-    path: '/v1/system/vector-count',
-    summary: 'How many passages there are',
-    reply: z.object({ vectorCount: z.int() }),
-    document: graphql(`query CountPassages { passageCount }`),
-    variables: () => ({}),
-    output: ({ passageCount }) => ({ vectorCount: passageCount }),
-  }),
-  row({
-    ...common,
-    tag: 'AnythingLLM system',
-    method: 'delete',
-    path: '/v1/system/remove-documents',
-    summary: 'Delete documents; what is not there is no error',
-    body: z
-      .object({
-        names: z
-          .array(z.unknown())
-          .transform((names) => names.filter((name) => typeof name === 'string'))
-          .openapi({ type: 'array', items: { type: 'string' }, description: 'Locations, at most 1000.' }),
-      })
-      .openapi('AnythingLLMDocumentsToRemove'),
-    reply: Done,
-    document: graphql(
-      `mutation DeleteDocuments($locations: [String!]!) {
-        deleteDocuments(input: { locations: $locations }) { deletedDocumentIds }
-      }`,
-    ),
-    variables: ({ body }) => ({ locations: body.names }),
-    output: () => ({ success: true as const, message: 'Documents removed successfully' }),
-    invalid: () => undone(400, 'names must be a list of document names.'),
-  }),
-  row({
-    ...common,
-    tag: 'AnythingLLM workspaces',
-    method: 'post',
-    path: '/v1/workspace/{slug}/vector-search',
-    summary: 'Search what a workspace searches',
-    params: z.object({ slug: z.string() }),
-    body: SearchBody,
-    reply: z
-      .object({ results: z.array(FoundPassage), message: z.string().optional() })
-      .openapi('AnythingLLMVectorSearchResult'),
-    document: graphql(
-      `query SearchAgent($query: String!, $slug: String!, $first: Int, $minScore: Float) {
-        passagesOfAgent(slug: $slug)
-        search(query: $query, agentSlug: $slug, first: $first, minScore: $minScore) {
-          documentId position text score
-          document { ...AnythingLLMDocument }
-        }
-      }`,
-      [DocumentFields],
-    ),
-    variables: ({ params: { slug }, body: { query, topN, scoreThreshold } }) => {
-      if (query.trim() === '') throw badInput(['body', 'query'], 'Query parameter cannot be empty.');
-      return {
-        ...{ query, slug, minScore: scoreThreshold ?? null },
-        first: topN == null ? null : Math.min(Math.floor(topN), 1000),
-      };
-    },
-    output: ({ passagesOfAgent, search }) => ({
-      results: search.flatMap(({ documentId, position, text, score, document }) => {
-        if (!document) return [];
-        const { id: _, docAuthor: author, token_count_estimate: tokenCount, ...known } = detailsOf(document);
-        const { url, title, ...others } = known;
-        const metadata = { url, title, author, ...others, tokenCount };
-        return [{ id: `${documentId}-${position}`, text, metadata, distance: 1 - score, score }];
-      }),
-      ...(passagesOfAgent === 0 && { message: 'No embeddings found for this workspace.' }),
-    }),
-    failure: (error, input) => {
-      const { slug = '' } = (input?.params ?? {}) as { slug?: string };
-      if (error.code === 'NOT_FOUND')
-        return { status: 400, body: { message: `Workspace ${slug} is not a valid workspace.` } };
-      return error.code === 'BAD_USER_INPUT' ? { status: 400, body: { message: first(error).message } } : null;
-    },
   }),
 ];

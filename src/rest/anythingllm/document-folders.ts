@@ -1,0 +1,223 @@
+import { z } from '@hono/zod-openapi';
+import type { Failure } from '../dialect.ts';
+import { graphql } from '../graphql.ts';
+import { everything } from '../onyx/shapes.ts';
+import { type AnyRow, row } from '../row.ts';
+import { anythingllm } from './dialect.ts';
+import { FileEntry, FileEntryFields, fileEntry, folderName, folderOf } from './document-shapes.ts';
+
+const common = { tag: 'AnythingLLM documents', dialect: anythingllm } as const;
+
+const page = {
+  offset: z.string().optional().catch(undefined).openapi({ type: 'integer', description: 'How many to pass over.' }),
+  limit: z
+    .string()
+    .optional()
+    .catch(undefined)
+    .openapi({ type: 'string', description: 'How many to return, at most 1000; or `all`.' }),
+};
+
+/** What is no number counts as not given. */
+function window({ offset, limit }: { offset?: string | undefined; limit?: string | undefined }, unless: number) {
+  const number = (text: string | undefined) => (/^\d{1,9}$/.test(text ?? '') ? Number(text) : null);
+  const most = number(limit);
+  return {
+    offset: number(offset) ?? 0,
+    first: limit === 'all' ? everything : most === null || most === 0 ? unless : Math.min(most, 1000),
+  };
+}
+
+const InFolder = z
+  .object({
+    folder: z.string(),
+    documents: z.array(FileEntry),
+    totalCount: z.int(),
+    hasMore: z.boolean(),
+    error: z.string().nullable(),
+  })
+  .openapi('AnythingLLMFolder');
+
+const noFolder = (folder: string, more: object = {}): Failure => ({
+  status: 404,
+  body: {
+    ...{ folder, documents: [], totalCount: 0, hasMore: false, ...more },
+    error: `Folder "${folder}" does not exist.`,
+  },
+});
+
+const Folder = z.object({
+  name: z.string(),
+  type: z.literal('folder'),
+  items: z.array(z.object({ name: z.string(), type: z.literal('folder'), items: z.array(FileEntry) })),
+});
+
+const Done = z.object({ success: z.literal(true), message: z.string().nullable() });
+const undone = (status: number, message: string): Failure => ({ status, body: { success: false, message } });
+
+export const documentFolderRows: AnyRow[] = [
+  row({
+    ...common,
+    method: 'get',
+    path: '/v1/documents',
+    summary: 'List the documents by folder, or those of one folder',
+    query: z.object({
+      folder: folderName.optional().catch(undefined).openapi({ type: 'string', description: 'Only this folder.' }),
+      ...page,
+    }),
+    reply: z
+      .union([
+        z.object({ localFiles: Folder }).openapi('AnythingLLMFolders'),
+        InFolder.extend({ code: z.int() }).openapi('AnythingLLMFolderWithCode'),
+      ])
+      .openapi({ description: 'With `folder` that folder, 100 of its documents unless `limit` is given.' }),
+    document: graphql(
+      `query ListDocumentFolders($folder: String, $all: Boolean!, $first: Int!, $offset: Int!) {
+        documentFolders @include(if: $all) { name }
+        documents(folder: $folder, filesIncluded: false, first: $first, offset: $offset) {
+          totalCount
+          pageInfo { hasNextPage }
+          nodes { ...AnythingLLMFileEntry }
+        }
+      }`,
+      [FileEntryFields],
+    ),
+    variables: ({ query }) =>
+      query.folder
+        ? { folder: query.folder, all: false, ...window(query, 100) }
+        : { folder: null, all: true, first: everything, offset: 0 },
+    partial: true,
+    output: ({ documentFolders, documents: { nodes, totalCount, pageInfo } }, { query: { folder } }) => {
+      if (folder)
+        return {
+          ...{ folder, documents: nodes.map(fileEntry), totalCount, hasMore: pageInfo.hasNextPage },
+          ...{ code: 200, error: null },
+        };
+      const inside = new Map((documentFolders ?? []).map(({ name }) => [name, [] as z.input<typeof FileEntry>[]]));
+      for (const document of nodes) inside.get(folderOf(document))?.push(fileEntry(document));
+      const items = [...inside].map(([name, items]) => ({ name, type: 'folder' as const, items }));
+      return { localFiles: { name: 'documents', type: 'folder' as const, items } };
+    },
+    failure: ({ code }, input) => {
+      const { folder } = (input?.query ?? {}) as { folder?: string };
+      return code === 'NOT_FOUND' ? noFolder(folder ?? '', { code: 404 }) : null;
+    },
+  }),
+  row({
+    ...common,
+    method: 'get',
+    path: '/v1/documents/folder/{folderName}',
+    summary: 'List the documents of a folder',
+    params: z.object({ folderName }),
+    query: z.object(page),
+    reply: InFolder,
+    document: graphql(
+      `query ListFolderDocuments($folder: String!, $first: Int!, $offset: Int!) {
+        documents(folder: $folder, first: $first, offset: $offset) {
+          totalCount
+          pageInfo { hasNextPage }
+          nodes { ...AnythingLLMFileEntry }
+        }
+      }`,
+      [FileEntryFields],
+    ),
+    variables: ({ params, query }) => ({ folder: params.folderName, ...window(query, everything) }),
+    partial: true,
+    output: ({ documents: { nodes, totalCount, pageInfo } }, { params }) => ({
+      folder: params.folderName,
+      documents: nodes.map(fileEntry),
+      totalCount,
+      hasMore: pageInfo.hasNextPage,
+      error: null,
+    }),
+    failure: ({ code }, input) => {
+      const { folderName: folder } = (input?.params ?? {}) as { folderName?: string };
+      return code === 'NOT_FOUND' ? noFolder(folder ?? '') : null;
+    },
+  }),
+  row({
+    ...common,
+    method: 'post',
+    path: '/v1/document/create-folder',
+    summary: 'Make a folder',
+    body: z.object({ name: folderName }).openapi('AnythingLLMNewFolder'),
+    reply: Done,
+    document: graphql(
+      `mutation CreateDocumentFolder($name: String!) { createDocumentFolder(input: { name: $name }) { folder { name } } }`,
+    ),
+    variables: ({ body }) => ({ name: body.name }),
+    output: () => ({ success: true as const, message: null }),
+    failure: ({ code, message }) => {
+      if (code === 'CONFLICT') return undone(409, message);
+      return code === 'BAD_USER_INPUT' ? undone(400, 'Failed to create folder: Invalid path.') : null;
+    },
+  }),
+  row({
+    ...common,
+    method: 'delete',
+    path: '/v1/document/remove-folder',
+    summary: 'Delete a folder with its documents; one that is not there, or always there, is no error',
+    body: z.object({ name: folderName }).openapi('AnythingLLMFolderToRemove'),
+    reply: Done,
+    document: graphql(
+      `mutation DeleteDocumentFolder($name: String!) { deleteDocumentFolder(input: { name: $name }) { deletedName } }`,
+    ),
+    variables: ({ body }) => ({ name: body.name }),
+    output: () => ({ success: true as const, message: 'Folder removed successfully' }),
+    failure: ({ code, message }) => {
+      if (code === 'CONFLICT') return undone(409, `Failed to remove folder: ${message}`);
+      return code === 'NOT_FOUND' || code === 'BAD_USER_INPUT'
+        ? { status: 200, body: { success: true, message: 'Folder removed successfully' } }
+        : null;
+    },
+  }),
+  row({
+    ...common,
+    method: 'post',
+    path: '/v1/document/move-files',
+    summary: 'Move documents; those that workspaces have as their own stay',
+    body: z
+      .object({ files: z.array(z.object({ from: z.string(), to: z.string() })) })
+      .openapi('AnythingLLMFilesToMove'),
+    reply: Done,
+    document: graphql(
+      `mutation MoveDocuments($moves: [DocumentMoveInput!]!) { moveDocuments(input: { moves: $moves }) { skipped } }`,
+    ),
+    variables: ({ body }) => ({ moves: body.files }),
+    output: ({ moveDocuments: { skipped } }, { body: { files } }) => ({
+      success: true as const,
+      message:
+        skipped.length === 0
+          ? null
+          : `${skipped.length}/${files.length} files not moved. Unembed them from all workspaces.`,
+    }),
+    invalid: () => undone(400, 'Failed to move files.'),
+    failure: ({ code }) => {
+      if (code === 'CONFLICT') return undone(409, 'Failed to move some files.');
+      return code === 'BAD_USER_INPUT' ? undone(400, 'Failed to move some files.') : null;
+    },
+  }),
+  row({
+    ...common,
+    tag: 'AnythingLLM system',
+    method: 'delete',
+    path: '/v1/system/remove-documents',
+    summary: 'Delete documents; what is not there is no error',
+    body: z
+      .object({
+        names: z
+          .array(z.unknown())
+          .transform((names) => names.filter((name) => typeof name === 'string'))
+          .openapi({ type: 'array', items: { type: 'string' }, description: 'Locations, at most 1000.' }),
+      })
+      .openapi('AnythingLLMDocumentsToRemove'),
+    reply: Done,
+    document: graphql(
+      `mutation DeleteDocuments($locations: [String!]!) {
+        deleteDocuments(input: { locations: $locations }) { deletedDocumentIds }
+      }`,
+    ),
+    variables: ({ body }) => ({ locations: body.names }),
+    output: () => ({ success: true as const, message: 'Documents removed successfully' }),
+    invalid: () => undone(400, 'names must be a list of document names.'),
+  }),
+];
