@@ -125,9 +125,11 @@ export function textStream(
     },
     async pull(controller) {
       try {
-        const { value, done } = await chunks.next();
-        if (done) controller.close();
-        else if (value) controller.enqueue(encoder.encode(value));
+        let next = await chunks.next();
+        // A stream that is given nothing when it asks does not ask again.
+        while (!next.done && next.value === '') next = await chunks.next();
+        if (next.done) controller.close();
+        else controller.enqueue(encoder.encode(next.value));
       } catch (error) {
         onError?.(error);
         controller.error(new Error('The stream broke off.'));

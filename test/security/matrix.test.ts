@@ -15,6 +15,7 @@ import { nodeTypes } from '../../src/graphql/nodes.ts';
 import type { Requirement } from '../../src/graphql/plugins/permissions.ts';
 import { schema } from '../../src/graphql/schema.ts';
 import { anythingllm, anythingllmSession } from '../../src/rest/anythingllm/dialect.ts';
+import { openai } from '../../src/rest/anythingllm/openai-dialect.ts';
 import type { Dialect } from '../../src/rest/dialect.ts';
 import { oauth } from '../../src/rest/oauth.ts';
 import { onyx } from '../../src/rest/onyx/errors.ts';
@@ -37,7 +38,9 @@ const publicFields = [
   'Query.authentication',
   'Query.can',
   'Query.embedChat',
+  'Query.invite',
   'Query.viewer',
+  'Mutation.acceptInvite',
   'Mutation.deleteEmbedChat',
   'Mutation.login',
   'Mutation.register',
@@ -53,6 +56,8 @@ const publicRows = [
   'POST /auth/register',
   'POST /request-token',
   'GET /system/multi-user-mode',
+  'GET /invite/{code}',
+  'POST /invite/{code}',
   'POST /embed/{embedUuid}/stream-chat',
   'GET /embed/{embedUuid}/{sessionId}',
   'DELETE /embed/{embedUuid}/{sessionId}',
@@ -111,6 +116,18 @@ const rowRefusals = new Map<Dialect, (unknown: boolean, caller: Caller, operatio
   [
     anythingllm,
     (unknown) => (unknown ? { status: 403, text: '{"error":"No valid api key found."}' } : { verdict: 'FORBIDDEN' }),
+  ],
+  [
+    openai,
+    (unknown) => ({
+      status: 403,
+      body: {
+        error: expect.objectContaining({
+          message: unknown ? 'No valid api key found.' : expect.any(String),
+          code: unknown ? 'invalid_api_key' : 'insufficient_permissions',
+        }),
+      },
+    }),
   ],
   [
     anythingllmSession,

@@ -316,14 +316,16 @@ async function callRow(kit: Kit, caller: Caller, prefix: string, row: AnyRow, ca
 interface Refusal {
   error_code?: string;
   detail?: string;
-  error?: string;
+  error?: string | { code: string | null };
 }
 
 /** What the answer stands for, whatever its dialect. */
 function restVerdict(status: number, text: string, body: Refusal | undefined): string {
   if (status < 400) return 'OK';
   if (status === 401 && text === 'Unauthorized') return 'FORBIDDEN';
-  if (status === 401 || body?.error === 'No valid api key found.') return 'UNAUTHENTICATED';
+  const code = typeof body?.error === 'object' ? body.error.code : null;
+  if (status === 401 || body?.error === 'No valid api key found.' || code === 'invalid_api_key')
+    return 'UNAUTHENTICATED';
   if (status === 403 && (body?.error_code === 'INSUFFICIENT_PERMISSIONS' || body?.error)) return 'FORBIDDEN';
   if (status === 403 && strangerDetails.includes(body?.detail ?? '')) return 'UNAUTHENTICATED';
   return status === 422 ? 'BAD_USER_INPUT' : String(status);

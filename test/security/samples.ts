@@ -30,6 +30,8 @@ export type RowSample = (scene: Scene) => Promise<RowCall>;
 const fresh = () => `matrix ${randomUUID()}`;
 /** An address that nobody has yet. */
 const freshEmail = () => `${randomUUID()}@matrix.example`;
+/** A username that nobody has yet. */
+const freshUsername = () => `m${randomUUID()}`;
 const password = 'a password of the matrix';
 const limit = { tokenBudget: 1e12, periodHours: 24 };
 /** What of a grant a project token can hold: it, or what every caller who makes tokens holds in these tests. */
@@ -37,6 +39,12 @@ const confinable = ({ scope }: Grant) => (isPermission(scope) && holdsInProject(
 /** A person whom the caller may administer: holds no more than the caller may hand on. */
 const person = ({ targets, grant }: Scene) => targets.person(grant.role);
 const thisPerson: FieldSample = async (scene) => ({ input: { userId: (await person(scene)).id } });
+const completion: FieldSample = async ({ targets }) => ({
+  input: {
+    model: (await targets.workspace()).slug,
+    messages: [{ role: 'USER', content: [{ text: 'What is this?' }] }],
+  },
+});
 const search = { word: async ({ word }: Scene) => ({ query: word, first: 100 }) };
 const thisAgent: FieldSample = async ({ targets }) => ({ input: { databaseId: await targets.agent() } });
 
@@ -210,6 +218,45 @@ export const fieldSamples: Record<string, FieldSample> = {
     input: { newSession: { agentId: await targets.agent() }, message: 'What is this?' },
   }),
   'Subscription.chatRun': async ({ targets }) => ({ runId: await targets.run() }),
+  'Query.agent#slug': async ({ targets }) => ({ slug: (await targets.workspace()).slug }),
+  'Mutation.updateAgent#slug': async ({ targets }) => ({
+    input: { slug: (await targets.workspace()).slug, refusalText: 'taken over' },
+  }),
+  'Mutation.changeAgentDocuments': async ({ targets }) => ({
+    input: { databaseId: await targets.agent(), add: [(await targets.document()).location] },
+  }),
+  'Mutation.pinAgentDocument': async ({ targets }) => {
+    const { slug, location } = await targets.documented();
+    return { input: { slug, location, pinned: true } };
+  },
+  'Query.agentMembers': async ({ targets }) => ({ databaseId: await targets.agent() }),
+  'Mutation.changeAgentMembers': async (scene) => ({
+    input: { databaseId: await scene.targets.agent(), userDatabaseIds: [(await person(scene)).databaseId] },
+  }),
+  'Mutation.createEmbed': async ({ targets }) => ({ input: { agentSlug: (await targets.workspace()).slug } }),
+  'Mutation.updateEmbed': async ({ targets }) => ({
+    input: { uuid: (await targets.embed()).uuid, enabled: false },
+  }),
+  'Mutation.deleteEmbed': async ({ targets }) => ({ input: { uuid: (await targets.embed()).uuid } }),
+  'Query.embed': async ({ targets }) => ({ uuid: (await targets.embed()).uuid }),
+  'Query.embedChats': async ({ targets }) => ({ uuid: (await targets.embed()).uuid }),
+  'Query.embedChat': async ({ targets }) => ({ ...(await targets.embed()) }),
+  'Mutation.deleteEmbedChat': async ({ targets }) => ({ input: await targets.embed() }),
+  'Subscription.embedTurn': async ({ targets }) => ({ input: { ...(await targets.embed()), message: 'Hello' } }),
+  'Query.invite': async () => ({ code: newSecret('inv_') }),
+  'Query.exportQueryHistory': async () => ({ format: 'CSV' }),
+  'Query.exportQueryHistory#json': async () => ({ format: 'JSON' }),
+  'Mutation.updateUser': async (scene) => ({ input: { userId: (await person(scene)).id, bio: 'taken over' } }),
+  'Mutation.disableInviteCode': async ({ targets }) => ({ input: { databaseId: await targets.invite() } }),
+  'Mutation.acceptInvite': async ({ targets }) => ({
+    input: { code: await targets.inviteCode(), username: freshUsername(), password },
+  }),
+  'Mutation.updatePreferences': async () => ({ input: { customAppName: fresh() } }),
+  'Query.completionModel': async ({ targets }) => ({ id: (await targets.workspace()).slug }),
+  'Mutation.createChatCompletion': completion,
+  'Subscription.chatCompletion': completion,
+  'Mutation.createEmbeddings': async () => ({ input: { texts: ['a text'] } }),
+  'Mutation.createImage': async () => ({ input: { prompt: 'a fox' } }),
 };
 
 /** What `node` finds: an id of each type that it knows. Made into the variants `Query.node#Type` and `Query.nodes#Type`. */
@@ -261,6 +308,11 @@ export const pathParameters: Record<string, (scene: Scene) => Promise<string | n
   document_id: async ({ targets }) => (await targets.document()).externalId,
   // The search action, which comes with the server.
   tool_id: async () => 1,
+  slug: async ({ targets }) => (await targets.workspace()).slug,
+  workspaceSlug: async ({ targets }) => (await targets.workspace()).slug,
+  workspaceId: ({ targets }) => targets.agent(),
+  embedUuid: async ({ targets }) => (await targets.embed()).uuid,
+  model: async ({ targets }) => (await targets.workspace()).slug,
 };
 
 const persona = () => ({
@@ -278,6 +330,23 @@ const inactiveEmail: RowSample = async ({ targets, grant }) => ({
 });
 const rateLimit: RowSample = async () => ({ body: { enabled: true, token_budget: 1_000_000, period_hours: 24 } });
 const apiKey = ({ grant }: Scene) => ({ name: fresh(), role: grant.role.toLowerCase(), scopes: [grant.scope] });
+
+const memberIds: RowSample = async (scene) => ({ body: { userIds: [(await person(scene)).databaseId] } });
+const ofVisitor =
+  (parameter: string): RowSample =>
+  async ({ targets }) => {
+    const { uuid, sessionId } = await targets.embed();
+    return { params: { embedUuid: uuid, [parameter]: sessionId } };
+  };
+const chatCompletion =
+  (stream: boolean): RowSample =>
+  async ({ targets }) => ({
+    body: {
+      model: (await targets.workspace()).slug,
+      messages: [{ role: 'user', content: 'What is this?' }],
+      stream,
+    },
+  });
 
 /**
  * By `METHOD /path`, and by `METHOD /path#variant`. A row needs an entry when its body cannot be made up from its shape
@@ -406,6 +475,44 @@ export const rowSamples: Record<string, RowSample> = {
     await targets.session();
     return {};
   },
+  'POST /v1/workspace/new': async () => ({ body: { name: fresh() } }),
+  'POST /v1/workspace/{slug}/update': async () => ({ body: { openAiPrompt: 'taken over' } }),
+  'POST /v1/workspace/{slug}/update-embeddings': async ({ targets }) => ({
+    body: { adds: [(await targets.document()).location] },
+  }),
+  'POST /v1/workspace/{slug}/update-pin': async ({ targets }) => {
+    const { slug, location } = await targets.documented();
+    return { params: { slug }, body: { docPath: location, pinStatus: true } };
+  },
+  'POST /v1/admin/workspaces/{workspaceId}/update-users': memberIds,
+  'POST /v1/admin/workspaces/{workspaceSlug}/manage-users': memberIds,
+  'POST /v1/admin/users/new': async () => ({ body: { username: freshUsername(), password } }),
+  'POST /v1/admin/users/{id}': async (scene) => ({
+    params: { id: (await person(scene)).databaseId },
+    body: { bio: 'taken over' },
+  }),
+  'DELETE /v1/admin/users/{id}': async (scene) => ({ params: { id: (await person(scene)).databaseId } }),
+  'DELETE /v1/admin/invite/{id}': async ({ targets }) => ({ params: { id: await targets.invite() } }),
+  'POST /v1/admin/preferences': async () => ({ body: { custom_app_name: fresh() } }),
+  'GET /v1/users/{id}/issue-auth-token': async (scene) => ({ params: { id: (await person(scene)).databaseId } }),
+  'GET /invite/{code}': async () => ({ params: { code: newSecret('inv_') } }),
+  'POST /invite/{code}': async ({ targets }) => ({
+    params: { code: await targets.inviteCode() },
+    body: { username: freshUsername(), password },
+  }),
+  'POST /v1/embed/new': async ({ targets }) => ({ body: { workspace_slug: (await targets.workspace()).slug } }),
+  'POST /v1/embed/{embedUuid}': async () => ({ body: { max_chats_per_day: 5 } }),
+  'GET /v1/embed/{embedUuid}/chats/{sessionUuid}': ofVisitor('sessionUuid'),
+  'POST /embed/{embedUuid}/stream-chat': async ({ targets }) => {
+    const { uuid, sessionId } = await targets.embed();
+    return { params: { embedUuid: uuid }, body: { sessionId, message: 'Hello' } };
+  },
+  'GET /embed/{embedUuid}/{sessionId}': ofVisitor('sessionId'),
+  'DELETE /embed/{embedUuid}/{sessionId}': ofVisitor('sessionId'),
+  'POST /v1/openai/chat/completions': chatCompletion(false),
+  'POST /v1/openai/chat/completions#stream': chatCompletion(true),
+  'POST /v1/openai/embeddings': async () => ({ body: { input: 'a text' } }),
+  'POST /v1/openai/images/generations': async () => ({ body: { prompt: 'a fox' } }),
   'POST /onyx-api/ingestion': async () => ({
     body: { document: { semantic_identifier: fresh(), sections: [{ text: 'Planted.' }], metadata: {} } },
   }),
@@ -462,4 +569,8 @@ export const elsewhere: ReadonlyMap<string, string> = new Map([
   ['POST /system/generate-api-key', 'without people: src/rest/anythingllm/keys.test.ts'],
   ['GET /system/api-keys', 'without people: src/rest/anythingllm/keys.test.ts'],
   ['DELETE /system/api-key/{id}', 'without people: src/rest/anythingllm/keys.test.ts'],
+  ['Mutation.createEmbeddings', 'with an embedding model: src/modules/gateway/gateway.test.ts'],
+  ['POST /v1/openai/embeddings', 'with an embedding model: src/rest/anythingllm/openai.test.ts'],
+  ['Mutation.createImage', 'with an image model: src/modules/gateway/gateway.test.ts'],
+  ['POST /v1/openai/images/generations', 'with an image model: src/rest/anythingllm/openai.test.ts'],
 ]);

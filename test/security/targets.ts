@@ -1,6 +1,7 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { ActiveRun } from '../../src/modules/chat/runs.ts';
+import { newSecret } from '../../src/modules/tokens/secret.ts';
 import { folderBlobs } from '../../src/store/blobs.ts';
 import type { Kit } from '../kit.ts';
 
@@ -17,6 +18,18 @@ export interface Words {
 /** The ids of things to aim at. A sample asks for those that its operation needs. */
 export interface Targets {
   agent(): Promise<number>;
+  /** An agent, by the name that it has in URLs as well. */
+  workspace(): Promise<{ id: number; slug: string }>;
+  /** An agent with a document that is its own. */
+  documented(): Promise<{ id: number; slug: string; location: string }>;
+  /** A chat with an agent that has a name in URLs. */
+  thread(): Promise<{ agentSlug: string; slug: string }>;
+  /** A chat widget, with a chat of a visitor's. */
+  embed(): Promise<{ uuid: string; sessionId: string }>;
+  /** An invitation by a code. */
+  invite(): Promise<number>;
+  /** The code of another, by which an account can be made. */
+  inviteCode(): Promise<string>;
   deletedAgent(): Promise<number>;
   session(): Promise<string>;
   deletedSession(): Promise<string>;
@@ -37,7 +50,7 @@ export interface Targets {
   projectFile(): Promise<{ id: string; projectId: number }>;
   run(): Promise<string>;
   personalAccessToken(): Promise<number>;
-  document(): Promise<{ id: number; externalId: string }>;
+  document(): Promise<{ id: number; externalId: string; location: string }>;
   project(): Promise<number>;
   projectToken(): Promise<number>;
   projectDocument(): Promise<string>;
@@ -46,8 +59,8 @@ export interface Targets {
   /** The same, of all basic users together. */
   roleLimit(): Promise<number>;
   /** A person who is nobody's in particular, and holds no more than that role allows. */
-  person(role: Grant['role']): Promise<{ id: string; email: string }>;
-  deactivatedPerson(role: Grant['role']): Promise<{ id: string; email: string }>;
+  person(role: Grant['role']): Promise<{ id: string; email: string; databaseId: number }>;
+  deactivatedPerson(role: Grant['role']): Promise<{ id: string; email: string; databaseId: number }>;
   invitation(): Promise<string>;
   /** An API key that is nobody's in particular, and holds one permission. */
   apiKey(grant: Grant): Promise<number>;
@@ -137,10 +150,17 @@ export function freshTargets({ prisma, booted }: Kit, userId: string, words: Wor
         isPublic: false,
         ownerId: userId,
         projectId,
+        fileName: `${externalId}.json`,
         chunks: { create: chunk },
       },
     });
-    return { id, externalId };
+    return { id, externalId, location: `custom-documents/${externalId}.json` };
+  };
+  const slugged = async () => {
+    const id = await agent(null);
+    const slug = `workspace-${id}`;
+    await prisma.agent.update({ where: { id }, data: { slug } });
+    return { id, slug };
   };
   const project = async () => {
     const name = `${words.project} project`;
@@ -151,8 +171,9 @@ export function freshTargets({ prisma, booted }: Kit, userId: string, words: Wor
   };
   const person = async (role: Grant['role'], active: boolean) => {
     const email = `${randomUUID()}@people.example`;
-    const { id } = await prisma.user.create({ data: { name: 'somebody', email, role, active } });
-    return { id, email };
+    const databaseId = nextId();
+    const { id } = await prisma.user.create({ data: { name: 'somebody', email, role, active, databaseId } });
+    return { id, email, databaseId };
   };
   const token = async (
     kind: 'API_KEY' | 'PERSONAL' | 'PROJECT',
@@ -178,6 +199,74 @@ export function freshTargets({ prisma, booted }: Kit, userId: string, words: Wor
   };
   return {
     agent: () => agent(null),
+    workspace: slugged,
+    async documented() {
+      const workspace = await slugged();
+      const { id, location } = await document(null);
+      await prisma.agent.update({ where: { id: workspace.id }, data: { documents: { connect: { id } } } });
+      return { ...workspace, location };
+    },
+    async thread() {
+      const workspace = await slugged();
+      const { id } = await session();
+      const slug = `thread-${workspace.id}`;
+      await prisma.chatSession.update({ where: { id }, data: { agentId: workspace.id, slug } });
+      return { agentSlug: workspace.slug, slug };
+    },
+    async embed() {
+      const { id: agentId } = await slugged();
+      const visitorId = randomUUID();
+      const sessionId = randomUUID();
+      const name = 'a widget';
+      await prisma.user.create({
+        data: {
+          id: visitorId,
+          name,
+          email: `${visitorId}@keys.example`,
+          role: 'LIMITED',
+          accountType: 'SERVICE_ACCOUNT',
+        },
+      });
+      await prisma.token.create({
+        data: {
+          id: nextId(),
+          kind: 'EMBED',
+          name,
+          display: 'embed',
+          hash: hash(randomUUID()),
+          scopes: ['write:chat', 'read:agents'],
+          userId: visitorId,
+        },
+      });
+      await prisma.agentShare.create({ data: { agentId, userId: visitorId } });
+      const { uuid } = await prisma.embed.create({
+        data: { id: nextId(), agentId, userId: visitorId, createdById: userId, chatMode: 'CHAT' },
+      });
+      const { id } = await session();
+      const clientKey = `embed:${sessionId}`;
+      await prisma.chatSession.update({ where: { id }, data: { agentId, userId: visitorId, clientKey } });
+      return { uuid, sessionId };
+    },
+    async invite() {
+      const { id } = await prisma.inviteCode.create({
+        data: { id: nextId(), hash: hash(randomUUID()), display: 'ABC****', createdById: userId },
+      });
+      return id;
+    },
+    async inviteCode() {
+      const code = newSecret('inv_');
+      const { id } = await prisma.user.findFirstOrThrow({
+        where: {
+          role: 'ADMIN',
+          active: true,
+          tokens: { some: { kind: 'API_KEY', allScopes: true, revokedAt: null, disabledAt: null, expiresAt: null } },
+        },
+      });
+      await prisma.inviteCode.create({
+        data: { id: nextId(), hash: hash(code), display: 'inv_****', createdById: id },
+      });
+      return code;
+    },
     deletedAgent: () => agent(new Date()),
     session: async () => (await session()).id,
     deletedSession: async () => (await session(new Date())).id,
@@ -275,6 +364,21 @@ export function lasting(targets: Targets): Targets {
 /** Ids that nothing has. */
 export const missingTargets: Targets = {
   agent: async () => nextId(),
+  workspace: async () => {
+    const id = nextId();
+    return { id, slug: `workspace-${id}` };
+  },
+  documented: async () => {
+    const id = nextId();
+    return { id, slug: `workspace-${id}`, location: `custom-documents/doc-${nextId()}.json` };
+  },
+  thread: async () => {
+    const id = nextId();
+    return { agentSlug: `workspace-${id}`, slug: `thread-${id}` };
+  },
+  embed: async () => ({ uuid: randomUUID(), sessionId: randomUUID() }),
+  invite: async () => nextId(),
+  inviteCode: async () => newSecret('inv_'),
   deletedAgent: async () => nextId(),
   session: async () => randomUUID(),
   deletedSession: async () => randomUUID(),
@@ -291,15 +395,15 @@ export const missingTargets: Targets = {
   personalAccessToken: async () => nextId(),
   document: async () => {
     const id = nextId();
-    return { id, externalId: `doc-${id}` };
+    return { id, externalId: `doc-${id}`, location: `custom-documents/doc-${id}.json` };
   },
   project: async () => nextId(),
   projectToken: async () => nextId(),
   projectDocument: async () => `doc-${nextId()}`,
   rateLimit: async () => nextId(),
   roleLimit: async () => nextId(),
-  person: async () => ({ id: randomUUID(), email: `${randomUUID()}@people.example` }),
-  deactivatedPerson: async () => ({ id: randomUUID(), email: `${randomUUID()}@people.example` }),
+  person: async () => ({ id: randomUUID(), email: `${randomUUID()}@people.example`, databaseId: nextId() }),
+  deactivatedPerson: async () => ({ id: randomUUID(), email: `${randomUUID()}@people.example`, databaseId: nextId() }),
   invitation: async () => `${randomUUID()}@invited.example`,
   apiKey: async () => nextId(),
 };

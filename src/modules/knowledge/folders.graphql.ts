@@ -54,7 +54,7 @@ const DocumentMoveInput = builder.inputType('DocumentMoveInput', {
 const MoveDocumentsInput = builder.inputType('MoveDocumentsInput', {
   description: 'Which documents go where.',
   fields: (t) => ({
-    moves: t.field({ type: [DocumentMoveInput], required: true, description: '1 to 1,000 moves.' }),
+    moves: t.field({ type: [DocumentMoveInput], required: true, description: 'At most 1,000 moves.' }),
   }),
 });
 

@@ -20,7 +20,6 @@ const Moves = z.object({
         to: Location.refine(({ fileName }) => fileName.endsWith('.json'), 'must end with .json'),
       }),
     )
-    .min(1)
     .max(mostAtOnce),
 });
 const Locations = z.object({ locations: z.array(z.string().max(600)).max(mostAtOnce) });

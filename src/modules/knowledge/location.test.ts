@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { FolderName, fileNameOf, Location } from './location.ts';
+import { atLocations, FolderName, fileNameOf, Location } from './location.ts';
 
 const uuid = '[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}';
 
@@ -41,5 +41,10 @@ describe('a location', () => {
 
   it.each(['', ' ', '.', '..', 'a/b', 'a\\b', 'a\nb', '\ud800'])('has no folder %j', (name) => {
     expect(FolderName.safeParse(name).success).toBe(false);
+  });
+
+  it('that is none is that of no document, and never of all', () => {
+    for (const locations of [[], ['x'], ['../x', '', 'a/b/c']])
+      expect(atLocations(locations)).toEqual({ id: { in: [] } });
   });
 });

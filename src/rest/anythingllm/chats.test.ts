@@ -325,16 +325,17 @@ describe('POST /v1/workspace/{slug}/chat', () => {
   it('tells a used up budget with 429, and when to come back', async () => {
     const slug = await workspace({ actions: {} });
     const poor = await kit.createKey('BASIC', { name: 'poor' });
-    const limit = await kit.prisma.rateLimit.create({
-      data: { scope: 'TOKEN', tokenId: poor.id, tokenBudget: 1n, periodHours: 1 },
-    });
+    const made = await kit.gql(
+      'mutation ($input: CreateRateLimitInput!) { createRateLimit(input: $input) { rateLimit { databaseId } } }',
+      { input: { scope: 'TOKEN', tokenId: poor.id, tokenBudget: 1, periodHours: 1 } },
+    );
+    expect(made.errors).toEqual([]);
     await chat(slug, { message: 'Hello' }, poor.secret);
     for (const road of ['chat', 'stream-chat']) {
       const answer = await call('POST', `${slug}/${road}`, { message: 'Hello' }, poor.secret);
       expect([answer.status, answer.body]).toEqual([429, abort(expect.any(String))]);
       expect(Number(answer.headers.get('retry-after'))).toBeGreaterThan(0);
     }
-    await kit.prisma.rateLimit.delete({ where: { id: limit.id } });
   });
 });
 

@@ -560,6 +560,10 @@ describe('one document', () => {
     expect(await namesIn('custom-documents')).toEqual([two.location.split('/')[1]]);
     await unchanged(async () => {
       expect(told(await remove([one.location, two.location.replace(/^[^/]+/, 'elsewhere')]))).toEqual(done);
+      // What names no document must not stand for all of them.
+      for (const names of [[], [7], ['x'], ['../x', '\0', two.location.split('/')[1]]])
+        expect(told(await remove(names))).toEqual(done);
+      expect(told(await move([]))).toEqual([200, { success: true, message: null }]);
       for (const names of [undefined, 'x', {}])
         expect(told(await remove(names))).toEqual([
           400,
@@ -697,7 +701,6 @@ test('a document is one and the same, whichever road it came by and goes by', as
   expect((await kit.rest('DELETE', `/api/onyx-api/ingestion/${text.id}`)).status).toBe(200);
   await remove([`custom-documents/${sponges.name}`]);
   expect(await kit.prisma.document.count()).toBe(0);
-  await kit.prisma.agent.delete({ where: { id: agentId } });
 });
 
 test('what is private to a project, and the text of a file, is in no folder', async () => {
