@@ -30,6 +30,7 @@ export type RowSample = (scene: Scene) => Promise<RowCall>;
 const fresh = () => `matrix ${randomUUID()}`;
 /** An address that nobody has yet. */
 const freshEmail = () => `${randomUUID()}@matrix.example`;
+const planted = () => new File(['Planted.'], 'planted.txt');
 /** A username that nobody has yet. */
 const freshUsername = () => `m${randomUUID()}`;
 const password = 'a password of the matrix';
@@ -243,6 +244,35 @@ export const fieldSamples: Record<string, FieldSample> = {
   'Query.embedChat': async ({ targets }) => ({ ...(await targets.embed()) }),
   'Mutation.deleteEmbedChat': async ({ targets }) => ({ input: await targets.embed() }),
   'Subscription.embedTurn': async ({ targets }) => ({ input: { ...(await targets.embed()), message: 'Hello' } }),
+  'Query.agentChat': async ({ targets }) => {
+    const { agentSlug, slug } = await targets.thread();
+    return { agentSlug, threadSlug: slug };
+  },
+  'Mutation.startChatOver': async ({ targets }) => {
+    const { agentSlug, slug } = await targets.thread();
+    return { input: { agentSlug, threadSlug: slug } };
+  },
+  'Mutation.sendChatMessage#thread': async ({ targets }) => {
+    const { agentSlug, slug } = await targets.thread();
+    return { input: { chat: { agentSlug, threadSlug: slug }, message: 'What is this?' } };
+  },
+  'Mutation.createChatSession#slug': async ({ targets }) => ({
+    input: { agentSlug: (await targets.workspace()).slug, slug: randomUUID() },
+  }),
+  'Query.search#slug': async ({ targets, word }) => ({ query: word, agentSlug: (await targets.workspace()).slug }),
+  'Query.documents#folder': async () => ({ folder: 'custom-documents', first: 100 }),
+  'Query.document': async ({ targets }) => ({ location: (await targets.document()).location }),
+  'Query.passagesOfAgent': async ({ targets }) => ({ slug: (await targets.workspace()).slug }),
+  'Mutation.addTextDocument': async () => ({ input: { text: 'Planted.', metadata: { title: fresh() } } }),
+  'Mutation.uploadDocuments': async () => ({ input: { files: [planted()] } }),
+  'Mutation.createDocumentFolder': async () => ({ input: { name: fresh() } }),
+  'Mutation.deleteDocumentFolder': async ({ targets }) => ({ input: { name: await targets.folder() } }),
+  'Mutation.deleteDocuments': async ({ targets }) => ({ input: { locations: [(await targets.document()).location] } }),
+  'Mutation.moveDocuments': async ({ targets }) => ({
+    input: {
+      moves: [{ from: (await targets.document()).location, to: `custom-documents/${randomUUID()}.json` }],
+    },
+  }),
   'Query.invite': async () => ({ code: newSecret('inv_') }),
   'Query.exportQueryHistory': async () => ({ format: 'CSV' }),
   'Query.exportQueryHistory#json': async () => ({ format: 'JSON' }),
@@ -251,7 +281,7 @@ export const fieldSamples: Record<string, FieldSample> = {
   'Mutation.acceptInvite': async ({ targets }) => ({
     input: { code: await targets.inviteCode(), username: freshUsername(), password },
   }),
-  'Mutation.updatePreferences': async () => ({ input: { customAppName: fresh() } }),
+  'Mutation.updatePreferences': async () => ({ input: { appName: fresh() } }),
   'Query.completionModel': async ({ targets }) => ({ id: (await targets.workspace()).slug }),
   'Mutation.createChatCompletion': completion,
   'Subscription.chatCompletion': completion,
@@ -313,6 +343,9 @@ export const pathParameters: Record<string, (scene: Scene) => Promise<string | n
   workspaceId: ({ targets }) => targets.agent(),
   embedUuid: async ({ targets }) => (await targets.embed()).uuid,
   model: async ({ targets }) => (await targets.workspace()).slug,
+  folderName: ({ targets }) => targets.folder(),
+  docName: async ({ targets }) => (await targets.document()).location.replace(/^.*\//, ''),
+  filename: async () => `pdf-${randomUUID()}.pdf`,
 };
 
 const persona = () => ({
@@ -331,6 +364,13 @@ const inactiveEmail: RowSample = async ({ targets, grant }) => ({
 const rateLimit: RowSample = async () => ({ body: { enabled: true, token_budget: 1_000_000, period_hours: 24 } });
 const apiKey = ({ grant }: Scene) => ({ name: fresh(), role: grant.role.toLowerCase(), scopes: [grant.scope] });
 
+const workspaceMessage: RowSample = async () => ({ body: { message: 'What is this?' } });
+const thread =
+  (body?: Record<string, unknown>): RowSample =>
+  async ({ targets }) => {
+    const { agentSlug, slug } = await targets.thread();
+    return { params: { slug: agentSlug, threadSlug: slug }, ...(body && { body }) };
+  };
 const memberIds: RowSample = async (scene) => ({ body: { userIds: [(await person(scene)).databaseId] } });
 const ofVisitor =
   (parameter: string): RowSample =>
@@ -486,6 +526,28 @@ export const rowSamples: Record<string, RowSample> = {
   },
   'POST /v1/admin/workspaces/{workspaceId}/update-users': memberIds,
   'POST /v1/admin/workspaces/{workspaceSlug}/manage-users': memberIds,
+  'POST /v1/document/upload': async () => ({ body: { file: [planted()] } }),
+  'POST /v1/document/upload/{folderName}': async () => ({ body: { file: [planted()] } }),
+  'POST /v1/document/raw-text': async () => ({ body: { textContent: 'Planted.', metadata: { title: fresh() } } }),
+  'POST /v1/document/create-folder': async () => ({ body: { name: fresh() } }),
+  'DELETE /v1/document/remove-folder': async ({ targets }) => ({ body: { name: await targets.folder() } }),
+  'POST /v1/document/move-files': async ({ targets }) => ({
+    body: {
+      files: [{ from: (await targets.document()).location, to: `custom-documents/${randomUUID()}.json` }],
+    },
+  }),
+  'DELETE /v1/system/remove-documents': async ({ targets }) => ({
+    body: { names: [(await targets.document()).location] },
+  }),
+  'POST /v1/workspace/{slug}/vector-search': async ({ word }) => ({ body: { query: word } }),
+  'POST /v1/workspace/{slug}/chat': workspaceMessage,
+  'POST /v1/workspace/{slug}/stream-chat': workspaceMessage,
+  'POST /v1/workspace/{slug}/thread/new': async () => ({ body: { name: fresh() } }),
+  'POST /v1/workspace/{slug}/thread/{threadSlug}/update': thread({ name: 'taken over' }),
+  'DELETE /v1/workspace/{slug}/thread/{threadSlug}': thread(),
+  'GET /v1/workspace/{slug}/thread/{threadSlug}/chats': thread(),
+  'POST /v1/workspace/{slug}/thread/{threadSlug}/chat': thread({ message: 'What is this?' }),
+  'POST /v1/workspace/{slug}/thread/{threadSlug}/stream-chat': thread({ message: 'What is this?' }),
   'POST /v1/admin/users/new': async () => ({ body: { username: freshUsername(), password } }),
   'POST /v1/admin/users/{id}': async (scene) => ({
     params: { id: (await person(scene)).databaseId },
@@ -571,6 +633,10 @@ export const elsewhere: ReadonlyMap<string, string> = new Map([
   ['DELETE /system/api-key/{id}', 'without people: src/rest/anythingllm/keys.test.ts'],
   ['Mutation.createEmbeddings', 'with an embedding model: src/modules/gateway/gateway.test.ts'],
   ['POST /v1/openai/embeddings', 'with an embedding model: src/rest/anythingllm/openai.test.ts'],
+  ['Mutation.addLinkDocument', 'where a link may lead: src/modules/knowledge/intake.test.ts'],
+  ['POST /v1/document/upload-link', 'where a link may lead: src/rest/anythingllm/documents.test.ts'],
+  ['GET /v1/document/generated-files/{filename}', 'there are none: src/rest/anythingllm/documents.test.ts'],
+  ['GET /v1/users/{id}/issue-auth-token', 'nobody is: src/rest/anythingllm/admin.test.ts'],
   ['Mutation.createImage', 'with an image model: src/modules/gateway/gateway.test.ts'],
   ['POST /v1/openai/images/generations', 'with an image model: src/rest/anythingllm/openai.test.ts'],
 ]);

@@ -26,6 +26,8 @@ export interface Targets {
   thread(): Promise<{ agentSlug: string; slug: string }>;
   /** A chat widget, with a chat of a visitor's. */
   embed(): Promise<{ uuid: string; sessionId: string }>;
+  /** A folder of documents. */
+  folder(): Promise<string>;
   /** An invitation by a code. */
   invite(): Promise<number>;
   /** The code of another, by which an account can be made. */
@@ -253,6 +255,10 @@ export function freshTargets({ prisma, booted }: Kit, userId: string, words: Wor
       });
       return id;
     },
+    async folder() {
+      const { name } = await prisma.documentFolder.create({ data: { id: nextId(), name: `folder-${nextId()}` } });
+      return name;
+    },
     async inviteCode() {
       const code = newSecret('inv_');
       const { id } = await prisma.user.findFirstOrThrow({
@@ -378,6 +384,7 @@ export const missingTargets: Targets = {
   },
   embed: async () => ({ uuid: randomUUID(), sessionId: randomUUID() }),
   invite: async () => nextId(),
+  folder: async () => `folder-${nextId()}`,
   inviteCode: async () => newSecret('inv_'),
   deletedAgent: async () => nextId(),
   session: async () => randomUUID(),

@@ -539,6 +539,8 @@ describe('files that come with a message', () => {
       'FORBIDDEN',
     );
     expect(code(await unchanged(() => say({ chat: { agentSlug: 'no-such' }, attachments })))).toBe('NOT_FOUND');
+    const { sessionId } = await said({ chat: { agentSlug: slug } });
+    expect(code(await unchanged(() => say({ sessionId, attachments }, stranger.secret)))).toBe('NOT_FOUND');
   });
 
   it('go again when the turn does not come about', async () => {

@@ -22,9 +22,9 @@ const UpdateChatSessionInput = builder.inputType('UpdateChatSessionInput', {
     name: t.string({ description: 'Its name, at most 500 characters; null makes one from the first message.' }),
     sharing: t.field({ type: SharingStatus, description: 'Who may read it.' }),
     model: t.string({
-      description: 'The model that answers in it, one of `models`; null goes back to the server’s own.',
+      description: 'The model that answers in it, one of `models`; null goes back to the agent’s, or the server’s own.',
     }),
-    temperature: t.float({ description: '0 to 2; null goes back to the model’s own.' }),
+    temperature: t.float({ description: '0 to 2; null goes back to the agent’s, or the model’s own.' }),
     reasoningEffort: t.field({
       type: ReasoningEffort,
       description: 'How much the model thinks first; null goes back to its own.',

@@ -480,12 +480,16 @@ export function turnService({
     const uploads = attachments.map((attachment, index) => decoded(attachment, index, files.refusal));
     // Nothing is stored for a chat that is not there.
     if (input.chat) await findChat(db.prisma, principal, input.chat);
+    else if (input.sessionId) {
+      const where = { ...visible.chatSessions(principal), id: input.sessionId };
+      if ((await db.prisma.chatSession.count({ where })) === 0) throw notFound('Chat session');
+    }
     const { files: stored } = await files.upload(principal, uploads);
     const fileIds = [...(input.fileIds ?? []), ...stored.map(({ id }) => id)];
     try {
       return await prepare(principal, { ...input, fileIds }, randomUUID());
     } catch (error) {
-      for (const { id } of stored) await files.delete(principal, id);
+      await Promise.allSettled(stored.map(({ id }) => files.delete(principal, id)));
       throw error;
     }
   }

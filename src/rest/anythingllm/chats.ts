@@ -271,12 +271,9 @@ export const chatRows: AnyRow[] = [
     dialect: anythingllm,
     params: workspace,
     query: z.object({
-      apiSessionId: z
-        .string()
-        .optional()
-        .openapi({
-          description: 'The chat of that `sessionId`, with all that was reset; the unnamed one unless given.',
-        }),
+      apiSessionId: z.string().optional().openapi({
+        description: 'The chat of that `sessionId`, with all that was reset; the unnamed one unless given.',
+      }),
       limit,
       orderBy: z
         .enum(['asc', 'desc'])
