@@ -8,13 +8,14 @@ import { cors } from 'hono/cors';
 import { HTTPException } from 'hono/http-exception';
 import { matchedRoutes } from 'hono/route';
 import { secureHeaders } from 'hono/secure-headers';
-import { getPathNoStrict } from 'hono/utils/url';
 import type { ContentfulStatusCode } from 'hono/utils/http-status';
+import { getPathNoStrict } from 'hono/utils/url';
 import { type Client, can, type Viewer } from './authz/principal.ts';
 import type { Context } from './context.ts';
 import { AppError, credentialRefused, forbidden, unauthenticated } from './errors.ts';
 import { multipart } from './form.ts';
 import { toGraphQLError } from './graphql/errors.ts';
+import { uploadPermissions } from './graphql/uploading.ts';
 import { createWebSockets, type WebSockets } from './graphql/websocket.ts';
 import { createGraphQLServer } from './graphql/yoga.ts';
 import { currentRequest, type Log } from './log.ts';
@@ -229,9 +230,9 @@ export function createServer({ settings, db, log, services, checkReplies = false
     // Only who may keep files sends any: those of others are not even read.
     if (multipart.test(c.req.header('content-type') ?? '')) {
       if (viewer === null) return refusedByGraphQL(unauthenticated());
-      if (!can(viewer, 'write:projects')) {
-        services.audit.permissionRefused(viewer, 'uploadFiles');
-        return refusedByGraphQL(forbidden(['write:projects']));
+      if (!uploadPermissions.some((permission) => can(viewer, permission))) {
+        services.audit.permissionRefused(viewer, 'files in /graphql');
+        return refusedByGraphQL(forbidden([...uploadPermissions], 'This credential may send no files.'));
       }
     }
     const response = await yoga.fetch(c.req.raw, contextOf(c, viewer, graphqlPageLimit));

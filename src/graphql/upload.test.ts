@@ -12,6 +12,7 @@ import {
   uploadGraphql,
 } from '../../test/multipart.ts';
 import { httpExchange } from '../../test/security/raw-http.ts';
+import { uploadPermissions } from './uploading.ts';
 
 let kit: Kit;
 beforeAll(async () => {
@@ -230,12 +231,12 @@ describe('who may send files', () => {
     });
   });
 
-  it('no credential without `write:projects`', async () => {
+  it('no credential that may call none of the mutations that take files', async () => {
     const pat = await kit.createPat(kit.keys.BASIC, { scopes: ['read:chat', 'write:chat'] });
     await nothingStored(async () => {
       for (const key of [kit.keys.LIMITED, pat.secret])
         expect((await send({}, key)).body.errors).toMatchObject([
-          { extensions: { code: 'FORBIDDEN', requiredPermissions: ['write:projects'] } },
+          { extensions: { code: 'FORBIDDEN', requiredPermissions: uploadPermissions } },
         ]);
     });
   });

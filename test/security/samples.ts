@@ -230,7 +230,7 @@ export const fieldSamples: Record<string, FieldSample> = {
     const { slug, location } = await targets.documented();
     return { input: { slug, location, pinned: true } };
   },
-  'Query.agentMembers': async ({ targets }) => ({ databaseId: await targets.agent() }),
+  'Query.agentMembers': thisAgent,
   'Mutation.changeAgentMembers': async (scene) => ({
     input: { databaseId: await scene.targets.agent(), userDatabaseIds: [(await person(scene)).databaseId] },
   }),

@@ -22,7 +22,7 @@ export interface Targets {
   workspace(): Promise<{ id: number; slug: string }>;
   /** An agent with a document that is its own. */
   documented(): Promise<{ id: number; slug: string; location: string }>;
-  /** A chat with an agent that has a name in URLs. */
+  /** A chat with the built-in agent that has a name in URLs. */
   thread(): Promise<{ agentSlug: string; slug: string }>;
   /** A chat widget, with a chat of a visitor's. */
   embed(): Promise<{ uuid: string; sessionId: string }>;
@@ -89,15 +89,15 @@ const throwaway: Words = {
 
 /** A new thing at every call, owned by that user and private. */
 export function freshTargets({ prisma, booted }: Kit, userId: string, words: Words = throwaway): Targets {
-  const agent = async (deletedAt: Date | null) => {
+  const agent = async (deletedAt: Date | null, ownerId: string | null = userId) => {
     const id = nextId();
     const name = `${words.agent} agent ${id}`;
     const texts = { description: words.agent, systemPrompt: words.agent, taskPrompt: words.agent };
-    await prisma.agent.create({ data: { id, name, ...texts, ownerId: userId, deletedAt } });
+    await prisma.agent.create({ data: { id, name, ...texts, ownerId, deletedAt } });
     return id;
   };
-  const session = async (deletedAt: Date | null = null, projectId: number | null = null) => {
-    const data = { userId, agentId: 0, name: `${words.chat} session`, deletedAt, projectId };
+  const session = async (deletedAt: Date | null = null, projectId: number | null = null, ownerId = userId) => {
+    const data = { userId: ownerId, agentId: 0, name: `${words.chat} session`, deletedAt, projectId };
     const { id } = await prisma.chatSession.create({ data });
     const root = await prisma.chatMessage.create({ data: { id: nextId(), sessionId: id, role: 'SYSTEM' } });
     const text = `${words.chat} question`;
@@ -158,8 +158,8 @@ export function freshTargets({ prisma, booted }: Kit, userId: string, words: Wor
     });
     return { id, externalId, location: `custom-documents/${externalId}.json` };
   };
-  const slugged = async () => {
-    const id = await agent(null);
+  const slugged = async (ownerId: string | null = userId) => {
+    const id = await agent(null, ownerId);
     const slug = `workspace-${id}`;
     await prisma.agent.update({ where: { id }, data: { slug } });
     return { id, slug };
@@ -201,7 +201,7 @@ export function freshTargets({ prisma, booted }: Kit, userId: string, words: Wor
   };
   return {
     agent: () => agent(null),
-    workspace: slugged,
+    workspace: () => slugged(),
     async documented() {
       const workspace = await slugged();
       const { id, location } = await document(null);
@@ -209,14 +209,13 @@ export function freshTargets({ prisma, booted }: Kit, userId: string, words: Wor
       return { ...workspace, location };
     },
     async thread() {
-      const workspace = await slugged();
       const { id } = await session();
-      const slug = `thread-${workspace.id}`;
-      await prisma.chatSession.update({ where: { id }, data: { agentId: workspace.id, slug } });
-      return { agentSlug: workspace.slug, slug };
+      const slug = `thread-${nextId()}`;
+      await prisma.chatSession.update({ where: { id }, data: { slug } });
+      return { agentSlug: 'default', slug };
     },
     async embed() {
-      const { id: agentId } = await slugged();
+      const { id: agentId } = await slugged(null);
       const visitorId = randomUUID();
       const sessionId = randomUUID();
       const name = 'a widget';
@@ -242,11 +241,11 @@ export function freshTargets({ prisma, booted }: Kit, userId: string, words: Wor
       });
       await prisma.agentShare.create({ data: { agentId, userId: visitorId } });
       const { uuid } = await prisma.embed.create({
-        data: { id: nextId(), agentId, userId: visitorId, createdById: userId, chatMode: 'CHAT' },
+        data: { id: nextId(), agentId, userId: visitorId, chatMode: 'CHAT' },
       });
-      const { id } = await session();
+      const { id } = await session(null, null, visitorId);
       const clientKey = `embed:${sessionId}`;
-      await prisma.chatSession.update({ where: { id }, data: { agentId, userId: visitorId, clientKey } });
+      await prisma.chatSession.update({ where: { id }, data: { agentId, clientKey } });
       return { uuid, sessionId };
     },
     async invite() {
@@ -378,10 +377,7 @@ export const missingTargets: Targets = {
     const id = nextId();
     return { id, slug: `workspace-${id}`, location: `custom-documents/doc-${nextId()}.json` };
   },
-  thread: async () => {
-    const id = nextId();
-    return { agentSlug: `workspace-${id}`, slug: `thread-${id}` };
-  },
+  thread: async () => ({ agentSlug: 'default', slug: `thread-${nextId()}` }),
   embed: async () => ({ uuid: randomUUID(), sessionId: randomUUID() }),
   invite: async () => nextId(),
   folder: async () => `folder-${nextId()}`,

@@ -261,10 +261,18 @@ export function agentsService(db: Database, models: ChatModels) {
             id,
             data.userIds.map((userId) => ({ userId })),
           );
+        const pinned =
+          data.documentIds &&
+          (await transaction.document.findMany({
+            where: { externalId: { in: data.documentIds }, pinnedBy: { some: { id } } },
+            select: { id: true },
+          }));
         return transaction.agent.update({
           where: { id },
           data: {
             ...columns(data),
+            // What is taken from it is no longer pinned to it.
+            ...(pinned && { pinnedDocuments: { set: pinned } }),
             ...(data.starterMessages && {
               starterMessages: {
                 deleteMany: {},

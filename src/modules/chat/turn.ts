@@ -178,9 +178,26 @@ export function turnService({
     if (parentId === -1) return { path: line, regenerates: false };
     if (parentId === null || parentId === root(messages).id) return { path: [root(messages)], regenerates: false };
     const at = line.findIndex((message) => message.id === parentId);
-    if (at < 0)
-      throw badInput(['input', 'parentMessageId'], 'The new message sent is not on the latest mainline of messages');
+    if (at < 0) throw elsewhere();
     return { path: line.slice(0, at + 1), regenerates: line[at]?.role === 'USER' };
+  }
+
+  /**
+   * The messages of a session that the model is told of in a turn; null: all of them. Who may not read chats is told by
+   * its answers of none but what was said with the same credential; a person who logged in is one and the same.
+   */
+  async function ownWords(
+    transaction: Prisma.TransactionClient,
+    principal: Principal,
+    sessionId: string,
+  ): Promise<ReadonlySet<number> | null> {
+    const { kind, tokenId } = principal.credential;
+    if (can(principal, 'read:chat') || kind === 'SESSION') return null;
+    const answers = await transaction.chatMessage.findMany({
+      where: { sessionId, run: { tokenId } },
+      select: { id: true, parentId: true },
+    });
+    return new Set(answers.flatMap(({ id, parentId }) => (parentId === null ? [id] : [id, parentId])));
   }
 
   /** Writes the user's message and reserves the answer's, in one transaction. */
@@ -195,8 +212,10 @@ export function turnService({
         orderBy: { id: 'asc' },
         select: spoken,
       });
+      const own = created ? null : await ownWords(transaction, principal, session.id);
       const { path, regenerates } = place(messages, input.parentMessageId);
       const parent = path.at(-1) ?? root(messages);
+      if (regenerates && own?.has(parent.id) === false) throw elsewhere();
       const asked = regenerates
         ? parent
         : await transaction.chatMessage.create({
@@ -230,7 +249,8 @@ export function turnService({
         select: { id: true },
       });
       const allowed = ({ id }: { id: number }) => input.actionIds == null || input.actionIds.includes(id);
-      const before = latest(regenerates ? path.slice(0, -1) : path, input.historyLimit ?? agent.historyLimit);
+      const earlier = (regenerates ? path.slice(0, -1) : path).filter(({ id }) => own?.has(id) ?? true);
+      const before = latest(earlier, input.historyLimit ?? agent.historyLimit);
       const prompted = promptedBy(agent, { ...session, systemPrompt: input.systemPrompt ?? session.systemPrompt });
       checkLength({ agent: prompted, projectInstructions, question: asked.text }, model, input);
       return {
@@ -520,6 +540,9 @@ export function turnService({
 }
 
 export type TurnService = ReturnType<typeof turnService>;
+
+const elsewhere = () =>
+  badInput(['input', 'parentMessageId'], 'The new message sent is not on the latest mainline of messages');
 
 /** What a turn needs of the messages before it. */
 const spoken = { id: true, parentId: true, latestChildId: true, role: true, text: true } as const;

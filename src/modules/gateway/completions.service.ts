@@ -249,7 +249,22 @@ export function completionsService(foundation: Foundation) {
   async function start(principal: Principal, raw: CreateChatCompletionInput, signal: AbortSignal): Promise<UnderWay> {
     const request = parse(CreateChatCompletion, raw);
     await limits.admitTurn(principal);
-    await db.prisma.$transaction((transaction) => limits.admitMessage(transaction, principal));
+    const recorded = await limits.admitUnwritten(principal);
+    try {
+      return await begin(principal, request, signal, recorded);
+    } catch (error) {
+      recorded();
+      throw error;
+    }
+  }
+
+  /** The same once it is let in. `recorded` is called when what it used is recorded. */
+  async function begin(
+    principal: Principal,
+    request: z.output<typeof CreateChatCompletion>,
+    signal: AbortSignal,
+    recorded: () => void,
+  ): Promise<UnderWay> {
     const chosen = await agentBySlug(db.prisma, principal, request.model);
     const model = modelOf(models, chosen);
     const conversation = readConversation(request.messages, model.sees);
@@ -314,12 +329,14 @@ export function completionsService(foundation: Foundation) {
       await record(principal, model.modelId, soFar, end.status === 'FAILED').catch((error: unknown) =>
         log.error({ error, runId: id }, 'what a completion cost could not be recorded'),
       );
+      recorded();
       const reason = end.status === 'STOPPED' ? 'USER_CANCELLED' : 'FINISHED';
       if (end.status === 'FAILED') run.emit({ ...end, type: 'failed' });
       else run.emit({ type: 'stopped', reason, usage: spent(model, soFar, durationMs) });
     };
     if (agent.chatMode === 'QUERY' && (hits ?? []).length + images.length === 0) {
       watch.done();
+      recorded();
       run.emit({ type: 'answerStarted', documents: [], isRefusal: true });
       run.emit({ type: 'answerDelta', text: agent.refusalText || usualRefusal });
       run.emit({ type: 'stopped', reason: 'FINISHED' });

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { Principal } from '../../authz/principal.ts';
+import { visible } from '../../authz/visible.ts';
 import { parse } from '../../errors.ts';
 import type { ChatMessage, Prisma } from '../../generated/prisma/client.ts';
 import { cut, ListOrder, type PageArgs } from '../../paging.ts';
@@ -62,7 +63,7 @@ const pair = {
   session: {
     select: {
       clientKey: true,
-      agent: { select: { id: true, name: true, systemPrompt: true } },
+      agent: { select: { id: true, name: true } },
       user: { select: { accountType: true, username: true, email: true } },
     },
   },
@@ -74,6 +75,8 @@ export function historyService(db: Database, audit: AuditService, references: Ch
   async function newest(principal: Principal): Promise<{ pairs: Pair[]; truncated: boolean }> {
     const where = matching({ visitors: false });
     const pairs: Pair[] = [];
+    /** The prompts of the agents that the principal may see, and empty ones for the others. */
+    const prompts = new Map<number, string>();
     let characters = 0;
     for (let before: number | undefined; ; before = pairs.at(-1)?.id) {
       const page = await db.prisma.chatMessage.findMany({
@@ -85,12 +88,19 @@ export function historyService(db: Database, audit: AuditService, references: Ch
       const readable = await Promise.all(
         page.map((message) => references(principal, message as unknown as ChatMessage)),
       );
+      const unknown = page.map(({ session }) => session.agent.id).filter((id) => !prompts.has(id));
+      for (const id of unknown) prompts.set(id, '');
+      const seen = await db.prisma.agent.findMany({
+        where: { AND: [visible.agents(principal), { id: { in: unknown } }] },
+        select: { id: true, systemPrompt: true },
+      });
+      for (const { id, systemPrompt } of seen) prompts.set(id, systemPrompt);
       for (const [index, message] of page.entries()) {
         const passages = (readable[index]?.passages ?? []) as unknown as { text: string }[];
         const texts = [message.text, message.parent?.text ?? '', ...passages.map(({ text }) => text)];
         characters += texts.reduce((sum, text) => sum + text.length, 0);
         if (pairs.length >= mostPairs || characters > mostCharacters) return { pairs, truncated: true };
-        pairs.push(pairOf(message, passages));
+        pairs.push(pairOf(message, prompts.get(message.session.agent.id) ?? '', passages));
       }
       if (page.length < exportPage) return { pairs, truncated: false };
     }
@@ -108,8 +118,8 @@ export function historyService(db: Database, audit: AuditService, references: Ch
 
     /**
      * What was asked and answered, oldest first, without the visitors of chat widgets: the newest 10,000 pairs, or fewer
-     * where they and the passages they rest on have more than 40,000,000 characters; `truncated` says so. Passages are
-     * those that the principal may read.
+     * where they and the passages they rest on have more than 40,000,000 characters; `truncated` says so. Passages and
+     * prompts are those that the principal may read.
      */
     async export(
       principal: Principal,
@@ -130,13 +140,13 @@ export function historyService(db: Database, audit: AuditService, references: Ch
 
 type StoredPair = Prisma.ChatMessageGetPayload<{ select: typeof pair }>;
 
-function pairOf(message: StoredPair, passages: { text: string }[]): Pair {
+function pairOf(message: StoredPair, systemPrompt: string, passages: { text: string }[]): Pair {
   const { id, text, createdAt, parent, session, feedback } = message;
   const { agent, user, clientKey } = session;
   const positive = feedback[0]?.positive ?? null;
   return {
     id,
-    agent,
+    agent: { ...agent, systemPrompt },
     question: parent?.text ?? '',
     answer: text,
     askedAt: parent?.createdAt ?? createdAt,

@@ -160,6 +160,8 @@ export function limitsService(
   let active = new Map<string, ActiveLimit[]>();
   let countsRequests = false;
   let loading = Promise.resolve();
+  /** Messages under way of which nothing is written yet, by the user whose limit they count against. */
+  const unwritten = new Map<string, number>();
 
   /** What was counted under a limit goes on counting when the limit changes. */
   function counterOf(id: number, requestsPerMinute: number, before: ReadonlyMap<number, RequestCounter>) {
@@ -186,6 +188,9 @@ export function limitsService(
     countsRequests = limits.some((limit) => limit.requestsPerMinute !== null);
   }
 
+  /** Whose limit on messages a principal's count against: what the tokens of one's projects send is one's own. */
+  const senderOf = ({ userId, credential }: Principal): string => credential.projectOwnerId ?? userId;
+
   /** One at a time, so that an older reading never takes the place of a newer one. */
   function load(): Promise<void> {
     loading = loading.catch(() => {}).then(read);
@@ -194,6 +199,42 @@ export function limitsService(
 
   const applying = (principal: Principal): ActiveLimit[] =>
     active.size === 0 ? [] : keysOf(principal).flatMap((key) => active.get(key) ?? []);
+
+  /**
+   * Whether a user who may send so many messages in any 24 hours may send one more: turns that began count, whatever
+   * became of them, and of chats that were erased those that a model was heard in. Called first in the transaction
+   * that writes the message: turns of one such user are counted one after the other. What the tokens of one's projects
+   * send is one's own. Throws RATE_LIMITED, with the time at which the next is let in. One statement for users without
+   * such a limit, two for the others.
+   */
+  async function admitMessage(transaction: Prisma.TransactionClient, principal: Principal): Promise<void> {
+    const userId = senderOf(principal);
+    const [held] = await transaction.$queryRaw<{ most: number }[]>`
+      SELECT "dailyMessageLimit" AS "most" FROM "User"
+      WHERE "id" = ${userId}::uuid AND "dailyMessageLimit" IS NOT NULL FOR NO KEY UPDATE`;
+    if (!held) return;
+    const most = held.most - (unwritten.get(userId) ?? 0);
+    const since = new Date(Date.now() - 24 * 3600 * 1000);
+    // What was used is kept by the hour: an hour counts while all of it lies within the 24.
+    const [full] = await transaction.$queryRaw<{ last: Date | null }[]>`
+      SELECT greatest(
+        (SELECT r."startedAt" FROM "Run" r JOIN "ChatSession" s ON s."id" = r."sessionId"
+          WHERE r."startedAt" > ${since}::timestamptz
+            AND s."updatedAt" > ${since}::timestamptz
+            AND (s."userId" = ${userId}::uuid
+              OR s."projectId" IN (SELECT "id" FROM "Project" WHERE "ownerId" = ${userId}::uuid))
+          ORDER BY r."startedAt" DESC OFFSET ${Math.max(most - 1, 0)} LIMIT 1),
+        (SELECT max("hour") FROM (
+          SELECT "hour", sum(sum("turns")) OVER (ORDER BY "hour" DESC) AS "since_then" FROM "UsageRecord"
+          WHERE ("userId" = ${userId}::uuid OR "userId" IN (SELECT t."userId" FROM "Token" t
+              JOIN "Project" p ON p."id" = t."projectId" WHERE p."ownerId" = ${userId}::uuid))
+            AND "hour" > ${since}::timestamptz AND "outputTokens" > 0
+          GROUP BY "hour") AS hours WHERE "since_then" >= ${most})) AS "last"`;
+    const last = most > 0 ? full?.last : new Date();
+    if (!last) return;
+    const resetAt = new Date(last.getTime() + 24 * 3600 * 1000);
+    throw limited('USER', `You've reached your limit of ${held.most} messages in 24 hours.`, resetAt);
+  }
 
   const windowOf = ({ scope }: ActiveLimit, budget: { tokens: number; hours: number }, principal: Principal) => ({
     subject: counted(scope, principal).subject,
@@ -370,35 +411,33 @@ export function limitsService(
       throw limited(last.scope, `You've reached the usage budget for ${name}.`, last.until);
     },
 
+    /** See {@link admitMessage}. */
+    admitMessage,
+
     /**
-     * Whether a user who may send so many messages in any 24 hours may send one more: turns that began count, whatever
-     * became of them, and of chats that were erased those that a model was heard in. Called first in the transaction
-     * that writes the message: turns of one such user are counted one after the other. Throws RATE_LIMITED, with the time
-     * at which the next is let in. One statement for users without such a limit, two for the others.
+     * The same for a message that is not written before it is answered. It counts until what this returns is called, as
+     * what was used counts from then on. Throws RATE_LIMITED.
      */
-    async admitMessage(transaction: Prisma.TransactionClient, { userId }: Principal): Promise<void> {
-      const [held] = await transaction.$queryRaw<{ most: number }[]>`
-        SELECT "dailyMessageLimit" AS "most" FROM "User"
-        WHERE "id" = ${userId}::uuid AND "dailyMessageLimit" IS NOT NULL FOR NO KEY UPDATE`;
-      if (!held) return;
-      const since = new Date(Date.now() - 24 * 3600 * 1000);
-      // What was used is kept by the hour: an hour counts while all of it lies within the 24.
-      const [full] = await transaction.$queryRaw<{ last: Date | null }[]>`
-        SELECT greatest(
-          (SELECT r."startedAt" FROM "Run" r JOIN "Token" t ON t."id" = r."tokenId"
-            JOIN "ChatSession" s ON s."id" = r."sessionId"
-            WHERE t."userId" = ${userId}::uuid AND r."startedAt" > ${since}::timestamptz
-              AND s."updatedAt" > ${since}::timestamptz
-              AND (s."userId" = ${userId}::uuid
-                OR s."projectId" IN (SELECT "id" FROM "Project" WHERE "ownerId" = ${userId}::uuid))
-            ORDER BY r."startedAt" DESC OFFSET ${held.most - 1} LIMIT 1),
-          (SELECT max("hour") FROM (
-            SELECT "hour", sum(sum("turns")) OVER (ORDER BY "hour" DESC) AS "since_then" FROM "UsageRecord"
-            WHERE "userId" = ${userId}::uuid AND "hour" > ${since}::timestamptz AND "outputTokens" > 0
-            GROUP BY "hour") AS hours WHERE "since_then" >= ${held.most})) AS "last"`;
-      if (!full?.last) return;
-      const resetAt = new Date(full.last.getTime() + 24 * 3600 * 1000);
-      throw limited('USER', `You've reached your limit of ${held.most} messages in 24 hours.`, resetAt);
+    async admitUnwritten(principal: Principal): Promise<() => void> {
+      const sender = senderOf(principal);
+      const count = (change: number) => {
+        const next = (unwritten.get(sender) ?? 0) + change;
+        if (next > 0) unwritten.set(sender, next);
+        else unwritten.delete(sender);
+      };
+      let counted = false;
+      try {
+        await db.prisma.$transaction(async (transaction) => {
+          await admitMessage(transaction, principal);
+          // Before the next one of this user is let in.
+          count(1);
+          counted = true;
+        });
+      } catch (error) {
+        if (counted) count(-1);
+        throw error;
+      }
+      return () => count(-1);
     },
 
     /** The enabled limits that apply to a caller, the narrowest first. At most one statement. */

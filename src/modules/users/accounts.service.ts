@@ -18,11 +18,15 @@ type Transaction = Prisma.TransactionClient;
 const keyDomain = 'onyxapikey.ai';
 export const addressRefused = `addresses of ${keyDomain} belong to keys`;
 
+/** The domain of the address of a person whose username is none. By RFC 2606 no mail ever reaches it. */
+const noDomain = 'anythingllm.invalid';
+
 /** An address, lower-cased. */
 export const emailAddress = plainText(254)
   .toLowerCase()
   .pipe(z.email('must be an e-mail address'))
-  .refine((email) => !email.endsWith(keyDomain), addressRefused);
+  .refine((email) => !email.endsWith(keyDomain), addressRefused)
+  .refine((email) => !email.endsWith(`@${noDomain}`), `addresses of ${noDomain} belong to usernames`);
 
 export const username = plainText(64).regex(
   /^[a-z][a-z0-9._@-]+$/,
@@ -36,8 +40,6 @@ export const soleUsername = username.refine(
   'cannot be taken',
 );
 
-/** The domain of the address of a person whose username is none. By RFC 2606 no mail ever reaches it. */
-const noDomain = 'anythingllm.invalid';
 const isAddress = (text: string): boolean => z.email().safeParse(text).success;
 
 /** The address of a person of whom only the username is known: the username where it is one. */
@@ -182,9 +184,11 @@ export function withinRole(principal: Principal, role: Role): void {
     throw forbidden(excess, 'An account that holds more than the caller is not theirs to make or change.');
 }
 
-/** The address of who is known by a username alone goes with it. */
+/** The address of who is known by a username alone goes with it. Throws BAD_USER_INPUT for one that nobody can have. */
 const addressAfter = ({ email }: User, username: string | null | undefined): { email?: string } =>
-  username != null && email.endsWith(`@${noDomain}`) ? { email: addressOf(username) } : {};
+  username != null && email.endsWith(`@${noDomain}`)
+    ? { email: addressOf(parse(soleUsername, username, ['input', 'username'])) }
+    : {};
 
 /** Whether a change of role takes anything away. */
 const narrows = (before: Role, after: Role): boolean =>

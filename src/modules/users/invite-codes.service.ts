@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { rolePermissions } from '../../authz/permissions.ts';
 import { type Client, can, type Principal } from '../../authz/principal.ts';
 import { visible } from '../../authz/visible.ts';
 import { badInput, forbidden, notFound, parse } from '../../errors.ts';
@@ -45,7 +46,10 @@ const open = (now = new Date()): Prisma.InviteCodeWhereInput => ({
             kind: { in: ['API_KEY', 'ANYTHINGLLM'] },
             revokedAt: null,
             disabledAt: null,
-            OR: [{ expiresAt: null }, { expiresAt: { gt: now } }],
+            AND: [
+              { OR: [{ expiresAt: null }, { expiresAt: { gt: now } }] },
+              { OR: [{ allScopes: true }, { scopes: { hasEvery: ['manage:users', ...rolePermissions(role)] } }] },
+            ],
           },
         },
       },
@@ -54,6 +58,25 @@ const open = (now = new Date()): Prisma.InviteCodeWhereInput => ({
     ],
   },
 });
+
+/** With a code: who made it, and what they hold. */
+const maker = {
+  createdBy: {
+    select: {
+      id: true,
+      accountType: true,
+      tokens: {
+        where: { kind: { not: 'PERSONAL' }, revokedAt: null },
+        select: { allScopes: true, scopes: true },
+      },
+    },
+  },
+} satisfies Prisma.InviteCodeInclude;
+type CodeOfMaker = Prisma.InviteCodeGetPayload<{ include: typeof maker }>;
+
+/** Whether a key shares everybody's agents. */
+const sharesAll = ({ allScopes, scopes }: { allScopes: boolean; scopes: string[] }): boolean =>
+  allScopes || scopes.includes('manage:agents');
 
 interface Parts {
   db: Database;
@@ -74,12 +97,19 @@ export function inviteCodesService({ db, audit, users, revocations, attempts }: 
         })
       : null;
 
-  /** A code's agents that can still be shared. Its maker, an ADMIN yet, could share them then and can now. */
-  const shareable = (transaction: Prisma.TransactionClient, { agentIds }: InviteCode) =>
-    transaction.agent.findMany({
-      where: { id: { in: agentIds }, deletedAt: null, isBuiltin: false },
+  /** A code's agents that its maker, an ADMIN yet, could still share: all of them, or with a cut key their own. */
+  async function shareable(transaction: Prisma.TransactionClient, { agentIds, createdBy }: CodeOfMaker) {
+    const whole = createdBy?.accountType === 'STANDARD' || createdBy?.tokens.some(sharesAll);
+    return transaction.agent.findMany({
+      where: {
+        id: { in: agentIds },
+        deletedAt: null,
+        isBuiltin: false,
+        ...(!whole && { ownerId: createdBy?.id ?? null }),
+      },
       select: { id: true },
     });
+  }
 
   return {
     async list(args: PageArgs, limit: number, query: object) {
@@ -174,6 +204,7 @@ export function inviteCodesService({ db, audit, users, revocations, attempts }: 
           const invite = await transaction.inviteCode.update({
             where: { id: found.id },
             data: { claimedById: user.id },
+            include: maker,
           });
           const agents = await shareable(transaction, invite);
           await transaction.agentShare.createMany({ data: agents.map(({ id }) => ({ agentId: id, userId: user.id })) });

@@ -6,12 +6,15 @@ type Transaction = Prisma.TransactionClient;
 /** Any number; orders the transactions that change API keys, and so could take away the last admin. */
 const adminLock = 7_203_841_161;
 
-/** Admins who can still come in and do everything: people, and service accounts whose key works and is not cut. */
+/**
+ * Admins who can still come in and do everything: people with a password, and service accounts whose key works and is
+ * not cut. Who was brought over from another server has no password yet.
+ */
 const ableAdmins = (): Prisma.UserWhereInput => ({
   role: 'ADMIN',
   active: true,
   OR: [
-    people,
+    { ...people, passwordHash: { not: null } },
     {
       tokens: {
         some: {

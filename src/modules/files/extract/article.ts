@@ -14,7 +14,16 @@ export function textOfArticle(page: string): string {
   const isPage = document.documentElement !== null;
   const title = isPage ? document.title : '';
   const article = isPage ? new Readability(document).parse() : null;
-  const text = textOfHtml(article?.content || page.replace(/<title\b[^>]*>.*?<\/title>/is, ''));
+  const text = textOfHtml(article?.content || withoutTitle(page));
   const heading = (article?.title || title).replace(/\s+/g, ' ').trim();
   return heading === '' || text === '' ? text : `# ${heading}\n\n${text}`;
+}
+
+/** A page without its first title. One look from there on, since a page may begin a million of them and end none. */
+function withoutTitle(page: string): string {
+  const start = page.search(/<title\b/i);
+  if (start < 0) return page;
+  const end = /<\/title>/gi;
+  end.lastIndex = start;
+  return end.test(page) ? page.slice(0, start) + page.slice(end.lastIndex) : page;
 }

@@ -1,0 +1,23 @@
+import { type GraphQLInputType, getNamedType, isInputObjectType } from 'graphql';
+import { isPermission, type Permission } from '../authz/permissions.ts';
+import type { Requirement } from './plugins/permissions.ts';
+import { schema } from './schema.ts';
+
+/** Whether a value of that type can hold a file. */
+function takesFiles(type: GraphQLInputType, seen = new Set<string>()): boolean {
+  const named = getNamedType(type);
+  if (named.name === 'Upload') return true;
+  if (!isInputObjectType(named) || seen.has(named.name)) return false;
+  seen.add(named.name);
+  return Object.values(named.getFields()).some((field) => takesFiles(field.type, seen));
+}
+
+/** What the mutations ask that take files: who holds none of these has no file to send. */
+export const uploadPermissions: readonly Permission[] = [
+  ...new Set(
+    Object.values(schema.getMutationType()?.getFields() ?? {})
+      .filter(({ args }) => args.some(({ type }) => takesFiles(type)))
+      .map(({ extensions }) => extensions.requirement as Requirement)
+      .filter(isPermission),
+  ),
+].sort();
