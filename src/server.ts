@@ -26,12 +26,13 @@ import { widgetCors } from './rest/anythingllm/widget-cors.ts';
 import { type Accept, credentialOf, sessionOf } from './rest/credential.ts';
 import { serveDownloads } from './rest/downloads.ts';
 import { coded, onyx, onyxFailure } from './rest/onyx/errors.ts';
-import { type Caller, canonicalPath, dialectAt, replyWith, serveRows } from './rest/routes.ts';
+import { type Caller, canonicalPath, dialectAt, replyWith, serveRows, takesStrangers } from './rest/routes.ts';
 import { projectRoot } from './root.ts';
 import type { Foundation, Services } from './services.ts';
 
-/** The largest body of a request, in bytes. */
+/** The largest body of a request, and of one that strangers may send to a REST row. Bytes. */
 const maxBody = 20 * 1024 * 1024;
+const maxStrangersBody = 1024 * 1024;
 /** What REST rows may ask of a list in one go; their contracts have no pages where this applies. */
 const restPageLimit = 0x7fff_fffe;
 const graphqlPageLimit = 100;
@@ -182,7 +183,10 @@ export function createServer({ settings, db, log, services, checkReplies = false
   });
   /** Files have a limit each, told with a reason; this is of all that one request may carry. */
   const maxUpload = Math.max(maxBody, 2 * settings.maxFileSize + 1024 * 1024);
-  const limitOf = (c: HonoContext) => (multipart.test(c.req.header('content-type') ?? '') ? maxUpload : maxBody);
+  const limitOf = (c: HonoContext) => {
+    if (takesStrangers(c.req.method, c.req.path)) return maxStrangersBody;
+    return multipart.test(c.req.header('content-type') ?? '') ? maxUpload : maxBody;
+  };
   const tooLarge = (c: HonoContext) => {
     const text = `The body is larger than ${limitOf(c)} bytes.`;
     const dialect = dialectAt(c.req.path);
@@ -191,7 +195,8 @@ export function createServer({ settings, db, log, services, checkReplies = false
   app.use(async (c, next) => {
     // A length that is announced is held to by HTTP; to look at the body itself would cost every request its fast path.
     const length = c.req.header('content-length');
-    if (length !== undefined) return Number(length) > limitOf(c) ? tooLarge(c) : next();
+    if (length !== undefined)
+      return Number(length) > maxStrangersBody && Number(length) > limitOf(c) ? tooLarge(c) : next();
     if (c.req.method === 'GET' || c.req.method === 'HEAD' || !c.req.raw.body) return next();
     let exceeded = false;
     const body = limitedBody(c.req.raw.body, limitOf(c), () => {

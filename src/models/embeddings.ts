@@ -45,6 +45,9 @@ export function embeddingModel(settings: Settings['embeddings']): EmbeddingModel
         const { embeddings, usage } = await embedMany({ model, values, ...options }).catch((error: unknown) => {
           throw failure(error, dimensions !== undefined);
         });
+        // With one too few, the others would be those of other texts.
+        if (embeddings.length !== values.length)
+          throw new AppError('UPSTREAM_FAILED', 'The embedding model’s provider left texts out.');
         vectors.push(...embeddings);
         const reported = Number.isFinite(usage.tokens)
           ? Math.min(Math.max(0, Math.round(usage.tokens)), 0x7fff_ffff)

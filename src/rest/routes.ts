@@ -45,11 +45,18 @@ const honoPath = (path: string): string => path.replaceAll(/\{(\w+)\}/g, ':$1');
 /** Which methods a path has: several patterns can match it, such as `/user/pats/scopes` and `/user/pats/{token_id}`. */
 const shapes = rows.map((row) => ({
   method: row.method.toUpperCase(),
+  open: rowRequirements(row).length === 0,
   shape: new RegExp(`^(/api)${dialectOf(row).atRoot ? '?' : ''}${row.path.replaceAll(/\{\w+\}/g, '[^/]+')}/?$`),
 }));
 const methodsOf = (path: string): string[] => [
   ...new Set(shapes.filter(({ shape }) => shape.test(path)).map(({ method }) => method)),
 ];
+
+const openShapes = shapes.filter(({ open }) => open);
+
+/** Whether a row is open to strangers, whose bodies are read before anybody knows who sends them. */
+export const takesStrangers = (method: string, path: string): boolean =>
+  openShapes.some((row) => row.method === method && row.shape.test(path));
 
 /** The paths that may be written in any letter case, and how they are written here. */
 const anyCase = rows.flatMap((row) => {

@@ -40,8 +40,13 @@ const ours = new Set([
   ...['accept-encoding', 'proxy-authenticate', 'proxy-authorization', 'proxy-connection'],
 ]);
 
+/** A public address that is none: by it virtual machines of Azure reach their own host. */
+const notPublic = { denyIPAddressList: ['168.63.129.16'] };
 /** These refuse every address that is not a public one: as it stands in the URL, and as the DNS gives it. */
-const guarded = { 'http:': new RequestFilteringHttpAgent(), 'https:': new RequestFilteringHttpsAgent() };
+const guarded = {
+  'http:': new RequestFilteringHttpAgent(notPublic),
+  'https:': new RequestFilteringHttpsAgent(notPublic),
+};
 const free = { 'http:': new http.Agent(), 'https:': new https.Agent() };
 
 /**
@@ -105,7 +110,13 @@ function request(
         signal,
       },
       resolve,
-    ).on('error', reject);
+    )
+      .on('error', reject)
+      // Nobody asked for another protocol. Without this the request would neither end nor fail.
+      .on('upgrade', ({ statusCode }, socket) => {
+        socket.destroy();
+        reject(new FetchError(`answers with HTTP ${statusCode}`));
+      });
   });
 }
 

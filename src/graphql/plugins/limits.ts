@@ -35,7 +35,10 @@ const maxRepeats =
 const guesses = new Set(['login', 'requestToken', 'register', 'changePassword', 'acceptInvite']);
 
 /** Fields that have a model work: a request has one turn, so that limits on requests are limits on turns. */
-const turns = new Set(['sendChatMessage', 'chatTurn', 'embedTurn']);
+const turns = new Set([
+  ...['sendChatMessage', 'chatTurn', 'embedTurn'],
+  ...['createChatCompletion', 'chatCompletion', 'createEmbeddings', 'createImage'],
+]);
 
 const onceEach: ValidationRule = (context) => {
   const counts = [guesses, turns].map((names) => ({ names, count: 0 }));

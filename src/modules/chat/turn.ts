@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { can, demand, type Principal } from '../../authz/principal.ts';
 import { visible } from '../../authz/visible.ts';
 import { AppError, badInput, conflict, notFound, parse } from '../../errors.ts';
-import type { Agent, ChatMessage, Prisma, ReasoningEffort } from '../../generated/prisma/client.ts';
+import type { Agent, ChatMessage, ChatSession, Prisma, ReasoningEffort } from '../../generated/prisma/client.ts';
 import type { Log } from '../../log.ts';
 import type { ChatModel, ChatModels } from '../../models/providers.ts';
 import type { Settings } from '../../settings.ts';
@@ -183,18 +183,20 @@ export function turnService({
   }
 
   /**
-   * The messages of a session that the model is told of in a turn; null: all of them. Who may not read chats is told by
-   * its answers of none but what was said with the same credential; a person who logged in is one and the same.
+   * The messages of a session that the model is told of in a turn; null: all of them. Answers tell of what was said, and
+   * a name can be guessed, which the id of a session cannot: in a chat that has one, who may not read chats goes on with
+   * what was said with the same credential. A person who logs in again is one and the same.
    */
   async function ownWords(
     transaction: Prisma.TransactionClient,
     principal: Principal,
-    sessionId: string,
+    { id, slug, clientKey }: ChatSession,
   ): Promise<ReadonlySet<number> | null> {
     const { kind, tokenId } = principal.credential;
-    if (can(principal, 'read:chat') || kind === 'SESSION') return null;
+    const named = slug !== null || clientKey !== null;
+    if (!named || can(principal, 'read:chat') || kind === 'SESSION') return null;
     const answers = await transaction.chatMessage.findMany({
-      where: { sessionId, run: { tokenId } },
+      where: { sessionId: id, run: { tokenId } },
       select: { id: true, parentId: true },
     });
     return new Set(answers.flatMap(({ id, parentId }) => (parentId === null ? [id] : [id, parentId])));
@@ -212,7 +214,7 @@ export function turnService({
         orderBy: { id: 'asc' },
         select: spoken,
       });
-      const own = created ? null : await ownWords(transaction, principal, session.id);
+      const own = created ? null : await ownWords(transaction, principal, session);
       const { path, regenerates } = place(messages, input.parentMessageId);
       const parent = path.at(-1) ?? root(messages);
       if (regenerates && own?.has(parent.id) === false) throw elsewhere();

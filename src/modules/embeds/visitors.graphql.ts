@@ -79,7 +79,7 @@ builder.queryField('embedChat', (t) =>
     type: [EmbedExchange],
     public: true,
     description:
-      'The last 100 exchanges of a visitor’s chat with a widget, oldest first; none where there is no such chat.',
+      'The last 100 exchanges of a visitor’s chat with a widget’s agent, oldest first; none where there is no such chat.',
     args: {
       uuid: t.arg.string({ required: true, description: uuidDescription }),
       sessionId: t.arg.string({ required: true, description: sessionDescription }),

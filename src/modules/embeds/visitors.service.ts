@@ -188,8 +188,8 @@ export function visitorsService({ db, credentials, limits, chat, turns, readers,
     }
   }
 
-  /** The visitor's chat, if there is one. */
-  const sessionWhere = ({ userId }: OpenEmbed, sessionId: string) => ({
+  /** What the visitor calls by that id: a chat with each agent that the widget had. */
+  const sessionsWhere = ({ userId }: OpenEmbed, sessionId: string) => ({
     userId,
     clientKey: sessionKey(sessionId),
     deletedAt: null,
@@ -225,7 +225,7 @@ export function visitorsService({ db, credentials, limits, chat, turns, readers,
     },
 
     /**
-     * The last 100 exchanges of a visitor's chat, oldest first; none of one that is not there. Throws NOT_FOUND for a
+     * The last 100 exchanges of a visitor's chat with the widget's agent, oldest first; none of one that is not there. Throws NOT_FOUND for a
      * widget that is not there or switched off, FORBIDDEN for a page that may not show it, RATE_LIMITED.
      */
     async history(client: Client, { uuid, sessionId }: ChatOfVisitor): Promise<Exchange[]> {
@@ -233,7 +233,7 @@ export function visitorsService({ db, credentials, limits, chat, turns, readers,
       await actFor(embed);
       if (sessionKey(sessionId) === null) return [];
       const rows = await db.prisma.chatMessage.findMany({
-        where: { role: 'ASSISTANT', session: sessionWhere(embed, sessionId) },
+        where: { role: 'ASSISTANT', session: { ...sessionsWhere(embed, sessionId), agentId: embed.agentId } },
         orderBy: { id: 'desc' },
         take: longestHistory,
         select: exchangeSelect,
@@ -244,17 +244,20 @@ export function visitorsService({ db, credentials, limits, chat, turns, readers,
         .filter(({ included }) => included);
     },
 
-    /** Deletes a visitor's chat, and stops what it is saying; returns whether there was one. Throws as `history` does. */
+    /**
+     * Deletes a visitor's chat, also with agents that the widget had before, and stops what it is saying; returns whether
+     * there was one. Throws as `history` does.
+     */
     async delete(client: Client, { uuid, sessionId }: ChatOfVisitor): Promise<boolean> {
       const embed = await enter(client, uuid);
       const principal = await actFor(embed);
       if (sessionKey(sessionId) === null) return false;
-      const found = await db.prisma.chatSession.findFirst({
-        where: sessionWhere(embed, sessionId),
+      const found = await db.prisma.chatSession.findMany({
+        where: sessionsWhere(embed, sessionId),
         select: { id: true },
       });
-      if (found) await chat.delete(principal, found.id);
-      return found !== null;
+      for (const { id } of found) await chat.delete(principal, id);
+      return found.length > 0;
     },
 
     /** Whether a page of that origin may show a widget; one that is not there has nothing to keep from any. */

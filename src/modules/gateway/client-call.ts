@@ -16,6 +16,8 @@ export interface CallPiece {
 export class Heard {
   /** Why the model ended; null as long as it has not. */
   finishReason: 'stop' | 'length' | 'content-filter' | 'tool-calls' | 'error' | 'other' | null = null;
+  /** Whether the provider said how many tokens it was sent. */
+  counted = false;
   private readonly ids: string[] = [];
   private pieces: CallPiece[] = [];
 
@@ -81,7 +83,10 @@ function hearing(heard: Heard, tools: boolean): TransformStream<LanguageModelV3S
   return new TransformStream({
     transform(part, controller) {
       if (!tools || !part.type.startsWith('tool-')) {
-        if (part.type === 'finish') heard.finishReason = part.finishReason.unified;
+        if (part.type === 'finish') {
+          heard.finishReason = part.finishReason.unified;
+          heard.counted = (part.usage.inputTokens.total ?? 0) > 0;
+        }
         controller.enqueue(part);
       } else if (part.type === 'tool-input-start') {
         heard.begin(part.id, part.toolName);

@@ -174,12 +174,21 @@ function callSettings(request: Request, { provider }: ChatModel): CallSettings {
   };
 }
 
-/** Throws BAD_USER_INPUT for what the model could not read even alone. */
-function checkLength(agent: Agent, { provider, contextWindow }: ChatModel, { question, since }: Conversation): void {
+/** About how many tokens the model reads beside what a turn packs: what follows the question, tools and schemas. */
+function tokensBeside({ since }: Conversation, { tools, providerOptions }: CallSettings): number {
+  const written = [tools, providerOptions?.openaiCompatible?.response_format].map((part) => JSON.stringify(part) ?? '');
+  return Math.ceil((lengthOfAll(since) + written.join('').length) / 4);
+}
+
+/** Throws BAD_USER_INPUT for what the model could not read even alone. `beside` are tokens. */
+function checkLength(agent: Agent, { provider, contextWindow }: ChatModel, question: string, beside: number): void {
   if (provider === 'embedded') return;
   const parts = { agent, projectInstructions: null, question, additionalContext: null, history: [], hits: null };
-  if (!fits({ ...parts, contextWindow: contextWindow - Math.ceil(lengthOfAll(since) / 4) }))
-    throw badInput(['input', 'messages'], `are too long for the model, whose window has ${contextWindow} tokens`);
+  if (!fits({ ...parts, contextWindow: contextWindow - beside }))
+    throw badInput(
+      ['input', 'messages'],
+      `are too long for the model with their tools, whose window has ${contextWindow} tokens`,
+    );
 }
 
 interface Foundation {
@@ -268,12 +277,14 @@ export function completionsService(foundation: Foundation) {
     const chosen = await agentBySlug(db.prisma, principal, request.model);
     const model = modelOf(models, chosen);
     const conversation = readConversation(request.messages, model.sees);
-    const { systemPrompt, question, earlier, since, images } = conversation;
+    const { systemPrompt, question, earlier, images } = conversation;
     const agent = promptedBy(chosen, { systemPrompt, taskPrompt: null });
     const writesJson = request.responseFormat != null && request.responseFormat.type !== 'TEXT';
     if (writesJson && model.provider === 'embedded')
       throw badInput(['input', 'responseFormat'], 'needs a language model; this server quotes its documents');
-    checkLength(agent, model, conversation);
+    const callsWith = callSettings(request, model);
+    const beside = tokensBeside(conversation, callsWith);
+    checkLength(agent, model, question, beside);
     const hits = await passagesFor(principal, agent, question, model, signal);
 
     if (runs.draining) throw conflict('The server is shutting down.');
@@ -296,8 +307,8 @@ export function completionsService(foundation: Foundation) {
         projectInstructions: null,
         model: {
           ...model,
-          model: asClientCalls(model.model, conversation, callSettings(request, model), heard),
-          contextWindow: model.contextWindow - Math.ceil(lengthOfAll(since) / 4),
+          model: asClientCalls(model.model, conversation, callsWith, heard),
+          contextWindow: model.contextWindow - beside,
         },
         temperature: request.temperature ?? agent.temperature,
         reasoningEffort: request.reasoningEffort ?? null,
@@ -320,6 +331,11 @@ export function completionsService(foundation: Foundation) {
         log.error({ error, runId: id }, 'a completion failed');
         return internalFailure;
       });
+      // Where the provider does not count, the answer's estimate is of what was packed.
+      if (!heard.counted && soFar.inputTokens > 0) {
+        soFar.inputTokens += beside;
+        soFar.estimatedTokens += beside;
+      }
       // A model that only calls tools says nothing, and neither does one that was allowed too few tokens.
       if (end.status === 'FAILED' && heard.finishReason !== null && heard.finishReason !== 'error')
         end = { status: 'COMPLETE' };

@@ -121,8 +121,11 @@ export function createEmbedder({ db, model, background, log }: Parts): Embedder 
   };
 }
 
-/** A vector cut to length 1; empty where it has none. */
+/**
+ * A vector cut to length 1, of numbers that a REAL holds: PostgreSQL refuses those that are too small for one. Empty where
+ * it has no length.
+ */
 function ofLength1(vector: readonly number[]): number[] {
   const length = Math.hypot(...vector);
-  return Number.isFinite(length) && length > 0 ? vector.map((value) => value / length) : [];
+  return Number.isFinite(length) && length > 0 ? vector.map((value) => Math.fround(value / length)) : [];
 }

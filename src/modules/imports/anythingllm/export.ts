@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { readFileSync, statSync } from 'node:fs';
+import type { Prisma } from '../../../generated/prisma/client.ts';
 import { slugOf } from '../../../slug.ts';
 import { actionIds, agentStillHere, type ImportFoundation, type Importing, importFrom } from '../importing.ts';
 import { Unfit } from '../ledger.ts';
@@ -124,12 +125,17 @@ async function importConversation(
   if (agentId === null || !first || !last) return;
   const session = await ledger.bring('session', key, `${workspace} of ${username}`, async (transaction) => {
     await agentStillHere(transaction, Number(agentId));
-    const where = { username, accountType: 'STANDARD' } as const;
+    // A name is no proof: chats are not put among those of whoever administers this server.
+    const where: Prisma.UserWhereInput = {
+      username,
+      accountType: 'STANDARD',
+      OR: [{ role: { not: 'ADMIN' } }, { id: operator.userId }],
+    };
     const person = nobody.has(username) ? null : await transaction.user.findFirst({ where });
     if (!person && !nobody.has(username))
       report.changed(
         `chats of ${oneLine(username)} in ${oneLine(workspace)}`,
-        `belong to ${operator.name}: nobody here has that username`,
+        `belong to ${operator.name}: nobody here has that username, or an administrator`,
       );
     const written = await writeSession(transaction, {
       userId: person?.id ?? operator.userId,

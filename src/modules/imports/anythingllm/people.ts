@@ -30,6 +30,9 @@ export async function importPeople(importing: Importing, source: Source): Promis
         where: { accountType: 'STANDARD', OR: [{ username: name }, { email }] },
       });
       if (before) {
+        // A name is no proof: what others were shared with, and said, is not put before whoever administers this server.
+        if (before.role === 'ADMIN' && before.id !== operator.userId)
+          throw new Unfit('has the name of an administrator here, and is not taken for them');
         report.changed(`user ${name}`, 'was here before; their chats belong to that account');
         return before.id;
       }

@@ -1,0 +1,130 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { z } from 'zod';
+import { multiUserOnly, singleUserOnly } from '../../src/rest/anythingllm/mode.ts';
+import { dialectOf } from '../../src/rest/routes.ts';
+import type { AnyRow } from '../../src/rest/row.ts';
+import { rows } from '../../src/rest/rows.ts';
+import { type Kit, startKit } from '../kit.ts';
+
+/**
+ * The rows of clients that are read loosely, where a wrong value is often taken for none: whatever is sent, no row fails
+ * for a reason of the server's own, and what it refuses is told in the terms of its clients. Every row that reads a body,
+ * a parameter or a path, with what is no body, and with each of its fields as it should not be.
+ */
+let single: Kit;
+let peopled: Kit;
+beforeAll(async () => {
+  single = await startKit();
+  peopled = await startKit();
+  await peopled.person();
+});
+afterAll(async () => {
+  await single?.close();
+  await peopled?.close();
+});
+beforeEach(() => {
+  single.log.length = 0;
+  peopled.log.length = 0;
+});
+
+const loose = rows
+  .filter((row) => dialectOf(row).looseBodies)
+  .map((row) => ({ name: `${row.method.toUpperCase()} ${row.path}`, row }));
+
+const nested = (levels: number) => `${'['.repeat(levels)}${']'.repeat(levels)}`;
+/** As JSON: some cannot be written otherwise. */
+const values = [
+  '5',
+  '-1',
+  '1e400',
+  '9007199254740993',
+  '0.5',
+  'true',
+  'null',
+  '""',
+  '"x\\u0000"',
+  '"\\ud800"',
+  '"../../etc/passwd"',
+  '[[]]',
+  '["x\\u0000", 5, null]',
+  '{"a": []}',
+  '{"__proto__": {"a": 1}}',
+  `"${'x'.repeat(300_000)}"`,
+];
+const bodies = ['', '{"a": ', 'a=b', '1', 'null', '"text"', '[{}]', `{"a": ${nested(300)}}`, '{"__proto__": {"x": 1}}'];
+const searches = ['', 'x', '-1', '1e400', '0', '%00', '%ED%A0%80', 'x'.repeat(2000), '..%2f..%2fetc'];
+
+const fieldsOf = (part: unknown): string[] => (part instanceof z.ZodObject ? Object.keys(part.shape as object) : []);
+
+/** What stands for a parameter of a path, and is there where it can be. */
+const there: Record<string, string> = { slug: 'default', workspaceSlug: 'default', folderName: 'custom-documents' };
+const filled = (path: string, value?: string) =>
+  path.replaceAll(/\{(\w+)\}/g, (_all, name: string) => value ?? there[name] ?? '2147483647');
+
+const serverOf = ({ gate }: AnyRow): Kit => (gate === multiUserOnly ? peopled : single);
+
+async function call(row: AnyRow, target: string, body?: BodyInit, type?: string) {
+  const kit = serverOf(row);
+  const response = await fetch(`${kit.url}/api${target}`, {
+    method: row.method.toUpperCase(),
+    redirect: 'manual',
+    headers: { authorization: `Bearer ${kit.keys.ADMIN}`, ...(type !== undefined && { 'content-type': type }) },
+    ...(body !== undefined && { body }),
+  });
+  const text = await response.text();
+  const what = `${target.slice(0, 100)} ${type} ${String(body).slice(0, 120)}: ${response.status} ${text.slice(0, 300)}`;
+  expect(response.status, what).toBeLessThan(500);
+  expect(text, what).not.toMatch(/node_modules|\n\s+at |\.ts:\d|prisma|PostgreSQL/i);
+  if (response.status >= 400 && response.headers.get('content-type')?.startsWith('application/json'))
+    expect(Object.keys(JSON.parse(text)), what).toEqual(
+      expect.arrayContaining([expect.stringMatching(/^(error|message)$/)]),
+    );
+}
+
+const serverErrors = () => [...single.log, ...peopled.log].filter((line) => JSON.parse(line).level >= 50);
+
+describe('rows that are read loosely', () => {
+  it('are all here', () => {
+    expect(loose.length).toBeGreaterThan(80);
+    // Those of the other mode answer before they read anything.
+    expect(loose.some(({ row }) => row.gate === singleUserOnly)).toBe(true);
+  });
+
+  it.each(loose)(
+    '$name takes or refuses what it is sent, and does not fail',
+    async ({ row }) => {
+      const path = filled(row.path);
+      if (row.body) {
+        for (const body of bodies)
+          for (const type of ['application/json', 'text/plain', 'application/x-www-form-urlencoded'])
+            await call(row, path, body, type);
+        await call(row, path, 'x', 'multipart/form-data; boundary=y');
+        await call(row, path, '{}', 'text/xml');
+        const names = fieldsOf(row.body);
+        for (const name of names)
+          for (const value of values) await call(row, path, `{"${name}": ${value}}`, 'application/json');
+        // All at once, as a form has them: texts, twice each, and files.
+        const form = new FormData();
+        for (const name of names) {
+          form.append(name, 'x');
+          form.append(name, '[');
+          form.append(name, new Blob(['x']), 'x.txt');
+        }
+        form.append('__proto__', 'x');
+        await call(row, path, form);
+      }
+      for (const name of fieldsOf(row.query))
+        for (const value of searches) await call(row, `${path}?${name}=${value}&${name}=${value}`);
+      if (row.path.includes('{'))
+        for (const value of ['%00', '%ED%A0%80', '-1', '1e5', '..%2f..%2fx', 'x'.repeat(5000), '日本語'])
+          await call(
+            row,
+            filled(row.path, encodeURI(value).replaceAll('%25', '%')),
+            row.body ? '{}' : undefined,
+            'application/json',
+          );
+      expect(serverErrors()).toEqual([]);
+    },
+    120_000,
+  );
+});
