@@ -65,6 +65,8 @@ afterAll(async () => {
 });
 
 async function unchanged<T>(call: () => Promise<T>): Promise<T> {
+  // What was added before is embedded by now.
+  await kit.booted.background.settled();
   const before = await kit.fingerprint();
   const answer = await call();
   expect(await kit.fingerprint()).toBe(before);

@@ -1,4 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { importStorage } from '../../src/modules/imports/anythingllm/storage.ts';
+import { operatorOf } from '../../src/modules/imports/operator.ts';
+import { readSettings } from '../../src/settings.ts';
+import { response, storageFolder } from '../imports/storage.ts';
 import { type Answer, type GraphQLAnswer, type Kit, startKit, until } from '../kit.ts';
 import { makeGate } from '../model-server.ts';
 import { updateKey } from './keys.ts';
@@ -57,7 +61,7 @@ describe('a credential that reads no chats, and goes on with one by its name', (
       const { secret: whole } = await kit.createPat(owner.secret, {
         scopes: ['write:chat', 'read:agents', 'read:chat'],
       });
-      const thread = which === 'a thread' ? await newThread(slug, owner.secret) : null;
+      const thread = which === 'a thread' ? await newThread(slug, owner.secret, { slug: `plans-${slug}` }) : null;
       const session = which === 'a client’s session' ? { sessionId: 'visitor' } : {};
       const say = (message: string, key: string) =>
         thread === null ? chat(slug, message, key, session) : inThread(slug, thread, message, key);
@@ -546,6 +550,47 @@ describe('invite codes', () => {
     ])
       expect((await unchanged(() => claim(invite, username))).body.success).toBe(false);
     expect((await claim(invite, 'somebody.else')).body).toEqual({ success: true, error: null });
+  });
+});
+
+describe('an import', () => {
+  const people = async (usernames: string[]) => {
+    const storage = storageFolder();
+    await storage.database({
+      system_settings: [{ label: 'telemetry_id', value: usernames.join() }],
+      users: usernames.map((username, index) => ({ id: index + 1, username, password: 'x', role: 'admin' })),
+      workspaces: [{ id: 1, name: `Brought ${usernames}`, slug: `brought-${usernames[0]}` }],
+      workspace_users: usernames.map((_, index) => ({ user_id: index + 1, workspace_id: 1 })),
+      workspace_chats: usernames.map((_, index) => ({
+        workspaceId: 1,
+        user_id: index + 1,
+        prompt: 'For me alone',
+        response: response('Yes.'),
+        createdAt: 1_700_000_000_000,
+      })),
+    });
+    const { db } = kit.booted.foundation;
+    const operator = await operatorOf(db, readSettings({ BOOTSTRAP_ADMIN_KEY: kit.keys.ADMIN }), null);
+    if (!operator) throw new Error('there is no administrator');
+    const report = await importStorage(
+      { db, services: kit.booted.services, operator, say: () => {}, dryRun: false },
+      storage.path,
+    );
+    storage.remove();
+    return report.lines().join('\n');
+  };
+
+  test('takes nobody for an administrator who has their name, and makes nobody one', async () => {
+    const admin = await kit.person({ role: 'ADMIN' });
+    const basic = await kit.person();
+    await updateUser({ userId: admin.userId, username: 'chief' });
+    await updateUser({ userId: basic.userId, username: 'clerk' });
+    const before = await kit.prisma.user.findMany({ where: { username: { in: ['chief', 'clerk'] } } });
+    expect(await people(['chief', 'clerk'])).toContain('user chief: has the name of an administrator here');
+    const chats = (userId: string) => kit.prisma.chatSession.count({ where: { userId } });
+    expect([await chats(admin.userId), await chats(basic.userId)]).toEqual([0, 1]);
+    expect(await kit.prisma.agentShare.count({ where: { userId: admin.userId } })).toBe(0);
+    expect(await kit.prisma.user.findMany({ where: { username: { in: ['chief', 'clerk'] } } })).toEqual(before);
   });
 });
 

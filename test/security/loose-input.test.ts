@@ -85,7 +85,7 @@ const serverErrors = () => [...single.log, ...peopled.log].filter((line) => JSON
 
 describe('rows that are read loosely', () => {
   it('are all here', () => {
-    expect(loose.length).toBeGreaterThan(80);
+    expect(loose.length).toBeGreaterThan(70);
     // Those of the other mode answer before they read anything.
     expect(loose.some(({ row }) => row.gate === singleUserOnly)).toBe(true);
   });

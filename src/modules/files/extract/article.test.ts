@@ -37,6 +37,10 @@ describe('a web page', () => {
     );
   });
 
+  it('that begins a great many titles is read as fast as one that has one', async () => {
+    expect((await read(`<p>Words</p>${'<title '.repeat(300_000)}`)).trim()).toBe('Words');
+  });
+
   it('that is nested too deeply is refused before it is parsed', async () => {
     await expect(read('<div>'.repeat(100_000))).rejects.toThrow('is nested too deeply');
   });
