@@ -3,6 +3,7 @@ import { connect } from 'node:net';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { WebSocket } from 'ws';
+import { uploadPermissions } from '../../src/graphql/uploading.ts';
 import { type GraphQLAnswer, type Kit, startKit, until } from '../kit.ts';
 import { blobsOf, boundary, postOperation, sweep, uploadFiles, uploadPath, uploadRest } from '../multipart.ts';
 
@@ -103,7 +104,7 @@ describe('a body that its sender may not send is not waited for', () => {
         answerToHalf('/graphql', [length, form, bearer(kit.keys.LIMITED)], length.startsWith('T') ? chunk : '--lat'),
       );
       expect(text).toMatch(/^HTTP\/1\.1 403 /);
-      expect(text).toContain('"code":"FORBIDDEN","requiredPermissions":["write:projects"]');
+      expect(text).toContain(`"code":"FORBIDDEN","requiredPermissions":${JSON.stringify(uploadPermissions)}`);
       await kit.booted.background.settled();
       expect(
         await kit.prisma.auditEvent.count({

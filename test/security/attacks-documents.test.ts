@@ -172,6 +172,7 @@ describe('embeddings', () => {
   const search = (query: string) => kit.gql('query ($query: String!) { search(query: $query) { text } }', { query });
 
   test('with numbers that are too small for the database fail neither a search nor a document', async () => {
+    await kit.booted.background.settled();
     embeddings = (texts) => Array.from({ length: texts }, () => [1e-60, 1]);
     await kit.ingest('Small numbers', 'Atoms are rather small.', { id: 'small' });
     await kit.booted.background.settled();

@@ -78,7 +78,8 @@ const mostTries = 3;
 const slugTaken = (error: unknown): boolean =>
   error instanceof Prisma.PrismaClientKnownRequestError &&
   error.code === 'P2002' &&
-  /\bslug\b/.test(JSON.stringify(error.meta));
+  // PostgreSQL names the index, the embedded database the column.
+  /\bslug\b|_slug_/.test(JSON.stringify(error.meta));
 
 /** Stores an agent under a slug or, where another one has that, under the slug and 8 digits. */
 async function underSlug(slug: string, store: (slug: string) => Promise<Agent>): Promise<Agent> {
