@@ -156,6 +156,8 @@ export async function startKit({ scripted = false, environment = {} }: KitOption
     checkReplies: true,
   });
   const server = serve({ fetch: booted.fetch, port: 0, hostname: '127.0.0.1' }) as Server;
+  // A test can be busy for longer than a client may be idle, and would then send into a connection that is being closed.
+  server.keepAliveTimeout = 0;
   booted.attach(server);
   await new Promise<void>((resolve) => (server.listening ? resolve() : server.once('listening', resolve)));
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;

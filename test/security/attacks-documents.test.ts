@@ -29,8 +29,9 @@ beforeAll(async () => {
     socket.on('error', () => {});
     socket.once('data', (request) => {
       const path = request.toString('latin1').split(' ')[1] ?? '';
-      if (path === '/page') socket.end(said[path]);
-      else socket.write(said[path] ?? '');
+      const answer = said[path] ?? '';
+      if (path === '/page') socket.end(answer);
+      else socket.write(answer);
     });
   });
   provider = createHttpServer((request, response) => {
