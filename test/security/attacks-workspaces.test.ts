@@ -663,7 +663,11 @@ describe('files that come with a message', () => {
     kit.model.script({ text: 'slow', gate });
     const slow = chat(slug, 'hold on', owner.secret);
     await until(() => kit.model.requests.length > requests);
-    expect((await unchanged(() => send(owner.secret, {}))).status).toBe(409);
+    const stored = () =>
+      Promise.all([kit.prisma.file.count(), kit.prisma.chatMessage.count(), kit.prisma.document.count()]);
+    const before = await stored();
+    expect((await send(owner.secret, {})).status).toBe(409);
+    expect(await stored()).toEqual(before);
     gate.open();
     expect((await slow).status).toBe(200);
     expect((await send(owner.secret, {})).status).toBe(200);
