@@ -1,11 +1,13 @@
 import { APICallError, RetryError, streamText } from 'ai';
+import type { Principal } from '../../authz/principal.ts';
 import type { Agent, ReasoningEffort } from '../../generated/prisma/client.ts';
 import type { Log } from '../../log.ts';
 import type { ChatModel } from '../../models/providers.ts';
 import { estimateTokens } from '../../models/tokens.ts';
+import type { ModelUse } from '../limits/usage.service.ts';
 import { redactSecrets } from '../tokens/secret.ts';
 import { CitationStream, type CitedPart } from './citations.ts';
-import type { NumberedHit, TurnFailureCode } from './events.ts';
+import type { NumberedHit, TurnFailureCode, TurnUsage } from './events.ts';
 import { type Image, packPrompt, type Utterance } from './prompt.ts';
 import type { ActiveRun } from './runs.ts';
 
@@ -62,6 +64,33 @@ export type AnswerEnd =
   | { status: 'COMPLETE' }
   | { status: 'STOPPED' }
   | { status: 'FAILED'; code: TurnFailureCode; message: string; retryable: boolean };
+
+/** The end of an answer that something within the server cut off. */
+export const internalFailure: AnswerEnd & { status: 'FAILED' } = {
+  status: 'FAILED',
+  code: 'INTERNAL',
+  message: 'The answer failed for a reason within the server.',
+  retryable: true,
+};
+
+/** What an agent says in the mode QUERY when it found nothing to answer from, unless it has words of its own. */
+export const usualRefusal = 'There is no relevant information in this workspace to answer your query.';
+
+/** What the model did for an answer. */
+export const spent = (
+  { modelId, provider }: ChatModel,
+  { inputTokens, outputTokens }: AnswerSoFar,
+  durationMs: number,
+): TurnUsage => ({ inputTokens, outputTokens, durationMs, model: modelId, provider, endedAt: new Date() });
+
+/** What an answer cost: nothing when the provider failed before it said or reported anything. */
+export function useOf(principal: Principal, model: ChatModel, soFar: AnswerSoFar, end: AnswerEnd): ModelUse | null {
+  const { inputTokens, outputTokens, estimatedTokens } = soFar;
+  const heard = soFar.text !== '' || soFar.reasoning !== '' || estimatedTokens < inputTokens + outputTokens;
+  if (end.status === 'FAILED' && !heard) return null;
+  const { userId, credential } = principal;
+  return { userId, tokenId: credential.tokenId, model: model.modelId, inputTokens, outputTokens, estimatedTokens };
+}
 
 class Silence extends Error {}
 class TooLong extends Error {}

@@ -3,6 +3,9 @@ import type { Background } from '../../store/background.ts';
 import type { Database } from '../../store/database.ts';
 import type { ChatEvent, IndexedEvent } from './events.ts';
 
+/** How many answers one user may have under way at once. */
+export const maxRunsPerUser = 20;
+
 /** One turn under way, or just over: its events, whoever reads them. It does not belong to any connection. */
 export class ActiveRun {
   private readonly events: IndexedEvent[] = [];

@@ -16,16 +16,16 @@ import { storableDate } from '../knowledge/retrieval.ts';
 import type { LimitsService } from '../limits/limits.service.ts';
 import type { ModelUse, UsageService } from '../limits/usage.service.ts';
 import { instructionsOf } from '../projects/projects.service.ts';
-import { type AnswerEnd, type AnswerSoFar, answer } from './answer.ts';
+import { type AnswerEnd, type AnswerSoFar, answer, internalFailure, spent, useOf, usualRefusal } from './answer.ts';
 import { type Attachments, gatherAttachments, isWhole } from './attachments.ts';
 import { numberHits } from './citations.ts';
-import type { NumberedHit, TurnUsage } from './events.ts';
+import type { NumberedHit } from './events.ts';
 import { Attachment, decoded } from './inline-files.ts';
 import { NewSession, startSession, usableAgent } from './new-session.ts';
 import { chosenModel, modelOf, modelOverrides, promptedBy } from './overrides.ts';
 import { fits, type PromptParts, type Utterance } from './prompt.ts';
 import { ChatReference, findChat, openChat } from './reference.ts';
-import { ActiveRun, type Runs } from './runs.ts';
+import { ActiveRun, maxRunsPerUser, type Runs } from './runs.ts';
 import { mainline, root } from './tree.ts';
 
 /** Files that one message carries. */
@@ -78,18 +78,6 @@ export interface Turn {
 
 /** How often a growing answer is saved, in milliseconds: what a crash can cost. */
 const saveEveryMs = 1000;
-/** What an agent says in the mode QUERY when it found nothing to answer from, unless it has words of its own. */
-const refusal = 'There is no relevant information in this workspace to answer your query.';
-/** How many turns one user may have under way at once. */
-const maxRunsPerUser = 20;
-
-const internalFailure: AnswerEnd & { status: 'FAILED' } = {
-  status: 'FAILED',
-  code: 'INTERNAL',
-  message: 'The turn failed for a reason within the server.',
-  retryable: true,
-};
-
 interface Foundation {
   db: Database;
   knowledge: KnowledgeService;
@@ -330,7 +318,7 @@ export function turnService({
   /** Says that there is nothing to answer from; no model is asked. */
   function refuse({ run, agent }: Prepared, soFar: AnswerSoFar): AnswerEnd {
     if (run.signal.aborted) return { status: 'STOPPED' };
-    soFar.text = agent.refusalText || refusal;
+    soFar.text = agent.refusalText || usualRefusal;
     run.emit({ type: 'answerStarted', documents: [], isRefusal: true });
     run.emit({ type: 'answerDelta', text: soFar.text });
     return { status: 'COMPLETE' };
@@ -414,15 +402,6 @@ export function turnService({
       data: { text, reasoning: reasoning || null, citations, ...extra },
     });
   };
-
-  /** What a turn cost: nothing when the provider failed before it said or reported anything. */
-  function useOf(principal: Principal, model: ChatModel, soFar: AnswerSoFar, end: AnswerEnd): ModelUse | null {
-    const { inputTokens, outputTokens, estimatedTokens } = soFar;
-    const heard = soFar.text !== '' || soFar.reasoning !== '' || estimatedTokens < inputTokens + outputTokens;
-    if (end.status === 'FAILED' && !heard) return null;
-    const { userId, credential } = principal;
-    return { userId, tokenId: credential.tokenId, model: model.modelId, inputTokens, outputTokens, estimatedTokens };
-  }
 
   /**
    * Message and run end together, and what was used is recorded with them: a reader never sees one over and the other
@@ -557,13 +536,6 @@ const latest = (path: readonly Spoken[], limit: number | null): Spoken[] => {
   const messages = path.filter(({ role }) => role !== 'SYSTEM');
   return limit === null ? messages : messages.slice(Math.max(messages.length - limit, 0));
 };
-
-/** What the model did for an answer. */
-const spent = (
-  { modelId, provider }: ChatModel,
-  { inputTokens, outputTokens }: AnswerSoFar,
-  durationMs: number,
-): TurnUsage => ({ inputTokens, outputTokens, durationMs, model: modelId, provider, endedAt: new Date() });
 
 /** Characters of a whole file or document that a message keeps of it: it is there for the rest. */
 const keptOfFile = 1000;

@@ -10,13 +10,13 @@ import type { Settings } from '../../settings.ts';
 import type { Database } from '../../store/database.ts';
 import type { Revocations } from '../../store/revocations.ts';
 import { agentBySlug } from '../agents/by-slug.ts';
-import { type AnswerEnd, type AnswerSoFar, answer } from '../chat/answer.ts';
+import { answer, internalFailure, spent, useOf, usualRefusal } from '../chat/answer.ts';
 import { gatherAttachments } from '../chat/attachments.ts';
 import { numberHits } from '../chat/citations.ts';
 import type { ChatEvent, NumberedHit, TurnUsage } from '../chat/events.ts';
 import { modelOf, modelOverrides, promptedBy } from '../chat/overrides.ts';
 import { fits } from '../chat/prompt.ts';
-import { ActiveRun, type Runs } from '../chat/runs.ts';
+import { ActiveRun, maxRunsPerUser, type Runs } from '../chat/runs.ts';
 import type { FilesService } from '../files/files.service.ts';
 import { plainText } from '../input.ts';
 import type { KnowledgeService } from '../knowledge/knowledge.service.ts';
@@ -103,19 +103,6 @@ export interface Completion extends Head {
   usage: TurnUsage | null;
 }
 
-/** How many answers one user may have under way at once, turns of chats among them. */
-const maxRunsPerUser = 20;
-
-/** What an agent says in the mode QUERY when it found nothing. */
-const usualRefusal = 'There is no relevant information in this workspace to answer your query.';
-
-const internalFailure: AnswerEnd & { status: 'FAILED' } = {
-  status: 'FAILED',
-  code: 'INTERNAL',
-  message: 'The answer failed for a reason within the server.',
-  retryable: true,
-};
-
 const finishReasons: Partial<Record<NonNullable<Heard['finishReason']>, FinishReason>> = {
   length: 'LENGTH',
   'content-filter': 'CONTENT_FILTER',
@@ -124,13 +111,6 @@ const finishReasons: Partial<Record<NonNullable<Heard['finishReason']>, FinishRe
 
 const finishReasonOf = ({ finishReason, calls }: Heard): FinishReason =>
   (finishReason && finishReasons[finishReason]) ?? (calls ? 'TOOL_CALLS' : 'STOP');
-
-/** What the model did for an answer. */
-const spent = (
-  { modelId, provider }: ChatModel,
-  { inputTokens, outputTokens }: AnswerSoFar,
-  durationMs: number,
-): TurnUsage => ({ inputTokens, outputTokens, durationMs, model: modelId, provider, endedAt: new Date() });
 
 /** A failed answer as an error of its caller's request. */
 const failureOf = ({ code, message }: Extract<ChatEvent, { type: 'failed' }>): AppError =>
@@ -243,14 +223,6 @@ export function completionsService(foundation: Foundation) {
     return numberHits([...standing, ...found.filter(({ score }) => score >= agent.similarityThreshold)]);
   }
 
-  /** Records what an answer cost: nothing when the provider failed before it said or reported anything. */
-  async function record(principal: Principal, model: string, soFar: AnswerSoFar, failed: boolean): Promise<void> {
-    const { text, reasoning, inputTokens, outputTokens, estimatedTokens } = soFar;
-    if (failed && text === '' && reasoning === '' && estimatedTokens >= inputTokens + outputTokens) return;
-    const { userId, credential } = principal;
-    await usage.record({ userId, tokenId: credential.tokenId, model, inputTokens, outputTokens, estimatedTokens });
-  }
-
   /**
    * Begins an answer. Throws NOT_FOUND for an agent that the principal may not use, BAD_USER_INPUT, CONFLICT (the server
    * shuts down), RATE_LIMITED (a budget is used up, or too many answers are under way).
@@ -342,9 +314,11 @@ export function completionsService(foundation: Foundation) {
       gone.removeEventListener('abort', stop);
       watch.done();
       const durationMs = Math.round(performance.now() - startedAt);
-      await record(principal, model.modelId, soFar, end.status === 'FAILED').catch((error: unknown) =>
-        log.error({ error, runId: id }, 'what a completion cost could not be recorded'),
-      );
+      const use = useOf(principal, model, soFar, end);
+      if (use)
+        await usage
+          .record(use)
+          .catch((error: unknown) => log.error({ error, runId: id }, 'what a completion cost could not be recorded'));
       recorded();
       const reason = end.status === 'STOPPED' ? 'USER_CANCELLED' : 'FINISHED';
       if (end.status === 'FAILED') run.emit({ ...end, type: 'failed' });
