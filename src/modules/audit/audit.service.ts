@@ -19,7 +19,8 @@ export const auditActions = {
   'personal_access_token.revoke': 'A personal access token was ended by its owner.',
   'user.register': 'A person made an account for themselves.',
   'user.create': 'An account was made for a person.',
-  'user.update': 'A person’s username, name, password, role, message limit or bio was set, or whether they can come in.',
+  'user.update':
+    'A person’s username, name, password, role, message limit or bio was set, or whether they can come in.',
   'user.activate': 'A person was let in again.',
   'user.deactivate': 'A person was shut out.',
   'user.delete': 'A person was deleted with everything that was theirs alone.',
