@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { z } from '@hono/zod-openapi';
 import type { AppError } from '../../errors.ts';
+import { localDate } from '../../modules/knowledge/intake.service.ts';
 import type { Failure } from '../dialect.ts';
 import { graphql, type ResultOf } from '../graphql.ts';
 
@@ -37,9 +38,6 @@ export const Source = z
 /** Characters that are shown of a document that was given whole. */
 const shownOfWhole = 1000;
 
-/** A date as the reference writes it. */
-const written = (date: Date | null): string => date?.toLocaleString('en-US', { timeZone: 'UTC' }) ?? '';
-
 /** What stands before a passage. */
 const header = (title: string, published: string): string =>
   ['<document_metadata>', `sourceDocument: ${title}`, ...(published ? [`published: ${published}`] : [])].join('\n') +
@@ -51,7 +49,7 @@ export function source(hit: Hit): z.input<typeof Source> {
     const value = (hit.metadata as Record<string, string | string[]>)[name];
     return (Array.isArray(value) ? value.join(', ') : value) || unsaid;
   };
-  const published = said('published', written(hit.updatedAt));
+  const published = said('published', hit.updatedAt ? localDate(hit.updatedAt) : '');
   return {
     id: hit.isWhole ? hit.documentId : `${hit.documentId}#${hit.position}`,
     url: said('url', hit.link ?? ''),
