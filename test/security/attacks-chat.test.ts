@@ -108,7 +108,7 @@ describe('a body that its sender may not send is not waited for', () => {
       await kit.booted.background.settled();
       expect(
         await kit.prisma.auditEvent.count({
-          where: { action: 'permission.refused', detail: { path: ['operation'], equals: 'uploadFiles' } },
+          where: { action: 'permission.refused', detail: { path: ['operation'], equals: 'files in /graphql' } },
         }),
       ).toBeGreaterThan(0);
     },
