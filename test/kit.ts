@@ -298,7 +298,11 @@ export async function startKit({ scripted = false, environment = {} }: KitOption
         ),
       );
       const parts = await db.query<{ name: string; content: string }>({ name: 'fingerprint', text: fingerprintOf }, []);
-      return parts.map(({ name, content }) => `${name}:${content}`).join('\n');
+      // PostgreSQL may read the tables side by side, and tells them in the order in which they are done.
+      return parts
+        .map(({ name, content }) => `${name}:${content}`)
+        .sort()
+        .join('\n');
     },
     async close() {
       // Ends what the test left open, so that nothing of it outlives its file.
