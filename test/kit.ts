@@ -10,7 +10,7 @@ import { type Booted, boot } from '../src/boot.ts';
 import { createLog } from '../src/log.ts';
 import { mentionsSecret, newSecret } from '../src/modules/tokens/secret.ts';
 import { readSettings } from '../src/settings.ts';
-import type { DatabaseOptions } from '../src/store/database.ts';
+import type { Database, DatabaseOptions } from '../src/store/database.ts';
 import { type ModelServer, startModelServer } from './model-server.ts';
 import { testUrl } from './test-url.ts';
 
@@ -115,18 +115,63 @@ async function ownDatabase(): Promise<{ options: DatabaseOptions; drop: () => Pr
   return { options: { databaseUrl: url.href }, drop: () => onServer(`DROP DATABASE ${name} WITH (FORCE)`) };
 }
 
-/** What reads every row of these tables as a digest, in one statement. */
-const fingerprintStatement = (tables: readonly { name: string }[]): string =>
-  tables
-    .map(
-      // A login session’s end moves with its use.
-      ({ name }) => `SELECT '${name}' AS name, coalesce(string_agg(digest, ',' ORDER BY digest), '') AS content FROM (
-        SELECT md5((to_jsonb(t) - 'search' - 'lastUsedAt' - 'lastUsedAddress' - 'updatedAt'
-          - CASE to_jsonb(t) ->> 'kind' WHEN 'SESSION' THEN 'expiresAt' ELSE '' END)::text
-          || CASE WHEN '${name}' = 'Token' THEN '' ELSE coalesce(to_jsonb(t) ->> 'updatedAt', '') END) AS digest
-        FROM "${name}" t) AS digests`,
-    )
-    .join(' UNION ALL ');
+/** The columns of each table that a fingerprint reads: not what a use alone writes, nor what follows from another. */
+const columnsStatement = `SELECT table_name AS name, array_agg(column_name::text ORDER BY ordinal_position) AS columns
+  FROM information_schema.tables JOIN information_schema.columns USING (table_schema, table_name)
+  WHERE table_schema = 'public' AND table_type = 'BASE TABLE' AND table_name NOT IN ('AuditEvent', '_prisma_migrations')
+    AND column_name NOT IN ('search', 'lastUsedAt', 'lastUsedAddress')
+    AND NOT (table_name = 'Token' AND column_name = 'updatedAt')
+  GROUP BY 1`;
+
+/** Of all rows of a table: changed by any write, and cheap, since no column is read. */
+const mark = 'coalesce(sum(hashtextextended(t.ctid::text || t.xmin::text, 0)), 0)::text';
+
+/** Of all rows of a table: what is in them. */
+const content = (name: string, columns: readonly string[]): string => {
+  const values = columns.map((column) =>
+    // A login session’s end moves with its use.
+    name === 'Token' && column === 'expiresAt'
+      ? `CASE WHEN t."kind" <> 'SESSION' THEN t."expiresAt" END`
+      : `t."${column}"`,
+  );
+  const row = `md5(ROW(${values.join(', ')})::text)`;
+  return `coalesce(string_agg(${row}, ',' ORDER BY ${row}), '')`;
+};
+
+/** Reads all that is stored; of a table that nobody wrote to since the last time, only that nobody did. */
+function fingerprints({ query }: Database): () => Promise<string> {
+  const seen = new Map<string, { mark: string; content: string }>();
+  let columns: Map<string, string[]> | undefined;
+  const readAll = <Row>(names: string[], what: (name: string) => string) =>
+    query<Row>(
+      {
+        name: '',
+        text: names.map((name) => `SELECT '${name}' AS name, ${what(name)} FROM "${name}" t`).join(' UNION ALL '),
+      },
+      [],
+    );
+  return async () => {
+    columns ??= new Map(
+      (await query<{ name: string; columns: string[] }>({ name: '', text: columnsStatement }, [])).map(
+        ({ name, columns }) => [name, columns],
+      ),
+    );
+    const of = columns;
+    const marks = await readAll<{ name: string; mark: string }>([...of.keys()], () => `${mark} AS mark`);
+    const changed = marks.filter(({ name, mark }) => seen.get(name)?.mark !== mark).map(({ name }) => name);
+    if (changed.length > 0) {
+      const read = await readAll<{ name: string; mark: string; content: string }>(
+        changed,
+        (name) => `${mark} AS mark, ${content(name, of.get(name) ?? [])} AS content`,
+      );
+      for (const { name, ...table } of read) seen.set(name, table);
+    }
+    return [...seen]
+      .map(([name, { content }]) => `${name}:${content}`)
+      .sort()
+      .join('\n');
+  };
+}
 
 export async function startKit({ scripted = false, environment = {} }: KitOptions = {}): Promise<Kit> {
   const model = await startModelServer();
@@ -164,7 +209,6 @@ export async function startKit({ scripted = false, environment = {} }: KitOption
   const authorization = (key: string | null | undefined): Record<string, string> =>
     key == null ? {} : { authorization: `Bearer ${key}` };
 
-  let fingerprintOf: string | undefined;
   const kit: Kit = {
     url,
     booted,
@@ -285,25 +329,7 @@ export async function startKit({ scripted = false, environment = {} }: KitOption
       });
       if (answer.status !== 200) throw new Error(answer.text);
     },
-    async fingerprint() {
-      const { db } = booted.foundation;
-      fingerprintOf ??= fingerprintStatement(
-        await db.query<{ name: string }>(
-          {
-            name: 'tables',
-            text: `SELECT table_name AS name FROM information_schema.tables WHERE table_schema = 'public'
-              AND table_type = 'BASE TABLE' AND table_name NOT IN ('AuditEvent', '_prisma_migrations') ORDER BY 1`,
-          },
-          [],
-        ),
-      );
-      const parts = await db.query<{ name: string; content: string }>({ name: 'fingerprint', text: fingerprintOf }, []);
-      // PostgreSQL may read the tables side by side, and tells them in the order in which they are done.
-      return parts
-        .map(({ name, content }) => `${name}:${content}`)
-        .sort()
-        .join('\n');
-    },
+    fingerprint: fingerprints(booted.foundation.db),
     async close() {
       // Ends what the test left open, so that nothing of it outlives its file.
       server.closeAllConnections();
