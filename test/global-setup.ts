@@ -12,6 +12,7 @@ import { knowledgeService } from '../src/modules/knowledge/knowledge.service.ts'
 import { createBackground } from '../src/store/background.ts';
 import { type Database, openDatabase, type Statement } from '../src/store/database.ts';
 import { migrate } from '../src/store/migrate.ts';
+import { dumpOf } from './pglite.ts';
 import { testUrl } from './test-url.ts';
 
 /**
@@ -44,7 +45,7 @@ async function snapshot(): Promise<() => Promise<void>> {
     close: async () => {},
   });
   await prisma.$disconnect();
-  const dump = await lite.dumpDataDir('none');
+  const dump = await dumpOf(lite);
   await lite.close();
   const file = join(folder, 'migrated.tar');
   writeFileSync(file, Buffer.from(await dump.arrayBuffer()));

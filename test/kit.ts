@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { readFileSync, rmSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -10,8 +10,10 @@ import { type Booted, boot } from '../src/boot.ts';
 import { createLog } from '../src/log.ts';
 import { mentionsSecret, newSecret } from '../src/modules/tokens/secret.ts';
 import { readSettings } from '../src/settings.ts';
-import type { Database, DatabaseOptions } from '../src/store/database.ts';
+import type { DatabaseOptions } from '../src/store/database.ts';
+import { fingerprints } from './fingerprint.ts';
 import { type ModelServer, startModelServer } from './model-server.ts';
+import { takePGlite } from './pglite.ts';
 import { testUrl } from './test-url.ts';
 
 export type RoleName = 'LIMITED' | 'BASIC' | 'ADMIN';
@@ -96,12 +98,12 @@ export async function until<T>(
   }
 }
 
-async function ownDatabase(): Promise<{ options: DatabaseOptions; drop: () => Promise<void> }> {
+/** A migrated database that nobody else uses, and what drops it once its server is closed. */
+export async function ownDatabase(): Promise<{ options: DatabaseOptions; drop: () => Promise<void> }> {
   const server = process.env.DATABASE_URL;
   if (!server) {
-    const file = process.env.TEST_SNAPSHOT;
-    if (!file) throw new Error('the global set-up did not run');
-    return { options: { snapshot: new Blob([readFileSync(file)]) }, drop: async () => {} };
+    const { lite, giveBack } = await takePGlite();
+    return { options: { pglite: lite }, drop: giveBack };
   }
   const name = `latchkey_test_${randomUUID().replaceAll('-', '')}`;
   const onServer = async (sql: string) => {
@@ -113,64 +115,6 @@ async function ownDatabase(): Promise<{ options: DatabaseOptions; drop: () => Pr
   const url = new URL(server);
   url.pathname = `/${name}`;
   return { options: { databaseUrl: url.href }, drop: () => onServer(`DROP DATABASE ${name} WITH (FORCE)`) };
-}
-
-/** The columns of each table that a fingerprint reads: not what a use alone writes, nor what follows from another. */
-const columnsStatement = `SELECT table_name AS name, array_agg(column_name::text ORDER BY ordinal_position) AS columns
-  FROM information_schema.tables JOIN information_schema.columns USING (table_schema, table_name)
-  WHERE table_schema = 'public' AND table_type = 'BASE TABLE' AND table_name NOT IN ('AuditEvent', '_prisma_migrations')
-    AND column_name NOT IN ('search', 'lastUsedAt', 'lastUsedAddress')
-    AND NOT (table_name = 'Token' AND column_name = 'updatedAt')
-  GROUP BY 1`;
-
-/** Of all rows of a table: changed by any write, and cheap, since no column is read. */
-const mark = 'coalesce(sum(hashtextextended(t.ctid::text || t.xmin::text, 0)), 0)::text';
-
-/** Of all rows of a table: what is in them. */
-const content = (name: string, columns: readonly string[]): string => {
-  const values = columns.map((column) =>
-    // A login session’s end moves with its use.
-    name === 'Token' && column === 'expiresAt'
-      ? `CASE WHEN t."kind" <> 'SESSION' THEN t."expiresAt" END`
-      : `t."${column}"`,
-  );
-  const row = `md5(ROW(${values.join(', ')})::text)`;
-  return `coalesce(string_agg(${row}, ',' ORDER BY ${row}), '')`;
-};
-
-/** Reads all that is stored; of a table that nobody wrote to since the last time, only that nobody did. */
-function fingerprints({ query }: Database): () => Promise<string> {
-  const seen = new Map<string, { mark: string; content: string }>();
-  let columns: Map<string, string[]> | undefined;
-  const readAll = <Row>(names: string[], what: (name: string) => string) =>
-    query<Row>(
-      {
-        name: '',
-        text: names.map((name) => `SELECT '${name}' AS name, ${what(name)} FROM "${name}" t`).join(' UNION ALL '),
-      },
-      [],
-    );
-  return async () => {
-    columns ??= new Map(
-      (await query<{ name: string; columns: string[] }>({ name: '', text: columnsStatement }, [])).map(
-        ({ name, columns }) => [name, columns],
-      ),
-    );
-    const of = columns;
-    const marks = await readAll<{ name: string; mark: string }>([...of.keys()], () => `${mark} AS mark`);
-    const changed = marks.filter(({ name, mark }) => seen.get(name)?.mark !== mark).map(({ name }) => name);
-    if (changed.length > 0) {
-      const read = await readAll<{ name: string; mark: string; content: string }>(
-        changed,
-        (name) => `${mark} AS mark, ${content(name, of.get(name) ?? [])} AS content`,
-      );
-      for (const { name, ...table } of read) seen.set(name, table);
-    }
-    return [...seen]
-      .map(([name, { content }]) => `${name}:${content}`)
-      .sort()
-      .join('\n');
-  };
 }
 
 export async function startKit({ scripted = false, environment = {} }: KitOptions = {}): Promise<Kit> {

@@ -26,8 +26,8 @@ export interface DatabaseOptions {
   databaseUrl?: string | undefined;
   /** Where PGlite keeps its files. Not used with `databaseUrl`; in memory when neither is given. */
   dataDir?: string | undefined;
-  /** A dump of a migrated PGlite to start from, in memory: what makes a test database cheap. */
-  snapshot?: Blob | undefined;
+  /** A PGlite that is open and migrated, instead of one's own; its owner closes it. For tests. */
+  pglite?: PGlite | undefined;
   /** Called with the text of every statement that is sent. For tests that count them. */
   onStatement?: ((text: string) => void) | undefined;
 }
@@ -40,29 +40,27 @@ export function openDatabase(options: DatabaseOptions): Promise<Database> {
   return options.databaseUrl ? openPostgres(options.databaseUrl, options) : openPGlite(options);
 }
 
-async function openPGlite({ dataDir, snapshot, onStatement }: DatabaseOptions): Promise<Database> {
+async function openPGlite({ dataDir, pglite, onStatement }: DatabaseOptions): Promise<Database> {
   let alone: Alone | undefined;
   if (dataDir) {
     mkdirSync(dataDir, { recursive: true });
     alone = await lockFolder(dataDir);
   }
-  const lite = await PGlite.create({
-    ...(dataDir ? { dataDir: join(dataDir, 'pglite') } : {}),
-    ...(snapshot ? { loadDataDir: snapshot } : {}),
-  });
-  if (onStatement) observe(lite, onStatement);
+  const lite = pglite ?? (await PGlite.create(dataDir ? { dataDir: join(dataDir, 'pglite') } : {}));
+  const unobserve = onStatement && observe(lite, onStatement);
   const session: SqlSession = {
     exec: (sql) => lite.exec(sql),
     query: async <Row>(sql: string, values?: unknown[]) => (await lite.query<Row>(sql, values)).rows,
   };
-  if (!snapshot) await migrate(session);
+  if (!pglite) await migrate(session);
   const prisma = new PrismaClient({ adapter: new PrismaPGlite(lite), transactionOptions });
   return {
     prisma,
     query: async <Row>({ text }: Statement, values: unknown[]) => (await lite.query<Row>(text, values)).rows,
     close: async () => {
       await prisma.$disconnect();
-      if (!lite.closed) await lite.close();
+      unobserve?.();
+      if (!pglite && !lite.closed) await lite.close();
       await alone?.release();
     },
   };
@@ -115,11 +113,15 @@ function statementName() {
   };
 }
 
-function observe(connection: { query: unknown }, onStatement: (text: string) => void): void {
+/** Returns what ends it. */
+function observe(connection: { query: unknown }, onStatement: (text: string) => void): () => void {
   const original = connection.query as (...args: unknown[]) => unknown;
   connection.query = (...args: unknown[]) => {
     const [first] = args;
     onStatement(typeof first === 'string' ? first : ((first as { text?: string } | undefined)?.text ?? ''));
     return original.apply(connection, args);
+  };
+  return () => {
+    connection.query = original;
   };
 }

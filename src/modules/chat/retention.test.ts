@@ -1,15 +1,14 @@
 import { randomUUID } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { PGlite } from '@electric-sql/pglite';
 import { afterAll, afterEach, beforeAll, expect, it, vi } from 'vitest';
-import { type Kit, startKit, until } from '../../../test/kit.ts';
+import { type Kit, ownDatabase, startKit, until } from '../../../test/kit.ts';
 import { makeGate } from '../../../test/model-server.ts';
+import { testUrl } from '../../../test/test-url.ts';
 import { boot } from '../../boot.ts';
 import { createLog } from '../../log.ts';
 import { readSettings } from '../../settings.ts';
-import { migrate } from '../../store/migrate.ts';
+import { openDatabase } from '../../store/database.ts';
 
 let kit: Kit;
 let userId: string;
@@ -100,34 +99,27 @@ it('a turn that begins at the same time finds its session, or none; it never los
 });
 
 /** A database of an earlier start, in which these chats were last used so many days ago. */
-async function leftBehind(chats: Record<string, number>): Promise<Blob> {
-  const file = process.env.TEST_SNAPSHOT;
-  const lite = await PGlite.create(file ? { loadDataDir: new Blob([readFileSync(file)]) } : {});
-  if (!file)
-    await migrate({
-      exec: (sql) => lite.exec(sql),
-      query: async <Row>(sql: string, values?: unknown[]) => (await lite.query<Row>(sql, values)).rows,
-    });
-  const owner = randomUUID();
-  await lite.query(`INSERT INTO "User" ("id", "name", "email") VALUES ($1, 'owner', 'owner@example.com')`, [owner]);
+async function leftBehind(chats: Record<string, number>) {
+  const own = await ownDatabase();
+  const db = await openDatabase(own.options);
+  const owner = await db.prisma.user.create({ data: { name: 'owner', email: 'owner@example.com' } });
   for (const [name, days] of Object.entries(chats))
-    await lite.query(`INSERT INTO "ChatSession" ("userId", "agentId", "name", "updatedAt") VALUES ($1, 0, $2, $3)`, [
-      owner,
-      name,
-      daysAgo(days),
-    ]);
-  const dump = await lite.dumpDataDir('none');
-  await lite.close();
-  return dump;
+    await db.prisma.chatSession.create({ data: { userId: owner.id, agentId: 0, name, updatedAt: daysAgo(days) } });
+  await db.close();
+  return own;
 }
 
 it('a start forgets what the setting says, and so does every day; without the setting nothing goes', async () => {
-  const snapshot = await leftBehind({ new: 9, old: 11 });
+  const { options: database, drop } = await leftBehind({ new: 9, old: 11 });
   const start = (environment: Record<string, string>) =>
     boot({
-      settings: readSettings({ DATA_DIR: join(tmpdir(), `latchkey-test-${randomUUID()}`), ...environment }),
+      settings: readSettings({
+        PUBLIC_URL: testUrl,
+        DATA_DIR: join(tmpdir(), `latchkey-test-${randomUUID()}`),
+        ...environment,
+      }),
       log: createLog('silent'),
-      database: { snapshot },
+      database,
     });
   const names = async ({ foundation, background }: Awaited<ReturnType<typeof start>>) => {
     await background.settled();
@@ -147,4 +139,5 @@ it('a start forgets what the setting says, and so does every day; without the se
   vi.advanceTimersByTime(day);
   expect(await names(within)).toEqual([]);
   await within.close();
+  await drop();
 }, 60_000);

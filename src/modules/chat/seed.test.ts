@@ -1,9 +1,8 @@
 import { randomUUID } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type Kit, startKit } from '../../../test/kit.ts';
+import { type Kit, ownDatabase, startKit } from '../../../test/kit.ts';
 import { boot } from '../../boot.ts';
 import { createLog } from '../../log.ts';
 import { readSettings } from '../../settings.ts';
@@ -150,11 +149,11 @@ describe('a seeded session', () => {
   });
 
   it('leads to this server where the settings name no other, by the port that it was given', async () => {
-    const snapshot = process.env.TEST_SNAPSHOT;
+    const { options: database, drop } = await ownDatabase();
     const booted = await boot({
       settings: readSettings({ PORT: '0', DATA_DIR: join(tmpdir(), `latchkey-test-${randomUUID()}`) }),
       log: createLog('silent'),
-      database: snapshot ? { snapshot: new Blob([readFileSync(snapshot)]) } : {},
+      database,
       listen: async () => 'http://127.0.0.1:54321',
     });
     const secret = booted.firstAdminKey;
@@ -169,6 +168,7 @@ describe('a seeded session', () => {
       redirect_url: expect.stringMatching(/^http:\/\/127\.0\.0\.1:54321\/chat\?chatId=[0-9a-f-]{36}&seeded=true$/),
     });
     await booted.close();
+    await drop();
   });
 });
 

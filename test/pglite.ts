@@ -1,0 +1,66 @@
+import { readFileSync } from 'node:fs';
+import { PGlite } from '@electric-sql/pglite';
+import { marksOf } from './fingerprint.ts';
+
+/**
+ * Embedded databases for tests. One starts in about a second, so a worker keeps those that a test file is done with, and
+ * the next file gets them as if they were new.
+ */
+interface Kept {
+  lite: PGlite;
+  /** Of each table, when it was as the dump has it. */
+  marks: Map<string, string>;
+}
+
+const idle: Kept[] = [];
+
+/** What can be written of each table. */
+const tablesStatement = `SELECT table_name AS name,
+    string_agg(format('%I', column_name), ', ' ORDER BY ordinal_position) FILTER (WHERE is_generated = 'NEVER') AS columns
+  FROM information_schema.tables JOIN information_schema.columns USING (table_schema, table_name)
+  WHERE table_schema = 'public' AND table_type = 'BASE TABLE' GROUP BY 1`;
+
+const tablesOf = async (lite: PGlite) => (await lite.query<{ name: string; columns: string }>(tablesStatement)).rows;
+
+const marks = (lite: PGlite, tables: readonly { name: string }[]) =>
+  marksOf(
+    async (text) => (await lite.query<{ name: string; mark: string }>(text)).rows,
+    tables.map(({ name }) => name),
+  );
+
+/** The dump of a database that has beside everything a copy of it to come back to. */
+export async function dumpOf(lite: PGlite): Promise<Blob> {
+  const copies = (await tablesOf(lite)).map(({ name }) => `CREATE TABLE origin."${name}" AS TABLE "${name}";`);
+  await lite.exec(`CREATE SCHEMA origin; ${copies.join('\n')}
+    CREATE TABLE origin.sequences AS
+      SELECT format('%I', sequencename) AS name, start_value, last_value FROM pg_sequences WHERE schemaname = 'public';`);
+  return lite.dumpDataDir('none');
+}
+
+/** A database as the dump of the global set-up has it, and what gives it back when its server is closed. */
+export async function takePGlite(): Promise<{ lite: PGlite; giveBack: () => Promise<void> }> {
+  const { lite, marks } = idle.pop() ?? (await startPGlite());
+  return { lite, giveBack: () => giveBack({ lite, marks }) };
+}
+
+async function startPGlite(): Promise<Kept> {
+  const file = process.env.TEST_SNAPSHOT;
+  if (!file) throw new Error('the global set-up did not run');
+  const lite = await PGlite.create({ loadDataDir: new Blob([readFileSync(file)]) });
+  return { lite, marks: await marks(lite, await tablesOf(lite)) };
+}
+
+async function giveBack({ lite, marks: before }: Kept): Promise<void> {
+  const tables = await tablesOf(lite);
+  const now = await marks(lite, tables);
+  const changed = tables.filter(({ name }) => now.get(name) !== before.get(name));
+  // As a replica: no trigger of the audit trail refuses, and no foreign key asks for an order.
+  await lite.exec(`BEGIN; SET LOCAL session_replication_role = replica;
+    ${changed.map(({ name }) => `DELETE FROM "${name}";`).join('\n')}
+    ${changed.map(({ name, columns }) => `INSERT INTO "${name}" (${columns}) SELECT ${columns} FROM origin."${name}";`).join('\n')}
+    SELECT setval(name, coalesce(last_value, start_value), last_value IS NOT NULL) FROM origin.sequences;
+    COMMIT;`);
+  // Nothing vacuums by itself here.
+  for (const { name } of changed) await lite.exec(`VACUUM "${name}"`);
+  idle.push({ lite, marks: await marks(lite, tables) });
+}
