@@ -118,7 +118,8 @@ export function blobsOf(kit: Kit): string[] {
     const folder = join(kit.booted.foundation.settings.dataDir, 'files');
     return readdirSync(folder, { recursive: true, withFileTypes: true })
       .filter((entry) => entry.isFile())
-      .map(({ name }) => name);
+      .map(({ name }) => name)
+      .sort();
   } catch (error) {
     // The folder comes with the first file.
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];

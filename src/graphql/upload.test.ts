@@ -1,7 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Kit, startKit } from '../../test/kit.ts';
 import {
-  blobsOf,
   boundary,
   formBytes,
   type Part,
@@ -11,6 +10,7 @@ import {
   uploadFiles,
   uploadGraphql,
 } from '../../test/multipart.ts';
+import { nothingStored } from '../../test/nothing-stored.ts';
 import { httpExchange } from '../../test/security/raw-http.ts';
 import { uploadPermissions } from './uploading.ts';
 
@@ -20,16 +20,7 @@ beforeAll(async () => {
 });
 afterAll(() => kit?.close());
 
-/** Expects that nothing comes of it, in the database or beside it. */
-async function nothingStored<T>(work: () => Promise<T>): Promise<T> {
-  await kit.booted.background.settled();
-  const [before, blobs] = [await kit.fingerprint(), blobsOf(kit)];
-  const result = await work();
-  await kit.booted.background.settled();
-  expect(await kit.fingerprint()).toBe(before);
-  expect(blobsOf(kit)).toEqual(blobs);
-  return result;
-}
+const unchanged = <T>(work: () => Promise<T>): Promise<T> => nothingStored(kit, work);
 
 const file = (name: string, fileName = 'a.txt'): Part => ({ name, fileName, content: 'text' });
 const operation = (variables: unknown) => ({ query: uploadFiles, variables });
@@ -88,7 +79,7 @@ describe('uploadFiles', () => {
       );
     };
     expect((await send(20)).data.uploadFiles.files).toHaveLength(20);
-    await nothingStored(async () => {
+    await unchanged(async () => {
       for (const count of [0, 21])
         expect((await send(count)).errors).toMatchObject([
           {
@@ -132,7 +123,7 @@ describe('a form that is refused', () => {
     ['operations that are none', 'text', { 0: [at] }, [file('0')], 'The body is not a JSON object.'],
   ];
   it.each(cases)('%s', async (_what, operations, map, files, message) => {
-    await nothingStored(async () => {
+    await unchanged(async () => {
       const { status, data, errors } = await postOperation(kit, operations, map, files);
       expect([status, data]).toEqual([400, null]);
       expect(errors).toEqual([expect.objectContaining({ extensions: { code: 'BAD_USER_INPUT' } })]);
@@ -151,7 +142,7 @@ describe('a form that is refused', () => {
     ['101 parts', [operations, map, ...Array<Part>(99).fill(file('0'))], 'body: has more than 100 parts'],
     ['an end too early', formBytes([operations, map, file('0')]).slice(0, -9), 'is not a multipart form, or broke off'],
   ] as [string, Part[] | Uint8Array<ArrayBuffer>, string][])('%s', async (_what, body, message) => {
-    await nothingStored(async () => {
+    await unchanged(async () => {
       const answer = await postForm(kit, '/graphql', body);
       expect([answer.status, answer.body.data]).toEqual([400, undefined]);
       expect(answer.body.errors).toEqual([
@@ -162,7 +153,7 @@ describe('a form that is refused', () => {
   });
 
   it('no boundary', async () => {
-    await nothingStored(async () => {
+    await unchanged(async () => {
       const headers = { 'content-type': 'multipart/form-data' };
       const answer = await postForm(kit, '/graphql', formBytes([operations, map, file('0')]), { headers });
       expect([answer.status, answer.body.errors[0].message]).toEqual([400, 'body: has no boundary']);
@@ -177,7 +168,7 @@ describe('what is no file', () => {
     ['an object that looks like one', { name: 'a.txt', size: 1, type: 'text/plain', arrayBuffer: {} }],
     ['null', null],
   ])('%s, in JSON', async (_what, value) => {
-    await nothingStored(async () => {
+    await unchanged(async () => {
       const { data, errors } = await kit.gql(uploadFiles, { input: { files: [value] } }, kit.keys.BASIC);
       expect(data).toBeNull();
       expect(errors).toMatchObject([
@@ -187,7 +178,7 @@ describe('what is no file', () => {
   });
 
   it.each(['"a.txt"', '{ name: "a.txt" }', '1', 'null'])('%s, in the document', async (literal) => {
-    await nothingStored(async () => {
+    await unchanged(async () => {
       const query = `mutation { uploadFiles(input: { files: [${literal}] }) { files { name } } }`;
       const { data, errors } = await kit.gql(query, {}, kit.keys.BASIC);
       expect(data).toBeNull();
@@ -196,7 +187,7 @@ describe('what is no file', () => {
   });
 
   it('and no file is anything else', async () => {
-    await nothingStored(async () => {
+    await unchanged(async () => {
       const query = `mutation ($input: CreateProjectInput!) { createProject(input: $input) { project { name } } }`;
       const variables = { input: { name: null } };
       const { data, errors } = await postOperation(kit, { query, variables }, { 0: ['variables.input.name'] }, [
@@ -218,7 +209,7 @@ describe('who may send files', () => {
     postForm(kit, '/graphql', parts, { key, headers });
 
   it('no stranger: theirs are not even read', async () => {
-    await nothingStored(async () => {
+    await unchanged(async () => {
       expect((await send({})).status).toBe(401);
       // Nothing of the body is ever sent, and nothing is waited for.
       const port = Number(new URL(kit.url).port);
@@ -233,7 +224,7 @@ describe('who may send files', () => {
 
   it('no credential that may call none of the mutations that take files', async () => {
     const pat = await kit.createPat(kit.keys.BASIC, { scopes: ['read:chat', 'write:chat'] });
-    await nothingStored(async () => {
+    await unchanged(async () => {
       for (const key of [kit.keys.LIMITED, pat.secret])
         expect((await send({}, key)).body.errors).toMatchObject([
           { extensions: { code: 'FORBIDDEN', requiredPermissions: uploadPermissions } },
@@ -244,7 +235,7 @@ describe('who may send files', () => {
   it('no page of another origin, by the cookie of its visitor; and a page of this one only with a header', async () => {
     const { session } = await kit.person();
     const cookie = `fastapiusersauth=${session}`;
-    await nothingStored(async () => {
+    await unchanged(async () => {
       for (const proof of [{}, { 'x-graphql-yoga-csrf': '1' }] as Record<string, string>[]) {
         const foreign = await send({ cookie, origin: 'https://evil.example', ...proof });
         expect([foreign.status, foreign.body.errors[0].extensions.code]).toEqual([401, 'UNAUTHENTICATED']);

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { type GraphQLAnswer, type Kit, startKit } from '../../../test/kit.ts';
+import { nothingStored } from '../../../test/nothing-stored.ts';
 
 let kit: Kit;
 let anna: { secret: string; userId: string };
@@ -33,12 +34,7 @@ const codes = ({ errors }: GraphQLAnswer) => errors.map(({ extensions }) => exte
 const fields = ({ errors }: GraphQLAnswer) =>
   errors[0]?.extensions.fields?.map(({ path }: { path: string[] }) => path.join('.'));
 
-async function unchanged<T>(work: () => Promise<T>): Promise<T> {
-  const before = await kit.fingerprint();
-  const result = await work();
-  expect(await kit.fingerprint()).toBe(before);
-  return result;
-}
+const unchanged = <T>(work: () => Promise<T>): Promise<T> => nothingStored(kit, work);
 
 describe('what an agent’s turns go by', () => {
   it('has defaults, is set, and is cleared', async () => {

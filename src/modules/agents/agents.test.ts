@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { type Answer, type Kit, startKit } from '../../../test/kit.ts';
+import { nothingStored } from '../../../test/nothing-stored.ts';
 
 let kit: Kit;
 let admin: string;
@@ -67,13 +68,7 @@ const restListed = async (key: string, path = '/api/persona'): Promise<number[]>
   return (body.items ?? body).map(({ id }: { id: number }) => id);
 };
 
-/** Runs what is to be refused, and holds that it changed nothing. */
-async function unchanged<T>(work: () => Promise<T>): Promise<T> {
-  const before = await kit.fingerprint();
-  const result = await work();
-  expect(await kit.fingerprint()).toBe(before);
-  return result;
-}
+const unchanged = <T>(work: () => Promise<T>): Promise<T> => nothingStored(kit, work);
 
 const lacking = {
   error_code: 'INSUFFICIENT_PERMISSIONS',

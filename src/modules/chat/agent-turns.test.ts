@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Kit, startKit } from '../../../test/kit.ts';
+import { nothingAsked } from '../../../test/nothing-stored.ts';
 
 let kit: Kit;
 let owner: { id: number; secret: string; userId: string };
@@ -77,15 +78,7 @@ const code = ({ errors }: { errors: { extensions: Record<string, any> }[] }) => 
 const field = ({ errors }: { errors: { extensions: Record<string, any> }[] }) =>
   errors[0]?.extensions.fields?.[0]?.path.join('.');
 
-/** Calls, and holds what is stored and what the provider was asked against what it was before. */
-async function unchanged<T>(work: () => Promise<T>): Promise<T> {
-  const before = await kit.fingerprint();
-  const requests = kit.model.requests.length;
-  const answer = await work();
-  expect(await kit.fingerprint()).toBe(before);
-  expect(kit.model.requests).toHaveLength(requests);
-  return answer;
-}
+const unchanged = <T>(work: () => Promise<T>): Promise<T> => nothingAsked(kit, work);
 
 const AgentChat = `query ($agentSlug: String!, $threadSlug: String, $clientSessionId: String) {
   agentChat(agentSlug: $agentSlug, threadSlug: $threadSlug, clientSessionId: $clientSessionId) {

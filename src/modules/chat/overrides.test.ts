@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Kit, startKit } from '../../../test/kit.ts';
 import { gather, jsonLines } from '../../../test/lines.ts';
+import { nothingAsked } from '../../../test/nothing-stored.ts';
 
 let kit: Kit;
 /** Two users with nothing in common. */
@@ -63,15 +64,7 @@ const stream = async (body: object) =>
 /** What the provider was asked last. */
 const asked = () => kit.model.requests.at(-1)?.body;
 
-/** Calls, and holds what is stored and what the provider was asked against what it was before. */
-async function unchanged<T>(work: () => Promise<T>): Promise<T> {
-  const before = await kit.fingerprint();
-  const requests = kit.model.requests.length;
-  const answer = await work();
-  expect(await kit.fingerprint()).toBe(before);
-  expect(kit.model.requests).toHaveLength(requests);
-  return answer;
-}
+const unchanged = <T>(work: () => Promise<T>): Promise<T> => nothingAsked(kit, work);
 
 const code = ({ errors }: { errors: { extensions: { code?: string } }[] }) => errors[0]?.extensions.code;
 

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Answer, type Kit, startKit } from '../../../test/kit.ts';
+import { nothingStored } from '../../../test/nothing-stored.ts';
 
 let kit: Kit;
 beforeAll(async () => {
@@ -31,11 +32,7 @@ async function privateAgent(name: string): Promise<{ id: number; slug: string }>
   return { id: data.createAgent.agent.databaseId, slug: data.createAgent.agent.slug };
 }
 
-async function unchanged(attempt: () => Promise<void>): Promise<void> {
-  const before = await kit.fingerprint();
-  await attempt();
-  expect(await kit.fingerprint()).toBe(before);
-}
+const unchanged = <T>(work: () => Promise<T>): Promise<T> => nothingStored(kit, work);
 
 const noKey = [403, '{"error":"No valid api key found."}'];
 const lacks = (permission: string) => [403, `{"error":"This credential lacks \`${permission}\`."}`];

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Answer, type Kit, startKit, until } from '../../../test/kit.ts';
 import { makeGate } from '../../../test/model-server.ts';
+import { nothingStored } from '../../../test/nothing-stored.ts';
 import { withoutPassages } from '../../models/passages.ts';
 
 let kit: Kit;
@@ -57,11 +58,7 @@ const abort = (error: string, errorMsg = error) => ({
 });
 const disabled = 'This chat has been disabled by the administrator - try again later.';
 
-async function unchanged(attempt: () => Promise<void>): Promise<void> {
-  const before = await kit.fingerprint();
-  await attempt();
-  expect(await kit.fingerprint()).toBe(before);
-}
+const unchanged = <T>(work: () => Promise<T>): Promise<T> => nothingStored(kit, work);
 
 const subscription = `subscription ($input: EmbedTurnInput!) {
   embedTurn(input: $input) {

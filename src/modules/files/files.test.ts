@@ -13,6 +13,7 @@ import {
   uploadPath,
   uploadRest,
 } from '../../../test/multipart.ts';
+import { nothingStored } from '../../../test/nothing-stored.ts';
 import { httpExchange } from '../../../test/security/raw-http.ts';
 import { folderBlobs } from '../../store/blobs.ts';
 
@@ -34,16 +35,7 @@ const upload = (files: Record<string, string | Uint8Array>, fields: Record<strin
 const settled = () => kit.booted.background.settled();
 const stored = (id: string) => kit.prisma.file.findUniqueOrThrow({ where: { id }, include: { document: true } });
 
-/** Expects that nothing comes of it, in the database or beside it. */
-async function nothingStored<T>(work: () => Promise<T>): Promise<T> {
-  await settled();
-  const [before, blobs] = [await kit.fingerprint(), blobsOf(kit)];
-  const result = await work();
-  await settled();
-  expect(await kit.fingerprint()).toBe(before);
-  expect(blobsOf(kit)).toEqual(blobs);
-  return result;
-}
+const unchanged = <T>(work: () => Promise<T>): Promise<T> => nothingStored(kit, work);
 
 describe('an uploaded file', () => {
   it('is kept, read, and found by the chats of its project', async () => {
@@ -202,7 +194,7 @@ describe('POST /user/projects/file/upload', () => {
 
   it('stores nothing for a project that is not there, or not one’s own', async () => {
     const theirs = (await kit.rest('POST', '/api/user/projects/create?name=Theirs', { key: kit.keys.BASIC })).body.id;
-    await nothingStored(async () => {
+    await unchanged(async () => {
       for (const project_id of ['999999', String(theirs)]) {
         const { status, body } = await upload({ 'a.txt': 'a' }, { project_id });
         expect([status, body]).toEqual([404, { detail: 'Project not found' }]);
@@ -260,7 +252,7 @@ describe('POST /user/projects/file/upload', () => {
     const first = await send('once', 'one-boundary');
     expect(first.status).toBe(200);
     await settled();
-    await nothingStored(async () => {
+    await unchanged(async () => {
       const again = await send('once', 'another-boundary');
       expect([again.status, again.text]).toEqual([200, first.text]);
       expect(again.headers.get('idempotency-replayed')).toBe('true');
@@ -291,7 +283,7 @@ describe('a form that is none', () => {
     ['JSON', '{"files":[]}', 415, 'multipart/form-data', { 'content-type': 'application/json' }],
   ];
   it.each(cases)('%s', async (_what, body, status, message, headers = {}) => {
-    await nothingStored(async () => {
+    await unchanged(async () => {
       const answer = await postForm(kit, uploadPath, body, { key: anna.secret, headers });
       expect(answer.status).toBe(status);
       expect(answer.body.message ?? answer.body.detail).toContain(message);
@@ -309,7 +301,7 @@ describe('a form that is none', () => {
   const port = () => Number(new URL(kit.url).port);
 
   it('413 for more than a request may carry, whether it is announced or not', async () => {
-    await nothingStored(async () => {
+    await unchanged(async () => {
       const announced = await httpExchange(port(), `${head(`Content-Length: ${21 * megabyte}`)}--${boundary}`, {
         endAfterSending: true,
       });
@@ -339,7 +331,7 @@ describe('a form that is none', () => {
 
   it('an upload that breaks off leaves nothing', async () => {
     const half = Buffer.from(formBytes([{ ...file, content: 'x'.repeat(5000) }]).slice(0, 2500)).toString('latin1');
-    await nothingStored(async () => {
+    await unchanged(async () => {
       for (const rest of ['Content-Length: 5000', 'Transfer-Encoding: chunked']) {
         const body = rest.startsWith('T') ? `${half.length.toString(16)}\r\n${half}\r\n` : half;
         const answer = await httpExchange(port(), head(rest) + body, { endAfterSending: true });
@@ -370,7 +362,7 @@ describe('what one user may keep', () => {
     expect([both.status, both.body.error_code]).toEqual([409, 'CONFLICT']);
     await settled();
     expect(await kit.prisma.file.count({ where: { ownerId: full.userId } })).toBe(1000);
-    await nothingStored(async () => {
+    await unchanged(async () => {
       const more = await uploadGraphql(kit, { 'over.txt': 'over' }, { key: full.secret });
       expect(more.errors).toMatchObject([{ message: 'At most 1000 files.', extensions: { code: 'CONFLICT' } }]);
     });
@@ -385,7 +377,7 @@ describe('what one user may keep', () => {
     });
     expect((await uploadRest(kit, { 'a.txt': 'abc' }, { key: full.secret })).status).toBe(200);
     await settled();
-    await nothingStored(async () => {
+    await unchanged(async () => {
       expect((await uploadRest(kit, { 'a.txt': 'a' }, { key: full.secret })).status).toBe(409);
     });
   });

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Answer, type GraphQLAnswer, type Kit, startKit } from '../../../test/kit.ts';
+import { nothingStored } from '../../../test/nothing-stored.ts';
 import { rolePermissions } from '../../authz/permissions.ts';
 
 let kit: Kit;
@@ -44,12 +45,7 @@ beforeAll(async () => {
 });
 afterAll(() => kit.close());
 
-async function unchanged<T>(attempt: () => Promise<T>): Promise<T> {
-  const before = await kit.fingerprint();
-  const answer = await attempt();
-  expect(await kit.fingerprint()).toBe(before);
-  return answer;
-}
+const unchanged = <T>(work: () => Promise<T>): Promise<T> => nothingStored(kit, work);
 const code = ({ errors }: GraphQLAnswer): unknown => errors[0]?.extensions.code;
 const history = (args = '', key?: string | null) =>
   kit.gql(`{ queryHistory${args} { totalCount nodes { databaseId question answer } } }`, {}, key);

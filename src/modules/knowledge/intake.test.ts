@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { type Kit, startKit } from '../../../test/kit.ts';
 import { postOperation } from '../../../test/multipart.ts';
+import { nothingStored } from '../../../test/nothing-stored.ts';
 
 let kit: Kit;
 beforeAll(async () => {
@@ -12,12 +13,7 @@ beforeEach(async () => {
   await kit.prisma.documentFolder.deleteMany();
 });
 
-async function unchanged<T>(attempt: () => Promise<T>): Promise<T> {
-  const before = await kit.fingerprint();
-  const answer = await attempt();
-  expect(await kit.fingerprint()).toBe(before);
-  return answer;
-}
+const unchanged = <T>(work: () => Promise<T>): Promise<T> => nothingStored(kit, work);
 
 const addTextDocument = `mutation ($input: AddTextDocumentInput!) {
   addTextDocument(input: $input) { added { text document { documentId title location wordCount agents { databaseId } } } }

@@ -1,9 +1,13 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type GraphQLAnswer, type Kit, startKit } from '../../../test/kit.ts';
+import { type ModelServer, startModelServer } from '../../../test/model-server.ts';
+import { nothingStored } from '../../../test/nothing-stored.ts';
 import { rolePermissions } from '../../authz/permissions.ts';
 
 let kit: Kit;
+let embeddings: ModelServer;
 beforeAll(async () => {
+  embeddings = await startModelServer();
   kit = await startKit({
     environment: {
       LLM_PROVIDER: 'openai-compatible',
@@ -11,20 +15,18 @@ beforeAll(async () => {
       LLM_MODEL: 'large',
       LLM_API_KEY: 'the-key-of-the-model',
       EMBEDDING_MODEL: 'vectors',
-      EMBEDDING_BASE_URL: 'http://127.0.0.1:9/v1',
+      EMBEDDING_BASE_URL: embeddings.baseUrl,
       AUTH_TOKEN: 'the password of the server',
     },
   });
   await kit.person();
 });
-afterAll(() => kit.close());
+afterAll(async () => {
+  await kit?.close();
+  await embeddings?.close();
+});
 
-async function unchanged<T>(attempt: () => Promise<T>): Promise<T> {
-  const before = await kit.fingerprint();
-  const answer = await attempt();
-  expect(await kit.fingerprint()).toBe(before);
-  return answer;
-}
+const unchanged = <T>(work: () => Promise<T>): Promise<T> => nothingStored(kit, work);
 const code = ({ errors }: GraphQLAnswer): unknown => errors[0]?.extensions.code;
 const fields = 'supportEmail appName pageTitle pageFavicon logoFileName footerLinks { icon url } defaultSystemPrompt';
 const read = (key?: string | null) => kit.gql(`{ preferences { ${fields} } }`, {}, key);

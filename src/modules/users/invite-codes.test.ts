@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Answer, type GraphQLAnswer, type Kit, startKit } from '../../../test/kit.ts';
+import { nothingStored } from '../../../test/nothing-stored.ts';
 import { rolePermissions } from '../../authz/permissions.ts';
 import { isWellFormedSecret, newSecret } from '../tokens/secret.ts';
 
@@ -12,12 +13,7 @@ beforeAll(async () => {
 });
 afterAll(() => kit.close());
 
-async function unchanged<T>(attempt: () => Promise<T>): Promise<T> {
-  const before = await kit.fingerprint();
-  const answer = await attempt();
-  expect(await kit.fingerprint()).toBe(before);
-  return answer;
-}
+const unchanged = <T>(work: () => Promise<T>): Promise<T> => nothingStored(kit, work);
 
 const password = 'a long password';
 let count = 0;

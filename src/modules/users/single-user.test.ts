@@ -1,6 +1,7 @@
 import { RateLimiterMemory } from 'rate-limiter-flexible';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Kit, startKit } from '../../../test/kit.ts';
+import { nothingStored } from '../../../test/nothing-stored.ts';
 import { readSettings } from '../../settings.ts';
 import { type AttemptLimiters, createAttempts } from './attempts.ts';
 import { ownerId } from './owner.ts';
@@ -29,13 +30,6 @@ const mode = async (kit: Kit): Promise<boolean> =>
   (await kit.gql('{ authentication { multiUserMode } }', {}, null)).data.authentication.multiUserMode;
 const ownersToken = async (kit: Kit): Promise<string> =>
   (await requestToken(kit, { password })).data.requestToken.token;
-
-async function unchanged<T>(kit: Kit, attempt: () => Promise<T>): Promise<T> {
-  const before = await kit.fingerprint();
-  const answer = await attempt();
-  expect(await kit.fingerprint()).toBe(before);
-  return answer;
-}
 
 /** The service on a kit's database, with limiters of the test's own. */
 function serviceWith(kit: Kit, limiters: Partial<AttemptLimiters>) {
@@ -92,7 +86,7 @@ describe('the built-in owner', () => {
       'x'.repeat(100_000),
       '\ud800',
     ];
-    await unchanged(kit, async () => {
+    await nothingStored(kit, async () => {
       for (const attempt of wrong)
         await expect(service.requestToken(stranger, { password: attempt })).rejects.toMatchObject({
           code: 'UNAUTHENTICATED',
@@ -110,7 +104,7 @@ describe('the built-in owner', () => {
         service.requestToken(stranger, { username: `name${attempt}`, password: 'wrong' }),
       ).rejects.toMatchObject({ code: 'UNAUTHENTICATED' });
     const over = { code: 'RATE_LIMITED', details: { retryAfter: expect.any(Number) } };
-    await unchanged(kit, async () => {
+    await nothingStored(kit, async () => {
       await expect(service.requestToken(stranger, { password })).rejects.toMatchObject(over);
     });
     const address = new RateLimiterMemory({ points: 1, duration: 900 });
@@ -138,7 +132,7 @@ describe('the built-in owner', () => {
       throw new Error('the store is gone');
     };
     const service = serviceWith(kit, { account: { consume: broken, reward: broken, delete: broken } });
-    await unchanged(kit, async () => {
+    await nothingStored(kit, async () => {
       await expect(service.requestToken(stranger, { password })).rejects.toMatchObject({ code: 'RATE_LIMITED' });
     });
   });
@@ -174,7 +168,7 @@ describe('without a password of its own', () => {
 
   test('every password is wrong, as a wrong one is elsewhere', async () => {
     for (const attempt of ['', 'undefined', 'null', password]) {
-      const { data, errors } = await unchanged(kit, () => requestToken(kit, { password: attempt }));
+      const { data, errors } = await nothingStored(kit, () => requestToken(kit, { password: attempt }));
       expect(data).toBeNull();
       expect(errors[0]).toMatchObject({ message: 'Wrong password.', extensions: { code: 'UNAUTHENTICATED' } });
     }
@@ -185,7 +179,7 @@ describe('without a password of its own', () => {
     const { secret: manager } = await kit.createKey('ADMIN', { scopes: ['manage:users'] });
     const { secret: keys } = await kit.createKey('ADMIN', { scopes: ['manage:api_keys'] });
     const input = { username: 'first', password: 'a long password' };
-    await unchanged(kit, async () => {
+    await nothingStored(kit, async () => {
       for (const key of [kit.keys.LIMITED, kit.keys.BASIC, keys]) {
         const { data, errors } = await enable(kit, input, key);
         expect(data).toBeNull();
@@ -207,7 +201,7 @@ describe('without a password of its own', () => {
     ['password', { password: 'x'.repeat(65) }],
   ])('a wrong %s is refused: %o', async (field, change) => {
     const input = { username: 'anna', password: 'a long password', ...change };
-    const { errors } = await unchanged(kit, () => enable(kit, input));
+    const { errors } = await nothingStored(kit, () => enable(kit, input));
     expect(errors[0]?.extensions).toMatchObject({ code: 'BAD_USER_INPUT', fields: [{ path: ['input', field] }] });
   });
 
@@ -231,7 +225,7 @@ describe('without a password of its own', () => {
         extensions: { code: 'CONFLICT' },
       });
     expect(await mode(kit)).toBe(true);
-    const { errors } = await unchanged(kit, () => enable(kit, { username: 'dora', password: 'a long password' }));
+    const { errors } = await nothingStored(kit, () => enable(kit, { username: 'dora', password: 'a long password' }));
     expect(errors[0]?.extensions.code).toBe('CONFLICT');
   });
 });
@@ -268,7 +262,7 @@ describe('making the first person', () => {
 
   test('from then on the password of the server opens nothing, and the person’s does', async () => {
     for (const input of [{ password }, { username: 'owner', password }, { username: ownerId, password }]) {
-      const { errors } = await unchanged(kit, () => requestToken(kit, input));
+      const { errors } = await nothingStored(kit, () => requestToken(kit, input));
       expect(errors[0]).toMatchObject({ extensions: { code: 'BAD_USER_INPUT' } });
     }
     const { data } = await requestToken(kit, { username: 'anna@people.example', password: 'a long password' });
@@ -291,7 +285,7 @@ test.each([
   const session = await ownersToken(kit);
   expect((await kit.gql(mutation)).errors).toEqual([]);
   expect(await viewer(kit, session)).toBeUndefined();
-  const { errors } = await unchanged(kit, () => requestToken(kit, { password }));
+  const { errors } = await nothingStored(kit, () => requestToken(kit, { password }));
   expect(errors[0]?.extensions.code).toBe('BAD_USER_INPUT');
   await kit.close();
 });

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Answer, type Kit, startKit } from '../../../test/kit.ts';
+import { nothingStored } from '../../../test/nothing-stored.ts';
 import { rolePermissions } from '../../authz/permissions.ts';
 
 let kit: Kit;
@@ -8,12 +9,7 @@ beforeAll(async () => {
 });
 afterAll(() => kit.close());
 
-async function unchanged(attempt: () => Promise<Answer>): Promise<Answer> {
-  const before = await kit.fingerprint();
-  const answer = await attempt();
-  expect(await kit.fingerprint()).toBe(before);
-  return answer;
-}
+const unchanged = <T>(work: () => Promise<T>): Promise<T> => nothingStored(kit, work);
 
 const told = ({ status, text, headers }: Answer) => [status, text, headers.get('content-type')];
 const unauthorized = [401, 'Unauthorized', 'text/plain; charset=UTF-8'];

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Answer, type Kit, startKit } from '../../../test/kit.ts';
 import { makeGate } from '../../../test/model-server.ts';
+import { nothingAsked } from '../../../test/nothing-stored.ts';
 
 let kit: Kit;
 let owner: { id: number; secret: string; userId: string };
@@ -95,15 +96,7 @@ const metrics = {
   timestamp: expect.stringMatching(/^\d{4}-/),
 };
 
-/** Calls, and holds what is stored and what the provider was asked against what it was before. */
-async function unchanged<T>(work: () => Promise<T>): Promise<T> {
-  const before = await kit.fingerprint();
-  const requests = kit.model.requests.length;
-  const answer = await work();
-  expect(await kit.fingerprint()).toBe(before);
-  expect(kit.model.requests).toHaveLength(requests);
-  return answer;
-}
+const unchanged = <T>(work: () => Promise<T>): Promise<T> => nothingAsked(kit, work);
 
 const history = async (path: string, key?: string) => {
   const { status, body, text } = await call('GET', path, undefined, key);

@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { type Answer, type Kit, startKit } from '../../../test/kit.ts';
 import { type Part, postForm } from '../../../test/multipart.ts';
+import { nothingStored } from '../../../test/nothing-stored.ts';
 import { docx, paragraph, pdf } from '../../modules/files/extract/fixtures.ts';
 
 let kit: Kit;
@@ -53,12 +54,7 @@ const told = ({ status, body, text }: Answer) => [status, body ?? text];
 const noKey = [403, { error: 'No valid api key found.' }];
 const uuid = '[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}';
 
-async function unchanged<T>(attempt: () => Promise<T>): Promise<T> {
-  const before = await kit.fingerprint();
-  const answer = await attempt();
-  expect(await kit.fingerprint()).toBe(before);
-  return answer;
-}
+const unchanged = <T>(work: () => Promise<T>): Promise<T> => nothingStored(kit, work);
 
 const upload = (parts: Part[], folder = '', key: string | null = kit.keys.ADMIN) =>
   postForm(kit, `/api/v1/document/upload${folder}`, parts, { key });

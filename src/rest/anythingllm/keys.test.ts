@@ -1,16 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Answer, type Kit, startKit, until } from '../../../test/kit.ts';
+import { nothingStored } from '../../../test/nothing-stored.ts';
 import { isWellFormedSecret, newSecret } from '../../modules/tokens/secret.ts';
 
 const password = 'the password of the server';
 const person = { username: 'anna', password: 'a long password' };
-
-async function unchanged<T>(kit: Kit, attempt: () => Promise<T>): Promise<T> {
-  const before = await kit.fingerprint();
-  const answer = await attempt();
-  expect(await kit.fingerprint()).toBe(before);
-  return answer;
-}
 
 const told = ({ status, text, headers }: Answer) => [status, text, headers.get('content-type')?.split(';')[0] ?? null];
 const json = 'application/json';
@@ -155,12 +149,12 @@ describe.each([
     expect(told(await kit.rest('DELETE', here.remove(id), { key: session }))).toEqual([200, '', null]);
     expect(told(await kit.rest('GET', '/api/v1/auth', { key: secret }))).toEqual(noKey);
     expect((await listed(kit, here)).map((key) => key.id)).not.toContain(id);
-    const again = await unchanged(kit, () => kit.rest('DELETE', here.remove(id)));
+    const again = await nothingStored(kit, () => kit.rest('DELETE', here.remove(id)));
     expect(told(again)).toEqual([200, '', null]);
   });
 
   test.each(['abc', '1.5', '99999999999', '1e3'])('%s is no id', async (id) => {
-    const answer = await unchanged(kit, () => kit.rest('DELETE', here.remove(id)));
+    const answer = await nothingStored(kit, () => kit.rest('DELETE', here.remove(id)));
     expect(told(answer)).toEqual([400, 'Bad Request', 'text/plain']);
   });
 
@@ -172,7 +166,7 @@ describe.each([
       ['DELETE', elsewhere.remove(id)],
       ['DELETE', elsewhere.remove('abc')],
     ];
-    await unchanged(kit, async () => {
+    await nothingStored(kit, async () => {
       for (const [method, path] of calls) {
         for (const key of [session, kit.keys.ADMIN, kit.keys.BASIC])
           expect(told(await kit.rest(method, path, { key })), path).toEqual(unauthorized);
@@ -192,7 +186,7 @@ describe.each([
       ['DELETE', here.remove(0x7fff_ffff)],
       ['DELETE', here.remove('abc')],
     ];
-    await unchanged(kit, async () => {
+    await nothingStored(kit, async () => {
       for (const [name, key, reply] of callers)
         for (const [method, path, body] of calls)
           expect(told(await kit.rest(method, path, { key, body })), `${name}: ${method} ${path}`).toEqual(reply);
@@ -206,7 +200,7 @@ describe.each([
       '{ apiKeys(kinds: [ANYTHINGLLM]) { nodes { databaseId } } }',
       `mutation { deleteApiKey(input: { databaseId: ${id} }) { deletedDatabaseId } }`,
     ];
-    await unchanged(kit, async () => {
+    await nothingStored(kit, async () => {
       for (const query of queries)
         for (const key of [kit.keys.LIMITED, kit.keys.BASIC]) {
           const { data, errors } = await kit.gql(query, {}, key);
@@ -219,7 +213,7 @@ describe.each([
   test('a key of an administrator is more than a scoped one can make', async () => {
     const scopes = ['manage:api_keys', 'read:agents'];
     const { secret } = await kit.createKey('ADMIN', { scopes });
-    await unchanged(kit, async () => {
+    await nothingStored(kit, async () => {
       for (const body of [{}, { role: 'basic' }, { scopes: ['manage:users'] }])
         expect(told(await kit.rest('POST', here.generate, { key: secret, body }))).toEqual(unauthorized);
     });
@@ -283,7 +277,7 @@ describe.each([
     [400, '"name"', 'body'],
     [400, '[]', 'body'],
   ])('%i for a key that cannot be: %j', async (status, body, named) => {
-    const answer = await unchanged(kit, () => kit.rest('POST', here.generate, { body }));
+    const answer = await nothingStored(kit, () => kit.rest('POST', here.generate, { body }));
     expect(answer.status).toBe(status);
     expect(answer.body).toEqual({ error: expect.stringContaining(named) });
   });
@@ -307,7 +301,7 @@ describe.each([
 
   test('malformed JSON under text/plain is 400 as well', async () => {
     const headers = { authorization: `Bearer ${session}`, 'content-type': 'text/plain' };
-    const answer = await unchanged(kit, () => send(kit, 'POST', here.generate, headers, '{"name"'));
+    const answer = await nothingStored(kit, () => send(kit, 'POST', here.generate, headers, '{"name"'));
     expect(told(answer)).toEqual([400, '{"error":"body: is not valid JSON"}', json]);
   });
 
@@ -374,7 +368,7 @@ describe.each([
   test('DELETE /admin/api-key/{id}, the path of the guides, deletes an sk- key', async () => {
     const { id, secret } = await generated(kit, here);
     const path = `/api/admin/api-key/${id}`;
-    await unchanged(kit, async () => {
+    await nothingStored(kit, async () => {
       for (const key of [null, kit.keys.LIMITED, kit.keys.BASIC])
         expect((await kit.rest('DELETE', path, { key })).status).toBe(403);
     });
@@ -431,7 +425,7 @@ describe('logging in', () => {
 
   test('a wrong one is 401, and so is none', async () => {
     for (const body of [{}, { password: 'wrong' }, { password: 7 }, { password: null }]) {
-      const answer = await unchanged(kit, () => requestToken(kit, body));
+      const answer = await nothingStored(kit, () => requestToken(kit, body));
       expect(told(answer)).toEqual([
         401,
         '{"valid":false,"token":null,"message":"[003] Invalid password provided"}',
@@ -450,7 +444,7 @@ describe('logging in', () => {
     const { secret: keys } = await kit.createKey('ADMIN', { scopes: ['manage:api_keys'] });
     const { secret: users } = await kit.createKey('ADMIN', { scopes: ['manage:users'] });
     const path = '/api/system/enable-multi-user';
-    await unchanged(kit, async () => {
+    await nothingStored(kit, async () => {
       for (const key of [kit.keys.LIMITED, kit.keys.BASIC, keys, users])
         expect(told(await kit.rest('POST', path, { key, body: person }))).toEqual(unauthorized);
       expect(told(await kit.rest('POST', path, { key: null, body: person }))).toEqual(noToken);
@@ -481,7 +475,7 @@ describe('logging in', () => {
     expect(racing.filter(({ body }) => body.success).map(({ body }) => body)).toEqual([{ success: true, error: null }]);
     const already = { success: false, error: 'Multi-user mode is already enabled.' };
     expect(racing.filter(({ body }) => !body.success).map(({ body }) => body)).toEqual([already]);
-    expect((await unchanged(kit, () => kit.rest('POST', path, { body: person }))).body).toEqual(already);
+    expect((await nothingStored(kit, () => kit.rest('POST', path, { body: person }))).body).toEqual(already);
 
     expect((await kit.rest('GET', '/api/system/multi-user-mode', { key: null })).body).toEqual({ multiUserMode: true });
     expect(told(await kit.rest('GET', '/api/system/check-token', { key: token }))).toEqual(invalidToken);
@@ -538,7 +532,7 @@ describe('logging in', () => {
       { username: 7, password },
       suspended,
     ]) {
-      const answer = await unchanged(kit, () => requestToken(kit, body));
+      const answer = await nothingStored(kit, () => requestToken(kit, body));
       expect(told(answer), JSON.stringify(body)).toEqual([
         200,
         '{"valid":false,"token":null,"message":"[001] Invalid login credentials.","user":null}',

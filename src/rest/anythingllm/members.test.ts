@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Answer, type Kit, startKit } from '../../../test/kit.ts';
+import { nothingStored } from '../../../test/nothing-stored.ts';
 
 let kit: Kit;
 let anna: { secret: string; userId: string };
@@ -23,12 +24,7 @@ const make = async (name: string): Promise<{ id: number; slug: string }> =>
 const sees = async (slug: string, key: string): Promise<boolean> =>
   (await api('GET', `/workspace/${slug}`, undefined, key)).body.workspace.length === 1;
 
-async function unchanged<T>(work: () => Promise<T>): Promise<T> {
-  const before = await kit.fingerprint();
-  const result = await work();
-  expect(await kit.fingerprint()).toBe(before);
-  return result;
-}
+const unchanged = <T>(work: () => Promise<T>): Promise<T> => nothingStored(kit, work);
 const told = ({ status, text, headers }: Answer) => [status, text, headers.get('content-type')?.split(';')[0]];
 const nobodysId = 2_000_000;
 

@@ -2,6 +2,7 @@ import OpenAI, { toFile } from 'openai';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Kit, type RoleName, startKit } from '../../../test/kit.ts';
 import { drawnImage, makeGate } from '../../../test/model-server.ts';
+import { nothingStored } from '../../../test/nothing-stored.ts';
 
 /** OpenAI's own client against the paths that it calls. */
 let kit: Kit;
@@ -33,13 +34,7 @@ const thrown = (attempt: () => PromiseLike<unknown>): Promise<any> =>
     (error: unknown) => error,
   );
 
-/** The database is after it as it was before. */
-async function unchanged<T>(attempt: () => Promise<T>): Promise<T> {
-  const before = await kit.fingerprint();
-  const result = await attempt();
-  expect(await kit.fingerprint()).toBe(before);
-  return result;
-}
+const unchanged = <T>(work: () => Promise<T>): Promise<T> => nothingStored(kit, work);
 
 /** What an attempt throws that changes nothing. */
 const refusal = (attempt: () => PromiseLike<unknown>): Promise<any> => unchanged(() => thrown(attempt));

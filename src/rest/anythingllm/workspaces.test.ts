@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { type Answer, type Kit, startKit } from '../../../test/kit.ts';
+import { nothingStored } from '../../../test/nothing-stored.ts';
 
 let kit: Kit;
 let anna: { secret: string; userId: string };
@@ -37,12 +38,7 @@ async function make(body: object = {}, key = anna.secret) {
 const one = async (slug: string, key = anna.secret) =>
   (await api('GET', `/workspace/${slug}`, undefined, key)).body.workspace[0];
 
-async function unchanged<T>(work: () => Promise<T>): Promise<T> {
-  const before = await kit.fingerprint();
-  const result = await work();
-  expect(await kit.fingerprint()).toBe(before);
-  return result;
-}
+const unchanged = <T>(work: () => Promise<T>): Promise<T> => nothingStored(kit, work);
 
 const told = ({ status, text, headers }: Answer) => [status, text, headers.get('content-type')?.split(';')[0]];
 const badRequest = [400, 'Bad Request', 'text/plain'];
