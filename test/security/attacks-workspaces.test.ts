@@ -318,6 +318,18 @@ describe('a limit on messages a day', () => {
     await updateUser({ userId, dailyMessageLimit: 3 });
     expect((await chat(slug, 'hi', one.secret)).status).toBe(200);
     expect((await unchanged(() => chat(slug, 'hi', session))).status).toBe(429);
+    // With another token in the place of one that is deleted there is not one message more.
+    await kit.booted.background.settled();
+    for (const { projectToken } of [one, two]) {
+      const { errors } = await kit.gql(
+        'mutation ($id: Int!) { deleteProjectToken(input: { databaseId: $id }) { deletedDatabaseId } }',
+        { id: projectToken.databaseId },
+        session,
+      );
+      expect(errors).toEqual([]);
+    }
+    const third = (await token()).secret;
+    for (const key of [third, session]) expect((await unchanged(() => chat(slug, 'hi', key))).status).toBe(429);
   });
 
   test('holds when the messages come at once', async () => {

@@ -1,5 +1,4 @@
 import { APICallError, RetryError, streamText } from 'ai';
-import type { Principal } from '../../authz/principal.ts';
 import type { Agent, ReasoningEffort } from '../../generated/prisma/client.ts';
 import type { Log } from '../../log.ts';
 import type { ChatModel } from '../../models/providers.ts';
@@ -84,12 +83,11 @@ export const spent = (
 ): TurnUsage => ({ inputTokens, outputTokens, durationMs, model: modelId, provider, endedAt: new Date() });
 
 /** What an answer cost: nothing when the provider failed before it said or reported anything. */
-export function useOf(principal: Principal, model: ChatModel, soFar: AnswerSoFar, end: AnswerEnd): ModelUse | null {
+export function useOf(model: ChatModel, soFar: AnswerSoFar, end: AnswerEnd): ModelUse | null {
   const { inputTokens, outputTokens, estimatedTokens } = soFar;
   const heard = soFar.text !== '' || soFar.reasoning !== '' || estimatedTokens < inputTokens + outputTokens;
   if (end.status === 'FAILED' && !heard) return null;
-  const { userId, credential } = principal;
-  return { userId, tokenId: credential.tokenId, model: model.modelId, inputTokens, outputTokens, estimatedTokens };
+  return { model: model.modelId, inputTokens, outputTokens, estimatedTokens };
 }
 
 class Silence extends Error {}

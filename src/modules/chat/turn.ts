@@ -376,15 +376,15 @@ export function turnService({
     }
     await saving.stop();
     watch.done();
-    const use = refused ? null : useOf(principal, turn.model, soFar, end);
+    const use = refused ? null : useOf(turn.model, soFar, end);
     const durationMs = Date.now() - startedAt;
     try {
-      await finish(turn, soFar, end, use, durationMs, refused);
+      await finish(principal, turn, soFar, end, use, durationMs, refused);
     } catch (error) {
       log.error({ error, runId: run.id }, 'an answer could not be saved');
       end = internalFailure;
       // With the words that were saved before, but over: a run that seems to go on would keep its session busy.
-      await finish(turn, null, end, use, durationMs, refused).catch((error: unknown) =>
+      await finish(principal, turn, null, end, use, durationMs, refused).catch((error: unknown) =>
         log.error({ error, runId: run.id }, 'the end of a turn could not be saved'),
       );
     }
@@ -409,6 +409,7 @@ export function turnService({
    * question: later prompts hold neither.
    */
   const finish = (
+    principal: Principal,
     turn: Prepared,
     soFar: AnswerSoFar | null,
     end: AnswerEnd,
@@ -437,7 +438,7 @@ export function turnService({
         },
       }),
       db.prisma.chatSession.updateMany({ where: { id: turn.sessionId }, data: { updatedAt: new Date() } }),
-      ...(use ? [usage.record(use)] : []),
+      ...(use ? [usage.record(principal, use)] : []),
       ...(refused ? [turnBack(turn)] : []),
     ]);
 

@@ -314,10 +314,10 @@ export function completionsService(foundation: Foundation) {
       gone.removeEventListener('abort', stop);
       watch.done();
       const durationMs = Math.round(performance.now() - startedAt);
-      const use = useOf(principal, model, soFar, end);
+      const use = useOf(model, soFar, end);
       if (use)
         await usage
-          .record(use)
+          .record(principal, use)
           .catch((error: unknown) => log.error({ error, runId: id }, 'what a completion cost could not be recorded'));
       recorded();
       const reason = end.status === 'STOPPED' ? 'USER_CANCELLED' : 'FINISHED';

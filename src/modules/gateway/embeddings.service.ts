@@ -46,9 +46,7 @@ export function embeddingsService(model: EmbeddingModel | null, limits: LimitsSe
         });
       await limits.admitTurn(principal);
       const { vectors, tokens, estimatedTokens } = await model.embed(texts, signal, dimensions ?? undefined);
-      await usage.record({
-        userId: principal.userId,
-        tokenId: principal.credential.tokenId,
+      await usage.record(principal, {
         model: model.modelId,
         inputTokens: tokens,
         outputTokens: 0,

@@ -57,9 +57,7 @@ export function imagesService(model: ImageModel | null, limits: LimitsService, u
       await limits.admitTurn(principal);
       const drawn = await model.draw({ prompt, size: size ?? null, images }, signal);
       const tokens = estimateTokens(prompt) + images.length * imageTokens;
-      await usage.record({
-        userId: principal.userId,
-        tokenId: principal.credential.tokenId,
+      await usage.record(principal, {
         model: model.modelId,
         inputTokens: tokens,
         outputTokens: 0,

@@ -9,7 +9,7 @@ import { cut, ListOrder, type PageArgs } from '../../paging.ts';
 import type { Database } from '../../store/database.ts';
 import { type AuditService, by } from '../audit/audit.service.ts';
 import { databaseId } from '../input.ts';
-import type { UsageService, UsageWindow } from './usage.service.ts';
+import { senderOf, type UsageService, type UsageWindow } from './usage.service.ts';
 
 /** Whom a limit counts together. */
 export const limitScopes = ['GLOBAL', 'EACH_USER', 'EACH_TOKEN', 'ROLE', 'USER', 'TOKEN'] as const;
@@ -188,9 +188,6 @@ export function limitsService(
     countsRequests = limits.some((limit) => limit.requestsPerMinute !== null);
   }
 
-  /** Whose limit on messages a principal's count against: what the tokens of one's projects send is one's own. */
-  const senderOf = ({ userId, credential }: Principal): string => credential.projectOwnerId ?? userId;
-
   /** One at a time, so that an older reading never takes the place of a newer one. */
   function load(): Promise<void> {
     loading = loading.catch(() => {}).then(read);
@@ -226,9 +223,7 @@ export function limitsService(
           ORDER BY r."startedAt" DESC OFFSET ${Math.max(most - 1, 0)} LIMIT 1),
         (SELECT max("hour") FROM (
           SELECT "hour", sum(sum("turns")) OVER (ORDER BY "hour" DESC) AS "since_then" FROM "UsageRecord"
-          WHERE ("userId" = ${userId}::uuid OR "userId" IN (SELECT t."userId" FROM "Token" t
-              JOIN "Project" p ON p."id" = t."projectId" WHERE p."ownerId" = ${userId}::uuid))
-            AND "hour" > ${since}::timestamptz AND "outputTokens" > 0
+          WHERE "senderId" = ${userId}::uuid AND "hour" > ${since}::timestamptz AND "outputTokens" > 0
           GROUP BY "hour") AS hours WHERE "since_then" >= ${most})) AS "last"`;
     const last = most > 0 ? full?.last : new Date();
     if (!last) return;

@@ -19,14 +19,15 @@ const mostRecords = 1000;
 
 /** What a turn, or another call of a model, used. Whole numbers, none negative. */
 export interface ModelUse {
-  userId: string;
-  tokenId: number;
   model: string;
   inputTokens: number;
   outputTokens: number;
   /** How many of these tokens the provider did not report. */
   estimatedTokens: number;
 }
+
+/** Whose daily limit on messages a principal's count against: what the tokens of one's projects send is one's own. */
+export const senderOf = ({ userId, credential }: Principal): string => credential.projectOwnerId ?? userId;
 
 /** A budget of tokens, and whose use counts: everybody's when `subject` names nobody. */
 export interface UsageWindow {
@@ -98,15 +99,15 @@ function matching(filter: UsageFilter): Prisma.Sql {
 export function usageService(db: Database) {
   return {
     /**
-     * Adds one call to the hour that is running, as one statement that can be part of a transaction. Two that end at
-     * the same time both count.
+     * Adds one call of a principal's to the hour that is running, as one statement that can be part of a transaction. Two
+     * that end at the same time both count.
      */
-    record: ({ userId, tokenId, model, inputTokens, outputTokens, estimatedTokens }: ModelUse) =>
+    record: (principal: Principal, { model, inputTokens, outputTokens, estimatedTokens }: ModelUse) =>
       db.prisma.$executeRaw`
         INSERT INTO "UsageRecord" AS u
-          ("hour", "userId", "tokenId", "model", "turns", "inputTokens", "outputTokens", "estimatedTokens")
-        VALUES (${startOf(0, Date.now())}::timestamptz, ${userId}::uuid, ${tokenId}, ${model}, 1, ${inputTokens},
-          ${outputTokens}, ${estimatedTokens})
+          ("hour", "userId", "senderId", "tokenId", "model", "turns", "inputTokens", "outputTokens", "estimatedTokens")
+        VALUES (${startOf(0, Date.now())}::timestamptz, ${principal.userId}::uuid, ${senderOf(principal)}::uuid,
+          ${principal.credential.tokenId}, ${model}, 1, ${inputTokens}, ${outputTokens}, ${estimatedTokens})
         ON CONFLICT ("hour", "userId", "tokenId", "model") DO UPDATE SET
           "turns" = u."turns" + excluded."turns",
           "inputTokens" = u."inputTokens" + excluded."inputTokens",

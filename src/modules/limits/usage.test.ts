@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { type Kit, startKit, until } from '../../../test/kit.ts';
 import { makeGate } from '../../../test/model-server.ts';
+import type { Principal } from '../../authz/principal.ts';
 import { estimateTokens } from '../../models/tokens.ts';
 
 const hour = 3600 * 1000;
@@ -30,7 +31,7 @@ const post = (secret: string, body: object = {}) =>
   });
 const use = (of: { userId: string; id: number }, tokens: number, at = hoursAgo(0), model = 'earlier') =>
   kit.prisma.usageRecord.create({
-    data: { hour: at, userId: of.userId, tokenId: of.id, model, turns: 1, inputTokens: tokens },
+    data: { hour: at, userId: of.userId, senderId: of.userId, tokenId: of.id, model, turns: 1, inputTokens: tokens },
   });
 const records = (userId = key.userId) =>
   kit.prisma.usageRecord.findMany({ where: { userId }, orderBy: [{ hour: 'asc' }, { model: 'asc' }] });
@@ -120,15 +121,9 @@ describe('what a turn used is recorded when it ends', () => {
   });
 
   it('each of those that end at the same time counts', async () => {
-    const turn = {
-      userId: key.userId,
-      tokenId: key.id,
-      model: 'at once',
-      inputTokens: 3,
-      outputTokens: 2,
-      estimatedTokens: 1,
-    };
-    await Promise.all(Array.from({ length: 20 }, () => kit.booted.services.usage.record(turn)));
+    const principal = { userId: key.userId, credential: { tokenId: key.id, projectOwnerId: null } } as Principal;
+    const turn = { model: 'at once', inputTokens: 3, outputTokens: 2, estimatedTokens: 1 };
+    await Promise.all(Array.from({ length: 20 }, () => kit.booted.services.usage.record(principal, turn)));
     const rows = await records();
     const sums = [0, 0, 0, 0];
     for (const row of rows)
