@@ -30,8 +30,8 @@ const utf8 = new TextDecoder('utf-8', { fatal: true });
 /** Fields in a form: as many as a JSON body may have values. */
 const mostFields = 20_000;
 
-/** Reads a form; of a field that is repeated, the last counts. Throws BAD_USER_INPUT for what is not UTF-8, or too much. */
-function parseForm(bytes: ArrayBuffer): Record<string, string> {
+/** The fields of a form. Throws BAD_USER_INPUT for what is not UTF-8, or too much. */
+function parseForm(bytes: ArrayBuffer): URLSearchParams {
   let text: string;
   try {
     text = utf8.decode(bytes);
@@ -40,7 +40,28 @@ function parseForm(bytes: ArrayBuffer): Record<string, string> {
   }
   if (text.split('&', mostFields + 1).length > mostFields)
     throw badInput(['body'], `has more than ${mostFields} values`);
-  return Object.fromEntries(new URLSearchParams(text));
+  return new URLSearchParams(text);
+}
+
+/** Reads fields as Express does: what is repeated, `a[]` and `a[0]` are lists, `a[b]` is an object of one level. */
+function extended(form: URLSearchParams): Record<string, unknown> {
+  const lists = new Map<string, string[]>();
+  const objects = new Map<string, Map<string, string>>();
+  const isList = new Set<string>();
+  for (const [field, value] of form) {
+    const [, name = field, key] = /^([^[\]]+)\[([^[\]]*)\]$/.exec(field) ?? [];
+    if (key !== undefined && !/^\d*$/.test(key)) objects.set(name, (objects.get(name) ?? new Map()).set(key, value));
+    else {
+      const list = lists.get(name) ?? [];
+      list.push(value);
+      lists.set(name, list);
+      if (key !== undefined || list.length > 1) isList.add(name);
+    }
+  }
+  return Object.fromEntries([
+    ...[...lists].map(([name, list]) => [name, isList.has(name) ? list : list[0]]),
+    ...[...objects].map(([name, object]) => [name, Object.fromEntries(object)]),
+  ]);
 }
 
 /** Reads a body as what it says it is. Throws MediaTypeError, BAD_USER_INPUT. */
@@ -55,7 +76,8 @@ export async function readBody(c: HonoContext, kinds: BodyKinds): Promise<unknow
   if (!(type === '' || json.test(type) || (isForm && (kinds.form || kinds.loose)) || (kinds.loose && text.test(type))))
     throw new MediaTypeError(`Unsupported Media Type: ${type.slice(0, 100)}; send application/json`);
   const bytes = await bytesOf(c);
-  if (isForm) return parseForm(bytes);
+  // Elsewhere the last one counts of a field that is repeated.
+  if (isForm) return kinds.loose ? extended(parseForm(bytes)) : Object.fromEntries(parseForm(bytes));
   return kinds.loose && bytes.byteLength === 0 ? {} : parseJson(bytes);
 }
 

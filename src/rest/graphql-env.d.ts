@@ -2927,6 +2927,15 @@ export type introspection = {
             "isDeprecated": false
           },
           {
+            "name": "refusal",
+            "type": {
+              "kind": "SCALAR",
+              "name": "String"
+            },
+            "args": [],
+            "isDeprecated": false
+          },
+          {
             "name": "text",
             "type": {
               "kind": "SCALAR",
@@ -4170,11 +4179,8 @@ export type introspection = {
           {
             "name": "ownerNumber",
             "type": {
-              "kind": "NON_NULL",
-              "ofType": {
-                "kind": "SCALAR",
-                "name": "Int"
-              }
+              "kind": "SCALAR",
+              "name": "Int"
             },
             "args": [],
             "isDeprecated": false
@@ -5368,6 +5374,13 @@ export type introspection = {
                 }
               }
             }
+          },
+          {
+            "name": "usualPrompt",
+            "type": {
+              "kind": "SCALAR",
+              "name": "String"
+            }
           }
         ],
         "isOneOf": false
@@ -5618,6 +5631,15 @@ export type introspection = {
                 "kind": "SCALAR",
                 "name": "String"
               }
+            },
+            "args": [],
+            "isDeprecated": false
+          },
+          {
+            "name": "refusal",
+            "type": {
+              "kind": "SCALAR",
+              "name": "String"
             },
             "args": [],
             "isDeprecated": false

@@ -5,11 +5,11 @@ import { notFound, parse } from '../../errors.ts';
 import type { Agent, Prisma } from '../../generated/prisma/client.ts';
 import type { Database } from '../../store/database.ts';
 import { plainText } from '../input.ts';
-import { atLocations } from '../knowledge/location.ts';
+import { atLocations, mostAtOnce } from '../knowledge/location.ts';
 import { type AgentKey, agentToChange } from './by-slug.ts';
 
 const location = plainText(1000);
-const locations = z.array(location).max(1000).default([]);
+const locations = z.array(location).max(mostAtOnce).default([]);
 const Change = z.object({ add: locations, remove: locations });
 const Pin = z.object({ location, pinned: z.boolean() });
 

@@ -364,6 +364,10 @@ const CreateAgentInput = builder.inputType('CreateAgentInput', {
       description: '1 to 255 characters; unique among one’s own unless `allowSameName`.',
     }),
     ...agentFields(t),
+    usualPrompt: t.string({
+      description:
+        'The instructions it has where neither `systemPrompt` nor the server’s preferences say any; at most 100,000 characters.',
+    }),
   }),
 });
 

@@ -46,7 +46,7 @@ const fields = {
   allowSameName: z.boolean(),
 };
 const UpdateAgent = z.object(fields).partial();
-const CreateAgent = UpdateAgent.required({ name: true });
+const CreateAgent = UpdateAgent.extend({ usualPrompt: fields.systemPrompt.optional() }).required({ name: true });
 const Shares = z.array(z.object({ userId: z.uuid(), permission: z.enum(['VIEWER', 'EDITOR']).optional() })).max(1000);
 
 export type CreateAgentInput = z.input<typeof CreateAgent>;
@@ -214,13 +214,14 @@ export function agentsService(db: Database, models: ChatModels) {
      * lists, and CONFLICT for a name that the principal gave to another, unless the input allows that.
      */
     async create(principal: Principal, input: CreateAgentInput): Promise<Agent> {
-      const data = parse(CreateAgent, input);
+      const { usualPrompt, ...data } = parse(CreateAgent, input);
       checkFeature(principal, data);
       const create = (slug: string) =>
         db.prisma.$transaction(async (transaction) => {
           await checkReferences(transaction, principal, data);
           if (!data.allowSameName) await checkName(transaction, principal.userId, data.name);
-          const systemPrompt = data.systemPrompt ?? (await readPreferences(transaction)).defaultSystemPrompt ?? '';
+          const { defaultSystemPrompt } = await readPreferences(transaction);
+          const systemPrompt = data.systemPrompt ?? defaultSystemPrompt ?? usualPrompt ?? '';
           return transaction.agent.create({
             data: {
               ...columns(data),

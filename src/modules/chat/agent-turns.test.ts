@@ -284,8 +284,12 @@ describe('a chat by names', () => {
     expect(another.sessionId).not.toBe(unnamed.sessionId);
 
     const found = (await agentChat({ agentSlug: slug, clientSessionId: 'abc' })).data.agentChat;
-    const { databaseId } = await kit.prisma.user.findUniqueOrThrow({ where: { id: owner.userId } });
-    expect(found).toMatchObject({ databaseId: named.sessionId, agentId: id, ownerNumber: databaseId });
+    expect(found).toMatchObject({ databaseId: named.sessionId, agentId: id, ownerNumber: null });
+    // A person has a number, a key has none.
+    const person = await kit.person();
+    const { databaseId } = await kit.prisma.user.findUniqueOrThrow({ where: { id: person.userId } });
+    const theirs = await create({ agentSlug: slug }, person.session);
+    expect(theirs.data.createChatSession.chatSession).toEqual({ ownerNumber: databaseId });
   });
 
   it('is made once by those who begin it at once', async () => {

@@ -1,5 +1,5 @@
 import { APICallError, RetryError, streamText } from 'ai';
-import type { Agent, ReasoningEffort } from '../../generated/prisma/client.ts';
+import type { Agent, Prisma, ReasoningEffort } from '../../generated/prisma/client.ts';
 import type { Log } from '../../log.ts';
 import type { ChatModel } from '../../models/providers.ts';
 import { estimateTokens } from '../../models/tokens.ts';
@@ -81,6 +81,13 @@ export const spent = (
   { inputTokens, outputTokens }: AnswerSoFar,
   durationMs: number,
 ): TurnUsage => ({ inputTokens, outputTokens, durationMs, model: modelId, provider, endedAt: new Date() });
+
+/** The answers that came about: not those that are being written, nor those of turns that failed before a word. */
+export const answers = {
+  role: 'ASSISTANT',
+  status: { not: 'STREAMING' },
+  NOT: { status: 'FAILED', text: '' },
+} satisfies Prisma.ChatMessageWhereInput;
 
 /** What an answer cost: nothing when the provider failed before it said or reported anything. */
 export function useOf(model: ChatModel, soFar: AnswerSoFar, end: AnswerEnd): ModelUse | null {

@@ -47,9 +47,10 @@ export const ChatSession = builder.prismaNode('ChatSession', {
     }),
     number: t.exposeInt('databaseId', { description: 'The integer id by which the AnythingLLM paths know it.' }),
     ownerNumber: t.int({
-      description: 'The integer id by which the AnythingLLM paths know who it belongs to.',
-      select: { user: { select: { databaseId: true } } },
-      resolve: ({ user }) => user.databaseId,
+      nullable: true,
+      description: 'The integer id by which the AnythingLLM paths know who it belongs to; null for a key.',
+      select: { user: { select: { databaseId: true, accountType: true } } },
+      resolve: ({ user }) => (user.accountType === 'STANDARD' ? user.databaseId : null),
     }),
     name: t.exposeString('name', {
       nullable: true,

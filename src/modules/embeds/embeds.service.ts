@@ -8,6 +8,7 @@ import type { Database, Statement } from '../../store/database.ts';
 import type { Revocations } from '../../store/revocations.ts';
 import { agentBySlug } from '../agents/by-slug.ts';
 import { type AuditService, by } from '../audit/audit.service.ts';
+import { answers } from '../chat/answer.ts';
 import { databaseId, plainText } from '../input.ts';
 import { serviceAccountEmail } from '../tokens/tokens.service.ts';
 import type { UsersService } from '../users/users.service.ts';
@@ -290,7 +291,7 @@ function exchanges({
   const known = uuidOf(uuid);
   if (known === null || key === null) return { id: { in: [] } };
   return {
-    role: 'ASSISTANT',
+    ...answers,
     session: { deletedAt: null, user: { embed: { uuid: known } }, ...(key !== undefined && { clientKey: key }) },
   };
 }

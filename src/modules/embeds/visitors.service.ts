@@ -6,6 +6,7 @@ import type { Agent, Embed, Prisma } from '../../generated/prisma/client.ts';
 import type { ChatModels } from '../../models/providers.ts';
 import type { Database } from '../../store/database.ts';
 import type { Revocations } from '../../store/revocations.ts';
+import { answers } from '../chat/answer.ts';
 import type { ChatService } from '../chat/chat.service.ts';
 import type { RunReaders } from '../chat/readers.ts';
 import type { ActiveRun } from '../chat/runs.ts';
@@ -117,13 +118,17 @@ export function visitorsService({ db, credentials, limits, chat, turns, readers,
   const mayShow = ({ allowedOrigins }: Pick<Embed, 'allowedOrigins'>, origin: string | null | undefined): boolean =>
     allowedOrigins.length === 0 || (origin != null && allowedOrigins.includes(origin));
 
-  /** The widget, for who calls from where. Throws NOT_FOUND, RATE_LIMITED, FORBIDDEN. */
-  async function enter(client: Client, uuid: string): Promise<OpenEmbed> {
+  /**
+   * The widget, for who calls from where. A page of this server's own origin names none where it only reads. Throws
+   * NOT_FOUND, RATE_LIMITED, FORBIDDEN.
+   */
+  async function enter(client: Client, uuid: string, reads = false): Promise<OpenEmbed> {
     const embed = await lookUp(uuid);
     const tokenId = embed?.user.tokens[0]?.id;
     if (!embed?.enabled || embed.agent.deletedAt || tokenId === undefined) throw unavailable();
     await admitAddress(embed, client);
-    if (!mayShow(embed, client.origin)) throw new AppError('FORBIDDEN', 'Invalid request.');
+    if (!(reads && client.origin == null) && !mayShow(embed, client.origin))
+      throw new AppError('FORBIDDEN', 'Invalid request.');
     return { ...embed, tokenId };
   }
 
@@ -229,11 +234,11 @@ export function visitorsService({ db, credentials, limits, chat, turns, readers,
      * widget that is not there or switched off, FORBIDDEN for a page that may not show it, RATE_LIMITED.
      */
     async history(client: Client, { uuid, sessionId }: ChatOfVisitor): Promise<Exchange[]> {
-      const embed = await enter(client, uuid);
+      const embed = await enter(client, uuid, true);
       await actFor(embed);
       if (sessionKey(sessionId) === null) return [];
       const rows = await db.prisma.chatMessage.findMany({
-        where: { role: 'ASSISTANT', session: { ...sessionsWhere(embed, sessionId), agentId: embed.agentId } },
+        where: { ...answers, session: { ...sessionsWhere(embed, sessionId), agentId: embed.agentId } },
         orderBy: { id: 'desc' },
         take: longestHistory,
         select: exchangeSelect,

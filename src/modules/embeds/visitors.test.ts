@@ -302,19 +302,14 @@ describe('refused', () => {
     await unchanged(async () => {
       for (const origin of [undefined, 'https://b.example', 'http://a.example', 'null']) {
         const headers: Record<string, string> = origin === undefined ? {} : { origin };
-        for (const method of ['GET', 'DELETE']) {
+        // A page of the server's own names no origin where it reads.
+        for (const method of origin === undefined ? ['DELETE'] : ['GET', 'DELETE']) {
           const answer = await kit.rest(method, `/api/embed/${uuid}/${sessionId}`, { key: null, headers });
           expect([answer.status, answer.text]).toEqual([401, '{"error":"Invalid request."}']);
         }
-        const { errors } = await kit.gql(
-          `{ embedChat(uuid: "${uuid}", sessionId: "${sessionId}") { answer } }`,
-          {},
-          null,
-        );
-        expect(errors[0]).toMatchObject({ message: 'Invalid request.', extensions: { code: 'FORBIDDEN' } });
       }
     });
-    expect((await history(uuid, sessionId, page)).body.history).toHaveLength(2);
+    for (const headers of [page, {}]) expect((await history(uuid, sessionId, headers)).body.history).toHaveLength(2);
   });
 
   test('a widget that is off, deleted or of a deleted agent, in the same words as one that never was', async () => {

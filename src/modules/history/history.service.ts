@@ -6,6 +6,7 @@ import type { ChatMessage, Prisma } from '../../generated/prisma/client.ts';
 import { cut, ListOrder, type PageArgs } from '../../paging.ts';
 import type { Database } from '../../store/database.ts';
 import { type AuditService, by } from '../audit/audit.service.ts';
+import { answers } from '../chat/answer.ts';
 import type { ChatService } from '../chat/chat.service.ts';
 import { databaseId } from '../input.ts';
 import { exportText, type HistoryFormat, historyFormats, mediaTypes, type Pair } from './export.ts';
@@ -27,10 +28,9 @@ const mostCharacters = 40_000_000;
 /** Pairs that an export reads at a time. */
 const exportPage = 200;
 
-/** For `read:query_history`: the answers to everybody's questions that are over, as long as the session is there. */
+/** For `read:query_history`: the answers to everybody's questions, as long as the session is there. */
 const answered: Prisma.ChatMessageWhereInput = {
-  role: 'ASSISTANT',
-  status: { not: 'STREAMING' },
+  ...answers,
   parent: { role: 'USER' },
   session: { deletedAt: null },
 };

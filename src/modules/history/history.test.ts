@@ -195,7 +195,9 @@ describe('everybody’s chats', () => {
     });
     const alone = await kit.createKey('ADMIN', { scopes: ['read:query_history'] });
     const { body } = await kit.rest('POST', '/api/v1/admin/workspace-chats', { key: alone.secret });
-    expect(JSON.parse(body.chats[0].response).sources).toMatchObject([{ id: 'Public', text: 'The public text.' }]);
+    expect(JSON.parse(body.chats[0].response).sources).toMatchObject([
+      { id: 'Public-0', title: 'Public', text: expect.stringMatching(/\n\nThe public text\.$/) },
+    ]);
     const alpaca = await exported('jsonAlpaca', alone.secret);
     expect(alpaca.body.at(-1)).toEqual({
       instruction: 'Be brief.\nContext:\n[CONTEXT 0]:\nThe public text.\n[END CONTEXT 0]\n\n',

@@ -5,11 +5,8 @@ import { badInput, conflict, notFound, parse } from '../../errors.ts';
 import type { Document, Prisma } from '../../generated/prisma/client.ts';
 import type { Database } from '../../store/database.ts';
 import { type AuditService, by } from '../audit/audit.service.ts';
-import { atLocations, defaultFolder, FolderName, inFolder, Location, locationOf } from './location.ts';
+import { atLocations, defaultFolder, FolderName, inFolder, Location, locationOf, mostAtOnce } from './location.ts';
 import { documentTrail } from './trail.ts';
-
-/** Documents that one request may move or delete. */
-const mostAtOnce = 1000;
 
 const Folder = z.object({ name: FolderName });
 const Moves = z.object({

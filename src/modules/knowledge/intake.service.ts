@@ -9,7 +9,7 @@ import { acceptedTypes, extensionOf, type Format, unsupportedType } from '../fil
 import type { FilesService, Upload } from '../files/files.service.ts';
 import { plainText } from '../input.ts';
 import type { KnowledgeService, NewDocument } from './knowledge.service.ts';
-import { FolderName } from './location.ts';
+import { FolderName, longestSlug } from './location.ts';
 import { storableDate } from './retrieval.ts';
 
 /** What one request may upload. */
@@ -146,17 +146,18 @@ export function intakeService({ knowledge, files, settings }: Foundation) {
     /** Adds a text of at most 2,000,000 characters. As for folder and agents, see `uploadDocuments`. Throws BAD_USER_INPUT. */
     async addText(principal: Principal, input: TextInput): Promise<Added[]> {
       const { text, metadata: of, ...where } = parse(Text, input);
-      const stem = of.title.replace(/(?<=.)\.\w{1,10}$/, '');
+      const name = slugOf(of.title.replace(/(?<=.)\.\w{1,10}$/, '').slice(0, longestSlug));
       const document: NewDocument = {
         title: of.title,
         text,
         link: webLink(of.url),
         source: 'raw_text',
         documentUpdatedAt: of.published ?? null,
-        name: stem,
+        name,
         prefix: 'raw-',
         metadata: {
-          url: webLink(of.url) ? `web://${of.url?.toLowerCase()}.website` : `file://${slugOf(stem)}.txt`,
+          title: `${name}.txt`,
+          url: webLink(of.url) ? `web://${of.url?.toLowerCase()}.website` : `file://${name}.txt`,
           docAuthor: of.docAuthor ?? 'no author specified',
           description: of.description ?? 'no description found',
           docSource: of.docSource ?? 'no source set',

@@ -11,8 +11,11 @@ export const defaultFolder = 'custom-documents';
 export const locationOf = ({ fileName, folder }: { fileName: string; folder: { name: string } | null }): string =>
   `${folder?.name ?? defaultFolder}/${fileName}`;
 
+/** Documents that one request may name by their locations. */
+export const mostAtOnce = 10_000;
+
 /** Characters of a slug in a file name. */
-const longestSlug = 100;
+export const longestSlug = 100;
 
 /** The file name of a new document: what it is called, and an id that no other has. A file keeps its extension. */
 export function fileNameOf(title: string, { prefix = '', id = randomUUID() as string } = {}): string {

@@ -86,7 +86,8 @@ export type AccountReference = z.input<typeof Reference>;
 
 const ChangeRole = z.object({ role: z.enum(roles) });
 const UpdateUser = z.object({
-  username: username.nullish(),
+  // Read once it is known what they are called now.
+  username: z.string().nullish(),
   name: name.nullish(),
   password: newPassword.nullish(),
   role: z.enum(roles).nullish(),
@@ -184,11 +185,18 @@ export function withinRole(principal: Principal, role: Role): void {
     throw forbidden(excess, 'An account that holds more than the caller is not theirs to make or change.');
 }
 
-/** The address of who is known by a username alone goes with it. Throws BAD_USER_INPUT for one that nobody can have. */
-const addressAfter = ({ email }: User, username: string | null | undefined): { email?: string } =>
-  username != null && email.endsWith(`@${noDomain}`)
-    ? { email: addressOf(parse(soleUsername, username, ['input', 'username'])) }
-    : {};
+/**
+ * What a new username changes: nothing of who is called so already, be it by their address; the address of who is known
+ * by a username alone goes with it. Throws BAD_USER_INPUT for one that nobody can have.
+ */
+function namesAfter(before: User, wanted: string | null | undefined): { username?: string; email?: string } {
+  if (wanted == null || wanted === (before.username ?? before.email)) return {};
+  const path = ['input', 'username'];
+  const known = parse(username, wanted, path);
+  return before.email.endsWith(`@${noDomain}`)
+    ? { username: known, email: addressOf(parse(soleUsername, known, path)) }
+    : { username: known };
+}
 
 /** Whether a change of role takes anything away. */
 const narrows = (before: Role, after: Role): boolean =>
@@ -463,12 +471,11 @@ export function accountsService({ db, audit, users, revocations }: Parts) {
     async update(principal: Principal, input: UpdateUserInput): Promise<User> {
       const { username, name, password, role, active, dailyMessageLimit, bio } = parse(UpdateUser, input);
       const data = {
-        ...(username != null && { username }),
         ...(name != null && { name }),
         ...(dailyMessageLimit !== undefined && { dailyMessageLimit }),
         ...(bio != null && { bio }),
       };
-      const named = Object.entries({ password, role, active }).filter(([, value]) => value != null);
+      const named = Object.entries({ username, password, role, active }).filter(([, value]) => value != null);
       const changed = [...Object.keys(data), ...named.map(([field]) => field)];
       if (changed.length === 0) throw badInput(['input'], 'changes nothing');
       const passwordHash = password == null ? undefined : await hashPassword(password);
@@ -482,7 +489,7 @@ export function accountsService({ db, audit, users, revocations }: Parts) {
             where: { id: before.id },
             data: {
               ...data,
-              ...addressAfter(before, username),
+              ...namesAfter(before, username),
               ...(passwordHash !== undefined && { passwordHash }),
               ...(active && { active }),
             },

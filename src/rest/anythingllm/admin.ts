@@ -4,6 +4,7 @@ import { lastAdminStays } from '../../modules/users/users.service.ts';
 import { graphql, type ResultOf } from '../graphql.ts';
 import { everything, id, isoDate } from '../onyx/shapes.ts';
 import { type AnyRow, row } from '../row.ts';
+import { SourceFields, source } from './chat-frames.ts';
 import { anythingllm } from './dialect.ts';
 import { multiUserOnly } from './mode.ts';
 import { done, notDone, Outcome, problems, User, UserFields, user, usernameOf } from './shapes.ts';
@@ -69,14 +70,17 @@ const ofBody = ({ details }: AppError): boolean => details.fields?.[0]?.path[0] 
 const kept = ({ message }: AppError): string =>
   message === lastAdminStays ? 'No system admins will remain if you do this. Update failed.' : message;
 
-const EntryFields = graphql(`
+const EntryFields = graphql(
+  `
   fragment AnythingLLMChatRow on QueryHistoryEntry @_unmask {
     databaseId question answer sessionDatabaseId clientKey agentId agentName agentSlug positive model durationMs
     inputTokens outputTokens createdAt onCurrentBranch
     user { databaseId accountType username email }
-    passages { documentId title link text score metadata }
+    passages { ...AnythingLLMSource }
   }
-`);
+`,
+  [SourceFields],
+);
 type Entry = ResultOf<typeof EntryFields>;
 
 const ChatRow = z
@@ -102,14 +106,7 @@ const ChatRow = z
 function response({ answer, passages, inputTokens, outputTokens, durationMs, model }: Entry): string {
   return JSON.stringify({
     text: answer,
-    sources: passages.map(({ documentId, title, link, text, score, metadata }) => ({
-      id: documentId,
-      url: link,
-      title,
-      ...(metadata as Record<string, unknown>),
-      text,
-      score,
-    })),
+    sources: passages.map(source),
     type: 'chat',
     attachments: [],
     metrics: {
@@ -276,11 +273,7 @@ export const adminRows: AnyRow[] = [
       },
     }),
     output: () => done,
-    invalid: (error) => {
-      if (!ofBody(error)) return null;
-      const ofRole = error.details.fields?.some(({ path }) => path[1] === 'role');
-      return notDone(ofRole ? 400 : 200, problems(error));
-    },
+    invalid: (error) => (ofBody(error) ? notDone(200, problems(error)) : null),
     failure: (error, input) => {
       if (error.code === 'NOT_FOUND') return notDone(input?.body.role == null ? 200 : 404, 'User not found');
       if (error.code === 'CONFLICT') return notDone(200, kept(error));

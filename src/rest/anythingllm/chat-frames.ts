@@ -4,10 +4,11 @@ import type { AppError } from '../../errors.ts';
 import { localDate } from '../../modules/knowledge/intake.service.ts';
 import type { Failure } from '../dialect.ts';
 import { graphql, type ResultOf } from '../graphql.ts';
+import { passageId, titleOf } from './document-shapes.ts';
 
 export const SourceFields = graphql(`
   fragment AnythingLLMSource on SearchHit @_unmask {
-    documentId position title link text metadata score updatedAt isWhole documentWordCount documentTokenCount
+    documentId position title source link text metadata score updatedAt isWhole documentWordCount documentTokenCount
   }
 `);
 type Hit = ResultOf<typeof SourceFields>;
@@ -45,25 +46,27 @@ const header = (title: string, published: string): string =>
 
 /** A passage; what nobody said of its document has the words that these clients know. */
 export function source(hit: Hit): z.input<typeof Source> {
+  const metadata = hit.metadata as Record<string, string | string[]>;
   const said = (name: string, unsaid: string): string => {
-    const value = (hit.metadata as Record<string, string | string[]>)[name];
-    return (Array.isArray(value) ? value.join(', ') : value) || unsaid;
+    const value = metadata[name];
+    return (Array.isArray(value) ? value.join(', ') : value) ?? unsaid;
   };
+  const title = titleOf(hit.source, hit.title, metadata);
   const published = said('published', hit.updatedAt ? localDate(hit.updatedAt) : '');
   return {
-    id: hit.isWhole ? hit.documentId : `${hit.documentId}#${hit.position}`,
+    id: hit.isWhole ? hit.documentId : passageId(hit.documentId, hit.position),
     url: said('url', hit.link ?? ''),
-    title: hit.title,
+    title,
     docAuthor: said('docAuthor', 'no author specified'),
     description: said('description', 'no description found'),
     docSource: said('docSource', 'no source set'),
-    chunkSource: said('chunkSource', hit.title),
+    chunkSource: said('chunkSource', hit.link ?? ''),
     published,
     wordCount: hit.documentWordCount ?? 0,
     token_count_estimate: hit.documentTokenCount ?? 0,
     text: hit.isWhole
       ? `${hit.text.slice(0, shownOfWhole).toWellFormed()}...continued on in source document...`
-      : header(hit.title, published) + hit.text,
+      : header(title, published) + hit.text,
     ...(!hit.isWhole && { _distance: 1 - hit.score, score: hit.score }),
   };
 }

@@ -133,6 +133,8 @@ function send({ params: { slug, threadSlug }, body }: Input) {
       mode: body.mode !== null && isMode(body.mode) ? modes[body.mode] : null,
       parentMessageId: body.reset ? null : -1,
       attachments: body.attachments?.map(inline) ?? null,
+      // These clients show what an answer is made of by its sources.
+      includeCitations: false,
     },
   };
 }

@@ -207,7 +207,7 @@ export const documentFolderRows: AnyRow[] = [
         names: z
           .array(z.unknown())
           .transform((names) => names.filter((name) => typeof name === 'string'))
-          .openapi({ type: 'array', items: { type: 'string' }, description: 'Locations, at most 1000.' }),
+          .openapi({ type: 'array', items: { type: 'string' }, description: 'Locations, at most 10,000.' }),
       })
       .openapi('AnythingLLMDocumentsToRemove'),
     reply: Done,
@@ -219,5 +219,6 @@ export const documentFolderRows: AnyRow[] = [
     variables: ({ body }) => ({ locations: body.names }),
     output: () => ({ success: true as const, message: 'Documents removed successfully' }),
     invalid: () => undone(400, 'names must be a list of document names.'),
+    failure: ({ code }) => (code === 'BAD_USER_INPUT' ? undone(400, 'names must be at most 10,000.') : null),
   }),
 ];

@@ -44,7 +44,7 @@ export function detailsOf(document: Fields) {
   return {
     id: document.documentId,
     url: text('url') ?? document.link ?? `file://${document.fileName}`,
-    title: titleOf(document),
+    title: titleOf(document.source, document.title, metadata),
     docAuthor: text('docAuthor') ?? 'no author specified',
     description: text('description') ?? 'no description found',
     docSource: text('docSource') ?? 'no source set',
@@ -55,11 +55,13 @@ export function detailsOf(document: Fields) {
   };
 }
 
-/** These clients show a text that was sent as a file of that name. */
-function titleOf({ title, fileName, source }: Fields): string {
-  const stem = source === 'raw_text' ? /^raw-(.+)-[0-9a-f-]{36}\.json$/.exec(fileName)?.[1] : undefined;
-  return stem === undefined ? title : `${stem}.txt`;
+/** These clients show a text that was sent as the file of which its metadata speak. */
+export function titleOf(source: string, title: string, metadata: Record<string, unknown>): string {
+  return source === 'raw_text' && typeof metadata.title === 'string' ? metadata.title : title;
 }
+
+/** What a passage of a document is called. */
+export const passageId = (documentId: string, position: number): string => `${documentId}-${position}`;
 
 export const DocResult = z
   .object({
@@ -138,10 +140,12 @@ export const folderName = z
 /** May also be absent. */
 const anything = z.unknown().optional();
 
-/** What is no text says nothing; a number is written as one. */
-const loose = anything
-  .transform((value) => (typeof value === 'number' ? String(value) : typeof value === 'string' ? value : null))
-  .openapi({ type: 'string' });
+/** What is no text says nothing; a number is written as one, and what is too long is cut. */
+const loose = (longest: number) =>
+  anything
+    .transform((value) => (typeof value === 'number' ? String(value) : typeof value === 'string' ? value : null))
+    .transform((text) => (text !== null && text.length > longest ? text.slice(0, longest).toWellFormed() : text))
+    .openapi({ type: 'string', description: `Cut to ${longest} characters.` });
 
 const noDetails: z.output<typeof DetailsObject> = {
   ...{
@@ -156,12 +160,12 @@ const noDetails: z.output<typeof DetailsObject> = {
 };
 
 const DetailsObject = z.object({
-  title: loose,
-  url: loose,
-  docAuthor: loose,
-  description: loose,
-  docSource: loose,
-  chunkSource: loose,
+  title: loose(500),
+  url: loose(2000),
+  docAuthor: loose(500),
+  description: loose(2000),
+  docSource: loose(500),
+  chunkSource: loose(2000),
   published: anything
     .transform((value) => {
       const date = value === null || value === '' || value === undefined ? null : new Date(Number(value));
@@ -191,7 +195,7 @@ export const Details = anything
 export const Workspaces = anything
   .transform((value, context) => {
     if (typeof value === 'string') return value.split(',');
-    if (value === undefined) return [];
+    if (!value) return [];
     context.addIssue({
       code: 'custom',
       message: `addToWorkspaces must be a string of comma-separated workspace slugs. Got ${typeof value}`,

@@ -162,6 +162,35 @@ describe('a text', () => {
     await kit.prisma.agent.delete({ where: { id } });
   });
 
+  test('is added to none where null is said', async () => {
+    for (const addToWorkspaces of [null, '', 0]) await added('Nobody’s', 'x', { addToWorkspaces });
+    expect(await kit.prisma.document.count({ where: { agents: { some: {} } } })).toBe(0);
+  });
+
+  test('has one name wherever it is told, also where its title has dots', async () => {
+    const made = await kit.rest('POST', '/api/v1/workspace/new', { body: { name: 'Bakery', similarityThreshold: 0 } });
+    expect(made.status).toBe(200);
+    const document = await added('www.Example.com', 'Bread is baked at dawn.', { addToWorkspaces: 'bakery' });
+    expect(document).toMatchObject({ title: 'www-dot-example.txt', url: 'file://www-dot-example.txt' });
+    expect(document.location).toBe(`custom-documents/raw-www-dot-example-${document.id}.json`);
+    const [entry] = (await folder('custom-documents')).body.documents;
+    const [passage] = (await search('bakery', { query: 'bread' })).body.results;
+    const chat = await kit.rest('POST', '/api/v1/workspace/bakery/chat', { body: { message: 'When is bread baked?' } });
+    expect([entry.title, passage.metadata.title]).toEqual([document.title, document.title]);
+    const common = ['title', 'url', 'docAuthor', 'docSource', 'chunkSource'];
+    for (const name of common) expect([name, chat.body.sources[0][name]]).toEqual([name, document[name]]);
+    expect(chat.body.sources[0].id).toBe(passage.id);
+    // The document is told of by its source, and not by a link to nothing.
+    expect(chat.body.textResponse).not.toContain('[[');
+    await kit.rest('DELETE', '/api/v1/workspace/bakery');
+  });
+
+  test('keeps as much of what is said about it as there is room for', async () => {
+    const document = await added('Long', 'x', {}, { description: 'd'.repeat(5000), docAuthor: `${'a'.repeat(499)}😀` });
+    expect(document.description).toBe('d'.repeat(2000));
+    expect(document.docAuthor).toBe(`${'a'.repeat(499)}\ufffd`);
+  });
+
   const noTitle =
     "You are missing required metadata key:value pairs in your request. Required metadata key:values are 'title'";
   test.each<[string, object, string]>([
@@ -565,6 +594,8 @@ describe('one document', () => {
           400,
           { success: false, message: 'names must be a list of document names.' },
         ]);
+      const many = Array.from({ length: 10_001 }, () => two.location);
+      expect(told(await remove(many))).toEqual([400, { success: false, message: 'names must be at most 10,000.' }]);
     });
   });
 });
@@ -629,10 +660,12 @@ describe('searching a workspace', () => {
     expect(await found({ topN: 1e12 })).toBe(3);
     expect(await found({ topN: 0 })).toBe(2);
     expect(await found({ topN: 'x', scoreThreshold: 2 })).toBe(2);
+    expect(await found({ topN: '3' })).toBe(3);
     const scores: number[] = (await search('arctic', { query: 'narwhal', topN: 3 })).body.results.map(
       (hit: { score: number }) => hit.score,
     );
     expect(await found({ topN: 3, scoreThreshold: scores[0] })).toBe(1);
+    expect(await found({ topN: 3, scoreThreshold: String(scores[0]) })).toBe(1);
     await kit.prisma.agent.update({ where: { id }, data: { similarityThreshold: 1 } });
     expect(await found({ topN: 3, scoreThreshold: 0 })).toBe(3);
     expect(await found({ topN: 3 })).toBe(scores.filter((score) => score >= 1).length);

@@ -5,7 +5,7 @@ import { Metrics, metrics, Source, SourceFields, source, UsageFields, withThough
 export const StoredMessage = graphql(
   `
   fragment AnythingLLMStoredMessage on ChatMessage @_unmask {
-    databaseId parentId latestChildId role text reasoning createdAt
+    databaseId parentId latestChildId role status text reasoning createdAt
     documents { ...AnythingLLMSource }
     files { name mediaType kind dataUrl }
     feedback { rating }
@@ -31,7 +31,7 @@ const Question = z
         }),
       )
       .openapi({ description: 'The images.' }),
-    chatId: z.int().openapi({ description: 'The answer, or the question where it has none.' }),
+    chatId: z.int().openapi({ description: 'The answer.' }),
   })
   .openapi('AnythingLLMHistoryQuestion');
 const Answer = z
@@ -61,11 +61,11 @@ const seconds = (date: Date): number => Math.floor(date.getTime() / 1000);
 
 interface Exchange {
   question: Message;
-  answer: Message | null;
+  answer: Message;
 }
 
 function items({ question, answer }: Exchange): z.input<typeof History>['history'] {
-  const chatId = (answer ?? question).databaseId;
+  const chatId = answer.databaseId;
   const images = question.files.filter(({ kind }) => kind === 'IMAGE');
   const asked = {
     role: 'user' as const,
@@ -74,7 +74,6 @@ function items({ question, answer }: Exchange): z.input<typeof History>['history
     attachments: images.map(({ name, mediaType, dataUrl }) => ({ name, mime: mediaType, contentString: dataUrl })),
     chatId,
   };
-  if (!answer) return [asked];
   const { feedback, usage } = answer;
   return [
     asked,
@@ -103,15 +102,20 @@ function branchOf(messages: readonly Message[]): Message[] {
   return branch;
 }
 
+/** Whether an answer came about: these clients know a turn that failed before it said anything by its abort alone. */
+const cameAbout = ({ role, status, text }: Message): boolean =>
+  role === 'ASSISTANT' && status !== 'STREAMING' && (status !== 'FAILED' || text !== '');
+
 /** Each question with its answer: every answer that was ever given, or those of the current branch. */
 function exchangesOf(messages: readonly Message[], everything: boolean): Exchange[] {
   const chosen = everything ? messages : branchOf(messages);
   return chosen
     .filter(({ role }) => role === 'USER')
-    .flatMap((question): Exchange[] => {
-      const answers = chosen.filter(({ role, parentId }) => role === 'ASSISTANT' && parentId === question.databaseId);
-      return answers.length === 0 ? [{ question, answer: null }] : answers.map((answer) => ({ question, answer }));
-    });
+    .flatMap((question): Exchange[] =>
+      chosen
+        .filter((message) => message.parentId === question.databaseId && cameAbout(message))
+        .map((answer) => ({ question, answer })),
+    );
 }
 
 /** Messages of a session, oldest first, as the history of its exchanges. */

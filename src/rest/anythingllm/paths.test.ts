@@ -73,6 +73,28 @@ describe('requests of AnythingLLM clients', () => {
     expect(((await answer.json()) as { apiKey: { name: string | null } }).apiKey.name).toBe(name);
   });
 
+  describe('an urlencoded form', () => {
+    const post = async (path: string, fields: string): Promise<any> =>
+      (await send('POST', path, { 'content-type': 'application/x-www-form-urlencoded' }, fields)).json();
+    const add = async (fields: string) => (await post('/api/v1/document/raw-text', fields)).documents[0];
+
+    test('may hold an object', async () => {
+      const document = await add('textContent=x&metadata[title]=Boxed&metadata[docAuthor]=Anna&metadata[__proto__]=y');
+      expect(document).toMatchObject({ title: 'boxed.txt', docAuthor: 'Anna' });
+    });
+
+    test('may hold a list, in each of its spellings', async () => {
+      const { workspace } = await post('/api/v1/workspace/new', 'name=Listed');
+      const { location } = await add('textContent=x&metadata[title]=Listed');
+      const change = async (fields: string) =>
+        (await post(`/api/v1/workspace/${workspace.slug}/update-embeddings`, fields)).workspace.documents.length;
+      for (const spelt of ['LIST[]=', 'LIST[0]=', 'LIST=nothing&LIST=']) {
+        const list = (name: string) => spelt.replaceAll('LIST', name) + location;
+        expect([spelt, await change(list('adds')), await change(list('deletes'))]).toEqual([spelt, 1, 0]);
+      }
+    });
+  });
+
   test('what is no path, too large, or carries a key in its URL is told in this dialect', async () => {
     const missing = await send('GET', '/api/v1/no-such-thing');
     expect([missing.status, await missing.json()]).toEqual([404, { error: 'Not Found' }]);

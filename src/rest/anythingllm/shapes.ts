@@ -33,6 +33,10 @@ export const Outcome = z.object({ success: z.boolean(), error: z.string().nullab
 export const done = { success: true, error: null };
 export const notDone = (status: number, error: string): Failure => ({ status, body: { success: false, error } });
 
+/** What there is of a number in a body; a form has it as text. NaN for anything else. */
+export const numberOf = (value: unknown): number =>
+  typeof value === 'number' || (typeof value === 'string' && value.trim() !== '') ? Number(value) : Number.NaN;
+
 /** What is not text is as wrong as any other text. */
 export const anyText = z.string().catch('').openapi({ type: 'string' });
 

@@ -3,13 +3,18 @@ import { badInput } from '../../errors.ts';
 import { graphql } from '../graphql.ts';
 import { type AnyRow, row } from '../row.ts';
 import { anythingllm } from './dialect.ts';
-import { DocumentFields, detailsOf } from './document-shapes.ts';
+import { DocumentFields, detailsOf, passageId } from './document-shapes.ts';
+import { numberOf } from './shapes.ts';
 
 const SearchBody = z
   .object({
     query: z.string().catch('').openapi({ type: 'string' }),
-    topN: z.number().min(1).nullish().catch(null).openapi({ type: 'integer', description: 'At most 100.' }),
-    scoreThreshold: z.number().min(0).max(1).nullish().catch(null).openapi({ type: 'number', minimum: 0, maximum: 1 }),
+    topN: z
+      .preprocess(numberOf, z.number().min(1).nullable().catch(null))
+      .openapi({ type: 'integer', description: 'At most 100.' }),
+    scoreThreshold: z
+      .preprocess(numberOf, z.number().min(0).max(1).nullable().catch(null))
+      .openapi({ type: 'number', minimum: 0, maximum: 1 }),
   })
   .openapi('AnythingLLMVectorSearch');
 
@@ -69,8 +74,8 @@ export const vectorSearchRows: AnyRow[] = [
     variables: ({ params: { slug }, body: { query, topN, scoreThreshold } }) => {
       if (query.trim() === '') throw badInput(['body', 'query'], 'Query parameter cannot be empty.');
       return {
-        ...{ query, slug, minScore: scoreThreshold ?? null },
-        first: topN == null ? null : Math.min(Math.floor(topN), 1000),
+        ...{ query, slug, minScore: scoreThreshold },
+        first: topN === null ? null : Math.min(Math.floor(topN), 1000),
       };
     },
     output: ({ passagesOfAgent, search }) => ({
@@ -79,7 +84,7 @@ export const vectorSearchRows: AnyRow[] = [
         const { id: _, docAuthor: author, token_count_estimate: tokenCount, ...known } = detailsOf(document);
         const { url, title, ...others } = known;
         const metadata = { url, title, author, ...others, tokenCount };
-        return [{ id: `${documentId}-${position}`, text, metadata, distance: 1 - score, score }];
+        return [{ id: passageId(documentId, position), text, metadata, distance: 1 - score, score }];
       }),
       ...(passagesOfAgent === 0 && { message: 'No embeddings found for this workspace.' }),
     }),

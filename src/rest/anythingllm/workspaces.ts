@@ -5,6 +5,7 @@ import { graphql } from '../graphql.ts';
 import { everything } from '../onyx/shapes.ts';
 import { type AnyRow, row } from '../row.ts';
 import { anythingllm, failed } from './dialect.ts';
+import { numberOf } from './shapes.ts';
 import {
   pinnedTokens,
   Thread,
@@ -26,10 +27,6 @@ const tag = 'AnythingLLM workspaces';
 const slugParams = z.object({ slug: z.string() });
 
 // ---- what clients write of a workspace: nothing is refused for its kind, what makes no sense is what it was by default
-
-/** What there is of a number in a body; a form has it as text. */
-const numberOf = (value: unknown): number =>
-  typeof value === 'number' || (typeof value === 'string' && value.trim() !== '') ? Number(value) : Number.NaN;
 
 const within = (value: unknown, least: number, most: number, otherwise: number): number => {
   const number = numberOf(value);
@@ -114,7 +111,7 @@ const changeOf = (body: Body): Change =>
 const longestName = 255;
 
 /** The name that a body gives; empty, and so refused, where that is none. A cut leaves no half of a character. */
-const nameOf = ({ name }: Body): string => {
+const nameOf = (name: unknown): string => {
   if (typeof name !== 'string') return '';
   return name.length > longestName ? name.slice(0, longestName).replace(/[\ud800-\udbff]$/, '') : name;
 };
@@ -157,6 +154,10 @@ const locations = z
     description: 'Locations such as `custom-documents/notes.json`.',
   });
 
+/** What a workspace is told where nobody says anything else. */
+const usualPrompt =
+  'Answer the question. Use what the conversation and the documents say, and follow the instructions of the user.';
+
 const NamelessThread = Thread.omit({ name: true });
 
 export const workspaceRows: AnyRow[] = [
@@ -176,7 +177,7 @@ export const workspaceRows: AnyRow[] = [
       const { systemPrompt, ...change } = changeOf(body);
       return {
         input: {
-          name: nameOf(body),
+          name: nameOf(body.name),
           allowSameName: true,
           isPublic: true,
           knowledge: 'ATTACHED' as const,
@@ -186,6 +187,7 @@ export const workspaceRows: AnyRow[] = [
           historyLimit: usualHistory,
           ...change,
           systemPrompt: systemPrompt || null,
+          usualPrompt,
         },
       };
     },
@@ -281,7 +283,10 @@ export const workspaceRows: AnyRow[] = [
       input: {
         slug: params.slug,
         allowSameName: true,
-        ...(body.name !== undefined && { name: nameOf(body) }),
+        // Of a new one, the reference refuses a number.
+        ...(body.name !== undefined && {
+          name: nameOf(typeof body.name === 'number' ? String(body.name) : body.name),
+        }),
         ...changeOf(body),
       },
     }),
