@@ -16,6 +16,8 @@ export interface TextReply {
   text: string | string[];
   /** Comes before the text, as `reasoning_content`. */
   reasoning?: string;
+  /** Comes before the text as well, word by word, in the place that OpenAI has for it. */
+  refusal?: string;
   /** Estimated when absent. */
   usage?: Partial<ModelUsage>;
   /** The name that the reply gives; the requested one when absent. */
@@ -32,7 +34,7 @@ export interface ToolCallsReply {
   /** Holds the end of a stream, behind the calls, until it is let through. */
   gate?: Gate;
   /** Arguments given as a string are sent as they are. */
-  toolCalls: { name: string; arguments: Record<string, unknown> | string }[];
+  toolCalls: { id?: string; name: string; arguments: Record<string, unknown> | string }[];
   usage?: Partial<ModelUsage>;
 }
 
@@ -174,8 +176,8 @@ const deltasOf = ({ text }: TextReply) => (typeof text === 'string' ? (text.matc
 
 /** Tool calls as OpenAI spells them. */
 const toolCallsOf = ({ toolCalls }: ToolCallsReply) =>
-  toolCalls.map(({ name, arguments: input }, index) => ({
-    id: `call_${index + 1}`,
+  toolCalls.map(({ id, name, arguments: input }, index) => ({
+    id: id ?? `call_${index + 1}`,
     type: 'function',
     function: { name, arguments: typeof input === 'string' ? input : JSON.stringify(input) },
   }));
@@ -236,6 +238,7 @@ async function complete(response: ServerResponse, body: ModelRequest['body'], re
   sendDelta({ role: 'assistant', content: '' });
   if (isText(reply)) {
     if (reply.reasoning) sendDelta({ reasoning_content: reply.reasoning });
+    for (const refusal of reply.refusal?.match(/\s*\S+/g) ?? []) sendDelta({ refusal });
     if (!(await pace(response, reply, (content) => sendDelta({ content })))) return;
   } else {
     if (reply.before) sendDelta({ content: reply.before });

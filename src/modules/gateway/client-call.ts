@@ -1,5 +1,6 @@
 import type { LanguageModelV3, LanguageModelV3CallOptions, LanguageModelV3StreamPart } from '@ai-sdk/provider';
 import { wrapLanguageModel } from 'ai';
+import { z } from 'zod';
 import type { Conversation } from './messages.ts';
 
 /** A piece of a call of one of the client's tools. The first of a call has its id and name. */
@@ -12,14 +13,15 @@ export interface CallPiece {
   arguments: string;
 }
 
-/** What the model said that is no text: which of the client's tools it calls, and why it ended. */
+/** What the model said that is no text: which of the client's tools it calls, what it refuses, and why it ended. */
 export class Heard {
   /** Why the model ended; null as long as it has not. */
   finishReason: 'stop' | 'length' | 'content-filter' | 'tool-calls' | 'error' | 'other' | null = null;
   /** Whether the provider said how many tokens it was sent. */
   counted = false;
   private readonly ids: string[] = [];
-  private pieces: CallPiece[] = [];
+  private pieces = new Map<number, CallPiece>();
+  private refusal: string | null = null;
 
   get calls(): boolean {
     return this.ids.length > 0;
@@ -31,18 +33,30 @@ export class Heard {
 
   begin(id: string, name: string): void {
     this.ids.push(id);
-    this.pieces.push({ index: this.ids.length - 1, id, name, arguments: '' });
+    const index = this.ids.length - 1;
+    this.pieces.set(index, { index, id, name, arguments: '' });
   }
 
   goOn(id: string, text: string): void {
-    this.pieces.push({ index: this.ids.indexOf(id), id: null, name: null, arguments: text });
+    const index = this.ids.indexOf(id);
+    const piece = this.pieces.get(index);
+    if (piece) piece.arguments += text;
+    else this.pieces.set(index, { index, id: null, name: null, arguments: text });
   }
 
-  /** The pieces since the last time. */
-  take(): CallPiece[] {
-    const pieces = this.pieces;
-    this.pieces = [];
-    return pieces;
+  refuse(text: string): void {
+    this.refusal = (this.refusal ?? '') + text;
+  }
+
+  /**
+   * What came since the last time. Of each call that is one piece at most: OpenAI's clients take two of one index in a
+   * chunk for two calls.
+   */
+  take(): { toolCalls: CallPiece[]; refusal: string | null } {
+    const taken = { toolCalls: [...this.pieces.values()], refusal: this.refusal };
+    this.pieces = new Map();
+    this.refusal = null;
+    return taken;
   }
 }
 
@@ -75,14 +89,31 @@ function promptOf(
   return [...system, ...(first < 0 ? [] : kept.slice(first)), ...question, ...since];
 }
 
+/** A provider's chunk with words of a refusal, of which the SDK has no parts. */
+const RefusalChunk = z.object({
+  choices: z.tuple([z.object({ delta: z.object({ refusal: z.string().min(1) }) })], z.unknown()),
+});
+
+/** What a turn hears, and nobody is told of as an answer. */
+const thought = (id: string, delta: string): LanguageModelV3StreamPart[] => [
+  { type: 'reasoning-start', id },
+  { type: 'reasoning-delta', id, delta },
+  { type: 'reasoning-end', id },
+];
+
 /**
- * Takes out the calls of tools: those are the client's to answer. They count as thoughts, so that a turn hears them. A
- * model that calls without having tools is left to the turn, which refuses that.
+ * Takes out the calls of tools, which are the client's to answer, and refusals. They count as thoughts, so that a turn
+ * hears them. A model that calls without having tools is left to the turn, which refuses that.
  */
 function hearing(heard: Heard, tools: boolean): TransformStream<LanguageModelV3StreamPart, LanguageModelV3StreamPart> {
   return new TransformStream({
     transform(part, controller) {
-      if (!tools || !part.type.startsWith('tool-')) {
+      if (part.type === 'raw') {
+        const refusal = RefusalChunk.safeParse(part.rawValue).data?.choices[0].delta.refusal;
+        if (refusal === undefined) return;
+        heard.refuse(refusal);
+        for (const heardPart of thought('refusal', refusal)) controller.enqueue(heardPart);
+      } else if (!tools || !part.type.startsWith('tool-')) {
         if (part.type === 'finish') {
           heard.finishReason = part.finishReason.unified;
           heard.counted = (part.usage.inputTokens.total ?? 0) > 0;
@@ -98,9 +129,7 @@ function hearing(heard: Heard, tools: boolean): TransformStream<LanguageModelV3S
       else if (part.type === 'tool-call' && !heard.knows(part.toolCallId)) {
         heard.begin(part.toolCallId, part.toolName);
         heard.goOn(part.toolCallId, part.input);
-        controller.enqueue({ type: 'reasoning-start', id: part.toolCallId });
-        controller.enqueue({ type: 'reasoning-delta', id: part.toolCallId, delta: part.input });
-        controller.enqueue({ type: 'reasoning-end', id: part.toolCallId });
+        for (const heardPart of thought(part.toolCallId, part.input)) controller.enqueue(heardPart);
       }
     },
   });
@@ -123,6 +152,7 @@ export const asClientCalls = (
       transformParams: async ({ params }) => ({
         ...params,
         ...settings,
+        includeRawChunks: true,
         maxOutputTokens: Math.min(
           settings.maxOutputTokens ?? Number.POSITIVE_INFINITY,
           params.maxOutputTokens ?? Number.POSITIVE_INFINITY,

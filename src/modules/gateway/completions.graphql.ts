@@ -160,7 +160,11 @@ const CreateChatCompletionPayload = builder.objectRef<Completion>('CreateChatCom
     model: t.exposeString('model', { description: head.model }),
     text: t.exposeString('text', {
       nullable: true,
-      description: 'What was said, Markdown with citations as `[[n]](link)`; null when it only calls tools.',
+      description: 'What was said, Markdown with citations as `[[n]](link)`; null when it only calls tools or refuses.',
+    }),
+    refusal: t.exposeString('refusal', {
+      nullable: true,
+      description: 'What the model said in refusing, where its provider tells that from an answer.',
     }),
     toolCalls: t.field({
       type: [CompletionToolCall],
@@ -179,6 +183,7 @@ const ChatCompletionChunk = builder.objectRef<CompletionChunk>('ChatCompletionCh
     createdAt: t.expose('createdAt', { type: 'DateTime', description: head.createdAt }),
     model: t.exposeString('model', { description: head.model }),
     text: t.exposeString('text', { nullable: true, description: 'The next characters.' }),
+    refusal: t.exposeString('refusal', { nullable: true, description: 'The next characters of a refusal.' }),
     toolCalls: t.field({
       type: [CompletionToolCallPiece],
       description: 'The next pieces of its calls.',

@@ -88,6 +88,7 @@ interface Head {
 /** A piece of an answer, in the order in which it comes. The last has the reason, and what the answer cost. */
 export interface CompletionChunk extends Head {
   text: string | null;
+  refusal: string | null;
   toolCalls: CallPiece[];
   finishReason: FinishReason | null;
   usage: TurnUsage | null;
@@ -95,8 +96,10 @@ export interface CompletionChunk extends Head {
 
 /** A whole answer. */
 export interface Completion extends Head {
-  /** null when it only calls tools. */
+  /** null when it only calls tools, or refuses. */
   text: string | null;
+  /** What the model said in refusing, where its provider tells that from an answer. */
+  refusal: string | null;
   toolCalls: { id: string; name: string; arguments: string }[];
   finishReason: FinishReason;
   /** null: no model was asked. */
@@ -342,10 +345,11 @@ export function completionsService(foundation: Foundation) {
 
   /** An answer as it comes. Throws UPSTREAM_FAILED and the like where it breaks off. The answer ends with its reader. */
   async function* read({ head, run, heard, includeUsage, revoked }: UnderWay): AsyncGenerator<CompletionChunk> {
-    const nothing = { ...head, text: null, toolCalls: [], finishReason: null, usage: null };
+    const nothing = { ...head, text: null, refusal: null, toolCalls: [], finishReason: null, usage: null };
     try {
       for await (const event of run.read(0)) {
-        const toolCalls = heard.take();
+        const { toolCalls, refusal } = heard.take();
+        if (refusal !== null) yield { ...nothing, refusal };
         if (toolCalls.length > 0) yield { ...nothing, toolCalls };
         if (event.type === 'answerDelta') yield { ...nothing, text: event.text };
         else if (event.type === 'failed') throw failureOf(event);
@@ -368,9 +372,17 @@ export function completionsService(foundation: Foundation) {
      */
     async create(principal: Principal, input: CreateChatCompletionInput, signal: AbortSignal): Promise<Completion> {
       const underWay = await start(principal, input, signal);
-      const completion: Completion = { ...underWay.head, text: null, toolCalls: [], finishReason: 'STOP', usage: null };
-      for await (const { text, toolCalls, finishReason, usage } of read(underWay)) {
+      const completion: Completion = {
+        ...underWay.head,
+        text: null,
+        refusal: null,
+        toolCalls: [],
+        finishReason: 'STOP',
+        usage: null,
+      };
+      for await (const { text, refusal, toolCalls, finishReason, usage } of read(underWay)) {
         if (text !== null) completion.text = (completion.text ?? '') + text;
+        if (refusal !== null) completion.refusal = (completion.refusal ?? '') + refusal;
         for (const piece of toolCalls) {
           completion.toolCalls[piece.index] ??= { id: piece.id ?? '', name: piece.name ?? '', arguments: '' };
           const call = completion.toolCalls[piece.index];
@@ -379,7 +391,7 @@ export function completionsService(foundation: Foundation) {
         completion.finishReason = finishReason ?? completion.finishReason;
         completion.usage = usage ?? completion.usage;
       }
-      if (completion.toolCalls.length === 0) completion.text ??= '';
+      if (completion.toolCalls.length === 0 && completion.refusal === null) completion.text ??= '';
       return completion;
     },
 

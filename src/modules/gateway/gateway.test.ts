@@ -6,10 +6,10 @@ let kit: Kit;
 let slug: string;
 
 const create = `mutation ($input: CreateChatCompletionInput!) {
-  createChatCompletion(input: $input) { id model text finishReason toolCalls { id } usage { model inputTokens } }
+  createChatCompletion(input: $input) { id model text refusal finishReason toolCalls { id } usage { model inputTokens } }
 }`;
 const stream = `subscription ($input: CreateChatCompletionInput!) {
-  chatCompletion(input: $input) { id text finishReason toolCalls { index } usage { outputTokens } }
+  chatCompletion(input: $input) { id text refusal finishReason toolCalls { index } usage { outputTokens } }
 }`;
 const embed = 'mutation ($input: CreateEmbeddingsInput!) { createEmbeddings(input: $input) { model } }';
 const draw = 'mutation ($input: CreateImageInput!) { createImage(input: $input) { base64 } }';
@@ -60,6 +60,7 @@ describe('the gateway', () => {
     expect(text).toContain('thirty days of vacation each year. [[1]](https://docs.example/Vacation)');
     expect(rest).toEqual({
       model: slug,
+      refusal: null,
       finishReason: 'STOP',
       toolCalls: [],
       usage: { model: 'embedded-quotes', inputTokens: expect.any(Number) },

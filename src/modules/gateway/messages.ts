@@ -1,4 +1,4 @@
-import type { LanguageModelV3Message } from '@ai-sdk/provider';
+import type { LanguageModelV3Message, LanguageModelV3ToolCallPart } from '@ai-sdk/provider';
 import { z } from 'zod';
 import { badInput } from '../../errors.ts';
 import { imageTokens } from '../../models/tokens.ts';
@@ -15,8 +15,11 @@ const Part = z
     'must have `text` or `imageUrl`, and not both',
   );
 
+/** Characters of the id of a call: some providers write more into it than a number. */
+const longestCallId = 1000;
+
 const ToolCall = z.object({
-  id: plainText(200).min(1),
+  id: plainText(longestCallId).min(1),
   name: plainText(200).min(1),
   arguments: plainText(longestText),
 });
@@ -26,7 +29,7 @@ export const Message = z.object({
   role: z.enum(['SYSTEM', 'DEVELOPER', 'USER', 'ASSISTANT', 'TOOL']),
   content: z.array(Part).max(1000, 'must have at most 1000 parts').nullish(),
   toolCalls: z.array(ToolCall).max(128, 'must be at most 128').nullish(),
-  toolCallId: plainText(200).nullish(),
+  toolCallId: plainText(longestCallId).nullish(),
 });
 type Message = z.output<typeof Message>;
 
@@ -67,13 +70,28 @@ function userParts({ content }: Message, sees: boolean, at: Path): UserPart[] {
   });
 }
 
-/** Arguments as they were written; what is no JSON is a text to the model, as it was when the model wrote it. */
-function readArguments(text: string): unknown {
+/** Arguments as JSON: none are an object without any, and what is no JSON is a text to the model. */
+function argumentsOf(written: string): string {
+  if (written.trim() === '') return '{}';
   try {
-    return JSON.parse(text);
+    JSON.parse(written);
+    return written;
   } catch {
-    return text;
+    return JSON.stringify(written);
   }
+}
+
+/** A call as it was written. The SDK would write its arguments anew, and change numbers beyond 2^53. */
+function callPart({ id, name, arguments: written }: z.output<typeof ToolCall>): LanguageModelV3ToolCallPart {
+  const json = argumentsOf(written);
+  return {
+    type: 'tool-call',
+    toolCallId: id,
+    toolName: name,
+    input: JSON.parse(json),
+    // What stands here goes into the call as it is.
+    providerOptions: { openaiCompatible: { function: { name, arguments: json } } },
+  };
 }
 
 /** Reads messages one after the other: what a tool gave belongs to a call before it. */
@@ -93,15 +111,7 @@ function reader(sees: boolean) {
       const text = textOf(message);
       return {
         role: 'assistant',
-        content: [
-          ...(text === '' ? [] : [{ type: 'text' as const, text }]),
-          ...(toolCalls ?? []).map((call) => ({
-            type: 'tool-call' as const,
-            toolCallId: call.id,
-            toolName: call.name,
-            input: readArguments(call.arguments),
-          })),
-        ],
+        content: [...(text === '' ? [] : [{ type: 'text' as const, text }]), ...(toolCalls ?? []).map(callPart)],
       };
     }
     const toolName = calls.get(toolCallId ?? '');
@@ -148,7 +158,7 @@ function lengthOf({ content }: LanguageModelV3Message): number {
   return content.reduce((sum, part) => {
     if (part.type === 'text' || part.type === 'reasoning') return sum + part.text.length;
     if (part.type === 'file') return sum + 4 * imageTokens;
-    return sum + JSON.stringify(part).length;
+    return sum + JSON.stringify({ ...part, providerOptions: undefined }).length;
   }, 0);
 }
 

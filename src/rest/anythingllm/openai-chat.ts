@@ -67,6 +67,14 @@ const ResponseFormat = z
   })
   .openapi('OpenAIResponseFormat');
 
+/** More than the graph's integers can say is as good as the most of them. */
+const mostTokens = z
+  .number()
+  .refine(Number.isInteger, 'must be a whole number')
+  .transform((count) => Math.min(count, 0x7fff_ffff))
+  .nullish()
+  .openapi({ type: ['integer', 'null'] });
+
 const ChatRequest = z
   .object({
     model: z.string().openapi({ description: 'The slug of an agent, as `GET /v1/openai/models` lists them.' }),
@@ -79,9 +87,9 @@ const ChatRequest = z
     parallel_tool_calls: z.boolean().nullish(),
     temperature: z.number().nullish(),
     top_p: z.number().nullish(),
-    max_tokens: z.int().nullish(),
-    max_completion_tokens: z.int().nullish(),
-    stop: z.union([z.string().transform((text) => [text]), z.array(z.string())]).nullish(),
+    max_tokens: mostTokens,
+    max_completion_tokens: mostTokens,
+    stop: z.union([z.string(), z.array(z.string())]).nullish(),
     presence_penalty: z.number().nullish(),
     frequency_penalty: z.number().nullish(),
     seed: z.int().nullish(),
@@ -124,7 +132,7 @@ const completionInput = (body: z.infer<typeof ChatRequest>) => ({
     temperature: body.temperature ?? null,
     topP: body.top_p ?? null,
     maxTokens: body.max_completion_tokens ?? body.max_tokens ?? null,
-    stop: body.stop ?? null,
+    stop: body.stop == null ? null : [body.stop].flat(),
     presencePenalty: body.presence_penalty ?? null,
     frequencyPenalty: body.frequency_penalty ?? null,
     seed: body.seed ?? null,
@@ -141,8 +149,8 @@ const Usage = z
     prompt_tokens: z.int(),
     completion_tokens: z.int(),
     total_tokens: z.int(),
-    duration: z.number().openapi({ description: 'Seconds.' }),
-    outputTps: z.number().openapi({ description: 'Tokens that the model wrote a second.' }),
+    duration: z.int().openapi({ description: 'Seconds, begun ones included; 0: no model was asked.' }),
+    outputTps: z.int().openapi({ description: 'Tokens that the model wrote a second.' }),
     model: z.string().nullable().openapi({ description: 'The language model behind the agent; null: none was asked.' }),
     provider: z.string().nullable(),
     timestamp: z.iso.datetime().nullable(),
@@ -153,15 +161,15 @@ const UsageFields = graphql(
   `fragment OpenAIUsage on TurnUsage @_unmask { inputTokens outputTokens durationMs model provider endedAt }`,
 );
 
+/** All numbers are whole: LangChain adds them up, and refuses to add one that is whole to one that is not. */
 function usageOf(spent: ResultOf<typeof UsageFields> | null): z.input<typeof Usage> {
   const { inputTokens = 0, outputTokens = 0, durationMs = 0 } = spent ?? {};
-  const duration = durationMs / 1000;
   return {
     prompt_tokens: inputTokens,
     completion_tokens: outputTokens,
     total_tokens: inputTokens + outputTokens,
-    duration,
-    outputTps: duration > 0 ? outputTokens / duration : 0,
+    duration: spent ? Math.max(1, Math.ceil(durationMs / 1000)) : 0,
+    outputTps: durationMs > 0 ? Math.round((outputTokens * 1000) / durationMs) : 0,
     model: spent?.model ?? null,
     provider: spent?.provider ?? null,
     timestamp: spent?.endedAt ? new Date(spent.endedAt).toISOString() : null,
@@ -190,7 +198,7 @@ const ChatReply = z
         message: z.object({
           role: z.literal('assistant'),
           content: z.string().nullable(),
-          refusal: z.null(),
+          refusal: z.string().nullable(),
           tool_calls: z.array(ToolCall).optional(),
         }),
         logprobs: z.null(),
@@ -203,28 +211,35 @@ const ChatReply = z
 
 const Chunk = graphql(
   `fragment OpenAIChunk on ChatCompletionChunk @_unmask {
-    id createdAt model text finishReason
+    id createdAt model text refusal finishReason
     toolCalls { index id name arguments }
-    usage { ...OpenAIUsage }
+    usage @skip(if: $usageApart) { ...OpenAIUsage }
+    usageApart: usage @include(if: $usageApart) { ...OpenAIUsage }
   }`,
   [UsageFields],
 );
 
-/** A chunk of a stream. One without anything but its cost has no choices. */
-function chunk({ id, createdAt, model, text, toolCalls, finishReason, usage }: ResultOf<typeof Chunk>): object {
-  const delta = {
-    role: 'assistant',
-    ...(toolCalls.length > 0
-      ? {
-          tool_calls: toolCalls.map((piece) => ({
-            index: piece.index,
-            ...(piece.id !== null && { id: piece.id, type: 'function' }),
-            function: { ...(piece.name !== null && { name: piece.name }), arguments: piece.arguments },
-          })),
-        }
-      : { content: text ?? '' }),
+function deltaOf({ text, refusal, toolCalls }: ResultOf<typeof Chunk>): object {
+  if (refusal !== null) return { refusal };
+  if (toolCalls.length === 0) return { content: text ?? '' };
+  return {
+    tool_calls: toolCalls.map(({ index, id, name, arguments: written }) => ({
+      index,
+      ...(id !== null && { id, type: 'function' }),
+      function: { ...(name !== null && { name }), arguments: written },
+    })),
   };
-  const costOnly = text === null && toolCalls.length === 0 && finishReason === null;
+}
+
+/**
+ * A chunk of a stream. One without anything but its cost has no choices. The first alone has the role, and one chunk
+ * alone the cost: clients join what they get of either.
+ */
+function chunk(piece: ResultOf<typeof Chunk>, isFirst: boolean): object {
+  const { id, createdAt, model, text, refusal, toolCalls, finishReason, usage, usageApart } = piece;
+  const delta = { ...(isFirst && { role: 'assistant' }), ...deltaOf(piece) };
+  const costOnly = text === null && refusal === null && toolCalls.length === 0 && finishReason === null;
+  const spent = costOnly ? usageApart : usage;
   return {
     id,
     object: 'chat.completion.chunk',
@@ -233,7 +248,7 @@ function chunk({ id, createdAt, model, text, toolCalls, finishReason, usage }: R
     choices: costOnly
       ? []
       : [{ index: 0, delta, logprobs: null, finish_reason: finishReason && finishReasons[finishReason] }],
-    usage: costOnly || finishReason !== null ? usageOf(usage) : null,
+    usage: (costOnly || finishReason !== null) && spent !== undefined ? usageOf(spent) : null,
   };
 }
 
@@ -248,7 +263,7 @@ export const openaiChatRow: AnyRow = row({
   document: graphql(
     `mutation OpenAIChat($input: CreateChatCompletionInput!) {
       createChatCompletion(input: $input) {
-        id createdAt model text finishReason
+        id createdAt model text refusal finishReason
         toolCalls { id name arguments }
         usage { ...OpenAIUsage }
       }
@@ -256,7 +271,7 @@ export const openaiChatRow: AnyRow = row({
     [UsageFields],
   ),
   variables: ({ body }) => completionInput(body),
-  output: ({ createChatCompletion: { id, createdAt, model, text, toolCalls, finishReason, usage } }) => ({
+  output: ({ createChatCompletion: { id, createdAt, model, text, refusal, toolCalls, finishReason, usage } }) => ({
     id,
     object: 'chat.completion' as const,
     created: unixTime(createdAt),
@@ -267,7 +282,7 @@ export const openaiChatRow: AnyRow = row({
         message: {
           role: 'assistant' as const,
           content: text,
-          refusal: null,
+          refusal,
           ...(toolCalls.length > 0 && {
             tool_calls: toolCalls.map(({ id, name, arguments: input }) => ({
               id,
@@ -282,21 +297,33 @@ export const openaiChatRow: AnyRow = row({
     ],
     usage: usageOf(usage),
   }),
-  failure: (error) => (error.code === 'BAD_USER_INPUT' ? invalidRequest(error, { toolName: 'tool_choice' }) : null),
+  failure: (error, input) =>
+    error.code === 'BAD_USER_INPUT' ? invalidRequest(error, { toolName: 'tool_choice' }, input?.body) : null,
   stream: {
     document: graphql(
-      `subscription OpenAIChatStream($input: CreateChatCompletionInput!) {
+      `subscription OpenAIChatStream($input: CreateChatCompletionInput!, $usageApart: Boolean!) {
         chatCompletion(input: $input) { ...OpenAIChunk }
       }`,
       [Chunk],
     ),
+    variables: ({ body }) => ({
+      ...completionInput(body),
+      usageApart: body.stream_options?.include_usage ?? false,
+    }),
     when: ({ body }) => body.stream === true,
     sse: { end: '[DONE]' },
-    packets: () => ({
-      of: ({ chatCompletion }) => [chunk(chatCompletion)],
-      failed: (error) => [openai.failure(error).body],
-    }),
+    packets: () => {
+      let isFirst = true;
+      return {
+        of: ({ chatCompletion }) => {
+          const packet = chunk(chatCompletion, isFirst);
+          isFirst = false;
+          return [packet];
+        },
+        failed: (error) => [openai.failure(error).body],
+      };
+    },
     description:
-      'Server-sent events, each a `chat.completion.chunk`, or an `error` behind which nothing comes but `[DONE]`.',
+      'Server-sent events, each a `chat.completion.chunk`, and `[DONE]` behind the last; or an `error`, behind which nothing comes.',
   },
 });

@@ -11,21 +11,33 @@ export const openaiError = (
 /** Where a field of the graph has another name here. */
 type Renamed = Readonly<Record<string, string>>;
 
+/** A path as far as it was sent: the graph has a list of one where a client may send a text, which has no parts. */
+function asSent(names: (string | number)[], body: unknown): (string | number)[] {
+  let value = body;
+  const end = names.findIndex((name) => {
+    if (typeof value === 'string') return true;
+    value = (value as Readonly<Record<string | number, unknown>> | null | undefined)?.[name];
+    return false;
+  });
+  return end < 0 ? names : names.slice(0, end);
+}
+
 /** A field as OpenAI's clients know it: `messages[0].content` of `input.messages.0.content`. */
-function paramOf({ path }: FieldProblem, renamed: Renamed): string | null {
+function paramOf({ path }: FieldProblem, renamed: Renamed, body: unknown): string | null {
   const [first, ...rest] = /^(input|body|query|path)$/.test(String(path[0])) ? path.slice(1) : path;
   if (first === undefined) return null;
-  const written = [renamed[first] ?? first, ...rest].map((name) =>
-    typeof name === 'number' ? `[${name}]` : `.${name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)}`,
+  const names = [renamed[first] ?? first, ...rest].map((name) =>
+    typeof name === 'number' ? name : name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`),
   );
+  const written = asSent(names, body).map((name) => (typeof name === 'number' ? `[${name}]` : `.${name}`));
   return written.join('').replace(/^\./, '');
 }
 
-/** What is wrong with a request, and with which field of it. */
-export function invalidRequest(error: AppError, renamed: Renamed = {}): Failure {
+/** What is wrong with a request, and with which field of its body, as far as that is known. */
+export function invalidRequest(error: AppError, renamed: Renamed = {}, body?: unknown): Failure {
   const [problem] = error.details.fields ?? [];
   if (!problem) return openaiError(400, error.message);
-  const param = paramOf(problem, renamed);
+  const param = paramOf(problem, renamed, body);
   return openaiError(400, param === null ? problem.message : `${param}: ${problem.message}`, { param });
 }
 

@@ -50,6 +50,16 @@ const usedBy = async (model: string) => {
   );
 };
 
+/** The chunks of an answer as a client gets them. */
+async function chunksOf(
+  request: Omit<OpenAI.ChatCompletionCreateParamsStreaming, 'model' | 'stream'>,
+): Promise<OpenAI.ChatCompletionChunk[]> {
+  const chunks: OpenAI.ChatCompletionChunk[] = [];
+  const stream = await client().chat.completions.create({ ...request, model: slug, stream: true });
+  for await (const chunk of stream) chunks.push(chunk);
+  return chunks;
+}
+
 /** The last request for an answer that the model server saw. */
 const asked = () => kit.model.requests.findLast((request) => request.path === '/chat/completions')?.body as any;
 
@@ -220,28 +230,80 @@ describe('chat completions', () => {
     expect(asked()).toMatchObject({ temperature: 0.25, max_tokens: 8192 });
     expect(asked().messages[0].content).toContain('You are the handbook.');
     expect(asked()).not.toHaveProperty('tools');
+    for (const max_tokens of [2 ** 31, Number.MAX_SAFE_INTEGER, 2 ** 63]) {
+      await client().chat.completions.create({ model: slug, messages: [user('Hello')], max_tokens });
+      expect(asked().max_tokens).toBe(8192);
+    }
   });
 
   test('stream', async () => {
     kit.model.script({ text: ['Thirty', ' days', ' [1]', '.'], usage: { prompt_tokens: 10, completion_tokens: 4 } });
-    const chunks: OpenAI.ChatCompletionChunk[] = [];
-    const stream = await client().chat.completions.create({
-      model: slug,
-      messages: [user('How many days of vacation?')],
-      stream: true,
-    });
-    for await (const chunk of stream) chunks.push(chunk);
+    const chunks = await chunksOf({ messages: [user('How many days of vacation?')] });
     expect(new Set(chunks.map(({ id, object, model }) => `${object} ${model} ${id === chunks[0]?.id}`))).toEqual(
       new Set([`chat.completion.chunk ${slug} true`]),
     );
     expect(chunks.map(({ choices }) => choices[0]?.delta.content).join('')).toBe(
       'Thirty days [[1]](https://docs.example/Vacation).',
     );
-    expect(chunks.every(({ choices }) => choices[0]?.delta.role === 'assistant')).toBe(true);
     expect(chunks.map(({ choices }) => choices[0]?.finish_reason).filter(Boolean)).toEqual(['stop']);
     expect(chunks.at(-1)?.choices[0]?.finish_reason).toBe('stop');
     expect(chunks.at(-1)?.usage).toMatchObject({ prompt_tokens: 10, completion_tokens: 4, total_tokens: 14 });
     expect(chunks.slice(0, -1).every(({ usage }) => usage === null)).toBe(true);
+  });
+
+  test('name the role in the first chunk alone, since clients join what they get', async () => {
+    kit.model.script({ text: 'One two three' }, { toolCalls: [{ name: 'get_weather', arguments: {} }] });
+    for (const tools of [[], [weather]]) {
+      const chunks = await chunksOf({ messages: [user('Count')], tools, stream_options: { include_usage: true } });
+      expect(chunks.length).toBeGreaterThan(2);
+      const roles = chunks.flatMap(({ choices }) => choices.map(({ delta }) => delta.role));
+      expect(roles).toEqual(['assistant', ...roles.slice(1).map(() => undefined)]);
+    }
+  });
+
+  test('say once what they cost: behind the end if the client asks for that, and with it if not', async () => {
+    const usage = { prompt_tokens: 10, completion_tokens: 4 };
+    kit.model.script({ text: 'One two', usage }, { text: 'One two', usage });
+    for (const include_usage of [true, false]) {
+      const chunks = await chunksOf({ messages: [user('Count')], stream_options: { include_usage } });
+      expect(chunks.map(({ usage }) => usage?.total_tokens ?? null)).toEqual([...chunks.slice(1).map(() => null), 14]);
+      expect(chunks.at(-1)?.choices.length).toBe(include_usage ? 0 : 1);
+    }
+  });
+
+  test('count in whole numbers, since clients add them up', async () => {
+    const usage = { prompt_tokens: 10, completion_tokens: 7 };
+    kit.model.script({ text: 'One two', usage }, { text: 'One two', usage });
+    const whole = await client().chat.completions.create({ model: slug, messages: [user('Count')] });
+    const streamed = await chunksOf({ messages: [user('Count')] });
+    for (const counted of [whole.usage, streamed.at(-1)?.usage]) {
+      const numbers = Object.entries(counted ?? {}).filter(([, value]) => typeof value === 'number');
+      expect(numbers.map(([name]) => name)).toEqual([
+        'prompt_tokens',
+        'completion_tokens',
+        'total_tokens',
+        'duration',
+        'outputTps',
+      ]);
+      expect(numbers.filter(([, value]) => !Number.isInteger(value))).toEqual([]);
+      expect(Object.fromEntries(numbers).duration).toBeGreaterThanOrEqual(1);
+    }
+  });
+
+  test('give out what the model said in refusing, and not as an answer', async () => {
+    const refusing = { text: '', refusal: 'I cannot help with that.' };
+    kit.model.script(refusing, refusing, refusing);
+    const messages = [user('Something bad')];
+    const { choices } = await client().chat.completions.create({ model: slug, messages });
+    expect(choices[0]).toMatchObject({
+      finish_reason: 'stop',
+      message: { content: null, refusal: 'I cannot help with that.' },
+    });
+    const deltas = (await chunksOf({ messages })).map((chunk) => chunk.choices[0]?.delta);
+    expect(deltas.map((delta) => delta?.refusal ?? '').join('')).toBe('I cannot help with that.');
+    expect(deltas.map((delta) => delta?.content ?? '').join('')).toBe('');
+    const stream = client().chat.completions.stream({ model: slug, messages });
+    expect((await stream.finalMessage()).refusal).toBe('I cannot help with that.');
   });
 
   test('stream to the helpers of the client, with what they cost in a chunk of its own', async () => {
@@ -305,7 +367,7 @@ describe('chat completions', () => {
     expect(messages.map(({ role }: { role: string }) => role)).toEqual(['system', 'user', 'assistant', 'tool']);
     expect(messages[1].content).toContain('How is the weather in Oslo?');
     expect(messages[2].tool_calls).toEqual([
-      { id: 'call_1', type: 'function', function: { name: 'get_weather', arguments: '{"place":"Oslo"}' } },
+      { id: 'call_1', type: 'function', function: { name: 'get_weather', arguments: '{"place": "Oslo"}' } },
     ]);
     expect(messages[3]).toMatchObject({ tool_call_id: 'call_1', content: 'rain' });
   });
@@ -326,6 +388,41 @@ describe('chat completions', () => {
       { id: 'call_1', function: { name: 'get_weather', arguments: '{"place":"Oslo"}' } },
       { id: 'call_2', function: { name: 'get_weather', arguments: '{"place":"Rome"}' } },
     ]);
+  });
+
+  test('stream at most one piece of each call in a chunk, since clients take two for two calls', async () => {
+    kit.model.script({
+      toolCalls: [
+        { name: 'get_weather', arguments: { place: 'Oslo' } },
+        { name: 'get_weather', arguments: { place: 'Rome' } },
+      ],
+    });
+    const chunks = await chunksOf({ messages: [user('Weather?')], tools: [weather] });
+    const calls = chunks.map(({ choices }) => choices[0]?.delta.tool_calls?.map(({ index }) => index) ?? []);
+    expect(calls.flat()).toContain(1);
+    for (const indices of calls) expect(indices).toEqual([...new Set(indices)]);
+  });
+
+  test('carry the arguments of earlier calls as they were written, and none as an object without any', async () => {
+    const written = ['{"id": 12345678901234567890, "part": 1.0}', '', ' ', '{"place":'];
+    const calls = written.map((text, index) => ({
+      id: index === 0 ? 'x'.repeat(1000) : `call_${index}`,
+      type: 'function' as const,
+      function: { name: 'get_weather', arguments: text },
+    }));
+    await client().chat.completions.create({
+      model: slug,
+      messages: [
+        user('How is the weather?'),
+        { role: 'assistant', tool_calls: calls },
+        ...calls.map(({ id }) => ({ role: 'tool' as const, tool_call_id: id, content: 'rain' })),
+      ],
+      tools: [weather],
+    });
+    const sent = asked().messages[2].tool_calls.map((call: (typeof calls)[number]) => call.function.arguments);
+    expect(sent).toEqual([written[0], '{}', '{}', JSON.stringify(written[3])]);
+    expect(asked().messages[2].tool_calls[0]).toEqual(calls[0]);
+    expect(asked().messages[3].tool_call_id).toBe('x'.repeat(1000));
   });
 
   test('run the tools of the client’s own helper', async () => {
@@ -539,6 +636,14 @@ describe('chat completions', () => {
     expect(text).toContain('one');
     expect(error).toBeInstanceOf(OpenAI.APIError);
     expect(error).toMatchObject({ type: 'server_error', code: 'upstream_error' });
+
+    kit.model.script({ text: 'one two three', breakAfter: 2 });
+    const raw = await kit.rest('POST', `${path}/chat/completions`, {
+      key: kit.keys.BASIC,
+      body: { ...request, stream: true },
+    });
+    const last = raw.text.split('\n\n').filter(Boolean).at(-1) ?? '';
+    expect(JSON.parse(last.slice('data: '.length))).toMatchObject({ error: { code: 'upstream_error' } });
   });
 
   test('name the field of what is wrong', () =>
@@ -564,7 +669,22 @@ describe('chat completions', () => {
         ],
         ['messages[0].role', { model: slug, messages: [{ role: 'king', content: 'Hi' }] }],
         ['messages[0].content', { model: slug, messages: [{ role: 'user', content: 7 }] }],
-        ['messages[0].content[0].text', { model: slug, messages: [user('a\0b')] }],
+        ['messages[0].content', { model: slug, messages: [user('a\0b')] }],
+        [
+          'messages[0].content[0].text',
+          { model: slug, messages: [{ role: 'user', content: [{ type: 'text', text: 'a\0b' }] }] },
+        ],
+        [
+          'messages[1].tool_calls[0].id',
+          {
+            model: slug,
+            messages: [
+              ...messages,
+              { role: 'assistant', tool_calls: [{ ...call, id: 'x'.repeat(1001) }] },
+              ...messages,
+            ],
+          },
+        ],
         [
           'messages[1].tool_call_id',
           { model: slug, messages: [...messages, { role: 'tool', tool_call_id: 'x', content: '' }] },
@@ -577,7 +697,8 @@ describe('chat completions', () => {
         ['max_tokens', { model: slug, messages, max_tokens: 0 }],
         ['max_tokens', { model: slug, messages, max_tokens: 1.5 }],
         ['seed', { model: slug, messages, seed: 'x' }],
-        ['stop[0]', { model: slug, messages, stop: '' }],
+        ['stop', { model: slug, messages, stop: '' }],
+        ['stop[1]', { model: slug, messages, stop: ['END', ''] }],
         ['reasoning_effort', { model: slug, messages, reasoning_effort: 'total' }],
         ['tools[0].name', { model: slug, messages, tools: [{ type: 'function', function: { name: 'a b' } }] }],
         ['tools[0].type', { model: slug, messages, tools: [{ type: 'custom' }] }],
@@ -637,6 +758,20 @@ describe('embeddings', () => {
     expect(await usedBy('embedder')).toEqual({ turns: before.turns + 3, input: before.input + 3n });
   });
 
+  test('of tokens are refused in words that say what to send', () =>
+    unchanged(async () => {
+      for (const input of [
+        [1, 2, 3],
+        [[1, 2], [3]],
+      ]) {
+        const error = await thrown(() => client().embeddings.create({ model: '', input }));
+        expect(error).toBeInstanceOf(OpenAI.BadRequestError);
+        expect(error.error).toMatchObject({ type: 'invalid_request_error', param: 'input' });
+        expect(error.message).toContain('send the texts themselves');
+        expect(error.message).toContain('check_embedding_ctx_length=False');
+      }
+    }));
+
   test('of a length are refused where the model has another', async () => {
     const wanted = await client().embeddings.create({ model: '', input: 'x', dimensions: 2048 });
     expect(wanted.data[0]?.embedding).toHaveLength(2048);
@@ -653,10 +788,10 @@ describe('embeddings', () => {
       const cases: [string, object][] = [
         ['input', {}],
         ['input', { input: [] }],
-        ['input[0]', { input: '' }],
+        ['input', { input: '' }],
         ['input[1]', { input: ['a', ''] }],
-        ['input[0]', { input: 'a\0' }],
-        ['input[0]', { input: 'x'.repeat(8192 * 4 + 1) }],
+        ['input', { input: 'a\0' }],
+        ['input', { input: 'x'.repeat(8192 * 4 + 1) }],
         ['input', { input: Array.from({ length: 2049 }, () => 'a') }],
         ['input', { input: [1, 2, 3] }],
         ['input', { input: [[1, 2]] }],
@@ -690,6 +825,8 @@ describe('images', () => {
       path: '/images/generations',
       body: { model: 'painter', prompt: 'a white pixel', size: '1024x1024', n: 1 },
     });
+    await client().images.generate({ prompt: 'a white pixel', size: 'auto' });
+    expect(kit.model.requests.at(-1)?.body).not.toHaveProperty('size');
     const form = new FormData();
     form.append('prompt', 'a white pixel');
     form.append('n', '1');
@@ -701,7 +838,7 @@ describe('images', () => {
     });
     expect([response.status, response.headers.get('content-type')]).toEqual([200, 'image/png']);
     expect(Buffer.from(await response.arrayBuffer()).equals(png)).toBe(true);
-    expect(await usedBy('painter')).toEqual({ turns: before.turns + 2, input: before.input + 8n });
+    expect(await usedBy('painter')).toEqual({ turns: before.turns + 3, input: before.input + 12n });
   });
 
   test('are drawn from others', async () => {

@@ -41,11 +41,17 @@ const vectorStoreProvider = 'PostgreSQL';
 
 const file = z.custom<IncomingFile>(isFile, 'must be a file').openapi({ type: 'string', format: 'binary' });
 
-const texts = z.union([z.string(), z.array(z.string())]);
+/** Which text a token stands for depends on the model, and the server does not know how a client's model counts. */
+const texts = z.union(
+  [z.string(), z.array(z.string())],
+  'must be a text or a list of texts; tokens cannot be read, so send the texts themselves: OpenAIEmbeddings of LangChain does with check_embedding_ctx_length=False',
+);
 
 const EmbeddingsRequest = z
   .object({
-    input: texts.nullish().openapi({ description: 'A text, or up to 2,048 of them, of at most 8,192 tokens each.' }),
+    input: texts
+      .nullish()
+      .openapi({ description: 'A text, or up to 2,048 of them, of at most 8,192 tokens each; no lists of tokens.' }),
     inputs: texts.nullish().openapi({ description: 'The same, as older clients call it.' }),
     model: z.unknown().optional().openapi({ description: 'Not looked at: the server has one embedding model.' }),
     encoding_format: z.enum(['float', 'base64']).nullish().openapi({ description: 'float unless given.' }),
@@ -59,7 +65,10 @@ const ImageRequest = z
   .object({
     // What is no text is none: the reference asks for one in its own words.
     prompt: z.string().catch('').openapi({ type: 'string' }),
-    size: z.string().nullish().openapi({ description: 'Width and height, such as 1024x1024.' }),
+    size: z
+      .string()
+      .nullish()
+      .openapi({ description: 'Width and height, such as 1024x1024; auto is as the model likes.' }),
     response_format: z.enum(['b64_json', 'blob']).nullish().openapi({ description: 'b64_json unless given.' }),
     n: z.literal([1, '1'], 'must be 1').nullish().openapi({ type: 'integer' }),
     image_references: z
@@ -99,9 +108,9 @@ class ImageBytes {
  */
 const asAsked =
   (renamed: Readonly<Record<string, string>>): NonNullable<AnyRow['failure']> =>
-  (error) => {
+  (error, input) => {
     if (error.code === 'NOT_FOUND') return openaiError(400, error.message, { param: 'model', code: 'model_not_found' });
-    return error.code === 'BAD_USER_INPUT' ? invalidRequest(error, renamed) : null;
+    return error.code === 'BAD_USER_INPUT' ? invalidRequest(error, renamed, input?.body) : null;
   };
 const imageFailure = asAsked({ references: 'image_references' });
 
@@ -237,7 +246,7 @@ export const openaiRows: AnyRow[] = [
       `mutation OpenAIImages($input: CreateImageInput!) { createImage(input: $input) { base64 mediaType } }`,
     ),
     variables: ({ body: { prompt, size, image_references } }) => ({
-      input: { prompt, size: size || null, references: [image_references ?? []].flat() },
+      input: { prompt, size: size === 'auto' ? null : size || null, references: [image_references ?? []].flat() },
     }),
     output: ({ createImage: { base64, mediaType } }, { body }) => {
       if (body.response_format === 'blob') return new ImageBytes(base64, mediaType);
