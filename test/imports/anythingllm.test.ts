@@ -1,10 +1,10 @@
-import { symlinkSync, writeFileSync } from 'node:fs';
+import { rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { importExport } from '../../src/modules/imports/anythingllm/export.ts';
 import { importStorage } from '../../src/modules/imports/anythingllm/storage.ts';
 import type { ImportFoundation } from '../../src/modules/imports/importing.ts';
-import { operatorOf } from '../../src/modules/imports/operator.ts';
+import { ImportError, operatorOf } from '../../src/modules/imports/operator.ts';
 import { type Kit, startKit } from '../kit.ts';
 import { document, type Rows, response, type StorageFolder, storageFolder } from './storage.ts';
 
@@ -445,6 +445,226 @@ describe('a storage folder', () => {
   });
 });
 
+describe('a person who cannot be brought', () => {
+  it('leaves their chats and threads to nobody else, and is reported with their number', async () => {
+    const other = storageFolder();
+    const chat = (id: number, user_id: number | null, thread_id: number | null = null) => ({
+      id,
+      workspaceId: 1,
+      user_id,
+      thread_id,
+      prompt: `Private ${id}`,
+      response: response('Yes'),
+      createdAt: asked + id,
+    });
+    await other.database({
+      system_settings: [{ label: 'telemetry_id', value: 'strangers' }],
+      users: [
+        { id: 1, username: 'Alice', password: 'x' },
+        { id: 2, username: '007', password: 'x' },
+        { id: 3, username: 'root.admin', password: 'x' },
+        { id: 4, username: 'carol', password: 'x' },
+      ],
+      workspaces: [{ id: 1, name: 'Strangers', slug: 'strangers' }],
+      workspace_threads: [{ id: 1, name: 'Diary', slug: 'diary', workspace_id: 1, user_id: 1 }],
+      workspace_chats: [
+        chat(1, 1, 1),
+        chat(2, 1),
+        chat(3, 2),
+        chat(4, 3),
+        chat(5, 4),
+        chat(6, null),
+        // Of somebody who is no more.
+        chat(7, 9),
+      ],
+    });
+    const reason = 'belong to nobody else, and that user was not brought';
+    const planned = await run({ dryRun: true }, other.path);
+    expect(planned.lines().join('\n')).toContain(`2 chats and 1 threads of user Alice: ${reason}`);
+    const report = await run({}, other.path);
+    const text = report.lines().join('\n');
+    expect(text).toContain(`2 chats and 1 threads of user Alice: ${reason}`);
+    expect(text).toContain(`1 chats and 0 threads of user 007: ${reason}`);
+    expect(text).toContain(`1 chats and 0 threads of user root.admin: ${reason}`);
+    expect(text).toContain(`1 chats and 0 threads of user 9: ${reason}`);
+    const sessions = await kit.prisma.chatSession.findMany({
+      where: { agent: { slug: 'strangers' } },
+      include: { user: true, messages: { where: { role: 'USER' } } },
+      orderBy: { databaseId: 'asc' },
+    });
+    expect(sessions.map(({ user, messages }) => [user.username, messages.map(({ text }) => text)])).toEqual([
+      ['carol', ['Private 5']],
+      [null, ['Private 6']],
+    ]);
+    expect(sessions[1]?.userId).toBe(foundation.operator.userId);
+    other.remove();
+  });
+});
+
+describe('people whose usernames make the same address', () => {
+  const chat = (id: number, user_id: number, workspaceId: number) => ({
+    id,
+    workspaceId,
+    user_id,
+    prompt: `Of ${user_id}`,
+    response: response('Yes'),
+    createdAt: asked + id,
+  });
+
+  it('stay two, each with their own chats and workspaces', async () => {
+    const other = storageFolder();
+    await other.database({
+      system_settings: [
+        { label: 'telemetry_id', value: 'alike' },
+        { label: 'multi_user_mode', value: 'true' },
+      ],
+      users: [
+        { id: 1, username: 'x.y', password: 'x' },
+        { id: 2, username: 'x@y', password: 'x' },
+      ],
+      workspaces: [
+        { id: 1, name: 'Alike 1', slug: 'alike-1' },
+        { id: 2, name: 'Alike 2', slug: 'alike-2' },
+      ],
+      workspace_users: [
+        { user_id: 1, workspace_id: 1 },
+        { user_id: 2, workspace_id: 2 },
+      ],
+      workspace_chats: [chat(1, 1, 1), chat(2, 2, 2)],
+    });
+    const report = await run({}, other.path);
+    expect(report.totals()).toMatchObject({ user: { brought: 2 }, chat: { brought: 2 }, member: { brought: 2 } });
+    const people = await kit.prisma.user.findMany({
+      where: { username: { in: ['x.y', 'x@y'] } },
+      include: { chatSessions: { include: { messages: { where: { role: 'USER' } } } } },
+      orderBy: { databaseId: 'asc' },
+    });
+    expect(people).toMatchObject([
+      { username: 'x.y', email: 'x.y@anythingllm.invalid', chatSessions: [{ messages: [{ text: 'Of 1' }] }] },
+      { username: 'x@y', email: 'x.y.2@anythingllm.invalid', chatSessions: [{ messages: [{ text: 'Of 2' }] }] },
+    ]);
+    const shares = await kit.prisma.agentShare.findMany({
+      where: { agent: { slug: { startsWith: 'alike-' } } },
+      include: { agent: true, user: true },
+      orderBy: { agentId: 'asc' },
+    });
+    expect(shares.map(({ agent, user }) => [agent.slug, user.username])).toEqual([
+      ['alike-1', 'x.y'],
+      ['alike-2', 'x@y'],
+    ]);
+    other.remove();
+  });
+
+  it('are known by their address where the username is one, and never share an account that is here', async () => {
+    await kit.prisma.user.create({ data: { email: 'dora@sea.example', username: 'dora', name: 'Dora' } });
+    const other = storageFolder();
+    await other.database({
+      system_settings: [{ label: 'telemetry_id', value: 'addresses' }],
+      users: [
+        { id: 1, username: 'dora@sea.example', password: 'x' },
+        { id: 2, username: 'dora', password: 'x' },
+      ],
+      workspaces: [{ id: 1, name: 'Addresses', slug: 'addresses' }],
+      workspace_chats: [chat(1, 1, 1), chat(2, 2, 1)],
+    });
+    const text = (await run({}, other.path)).lines().join('\n');
+    expect(text).toContain('user dora@sea.example: was here before');
+    expect(text).toContain('user dora: would have the account that somebody else has who was brought');
+    expect(text).toContain('1 chats and 0 threads of user dora: belong to nobody else');
+    const said = await kit.prisma.chatMessage.findMany({
+      where: { role: 'USER', session: { user: { email: 'dora@sea.example' } } },
+    });
+    expect(said.map(({ text }) => text)).toEqual(['Of 1']);
+    other.remove();
+  });
+});
+
+describe('a document that was moved between folders there', () => {
+  const uuid = '5f6c9d1e-8f0a-4b7b-9c3d-2a1b0c9d8e7f';
+  it.each([
+    ['its id', 'moved-one.json', { id: uuid }],
+    ['the id in its file name', `moved-two-${uuid}.json`, { id: null }],
+  ])('is known by %s, and stays where it was attached', async (_how, file, rest) => {
+    const other = storageFolder();
+    const slug = file.slice(0, 9);
+    const at = async (parent: string, name = file) => {
+      const docpath = `${parent}/${name}`;
+      await other.database({
+        system_settings: [{ label: 'telemetry_id', value: slug }],
+        workspaces: [{ id: 1, name: slug, slug }],
+        workspace_documents: [{ docId: 'a', filename: name, docpath, workspaceId: 1 }],
+      });
+      other.write(`documents/${docpath}`, JSON.stringify(document(slug, 'It moves.', rest)));
+    };
+    await at('custom-documents');
+    await run({}, other.path);
+    rmSync(join(other.path, 'documents/custom-documents', file));
+    await at('archive');
+    const report = await run({}, other.path);
+    expect(report.totals()).toMatchObject({
+      document: { brought: 0, known: 1 },
+      attachment: { brought: 0, known: 1 },
+    });
+    const before = await kit.fingerprint();
+    await run({}, other.path);
+    expect(await kit.fingerprint()).toBe(before);
+    const agent = await kit.prisma.agent.findUniqueOrThrow({ where: { slug }, include: { documents: true } });
+    expect(agent.documents.map(({ title }) => title)).toEqual([slug]);
+    expect(await kit.prisma.document.count({ where: { title: slug } })).toBe(1);
+    other.remove();
+  });
+
+  it('is told from a copy, which is reported', async () => {
+    const other = storageFolder();
+    for (const name of ['a.json', 'b.json'])
+      other.write(`documents/custom-documents/${name}`, JSON.stringify(document('Twin', 'Said twice.')));
+    const report = await run({}, other.path);
+    expect(report.totals()).toEqual({ document: { brought: 1, known: 0 } });
+    expect(report.lines().join('\n')).toContain(
+      'document custom-documents/b.json: has the id of custom-documents/a.json, and is taken for it',
+    );
+    other.remove();
+  });
+});
+
+describe('suggested messages and chats of widgets', () => {
+  it('become starter messages, and are reported where they are cut or left', async () => {
+    const other = storageFolder();
+    const suggested = (workspaceId: number, heading: string, message: string) => ({ workspaceId, heading, message });
+    await other.database({
+      system_settings: [{ label: 'telemetry_id', value: 'suggestions' }],
+      workspaces: [
+        { id: 1, name: 'Few', slug: 'few' },
+        { id: 2, name: 'Many', slug: 'many' },
+      ],
+      workspace_suggested_messages: [
+        suggested(1, 'Tides', 'When is high water?'),
+        suggested(1, 'h'.repeat(201), 'm'.repeat(2001)),
+        suggested(1, 'Nothing', ' '),
+        ...Array.from({ length: 51 }, (_, index) => suggested(2, `${index}`, `Question ${index}`)),
+      ],
+      embed_configs: [{ id: 1, uuid: 'e1', workspace_id: 1 }],
+      embed_chats: [1, 2].map((id) => ({ id, prompt: 'Hi', response: 'Ho', session_id: 's', embed_id: 1 })),
+    });
+    const text = (await run({}, other.path)).lines().join('\n');
+    expect(text).toContain('agent Few: is without 1 suggested messages, which were empty');
+    expect(text).toContain('agent Few: has the beginning of 1 suggested messages alone');
+    expect(text).toContain('agent Many: has the first 50 of 51 suggested messages alone');
+    expect(text).toContain('1 chat widgets:');
+    expect(text).toContain('2 chats of widgets: are those of visitors, and are not brought over');
+    const startersOf = (slug: string) =>
+      kit.prisma.starterMessage.findMany({ where: { agent: { slug } }, orderBy: { position: 'asc' } });
+    expect(await startersOf('few')).toMatchObject([
+      { position: 0, name: 'Tides', message: 'When is high water?' },
+      { position: 1, name: 'h'.repeat(200), message: 'm'.repeat(2000) },
+    ]);
+    const many = await startersOf('many');
+    expect(many).toHaveLength(50);
+    expect(many.at(-1)).toMatchObject({ name: '49', message: 'Question 49' });
+    other.remove();
+  });
+});
+
 describe('hostile entries', () => {
   it('are reported by name and left, and the rest is brought', async () => {
     const hostile = storageFolder();
@@ -521,10 +741,7 @@ describe('hostile entries', () => {
       expect(text).toContain(line);
     const source = { source: 'anythingllm:hostile' };
     const documents = await kit.prisma.importRecord.findMany({ where: { ...source, kind: 'document' } });
-    expect(documents.map(({ sourceId }) => sourceId).sort()).toEqual([
-      'custom-documents/good.json',
-      'custom-documents/nul.json',
-    ]);
+    expect(documents.map(({ sourceId }) => sourceId).sort()).toEqual(['Good-id', 'NUL-id']);
     expect(await kit.prisma.document.count({ where: { title: { in: ['Outside', 'Inside'] } } })).toBe(0);
     expect(await kit.prisma.agent.findFirst({ where: { name: 'Hostile' } })).toMatchObject({
       passageLimit: 1,
@@ -546,24 +763,49 @@ describe('hostile entries', () => {
   it.each([
     ['is no SQLite database', 'This is no database at all.', 'is not an SQLite database'],
     ['is broken behind its first bytes', `SQLite format 3\0${'garbage '.repeat(100)}`, 'cannot be read'],
-  ])('a database that %s is reported, and the documents are brought', async (_name, content, reason) => {
+  ])('a database that %s is refused, before anything is written', async (_name, content, reason) => {
     const broken = storageFolder();
     broken.write('anythingllm.db', content);
     broken.write('documents/custom-documents/only.json', JSON.stringify(document('Only', 'One text.')));
-    const report = await run({ dryRun: true }, broken.path);
-    expect(report.lines().join('\n')).toContain(`anythingllm.db: ${reason}`);
-    expect(report.totals()).toEqual({ document: { brought: 1, known: 0 } });
+    const before = await kit.fingerprint();
+    const refused = run({}, broken.path);
+    await expect(refused).rejects.toThrow(ImportError);
+    await expect(refused).rejects.toThrow(`anythingllm.db: ${reason}`);
+    expect(await kit.fingerprint()).toBe(before);
     broken.remove();
   });
 
-  it('a database that is being written to is left alone', async () => {
+  it('a link to a database that leads nowhere is not the same as no database', async () => {
+    const linked = storageFolder();
+    symlinkSync('/nowhere', join(linked.path, 'anythingllm.db'));
+    linked.write('documents/custom-documents/linked.json', JSON.stringify(document('Linked', 'One text.')));
+    await expect(run({}, linked.path)).rejects.toThrow('anythingllm.db: is a link that leads nowhere');
+    linked.remove();
+  });
+
+  it.each(['-wal', '-journal'])('documents come once when AnythingLLM was still writing its %s', async (suffix) => {
     const busy = storageFolder();
-    await busy.database({ workspaces: [{ id: 1, name: 'W', slug: 'w' }] });
-    busy.write('anythingllm.db-wal', 'what is not in the database yet');
-    const report = await run({ dryRun: true }, busy.path);
-    expect(report.lines().join('\n')).toContain('anythingllm.db: is being written to: stop AnythingLLM first');
-    expect(report.totals()).toEqual({});
+    await busy.database({ system_settings: [{ label: 'telemetry_id', value: `busy${suffix}` }] });
+    busy.write(`anythingllm.db${suffix}`, 'what is not in the database yet');
+    busy.write('documents/custom-documents/busy.json', JSON.stringify(document(`Busy${suffix}`, 'One text.')));
+    const before = await kit.fingerprint();
+    const refused = run({}, busy.path);
+    await expect(refused).rejects.toThrow(ImportError);
+    await expect(refused).rejects.toThrow('anythingllm.db: is being written to: stop AnythingLLM first');
+    expect(await kit.fingerprint()).toBe(before);
+    busy.write(`anythingllm.db${suffix}`, '');
+    expect((await run({}, busy.path)).totals()).toMatchObject({ document: { brought: 1 } });
+    expect(await kit.prisma.document.count({ where: { title: `Busy${suffix}` } })).toBe(1);
     busy.remove();
+  });
+
+  it('documents are brought alone where there is no database', async () => {
+    const alone = storageFolder();
+    alone.write('documents/custom-documents/alone.json', JSON.stringify(document('Alone', 'One text.')));
+    const report = await run({}, alone.path);
+    expect(report.lines().join('\n')).toContain('anythingllm.db: is not there');
+    expect(report.totals()).toEqual({ document: { brought: 1, known: 0 } });
+    alone.remove();
   });
 
   it('a folder of something else is refused', async () => {
@@ -603,12 +845,12 @@ describe('an export', () => {
     ]);
     const report = await importExport(foundation, path);
     const text = report.lines().join('\n');
-    expect(report.totals()).toMatchObject({ agent: { brought: 1 }, session: { brought: 3 }, chat: { brought: 4 } });
+    expect(report.totals()).toMatchObject({ agent: { brought: 1 }, session: { brought: 2 }, chat: { brought: 3 } });
     expect(text).toContain('entry 5: is not an exported chat');
     expect(text).toContain('chat 5: does not say when it was');
     expect(text).toContain('chat 6: has more than 200000 characters');
     expect(text).toContain('1 images of chats');
-    expect(text).toContain('chats of stranger in Exported: belong to');
+    expect(text).toContain('1 chats of stranger in Exported: belong to nobody else, and nobody here has that username');
     const sessions = await kit.prisma.chatSession.findMany({
       where: { agent: { name: 'Exported', slug: 'exported', isPublic: true } },
       include: {
@@ -621,7 +863,6 @@ describe('an export', () => {
       [
         ['API', null, ['Question 2', 'Answer 2', 'Question 3', 'Answer 3']],
         [null, 'bob', ['Question 1', 'Answer 1']],
-        ['stranger', null, ['Question 4', 'Answer 4']],
       ],
     );
     expect(sessions[0]?.messages[1]?.feedback).toMatchObject([{ positive: false }]);
@@ -632,6 +873,43 @@ describe('an export', () => {
     expect(await kit.fingerprint()).toBe(before);
     const more = await importExport(foundation, write([chat(3), chat(7)]));
     expect(more.totals()).toMatchObject({ chat: { brought: 1, known: 1 } });
+  });
+
+  it('brings no chat again when its workspace or its person has another name there', async () => {
+    const named = (id: number, username: string, workspace: string) => chat(id, { username, workspace });
+    await importExport(foundation, write([named(21, 'bob', 'Before'), named(22, 'bob', 'Before')]));
+    // Somebody else has the name by now.
+    const entries = [named(21, 'robert', 'After'), named(22, 'robert', 'After'), named(23, 'robert', 'After')];
+    const report = await importExport(foundation, write([...entries, named(24, 'bob', 'Before')]));
+    expect(report.totals()).toMatchObject({ chat: { brought: 2, known: 2 }, session: { brought: 1, known: 1 } });
+    const sessions = await kit.prisma.chatSession.findMany({
+      where: { agent: { name: { in: ['Before', 'After'] } } },
+      include: { agent: true, messages: { where: { role: 'USER' }, orderBy: { id: 'asc' } } },
+      orderBy: { databaseId: 'asc' },
+    });
+    expect(sessions.map(({ agent, messages }) => [agent.name, messages.map(({ text }) => text)])).toEqual([
+      ['Before', ['Question 21', 'Question 22', 'Question 23']],
+      ['Before', ['Question 24']],
+    ]);
+  });
+
+  it('adds nothing of nobody’s to the chats of a person who was deleted there', async () => {
+    const named = (id: number, username: string) => chat(id, { username, workspace: 'Orphaned' });
+    await importExport(foundation, write([named(31, 'bob')]));
+    const path = write([named(31, 'unknown user'), named(32, 'unknown user')]);
+    expect((await importExport(foundation, path)).totals()).toMatchObject({ chat: { brought: 1, known: 1 } });
+    const sessions = await kit.prisma.chatSession.findMany({
+      where: { agent: { name: 'Orphaned' } },
+      include: { user: true, messages: { where: { role: 'USER' } } },
+      orderBy: { databaseId: 'asc' },
+    });
+    expect(sessions.map(({ user, messages }) => [user.username, messages.map(({ text }) => text)])).toEqual([
+      ['bob', ['Question 31']],
+      [null, ['Question 32']],
+    ]);
+    const before = await kit.fingerprint();
+    await importExport(foundation, path);
+    expect(await kit.fingerprint()).toBe(before);
   });
 
   it.each([

@@ -118,8 +118,13 @@ it('goes on where it was killed, and brings everything once', { timeout: 240_000
 it('ends with 1 and one line for what it cannot do, and shows no key', { timeout: 240_000 }, async () => {
   const key = 'on_a-secret-of-another-server';
   const before = await contents();
+  const busy = storageFolder();
+  await busy.database(rows);
+  busy.write('anythingllm.db-wal', 'what is not in the database yet');
+  busy.write('documents/custom-documents/d0.json', JSON.stringify(document('D 0', 'Text number 0.')));
   const cases = [
     ['anythingllm', ['/nowhere'], '/nowhere is not there'],
+    ['anythingllm', [busy.path], 'anythingllm.db: is being written to: stop AnythingLLM first'],
     ['anythingllm', [], 'usage: npm run import:anythingllm'],
     ['anythingllm', [folder.path, '--as', 'nobody@x.example'], 'there is no administrator of this address'],
     ['onyx', ['http://127.0.0.1:1', key], 'cannot be read'],
@@ -135,5 +140,6 @@ it('ends with 1 and one line for what it cannot do, and shows no key', { timeout
     expect(output.stdout).toBe('');
     expect(output.stderr).not.toContain(key);
   }
+  busy.remove();
   expect(await contents()).toEqual(before);
 });

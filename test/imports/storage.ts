@@ -41,6 +41,13 @@ const schema = `
   CREATE TABLE "embed_configs" ("id" INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, "uuid" TEXT NOT NULL,
     "enabled" BOOLEAN NOT NULL DEFAULT false, "chat_mode" TEXT NOT NULL DEFAULT 'query', "workspace_id" INTEGER NOT NULL,
     "createdAt" DATETIME NOT NULL DEFAULT CURRENT_TIMESTAMP);
+  CREATE TABLE "embed_chats" ("id" INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, "prompt" TEXT NOT NULL,
+    "response" TEXT NOT NULL, "session_id" TEXT NOT NULL, "include" BOOLEAN NOT NULL DEFAULT true,
+    "connection_information" TEXT, "embed_id" INTEGER NOT NULL, "usersId" INTEGER,
+    "createdAt" DATETIME NOT NULL DEFAULT CURRENT_TIMESTAMP);
+  CREATE TABLE "workspace_suggested_messages" ("id" INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+    "workspaceId" INTEGER NOT NULL, "heading" TEXT NOT NULL, "message" TEXT NOT NULL,
+    "createdAt" DATETIME NOT NULL DEFAULT CURRENT_TIMESTAMP, "lastUpdatedAt" DATETIME NOT NULL DEFAULT CURRENT_TIMESTAMP);
 `;
 
 type Value = string | number | null;

@@ -2,6 +2,7 @@ import type { z } from 'zod';
 import type { Prisma } from '../../../generated/prisma/client.ts';
 import { agentStillHere, type Importing, userStillHere } from '../importing.ts';
 import { Unfit } from '../ledger.ts';
+import { oneLine } from '../report.ts';
 import { cutTo, messageText, webLink } from '../text.ts';
 import { endOf, type NewMessage, usedAt, writeMessages, writeSession } from '../writing.ts';
 import type { Source as Database } from './database.ts';
@@ -104,8 +105,35 @@ interface Conversation {
   rows: z.output<typeof ChatRow>[];
 }
 
-/** Brings the threads and chats as sessions, each of its own person, or of the operator where it was nobody's. */
-export async function importChats(importing: Importing, source: Database): Promise<void> {
+/** Takes out the chats of those who were not brought, and reports them: they are nobody else's. */
+function leaveStrangers(
+  { ledger, report }: Importing,
+  conversations: Map<string, Conversation>,
+  people: ReadonlyMap<number, string>,
+): void {
+  const left = new Map<number, { threads: number; chats: number }>();
+  for (const { key, userId, thread, rows } of conversations.values()) {
+    if (userId === null || ledger.targetOf('user', userId) !== undefined) continue;
+    const { threads, chats } = left.get(userId) ?? { threads: 0, chats: 0 };
+    left.set(userId, { threads: threads + (thread ? 1 : 0), chats: chats + rows.length });
+    conversations.delete(key);
+  }
+  for (const [userId, { threads, chats }] of left)
+    report.leave(
+      `${chats} chats and ${threads} threads of user ${oneLine(people.get(userId) || String(userId))}`,
+      'belong to nobody else, and that user was not brought',
+    );
+}
+
+/**
+ * Brings the threads and chats as sessions, each of its own person, or of the operator where it was nobody's. `people`
+ * has the names there, by their ids.
+ */
+export async function importChats(
+  importing: Importing,
+  source: Database,
+  people: ReadonlyMap<number, string>,
+): Promise<void> {
   const { operator, ledger, report } = importing;
   const conversations = new Map<string, Conversation>();
   const into = (conversation: Omit<Conversation, 'rows'>): Conversation => {
@@ -138,6 +166,7 @@ export async function importChats(importing: Importing, source: Database): Promi
       into({ ...named, key: `session:${who}:${apiSessionId}`, clientKey: `session:${apiSessionId}` }).rows.push(row);
     else into({ ...named, key: `chat:${who}`, clientKey: '' }).rows.push(row);
   }
+  leaveStrangers(importing, conversations, people);
   for (const { rows } of conversations.values()) left.chats += rows.length;
 
   const byUrl = await documentsByUrl(importing);
@@ -185,7 +214,8 @@ export async function importChats(importing: Importing, source: Database): Promi
     const begun = thread?.createdAt ?? rows[0]?.createdAt ?? new Date();
     const exchanges = readExchanges(rows, begun);
     const session = await ledger.bring('session', key, name ?? key, async (transaction) => {
-      const ownerId = (userId === null ? undefined : ledger.targetOf('user', userId)) ?? operator.userId;
+      const ownerId = userId === null ? operator.userId : ledger.targetOf('user', userId);
+      if (ownerId === undefined) throw new Unfit('its owner was not brought');
       await agentStillHere(transaction, Number(agentId));
       await userStillHere(transaction, ownerId);
       const written = await writeSession(transaction, {

@@ -23,15 +23,23 @@ export interface Source {
   close(): void;
 }
 
-/**
- * Opens the database of a storage folder; null where there is none. Throws Unfit for what is none, and for one that
- * AnythingLLM is writing to.
- */
-export async function openSource(folder: Folder, report: Report): Promise<Source | null> {
-  if (!folder.has(fileName)) return null;
+/** Throws Unfit for a database that AnythingLLM has not finished writing. */
+function refuseUnfinished(folder: Folder): void {
   for (const suffix of ['-wal', '-journal'])
     if (folder.has(fileName + suffix) && folder.read(maxBytes, fileName + suffix).length > 0)
-      throw new Unfit('is being written to: stop AnythingLLM first');
+      throw new Unfit(
+        'is being written to: stop AnythingLLM first, and where it was cut short, start it and stop it once more',
+      );
+}
+
+/**
+ * Opens the database of a storage folder; null where there is none. Throws Unfit for what is none, for one that
+ * AnythingLLM is writing to, and for one whose settings cannot be read, since they say which installation it is.
+ */
+export async function openSource(folder: Folder, report: Report): Promise<Source | null> {
+  // By its entry: a link that leads nowhere is not the same as no database.
+  if (!folder.list().some(({ name }) => name === fileName)) return null;
+  refuseUnfinished(folder);
   const bytes = folder.read(maxBytes, fileName);
   if (!bytes.subarray(0, magic.length).equals(magic)) throw new Unfit('is not an SQLite database');
   // A log that is written ahead needs files beside it; this one is empty, or not there, and so says nothing.
@@ -59,11 +67,15 @@ export async function openSource(folder: Folder, report: Report): Promise<Source
   }
 
   let tables: Set<string>;
+  const settings = new Map<string, string>();
   try {
-    tables = new Set(
-      (db.exec("SELECT name FROM sqlite_master WHERE type = 'table'")[0]?.values ?? []).map(([name]) => String(name)),
-    );
+    const valuesOf = (sql: string) => db.exec(sql)[0]?.values ?? [];
+    tables = new Set(valuesOf("SELECT name FROM sqlite_master WHERE type = 'table'").map(([name]) => String(name)));
+    if (tables.has('system_settings'))
+      for (const [label, value] of valuesOf('SELECT label, value FROM system_settings'))
+        if (value != null) settings.set(String(label), String(value));
   } catch (error) {
+    db.close();
     throw new Unfit(`cannot be read (${error instanceof Error ? error.message : String(error)})`);
   }
 
@@ -81,12 +93,7 @@ export async function openSource(folder: Folder, report: Report): Promise<Source
       for (const row of objects(`SELECT count(*) AS number FROM ${quoted(table)}`, table)) return Number(row.number);
       return 0;
     },
-    setting(label) {
-      if (!tables.has('system_settings')) return null;
-      for (const row of objects('SELECT label, value FROM system_settings', 'system_settings'))
-        if (row.label === label) return row.value == null ? null : String(row.value);
-      return null;
-    },
+    setting: (label) => settings.get(label) ?? null,
     names: (table, column) =>
       tables.has(table)
         ? [...objects(`SELECT * FROM ${quoted(table)}`, table)].map((row) => String(row[column] ?? row.id ?? ''))

@@ -12,9 +12,18 @@ const longest = { document: 5_000_000, section: 2_000_000 };
 /** The largest file of a document, in bytes: the longest text, each character escaped, and room for the rest. */
 const maxBytes = longest.document * 6 + 1024 * 1024;
 
+/** The longest key of a document, in UTF-16 units: an index holds it. */
+const longestKey = 300;
+
+/** What a document is known by wherever it is moved: its own id, or else the id that its file name ends with. */
+function keyOf({ id }: StoredDocument, name: string, location: string): string {
+  if (id !== '' && id.length <= longestKey) return id;
+  return /[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/i.test(name) ? name : location;
+}
+
 /** One and the same id for a document of a source at every run. */
-function documentId(source: string, location: string): string {
-  const hex = createHash('sha256').update(`${source}\n${location}`).digest('hex');
+function documentId(source: string, key: string): string {
+  const hex = createHash('sha256').update(`${source}\n${key}`).digest('hex');
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-8${hex.slice(13, 16)}-a${hex.slice(17, 20)}-${hex.slice(20, 32)}`;
 }
 
@@ -59,8 +68,11 @@ function contentOf(document: StoredDocument, fileName: string) {
   };
 }
 
-/** Brings the documents, each under the location that it had. Private to nobody, as all that is known here by a location. */
-export async function importDocuments(importing: Importing, folder: Folder): Promise<void> {
+/**
+ * Brings the documents, each under the location that it had. Private to nobody, as all that is known here by a location.
+ * Returns the keys of those that can be read, by their locations.
+ */
+export async function importDocuments(importing: Importing, folder: Folder): Promise<Map<string, string>> {
   const { services, operator, ledger, report } = importing;
 
   const folders: string[] = [];
@@ -82,12 +94,10 @@ export async function importDocuments(importing: Importing, folder: Folder): Pro
         return String(id);
       });
 
+  const keys = new Map<string, string>();
+  const locations = new Map<string, string>();
   for (const { parent, name, location } of files) {
     ledger.step('document', files.length);
-    if (ledger.targetOf('document', location) !== undefined) {
-      report.known('document');
-      continue;
-    }
     let document: StoredDocument;
     try {
       document = readDocument(folder.read(maxBytes, 'documents', parent, name));
@@ -96,12 +106,21 @@ export async function importDocuments(importing: Importing, folder: Folder): Pro
       else report.fail(`document ${location}`, error);
       continue;
     }
-    if (storable(document.pageContent).length < document.pageContent.length)
+    const key = keyOf(document, name, location);
+    const first = locations.get(key);
+    keys.set(location, key);
+    if (first !== undefined) {
+      report.leave(`document ${location}`, `has the id of ${first}, and is taken for it`);
+      continue;
+    }
+    locations.set(key, location);
+    const fresh = ledger.targetOf('document', key) === undefined;
+    if (fresh && storable(document.pageContent).length < document.pageContent.length)
       report.changed(`document ${location}`, 'has lost its NUL characters, which no text here can hold');
-    const id = documentId(ledger.source, location);
+    const id = documentId(ledger.source, key);
     await ledger.bring(
       'document',
-      location,
+      key,
       location,
       async (transaction) => {
         const taken = await transaction.document.count({ where: { fileName: name, externalId: { not: id } } });
@@ -128,4 +147,5 @@ export async function importDocuments(importing: Importing, folder: Folder): Pro
       },
     );
   }
+  return keys;
 }

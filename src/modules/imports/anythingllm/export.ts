@@ -1,8 +1,14 @@
 import { createHash } from 'node:crypto';
 import { readFileSync, statSync } from 'node:fs';
-import type { Prisma } from '../../../generated/prisma/client.ts';
 import { slugOf } from '../../../slug.ts';
-import { actionIds, agentStillHere, type ImportFoundation, type Importing, importFrom } from '../importing.ts';
+import {
+  actionIds,
+  agentStillHere,
+  type ImportFoundation,
+  type Importing,
+  importFrom,
+  userStillHere,
+} from '../importing.ts';
 import { Unfit } from '../ledger.ts';
 import { ImportError } from '../operator.ts';
 import { oneLine, type Report } from '../report.ts';
@@ -30,11 +36,11 @@ function readExport(path: string): unknown[] {
   return value;
 }
 
-/** The same at every export of one and the same chat, whoever rates it later. */
-const identityOf = ({ id, workspace, username, prompt, response }: ExportedChat): string =>
-  `${id}:${createHash('sha256')
-    .update(JSON.stringify([workspace, username, prompt, response]))
-    .digest('hex')}`;
+/** The same at every export of one and the same chat, whatever its person and its workspace are called by then. */
+const identityOf = (id: ExportedChat['id'], sentAt: Date, prompt: string): string =>
+  createHash('sha256')
+    .update(JSON.stringify([String(id), sentAt.getTime(), prompt]))
+    .digest('hex');
 
 interface Conversation {
   workspace: string;
@@ -72,10 +78,10 @@ export async function importExport(foundation: ImportFoundation, path: string): 
       }
     }
     if (images > 0) importing.report.leave(`${images} images of chats`, 'are not brought over');
-    for (const [key, conversation] of conversations) {
+    for (const conversation of conversations.values()) {
       // An export may have them newest first.
       conversation.exchanges.sort((a, b) => a.createdAt.getTime() - b.createdAt.getTime());
-      await importConversation(importing, key, conversation, entries.length);
+      await importConversation(importing, conversation, entries.length);
     }
     importing.report.next(
       'an export holds chats alone: bring the storage folder over for documents, prompts and people',
@@ -87,7 +93,7 @@ function exchangeOf(chat: ExportedChat): Exchange {
   if (chat.workspace === '') throw new Unfit('names no workspace');
   if (!chat.sent_at) throw new Unfit('does not say when it was');
   return {
-    id: identityOf(chat),
+    id: identityOf(chat.id, chat.sent_at, chat.prompt),
     question: messageText(chat.prompt),
     answer: messageText(chat.response),
     createdAt: chat.sent_at,
@@ -95,17 +101,87 @@ function exchangeOf(chat: ExportedChat): Exchange {
   };
 }
 
-async function importConversation(
+async function importConversation(importing: Importing, conversation: Conversation, total: number): Promise<void> {
+  const session = (await sessionBefore(importing, conversation)) ?? (await newSession(importing, conversation));
+  if (session !== null) await importExchanges(importing, session, conversation.exchanges, total);
+}
+
+/**
+ * The session that holds the latest of these chats that was brought before. Chats of somebody who was deleted there are
+ * nobody's since: what is nobody's goes on in a session of the operator alone.
+ */
+async function sessionBefore(
+  { db, operator, ledger, report }: Importing,
+  { username, exchanges }: Conversation,
+): Promise<string | undefined> {
+  const owned = nobody.has(username) ? { session: { userId: operator.userId } } : {};
+  const answers = exchanges.flatMap(({ id }) => ledger.targetOf('chat', id) || []).map(Number);
+  for (let to = answers.length; to > 0; to -= 1000) {
+    const held = await db.prisma.chatMessage.findFirst({
+      where: { ...owned, id: { in: answers.slice(Math.max(to - 1000, 0), to) } },
+      orderBy: { id: 'desc' },
+      select: { sessionId: true },
+    });
+    if (held) {
+      report.known('session');
+      return held.sessionId;
+    }
+  }
+  return undefined;
+}
+
+/** The person of a name here. A name is no proof: chats are not put among those of whoever administers this server. */
+const personOf = ({ db, operator }: Importing, username: string) =>
+  db.prisma.user.findFirst({
+    where: {
+      username,
+      accountType: 'STANDARD',
+      OR: [{ role: { not: 'ADMIN' } }, { id: operator.userId }],
+    },
+    select: { id: true },
+  });
+
+/** Makes the session of a conversation, and the agent where there is none. null for what is left, which is reported. */
+async function newSession(
   importing: Importing,
-  key: string,
   { workspace, username, exchanges }: Conversation,
-  total: number,
-): Promise<void> {
+): Promise<string | null> {
   const { operator, ledger, report } = importing;
-  const agentId = await ledger.bring('agent', workspace, workspace, async (transaction) => {
+  const first = exchanges[0];
+  const last = exchanges.at(-1);
+  if (!first || !last) return null;
+  const person = nobody.has(username) ? { id: operator.userId } : await personOf(importing, username);
+  if (!person) {
+    report.leave(
+      `${exchanges.length} chats of ${oneLine(username)} in ${oneLine(workspace)}`,
+      'belong to nobody else, and nobody here has that username, or an administrator',
+    );
+    return null;
+  }
+  const agentId = await agentOf(importing, workspace);
+  if (agentId === null) return null;
+  // Under its first chat: names can be somebody else's later.
+  const key = nobody.has(username) ? `nobody:${first.id}` : first.id;
+  return ledger.bring('session', key, `${workspace} of ${username}`, async (transaction) => {
+    await agentStillHere(transaction, Number(agentId));
+    await userStillHere(transaction, person.id);
+    const written = await writeSession(transaction, {
+      userId: person.id,
+      agentId: Number(agentId),
+      name: nobody.has(username) ? cutTo(username, 500) || null : null,
+      clientKey: '',
+      createdAt: first.createdAt,
+      updatedAt: last.createdAt,
+    });
+    return written.id;
+  });
+}
+
+/** The agent of a workspace, by its name: one that is here already is the one that is meant. */
+function agentOf({ operator, ledger }: Importing, workspace: string): Promise<string | null> {
+  return ledger.bring('agent', workspace, workspace, async (transaction) => {
     const name = cutTo(workspace, 255);
     const ownerId = operator.userId;
-    // By its name, as the export has it: one that is here already is the one that is meant.
     const own = await transaction.agent.findFirst({ where: { name, ownerId, deletedAt: null } });
     if (own) return String(own.id);
     const { id } = await transaction.agent.create({
@@ -120,32 +196,4 @@ async function importConversation(
     });
     return String(id);
   });
-  const first = exchanges[0];
-  const last = exchanges.at(-1);
-  if (agentId === null || !first || !last) return;
-  const session = await ledger.bring('session', key, `${workspace} of ${username}`, async (transaction) => {
-    await agentStillHere(transaction, Number(agentId));
-    // A name is no proof: chats are not put among those of whoever administers this server.
-    const where: Prisma.UserWhereInput = {
-      username,
-      accountType: 'STANDARD',
-      OR: [{ role: { not: 'ADMIN' } }, { id: operator.userId }],
-    };
-    const person = nobody.has(username) ? null : await transaction.user.findFirst({ where });
-    if (!person && !nobody.has(username))
-      report.changed(
-        `chats of ${oneLine(username)} in ${oneLine(workspace)}`,
-        `belong to ${operator.name}: nobody here has that username, or an administrator`,
-      );
-    const written = await writeSession(transaction, {
-      userId: person?.id ?? operator.userId,
-      agentId: Number(agentId),
-      name: person ? null : cutTo(username, 500) || null,
-      clientKey: '',
-      createdAt: first.createdAt,
-      updatedAt: last.createdAt,
-    });
-    return written.id;
-  });
-  if (session !== null) await importExchanges(importing, session, exchanges, total);
 }

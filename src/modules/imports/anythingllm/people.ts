@@ -1,4 +1,5 @@
 import type { z } from 'zod';
+import type { Prisma, User } from '../../../generated/prisma/client.ts';
 import { by } from '../../audit/audit.service.ts';
 import { addressOf, soleUsername } from '../../users/accounts.service.ts';
 import { endOwnerSessions } from '../../users/owner.ts';
@@ -10,36 +11,67 @@ import { cutTo } from '../text.ts';
 import type { Source } from './database.ts';
 import { UserRow } from './shapes.ts';
 
+type Transaction = Prisma.TransactionClient;
+
 /** A person's limit, where it is one that this server knows. */
 const limitOf = (limit: number | null) => (limit !== null && limit >= 1 && limit <= 1_000_000 ? limit : null);
 
-/** Brings the accounts. They have no password, so that nobody comes in as them before an administrator says so. */
-export async function importPeople(importing: Importing, source: Source): Promise<void> {
+/**
+ * The account of somebody who is here already: by the username, or by the address where the username is one. The
+ * address that is made from any other username says nothing, since `x@y` and `x.y` have the same.
+ */
+async function accountOf(transaction: Transaction, username: string): Promise<User | null> {
+  const { user } = transaction;
+  const accountType = 'STANDARD';
+  const named = await user.findFirst({ where: { accountType, username } });
+  if (named || addressOf(username) !== username) return named;
+  return user.findFirst({ where: { accountType, email: username } });
+}
+
+/** An address that nobody has; of one that is made from the username, with a number. Throws Unfit for any other. */
+async function freeAddress(transaction: Transaction, username: string): Promise<string> {
+  const wanted = addressOf(username);
+  const at = wanted.lastIndexOf('@');
+  for (let number = 1; ; number++) {
+    const email = number === 1 ? wanted : `${wanted.slice(0, at)}.${number}${wanted.slice(at)}`;
+    if ((await transaction.user.count({ where: { email } })) === 0) return email;
+    if (wanted === username) throw new Unfit('has the address of an account that is no person’s');
+  }
+}
+
+/**
+ * Brings the accounts. They have no password, so that nobody comes in as them before an administrator says so. Returns
+ * the names there, by their ids.
+ */
+export async function importPeople(importing: Importing, source: Source): Promise<Map<number, string>> {
   const { services, operator, ledger, report } = importing;
+  const rows = [...source.rows('users', UserRow)];
   const ended: number[] = [];
   const fresh: string[] = [];
 
   async function person(row: z.output<typeof UserRow>): Promise<void> {
     const name = row.username ?? '';
+    // Before anything else, so that a dry run tells of it and of the chats that stay behind with it.
+    if (ledger.targetOf('user', row.id) === undefined && !soleUsername.safeParse(name).success) {
+      report.leave(`user ${oneLine(name)}`, 'has a username that nobody can have here');
+      return;
+    }
     await ledger.bring('user', row.id, name, async (transaction) => {
-      const username = soleUsername.safeParse(name);
-      if (!username.success) throw new Unfit('has a username that nobody can have here');
-      const email = addressOf(username.data);
       await services.users.lockAdmins(transaction);
-      const before = await transaction.user.findFirst({
-        where: { accountType: 'STANDARD', OR: [{ username: name }, { email }] },
-      });
+      const before = await accountOf(transaction, name);
       if (before) {
         // A name is no proof: what others were shared with, and said, is not put before whoever administers this server.
         if (before.role === 'ADMIN' && before.id !== operator.userId)
           throw new Unfit('has the name of an administrator here, and is not taken for them');
+        if (rows.some(({ id }) => id !== row.id && ledger.targetOf('user', id) === before.id))
+          throw new Unfit('would have the account that somebody else has who was brought');
         report.changed(`user ${name}`, 'was here before; their chats belong to that account');
         return before.id;
       }
       const first = !(await hasPeople(transaction));
       const user = await transaction.user.create({
         data: {
-          email,
+          email: await freeAddress(transaction, name),
           username: name,
           name,
           role: row.role === 'admin' ? 'ADMIN' : 'BASIC',
@@ -63,10 +95,11 @@ export async function importPeople(importing: Importing, source: Source): Promis
     });
   }
 
-  for (const row of source.rows('users', UserRow)) {
+  for (const row of rows) {
     await person(row);
-    ledger.step('user', source.count('users'));
+    ledger.step('user', rows.length);
   }
   for (const id of ended) services.revocations.endToken(id);
   if (fresh.length > 0) report.next(`passwords are not taken over: reset those of ${fresh.map(oneLine).join(', ')}`);
+  return new Map(rows.map(({ id, username }) => [id, username ?? '']));
 }

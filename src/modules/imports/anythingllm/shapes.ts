@@ -45,6 +45,8 @@ export const MemberRow = z.object({ id, user_id: z.number().int(), workspace_id:
 
 export const DocumentRow = z.object({ id, docpath: text, workspaceId: z.number().int(), pinned: truth });
 
+export const SuggestionRow = z.object({ id, workspaceId: z.number().int(), heading: text, message: text });
+
 export const ThreadRow = z.object({
   id,
   name: text,
@@ -125,6 +127,7 @@ const amount = column((value) =>
 
 /** A document as its file holds it. */
 export const StoredDocument = z.object({
+  id: column((value) => (typeof value === 'string' ? storable(value).trim() : '')),
   title: label,
   url: label,
   docAuthor: label,

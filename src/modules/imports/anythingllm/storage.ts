@@ -16,6 +16,18 @@ function identityOf(source: Source | null, folder: Folder): string {
   return `anythingllm:${id ? oneLine(id) : createHash('sha256').update(folder.path).digest('hex').slice(0, 32)}`;
 }
 
+/** The database of a folder, or null where there is none. Throws ImportError for one that cannot be used. */
+async function databaseOf(folder: Folder, report: Report): Promise<Source | null> {
+  try {
+    const source = await openSource(folder, report);
+    if (!source) report.leave('anythingllm.db', 'is not there');
+    return source;
+  } catch (error) {
+    // Its documents alone would be of another identity, and come a second time with the rest.
+    throw new ImportError(`anythingllm.db: ${error instanceof Error ? error.message : String(error)}`);
+  }
+}
+
 /** What is there and has no place here, and what an operator does about it. */
 function tellOfTheRest({ report }: Importing, source: Source, folder: Folder): void {
   const named = (table: string, column: string, what: string, reason: string) => {
@@ -29,6 +41,8 @@ function tellOfTheRest({ report }: Importing, source: Source, folder: Folder): v
   named('embed_configs', 'uuid', 'chat widgets', 'make them anew, since their ids and secrets are not taken over');
   named('invites', 'id', 'invitations', 'their codes are secrets; make new ones');
   named('slash_command_presets', 'command', 'slash commands', 'have no counterpart here');
+  const visits = source.count('embed_chats');
+  if (visits > 0) report.leave(`${visits} chats of widgets`, 'are those of visitors, and are not brought over');
   for (const [label, what] of [
     ['default_agent_skills', 'agent skills'],
     ['imported_agent_skills', 'imported agent skills'],
@@ -53,21 +67,15 @@ function tellOfTheRest({ report }: Importing, source: Source, folder: Folder): v
 
 /**
  * Brings over an installation of AnythingLLM from its storage folder: people, documents, workspaces as agents, threads
- * and chats as sessions. What was brought before is left as it is. Throws ImportError where there is no such folder.
+ * and chats as sessions. What was brought before is left as it is. Throws ImportError, with nothing written, where
+ * there is no such folder, and for a database that is there and cannot be used.
  */
 export async function importStorage(foundation: ImportFoundation, path: string): Promise<Report> {
   const folder = openFolder(path);
-  if (!folder.has('anythingllm.db') && !folder.has('documents'))
-    throw new ImportError(`${path} is no storage folder of AnythingLLM: it has neither anythingllm.db nor documents`);
   const report = new Report(foundation.dryRun);
-  let source: Source | null = null;
-  try {
-    source = await openSource(folder, report);
-    if (!source) report.leave('anythingllm.db', 'is not there');
-  } catch (error) {
-    if (!(error instanceof Unfit)) throw error;
-    report.leave('anythingllm.db', error.message);
-  }
+  const source = await databaseOf(folder, report);
+  if (!source && !folder.has('documents'))
+    throw new ImportError(`${path} is no storage folder of AnythingLLM: it has neither anythingllm.db nor documents`);
   try {
     const identity = identityOf(source, folder);
     return await importFrom(
@@ -81,13 +89,13 @@ export async function importStorage(foundation: ImportFoundation, path: string):
   }
 
   async function everything(importing: Importing): Promise<void> {
-    if (source) await importPeople(importing, source);
-    await importDocuments(importing, folder);
+    const people = source ? await importPeople(importing, source) : new Map<number, string>();
+    const documents = await importDocuments(importing, folder);
     if (!source) return;
     await importWorkspaces(importing, source);
     await importMembers(importing, source);
-    await importAttachments(importing, source);
-    await importChats(importing, source);
+    await importAttachments(importing, source, documents);
+    await importChats(importing, source, people);
     tellOfTheRest(importing, source, folder);
     if (source.setting('multi_user_mode') === 'true' && (report.totals().document?.brought ?? 0) > 0)
       report.next('documents are read by everybody who is signed in here, members of a workspace or not');

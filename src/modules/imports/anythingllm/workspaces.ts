@@ -7,10 +7,11 @@ import { Unfit } from '../ledger.ts';
 import { oneLine } from '../report.ts';
 import { cutTo } from '../text.ts';
 import type { Source } from './database.ts';
-import { DocumentRow, MemberRow, WorkspaceRow } from './shapes.ts';
+import { DocumentRow, MemberRow, SuggestionRow, WorkspaceRow } from './shapes.ts';
 
 type Transaction = Prisma.TransactionClient;
 type Workspace = z.output<typeof WorkspaceRow>;
+type Suggestion = z.output<typeof SuggestionRow>;
 
 /** The longest prompt of an agent, in UTF-16 units. */
 const longestPrompt = 100_000;
@@ -37,12 +38,36 @@ export async function freeSlug(transaction: Transaction, wanted: string): Promis
     if ((await transaction.agent.count({ where: { slug: next } })) === 0) return next;
 }
 
+/** The most starter messages of an agent, and the longest of their parts, in UTF-16 units. */
+const longestStarters = { number: 50, name: 200, message: 2000 };
+
+/** What a workspace suggests to ask as starter messages, in their order. Reports what is cut. */
+function startersOf({ report }: Importing, suggestions: readonly Suggestion[], agent: string) {
+  const { number, name, message } = longestStarters;
+  const said = suggestions.filter((suggestion) => suggestion.message?.trim());
+  const changed = (how: string) => report.changed(`agent ${agent}`, how);
+  if (said.length < suggestions.length)
+    changed(`is without ${suggestions.length - said.length} suggested messages, which were empty`);
+  if (said.length > number) changed(`has the first ${number} of ${said.length} suggested messages alone`);
+  const kept = said.slice(0, number);
+  const long = kept.filter((row) => (row.heading ?? '').length > name || (row.message ?? '').length > message);
+  if (long.length > 0) changed(`has the beginning of ${long.length} suggested messages alone`);
+  return kept.map((row, position) => ({
+    position,
+    name: cutTo(row.heading ?? '', name),
+    message: cutTo(row.message ?? '', message),
+  }));
+}
+
 /** Brings the workspaces as agents. */
 export async function importWorkspaces(importing: Importing, source: Source): Promise<void> {
   const { services, operator, ledger, report } = importing;
   // Where people log in, a workspace is seen by its members and by nobody else.
   const isPublic = source.setting('multi_user_mode') !== 'true';
   const defaultPrompt = source.setting('default_system_prompt');
+  const suggestions = new Map<number, Suggestion[]>();
+  for (const row of source.rows('workspace_suggested_messages', SuggestionRow))
+    suggestions.set(row.workspaceId, [...(suggestions.get(row.workspaceId) ?? []), row]);
 
   function modelFor({ chatModel }: Workspace, name: string): string | null {
     if (!chatModel) return null;
@@ -82,6 +107,7 @@ export async function importWorkspaces(importing: Importing, source: Source): Pr
         refusalText: row.queryRefusalResponse === null ? null : cutTo(row.queryRefusalResponse, 10_000),
         model: modelFor(row, own),
         owner: { connect: { id: ownerId } },
+        starterMessages: { create: startersOf(importing, suggestions.get(row.id) ?? [], own) },
         actions: { connect: (await actionIds(transaction, ['SearchTool'])).map((id) => ({ id })) },
         ...(row.createdAt && { createdAt: row.createdAt }),
       },
@@ -117,18 +143,26 @@ export async function importMembers(importing: Importing, source: Source): Promi
   }
 }
 
-/** Attaches the documents to the agents whose workspaces had embedded them, and pins those that were pinned. */
-export async function importAttachments(importing: Importing, source: Source): Promise<void> {
+/**
+ * Attaches the documents to the agents whose workspaces had embedded them, and pins those that were pinned. `documents`
+ * has the keys of the documents, by their locations: one that was moved there since is attached already.
+ */
+export async function importAttachments(
+  importing: Importing,
+  source: Source,
+  documents: ReadonlyMap<string, string>,
+): Promise<void> {
   const { ledger, report } = importing;
   /** A workspace can have a document twice. */
   const seen = new Set<string>();
   for (const { workspaceId, docpath, pinned } of source.rows('workspace_documents', DocumentRow)) {
     const name = `${docpath ?? ''} of workspace ${workspaceId}`;
-    const key = `${workspaceId}:${docpath ?? ''}`;
+    const documentKey = documents.get(docpath ?? '');
+    const key = `${workspaceId}:${documentKey ?? docpath ?? ''}`;
     if (seen.has(key)) continue;
     seen.add(key);
     const agentId = ledger.targetOf('agent', workspaceId);
-    const documentId = docpath === null ? undefined : ledger.targetOf('document', docpath);
+    const documentId = documentKey === undefined ? undefined : ledger.targetOf('document', documentKey);
     if (agentId === undefined) report.leave(`attachment ${oneLine(name)}`, 'its workspace was not brought');
     else if (documentId === undefined) report.leave(`attachment ${oneLine(name)}`, 'its document was not brought');
     else
