@@ -1,12 +1,13 @@
 import { randomUUID } from 'node:crypto';
-import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { ImportFoundation } from '../../src/modules/imports/importing.ts';
 import { onyxImport } from '../../src/modules/imports/onyx/command.ts';
 import { importOnyx } from '../../src/modules/imports/onyx/import.ts';
 import { operatorOf } from '../../src/modules/imports/operator.ts';
 import { type Kit, startKit } from '../kit.ts';
+import { endServers, message, recorded, silence } from './onyx-server.ts';
+
+const key = 'on_some-key-of-that-server';
 
 let kit: Kit;
 /** A server that speaks the current contract: another Latchkey. */
@@ -20,23 +21,16 @@ beforeAll(async () => {
   if (!operator) throw new Error('no operator');
   foundation = { db, services: kit.booted.services, operator, say: () => {}, dryRun: false };
 });
+afterEach(endServers);
 afterAll(async () => {
   await kit?.close();
   await there?.close();
 });
 
-/** An Onyx whose replies are written down, by path; what is not there is 404. */
-async function recorded(replies: Record<string, unknown>): Promise<{ url: string; server: Server; seen: string[] }> {
-  const seen: string[] = [];
-  const server = createServer((request, response) => {
-    seen.push(`${request.url} ${request.headers.authorization}`);
-    const reply = replies[request.url?.split('?')[0] ?? ''];
-    if (typeof reply === 'number') return response.writeHead(reply).end('{}');
-    if (reply === undefined) return response.writeHead(404).end('{"detail":"Not Found"}');
-    return response.writeHead(200).end(typeof reply === 'string' ? reply : JSON.stringify(reply));
-  });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, server, seen };
+/** Brings from a server that is asked again at once. */
+async function bringFrom(url: string) {
+  const report = await importOnyx(foundation, url, key, async () => {});
+  return { report, text: report.lines().join('\n') };
 }
 
 /** Messages as they hang from one another, without their ids. */
@@ -53,8 +47,6 @@ function tree(messages: any[], parent: any = null): object[] {
       children: tree(messages, message),
     }));
 }
-
-const key = 'on_some-key-of-that-server';
 
 describe('a current server', () => {
   let agentId: number;
@@ -213,15 +205,6 @@ describe('a current server', () => {
 describe('an older server', () => {
   it('at the root, without pages, with citations by number and hostile entries', async () => {
     const [chat, project, broken, failing] = [randomUUID(), randomUUID(), randomUUID(), randomUUID()];
-    const message = (id: number, parent: number | null, type: string, text: string, rest: object = {}) => ({
-      message_id: id,
-      parent_message: parent,
-      latest_child_message: null,
-      message: text,
-      message_type: type,
-      time_sent: '2025-01-02T03:04:05.678901+00:00',
-      ...rest,
-    });
     const old = await recorded({
       '/persona': [
         { id: 0, name: 'Search', builtin_persona: true },
@@ -306,8 +289,7 @@ describe('an older server', () => {
       '/manage/document-set': [{ id: 1, name: 'Manuals' }],
       '/onyx-api/ingestion': [{ document_id: 'a' }],
     });
-    const report = await importOnyx(foundation, `${old.url}/`, key);
-    const text = report.lines().join('\n');
+    const { report, text } = await bringFrom(`${old.url}/`);
     expect(text).not.toContain(key);
     expect(text).not.toContain('\u001b');
     expect(old.seen.every((line) => line.endsWith(`Bearer ${key}`))).toBe(true);
@@ -316,6 +298,9 @@ describe('an older server', () => {
       'agent number 6: is not described as an agent',
       'has no name',
       'agent Failing: /persona/6 was answered with 500',
+      'agent Old one: has the beginning of its system prompt alone',
+      'chats: the list breaks off after 3, and says it has more',
+      '2 messages of chat Old chat: hang from one another in a circle',
       'tool Teleport of agent Old one: does not exist here',
       'model gpt-3 of agent Old one: is not one of this server’s',
       'document sets of agent Old one: their documents are not given (Manuals)',
@@ -369,25 +354,20 @@ describe('an older server', () => {
     expect(within).toMatchObject({ projectId: voyage.id, agentId: agent.id });
 
     const before = await kit.fingerprint();
-    await importOnyx(foundation, old.url, key);
+    await bringFrom(old.url);
     expect(await kit.fingerprint()).toBe(before);
-    old.server.close();
   });
 
   it('that stops answering in the middle is told of, and what was brought stays', async () => {
     const short = await recorded({
       '/persona': [{ id: 1, name: 'Survivor' }],
       '/persona/1': { id: 1, name: 'Survivor' },
+      '*': silence,
     });
-    // After the agents there is nobody any more.
-    short.server.on('request', (request) => {
-      if (request.url?.startsWith('/user')) short.server.closeAllConnections();
-    });
-    const report = await importOnyx(foundation, short.url, key);
+    const { report } = await bringFrom(short.url);
     expect(report.failed).toBe(true);
     expect(report.totals()).toMatchObject({ agent: { brought: 1 } });
     expect(await kit.prisma.agent.count({ where: { name: 'Survivor' } })).toBe(1);
-    short.server.close();
   });
 });
 

@@ -1,9 +1,8 @@
 import type { Prisma } from '../../../generated/prisma/client.ts';
 import { actionIds, freeAgentName, type Importing } from '../importing.ts';
-import { Unfit } from '../ledger.ts';
 import { oneLine } from '../report.ts';
 import { cutTo } from '../text.ts';
-import { type OnyxClient, orReport } from './client.ts';
+import { type OnyxClient, orReport, Refused } from './client.ts';
 import { importFiles } from './files.ts';
 import { Agent, AgentRef, nameOf } from './shapes.ts';
 
@@ -40,14 +39,54 @@ async function sharesOf(transaction: Transaction, { operator, report }: Importin
   return users.map(({ id, email }) => ({ userId: id, permission: permissions.get(email) ?? 'VIEWER' }));
 }
 
-/** Brings the agents that the key sees. The built-in ones are this server's own built-in one. */
-export async function importAgents(importing: Importing, client: OnyxClient): Promise<void> {
+/** The longest texts of an agent, in UTF-16 units. */
+const longest = { description: 2000, prompt: 100_000, starterName: 200, starterMessage: 2000 };
+/** How many starter messages an agent has at most. */
+const mostStarters = 50;
+
+/** Tells what of an agent is not here as it was there, or is not here at all. */
+function tellOfLosses({ report }: Importing, agent: Agent, name: string): void {
+  const cut = (what: string, text: string | null, max: number) => {
+    if ((text?.length ?? 0) > max) report.changed(`agent ${name}`, `has the beginning of its ${what} alone`);
+  };
+  cut('description', agent.description, longest.description);
+  cut('system prompt', agent.system_prompt, longest.prompt);
+  cut('task prompt', agent.task_prompt, longest.prompt);
+  const starters = agent.starter_messages;
+  const long = starters.filter(
+    (starter) => starter.name.length > longest.starterName || starter.message.length > longest.starterMessage,
+  );
+  if (long.length > 0)
+    report.changed(`agent ${name}`, `has the beginning of ${long.length} of its starter messages alone`);
+  if (starters.length > mostStarters)
+    report.leave(`${starters.length - mostStarters} starter messages of agent ${name}`, `it has ${mostStarters}`);
+
+  const sets = agent.document_sets.map((set) => oneLine(set.name));
+  if (sets.length > 0)
+    report.leave(`document sets of agent ${name}`, `their documents are not given (${sets.join(', ')}): attach others`);
+  const left = (what: string, number: number, reason: string) => {
+    if (number > 0) report.leave(`${number} ${what} agent ${name}`, reason);
+  };
+  left('documents of', agent.attached_documents.length, 'their text is not given: attach others');
+  left('folders of', agent.hierarchy_nodes.length, 'what is in them is not given: attach others');
+  const groups = Math.max(agent.groups.length, agent.group_shares.length);
+  left('groups that may use', groups, 'are not brought over: share it with people here');
+  if (agent.uploaded_image_id !== null) report.leave(`image of agent ${name}`, 'is not given');
+}
+
+/** What the agent was to search is chosen, and none of it came along: it must not search everything instead. */
+const searchesChosen = (agent: Agent): boolean =>
+  agent.document_sets.length + agent.attached_documents.length + agent.hierarchy_nodes.length > 0;
+
+/**
+ * Brings the agents that the key sees. The built-in ones are this server's own built-in one. Returns the ids there of
+ * those that failed, and may come with the next run.
+ */
+export async function importAgents(importing: Importing, client: OnyxClient): Promise<ReadonlySet<number>> {
   const { services, operator, ledger, report, dryRun } = importing;
 
-  async function create(transaction: Transaction, agent: Agent, fileIds: string[]): Promise<string> {
+  async function create(transaction: Transaction, agent: Agent, wanted: string, fileIds: string[]): Promise<string> {
     const ownerId = operator.userId;
-    const wanted = nameOf(agent.name, 255);
-    if (wanted === null) throw new Unfit('has no name');
     const name = await freeAgentName(transaction, ownerId, wanted);
     if (name !== wanted) report.changed(`agent ${wanted}`, `is called ${name}, since another agent has its name`);
     const model = agent.llm_model_version_override ? services.models.find(agent.llm_model_version_override) : null;
@@ -56,25 +95,14 @@ export async function importAgents(importing: Importing, client: OnyxClient): Pr
         `model ${oneLine(agent.llm_model_version_override)} of agent ${name}`,
         'is not one of this server’s',
       );
-    const sets = agent.document_sets.map((set) => oneLine(set.name));
-    if (sets.length > 0)
-      report.leave(
-        `document sets of agent ${name}`,
-        `their documents are not given (${sets.join(', ')}): attach others`,
-      );
-    if (agent.attached_documents.length > 0)
-      report.leave(
-        `${agent.attached_documents.length} documents of agent ${name}`,
-        'their text is not given: attach others',
-      );
-    const chosen = sets.length + agent.attached_documents.length > 0;
+    tellOfLosses(importing, agent, name);
     const labels = [...new Set(agent.labels.map((label) => cutTo(label.name, 100).trim()).filter(Boolean))];
     const made = await transaction.agent.create({
       data: {
         name,
-        description: cutTo(agent.description ?? '', 2000),
-        systemPrompt: cutTo(agent.system_prompt ?? '', 100_000),
-        taskPrompt: cutTo(agent.task_prompt ?? '', 100_000),
+        description: cutTo(agent.description ?? '', longest.description),
+        systemPrompt: cutTo(agent.system_prompt ?? '', longest.prompt),
+        taskPrompt: cutTo(agent.task_prompt ?? '', longest.prompt),
         replaceBaseSystemPrompt: agent.replace_base_system_prompt ?? false,
         datetimeAware: agent.datetime_aware ?? true,
         isPublic: agent.is_public ?? false,
@@ -85,14 +113,13 @@ export async function importAgents(importing: Importing, client: OnyxClient): Pr
         iconName: nameOf(agent.icon_name, 100),
         searchStartDate: agent.search_start_date,
         model: model?.modelId ?? null,
-        // Of what it was to search nothing came along: it must not search everything instead.
-        knowledge: chosen ? 'ATTACHED' : 'ALL',
+        knowledge: searchesChosen(agent) ? 'ATTACHED' : 'ALL',
         owner: { connect: { id: ownerId } },
         starterMessages: {
-          create: agent.starter_messages.slice(0, 50).map((starter, position) => ({
+          create: agent.starter_messages.slice(0, mostStarters).map((starter, position) => ({
             position,
-            name: cutTo(starter.name, 200),
-            message: cutTo(starter.message, 2000),
+            name: cutTo(starter.name, longest.starterName),
+            message: cutTo(starter.message, longest.starterMessage),
           })),
         },
         labels: { connectOrCreate: labels.map((label) => ({ where: { name: label }, create: { name: label } })) },
@@ -104,31 +131,39 @@ export async function importAgents(importing: Importing, client: OnyxClient): Pr
     return String(made.id);
   }
 
-  async function bringOne({ id, name }: { id: number; name: string | null }, entry: unknown): Promise<void> {
-    const whole = Agent.safeParse((await client.readIfThere(`/persona/${id}`)) ?? entry);
-    const agent = whole.success ? whole.data : null;
-    const files = agent && !dryRun ? agent.user_file_ids.map((file) => ({ id: file, name: null })) : [];
+  /** Whether the agent is here now, or can never be; Refused, or false, for one that may come the next time. */
+  async function bringOne(id: number, called: string): Promise<boolean> {
+    const { data: agent } = Agent.safeParse(await client.read(`/persona/${id}`));
+    const wanted = nameOf(agent?.name ?? null, 255);
+    if (!agent || wanted === null) {
+      report.leave(called, agent ? 'has no name' : 'cannot be read');
+      return true;
+    }
+    const files = dryRun ? [] : agent.user_file_ids.map((file) => ({ id: file, name: null }));
     const fileIds = await importFiles(importing, client, files);
-    await ledger.bring('agent', id, name || String(id), async (transaction) => {
-      if (!agent) throw new Unfit('cannot be read');
-      return create(transaction, agent, fileIds);
-    });
+    const target = await ledger.bring('agent', id, wanted, (transaction) =>
+      create(transaction, agent, wanted, fileIds),
+    );
+    return target !== null;
   }
 
   const listed = await client.read('/persona');
-  const agents = Array.isArray(listed) ? listed : [];
-  for (const [index, entry] of agents.entries()) {
-    ledger.step('agent', agents.length);
-    const ref = AgentRef.safeParse(entry);
-    if (!ref.success) {
+  if (!Array.isArray(listed)) throw new Refused('/persona', 200, 'does not list agents');
+  const failed = new Set<number>();
+  for (const [index, entry] of listed.entries()) {
+    ledger.step('agent', listed.length);
+    const { data: ref } = AgentRef.safeParse(entry);
+    if (!ref) {
       report.leave(`agent number ${index + 1}`, 'is not described as an agent');
       continue;
     }
-    if (ref.data.builtin_persona || ref.data.id <= 0) continue;
-    if (ledger.targetOf('agent', ref.data.id) !== undefined) {
+    if (ref.builtin_persona || ref.id <= 0) continue;
+    if (ledger.targetOf('agent', ref.id) !== undefined) {
       report.known('agent');
       continue;
     }
-    await orReport(report, `agent ${ref.data.name || ref.data.id}`, () => bringOne(ref.data, entry));
+    const called = `agent ${ref.name || ref.id}`;
+    if (!(await orReport(report, called, () => bringOne(ref.id, called)))) failed.add(ref.id);
   }
+  return failed;
 }

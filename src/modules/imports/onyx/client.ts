@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { ImportError } from '../operator.ts';
 import type { Report } from '../report.ts';
 
@@ -5,26 +6,60 @@ import type { Report } from '../report.ts';
 const maxReply = 64 * 1024 * 1024;
 /** How long a reply may take. Milliseconds. */
 const patience = 120_000;
+/** How often one thing is asked for. */
+const attempts = 4;
+/** The longest wait that a server's `Retry-After` is heeded with. Milliseconds. */
+const longestWait = 60_000;
+/** How many things in a row may fail to be given, before the server counts as gone. */
+const mostInARow = 5;
+/** What says that it may go well the next time: by the server, or by what stands before it. */
+const passing = new Set([408, 429, 502, 503, 504]);
 
-/** A reply of Onyx's that cannot be used: it says no, is too large, or is no JSON. */
+/** Waits so many milliseconds. */
+export type Wait = (milliseconds: number) => Promise<unknown>;
+
+/** A reply of Onyx's that cannot be used: it says no, is too large, is no JSON, or never came whole. */
 export class Refused extends Error {
-  override readonly name = 'Refused';
+  override readonly name: string = 'Refused';
   constructor(
     path: string,
+    /** 413 where it is too large, 0 where none came. */
     readonly status: number,
     reason = `was answered with ${status}`,
   ) {
     super(`${path} ${reason}`);
   }
+
+  /** It will be answered so the next time too. */
+  get definite(): boolean {
+    return [403, 404, 410, 413].includes(this.status);
+  }
 }
 
-/** Reads one thing; where the server fails with that, the report says so, and the others are read. */
-export async function orReport(report: Report, what: string, read: () => Promise<void>): Promise<void> {
+/** One that may go well when it is asked once more; `after` in milliseconds, null where the server does not say. */
+class Passing extends Refused {
+  override readonly name = 'Passing';
+  constructor(
+    path: string,
+    status: number,
+    reason: string | undefined,
+    readonly after: number | null,
+  ) {
+    super(path, status, reason);
+  }
+}
+
+/**
+ * Reads one thing; where that fails, the report says so, the others are read, and null is returned. Throws ImportError
+ * where the others would fail too.
+ */
+export async function orReport<T>(report: Report, what: string, read: () => Promise<T>): Promise<T | null> {
   try {
-    await read();
+    return await read();
   } catch (error) {
-    if (!(error instanceof Refused)) throw error;
+    if (error instanceof ImportError) throw error;
     report.fail(what, error);
+    return null;
   }
 }
 
@@ -32,11 +67,11 @@ export async function orReport(report: Report, what: string, read: () => Promise
 export interface OnyxClient {
   /** Where its API is, without a trailing slash. */
   base: string;
-  /** The JSON of a path. Throws Refused, ImportError. */
+  /** The JSON of a path. Throws Refused, and ImportError where the server counts as gone. */
   read(path: string): Promise<unknown>;
-  /** The same; null where the server does not have it, or not for this key. */
-  readIfThere(path: string): Promise<unknown>;
-  /** The bytes of a path, up to so many. Throws Refused, ImportError. */
+  /** The same; null where it is answered with 404, or a status that says the same of that path. */
+  readIfThere(path: string, absent?: readonly number[]): Promise<unknown>;
+  /** The bytes of a path, up to so many. Throws as `read` does. */
   bytes(path: string, max: number): Promise<Uint8Array<ArrayBuffer>>;
 }
 
@@ -55,7 +90,7 @@ async function take(response: Response, max: number, path: string): Promise<Uint
   let length = 0;
   for await (const part of response.body ?? []) {
     length += part.length;
-    if (length > max) throw new Refused(path, 200, `is larger than ${Math.floor(max / 1024 / 1024)} MB`);
+    if (length > max) throw new Refused(path, 413, `is larger than ${Math.floor(max / 1024 / 1024)} MB`);
     parts.push(part);
   }
   const bytes = new Uint8Array(length);
@@ -67,54 +102,114 @@ async function take(response: Response, max: number, path: string): Promise<Uint
   return bytes;
 }
 
+/** The wait that a reply asks for; null where it names none. Milliseconds. */
+function waitOf(response: Response): number | null {
+  const seconds = response.headers.get('retry-after')?.trim() ?? '';
+  return /^\d+$/.test(seconds) ? Math.min(Number(seconds) * 1000, longestWait) : null;
+}
+
 /**
- * Finds the API of an Onyx under an address: at it, or at `/api` under it. Throws ImportError where there is none, and
- * where the key opens nothing.
+ * What a redirect means. It is not followed: the key would go along. FastAPI sends who leaves out a slash at the end, or
+ * has one too many, to the other form, which is to say that there is nothing here.
  */
-export async function openOnyx(address: string, key: string): Promise<OnyxClient> {
+function redirected(path: string, asked: string, location: string): Refused | ImportError {
+  const target = URL.canParse(location, asked) ? new URL(location, asked) : null;
+  if (!target) return new ImportError('it redirects to what is no address');
+  const [from = ''] = path.split('?');
+  const other = from.endsWith('/') ? from.slice(0, -1) : `${from}/`;
+  // Behind a proxy that takes a prefix away, the address begins otherwise.
+  if (target.pathname.endsWith(other)) return new Refused(path, 404, 'redirects to the same with or without a slash');
+  const elsewhere = target.origin !== new URL(asked).origin;
+  return new ImportError(
+    elsewhere
+      ? `it redirects to ${target.origin}: give that address`
+      : `${path} redirects to ${target.origin}${target.pathname}`,
+  );
+}
+
+/** Why no reply came, or only a part of one. */
+function broken(path: string, error: unknown): Passing {
+  const cause = error instanceof Error && error.cause instanceof Error ? `: ${error.cause.message}` : '';
+  const reason = error instanceof Error ? error.message : 'no answer';
+  return new Passing(path, 0, `cannot be read (${reason}${cause})`, null);
+}
+
+/**
+ * Finds the API of an Onyx under an address: at it, or at `/api` under it. Throws ImportError where there is none, where
+ * it redirects, and where the key opens nothing.
+ */
+export async function openOnyx(address: string, key: string, wait: Wait = (time) => sleep(time)): Promise<OnyxClient> {
   const url = parseBase(address);
   const root = `${url.origin}${url.pathname.replace(/\/+$/, '')}`;
+  /** Whether anything answered yet: who never did is not there, and is not waited for. */
+  let heard = false;
+  let failedInARow = 0;
 
   const clientAt = (base: string): OnyxClient => {
-    async function get(path: string, max: number): Promise<{ bytes: Uint8Array<ArrayBuffer>; type: string }> {
+    async function ask(path: string, max: number): Promise<Uint8Array<ArrayBuffer>> {
       try {
         const response = await fetch(`${base}${path}`, {
           headers: { Authorization: `Bearer ${key}`, Accept: 'application/json, */*' },
           signal: AbortSignal.timeout(patience),
+          redirect: 'manual',
         });
-        if (!response.ok) {
-          await response.body?.cancel();
-          throw new Refused(path, response.status);
-        }
-        return { bytes: await take(response, max, path), type: response.headers.get('content-type') ?? '' };
+        heard = true;
+        if (response.ok) return await take(response, max, path);
+        await response.body?.cancel();
+        const location = response.headers.get('location');
+        if (response.status < 400 && location !== null) throw redirected(path, `${base}${path}`, location);
+        if (passing.has(response.status)) throw new Passing(path, response.status, undefined, waitOf(response));
+        throw new Refused(path, response.status);
       } catch (error) {
         if (error instanceof Refused || error instanceof ImportError) throw error;
-        const cause = error instanceof Error && error.cause instanceof Error ? `: ${error.cause.message}` : '';
-        throw new ImportError(
-          `${base} cannot be read (${error instanceof Error ? error.message : 'no answer'}${cause})`,
-        );
+        throw broken(path, error);
       }
     }
+
+    /** Asks until it goes well, or is answered so that it never will, or was asked often enough. */
+    async function get(path: string, max: number): Promise<Uint8Array<ArrayBuffer>> {
+      for (let attempt = 1; ; attempt++) {
+        try {
+          const bytes = await ask(path, max);
+          failedInARow = 0;
+          return bytes;
+        } catch (error) {
+          if (!(error instanceof Passing)) {
+            failedInARow = 0;
+            throw error;
+          }
+          if (!heard) throw new ImportError(`${base}${error.message}`);
+          if (attempt === attempts) {
+            failedInARow += 1;
+            if (failedInARow < mostInARow) throw error;
+            throw new ImportError(`${base} failed ${failedInARow} times in a row, at last: ${error.message}`);
+          }
+          await wait(error.after ?? 1000 * 2 ** (attempt - 1));
+        }
+      }
+    }
+
     async function read(path: string): Promise<unknown> {
-      const { bytes } = await get(path, maxReply);
+      const bytes = await get(path, maxReply);
       try {
         return JSON.parse(new TextDecoder().decode(bytes));
       } catch {
         throw new Refused(path, 200, 'was not answered with JSON');
       }
     }
+
     return {
       base,
       read,
-      async readIfThere(path) {
+      async readIfThere(path, absent = []) {
         try {
           return await read(path);
         } catch (error) {
-          if (error instanceof Refused && error.status >= 400 && error.status < 500) return null;
+          if (error instanceof Refused && (error.status === 404 || absent.includes(error.status))) return null;
           throw error;
         }
       },
-      bytes: async (path, max) => (await get(path, max)).bytes,
+      bytes: get,
     };
   };
 

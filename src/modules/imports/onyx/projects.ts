@@ -1,7 +1,7 @@
 import { by } from '../../audit/audit.service.ts';
 import type { Importing } from '../importing.ts';
 import { Unfit } from '../ledger.ts';
-import { type OnyxClient, orReport } from './client.ts';
+import { type OnyxClient, orReport, Refused } from './client.ts';
 import { importFiles } from './files.ts';
 import { Instructions, nameOf, Project, ProjectFile, type SessionRef } from './shapes.ts';
 
@@ -9,15 +9,27 @@ import { Instructions, nameOf, Project, ProjectFile, type SessionRef } from './s
 export interface ProjectChats {
   sessions: SessionRef[];
   projectOf: Map<string, number>;
+  /** Those of projects that failed: they come when their project does. */
+  withheld: Set<string>;
 }
 
-/** Brings the projects of the key's user, with their instructions and files. */
+/** What the projects are listed by: newer servers know the first, older ones the second. */
+async function listProjects({ report }: Importing, client: OnyxClient): Promise<unknown[]> {
+  for (const path of ['/user/projects', '/user/projects/']) {
+    // A limited key is given none.
+    const listed = await client.readIfThere(path, [403]);
+    if (Array.isArray(listed)) return listed;
+    if (listed !== null) throw new Refused(path, 200, 'does not list projects');
+  }
+  report.leave('projects', 'are not given to this key');
+  return [];
+}
+
+/** Brings the projects of the key's user, with their instructions and files. Throws Refused where they are not listed. */
 export async function importProjects(importing: Importing, client: OnyxClient): Promise<ProjectChats> {
   const { db, services, operator, ledger, report, dryRun } = importing;
-  const listed = (await client.readIfThere('/user/projects')) ?? (await client.readIfThere('/user/projects/'));
-  const projects = Array.isArray(listed) ? listed : [];
-  if (!Array.isArray(listed)) report.leave('projects', 'are not given to this key');
-  const chats: ProjectChats = { sessions: [], projectOf: new Map() };
+  const projects = await listProjects(importing, client);
+  const chats: ProjectChats = { sessions: [], projectOf: new Map(), withheld: new Set() };
 
   /** Older servers give the instructions at a place of their own. */
   async function instructionsOf(project: Project): Promise<string | null> {
@@ -26,17 +38,15 @@ export async function importProjects(importing: Importing, client: OnyxClient): 
     return read.success ? read.data.instructions : null;
   }
 
-  async function create(project: Project): Promise<string | null> {
+  async function create(project: Project, name: string): Promise<string | null> {
     const fresh = ledger.targetOf('project', project.id) === undefined && !dryRun;
     const instructions = fresh ? await instructionsOf(project) : null;
-    const wanted = nameOf(project.name, 100);
-    return ledger.bring('project', project.id, project.name ?? String(project.id), async (transaction) => {
-      if (wanted === null) throw new Unfit('has no name');
+    return ledger.bring('project', project.id, name, async (transaction) => {
       if ((instructions?.length ?? 0) > 20_000)
-        report.changed(`project ${wanted}`, 'has the beginning of its instructions alone');
+        report.changed(`project ${name}`, 'has the beginning of its instructions alone');
       const made = await transaction.project.create({
         data: {
-          name: wanted,
+          name,
           description: nameOf(project.description, 2000),
           instructions: nameOf(instructions, 20_000),
           ownerId: operator.userId,
@@ -53,35 +63,53 @@ export async function importProjects(importing: Importing, client: OnyxClient): 
     });
   }
 
-  /** Puts the project's files into it, those that were brought before too, unless they were taken out of it here. */
-  async function fill(project: Project, target: string): Promise<void> {
+  /** Puts one file into the project, one that was brought before too, unless it was taken out of it here. */
+  async function put(file: ProjectFile, project: Project, target: string): Promise<void> {
+    const id = file.file_id ?? file.id;
+    const [fileId] = await importFiles(importing, client, [{ id, name: file.name }]);
+    const key = `${project.id}:${id}`;
+    if (fileId === undefined && !dryRun) return;
+    await ledger.bring('link', key, `${file.name ?? id} to ${project.name ?? project.id}`, async (transaction) => {
+      const where = { id: Number(target) };
+      if ((await transaction.project.count({ where })) === 0) throw new Unfit('its project was deleted here');
+      await transaction.project.update({ where, data: { files: { connect: { id: fileId ?? '' } } } });
+      return key;
+    });
+  }
+
+  async function fill(project: Project, called: string, target: string): Promise<void> {
     const given = await client.readIfThere(`/user/projects/files/${project.id}`);
-    const files = (Array.isArray(given) ? given : []).flatMap((file) => ProjectFile.safeParse(file).data ?? []);
-    for (const file of files) {
-      const id = file.file_id ?? file.id;
-      const [fileId] = await importFiles(importing, client, [{ id, name: file.name }]);
-      const key = `${project.id}:${id}`;
-      if (fileId === undefined && !dryRun) continue;
-      await ledger.bring('link', key, `${file.name ?? id} to ${project.name ?? project.id}`, async (transaction) => {
-        const where = { id: Number(target) };
-        if ((await transaction.project.count({ where })) === 0) throw new Unfit('its project was deleted here');
-        await transaction.project.update({ where, data: { files: { connect: { id: fileId ?? '' } } } });
-        return key;
-      });
+    if (!Array.isArray(given)) {
+      report.leave(`files of ${called}`, 'are not given to this key');
+      return;
     }
+    const files = given.flatMap((file) => ProjectFile.safeParse(file).data ?? []);
+    if (files.length < given.length)
+      report.leave(`${given.length - files.length} files of ${called}`, 'are not described as files');
+    for (const file of files)
+      await orReport(report, `file ${file.name ?? file.id} of ${called}`, () => put(file, project, target));
   }
 
   for (const [index, entry] of projects.entries()) {
     ledger.step('project', projects.length);
-    const read = Project.safeParse(entry);
-    if (!read.success) {
+    const { data: project } = Project.safeParse(entry);
+    if (!project) {
       report.leave(`project number ${index + 1}`, 'is not described as a project');
       continue;
     }
-    const project = read.data;
-    const target = await create(project);
-    if (target === null) continue;
-    await orReport(report, `files of project ${project.name ?? project.id}`, () => fill(project, target));
+    const called = `project ${project.name ?? project.id}`;
+    const name = nameOf(project.name, 100);
+    if (name === null && ledger.targetOf('project', project.id) === undefined) {
+      report.leave(called, 'has no name');
+      continue;
+    }
+    const target = await orReport(report, called, () => create(project, name ?? String(project.id)));
+    if (target === null) {
+      for (const { id } of project.chat_sessions) chats.withheld.add(id);
+      if (project.chat_sessions.length > 0) report.fail(`chats of ${called}`, 'come when it does');
+      continue;
+    }
+    await orReport(report, `files of ${called}`, () => fill(project, called, target));
     for (const session of project.chat_sessions) {
       chats.sessions.push(session);
       chats.projectOf.set(session.id, project.id);

@@ -42,9 +42,13 @@ export const Agent = z.object({
   tools: list(z.object({ name: z.string(), display_name: text, in_code_tool_id: text })),
   document_sets: list(z.object({ name: z.string() })),
   attached_documents: list(z.object({ id: z.string() })),
+  hierarchy_nodes: list(z.object({})),
   user_file_ids: list(idText),
   users: list(z.object({ email: z.string() })),
   user_shares: list(z.object({ email: text, permission: text })),
+  groups: list(id),
+  group_shares: list(z.object({})),
+  uploaded_image_id: text,
 });
 export type Agent = z.output<typeof Agent>;
 
@@ -115,6 +119,7 @@ export const Project = z.object({
 export type Project = z.output<typeof Project>;
 
 export const ProjectFile = z.object({ id: idText, name: text, file_id: text });
+export type ProjectFile = z.output<typeof ProjectFile>;
 export const Instructions = z.object({ instructions: text });
 export const Named = z.object({ name: text });
 
