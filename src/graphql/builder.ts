@@ -12,6 +12,7 @@ import { getDatamodel } from '../generated/pothos.ts';
 import { StorableDateTime } from './date-time.ts';
 import { readableNodes } from './nodes.ts';
 import PermissionsPlugin from './plugins/permissions.ts';
+import { refusing } from './refusing.ts';
 import { UploadedFile } from './upload.ts';
 
 export interface SchemaTypes {
@@ -96,7 +97,7 @@ builder.mutationType({
 builder.subscriptionType({ description: 'Streams of events, over SSE or WebSocket on this same endpoint.' });
 
 builder.addScalarType('DateTime', StorableDateTime);
-builder.addScalarType('UUID', UUIDResolver);
-builder.addScalarType('SafeInt', SafeIntResolver);
-builder.addScalarType('JSONObject', JSONObjectResolver);
+builder.addScalarType('UUID', refusing(UUIDResolver));
+builder.addScalarType('SafeInt', refusing(SafeIntResolver));
+builder.addScalarType('JSONObject', refusing(JSONObjectResolver));
 builder.addScalarType('Upload', UploadedFile);

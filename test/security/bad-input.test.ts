@@ -1086,6 +1086,8 @@ describe('GraphQL requests', () => {
     expect(documents.get('{ a999 }')).toEqual({ i: 999 });
   });
 
+  /** What says of itself that it can be no text and no number. */
+  const untellable = { toString: 0, valueOf: 0 };
   const variables: [string, string, object, string][] = [
     ['a text for a number', list, { first: 'ten' }, 'first'],
     ['a fraction', list, { first: 1.5 }, 'first'],
@@ -1097,6 +1099,19 @@ describe('GraphQL requests', () => {
     ['null where a value is needed', 'query ($id: UUID!) { chatSession(id: $id) { id } }', { id: null }, 'id'],
     ['no UUID', 'query ($id: UUID!) { chatSession(id: $id) { id } }', { id: "1' OR '1'='1" }, 'id'],
     ['a number for a UUID', 'query ($id: UUID!) { chatSession(id: $id) { id } }', { id: 7 }, 'id'],
+    ['an object that is no text', 'query ($id: UUID!) { chatSession(id: $id) { id } }', { id: untellable }, 'id'],
+    [
+      'an object that is no date',
+      'query ($d: DateTime) { chatSessions(before: $d) { totalCount } }',
+      { d: untellable },
+      'd',
+    ],
+    [
+      'an object that is no number',
+      'mutation ($i: CreateRateLimitInput!) { createRateLimit(input: $i) { rateLimit { databaseId } } }',
+      { i: { scope: 'GLOBAL', tokenBudget: untellable, periodHours: 1 } },
+      'i.tokenBudget',
+    ],
     ['no date', 'query ($d: DateTime) { chatSessions(before: $d) { totalCount } }', { d: 'yesterday' }, 'd'],
     [
       'a year that the database has not',

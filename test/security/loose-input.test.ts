@@ -50,6 +50,8 @@ const values = [
   '["x\\u0000", 5, null]',
   '{"a": []}',
   '{"__proto__": {"a": 1}}',
+  '{"toString": 0, "valueOf": 0, "toJSON": 0}',
+  '[{"toString": 0, "valueOf": 0}]',
   `"${'x'.repeat(300_000)}"`,
 ];
 const bodies = ['', '{"a": ', 'a=b', '1', 'null', '"text"', '[{}]', `{"a": ${nested(300)}}`, '{"__proto__": {"x": 1}}'];

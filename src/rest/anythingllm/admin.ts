@@ -7,18 +7,29 @@ import { type AnyRow, row } from '../row.ts';
 import { SourceFields, source } from './chat-frames.ts';
 import { anythingllm } from './dialect.ts';
 import { multiUserOnly } from './mode.ts';
-import { done, notDone, Outcome, problems, User, UserFields, user, usernameOf } from './shapes.ts';
+import {
+  done,
+  notDone,
+  numberFrom,
+  Outcome,
+  problems,
+  textFrom,
+  User,
+  UserFields,
+  user,
+  usernameOf,
+} from './shapes.ts';
 
 const tag = 'AnythingLLM administration';
 
 /** What becomes text as the reference makes it text; left out or null, it is not given. */
 const asText = z
-  .preprocess((value) => (value === undefined || value === null ? value : String(value)), z.string().nullish())
+  .preprocess((value) => (value === undefined || value === null ? value : textFrom(value)), z.string().nullish())
   .openapi({ type: 'string' });
 
 const asLimit = z
   .preprocess(
-    (value) => (value === undefined || value === null ? value : Number(value)),
+    (value) => (value === undefined || value === null ? value : numberFrom(value)),
     z
       .number('must be null or a number')
       .int('must be a whole number')
@@ -37,15 +48,15 @@ const toRole = (role: 'admin' | 'default') => (role === 'admin' ? ('ADMIN' as co
 /** 0, 1 and booleans, as numbers or as text. */
 const asFlag = z
   .preprocess(
-    (value) => (value === undefined || value === null ? undefined : !['', '0', 'false'].includes(String(value))),
+    (value) => (value === undefined || value === null ? undefined : !['', '0', 'false'].includes(textFrom(value))),
     z.boolean().optional(),
   )
   .openapi({ type: 'integer', description: '0 or 1, or a boolean.' });
 
 const NewUser = z
   .object({
-    username: z.preprocess((value) => String(value ?? ''), z.string()).openapi({ type: 'string' }),
-    password: z.preprocess((value) => String(value ?? ''), z.string()).openapi({ type: 'string' }),
+    username: z.preprocess((value) => textFrom(value ?? ''), z.string()).openapi({ type: 'string' }),
+    password: z.preprocess((value) => textFrom(value ?? ''), z.string()).openapi({ type: 'string' }),
     role: asRole,
     dailyMessageLimit: asLimit,
     bio: asText,
@@ -147,7 +158,7 @@ function chatRow(entry: Entry): z.input<typeof ChatRow> {
 const pageSize = 20;
 const lastPage = 100_000_000;
 const asPage = z
-  .preprocess((value) => Math.min(Math.max(Math.trunc(Number(value)) || 0, 0), lastPage), z.int())
+  .preprocess((value) => Math.min(Math.max(Math.trunc(numberFrom(value)) || 0, 0), lastPage), z.int())
   .openapi({ type: 'integer', description: 'The page, from 0.' });
 
 /** A text to set, or null to clear. */

@@ -18,6 +18,7 @@ import {
 } from './chat-frames.ts';
 import { anythingllm } from './dialect.ts';
 import { History, history, limit, StoredMessage } from './history.ts';
+import { textFrom } from './shapes.ts';
 
 const modes = { automatic: 'AUTOMATIC', chat: 'CHAT', query: 'QUERY' } as const;
 const isMode = (mode: string): mode is keyof typeof modes => Object.hasOwn(modes, mode);
@@ -28,7 +29,7 @@ const text = z
   .openapi({ type: 'string' });
 /** The same, where anything counts that is there. */
 const anyText = z
-  .preprocess((value) => (value == null || value === '' ? null : String(value)), z.string().nullable())
+  .preprocess((value) => (value == null || value === '' ? null : textFrom(value)), z.string().nullable())
   .openapi({ type: 'string' });
 
 const documentType = 'application/anythingllm-document';

@@ -2,6 +2,7 @@ import { z } from '@hono/zod-openapi';
 import { type IncomingFile, isFile } from '../../form.ts';
 import { localDate } from '../../modules/knowledge/intake.service.ts';
 import { graphql, type ResultOf } from '../graphql.ts';
+import { numberFrom } from './shapes.ts';
 
 export const DocumentFields = graphql(`
   fragment AnythingLLMDocument on Document @_unmask {
@@ -168,7 +169,7 @@ const DetailsObject = z.object({
   chunkSource: loose(2000),
   published: anything
     .transform((value) => {
-      const date = value === null || value === '' || value === undefined ? null : new Date(Number(value));
+      const date = value === null || value === '' || value === undefined ? null : new Date(numberFrom(value));
       return date && date.getUTCFullYear() > 0 && date.getUTCFullYear() < 10_000 ? date : null;
     })
     .openapi({ type: 'number', description: 'Milliseconds since 1970.' }),

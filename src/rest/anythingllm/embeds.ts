@@ -5,6 +5,7 @@ import { graphql, type ResultOf } from '../graphql.ts';
 import { everything, isoDate } from '../onyx/shapes.ts';
 import { type AnyRow, row } from '../row.ts';
 import { anythingllm, failed } from './dialect.ts';
+import { numberFrom } from './shapes.ts';
 
 const tag = 'AnythingLLM embeds';
 
@@ -15,7 +16,7 @@ const modeName = { AUTOMATIC: 'automatic', CHAT: 'chat', QUERY: 'query' } as con
 const limit = (most: number) =>
   z
     .preprocess((value) => {
-      const number = Math.trunc(Number(value));
+      const number = Math.trunc(numberFrom(value));
       return number >= 1 ? Math.min(number, most) : null;
     }, z.int().min(1).max(most).nullable())
     .optional();
@@ -64,7 +65,7 @@ const EmbedChange = z
   .object({
     enabled: flag,
     workspace_id: z
-      .preprocess((value) => Math.trunc(Number(value)), z.int().min(0).max(0x7fff_ffff))
+      .preprocess((value) => Math.trunc(numberFrom(value)), z.int().min(0).max(0x7fff_ffff))
       .optional()
       .openapi({ description: 'Another workspace, by its integer id.' }),
     ...settings,

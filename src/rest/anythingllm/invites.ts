@@ -5,7 +5,7 @@ import { everything, id, isoDate } from '../onyx/shapes.ts';
 import { type AnyRow, row } from '../row.ts';
 import { anythingllm, anythingllmSession } from './dialect.ts';
 import { multiUserOnly } from './mode.ts';
-import { anyText, done, notDone, Outcome, problems, usernameOf } from './shapes.ts';
+import { anyText, done, notDone, numberFrom, Outcome, problems, usernameOf } from './shapes.ts';
 
 const tag = 'AnythingLLM administration';
 
@@ -77,7 +77,10 @@ export const inviteRows: AnyRow[] = [
     body: z
       .object({
         workspaceIds: z
-          .preprocess((value) => value ?? [], z.array(z.coerce.number().int(), 'must be a list of ids'))
+          .preprocess(
+            (value) => value ?? [],
+            z.array(z.preprocess(numberFrom, z.number().int()), 'must be a list of ids'),
+          )
           .openapi({ type: 'array', items: { type: 'integer' }, description: 'Workspaces that the person joins.' }),
       })
       .openapi('AnythingLLMNewInvite'),

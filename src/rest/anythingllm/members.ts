@@ -6,7 +6,7 @@ import { id, isoDate } from '../onyx/shapes.ts';
 import { type AnyRow, row } from '../row.ts';
 import { anythingllm } from './dialect.ts';
 import { multiUserOnly } from './mode.ts';
-import { roleName } from './shapes.ts';
+import { numberFrom, roleName } from './shapes.ts';
 
 const tag = 'AnythingLLM administration';
 
@@ -39,7 +39,7 @@ const members = (shares: readonly ResultOf<typeof MemberFields>[]): z.input<type
 /** What can be nobody's id is passed over, as an id that nobody has. */
 const userIds = z
   .array(z.unknown())
-  .transform((list) => list.map(Number).filter((number) => id.safeParse(String(number)).success))
+  .transform((list) => list.map(numberFrom).filter((number) => id.safeParse(String(number)).success))
   .openapi({ type: 'array', items: { type: 'integer' }, description: 'At most 1,000.' });
 
 const ChangeMembers = graphql(

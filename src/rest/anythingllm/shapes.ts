@@ -33,6 +33,14 @@ export const Outcome = z.object({ success: z.boolean(), error: z.string().nullab
 export const done = { success: true, error: null };
 export const notDone = (status: number, error: string): Failure => ({ status, body: { success: false, error } });
 
+const isObject = (value: unknown): value is object => typeof value === 'object' && value !== null;
+
+/** A value as the reference makes it text; lists and objects as JSON, since what they say of themselves may not be asked. */
+export const textFrom = (value: unknown): string => (isObject(value) ? JSON.stringify(value) : String(value));
+
+/** A value as the reference makes it a number; lists and objects are none. */
+export const numberFrom = (value: unknown): number => (isObject(value) ? Number.NaN : Number(value));
+
 /** What there is of a number in a body; a form has it as text. NaN for anything else. */
 export const numberOf = (value: unknown): number =>
   typeof value === 'number' || (typeof value === 'string' && value.trim() !== '') ? Number(value) : Number.NaN;

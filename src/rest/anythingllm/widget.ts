@@ -6,6 +6,7 @@ import type { Failure } from '../dialect.ts';
 import { graphql, type ResultOf } from '../graphql.ts';
 import { type AnyRow, row } from '../row.ts';
 import { anythingllm, failed } from './dialect.ts';
+import { textFrom } from './shapes.ts';
 
 const tag = 'AnythingLLM embeds';
 
@@ -17,7 +18,7 @@ const anyText = z
   .openapi({ type: ['string', 'null'] });
 
 const number = z
-  .preprocess((value) => Number.parseFloat(String(value)), z.number().min(0).max(2))
+  .preprocess((value) => Number.parseFloat(textFrom(value)), z.number().min(0).max(2))
   .nullish()
   .catch(null)
   .openapi({ type: ['number', 'null'] });
