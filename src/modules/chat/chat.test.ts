@@ -984,8 +984,11 @@ describe('at once', () => {
   it('one user gets 20 answers, and a status of its own for more', async () => {
     const { secret: key } = await kit.createKey('BASIC');
     kit.model.script(...Array.from({ length: 20 }, () => ({ hang: true as const })));
+    const asked = kit.model.requests.length;
     const under = Array.from({ length: 20 }, () => stream({ allowed_tool_ids: [] }, { key }));
     await Promise.all(under.map((one) => gather(one, ({ reserved_assistant_message_id: id }) => id !== undefined)));
+    // One that is stopped before it asks the model would leave its reply to the next.
+    await until(() => kit.model.requests.length === asked + 20);
     const before = await kit.fingerprint();
     for (const stream of [true, false]) {
       const answer = await send({ stream }, { key });
