@@ -7,9 +7,9 @@ const ChangeAgentDocumentsInput = builder.inputType('ChangeAgentDocumentsInput',
     'Which documents an agent gets and loses. Locations at which the caller may read nothing are passed over.',
   fields: (t) => ({
     ...agentReference(t),
-    add: t.stringList({ description: 'The locations of documents to give to it; at most 1,000.' }),
+    add: t.stringList({ description: 'The locations of documents to give to it; at most 10,000.' }),
     remove: t.stringList({
-      description: 'The locations of documents to take from it first, pinned or not; at most 1,000.',
+      description: 'The locations of documents to take from it first, pinned or not; at most 10,000.',
     }),
   }),
 });

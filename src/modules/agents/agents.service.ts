@@ -220,8 +220,8 @@ export function agentsService(db: Database, models: ChatModels) {
         db.prisma.$transaction(async (transaction) => {
           await checkReferences(transaction, principal, data);
           if (!data.allowSameName) await checkName(transaction, principal.userId, data.name);
-          const { defaultSystemPrompt } = await readPreferences(transaction);
-          const systemPrompt = data.systemPrompt ?? defaultSystemPrompt ?? usualPrompt ?? '';
+          const systemPrompt =
+            data.systemPrompt ?? (await readPreferences(transaction)).defaultSystemPrompt ?? usualPrompt ?? '';
           return transaction.agent.create({
             data: {
               ...columns(data),

@@ -78,6 +78,7 @@ export interface Turn {
 
 /** How often a growing answer is saved, in milliseconds: what a crash can cost. */
 const saveEveryMs = 1000;
+
 interface Foundation {
   db: Database;
   knowledge: KnowledgeService;

@@ -307,6 +307,12 @@ describe('refused', () => {
           const answer = await kit.rest(method, `/api/embed/${uuid}/${sessionId}`, { key: null, headers });
           expect([answer.status, answer.text]).toEqual([401, '{"error":"Invalid request."}']);
         }
+        const chat = `uuid: "${uuid}", sessionId: "${sessionId}"`;
+        const remove = `mutation { deleteEmbedChat(input: { ${chat} }) { __typename } }`;
+        for (const query of origin === undefined ? [remove] : [remove, `{ embedChat(${chat}) { answer } }`]) {
+          const { body } = await kit.rest('POST', '/graphql', { key: null, headers, body: { query } });
+          expect(body.errors[0]).toMatchObject({ message: 'Invalid request.', extensions: { code: 'FORBIDDEN' } });
+        }
       }
     });
     for (const headers of [page, {}]) expect((await history(uuid, sessionId, headers)).body.history).toHaveLength(2);

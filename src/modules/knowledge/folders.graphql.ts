@@ -54,14 +54,14 @@ const DocumentMoveInput = builder.inputType('DocumentMoveInput', {
 const MoveDocumentsInput = builder.inputType('MoveDocumentsInput', {
   description: 'Which documents go where.',
   fields: (t) => ({
-    moves: t.field({ type: [DocumentMoveInput], required: true, description: 'At most 1,000 moves.' }),
+    moves: t.field({ type: [DocumentMoveInput], required: true, description: 'At most 10,000 moves.' }),
   }),
 });
 
 const DeleteDocumentsInput = builder.inputType('DeleteDocumentsInput', {
   description: 'Which documents go.',
   fields: (t) => ({
-    locations: t.stringList({ required: true, description: 'Their locations; at most 1,000.' }),
+    locations: t.stringList({ required: true, description: 'Their locations; at most 10,000.' }),
   }),
 });
 

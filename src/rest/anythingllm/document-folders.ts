@@ -219,6 +219,11 @@ export const documentFolderRows: AnyRow[] = [
     variables: ({ body }) => ({ locations: body.names }),
     output: () => ({ success: true as const, message: 'Documents removed successfully' }),
     invalid: () => undone(400, 'names must be a list of document names.'),
-    failure: ({ code }) => (code === 'BAD_USER_INPUT' ? undone(400, 'names must be at most 10,000.') : null),
+    failure: ({ code, details }) => {
+      if (code !== 'BAD_USER_INPUT') return null;
+      // The path ends with an index where one name is at fault.
+      const ofOne = typeof details.fields?.[0]?.path.at(-1) === 'number';
+      return undone(400, ofOne ? 'names must have at most 600 characters each.' : 'names must be at most 10,000.');
+    },
   }),
 ];

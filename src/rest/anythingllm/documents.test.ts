@@ -596,6 +596,10 @@ describe('one document', () => {
         ]);
       const many = Array.from({ length: 10_001 }, () => two.location);
       expect(told(await remove(many))).toEqual([400, { success: false, message: 'names must be at most 10,000.' }]);
+      expect(told(await remove(['x'.repeat(601)]))).toEqual([
+        400,
+        { success: false, message: 'names must have at most 600 characters each.' },
+      ]);
     });
   });
 });

@@ -94,7 +94,8 @@ export const inviteRows: AnyRow[] = [
     variables: ({ body }) => ({ input: { agentIds: body.workspaceIds } }),
     output: ({ createInviteCode: { code, inviteCode } }) => ({ invite: invite(inviteCode, code), error: null }),
     invalid: (error) => (error.details.fields?.[0]?.path[1] === undefined ? null : noInvite(problems(error))),
-    failure: ({ code }) => (code === 'BAD_USER_INPUT' ? noInvite('workspaceIds: some are not there') : null),
+    failure: (error) =>
+      error.code === 'BAD_USER_INPUT' ? noInvite(problems(error).replace(/^agentIds/, 'workspaceIds')) : null,
   }),
   row({
     method: 'delete',
