@@ -18,6 +18,7 @@ import { toGraphQLError } from './graphql/errors.ts';
 import { uploadPermissions } from './graphql/uploading.ts';
 import { createWebSockets, type WebSockets } from './graphql/websocket.ts';
 import { createGraphQLServer } from './graphql/yoga.ts';
+import { createHostCheck, type HostRequest } from './http/host-check.ts';
 import { currentRequest, type Log } from './log.ts';
 import { createMetrics } from './metrics.ts';
 import { mentionsSecret } from './modules/tokens/secret.ts';
@@ -163,6 +164,15 @@ export function createServer({ settings, db, log, services, checkReplies = false
     // A file that somebody uploaded may do less than a page.
     if (own !== null) c.res.headers.set('content-security-policy', own);
   });
+  const hostRefusal = createHostCheck(settings.publicUrl, settings.allowedHosts);
+  app.use(async (c, next) => {
+    const refusal = hostRefusal(c.env?.incoming ?? withoutConnection(c.req.raw));
+    if (refusal === null) return next();
+    const { status, detail } = refusal;
+    if (c.req.path !== '/graphql') return replyWith(c, dialectAt(c.req.path).say(status, detail));
+    const code = status === 421 ? 'MISDIRECTED_REQUEST' : 'BAD_USER_INPUT';
+    return c.json({ errors: [{ message: detail, extensions: { code } }] }, status);
+  });
   app.use('/api/embed/*', widgetCors(services.visitors.mayShow));
   if (settings.corsOrigins.length > 0)
     app.use(
@@ -257,6 +267,7 @@ export function createServer({ settings, db, log, services, checkReplies = false
     identify: (headers, client) => identify(headers, client, 'bearer'),
     authenticate: (headers, client) => admit(headers, client, 'bearer'),
     contextOf: (request) => contextWith({ ...request, pageLimit: graphqlPageLimit }),
+    hostRefusal,
     refusedQuery,
   });
 
@@ -282,6 +293,12 @@ export function createServer({ settings, db, log, services, checkReplies = false
   });
   return { fetch: app.fetch, sockets };
 }
+
+/** The host of a request that did not arrive over a connection of this process. */
+const withoutConnection = ({ url, headers }: Request): HostRequest => ({
+  url,
+  rawHeaders: ['Host', headers.get('host') ?? new URL(url).host],
+});
 
 /** The host and port of an origin; what is none has itself. */
 function hostOf(origin: string): string {

@@ -1,5 +1,6 @@
 import { resolve } from 'node:path';
 import { z } from 'zod';
+import { type AllowedHost, parseAllowedHost } from './http/host-check.ts';
 import { isWellFormedSecret } from './modules/tokens/secret.ts';
 import { projectRoot } from './root.ts';
 
@@ -35,6 +36,18 @@ const hosts = list.transform((items, context) =>
     return [];
   }),
 );
+
+/** The names under which clients reach this server; `*` turns the check of `Host` off. */
+const allowedHosts = list.transform((items, context): '*' | AllowedHost[] => {
+  if (items.includes('*')) return '*';
+  return items.flatMap((item) => {
+    const host = parseAllowedHost(item);
+    if (host) return [host];
+    const message = `must be * or a comma-separated list of host names such as chat.example.com or .example.com, not "${item}"`;
+    context.addIssue({ code: 'custom', message });
+    return [];
+  });
+});
 
 /** A model of an OpenAI-compatible server; its key is that server's, so that no other is told the language model's. */
 function served(
@@ -86,6 +99,7 @@ const Environment = z
     GRAPHIQL: flag.optional(),
     TRUSTED_PROXIES: z.coerce.number().int().min(0).max(10).default(0),
     CORS_ORIGINS: list,
+    ALLOWED_HOSTS: allowedHosts,
     AUDIT_RETENTION_DAYS: days,
     CHAT_RETENTION_DAYS: days,
     WEB_URL: url.optional(),
@@ -135,6 +149,8 @@ const Environment = z
     /** How many proxies stand in front, each of which adds its client to `X-Forwarded-For`. */
     trustedProxies: env.TRUSTED_PROXIES,
     corsOrigins: env.CORS_ORIGINS,
+    /** Host names that the `Host` header may carry, besides `localhost`, IP addresses and the host of `publicUrl`. */
+    allowedHosts: env.ALLOWED_HOSTS,
     /** Days after which audit events are deleted; kept for ever when absent. */
     auditRetentionDays: env.AUDIT_RETENTION_DAYS,
     /** Days after which a chat that nobody used is erased; kept for ever when absent. */

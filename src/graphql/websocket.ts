@@ -1,6 +1,7 @@
 import type { IncomingMessage, Server } from 'node:http';
 import { GRAPHQL_TRANSPORT_WS_PROTOCOL } from 'graphql-ws';
 import { WebSocketServer } from 'ws';
+import type { HostCheck } from '../http/host-check.ts';
 import type { Metrics } from '../metrics.ts';
 import { type OpenSocket, type SocketOptions, serveSocket } from './socket.ts';
 import { onUpgrade, type Refusal } from './upgrade.ts';
@@ -15,6 +16,7 @@ const patience = 2_000;
 
 export interface WebSocketOptions extends SocketOptions {
   metrics: Metrics;
+  hostRefusal: HostCheck;
   /** Why a query string is refused; null for one that is not. */
   refusedQuery(search: string): string | null;
 }
@@ -29,7 +31,7 @@ export interface WebSockets {
 }
 
 /** GraphQL over WebSocket by the protocol `graphql-transport-ws`. Queries, mutations and subscriptions, for any credential. */
-export function createWebSockets({ metrics, refusedQuery, ...options }: WebSocketOptions): WebSockets {
+export function createWebSockets({ metrics, hostRefusal, refusedQuery, ...options }: WebSocketOptions): WebSockets {
   const server = new WebSocketServer({
     noServer: true,
     maxPayload: largestMessage,
@@ -41,6 +43,8 @@ export function createWebSockets({ metrics, refusedQuery, ...options }: WebSocke
   let closing = false;
 
   function judge(request: IncomingMessage): Refusal | null {
+    const host = hostRefusal(request);
+    if (host !== null) return host;
     const { pathname, search } = placeOf(request);
     const query = refusedQuery(search);
     if (query !== null) return { status: 400, detail: query };
