@@ -1,3 +1,4 @@
+import { isIPv4 } from 'node:net';
 import { resolve } from 'node:path';
 import { z } from 'zod';
 import { type AllowedHost, parseAllowedHost } from './http/host-check.ts';
@@ -59,6 +60,23 @@ function served(
   if (model === undefined) return null;
   if (baseUrl !== undefined) return { model, baseUrl, apiKey };
   return { model, baseUrl: fallback.LLM_BASE_URL as string, apiKey: apiKey ?? fallback.LLM_API_KEY };
+}
+
+/** Returns whether only this machine can reach a server that listens on `host`. */
+const isLoopback = (host: string): boolean =>
+  host === 'localhost' || host === '::1' || (isIPv4(host) && host.startsWith('127.'));
+
+/**
+ * Registration is open only on a developer's machine. It is closed with `AUTH_TOKEN`, since the first account ends the
+ * sessions that this password opened.
+ */
+function defaultRegistration(env: {
+  AUTH_TOKEN?: string | undefined;
+  NODE_ENV?: string | undefined;
+  HOST: string;
+}): 'open' | 'invite' | 'closed' {
+  if (env.AUTH_TOKEN) return 'closed';
+  return env.NODE_ENV === 'production' || !isLoopback(env.HOST) ? 'invite' : 'open';
 }
 
 /** Every setting of the server; the README's table says what each one means. */
@@ -141,9 +159,10 @@ const Environment = z
     bootstrapAdminKey: env.BOOTSTRAP_ADMIN_KEY,
     /** The password of the built-in owner, for as long as there are no people; without one nobody is the owner. */
     authToken: env.AUTH_TOKEN,
-    // Where the server has a password of its own, the first stranger to register would take it over.
-    /** Who may make an account: anybody, those with an invitation, or nobody. Administrators always can. */
-    registration: env.REGISTRATION ?? (env.AUTH_TOKEN ? 'closed' : 'open'),
+    /** Who can register: everyone, invited people, or no one. Administrators can always create accounts. */
+    registration: env.REGISTRATION ?? defaultRegistration(env),
+    /** The first person to register becomes an administrator only where the operator chose `open`. */
+    firstPersonIsAdmin: env.REGISTRATION === 'open',
     /** Whether strangers may open GraphiQL and introspect. Signed-in callers always may. */
     graphiql: env.GRAPHIQL ?? env.NODE_ENV !== 'production',
     /** How many proxies stand in front, each of which adds its client to `X-Forwarded-For`. */

@@ -9,11 +9,11 @@ import type { Session } from './sessions.service.ts';
 /** Where a request came from. Of a stranger's nothing is known, and all strangers count as one. */
 
 const RegistrationMode = builder.enumType('RegistrationMode', {
-  description: 'Who may make an account for themselves.',
+  description: 'Who can create an account without a credential.',
   values: {
-    OPEN: { value: 'open', description: 'Anybody.' },
-    INVITE: { value: 'invite', description: 'Whose address was invited.' },
-    CLOSED: { value: 'closed', description: 'Nobody; administrators make the accounts.' },
+    OPEN: { value: 'open', description: 'Every client can register.' },
+    INVITE: { value: 'invite', description: 'Only invited e-mail addresses can register.' },
+    CLOSED: { value: 'closed', description: 'No one can register; administrators create the accounts.' },
   } as const,
 });
 
@@ -22,7 +22,10 @@ const Authentication = builder
   .implement({
     description: 'How people can come in.',
     fields: (t) => ({
-      registration: t.expose('registration', { type: RegistrationMode, description: 'Who may register.' }),
+      registration: t.expose('registration', {
+        type: RegistrationMode,
+        description: 'Who can register on this server.',
+      }),
       passwordMinLength: t.int({
         description: 'How many characters a password has at least.',
         resolve: () => passwordLength.min,
@@ -120,7 +123,7 @@ builder.mutationFields((t) => ({
     type: RegisterPayload,
     public: true,
     description:
-      'Makes an account for oneself, where registration allows it. The first person becomes ADMIN, others BASIC.',
+      'Creates an account with the role BASIC for the caller, if the registration mode allows it. The first person becomes ADMIN only when the server was started with `REGISTRATION=open`.',
     args: { input: t.arg({ type: RegisterInput, required: true, description: 'The account.' }) },
     resolve: async (_root, { input }, context) => ({
       account: await context.services.sessions.register(context.client, input),

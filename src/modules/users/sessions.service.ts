@@ -77,7 +77,7 @@ interface Parts {
   users: UsersService;
   revocations: Revocations;
   attempts: Attempts;
-  settings: Pick<Settings, 'registration' | 'publicUrl'>;
+  settings: Pick<Settings, 'registration' | 'firstPersonIsAdmin' | 'publicUrl'>;
 }
 
 /** How people come in: registration, login sessions, their own passwords. */
@@ -117,8 +117,9 @@ export function sessionsService({ db, audit, users, revocations, attempts, setti
     },
 
     /**
-     * Makes an account for whoever asks: the first person becomes ADMIN, others BASIC. Throws BAD_USER_INPUT,
-     * RATE_LIMITED, FORBIDDEN when registration is closed or the address is not invited, CONFLICT when it is taken.
+     * Creates an account with the role BASIC for an anonymous client. With `REGISTRATION=open` the first person becomes
+     * ADMIN. Throws BAD_USER_INPUT, RATE_LIMITED, FORBIDDEN when registration is closed or the address is not invited,
+     * CONFLICT when the address is taken.
      */
     async register(client: Client, input: z.input<typeof Register>): Promise<User> {
       const { email, password } = parse(Register, input);
@@ -131,9 +132,8 @@ export function sessionsService({ db, audit, users, revocations, attempts, setti
           const { count } = await transaction.invitation.deleteMany({ where: { email } });
           if (settings.registration === 'invite' && count === 0) throw forbidden([], registrationRefused.invite);
           const first = !(await hasPeople(transaction));
-          const user = await transaction.user.create({
-            data: { email, name: nameOf(email), role: first ? 'ADMIN' : 'BASIC', passwordHash },
-          });
+          const role = first && settings.firstPersonIsAdmin ? 'ADMIN' : 'BASIC';
+          const user = await transaction.user.create({ data: { email, name: nameOf(email), role, passwordHash } });
           // Where people log in, the server's own password opens nothing any more.
           const ended = first ? await endOwnerSessions(transaction) : [];
           await audit.record(transaction, {

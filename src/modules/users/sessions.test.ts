@@ -72,8 +72,8 @@ describe('passwords', () => {
 });
 
 describe('registration', () => {
-  test('the first person becomes ADMIN, later ones BASIC, over both roads', async () => {
-    const own = await startKit();
+  test('with REGISTRATION=open the first person becomes ADMIN and later ones BASIC, in GraphQL and REST', async () => {
+    const own = await startKit({ environment: { REGISTRATION: 'open' } });
     try {
       const asked = () =>
         own.gql(
@@ -132,8 +132,64 @@ describe('registration', () => {
     }
   });
 
+  test.each([
+    ['GraphQL', 'default'],
+    ['REST', 'default'],
+    ['GraphQL', 'invite'],
+    ['REST', 'invite'],
+  ])('in %s the first person becomes BASIC unless the operator set REGISTRATION=open (mode: %s)', async (api, mode) => {
+    const own = await startKit({ environment: mode === 'default' ? {} : { REGISTRATION: mode } });
+    try {
+      const email = 'first@people.example';
+      if (mode === 'invite') expect((await invite([email], own)).errors).toEqual([]);
+      if (api === 'GraphQL')
+        expect((await register({ email, password }, own)).data.register.account.role).toBe('BASIC');
+      else {
+        const answer = await own.rest('POST', '/auth/register', { key: null, body: { email, password } });
+        expect([answer.status, answer.body.role, answer.body.is_superuser]).toEqual([201, 'basic', false]);
+      }
+      const { data } = await login(email, password, own);
+      const session = data.login.token;
+      const viewer = await own.gql('{ viewer { role } can(permission: "manage:api_keys") }', {}, session);
+      expect(viewer.data).toEqual({ viewer: { role: 'BASIC' }, can: false });
+      await refused(() => own.gql('{ apiKeys { totalCount } }', {}, session), 'FORBIDDEN', own);
+    } finally {
+      await own.close();
+    }
+  });
+
+  test.each([
+    [{}, 'open', false],
+    [{ HOST: '127.0.0.5' }, 'open', false],
+    [{ HOST: '::1' }, 'open', false],
+    [{ HOST: 'localhost' }, 'open', false],
+    [{ HOST: '0.0.0.0' }, 'invite', false],
+    [{ HOST: '::' }, 'invite', false],
+    [{ HOST: '192.168.1.2' }, 'invite', false],
+    [{ HOST: '127.evil.example' }, 'invite', false],
+    [{ NODE_ENV: 'production' }, 'invite', false],
+    [{ AUTH_TOKEN: 'the server’s own', HOST: '0.0.0.0' }, 'closed', false],
+    [{ REGISTRATION: 'open', HOST: '0.0.0.0', NODE_ENV: 'production' }, 'open', true],
+    [{ REGISTRATION: 'invite' }, 'invite', false],
+  ])('the settings %j mean %s registration', (environment, registration, firstPersonIsAdmin) => {
+    expect(readSettings(environment as Record<string, string>)).toMatchObject({ registration, firstPersonIsAdmin });
+  });
+
+  test('a production server rejects registration without an invitation by default', async () => {
+    const own = await startKit({ environment: { NODE_ENV: 'production' } });
+    try {
+      await refused(() => register({ email: fresh(), password }, own), 'FORBIDDEN', own);
+      const before = await own.fingerprint();
+      const rest = await own.rest('POST', '/auth/register', { key: null, body: { email: fresh(), password } });
+      expect([rest.status, rest.body.error_code]).toEqual([403, 'UNAUTHORIZED']);
+      expect(await own.fingerprint()).toBe(before);
+    } finally {
+      await own.close();
+    }
+  });
+
   test('of two that race to be first one is admin; of two that race for one address one succeeds', async () => {
-    const own = await startKit();
+    const own = await startKit({ environment: { REGISTRATION: 'open' } });
     try {
       const answers = await Promise.all(
         ['a', 'b', 'c'].map((who) => register({ email: `${who}@people.example`, password }, own)),
@@ -226,7 +282,7 @@ describe('registration', () => {
         { error_code: 'UNAUTHORIZED', detail: 'This workspace is invite-only. Please ask your admin to invite you.' },
       ]);
       expect((await register({ email: 'guest@People.example', password }, own)).data.register.account.role).toBe(
-        'ADMIN',
+        'BASIC',
       );
       expect(await own.prisma.invitation.count()).toBe(0);
       await refused(() => register({ email: 'guest@people.example', password }, own), 'FORBIDDEN', own);
