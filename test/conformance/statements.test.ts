@@ -141,8 +141,9 @@ async function counted<T>(request: () => Promise<T>): Promise<{ statements: stri
 const page = 'pageInfo { hasNextPage endCursor } totalCount';
 const person = 'id name email accountType';
 const agent = `id databaseId name description systemPrompt viewerPermission ownerId ownerEmail owner { ${person} }
-  starterMessages { name message } labels { databaseId name } actions { databaseId name } documents { documentId title }
-  files { databaseId name } shares { permission user { ${person} } }`;
+  starterMessages { name message } labels { databaseId name } actions { databaseId name } documents(first: 2) { totalCount nodes { documentId title } }
+  files(first: 2) { totalCount nodes { databaseId name } }
+  shares(first: 2) { totalCount nodes { permission user { ${person} } } }`;
 const file = 'id databaseId name status chunkCount';
 const message = `databaseId text role documents { title } citations { number documentId }
   feedback { rating comment } files { ${file} }`;

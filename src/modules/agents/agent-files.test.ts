@@ -30,9 +30,10 @@ const upload = (name: string, content: string | Uint8Array<ArrayBuffer>, who = a
 const api = (method: string, path: string, who: Person, body?: unknown) =>
   kit.rest(method, `/api${path}`, { key: who.secret, ...(body !== undefined && { body }) });
 
-const createAgent = `mutation ($input: CreateAgentInput!) { createAgent(input: $input) { agent { databaseId files { databaseId } } } }`;
-const updateAgent = `mutation ($input: UpdateAgentInput!) { updateAgent(input: $input) { agent { files { databaseId } } } }`;
-const filesOf = (agent: { files: { databaseId: string }[] }) => agent.files.map(({ databaseId }) => databaseId);
+const createAgent = `mutation ($input: CreateAgentInput!) { createAgent(input: $input) { agent { databaseId files(first: 100) { nodes { databaseId } } } } }`;
+const updateAgent = `mutation ($input: UpdateAgentInput!) { updateAgent(input: $input) { agent { files(first: 100) { nodes { databaseId } } } } }`;
+const filesOf = (agent: { files: { nodes: { databaseId: string }[] } }) =>
+  agent.files.nodes.map(({ databaseId }) => databaseId);
 
 async function ok(query: string, variables: object, who: Person) {
   const { data, errors } = await kit.gql(query, variables, who.secret);
@@ -269,9 +270,15 @@ it('a token that is confined to a project learns of no agent’s files', async (
   );
   const token = { secret: createProjectToken.secret, userId: '' };
   expect(
-    (await ok(`query ($id: Int!) { agent(databaseId: $id) { files { name } } }`, { id: agent }, token)).agent,
+    (
+      await ok(
+        `query ($id: Int!) { agent(databaseId: $id) { files { totalCount nodes { name } } } }`,
+        { id: agent },
+        token,
+      )
+    ).agent,
   ).toEqual({
-    files: [],
+    files: { totalCount: 0, nodes: [] },
   });
   expect((await api('GET', `/persona/${agent}`, token)).body.user_file_ids).toEqual([]);
   expect(await roads(id, 'dugong', token)).toEqual(none);

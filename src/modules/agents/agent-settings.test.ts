@@ -180,7 +180,7 @@ describe('the documents of an agent', () => {
     const { data } = await kit.gql('{ documents(first: 100) { nodes { title location } } }');
     return data.documents.nodes.find((document: { title: string }) => document.title === title).location;
   };
-  const withDocuments = 'agent { documents { title } pinnedDocuments { title } }';
+  const withDocuments = 'agent { documents { nodes { title } } pinnedDocuments { totalCount nodes { title } } }';
   const change = (input: object, key?: string) =>
     send('changeAgentDocuments', 'ChangeAgentDocumentsInput', input, key, withDocuments);
   const pin = (input: object, key?: string) =>
@@ -190,11 +190,20 @@ describe('the documents of an agent', () => {
     const { slug, databaseId } = await made();
     const location = await locationOf('Handbook');
     const added = await change({ slug, add: [location], remove: null });
-    expect(added.data.changeAgentDocuments.agent).toEqual({ documents: [{ title: 'Handbook' }], pinnedDocuments: [] });
+    expect(added.data.changeAgentDocuments.agent).toEqual({
+      documents: { nodes: [{ title: 'Handbook' }] },
+      pinnedDocuments: { totalCount: 0, nodes: [] },
+    });
     const pinned = await pin({ databaseId, location, pinned: true });
-    expect(pinned.data.pinAgentDocument.agent.pinnedDocuments).toEqual([{ title: 'Handbook' }]);
+    expect(pinned.data.pinAgentDocument.agent.pinnedDocuments).toEqual({
+      totalCount: 1,
+      nodes: [{ title: 'Handbook' }],
+    });
     const removed = await change({ databaseId, remove: [location] });
-    expect(removed.data.changeAgentDocuments.agent).toEqual({ documents: [], pinnedDocuments: [] });
+    expect(removed.data.changeAgentDocuments.agent).toEqual({
+      documents: { nodes: [] },
+      pinnedDocuments: { totalCount: 0, nodes: [] },
+    });
     expect(codes(await pin({ slug, location, pinned: true }))).toEqual(['NOT_FOUND']);
   });
 
@@ -227,12 +236,12 @@ describe('the documents of an agent', () => {
     expect(await kit.prisma.document.count({ where: { agents: { some: { id: databaseId } } } })).toBe(0);
     expect((await update({ slug, documentIds: [fileId, 'Handbook'] })).errors).toEqual([]);
     const { data } = await kit.gql(
-      'query ($slug: String!) { agent(slug: $slug) { all: documents { title } others: documents(filesIncluded: false) { title } } }',
+      'query ($slug: String!) { agent(slug: $slug) { all: documents { totalCount nodes { title } } others: documents(filesIncluded: false) { totalCount nodes { title } } } }',
       { slug },
       anna.secret,
     );
-    expect(data.agent.all).toHaveLength(2);
-    expect(data.agent.others).toEqual([{ title: 'Handbook' }]);
+    expect(data.agent.all).toMatchObject({ totalCount: 2, nodes: [{}, {}] });
+    expect(data.agent.others).toEqual({ totalCount: 1, nodes: [{ title: 'Handbook' }] });
   });
 });
 

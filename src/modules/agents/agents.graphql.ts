@@ -5,15 +5,23 @@ import type { Context } from '../../context.ts';
 import { badInput } from '../../errors.ts';
 import type { Agent as AgentRow } from '../../generated/prisma/client.ts';
 import { builder } from '../../graphql/builder.ts';
-import { connection, nodeQuery, pageArgs } from '../../graphql/connection.ts';
+import { connection, nestedNodes, nodeQuery, pageArgs } from '../../graphql/connection.ts';
 import { integerIds, nodeRule } from '../../graphql/nodes.ts';
 import { referenceDescription, referencedId } from '../../graphql/reference.ts';
-import type { PageArgs } from '../../paging.ts';
+import { cut, type PageArgs } from '../../paging.ts';
 import { modelOf } from '../chat/overrides.ts';
-import { Document } from '../knowledge/knowledge.graphql.ts';
+import { DocumentConnection } from '../knowledge/knowledge.graphql.ts';
+import { documentsById } from '../knowledge/knowledge.service.ts';
 import { User } from '../users/users.graphql.ts';
 import { Action } from './actions.graphql.ts';
-import { type AgentFilter, agentOperations, agentOrder, agentPermission, labelOrder } from './agents.service.ts';
+import {
+  type AgentFilter,
+  agentOperations,
+  agentOrder,
+  agentPermission,
+  agentShareOrder,
+  labelOrder,
+} from './agents.service.ts';
 import type { AgentKey } from './by-slug.ts';
 import { ChatModeType } from './chat-mode.graphql.ts';
 
@@ -72,6 +80,11 @@ export const AgentShare = builder.prismaObject('AgentShare', {
     user: t.relation('user', { type: User, description: 'The person.' }),
   }),
 });
+
+export const AgentShareConnection = builder.connectionObject(
+  { type: AgentShare, name: 'AgentShareConnection', description: 'A page of the people that an agent is shared with.' },
+  { name: 'AgentShareEdge', description: 'A person that an agent is shared with, and the cursor of that entry.' },
+);
 
 /** What says what the caller is to an agent. */
 const ownShare = (_args: object, { principal }: Context) =>
@@ -188,39 +201,70 @@ export const Agent = builder.prismaNode('Agent', {
       description: 'What it can do in a turn.',
       query: { orderBy: { id: 'asc' } },
     }),
-    documents: t.relation('documents', {
-      type: Document,
+    documents: t.field({
+      type: DocumentConnection,
       nullable: true,
       authScopes: { permission: 'read:search' },
-      description: 'Its own documents, as far as the caller may read them.',
+      description: 'The documents of the agent that the caller may read, by `databaseId`.',
       args: {
+        ...pageArgs(t.arg),
         filesIncluded: t.arg.boolean({
           required: true,
           defaultValue: true,
-          description: 'Whether those that are the text of a file are among them.',
+          description: 'Whether the list includes documents that hold the text of an uploaded file. Defaults to true.',
         }),
       },
-      query: ({ filesIncluded }, { principal }) => ({
-        where: { AND: [visible.documents(signedIn(principal)), filesIncluded ? {} : { fileId: null }] },
-        orderBy: { id: 'asc' },
-      }),
+      select: ({ filesIncluded, ...args }, { principal, pageLimit }, nested) => {
+        const listed = { AND: [visible.documents(signedIn(principal)), filesIncluded ? {} : { fileId: null }] };
+        const { where, ...page } = documentsById.page(args, pageLimit);
+        return {
+          documents: nestedNodes(nested, 'Document', documentsById, { ...page, where: { AND: [listed, where] } }),
+          _count: { select: { documents: { where: listed } } },
+        };
+      },
+      resolve: (agent, args, { pageLimit }) => {
+        const page = cut(agent.documents, documentsById.page(args, pageLimit));
+        return connection(documentsById, page, args, async () => agent._count.documents);
+      },
     }),
-    pinnedDocuments: t.relation('pinnedDocuments', {
-      type: Document,
+    pinnedDocuments: t.field({
+      type: DocumentConnection,
       nullable: true,
       authScopes: { permission: 'read:search' },
-      description: 'Of its documents those that every turn is given whole, as far as the caller may read them.',
-      query: (_args, { principal }) => ({ where: visible.documents(signedIn(principal)), orderBy: { id: 'asc' } }),
+      description:
+        'The documents of the agent that every turn receives in full and that the caller may read, by `databaseId`.',
+      args: pageArgs(t.arg),
+      select: (args, { principal, pageLimit }, nested) => {
+        const listed = visible.documents(signedIn(principal));
+        const { where, ...page } = documentsById.page(args, pageLimit);
+        return {
+          pinnedDocuments: nestedNodes(nested, 'Document', documentsById, { ...page, where: { AND: [listed, where] } }),
+          _count: { select: { pinnedDocuments: { where: listed } } },
+        };
+      },
+      resolve: (agent, args, { pageLimit }) => {
+        const page = cut(agent.pinnedDocuments, documentsById.page(args, pageLimit));
+        return connection(documentsById, page, args, async () => agent._count.pinnedDocuments);
+      },
     }),
-    shares: t.relation('shares', {
-      type: AgentShare,
+    shares: t.field({
+      type: AgentShareConnection,
       nullable: true,
       authScopes: { permission: 'write:agents' },
-      description: 'The people it is shared with; none for who does not own it.',
-      query: (_args, { principal }) => ({
-        where: { agent: visible.ownedAgents(signedIn(principal)), user: { embed: null } },
-        orderBy: { userId: 'asc' },
-      }),
+      description: 'The people that the agent is shared with. Empty for a caller who does not own it.',
+      args: pageArgs(t.arg),
+      select: (args, { principal, pageLimit }, nested) => {
+        const listed = { agent: visible.ownedAgents(signedIn(principal)), user: { embed: null } };
+        const { where, ...page } = agentShareOrder.page(args, pageLimit);
+        return {
+          shares: nestedNodes(nested, 'AgentShare', agentShareOrder, { ...page, where: { AND: [listed, where] } }),
+          _count: { select: { shares: { where: listed } } },
+        };
+      },
+      resolve: (agent, args, { pageLimit }) => {
+        const page = cut(agent.shares, agentShareOrder.page(args, pageLimit));
+        return connection(agentShareOrder, page, args, async () => agent._count.shares);
+      },
     }),
   }),
 });
@@ -240,7 +284,7 @@ nodeRule('Agent', {
     }),
 });
 
-const AgentConnection = builder.connectionObject(
+export const AgentConnection = builder.connectionObject(
   { type: Agent, name: 'AgentConnection', description: 'A page of agents.' },
   { name: 'AgentEdge', description: 'An agent and its place in the list.' },
 );

@@ -68,6 +68,9 @@ export const agentOrder = new ListOrder('agents', [
   { field: 'displayPriority', type: 'int', direction: 'asc', nullable: true },
   { field: 'id', type: 'int', direction: 'asc' },
 ]);
+/** The agents of a document. */
+export const agentsById = new ListOrder('documentAgents', [{ field: 'id', type: 'int', direction: 'asc' }]);
+export const agentShareOrder = new ListOrder('agentShares', [{ field: 'userId', type: 'uuid', direction: 'asc' }]);
 export const labelOrder = new ListOrder('labels', [{ field: 'id', type: 'int', direction: 'asc' }]);
 
 /** Of the random digits behind a slug that another agent has. */

@@ -132,8 +132,8 @@ describe('making an agent', () => {
     });
     const { data } = await kit.gql(
       `query ($id: Int!) { agent(databaseId: $id) {
-        name systemPrompt knowledge searchStartDate starterMessages { message } documents { documentId } ownerId
-        viewerPermission viewerCan shares { permission user { id } } actions { builtinKey } labels { name }
+        name systemPrompt knowledge searchStartDate starterMessages { message } documents { nodes { documentId } } ownerId
+        viewerPermission viewerCan shares { nodes { permission user { id } } } actions { builtinKey } labels { name }
       } }`,
       { id: made.body.id },
       anna.secret,
@@ -144,11 +144,11 @@ describe('making an agent', () => {
       knowledge: 'ATTACHED',
       searchStartDate: '2026-01-02T03:04:05.000Z',
       starterMessages: [{ message: 'b' }, { message: 'a' }],
-      documents: [{ documentId: 'Handbook' }],
+      documents: { nodes: [{ documentId: 'Handbook' }] },
       ownerId: anna.userId,
       viewerPermission: 'OWNER',
       viewerCan: ['EDIT', 'SHARE', 'DELETE'],
-      shares: [{ permission: 'VIEWER', user: { id: ben.userId } }],
+      shares: { nodes: [{ permission: 'VIEWER', user: { id: ben.userId } }] },
       actions: [{ builtinKey: 'SearchTool' }],
       labels: [{ name: 'People' }],
     });
@@ -325,17 +325,17 @@ describe('who sees an agent', () => {
     });
     expect(Object.values(body.permissions)).not.toContain(true);
     const { data } = await kit.gql(
-      `{ agent(databaseId: ${id}) { ownerEmail shares { user { id } } viewerCan } }`,
+      `{ agent(databaseId: ${id}) { ownerEmail shares { totalCount nodes { user { id } } } viewerCan } }`,
       {},
       ben.secret,
     );
-    expect(data.agent).toEqual({ ownerEmail: '', shares: [], viewerCan: [] });
+    expect(data.agent).toEqual({ ownerEmail: '', shares: { totalCount: 0, nodes: [] }, viewerCan: [] });
   });
 
   it('shows a limited key an agent without its tools, documents and people, and says why', async () => {
     const id = await create(anna.secret, { isPublic: true, actionIds: [searchId], documentIds: ['Handbook'] });
     const { data, errors } = await kit.gql(
-      `{ agent(databaseId: ${id}) { name actions { name } documents { title } shares { permission } owner { id } } }`,
+      `{ agent(databaseId: ${id}) { name actions { name } documents { totalCount } shares { totalCount } owner { id } } }`,
       {},
       limited,
     );

@@ -1,8 +1,14 @@
+import type { GraphQLResolveInfo } from 'graphql';
 import { signedIn } from '../../authz/principal.ts';
+import type { Context } from '../../context.ts';
 import type { Agent as AgentRow } from '../../generated/prisma/client.ts';
 import { builder } from '../../graphql/builder.ts';
+import { connection, nodeQuery, pageArgs } from '../../graphql/connection.ts';
+import type { PageArgs } from '../../paging.ts';
 import { Account } from '../users/accounts.graphql.ts';
-import { Agent, AgentShare, agentKey, agentReference } from './agents.graphql.ts';
+import { Agent, AgentShare, AgentShareConnection, agentKey, agentReference } from './agents.graphql.ts';
+import { agentShareOrder } from './agents.service.ts';
+import type { AgentKey } from './by-slug.ts';
 
 builder.prismaObjectField(AgentShare, 'account', (t) =>
   t.relation('user', {
@@ -12,6 +18,13 @@ builder.prismaObjectField(AgentShare, 'account', (t) =>
     description: 'The person, as administrators see them.',
   }),
 );
+
+async function memberList(key: AgentKey, args: PageArgs, context: Context, info: GraphQLResolveInfo) {
+  const { members } = context.services;
+  const principal = signedIn(context.principal);
+  const page = await members.list(principal, key, args, context.pageLimit, nodeQuery(context, info));
+  return connection(agentShareOrder, page, args, () => members.count(principal, key));
+}
 
 const AgentMembersInput = builder.inputType('AgentMembersInput', {
   description: 'Whose members are asked for.',
@@ -41,24 +54,25 @@ const ChangeAgentMembersPayload = builder
     fields: (t) => ({
       agent: t.field({ type: Agent, description: 'The agent as it is now.', resolve: ({ agent }) => agent }),
       foundCount: t.exposeInt('found', { description: 'How many users the ids are of. Where none, nothing changed.' }),
-      members: t.prismaField({
-        type: [AgentShare],
-        description: 'All the people it is shared with now, by their integer ids.',
-        resolve: (query, { agent }, _args, { principal, services }) =>
-          services.members.list(signedIn(principal), agent.id, query),
+      members: t.field({
+        type: AgentShareConnection,
+        description: 'The people that the agent is shared with after the change.',
+        args: pageArgs(t.arg),
+        resolve: ({ agent }, args, context, info) => memberList(agent.id, args, context, info),
       }),
     }),
   });
 
 builder.queryField('agentMembers', (t) =>
-  t.prismaField({
-    type: [AgentShare],
+  t.field({
+    type: AgentShareConnection,
     authScopes: { permission: 'manage:users' },
-    description:
-      'The people whom an agent is shared with, by their integer ids. Needs `manage:agents` beside the next.',
-    args: { input: t.arg({ type: AgentMembersInput, required: true, description: 'Which agent.' }) },
-    resolve: (query, _root, { input }, { principal, services }) =>
-      services.members.list(signedIn(principal), agentKey(input), query),
+    description: 'The people that an agent is shared with. Also requires `manage:agents`.',
+    args: {
+      ...pageArgs(t.arg),
+      input: t.arg({ type: AgentMembersInput, required: true, description: 'The agent whose members to return.' }),
+    },
+    resolve: (_root, { input, ...args }, context, info) => memberList(agentKey(input), args, context, info),
   }),
 );
 

@@ -2,30 +2,45 @@ import { z } from 'zod';
 import { demand, type Principal } from '../../authz/principal.ts';
 import { visible } from '../../authz/visible.ts';
 import { forbidden, notFound, parse } from '../../errors.ts';
-import type { Agent, AgentShare } from '../../generated/prisma/client.ts';
+import type { Agent, AgentShare, Prisma } from '../../generated/prisma/client.ts';
+import { cut, type PageArgs, type PageOf } from '../../paging.ts';
 import type { Database } from '../../store/database.ts';
 import { databaseId } from '../input.ts';
-import { setShares } from './agents.service.ts';
+import { agentShareOrder, setShares } from './agents.service.ts';
 import { type AgentKey, agentAt, agentToChange } from './by-slug.ts';
 
 const Change = z.object({ userDatabaseIds: z.array(databaseId).max(1000), replace: z.boolean().default(false) });
 
 /** Who uses an agent, as administrators say. Everything needs `manage:agents`, whosever the agent is. */
 export function membersService(db: Database) {
+  /** Selects the people that an agent is shared with. Throws NOT_FOUND, FORBIDDEN. */
+  async function membersOf(principal: Principal, key: AgentKey): Promise<Prisma.AgentShareWhereInput> {
+    demand(principal, 'manage:agents');
+    const agent = await db.prisma.agent.findFirst({
+      where: { ...agentAt(key), deletedAt: null },
+      select: { id: true },
+    });
+    if (!agent) throw notFound('Agent');
+    return { agentId: agent.id, user: { embed: null } };
+  }
+
   return {
-    /** The people that an agent is shared with, by their integer ids. Throws NOT_FOUND, FORBIDDEN. */
-    async list(principal: Principal, key: AgentKey, query: object = {}): Promise<AgentShare[]> {
-      demand(principal, 'manage:agents');
-      const agent = await db.prisma.agent.findFirst({
-        where: { ...agentAt(key), deletedAt: null },
-        select: { id: true },
-      });
-      if (!agent) throw notFound('Agent');
-      return db.prisma.agentShare.findMany({
-        ...query,
-        where: { agentId: agent.id, user: { embed: null } },
-        orderBy: { user: { databaseId: 'asc' } },
-      });
+    /** Returns a page of the people that an agent is shared with. Throws NOT_FOUND, FORBIDDEN, BAD_USER_INPUT. */
+    async list(
+      principal: Principal,
+      key: AgentKey,
+      args: PageArgs,
+      limit: number,
+      query: object = {},
+    ): Promise<PageOf<AgentShare>> {
+      const page = agentShareOrder.page(args, limit);
+      const where = { AND: [await membersOf(principal, key), page.where] };
+      return cut(await db.prisma.agentShare.findMany({ ...query, ...page, where }), page);
+    },
+
+    /** Returns the number of people that an agent is shared with. Throws NOT_FOUND, FORBIDDEN. */
+    async count(principal: Principal, key: AgentKey): Promise<number> {
+      return db.prisma.agentShare.count({ where: await membersOf(principal, key) });
     },
 
     /**

@@ -258,7 +258,7 @@ describe('what visitors act as', () => {
       apiKeys(first: 100) { nodes { userId } }
       users(first: 100, includeServiceAccounts: true) { nodes { id } }
       accounts(first: 100, filter: { accountTypes: [STANDARD, SERVICE_ACCOUNT] }) { nodes { id } }
-      agent(databaseId: ${agent.id}) { shares { user { id } } }
+      agent(databaseId: ${agent.id}) { shares { totalCount nodes { user { id } } } }
     }`);
     expect(data.accounts.nodes.length).toBeGreaterThan(0);
     expect(JSON.stringify(data)).not.toContain(user.id);

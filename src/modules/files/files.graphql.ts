@@ -8,7 +8,7 @@ import { Agent } from '../agents/agents.graphql.ts';
 import { ChatMessage } from '../chat/messages.graphql.ts';
 import { fileLink } from '../knowledge/knowledge.service.ts';
 import { Project } from '../projects/projects.graphql.ts';
-import { fileOrder, type Uploaded } from './files.service.ts';
+import { agentFileOrder, fileOrder, type Uploaded } from './files.service.ts';
 
 const FileKind = builder.enumType('FileKind', {
   description: 'What a file is to a chat.',
@@ -113,14 +113,23 @@ const oldestFirst = [{ createdAt: 'asc' }, { id: 'asc' }] as const;
 
 builder.prismaObjectField(Agent, 'files', (t) =>
   t.field({
-    type: [File],
+    type: FileConnection,
     nullable: true,
     authScopes: { permission: 'read:search' },
-    description: 'The files that each of its chats knows, as far as the caller may know of them.',
-    select: (_args, { principal }, nested) => ({
-      files: { ...(nested() as object), where: visible.agentFiles(signedIn(principal)), orderBy: [...oldestFirst] },
-    }),
-    resolve: ({ files }) => files,
+    description: 'The files of the agent that the caller may know of, oldest first. Each of its chats can use them.',
+    args: pageArgs(t.arg),
+    select: (args, { principal, pageLimit }, nested) => {
+      const listed = visible.agentFiles(signedIn(principal));
+      const { where, ...page } = agentFileOrder.page(args, pageLimit);
+      return {
+        files: nestedNodes(nested, 'File', agentFileOrder, { ...page, where: { AND: [listed, where] } }),
+        _count: { select: { files: { where: listed } } },
+      };
+    },
+    resolve: (agent, args, { pageLimit }) => {
+      const page = cut(agent.files, agentFileOrder.page(args, pageLimit));
+      return connection(agentFileOrder, page, args, async () => agent._count.files);
+    },
   }),
 );
 

@@ -26,6 +26,11 @@ const mostAtOnce = 20;
 /** How long the blob of an upload may be without its row, before it counts as one that a crash left behind. Milliseconds. */
 const uploadPatience = 3600_000;
 
+/** The files of an agent. */
+export const agentFileOrder = new ListOrder('agentFiles', [
+  { field: 'createdAt', type: 'date', direction: 'asc' },
+  { field: 'id', type: 'uuid', direction: 'asc' },
+]);
 export const fileOrder = new ListOrder('files', [
   { field: 'createdAt', type: 'date', direction: 'desc' },
   { field: 'id', type: 'uuid', direction: 'desc' },

@@ -1,24 +1,46 @@
 import { signedIn } from '../../authz/principal.ts';
 import { visible } from '../../authz/visible.ts';
-import type { Document as DocumentRow } from '../../generated/prisma/client.ts';
+import type { Agent as AgentRow, Document as DocumentRow } from '../../generated/prisma/client.ts';
 import { builder } from '../../graphql/builder.ts';
-import { Agent } from '../agents/agents.graphql.ts';
+import { connection, nestedNodes, pageArgs } from '../../graphql/connection.ts';
+import { cut } from '../../paging.ts';
+import { AgentConnection } from '../agents/agents.graphql.ts';
+import { agentsById } from '../agents/agents.service.ts';
 import type { FolderSummary } from './folders.service.ts';
 import { Document } from './knowledge.graphql.ts';
 
 for (const [name, description] of [
-  ['agents', 'The agents whose own it is, as far as the caller may use them.'],
-  ['pinnedBy', 'Of these, those that give it whole to every turn.'],
+  ['agents', 'The agents that the document belongs to and that the caller may use, by `databaseId`.'],
+  [
+    'pinnedBy',
+    'The agents whose every turn receives the document in full and that the caller may use, by `databaseId`.',
+  ],
 ] as const)
   builder.prismaObjectField(Document, name, (t) =>
-    t.relation(name, {
-      type: Agent,
+    t.field({
+      type: AgentConnection,
       nullable: true,
       authScopes: { permission: 'read:agents' },
       description,
-      query: (_args, { principal }) => ({ where: visible.usableAgents(signedIn(principal)), orderBy: { id: 'asc' } }),
+      args: pageArgs(t.arg),
+      select: (args, { principal, pageLimit }, nested) => {
+        const listed = visible.usableAgents(signedIn(principal));
+        const { where, ...page } = agentsById.page(args, pageLimit);
+        return {
+          [name]: nestedNodes(nested, 'Agent', agentsById, { ...page, where: { AND: [listed, where] } }),
+          _count: { select: { [name]: { where: listed } } },
+        };
+      },
+      resolve: (document, args, { pageLimit }) => {
+        const { [name]: agents, _count: counts } = document as unknown as WithAgents;
+        const page = cut(agents, agentsById.page(args, pageLimit));
+        return connection(agentsById, page, args, async () => counts[name]);
+      },
     }),
   );
+
+/** The relations that the fields above select. */
+type WithAgents = Record<'agents' | 'pinnedBy', AgentRow[]> & { _count: Record<'agents' | 'pinnedBy', number> };
 
 const DocumentFolder = builder.objectRef<FolderSummary>('DocumentFolder').implement({
   description: 'A folder of documents, as the AnythingLLM paths show them.',

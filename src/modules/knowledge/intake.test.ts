@@ -16,7 +16,7 @@ beforeEach(async () => {
 const unchanged = <T>(work: () => Promise<T>): Promise<T> => nothingStored(kit, work);
 
 const addTextDocument = `mutation ($input: AddTextDocumentInput!) {
-  addTextDocument(input: $input) { added { text document { documentId title location wordCount agents { databaseId } } } }
+  addTextDocument(input: $input) { added { text document { documentId title location wordCount agents { nodes { databaseId } } } } }
 }`;
 const addLinkDocument = `mutation ($input: AddLinkDocumentInput!) {
   addLinkDocument(input: $input) { added { document { documentId } } }

@@ -81,6 +81,8 @@ export interface SearchInput {
   minScore?: number | null | undefined;
 }
 
+/** The documents of an agent. */
+export const documentsById = new ListOrder('agentDocuments', [{ field: 'id', type: 'int', direction: 'asc' }]);
 export const documentOrder = new ListOrder('documents', [{ field: 'id', type: 'int', direction: 'desc' }]);
 
 /** A large document takes its time, and so does waiting for others that write the same one. Milliseconds. */

@@ -13,8 +13,8 @@ export const DocumentFields = graphql(`
 export const FileEntryFields = graphql(
   `fragment AnythingLLMFileEntry on Document @_unmask {
     ...AnythingLLMDocument
-    agents { databaseId }
-    pinnedBy { databaseId }
+    agents { totalCount }
+    pinnedBy(first: 2147483647) { nodes { databaseId } }
   }`,
   [DocumentFields],
 );
@@ -113,13 +113,13 @@ export const documentFile = (document: EntryFields): z.input<typeof DocumentFile
   name: document.fileName,
   type: 'file',
   ...detailsOf(document),
-  cached: (document.agents ?? []).length > 0,
+  cached: (document.agents?.totalCount ?? 0) > 0,
 });
 
 export const fileEntry = (document: EntryFields): z.input<typeof FileEntry> => ({
   ...documentFile(document),
   canWatch: false,
-  pinnedWorkspaces: (document.pinnedBy ?? []).map(({ databaseId }) => databaseId),
+  pinnedWorkspaces: (document.pinnedBy?.nodes ?? []).map(({ databaseId }) => databaseId),
   watched: false,
 });
 

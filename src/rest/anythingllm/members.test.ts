@@ -84,8 +84,10 @@ describe('once there are people', () => {
     const { userId } = (await kit.gql('{ viewer { userId: id } }', {}, carl.session)).data.viewer;
     await kit.prisma.agentShare.create({ data: { agentId: id, userId, permission: 'EDITOR' } });
     await replace(id, { userIds: [carl.id, dora.id] });
-    const { data } = await kit.gql('query ($id: Int!) { agent(databaseId: $id) { shares { permission } } }', { id });
-    expect(data.agent.shares.map(({ permission }: { permission: string }) => permission).toSorted()).toEqual([
+    const { data } = await kit.gql('query ($id: Int!) { agent(databaseId: $id) { shares { nodes { permission } } } }', {
+      id,
+    });
+    expect(data.agent.shares.nodes.map(({ permission }: { permission: string }) => permission).toSorted()).toEqual([
       'EDITOR',
       'VIEWER',
     ]);
@@ -148,7 +150,11 @@ describe('once there are people', () => {
         if (key === null) continue;
         const input = { databaseId: id };
         const asked = [
-          kit.gql('query ($input: AgentMembersInput!) { agentMembers(input: $input) { permission } }', { input }, key),
+          kit.gql(
+            'query ($input: AgentMembersInput!) { agentMembers(input: $input) { totalCount nodes { permission } } }',
+            { input },
+            key,
+          ),
           kit.gql(
             'mutation ($input: ChangeAgentMembersInput!) { changeAgentMembers(input: $input) { foundCount } }',
             { input: { ...input, userDatabaseIds: [dora.id] } },

@@ -25,16 +25,18 @@ const Member = z
 const Members = z.array(Member);
 
 const members = (shares: readonly ResultOf<typeof MemberFields>[]): z.input<typeof Members> =>
-  shares.flatMap(({ account }) =>
-    account
-      ? {
-          userId: account.databaseId,
-          username: account.username ?? account.email,
-          role: roleName(account.role),
-          lastUpdatedAt: account.updatedAt,
-        }
-      : [],
-  );
+  shares
+    .flatMap(({ account }) =>
+      account
+        ? {
+            userId: account.databaseId,
+            username: account.username ?? account.email,
+            role: roleName(account.role),
+            lastUpdatedAt: account.updatedAt,
+          }
+        : [],
+    )
+    .sort((a, b) => a.userId - b.userId);
 
 /** What can be nobody's id is passed over, as an id that nobody has. */
 const userIds = z
@@ -44,7 +46,7 @@ const userIds = z
 
 const ChangeMembers = graphql(
   `mutation ChangeMembers($input: ChangeAgentMembersInput!) {
-    changeAgentMembers(input: $input) { foundCount members { ...WorkspaceMember } }
+    changeAgentMembers(input: $input) { foundCount members(first: 2147483647) { nodes { ...WorkspaceMember } } }
   }`,
   [MemberFields],
 );
@@ -80,11 +82,13 @@ export const memberRows: AnyRow[] = [
     params: z.object({ workspaceId: id }),
     reply: z.object({ users: Members }).openapi('WorkspaceMembers'),
     document: graphql(
-      `query WorkspaceMembers($input: AgentMembersInput!) { agentMembers(input: $input) { ...WorkspaceMember } }`,
+      `query WorkspaceMembers($input: AgentMembersInput!) {
+        agentMembers(input: $input, first: 2147483647) { nodes { ...WorkspaceMember } }
+      }`,
       [MemberFields],
     ),
     variables: ({ params }) => ({ input: { databaseId: params.workspaceId } }),
-    output: ({ agentMembers }) => ({ users: members(agentMembers) }),
+    output: ({ agentMembers }) => ({ users: members(agentMembers.nodes) }),
     failure: ({ code }) => (code === 'NOT_FOUND' ? { status: 200, body: { users: [] } } : null),
   }),
   row({
@@ -131,7 +135,7 @@ export const memberRows: AnyRow[] = [
       input: { slug: params.workspaceSlug, userDatabaseIds: userIds, replace: reset && userIds.length > 0 },
     }),
     output: ({ changeAgentMembers: { foundCount, members: shares } }) => {
-      const users = members(shares);
+      const users = members(shares.nodes);
       if (foundCount === 0) throw new NobodyFound(users);
       return { success: true as const, error: null, users };
     },

@@ -107,8 +107,8 @@ export const WorkspaceDocumentFields = graphql(
   `
   fragment WorkspaceDocuments on Agent @_unmask {
     databaseId
-    documents(filesIncluded: false) { databaseId updatedAt ...AnythingLLMDocument }
-    pinnedDocuments { databaseId tokenCount }
+    documents(filesIncluded: false, first: 2147483647) { nodes { databaseId updatedAt ...AnythingLLMDocument } }
+    pinnedDocuments(first: 2147483647) { nodes { databaseId tokenCount } }
   }
 `,
   [DocumentFields],
@@ -132,8 +132,8 @@ export const WsDoc = z
 
 /** The documents of a workspace: none to who may not search. */
 export function wsDocs({ databaseId, documents, pinnedDocuments }: WithDocuments): z.input<typeof WsDoc>[] {
-  const pinned = new Set(pinnedDocuments?.map((document) => document.databaseId));
-  return (documents ?? []).map((document) => ({
+  const pinned = new Set(pinnedDocuments?.nodes.map((document) => document.databaseId));
+  return (documents?.nodes ?? []).map((document) => ({
     id: document.databaseId,
     docId: document.documentId,
     filename: document.fileName,
@@ -149,4 +149,4 @@ export function wsDocs({ databaseId, documents, pinnedDocuments }: WithDocuments
 
 /** About how many tokens the pinned documents of a workspace have. */
 export const pinnedTokens = ({ pinnedDocuments }: WithDocuments): number =>
-  (pinnedDocuments ?? []).reduce((sum, { tokenCount }) => sum + tokenCount, 0);
+  (pinnedDocuments?.nodes ?? []).reduce((sum, { tokenCount }) => sum + tokenCount, 0);

@@ -21,18 +21,19 @@ const AgentCore = graphql(
   [ToolFields],
 );
 
-export const AgentCard = graphql(`fragment AgentCard on Agent @_unmask { ...AgentCore documents { source } }`, [
-  AgentCore,
-]);
+export const AgentCard = graphql(
+  `fragment AgentCard on Agent @_unmask { ...AgentCore documents(first: 2147483647) { nodes { source } } }`,
+  [AgentCore],
+);
 
 export const AgentWhole = graphql(
   `
   fragment AgentWhole on Agent @_unmask {
     ...AgentCore
     systemPrompt taskPrompt replaceBaseSystemPrompt datetimeAware searchStartDate
-    documents { documentId title link source updatedAt }
-    files { databaseId }
-    shares { permission user { id email } }
+    documents(first: 2147483647) { nodes { documentId title link source updatedAt } }
+    files(first: 2147483647) { nodes { databaseId } }
+    shares(first: 2147483647) { nodes { permission user { id email } } }
   }
 `,
   [AgentCore],
@@ -173,14 +174,14 @@ export const personaLabel = ({ databaseId, name }: { databaseId: number; name: s
 export const minimalSnapshot = (agent: ResultOf<typeof AgentCard>): z.input<typeof MinimalPersonaSnapshot> => ({
   ...coreOf(agent),
   hierarchy_node_count: 0,
-  attached_document_count: agent.documents?.length ?? 0,
-  knowledge_sources: [...new Set(agent.documents?.map(({ source }) => source))],
+  attached_document_count: agent.documents?.nodes.length ?? 0,
+  knowledge_sources: [...new Set(agent.documents?.nodes.map(({ source }) => source))],
 });
 
 /** Who does not own an agent sees nobody that it is shared with, but knows that it is when they see it at all. */
 function sharingStatus({ isPublic, shares, viewerPermission }: Whole): 'PRIVATE' | 'SHARED' | 'PUBLIC' {
   if (isPublic) return 'PUBLIC';
-  return shares?.length || viewerPermission !== 'OWNER' ? 'SHARED' : 'PRIVATE';
+  return shares?.nodes.length || viewerPermission !== 'OWNER' ? 'SHARED' : 'PRIVATE';
 }
 
 export const snapshot = (agent: Whole): z.input<typeof PersonaSnapshot> => ({
@@ -189,9 +190,9 @@ export const snapshot = (agent: Whole): z.input<typeof PersonaSnapshot> => ({
   task_prompt: agent.taskPrompt,
   replace_base_system_prompt: agent.replaceBaseSystemPrompt,
   datetime_aware: agent.datetimeAware,
-  user_file_ids: (agent.files ?? []).map(({ databaseId }) => databaseId),
-  users: (agent.shares ?? []).map(({ user }) => ({ id: user.id, email: user.email })),
-  user_shares: (agent.shares ?? []).map(({ user, permission }) => ({
+  user_file_ids: (agent.files?.nodes ?? []).map(({ databaseId }) => databaseId),
+  users: (agent.shares?.nodes ?? []).map(({ user }) => ({ id: user.id, email: user.email })),
+  user_shares: (agent.shares?.nodes ?? []).map(({ user, permission }) => ({
     user_id: user.id,
     email: user.email,
     permission,
@@ -201,7 +202,7 @@ export const snapshot = (agent: Whole): z.input<typeof PersonaSnapshot> => ({
   public_permission: agent.isPublic ? 'VIEWER' : null,
   sharing_status: sharingStatus(agent),
   hierarchy_nodes: [],
-  attached_documents: (agent.documents ?? []).map(({ documentId, title, link, source, updatedAt }) => ({
+  attached_documents: (agent.documents?.nodes ?? []).map(({ documentId, title, link, source, updatedAt }) => ({
     id: documentId,
     title,
     link,
@@ -210,7 +211,7 @@ export const snapshot = (agent: Whole): z.input<typeof PersonaSnapshot> => ({
     last_synced: updatedAt,
     source,
   })),
-  document_ids: (agent.documents ?? []).map(({ documentId }) => documentId),
+  document_ids: (agent.documents?.nodes ?? []).map(({ documentId }) => documentId),
 });
 
 export const fullSnapshot = (agent: Whole): z.input<typeof FullPersonaSnapshot> => ({
