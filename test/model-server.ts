@@ -193,17 +193,24 @@ function usageOf(reply: TextReply | ToolCallsReply, messages: RequestMessage[]):
 const brokenOff = new WeakSet<ServerResponse>();
 
 /** Lets the deltas pass one by one. False when the connection ended, by the client or by the script. */
-async function pace(response: ServerResponse, reply: TextReply, write: (delta: string) => void): Promise<boolean> {
+async function pace(
+  response: ServerResponse,
+  reply: TextReply,
+  write: (delta: string) => Promise<void>,
+): Promise<boolean> {
   const closed = new Promise<void>((resolve) => response.once('close', resolve));
   const passed = () => Promise.race([reply.gate?.pass(), closed]);
+  let sent = Promise.resolve();
   for (const delta of deltasOf(reply).slice(0, reply.breakAfter)) {
     await passed();
     if (response.destroyed) return false;
-    write(delta);
+    sent = write(delta);
     reply.gate?.wrote();
   }
   if (reply.breakAfter === undefined) return true;
   await passed();
+  // Node 24 keeps head and deltas until the next tick; the socket would end without them.
+  await Promise.race([sent, closed]);
   if (!response.destroyed) brokenOff.add(response);
   // What was written still arrives.
   response.socket?.destroySoon();
@@ -223,36 +230,38 @@ async function complete(response: ServerResponse, body: ModelRequest['body'], re
     const message = isText(reply)
       ? { content: deltasOf(reply).join(''), reasoning_content: reply.reasoning }
       : { content: null, tool_calls: toolCallsOf(reply) };
-    if (isText(reply) && !(await pace(response, reply, () => {}))) return;
+    if (isText(reply) && !(await pace(response, reply, async () => {}))) return;
     const choices = [{ index: 0, message: { role: 'assistant', ...message }, finish_reason }];
     sendJson(response, 200, { ...common, object: 'chat.completion', choices, usage });
     return;
   }
 
-  const send = (frame: object) => {
-    response.write(`data: ${JSON.stringify({ ...common, object: 'chat.completion.chunk', ...frame })}\n\n`);
-  };
+  const send = (frame: object) =>
+    new Promise<void>((resolve) => {
+      const event = `data: ${JSON.stringify({ ...common, object: 'chat.completion.chunk', ...frame })}\n\n`;
+      response.write(event, () => resolve());
+    });
   const sendDelta = (delta: object, reason: string | null = null) =>
     send({ choices: [{ index: 0, delta, finish_reason: reason }] });
   response.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-cache' });
-  sendDelta({ role: 'assistant', content: '' });
+  void sendDelta({ role: 'assistant', content: '' });
   if (isText(reply)) {
-    if (reply.reasoning) sendDelta({ reasoning_content: reply.reasoning });
-    for (const refusal of reply.refusal?.match(/\s*\S+/g) ?? []) sendDelta({ refusal });
+    if (reply.reasoning) void sendDelta({ reasoning_content: reply.reasoning });
+    for (const refusal of reply.refusal?.match(/\s*\S+/g) ?? []) void sendDelta({ refusal });
     if (!(await pace(response, reply, (content) => sendDelta({ content })))) return;
   } else {
-    if (reply.before) sendDelta({ content: reply.before });
+    if (reply.before) void sendDelta({ content: reply.before });
     for (const [index, call] of toolCallsOf(reply).entries()) {
       const { name, arguments: input } = call.function;
-      sendDelta({ tool_calls: [{ index, ...call, function: { name, arguments: '' } }] });
-      sendDelta({ tool_calls: [{ index, function: { arguments: input } }] });
+      void sendDelta({ tool_calls: [{ index, ...call, function: { name, arguments: '' } }] });
+      void sendDelta({ tool_calls: [{ index, function: { arguments: input } }] });
     }
     const closed = new Promise<void>((resolve) => response.once('close', resolve));
     await Promise.race([reply.gate?.pass(), closed]);
     if (response.destroyed) return;
   }
-  sendDelta({}, finish_reason);
-  if (body.stream_options?.include_usage) send({ choices: [], usage });
+  void sendDelta({}, finish_reason);
+  if (body.stream_options?.include_usage) void send({ choices: [], usage });
   response.end('data: [DONE]\n\n');
 }
 

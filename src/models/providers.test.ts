@@ -1,9 +1,12 @@
+import { type AddressInfo, createServer } from 'node:net';
 import { Readable } from 'node:stream';
 import { inspect } from 'node:util';
 import { APICallError } from '@ai-sdk/provider';
 import { generateText, jsonSchema, streamText, tool } from 'ai';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { type ModelServer, makeGate, startModelServer } from '../../test/model-server.ts';
+import { embeddingModel } from './embeddings.ts';
+import { imageModel } from './images.ts';
 import { renderPassages } from './passages.ts';
 import { chatModel, type ModelSettings } from './providers.ts';
 
@@ -95,7 +98,7 @@ describe('an OpenAI-compatible model', () => {
       }
     })();
     gate.release();
-    expect(await failure(reading)).toSatisfy((error) => APICallError.isInstance(error) && error.isRetryable);
+    expect(await failure(reading)).toSatisfy((error) => APICallError.isInstance(error) && !error.isRetryable);
     expect(texts).toEqual(['one ', 'two ']);
     expect(server.aborted).toBe(0);
   });
@@ -128,6 +131,59 @@ describe('an OpenAI-compatible model', () => {
     await ended;
     await reading;
     expect(server.aborted).toBe(1);
+  });
+});
+
+describe('a provider that breaks off', () => {
+  /** Answers every request with the same bytes and ends the connection with them. */
+  async function breaking(reply: string, prove: (baseUrl: string) => Promise<void>): Promise<number> {
+    let requests = 0;
+    const server = createServer((socket) => {
+      socket
+        .on('error', () => {})
+        .once('data', () => {
+          requests += 1;
+          socket.end(reply);
+        });
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    await prove(`http://127.0.0.1:${(server.address() as AddressInfo).port}/v1`);
+    server.close();
+    return requests;
+  }
+  const event = (content: string) => {
+    const data = `data: ${JSON.stringify({ choices: [{ index: 0, delta: { content } }] })}\n\n`;
+    return `${data.length.toString(16)}\r\n${data}\r\n`;
+  };
+  const cut = 'HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 1000\r\n\r\n{"data":[';
+
+  it('is not called again when head, text and end of the connection arrive together', async () => {
+    const head = 'HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n';
+    const texts: string[] = [];
+    const requests = await breaking(`${head}${event('one ')}${event('two ')}`, async (baseUrl) => {
+      const { model } = chatModel({ ...settings, baseUrl });
+      const { textStream } = streamText({ model, prompt: 'Count', maxRetries: 2, onError: () => {} });
+      const reading = (async () => {
+        for await (const text of textStream) texts.push(text);
+      })();
+      expect(await failure(reading)).toSatisfy(APICallError.isInstance);
+    });
+    expect([texts, requests]).toEqual([['one ', 'two '], 1]);
+  });
+
+  it('is not called again for a reply that is JSON', async () => {
+    const embedding = (baseUrl: string) => embeddingModel({ baseUrl, apiKey, model: 'small' })?.embed(['text']);
+    const image = (baseUrl: string) =>
+      imageModel({ baseUrl, apiKey: undefined, model: 'small' })?.draw({ prompt: 'A cat', size: null, images: [] });
+    for (const call of [embedding, image]) {
+      const requests = await breaking(cut, async (baseUrl) => {
+        expect(await failure(Promise.resolve(call(baseUrl)))).toMatchObject({
+          code: 'UPSTREAM_FAILED',
+          message: expect.stringContaining('connection'),
+        });
+      });
+      expect(requests).toBe(1);
+    }
   });
 });
 

@@ -2,6 +2,7 @@ import { createOpenAICompatible } from '@ai-sdk/openai-compatible';
 import type { LanguageModelV3 } from '@ai-sdk/provider';
 import { SettingsError } from '../settings.ts';
 import { embeddedModel } from './embedded.ts';
+import { providerFetch } from './provider-fetch.ts';
 
 /** Which language model answers: the `LLM_*` settings. */
 export interface ModelSettings {
@@ -92,7 +93,8 @@ export function openAICompatibleAt(
     name: 'openai-compatible',
     baseURL: baseUrl,
     includeUsage: true,
-    ...(apiKey && { apiKey, fetch: redactingFetch(apiKey) }),
+    fetch: apiKey ? redactingFetch(apiKey) : providerFetch,
+    ...(apiKey && { apiKey }),
   });
 }
 
@@ -105,7 +107,7 @@ function hasCredentials(url: string): boolean {
 /** A `fetch` whose replies do not repeat the key: a server may quote the one it refuses, and errors carry replies. */
 function redactingFetch(secret: string): typeof fetch {
   return async (input, init) => {
-    const response = await fetch(input, init);
+    const response = await providerFetch(input, init);
     if (!response.body) return response;
     const body = response.body
       .pipeThrough(new TextDecoderStream())

@@ -1,0 +1,27 @@
+/**
+ * Sends a request to a model provider. A reply that breaks off fails without the code of a network error: the AI SDK
+ * sends a request with such an error again, which would be answered, and paid for, twice.
+ */
+export const providerFetch: typeof fetch = async (input, init) => {
+  const response = await fetch(input, init);
+  if (!response.body) return response;
+  const reader = response.body.getReader();
+  const body = new ReadableStream<Uint8Array>(
+    {
+      async pull(controller) {
+        try {
+          const { done, value } = await reader.read();
+          if (done) controller.close();
+          else controller.enqueue(value);
+        } catch (error) {
+          controller.error(
+            init?.signal?.aborted ? error : new Error('The connection broke in the middle of the reply.'),
+          );
+        }
+      },
+      cancel: (reason) => reader.cancel(reason),
+    },
+    { highWaterMark: 0 },
+  );
+  return new Response(body, response);
+};
