@@ -1,5 +1,6 @@
 import type { z } from 'zod';
 import type { Permission } from './authz/permissions.ts';
+import { cutText } from './unicode.ts';
 
 /** The stable codes of `extensions.code`; the REST dialects map them to statuses. */
 export type ErrorCode =
@@ -84,7 +85,7 @@ export function raceOf(error: unknown): AppError | null {
 /** Problems that one error names: who sends a thousand wrong values learns enough from the first. */
 const mostProblems = 20;
 /** A key that the caller chose, such as a name in metadata, short enough for a message. */
-const keyOf = (key: PropertyKey): string | number => (typeof key === 'number' ? key : String(key).slice(0, 100));
+const keyOf = (key: PropertyKey): string | number => (typeof key === 'number' ? key : cutText(String(key), 100));
 
 /** The problems that zod found, as one error that names every field. */
 export function invalid(error: z.core.$ZodError, prefix: (string | number)[] = []): AppError {

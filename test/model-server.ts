@@ -14,10 +14,10 @@ export interface ModelUsage {
 export interface TextReply {
   /** The deltas; a single string is cut into words. */
   text: string | string[];
-  /** Comes before the text, as `reasoning_content`. */
-  reasoning?: string;
-  /** Comes before the text as well, word by word, in the place that OpenAI has for it. */
-  refusal?: string;
+  /** Comes before the text, as `reasoning_content`; a list holds the deltas. */
+  reasoning?: string | string[];
+  /** Comes before the text as well, word by word unless it is a list, in the place that OpenAI has for it. */
+  refusal?: string | string[];
   /** Estimated when absent. */
   usage?: Partial<ModelUsage>;
   /** The name that the reply gives; the requested one when absent. */
@@ -228,7 +228,7 @@ async function complete(response: ServerResponse, body: ModelRequest['body'], re
 
   if (!body.stream) {
     const message = isText(reply)
-      ? { content: deltasOf(reply).join(''), reasoning_content: reply.reasoning }
+      ? { content: deltasOf(reply).join(''), reasoning_content: reply.reasoning && [reply.reasoning].flat().join('') }
       : { content: null, tool_calls: toolCallsOf(reply) };
     if (isText(reply) && !(await pace(response, reply, async () => {}))) return;
     const choices = [{ index: 0, message: { role: 'assistant', ...message }, finish_reason }];
@@ -246,8 +246,11 @@ async function complete(response: ServerResponse, body: ModelRequest['body'], re
   response.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-cache' });
   void sendDelta({ role: 'assistant', content: '' });
   if (isText(reply)) {
-    if (reply.reasoning) void sendDelta({ reasoning_content: reply.reasoning });
-    for (const refusal of reply.refusal?.match(/\s*\S+/g) ?? []) void sendDelta({ refusal });
+    for (const reasoning_content of [reply.reasoning ?? []].flat()) void sendDelta({ reasoning_content });
+    for (const refusal of typeof reply.refusal === 'string'
+      ? (reply.refusal.match(/\s*\S+/g) ?? [])
+      : (reply.refusal ?? []))
+      void sendDelta({ refusal });
     if (!(await pace(response, reply, (content) => sendDelta({ content })))) return;
   } else {
     if (reply.before) void sendDelta({ content: reply.before });

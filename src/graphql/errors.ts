@@ -2,6 +2,7 @@ import { PothosValidationError } from '@pothos/core';
 import { GraphQLError, type GraphQLErrorOptions } from 'graphql';
 import { AppError, type ErrorCode, type FieldProblem, raceOf } from '../errors.ts';
 import { currentRequest } from '../log.ts';
+import { shortened } from '../unicode.ts';
 
 /** What HTTP says of an error that leaves nothing to answer with. */
 const statuses: Partial<Record<ErrorCode, number>> = { UNAUTHENTICATED: 401, RATE_LIMITED: 429 };
@@ -40,8 +41,7 @@ export function toGraphQLError(error: AppError, at?: GraphQLError): GraphQLError
 
 /** Characters of a message: some quote what the caller sent. */
 const longestMessage = 500;
-export const brief = (message: string): string =>
-  message.length > longestMessage ? `${message.slice(0, longestMessage)}…` : message;
+export const brief = (message: string): string => shortened(message, longestMessage + 1);
 
 /**
  * Whether GraphQL says an error of the request: of its document, or of a value that does not fit where it was put.

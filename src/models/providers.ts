@@ -3,6 +3,7 @@ import type { LanguageModelV3 } from '@ai-sdk/provider';
 import { SettingsError } from '../settings.ts';
 import { embeddedModel } from './embedded.ts';
 import { providerFetch } from './provider-fetch.ts';
+import { withWholeCharacters } from './whole-characters.ts';
 
 /** Which language model answers: the `LLM_*` settings. */
 export interface ModelSettings {
@@ -60,7 +61,9 @@ export function chatModels(settings: ModelSettings): ChatModels {
  * ignores the override. Throws SettingsError; neither that nor an error of a call holds the API key.
  */
 export function chatModel(settings: ModelSettings, override: { modelId?: string | undefined } = {}): ChatModel {
-  const model = settings.provider === 'embedded' ? embeddedModel() : openAICompatible(settings, override.modelId);
+  const model = withWholeCharacters(
+    settings.provider === 'embedded' ? embeddedModel() : openAICompatible(settings, override.modelId),
+  );
   return {
     model,
     provider: settings.provider,

@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { AppError } from '../../errors.ts';
 import { type IncomingFile, isFile, multipart, parseMultipart } from '../../form.ts';
 import { parseJson } from '../../json.ts';
+import { cutText } from '../../unicode.ts';
 
 const json = /^application\/(graphql\+)?json\s*(;|$)/i;
 
@@ -48,7 +49,7 @@ function withFiles(form: FormData): GraphQLParams {
   if (!map.success) throw refused(400, '`map` says for each file where in `operations` it belongs.');
   for (const [name, paths] of Object.entries(map.data)) {
     const file = form.get(name);
-    if (!isFile(file)) throw refused(400, `The file ${JSON.stringify(name.slice(0, 50))} of \`map\` is not there.`);
+    if (!isFile(file)) throw refused(400, `The file ${JSON.stringify(cutText(name, 50))} of \`map\` is not there.`);
     for (const path of paths) place(params, path.split('.'), file);
   }
   return params;

@@ -3,6 +3,7 @@ import type { Agent, Prisma, ReasoningEffort } from '../../generated/prisma/clie
 import type { Log } from '../../log.ts';
 import type { ChatModel } from '../../models/providers.ts';
 import { estimateTokens } from '../../models/tokens.ts';
+import { cutText } from '../../unicode.ts';
 import type { ModelUse } from '../limits/usage.service.ts';
 import { redactSecrets } from '../tokens/secret.ts';
 import { CitationStream, type CitedPart } from './citations.ts';
@@ -107,7 +108,7 @@ const reported = (tokens: number | undefined): number =>
   tokens !== undefined && tokens > 0 ? Math.min(Math.round(tokens), 0x7fff_ffff) : 0;
 
 /** A name that a model made up, fit to be shown. */
-const nameOf = (name: string): string => JSON.stringify(storable(name).toWellFormed().slice(0, 100));
+const nameOf = (name: string): string => JSON.stringify(cutText(storable(name).toWellFormed(), 100));
 
 /** What a database can keep of a model's words. */
 const storable = (text: string): string => text.replaceAll('\0', '');

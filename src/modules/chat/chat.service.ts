@@ -7,6 +7,7 @@ import type { Log } from '../../log.ts';
 import type { ChatModels } from '../../models/providers.ts';
 import { cut, ListOrder, type PageArgs } from '../../paging.ts';
 import type { Database, Statement } from '../../store/database.ts';
+import { cutText, shortened } from '../../unicode.ts';
 import { plainText } from '../input.ts';
 import type { KnowledgeService } from '../knowledge/knowledge.service.ts';
 import { storableDate } from '../knowledge/retrieval.ts';
@@ -60,7 +61,7 @@ const findSessions: Statement = {
 };
 
 /** A search as PostgreSQL can hold it. */
-const searchable = (query: string): string => query.slice(0, 1000).toWellFormed().replaceAll('\0', ' ');
+const searchable = (query: string): string => cutText(query.toWellFormed(), 1000).replaceAll('\0', ' ');
 
 /** Words of a search as a tsquery that cannot be malformed: letters and digits alone, the last one as a prefix. */
 function toTsQuery(query: string): string {
@@ -372,12 +373,7 @@ async function nameFromMessages(transaction: Prisma.TransactionClient, sessionId
     select: { text: true },
   });
   const line = first?.text.trim().split('\n')[0] ?? '';
-  return line.length > generatedName
-    ? `${[...line]
-        .slice(0, generatedName - 1)
-        .join('')
-        .trimEnd()}…`
-    : line || 'New chat';
+  return shortened(line, generatedName) || 'New chat';
 }
 
 export type ChatService = ReturnType<typeof chatService>;

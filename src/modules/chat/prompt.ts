@@ -2,6 +2,7 @@ import type { ModelMessage } from 'ai';
 import type { Agent } from '../../generated/prisma/client.ts';
 import { renderPassages } from '../../models/passages.ts';
 import { estimateTokens, imageTokens } from '../../models/tokens.ts';
+import { cutText } from '../../unicode.ts';
 import type { NumberedHit } from './events.ts';
 
 /** A message of the conversation so far. */
@@ -88,7 +89,7 @@ const cutMark = '\n[The rest of this file does not fit.]';
 const leastOfFile = 50;
 
 /** So many tokens of a text from its beginning, and a mark that more was there. */
-export const beginning = (text: string, tokens: number): string => text.slice(0, tokens * 4).toWellFormed() + cutMark;
+export const beginning = (text: string, tokens: number): string => cutText(text, tokens * 4) + cutMark;
 
 /** A file with as much of its text as fits into so many tokens; null when that is next to nothing. */
 function fitted(file: FileSource, room: number): FileSource | null {

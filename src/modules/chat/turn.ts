@@ -9,6 +9,7 @@ import type { ChatModel, ChatModels } from '../../models/providers.ts';
 import type { Settings } from '../../settings.ts';
 import type { Database } from '../../store/database.ts';
 import type { Revocations } from '../../store/revocations.ts';
+import { cutText } from '../../unicode.ts';
 import type { FilesService } from '../files/files.service.ts';
 import { databaseId, plainText } from '../input.ts';
 import type { KnowledgeService } from '../knowledge/knowledge.service.ts';
@@ -546,7 +547,7 @@ const keptOfFile = 1000;
 const kept = (passages: readonly NumberedHit[]): NumberedHit[] =>
   passages.map((passage) =>
     passage.source === 'user_file' || isWhole(passage)
-      ? { ...passage, text: passage.text.slice(0, keptOfFile).toWellFormed() }
+      ? { ...passage, text: cutText(passage.text, keptOfFile) }
       : passage,
   );
 

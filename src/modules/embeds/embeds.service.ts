@@ -6,6 +6,7 @@ import type { Embed, Prisma } from '../../generated/prisma/client.ts';
 import { cut, ListOrder, type PageArgs } from '../../paging.ts';
 import type { Database, Statement } from '../../store/database.ts';
 import type { Revocations } from '../../store/revocations.ts';
+import { cutText } from '../../unicode.ts';
 import { agentBySlug } from '../agents/by-slug.ts';
 import { type AuditService, by } from '../audit/audit.service.ts';
 import { answers } from '../chat/answer.ts';
@@ -57,7 +58,7 @@ const chatCounts: Statement = {
 /** A uuid that can be looked for, in lower case, or null for what no widget has. */
 export const uuidOf = (text: string): string | null => z.uuid().safeParse(text).data?.toLowerCase() ?? null;
 
-const accountName = (agentName: string): string => [...`Embed of ${agentName}`].slice(0, 100).join('');
+const accountName = (agentName: string): string => cutText(`Embed of ${agentName}`, 100);
 
 /** The columns that an input sets. What is left out stays; null clears what can be empty. */
 const columns = (data: z.output<typeof UpdateEmbed>) => ({

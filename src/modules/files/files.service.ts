@@ -11,6 +11,7 @@ import type { Settings } from '../../settings.ts';
 import type { Background } from '../../store/background.ts';
 import type { Blobs } from '../../store/blobs.ts';
 import type { Database } from '../../store/database.ts';
+import { cutText } from '../../unicode.ts';
 import { type AuditService, by } from '../audit/audit.service.ts';
 import type { KnowledgeService } from '../knowledge/knowledge.service.ts';
 import { projectToFill } from '../projects/projects.service.ts';
@@ -268,7 +269,7 @@ export function filesService({ db, audit, blobs, extractor, knowledge, backgroun
         const bytes = await upload.bytes();
         const seen = inspect(upload.name, bytes);
         if ('reason' in seen) {
-          rejected.push({ name: upload.name.toWellFormed().replaceAll('\0', '').slice(0, 255), reason: seen.reason });
+          rejected.push({ name: cutText(upload.name.toWellFormed().replaceAll('\0', ''), 255), reason: seen.reason });
           continue;
         }
         const file = await store(principal, seen.name, seen.type, bytes, projectId);

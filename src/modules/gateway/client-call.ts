@@ -1,6 +1,7 @@
 import type { LanguageModelV3, LanguageModelV3CallOptions, LanguageModelV3StreamPart } from '@ai-sdk/provider';
 import { wrapLanguageModel } from 'ai';
 import { z } from 'zod';
+import { WholeCharacters } from '../../unicode.ts';
 import type { Conversation } from './messages.ts';
 
 /** A piece of a call of one of the client's tools. The first of a call has its id and name. */
@@ -22,6 +23,8 @@ export class Heard {
   private readonly ids: string[] = [];
   private pieces = new Map<number, CallPiece>();
   private refusal: string | null = null;
+  /** Refusals are read from raw chunks, which may end within a character. */
+  private readonly refused = new WholeCharacters();
 
   get calls(): boolean {
     return this.ids.length > 0;
@@ -45,7 +48,8 @@ export class Heard {
   }
 
   refuse(text: string): void {
-    this.refusal = (this.refusal ?? '') + text;
+    const whole = this.refused.push(text);
+    if (whole !== '') this.refusal = (this.refusal ?? '') + whole;
   }
 
   /**

@@ -2,6 +2,7 @@ import type { Principal } from '../../authz/principal.ts';
 import type { Prisma } from '../../generated/prisma/client.ts';
 import type { Services } from '../../services.ts';
 import type { Database } from '../../store/database.ts';
+import { cutText } from '../../unicode.ts';
 import { Ledger, Unfit } from './ledger.ts';
 import { Report } from './report.ts';
 
@@ -67,7 +68,7 @@ export async function freeAgentName(
   ownerId: string,
   wanted: string,
 ): Promise<string> {
-  const name = (number: number) => (number === 1 ? wanted : `${wanted.slice(0, 245).toWellFormed()} (${number})`);
+  const name = (number: number) => (number === 1 ? wanted : `${cutText(wanted, 245)} (${number})`);
   for (let number = 1; ; number++) {
     const where = { ownerId, name: name(number), deletedAt: null };
     if ((await transaction.agent.count({ where })) === 0) return name(number);

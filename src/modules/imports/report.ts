@@ -1,11 +1,14 @@
+import { shortened } from '../../unicode.ts';
+
 /** One line of a report, whatever was in a name: no control characters, which a terminal would obey, and not endless. */
-export const oneLine = (text: string): string => {
-  const line = text
-    .toWellFormed()
-    .replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\s]+/gu, ' ')
-    .trim();
-  return line.length > 200 ? `${line.slice(0, 199).toWellFormed()}…` : line;
-};
+export const oneLine = (text: string): string =>
+  shortened(
+    text
+      .toWellFormed()
+      .replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\s]+/gu, ' ')
+      .trim(),
+    200,
+  );
 
 interface Count {
   brought: number;

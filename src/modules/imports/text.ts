@@ -1,10 +1,11 @@
+import { cutText } from '../../unicode.ts';
 import { Unfit } from './ledger.ts';
 
 /** A text as PostgreSQL can hold it: without NUL, and with U+FFFD for what is no character. */
 export const storable = (text: string): string => text.replaceAll('\0', '').toWellFormed();
 
 /** The same, and the beginning of what is too long. `max` is in UTF-16 units. */
-export const cutTo = (text: string, max: number): string => storable(text).slice(0, max).toWellFormed();
+export const cutTo = (text: string, max: number): string => cutText(storable(text), max);
 
 /** The longest message of a chat, in UTF-16 units: what a turn takes. */
 export const longestMessage = 200_000;

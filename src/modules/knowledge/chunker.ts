@@ -1,3 +1,5 @@
+import { cutText } from '../../unicode.ts';
+
 /** One text of a document, Markdown or plain, and where a reader finds it. */
 export interface Section {
   text: string;
@@ -133,14 +135,13 @@ function blocksOf(text: string): Block[] {
 
 /** The words of a heading, without Markdown's marks. */
 function plainHeading(source: string): string {
-  const words = source
-    .slice(0, wholeCharacters(source, 4 * HEADING))
+  const words = cutText(source, 4 * HEADING)
     .replace(/\s#+\s*$/, '')
     .replace(/!?\[([^\][]*)\]\([^()]*\)/g, '$1')
     .replace(/[*`]+/g, '')
     .replace(/\s+/g, ' ')
     .trim();
-  return words.slice(0, wholeCharacters(words, HEADING));
+  return cutText(words, HEADING);
 }
 
 function partsOf(blocks: readonly Block[]): Part[] {
@@ -268,9 +269,5 @@ function cutWithin(text: string, from: number, places: readonly RegExp[]): numbe
     for (const { index, 0: found } of window.matchAll(place)) cut = index + found.length;
     if (cut >= BUDGET / 4) return from + cut;
   }
-  return wholeCharacters(text, from + BUDGET);
+  return from + cutText(text.slice(from, from + BUDGET + TINY), BUDGET).length;
 }
-
-/** The offset, or the one before it when it would cut a character of two UTF-16 units. */
-const wholeCharacters = (text: string, offset: number): number =>
-  /^[\uD800-\uDBFF][\uDC00-\uDFFF]$/.test(text.slice(offset - 1, offset + 1)) ? offset - 1 : offset;

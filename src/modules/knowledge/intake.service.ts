@@ -4,6 +4,7 @@ import { badInput, parse } from '../../errors.ts';
 import type { Document } from '../../generated/prisma/client.ts';
 import type { Settings } from '../../settings.ts';
 import { slugOf } from '../../slug.ts';
+import { cutText } from '../../unicode.ts';
 import { FetchError, type Fetched, guardedFetch } from '../../web/guarded-fetch.ts';
 import { acceptedTypes, extensionOf, type Format, unsupportedType } from '../files/extract/kinds.ts';
 import type { FilesService, Upload } from '../files/files.service.ts';
@@ -187,9 +188,9 @@ export function intakeService({ knowledge, files, settings }: Foundation) {
       const { text } = await read(principal, ['input', 'url'], name, bytes, as);
       const { hostname, pathname } = new URL(url);
       const place = `${hostname}${pathname.replace(/\/+$/, '')}`;
-      const heading = as === 'article' ? /^# (.+)$/m.exec(text)?.[1]?.slice(0, 500).toWellFormed() : undefined;
+      const heading = as === 'article' ? /^# (.+)$/m.exec(text)?.[1] : undefined;
       const document: NewDocument = {
-        title: of.title ?? heading ?? place.slice(0, 500),
+        title: of.title ?? cutText(heading ?? place, 500),
         text,
         link: url,
         source: 'link',
@@ -224,10 +225,7 @@ const webLink = (text: string | null): string | null =>
 
 /** The name of a file as it came, without the folders before it and without what file systems do not take. */
 const fileName = (name: string): string =>
-  (name.toWellFormed().split(/[/\\]/).at(-1) ?? '')
-    .replace(/[<>:"|?*\p{Cc}]/gu, '')
-    .trim()
-    .slice(0, 255);
+  cutText((name.toWellFormed().split(/[/\\]/).at(-1) ?? '').replace(/[<>:"|?*\p{Cc}]/gu, '').trim(), 255);
 
 /** A page as a file: under the extension that its media type says, else under its own name. HTML is made UTF-8. */
 function fileOf({ url, mediaType, charset, bytes }: Fetched): { name: string; bytes: Uint8Array; as?: Format } {

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { can, type Principal } from '../../authz/principal.ts';
 import { parse } from '../../errors.ts';
 import type { Database, Statement } from '../../store/database.ts';
+import { cutText } from '../../unicode.ts';
 import { databaseId, plainText } from '../input.ts';
 import type { Embedder } from './embedder.ts';
 
@@ -36,8 +37,7 @@ const Retrieve = z.object({
  * `websearch_to_tsquery`, which fails beyond 32.
  */
 function searchable(query: string): string {
-  return query
-    .slice(0, maxQueryLength)
+  return cutText(query, maxQueryLength)
     .toWellFormed()
     .replace(/\0|-{2,}|-(?![\p{L}\p{N}"])/gu, ' ')
     .trim();

@@ -6,6 +6,7 @@ import { Prisma, type User } from '../../generated/prisma/client.ts';
 import { cut, ListOrder, type PageArgs } from '../../paging.ts';
 import type { Database } from '../../store/database.ts';
 import type { Revocations } from '../../store/revocations.ts';
+import { cutText } from '../../unicode.ts';
 import { type AuditAction, type AuditService, by } from '../audit/audit.service.ts';
 import { databaseId, plainText } from '../input.ts';
 import { endOwnerSessions } from './owner.ts';
@@ -176,7 +177,7 @@ export async function unlessTaken<T>(store: () => Promise<T>): Promise<T> {
 }
 
 /** The name of a person who gave none. */
-export const nameOf = (email: string): string => email.slice(0, email.indexOf('@')).slice(0, 100);
+export const nameOf = (email: string): string => cutText(email.slice(0, email.indexOf('@')), 100);
 
 /** Throws FORBIDDEN when a role holds anything that the principal does not. */
 export function withinRole(principal: Principal, role: Role): void {

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { z } from '@hono/zod-openapi';
 import type { AppError } from '../../errors.ts';
 import { localDate } from '../../modules/knowledge/intake.service.ts';
+import { cutText } from '../../unicode.ts';
 import type { Failure } from '../dialect.ts';
 import { graphql, type ResultOf } from '../graphql.ts';
 import { passageId, titleOf } from './document-shapes.ts';
@@ -65,7 +66,7 @@ export function source(hit: Hit): z.input<typeof Source> {
     wordCount: hit.documentWordCount ?? 0,
     token_count_estimate: hit.documentTokenCount ?? 0,
     text: hit.isWhole
-      ? `${hit.text.slice(0, shownOfWhole).toWellFormed()}...continued on in source document...`
+      ? `${cutText(hit.text, shownOfWhole)}...continued on in source document...`
       : header(title, published) + hit.text,
     ...(!hit.isWhole && { _distance: 1 - hit.score, score: hit.score }),
   };

@@ -1,6 +1,7 @@
 import { z } from '@hono/zod-openapi';
 import { type IncomingFile, isFile } from '../../form.ts';
 import { localDate } from '../../modules/knowledge/intake.service.ts';
+import { cutText } from '../../unicode.ts';
 import { graphql, type ResultOf } from '../graphql.ts';
 import { numberFrom } from './shapes.ts';
 
@@ -145,7 +146,7 @@ const anything = z.unknown().optional();
 const loose = (longest: number) =>
   anything
     .transform((value) => (typeof value === 'number' ? String(value) : typeof value === 'string' ? value : null))
-    .transform((text) => (text !== null && text.length > longest ? text.slice(0, longest).toWellFormed() : text))
+    .transform((text) => (text !== null && text.length > longest ? cutText(text.toWellFormed(), longest) : text))
     .openapi({ type: 'string', description: `Cut to ${longest} characters.` });
 
 const noDetails: z.output<typeof DetailsObject> = {

@@ -1,6 +1,7 @@
 import { z } from '@hono/zod-openapi';
 import { badInput } from '../../errors.ts';
 import type { HistoryFormat } from '../../modules/history/export.ts';
+import { cutText } from '../../unicode.ts';
 import { graphql } from '../graphql.ts';
 import { type AnyRow, row } from '../row.ts';
 import { anythingllm } from './dialect.ts';
@@ -12,7 +13,7 @@ function formatOf(type: string): HistoryFormat {
   if (!Object.hasOwn(formats, type))
     throw badInput(
       ['query', 'type'],
-      `Invalid export type: ${type.slice(0, 100)}. Must be one of ${Object.keys(formats).join(', ')}`,
+      `Invalid export type: ${cutText(type, 100)}. Must be one of ${Object.keys(formats).join(', ')}`,
     );
   return formats[type as keyof typeof formats];
 }

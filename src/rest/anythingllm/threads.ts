@@ -1,5 +1,6 @@
 import { z } from '@hono/zod-openapi';
 import type { AppError } from '../../errors.ts';
+import { cutText } from '../../unicode.ts';
 import type { Failure } from '../dialect.ts';
 import { graphql } from '../graphql.ts';
 import { everything, isoDate } from '../onyx/shapes.ts';
@@ -15,7 +16,7 @@ const longestName = 255;
 /** A text, or nothing where it is anything else or empty. */
 const name = z
   .preprocess((value) => (value == null || typeof value === 'object' ? '' : String(value)), z.string())
-  .transform((text) => text.slice(0, longestName).toWellFormed() || null)
+  .transform((text) => cutText(text.toWellFormed(), longestName) || null)
   .openapi({ type: 'string' });
 
 const Thread = z

@@ -1,5 +1,6 @@
 import { z } from '@hono/zod-openapi';
 import type { AppError } from '../../errors.ts';
+import { cutText } from '../../unicode.ts';
 import type { Failure } from '../dialect.ts';
 import { graphql } from '../graphql.ts';
 import { everything } from '../onyx/shapes.ts';
@@ -110,11 +111,8 @@ const changeOf = (body: Body): Change =>
 
 const longestName = 255;
 
-/** The name that a body gives; empty, and so refused, where that is none. A cut leaves no half of a character. */
-const nameOf = (name: unknown): string => {
-  if (typeof name !== 'string') return '';
-  return name.length > longestName ? name.slice(0, longestName).replace(/[\ud800-\udbff]$/, '') : name;
-};
+/** The name that a body gives; empty, and so refused, where that is none. */
+const nameOf = (name: unknown): string => (typeof name === 'string' ? cutText(name, longestName) : '');
 
 /** What these clients call the fields in which something can be wrong. */
 const clientNames: Record<string, string> = { systemPrompt: 'openAiPrompt', refusalText: 'queryRefusalResponse' };

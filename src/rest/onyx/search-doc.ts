@@ -1,4 +1,5 @@
 import { z } from '@hono/zod-openapi';
+import { cutText } from '../../unicode.ts';
 import { graphql, type ResultOf } from '../graphql.ts';
 import { isoDate } from './shapes.ts';
 
@@ -34,7 +35,7 @@ export const SearchDoc = z
 
 export const SavedSearchDoc = SearchDoc.extend({ db_doc_id: z.int() }).openapi('SavedSearchDoc');
 
-/** How much of a passage a blurb shows, in characters. */
+/** How much of a passage a blurb shows, in UTF-16 units. */
 const blurbLength = 400;
 
 export const searchDoc = (hit: Hit): z.input<typeof SearchDoc> => ({
@@ -42,7 +43,7 @@ export const searchDoc = (hit: Hit): z.input<typeof SearchDoc> => ({
   chunk_ind: hit.position,
   semantic_identifier: hit.title,
   link: hit.link,
-  blurb: hit.text.length > blurbLength ? `${[...hit.text].slice(0, blurbLength).join('')}…` : hit.text,
+  blurb: hit.text.length > blurbLength ? `${cutText(hit.text, blurbLength)}…` : hit.text,
   source_type: hit.source,
   boost: 0,
   hidden: false,

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Prisma } from '../../../generated/prisma/client.ts';
+import { cutText } from '../../../unicode.ts';
 import { defaultFolder } from '../../knowledge/location.ts';
 import type { Importing } from '../importing.ts';
 import { Unfit } from '../ledger.ts';
@@ -53,11 +54,9 @@ function contentOf(document: StoredDocument, fileName: string) {
   const link = linkOf(document);
   const sections: { text: string; link: string | null }[] = [];
   for (let start = 0; start < text.length; ) {
-    let end = Math.min(start + longest.section, text.length);
-    // Not between the halves of a character.
-    if (end < text.length && /[\uD800-\uDBFF]/.test(text[end - 1] ?? '')) end -= 1;
-    sections.push({ text: text.slice(start, end), link });
-    start = end;
+    const section = cutText(text.slice(start, start + longest.section + 64), longest.section);
+    sections.push({ text: section, link });
+    start += section.length;
   }
   return {
     title: cutTo(document.title, 500).trim() || cutTo(fileName, 500),

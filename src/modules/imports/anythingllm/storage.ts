@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { cutText } from '../../../unicode.ts';
 import { type ImportFoundation, type Importing, importFrom } from '../importing.ts';
 import { Unfit } from '../ledger.ts';
 import { ImportError } from '../operator.ts';
@@ -33,7 +34,7 @@ function tellOfTheRest({ report }: Importing, source: Source, folder: Folder): v
   const named = (table: string, column: string, what: string, reason: string) => {
     const names = source.names(table, column);
     if (names.length === 0) return;
-    const first = names.slice(0, 20).map((name) => oneLine(name).slice(0, 40) || 'unnamed');
+    const first = names.slice(0, 20).map((name) => cutText(oneLine(name), 40) || 'unnamed');
     report.leave(`${names.length} ${what}`, `${reason} (${first.join(', ')}${names.length > 20 ? ', …' : ''})`);
   };
   named('api_keys', 'name', 'API keys', 'secrets are not taken over; make new ones');

@@ -2,6 +2,7 @@ import { randomInt } from 'node:crypto';
 import type { z } from 'zod';
 import type { Prisma } from '../../../generated/prisma/client.ts';
 import { slugOf } from '../../../slug.ts';
+import { cutText } from '../../../unicode.ts';
 import { actionIds, agentStillHere, freeAgentName, type Importing, userStillHere } from '../importing.ts';
 import { Unfit } from '../ledger.ts';
 import { oneLine } from '../report.ts';
@@ -33,7 +34,7 @@ const between = (value: number, least: number, most: number) => Math.min(Math.ma
 
 /** The slug itself, or with eight digits where another agent has it. */
 export async function freeSlug(transaction: Transaction, wanted: string): Promise<string> {
-  const slug = wanted.slice(0, 255).toWellFormed();
+  const slug = cutText(wanted.toWellFormed(), 255);
   for (let next = slug; ; next = `${slug}-${randomInt(10_000_000, 100_000_000)}`)
     if ((await transaction.agent.count({ where: { slug: next } })) === 0) return next;
 }

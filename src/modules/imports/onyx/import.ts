@@ -1,3 +1,4 @@
+import { cutText } from '../../../unicode.ts';
 import { type ImportFoundation, type Importing, importFrom } from '../importing.ts';
 import { oneLine, type Report } from '../report.ts';
 import { importAgents } from './agents.ts';
@@ -17,7 +18,7 @@ async function tellOfTheRest({ report }: Importing, client: OnyxClient): Promise
       if (!Array.isArray(entries) || entries.length === 0) return;
       const names = entries
         .slice(0, 20)
-        .map((entry) => oneLine(Named.safeParse(entry).data?.name ?? 'unnamed').slice(0, 60));
+        .map((entry) => cutText(oneLine(Named.safeParse(entry).data?.name ?? 'unnamed'), 60));
       report.leave(`${entries.length} ${what}`, reason(names.join(', ')));
     });
   await tell('/manage/connector', 'connectors', (names) => `do not exist here (${names})`);
