@@ -46,7 +46,7 @@ export async function ingestGuide(
   });
   for (const { id, title, text, link } of changed) {
     const removed = seen[id] !== undefined && !present.some(({ externalId }) => externalId === id);
-    if (!removed) await knowledge.ingest(null, { id, title, sections: [{ text, link }], source: 'file' });
+    if (!removed) await knowledge.ingest(null, { id, title, sections: [{ text, link }], source: 'file' }, 'BUILTIN');
   }
   const value = { ...seen, ...Object.fromEntries(changed.map(({ id, digest }) => [id, digest])) };
   await db.prisma.setting.upsert({ where: { key }, create: { key, value }, update: { value } });

@@ -6,7 +6,37 @@ import { connection, nodeQuery, pageArgs } from '../../graphql/connection.ts';
 import { integerIds, nodeRule } from '../../graphql/nodes.ts';
 import { documentOrder } from './knowledge.service.ts';
 import { locationOf } from './location.ts';
+import { type DocumentOwner as Owner, ownerName } from './owners.ts';
 import type { Hit } from './retrieval.ts';
+
+const DocumentOrigin = builder.enumType('DocumentOrigin', {
+  description: 'How a document entered the server.',
+  values: {
+    INGESTION: { description: 'Through `ingestDocument` or `POST /onyx-api/ingestion`.' },
+    UPLOAD: { description: 'Through the document paths of AnythingLLM: an upload, a raw text or a link.' },
+    FILE: { description: 'As the text of an uploaded file, such as a chat attachment.' },
+    PROJECT: { description: 'Through `addProjectDocument`.' },
+    IMPORT: { description: 'With an import from another server.' },
+    BUILTIN: { description: 'With the server itself: its README and architecture pages.' },
+  },
+});
+
+const DocumentOwner = builder.objectRef<Owner>('DocumentOwner').implement({
+  description: 'A person who is responsible for a document, as the source of the document describes them.',
+  fields: (t) => ({
+    name: t.string({
+      nullable: true,
+      description:
+        'The name to show: first and last name, else the display name, the e-mail address or the first name.',
+      resolve: ownerName,
+    }),
+    displayName: t.exposeString('displayName', { nullable: true, description: 'The full name as one text.' }),
+    firstName: t.exposeString('firstName', { nullable: true, description: 'The given name of the person.' }),
+    middleInitial: t.exposeString('middleInitial', { nullable: true, description: 'The initial of the middle name.' }),
+    lastName: t.exposeString('lastName', { nullable: true, description: 'The family name of the person.' }),
+    email: t.exposeString('email', { nullable: true, description: 'The e-mail address of the person.' }),
+  }),
+});
 
 export const Document = builder.prismaNode('Document', {
   id: { field: 'id', description: 'The global id.' },
@@ -14,7 +44,25 @@ export const Document = builder.prismaNode('Document', {
   description: 'A text that agents can search and cite.',
   fields: (t) => ({
     documentId: t.exposeString('externalId', { description: 'The id by which citations and the REST paths know it.' }),
-    title: t.exposeString('title', { description: 'Its title.' }),
+    title: t.exposeString('title', { description: 'The title that lists, answers and citations show.' }),
+    searchTitle: t.string({
+      description: 'The title that search indexes: `title` unless another was given; empty when no title is indexed.',
+      select: { title: true, searchTitle: true },
+      resolve: ({ title, searchTitle }) => searchTitle ?? title,
+    }),
+    origin: t.expose('origin', { type: DocumentOrigin, description: 'How the document entered the server.' }),
+    primaryOwners: t.field({
+      type: [DocumentOwner],
+      description: 'The people responsible for the document, such as its authors.',
+      select: { primaryOwners: true },
+      resolve: ({ primaryOwners }) => primaryOwners as unknown as Owner[],
+    }),
+    secondaryOwners: t.field({
+      type: [DocumentOwner],
+      description: 'Other people responsible for the document, such as its assignees.',
+      select: { secondaryOwners: true },
+      resolve: ({ secondaryOwners }) => secondaryOwners as unknown as Owner[],
+    }),
     link: t.exposeString('link', { nullable: true, description: 'Where to read it.' }),
     source: t.exposeString('source', { description: 'Where it came from.' }),
     metadata: t.expose('metadata', { type: 'JSONObject', description: 'Texts and lists of texts by name.' }),
@@ -54,14 +102,24 @@ export const SearchHit = builder
       }),
       documentId: t.exposeString('documentId', { description: 'The id of its document.' }),
       position: t.exposeInt('position', { description: 'Its place in the document, from 0.' }),
-      title: t.exposeString('title', { description: 'The title of the document.' }),
-      heading: t.exposeString('heading', { description: 'The headings that it stands under.' }),
+      title: t.exposeString('title', { description: 'The title of the document, for display.' }),
+      heading: t.exposeString('heading', {
+        description: 'The headings above the passage, behind the title that search indexes.',
+      }),
       link: t.exposeString('link', { nullable: true, description: 'Where to read it in full.' }),
       text: t.exposeString('text', { description: 'The passage, as in the document.' }),
       source: t.exposeString('source', { description: 'Where the document came from, such as `ingestion_api`.' }),
       metadata: t.expose('metadata', {
         type: 'JSONObject',
         description: 'What is said about the document: texts and lists of texts by name.',
+      }),
+      primaryOwners: t.stringList({
+        description: 'The names of the people responsible for the document.',
+        resolve: ({ primaryOwners }) => primaryOwners ?? [],
+      }),
+      secondaryOwners: t.stringList({
+        description: 'The names of other people responsible for the document.',
+        resolve: ({ secondaryOwners }) => secondaryOwners ?? [],
       }),
       score: t.exposeFloat('score', {
         description: '0 to 1; ranks the hits of one query, and compares with no other.',
@@ -97,19 +155,56 @@ export const SectionInput = builder.inputType('DocumentSectionInput', {
   }),
 });
 
+const DocumentOwnerInput = builder.inputType('DocumentOwnerInput', {
+  description: 'A person who is responsible for a document. Each text has at most 500 characters.',
+  fields: (t) => ({
+    displayName: t.string({ description: 'The full name as one text.' }),
+    firstName: t.string({ description: 'The given name of the person.' }),
+    middleInitial: t.string({ description: 'The initial of the middle name.' }),
+    lastName: t.string({ description: 'The family name of the person.' }),
+    email: t.string({ description: 'The e-mail address of the person.' }),
+  }),
+});
+
 const IngestDocumentInput = builder.inputType('IngestDocumentInput', {
   description: 'A document to add, or to replace when its id is known.',
   fields: (t) => ({
     documentId: t.string({ description: 'Its id, at most 500 characters; generated unless given.' }),
-    title: t.string({ required: true, description: '1 to 500 characters.' }),
+    title: t.string({
+      required: true,
+      description: 'The title that lists, answers and citations show, 1 to 500 characters.',
+    }),
+    searchTitle: t.string({
+      description:
+        'The title that search indexes, at most 500 characters. Defaults to `title`; when empty, only the text is indexed.',
+    }),
     sections: t.field({
       type: [SectionInput],
       required: true,
       description: 'Its text, in parts; together at most 5,000,000 characters.',
     }),
-    source: t.string({ description: 'Where it came from; `ingestion_api` unless given.' }),
-    metadata: t.field({ type: 'JSONObject', description: 'Texts and lists of texts by name.' }),
-    documentUpdatedAt: t.field({ type: 'DateTime', description: 'When it last changed where it came from.' }),
+    source: t.string({
+      description:
+        'Where the document came from, at most 50 characters. Defaults to `ingestion_api`, and to the present value for a known id.',
+    }),
+    metadata: t.field({
+      type: 'JSONObject',
+      description: 'Texts and lists of texts by name. For a known id, the present ones stay when absent.',
+    }),
+    documentUpdatedAt: t.field({
+      type: 'DateTime',
+      description: 'When the document last changed at its source. For a known id, the present time stays when absent.',
+    }),
+    primaryOwners: t.field({
+      type: [DocumentOwnerInput],
+      description:
+        'The people responsible for the document, at most 100. For a known id, the present ones stay when absent.',
+    }),
+    secondaryOwners: t.field({
+      type: [DocumentOwnerInput],
+      description:
+        'Other people responsible for the document, at most 100. For a known id, the present ones stay when absent.',
+    }),
     isPublic: t.boolean({
       description:
         'Whether everybody with a credential may find it; unless given, true for a new document outside of a project and unchanged for a known one.',
@@ -123,7 +218,13 @@ const IngestDocumentInput = builder.inputType('IngestDocumentInput', {
 
 const DeleteDocumentInput = builder.inputType('DeleteDocumentInput', {
   description: 'Which document goes.',
-  fields: (t) => ({ documentId: t.string({ required: true, description: 'Its id.' }) }),
+  fields: (t) => ({
+    documentId: t.string({ required: true, description: 'Its id.' }),
+    onlyOrigins: t.field({
+      type: [DocumentOrigin],
+      description: 'Fails with CONFLICT unless the document has one of these origins. Defaults to all origins.',
+    }),
+  }),
 });
 
 const IngestDocumentPayload = builder
@@ -153,11 +254,16 @@ builder.queryFields((t) => ({
         description:
           'Whether those that are the text of a file are among them: true unless given. They are in no folder.',
       }),
+      origins: t.arg({
+        type: [DocumentOrigin],
+        description: 'Only documents of one of these origins. Defaults to all origins.',
+      }),
     },
-    resolve: async (_root, { folder, filesIncluded, ...args }, context, info) => {
+    resolve: async (_root, { folder, filesIncluded, origins, ...args }, context, info) => {
       const { knowledge, folders } = context.services;
       const principal = signedIn(context.principal);
-      const only = folder == null ? (filesIncluded === false ? { fileId: null } : {}) : await folders.only(folder);
+      const inFolder = folder == null ? (filesIncluded === false ? { fileId: null } : {}) : await folders.only(folder);
+      const only = { AND: [inFolder, origins ? { origin: { in: origins } } : {}] };
       const page = await knowledge.list(args, context.pageLimit, nodeQuery(context, info), principal, only);
       return connection(documentOrder, page, args, () => knowledge.count(principal, only));
     },
@@ -226,6 +332,6 @@ builder.mutationFields((t) => ({
     description: 'Deletes a document with its passages.',
     args: { input: t.arg({ type: DeleteDocumentInput, required: true, description: 'The document.' }) },
     resolve: (_root, { input }, { principal, services }) =>
-      services.knowledge.remove(signedIn(principal), input.documentId),
+      services.knowledge.remove(signedIn(principal), input.documentId, input.onlyOrigins),
   }),
 }));

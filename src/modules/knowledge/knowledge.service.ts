@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { can, type Principal } from '../../authz/principal.ts';
 import { visible } from '../../authz/visible.ts';
 import { badInput, conflict, forbidden, notFound, parse } from '../../errors.ts';
-import type { Document, File, Prisma } from '../../generated/prisma/client.ts';
+import type { Document, DocumentOrigin, File, Prisma } from '../../generated/prisma/client.ts';
 import { estimateTokens } from '../../models/tokens.ts';
 import { cut, ListOrder, type PageArgs } from '../../paging.ts';
 import type { Database } from '../../store/database.ts';
@@ -47,8 +47,25 @@ const Content = z.object({
     .refine((metadata) => Object.keys(metadata).length <= 100, 'must be at most 100 keys')
     .nullish(),
 });
+/** A person who is responsible for a document. What is blank counts as absent. */
+const ownerText = plainText(500)
+  .trim()
+  .nullish()
+  .transform((text) => text || null);
+const Owner = z.object({
+  displayName: ownerText,
+  firstName: ownerText,
+  middleInitial: ownerText,
+  lastName: ownerText,
+  email: ownerText,
+});
+const owners = z.array(Owner).max(100).nullish();
+
 const Ingest = Content.extend({
   id: plainText(500).min(1).nullish(),
+  searchTitle: plainText(500).trim().nullish(),
+  primaryOwners: owners,
+  secondaryOwners: owners,
   source: plainText(50).trim().min(1).nullish(),
   documentUpdatedAt: storableDate.nullish(),
   isPublic: z.boolean().nullish(),
@@ -152,13 +169,15 @@ export function knowledgeService(db: Database, audit: AuditService, embedder: Em
     rest: Partial<Prisma.DocumentCreateInput>,
   ): Promise<Document> {
     const { title, sections, metadata } = content;
-    const contentHash = hashContent(title, sections);
+    const indexedTitle = rest.searchTitle ?? title;
+    const contentHash = hashContent(indexedTitle, sections);
     const changed = !before || !Buffer.from(before.contentHash).equals(contentHash);
     const columns = {
       ...rest,
       title,
+      searchTitle: rest.searchTitle ?? null,
       link: sections.find((section) => section.link)?.link ?? null,
-      metadata: metadata ?? {},
+      ...(metadata && { metadata }),
       ...lengthOf(sections),
       contentHash,
       ...(changed && { embeddedWith: null }),
@@ -173,7 +192,7 @@ export function knowledgeService(db: Database, audit: AuditService, embedder: Em
             ...(author && { owner: { connect: { id: author.userId } } }),
           },
         });
-    if (changed) await replaceChunks(transaction, document.id, chunkSections(sections, title));
+    if (changed) await replaceChunks(transaction, document.id, chunkSections(sections, indexedTitle));
     return document;
   }
 
@@ -185,10 +204,11 @@ export function knowledgeService(db: Database, audit: AuditService, embedder: Em
 
   return {
     /**
-     * Adds a document, or replaces the one of the same id: text, title, link, metadata, source and date. Who owns it,
-     * and, unless given, who sees it and which project it belongs to, stays; `agentIds` are added to the agents that it
-     * is attached to. `isPublic` is true for a new document when absent, false for a new one of a project. A text that
-     * did not change is not cut and indexed again. `null` as the author is the server itself.
+     * Adds a document, or replaces the text, titles and link of the one with the same id. Its owner stays, and so does
+     * every other property that is absent or null; `agentIds` are added to the agents that it is attached to. `isPublic`
+     * defaults to true for a new document and to false for a new document of a project. `searchTitle` is the title that
+     * search indexes: absent for `title`, empty for none. A text that did not change is not chunked again. `null` as the
+     * author is the server itself.
      *
      * Only the owner and `manage:documents` replace a document: others get FORBIDDEN for one that they can read and,
      * because an id is unique within the server, CONFLICT for one that they cannot: that says no more than that the id
@@ -197,6 +217,7 @@ export function knowledgeService(db: Database, audit: AuditService, embedder: Em
     async ingest(
       author: Principal | null,
       input: IngestInput,
+      origin: DocumentOrigin = 'INGESTION',
     ): Promise<{ document: Document; alreadyExisted: boolean }> {
       const data = parse(Ingest, input);
       const externalId = data.id ?? randomUUID();
@@ -213,8 +234,12 @@ export function knowledgeService(db: Database, audit: AuditService, embedder: Em
         const project = author && data.projectId != null ? await projectOf(transaction, author, data, before) : null;
         const isPublic = data.isPublic ?? (project && !before ? false : null);
         const document = await store(transaction, author, externalId, before, data, {
-          source: data.source ?? 'ingestion_api',
-          documentUpdatedAt: data.documentUpdatedAt ?? null,
+          origin,
+          searchTitle: data.searchTitle ?? null,
+          ...(data.source != null && { source: data.source }),
+          ...(data.documentUpdatedAt && { documentUpdatedAt: data.documentUpdatedAt }),
+          ...(data.primaryOwners && { primaryOwners: data.primaryOwners }),
+          ...(data.secondaryOwners && { secondaryOwners: data.secondaryOwners }),
           ...(isPublic !== null && { isPublic }),
           ...(project && { project: { connect: { id: project.id } } }),
           agents: { connect: agentIds.map((id) => ({ id })) },
@@ -245,6 +270,7 @@ export function knowledgeService(db: Database, audit: AuditService, embedder: Em
           const content = { title, sections: [{ text, link }], metadata };
           const document = await store(transaction, author, id, null, content, {
             ...columns,
+            origin: 'UPLOAD',
             fileName: fileNameOf(name, { prefix, id }),
             ...(folderId !== null && { folder: { connect: { id: folderId } } }),
             agents: { connect: agents },
@@ -273,7 +299,7 @@ export function knowledgeService(db: Database, audit: AuditService, embedder: Em
         const before =
           data.documentId == null ? null : await claimInProject(transaction, data.documentId, { id: projectId });
         const document = await store(transaction, principal, before?.externalId ?? randomUUID(), before, data, {
-          ...(!before && { isPublic: false, project: { connect: { id: projectId } } }),
+          ...(!before && { origin: 'PROJECT', isPublic: false, project: { connect: { id: projectId } } }),
         });
         await trail.ingested(transaction, principal, document, { replaced: before !== null, agentIds: [] });
         return document;
@@ -292,7 +318,13 @@ export function knowledgeService(db: Database, audit: AuditService, embedder: Em
         id,
         null,
         { title: name, sections: [{ text, link: fileLink(id) }], metadata: {} },
-        { source: 'user_file', isPublic: false, owner: { connect: { id: ownerId } }, file: { connect: { id } } },
+        {
+          origin: 'FILE',
+          source: 'user_file',
+          isPublic: false,
+          owner: { connect: { id: ownerId } },
+          file: { connect: { id } },
+        },
       ),
 
     /** For who writes documents in a transaction of their own: to be called once that stands. */
@@ -305,13 +337,22 @@ export function knowledgeService(db: Database, audit: AuditService, embedder: Em
         return erase(transaction, principal, document);
       }, patience),
 
-    /** Deletes a document with its passages. Throws NOT_FOUND, and FORBIDDEN for one that others own but all read. */
-    async remove(principal: Principal, externalId: string): Promise<Document> {
+    /**
+     * Deletes a document with its passages. Throws NOT_FOUND, FORBIDDEN for one that others own but all read, and
+     * CONFLICT for one whose origin is not in `onlyOrigins`.
+     */
+    async remove(
+      principal: Principal,
+      externalId: string,
+      onlyOrigins?: readonly DocumentOrigin[] | null,
+    ): Promise<Document> {
       if (!storable(externalId)) throw notFound('Document');
       return db.prisma.$transaction(async (transaction) => {
         const document = await claim(transaction, externalId);
         if (!document) throw notFound('Document');
         await checkWritable(transaction, principal, document, () => notFound('Document'));
+        if (onlyOrigins && !onlyOrigins.includes(document.origin))
+          throw conflict(`The origin of this document is ${document.origin}.`);
         notOfFile(document);
         return erase(transaction, principal, document);
       }, patience);
@@ -458,7 +499,7 @@ function lengthOf(sections: readonly Section[]): { wordCount: number; tokenCount
   return { wordCount, tokenCount };
 }
 
-/** SHA-256 over everything that the chunks come from. */
+/** SHA-256 over everything that the chunks come from; `title` is the one that search indexes. */
 const hashContent = (title: string, sections: readonly Section[]): Uint8Array<ArrayBuffer> =>
   Uint8Array.from(
     createHash('sha256')

@@ -136,6 +136,9 @@ describe('ingest', () => {
     await ingest(anna, 'doc', 'The new text speaks of pears.');
     expect(await found(anna, 'apples')).toEqual([]);
     expect(await found(anna, 'pears')).toEqual(['doc']);
+    // What is absent stays.
+    expect((await knowledge.find(anna, { externalId: 'doc' })).metadata).toEqual({ changed: 'yes' });
+    await ingest(anna, 'doc', 'The new text speaks of pears.', { metadata: {} });
     expect((await knowledge.find(anna, { externalId: 'doc' })).metadata).toEqual({});
     await knowledge.ingest(anna, { id: 'doc', title: 'Fruit', sections: [{ text: 'The new text speaks of pears.' }] });
     expect((await chunks('doc')).map(({ heading }) => heading)).toEqual(['Fruit']);

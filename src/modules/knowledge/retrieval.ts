@@ -5,6 +5,7 @@ import type { Database, Statement } from '../../store/database.ts';
 import { cutText } from '../../unicode.ts';
 import { databaseId, plainText } from '../input.ts';
 import type { Embedder } from './embedder.ts';
+import { type DocumentOwner, ownerNames } from './owners.ts';
 
 /** Characters of a query that are looked at; the rest is ignored. */
 const maxQueryLength = 4000;
@@ -57,6 +58,9 @@ export interface Hit {
   text: string;
   source: string;
   metadata: Record<string, string | string[]>;
+  /** The names of the people responsible for the document. Absent in what was stored before they were kept. */
+  primaryOwners?: string[];
+  secondaryOwners?: string[];
   /** 0 to 1. It ranks the hits of one query; the scores of two queries do not compare. */
   score: number;
   /** When the document says that it last changed. */
@@ -178,11 +182,18 @@ WITH asked AS MATERIALIZED (
   SELECT "id", fused FROM spread WHERE place <= CASE WHEN $14::text[] IS NULL THEN ${perDocument} ELSE $8::int END ORDER BY fused DESC, "id" LIMIT $8::int
 )
 SELECT d."externalId" AS "documentId", c."id" AS "chunkId", c."position", d."title", c."heading", c."link", c."text",
-       d."source", d."metadata", (fused * 61 / ${hybrid ? 6 : 3})::float8 AS "score", d."documentUpdatedAt" AS "updatedAt",
+       d."source", d."metadata", d."primaryOwners", d."secondaryOwners", (fused * 61 / ${hybrid ? 6 : 3})::float8 AS "score", d."documentUpdatedAt" AS "updatedAt",
        ts_headline('english', c."text", loose, 'StartSel=<hi>, StopSel=</hi>, MaxFragments=3, MinWords=8, MaxWords=30, FragmentDelimiter=${fragmentEnd}') AS "highlights"
 FROM asked, best JOIN "Chunk" c ON c."id" = best."id" JOIN "Document" d ON d."id" = c."documentId"
 ORDER BY fused DESC, c."id"`,
 });
+
+/** What the statement returns of a passage. */
+interface Row extends Omit<Hit, 'highlights' | 'primaryOwners' | 'secondaryOwners'> {
+  highlights: string;
+  primaryOwners: DocumentOwner[];
+  secondaryOwners: DocumentOwner[];
+}
 
 const byText = statement(false);
 const byTextAndMeaning = statement(true);
@@ -207,7 +218,7 @@ export async function retrieve(
   const confinedTo = principal.credential.projectId;
   if (query === '' || limit === 0) return [];
   const meaning = (await embedder?.ofQuery(query)) ?? null;
-  const rows = await db.query<Omit<Hit, 'highlights'> & { highlights: string }>(meaning ? byTextAndMeaning : byText, [
+  const rows = await db.query<Row>(meaning ? byTextAndMeaning : byText, [
     query,
     principal.userId,
     can(principal, 'manage:documents'),
@@ -224,8 +235,10 @@ export async function retrieve(
     only ?? null,
     ...(meaning ? [meaning.vector, meaning.modelId] : []),
   ]);
-  return rows.map(({ highlights, ...hit }) => ({
+  return rows.map(({ highlights, primaryOwners, secondaryOwners, ...hit }) => ({
     ...hit,
+    primaryOwners: ownerNames(primaryOwners),
+    secondaryOwners: ownerNames(secondaryOwners),
     highlights: highlights.split(fragmentEnd).filter((fragment) => fragment.includes('<hi>')),
   }));
 }

@@ -1,7 +1,9 @@
 import { z } from '@hono/zod-openapi';
 import { badInput } from '../../errors.ts';
 import { graphql, type ResultOf } from '../graphql.ts';
+import { instant, timestamp } from './chat-shapes.ts';
 import { isoDate } from './shapes.ts';
+import { DocumentSource, fromSource } from './sources.ts';
 import { ToolFields, ToolSnapshot, toolSnapshot } from './tools.ts';
 
 /** Texts of the contract. The graph refuses the second in the same words. */
@@ -93,7 +95,11 @@ const core = z.object({
 });
 
 export const MinimalPersonaSnapshot = core
-  .extend({ hierarchy_node_count: z.int(), attached_document_count: z.int(), knowledge_sources: z.array(z.string()) })
+  .extend({
+    hierarchy_node_count: z.int(),
+    attached_document_count: z.int(),
+    knowledge_sources: z.array(DocumentSource),
+  })
   .openapi('MinimalPersonaSnapshot');
 
 export const PersonaSnapshot = core
@@ -118,7 +124,7 @@ export const PersonaSnapshot = core
         parent_id: z.int().nullable(),
         last_modified: isoDate.nullable(),
         last_synced: isoDate.nullable(),
-        source: z.string(),
+        source: DocumentSource.nullable(),
       }),
     ),
     document_ids: z.array(z.string()),
@@ -175,7 +181,7 @@ export const minimalSnapshot = (agent: ResultOf<typeof AgentCard>): z.input<type
   ...coreOf(agent),
   hierarchy_node_count: 0,
   attached_document_count: agent.documents?.nodes.length ?? 0,
-  knowledge_sources: [...new Set(agent.documents?.nodes.map(({ source }) => source))],
+  knowledge_sources: [...new Set(agent.documents?.nodes.map(({ source }) => fromSource(source)))],
 });
 
 /** Who does not own an agent sees nobody that it is shared with, but knows that it is when they see it at all. */
@@ -209,7 +215,7 @@ export const snapshot = (agent: Whole): z.input<typeof PersonaSnapshot> => ({
     parent_id: null,
     last_modified: null,
     last_synced: updatedAt,
-    source,
+    source: fromSource(source),
   })),
   document_ids: (agent.documents?.nodes ?? []).map(({ documentId }) => documentId),
 });
@@ -243,7 +249,7 @@ export const PersonaUpsertRequest = z
     }),
     groups: z.array(z.int()).nullish().openapi({ description: 'There are no groups: only an empty list.' }),
     icon_name: z.string().nullish(),
-    search_start_date: z.iso.datetime({ offset: true, local: true }).nullish(),
+    search_start_date: timestamp.nullish(),
     label_ids: z.array(bodyId).nullish(),
     is_featured: z.boolean().nullish().openapi({ description: 'Left as it is unless given; needs `manage:agents`.' }),
     is_default_persona: z.boolean().nullish().openapi({ description: 'The older name of `is_featured`.' }),
@@ -297,7 +303,7 @@ export function agentInput(body: z.infer<typeof PersonaUpsertRequest>) {
     displayPriority: body.display_priority ?? undefined,
     iconName: body.icon_name ?? null,
     knowledge: body.document_ids?.length ? ('ATTACHED' as const) : ('ALL' as const),
-    searchStartDate: body.search_start_date ? new Date(body.search_start_date) : null,
+    searchStartDate: body.search_start_date ? instant(body.search_start_date) : null,
     starterMessages: body.starter_messages ?? [],
     labelIds: body.label_ids ?? [],
     actionIds: body.tool_ids,

@@ -8,12 +8,13 @@ import { FileDescriptor } from './file-shapes.ts';
 import { LLMOverride, modelAndTemperature } from './llm-override.ts';
 import { packets, TurnEvent } from './packets.ts';
 import { byNumber, Passage, SearchDoc, searchDoc } from './search-doc.ts';
+import { DocumentSource, toSources } from './sources.ts';
 
 const tag = 'Chat';
 
 const BaseFilters = z
   .object({
-    source_type: z.array(z.string()).nullish(),
+    source_type: z.array(DocumentSource).nullish(),
     document_set: z.array(z.string()).nullish(),
     time_cutoff: timestamp.nullish(),
     tags: z.array(z.object({ tag_key: z.string(), tag_value: z.string() })).nullish(),
@@ -100,7 +101,7 @@ const sendInput = (body: z.infer<typeof SendMessageRequest>) => ({
     ...modelAndTemperature(oneModel(body)),
     actionIds: body.allowed_tool_ids,
     filters: body.internal_search_filters && {
-      sources: body.internal_search_filters.source_type,
+      sources: body.internal_search_filters.source_type && toSources(body.internal_search_filters.source_type),
       since: body.internal_search_filters.time_cutoff ? instant(body.internal_search_filters.time_cutoff) : null,
       tags: body.internal_search_filters.tags?.map(({ tag_key, tag_value }) => ({ key: tag_key, value: tag_value })),
     },

@@ -1,22 +1,43 @@
 import { z } from '@hono/zod-openapi';
+import { notFound } from '../../errors.ts';
 import { graphql } from '../graphql.ts';
 import { type AnyRow, row } from '../row.ts';
+import { instant, timestamp } from './chat-shapes.ts';
 import { coded } from './errors.ts';
 import { everything, nothing } from './shapes.ts';
+import { DocumentSource } from './sources.ts';
 
 const tag = 'Ingestion';
 
 const Section = z
   .object({
-    text: z.string().nullish(),
+    text: z.string().nullish().openapi({ description: 'Required: only text is indexed.' }),
     link: z.string().nullish(),
-    image_file_id: z.null().optional().openapi({ description: 'Images are not indexed: only null.' }),
+    image_file_id: z
+      .null('image sections are not supported: send what the image shows as the `text` of a section')
+      .optional()
+      .openapi({ description: 'Image sections are not supported: only null.' }),
   })
+  .refine(({ text }) => text != null, { path: ['text'], message: 'is required' })
   .openapi('TextSection');
 
 const Expert = z
-  .looseObject({ display_name: z.string().nullish(), email: z.string().nullish() })
+  .object({
+    display_name: z.string().nullish(),
+    first_name: z.string().nullish(),
+    middle_initial: z.string().nullish(),
+    last_name: z.string().nullish(),
+    email: z.string().nullish(),
+  })
   .openapi('BasicExpertInfo');
+
+const owner = (expert: z.infer<typeof Expert>) => ({
+  displayName: expert.display_name,
+  firstName: expert.first_name,
+  middleInitial: expert.middle_initial,
+  lastName: expert.last_name,
+  email: expert.email,
+});
 
 /** Metadata values that are no text are made into one, as the reference does. */
 const metadataValue = z.unknown().transform((value) => {
@@ -24,24 +45,77 @@ const metadataValue = z.unknown().transform((value) => {
   return typeof value === 'string' ? value : JSON.stringify(value);
 });
 
+const ExternalAccess = z
+  .object({
+    external_user_emails: z.array(z.string()).default([]),
+    external_user_group_ids: z.array(z.string()).default([]),
+    is_public: z.boolean(),
+  })
+  .refine(
+    (access) => access.is_public || access.external_user_emails.length + access.external_user_group_ids.length === 0,
+    'documents cannot be shared with single people or groups: only with everybody (`is_public`), or with nobody else',
+  )
+  .openapi('ExternalAccess');
+
 const DocumentBase = z
   .object({
     id: z.string().nullish(),
     sections: z.array(Section).min(1),
-    source: z.string().nullish(),
-    semantic_identifier: z.string(),
+    source: DocumentSource.nullish(),
+    semantic_identifier: z.string().openapi({ description: 'The title that answers and citations show.' }),
     metadata: z.record(z.string(), metadataValue),
-    title: z.string().nullish(),
-    doc_updated_at: z.iso.datetime({ offset: true, local: true }).nullish(),
+    title: z.string().nullish().openapi({
+      description:
+        'The title that search indexes. Defaults to `semantic_identifier`; when empty, only the text is indexed.',
+    }),
+    doc_updated_at: timestamp.nullish(),
     chunk_count: z.int().nullish(),
     primary_owners: z.array(Expert).nullish(),
     secondary_owners: z.array(Expert).nullish(),
     from_ingestion_api: z.boolean().optional(),
     additional_info: z.unknown().optional(),
-    external_access: z.unknown().optional(),
+    external_access: ExternalAccess.nullish().openapi({
+      description: 'Everybody with a credential, or the owner of the document and administrators alone.',
+    }),
     doc_metadata: z.record(z.string(), z.unknown()).nullish(),
   })
   .openapi('DocumentBase');
+
+const ListDocuments = graphql(
+  `query ListDocuments($first: Int!, $origins: [DocumentOrigin!]) {
+    documents(first: $first, origins: $origins) { nodes { documentId title link } }
+  }`,
+);
+
+/** Documents that clients added for everybody, whichever path they came by: no files, no project's, not the server's own. */
+const ingested: ('INGESTION' | 'UPLOAD' | 'IMPORT')[] = ['INGESTION', 'UPLOAD', 'IMPORT'];
+
+/** The pair of connector and credential that ingested documents belong to; the server has no other. */
+const defaultPair = 1;
+
+const IngestionDocument = z
+  .object({
+    document: DocumentBase,
+    cc_pair_id: z.int().nullish().openapi({ description: 'Defaults to 1, the only pair that exists.' }),
+  })
+  .openapi('IngestionDocument');
+
+/** Throws NOT_FOUND for another pair than that of ingested documents. */
+function ingestInput({ document, cc_pair_id }: z.infer<typeof IngestionDocument>) {
+  if (cc_pair_id != null && cc_pair_id !== defaultPair) throw notFound('Connector');
+  return {
+    documentId: document.id,
+    title: document.semantic_identifier,
+    searchTitle: document.title,
+    sections: document.sections.map(({ text, link }) => ({ text: text ?? '', link })),
+    source: document.source,
+    metadata: document.metadata,
+    documentUpdatedAt: document.doc_updated_at ? instant(document.doc_updated_at) : null,
+    primaryOwners: document.primary_owners?.map(owner),
+    secondaryOwners: document.secondary_owners?.map(owner),
+    isPublic: document.external_access?.is_public,
+  };
+}
 
 const DocMinimalInfo = z
   .object({ document_id: z.string(), semantic_id: z.string(), link: z.string().nullable() })
@@ -52,12 +126,10 @@ export const ingestionRows: AnyRow[] = [
     method: 'get',
     path: '/onyx-api/ingestion',
     tag,
-    summary: 'List documents',
+    summary: 'List the documents that were ingested',
     reply: z.array(DocMinimalInfo),
-    document: graphql(
-      `query ListDocuments($first: Int!) { documents(first: $first) { nodes { documentId title link } } }`,
-    ),
-    variables: () => ({ first: everything }),
+    document: ListDocuments,
+    variables: () => ({ first: everything, origins: ingested }),
     output: ({ documents }) =>
       documents.nodes.map(({ documentId, title, link }) => ({ document_id: documentId, semantic_id: title, link })),
   }),
@@ -66,41 +138,42 @@ export const ingestionRows: AnyRow[] = [
     path: '/onyx-api/ingestion',
     tag,
     summary: 'Add or replace a document; it can be found as soon as this answers',
-    body: z.object({ document: DocumentBase, cc_pair_id: z.int().nullish() }).openapi('IngestionDocument'),
+    body: IngestionDocument,
     reply: z.object({ document_id: z.string(), already_existed: z.boolean() }).openapi('IngestionResult'),
     document: graphql(
       `mutation IngestDocument($input: IngestDocumentInput!) {
         ingestDocument(input: $input) { alreadyExisted document { documentId } }
       }`,
     ),
-    variables: ({ body: { document } }) => ({
-      input: {
-        documentId: document.id,
-        title: document.title ?? document.semantic_identifier,
-        sections: document.sections.map(({ text, link }) => ({ text: text ?? '', link })),
-        source: document.source,
-        metadata: document.metadata,
-        documentUpdatedAt: document.doc_updated_at ? new Date(document.doc_updated_at) : null,
-      },
-    }),
+    variables: ({ body }) => ({ input: ingestInput(body) }),
     output: ({ ingestDocument: { alreadyExisted, document } }) => ({
       document_id: document.documentId,
       already_existed: alreadyExisted,
     }),
-    failure: (error) => (error.code === 'BAD_USER_INPUT' ? coded(400, 'VALIDATION_ERROR', error.message) : null),
+    failure: (error, input) => {
+      if (error.code === 'NOT_FOUND')
+        return coded(404, 'CONNECTOR_NOT_FOUND', `Connector-credential pair ${input?.body.cc_pair_id} does not exist`);
+      return error.code === 'BAD_USER_INPUT' || error.code === 'CONFLICT'
+        ? coded(400, 'VALIDATION_ERROR', error.message)
+        : null;
+    },
   }),
   row({
     method: 'delete',
     path: '/onyx-api/ingestion/{document_id}',
     tag,
-    summary: 'Delete a document',
+    summary: 'Delete a document that was ingested',
     params: z.object({ document_id: z.string() }),
     reply: nothing,
     document: graphql(
-      `mutation DeleteDocument($id: String!) { deleteDocument(input: { documentId: $id }) { deletedDocumentId } }`,
+      `mutation DeleteDocument($input: DeleteDocumentInput!) { deleteDocument(input: $input) { deletedDocumentId } }`,
     ),
-    variables: ({ params }) => ({ id: params.document_id }),
+    variables: ({ params }) => ({ input: { documentId: params.document_id, onlyOrigins: ingested } }),
     output: () => null,
-    failure: (error) => (error.code === 'NOT_FOUND' ? coded(404, 'DOCUMENT_NOT_FOUND', 'Document not found') : null),
+    failure: (error) => {
+      if (error.code === 'CONFLICT')
+        return coded(400, 'VALIDATION_ERROR', 'Document was not created via the ingestion API');
+      return error.code === 'NOT_FOUND' ? coded(404, 'DOCUMENT_NOT_FOUND', 'Document not found') : null;
+    },
   }),
 ];

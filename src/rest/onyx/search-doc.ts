@@ -2,10 +2,12 @@ import { z } from '@hono/zod-openapi';
 import { cutText } from '../../unicode.ts';
 import { graphql, type ResultOf } from '../graphql.ts';
 import { isoDate } from './shapes.ts';
+import { DocumentSource, fromSource } from './sources.ts';
 
 export const Passage = graphql(`
   fragment Passage on SearchHit @_unmask {
     number documentId position title link text source metadata score updatedAt highlights
+    primaryOwners secondaryOwners
   }
 `);
 type Hit = ResultOf<typeof Passage>;
@@ -17,7 +19,7 @@ export const SearchDoc = z
     semantic_identifier: z.string(),
     link: z.string().nullable(),
     blurb: z.string(),
-    source_type: z.string(),
+    source_type: DocumentSource,
     boost: z.int(),
     hidden: z.boolean(),
     metadata: z.record(z.string(), z.union([z.string(), z.array(z.string())])),
@@ -35,6 +37,9 @@ export const SearchDoc = z
 
 export const SavedSearchDoc = SearchDoc.extend({ db_doc_id: z.int() }).openapi('SavedSearchDoc');
 
+/** The contract says null where a document names nobody. */
+const namesOrNull = (names: string[]): string[] | null => (names.length > 0 ? names : null);
+
 /** How much of a passage a blurb shows, in UTF-16 units. */
 const blurbLength = 400;
 
@@ -44,7 +49,7 @@ export const searchDoc = (hit: Hit): z.input<typeof SearchDoc> => ({
   semantic_identifier: hit.title,
   link: hit.link,
   blurb: hit.text.length > blurbLength ? `${cutText(hit.text, blurbLength)}…` : hit.text,
-  source_type: hit.source,
+  source_type: fromSource(hit.source),
   boost: 0,
   hidden: false,
   metadata: hit.metadata as Record<string, string | string[]>,
@@ -53,8 +58,8 @@ export const searchDoc = (hit: Hit): z.input<typeof SearchDoc> => ({
   relevance_explanation: null,
   match_highlights: hit.highlights,
   updated_at: hit.updatedAt,
-  primary_owners: null,
-  secondary_owners: null,
+  primary_owners: namesOrNull(hit.primaryOwners),
+  secondary_owners: namesOrNull(hit.secondaryOwners),
   is_internet: false,
   file_id: null,
 });

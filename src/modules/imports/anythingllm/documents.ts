@@ -137,12 +137,8 @@ export async function importDocuments(importing: Importing, folder: Folder): Pro
       },
       // Again after a run that was cut short between the two: the same id, and so the same document.
       async () => {
-        await services.knowledge.ingest(operator, {
-          id,
-          ...contentOf(document, name),
-          source: 'anythingllm',
-          isPublic: true,
-        });
+        const content = { id, ...contentOf(document, name), source: 'anythingllm', isPublic: true };
+        await services.knowledge.ingest(operator, content, 'IMPORT');
       },
     );
   }

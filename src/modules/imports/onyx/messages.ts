@@ -22,6 +22,9 @@ function citationsOf({ citations, context_docs: passages }: Message, fileHere: F
   });
 }
 
+/** Names as they can be stored: the first 100, of 500 characters. */
+const ownersOf = (names: readonly string[]): string[] => names.slice(0, 100).map((name) => cutTo(name, 500));
+
 /** The passages that an answer was given, under the numbers that it cites them by. */
 function passagesOf(
   passages: readonly Passage[],
@@ -47,6 +50,8 @@ function passagesOf(
       text: cutTo(passage.blurb ?? '', 20_000),
       source: source === 'user_file' && !file ? 'file' : source,
       metadata: {},
+      primaryOwners: ownersOf(passage.primary_owners),
+      secondaryOwners: ownersOf(passage.secondary_owners),
       score: Math.min(Math.max(passage.score ?? 0, 0), 1),
       updatedAt: passage.updated_at?.toISOString() ?? null,
       highlights: [],

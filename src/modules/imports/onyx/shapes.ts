@@ -74,6 +74,8 @@ const Passage = z.object({
   chunk_ind: int,
   score: number,
   updated_at: time,
+  primary_owners: list(z.string()),
+  secondary_owners: list(z.string()),
   db_doc_id: int,
 });
 export type Passage = z.output<typeof Passage>;
