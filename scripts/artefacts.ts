@@ -9,21 +9,21 @@ import {
   rolePermissions,
   roles,
 } from '../src/authz/permissions.ts';
-import type { Requirement } from '../src/graphql/plugins/permissions.ts';
+import { type Requirement, requirementsOf } from '../src/graphql/plugins/permissions.ts';
 import { schema } from '../src/graphql/schema.ts';
 import { openApiDocument } from '../src/rest/openapi.ts';
 import { rowRequirements } from '../src/rest/row.ts';
 import { rows } from '../src/rest/rows.ts';
 
 /** Every operation of the graph with what it needs. */
-export function operations(): { operation: string; requirement: Requirement }[] {
+export function operations(): { operation: string; requirements: readonly Requirement[] }[] {
   const roots = [schema.getQueryType(), schema.getMutationType(), schema.getSubscriptionType()];
   return roots
     .filter((type): type is GraphQLObjectType => type != null)
     .flatMap((type) =>
       Object.values(type.getFields()).map((field) => ({
         operation: `${type.name}.${field.name}`,
-        requirement: field.extensions.requirement as Requirement,
+        requirements: requirementsOf(field),
       })),
     );
 }
@@ -54,6 +54,11 @@ function permissionsPage(): string {
   const row = (cells: string[]) => `| ${cells.join(' | ')} |`;
   const name = (requirement: Requirement) =>
     requirement === 'public' ? 'none' : requirement === 'signedIn' ? 'any credential' : `\`${requirement}\``;
+  /** The requirements of an operation, and which columns meet all of them. */
+  const needs = (requirements: readonly Requirement[]) => [
+    requirements.map(name).join(', '),
+    ...columns.map((_column, index) => mark(requirements.every((requirement) => holds(requirement)[index] !== ''))),
+  ];
   return [
     '# Permissions',
     '',
@@ -70,20 +75,12 @@ function permissionsPage(): string {
     '## Every operation',
     '',
     ...head(['operation', 'needs']),
-    ...operations().map(({ operation, requirement }) =>
-      row([`\`${operation}\``, name(requirement), ...holds(requirement)]),
-    ),
+    ...operations().map(({ operation, requirements }) => row([`\`${operation}\``, ...needs(requirements)])),
     '',
     '## Every REST path',
     '',
     ...head(['path', 'needs']),
-    ...restOperations().map(({ operation, requirements }) =>
-      row([
-        `\`${operation}\``,
-        requirements.map(name).join(', '),
-        ...columns.map((_column, index) => mark(requirements.every((requirement) => holds(requirement)[index] !== ''))),
-      ]),
-    ),
+    ...restOperations().map(({ operation, requirements }) => row([`\`${operation}\``, ...needs(requirements)])),
     '',
   ].join('\n');
 }

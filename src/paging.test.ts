@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Kit, startKit } from '../test/kit.ts';
 import { AppError } from './errors.ts';
-import { cut, ListOrder, type SortKey } from './paging.ts';
+import { cut, ListOrder, ListOrders, type PageArgs, type SortKey } from './paging.ts';
 
 let kit: Kit;
 beforeAll(async () => {
@@ -14,6 +14,7 @@ afterAll(() => kit?.close());
 /** What a test sorts agents by. `iconName` says which run of a property they belong to. */
 interface Row {
   id: number;
+  description: string;
   displayPriority: number | null;
   searchStartDate: Date | null;
   createdAt: Date;
@@ -33,6 +34,7 @@ const start = (direction: 'asc' | 'desc'): SortKey => ({
   nullable: true,
 });
 const created = (direction: 'asc' | 'desc'): SortKey => ({ field: 'createdAt', type: 'date', direction });
+const description = (direction: 'asc' | 'desc'): SortKey => ({ field: 'description', type: 'text', direction });
 
 const orders: Record<string, SortKey[]> = {
   'one key': [id('asc')],
@@ -41,6 +43,8 @@ const orders: Record<string, SortKey[]> = {
   'ties, one up and one down': [created('asc'), id('desc')],
   'nulls and ties': [priority('asc'), id('asc')],
   'nulls and ties, downwards': [priority('desc'), id('desc')],
+  'text and ties': [description('asc'), id('asc')],
+  'text, nulls and ties, downwards': [description('desc'), start('asc'), id('desc')],
   'two keys with nulls': [start('desc'), priority('asc'), id('asc')],
   'two keys with nulls around one with ties': [priority('desc'), created('asc'), start('asc'), id('desc')],
 };
@@ -49,8 +53,8 @@ const orders: Record<string, SortKey[]> = {
 function compare(keys: readonly SortKey[], a: Row, b: Row): number {
   for (const { field, direction } of keys) {
     const [left, right] = [a, b].map((row) => row[field as keyof Row]?.valueOf() ?? null) as [
-      number | null,
-      number | null,
+      number | string | null,
+      number | string | null,
     ];
     if (left === right) continue;
     if (left === null || right === null) return left === null ? 1 : -1;
@@ -73,6 +77,8 @@ const agents = fc.array(
     displayPriority: fc.option(fc.constantFrom(-(2 ** 31), -1, 0, 1, 2, 2 ** 31 - 1)),
     searchStartDate: fc.option(date),
     createdAt: date,
+    // Texts that every collation orders alike.
+    description: fc.constantFrom('', 'a', 'aa', 'b', 'c'),
   }),
   { maxLength: 25 },
 );
@@ -86,16 +92,16 @@ async function stored(rows: Omit<Row, 'id'>[], keys: readonly SortKey[]) {
   return {
     all: (): Promise<Row[]> => kit.prisma.agent.findMany({ where: { iconName: mark } }),
     remove: (ids: number[]) => kit.prisma.agent.deleteMany({ where: { id: { in: ids } } }),
-    async page(args: { first: number; after?: string | null; offset?: number }) {
+    async page(args: PageArgs) {
       const page = order.page(args, 100);
       const found = await kit.prisma.agent.findMany({
         ...page,
         where: { AND: [{ iconName: mark }, page.where] },
         select: { ...order.select, id: true },
       });
-      const { rows, hasNext } = cut(found as unknown as Row[], page);
-      const last = rows.at(-1);
-      return { ids: rows.map((row) => row.id), hasNext, end: last ? order.cursor({ ...last }) : null };
+      const { rows, hasMore } = cut(found as unknown as Row[], page);
+      const [start, end] = [rows[0], rows.at(-1)].map((row) => (row ? order.cursor({ ...row }) : null));
+      return { ids: rows.map((row) => row.id), hasMore, start, end };
     },
   };
 }
@@ -115,10 +121,10 @@ describe.each(Object.entries(orders))('%s', (_name, keys) => {
         for (;;) {
           const page = await list.page({ first, after });
           seen.push(...page.ids);
-          expect(page.hasNext).toBe(seen.length < expected.length);
+          expect(page.hasMore).toBe(seen.length < expected.length);
           expect(page.ids.length).toBe(Math.min(first, expected.length - seen.length + page.ids.length));
-          if (!page.hasNext) break;
-          after = page.end;
+          if (!page.hasMore) break;
+          after = page.end ?? null;
         }
         expect(seen).toEqual(expected);
       }),
@@ -137,8 +143,8 @@ describe.each(Object.entries(orders))('%s', (_name, keys) => {
         for (let turn = 0; ; turn++) {
           const page = await list.page({ first, after });
           seen.push(...page.ids);
-          if (!page.hasNext) break;
-          after = page.end;
+          if (!page.hasMore) break;
+          after = page.end ?? null;
           const place = goes[turn];
           const gone = [page.ids.at(-1), place === undefined ? undefined : expected[place]].filter(
             (one) => one !== undefined,
@@ -155,6 +161,48 @@ describe.each(Object.entries(orders))('%s', (_name, keys) => {
     );
   });
 
+  it('backwards, page before page, every row comes exactly once, in the order of the list within a page', async () => {
+    await fc.assert(
+      fc.asyncProperty(agents, sizes, async (rows, last) => {
+        const list = await stored(rows, keys);
+        const expected = sorted(keys, await list.all());
+        const seen: number[] = [];
+        let before: string | null = null;
+        for (;;) {
+          const page = await list.page({ last, before });
+          expect(page.ids.length).toBe(Math.min(last, expected.length - seen.length));
+          seen.unshift(...page.ids);
+          expect(page.hasMore).toBe(seen.length < expected.length);
+          if (!page.hasMore) break;
+          before = page.start ?? null;
+        }
+        expect(seen).toEqual(expected);
+      }),
+      { numRuns: 8 },
+    );
+  });
+
+  it('between two cursors, the first and the last rows are those of the list between them', async () => {
+    await fc.assert(
+      fc.asyncProperty(agents, fc.nat(24), fc.nat(24), sizes, async (rows, from, to, size) => {
+        const list = await stored(rows, keys);
+        const expected = sorted(keys, await list.all());
+        const cursorOf = async (index: number) =>
+          index < expected.length ? (await list.page({ first: 1, offset: index })).start : null;
+        const [after, before] = [await cursorOf(from), await cursorOf(to)];
+        const between = expected.slice(after == null ? 0 : from + 1, before == null ? expected.length : to);
+        const first = await list.page({ first: size, after, before });
+        expect(first.ids).toEqual(between.slice(0, size));
+        expect(first.hasMore).toBe(between.length > size);
+        const last = await list.page({ last: size, after, before });
+        expect(last.ids).toEqual(between.slice(-size));
+        expect(last.hasMore).toBe(between.length > size);
+        expect((await list.page({ last: 0, after, before })).ids).toEqual([]);
+      }),
+      { numRuns: 8 },
+    );
+  });
+
   it('by numbers, the pages are those of the same order', async () => {
     await fc.assert(
       fc.asyncProperty(agents, sizes, async (rows, first) => {
@@ -163,7 +211,7 @@ describe.each(Object.entries(orders))('%s', (_name, keys) => {
         for (let offset = 0; offset <= expected.length; offset += first) {
           const page = await list.page({ first, offset });
           expect(page.ids).toEqual(expected.slice(offset, offset + first));
-          expect(page.hasNext).toBe(offset + first < expected.length);
+          expect(page.hasMore).toBe(offset + first < expected.length);
         }
       }),
       { numRuns: 5 },
@@ -266,7 +314,53 @@ describe('cursors', () => {
       [2 ** 31 - 1, 101],
     ])
       expect(mixed.page({ first }, 100).take).toBe(take);
-    for (const args of [{ first: -1 }, { offset: -1 }, { offset: 0, after: 'x' }])
+    for (const [last, take] of [
+      [0, -1],
+      [1, -2],
+      [101, -101],
+    ])
+      expect(mixed.page({ last }, 100).take).toBe(take);
+  });
+
+  it('arguments that are out of range or cannot be combined are rejected, and named', () => {
+    for (const args of [
+      { first: -1 },
+      { last: -1 },
+      { offset: -1 },
+      { last: 1, first: 1 },
+      { offset: 0, after: 'x' },
+      { offset: 0, before: 'x' },
+      { offset: 0, last: 1 },
+      { before: 'x' },
+    ])
       expect(refusal(() => mixed.page(args, 100)).details.fields?.[0]?.path).toEqual([Object.keys(args)[0]]);
+  });
+
+  it('text that PostgreSQL cannot store is rejected', () => {
+    const named = new ListOrder('named', [description('asc'), id('asc')]);
+    const of = (text: unknown) => Buffer.from(JSON.stringify(['named', text, 1])).toString('base64url');
+    expect(named.page({ before: of('a') }, 100).where).not.toEqual({});
+    for (const text of ['a\0', '\ud800', null, 1])
+      expect(refusal(() => named.page({ before: of(text) }, 100)).details.fields?.[0]?.path).toEqual(['before']);
+  });
+
+  it('belong to one order of a list, and not to its other orders', () => {
+    const orders = new ListOrders(
+      'agents',
+      { CREATED_AT: [created('asc'), id('asc')], NAME: [description('asc'), id('asc')] },
+      { field: 'CREATED_AT', direction: 'DESC' },
+    );
+    expect(orders.default).toBe(orders.of({ field: 'CREATED_AT', direction: 'DESC' }));
+    expect(orders.default.page({}, 1).orderBy).toEqual([{ createdAt: 'desc' }, { id: 'desc' }]);
+    const row = { createdAt: new Date(0), description: 'a', id: 1 };
+    const all = (['CREATED_AT', 'NAME'] as const).flatMap((field) =>
+      (['ASC', 'DESC'] as const).map((direction) => orders.of({ field, direction })),
+    );
+    for (const order of all)
+      for (const other of all) {
+        const read = () => other.page({ after: order.cursor(row) }, 1).where;
+        if (order === other) expect(read()).not.toEqual({});
+        else expect(refusal(read).details.fields?.[0]?.path).toEqual(['after']);
+      }
   });
 });

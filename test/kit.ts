@@ -87,6 +87,9 @@ export interface KitOptions {
   environment?: Record<string, string>;
 }
 
+/** The root fields that returned a value: none of an operation that failed. */
+export const returned = (data: object | null): unknown[] => Object.values(data ?? {}).filter((value) => value !== null);
+
 /** Waits until a condition holds, asking again and again; the test's own timeout is the limit. */
 export async function until<T>(
   condition: () => Promise<T | null | undefined | false> | T | null | undefined | false,
@@ -214,7 +217,7 @@ export async function startKit({ scripted = false, environment = {} }: KitOption
         `mutation ($input: CreateApiKeyInput!) { createApiKey(input: $input) { secret apiKey { databaseId userId } } }`,
         { input: { name, role, ...(scopes && { scopes }) } },
       );
-      if (!data) throw new Error(JSON.stringify(errors));
+      if (errors.length > 0) throw new Error(JSON.stringify(errors));
       const { secret, apiKey } = data.createApiKey;
       return { id: apiKey.databaseId, secret, userId: apiKey.userId };
     },
@@ -226,7 +229,7 @@ export async function startKit({ scripted = false, environment = {} }: KitOption
         { input: { name: 'test', ...(scopes && { scopes }), ...(expiresInDays && { expiresInDays }) } },
         key,
       );
-      if (!data) throw new Error(JSON.stringify(errors));
+      if (errors.length > 0) throw new Error(JSON.stringify(errors));
       const { secret, personalAccessToken } = data.createPersonalAccessToken;
       return { id: personalAccessToken.databaseId, secret };
     },
@@ -240,13 +243,13 @@ export async function startKit({ scripted = false, environment = {} }: KitOption
         'mutation ($input: CreateUserInput!) { createUser(input: $input) { account { id } } }',
         { input: { email, password, role } },
       );
-      if (!made.data) throw new Error(JSON.stringify(made.errors));
+      if (made.errors.length > 0) throw new Error(JSON.stringify(made.errors));
       const login = await kit.gql(
         'mutation ($input: LoginInput!) { login(input: $input) { token } }',
         { input: { login: email, password } },
         null,
       );
-      if (!login.data) throw new Error(JSON.stringify(login.errors));
+      if (login.errors.length > 0) throw new Error(JSON.stringify(login.errors));
       const session = login.data.login.token;
       // The first use moves the session's end, and would show in a fingerprint.
       await kit.gql('{ viewer { id } }', {}, session);

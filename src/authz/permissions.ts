@@ -80,6 +80,9 @@ export type Permission = keyof typeof table;
 export const permissionTable: Readonly<Record<Permission, Definition>> = table;
 export const permissions = Object.keys(table) as Permission[];
 
+/** The permission as a constant: `READ_AGENTS` for `read:agents`. */
+export const permissionConstant = (name: Permission): string => name.toUpperCase().replace(/\W/g, '_');
+
 export const isPermission = (name: string): name is Permission => Object.hasOwn(table, name);
 
 const granted = Object.fromEntries(

@@ -56,9 +56,13 @@ export function signedIn(viewer: Viewer): Principal {
   return viewer;
 }
 
-/** Throws UNAUTHENTICATED for a stranger and FORBIDDEN for a credential that lacks the permission. */
-export function demand(viewer: Viewer, permission: Permission): Principal {
+/**
+ * Returns the caller. Throws UNAUTHENTICATED for an anonymous request and FORBIDDEN, naming the missing permissions, for
+ * a credential that lacks one of them.
+ */
+export function demand(viewer: Viewer, ...permissions: readonly Permission[]): Principal {
   const principal = signedIn(viewer);
-  if (!principal.permissions.has(permission)) throw forbidden([permission]);
+  const missing = permissions.filter((permission) => !principal.permissions.has(permission));
+  if (missing.length > 0) throw forbidden(missing);
   return principal;
 }

@@ -22,7 +22,7 @@ export interface SchemaTypes {
   DefaultFieldNullability: false;
   DefaultEdgesNullability: { list: false; items: false };
   DefaultNodeNullability: false;
-  AuthScopes: { permission: Permission; signedIn: boolean };
+  AuthScopes: { permission: Permission; permissions: readonly Permission[]; signedIn: boolean };
   Scalars: {
     DateTime: { Input: Date; Output: Date };
     UUID: { Input: string; Output: string };
@@ -42,6 +42,7 @@ export const builder = new SchemaBuilder<SchemaTypes>({
     // The scopes throw what is missing, and that error is the answer.
     authScopes: ({ principal }) => ({
       permission: (permission) => demand(principal, permission) !== null,
+      permissions: (permissions) => demand(principal, ...permissions) !== null,
       signedIn: () => signedIn(principal) !== null,
     }),
   },

@@ -8,37 +8,61 @@ type ArgBuilder = Parameters<Parameters<typeof builder.queryFields>[0]>[0]['arg'
 
 /** The arguments of every list. */
 export const pageArgs = (arg: ArgBuilder) => ({
-  first: arg.int({ description: 'How many to return: 20 unless given, at most 100.' }),
-  after: arg.string({ description: 'The cursor after which to go on. A cursor of another list is refused.' }),
+  first: arg.int({
+    description: 'Returns this many items from the start of the list. Defaults to 20; at most 100.',
+  }),
+  after: arg.string({
+    description: 'Returns the items after this cursor, which must come from the same list in the same order.',
+  }),
+  last: arg.int({
+    description: 'Returns this many items from the end of the list; at most 100. Cannot be combined with `first`.',
+  }),
+  before: arg.string({
+    description: 'Returns the items before this cursor, which must come from the same list in the same order.',
+  }),
   offset: arg.int({
-    description: 'How many to pass over, for clients that number their pages. Not together with `after`.',
+    description:
+      'Skips this many items, for clients with numbered pages. Cannot be combined with `last`, `after` or `before`.',
   }),
 });
 
+export interface Edge<Row> {
+  cursor: string;
+  node: Row;
+}
+
+/** Returns a row with its cursor: an edge of a list, or of the payload of a mutation that created the row. */
+export const edge = <Row extends object>(order: ListOrder, node: Row): Edge<Row> => ({
+  cursor: order.cursor(node as Record<string, unknown>),
+  node,
+});
+
 export interface Connection<Row> {
-  edges: { cursor: string; node: Row }[];
+  edges: Edge<Row>[];
   pageInfo: {
     hasNextPage: boolean;
     hasPreviousPage: boolean;
     startCursor: string | null;
     endCursor: string | null;
   };
-  /** Counted only when somebody asks. */
+  /** Counted only when the field is selected. */
   totalCount: () => Promise<number>;
 }
 
 export function connection<Row extends object>(
   order: ListOrder,
-  { rows, hasNext }: PageOf<Row>,
+  { rows, hasMore }: PageOf<Row>,
   args: PageArgs,
   totalCount: () => Promise<number>,
 ): Connection<Row> {
-  const edges = rows.map((node) => ({ cursor: order.cursor(node as Record<string, unknown>), node }));
+  const edges = rows.map((node) => edge(order, node));
+  const backwards = args.last != null;
   return {
     edges,
     pageInfo: {
-      hasNextPage: hasNext,
-      hasPreviousPage: args.after != null || (args.offset ?? 0) > 0,
+      // The row at a cursor is on the other side of the page.
+      hasNextPage: backwards ? args.before != null : hasMore,
+      hasPreviousPage: backwards ? hasMore : args.after != null || (args.offset ?? 0) > 0,
       startCursor: edges[0]?.cursor ?? null,
       endCursor: edges.at(-1)?.cursor ?? null,
     },

@@ -39,6 +39,7 @@ import '../modules/limits/limits.graphql.ts';
 import '../modules/projects/projects.graphql.ts';
 import '../modules/settings/settings.graphql.ts';
 import '../modules/tokens/introspection.graphql.ts';
+import '../modules/tokens/permissions.graphql.ts';
 import '../modules/tokens/tokens.graphql.ts';
 import '../modules/users/accounts.graphql.ts';
 import '../modules/users/invite-codes.graphql.ts';

@@ -1,6 +1,6 @@
 import { type GraphQLInputType, getNamedType, isInputObjectType } from 'graphql';
 import { isPermission, type Permission } from '../authz/permissions.ts';
-import type { Requirement } from './plugins/permissions.ts';
+import { requirementsOf } from './plugins/permissions.ts';
 import { schema } from './schema.ts';
 
 /** Whether a value of that type can hold a file. */
@@ -17,7 +17,7 @@ export const uploadPermissions: readonly Permission[] = [
   ...new Set(
     Object.values(schema.getMutationType()?.getFields() ?? {})
       .filter(({ args }) => args.some(({ type }) => takesFiles(type)))
-      .map(({ extensions }) => extensions.requirement as Requirement)
+      .flatMap((field) => requirementsOf(field))
       .filter(isPermission),
   ),
 ].sort();

@@ -8,6 +8,7 @@ import { examples } from './examples.ts';
 import { useCsrfPrevention } from './plugins/csrf.ts';
 import { useIntrospectionGate } from './plugins/introspection.ts';
 import { type QueryLimits, useQueryLimits } from './plugins/limits.ts';
+import { usePartialStatus } from './plugins/partial.ts';
 import { useStrictReading } from './plugins/reading.ts';
 import { useRefusalAudit } from './plugins/refusals.ts';
 import { useRevocationCheck } from './plugins/revoked.ts';
@@ -58,6 +59,7 @@ export function createGraphQLServer(settings: Settings, metrics: Metrics): Graph
       useIntrospectionGate(settings.graphiql),
       useVariableCheck(),
       useErrorWording(settings.graphiql),
+      usePartialStatus(),
       useRevocationCheck(),
       useRefusalAudit(),
     ],

@@ -930,7 +930,21 @@ export type introspection = {
                 }
               },
               {
+                "name": "before",
+                "type": {
+                  "kind": "SCALAR",
+                  "name": "String"
+                }
+              },
+              {
                 "name": "first",
+                "type": {
+                  "kind": "SCALAR",
+                  "name": "Int"
+                }
+              },
+              {
+                "name": "last",
                 "type": {
                   "kind": "SCALAR",
                   "name": "Int"
@@ -1039,6 +1053,13 @@ export type introspection = {
                 }
               },
               {
+                "name": "before",
+                "type": {
+                  "kind": "SCALAR",
+                  "name": "String"
+                }
+              },
+              {
                 "name": "filesIncluded",
                 "type": {
                   "kind": "NON_NULL",
@@ -1051,6 +1072,13 @@ export type introspection = {
               },
               {
                 "name": "first",
+                "type": {
+                  "kind": "SCALAR",
+                  "name": "Int"
+                }
+              },
+              {
+                "name": "last",
                 "type": {
                   "kind": "SCALAR",
                   "name": "Int"
@@ -1081,7 +1109,21 @@ export type introspection = {
                 }
               },
               {
+                "name": "before",
+                "type": {
+                  "kind": "SCALAR",
+                  "name": "String"
+                }
+              },
+              {
                 "name": "first",
+                "type": {
+                  "kind": "SCALAR",
+                  "name": "Int"
+                }
+              },
+              {
+                "name": "last",
                 "type": {
                   "kind": "SCALAR",
                   "name": "Int"
@@ -1280,7 +1322,21 @@ export type introspection = {
                 }
               },
               {
+                "name": "before",
+                "type": {
+                  "kind": "SCALAR",
+                  "name": "String"
+                }
+              },
+              {
                 "name": "first",
+                "type": {
+                  "kind": "SCALAR",
+                  "name": "Int"
+                }
+              },
+              {
+                "name": "last",
                 "type": {
                   "kind": "SCALAR",
                   "name": "Int"
@@ -1341,7 +1397,21 @@ export type introspection = {
                 }
               },
               {
+                "name": "before",
+                "type": {
+                  "kind": "SCALAR",
+                  "name": "String"
+                }
+              },
+              {
                 "name": "first",
+                "type": {
+                  "kind": "SCALAR",
+                  "name": "Int"
+                }
+              },
+              {
+                "name": "last",
                 "type": {
                   "kind": "SCALAR",
                   "name": "Int"
@@ -2772,7 +2842,21 @@ export type introspection = {
                 }
               },
               {
+                "name": "before",
+                "type": {
+                  "kind": "SCALAR",
+                  "name": "String"
+                }
+              },
+              {
                 "name": "first",
+                "type": {
+                  "kind": "SCALAR",
+                  "name": "Int"
+                }
+              },
+              {
+                "name": "last",
                 "type": {
                   "kind": "SCALAR",
                   "name": "Int"
@@ -4295,7 +4379,21 @@ export type introspection = {
                 }
               },
               {
+                "name": "before",
+                "type": {
+                  "kind": "SCALAR",
+                  "name": "String"
+                }
+              },
+              {
                 "name": "first",
+                "type": {
+                  "kind": "SCALAR",
+                  "name": "Int"
+                }
+              },
+              {
+                "name": "last",
                 "type": {
                   "kind": "SCALAR",
                   "name": "Int"
@@ -7407,7 +7505,21 @@ export type introspection = {
                 }
               },
               {
+                "name": "before",
+                "type": {
+                  "kind": "SCALAR",
+                  "name": "String"
+                }
+              },
+              {
                 "name": "first",
+                "type": {
+                  "kind": "SCALAR",
+                  "name": "Int"
+                }
+              },
+              {
+                "name": "last",
                 "type": {
                   "kind": "SCALAR",
                   "name": "Int"
@@ -7555,7 +7667,21 @@ export type introspection = {
                 }
               },
               {
+                "name": "before",
+                "type": {
+                  "kind": "SCALAR",
+                  "name": "String"
+                }
+              },
+              {
                 "name": "first",
+                "type": {
+                  "kind": "SCALAR",
+                  "name": "Int"
+                }
+              },
+              {
+                "name": "last",
                 "type": {
                   "kind": "SCALAR",
                   "name": "Int"
@@ -10483,11 +10609,8 @@ export type introspection = {
           {
             "name": "acceptInvite",
             "type": {
-              "kind": "NON_NULL",
-              "ofType": {
-                "kind": "OBJECT",
-                "name": "AcceptInvitePayload"
-              }
+              "kind": "OBJECT",
+              "name": "AcceptInvitePayload"
             },
             "args": [
               {
@@ -10506,11 +10629,8 @@ export type introspection = {
           {
             "name": "activateUser",
             "type": {
-              "kind": "NON_NULL",
-              "ofType": {
-                "kind": "OBJECT",
-                "name": "ActivateUserPayload"
-              }
+              "kind": "OBJECT",
+              "name": "ActivateUserPayload"
             },
             "args": [
               {
@@ -10529,11 +10649,8 @@ export type introspection = {
           {
             "name": "addLinkDocument",
             "type": {
-              "kind": "NON_NULL",
-              "ofType": {
-                "kind": "OBJECT",
-                "name": "AddDocumentsPayload"
-              }
+              "kind": "OBJECT",
+              "name": "AddDocumentsPayload"
             },
             "args": [
               {
@@ -10552,11 +10669,8 @@ export type introspection = {
           {
             "name": "addProjectDocument",
             "type": {
-              "kind": "NON_NULL",
-              "ofType": {
-                "kind": "OBJECT",
-                "name": "AddProjectDocumentPayload"
-              }
+              "kind": "OBJECT",
+              "name": "AddProjectDocumentPayload"
             },
             "args": [
               {
@@ -10575,11 +10689,8 @@ export type introspection = {
           {
             "name": "addTextDocument",
             "type": {
-              "kind": "NON_NULL",
-              "ofType": {
-                "kind": "OBJECT",
-                "name": "AddDocumentsPayload"
-              }
+              "kind": "OBJECT",
+              "name": "AddDocumentsPayload"
             },
             "args": [
               {
@@ -10598,11 +10709,8 @@ export type introspection = {
           {
             "name": "changeAgentDocuments",
             "type": {
-              "kind": "NON_NULL",
-              "ofType": {
-                "kind": "OBJECT",
-                "name": "AgentPayload"
-              }
+              "kind": "OBJECT",
+              "name": "AgentPayload"
             },
             "args": [
               {
@@ -10621,11 +10729,8 @@ export type introspection = {
           {
             "name": "changeAgentMembers",
             "type": {
-              "kind": "NON_NULL",
-              "ofType": {
-                "kind": "OBJECT",
-                "name": "ChangeAgentMembersPayload"
-              }
+              "kind": "OBJECT",
+              "name": "ChangeAgentMembersPayload"
             },
             "args": [
               {
@@ -10644,11 +10749,8 @@ export type introspection = {
           {
             "name": "changePassword",
             "type": {
-              "kind": "NON_NULL",
-              "ofType": {
-                "kind": "OBJECT",
-                "name": "ChangePasswordPayload"
-              }
+              "kind": "OBJECT",
+              "name": "ChangePasswordPayload"
             },
             "args": [
               {
@@ -10667,11 +10769,8 @@ export type introspection = {
           {
             "name": "changeUserRole",
             "type": {
-              "kind": "NON_NULL",
-              "ofType": {
-                "kind": "OBJECT",
-                "name": "ChangeUserRolePayload"
-              }
+              "kind": "OBJECT",
+              "name": "ChangeUserRolePayload"
             },
             "args": [
               {
@@ -10690,11 +10789,8 @@ export type introspection = {
           {
             "name": "createAgent",
             "type": {
-              "kind": "NON_NULL",
-              "ofType": {
-                "kind": "OBJECT",
-                "name": "AgentPayload"
-              }
+              "kind": "OBJECT",
+              "name": "AgentPayload"
             },
             "args": [
               {
@@ -10713,11 +10809,8 @@ export type introspection = {
           {
             "name": "createApiKey",
             "type": {
-              "kind": "NON_NULL",
-              "ofType": {
-                "kind": "OBJECT",
-                "name": "ApiKeyWithSecret"
-              }
+              "kind": "OBJECT",
+              "name": "ApiKeyWithSecret"
             },
             "args": [
               {
@@ -10736,11 +10829,8 @@ export type introspection = {
           {
             "name": "createChatCompletion",
             "type": {
-              "kind": "NON_NULL",
-              "ofType": {
-                "kind": "OBJECT",
-                "name": "CreateChatCompletionPayload"
-              }
+              "kind": "OBJECT",
+              "name": "CreateChatCompletionPayload"
             },
             "args": [
               {
@@ -10759,11 +10849,8 @@ export type introspection = {
           {
             "name": "createChatSession",
             "type": {
-              "kind": "NON_NULL",
-              "ofType": {
-                "kind": "OBJECT",
-                "name": "CreateChatSessionPayload"
-              }
+              "kind": "OBJECT",
+              "name": "CreateChatSessionPayload"
             },
             "args": [
               {
@@ -10782,11 +10869,8 @@ export type introspection = {
           {
             "name": "createDocumentFolder",
             "type": {
-              "kind": "NON_NULL",
-              "ofType": {
-                "kind": "OBJECT",
-                "name": "DocumentFolderPayload"
-              }
+              "kind": "OBJECT",
+              "name": "DocumentFolderPayload"
             },
             "args": [
               {
@@ -10805,11 +10889,8 @@ export type introspection = {
           {
             "name": "createEmbed",
             "type": {
-              "kind": "NON_NULL",
-              "ofType": {
-                "kind": "OBJECT",
-                "name": "CreateEmbedPayload"
-              }
+              "kind": "OBJECT",
+              "name": "CreateEmbedPayload"
             },
             "args": [
               {
@@ -10828,11 +10909,8 @@ export type introspection = {
           {
             "name": "createEmbeddings",
             "type": {
-              "kind": "NON_NULL",
-              "ofType": {
-                "kind": "OBJECT",
-                "name": "CreateEmbeddingsPayload"
-              }
+              "kind": "OBJECT",
+              "name": "CreateEmbeddingsPayload"
             },
             "args": [
               {
@@ -10851,11 +10929,8 @@ export type introspection = {
           {
             "name": "createImage",
             "type": {
-              "kind": "NON_NULL",
-              "ofType": {
-                "kind": "OBJECT",
-                "name": "CreateImagePayload"
-              }
+              "kind": "OBJECT",
+              "name": "CreateImagePayload"
             },
             "args": [
               {
@@ -10874,11 +10949,8 @@ export type introspection = {
           {
             "name": "createInviteCode",
             "type": {
-              "kind": "NON_NULL",
-              "ofType": {
-                "kind": "OBJECT",
-                "name": "CreateInviteCodePayload"
-              }
+              "kind": "OBJECT",
+              "name": "CreateInviteCodePayload"
             },
             "args": [
               {
@@ -10897,11 +10969,8 @@ export type introspection = {
           {
             "name": "createLabel",
             "type": {
-              "kind": "NON_NULL",
-              "ofType": {
-                "kind": "OBJECT",
-                "name": "LabelPayload"
-              }
+              "kind": "OBJECT",
+              "name": "LabelPayload"
             },
             "args": [
               {
@@ -10920,11 +10989,8 @@ export type introspection = {
           {
             "name": "createPersonalAccessToken",
             "type": {
-              "kind": "NON_NULL",
-              "ofType": {
-                "kind": "OBJECT",
-                "name": "CreatePersonalAccessTokenPayload"
-              }
+              "kind": "OBJECT",
+              "name": "CreatePersonalAccessTokenPayload"
             },
             "args": [
               {
@@ -10943,11 +11009,8 @@ export type introspection = {
           {
             "name": "createProject",
             "type": {
-              "kind": "NON_NULL",
-              "ofType": {
-                "kind": "OBJECT",
-                "name": "ProjectPayload"
-              }
+              "kind": "OBJECT",
+              "name": "ProjectPayload"
             },
             "args": [
               {
@@ -10966,11 +11029,8 @@ export type introspection = {
           {
             "name": "createProjectToken",
             "type": {
-              "kind": "NON_NULL",
-              "ofType": {
-                "kind": "OBJECT",
-                "name": "ProjectTokenWithSecret"
-              }
+              "kind": "OBJECT",
+              "name": "ProjectTokenWithSecret"
             },
             "args": [
               {
@@ -10989,11 +11049,8 @@ export type introspection = {
           {
             "name": "createRateLimit",
             "type": {
-              "kind": "NON_NULL",
-              "ofType": {
-                "kind": "OBJECT",
-                "name": "CreateRateLimitPayload"
-              }
+              "kind": "OBJECT",
+              "name": "CreateRateLimitPayload"
             },
             "args": [
               {
@@ -11012,11 +11069,8 @@ export type introspection = {
           {
             "name": "createUser",
             "type": {
-              "kind": "NON_NULL",
-              "ofType": {
-                "kind": "OBJECT",
-                "name": "CreateUserPayload"
-              }
+              "kind": "OBJECT",
+              "name": "CreateUserPayload"
             },
             "args": [
               {
@@ -11035,11 +11089,8 @@ export type introspection = {
           {
             "name": "curateAgent",
             "type": {
-              "kind": "NON_NULL",
-              "ofType": {
-                "kind": "OBJECT",
-                "name": "AgentPayload"
-              }
+              "kind": "OBJECT",
+              "name": "AgentPayload"
             },
             "args": [
               {
@@ -11058,11 +11109,8 @@ export type introspection = {
           {
             "name": "deactivateUser",
             "type": {
-              "kind": "NON_NULL",
-              "ofType": {
-                "kind": "OBJECT",
-                "name": "DeactivateUserPayload"
-              }
+              "kind": "OBJECT",
+              "name": "DeactivateUserPayload"
             },
             "args": [
               {
@@ -11081,11 +11129,8 @@ export type introspection = {
           {
             "name": "deleteAgent",
             "type": {
-              "kind": "NON_NULL",
-              "ofType": {
-                "kind": "OBJECT",
-                "name": "AgentPayload"
-              }
+              "kind": "OBJECT",
+              "name": "AgentPayload"
             },
             "args": [
               {
@@ -11104,11 +11149,8 @@ export type introspection = {
           {
             "name": "deleteAllChatSessions",
             "type": {
-              "kind": "NON_NULL",
-              "ofType": {
-                "kind": "OBJECT",
-                "name": "DeleteAllChatSessionsPayload"
-              }
+              "kind": "OBJECT",
+              "name": "DeleteAllChatSessionsPayload"
             },
             "args": [],
             "isDeprecated": false
@@ -11116,11 +11158,8 @@ export type introspection = {
           {
             "name": "deleteApiKey",
             "type": {
-              "kind": "NON_NULL",
-              "ofType": {
-                "kind": "OBJECT",
-                "name": "DeleteApiKeyPayload"
-              }
+              "kind": "OBJECT",
+              "name": "DeleteApiKeyPayload"
             },
             "args": [
               {
@@ -11139,11 +11178,8 @@ export type introspection = {
           {
             "name": "deleteChatSession",
             "type": {
-              "kind": "NON_NULL",
-              "ofType": {
-                "kind": "OBJECT",
-                "name": "DeleteChatSessionPayload"
-              }
+              "kind": "OBJECT",
+              "name": "DeleteChatSessionPayload"
             },
             "args": [
               {
@@ -11162,11 +11198,8 @@ export type introspection = {
           {
             "name": "deleteDocument",
             "type": {
-              "kind": "NON_NULL",
-              "ofType": {
-                "kind": "OBJECT",
-                "name": "DeleteDocumentPayload"
-              }
+              "kind": "OBJECT",
+              "name": "DeleteDocumentPayload"
             },
             "args": [
               {
@@ -11185,11 +11218,8 @@ export type introspection = {
           {
             "name": "deleteDocumentFolder",
             "type": {
-              "kind": "NON_NULL",
-              "ofType": {
-                "kind": "OBJECT",
-                "name": "DeleteDocumentFolderPayload"
-              }
+              "kind": "OBJECT",
+              "name": "DeleteDocumentFolderPayload"
             },
             "args": [
               {
@@ -11208,11 +11238,8 @@ export type introspection = {
           {
             "name": "deleteDocuments",
             "type": {
-              "kind": "NON_NULL",
-              "ofType": {
-                "kind": "OBJECT",
-                "name": "DeleteDocumentsPayload"
-              }
+              "kind": "OBJECT",
+              "name": "DeleteDocumentsPayload"
             },
             "args": [
               {
@@ -11231,11 +11258,8 @@ export type introspection = {
           {
             "name": "deleteEmbed",
             "type": {
-              "kind": "NON_NULL",
-              "ofType": {
-                "kind": "OBJECT",
-                "name": "DeleteEmbedPayload"
-              }
+              "kind": "OBJECT",
+              "name": "DeleteEmbedPayload"
             },
             "args": [
               {
@@ -11254,11 +11278,8 @@ export type introspection = {
           {
             "name": "deleteEmbedChat",
             "type": {
-              "kind": "NON_NULL",
-              "ofType": {
-                "kind": "OBJECT",
-                "name": "DeleteEmbedChatPayload"
-              }
+              "kind": "OBJECT",
+              "name": "DeleteEmbedChatPayload"
             },
             "args": [
               {
@@ -11277,11 +11298,8 @@ export type introspection = {
           {
             "name": "deleteFile",
             "type": {
-              "kind": "NON_NULL",
-              "ofType": {
-                "kind": "OBJECT",
-                "name": "DeleteFilePayload"
-              }
+              "kind": "OBJECT",
+              "name": "DeleteFilePayload"
             },
             "args": [
               {
@@ -11300,11 +11318,8 @@ export type introspection = {
           {
             "name": "deleteProject",
             "type": {
-              "kind": "NON_NULL",
-              "ofType": {
-                "kind": "OBJECT",
-                "name": "DeleteProjectPayload"
-              }
+              "kind": "OBJECT",
+              "name": "DeleteProjectPayload"
             },
             "args": [
               {
@@ -11323,11 +11338,8 @@ export type introspection = {
           {
             "name": "deleteProjectToken",
             "type": {
-              "kind": "NON_NULL",
-              "ofType": {
-                "kind": "OBJECT",
-                "name": "DeleteProjectTokenPayload"
-              }
+              "kind": "OBJECT",
+              "name": "DeleteProjectTokenPayload"
             },
             "args": [
               {
@@ -11346,11 +11358,8 @@ export type introspection = {
           {
             "name": "deleteRateLimit",
             "type": {
-              "kind": "NON_NULL",
-              "ofType": {
-                "kind": "OBJECT",
-                "name": "DeleteRateLimitPayload"
-              }
+              "kind": "OBJECT",
+              "name": "DeleteRateLimitPayload"
             },
             "args": [
               {
@@ -11369,11 +11378,8 @@ export type introspection = {
           {
             "name": "deleteUser",
             "type": {
-              "kind": "NON_NULL",
-              "ofType": {
-                "kind": "OBJECT",
-                "name": "DeleteUserPayload"
-              }
+              "kind": "OBJECT",
+              "name": "DeleteUserPayload"
             },
             "args": [
               {
@@ -11392,11 +11398,8 @@ export type introspection = {
           {
             "name": "disableInviteCode",
             "type": {
-              "kind": "NON_NULL",
-              "ofType": {
-                "kind": "OBJECT",
-                "name": "DisableInviteCodePayload"
-              }
+              "kind": "OBJECT",
+              "name": "DisableInviteCodePayload"
             },
             "args": [
               {
@@ -11415,11 +11418,8 @@ export type introspection = {
           {
             "name": "enableMultiUser",
             "type": {
-              "kind": "NON_NULL",
-              "ofType": {
-                "kind": "OBJECT",
-                "name": "EnableMultiUserPayload"
-              }
+              "kind": "OBJECT",
+              "name": "EnableMultiUserPayload"
             },
             "args": [
               {
@@ -11438,11 +11438,8 @@ export type introspection = {
           {
             "name": "ingestDocument",
             "type": {
-              "kind": "NON_NULL",
-              "ofType": {
-                "kind": "OBJECT",
-                "name": "IngestDocumentPayload"
-              }
+              "kind": "OBJECT",
+              "name": "IngestDocumentPayload"
             },
             "args": [
               {
@@ -11461,11 +11458,8 @@ export type introspection = {
           {
             "name": "inviteUsers",
             "type": {
-              "kind": "NON_NULL",
-              "ofType": {
-                "kind": "OBJECT",
-                "name": "InviteUsersPayload"
-              }
+              "kind": "OBJECT",
+              "name": "InviteUsersPayload"
             },
             "args": [
               {
@@ -11484,11 +11478,8 @@ export type introspection = {
           {
             "name": "linkFileToProject",
             "type": {
-              "kind": "NON_NULL",
-              "ofType": {
-                "kind": "OBJECT",
-                "name": "FilePayload"
-              }
+              "kind": "OBJECT",
+              "name": "FilePayload"
             },
             "args": [
               {
@@ -11507,11 +11498,8 @@ export type introspection = {
           {
             "name": "login",
             "type": {
-              "kind": "NON_NULL",
-              "ofType": {
-                "kind": "OBJECT",
-                "name": "LoginPayload"
-              }
+              "kind": "OBJECT",
+              "name": "LoginPayload"
             },
             "args": [
               {
@@ -11530,11 +11518,8 @@ export type introspection = {
           {
             "name": "logout",
             "type": {
-              "kind": "NON_NULL",
-              "ofType": {
-                "kind": "OBJECT",
-                "name": "LogoutPayload"
-              }
+              "kind": "OBJECT",
+              "name": "LogoutPayload"
             },
             "args": [],
             "isDeprecated": false
@@ -11542,11 +11527,8 @@ export type introspection = {
           {
             "name": "moveChatSession",
             "type": {
-              "kind": "NON_NULL",
-              "ofType": {
-                "kind": "OBJECT",
-                "name": "MoveChatSessionPayload"
-              }
+              "kind": "OBJECT",
+              "name": "MoveChatSessionPayload"
             },
             "args": [
               {
@@ -11565,11 +11547,8 @@ export type introspection = {
           {
             "name": "moveDocuments",
             "type": {
-              "kind": "NON_NULL",
-              "ofType": {
-                "kind": "OBJECT",
-                "name": "MoveDocumentsPayload"
-              }
+              "kind": "OBJECT",
+              "name": "MoveDocumentsPayload"
             },
             "args": [
               {
@@ -11588,11 +11567,8 @@ export type introspection = {
           {
             "name": "pinAgentDocument",
             "type": {
-              "kind": "NON_NULL",
-              "ofType": {
-                "kind": "OBJECT",
-                "name": "AgentPayload"
-              }
+              "kind": "OBJECT",
+              "name": "AgentPayload"
             },
             "args": [
               {
@@ -11611,11 +11587,8 @@ export type introspection = {
           {
             "name": "rateChatMessage",
             "type": {
-              "kind": "NON_NULL",
-              "ofType": {
-                "kind": "OBJECT",
-                "name": "RateChatMessagePayload"
-              }
+              "kind": "OBJECT",
+              "name": "RateChatMessagePayload"
             },
             "args": [
               {
@@ -11634,11 +11607,8 @@ export type introspection = {
           {
             "name": "refreshSession",
             "type": {
-              "kind": "NON_NULL",
-              "ofType": {
-                "kind": "OBJECT",
-                "name": "RefreshSessionPayload"
-              }
+              "kind": "OBJECT",
+              "name": "RefreshSessionPayload"
             },
             "args": [],
             "isDeprecated": false
@@ -11646,11 +11616,8 @@ export type introspection = {
           {
             "name": "regenerateApiKey",
             "type": {
-              "kind": "NON_NULL",
-              "ofType": {
-                "kind": "OBJECT",
-                "name": "ApiKeyWithSecret"
-              }
+              "kind": "OBJECT",
+              "name": "ApiKeyWithSecret"
             },
             "args": [
               {
@@ -11669,11 +11636,8 @@ export type introspection = {
           {
             "name": "regenerateProjectToken",
             "type": {
-              "kind": "NON_NULL",
-              "ofType": {
-                "kind": "OBJECT",
-                "name": "ProjectTokenWithSecret"
-              }
+              "kind": "OBJECT",
+              "name": "ProjectTokenWithSecret"
             },
             "args": [
               {
@@ -11692,11 +11656,8 @@ export type introspection = {
           {
             "name": "register",
             "type": {
-              "kind": "NON_NULL",
-              "ofType": {
-                "kind": "OBJECT",
-                "name": "RegisterPayload"
-              }
+              "kind": "OBJECT",
+              "name": "RegisterPayload"
             },
             "args": [
               {
@@ -11715,11 +11676,8 @@ export type introspection = {
           {
             "name": "removeChatMessageRating",
             "type": {
-              "kind": "NON_NULL",
-              "ofType": {
-                "kind": "OBJECT",
-                "name": "RemoveChatMessageRatingPayload"
-              }
+              "kind": "OBJECT",
+              "name": "RemoveChatMessageRatingPayload"
             },
             "args": [
               {
@@ -11738,11 +11696,8 @@ export type introspection = {
           {
             "name": "removeInvitation",
             "type": {
-              "kind": "NON_NULL",
-              "ofType": {
-                "kind": "OBJECT",
-                "name": "RemoveInvitationPayload"
-              }
+              "kind": "OBJECT",
+              "name": "RemoveInvitationPayload"
             },
             "args": [
               {
@@ -11761,11 +11716,8 @@ export type introspection = {
           {
             "name": "removeProjectDocument",
             "type": {
-              "kind": "NON_NULL",
-              "ofType": {
-                "kind": "OBJECT",
-                "name": "RemoveProjectDocumentPayload"
-              }
+              "kind": "OBJECT",
+              "name": "RemoveProjectDocumentPayload"
             },
             "args": [
               {
@@ -11784,11 +11736,8 @@ export type introspection = {
           {
             "name": "requestToken",
             "type": {
-              "kind": "NON_NULL",
-              "ofType": {
-                "kind": "OBJECT",
-                "name": "RequestTokenPayload"
-              }
+              "kind": "OBJECT",
+              "name": "RequestTokenPayload"
             },
             "args": [
               {
@@ -11807,11 +11756,8 @@ export type introspection = {
           {
             "name": "resetUserPassword",
             "type": {
-              "kind": "NON_NULL",
-              "ofType": {
-                "kind": "OBJECT",
-                "name": "ResetUserPasswordPayload"
-              }
+              "kind": "OBJECT",
+              "name": "ResetUserPasswordPayload"
             },
             "args": [
               {
@@ -11830,11 +11776,8 @@ export type introspection = {
           {
             "name": "revokePersonalAccessToken",
             "type": {
-              "kind": "NON_NULL",
-              "ofType": {
-                "kind": "OBJECT",
-                "name": "RevokePersonalAccessTokenPayload"
-              }
+              "kind": "OBJECT",
+              "name": "RevokePersonalAccessTokenPayload"
             },
             "args": [
               {
@@ -11853,11 +11796,8 @@ export type introspection = {
           {
             "name": "seedChatSession",
             "type": {
-              "kind": "NON_NULL",
-              "ofType": {
-                "kind": "OBJECT",
-                "name": "SeedChatSessionPayload"
-              }
+              "kind": "OBJECT",
+              "name": "SeedChatSessionPayload"
             },
             "args": [
               {
@@ -11876,11 +11816,8 @@ export type introspection = {
           {
             "name": "selectChatBranch",
             "type": {
-              "kind": "NON_NULL",
-              "ofType": {
-                "kind": "OBJECT",
-                "name": "SelectChatBranchPayload"
-              }
+              "kind": "OBJECT",
+              "name": "SelectChatBranchPayload"
             },
             "args": [
               {
@@ -11899,11 +11836,8 @@ export type introspection = {
           {
             "name": "sendChatMessage",
             "type": {
-              "kind": "NON_NULL",
-              "ofType": {
-                "kind": "OBJECT",
-                "name": "SendChatMessagePayload"
-              }
+              "kind": "OBJECT",
+              "name": "SendChatMessagePayload"
             },
             "args": [
               {
@@ -11922,11 +11856,8 @@ export type introspection = {
           {
             "name": "setPreferredResponse",
             "type": {
-              "kind": "NON_NULL",
-              "ofType": {
-                "kind": "OBJECT",
-                "name": "SetPreferredResponsePayload"
-              }
+              "kind": "OBJECT",
+              "name": "SetPreferredResponsePayload"
             },
             "args": [
               {
@@ -11945,11 +11876,8 @@ export type introspection = {
           {
             "name": "shareAgent",
             "type": {
-              "kind": "NON_NULL",
-              "ofType": {
-                "kind": "OBJECT",
-                "name": "AgentPayload"
-              }
+              "kind": "OBJECT",
+              "name": "AgentPayload"
             },
             "args": [
               {
@@ -11968,11 +11896,8 @@ export type introspection = {
           {
             "name": "startChatOver",
             "type": {
-              "kind": "NON_NULL",
-              "ofType": {
-                "kind": "OBJECT",
-                "name": "StartChatOverPayload"
-              }
+              "kind": "OBJECT",
+              "name": "StartChatOverPayload"
             },
             "args": [
               {
@@ -11991,11 +11916,8 @@ export type introspection = {
           {
             "name": "stopChatRun",
             "type": {
-              "kind": "NON_NULL",
-              "ofType": {
-                "kind": "OBJECT",
-                "name": "StopChatRunPayload"
-              }
+              "kind": "OBJECT",
+              "name": "StopChatRunPayload"
             },
             "args": [
               {
@@ -12014,11 +11936,8 @@ export type introspection = {
           {
             "name": "undeleteAgent",
             "type": {
-              "kind": "NON_NULL",
-              "ofType": {
-                "kind": "OBJECT",
-                "name": "AgentPayload"
-              }
+              "kind": "OBJECT",
+              "name": "AgentPayload"
             },
             "args": [
               {
@@ -12037,11 +11956,8 @@ export type introspection = {
           {
             "name": "unlinkFileFromProject",
             "type": {
-              "kind": "NON_NULL",
-              "ofType": {
-                "kind": "OBJECT",
-                "name": "FilePayload"
-              }
+              "kind": "OBJECT",
+              "name": "FilePayload"
             },
             "args": [
               {
@@ -12060,11 +11976,8 @@ export type introspection = {
           {
             "name": "updateAgent",
             "type": {
-              "kind": "NON_NULL",
-              "ofType": {
-                "kind": "OBJECT",
-                "name": "AgentPayload"
-              }
+              "kind": "OBJECT",
+              "name": "AgentPayload"
             },
             "args": [
               {
@@ -12083,11 +11996,8 @@ export type introspection = {
           {
             "name": "updateApiKey",
             "type": {
-              "kind": "NON_NULL",
-              "ofType": {
-                "kind": "OBJECT",
-                "name": "UpdateApiKeyPayload"
-              }
+              "kind": "OBJECT",
+              "name": "UpdateApiKeyPayload"
             },
             "args": [
               {
@@ -12106,11 +12016,8 @@ export type introspection = {
           {
             "name": "updateChatSession",
             "type": {
-              "kind": "NON_NULL",
-              "ofType": {
-                "kind": "OBJECT",
-                "name": "UpdateChatSessionPayload"
-              }
+              "kind": "OBJECT",
+              "name": "UpdateChatSessionPayload"
             },
             "args": [
               {
@@ -12129,11 +12036,8 @@ export type introspection = {
           {
             "name": "updateEmbed",
             "type": {
-              "kind": "NON_NULL",
-              "ofType": {
-                "kind": "OBJECT",
-                "name": "UpdateEmbedPayload"
-              }
+              "kind": "OBJECT",
+              "name": "UpdateEmbedPayload"
             },
             "args": [
               {
@@ -12152,11 +12056,8 @@ export type introspection = {
           {
             "name": "updatePreferences",
             "type": {
-              "kind": "NON_NULL",
-              "ofType": {
-                "kind": "OBJECT",
-                "name": "UpdatePreferencesPayload"
-              }
+              "kind": "OBJECT",
+              "name": "UpdatePreferencesPayload"
             },
             "args": [
               {
@@ -12175,11 +12076,8 @@ export type introspection = {
           {
             "name": "updateProject",
             "type": {
-              "kind": "NON_NULL",
-              "ofType": {
-                "kind": "OBJECT",
-                "name": "ProjectPayload"
-              }
+              "kind": "OBJECT",
+              "name": "ProjectPayload"
             },
             "args": [
               {
@@ -12198,11 +12096,8 @@ export type introspection = {
           {
             "name": "updateProjectToken",
             "type": {
-              "kind": "NON_NULL",
-              "ofType": {
-                "kind": "OBJECT",
-                "name": "UpdateProjectTokenPayload"
-              }
+              "kind": "OBJECT",
+              "name": "UpdateProjectTokenPayload"
             },
             "args": [
               {
@@ -12221,11 +12116,8 @@ export type introspection = {
           {
             "name": "updateRateLimit",
             "type": {
-              "kind": "NON_NULL",
-              "ofType": {
-                "kind": "OBJECT",
-                "name": "UpdateRateLimitPayload"
-              }
+              "kind": "OBJECT",
+              "name": "UpdateRateLimitPayload"
             },
             "args": [
               {
@@ -12244,11 +12136,8 @@ export type introspection = {
           {
             "name": "updateUser",
             "type": {
-              "kind": "NON_NULL",
-              "ofType": {
-                "kind": "OBJECT",
-                "name": "UpdateUserPayload"
-              }
+              "kind": "OBJECT",
+              "name": "UpdateUserPayload"
             },
             "args": [
               {
@@ -12267,11 +12156,8 @@ export type introspection = {
           {
             "name": "uploadDocuments",
             "type": {
-              "kind": "NON_NULL",
-              "ofType": {
-                "kind": "OBJECT",
-                "name": "AddDocumentsPayload"
-              }
+              "kind": "OBJECT",
+              "name": "AddDocumentsPayload"
             },
             "args": [
               {
@@ -12290,11 +12176,8 @@ export type introspection = {
           {
             "name": "uploadFiles",
             "type": {
-              "kind": "NON_NULL",
-              "ofType": {
-                "kind": "OBJECT",
-                "name": "UploadFilesPayload"
-              }
+              "kind": "OBJECT",
+              "name": "UploadFilesPayload"
             },
             "args": [
               {
@@ -12492,6 +12375,169 @@ export type introspection = {
             "type": {
               "kind": "SCALAR",
               "name": "String"
+            },
+            "args": [],
+            "isDeprecated": false
+          }
+        ],
+        "interfaces": []
+      },
+      {
+        "kind": "ENUM",
+        "name": "Permission",
+        "enumValues": [
+          {
+            "name": "MANAGE_ACTIONS",
+            "isDeprecated": false
+          },
+          {
+            "name": "MANAGE_AGENTS",
+            "isDeprecated": false
+          },
+          {
+            "name": "MANAGE_API_KEYS",
+            "isDeprecated": false
+          },
+          {
+            "name": "MANAGE_CHAT",
+            "isDeprecated": false
+          },
+          {
+            "name": "MANAGE_DOCUMENTS",
+            "isDeprecated": false
+          },
+          {
+            "name": "MANAGE_RATE_LIMITS",
+            "isDeprecated": false
+          },
+          {
+            "name": "MANAGE_SETTINGS",
+            "isDeprecated": false
+          },
+          {
+            "name": "MANAGE_USERS",
+            "isDeprecated": false
+          },
+          {
+            "name": "READ_ACTIONS",
+            "isDeprecated": false
+          },
+          {
+            "name": "READ_AGENTS",
+            "isDeprecated": false
+          },
+          {
+            "name": "READ_ANALYTICS",
+            "isDeprecated": false
+          },
+          {
+            "name": "READ_AUDIT",
+            "isDeprecated": false
+          },
+          {
+            "name": "READ_CHAT",
+            "isDeprecated": false
+          },
+          {
+            "name": "READ_QUERY_HISTORY",
+            "isDeprecated": false
+          },
+          {
+            "name": "READ_SEARCH",
+            "isDeprecated": false
+          },
+          {
+            "name": "READ_USERS",
+            "isDeprecated": false
+          },
+          {
+            "name": "USE_LLM_GATEWAY",
+            "isDeprecated": false
+          },
+          {
+            "name": "WRITE_AGENTS",
+            "isDeprecated": false
+          },
+          {
+            "name": "WRITE_CHAT",
+            "isDeprecated": false
+          },
+          {
+            "name": "WRITE_PROJECTS",
+            "isDeprecated": false
+          },
+          {
+            "name": "WRITE_TOKENS",
+            "isDeprecated": false
+          }
+        ]
+      },
+      {
+        "kind": "OBJECT",
+        "name": "PermissionInfo",
+        "fields": [
+          {
+            "name": "description",
+            "type": {
+              "kind": "NON_NULL",
+              "ofType": {
+                "kind": "SCALAR",
+                "name": "String"
+              }
+            },
+            "args": [],
+            "isDeprecated": false
+          },
+          {
+            "name": "name",
+            "type": {
+              "kind": "NON_NULL",
+              "ofType": {
+                "kind": "SCALAR",
+                "name": "String"
+              }
+            },
+            "args": [],
+            "isDeprecated": false
+          },
+          {
+            "name": "permission",
+            "type": {
+              "kind": "NON_NULL",
+              "ofType": {
+                "kind": "ENUM",
+                "name": "Permission"
+              }
+            },
+            "args": [],
+            "isDeprecated": false
+          },
+          {
+            "name": "roles",
+            "type": {
+              "kind": "NON_NULL",
+              "ofType": {
+                "kind": "LIST",
+                "ofType": {
+                  "kind": "NON_NULL",
+                  "ofType": {
+                    "kind": "ENUM",
+                    "name": "Role"
+                  }
+                }
+              }
+            },
+            "args": [],
+            "isDeprecated": false
+          },
+          {
+            "name": "title",
+            "type": {
+              "kind": "NON_NULL",
+              "ofType": {
+                "kind": "SCALAR",
+                "name": "String"
+              }
             },
             "args": [],
             "isDeprecated": false
@@ -12857,7 +12903,21 @@ export type introspection = {
                 }
               },
               {
+                "name": "before",
+                "type": {
+                  "kind": "SCALAR",
+                  "name": "String"
+                }
+              },
+              {
                 "name": "first",
+                "type": {
+                  "kind": "SCALAR",
+                  "name": "Int"
+                }
+              },
+              {
+                "name": "last",
                 "type": {
                   "kind": "SCALAR",
                   "name": "Int"
@@ -12924,7 +12984,21 @@ export type introspection = {
                 }
               },
               {
+                "name": "before",
+                "type": {
+                  "kind": "SCALAR",
+                  "name": "String"
+                }
+              },
+              {
                 "name": "first",
+                "type": {
+                  "kind": "SCALAR",
+                  "name": "Int"
+                }
+              },
+              {
+                "name": "last",
                 "type": {
                   "kind": "SCALAR",
                   "name": "Int"
@@ -12970,7 +13044,21 @@ export type introspection = {
                 }
               },
               {
+                "name": "before",
+                "type": {
+                  "kind": "SCALAR",
+                  "name": "String"
+                }
+              },
+              {
                 "name": "first",
+                "type": {
+                  "kind": "SCALAR",
+                  "name": "Int"
+                }
+              },
+              {
+                "name": "last",
                 "type": {
                   "kind": "SCALAR",
                   "name": "Int"
@@ -13485,15 +13573,12 @@ export type introspection = {
           {
             "name": "acceptedDocumentTypes",
             "type": {
-              "kind": "NON_NULL",
+              "kind": "LIST",
               "ofType": {
-                "kind": "LIST",
+                "kind": "NON_NULL",
                 "ofType": {
-                  "kind": "NON_NULL",
-                  "ofType": {
-                    "kind": "OBJECT",
-                    "name": "AcceptedDocumentType"
-                  }
+                  "kind": "OBJECT",
+                  "name": "AcceptedDocumentType"
                 }
               }
             },
@@ -13503,15 +13588,19 @@ export type introspection = {
           {
             "name": "accounts",
             "type": {
-              "kind": "NON_NULL",
-              "ofType": {
-                "kind": "OBJECT",
-                "name": "AccountConnection"
-              }
+              "kind": "OBJECT",
+              "name": "AccountConnection"
             },
             "args": [
               {
                 "name": "after",
+                "type": {
+                  "kind": "SCALAR",
+                  "name": "String"
+                }
+              },
+              {
+                "name": "before",
                 "type": {
                   "kind": "SCALAR",
                   "name": "String"
@@ -13532,6 +13621,13 @@ export type introspection = {
                 }
               },
               {
+                "name": "last",
+                "type": {
+                  "kind": "SCALAR",
+                  "name": "Int"
+                }
+              },
+              {
                 "name": "offset",
                 "type": {
                   "kind": "SCALAR",
@@ -13544,11 +13640,8 @@ export type introspection = {
           {
             "name": "actions",
             "type": {
-              "kind": "NON_NULL",
-              "ofType": {
-                "kind": "OBJECT",
-                "name": "ActionConnection"
-              }
+              "kind": "OBJECT",
+              "name": "ActionConnection"
             },
             "args": [
               {
@@ -13559,7 +13652,21 @@ export type introspection = {
                 }
               },
               {
+                "name": "before",
+                "type": {
+                  "kind": "SCALAR",
+                  "name": "String"
+                }
+              },
+              {
                 "name": "first",
+                "type": {
+                  "kind": "SCALAR",
+                  "name": "Int"
+                }
+              },
+              {
+                "name": "last",
                 "type": {
                   "kind": "SCALAR",
                   "name": "Int"
@@ -13578,11 +13685,8 @@ export type introspection = {
           {
             "name": "agent",
             "type": {
-              "kind": "NON_NULL",
-              "ofType": {
-                "kind": "OBJECT",
-                "name": "Agent"
-              }
+              "kind": "OBJECT",
+              "name": "Agent"
             },
             "args": [
               {
@@ -13639,15 +13743,19 @@ export type introspection = {
           {
             "name": "agentMembers",
             "type": {
-              "kind": "NON_NULL",
-              "ofType": {
-                "kind": "OBJECT",
-                "name": "AgentShareConnection"
-              }
+              "kind": "OBJECT",
+              "name": "AgentShareConnection"
             },
             "args": [
               {
                 "name": "after",
+                "type": {
+                  "kind": "SCALAR",
+                  "name": "String"
+                }
+              },
+              {
+                "name": "before",
                 "type": {
                   "kind": "SCALAR",
                   "name": "String"
@@ -13671,6 +13779,13 @@ export type introspection = {
                 }
               },
               {
+                "name": "last",
+                "type": {
+                  "kind": "SCALAR",
+                  "name": "Int"
+                }
+              },
+              {
                 "name": "offset",
                 "type": {
                   "kind": "SCALAR",
@@ -13683,15 +13798,19 @@ export type introspection = {
           {
             "name": "agents",
             "type": {
-              "kind": "NON_NULL",
-              "ofType": {
-                "kind": "OBJECT",
-                "name": "AgentConnection"
-              }
+              "kind": "OBJECT",
+              "name": "AgentConnection"
             },
             "args": [
               {
                 "name": "after",
+                "type": {
+                  "kind": "SCALAR",
+                  "name": "String"
+                }
+              },
+              {
+                "name": "before",
                 "type": {
                   "kind": "SCALAR",
                   "name": "String"
@@ -13706,6 +13825,13 @@ export type introspection = {
               },
               {
                 "name": "first",
+                "type": {
+                  "kind": "SCALAR",
+                  "name": "Int"
+                }
+              },
+              {
+                "name": "last",
                 "type": {
                   "kind": "SCALAR",
                   "name": "Int"
@@ -13724,15 +13850,19 @@ export type introspection = {
           {
             "name": "allAgents",
             "type": {
-              "kind": "NON_NULL",
-              "ofType": {
-                "kind": "OBJECT",
-                "name": "AgentConnection"
-              }
+              "kind": "OBJECT",
+              "name": "AgentConnection"
             },
             "args": [
               {
                 "name": "after",
+                "type": {
+                  "kind": "SCALAR",
+                  "name": "String"
+                }
+              },
+              {
+                "name": "before",
                 "type": {
                   "kind": "SCALAR",
                   "name": "String"
@@ -13753,6 +13883,13 @@ export type introspection = {
                 }
               },
               {
+                "name": "last",
+                "type": {
+                  "kind": "SCALAR",
+                  "name": "Int"
+                }
+              },
+              {
                 "name": "offset",
                 "type": {
                   "kind": "SCALAR",
@@ -13765,15 +13902,19 @@ export type introspection = {
           {
             "name": "apiKeys",
             "type": {
-              "kind": "NON_NULL",
-              "ofType": {
-                "kind": "OBJECT",
-                "name": "ApiKeyConnection"
-              }
+              "kind": "OBJECT",
+              "name": "ApiKeyConnection"
             },
             "args": [
               {
                 "name": "after",
+                "type": {
+                  "kind": "SCALAR",
+                  "name": "String"
+                }
+              },
+              {
+                "name": "before",
                 "type": {
                   "kind": "SCALAR",
                   "name": "String"
@@ -13800,6 +13941,13 @@ export type introspection = {
                 }
               },
               {
+                "name": "last",
+                "type": {
+                  "kind": "SCALAR",
+                  "name": "Int"
+                }
+              },
+              {
                 "name": "offset",
                 "type": {
                   "kind": "SCALAR",
@@ -13812,15 +13960,19 @@ export type introspection = {
           {
             "name": "auditEvents",
             "type": {
-              "kind": "NON_NULL",
-              "ofType": {
-                "kind": "OBJECT",
-                "name": "AuditEventConnection"
-              }
+              "kind": "OBJECT",
+              "name": "AuditEventConnection"
             },
             "args": [
               {
                 "name": "after",
+                "type": {
+                  "kind": "SCALAR",
+                  "name": "String"
+                }
+              },
+              {
+                "name": "before",
                 "type": {
                   "kind": "SCALAR",
                   "name": "String"
@@ -13835,6 +13987,13 @@ export type introspection = {
               },
               {
                 "name": "first",
+                "type": {
+                  "kind": "SCALAR",
+                  "name": "Int"
+                }
+              },
+              {
+                "name": "last",
                 "type": {
                   "kind": "SCALAR",
                   "name": "Int"
@@ -13865,11 +14024,8 @@ export type introspection = {
           {
             "name": "availableContextTokens",
             "type": {
-              "kind": "NON_NULL",
-              "ofType": {
-                "kind": "SCALAR",
-                "name": "Int"
-              }
+              "kind": "SCALAR",
+              "name": "Int"
             },
             "args": [
               {
@@ -13915,11 +14071,8 @@ export type introspection = {
           {
             "name": "chatSession",
             "type": {
-              "kind": "NON_NULL",
-              "ofType": {
-                "kind": "OBJECT",
-                "name": "ChatSession"
-              }
+              "kind": "OBJECT",
+              "name": "ChatSession"
             },
             "args": [
               {
@@ -13952,11 +14105,8 @@ export type introspection = {
           {
             "name": "chatSessions",
             "type": {
-              "kind": "NON_NULL",
-              "ofType": {
-                "kind": "OBJECT",
-                "name": "ChatSessionConnection"
-              }
+              "kind": "OBJECT",
+              "name": "ChatSessionConnection"
             },
             "args": [
               {
@@ -13995,6 +14145,13 @@ export type introspection = {
                 }
               },
               {
+                "name": "last",
+                "type": {
+                  "kind": "SCALAR",
+                  "name": "Int"
+                }
+              },
+              {
                 "name": "offset",
                 "type": {
                   "kind": "SCALAR",
@@ -14021,11 +14178,8 @@ export type introspection = {
           {
             "name": "completionModel",
             "type": {
-              "kind": "NON_NULL",
-              "ofType": {
-                "kind": "OBJECT",
-                "name": "CompletionModel"
-              }
+              "kind": "OBJECT",
+              "name": "CompletionModel"
             },
             "args": [
               {
@@ -14044,11 +14198,8 @@ export type introspection = {
           {
             "name": "completionModels",
             "type": {
-              "kind": "NON_NULL",
-              "ofType": {
-                "kind": "OBJECT",
-                "name": "CompletionModelConnection"
-              }
+              "kind": "OBJECT",
+              "name": "CompletionModelConnection"
             },
             "args": [
               {
@@ -14059,7 +14210,21 @@ export type introspection = {
                 }
               },
               {
+                "name": "before",
+                "type": {
+                  "kind": "SCALAR",
+                  "name": "String"
+                }
+              },
+              {
                 "name": "first",
+                "type": {
+                  "kind": "SCALAR",
+                  "name": "Int"
+                }
+              },
+              {
+                "name": "last",
                 "type": {
                   "kind": "SCALAR",
                   "name": "Int"
@@ -14078,11 +14243,8 @@ export type introspection = {
           {
             "name": "document",
             "type": {
-              "kind": "NON_NULL",
-              "ofType": {
-                "kind": "OBJECT",
-                "name": "Document"
-              }
+              "kind": "OBJECT",
+              "name": "Document"
             },
             "args": [
               {
@@ -14101,15 +14263,12 @@ export type introspection = {
           {
             "name": "documentFolders",
             "type": {
-              "kind": "NON_NULL",
+              "kind": "LIST",
               "ofType": {
-                "kind": "LIST",
+                "kind": "NON_NULL",
                 "ofType": {
-                  "kind": "NON_NULL",
-                  "ofType": {
-                    "kind": "OBJECT",
-                    "name": "DocumentFolder"
-                  }
+                  "kind": "OBJECT",
+                  "name": "DocumentFolder"
                 }
               }
             },
@@ -14119,15 +14278,19 @@ export type introspection = {
           {
             "name": "documents",
             "type": {
-              "kind": "NON_NULL",
-              "ofType": {
-                "kind": "OBJECT",
-                "name": "DocumentConnection"
-              }
+              "kind": "OBJECT",
+              "name": "DocumentConnection"
             },
             "args": [
               {
                 "name": "after",
+                "type": {
+                  "kind": "SCALAR",
+                  "name": "String"
+                }
+              },
+              {
+                "name": "before",
                 "type": {
                   "kind": "SCALAR",
                   "name": "String"
@@ -14152,6 +14315,13 @@ export type introspection = {
                 "type": {
                   "kind": "SCALAR",
                   "name": "String"
+                }
+              },
+              {
+                "name": "last",
+                "type": {
+                  "kind": "SCALAR",
+                  "name": "Int"
                 }
               },
               {
@@ -14180,11 +14350,8 @@ export type introspection = {
           {
             "name": "embed",
             "type": {
-              "kind": "NON_NULL",
-              "ofType": {
-                "kind": "OBJECT",
-                "name": "Embed"
-              }
+              "kind": "OBJECT",
+              "name": "Embed"
             },
             "args": [
               {
@@ -14203,15 +14370,12 @@ export type introspection = {
           {
             "name": "embedChat",
             "type": {
-              "kind": "NON_NULL",
+              "kind": "LIST",
               "ofType": {
-                "kind": "LIST",
+                "kind": "NON_NULL",
                 "ofType": {
-                  "kind": "NON_NULL",
-                  "ofType": {
-                    "kind": "OBJECT",
-                    "name": "EmbedExchange"
-                  }
+                  "kind": "OBJECT",
+                  "name": "EmbedExchange"
                 }
               }
             },
@@ -14242,11 +14406,8 @@ export type introspection = {
           {
             "name": "embedChats",
             "type": {
-              "kind": "NON_NULL",
-              "ofType": {
-                "kind": "OBJECT",
-                "name": "EmbedExchangeConnection"
-              }
+              "kind": "OBJECT",
+              "name": "EmbedExchangeConnection"
             },
             "args": [
               {
@@ -14257,7 +14418,21 @@ export type introspection = {
                 }
               },
               {
+                "name": "before",
+                "type": {
+                  "kind": "SCALAR",
+                  "name": "String"
+                }
+              },
+              {
                 "name": "first",
+                "type": {
+                  "kind": "SCALAR",
+                  "name": "Int"
+                }
+              },
+              {
+                "name": "last",
                 "type": {
                   "kind": "SCALAR",
                   "name": "Int"
@@ -14293,11 +14468,8 @@ export type introspection = {
           {
             "name": "embeds",
             "type": {
-              "kind": "NON_NULL",
-              "ofType": {
-                "kind": "OBJECT",
-                "name": "EmbedConnection"
-              }
+              "kind": "OBJECT",
+              "name": "EmbedConnection"
             },
             "args": [
               {
@@ -14308,7 +14480,21 @@ export type introspection = {
                 }
               },
               {
+                "name": "before",
+                "type": {
+                  "kind": "SCALAR",
+                  "name": "String"
+                }
+              },
+              {
                 "name": "first",
+                "type": {
+                  "kind": "SCALAR",
+                  "name": "Int"
+                }
+              },
+              {
+                "name": "last",
                 "type": {
                   "kind": "SCALAR",
                   "name": "Int"
@@ -14327,11 +14513,8 @@ export type introspection = {
           {
             "name": "exportChatSession",
             "type": {
-              "kind": "NON_NULL",
-              "ofType": {
-                "kind": "OBJECT",
-                "name": "ChatExport"
-              }
+              "kind": "OBJECT",
+              "name": "ChatExport"
             },
             "args": [
               {
@@ -14361,11 +14544,8 @@ export type introspection = {
           {
             "name": "exportQueryHistory",
             "type": {
-              "kind": "NON_NULL",
-              "ofType": {
-                "kind": "OBJECT",
-                "name": "QueryHistoryExport"
-              }
+              "kind": "OBJECT",
+              "name": "QueryHistoryExport"
             },
             "args": [
               {
@@ -14384,11 +14564,8 @@ export type introspection = {
           {
             "name": "feedback",
             "type": {
-              "kind": "NON_NULL",
-              "ofType": {
-                "kind": "OBJECT",
-                "name": "ChatFeedbackConnection"
-              }
+              "kind": "OBJECT",
+              "name": "ChatFeedbackConnection"
             },
             "args": [
               {
@@ -14399,7 +14576,21 @@ export type introspection = {
                 }
               },
               {
+                "name": "before",
+                "type": {
+                  "kind": "SCALAR",
+                  "name": "String"
+                }
+              },
+              {
                 "name": "first",
+                "type": {
+                  "kind": "SCALAR",
+                  "name": "Int"
+                }
+              },
+              {
+                "name": "last",
                 "type": {
                   "kind": "SCALAR",
                   "name": "Int"
@@ -14439,11 +14630,8 @@ export type introspection = {
           {
             "name": "file",
             "type": {
-              "kind": "NON_NULL",
-              "ofType": {
-                "kind": "OBJECT",
-                "name": "File"
-              }
+              "kind": "OBJECT",
+              "name": "File"
             },
             "args": [
               {
@@ -14462,15 +14650,19 @@ export type introspection = {
           {
             "name": "files",
             "type": {
-              "kind": "NON_NULL",
-              "ofType": {
-                "kind": "OBJECT",
-                "name": "FileConnection"
-              }
+              "kind": "OBJECT",
+              "name": "FileConnection"
             },
             "args": [
               {
                 "name": "after",
+                "type": {
+                  "kind": "SCALAR",
+                  "name": "String"
+                }
+              },
+              {
+                "name": "before",
                 "type": {
                   "kind": "SCALAR",
                   "name": "String"
@@ -14494,6 +14686,13 @@ export type introspection = {
                       "name": "UUID"
                     }
                   }
+                }
+              },
+              {
+                "name": "last",
+                "type": {
+                  "kind": "SCALAR",
+                  "name": "Int"
                 }
               },
               {
@@ -14523,11 +14722,8 @@ export type introspection = {
           {
             "name": "introspectToken",
             "type": {
-              "kind": "NON_NULL",
-              "ofType": {
-                "kind": "OBJECT",
-                "name": "TokenIntrospection"
-              }
+              "kind": "OBJECT",
+              "name": "TokenIntrospection"
             },
             "args": [
               {
@@ -14546,11 +14742,8 @@ export type introspection = {
           {
             "name": "invitations",
             "type": {
-              "kind": "NON_NULL",
-              "ofType": {
-                "kind": "OBJECT",
-                "name": "InvitationConnection"
-              }
+              "kind": "OBJECT",
+              "name": "InvitationConnection"
             },
             "args": [
               {
@@ -14561,7 +14754,21 @@ export type introspection = {
                 }
               },
               {
+                "name": "before",
+                "type": {
+                  "kind": "SCALAR",
+                  "name": "String"
+                }
+              },
+              {
                 "name": "first",
+                "type": {
+                  "kind": "SCALAR",
+                  "name": "Int"
+                }
+              },
+              {
+                "name": "last",
                 "type": {
                   "kind": "SCALAR",
                   "name": "Int"
@@ -14607,11 +14814,8 @@ export type introspection = {
           {
             "name": "inviteCodes",
             "type": {
-              "kind": "NON_NULL",
-              "ofType": {
-                "kind": "OBJECT",
-                "name": "InviteCodeConnection"
-              }
+              "kind": "OBJECT",
+              "name": "InviteCodeConnection"
             },
             "args": [
               {
@@ -14622,7 +14826,21 @@ export type introspection = {
                 }
               },
               {
+                "name": "before",
+                "type": {
+                  "kind": "SCALAR",
+                  "name": "String"
+                }
+              },
+              {
                 "name": "first",
+                "type": {
+                  "kind": "SCALAR",
+                  "name": "Int"
+                }
+              },
+              {
+                "name": "last",
                 "type": {
                   "kind": "SCALAR",
                   "name": "Int"
@@ -14641,11 +14859,8 @@ export type introspection = {
           {
             "name": "labels",
             "type": {
-              "kind": "NON_NULL",
-              "ofType": {
-                "kind": "OBJECT",
-                "name": "LabelConnection"
-              }
+              "kind": "OBJECT",
+              "name": "LabelConnection"
             },
             "args": [
               {
@@ -14656,7 +14871,21 @@ export type introspection = {
                 }
               },
               {
+                "name": "before",
+                "type": {
+                  "kind": "SCALAR",
+                  "name": "String"
+                }
+              },
+              {
                 "name": "first",
+                "type": {
+                  "kind": "SCALAR",
+                  "name": "Int"
+                }
+              },
+              {
+                "name": "last",
                 "type": {
                   "kind": "SCALAR",
                   "name": "Int"
@@ -14675,15 +14904,12 @@ export type introspection = {
           {
             "name": "models",
             "type": {
-              "kind": "NON_NULL",
+              "kind": "LIST",
               "ofType": {
-                "kind": "LIST",
+                "kind": "NON_NULL",
                 "ofType": {
-                  "kind": "NON_NULL",
-                  "ofType": {
-                    "kind": "OBJECT",
-                    "name": "ChatModel"
-                  }
+                  "kind": "OBJECT",
+                  "name": "ChatModel"
                 }
               }
             },
@@ -14713,13 +14939,10 @@ export type introspection = {
           {
             "name": "nodes",
             "type": {
-              "kind": "NON_NULL",
+              "kind": "LIST",
               "ofType": {
-                "kind": "LIST",
-                "ofType": {
-                  "kind": "INTERFACE",
-                  "name": "Node"
-                }
+                "kind": "INTERFACE",
+                "name": "Node"
               }
             },
             "args": [
@@ -14745,11 +14968,8 @@ export type introspection = {
           {
             "name": "passageCount",
             "type": {
-              "kind": "NON_NULL",
-              "ofType": {
-                "kind": "SCALAR",
-                "name": "Int"
-              }
+              "kind": "SCALAR",
+              "name": "Int"
             },
             "args": [],
             "isDeprecated": false
@@ -14757,11 +14977,8 @@ export type introspection = {
           {
             "name": "passagesOfAgent",
             "type": {
-              "kind": "NON_NULL",
-              "ofType": {
-                "kind": "SCALAR",
-                "name": "Int"
-              }
+              "kind": "SCALAR",
+              "name": "Int"
             },
             "args": [
               {
@@ -14778,13 +14995,25 @@ export type introspection = {
             "isDeprecated": false
           },
           {
+            "name": "permissions",
+            "type": {
+              "kind": "LIST",
+              "ofType": {
+                "kind": "NON_NULL",
+                "ofType": {
+                  "kind": "OBJECT",
+                  "name": "PermissionInfo"
+                }
+              }
+            },
+            "args": [],
+            "isDeprecated": false
+          },
+          {
             "name": "personalAccessTokens",
             "type": {
-              "kind": "NON_NULL",
-              "ofType": {
-                "kind": "OBJECT",
-                "name": "PersonalAccessTokenConnection"
-              }
+              "kind": "OBJECT",
+              "name": "PersonalAccessTokenConnection"
             },
             "args": [
               {
@@ -14795,7 +15024,21 @@ export type introspection = {
                 }
               },
               {
+                "name": "before",
+                "type": {
+                  "kind": "SCALAR",
+                  "name": "String"
+                }
+              },
+              {
                 "name": "first",
+                "type": {
+                  "kind": "SCALAR",
+                  "name": "Int"
+                }
+              },
+              {
+                "name": "last",
                 "type": {
                   "kind": "SCALAR",
                   "name": "Int"
@@ -14814,11 +15057,8 @@ export type introspection = {
           {
             "name": "preferences",
             "type": {
-              "kind": "NON_NULL",
-              "ofType": {
-                "kind": "OBJECT",
-                "name": "Preferences"
-              }
+              "kind": "OBJECT",
+              "name": "Preferences"
             },
             "args": [],
             "isDeprecated": false
@@ -14826,11 +15066,8 @@ export type introspection = {
           {
             "name": "project",
             "type": {
-              "kind": "NON_NULL",
-              "ofType": {
-                "kind": "OBJECT",
-                "name": "Project"
-              }
+              "kind": "OBJECT",
+              "name": "Project"
             },
             "args": [
               {
@@ -14849,11 +15086,8 @@ export type introspection = {
           {
             "name": "projectTokens",
             "type": {
-              "kind": "NON_NULL",
-              "ofType": {
-                "kind": "OBJECT",
-                "name": "ProjectTokenConnection"
-              }
+              "kind": "OBJECT",
+              "name": "ProjectTokenConnection"
             },
             "args": [
               {
@@ -14864,7 +15098,21 @@ export type introspection = {
                 }
               },
               {
+                "name": "before",
+                "type": {
+                  "kind": "SCALAR",
+                  "name": "String"
+                }
+              },
+              {
                 "name": "first",
+                "type": {
+                  "kind": "SCALAR",
+                  "name": "Int"
+                }
+              },
+              {
+                "name": "last",
                 "type": {
                   "kind": "SCALAR",
                   "name": "Int"
@@ -14890,11 +15138,8 @@ export type introspection = {
           {
             "name": "projects",
             "type": {
-              "kind": "NON_NULL",
-              "ofType": {
-                "kind": "OBJECT",
-                "name": "ProjectConnection"
-              }
+              "kind": "OBJECT",
+              "name": "ProjectConnection"
             },
             "args": [
               {
@@ -14905,7 +15150,21 @@ export type introspection = {
                 }
               },
               {
+                "name": "before",
+                "type": {
+                  "kind": "SCALAR",
+                  "name": "String"
+                }
+              },
+              {
                 "name": "first",
+                "type": {
+                  "kind": "SCALAR",
+                  "name": "Int"
+                }
+              },
+              {
+                "name": "last",
                 "type": {
                   "kind": "SCALAR",
                   "name": "Int"
@@ -14924,11 +15183,8 @@ export type introspection = {
           {
             "name": "queryHistory",
             "type": {
-              "kind": "NON_NULL",
-              "ofType": {
-                "kind": "OBJECT",
-                "name": "QueryHistoryConnection"
-              }
+              "kind": "OBJECT",
+              "name": "QueryHistoryConnection"
             },
             "args": [
               {
@@ -14946,7 +15202,21 @@ export type introspection = {
                 }
               },
               {
+                "name": "before",
+                "type": {
+                  "kind": "SCALAR",
+                  "name": "String"
+                }
+              },
+              {
                 "name": "first",
+                "type": {
+                  "kind": "SCALAR",
+                  "name": "Int"
+                }
+              },
+              {
+                "name": "last",
                 "type": {
                   "kind": "SCALAR",
                   "name": "Int"
@@ -14979,15 +15249,19 @@ export type introspection = {
           {
             "name": "rateLimits",
             "type": {
-              "kind": "NON_NULL",
-              "ofType": {
-                "kind": "OBJECT",
-                "name": "RateLimitConnection"
-              }
+              "kind": "OBJECT",
+              "name": "RateLimitConnection"
             },
             "args": [
               {
                 "name": "after",
+                "type": {
+                  "kind": "SCALAR",
+                  "name": "String"
+                }
+              },
+              {
+                "name": "before",
                 "type": {
                   "kind": "SCALAR",
                   "name": "String"
@@ -15008,6 +15282,13 @@ export type introspection = {
                 }
               },
               {
+                "name": "last",
+                "type": {
+                  "kind": "SCALAR",
+                  "name": "Int"
+                }
+              },
+              {
                 "name": "offset",
                 "type": {
                   "kind": "SCALAR",
@@ -15020,15 +15301,12 @@ export type introspection = {
           {
             "name": "search",
             "type": {
-              "kind": "NON_NULL",
+              "kind": "LIST",
               "ofType": {
-                "kind": "LIST",
+                "kind": "NON_NULL",
                 "ofType": {
-                  "kind": "NON_NULL",
-                  "ofType": {
-                    "kind": "OBJECT",
-                    "name": "SearchHit"
-                  }
+                  "kind": "OBJECT",
+                  "name": "SearchHit"
                 }
               }
             },
@@ -15077,11 +15355,8 @@ export type introspection = {
           {
             "name": "searchChats",
             "type": {
-              "kind": "NON_NULL",
-              "ofType": {
-                "kind": "OBJECT",
-                "name": "ChatSearchResult"
-              }
+              "kind": "OBJECT",
+              "name": "ChatSearchResult"
             },
             "args": [
               {
@@ -15111,11 +15386,8 @@ export type introspection = {
           {
             "name": "serverSettings",
             "type": {
-              "kind": "NON_NULL",
-              "ofType": {
-                "kind": "OBJECT",
-                "name": "ServerSettings"
-              }
+              "kind": "OBJECT",
+              "name": "ServerSettings"
             },
             "args": [],
             "isDeprecated": false
@@ -15123,11 +15395,8 @@ export type introspection = {
           {
             "name": "usage",
             "type": {
-              "kind": "NON_NULL",
-              "ofType": {
-                "kind": "OBJECT",
-                "name": "UsageReport"
-              }
+              "kind": "OBJECT",
+              "name": "UsageReport"
             },
             "args": [
               {
@@ -15143,15 +15412,19 @@ export type introspection = {
           {
             "name": "users",
             "type": {
-              "kind": "NON_NULL",
-              "ofType": {
-                "kind": "OBJECT",
-                "name": "UserConnection"
-              }
+              "kind": "OBJECT",
+              "name": "UserConnection"
             },
             "args": [
               {
                 "name": "after",
+                "type": {
+                  "kind": "SCALAR",
+                  "name": "String"
+                }
+              },
+              {
+                "name": "before",
                 "type": {
                   "kind": "SCALAR",
                   "name": "String"
@@ -15174,6 +15447,13 @@ export type introspection = {
                   }
                 },
                 "defaultValue": "false"
+              },
+              {
+                "name": "last",
+                "type": {
+                  "kind": "SCALAR",
+                  "name": "Int"
+                }
               },
               {
                 "name": "offset",

@@ -6,9 +6,10 @@ import { demand, signedIn } from '../authz/principal.ts';
 import type { Context } from '../context.ts';
 import { AppError, invalid, raceOf } from '../errors.ts';
 import { appErrorOf } from '../graphql/errors.ts';
-import type { Requirement } from '../graphql/plugins/permissions.ts';
+import { type Requirement, requirementsOf } from '../graphql/plugins/permissions.ts';
 import { schema } from '../graphql/schema.ts';
 import type { Dialect, Failure } from './dialect.ts';
+import type { Present } from './graphql.ts';
 
 export type Method = 'get' | 'post' | 'put' | 'patch' | 'delete';
 
@@ -89,7 +90,7 @@ export interface Row<
   /** One of its headers is a cookie, which pages of other origins must not bring about. */
   setsCookie?: true;
   /** Headers of the reply. */
-  headers?: (data: Data, input: RowInput<Params, Query, Body>, context: Context) => Record<string, string>;
+  headers?: (data: Present<Data>, input: RowInput<Params, Query, Body>, context: Context) => Record<string, string>;
   reply: z.ZodType<unknown, Reply>;
   /**
    * The reply is a file: its bytes, once the document has said that the caller may have them. null: it is not, this
@@ -98,7 +99,7 @@ export interface Row<
   download?: (reply: Reply, context: Context) => Promise<FileReply | null>;
   document: TadaDocumentNode<Data, Variables>;
   variables: (input: RowInput<Params, Query, Body>) => Variables;
-  output: (data: Data, input: RowInput<Params, Query, Body>) => Reply;
+  output: (data: Present<Data>, input: RowInput<Params, Query, Body>) => Reply;
   /** What the contract answers instead of running the row, as long as the server is in another mode. */
   gate?: (context: Context) => Promise<Failure | null>;
   /** The document is open to strangers, and the row is not. */
@@ -137,14 +138,14 @@ export function rootFields(
 
 const known = new WeakMap<DocumentNode, Requirement[]>();
 
-/** What the root fields of a document ask of their caller. */
+/** Everything that the root fields of a document require of their caller. */
 export function requirements(document: DocumentNode): Requirement[] {
   let found = known.get(document);
   if (!found) {
-    found = rootFields(document).map(({ operation, name }) => {
+    found = rootFields(document).flatMap(({ operation, name }) => {
       const field = (schema.getType(operation) as GraphQLObjectType).getFields()[name];
       if (!field) throw new Error(`a row names ${operation}.${name}, which is not there`);
-      return field.extensions.requirement as Requirement;
+      return requirementsOf(field);
     });
     known.set(document, found);
   }
@@ -190,7 +191,8 @@ export async function runRow(
   });
   const fatal = errors?.filter((error) => !(row.partial && data && isRefusal(error)));
   if (fatal?.[0]) throw cause(fatal[0]);
-  return { body: row.output(data, input), headers: row.headers?.(data, input, context) };
+  const present = data as Present<unknown>;
+  return { body: row.output(present, input), headers: row.headers?.(present, input, context) };
 }
 
 /** What a caller may see of an error: an AppError, or a masked one whose cause is logged under the request's id. */

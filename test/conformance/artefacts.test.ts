@@ -36,7 +36,7 @@ describe('rows', () => {
             Mutation: schema.getMutationType(),
             Subscription: schema.getSubscriptionType(),
           }[operation];
-          return type?.getFields()[name]?.extensions.requirement;
+          return JSON.stringify(type?.getFields()[name]?.extensions.requirements);
         }),
       );
     expect(needs(row.stream?.document as typeof row.document)).toEqual(needs(row.document));

@@ -304,7 +304,7 @@ describe('an error within the server', () => {
     const requestId = headers.get('x-request-id');
     expect(requestId).toMatch(uuid);
     expect(status).toBe(200);
-    expect(data).toBeNull();
+    expect(data).toEqual({ agents: null, viewer: { id: ownerId } });
     expect(errors).toEqual([
       {
         message: `Internal server error. Request id: ${requestId}`,

@@ -70,7 +70,7 @@ async function projectTokenOf(
     { input: { projectId, name, scopes } },
     owner.secret,
   );
-  if (!data) throw new Error(JSON.stringify(errors));
+  if (errors.length > 0) throw new Error(JSON.stringify(errors));
   if (demoted) await kit.prisma.user.update({ where: { id: owner.userId }, data: { role: demoted } });
   const { secret, projectToken } = data.createProjectToken;
   const confined = [...held(demoted ?? 'BASIC', scopes)].filter((permission) => permissionTable[permission].inProject);

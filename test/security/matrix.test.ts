@@ -1,6 +1,5 @@
 import { encodeGlobalID } from '@pothos/plugin-relay';
 import {
-  type GraphQLField,
   getNamedType,
   isEnumType,
   isInputObjectType,
@@ -12,7 +11,7 @@ import {
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { isPermission, type Permission, permissions } from '../../src/authz/permissions.ts';
 import { nodeTypes } from '../../src/graphql/nodes.ts';
-import type { Requirement } from '../../src/graphql/plugins/permissions.ts';
+import { type Requirement, requirementsOf } from '../../src/graphql/plugins/permissions.ts';
 import { schema } from '../../src/graphql/schema.ts';
 import { uploadPermissions } from '../../src/graphql/uploading.ts';
 import { anythingllm, anythingllmSession } from '../../src/rest/anythingllm/dialect.ts';
@@ -82,20 +81,18 @@ const sceneOf = (caller: Caller, targets: Targets, word = 'throwaway'): Scene =>
   word,
 });
 
-/**
- * What a caller is to be told: the permission that they lack, that nobody knows them, that it is not for the likes of
- * them, or nothing but the answer.
- */
-type Expectation = 'allowed' | 'unknown' | 'closed' | Permission;
+/** The expected outcome of a call: the result, no valid credential, not for this kind of caller, or missing permissions. */
+type Expectation = 'allowed' | 'unknown' | 'closed' | readonly Permission[];
 
 function expectationOf({ name, kind, requirements }: Operation, caller: Caller): Expectation {
   const open = requirements.every((requirement) => requirement === 'public');
   if (caller.state === 'dead') return open && kind === 'row' ? 'allowed' : 'unknown';
   if (caller.state === 'none') return open ? 'allowed' : 'unknown';
-  const lacks = requirements.find(
+  const lacks = requirements.filter(
     (requirement): requirement is Permission => isPermission(requirement) && !caller.permissions.has(requirement),
   );
-  return lacks ?? (onlyFor.get(baseOf(name))?.(caller) === false ? 'closed' : 'allowed');
+  if (lacks.length > 0) return lacks;
+  return onlyFor.get(baseOf(name))?.(caller) === false ? 'closed' : 'allowed';
 }
 
 const isRefused = (operation: Operation, caller: Caller) => expectationOf(operation, caller) !== 'allowed';
@@ -176,7 +173,7 @@ function refusalOf(operation: Operation, caller: Caller): Partial<Reply> | { ver
     // Who may send no files at all is refused before it is read which mutation they are for.
     const reading = uploadPermissions.some((permission) => caller.permissions.has(permission));
     const before = takesFiles.has(baseOf(operation.name)) && !reading;
-    const requiredPermissions = before ? uploadPermissions : [lacks];
+    const requiredPermissions = before ? uploadPermissions : lacks;
     return {
       verdict: 'FORBIDDEN',
       body: expect.objectContaining({ extensions: { code: 'FORBIDDEN', requiredPermissions } }),
@@ -761,28 +758,27 @@ describe('a limited key', () => {
 });
 
 describe('the schema', () => {
-  type Field = GraphQLField<unknown, unknown>;
   const types = Object.values(schema.getTypeMap()).filter((type) => !isIntrospectionType(type));
   const rootNames = ['Query', 'Mutation', 'Subscription'];
   const roots = types.filter(isObjectType).filter(({ name }) => rootNames.includes(name));
-  const requirementOf = (field: Field) => field.extensions.requirement as Requirement | undefined;
 
   test('AZR 7 every root field has a requirement, shows it as @requiresScopes and ends its description with it', () => {
     const wrong: string[] = [];
     for (const root of roots)
       for (const field of Object.values(root.getFields())) {
-        const requirement = requirementOf(field);
-        const needs =
-          requirement === 'public'
-            ? 'Needs no credential.'
-            : requirement === 'signedIn'
-              ? 'Needs any valid credential.'
-              : `Needs \`${requirement}\`.`;
+        const requirements = requirementsOf(field);
+        const names = requirements.filter(isPermission);
+        const needs = requirements.includes('public')
+          ? 'Requires no credential.'
+          : requirements.includes('signedIn')
+            ? 'Requires any valid credential.'
+            : `Requires ${names.map((name) => `\`${name}\``).join(' and ')}.`;
         const shown = (field.extensions.directives as { requiresScopes?: { scopes: string[][] } })?.requiresScopes
           ?.scopes;
-        const expected = requirement && isPermission(requirement) ? [[requirement]] : undefined;
-        if (!requirement || !field.description?.endsWith(needs) || JSON.stringify(shown) !== JSON.stringify(expected))
-          wrong.push(`${root.name}.${field.name}: ${requirement} | ${field.description} | ${JSON.stringify(shown)}`);
+        const expected = names.length > 0 ? [names] : undefined;
+        const described = requirements.length > 0 && field.description?.endsWith(needs);
+        if (!described || JSON.stringify(shown) !== JSON.stringify(expected))
+          wrong.push(`${root.name}.${field.name}: ${requirements} | ${field.description} | ${JSON.stringify(shown)}`);
       }
     expect(wrong).toEqual([]);
   });
@@ -802,7 +798,7 @@ describe('the schema', () => {
             visit(member, `${path} (${member})`);
       if (!isObjectType(type) && !isInterfaceType(type)) return;
       for (const field of Object.values(type.getFields()))
-        if (requirementOf(field) !== 'read:chat') visit(getNamedType(field.type).name, `${path}.${field.name}`);
+        if (!requirementsOf(field).includes('read:chat')) visit(getNamedType(field.type).name, `${path}.${field.name}`);
     };
     for (const root of roots) visit(root.name, root.name);
     const history = types

@@ -17,7 +17,7 @@ import {
 } from 'graphql';
 import { z } from 'zod';
 import { isPermission } from '../../src/authz/permissions.ts';
-import type { Requirement } from '../../src/graphql/plugins/permissions.ts';
+import { type Requirement, requirementsOf } from '../../src/graphql/plugins/permissions.ts';
 import { schema } from '../../src/graphql/schema.ts';
 import type { Dialect } from '../../src/rest/dialect.ts';
 import { dialectOf } from '../../src/rest/routes.ts';
@@ -85,7 +85,7 @@ const fieldOperations = rootTypes.flatMap((type) =>
         name,
         kind: 'field',
         writes: type.name !== 'Query' && baseOf(name) !== 'Subscription.chatRun',
-        requirements: [field.extensions.requirement as Requirement, ...(more ? [more] : [])],
+        requirements: [...requirementsOf(field), ...(more ? [more] : [])],
         async prepare(scene) {
           const made = argumentsOf(field, (await fieldSamples[name]?.(scene)) ?? {});
           return (kit, caller) => callField(kit, caller, type, field, made);
@@ -145,8 +145,7 @@ function selection(type: GraphQLOutputType, caller: Caller, depth = 4): string {
     return `{ __typename ${members.join(' ')} }`;
   }
   const fields = Object.values((named as GraphQLObjectType).getFields()).flatMap((field) => {
-    const requirement = field.extensions.requirement as Requirement | undefined;
-    const refused = requirement !== undefined && isPermission(requirement) && !caller.permissions.has(requirement);
+    const refused = requirementsOf(field).some((name) => isPermission(name) && !caller.permissions.has(name));
     // `edges` says what `nodes` says, and a union's members name their fields alike without having them of one type.
     if (refused || field.args.some(isRequiredArgument) || field.name === 'edges') return [];
     if (isLeafType(getNamedType(field.type))) return [field.name];

@@ -437,13 +437,13 @@ describe('rights', () => {
     const forbidden = { extensions: { code: 'FORBIDDEN', requiredPermissions: ['read:chat'] } };
     expect(await answer(limited, sessions)).toMatchObject({
       type: 'next',
-      payload: { data: null, errors: [forbidden] },
+      payload: { data: { chatSessions: null }, errors: [forbidden] },
     });
     expect(await answer(limited, again, { runId })).toMatchObject({ type: 'error', payload: [forbidden] });
     const create = 'mutation { createApiKey(input: { name: "x", role: ADMIN }) { secret } }';
     expect(await answer(limited, create)).toMatchObject({
       payload: {
-        data: null,
+        data: { createApiKey: null },
         errors: [{ extensions: { code: 'FORBIDDEN', requiredPermissions: ['manage:api_keys'] } }],
       },
     });
@@ -473,7 +473,7 @@ describe('rights', () => {
     if (how === 'a demoted owner') await updateKey(kit, { databaseId: owner.id, role: 'LIMITED' });
     else await kit.prisma.user.update({ where: { id: owner.userId }, data: { role: 'LIMITED' } });
     expect(await answer(line, sessions)).toMatchObject({
-      payload: { data: null, errors: [{ extensions: { code: 'FORBIDDEN' } }] },
+      payload: { data: { chatSessions: null }, errors: [{ extensions: { code: 'FORBIDDEN' } }] },
     });
     expect((await answer(line, viewer)).type).toBe('next');
     // And the socket still ends with its credential.

@@ -3,8 +3,12 @@ import { isPermission, type Permission } from '../../authz/permissions.ts';
 
 const name = 'permissions' as const;
 
-/** What a root field asks of its caller: a permission, any credential at all, or nothing. */
+/** One condition that a field places on its caller: a permission, any valid credential, or none. */
 export type Requirement = Permission | 'signedIn' | 'public';
+
+/** Everything that a field requires of its caller; empty for a field without a rule of its own. */
+export const requirementsOf = (field: { extensions: object }): readonly Requirement[] =>
+  (field.extensions as { requirements?: readonly Requirement[] }).requirements ?? [];
 
 declare global {
   export namespace PothosSchemaTypes {
@@ -18,8 +22,10 @@ declare global {
       Args extends import('@pothos/core').InputFieldMap,
       ResolveReturnShape,
     > {
-      /** Open to strangers. Every other root field names its `authScopes`. */
+      /** Callable without a credential. Every other root field declares `authScopes`. */
       public?: true;
+      /** A public field that returns a value for every caller, and is therefore not nullable. */
+      neverFails?: true;
     }
     interface MutationFieldOptions<
       Types extends SchemaTypes,
@@ -28,8 +34,10 @@ declare global {
       Args extends import('@pothos/core').InputFieldMap,
       ResolveReturnShape,
     > {
-      /** Open to strangers. Every other root field names its `authScopes`. */
+      /** Callable without a credential. Every other root field declares `authScopes`. */
       public?: true;
+      /** A public field that returns a value for every caller, and is therefore not nullable. */
+      neverFails?: true;
     }
     interface SubscriptionFieldOptions<
       Types extends SchemaTypes,
@@ -39,51 +47,63 @@ declare global {
       ResolveShape,
       ResolveReturnShape,
     > {
-      /** Open to strangers. Every other root field names its `authScopes`. */
+      /** Callable without a credential. Every other root field declares `authScopes`. */
       public?: true;
+      /** A public field that returns a value for every caller, and is therefore not nullable. */
+      neverFails?: true;
     }
   }
 }
 
 const rootTypes = ['Query', 'Mutation', 'Subscription'];
 
-const sentence = (requirement: Requirement): string => {
-  if (requirement === 'public') return 'Needs no credential.';
-  return requirement === 'signedIn' ? 'Needs any valid credential.' : `Needs \`${requirement}\`.`;
+const sentence = (requirements: readonly Requirement[]): string => {
+  const names = requirements.filter(isPermission).map((name) => `\`${name}\``);
+  if (names.length > 0) return `Requires ${names.join(' and ')}.`;
+  return requirements.includes('public') ? 'Requires no credential.' : 'Requires any valid credential.';
 };
 
 /**
- * Default deny: the schema does not build when a root field names no permission. What a field needs is written into
- * its description, into `@requiresScopes` and into its extensions, from the very `authScopes` that are enforced.
+ * Denies by default: the schema does not build when a root field declares no permission. The requirements of a field
+ * are written into its description, into `@requiresScopes` and into its extensions, from the `authScopes` that are
+ * enforced. Query and Mutation fields that can be denied or fail are nullable, so that one of them does not discard the
+ * results of the others.
  */
 export class PermissionsPlugin<Types extends SchemaTypes> extends BasePlugin<Types> {
   override onOutputFieldConfig(config: PothosOutputFieldConfig<Types>): PothosOutputFieldConfig<Types> {
-    const options = config.pothosOptions as { authScopes?: unknown; public?: true };
+    const options = config.pothosOptions as { authScopes?: unknown; public?: true; neverFails?: true };
     const root = rootTypes.includes(config.parentType);
     if (!root && !options.authScopes) return config;
-    const requirement = options.public ? 'public' : read(options.authScopes, `${config.parentType}.${config.name}`);
+    const name = `${config.parentType}.${config.name}`;
+    const requirements: readonly Requirement[] = options.public ? ['public'] : read(options.authScopes, name);
+    const scopes = requirements.filter(isPermission);
+    const nullable = root && config.parentType !== 'Subscription' && !options.neverFails;
     return {
       ...config,
-      description: `${config.description ?? ''} ${sentence(requirement)}`.trim(),
+      ...(nullable && { type: { ...config.type, nullable: true } }),
+      description: `${config.description ?? ''} ${sentence(requirements)}`.trim(),
       extensions: {
         ...config.extensions,
-        requirement,
-        ...(isPermission(requirement) && { directives: { requiresScopes: { scopes: [[requirement]] } } }),
+        requirements,
+        ...(scopes.length > 0 && { directives: { requiresScopes: { scopes: [scopes] } } }),
       },
     };
   }
 }
 
-/** Throws, and so fails the build, for anything but one static permission or `signedIn`. */
-function read(scopes: unknown, field: string): Requirement {
+/** Throws, and so fails the build, for anything but static permissions or `signedIn`. */
+function read(scopes: unknown, field: string): readonly Requirement[] {
   if (typeof scopes === 'object' && scopes !== null) {
-    const { permission, signedIn, ...rest } = scopes as { permission?: string; signedIn?: boolean };
-    if (Object.keys(rest).length === 0) {
-      if (permission !== undefined && isPermission(permission) && signedIn === undefined) return permission;
-      if (signedIn === true && permission === undefined) return 'signedIn';
+    const { permission, permissions, signedIn, ...rest } = scopes as Record<string, unknown>;
+    const named = [permission, ...(Array.isArray(permissions) ? permissions : [permissions])].filter(
+      (name) => name !== undefined,
+    );
+    if (Object.keys(rest).length === 0 && named.every((name) => isPermission(String(name)))) {
+      if (named.length > 0 && signedIn === undefined) return named as Permission[];
+      if (named.length === 0 && signedIn === true) return ['signedIn'];
     }
   }
-  throw new Error(`${field} must name one permission in its authScopes, or be public`);
+  throw new Error(`${field} must name its permissions in authScopes, or be public`);
 }
 
 export default name;

@@ -21,9 +21,8 @@ builder.prismaObjectField(AgentShare, 'account', (t) =>
 
 async function memberList(key: AgentKey, args: PageArgs, context: Context, info: GraphQLResolveInfo) {
   const { members } = context.services;
-  const principal = signedIn(context.principal);
-  const page = await members.list(principal, key, args, context.pageLimit, nodeQuery(context, info));
-  return connection(agentShareOrder, page, args, () => members.count(principal, key));
+  const page = await members.list(key, args, context.pageLimit, nodeQuery(context, info));
+  return connection(agentShareOrder, page, args, () => members.count(key));
 }
 
 const AgentMembersInput = builder.inputType('AgentMembersInput', {
@@ -66,8 +65,8 @@ const ChangeAgentMembersPayload = builder
 builder.queryField('agentMembers', (t) =>
   t.field({
     type: AgentShareConnection,
-    authScopes: { permission: 'manage:users' },
-    description: 'The people that an agent is shared with. Also requires `manage:agents`.',
+    authScopes: { permissions: ['manage:users', 'manage:agents'] },
+    description: 'The people that an agent is shared with.',
     args: {
       ...pageArgs(t.arg),
       input: t.arg({ type: AgentMembersInput, required: true, description: 'The agent whose members to return.' }),
@@ -79,9 +78,8 @@ builder.queryField('agentMembers', (t) =>
 builder.mutationField('changeAgentMembers', (t) =>
   t.field({
     type: ChangeAgentMembersPayload,
-    authScopes: { permission: 'manage:users' },
-    description:
-      'Makes an agent private to its owner and its members, and says who these are. Needs `manage:agents` beside the next.',
+    authScopes: { permissions: ['manage:users', 'manage:agents'] },
+    description: 'Restricts an agent to its owner and its members, and adds or replaces the members.',
     args: { input: t.arg({ type: ChangeAgentMembersInput, required: true, description: 'Who.' }) },
     resolve: (_root, { input: { userDatabaseIds, replace, ...reference } }, { principal, services }) =>
       services.members.change(signedIn(principal), agentKey(reference), { userDatabaseIds, replace }),

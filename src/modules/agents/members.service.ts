@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { demand, type Principal } from '../../authz/principal.ts';
+import type { Principal } from '../../authz/principal.ts';
 import { visible } from '../../authz/visible.ts';
 import { forbidden, notFound, parse } from '../../errors.ts';
 import type { Agent, AgentShare, Prisma } from '../../generated/prisma/client.ts';
@@ -11,11 +11,10 @@ import { type AgentKey, agentAt, agentToChange } from './by-slug.ts';
 
 const Change = z.object({ userDatabaseIds: z.array(databaseId).max(1000), replace: z.boolean().default(false) });
 
-/** Who uses an agent, as administrators say. Everything needs `manage:agents`, whosever the agent is. */
+/** The members of an agent, for callers who hold `manage:users` and `manage:agents`: the fields require both. */
 export function membersService(db: Database) {
-  /** Selects the people that an agent is shared with. Throws NOT_FOUND, FORBIDDEN. */
-  async function membersOf(principal: Principal, key: AgentKey): Promise<Prisma.AgentShareWhereInput> {
-    demand(principal, 'manage:agents');
+  /** Selects the people that an agent is shared with. Throws NOT_FOUND. */
+  async function membersOf(key: AgentKey): Promise<Prisma.AgentShareWhereInput> {
     const agent = await db.prisma.agent.findFirst({
       where: { ...agentAt(key), deletedAt: null },
       select: { id: true },
@@ -25,22 +24,16 @@ export function membersService(db: Database) {
   }
 
   return {
-    /** Returns a page of the people that an agent is shared with. Throws NOT_FOUND, FORBIDDEN, BAD_USER_INPUT. */
-    async list(
-      principal: Principal,
-      key: AgentKey,
-      args: PageArgs,
-      limit: number,
-      query: object = {},
-    ): Promise<PageOf<AgentShare>> {
+    /** Returns a page of the people that an agent is shared with. Throws NOT_FOUND, BAD_USER_INPUT. */
+    async list(key: AgentKey, args: PageArgs, limit: number, query: object = {}): Promise<PageOf<AgentShare>> {
       const page = agentShareOrder.page(args, limit);
-      const where = { AND: [await membersOf(principal, key), page.where] };
+      const where = { AND: [await membersOf(key), page.where] };
       return cut(await db.prisma.agentShare.findMany({ ...query, ...page, where }), page);
     },
 
-    /** Returns the number of people that an agent is shared with. Throws NOT_FOUND, FORBIDDEN. */
-    async count(principal: Principal, key: AgentKey): Promise<number> {
-      return db.prisma.agentShare.count({ where: await membersOf(principal, key) });
+    /** Returns the number of people that an agent is shared with. Throws NOT_FOUND. */
+    async count(key: AgentKey): Promise<number> {
+      return db.prisma.agentShare.count({ where: await membersOf(key) });
     },
 
     /**
@@ -54,7 +47,6 @@ export function membersService(db: Database) {
       key: AgentKey,
       input: z.input<typeof Change>,
     ): Promise<{ agent: Agent; found: number }> {
-      demand(principal, 'manage:agents');
       const { userDatabaseIds, replace } = parse(Change, input);
       return db.prisma.$transaction(async (transaction) => {
         const agent = await agentToChange(transaction, principal, key, visible.ownedAgents(principal));

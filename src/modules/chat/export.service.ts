@@ -160,10 +160,10 @@ export function chatExportService(db: Database, references: ChatService['referen
         where: { AND: [visible.chatSessions(principal), { userId: principal.userId }, page.where] },
         select: sessionHead,
       });
-      const { rows, hasNext } = cut(found, page);
+      const { rows, hasMore } = cut(found, page);
       yield* rows;
       const last = rows.at(-1);
-      if (!hasNext || !last) return;
+      if (!hasMore || !last) return;
       after = exportOrder.cursor(last);
     }
   }

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { type Kit, startKit, until } from '../../../test/kit.ts';
+import { type Kit, returned, startKit, until } from '../../../test/kit.ts';
 import { ChatExport } from '../../rest/chat-export.ts';
 import type { ExportedSession } from './export.service.ts';
 
@@ -334,7 +334,7 @@ describe('refused', () => {
     for (const id of [foreign, shared, hidden, nowhere])
       for (const format of ['JSON', 'MARKDOWN']) {
         const { data, errors } = await refused(() => ask(id, format));
-        expect([data, errors[0]?.extensions.code]).toEqual([null, 'NOT_FOUND']);
+        expect([...returned(data), errors[0]?.extensions.code]).toEqual(['NOT_FOUND']);
         const file = await refused(() => download(`?session_id=${id}&format=${format.toLowerCase()}`));
         expect(file).toMatchObject({
           status: 404,
@@ -355,7 +355,7 @@ describe('refused', () => {
       [nowhere, pat.secret],
     ] as const) {
       expect(await refused(() => ask(id, 'JSON', secret))).toMatchObject({
-        data: null,
+        data: { exportChatSession: null },
         errors: [{ extensions: { code: 'FORBIDDEN', requiredPermissions: ['read:chat'] } }],
       });
       for (const query of ['', `?session_id=${id}`, '?format=none'])

@@ -34,7 +34,7 @@ describe('what the model could not read even alone', () => {
     const message = `input.${field}: is too long for the model, whose window has 2048 tokens`;
     for (const where of [{}, { sessionId: session }])
       expect(await send({ ...input, ...where })).toMatchObject({
-        data: null,
+        data: { sendChatMessage: null },
         errors: [{ message, extensions: { code: 'BAD_USER_INPUT', fields: [{ path: ['input', field] }] } }],
       });
     const whole = await post({ ...body, stream: false });

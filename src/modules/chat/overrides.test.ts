@@ -85,7 +85,7 @@ describe('the models that can be chosen', () => {
   it('are not told to a credential that may not chat, nor to strangers', async () => {
     const pat = await kit.createPat(key, { scopes: ['read:chat', 'manage:chat'] });
     expect(await gql(Models, {}, pat.secret)).toMatchObject({
-      data: null,
+      data: { models: null },
       errors: [{ extensions: { code: 'FORBIDDEN', requiredPermissions: ['write:chat'] } }],
     });
     expect(code(await kit.gql(Models, {}, null))).toBe('UNAUTHENTICATED');
@@ -348,7 +348,7 @@ describe('over REST', () => {
         });
       for (const change of [{ model: 'second' }, { temperature: 1 }, { reasoningEffort: 'LOW' }])
         expect(await unchanged(() => update(id, change, secret))).toMatchObject({
-          data: null,
+          data: { updateChatSession: null },
           errors: [{ extensions: { code: 'FORBIDDEN', requiredPermissions: ['manage:chat'] } }],
         });
     }

@@ -227,7 +227,7 @@ describe('refused', () => {
   it('is a credential without `write:chat`, and a stranger', async () => {
     const pat = await kit.createPat(key, { scopes: ['read:chat', 'manage:chat', 'read:agents'] });
     expect(await refused(() => attempt({}, pat.secret))).toMatchObject({
-      data: null,
+      data: { seedChatSession: null },
       errors: [{ extensions: { code: 'FORBIDDEN', requiredPermissions: ['write:chat'] } }],
     });
     expect((await refused(() => seedRow({ persona_id: 0 }, pat.secret))).status).toBe(403);

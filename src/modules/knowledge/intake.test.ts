@@ -49,7 +49,7 @@ const add = async (title: string, more: object = {}, key = kit.keys.ADMIN) => {
     { input: { text: title, metadata: { title }, ...more } },
     key,
   );
-  if (!data) throw new Error(JSON.stringify(errors));
+  if (errors.length > 0) throw new Error(JSON.stringify(errors));
   return data.addTextDocument.added[0].document;
 };
 const problem = ({ errors }: Awaited<ReturnType<Kit['gql']>>) => [errors[0]?.extensions.code, errors[0]?.message];

@@ -46,7 +46,7 @@ async function ownerOf(role: RoleName = 'BASIC', scopes?: string[]) {
 
 async function token(projectId: number, key: string, input: object = {}): Promise<Made> {
   const { data, errors } = await createProjectToken({ projectId, ...input }, key);
-  if (!data) throw new Error(JSON.stringify(errors));
+  if (errors.length > 0) throw new Error(JSON.stringify(errors));
   const { secret, projectToken } = data.createProjectToken;
   return { secret, id: projectToken.databaseId, userId: projectToken.userId };
 }

@@ -113,6 +113,7 @@ builder.queryField('authentication', (t) =>
   t.field({
     type: Authentication,
     public: true,
+    neverFails: true,
     description: 'How people can come in, so that a client knows what to ask for.',
     resolve: (_root, _args, { services }) => services.sessions.authentication(),
   }),

@@ -156,6 +156,7 @@ builder.queryFields((t) => ({
   }),
   can: t.boolean({
     public: true,
+    neverFails: true,
     description: 'Whether this credential holds a permission, so that a client can ask before it tries.',
     args: { permission: t.arg.string({ required: true, description: `One of ${permissionList}.` }) },
     resolve: (_root, { permission }, { principal }) =>

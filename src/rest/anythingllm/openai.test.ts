@@ -22,7 +22,7 @@ async function createAgent(input: object): Promise<{ slug: string; id: number }>
     'mutation ($input: CreateAgentInput!) { createAgent(input: $input) { agent { databaseId } } }',
     { input: { isPublic: true, ...input } },
   );
-  if (!data) throw new Error(JSON.stringify(errors));
+  if (errors.length > 0) throw new Error(JSON.stringify(errors));
   const id = data.createAgent.agent.databaseId;
   return { id, slug: (await kit.prisma.agent.findUniqueOrThrow({ where: { id } })).slug };
 }

@@ -1,5 +1,5 @@
 import { z } from '@hono/zod-openapi';
-import { graphql, type ResultOf } from '../graphql.ts';
+import { graphql, type Present, type ResultOf } from '../graphql.ts';
 import { type AnyRow, row } from '../row.ts';
 import { anythingllm } from './dialect.ts';
 
@@ -63,7 +63,7 @@ const Settings = z
 /** A server that speaks OpenAI's protocol, in the word that these clients have for it. */
 const generic = 'generic-openai';
 
-function settingsOf({ authentication, preferences, serverSettings }: ResultOf<typeof SystemSettings>) {
+function settingsOf({ authentication, preferences, serverSettings }: Present<ResultOf<typeof SystemSettings>>) {
   const { languageModel, embeddingModel, imageModel, hasPassages, ownPassword } = serverSettings;
   return {
     // A server without people asks for a password where it has one; with people it always asks who they are.

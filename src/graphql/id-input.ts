@@ -1,0 +1,80 @@
+import { badInput } from '../errors.ts';
+import { nodeTypes } from './nodes.ts';
+
+type Path = readonly (string | number)[];
+
+/** Descriptions of arguments and input fields that name an object. */
+export const idDescription = {
+  integer: (noun: string) => `The ${noun}, by its global ID or its integer \`databaseId\`.`,
+  uuid: (noun: string) => `The ${noun}, by its global ID or its UUID.`,
+} as const;
+
+const integer = /^-?\d{1,10}$/;
+const uuid = /^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/i;
+
+/** Whether a number fits an integer column. */
+const fits = (number: number): boolean => number === (number | 0);
+
+/** The parts of a global ID; null for a text that is none, such as a database ID. */
+export function globalIdOf(text: string): { typename: string; id: string } | null {
+  const decoded = Buffer.from(text, 'base64').toString('utf8');
+  // Base64 ignores what it cannot read: only the exact encoding is a global ID.
+  if (Buffer.from(decoded).toString('base64') !== text) return null;
+  const [, typename, id] = /^([A-Z]\w*):(.+)$/s.exec(decoded) ?? [];
+  return typename !== undefined && id !== undefined && nodeTypes().has(typename) ? { typename, id } : null;
+}
+
+const wrongType = (path: Path, typename: string, found: string) =>
+  badInput([...path], `is the ID of an object of the type ${found}; expected ${typename}`);
+
+/**
+ * Returns the integer database ID that a client named by it or by the global ID of the type. Whether the object exists is
+ * for the service to say. Throws BAD_USER_INPUT for any other text and for the global ID of another type.
+ */
+export function integerId(value: string | number, typename: string, path: Path): number {
+  const text = String(value);
+  const named = integer.test(text) ? null : globalIdOf(text);
+  if (named && named.typename !== typename) throw wrongType(path, typename, named.typename);
+  const id = named?.id ?? text;
+  if (!integer.test(id) || !fits(Number(id)))
+    throw badInput([...path], `must be the global ID or the integer database ID of an object of the type ${typename}`);
+  return Number(id);
+}
+
+/**
+ * Returns the UUID, in lower case, that a client named by it or by the global ID of the type. Whether the object exists is
+ * for the service to say. Throws BAD_USER_INPUT for any other text and for the global ID of another type.
+ */
+export function uuidId(value: string | number, typename: string, path: Path): string {
+  const text = String(value);
+  const named = uuid.test(text) ? null : globalIdOf(text);
+  if (named && named.typename !== typename) throw wrongType(path, typename, named.typename);
+  const id = named?.id ?? text;
+  if (!uuid.test(id))
+    throw badInput([...path], `must be the global ID or the UUID of an object of the type ${typename}`);
+  return id.toLowerCase();
+}
+
+/**
+ * Returns what a client named an object by whose own ID is any text: `global`, the ID within the global ID of the type,
+ * or `text`. Throws BAD_USER_INPUT for an empty text and for the global ID of another type.
+ */
+export function textId(value: string | number, typename: string, path: Path): { global: string } | { text: string } {
+  const text = String(value);
+  const named = globalIdOf(text);
+  if (named && named.typename !== typename) throw wrongType(path, typename, named.typename);
+  if (text === '') throw badInput([...path], `must be the ID of an object of the type ${typename}`);
+  return named ? { global: named.id } : { text };
+}
+
+type Read<T> = (value: string | number, typename: string, path: Path) => T;
+
+const listOf =
+  <T>(read: Read<T>) =>
+  (values: readonly (string | number)[], typename: string, path: Path): T[] =>
+    values.map((value, index) => read(value, typename, [...path, index]));
+
+/** Lists of IDs; an error names the entry at fault. */
+export const integerIdList = listOf(integerId);
+export const uuidIdList = listOf(uuidId);
+export const textIdList = listOf(textId);
