@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
-import { Busboy } from '@fastify/busboy';
-import { AppError, badInput } from './errors.ts';
+import { Dicer } from '@fastify/busboy';
+import { fileName, parametersOf, partName } from './content-disposition.ts';
+import { badInput } from './errors.ts';
 
 /** Parts of a multipart body: fields and files together. */
 const mostParts = 100;
@@ -17,10 +17,6 @@ export const isFile = (value: unknown): value is IncomingFile => {
 
 export const multipart = /^multipart\/form-data\s*(;|$)/i;
 
-/** What browsers write in a name for a quote and for line ends (HTML, "multipart/form-data encoding algorithm"). */
-const plainName = (name: string): string =>
-  name.replaceAll(/%(22|0D|0A)/gi, (_escape, code: string) => String.fromCharCode(Number.parseInt(code, 16)));
-
 /** Bytes that are looked at before others have their turn. */
 const sliceSize = 64 * 1024;
 
@@ -29,45 +25,68 @@ function* slices(bytes: ArrayBuffer): Generator<Uint8Array> {
     yield new Uint8Array(bytes, at, Math.min(sliceSize, bytes.byteLength - at));
 }
 
+interface ReadPart {
+  headers: Record<string, string[] | undefined>;
+  content: Uint8Array<ArrayBuffer>[];
+}
+
 /**
- * Reads a multipart body, with quotes around names or without. Throws BAD_USER_INPUT for what is none, broke off, has a
- * part without a name, or more than 100 parts.
+ * Reads a multipart body. A part with a file name, in any of the ways that RFC 7578 and its forerunners have for one, is
+ * a file. Throws BAD_USER_INPUT for what is none, broke off, has a part without a name, or more than 100 parts.
  */
 export async function parseMultipart(bytes: ArrayBuffer, contentType: string): Promise<FormData> {
-  const form = new FormData();
-  const parser = parserOf(contentType);
-  const refuse = (problem: string) => void parser.destroy(badInput(['body'], problem));
-  const place = (name: string | undefined, value: string | File) => {
-    if (name === undefined) refuse('has a part without a name');
-    else if (typeof value === 'string') form.append(name, value);
-    else form.append(name, value, value.name);
-  };
-  parser.on('partsLimit', () => refuse(`has more than ${mostParts} parts`));
-  parser.on('field', (name: string | undefined, value) => place(name, value));
-  parser.on('file', (name: string | undefined, stream, fileName, _encoding, type) => {
-    const content: Uint8Array<ArrayBuffer>[] = [];
-    stream.on('data', (part: Uint8Array<ArrayBuffer>) => content.push(part));
-    stream.on('end', () => place(name, new File(content, plainName(fileName), { type })));
-    // The parser says it too.
-    stream.on('error', () => {});
+  const dicer = parserOf(contentType);
+  const parts: ReadPart[] = [];
+  await new Promise<void>((resolve, reject) => {
+    const refuse = (problem: string) => {
+      dicer.destroy();
+      reject(badInput(['body'], problem));
+    };
+    dicer.on('part', (stream) => {
+      if (parts.length === mostParts) refuse(`has more than ${mostParts} parts`);
+      const part: ReadPart = { headers: {}, content: [] };
+      parts.push(part);
+      stream.on('header', (headers) => {
+        part.headers = headers as ReadPart['headers'];
+      });
+      stream.on('data', (data: Uint8Array<ArrayBuffer>) => part.content.push(data));
+      // The parser says it too.
+      stream.on('error', () => {});
+    });
+    dicer.on('finish', resolve);
+    dicer.on('error', () => refuse('is not a multipart form, or broke off'));
+    Readable.from(slices(bytes)).pipe(dicer);
   });
-  try {
-    await pipeline(Readable.from(slices(bytes)), parser);
-  } catch (error) {
-    throw error instanceof AppError ? error : badInput(['body'], 'is not a multipart form, or broke off');
-  }
+  const form = new FormData();
+  for (const part of parts) addTo(form, part);
   return form;
 }
 
-function parserOf(contentType: string) {
+/** Adds a part to a form. One without a Content-Disposition is no part of a form, and is left out. */
+function addTo(form: FormData, { headers, content }: ReadPart): void {
+  const [disposition = ''] = headers['content-disposition'] ?? [];
+  if (!/^\s*form-data\s*(;|$)/i.test(disposition)) return;
+  const parameters = parametersOf(disposition);
+  const name = partName(parameters);
+  if (name === undefined) throw badInput(['body'], 'has a part without a name');
+  const type = headers['content-type']?.[0] ?? 'text/plain';
+  const file = fileName(parameters);
+  if (file === undefined) form.append(name, textOf(content, parametersOf(type).get('charset')));
+  else form.append(name, new File(content, file, { type: type.replace(/;.*$/s, '').trim().toLowerCase() }), file);
+}
+
+/** The text of a field: UTF-8 unless it says otherwise. */
+function textOf(content: readonly Uint8Array[], charset = 'utf-8'): string {
+  const bytes = Buffer.concat(content);
   try {
-    return new Busboy({
-      headers: { 'content-type': contentType },
-      limits: { parts: mostParts, fieldSize: Number.POSITIVE_INFINITY },
-      preservePath: true,
-      isPartAFile: (_name, _type, fileName) => fileName !== undefined,
-    });
+    return new TextDecoder(charset, { ignoreBOM: true }).decode(bytes);
   } catch {
-    throw badInput(['body'], 'has no boundary');
+    return bytes.toString('utf8');
   }
+}
+
+function parserOf(contentType: string): Dicer {
+  const boundary = parametersOf(contentType).get('boundary');
+  if (!boundary) throw badInput(['body'], 'has no boundary');
+  return new Dicer({ boundary });
 }

@@ -69,3 +69,17 @@ export class WholeCharacters {
     return rest;
   }
 }
+
+/** What Windows-1252 has in the places of the C1 controls; those five that it leaves free stay controls. */
+const windows1252 = '€\x81‚ƒ„…†‡ˆ‰Š‹Œ\x8dŽ\x8f\x90‘’“”•–—˜™š›œ\x9džŸ';
+
+/**
+ * Decodes Windows-1252, of which Latin-1 is the printable part. `TextDecoder` of Node 20 gives C1 controls for the bytes
+ * from 0x80 to 0x9F.
+ */
+export const decodeWindows1252 = (bytes: Uint8Array): string =>
+  withWindows1252(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('latin1'));
+
+/** Replaces C1 controls, which no text holds, by the characters that Windows-1252 has in their places. */
+export const withWindows1252 = (text: string): string =>
+  text.replace(/[\x80-\x9f]/g, (control) => windows1252.charAt(control.charCodeAt(0) - 0x80));

@@ -215,7 +215,7 @@ describe('who may send files', () => {
       const port = Number(new URL(kit.url).port);
       const answer = await httpExchange(
         port,
-        `POST /graphql HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=${boundary}\r\n` +
+        `POST /graphql HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/form-data; boundary=${boundary}\r\n` +
           'Content-Length: 1000000\r\nConnection: close\r\n\r\n',
       );
       expect(answer).toMatch(/^HTTP\/1\.1 401 [\s\S]*"UNAUTHENTICATED"/);

@@ -183,6 +183,12 @@ describe('POST /user/projects/file/upload', () => {
     expect(body.user_files).toMatchObject([{ name, temp_id: 't' }]);
   });
 
+  it('knows a file by the name that its client has for it, letters and accents apart', async () => {
+    const name = 'u\u0308ber.txt';
+    const { body } = await upload({ [name]: 'abc' }, { temp_id_map: JSON.stringify({ [`3|${name}`]: 't' }) });
+    expect(body.user_files).toMatchObject([{ name: 'über.txt', temp_id: 't' }]);
+  });
+
   it('puts them into the project that is named, and into none for an empty one', async () => {
     const inside = (await upload({ 'in.txt': 'in' }, { project_id: String(projectId) })).body.user_files[0];
     const outside = (await upload({ 'out.txt': 'out' }, { project_id: '' })).body.user_files[0];
@@ -242,6 +248,56 @@ describe('POST /user/projects/file/upload', () => {
     expect(body).toMatchObject({ user_files: [{ name: 'x.txt' }], rejected_files: [] });
   });
 
+  const latin1 = (text: string) => Buffer.from(text).toString('latin1');
+  it.each([
+    ['filename* of RFC 8187', 'filename="Gr__e.txt"; filename*=UTF-8\'\'Gr%C3%BC%C3%9Fe.txt', 'Grüße.txt'],
+    ['filename* in front', "filename*=utf-8'de'Gr%c3%bc%c3%9fe.txt; filename=x.txt", 'Grüße.txt'],
+    ['filename* in quotes', 'filename*="UTF-8\'\'Gr%C3%BC%C3%9Fe.txt"', 'Grüße.txt'],
+    ['filename* in Latin-1', "filename*=ISO-8859-1''Gr%FC%DFe.txt", 'Grüße.txt'],
+    ['filename* in Shift-JIS', "filename*=Shift_JIS''%8E%91%97%BF.txt", '資料.txt'],
+    ['filename* with an escape that is the name’s own', "filename*=UTF-8''100%2522.txt", '100%22.txt'],
+    ['filename* that is none', 'filename=x.txt; filename*=x', 'x.txt'],
+    ['segments of RFC 2231', 'filename*0*=UTF-8\'\'Gr%C3; filename*1*=%BC%C3%9Fe; filename*2=".txt"', 'Grüße.txt'],
+    ['raw UTF-8', `filename="${latin1('Grüße 漢字 😀.txt')}"`, 'Grüße 漢字 😀.txt'],
+    ['raw UTF-8 without quotes', `filename=${latin1('Grüße.txt')}`, 'Grüße.txt'],
+    ['raw Latin-1', 'filename="Gr\xfc\xdfe \x80.txt"', 'Grüße €.txt'],
+    ['letters and accents, apart', `filename="${latin1('Gru\u0308ße.txt')}"`, 'Grüße.txt'],
+    ['an encoded word of .NET', 'filename="=?utf-8?B?R3LDvMOfZS50eHQ=?="', 'Grüße.txt'],
+    [
+      'encoded words that share a character',
+      'filename="=?UTF-8?Q?Gr=C3?= =?utf-8?q?=BC=C3=9Fe_1.txt?="',
+      'Grüße 1.txt',
+    ],
+    ['an encoded word in Latin-1', 'filename="=?iso-8859-1?Q?Gr=FC=DFe?=.txt"', 'Grüße.txt'],
+    ['both of .NET', 'filename="=?utf-8?B?eA==?="; filename*=utf-8\'\'Gr%C3%BC%C3%9Fe.txt', 'Grüße.txt'],
+    ['escaped quotes and backslashes', 'filename="say \\"hi\\" (1).txt"', 'say "hi" (1).txt'],
+    ['quotes that nobody escaped', 'filename="say "hi" (1).txt"; x=y', 'say "hi" (1).txt'],
+    ['a semicolon', 'filename="a;b.txt"', 'a;b.txt'],
+    ['an escaped quote and a semicolon', 'filename="a\\"; b.txt"', 'a"; b.txt'],
+    ['a path of Windows', 'filename="C:\\new\\text.txt"', 'text.txt'],
+    ['percent signs', 'filename="100% %41 %22.txt"', '100% %41 ".txt'],
+    ['no end', 'filename="x.txt', 'x.txt'],
+  ])('a name in %s', async (_what, parameters, name) => {
+    const disposition = `form-data; name="files"; ${parameters}`;
+    const bytes = Buffer.from(
+      `--${boundary}\r\nContent-Disposition: ${disposition}\r\n\r\nabc\r\n--${boundary}--\r\n`,
+      'latin1',
+    );
+    const { body } = await postForm(kit, uploadPath, Uint8Array.from(bytes), { key: anna.secret });
+    expect(body.rejected_files).toEqual([]);
+    expect(body.user_files).toMatchObject([{ name }]);
+    const file = await kit.rest('GET', `/api/chat/file/${body.user_files[0].id}`, { key: anna.secret });
+    expect(decodeURIComponent(file.headers.get('content-disposition')?.split("filename*=UTF-8''")[1] ?? '')).toBe(name);
+  });
+
+  it('a name that a client escaped without end takes no time', async () => {
+    const fileName = '\\'.repeat(60_000);
+    const { body } = await postForm(kit, uploadPath, [{ name: 'files', fileName, content: 'abc' }], {
+      key: anna.secret,
+    });
+    expect(body).toMatchObject({ user_files: [], rejected_files: [{ reason: 'has a name that no file can have' }] });
+  });
+
   it('under the same Idempotency-Key replays the same files in another form, and refuses others', async () => {
     const send = (content: string, mark: string, fileName = 'once.txt') =>
       postForm(kit, uploadPath, [{ name: 'files', fileName, content }], {
@@ -296,7 +352,7 @@ describe('a form that is none', () => {
   });
 
   const head = (rest: string) =>
-    `POST ${uploadPath} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${anna.secret}\r\n` +
+    `POST ${uploadPath} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ${anna.secret}\r\n` +
     `Content-Type: multipart/form-data; boundary=${boundary}\r\n${rest}\r\n\r\n`;
   const port = () => Number(new URL(kit.url).port);
 

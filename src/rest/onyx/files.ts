@@ -38,6 +38,16 @@ function readTempIds(text: string | undefined): z.infer<typeof TempIds> {
   }
 }
 
+/** What a client calls a file: names are stored in NFC, and clients know theirs as they sent them. */
+function tempIdOf(
+  { name, size }: { name: string; size: number },
+  sent: readonly IncomingFile[],
+  tempIds: z.infer<typeof TempIds>,
+): string | null {
+  const names = [name, ...sent.map((file) => file.name).filter((each) => each.normalize('NFC').endsWith(name))];
+  return names.map((each) => tempIds[`${size}|${each.slice(0, 50)}`]).find((id) => id !== undefined) ?? null;
+}
+
 const params = z.object({ project_id: id });
 const linkParams = z.object({ project_id: id, file_id: z.uuid() });
 const fileParams = z.object({ file_id: z.uuid() });
@@ -74,7 +84,7 @@ export const fileRows: AnyRow[] = [
     output: ({ uploadFiles: { files, rejected } }, { body }) => {
       const tempIds = readTempIds(body.temp_id_map);
       return {
-        user_files: files.map((file) => fileSnapshot(file, tempIds[`${file.size}|${file.name.slice(0, 50)}`] ?? null)),
+        user_files: files.map((file) => fileSnapshot(file, tempIdOf(file, body.files, tempIds))),
         rejected_files: rejected.map(({ name, reason }) => ({ file_name: name, reason })),
       };
     },

@@ -85,13 +85,13 @@ export function kindOf(name: string, bytes: Uint8Array): FileType | { unsupporte
 }
 
 /**
- * The name of a file without the folders that a client may have put before it (RFC 7578, section 4.2). Null when
- * nothing is left, or what is left cannot be a name: '.', '..', control characters, lone surrogates, more than 255
- * characters (UTF-16 units).
+ * Returns the name of a file in NFC, without the folders that a client may have put before it (RFC 7578, section 4.2).
+ * Null when nothing is left, or what is left cannot be a name: '.', '..', control characters, lone surrogates, more than
+ * 255 characters (UTF-16 units).
  */
 export function baseName(name: string): string | null {
   if (/\p{Cc}/u.test(name) || !name.isWellFormed()) return null;
-  const base = (name.split(/[/\\]/).at(-1) ?? '').trim();
+  const base = (name.split(/[/\\]/).at(-1) ?? '').normalize('NFC').trim();
   return base === '' || base === '.' || base === '..' || base.length > 255 ? null : base;
 }
 
