@@ -200,16 +200,42 @@ describe('the API key of a model', () => {
     }
   });
 
-  it('is cut out of a stream, also where two chunks divide it', async () => {
-    server.script({ text: ['a', `b ${apiKey} c ${apiKey.slice(0, 4)}`, 'd'] });
-    expect(await start('Hi').result.text).toBe(`ab [redacted] c ${apiKey.slice(0, 4)}d`);
-
-    const bytes = Array.from(JSON.stringify({ error: { message } }), (character) => Buffer.from(character));
-    const body = Readable.toWeb(Readable.from(bytes)) as ReadableStream<Uint8Array>;
-    const fetching = vi.spyOn(globalThis, 'fetch').mockResolvedValue(new Response(body, { status: 401 }));
-    const error = await failure(generateText({ model: chatModel(settings).model, prompt: 'Hi', maxRetries: 0 }));
+  it('is removed from the errors of a stream that began well, and from those of a reply that cannot be read', async () => {
+    const frames = [
+      `data: ${JSON.stringify({ choices: [{ index: 0, delta: { content: 'a' } }] })}\n\n`,
+      `data: ${JSON.stringify({ error: { message } })}\n\n`,
+      `data: {"broken ${apiKey}\n\n`,
+    ];
+    const fetching = vi
+      .spyOn(globalThis, 'fetch')
+      .mockImplementation(async () => new Response(frames.join(''), { headers: { 'content-type': 'text/event-stream' } }));
+    const { result, errors } = start('Hi');
+    await result.consumeStream();
+    fetching.mockImplementation(async () => Response.json({ unreadable: message }));
+    errors.push(await failure(generateText({ model: chatModel(settings).model, prompt: 'Hi', maxRetries: 0 })));
     fetching.mockRestore();
-    expect(error).toMatchObject({ message: 'Incorrect API key provided: [redacted]' });
+    expect(errors).toHaveLength(3);
+    for (const error of errors) {
+      expect(inspect(error, { depth: null, showHidden: true })).not.toContain(apiKey);
+      expect(inspect(error, { depth: null, showHidden: true })).toContain('[redacted]');
+    }
+  });
+
+  it('is left in answers', async () => {
+    server.script({ text: ['a', `b ${apiKey} c ${apiKey.slice(0, 4)}`, 'd'] });
+    expect(await start('Hi').result.text).toBe(`ab ${apiKey} c ${apiKey.slice(0, 4)}d`);
+  });
+
+  it.each(['1', 'ollama', '{', '"', 'null', 'choices'])('may be the placeholder %j, which changes nothing', async (key) => {
+    settings = { ...settings, apiKey: key };
+    const text = `Run ollama with 1 or 11 choices: {"key": "${key}", "none": null}.`;
+    server.script({ text: [...text] }, { text }, { status: 404, body: { error: { message: `${key} is unknown` } } });
+    expect(await start('Hi').result.text).toBe(text);
+    const { model } = chatModel(settings);
+    expect((await generateText({ model, prompt: 'Hi' })).text).toBe(text);
+    expect(server.requests.at(-1)?.headers.authorization).toBe(`Bearer ${key}`);
+    const error = await failure(generateText({ model, prompt: 'Hi', maxRetries: 0 }));
+    expect(error).toMatchObject({ statusCode: 404, message: `${key} is unknown` });
   });
 
   it('is refused without being repeated when no header can carry it', () => {

@@ -1,8 +1,10 @@
 import { createOpenAICompatible } from '@ai-sdk/openai-compatible';
 import type { LanguageModelV3 } from '@ai-sdk/provider';
+import { wrapLanguageModel } from 'ai';
 import { SettingsError } from '../settings.ts';
 import { embeddedModel } from './embedded.ts';
 import { providerFetch } from './provider-fetch.ts';
+import { redactErrors, redactionOf } from './redaction.ts';
 import { withWholeCharacters } from './whole-characters.ts';
 
 /** Which language model answers: the `LLM_*` settings. */
@@ -77,12 +79,14 @@ function openAICompatible({ baseUrl, apiKey, model }: ModelSettings, override: s
   const modelId = override ?? model;
   if (!modelId) throw new SettingsError('LLM_MODEL is required with LLM_PROVIDER=openai-compatible');
   if (!baseUrl) throw new SettingsError('LLM_BASE_URL is required with LLM_PROVIDER=openai-compatible');
-  return openAICompatibleAt({ baseUrl, apiKey }, 'LLM').chatModel(modelId);
+  const chatModel = openAICompatibleAt({ baseUrl, apiKey }, 'LLM').chatModel(modelId);
+  const redact = redactionOf(apiKey);
+  return wrapLanguageModel({ model: chatModel, middleware: redact ? [redactErrors(redact)] : [] });
 }
 
 /**
- * An OpenAI-compatible server, reached without its key ever standing in a reply or an error. `prefix` is that of the
- * settings that name it. Throws SettingsError.
+ * Returns the client of an OpenAI-compatible server. Errors of its embedding and image models can quote the key:
+ * callers replace them. `prefix` is that of the settings that name the server. Throws SettingsError.
  */
 export function openAICompatibleAt(
   { baseUrl, apiKey }: { baseUrl: string; apiKey?: string | undefined },
@@ -96,7 +100,7 @@ export function openAICompatibleAt(
     name: 'openai-compatible',
     baseURL: baseUrl,
     includeUsage: true,
-    fetch: apiKey ? redactingFetch(apiKey) : providerFetch,
+    fetch: providerFetch,
     ...(apiKey && { apiKey }),
   });
 }
@@ -105,34 +109,4 @@ function hasCredentials(url: string): boolean {
   if (!URL.canParse(url)) throw new SettingsError('LLM_BASE_URL must be an http or https URL');
   const { username, password } = new URL(url);
   return username !== '' || password !== '';
-}
-
-/** A `fetch` whose replies do not repeat the key: a server may quote the one it refuses, and errors carry replies. */
-function redactingFetch(secret: string): typeof fetch {
-  return async (input, init) => {
-    const response = await providerFetch(input, init);
-    if (!response.body) return response;
-    const body = response.body
-      .pipeThrough(new TextDecoderStream())
-      .pipeThrough(redaction(secret))
-      .pipeThrough(new TextEncoderStream());
-    return new Response(body, response);
-  };
-}
-
-/** Cuts a secret out of a text; holds back only what may be the beginning of one. */
-function redaction(secret: string): TransformStream<string, string> {
-  let held = '';
-  return new TransformStream({
-    transform(chunk, controller) {
-      held = (held + chunk).replaceAll(secret, '[redacted]');
-      let keep = Math.min(secret.length - 1, held.length);
-      while (keep > 0 && !secret.startsWith(held.slice(-keep))) keep -= 1;
-      controller.enqueue(held.slice(0, held.length - keep));
-      held = held.slice(held.length - keep);
-    },
-    flush(controller) {
-      controller.enqueue(held);
-    },
-  });
 }
