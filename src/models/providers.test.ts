@@ -208,7 +208,9 @@ describe('the API key of a model', () => {
     ];
     const fetching = vi
       .spyOn(globalThis, 'fetch')
-      .mockImplementation(async () => new Response(frames.join(''), { headers: { 'content-type': 'text/event-stream' } }));
+      .mockImplementation(
+        async () => new Response(frames.join(''), { headers: { 'content-type': 'text/event-stream' } }),
+      );
     const { result, errors } = start('Hi');
     await result.consumeStream();
     fetching.mockImplementation(async () => Response.json({ unreadable: message }));
@@ -226,17 +228,20 @@ describe('the API key of a model', () => {
     expect(await start('Hi').result.text).toBe(`ab ${apiKey} c ${apiKey.slice(0, 4)}d`);
   });
 
-  it.each(['1', 'ollama', '{', '"', 'null', 'choices'])('may be the placeholder %j, which changes nothing', async (key) => {
-    settings = { ...settings, apiKey: key };
-    const text = `Run ollama with 1 or 11 choices: {"key": "${key}", "none": null}.`;
-    server.script({ text: [...text] }, { text }, { status: 404, body: { error: { message: `${key} is unknown` } } });
-    expect(await start('Hi').result.text).toBe(text);
-    const { model } = chatModel(settings);
-    expect((await generateText({ model, prompt: 'Hi' })).text).toBe(text);
-    expect(server.requests.at(-1)?.headers.authorization).toBe(`Bearer ${key}`);
-    const error = await failure(generateText({ model, prompt: 'Hi', maxRetries: 0 }));
-    expect(error).toMatchObject({ statusCode: 404, message: `${key} is unknown` });
-  });
+  it.each(['1', 'ollama', '{', '"', 'null', 'choices'])(
+    'may be the placeholder %j, which changes nothing',
+    async (key) => {
+      settings = { ...settings, apiKey: key };
+      const text = `Run ollama with 1 or 11 choices: {"key": "${key}", "none": null}.`;
+      server.script({ text: [...text] }, { text }, { status: 404, body: { error: { message: `${key} is unknown` } } });
+      expect(await start('Hi').result.text).toBe(text);
+      const { model } = chatModel(settings);
+      expect((await generateText({ model, prompt: 'Hi' })).text).toBe(text);
+      expect(server.requests.at(-1)?.headers.authorization).toBe(`Bearer ${key}`);
+      const error = await failure(generateText({ model, prompt: 'Hi', maxRetries: 0 }));
+      expect(error).toMatchObject({ statusCode: 404, message: `${key} is unknown` });
+    },
+  );
 
   it('is refused without being repeated when no header can carry it', () => {
     for (const key of ['line\nbreak-4711', 'ключ-4711', 'two words-4711'])

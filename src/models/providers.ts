@@ -4,6 +4,7 @@ import { wrapLanguageModel } from 'ai';
 import { SettingsError } from '../settings.ts';
 import { embeddedModel } from './embedded.ts';
 import { providerFetch } from './provider-fetch.ts';
+import { separateReasoning } from './reasoning.ts';
 import { redactErrors, redactionOf } from './redaction.ts';
 import { withWholeCharacters } from './whole-characters.ts';
 
@@ -81,7 +82,10 @@ function openAICompatible({ baseUrl, apiKey, model }: ModelSettings, override: s
   if (!baseUrl) throw new SettingsError('LLM_BASE_URL is required with LLM_PROVIDER=openai-compatible');
   const chatModel = openAICompatibleAt({ baseUrl, apiKey }, 'LLM').chatModel(modelId);
   const redact = redactionOf(apiKey);
-  return wrapLanguageModel({ model: chatModel, middleware: redact ? [redactErrors(redact)] : [] });
+  return wrapLanguageModel({
+    model: chatModel,
+    middleware: [separateReasoning(), ...(redact ? [redactErrors(redact)] : [])],
+  });
 }
 
 /**

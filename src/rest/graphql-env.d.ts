@@ -3188,6 +3188,15 @@ export type introspection = {
             "isDeprecated": false
           },
           {
+            "name": "reasoning",
+            "type": {
+              "kind": "SCALAR",
+              "name": "String"
+            },
+            "args": [],
+            "isDeprecated": false
+          },
+          {
             "name": "refusal",
             "type": {
               "kind": "SCALAR",
@@ -5906,6 +5915,15 @@ export type introspection = {
                 "kind": "SCALAR",
                 "name": "String"
               }
+            },
+            "args": [],
+            "isDeprecated": false
+          },
+          {
+            "name": "reasoning",
+            "type": {
+              "kind": "SCALAR",
+              "name": "String"
             },
             "args": [],
             "isDeprecated": false

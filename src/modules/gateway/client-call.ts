@@ -25,6 +25,7 @@ export class Heard {
   private refusal: string | null = null;
   /** Refusals are read from raw chunks, which may end within a character. */
   private readonly refused = new WholeCharacters();
+  private reasoning: string | null = null;
 
   get calls(): boolean {
     return this.ids.length > 0;
@@ -52,14 +53,19 @@ export class Heard {
     if (whole !== '') this.refusal = (this.refusal ?? '') + whole;
   }
 
+  think(text: string): void {
+    this.reasoning = (this.reasoning ?? '') + text;
+  }
+
   /**
    * What came since the last time. Of each call that is one piece at most: OpenAI's clients take two of one index in a
    * chunk for two calls.
    */
-  take(): { toolCalls: CallPiece[]; refusal: string | null } {
-    const taken = { toolCalls: [...this.pieces.values()], refusal: this.refusal };
+  take(): { toolCalls: CallPiece[]; refusal: string | null; reasoning: string | null } {
+    const taken = { toolCalls: [...this.pieces.values()], refusal: this.refusal, reasoning: this.reasoning };
     this.pieces = new Map();
     this.refusal = null;
+    this.reasoning = null;
     return taken;
   }
 }
@@ -121,7 +127,7 @@ function hearing(heard: Heard, tools: boolean): TransformStream<LanguageModelV3S
         if (part.type === 'finish') {
           heard.finishReason = part.finishReason.unified;
           heard.counted = (part.usage.inputTokens.total ?? 0) > 0;
-        }
+        } else if (part.type === 'reasoning-delta') heard.think(part.delta.replaceAll('\0', ''));
         controller.enqueue(part);
       } else if (part.type === 'tool-input-start') {
         heard.begin(part.id, part.toolName);

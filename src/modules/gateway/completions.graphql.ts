@@ -162,6 +162,10 @@ const CreateChatCompletionPayload = builder.objectRef<Completion>('CreateChatCom
       nullable: true,
       description: 'What was said, Markdown with citations as `[[n]](link)`; null when it only calls tools or refuses.',
     }),
+    reasoning: t.exposeString('reasoning', {
+      nullable: true,
+      description: 'The reasoning of the model before its answer; null when it reported none.',
+    }),
     refusal: t.exposeString('refusal', {
       nullable: true,
       description: 'What the model said in refusing, where its provider tells that from an answer.',
@@ -183,6 +187,10 @@ const ChatCompletionChunk = builder.objectRef<CompletionChunk>('ChatCompletionCh
     createdAt: t.expose('createdAt', { type: 'DateTime', description: head.createdAt }),
     model: t.exposeString('model', { description: head.model }),
     text: t.exposeString('text', { nullable: true, description: 'The next characters.' }),
+    reasoning: t.exposeString('reasoning', {
+      nullable: true,
+      description: 'The next characters of the model’s reasoning, which precedes its answer.',
+    }),
     refusal: t.exposeString('refusal', { nullable: true, description: 'The next characters of a refusal.' }),
     toolCalls: t.field({
       type: [CompletionToolCallPiece],

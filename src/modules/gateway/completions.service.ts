@@ -88,6 +88,7 @@ interface Head {
 /** A piece of an answer, in the order in which it comes. The last has the reason, and what the answer cost. */
 export interface CompletionChunk extends Head {
   text: string | null;
+  reasoning: string | null;
   refusal: string | null;
   toolCalls: CallPiece[];
   finishReason: FinishReason | null;
@@ -98,6 +99,8 @@ export interface CompletionChunk extends Head {
 export interface Completion extends Head {
   /** null when it only calls tools, or refuses. */
   text: string | null;
+  /** The model's reasoning before the answer; null when it reported none. */
+  reasoning: string | null;
   /** What the model said in refusing, where its provider tells that from an answer. */
   refusal: string | null;
   toolCalls: { id: string; name: string; arguments: string }[];
@@ -345,10 +348,12 @@ export function completionsService(foundation: Foundation) {
 
   /** An answer as it comes. Throws UPSTREAM_FAILED and the like where it breaks off. The answer ends with its reader. */
   async function* read({ head, run, heard, includeUsage, revoked }: UnderWay): AsyncGenerator<CompletionChunk> {
-    const nothing = { ...head, text: null, refusal: null, toolCalls: [], finishReason: null, usage: null };
+    const chunk = { text: null, reasoning: null, refusal: null, toolCalls: [], finishReason: null, usage: null };
+    const nothing = { ...head, ...chunk };
     try {
       for await (const event of run.read(0)) {
-        const { toolCalls, refusal } = heard.take();
+        const { toolCalls, refusal, reasoning } = heard.take();
+        if (reasoning !== null) yield { ...nothing, reasoning };
         if (refusal !== null) yield { ...nothing, refusal };
         if (toolCalls.length > 0) yield { ...nothing, toolCalls };
         if (event.type === 'answerDelta') yield { ...nothing, text: event.text };
@@ -375,13 +380,15 @@ export function completionsService(foundation: Foundation) {
       const completion: Completion = {
         ...underWay.head,
         text: null,
+        reasoning: null,
         refusal: null,
         toolCalls: [],
         finishReason: 'STOP',
         usage: null,
       };
-      for await (const { text, refusal, toolCalls, finishReason, usage } of read(underWay)) {
+      for await (const { text, reasoning, refusal, toolCalls, finishReason, usage } of read(underWay)) {
         if (text !== null) completion.text = (completion.text ?? '') + text;
+        if (reasoning !== null) completion.reasoning = (completion.reasoning ?? '') + reasoning;
         if (refusal !== null) completion.refusal = (completion.refusal ?? '') + refusal;
         for (const piece of toolCalls) {
           completion.toolCalls[piece.index] ??= { id: piece.id ?? '', name: piece.name ?? '', arguments: '' };

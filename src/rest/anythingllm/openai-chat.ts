@@ -198,6 +198,10 @@ const ChatReply = z
         message: z.object({
           role: z.literal('assistant'),
           content: z.string().nullable(),
+          reasoning_content: z
+            .string()
+            .optional()
+            .openapi({ description: 'The reasoning of the model before its answer, when it reports any.' }),
           refusal: z.string().nullable(),
           tool_calls: z.array(ToolCall).optional(),
         }),
@@ -211,7 +215,7 @@ const ChatReply = z
 
 const Chunk = graphql(
   `fragment OpenAIChunk on ChatCompletionChunk @_unmask {
-    id createdAt model text refusal finishReason
+    id createdAt model text reasoning refusal finishReason
     toolCalls { index id name arguments }
     usage @skip(if: $usageApart) { ...OpenAIUsage }
     usageApart: usage @include(if: $usageApart) { ...OpenAIUsage }
@@ -219,7 +223,8 @@ const Chunk = graphql(
   [UsageFields],
 );
 
-function deltaOf({ text, refusal, toolCalls }: ResultOf<typeof Chunk>): object {
+function deltaOf({ text, reasoning, refusal, toolCalls }: ResultOf<typeof Chunk>): object {
+  if (reasoning !== null) return { reasoning_content: reasoning };
   if (refusal !== null) return { refusal };
   if (toolCalls.length === 0) return { content: text ?? '' };
   return {
@@ -236,9 +241,10 @@ function deltaOf({ text, refusal, toolCalls }: ResultOf<typeof Chunk>): object {
  * alone the cost: clients join what they get of either.
  */
 function chunk(piece: ResultOf<typeof Chunk>, isFirst: boolean): object {
-  const { id, createdAt, model, text, refusal, toolCalls, finishReason, usage, usageApart } = piece;
+  const { id, createdAt, model, text, reasoning, refusal, toolCalls, finishReason, usage, usageApart } = piece;
   const delta = { ...(isFirst && { role: 'assistant' }), ...deltaOf(piece) };
-  const costOnly = text === null && refusal === null && toolCalls.length === 0 && finishReason === null;
+  const isEmpty = [text, reasoning, refusal, finishReason].every((part) => part === null);
+  const costOnly = isEmpty && toolCalls.length === 0;
   const spent = costOnly ? usageApart : usage;
   return {
     id,
@@ -263,7 +269,7 @@ export const openaiChatRow: AnyRow = row({
   document: graphql(
     `mutation OpenAIChat($input: CreateChatCompletionInput!) {
       createChatCompletion(input: $input) {
-        id createdAt model text refusal finishReason
+        id createdAt model text reasoning refusal finishReason
         toolCalls { id name arguments }
         usage { ...OpenAIUsage }
       }
@@ -271,7 +277,7 @@ export const openaiChatRow: AnyRow = row({
     [UsageFields],
   ),
   variables: ({ body }) => completionInput(body),
-  output: ({ createChatCompletion: { id, createdAt, model, text, refusal, toolCalls, finishReason, usage } }) => ({
+  output: ({ createChatCompletion: { id, createdAt, model, finishReason, usage, ...answer } }) => ({
     id,
     object: 'chat.completion' as const,
     created: unixTime(createdAt),
@@ -281,10 +287,11 @@ export const openaiChatRow: AnyRow = row({
         index: 0,
         message: {
           role: 'assistant' as const,
-          content: text,
-          refusal,
-          ...(toolCalls.length > 0 && {
-            tool_calls: toolCalls.map(({ id, name, arguments: input }) => ({
+          content: answer.text,
+          ...(answer.reasoning !== null && { reasoning_content: answer.reasoning }),
+          refusal: answer.refusal,
+          ...(answer.toolCalls.length > 0 && {
+            tool_calls: answer.toolCalls.map(({ id, name, arguments: input }) => ({
               id,
               type: 'function' as const,
               function: { name, arguments: input },
