@@ -904,6 +904,15 @@ export type introspection = {
             "isDeprecated": false
           },
           {
+            "name": "administratorCount",
+            "type": {
+              "kind": "SCALAR",
+              "name": "Int"
+            },
+            "args": [],
+            "isDeprecated": false
+          },
+          {
             "name": "chatMode",
             "type": {
               "kind": "NON_NULL",
@@ -4333,6 +4342,15 @@ export type introspection = {
             "type": {
               "kind": "SCALAR",
               "name": "UUID"
+            },
+            "args": [],
+            "isDeprecated": false
+          },
+          {
+            "name": "currentRunMessageId",
+            "type": {
+              "kind": "SCALAR",
+              "name": "Int"
             },
             "args": [],
             "isDeprecated": false

@@ -86,6 +86,16 @@ export const AgentShareConnection = builder.connectionObject(
   { name: 'AgentShareEdge', description: 'A person that an agent is shared with, and the cursor of that entry.' },
 );
 
+const administratorCounts = new WeakMap<Context, Promise<number>>();
+
+/** One statement for a request, however many agents it asks about. */
+function administratorCount(context: Context): Promise<number> {
+  const count =
+    administratorCounts.get(context) ?? context.services.accounts.countAccounts({ roles: ['ADMIN'], active: true });
+  administratorCounts.set(context, count);
+  return count;
+}
+
 /** What says what the caller is to an agent. */
 const ownShare = (_args: object, { principal }: Context) =>
   ({
@@ -246,6 +256,12 @@ export const Agent = builder.prismaNode('Agent', {
         const page = cut(agent.pinnedDocuments, documentsById.page(args, pageLimit));
         return connection(documentsById, page, args, async () => agent._count.pinnedDocuments);
       },
+    }),
+    administratorCount: t.int({
+      nullable: true,
+      authScopes: { permission: 'read:users' },
+      description: 'The number of active people who administer the server, and so this agent too.',
+      resolve: (_agent, _args, context) => administratorCount(context),
     }),
     shares: t.field({
       type: AgentShareConnection,

@@ -369,6 +369,30 @@ describe('who sees an agent', () => {
   });
 });
 
+describe('the number of administrators', () => {
+  it('is that of the active people with the role ADMIN, for callers who may read users', async () => {
+    const count = async (key?: string) =>
+      (await kit.rest('GET', '/api/persona/0', key === undefined ? {} : { key })).body.admin_count;
+    const before = await count();
+    const { email } = await kit.person({ role: 'ADMIN' });
+    await kit.person({ role: 'BASIC' });
+    expect([await count(), await count(ben.secret)]).toEqual([before + 1, before + 1]);
+    expect(await count(kit.keys.LIMITED)).toBe(0);
+    for (const name of ['One', 'Another']) await create(anna.secret, { name, isPublic: true });
+    const asked = '{ agents(first: 100) { nodes { administratorCount } } }';
+    kit.statements.length = 0;
+    const all = await kit.gql(asked);
+    const counted = kit.statements.filter((text) => text.includes('COUNT(*)') && text.includes('"User"')).length;
+    expect(all.data.agents.nodes.length).toBeGreaterThan(1);
+    expect(counted).toBe(1);
+    const limited = await kit.gql(asked, {}, kit.keys.LIMITED);
+    expect(limited.errors[0]?.extensions).toMatchObject({ code: 'FORBIDDEN', requiredPermissions: ['read:users'] });
+    expect(limited.data.agents.nodes[0]).toEqual({ administratorCount: null });
+    await kit.rest('PATCH', '/api/manage/admin/deactivate-user', { body: { user_email: email } });
+    expect(await count()).toBe(before);
+  });
+});
+
 describe('lists', () => {
   it('go by display priority, then id, in pages that neither repeat nor skip', async () => {
     const last = await create(admin, { name: 'a' });
@@ -540,8 +564,9 @@ describe('changing an agent', () => {
       key: anna.secret,
       body: upsert({ users: [ben.userId] }),
     });
+    const email = expect.stringContaining('@');
     expect(body.user_shares).toEqual([
-      { user_id: ben.userId, email: expect.stringContaining('@'), permission: 'EDITOR' },
+      { user: { id: ben.userId, email }, user_id: ben.userId, email, permission: 'EDITOR' },
     ]);
     const cleared = await kit.rest('PATCH', `/api/persona/${id}`, { key: anna.secret, body: upsert({ users: [] }) });
     expect(cleared.body).toMatchObject({ users: [], sharing_status: 'PRIVATE' });
@@ -608,6 +633,17 @@ describe('sharing an agent', () => {
     await share({ user_ids: [], is_public: false });
     expect(await people()).toEqual([]);
     expect(await restListed(ben.secret)).not.toContain(id);
+  });
+
+  it('is told with each person, and with what being public allows, which is never null', async () => {
+    const id = await create(anna.secret);
+    await kit.rest('PATCH', `/api/persona/${id}/share`, { key: anna.secret, body: { user_ids: [ben.userId] } });
+    const { body } = await kit.rest('GET', `/api/persona/${id}`, { key: anna.secret });
+    const email = body.users[0].email;
+    expect(body.user_shares).toEqual([
+      { user: { id: ben.userId, email }, user_id: ben.userId, email, permission: 'VIEWER' },
+    ]);
+    expect([body.sharing_status, body.public_permission]).toEqual(['SHARED', 'VIEWER']);
   });
 
   it('refuses groups, unknown people and a body that says both', async () => {

@@ -622,7 +622,7 @@ describe('what the model is told', () => {
   it('the temperature and the filters are the caller’s', async () => {
     await send({
       llm_override: { temperature: 0.25 },
-      internal_search_filters: { source_type: ['nowhere'] },
+      internal_search_filters: { source_type: ['notion'] },
       message: 'kettle',
     });
     expect(kit.model.requests.at(-1)?.body).toMatchObject({ temperature: 0.25, stream: true, model: 'scripted' });
@@ -683,7 +683,7 @@ describe('stopping', () => {
     gate.release();
     const said = [...(await gather(reading, isDelta)), ...(await gather(reading, isDelta))];
     expect(deltas(said)).toBe('One two ');
-    expect((await detail(session)).body.current_run).toEqual({ run_id: expect.any(String) });
+    expect((await detail(session)).body.current_run).toEqual({ run_id: id });
     const aborted = kit.model.nextAbort();
     expect(await stop(session)).toMatchObject({ status: 200, body: { message: 'Chat session stopped' } });
     await aborted;

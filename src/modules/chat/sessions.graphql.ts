@@ -125,6 +125,12 @@ export const ChatSession = builder.prismaNode('ChatSession', {
       select: { runs: { where: { status: 'RUNNING' }, select: { id: true }, take: 1 } },
       resolve: ({ runs }) => runs[0]?.id ?? null,
     }),
+    currentRunMessageId: t.int({
+      nullable: true,
+      description: 'The integer id of the answer that is being written; null when there is none.',
+      select: { runs: { where: { status: 'RUNNING' }, select: { messageId: true }, take: 1 } },
+      resolve: ({ runs }) => runs[0]?.messageId ?? null,
+    }),
     messages: t.field({
       type: ChatMessageConnection,
       authScopes: { permission: 'read:chat' },

@@ -328,11 +328,16 @@ describe('one’s own usage', () => {
       input_tokens,
       output_tokens: 0,
       estimated_tokens: 0,
+      cache_read_tokens: 0,
+      cost_cents: 0,
     });
     expect(body).toEqual({
       per_day_by_model: [day(ago(2), 'another', 1, 7), day(ago(2), 'earlier', 2, 11), day(ago(29), 'earlier', 1, 8)],
-      window_cost_cents: null,
+      window_cost_cents: 0,
       budget_cents: null,
+      budget_remaining_cents: null,
+      budget_period_hours: null,
+      selected_model_price: null,
       limits: [],
     });
   });

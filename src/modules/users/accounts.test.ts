@@ -460,7 +460,7 @@ describe('invitations', () => {
     const { data } = await call('inviteUsers', { emails: [one.toUpperCase(), one, other, person.email] });
     expect(data.inviteUsers.invitedCount).toBe(2);
     const rest = await kit.rest('PUT', '/manage/admin/users', { body: { emails: [other, third] } });
-    expect([rest.status, rest.body]).toEqual([200, 1]);
+    expect([rest.status, rest.body]).toEqual([200, { invited_count: 1, email_invite_status: 'NOT_CONFIGURED' }]);
     const listed = await kit.gql(
       'query ($q: String) { invitations(query: $q) { totalCount nodes { email createdAt } } }',
       { q: third.toUpperCase() },
@@ -689,6 +689,18 @@ describe('lists', () => {
       users.some(({ id }) => id === key.user_id),
     );
     expect([membership, key.groups]).toEqual([[false, true], [{ id: 2, name: 'Basic' }]]);
+    expect(body[0]).toMatchObject({ manager_ids: [], curator_ids: [] });
+    expect(body[0].users[0]).toMatchObject({
+      is_superuser: false,
+      is_verified: true,
+      preferences: { chosen_assistants: null, hidden_assistants: [], pinned_assistants: [], default_app_mode: 'CHAT' },
+      effective_permissions: [],
+    });
+    const mayDo = { manage: false, manage_members: false, delete: false, edit_permissions: false };
+    expect(body[0].permissions).toMatchObject({ ...mayDo, edit_token_limits: true });
+    const { secret: people_only } = await own.createKey('ADMIN', { scopes: ['manage:users'] });
+    const theirs = await own.rest('GET', '/manage/admin/user-group?include_default=true', { key: people_only });
+    expect(theirs.body[0].permissions).toMatchObject({ ...mayDo, edit_token_limits: false });
     expect(body[0].permissions).toMatchObject({ admin: true, basic: true, 'manage:users': true });
     expect(body[1].permissions).toMatchObject({ basic: true, 'read:chat': true });
     expect(body[1].permissions).not.toHaveProperty('manage:users');

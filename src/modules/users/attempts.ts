@@ -83,8 +83,22 @@ export function createAttempts({ account, address, registration }: AttemptLimite
       };
     },
 
-    /** Counts an attempt to register: 50 in 15 minutes from an address. Throws RATE_LIMITED. */
-    registration: (client: Client): Promise<void> => limited(() => registration.consume(addressKey(client))),
+    /**
+     * Counts an attempt to register, as failed until `succeeded` is called: 50 in 15 minutes from an address. Throws
+     * RATE_LIMITED with `retryAfter` in seconds.
+     */
+    async registration(client: Client): Promise<{ succeeded(): Promise<void> }> {
+      const where = addressKey(client);
+      await limited(() => registration.consume(where));
+      return {
+        // The account exists by now: where the limiter fails, one attempt too many is counted.
+        succeeded: () =>
+          registration.reward(where).then(
+            () => undefined,
+            () => undefined,
+          ),
+      };
+    },
   };
 }
 

@@ -184,7 +184,7 @@ export function inviteCodesService({ db, audit, users, revocations, attempts }: 
      */
     async accept(client: Client, input: AcceptInviteInput): Promise<User> {
       const { code, username, password } = parse(AcceptInvite, input);
-      await attempts.registration(client);
+      const attempt = await attempts.registration(client);
       const found = await find(code);
       if (!found) throw notFound('Invite code');
       const passwordHash = await hashPassword(password);
@@ -221,6 +221,7 @@ export function inviteCodesService({ db, audit, users, revocations, attempts }: 
           return { user, ended };
         }),
       );
+      await attempt.succeeded();
       for (const id of ended) revocations.endToken(id);
       return user;
     },

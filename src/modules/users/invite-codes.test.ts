@@ -289,6 +289,11 @@ describe('the paths of AnythingLLM’s clients', () => {
     expect(await cost()).toBe(before);
   });
 
+  test('accepted codes do not count against the attempts of their address', async () => {
+    for (let i = 0; i < 55; i++)
+      expect((await claim((await newCode()).code, { username: fresh() })).status, String(i)).toBe(200);
+  });
+
   test('too many attempts from one address are 429, and no code is tried any more', async () => {
     const { code: secret } = await newCode();
     let answer = await claim(newSecret('inv_'), { username: fresh() });

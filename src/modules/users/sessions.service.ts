@@ -124,7 +124,7 @@ export function sessionsService({ db, audit, users, revocations, attempts, setti
     async register(client: Client, input: z.input<typeof Register>): Promise<User> {
       const { email, password } = parse(Register, input);
       if (settings.registration === 'closed') throw forbidden([], registrationRefused.closed);
-      await attempts.registration(client);
+      const attempt = await attempts.registration(client);
       const passwordHash = await hashPassword(password);
       const { user, ended } = await unlessTaken(() =>
         db.prisma.$transaction(async (transaction) => {
@@ -147,6 +147,7 @@ export function sessionsService({ db, audit, users, revocations, attempts, setti
           return { user, ended };
         }),
       );
+      await attempt.succeeded();
       for (const id of ended) revocations.endToken(id);
       return user;
     },

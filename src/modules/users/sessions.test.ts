@@ -537,6 +537,29 @@ describe('the address of a client', () => {
   });
 });
 
+describe('the attempts of an address', () => {
+  test('60 people register from one address, in GraphQL and REST; what fails is counted', async () => {
+    const own = await startKit({ environment: { REGISTRATION: 'open' } });
+    try {
+      for (let i = 0; i < 30; i++) {
+        expect((await register({ email: fresh(), password }, own)).errors).toEqual([]);
+        const body = { email: fresh(), password };
+        expect((await own.rest('POST', '/auth/register', { key: null, body })).status).toBe(201);
+      }
+      const taken = { key: null, body: { email: `someone-${count}@people.example`, password } };
+      for (let i = 0; i < 50; i++) expect((await own.rest('POST', '/auth/register', taken)).status).toBe(400);
+      const before = await own.prisma.user.count();
+      const over = await own.rest('POST', '/auth/register', { key: null, body: { email: fresh(), password } });
+      expect(over.status).toBe(429);
+      expect(Number(over.headers.get('retry-after'))).toBeGreaterThan(0);
+      expect(code(await register({ email: fresh(), password }, own))).toBe('RATE_LIMITED');
+      expect(await own.prisma.user.count()).toBe(before);
+    } finally {
+      await own.close();
+    }
+  });
+});
+
 describe('attempts', () => {
   const client = { address: '192.0.2.1', userAgent: null };
   const memory = (points: number): Limiter => new RateLimiterMemory({ points, duration: 900 });
@@ -615,6 +638,24 @@ describe('attempts', () => {
     const error = await caught(attempts.registration(client));
     expect([error.code, error.details.retryAfter]).toEqual(['RATE_LIMITED', 900]);
     await attempts.registration({ ...client, address: null });
+  });
+
+  test('successful registrations do not count against their address, also where many are made at the same time', async () => {
+    const attempts = createAttempts({ account: memory(1), address: memory(1), registration: memory(2) });
+    for (let i = 0; i < 5; i++) await (await attempts.registration(client)).succeeded();
+    await Promise.all([1, 2].map(async () => (await attempts.registration(client)).succeeded()));
+    for (let i = 0; i < 2; i++) await attempts.registration(client);
+    expect((await caught(attempts.registration(client))).code).toBe('RATE_LIMITED');
+  });
+
+  test('an account that was made is not refused because the store fails afterwards', async () => {
+    const registration: Limiter = {
+      consume: async () => undefined,
+      reward: () => Promise.reject(new Error('the store is gone')),
+      delete: async () => undefined,
+    };
+    const attempts = createAttempts({ account: memory(1), address: memory(1), registration });
+    await expect((await attempts.registration(client)).succeeded()).resolves.toBeUndefined();
   });
 
   test('attempts at the same time are all counted', async () => {

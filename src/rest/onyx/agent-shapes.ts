@@ -41,6 +41,10 @@ export const AgentWhole = graphql(
   [AgentCore],
 );
 
+export const AgentAlone = graphql(`fragment AgentAlone on Agent @_unmask { ...AgentWhole administratorCount }`, [
+  AgentWhole,
+]);
+
 type Core = ResultOf<typeof AgentCore>;
 type Whole = ResultOf<typeof AgentWhole>;
 
@@ -110,10 +114,12 @@ export const PersonaSnapshot = core
     datetime_aware: z.boolean(),
     user_file_ids: z.array(z.string()),
     users: z.array(MinimalUserSnapshot).openapi({ description: 'The people it is shared with, for who owns it.' }),
-    user_shares: z.array(z.object({ user_id: z.uuid(), email: z.string(), permission: sharePermission })),
+    user_shares: z.array(
+      z.object({ user: MinimalUserSnapshot, user_id: z.uuid(), email: z.string(), permission: sharePermission }),
+    ),
     groups: z.array(z.int()),
     group_shares: none,
-    public_permission: sharePermission.nullable(),
+    public_permission: sharePermission.openapi({ description: 'What being public allows: always VIEWER.' }),
     sharing_status: z.enum(['PRIVATE', 'SHARED', 'PUBLIC']),
     hierarchy_nodes: none,
     attached_documents: z.array(
@@ -133,7 +139,7 @@ export const PersonaSnapshot = core
 
 export const FullPersonaSnapshot = PersonaSnapshot.extend({
   search_start_date: isoDate.nullable(),
-  admin_count: z.int().nullable(),
+  admin_count: z.int().openapi({ description: 'How many people administer the server; 0 without `read:users`.' }),
   ownership_vacant: z.boolean(),
 }).openapi('FullPersonaSnapshot');
 
@@ -199,13 +205,14 @@ export const snapshot = (agent: Whole): z.input<typeof PersonaSnapshot> => ({
   user_file_ids: (agent.files?.nodes ?? []).map(({ databaseId }) => databaseId),
   users: (agent.shares?.nodes ?? []).map(({ user }) => ({ id: user.id, email: user.email })),
   user_shares: (agent.shares?.nodes ?? []).map(({ user, permission }) => ({
+    user: { id: user.id, email: user.email },
     user_id: user.id,
     email: user.email,
     permission,
   })),
   groups: [],
   group_shares: [],
-  public_permission: agent.isPublic ? 'VIEWER' : null,
+  public_permission: 'VIEWER',
   sharing_status: sharingStatus(agent),
   hierarchy_nodes: [],
   attached_documents: (agent.documents?.nodes ?? []).map(({ documentId, title, link, source, updatedAt }) => ({
@@ -220,10 +227,10 @@ export const snapshot = (agent: Whole): z.input<typeof PersonaSnapshot> => ({
   document_ids: (agent.documents?.nodes ?? []).map(({ documentId }) => documentId),
 });
 
-export const fullSnapshot = (agent: Whole): z.input<typeof FullPersonaSnapshot> => ({
+export const fullSnapshot = (agent: ResultOf<typeof AgentAlone>): z.input<typeof FullPersonaSnapshot> => ({
   ...snapshot(agent),
   search_start_date: agent.searchStartDate,
-  admin_count: null,
+  admin_count: agent.administratorCount ?? 0,
   ownership_vacant: agent.ownerId === null && !agent.isBuiltin,
 });
 

@@ -3,6 +3,7 @@ import type { AppError } from '../../errors.ts';
 import { graphql } from '../graphql.ts';
 import { type AnyRow, type RowInput, row } from '../row.ts';
 import {
+  AgentAlone,
   AgentCard,
   AgentWhole,
   agentInput,
@@ -187,7 +188,7 @@ export const agentRows: AnyRow[] = [
     summary: 'One agent',
     params: personaParams,
     reply: FullPersonaSnapshot,
-    document: graphql(`query OneAgent($id: Int!) { agent(databaseId: $id) { ...AgentWhole } }`, [AgentWhole]),
+    document: graphql(`query OneAgent($id: Int!) { agent(databaseId: $id) { ...AgentAlone } }`, [AgentAlone]),
     variables: ({ params }) => ({ id: params.persona_id }),
     output: ({ agent }) => fullSnapshot(agent),
     partial: true,

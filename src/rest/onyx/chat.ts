@@ -151,7 +151,9 @@ export const chatRows: AnyRow[] = [
         deleted: z.boolean(),
         owner_name: z.string().nullable(),
         packets: z.array(z.array(Packet)),
-        current_run: z.object({ run_id: z.uuid() }).nullable(),
+        current_run: z
+          .object({ run_id: z.int().openapi({ description: 'The id of the message that the run writes.' }) })
+          .nullable(),
         incognito: z.boolean(),
       })
       .openapi('ChatSessionDetailResponse'),
@@ -159,7 +161,7 @@ export const chatRows: AnyRow[] = [
       `query GetChatSession($id: UUID!, $shared: Boolean, $includeDeleted: Boolean, $first: Int!) {
         chatSession(id: $id, shared: $shared, includeDeleted: $includeDeleted) {
           ...SessionDetails
-          agentName ownerName deletedAt currentRunId
+          agentName ownerName deletedAt currentRunMessageId
           messages(first: $first) { nodes { ...StoredMessage } }
         }
       }`,
@@ -188,7 +190,7 @@ export const chatRows: AnyRow[] = [
         packets: messages
           .filter((stored) => stored.role === 'ASSISTANT')
           .map((stored) => replay({ ...stored, text: textOf(stored) }) as z.input<typeof Packet>[]),
-        current_run: session.currentRunId === null ? null : { run_id: session.currentRunId },
+        current_run: session.currentRunMessageId === null ? null : { run_id: session.currentRunMessageId },
         incognito: false,
       };
     },

@@ -6,7 +6,7 @@ import { type AnyRow, row } from '../row.ts';
 import { coded } from './errors.ts';
 import { everything, flag, id } from './shapes.ts';
 import { defaultGroups } from './tokens.ts';
-import { effectivePermissions, FullUser, FullUserSnapshot, fullUser } from './users.ts';
+import { effectivePermissions, FullUser, memberInfo, UserInfo } from './users.ts';
 
 const tag = 'User groups';
 
@@ -15,8 +15,9 @@ const UserGroup = z
   .object({
     id: z.int(),
     name: z.string(),
-    users: z.array(FullUserSnapshot),
+    users: z.array(UserInfo),
     manager_ids: z.array(z.string()),
+    curator_ids: z.array(z.uuid()).openapi({ description: 'The older name of `manager_ids`.' }),
     cc_pairs: z.array(z.unknown()),
     document_sets: z.array(z.unknown()),
     personas: z.array(z.unknown()),
@@ -24,7 +25,10 @@ const UserGroup = z
     is_up_for_deletion: z.boolean(),
     is_default: z.boolean(),
     incognito_enabled: z.boolean(),
-    permissions: z.record(z.string(), z.boolean()).openapi({ description: 'What every member holds.' }),
+    permissions: z.record(z.string(), z.boolean()).openapi({
+      description:
+        'What the caller may do with the group (`manage` to `edit_token_limits`), and what its members hold.',
+    }),
   })
   .openapi('UserGroup');
 
@@ -43,17 +47,19 @@ export const groupRows: AnyRow[] = [
     reply: z.array(UserGroup),
     document: graphql(
       `query Groups($first: Int!) {
+        limits: can(permission: "manage:rate_limits")
         accounts(first: $first, filter: { accountTypes: [STANDARD, SERVICE_ACCOUNT] }) { nodes { ...FullUser } }
       }`,
       [FullUser],
     ),
     variables: ({ query }) => ({ first: query.include_default ? everything : 0 }),
-    output: ({ accounts }, { query }) =>
+    output: ({ accounts, limits }, { query }) =>
       (query.include_default ? defaultGroups : []).map(({ id, name, role }) => ({
         id,
         name,
-        users: accounts.nodes.filter((user) => user.role === role).map(fullUser),
+        users: accounts.nodes.filter((user) => user.role === role).map(memberInfo),
         manager_ids: [],
+        curator_ids: [],
         cc_pairs: [],
         document_sets: [],
         personas: [],
@@ -61,7 +67,14 @@ export const groupRows: AnyRow[] = [
         is_up_for_deletion: false,
         is_default: true,
         incognito_enabled: false,
-        permissions: Object.fromEntries(heldBy(role).map((held) => [held, true])),
+        permissions: {
+          ...Object.fromEntries(heldBy(role).map((held) => [held, true])),
+          manage: false,
+          manage_members: false,
+          delete: false,
+          edit_permissions: false,
+          edit_token_limits: limits,
+        },
       })),
   }),
   row({

@@ -238,10 +238,23 @@ export const limitRows: AnyRow[] = [
             input_tokens: tokens,
             output_tokens: tokens,
             estimated_tokens: tokens,
+            cache_read_tokens: tokens.openapi({ description: 'Always 0: these are among `input_tokens`.' }),
+            cost_cents: z.number().openapi({ description: 'Always 0: this server knows no prices.' }),
           }),
         ),
-        window_cost_cents: z.number().nullable().openapi({ description: 'Always null: this server knows no prices.' }),
-        budget_cents: z.number().nullable().openapi({ description: 'Always null: this server knows no prices.' }),
+        window_cost_cents: z.number().openapi({ description: 'Always 0: this server knows no prices.' }),
+        budget_cents: z.number().nullable().openapi({ description: 'Always null: there are no budgets in money.' }),
+        budget_remaining_cents: z.number().nullable().openapi({ description: 'Always null.' }),
+        budget_period_hours: z.int().nullable().openapi({ description: 'Always null.' }),
+        selected_model_price: z
+          .object({
+            model: z.string(),
+            provider: z.string().nullable(),
+            input_per_mtok: z.number().nullable(),
+            output_per_mtok: z.number().nullable(),
+          })
+          .nullable()
+          .openapi({ description: 'Always null: this server knows no prices.' }),
         limits: z.array(
           z.object({
             scope: z.enum(['GLOBAL', 'EACH_USER', 'EACH_TOKEN', 'ROLE', 'USER', 'TOKEN']),
@@ -269,9 +282,14 @@ export const limitRows: AnyRow[] = [
           input_tokens: day.inputTokens,
           output_tokens: day.outputTokens,
           estimated_tokens: day.estimatedTokens,
+          cache_read_tokens: 0,
+          cost_cents: 0,
         })),
-        window_cost_cents: null,
+        window_cost_cents: 0,
         budget_cents: null,
+        budget_remaining_cents: null,
+        budget_period_hours: null,
+        selected_model_price: null,
         limits: limits.map((limit) => ({
           scope: limit.scope,
           requests_per_minute: limit.requestsPerMinute,

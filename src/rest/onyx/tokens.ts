@@ -135,13 +135,21 @@ const pat = (token: ResultOf<typeof PatDescriptor>): z.input<typeof TokenRespons
   scopes: token.scopes,
 });
 
+/** The contract answers an unknown scope with 400, so it is no part of the request's shape. Throws BAD_USER_INPUT. */
+function supported(scopes: string[] | null | undefined): Permission[] | null | undefined {
+  const unknown = scopes?.filter((scope) => !isPermission(scope)) ?? [];
+  if (unknown.length > 0)
+    throw badInput(['body', 'scopes'], `Unsupported token scope(s): ${unknown.slice(0, 10).join(', ').slice(0, 500)}`);
+  return scopes as Permission[] | null | undefined;
+}
+
 const Scope = z
   .object({
     scope: z.string(),
     group_label: z.string(),
     label: z.string(),
     description: z.string(),
-    min_tier: z.string().nullable(),
+    min_tier: z.literal('community').openapi({ description: 'Every scope is part of this server.' }),
     implies: z.array(z.string()),
   })
   .openapi('TokenScope');
@@ -242,7 +250,7 @@ export const tokenRows: AnyRow[] = [
         name: z.string().min(1).max(100),
         expiration_days: z.int().min(1).max(3650).nullish(),
         scopes: z
-          .array(z.string().refine(isPermission, 'is not a permission'))
+          .array(z.string())
           .nullish()
           .openapi({ description: 'Permissions to cut the token to; null: all of one’s own.' }),
       })
@@ -254,7 +262,9 @@ export const tokenRows: AnyRow[] = [
       }`,
       [PatDescriptor],
     ),
-    variables: ({ body }) => ({ input: { name: body.name, expiresInDays: body.expiration_days, scopes: body.scopes } }),
+    variables: ({ body }) => ({
+      input: { name: body.name, expiresInDays: body.expiration_days, scopes: supported(body.scopes) },
+    }),
     output: ({ createPersonalAccessToken: { personalAccessToken, secret } }) => ({
       ...pat(personalAccessToken),
       token: secret,
@@ -298,7 +308,7 @@ export const tokenRows: AnyRow[] = [
           group_label: name.slice(name.indexOf(':') + 1),
           label: permissionTable[name].title,
           description: permissionTable[name].allows,
-          min_tier: null,
+          min_tier: 'community' as const,
           implies: [],
         })),
   }),

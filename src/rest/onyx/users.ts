@@ -27,11 +27,18 @@ const UserPreferences = z
     auto_scroll: z.boolean().nullable(),
     temperature_override_enabled: z.boolean().nullable(),
     theme_preference: z.enum(['light', 'dark', 'system']).nullable(),
+    language: z.string().nullable(),
+    chat_background: z.string().nullable(),
+    default_app_mode: z.enum(['AUTO', 'CHAT', 'SEARCH']),
+    paste_as_tile: z.boolean().nullable(),
+    voice_auto_send: z.boolean().nullable(),
+    voice_auto_playback: z.boolean().nullable(),
+    voice_playback_speed: z.number().nullable(),
     assistant_specific_configs: z.record(z.string(), z.object({ disabled_tool_ids: z.array(z.int()) })).nullable(),
   })
   .openapi('UserPreferences');
 
-const UserInfo = UserRead.extend({
+export const UserInfo = UserRead.extend({
   preferences: UserPreferences,
   personalization: z.object({
     name: z.string(),
@@ -55,7 +62,7 @@ const UserInfo = UserRead.extend({
   admin_capabilities: z.array(z.string()),
 }).openapi('UserInfo');
 
-/** Nobody's settings: this server keeps none, and clients expect the object. */
+/** The defaults of the contract: this server keeps no preferences, and clients expect the object. */
 const preferences: z.input<typeof UserPreferences> = {
   chosen_assistants: null,
   hidden_assistants: [],
@@ -66,8 +73,46 @@ const preferences: z.input<typeof UserPreferences> = {
   auto_scroll: null,
   temperature_override_enabled: null,
   theme_preference: null,
+  language: null,
+  chat_background: null,
+  default_app_mode: 'CHAT',
+  paste_as_tile: null,
+  voice_auto_send: null,
+  voice_auto_playback: null,
+  voice_playback_speed: null,
   assistant_specific_configs: null,
 };
+
+/** The fields of `UserInfo` beside the account itself, at their defaults. */
+const defaults = {
+  preferences,
+  personalization: {
+    name: '',
+    role: '',
+    use_memories: false,
+    enable_memory_tool: false,
+    memories: [],
+    user_preferences: '',
+  },
+  token_expires_at: null,
+  oidc_expiry: null,
+  current_token_created_at: null,
+  current_token_expiry_length: null,
+  is_cloud_superuser: false,
+  team_name: null,
+  is_anonymous_user: false,
+  password_configured: null,
+  tenant_info: null,
+  effective_permissions: [],
+  is_group_manager: false,
+  admin_capabilities: [],
+};
+
+/** A member of a group: the account, and every other field at its default. */
+export const memberInfo = (user: Parameters<typeof userRead>[0] & { active: boolean }): z.input<typeof UserInfo> => ({
+  ...userRead(user, user.active),
+  ...defaults,
+});
 
 /** The permissions of a viewer under the names of this server, and `admin` or `basic` where they hold all of such a role. */
 export function effectivePermissions(held: readonly string[]): string[] {
@@ -188,34 +233,14 @@ export const userRows: AnyRow[] = [
       if (!viewer) throw unauthenticated();
       const { createdAt, expiresAt } = viewer.token;
       return {
-        id: viewer.id,
-        email: viewer.email,
-        is_active: true,
-        is_superuser: false,
-        is_verified: true,
-        role: fromRole(viewer.role),
-        account_type: viewer.accountType,
-        preferences,
-        personalization: {
-          name: viewer.name,
-          role: '',
-          use_memories: false,
-          enable_memory_tool: false,
-          memories: [],
-          user_preferences: '',
-        },
+        ...userRead(viewer),
+        ...defaults,
+        personalization: { ...defaults.personalization, name: viewer.name },
         token_expires_at: expiresAt,
-        oidc_expiry: null,
         current_token_created_at: createdAt,
         current_token_expiry_length: expiresAt ? Math.round((expiresAt.getTime() - createdAt.getTime()) / 1000) : null,
-        is_cloud_superuser: false,
-        team_name: null,
-        is_anonymous_user: false,
         password_configured: viewer.passwordConfigured,
-        tenant_info: null,
         effective_permissions: effectivePermissions(viewer.permissions),
-        is_group_manager: false,
-        admin_capabilities: [],
       };
     },
     failure: (error) => (error.code === 'UNAUTHENTICATED' ? detail(403, 'Unauthorized') : null),
@@ -406,10 +431,20 @@ export const userRows: AnyRow[] = [
     tag,
     summary: 'Invite addresses',
     body: z.object({ emails: z.array(z.string()) }),
-    reply: z.int().openapi({ description: 'How many are newly invited.' }),
+    reply: z
+      .object({
+        invited_count: z.int().openapi({ description: 'The number of addresses that were not invited before.' }),
+        email_invite_status: z
+          .literal('NOT_CONFIGURED')
+          .openapi({ description: 'This server sends no e-mail: tell people where to register.' }),
+      })
+      .openapi('BulkInviteResponse'),
     document: graphql(`mutation Invite($input: InviteUsersInput!) { inviteUsers(input: $input) { invitedCount } }`),
     variables: ({ body }) => ({ input: { emails: body.emails } }),
-    output: ({ inviteUsers }) => inviteUsers.invitedCount,
+    output: ({ inviteUsers }) => ({
+      invited_count: inviteUsers.invitedCount,
+      email_invite_status: 'NOT_CONFIGURED' as const,
+    }),
     failure: (error, input) => {
       if (error.code !== 'BAD_USER_INPUT') return null;
       const index = error.details.fields?.[0]?.path[2];
