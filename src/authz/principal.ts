@@ -50,6 +50,10 @@ export type Viewer = Principal | null;
 
 export const can = (viewer: Viewer, permission: Permission): boolean => viewer?.permissions.has(permission) ?? false;
 
+/** Returns a message that names the setting to change, if the caller can configure the server. */
+export const withSetting = (viewer: Viewer, message: string, setting: string): string =>
+  can(viewer, 'manage:settings') ? `${message} Set ${setting} to enable it.` : message;
+
 /** Throws UNAUTHENTICATED for a stranger. */
 export function signedIn(viewer: Viewer): Principal {
   if (!viewer) throw unauthenticated();

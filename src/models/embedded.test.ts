@@ -2,7 +2,7 @@ import { Readable } from 'node:stream';
 import { generateText, streamText } from 'ai';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { embeddedModel } from './embedded.ts';
+import { adviceForOperator, embeddedModel } from './embedded.ts';
 import { type Passage, renderPassages } from './passages.ts';
 import { selectQuotes } from './quoting.ts';
 import { estimateTokens } from './tokens.ts';
@@ -61,8 +61,8 @@ const passage = (number: number, text: string, title = 'README'): Passage => ({
 });
 const passages = [passage(1, KEYS), passage(2, START), passage(3, FAQ, 'Questions')];
 const prompt = (question: string, list = passages) => `${renderPassages(list)}\n\n${question}`;
-const ask = async (question: string, list = passages) =>
-  (await generateText({ model: embeddedModel(), prompt: prompt(question, list) })).text;
+const ask = async (question: string, list = passages, providerOptions = {}) =>
+  (await generateText({ model: embeddedModel(), prompt: prompt(question, list), providerOptions })).text;
 
 describe('the embedded model', () => {
   it('quotes the lines and commands that answer, with the number of their passage', async () => {
@@ -88,17 +88,25 @@ describe('the embedded model', () => {
     );
   });
 
-  it('says that it quotes, and which settings plug in a model', async () => {
-    const text = await ask('How do I create a limited key?');
+  it('says that it quotes, and tells an operator which settings connect a model', async () => {
+    const text = await ask('How do I create a limited key?', passages, adviceForOperator);
     expect(text).toContain('quotes');
     expect(text).toContain('not reasoned');
     for (const setting of ['LLM_PROVIDER=openai-compatible', 'LLM_BASE_URL', 'LLM_MODEL'])
       expect(text).toContain(setting);
   });
 
-  it('says that it found nothing, and how to add documents, when it is given no passage', async () => {
-    for (const list of [[], [passage(1, ' \n')]]) {
+  it('says that it quotes, and names no setting to other callers', async () => {
+    for (const list of [passages, []]) {
       const text = await ask('How do I create a limited key?', list);
+      expect(text).toMatch(/quote/);
+      expect(text).not.toMatch(/LLM_|ingestion/);
+    }
+  });
+
+  it('says that it found nothing, and tells an operator how to add documents, without a passage', async () => {
+    for (const list of [[], [passage(1, ' \n')]]) {
+      const text = await ask('How do I create a limited key?', list, adviceForOperator);
       expect(text).toContain('found nothing');
       expect(text).toContain('POST /api/onyx-api/ingestion');
       expect(text).toContain('LLM_PROVIDER=openai-compatible');

@@ -12,12 +12,21 @@ import { parsePassages, withoutPassages } from './passages.ts';
 import { type Quote, selectQuotes } from './quoting.ts';
 import { estimateTokens } from './tokens.ts';
 
-const HOW_TO_PLUG_IN =
+const howToConnectModel =
   'For answers written by a language model, set `LLM_PROVIDER=openai-compatible`, `LLM_BASE_URL` and `LLM_MODEL`.';
-const LEAD = 'These are quotes from the documents that I may read; I have not reasoned about them.';
-const NOTHING_FOUND =
-  'I found nothing about this in the documents that I may read. ' +
-  `Documents are added with \`POST /api/onyx-api/ingestion\`.\n\nI only quote documents. ${HOW_TO_PLUG_IN}`;
+const howToAddDocuments = 'Documents are added with `POST /api/onyx-api/ingestion`.';
+const lead = 'These are quotes from the documents that I may read; I have not reasoned about them.';
+const foundNothing = 'I found nothing about this in the documents that I may read.';
+const quotesOnly = 'I only quote documents.';
+
+/**
+ * The provider options of a call whose caller can configure the server: the answer then says which settings connect a
+ * language model. Other callers could do nothing with the names of settings.
+ */
+export const adviceForOperator = { latchkey: { adviseOperator: true } };
+
+const advisesOperator = ({ providerOptions }: LanguageModelV3CallOptions): boolean =>
+  providerOptions?.latchkey?.adviseOperator === true;
 
 /** A document's own "[2]" must not read as a citation of passage 2. In code it stays: there it is not Markdown. */
 function withoutMarkers(line: string): string {
@@ -46,11 +55,15 @@ function lastUserText(prompt: LanguageModelV3Prompt): string {
   return message.content.flatMap((part) => (part.type === 'text' ? [part.text] : [])).join('\n\n');
 }
 
-function answerTo(prompt: LanguageModelV3Prompt): string {
-  const text = lastUserText(prompt);
+function answerTo(options: LanguageModelV3CallOptions): string {
+  const text = lastUserText(options.prompt);
   const quotes = selectQuotes(withoutPassages(text), parsePassages(text));
-  if (quotes.length === 0) return NOTHING_FOUND;
-  return [LEAD, ...quotes.map(renderQuote), HOW_TO_PLUG_IN].join('\n\n');
+  const advises = advisesOperator(options);
+  if (quotes.length > 0)
+    return [lead, ...quotes.map(renderQuote), ...(advises ? [howToConnectModel] : [])].join('\n\n');
+  return advises
+    ? `${foundNothing} ${howToAddDocuments}\n\n${quotesOnly} ${howToConnectModel}`
+    : `${foundNothing}\n\n${quotesOnly}`;
 }
 
 function promptText(prompt: LanguageModelV3Prompt): string {
@@ -68,18 +81,13 @@ interface Answer {
   warnings: SharedV3Warning[];
 }
 
-function answer({
-  prompt,
-  maxOutputTokens,
-  responseFormat,
-  toolChoice,
-  abortSignal,
-}: LanguageModelV3CallOptions): Answer {
+function answer(options: LanguageModelV3CallOptions): Answer {
+  const { prompt, maxOutputTokens, responseFormat, toolChoice, abortSignal } = options;
   abortSignal?.throwIfAborted();
   const deltas: string[] = [];
   let written = '';
   let unified: LanguageModelV3FinishReason['unified'] = 'stop';
-  for (const delta of answerTo(prompt).match(/\s*\S+(?:\s+\S+){0,3}/g) ?? []) {
+  for (const delta of answerTo(options).match(/\s*\S+(?:\s+\S+){0,3}/g) ?? []) {
     if (estimateTokens(written + delta) > (maxOutputTokens ?? Infinity)) {
       unified = 'length';
       break;

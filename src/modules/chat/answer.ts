@@ -1,6 +1,7 @@
 import { APICallError, RetryError, streamText } from 'ai';
 import type { Agent, Prisma, ReasoningEffort } from '../../generated/prisma/client.ts';
 import type { Log } from '../../log.ts';
+import { adviceForOperator } from '../../models/embedded.ts';
 import type { ChatModel } from '../../models/providers.ts';
 import { estimateTokens } from '../../models/tokens.ts';
 import { cutText } from '../../unicode.ts';
@@ -46,6 +47,8 @@ export interface AnswerRequest {
   told: readonly NumberedHit[];
   additionalContext: string | null;
   includeCitations: boolean;
+  /** Whether the caller can configure the server, so that the built-in model may name settings. */
+  advisesOperator: boolean;
   limits: AnswerLimits;
 }
 
@@ -206,9 +209,12 @@ export async function answer(
       maxRetries,
       maxOutputTokens,
       ...(request.temperature !== null && { temperature: request.temperature }),
-      ...(request.reasoningEffort !== null && {
-        providerOptions: { openaiCompatible: { reasoningEffort: efforts[request.reasoningEffort] } },
-      }),
+      providerOptions: {
+        ...(request.advisesOperator && adviceForOperator),
+        ...(request.reasoningEffort !== null && {
+          openaiCompatible: { reasoningEffort: efforts[request.reasoningEffort] },
+        }),
+      },
       abortSignal: signal,
       // Errors come as parts of the stream; without this the SDK writes them to the console as well.
       onError: () => {},

@@ -369,6 +369,7 @@ export function turnService({
         limits,
         additionalContext: input.additionalContext ?? null,
         includeCitations: input.includeCitations,
+        advisesOperator: can(principal, 'manage:settings'),
       };
       refused = !finds(turn, input, attachments, passages);
       end = refused ? refuse(turn, soFar) : await answer(request, run, soFar, saving.changed, log);

@@ -168,6 +168,7 @@ export const asClientCalls = (
           params.maxOutputTokens ?? Number.POSITIVE_INFINITY,
         ),
         providerOptions: {
+          ...params.providerOptions,
           openaiCompatible: {
             ...params.providerOptions?.openaiCompatible,
             ...settings.providerOptions?.openaiCompatible,

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { JSONSchema7 } from 'ai';
 import { z } from 'zod';
-import type { Principal } from '../../authz/principal.ts';
+import { can, type Principal } from '../../authz/principal.ts';
 import { AppError, badInput, conflict, credentialRefused, parse } from '../../errors.ts';
 import type { Agent } from '../../generated/prisma/client.ts';
 import type { Log } from '../../log.ts';
@@ -303,6 +303,7 @@ export function completionsService(foundation: Foundation) {
         told: [],
         additionalContext: null,
         includeCitations: true,
+        advisesOperator: can(principal, 'manage:settings'),
         limits: { modelSilenceMs: settings.modelSilenceMs, turnMs: settings.turnMs },
       };
       let end = await answer(asked, run, soFar, () => {}, log).catch((error: unknown) => {

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { Principal } from '../../authz/principal.ts';
+import { type Principal, withSetting } from '../../authz/principal.ts';
 import { AppError, badInput, parse } from '../../errors.ts';
 import type { EmbeddingModel } from '../../models/embeddings.ts';
 import { estimateTokens } from '../../models/tokens.ts';
@@ -41,9 +41,13 @@ export function embeddingsService(model: EmbeddingModel | null, limits: LimitsSe
     async create(principal: Principal, raw: CreateEmbeddingsInput, signal: AbortSignal): Promise<TextEmbeddings> {
       const { texts, dimensions } = parse(CreateEmbeddings, raw);
       if (!model)
-        throw new AppError('NOT_FOUND', 'This server has no embedding model. The setting EMBEDDING_MODEL names one.', {
-          resource: 'Embedding model',
-        });
+        throw new AppError(
+          'NOT_FOUND',
+          withSetting(principal, 'This server has no embedding model.', 'EMBEDDING_MODEL'),
+          {
+            resource: 'Embedding model',
+          },
+        );
       await limits.admitTurn(principal);
       const { vectors, tokens, estimatedTokens } = await model.embed(texts, signal, dimensions ?? undefined);
       await usage.record(principal, {

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { Principal } from '../../authz/principal.ts';
+import { type Principal, withSetting } from '../../authz/principal.ts';
 import { AppError, badInput, parse } from '../../errors.ts';
 import type { IncomingFile } from '../../form.ts';
 import { type Drawn, type ImageModel, imageTypeOf } from '../../models/images.ts';
@@ -50,7 +50,7 @@ export function imagesService(model: ImageModel | null, limits: LimitsService, u
       if (!model)
         throw new AppError(
           'NOT_FOUND',
-          'No valid image generation provider was set. The setting IMAGE_MODEL names one.',
+          withSetting(principal, 'No valid image generation provider was set.', 'IMAGE_MODEL'),
           { resource: 'Image model' },
         );
       const images = await Promise.all((references ?? []).map(read));
