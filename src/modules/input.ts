@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { withoutControls } from '../unicode.ts';
 
 /** What PostgreSQL can store as text: no NUL, no lone surrogate. `max` is in UTF-16 units. */
 export const plainText = (max: number) =>
@@ -10,3 +11,6 @@ export const plainText = (max: number) =>
 
 /** An id of an integer column. */
 export const databaseId = z.number().int().min(-0x8000_0000).max(0x7fff_ffff);
+
+/** The text of a document, or of a section of it: without control characters and the colours of terminals, in NFC. */
+export const documentText = plainText(2_000_000).overwrite((text) => withoutControls(text).normalize('NFC'));

@@ -281,20 +281,20 @@ export function filesService({ db, audit, blobs, extractor, knowledge, backgroun
 
     /**
      * Reads the text of a file that is not kept, under the limits of those that are, when it is the principal's turn.
-     * `as` is how to read it, where its name does not say. A `reason` against it goes on from “the file …”. Throws
-     * CONFLICT when the server stops.
+     * `as` is how to read it, where its name does not say, and `charset` the encoding that its sender declared. A `reason`
+     * against it goes on from “the file …”. Throws CONFLICT when the server stops.
      */
     async textOf(
       { userId }: Principal,
       name: string,
       bytes: Uint8Array,
-      as?: Format,
+      { as, charset = null }: { as?: Format; charset?: string | null } = {},
     ): Promise<{ text: string; format: Format } | { reason: string }> {
       const seen = inspect(name, bytes);
       if ('reason' in seen) return seen;
       const format = as ?? seen.type.format;
       if (format === 'image') return { reason: 'is an image, and holds no text' };
-      const read = await inLane(userId, () => extractor.extract(format, bytes));
+      const read = await inLane(userId, () => extractor.extract(format, bytes, charset));
       if ('interrupted' in read) throw conflict('The server is stopping. Try again.');
       return 'text' in read ? { text: read.text, format } : { reason: read.refused };
     },

@@ -8,7 +8,7 @@ import { cutText } from '../../unicode.ts';
 import { FetchError, type Fetched, guardedFetch } from '../../web/guarded-fetch.ts';
 import { acceptedTypes, extensionOf, type Format, unsupportedType } from '../files/extract/kinds.ts';
 import type { FilesService, Upload } from '../files/files.service.ts';
-import { plainText } from '../input.ts';
+import { documentText, plainText } from '../input.ts';
 import type { KnowledgeService, NewDocument } from './knowledge.service.ts';
 import { FolderName, longestSlug } from './location.ts';
 import { storableDate } from './retrieval.ts';
@@ -48,7 +48,7 @@ const target = {
 const Uploaded = z.object({ ...target, metadata: Details });
 const Text = z.object({
   ...target,
-  text: plainText(2_000_000).refine((text) => text.trim() !== '', 'must not be empty'),
+  text: documentText.refine((text) => text.trim() !== '', 'must not be empty'),
   metadata: z.object({
     title: said(500)
       .transform((title) => title ?? '')
@@ -98,8 +98,14 @@ export function intakeService({ knowledge, files, settings }: Foundation) {
   }
 
   /** Throws BAD_USER_INPUT under this path for what cannot be read, or holds no text. */
-  async function read(principal: Principal, path: (string | number)[], name: string, bytes: Uint8Array, as?: Format) {
-    const found = await files.textOf(principal, name, bytes, as);
+  async function read(
+    principal: Principal,
+    path: (string | number)[],
+    name: string,
+    bytes: Uint8Array,
+    how: { as?: Format; charset?: string | null } = {},
+  ) {
+    const found = await files.textOf(principal, name, bytes, how);
     if ('text' in found) return found;
     throw badInput(
       path,
@@ -184,8 +190,9 @@ export function intakeService({ knowledge, files, settings }: Foundation) {
       }).catch((error: unknown) => {
         throw error instanceof FetchError ? badInput(['input', 'url'], `The page ${error.message}.`) : error;
       });
-      const { name, bytes, as } = fileOf(page);
-      const { text } = await read(principal, ['input', 'url'], name, bytes, as);
+      const { name, as } = fileOf(page);
+      const how = { ...(as && { as }), charset: page.charset };
+      const { text } = await read(principal, ['input', 'url'], name, page.bytes, how);
       const { hostname, pathname } = new URL(url);
       const place = `${hostname}${pathname.replace(/\/+$/, '')}`;
       const heading = as === 'article' ? /^# (.+)$/m.exec(text)?.[1] : undefined;
@@ -227,14 +234,13 @@ const webLink = (text: string | null): string | null =>
 const fileName = (name: string): string =>
   cutText((name.toWellFormed().split(/[/\\]/).at(-1) ?? '').replace(/[<>:"|?*\p{Cc}]/gu, '').trim(), 255);
 
-/** A page as a file: under the extension that its media type says, else under its own name. HTML is made UTF-8. */
-function fileOf({ url, mediaType, charset, bytes }: Fetched): { name: string; bytes: Uint8Array; as?: Format } {
-  if (mediaType === 'text/html' || mediaType === 'application/xhtml+xml')
-    return { name: 'page.html', bytes: Buffer.from(textOf(bytes, charset)), as: 'article' };
+/** A page as a file: under the extension that its media type says, else under its own name. */
+function fileOf({ url, mediaType }: Fetched): { name: string; as?: Format } {
+  if (mediaType === 'text/html' || mediaType === 'application/xhtml+xml') return { name: 'page.html', as: 'article' };
   const name = fileName(decodeURIComponentSafely(url.pathname)) || 'page';
   const extension = acceptedTypes[mediaType]?.[0];
   const known = Object.values(acceptedTypes).flat().includes(extensionOf(name));
-  return { name: extension && !known ? `${name}${extension}` : name, bytes };
+  return { name: extension && !known ? `${name}${extension}` : name };
 }
 
 function decodeURIComponentSafely(text: string): string {
@@ -242,23 +248,5 @@ function decodeURIComponentSafely(text: string): string {
     return decodeURIComponent(text);
   } catch {
     return text;
-  }
-}
-
-/** The text of a page in the encoding that its server says, or it itself at its beginning; UTF-8 where that is none. */
-function textOf(bytes: Uint8Array, charset: string | null): string {
-  const beginning = Buffer.from(bytes.subarray(0, 1024)).toString('latin1');
-  const label = charset ?? /<meta[^>]+charset=["']?([\w-]+)/i.exec(beginning)?.[1] ?? 'utf-8';
-  // Control characters are nothing to read, and HTML has none.
-  return decoderOf(label)
-    .decode(bytes)
-    .replace(/[^\P{Cc}\t\n\f\r]/gu, ' ');
-}
-
-function decoderOf(label: string): TextDecoder {
-  try {
-    return new TextDecoder(label);
-  } catch {
-    return new TextDecoder();
   }
 }

@@ -9,7 +9,7 @@ import { cut, ListOrder, type PageArgs } from '../../paging.ts';
 import type { Database } from '../../store/database.ts';
 import { agentBySlug } from '../agents/by-slug.ts';
 import type { AuditService } from '../audit/audit.service.ts';
-import { databaseId, plainText } from '../input.ts';
+import { databaseId, documentText, plainText } from '../input.ts';
 import { projectToFill } from '../projects/projects.service.ts';
 import { type Chunk, chunkerVersion, chunkSections, type Section } from './chunker.ts';
 import type { Embedder } from './embedder.ts';
@@ -35,7 +35,7 @@ const tagValue = plainText(2000);
 const Content = z.object({
   title: plainText(500).trim().min(1),
   sections: z
-    .array(z.object({ text: plainText(2_000_000), link }))
+    .array(z.object({ text: documentText, link }))
     .min(1)
     .max(1000)
     .refine(

@@ -28,10 +28,10 @@ function tell(message: Message): void {
 }
 
 /** Each file has a thread of its own, so that nothing is left of it for the next one. */
-function inThread({ format, bytes }: Job): Promise<Answer> {
+function inThread({ format, bytes, charset }: Job): Promise<Answer> {
   const own = new Uint8Array(bytes); // a copy: what came by the channel is a part of its buffer
   const worker = new Worker(new URL(import.meta.url), {
-    workerData: { format, bytes: own } satisfies Job,
+    workerData: { format, bytes: own, charset } satisfies Job,
     transferList: [own.buffer],
   });
   return new Promise((resolve) => {
@@ -47,10 +47,10 @@ function inThread({ format, bytes }: Job): Promise<Answer> {
   });
 }
 
-async function answerTo({ format, bytes }: Job): Promise<Answer> {
+async function answerTo({ format, bytes, charset }: Job): Promise<Answer> {
   try {
     const { readText } = await import('./reader.ts');
-    return { text: await readText(format, bytes) };
+    return { text: await readText(format, bytes, charset) };
   } catch (error) {
     return { refused: reasonOf(error) };
   }

@@ -15,8 +15,8 @@ export type Extraction = { text: string } | { refused: string } | { interrupted:
 
 /** Reads text out of files, in processes of their own. */
 export interface Extractor {
-  /** Never rejects. Jobs beyond the number of processes wait their turn, with their bytes in memory. */
-  extract(format: Format, bytes: Uint8Array): Promise<Extraction>;
+  /** Never rejects. `charset` is the encoding that the sender of a text declared. Jobs beyond the number of processes wait their turn, with their bytes in memory. */
+  extract(format: Format, bytes: Uint8Array, charset?: string | null): Promise<Extraction>;
   /** Ends all jobs as interrupted, and resolves when the processes are gone. */
   close(): Promise<void>;
 }
@@ -123,7 +123,8 @@ export function createExtractor({
       stop(reader);
     }, timeoutMs).unref();
     // When it cannot be sent, the process is gone, and says so itself.
-    reader.process.send({ format: job.format, bytes: job.bytes } satisfies Job, () => {});
+    const { format, bytes, charset } = job;
+    reader.process.send({ format, bytes, charset } satisfies Job, () => {});
   }
 
   function finish(reader: Reader, result: Extraction): void {
@@ -158,10 +159,10 @@ export function createExtractor({
   }
 
   return {
-    extract(format, bytes) {
+    extract(format, bytes, charset = null) {
       if (closed) return Promise.resolve({ interrupted: true });
       return new Promise((settle) => {
-        queue.push({ format, bytes, settle });
+        queue.push({ format, bytes, charset, settle });
         const idle = [...readers].find(({ ready, job, process: { connected } }) => ready && !job && connected);
         if (idle) goOn(idle);
         else startIfNeeded();

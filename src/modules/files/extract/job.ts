@@ -4,6 +4,8 @@ import type { Format } from './kinds.ts';
 export interface Job {
   format: Format;
   bytes: Uint8Array;
+  /** The encoding that the sender of a text declared. */
+  charset: string | null;
 }
 
 /** What it is told: first that the process is ready, then what became of each job. */

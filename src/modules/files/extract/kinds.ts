@@ -1,5 +1,5 @@
-import { isUtf8 } from 'node:buffer';
 import type { FileKind } from '../../../generated/prisma/enums.ts';
+import { has, looksLikeText } from './text-bytes.ts';
 
 /** How a file is read. An `article` is HTML of which the main text counts, without menus and the like. */
 export type Format = 'image' | 'pdf' | 'docx' | 'html' | 'article' | 'csv' | 'json' | 'markdown' | 'text';
@@ -25,7 +25,7 @@ const plain: Known = {
   mediaType: 'text/plain',
   format: 'text',
   extensions: ['.txt', '.text', '.log'],
-  called: 'text file in UTF-8',
+  called: 'text file',
 };
 
 const image = (mediaType: string, extensions: string[], called: string, matches: Known['matches']): Known => ({
@@ -79,7 +79,7 @@ export const extensionOf = (name: string): string => /\.[^.]*$/.exec(name)?.[0].
 export function kindOf(name: string, bytes: Uint8Array): FileType | { unsupported: string } {
   const extension = extensionOf(name);
   const named = known.find(({ extensions }) => extensions.includes(extension));
-  const { kind, mediaType, format, called, matches = isText } = named ?? plain;
+  const { kind, mediaType, format, called, matches = looksLikeText } = named ?? plain;
   if (matches(bytes)) return { kind, mediaType, format };
   return { unsupported: named ? `is not a ${called}` : unsupportedType };
 }
@@ -95,42 +95,9 @@ export function baseName(name: string): string | null {
   return base === '' || base === '.' || base === '..' || base.length > 255 ? null : base;
 }
 
-/** The encoding that a text's byte order mark names, UTF-8 without one. */
-export function encodingOf(bytes: Uint8Array): 'utf-8' | 'utf-16le' | 'utf-16be' {
-  if (has(bytes, '\xff\xfe')) return 'utf-16le';
-  return has(bytes, '\xfe\xff') ? 'utf-16be' : 'utf-8';
-}
-
 /** How far into a file its "%PDF-" may stand. */
 const PDF_HEADER = 1024;
 
 function isPdf(bytes: Uint8Array): boolean {
   return Buffer.from(bytes.buffer, bytes.byteOffset, Math.min(bytes.length, PDF_HEADER)).includes('%PDF-');
-}
-
-/** Well-formed UTF-8 or marked UTF-16 without control characters, which is not a PDF under another name. */
-function isText(bytes: Uint8Array): boolean {
-  const encoding = encodingOf(bytes);
-  if (encoding === 'utf-8') return isUtf8(bytes) && !hasControls(bytes) && !has(bytes, '%PDF-');
-  try {
-    return !hasControls(new TextDecoder(encoding, { fatal: true }).decode(bytes));
-  } catch {
-    return false;
-  }
-}
-
-/** C0 controls but for tab, line feed, form feed and carriage return. */
-function hasControls(text: Uint8Array | string): boolean {
-  for (let at = 0; at < text.length; at++) {
-    const unit = typeof text === 'string' ? text.charCodeAt(at) : (text[at] as number);
-    if (unit < 0x20 && unit !== 0x09 && unit !== 0x0a && unit !== 0x0c && unit !== 0x0d) return true;
-  }
-  return false;
-}
-
-/** Whether the bytes have these Latin-1 characters at an offset. */
-function has(bytes: Uint8Array, characters: string, offset = 0): boolean {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
-    .subarray(offset, offset + characters.length)
-    .equals(Buffer.from(characters, 'latin1'));
 }

@@ -34,7 +34,20 @@ describe('text', () => {
   });
 
   it('is what a database can store, whatever comes', async () => {
-    expect(await read('text', Buffer.from('a\0\xff', 'latin1'))).toBe('a\ufffd');
+    expect(await read('text', Buffer.from('\ufeffa\ud800\0b', 'utf16le'))).toBe('a\ufffdb');
+  });
+
+  it('comes without control characters and colours, with its tabs and line ends', async () => {
+    expect(await read('text', '\x1b[1;31mERROR\x1b[0m\tdisk\x07\0 full\r\n\x1b]0;title\x07$ ls\n')).toBe(
+      'ERROR\tdisk full\r\n$ ls\n',
+    );
+    expect(await read('csv', 'a\x1b[32m,b\n')).toBe('a,b\n');
+    expect(await read('json', '{"a":\x1b[33m1\x1b[0m}')).toBe('{"a":1}');
+    expect(await read('html', '<p>o\x07ne \x1b[31mtwo</p>')).toBe('one two');
+  });
+
+  it('comes in NFC', async () => {
+    expect(await read('text', 'u\u0308ber')).toBe('über');
   });
 
   it.each(['text', 'markdown', 'csv', 'json', 'html'] as const)('of %s is refused when blank', async (format) => {

@@ -1,15 +1,16 @@
-import { encodingOf, type Format } from './kinds.ts';
+import { withoutControls } from '../../../unicode.ts';
+import type { Format } from './kinds.ts';
 import { checkLength, UnreadableError } from './unreadable.ts';
 
-type Read = (bytes: Uint8Array) => string | Promise<string>;
+type Read = (bytes: Uint8Array, charset: string | null) => string | Promise<string>;
 
 /** What reads a format is loaded when the first file of it comes. */
 const readers: Record<Format, Read> = {
   pdf: async (bytes) => (await import('./pdf.ts')).textOfPdf(bytes),
   docx: async (bytes) => (await import('./docx.ts')).textOfDocx(bytes),
-  html: async (bytes) => (await import('./html.ts')).textOfHtml(decode(bytes)),
-  article: async (bytes) => (await import('./article.ts')).textOfArticle(decode(bytes)),
-  json: (bytes) => checkJson(decode(bytes)),
+  html: async (bytes, charset) => (await import('./html.ts')).textOfHtml(await decode(bytes, charset)),
+  article: async (bytes, charset) => (await import('./article.ts')).textOfArticle(await decode(bytes, charset)),
+  json: async (bytes, charset) => checkJson(await decode(bytes, charset)),
   csv: decode,
   markdown: decode,
   text: decode,
@@ -17,21 +18,25 @@ const readers: Record<Format, Read> = {
 };
 
 /**
- * The text of a file, as Markdown where the format has headings and tables: at most 2,000,000 characters. It may take
- * any time and any memory, so it runs where both are limited. The bytes are the reader's from then on.
+ * Returns the text of a file in NFC, as Markdown where the format has headings and tables: at most 2,000,000 characters,
+ * without control characters and the colours of terminals. It may take any time and any memory, so it runs where both
+ * are limited. The bytes are the reader's from then on. `charset` is the encoding that the sender of a text declared.
  *
  * Throws UnreadableError when the file says no (a password, too many pages, no text), and whatever a parser throws
  * when the file is broken.
  */
-export async function readText(format: Format, bytes: Uint8Array): Promise<string> {
-  const text = (await readers[format](bytes)).replaceAll('\0', '').toWellFormed();
+export async function readText(format: Format, bytes: Uint8Array, charset: string | null = null): Promise<string> {
+  const read = await readers[format](bytes, charset);
+  const text = withoutControls(read).toWellFormed().normalize('NFC');
   checkLength(text.length);
   if (text.trim() === '') throw new UnreadableError('holds no text that could be read');
   return text;
 }
 
-function decode(bytes: Uint8Array): string {
-  return new TextDecoder(encodingOf(bytes)).decode(bytes);
+/** Control characters go before a text is parsed: no format has any. */
+async function decode(bytes: Uint8Array, charset: string | null): Promise<string> {
+  const { decodeText } = await import('./encoding.ts');
+  return withoutControls(await decodeText(bytes, charset));
 }
 
 function checkJson(text: string): string {
