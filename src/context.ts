@@ -1,4 +1,5 @@
 import type { Client, Viewer } from './authz/principal.ts';
+import type { Budget } from './budget.ts';
 import type { Log } from './log.ts';
 import type { Services } from './services.ts';
 import type { Database } from './store/database.ts';
@@ -14,6 +15,8 @@ export interface Context {
   requestId: string;
   /** Ends when the client goes away. A chat run does not listen to it; readers do. */
   signal: AbortSignal;
+  /** What the operation may use while it runs. */
+  budget: Budget;
   /** Rows a page may have: 100 for GraphQL clients, more for REST rows, whose contracts have larger pages. */
   pageLimit: number;
 }

@@ -11,6 +11,7 @@ export type ErrorCode =
   | 'CONFLICT'
   | 'RATE_LIMITED'
   | 'UPSTREAM_FAILED'
+  | 'TIMEOUT'
   | 'INTERNAL';
 
 /** One thing that is wrong with an input, and where: `["input", "name"]`. */
@@ -31,6 +32,8 @@ export interface ErrorDetails {
   resetAt?: Date;
   /** NOT_FOUND: the kind of thing, for dialects that name it. */
   resource?: string;
+  /** BAD_USER_INPUT, TIMEOUT: the limit on operations that was exceeded. */
+  limit?: string;
   /** UNAUTHENTICATED: a credential was presented, and opens nothing. */
   credentialRefused?: true;
 }

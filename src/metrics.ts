@@ -16,6 +16,8 @@ export interface Metrics {
   request(method: string, route: string, status: number): void;
   /** A GraphQL request that was refused before it ran, by the name of the limit. */
   refused(limit: string): void;
+  /** An operation that was ended while it ran, by the name of the limit. */
+  stopped(limit: string): void;
   /** How many WebSockets are open now. */
   openSockets(count: number): void;
   readonly contentType: string;
@@ -39,6 +41,12 @@ export function createMetrics(): Metrics {
     labelNames: ['limit'],
     registers: [registry],
   });
+  const stops = new Counter({
+    name: 'graphql_stopped_total',
+    help: 'Operations that were ended while they ran, by the limit that they exceeded. REST requests are included.',
+    labelNames: ['limit'],
+    registers: [registry],
+  });
   const sockets = new Gauge({
     name: 'graphql_websockets_open',
     help: 'WebSockets that are open.',
@@ -51,6 +59,9 @@ export function createMetrics(): Metrics {
     },
     refused(limit) {
       refusals.inc({ limit });
+    },
+    stopped(limit) {
+      stops.inc({ limit });
     },
     openSockets: (count) => sockets.set(count),
     contentType: all.contentType,

@@ -53,6 +53,12 @@ function isDate(text: string): boolean {
 
 /** Rows of a page when the request gives no size. */
 const defaultPage = 20;
+/** The largest page of the GraphQL API. Compatible REST endpoints have no pages, and no limit here. */
+export const maxPage = 100;
+
+/** Returns how many rows a GraphQL request asks for with these arguments. */
+export const pageSizeOf = ({ first, last }: { first?: number | null; last?: number | null }): number =>
+  Math.min(first ?? last ?? defaultPage, maxPage);
 
 /**
  * The order of one list, and its cursors. A cursor holds the name of the order and the sort values of a row, so that a

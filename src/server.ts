@@ -11,6 +11,7 @@ import { secureHeaders } from 'hono/secure-headers';
 import type { ContentfulStatusCode } from 'hono/utils/http-status';
 import { getPathNoStrict } from 'hono/utils/url';
 import { type Client, can, type Viewer } from './authz/principal.ts';
+import { Budget } from './budget.ts';
 import type { Context } from './context.ts';
 import { AppError, credentialRefused, forbidden, unauthenticated } from './errors.ts';
 import { multipart } from './form.ts';
@@ -23,6 +24,7 @@ import { currentRequest, type Log } from './log.ts';
 import { createMetrics } from './metrics.ts';
 import { mentionsSecret } from './modules/tokens/secret.ts';
 import { pagePolicy, servePages } from './pages/pages.ts';
+import { maxPage } from './paging.ts';
 import { widgetCors } from './rest/anythingllm/widget-cors.ts';
 import { type Accept, credentialOf, sessionOf } from './rest/credential.ts';
 import { serveDownloads } from './rest/downloads.ts';
@@ -36,7 +38,13 @@ const maxBody = 20 * 1024 * 1024;
 const maxStrangersBody = 1024 * 1024;
 /** What REST rows may ask of a list in one go; their contracts have no pages where this applies. */
 const restPageLimit = 0x7fff_fffe;
-const graphqlPageLimit = 100;
+
+/**
+ * What one operation may resolve, whatever its estimate was. REST paths whose contracts have no pages return all rows of
+ * a list in one response.
+ */
+const graphqlBudget = { nodes: 10_000, text: 40_000_000 };
+const restBudget = { nodes: 250_000, text: 250_000_000 };
 
 /** Clients of the compatible paths warn below 3.0.0: it is the version of that API, not of this server. */
 const apiVersion = '4.6.1';
@@ -125,7 +133,15 @@ export function createServer({ settings, db, log, services, checkReplies = false
   const authenticate = (c: HonoContext<Env>, accept: Accept): Promise<Caller> =>
     admit(c.req.raw.headers, clientOf(c), accept);
 
-  const contextWith = (request: Omit<Context, 'services' | 'db'>): Context => ({ ...request, services, db });
+  const contextWith = (request: Omit<Context, 'services' | 'db' | 'budget'>): Context => ({
+    ...request,
+    services,
+    db,
+    budget: new Budget(
+      { ...(request.pageLimit === maxPage ? graphqlBudget : restBudget), deadline: settings.operationMs },
+      metrics.stopped,
+    ),
+  });
   const contextOf = (c: HonoContext<Env>, principal: Viewer, pageLimit: number): Context =>
     contextWith({
       principal,
@@ -250,7 +266,7 @@ export function createServer({ settings, db, log, services, checkReplies = false
         return refusedByGraphQL(forbidden([...uploadPermissions], 'This credential may send no files.'));
       }
     }
-    const response = await yoga.fetch(c.req.raw, contextOf(c, viewer, graphqlPageLimit));
+    const response = await yoga.fetch(c.req.raw, contextOf(c, viewer, maxPage));
     const answer = new Response(response.body, response);
     // Proxies that collect a reply before they pass it on would hold back a stream of events.
     if (answer.headers.get('content-type')?.startsWith('text/event-stream'))
@@ -266,7 +282,7 @@ export function createServer({ settings, db, log, services, checkReplies = false
     clientOf: clientBehind,
     identify: (headers, client) => identify(headers, client, 'bearer'),
     authenticate: (headers, client) => admit(headers, client, 'bearer'),
-    contextOf: (request) => contextWith({ ...request, pageLimit: graphqlPageLimit }),
+    contextOf: (request) => contextWith({ ...request, pageLimit: maxPage }),
     hostRefusal,
     refusedQuery,
   });

@@ -105,6 +105,7 @@ const Environment = z
     IMAGE_API_KEY: text.optional(),
     LLM_SILENCE_SECONDS: seconds.default(60),
     TURN_SECONDS: seconds.default(600),
+    OPERATION_SECONDS: seconds.default(30),
     BOOTSTRAP_ADMIN_KEY: z
       .string()
       .refine(
@@ -156,6 +157,8 @@ const Environment = z
     /** Longest silence of a model before its turn fails, and longest turn. Milliseconds. */
     modelSilenceMs: env.LLM_SILENCE_SECONDS * 1000,
     turnMs: env.TURN_SECONDS * 1000,
+    /** The longest that a query or a mutation may run when it does not wait for a model or for files. Milliseconds. */
+    operationMs: env.OPERATION_SECONDS * 1000,
     bootstrapAdminKey: env.BOOTSTRAP_ADMIN_KEY,
     /** The password of the built-in owner, for as long as there are no people; without one nobody is the owner. */
     authToken: env.AUTH_TOKEN,

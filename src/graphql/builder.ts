@@ -11,6 +11,8 @@ import type PrismaTypes from '../generated/pothos.ts';
 import { getDatamodel } from '../generated/pothos.ts';
 import { StorableDateTime } from './date-time.ts';
 import { readableNodes } from './nodes.ts';
+import BudgetPlugin from './plugins/budget.ts';
+import ListSizePlugin from './plugins/list-size.ts';
 import PermissionsPlugin from './plugins/permissions.ts';
 import { refusing } from './refusing.ts';
 import { UploadedFile } from './upload.ts';
@@ -33,8 +35,8 @@ export interface SchemaTypes {
 }
 
 export const builder = new SchemaBuilder<SchemaTypes>({
-  // scope-auth first: authorization wraps everything that the others resolve.
-  plugins: [ScopeAuthPlugin, PermissionsPlugin, RelayPlugin, PrismaPlugin],
+  // Outermost first: the budget ends an operation before it authorizes, and authorization wraps what the others resolve.
+  plugins: [BudgetPlugin, ScopeAuthPlugin, PermissionsPlugin, ListSizePlugin, RelayPlugin, PrismaPlugin],
   scopeAuth: {
     // Without this, two scopes in one map mean that either suffices.
     defaultStrategy: 'all',
@@ -79,6 +81,7 @@ export const builder = new SchemaBuilder<SchemaTypes>({
       description:
         'The things with these global ids, in their order, null for each that the caller may not read. At most 100.',
       args: { ids: { description: 'Global ids.' } },
+      listSize: ({ ids }) => ids.length,
       resolve: async (_root, { ids }, context, info): Promise<unknown[]> => {
         const readable = await readableNodes(ids, context);
         // Not the function that is handed in: that one fetches all ids of the arguments, whichever it is given.

@@ -5,7 +5,11 @@ import { currentRequest } from '../log.ts';
 import { shortened } from '../unicode.ts';
 
 /** What HTTP says of an error that leaves nothing to answer with. */
-const statuses: Partial<Record<ErrorCode, number>> = { UNAUTHENTICATED: 401, RATE_LIMITED: 429 };
+const statuses: Partial<Record<ErrorCode, number>> = {
+  UNAUTHENTICATED: 401,
+  RATE_LIMITED: 429,
+  TIMEOUT: 503,
+};
 
 /** Where in the query an error stands. */
 export const place = (at: GraphQLError | undefined): GraphQLErrorOptions =>
@@ -18,8 +22,8 @@ const ofDocument = { status: 400, spec: true };
 
 /** An AppError in GraphQL's terms. What `at` says beside it, such as a code or a status of its own, stays. */
 export function toGraphQLError(error: AppError, at?: GraphQLError): GraphQLError {
-  const { fields, requiredPermissions, retryAfter } = error.details;
-  const status = statuses[error.code];
+  const { fields, requiredPermissions, retryAfter, limit } = error.details;
+  const status = statuses[error.code] ?? (limit ? 400 : undefined);
   const headers = {
     ...(error.code === 'UNAUTHENTICATED' && { 'WWW-Authenticate': 'Bearer' }),
     ...(retryAfter && { 'Retry-After': String(retryAfter) }),
@@ -32,6 +36,7 @@ export function toGraphQLError(error: AppError, at?: GraphQLError): GraphQLError
       ...(fields && { fields }),
       ...(requiredPermissions && { requiredPermissions }),
       ...(retryAfter && { retryAfter }),
+      ...(limit && { limit }),
       ...(status && { http: { status, headers } }),
       ...at?.extensions,
       ...(at?.nodes && !at.path && { http: { ...ofDocument, ...(at.extensions.http as object | undefined) } }),

@@ -47,6 +47,7 @@ import '../modules/users/sessions.graphql.ts';
 import '../modules/users/single-user.graphql.ts';
 import '../modules/users/users.graphql.ts';
 import { builder } from './builder.ts';
+import { unsizedLists } from './plugins/list-size.ts';
 
 const strings = new GraphQLNonNull(new GraphQLList(new GraphQLNonNull(GraphQLString)));
 
@@ -60,3 +61,6 @@ const requiresScopes = new GraphQLDirective({
 
 /** The whole graph. Everything is registered by the imports above. */
 export const schema = builder.toSchema({ directives: [...specifiedDirectives, requiresScopes] });
+
+const unsized = unsizedLists(schema);
+if (unsized.length > 0) throw new Error(`${unsized.join(', ')}: a list needs page arguments or a \`listSize\``);

@@ -7,7 +7,7 @@ import { maskError } from './errors.ts';
 import { examples } from './examples.ts';
 import { useCsrfPrevention } from './plugins/csrf.ts';
 import { useIntrospectionGate } from './plugins/introspection.ts';
-import { type QueryLimits, useQueryLimits } from './plugins/limits.ts';
+import { type QueryLimits, useBudget, useQueryLimits } from './plugins/limits.ts';
 import { usePartialStatus } from './plugins/partial.ts';
 import { useStrictReading } from './plugins/reading.ts';
 import { useRefusalAudit } from './plugins/refusals.ts';
@@ -16,7 +16,7 @@ import { useVariableCheck } from './plugins/variables.ts';
 import { useErrorWording } from './plugins/wording.ts';
 import { schema } from './schema.ts';
 
-/** What one request may cost before it is run. A client’s own queries stay far below; each is refused with 400. */
+/** What an operation may cost before it runs. Ordinary queries stay far below; an operation above a limit gets 400. */
 export const queryLimits: QueryLimits = {
   characters: 20_000,
   tokens: 1000,
@@ -55,13 +55,14 @@ export function createGraphQLServer(settings: Settings, metrics: Metrics): Graph
     plugins: [
       useCsrfPrevention(),
       useStrictReading(),
-      ...useQueryLimits(queryLimits, metrics.refused),
+      useQueryLimits(queryLimits, metrics.refused),
       useIntrospectionGate(settings.graphiql),
       useVariableCheck(),
       useErrorWording(settings.graphiql),
       usePartialStatus(),
       useRevocationCheck(),
       useRefusalAudit(),
+      useBudget(),
     ],
   });
 }

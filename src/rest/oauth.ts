@@ -19,6 +19,7 @@ const answers: Record<ErrorCode, (error: AppError) => Failure> = {
   CONFLICT: ({ message }) => oauthError(409, 'invalid_request', message),
   RATE_LIMITED: ({ message }) => oauthError(429, 'temporarily_unavailable', message),
   UPSTREAM_FAILED: ({ message }) => oauthError(502, 'server_error', message),
+  TIMEOUT: ({ message }) => oauthError(503, 'temporarily_unavailable', message),
   INTERNAL: ({ message }) => oauthError(500, 'server_error', message),
 };
 

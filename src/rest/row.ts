@@ -6,6 +6,7 @@ import { demand, signedIn } from '../authz/principal.ts';
 import type { Context } from '../context.ts';
 import { AppError, invalid, raceOf } from '../errors.ts';
 import { appErrorOf } from '../graphql/errors.ts';
+import { runOptions } from '../graphql/plugins/limits.ts';
 import { type Requirement, requirementsOf } from '../graphql/plugins/permissions.ts';
 import { schema } from '../graphql/schema.ts';
 import type { Dialect, Failure } from './dialect.ts';
@@ -183,12 +184,13 @@ export async function runRow(
   input: RowInput<unknown, unknown, unknown>,
   context: Context,
 ): Promise<{ body: unknown; headers: Record<string, string> | undefined }> {
-  const { data, errors } = await execute({
+  const args = {
     schema,
     document: row.document,
     variableValues: row.variables(input) as Record<string, unknown>,
     contextValue: context,
-  });
+  };
+  const { data, errors } = await context.budget.run(() => execute(args), runOptions(args));
   const fatal = errors?.filter((error) => !(row.partial && data && isRefusal(error)));
   if (fatal?.[0]) throw cause(fatal[0]);
   const present = data as Present<unknown>;

@@ -169,7 +169,7 @@ const lists: Record<string, { query: string; rows: (data: GraphQLAnswer['data'])
     rows: (data) => data.chatSessions.nodes,
   },
   'chatSessions with messages': {
-    query: `chatSessions(first: $first) { nodes { ${session} messages(first: 2) { nodes { ${message} } pageInfo { hasNextPage } totalCount } } }`,
+    query: `chatSessions(first: $first) { nodes { ${session} messages(first: 1) { nodes { ${message} } pageInfo { hasNextPage } totalCount } } }`,
     rows: (data) => data.chatSessions.nodes,
   },
   searchChats: {

@@ -109,6 +109,9 @@ async function answer(line: Wire, query: string, variables: object = {}, id = 'o
   return first;
 }
 
+/** What the result of an operation says about its cost. */
+const cost = (requested: number) => ({ cost: { requested, limit: queryLimits.cost } });
+
 const unauthorized = { code: 4401, reason: 'Unauthorized' };
 const invalid = { code: 4400, reason: 'Invalid message received' };
 
@@ -178,7 +181,10 @@ describe('operations', () => {
     const { secret, id } = await kit.createKey('BASIC');
     const client = clientOf(secret);
     const query = 'query ($n: Int) { viewer { name } agents(first: $n) { totalCount nodes { name } } }';
-    expect(await client.run(query, { n: 3 })).toEqual({ data: (await kit.gql(query, { n: 3 }, secret)).data });
+    expect(await client.run(query, { n: 3 })).toEqual({
+      data: (await kit.gql(query, { n: 3 }, secret)).data,
+      extensions: cost(5),
+    });
     const create = 'mutation ($input: CreateChatSessionInput!) { createChatSession(input: $input) { sessionId } }';
     const { data } = await client.run(create, { input: {} });
     const { sessionId } = data.createChatSession;
@@ -189,7 +195,11 @@ describe('operations', () => {
     const variables = { id: '00000000-0000-4000-8000-00000000dead' };
     const overHttp = await kit.gql(missing, variables, secret);
     expect(overHttp.errors).toHaveLength(1);
-    expect(await client.run(missing, variables)).toEqual({ data: overHttp.data, errors: overHttp.errors });
+    expect(await client.run(missing, variables)).toEqual({
+      data: overHttp.data,
+      errors: overHttp.errors,
+      extensions: cost(2),
+    });
     await client.close();
   });
 
@@ -228,7 +238,10 @@ describe('operations', () => {
     const line = await opened(kit.keys.BASIC);
     const slow = await begun(line, 'slow', ['slow 1 ', 'slow 2']);
     const quick = await begun(line, 'quick', ['quick 1 ', 'quick 2']);
-    expect((await answer(line, viewer, {}, 'between')).payload).toEqual({ data: { viewer: { name: 'basic' } } });
+    expect((await answer(line, viewer, {}, 'between')).payload).toEqual({
+      data: { viewer: { name: 'basic' } },
+      extensions: cost(1),
+    });
     quick.gate.open();
     const first = await upTo(line, completes('quick'));
     expect(first.every(({ id }) => id === 'quick')).toBe(true);
@@ -245,7 +258,10 @@ describe('operations', () => {
     const { gate, messageId } = await begun(line, 'same');
     const { aborted } = kit.model;
     line.send({ id: 'same', type: 'complete' });
-    expect((await answer(line, viewer, {}, 'same')).payload).toEqual({ data: { viewer: { name: 'basic' } } });
+    expect((await answer(line, viewer, {}, 'same')).payload).toEqual({
+      data: { viewer: { name: 'basic' } },
+      extensions: cost(1),
+    });
     gate.open();
     const stored = await until(() =>
       kit.prisma.chatMessage.findFirst({ where: { id: messageId, status: 'COMPLETE' } }),
@@ -274,7 +290,10 @@ describe('operations', () => {
     completed.open();
     await until(() => kit.prisma.chatMessage.findFirst({ where: { text: 'too late', status: 'COMPLETE' } }));
     awaited.open();
-    expect((await line.next()).payload).toEqual({ data: { sendChatMessage: { answer: 'in time' } } });
+    expect((await line.next()).payload).toEqual({
+      data: { sendChatMessage: { answer: 'in time' } },
+      extensions: cost(1),
+    });
     expect(await line.next()).toEqual({ id: 'same', type: 'complete' });
     line.socket.close();
   });
@@ -469,7 +488,10 @@ describe('rights', () => {
     const owner = await kit.createKey('BASIC');
     const { secret } = await kit.createPat(owner.secret);
     const line = await opened(secret);
-    expect((await answer(line, sessions)).payload).toEqual({ data: { chatSessions: { totalCount: 0 } } });
+    expect((await answer(line, sessions)).payload).toEqual({
+      data: { chatSessions: { totalCount: 0 } },
+      extensions: cost(1),
+    });
     if (how === 'a demoted owner') await updateKey(kit, { databaseId: owner.id, role: 'LIMITED' });
     else await kit.prisma.user.update({ where: { id: owner.userId }, data: { role: 'LIMITED' } });
     expect(await answer(line, sessions)).toMatchObject({
@@ -625,7 +647,7 @@ describe('limits', () => {
       tokens: `{ ${'viewer { name } '.repeat(queryLimits.tokens)} }`,
       aliases: `{ ${Array.from({ length: queryLimits.aliases + 1 }, (_, n) => `a${n}: __typename`).join(' ')} }`,
       directives: `{ viewer { name ${'@a'.repeat(queryLimits.directives + 1)} } }`,
-      cost: `{ agents(first: 100) { nodes { ${'name '.repeat(20)} } } __typename }`,
+      cost: '{ agents(first: 100) { nodes { documents(first: 100) { nodes { id } } } } }',
       repeats: `{ ${'__typename '.repeat(queryLimits.repeats + 1)} }`,
     };
     expect(Object.keys(hostile).sort()).toEqual(Object.keys(queryLimits).sort());
@@ -662,7 +684,10 @@ describe('limits', () => {
     stranger.send(operation('one', query));
     expect(await stranger.next()).toEqual(unauthorized);
     const line = await opened(kit.keys.LIMITED);
-    expect((await answer(line, query)).payload).toEqual({ data: { __schema: { queryType: { name: 'Query' } } } });
+    expect((await answer(line, query)).payload).toEqual({
+      data: { __schema: { queryType: { name: 'Query' } } },
+      extensions: cost(0),
+    });
     line.socket.close();
   });
 

@@ -1,96 +1,197 @@
-import { costLimitPlugin } from '@escape.tech/graphql-armor-cost-limit';
-import { maxAliasesPlugin } from '@escape.tech/graphql-armor-max-aliases';
-import { maxDepthPlugin } from '@escape.tech/graphql-armor-max-depth';
-import { maxDirectivesPlugin } from '@escape.tech/graphql-armor-max-directives';
-import { maxTokensPlugin } from '@escape.tech/graphql-armor-max-tokens';
-import { GraphQLError, Kind, type SelectionSetNode, type ValidationRule } from 'graphql';
-import type { Plugin } from 'graphql-yoga';
+import {
+  type DocumentNode,
+  type ExecutionArgs,
+  GraphQLError,
+  getOperationAST,
+  getVariableValues,
+  parse,
+} from 'graphql';
+import { isAsyncIterable, type Plugin } from 'graphql-yoga';
+import type { RunOptions } from '../../budget.ts';
+import type { Context } from '../../context.ts';
+import { costOf } from '../cost.ts';
+import { maskError } from '../errors.ts';
+import { type Measures, measure } from '../measure.ts';
 
 export type QueryLimits = Readonly<
   Record<'characters' | 'tokens' | 'depth' | 'aliases' | 'directives' | 'cost' | 'repeats', number>
 >;
 type Limit = keyof QueryLimits;
 
-/** Says in an error which limit it stands for. */
-const refusal = (limit: Limit) => ({ code: 'BAD_USER_INPUT', limit });
-
-/** How often one selection set may name one field, under whatever alias. */
-const maxRepeats =
-  (most: number): ValidationRule =>
-  (context) => ({
-    SelectionSet({ selections }: SelectionSetNode) {
-      const counts = new Map<string, number>();
-      for (const selection of selections) {
-        if (selection.kind !== Kind.FIELD) continue;
-        const count = (counts.get(selection.name.value) ?? 0) + 1;
-        counts.set(selection.name.value, count);
-        if (count !== most + 1) continue;
-        const message = `The field ${selection.name.value} is repeated more than ${most} times.`;
-        context.reportError(new GraphQLError(message, { nodes: selection, extensions: refusal('repeats') }));
-      }
-    },
-  });
-
-/** Fields that take a password: an attempt is a request of its own, so that limits on requests are limits on guesses. */
-const guesses = new Set(['login', 'requestToken', 'register', 'changePassword', 'acceptInvite']);
-
-/** Fields that have a model work: a request has one turn, so that limits on requests are limits on turns. */
-const turns = new Set([
-  ...['sendChatMessage', 'chatTurn', 'embedTurn'],
-  ...['createChatCompletion', 'chatCompletion', 'createEmbeddings', 'createImage'],
-]);
-
-const onceEach: ValidationRule = (context) => {
-  const counts = [guesses, turns].map((names) => ({ names, count: 0 }));
-  return {
-    Field(node) {
-      for (const group of counts) {
-        if (!group.names.has(node.name.value) || ++group.count !== 2) continue;
-        const message = `A document may have one of ${[...group.names].join(', ')}, and that once.`;
-        context.reportError(new GraphQLError(message, { nodes: node, extensions: refusal('repeats') }));
-      }
-    },
-  };
-};
+const refusal = (limit: Limit, message: string, more: object = {}): GraphQLError =>
+  new GraphQLError(message, { extensions: { code: 'BAD_USER_INPUT', limit, ...more } });
 
 /**
- * Refuses, before it runs, what would cost too much: each limit still passes, one above does not. `refused` hears of
- * every refusal.
+ * Fields of which an operation may have one, and that once, so that limits on requests are limits on attempts to guess
+ * a password, on turns of a model, and on copies of the whole schema.
  */
-export function useQueryLimits(limits: QueryLimits, refused: (limit: string) => void): Plugin[] {
-  const marked = (limit: Limit) => ({
-    n: limits[limit],
-    onReject: [(_context: unknown, error: GraphQLError) => void Object.assign(error.extensions, refusal(limit))],
-  });
-  const repeats = maxRepeats(limits.repeats);
-  const { n: maxCost, ...costs } = marked('cost');
-  return [
-    maxTokensPlugin(marked('tokens')),
-    maxDepthPlugin({ ...marked('depth'), flattenFragments: true, ignoreIntrospection: true }),
-    // The default allows any number of aliases of __typename.
-    maxAliasesPlugin({ ...marked('aliases'), allowList: [] }),
-    maxDirectivesPlugin(marked('directives')),
-    costLimitPlugin({ ...costs, maxCost, flattenFragments: true, ignoreIntrospection: true }),
-    {
-      // Space and comments are no tokens, and where an error stands is found by counting lines from the start.
-      onParams({ params, setResult }) {
-        if (typeof params.query !== 'string' || params.query.length <= limits.characters) return;
-        const message = `The document is longer than ${limits.characters} characters; send long values as variables.`;
-        setResult({ errors: [new GraphQLError(message, { extensions: refusal('characters') })] });
-      },
-      onValidate({ addValidationRule }) {
-        addValidationRule(repeats);
-        addValidationRule(onceEach);
-      },
-      onExecutionResult({ result, setResult }) {
-        if (!result || !('errors' in result)) return;
-        const exceeded = new Set(result.errors?.map(({ extensions }) => extensions?.limit));
-        exceeded.delete(undefined);
-        if (exceeded.size === 0) return;
-        for (const limit of exceeded) refused(String(limit));
-        // 400 whatever media type the caller prefers, which is not so for other errors of a document.
-        setResult({ ...result, extensions: { http: { status: 400 } } });
-      },
+const onceEach = [
+  ['login', 'requestToken', 'register', 'changePassword', 'acceptInvite'],
+  [
+    'sendChatMessage',
+    'chatTurn',
+    'embedTurn',
+    'createChatCompletion',
+    'chatCompletion',
+    'createEmbeddings',
+    'createImage',
+  ],
+  ['__schema'],
+];
+
+/** Returns the limit that an operation exceeds by what its text alone tells. */
+function exceededBy(measures: Measures, limits: QueryLimits): GraphQLError | null {
+  for (const [limit, found, what] of [
+    ['depth', measures.depth, 'levels of fields'],
+    ['aliases', measures.aliases, 'aliases'],
+    ['directives', measures.directives, 'directives'],
+  ] as const)
+    if (found > limits[limit])
+      return refusal(limit, `The operation has ${found} ${what}; the limit is ${limits[limit]}.`);
+  const { field, times } = measures.repeated;
+  if (times > limits.repeats)
+    return refusal('repeats', `The field ${field} is selected ${times} times; the limit is ${limits.repeats}.`);
+  for (const names of onceEach) {
+    const selected = names.reduce((sum, name) => sum + (measures.fields.get(name) ?? 0), 0);
+    if (selected > 1)
+      return refusal(
+        'repeats',
+        names.length === 1
+          ? `An operation can select ${names[0]} once.`
+          : `An operation can select one of ${names.join(', ')}, once.`,
+      );
+  }
+  return null;
+}
+
+export interface Cost {
+  requested: number;
+  limit: number;
+}
+
+interface ExecuteHook {
+  args: ExecutionArgs;
+  setResultAndStopExecution(result: { errors: GraphQLError[]; extensions: object }): void;
+}
+
+type Result = Record<string, unknown> & { extensions?: Record<string, unknown> };
+
+const withCost = (result: Result, cost: Cost): Result => ({ ...result, extensions: { ...result.extensions, cost } });
+
+/**
+ * Rejects operations that would cost too much before they run: each limit still passes, one above does not. Of a
+ * document, the operation that is to run counts, with its fragments; only the length and the tokens are those of the
+ * whole document, as it is all read. `refused` receives the name of each limit that was exceeded.
+ *
+ * The cost is reported in `extensions.cost` of the response; in a stream, in that of the first event.
+ */
+export function useQueryLimits(limits: QueryLimits, refused: (limit: string) => void): Plugin<Context> {
+  function costOfRequest({ args }: ExecuteHook): Cost | null {
+    const { schema, document, operationName, variableValues = {} } = args;
+    const operation = getOperationAST(document, operationName);
+    if (!operation) return null;
+    const { coerced } = getVariableValues(schema, operation.variableDefinitions ?? [], variableValues ?? {});
+    // Variables that do not fit are reported elsewhere, and nothing runs.
+    if (!coerced) return null;
+    return { requested: costOf({ schema, document, operation, variableValues: coerced }), limit: limits.cost };
+  }
+
+  /** Returns the cost of an operation that may run. */
+  function admit(hook: ExecuteHook): Cost | null {
+    const cost = costOfRequest(hook);
+    if (!cost || cost.requested <= cost.limit) return cost;
+    const message = `The operation costs ${cost.requested}; the limit is ${cost.limit}. Request smaller pages with \`first\`, or fewer lists within lists.`;
+    hook.setResultAndStopExecution({ errors: [refusal('cost', message, { cost })], extensions: { cost } });
+    return null;
+  }
+
+  return {
+    // Space and comments are not tokens, and the place of an error is found by counting lines from the start.
+    onParams({ params, setResult }) {
+      if (typeof params.query !== 'string' || params.query.length <= limits.characters) return;
+      const message = `The document is longer than ${limits.characters} characters; send long values as variables.`;
+      setResult({ errors: [refusal('characters', message)] });
     },
-  ] as Plugin[];
+    onParse({ setParseFn }) {
+      setParseFn((source, options) => {
+        try {
+          return parse(source, { ...options, maxTokens: limits.tokens });
+        } catch (error) {
+          if (!(error instanceof Error && / more tha[nt] \d+ tokens/.test(error.message))) throw error;
+          throw refusal('tokens', `The document has more than ${limits.tokens} tokens; send values as variables.`);
+        }
+      });
+    },
+    onValidate({ params, context }) {
+      const document = params.documentAST as DocumentNode;
+      const { operationName } = (context as { params?: { operationName?: string } }).params ?? {};
+      const operation = getOperationAST(document, operationName);
+      if (!operation) return;
+      const error = exceededBy(measure(document, operation), limits);
+      // Not as a result of validation: that is kept with the document, which may have other operations.
+      if (error) throw error;
+    },
+    onExecute(hook) {
+      const cost = admit(hook as unknown as ExecuteHook);
+      if (!cost) return;
+      return {
+        onExecuteDone({ result, setResult }) {
+          if (!isAsyncIterable(result)) setResult(withCost(result as Result, cost));
+        },
+      };
+    },
+    onSubscribe(hook) {
+      const cost = admit(hook as unknown as ExecuteHook);
+      if (!cost) return;
+      let told = false;
+      return {
+        onSubscribeResult: () => ({
+          onNext({ result, setResult }) {
+            if (told) return;
+            told = true;
+            setResult(withCost(result as Result, cost));
+          },
+        }),
+      };
+    },
+    onExecutionResult({ result, setResult }) {
+      if (!result || !('errors' in result)) return;
+      const exceeded = new Set(result.errors?.map(({ extensions }) => extensions?.limit));
+      const refusals = [...exceeded].filter((limit) => typeof limit === 'string' && limit in limits);
+      if (refusals.length === 0) return;
+      for (const limit of refusals) refused(String(limit));
+      // 400 whatever media type the caller prefers, which is not so for other errors of a document.
+      setResult({ ...result, extensions: { ...result.extensions, http: { status: 400 } } });
+    },
+  };
+}
+
+/**
+ * Runs each operation within the budget of its context. The clock starts here. A stream and the operations that wait
+ * for a model or for files have limits of their own.
+ */
+export function useBudget(): Plugin<Context> {
+  return {
+    onExecute({ args, executeFn, setExecuteFn }) {
+      const { budget } = args.contextValue as Context;
+      const options = runOptions(args as unknown as ExecutionArgs);
+      setExecuteFn(async (given) => {
+        try {
+          return await budget.run(() => executeFn(given), options);
+        } catch (error) {
+          return { errors: [maskError(error)] };
+        }
+      });
+    },
+  };
+}
+
+/** Returns how a budget treats the operation of these arguments. */
+export function runOptions({ schema, document, operationName }: ExecutionArgs): RunOptions {
+  const operation = getOperationAST(document, operationName);
+  const root = operation && schema.getRootType(operation.operation);
+  if (!root) return { timed: true, answersEarly: true };
+  const fields = Object.values(root.getFields()).filter(({ extensions }) => extensions.ownTimeLimit);
+  const { fields: selected } = measure(document, operation);
+  return { timed: !fields.some(({ name }) => selected.has(name)), answersEarly: operation.operation !== 'mutation' };
 }

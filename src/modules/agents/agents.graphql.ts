@@ -200,16 +200,23 @@ export const Agent = builder.prismaNode('Agent', {
     }),
     starterMessages: t.relation('starterMessages', {
       type: StarterMessage,
-      description: 'What it suggests to ask, in order.',
-      query: { orderBy: { position: 'asc' } },
+      listSize: 5,
+      description: 'The questions that the agent suggests, in order: at most 50.',
+      query: { orderBy: { position: 'asc' }, take: 50 },
     }),
-    labels: t.relation('labels', { type: Label, description: 'Its labels.', query: { orderBy: { id: 'asc' } } }),
+    labels: t.relation('labels', {
+      type: Label,
+      listSize: 5,
+      description: 'The labels of the agent: at most 100.',
+      query: { orderBy: { id: 'asc' }, take: 100 },
+    }),
     actions: t.relation('actions', {
       type: Action,
       nullable: true,
       authScopes: { permission: 'read:actions' },
-      description: 'What it can do in a turn.',
-      query: { orderBy: { id: 'asc' } },
+      listSize: 5,
+      description: 'The actions that the agent can take in a turn: at most 100.',
+      query: { orderBy: { id: 'asc' }, take: 100 },
     }),
     documents: t.field({
       type: DocumentConnection,

@@ -66,6 +66,7 @@ const ChatSearchDocuments = builder.objectRef<Event<'searchDocuments'>>('ChatSea
     index: t.exposeInt('index', { description: indexDescription }),
     documents: t.field({
       type: [SearchHit],
+      listSize: 10,
       description: 'The passages, best first.',
       resolve: (event) => event.documents,
     }),
@@ -100,6 +101,7 @@ const ChatAnswerStarted = builder.objectRef<Event<'answerStarted'>>('ChatAnswerS
     }),
     documents: t.field({
       type: [SearchHit],
+      listSize: 10,
       description: 'The passages it was given.',
       resolve: (event) => event.documents,
     }),

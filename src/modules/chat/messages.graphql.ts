@@ -50,6 +50,7 @@ export const ChatMessage = builder.prismaNode('ChatMessage', {
     error: t.exposeString('error', { nullable: true, description: 'Why it is not whole.' }),
     citations: t.field({
       type: [Citation],
+      listSize: 10,
       description: 'The numbers in its text.',
       resolve: async (message, _args, { principal, services }) => {
         const { citations } = await services.chat.references(signedIn(principal), message);
@@ -58,6 +59,7 @@ export const ChatMessage = builder.prismaNode('ChatMessage', {
     }),
     documents: t.field({
       type: [SearchHit],
+      listSize: 10,
       description: 'The passages it was given, best first.',
       resolve: async (message, _args, { principal, services }) =>
         storedHits((await services.chat.references(signedIn(principal), message)).passages),

@@ -19,6 +19,7 @@ const ChatModel = builder.objectRef<ChatModelRow>('ChatModel').implement({
 builder.queryField('models', (t) =>
   t.field({
     type: [ChatModel],
+    listSize: 20,
     authScopes: { permission: 'write:chat' },
     description: 'The language models that a chat can choose, the server’s own first.',
     resolve: (_root, _args, { services: { models } }) => models.names.flatMap((name) => models.find(name) ?? []),

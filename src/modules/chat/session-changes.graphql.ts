@@ -136,6 +136,7 @@ builder.mutationFields((t) => ({
   }),
   deleteAllChatSessions: t.field({
     type: DeleteAllChatSessionsPayload,
+    ownTimeLimit: true,
     authScopes: { permission: 'manage:chat' },
     description: 'Hides all of one’s own sessions.',
     resolve: async (_root, _args, { principal, services }) => ({

@@ -4,7 +4,7 @@ import type { ChatSession as ChatSessionRow } from '../../generated/prisma/clien
 import { builder, type SchemaTypes } from '../../graphql/builder.ts';
 import { connection, nestedNodes, nodeQuery, pageArgs } from '../../graphql/connection.ts';
 import { nodeRule, uuidIds } from '../../graphql/nodes.ts';
-import { cut } from '../../paging.ts';
+import { cut, maxPage } from '../../paging.ts';
 import { Project } from '../projects/projects.graphql.ts';
 import { seesProject } from '../projects/projects.service.ts';
 import { chatMessageOrder, chatSessionOrder, seesSession } from './chat.service.ts';
@@ -288,6 +288,7 @@ builder.queryFields((t) => ({
   }),
   searchChats: t.field({
     type: ChatSearchResult,
+    sizedFields: { sessions: ({ first }) => Math.min(Math.max(first ?? 10, 1), maxPage) },
     authScopes: { permission: 'read:chat' },
     description:
       'The sessions that the caller may read whose name or messages hold all the words; the most recent ones for no words.',

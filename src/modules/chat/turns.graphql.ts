@@ -120,11 +120,13 @@ const SendChatMessagePayload = builder.objectRef<Answered>('SendChatMessagePaylo
     reasoning: t.exposeString('reasoning', { nullable: true, description: 'What the model thought.' }),
     citations: t.field({
       type: [Citation],
+      listSize: 10,
       description: 'The numbers in the answer.',
       resolve: ({ citations }) => citations,
     }),
     documents: t.field({
       type: [SearchHit],
+      listSize: 10,
       description: 'The passages it was given, best first.',
       resolve: ({ documents }) => documents,
     }),
@@ -152,6 +154,7 @@ const SendChatMessagePayload = builder.objectRef<Answered>('SendChatMessagePaylo
 builder.mutationFields((t) => ({
   sendChatMessage: t.field({
     type: SendChatMessagePayload,
+    ownTimeLimit: true,
     authScopes: { permission: 'write:chat' },
     description: 'Sends a message and waits for the whole answer. CONFLICT while the session is still answering.',
     args: { input: t.arg({ type: SendChatMessageInput, required: true, description: 'The message.' }) },

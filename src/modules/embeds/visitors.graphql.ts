@@ -77,6 +77,7 @@ const DeleteEmbedChatPayload = builder.objectRef<{ deleted: boolean }>('DeleteEm
 builder.queryField('embedChat', (t) =>
   t.field({
     type: [EmbedExchange],
+    listSize: 100,
     public: true,
     description:
       'The last 100 exchanges of a visitor’s chat with a widget’s agent, oldest first; none where there is no such chat.',

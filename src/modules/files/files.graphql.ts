@@ -136,6 +136,7 @@ builder.prismaObjectField(Agent, 'files', (t) =>
 builder.prismaObjectField(ChatMessage, 'files', (t) =>
   t.field({
     type: [File],
+    listSize: 5,
     description: 'The files that were given with it, in the order of their upload.',
     select: (_args, _context, nested) => ({ files: { ...(nested() as object), orderBy: [...oldestFirst] } }),
     resolve: ({ files }) => files,
@@ -183,11 +184,13 @@ const UploadFilesPayload = builder.objectRef<Uploaded>('UploadFilesPayload').imp
   fields: (t) => ({
     files: t.field({
       type: [File],
+      listSize: 20,
       description: 'Those that are kept, in their order.',
       resolve: ({ files }) => files,
     }),
     rejected: t.field({
       type: [RejectedFile],
+      listSize: 20,
       description: 'Those that are not.',
       resolve: ({ rejected }) => rejected,
     }),
@@ -248,6 +251,7 @@ builder.queryFields((t) => ({
 builder.mutationFields((t) => ({
   uploadFiles: t.field({
     type: UploadFilesPayload,
+    ownTimeLimit: true,
     authScopes: { permission: 'write:projects' },
     description:
       'Keeps files, and reads their text afterwards. What is not taken is told with the reason, and is no error. At most 1,000 files and 2 GB for one user.',

@@ -172,6 +172,7 @@ const CreateChatCompletionPayload = builder.objectRef<Completion>('CreateChatCom
     }),
     toolCalls: t.field({
       type: [CompletionToolCall],
+      listSize: 10,
       description: 'Its calls.',
       resolve: ({ toolCalls }) => toolCalls,
     }),
@@ -194,6 +195,7 @@ const ChatCompletionChunk = builder.objectRef<CompletionChunk>('ChatCompletionCh
     refusal: t.exposeString('refusal', { nullable: true, description: 'The next characters of a refusal.' }),
     toolCalls: t.field({
       type: [CompletionToolCallPiece],
+      listSize: 10,
       description: 'The next pieces of its calls.',
       resolve: ({ toolCalls }) => toolCalls,
     }),
@@ -214,6 +216,7 @@ const ChatCompletionChunk = builder.objectRef<CompletionChunk>('ChatCompletionCh
 builder.mutationField('createChatCompletion', (t) =>
   t.field({
     type: CreateChatCompletionPayload,
+    ownTimeLimit: true,
     authScopes: { permission: 'use:llm_gateway' },
     description:
       'Answers a conversation that the client keeps, as an agent with its knowledge; nothing of it is stored. The answer ends when the client goes away.',

@@ -45,6 +45,8 @@ const CreateEmbeddingsInput = builder.inputType('CreateEmbeddingsInput', {
 builder.mutationField('createEmbeddings', (t) =>
   t.field({
     type: CreateEmbeddingsPayload,
+    sizedFields: { embeddings: ({ input }) => input.texts.length },
+    ownTimeLimit: true,
     authScopes: { permission: 'use:llm_gateway' },
     description: 'Embeds texts with the server’s embedding model. NOT_FOUND where it has none.',
     args: { input: t.arg({ type: CreateEmbeddingsInput, required: true, description: 'The texts.' }) },

@@ -25,6 +25,7 @@ const CreateImageInput = builder.inputType('CreateImageInput', {
 builder.mutationField('createImage', (t) =>
   t.field({
     type: CreateImagePayload,
+    ownTimeLimit: true,
     authScopes: { permission: 'use:llm_gateway' },
     description: 'Draws an image with the server’s image model. NOT_FOUND where it has none.',
     args: { input: t.arg({ type: CreateImageInput, required: true, description: 'What to draw.' }) },

@@ -80,6 +80,7 @@ const QueryHistoryEntry = builder.prismaObject('ChatMessage', {
     }),
     passages: t.field({
       type: [SearchHit],
+      listSize: 10,
       description: 'The passages that the answer was given, as far as the caller may read them.',
       resolve: async (entry, _args, { principal, services }) =>
         storedHits((await services.chat.references(signedIn(principal), entry)).passages),

@@ -109,7 +109,11 @@ const MoveDocumentsPayload = builder
   .implement({
     description: 'What `moveDocuments` did.',
     fields: (t) => ({
-      documents: t.field({ type: [Document], description: 'Those that moved.', resolve: ({ moved }) => moved }),
+      documents: t.field({
+        type: [Document],
+        description: 'The documents that were moved.',
+        resolve: ({ moved }) => moved,
+      }),
       skipped: t.exposeStringList('skipped', {
         description: 'The locations of those that agents have as their own: they stay.',
       }),
@@ -129,6 +133,7 @@ const DeleteDocumentsPayload = builder.objectRef<DocumentRow[]>('DeleteDocuments
 builder.queryFields((t) => ({
   documentFolders: t.field({
     type: [DocumentFolder],
+    listSize: 1000,
     authScopes: { permission: 'manage:documents' },
     description: 'All folders of documents by name, `custom-documents` first. `documents` lists what is in one.',
     resolve: (_root, _args, { principal, services }) => services.folders.list(signedIn(principal)),
@@ -154,6 +159,7 @@ builder.mutationFields((t) => ({
   }),
   deleteDocumentFolder: t.field({
     type: DeleteDocumentFolderPayload,
+    ownTimeLimit: true,
     authScopes: { permission: 'manage:documents' },
     description:
       'Deletes a folder with its documents. Those that the caller may not read go back to `custom-documents`, which stays.',
@@ -162,6 +168,8 @@ builder.mutationFields((t) => ({
   }),
   moveDocuments: t.field({
     type: MoveDocumentsPayload,
+    sizedFields: { documents: ({ input }) => input.moves.length },
+    ownTimeLimit: true,
     authScopes: { permission: 'manage:documents' },
     description:
       'Moves documents to other folders, or gives them other file names: all or none, except those that agents have as their own, which stay.',
@@ -170,6 +178,7 @@ builder.mutationFields((t) => ({
   }),
   deleteDocuments: t.field({
     type: DeleteDocumentsPayload,
+    ownTimeLimit: true,
     authScopes: { permission: 'manage:documents' },
     description:
       'Deletes documents with their passages. Locations at which the caller may read nothing are passed over.',

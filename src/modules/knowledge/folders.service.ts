@@ -21,6 +21,9 @@ const Moves = z.object({
 });
 const Locations = z.object({ locations: z.array(z.string().max(600)).max(mostAtOnce) });
 
+/** The most folders besides the one that is always there: a list holds them all. */
+const maxFolders = 5000;
+
 export type MovesInput = z.input<typeof Moves>;
 
 export interface FolderSummary {
@@ -64,7 +67,7 @@ export function foldersService(db: Database, audit: AuditService) {
     /** All folders by name, the one that is always there first, with how many documents the principal may read in each. */
     async list(principal: Principal): Promise<FolderSummary[]> {
       const [folders, counts] = await Promise.all([
-        db.prisma.documentFolder.findMany({ orderBy: { name: 'asc' } }),
+        db.prisma.documentFolder.findMany({ orderBy: { name: 'asc' }, take: maxFolders }),
         db.prisma.document.groupBy({
           by: ['folderId'],
           where: { AND: [visible.documents(principal), { fileId: null }] },
@@ -203,7 +206,7 @@ export async function folderToFill(
   return (await transaction.documentFolder.findUniqueOrThrow({ where: { name } })).id;
 }
 
-/** Makes a folder, unless it is there: then false. */
+/** Makes a folder, unless it is there: then false. Throws CONFLICT when there are too many. */
 async function make(
   transaction: Prisma.TransactionClient,
   audit: AuditService,
@@ -212,6 +215,8 @@ async function make(
 ): Promise<boolean> {
   const [folder] = await transaction.documentFolder.createManyAndReturn({ data: [{ name }], skipDuplicates: true });
   if (!folder) return false;
+  if ((await transaction.documentFolder.count()) > maxFolders)
+    throw conflict(`There are ${maxFolders} folders already. Delete one to create another.`);
   await audit.record(transaction, {
     ...by(principal),
     action: 'document_folder.create',

@@ -85,7 +85,12 @@ const AddedDocument = builder.objectRef<Added>('AddedDocument').implement({
 const AddDocumentsPayload = builder.objectRef<Added[]>('AddDocumentsPayload').implement({
   description: 'The documents that a mutation added.',
   fields: (t) => ({
-    added: t.field({ type: [AddedDocument], description: 'In the order of what was sent.', resolve: (added) => added }),
+    added: t.field({
+      type: [AddedDocument],
+      listSize: 20,
+      description: 'The documents in the order of the input: at most 20.',
+      resolve: (added) => added,
+    }),
   }),
 });
 
@@ -105,6 +110,7 @@ const AcceptedDocumentType = builder
 builder.queryField('acceptedDocumentTypes', (t) =>
   t.field({
     type: [AcceptedDocumentType],
+    listSize: 20,
     authScopes: { permission: 'manage:documents' },
     description: 'What `uploadDocuments` reads. Text is read under any other extension too.',
     resolve: () =>
@@ -117,6 +123,7 @@ builder.queryField('acceptedDocumentTypes', (t) =>
 builder.mutationFields((t) => ({
   uploadDocuments: t.field({
     type: AddDocumentsPayload,
+    ownTimeLimit: true,
     authScopes: { permission: 'manage:documents' },
     description:
       'Adds the texts of files as public documents, all or none. The files are not kept. BAD_USER_INPUT names the one that cannot be read.',
@@ -131,6 +138,7 @@ builder.mutationFields((t) => ({
   }),
   addTextDocument: t.field({
     type: AddDocumentsPayload,
+    ownTimeLimit: true,
     authScopes: { permission: 'manage:documents' },
     description: 'Adds a text as a public document. It can be found as soon as this returns.',
     args: { input: t.arg({ type: AddTextDocumentInput, required: true, description: 'The text.' }) },
@@ -138,6 +146,7 @@ builder.mutationFields((t) => ({
   }),
   addLinkDocument: t.field({
     type: AddDocumentsPayload,
+    ownTimeLimit: true,
     authScopes: { permission: 'manage:documents' },
     description:
       'Adds the text of a web page as a public document, as the page is now. It is fetched in at most 20 seconds, with at most 5 redirects, and never from a private address.',

@@ -4,6 +4,7 @@ import type { Document as DocumentRow } from '../../generated/prisma/client.ts';
 import { builder } from '../../graphql/builder.ts';
 import { connection, nodeQuery, pageArgs } from '../../graphql/connection.ts';
 import { integerIds, nodeRule } from '../../graphql/nodes.ts';
+import { maxPage } from '../../paging.ts';
 import { documentOrder } from './knowledge.service.ts';
 import { locationOf } from './location.ts';
 import { type DocumentOwner as Owner, ownerName } from './owners.ts';
@@ -270,6 +271,7 @@ builder.queryFields((t) => ({
   }),
   search: t.field({
     type: [SearchHit],
+    listSize: ({ first, agentSlug }) => Math.min(first ?? (agentSlug == null ? 10 : maxPage), maxPage),
     authScopes: { permission: 'read:search' },
     description: 'Passages of the documents that the caller may read, best first.',
     args: {
@@ -315,6 +317,7 @@ builder.queryFields((t) => ({
 builder.mutationFields((t) => ({
   ingestDocument: t.field({
     type: IngestDocumentPayload,
+    ownTimeLimit: true,
     authScopes: { permission: 'manage:documents' },
     description: 'Adds or replaces a document. It can be found as soon as this returns.',
     args: { input: t.arg({ type: IngestDocumentInput, required: true, description: 'The document.' }) },

@@ -244,11 +244,13 @@ const ViewerUsage = builder.objectRef<object>('ViewerUsage').implement({
   fields: (t) => ({
     limits: t.field({
       type: [ViewerLimitType],
+      listSize: 5,
       description: 'The limits that apply to the caller, the narrowest first.',
       resolve: (_usage, _args, { principal, services }) => services.limits.applyingTo(signedIn(principal)),
     }),
     perDay: t.field({
       type: [UsageDay],
+      listSize: 100,
       description:
         'What the user used on each of the last 30 UTC days, by model, newest first. A project’s token sees its own use.',
       resolve: (_usage, _args, { principal, services }) => services.usage.perDay(signedIn(principal)),
@@ -293,6 +295,7 @@ const UsageReport = builder.objectRef<UsageFilter>('UsageReport').implement({
   fields: (t) => ({
     records: t.field({
       type: [UsageRecordType],
+      listSize: ({ first }) => Math.min(first ?? 100, 1000),
       description: 'By day, user, credential and model, newest day first.',
       args: {
         first: t.arg.int({ description: 'How many to return: 100 unless given, at most 1000.' }),

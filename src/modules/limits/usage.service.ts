@@ -11,6 +11,8 @@ const hour = 3600 * 1000;
 const day = 24 * hour;
 /** Days of one's own usage that are shown, today included. */
 const ownDays = 30;
+/** The most rows of one's own usage, one for each day and model. */
+const maxOwnRows = 1000;
 /** Days that a report of the whole server spans at most, and unless told otherwise. */
 const mostDays = 366;
 const usualDays = 30;
@@ -144,7 +146,7 @@ export function usageService(db: Database) {
         SELECT ${ofDay}, "model", ${figures} FROM "UsageRecord"
         WHERE "hour" >= ${new Date((Math.floor(Date.now() / day) - ownDays + 1) * day)}::timestamptz
           ${whose(projectId === null ? { userId } : { tokenId })}
-        GROUP BY 1, 2 ORDER BY 1 DESC, 2`,
+        GROUP BY 1, 2 ORDER BY 1 DESC, 2 LIMIT ${maxOwnRows}`,
 
     /**
      * What the whole server used, by UTC day, user, credential and model, newest first. `first` is 100 unless given and

@@ -198,6 +198,7 @@ builder.mutationFields((t) => ({
   }),
   addProjectDocument: t.field({
     type: AddProjectDocumentPayload,
+    ownTimeLimit: true,
     authScopes: { permission: 'write:projects' },
     description:
       'Adds a private document to a project of one’s own, or replaces one of it. It can be found as soon as this returns.',

@@ -33,6 +33,7 @@ const Preferences = builder.objectRef<StoredPreferences>('Preferences').implemen
     logoFileName: t.exposeString('logoFileName', { nullable: true, description: 'The name of their logo’s file.' }),
     footerLinks: t.field({
       type: [FooterLink],
+      listSize: 3,
       description: 'Links at the foot of their pages.',
       resolve: ({ footerLinks }) => footerLinks,
     }),

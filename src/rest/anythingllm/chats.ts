@@ -184,6 +184,7 @@ const statuses: Partial<Record<AppError['code'], number>> = {
   CONFLICT: 409,
   RATE_LIMITED: 429,
   UPSTREAM_FAILED: 502,
+  TIMEOUT: 503,
   INTERNAL: 500,
 };
 

@@ -15,6 +15,7 @@ const answers: Record<ErrorCode, (error: AppError) => Failure> = {
   CONFLICT: ({ message }) => failed(409, message),
   RATE_LIMITED: ({ message }) => failed(429, message),
   UPSTREAM_FAILED: ({ message }) => failed(502, message),
+  TIMEOUT: ({ message }) => failed(503, message),
   INTERNAL: ({ message }) => failed(500, message),
 };
 

@@ -54,6 +54,7 @@ const answers: Record<ErrorCode, (error: AppError) => Failure> = {
   CONFLICT: ({ message }) => openaiError(409, message, { code: 'conflict' }),
   RATE_LIMITED: ({ message }) => openaiError(429, message, { type: 'rate_limit_error', code: 'rate_limit_exceeded' }),
   UPSTREAM_FAILED: ({ message }) => openaiError(502, message, { type: 'server_error', code: 'upstream_error' }),
+  TIMEOUT: ({ message }) => openaiError(503, message, { type: 'server_error', code: 'timeout' }),
   INTERNAL: ({ message }) => openaiError(500, message, { type: 'server_error', code: 'server_error' }),
 };
 

@@ -95,6 +95,7 @@ const statuses: Record<ErrorCode, number> = {
   CONFLICT: 409,
   RATE_LIMITED: 429,
   UPSTREAM_FAILED: 502,
+  TIMEOUT: 503,
   INTERNAL: 500,
 };
 

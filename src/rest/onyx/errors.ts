@@ -51,6 +51,7 @@ const answers: Record<ErrorCode, (error: AppError) => Failure> = {
     ...(error.details.retryAfter && { headers: { 'Retry-After': String(error.details.retryAfter) } }),
   }),
   UPSTREAM_FAILED: (error) => coded(502, 'LLM_PROVIDER_ERROR', error.message),
+  TIMEOUT: (error) => coded(503, 'TIMEOUT', error.message),
   INTERNAL: (error) => coded(500, 'INTERNAL_ERROR', error.message),
 };
 

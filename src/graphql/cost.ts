@@ -1,0 +1,156 @@
+import {
+  type DocumentNode,
+  type FieldNode,
+  type FragmentDefinitionNode,
+  type GraphQLCompositeType,
+  type GraphQLField,
+  GraphQLIncludeDirective,
+  type GraphQLObjectType,
+  type GraphQLSchema,
+  GraphQLSkipDirective,
+  getArgumentValues,
+  getDirectiveValues,
+  getNamedType,
+  getNullableType,
+  isAbstractType,
+  isCompositeType,
+  isListType,
+  isObjectType,
+  Kind,
+  type OperationDefinitionNode,
+  type SelectionNode,
+  type SelectionSetNode,
+} from 'graphql';
+import { freeFields, isPaged, type ListSize, pageFields, pageSize, sizesOf } from './plugins/list-size.ts';
+
+export interface OperationToPrice {
+  schema: GraphQLSchema;
+  document: DocumentNode;
+  operation: OperationDefinitionNode;
+  /** Coerced, with the defaults of the operation. */
+  variableValues: Record<string, unknown>;
+}
+
+/** Sizes that a field states for lists of the object that it returns. */
+type InheritedSizes = ReadonlyMap<string, number>;
+
+const nothingInherited: InheritedSizes = new Map();
+
+/**
+ * Estimates how many objects the response to an operation holds. Each object counts 1, and what is selected below it is
+ * counted once per object: below a list that is the size of the page (`first` or `last`, 20 by default, at most 100) or
+ * the size that the list declares. Scalars, introspection, and the edges and `pageInfo` of connections are free. For an
+ * interface or a union, the most expensive type counts.
+ *
+ * Fields are merged as the executor merges them, so that a field that several fragments select counts once. The
+ * operation must be valid.
+ */
+export function costOf({ schema, document, operation, variableValues }: OperationToPrice): number {
+  const fragments = fragmentsOf(document);
+  /** Costs by type, selection sets and inherited sizes: without it, fragments within fragments take exponential time. */
+  const known = new Map<string, number>();
+  const ids = new Map<SelectionSetNode, number>();
+  const idOf = (selectionSet: SelectionSetNode): number => {
+    const id = ids.get(selectionSet) ?? ids.size;
+    ids.set(selectionSet, id);
+    return id;
+  };
+
+  function isIncluded(node: SelectionNode): boolean {
+    return (
+      getDirectiveValues(GraphQLSkipDirective, node, variableValues)?.if !== true &&
+      getDirectiveValues(GraphQLIncludeDirective, node, variableValues)?.if !== false
+    );
+  }
+
+  /** Adds the fields that objects of a type answer, by their names in the response. */
+  function collect(
+    type: GraphQLObjectType,
+    { selections }: SelectionSetNode,
+    fields: Map<string, FieldNode[]>,
+    seen: Set<string>,
+  ): void {
+    const applies = (condition: string): boolean => {
+      const conditional = schema.getType(condition);
+      return conditional === type || (isAbstractType(conditional) && schema.isSubType(conditional, type));
+    };
+    for (const node of selections) {
+      if (!isIncluded(node)) continue;
+      if (node.kind === Kind.FIELD) {
+        const key = node.alias?.value ?? node.name.value;
+        fields.set(key, [...(fields.get(key) ?? []), node]);
+      } else if (node.kind === Kind.INLINE_FRAGMENT) {
+        if (!node.typeCondition || applies(node.typeCondition.name.value))
+          collect(type, node.selectionSet, fields, seen);
+      } else if (!seen.has(node.name.value)) {
+        seen.add(node.name.value);
+        const fragment = fragments.get(node.name.value);
+        if (fragment && applies(fragment.typeCondition.name.value)) collect(type, fragment.selectionSet, fields, seen);
+      }
+    }
+  }
+
+  function ofObject(type: GraphQLObjectType, selectionSets: SelectionSetNode[], inherited: InheritedSizes): number {
+    const key = `${type.name} ${selectionSets.map(idOf)} ${[...inherited]}`;
+    const found = known.get(key);
+    if (found !== undefined) return found;
+    const fields = new Map<string, FieldNode[]>();
+    const seen = new Set<string>();
+    for (const selectionSet of selectionSets) collect(type, selectionSet, fields, seen);
+    let cost = 0;
+    for (const nodes of fields.values()) cost += ofField(type, nodes, inherited);
+    known.set(key, cost);
+    return cost;
+  }
+
+  function ofType(type: GraphQLCompositeType, selectionSets: SelectionSetNode[], inherited: InheritedSizes): number {
+    if (isObjectType(type)) return ofObject(type, selectionSets, inherited);
+    return Math.max(0, ...schema.getPossibleTypes(type).map((each) => ofObject(each, selectionSets, inherited)));
+  }
+
+  function ofField(parent: GraphQLObjectType, nodes: FieldNode[], inherited: InheritedSizes): number {
+    const [node] = nodes as [FieldNode];
+    // Introspection has no entry here.
+    const field = parent.getFields()[node.name.value];
+    if (!field) return 0;
+    const type = getNamedType(field.type);
+    if (!isCompositeType(type)) return 0;
+    const args = argumentsOf(field, node);
+    const size = (stated: ListSize): number => {
+      const items = typeof stated === 'number' ? stated : stated(args);
+      return Number.isFinite(items) ? Math.max(0, items) : 0;
+    };
+    const { listSize, sizedFields } = sizesOf(field);
+    const sized = new Map(Object.entries(sizedFields ?? {}).map(([list, stated]) => [list, size(stated)]));
+    if (isPaged(field)) for (const list of pageFields) sized.set(list, size(pageSize));
+    const below = ofType(
+      type,
+      nodes.flatMap(({ selectionSet }) => selectionSet ?? []),
+      sized.size > 0 ? sized : nothingInherited,
+    );
+    const each = below + (freeFields.has(field.name) ? 0 : 1);
+    if (!isListType(getNullableType(field.type))) return each;
+    const stated = listSize ?? inherited.get(field.name) ?? (isPaged(field) ? pageSize : undefined);
+    return stated === undefined ? each : size(stated) * each;
+  }
+
+  function argumentsOf(field: GraphQLField<unknown, unknown>, node: FieldNode): Record<string, unknown> {
+    try {
+      return getArgumentValues(field, node, variableValues);
+    } catch {
+      // The field reports the error when it is executed, and returns nothing.
+      return {};
+    }
+  }
+
+  const root = schema.getRootType(operation.operation);
+  if (!root) return 0;
+  return Math.min(ofObject(root, [operation.selectionSet], nothingInherited), Number.MAX_SAFE_INTEGER);
+}
+
+export const fragmentsOf = ({ definitions }: DocumentNode): Map<string, FragmentDefinitionNode> =>
+  new Map(
+    definitions.flatMap((definition) =>
+      definition.kind === Kind.FRAGMENT_DEFINITION ? [[definition.name.value, definition] as const] : [],
+    ),
+  );

@@ -1,0 +1,105 @@
+import SchemaBuilder, { BasePlugin, type PothosOutputFieldConfig, type SchemaTypes } from '@pothos/core';
+import {
+  type GraphQLField,
+  type GraphQLSchema,
+  getNamedType,
+  getNullableType,
+  isInterfaceType,
+  isLeafType,
+  isListType,
+  isObjectType,
+} from 'graphql';
+import { pageSizeOf } from '../../paging.ts';
+
+const name = 'listSize' as const;
+
+/** The number of items to expect in a list, fixed or computed from the coerced arguments of the field that states it. */
+// biome-ignore lint/suspicious/noExplicitAny: the arguments have the shape of the field that states the size.
+export type ListSize = number | ((args: any) => number);
+
+declare global {
+  export namespace PothosSchemaTypes {
+    interface Plugins<Types extends SchemaTypes> {
+      listSize: ListSizePlugin<Types>;
+    }
+    interface FieldOptions<
+      Types extends SchemaTypes,
+      ParentShape,
+      Type extends import('@pothos/core').TypeParam<Types>,
+      Nullable extends import('@pothos/core').FieldNullability<Type>,
+      Args extends import('@pothos/core').InputFieldMap,
+      ResolveShape,
+      ResolveReturnShape,
+    > {
+      /** The number of items that the cost of an operation assumes for this list. Required for lists without pages. */
+      listSize?: ListSize;
+      /** The same for lists of the object that this field returns and whose length its arguments determine. */
+      sizedFields?: Record<string, ListSize>;
+    }
+  }
+}
+
+/** Carries the declared sizes of lists into the schema, where `costOf` reads them. */
+export class ListSizePlugin<Types extends SchemaTypes> extends BasePlugin<Types> {
+  override onOutputFieldConfig(config: PothosOutputFieldConfig<Types>): PothosOutputFieldConfig<Types> {
+    const { listSize, sizedFields } = config.pothosOptions as Sizes;
+    if (listSize === undefined && sizedFields === undefined) return config;
+    return { ...config, extensions: { ...config.extensions, listSize, sizedFields } };
+  }
+}
+
+interface Sizes {
+  listSize?: ListSize;
+  sizedFields?: Record<string, ListSize>;
+}
+
+type Field = GraphQLField<unknown, unknown>;
+
+export const sizesOf = (field: Field): Sizes => field.extensions as Sizes;
+
+const pageArguments = new Set(['first', 'last']);
+
+/** Returns whether a field takes the arguments of a page. */
+export const isPaged = (field: Field): boolean => field.args.some((argument) => pageArguments.has(argument.name));
+
+/** Returns the size of the page that a field's arguments ask for. */
+export const pageSize: ListSize = pageSizeOf;
+
+/** The fields of a connection that have one item for each item of its page. */
+export const pageFields = ['edges', 'nodes'];
+
+/** The parts of a connection that are not counted: the node of an edge is. */
+export const freeFields = new Set(['edges', 'pageInfo']);
+
+/**
+ * Returns the lists of objects whose size nothing states: no page argument, no `listSize` and no `sizedFields` of every
+ * field that returns their type. `costOf` could not tell what they cost.
+ */
+export function unsizedLists(schema: GraphQLSchema): string[] {
+  const types = Object.values(schema.getTypeMap()).filter(
+    (type) => (isObjectType(type) || isInterfaceType(type)) && !type.name.startsWith('__'),
+  );
+  const fields = types.flatMap((type) =>
+    isObjectType(type) || isInterfaceType(type)
+      ? Object.values(type.getFields()).map((field) => ({ type, field: field as Field }))
+      : [],
+  );
+  const statedElsewhere = (typeName: string, list: string): boolean => {
+    const returning = fields.filter(({ field }) => getNamedType(field.type).name === typeName);
+    return (
+      returning.length > 0 &&
+      returning.every(
+        ({ field }) => sizesOf(field).sizedFields?.[list] || (isPaged(field) && pageFields.includes(list)),
+      )
+    );
+  };
+  return fields
+    .filter(({ field }) => isListType(getNullableType(field.type)) && !isLeafType(getNamedType(field.type)))
+    .filter(({ field }) => sizesOf(field).listSize === undefined && !isPaged(field))
+    .filter(({ type, field }) => !statedElsewhere(type.name, field.name))
+    .map(({ type, field }) => `${type.name}.${field.name}`);
+}
+
+export default name;
+
+SchemaBuilder.registerPlugin(name, ListSizePlugin);
