@@ -54,12 +54,14 @@ export const Document = builder.prismaNode('Document', {
     origin: t.expose('origin', { type: DocumentOrigin, description: 'How the document entered the server.' }),
     primaryOwners: t.field({
       type: [DocumentOwner],
+      listSize: 2,
       description: 'The people responsible for the document, such as its authors.',
       select: { primaryOwners: true },
       resolve: ({ primaryOwners }) => primaryOwners as unknown as Owner[],
     }),
     secondaryOwners: t.field({
       type: [DocumentOwner],
+      listSize: 2,
       description: 'Other people responsible for the document, such as its assignees.',
       select: { secondaryOwners: true },
       resolve: ({ secondaryOwners }) => secondaryOwners as unknown as Owner[],

@@ -46,6 +46,7 @@ const PermissionInfo = builder.objectRef<Permission>('PermissionInfo').implement
 builder.queryField('permissions', (t) =>
   t.field({
     type: [PermissionInfo],
+    listSize: 30,
     authScopes: { signedIn: true },
     description: 'All permissions of this server, in the order of its documentation.',
     resolve: () => permissions,
