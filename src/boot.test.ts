@@ -31,7 +31,7 @@ it('marks at the next start what a killed process left, and nothing else', async
   await kit.booted.services.runs.markInterrupted();
   const find = (messageId: number) =>
     kit.prisma.chatMessage.findUniqueOrThrow({ where: { id: messageId }, include: { run: true } });
-  const error = 'The server stopped while this was being written.';
+  const error = 'The server stopped before the answer was complete.';
   expect(await find(id)).toMatchObject({ status: 'INTERRUPTED', error, run: { status: 'INTERRUPTED', error } });
   expect(await find(done.message_id)).toMatchObject({ status: 'COMPLETE', error: null, run: { status: 'COMPLETED' } });
   gate.open();
@@ -48,11 +48,20 @@ it('stops when it closes what takes too long, keeps its words, and begins nothin
   const aborted = kit.model.nextAbort();
   const drained = kit.booted.services.runs.drain(0);
   expect(await (await send({ stream: false })).json()).toEqual({
-    error_code: 'CONFLICT',
+    error_code: 'SERVICE_UNAVAILABLE',
     detail: 'The server is shutting down.',
   });
   await Promise.all([drained, aborted]);
-  expect((await gather(lines)).at(-1).obj).toEqual({ type: 'stop', stop_reason: 'user_cancelled' });
-  const stored = await until(() => kit.prisma.chatMessage.findFirst({ where: { sessionId, status: 'STOPPED' } }));
-  expect(stored.text).toBe('One ');
+  expect((await gather(lines)).slice(-2)).toMatchObject([
+    {
+      error: 'The server stopped before the answer was complete.',
+      error_code: 'SERVICE_UNAVAILABLE',
+      is_retryable: true,
+    },
+    { obj: { type: 'stop', stop_reason: null } },
+  ]);
+  const stored = await until(() =>
+    kit.prisma.chatMessage.findFirst({ where: { sessionId, status: 'INTERRUPTED' }, include: { run: true } }),
+  );
+  expect(stored).toMatchObject({ text: 'One ', run: { status: 'INTERRUPTED' } });
 });

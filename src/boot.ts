@@ -35,12 +35,9 @@ export interface Booted {
   firstAdminKey: string | null;
   /** Ends running turns, which are given so many milliseconds, then the WebSockets, with 1001. */
   drain(patienceMs: number): Promise<void>;
-  /** Drains (10 seconds are given to running turns), finishes what is pending, closes the database. */
+  /** Drains (running turns are given `SHUTDOWN_SECONDS`), finishes what is pending, closes the database. */
   close(): Promise<void>;
 }
-
-/** How long a shutdown waits for answers under way. Milliseconds. */
-const patience = 10_000;
 
 /** How long the bytes of a deleted file are still there at most. Milliseconds. */
 const sweepEvery = 60_000;
@@ -99,7 +96,7 @@ export async function boot({ settings, log, database, checkReplies, listen }: Bo
     drain,
     async close() {
       clearInterval(daily);
-      await drain(patience);
+      await drain(settings.shutdownMs);
       await db.close();
     },
   };

@@ -10,8 +10,10 @@ export type ErrorCode =
   | 'BAD_USER_INPUT'
   | 'CONFLICT'
   | 'RATE_LIMITED'
+  | 'UPSTREAM_REJECTED'
   | 'UPSTREAM_FAILED'
   | 'TIMEOUT'
+  | 'UNAVAILABLE'
   | 'INTERNAL';
 
 /** One thing that is wrong with an input, and where: `["input", "name"]`. */
@@ -20,12 +22,21 @@ export interface FieldProblem {
   message: string;
 }
 
+/** What a model provider says about a request that it rejects. Fit for the caller, and only for the caller. */
+export interface ProviderStatement {
+  /** The provider's own code, such as `context_length_exceeded`. */
+  code: string | null;
+  /** The field of the provider's API that it rejects. */
+  param: string | null;
+  message: string | null;
+}
+
 export interface ErrorDetails {
   /** BAD_USER_INPUT: the fields at fault. */
   fields?: FieldProblem[];
   /** FORBIDDEN: what the caller would need. */
   requiredPermissions?: Permission[];
-  /** RATE_LIMITED: seconds. */
+  /** RATE_LIMITED, UNAVAILABLE: seconds. */
   retryAfter?: number;
   /** RATE_LIMITED: whom the limit counts together, and when it lets them in again. */
   scope?: string;
@@ -36,6 +47,12 @@ export interface ErrorDetails {
   limit?: string;
   /** UNAUTHENTICATED: a credential was presented, and opens nothing. */
   credentialRefused?: true;
+  /** UPSTREAM_REJECTED, UPSTREAM_FAILED: why, as the failure code of a turn. */
+  reason?: string;
+  /** UPSTREAM_FAILED: whether the same request may succeed later. */
+  retryable?: boolean;
+  /** UPSTREAM_REJECTED. */
+  provider?: ProviderStatement;
 }
 
 /** An error that a caller is meant to see. Everything else is masked and logged. */
@@ -68,6 +85,11 @@ export const badInput = (path: (string | number)[], message: string) =>
   new AppError('BAD_USER_INPUT', `${path.join('.')}: ${message}`, { fields: [{ path, message }] });
 
 export const conflict = (message: string) => new AppError('CONFLICT', message);
+
+/** When a client should try again: a database that was restarted is usually back by then. Seconds. */
+const retryAfter = 5;
+
+export const unavailable = (message: string) => new AppError('UNAVAILABLE', message, { retryAfter });
 
 /**
  * What Prisma says when something that a change needs went away, or was changed, at the same time; of a statement of

@@ -6,8 +6,8 @@ import { readSettings, type Settings, SettingsError } from './settings.ts';
 import { NotAloneError } from './store/alone.ts';
 import { welcome } from './welcome.ts';
 
-/** How long a shutdown waits for answers under way, and then for whoever still reads. Milliseconds. */
-const patience = { answers: 10_000, readers: 2_000 };
+/** How long a shutdown waits for clients that still read, once no answer is running. Milliseconds. */
+const readerTimeoutMs = 2_000;
 
 /** Why the server stops: one line where the operator can mend it, the whole error otherwise. */
 function giveUp(error: unknown): never {
@@ -50,10 +50,10 @@ async function main(): Promise<void> {
     stopping = true;
     log.info('shutting down');
     const closed = new Promise((resolve) => server?.close(resolve));
-    await booted.drain(patience.answers);
+    await booted.drain(settings.shutdownMs);
     // Connections that are done go at once; one whose client does not read, or says nothing, holds nobody up for long.
     setInterval(() => server?.closeIdleConnections(), 100);
-    setTimeout(() => server?.closeAllConnections(), patience.readers);
+    setTimeout(() => server?.closeAllConnections(), readerTimeoutMs);
     await closed;
     await booted.close();
     process.exit(0);

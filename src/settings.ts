@@ -106,6 +106,7 @@ const Environment = z
     LLM_SILENCE_SECONDS: seconds.default(60),
     TURN_SECONDS: seconds.default(600),
     OPERATION_SECONDS: seconds.default(30),
+    SHUTDOWN_SECONDS: seconds.default(10),
     BOOTSTRAP_ADMIN_KEY: z
       .string()
       .refine(
@@ -159,6 +160,8 @@ const Environment = z
     turnMs: env.TURN_SECONDS * 1000,
     /** The longest that a query or a mutation may run when it does not wait for a model or for files. Milliseconds. */
     operationMs: env.OPERATION_SECONDS * 1000,
+    /** How long a shutdown waits for running answers. Milliseconds. */
+    shutdownMs: env.SHUTDOWN_SECONDS * 1000,
     bootstrapAdminKey: env.BOOTSTRAP_ADMIN_KEY,
     /** The password of the built-in owner, for as long as there are no people; without one nobody is the owner. */
     authToken: env.AUTH_TOKEN,

@@ -26,6 +26,10 @@ export interface TextReply {
   breakAfter?: number;
   /** Holds each delta until it is let through. */
   gate?: Gate;
+  /** An event that follows the text, in place of the end. */
+  error?: object;
+  /** `stop` when absent. */
+  finishReason?: string;
 }
 
 export interface ToolCallsReply {
@@ -224,7 +228,7 @@ async function complete(response: ServerResponse, body: ModelRequest['body'], re
   const model = (isText(reply) ? reply.model : undefined) ?? body.model ?? 'test-model';
   const common = { id: 'chatcmpl-1', created: 1_700_000_000, model };
   const usage = usageOf(reply, body.messages ?? []);
-  const finish_reason = isText(reply) ? 'stop' : 'tool_calls';
+  const finish_reason = isText(reply) ? (reply.finishReason ?? 'stop') : 'tool_calls';
 
   if (!body.stream) {
     const message = isText(reply)
@@ -252,6 +256,10 @@ async function complete(response: ServerResponse, body: ModelRequest['body'], re
       : (reply.refusal ?? []))
       void sendDelta({ refusal });
     if (!(await pace(response, reply, (content) => sendDelta({ content })))) return;
+    if (reply.error) {
+      response.end(`data: ${JSON.stringify(reply.error)}\n\n`);
+      return;
+    }
   } else {
     if (reply.before) void sendDelta({ content: reply.before });
     for (const [index, call] of toolCallsOf(reply).entries()) {

@@ -9,6 +9,7 @@ const statuses: Partial<Record<ErrorCode, number>> = {
   UNAUTHENTICATED: 401,
   RATE_LIMITED: 429,
   TIMEOUT: 503,
+  UNAVAILABLE: 503,
 };
 
 /** Where in the query an error stands. */
@@ -22,7 +23,7 @@ const ofDocument = { status: 400, spec: true };
 
 /** An AppError in GraphQL's terms. What `at` says beside it, such as a code or a status of its own, stays. */
 export function toGraphQLError(error: AppError, at?: GraphQLError): GraphQLError {
-  const { fields, requiredPermissions, retryAfter, limit } = error.details;
+  const { fields, requiredPermissions, retryAfter, limit, reason, retryable, provider } = error.details;
   const status = statuses[error.code] ?? (limit ? 400 : undefined);
   const headers = {
     ...(error.code === 'UNAUTHENTICATED' && { 'WWW-Authenticate': 'Bearer' }),
@@ -37,6 +38,8 @@ export function toGraphQLError(error: AppError, at?: GraphQLError): GraphQLError
       ...(requiredPermissions && { requiredPermissions }),
       ...(retryAfter && { retryAfter }),
       ...(limit && { limit }),
+      ...(reason && { reason, retryable: retryable ?? false }),
+      ...(provider && { providerCode: provider.code, providerMessage: provider.message }),
       ...(status && { http: { status, headers } }),
       ...at?.extensions,
       ...(at?.nodes && !at.path && { http: { ...ofDocument, ...(at.extensions.http as object | undefined) } }),

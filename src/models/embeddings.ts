@@ -1,6 +1,7 @@
-import { APICallError, embedMany, RetryError } from 'ai';
+import { embedMany } from 'ai';
 import { AppError, badInput } from '../errors.ts';
 import type { Settings } from '../settings.ts';
+import { failureMessage, providerFailure, upstreamError } from './provider-failure.ts';
 import { openAICompatibleAt } from './providers.ts';
 import { estimateTokens } from './tokens.ts';
 
@@ -17,8 +18,8 @@ export interface Embeddings {
 export interface EmbeddingModel {
   modelId: string;
   /**
-   * `dimensions` asks for vectors of that length; a provider may not heed it. Throws UPSTREAM_FAILED, in words that say
-   * nothing of the provider’s address, headers or body, and BAD_USER_INPUT where it refuses the dimensions.
+   * `dimensions` asks for vectors of that length; a provider may not heed it. Throws UPSTREAM_REJECTED, RATE_LIMITED and
+   * UPSTREAM_FAILED as `upstreamError` does, and BAD_USER_INPUT where the provider rejects the dimensions.
    */
   embed(texts: readonly string[], signal?: AbortSignal, dimensions?: number): Promise<Embeddings>;
 }
@@ -62,16 +63,8 @@ export function embeddingModel(settings: Settings['embeddings']): EmbeddingModel
 }
 
 function failure(error: unknown, resized: boolean): AppError {
-  const cause = RetryError.isInstance(error) ? error.lastError : error;
-  const status = APICallError.isInstance(cause) ? cause.statusCode : undefined;
-  if (resized && (status === 400 || status === 422))
+  const { code, status, ...rest } = providerFailure(error);
+  if (resized && code === 'REQUEST_REJECTED')
     return badInput(['input', 'dimensions'], 'is refused by the embedding model’s provider');
-  if (status === 429)
-    return new AppError('UPSTREAM_FAILED', 'The embedding model’s provider refuses more requests for now.');
-  return new AppError(
-    'UPSTREAM_FAILED',
-    status === undefined || status < 400
-      ? 'The connection to the embedding model’s provider broke.'
-      : `The embedding model’s provider failed (HTTP ${status}).`,
-  );
+  return upstreamError(code, failureMessage(code, status, 'embedding model'), rest);
 }

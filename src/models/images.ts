@@ -1,6 +1,7 @@
-import { APICallError, generateImage, RetryError } from 'ai';
-import { AppError, badInput } from '../errors.ts';
+import { generateImage } from 'ai';
+import { type AppError, badInput } from '../errors.ts';
 import type { Settings } from '../settings.ts';
+import { failureMessage, providerFailure, upstreamError } from './provider-failure.ts';
 import { openAICompatibleAt } from './providers.ts';
 
 /** What is to be drawn. */
@@ -22,8 +23,8 @@ export interface Drawn {
 export interface ImageModel {
   modelId: string;
   /**
-   * Throws UPSTREAM_FAILED, in words that say nothing of the provider’s address, headers or body, and BAD_USER_INPUT
-   * where the provider does not take the request.
+   * Throws UPSTREAM_REJECTED, RATE_LIMITED and UPSTREAM_FAILED as `upstreamError` does, and BAD_USER_INPUT where the
+   * provider does not edit images.
    */
   draw(drawing: Drawing, signal?: AbortSignal): Promise<Drawn>;
 }
@@ -57,18 +58,8 @@ export function imageModel(settings: Settings['images']): ImageModel | null {
 }
 
 function failure(error: unknown, edits: boolean): AppError {
-  const cause = RetryError.isInstance(error) ? error.lastError : error;
-  const status = APICallError.isInstance(cause) ? cause.statusCode : undefined;
+  const { code, status, ...rest } = providerFailure(error);
   if (edits && (status === 404 || status === 405))
     return badInput(['input', 'references'], 'cannot be used: the image model’s provider does not edit images');
-  if (status === 400 || status === 422)
-    return badInput(['input', 'prompt'], 'is refused by the image model’s provider, or goes with a size that is');
-  if (status === 429)
-    return new AppError('UPSTREAM_FAILED', 'The image model’s provider refuses more requests for now.');
-  return new AppError(
-    'UPSTREAM_FAILED',
-    status === undefined || status < 400
-      ? 'The connection to the image model’s provider broke.'
-      : `The image model’s provider failed (HTTP ${status}).`,
-  );
+  return upstreamError(code, failureMessage(code, status, 'image model'), rest);
 }

@@ -1,11 +1,12 @@
 import { createOpenAICompatible } from '@ai-sdk/openai-compatible';
-import type { LanguageModelV3 } from '@ai-sdk/provider';
-import { wrapLanguageModel } from 'ai';
+import type { EmbeddingModelV3, ImageModelV3, LanguageModelV3 } from '@ai-sdk/provider';
+import { wrapEmbeddingModel, wrapImageModel, wrapLanguageModel } from 'ai';
 import { SettingsError } from '../settings.ts';
 import { embeddedModel } from './embedded.ts';
+import { withRetryRules } from './provider-failure.ts';
 import { providerFetch } from './provider-fetch.ts';
 import { separateReasoning } from './reasoning.ts';
-import { redactErrors, redactionOf } from './redaction.ts';
+import { redactError, redactErrors, redactionOf } from './redaction.ts';
 import { withWholeCharacters } from './whole-characters.ts';
 
 /** Which language model answers: the `LLM_*` settings. */
@@ -89,8 +90,8 @@ function openAICompatible({ baseUrl, apiKey, model }: ModelSettings, override: s
 }
 
 /**
- * Returns the client of an OpenAI-compatible server. Errors of its embedding and image models can quote the key:
- * callers replace them. `prefix` is that of the settings that name the server. Throws SettingsError.
+ * Returns the models of an OpenAI-compatible server. Errors of its embedding and image models do not quote the key; those
+ * of its chat models can. `prefix` is that of the settings that name the server. Throws SettingsError.
  */
 export function openAICompatibleAt(
   { baseUrl, apiKey }: { baseUrl: string; apiKey?: string | undefined },
@@ -100,13 +101,39 @@ export function openAICompatibleAt(
   if (hasCredentials(baseUrl)) throw new SettingsError(`${prefix}_BASE_URL must hold no user name or password`);
   if (apiKey && !/^[\x21-\x7e]+$/.test(apiKey))
     throw new SettingsError(`${prefix}_API_KEY must consist of printable ASCII characters without spaces`);
-  return createOpenAICompatible({
+  const provider = createOpenAICompatible({
     name: 'openai-compatible',
     baseURL: baseUrl,
     includeUsage: true,
     fetch: providerFetch,
     ...(apiKey && { apiKey }),
   });
+  const redact = redactionOf(apiKey);
+  const call = <T>(work: () => PromiseLike<T>): Promise<T> =>
+    withRetryRules(work).catch((error: unknown) => {
+      throw redact ? redactError(error, redact) : error;
+    });
+  return {
+    chatModel: (modelId: string): LanguageModelV3 =>
+      wrapLanguageModel({
+        model: provider.chatModel(modelId),
+        middleware: {
+          specificationVersion: 'v3',
+          wrapGenerate: ({ doGenerate }) => withRetryRules(doGenerate),
+          wrapStream: ({ doStream }) => withRetryRules(doStream),
+        },
+      }),
+    embeddingModel: (modelId: string): EmbeddingModelV3 =>
+      wrapEmbeddingModel({
+        model: provider.embeddingModel(modelId),
+        middleware: { specificationVersion: 'v3', wrapEmbed: ({ doEmbed }) => call(doEmbed) },
+      }),
+    imageModel: (modelId: string): ImageModelV3 =>
+      wrapImageModel({
+        model: provider.imageModel(modelId),
+        middleware: { specificationVersion: 'v3', wrapGenerate: ({ doGenerate }) => call(doGenerate) },
+      }),
+  };
 }
 
 function hasCredentials(url: string): boolean {

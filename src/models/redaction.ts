@@ -24,7 +24,7 @@ function redactValue(value: unknown, redact: Redact): unknown {
 }
 
 /** Removes the key from an error and its causes, in place: callers check the class of an error. */
-function redactError(error: unknown, redact: Redact): unknown {
+export function redactError(error: unknown, redact: Redact): unknown {
   if (!(error instanceof Error)) return redactValue(error, redact);
   for (const name of textProperties)
     if (Object.hasOwn(error, name)) Reflect.set(error, name, redactValue(Reflect.get(error, name), redact));

@@ -8,6 +8,10 @@ export interface Failure {
   headers?: Record<string, string>;
 }
 
+/** The message of an error with what the model's provider said, for dialects that have no field for it. */
+export const withProvider = ({ message, details }: Pick<AppError, 'message' | 'details'>): string =>
+  details.provider?.message ? `${message} ${details.provider.message}` : message;
+
 /** How one family of clients is spoken to: where it puts its credential, what it sends, how it is told what is wrong. */
 export interface Dialect {
   accept: Accept;

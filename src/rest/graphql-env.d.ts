@@ -4786,8 +4786,8 @@ export type introspection = {
             "type": {
               "kind": "NON_NULL",
               "ofType": {
-                "kind": "SCALAR",
-                "name": "String"
+                "kind": "ENUM",
+                "name": "TurnFailureCode"
               }
             },
             "args": [],
@@ -4818,6 +4818,33 @@ export type introspection = {
             "isDeprecated": false
           },
           {
+            "name": "providerCode",
+            "type": {
+              "kind": "SCALAR",
+              "name": "String"
+            },
+            "args": [],
+            "isDeprecated": false
+          },
+          {
+            "name": "providerMessage",
+            "type": {
+              "kind": "SCALAR",
+              "name": "String"
+            },
+            "args": [],
+            "isDeprecated": false
+          },
+          {
+            "name": "retryAfter",
+            "type": {
+              "kind": "SCALAR",
+              "name": "Int"
+            },
+            "args": [],
+            "isDeprecated": false
+          },
+          {
             "name": "retryable",
             "type": {
               "kind": "NON_NULL",
@@ -4830,7 +4857,12 @@ export type introspection = {
             "isDeprecated": false
           }
         ],
-        "interfaces": []
+        "interfaces": [
+          {
+            "kind": "INTERFACE",
+            "name": "TurnFailureDetails"
+          }
+        ]
       },
       {
         "kind": "OBJECT",
@@ -18291,8 +18323,8 @@ export type introspection = {
             "type": {
               "kind": "NON_NULL",
               "ofType": {
-                "kind": "SCALAR",
-                "name": "String"
+                "kind": "ENUM",
+                "name": "TurnFailureCode"
               }
             },
             "args": [],
@@ -18311,6 +18343,33 @@ export type introspection = {
             "isDeprecated": false
           },
           {
+            "name": "providerCode",
+            "type": {
+              "kind": "SCALAR",
+              "name": "String"
+            },
+            "args": [],
+            "isDeprecated": false
+          },
+          {
+            "name": "providerMessage",
+            "type": {
+              "kind": "SCALAR",
+              "name": "String"
+            },
+            "args": [],
+            "isDeprecated": false
+          },
+          {
+            "name": "retryAfter",
+            "type": {
+              "kind": "SCALAR",
+              "name": "Int"
+            },
+            "args": [],
+            "isDeprecated": false
+          },
+          {
             "name": "retryable",
             "type": {
               "kind": "NON_NULL",
@@ -18323,7 +18382,142 @@ export type introspection = {
             "isDeprecated": false
           }
         ],
-        "interfaces": []
+        "interfaces": [
+          {
+            "kind": "INTERFACE",
+            "name": "TurnFailureDetails"
+          }
+        ]
+      },
+      {
+        "kind": "ENUM",
+        "name": "TurnFailureCode",
+        "enumValues": [
+          {
+            "name": "CONTENT_POLICY",
+            "isDeprecated": false
+          },
+          {
+            "name": "CONTEXT_TOO_LONG",
+            "isDeprecated": false
+          },
+          {
+            "name": "INTERNAL",
+            "isDeprecated": false
+          },
+          {
+            "name": "PROVIDER_MISCONFIGURED",
+            "isDeprecated": false
+          },
+          {
+            "name": "QUOTA_EXHAUSTED",
+            "isDeprecated": false
+          },
+          {
+            "name": "RATE_LIMITED",
+            "isDeprecated": false
+          },
+          {
+            "name": "REQUEST_REJECTED",
+            "isDeprecated": false
+          },
+          {
+            "name": "SERVER_SHUTDOWN",
+            "isDeprecated": false
+          },
+          {
+            "name": "TIMEOUT",
+            "isDeprecated": false
+          },
+          {
+            "name": "TOOL_CALL_FAILED",
+            "isDeprecated": false
+          },
+          {
+            "name": "UPSTREAM_FAILED",
+            "isDeprecated": false
+          }
+        ]
+      },
+      {
+        "kind": "INTERFACE",
+        "name": "TurnFailureDetails",
+        "fields": [
+          {
+            "name": "code",
+            "type": {
+              "kind": "NON_NULL",
+              "ofType": {
+                "kind": "ENUM",
+                "name": "TurnFailureCode"
+              }
+            },
+            "args": [],
+            "isDeprecated": false
+          },
+          {
+            "name": "message",
+            "type": {
+              "kind": "NON_NULL",
+              "ofType": {
+                "kind": "SCALAR",
+                "name": "String"
+              }
+            },
+            "args": [],
+            "isDeprecated": false
+          },
+          {
+            "name": "providerCode",
+            "type": {
+              "kind": "SCALAR",
+              "name": "String"
+            },
+            "args": [],
+            "isDeprecated": false
+          },
+          {
+            "name": "providerMessage",
+            "type": {
+              "kind": "SCALAR",
+              "name": "String"
+            },
+            "args": [],
+            "isDeprecated": false
+          },
+          {
+            "name": "retryAfter",
+            "type": {
+              "kind": "SCALAR",
+              "name": "Int"
+            },
+            "args": [],
+            "isDeprecated": false
+          },
+          {
+            "name": "retryable",
+            "type": {
+              "kind": "NON_NULL",
+              "ofType": {
+                "kind": "SCALAR",
+                "name": "Boolean"
+              }
+            },
+            "args": [],
+            "isDeprecated": false
+          }
+        ],
+        "interfaces": [],
+        "possibleTypes": [
+          {
+            "kind": "OBJECT",
+            "name": "ChatTurnFailed"
+          },
+          {
+            "kind": "OBJECT",
+            "name": "TurnFailure"
+          }
+        ]
       },
       {
         "kind": "OBJECT",

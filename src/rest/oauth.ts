@@ -18,8 +18,10 @@ const answers: Record<ErrorCode, (error: AppError) => Failure> = {
   BAD_USER_INPUT: ({ message }) => oauthError(400, 'invalid_request', message),
   CONFLICT: ({ message }) => oauthError(409, 'invalid_request', message),
   RATE_LIMITED: ({ message }) => oauthError(429, 'temporarily_unavailable', message),
+  UPSTREAM_REJECTED: ({ message }) => oauthError(400, 'invalid_request', message),
   UPSTREAM_FAILED: ({ message }) => oauthError(502, 'server_error', message),
   TIMEOUT: ({ message }) => oauthError(503, 'temporarily_unavailable', message),
+  UNAVAILABLE: ({ message }) => oauthError(503, 'temporarily_unavailable', message),
   INTERNAL: ({ message }) => oauthError(500, 'server_error', message),
 };
 

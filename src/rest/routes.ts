@@ -149,8 +149,7 @@ async function serve<Env extends object>(
   } catch (error) {
     const seen = asAppError(error, context);
     const failure = error instanceof ShapeError ? error.failure : (row.failure?.(seen, input) ?? dialect.failure(seen));
-    if (seen.code === 'RATE_LIMITED' && seen.details.retryAfter)
-      c.header('Retry-After', String(seen.details.retryAfter));
+    if (seen.details.retryAfter) c.header('Retry-After', String(seen.details.retryAfter));
     if (context?.principal && seen.code === 'FORBIDDEN')
       context.services.audit.permissionRefused(context.principal, `${row.method.toUpperCase()} ${row.path}`);
     return replyWith(c, failure);

@@ -79,9 +79,9 @@ describe('an answer under way', { timeout }, () => {
   });
   afterAll(() => Promise.all([store?.drop(), model?.close()]));
 
-  async function startScripted() {
+  async function startScripted(environment: Environment = {}) {
     const scripted = { LLM_PROVIDER: 'openai-compatible', LLM_BASE_URL: model.baseUrl, LLM_MODEL: 'scripted' };
-    const latchkey = await start({ ...store.environment, ...scripted });
+    const latchkey = await start({ ...store.environment, ...scripted, ...environment });
     key ??= keyIn(latchkey);
     return latchkey;
   }
@@ -107,7 +107,7 @@ describe('an answer under way', { timeout }, () => {
     expect(session.current_run).toBeNull();
     expect(session.messages.slice(1)).toMatchObject([
       { message_type: 'user', message: 'Count', error: null },
-      { message_type: 'assistant', message: 'One two ', error: 'The server stopped while this was being written.' },
+      { message_type: 'assistant', message: 'One two ', error: 'The server stopped before the answer was complete.' },
     ]);
     const { data } = await after.graphql(
       `{ chatSession(id: "${id}") { currentRunId messages(first: 10) { nodes { role status text } } } }`,
@@ -151,6 +151,28 @@ describe('an answer under way', { timeout }, () => {
     const second = await startScripted();
     const { messages } = await api(second.url, key).session(id);
     expect(messages.at(-1)).toMatchObject({ message: 'One two', error: null });
+    await kill(second);
+  });
+
+  it('is reported as stopped by the server when it does not end in time after SIGTERM', async () => {
+    const gate = makeGate();
+    model.script({ text: ['One ', 'two'], gate });
+    const first = await startScripted({ SHUTDOWN_SECONDS: '0.1' });
+    const lines = jsonLines(await api(first.url, key).send({ message: 'Count' }));
+    const [{ chat_session_id: id }] = await gather(lines, ({ obj }) => obj?.type === undefined);
+    gate.release();
+    await gather(lines, ({ obj }) => obj?.type === 'message_delta');
+    first.process.kill('SIGTERM');
+    const error = 'The server stopped before the answer was complete.';
+    expect(await gather(lines)).toMatchObject([
+      { error, error_code: 'SERVICE_UNAVAILABLE', is_retryable: true },
+      { obj: { type: 'stop', stop_reason: null } },
+    ]);
+    expect(await first.exited).toBe(0);
+
+    const second = await startScripted();
+    const { messages } = await api(second.url, key).session(id);
+    expect(messages.at(-1)).toMatchObject({ message: 'One ', error });
     await kill(second);
   });
 });

@@ -1,16 +1,18 @@
-import { APICallError, RetryError, streamText } from 'ai';
+import { streamText } from 'ai';
 import type { Agent, Prisma, ReasoningEffort } from '../../generated/prisma/client.ts';
 import type { Log } from '../../log.ts';
 import { adviceForOperator } from '../../models/embedded.ts';
+import { failureMessage } from '../../models/provider-failure.ts';
 import type { ChatModel } from '../../models/providers.ts';
 import { estimateTokens } from '../../models/tokens.ts';
 import { cutText } from '../../unicode.ts';
 import type { ModelUse } from '../limits/usage.service.ts';
 import { redactSecrets } from '../tokens/secret.ts';
 import { CitationStream, type CitedPart } from './citations.ts';
-import type { NumberedHit, TurnFailureCode, TurnUsage } from './events.ts';
+import type { NumberedHit, TurnUsage } from './events.ts';
 import { type Image, packPrompt, type Utterance } from './prompt.ts';
 import type { ActiveRun } from './runs.ts';
+import { interruptedMessage, modelFailure, type TurnFailure, turnFailure } from './turn-failure.ts';
 
 /** Retries of a call that failed before it said anything. */
 const maxRetries = 2;
@@ -66,15 +68,22 @@ export interface AnswerSoFar {
 export type AnswerEnd =
   | { status: 'COMPLETE' }
   | { status: 'STOPPED' }
-  | { status: 'FAILED'; code: TurnFailureCode; message: string; retryable: boolean };
+  /** INTERRUPTED: the server stopped it. */
+  | { status: 'FAILED' | 'INTERRUPTED'; failure: TurnFailure };
 
-/** The end of an answer that something within the server cut off. */
-export const internalFailure: AnswerEnd & { status: 'FAILED' } = {
-  status: 'FAILED',
-  code: 'INTERNAL',
-  message: 'The answer failed for a reason within the server.',
-  retryable: true,
+const failed = (failure: TurnFailure): AnswerEnd => ({ status: 'FAILED', failure });
+
+/** The end of an answer that failed because of an error in the server. */
+export const internalFailure = failed(turnFailure('INTERNAL', 'The answer failed for a reason within the server.'));
+
+/** The end of an answer that a shutdown of the server cut off. */
+const interrupted: AnswerEnd = {
+  status: 'INTERRUPTED',
+  failure: turnFailure('SERVER_SHUTDOWN', interruptedMessage),
 };
+
+/** The failure of an answer that did not come to its end. */
+export const failureOf = (end: AnswerEnd): TurnFailure | null => ('failure' in end ? end.failure : null);
 
 /** What an agent says in the mode QUERY when it found nothing to answer from, unless it has words of its own. */
 export const usualRefusal = 'There is no relevant information in this workspace to answer your query.';
@@ -90,16 +99,19 @@ export const spent = (
 export const answers = {
   role: 'ASSISTANT',
   status: { not: 'STREAMING' },
-  NOT: { status: 'FAILED', text: '' },
+  NOT: { status: { in: ['FAILED', 'INTERRUPTED'] }, text: '' },
 } satisfies Prisma.ChatMessageWhereInput;
 
 /** What an answer cost: nothing when the provider failed before it said or reported anything. */
 export function useOf(model: ChatModel, soFar: AnswerSoFar, end: AnswerEnd): ModelUse | null {
   const { inputTokens, outputTokens, estimatedTokens } = soFar;
   const heard = soFar.text !== '' || soFar.reasoning !== '' || estimatedTokens < inputTokens + outputTokens;
-  if (end.status === 'FAILED' && !heard) return null;
+  if ('failure' in end && !heard) return null;
   return { model: model.modelId, inputTokens, outputTokens, estimatedTokens };
 }
+
+/** The end of an answer whose run was stopped, by its reader or by a shutdown. */
+export const stopped = (run: ActiveRun): AnswerEnd => (run.isInterrupted ? interrupted : { status: 'STOPPED' });
 
 class Silence extends Error {}
 class TooLong extends Error {}
@@ -116,27 +128,13 @@ const nameOf = (name: string): string => JSON.stringify(cutText(storable(name).t
 /** What a database can keep of a model's words. */
 const storable = (text: string): string => text.replaceAll('\0', '');
 
-/** Why a turn failed, in words for the caller: what the upstream said, never its address, headers or body. */
-function failure(error: unknown): AnswerEnd & { status: 'FAILED' } {
-  const failed = (code: TurnFailureCode, message: string, retryable: boolean) => ({
-    status: 'FAILED' as const,
-    code,
-    message,
-    retryable,
-  });
-  if (error instanceof Silence) return failed('TIMEOUT', 'The model stopped answering.', true);
-  if (error instanceof TooLong) return failed('TIMEOUT', 'The answer took too long.', true);
-  if (error instanceof UnknownAction) return failed('TOOL_CALL_FAILED', error.message, true);
-  if (error instanceof TooMuch) return failed('UPSTREAM_FAILED', 'The model did not stop talking.', true);
-  const cause = RetryError.isInstance(error) ? error.lastError : error;
-  if (APICallError.isInstance(cause)) {
-    if (cause.statusCode === 429)
-      return failed('RATE_LIMITED', 'The model’s provider refuses more requests for now.', true);
-    // A reply that began well and broke off has a status of its own.
-    if (cause.statusCode !== undefined && cause.statusCode >= 400)
-      return failed('UPSTREAM_FAILED', `The model’s provider failed (HTTP ${cause.statusCode}).`, cause.isRetryable);
-  }
-  return failed('UPSTREAM_FAILED', 'The connection to the model’s provider broke.', true);
+/** Why an answer failed, in words for the caller. */
+function failure(error: unknown): AnswerEnd {
+  if (error instanceof Silence) return failed(turnFailure('TIMEOUT', 'The model stopped answering.'));
+  if (error instanceof TooLong) return failed(turnFailure('TIMEOUT', 'The answer took too long.'));
+  if (error instanceof UnknownAction) return failed(turnFailure('TOOL_CALL_FAILED', error.message));
+  if (error instanceof TooMuch) return failed(turnFailure('UPSTREAM_FAILED', 'The model did not stop talking.'));
+  return failed(modelFailure(error));
 }
 
 /** A stream until it ends or the signal aborts: the stream of an aborted call does not end in every case. */
@@ -159,7 +157,8 @@ async function* untilAborted<T>(source: AsyncIterable<T>, signal: AbortSignal): 
 
 /**
  * Lets the model answer, tells the run's readers, and keeps `soFar` current; `onProgress` is called at every change.
- * Every end is a value: a failing, silent or endless upstream is FAILED, a stopped run is STOPPED. Never throws.
+ * Every end is a value: a failing, silent or endless upstream is FAILED, a run that is stopped STOPPED or, by a shutdown,
+ * INTERRUPTED. Never throws.
  */
 export async function answer(
   request: AnswerRequest,
@@ -180,6 +179,7 @@ export async function answer(
   const signal = AbortSignal.any([run.signal, watchdog.signal]);
   const citations = new CitationStream(passages, request.includeCitations);
   let started = false;
+  let filtered = false;
 
   const say = (parts: CitedPart[]) => {
     if (parts.length > 0 && !started) {
@@ -235,6 +235,7 @@ export async function answer(
         );
       else if (part.type === 'error') error ??= part.error;
       else if (part.type === 'finish') {
+        filtered = part.finishReason === 'content-filter';
         soFar.inputTokens = reported(part.totalUsage.inputTokens);
         soFar.outputTokens = reported(part.totalUsage.outputTokens);
       }
@@ -257,13 +258,14 @@ export async function answer(
     soFar.estimatedTokens += soFar.outputTokens;
   }
 
-  if (run.signal.aborted) return { status: 'STOPPED' };
+  if (run.signal.aborted) return stopped(run);
   if (watchdog.signal.aborted) return failure(watchdog.signal.reason);
   if (error !== undefined) {
     log.warn({ runId: run.id, reason: redactSecrets(String((error as Error)?.message ?? error)) }, 'the model failed');
     return failure(error);
   }
-  if (!started)
-    return { status: 'FAILED', code: 'UPSTREAM_FAILED', message: 'The model said nothing.', retryable: true };
+  if (!started && filtered)
+    return failed(turnFailure('CONTENT_POLICY', failureMessage('CONTENT_POLICY'), { retryable: false }));
+  if (!started) return failed(turnFailure('UPSTREAM_FAILED', 'The model said nothing.'));
   return { status: 'COMPLETE' };
 }

@@ -1,5 +1,6 @@
 import type { IndexedEvent, NumberedHit, TurnUsage } from './events.ts';
 import type { Turn } from './turn.ts';
+import type { TurnFailure } from './turn-failure.ts';
 
 /** A turn that is over, for who waits for the whole answer. */
 export interface Answered {
@@ -16,7 +17,7 @@ export interface Answered {
   /** The answer is no model's: there was nothing to answer from. */
   isRefusal: boolean;
   usage: TurnUsage | null;
-  failure: { code: string; message: string; retryable: boolean } | null;
+  failure: TurnFailure | null;
 }
 
 /** Reads a turn to its end. When the caller goes first, the run goes on and what was read is returned. */

@@ -1,6 +1,7 @@
 import { builder } from '../../graphql/builder.ts';
 import { SearchHit } from '../knowledge/knowledge.graphql.ts';
 import type { IndexedEvent } from './events.ts';
+import { TurnFailureDetails } from './turn-failure.graphql.ts';
 import { TurnUsage } from './usage.graphql.ts';
 
 type Event<Type extends IndexedEvent['type']> = Extract<IndexedEvent, { type: Type }>;
@@ -143,14 +144,10 @@ const ChatTurnStopped = builder.objectRef<Event<'stopped'>>('ChatTurnStopped').i
 });
 
 const ChatTurnFailed = builder.objectRef<Event<'failed'>>('ChatTurnFailed').implement({
-  description: 'The turn failed; the last event. What was said is kept.',
+  description: 'The turn failed; the last event. The text that was generated before is kept.',
+  interfaces: [TurnFailureDetails],
   fields: (t) => ({
     index: t.exposeInt('index', { description: indexDescription }),
-    code: t.exposeString('code', {
-      description: '`UPSTREAM_FAILED`, `TOOL_CALL_FAILED`, `RATE_LIMITED`, `TIMEOUT` or `INTERNAL`.',
-    }),
-    message: t.exposeString('message', { description: 'What went wrong, in words.' }),
-    retryable: t.exposeBoolean('retryable', { description: 'Whether trying again may help.' }),
   }),
 });
 

@@ -1,4 +1,5 @@
 import type { Hit } from '../knowledge/retrieval.ts';
+import type { TurnFailure } from './turn-failure.ts';
 
 /** A passage that a turn found, under the number by which the answer cites its document. */
 export interface NumberedHit extends Hit {
@@ -23,7 +24,7 @@ export type ChatEvent =
   | { type: 'answerDelta'; text: string }
   | { type: 'citation'; number: number; documentId: string }
   | { type: 'stopped'; reason: 'FINISHED' | 'USER_CANCELLED' /** Where a model was asked. */; usage?: TurnUsage }
-  | { type: 'failed'; code: TurnFailureCode; message: string; retryable: boolean };
+  | ({ type: 'failed' } & TurnFailure);
 
 /** What a model did for an answer. */
 export interface TurnUsage {
@@ -36,9 +37,6 @@ export interface TurnUsage {
   provider: string | null;
   endedAt: Date | null;
 }
-
-/** Why a turn failed. */
-export type TurnFailureCode = 'UPSTREAM_FAILED' | 'TOOL_CALL_FAILED' | 'RATE_LIMITED' | 'TIMEOUT' | 'INTERNAL';
 
 /** An event, its place in its run, from which a reader can resume, and how long after the run’s start it came. */
 export type IndexedEvent = { index: number; afterMs: number } & ChatEvent;

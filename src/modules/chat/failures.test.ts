@@ -29,12 +29,12 @@ const stop = {
   placement: { turn_index: 0, tab_index: 0, sub_turn_index: null, model_index: null },
   obj: { type: 'stop', stop_reason: null },
 };
-const failedLine = (error_code: string, error: string, is_retryable = true) => ({
+const failedLine = (error_code: string, error: string, is_retryable = true, details: object | null = null) => ({
   error,
   stack_trace: null,
   error_code,
   is_retryable,
-  details: null,
+  details,
 });
 
 describe('a provider that fails', () => {
@@ -61,6 +61,8 @@ describe('a provider that fails', () => {
     message: string;
     retryable?: boolean;
     text?: string;
+    /** Seconds that the provider asks to wait. */
+    retryAfter?: number;
   }
   const cases: Case[] = [
     {
@@ -70,6 +72,7 @@ describe('a provider that fails', () => {
       code: 'UPSTREAM_FAILED',
       error_code: 'MODEL_ERROR',
       message: 'The model’s provider failed (HTTP 500).',
+      retryAfter: 1,
     },
     {
       name: 'with 429, until the retries are used up',
@@ -78,14 +81,15 @@ describe('a provider that fails', () => {
       code: 'RATE_LIMITED',
       error_code: 'RATE_LIMIT',
       message: 'The model’s provider refuses more requests for now.',
+      retryAfter: 1,
     },
     {
       name: 'with 401, at once',
       replies: [failing(401)],
       calls: 1,
-      code: 'UPSTREAM_FAILED',
+      code: 'PROVIDER_MISCONFIGURED',
       error_code: 'MODEL_ERROR',
-      message: 'The model’s provider failed (HTTP 401).',
+      message: 'The model’s provider rejected the configuration of this server (HTTP 401).',
       retryable: false,
     },
     {
@@ -125,7 +129,10 @@ describe('a provider that fails', () => {
   ];
 
   it.each(cases)('$name fails the turn once, in words, and nothing else', async (one) => {
-    const { replies, calls, code, error_code, message, retryable = true, text = '' } = one;
+    const { replies, calls, code, error_code, message, retryable = true, text = '', retryAfter } = one;
+    const details = retryAfter
+      ? { retry_after_seconds: retryAfter, provider_code: null, provider_message: null }
+      : null;
     const ended = {
       text,
       status: 'FAILED',
@@ -138,7 +145,7 @@ describe('a provider that fails', () => {
     const lines = await stream({ chat_session_id: session });
     expect(kit.model.requests.length - asked).toBe(calls);
     const last = { ...stop, placement: { ...stop.placement, turn_index: expect.any(Number) } };
-    expect(lines.slice(-2)).toEqual([failedLine(error_code, message, retryable), last]);
+    expect(lines.slice(-2)).toEqual([failedLine(error_code, message, retryable, details), last]);
     expect(lines.filter((line) => 'error' in line)).toHaveLength(1);
     const said = lines.map(({ obj }) => (obj?.type === 'message_delta' ? obj.content : '')).join('');
     expect(said).toBe(text);
@@ -222,6 +229,240 @@ describe('a provider that fails', () => {
     const [lines, other] = await Promise.all([under, whole({})]);
     const failed = [lines.some((line) => 'error' in line), other.body.error_msg !== null];
     expect(failed.filter(Boolean)).toHaveLength(1);
+  });
+});
+
+describe('a provider that rejects a request', () => {
+  beforeAll(async () => {
+    kit = await startKit({ scripted: true });
+  });
+  afterAll(() => kit?.close());
+
+  const openAI = (message: string, rest: object = {}) => ({
+    error: { message, type: 'invalid_request_error', ...rest },
+  });
+  const tooLong = 'The request is longer than the context window of the model.';
+  const policy = 'The model’s provider rejected the request because of its content policy.';
+  const configuration = (status: number) =>
+    `The model’s provider rejected the configuration of this server (HTTP ${status}).`;
+  const quota = 'The quota of this server at the model’s provider is used up.';
+  const limit = "This model's maximum context length is 4096 tokens.";
+
+  interface Rejection {
+    reply: Reply;
+    code: string;
+    message: string;
+    providerCode?: string | null;
+    providerMessage?: string | null;
+  }
+  const rejections: [string, Rejection][] = [
+    [
+      'a prompt that is too long, by its code',
+      {
+        reply: { status: 400, body: openAI(limit, { code: 'context_length_exceeded', param: 'messages' }) },
+        code: 'CONTEXT_TOO_LONG',
+        message: tooLong,
+        providerCode: 'context_length_exceeded',
+        providerMessage: limit,
+      },
+    ],
+    [
+      'a prompt that is too long, in words without a code',
+      {
+        reply: { status: 400, body: { object: 'error', message: limit, type: 'BadRequestError', code: 400 } },
+        code: 'CONTEXT_TOO_LONG',
+        message: tooLong,
+        providerMessage: limit,
+      },
+    ],
+    [
+      'a prompt that is too long, with 500',
+      {
+        reply: { status: 500, body: { error: 'the prompt exceeds the context window' } },
+        code: 'CONTEXT_TOO_LONG',
+        message: tooLong,
+        providerMessage: 'the prompt exceeds the context window',
+      },
+    ],
+    ['a body that is too large', { reply: { status: 413, body: {} }, code: 'CONTEXT_TOO_LONG', message: tooLong }],
+    [
+      'a prompt that violates its policy, with 400',
+      {
+        reply: { status: 400, body: openAI('The response was filtered.', { code: 'content_filter' }) },
+        code: 'CONTENT_POLICY',
+        message: policy,
+        providerCode: 'content_filter',
+        providerMessage: 'The response was filtered.',
+      },
+    ],
+    [
+      'a prompt that violates its policy, with 403',
+      {
+        reply: { status: 403, body: openAI('Your input was flagged.') },
+        code: 'CONTENT_POLICY',
+        message: policy,
+        providerMessage: 'Your input was flagged.',
+      },
+    ],
+    [
+      'a parameter',
+      {
+        reply: {
+          status: 400,
+          body: openAI("Unsupported value: 'temperature'.\nSee https://llm.internal/docs.", {
+            code: 'unsupported_value',
+          }),
+        },
+        code: 'REQUEST_REJECTED',
+        message: 'The model’s provider rejected the request (HTTP 400).',
+        providerCode: 'unsupported_value',
+        providerMessage: "Unsupported value: 'temperature'. See [address]",
+      },
+    ],
+    [
+      'a body that it cannot read',
+      {
+        reply: { status: 422, body: { detail: 'messages: field required' } },
+        code: 'REQUEST_REJECTED',
+        message: 'The model’s provider rejected the request (HTTP 422).',
+        providerMessage: 'messages: field required',
+      },
+    ],
+    [
+      'what is no JSON',
+      {
+        reply: { status: 400, body: 'Bad Request' },
+        code: 'REQUEST_REJECTED',
+        message: 'The model’s provider rejected the request (HTTP 400).',
+      },
+    ],
+    ...[401, 403, 404, 501].map((status): [string, Rejection] => [
+      `the server's configuration, with ${status}`,
+      {
+        reply: { status, body: openAI('No access for org-4711.', { code: 'invalid_api_key' }) },
+        code: 'PROVIDER_MISCONFIGURED',
+        message: configuration(status),
+      },
+    ]),
+    ['for want of money', { reply: { status: 402, body: openAI('Pay.') }, code: 'QUOTA_EXHAUSTED', message: quota }],
+    [
+      'because its quota is used up',
+      {
+        reply: { status: 429, body: openAI('You exceeded your current quota.', { code: 'insufficient_quota' }) },
+        code: 'QUOTA_EXHAUSTED',
+        message: quota,
+      },
+    ],
+    [
+      'a prompt, in an event of the stream before the first word',
+      {
+        reply: { text: [], error: openAI(limit, { code: 'context_length_exceeded' }) },
+        code: 'CONTEXT_TOO_LONG',
+        message: tooLong,
+        providerCode: 'context_length_exceeded',
+        providerMessage: limit,
+      },
+    ],
+    [
+      'a prompt, in an event of the stream that has no shape of its own',
+      {
+        reply: { text: [], error: { object: 'error', message: limit, code: 400 } },
+        code: 'CONTEXT_TOO_LONG',
+        message: tooLong,
+        providerMessage: limit,
+      },
+    ],
+    [
+      'an answer before its first word',
+      { reply: { text: [], finishReason: 'content_filter' }, code: 'CONTENT_POLICY', message: policy },
+    ],
+  ];
+
+  const failureFields = 'code message retryable retryAfter providerCode providerMessage';
+  const send = `mutation ($input: SendChatMessageInput!) { sendChatMessage(input: $input) {
+    sessionId answer stopped failure { ${failureFields} } } }`;
+
+  it.each(rejections)('%s fails the turn with its reason, and is not asked again', async (_name, one) => {
+    const { reply, code, message, providerCode = null, providerMessage = null } = one;
+    const failure = { code, message, retryable: false, retryAfter: null, providerCode, providerMessage };
+    const asked = kit.model.requests.length;
+    kit.model.script(reply);
+    const { data } = await kit.gql(send, { input: { message: 'Hello', actionIds: [] } }, kit.keys.BASIC);
+    expect(data.sendChatMessage).toEqual({ sessionId: expect.any(String), answer: '', stopped: false, failure });
+    expect(kit.model.requests.length - asked).toBe(1);
+    // What the provider said may quote others' documents: it is not kept, and not shown to other readers.
+    expect(await lastMessage(data.sendChatMessage.sessionId)).toMatchObject({ status: 'FAILED', error: message });
+
+    kit.model.script(reply);
+    const { body } = await whole({});
+    expect(body.error_msg).toBe([message, providerMessage].filter(Boolean).join(' '));
+    expect(kit.model.requests.length - asked).toBe(2);
+  });
+
+  it('says so in a packet of the stream, with the code that its clients know', async () => {
+    kit.model.script({ status: 400, body: openAI(limit, { code: 'context_length_exceeded' }) });
+    const details = { retry_after_seconds: null, provider_code: 'context_length_exceeded', provider_message: limit };
+    expect((await stream({})).at(-2)).toEqual(failedLine('CONTEXT_TOO_LONG', tooLong, false, details));
+    kit.model.script({ status: 400, body: openAI('No.', { code: 'content_policy_violation' }) });
+    expect((await stream({})).at(-2)).toMatchObject({ error_code: 'CONTENT_POLICY', is_retryable: false });
+    kit.model.script({ status: 400, body: openAI('No.') });
+    expect((await stream({})).at(-2)).toMatchObject({ error_code: 'BAD_REQUEST', is_retryable: false });
+    kit.model.script({ status: 402 });
+    expect((await stream({})).at(-2)).toMatchObject({ error_code: 'BUDGET_EXCEEDED', is_retryable: false });
+  });
+
+  it('keeps the text that it generated before, and says why it ended', async () => {
+    kit.model.script({ text: ['One ', 'two '], error: openAI('Flagged.', { code: 'content_filter' }) });
+    const { data } = await kit.gql(send, { input: { message: 'Hello', actionIds: [] } }, kit.keys.BASIC);
+    expect(data.sendChatMessage).toMatchObject({
+      answer: 'One two ',
+      failure: { code: 'CONTENT_POLICY', message: policy },
+    });
+  });
+
+  it.each([
+    ['seconds', '20', 20],
+    ['a date', new Date(Date.now() + 3600_000).toUTCString(), expect.toSatisfy((s: number) => s > 3500 && s <= 3600)],
+  ])(
+    'because of a limit, with a Retry-After in %s, is left to the client, who is told',
+    async (_name, header, retryAfter) => {
+      const asked = kit.model.requests.length;
+      kit.model.script({ status: 429, headers: { 'retry-after': header }, body: openAI('Slow down, org-4711.') });
+      const { data } = await kit.gql(send, { input: { message: 'Hello', actionIds: [] } }, kit.keys.BASIC);
+      expect(data.sendChatMessage.failure).toEqual({
+        code: 'RATE_LIMITED',
+        message: 'The model’s provider refuses more requests for now.',
+        retryable: true,
+        retryAfter,
+        providerCode: null,
+        providerMessage: null,
+      });
+      expect(kit.model.requests.length - asked).toBe(1);
+    },
+  );
+
+  it('is quoted to the author of a message, and not to another reader of the run', async () => {
+    const owner = kit.keys.BASIC;
+    const project = await kit.gql(
+      'mutation { createProject(input: { name: "p" }) { project { databaseId } } }',
+      {},
+      owner,
+    );
+    const { databaseId: projectId } = project.data.createProject.project;
+    const token = await kit.gql(
+      'mutation ($input: CreateProjectTokenInput!) { createProjectToken(input: $input) { secret } }',
+      { input: { projectId, name: 't', role: 'BASIC' } },
+      owner,
+    );
+    const { secret } = token.data.createProjectToken;
+    kit.model.script({ status: 400, body: openAI('Flagged: a quotation.', { code: 'content_filter' }) });
+    const { data } = await kit.gql(send, { input: { message: 'Hello', actionIds: [] } }, secret);
+    const { sessionId, failure } = data.sendChatMessage;
+    expect(failure).toMatchObject({ providerCode: 'content_filter', providerMessage: 'Flagged: a quotation.' });
+    const run = `subscription { chatRun(sessionId: "${sessionId}") { ... on TurnFailureDetails { ${failureFields} } } }`;
+    const last = async (key: string) => (await gather(kit.subscribe(run, {}, key))).at(-1).data.chatRun;
+    expect(await last(secret)).toEqual(failure);
+    expect(await last(owner)).toEqual({ ...failure, providerCode: null, providerMessage: null });
   });
 });
 

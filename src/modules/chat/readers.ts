@@ -31,6 +31,8 @@ export function runReaders(db: Database, knowledge: KnowledgeService, runs: Runs
       const known = await knowledge.readable(principal, [event.documentId]);
       return known.has(event.documentId) ? [event] : [];
     }
+    // A provider may quote what it was sent.
+    if (event.type === 'failed') return [{ ...event, provider: null }];
     if (event.type !== 'searchDocuments' && event.type !== 'answerStarted') return [event];
     const known = await knowledge.readable(
       principal,

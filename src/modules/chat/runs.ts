@@ -2,6 +2,10 @@ import type { Log } from '../../log.ts';
 import type { Background } from '../../store/background.ts';
 import type { Database } from '../../store/database.ts';
 import type { ChatEvent, IndexedEvent } from './events.ts';
+import { interruptedMessage } from './turn-failure.ts';
+
+/** Why a run was aborted that a shutdown cut off. */
+const shutdown = Symbol('shutdown');
 
 /** How many answers one user may have under way at once. */
 export const maxRunsPerUser = 20;
@@ -43,8 +47,19 @@ export class ActiveRun {
     return this.size;
   }
 
+  /** Whether the run was stopped by a shutdown of the server. */
+  get isInterrupted(): boolean {
+    return this.signal.aborted && this.signal.reason === shutdown;
+  }
+
+  /** Stops the run for its reader. */
   stop(): void {
     this.controller.abort();
+  }
+
+  /** Stops the run because the server shuts down. */
+  interrupt(): void {
+    this.controller.abort(shutdown);
   }
 
   emit(event: ChatEvent): void {
@@ -161,11 +176,11 @@ export function createRuns(db: Database, log: Log, background: Background) {
       return draining;
     },
 
-    /** Resolves when no run is under way any more; those that are not done by then are stopped, their text kept. */
+    /** Resolves when no run is under way any more; those that are not done by then are interrupted, their text kept. */
     async drain(patienceMs: number): Promise<void> {
       draining = true;
       const timer = setTimeout(() => {
-        for (const run of runs.values()) run.stop();
+        for (const run of runs.values()) run.interrupt();
       }, patienceMs);
       await background.settled();
       clearTimeout(timer);
@@ -173,7 +188,7 @@ export function createRuns(db: Database, log: Log, background: Background) {
 
     /** After a crash: what was being said is marked, so that readers know it is not whole. */
     async markInterrupted(): Promise<void> {
-      const error = 'The server stopped while this was being written.';
+      const error = interruptedMessage;
       const [, { count }] = await db.prisma.$transaction([
         db.prisma.chatMessage.updateMany({
           where: { run: { status: 'RUNNING' } },

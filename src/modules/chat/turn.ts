@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
 import { can, demand, type Principal } from '../../authz/principal.ts';
 import { visible } from '../../authz/visible.ts';
-import { AppError, badInput, conflict, notFound, parse } from '../../errors.ts';
+import { AppError, badInput, conflict, notFound, parse, unavailable } from '../../errors.ts';
 import type { Agent, ChatMessage, ChatSession, Prisma, ReasoningEffort } from '../../generated/prisma/client.ts';
 import type { Log } from '../../log.ts';
 import type { ChatModel, ChatModels } from '../../models/providers.ts';
@@ -17,7 +17,17 @@ import { storableDate } from '../knowledge/retrieval.ts';
 import type { LimitsService } from '../limits/limits.service.ts';
 import type { ModelUse, UsageService } from '../limits/usage.service.ts';
 import { instructionsOf } from '../projects/projects.service.ts';
-import { type AnswerEnd, type AnswerSoFar, answer, internalFailure, spent, useOf, usualRefusal } from './answer.ts';
+import {
+  type AnswerEnd,
+  type AnswerSoFar,
+  answer,
+  failureOf,
+  internalFailure,
+  spent,
+  stopped,
+  useOf,
+  usualRefusal,
+} from './answer.ts';
 import { type Attachments, gatherAttachments, isWhole } from './attachments.ts';
 import { numberHits } from './citations.ts';
 import type { NumberedHit } from './events.ts';
@@ -319,7 +329,7 @@ export function turnService({
 
   /** Says that there is nothing to answer from; no model is asked. */
   function refuse({ run, agent }: Prepared, soFar: AnswerSoFar): AnswerEnd {
-    if (run.signal.aborted) return { status: 'STOPPED' };
+    if (run.signal.aborted) return stopped(run);
     soFar.text = agent.refusalText || usualRefusal;
     run.emit({ type: 'answerStarted', documents: [], isRefusal: true });
     run.emit({ type: 'answerDelta', text: soFar.text });
@@ -391,8 +401,8 @@ export function turnService({
         log.error({ error, runId: run.id }, 'the end of a turn could not be saved'),
       );
     }
-    if (end.status === 'FAILED')
-      run.emit({ type: 'failed', code: end.code, message: end.message, retryable: end.retryable });
+    const failure = failureOf(end);
+    if (failure) run.emit({ type: 'failed', ...failure });
     else {
       const reason = end.status === 'STOPPED' ? 'USER_CANCELLED' : 'FINISHED';
       run.emit({ type: 'stopped', reason, ...(!refused && { usage: spent(turn.model, soFar, durationMs) }) });
@@ -426,7 +436,7 @@ export function turnService({
         data: {
           ...(soFar && { text: soFar.text, reasoning: soFar.reasoning || null, citations: soFar.citations }),
           status: end.status,
-          error: end.status === 'FAILED' ? end.message : null,
+          error: failureOf(end)?.message ?? null,
           durationMs,
           ...(refused && { model: null }),
         },
@@ -435,7 +445,7 @@ export function turnService({
         where: { id: turn.run.id },
         data: {
           status: end.status === 'COMPLETE' ? 'COMPLETED' : end.status,
-          error: end.status === 'FAILED' ? end.message : null,
+          error: failureOf(end)?.message ?? null,
           ...(soFar && !refused && { inputTokens: soFar.inputTokens, outputTokens: soFar.outputTokens }),
           endedAt: new Date(),
         },
@@ -509,7 +519,7 @@ export function turnService({
       const input = parse(SendMessage, raw);
       checkTarget(input);
       await limits.admitTurn(principal);
-      if (runs.draining) throw new AppError('CONFLICT', 'The server is shutting down.');
+      if (runs.draining) throw unavailable('The server is shutting down.');
       const turn = await inTurn(principal.userId, () =>
         input.attachments?.length
           ? prepareWithFiles(principal, input, input.attachments)

@@ -7,6 +7,7 @@ import { type Answered, collect } from './collect.ts';
 import { ChatTurnEvent, Citation } from './events.graphql.ts';
 import { ChatReferenceInput } from './reference.graphql.ts';
 import { CreateChatSessionInput, ReasoningEffort } from './sessions.graphql.ts';
+import { TurnFailureDetails } from './turn-failure.graphql.ts';
 import { TurnUsage } from './usage.graphql.ts';
 
 const StopChatRunInput = builder.inputType('StopChatRunInput', {
@@ -92,14 +93,8 @@ const StopChatRunPayload = builder.objectRef<{ stopped: boolean }>('StopChatRunP
 });
 
 const TurnFailure = builder.objectRef<NonNullable<Answered['failure']>>('TurnFailure').implement({
-  description: 'Why a turn failed.',
-  fields: (t) => ({
-    code: t.exposeString('code', {
-      description: '`UPSTREAM_FAILED`, `TOOL_CALL_FAILED`, `RATE_LIMITED`, `TIMEOUT` or `INTERNAL`.',
-    }),
-    message: t.exposeString('message', { description: 'What went wrong, in words.' }),
-    retryable: t.exposeBoolean('retryable', { description: 'Whether trying again may help.' }),
-  }),
+  description: 'The failure of a turn whose whole answer was awaited.',
+  interfaces: [TurnFailureDetails],
 });
 
 const SendChatMessagePayload = builder.objectRef<Answered>('SendChatMessagePayload').implement({

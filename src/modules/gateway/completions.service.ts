@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { JSONSchema7 } from 'ai';
 import { z } from 'zod';
 import { can, type Principal } from '../../authz/principal.ts';
-import { AppError, badInput, conflict, credentialRefused, parse } from '../../errors.ts';
+import { AppError, badInput, conflict, credentialRefused, parse, unavailable } from '../../errors.ts';
 import type { Agent } from '../../generated/prisma/client.ts';
 import type { Log } from '../../log.ts';
 import type { ChatModel, ChatModels } from '../../models/providers.ts';
@@ -10,13 +10,14 @@ import type { Settings } from '../../settings.ts';
 import type { Database } from '../../store/database.ts';
 import type { Revocations } from '../../store/revocations.ts';
 import { agentBySlug } from '../agents/by-slug.ts';
-import { answer, internalFailure, spent, useOf, usualRefusal } from '../chat/answer.ts';
+import { answer, failureOf, internalFailure, spent, useOf, usualRefusal } from '../chat/answer.ts';
 import { gatherAttachments } from '../chat/attachments.ts';
 import { numberHits } from '../chat/citations.ts';
-import type { ChatEvent, NumberedHit, TurnUsage } from '../chat/events.ts';
+import type { NumberedHit, TurnUsage } from '../chat/events.ts';
 import { modelOf, modelOverrides, promptedBy } from '../chat/overrides.ts';
 import { fits } from '../chat/prompt.ts';
 import { ActiveRun, maxRunsPerUser, type Runs } from '../chat/runs.ts';
+import { turnError } from '../chat/turn-failure.ts';
 import type { FilesService } from '../files/files.service.ts';
 import { plainText } from '../input.ts';
 import type { KnowledgeService } from '../knowledge/knowledge.service.ts';
@@ -117,10 +118,6 @@ const finishReasons: Partial<Record<NonNullable<Heard['finishReason']>, FinishRe
 
 const finishReasonOf = ({ finishReason, calls }: Heard): FinishReason =>
   (finishReason && finishReasons[finishReason]) ?? (calls ? 'TOOL_CALLS' : 'STOP');
-
-/** A failed answer as an error of its caller's request. */
-const failureOf = ({ code, message }: Extract<ChatEvent, { type: 'failed' }>): AppError =>
-  new AppError(code === 'RATE_LIMITED' || code === 'INTERNAL' ? code : 'UPSTREAM_FAILED', message);
 
 /** What of an input was given. */
 const given = (input: object): object => Object.fromEntries(Object.entries(input).filter(([, value]) => value != null));
@@ -265,7 +262,7 @@ export function completionsService(foundation: Foundation) {
     checkLength(agent, model, question, beside);
     const hits = await passagesFor(principal, agent, question, model, signal);
 
-    if (runs.draining) throw conflict('The server is shutting down.');
+    if (runs.draining) throw unavailable('The server is shutting down.');
     if (runs.ofUser(principal.userId).length >= maxRunsPerUser)
       throw new AppError('RATE_LIMITED', `At most ${maxRunsPerUser} answers at once.`, { retryAfter: 5 });
     const heard = new Heard();
@@ -316,7 +313,7 @@ export function completionsService(foundation: Foundation) {
         soFar.estimatedTokens += beside;
       }
       // A model that only calls tools says nothing, and neither does one that was allowed too few tokens.
-      if (end.status === 'FAILED' && heard.finishReason !== null && heard.finishReason !== 'error')
+      if ('failure' in end && !run.signal.aborted && heard.finishReason !== null && heard.finishReason !== 'error')
         end = { status: 'COMPLETE' };
       gone.removeEventListener('abort', stop);
       watch.done();
@@ -328,7 +325,8 @@ export function completionsService(foundation: Foundation) {
           .catch((error: unknown) => log.error({ error, runId: id }, 'what a completion cost could not be recorded'));
       recorded();
       const reason = end.status === 'STOPPED' ? 'USER_CANCELLED' : 'FINISHED';
-      if (end.status === 'FAILED') run.emit({ ...end, type: 'failed' });
+      const failure = failureOf(end);
+      if (failure) run.emit({ type: 'failed', ...failure });
       else run.emit({ type: 'stopped', reason, usage: spent(model, soFar, durationMs) });
     };
     if (agent.chatMode === 'QUERY' && (hits ?? []).length + images.length === 0) {
@@ -358,7 +356,7 @@ export function completionsService(foundation: Foundation) {
         if (refusal !== null) yield { ...nothing, refusal };
         if (toolCalls.length > 0) yield { ...nothing, toolCalls };
         if (event.type === 'answerDelta') yield { ...nothing, text: event.text };
-        else if (event.type === 'failed') throw failureOf(event);
+        else if (event.type === 'failed') throw turnError(event);
         else if (event.type === 'stopped') {
           if (event.reason === 'USER_CANCELLED')
             throw revoked() ? credentialRefused() : conflict('The answer was stopped.');
@@ -411,7 +409,7 @@ export function completionsService(foundation: Foundation) {
     ): Promise<AsyncGenerator<CompletionChunk>> {
       const underWay = await start(principal, input, signal);
       for await (const event of underWay.run.read(0)) {
-        if (event.type === 'failed') throw failureOf(event);
+        if (event.type === 'failed') throw turnError(event);
         break;
       }
       return read(underWay);

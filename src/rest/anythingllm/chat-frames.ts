@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { z } from '@hono/zod-openapi';
 import type { AppError } from '../../errors.ts';
+import { type TurnFailure, turnError } from '../../modules/chat/turn-failure.ts';
 import { localDate } from '../../modules/knowledge/intake.service.ts';
 import { cutText } from '../../unicode.ts';
-import type { Failure } from '../dialect.ts';
+import { type Failure, withProvider } from '../dialect.ts';
 import { graphql, type ResultOf } from '../graphql.ts';
 import { passageId, titleOf } from './document-shapes.ts';
 
@@ -18,6 +19,10 @@ export const UsageFields = graphql(`
   fragment AnythingLLMUsage on TurnUsage @_unmask { inputTokens outputTokens durationMs model provider endedAt }
 `);
 type Usage = ResultOf<typeof UsageFields>;
+
+interface Failed extends Pick<TurnFailure, 'code' | 'message' | 'retryable' | 'retryAfter'> {
+  providerMessage: string | null;
+}
 
 export const Source = z
   .object({
@@ -107,6 +112,16 @@ export function metrics(usage: Usage | null): z.input<typeof Metrics> {
 export const withThoughts = (reasoning: string | null, text: string): string =>
   reasoning ? `<think>${reasoning}</think>${text}` : text;
 
+/** A failed turn as the error of its request. */
+export const turnErrorOf = ({ code, message, retryable, retryAfter, providerMessage }: Failed): AppError =>
+  turnError({
+    code,
+    message,
+    retryable,
+    retryAfter,
+    provider: providerMessage === null ? null : { code: null, param: null, message: providerMessage },
+  });
+
 /** How a chat that does not come about, or breaks off, is told. */
 export const abort = (error: string) => ({
   id: randomUUID(),
@@ -154,7 +169,7 @@ export const FrameEvent = graphql(
     ... on ChatAnswerStarted { isRefusal documents { ...AnythingLLMSource } }
     ... on ChatAnswerDelta { text }
     ... on ChatTurnStopped { usage { ...AnythingLLMUsage } }
-    ... on ChatTurnFailed { message }
+    ... on ChatTurnFailed { code message retryable retryAfter providerMessage }
   }
 `,
   [SourceFields, UsageFields],
@@ -223,11 +238,11 @@ export function frames() {
         case 'ChatTurnStopped':
           return last(event.usage);
         case 'ChatTurnFailed':
-          return [abort(event.message)];
+          return [abort(withProvider(turnErrorOf(event)))];
         default:
           return [];
       }
     },
-    failed: (error: AppError) => [abort(error.message)],
+    failed: (error: AppError) => [abort(withProvider(error))],
   };
 }

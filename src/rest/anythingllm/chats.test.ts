@@ -297,11 +297,21 @@ describe('POST /v1/workspace/{slug}/chat', () => {
       }
   });
 
-  it('tells a failing model with 502, and one that still answers with 409', async () => {
+  it('returns 502 for a model that fails, 400 for one that rejects the request, and 409 for one that still answers', async () => {
     const slug = await workspace({ actions: {} });
-    kit.model.script({ status: 400 });
+    kit.model.script({ status: 401 });
     const failed = await chat(slug);
-    expect([failed.status, failed.body]).toEqual([502, abort('The model’s provider failed (HTTP 400).')]);
+    const misconfigured = 'The model’s provider rejected the configuration of this server (HTTP 401).';
+    expect([failed.status, failed.body]).toEqual([502, abort(misconfigured)]);
+    const tooLong = { error: { message: 'At most 4096 tokens.', code: 'context_length_exceeded' } };
+    const rejection = 'The request is longer than the context window of the model. At most 4096 tokens.';
+    kit.model.script({ status: 400, body: tooLong }, { status: 400, body: tooLong });
+    const rejected = await chat(slug);
+    expect([rejected.status, rejected.body]).toEqual([400, abort(rejection)]);
+    expect((await call('POST', `${slug}/stream-chat`, { message: 'Hello' })).text).toContain(`"error":"${rejection}"`);
+    kit.model.script({ status: 429, headers: { 'retry-after': '20' } });
+    const limited = await chat(slug);
+    expect([limited.status, limited.headers.get('retry-after')]).toEqual([429, '20']);
     // What failed before a word was said is no exchange.
     expect(await history(`${slug}/chats`)).toEqual([]);
     const gate = makeGate();

@@ -1,6 +1,6 @@
 import { z } from '@hono/zod-openapi';
-import { AppError } from '../../errors.ts';
-import type { Failure } from '../dialect.ts';
+import type { AppError } from '../../errors.ts';
+import { type Failure, withProvider } from '../dialect.ts';
 import { graphql, type ResultOf } from '../graphql.ts';
 import { everything } from '../onyx/shapes.ts';
 import { type AnyRow, row } from '../row.ts';
@@ -12,6 +12,7 @@ import {
   metrics,
   SourceFields,
   source,
+  turnErrorOf,
   UsageFields,
   wasReset,
   withThoughts,
@@ -150,7 +151,7 @@ const Chat = graphql(
       runId assistantMessageId answer reasoning isRefusal
       documents { ...AnythingLLMSource }
       usage { ...AnythingLLMUsage }
-      failure { message }
+      failure { code message retryable retryAfter providerMessage }
     }
   }
 `,
@@ -163,10 +164,10 @@ const ChatStream = graphql(
   [FrameEvent],
 );
 
-/** The four shapes of a reply (contract 3.3). Throws UPSTREAM_FAILED for a turn that failed. */
+/** The four shapes of a reply (contract 3.3). Throws the error of a turn that failed. */
 function reply({ sendChatMessage: turn }: ResultOf<typeof Chat>): z.input<typeof Frame> {
   if (!turn) return wasReset();
-  if (turn.failure) throw new AppError('UPSTREAM_FAILED', turn.failure.message);
+  if (turn.failure) throw turnErrorOf(turn.failure);
   const common = { id: turn.runId, type: 'textResponse' as const, close: true, error: null };
   if (turn.isRefusal) return { ...common, sources: [], textResponse: turn.answer, metrics: {} };
   return {
@@ -183,8 +184,10 @@ const statuses: Partial<Record<AppError['code'], number>> = {
   BAD_USER_INPUT: 400,
   CONFLICT: 409,
   RATE_LIMITED: 429,
+  UPSTREAM_REJECTED: 400,
   UPSTREAM_FAILED: 502,
   TIMEOUT: 503,
+  UNAVAILABLE: 503,
   INTERNAL: 500,
 };
 
@@ -194,7 +197,7 @@ const failure =
   (error: AppError, input: Input | null): Failure | null => {
     if (error.code === 'NOT_FOUND' && input) return missing(error.details.resource, input.params);
     const status = statuses[error.code];
-    return status === undefined ? null : aborted(status, error.message);
+    return status === undefined ? null : aborted(status, withProvider(error));
   };
 
 /** What is wrong with a message is told in the contract's words, which name no field. */

@@ -1,5 +1,5 @@
 import type { AppError, ErrorCode } from '../../errors.ts';
-import type { Dialect, Failure } from '../dialect.ts';
+import { type Dialect, type Failure, withProvider } from '../dialect.ts';
 
 /** `{ error }`, which clients read whatever the status. */
 export const failed = (status: number, text: string): Failure => ({ status, body: { error: text } });
@@ -14,8 +14,10 @@ const answers: Record<ErrorCode, (error: AppError) => Failure> = {
   BAD_USER_INPUT: ({ message }) => failed(422, message),
   CONFLICT: ({ message }) => failed(409, message),
   RATE_LIMITED: ({ message }) => failed(429, message),
+  UPSTREAM_REJECTED: (error) => failed(400, withProvider(error)),
   UPSTREAM_FAILED: ({ message }) => failed(502, message),
   TIMEOUT: ({ message }) => failed(503, message),
+  UNAVAILABLE: ({ message }) => failed(503, message),
   INTERNAL: ({ message }) => failed(500, message),
 };
 

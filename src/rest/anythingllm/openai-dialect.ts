@@ -1,5 +1,5 @@
 import type { AppError, ErrorCode, FieldProblem } from '../../errors.ts';
-import type { Dialect, Failure } from '../dialect.ts';
+import { type Dialect, type Failure, withProvider } from '../dialect.ts';
 
 /** `{ error: { message, type, param, code } }`, of which clients make errors of their own types. */
 export const openaiError = (
@@ -41,6 +41,29 @@ export function invalidRequest(error: AppError, renamed: Renamed = {}, body?: un
   return openaiError(400, param === null ? problem.message : `${param}: ${problem.message}`, { param });
 }
 
+/** The codes of OpenAI for what a provider rejects without a code of its own. */
+const rejectionCodes: Record<string, string> = {
+  CONTEXT_TOO_LONG: 'context_length_exceeded',
+  CONTENT_POLICY: 'content_policy_violation',
+};
+
+/** A request that the model's provider rejects: 400 with the provider's code, field and words. */
+function upstreamRejected(error: AppError): Failure {
+  const { reason = '', provider } = error.details;
+  const code = provider?.code ?? rejectionCodes[reason] ?? null;
+  return openaiError(400, withProvider(error), { param: provider?.param ?? null, code });
+}
+
+/**
+ * A provider that fails. OpenAI's clients retry every 5xx, unless a header forbids it. The codes of a provider that
+ * rejects this server would read as those of the caller: `invalid_api_key` is not about the caller's key.
+ */
+function upstreamFailed({ message, details }: AppError): Failure {
+  const code = details.reason === 'QUOTA_EXHAUSTED' ? 'insufficient_quota' : 'upstream_error';
+  const failure = openaiError(502, message, { type: 'server_error', code });
+  return details.retryable === false ? { ...failure, headers: { 'X-Should-Retry': 'false' } } : failure;
+}
+
 const answers: Record<ErrorCode, (error: AppError) => Failure> = {
   // Other paths of these clients have the status and the sentence, too.
   UNAUTHENTICATED: () => openaiError(403, 'No valid api key found.', { code: 'invalid_api_key' }),
@@ -53,8 +76,10 @@ const answers: Record<ErrorCode, (error: AppError) => Failure> = {
   BAD_USER_INPUT: (error) => invalidRequest(error),
   CONFLICT: ({ message }) => openaiError(409, message, { code: 'conflict' }),
   RATE_LIMITED: ({ message }) => openaiError(429, message, { type: 'rate_limit_error', code: 'rate_limit_exceeded' }),
-  UPSTREAM_FAILED: ({ message }) => openaiError(502, message, { type: 'server_error', code: 'upstream_error' }),
   TIMEOUT: ({ message }) => openaiError(503, message, { type: 'server_error', code: 'timeout' }),
+  UPSTREAM_REJECTED: upstreamRejected,
+  UPSTREAM_FAILED: upstreamFailed,
+  UNAVAILABLE: ({ message }) => openaiError(503, message, { type: 'server_error', code: 'service_unavailable' }),
   INTERNAL: ({ message }) => openaiError(500, message, { type: 'server_error', code: 'server_error' }),
 };
 

@@ -646,6 +646,72 @@ describe('chat completions', () => {
     expect(JSON.parse(last.slice('data: '.length))).toMatchObject({ error: { code: 'upstream_error' } });
   });
 
+  const callsOfModel = () => kit.model.requests.filter((request) => request.path === '/chat/completions').length;
+
+  /** As OpenAI's clients are by default: they retry twice what they take for temporary. */
+  const retrying = () => new OpenAI({ apiKey: kit.keys.BASIC, baseURL: `${kit.url}${path}` });
+
+  describe.each([true, false])('whose provider rejects the request, streamed: %s,', (stream) => {
+    const request = () => ({ model: slug, messages: [user('Hello')], stream });
+
+    test.each([
+      ['context_length_exceeded', 400, { message: 'Too long.', code: 'context_length_exceeded', param: 'messages' }],
+      ['content_filter', 400, { message: 'Filtered.', code: 'content_filter' }],
+      ['unsupported_value', 400, { message: 'No such value.', code: 'unsupported_value', param: 'temperature' }],
+      [null, 422, { message: 'No.' }],
+    ])('return 400 with the code %s, and are not sent again', async (code, status, written) => {
+      const asked = callsOfModel();
+      kit.model.script({ status, body: { error: written } });
+      const error = await refusal(() => retrying().chat.completions.create(request()));
+      expect(error).toBeInstanceOf(OpenAI.BadRequestError);
+      const param = 'param' in written ? written.param : null;
+      expect(error).toMatchObject({ status: 400, type: 'invalid_request_error', code, param });
+      expect(error.message).toContain(written.message);
+      expect(callsOfModel() - asked).toBe(1);
+    });
+
+    test.each([
+      [401, 'upstream_error', { message: 'Incorrect API key.', code: 'invalid_api_key' }],
+      [403, 'upstream_error', { message: 'No access.' }],
+      [404, 'upstream_error', { message: 'No such model.', code: 'model_not_found' }],
+      [402, 'insufficient_quota', { message: 'Pay.' }],
+      [429, 'insufficient_quota', { message: 'Quota exceeded.', code: 'insufficient_quota' }],
+    ])(
+      'return 502 for %s, which is not the fault of the caller, and are not sent again',
+      async (status, code, written) => {
+        const asked = callsOfModel();
+        kit.model.script({ status, body: { error: written } });
+        const error = await refusal(() => retrying().chat.completions.create(request()));
+        expect(error).toBeInstanceOf(OpenAI.InternalServerError);
+        expect(error).toMatchObject({ status: 502, type: 'server_error', code });
+        expect(error.message).not.toContain(written.message);
+        expect(callsOfModel() - asked).toBe(1);
+      },
+    );
+
+    test('return 429 with the Retry-After of the provider', async () => {
+      const asked = callsOfModel();
+      kit.model.script({ status: 429, headers: { 'retry-after': '20' }, body: { error: { message: 'Slow down.' } } });
+      const error = await refusal(() => client().chat.completions.create(request()));
+      expect(error).toBeInstanceOf(OpenAI.RateLimitError);
+      expect([error.code, error.headers.get('retry-after')]).toEqual(['rate_limit_exceeded', '20']);
+      expect(callsOfModel() - asked).toBe(1);
+    });
+  });
+
+  test('end with an error of the same code when the provider rejects the request behind the first words', async () => {
+    const error = { message: 'Filtered.', code: 'content_filter' };
+    kit.model.script({ text: ['one ', 'two '], error: { error } });
+    const stream = await client().chat.completions.create({ model: slug, messages: [user('Hello')], stream: true });
+    let text = '';
+    const end = await thrown(async () => {
+      for await (const chunk of stream) text += chunk.choices[0]?.delta.content ?? '';
+    });
+    expect(text).toBe('one two ');
+    expect(end).toBeInstanceOf(OpenAI.APIError);
+    expect(end).toMatchObject({ type: 'invalid_request_error', code: 'content_filter' });
+  });
+
   test('name the field of what is wrong', () =>
     unchanged(async () => {
       const messages = [user('Hello')];
@@ -806,9 +872,13 @@ describe('embeddings', () => {
       }
       kit.model.embeddingFailure = 400;
       const upstream = await thrown(() => client().embeddings.create({ model: '', input: 'x' }));
-      expect(upstream).toMatchObject({ status: 502, code: 'upstream_error' });
+      expect(upstream).toMatchObject({ status: 400, type: 'invalid_request_error' });
       const resized = await thrown(() => client().embeddings.create({ model: '', input: 'x', dimensions: 5 }));
       expect(resized).toMatchObject({ status: 400, param: 'dimensions' });
+      kit.model.embeddingFailure = 401;
+      const misconfigured = await thrown(() => client().embeddings.create({ model: '', input: 'x' }));
+      expect(misconfigured).toMatchObject({ status: 502, code: 'upstream_error' });
+      expect(misconfigured.headers.get('x-should-retry')).toBe('false');
       kit.model.embeddingFailure = null;
     }));
 });
@@ -886,7 +956,7 @@ describe('images', () => {
       }
       kit.model.script({ status: 400 });
       const refused = await thrown(() => client().images.generate({ prompt: 'something bad' }));
-      expect(refused).toMatchObject({ status: 400, param: 'prompt' });
+      expect(refused).toMatchObject({ status: 400, type: 'invalid_request_error' });
       const fail = { status: 500, headers: { 'retry-after-ms': '1' } };
       kit.model.script(fail, fail, fail);
       expect(await thrown(() => client().images.generate({ prompt: 'x' }))).toMatchObject({ status: 502 });

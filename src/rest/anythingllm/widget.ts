@@ -94,8 +94,10 @@ const statuses: Record<ErrorCode, number> = {
   BAD_USER_INPUT: 400,
   CONFLICT: 409,
   RATE_LIMITED: 429,
+  UPSTREAM_REJECTED: 400,
   UPSTREAM_FAILED: 502,
   TIMEOUT: 503,
+  UNAVAILABLE: 503,
   INTERNAL: 500,
 };
 

@@ -122,7 +122,7 @@ export const turnRows: AnyRow[] = [
           sessionId assistantMessageId answer answerWithoutCitations reasoning searchQueries
           citations { number documentId }
           documents { ...Passage }
-          failure { message }
+          failure { message providerMessage }
         }
       }`,
       [Passage],
@@ -149,7 +149,7 @@ export const turnRows: AnyRow[] = [
       message_id: turn.assistantMessageId,
       chat_session_id: turn.sessionId,
       incognito: false,
-      error_msg: turn.failure?.message ?? null,
+      error_msg: turn.failure && [turn.failure.message, turn.failure.providerMessage].filter(Boolean).join(' '),
     }),
     stream: {
       document: graphql(

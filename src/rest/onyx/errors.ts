@@ -1,5 +1,5 @@
 import type { AppError, ErrorCode } from '../../errors.ts';
-import type { Dialect, Failure } from '../dialect.ts';
+import { type Dialect, type Failure, withProvider } from '../dialect.ts';
 
 /** `{ detail }`, the older of the two shapes. */
 export const detail = (status: number, text: string): Failure => ({ status, body: { detail: text } });
@@ -50,8 +50,10 @@ const answers: Record<ErrorCode, (error: AppError) => Failure> = {
     },
     ...(error.details.retryAfter && { headers: { 'Retry-After': String(error.details.retryAfter) } }),
   }),
+  UPSTREAM_REJECTED: (error) => coded(400, 'QUERY_REJECTED', withProvider(error)),
   UPSTREAM_FAILED: (error) => coded(502, 'LLM_PROVIDER_ERROR', error.message),
   TIMEOUT: (error) => coded(503, 'TIMEOUT', error.message),
+  UNAVAILABLE: (error) => coded(503, 'SERVICE_UNAVAILABLE', error.message),
   INTERNAL: (error) => coded(500, 'INTERNAL_ERROR', error.message),
 };
 

@@ -16,12 +16,13 @@ export const TurnEvent = graphql(
     ... on ChatAnswerDelta { text }
     ... on ChatCitation { citation { number documentId } }
     ... on ChatTurnStopped { reason }
-    ... on ChatTurnFailed { code message retryable }
+    ... on ChatTurnFailed { code message retryable retryAfter providerCode providerMessage }
   }
 `,
   [Passage],
 );
 export type TurnEvent = ResultOf<typeof TurnEvent>;
+type FailedTurn = Extract<TurnEvent, { __typename: 'ChatTurnFailed' }>;
 
 interface Placement {
   turn_index: number;
@@ -45,8 +46,13 @@ export const Packet = z
 /** `{ error }` lines: the contract’s codes for ours. */
 const failureCodes: Record<string, string> = {
   UPSTREAM_FAILED: 'MODEL_ERROR',
+  PROVIDER_MISCONFIGURED: 'MODEL_ERROR',
   TIMEOUT: 'MODEL_ERROR',
   RATE_LIMITED: 'RATE_LIMIT',
+  REQUEST_REJECTED: 'BAD_REQUEST',
+  QUOTA_EXHAUSTED: 'BUDGET_EXCEEDED',
+  SERVER_SHUTDOWN: 'SERVICE_UNAVAILABLE',
+  UNAVAILABLE: 'SERVICE_UNAVAILABLE',
   INTERNAL: 'INTERNAL_ERROR',
   NOT_FOUND: 'VALIDATION_ERROR',
   BAD_USER_INPUT: 'VALIDATION_ERROR',
@@ -54,13 +60,18 @@ const failureCodes: Record<string, string> = {
   UNAUTHENTICATED: 'AUTH_ERROR',
 };
 
-export const streamingError = (code: string, error: string, retryable: boolean) => ({
-  error,
-  stack_trace: null,
-  error_code: failureCodes[code] ?? code,
-  is_retryable: retryable,
-  details: null,
-});
+export const streamingError = (
+  code: string,
+  error: string,
+  retryable: boolean,
+  details: Record<string, string | number | null> | null = null,
+) => ({ error, stack_trace: null, error_code: failureCodes[code] ?? code, is_retryable: retryable, details });
+
+/** What a failed turn says beside its message; null when it says no more. */
+function detailsOf({ retryAfter, providerCode, providerMessage }: FailedTurn) {
+  if (retryAfter === null && providerCode === null && providerMessage === null) return null;
+  return { retry_after_seconds: retryAfter, provider_code: providerCode, provider_message: providerMessage };
+}
 
 /** What a caller got wrong, in the words that clients of this stream know. */
 const callersFault = (error: AppError): string =>
@@ -133,7 +144,7 @@ export function packets() {
           : [packet({ type: 'stop', stop_reason: null })];
       case 'ChatTurnFailed':
         return [
-          streamingError(event.code, event.message, event.retryable),
+          streamingError(event.code, event.message, event.retryable, detailsOf(event)),
           packet({ type: 'stop', stop_reason: null }, null),
         ];
       default:
