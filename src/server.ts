@@ -238,6 +238,8 @@ export function createServer({ settings, db, log, services, checkReplies = false
 
   const health = (c: HonoContext) => c.json({ success: true, message: 'ok', data: null });
   const versions = (c: HonoContext) => c.json({ backend_version: apiVersion });
+  // AnythingLLM's clients ask this first, without a key.
+  app.get('/api/ping', (c) => c.json({ online: true }));
   for (const prefix of ['', '/api']) app.get(`${prefix}/health`, health).get(`${prefix}/version`, versions);
   const openApi = readFileSync(join(projectRoot, 'schema', 'openapi.json'), 'utf8');
   app.get('/api/openapi.json', (c) => c.body(openApi, 200, { 'Content-Type': 'application/json; charset=utf-8' }));

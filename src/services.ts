@@ -142,8 +142,19 @@ export function createServices({ settings, db, log, background, revocations, pub
     images: imagesService(imageModel(settings.images), limits, usage),
     readers,
     turns,
-    embeds: embedsService({ db, audit, users, revocations }),
-    visitors: visitorsService({ db, credentials, limits, chat, turns, readers, revocations, models }),
+    embeds: embedsService({ db, audit, users, revocations, settings }),
+    visitors: visitorsService({
+      db,
+      credentials,
+      limits,
+      chat,
+      turns,
+      readers,
+      revocations,
+      models,
+      settings,
+      publicUrl,
+    }),
   };
 }
 

@@ -119,6 +119,7 @@ const Environment = z
     GRAPHIQL: flag.optional(),
     TRUSTED_PROXIES: z.coerce.number().int().min(0).max(10).default(0),
     CORS_ORIGINS: list,
+    WIDGET_ORIGINS: z.enum(['deny', 'allow']).optional(),
     ALLOWED_HOSTS: allowedHosts,
     AUDIT_RETENTION_DAYS: days,
     CHAT_RETENTION_DAYS: days,
@@ -174,6 +175,8 @@ const Environment = z
     /** How many proxies stand in front, each of which adds its client to `X-Forwarded-For`. */
     trustedProxies: env.TRUSTED_PROXIES,
     corsOrigins: env.CORS_ORIGINS,
+    /** Which pages can show a chat widget that has no list of origins: all, or only those of `publicUrl`. */
+    widgetOrigins: env.WIDGET_ORIGINS ?? (env.NODE_ENV === 'production' ? 'deny' : 'allow'),
     /** Host names that the `Host` header may carry, besides `localhost`, IP addresses and the host of `publicUrl`. */
     allowedHosts: env.ALLOWED_HOSTS,
     /** Days after which audit events are deleted; kept for ever when absent. */

@@ -11,6 +11,7 @@ import { type AnyRow, rootFields, rowRequirements } from './row.ts';
 import { rows } from './rows.ts';
 
 const Health = z.object({ success: z.boolean(), message: z.string(), data: z.null() }).openapi('StatusResponse');
+const Ping = z.object({ online: z.literal(true) }).openapi('PingResponse');
 const Version = z.object({ backend_version: z.string() }).openapi('VersionResponse');
 const Refused = z.object({ error_code: z.string().optional(), detail: z.string() }).openapi('Error');
 const Unreadable = z
@@ -125,6 +126,14 @@ export function openApiDocument(): object {
     summary: 'The version of the API that clients check',
     security: [],
     responses: { 200: json(Version, 'The version.') },
+  });
+  registry.registerPath({
+    method: 'get',
+    path: '/api/ping',
+    tags: ['Health'],
+    summary: 'Tell AnythingLLM’s clients that the server is online',
+    security: [],
+    responses: { 200: json(Ping, 'The server is online.') },
   });
   for (const { path, tag, summary, twin, permission, query, content } of downloads)
     registry.registerPath({

@@ -11,7 +11,7 @@ import type { Exchange } from './exchanges.ts';
 const describe = {
   chatMode: 'When it answers, whatever the agent does: AUTOMATIC and CHAT always, QUERY from documents alone.',
   allowedOrigins:
-    'The pages that may show it, by their origins, such as `https://example.com`, or `example.com`, which is the same; at most 100. None: any.',
+    'The pages that may show it, by their origins, such as `https://example.com`, or `example.com`, which is the same; at most 100. Without any, the server’s setting WIDGET_ORIGINS decides: every page (`allow`), or none but the server’s own (`deny`, the default in production).',
   allowModel: 'Whether a visitor’s page may choose the model.',
   allowTemperature: 'Whether a visitor’s page may choose the temperature.',
   allowPrompt: 'Whether a visitor’s page may set the agent’s instructions.',

@@ -4,6 +4,7 @@ import type { Principal } from '../../authz/principal.ts';
 import { badInput, notFound, parse } from '../../errors.ts';
 import type { Embed, Prisma } from '../../generated/prisma/client.ts';
 import { cut, ListOrder, type PageArgs } from '../../paging.ts';
+import type { Settings } from '../../settings.ts';
 import type { Database, Statement } from '../../store/database.ts';
 import type { Revocations } from '../../store/revocations.ts';
 import { cutText } from '../../unicode.ts';
@@ -74,24 +75,27 @@ const columns = (data: z.output<typeof UpdateEmbed>) => ({
 
 const summary = ({ id, userId, createdById, createdAt, updatedAt, ...rest }: Embed): Prisma.InputJsonObject => rest;
 
-/** Whether pages that could use a widget no longer can. */
-const narrows = (before: Embed, after: Embed): boolean =>
-  after.allowedOrigins.length > 0 &&
-  (before.allowedOrigins.length === 0 ||
-    before.allowedOrigins.some((origin) => !after.allowedOrigins.includes(origin)));
-
 interface Parts {
   db: Database;
   audit: AuditService;
   users: UsersService;
   revocations: Revocations;
+  settings: Pick<Settings, 'widgetOrigins'>;
 }
 
 /**
  * Chat widgets: what opens one agent to the visitors of somebody's page. A widget acts as a limited service account of
  * its own, whose token nobody holds.
  */
-export function embedsService({ db, audit, users, revocations }: Parts) {
+export function embedsService({ db, audit, users, revocations, settings }: Parts) {
+  const isForEveryPage = ({ allowedOrigins }: Embed): boolean =>
+    allowedOrigins.length === 0 && settings.widgetOrigins === 'allow';
+
+  /** Returns whether a change takes a widget from a page that could show it. */
+  const narrows = (before: Embed, after: Embed): boolean =>
+    !isForEveryPage(after) &&
+    (isForEveryPage(before) || before.allowedOrigins.some((origin) => !after.allowedOrigins.includes(origin)));
+
   const counting = new WeakMap<Principal, { ids: number[]; counts: Promise<Map<number, number>> }>();
 
   /** The widget, held against other changes. Throws NOT_FOUND. */

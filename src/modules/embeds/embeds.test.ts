@@ -109,7 +109,7 @@ describe('making and changing', () => {
       max_chats_per_day: 100,
       max_chats_per_session: 2,
       message_limit: 7,
-      workspace_id: 0,
+      workspace_id: 2147483647,
       createdBy: expect.any(Number),
       usersId: null,
       createdAt: expect.stringMatching(/Z$/),
@@ -121,7 +121,7 @@ describe('making and changing', () => {
       enabled: true,
       chat_mode: 'chat',
       createdAt: embed.createdAt,
-      workspace: { id: 0, name: 'Assistant' },
+      workspace: { id: 2147483647, name: 'Assistant' },
       chat_count: 0,
     });
   });
@@ -135,7 +135,8 @@ describe('making and changing', () => {
     [{ allowlist_domains: [] }, 'allowlist_domains', null],
     [{ allowlist_domains: '' }, 'allowlist_domains', null],
     [{ allowlist_domains: null }, 'allowlist_domains', null],
-    [{ chat_mode: 'automatic' }, 'chat_mode', 'query'],
+    [{ chat_mode: 'automatic' }, 'chat_mode', 'automatic'],
+    [{ chat_mode: 'other' }, 'chat_mode', 'query'],
     [{ chat_mode: 5 }, 'chat_mode', 'query'],
     [{ max_chats_per_day: 0 }, 'max_chats_per_day', null],
     [{ max_chats_per_day: -3 }, 'max_chats_per_day', null],

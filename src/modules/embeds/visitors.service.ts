@@ -4,6 +4,7 @@ import type { Client, Principal } from '../../authz/principal.ts';
 import { AppError, badInput, parse } from '../../errors.ts';
 import type { Agent, Embed, Prisma } from '../../generated/prisma/client.ts';
 import type { ChatModels } from '../../models/providers.ts';
+import type { Settings } from '../../settings.ts';
 import type { Database } from '../../store/database.ts';
 import type { Revocations } from '../../store/revocations.ts';
 import { answers } from '../chat/answer.ts';
@@ -72,6 +73,8 @@ interface Parts {
   readers: RunReaders;
   revocations: Revocations;
   models: ChatModels;
+  settings: Pick<Settings, 'widgetOrigins'>;
+  publicUrl: () => string;
 }
 
 /**
@@ -79,7 +82,8 @@ interface Parts {
  * own. Each call is checked in this order: the widget is there and switched on, the visitor's address has not called too
  * often, the page is one that may show it, the id is a UUID, the message is one, the quotas have room.
  */
-export function visitorsService({ db, credentials, limits, chat, turns, readers, revocations, models }: Parts) {
+export function visitorsService(parts: Parts) {
+  const { db, credentials, limits, chat, turns, readers, revocations, models, settings, publicUrl } = parts;
   const visits = new RateLimiterMemory({ points: requestsPerMinute, duration: 60 });
   /** The last turn of each widget that is being started. */
   const starting = new Map<number, Promise<unknown>>();
@@ -115,8 +119,11 @@ export function visitorsService({ db, credentials, limits, chat, turns, readers,
         });
   }
 
-  const mayShow = ({ allowedOrigins }: Pick<Embed, 'allowedOrigins'>, origin: string | null | undefined): boolean =>
-    allowedOrigins.length === 0 || (origin != null && allowedOrigins.includes(origin));
+  /** A widget without a list of origins is for every page, or for those of this server only (`WIDGET_ORIGINS`). */
+  function mayShow({ allowedOrigins }: Pick<Embed, 'allowedOrigins'>, origin: string | null | undefined): boolean {
+    if (allowedOrigins.length > 0) return origin != null && allowedOrigins.includes(origin);
+    return settings.widgetOrigins === 'allow' || origin === new URL(publicUrl()).origin;
+  }
 
   /**
    * The widget, for who calls from where. A page of this server's own origin names none where it only reads. Throws
@@ -140,12 +147,15 @@ export function visitorsService({ db, credentials, limits, chat, turns, readers,
     return principal;
   }
 
-  /** Throws RATE_LIMITED where so many questions were asked within 24 hours, of chats that are deleted too. */
+  /**
+   * Throws RATE_LIMITED when this many questions were asked within 24 hours. Deleted chats count; questions whose turn
+   * failed do not.
+   */
   async function admitWithin(most: number | null, session: Prisma.ChatSessionWhereInput, refusal: [string, string]) {
     if (most === null) return;
     const since = new Date(Date.now() - day);
     const [last] = await db.prisma.chatMessage.findMany({
-      where: { role: 'USER', createdAt: { gt: since }, session },
+      where: { role: 'USER', createdAt: { gt: since }, session, NOT: { children: { some: { status: 'FAILED' } } } },
       orderBy: { createdAt: 'desc' },
       skip: most - 1,
       take: 1,

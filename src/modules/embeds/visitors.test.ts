@@ -428,6 +428,21 @@ describe('quotas', () => {
     expect((await ask(uuid, randomUUID())).status).toBe(200);
   });
 
+  test.each(['max_chats_per_day', 'max_chats_per_session'])(
+    'a failed turn does not count against %s',
+    async (quota) => {
+      const { uuid } = await made({ [quota]: 1 });
+      const sessionId = randomUUID();
+      const failing = { status: 400, body: { error: { message: 'no' } } };
+      kit.model.script(failing, { text: ['half', ' an answer'], breakAfter: 1 }, { text: ['whole'] });
+      expect(frames(await ask(uuid, sessionId)).at(-1)).toMatchObject({ type: 'abort' });
+      expect(frames(await ask(uuid, sessionId)).at(-1)).toMatchObject({ type: 'abort' });
+      expect(words(await ask(uuid, sessionId))).toBe('whole');
+      await kit.booted.background.settled();
+      await unchanged(async () => expect((await ask(uuid, sessionId)).status).toBe(429));
+    },
+  );
+
   test('are not exceeded by requests at the same time', async () => {
     const { uuid } = await made({ max_chats_per_day: 3 });
     const answers = await Promise.all(Array.from({ length: 12 }, () => ask(uuid, randomUUID())));

@@ -19,6 +19,7 @@ import {
   user,
   usernameOf,
 } from './shapes.ts';
+import { workspaceIdOf } from './workspace-id.ts';
 
 const tag = 'AnythingLLM administration';
 
@@ -138,7 +139,7 @@ function chatRow(entry: Entry): z.input<typeof ChatRow> {
   const session = clientKey?.startsWith(sessionPrefix) ? clientKey.slice(sessionPrefix.length) : null;
   return {
     id: entry.databaseId,
-    workspaceId: entry.agentId,
+    workspaceId: workspaceIdOf(entry.agentId),
     prompt: entry.question,
     response: response(entry),
     include: entry.onCurrentBranch,

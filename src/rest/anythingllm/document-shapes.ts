@@ -4,6 +4,7 @@ import { localDate } from '../../modules/knowledge/intake.service.ts';
 import { cutText } from '../../unicode.ts';
 import { graphql, type ResultOf } from '../graphql.ts';
 import { numberFrom } from './shapes.ts';
+import { workspaceIdOf } from './workspace-id.ts';
 
 export const DocumentFields = graphql(`
   fragment AnythingLLMDocument on Document @_unmask {
@@ -120,7 +121,7 @@ export const documentFile = (document: EntryFields): z.input<typeof DocumentFile
 export const fileEntry = (document: EntryFields): z.input<typeof FileEntry> => ({
   ...documentFile(document),
   canWatch: false,
-  pinnedWorkspaces: (document.pinnedBy?.nodes ?? []).map(({ databaseId }) => databaseId),
+  pinnedWorkspaces: (document.pinnedBy?.nodes ?? []).map(({ databaseId }) => workspaceIdOf(databaseId)),
   watched: false,
 });
 

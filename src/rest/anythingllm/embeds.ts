@@ -6,11 +6,10 @@ import { everything, isoDate } from '../onyx/shapes.ts';
 import { type AnyRow, row } from '../row.ts';
 import { anythingllm, failed } from './dialect.ts';
 import { numberFrom } from './shapes.ts';
+import { agentIdOf, workspaceIdOf } from './workspace-id.ts';
+import { chatModes, fromChatMode, toChatMode } from './workspace-shapes.ts';
 
 const tag = 'AnythingLLM embeds';
-
-const modes = { chat: 'CHAT', query: 'QUERY' } as const;
-const modeName = { AUTOMATIC: 'automatic', CHAT: 'chat', QUERY: 'query' } as const;
 
 /** What is no number, or none above 0, is no limit. */
 const limit = (most: number) =>
@@ -34,15 +33,15 @@ function separated(value: unknown): unknown {
 
 const settings = {
   chat_mode: z
-    .preprocess((value) => (value === 'chat' ? 'chat' : 'query'), z.enum(['chat', 'query']))
+    .preprocess((value) => chatModes.find((mode) => mode === value) ?? 'query', z.enum(chatModes))
     .optional()
-    .openapi({ description: 'Anything but `chat` is `query`.' }),
+    .openapi({ description: 'An unknown mode is `query`.' }),
   allowlist_domains: z
     .preprocess(separated, z.array(z.string()))
     .optional()
     .openapi({
       description:
-        'The pages that may show it, by their origins: a list, or a text with commas between them. What names no scheme is https. None: any page.',
+        'The pages that may show it, by their origins: a list, or a text with commas between them. What names no scheme is https. Without any, the setting WIDGET_ORIGINS decides: every page, or none.',
       type: ['array', 'string', 'null'],
       items: { type: 'string' },
     }),
@@ -75,8 +74,8 @@ const EmbedChange = z
 /** What of a body is the graph's to set: what is left out stays. */
 const changes = (body: Partial<z.infer<typeof EmbedChange>>) => ({
   ...(body.enabled !== undefined && { enabled: body.enabled }),
-  ...(body.workspace_id !== undefined && { agentDatabaseId: body.workspace_id }),
-  ...(body.chat_mode !== undefined && { chatMode: modes[body.chat_mode] }),
+  ...(body.workspace_id !== undefined && { agentDatabaseId: agentIdOf(body.workspace_id) }),
+  ...(body.chat_mode !== undefined && { chatMode: toChatMode(body.chat_mode) }),
   ...(body.allowlist_domains !== undefined && { allowedOrigins: body.allowlist_domains }),
   ...(body.allow_model_override !== undefined && { allowModel: body.allow_model_override }),
   ...(body.allow_temperature_override !== undefined && { allowTemperature: body.allow_temperature_override }),
@@ -98,8 +97,11 @@ const EmbedRow = z
     id: z.int(),
     uuid: z.uuid(),
     enabled: z.boolean(),
-    chat_mode: z.enum(['automatic', 'chat', 'query']),
-    allowlist_domains: z.string().nullable().openapi({ description: 'A JSON list of origins; null: any page.' }),
+    chat_mode: z.enum(chatModes),
+    allowlist_domains: z
+      .string()
+      .nullable()
+      .openapi({ description: 'A JSON list of origins; null when there are none.' }),
     allow_model_override: z.boolean(),
     allow_temperature_override: z.boolean(),
     allow_prompt_override: z.boolean(),
@@ -117,7 +119,7 @@ const embedRow = (embed: ResultOf<typeof EmbedFields>): z.input<typeof EmbedRow>
   id: embed.databaseId,
   uuid: embed.uuid,
   enabled: embed.enabled,
-  chat_mode: modeName[embed.chatMode],
+  chat_mode: fromChatMode(embed.chatMode),
   allowlist_domains: embed.allowedOrigins.length > 0 ? JSON.stringify(embed.allowedOrigins) : null,
   allow_model_override: embed.allowModel,
   allow_temperature_override: embed.allowTemperature,
@@ -125,7 +127,7 @@ const embedRow = (embed: ResultOf<typeof EmbedFields>): z.input<typeof EmbedRow>
   max_chats_per_day: embed.maxChatsPerDay,
   max_chats_per_session: embed.maxChatsPerSession,
   message_limit: embed.messageLimit,
-  workspace_id: embed.agentId,
+  workspace_id: workspaceIdOf(embed.agentId),
   createdBy: embed.createdBy?.databaseId ?? null,
   usersId: null,
   createdAt: embed.createdAt,
@@ -194,7 +196,7 @@ export const embedRows: AnyRow[] = [
             id: z.int(),
             uuid: z.uuid(),
             enabled: z.boolean(),
-            chat_mode: z.enum(['automatic', 'chat', 'query']),
+            chat_mode: z.enum(chatModes),
             createdAt: isoDate,
             workspace: z.object({ id: z.int(), name: z.string() }),
             chat_count: z.int(),
@@ -213,9 +215,9 @@ export const embedRows: AnyRow[] = [
         id: embed.databaseId,
         uuid: embed.uuid,
         enabled: embed.enabled,
-        chat_mode: modeName[embed.chatMode],
+        chat_mode: fromChatMode(embed.chatMode),
         createdAt: embed.createdAt,
-        workspace: { id: embed.agentId, name: embed.agentName },
+        workspace: { id: workspaceIdOf(embed.agentId), name: embed.agentName },
         chat_count: embed.chatCount,
       })),
     }),

@@ -6,6 +6,7 @@ import { type AnyRow, row } from '../row.ts';
 import { anythingllm, anythingllmSession } from './dialect.ts';
 import { multiUserOnly } from './mode.ts';
 import { anyText, done, notDone, numberFrom, Outcome, problems, usernameOf } from './shapes.ts';
+import { agentIdOf, workspaceIdOf } from './workspace-id.ts';
 
 const tag = 'AnythingLLM administration';
 
@@ -43,7 +44,7 @@ const invite = (code: InviteCode, shown: string): z.input<typeof Invite> => ({
   code: shown,
   status: statuses[code.status],
   claimedBy: person(code.claimedBy),
-  workspaceIds: JSON.stringify(code.agentIds),
+  workspaceIds: JSON.stringify(code.agentIds.map(workspaceIdOf)),
   createdAt: code.createdAt,
   createdBy: person(code.createdBy) ?? 0,
   lastUpdatedAt: code.updatedAt,
@@ -91,7 +92,7 @@ export const inviteRows: AnyRow[] = [
       }`,
       [InviteFields],
     ),
-    variables: ({ body }) => ({ input: { agentIds: body.workspaceIds } }),
+    variables: ({ body }) => ({ input: { agentIds: body.workspaceIds.map(agentIdOf) } }),
     output: ({ createInviteCode: { code, inviteCode } }) => ({ invite: invite(inviteCode, code), error: null }),
     invalid: (error) => (error.details.fields?.[0]?.path[1] === undefined ? null : noInvite(problems(error))),
     failure: (error) =>

@@ -7,6 +7,7 @@ import { type AnyRow, row } from '../row.ts';
 import { anythingllm } from './dialect.ts';
 import { multiUserOnly } from './mode.ts';
 import { numberFrom, roleName } from './shapes.ts';
+import { agentIdOf } from './workspace-id.ts';
 
 const tag = 'AnythingLLM administration';
 
@@ -87,7 +88,7 @@ export const memberRows: AnyRow[] = [
       }`,
       [MemberFields],
     ),
-    variables: ({ params }) => ({ input: { databaseId: params.workspaceId } }),
+    variables: ({ params }) => ({ input: { databaseId: agentIdOf(params.workspaceId) } }),
     output: ({ agentMembers }) => ({ users: members(agentMembers.nodes) }),
     failure: ({ code }) => (code === 'NOT_FOUND' ? { status: 200, body: { users: [] } } : null),
   }),
@@ -103,7 +104,7 @@ export const memberRows: AnyRow[] = [
     reply: z.object({ success: z.literal(true), error: z.null() }).openapi('UpdatedWorkspaceUsers'),
     document: ChangeMembers,
     variables: ({ params, body }) => ({
-      input: { databaseId: params.workspaceId, userDatabaseIds: body.userIds, replace: true },
+      input: { databaseId: agentIdOf(params.workspaceId), userDatabaseIds: body.userIds, replace: true },
     }),
     output: () => ({ success: true as const, error: null }),
     invalid: noList(),

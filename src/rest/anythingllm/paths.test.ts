@@ -34,6 +34,14 @@ describe('requests of AnythingLLM clients', () => {
     expect((await send('GET', '/api/Persona')).status).toBe(404);
   });
 
+  test('GET and HEAD /api/ping need no key', async () => {
+    const answer = await fetch(`${kit.url}/api/ping`);
+    expect([answer.status, await answer.json()]).toEqual([200, { online: true }]);
+    const head = await fetch(`${kit.url}/api/ping/`, { method: 'HEAD' });
+    expect([head.status, await head.text()]).toEqual([200, '']);
+    expect((await fetch(`${kit.url}/api/ping`, { method: 'POST' })).status).toBe(404);
+  });
+
   test('HEAD is a GET without its body', async () => {
     const answer = await send('HEAD', '/api/v1/Auth');
     expect(answer.status).toBe(200);

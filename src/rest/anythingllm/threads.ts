@@ -7,6 +7,7 @@ import { everything, isoDate } from '../onyx/shapes.ts';
 import { type AnyRow, row } from '../row.ts';
 import { anythingllm } from './dialect.ts';
 import { History, history, StoredMessage } from './history.ts';
+import { workspaceIdOf } from './workspace-id.ts';
 
 const tag = 'AnythingLLM threads';
 
@@ -81,7 +82,7 @@ export const threadRows: AnyRow[] = [
         id: number,
         name,
         slug,
-        workspace_id: agentId,
+        workspace_id: workspaceIdOf(agentId),
         user_id: chatSession?.ownerNumber ?? null,
         createdAt,
         lastUpdatedAt: createdAt,
@@ -120,7 +121,7 @@ export const threadRows: AnyRow[] = [
         id: session.number,
         name: session.name,
         slug: session.slug,
-        workspace_id: session.agentId,
+        workspace_id: workspaceIdOf(session.agentId),
         user_id: session.ownerNumber,
         createdAt: session.createdAt,
         lastUpdatedAt: session.updatedAt,

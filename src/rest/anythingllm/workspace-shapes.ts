@@ -4,6 +4,7 @@ import type { Failure } from '../dialect.ts';
 import { graphql, type ResultOf } from '../graphql.ts';
 import { isoDate } from '../onyx/shapes.ts';
 import { DocumentFields, detailsOf } from './document-shapes.ts';
+import { workspaceIdOf } from './workspace-id.ts';
 
 /** What an unknown workspace is answered with, where the contract says nothing else. */
 export const unknownWorkspace = ({ code, details }: AppError): Failure | null =>
@@ -79,7 +80,7 @@ export const Workspace = z.object(workspaceFields).openapi('Workspace');
 export const usualHistory = 20;
 
 export const workspace = (agent: ResultOf<typeof WorkspaceFields>): z.input<typeof Workspace> => ({
-  id: agent.databaseId,
+  id: workspaceIdOf(agent.databaseId),
   name: agent.name,
   slug: agent.slug,
   vectorTag: null,
@@ -138,7 +139,7 @@ export function wsDocs({ databaseId, documents, pinnedDocuments }: WithDocuments
     docId: document.documentId,
     filename: document.fileName,
     docpath: document.location,
-    workspaceId: databaseId,
+    workspaceId: workspaceIdOf(databaseId),
     metadata: JSON.stringify(detailsOf(document)),
     pinned: pinned.has(document.databaseId),
     watched: false,

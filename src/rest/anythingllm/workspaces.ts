@@ -7,6 +7,7 @@ import { everything } from '../onyx/shapes.ts';
 import { type AnyRow, row } from '../row.ts';
 import { anythingllm, failed } from './dialect.ts';
 import { numberOf } from './shapes.ts';
+import { workspaceIdOf } from './workspace-id.ts';
 import {
   pinnedTokens,
   Thread,
@@ -290,7 +291,7 @@ export const workspaceRows: AnyRow[] = [
     }),
     output: ({ updateAgent: { agent } }, { body }) =>
       body.name === undefined && given(body).length === 0
-        ? { workspace: { id: agent.databaseId }, message: nothingToUpdate }
+        ? { workspace: { id: workspaceIdOf(agent.databaseId) }, message: nothingToUpdate }
         : { workspace: workspace(agent), message: null },
     invalid: badBody,
     failure: refused,
