@@ -4290,6 +4290,15 @@ export type introspection = {
         "name": "ChatSession",
         "fields": [
           {
+            "name": "agentIconName",
+            "type": {
+              "kind": "SCALAR",
+              "name": "String"
+            },
+            "args": [],
+            "isDeprecated": false
+          },
+          {
             "name": "agentId",
             "type": {
               "kind": "NON_NULL",

@@ -70,6 +70,12 @@ export const ChatSession = builder.prismaNode('ChatSession', {
       select: { agent: { select: { name: true } } },
       resolve: ({ agent }) => agent.name,
     }),
+    agentIconName: t.string({
+      nullable: true,
+      description: 'The name of the icon of its agent; null when the agent has none.',
+      select: { agent: { select: { iconName: true } } },
+      resolve: ({ agent }) => agent.iconName,
+    }),
     agentIsFeatured: t.boolean({
       description: 'Whether its agent is shown first.',
       select: { agent: { select: { isFeatured: true } } },

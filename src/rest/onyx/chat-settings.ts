@@ -6,7 +6,7 @@ import { unknownAgent, unknownSessionMessage } from './chat.ts';
 import { int32 } from './chat-shapes.ts';
 import { detail } from './errors.ts';
 import { LLMOverride, modelAndTemperature } from './llm-override.ts';
-import { id, nothing } from './shapes.ts';
+import { id, nothing, unsupported } from './shapes.ts';
 
 const tag = 'Chat';
 
@@ -107,6 +107,9 @@ export const chatSettingRows: AnyRow[] = [
     tag,
     summary: 'How many tokens of the model’s window a session has for files and passages',
     params: z.object({ session_id: z.uuid() }),
+    query: z.object({
+      model_configuration_id: unsupported('models are chosen by name, for a session with update-chat-session-model'),
+    }),
     reply: z.object({ available_tokens: z.int() }).openapi('AvailableContextTokensResponse'),
     document: graphql(`query AvailableContextTokens($id: UUID!) { availableContextTokens(sessionId: $id) }`),
     variables: ({ params }) => ({ id: params.session_id }),

@@ -59,7 +59,10 @@ export const ChatSessionCreationRequest = z
     persona_id: int32.default(0),
     description: z.string().nullish(),
     project_id: int32.nullish(),
-    incognito: z.literal(false).default(false).openapi({ description: 'Incognito chats are not served: only false.' }),
+    incognito: z
+      .literal(false, 'incognito chats are not supported')
+      .default(false)
+      .openapi({ description: 'Incognito chats are not supported: only false.' }),
   })
   .openapi('ChatSessionCreationRequest');
 
@@ -102,6 +105,7 @@ export const ChatMessageDetail = z
     processing_duration_seconds: z.number().nullable(),
     preferred_response_id: z.int().nullable(),
     model_display_name: z.string().nullable(),
+    request_params: z.record(z.string(), z.unknown()).nullable().openapi({ description: 'Always null.' }),
   })
   .openapi('ChatMessageDetail');
 
@@ -133,4 +137,5 @@ export const messageDetail = (stored: Message): z.input<typeof ChatMessageDetail
   processing_duration_seconds: stored.durationMs === null ? null : stored.durationMs / 1000,
   preferred_response_id: stored.preferredResponseId,
   model_display_name: stored.model,
+  request_params: null,
 });

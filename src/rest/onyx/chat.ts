@@ -161,7 +161,7 @@ export const chatRows: AnyRow[] = [
       `query GetChatSession($id: UUID!, $shared: Boolean, $includeDeleted: Boolean, $first: Int!) {
         chatSession(id: $id, shared: $shared, includeDeleted: $includeDeleted) {
           ...SessionDetails
-          agentName ownerName deletedAt currentRunMessageId
+          agentName agentIconName ownerName deletedAt currentRunMessageId
           messages(first: $first) { nodes { ...StoredMessage } }
         }
       }`,
@@ -180,7 +180,7 @@ export const chatRows: AnyRow[] = [
         description: session.name,
         persona_id: session.agentId,
         persona_name: session.agentName,
-        personal_icon_name: null,
+        personal_icon_name: session.agentIconName,
         messages: messages.map(messageDetail),
         time_created: session.createdAt,
         shared_status: status(session.sharing),

@@ -6,7 +6,7 @@ import { type AnyRow, row } from '../row.ts';
 import { coded, detail } from './errors.ts';
 import { FileSnapshot, fileSnapshot, UserFileSnapshot } from './file-shapes.ts';
 import { ProjectSnapshot, snapshot, UserProjectSnapshot } from './project-shapes.ts';
-import { everything, id, nothing } from './shapes.ts';
+import { everything, flag, id, nothing } from './shapes.ts';
 
 const tag = 'Projects';
 
@@ -23,6 +23,11 @@ const UploadBody = z
       type: 'string',
       description: 'JSON: what the client calls a file, by `<size>|<first 50 characters of its name>`.',
     }),
+    incognito_session_id: z
+      .array(z.unknown())
+      .max(0, 'is not supported: files of incognito chats would be kept')
+      .optional()
+      .openapi({ type: 'string', description: 'Not supported: files of incognito chats would be kept.' }),
   })
   .openapi('Body_upload_user_files_user_projects_file_upload_post');
 
@@ -288,6 +293,12 @@ export const fileRows: AnyRow[] = [
     tag: 'Chat',
     summary: 'Download a file',
     params: z.object({ file_id: z.string() }),
+    query: z.object({
+      parsed: flag
+        .optional()
+        .refine((parsed) => !parsed, 'is not supported: only the file itself can be downloaded')
+        .openapi({ type: 'boolean', description: 'Only false: previews of tables are not supported.' }),
+    }),
     reply: z.object({ id: z.string(), name: z.string(), mediaType: z.string() }),
     document: graphql(`query GetFile($id: UUID!) { file(id: $id) { databaseId name mediaType } }`),
     variables: ({ params }) => ({ id: params.file_id }),

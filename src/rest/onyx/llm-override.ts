@@ -11,7 +11,14 @@ export const LLMOverride = z
     model_configuration_id: z.int().nullish(),
     display_name: z.string().nullish(),
   })
-  .openapi('LLMOverride', { description: 'Of these, `model_version` and `temperature` have an effect.' });
+  .refine(({ model_configuration_id, model_version }) => model_configuration_id == null || model_version, {
+    path: ['model_configuration_id'],
+    message: 'models are chosen by name: give model_version',
+  })
+  .openapi('LLMOverride', {
+    description:
+      '`model_version` and `temperature` have an effect. A `model_configuration_id` is accepted beside a `model_version` only.',
+  });
 
 /** What of it the graph knows; an empty name is none. */
 export const modelAndTemperature = (override: z.infer<typeof LLMOverride> | null | undefined) => ({

@@ -18,6 +18,17 @@ export const flag = z
   .transform((text) => ['true', 'True', '1', 'on', 'yes'].includes(text))
   .openapi({ type: 'boolean' });
 
+/**
+ * A parameter of the contract that would change the reply, and that the server cannot apply: rejected rather than
+ * ignored. `why` completes the sentence "is not supported: …".
+ */
+export const unsupported = (why: string) =>
+  z
+    .string()
+    .optional()
+    .refine((value) => value === undefined, `is not supported: ${why}`)
+    .openapi({ description: `Not supported: ${why}.` });
+
 /** A reply's date: a Date in the code, RFC 3339 text on the wire. */
 export const isoDate = z.union([z.date(), z.iso.datetime()]).openapi({ type: 'string', format: 'date-time' });
 
