@@ -290,12 +290,12 @@ function operations(world: World): Record<Operation, (by: Token, step: Step) => 
       );
       if (!token) return 'nothing there';
       const { ends, ...change } = step.change;
-      const expiry = ends && { expiresAt: ends === 'never' ? null : tomorrow() };
+      const expiry = ends && (ends === 'never' ? { neverExpires: true } : { expiresAt: tomorrow() });
       const [permission, field] =
         token.kind === 'key' || step.other
           ? (['manage:api_keys', 'updateApiKey'] as const)
           : (['write:tokens', 'updateProjectToken'] as const);
-      const input = { databaseId: token.id, ...change, ...expiry };
+      const input = { databaseId: token.id, ...change, ...(change.scopes === null && { allScopes: true }), ...expiry };
       if (!(await call(by, permission, field, 'UpdateApiKeyInput', input))) return 'refused';
       if (field === 'updateProjectToken') ownedBy(by, token.project?.owner);
       const { account } = token;

@@ -13,6 +13,7 @@ import { StorableDateTime } from './date-time.ts';
 import { readableNodes } from './nodes.ts';
 import BudgetPlugin from './plugins/budget.ts';
 import ListSizePlugin from './plugins/list-size.ts';
+import NullAsAbsentPlugin from './plugins/null-as-absent.ts';
 import PermissionsPlugin from './plugins/permissions.ts';
 import { refusing } from './refusing.ts';
 import { UploadedFile } from './upload.ts';
@@ -36,7 +37,15 @@ export interface SchemaTypes {
 
 export const builder = new SchemaBuilder<SchemaTypes>({
   // Outermost first: the budget ends an operation before it authorizes, and authorization wraps what the others resolve.
-  plugins: [BudgetPlugin, ScopeAuthPlugin, PermissionsPlugin, ListSizePlugin, RelayPlugin, PrismaPlugin],
+  plugins: [
+    BudgetPlugin,
+    ScopeAuthPlugin,
+    PermissionsPlugin,
+    ListSizePlugin,
+    NullAsAbsentPlugin,
+    RelayPlugin,
+    PrismaPlugin,
+  ],
   scopeAuth: {
     // Without this, two scopes in one map mean that either suffices.
     defaultStrategy: 'all',

@@ -4056,6 +4056,34 @@ export type introspection = {
         "interfaces": []
       },
       {
+        "kind": "INPUT_OBJECT",
+        "name": "ChatParentInput",
+        "inputFields": [
+          {
+            "name": "continue",
+            "type": {
+              "kind": "SCALAR",
+              "name": "Boolean"
+            }
+          },
+          {
+            "name": "messageId",
+            "type": {
+              "kind": "SCALAR",
+              "name": "Int"
+            }
+          },
+          {
+            "name": "startOver",
+            "type": {
+              "kind": "SCALAR",
+              "name": "Boolean"
+            }
+          }
+        ],
+        "isOneOf": true
+      },
+      {
         "kind": "OBJECT",
         "name": "ChatReasoningDelta",
         "fields": [
@@ -4943,6 +4971,202 @@ export type introspection = {
           }
         ],
         "interfaces": []
+      },
+      {
+        "kind": "ENUM",
+        "name": "ClearableAgentField",
+        "enumValues": [
+          {
+            "name": "DISPLAY_PRIORITY",
+            "isDeprecated": false
+          },
+          {
+            "name": "HISTORY_LIMIT",
+            "isDeprecated": false
+          },
+          {
+            "name": "ICON_NAME",
+            "isDeprecated": false
+          },
+          {
+            "name": "MODEL",
+            "isDeprecated": false
+          },
+          {
+            "name": "REFUSAL_TEXT",
+            "isDeprecated": false
+          },
+          {
+            "name": "SEARCH_START_DATE",
+            "isDeprecated": false
+          },
+          {
+            "name": "TEMPERATURE",
+            "isDeprecated": false
+          }
+        ]
+      },
+      {
+        "kind": "ENUM",
+        "name": "ClearableApiKeyField",
+        "enumValues": [
+          {
+            "name": "NAME",
+            "isDeprecated": false
+          }
+        ]
+      },
+      {
+        "kind": "ENUM",
+        "name": "ClearableChatSessionField",
+        "enumValues": [
+          {
+            "name": "MODEL",
+            "isDeprecated": false
+          },
+          {
+            "name": "REASONING_EFFORT",
+            "isDeprecated": false
+          },
+          {
+            "name": "TEMPERATURE",
+            "isDeprecated": false
+          }
+        ]
+      },
+      {
+        "kind": "ENUM",
+        "name": "ClearableChatSessionPlacement",
+        "enumValues": [
+          {
+            "name": "PROJECT_ID",
+            "isDeprecated": false
+          }
+        ]
+      },
+      {
+        "kind": "ENUM",
+        "name": "ClearableCurationField",
+        "enumValues": [
+          {
+            "name": "DISPLAY_PRIORITY",
+            "isDeprecated": false
+          }
+        ]
+      },
+      {
+        "kind": "ENUM",
+        "name": "ClearableEmbedField",
+        "enumValues": [
+          {
+            "name": "MAX_CHATS_PER_DAY",
+            "isDeprecated": false
+          },
+          {
+            "name": "MAX_CHATS_PER_SESSION",
+            "isDeprecated": false
+          },
+          {
+            "name": "MESSAGE_LIMIT",
+            "isDeprecated": false
+          }
+        ]
+      },
+      {
+        "kind": "ENUM",
+        "name": "ClearableFeedbackField",
+        "enumValues": [
+          {
+            "name": "COMMENT",
+            "isDeprecated": false
+          },
+          {
+            "name": "RATING",
+            "isDeprecated": false
+          },
+          {
+            "name": "REASON",
+            "isDeprecated": false
+          }
+        ]
+      },
+      {
+        "kind": "ENUM",
+        "name": "ClearablePreference",
+        "enumValues": [
+          {
+            "name": "APP_NAME",
+            "isDeprecated": false
+          },
+          {
+            "name": "DEFAULT_SYSTEM_PROMPT",
+            "isDeprecated": false
+          },
+          {
+            "name": "LOGO_FILE_NAME",
+            "isDeprecated": false
+          },
+          {
+            "name": "PAGE_FAVICON",
+            "isDeprecated": false
+          },
+          {
+            "name": "PAGE_TITLE",
+            "isDeprecated": false
+          },
+          {
+            "name": "SUPPORT_EMAIL",
+            "isDeprecated": false
+          }
+        ]
+      },
+      {
+        "kind": "ENUM",
+        "name": "ClearableProjectField",
+        "enumValues": [
+          {
+            "name": "DESCRIPTION",
+            "isDeprecated": false
+          },
+          {
+            "name": "INSTRUCTIONS",
+            "isDeprecated": false
+          }
+        ]
+      },
+      {
+        "kind": "ENUM",
+        "name": "ClearableRateLimitField",
+        "enumValues": [
+          {
+            "name": "REQUESTS_PER_MINUTE",
+            "isDeprecated": false
+          },
+          {
+            "name": "TOKEN_BUDGET",
+            "isDeprecated": false
+          }
+        ]
+      },
+      {
+        "kind": "ENUM",
+        "name": "ClearableResponsePreference",
+        "enumValues": [
+          {
+            "name": "RESPONSE_ID",
+            "isDeprecated": false
+          }
+        ]
+      },
+      {
+        "kind": "ENUM",
+        "name": "ClearableUserField",
+        "enumValues": [
+          {
+            "name": "DAILY_MESSAGE_LIMIT",
+            "isDeprecated": false
+          }
+        ]
       },
       {
         "kind": "ENUM",
@@ -6863,6 +7087,19 @@ export type introspection = {
         "kind": "INPUT_OBJECT",
         "name": "CurateAgentInput",
         "inputFields": [
+          {
+            "name": "clear",
+            "type": {
+              "kind": "LIST",
+              "ofType": {
+                "kind": "NON_NULL",
+                "ofType": {
+                  "kind": "ENUM",
+                  "name": "ClearableCurationField"
+                }
+              }
+            }
+          },
           {
             "name": "databaseId",
             "type": {
@@ -10565,6 +10802,19 @@ export type introspection = {
         "kind": "INPUT_OBJECT",
         "name": "MoveChatSessionInput",
         "inputFields": [
+          {
+            "name": "clear",
+            "type": {
+              "kind": "LIST",
+              "ofType": {
+                "kind": "NON_NULL",
+                "ofType": {
+                  "kind": "ENUM",
+                  "name": "ClearableChatSessionPlacement"
+                }
+              }
+            }
+          },
           {
             "name": "projectId",
             "type": {
@@ -15946,6 +16196,19 @@ export type introspection = {
         "name": "RateChatMessageInput",
         "inputFields": [
           {
+            "name": "clear",
+            "type": {
+              "kind": "LIST",
+              "ofType": {
+                "kind": "NON_NULL",
+                "ofType": {
+                  "kind": "ENUM",
+                  "name": "ClearableFeedbackField"
+                }
+              }
+            }
+          },
+          {
             "name": "comment",
             "type": {
               "kind": "SCALAR",
@@ -17351,12 +17614,11 @@ export type introspection = {
             }
           },
           {
-            "name": "parentMessageId",
+            "name": "parent",
             "type": {
-              "kind": "SCALAR",
-              "name": "Int"
-            },
-            "defaultValue": "-1"
+              "kind": "INPUT_OBJECT",
+              "name": "ChatParentInput"
+            }
           },
           {
             "name": "reasoningEffort",
@@ -17829,6 +18091,19 @@ export type introspection = {
         "kind": "INPUT_OBJECT",
         "name": "SetPreferredResponseInput",
         "inputFields": [
+          {
+            "name": "clear",
+            "type": {
+              "kind": "LIST",
+              "ofType": {
+                "kind": "NON_NULL",
+                "ofType": {
+                  "kind": "ENUM",
+                  "name": "ClearableResponsePreference"
+                }
+              }
+            }
+          },
           {
             "name": "questionId",
             "type": {
@@ -18650,6 +18925,19 @@ export type introspection = {
             }
           },
           {
+            "name": "clear",
+            "type": {
+              "kind": "LIST",
+              "ofType": {
+                "kind": "NON_NULL",
+                "ofType": {
+                  "kind": "ENUM",
+                  "name": "ClearableAgentField"
+                }
+              }
+            }
+          },
+          {
             "name": "databaseId",
             "type": {
               "kind": "SCALAR",
@@ -18876,6 +19164,26 @@ export type introspection = {
         "name": "UpdateApiKeyInput",
         "inputFields": [
           {
+            "name": "allScopes",
+            "type": {
+              "kind": "SCALAR",
+              "name": "Boolean"
+            }
+          },
+          {
+            "name": "clear",
+            "type": {
+              "kind": "LIST",
+              "ofType": {
+                "kind": "NON_NULL",
+                "ofType": {
+                  "kind": "ENUM",
+                  "name": "ClearableApiKeyField"
+                }
+              }
+            }
+          },
+          {
             "name": "databaseId",
             "type": {
               "kind": "SCALAR",
@@ -18908,6 +19216,13 @@ export type introspection = {
             "type": {
               "kind": "SCALAR",
               "name": "String"
+            }
+          },
+          {
+            "name": "neverExpires",
+            "type": {
+              "kind": "SCALAR",
+              "name": "Boolean"
             }
           },
           {
@@ -18961,6 +19276,26 @@ export type introspection = {
             "type": {
               "kind": "INPUT_OBJECT",
               "name": "ChatReferenceInput"
+            }
+          },
+          {
+            "name": "clear",
+            "type": {
+              "kind": "LIST",
+              "ofType": {
+                "kind": "NON_NULL",
+                "ofType": {
+                  "kind": "ENUM",
+                  "name": "ClearableChatSessionField"
+                }
+              }
+            }
+          },
+          {
+            "name": "generateName",
+            "type": {
+              "kind": "SCALAR",
+              "name": "Boolean"
             }
           },
           {
@@ -19105,6 +19440,19 @@ export type introspection = {
             }
           },
           {
+            "name": "clear",
+            "type": {
+              "kind": "LIST",
+              "ofType": {
+                "kind": "NON_NULL",
+                "ofType": {
+                  "kind": "ENUM",
+                  "name": "ClearableEmbedField"
+                }
+              }
+            }
+          },
+          {
             "name": "enabled",
             "type": {
               "kind": "SCALAR",
@@ -19173,6 +19521,19 @@ export type introspection = {
             "type": {
               "kind": "SCALAR",
               "name": "String"
+            }
+          },
+          {
+            "name": "clear",
+            "type": {
+              "kind": "LIST",
+              "ofType": {
+                "kind": "NON_NULL",
+                "ofType": {
+                  "kind": "ENUM",
+                  "name": "ClearablePreference"
+                }
+              }
             }
           },
           {
@@ -19250,6 +19611,19 @@ export type introspection = {
         "name": "UpdateProjectInput",
         "inputFields": [
           {
+            "name": "clear",
+            "type": {
+              "kind": "LIST",
+              "ofType": {
+                "kind": "NON_NULL",
+                "ofType": {
+                  "kind": "ENUM",
+                  "name": "ClearableProjectField"
+                }
+              }
+            }
+          },
+          {
             "name": "databaseId",
             "type": {
               "kind": "SCALAR",
@@ -19310,6 +19684,19 @@ export type introspection = {
         "kind": "INPUT_OBJECT",
         "name": "UpdateRateLimitInput",
         "inputFields": [
+          {
+            "name": "clear",
+            "type": {
+              "kind": "LIST",
+              "ofType": {
+                "kind": "NON_NULL",
+                "ofType": {
+                  "kind": "ENUM",
+                  "name": "ClearableRateLimitField"
+                }
+              }
+            }
+          },
           {
             "name": "databaseId",
             "type": {
@@ -19397,6 +19784,19 @@ export type introspection = {
             "type": {
               "kind": "SCALAR",
               "name": "String"
+            }
+          },
+          {
+            "name": "clear",
+            "type": {
+              "kind": "LIST",
+              "ofType": {
+                "kind": "NON_NULL",
+                "ofType": {
+                  "kind": "ENUM",
+                  "name": "ClearableUserField"
+                }
+              }
             }
           },
           {

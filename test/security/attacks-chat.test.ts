@@ -223,7 +223,10 @@ describe('the files of a chat that a token goes on with', () => {
       const events = await streamed('and now?', secret, { sessionId });
       expect(events.includes('zebra-4711')).toBe(told);
       expect(JSON.stringify(kit.model.requests.at(-1)?.body).includes('zebra-4711')).toBe(told);
-      const again = await ask('', secret, { sessionId, parentMessageId: mine.data.sendChatMessage.userMessageId });
+      const again = await ask('', secret, {
+        sessionId,
+        parent: { messageId: mine.data.sendChatMessage.userMessageId },
+      });
       expect(again.data.sendChatMessage.failure).toBeNull();
       expect(JSON.stringify(kit.model.requests.at(-1)?.body).includes('zebra-4711')).toBe(told);
     }
@@ -240,7 +243,7 @@ describe('the files of a chat that a token goes on with', () => {
       [reads.secret, true],
     ] as const) {
       const given = await ask('what is in it?', owner.secret, { sessionId, fileIds: [file] });
-      const anew = { sessionId, parentMessageId: given.data.sendChatMessage.userMessageId };
+      const anew = { sessionId, parent: { messageId: given.data.sendChatMessage.userMessageId } };
       expect((await streamed('', secret, anew)).includes('zebra-4711')).toBe(told);
       expect((await streamed('and now?', secret, { sessionId })).includes('zebra-4711')).toBe(told);
       const body = { message: 'and again?', chat_session_id: sessionId };

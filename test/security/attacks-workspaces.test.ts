@@ -88,8 +88,8 @@ describe('a credential that reads no chats, and goes on with one by its name', (
     const { secret: cut } = await kit.createPat(owner.secret, { scopes: ['write:chat', 'read:agents'] });
     await chat(slug, 'the secret word is plugh', owner.secret);
     const { id } = await kit.prisma.chatMessage.findFirstOrThrow({ where: { text: 'the secret word is plugh' } });
-    const anew = (parentMessageId: number, key: string) =>
-      kit.gql(Send, { input: { message: '', chat: { agentSlug: slug }, parentMessageId } }, key);
+    const anew = (messageId: number, key: string) =>
+      kit.gql(Send, { input: { message: '', chat: { agentSlug: slug }, parent: { messageId } } }, key);
     const requests = kit.model.requests.length;
     expect(code(await unchanged(() => anew(id, cut)))).toBe('BAD_USER_INPUT');
     expect(kit.model.requests.length).toBe(requests);
@@ -544,7 +544,7 @@ describe('invite codes', () => {
     expect((await unchanged(() => claim(invite, 'of.the.cut'))).body.success).toBe(false);
     await updateKey(kit, { databaseId: maker.id, scopes: ['manage:users'] });
     expect(await look()).toBeUndefined();
-    await updateKey(kit, { databaseId: maker.id, role: 'ADMIN', scopes: null });
+    await updateKey(kit, { databaseId: maker.id, role: 'ADMIN', allScopes: true });
     expect(await look()).toBe('pending');
   });
 

@@ -1538,7 +1538,7 @@ describe('GraphQL requests', () => {
       [run, { id }, null, /UNAUTHENTICATED/],
       [turn, { i: { message: '\0' } }, kit.keys.LIMITED, /BAD_USER_INPUT.*input/],
       [turn, { i: { message: 'x', sessionId: id } }, kit.keys.LIMITED, /NOT_FOUND/],
-      [turn, { i: { message: 'x', parentMessageId: 2 ** 31 } }, kit.keys.LIMITED, /BAD_USER_INPUT/],
+      [turn, { i: { message: 'x', parent: { messageId: 2 ** 31 } } }, kit.keys.LIMITED, /BAD_USER_INPUT/],
       [turn, { i: { message: 'x' } }, null, /UNAUTHENTICATED/],
     ];
     await changesNothing(async () => {

@@ -581,8 +581,12 @@ describe('other people’s things', () => {
     const send = `mutation ($input: SendChatMessageInput!) { sendChatMessage(input: $input) { answer } }`;
     const sessionId = await ofB.session();
     const answers: string[] = [];
-    for (const parentMessageId of [await ofA.message(), await missingTargets.message()]) {
-      const { errors } = await kit.gql(send, { input: { sessionId, parentMessageId, message: 'Hello' } }, b.secret);
+    for (const messageId of [await ofA.message(), await missingTargets.message()]) {
+      const { errors } = await kit.gql(
+        send,
+        { input: { sessionId, parent: { messageId }, message: 'Hello' } },
+        b.secret,
+      );
       answers.push(JSON.stringify(errors));
     }
     expect(answers[0]).toContain('BAD_USER_INPUT');

@@ -181,7 +181,9 @@ export const fieldSamples: Record<string, FieldSample> = {
     const { id, questionId } = await targets.answer();
     return { input: { questionId, responseId: id } };
   },
-  'Mutation.setPreferredResponse#none': async ({ targets }) => ({ input: { questionId: await targets.message() } }),
+  'Mutation.setPreferredResponse#none': async ({ targets }) => ({
+    input: { questionId: await targets.message(), clear: ['RESPONSE_ID'] },
+  }),
   'Mutation.updateChatSession#overrides': async ({ targets }) => ({
     input: { sessionId: await targets.session(), temperature: 1.5, reasoningEffort: 'LOW' },
   }),

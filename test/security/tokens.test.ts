@@ -653,7 +653,7 @@ describe('rights', () => {
     for (const { secret, id } of [weak, weakPat]) {
       for (const answer of [
         await createKey({ role: 'LIMITED', scopes: ['read:agents'] }, secret),
-        await updateKey(kit, { databaseId: weak.id, scopes: null }, secret),
+        await updateKey(kit, { databaseId: weak.id, allScopes: true }, secret),
         await createPat({ name: 'x', scopes: ['read:agents'] }, secret),
         await revokePat(kit, id, secret),
       ])

@@ -64,7 +64,10 @@ describe('what an agent’s turns go by', () => {
     const kept = await update({ databaseId: agent.databaseId, name: 'Renamed', chatMode: null, passageLimit: null });
     expect(kept.data.updateAgent.agent).toMatchObject({ ...said, name: 'Renamed', slug: 'helper' });
     const cleared = { model: null, temperature: null, historyLimit: null, refusalText: null };
-    expect((await update({ slug: 'helper', ...cleared })).data.updateAgent.agent).toMatchObject(cleared);
+    expect((await update({ slug: 'helper', ...cleared })).data.updateAgent.agent).toMatchObject(said);
+    const clear = ['MODEL', 'TEMPERATURE', 'HISTORY_LIMIT', 'REFUSAL_TEXT'];
+    expect((await update({ slug: 'helper', clear })).data.updateAgent.agent).toMatchObject(cleared);
+    expect(codes(await update({ slug: 'helper', clear, temperature: 1 }))).toEqual(['BAD_USER_INPUT']);
     const ofElsewhere = { slug: 'helper', modelIfAvailable: 'of elsewhere' };
     expect((await update({ slug: 'helper', modelIfAvailable: said.model })).data.updateAgent.agent.model).toBe(
       said.model,

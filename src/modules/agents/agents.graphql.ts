@@ -5,6 +5,7 @@ import type { Context } from '../../context.ts';
 import { badInput } from '../../errors.ts';
 import type { Agent as AgentRow } from '../../generated/prisma/client.ts';
 import { builder } from '../../graphql/builder.ts';
+import { clearField } from '../../graphql/clear-input.ts';
 import { connection, nestedNodes, nodeQuery, pageArgs } from '../../graphql/connection.ts';
 import { integerIds, nodeRule } from '../../graphql/nodes.ts';
 import { referenceDescription, referencedId } from '../../graphql/reference.ts';
@@ -383,19 +384,19 @@ const agentFields = (t: InputFields) => ({
   similarityThreshold: t.float({
     description: 'The least score of a passage that it is given: 0 to 1, 0 unless given.',
   }),
-  model: t.string({ description: 'The model that answers: one of `models`; null for the server’s own.' }),
+  model: t.string({ description: 'The model that answers: one of `models`. Defaults to the server’s own.' }),
   modelIfAvailable: t.string({
     description:
       'The same, but a model that the server does not have stands for the server’s own. `model` goes before it.',
   }),
-  temperature: t.float({ description: 'How much chance there is in its answers: 0 to 2; null for the model’s own.' }),
+  temperature: t.float({ description: 'The sampling temperature, 0 to 2. Defaults to the model’s own.' }),
   historyLimit: t.int({
-    description: 'How many earlier messages the model is told at most: 0 to 1,000; null for as many as fit.',
+    description: 'Maximum number of earlier messages that the model receives, 0 to 1,000. Defaults to as many as fit.',
   }),
   chatMode: t.field({ type: ChatModeType, description: 'When it answers; AUTOMATIC unless given.' }),
   refusalText: t.string({
     description:
-      'What it says in the mode QUERY when it found nothing; at most 2,000 characters; null for the server’s sentence.',
+      'The answer in the mode QUERY when no document matches; at most 2,000 characters. Defaults to a sentence of the server.',
   }),
   starterMessages: t.field({
     type: [StarterMessageInput],
@@ -438,17 +439,30 @@ const CreateAgentInput = builder.inputType('CreateAgentInput', {
   }),
 });
 
+const clearAgent = clearField('ClearableAgentField', {
+  displayPriority: 'Moves the agent to the end of lists.',
+  iconName: 'Leaves the agent without an icon.',
+  searchStartDate: 'Lets the agent find documents of any age.',
+  model: 'Goes back to the server’s own model.',
+  temperature: 'Goes back to the model’s own temperature.',
+  historyLimit: 'Gives the model as many earlier messages as fit.',
+  refusalText: 'Goes back to the server’s own sentence.',
+});
+
 const UpdateAgentInput = builder.inputType('UpdateAgentInput', {
-  description: 'What is to change of an agent. What is left out stays.',
+  description:
+    'Input for `updateAgent`. A field that is null or absent stays unchanged; an empty list empties its field.',
   fields: (t) => ({
     ...agentReference(t),
     name: t.string({ description: '1 to 255 characters; unique among the owner’s unless `allowSameName`.' }),
     ...agentFields(t),
+    clear: clearAgent(t),
   }),
 });
 
 const ShareAgentInput = builder.inputType('ShareAgentInput', {
-  description: 'Who may use an agent. What is left out stays.',
+  description:
+    'Input for `shareAgent`. A field that is null or absent stays unchanged; an empty list empties its field.',
   fields: (t) => ({
     ...agentReference(t),
     shares: t.field({ type: [AgentShareInput], description: 'All the people it is shared with from now on.' }),
@@ -457,13 +471,18 @@ const ShareAgentInput = builder.inputType('ShareAgentInput', {
   }),
 });
 
+const clearCuration = clearField('ClearableCurationField', {
+  displayPriority: 'Moves the agent to the end of lists.',
+});
+
 const CurateAgentInput = builder.inputType('CurateAgentInput', {
-  description: 'How lists show an agent. What is left out stays.',
+  description: 'Input for `curateAgent`. A field that is null or absent stays unchanged.',
   fields: (t) => ({
     ...agentReference(t),
     isListed: t.boolean({ description: 'Whether lists show it to those who cannot edit it.' }),
     isFeatured: t.boolean({ description: 'Whether it is featured.' }),
-    displayPriority: t.int({ description: 'Its place in lists, lowest first; null: last.' }),
+    displayPriority: t.int({ description: 'The position of the agent in lists, lowest first.' }),
+    clear: clearCuration(t),
   }),
 });
 
@@ -545,7 +564,7 @@ builder.mutationFields((t) => ({
     authScopes: { permission: 'write:agents' },
     description: 'Creates an agent of one’s own.',
     args: { input: t.arg({ type: CreateAgentInput, required: true, description: 'The agent to make.' }) },
-    resolve: (_root, { input }, { principal, services }) => services.agents.create(signedIn(principal), present(input)),
+    resolve: (_root, { input }, { principal, services }) => services.agents.create(signedIn(principal), input),
   }),
   updateAgent: t.field({
     type: AgentPayload,
@@ -553,20 +572,15 @@ builder.mutationFields((t) => ({
     description: 'Changes an agent: the owner, an editor it is shared with, or `manage:agents`.',
     args: { input: t.arg({ type: UpdateAgentInput, required: true, description: 'The change.' }) },
     resolve: (_root, { input: { id, databaseId, slug, ...change } }, { principal, services }) =>
-      services.agents.update(signedIn(principal), agentKey({ id, databaseId, slug }), present(change)),
+      services.agents.update(signedIn(principal), agentKey({ id, databaseId, slug }), change),
   }),
   shareAgent: t.field({
     type: AgentPayload,
     authScopes: { permission: 'write:agents' },
     description: 'Says who may use an agent: the owner, or `manage:agents`.',
     args: { input: t.arg({ type: ShareAgentInput, required: true, description: 'Who.' }) },
-    resolve: (_root, { input: { id, databaseId, slug, shares, ...rest } }, { principal, services }) =>
-      services.agents.share(signedIn(principal), agentKey({ id, databaseId, slug }), {
-        ...present(rest),
-        ...(shares && {
-          shares: shares.map(({ userId, permission }) => ({ userId, permission: permission ?? undefined })),
-        }),
-      }),
+    resolve: (_root, { input: { id, databaseId, slug, ...change } }, { principal, services }) =>
+      services.agents.share(signedIn(principal), agentKey({ id, databaseId, slug }), change),
   }),
   curateAgent: t.field({
     type: AgentPayload,
@@ -574,7 +588,7 @@ builder.mutationFields((t) => ({
     description: 'Says how lists show an agent.',
     args: { input: t.arg({ type: CurateAgentInput, required: true, description: 'How.' }) },
     resolve: (_root, { input: { id, databaseId, slug, ...change } }, { services }) =>
-      services.agents.curate(agentKey({ id, databaseId, slug }), present(change)),
+      services.agents.curate(agentKey({ id, databaseId, slug }), change),
   }),
   deleteAgent: t.field({
     type: AgentPayload,
@@ -599,22 +613,3 @@ builder.mutationFields((t) => ({
     resolve: (_root, { input }, { services }) => services.agents.createLabel(input),
   }),
 }));
-
-/** Fields that a null clears; in all others a null means no more than leaving out. */
-const clearable = [
-  'displayPriority',
-  'iconName',
-  'searchStartDate',
-  'model',
-  'temperature',
-  'historyLimit',
-  'refusalText',
-] as const;
-
-type Clearable = (typeof clearable)[number];
-
-function present<T extends object>(input: T): { [K in keyof T]: K extends Clearable ? T[K] : Exclude<T[K], null> } {
-  return Object.fromEntries(
-    Object.entries(input).filter(([key, value]) => value !== null || (clearable as readonly string[]).includes(key)),
-  ) as never;
-}

@@ -8,6 +8,7 @@ import type { ChatModels } from '../../models/providers.ts';
 import { cut, ListOrder, type PageArgs } from '../../paging.ts';
 import { slugOf } from '../../slug.ts';
 import type { Database } from '../../store/database.ts';
+import { type Changes, changesOf, clearList } from '../changes.ts';
 import { chosenModel } from '../chat/overrides.ts';
 import { databaseId, plainText } from '../input.ts';
 import { readPreferences } from '../settings/settings.service.ts';
@@ -24,18 +25,18 @@ const fields = {
   datetimeAware: z.boolean(),
   isPublic: z.boolean(),
   isFeatured: z.boolean(),
-  displayPriority: databaseId.nullable(),
-  iconName: plainText(100).nullable(),
+  displayPriority: databaseId,
+  iconName: plainText(100),
   knowledge: z.enum(['ALL', 'ATTACHED']),
-  searchStartDate: z.date().nullable(),
+  searchStartDate: z.date(),
   passageLimit: z.number().int().min(1).max(100),
   similarityThreshold: z.number().min(0).max(1),
-  model: plainText(200).nullable(),
-  modelIfAvailable: plainText(200).nullable(),
-  temperature: z.number().min(0).max(2).nullable(),
-  historyLimit: z.number().int().min(0).max(1000).nullable(),
+  model: plainText(200),
+  modelIfAvailable: plainText(200),
+  temperature: z.number().min(0).max(2),
+  historyLimit: z.number().int().min(0).max(1000),
   chatMode: z.enum(['AUTOMATIC', 'CHAT', 'QUERY']),
-  refusalText: plainText(2000).nullable(),
+  refusalText: plainText(2000),
   starterMessages: z.array(StarterMessage).max(50),
   labelIds: z.array(databaseId).max(100),
   actionIds: z.array(databaseId).max(100),
@@ -45,13 +46,46 @@ const fields = {
   userIds: z.array(z.uuid()).max(1000),
   allowSameName: z.boolean(),
 };
-const UpdateAgent = z.object(fields).partial();
-const CreateAgent = UpdateAgent.extend({ usualPrompt: fields.systemPrompt.optional() }).required({ name: true });
-const Shares = z.array(z.object({ userId: z.uuid(), permission: z.enum(['VIEWER', 'EDITOR']).optional() })).max(1000);
+type Fields = typeof fields;
+const optionalFields = Object.fromEntries(Object.entries(fields).map(([name, type]) => [name, type.nullish()])) as {
+  [Name in keyof Fields]: z.ZodOptional<z.ZodNullable<Fields[Name]>>;
+};
+const UpdateAgent = z.object({
+  ...optionalFields,
+  clear: clearList([
+    'displayPriority',
+    'iconName',
+    'searchStartDate',
+    'model',
+    'temperature',
+    'historyLimit',
+    'refusalText',
+  ]),
+});
+const CreateAgent = z.object({
+  ...optionalFields,
+  name: fields.name,
+  usualPrompt: fields.systemPrompt.nullish(),
+});
+const Shares = z.array(z.object({ userId: z.uuid(), permission: z.enum(['VIEWER', 'EDITOR']).nullish() })).max(1000);
+const ShareAgent = z.object({
+  shares: Shares.nullish(),
+  isPublic: z.boolean().nullish(),
+  labelIds: fields.labelIds.nullish(),
+});
+const CurateAgent = z.object({
+  isListed: z.boolean().nullish(),
+  isFeatured: z.boolean().nullish(),
+  displayPriority: databaseId.nullish(),
+  clear: clearList(['displayPriority']),
+});
 
 export type CreateAgentInput = z.input<typeof CreateAgent>;
 export type UpdateAgentInput = z.input<typeof UpdateAgent>;
+export type ShareAgentInput = z.input<typeof ShareAgent>;
+export type CurateAgentInput = z.input<typeof CurateAgent>;
 export type AgentShareInput = z.input<typeof Shares>[number];
+type AgentChanges = Changes<z.output<typeof UpdateAgent>>;
 
 export type AgentPermission = 'OWNER' | 'EDITOR' | 'VIEWER';
 
@@ -99,7 +133,7 @@ export function agentsService(db: Database, models: ChatModels) {
   async function checkReferences(
     transaction: Prisma.TransactionClient,
     principal: Principal,
-    input: UpdateAgentInput,
+    input: AgentChanges,
     agentId?: number,
   ) {
     const { labelIds, actionIds, builtinActions, userIds, documentIds, fileIds } = input;
@@ -176,7 +210,7 @@ export function agentsService(db: Database, models: ChatModels) {
     if (taken > 0) throw conflict(`Assistant with name '${name}' already exists. Please rename your assistant.`);
   }
 
-  function checkFeature(principal: Principal, input: UpdateAgentInput, before?: Agent) {
+  function checkFeature(principal: Principal, input: AgentChanges, before?: Agent) {
     const changes =
       (input.isFeatured ?? before?.isFeatured ?? false) !== (before?.isFeatured ?? false) ||
       (input.displayPriority !== undefined && input.displayPriority !== (before?.displayPriority ?? null));
@@ -197,7 +231,7 @@ export function agentsService(db: Database, models: ChatModels) {
     model,
     modelIfAvailable,
     ...rest
-  }: UpdateAgentInput) {
+  }: AgentChanges) {
     const name = model === undefined ? modelIfAvailable : model;
     if (name === undefined) return rest;
     if (name === null) return { ...rest, model: null };
@@ -206,7 +240,7 @@ export function agentsService(db: Database, models: ChatModels) {
   }
 
   /** The actions that an input names, by id and by key; undefined where it names none. */
-  const actionsOf = ({ actionIds, builtinActions }: UpdateAgentInput): Prisma.ActionWhereUniqueInput[] | undefined =>
+  const actionsOf = ({ actionIds, builtinActions }: AgentChanges): Prisma.ActionWhereUniqueInput[] | undefined =>
     actionIds || builtinActions
       ? [...(actionIds ?? []).map((id) => ({ id })), ...(builtinActions ?? []).map((builtinKey) => ({ builtinKey }))]
       : undefined;
@@ -217,18 +251,18 @@ export function agentsService(db: Database, models: ChatModels) {
      * lists, and CONFLICT for a name that the principal gave to another, unless the input allows that.
      */
     async create(principal: Principal, input: CreateAgentInput): Promise<Agent> {
-      const { usualPrompt, ...data } = parse(CreateAgent, input);
+      const { usualPrompt, name, ...data } = changesOf(parse(CreateAgent, input));
       checkFeature(principal, data);
       const create = (slug: string) =>
         db.prisma.$transaction(async (transaction) => {
           await checkReferences(transaction, principal, data);
-          if (!data.allowSameName) await checkName(transaction, principal.userId, data.name);
+          if (!data.allowSameName) await checkName(transaction, principal.userId, name);
           const systemPrompt =
             data.systemPrompt ?? (await readPreferences(transaction)).defaultSystemPrompt ?? usualPrompt ?? '';
           return transaction.agent.create({
             data: {
               ...columns(data),
-              name: data.name,
+              name,
               systemPrompt,
               slug,
               owner: { connect: { id: principal.userId } },
@@ -243,12 +277,15 @@ export function agentsService(db: Database, models: ChatModels) {
             },
           });
         });
-      return underSlug(slugOf(data.name), create);
+      return underSlug(slugOf(name), create);
     },
 
-    /** Changes what is given. Owner, editors and `manage:agents`; only an owner changes who sees it. */
+    /**
+     * Changes the given fields; null and absent leave a field unchanged. For the owner, editors and `manage:agents`; only
+     * an owner changes who sees the agent.
+     */
     async update(principal: Principal, key: AgentKey, input: UpdateAgentInput): Promise<Agent> {
-      const data = parse(UpdateAgent, input);
+      const data = changesOf(parse(UpdateAgent, input));
       return db.prisma.$transaction(async (transaction) => {
         const before = await agentToChange(transaction, principal, key, visible.editableAgents(principal));
         const { id } = before;
@@ -294,25 +331,21 @@ export function agentsService(db: Database, models: ChatModels) {
     },
 
     /** Replaces the people an agent is shared with, its labels, and whether it is public: what is given of these. */
-    async share(
-      principal: Principal,
-      key: AgentKey,
-      input: { shares?: AgentShareInput[]; isPublic?: boolean; labelIds?: number[] },
-    ): Promise<Agent> {
-      const shares = input.shares && parse(Shares, input.shares, ['input', 'shares']);
+    async share(principal: Principal, key: AgentKey, input: ShareAgentInput): Promise<Agent> {
+      const { shares, isPublic, labelIds } = changesOf(parse(ShareAgent, input));
       return db.prisma.$transaction(async (transaction) => {
         const { id } = await agentToChange(transaction, principal, key, visible.ownedAgents(principal));
         const references = {
           ...(shares && { userIds: shares.map((share) => share.userId) }),
-          ...(input.labelIds && { labelIds: input.labelIds }),
+          ...(labelIds && { labelIds }),
         };
         await checkReferences(transaction, principal, references);
         if (shares) await setShares(transaction, id, shares);
         return transaction.agent.update({
           where: { id },
           data: {
-            ...(input.isPublic !== undefined && { isPublic: input.isPublic }),
-            ...(input.labelIds && { labels: { set: input.labelIds.map((labelId) => ({ id: labelId })) } }),
+            ...(isPublic !== undefined && { isPublic }),
+            ...(labelIds && { labels: { set: labelIds.map((labelId) => ({ id: labelId })) } }),
           },
         });
       });
@@ -341,12 +374,10 @@ export function agentsService(db: Database, models: ChatModels) {
     },
 
     /** What only administrators set: whether lists show an agent, whether it is featured, and its place. */
-    async curate(
-      key: AgentKey,
-      input: { isListed?: boolean; isFeatured?: boolean; displayPriority?: number | null },
-    ): Promise<Agent> {
+    async curate(key: AgentKey, input: CurateAgentInput): Promise<Agent> {
+      const data = changesOf(parse(CurateAgent, input));
       const where = { ...agentAt(key), deletedAt: null };
-      const [agent] = await db.prisma.agent.updateManyAndReturn({ where, data: input });
+      const [agent] = await db.prisma.agent.updateManyAndReturn({ where, data });
       if (!agent) throw notFound('Agent');
       return agent;
     },

@@ -468,7 +468,7 @@ describe('lists', () => {
 });
 
 describe('changing an agent', () => {
-  it('replaces it whole through REST, and leaves alone what administrators set and who may see it', async () => {
+  it('through REST keeps the optional fields that a body does not give', async () => {
     const id = await create(anna.secret, {
       userIds: [ben.userId],
       isPublic: true,
@@ -479,23 +479,36 @@ describe('changing an agent', () => {
       knowledge: 'ATTACHED',
     });
     await mutate('curateAgent', { databaseId: id, isFeatured: true, displayPriority: 4 }, admin);
-    const { status, body } = await kit.rest('PATCH', `/api/persona/${id}`, {
-      key: anna.secret,
-      body: upsert({ name: 'Renamed', tool_ids: [], is_featured: null, display_priority: null, is_public: null }),
-    });
-    expect(status).toBe(200);
-    expect(body).toMatchObject({
+    const patch = (body: object) => kit.rest('PATCH', `/api/persona/${id}`, { key: anna.secret, body });
+    const kept = {
       name: 'Renamed',
-      starter_messages: [],
+      starter_messages: [{ name: 'a', message: 'b' }],
       tools: [],
-      document_ids: [],
-      icon_name: null,
+      document_ids: ['Handbook'],
+      icon_name: 'star',
       is_public: true,
       is_featured: true,
       display_priority: 4,
       users: [{ id: ben.userId }],
+      replace_base_system_prompt: true,
+    };
+    const options = ['starter_messages', 'document_ids', 'user_file_ids', 'label_ids', 'icon_name', 'users'];
+    const more = ['is_featured', 'display_priority', 'is_public', 'search_start_date', 'replace_base_system_prompt'];
+    const nulls = Object.fromEntries([...options, ...more].map((field) => [field, null]));
+    for (const optional of [{ replace_base_system_prompt: true }, {}, nulls]) {
+      const { status, body } = await patch(upsert({ name: 'Renamed', tool_ids: [], ...optional }));
+      expect(status).toBe(200);
+      expect(body).toMatchObject(kept);
+    }
+    const emptied = { starter_messages: [], document_ids: [], users: [], clear: ['icon_name', 'search_start_date'] };
+    expect((await patch(upsert({ tool_ids: [], ...emptied }))).body).toMatchObject({
+      starter_messages: [],
+      document_ids: [],
+      users: [],
+      icon_name: null,
     });
-    expect(await kit.prisma.agent.findUnique({ where: { id } })).toMatchObject({ knowledge: 'ALL' });
+    // An agent that searched its own documents alone does not search all of them once it has none.
+    expect(await kit.prisma.agent.findUnique({ where: { id } })).toMatchObject({ knowledge: 'ATTACHED' });
   });
 
   it('changes through GraphQL only what is given', async () => {

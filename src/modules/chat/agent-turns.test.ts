@@ -224,7 +224,7 @@ describe('an agent that answers from documents alone', () => {
     const answered = await said({ ...question, chat, mode: 'CHAT' });
     expect(answered).toMatchObject({ isRefusal: false, answer: `You said: ${question.message}` });
     expect(earlier()).toEqual([]);
-    const again = await said({ chat, parentMessageId: answered.userMessageId });
+    const again = await said({ chat, parent: { messageId: answered.userMessageId } });
     expect(again).toMatchObject({ answer: 'Not my department.', userMessageId: null });
     const { nodes } = (await agentChat({ agentSlug: slug })).data.agentChat.messages;
     expect(nodes.find((node: any) => node.databaseId === answered.userMessageId)).toMatchObject({

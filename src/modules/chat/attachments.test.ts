@@ -171,7 +171,7 @@ describe('in the questions after it', () => {
   it('but not in those of another branch', async () => {
     const id = await upload('branch.txt', 'branch');
     const { sessionId } = await send({ fileIds: [id] });
-    await send({ sessionId, parentMessageId: null });
+    await send({ sessionId, parent: { startOver: true } });
     expect(titles()).toEqual([]);
   });
 
@@ -184,7 +184,7 @@ describe('in the questions after it', () => {
     const { sessionId } = await send({ fileIds: [before] });
     const { userMessageId } = await send({ sessionId, fileIds: [own] });
     await send({ sessionId, fileIds: [other] });
-    await send({ sessionId, parentMessageId: userMessageId, message: '' });
+    await send({ sessionId, parent: { messageId: userMessageId }, message: '' });
     expect(titles()).toEqual(['own.txt', 'before.txt']);
   });
 

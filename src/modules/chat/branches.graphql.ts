@@ -1,6 +1,7 @@
 import { signedIn } from '../../authz/principal.ts';
 import type { ChatMessage as ChatMessageRow, ChatSession as ChatSessionRow } from '../../generated/prisma/client.ts';
 import { builder } from '../../graphql/builder.ts';
+import { clearField } from '../../graphql/clear-input.ts';
 import { ChatMessage } from './messages.graphql.ts';
 import { sessionPayload } from './sessions.graphql.ts';
 
@@ -11,13 +12,16 @@ const SelectChatBranchInput = builder.inputType('SelectChatBranchInput', {
   }),
 });
 
+const clearPreference = clearField('ClearableResponsePreference', {
+  responseId: 'Removes the preference.',
+});
+
 const SetPreferredResponseInput = builder.inputType('SetPreferredResponseInput', {
-  description: 'Which of the answers to a question is preferred.',
+  description: 'Input for `setPreferredResponse`. Requires either `responseId` or `clear`.',
   fields: (t) => ({
-    questionId: t.int({ required: true, description: 'The integer id of the question, a message of the user’s.' }),
-    responseId: t.int({
-      description: 'The integer id of an answer to it; without one, the preference is taken away.',
-    }),
+    questionId: t.int({ required: true, description: 'The integer ID of the question, a message of the user.' }),
+    responseId: t.int({ description: 'The integer ID of the preferred answer to the question.' }),
+    clear: clearPreference(t),
   }),
 });
 

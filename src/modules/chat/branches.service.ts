@@ -4,10 +4,15 @@ import { visible } from '../../authz/visible.ts';
 import { badInput, notFound, parse } from '../../errors.ts';
 import type { ChatMessage, ChatSession, Prisma } from '../../generated/prisma/client.ts';
 import type { Database } from '../../store/database.ts';
+import { changesOf, clearList } from '../changes.ts';
 import { databaseId } from '../input.ts';
 
 const SelectBranch = z.object({ messageId: databaseId });
-const PreferResponse = z.object({ questionId: databaseId, responseId: databaseId.nullish() });
+const PreferResponse = z.object({
+  questionId: databaseId,
+  responseId: databaseId.nullish(),
+  clear: clearList(['responseId']),
+});
 
 export type SelectBranchInput = z.input<typeof SelectBranch>;
 export type PreferResponseInput = z.input<typeof PreferResponse>;
@@ -56,12 +61,14 @@ export function branchesService(db: Database) {
     },
 
     /**
-     * Notes which of its answers a question's reader prefers, and makes that one's branch current; without an answer,
-     * the note is taken away and the branch stays. Throws NOT_FOUND, and BAD_USER_INPUT for a message that is no
-     * question and for an answer that is none to it.
+     * Records which answer to a question is preferred, and makes its branch current; `clear` removes the preference and
+     * leaves the branch. Throws NOT_FOUND, and BAD_USER_INPUT for a message that is not a question, an answer to another
+     * message, and an input without either.
      */
     prefer(principal: Principal, input: PreferResponseInput): Promise<ChatMessage> {
-      const { questionId, responseId = null } = parse(PreferResponse, input);
+      const { questionId, responseId } = changesOf(parse(PreferResponse, input));
+      if (responseId === undefined)
+        throw badInput(['input', 'responseId'], 'is required unless `clear` contains `RESPONSE_ID`');
       return db.prisma.$transaction(async (transaction) => {
         const { sessionId, role } = await claim(transaction, principal, questionId);
         if (role !== 'USER') throw badInput(['input', 'questionId'], 'is not a question');

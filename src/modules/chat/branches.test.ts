@@ -51,7 +51,7 @@ const select = (messageId: unknown, key = anna) =>
 const prefer = (questionId: unknown, responseId: unknown, key = anna) =>
   kit.gql(
     `mutation ($input: SetPreferredResponseInput!) { setPreferredResponse(input: $input) { questionId preferredResponseId } }`,
-    { input: { questionId, responseId } },
+    { input: responseId === null ? { questionId, clear: ['RESPONSE_ID'] } : { questionId, responseId } },
     key,
   );
 const put = (path: string, body: unknown, key = anna) => kit.rest('PUT', `/api/chat/${path}`, { key, body });
@@ -62,9 +62,9 @@ const setPreferred = (user_message_id: unknown, preferred_response_id: unknown, 
 /** A question with two answers, the second of which went on; then another beginning, which is current. */
 async function tree(key = anna, input: object = {}) {
   const first = await say('first', input, key);
-  const again = await say('', { sessionId: first.session, parentMessageId: first.question }, key);
+  const again = await say('', { sessionId: first.session, parent: { messageId: first.question } }, key);
   const further = await say('further', { sessionId: first.session }, key);
-  const over = await say('over', { sessionId: first.session, parentMessageId: null }, key);
+  const over = await say('over', { sessionId: first.session, parent: { startOver: true } }, key);
   return { session: first.session, first, again, further, over };
 }
 

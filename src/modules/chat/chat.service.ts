@@ -1,14 +1,15 @@
 import { z } from 'zod';
 import { can, demand, type Principal } from '../../authz/principal.ts';
 import { visible } from '../../authz/visible.ts';
-import { forbidden, notFound, parse } from '../../errors.ts';
+import { badInput, forbidden, notFound, parse } from '../../errors.ts';
 import type { ChatSession, Prisma } from '../../generated/prisma/client.ts';
 import type { Log } from '../../log.ts';
 import type { ChatModels } from '../../models/providers.ts';
 import { cut, ListOrder, type PageArgs } from '../../paging.ts';
 import type { Database, Statement } from '../../store/database.ts';
 import { cutText, shortened } from '../../unicode.ts';
-import { plainText } from '../input.ts';
+import { changesOf, clearList } from '../changes.ts';
+import { databaseId, plainText } from '../input.ts';
 import type { KnowledgeService } from '../knowledge/knowledge.service.ts';
 import { storableDate } from '../knowledge/retrieval.ts';
 import { projectToFill } from '../projects/projects.service.ts';
@@ -21,12 +22,16 @@ import type { Runs } from './runs.ts';
 
 const UpdateChatSession = z.object({
   name: plainText(500).nullish(),
+  generateName: z.boolean().nullish(),
   sharing: z.enum(['PRIVATE', 'PUBLIC']).nullish(),
   ...modelOverrides,
+  clear: clearList(['model', 'temperature', 'reasoningEffort']),
 });
+const MoveChatSession = z.object({ projectId: databaseId.nullish(), clear: clearList(['projectId']) });
 
 export type CreateChatSessionInput = z.input<typeof NewSession>;
 export type UpdateChatSessionInput = z.input<typeof UpdateChatSession>;
+export type MoveChatSessionInput = z.input<typeof MoveChatSession>;
 
 export const chatSessionOrder = new ListOrder('chatSessions', [
   { field: 'updatedAt', type: 'date', direction: 'desc' },
@@ -255,34 +260,38 @@ export function chatService({ db, knowledge, runs, models, log }: Foundation) {
     },
 
     /**
-     * Renames (a null name is made from the first message), shares or unshares, and sets which model answers and how (a
-     * null goes back to the server's own). Throws NOT_FOUND, BAD_USER_INPUT for an unknown model, and FORBIDDEN without
-     * `read:chat` for a name that is made: it would tell what was said.
+     * Renames a session, shares or unshares it, and sets its model and how that answers. Null and absent leave a field
+     * unchanged; a field in `clear` goes back to the agent's or the server's own value. `generateName` names the session
+     * after its first message. Throws NOT_FOUND, BAD_USER_INPUT, also for an unknown model, and FORBIDDEN for
+     * `generateName` without `read:chat`, because the name would reveal a message.
      */
     async update(principal: Principal, id: string, input: UpdateChatSessionInput): Promise<ChatSession> {
-      const { name, sharing, model, temperature, reasoningEffort } = parse(UpdateChatSession, input);
-      if (name === null) demand(principal, 'read:chat');
-      const modelId = model == null ? model : chosenModel(models, model).modelId;
+      const { generateName, ...data } = changesOf(parse(UpdateChatSession, input));
+      if (generateName && data.name !== undefined)
+        throw badInput(['input', 'generateName'], 'cannot be combined with `name`');
+      if (generateName) demand(principal, 'read:chat');
+      const model = data.model == null ? data.model : chosenModel(models, data.model).modelId;
       return db.prisma.$transaction(async (transaction) => {
         await own(transaction, principal, id);
         return transaction.chatSession.update({
           where: { id },
           data: {
-            ...(name !== undefined && { name: name ?? (await nameFromMessages(transaction, id)) }),
-            ...(sharing != null && { sharing }),
-            ...(modelId !== undefined && { model: modelId }),
-            ...(temperature !== undefined && { temperature }),
-            ...(reasoningEffort !== undefined && { reasoningEffort }),
+            ...data,
+            ...(model !== undefined && { model }),
+            ...(generateName && { name: await nameFromMessages(transaction, id) }),
           },
         });
       });
     },
 
     /**
-     * Puts one of one's own sessions into a project of one's own, or takes it out of the one it is in. Throws NOT_FOUND,
-     * and FORBIDDEN for a token that is confined to a project and would take one out.
+     * Moves a session of the principal's into a project of theirs, or out of its project where `clear` names that.
+     * Throws BAD_USER_INPUT, NOT_FOUND, and FORBIDDEN when a token that is confined to a project would move one out.
      */
-    async move(principal: Principal, id: string, projectId: number | null): Promise<ChatSession> {
+    async move(principal: Principal, id: string, input: MoveChatSessionInput): Promise<ChatSession> {
+      const { projectId } = changesOf(parse(MoveChatSession, input));
+      if (projectId === undefined)
+        throw badInput(['input', 'projectId'], 'is required unless `clear` contains `PROJECT_ID`');
       const { userId, credential } = principal;
       if (projectId === null && credential.projectId !== null)
         throw forbidden([], 'A token that is confined to a project takes no chat out of it.');

@@ -2,6 +2,7 @@ import { signedIn } from '../../authz/principal.ts';
 import { visible } from '../../authz/visible.ts';
 import type { Feedback as FeedbackRow } from '../../generated/prisma/client.ts';
 import { builder } from '../../graphql/builder.ts';
+import { clearField } from '../../graphql/clear-input.ts';
 import { connection, nodeQuery, pageArgs } from '../../graphql/connection.ts';
 import { integerIds, nodeRule } from '../../graphql/nodes.ts';
 import { type FeedbackRating, feedbackOrder, ratingOf } from './feedback.service.ts';
@@ -107,13 +108,21 @@ const ChatFeedbackConnection = builder.connectionObject(
   { name: 'ChatFeedbackEdge', description: 'A feedback and its place in the list.' },
 );
 
+const clearFeedback = clearField('ClearableFeedbackField', {
+  rating: 'Removes the rating; a comment must remain.',
+  comment: 'Removes the comment; a rating must remain.',
+  reason: 'Removes the reason.',
+});
+
 const RateChatMessageInput = builder.inputType('RateChatMessageInput', {
-  description: 'What the caller thinks of an answer: a rating, a comment or both. It replaces what they said before.',
+  description:
+    'Input for `rateChatMessage`. Of feedback that the caller gave before, a field that is null or absent stays unchanged.',
   fields: (t) => ({
     messageId: t.int({ required: true, description: 'The integer id of the answer.' }),
     rating: t.field({ type: FeedbackRatingType, description: 'In one word; needed without a comment.' }),
     comment: t.string({ description: 'In words; at most 10,000 characters.' }),
     reason: t.string({ description: 'One of the reasons that a client offers; at most 500 characters.' }),
+    clear: clearFeedback(t),
   }),
 });
 
@@ -166,7 +175,7 @@ builder.mutationFields((t) => ({
     type: RateChatMessagePayload,
     authScopes: { permission: 'write:chat' },
     description:
-      'Says what the caller thinks of an answer that they received, also of one still being written, in place of what they said before.',
+      'Says what the caller thinks of an answer that they received, also of one still being written, and keeps what it does not give of their earlier feedback.',
     args: { input: t.arg({ type: RateChatMessageInput, required: true, description: 'The feedback.' }) },
     resolve: (_root, { input }, { principal, services }) => services.feedback.rate(signedIn(principal), input),
   }),

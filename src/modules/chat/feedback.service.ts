@@ -1,33 +1,24 @@
 import { z } from 'zod';
 import type { Principal } from '../../authz/principal.ts';
 import { visible } from '../../authz/visible.ts';
-import { notFound, parse } from '../../errors.ts';
+import { badInput, notFound, parse } from '../../errors.ts';
 import { type Feedback, Prisma } from '../../generated/prisma/client.ts';
 import { cut, ListOrder, type PageArgs } from '../../paging.ts';
 import type { Database } from '../../store/database.ts';
+import { changesOf, clearList } from '../changes.ts';
 import { databaseId, plainText } from '../input.ts';
 import { storableDate } from '../knowledge/retrieval.ts';
 
 export const feedbackRatings = ['LIKE', 'DISLIKE'] as const;
 export type FeedbackRating = (typeof feedbackRatings)[number];
 
-/** An empty text says nothing. */
-const remark = (max: number) =>
-  plainText(max)
-    .nullish()
-    .transform((text) => text || null);
-
-const Rate = z
-  .object({
-    messageId: databaseId,
-    rating: z.enum(feedbackRatings).nullish(),
-    comment: remark(10_000),
-    reason: remark(500),
-  })
-  .refine(({ rating, comment }) => rating != null || comment !== null, {
-    path: ['rating'],
-    message: 'is required without a comment',
-  });
+const Rate = z.object({
+  messageId: databaseId,
+  rating: z.enum(feedbackRatings).nullish(),
+  comment: plainText(10_000).nullish(),
+  reason: plainText(500).nullish(),
+  clear: clearList(['rating', 'comment', 'reason']),
+});
 const RemoveRating = z.object({ messageId: databaseId });
 const Filter = z.object({
   rating: z.enum(feedbackRatings).nullish(),
@@ -71,20 +62,26 @@ export function feedbackService(db: Database) {
 
   return {
     /**
-     * Says what the principal thinks of an answer, whole or still being written, in place of what they said of it
-     * before. A comment has at most 10,000 characters, a reason 500. Throws BAD_USER_INPUT, also for neither a rating
-     * nor a comment, and NOT_FOUND.
+     * Stores the principal's feedback on an answer, complete or still streaming. Of feedback that they gave before, a
+     * field that is null or absent stays; an empty text removes a comment or a reason. A comment has at most 10,000
+     * characters, a reason 500. Throws NOT_FOUND, and BAD_USER_INPUT, also when neither a rating nor a comment remains.
      */
     async rate(principal: Principal, input: RateInput): Promise<Feedback> {
-      const { messageId, rating, comment, reason } = parse(Rate, input);
+      const { messageId, rating, ...texts } = changesOf(parse(Rate, input));
       await checkRatable(principal, messageId);
       const { userId } = principal;
-      const opinion = { positive: positiveOf(rating), comment, reason };
+      const where = { messageId_userId: { messageId, userId } };
+      const given = {
+        ...(rating !== undefined && { positive: positiveOf(rating) }),
+        ...Object.fromEntries(Object.entries(texts).map(([field, text]) => [field, text || null])),
+      };
       try {
-        return await db.prisma.feedback.upsert({
-          where: { messageId_userId: { messageId, userId } },
-          create: { messageId, userId, ...opinion },
-          update: opinion,
+        return await db.prisma.$transaction(async (transaction) => {
+          const before = await transaction.feedback.findUnique({ where });
+          const after = { positive: null, comment: null, ...before, ...given };
+          if (after.positive === null && after.comment === null)
+            throw badInput(['input', 'rating'], 'is required without a comment');
+          return transaction.feedback.upsert({ where, create: { messageId, userId, ...given }, update: given });
         });
       } catch (error) {
         // The session was erased meanwhile, and the answer with it.

@@ -120,15 +120,21 @@ describe('rating an answer', () => {
     expect(await told(turn, ben.secret, true)).toEqual([null, null]);
   });
 
-  it('replaces what they said before, as a whole', async () => {
+  it('keeps what later feedback does not give, and removes what it clears', async () => {
     const turn = await say();
     await rate({ messageId: turn.answer, rating: 'LIKE', comment: 'Good.', reason: 'helpful' });
     const [before] = await stored(turn.answer);
     const { data } = await rate({ messageId: turn.answer, rating: 'DISLIKE' });
-    expect(data.rateChatMessage.feedback).toMatchObject({ rating: 'DISLIKE', comment: null, reason: null });
+    expect(data.rateChatMessage.feedback).toMatchObject({ rating: 'DISLIKE', comment: 'Good.', reason: 'helpful' });
     const after = await stored(turn.answer);
-    expect(after).toEqual([{ ...before, positive: false, comment: null, reason: null, updatedAt: expect.any(Date) }]);
+    expect(after).toEqual([{ ...before, positive: false, updatedAt: expect.any(Date) }]);
     expect(after[0]?.updatedAt.getTime()).toBeGreaterThanOrEqual(before?.updatedAt.getTime() ?? 0);
+    await rate({ messageId: turn.answer, rating: null, comment: null, reason: null });
+    expect(await told(turn)).toEqual([{ rating: 'DISLIKE', comment: 'Good.', reason: 'helpful' }, 'dislike']);
+    await rate({ messageId: turn.answer, clear: ['COMMENT'], reason: '' });
+    expect(await told(turn)).toEqual([{ rating: 'DISLIKE', comment: null, reason: null }, 'dislike']);
+    const { errors } = await rate({ messageId: turn.answer, clear: ['RATING'] });
+    expect(errors).toMatchObject([{ extensions: { code: 'BAD_USER_INPUT', fields: [{ path: ['input', 'rating'] }] } }]);
     expect(await told(turn)).toEqual([{ rating: 'DISLIKE', comment: null, reason: null }, 'dislike']);
   });
 
@@ -141,7 +147,7 @@ describe('rating an answer', () => {
     expect(await told(turn)).toEqual([{ rating: null, comment: 'Hm.', reason: null }, null]);
   });
 
-  it('serves REST clients: null for what is given, and for what is taken back', async () => {
+  it('serves REST clients: a body without a field, or with null for it, keeps that field', async () => {
     const turn = await say();
     const given: [object, object, string | null][] = [
       [{ is_positive: true }, { rating: 'LIKE', comment: null, reason: null }, 'like'],
@@ -150,10 +156,10 @@ describe('rating an answer', () => {
         { rating: 'DISLIKE', comment: 'No.', reason: 'wrong' },
         'dislike',
       ],
-      [{ is_positive: null, feedback_text: 'Hm.' }, { rating: null, comment: 'Hm.', reason: null }, null],
+      [{ is_positive: null, feedback_text: 'Hm.' }, { rating: 'DISLIKE', comment: 'Hm.', reason: 'wrong' }, 'dislike'],
       [
         { is_positive: true, feedback_text: '', predefined_feedback: null },
-        { rating: 'LIKE', comment: null, reason: null },
+        { rating: 'LIKE', comment: null, reason: 'wrong' },
         'like',
       ],
     ];

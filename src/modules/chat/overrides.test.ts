@@ -102,7 +102,7 @@ describe('a session', () => {
     expect(stored.model).toBe('second');
   });
 
-  it('is set to others, one by one, and a null takes one away', async () => {
+  it('is set to others one by one, and back by the clear list alone', async () => {
     const id = await create();
     expect(await read(id)).toEqual(unset);
     const steps = [
@@ -113,8 +113,12 @@ describe('a session', () => {
         { model: 'my__third', temperature: 2, reasoningEffort: 'OFF' },
       ],
       [{ name: 'Renamed' }, { model: 'my__third', temperature: 2, reasoningEffort: 'OFF' }],
-      [{ model: null }, { ...unset, temperature: 2, reasoningEffort: 'OFF' }],
-      [{ temperature: null, reasoningEffort: null }, unset],
+      [
+        { model: null, temperature: null, reasoningEffort: null },
+        { model: 'my__third', temperature: 2, reasoningEffort: 'OFF' },
+      ],
+      [{ clear: ['MODEL'] }, { ...unset, temperature: 2, reasoningEffort: 'OFF' }],
+      [{ clear: ['TEMPERATURE', 'REASONING_EFFORT'] }, unset],
     ] as const;
     for (const [change, expected] of steps) {
       const { data, errors } = await update(id, change);

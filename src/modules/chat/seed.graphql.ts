@@ -9,7 +9,7 @@ const SeedChatSessionInput = builder.inputType('SeedChatSessionInput', {
     ...newSessionFields(t),
     message: t.string({
       description:
-        'A question that waits for its answer, at most 200,000 characters: `sendChatMessage` with it as `parentMessageId` has it answered.',
+        'A question that waits for its answer, at most 200,000 characters: `sendChatMessage` with it as `parent.messageId` answers it.',
     }),
     systemPrompt: t.string({
       description: 'Standing instructions instead of the agent’s, in this session alone; at most 20,000 characters.',

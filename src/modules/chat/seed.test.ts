@@ -75,7 +75,7 @@ describe('a seeded session', () => {
       temperature: 0.25,
       reasoningEffort: 'LOW',
     });
-    const input = { sessionId, parentMessageId: userMessageId, message: '', actionIds: [] };
+    const input = { sessionId, parent: { messageId: userMessageId }, message: '', actionIds: [] };
     const { data, errors } = await kit.gql(Answer, { input }, key);
     expect(errors).toEqual([]);
     expect(data.sendChatMessage).toMatchObject({
@@ -119,7 +119,7 @@ describe('a seeded session', () => {
     const { secret } = await kit.createKey('LIMITED', { name: 'seeder' });
     const { sessionId, userMessageId } = await seed({ message: 'Hello' }, secret);
     expect((await stored(sessionId)).user.name).toBe('seeder');
-    const input = { sessionId, parentMessageId: userMessageId, message: '' };
+    const input = { sessionId, parent: { messageId: userMessageId }, message: '' };
     expect((await kit.gql(Answer, { input }, secret)).data.sendChatMessage.answer).toBe('You said: Hello');
     const { errors } = await kit.gql(`{ chatSession(id: "${sessionId}") { name } }`, {}, secret);
     expect(errors[0]?.extensions.code).toBe('FORBIDDEN');

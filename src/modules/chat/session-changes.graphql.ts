@@ -1,6 +1,7 @@
 import { signedIn } from '../../authz/principal.ts';
 import type { ChatSession as ChatSessionRow } from '../../generated/prisma/client.ts';
 import { builder } from '../../graphql/builder.ts';
+import { clearField } from '../../graphql/clear-input.ts';
 import { ChatReferenceInput } from './reference.graphql.ts';
 import {
   CreateChatSessionInput,
@@ -15,30 +16,42 @@ const whichSession = (t: InputFields) => ({
   chat: t.field({ type: ChatReferenceInput, description: 'The session, by names. Not beside `sessionId`.' }),
 });
 
+const clearChatSession = clearField('ClearableChatSessionField', {
+  model: 'Goes back to the model of the agent, or of the server.',
+  temperature: 'Goes back to the temperature of the agent, or of the model.',
+  reasoningEffort: 'Goes back to the reasoning effort of the model.',
+});
+
 const UpdateChatSessionInput = builder.inputType('UpdateChatSessionInput', {
-  description: 'What is to change of a session. What is left out stays.',
+  description: 'Input for `updateChatSession`. A field that is null or absent stays unchanged.',
   fields: (t) => ({
     ...whichSession(t),
-    name: t.string({ description: 'Its name, at most 500 characters; null makes one from the first message.' }),
-    sharing: t.field({ type: SharingStatus, description: 'Who may read it.' }),
-    model: t.string({
-      description: 'The model that answers in it, one of `models`; null goes back to the agent’s, or the server’s own.',
+    name: t.string({ description: 'The new name; at most 500 characters.' }),
+    generateName: t.boolean({
+      description:
+        'If true, names the session after its first message, which requires `read:chat`. Cannot be combined with `name`.',
     }),
-    temperature: t.float({ description: '0 to 2; null goes back to the agent’s, or the model’s own.' }),
+    sharing: t.field({ type: SharingStatus, description: 'The users who may read the session.' }),
+    model: t.string({ description: 'The model that answers in the session, one of `models`.' }),
+    temperature: t.float({ description: 'The sampling temperature of the answers, 0 to 2.' }),
     reasoningEffort: t.field({
       type: ReasoningEffort,
-      description: 'How much the model thinks first; null goes back to its own.',
+      description: 'How much the model reasons before it answers.',
     }),
+    clear: clearChatSession(t),
   }),
 });
 
+const clearPlacement = clearField('ClearableChatSessionPlacement', {
+  projectId: 'Moves the session out of its project.',
+});
+
 const MoveChatSessionInput = builder.inputType('MoveChatSessionInput', {
-  description: 'Where a session goes.',
+  description: 'Input for `moveChatSession`. Requires either `projectId` or `clear`.',
   fields: (t) => ({
-    sessionId: t.field({ type: 'UUID', required: true, description: 'The session.' }),
-    projectId: t.int({
-      description: 'The integer id of the project to put it into; without one it is taken out of its project.',
-    }),
+    sessionId: t.field({ type: 'UUID', required: true, description: 'The session to move.' }),
+    projectId: t.int({ description: 'The integer ID of the project that the session moves into.' }),
+    clear: clearPlacement(t),
   }),
 });
 
@@ -111,7 +124,7 @@ builder.mutationFields((t) => ({
     resolve: async (_root, { input: { sessionId, chat, ...change } }, { principal, services }) => {
       const id = await services.chat.identify(signedIn(principal), { sessionId, chat });
       const session = await services.chat.update(signedIn(principal), id, change);
-      return { ...session, renamed: change.name !== undefined };
+      return { ...session, renamed: change.name != null || change.generateName === true };
     },
   }),
   moveChatSession: t.field({
@@ -120,8 +133,8 @@ builder.mutationFields((t) => ({
     description:
       'Puts one of one’s own sessions into a project of one’s own, or takes it out. A token that is confined to a project takes none out.',
     args: { input: t.arg({ type: MoveChatSessionInput, required: true, description: 'The move.' }) },
-    resolve: (_root, { input: { sessionId, projectId } }, { principal, services }) =>
-      services.chat.move(signedIn(principal), sessionId, projectId ?? null),
+    resolve: (_root, { input: { sessionId, ...place } }, { principal, services }) =>
+      services.chat.move(signedIn(principal), sessionId, place),
   }),
   deleteChatSession: t.field({
     type: DeleteChatSessionPayload,

@@ -568,7 +568,7 @@ it('without `manage:chat` nothing is renamed, shared or deleted, and of anotherâ
     `mutation { deleteChatSession(input: { sessionId: "${session}" ${more} }) { deletedSessionId } }`;
   const documents = [
     update('name: "x"'),
-    update('name: null'),
+    update('generateName: true'),
     update('sharing: PUBLIC'),
     remove(),
     remove(', hard: true'),

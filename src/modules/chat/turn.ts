@@ -42,6 +42,25 @@ import { mainline, root } from './tree.ts';
 /** Files that one message carries. */
 const mostFiles = 20;
 
+const only = z
+  .boolean()
+  .refine((value) => value, 'must be true')
+  .nullish();
+/** Where in the message tree a turn goes, in exactly one way. */
+const Parent = z
+  .object({
+    /** After the last message of the current branch. */
+    continue: only,
+    /** At the root: the model receives no earlier message. */
+    startOver: only,
+    /** Behind an answer, as a new branch, or at a question, which is answered again. */
+    messageId: databaseId.nullish(),
+  })
+  .refine((parent) => Object.values(parent).filter((value) => value != null).length === 1, {
+    message: 'must name exactly one of continue, startOver and messageId',
+  });
+type Parent = z.output<typeof Parent>;
+
 const SendMessage = z.object({
   message: plainText(200_000),
   sessionId: z.uuid().nullish(),
@@ -49,10 +68,11 @@ const SendMessage = z.object({
   chat: ChatReference.nullish(),
   /** Goes before the agent's. */
   mode: z.enum(['AUTOMATIC', 'CHAT', 'QUERY']).nullish(),
-  /** -1 goes on after the last message, null starts over, an id branches there, a user message’s id regenerates. */
-  parentMessageId: databaseId.nullable().default(-1),
+  /** Null continues: a client that does not know the field must not lose the chat. */
+  parent: Parent.nullish(),
   additionalContext: plainText(200_000).nullish(),
-  includeCitations: z.boolean().default(true),
+  /** Defaults to true. */
+  includeCitations: z.boolean().nullish(),
   /** These three go before what the session says. */
   ...modelOverrides,
   fileIds: z.array(z.uuid()).max(mostFiles, `must be at most ${mostFiles}`).nullish(),
@@ -173,11 +193,14 @@ export function turnService({
   }
 
   /** Where in the tree the turn goes: the message it hangs from, and whether that is a question to answer anew. */
-  function place(messages: readonly Spoken[], parentId: number | null): { path: Spoken[]; regenerates: boolean } {
+  function place(
+    messages: readonly Spoken[],
+    { startOver, messageId }: Partial<Parent>,
+  ): { path: Spoken[]; regenerates: boolean } {
     const line = mainline(messages);
-    if (parentId === -1) return { path: line, regenerates: false };
-    if (parentId === null || parentId === root(messages).id) return { path: [root(messages)], regenerates: false };
-    const at = line.findIndex((message) => message.id === parentId);
+    if (startOver || messageId === root(messages).id) return { path: [root(messages)], regenerates: false };
+    if (messageId == null) return { path: line, regenerates: false };
+    const at = line.findIndex((message) => message.id === messageId);
     if (at < 0) throw elsewhere();
     return { path: line.slice(0, at + 1), regenerates: line[at]?.role === 'USER' };
   }
@@ -215,7 +238,7 @@ export function turnService({
         select: spoken,
       });
       const own = created ? null : await ownWords(transaction, principal, session);
-      const { path, regenerates } = place(messages, input.parentMessageId);
+      const { path, regenerates } = place(messages, input.parent ?? {});
       const parent = path.at(-1) ?? root(messages);
       if (regenerates && own?.has(parent.id) === false) throw elsewhere();
       const asked = regenerates
@@ -378,8 +401,8 @@ export function turnService({
         told,
         limits,
         additionalContext: input.additionalContext ?? null,
-        includeCitations: input.includeCitations,
         advisesOperator: can(principal, 'manage:settings'),
+        includeCitations: input.includeCitations ?? true,
       };
       refused = !finds(turn, input, attachments, passages);
       end = refused ? refuse(turn, soFar) : await answer(request, run, soFar, saving.changed, log);
@@ -537,7 +560,7 @@ export function turnService({
 export type TurnService = ReturnType<typeof turnService>;
 
 const elsewhere = () =>
-  badInput(['input', 'parentMessageId'], 'The new message sent is not on the latest mainline of messages');
+  badInput(['input', 'parent', 'messageId'], 'The new message sent is not on the latest mainline of messages');
 
 /** What a turn needs of the messages before it. */
 const spoken = { id: true, parentId: true, latestChildId: true, role: true, text: true } as const;

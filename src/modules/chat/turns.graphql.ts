@@ -41,6 +41,22 @@ const ChatAttachmentInput = builder.inputType('ChatAttachmentInput', {
   }),
 });
 
+const ChatParentInput = builder.inputType('ChatParentInput', {
+  isOneOf: true,
+  description: 'The place of a message in the message tree of its session. Exactly one field is given.',
+  fields: (t) => ({
+    continue: t.boolean({ description: 'Continues after the last message of the current branch. Must be true.' }),
+    startOver: t.boolean({
+      description:
+        'Starts over: the model receives no earlier message, and earlier messages stay on another branch. Must be true.',
+    }),
+    messageId: t.int({
+      description:
+        'The integer ID of a message on the current branch: behind an answer the message starts a new branch, and a question is answered again.',
+    }),
+  }),
+});
+
 const SendChatMessageInput = builder.inputType('SendChatMessageInput', {
   description: 'A message to an agent, and how to answer it.',
   fields: (t) => ({
@@ -55,10 +71,9 @@ const SendChatMessageInput = builder.inputType('SendChatMessageInput', {
       description: 'The chat to go on with, by names. Not beside `sessionId` or `newSession`.',
     }),
     mode: t.field({ type: ChatModeType, description: 'When to answer; as the agent does unless given.' }),
-    parentMessageId: t.int({
-      description:
-        'Where in the tree: -1, the default, goes on after the last message; null starts over; the id of an answer branches there; the id of a question has it answered anew.',
-      defaultValue: -1,
+    parent: t.field({
+      type: ChatParentInput,
+      description: 'Where in the message tree the message goes. Continues after the last message when null or absent.',
     }),
     additionalContext: t.string({ description: 'Said to the model with this turn, and not kept.' }),
     includeCitations: t.boolean({ description: 'Whether the answer cites; true unless given.' }),
@@ -154,7 +169,7 @@ builder.mutationFields((t) => ({
     description: 'Sends a message and waits for the whole answer. CONFLICT while the session is still answering.',
     args: { input: t.arg({ type: SendChatMessageInput, required: true, description: 'The message.' }) },
     resolve: async (_root, { input }, { principal, services, signal }) =>
-      collect(await services.turns.start(signedIn(principal), sendable(input)), signal),
+      collect(await services.turns.start(signedIn(principal), input), signal),
   }),
   stopChatRun: t.field({
     type: StopChatRunPayload,
@@ -176,7 +191,7 @@ builder.subscriptionFields((t) => ({
     args: { input: t.arg({ type: SendChatMessageInput, required: true, description: 'The message.' }) },
     subscribe: async (_root, { input }, { principal, services, signal }) => {
       const reader = signedIn(principal);
-      const { run } = await services.turns.start(reader, sendable(input));
+      const { run } = await services.turns.start(reader, input);
       return services.readers.read(reader, run, 0, signal);
     },
     resolve: (event) => event,
@@ -204,16 +219,3 @@ builder.subscriptionFields((t) => ({
     resolve: (event) => event,
   }),
 }));
-
-/** A GraphQL input in the service's terms: a null that stands for nothing is left out, the parent's is not. */
-function sendable({
-  includeCitations,
-  parentMessageId,
-  ...input
-}: typeof SendChatMessageInput.$inferInput): Parameters<import('./turn.ts').TurnService['start']>[1] {
-  return {
-    ...input,
-    ...(parentMessageId !== undefined && { parentMessageId }),
-    includeCitations: includeCitations ?? true,
-  };
-}

@@ -1,5 +1,6 @@
 import { signedIn } from '../../authz/principal.ts';
 import { builder } from '../../graphql/builder.ts';
+import { clearField } from '../../graphql/clear-input.ts';
 import { connection, nodeQuery, pageArgs } from '../../graphql/connection.ts';
 import { Agent } from '../agents/agents.graphql.ts';
 import { ChatModeType } from '../agents/chat-mode.graphql.ts';
@@ -15,9 +16,9 @@ const describe = {
   allowModel: 'Whether a visitor’s page may choose the model.',
   allowTemperature: 'Whether a visitor’s page may choose the temperature.',
   allowPrompt: 'Whether a visitor’s page may set the agent’s instructions.',
-  maxChatsPerDay: 'How many questions all visitors together may ask in any 24 hours; null: any number.',
-  maxChatsPerSession: 'How many questions one visitor’s chat may have in any 24 hours; null: any number.',
-  messageLimit: 'How many earlier messages the model is told at most, 1 to 1000; null: as many as the agent says.',
+  maxChatsPerDay: 'Maximum number of questions that all visitors together may ask in any 24 hours.',
+  maxChatsPerSession: 'Maximum number of questions in the chat of one visitor in any 24 hours.',
+  messageLimit: 'Maximum number of earlier messages that the model receives, 1 to 1000.',
 };
 
 export const Embed = builder.prismaObject('Embed', {
@@ -31,9 +32,18 @@ export const Embed = builder.prismaObject('Embed', {
     allowModel: t.exposeBoolean('allowModel', { description: describe.allowModel }),
     allowTemperature: t.exposeBoolean('allowTemperature', { description: describe.allowTemperature }),
     allowPrompt: t.exposeBoolean('allowPrompt', { description: describe.allowPrompt }),
-    maxChatsPerDay: t.exposeInt('maxChatsPerDay', { nullable: true, description: describe.maxChatsPerDay }),
-    maxChatsPerSession: t.exposeInt('maxChatsPerSession', { nullable: true, description: describe.maxChatsPerSession }),
-    messageLimit: t.exposeInt('messageLimit', { nullable: true, description: describe.messageLimit }),
+    maxChatsPerDay: t.exposeInt('maxChatsPerDay', {
+      nullable: true,
+      description: `${describe.maxChatsPerDay} Null if unlimited.`,
+    }),
+    maxChatsPerSession: t.exposeInt('maxChatsPerSession', {
+      nullable: true,
+      description: `${describe.maxChatsPerSession} Null if unlimited.`,
+    }),
+    messageLimit: t.exposeInt('messageLimit', {
+      nullable: true,
+      description: `${describe.messageLimit} Null if the agent’s own limit applies.`,
+    }),
     agentId: t.exposeInt('agentId', { description: 'The integer id of its agent.' }),
     agentName: t.string({
       description: 'The name of its agent.',
@@ -106,15 +116,22 @@ const CreateEmbedInput = builder.inputType('CreateEmbedInput', {
 
 const uuid = (t: InputFields) => t.string({ required: true, description: 'Its uuid.' });
 
+const clearEmbed = clearField('ClearableEmbedField', {
+  maxChatsPerDay: 'Lifts the daily quota.',
+  maxChatsPerSession: 'Lifts the quota of a visitor’s chat.',
+  messageLimit: 'Gives the model as much history as the agent allows.',
+});
+
 const UpdateEmbedInput = builder.inputType('UpdateEmbedInput', {
   description:
-    'What is to change of a widget, from the next request on. What is left out stays; null clears what can be empty.',
+    'Input for `updateEmbed`. A field that is null or absent stays unchanged. An empty `allowedOrigins` allows every origin.',
   fields: (t) => ({
     uuid: uuid(t),
     enabled: t.boolean({ description: 'Switches it off, which ends what visitors have open, or on again.' }),
     agentSlug: t.string({ description: 'Another agent, by its slug. Visitors begin anew with it.' }),
     agentDatabaseId: t.int({ description: 'The same by its integer id. Not beside `agentSlug`.' }),
     ...settings(t),
+    clear: clearEmbed(t),
   }),
 });
 

@@ -10,6 +10,7 @@ import type { Revocations } from '../../store/revocations.ts';
 import { cutText } from '../../unicode.ts';
 import { agentBySlug } from '../agents/by-slug.ts';
 import { type AuditService, by } from '../audit/audit.service.ts';
+import { changesOf, clearList } from '../changes.ts';
 import { answers } from '../chat/answer.ts';
 import { databaseId, plainText } from '../input.ts';
 import { serviceAccountEmail } from '../tokens/tokens.service.ts';
@@ -36,6 +37,7 @@ const UpdateEmbed = z.object({
   agentDatabaseId: databaseId.nullish(),
   enabled: z.boolean().nullish(),
   ...given,
+  clear: clearList(['maxChatsPerDay', 'maxChatsPerSession', 'messageLimit']),
 });
 
 export type CreateEmbedInput = z.input<typeof CreateEmbed>;
@@ -60,18 +62,6 @@ const chatCounts: Statement = {
 export const uuidOf = (text: string): string | null => z.uuid().safeParse(text).data?.toLowerCase() ?? null;
 
 const accountName = (agentName: string): string => cutText(`Embed of ${agentName}`, 100);
-
-/** The columns that an input sets. What is left out stays; null clears what can be empty. */
-const columns = (data: z.output<typeof UpdateEmbed>) => ({
-  ...(data.chatMode != null && { chatMode: data.chatMode }),
-  ...(data.allowedOrigins !== undefined && { allowedOrigins: data.allowedOrigins ?? [] }),
-  ...(data.allowModel != null && { allowModel: data.allowModel }),
-  ...(data.allowTemperature != null && { allowTemperature: data.allowTemperature }),
-  ...(data.allowPrompt != null && { allowPrompt: data.allowPrompt }),
-  ...(data.maxChatsPerDay !== undefined && { maxChatsPerDay: data.maxChatsPerDay }),
-  ...(data.maxChatsPerSession !== undefined && { maxChatsPerSession: data.maxChatsPerSession }),
-  ...(data.messageLimit !== undefined && { messageLimit: data.messageLimit }),
-});
 
 const summary = ({ id, userId, createdById, createdAt, updatedAt, ...rest }: Embed): Prisma.InputJsonObject => rest;
 
@@ -124,7 +114,7 @@ export function embedsService({ db, audit, users, revocations, settings }: Parts
   async function named(
     transaction: Prisma.TransactionClient,
     principal: Principal,
-    { agentSlug, agentDatabaseId }: z.output<typeof UpdateEmbed>,
+    { agentSlug, agentDatabaseId }: Pick<UpdateEmbedInput, 'agentSlug' | 'agentDatabaseId'>,
   ): Promise<{ id: number; name: string } | null> {
     if (agentSlug != null && agentDatabaseId != null)
       throw badInput(['input', 'agentDatabaseId'], 'cannot stand beside agentSlug');
@@ -180,9 +170,9 @@ export function embedsService({ db, audit, users, revocations, settings }: Parts
      * BAD_USER_INPUT, NOT_FOUND for an agent that the principal cannot chat with.
      */
     create(principal: Principal, input: CreateEmbedInput): Promise<Embed> {
-      const data = parse(CreateEmbed, input);
+      const { agentSlug, ...data } = changesOf(parse(CreateEmbed, input));
       return db.prisma.$transaction(async (transaction) => {
-        const agent = await agentBySlug(transaction, principal, data.agentSlug);
+        const agent = await agentBySlug(transaction, principal, agentSlug);
         const userId = randomUUID();
         const name = accountName(agent.name);
         await transaction.user.create({
@@ -207,7 +197,7 @@ export function embedsService({ db, audit, users, revocations, settings }: Parts
           },
         });
         const embed = await transaction.embed.create({
-          data: { ...columns(data), agentId: agent.id, userId, createdById: principal.userId },
+          data: { ...data, agentId: agent.id, userId, createdById: principal.userId },
         });
         await recorded(transaction, principal, 'create', embed);
         return embed;
@@ -215,28 +205,25 @@ export function embedsService({ db, audit, users, revocations, settings }: Parts
     },
 
     /**
-     * What is left out stays, null clears. Holds from the next request; what visitors have open ends where the widget is
-     * switched off, moves to another agent, or leaves pages that it was on. Throws BAD_USER_INPUT, NOT_FOUND.
+     * Changes the given fields from the next request on; null and absent leave a field unchanged. What visitors have open
+     * ends where the widget is turned off, moves to another agent, or is taken from pages. Throws BAD_USER_INPUT,
+     * NOT_FOUND.
      */
     async update(principal: Principal, uuid: string, input: UpdateEmbedInput): Promise<Embed> {
-      const data = parse(UpdateEmbed, input);
+      const { agentSlug, agentDatabaseId, ...data } = changesOf(parse(UpdateEmbed, input));
       const { before, after } = await db.prisma.$transaction(async (transaction) => {
         const before = await hold(transaction, uuid);
-        const agent = await named(transaction, principal, data);
+        const agent = await named(transaction, principal, { agentSlug, agentDatabaseId });
         const { userId } = before;
         if (agent && agent.id !== before.agentId) await moveTo(transaction, userId, agent);
-        if (data.enabled != null)
+        if (data.enabled !== undefined)
           await transaction.token.updateMany({
             where: { userId },
             data: { disabledAt: data.enabled ? null : new Date() },
           });
         const after = await transaction.embed.update({
           where: { id: before.id },
-          data: {
-            ...columns(data),
-            ...(agent && { agentId: agent.id }),
-            ...(data.enabled != null && { enabled: data.enabled }),
-          },
+          data: { ...data, ...(agent && { agentId: agent.id }) },
         });
         await recorded(transaction, principal, 'update', after);
         return { before, after };

@@ -187,7 +187,7 @@ describe('making and changing', () => {
   test('a change leaves what it does not name', async () => {
     const { uuid } = await made({ chat_mode: 'chat', allowlist_domains: 'a.example', max_chats_per_day: 5 });
     const { id, slug } = await privateAgent('Another agent');
-    expect((await update(uuid, { workspace_id: id, max_chats_per_day: null, enabled: false })).body).toEqual({
+    expect((await update(uuid, { workspace_id: id, max_chats_per_day: 0, enabled: false })).body).toEqual({
       success: true,
       error: null,
     });

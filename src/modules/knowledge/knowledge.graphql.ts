@@ -170,7 +170,8 @@ const DocumentOwnerInput = builder.inputType('DocumentOwnerInput', {
 });
 
 const IngestDocumentInput = builder.inputType('IngestDocumentInput', {
-  description: 'A document to add, or to replace when its id is known.',
+  description:
+    'Input for `ingestDocument`. Replaces the document with the same ID; of that one, a field that is null or absent stays unchanged.',
   fields: (t) => ({
     documentId: t.string({ description: 'Its id, at most 500 characters; generated unless given.' }),
     title: t.string({

@@ -1,5 +1,6 @@
 import { signedIn } from '../../authz/principal.ts';
 import { builder } from '../../graphql/builder.ts';
+import { clearField } from '../../graphql/clear-input.ts';
 import { connection, nodeQuery, pageArgs } from '../../graphql/connection.ts';
 import { integerIds, nodeRule } from '../../graphql/nodes.ts';
 import { referenceDescription, referencedId } from '../../graphql/reference.ts';
@@ -26,9 +27,10 @@ const LimitScopeType = builder.enumType('LimitScope', {
   ) as Record<(typeof limitScopes)[number], { description: string }>,
 });
 
-const requestsDescription = 'Requests within a minute, 1 to 1000000; null: not limited.';
+const requestsDescription = 'Maximum number of requests in a minute, 1 to 1000000.';
 const budgetDescription =
-  'Model tokens within the period, input and output together, 1 to 1000000000000; null: not limited. A turn that has begun is not cut off.';
+  'Maximum number of model tokens in the period, input and output together, 1 to 1000000000000. A turn that has begun is not cut off.';
+const nullIfUnlimited = 'Null if unlimited.';
 const periodDescription =
   'The length of the period in hours, 1 to 8760. It ends now, and begins with the whole hour that lies so far back.';
 
@@ -46,11 +48,14 @@ export const RateLimit = builder.prismaNode('RateLimit', {
       description: 'With the scope TOKEN: the integer id of the credential.',
     }),
     enabled: t.exposeBoolean('enabled', { description: 'Whether it limits anybody for now.' }),
-    requestsPerMinute: t.exposeInt('requestsPerMinute', { nullable: true, description: requestsDescription }),
+    requestsPerMinute: t.exposeInt('requestsPerMinute', {
+      nullable: true,
+      description: `${requestsDescription} ${nullIfUnlimited}`,
+    }),
     tokenBudget: t.field({
       type: 'SafeInt',
       nullable: true,
-      description: budgetDescription,
+      description: `${budgetDescription} ${nullIfUnlimited}`,
       resolve: ({ tokenBudget }) => (tokenBudget === null ? null : Number(tokenBudget)),
     }),
     periodHours: t.exposeInt('periodHours', { nullable: true, description: periodDescription }),
@@ -106,13 +111,19 @@ const CreateRateLimitInput = builder.inputType('CreateRateLimitInput', {
   }),
 });
 
+const clearRateLimit = clearField('ClearableRateLimitField', {
+  requestsPerMinute: 'Lifts the limit on requests.',
+  tokenBudget: 'Lifts the token budget, together with its period.',
+});
+
 const UpdateRateLimitInput = builder.inputType('UpdateRateLimitInput', {
   description:
-    'What is to change of a limit. What is left out stays; null clears. Whom it counts together cannot be changed.',
+    'Input for `updateRateLimit`. A field that is null or absent stays unchanged. The scope of a limit cannot be changed.',
   fields: (t) => ({
     ...reference(t),
-    enabled: t.boolean({ description: 'Switches the limit off, or on again.' }),
+    enabled: t.boolean({ description: 'If false, turns the limit off; if true, turns it on again.' }),
     ...amounts(t),
+    clear: clearRateLimit(t),
   }),
 });
 
@@ -200,8 +211,15 @@ const ViewerLimitType = builder.objectRef<ViewerLimit>('ViewerLimit').implement(
   description: 'A limit that applies to the caller.',
   fields: (t) => ({
     scope: t.expose('scope', { type: LimitScopeType, description: 'Whom it counts together.' }),
-    requestsPerMinute: t.exposeInt('requestsPerMinute', { nullable: true, description: requestsDescription }),
-    tokenBudget: t.expose('tokenBudget', { type: 'SafeInt', nullable: true, description: budgetDescription }),
+    requestsPerMinute: t.exposeInt('requestsPerMinute', {
+      nullable: true,
+      description: `${requestsDescription} ${nullIfUnlimited}`,
+    }),
+    tokenBudget: t.expose('tokenBudget', {
+      type: 'SafeInt',
+      nullable: true,
+      description: `${budgetDescription} ${nullIfUnlimited}`,
+    }),
     periodHours: t.exposeInt('periodHours', { nullable: true, description: periodDescription }),
     usedTokens: t.expose('usedTokens', {
       type: 'SafeInt',

@@ -8,6 +8,7 @@ import type { Log } from '../../log.ts';
 import { cut, ListOrder, type PageArgs } from '../../paging.ts';
 import type { Database } from '../../store/database.ts';
 import { type AuditService, by } from '../audit/audit.service.ts';
+import { changesOf, clearList } from '../changes.ts';
 import { databaseId } from '../input.ts';
 import { senderOf, type UsageService, type UsageWindow } from './usage.service.ts';
 
@@ -34,7 +35,11 @@ const CreateRateLimit = z.object({
   enabled: z.boolean().nullish(),
   ...amounts,
 });
-const UpdateRateLimit = z.object({ enabled: z.boolean().nullish(), ...amounts });
+const UpdateRateLimit = z.object({
+  enabled: z.boolean().nullish(),
+  ...amounts,
+  clear: clearList(['requestsPerMinute', 'tokenBudget']),
+});
 const Filter = z.object({ scope: z.enum(limitScopes).nullish(), ...subject });
 
 export type CreateRateLimitInput = z.input<typeof CreateRateLimit>;
@@ -108,7 +113,7 @@ const limited = (scope: LimitScope, message: string, resetAt: Date) =>
   new AppError('RATE_LIMITED', message, { retryAfter: secondsUntil(resetAt), scope, resetAt });
 
 /** Throws BAD_USER_INPUT unless a limit limits something, and a budget has its period. */
-function checkAmounts({ requestsPerMinute, tokenBudget, periodHours }: z.output<typeof UpdateRateLimit>): void {
+function checkAmounts({ requestsPerMinute, tokenBudget, periodHours }: z.input<z.ZodObject<typeof amounts>>): void {
   if (tokenBudget == null && periodHours != null)
     throw badInput(['input', 'tokenBudget'], 'is needed with periodHours');
   if (tokenBudget != null && periodHours == null)
@@ -327,17 +332,19 @@ export function limitsService(
      * Throws BAD_USER_INPUT, NOT_FOUND, also for a limit that is not of `role` where one is given.
      */
     async update(principal: Principal, id: number, role: Role | null, raw: UpdateRateLimitInput): Promise<RateLimit> {
-      const { enabled, ...change } = parse(UpdateRateLimit, raw);
+      const change = changesOf(parse(UpdateRateLimit, raw));
+      // A period without a budget limits nothing.
+      const data = { ...change, ...(change.tokenBudget === null && { periodHours: change.periodHours ?? null }) };
       const updated = await db.prisma.$transaction(async (transaction) => {
-        const { requestsPerMinute, tokenBudget, periodHours } = await hold(transaction, id, role);
+        const held = await hold(transaction, id, role);
+        if (Object.keys(data).length === 0) return held;
+        const { requestsPerMinute, tokenBudget, periodHours } = held;
         const before = {
           requestsPerMinute,
           periodHours,
           tokenBudget: tokenBudget === null ? null : Number(tokenBudget),
         };
-        const given = Object.fromEntries(Object.entries(change).filter(([, value]) => value !== undefined));
-        checkAmounts({ ...before, ...given });
-        const data = { ...given, ...(enabled != null && { enabled }) };
+        checkAmounts({ ...before, ...data });
         const limit = await transaction.rateLimit.update({ where: { id }, data });
         await recorded(transaction, principal, 'update', limit);
         return limit;

@@ -83,7 +83,9 @@ describe('limits are managed', () => {
     const [everybody, ofUser, ofToken] = made;
     const changed = await update({ id: everybody.id, tokenBudget: 5_000_000_000, periodHours: 2, enabled: false });
     expect(changed).toEqual({ ...everybody, tokenBudget: 5_000_000_000, periodHours: 2, enabled: false });
-    expect(await update({ databaseId: everybody.databaseId, tokenBudget: null, periodHours: null })).toEqual({
+    const nulls = { requestsPerMinute: null, tokenBudget: null, periodHours: null, enabled: null, clear: null };
+    expect(await update({ databaseId: everybody.databaseId, ...nulls })).toEqual(changed);
+    expect(await update({ databaseId: everybody.databaseId, clear: ['TOKEN_BUDGET'] })).toEqual({
       ...everybody,
       enabled: false,
     });
@@ -160,9 +162,9 @@ describe('limits are managed', () => {
     const { databaseId } = await create({ scope: 'GLOBAL', tokenBudget: 5, periodHours: 1 });
     const before = await kit.fingerprint();
     for (const [field, change] of [
-      ['input.periodHours', { periodHours: null }],
-      ['input.tokenBudget', { tokenBudget: null }],
-      ['input.requestsPerMinute', { tokenBudget: null, periodHours: null }],
+      ['input.tokenBudget', { clear: ['TOKEN_BUDGET'], periodHours: 2 }],
+      ['input.clear.0', { clear: ['TOKEN_BUDGET'], tokenBudget: 2 }],
+      ['input.requestsPerMinute', { clear: ['TOKEN_BUDGET'] }],
       ['input.requestsPerMinute', { requestsPerMinute: 0 }],
     ] as const) {
       const { errors } = await kit.gql(Update, { input: { databaseId, ...change } });

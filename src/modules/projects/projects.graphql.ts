@@ -2,6 +2,7 @@ import { signedIn } from '../../authz/principal.ts';
 import { visible } from '../../authz/visible.ts';
 import type { Document as DocumentRow, Project as ProjectRow } from '../../generated/prisma/client.ts';
 import { builder } from '../../graphql/builder.ts';
+import { clearField } from '../../graphql/clear-input.ts';
 import { connection, nestedNodes, nodeQuery, pageArgs } from '../../graphql/connection.ts';
 import { integerIds, nodeRule } from '../../graphql/nodes.ts';
 import { referenceDescription, referencedId } from '../../graphql/reference.ts';
@@ -75,16 +76,23 @@ const CreateProjectInput = builder.inputType('CreateProjectInput', {
   }),
 });
 
+const clearProject = clearField('ClearableProjectField', {
+  description: 'Leaves the project without a description.',
+  instructions: 'Leaves the project without instructions.',
+});
+
 const UpdateProjectInput = builder.inputType('UpdateProjectInput', {
-  description: 'What is to change of a project. What is left out stays.',
+  description: 'Input for `updateProject`. A field that is null or absent stays unchanged.',
   fields: (t) => ({
     id: t.globalID({ description: referenceDescription.id }),
     databaseId: t.int({ description: referenceDescription.databaseId }),
-    name: t.string({ description: '1 to 100 characters.' }),
-    description: t.string({ description: 'What it is about; at most 2,000 characters, null for nothing.' }),
+    name: t.string({ description: 'The new name; 1 to 100 characters.' }),
+    description: t.string({ description: 'The new description; at most 2,000 characters.' }),
     instructions: t.string({
-      description: 'What the model is told in every chat of it; at most 20,000 characters, null for nothing.',
+      description:
+        'The new instructions, which the model receives in every chat of the project; at most 20,000 characters.',
     }),
+    clear: clearProject(t),
   }),
 });
 
@@ -178,11 +186,8 @@ builder.mutationFields((t) => ({
     authScopes: { permission: 'write:projects' },
     description: 'Changes a project of one’s own; a token that is confined to one changes that one.',
     args: { input: t.arg({ type: UpdateProjectInput, required: true, description: 'The change.' }) },
-    resolve: (_root, { input: { id, databaseId, name, ...change } }, { principal, services }) =>
-      services.projects.update(signedIn(principal), referencedId({ id, databaseId }, 'Project'), {
-        ...change,
-        ...(name != null && { name }),
-      }),
+    resolve: (_root, { input: { id, databaseId, ...change } }, { principal, services }) =>
+      services.projects.update(signedIn(principal), referencedId({ id, databaseId }, 'Project'), change),
   }),
   deleteProject: t.field({
     type: DeleteProjectPayload,

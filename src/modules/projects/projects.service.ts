@@ -7,6 +7,7 @@ import { cut, ListOrder, type PageArgs } from '../../paging.ts';
 import type { Database } from '../../store/database.ts';
 import type { Revocations } from '../../store/revocations.ts';
 import { type AuditService, by } from '../audit/audit.service.ts';
+import { changesOf, clearList } from '../changes.ts';
 import { plainText } from '../input.ts';
 import type { UsersService } from '../users/users.service.ts';
 
@@ -15,7 +16,10 @@ const CreateProject = z.object({
   description: plainText(2000).nullish(),
   instructions: plainText(20_000).nullish(),
 });
-const UpdateProject = CreateProject.partial();
+const UpdateProject = CreateProject.extend({
+  name: CreateProject.shape.name.nullish(),
+  clear: clearList(['description', 'instructions']),
+});
 
 export type CreateProjectInput = z.input<typeof CreateProject>;
 export type UpdateProjectInput = z.input<typeof UpdateProject>;
@@ -128,10 +132,9 @@ export function projectsService(db: Database, audit: AuditService, users: UsersS
       });
     },
 
-    /** Changes what is given: a null clears description and instructions. Throws NOT_FOUND, BAD_USER_INPUT. */
+    /** Changes the given fields; null and absent leave a field unchanged. Throws NOT_FOUND, BAD_USER_INPUT. */
     async update(principal: Principal, id: number, input: UpdateProjectInput): Promise<Project> {
-      const change = parse(UpdateProject, input);
-      const data = Object.fromEntries(Object.entries(change).filter(([, value]) => value !== undefined));
+      const data = changesOf(parse(UpdateProject, input));
       return db.prisma.$transaction(async (transaction) => {
         const before = await claim(transaction, principal, id);
         if (Object.keys(data).length === 0) return before;

@@ -259,9 +259,17 @@ describe('a project over GraphQL', () => {
     expect((await kit.gql(node, { id }, key)).data.node).toEqual({ name: 'A' });
     expect((await kit.gql(node, { id }, other)).data.node).toBeNull();
     const update = `mutation ($input: UpdateProjectInput!) { updateProject(input: $input) { project { name description instructions } } }`;
-    expect(
-      (await kit.gql(update, { input: { id, description: null, name: null } }, key)).data.updateProject.project,
-    ).toEqual({ name: 'A', description: null, instructions: 'i' });
+    expect((await kit.gql(update, { input: { id, clear: ['DESCRIPTION'] } }, key)).data.updateProject.project).toEqual({
+      name: 'A',
+      description: null,
+      instructions: 'i',
+    });
+    const nulls = { name: null, description: null, instructions: null, clear: null };
+    expect((await kit.gql(update, { input: { id, ...nulls } }, key)).data.updateProject.project).toEqual({
+      name: 'A',
+      description: null,
+      instructions: 'i',
+    });
   });
 
   it('costs the same statements whatever the length', async () => {

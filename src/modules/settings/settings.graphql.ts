@@ -1,5 +1,6 @@
 import { signedIn } from '../../authz/principal.ts';
 import { builder } from '../../graphql/builder.ts';
+import { clearField } from '../../graphql/clear-input.ts';
 import type { ServerSettings as Server, Preferences as StoredPreferences } from './settings.service.ts';
 
 interface Link {
@@ -100,8 +101,18 @@ const ServerSettings = builder.objectRef<Server>('ServerSettings').implement({
   }),
 });
 
+const clearPreferences = clearField('ClearablePreference', {
+  supportEmail: 'Removes the support address.',
+  appName: 'Removes the name of the server.',
+  pageTitle: 'Removes the title of the pages.',
+  pageFavicon: 'Removes the favicon of the pages.',
+  logoFileName: 'Removes the logo of the pages.',
+  defaultSystemPrompt: 'Goes back to the built-in system prompt.',
+});
+
 const UpdatePreferencesInput = builder.inputType('UpdatePreferencesInput', {
-  description: 'What is changed. What is left out stays, null and an empty text clear.',
+  description:
+    'Input for `updatePreferences`. A field that is null or absent stays unchanged. An empty text or list clears its field.',
   fields: (t) => ({
     supportEmail: t.string({ description: 'Whom people write to for help: an e-mail address.' }),
     appName: t.string({ description: 'What clients call the server, at most 100 characters.' }),
@@ -112,6 +123,7 @@ const UpdatePreferencesInput = builder.inputType('UpdatePreferencesInput', {
     defaultSystemPrompt: t.string({
       description: 'The system prompt of new agents of the workspace paths, at most 100,000 characters.',
     }),
+    clear: clearPreferences(t),
   }),
 });
 
@@ -147,10 +159,7 @@ builder.mutationField('updatePreferences', (t) =>
     authScopes: { permission: 'manage:settings' },
     description: 'Changes how the server presents itself.',
     args: { input: t.arg({ type: UpdatePreferencesInput, required: true, description: 'The changes.' }) },
-    resolve: (_root, { input: { footerLinks, ...input } }, { principal, services }) =>
-      services.serverSettings.updatePreferences(signedIn(principal), {
-        ...input,
-        ...(footerLinks !== undefined && { footerLinks: footerLinks ?? [] }),
-      }),
+    resolve: (_root, { input }, { principal, services }) =>
+      services.serverSettings.updatePreferences(signedIn(principal), input),
   }),
 );

@@ -5,6 +5,7 @@ import type { Prisma } from '../../generated/prisma/client.ts';
 import type { Settings } from '../../settings.ts';
 import type { Database } from '../../store/database.ts';
 import { type AuditService, by } from '../audit/audit.service.ts';
+import { changesOf, clearList } from '../changes.ts';
 import { plainText } from '../input.ts';
 
 /** Links that stand at the foot of a client's pages. */
@@ -25,11 +26,17 @@ const Preferences = z.object({
   footerLinks: z.array(FooterLink).max(mostLinks, `must be at most ${mostLinks}`),
   defaultSystemPrompt: plainText(100_000).nullable(),
 });
-const UpdatePreferences = Preferences.partial();
+const StoredPreferences = Preferences.partial();
+const UpdatePreferences = z.object({
+  ...(Object.fromEntries(Object.entries(Preferences.shape).map(([name, type]) => [name, type.nullish()])) as {
+    [Name in keyof typeof Preferences.shape]: z.ZodOptional<z.ZodNullable<(typeof Preferences.shape)[Name]>>;
+  }),
+  clear: clearList(['supportEmail', 'appName', 'pageTitle', 'pageFavicon', 'logoFileName', 'defaultSystemPrompt']),
+});
 
 /** How the server presents itself to clients, and what it gives to new agents of the workspace paths. */
 export type Preferences = z.output<typeof Preferences>;
-/** What is left out stays, null and an empty text clear. */
+/** A field that is null or absent stays unchanged; an empty text clears like the `clear` list. */
 export type UpdatePreferencesInput = z.input<typeof UpdatePreferences>;
 
 /** The row of `Setting` that holds them. */
@@ -47,7 +54,7 @@ const unset: Preferences = {
 /** The preferences as they are stored. */
 export async function readPreferences({ setting }: Pick<Prisma.TransactionClient, 'setting'>): Promise<Preferences> {
   const row = await setting.findUnique({ where: { key } });
-  return { ...unset, ...UpdatePreferences.parse(row?.value ?? {}) };
+  return { ...unset, ...StoredPreferences.parse(row?.value ?? {}) };
 }
 
 /** What is true of this server, for who administers it. No secret is among it. */
@@ -111,22 +118,23 @@ export function settingsService({ db, audit, settings }: Parts) {
      * three links. Throws BAD_USER_INPUT, also where nothing is given.
      */
     async updatePreferences(principal: Principal, input: UpdatePreferencesInput): Promise<Preferences> {
-      const cleared = Object.entries(input).map(([name, value]) => [name, value === '' ? null : value]);
-      const given = parse(UpdatePreferences, Object.fromEntries(cleared));
-      const changed = Object.entries(given).filter(([, value]) => value !== undefined);
+      const given = Object.fromEntries(Object.entries(input).filter(([, value]) => value !== ''));
+      const emptied = Object.entries(input).flatMap(([name, value]) => (value === '' ? [name] : []));
+      const changes = changesOf(parse(UpdatePreferences, { ...given, clear: [...(input.clear ?? []), ...emptied] }));
+      const changed = Object.keys(changes).sort();
       if (changed.length === 0) throw badInput(['input'], 'changes nothing');
       return db.prisma.$transaction(async (transaction) => {
         // Two that change different ones at the same time both count.
         await transaction.$executeRaw`
           INSERT INTO "Setting" ("key", "value", "updatedAt") VALUES (${key}, '{}', now()) ON CONFLICT DO NOTHING`;
         await transaction.$queryRaw`SELECT 1 FROM "Setting" WHERE "key" = ${key} FOR UPDATE`;
-        const value: Preferences = { ...(await readPreferences(transaction)), ...Object.fromEntries(changed) };
+        const value: Preferences = { ...(await readPreferences(transaction)), ...changes };
         await transaction.setting.update({ where: { key }, data: { value: { ...value } } });
         await audit.record(transaction, {
           ...by(principal),
           action: 'preferences.update',
           target: { type: 'Setting', id: key },
-          detail: { changed: changed.map(([name]) => name) },
+          detail: { changed },
         });
         return value;
       });

@@ -73,10 +73,16 @@ describe('preferences', () => {
     expect((await prefer({ ...body, telemetry_id: 'ignored' })).body).toEqual(done);
     const after = { ...unset, supportEmail: 'help@example.com', appName: '7', footerLinks: links };
     expect((await read()).data.preferences).toEqual(after);
-    const prompt = { defaultSystemPrompt: 'Be brief.', appName: null };
-    expect((await update(prompt)).data.updatePreferences.preferences).toEqual({ ...after, ...prompt });
-    expect(await kit.booted.services.serverSettings.preferences()).toEqual({ ...after, ...prompt });
-    expect((await prefer({ support_email: '', footer_data: null, default_system_prompt: null })).body).toEqual(done);
+    const prompt = { defaultSystemPrompt: 'Be brief.' };
+    const named = { ...after, ...prompt, appName: null };
+    expect((await update({ ...prompt, clear: ['APP_NAME'] })).data.updatePreferences.preferences).toEqual(named);
+    expect(await kit.booted.services.serverSettings.preferences()).toEqual(named);
+    // Null changes nothing, on both paths.
+    const nulls = { support_email: null, footer_data: null, default_system_prompt: null };
+    expect((await prefer({ ...nulls, custom_app_name: '' })).body).toEqual(done);
+    expect((await update({ supportEmail: null, footerLinks: null, pageTitle: '' })).errors).toEqual([]);
+    expect((await read()).data.preferences).toEqual(named);
+    expect((await prefer({ support_email: '', footer_data: [], default_system_prompt: '' })).body).toEqual(done);
     expect((await read()).data.preferences).toEqual(unset);
     const four = Array.from({ length: 4 }, () => links[0]);
     expect((await prefer({ footer_data: four })).body).toEqual(done);

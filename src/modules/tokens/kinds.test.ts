@@ -264,7 +264,7 @@ describe('whoever stands behind a token is its limit, as they are now', () => {
     const made = await token(owner.projectId, owner.secret);
     await update({ databaseId: owner.id, scopes: ['read:chat', 'write:tokens'] });
     expect(await held(made.secret)).toEqual(['read:chat']);
-    await update({ databaseId: owner.id, role: 'LIMITED', scopes: null });
+    await update({ databaseId: owner.id, role: 'LIMITED', allScopes: true });
     expect(await held(made.secret)).toEqual(['read:agents', 'write:chat']);
     await update({ databaseId: owner.id, disabled: true });
     expect(await held(made.secret)).toBeNull();

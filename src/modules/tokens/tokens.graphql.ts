@@ -2,6 +2,7 @@ import { signedIn } from '../../authz/principal.ts';
 import { visible } from '../../authz/visible.ts';
 import type { Token } from '../../generated/prisma/client.ts';
 import { builder } from '../../graphql/builder.ts';
+import { clearField } from '../../graphql/clear-input.ts';
 import { connection, nodeQuery, pageArgs } from '../../graphql/connection.ts';
 import { integerIds, nodeRule } from '../../graphql/nodes.ts';
 import { referenceDescription, referencedId } from '../../graphql/reference.ts';
@@ -195,15 +196,28 @@ const apiKeyReference = (t: InputFields) => ({
   databaseId: t.int({ description: referenceDescription.databaseId }),
 });
 
+const clearApiKey = clearField('ClearableApiKeyField', { name: 'Leaves the key without a name.' });
+
 const UpdateApiKeyInput = builder.inputType('UpdateApiKeyInput', {
-  description: 'What is to change of an API key. What is left out stays; null clears.',
+  description: 'Input for `updateApiKey` and `updateProjectToken`. A field that is null or absent stays unchanged.',
   fields: (t) => ({
     ...apiKeyReference(t),
-    name: t.string({ description: 'At most 100 characters.' }),
-    role: t.field({ type: RoleType, description: 'The role of the key’s user, from now on.' }),
-    scopes: t.stringList({ description: `${scopesDescription} An empty list is refused.` }),
-    expiresAt: t.field({ type: 'DateTime', description: 'When it ends; null: never. Within 10 years.' }),
-    disabled: t.boolean({ description: 'Switches the key off, or on again.' }),
+    name: t.string({ description: 'The new name; at most 100 characters.' }),
+    role: t.field({ type: RoleType, description: 'The new role of the key’s user.' }),
+    scopes: t.stringList({
+      description:
+        'The permissions that the key is restricted to from now on, none of which the caller may lack. An empty list is rejected.',
+    }),
+    allScopes: t.boolean({
+      description:
+        'If true, lifts the scopes: the key holds everything that its role allows. Cannot be combined with `scopes`.',
+    }),
+    expiresAt: t.field({ type: 'DateTime', description: 'The new expiry, at most 10 years ahead.' }),
+    neverExpires: t.boolean({
+      description: 'If true, removes the expiry. Cannot be combined with `expiresAt`.',
+    }),
+    disabled: t.boolean({ description: 'If true, turns the key off; if false, turns it on again.' }),
+    clear: clearApiKey(t),
   }),
 });
 

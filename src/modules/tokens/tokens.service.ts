@@ -9,6 +9,7 @@ import { cut, ListOrder, type PageArgs } from '../../paging.ts';
 import type { Database } from '../../store/database.ts';
 import type { Revocations } from '../../store/revocations.ts';
 import { type AuditService, by } from '../audit/audit.service.ts';
+import { changesOf, clearList } from '../changes.ts';
 import { databaseId, plainText } from '../input.ts';
 import { lockUser, type UsersService } from '../users/users.service.ts';
 import { type Grant, grantOf, narrowed, permissionsOf, within } from './grants.ts';
@@ -35,8 +36,11 @@ const UpdateApiKey = z.object({
   name: name.nullish(),
   role: z.enum(roles).nullish(),
   scopes: scopes.nullish(),
+  allScopes: z.boolean().nullish(),
   expiresAt: expiry.nullish(),
+  neverExpires: z.boolean().nullish(),
   disabled: z.boolean().nullish(),
+  clear: clearList(['name']),
 });
 /** A week: long enough for any roll-out, short enough that a leaked secret does not live on. */
 const maxOverlapMinutes = 7 * 24 * 60;
@@ -84,6 +88,13 @@ const grantHeldBy = (key: ApiKeyRow): Grant => ({
   scopes: key.scopes,
   projectId: key.projectId,
 });
+
+/** Throws BAD_USER_INPUT for an update that both sets and lifts a restriction. */
+function checkLifts({ scopes, allScopes, expiresAt, neverExpires }: z.output<typeof UpdateApiKey>): void {
+  if (allScopes && scopes != null) throw badInput(['input', 'allScopes'], 'cannot be combined with `scopes`');
+  if (neverExpires && expiresAt != null)
+    throw badInput(['input', 'neverExpires'], 'cannot be combined with `expiresAt`');
+}
 
 /** Which keys somebody administers, and what a missing one is called. */
 interface Sphere {
@@ -204,19 +215,22 @@ export function tokensService(db: Database, audit: AuditService, users: UsersSer
   }
 
   async function update(principal: Principal, sphere: Sphere, id: number, input: UpdateApiKeyInput) {
-    const data = parse(UpdateApiKey, input);
+    const given = parse(UpdateApiKey, input);
+    checkLifts(given);
+    const { allScopes, neverExpires, ...data } = changesOf(given);
+    const expiresAt = neverExpires ? null : data.expiresAt;
     const { before, after } = await db.prisma.$transaction(async (transaction) => {
       await users.lockAdmins(transaction);
       const before = await findKey(transaction, sphere, id);
       const held = grantHeldBy(before);
       within(principal, held);
       const role = data.role ?? held.role;
-      const keepsScopes = data.scopes === undefined && role === held.role;
-      const wanted = data.scopes === undefined ? narrowed(held, role) : data.scopes;
+      const keepsScopes = data.scopes === undefined && !allScopes && role === held.role;
+      const wanted = allScopes ? null : (data.scopes ?? narrowed(held, role));
       const grant = keepsScopes ? held : within(principal, grantOf(role, wanted, held.projectId));
       const name = data.name === undefined ? before.name : data.name;
       const disabledAt =
-        data.disabled == null ? before.disabledAt : data.disabled ? (before.disabledAt ?? new Date()) : null;
+        data.disabled === undefined ? before.disabledAt : data.disabled ? (before.disabledAt ?? new Date()) : null;
       const loses = held.role === 'ADMIN' && (role !== 'ADMIN' || disabledAt !== null || !grant.allScopes);
       if (loses) await users.keepAnAdmin(transaction, before.userId);
       await lockUser(transaction, before.userId);
@@ -227,14 +241,14 @@ export function tokensService(db: Database, audit: AuditService, users: UsersSer
           allScopes: grant.allScopes,
           scopes: grant.scopes,
           disabledAt,
-          ...(data.expiresAt !== undefined && { expiresAt: data.expiresAt }),
+          ...(expiresAt !== undefined && { expiresAt }),
           user: {
             // A key that is off takes the tokens that its user made with it.
             update: {
               name: name ?? unnamed,
               email: serviceAccountEmail(name, before.userId),
               role,
-              ...(data.disabled != null && { active: !data.disabled }),
+              ...(data.disabled !== undefined && { active: !data.disabled }),
             },
           },
         },
@@ -362,8 +376,9 @@ export function tokensService(db: Database, audit: AuditService, users: UsersSer
     },
 
     /**
-     * Changes what is given and leaves the rest: `undefined` keeps a value, `null` clears it. Throws NOT_FOUND,
-     * BAD_USER_INPUT, FORBIDDEN when the key holds or would hold more than the principal, CONFLICT for the last admin.
+     * Changes the given fields of a key. Null and absent leave a field unchanged: `clear` empties the name, `allScopes`
+     * lifts the scopes and `neverExpires` the expiry. Throws NOT_FOUND, BAD_USER_INPUT, FORBIDDEN when the key holds or
+     * would hold more than the principal, CONFLICT for the last admin.
      */
     updateApiKey: (principal: Principal, id: number, input: UpdateApiKeyInput) => update(principal, allKeys, id, input),
     updateProjectToken: (principal: Principal, id: number, input: UpdateApiKeyInput) =>

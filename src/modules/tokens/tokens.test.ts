@@ -320,15 +320,17 @@ describe('updating an API key', () => {
     const { data } = await updateKey({ databaseId: id, name: '  After  ' });
     expect(data.updateApiKey.apiKey).toMatchObject({ name: 'After', role: 'BASIC', userId });
     expect(await viewer(secret)).toMatchObject({ name: 'After', email: `api_key__after@${userId}onyxapikey.ai` });
-    await updateKey({ databaseId: id, name: null });
+    await updateKey({ databaseId: id, clear: ['NAME'] });
     expect(await viewer(secret)).toMatchObject({ name: 'Unnamed', email: `api_key__unnamed@${userId}onyxapikey.ai` });
   });
 
-  test('what is left out stays', async () => {
+  test('leaves a field unchanged that is null or absent', async () => {
     const expiresAt = new Date(Date.now() + day).toISOString();
     const { data } = await createKey({ name: 'kept', role: 'BASIC', scopes: ['read:chat'], expiresAt });
     const { databaseId } = data.createApiKey.apiKey;
-    for (const change of [{}, { name: 'kept' }, { disabled: null }, { role: null }])
+    const nulls = { name: null, role: null, scopes: null, allScopes: null, expiresAt: null, neverExpires: null };
+    const off = { allScopes: false, neverExpires: false, clear: [] };
+    for (const change of [{}, { name: 'kept' }, { ...nulls, disabled: null, clear: null }, off])
       expect((await updateKey({ databaseId, ...change })).data.updateApiKey.apiKey).toEqual(data.createApiKey.apiKey);
   });
 
@@ -340,11 +342,11 @@ describe('updating an API key', () => {
     }
   });
 
-  test('scopes narrow, and null takes them away', async () => {
+  test('scopes narrow a key, and allScopes lifts them', async () => {
     const { id, secret } = await kit.createKey('BASIC');
     await updateKey({ databaseId: id, scopes: ['read:agents'] });
     expect((await viewer(secret)).permissions).toEqual(['read:agents']);
-    await updateKey({ databaseId: id, scopes: null });
+    await updateKey({ databaseId: id, allScopes: true });
     expect((await viewer(secret)).permissions).toEqual(rightsOf('BASIC'));
   });
 
@@ -362,16 +364,25 @@ describe('updating an API key', () => {
     });
   });
 
-  test('expiry: set, moved, and cleared by null', async () => {
+  test('an expiry is set, moved, and removed by neverExpires', async () => {
     const { id, secret } = await kit.createKey('BASIC');
-    for (const expiresAt of [
-      new Date(Date.now() + day).toISOString(),
-      new Date(Date.now() + 2 * day).toISOString(),
-      null,
-    ]) {
+    for (const expiresAt of [new Date(Date.now() + day).toISOString(), new Date(Date.now() + 2 * day).toISOString()]) {
       await updateKey({ databaseId: id, expiresAt });
       expect((await viewer(secret)).token.expiresAt).toBe(expiresAt);
     }
+    await updateKey({ databaseId: id, neverExpires: true });
+    expect((await viewer(secret)).token.expiresAt).toBe(null);
+  });
+
+  test.each([
+    [{ scopes: ['read:agents'], allScopes: true }, 'input.allScopes'],
+    [{ expiresAt: '2027-01-01T00:00:00Z', neverExpires: true }, 'input.neverExpires'],
+    [{ name: 'x', clear: ['NAME'] }, 'input.clear.0'],
+  ])('refuses %j, which contradicts itself, and names %s', async (change, field) => {
+    const { id } = await kit.createKey('BASIC', { scopes: ['read:chat'] });
+    const { errors } = await unchanged(() => updateKey({ databaseId: id, ...change }));
+    expect(errors[0]?.extensions.code).toBe('BAD_USER_INPUT');
+    expect(errors[0]?.extensions.fields[0].path.join('.')).toBe(field);
   });
 
   test('a disabled key opens nothing, nor does any token of its user; enabled they work again', async () => {
@@ -406,7 +417,7 @@ describe('updating an API key', () => {
     expect(await works(secret)).toBe(false);
   });
 
-  test('REST PATCH replaces everything that it knows; the secret stays', async () => {
+  test('REST PATCH changes the given fields; the secret stays', async () => {
     const expires_at = new Date(Date.now() + day).toISOString();
     const first = { name: 'whole', role: 'admin', scopes: ['read:audit', 'read:agents'], expires_at };
     const { body: made } = await kit.rest('POST', '/api/admin/api-key', { body: first });
@@ -414,8 +425,14 @@ describe('updating an API key', () => {
       body: { ...first, name: 'New' },
     });
     expect([renamed.status, renamed.body]).toEqual([200, { ...made, api_key: null, api_key_name: 'New' }]);
-    const emptied = await kit.rest('PATCH', `/api/admin/api-key/${made.api_key_id}`, { body: {} });
-    expect(emptied.body).toEqual({
+    // The body that Onyx documents knows neither scopes nor expiry; some clients send null for what they do not set.
+    const nulls = { name: null, role: null, scopes: null, expires_at: null, all_scopes: null, never_expires: null };
+    for (const body of [{}, { name: 'New', role: 'admin' }, { name: 'New', group_ids: [1] }, nulls])
+      expect((await kit.rest('PATCH', `/api/admin/api-key/${made.api_key_id}`, { body })).body).toEqual(renamed.body);
+    const lifted = await kit.rest('PATCH', `/api/admin/api-key/${made.api_key_id}`, {
+      body: { name: '', role: 'basic', all_scopes: true, never_expires: true },
+    });
+    expect(lifted.body).toEqual({
       ...made,
       api_key: null,
       api_key_name: null,
@@ -747,7 +764,7 @@ describe('a key that manages keys and nothing else', () => {
       'cut an admin key down to its own size',
       (secret) => updateKey({ databaseId: admin.id, scopes: ['manage:api_keys'] }, secret),
     ],
-    ['take its own scopes away', (secret) => updateKey({ databaseId: manager.id, scopes: null }, secret)],
+    ['lift its own scopes', (secret) => updateKey({ databaseId: manager.id, allScopes: true }, secret)],
     [
       'give itself another scope',
       (secret) => updateKey({ databaseId: manager.id, scopes: ['manage:api_keys', 'read:chat'] }, secret),
@@ -769,8 +786,8 @@ describe('a key that manages keys and nothing else', () => {
     ],
     ['delete an admin key', () => kit.rest('DELETE', `/api/admin/api-key/${admin.id}`, { key: manager.secret })],
     [
-      'replace itself without scopes',
-      () => kit.rest('PATCH', `/api/admin/api-key/${manager.id}`, { key: manager.secret, body: { role: 'admin' } }),
+      'lift its own scopes',
+      () => kit.rest('PATCH', `/api/admin/api-key/${manager.id}`, { key: manager.secret, body: { all_scopes: true } }),
     ],
   ])('cannot %s through REST', async (_what, attempt) => {
     const answer = await unchanged(attempt);

@@ -1,6 +1,7 @@
 import { signedIn } from '../../authz/principal.ts';
 import type { User as UserRow } from '../../generated/prisma/client.ts';
 import { builder } from '../../graphql/builder.ts';
+import { clearField } from '../../graphql/clear-input.ts';
 import { connection, nodeQuery, pageArgs } from '../../graphql/connection.ts';
 import { accountOrder, invitationOrder } from './accounts.service.ts';
 import { AccountTypeType, RoleType } from './users.graphql.ts';
@@ -122,13 +123,17 @@ const ChangeUserRoleInput = builder.inputType('ChangeUserRoleInput', {
 
 const remarks = (t: InputFields) => ({
   dailyMessageLimit: t.int({
-    description: 'How many messages the person may send in any 24 hours, 1 to 1,000,000; null: any number.',
+    description: 'Maximum number of messages that the person may send in any 24 hours, 1 to 1,000,000.',
   }),
   bio: t.string({ description: 'What the person says of themselves, at most 1000 characters.' }),
 });
 
+const clearUser = clearField('ClearableUserField', {
+  dailyMessageLimit: 'Lifts the daily message limit.',
+});
+
 const UpdateUserInput = builder.inputType('UpdateUserInput', {
-  description: 'Who is changed, and how. What is left out stays.',
+  description: 'Input for `updateUser`. A field that is null or absent stays unchanged.',
   fields: (t) => ({
     ...accountReference(t),
     username: t.string({
@@ -140,6 +145,7 @@ const UpdateUserInput = builder.inputType('UpdateUserInput', {
     role: t.field({ type: RoleType, description: 'Another role, from the next request on.' }),
     active: t.boolean({ description: 'Whether the person can come in. Who no longer can is shut out at once.' }),
     ...remarks(t),
+    clear: clearUser(t),
   }),
 });
 

@@ -8,6 +8,7 @@ import type { Database } from '../../store/database.ts';
 import type { Revocations } from '../../store/revocations.ts';
 import { cutText } from '../../unicode.ts';
 import { type AuditAction, type AuditService, by } from '../audit/audit.service.ts';
+import { changesOf, clearList } from '../changes.ts';
 import { databaseId, plainText } from '../input.ts';
 import { endOwnerSessions } from './owner.ts';
 import { hashPassword, newPassword, randomPassword } from './password.ts';
@@ -94,8 +95,9 @@ const UpdateUser = z.object({
   role: z.enum(roles).nullish(),
   active: z.boolean().nullish(),
   ...remarks,
+  clear: clearList(['dailyMessageLimit']),
 });
-/** What is left out, or null where that means nothing, stays. */
+/** A field that is null or absent stays unchanged. */
 export type UpdateUserInput = AccountReference & z.input<typeof UpdateUser>;
 /** Invitations that one call may make. */
 const maxInvitations = 1000;
@@ -470,14 +472,9 @@ export function accountsService({ db, audit, users, revocations }: Parts) {
      * CONFLICT for a username that is taken, for shutting out or demoting oneself, and for the last admin.
      */
     async update(principal: Principal, input: UpdateUserInput): Promise<User> {
-      const { username, name, password, role, active, dailyMessageLimit, bio } = parse(UpdateUser, input);
-      const data = {
-        ...(name != null && { name }),
-        ...(dailyMessageLimit !== undefined && { dailyMessageLimit }),
-        ...(bio != null && { bio }),
-      };
-      const named = Object.entries({ username, password, role, active }).filter(([, value]) => value != null);
-      const changed = [...Object.keys(data), ...named.map(([field]) => field)];
+      const changes = changesOf(parse(UpdateUser, input));
+      const changed = Object.keys(changes).sort();
+      const { username, password, role, active, ...data } = changes;
       if (changed.length === 0) throw badInput(['input'], 'changes nothing');
       const passwordHash = password == null ? undefined : await hashPassword(password);
       const { user, ended, narrowed } = await unlessTaken(() =>

@@ -161,7 +161,11 @@ describe('people', () => {
     const session = await login(username);
     expect((await change(id, { role: 'admin', dailyMessageLimit: 3, bio: 'after' })).body).toEqual(done);
     expect(await stored(id)).toMatchObject({ role: 'ADMIN', dailyMessageLimit: 3, bio: 'after', username });
-    expect((await change(id, { dailyMessageLimit: null })).body).toEqual(done);
+    // Null lifts no limit; the name of the field in `clear` does.
+    const nulls = { dailyMessageLimit: null, bio: null, username: null, role: null, suspended: null, password: null };
+    expect((await change(id, nulls)).body).toEqual({ success: false, error: 'No valid updates applied.' });
+    expect(await stored(id)).toMatchObject({ role: 'ADMIN', dailyMessageLimit: 3, bio: 'after', username });
+    expect((await change(id, { clear: ['dailyMessageLimit'] })).body).toEqual(done);
     expect(await stored(id)).toMatchObject({ dailyMessageLimit: null, bio: 'after' });
     // A new name is the one to log in with, and frees the old one.
     const renamed = fresh();
@@ -332,7 +336,7 @@ describe('a limit on messages', () => {
     await kit.prisma.run.updateMany({ where: { session: { userId } }, data: { startedAt: earlier } });
     await kit.prisma.usageRecord.deleteMany({ where: { userId } });
     expect((await ask(session)).status).toBe(200);
-    await change(id, { dailyMessageLimit: null });
+    await change(id, { clear: ['dailyMessageLimit'] });
     expect((await ask(session)).status).toBe(200);
   });
 

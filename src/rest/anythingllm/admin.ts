@@ -38,7 +38,7 @@ const asLimit = z
       .max(1_000_000, 'must be at most 1000000')
       .nullish(),
   )
-  .openapi({ type: 'integer', description: 'Messages that may be sent in any 24 hours; null: any number.' });
+  .openapi({ type: 'integer', description: 'Maximum number of messages in any 24 hours.' });
 
 const asRole = z
   .enum(['admin', 'default'], 'must be admin or default')
@@ -72,6 +72,10 @@ const UserChanges = z
     suspended: asFlag,
     dailyMessageLimit: asLimit,
     bio: asText,
+    clear: z
+      .array(z.enum(['dailyMessageLimit'], 'must be dailyMessageLimit'))
+      .nullish()
+      .openapi({ description: 'Fields to empty. Null leaves a field unchanged.' }),
   })
   .openapi('AnythingLLMUserChanges');
 
@@ -162,7 +166,7 @@ const asPage = z
   .preprocess((value) => Math.min(Math.max(Math.trunc(numberFrom(value)) || 0, 0), lastPage), z.int())
   .openapi({ type: 'integer', description: 'The page, from 0.' });
 
-/** A text to set, or null to clear. */
+/** A text to set. An empty one clears the preference; null leaves it unchanged. */
 const preference = asText;
 const asLinks = z
   .preprocess((value) => {
@@ -205,9 +209,6 @@ const preferenceProblem = ({ details }: AppError): string => {
   return `${preferenceNames[name] ?? name} ${field?.message}`;
 };
 
-const given = (changes: Record<string, unknown>) =>
-  Object.fromEntries(Object.entries(changes).filter(([, value]) => value !== undefined));
-
 export const adminRows: AnyRow[] = [
   row({
     method: 'get',
@@ -249,12 +250,7 @@ export const adminRows: AnyRow[] = [
       [UserFields],
     ),
     variables: ({ body: { role, dailyMessageLimit, bio, ...rest } }) => ({
-      input: {
-        ...rest,
-        role: toRole(role ?? 'default'),
-        dailyMessageLimit: dailyMessageLimit ?? null,
-        bio: bio ?? null,
-      },
+      input: { ...rest, role: toRole(role ?? 'default'), dailyMessageLimit, bio },
     }),
     output: ({ createUser }) => ({ user: user(createUser.account), error: null }),
     invalid: (error) => (ofBody(error) ? { status: 400, body: { user: null, error: problems(error) } } : null),
@@ -276,10 +272,11 @@ export const adminRows: AnyRow[] = [
     document: graphql(
       `mutation AdminUpdateUser($input: UpdateUserInput!) { updateUser(input: $input) { account { id } } }`,
     ),
-    variables: ({ params, body: { role, suspended, ...changes } }) => ({
+    variables: ({ params, body: { role, suspended, clear, ...changes } }) => ({
       input: {
         databaseId: params.id,
-        ...given(changes),
+        ...changes,
+        ...(clear && { clear: clear.map(() => 'DAILY_MESSAGE_LIMIT' as const) }),
         ...(role != null && { role: toRole(role) }),
         ...(suspended !== undefined && { active: !suspended }),
       },
@@ -355,15 +352,15 @@ export const adminRows: AnyRow[] = [
       }`,
     ),
     variables: ({ body }) => ({
-      input: given({
+      input: {
         supportEmail: body.support_email,
         appName: body.custom_app_name,
-        footerLinks: body.footer_data?.slice(0, 3) ?? body.footer_data,
+        footerLinks: body.footer_data?.slice(0, 3),
         defaultSystemPrompt: body.default_system_prompt,
         pageTitle: body.meta_page_title,
         pageFavicon: body.meta_page_favicon,
         logoFileName: body.logo_filename,
-      }),
+      },
     }),
     output: () => done,
     invalid: (error) => (ofBody(error) ? notDone(200, preferenceProblem(error)) : null),

@@ -133,7 +133,7 @@ function send({ params: { slug, threadSlug }, body }: Input) {
       message: body.message,
       chat,
       mode: body.mode !== null && isMode(body.mode) ? modes[body.mode] : null,
-      parentMessageId: body.reset ? null : -1,
+      parent: body.reset ? { startOver: true } : { continue: true },
       attachments: body.attachments?.map(inline) ?? null,
       // These clients show what an answer is made of by its sources.
       includeCitations: false,

@@ -11,40 +11,44 @@ import { chatModes, fromChatMode, toChatMode } from './workspace-shapes.ts';
 
 const tag = 'AnythingLLM embeds';
 
-/** What is no number, or none above 0, is no limit. */
+/** A limit of 1 or more, at most `most`. 0 and an empty text stand for no limit; any other value is ignored. */
 const limit = (most: number) =>
   z
     .preprocess((value) => {
-      const number = Math.trunc(numberFrom(value));
-      return number >= 1 ? Math.min(number, most) : null;
-    }, z.int().min(1).max(most).nullable())
-    .optional();
+      const number = value === null ? Number.NaN : Math.trunc(numberFrom(value));
+      return number >= 0 ? Math.min(number, most) : undefined;
+    }, z.int().min(0).max(most).optional())
+    .openapi({ type: 'integer', description: '1 or more; 0 for no limit. Null leaves it unchanged.' });
 const count = limit(0x7fff_ffff);
 
-/** What is neither true nor false is false. */
-const flag = z.preprocess((value) => value === true, z.boolean()).optional();
+/** True or false. Null leaves the setting unchanged, and any other value stands for false. */
+const flag = z
+  .preprocess((value) => (value == null ? undefined : value === true), z.boolean().optional())
+  .openapi({ type: 'boolean' });
 
-/** A text with commas as the list that it stands for. One of nothing but commas names an origin that is none. */
+/**
+ * The list that a text with commas stands for. A text of nothing but commas stands for a list with an invalid origin. An
+ * empty text is an empty list, and null leaves the origins unchanged.
+ */
 function separated(value: unknown): unknown {
-  if (typeof value !== 'string') return value ?? [];
+  if (typeof value !== 'string') return value ?? undefined;
   const named = value.split(',').filter((text) => text.trim() !== '');
   return named.length > 0 || value.trim() === '' ? named : [value];
 }
 
 const settings = {
   chat_mode: z
-    .preprocess((value) => chatModes.find((mode) => mode === value) ?? 'query', z.enum(chatModes))
-    .optional()
+    .preprocess(
+      (value) => (value == null ? undefined : (chatModes.find((mode) => mode === value) ?? 'query')),
+      z.enum(chatModes).optional(),
+    )
     .openapi({ description: 'An unknown mode is `query`.' }),
-  allowlist_domains: z
-    .preprocess(separated, z.array(z.string()))
-    .optional()
-    .openapi({
-      description:
-        'The pages that may show it, by their origins: a list, or a text with commas between them. What names no scheme is https. Without any, the setting WIDGET_ORIGINS decides: every page, or none.',
-      type: ['array', 'string', 'null'],
-      items: { type: 'string' },
-    }),
+  allowlist_domains: z.preprocess(separated, z.array(z.string()).optional()).openapi({
+    description:
+      'The pages that may show it, by their origins: a list, or a text with commas between them. What names no scheme is https. Without any, the setting WIDGET_ORIGINS decides: every page, or none.',
+    type: ['array', 'string', 'null'],
+    items: { type: 'string' },
+  }),
   allow_model_override: flag,
   allow_temperature_override: flag,
   allow_prompt_override: flag,
@@ -64,14 +68,27 @@ const EmbedChange = z
   .object({
     enabled: flag,
     workspace_id: z
-      .preprocess((value) => Math.trunc(numberFrom(value)), z.int().min(0).max(0x7fff_ffff))
-      .optional()
-      .openapi({ description: 'Another workspace, by its integer id.' }),
+      .preprocess(
+        (value) => (value == null ? undefined : Math.trunc(numberFrom(value))),
+        z.int().min(0).max(0x7fff_ffff).optional(),
+      )
+      .openapi({ type: 'integer', description: 'The integer ID of another workspace.' }),
     ...settings,
   })
   .openapi('AnythingLLMEmbedChange');
 
-/** What of a body is the graph's to set: what is left out stays. */
+const limits = {
+  maxChatsPerDay: ['max_chats_per_day', 'MAX_CHATS_PER_DAY'],
+  maxChatsPerSession: ['max_chats_per_session', 'MAX_CHATS_PER_SESSION'],
+  messageLimit: ['message_limit', 'MESSAGE_LIMIT'],
+} as const;
+const limitFields = Object.keys(limits) as (keyof typeof limits)[];
+
+/** The limits that a body sets to 0, which lifts them. */
+const lifted = (body: Partial<z.infer<typeof EmbedChange>>) =>
+  limitFields.filter((field) => body[limits[field][0]] === 0).map((field) => limits[field][1]);
+
+/** The settings that a body gives, in the names of the graph. */
 const changes = (body: Partial<z.infer<typeof EmbedChange>>) => ({
   ...(body.enabled !== undefined && { enabled: body.enabled }),
   ...(body.workspace_id !== undefined && { agentDatabaseId: agentIdOf(body.workspace_id) }),
@@ -80,9 +97,10 @@ const changes = (body: Partial<z.infer<typeof EmbedChange>>) => ({
   ...(body.allow_model_override !== undefined && { allowModel: body.allow_model_override }),
   ...(body.allow_temperature_override !== undefined && { allowTemperature: body.allow_temperature_override }),
   ...(body.allow_prompt_override !== undefined && { allowPrompt: body.allow_prompt_override }),
-  ...(body.max_chats_per_day !== undefined && { maxChatsPerDay: body.max_chats_per_day }),
-  ...(body.max_chats_per_session !== undefined && { maxChatsPerSession: body.max_chats_per_session }),
-  ...(body.message_limit !== undefined && { messageLimit: body.message_limit }),
+  // 0 sets no limit: see `lifted`.
+  ...(body.max_chats_per_day && { maxChatsPerDay: body.max_chats_per_day }),
+  ...(body.max_chats_per_session && { maxChatsPerSession: body.max_chats_per_session }),
+  ...(body.message_limit && { messageLimit: body.message_limit }),
 });
 
 const EmbedFields = graphql(`
@@ -289,8 +307,9 @@ export const embedRows: AnyRow[] = [
     document: graphql(
       `mutation UpdateEmbed($input: UpdateEmbedInput!) { updateEmbed(input: $input) { embed { uuid } } }`,
     ),
-    variables: ({ params, body }) => ({ input: { uuid: params.embedUuid, ...changes(body) } }),
-    output: (_data, { body }) => (Object.keys(changes(body)).length > 0 ? { success: true as const, error: null } : {}),
+    variables: ({ params, body }) => ({ input: { uuid: params.embedUuid, ...changes(body), clear: lifted(body) } }),
+    output: (_data, { body }) =>
+      Object.keys(changes(body)).length + lifted(body).length > 0 ? { success: true as const, error: null } : {},
     invalid,
     failure,
   }),

@@ -160,7 +160,7 @@ describe('making a workspace', () => {
     expect(errors).toEqual([]);
     expect((await make()).openAiPrompt).toBe('Speak plainly.');
     expect((await make({ openAiPrompt: 'Mine.' })).openAiPrompt).toBe('Mine.');
-    await kit.gql('mutation { updatePreferences(input: { defaultSystemPrompt: null }) { __typename } }');
+    await kit.gql('mutation { updatePreferences(input: { clear: [DEFAULT_SYSTEM_PROMPT] }) { __typename } }');
     expect((await make()).openAiPrompt).toMatch(/^Answer the question\./);
   });
 
@@ -274,7 +274,9 @@ describe('changing a workspace', () => {
       workspace: { ...made, name: 'Other', topN: 9, lastUpdatedAt: expect.any(String) },
       message: null,
     });
-    expect((await update({ openAiPrompt: null, openAiTemp: null })).workspace).toMatchObject({
+    const nulls = { name: null, openAiPrompt: null, openAiTemp: null, chatModel: null, chatMode: null, topN: null };
+    expect(await update(nulls)).toEqual({ workspace: { id: made.id }, message: 'No valid fields to update!' });
+    expect((await update({ openAiPrompt: '', openAiTemp: '' })).workspace).toMatchObject({
       openAiPrompt: null,
       openAiTemp: null,
       chatModel: made.chatModel,

@@ -43,20 +43,24 @@ const temperatureOf = (value: unknown): number | null => {
 };
 
 interface Change {
-  temperature?: number | null;
+  /** Fields to empty: the graph leaves those that are null unchanged. */
+  clear?: ('TEMPERATURE' | 'MODEL' | 'REFUSAL_TEXT')[];
+  temperature?: number;
   historyLimit?: number;
   systemPrompt?: string;
   similarityThreshold?: number;
   passageLimit?: number;
   chatMode?: ReturnType<typeof toChatMode>;
-  model?: null;
   modelIfAvailable?: string;
-  refusalText?: string | null;
+  refusalText?: string;
 }
 
 /** The fields that can be written beside the name, and what each says of an agent. */
 const writable = {
-  openAiTemp: (value) => ({ temperature: temperatureOf(value) }),
+  openAiTemp: (value) => {
+    const temperature = temperatureOf(value);
+    return temperature === null ? { clear: ['TEMPERATURE'] } : { temperature };
+  },
   openAiHistory: (value) => ({ historyLimit: Math.trunc(within(value, 0, 1000, usualHistory)) }),
   openAiPrompt: (value) => ({ systemPrompt: textOf(value) ?? '' }),
   similarityThreshold: (value) => ({ similarityThreshold: within(value, 0, 1, 0.25) }),
@@ -64,11 +68,14 @@ const writable = {
   chatMode: (value) => ({ chatMode: toChatMode(value) }),
   chatModel: (value) => {
     const name = textOf(value);
-    return name === null ? { model: null } : { modelIfAvailable: name };
+    return name === null ? { clear: ['MODEL'] } : { modelIfAvailable: name };
   },
-  queryRefusalResponse: (value) => ({ refusalText: textOf(value) }),
+  queryRefusalResponse: (value) => {
+    const text = textOf(value);
+    return text === null ? { clear: ['REFUSAL_TEXT'] } : { refusalText: text };
+  },
   // One provider, which also serves the actions, and one way to search: there is nothing to choose.
-  chatProvider: (value) => (value === 'default' ? { model: null } : {}),
+  chatProvider: (value) => (value === 'default' ? { clear: ['MODEL'] } : {}),
   agentProvider: () => ({}),
   agentModel: () => ({}),
   vectorSearchMode: () => ({}),
@@ -104,11 +111,15 @@ const NewWorkspace = z.object({ name, ...settingFields }).openapi('NewWorkspace'
 const WorkspaceUpdate = z.object({ name, ...settingFields }).openapi('WorkspaceUpdate');
 type Body = z.infer<typeof WorkspaceUpdate>;
 
+/** The fields that a body gives. A null is the same as an absent field: it changes nothing. */
 const given = (body: Body): (keyof typeof writable)[] =>
-  (Object.keys(writable) as (keyof typeof writable)[]).filter((field) => body[field] !== undefined);
+  (Object.keys(writable) as (keyof typeof writable)[]).filter((field) => body[field] != null);
 
-const changeOf = (body: Body): Change =>
-  Object.assign({}, ...given(body).map((field) => writable[field](body[field]))) as Change;
+function changeOf(body: Body): Change {
+  const changes = given(body).map((field): Change => writable[field](body[field]));
+  const clear = [...new Set(changes.flatMap((change) => change.clear ?? []))];
+  return { ...Object.assign({}, ...changes), clear };
+}
 
 const longestName = 255;
 
@@ -173,7 +184,8 @@ export const workspaceRows: AnyRow[] = [
       [WorkspaceFields],
     ),
     variables: ({ body }) => {
-      const { systemPrompt, ...change } = changeOf(body);
+      // A new workspace has nothing to empty.
+      const { systemPrompt, clear, ...change } = changeOf(body);
       return {
         input: {
           name: nameOf(body.name),
@@ -283,14 +295,14 @@ export const workspaceRows: AnyRow[] = [
         slug: params.slug,
         allowSameName: true,
         // Of a new one, the reference refuses a number.
-        ...(body.name !== undefined && {
+        ...(body.name != null && {
           name: nameOf(typeof body.name === 'number' ? String(body.name) : body.name),
         }),
         ...changeOf(body),
       },
     }),
     output: ({ updateAgent: { agent } }, { body }) =>
-      body.name === undefined && given(body).length === 0
+      body.name == null && given(body).length === 0
         ? { workspace: { id: workspaceIdOf(agent.databaseId) }, message: nothingToUpdate }
         : { workspace: workspace(agent), message: null },
     invalid: badBody,

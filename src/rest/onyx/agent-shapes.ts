@@ -269,11 +269,11 @@ export const PersonaUpsertRequest = z
       .array(z.int())
       .nullish()
       .openapi({ description: 'There are no hierarchies: only an empty list.' }),
-    document_ids: z
-      .array(z.string())
-      .nullish()
-      .openapi({ description: 'The documents it searches; all that the asker may read when there are none.' }),
-    replace_base_system_prompt: z.boolean().default(false),
+    document_ids: z.array(z.string()).nullish().openapi({
+      description:
+        'The documents that it searches. A new agent without any searches all documents that its user may read; removing the last one of an agent leaves it nothing to search.',
+    }),
+    replace_base_system_prompt: z.boolean().nullish(),
     default_model_configuration_id: ignored,
     remove_image: ignored,
     uploaded_image_id: ignored,
@@ -286,6 +286,20 @@ export const PersonaUpsertRequest = z
   })
   .openapi('PersonaUpsertRequest');
 
+/** The fields of an agent that an update can empty, and their names in `clear` of `updateAgent`. */
+const clearNames = {
+  display_priority: 'DISPLAY_PRIORITY',
+  icon_name: 'ICON_NAME',
+  search_start_date: 'SEARCH_START_DATE',
+} as const;
+
+export const PersonaUpdateRequest = PersonaUpsertRequest.extend({
+  clear: z
+    .array(z.enum(Object.keys(clearNames) as (keyof typeof clearNames)[]))
+    .nullish()
+    .openapi({ description: 'Fields to empty. Null leaves a field unchanged.' }),
+}).openapi('PersonaUpdateRequest');
+
 /** Refuses what a client would otherwise believe to be attached. */
 function refuseUnknown(body: z.infer<typeof PersonaUpsertRequest>): void {
   if (body.document_set_ids.length > 0) throw badInput(['body'], 'document_sets not found');
@@ -295,7 +309,10 @@ function refuseUnknown(body: z.infer<typeof PersonaUpsertRequest>): void {
   if (body.groups?.length) throw badInput(['body'], noSuchGroups);
 }
 
-/** The whole of an agent: a list or a text that the body leaves out is emptied, who may see it is left alone. */
+/**
+ * The fields that a body gives of an agent. One that is null or absent stays as it is, and so does the restriction to an
+ * agent's own documents, which clients of this contract do not know.
+ */
 export function agentInput(body: z.infer<typeof PersonaUpsertRequest>) {
   refuseUnknown(body);
   return {
@@ -305,20 +322,26 @@ export function agentInput(body: z.infer<typeof PersonaUpsertRequest>) {
     taskPrompt: body.task_prompt,
     replaceBaseSystemPrompt: body.replace_base_system_prompt,
     datetimeAware: body.datetime_aware,
-    isPublic: body.is_public ?? undefined,
-    isFeatured: body.is_featured ?? body.is_default_persona ?? undefined,
-    displayPriority: body.display_priority ?? undefined,
-    iconName: body.icon_name ?? null,
-    knowledge: body.document_ids?.length ? ('ATTACHED' as const) : ('ALL' as const),
+    isPublic: body.is_public,
+    isFeatured: body.is_featured ?? body.is_default_persona,
+    displayPriority: body.display_priority,
+    iconName: body.icon_name,
+    knowledge: body.document_ids?.length ? ('ATTACHED' as const) : null,
     searchStartDate: body.search_start_date ? instant(body.search_start_date) : null,
-    starterMessages: body.starter_messages ?? [],
-    labelIds: body.label_ids ?? [],
+    starterMessages: body.starter_messages,
+    labelIds: body.label_ids,
     actionIds: body.tool_ids,
-    documentIds: body.document_ids ?? [],
-    fileIds: body.user_file_ids ?? [],
-    userIds: body.users ?? undefined,
+    documentIds: body.document_ids,
+    fileIds: body.user_file_ids,
+    userIds: body.users,
   };
 }
+
+/** The changes that a body makes to an agent. */
+export const agentChange = ({ clear, ...body }: z.infer<typeof PersonaUpdateRequest>) => ({
+  ...agentInput(body),
+  clear: clear?.map((field) => clearNames[field]),
+});
 
 const onlyOne = { message: 'give the ids or the shares with permissions, not both' };
 
@@ -342,14 +365,14 @@ export const PersonaShareRequest = z
   .refine(({ group_ids, group_shares }) => !(group_ids && group_shares), { ...onlyOne, path: ['group_shares'] })
   .openapi('PersonaShareRequest');
 
-/** What is left out of a share stays. */
+/** The fields that a body gives of a share; one that is null or absent stays as it is. */
 export function shareInput(body: z.infer<typeof PersonaShareRequest>) {
   if (body.group_ids?.length || body.group_shares?.length) throw badInput(['body'], noSuchGroups);
   return {
     shares:
       body.user_ids?.map((userId) => ({ userId })) ??
       body.user_shares?.map(({ user_id, permission }) => ({ userId: user_id, permission })),
-    isPublic: body.is_public ?? undefined,
-    labelIds: body.label_ids ?? undefined,
+    isPublic: body.is_public,
+    labelIds: body.label_ids,
   };
 }

@@ -41,7 +41,11 @@ export const messageRows: AnyRow[] = [
       }`,
     ),
     variables: ({ body }) => ({
-      input: { questionId: body.user_message_id, responseId: body.preferred_response_id },
+      input: {
+        questionId: body.user_message_id,
+        responseId: body.preferred_response_id,
+        ...(body.preferred_response_id === null && { clear: ['RESPONSE_ID' as const] }),
+      },
     }),
     output: () => null,
     failure: (error) => (error.code === 'BAD_USER_INPUT' ? message(error.message) : unknownMessage(error)),
@@ -50,7 +54,7 @@ export const messageRows: AnyRow[] = [
     method: 'post',
     path: '/chat/create-chat-message-feedback',
     tag,
-    summary: 'Say what one thinks of an answer, in place of what one said before',
+    summary: 'Give feedback on an answer, or change the given fields of it',
     body: z
       .object({
         chat_message_id: int32,

@@ -10,6 +10,15 @@ import { id, nothing, unsupported } from './shapes.ts';
 
 const tag = 'Chat';
 
+type Override = 'model' | 'temperature' | 'reasoningEffort';
+/** The names of the overrides in the `clear` list of `updateChatSession`. */
+const clearNames = { model: 'MODEL', temperature: 'TEMPERATURE', reasoningEffort: 'REASONING_EFFORT' } as const;
+
+/** Sets one override of a session. The contract requires the field in its body, where null goes back to the default. */
+const override = <Name extends Override, Value>(sessionId: string, name: Name, value: Value | null) => ({
+  input: { sessionId, ...(value === null ? { clear: [clearNames[name]] } : { [name]: value }) },
+});
+
 const overrideSession = graphql(
   `mutation OverrideChatSession($input: UpdateChatSessionInput!) { updateChatSession(input: $input) { sessionId } }`,
 );
@@ -53,7 +62,7 @@ export const chatSettingRows: AnyRow[] = [
       .openapi('UpdateChatSessionThreadRequest'),
     reply: nothing,
     document: overrideSession,
-    variables: ({ body }) => ({ input: { sessionId: body.chat_session_id, model: body.new_alternate_model || null } }),
+    variables: ({ body }) => override(body.chat_session_id, 'model', body.new_alternate_model || null),
     output: () => null,
     failure: unknownSessionMessage,
   }),
@@ -72,7 +81,7 @@ export const chatSettingRows: AnyRow[] = [
       .openapi('UpdateChatSessionTemperatureRequest'),
     reply: nothing,
     document: overrideSession,
-    variables: ({ body }) => ({ input: { sessionId: body.chat_session_id, temperature: body.temperature_override } }),
+    variables: ({ body }) => override(body.chat_session_id, 'temperature', body.temperature_override),
     output: () => null,
     failure: (error, input) =>
       error.code === 'BAD_USER_INPUT'
@@ -95,9 +104,8 @@ export const chatSettingRows: AnyRow[] = [
       .openapi('UpdateChatSessionReasoningRequest'),
     reply: nothing,
     document: overrideSession,
-    variables: ({ body }) => ({
-      input: { sessionId: body.chat_session_id, reasoningEffort: effortOf(body.reasoning_effort_override) },
-    }),
+    variables: ({ body }) =>
+      override(body.chat_session_id, 'reasoningEffort', effortOf(body.reasoning_effort_override)),
     output: () => null,
     failure: unknownSessionMessage,
   }),

@@ -38,7 +38,10 @@ const SendMessageRequest = z
     internal_search_filters: BaseFilters.nullish(),
     deep_research: z.boolean().default(false),
     origin: z.string().default('unset'),
-    parent_message_id: int32.nullable().default(-1),
+    parent_message_id: int32.nullable().default(-1).openapi({
+      description:
+        'The message to continue from: -1 is the last one, null starts over, the id of an answer starts a new branch, and the id of a question has it answered again.',
+    }),
     chat_session_id: z.uuid().nullish(),
     chat_session_info: ChatSessionCreationRequest.nullish(),
     stream: z.boolean().default(true),
@@ -89,12 +92,18 @@ function oneModel({ llm_override, llm_overrides }: z.infer<typeof SendMessageReq
   return llm_overrides?.[0] ?? llm_override;
 }
 
+/** The place of a message in the tree, as the contract writes it (5.5): -1 continues, null starts over. */
+function parentOf(id: number | null) {
+  if (id === null) return { startOver: true };
+  return id === -1 ? { continue: true } : { messageId: id };
+}
+
 const sendInput = (body: z.infer<typeof SendMessageRequest>) => ({
   input: {
     message: body.message,
     sessionId: body.chat_session_id,
     newSession: body.chat_session_info ? newSession(body.chat_session_info) : null,
-    parentMessageId: body.parent_message_id,
+    parent: parentOf(body.parent_message_id),
     additionalContext: body.additional_context,
     fileIds: body.file_descriptors?.map(({ id, user_file_id }) => user_file_id ?? id),
     includeCitations: body.include_citations,

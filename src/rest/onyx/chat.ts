@@ -261,7 +261,9 @@ export const chatRows: AnyRow[] = [
     document: graphql(
       `mutation RenameChatSession($input: UpdateChatSessionInput!) { updateChatSession(input: $input) { name } }`,
     ),
-    variables: ({ body }) => ({ input: { sessionId: body.chat_session_id, name: body.name || null } }),
+    variables: ({ body }) => ({
+      input: { sessionId: body.chat_session_id, ...(body.name ? { name: body.name } : { generateName: true }) },
+    }),
     output: ({ updateChatSession }) => ({ new_name: updateChatSession.name ?? '' }),
     failure: unknownSessionMessage,
   }),

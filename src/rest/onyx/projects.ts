@@ -88,7 +88,7 @@ export const projectRows: AnyRow[] = [
       input: {
         databaseId: params.project_id,
         name: body.name,
-        ...(body.description != null && { description: body.description }),
+        description: body.description,
       },
       sessions: everything,
     }),
@@ -167,7 +167,9 @@ export const projectRows: AnyRow[] = [
     status: 204,
     reply: nothing,
     document: graphql(
-      `mutation RemoveChatSession($id: UUID!) { moveChatSession(input: { sessionId: $id }) { sessionId } }`,
+      `mutation RemoveChatSession($id: UUID!) {
+        moveChatSession(input: { sessionId: $id, clear: [PROJECT_ID] }) { sessionId }
+      }`,
     ),
     variables: ({ body }) => ({ id: body.chat_session_id }),
     output: () => null,

@@ -68,6 +68,18 @@ const KeyArgs = z
     expires_at: z.iso.datetime({ offset: true }).nullish(),
   })
   .openapi('ApiKeyArgs');
+const KeyChanges = KeyArgs.extend({
+  name: z.string().max(100).nullish().openapi({ description: 'The new name; an empty text removes the name.' }),
+  role: roleName.nullish(),
+  all_scopes: z
+    .boolean()
+    .nullish()
+    .openapi({ description: 'If true, lifts the scopes. Cannot be combined with `scopes`.' }),
+  never_expires: z
+    .boolean()
+    .nullish()
+    .openapi({ description: 'If true, removes the expiry. Cannot be combined with `expires_at`.' }),
+}).openapi('ApiKeyChanges', { description: 'A field that is null or absent stays unchanged.' });
 const NewKeyArgs = KeyArgs.extend({
   project_id: z
     .int()
@@ -77,21 +89,35 @@ const NewKeyArgs = KeyArgs.extend({
     .openapi({ description: 'A project of the caller’s own, which the key is confined to from then on.' }),
 }).openapi('NewApiKeyArgs');
 
-/** `role` wins over `group_ids`: only a client of the older contract sends it. */
-function roleOf({ role, group_ids }: z.infer<typeof KeyArgs>): Role {
+/**
+ * The role that a body names; undefined when it names none. `role` takes precedence over `group_ids`, because only
+ * clients of the older contract send it.
+ */
+function roleOf({ role, group_ids }: Pick<z.infer<typeof KeyChanges>, 'role' | 'group_ids'>): Role | undefined {
   if (role) return toRole(role);
-  if (!group_ids) return 'BASIC';
+  if (!group_ids) return undefined;
   const unknown = group_ids.filter((wanted) => !defaultGroups.some((group) => group.id === wanted));
   if (unknown.length > 0) throw badInput(['body', 'group_ids'], `Group IDs do not exist: [${unknown.join(', ')}]`);
   return defaultGroups.find((group) => group_ids.includes(group.id))?.role ?? 'LIMITED';
 }
 
-/** The contract replaces the whole key: what the body leaves out is cleared. */
-const change = (body: z.infer<typeof KeyArgs>) => ({
+const newKey = (body: z.infer<typeof NewKeyArgs>) => ({
   name: body.name || null,
-  role: roleOf(body),
-  scopes: body.scopes ?? null,
+  role: roleOf(body) ?? 'BASIC',
+  scopes: body.scopes,
   expiresAt: body.expires_at ? new Date(body.expires_at) : null,
+  projectId: body.project_id,
+});
+
+/** Onyx replaces the whole key; here a field that the body does not give stays, because its clients know no scopes. */
+const keyChange = (body: z.infer<typeof KeyChanges>) => ({
+  name: body.name || null,
+  ...(body.name === '' && { clear: ['NAME' as const] }),
+  role: roleOf(body),
+  scopes: body.scopes,
+  allScopes: body.all_scopes,
+  expiresAt: body.expires_at ? new Date(body.expires_at) : null,
+  neverExpires: body.never_expires,
 });
 
 const keyParams = z.object({ api_key_id: id });
@@ -178,7 +204,7 @@ export const tokenRows: AnyRow[] = [
       `mutation CreateApiKey($input: CreateApiKeyInput!) { createApiKey(input: $input) { secret apiKey { ...KeyDescriptor } } }`,
       [KeyDescriptor],
     ),
-    variables: ({ body }) => ({ input: { ...change(body), projectId: body.project_id ?? null } }),
+    variables: ({ body }) => ({ input: newKey(body) }),
     output: ({ createApiKey: { apiKey, secret } }) => descriptor(apiKey, secret),
     failure: badKey,
   }),
@@ -186,15 +212,15 @@ export const tokenRows: AnyRow[] = [
     method: 'patch',
     path: '/admin/api-key/{api_key_id}',
     tag,
-    summary: 'Replace an API key’s name, role, scopes and expiry',
+    summary: 'Update an API key: only the given fields change',
     params: keyParams,
-    body: KeyArgs,
+    body: KeyChanges,
     reply: Descriptor,
     document: graphql(
       `mutation UpdateApiKey($input: UpdateApiKeyInput!) { updateApiKey(input: $input) { apiKey { ...KeyDescriptor } } }`,
       [KeyDescriptor],
     ),
-    variables: ({ params, body }) => ({ input: { databaseId: params.api_key_id, ...change(body) } }),
+    variables: ({ params, body }) => ({ input: { databaseId: params.api_key_id, ...keyChange(body) } }),
     output: ({ updateApiKey: { apiKey } }) => descriptor(apiKey, null),
     failure: unknownKey,
   }),
