@@ -320,6 +320,8 @@ describe('at the door', () => {
       `on_${'A'.repeat(36)}`,
       `onyx_pat_${'0'.repeat(36)}`,
       ...['proj_', 'sk-', 'ses_'].map((prefix) => `${prefix}${'A'.repeat(36)}`),
+      `sk-${'A'.repeat(28)}`,
+      `sk-${newSecret('sk-').slice(4)}A`,
       `gsk_${random(good)}`,
       `dn_${random(good)}`,
       good.slice(1),

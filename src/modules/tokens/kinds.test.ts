@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type GraphQLAnswer, type Kit, type RoleName, startKit } from '../../../test/kit.ts';
 import { holdsInProject, permissions, rolePermissions } from '../../authz/permissions.ts';
+import { checksum, secretColumns } from './secret.ts';
 
 /** Keys under other prefixes than `on_`, and tokens that cannot exceed what stands behind them. */
 let kit: Kit;
@@ -60,7 +61,7 @@ describe('sk- keys', () => {
   test('act as any other API key, and are told apart by kind and prefix', async () => {
     const { data } = await create({ kind: 'ANYTHINGLLM', name: 'workspace script', role: 'BASIC' });
     const { secret, apiKey } = data.createApiKey;
-    expect(secret).toMatch(/^sk-[0-9A-Za-z]{36}$/);
+    expect(secret).toMatch(/^sk-[0-9A-Za-z]{28}$/);
     expect(apiKey).toMatchObject({ kind: 'ANYTHINGLLM', role: 'BASIC', projectId: null });
     expect(apiKey.display).toBe(`${secret.slice(0, 7)}********${secret.slice(-4)}`);
     expect(await held(secret)).toEqual(permissions.filter((name) => rolePermissions('BASIC').has(name)));
@@ -74,6 +75,16 @@ describe('sk- keys', () => {
     });
     expect(renewed.data.regenerateApiKey.secret).toMatch(/^sk-/);
     expect(await held(secret)).toBeNull();
+  });
+
+  test('a key of an earlier version, which is longer, still works', async () => {
+    const { data } = await create({ kind: 'ANYTHINGLLM', name: 'old', role: 'BASIC' });
+    const body = 'zQWBuTSOoRi4A9spHcVY5ncnsDkxkJ';
+    const old = `sk-${body}${checksum(body)}`;
+    await kit.prisma.token.update({ where: { id: data.createApiKey.apiKey.databaseId }, data: secretColumns(old) });
+    expect(await held(old)).toEqual(permissions.filter((name) => rolePermissions('BASIC').has(name)));
+    expect((await kit.rest('GET', '/api/v1/auth', { key: old })).body).toEqual({ authenticated: true });
+    expect(await held(data.createApiKey.secret)).toBeNull();
   });
 
   test('a kind that does not go with a project, or a project that is missing, is refused', async () => {

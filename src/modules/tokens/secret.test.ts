@@ -14,9 +14,12 @@ import {
 const base62 = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
 const alnum = fc.constantFrom(...base62);
 const prefix = fc.constantFrom(...Object.values(prefixes));
-const body = fc.string({ unit: alnum, minLength: 30, maxLength: 30 });
+const body = (length: number) => fc.string({ unit: alnum, minLength: length, maxLength: length });
 /** A well-formed secret whose characters fast-check chose, so that a failure can be repeated. */
-const secret = fc.tuple(prefix, body).map(([start, random]) => start + random + checksum(random));
+const secret = fc
+  .oneof(fc.tuple(prefix, body(30)), fc.tuple(fc.constant(prefixes.ANYTHINGLLM), body(22)))
+  .map(([start, random]) => start + random + checksum(random));
+const lengthOf = (text: string) => text.replace(/^(on_|onyx_pat_|proj_|sk-|ses_|inv_)/, '').length;
 const anyText = fc.oneof(fc.string({ unit: 'binary' }), fc.string());
 const random = (text: string) => text.replace(/^(on_|onyx_pat_)/, '');
 
@@ -55,7 +58,8 @@ describe('the checksum', () => {
         expect(isWellFormedSecret(text.slice(0, position) + text.slice(position + 1))).toBe(false);
         expect(isWellFormedSecret(text.slice(0, position) + added + text.slice(position))).toBe(false);
         expect(isWellFormedSecret(`${text}\n`)).toBe(false);
-        const start = text.length - 36 + (at % 29);
+        const length = lengthOf(text);
+        const start = text.length - length + (at % (length - 7));
         const [left, right] = [text[start], text[start + 1]];
         const exchanged = text.slice(0, start) + right + left + text.slice(start + 2);
         expect(isWellFormedSecret(exchanged)).toBe(left === right);
@@ -78,13 +82,23 @@ describe('a generated secret', () => {
     (start) => {
       const made = Array.from({ length: 500 }, () => newSecret(start));
       for (const text of made) {
-        expect(text).toMatch(new RegExp(`^${start}[0-9A-Za-z]{36}$`));
+        expect(text).toMatch(new RegExp(`^${start}[0-9A-Za-z]{${start === 'sk-' ? 28 : 36}}$`));
         expect(isWellFormedSecret(text)).toBe(true);
         for (const other of Object.values(prefixes)) expect(isWellFormedSecret(text, other)).toBe(other === start);
       }
       expect(new Set(made).size).toBe(made.length);
     },
   );
+
+  test('is 31 characters long under the prefix sk-, and the longer form of earlier versions stays valid', () => {
+    expect(newSecret('sk-')).toHaveLength(31);
+    expect(isWellFormedSecret('sk-zQWBuTSOoRi4A9spHcVY5ncnsDkxkJ0mLq17')).toBe(true);
+    const random = 'zQWBuTSOoRi4A9spHcVY5n';
+    expect(isWellFormedSecret(`sk-${random}${checksum(random)}`)).toBe(true);
+    for (const other of ['on_', 'onyx_pat_', 'proj_', 'ses_', 'inv_'])
+      expect(isWellFormedSecret(`${other}${random}${checksum(random)}`)).toBe(false);
+    expect(redactSecrets(`task-${random}${checksum(random)}`)).toBe('task-[redacted]');
+  });
 
   test('draws from the whole alphabet at every place', () => {
     const seen = Array.from({ length: 30 }, () => new Set<string>());
@@ -170,7 +184,7 @@ describe('redaction', () => {
   test('cuts out what has lost its end', () => {
     fc.assert(
       fc.property(secret, fc.integer({ min: 8, max: 36 }), (text, length) => {
-        const cut = text.slice(0, text.length - 36 + length);
+        const cut = text.slice(0, text.length - lengthOf(text) + length);
         expect(redactSecrets(`token ${cut}`)).not.toContain(random(cut));
       }),
     );

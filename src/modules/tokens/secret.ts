@@ -2,8 +2,10 @@ import { createHash, randomInt } from 'node:crypto';
 import { crc32 } from 'node:zlib';
 
 /**
- * The secrets of tokens, and the codes of invites: prefix + 30 base62 characters from a CSPRNG (178 bits) + 6 base62 characters, the CRC32 of
- * those 30. The checksum tells a typo or a guess from a real secret before any database is asked.
+ * The secrets of tokens, and the codes of invitations: a prefix, 30 random base62 characters (178 bits) and 6 base62
+ * characters, the CRC32 of those 30. An `sk-` key has 22 random characters (130 bits), since AnythingLLM's command line
+ * requires 31 characters in total; keys with 30 are from earlier versions. The checksum tells a typo or a guess from a
+ * real secret before any database is asked.
  */
 export const prefixes = {
   API_KEY: 'on_',
@@ -16,7 +18,9 @@ export const prefixes = {
 export type SecretPrefix = (typeof prefixes)[keyof typeof prefixes];
 
 const alphabet = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
-const shape = /^(on_|onyx_pat_|sk-|proj_|ses_|inv_)([0-9A-Za-z]{30})([0-9A-Za-z]{6})$/;
+const shape = /^(on_|onyx_pat_|sk-|proj_|ses_|inv_)([0-9A-Za-z]{30}|(?<=^sk-)[0-9A-Za-z]{22})([0-9A-Za-z]{6})$/;
+
+const randomLength = (prefix: SecretPrefix): number => (prefix === prefixes.ANYTHINGLLM ? 22 : 30);
 
 /** Six base62 digits of the CRC32 of a text, most significant first. */
 export function checksum(text: string): string {
@@ -26,7 +30,7 @@ export function checksum(text: string): string {
 }
 
 export function newSecret(prefix: SecretPrefix): string {
-  const body = Array.from({ length: 30 }, () => alphabet[randomInt(alphabet.length)]).join('');
+  const body = Array.from({ length: randomLength(prefix) }, () => alphabet[randomInt(alphabet.length)]).join('');
   return prefix + body + checksum(body);
 }
 
@@ -58,7 +62,7 @@ export const secretColumns = (secret: string) => ({
  * the digits of `%20`, after another secret), and already the beginning of one where the prefix begins a word.
  */
 const anywhere =
-  /(?<=on_|onyx_pat_|proj_|sk-|ses_|inv_)[0-9A-Za-z]{36,}|(?<=\b(?:on_|onyx_pat_|proj_|sk-|ses_|inv_))[0-9A-Za-z]{8,}/g;
+  /(?<=on_|onyx_pat_|proj_|ses_|inv_)[0-9A-Za-z]{36,}|(?<=sk-)[0-9A-Za-z]{28,}|(?<=\b(?:on_|onyx_pat_|proj_|sk-|ses_|inv_))[0-9A-Za-z]{8,}/g;
 
 /** A text without secrets, for log lines and error messages. */
 export const redactSecrets = (text: string): string => text.replace(anywhere, '[redacted]');
