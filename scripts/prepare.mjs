@@ -73,15 +73,19 @@ const externals = ['@electric-sql/pglite', '@node-rs/argon2', 'swagger-ui-dist',
 const bundle = {
   name: 'bundle',
   title: 'bundling src/ into dist/',
-  outputs: ['dist/main.js', 'dist/extract.js'],
+  outputs: ['dist/main.js', 'dist/extract.js', 'dist/pglite-worker.js'],
   inputs: () => sha256(...['package-lock.json', 'tsconfig.json'].map(read), fingerprint(at('src')), String(externals)),
   run: async () => {
     const esbuild = await import('esbuild');
     try {
       const { outputFiles } = await esbuild.build({
         absWorkingDir: root,
-        // The server, and the process that it reads files in.
-        entryPoints: { main: 'src/main.ts', extract: 'src/modules/files/extract/child.ts' },
+        // The server, the process that it reads files in, and the thread of the embedded database.
+        entryPoints: {
+          main: 'src/main.ts',
+          extract: 'src/modules/files/extract/child.ts',
+          'pglite-worker': 'src/store/pglite/worker.ts',
+        },
         outdir: 'dist',
         bundle: true,
         // What is imported on demand, such as GraphiQL, stays out of the file that every start reads.

@@ -5,6 +5,7 @@ import { createServer } from './server.ts';
 import { createServices, type Foundation, type Services } from './services.ts';
 import type { Settings } from './settings.ts';
 import { type Background, createBackground } from './store/background.ts';
+import { checkDataDir } from './store/data-dir.ts';
 import { type DatabaseOptions, openDatabase } from './store/database.ts';
 import { createRevocations } from './store/revocations.ts';
 import { useVectorExtension } from './store/vectors.ts';
@@ -19,6 +20,8 @@ export interface BootOptions {
    * once: a port that is taken must not cost it. `PUBLIC_URL` when absent.
    */
   listen?: (fetch: Booted['fetch'], attach: Booted['attach']) => Promise<string>;
+  /** Called when another instance has taken over the database: this one must stop at once. One line for the operator. */
+  onLockLost?: (message: string) => void;
 }
 
 /** A server that is ready to be listened to. */
@@ -43,8 +46,17 @@ export interface Booted {
 const sweepEvery = 60_000;
 
 /** Opens the database, brings it to this version, and builds the server on it. */
-export async function boot({ settings, log, database, checkReplies, listen }: BootOptions): Promise<Booted> {
-  const db = await openDatabase(database ?? { databaseUrl: settings.databaseUrl, dataDir: settings.dataDir });
+export async function boot({
+  settings,
+  log,
+  database,
+  checkReplies,
+  listen,
+  onLockLost,
+}: BootOptions): Promise<Booted> {
+  const { databaseUrl, dataDir, statementTimeoutMs } = settings;
+  await checkDataDir(dataDir);
+  const db = await openDatabase({ statementTimeoutMs, ...(database ?? { databaseUrl, dataDir }), log, onLockLost });
   const background = createBackground(log);
   let publicUrl = settings.publicUrl;
   const foundation: Foundation = {
@@ -59,7 +71,19 @@ export async function boot({ settings, log, database, checkReplies, listen }: Bo
   await services.runs.markInterrupted();
   await services.idempotency.forgetInterrupted();
   await services.limits.load();
-  const { fetch, sockets } = createServer({ settings, db, log, services, checkReplies: checkReplies ?? false });
+  let state: 'starting' | 'serving' | 'draining' = 'starting';
+  const notReady = async () => {
+    if (state !== 'serving') return state;
+    return (await db.reachable()) ? null : 'database_unavailable';
+  };
+  const { fetch, sockets } = createServer({
+    settings,
+    db,
+    log,
+    services,
+    notReady,
+    checkReplies: checkReplies ?? false,
+  });
   if (listen) publicUrl = await listen(fetch, sockets.attach);
   const firstAdminKey = await services.tokens.createFirstAdminKey(settings.bootstrapAdminKey ?? null);
   if (services.embedder) await useVectorExtension(db, log);
@@ -78,12 +102,14 @@ export async function boot({ settings, log, database, checkReplies, listen }: Bo
   services.files.sweep();
   const sweeping = setInterval(services.files.sweep, sweepEvery).unref();
   const drain = async (patienceMs: number) => {
+    state = 'draining';
     clearInterval(sweeping);
     // Texts that are being read now are read at the next start.
     await services.files.close();
     await services.runs.drain(patienceMs);
     await sockets.close();
   };
+  state = 'serving';
   return {
     fetch,
     attach: sockets.attach,

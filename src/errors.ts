@@ -67,6 +67,14 @@ export class AppError extends Error {
   }
 }
 
+/**
+ * The database could not run a statement, for a reason that is not the statement's: it is stopped, cannot be reached, is
+ * full, or took too long. Has no `code`, because Prisma replaces errors that have one.
+ */
+export class DatabaseUnavailableError extends Error {
+  override readonly name = 'DatabaseUnavailableError';
+}
+
 const needsCredential = 'A valid credential is required.';
 export const unauthenticated = () => new AppError('UNAUTHENTICATED', needsCredential);
 export const credentialRefused = () => new AppError('UNAUTHENTICATED', needsCredential, { credentialRefused: true });
@@ -90,6 +98,14 @@ export const conflict = (message: string) => new AppError('CONFLICT', message);
 const retryAfter = 5;
 
 export const unavailable = (message: string) => new AppError('UNAVAILABLE', message, { retryAfter });
+
+/** What Prisma says of a transaction that did not get its turn, or did not end in time. */
+const lateTransaction = /Unable to start a transaction in the given time|on an expired transaction/;
+
+/** Whether an error says that the database could not be asked, rather than what is wrong with a request. */
+export const isDatabaseUnavailable = (error: unknown): boolean =>
+  error instanceof DatabaseUnavailableError ||
+  (error instanceof Error && (error as { code?: unknown }).code === 'P2028' && lateTransaction.test(error.message));
 
 /**
  * What Prisma says when something that a change needs went away, or was changed, at the same time; of a statement of

@@ -1,48 +1,67 @@
 import type { Server } from 'node:http';
 import { serve } from '@hono/node-server';
 import { type Booted, boot } from './boot.ts';
+import { createStartingServer } from './http/starting-server.ts';
 import { createLog } from './log.ts';
 import { readSettings, type Settings, SettingsError } from './settings.ts';
-import { NotAloneError } from './store/alone.ts';
+import { StartupError } from './startup-error.ts';
+import { HungFolderError } from './store/data-dir.ts';
 import { welcome } from './welcome.ts';
+
+/** The port cannot be opened. */
+class PortError extends SettingsError {
+  readonly inUse: boolean;
+  constructor(port: number, host: string, { code, message }: NodeJS.ErrnoException) {
+    super(`PORT ${port} of HOST ${host} cannot be opened: ${code ?? message}`);
+    this.inUse = code === 'EADDRINUSE';
+  }
+}
 
 /** How long a shutdown waits for clients that still read, once no answer is running. Milliseconds. */
 const readerTimeoutMs = 2_000;
 
-/** Why the server stops: one line where the operator can mend it, the whole error otherwise. */
+/** Ends the process with 1, and says why: in one line where the operator can change it, else with the whole error. */
 function giveUp(error: unknown): never {
-  const plain = error instanceof SettingsError || error instanceof NotAloneError;
-  console.error(plain ? `latchkey: ${error.message}` : error);
+  console.error(error instanceof StartupError ? `latchkey: ${error.message}` : error);
+  // An orderly exit would wait for the file system as well.
+  if (error instanceof HungFolderError) process.kill(process.pid, 'SIGKILL');
   process.exit(1);
 }
 
-/** Opens the port. Throws SettingsError when it cannot be had. */
+/** Opens the port. Throws PortError when it cannot be opened. */
 function listen({ port, host }: Settings, fetch: Booted['fetch']): Promise<{ server: Server; port: number }> {
   return new Promise((resolve, reject) => {
     const server = serve({ fetch, port, hostname: host }, (address) =>
       resolve({ server, port: address.port }),
     ) as Server;
-    server.on('error', (error: NodeJS.ErrnoException) =>
-      reject(new SettingsError(`PORT ${port} of HOST ${host} cannot be opened: ${error.code ?? error.message}`)),
-    );
+    server.on('error', (error: NodeJS.ErrnoException) => reject(new PortError(port, host, error)));
   });
 }
 
 async function main(): Promise<void> {
   const settings = readSettings(process.env);
   const log = createLog(settings.logLevel);
-  let server: Server | undefined;
+  let serving: Booted['fetch'] = createStartingServer();
+  const open = () => listen(settings, (...request: Parameters<Booted['fetch']>) => serving(...request));
+  // Opened before the database, so that health checks are answered while that takes its time. In a rolling restart the
+  // instance before has the port, and gives it back with the database.
+  let listening = await open().catch((error: unknown) => {
+    if (error instanceof PortError && error.inUse) return null;
+    throw error;
+  });
   const booted = await boot({
     settings,
     log,
+    onLockLost: (message) => giveUp(new StartupError(message)),
     listen: async (fetch, attach) => {
-      const listening = await listen(settings, fetch);
-      server = listening.server;
-      attach(server);
+      listening ??= await open();
+      attach(listening.server);
+      serving = fetch;
       // With PORT=0 the system chooses.
       return settings.publicUrl.replace(/:0$/, `:${listening.port}`);
     },
   });
+  const server = listening?.server;
 
   let stopping = false;
   const stop = async () => {

@@ -13,12 +13,13 @@ import { getPathNoStrict } from 'hono/utils/url';
 import { type Client, can, type Viewer } from './authz/principal.ts';
 import { Budget } from './budget.ts';
 import type { Context } from './context.ts';
-import { AppError, credentialRefused, forbidden, unauthenticated } from './errors.ts';
+import { reportedError } from './error-report.ts';
+import { credentialRefused, forbidden, unauthenticated } from './errors.ts';
 import { multipart } from './form.ts';
-import { toGraphQLError } from './graphql/errors.ts';
 import { uploadPermissions } from './graphql/uploading.ts';
 import { createWebSockets, type WebSockets } from './graphql/websocket.ts';
 import { createGraphQLServer } from './graphql/yoga.ts';
+import { type NotReady, serveHealth } from './http/health.ts';
 import { createHostCheck, type HostRequest } from './http/host-check.ts';
 import { currentRequest, type Log } from './log.ts';
 import { createMetrics } from './metrics.ts';
@@ -29,7 +30,15 @@ import { widgetCors } from './rest/anythingllm/widget-cors.ts';
 import { type Accept, credentialOf, sessionOf } from './rest/credential.ts';
 import { serveDownloads } from './rest/downloads.ts';
 import { coded, onyx, onyxFailure } from './rest/onyx/errors.ts';
-import { type Caller, canonicalPath, dialectAt, replyWith, serveRows, takesStrangers } from './rest/routes.ts';
+import {
+  type Caller,
+  canonicalPath,
+  dialectAt,
+  replyWith,
+  replyWithError,
+  serveRows,
+  takesStrangers,
+} from './rest/routes.ts';
 import { projectRoot } from './root.ts';
 import type { Foundation, Services } from './services.ts';
 
@@ -56,6 +65,8 @@ interface Env {
 
 export interface ServerOptions extends Pick<Foundation, 'settings' | 'db' | 'log'> {
   services: Services;
+  /** Why the server takes no requests now; null when it does. Defaults to null. */
+  notReady?: () => Promise<NotReady | null>;
   /** Holds every REST reply against its documented shape. */
   checkReplies?: boolean;
 }
@@ -69,7 +80,14 @@ export interface LatchkeyServer {
  * The whole server as one `fetch`: GraphQL, the REST rows under `/api` and at the root, and the pages. Beside it, GraphQL
  * over WebSocket.
  */
-export function createServer({ settings, db, log, services, checkReplies = false }: ServerOptions): LatchkeyServer {
+export function createServer({
+  settings,
+  db,
+  log,
+  services,
+  notReady = async () => null,
+  checkReplies = false,
+}: ServerOptions): LatchkeyServer {
   const app = new Hono<Env>({ getPath: (request) => canonicalPath(getPathNoStrict(request)) });
   const metrics = createMetrics();
   const yoga = createGraphQLServer(settings, metrics);
@@ -185,9 +203,7 @@ export function createServer({ settings, db, log, services, checkReplies = false
     const refusal = hostRefusal(c.env?.incoming ?? withoutConnection(c.req.raw));
     if (refusal === null) return next();
     const { status, detail } = refusal;
-    if (c.req.path !== '/graphql') return replyWith(c, dialectAt(c.req.path).say(status, detail));
-    const code = status === 421 ? 'MISDIRECTED_REQUEST' : 'BAD_USER_INPUT';
-    return c.json({ errors: [{ message: detail, extensions: { code } }] }, status);
+    return replyWith(c, dialectAt(c.req.path).say(status, detail));
   });
   app.use('/api/embed/*', widgetCors(services.visitors.mayShow));
   if (settings.corsOrigins.length > 0)
@@ -236,6 +252,7 @@ export function createServer({ settings, db, log, services, checkReplies = false
     c.res = tooLarge(c);
   });
 
+  serveHealth(app, notReady);
   const health = (c: HonoContext) => c.json({ success: true, message: 'ok', data: null });
   const versions = (c: HonoContext) => c.json({ backend_version: apiVersion });
   // AnythingLLM's clients ask this first, without a key.
@@ -259,13 +276,13 @@ export function createServer({ settings, db, log, services, checkReplies = false
 
   app.all('/graphql', async (c) => {
     const { viewer } = await authenticate(c, 'bearer');
-    if (viewer === 'refused') return refusedByGraphQL(credentialRefused());
+    if (viewer === 'refused') throw credentialRefused();
     // Only who may keep files sends any: those of others are not even read.
     if (multipart.test(c.req.header('content-type') ?? '')) {
-      if (viewer === null) return refusedByGraphQL(unauthenticated());
+      if (viewer === null) throw unauthenticated();
       if (!uploadPermissions.some((permission) => can(viewer, permission))) {
         services.audit.permissionRefused(viewer, 'files in /graphql');
-        return refusedByGraphQL(forbidden([...uploadPermissions], 'This credential may send no files.'));
+        throw forbidden([...uploadPermissions], 'This credential may send no files.');
       }
     }
     const response = await yoga.fetch(c.req.raw, contextOf(c, viewer, maxPage));
@@ -299,15 +316,10 @@ export function createServer({ settings, db, log, services, checkReplies = false
 
   app.notFound((c) => replyWith(c, dialectAt(c.req.path).say(404, 'Not Found')));
   app.onError((error, c) => {
-    if (error instanceof HTTPException) return error.getResponse();
-    // A limit on requests, met before anything else was done: rows answer it themselves.
-    if (error instanceof AppError)
-      return c.req.path === '/graphql' ? refusedByGraphQL(error) : replyWith(c, onyxFailure(error));
-    c.var.log?.error({ error }, 'unexpected error');
-    return c.json(
-      { error_code: 'INTERNAL_ERROR', detail: `Internal server error. Request id: ${c.var.requestId}` },
-      500,
-    );
+    const dialect = dialectAt(c.req.path);
+    if (error instanceof HTTPException) return replyWith(c, dialect.say(error.status, error.message));
+    // Endpoints answer errors themselves. What comes here was met before one was found.
+    return replyWithError(c, dialect, reportedError(error));
   });
   return { fetch: app.fetch, sockets };
 }
@@ -356,19 +368,6 @@ function limitedBody(
 
 /** The pattern that a request's path matches. */
 const routeOf = (c: HonoContext): string => matchedRoutes(c).find(({ path }) => path !== '/*')?.path ?? 'unmatched';
-
-/** What a request is told that GraphQL has not seen: one and the same for every credential that opens nothing. */
-function refusedByGraphQL(error: AppError): Response {
-  const { extensions, message } = toGraphQLError(error);
-  const { http, ...rest } = extensions as { http?: { status: number; headers: Record<string, string> } };
-  const challenge = error.code === 'UNAUTHENTICATED' && {
-    'WWW-Authenticate': error.details.credentialRefused ? 'Bearer error="invalid_token"' : 'Bearer',
-  };
-  return Response.json(
-    { errors: [{ message, extensions: rest }] },
-    { status: http?.status ?? (error.code === 'FORBIDDEN' ? 403 : 400), headers: { ...http?.headers, ...challenge } },
-  );
-}
 
 /** A query string as it reads once decoded, as far as it can be. */
 function decoded(search: string): string {

@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { type AllowedHost, parseAllowedHost } from './http/host-check.ts';
 import { isWellFormedSecret } from './modules/tokens/secret.ts';
 import { projectRoot } from './root.ts';
+import { StartupError } from './startup-error.ts';
 
 const text = z.string().trim().min(1);
 const portProblem = 'must be a whole number from 0 to 65535';
@@ -107,6 +108,7 @@ const Environment = z
     TURN_SECONDS: seconds.default(600),
     OPERATION_SECONDS: seconds.default(30),
     SHUTDOWN_SECONDS: seconds.default(10),
+    STATEMENT_SECONDS: seconds.default(20),
     BOOTSTRAP_ADMIN_KEY: z
       .string()
       .refine(
@@ -163,6 +165,8 @@ const Environment = z
     operationMs: env.OPERATION_SECONDS * 1000,
     /** How long a shutdown waits for running answers. Milliseconds. */
     shutdownMs: env.SHUTDOWN_SECONDS * 1000,
+    /** The time that one statement may take in the database. Milliseconds. */
+    statementTimeoutMs: env.STATEMENT_SECONDS * 1000,
     bootstrapAdminKey: env.BOOTSTRAP_ADMIN_KEY,
     /** The password of the built-in owner, for as long as there are no people; without one nobody is the owner. */
     authToken: env.AUTH_TOKEN,
@@ -195,7 +199,7 @@ const Environment = z
 export type Settings = Readonly<z.output<typeof Environment>>;
 
 /** A setting that cannot be used; the message is one line that names it. */
-export class SettingsError extends Error {
+export class SettingsError extends StartupError {
   override readonly name = 'SettingsError';
 }
 

@@ -3,14 +3,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PGlite } from '@electric-sql/pglite';
 import pg from 'pg';
-import { PrismaPGlite } from 'pglite-prisma-adapter';
-import { PrismaClient } from '../src/generated/prisma/client.ts';
 import { createLog } from '../src/log.ts';
 import { auditService } from '../src/modules/audit/audit.service.ts';
 import { ingestGuide } from '../src/modules/knowledge/guide.ts';
 import { knowledgeService } from '../src/modules/knowledge/knowledge.service.ts';
 import { createBackground } from '../src/store/background.ts';
-import { type Database, openDatabase, type Statement } from '../src/store/database.ts';
+import { type Database, openDatabase } from '../src/store/database.ts';
 import { migrate } from '../src/store/migrate.ts';
 import { dumpOf } from './pglite.ts';
 import { testUrl } from './test-url.ts';
@@ -21,7 +19,10 @@ import { testUrl } from './test-url.ts';
  */
 export default async function setup(): Promise<() => Promise<void>> {
   const server = process.env.DATABASE_URL;
-  return server ? templateDatabase(server) : snapshot();
+  const ends = [await snapshot(), ...(server ? [await templateDatabase(server)] : [])];
+  return async () => {
+    for (const end of ends) await end();
+  };
 }
 
 /** What every server has read of itself before its first request: once here, and not once for each. */
@@ -38,13 +39,9 @@ async function snapshot(): Promise<() => Promise<void>> {
     exec: (sql) => lite.exec(sql),
     query: async <Row>(sql: string, values?: unknown[]) => (await lite.query<Row>(sql, values)).rows,
   });
-  const prisma = new PrismaClient({ adapter: new PrismaPGlite(lite) });
-  await guide({
-    prisma,
-    query: async <Row>({ text }: Statement, values: unknown[]) => (await lite.query<Row>(text, values)).rows,
-    close: async () => {},
-  });
-  await prisma.$disconnect();
+  const db = await openDatabase({ pglite: lite });
+  await guide(db);
+  await db.close();
   const dump = await dumpOf(lite);
   await lite.close();
   const file = join(folder, 'migrated.tar');

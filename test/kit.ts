@@ -13,7 +13,7 @@ import { readSettings } from '../src/settings.ts';
 import type { DatabaseOptions } from '../src/store/database.ts';
 import { fingerprints } from './fingerprint.ts';
 import { type ModelServer, startModelServer } from './model-server.ts';
-import { takePGlite } from './pglite.ts';
+import { takePGlite, unpackSnapshot } from './pglite.ts';
 import { testUrl } from './test-url.ts';
 
 export type RoleName = 'LIMITED' | 'BASIC' | 'ADMIN';
@@ -81,7 +81,15 @@ export interface Kit {
   close(): Promise<void>;
 }
 
+/** The database of the tests, in files, for a server that opens it in a thread of its own, as it does for a user. */
+async function ownFolder(dataDir: string): Promise<{ options: DatabaseOptions; drop: () => Promise<void> }> {
+  await unpackSnapshot(join(dataDir, 'pglite'));
+  return { options: { dataDir }, drop: async () => {} };
+}
+
 export interface KitOptions {
+  /** The embedded database runs in a thread of its own, on files, whatever `DATABASE_URL` says. */
+  threaded?: boolean;
   /** Answers come from the scripted model server instead of the embedded model. */
   scripted?: boolean;
   environment?: Record<string, string>;
@@ -120,15 +128,19 @@ export async function ownDatabase(): Promise<{ options: DatabaseOptions; drop: (
   return { options: { databaseUrl: url.href }, drop: () => onServer(`DROP DATABASE ${name} WITH (FORCE)`) };
 }
 
-export async function startKit({ scripted = false, environment = {} }: KitOptions = {}): Promise<Kit> {
+export async function startKit({
+  scripted = false,
+  threaded = false,
+  environment = {},
+}: KitOptions = {}): Promise<Kit> {
   const model = await startModelServer();
-  const { options, drop } = await ownDatabase();
+  // Made with the first file that is uploaded.
+  const dataDir = join(tmpdir(), `latchkey-test-${randomUUID()}`);
+  const { options, drop } = threaded ? await ownFolder(dataDir) : await ownDatabase();
   const statements: string[] = [];
   const log: string[] = [];
   const passwords: string[] = [];
   const adminKey = newSecret('on_');
-  // Made with the first file that is uploaded.
-  const dataDir = join(tmpdir(), `latchkey-test-${randomUUID()}`);
   const settings = readSettings({
     PUBLIC_URL: testUrl,
     DATA_DIR: dataDir,

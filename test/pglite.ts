@@ -1,4 +1,6 @@
-import { readFileSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync, readFileSync } from 'node:fs';
 import { PGlite } from '@electric-sql/pglite';
 import { marksOf } from './fingerprint.ts';
 
@@ -41,6 +43,14 @@ export async function dumpOf(lite: PGlite): Promise<Blob> {
 export async function takePGlite(): Promise<{ lite: PGlite; giveBack: () => Promise<void> }> {
   const { lite, marks } = idle.pop() ?? (await startPGlite());
   return { lite, giveBack: () => giveBack({ lite, marks }) };
+}
+
+/** Writes the files of a database as the dump of the global set-up has it. */
+export async function unpackSnapshot(folder: string): Promise<void> {
+  mkdirSync(folder, { recursive: true });
+  const tar = spawn('tar', ['-xf', process.env.TEST_SNAPSHOT ?? '', '-C', folder], { stdio: 'ignore' });
+  const [code] = await once(tar, 'exit');
+  if (code !== 0) throw new Error(`tar ended with ${code}`);
 }
 
 async function startPGlite(): Promise<Kept> {

@@ -1,7 +1,7 @@
 import { PothosValidationError } from '@pothos/core';
 import { GraphQLError, type GraphQLErrorOptions } from 'graphql';
-import { AppError, type ErrorCode, type FieldProblem, raceOf } from '../errors.ts';
-import { currentRequest } from '../log.ts';
+import { internalError, knownError } from '../error-report.ts';
+import { AppError, type ErrorCode, type FieldProblem } from '../errors.ts';
 import { shortened } from '../unicode.ts';
 
 /** What HTTP says of an error that leaves nothing to answer with. */
@@ -77,9 +77,8 @@ const unquoted = 'The value has the wrong type.';
 /** What callers are told of an error that GraphQL reports or a resolver throws; null when it is not for callers. */
 export function appErrorOf(error: unknown): AppError | null {
   const original = error instanceof GraphQLError ? (error.originalError ?? error) : error;
-  if (original instanceof AppError) return original;
-  const race = raceOf(original);
-  if (race) return race;
+  const known = knownError(original);
+  if (known) return known;
   if (original instanceof PothosValidationError) return new AppError('BAD_USER_INPUT', brief(original.message));
   if (!(error instanceof GraphQLError && isOfRequest(error))) return null;
   const fields = fieldsOf(error);
@@ -98,10 +97,6 @@ export function maskError(error: unknown): Error {
   const at = error instanceof GraphQLError ? error : undefined;
   const known = appErrorOf(error);
   if (known) return toGraphQLError(known, at);
-  const request = currentRequest.getStore();
-  request?.log.error({ error: at?.originalError ?? error }, 'unexpected error');
-  return new GraphQLError(`Internal server error. Request id: ${request?.requestId ?? 'unknown'}`, {
-    ...place(at),
-    extensions: { code: 'INTERNAL' },
-  });
+  const { code, message } = internalError(at?.originalError ?? error);
+  return new GraphQLError(message, { ...place(at), extensions: { code } });
 }

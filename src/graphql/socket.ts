@@ -6,6 +6,7 @@ import { type GraphQLParams, isAsyncIterable } from 'graphql-yoga';
 import type { RawData, WebSocket } from 'ws';
 import type { Client, Principal, Viewer } from '../authz/principal.ts';
 import type { Context } from '../context.ts';
+import { reportedError } from '../error-report.ts';
 import { parseJson } from '../json.ts';
 import { currentRequest, type Log } from '../log.ts';
 import type { Services } from '../services.ts';
@@ -37,6 +38,8 @@ const ends = {
   invalid: [CloseCode.BadRequest, 'Invalid message received'],
   idTaken: [CloseCode.SubscriberAlreadyExists, 'Subscriber already exists'],
   failed: [CloseCode.InternalServerError, 'Internal server error'],
+  /** The database cannot be asked who speaks: "Try again later" of RFC 6455's registry. */
+  unavailable: [1013, 'Try again later'],
   goingAway: [1001, 'Going away'],
 } as const;
 
@@ -120,9 +123,18 @@ export function serveSocket(socket: WebSocket, request: IncomingMessage, options
     socket.terminate();
   }
 
+  /** The reason names the request under which the cause is logged. */
   function fail(error: unknown): void {
-    log.error({ error }, 'unexpected error');
-    end(...ends.failed);
+    const [code, reason] = reportedError(error).code === 'UNAVAILABLE' ? ends.unavailable : ends.failed;
+    const { requestId } = currentRequest.getStore() ?? {};
+    end(code, requestId ? `${reason}. Request id: ${requestId}` : reason);
+  }
+
+  /** Does what belongs to no operation as a request of its own. */
+  function asRequest<T>(work: (request: Pick<Context, 'requestId' | 'log'>) => T): T {
+    const requestId = randomUUID();
+    const request = { requestId, log: log.child({ requestId }) };
+    return currentRequest.run(request, () => work(request));
   }
 
   let lastSent: Promise<void> = Promise.resolve();
@@ -162,7 +174,7 @@ export function serveSocket(socket: WebSocket, request: IncomingMessage, options
   function follow(principal: Principal): void {
     watch?.done();
     watch = services.revocations.watch(principal);
-    const check = () => void lookAgain().catch(fail);
+    const check = () => asRequest(() => void lookAgain().catch(fail));
     if (watch.signal.aborted) check();
     else watch.signal.addEventListener('abort', check, { once: true });
   }
@@ -204,10 +216,11 @@ export function serveSocket(socket: WebSocket, request: IncomingMessage, options
     if (operations.has(id)) return end(...ends.idTaken);
     if (operations.size === limits.operations) return end(...ends.tooMuchUnderWay);
     return counted(async () => {
-      const requestId = randomUUID();
-      const request = { requestId, log: log.child({ requestId }) };
       const startedAt = performance.now();
-      await currentRequest.run(request, () => operate(id, params, request));
+      const request = await asRequest(async (request) => {
+        await operate(id, params, request);
+        return request;
+      });
       const durationMs = Math.round(performance.now() - startedAt);
       request.log.debug({ durationMs }, 'operation over WebSocket');
     });
@@ -247,7 +260,7 @@ export function serveSocket(socket: WebSocket, request: IncomingMessage, options
   function receive(message: Message): Promise<void> | void {
     switch (message.type) {
       case MessageType.ConnectionInit:
-        return initialise(message.payload);
+        return asRequest(() => initialise(message.payload).catch(fail));
       case MessageType.Ping:
         return counted(() => send({ type: MessageType.Pong, ...(message.payload && { payload: message.payload }) }));
       case MessageType.Pong:

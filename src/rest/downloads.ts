@@ -1,6 +1,7 @@
 import type { Hono, Context as HonoContext } from 'hono';
 import { demand } from '../authz/principal.ts';
 import type { Context } from '../context.ts';
+import { reportedError } from '../error-report.ts';
 import { credentialRefused } from '../errors.ts';
 import { auditExport } from './audit-export.ts';
 import { queryOf } from './body.ts';
@@ -8,7 +9,7 @@ import { chatExport } from './chat-export.ts';
 import type { AnyDownload } from './download.ts';
 import { onyxFailure, onyxInvalid } from './onyx/errors.ts';
 import { type RouteOptions, replyWith } from './routes.ts';
-import { asAppError, readPart } from './row.ts';
+import { readPart } from './row.ts';
 import { textStream } from './stream.ts';
 
 /** Every download, served under `/api` alone. */
@@ -57,15 +58,14 @@ async function serve<Env extends object>(
     if (c.req.method === 'HEAD') return new Response(null, { headers });
     const alive = whileAlive(text, context.services.revocations.watch(principal));
     const onError = (error: unknown) => {
-      asAppError(error, context);
+      reportedError(error);
       // Broken off and not ended, or a part would pass for the whole.
       (c.env as { outgoing?: { destroy(): void } } | undefined)?.outgoing?.destroy();
     };
     return new Response(textStream(alive, { onError }), { headers });
   } catch (error) {
-    const seen = asAppError(error, context);
-    if (seen.code === 'RATE_LIMITED' && seen.details.retryAfter)
-      c.header('Retry-After', String(seen.details.retryAfter));
+    const seen = reportedError(error);
+    if (seen.details.retryAfter) c.header('Retry-After', String(seen.details.retryAfter));
     if (context?.principal && seen.code === 'FORBIDDEN')
       context.services.audit.permissionRefused(context.principal, `GET ${download.path}`);
     return replyWith(c, seen.code === 'BAD_USER_INPUT' ? onyxInvalid(seen) : onyxFailure(seen));

@@ -2,22 +2,15 @@ import type { Hono, Context as HonoContext } from 'hono';
 import type { ContentfulStatusCode } from 'hono/utils/http-status';
 import type { Viewer } from '../authz/principal.ts';
 import type { Context } from '../context.ts';
+import { reportedError } from '../error-report.ts';
 import { AppError, credentialRefused, forbidden } from '../errors.ts';
+import { graphqlDialect } from '../graphql/dialect.ts';
 import { identityOf, MediaTypeError, queryOf, readBody } from './body.ts';
 import type { Accept } from './credential.ts';
 import type { Dialect, Failure } from './dialect.ts';
 import { idempotently } from './idempotency.ts';
 import { onyx } from './onyx/errors.ts';
-import {
-  type AnyRow,
-  admit,
-  asAppError,
-  type FileReply,
-  type RowInput,
-  readPart,
-  rowRequirements,
-  runRow,
-} from './row.ts';
+import { type AnyRow, admit, type FileReply, type RowInput, readPart, rowRequirements, runRow } from './row.ts';
 import { rows } from './rows.ts';
 import { streamReply } from './stream.ts';
 
@@ -80,6 +73,7 @@ const segmentsOf = (path: string): string[] => path.toLowerCase().split('/').sli
 /** Whose clients call a path that is no row's, to be told so in their terms. */
 export function dialectAt(path: string): Dialect {
   const [root, first, second] = segmentsOf(path);
+  if (root === 'graphql') return graphqlDialect;
   const near = root !== 'api' ? [] : rows.filter((row) => segmentsOf(row.path)[0] === first);
   const nearest = near.find((row) => segmentsOf(row.path)[1] === second);
   if (nearest) return dialectOf(nearest);
@@ -112,6 +106,12 @@ export function replyWith(c: HonoContext, { status, body, headers = {} }: Failur
       ? c.body(body, status as ContentfulStatusCode)
       : c.text(body, status as ContentfulStatusCode);
   return c.json(body as object, status as ContentfulStatusCode);
+}
+
+/** An error in the terms of a dialect, with the time after which the caller may try again. */
+export function replyWithError(c: HonoContext, dialect: Dialect, error: AppError): Response {
+  if (error.details.retryAfter) c.header('Retry-After', String(error.details.retryAfter));
+  return replyWith(c, dialect.failure(error));
 }
 
 async function serve<Env extends object>(
@@ -147,13 +147,20 @@ async function serve<Env extends object>(
     const invalid = (error: AppError) => new ShapeError(dialect.invalid(error), error.message);
     return await idempotently({ secret, key, request }, context, run, invalid);
   } catch (error) {
-    const seen = asAppError(error, context);
-    const failure = error instanceof ShapeError ? error.failure : (row.failure?.(seen, input) ?? dialect.failure(seen));
+    const seen = reportedError(error);
+    const failure = error instanceof ShapeError ? error.failure : failureOf(row, seen, input);
     if (seen.details.retryAfter) c.header('Retry-After', String(seen.details.retryAfter));
     if (context?.principal && seen.code === 'FORBIDDEN')
       context.services.audit.permissionRefused(context.principal, `${row.method.toUpperCase()} ${row.path}`);
     return replyWith(c, failure);
   }
+}
+
+/** What a client is told of an error. A row may word that the database is not available, and not give another status. */
+function failureOf(row: AnyRow, error: AppError, input: RowInput<unknown, unknown, unknown> | null): Failure {
+  const usual = dialectOf(row).failure(error);
+  const own = row.failure?.(error, input) ?? usual;
+  return error.code === 'UNAVAILABLE' && own.status !== usual.status ? usual : own;
 }
 
 /** Runs a row and writes its reply. */

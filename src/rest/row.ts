@@ -4,7 +4,7 @@ import { type DocumentNode, execute, type GraphQLError, type GraphQLObjectType, 
 import { isPermission } from '../authz/permissions.ts';
 import { demand, signedIn } from '../authz/principal.ts';
 import type { Context } from '../context.ts';
-import { AppError, invalid, raceOf } from '../errors.ts';
+import { AppError, invalid } from '../errors.ts';
 import { appErrorOf } from '../graphql/errors.ts';
 import { runOptions } from '../graphql/plugins/limits.ts';
 import { type Requirement, requirementsOf } from '../graphql/plugins/permissions.ts';
@@ -195,14 +195,6 @@ export async function runRow(
   if (fatal?.[0]) throw cause(fatal[0]);
   const present = data as Present<unknown>;
   return { body: row.output(present, input), headers: row.headers?.(present, input, context) };
-}
-
-/** What a caller may see of an error: an AppError, or a masked one whose cause is logged under the request's id. */
-export function asAppError(error: unknown, context: Context | undefined): AppError {
-  const known = error instanceof AppError ? error : raceOf(error);
-  if (known) return known;
-  context?.log.error({ error }, 'unexpected error');
-  return new AppError('INTERNAL', `Internal server error. Request id: ${context?.requestId ?? 'unknown'}`);
 }
 
 const isRefusal = (error: GraphQLError): boolean =>

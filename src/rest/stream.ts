@@ -1,6 +1,8 @@
+import { AsyncResource } from 'node:async_hooks';
 import type { Context } from '../context.ts';
+import { reportedError } from '../error-report.ts';
 import { badInput } from '../errors.ts';
-import { type AnyRow, asAppError, type RowInput, type StreamSpec, streamRow } from './row.ts';
+import { type AnyRow, type RowInput, type StreamSpec, streamRow } from './row.ts';
 
 /** Silence after which a heartbeat keeps proxies from closing the stream. Milliseconds. */
 const heartbeatMs = 15_000;
@@ -76,13 +78,19 @@ export async function streamReply(
   const begun = spec.cursor || spec.sse ? await start(spec.cursor?.(input) ?? 0) : undefined;
 
   async function* body(): AsyncGenerator<string> {
+    let said = begun !== undefined;
     try {
       const { left, events } = begun ?? (await start(0));
+      said ||= left.length > 0;
       if (left.length > 0) yield lines(left);
-      for await (const event of withHeartbeats(events)) yield event === heartbeat ? beat() : lines(packets.of(event));
+      for await (const event of withHeartbeats(events)) {
+        said = true;
+        yield event === heartbeat ? beat() : lines(packets.of(event));
+      }
     } catch (error) {
-      const seen = asAppError(error, context);
-      if (seen.code === 'RATE_LIMITED' && !begun) throw seen;
+      const seen = reportedError(error);
+      // These have a status that tells clients to try again.
+      if ((seen.code === 'RATE_LIMITED' || seen.code === 'UNAVAILABLE') && !said) throw seen;
       yield lines(packets.failed(seen));
       return;
     }
@@ -123,7 +131,8 @@ export function textStream(
       if (first?.value) controller.enqueue(encoder.encode(first.value));
       if (first?.done) controller.close();
     },
-    async pull(controller) {
+    // A reader asks from outside of the request: what goes wrong is logged with it all the same.
+    pull: AsyncResource.bind(async (controller: ReadableStreamDefaultController<Uint8Array>) => {
       try {
         let next = await chunks.next();
         // A stream that is given nothing when it asks does not ask again.
@@ -134,7 +143,7 @@ export function textStream(
         onError?.(error);
         controller.error(new Error('The stream broke off.'));
       }
-    },
+    }),
     async cancel() {
       onCancel?.();
       // A reader that was not asked for its next line is not waiting for the signal either: this ends it.

@@ -2,6 +2,7 @@ import { createHash, randomUUID } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { projectRoot } from '../root.ts';
+import { StartupError } from '../startup-error.ts';
 
 /** One connection that runs plain SQL, several statements at a time. */
 export interface SqlSession {
@@ -21,8 +22,9 @@ export const migrationNames = () =>
 const lockId = 7_203_841_159;
 
 /**
- * Applies what is missing, each migration in a transaction of its own, and records it in Prisma's table.
- * Done in plain SQL because `prisma migrate` downloads an engine.
+ * Applies what is missing, each migration in a transaction of its own, and records it in Prisma's table. In plain SQL,
+ * because `prisma migrate` downloads an engine. Throws StartupError when a migration fails, or when a newer version has
+ * migrated the database: this one would write what that one does not expect.
  */
 export async function migrate(session: SqlSession): Promise<string[]> {
   await session.query('SELECT pg_advisory_lock($1)', [lockId]);
@@ -38,7 +40,13 @@ export async function migrate(session: SqlSession): Promise<string[]> {
         )
       ).map((row) => row.migration_name),
     );
-    const missing = migrationNames().filter((name) => !done.has(name));
+    const known = new Set(migrationNames());
+    const unknown = [...done].filter((name) => !known.has(name)).sort();
+    if (unknown.length > 0)
+      throw new StartupError(
+        `the database was migrated by a newer version of Latchkey (unknown migration ${unknown.at(-1)}); start that version, or restore a backup`,
+      );
+    const missing = [...known].filter((name) => !done.has(name));
     for (const name of missing) {
       const sql = readFileSync(join(folder, name, 'migration.sql'), 'utf8');
       await session.exec('BEGIN');
@@ -52,7 +60,7 @@ export async function migrate(session: SqlSession): Promise<string[]> {
         await session.exec('COMMIT');
       } catch (error) {
         await session.exec('ROLLBACK');
-        throw new Error(`migration ${name} failed: ${(error as Error).message}`, { cause: error });
+        throw new StartupError(`migration ${name} failed: ${(error as Error).message}`, { cause: error });
       }
     }
     return missing;

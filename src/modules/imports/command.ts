@@ -1,10 +1,12 @@
 import { parseArgs } from 'node:util';
 import { createLog } from '../../log.ts';
 import { createServices, type Foundation } from '../../services.ts';
-import { readSettings, type Settings, SettingsError } from '../../settings.ts';
-import { NotAloneError } from '../../store/alone.ts';
+import { readSettings, type Settings } from '../../settings.ts';
+import { StartupError } from '../../startup-error.ts';
 import { createBackground } from '../../store/background.ts';
+import { checkDataDir } from '../../store/data-dir.ts';
 import { type Database, openDatabase } from '../../store/database.ts';
+import { AlreadyRunningError } from '../../store/instance-lock.ts';
 import { createRevocations } from '../../store/revocations.ts';
 import type { ImportFoundation } from './importing.ts';
 import { ImportError, operatorOf } from './operator.ts';
@@ -45,8 +47,14 @@ function readArguments({ usage, arguments: { least, most } }: ImportCommand, arg
 
 /** The services of a server that answers nobody, and what ends them. */
 async function openServices(settings: Settings) {
-  const db = await openDatabase({ databaseUrl: settings.databaseUrl, dataDir: settings.dataDir });
   const log = createLog('error');
+  const { databaseUrl, dataDir, statementTimeoutMs } = settings;
+  await checkDataDir(dataDir);
+  const onLockLost = (message: string) => {
+    console.error(`latchkey: ${message}`);
+    process.exit(1);
+  };
+  const db = await openDatabase({ databaseUrl, dataDir, statementTimeoutMs, log, onLockLost });
   const background = createBackground(log);
   const foundation: Foundation = {
     settings,
@@ -83,9 +91,9 @@ async function findOperator(
 
 /** Why the command stops: one line where the operator can mend it. */
 function reasonOf(error: unknown): string {
-  if (error instanceof NotAloneError)
+  if (error instanceof AlreadyRunningError)
     return `${error.message}. An import needs the database for itself: stop the server, import, and start it again`;
-  if (error instanceof ImportError || error instanceof SettingsError) return error.message;
+  if (error instanceof ImportError || error instanceof StartupError) return error.message;
   return error instanceof Error ? `${error.name}: ${error.message}` : String(error);
 }
 

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { ownDatabase } from '../../../test/kit.ts';
 import { effectivePermissions, type Role } from '../../authz/permissions.ts';
 import type { Principal } from '../../authz/principal.ts';
 import { visible } from '../../authz/visible.ts';
@@ -15,6 +16,7 @@ import { ingestGuide } from './guide.ts';
 import { type IngestInput, type KnowledgeService, knowledgeService } from './knowledge.service.ts';
 import type { RetrieveInput } from './retrieval.ts';
 
+let own: Awaited<ReturnType<typeof ownDatabase>>;
 let db: Database;
 let knowledge: KnowledgeService;
 let anna: Principal;
@@ -58,9 +60,8 @@ const projectOf = (owner: Principal) =>
   db.prisma.project.create({ data: { name: 'a project', ownerId: owner.userId } });
 
 beforeAll(async () => {
-  db = await openDatabase({
-    onStatement: (text) => statements.push(text),
-  });
+  own = await ownDatabase();
+  db = await openDatabase({ ...own.options, onStatement: (text) => statements.push(text) });
   const log = createLog('silent');
   knowledge = knowledgeService(db, auditService(db, createBackground(log), log));
   anna = await person('anna', 'BASIC');
@@ -68,7 +69,10 @@ beforeAll(async () => {
   admin = await person('admin', 'ADMIN');
 });
 
-afterAll(() => db?.close());
+afterAll(async () => {
+  await db?.close();
+  await own?.drop();
+});
 
 beforeEach(async () => {
   await db.prisma.document.deleteMany();

@@ -1,0 +1,27 @@
+import { AppError, isDatabaseUnavailable, raceOf, unavailable } from './errors.ts';
+import { currentRequest } from './log.ts';
+
+/** Requests about which it has been logged that the database is not available: each of their fields may say so. */
+const logged = new WeakSet<object>();
+
+/** What a caller may see of an error as it is; null for all that is masked. Logs that the database is not available. */
+export function knownError(error: unknown): AppError | null {
+  if (error instanceof AppError) return error;
+  if (!isDatabaseUnavailable(error)) return raceOf(error);
+  const request = currentRequest.getStore();
+  if (request && !logged.has(request)) {
+    logged.add(request);
+    request.log.error({ error }, 'the database is not available');
+  }
+  return unavailable(`The database is not available. Try again later. Request id: ${request?.requestId ?? 'unknown'}`);
+}
+
+/** An error that nobody expected: its cause is logged under the request's id, which the caller is told. */
+export function internalError(error: unknown): AppError {
+  const request = currentRequest.getStore();
+  request?.log.error({ error }, 'unexpected error');
+  return new AppError('INTERNAL', `Internal server error. Request id: ${request?.requestId ?? 'unknown'}`);
+}
+
+/** What a caller sees of an error, whatever it is. */
+export const reportedError = (error: unknown): AppError => knownError(error) ?? internalError(error);

@@ -1,0 +1,39 @@
+import type { AppError } from '../errors.ts';
+import type { Dialect, Failure } from '../rest/dialect.ts';
+import { toGraphQLError } from './errors.ts';
+
+const statuses: Partial<Record<AppError['code'], number>> = { FORBIDDEN: 403, NOT_FOUND: 404, INTERNAL: 500 };
+
+/** Codes of what is refused before GraphQL sees the request. */
+const codes: Record<number, string> = {
+  404: 'NOT_FOUND',
+  405: 'METHOD_NOT_ALLOWED',
+  413: 'PAYLOAD_TOO_LARGE',
+  415: 'UNSUPPORTED_MEDIA_TYPE',
+  421: 'MISDIRECTED_REQUEST',
+};
+
+/** An error of a request that GraphQL has not seen. Identical for all credentials that are not accepted. */
+function failure(error: AppError): Failure {
+  const { extensions, message } = toGraphQLError(error);
+  const { http, ...rest } = extensions as { http?: { status: number; headers: Record<string, string> } };
+  const challenge = error.details.credentialRefused && { 'WWW-Authenticate': 'Bearer error="invalid_token"' };
+  return {
+    status: http?.status ?? statuses[error.code] ?? 400,
+    body: { errors: [{ message, extensions: rest }] },
+    headers: { ...http?.headers, ...challenge },
+  };
+}
+
+/** `/graphql`, for what is decided before GraphQL sees the request. */
+export const graphqlDialect: Dialect = {
+  accept: 'bearer',
+  atRoot: true,
+  looseBodies: false,
+  failure,
+  invalid: failure,
+  say: (status, message) => ({
+    status,
+    body: { errors: [{ message, extensions: { code: codes[status] ?? 'BAD_USER_INPUT' } }] },
+  }),
+};

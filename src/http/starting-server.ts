@@ -1,0 +1,23 @@
+import { randomUUID } from 'node:crypto';
+import { Hono } from 'hono';
+import { unavailable } from '../errors.ts';
+import { dialectAt, replyWithError } from '../rest/routes.ts';
+import { readinessReply, serveHealth } from './health.ts';
+
+/**
+ * What answers while the database is opened and migrated, which can take minutes: health checks, and 503 for everything
+ * else, in the caller's dialect.
+ */
+export function createStartingServer(): Hono['fetch'] {
+  const app = new Hono();
+  app.use(async (c, next) => {
+    await next();
+    c.res.headers.set('X-Request-Id', randomUUID());
+  });
+  serveHealth(app, async () => 'starting');
+  for (const prefix of ['', '/api']) app.get(`${prefix}/health`, (c) => readinessReply(c, 'starting'));
+  app.notFound((c) =>
+    replyWithError(c, dialectAt(c.req.path), unavailable('The server is starting. Try again later.')),
+  );
+  return app.fetch;
+}

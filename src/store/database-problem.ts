@@ -1,0 +1,53 @@
+import { StartupError } from '../startup-error.ts';
+
+interface DriverError {
+  code?: unknown;
+  message: string;
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
+
+/** What is wrong with a DATABASE_URL, by the code of Node or PostgreSQL. */
+function reasonOf({ code, message }: DriverError, url: URL): string {
+  const host = url.searchParams.get('host') ?? (url.hostname || 'localhost');
+  const place = host.startsWith('/') ? host : `${host}:${url.port || '5432'}`;
+  const user = decoded(url.username);
+  switch (code) {
+    case 'ENOTFOUND':
+    case 'EAI_AGAIN':
+      return `the host ${host} was not found`;
+    case 'ECONNREFUSED':
+      return `nothing listens at ${place}`;
+    case 'ECONNRESET':
+    case 'EPIPE':
+      return `${place} closed the connection; is it PostgreSQL?`;
+    case 'EHOSTUNREACH':
+    case 'ENETUNREACH':
+    case 'ETIMEDOUT':
+      return `${place} cannot be reached`;
+    case '28P01':
+    case '28000':
+      return `PostgreSQL at ${place} rejected the user name or the password${user && ` of ${user}`}`;
+    case '3D000':
+      return `there is no database ${decoded(url.pathname.slice(1))} at ${place}`;
+  }
+  if (/^Connection terminated due to connection timeout|^timeout expired/.test(message))
+    return `${place} did not answer in time`;
+  if (/^Connection terminated/.test(message)) return `${place} closed the connection; is it PostgreSQL?`;
+  if (/password must be a string/.test(message)) return `PostgreSQL at ${place} asks for a password, and there is none`;
+  const [line = ''] = message.split('\n');
+  return url.password ? line.replaceAll(decoded(url.password), '…').replaceAll(url.password, '…') : line;
+}
+
+/** The error of a start at which the database could not be used: one line that names the setting and never its value. */
+export function databaseProblem(error: unknown, databaseUrl: string): StartupError {
+  if (error instanceof StartupError) return error;
+  const [first] = error instanceof AggregateError ? error.errors : [error];
+  return new StartupError(`DATABASE_URL: ${reasonOf(first as DriverError, new URL(databaseUrl))}`, { cause: error });
+}

@@ -1,0 +1,119 @@
+import { readFileSync, readlinkSync } from 'node:fs';
+import { lstat, readFile, rm, utimes, writeFile } from 'node:fs/promises';
+import { hostname } from 'node:os';
+import { join } from 'node:path';
+import { StartupError } from '../startup-error.ts';
+import { type InstanceLock, type LockOptions, rollingRestartMs, waitFor } from './instance-lock.ts';
+
+/** What `read` returns; an empty text where the system has no such file. */
+function ifThere(read: () => string): string {
+  try {
+    return read();
+  } catch {
+    return '';
+  }
+}
+
+/**
+ * When a process began, where the system tells: after a reboot, or in a container that is started again, the number of a
+ * process that was killed soon belongs to another.
+ */
+const beginning = (pid: number): string =>
+  // After the name, which is in parentheses and can contain anything, the 20th field.
+  ifThere(() => readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)?.split(' ')[19] ?? '');
+
+/** Where the number of a process means something: on one machine, since one start, in one namespace of processes. */
+const processSpace = [
+  ifThere(() => readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()) || hostname(),
+  ifThere(() => readlinkSync('/proc/self/ns/pid')),
+].join(' ');
+
+function alive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+}
+
+/** A lock without a text is still being written; its writer may also have died just then. Milliseconds. */
+const writeTimeoutMs = 10_000;
+/** The time between two signs of life of a folder's lock, and the silence after which it is void. Milliseconds. */
+export interface Heartbeat {
+  every: number;
+  silence: number;
+}
+
+const usualHeartbeat: Heartbeat = { every: 2_000, silence: 10_000 };
+
+export interface FolderLockOptions extends LockOptions {
+  /** Defaults to 2 and 10 seconds. */
+  heartbeat?: Heartbeat;
+}
+
+const isMissing = (error: unknown): boolean => (error as NodeJS.ErrnoException).code === 'ENOENT';
+
+/**
+ * Judges whether the process that made a lock is gone. A process elsewhere, such as in another container with the same
+ * volume, is gone when its lock has had no sign of life for a while, by this process's clock.
+ */
+function createAbandonment(file: string, { silence }: Heartbeat): () => Promise<boolean> {
+  let seen = { sign: '', since: 0 };
+  return async () => {
+    try {
+      const stat = await lstat(file);
+      if (!stat.isFile()) throw new StartupError(`${file} is not a file; delete it`);
+      const content = await readFile(file, 'utf8');
+      const [pid, began, space] = content.split('\n');
+      if (!pid) return Date.now() - stat.mtimeMs > writeTimeoutMs;
+      if (!space || space === processSpace) return !alive(Number(pid)) || beginning(Number(pid)) !== began;
+      const sign = `${stat.mtimeMs} ${content}`;
+      if (seen.sign !== sign) seen = { sign, since: performance.now() };
+      return performance.now() - seen.since > silence;
+    } catch (error) {
+      if (isMissing(error)) return false;
+      throw error;
+    }
+  };
+}
+
+/** PGlite is one process's database: two of them on one folder would destroy it. A killed process's lock is void. */
+export async function lockFolder(
+  folder: string,
+  { waitMs = rollingRestartMs, onLost = () => {}, heartbeat = usualHeartbeat }: FolderLockOptions = {},
+): Promise<InstanceLock> {
+  const file = join(folder, 'latchkey.pid');
+  const content = `${process.pid}\n${beginning(process.pid)}\n${processSpace}\n`;
+  const abandoned = createAbandonment(file, heartbeat);
+  const create = () => writeFile(file, content, { flag: 'wx' });
+  const take = async () => {
+    try {
+      await create();
+      return true;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+      if (await abandoned()) await rm(file, { force: true });
+      return false;
+    }
+  };
+  await waitFor(take, waitMs, `another Latchkey uses ${folder}; stop it, or set DATABASE_URL for a shared database`);
+
+  const beat = async () => {
+    try {
+      if ((await readFile(file, 'utf8')) === content) return await utimes(file, new Date(), new Date());
+    } catch (error) {
+      if (isMissing(error)) await create().catch(() => {});
+      return;
+    }
+    clearInterval(timer);
+    onLost(`another Latchkey has taken ${folder} over while this one was suspended; this one stops`);
+  };
+  const timer = setInterval(() => void beat().catch(() => {}), heartbeat.every).unref();
+  return {
+    async release() {
+      clearInterval(timer);
+      if ((await readFile(file, 'utf8').catch(() => '')) === content) await rm(file, { force: true });
+    },
+  };
+}

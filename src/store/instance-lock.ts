@@ -1,0 +1,35 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { StartupError } from '../startup-error.ts';
+
+/** Held while this process is the only one that serves a database. */
+export interface InstanceLock {
+  release(): Promise<void>;
+}
+
+/** Another instance has the database. The message is one line for the operator. */
+export class AlreadyRunningError extends StartupError {
+  override readonly name = 'AlreadyRunningError';
+}
+
+export interface LockOptions {
+  /** The time that another instance has to end. Defaults to 30 seconds. Milliseconds. */
+  waitMs?: number;
+  /**
+   * Called when another instance has taken the lock of this one, which must stop at once: two instances do not know of
+   * each other's answers and revocations. The message is one line for the operator.
+   */
+  onLost?: (message: string) => void;
+}
+
+/** The time that a rolling restart may take: the new instance waits for the old one to end. Milliseconds. */
+export const rollingRestartMs = 30_000;
+const pollMs = 250;
+
+/** Calls `take` until it returns true. Throws AlreadyRunningError with the message after `waitMs`. */
+export async function waitFor(take: () => Promise<boolean>, waitMs: number, message: string): Promise<void> {
+  const deadline = Date.now() + waitMs;
+  while (!(await take())) {
+    if (Date.now() >= deadline) throw new AlreadyRunningError(message);
+    await delay(pollMs);
+  }
+}

@@ -1,0 +1,62 @@
+import { join } from 'node:path';
+import type { PGlite } from '@electric-sql/pglite';
+import { DatabaseUnavailableError } from '../../errors.ts';
+import { PrismaClient } from '../../generated/prisma/client.ts';
+import { type Database, type OpenOptions, type Statement, transactionOptions } from '../database.ts';
+import { lockFolder } from '../folder-lock.ts';
+import { migrate } from '../migrate.ts';
+import { asked, reportingUnavailable } from '../unavailable.ts';
+import { pgliteAdapter } from './adapter.ts';
+import { type Engine, openEngine } from './engine.ts';
+import { createSessions } from './sessions.ts';
+
+/** A PGlite in this thread. Its owner closes it; closing the engine only ends its use. */
+async function engineOf(lite: PGlite): Promise<Engine> {
+  const { createRunner } = await import('./runner.ts');
+  const session = { send: await createRunner(lite), open: true };
+  return {
+    async session() {
+      if (!session.open) throw new DatabaseUnavailableError('the database is closed');
+      return session;
+    },
+    get open() {
+      return session.open;
+    },
+    async close() {
+      session.open = false;
+    },
+  };
+}
+
+/** Opens the embedded database and migrates it. Throws StartupError. */
+export async function openPGlite(options: OpenOptions): Promise<Database> {
+  const { dataDir, pglite, log, statementTimeoutMs, onStatement, onLockLost } = options;
+  const lock = dataDir ? await lockFolder(dataDir, onLockLost && { onLost: onLockLost }) : null;
+  const closing: (() => Promise<void>)[] = lock ? [lock.release] : [];
+  const close = async () => {
+    for (const end of closing.splice(0).reverse()) await end();
+  };
+  try {
+    if (!pglite && !dataDir) throw new Error('an embedded database has a folder');
+    const folder = join(dataDir ?? '', 'pglite');
+    const engine = pglite ? await engineOf(pglite) : await openEngine({ folder, log, statementTimeoutMs });
+    closing.push(engine.close);
+    const sessions = createSessions(engine, onStatement);
+    const query = async <Row>(sql: string, values: unknown[] = []) =>
+      (await sessions.send({ kind: 'query', sql, values })) as Row[];
+    if (!pglite) await migrate({ exec: (sql) => sessions.send({ kind: 'exec', sql }), query });
+    const adapter = reportingUnavailable(pgliteAdapter(sessions));
+    const prisma = new PrismaClient({ adapter, transactionOptions });
+    closing.push(() => prisma.$disconnect());
+    return {
+      prisma,
+      query: <Row>({ text }: Statement, values: unknown[]) => asked(() => query<Row>(text, values)),
+      // A statement can keep it busy for a while: that it is open says that it can be asked.
+      reachable: async () => engine.open,
+      close,
+    };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}

@@ -1,0 +1,83 @@
+import type { Engine, Session } from './engine.ts';
+import { type Reply, type Request, sqlOf } from './requests.ts';
+
+/** A transaction that has the database for itself: what comes meanwhile waits until it is over. */
+export interface Transaction {
+  send<R extends Request>(request: R): Promise<Reply<R>>;
+  commit(): Promise<void>;
+  rollback(): Promise<void>;
+}
+
+/** The one session of a PGlite, shared among those who use it. */
+export interface Sessions {
+  /** Runs a request in a transaction of its own. */
+  send<R extends Request>(request: R): Promise<Reply<R>>;
+  /** Waits until the requests and transactions before it are over, and starts a transaction. */
+  begin(): Promise<Transaction>;
+}
+
+/** Runs one piece of work after the other, in the order in which they come. */
+function inTurn(): <T>(work: () => Promise<T>) => Promise<T> {
+  let last: Promise<unknown> = Promise.resolve();
+  return (work) => {
+    const result = last.then(work);
+    last = result.catch(() => {});
+    return result;
+  };
+}
+
+const command = (sql: string): Extract<Request, { kind: 'executeRaw' }> => ({
+  kind: 'executeRaw',
+  query: { sql, args: [], argTypes: [] },
+});
+
+/** `onStatement` is called with the text of every request that is sent. */
+export function createSessions(engine: Engine, onStatement?: (text: string) => void): Sessions {
+  const turn = inTurn();
+  const send = <R extends Request>(session: Session, request: R): Promise<Reply<R>> => {
+    onStatement?.(sqlOf(request));
+    return session.send(request);
+  };
+
+  /** Waits until it is this caller's turn, and returns what ends the turn. */
+  const takeTurn = () =>
+    new Promise<() => void>((start) => {
+      void turn(() => new Promise<void>(start));
+    });
+
+  async function begin(): Promise<Transaction> {
+    const release = await takeTurn();
+    let session: Session;
+    try {
+      session = await engine.session();
+      await send(session, command('BEGIN'));
+    } catch (error) {
+      release();
+      throw error;
+    }
+    const next = inTurn();
+    let over = false;
+    const end = (sql: 'COMMIT' | 'ROLLBACK') =>
+      next(async () => {
+        if (over) return;
+        over = true;
+        try {
+          // What stopped has rolled back. A commit asks it all the same, and fails.
+          if (sql === 'COMMIT' || session.open) await send(session, command(sql));
+        } finally {
+          release();
+        }
+      });
+    return {
+      send: (request) =>
+        next(async () => {
+          if (over) throw new Error('the transaction is over');
+          return send(session, request);
+        }),
+      commit: () => end('COMMIT'),
+      rollback: () => end('ROLLBACK'),
+    };
+  }
+
+  return { send: (request) => turn(async () => send(await engine.session(), request)), begin };
+}

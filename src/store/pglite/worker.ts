@@ -1,0 +1,49 @@
+import { parentPort, workerData } from 'node:worker_threads';
+import { PGlite } from '@electric-sql/pglite';
+import { type FromWorker, type ToWorker, toPlainError, type WorkerData } from './requests.ts';
+import { BrokenDatabaseError, createRunner } from './runner.ts';
+
+/**
+ * The thread of the embedded database. A statement is computed in one go, so on the thread of the server it would hold
+ * up everything else; here, the server can also end it.
+ */
+const { folder } = workerData as WorkerData;
+const say = (message: FromWorker) => parentPort?.postMessage(message);
+
+/** The last thing that PostgreSQL wrote to its log, which explains why it does not start. */
+let lastLine = '';
+const onStderr = (line: string) => {
+  const said = /\b(?:FATAL|PANIC|ERROR): {2}(.*)/.exec(line)?.[1];
+  if (said) lastLine = said;
+  return false;
+};
+
+/** Emscripten throws objects with a number for what its file system cannot do. */
+const reasonOf = (error: unknown): string =>
+  lastLine || (error instanceof Error ? error.message : `its files cannot be used (${JSON.stringify(error)})`);
+
+try {
+  const lite = await PGlite.create({ dataDir: folder, onStderr });
+  const run = await createRunner(lite);
+  parentPort?.on('message', async (message: ToWorker) => {
+    if ('close' in message) {
+      await lite.close().catch(() => {});
+      process.exit(0);
+    }
+    const { id, request } = message;
+    try {
+      say({ id, reply: await run(request) });
+    } catch (error) {
+      if (error instanceof BrokenDatabaseError) fail(error);
+      say({ id, error: toPlainError(error) });
+    }
+  });
+  say({ opened: true });
+} catch (error) {
+  fail(error);
+}
+
+function fail(error: unknown): never {
+  say({ failed: reasonOf(error) });
+  process.exit(1);
+}

@@ -1,0 +1,102 @@
+import { PrismaPg } from '@prisma/adapter-pg';
+import pg from 'pg';
+import { PrismaClient } from '../generated/prisma/client.ts';
+import { type Database, type OpenOptions, type Statement, transactionOptions } from './database.ts';
+import { type DatabaseLock, lockDatabase } from './database-lock.ts';
+import { databaseProblem } from './database-problem.ts';
+import { migrate } from './migrate.ts';
+import { Connection, connectionOptions } from './pg-connection.ts';
+import { asked, reportingUnavailable } from './unavailable.ts';
+
+type PostgresOptions = OpenOptions & { databaseUrl: string };
+
+/** The time after which a statement is given up that PostgreSQL should have ended itself. Milliseconds. */
+const graceMs = 5_000;
+
+/** Connects to PostgreSQL, migrates the database and holds it for this process. Throws StartupError. */
+export async function openPostgres(options: PostgresOptions): Promise<Database> {
+  const { databaseUrl, log, onLockLost } = options;
+  const lock = await lockDatabase(databaseUrl, { log, ...(onLockLost && { onLost: onLockLost }) });
+  try {
+    await migrateDatabase(databaseUrl);
+  } catch (error) {
+    await lock.release();
+    throw error;
+  }
+  return withPool(openPool(options), lock);
+}
+
+function openPool({ databaseUrl, statementTimeoutMs, onStatement }: PostgresOptions): pg.Pool {
+  const pool = new pg.Pool({
+    ...connectionOptions(databaseUrl),
+    Client: Connection as new () => pg.Client,
+    max: 10,
+    statement_timeout: statementTimeoutMs,
+    query_timeout: statementTimeoutMs + graceMs,
+  });
+  // The pool opens another connection in place of an idle one that is lost.
+  pool.on('error', () => {});
+  pool.on('release', (_error, client) => {
+    // Nobody else may continue a transaction whose end failed, for whatever reason.
+    if (client.getTransactionStatus() !== 'I') void (client as pg.PoolClient & Connection).end();
+  });
+  if (onStatement) pool.on('connect', (connection) => observe(connection, onStatement));
+  return pool;
+}
+
+function withPool(pool: pg.Pool, lock: DatabaseLock): Database {
+  const adapter = new PrismaPg(pool, { statementNameGenerator: statementName() });
+  const prisma = new PrismaClient({ adapter: reportingUnavailable(adapter, lock.held), transactionOptions });
+  return {
+    prisma,
+    query: <Row>({ name, text }: Statement, values: unknown[]) =>
+      asked(async () => {
+        await lock.held();
+        return (await pool.query({ name, text, values })).rows as Row[];
+      }),
+    reachable: lock.check,
+    close: async () => {
+      await prisma.$disconnect();
+      if (!pool.ending) await pool.end();
+      await lock.release();
+    },
+  };
+}
+
+/** A migration may take longer than a statement. */
+async function migrateDatabase(databaseUrl: string): Promise<void> {
+  const client = new Connection(connectionOptions(databaseUrl));
+  try {
+    await client.connect();
+    await migrate({
+      exec: (sql) => client.query(sql),
+      query: async <Row>(sql: string, values?: unknown[]) => (await client.query(sql, values)).rows as Row[],
+    });
+  } catch (error) {
+    throw databaseProblem(error, databaseUrl);
+  } finally {
+    await client.end().catch(() => {});
+  }
+}
+
+/** One short name for each text that Prisma sends, so that PostgreSQL plans it once a connection. */
+function statementName() {
+  const names = new Map<string, string>();
+  return ({ sql }: { sql: string }) => {
+    let name = names.get(sql);
+    if (!name) {
+      name = `prisma_${names.size}`;
+      names.set(sql, name);
+    }
+    return name;
+  };
+}
+
+function observe(connection: { query: unknown }, onStatement: (text: string) => void): void {
+  const original = connection.query as (...args: unknown[]) => unknown;
+  connection.query = (...args: unknown[]) => {
+    const [first] = args;
+    onStatement(typeof first === 'string' ? first : ((first as { text?: string } | undefined)?.text ?? ''));
+    return original.apply(connection, args);
+  };
+}
