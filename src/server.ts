@@ -21,6 +21,7 @@ import { createWebSockets, type WebSockets } from './graphql/websocket.ts';
 import { createGraphQLServer } from './graphql/yoga.ts';
 import { type NotReady, serveHealth } from './http/health.ts';
 import { createHostCheck, type HostRequest } from './http/host-check.ts';
+import { type BodyFailure, createRequestBodies, maxBody, type RequestBody } from './http/request-bodies.ts';
 import { currentRequest, type Log } from './log.ts';
 import { createMetrics } from './metrics.ts';
 import { mentionsSecret } from './modules/tokens/secret.ts';
@@ -42,9 +43,6 @@ import {
 import { projectRoot } from './root.ts';
 import type { Foundation, Services } from './services.ts';
 
-/** The largest body of a request, and of one that strangers may send to a REST row. Bytes. */
-const maxBody = 20 * 1024 * 1024;
-const maxStrangersBody = 1024 * 1024;
 /** What REST rows may ask of a list in one go; their contracts have no pages where this applies. */
 const restPageLimit = 0x7fff_fffe;
 
@@ -60,7 +58,7 @@ const apiVersion = '4.6.1';
 
 interface Env {
   Bindings: Partial<HttpBindings>;
-  Variables: { requestId: string; log: Log };
+  Variables: { requestId: string; log: Log; body?: RequestBody };
 }
 
 export interface ServerOptions extends Pick<Foundation, 'settings' | 'db' | 'log'> {
@@ -224,33 +222,45 @@ export function createServer({
     return detail === null ? next() : replyWith(c, dialectAt(c.req.path).say(400, detail));
   });
   /** Files have a limit each, told with a reason; this is of all that one request may carry. */
-  const maxUpload = Math.max(maxBody, 2 * settings.maxFileSize + 1024 * 1024);
-  const limitOf = (c: HonoContext) => {
-    if (takesStrangers(c.req.method, c.req.path)) return maxStrangersBody;
-    return multipart.test(c.req.header('content-type') ?? '') ? maxUpload : maxBody;
+  const maxUpload = Math.max(maxBody.other, 2 * settings.maxFileSize + 1024 * 1024);
+  const limitOf = (c: HonoContext): number => {
+    if (takesStrangers(c.req.method, c.req.path)) return maxBody.anonymous;
+    if (multipart.test(c.req.header('content-type') ?? '')) return maxUpload;
+    return c.req.path === '/graphql' ? maxBody.graphql : maxBody.other;
   };
-  const tooLarge = (c: HonoContext) => {
-    const text = `The body is larger than ${limitOf(c)} bytes.`;
+  const refuseBody = (c: HonoContext, { status, text }: BodyFailure): Response => {
+    const code = { 408: 'REQUEST_TIMEOUT', 413: 'PAYLOAD_TOO_LARGE', 429: 'RATE_LIMITED' }[status];
+    if (c.req.path === '/graphql') {
+      const extensions = { code: status === 429 ? code : 'BAD_USER_INPUT', limit: 'body' };
+      return c.json({ errors: [{ message: text, extensions }] }, status);
+    }
     const dialect = dialectAt(c.req.path);
-    return replyWith(c, dialect === onyx ? coded(413, 'PAYLOAD_TOO_LARGE', text) : dialect.say(413, text));
+    return replyWith(c, dialect === onyx ? coded(status, code, text) : dialect.say(status, text));
   };
+  const unread = (c: HonoContext, failure: BodyFailure): Response => {
+    const response = refuseBody(c, failure);
+    // The rest of the body may never come.
+    if (failure.status !== 413) response.headers.set('Connection', 'close');
+    if (failure.status === 429) response.headers.set('Retry-After', '1');
+    return response;
+  };
+  const bodyOf = createRequestBodies();
   app.use(async (c, next) => {
-    // A length that is announced is held to by HTTP; to look at the body itself would cost every request its fast path.
-    const length = c.req.header('content-length');
-    if (length !== undefined)
-      return Number(length) > maxStrangersBody && Number(length) > limitOf(c) ? tooLarge(c) : next();
-    if (c.req.method === 'GET' || c.req.method === 'HEAD' || !c.req.raw.body) return next();
-    let exceeded = false;
-    const body = limitedBody(c.req.raw.body, limitOf(c), () => {
-      exceeded = true;
-    });
-    c.req.raw = new Request(c.req.raw, { body, duplex: 'half' } as RequestInit);
-    await next();
-    if (!exceeded) return;
+    const body = bodyOf(c, () => limitOf(c));
+    if (body === null) return next();
+    if (body.failure) return unread(c, body.failure);
+    c.set('body', body);
+    await next().finally(body.end);
+    if (!body.failure) return;
     // Whatever was made of a body that could not be read.
     c.res = undefined;
-    c.res = tooLarge(c);
+    c.res = unread(c, body.failure);
   });
+  /** Decides how much of a body is read, once it is known who sends it. */
+  const admitBody = async (c: HonoContext<Env>, viewer: Viewer | 'refused'): Promise<void> => {
+    if (viewer === null || viewer === 'refused') c.var.body?.restrict(clientOf(c).address);
+    else await c.var.body?.makeRoom(viewer.userId);
+  };
 
   serveHealth(app, notReady);
   const health = (c: HonoContext) => c.json({ success: true, message: 'ok', data: null });
@@ -285,6 +295,7 @@ export function createServer({
         throw forbidden([...uploadPermissions], 'This credential may send no files.');
       }
     }
+    await admitBody(c, viewer);
     const response = await yoga.fetch(c.req.raw, contextOf(c, viewer, maxPage));
     const answer = new Response(response.body, response);
     // Proxies that collect a reply before they pass it on would hold back a stream of events.
@@ -308,6 +319,7 @@ export function createServer({
 
   const rest = {
     authenticate,
+    admitBody,
     fromOwnPage: (c: HonoContext<Env>) => fromOwnPage(c.req.raw.headers),
     context: (c: HonoContext<Env>, principal: Viewer) => contextOf(c, principal, restPageLimit),
   };
@@ -337,33 +349,6 @@ function hostOf(origin: string): string {
   } catch {
     return origin;
   }
-}
-
-/**
- * A body of which nothing is read before somebody asks for it: who may not send it has it refused and not kept.
- * `onExceeded` is called where it is longer than `most` bytes, and reading it fails there.
- */
-function limitedBody(
-  body: ReadableStream<Uint8Array>,
-  most: number,
-  onExceeded: () => void,
-): ReadableStream<Uint8Array> {
-  const reader = body.getReader();
-  let size = 0;
-  return new ReadableStream(
-    {
-      async pull(controller) {
-        const { done, value } = await reader.read();
-        if (done) return controller.close();
-        size += value.length;
-        if (size <= most) return controller.enqueue(value);
-        onExceeded();
-        throw new Error('the body is too large');
-      },
-      cancel: (reason) => reader.cancel(reason),
-    },
-    { highWaterMark: 0 },
-  );
 }
 
 /** The pattern that a request's path matches. */

@@ -23,6 +23,8 @@ export interface Caller {
 export interface RouteOptions<Env extends object> {
   /** Throws RATE_LIMITED. */
   authenticate: (c: HonoContext<Env>, accept: Accept) => Promise<Caller>;
+  /** Decides how much of a body is read, once it is known who sends it. Throws RATE_LIMITED, BAD_USER_INPUT. */
+  admitBody: (c: HonoContext<Env>, viewer: Viewer | 'refused') => Promise<void>;
   /** Whether no page of another origin makes the request. */
   fromOwnPage: (c: HonoContext<Env>) => boolean;
   context: (c: HonoContext<Env>, principal: Viewer) => Context;
@@ -133,6 +135,7 @@ async function serve<Env extends object>(
     if (row.setsCookie && !options.fromOwnPage(c)) throw forbidden([], 'A page of another origin cannot do this.');
     const closed = await row.gate?.(context);
     if (closed) return replyWith(c, closed);
+    await options.admitBody(c, viewer);
     const read = await readRequest(row, dialect, c);
     input = read;
     // A body can take minutes to arrive, and its sender's rights may be gone by then.

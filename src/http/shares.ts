@@ -1,0 +1,56 @@
+/** Gives back what was taken. Further calls do nothing. */
+export type Release = () => void;
+
+export interface Shares {
+  /** Waits for an amount. An amount above a limit waits until the holder, or everything, is free. */
+  wait(holder: string, amount: number): Promise<Release>;
+}
+
+/**
+ * A limited amount of something that requests use for a while, with a limit for each holder, so that one of them cannot
+ * take it all. Requests are served in order, except those whose holder has its share already.
+ */
+export function createShares(perHolder: number, total: number): Shares {
+  const held = new Map<string, number>();
+  let sum = 0;
+  const waiting: { holder: string; amount: number; serve: (release: Release) => void }[] = [];
+
+  function take(holder: string, amount: number): Release | null {
+    const own = held.get(holder) ?? 0;
+    if (own + amount > perHolder || sum + amount > total) return null;
+    held.set(holder, own + amount);
+    sum += amount;
+    let released = false;
+    return () => {
+      if (released) return;
+      released = true;
+      const left = (held.get(holder) ?? 0) - amount;
+      if (left > 0) held.set(holder, left);
+      else held.delete(holder);
+      sum -= amount;
+      serveWaiting();
+    };
+  }
+
+  function serveWaiting(): void {
+    for (let at = 0; at < waiting.length; ) {
+      const next = waiting[at] as (typeof waiting)[number];
+      const release = take(next.holder, next.amount);
+      if (release) {
+        waiting.splice(at, 1);
+        next.serve(release);
+      } else at++;
+    }
+  }
+
+  return {
+    wait(holder, amount) {
+      const possible = Math.min(amount, perHolder, total);
+      const release = waiting.some((other) => other.holder === holder) ? null : take(holder, possible);
+      if (release) return Promise.resolve(release);
+      return new Promise((serve) => {
+        waiting.push({ holder, amount: possible, serve });
+      });
+    },
+  };
+}
