@@ -79,8 +79,11 @@ const UserChanges = z
   })
   .openapi('AnythingLLMUserChanges');
 
-/** Whether the request itself is at fault, and not a part of its path. */
-const ofBody = ({ details }: AppError): boolean => details.fields?.[0]?.path[0] === 'body';
+/** Whether a field of the body is at fault: not the path, and not a body that cannot be read, which is 400. */
+const ofBody = ({ details }: AppError): boolean => {
+  const path = details.fields?.[0]?.path ?? [];
+  return path[0] === 'body' && path.length > 1;
+};
 
 /** The words that these clients know for the rule that an administrator stays. */
 const kept = ({ message }: AppError): string =>

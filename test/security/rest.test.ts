@@ -1,0 +1,315 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { anythingllm, anythingllmSession } from '../../src/rest/anythingllm/dialect.ts';
+import { multiUserOnly } from '../../src/rest/anythingllm/mode.ts';
+import { openai } from '../../src/rest/anythingllm/openai-dialect.ts';
+import type { Dialect } from '../../src/rest/dialect.ts';
+import { downloads } from '../../src/rest/downloads.ts';
+import { oauth } from '../../src/rest/oauth.ts';
+import { onyx } from '../../src/rest/onyx/errors.ts';
+import { dialectOf } from '../../src/rest/routes.ts';
+import { type AnyRow, rowRequirements } from '../../src/rest/row.ts';
+import { rows } from '../../src/rest/rows.ts';
+import { type Answer, type Kit, startKit } from '../kit.ts';
+import { nothingStored } from '../nothing-stored.ts';
+import { insides } from './insides.ts';
+import { httpExchange } from './raw-http.ts';
+
+/**
+ * The seven REST checks, each over every operation of every family of clients. What each operation says about its own
+ * fields is in bad-input.test.ts and loose-input.test.ts.
+ */
+let single: Kit;
+/** A server with people: some paths exist only with them, some only without. */
+let peopled: Kit;
+beforeAll(async () => {
+  single = await startKit();
+  peopled = await startKit();
+  await peopled.person();
+});
+afterAll(async () => {
+  await single?.close();
+  await peopled?.close();
+});
+
+const serverOf = ({ gate }: AnyRow): Kit => (gate === multiUserOnly ? peopled : single);
+const filled = (path: string) =>
+  path.replaceAll(/\{(\w+)\}/g, (_all, name: string) =>
+    /session|file|uuid/i.test(name) ? '11111111-2222-4333-8444-555555555555' : '2147483647',
+  );
+const pathOf = (row: AnyRow) => `/api${filled(row.path)}`;
+const named = (selected: readonly AnyRow[]) =>
+  selected.map((row) => ({ name: `${row.method.toUpperCase()} ${row.path}`, row }));
+const all = named(rows);
+const withBody = named(rows.filter(({ body }) => body));
+
+/** The keys of the errors of a family of clients. Some AnythingLLM paths answer with their own, or with text. */
+const errorShapes = new Map<Dialect, RegExp>([
+  [onyx, /^(detail|error_code,detail|message|status_code,message,data|.*error_code,detail)$/],
+  [anythingllm, /^(.*error.*|.*message.*|)$/],
+  [anythingllmSession, /^(.*error.*|.*message.*|)$/],
+  [openai, /^error$/],
+  [oauth, /^error,error_description$/],
+]);
+
+/** Holds that a reply is an error in the form of its clients, without anything of the inside of the server. */
+function refused(row: AnyRow, { status, text, body }: Answer, expected: number | readonly number[]): void {
+  const what = `${row.method} ${row.path}: ${status} ${text.slice(0, 300)}`;
+  expect([expected].flat(), what).toContain(status);
+  expect(insides(status, text), what).toBeNull();
+  const keys = typeof body === 'object' && body !== null ? Object.keys(body).join() : '';
+  expect(keys, what).toMatch(errorShapes.get(dialectOf(row)) ?? /$./);
+}
+
+type Sent = Parameters<Kit['rest']>[2];
+const send = (row: AnyRow, options: Sent = {}, kit = serverOf(row)) =>
+  kit.rest(row.method.toUpperCase(), pathOf(row), options);
+
+it('knows the errors of every family of clients', () => {
+  expect(new Set(rows.map(dialectOf))).toEqual(new Set(errorShapes.keys()));
+});
+
+describe('REST 1: 405 and 415', () => {
+  it.each(all)('$name: another method gets 405 with Allow, and changes nothing', async ({ row }) => {
+    const kit = serverOf(row);
+    const here = rows.filter(({ path }) =>
+      new RegExp(`^${path.replaceAll(/\{\w+\}/g, '[^/]+')}$`).test(filled(row.path)),
+    );
+    const known = new Set(here.map(({ method }) => method.toUpperCase()));
+    const other = ['DELETE', 'PUT', 'PATCH', 'POST', 'GET'].find((method) => !known.has(method)) ?? 'TRACE';
+    const reply = await nothingStored(kit, () => kit.rest(other, pathOf(row)));
+    refused(row, reply, 405);
+    expect(new Set(reply.headers.get('allow')?.split(', '))).toEqual(known);
+  });
+
+  it.each(withBody)('$name: a body of another media type gets 415, and changes nothing', async ({ row }) => {
+    const reply = await nothingStored(serverOf(row), () =>
+      send(row, { body: '<a/>', headers: { 'content-type': 'application/xml' } }),
+    );
+    refused(row, reply, 415);
+    expect(reply.text).toContain('Unsupported Media Type');
+  });
+});
+
+describe('REST 2: 413', () => {
+  it.each(withBody)('$name: a body beyond the limit gets 413 before it is read', async ({ row }) => {
+    const kit = serverOf(row);
+    const answer = await httpExchange(
+      Number(new URL(kit.url).port),
+      [
+        `${row.method.toUpperCase()} ${pathOf(row)} HTTP/1.1`,
+        'Host: localhost',
+        `Authorization: Bearer ${kit.keys.ADMIN}`,
+        `Content-Type: ${row.form === 'files' ? 'multipart/form-data; boundary=x' : 'application/json'}`,
+        'Content-Length: 1000000000',
+        'Connection: close',
+        '',
+        '{',
+      ].join('\r\n'),
+    );
+    const [head = '', text = ''] = answer.split('\r\n\r\n');
+    const json = /\{.*\}/s.exec(text)?.[0] ?? 'null';
+    const reply = { status: Number(head.split(' ')[1]), headers: new Headers(), text, body: JSON.parse(json) };
+    refused(row, reply, 413);
+  });
+});
+
+describe('REST 3: names, types and downloads of files', () => {
+  const uploads = named(rows.filter((row) => /\/upload(\/|$)/.test(row.path)));
+  it('are about these uploads', () => {
+    expect(uploads.length).toBeGreaterThanOrEqual(3);
+  });
+
+  it.each(uploads)(
+    '$name: a name is a name and never a path, and what is no text is refused with a reason',
+    async ({ row }) => {
+      const kit = serverOf(row);
+      const field = dialectOf(row) === onyx ? 'files' : 'file';
+      const upload = (name: string, content: string | Uint8Array<ArrayBuffer>) => {
+        const body = new FormData();
+        body.append(field, new Blob([content]), name);
+        return kit.rest('POST', `/api${row.path.replace('{folderName}', 'custom-documents')}`, { body });
+      };
+      for (const name of ['../../etc/passwd.txt', String.raw`..\..\boot.txt`, '/etc/shadow.txt', 'C:\\x.txt']) {
+        const reply = await upload(name, `Text of ${name}.`);
+        expect(reply.status, reply.text).toBe(200);
+      }
+      await kit.booted.background.settled();
+      for (const { name } of await kit.prisma.file.findMany({ select: { name: true } }))
+        expect(name).not.toMatch(/[/\\]/);
+      for (const { fileName } of await kit.prisma.document.findMany({ select: { fileName: true } }))
+        expect(fileName).not.toMatch(/[/\\]|^\.\.?$/);
+      const program = await nothingStored(kit, () =>
+        upload('program.exe', new Uint8Array([0x4d, 0x5a, 0, 1, 2, 0xff])),
+      );
+      const told = program.status === 200 ? program.body.rejected_files[0].reason : program.body.error;
+      expect(told, program.text).toMatch(/\w{3,}/);
+      expect(program.body.user_files ?? []).toEqual([]);
+    },
+  );
+
+  it('every download is an attachment with `nosniff`, and a page cannot show it', async () => {
+    const id = await single.upload('page.html', '<script>alert(1)</script>');
+    const paths = [
+      `/api/chat/file/${id}`,
+      ...downloads.map(({ path }) => `/api${path}`),
+      '/api/admin/audit-events/export?format=jsonl',
+    ];
+    expect(rows.filter((row) => row.download && dialectOf(row) === onyx).map(({ path }) => path)).toEqual([
+      '/chat/file/{file_id}',
+    ]);
+    for (const path of paths) {
+      const { status, headers, text } = await single.rest('GET', path);
+      expect(status, `${path}: ${text.slice(0, 200)}`).toBe(200);
+      expect(headers.get('content-disposition'), path).toMatch(/^attachment; filename="[\w .()-]+"/);
+      expect(headers.get('x-content-type-options'), path).toBe('nosniff');
+      expect(headers.get('content-security-policy'), path).toMatch(/default-src 'none'|default-src 'self'/);
+    }
+  });
+});
+
+describe('REST 4: CORS', () => {
+  const elsewhere = 'https://elsewhere.example';
+  // The pages that may show a widget are named by the widget.
+  const closed = rows.filter(({ path }) => !path.startsWith('/embed/'));
+  it.each(named(closed))('$name: no page of another origin may call it, nor read the reply', async ({ row }) => {
+    const kit = serverOf(row);
+    const asked = await kit.rest('OPTIONS', pathOf(row), {
+      key: null,
+      headers: {
+        origin: elsewhere,
+        'access-control-request-method': row.method.toUpperCase(),
+        'access-control-request-headers': 'authorization, content-type',
+      },
+    });
+    const called = await nothingStored(kit, () => send(row, { key: null, headers: { origin: elsewhere } }));
+    for (const { headers } of [asked, called]) {
+      expect(headers.get('access-control-allow-origin')).toBeNull();
+      expect(headers.get('access-control-allow-credentials')).toBeNull();
+    }
+  });
+
+  describe('with CORS_ORIGINS', () => {
+    let open: Kit;
+    const origin = 'https://app.example';
+    beforeAll(async () => {
+      open = await startKit({ environment: { CORS_ORIGINS: origin } });
+    });
+    afterAll(() => open?.close());
+
+    it.each(named(closed))(
+      '$name: a page of a named origin may, without credentials of the browser',
+      async ({ row }) => {
+        const asked = await open.rest('OPTIONS', pathOf(row), {
+          key: null,
+          headers: {
+            origin,
+            'access-control-request-method': row.method.toUpperCase(),
+            'access-control-request-headers': 'authorization, content-type',
+          },
+        });
+        expect([asked.status, asked.headers.get('access-control-allow-origin')]).toEqual([204, origin]);
+        expect(asked.headers.get('access-control-allow-headers')).toMatch(/authorization/i);
+        expect(asked.headers.get('access-control-allow-methods')).toContain(row.method.toUpperCase());
+        const called = await open.rest(row.method.toUpperCase(), pathOf(row), { key: null, headers: { origin } });
+        expect(called.headers.get('access-control-allow-origin')).toBe(origin);
+        expect(called.headers.get('access-control-allow-credentials')).toBeNull();
+      },
+    );
+  });
+});
+
+describe('REST 5: 429', () => {
+  const spent = new Map<Kit, string>();
+  beforeAll(async () => {
+    for (const kit of [single, peopled]) {
+      const { id, secret } = await kit.createKey('ADMIN', { name: 'spent' });
+      const { errors } = await kit.gql(
+        'mutation ($input: CreateRateLimitInput!) { createRateLimit(input: $input) { rateLimit { databaseId } } }',
+        { input: { scope: 'TOKEN', tokenId: id, requestsPerMinute: 1 } },
+      );
+      expect(errors).toEqual([]);
+      await kit.rest('GET', '/api/me', { key: secret });
+      spent.set(kit, secret);
+    }
+  });
+
+  // Visitors of a widget have no credential, and are counted by the widget.
+  it.each(named(rows.filter((row) => rowRequirements(row).length > 0)))(
+    '$name: a key beyond its limit gets 429 with Retry-After, and changes nothing',
+    async ({ row }) => {
+      const kit = serverOf(row);
+      const reply = await nothingStored(kit, () => send(row, { key: spent.get(kit) ?? null }));
+      refused(row, reply, 429);
+      const seconds = Number(reply.headers.get('retry-after'));
+      expect(Number.isInteger(seconds) && seconds >= 1 && seconds <= 60, String(seconds)).toBe(true);
+    },
+  );
+});
+
+describe('REST 6: no stack trace', () => {
+  let broken: Kit;
+  beforeAll(async () => {
+    broken = await startKit();
+    // Every statement fails, with a message that says too much.
+    broken.statements.push = () => {
+      throw new Error('SELECT "hash" FROM "Token": connection to pglite closed at /srv/src/store/database.ts:12');
+    };
+  });
+  afterAll(async () => {
+    if (!broken) return;
+    Object.assign(broken, { statements: [] });
+    await broken.close();
+  });
+
+  it.each(all)('$name: a failure inside the server is told without any of its inside', async ({ row }) => {
+    const body = row.body && row.form !== 'files' ? { body: '{}' } : {};
+    const reply = await send(row, body, broken);
+    expect(reply.status, reply.text).toBeGreaterThanOrEqual(400);
+    expect(reply.text.length).toBeLessThan(1000);
+    refused(row, reply, reply.status);
+    expect(reply.text).not.toMatch(/connection|database|pglite|SELECT/i);
+  });
+});
+
+describe('REST 7: malformed input', () => {
+  const nested = `${'['.repeat(300)}${']'.repeat(300)}`;
+  const unreadable: [string, BodyInit][] = [
+    ['cut off', '{"a": '],
+    ['two values', '{} {}'],
+    ['300 levels deep', `{"a": ${nested}}`],
+    ['20,001 values', `{"a": [${'0,'.repeat(20_000)}0]}`],
+    ['not UTF-8', Uint8Array.from([0x7b, 0x22, 0xff, 0x22, 0x3a, 0x31, 0x7d])],
+  ];
+  it.each(named(rows.filter(({ body, form }) => body && form !== 'files')))(
+    '$name: a body that cannot be read gets a clear 4xx, and changes nothing',
+    async ({ row }) => {
+      const kit = serverOf(row);
+      for (const [what, body] of unreadable) {
+        const response = await nothingStored(kit, () =>
+          fetch(`${kit.url}${pathOf(row)}`, {
+            method: row.method.toUpperCase(),
+            headers: { 'content-type': 'application/json', authorization: `Bearer ${kit.keys.ADMIN}` },
+            body,
+          }),
+        );
+        const text = await response.text();
+        const reply = { status: response.status, headers: response.headers, text, body: JSON.parse(text) };
+        refused(row, reply, [400, 401, 422]);
+        expect(text.length, what).toBeLessThan(1000);
+      }
+    },
+  );
+
+  it.each(all)('$name: a path or query of hostile text gets no 5xx', async ({ row }) => {
+    const kit = serverOf(row);
+    for (const text of ['%00', '%ed%a0%80', '1e400', '9007199254740993', '-1', 'x'.repeat(3000)]) {
+      const path = row.path.replaceAll(/\{\w+\}/g, text);
+      const query = Object.keys((row.query as { shape?: object } | undefined)?.shape ?? {})
+        .map((name) => `${name}=${text}`)
+        .join('&');
+      const reply = await kit.rest(row.method.toUpperCase(), `/api${path}?${query}`, { key: kit.keys.LIMITED });
+      expect(reply.status, `${path}?${query}: ${reply.text.slice(0, 200)}`).toBeLessThan(500);
+      expect(insides(reply.status, reply.text)).toBeNull();
+    }
+  });
+});
