@@ -252,7 +252,7 @@ export async function startKit({
     } = {}) {
       passwords.push(password);
       const made = await kit.gql(
-        'mutation ($input: CreateUserInput!) { createUser(input: $input) { account { id } } }',
+        'mutation ($input: CreateUserInput!) { createUser(input: $input) { user { id: databaseId } } }',
         { input: { email, password, role } },
       );
       if (made.errors.length > 0) throw new Error(JSON.stringify(made.errors));
@@ -264,9 +264,9 @@ export async function startKit({
       if (login.errors.length > 0) throw new Error(JSON.stringify(login.errors));
       const session = login.data.login.token;
       // The first use moves the session's end, and would show in a fingerprint.
-      await kit.gql('{ viewer { id } }', {}, session);
+      await kit.gql('{ viewer { role } }', {}, session);
       await booted.background.settled();
-      return { email, password, userId: made.data.createUser.account.id, session };
+      return { email, password, userId: made.data.createUser.user.id, session };
     },
     async upload(name, content, { key = kit.keys.ADMIN, projectId } = {}) {
       const form = new FormData();

@@ -128,6 +128,23 @@ export const visible = {
   projects: (principal: Principal): Prisma.ProjectWhereInput =>
     principal.credential.projectId === null ? { ownerId: principal.userId } : { id: principal.credential.projectId },
 
+  /**
+   * Users whom the caller can read: themselves; with `read:users` the directory, which has the active ones without those
+   * that act within one project; with `manage:users` all of them. The users of chat widgets are visible to no one.
+   */
+  users: (principal: Principal): Prisma.UserWhereInput => {
+    if (can(principal, 'manage:users')) return { embed: null };
+    return can(principal, 'read:users')
+      ? { OR: [{ id: principal.userId }, visible.directory()] }
+      : { id: principal.userId };
+  },
+
+  /** The users that the directory lists. */
+  directory: (): Prisma.UserWhereInput => ({
+    active: true,
+    tokens: { none: { kind: { in: ['PROJECT', 'EMBED'] } } },
+  }),
+
   /** The keys that act as a user of their own, whatever their prefix. */
   apiKeys: (): Prisma.TokenWhereInput => ({ kind: { in: [...serviceAccountKinds] }, revokedAt: null }),
 

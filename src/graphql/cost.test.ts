@@ -20,7 +20,7 @@ const messages = 'role text citations { number } files { name } feedback { ratin
 describe('the cost of an operation', () => {
   it.each<[string, number, string, Record<string, unknown>?]>([
     ['is 0 for scalars and introspection', 0, '{ __typename __schema { types { name fields { name } } } }'],
-    ['is 1 for an object, however many of its fields are selected', 1, '{ viewer { id name role } }'],
+    ['is 1 for an object, however many of its fields are selected', 1, '{ viewer { __typename role permissions } }'],
     ['counts the default page of 20', 21, '{ agents { nodes { name } } }'],
     ['counts `first` as a literal', 6, '{ agents(first: 5) { nodes { name } } }'],
     ['counts at most a page of 100', 101, '{ agents(first: 1000000) { nodes { name } } }'],
@@ -67,11 +67,11 @@ describe('the cost of an operation', () => {
     ['counts the sessions that a search asks for', 1 + 30, '{ searchChats(first: 30) { sessions { id } } }'],
     ['counts the passages that a search asks for', 10, '{ search(query: "x") { text } }'],
     ['counts what an agent may find', 100, '{ search(query: "x", agentSlug: "y") { text } }'],
-    ['does not count what is skipped', 1, '{ viewer { id } agents @skip(if: true) { nodes { id } } }'],
+    ['does not count what is skipped', 1, '{ viewer { role } agents @skip(if: true) { nodes { id } } }'],
     [
       'does not count what a variable leaves out',
       1,
-      'query ($all: Boolean = false) { viewer { id } agents @include(if: $all) { nodes { id } } }',
+      'query ($all: Boolean = false) { viewer { role } agents @include(if: $all) { nodes { id } } }',
     ],
     [
       'allows a full page of messages with citations, files, feedback and usage',
@@ -84,7 +84,7 @@ describe('the cost of an operation', () => {
 
   it('counts the operation that runs, with the fragments that it uses', () => {
     const document = `
-      query Small { viewer { id } }
+      query Small { viewer { role } }
       query Large { agents(first: 100) { nodes { ...Deep } } }
       fragment Deep on Agent { documents(first: 100) { nodes { id } } }`;
     expect(cost(document, {}, 'Small')).toBe(1);
@@ -96,7 +96,7 @@ describe('the cost of an operation', () => {
       { length: 60 },
       (_, i) => `fragment F${i} on Query { ...F${i + 1} ... on Query { ...F${i + 1} } }`,
     );
-    expect(cost(`{ ...F0 } ${levels.join(' ')} fragment F60 on Query { viewer { id } }`)).toBe(1);
+    expect(cost(`{ ...F0 } ${levels.join(' ')} fragment F60 on Query { viewer { role } }`)).toBe(1);
   });
 
   it('is far above the limit for agents and documents that refer to each other', () => {

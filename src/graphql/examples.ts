@@ -16,8 +16,8 @@ mutation Ask {
   {
     title: 'Who am I',
     query: `query WhoAmI {
-  viewer { name role permissions token { kind scopes expiresAt } }
-  can(permission: "read:chat")
+  viewer { role permissions token { kind scopes expiresAt } user { name } }
+  can(permission: READ_CHAT)
 }
 `,
   },

@@ -1,19 +1,17 @@
+import { encodeGlobalID } from '@pothos/plugin-relay';
 import { badInput } from '../errors.ts';
 import { nodeTypes } from './nodes.ts';
 
 type Path = readonly (string | number)[];
-
-/** Descriptions of arguments and input fields that name an object. */
-export const idDescription = {
-  integer: (noun: string) => `The ${noun}, by its global ID or its integer \`databaseId\`.`,
-  uuid: (noun: string) => `The ${noun}, by its global ID or its UUID.`,
-} as const;
 
 const integer = /^-?\d{1,10}$/;
 const uuid = /^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/i;
 
 /** Whether a number fits an integer column. */
 const fits = (number: number): boolean => number === (number | 0);
+
+/** Returns the global ID of an object, for payloads of deletions. */
+export const globalId = (typename: string, id: string | number): string => encodeGlobalID(typename, id);
 
 /** The parts of a global ID; null for a text that is none, such as a database ID. */
 export function globalIdOf(text: string): { typename: string; id: string } | null {

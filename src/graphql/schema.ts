@@ -39,13 +39,14 @@ import '../modules/limits/limits.graphql.ts';
 import '../modules/projects/projects.graphql.ts';
 import '../modules/settings/settings.graphql.ts';
 import '../modules/tokens/introspection.graphql.ts';
-import '../modules/tokens/permissions.graphql.ts';
 import '../modules/tokens/tokens.graphql.ts';
 import '../modules/users/accounts.graphql.ts';
 import '../modules/users/invite-codes.graphql.ts';
+import '../modules/users/permissions.graphql.ts';
 import '../modules/users/sessions.graphql.ts';
 import '../modules/users/single-user.graphql.ts';
 import '../modules/users/users.graphql.ts';
+import '../modules/users/viewer.graphql.ts';
 import { builder } from './builder.ts';
 import { unsizedLists } from './plugins/list-size.ts';
 

@@ -66,12 +66,24 @@ export type introspection = {
         "name": "AcceptInvitePayload",
         "fields": [
           {
-            "name": "account",
+            "name": "user",
             "type": {
               "kind": "NON_NULL",
               "ofType": {
                 "kind": "OBJECT",
-                "name": "Account"
+                "name": "User"
+              }
+            },
+            "args": [],
+            "isDeprecated": false
+          },
+          {
+            "name": "userEdge",
+            "type": {
+              "kind": "NON_NULL",
+              "ofType": {
+                "kind": "OBJECT",
+                "name": "UserEdge"
               }
             },
             "args": [],
@@ -116,317 +128,6 @@ export type introspection = {
           }
         ],
         "interfaces": []
-      },
-      {
-        "kind": "OBJECT",
-        "name": "Account",
-        "fields": [
-          {
-            "name": "accountType",
-            "type": {
-              "kind": "NON_NULL",
-              "ofType": {
-                "kind": "ENUM",
-                "name": "AccountType"
-              }
-            },
-            "args": [],
-            "isDeprecated": false
-          },
-          {
-            "name": "active",
-            "type": {
-              "kind": "NON_NULL",
-              "ofType": {
-                "kind": "SCALAR",
-                "name": "Boolean"
-              }
-            },
-            "args": [],
-            "isDeprecated": false
-          },
-          {
-            "name": "bio",
-            "type": {
-              "kind": "NON_NULL",
-              "ofType": {
-                "kind": "SCALAR",
-                "name": "String"
-              }
-            },
-            "args": [],
-            "isDeprecated": false
-          },
-          {
-            "name": "createdAt",
-            "type": {
-              "kind": "NON_NULL",
-              "ofType": {
-                "kind": "SCALAR",
-                "name": "DateTime"
-              }
-            },
-            "args": [],
-            "isDeprecated": false
-          },
-          {
-            "name": "dailyMessageLimit",
-            "type": {
-              "kind": "SCALAR",
-              "name": "Int"
-            },
-            "args": [],
-            "isDeprecated": false
-          },
-          {
-            "name": "databaseId",
-            "type": {
-              "kind": "NON_NULL",
-              "ofType": {
-                "kind": "SCALAR",
-                "name": "Int"
-              }
-            },
-            "args": [],
-            "isDeprecated": false
-          },
-          {
-            "name": "email",
-            "type": {
-              "kind": "NON_NULL",
-              "ofType": {
-                "kind": "SCALAR",
-                "name": "String"
-              }
-            },
-            "args": [],
-            "isDeprecated": false
-          },
-          {
-            "name": "id",
-            "type": {
-              "kind": "NON_NULL",
-              "ofType": {
-                "kind": "SCALAR",
-                "name": "UUID"
-              }
-            },
-            "args": [],
-            "isDeprecated": false
-          },
-          {
-            "name": "lastLoginAt",
-            "type": {
-              "kind": "SCALAR",
-              "name": "DateTime"
-            },
-            "args": [],
-            "isDeprecated": false
-          },
-          {
-            "name": "name",
-            "type": {
-              "kind": "NON_NULL",
-              "ofType": {
-                "kind": "SCALAR",
-                "name": "String"
-              }
-            },
-            "args": [],
-            "isDeprecated": false
-          },
-          {
-            "name": "passwordConfigured",
-            "type": {
-              "kind": "NON_NULL",
-              "ofType": {
-                "kind": "SCALAR",
-                "name": "Boolean"
-              }
-            },
-            "args": [],
-            "isDeprecated": false
-          },
-          {
-            "name": "role",
-            "type": {
-              "kind": "NON_NULL",
-              "ofType": {
-                "kind": "ENUM",
-                "name": "Role"
-              }
-            },
-            "args": [],
-            "isDeprecated": false
-          },
-          {
-            "name": "updatedAt",
-            "type": {
-              "kind": "NON_NULL",
-              "ofType": {
-                "kind": "SCALAR",
-                "name": "DateTime"
-              }
-            },
-            "args": [],
-            "isDeprecated": false
-          },
-          {
-            "name": "username",
-            "type": {
-              "kind": "SCALAR",
-              "name": "String"
-            },
-            "args": [],
-            "isDeprecated": false
-          }
-        ],
-        "interfaces": []
-      },
-      {
-        "kind": "OBJECT",
-        "name": "AccountConnection",
-        "fields": [
-          {
-            "name": "edges",
-            "type": {
-              "kind": "NON_NULL",
-              "ofType": {
-                "kind": "LIST",
-                "ofType": {
-                  "kind": "NON_NULL",
-                  "ofType": {
-                    "kind": "OBJECT",
-                    "name": "AccountEdge"
-                  }
-                }
-              }
-            },
-            "args": [],
-            "isDeprecated": false
-          },
-          {
-            "name": "nodes",
-            "type": {
-              "kind": "NON_NULL",
-              "ofType": {
-                "kind": "LIST",
-                "ofType": {
-                  "kind": "NON_NULL",
-                  "ofType": {
-                    "kind": "OBJECT",
-                    "name": "Account"
-                  }
-                }
-              }
-            },
-            "args": [],
-            "isDeprecated": false
-          },
-          {
-            "name": "pageInfo",
-            "type": {
-              "kind": "NON_NULL",
-              "ofType": {
-                "kind": "OBJECT",
-                "name": "PageInfo"
-              }
-            },
-            "args": [],
-            "isDeprecated": false
-          },
-          {
-            "name": "totalCount",
-            "type": {
-              "kind": "NON_NULL",
-              "ofType": {
-                "kind": "SCALAR",
-                "name": "Int"
-              }
-            },
-            "args": [],
-            "isDeprecated": false
-          }
-        ],
-        "interfaces": []
-      },
-      {
-        "kind": "OBJECT",
-        "name": "AccountEdge",
-        "fields": [
-          {
-            "name": "cursor",
-            "type": {
-              "kind": "NON_NULL",
-              "ofType": {
-                "kind": "SCALAR",
-                "name": "String"
-              }
-            },
-            "args": [],
-            "isDeprecated": false
-          },
-          {
-            "name": "node",
-            "type": {
-              "kind": "NON_NULL",
-              "ofType": {
-                "kind": "OBJECT",
-                "name": "Account"
-              }
-            },
-            "args": [],
-            "isDeprecated": false
-          }
-        ],
-        "interfaces": []
-      },
-      {
-        "kind": "INPUT_OBJECT",
-        "name": "AccountFilter",
-        "inputFields": [
-          {
-            "name": "accountTypes",
-            "type": {
-              "kind": "LIST",
-              "ofType": {
-                "kind": "NON_NULL",
-                "ofType": {
-                  "kind": "ENUM",
-                  "name": "AccountType"
-                }
-              }
-            }
-          },
-          {
-            "name": "active",
-            "type": {
-              "kind": "SCALAR",
-              "name": "Boolean"
-            }
-          },
-          {
-            "name": "query",
-            "type": {
-              "kind": "SCALAR",
-              "name": "String"
-            }
-          },
-          {
-            "name": "roles",
-            "type": {
-              "kind": "LIST",
-              "ofType": {
-                "kind": "NON_NULL",
-                "ofType": {
-                  "kind": "ENUM",
-                  "name": "Role"
-                }
-              }
-            }
-          }
-        ],
-        "isOneOf": false
       },
       {
         "kind": "ENUM",
@@ -609,24 +310,13 @@ export type introspection = {
         "name": "ActivateUserInput",
         "inputFields": [
           {
-            "name": "databaseId",
+            "name": "user",
             "type": {
-              "kind": "SCALAR",
-              "name": "Int"
-            }
-          },
-          {
-            "name": "email",
-            "type": {
-              "kind": "SCALAR",
-              "name": "String"
-            }
-          },
-          {
-            "name": "userId",
-            "type": {
-              "kind": "SCALAR",
-              "name": "UUID"
+              "kind": "NON_NULL",
+              "ofType": {
+                "kind": "INPUT_OBJECT",
+                "name": "UserReferenceInput"
+              }
             }
           }
         ],
@@ -637,12 +327,12 @@ export type introspection = {
         "name": "ActivateUserPayload",
         "fields": [
           {
-            "name": "account",
+            "name": "user",
             "type": {
               "kind": "NON_NULL",
               "ofType": {
                 "kind": "OBJECT",
-                "name": "Account"
+                "name": "User"
               }
             },
             "args": [],
@@ -1820,15 +1510,6 @@ export type introspection = {
         "name": "AgentShare",
         "fields": [
           {
-            "name": "account",
-            "type": {
-              "kind": "OBJECT",
-              "name": "Account"
-            },
-            "args": [],
-            "isDeprecated": false
-          },
-          {
             "name": "permission",
             "type": {
               "kind": "NON_NULL",
@@ -1998,15 +1679,6 @@ export type introspection = {
             "type": {
               "kind": "OBJECT",
               "name": "User"
-            },
-            "args": [],
-            "isDeprecated": false
-          },
-          {
-            "name": "creatorAccount",
-            "type": {
-              "kind": "OBJECT",
-              "name": "Account"
             },
             "args": [],
             "isDeprecated": false
@@ -2916,12 +2588,12 @@ export type introspection = {
         "name": "ChangePasswordPayload",
         "fields": [
           {
-            "name": "account",
+            "name": "user",
             "type": {
               "kind": "NON_NULL",
               "ofType": {
                 "kind": "OBJECT",
-                "name": "Account"
+                "name": "User"
               }
             },
             "args": [],
@@ -2935,20 +2607,6 @@ export type introspection = {
         "name": "ChangeUserRoleInput",
         "inputFields": [
           {
-            "name": "databaseId",
-            "type": {
-              "kind": "SCALAR",
-              "name": "Int"
-            }
-          },
-          {
-            "name": "email",
-            "type": {
-              "kind": "SCALAR",
-              "name": "String"
-            }
-          },
-          {
             "name": "role",
             "type": {
               "kind": "NON_NULL",
@@ -2959,10 +2617,13 @@ export type introspection = {
             }
           },
           {
-            "name": "userId",
+            "name": "user",
             "type": {
-              "kind": "SCALAR",
-              "name": "UUID"
+              "kind": "NON_NULL",
+              "ofType": {
+                "kind": "INPUT_OBJECT",
+                "name": "UserReferenceInput"
+              }
             }
           }
         ],
@@ -2973,12 +2634,12 @@ export type introspection = {
         "name": "ChangeUserRolePayload",
         "fields": [
           {
-            "name": "account",
+            "name": "user",
             "type": {
               "kind": "NON_NULL",
               "ofType": {
                 "kind": "OBJECT",
-                "name": "Account"
+                "name": "User"
               }
             },
             "args": [],
@@ -6681,7 +6342,7 @@ export type introspection = {
                 "kind": "NON_NULL",
                 "ofType": {
                   "kind": "SCALAR",
-                  "name": "Int"
+                  "name": "ID"
                 }
               }
             }
@@ -6712,6 +6373,18 @@ export type introspection = {
               "ofType": {
                 "kind": "OBJECT",
                 "name": "InviteCode"
+              }
+            },
+            "args": [],
+            "isDeprecated": false
+          },
+          {
+            "name": "inviteCodeEdge",
+            "type": {
+              "kind": "NON_NULL",
+              "ofType": {
+                "kind": "OBJECT",
+                "name": "InviteCodeEdge"
               }
             },
             "args": [],
@@ -7039,12 +6712,24 @@ export type introspection = {
         "name": "CreateUserPayload",
         "fields": [
           {
-            "name": "account",
+            "name": "user",
             "type": {
               "kind": "NON_NULL",
               "ofType": {
                 "kind": "OBJECT",
-                "name": "Account"
+                "name": "User"
+              }
+            },
+            "args": [],
+            "isDeprecated": false
+          },
+          {
+            "name": "userEdge",
+            "type": {
+              "kind": "NON_NULL",
+              "ofType": {
+                "kind": "OBJECT",
+                "name": "UserEdge"
               }
             },
             "args": [],
@@ -7154,24 +6839,13 @@ export type introspection = {
         "name": "DeactivateUserInput",
         "inputFields": [
           {
-            "name": "databaseId",
+            "name": "user",
             "type": {
-              "kind": "SCALAR",
-              "name": "Int"
-            }
-          },
-          {
-            "name": "email",
-            "type": {
-              "kind": "SCALAR",
-              "name": "String"
-            }
-          },
-          {
-            "name": "userId",
-            "type": {
-              "kind": "SCALAR",
-              "name": "UUID"
+              "kind": "NON_NULL",
+              "ofType": {
+                "kind": "INPUT_OBJECT",
+                "name": "UserReferenceInput"
+              }
             }
           }
         ],
@@ -7182,12 +6856,12 @@ export type introspection = {
         "name": "DeactivateUserPayload",
         "fields": [
           {
-            "name": "account",
+            "name": "user",
             "type": {
               "kind": "NON_NULL",
               "ofType": {
                 "kind": "OBJECT",
-                "name": "Account"
+                "name": "User"
               }
             },
             "args": [],
@@ -7715,20 +7389,6 @@ export type introspection = {
         "name": "DeleteUserInput",
         "inputFields": [
           {
-            "name": "databaseId",
-            "type": {
-              "kind": "SCALAR",
-              "name": "Int"
-            }
-          },
-          {
-            "name": "email",
-            "type": {
-              "kind": "SCALAR",
-              "name": "String"
-            }
-          },
-          {
             "name": "evenActive",
             "type": {
               "kind": "SCALAR",
@@ -7736,10 +7396,13 @@ export type introspection = {
             }
           },
           {
-            "name": "userId",
+            "name": "user",
             "type": {
-              "kind": "SCALAR",
-              "name": "UUID"
+              "kind": "NON_NULL",
+              "ofType": {
+                "kind": "INPUT_OBJECT",
+                "name": "UserReferenceInput"
+              }
             }
           }
         ],
@@ -7755,7 +7418,7 @@ export type introspection = {
               "kind": "NON_NULL",
               "ofType": {
                 "kind": "SCALAR",
-                "name": "UUID"
+                "name": "ID"
               }
             },
             "args": [],
@@ -7769,12 +7432,12 @@ export type introspection = {
         "name": "DisableInviteCodeInput",
         "inputFields": [
           {
-            "name": "databaseId",
+            "name": "id",
             "type": {
               "kind": "NON_NULL",
               "ofType": {
                 "kind": "SCALAR",
-                "name": "Int"
+                "name": "ID"
               }
             }
           }
@@ -9268,12 +8931,24 @@ export type introspection = {
         "name": "EnableMultiUserPayload",
         "fields": [
           {
-            "name": "account",
+            "name": "user",
             "type": {
               "kind": "NON_NULL",
               "ofType": {
                 "kind": "OBJECT",
-                "name": "Account"
+                "name": "User"
+              }
+            },
+            "args": [],
+            "isDeprecated": false
+          },
+          {
+            "name": "userEdge",
+            "type": {
+              "kind": "NON_NULL",
+              "ofType": {
+                "kind": "OBJECT",
+                "name": "UserEdge"
               }
             },
             "args": [],
@@ -9932,6 +9607,18 @@ export type introspection = {
             "isDeprecated": false
           },
           {
+            "name": "databaseId",
+            "type": {
+              "kind": "NON_NULL",
+              "ofType": {
+                "kind": "SCALAR",
+                "name": "Int"
+              }
+            },
+            "args": [],
+            "isDeprecated": false
+          },
+          {
             "name": "email",
             "type": {
               "kind": "NON_NULL",
@@ -9942,9 +9629,26 @@ export type introspection = {
             },
             "args": [],
             "isDeprecated": false
+          },
+          {
+            "name": "id",
+            "type": {
+              "kind": "NON_NULL",
+              "ofType": {
+                "kind": "SCALAR",
+                "name": "ID"
+              }
+            },
+            "args": [],
+            "isDeprecated": false
           }
         ],
-        "interfaces": []
+        "interfaces": [
+          {
+            "kind": "INTERFACE",
+            "name": "Node"
+          }
+        ]
       },
       {
         "kind": "OBJECT",
@@ -10045,6 +9749,20 @@ export type introspection = {
         "interfaces": []
       },
       {
+        "kind": "INPUT_OBJECT",
+        "name": "InvitationFilter",
+        "inputFields": [
+          {
+            "name": "search",
+            "type": {
+              "kind": "SCALAR",
+              "name": "String"
+            }
+          }
+        ],
+        "isOneOf": false
+      },
+      {
         "kind": "OBJECT",
         "name": "Invite",
         "fields": [
@@ -10068,7 +9786,7 @@ export type introspection = {
         "name": "InviteCode",
         "fields": [
           {
-            "name": "agentIds",
+            "name": "agentDatabaseIds",
             "type": {
               "kind": "NON_NULL",
               "ofType": {
@@ -10089,7 +9807,7 @@ export type introspection = {
             "name": "claimedBy",
             "type": {
               "kind": "OBJECT",
-              "name": "Account"
+              "name": "User"
             },
             "args": [],
             "isDeprecated": false
@@ -10110,7 +9828,7 @@ export type introspection = {
             "name": "createdBy",
             "type": {
               "kind": "OBJECT",
-              "name": "Account"
+              "name": "User"
             },
             "args": [],
             "isDeprecated": false
@@ -10134,6 +9852,18 @@ export type introspection = {
               "ofType": {
                 "kind": "SCALAR",
                 "name": "String"
+              }
+            },
+            "args": [],
+            "isDeprecated": false
+          },
+          {
+            "name": "id",
+            "type": {
+              "kind": "NON_NULL",
+              "ofType": {
+                "kind": "SCALAR",
+                "name": "ID"
               }
             },
             "args": [],
@@ -10164,7 +9894,12 @@ export type introspection = {
             "isDeprecated": false
           }
         ],
-        "interfaces": []
+        "interfaces": [
+          {
+            "kind": "INTERFACE",
+            "name": "Node"
+          }
+        ]
       },
       {
         "kind": "OBJECT",
@@ -10309,6 +10044,24 @@ export type introspection = {
         "kind": "OBJECT",
         "name": "InviteUsersPayload",
         "fields": [
+          {
+            "name": "invitationEdges",
+            "type": {
+              "kind": "NON_NULL",
+              "ofType": {
+                "kind": "LIST",
+                "ofType": {
+                  "kind": "NON_NULL",
+                  "ofType": {
+                    "kind": "OBJECT",
+                    "name": "InvitationEdge"
+                  }
+                }
+              }
+            },
+            "args": [],
+            "isDeprecated": false
+          },
           {
             "name": "invitedCount",
             "type": {
@@ -10726,7 +10479,7 @@ export type introspection = {
               "kind": "NON_NULL",
               "ofType": {
                 "kind": "OBJECT",
-                "name": "Account"
+                "name": "User"
               }
             },
             "args": [],
@@ -12576,6 +12329,14 @@ export type introspection = {
           },
           {
             "kind": "OBJECT",
+            "name": "Invitation"
+          },
+          {
+            "kind": "OBJECT",
+            "name": "InviteCode"
+          },
+          {
+            "kind": "OBJECT",
             "name": "PersonalAccessToken"
           },
           {
@@ -12589,6 +12350,10 @@ export type introspection = {
           {
             "kind": "OBJECT",
             "name": "RateLimit"
+          },
+          {
+            "kind": "OBJECT",
+            "name": "User"
           }
         ]
       },
@@ -12657,6 +12422,20 @@ export type introspection = {
           {
             "kind": "OBJECT",
             "name": "Feedback"
+          }
+        ]
+      },
+      {
+        "kind": "ENUM",
+        "name": "OrderDirection",
+        "enumValues": [
+          {
+            "name": "ASC",
+            "isDeprecated": false
+          },
+          {
+            "name": "DESC",
+            "isDeprecated": false
           }
         ]
       },
@@ -13913,58 +13692,6 @@ export type introspection = {
             "isDeprecated": false
           },
           {
-            "name": "accounts",
-            "type": {
-              "kind": "OBJECT",
-              "name": "AccountConnection"
-            },
-            "args": [
-              {
-                "name": "after",
-                "type": {
-                  "kind": "SCALAR",
-                  "name": "String"
-                }
-              },
-              {
-                "name": "before",
-                "type": {
-                  "kind": "SCALAR",
-                  "name": "String"
-                }
-              },
-              {
-                "name": "filter",
-                "type": {
-                  "kind": "INPUT_OBJECT",
-                  "name": "AccountFilter"
-                }
-              },
-              {
-                "name": "first",
-                "type": {
-                  "kind": "SCALAR",
-                  "name": "Int"
-                }
-              },
-              {
-                "name": "last",
-                "type": {
-                  "kind": "SCALAR",
-                  "name": "Int"
-                }
-              },
-              {
-                "name": "offset",
-                "type": {
-                  "kind": "SCALAR",
-                  "name": "Int"
-                }
-              }
-            ],
-            "isDeprecated": false
-          },
-          {
             "name": "actions",
             "type": {
               "kind": "OBJECT",
@@ -14227,6 +13954,65 @@ export type introspection = {
             "isDeprecated": false
           },
           {
+            "name": "allUsers",
+            "type": {
+              "kind": "OBJECT",
+              "name": "UserConnection"
+            },
+            "args": [
+              {
+                "name": "after",
+                "type": {
+                  "kind": "SCALAR",
+                  "name": "String"
+                }
+              },
+              {
+                "name": "before",
+                "type": {
+                  "kind": "SCALAR",
+                  "name": "String"
+                }
+              },
+              {
+                "name": "filter",
+                "type": {
+                  "kind": "INPUT_OBJECT",
+                  "name": "UserFilter"
+                }
+              },
+              {
+                "name": "first",
+                "type": {
+                  "kind": "SCALAR",
+                  "name": "Int"
+                }
+              },
+              {
+                "name": "last",
+                "type": {
+                  "kind": "SCALAR",
+                  "name": "Int"
+                }
+              },
+              {
+                "name": "offset",
+                "type": {
+                  "kind": "SCALAR",
+                  "name": "Int"
+                }
+              },
+              {
+                "name": "orderBy",
+                "type": {
+                  "kind": "INPUT_OBJECT",
+                  "name": "UserOrder"
+                }
+              }
+            ],
+            "isDeprecated": false
+          },
+          {
             "name": "apiKeys",
             "type": {
               "kind": "OBJECT",
@@ -14387,8 +14173,8 @@ export type introspection = {
                 "type": {
                   "kind": "NON_NULL",
                   "ofType": {
-                    "kind": "SCALAR",
-                    "name": "String"
+                    "kind": "ENUM",
+                    "name": "Permission"
                   }
                 }
               }
@@ -15088,6 +14874,13 @@ export type introspection = {
                 }
               },
               {
+                "name": "filter",
+                "type": {
+                  "kind": "INPUT_OBJECT",
+                  "name": "InvitationFilter"
+                }
+              },
+              {
                 "name": "first",
                 "type": {
                   "kind": "SCALAR",
@@ -15106,13 +14899,6 @@ export type introspection = {
                 "type": {
                   "kind": "SCALAR",
                   "name": "Int"
-                }
-              },
-              {
-                "name": "query",
-                "type": {
-                  "kind": "SCALAR",
-                  "name": "String"
                 }
               }
             ],
@@ -15758,22 +15544,18 @@ export type introspection = {
                 }
               },
               {
+                "name": "filter",
+                "type": {
+                  "kind": "INPUT_OBJECT",
+                  "name": "UserFilter"
+                }
+              },
+              {
                 "name": "first",
                 "type": {
                   "kind": "SCALAR",
                   "name": "Int"
                 }
-              },
-              {
-                "name": "includeServiceAccounts",
-                "type": {
-                  "kind": "NON_NULL",
-                  "ofType": {
-                    "kind": "SCALAR",
-                    "name": "Boolean"
-                  }
-                },
-                "defaultValue": "false"
               },
               {
                 "name": "last",
@@ -15790,10 +15572,10 @@ export type introspection = {
                 }
               },
               {
-                "name": "query",
+                "name": "orderBy",
                 "type": {
-                  "kind": "SCALAR",
-                  "name": "String"
+                  "kind": "INPUT_OBJECT",
+                  "name": "UserOrder"
                 }
               }
             ],
@@ -16600,7 +16382,7 @@ export type introspection = {
               "kind": "NON_NULL",
               "ofType": {
                 "kind": "OBJECT",
-                "name": "Account"
+                "name": "User"
               }
             },
             "args": [],
@@ -16669,12 +16451,24 @@ export type introspection = {
         "name": "RegisterPayload",
         "fields": [
           {
-            "name": "account",
+            "name": "user",
             "type": {
               "kind": "NON_NULL",
               "ofType": {
                 "kind": "OBJECT",
-                "name": "Account"
+                "name": "User"
+              }
+            },
+            "args": [],
+            "isDeprecated": false
+          },
+          {
+            "name": "userEdge",
+            "type": {
+              "kind": "NON_NULL",
+              "ofType": {
+                "kind": "OBJECT",
+                "name": "UserEdge"
               }
             },
             "args": [],
@@ -16787,20 +16581,36 @@ export type introspection = {
           {
             "name": "email",
             "type": {
-              "kind": "NON_NULL",
-              "ofType": {
-                "kind": "SCALAR",
-                "name": "String"
-              }
+              "kind": "SCALAR",
+              "name": "String"
+            }
+          },
+          {
+            "name": "id",
+            "type": {
+              "kind": "SCALAR",
+              "name": "ID"
             }
           }
         ],
-        "isOneOf": false
+        "isOneOf": true
       },
       {
         "kind": "OBJECT",
         "name": "RemoveInvitationPayload",
         "fields": [
+          {
+            "name": "deletedInvitationId",
+            "type": {
+              "kind": "NON_NULL",
+              "ofType": {
+                "kind": "SCALAR",
+                "name": "ID"
+              }
+            },
+            "args": [],
+            "isDeprecated": false
+          },
           {
             "name": "remainingCount",
             "type": {
@@ -16808,18 +16618,6 @@ export type introspection = {
               "ofType": {
                 "kind": "SCALAR",
                 "name": "Int"
-              }
-            },
-            "args": [],
-            "isDeprecated": false
-          },
-          {
-            "name": "removedEmail",
-            "type": {
-              "kind": "NON_NULL",
-              "ofType": {
-                "kind": "SCALAR",
-                "name": "String"
               }
             },
             "args": [],
@@ -16922,7 +16720,7 @@ export type introspection = {
               "kind": "NON_NULL",
               "ofType": {
                 "kind": "OBJECT",
-                "name": "Account"
+                "name": "User"
               }
             },
             "args": [],
@@ -16936,24 +16734,13 @@ export type introspection = {
         "name": "ResetUserPasswordInput",
         "inputFields": [
           {
-            "name": "databaseId",
+            "name": "user",
             "type": {
-              "kind": "SCALAR",
-              "name": "Int"
-            }
-          },
-          {
-            "name": "email",
-            "type": {
-              "kind": "SCALAR",
-              "name": "String"
-            }
-          },
-          {
-            "name": "userId",
-            "type": {
-              "kind": "SCALAR",
-              "name": "UUID"
+              "kind": "NON_NULL",
+              "ofType": {
+                "kind": "INPUT_OBJECT",
+                "name": "UserReferenceInput"
+              }
             }
           }
         ],
@@ -16964,24 +16751,24 @@ export type introspection = {
         "name": "ResetUserPasswordPayload",
         "fields": [
           {
-            "name": "account",
-            "type": {
-              "kind": "NON_NULL",
-              "ofType": {
-                "kind": "OBJECT",
-                "name": "Account"
-              }
-            },
-            "args": [],
-            "isDeprecated": false
-          },
-          {
             "name": "newPassword",
             "type": {
               "kind": "NON_NULL",
               "ofType": {
                 "kind": "SCALAR",
                 "name": "String"
+              }
+            },
+            "args": [],
+            "isDeprecated": false
+          },
+          {
+            "name": "user",
+            "type": {
+              "kind": "NON_NULL",
+              "ofType": {
+                "kind": "OBJECT",
+                "name": "User"
               }
             },
             "args": [],
@@ -19807,20 +19594,6 @@ export type introspection = {
             }
           },
           {
-            "name": "databaseId",
-            "type": {
-              "kind": "SCALAR",
-              "name": "Int"
-            }
-          },
-          {
-            "name": "email",
-            "type": {
-              "kind": "SCALAR",
-              "name": "String"
-            }
-          },
-          {
             "name": "name",
             "type": {
               "kind": "SCALAR",
@@ -19842,10 +19615,13 @@ export type introspection = {
             }
           },
           {
-            "name": "userId",
+            "name": "user",
             "type": {
-              "kind": "SCALAR",
-              "name": "UUID"
+              "kind": "NON_NULL",
+              "ofType": {
+                "kind": "INPUT_OBJECT",
+                "name": "UserReferenceInput"
+              }
             }
           },
           {
@@ -19863,12 +19639,12 @@ export type introspection = {
         "name": "UpdateUserPayload",
         "fields": [
           {
-            "name": "account",
+            "name": "user",
             "type": {
               "kind": "NON_NULL",
               "ofType": {
                 "kind": "OBJECT",
-                "name": "Account"
+                "name": "User"
               }
             },
             "args": [],
@@ -20345,12 +20121,48 @@ export type introspection = {
             "isDeprecated": false
           },
           {
+            "name": "active",
+            "type": {
+              "kind": "SCALAR",
+              "name": "Boolean"
+            },
+            "args": [],
+            "isDeprecated": false
+          },
+          {
+            "name": "bio",
+            "type": {
+              "kind": "SCALAR",
+              "name": "String"
+            },
+            "args": [],
+            "isDeprecated": false
+          },
+          {
+            "name": "createdAt",
+            "type": {
+              "kind": "SCALAR",
+              "name": "DateTime"
+            },
+            "args": [],
+            "isDeprecated": false
+          },
+          {
+            "name": "dailyMessageLimit",
+            "type": {
+              "kind": "SCALAR",
+              "name": "Int"
+            },
+            "args": [],
+            "isDeprecated": false
+          },
+          {
             "name": "databaseId",
             "type": {
               "kind": "NON_NULL",
               "ofType": {
                 "kind": "SCALAR",
-                "name": "Int"
+                "name": "UUID"
               }
             },
             "args": [],
@@ -20359,11 +20171,8 @@ export type introspection = {
           {
             "name": "email",
             "type": {
-              "kind": "NON_NULL",
-              "ofType": {
-                "kind": "SCALAR",
-                "name": "String"
-              }
+              "kind": "SCALAR",
+              "name": "String"
             },
             "args": [],
             "isDeprecated": false
@@ -20374,8 +20183,17 @@ export type introspection = {
               "kind": "NON_NULL",
               "ofType": {
                 "kind": "SCALAR",
-                "name": "UUID"
+                "name": "ID"
               }
+            },
+            "args": [],
+            "isDeprecated": false
+          },
+          {
+            "name": "lastLoginAt",
+            "type": {
+              "kind": "SCALAR",
+              "name": "DateTime"
             },
             "args": [],
             "isDeprecated": false
@@ -20393,10 +20211,40 @@ export type introspection = {
             "isDeprecated": false
           },
           {
+            "name": "number",
+            "type": {
+              "kind": "NON_NULL",
+              "ofType": {
+                "kind": "SCALAR",
+                "name": "Int"
+              }
+            },
+            "args": [],
+            "isDeprecated": false
+          },
+          {
+            "name": "passwordConfigured",
+            "type": {
+              "kind": "SCALAR",
+              "name": "Boolean"
+            },
+            "args": [],
+            "isDeprecated": false
+          },
+          {
             "name": "role",
             "type": {
               "kind": "ENUM",
               "name": "Role"
+            },
+            "args": [],
+            "isDeprecated": false
+          },
+          {
+            "name": "updatedAt",
+            "type": {
+              "kind": "SCALAR",
+              "name": "DateTime"
             },
             "args": [],
             "isDeprecated": false
@@ -20411,7 +20259,12 @@ export type introspection = {
             "isDeprecated": false
           }
         ],
-        "interfaces": []
+        "interfaces": [
+          {
+            "kind": "INTERFACE",
+            "name": "Node"
+          }
+        ]
       },
       {
         "kind": "OBJECT",
@@ -20512,69 +20365,119 @@ export type introspection = {
         "interfaces": []
       },
       {
-        "kind": "OBJECT",
-        "name": "Viewer",
-        "fields": [
+        "kind": "INPUT_OBJECT",
+        "name": "UserFilter",
+        "inputFields": [
           {
-            "name": "accountType",
+            "name": "accountTypes",
+            "type": {
+              "kind": "LIST",
+              "ofType": {
+                "kind": "NON_NULL",
+                "ofType": {
+                  "kind": "ENUM",
+                  "name": "AccountType"
+                }
+              }
+            }
+          },
+          {
+            "name": "active",
+            "type": {
+              "kind": "SCALAR",
+              "name": "Boolean"
+            }
+          },
+          {
+            "name": "roles",
+            "type": {
+              "kind": "LIST",
+              "ofType": {
+                "kind": "NON_NULL",
+                "ofType": {
+                  "kind": "ENUM",
+                  "name": "Role"
+                }
+              }
+            }
+          },
+          {
+            "name": "search",
+            "type": {
+              "kind": "SCALAR",
+              "name": "String"
+            }
+          }
+        ],
+        "isOneOf": false
+      },
+      {
+        "kind": "INPUT_OBJECT",
+        "name": "UserOrder",
+        "inputFields": [
+          {
+            "name": "direction",
             "type": {
               "kind": "NON_NULL",
               "ofType": {
                 "kind": "ENUM",
-                "name": "AccountType"
+                "name": "OrderDirection"
               }
             },
-            "args": [],
-            "isDeprecated": false
+            "defaultValue": "ASC"
           },
           {
-            "name": "email",
+            "name": "field",
             "type": {
               "kind": "NON_NULL",
               "ofType": {
-                "kind": "SCALAR",
-                "name": "String"
+                "kind": "ENUM",
+                "name": "UserOrderField"
               }
-            },
-            "args": [],
+            }
+          }
+        ],
+        "isOneOf": false
+      },
+      {
+        "kind": "ENUM",
+        "name": "UserOrderField",
+        "enumValues": [
+          {
+            "name": "CREATED_AT",
             "isDeprecated": false
+          },
+          {
+            "name": "NAME",
+            "isDeprecated": false
+          }
+        ]
+      },
+      {
+        "kind": "INPUT_OBJECT",
+        "name": "UserReferenceInput",
+        "inputFields": [
+          {
+            "name": "email",
+            "type": {
+              "kind": "SCALAR",
+              "name": "String"
+            }
           },
           {
             "name": "id",
             "type": {
-              "kind": "NON_NULL",
-              "ofType": {
-                "kind": "SCALAR",
-                "name": "UUID"
-              }
-            },
-            "args": [],
-            "isDeprecated": false
-          },
-          {
-            "name": "name",
-            "type": {
-              "kind": "NON_NULL",
-              "ofType": {
-                "kind": "SCALAR",
-                "name": "String"
-              }
-            },
-            "args": [],
-            "isDeprecated": false
-          },
-          {
-            "name": "passwordConfigured",
-            "type": {
-              "kind": "NON_NULL",
-              "ofType": {
-                "kind": "SCALAR",
-                "name": "Boolean"
-              }
-            },
-            "args": [],
-            "isDeprecated": false
-          },
+              "kind": "SCALAR",
+              "name": "ID"
+            }
+          }
+        ],
+        "isOneOf": true
+      },
+      {
+        "kind": "OBJECT",
+        "name": "Viewer",
+        "fields": [
           {
             "name": "permissions",
             "type": {
@@ -20584,8 +20487,8 @@ export type introspection = {
                 "ofType": {
                   "kind": "NON_NULL",
                   "ofType": {
-                    "kind": "SCALAR",
-                    "name": "String"
+                    "kind": "ENUM",
+                    "name": "Permission"
                   }
                 }
               }
@@ -20624,6 +20527,18 @@ export type introspection = {
               "ofType": {
                 "kind": "OBJECT",
                 "name": "ViewerUsage"
+              }
+            },
+            "args": [],
+            "isDeprecated": false
+          },
+          {
+            "name": "user",
+            "type": {
+              "kind": "NON_NULL",
+              "ofType": {
+                "kind": "OBJECT",
+                "name": "User"
               }
             },
             "args": [],
@@ -20773,7 +20688,7 @@ export type introspection = {
             "isDeprecated": false
           },
           {
-            "name": "projectId",
+            "name": "projectDatabaseId",
             "type": {
               "kind": "SCALAR",
               "name": "Int"
@@ -20788,8 +20703,8 @@ export type introspection = {
               "ofType": {
                 "kind": "NON_NULL",
                 "ofType": {
-                  "kind": "SCALAR",
-                  "name": "String"
+                  "kind": "ENUM",
+                  "name": "Permission"
                 }
               }
             },

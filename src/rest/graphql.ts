@@ -19,5 +19,18 @@ export type Present<Data> = {
   [Root in keyof Data]: Root extends NullByMeaning ? Data[Root] : NonNullable<Data[Root]>;
 };
 
+/**
+ * The object without the nulls of fields that can be denied: a row that selects them has an error instead of its data.
+ * Throws for a field that is null for another reason.
+ */
+export function granted<Data extends object, Field extends keyof Data>(
+  data: Data,
+  ...fields: readonly Field[]
+): Omit<Data, Field> & { [Name in Field]: NonNullable<Data[Name]> } {
+  const missing = fields.filter((field) => data[field] === null);
+  if (missing.length > 0) throw new Error(`${missing.join(', ')}: null without an error`);
+  return data as Omit<Data, Field> & { [Name in Field]: NonNullable<Data[Name]> };
+}
+
 export type { FragmentOf, ResultOf } from 'gql.tada';
 export { readFragment } from 'gql.tada';

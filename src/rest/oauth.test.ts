@@ -121,16 +121,16 @@ describe('refused', () => {
 
 describe('`viewer.token`', () => {
   const own = async (key: string) =>
-    (await kit.gql('{ viewer { token { kind name scopes projectId expiresAt lastUsedAt } } }', {}, key)).data.viewer
-      .token;
+    (await kit.gql('{ viewer { token { kind name scopes projectDatabaseId expiresAt lastUsedAt } } }', {}, key)).data
+      .viewer.token;
 
   test('tells a credential what it is', async () => {
     const { secret } = await kit.createKey('BASIC', { name: 'itself', scopes: ['read:agents'] });
     expect(await own(secret)).toEqual({
       kind: 'API_KEY',
       name: 'itself',
-      scopes: ['read:agents'],
-      projectId: null,
+      scopes: ['READ_AGENTS'],
+      projectDatabaseId: null,
       expiresAt: null,
       lastUsedAt: null,
     });

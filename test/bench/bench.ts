@@ -30,7 +30,7 @@ const roads: Record<string, () => Response | Promise<Response>> = {
     booted.fetch(new Request('http://bench/me', { headers: { authorization: `Bearer ${key.slice(0, -1)}_` } })),
   'GET /me (credential, in-process row)': get('/me'),
   'GET /agents?page_size=50 (a list row)': get('/agents?page_size=50'),
-  'POST /graphql { viewer }': query('{ viewer { id name role } }'),
+  'POST /graphql { viewer }': query('{ viewer { role permissions } }'),
   'POST /graphql agents(first: 50)': query('{ agents(first: 50) { nodes { databaseId name description } } }'),
 };
 

@@ -13,7 +13,7 @@ const globalId = (typename: string, id: string | number) => Buffer.from(`${typen
 
 beforeAll(async () => {
   kit = await startKit();
-  ownerId = (await kit.gql('{ viewer { id } }')).data.viewer.id;
+  ownerId = (await kit.gql('{ viewer { user { databaseId } } }')).data.viewer.user.databaseId;
   projectId = (await kit.prisma.project.create({ data: { name: 'long', ownerId } })).id;
   await kit.prisma.chatSession.create({
     data: { id: longSession, userId: ownerId, agentId: 0, projectId, name: 'long' },
@@ -300,11 +300,13 @@ describe('an error within the server', () => {
   const logged = () => kit.log.map((line) => JSON.parse(line)).filter(({ level }) => level >= 50);
 
   it('is masked in GraphQL, and found in the log under the id that the caller sees', async () => {
-    const { status, headers, data, errors } = await broken(() => kit.gql('{ agents { totalCount } viewer { id } }'));
+    const { status, headers, data, errors } = await broken(() =>
+      kit.gql('{ agents { totalCount } viewer { user { databaseId } } }'),
+    );
     const requestId = headers.get('x-request-id');
     expect(requestId).toMatch(uuid);
     expect(status).toBe(200);
-    expect(data).toEqual({ agents: null, viewer: { id: ownerId } });
+    expect(data).toEqual({ agents: null, viewer: { user: { databaseId: ownerId } } });
     expect(errors).toEqual([
       {
         message: `Internal server error. Request id: ${requestId}`,

@@ -66,7 +66,11 @@ describe('a heavy statement', () => {
 
   it('takes its transaction with it, and no statement of the transaction runs outside of it', async () => {
     const name = 'in a transaction';
-    const data = { name, agentId: 0, userId: (await kit.gql('{ viewer { id } }')).data.viewer.id };
+    const data = {
+      name,
+      agentId: 0,
+      userId: (await kit.gql('{ viewer { user { databaseId } } }')).data.viewer.user.databaseId,
+    };
     let later: Promise<unknown> = Promise.resolve();
     const transaction = kit.prisma.$transaction(async (tx) => {
       await tx.chatSession.create({ data });
@@ -101,7 +105,7 @@ describe('what the database says', () => {
     await expect(query(`SELECT 'x'::int`)).rejects.toMatchObject({ code: '22P02', severity: 'ERROR' });
     const user = { email: 'twice@people.example', password: 'a password of theirs', role: 'BASIC' };
     const register = () =>
-      kit.gql('mutation ($input: CreateUserInput!) { createUser(input: $input) { account { id } } }', { input: user });
+      kit.gql('mutation ($input: CreateUserInput!) { createUser(input: $input) { user { id } } }', { input: user });
     expect((await register()).errors).toEqual([]);
     expect((await register()).errors).toMatchObject([{ extensions: { code: 'CONFLICT' } }]);
     await expect(kit.prisma.user.create({ data: { name: 'x', email: user.email } })).rejects.toMatchObject({

@@ -85,13 +85,13 @@ describe('without a database', () => {
     const query = async (query: string, key?: string | null) =>
       checked(await kit.rest('POST', '/graphql', { body: { query }, ...(key !== undefined && { key }) }));
     const error = { message, extensions: { code: 'UNAVAILABLE', retryAfter: 5 } };
-    expect(await query('{ viewer { id } }')).toEqual({ errors: [error] });
+    expect(await query('{ viewer { role } }')).toEqual({ errors: [error] });
     const login = 'mutation { login(input: { login: "a@b.example", password: "a password" }) { token } }';
     expect(await query(login, null)).toMatchObject({ errors: [{ ...error, path: ['login'] }], data: { login: null } });
   });
 
   it('GraphQL over WebSocket reports it for an operation, and closes a new socket with 1013', async () => {
-    socket.send(JSON.stringify({ id: 'one', type: 'subscribe', payload: { query: '{ viewer { id } }' } }));
+    socket.send(JSON.stringify({ id: 'one', type: 'subscribe', payload: { query: '{ viewer { role } }' } }));
     const told = await heard(socket);
     expect(told).toMatchObject({
       id: 'one',

@@ -278,9 +278,12 @@ describe('a storage folder', () => {
     const refused = await kit.gql(login, { input: { login: 'root.admin', password: '$2b$10$not-for-us' } }, null);
     expect(returned(refused.data)).toEqual([]);
     expect(refused.errors).toHaveLength(1);
-    const reset = await kit.gql('mutation ($id: UUID!) { resetUserPassword(input: { userId: $id }) { newPassword } }', {
-      id: people[1]?.id,
-    });
+    const reset = await kit.gql(
+      'mutation ($id: ID!) { resetUserPassword(input: { user: { id: $id } }) { newPassword } }',
+      {
+        id: people[1]?.id,
+      },
+    );
     expect(reset.errors).toEqual([]);
     const password = reset.data.resetUserPassword.newPassword;
     const entered = await kit.gql(login, { input: { login: 'bob', password } }, null);

@@ -332,10 +332,12 @@ describe.runIf(process.env.DATABASE_URL)('at the same time', () => {
     const id = await kit.upload('plan.txt', 'The plan is to dig.', { key: session });
     const { data } = await ask('hello', session);
     await unread(id);
-    await kit.gql('mutation ($id: UUID!) { deactivateUser(input: { userId: $id }) { __typename } }', { id: userId });
+    await kit.gql('mutation ($id: ID!) { deactivateUser(input: { user: { id: $id } }) { __typename } }', {
+      id: userId,
+    });
     const [gone] = await heldUp<[GraphQLAnswer, unknown]>(
       ['ChatSession', data.sendChatMessage.sessionId],
-      () => kit.gql('mutation ($id: UUID!) { deleteUser(input: { userId: $id }) { __typename } }', { id: userId }),
+      () => kit.gql('mutation ($id: ID!) { deleteUser(input: { user: { id: $id } }) { __typename } }', { id: userId }),
       readAgain,
     );
     expect(gone.errors).toEqual([]);

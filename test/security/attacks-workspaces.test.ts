@@ -48,7 +48,7 @@ const told = (): string => JSON.stringify(kit.model.requests.at(-1)?.body);
 
 const updateUser = (input: object, key = kit.keys.ADMIN) =>
   kit.gql(
-    'mutation ($input: UpdateUserInput!) { updateUser(input: $input) { account { email username } } }',
+    'mutation ($input: UpdateUserInput!) { updateUser(input: $input) { user { email username } } }',
     { input },
     key,
   );
@@ -260,7 +260,7 @@ describe('a limit on messages a day', () => {
   const messages = (answers: Answer[]) => answers.map(({ status }) => status).sort();
   const limitedPerson = async (dailyMessageLimit: number) => {
     const person = await kit.person();
-    expect((await updateUser({ userId: person.userId, dailyMessageLimit })).errors).toEqual([]);
+    expect((await updateUser({ user: { id: person.userId }, dailyMessageLimit })).errors).toEqual([]);
     return person;
   };
   const complete = (slug: string, key: string) =>
@@ -315,7 +315,7 @@ describe('a limit on messages a day', () => {
     expect((await chat(slug, 'hi', two.secret)).status).toBe(200);
     for (const key of [one.secret, two.secret, session])
       expect((await unchanged(() => chat(slug, 'hi', key))).status).toBe(429);
-    await updateUser({ userId, dailyMessageLimit: 3 });
+    await updateUser({ user: { id: userId }, dailyMessageLimit: 3 });
     expect((await chat(slug, 'hi', one.secret)).status).toBe(200);
     expect((await unchanged(() => chat(slug, 'hi', session))).status).toBe(429);
     // With another token in the place of one that is deleted there is not one message more.
@@ -431,10 +431,10 @@ describe('people', () => {
     for (const username of ['root@onyxapikey.ai', 'a@keys.onyxapikey.ai']) {
       const answer = await unchanged(() => kit.rest('POST', `/api/v1/admin/users/${id}`, { body: { username } }));
       expect(answer.body).toMatchObject({ success: false });
-      expect(code(await unchanged(() => updateUser({ databaseId: id, username })))).toBe('BAD_USER_INPUT');
+      expect(code(await unchanged(() => updateUser({ user: { id }, username })))).toBe('BAD_USER_INPUT');
     }
     expect(before.email).toBe('plain.name@anythingllm.invalid');
-    expect((await updateUser({ databaseId: id, username: 'a.person@corp.example' })).data.updateUser.account).toEqual({
+    expect((await updateUser({ user: { id }, username: 'a.person@corp.example' })).data.updateUser.user).toEqual({
       username: 'a.person@corp.example',
       email: 'a.person@corp.example',
     });
@@ -465,7 +465,7 @@ describe('people', () => {
     const person = await kit.person();
     const { secret } = await kit.createPat(person.session);
     const { databaseId } = await kit.prisma.user.findUniqueOrThrow({ where: { id: person.userId } });
-    const works = async (key: string) => (await kit.gql('{ viewer { id } }', {}, key)).data?.viewer != null;
+    const works = async (key: string) => (await kit.gql('{ viewer { role } }', {}, key)).data?.viewer != null;
     expect([await works(person.session), await works(secret)]).toEqual([true, true]);
     await kit.rest('POST', `/api/v1/admin/users/${databaseId}`, { body: { suspended: 1 } });
     expect([await works(person.session), await works(secret)]).toEqual([false, false]);
@@ -490,7 +490,7 @@ describe('people', () => {
       ]);
       expect(await on.fingerprint()).toBe(before);
       const reset = await on.gql(
-        'mutation { resetUserPassword(input: { email: "came@over.example" }) { __typename } }',
+        'mutation { resetUserPassword(input: { user: { email: "came@over.example" } }) { __typename } }',
         {},
         last.secret,
       );
@@ -550,7 +550,7 @@ describe('invite codes', () => {
 
   test('an account that it makes takes the name or address of nobody', async () => {
     const victim = await kit.person({ email: 'victim@people.example' });
-    await updateUser({ userId: victim.userId, username: 'victim' });
+    await updateUser({ user: { id: victim.userId }, username: 'victim' });
     const invite = await newCode();
     const key = await kit.createKey('BASIC');
     const { email: ofKey } = await kit.prisma.user.findUniqueOrThrow({ where: { id: key.userId } });
@@ -597,8 +597,8 @@ describe('an import', () => {
   test('takes nobody for an administrator who has their name, and makes nobody one', async () => {
     const admin = await kit.person({ role: 'ADMIN' });
     const basic = await kit.person();
-    await updateUser({ userId: admin.userId, username: 'chief' });
-    await updateUser({ userId: basic.userId, username: 'clerk' });
+    await updateUser({ user: { id: admin.userId }, username: 'chief' });
+    await updateUser({ user: { id: basic.userId }, username: 'clerk' });
     const before = await kit.prisma.user.findMany({ where: { username: { in: ['chief', 'clerk'] } } });
     expect(await people(['chief', 'clerk'])).toContain('user chief: has the name of an administrator here');
     const chats = (userId: string) => kit.prisma.chatSession.count({ where: { userId } });

@@ -26,8 +26,8 @@ const updateApiKey = (input: object, key?: string) =>
 const createProjectToken = (input: object) =>
   call('createProjectToken', 'CreateProjectTokenInput', 'secret', { name: 'x', ...input });
 const createUser = (input: object, on = kit) =>
-  call('createUser', 'CreateUserInput', 'account { id }', input, undefined, on);
-const register = (input: object) => call('register', 'RegisterInput', 'account { id }', input, null);
+  call('createUser', 'CreateUserInput', 'user { id: databaseId }', input, undefined, on);
+const register = (input: object) => call('register', 'RegisterInput', 'user { id: databaseId }', input, null);
 const invite = (emails: string[]) => call('inviteUsers', 'InviteUsersInput', 'invitedCount', { emails });
 
 /** Does what must be refused, and holds that nothing changed. */
@@ -130,7 +130,7 @@ describe('the last admin, a person', () => {
   });
   afterAll(() => own?.close());
 
-  const account = 'account { id }';
+  const account = 'user { id: databaseId }';
   const mutations: [string, string, string, object][] = [
     ['deactivateUser', 'DeactivateUserInput', account, {}],
     ['changeUserRole', 'ChangeUserRoleInput', account, { role: 'BASIC' }],
@@ -149,7 +149,7 @@ describe('the last admin, a person', () => {
     await unchanged(async () => {
       for (const key of [scoped, admin.session, token]) {
         for (const [mutation, type, payload, more] of mutations) {
-          const answer = await call(mutation, type, payload, { userId: admin.userId, ...more }, key, own);
+          const answer = await call(mutation, type, payload, { user: { id: admin.userId }, ...more }, key, own);
           expect([mutation, code(answer)]).toEqual([mutation, 'CONFLICT']);
         }
         for (const [method, path, more] of rows) {
@@ -250,10 +250,16 @@ describe('accounts', () => {
         [await register({ email, password }), 'password'],
         [await createUser({ email, password, role: 'BASIC' }), 'password'],
         [
-          await call('enableMultiUser', 'EnableMultiUserInput', 'account { id }', { username: 'nobody', password }),
+          await call('enableMultiUser', 'EnableMultiUserInput', 'user { id: databaseId }', {
+            username: 'nobody',
+            password,
+          }),
           'password',
         ],
-        [await call('changePassword', 'ChangePasswordInput', 'account { id }', change, person.session), 'newPassword'],
+        [
+          await call('changePassword', 'ChangePasswordInput', 'user { id: databaseId }', change, person.session),
+          'newPassword',
+        ],
       ] as const)
         expect([code(answer), field(answer)]).toEqual(['BAD_USER_INPUT', `input.${name}`]);
       expect(told(await post('/auth/register', { email, password }, null))).toEqual([

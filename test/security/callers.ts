@@ -123,7 +123,7 @@ const makeDead: Makers = {
   },
   async 'session of a deactivated person'(kit, name) {
     const { session, userId } = await kit.person({ role: 'ADMIN' });
-    await change(kit, 'mutation ($id: UUID!) { deactivateUser(input: { userId: $id }) { account { active } } }', {
+    await change(kit, 'mutation ($id: ID!) { deactivateUser(input: { user: { id: $id } }) { user { active } } }', {
       id: userId,
     });
     return dead(name, session);

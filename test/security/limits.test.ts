@@ -134,7 +134,7 @@ describe('limits count the operation that runs', () => {
   };
 
   it.each(Object.entries(heavy))('%s', async (name, query) => {
-    const document = `query Light { viewer { id } } ${query}`;
+    const document = `query Light { viewer { role } } ${query}`;
     const light = await post({ query: document, operationName: 'Light' });
     expect(light).toMatchObject({ status: 200, body: { data: { viewer: {} } } });
     const rejected = await post({ query: document, operationName: 'Heavy' });
@@ -150,8 +150,8 @@ describe('limits count the operation that runs', () => {
 
   it('the tokens and the characters of a document are those of all its operations', async () => {
     for (const [limit, query] of [
-      ['tokens', `query Light { viewer { id } } query Heavy { ${'__typename '.repeat(1000)} }`],
-      ['characters', `query Light { viewer { id } } ${' '.repeat(queryLimits.characters)}`],
+      ['tokens', `query Light { viewer { role } } query Heavy { ${'__typename '.repeat(1000)} }`],
+      ['characters', `query Light { viewer { role } } ${' '.repeat(queryLimits.characters)}`],
     ] as const) {
       const { status, body } = await post({ query, operationName: 'Light' });
       expect(status).toBe(400);
@@ -165,7 +165,7 @@ describe('limits count the operation that runs', () => {
     const chain = Array.from({ length: 80 }, (_, i) => `fragment F${i} on Query { ...F${i + 1} ...F${i + 1} }`).join(
       ' ',
     );
-    const unfolded = await post({ query: `{ ...F0 } ${chain} fragment F80 on Query { a: viewer { id } }` });
+    const unfolded = await post({ query: `{ ...F0 } ${chain} fragment F80 on Query { a: viewer { role } }` });
     expect(unfolded.body.errors[0].extensions.limit).toBe('aliases');
     const circular = await post({ query: '{ ...A } fragment A on Query { ...B } fragment B on Query { ...A }' });
     expect(circular.body.errors[0].message).toContain('Cannot spread fragment');

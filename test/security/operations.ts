@@ -114,6 +114,8 @@ function madeUp(type: GraphQLInputType): unknown {
   if (isNonNullType(type)) return madeUp(type.ofType);
   if (isListType(type)) return [madeUp(type.ofType)];
   if (isEnumType(type)) return type.getValues()[0]?.name;
+  // Of alternatives, a sample names one.
+  if (isInputObjectType(type) && type.isOneOf) return {};
   if (isInputObjectType(type))
     return Object.fromEntries(
       Object.values(type.getFields())

@@ -39,7 +39,7 @@ const limit = { tokenBudget: 1e12, periodHours: 24 };
 const confinable = ({ scope }: Grant) => (isPermission(scope) && holdsInProject(scope) ? scope : 'write:chat');
 /** A person whom the caller may administer: holds no more than the caller may hand on. */
 const person = ({ targets, grant }: Scene) => targets.person(grant.role);
-const thisPerson: FieldSample = async (scene) => ({ input: { userId: (await person(scene)).id } });
+const thisPerson: FieldSample = async (scene) => ({ input: { user: { id: (await person(scene)).id } } });
 const completion: FieldSample = async ({ targets }) => ({
   input: {
     model: (await targets.workspace()).slug,
@@ -57,7 +57,7 @@ export const fieldSamples: Record<string, FieldSample> = {
   // An id of no type; those of each type are the variants below.
   'Query.node': async () => ({ id: encodeGlobalID('Nothing', 1) }),
   'Query.nodes': async () => ({ ids: [] }),
-  'Query.can': async () => ({ permission: 'write:chat' }),
+  'Query.can': async () => ({ permission: 'WRITE_CHAT' }),
   'Query.agent': async ({ targets }) => ({ databaseId: await targets.agent() }),
   'Query.agents#ids': async ({ targets }) => ({
     filter: { databaseIds: [await targets.agent()], includeDeleted: true },
@@ -132,16 +132,19 @@ export const fieldSamples: Record<string, FieldSample> = {
   'Query.projectTokens': async () => ({ first: 100 }),
   'Mutation.register': async () => ({ input: { email: freshEmail(), password } }),
   'Mutation.inviteUsers': async () => ({ input: { emails: [freshEmail()] } }),
-  'Mutation.removeInvitation': async ({ targets }) => ({ input: { email: await targets.invitation() } }),
+  'Mutation.removeInvitation': async ({ targets }) => ({ input: { email: (await targets.invitation()).email } }),
+  'Mutation.removeInvitation#id': async ({ targets }) => ({ input: { id: (await targets.invitation()).id } }),
   'Mutation.createUser': async ({ grant }) => ({ input: { email: freshEmail(), password, role: grant.role } }),
   'Mutation.activateUser': async ({ targets, grant }) => ({
-    input: { userId: (await targets.deactivatedPerson(grant.role)).id },
+    input: { user: { id: (await targets.deactivatedPerson(grant.role)).id } },
   }),
   'Mutation.deactivateUser': thisPerson,
   'Mutation.resetUserPassword': thisPerson,
-  'Mutation.changeUserRole': async (scene) => ({ input: { userId: (await person(scene)).id, role: 'LIMITED' } }),
+  'Mutation.changeUserRole': async (scene) => ({
+    input: { user: { id: (await person(scene)).id }, role: 'LIMITED' },
+  }),
   'Mutation.deleteUser': async ({ targets, grant }) => ({
-    input: { userId: (await targets.deactivatedPerson(grant.role)).id },
+    input: { user: { id: (await targets.deactivatedPerson(grant.role)).id } },
   }),
   'Mutation.enableMultiUser': async () => ({ input: { username: 'matrix', password } }),
   'Query.project': async ({ targets }) => ({ databaseId: await targets.project() }),
@@ -278,8 +281,10 @@ export const fieldSamples: Record<string, FieldSample> = {
   'Query.invite': async () => ({ code: newSecret('inv_') }),
   'Query.exportQueryHistory': async () => ({ format: 'CSV' }),
   'Query.exportQueryHistory#json': async () => ({ format: 'JSON' }),
-  'Mutation.updateUser': async (scene) => ({ input: { userId: (await person(scene)).id, bio: 'taken over' } }),
-  'Mutation.disableInviteCode': async ({ targets }) => ({ input: { databaseId: await targets.invite() } }),
+  'Mutation.updateUser': async (scene) => ({
+    input: { user: { id: (await person(scene)).id }, bio: 'taken over' },
+  }),
+  'Mutation.disableInviteCode': async ({ targets }) => ({ input: { id: await targets.invite() } }),
   'Mutation.acceptInvite': async ({ targets }) => ({
     input: { code: await targets.inviteCode(), username: freshUsername(), password },
   }),
@@ -306,6 +311,9 @@ export const nodeSamples: Record<string, (scene: Scene) => Promise<string | numb
   Document: async ({ targets }) => (await targets.document()).id,
   // Whatever was recorded first: there is always something, since keys were made.
   AuditEvent: async () => 1,
+  User: async (scene) => (await person(scene)).id,
+  Invitation: async ({ targets }) => (await targets.invitation()).id,
+  InviteCode: ({ targets }) => targets.invite(),
 };
 
 for (const type of nodeTypes().keys()) {
@@ -402,7 +410,7 @@ export const rowSamples: Record<string, RowSample> = {
   'POST /password/reset_password': userEmail,
   'PUT /manage/admin/users': async () => ({ body: { emails: [freshEmail()] } }),
   'PATCH /manage/admin/remove-invited-user': async ({ targets }) => ({
-    body: { user_email: await targets.invitation() },
+    body: { user_email: (await targets.invitation()).email },
   }),
   'PATCH /manage/admin/deactivate-user': userEmail,
   'PATCH /manage/admin/activate-user': inactiveEmail,

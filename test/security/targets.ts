@@ -63,7 +63,7 @@ export interface Targets {
   /** A person who is nobody's in particular, and holds no more than that role allows. */
   person(role: Grant['role']): Promise<{ id: string; email: string; databaseId: number }>;
   deactivatedPerson(role: Grant['role']): Promise<{ id: string; email: string; databaseId: number }>;
-  invitation(): Promise<string>;
+  invitation(): Promise<{ id: number; email: string }>;
   /** An API key that is nobody's in particular, and holds one permission. */
   apiKey(grant: Grant): Promise<number>;
 }
@@ -339,8 +339,10 @@ export function freshTargets({ prisma, booted }: Kit, userId: string, words: Wor
     person: (role) => person(role, true),
     deactivatedPerson: (role) => person(role, false),
     async invitation() {
-      const { email } = await prisma.invitation.create({ data: { email: `${randomUUID()}@invited.example` } });
-      return email;
+      const { id, email } = await prisma.invitation.create({
+        data: { id: nextId(), email: `${randomUUID()}@invited.example` },
+      });
+      return { id, email };
     },
     async apiKey({ role, scope }) {
       const id = randomUUID();
@@ -407,7 +409,7 @@ export const missingTargets: Targets = {
   roleLimit: async () => nextId(),
   person: async () => ({ id: randomUUID(), email: `${randomUUID()}@people.example`, databaseId: nextId() }),
   deactivatedPerson: async () => ({ id: randomUUID(), email: `${randomUUID()}@people.example`, databaseId: nextId() }),
-  invitation: async () => `${randomUUID()}@invited.example`,
+  invitation: async () => ({ id: nextId(), email: `${randomUUID()}@invited.example` }),
   apiKey: async () => nextId(),
 };
 

@@ -2,6 +2,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vite
 import { type Permission, permissions, rolePermissions } from '../../src/authz/permissions.ts';
 import { authenticator } from '../../src/modules/tokens/authenticate.ts';
 import { checksum, hashSecret, newSecret } from '../../src/modules/tokens/secret.ts';
+import { permissionNames } from '../../src/rest/permission-names.ts';
 import type { Background } from '../../src/store/background.ts';
 import type { Database } from '../../src/store/database.ts';
 import { type Answer, type GraphQLAnswer, type Kit, startKit, until } from '../kit.ts';
@@ -31,8 +32,10 @@ const createPat = (input: object, key: string) =>
     { input },
     key,
   );
-const permissionsOf = async (secret: string): Promise<string[] | null> =>
-  (await kit.gql('{ viewer { permissions } }', {}, secret)).data?.viewer.permissions ?? null;
+const permissionsOf = async (secret: string): Promise<string[] | null> => {
+  const found = (await kit.gql('{ viewer { permissions } }', {}, secret)).data?.viewer;
+  return found ? permissionNames(found.permissions) : null;
+};
 const code = ({ errors }: GraphQLAnswer): unknown => errors[0]?.extensions.code;
 
 /** The 36 characters that are secret. */
@@ -262,12 +265,12 @@ describe('shown once', () => {
       },
     );
     await send(
-      `{ apiKeys(first: 50) { nodes { id ${field} } edges { cursor } } viewer { name email token { name scopes } } }`,
+      `{ apiKeys(first: 50) { nodes { id ${field} } edges { cursor } } viewer { user { name email } token { name scopes } } }`,
       {},
     );
     await send(`query ($id: ID!) { node(id: $id) { id ... on ApiKey { ${field} } } }`, { id: apiKey.id });
     await send(
-      `{ personalAccessTokens { nodes { id ${field} } edges { cursor } } viewer { name token { name } } }`,
+      `{ personalAccessTokens { nodes { id ${field} } edges { cursor } } viewer { user { name } token { name } } }`,
       {},
       ofPat,
     );
@@ -331,7 +334,7 @@ describe('at the door', () => {
     await kit.booted.background.settled();
     kit.statements.length = 0;
     for (const key of bad) {
-      expect((await kit.gql('{ viewer { id } }', {}, key)).status).toBe(401);
+      expect((await kit.gql('{ viewer { role } }', {}, key)).status).toBe(401);
       for (const path of ['/api/me', '/api/admin/api-key', '/user/pats'])
         expect((await kit.rest('GET', path, { key })).status).toBe(403);
       const sent = await kit.rest('POST', '/api/chat/send-chat-message', { key, body: { message: 'Hi' } });
@@ -356,7 +359,7 @@ describe('at the door', () => {
     const stream = JSON.stringify({ query: 'subscription { chatTurn(input: { message: "Hi" }) { __typename } }' });
     const mutation = JSON.stringify({ query: 'mutation { createApiKey(input: {}) { secret } }' });
     const requests: [string, string, string | undefined, Record<string, string>, number][] = [
-      ['POST', '/graphql', '{"query":"{ viewer { id } }"}', {}, 401],
+      ['POST', '/graphql', '{"query":"{ viewer { role } }"}', {}, 401],
       ['POST', '/graphql', mutation, {}, 401],
       ['POST', '/graphql', stream, { accept: 'text/event-stream' }, 401],
       ['GET', '/graphql?query=%7B__typename%7D', undefined, {}, 401],
@@ -435,7 +438,7 @@ describe('at the door', () => {
       `${secret}`,
       `token=${secret.slice(0, 20)}`,
       `token=${newSecret('on_')}`,
-      `query=${encodeURIComponent(`{ viewer { id } } # ${secret}`)}`,
+      `query=${encodeURIComponent(`{ viewer { role } } # ${secret}`)}`,
     ];
     for (const path of paths)
       for (const [index, query] of queries.entries()) {
@@ -457,7 +460,7 @@ describe('at the door', () => {
 });
 
 describe('where a credential may stand', () => {
-  const viewer = JSON.stringify({ query: '{ viewer { name } }' });
+  const viewer = JSON.stringify({ query: '{ viewer { user { name } } }' });
   const rest = (headers: Record<string, string>) => kit.rest('GET', '/api/me', { key: null, headers });
   const graphql = (headers: Record<string, string>) =>
     kit.rest('POST', '/graphql', { key: null, body: viewer, headers });
@@ -474,7 +477,7 @@ describe('where a credential may stand', () => {
       for (const value of [key.secret, `  ${key.secret} `, `Bearer ${key.secret}`, `Bearer   ${key.secret}`])
         expect([(await rest({ [name]: value })).body.id, name, value]).toEqual([key.userId, name, value]);
     expect((await graphql({ authorization: key.secret })).status).toBe(401);
-    expect((await graphql({ authorization: `Bearer ${key.secret}` })).body.data.viewer.name).toBe('header');
+    expect((await graphql({ authorization: `Bearer ${key.secret}` })).body.data.viewer.user.name).toBe('header');
   });
 
   test('X-Onyx-Authorization wins over Authorization on REST rows, and is nothing to /graphql', async () => {
@@ -487,7 +490,7 @@ describe('where a credential may stand', () => {
     // An empty one is none.
     expect((await rest(both('', good))).body.id).toBe(key.userId);
     expect((await graphql({ 'x-onyx-authorization': good })).body.data.viewer).toBeNull();
-    expect((await graphql(both(bad, good))).body.data.viewer.name).toBe('header');
+    expect((await graphql(both(bad, good))).body.data.viewer.user.name).toBe('header');
     expect((await graphql(both(good, bad))).status).toBe(401);
   });
 
@@ -498,7 +501,7 @@ describe('where a credential may stand', () => {
       expect((await rest({ [name]: `Bearer ${pat}` })).body.id).toBe(key.userId);
     }
     expect((await graphql({ authorization: pat })).status).toBe(401);
-    expect((await graphql({ authorization: `Bearer ${pat}` })).body.data.viewer.name).toBe('header');
+    expect((await graphql({ authorization: `Bearer ${pat}` })).body.data.viewer.user.name).toBe('header');
   });
 
   test('two tokens in one header, a cookie and a body field open nothing', async () => {
@@ -797,10 +800,10 @@ describe('traces', () => {
     const misplaced = [secret, pat, unknown];
     kit.log.length = 0;
     for (const one of misplaced) {
-      await kit.gql('{ viewer { id } apiKeys { totalCount } }', {}, one);
+      await kit.gql('{ viewer { role } apiKeys { totalCount } }', {}, one);
       for (const path of [
         `/api/me?token=${one}`,
-        `/graphql?query=${encodeURIComponent(`{ viewer { id } } # ${one}`)}`,
+        `/graphql?query=${encodeURIComponent(`{ viewer { role } } # ${one}`)}`,
         `/?${one}`,
         `/api/admin/api-key/${one}`,
         `/api/chat/get-chat-session/x${one}`,
@@ -822,7 +825,7 @@ describe('traces', () => {
       kit.booted.background.run(`work of ${one}`, () => Promise.reject(error));
     }
     await updateKey(kit, { databaseId: id, disabled: true });
-    await kit.gql('{ viewer { id } }', {}, secret);
+    await kit.gql('{ viewer { role } }', {}, secret);
     await kit.booted.background.settled();
     const all = kit.log.join('');
     // The lines are there, and what was secret in them is marked.
@@ -945,7 +948,7 @@ describe('the audit trail', () => {
     await end({ ...pat, owner: owner.secret });
     for (let use = 0; use < 3; use++) {
       expect((await kit.rest('GET', '/api/me', { key: pat.secret, headers: agent })).status).toBe(403);
-      await kit.gql('{ viewer { id } }', {}, pat.secret);
+      await kit.gql('{ viewer { role } }', {}, pat.secret);
     }
     expect(await rows({ tokenId: pat.id, action: 'credential.refused' })).toEqual([
       {

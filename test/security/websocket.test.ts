@@ -115,7 +115,7 @@ const cost = (requested: number) => ({ cost: { requested, limit: queryLimits.cos
 const unauthorized = { code: 4401, reason: 'Unauthorized' };
 const invalid = { code: 4400, reason: 'Invalid message received' };
 
-const viewer = '{ viewer { name } }';
+const viewer = '{ viewer { user { name } } }';
 const sessions = '{ chatSessions(first: 5) { totalCount } }';
 const turn = `subscription ($input: SendChatMessageInput!) {
   chatTurn(input: $input) {
@@ -180,7 +180,7 @@ describe('operations', () => {
   test('queries, mutations and their errors come as over HTTP', async () => {
     const { secret, id } = await kit.createKey('BASIC');
     const client = clientOf(secret);
-    const query = 'query ($n: Int) { viewer { name } agents(first: $n) { totalCount nodes { name } } }';
+    const query = 'query ($n: Int) { viewer { role } agents(first: $n) { totalCount nodes { name } } }';
     expect(await client.run(query, { n: 3 })).toEqual({
       data: (await kit.gql(query, { n: 3 }, secret)).data,
       extensions: cost(5),
@@ -191,7 +191,7 @@ describe('operations', () => {
     expect(await kit.prisma.chatSession.findUniqueOrThrow({ where: { id: sessionId } })).toMatchObject({
       userId: (await kit.prisma.token.findUniqueOrThrow({ where: { id } })).userId,
     });
-    const missing = 'query ($id: UUID!) { viewer { name } chatSession(id: $id) { id } }';
+    const missing = 'query ($id: UUID!) { viewer { role } chatSession(id: $id) { id } }';
     const variables = { id: '00000000-0000-4000-8000-00000000dead' };
     const overHttp = await kit.gql(missing, variables, secret);
     expect(overHttp.errors).toHaveLength(1);
@@ -239,8 +239,8 @@ describe('operations', () => {
     const slow = await begun(line, 'slow', ['slow 1 ', 'slow 2']);
     const quick = await begun(line, 'quick', ['quick 1 ', 'quick 2']);
     expect((await answer(line, viewer, {}, 'between')).payload).toEqual({
-      data: { viewer: { name: 'basic' } },
-      extensions: cost(1),
+      data: { viewer: { user: { name: 'basic' } } },
+      extensions: cost(2),
     });
     quick.gate.open();
     const first = await upTo(line, completes('quick'));
@@ -259,8 +259,8 @@ describe('operations', () => {
     const { aborted } = kit.model;
     line.send({ id: 'same', type: 'complete' });
     expect((await answer(line, viewer, {}, 'same')).payload).toEqual({
-      data: { viewer: { name: 'basic' } },
-      extensions: cost(1),
+      data: { viewer: { user: { name: 'basic' } } },
+      extensions: cost(2),
     });
     gate.open();
     const stored = await until(() =>
@@ -346,12 +346,12 @@ describe('who is let in', () => {
     const line = await wire({ headers: { authorization: `Bearer ${kit.keys.BASIC}` } });
     line.send({ type: 'connection_init', payload: { authorization: `bearer ${secret}` } });
     expect(await line.next()).toEqual({ type: 'connection_ack' });
-    expect((await answer(line, viewer)).payload.data.viewer.name).toBe('other');
+    expect((await answer(line, viewer)).payload.data.viewer.user.name).toBe('other');
     line.socket.close();
     const withHeader = await wire({ headers: { authorization: `Bearer ${kit.keys.BASIC}` } });
     withHeader.send({ type: 'connection_init' });
     expect(await withHeader.next()).toEqual({ type: 'connection_ack' });
-    expect((await answer(withHeader, viewer)).payload.data.viewer.name).toBe('basic');
+    expect((await answer(withHeader, viewer)).payload.data.viewer.user.name).toBe('basic');
     withHeader.socket.close();
   });
 
@@ -367,7 +367,7 @@ describe('who is let in', () => {
       const line = await wire({ headers });
       line.send({ type: 'connection_init' });
       expect(await line.next()).toEqual({ type: 'connection_ack' });
-      expect((await answer(line, '{ viewer { id email } }')).payload.data.viewer).toMatchObject({
+      expect((await answer(line, '{ viewer { user { databaseId email } } }')).payload.data.viewer.user).toMatchObject({
         email: person.email,
       });
       line.socket.close();
@@ -382,7 +382,7 @@ describe('who is let in', () => {
     expect(await kit.fingerprint()).toBe(before);
     // What is sent on purpose goes first, from any page.
     const line = await opened(kit.keys.BASIC, { headers: { cookie, origin: 'https://evil.example' } });
-    expect((await answer(line, viewer)).payload.data.viewer.name).toBe('basic');
+    expect((await answer(line, viewer)).payload.data.viewer.user.name).toBe('basic');
     line.socket.close();
   });
 
@@ -643,10 +643,10 @@ describe('limits', () => {
     const ofTypes = queryLimits.depth - 1;
     const hostile: Record<string, string> = {
       depth: `{ __type(name: "Query") { ${'ofType { '.repeat(ofTypes)}name${' }'.repeat(ofTypes)} } }`,
-      characters: `{ viewer { name } }${' '.repeat(queryLimits.characters)}`,
-      tokens: `{ ${'viewer { name } '.repeat(queryLimits.tokens)} }`,
+      characters: `{ viewer { role } }${' '.repeat(queryLimits.characters)}`,
+      tokens: `{ ${'viewer { role } '.repeat(queryLimits.tokens)} }`,
       aliases: `{ ${Array.from({ length: queryLimits.aliases + 1 }, (_, n) => `a${n}: __typename`).join(' ')} }`,
-      directives: `{ viewer { name ${'@a'.repeat(queryLimits.directives + 1)} } }`,
+      directives: `{ viewer { role ${'@a'.repeat(queryLimits.directives + 1)} } }`,
       cost: '{ agents(first: 100) { nodes { documents(first: 100) { nodes { id } } } } }',
       repeats: `{ ${'__typename '.repeat(queryLimits.repeats + 1)} }`,
     };

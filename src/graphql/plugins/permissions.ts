@@ -1,10 +1,26 @@
 import SchemaBuilder, { BasePlugin, type PothosOutputFieldConfig, type SchemaTypes } from '@pothos/core';
 import { isPermission, type Permission } from '../../authz/permissions.ts';
+import type { Viewer } from '../../authz/principal.ts';
+import type { Context } from '../../context.ts';
 
 const name = 'permissions' as const;
 
 /** One condition that a field places on its caller: a permission, any valid credential, or none. */
 export type Requirement = Permission | 'signedIn' | 'public';
+
+/**
+ * Authorization of a field that requires a permission, unless the object is exempt for the caller. `exception` continues
+ * the description: "Requires `manage:users`, except for the user themselves." The field has no `@requiresScopes`, since a
+ * gateway cannot know the exempt objects.
+ */
+export function permissionUnless<Parent>(
+  permission: Permission,
+  exempt: (parent: Parent, viewer: Viewer) => boolean,
+  exception: string,
+) {
+  const scopes = (parent: Parent, _args: object, { principal }: Context) => exempt(parent, principal) || { permission };
+  return Object.assign(scopes, { permission, exception });
+}
 
 /** Everything that a field requires of its caller; empty for a field without a rule of its own. */
 export const requirementsOf = (field: { extensions: object }): readonly Requirement[] =>
@@ -57,9 +73,9 @@ declare global {
 
 const rootTypes = ['Query', 'Mutation', 'Subscription'];
 
-const sentence = (requirements: readonly Requirement[]): string => {
+const sentence = (requirements: readonly Requirement[], exception?: string): string => {
   const names = requirements.filter(isPermission).map((name) => `\`${name}\``);
-  if (names.length > 0) return `Requires ${names.join(' and ')}.`;
+  if (names.length > 0) return `Requires ${names.join(' and ')}${exception ? `, ${exception}` : ''}.`;
   return requirements.includes('public') ? 'Requires no credential.' : 'Requires any valid credential.';
 };
 
@@ -76,12 +92,13 @@ export class PermissionsPlugin<Types extends SchemaTypes> extends BasePlugin<Typ
     if (!root && !options.authScopes) return config;
     const name = `${config.parentType}.${config.name}`;
     const requirements: readonly Requirement[] = options.public ? ['public'] : read(options.authScopes, name);
-    const scopes = requirements.filter(isPermission);
+    const { exception } = (options.authScopes ?? {}) as { exception?: string };
+    const scopes = exception ? [] : requirements.filter(isPermission);
     const nullable = root && config.parentType !== 'Subscription' && !options.neverFails;
     return {
       ...config,
       ...(nullable && { type: { ...config.type, nullable: true } }),
-      description: `${config.description ?? ''} ${sentence(requirements)}`.trim(),
+      description: `${config.description ?? ''} ${sentence(requirements, exception)}`.trim(),
       extensions: {
         ...config.extensions,
         requirements,
@@ -93,6 +110,8 @@ export class PermissionsPlugin<Types extends SchemaTypes> extends BasePlugin<Typ
 
 /** Throws, and so fails the build, for anything but static permissions or `signedIn`. */
 function read(scopes: unknown, field: string): readonly Requirement[] {
+  if (typeof scopes === 'function' && 'exception' in scopes && 'permission' in scopes)
+    return [scopes.permission as Permission];
   if (typeof scopes === 'object' && scopes !== null) {
     const { permission, permissions, signedIn, ...rest } = scopes as Record<string, unknown>;
     const named = [permission, ...(Array.isArray(permissions) ? permissions : [permissions])].filter(

@@ -92,7 +92,9 @@ async function roads(id: string, word: string, who: Person) {
     fileNode: data.fileNode !== null,
     documentNode: data.documentNode !== null,
     search: data.search.some(({ documentId }: { documentId: string }) => documentId === id),
-    documents: (listed.data?.documents.nodes ?? []).some(({ documentId }: { documentId: string }) => documentId === id),
+    documents: (listed.data?.documents?.nodes ?? []).some(
+      ({ documentId }: { documentId: string }) => documentId === id,
+    ),
     download: (await api('GET', `/chat/file/${id}`, who)).status === 200,
     status: (await api('GET', `/user/projects/file/${id}`, who)).status === 200,
     statuses: (await api('POST', '/user/projects/file/statuses', who, { file_ids: [id] })).body.length === 1,

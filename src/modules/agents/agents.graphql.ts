@@ -92,7 +92,7 @@ const administratorCounts = new WeakMap<Context, Promise<number>>();
 /** One statement for a request, however many agents it asks about. */
 function administratorCount(context: Context): Promise<number> {
   const count =
-    administratorCounts.get(context) ?? context.services.accounts.countAccounts({ roles: ['ADMIN'], active: true });
+    administratorCounts.get(context) ?? context.services.accounts.countAllUsers({ roles: ['ADMIN'], active: true });
   administratorCounts.set(context, count);
   return count;
 }

@@ -133,7 +133,7 @@ describe('making an agent', () => {
     const { data } = await kit.gql(
       `query ($id: Int!) { agent(databaseId: $id) {
         name systemPrompt knowledge searchStartDate starterMessages { message } documents { nodes { documentId } } ownerId
-        viewerPermission viewerCan shares { nodes { permission user { id } } } actions { builtinKey } labels { name }
+        viewerPermission viewerCan shares { nodes { permission user { id: databaseId } } } actions { builtinKey } labels { name }
       } }`,
       { id: made.body.id },
       anna.secret,
@@ -325,7 +325,7 @@ describe('who sees an agent', () => {
     });
     expect(Object.values(body.permissions)).not.toContain(true);
     const { data } = await kit.gql(
-      `{ agent(databaseId: ${id}) { ownerEmail shares { totalCount nodes { user { id } } } viewerCan } }`,
+      `{ agent(databaseId: ${id}) { ownerEmail shares { totalCount nodes { user { id: databaseId } } } viewerCan } }`,
       {},
       ben.secret,
     );
@@ -335,7 +335,7 @@ describe('who sees an agent', () => {
   it('shows a limited key an agent without its tools, documents and people, and says why', async () => {
     const id = await create(anna.secret, { isPublic: true, actionIds: [searchId], documentIds: ['Handbook'] });
     const { data, errors } = await kit.gql(
-      `{ agent(databaseId: ${id}) { name actions { name } documents { totalCount } shares { totalCount } owner { id } } }`,
+      `{ agent(databaseId: ${id}) { name actions { name } documents { totalCount } shares { totalCount } owner { id: databaseId } } }`,
       {},
       limited,
     );

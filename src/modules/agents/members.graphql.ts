@@ -5,19 +5,9 @@ import type { Agent as AgentRow } from '../../generated/prisma/client.ts';
 import { builder } from '../../graphql/builder.ts';
 import { connection, nodeQuery, pageArgs } from '../../graphql/connection.ts';
 import type { PageArgs } from '../../paging.ts';
-import { Account } from '../users/accounts.graphql.ts';
-import { Agent, AgentShare, AgentShareConnection, agentKey, agentReference } from './agents.graphql.ts';
+import { Agent, AgentShareConnection, agentKey, agentReference } from './agents.graphql.ts';
 import { agentShareOrder } from './agents.service.ts';
 import type { AgentKey } from './by-slug.ts';
-
-builder.prismaObjectField(AgentShare, 'account', (t) =>
-  t.relation('user', {
-    type: Account,
-    nullable: true,
-    authScopes: { permission: 'manage:users' },
-    description: 'The person, as administrators see them.',
-  }),
-);
 
 async function memberList(key: AgentKey, args: PageArgs, context: Context, info: GraphQLResolveInfo) {
   const { members } = context.services;

@@ -16,7 +16,7 @@ let userId: string;
 beforeAll(async () => {
   kit = await startKit({ scripted: true });
   await kit.prisma.document.deleteMany();
-  userId = (await kit.gql('{ viewer { id } }')).data.viewer.id;
+  userId = (await kit.gql('{ viewer { user { databaseId } } }')).data.viewer.user.databaseId;
 });
 afterAll(() => kit?.close());
 afterEach(() => {

@@ -47,8 +47,13 @@ describe('a seeded session', () => {
     const { sessionId, userMessageId, url } = await seed({ name: 'Seeded', message: 'What now?' });
     expect(url).toBe(`https://web.example/app/chat?chatId=${sessionId}&seeded=true`);
     const session = await stored(sessionId);
-    const viewer = await kit.gql('{ viewer { id } }', {}, key);
-    expect(session).toMatchObject({ name: 'Seeded', agentId: 0, userId: viewer.data.viewer.id, sharing: 'PRIVATE' });
+    const viewer = await kit.gql('{ viewer { user { databaseId } } }', {}, key);
+    expect(session).toMatchObject({
+      name: 'Seeded',
+      agentId: 0,
+      userId: viewer.data.viewer.user.databaseId,
+      sharing: 'PRIVATE',
+    });
     const [root, question, ...others] = session.messages;
     expect(others).toEqual([]);
     expect(root).toMatchObject({ role: 'SYSTEM', parentId: null, latestChildId: userMessageId });

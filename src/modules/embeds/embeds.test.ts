@@ -257,11 +257,11 @@ describe('what visitors act as', () => {
     expect(user.tokens).toMatchObject([{ kind: 'EMBED', allScopes: false, scopes: ['write:chat', 'read:agents'] }]);
     const { data } = await kit.gql(`{
       apiKeys(first: 100) { nodes { userId } }
-      users(first: 100, includeServiceAccounts: true) { nodes { id } }
-      accounts(first: 100, filter: { accountTypes: [STANDARD, SERVICE_ACCOUNT] }) { nodes { id } }
-      agent(databaseId: ${agent.id}) { shares { totalCount nodes { user { id } } } }
+      users(first: 100, filter: { accountTypes: [STANDARD, SERVICE_ACCOUNT] }) { nodes { databaseId } }
+      allUsers(first: 100, filter: { accountTypes: [STANDARD, SERVICE_ACCOUNT] }) { nodes { databaseId } }
+      agent(databaseId: ${agent.id}) { shares { totalCount nodes { user { databaseId } } } }
     }`);
-    expect(data.accounts.nodes.length).toBeGreaterThan(0);
+    expect(data.allUsers.nodes.length).toBeGreaterThan(0);
     expect(JSON.stringify(data)).not.toContain(user.id);
   });
 

@@ -169,7 +169,7 @@ describe('folders', () => {
     for (const { errors } of answers)
       for (const { extensions } of errors) expect(['BAD_USER_INPUT', 'CONFLICT']).toContain(extensions.code);
     const left = await kit.prisma.document.count();
-    const deleted = answers[2]?.data?.deleteDocuments.deletedDocumentIds.length ?? 0;
+    const deleted = answers[2]?.data?.deleteDocuments?.deletedDocumentIds.length ?? 0;
     expect(left + deleted).toBe(1);
   });
 

@@ -4,7 +4,8 @@ import { clearField } from '../../graphql/clear-input.ts';
 import { connection, nodeQuery, pageArgs } from '../../graphql/connection.ts';
 import { integerIds, nodeRule } from '../../graphql/nodes.ts';
 import { referenceDescription, referencedId } from '../../graphql/reference.ts';
-import { RoleType, ViewerType } from '../users/users.graphql.ts';
+import { RoleType } from '../users/permissions.graphql.ts';
+import { ViewerType } from '../users/viewer.graphql.ts';
 import { limitScopes, rateLimitOrder, type ViewerLimit } from './limits.service.ts';
 import type { UsageFigures, UsageFilter, UsageOfDay, UsageRecord } from './usage.service.ts';
 

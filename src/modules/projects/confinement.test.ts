@@ -5,6 +5,7 @@ import { gather } from '../../../test/lines.ts';
 import { makeGate } from '../../../test/model-server.ts';
 import type { Principal } from '../../authz/principal.ts';
 import { visible } from '../../authz/visible.ts';
+import { permissionNames } from '../../rest/permission-names.ts';
 
 /** A project, and one of each thing in it. The words of its texts have its name in them and stand nowhere else. */
 interface Place {
@@ -393,7 +394,7 @@ describe('AZR 3: a project’s token and the projects beside its own', () => {
         {
           databaseId: home.projectId,
           instructions: 'homeinstructions',
-          owner: { name: 'anna', email: '' },
+          owner: { name: 'anna', email: null },
           chatSessions: { totalCount: 1, nodes: [{ databaseId: home.sessionId }] },
           documents: { totalCount: 1, nodes: [{ documentId: home.documentId }] },
         },
@@ -692,7 +693,8 @@ describe('AZR 3: the chats of a project', () => {
 });
 
 describe('AZR 3: what a project’s token holds', () => {
-  const permissions = async (key: string) => (await ok('{ viewer { permissions } }', {}, key)).viewer.permissions;
+  const permissions = async (key: string) =>
+    permissionNames((await ok('{ viewer { permissions } }', {}, key)).viewer.permissions);
 
   it('shrinks with its owner’s role, at once', async () => {
     const owner = await kit.createKey('BASIC', { name: 'owner' });
@@ -719,11 +721,11 @@ describe('AZR 3: what a project’s token holds', () => {
     const { secret } = await createToken(there.projectId, person.session);
     expect(await permissions(secret)).toContain('read:chat');
     await ok(
-      `mutation ($input: DeactivateUserInput!) { deactivateUser(input: $input) { account { id } } }`,
-      { input: { userId: person.userId } },
+      `mutation ($input: DeactivateUserInput!) { deactivateUser(input: $input) { user { id: databaseId } } }`,
+      { input: { user: { id: person.userId } } },
       kit.keys.ADMIN,
     );
-    expect((await gql('{ viewer { id } }', {}, secret)).errors[0]?.extensions.code).toBe('UNAUTHENTICATED');
+    expect((await gql('{ viewer { role } }', {}, secret)).errors[0]?.extensions.code).toBe('UNAUTHENTICATED');
     expect((await api('GET', '/user/projects', undefined, secret)).status).toBe(403);
   });
 
@@ -748,7 +750,7 @@ describe('AZR 3: what a project’s token holds', () => {
     expect(rest.at(-1).errors[0].extensions.code).toBe('UNAUTHENTICATED');
     await aborted;
     await kit.booted.background.settled();
-    expect((await gql('{ viewer { id } }', {}, secret)).errors[0]?.extensions.code).toBe('UNAUTHENTICATED');
+    expect((await gql('{ viewer { role } }', {}, secret)).errors[0]?.extensions.code).toBe('UNAUTHENTICATED');
     expect((await api('GET', `/user/projects/${there.projectId}`, undefined, secret)).status).toBe(403);
     const { chatSession } = await ok(
       `query ($id: UUID!) { chatSession(id: $id) { project { name } messages { nodes { text status } } } }`,

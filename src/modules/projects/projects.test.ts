@@ -225,7 +225,7 @@ describe('a project over REST', () => {
 describe('a project over GraphQL', () => {
   it('has cursors, a count, its chats, its documents, and clears what is null', async () => {
     await fresh();
-    const create = `mutation ($input: CreateProjectInput!) { createProject(input: $input) { project { id databaseId description instructions owner { id } } } }`;
+    const create = `mutation ($input: CreateProjectInput!) { createProject(input: $input) { project { id databaseId description instructions owner { id: databaseId } } } }`;
     const { data } = await kit.gql(create, { input: { name: 'A', description: 'd', instructions: 'i' } }, key);
     const { id, databaseId } = data.createProject.project;
     expect(data.createProject.project).toMatchObject({ description: 'd', instructions: 'i', owner: { id: userId } });
@@ -490,7 +490,7 @@ describe('deleting', () => {
       }),
     ).toEqual(documents.map(() => ({ ownerId: userId, projectId: null, isPublic: false })));
     expect(await kit.prisma.user.count({ where: { id: token.userId } })).toBe(0);
-    expect((await kit.gql('{ viewer { id } }', {}, token.secret)).errors[0]?.extensions.code).toBe('UNAUTHENTICATED');
+    expect((await kit.gql('{ viewer { role } }', {}, token.secret)).errors[0]?.extensions.code).toBe('UNAUTHENTICATED');
     expect((await kit.rest('GET', '/api/user/projects', { key: token.secret })).status).toBe(403);
   });
 });

@@ -1,7 +1,8 @@
 import { permissions } from '../../authz/permissions.ts';
 import type { Principal } from '../../authz/principal.ts';
 import { builder } from '../../graphql/builder.ts';
-import { AccountTypeType, RoleType } from '../users/users.graphql.ts';
+import { RoleType } from '../users/permissions.graphql.ts';
+import { AccountTypeType } from '../users/users.graphql.ts';
 import { CredentialKindType } from './credential-kind.graphql.ts';
 
 /** `principal` is null for a secret that opens nothing, of which nothing is told. */

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type GraphQLAnswer, type Kit, type RoleName, startKit } from '../../../test/kit.ts';
 import { holdsInProject, permissions, rolePermissions } from '../../authz/permissions.ts';
+import { permissionNames } from '../../rest/permission-names.ts';
 import { checksum, secretColumns } from './secret.ts';
 
 /** Keys under other prefixes than `on_`, and tokens that cannot exceed what stands behind them. */
@@ -52,8 +53,10 @@ async function token(projectId: number, key: string, input: object = {}): Promis
   return { secret, id: projectToken.databaseId, userId: projectToken.userId };
 }
 
-const held = async (secret: string): Promise<string[] | null> =>
-  (await kit.gql('{ viewer { permissions } }', {}, secret)).data?.viewer.permissions ?? null;
+const held = async (secret: string): Promise<string[] | null> => {
+  const found = (await kit.gql('{ viewer { permissions } }', {}, secret)).data?.viewer;
+  return found ? permissionNames(found.permissions) : null;
+};
 
 const inProject = permissions.filter((name) => holdsInProject(name) && rolePermissions('BASIC').has(name));
 
@@ -107,10 +110,14 @@ describe('project tokens', () => {
     expect(await held(limited.secret)).toEqual(['read:agents', 'write:chat']);
     const scoped = await token(owner.projectId, owner.secret, { scopes: ['read:chat'] });
     expect(await held(scoped.secret)).toEqual(['read:chat']);
-    const { data } = await kit.gql('{ viewer { token { kind projectId } accountType } }', {}, made.secret);
+    const { data } = await kit.gql(
+      '{ viewer { token { kind projectDatabaseId } user { accountType } } }',
+      {},
+      made.secret,
+    );
     expect(data.viewer).toEqual({
-      token: { kind: 'PROJECT', projectId: owner.projectId },
-      accountType: 'SERVICE_ACCOUNT',
+      token: { kind: 'PROJECT', projectDatabaseId: owner.projectId },
+      user: { accountType: 'SERVICE_ACCOUNT' },
     });
   });
 

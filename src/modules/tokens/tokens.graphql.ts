@@ -6,8 +6,8 @@ import { clearField } from '../../graphql/clear-input.ts';
 import { connection, nodeQuery, pageArgs } from '../../graphql/connection.ts';
 import { integerIds, nodeRule } from '../../graphql/nodes.ts';
 import { referenceDescription, referencedId } from '../../graphql/reference.ts';
-import { Account } from '../users/accounts.graphql.ts';
-import { RoleType, User } from '../users/users.graphql.ts';
+import { RoleType } from '../users/permissions.graphql.ts';
+import { User } from '../users/users.graphql.ts';
 import {
   type ApiKeyKind,
   type ApiKeyRow,
@@ -87,12 +87,6 @@ export const ApiKey = builder.prismaNode('Token', {
     projectId: t.exposeInt('projectId', {
       nullable: true,
       description: 'The integer id of the project that it is confined to; null: none.',
-    }),
-    creatorAccount: t.relation('creator', {
-      type: Account,
-      nullable: true,
-      authScopes: { permission: 'manage:users' },
-      description: 'Who made it, as administrators of people see them; null when that user is gone.',
     }),
   }),
 });

@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { type Answer, type GraphQLAnswer, type Kit, type RoleName, startKit } from '../../../test/kit.ts';
-import { permissions, rolePermissions } from '../../authz/permissions.ts';
+import { permissionConstant, permissions, rolePermissions } from '../../authz/permissions.ts';
+import { permissionNames } from '../../rest/permission-names.ts';
 import { isWellFormedSecret, newSecret } from './secret.ts';
 import { endOfDay } from './tokens.service.ts';
 
@@ -17,7 +18,7 @@ const groupsOf = { LIMITED: [], BASIC: [{ id: 2, name: 'Basic' }], ADMIN: [{ id:
 const rightsOf = (role: RoleName) => permissions.filter((name) => rolePermissions(role).has(name));
 
 const keyFields = `databaseId name display role userId scopes createdAt expiresAt disabled lastUsedAt lastUsedAddress
-  previousSecretExpiresAt creator { id name accountType }`;
+  previousSecretExpiresAt creator { id: databaseId name accountType }`;
 const patFields = 'databaseId name display scopes createdAt expiresAt lastUsedAt lastUsedAddress';
 
 const createKey = (input: object, key?: string | null, on = kit) =>
@@ -87,9 +88,14 @@ const listPats = async (key: string) =>
     .personalAccessTokens;
 
 /** The viewer of a secret; null when the secret opens nothing. */
-const viewer = async (secret: string, on = kit) =>
-  (await on.gql('{ viewer { id name email role permissions token { scopes expiresAt } } }', {}, secret)).data?.viewer ??
-  null;
+async function viewer(secret: string, on = kit) {
+  const query = '{ viewer { role permissions token { scopes expiresAt } user { id: databaseId name email } } }';
+  const { viewer: found } = (await on.gql(query, {}, secret)).data ?? {};
+  if (!found) return null;
+  const { user, permissions: held, token, ...rest } = found;
+  const scopes = token.scopes && permissionNames(token.scopes);
+  return { ...rest, ...user, permissions: permissionNames(held), token: { ...token, scopes } };
+}
 const works = async (secret: string): Promise<boolean> => {
   const [graph, rest] = [await viewer(secret), await kit.rest('GET', '/api/me', { key: secret })];
   expect(rest.status).toBe(graph ? 200 : 403);
@@ -1090,10 +1096,17 @@ describe('who one is', () => {
       const rest = await kit.rest('GET', '/api/me/permissions', { key });
       const own = rest.body.permissions.filter((name: string) => name !== 'basic' && name !== 'admin');
       expect(own).toEqual([...expected].sort());
-      for (const permission of ['read:audit', 'read:chat', 'write:chat', 'nonsense']) {
-        const { data } = await kit.gql('query ($p: String!) { can(permission: $p) }', { p: permission }, key);
+      for (const permission of ['read:audit', 'read:chat', 'write:chat'] as const) {
+        const variables = { permission: permissionConstant(permission) };
+        const { data } = await kit.gql(
+          'query ($permission: Permission!) { can(permission: $permission) }',
+          variables,
+          key,
+        );
         expect(data.can).toBe((expected as string[]).includes(permission));
       }
+      const { errors } = await kit.gql('{ can(permission: NONSENSE) }', {}, key);
+      expect(errors).toMatchObject([{ extensions: { code: 'GRAPHQL_VALIDATION_FAILED' } }]);
     }
     const whole = async (key: string) =>
       (await kit.rest('GET', '/api/me', { key })).body.effective_permissions.filter((name: string) =>
@@ -1106,7 +1119,7 @@ describe('who one is', () => {
   });
 
   test('a stranger is nobody, and holds nothing', async () => {
-    const { data } = await kit.gql('{ viewer { id } can(permission: "read:agents") }', {}, null);
+    const { data } = await kit.gql('{ viewer { role } can(permission: READ_AGENTS) }', {}, null);
     expect(data).toEqual({ viewer: null, can: false });
     const me = await kit.rest('GET', '/api/me', { key: null });
     expect([me.status, me.body]).toEqual([403, { detail: 'Unauthorized' }]);

@@ -1,131 +1,125 @@
 import { signedIn } from '../../authz/principal.ts';
-import type { User as UserRow } from '../../generated/prisma/client.ts';
+import type { Invitation as InvitationRow, User as UserRow } from '../../generated/prisma/client.ts';
 import { builder } from '../../graphql/builder.ts';
 import { clearField } from '../../graphql/clear-input.ts';
-import { connection, nodeQuery, pageArgs } from '../../graphql/connection.ts';
-import { accountOrder, invitationOrder } from './accounts.service.ts';
-import { AccountTypeType, RoleType } from './users.graphql.ts';
+import { connection, edge, pageArgs } from '../../graphql/connection.ts';
+import { globalId, integerId } from '../../graphql/id-input.ts';
+import { integerIds, nodeRule } from '../../graphql/nodes.ts';
+import { allUserOrders, invitationOrder, type UserKey } from './accounts.service.ts';
+import { RoleType } from './permissions.graphql.ts';
+import { User, UserEdge, userId, userIdDescription } from './users.graphql.ts';
 
 type InputFields = Parameters<NonNullable<Parameters<typeof builder.inputType>[1]['fields']>>[0];
 
-export const Account = builder.prismaObject('User', {
-  variant: 'Account',
-  description: 'A person or a service account, as administrators and they themselves see it.',
+const Invitation = builder.prismaNode('Invitation', {
+  id: { field: 'id', description: 'The global ID.' },
+  description: 'An e-mail address that can register while the server accepts invited people only.',
+  nullable: true,
   fields: (t) => ({
-    id: t.expose('id', { type: 'UUID', description: 'The user’s id.' }),
-    databaseId: t.exposeInt('databaseId', { description: 'The integer id.' }),
-    email: t.exposeString('email', { description: 'The address.' }),
-    name: t.exposeString('name', { description: 'The name to show.' }),
-    username: t.exposeString('username', {
-      nullable: true,
-      description: 'A name to log in with beside the address; null: none.',
-    }),
-    role: t.expose('role', { type: RoleType, description: 'What the user may do at most.' }),
-    accountType: t.expose('accountType', { type: AccountTypeType, description: 'Person or service account.' }),
-    active: t.exposeBoolean('active', { description: 'Whether the user can come in.' }),
-    dailyMessageLimit: t.exposeInt('dailyMessageLimit', {
-      nullable: true,
-      description: 'How many messages the user may send in any 24 hours; null: any number.',
-    }),
-    bio: t.exposeString('bio', { description: 'What the person says of themselves.' }),
-    passwordConfigured: t.boolean({
-      description: 'Whether the user can log in with a password.',
-      resolve: ({ passwordHash }) => passwordHash !== null,
-    }),
-    createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When the account was made.' }),
-    updatedAt: t.expose('updatedAt', { type: 'DateTime', description: 'When it was last changed.' }),
-    lastLoginAt: t.expose('lastLoginAt', {
-      type: 'DateTime',
-      nullable: true,
-      description: 'When the user last logged in; null: never.',
-    }),
+    databaseId: t.exposeInt('id', { description: 'The integer ID of the invitation.' }),
+    email: t.exposeString('email', { description: 'The invited e-mail address, in lower case.' }),
+    createdAt: t.expose('createdAt', { type: 'DateTime', description: 'The time at which the address was invited.' }),
   }),
 });
 
-const Invitation = builder.prismaObject('Invitation', {
-  description: 'An address that may register while registration is by invitation.',
-  fields: (t) => ({
-    email: t.exposeString('email', { description: 'The address.' }),
-    createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it was invited.' }),
-  }),
+nodeRule('Invitation', {
+  permission: 'manage:users',
+  readable: ({ prisma }, _principal, ids) =>
+    prisma.invitation.findMany({ where: { id: { in: integerIds(ids) } }, select: { id: true } }),
 });
 
-const AccountConnection = builder.connectionObject(
-  { type: Account, name: 'AccountConnection', description: 'A page of accounts.' },
-  { name: 'AccountEdge', description: 'An account and its place in the list.' },
-);
-
+const InvitationEdge = builder.edgeObject({
+  name: 'InvitationEdge',
+  type: Invitation,
+  description: 'An invitation in a list of invitations.',
+});
 const InvitationConnection = builder.connectionObject(
-  { type: Invitation, name: 'InvitationConnection', description: 'A page of invitations.' },
-  { name: 'InvitationEdge', description: 'An invitation and its place in the list.' },
+  { type: Invitation, name: 'InvitationConnection', description: 'A page of a list of invitations.' },
+  InvitationEdge,
 );
 
-const AccountFilter = builder.inputType('AccountFilter', {
-  description: 'Which accounts are listed. What is given must all be true.',
+const InvitationFilter = builder.inputType('InvitationFilter', {
+  description: 'Conditions on a list of invitations.',
+  fields: (t) => ({ search: t.string({ description: 'Text that the address contains, ignoring case.' }) }),
+});
+
+const UserReferenceInput = builder.inputType('UserReferenceInput', {
+  isOneOf: true,
+  description: 'Names a user.',
   fields: (t) => ({
-    query: t.string({ description: 'Only those whose name or address contains it, in any case.' }),
-    active: t.boolean({ description: 'Only those who can come in, or only those who cannot.' }),
-    roles: t.field({ type: [RoleType], description: 'Only those with one of these roles.' }),
-    accountTypes: t.field({ type: [AccountTypeType], description: 'Only these types; people unless given.' }),
+    id: t.id({ description: `The user, ${userIdDescription}.` }),
+    email: t.string({ description: 'The e-mail address of the user, in any letter case.' }),
   }),
 });
 
-const accountReference = (t: InputFields) => ({
-  userId: t.field({
-    type: 'UUID',
-    description: 'The user’s id. Exactly one of `userId`, `databaseId` and `email` is given.',
-  }),
-  databaseId: t.int({ description: 'The user’s integer id.' }),
-  email: t.string({ description: 'The address, in any case.' }),
+const userReference = (t: InputFields) => ({
+  user: t.field({ type: UserReferenceInput, required: true, description: 'The person to change.' }),
 });
+
+/** What a request names a user by. GraphQL has checked that it is exactly one. */
+const keyOf = ({ user }: { user: { id?: string | null; email?: string | null } }): UserKey =>
+  user.id != null ? userId(user.id, ['input', 'user', 'id']) : { email: user.email ?? '' };
 
 const InviteUsersInput = builder.inputType('InviteUsersInput', {
-  description: 'Whom to invite.',
+  description: 'Input for `inviteUsers`.',
   fields: (t) => ({
-    emails: t.stringList({ required: true, description: '1 to 1000 addresses. One that is none refuses them all.' }),
+    emails: t.stringList({
+      required: true,
+      description: 'The e-mail addresses to invite, 1 to 1000. If one is invalid, none of them is invited.',
+    }),
   }),
 });
 
 const RemoveInvitationInput = builder.inputType('RemoveInvitationInput', {
-  description: 'Which invitation is taken back.',
-  fields: (t) => ({ email: t.string({ required: true, description: 'The address, in any case.' }) }),
+  isOneOf: true,
+  description: 'Input for `removeInvitation`: names the invitation.',
+  fields: (t) => ({
+    id: t.id({ description: 'The invitation, by its global ID or its integer `databaseId`.' }),
+    email: t.string({ description: 'The invited e-mail address, in any letter case.' }),
+  }),
 });
 
 const ActivateUserInput = builder.inputType('ActivateUserInput', {
-  description: 'Who is let in again.',
-  fields: accountReference,
+  description: 'Input for `activateUser`.',
+  fields: userReference,
 });
 const DeactivateUserInput = builder.inputType('DeactivateUserInput', {
-  description: 'Who is shut out.',
-  fields: accountReference,
+  description: 'Input for `deactivateUser`.',
+  fields: userReference,
 });
 const DeleteUserInput = builder.inputType('DeleteUserInput', {
-  description: 'Who is deleted, with everything that is theirs alone.',
+  description: 'Input for `deleteUser`.',
   fields: (t) => ({
-    ...accountReference(t),
+    ...userReference(t),
     evenActive: t.boolean({
-      description: 'Whether somebody who was not deactivated is deleted too; false unless given.',
+      description: 'If true, also deletes a person who was not deactivated first. Defaults to false.',
     }),
   }),
 });
 const ResetUserPasswordInput = builder.inputType('ResetUserPasswordInput', {
-  description: 'Who gets a new password.',
-  fields: accountReference,
+  description: 'Input for `resetUserPassword`.',
+  fields: userReference,
 });
 
 const ChangeUserRoleInput = builder.inputType('ChangeUserRoleInput', {
-  description: 'Who gets which role.',
+  description: 'Input for `changeUserRole`.',
   fields: (t) => ({
-    ...accountReference(t),
-    role: t.field({ type: RoleType, required: true, description: 'The role, from the next request on.' }),
+    ...userReference(t),
+    role: t.field({
+      type: RoleType,
+      required: true,
+      description: 'The new role, which applies from the next request.',
+    }),
   }),
 });
 
+const usernameRule = '2 to 64 of the characters a-z, 0-9 and . _ @ -, the first of them a letter';
+
 const remarks = (t: InputFields) => ({
   dailyMessageLimit: t.int({
-    description: 'Maximum number of messages that the person may send in any 24 hours, 1 to 1,000,000.',
+    description: 'The number of messages that the person can send in any 24 hours, 1 to 1,000,000.',
   }),
-  bio: t.string({ description: 'What the person says of themselves, at most 1000 characters.' }),
+  bio: t.string({ description: 'What the person states about themselves; at most 1000 characters.' }),
 });
 
 const clearUser = clearField('ClearableUserField', {
@@ -135,197 +129,211 @@ const clearUser = clearField('ClearableUserField', {
 const UpdateUserInput = builder.inputType('UpdateUserInput', {
   description: 'Input for `updateUser`. A field that is null or absent stays unchanged.',
   fields: (t) => ({
-    ...accountReference(t),
+    ...userReference(t),
     username: t.string({
-      description:
-        'Another name to log in with: 2 to 64 of a-z, 0-9 and . _ @ -, beginning with a letter. The made-up address of who has no other goes with it.',
+      description: `A new name to log in with: ${usernameRule}. The address of a person who is known by a username alone changes with it.`,
     }),
-    name: t.string({ description: 'Another name to show, at most 100 characters.' }),
-    password: t.string({ description: 'Another password, 8 to 64 characters. Login sessions end.' }),
-    role: t.field({ type: RoleType, description: 'Another role, from the next request on.' }),
-    active: t.boolean({ description: 'Whether the person can come in. Who no longer can is shut out at once.' }),
+    name: t.string({ description: 'A new display name; at most 100 characters.' }),
+    password: t.string({ description: 'A new password of 8 to 64 characters. Ends the login sessions of the person.' }),
+    role: t.field({ type: RoleType, description: 'A new role, which applies from the next request.' }),
+    active: t.boolean({
+      description: 'If false, deactivates the person at once, with their sessions and tokens; if true, activates them.',
+    }),
     ...remarks(t),
     clear: clearUser(t),
   }),
 });
 
 const CreateUserInput = builder.inputType('CreateUserInput', {
-  description: 'The account to make for a person.',
+  description: 'Input for `createUser`.',
   fields: (t) => ({
     email: t.string({
       description:
-        'The address; kept in lower case. At most 254 characters. Who has none has a username, and an address that no mail reaches.',
+        'The e-mail address, stored in lower case; at most 254 characters. Required without a username; a person with a username alone gets an address that no mail reaches.',
     }),
     password: t.string({ required: true, description: 'The first password: 8 to 64 characters.' }),
-    role: t.field({ type: RoleType, required: true, description: 'What the person may do at most.' }),
-    name: t.string({ description: 'The name to show, at most 100 characters; made from the address unless given.' }),
-    username: t.string({
-      description:
-        'A name to log in with beside the address: 2 to 64 of a-z, 0-9 and . _ @ -, beginning with a letter.',
+    role: t.field({ type: RoleType, required: true, description: 'The role of the person.' }),
+    name: t.string({
+      description: 'The display name; at most 100 characters. Defaults to the local part of the address.',
     }),
+    username: t.string({ description: `A name to log in with, in addition to the address: ${usernameRule}.` }),
     ...remarks(t),
   }),
 });
 
-const InviteUsersPayload = builder.objectRef<{ count: number }>('InviteUsersPayload').implement({
-  description: 'What `inviteUsers` did.',
+const InviteUsersPayload = builder.objectRef<InvitationRow[]>('InviteUsersPayload').implement({
+  description: 'Result of `inviteUsers`.',
   fields: (t) => ({
-    invitedCount: t.exposeInt('count', {
-      description: 'How many are newly invited. Who is registered or invited already does not count.',
+    invitedCount: t.int({
+      description: 'The number of new invitations. Addresses that are registered or invited already do not count.',
+      resolve: (invitations) => invitations.length,
+    }),
+    invitationEdges: t.field({
+      type: [InvitationEdge],
+      description: 'The new invitations as edges of `invitations`; at most 1000.',
+      resolve: (invitations) => invitations.map((invitation) => edge(invitationOrder, invitation)),
     }),
   }),
 });
 
 const RemoveInvitationPayload = builder
-  .objectRef<{ email: string; remaining: number }>('RemoveInvitationPayload')
+  .objectRef<{ id: number; remaining: number }>('RemoveInvitationPayload')
   .implement({
-    description: 'What `removeInvitation` took back.',
+    description: 'Result of `removeInvitation`.',
     fields: (t) => ({
-      removedEmail: t.exposeString('email', { description: 'The address.' }),
-      remainingCount: t.exposeInt('remaining', { description: 'How many invitations are left.' }),
+      deletedInvitationId: t.id({
+        description: 'The global ID of the removed invitation.',
+        resolve: ({ id }) => globalId('Invitation', id),
+      }),
+      remainingCount: t.exposeInt('remaining', { description: 'The number of invitations that are left.' }),
     }),
   });
 
-/** A payload that shows the account as it is after a mutation. */
-const accountPayload = (name: string, mutation: string) =>
-  builder.objectRef<{ account: UserRow }>(name).implement({
-    description: `What \`${mutation}\` changed.`,
+/** The payload of a mutation that changes a user. */
+export const userPayload = (mutation: string) =>
+  builder.objectRef<{ user: UserRow }>(`${mutation.charAt(0).toUpperCase()}${mutation.slice(1)}Payload`).implement({
+    description: `Result of \`${mutation}\`.`,
     fields: (t) => ({
-      account: t.field({ type: Account, description: 'The account as it is now.', resolve: ({ account }) => account }),
+      user: t.field({ type: User, description: 'The user after the change.', resolve: ({ user }) => user }),
     }),
   });
 
-const ActivateUserPayload = accountPayload('ActivateUserPayload', 'activateUser');
-const DeactivateUserPayload = accountPayload('DeactivateUserPayload', 'deactivateUser');
-const ChangeUserRolePayload = accountPayload('ChangeUserRolePayload', 'changeUserRole');
-const CreateUserPayload = accountPayload('CreateUserPayload', 'createUser');
-const UpdateUserPayload = accountPayload('UpdateUserPayload', 'updateUser');
+/** The edge of a new user in `allUsers`. */
+export const newUserEdge = (user: UserRow) => edge(allUserOrders.default, user);
+
+const CreateUserPayload = builder.objectRef<UserRow>('CreateUserPayload').implement({
+  description: 'Result of `createUser`.',
+  fields: (t) => ({
+    user: t.field({ type: User, description: 'The new user.', resolve: (user) => user }),
+    userEdge: t.field({
+      type: UserEdge,
+      description: 'The new user as an edge of `allUsers` in its default order.',
+      resolve: newUserEdge,
+    }),
+  }),
+});
 
 const DeleteUserPayload = builder.objectRef<{ userId: string }>('DeleteUserPayload').implement({
-  description: 'What `deleteUser` deleted.',
-  fields: (t) => ({ deletedUserId: t.expose('userId', { type: 'UUID', description: 'The id that the user had.' }) }),
+  description: 'Result of `deleteUser`.',
+  fields: (t) => ({
+    deletedUserId: t.id({
+      description: 'The global ID of the deleted user.',
+      resolve: ({ userId }) => globalId('User', userId),
+    }),
+  }),
 });
 
 const ResetUserPasswordPayload = builder
   .objectRef<{ user: UserRow; password: string }>('ResetUserPasswordPayload')
   .implement({
-    description: 'A new password, and whose it is.',
+    description: 'Result of `resetUserPassword`.',
     fields: (t) => ({
-      account: t.field({ type: Account, description: 'The account.', resolve: ({ user }) => user }),
+      user: t.field({ type: User, description: 'The person with the new password.', resolve: ({ user }) => user }),
       newPassword: t.exposeString('password', {
-        description: 'The password. It is shown this once and stored nowhere.',
+        description: 'The new password. It is returned only once and stored only as a hash.',
       }),
     }),
   });
 
-builder.queryFields((t) => ({
-  accounts: t.field({
-    type: AccountConnection,
-    authScopes: { permission: 'manage:users' },
-    description: 'All accounts, oldest first.',
-    args: {
-      ...pageArgs(t.arg),
-      filter: t.arg({ type: AccountFilter, description: 'Which ones; all people unless given.' }),
-    },
-    resolve: async (_root, { filter, ...args }, context, info) => {
-      const { accounts } = context.services;
-      const page = await accounts.listAccounts(filter ?? {}, args, context.pageLimit, nodeQuery(context, info));
-      return connection(accountOrder, page, args, () => accounts.countAccounts(filter ?? {}));
-    },
-  }),
-  invitations: t.field({
+builder.queryField('invitations', (t) =>
+  t.field({
     type: InvitationConnection,
     authScopes: { permission: 'manage:users' },
-    description: 'The addresses that are invited and have not registered, oldest invitation first.',
+    description: 'The invited addresses that have not registered yet, the oldest invitation first.',
     args: {
       ...pageArgs(t.arg),
-      query: t.arg.string({ description: 'Only those whose address contains it, in any case.' }),
+      filter: t.arg({ type: InvitationFilter, description: 'Conditions on the invitations.' }),
     },
-    resolve: async (_root, { query, ...args }, context) => {
+    resolve: async (_root, { filter, ...args }, context) => {
       const { accounts } = context.services;
-      const page = await accounts.listInvitations(query, args, context.pageLimit);
-      return connection(invitationOrder, page, args, () => accounts.countInvitations(query));
+      const page = await accounts.listInvitations(filter ?? {}, args, context.pageLimit);
+      return connection(invitationOrder, page, args, () => accounts.countInvitations(filter ?? {}));
     },
   }),
-}));
+);
 
 builder.mutationFields((t) => ({
   inviteUsers: t.field({
     type: InviteUsersPayload,
     authScopes: { permission: 'manage:users' },
-    description: 'Invites addresses to register.',
+    description: 'Invites e-mail addresses, which can then register.',
     args: { input: t.arg({ type: InviteUsersInput, required: true, description: 'The addresses.' }) },
-    resolve: async (_root, { input }, { principal, services }) => ({
-      count: await services.accounts.invite(signedIn(principal), input),
-    }),
+    sizedFields: { invitationEdges: ({ input }) => input.emails.length },
+    resolve: (_root, { input }, { principal, services }) => services.accounts.invite(signedIn(principal), input),
   }),
   removeInvitation: t.field({
     type: RemoveInvitationPayload,
     authScopes: { permission: 'manage:users' },
-    description: 'Takes an invitation back.',
+    description: 'Removes an invitation, so that the address cannot register with it.',
     args: { input: t.arg({ type: RemoveInvitationInput, required: true, description: 'The invitation.' }) },
-    resolve: (_root, { input }, { principal, services }) =>
-      services.accounts.removeInvitation(signedIn(principal), input),
+    resolve: (_root, { input: { id, email } }, { principal, services }) =>
+      services.accounts.removeInvitation(
+        signedIn(principal),
+        id != null ? { id: integerId(id, 'Invitation', ['input', 'id']) } : { email: email ?? '' },
+      ),
   }),
   createUser: t.field({
     type: CreateUserPayload,
     authScopes: { permission: 'manage:users' },
-    description: 'Makes an account for a person, whoever may register. It never holds more than its maker.',
-    args: { input: t.arg({ type: CreateUserInput, required: true, description: 'The account to make.' }) },
-    resolve: async (_root, { input }, { principal, services }) => ({
-      account: await services.accounts.create(signedIn(principal), input),
-    }),
+    description:
+      'Creates an account for a person, independently of the registration mode. FORBIDDEN for a role with more permissions than the caller.',
+    args: { input: t.arg({ type: CreateUserInput, required: true, description: 'The account.' }) },
+    resolve: (_root, { input }, { principal, services }) => services.accounts.create(signedIn(principal), input),
   }),
   updateUser: t.field({
-    type: UpdateUserPayload,
+    type: userPayload('updateUser'),
     authScopes: { permission: 'manage:users' },
-    description: 'Changes a person, all of it or nothing. Nobody makes or changes who holds more than they do.',
+    description:
+      'Changes a person; either all changes are made or none. FORBIDDEN for a person with more permissions than the caller.',
     args: { input: t.arg({ type: UpdateUserInput, required: true, description: 'The person and the changes.' }) },
-    resolve: async (_root, { input }, { principal, services }) => ({
-      account: await services.accounts.update(signedIn(principal), input),
+    resolve: async (_root, { input: { user, ...changes } }, { principal, services }) => ({
+      user: await services.accounts.update(signedIn(principal), keyOf({ user }), changes),
     }),
   }),
   activateUser: t.field({
-    type: ActivateUserPayload,
+    type: userPayload('activateUser'),
     authScopes: { permission: 'manage:users' },
-    description: 'Lets a person in again who was deactivated.',
+    description: 'Activates a person who was deactivated.',
     args: { input: t.arg({ type: ActivateUserInput, required: true, description: 'The person.' }) },
     resolve: async (_root, { input }, { principal, services }) => ({
-      account: await services.accounts.activate(signedIn(principal), input),
+      user: await services.accounts.activate(signedIn(principal), keyOf(input)),
     }),
   }),
   deactivateUser: t.field({
-    type: DeactivateUserPayload,
+    type: userPayload('deactivateUser'),
     authScopes: { permission: 'manage:users' },
-    description: 'Shuts a person out at once: sessions and streams end, personal access tokens rest.',
+    description:
+      'Deactivates a person at once: ends their sessions and streams, and suspends their personal access tokens.',
     args: { input: t.arg({ type: DeactivateUserInput, required: true, description: 'The person.' }) },
     resolve: async (_root, { input }, { principal, services }) => ({
-      account: await services.accounts.deactivate(signedIn(principal), input),
+      user: await services.accounts.deactivate(signedIn(principal), keyOf(input)),
     }),
   }),
   deleteUser: t.field({
     type: DeleteUserPayload,
     authScopes: { permission: 'manage:users' },
     description:
-      'Deletes a person with everything that is theirs alone: one who was deactivated, or `evenActive`. Not oneself, nor the last admin.',
+      'Deletes a deactivated person with everything that belongs to them alone. CONFLICT for the caller, for the last administrator and, without `evenActive`, for an active person.',
     args: { input: t.arg({ type: DeleteUserInput, required: true, description: 'The person.' }) },
-    resolve: (_root, { input }, { principal, services }) => services.accounts.delete(signedIn(principal), input),
+    resolve: (_root, { input }, { principal, services }) =>
+      services.accounts.delete(signedIn(principal), keyOf(input), input),
   }),
   changeUserRole: t.field({
-    type: ChangeUserRolePayload,
+    type: userPayload('changeUserRole'),
     authScopes: { permission: 'manage:users' },
     description:
-      'Gives a person another role. Personal access tokens shrink and grow with it; a demotion ends streams.',
+      'Changes the role of a person. Their personal access tokens follow it; a demotion ends their open streams.',
     args: { input: t.arg({ type: ChangeUserRoleInput, required: true, description: 'The person and the role.' }) },
     resolve: async (_root, { input }, { principal, services }) => ({
-      account: await services.accounts.changeRole(signedIn(principal), input),
+      user: await services.accounts.changeRole(signedIn(principal), keyOf(input), input.role),
     }),
   }),
   resetUserPassword: t.field({
     type: ResetUserPasswordPayload,
     authScopes: { permission: 'manage:users' },
-    description: 'Gives a person a new random password and ends their login sessions.',
+    description: 'Sets a new random password for a person and ends their login sessions.',
     args: { input: t.arg({ type: ResetUserPasswordInput, required: true, description: 'The person.' }) },
-    resolve: (_root, { input }, { principal, services }) => services.accounts.resetPassword(signedIn(principal), input),
+    resolve: (_root, { input }, { principal, services }) =>
+      services.accounts.resetPassword(signedIn(principal), keyOf(input)),
   }),
 }));

@@ -1,15 +1,16 @@
 import { z } from 'zod';
 import { type Role, rolePermissions, roles } from '../../authz/permissions.ts';
 import { can, type Principal } from '../../authz/principal.ts';
+import { visible } from '../../authz/visible.ts';
 import { badInput, conflict, forbidden, notFound, parse } from '../../errors.ts';
-import { Prisma, type User } from '../../generated/prisma/client.ts';
-import { cut, ListOrder, type PageArgs } from '../../paging.ts';
+import { type Invitation, Prisma, type User } from '../../generated/prisma/client.ts';
+import { cut, ListOrder, ListOrders, type PageArgs, type SortKey } from '../../paging.ts';
 import type { Database } from '../../store/database.ts';
 import type { Revocations } from '../../store/revocations.ts';
 import { cutText } from '../../unicode.ts';
 import { type AuditAction, type AuditService, by } from '../audit/audit.service.ts';
 import { changesOf, clearList } from '../changes.ts';
-import { databaseId, plainText } from '../input.ts';
+import { plainText } from '../input.ts';
 import { endOwnerSessions } from './owner.ts';
 import { hashPassword, newPassword, randomPassword } from './password.ts';
 import { hasPeople, lockUser, type UsersService } from './users.service.ts';
@@ -73,18 +74,15 @@ const CreateUser = z
   });
 export type CreateUserInput = z.input<typeof CreateUser>;
 
-const Reference = z
-  .object({
-    userId: z.uuid().nullish(),
-    databaseId: databaseId.nullish(),
-    email: plainText(254).toLowerCase().nullish(),
-  })
-  .refine((given) => Object.values(given).filter((value) => value != null).length === 1, {
-    path: ['userId'],
-    message: 'give exactly one of userId, databaseId and email',
-  });
-/** The account that is meant: by id, by integer id or by address. */
-export type AccountReference = z.input<typeof Reference>;
+/** Names a user: by UUID, by the integer of the AnythingLLM paths or by e-mail address. */
+export type UserKey = { id: string } | { number: number } | { email: string };
+
+/** Throws BAD_USER_INPUT for a text that cannot be an address. */
+function whereKey(key: UserKey): Prisma.UserWhereInput {
+  if ('number' in key) return { databaseId: key.number };
+  if ('id' in key) return { id: key.id };
+  return { email: parse(plainText(254).toLowerCase(), key.email, ['input', 'user', 'email']) };
+}
 
 const ChangeRole = z.object({ role: z.enum(roles) });
 const UpdateUser = z.object({
@@ -98,72 +96,59 @@ const UpdateUser = z.object({
   clear: clearList(['dailyMessageLimit']),
 });
 /** A field that is null or absent stays unchanged. */
-export type UpdateUserInput = AccountReference & z.input<typeof UpdateUser>;
+export type UpdateUserInput = z.input<typeof UpdateUser>;
 /** Invitations that one call may make. */
 const maxInvitations = 1000;
 const Invite = z.object({ emails: z.array(emailAddress).min(1).max(maxInvitations) });
 
 const search = plainText(500).nullish();
-const DirectoryFilter = z.object({ query: search, includeServiceAccounts: z.boolean().nullish() });
-export type DirectoryFilter = z.input<typeof DirectoryFilter>;
-
 const accountTypes = ['STANDARD', 'SERVICE_ACCOUNT'] as const;
-const AccountFilter = z.object({
-  query: search,
+const UserFilter = z.object({
+  search,
   active: z.boolean().nullish(),
   roles: z.array(z.enum(roles)).max(100).nullish(),
   accountTypes: z.array(z.enum(accountTypes)).max(100).nullish(),
 });
-export type AccountFilter = z.input<typeof AccountFilter>;
+export type UserFilter = z.input<typeof UserFilter>;
 
-export const userOrder = new ListOrder('users', [
-  { field: 'createdAt', type: 'date', direction: 'asc' },
-  { field: 'id', type: 'uuid', direction: 'asc' },
-]);
-export const accountOrder = new ListOrder('accounts', [
-  { field: 'createdAt', type: 'date', direction: 'asc' },
-  { field: 'id', type: 'uuid', direction: 'asc' },
-]);
+const InvitationFilter = z.object({ search });
+export type InvitationFilter = z.input<typeof InvitationFilter>;
+
+const byId: SortKey = { field: 'id', type: 'uuid', direction: 'asc' };
+const userSortKeys = {
+  CREATED_AT: [{ field: 'createdAt', type: 'date', direction: 'asc' }, byId],
+  NAME: [{ field: 'name', type: 'text', direction: 'asc' }, byId],
+} satisfies Record<string, SortKey[]>;
+const oldestFirst = { field: 'CREATED_AT', direction: 'ASC' } as const;
+export const userOrders = new ListOrders('users', userSortKeys, oldestFirst);
+export const allUserOrders = new ListOrders('allUsers', userSortKeys, oldestFirst);
 export const invitationOrder = new ListOrder('invitations', [{ field: 'id', type: 'int', direction: 'asc' }]);
 
 /** A text that stands for itself within LIKE. */
 const containing = (text: string) =>
   ({ contains: text.replaceAll(/[\\%_]/g, String.raw`\$&`), mode: 'insensitive' }) as const;
 
-const named = (query: string | null | undefined): Prisma.UserWhereInput =>
-  query ? { OR: [{ name: containing(query) }, { email: containing(query) }] } : {};
-
-/**
- * Who can call, as the directory shows them: not who acts within one project, which is its owner's to know, and not what
- * chat widgets act as.
- */
-function listed(filter: DirectoryFilter): Prisma.UserWhereInput {
-  const { query, includeServiceAccounts } = parse(DirectoryFilter, filter, []);
-  return {
-    active: true,
-    ...(includeServiceAccounts
-      ? { tokens: { none: { kind: { in: ['PROJECT', 'EMBED'] } } } }
-      : { accountType: 'STANDARD' }),
-    ...named(query),
-  };
-}
-
 /** Throws BAD_USER_INPUT. */
-function matching(filter: AccountFilter): Prisma.UserWhereInput {
-  const { query, active, roles, accountTypes } = parse(AccountFilter, filter, ['filter']);
+function matching(filter: UserFilter): Prisma.UserWhereInput {
+  const { search, active, roles, accountTypes } = parse(UserFilter, filter, ['filter']);
   return {
-    ...named(query),
+    ...(search && { OR: [{ name: containing(search) }, { email: containing(search) }] }),
     ...(active != null && { active }),
     ...(roles && { role: { in: roles } }),
     accountType: { in: accountTypes ?? ['STANDARD'] },
-    embed: null,
   };
 }
 
-const invited = (query: string | null | undefined): Prisma.InvitationWhereInput => {
-  const wanted = parse(search, query, ['query']);
-  return wanted ? { email: containing(wanted) } : {};
-};
+/** The users of the directory that meet a filter. Throws BAD_USER_INPUT. */
+const listed = (filter: UserFilter): Prisma.UserWhereInput => ({ AND: [visible.directory(), matching(filter)] });
+
+/** All users that meet a filter, except those that chat widgets act as. Throws BAD_USER_INPUT. */
+const existing = (filter: UserFilter): Prisma.UserWhereInput => ({ ...matching(filter), embed: null });
+
+function invited(filter: InvitationFilter): Prisma.InvitationWhereInput {
+  const { search } = parse(InvitationFilter, filter, ['filter']);
+  return search ? { email: containing(search) } : {};
+}
 
 /** The message of the CONFLICT when an address or a username belongs to somebody. */
 const taken = 'An account with this address or username exists already.';
@@ -228,16 +213,10 @@ interface Parts {
 
 /** People: the directory, and their administration. */
 export function accountsService({ db, audit, users, revocations }: Parts) {
-  /** A person whom the principal may administer. Throws NOT_FOUND, FORBIDDEN. Needs `lockAdmins`. */
-  async function find(transaction: Transaction, principal: Principal, reference: AccountReference): Promise<User> {
-    const { userId, databaseId, email } = parse(Reference, reference);
-    const given = {
-      ...(userId != null && { id: userId }),
-      ...(databaseId != null && { databaseId }),
-      ...(email != null && { email }),
-    };
+  /** Locks a person whom the principal can administer. Throws BAD_USER_INPUT, NOT_FOUND, FORBIDDEN. Needs `lockAdmins`. */
+  async function claim(transaction: Transaction, principal: Principal, key: UserKey): Promise<User> {
     const found = await transaction.user.findFirst({
-      where: { accountType: 'STANDARD', ...given },
+      where: { accountType: 'STANDARD', ...whereKey(key) },
       select: { id: true },
     });
     // A login that is under way holds this row until its session stands, and is ended with the others then.
@@ -250,13 +229,13 @@ export function accountsService({ db, audit, users, revocations }: Parts) {
   /** One change of one person, with its audit event, while no other transaction changes who is an admin. */
   const administer = <T>(
     principal: Principal,
-    reference: AccountReference,
+    key: UserKey,
     action: AuditAction,
     change: (transaction: Transaction, user: User) => Promise<{ result: T; detail?: Prisma.InputJsonObject }>,
   ): Promise<T> =>
     db.prisma.$transaction(async (transaction) => {
       await users.lockAdmins(transaction);
-      const user = await find(transaction, principal, reference);
+      const user = await claim(transaction, principal, key);
       const { result, detail } = await change(transaction, user);
       await audit.record(transaction, {
         ...by(principal),
@@ -296,72 +275,79 @@ export function accountsService({ db, audit, users, revocations }: Parts) {
   }
 
   return {
-    async listUsers(filter: DirectoryFilter, args: PageArgs, limit: number, query: object) {
-      const page = userOrder.page(args, limit);
+    /** Returns a user by UUID. Throws NOT_FOUND. */
+    async find(id: string, query: object = {}): Promise<User> {
+      const user = await db.prisma.user.findUnique({ ...query, where: { id } });
+      if (!user) throw notFound('User');
+      return user;
+    },
+
+    async listUsers(filter: UserFilter, order: ListOrder, args: PageArgs, limit: number, query: object) {
+      const page = order.page(args, limit);
       const rows = await db.prisma.user.findMany({ ...query, ...page, where: { AND: [listed(filter), page.where] } });
       return cut(rows, page);
     },
 
-    countUsers: (filter: DirectoryFilter) => db.prisma.user.count({ where: listed(filter) }),
+    countUsers: (filter: UserFilter) => db.prisma.user.count({ where: listed(filter) }),
 
-    async listAccounts(filter: AccountFilter, args: PageArgs, limit: number, query: object) {
-      const page = accountOrder.page(args, limit);
-      const rows = await db.prisma.user.findMany({ ...query, ...page, where: { AND: [matching(filter), page.where] } });
+    async listAllUsers(filter: UserFilter, order: ListOrder, args: PageArgs, limit: number, query: object) {
+      const page = order.page(args, limit);
+      const rows = await db.prisma.user.findMany({ ...query, ...page, where: { AND: [existing(filter), page.where] } });
       return cut(rows, page);
     },
 
-    countAccounts: (filter: AccountFilter) => db.prisma.user.count({ where: matching(filter) }),
+    countAllUsers: (filter: UserFilter) => db.prisma.user.count({ where: existing(filter) }),
 
-    async listInvitations(query: string | null | undefined, args: PageArgs, limit: number) {
+    async listInvitations(filter: InvitationFilter, args: PageArgs, limit: number) {
       const page = invitationOrder.page(args, limit);
-      const rows = await db.prisma.invitation.findMany({ ...page, where: { AND: [invited(query), page.where] } });
+      const rows = await db.prisma.invitation.findMany({ ...page, where: { AND: [invited(filter), page.where] } });
       return cut(rows, page);
     },
 
-    countInvitations: (query?: string | null) => db.prisma.invitation.count({ where: invited(query) }),
-
-    /** Whether the caller could log in with a password. */
-    async passwordConfigured(principal: Principal): Promise<boolean> {
-      if (principal.accountType !== 'STANDARD') return false;
-      return (await db.prisma.user.count({ where: { id: principal.userId, passwordHash: { not: null } } })) > 0;
-    },
+    countInvitations: (filter: InvitationFilter) => db.prisma.invitation.count({ where: invited(filter) }),
 
     /**
-     * Invites up to 1000 addresses. Those that are registered or invited already are passed over. Returns how many were
-     * new. Throws BAD_USER_INPUT, and invites nobody, when one of them is no address.
+     * Invites up to 1000 addresses and returns the new invitations. Skips addresses that are registered or invited
+     * already. Throws BAD_USER_INPUT, and invites none of them, when one is not an address.
      */
-    async invite(principal: Principal, input: { emails: string[] }): Promise<number> {
+    async invite(principal: Principal, input: { emails: string[] }): Promise<Invitation[]> {
       const emails = [...new Set(parse(Invite, input).emails)];
       return db.prisma.$transaction(async (transaction) => {
         await users.lockAdmins(transaction);
-        // Whom one invites becomes the first admin where there is no person yet.
+        // On a server without people, an invited person can become the first administrator.
         if (!(await hasPeople(transaction))) withinRole(principal, 'ADMIN');
         const registered = await transaction.user.findMany({
           where: { email: { in: emails } },
           select: { email: true },
         });
         const known = new Set(registered.map(({ email }) => email));
-        const { count } = await transaction.invitation.createMany({
+        const made = await transaction.invitation.createManyAndReturn({
           data: emails.filter((email) => !known.has(email)).map((email) => ({ email, invitedById: principal.userId })),
           skipDuplicates: true,
         });
-        await audit.record(transaction, { ...by(principal), action: 'invitation.create', detail: { emails, count } });
-        return count;
+        await audit.record(transaction, {
+          ...by(principal),
+          action: 'invitation.create',
+          detail: { emails, count: made.length },
+        });
+        return made;
       });
     },
 
-    /** Takes an invitation back. Returns how many are left. Throws NOT_FOUND. */
+    /** Removes an invitation. Returns its ID and how many are left. Throws BAD_USER_INPUT, NOT_FOUND. */
     async removeInvitation(
       principal: Principal,
-      input: { email: string },
-    ): Promise<{ email: string; remaining: number }> {
-      const email = parse(plainText(254).toLowerCase(), input.email, ['input', 'email']);
+      key: { id: number } | { email: string },
+    ): Promise<{ id: number; remaining: number }> {
+      const where = 'id' in key ? key : { email: parse(plainText(254).toLowerCase(), key.email, ['input', 'email']) };
       return db.prisma.$transaction(async (transaction) => {
         await users.lockAdmins(transaction);
-        const { count } = await transaction.invitation.deleteMany({ where: { email } });
-        if (count === 0) throw notFound('Invitation');
+        const invitation = await transaction.invitation.findFirst({ where });
+        if (!invitation) throw notFound('Invitation');
+        const { id, email } = invitation;
+        await transaction.invitation.delete({ where: { id } });
         await audit.record(transaction, { ...by(principal), action: 'invitation.delete', detail: { email } });
-        return { email, remaining: await transaction.invitation.count() };
+        return { id, remaining: await transaction.invitation.count() };
       });
     },
 
@@ -404,8 +390,8 @@ export function accountsService({ db, audit, users, revocations }: Parts) {
     },
 
     /** Lets a person in again. Throws BAD_USER_INPUT, NOT_FOUND, FORBIDDEN. */
-    activate: (principal: Principal, reference: AccountReference): Promise<User> =>
-      administer(principal, reference, 'user.activate', async (transaction, { id }) => ({
+    activate: (principal: Principal, key: UserKey): Promise<User> =>
+      administer(principal, key, 'user.activate', async (transaction, { id }) => ({
         result: await transaction.user.update({ where: { id }, data: { active: true } }),
       })),
 
@@ -413,8 +399,8 @@ export function accountsService({ db, audit, users, revocations }: Parts) {
      * Shuts a person out at once: login sessions end, personal access tokens rest. Throws BAD_USER_INPUT, NOT_FOUND,
      * FORBIDDEN, and CONFLICT for oneself and for the last admin.
      */
-    async deactivate(principal: Principal, reference: AccountReference): Promise<User> {
-      const user = await administer(principal, reference, 'user.deactivate', async (transaction, before) => ({
+    async deactivate(principal: Principal, key: UserKey): Promise<User> {
+      const user = await administer(principal, key, 'user.deactivate', async (transaction, before) => ({
         result: await shutOut(transaction, principal, before),
       }));
       revocations.endUser(user.id);
@@ -427,9 +413,10 @@ export function accountsService({ db, audit, users, revocations }: Parts) {
      */
     async delete(
       principal: Principal,
-      { evenActive, ...reference }: AccountReference & { evenActive?: boolean | null | undefined },
+      key: UserKey,
+      { evenActive }: { evenActive?: boolean | null | undefined } = {},
     ): Promise<{ userId: string }> {
-      const { userId, gone } = await administer(principal, reference, 'user.delete', async (transaction, user) => {
+      const { userId, gone } = await administer(principal, key, 'user.delete', async (transaction, user) => {
         if (user.id === principal.userId) throw conflict('You cannot delete yourself');
         if (user.active && !evenActive) throw conflict('User must be deactivated before deleting');
         if (user.active && user.role === 'ADMIN') await users.keepAnAdmin(transaction, user.id);
@@ -448,20 +435,12 @@ export function accountsService({ db, audit, users, revocations }: Parts) {
      * Gives a person another role, from their next request on. Throws BAD_USER_INPUT, NOT_FOUND, FORBIDDEN when either
      * role holds more than the principal, and CONFLICT for demoting oneself or the last admin.
      */
-    async changeRole(
-      principal: Principal,
-      { role: wanted, ...reference }: AccountReference & { role: Role },
-    ): Promise<User> {
+    async changeRole(principal: Principal, key: UserKey, wanted: Role): Promise<User> {
       const { role } = parse(ChangeRole, { role: wanted });
-      const { user, demoted } = await administer(
-        principal,
-        reference,
-        'user.change_role',
-        async (transaction, before) => {
-          const result = await reassign(transaction, principal, before, role);
-          return { result, detail: { before: before.role, after: role } };
-        },
-      );
+      const { user, demoted } = await administer(principal, key, 'user.change_role', async (transaction, before) => {
+        const result = await reassign(transaction, principal, before, role);
+        return { result, detail: { before: before.role, after: role } };
+      });
       if (demoted) revocations.endUser(user.id);
       return user;
     },
@@ -471,14 +450,14 @@ export function accountsService({ db, audit, users, revocations }: Parts) {
      * or is shut out is so at once. Throws BAD_USER_INPUT, also where nothing is given, NOT_FOUND, FORBIDDEN, and
      * CONFLICT for a username that is taken, for shutting out or demoting oneself, and for the last admin.
      */
-    async update(principal: Principal, input: UpdateUserInput): Promise<User> {
+    async update(principal: Principal, key: UserKey, input: UpdateUserInput): Promise<User> {
       const changes = changesOf(parse(UpdateUser, input));
       const changed = Object.keys(changes).sort();
       const { username, password, role, active, ...data } = changes;
       if (changed.length === 0) throw badInput(['input'], 'changes nothing');
       const passwordHash = password == null ? undefined : await hashPassword(password);
       const { user, ended, narrowed } = await unlessTaken(() =>
-        administer(principal, input, 'user.update', async (transaction, before) => {
+        administer(principal, key, 'user.update', async (transaction, before) => {
           const ended = password == null ? [] : await endSessions(transaction, before.id);
           const reassigned = role == null ? null : await reassign(transaction, principal, before, role);
           const shut = active === false && before.active;
@@ -507,10 +486,10 @@ export function accountsService({ db, audit, users, revocations }: Parts) {
      * Gives a person a new random password, returned this once, and ends their login sessions. Throws BAD_USER_INPUT,
      * NOT_FOUND, FORBIDDEN.
      */
-    async resetPassword(principal: Principal, reference: AccountReference): Promise<{ user: User; password: string }> {
+    async resetPassword(principal: Principal, key: UserKey): Promise<{ user: User; password: string }> {
       const password = randomPassword();
       const passwordHash = await hashPassword(password);
-      const user = await administer(principal, reference, 'user.reset_password', async (transaction, { id }) => {
+      const user = await administer(principal, key, 'user.reset_password', async (transaction, { id }) => {
         await endSessions(transaction, id);
         return { result: await transaction.user.update({ where: { id }, data: { passwordHash } }) };
       });

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Answer, type GraphQLAnswer, type Kit, startKit } from '../../../test/kit.ts';
 import { makeGate } from '../../../test/model-server.ts';
 import { rolePermissions } from '../../authz/permissions.ts';
+import { globalId } from '../../graphql/id-input.ts';
 
 let kit: Kit;
 beforeAll(async () => {
@@ -13,14 +14,14 @@ type Person = Awaited<ReturnType<Kit['person']>>;
 let count = 0;
 const fresh = () => `made-${++count}@people.example`;
 const code = ({ errors }: GraphQLAnswer): unknown => errors[0]?.extensions.code;
-const works = async (key: string) => (await kit.gql('{ viewer { id } }', {}, key)).data?.viewer != null;
+const works = async (key: string) => (await kit.gql('{ viewer { role } }', {}, key)).data?.viewer != null;
 const role = async ({ userId }: { userId: string }) =>
   (await kit.prisma.user.findUnique({ where: { id: userId } }))?.role;
 
-const account = 'account { id email name username role active passwordConfigured }';
+const account = 'user { id: databaseId email name username role active passwordConfigured }';
 const mutations = {
   inviteUsers: ['InviteUsersInput', 'invitedCount'],
-  removeInvitation: ['RemoveInvitationInput', 'removedEmail remainingCount'],
+  removeInvitation: ['RemoveInvitationInput', 'deletedInvitationId remainingCount'],
   createUser: ['CreateUserInput', account],
   activateUser: ['ActivateUserInput', account],
   deactivateUser: ['DeactivateUserInput', account],
@@ -30,12 +31,23 @@ const mutations = {
 } as const;
 type Mutation = keyof typeof mutations;
 
-const call = (mutation: Mutation, input: object, key?: string | null, on = kit) =>
+/** Runs a mutation. One of a person names them by `userId` or `email` among the fields of the input. */
+const call = (
+  mutation: Mutation,
+  { userId, ...input }: { userId?: string; email?: string; [field: string]: unknown },
+  key?: string | null,
+  on = kit,
+) =>
   on.gql(
     `mutation ($input: ${mutations[mutation][0]}!) { ${mutation}(input: $input) { ${mutations[mutation][1]} } }`,
-    { input },
+    { input: mutation in targeted ? named(userId, input) : input },
     key,
   );
+
+const named = (id: string | undefined, { email, ...input }: { email?: string }) => ({
+  user: { ...(id !== undefined && { id }), ...(email !== undefined && { email }) },
+  ...input,
+});
 
 /** Asserts that a call is refused with one code and changes nothing. */
 async function refused(run: () => Promise<GraphQLAnswer>, expected: string, on = kit): Promise<GraphQLAnswer> {
@@ -106,10 +118,14 @@ describe('administration', () => {
     const { userId, email } = await kit.person();
     for (const reference of [{}, { userId, email }]) {
       const answer = await refused(() => call(mutation, { ...reference, ...row.extra }), 'BAD_USER_INPUT');
-      expect(answer.errors[0]?.extensions.fields[0].path).toEqual(['input', 'userId']);
+      expect(answer.errors[0]?.extensions.fields[0].path).toEqual(['input', 'user']);
     }
-    await refused(() => call(mutation, { userId: 'x', ...row.extra }), 'BAD_USER_INPUT');
-    await refused(() => call(mutation, { email: 'a\0b', ...row.extra }), 'BAD_USER_INPUT');
+    for (const id of ['x', '', globalId('Agent', 0), globalId('User', 'x')]) {
+      const answer = await refused(() => call(mutation, { userId: id, ...row.extra }), 'BAD_USER_INPUT');
+      expect(answer.errors[0]?.extensions.fields[0].path).toEqual(['input', 'user', 'id']);
+    }
+    const nul = await refused(() => call(mutation, { email: 'a\0b', ...row.extra }), 'BAD_USER_INPUT');
+    expect(nul.errors[0]?.extensions.fields[0].path).toEqual(['input', 'user', 'email']);
     expect((await kit.rest(row.method, row.path, { body: row.body ?? {} })).status).toBe(422);
   });
 
@@ -150,9 +166,9 @@ describe('administration', () => {
     const made = { email: fresh(), password: 'long enough', role: 'ADMIN' };
     await refused(() => call('createUser', made, some.secret), 'FORBIDDEN');
     const lesser = await call('createUser', { ...made, role: 'BASIC' }, some.secret);
-    expect(lesser.data.createUser.account.role).toBe('BASIC');
+    expect(lesser.data.createUser.user.role).toBe('BASIC');
     const down = await call('changeUserRole', { userId: person.userId, role: 'LIMITED' }, some.secret);
-    expect(down.data.changeUserRole.account.role).toBe('LIMITED');
+    expect(down.data.changeUserRole.user.role).toBe('LIMITED');
   });
 
   test('nobody deactivates, deletes or demotes themselves', async () => {
@@ -173,7 +189,7 @@ describe('administration', () => {
       detail: 'An admin cannot demote themselves from admin role!',
     });
     const same = await call('changeUserRole', { ...self, role: 'ADMIN' }, admin.session);
-    expect(same.data.changeUserRole.account.role).toBe('ADMIN');
+    expect(same.data.changeUserRole.user.role).toBe('ADMIN');
   });
 
   test('the last admin stays, also when two go at each other at once', async () => {
@@ -232,10 +248,10 @@ describe('administration', () => {
     const person = await kit.person();
     const pat = await kit.createPat(person.session);
     const { data } = await call('deactivateUser', { email: person.email.toUpperCase() });
-    expect(data.deactivateUser.account).toMatchObject({ id: person.userId, active: false });
+    expect(data.deactivateUser.user).toMatchObject({ id: person.userId, active: false });
     expect([await works(person.session), await works(pat.secret)]).toEqual([false, false]);
     for (const key of [person.session, pat.secret]) expect((await kit.rest('GET', '/me', { key })).status).toBe(403);
-    expect((await call('activateUser', { userId: person.userId })).data.activateUser.account.active).toBe(true);
+    expect((await call('activateUser', { userId: person.userId })).data.activateUser.user.active).toBe(true);
     // Sessions were ended; personal tokens rested.
     expect([await works(person.session), await works(pat.secret)]).toEqual([false, true]);
   });
@@ -295,7 +311,8 @@ describe('administration', () => {
     );
     const kept = await prisma.chatSession.create({ data: { userId: other.userId, agentId: privateAgent.id } });
     await call('deactivateUser', { userId: person.userId });
-    expect((await call('deleteUser', { userId: person.userId })).data.deleteUser.deletedUserId).toBe(person.userId);
+    const { data } = await call('deleteUser', { userId: person.userId });
+    expect(data.deleteUser.deletedUserId).toBe(globalId('User', person.userId));
     expect(await prisma.user.count({ where: { id: { in: [person.userId, machine.id] } } })).toBe(0);
     expect(await prisma.token.count({ where: { userId: { in: [person.userId, machine.id] } } })).toBe(0);
     expect(await prisma.project.count({ where: { id: project.id } })).toBe(0);
@@ -309,7 +326,7 @@ describe('administration', () => {
   test('TOK 10 a demotion narrows what a person’s tokens may do at the next request', async () => {
     const person = await kit.person({ role: 'ADMIN' });
     const pat = await kit.createPat(person.session);
-    const manages = async (key: string) => (await kit.gql('{ can(permission: "manage:users") }', {}, key)).data?.can;
+    const manages = async (key: string) => (await kit.gql('{ can(permission: MANAGE_USERS) }', {}, key)).data?.can;
     expect([await manages(person.session), await manages(pat.secret)]).toEqual([true, true]);
     await kit.rest('PATCH', '/manage/set-user-role', { body: { ...byEmail(person), new_role: 'basic' } });
     expect([await manages(person.session), await manages(pat.secret)]).toEqual([false, false]);
@@ -365,7 +382,7 @@ describe('administration', () => {
       username: `ann${++count}`,
     };
     const { data } = await call('createUser', input);
-    expect(data.createUser.account).toEqual({
+    expect(data.createUser.user).toEqual({
       id: expect.any(String),
       email: input.email.toLowerCase(),
       name: 'Ann',
@@ -399,7 +416,7 @@ describe('administration', () => {
   test('everything is in the audit trail, with who did it', async () => {
     const admin = await kit.person({ role: 'ADMIN' });
     const userId = (await call('createUser', { email: fresh(), password: 'long enough', role: 'BASIC' }, admin.session))
-      .data.createUser.account.id;
+      .data.createUser.user.id;
     await call('changeUserRole', { userId, role: 'LIMITED' }, admin.session);
     await call('resetUserPassword', { userId }, admin.session);
     await call('deactivateUser', { userId }, admin.session);
@@ -462,7 +479,7 @@ describe('invitations', () => {
     const rest = await kit.rest('PUT', '/manage/admin/users', { body: { emails: [other, third] } });
     expect([rest.status, rest.body]).toEqual([200, { invited_count: 1, email_invite_status: 'NOT_CONFIGURED' }]);
     const listed = await kit.gql(
-      'query ($q: String) { invitations(query: $q) { totalCount nodes { email createdAt } } }',
+      'query ($q: String) { invitations(filter: { search: $q }) { totalCount nodes { email createdAt } } }',
       { q: third.toUpperCase() },
     );
     expect(listed.data.invitations).toEqual({
@@ -473,8 +490,9 @@ describe('invitations', () => {
       expect.arrayContaining([one, other, third]),
     );
     const before = await kit.prisma.invitation.count();
+    const { id } = await kit.prisma.invitation.findUniqueOrThrow({ where: { email: one } });
     expect((await call('removeInvitation', { email: one.toUpperCase() })).data.removeInvitation).toEqual({
-      removedEmail: one,
+      deletedInvitationId: globalId('Invitation', id),
       remainingCount: before - 1,
     });
     const removed = await kit.rest('PATCH', '/manage/admin/remove-invited-user', { body: { user_email: other } });
@@ -538,24 +556,24 @@ describe('lists', () => {
   afterAll(() => own.close());
 
   const users = (args: string, key?: string) =>
-    own.gql(`{ users(${args}) { totalCount nodes { id name email accountType } } }`, {}, key);
+    own.gql(`{ users(${args}) { totalCount nodes { id: databaseId name email accountType } } }`, {}, key);
   const accounts = async (args: string) =>
-    (await own.gql(`{ accounts(${args}) { totalCount nodes { email role accountType active passwordConfigured } } }`))
-      .data.accounts;
+    (await own.gql(`{ allUsers(${args}) { totalCount nodes { email role accountType active passwordConfigured } } }`))
+      .data.allUsers;
   const emails = (list: { nodes: { email: string }[] }) => list.nodes.map(({ email }) => email);
 
   test('the directory shows the people who can come in, to who may read it', async () => {
     const { data } = await users('first: 10', people.basic.session);
     expect(emails(data.users)).toEqual(['ada@people.example', 'ben_1@people.example', 'lea@people.example']);
     expect(data.users.totalCount).toBe(3);
-    const keys = await users('first: 10, includeServiceAccounts: true', people.basic.session);
+    const keys = await users('first: 10, filter: { accountTypes: [STANDARD, SERVICE_ACCOUNT] }', people.basic.session);
     expect(keys.data.users.totalCount).toBe(6);
     const page = await users('first: 1, offset: 1', people.basic.session);
     expect(emails(page.data.users)).toEqual(['ben_1@people.example']);
-    expect(emails((await users('query: "EN_1"')).data.users)).toEqual(['ben_1@people.example']);
+    expect(emails((await users('filter: { search: "EN_1" }')).data.users)).toEqual(['ben_1@people.example']);
     for (const query of ['_da', '%', '\\\\', 'sam'])
-      expect((await users(`query: "${query}"`)).data.users.totalCount).toBe(0);
-    await refused(() => users('query: "a\\u0000"'), 'BAD_USER_INPUT', own);
+      expect((await users(`filter: { search: "${query}" }`)).data.users.totalCount).toBe(0);
+    await refused(() => users('filter: { search: "a\\u0000" }'), 'BAD_USER_INPUT', own);
     await refused(() => users('first: 10', people.limited.session), 'FORBIDDEN', own);
     await refused(() => users('first: 10', own.keys.LIMITED), 'FORBIDDEN', own);
     const rest = await own.rest('GET', '/users', { key: people.basic.session });
@@ -581,7 +599,7 @@ describe('lists', () => {
   test('a list costs the same number of statements, whatever its length', async () => {
     const cost = async (first: number) => {
       own.statements.length = 0;
-      await own.gql(`{ accounts(first: ${first}) { totalCount nodes { id email passwordConfigured } } }`);
+      await own.gql(`{ allUsers(first: ${first}) { totalCount nodes { id email passwordConfigured } } }`);
       return own.statements.length;
     };
     await cost(1);
@@ -595,7 +613,7 @@ describe('lists', () => {
       'ada@people.example',
       'lea@people.example',
     ]);
-    expect(emails(await accounts('filter: { roles: [BASIC], active: true, query: "people" }'))).toEqual([
+    expect(emails(await accounts('filter: { roles: [BASIC], active: true, search: "people" }'))).toEqual([
       'ben_1@people.example',
     ]);
     expect((await accounts('filter: { roles: [] }')).totalCount).toBe(0);
@@ -605,7 +623,7 @@ describe('lists', () => {
       keys.nodes.every((node: { passwordConfigured: boolean }) => !node.passwordConfigured),
     ]).toEqual([3, true]);
     for (const key of [people.basic.session, own.keys.BASIC, own.keys.LIMITED])
-      await refused(() => own.gql('{ accounts { totalCount } }', {}, key), 'FORBIDDEN', own);
+      await refused(() => own.gql('{ allUsers { totalCount } }', {}, key), 'FORBIDDEN', own);
   });
 
   test('GET /manage/users: everything, or pages of ten when all three numbers are given', async () => {

@@ -1,114 +1,137 @@
 import { signedIn } from '../../authz/principal.ts';
-import type { InviteCode as InviteCodeRow, User as UserRow } from '../../generated/prisma/client.ts';
+import type { InviteCode as InviteCodeRow } from '../../generated/prisma/client.ts';
 import { builder } from '../../graphql/builder.ts';
-import { connection, nodeQuery, pageArgs } from '../../graphql/connection.ts';
-import { Account } from './accounts.graphql.ts';
+import { connection, edge, nodeQuery, pageArgs } from '../../graphql/connection.ts';
+import { integerId, integerIdList } from '../../graphql/id-input.ts';
+import { integerIds, nodeRule } from '../../graphql/nodes.ts';
 import { inviteCodeOrder } from './invite-codes.service.ts';
+import { ownAccountPayload } from './sessions.graphql.ts';
+import { User } from './users.graphql.ts';
 
 const InviteCodeStatus = builder.enumType('InviteCodeStatus', {
-  description: 'What became of an invite code.',
+  description: 'The state of an invite code.',
   values: {
-    PENDING: { description: 'It works.' },
-    CLAIMED: { description: 'Somebody made an account with it.' },
-    DISABLED: { description: 'It opens nothing any more.' },
+    PENDING: { description: 'The code can be used.' },
+    CLAIMED: { description: 'A person created an account with the code.' },
+    DISABLED: { description: 'The code cannot be used any more.' },
   },
 });
 
-const InviteCode = builder.prismaObject('InviteCode', {
-  description: 'A code with which one person makes an account of their own, and joins agents.',
+const InviteCode = builder.prismaNode('InviteCode', {
+  id: { field: 'id', description: 'The global ID.' },
+  description: 'A code with which one person creates an account and joins agents.',
+  nullable: true,
   fields: (t) => ({
-    databaseId: t.exposeInt('id', { description: 'The integer id.' }),
+    databaseId: t.exposeInt('id', { description: 'The integer ID that the REST paths use.' }),
     display: t.exposeString('display', {
-      description: 'For recognition only; the code is shown once, when it is made.',
+      description: 'Display form, for recognition only. The code is returned once, at creation.',
     }),
-    status: t.expose('status', { type: InviteCodeStatus, description: 'What became of it.' }),
-    agentIds: t.exposeIntList('agentIds', {
-      description: 'The integer ids of the agents that are shared with whoever claims it.',
+    status: t.expose('status', { type: InviteCodeStatus, description: 'The state of the code.' }),
+    agentDatabaseIds: t.exposeIntList('agentIds', {
+      description:
+        'The integer IDs of the agents that are shared with the person who uses the code; some may be deleted by now.',
     }),
     createdBy: t.relation('createdBy', {
-      type: Account,
+      type: User,
       nullable: true,
-      description: 'Who made it; null when they are gone.',
+      description: 'The user who created the code; null if that user was deleted.',
     }),
     claimedBy: t.relation('claimedBy', {
-      type: Account,
+      type: User,
       nullable: true,
-      description: 'Who made an account with it; null: nobody, or they are gone.',
+      description: 'The person who created an account with the code; null while it is unused and if they were deleted.',
     }),
-    createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it was made.' }),
-    updatedAt: t.expose('updatedAt', { type: 'DateTime', description: 'When it was last changed.' }),
+    createdAt: t.expose('createdAt', { type: 'DateTime', description: 'The time at which the code was created.' }),
+    updatedAt: t.expose('updatedAt', { type: 'DateTime', description: 'The time of the last change of its state.' }),
   }),
 });
 
+nodeRule('InviteCode', {
+  permission: 'manage:users',
+  readable: ({ prisma }, _principal, ids) =>
+    prisma.inviteCode.findMany({ where: { id: { in: integerIds(ids) } }, select: { id: true } }),
+});
+
+const InviteCodeEdge = builder.edgeObject({
+  name: 'InviteCodeEdge',
+  type: InviteCode,
+  description: 'An invite code in a list of invite codes.',
+});
 const InviteCodeConnection = builder.connectionObject(
-  { type: InviteCode, name: 'InviteCodeConnection', description: 'A page of invite codes.' },
-  { name: 'InviteCodeEdge', description: 'An invite code and its place in the list.' },
+  { type: InviteCode, name: 'InviteCodeConnection', description: 'A page of a list of invite codes.' },
+  InviteCodeEdge,
 );
 
 const Invite = builder.objectRef<{ status: InviteCodeRow['status'] }>('Invite').implement({
-  description: 'An invite code, as who holds it sees it.',
-  fields: (t) => ({ status: t.expose('status', { type: InviteCodeStatus, description: 'What became of it.' }) }),
+  description: 'The state of an invite code, for the person who has the code.',
+  fields: (t) => ({ status: t.expose('status', { type: InviteCodeStatus, description: 'The state of the code.' }) }),
 });
 
 const CreateInviteCodeInput = builder.inputType('CreateInviteCodeInput', {
-  description: 'The code to make.',
+  description: 'Input for `createInviteCode`.',
   fields: (t) => ({
-    agentIds: t.intList({
+    agentIds: t.idList({
       description:
-        'Integer ids of agents to share with whoever claims it, at most 1000: those that the caller could share.',
+        'The agents to share with the person who uses the code, by their global IDs or integer database IDs; at most 1000. The caller must be allowed to share each of them.',
     }),
   }),
 });
 
 const DisableInviteCodeInput = builder.inputType('DisableInviteCodeInput', {
-  description: 'Which code is made useless.',
-  fields: (t) => ({ databaseId: t.int({ required: true, description: 'Its integer id.' }) }),
+  description: 'Input for `disableInviteCode`.',
+  fields: (t) => ({
+    id: t.id({ required: true, description: 'The code, by its global ID or its integer `databaseId`.' }),
+  }),
 });
 
 const AcceptInviteInput = builder.inputType('AcceptInviteInput', {
-  description: 'A code, and the account to make with it.',
+  description: 'Input for `acceptInvite`.',
   fields: (t) => ({
-    code: t.string({ required: true, description: 'The code.' }),
+    code: t.string({ required: true, description: 'The invite code.' }),
     username: t.string({
       required: true,
       description:
-        'The name to log in with: 2 to 64 of a-z, 0-9 and . _ @ -, beginning with a letter. If it is an address, that is the person’s.',
+        'The name to log in with: 2 to 64 of the characters a-z, 0-9 and . _ @ -, the first of them a letter. An e-mail address also becomes the address of the person.',
     }),
-    password: t.string({ required: true, description: '8 to 64 characters.' }),
+    password: t.string({ required: true, description: 'The password: 8 to 64 characters.' }),
   }),
 });
 
 const CreateInviteCodePayload = builder
   .objectRef<{ code: string; inviteCode: InviteCodeRow }>('CreateInviteCodePayload')
   .implement({
-    description: 'A new invite code.',
+    description: 'Result of `createInviteCode`.',
     fields: (t) => ({
       code: t.exposeString('code', {
-        description: 'The code, for the person who is to use it. It is shown this once and stored nowhere.',
+        description: 'The code, for the person who is to use it. It is returned only once and stored only as a hash.',
       }),
-      inviteCode: t.field({ type: InviteCode, description: 'What is stored.', resolve: (made) => made.inviteCode }),
+      inviteCode: t.field({
+        type: InviteCode,
+        description: 'The new invite code.',
+        resolve: (made) => made.inviteCode,
+      }),
+      inviteCodeEdge: t.field({
+        type: InviteCodeEdge,
+        description: 'The new invite code as an edge of `inviteCodes`.',
+        resolve: (made) => edge(inviteCodeOrder, made.inviteCode),
+      }),
     }),
   });
 
 const DisableInviteCodePayload = builder.objectRef<InviteCodeRow>('DisableInviteCodePayload').implement({
-  description: 'What `disableInviteCode` changed.',
+  description: 'Result of `disableInviteCode`.',
   fields: (t) => ({
-    inviteCode: t.field({ type: InviteCode, description: 'The code as it is now.', resolve: (code) => code }),
+    inviteCode: t.field({ type: InviteCode, description: 'The disabled invite code.', resolve: (code) => code }),
   }),
 });
 
-const AcceptInvitePayload = builder.objectRef<{ account: UserRow }>('AcceptInvitePayload').implement({
-  description: 'What `acceptInvite` made.',
-  fields: (t) => ({
-    account: t.field({ type: Account, description: 'The account.', resolve: ({ account }) => account }),
-  }),
-});
+const AcceptInvitePayload = ownAccountPayload('AcceptInvitePayload', 'acceptInvite');
 
 builder.queryFields((t) => ({
   inviteCodes: t.field({
     type: InviteCodeConnection,
     authScopes: { permission: 'manage:users' },
-    description: 'All invite codes, oldest first.',
+    description: 'All invite codes, the oldest first.',
     args: pageArgs(t.arg),
     resolve: async (_root, args, context, info) => {
       const { inviteCodes } = context.services;
@@ -120,8 +143,8 @@ builder.queryFields((t) => ({
     type: Invite,
     nullable: true,
     public: true,
-    description: 'What became of an invite code, to who holds it; null for what is none.',
-    args: { code: t.arg.string({ required: true, description: 'The code.' }) },
+    description: 'The state of an invite code, for the person who has it; null for an unknown code.',
+    args: { code: t.arg.string({ required: true, description: 'The invite code.' }) },
     resolve: (_root, { code }, { services }) => services.inviteCodes.look(code),
   }),
 }));
@@ -131,26 +154,27 @@ builder.mutationFields((t) => ({
     type: CreateInviteCodePayload,
     authScopes: { permission: 'manage:users' },
     description:
-      'Makes a code with which one person makes an account with the role BASIC, whoever may register. It ends with the rights of its maker.',
-    args: { input: t.arg({ type: CreateInviteCodeInput, required: true, description: 'The code.' }) },
-    resolve: (_root, { input }, { principal, services }) => services.inviteCodes.create(signedIn(principal), input),
+      'Creates a code with which one person creates an account with the role BASIC, independently of the registration mode. It stops working when its creator loses the permission to create it.',
+    args: { input: t.arg({ type: CreateInviteCodeInput, required: true, description: 'The agents to join.' }) },
+    resolve: (_root, { input }, { principal, services }) =>
+      services.inviteCodes.create(signedIn(principal), {
+        agentIds: integerIdList(input.agentIds ?? [], 'Agent', ['input', 'agentIds']),
+      }),
   }),
   disableInviteCode: t.field({
     type: DisableInviteCodePayload,
     authScopes: { permission: 'manage:users' },
-    description: 'Makes an invite code useless. A second time changes nothing.',
-    args: { input: t.arg({ type: DisableInviteCodeInput, required: true, description: 'The code.' }) },
+    description: 'Disables an invite code. Has no effect on a code that is disabled already.',
+    args: { input: t.arg({ type: DisableInviteCodeInput, required: true, description: 'The invite code.' }) },
     resolve: (_root, { input }, { principal, services }) =>
-      services.inviteCodes.disable(signedIn(principal), input.databaseId),
+      services.inviteCodes.disable(signedIn(principal), integerId(input.id, 'InviteCode', ['input', 'id'])),
   }),
   acceptInvite: t.field({
     type: AcceptInvitePayload,
     public: true,
     description:
-      'Makes an account with an invite code, and joins its agents. A code works once. From one address 50 may be tried in 15 minutes.',
-    args: { input: t.arg({ type: AcceptInviteInput, required: true, description: 'The code and the account.' }) },
-    resolve: async (_root, { input }, { client, services }) => ({
-      account: await services.inviteCodes.accept(client, input),
-    }),
+      'Creates an account with an invite code and joins the agents of the code. A code works once. At most 50 attempts from an address within 15 minutes.',
+    args: { input: t.arg({ type: AcceptInviteInput, required: true, description: 'The code and the new account.' }) },
+    resolve: (_root, { input }, { client, services }) => services.inviteCodes.accept(client, input),
   }),
 }));

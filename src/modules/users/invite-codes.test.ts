@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Answer, type GraphQLAnswer, type Kit, startKit } from '../../../test/kit.ts';
 import { nothingStored } from '../../../test/nothing-stored.ts';
 import { rolePermissions } from '../../authz/permissions.ts';
+import { globalId } from '../../graphql/id-input.ts';
 import { isWellFormedSecret, newSecret } from '../tokens/secret.ts';
 
 let kit: Kit;
@@ -23,23 +24,23 @@ const create = (input: object = {}, key?: string | null) =>
   kit.gql(
     `mutation ($input: CreateInviteCodeInput!) {
       createInviteCode(input: $input) {
-        code inviteCode { databaseId display status agentIds createdBy { id } claimedBy { id } }
+        code inviteCode { databaseId display status agentDatabaseIds createdBy { id: databaseId } claimedBy { id: databaseId } }
       }
     }`,
     { input },
     key,
   );
-const disable = (databaseId: number, key?: string | null) =>
+const disable = (id: number, key?: string | null) =>
   kit.gql(
     'mutation ($input: DisableInviteCodeInput!) { disableInviteCode(input: $input) { inviteCode { status } } }',
-    { input: { databaseId } },
+    { input: { id } },
     key,
   );
 const list = (key?: string | null) =>
   kit.gql('{ inviteCodes(first: 100) { nodes { databaseId display status } } }', {}, key);
 const accept = (input: object) =>
   kit.gql(
-    'mutation ($input: AcceptInviteInput!) { acceptInvite(input: $input) { account { id username role } } }',
+    'mutation ($input: AcceptInviteInput!) { acceptInvite(input: $input) { user { id: databaseId username role } } }',
     { input: { password, ...input } },
     null,
   );
@@ -64,7 +65,7 @@ describe('an invite code', () => {
       databaseId: expect.any(Number),
       display: `${secret.slice(0, 8)}********${secret.slice(-4)}`,
       status: 'PENDING',
-      agentIds: [],
+      agentDatabaseIds: [],
       createdBy: { id: admin.userId },
       claimedBy: null,
     });
@@ -74,7 +75,7 @@ describe('an invite code', () => {
     for (const none of ['', 'x', '\0', newSecret('inv_'), newSecret('on_'), `${secret}0`])
       expect((await look(none)).data.invite).toBeNull();
     // It is no credential.
-    expect((await kit.gql('{ viewer { id } }', {}, secret)).status).toBe(401);
+    expect((await kit.gql('{ viewer { role } }', {}, secret)).status).toBe(401);
   });
 
   test('makes one account with the role BASIC, however many come with it at once', async () => {
@@ -86,14 +87,14 @@ describe('an invite code', () => {
       'NOT_FOUND',
       'made',
     ]);
-    const made = answers.find(({ data }) => data)?.data.acceptInvite.account;
+    const made = answers.find(({ data }) => data.acceptInvite)?.data.acceptInvite.user;
     expect(made).toEqual({ id: expect.any(String), username: expect.any(String), role: 'BASIC' });
     expect(await kit.prisma.inviteCode.findUnique({ where: { id: invite.id } })).toMatchObject({
       status: 'CLAIMED',
       claimedById: made.id,
     });
     const login = await kit.gql(
-      'mutation ($input: LoginInput!) { login(input: $input) { user { id } } }',
+      'mutation ($input: LoginInput!) { login(input: $input) { user { id: databaseId } } }',
       { input: { login: made.username, password } },
       null,
     );
@@ -116,8 +117,8 @@ describe('an invite code', () => {
     const invite = await newCode({ agentIds: [own, gone] }, admin.session);
     await kit.prisma.agent.update({ where: { id: gone }, data: { deletedAt: new Date() } });
     const { data } = await accept({ code: invite.code, username: fresh() });
-    expect(await kit.prisma.agentShare.findMany({ where: { userId: data.acceptInvite.account.id } })).toEqual([
-      { agentId: own, userId: data.acceptInvite.account.id, permission: 'VIEWER' },
+    expect(await kit.prisma.agentShare.findMany({ where: { userId: data.acceptInvite.user.id } })).toEqual([
+      { agentId: own, userId: data.acceptInvite.user.id, permission: 'VIEWER' },
     ]);
   });
 
@@ -134,8 +135,19 @@ describe('an invite code', () => {
     }
     const own = await agentOf({ ownerId: some.userId });
     expect((await create({ agentIds: [own] }, some.secret)).errors).toEqual([]);
-    for (const agentIds of [[2 ** 31], ['x'], Array.from({ length: 1001 }, (_, id) => id)])
-      expect(code(await unchanged(() => create({ agentIds })))).toBe('BAD_USER_INPUT');
+    for (const agentIds of [
+      [own, 2 ** 31],
+      [own, 'x'],
+      [own, globalId('User', admin.userId)],
+    ]) {
+      const { errors } = await unchanged(() => create({ agentIds }));
+      expect(errors).toMatchObject([
+        { extensions: { code: 'BAD_USER_INPUT', fields: [{ path: ['input', 'agentIds', 1] }] } },
+      ]);
+    }
+    expect(code(await unchanged(() => create({ agentIds: Array.from({ length: 1001 }, (_, id) => id) })))).toBe(
+      'BAD_USER_INPUT',
+    );
   });
 
   test('is nobody’s business who does not manage users, and nobody makes one for more than they hold', async () => {
@@ -163,9 +175,11 @@ describe('an invite code', () => {
     const key = await kit.createKey('ADMIN');
     codes.push(await newCode({}, key.secret), off);
     const [demoted, shut, gone] = makers.map(({ userId }) => userId);
-    await kit.gql(`mutation { changeUserRole(input: { userId: "${demoted}", role: BASIC }) { account { id } } }`);
-    await kit.gql(`mutation { deactivateUser(input: { userId: "${shut}" }) { account { id } } }`);
-    await kit.gql(`mutation { deleteUser(input: { userId: "${gone}", evenActive: true }) { deletedUserId } }`);
+    await kit.gql(
+      `mutation { changeUserRole(input: { user: { id: "${demoted}" }, role: BASIC }) { user { id: databaseId } } }`,
+    );
+    await kit.gql(`mutation { deactivateUser(input: { user: { id: "${shut}" } }) { user { id: databaseId } } }`);
+    await kit.gql(`mutation { deleteUser(input: { user: { id: "${gone}" }, evenActive: true }) { deletedUserId } }`);
     await kit.gql(`mutation { updateApiKey(input: { databaseId: ${key.id}, disabled: true }) { apiKey { name } } }`);
     for (const { code: secret } of codes) {
       expect(code(await unchanged(() => accept({ code: secret, username: fresh() })))).toBe('NOT_FOUND');
@@ -203,7 +217,8 @@ describe('an invite code', () => {
   });
 
   test('a document may try one', async () => {
-    const one = 'acceptInvite(input: { code: "x", username: "ab", password: "a long password" }) { account { id } }';
+    const one =
+      'acceptInvite(input: { code: "x", username: "ab", password: "a long password" }) { user { id: databaseId } }';
     expect(code(await kit.gql(`mutation { a: ${one} b: ${one} }`, {}, null))).toBe('BAD_USER_INPUT');
   });
 });

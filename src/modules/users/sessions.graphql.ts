@@ -2,11 +2,11 @@ import { signedIn } from '../../authz/principal.ts';
 import type { User as UserRow } from '../../generated/prisma/client.ts';
 import { builder } from '../../graphql/builder.ts';
 import type { Settings } from '../../settings.ts';
-import { Account } from './accounts.graphql.ts';
+import { newUserEdge, userPayload } from './accounts.graphql.ts';
+import { toThemselves } from './own.ts';
 import { passwordLength } from './password.ts';
 import type { Session } from './sessions.service.ts';
-
-/** Where a request came from. Of a stranger's nothing is known, and all strangers count as one. */
+import { User, UserEdge } from './users.graphql.ts';
 
 const RegistrationMode = builder.enumType('RegistrationMode', {
   description: 'Who can create an account without a credential.',
@@ -20,92 +20,98 @@ const RegistrationMode = builder.enumType('RegistrationMode', {
 const Authentication = builder
   .objectRef<{ registration: Settings['registration']; hasUsers: boolean }>('Authentication')
   .implement({
-    description: 'How people can come in.',
+    description: 'How people can register and log in on this server.',
     fields: (t) => ({
       registration: t.expose('registration', {
         type: RegistrationMode,
         description: 'Who can register on this server.',
       }),
       passwordMinLength: t.int({
-        description: 'How many characters a password has at least.',
+        description: 'The minimum length of a password, in characters.',
         resolve: () => passwordLength.min,
       }),
       passwordMaxLength: t.int({
-        description: 'How many characters a password has at most.',
+        description: 'The maximum length of a password, in characters.',
         resolve: () => passwordLength.max,
       }),
-      hasUsers: t.exposeBoolean('hasUsers', { description: 'Whether anybody has registered yet.' }),
+      hasUsers: t.exposeBoolean('hasUsers', { description: 'Whether a person has an account on this server.' }),
       multiUserMode: t.exposeBoolean('hasUsers', {
-        description: 'Whether people log in here, and not keys alone: there is a person.',
+        description: 'Whether people log in on this server; false while it is used with keys alone.',
       }),
     }),
   });
 
 const RegisterInput = builder.inputType('RegisterInput', {
-  description: 'The account to make for oneself.',
+  description: 'Input for `register`.',
   fields: (t) => ({
-    email: t.string({ required: true, description: 'The address; kept in lower case. At most 254 characters.' }),
-    password: t.string({ required: true, description: '8 to 64 characters.' }),
+    email: t.string({
+      required: true,
+      description: 'The e-mail address, stored in lower case; at most 254 characters.',
+    }),
+    password: t.string({ required: true, description: 'The password: 8 to 64 characters.' }),
   }),
 });
 
 const LoginInput = builder.inputType('LoginInput', {
-  description: 'Who logs in.',
+  description: 'Input for `login`.',
   fields: (t) => ({
-    login: t.string({ required: true, description: 'The address or the username, in any case.' }),
-    password: t.string({ required: true, description: 'The password.' }),
+    login: t.string({ required: true, description: 'The e-mail address or the username, in any letter case.' }),
+    password: t.string({ required: true, description: 'The password of the person.' }),
   }),
 });
 
 const ChangePasswordInput = builder.inputType('ChangePasswordInput', {
-  description: 'One’s password, and the one that takes its place.',
+  description: 'Input for `changePassword`.',
   fields: (t) => ({
-    currentPassword: t.string({ required: true, description: 'The password as it is.' }),
-    newPassword: t.string({ required: true, description: '8 to 64 characters.' }),
+    currentPassword: t.string({ required: true, description: 'The current password of the caller.' }),
+    newPassword: t.string({ required: true, description: 'The new password: 8 to 64 characters.' }),
   }),
 });
 
-const RegisterPayload = builder.objectRef<{ account: UserRow }>('RegisterPayload').implement({
-  description: 'What `register` made.',
-  fields: (t) => ({
-    account: t.field({ type: Account, description: 'The account.', resolve: ({ account }) => account }),
-  }),
-});
-
-/** The first and every further secret of a session. */
-export const sessionPayload = (name: string, description: string) =>
-  builder.objectRef<Session>(name).implement({
-    description,
+/** The payload of a mutation by which a person creates an account for themselves. */
+export const ownAccountPayload = (name: string, mutation: string) =>
+  builder.objectRef<UserRow>(name).implement({
+    description: `Result of \`${mutation}\`.`,
     fields: (t) => ({
-      token: t.exposeString('token', {
-        description: 'The secret, for `Authorization: Bearer …`. It is shown this once and stored nowhere.',
-      }),
-      expiresAt: t.expose('expiresAt', {
-        type: 'DateTime',
-        description: 'When the session ends unless it is used: 7 days from its last use.',
-      }),
-      user: t.field({
-        type: Account,
-        description: 'Whose it is: a person’s, or the built-in owner’s.',
-        resolve: ({ user }) => user,
+      user: t.field({ type: User, description: 'The new user.', resolve: toThemselves }),
+      userEdge: t.field({
+        type: UserEdge,
+        description: 'The new user as an edge of `allUsers` in its default order.',
+        resolve: (user) => newUserEdge(toThemselves(user)),
       }),
     }),
   });
 
-const LoginPayload = sessionPayload('LoginPayload', 'A new login session.');
-const RefreshSessionPayload = sessionPayload('RefreshSessionPayload', 'A login session with a new secret.');
+const RegisterPayload = ownAccountPayload('RegisterPayload', 'register');
+
+/** The payload of a mutation that returns the secret of a login session. */
+export const sessionPayload = (name: string, mutation: string) =>
+  builder.objectRef<Session>(name).implement({
+    description: `Result of \`${mutation}\`.`,
+    fields: (t) => ({
+      token: t.exposeString('token', {
+        description:
+          'The secret of the login session, for `Authorization: Bearer …`. It is returned only once and stored only as a hash.',
+      }),
+      expiresAt: t.expose('expiresAt', {
+        type: 'DateTime',
+        description: 'The time at which the session ends unless it is used before: 7 days after its last use.',
+      }),
+      user: t.field({
+        type: User,
+        description: 'The user of the session: a person, or the built-in owner.',
+        resolve: ({ user }) => toThemselves(user),
+      }),
+    }),
+  });
+
+const LoginPayload = sessionPayload('LoginPayload', 'login');
+const RefreshSessionPayload = sessionPayload('RefreshSessionPayload', 'refreshSession');
 
 const LogoutPayload = builder.objectRef<{ tokenId: number }>('LogoutPayload').implement({
-  description: 'What `logout` ended.',
+  description: 'Result of `logout`.',
   fields: (t) => ({
-    endedDatabaseId: t.exposeInt('tokenId', { description: 'The integer id that the session had as a token.' }),
-  }),
-});
-
-const ChangePasswordPayload = builder.objectRef<{ account: UserRow }>('ChangePasswordPayload').implement({
-  description: 'What `changePassword` changed.',
-  fields: (t) => ({
-    account: t.field({ type: Account, description: 'The account.', resolve: ({ account }) => account }),
+    endedDatabaseId: t.exposeInt('tokenId', { description: 'The integer ID of the session that ended.' }),
   }),
 });
 
@@ -114,7 +120,7 @@ builder.queryField('authentication', (t) =>
     type: Authentication,
     public: true,
     neverFails: true,
-    description: 'How people can come in, so that a client knows what to ask for.',
+    description: 'How people can register and log in, so that a client can show the right form.',
     resolve: (_root, _args, { services }) => services.sessions.authentication(),
   }),
 );
@@ -125,38 +131,46 @@ builder.mutationFields((t) => ({
     public: true,
     description:
       'Creates an account with the role BASIC for the caller, if the registration mode allows it. The first person becomes ADMIN only when the server was started with `REGISTRATION=open`.',
-    args: { input: t.arg({ type: RegisterInput, required: true, description: 'The account.' }) },
-    resolve: async (_root, { input }, context) => ({
-      account: await context.services.sessions.register(context.client, input),
-    }),
+    args: { input: t.arg({ type: RegisterInput, required: true, description: 'The new account.' }) },
+    resolve: (_root, { input }, { client, services }) => services.sessions.register(client, input),
   }),
   login: t.field({
     type: LoginPayload,
     public: true,
-    description: 'Starts a login session. In 15 minutes an account may see 10 attempts that fail, and an address 50.',
-    args: { input: t.arg({ type: LoginInput, required: true, description: 'Address and password.' }) },
+    description:
+      'Starts a login session. At most 10 failed attempts for an account and 50 from an address within 15 minutes.',
+    args: {
+      input: t.arg({
+        type: LoginInput,
+        required: true,
+        description: 'The e-mail address or username, and the password.',
+      }),
+    },
     resolve: (_root, { input }, { client, services }) => services.sessions.login(client, input),
   }),
   refreshSession: t.field({
     type: RefreshSessionPayload,
     authScopes: { signedIn: true },
     description:
-      'Gives the login session that calls a new secret and 7 more days. The old one works for one minute more.',
+      'Replaces the secret of the login session of this request and extends it by 7 days. The old secret works for one more minute.',
     resolve: (_root, _args, { principal, services }) => services.sessions.refresh(signedIn(principal)),
   }),
   logout: t.field({
     type: LogoutPayload,
     authScopes: { signedIn: true },
-    description: 'Ends the login session that calls, with its streams.',
+    description: 'Ends the login session of this request, with its streams.',
     resolve: (_root, _args, { principal, services }) => services.sessions.logout(signedIn(principal)),
   }),
   changePassword: t.field({
-    type: ChangePasswordPayload,
+    type: userPayload('changePassword'),
     authScopes: { signedIn: true },
-    description: 'Sets one’s own password and ends one’s other login sessions. Only a login session can do this.',
-    args: { input: t.arg({ type: ChangePasswordInput, required: true, description: 'The old and the new one.' }) },
+    description:
+      'Changes the password of the caller and ends their other login sessions. Requires a login session as the credential.',
+    args: {
+      input: t.arg({ type: ChangePasswordInput, required: true, description: 'The current and the new password.' }),
+    },
     resolve: async (_root, { input }, { principal, services }) => ({
-      account: await services.sessions.changePassword(signedIn(principal), input),
+      user: await services.sessions.changePassword(signedIn(principal), input),
     }),
   }),
 }));

@@ -18,27 +18,28 @@ const fresh = () => `someone-${++count}@people.example`;
 
 const register = (input: object, on = kit, key: string | null = null) =>
   on.gql(
-    'mutation ($input: RegisterInput!) { register(input: $input) { account { id email name role accountType active passwordConfigured } } }',
+    'mutation ($input: RegisterInput!) { register(input: $input) { user { id: databaseId email name role accountType active passwordConfigured } } }',
     { input },
     key,
   );
 const login = (loginName: string, given: string, on = kit, key: string | null = null) =>
   on.gql(
-    'mutation ($input: LoginInput!) { login(input: $input) { token expiresAt user { id email lastLoginAt } } }',
+    'mutation ($input: LoginInput!) { login(input: $input) { token expiresAt user { id: databaseId email lastLoginAt } } }',
     { input: { login: loginName, password: given } },
     key,
   );
 const change = (key: string | null, currentPassword: string, newPassword: string) =>
   kit.gql(
-    'mutation ($input: ChangePasswordInput!) { changePassword(input: $input) { account { id } } }',
+    'mutation ($input: ChangePasswordInput!) { changePassword(input: $input) { user { id: databaseId } } }',
     { input: { currentPassword, newPassword } },
     key,
   );
 const logout = (key: string | null) => kit.gql('mutation { logout { endedDatabaseId } }', {}, key);
-const refresh = (key: string | null) => kit.gql('mutation { refreshSession { token expiresAt user { id } } }', {}, key);
+const refresh = (key: string | null) =>
+  kit.gql('mutation { refreshSession { token expiresAt user { id: databaseId } } }', {}, key);
 const invite = (emails: string[], on = kit) =>
   on.gql('mutation ($input: InviteUsersInput!) { inviteUsers(input: $input) { invitedCount } }', { input: { emails } });
-const works = async (key: string, on = kit) => (await on.gql('{ viewer { id } }', {}, key)).data?.viewer != null;
+const works = async (key: string, on = kit) => (await on.gql('{ viewer { role } }', {}, key)).data?.viewer != null;
 const code = ({ errors }: GraphQLAnswer): unknown => errors[0]?.extensions.code;
 const form = (fields: Record<string, string>) => ({
   key: null,
@@ -87,7 +88,7 @@ describe('registration', () => {
       expect([type.body.has_users, type.headers.get('cache-control')]).toEqual([false, 'no-store']);
 
       const first = await register({ email: 'First@People.Example', password }, own);
-      expect(first.data.register.account).toEqual({
+      expect(first.data.register.user).toEqual({
         id: expect.any(String),
         email: 'first@people.example',
         name: 'first',
@@ -142,15 +143,14 @@ describe('registration', () => {
     try {
       const email = 'first@people.example';
       if (mode === 'invite') expect((await invite([email], own)).errors).toEqual([]);
-      if (api === 'GraphQL')
-        expect((await register({ email, password }, own)).data.register.account.role).toBe('BASIC');
+      if (api === 'GraphQL') expect((await register({ email, password }, own)).data.register.user.role).toBe('BASIC');
       else {
         const answer = await own.rest('POST', '/auth/register', { key: null, body: { email, password } });
         expect([answer.status, answer.body.role, answer.body.is_superuser]).toEqual([201, 'basic', false]);
       }
       const { data } = await login(email, password, own);
       const session = data.login.token;
-      const viewer = await own.gql('{ viewer { role } can(permission: "manage:api_keys") }', {}, session);
+      const viewer = await own.gql('{ viewer { role } can(permission: MANAGE_API_KEYS) }', {}, session);
       expect(viewer.data).toEqual({ viewer: { role: 'BASIC' }, can: false });
       await refused(() => own.gql('{ apiKeys { totalCount } }', {}, session), 'FORBIDDEN', own);
     } finally {
@@ -194,7 +194,7 @@ describe('registration', () => {
       const answers = await Promise.all(
         ['a', 'b', 'c'].map((who) => register({ email: `${who}@people.example`, password }, own)),
       );
-      expect(answers.map(({ data }) => data.register.account.role).sort()).toEqual(['ADMIN', 'BASIC', 'BASIC']);
+      expect(answers.map(({ data }) => data.register.user.role).sort()).toEqual(['ADMIN', 'BASIC', 'BASIC']);
       const same = await Promise.all([1, 2, 3].map(() => register({ email: 'same@people.example', password }, own)));
       expect(same.map((answer) => code(answer) ?? 'made').sort()).toEqual(['CONFLICT', 'CONFLICT', 'made']);
       expect(await own.prisma.user.count({ where: { accountType: 'STANDARD' } })).toBe(4);
@@ -281,9 +281,7 @@ describe('registration', () => {
         403,
         { error_code: 'UNAUTHORIZED', detail: 'This workspace is invite-only. Please ask your admin to invite you.' },
       ]);
-      expect((await register({ email: 'guest@People.example', password }, own)).data.register.account.role).toBe(
-        'BASIC',
-      );
+      expect((await register({ email: 'guest@People.example', password }, own)).data.register.user.role).toBe('BASIC');
       expect(await own.prisma.invitation.count()).toBe(0);
       await refused(() => register({ email: 'guest@people.example', password }, own), 'FORBIDDEN', own);
     } finally {
@@ -328,13 +326,12 @@ describe('login', () => {
       const days = (Date.parse(data.login.expiresAt) - Date.now()) / 86_400_000;
       expect(Math.round(days)).toBe(7);
       const viewer = await kit.gql(
-        '{ viewer { id passwordConfigured token { kind name scopes } } }',
+        '{ viewer { user { databaseId passwordConfigured } token { kind name scopes } } }',
         {},
         data.login.token,
       );
       expect(viewer.data.viewer).toEqual({
-        id: userId,
-        passwordConfigured: true,
+        user: { databaseId: userId, passwordConfigured: true },
         token: { kind: 'SESSION', name: null, scopes: null },
       });
     }
@@ -384,9 +381,12 @@ describe('login', () => {
     try {
       const person = await own.person();
       const shut = await own.person();
-      await own.gql('mutation ($id: UUID!) { deactivateUser(input: { userId: $id }) { account { id } } }', {
-        id: shut.userId,
-      });
+      await own.gql(
+        'mutation ($id: ID!) { deactivateUser(input: { user: { id: $id } }) { user { id: databaseId } } }',
+        {
+          id: shut.userId,
+        },
+      );
       const key = await own.createKey('ADMIN');
       const { email: keyEmail } = await own.prisma.user.findUniqueOrThrow({ where: { id: key.userId } });
       await own.prisma.user.update({ where: { id: key.userId }, data: { passwordHash: await hashPassword(password) } });
@@ -759,7 +759,7 @@ describe('one’s own password', () => {
     const person = await kit.person();
     const other = (await login(person.email, person.password)).data.login.token;
     const pat = await kit.createPat(person.session);
-    expect((await change(person.session, person.password, 'another password')).data.changePassword.account.id).toBe(
+    expect((await change(person.session, person.password, 'another password')).data.changePassword.user.id).toBe(
       person.userId,
     );
     expect([await works(person.session), await works(other), await works(pat.secret)]).toEqual([true, false, true]);

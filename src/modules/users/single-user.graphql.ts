@@ -1,58 +1,50 @@
 import { signedIn } from '../../authz/principal.ts';
-import type { User as UserRow } from '../../generated/prisma/client.ts';
 import { builder } from '../../graphql/builder.ts';
-import { Account } from './accounts.graphql.ts';
-import { sessionPayload } from './sessions.graphql.ts';
+import { ownAccountPayload, sessionPayload } from './sessions.graphql.ts';
 
 const RequestTokenInput = builder.inputType('RequestTokenInput', {
-  description: 'Who asks for a session, the way AnythingLLM’s clients do.',
+  description: 'Input for `requestToken`.',
   fields: (t) => ({
-    username: t.string({ description: 'The username or the address; without meaning while there are no people.' }),
+    username: t.string({ description: 'The username or the e-mail address; ignored while the server has no people.' }),
     password: t.string({
       required: true,
-      description: 'The password: of that person or, while there are no people, of the server.',
+      description: 'The password of the person or, while the server has no people, its setting `AUTH_TOKEN`.',
     }),
   }),
 });
 
 const EnableMultiUserInput = builder.inputType('EnableMultiUserInput', {
-  description: 'The first person.',
+  description: 'Input for `enableMultiUser`.',
   fields: (t) => ({
     username: t.string({
       required: true,
       description:
-        'The name to log in with: 2 to 64 of a-z, 0-9 and . _ @ -, beginning with a letter. If it is an address, that is the person’s.',
+        'The name to log in with: 2 to 64 of the characters a-z, 0-9 and . _ @ -, the first of them a letter. An e-mail address also becomes the address of the person.',
     }),
-    password: t.string({ required: true, description: '8 to 64 characters.' }),
+    password: t.string({ required: true, description: 'The password: 8 to 64 characters.' }),
   }),
 });
 
-const RequestTokenPayload = sessionPayload('RequestTokenPayload', 'A new login session.');
+const RequestTokenPayload = sessionPayload('RequestTokenPayload', 'requestToken');
 
-const EnableMultiUserPayload = builder.objectRef<{ account: UserRow }>('EnableMultiUserPayload').implement({
-  description: 'What `enableMultiUser` made.',
-  fields: (t) => ({
-    account: t.field({ type: Account, description: 'The first person.', resolve: ({ account }) => account }),
-  }),
-});
+const EnableMultiUserPayload = ownAccountPayload('EnableMultiUserPayload', 'enableMultiUser');
 
 builder.mutationFields((t) => ({
   requestToken: t.field({
     type: RequestTokenPayload,
     public: true,
     description:
-      'Starts a login session: a person’s or, while there are no people, that of the built-in owner, whose password is the setting AUTH_TOKEN. Attempts count as those of `login` do.',
-    args: { input: t.arg({ type: RequestTokenInput, required: true, description: 'Username and password.' }) },
+      'Starts a login session of a person or, while the server has no people, of the built-in owner, whose password is the setting `AUTH_TOKEN`. Attempts are limited as those of `login`.',
+    args: { input: t.arg({ type: RequestTokenInput, required: true, description: 'The username and the password.' }) },
     resolve: (_root, { input }, { client, services }) => services.singleUser.requestToken(client, input),
   }),
   enableMultiUser: t.field({
     type: EnableMultiUserPayload,
     authScopes: { permission: 'manage:users' },
     description:
-      'Makes the first person, an ADMIN: from then on people log in, and the built-in owner’s sessions and personal tokens end. A CONFLICT when there are people already.',
+      'Creates the first person, with the role ADMIN. From then on people log in, and the sessions and personal access tokens of the built-in owner end. CONFLICT when the server already has people.',
     args: { input: t.arg({ type: EnableMultiUserInput, required: true, description: 'The first person.' }) },
-    resolve: async (_root, { input }, { principal, services }) => ({
-      account: await services.singleUser.enableMultiUser(signedIn(principal), input),
-    }),
+    resolve: (_root, { input }, { principal, services }) =>
+      services.singleUser.enableMultiUser(signedIn(principal), input),
   }),
 }));

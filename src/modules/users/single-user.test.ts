@@ -12,7 +12,7 @@ const password = 'the password of the server';
 const requestToken = (kit: Kit, input: object) =>
   kit.gql(
     `mutation ($input: RequestTokenInput!) {
-      requestToken(input: $input) { token expiresAt user { id name username role accountType passwordConfigured } }
+      requestToken(input: $input) { token expiresAt user { id: databaseId name username role accountType passwordConfigured } }
     }`,
     { input },
     null,
@@ -20,12 +20,13 @@ const requestToken = (kit: Kit, input: object) =>
 const enable = (kit: Kit, input: object, key?: string | null) =>
   kit.gql(
     `mutation ($input: EnableMultiUserInput!) {
-      enableMultiUser(input: $input) { account { id email username name role accountType } }
+      enableMultiUser(input: $input) { user { id: databaseId email username name role accountType } }
     }`,
     { input },
     key,
   );
-const viewer = async (kit: Kit, secret: string) => (await kit.gql('{ viewer { id role } }', {}, secret)).data?.viewer;
+const viewer = async (kit: Kit, secret: string) =>
+  (await kit.gql('{ viewer { role user { databaseId } } }', {}, secret)).data?.viewer;
 const mode = async (kit: Kit): Promise<boolean> =>
   (await kit.gql('{ authentication { multiUserMode } }', {}, null)).data.authentication.multiUserMode;
 const ownersToken = async (kit: Kit): Promise<string> =>
@@ -66,11 +67,12 @@ describe('the built-in owner', () => {
         passwordConfigured: false,
       });
     expect(await kit.prisma.user.count({ where: { name: 'Owner' } })).toBe(1);
-    for (const token of tokens) expect(await viewer(kit, token)).toEqual({ id: ownerId, role: 'ADMIN' });
+    for (const token of tokens)
+      expect(await viewer(kit, token)).toEqual({ role: 'ADMIN', user: { databaseId: ownerId } });
     expect(await mode(kit)).toBe(false);
     expect((await kit.gql('mutation { logout { endedDatabaseId } }', {}, tokens[0])).errors).toEqual([]);
     expect(await viewer(kit, tokens[0] as string)).toBeUndefined();
-    expect(await viewer(kit, tokens[1] as string)).toMatchObject({ id: ownerId });
+    expect(await viewer(kit, tokens[1] as string)).toMatchObject({ user: { databaseId: ownerId } });
   });
 
   test('TOK 22: a wrong password is one answer, whatever its length and whatever of it is right', async () => {
@@ -211,7 +213,7 @@ describe('without a password of its own', () => {
     );
     const made = answers.filter(({ errors }) => errors.length === 0);
     expect(made).toHaveLength(1);
-    const { username, ...account } = made[0]?.data.enableMultiUser.account ?? {};
+    const { username, ...account } = made[0]?.data.enableMultiUser.user ?? {};
     expect(account).toEqual({
       id: expect.any(String),
       email: `${username}@anythingllm.invalid`,
@@ -251,7 +253,7 @@ describe('making the first person', () => {
 
     const input = { username: 'anna@people.example', password: 'a long password' };
     const { data } = await enable(kit, input, session);
-    expect(data.enableMultiUser.account).toMatchObject({ email: input.username, username: input.username });
+    expect(data.enableMultiUser.user).toMatchObject({ email: input.username, username: input.username });
 
     for (const secret of [...sessions, pat.secret]) expect(await viewer(kit, secret)).toBeUndefined();
     expect(await viewer(kit, key)).toMatchObject({ role: 'ADMIN' });
@@ -274,11 +276,11 @@ describe('making the first person', () => {
 test.each([
   [
     'register',
-    'mutation { register(input: { email: "anna@people.example", password: "a long password" }) { account { role } } }',
+    'mutation { register(input: { email: "anna@people.example", password: "a long password" }) { user { role } } }',
   ],
   [
     'createUser',
-    'mutation { createUser(input: { email: "anna@people.example", password: "a long password", role: BASIC }) { account { role } } }',
+    'mutation { createUser(input: { email: "anna@people.example", password: "a long password", role: BASIC }) { user { role } } }',
   ],
 ])('%s ends the owner’s sessions when it makes the first person', async (_name, mutation) => {
   const kit = await startKit({ environment: { AUTH_TOKEN: password, REGISTRATION: 'open' } });
@@ -296,7 +298,8 @@ test('a session that races with the first person does not outlive it', async () 
   const asked = Array.from({ length: 5 }, () => requestToken(kit, { password }));
   const [made, ...answers] = await Promise.all([enable(kit, input), ...asked]);
   expect(made.errors).toEqual([]);
-  for (const { data } of answers) if (data) expect(await viewer(kit, data.requestToken.token)).toBeUndefined();
+  for (const { data } of answers)
+    if (data?.requestToken) expect(await viewer(kit, data.requestToken.token)).toBeUndefined();
   const left = await kit.prisma.token.count({ where: { userId: ownerId, revokedAt: null } });
   expect(left).toBe(0);
   await kit.close();

@@ -1,165 +1,169 @@
-import { permissions, roles } from '../../authz/permissions.ts';
-import { can, type Principal, type Viewer } from '../../authz/principal.ts';
+import { can, type Viewer } from '../../authz/principal.ts';
+import { visible } from '../../authz/visible.ts';
 import { builder } from '../../graphql/builder.ts';
 import { connection, nodeQuery, pageArgs } from '../../graphql/connection.ts';
-import { CredentialKindType } from '../tokens/credential-kind.graphql.ts';
-import { userOrder } from './accounts.service.ts';
-
-export const RoleType = builder.enumType('Role', {
-  description: 'What a user may do at most. The permissions of each are in schema/permissions.md.',
-  values: Object.fromEntries(
-    roles.map((role) => [
-      role,
-      {
-        description: {
-          LIMITED: 'Sends messages and receives the answers, reads agents. No history.',
-          BASIC: 'Everything that is the user’s own.',
-          ADMIN: 'Everything, and the administration.',
-        }[role],
-      },
-    ]),
-  ) as Record<(typeof roles)[number], { description: string }>,
-});
+import { integerId, uuidId } from '../../graphql/id-input.ts';
+import { nodeRule, uuidIds } from '../../graphql/nodes.ts';
+import { orderInput } from '../../graphql/order.ts';
+import { permissionUnless } from '../../graphql/plugins/permissions.ts';
+import { allUserOrders, type UserKey, userOrders } from './accounts.service.ts';
+import { isThemselves } from './own.ts';
+import { RoleType } from './permissions.graphql.ts';
 
 export const AccountTypeType = builder.enumType('AccountType', {
-  description: 'Whether a user is a person or what an API key acts as.',
+  description: 'The kind of a user.',
   values: {
-    STANDARD: { description: 'A person.' },
-    SERVICE_ACCOUNT: { description: 'The user that an API key acts as.' },
+    STANDARD: { description: 'A person, who can log in.' },
+    SERVICE_ACCOUNT: { description: 'The user that an API key or a project token acts as.' },
   },
 });
 
-/** `read:search` cannot be a GraphQL name; clients know the permissions by their own names, so they stay strings. */
-const permissionList = permissions.map((name) => `\`${name}\``).join(', ');
+const seesAddress = (viewer: Viewer, user: { id: string }): boolean =>
+  isThemselves(user, viewer) || can(viewer, 'read:users') || can(viewer, 'manage:users');
 
-const seesAddress = (viewer: Viewer, { id }: { id: string }): boolean =>
-  viewer?.userId === id || can(viewer, 'read:users');
+const withoutDirectory = 'Null for callers who hold neither `read:users` nor `manage:users`, unless they are the user.';
 
-export const User = builder.prismaObject('User', {
-  description: 'A person or a service account, as others see it.',
+/** What administrators and the users themselves read. */
+const administrative = {
+  nullable: true,
+  authScopes: permissionUnless('manage:users', isThemselves, 'except for the user themselves'),
+} as const;
+
+export const User = builder.prismaNode('User', {
+  id: { field: 'id', description: 'The global ID.' },
+  description: 'A person, or the service account that a key acts as.',
+  nullable: true,
   fields: (t) => ({
-    id: t.expose('id', { type: 'UUID', description: 'The user’s id.' }),
-    name: t.exposeString('name', { description: 'The name to show.' }),
-    email: t.string({
-      description: 'The address; empty for everybody but the user and those who may read the directory.',
-      resolve: (user, _args, { principal }) => (seesAddress(principal, user) ? user.email : ''),
+    databaseId: t.expose('id', { type: 'UUID', description: 'The UUID, as the REST paths of Onyx clients use it.' }),
+    number: t.exposeInt('databaseId', {
+      description: 'The integer by which the REST paths of AnythingLLM clients know the user.',
     }),
-    accountType: t.expose('accountType', { type: AccountTypeType, description: 'Person or service account.' }),
-    databaseId: t.exposeInt('databaseId', { description: 'The integer id.' }),
+    name: t.exposeString('name', { description: 'The display name.' }),
+    accountType: t.expose('accountType', {
+      type: AccountTypeType,
+      description: 'Whether the user is a person or a service account.',
+    }),
+    email: t.string({
+      nullable: true,
+      description: `The e-mail address. ${withoutDirectory}`,
+      resolve: (user, _args, { principal }) => (seesAddress(principal, user) ? user.email : null),
+    }),
     username: t.string({
       nullable: true,
-      description:
-        'The name to log in with beside the address; null where there is none, and for who may not see the address.',
+      description: `A name to log in with, in addition to the e-mail address; null if there is none. ${withoutDirectory}`,
       resolve: (user, _args, { principal }) => (seesAddress(principal, user) ? user.username : null),
     }),
     role: t.field({
       type: RoleType,
       nullable: true,
-      description: 'What the user may do at most; null for who may not see the address.',
+      description: `The role, which bounds the permissions of all credentials of the user. ${withoutDirectory}`,
       resolve: (user, _args, { principal }) => (seesAddress(principal, user) ? user.role : null),
     }),
-  }),
-});
-
-const ViewerToken = builder.objectRef<Principal>('ViewerToken').implement({
-  description: 'The credential that opened this request.',
-  fields: (t) => ({
-    databaseId: t.int({ description: 'The integer id.', resolve: ({ credential }) => credential.tokenId }),
-    kind: t.field({
-      type: CredentialKindType,
-      description: 'Its kind.',
-      resolve: ({ credential }) => credential.kind,
+    active: t.exposeBoolean('active', {
+      ...administrative,
+      description:
+        'Whether the credentials of the user work; false after `deactivateUser` or while the key is disabled.',
     }),
-    name: t.string({ nullable: true, description: 'Its name.', resolve: ({ credential }) => credential.name }),
-    scopes: t.stringList({
-      nullable: true,
-      description: 'The scopes it is cut to; null: everything that the role allows.',
-      resolve: ({ credential }) => (credential.scopes === null ? null : [...credential.scopes]),
-    }),
-    projectId: t.int({
-      nullable: true,
-      description: 'The integer id of the project that it is confined to; null: none.',
-      resolve: ({ credential }) => credential.projectId,
-    }),
-    createdAt: t.field({
-      type: 'DateTime',
-      description: 'When it was made.',
-      resolve: ({ credential }) => credential.createdAt,
-    }),
-    expiresAt: t.field({
-      type: 'DateTime',
-      nullable: true,
-      description: 'When it ends; null: never. A login session ends 7 days after its last use.',
-      resolve: ({ credential }) => credential.expiresAt,
-    }),
-    lastUsedAt: t.field({
-      type: 'DateTime',
-      nullable: true,
-      description: 'Its last use before this one, to the minute; null: there was none.',
-      resolve: ({ credential }) => credential.lastUsedAt,
-    }),
-  }),
-});
-
-export const ViewerType = builder.objectRef<Principal>('Viewer').implement({
-  description: 'Whoever calls.',
-  fields: (t) => ({
-    id: t.field({ type: 'UUID', description: 'The user’s id.', resolve: ({ userId }) => userId }),
-    name: t.exposeString('name', { description: 'The name to show.' }),
-    email: t.exposeString('email', { description: 'The address.' }),
-    role: t.expose('role', { type: RoleType, description: 'The user’s role, whatever this credential is cut to.' }),
-    accountType: t.expose('accountType', { type: AccountTypeType, description: 'Person or service account.' }),
     passwordConfigured: t.boolean({
+      ...administrative,
       description: 'Whether the user can log in with a password.',
-      resolve: (principal, _args, { services }) => services.accounts.passwordConfigured(principal),
+      resolve: ({ passwordHash }) => passwordHash !== null,
     }),
-    permissions: t.stringList({
-      description: `What this credential may do: role cut to scopes, in the order of the vocabulary. One of ${permissionList}.`,
-      resolve: (principal) => permissions.filter((name) => principal.permissions.has(name)),
+    dailyMessageLimit: t.exposeInt('dailyMessageLimit', {
+      ...administrative,
+      description: 'The number of messages that the user can send in any 24 hours; null for no limit.',
     }),
-    token: t.field({ type: ViewerToken, description: 'The credential itself.', resolve: (principal) => principal }),
+    bio: t.exposeString('bio', { ...administrative, description: 'What the person states about themselves.' }),
+    createdAt: t.expose('createdAt', {
+      ...administrative,
+      type: 'DateTime',
+      description: 'The time at which the account was created.',
+    }),
+    updatedAt: t.expose('updatedAt', {
+      ...administrative,
+      type: 'DateTime',
+      description: 'The time of the last change of the account.',
+    }),
+    lastLoginAt: t.expose('lastLoginAt', {
+      ...administrative,
+      type: 'DateTime',
+      description: 'The time of the last login with a password; null if there was none.',
+    }),
   }),
 });
 
-const UserConnection = builder.connectionObject(
-  { type: User, name: 'UserConnection', description: 'A page of the directory.' },
-  { name: 'UserEdge', description: 'A user and their place in the list.' },
+nodeRule('User', {
+  permission: 'read:users',
+  exempt: ({ userId }) => userId,
+  readable: ({ prisma }, principal, ids) =>
+    prisma.user.findMany({
+      where: { AND: [visible.users(principal), { id: { in: uuidIds(ids) } }] },
+      select: { id: true },
+    }),
+});
+
+/** Reads the ID of a user: the global ID, the UUID, or the integer `number`. Throws BAD_USER_INPUT. */
+export const userId = (value: string | number, path: (string | number)[]): UserKey =>
+  /^-?\d+$/.test(String(value)) ? { number: integerId(value, 'User', path) } : { id: uuidId(value, 'User', path) };
+
+export const userIdDescription = 'by the global ID, the UUID (`databaseId`) or the integer `number`';
+
+export const UserEdge = builder.edgeObject({ name: 'UserEdge', type: User, description: 'A user in a list of users.' });
+export const UserConnection = builder.connectionObject(
+  { type: User, name: 'UserConnection', description: 'A page of a list of users.' },
+  UserEdge,
 );
+
+const UserFilter = builder.inputType('UserFilter', {
+  description: 'Conditions on a list of users; all that are set must be met.',
+  fields: (t) => ({
+    search: t.string({ description: 'Text that the name or the e-mail address contains, ignoring case.' }),
+    active: t.boolean({ description: 'Returns only active users if true, only inactive ones if false.' }),
+    roles: t.field({ type: [RoleType], description: 'Returns only users with one of these roles.' }),
+    accountTypes: t.field({
+      type: [AccountTypeType],
+      description: 'Returns only users of these kinds. Defaults to `[STANDARD]`.',
+    }),
+  }),
+});
+
+const UserOrder = orderInput('User', userOrders, {
+  CREATED_AT: 'The time at which the account was created.',
+  NAME: 'The display name.',
+});
 
 builder.queryFields((t) => ({
   users: t.field({
     type: UserConnection,
     authScopes: { permission: 'read:users' },
-    description: 'The directory: the people who can come in, oldest account first.',
+    description:
+      'The directory: active users, without those that act within one project. Contains people only, unless the filter states otherwise.',
     args: {
       ...pageArgs(t.arg),
-      query: t.arg.string({ description: 'Only those whose name or address contains it, in any case.' }),
-      includeServiceAccounts: t.arg.boolean({
-        required: true,
-        defaultValue: false,
-        description: 'Whether the users of keys are listed too.',
-      }),
+      filter: t.arg({ type: UserFilter, description: 'Conditions on the users.' }),
+      orderBy: t.arg({ type: UserOrder, description: 'Order of the users. Defaults to the oldest account first.' }),
     },
-    resolve: async (_root, { query, includeServiceAccounts, ...args }, context, info) => {
+    resolve: async (_root, { filter, orderBy, ...args }, context, info) => {
       const { accounts } = context.services;
-      const filter = { query, includeServiceAccounts };
-      const page = await accounts.listUsers(filter, args, context.pageLimit, nodeQuery(context, info));
-      return connection(userOrder, page, args, () => accounts.countUsers(filter));
+      const order = userOrders.of(orderBy);
+      const page = await accounts.listUsers(filter ?? {}, order, args, context.pageLimit, nodeQuery(context, info));
+      return connection(order, page, args, () => accounts.countUsers(filter ?? {}));
     },
   }),
-  viewer: t.field({
-    type: ViewerType,
-    nullable: true,
-    public: true,
-    description: 'Whoever calls; null for a stranger.',
-    resolve: (_root, _args, { principal }) => principal,
-  }),
-  can: t.boolean({
-    public: true,
-    neverFails: true,
-    description: 'Whether this credential holds a permission, so that a client can ask before it tries.',
-    args: { permission: t.arg.string({ required: true, description: `One of ${permissionList}.` }) },
-    resolve: (_root, { permission }, { principal }) =>
-      (principal?.permissions as ReadonlySet<string> | undefined)?.has(permission) ?? false,
+  allUsers: t.field({
+    type: UserConnection,
+    authScopes: { permission: 'manage:users' },
+    description: 'All users, including inactive ones. Contains people only, unless the filter states otherwise.',
+    args: {
+      ...pageArgs(t.arg),
+      filter: t.arg({ type: UserFilter, description: 'Conditions on the users.' }),
+      orderBy: t.arg({ type: UserOrder, description: 'Order of the users. Defaults to the oldest account first.' }),
+    },
+    resolve: async (_root, { filter, orderBy, ...args }, context, info) => {
+      const { accounts } = context.services;
+      const order = allUserOrders.of(orderBy);
+      const page = await accounts.listAllUsers(filter ?? {}, order, args, context.pageLimit, nodeQuery(context, info));
+      return connection(order, page, args, () => accounts.countAllUsers(filter ?? {}));
+    },
   }),
 }));

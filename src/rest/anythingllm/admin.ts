@@ -94,7 +94,7 @@ const EntryFields = graphql(
   fragment AnythingLLMChatRow on QueryHistoryEntry @_unmask {
     databaseId question answer sessionDatabaseId clientKey agentId agentName agentSlug positive model durationMs
     inputTokens outputTokens createdAt onCurrentBranch
-    user { databaseId accountType username email }
+    user { number accountType username email }
     passages { ...AnythingLLMSource }
   }
 `,
@@ -150,7 +150,7 @@ function chatRow(entry: Entry): z.input<typeof ChatRow> {
     prompt: entry.question,
     response: response(entry),
     include: entry.onCurrentBranch,
-    user_id: person ? asker.databaseId : null,
+    user_id: person ? asker.number : null,
     thread_id: clientKey === null ? entry.sessionDatabaseId : null,
     api_session_id: session,
     createdAt: entry.createdAt,
@@ -233,11 +233,11 @@ export const adminRows: AnyRow[] = [
     dialect: anythingllm,
     gate: multiUserOnly,
     reply: z.object({ users: z.array(User) }).openapi('AnythingLLMUsers'),
-    document: graphql(`query AdminUsers($first: Int!) { accounts(first: $first) { nodes { ...AnythingLLMUser } } }`, [
+    document: graphql(`query AdminUsers($first: Int!) { allUsers(first: $first) { nodes { ...AnythingLLMUser } } }`, [
       UserFields,
     ]),
     variables: () => ({ first: everything }),
-    output: ({ accounts }) => ({ users: accounts.nodes.map(user) }),
+    output: ({ allUsers }) => ({ users: allUsers.nodes.map(user) }),
   }),
   row({
     method: 'post',
@@ -249,13 +249,13 @@ export const adminRows: AnyRow[] = [
     body: NewUser,
     reply: z.object({ user: User, error: z.null() }).openapi('AnythingLLMNewUserResponse'),
     document: graphql(
-      `mutation AdminNewUser($input: CreateUserInput!) { createUser(input: $input) { account { ...AnythingLLMUser } } }`,
+      `mutation AdminNewUser($input: CreateUserInput!) { createUser(input: $input) { user { ...AnythingLLMUser } } }`,
       [UserFields],
     ),
     variables: ({ body: { role, dailyMessageLimit, bio, ...rest } }) => ({
       input: { ...rest, role: toRole(role ?? 'default'), dailyMessageLimit, bio },
     }),
-    output: ({ createUser }) => ({ user: user(createUser.account), error: null }),
+    output: ({ createUser }) => ({ user: user(createUser.user), error: null }),
     invalid: (error) => (ofBody(error) ? { status: 400, body: { user: null, error: problems(error) } } : null),
     failure: (error) =>
       error.code === 'BAD_USER_INPUT' || error.code === 'CONFLICT'
@@ -273,11 +273,11 @@ export const adminRows: AnyRow[] = [
     body: UserChanges,
     reply: Outcome,
     document: graphql(
-      `mutation AdminUpdateUser($input: UpdateUserInput!) { updateUser(input: $input) { account { id } } }`,
+      `mutation AdminUpdateUser($input: UpdateUserInput!) { updateUser(input: $input) { user { id } } }`,
     ),
     variables: ({ params, body: { role, suspended, clear, ...changes } }) => ({
       input: {
-        databaseId: params.id,
+        user: { id: String(params.id) },
         ...changes,
         ...(clear && { clear: clear.map(() => 'DAILY_MESSAGE_LIMIT' as const) }),
         ...(role != null && { role: toRole(role) }),
@@ -303,11 +303,11 @@ export const adminRows: AnyRow[] = [
     params: z.object({ id }),
     reply: Outcome,
     document: graphql(
-      `mutation AdminDeleteUser($id: Int!) {
-        deleteUser(input: { databaseId: $id, evenActive: true }) { deletedUserId }
+      `mutation AdminDeleteUser($id: ID!) {
+        deleteUser(input: { user: { id: $id }, evenActive: true }) { deletedUserId }
       }`,
     ),
-    variables: ({ params }) => ({ id: params.id }),
+    variables: ({ params }) => ({ id: String(params.id) }),
     output: () => done,
     failure: (error) => {
       if (error.code === 'NOT_FOUND') return notDone(404, 'User not found');

@@ -119,7 +119,7 @@ const metadataSchema = {
   published: 'epoch timestamp in ms | nullable',
 } as const;
 
-const Viewer = graphql(`query AnythingLLMDocumentViewer { viewer { id } }`);
+const Viewer = graphql(`query AnythingLLMDocumentViewer { viewer { role } }`);
 
 export const documentRows: AnyRow[] = [
   upload('/v1/document/upload', 'Add the text of a file', z.object({})),

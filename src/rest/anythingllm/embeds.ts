@@ -106,7 +106,7 @@ const changes = (body: Partial<z.infer<typeof EmbedChange>>) => ({
 const EmbedFields = graphql(`
   fragment AnythingLLMEmbed on Embed @_unmask {
     databaseId uuid enabled chatMode allowedOrigins allowModel allowTemperature allowPrompt maxChatsPerDay
-    maxChatsPerSession messageLimit agentId createdBy { databaseId } createdAt
+    maxChatsPerSession messageLimit agentId createdBy { number } createdAt
   }
 `);
 
@@ -146,7 +146,7 @@ const embedRow = (embed: ResultOf<typeof EmbedFields>): z.input<typeof EmbedRow>
   max_chats_per_session: embed.maxChatsPerSession,
   message_limit: embed.messageLimit,
   workspace_id: workspaceIdOf(embed.agentId),
-  createdBy: embed.createdBy?.databaseId ?? null,
+  createdBy: embed.createdBy?.number ?? null,
   usersId: null,
   createdAt: embed.createdAt,
 });

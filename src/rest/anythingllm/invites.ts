@@ -12,9 +12,9 @@ const tag = 'AnythingLLM administration';
 
 const InviteFields = graphql(`
   fragment AnythingLLMInvite on InviteCode @_unmask {
-    databaseId display status agentIds createdAt updatedAt
-    createdBy { databaseId accountType username email }
-    claimedBy { databaseId accountType username email }
+    databaseId display status agentDatabaseIds createdAt updatedAt
+    createdBy { number accountType username email }
+    claimedBy { number accountType username email }
   }
 `);
 type InviteCode = ResultOf<typeof InviteFields>;
@@ -37,14 +37,14 @@ const Invite = z
   .openapi('AnythingLLMInvite');
 
 const person = (account: InviteCode['claimedBy']) =>
-  account?.accountType === 'STANDARD' ? { id: account.databaseId, username: usernameOf(account) } : null;
+  account?.accountType === 'STANDARD' ? { id: account.number, username: usernameOf(account) } : null;
 
 const invite = (code: InviteCode, shown: string): z.input<typeof Invite> => ({
   id: code.databaseId,
   code: shown,
   status: statuses[code.status],
   claimedBy: person(code.claimedBy),
-  workspaceIds: JSON.stringify(code.agentIds.map(workspaceIdOf)),
+  workspaceIds: JSON.stringify(code.agentDatabaseIds.map(workspaceIdOf)),
   createdAt: code.createdAt,
   createdBy: person(code.createdBy) ?? 0,
   lastUpdatedAt: code.updatedAt,
@@ -92,7 +92,7 @@ export const inviteRows: AnyRow[] = [
       }`,
       [InviteFields],
     ),
-    variables: ({ body }) => ({ input: { agentIds: body.workspaceIds.map(agentIdOf) } }),
+    variables: ({ body }) => ({ input: { agentIds: body.workspaceIds.map((id) => String(agentIdOf(id))) } }),
     output: ({ createInviteCode: { code, inviteCode } }) => ({ invite: invite(inviteCode, code), error: null }),
     invalid: (error) => (error.details.fields?.[0]?.path[1] === undefined ? null : noInvite(problems(error))),
     failure: (error) =>
@@ -108,11 +108,11 @@ export const inviteRows: AnyRow[] = [
     params: z.object({ id }),
     reply: Outcome,
     document: graphql(
-      `mutation AdminDisableInvite($id: Int!) {
-        disableInviteCode(input: { databaseId: $id }) { inviteCode { databaseId } }
+      `mutation AdminDisableInvite($id: ID!) {
+        disableInviteCode(input: { id: $id }) { inviteCode { databaseId } }
       }`,
     ),
-    variables: ({ params }) => ({ id: params.id }),
+    variables: ({ params }) => ({ id: String(params.id) }),
     output: () => done,
     invalid: () => notDone(400, 'Invalid invite id'),
     failure: ({ code }) => (code === 'NOT_FOUND' ? notDone(404, 'Invite not found or already disabled') : null),
@@ -145,7 +145,7 @@ export const inviteRows: AnyRow[] = [
     body: z.object({ username: anyText, password: anyText }).openapi('AnythingLLMAcceptInvite'),
     reply: Outcome,
     document: graphql(
-      `mutation AcceptInvite($input: AcceptInviteInput!) { acceptInvite(input: $input) { account { id } } }`,
+      `mutation AcceptInvite($input: AcceptInviteInput!) { acceptInvite(input: $input) { user { id } } }`,
     ),
     variables: ({ params, body }) => ({ input: { code: params.code, ...body } }),
     output: () => done,

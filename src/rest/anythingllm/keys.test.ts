@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Answer, type Kit, returned, startKit, until } from '../../../test/kit.ts';
 import { nothingStored } from '../../../test/nothing-stored.ts';
 import { isWellFormedSecret, newSecret } from '../../modules/tokens/secret.ts';
+import { permissionNames } from '../permission-names.ts';
 
 const password = 'the password of the server';
 const person = { username: 'anna', password: 'a long password' };
@@ -219,15 +220,15 @@ describe.each([
         expect(told(await kit.rest('POST', here.generate, { key: secret, body }))).toEqual(unauthorized);
     });
     const made = await generated(kit, here, { scopes: ['read:agents'] }, secret);
-    expect((await kit.gql('{ viewer { permissions } }', {}, made.secret)).data.viewer.permissions).toEqual([
-      'read:agents',
-    ]);
+    expect(
+      permissionNames((await kit.gql('{ viewer { permissions } }', {}, made.secret)).data.viewer.permissions),
+    ).toEqual(['read:agents']);
     expect((await listed(kit, here, secret)).map((key) => key.id)).toContain(made.id);
   });
 
   test('a key can be limited, scoped and given an end', async () => {
     const rights = async (secret: string): Promise<string[]> =>
-      (await kit.gql('{ viewer { permissions } }', {}, secret)).data.viewer.permissions;
+      permissionNames((await kit.gql('{ viewer { permissions } }', {}, secret)).data.viewer.permissions);
     const limited = await generated(kit, here, { role: 'limited' });
     expect(await rights(limited.secret)).toEqual(['read:agents', 'write:chat']);
     expect((await kit.rest('GET', '/api/chat/get-user-chat-sessions', { key: limited.secret })).status).toBe(403);
@@ -516,12 +517,15 @@ describe('logging in', () => {
   test('an unknown name, a wrong password and a suspended person are told one thing', async () => {
     const [first] = await kit.prisma.user.findMany({ where: { accountType: 'STANDARD' } });
     const suspended = { username: 'carl', password: 'a long password' };
-    const made = await kit.gql('mutation ($input: CreateUserInput!) { createUser(input: $input) { account { id } } }', {
-      input: { ...suspended, email: 'carl@people.example', role: 'BASIC' },
-    });
+    const made = await kit.gql(
+      'mutation ($input: CreateUserInput!) { createUser(input: $input) { user { id: databaseId } } }',
+      {
+        input: { ...suspended, email: 'carl@people.example', role: 'BASIC' },
+      },
+    );
     expect((await requestToken(kit, suspended)).body).toMatchObject({ user: { role: 'default', username: 'carl' } });
-    const { id } = made.data.createUser.account;
-    await kit.gql(`mutation { deactivateUser(input: { userId: "${id}" }) { account { id } } }`);
+    const { id } = made.data.createUser.user;
+    await kit.gql(`mutation { deactivateUser(input: { user: { id: "${id}" } }) { user { id: databaseId } } }`);
     for (const body of [
       { username: 'nobody', password: person.password },
       { username: first?.username, password: 'wrong' },
@@ -554,8 +558,9 @@ describe('logging in', () => {
     expect(await madeBy(token)).toEqual({ id: first?.databaseId, username: right.username, role: 'admin' });
     const { secret: keysOnly } = await kit.createKey('ADMIN', { scopes: ['manage:api_keys'] });
     expect(await madeBy(keysOnly)).toBe(first?.databaseId);
-    const asked = '{ apiKeys(kinds: [ANYTHINGLLM]) { nodes { databaseId creatorAccount { email } } } }';
-    const { errors } = await kit.gql(asked, {}, keysOnly);
+    const asked = '{ apiKeys(kinds: [ANYTHINGLLM]) { nodes { databaseId creator { email active } } } }';
+    const { data, errors } = await kit.gql(asked, {}, keysOnly);
+    for (const { creator } of data.apiKeys.nodes) expect(creator).toEqual({ email: null, active: null });
     expect(errors[0]?.extensions).toEqual({ code: 'FORBIDDEN', requiredPermissions: ['manage:users'] });
     // Somebody without a role that may: a person’s session counts as any other credential.
     const made = await kit.person();

@@ -10,7 +10,7 @@ const tag = 'AnythingLLM keys';
 
 const KeyFields = graphql(`
   fragment AnythingLLMKey on ApiKey @_unmask {
-    databaseId name display role scopes createdAt expiresAt lastUsedAt creator { databaseId }
+    databaseId name display role scopes createdAt expiresAt lastUsedAt creator { number }
   }
 `);
 type Key = ResultOf<typeof KeyFields>;
@@ -37,7 +37,7 @@ const keyRow = (key: Key, secret: string): z.input<typeof ApiKeyRow> => ({
   id: key.databaseId,
   name: key.name,
   secret,
-  createdBy: key.creator?.databaseId ?? null,
+  createdBy: key.creator?.number ?? null,
   createdAt: key.createdAt,
   // These clients know no way of changing a key.
   lastUpdatedAt: key.createdAt,
@@ -136,22 +136,22 @@ export const keyRows: AnyRow[] = [
     document: graphql(
       `query AdminApiKeys($first: Int!) {
         apiKeys(first: $first, kinds: [ANYTHINGLLM]) {
-          nodes { ...AnythingLLMKey creatorAccount { databaseId email username role } }
+          nodes { ...AnythingLLMKey creator { number email username role active } }
         }
       }`,
       [KeyFields],
     ),
     variables: () => ({ first: everything }),
-    // Who made a key is told to who may manage users.
+    // Only callers who manage users see the creator of a key: others have no `active`.
     partial: true,
     output: ({ apiKeys }) => ({
       apiKeys: apiKeys.nodes.map((key) => ({
         ...keyRow(key, key.display),
-        ...(key.creatorAccount && {
+        ...(typeof key.creator?.active === 'boolean' && {
           createdBy: {
-            id: key.creatorAccount.databaseId,
-            username: usernameOf(key.creatorAccount),
-            role: roleName(key.creatorAccount.role),
+            id: key.creator.number,
+            username: usernameOf(key.creator),
+            role: roleName(key.creator.role),
           },
         }),
       })),

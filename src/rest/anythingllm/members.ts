@@ -1,18 +1,18 @@
 import { z } from '@hono/zod-openapi';
 import { AppError } from '../../errors.ts';
 import type { Failure } from '../dialect.ts';
-import { graphql, type ResultOf } from '../graphql.ts';
+import { granted, graphql, type ResultOf } from '../graphql.ts';
 import { id, isoDate } from '../onyx/shapes.ts';
 import { type AnyRow, row } from '../row.ts';
 import { anythingllm } from './dialect.ts';
 import { multiUserOnly } from './mode.ts';
-import { numberFrom, roleName } from './shapes.ts';
+import { numberFrom, roleName, usernameOf } from './shapes.ts';
 import { agentIdOf } from './workspace-id.ts';
 
 const tag = 'AnythingLLM administration';
 
 const MemberFields = graphql(`
-  fragment WorkspaceMember on AgentShare @_unmask { account { databaseId username email role updatedAt } }
+  fragment WorkspaceMember on AgentShare @_unmask { user { number username email role updatedAt } }
 `);
 
 const Member = z
@@ -27,16 +27,12 @@ const Members = z.array(Member);
 
 const members = (shares: readonly ResultOf<typeof MemberFields>[]): z.input<typeof Members> =>
   shares
-    .flatMap(({ account }) =>
-      account
-        ? {
-            userId: account.databaseId,
-            username: account.username ?? account.email,
-            role: roleName(account.role),
-            lastUpdatedAt: account.updatedAt,
-          }
-        : [],
-    )
+    .map(({ user }) => ({
+      userId: user.number,
+      username: usernameOf(user),
+      role: roleName(user.role),
+      lastUpdatedAt: granted(user, 'updatedAt').updatedAt,
+    }))
     .sort((a, b) => a.userId - b.userId);
 
 /** What can be nobody's id is passed over, as an id that nobody has. */

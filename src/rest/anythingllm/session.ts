@@ -19,7 +19,7 @@ const noToken = (status: number, message: string, more: object = {}): Failure =>
   body: { valid: false, token: null, message, ...more },
 });
 
-const Viewer = graphql(`query AnythingLLMViewer { viewer { id } }`);
+const Viewer = graphql(`query AnythingLLMViewer { viewer { role } }`);
 
 export const sessionRows: AnyRow[] = [
   row({
@@ -92,7 +92,7 @@ export const sessionRows: AnyRow[] = [
     body: z.object({ username: anyText, password: anyText }).openapi('EnableMultiUser'),
     reply: z.object({ success: z.boolean(), error: z.string().nullable() }).openapi('EnableMultiUserResponse'),
     document: graphql(
-      `mutation EnableMultiUser($input: EnableMultiUserInput!) { enableMultiUser(input: $input) { account { id } } }`,
+      `mutation EnableMultiUser($input: EnableMultiUserInput!) { enableMultiUser(input: $input) { user { id } } }`,
     ),
     variables: ({ body }) => ({ input: body }),
     output: () => ({ success: true, error: null }),

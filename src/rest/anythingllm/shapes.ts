@@ -1,15 +1,15 @@
 import { z } from '@hono/zod-openapi';
 import type { AppError } from '../../errors.ts';
 import type { Failure } from '../dialect.ts';
-import { graphql, type ResultOf } from '../graphql.ts';
+import { granted, graphql, type ResultOf } from '../graphql.ts';
 import { isoDate } from '../onyx/shapes.ts';
 
 /** The reply of paths that answer with an empty body. */
 export const empty = z.undefined();
 
 export const UserFields = graphql(`
-  fragment AnythingLLMUser on Account @_unmask {
-    databaseId email username role active dailyMessageLimit bio createdAt updatedAt
+  fragment AnythingLLMUser on User @_unmask {
+    number email username role active dailyMessageLimit bio createdAt updatedAt
   }
 `);
 
@@ -52,22 +52,25 @@ export const anyText = z.string().catch('').openapi({ type: 'string' });
 export const roleName = (role: ResultOf<typeof UserFields>['role']): 'admin' | 'default' =>
   role === 'ADMIN' ? 'admin' : 'default';
 
-export const user = (account: ResultOf<typeof UserFields>): z.input<typeof User> => ({
-  id: account.databaseId,
-  username: usernameOf(account),
-  pfpFilename: null,
-  role: roleName(account.role),
-  suspended: account.active ? 0 : 1,
-  seen_recovery_codes: true,
-  createdAt: account.createdAt,
-  lastUpdatedAt: account.updatedAt,
-  dailyMessageLimit: account.dailyMessageLimit,
-  bio: account.bio,
-});
+export function user(found: ResultOf<typeof UserFields>): z.input<typeof User> {
+  const { active, bio, createdAt, updatedAt } = granted(found, 'active', 'bio', 'createdAt', 'updatedAt');
+  return {
+    id: found.number,
+    username: usernameOf(found),
+    pfpFilename: null,
+    role: roleName(found.role),
+    suspended: active ? 0 : 1,
+    seen_recovery_codes: true,
+    createdAt,
+    lastUpdatedAt: updatedAt,
+    dailyMessageLimit: found.dailyMessageLimit,
+    bio,
+  };
+}
 
-/** What these clients call somebody: the username, or the address of who has none. */
-export const usernameOf = ({ username, email }: { username: string | null; email: string }): string =>
-  username ?? email;
+/** The name by which these clients know a user: the username, or the address of a user without one. */
+export const usernameOf = ({ username, email }: { username: string | null; email: string | null }): string =>
+  username ?? email ?? '';
 
 /** What is wrong with a request, in words that name the field as its sender does: the last part of each path. */
 export const problems = ({ details, message }: AppError): string =>

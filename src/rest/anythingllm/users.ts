@@ -36,12 +36,12 @@ export const userManagementRows: AnyRow[] = [
       })
       .openapi('AnythingLLMDirectory'),
     document: graphql(
-      `query AnythingLLMDirectory($first: Int!) { users(first: $first) { nodes { databaseId username email role } } }`,
+      `query AnythingLLMDirectory($first: Int!) { users(first: $first) { nodes { number username email role } } }`,
     ),
     variables: () => ({ first: everything }),
     output: ({ users }) => ({
       users: users.nodes.map((user) => ({
-        id: user.databaseId,
+        id: user.number,
         username: usernameOf(user),
         role: roleName(user.role ?? 'BASIC'),
       })),
@@ -58,7 +58,7 @@ export const userManagementRows: AnyRow[] = [
     reply: z
       .object({ token: z.string(), loginPath: z.string() })
       .openapi('AnythingLLMAuthToken', { description: 'Never sent: simple SSO cannot be enabled here.' }),
-    document: graphql(`query IssueAuthToken { accounts(first: 0) { totalCount } }`),
+    document: graphql(`query IssueAuthToken { allUsers(first: 0) { totalCount } }`),
     variables: () => ({}),
     output: () => ({ token: '', loginPath: '' }),
   }),

@@ -35,7 +35,7 @@ export const AgentWhole = graphql(
     systemPrompt taskPrompt replaceBaseSystemPrompt datetimeAware searchStartDate
     documents(first: 2147483647) { nodes { documentId title link source updatedAt } }
     files(first: 2147483647) { nodes { databaseId } }
-    shares(first: 2147483647) { nodes { permission user { id email } } }
+    shares(first: 2147483647) { nodes { permission user { databaseId email } } }
   }
 `,
   [AgentCore],
@@ -203,11 +203,11 @@ export const snapshot = (agent: Whole): z.input<typeof PersonaSnapshot> => ({
   replace_base_system_prompt: agent.replaceBaseSystemPrompt,
   datetime_aware: agent.datetimeAware,
   user_file_ids: (agent.files?.nodes ?? []).map(({ databaseId }) => databaseId),
-  users: (agent.shares?.nodes ?? []).map(({ user }) => ({ id: user.id, email: user.email })),
+  users: (agent.shares?.nodes ?? []).map(({ user }) => ({ id: user.databaseId, email: user.email ?? '' })),
   user_shares: (agent.shares?.nodes ?? []).map(({ user, permission }) => ({
-    user: { id: user.id, email: user.email },
-    user_id: user.id,
-    email: user.email,
+    user: { id: user.databaseId, email: user.email ?? '' },
+    user_id: user.databaseId,
+    email: user.email ?? '',
     permission,
   })),
   groups: [],

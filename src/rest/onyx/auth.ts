@@ -4,7 +4,7 @@ import type { AppError } from '../../errors.ts';
 import { addressRefused } from '../../modules/users/accounts.service.ts';
 import { registrationRefused } from '../../modules/users/sessions.service.ts';
 import { sessionCookie } from '../credential.ts';
-import { graphql, type ResultOf } from '../graphql.ts';
+import { granted, graphql, type ResultOf } from '../graphql.ts';
 import { type AnyRow, row } from '../row.ts';
 import { coded, detail, onyxInvalid } from './errors.ts';
 import { fromRole, nothing, roleName } from './shapes.ts';
@@ -35,21 +35,24 @@ export const UserRead = z
   })
   .openapi('UserRead');
 
-const Who = graphql(`fragment Who on Account @_unmask { id email active role accountType }`);
+const Who = graphql(`fragment Who on User @_unmask { databaseId email active role accountType }`);
 
-export const userRead = (
-  user: Pick<ResultOf<typeof Who>, 'id' | 'email' | 'role' | 'accountType'>,
+export function userRead(
+  found: Pick<ResultOf<typeof Who>, 'databaseId' | 'email' | 'role' | 'accountType'>,
   active = true,
-): z.input<typeof UserRead> => ({
-  id: user.id,
-  email: user.email,
-  is_active: active,
-  // A flag of the framework behind the reference, which sets it for nobody: rights are the role's.
-  is_superuser: false,
-  is_verified: true,
-  role: fromRole(user.role),
-  account_type: user.accountType,
-});
+): z.input<typeof UserRead> {
+  const { email, role } = granted(found, 'email', 'role');
+  return {
+    id: found.databaseId,
+    email,
+    is_active: active,
+    // A flag of the framework behind the reference, which sets it for no user: permissions follow the role.
+    is_superuser: false,
+    is_verified: true,
+    role: fromRole(role),
+    account_type: found.accountType,
+  };
+}
 
 const Credentials = z
   .object({
@@ -150,11 +153,11 @@ export const authRows: AnyRow[] = [
     body: z.object({ email: z.string(), password: z.string() }).openapi('UserCreate'),
     status: 201,
     reply: UserRead,
-    document: graphql(`mutation Register($input: RegisterInput!) { register(input: $input) { account { ...Who } } }`, [
+    document: graphql(`mutation Register($input: RegisterInput!) { register(input: $input) { user { ...Who } } }`, [
       Who,
     ]),
     variables: ({ body }) => ({ input: { email: body.email, password: body.password } }),
-    output: ({ register: { account } }) => userRead(account, account.active),
+    output: ({ register: { user } }) => userRead(user, granted(user, 'active').active),
     failure: refusedRegistration,
   }),
   row({
@@ -245,7 +248,7 @@ export const authRows: AnyRow[] = [
     body: z.object({ old_password: z.string(), new_password: z.string() }).openapi('ChangePasswordRequest'),
     reply: nothing,
     document: graphql(
-      `mutation ChangePassword($input: ChangePasswordInput!) { changePassword(input: $input) { account { id } } }`,
+      `mutation ChangePassword($input: ChangePasswordInput!) { changePassword(input: $input) { user { id } } }`,
     ),
     variables: ({ body }) => ({ input: { currentPassword: body.old_password, newPassword: body.new_password } }),
     output: () => null,
@@ -263,11 +266,14 @@ export const authRows: AnyRow[] = [
     reply: z.object({ user_id: z.uuid(), new_password: z.string() }).openapi('PasswordResetResponse'),
     document: graphql(
       `mutation ResetPassword($input: ResetUserPasswordInput!) {
-        resetUserPassword(input: $input) { account { id } newPassword }
+        resetUserPassword(input: $input) { user { databaseId } newPassword }
       }`,
     ),
-    variables: ({ body }) => ({ input: { email: body.user_email } }),
-    output: ({ resetUserPassword: { account, newPassword } }) => ({ user_id: account.id, new_password: newPassword }),
+    variables: ({ body }) => ({ input: { user: { email: body.user_email } } }),
+    output: ({ resetUserPassword: { user, newPassword } }) => ({
+      user_id: user.databaseId,
+      new_password: newPassword,
+    }),
     failure: (error) => (error.code === 'NOT_FOUND' ? detail(404, 'User not found') : null),
   }),
 ];

@@ -47,17 +47,17 @@ export const groupRows: AnyRow[] = [
     reply: z.array(UserGroup),
     document: graphql(
       `query Groups($first: Int!) {
-        limits: can(permission: "manage:rate_limits")
-        accounts(first: $first, filter: { accountTypes: [STANDARD, SERVICE_ACCOUNT] }) { nodes { ...FullUser } }
+        limits: can(permission: MANAGE_RATE_LIMITS)
+        allUsers(first: $first, filter: { accountTypes: [STANDARD, SERVICE_ACCOUNT] }) { nodes { ...FullUser } }
       }`,
       [FullUser],
     ),
     variables: ({ query }) => ({ first: query.include_default ? everything : 0 }),
-    output: ({ accounts, limits }, { query }) =>
+    output: ({ allUsers, limits }, { query }) =>
       (query.include_default ? defaultGroups : []).map(({ id, name, role }) => ({
         id,
         name,
-        users: accounts.nodes.filter((user) => user.role === role).map(memberInfo),
+        users: allUsers.nodes.filter((user) => user.role === role).map(memberInfo),
         manager_ids: [],
         curator_ids: [],
         cc_pairs: [],
@@ -84,7 +84,7 @@ export const groupRows: AnyRow[] = [
     summary: 'What the members of a group hold',
     params: z.object({ user_group_id: id }),
     reply: z.array(z.string()),
-    document: graphql(`query GroupPermissions { accounts(first: 0) { totalCount } }`),
+    document: graphql(`query GroupPermissions { allUsers(first: 0) { totalCount } }`),
     variables: () => ({}),
     output: (_data, { params }) => {
       const group = defaultGroups.find((group) => group.id === params.user_group_id);
@@ -101,7 +101,7 @@ export const groupRows: AnyRow[] = [
     query: includeDefault,
     reply: z.array(z.object({ id: z.int(), name: z.string(), is_default: z.boolean() })),
     document: graphql(
-      `query MyGroups { users(first: 0) { totalCount } viewer { role } all: can(permission: "manage:users") }`,
+      `query MyGroups { users(first: 0) { totalCount } viewer { role } all: can(permission: MANAGE_USERS) }`,
     ),
     variables: () => ({}),
     output: ({ viewer, all }, { query }) =>

@@ -7,7 +7,7 @@ export const ProjectSnapshot = graphql(
   `
   fragment ProjectSnapshot on Project @_unmask {
     databaseId name description instructions createdAt
-    owner { id }
+    owner { databaseId }
     chatSessions(first: $sessions) { nodes { ...SessionDetails } }
   }
 `,
@@ -33,7 +33,7 @@ export const snapshot = (project: ResultOf<typeof ProjectSnapshot>): z.input<typ
   name: project.name,
   description: project.description,
   created_at: project.createdAt,
-  user_id: project.owner.id,
+  user_id: project.owner.databaseId,
   instructions: project.instructions,
   chat_sessions: project.chatSessions?.nodes.map(sessionDetails) ?? [],
 });

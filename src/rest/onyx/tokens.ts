@@ -2,6 +2,7 @@ import { z } from '@hono/zod-openapi';
 import { isPermission, type Permission, permissions, permissionTable, type Role } from '../../authz/permissions.ts';
 import { badInput } from '../../errors.ts';
 import { graphql, type ResultOf } from '../graphql.ts';
+import { permissionNames } from '../permission-names.ts';
 import { type AnyRow, row } from '../row.ts';
 import { coded, message, onyxFailure, onyxInvalid } from './errors.ts';
 import { everything, fromRole, id, isoDate, nothing, roleName, toRole } from './shapes.ts';
@@ -328,7 +329,7 @@ export const tokenRows: AnyRow[] = [
     variables: () => ({}),
     output: ({ viewer }) =>
       permissions
-        .filter((name) => viewer?.permissions.includes(name))
+        .filter((name) => viewer && permissionNames(viewer.permissions).includes(name))
         .map((name: Permission) => ({
           scope: name,
           group_label: name.slice(name.indexOf(':') + 1),

@@ -1,7 +1,8 @@
 import { z } from '@hono/zod-openapi';
 import { type Permission, type Role, rolePermissions } from '../../authz/permissions.ts';
 import { badInput, unauthenticated } from '../../errors.ts';
-import { graphql, type ResultOf } from '../graphql.ts';
+import { granted, graphql, type ResultOf } from '../graphql.ts';
+import { permissionNames } from '../permission-names.ts';
 import { type AnyRow, row } from '../row.ts';
 import { UserByEmail, UserRead, userRead } from './auth.ts';
 import { coded, detail } from './errors.ts';
@@ -12,7 +13,10 @@ const tag = 'User management';
 
 const Viewer = graphql(`
   query Me {
-    viewer { id name email role accountType passwordConfigured permissions token { createdAt expiresAt } }
+    viewer {
+      role permissions token { createdAt expiresAt }
+      user { databaseId name email role accountType passwordConfigured }
+    }
   }
 `);
 
@@ -109,10 +113,9 @@ const defaults = {
 };
 
 /** A member of a group: the account, and every other field at its default. */
-export const memberInfo = (user: Parameters<typeof userRead>[0] & { active: boolean }): z.input<typeof UserInfo> => ({
-  ...userRead(user, user.active),
-  ...defaults,
-});
+export const memberInfo = (
+  user: Parameters<typeof userRead>[0] & { active: boolean | null },
+): z.input<typeof UserInfo> => ({ ...userRead(user, granted(user, 'active').active), ...defaults });
 
 /** The permissions of a viewer under the names of this server, and `admin` or `basic` where they hold all of such a role. */
 export function effectivePermissions(held: readonly string[]): string[] {
@@ -124,8 +127,8 @@ export function effectivePermissions(held: readonly string[]): string[] {
 const accountType = z.enum(['STANDARD', 'SERVICE_ACCOUNT']);
 
 export const FullUser = graphql(`
-  fragment FullUser on Account @_unmask {
-    id email name role accountType active passwordConfigured createdAt updatedAt
+  fragment FullUser on User @_unmask {
+    databaseId email name role accountType active passwordConfigured createdAt updatedAt
   }
 `);
 
@@ -148,24 +151,27 @@ export const FullUserSnapshot = z
   })
   .openapi('FullUserSnapshot');
 
-export const fullUser = (user: ResultOf<typeof FullUser>): z.input<typeof FullUserSnapshot> => ({
-  id: user.id,
-  email: user.email,
-  role: fromRole(user.role),
-  is_active: user.active,
-  password_configured: user.passwordConfigured,
-  account_type: user.accountType,
-  personal_name: user.name,
-  created_at: user.createdAt,
-  updated_at: user.updatedAt,
-  groups: defaultGroups.filter(({ role }) => role === user.role).map(({ id, name }) => ({ id, name })),
-  is_scim_synced: false,
-  craft_enabled: false,
-  is_admin: user.role === 'ADMIN',
-});
+export function fullUser(found: ResultOf<typeof FullUser>): z.input<typeof FullUserSnapshot> {
+  const user = granted(found, 'email', 'role', 'active', 'passwordConfigured', 'createdAt', 'updatedAt');
+  return {
+    id: user.databaseId,
+    email: user.email,
+    role: fromRole(user.role),
+    is_active: user.active,
+    password_configured: user.passwordConfigured,
+    account_type: user.accountType,
+    personal_name: user.name,
+    created_at: user.createdAt,
+    updated_at: user.updatedAt,
+    groups: defaultGroups.filter(({ role }) => role === user.role).map(({ id, name }) => ({ id, name })),
+    is_scim_synced: false,
+    craft_enabled: false,
+    is_admin: user.role === 'ADMIN',
+  };
+}
 
 const Invited = z.object({ email: z.string() }).openapi('InvitedUserSnapshot');
-const byEmail = ({ body }: { body: z.infer<typeof UserByEmail> }) => ({ input: { email: body.user_email } });
+const byEmail = ({ body }: { body: z.infer<typeof UserByEmail> }) => ({ input: { user: { email: body.user_email } } });
 
 /** The older shape of a missing user, and 400 for what the state of things forbids. */
 const unchanged: AnyRow['failure'] = (error) => {
@@ -209,7 +215,7 @@ const isPaged = (query: z.infer<typeof AllUsersQuery>): boolean =>
   [query.accepted_page, query.slack_users_page, query.invited_page].every((page) => page !== undefined);
 
 const ChangeRole = graphql(
-  `mutation ChangeRole($input: ChangeUserRoleInput!) { changeUserRole(input: $input) { account { id } } }`,
+  `mutation ChangeRole($input: ChangeUserRoleInput!) { changeUserRole(input: $input) { user { id } } }`,
 );
 
 /** Throws BAD_USER_INPUT for roles that the contract does not let people have. */
@@ -232,15 +238,16 @@ export const userRows: AnyRow[] = [
     output: ({ viewer }) => {
       if (!viewer) throw unauthenticated();
       const { createdAt, expiresAt } = viewer.token;
+      const user = granted(viewer.user, 'email', 'passwordConfigured');
       return {
-        ...userRead(viewer),
+        ...userRead(user),
         ...defaults,
-        personalization: { ...defaults.personalization, name: viewer.name },
+        personalization: { ...defaults.personalization, name: user.name },
         token_expires_at: expiresAt,
         current_token_created_at: createdAt,
         current_token_expiry_length: expiresAt ? Math.round((expiresAt.getTime() - createdAt.getTime()) / 1000) : null,
-        password_configured: viewer.passwordConfigured,
-        effective_permissions: effectivePermissions(viewer.permissions),
+        password_configured: user.passwordConfigured,
+        effective_permissions: effectivePermissions(permissionNames(viewer.permissions)),
       };
     },
     failure: (error) => (error.code === 'UNAUTHENTICATED' ? detail(403, 'Unauthorized') : null),
@@ -256,7 +263,11 @@ export const userRows: AnyRow[] = [
     variables: () => ({}),
     output: ({ viewer }) => {
       if (!viewer) throw unauthenticated();
-      return { permissions: effectivePermissions(viewer.permissions), is_manager: false, managed_group_ids: [] };
+      return {
+        permissions: effectivePermissions(permissionNames(viewer.permissions)),
+        is_manager: false,
+        managed_group_ids: [],
+      };
     },
   }),
   row({
@@ -265,12 +276,12 @@ export const userRows: AnyRow[] = [
     tag,
     summary: 'Who calls, in the form of the registration',
     reply: UserRead,
-    document: graphql(`query UserMe { viewer { id email role accountType } }`),
+    document: graphql(`query UserMe { viewer { user { databaseId email role accountType } } }`),
     signedIn: true,
     variables: () => ({}),
     output: ({ viewer }) => {
       if (!viewer) throw unauthenticated();
-      return userRead(viewer);
+      return userRead(viewer.user);
     },
     failure: (error) => (error.code === 'UNAUTHENTICATED' ? detail(401, 'Unauthorized') : null),
   }),
@@ -295,12 +306,15 @@ export const userRows: AnyRow[] = [
     query: z.object({ include_api_keys: flag.default(false) }),
     reply: z.array(z.object({ id: z.uuid(), email: z.string() }).openapi('MinimalUserSnapshot')),
     document: graphql(
-      `query Directory($first: Int!, $keys: Boolean!) {
-        users(first: $first, includeServiceAccounts: $keys) { nodes { id email } }
+      `query Directory($first: Int!, $types: [AccountType!]!) {
+        users(first: $first, filter: { accountTypes: $types }) { nodes { databaseId email } }
       }`,
     ),
-    variables: ({ query }) => ({ first: everything, keys: query.include_api_keys }),
-    output: ({ users }) => users.nodes.map(({ id, email }) => ({ id, email })),
+    variables: ({ query }) => ({
+      first: everything,
+      types: query.include_api_keys ? accountType.options : ['STANDARD' as const],
+    }),
+    output: ({ users }) => users.nodes.map(({ databaseId, email }) => ({ id: databaseId, email: email ?? '' })),
   }),
   row({
     method: 'get',
@@ -319,24 +333,24 @@ export const userRows: AnyRow[] = [
       })
       .openapi('AllUsersResponse'),
     document: graphql(
-      `query AllUsers($first: Int!, $accounts: Int!, $invitations: Int!, $filter: AccountFilter!, $query: String) {
-        accounts(first: $first, offset: $accounts, filter: $filter) { totalCount nodes { ...FullUser } }
-        invitations(first: $first, offset: $invitations, query: $query) { totalCount nodes { email } }
+      `query AllUsers($first: Int!, $users: Int!, $invitations: Int!, $filter: UserFilter!, $search: String) {
+        allUsers(first: $first, offset: $users, filter: $filter) { totalCount nodes { ...FullUser } }
+        invitations(first: $first, offset: $invitations, filter: { search: $search }) { totalCount nodes { email } }
       }`,
       [FullUser],
     ),
     variables: ({ query }) => ({
       first: isPaged(query) ? pageOf : everything,
-      accounts: isPaged(query) ? (query.accepted_page ?? 0) * pageOf : 0,
+      users: isPaged(query) ? (query.accepted_page ?? 0) * pageOf : 0,
       invitations: isPaged(query) ? (query.invited_page ?? 0) * pageOf : 0,
-      query: query.q,
-      filter: { query: query.q, accountTypes: query.include_api_keys ? accountType.options : ['STANDARD' as const] },
+      search: query.q,
+      filter: { search: query.q, accountTypes: query.include_api_keys ? accountType.options : ['STANDARD' as const] },
     }),
-    output: ({ accounts, invitations }, { query }) => ({
-      accepted: accounts.nodes.map(fullUser),
+    output: ({ allUsers, invitations }, { query }) => ({
+      accepted: allUsers.nodes.map(fullUser),
       invited: invitations.nodes.map(({ email }) => ({ email })),
       slack_users: [],
-      accepted_pages: pagesOf(isPaged(query), accounts.totalCount),
+      accepted_pages: pagesOf(isPaged(query), allUsers.totalCount),
       invited_pages: pagesOf(isPaged(query), invitations.totalCount),
       slack_users_pages: pagesOf(isPaged(query), 0),
     }),
@@ -358,8 +372,8 @@ export const userRows: AnyRow[] = [
       .object({ items: z.array(FullUserSnapshot), total_items: z.int() })
       .openapi('PaginatedReturn_FullUserSnapshot_'),
     document: graphql(
-      `query PageOfAccounts($first: Int!, $offset: Int!, $filter: AccountFilter!) {
-        accounts(first: $first, offset: $offset, filter: $filter) { totalCount nodes { ...FullUser } }
+      `query PageOfUsers($first: Int!, $offset: Int!, $filter: UserFilter!) {
+        allUsers(first: $first, offset: $offset, filter: $filter) { totalCount nodes { ...FullUser } }
       }`,
       [FullUser],
     ),
@@ -367,13 +381,13 @@ export const userRows: AnyRow[] = [
       first: query.page_size,
       offset: query.page_num * query.page_size,
       filter: {
-        query: query.q,
+        search: query.q,
         active: query.is_active,
         roles: toRoles(query.roles),
         accountTypes: toTypes(query.account_types),
       },
     }),
-    output: ({ accounts }) => ({ items: accounts.nodes.map(fullUser), total_items: accounts.totalCount }),
+    output: ({ allUsers }) => ({ items: allUsers.nodes.map(fullUser), total_items: allUsers.totalCount }),
   }),
   row({
     method: 'get',
@@ -381,11 +395,11 @@ export const userRows: AnyRow[] = [
     tag,
     summary: 'List all accounts',
     reply: z.array(FullUserSnapshot),
-    document: graphql(`query AllAccounts($first: Int!) { accounts(first: $first) { nodes { ...FullUser } } }`, [
+    document: graphql(`query EveryUser($first: Int!) { allUsers(first: $first) { nodes { ...FullUser } } }`, [
       FullUser,
     ]),
     variables: () => ({ first: everything }),
-    output: ({ accounts }) => accounts.nodes.map(fullUser),
+    output: ({ allUsers }) => allUsers.nodes.map(fullUser),
   }),
   row({
     method: 'get',
@@ -397,12 +411,12 @@ export const userRows: AnyRow[] = [
       status_counts: z.object({ active: z.int(), inactive: z.int() }),
     }),
     document: graphql(`
-      query CountAccounts {
-        limited: accounts(first: 0, filter: { roles: [LIMITED] }) { totalCount }
-        basic: accounts(first: 0, filter: { roles: [BASIC] }) { totalCount }
-        admin: accounts(first: 0, filter: { roles: [ADMIN] }) { totalCount }
-        active: accounts(first: 0, filter: { active: true }) { totalCount }
-        inactive: accounts(first: 0, filter: { active: false }) { totalCount }
+      query CountUsers {
+        limited: allUsers(first: 0, filter: { roles: [LIMITED] }) { totalCount }
+        basic: allUsers(first: 0, filter: { roles: [BASIC] }) { totalCount }
+        admin: allUsers(first: 0, filter: { roles: [ADMIN] }) { totalCount }
+        active: allUsers(first: 0, filter: { active: true }) { totalCount }
+        inactive: allUsers(first: 0, filter: { active: false }) { totalCount }
       }
     `),
     variables: () => ({}),
@@ -462,7 +476,7 @@ export const userRows: AnyRow[] = [
     document: graphql(
       `mutation RemoveInvitation($input: RemoveInvitationInput!) { removeInvitation(input: $input) { remainingCount } }`,
     ),
-    variables: byEmail,
+    variables: ({ body }) => ({ input: { email: body.user_email } }),
     output: ({ removeInvitation }) => removeInvitation.remainingCount,
     failure: unchanged,
   }),
@@ -474,7 +488,7 @@ export const userRows: AnyRow[] = [
     body: UserByEmail,
     reply: nothing,
     document: graphql(
-      `mutation Deactivate($input: DeactivateUserInput!) { deactivateUser(input: $input) { account { id } } }`,
+      `mutation Deactivate($input: DeactivateUserInput!) { deactivateUser(input: $input) { user { id } } }`,
     ),
     variables: byEmail,
     output: () => null,
@@ -487,9 +501,7 @@ export const userRows: AnyRow[] = [
     summary: 'Let a person in again',
     body: UserByEmail,
     reply: nothing,
-    document: graphql(
-      `mutation Activate($input: ActivateUserInput!) { activateUser(input: $input) { account { id } } }`,
-    ),
+    document: graphql(`mutation Activate($input: ActivateUserInput!) { activateUser(input: $input) { user { id } } }`),
     variables: byEmail,
     output: () => null,
     failure: unchanged,
@@ -516,7 +528,7 @@ export const userRows: AnyRow[] = [
       .openapi('UserRoleUpdateRequest'),
     reply: nothing,
     document: ChangeRole,
-    variables: ({ body }) => ({ input: { email: body.user_email, role: settableRole(body.new_role) } }),
+    variables: ({ body }) => ({ input: { user: { email: body.user_email }, role: settableRole(body.new_role) } }),
     output: () => null,
     failure: unchanged,
   }),
@@ -528,7 +540,9 @@ export const userRows: AnyRow[] = [
     body: z.object({ user_email: z.string(), is_admin: z.boolean() }),
     reply: nothing,
     document: ChangeRole,
-    variables: ({ body }) => ({ input: { email: body.user_email, role: (body.is_admin ? 'ADMIN' : 'BASIC') as Role } }),
+    variables: ({ body }) => ({
+      input: { user: { email: body.user_email }, role: (body.is_admin ? 'ADMIN' : 'BASIC') as Role },
+    }),
     output: () => null,
     failure: (error, input) =>
       error.code === 'NOT_FOUND' ? coded(404, 'NOT_FOUND', 'User not found') : (unchanged(error, input) ?? null),
