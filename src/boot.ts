@@ -22,6 +22,8 @@ export interface BootOptions {
   listen?: (fetch: Booted['fetch'], attach: Booted['attach']) => Promise<string>;
   /** Called when another instance has taken over the database: this one must stop at once. One line for the operator. */
   onLockLost?: (message: string) => void;
+  /** Gets the first admin key when one is generated. When it throws, no key is created and the start fails. */
+  onFirstAdminKey?: (secret: string) => void;
 }
 
 /** A server that is ready to be listened to. */
@@ -53,6 +55,7 @@ export async function boot({
   checkReplies,
   listen,
   onLockLost,
+  onFirstAdminKey,
 }: BootOptions): Promise<Booted> {
   const { databaseUrl, dataDir, statementTimeoutMs } = settings;
   await checkDataDir(dataDir);
@@ -85,7 +88,7 @@ export async function boot({
     checkReplies: checkReplies ?? false,
   });
   if (listen) publicUrl = await listen(fetch, sockets.attach);
-  const firstAdminKey = await services.tokens.createFirstAdminKey(settings.bootstrapAdminKey ?? null);
+  const firstAdminKey = await services.tokens.createFirstAdminKey(settings.bootstrapAdminKey ?? null, onFirstAdminKey);
   if (services.embedder) await useVectorExtension(db, log);
   await ingestGuide(db, services.knowledge, publicUrl);
   services.embedder?.soon();

@@ -18,5 +18,8 @@ export function createLog(level: string, destination?: pino.DestinationStream): 
   );
 }
 
+/** For the line with which a server ends that cannot start: on standard error, and written before the process exits. */
+export const failureLog = (): Log => createLog('fatal', pino.destination({ dest: 2, sync: true }));
+
 /** The request that the running code belongs to, for errors that surface where no context reaches. */
 export const currentRequest = new AsyncLocalStorage<{ requestId: string; log: Log }>();

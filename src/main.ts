@@ -1,12 +1,14 @@
 import type { Server } from 'node:http';
 import { serve } from '@hono/node-server';
 import { type Booted, boot } from './boot.ts';
+import { type FirstAdminKey, handOver } from './first-admin-key.ts';
+import { logRequests } from './http/access-log.ts';
 import { createStartingServer } from './http/starting-server.ts';
-import { createLog } from './log.ts';
+import { createLog, failureLog } from './log.ts';
 import { readSettings, type Settings, SettingsError } from './settings.ts';
 import { StartupError } from './startup-error.ts';
 import { HungFolderError } from './store/data-dir.ts';
-import { welcome } from './welcome.ts';
+import { announce } from './welcome.ts';
 
 /** The port cannot be opened. */
 class PortError extends SettingsError {
@@ -22,7 +24,10 @@ const readerTimeoutMs = 2_000;
 
 /** Ends the process with 1, and says why: in one line where the operator can change it, else with the whole error. */
 function giveUp(error: unknown): never {
-  console.error(error instanceof StartupError ? `latchkey: ${error.message}` : error);
+  const isPlain = error instanceof StartupError;
+  if (process.env.NODE_ENV === 'production')
+    failureLog().fatal(isPlain ? {} : { error }, isPlain ? error.message : 'unexpected error');
+  else console.error(isPlain ? `latchkey: ${error.message}` : error);
   // An orderly exit would wait for the file system as well.
   if (error instanceof HungFolderError) process.kill(process.pid, 'SIGKILL');
   process.exit(1);
@@ -42,16 +47,24 @@ async function main(): Promise<void> {
   const settings = readSettings(process.env);
   const log = createLog(settings.logLevel);
   let serving: Booted['fetch'] = createStartingServer();
-  const open = () => listen(settings, (...request: Parameters<Booted['fetch']>) => serving(...request));
+  const open = async () => {
+    const listening = await listen(settings, (...request: Parameters<Booted['fetch']>) => serving(...request));
+    logRequests(listening.server, log);
+    return listening;
+  };
   // Opened before the database, so that health checks are answered while that takes its time. In a rolling restart the
   // instance before has the port, and gives it back with the database.
   let listening = await open().catch((error: unknown) => {
     if (error instanceof PortError && error.inUse) return null;
     throw error;
   });
+  let firstKey: FirstAdminKey | null = null;
   const booted = await boot({
     settings,
     log,
+    onFirstAdminKey: (secret) => {
+      firstKey = handOver(secret, { dataDir: settings.dataDir, isTerminal: process.stdout.isTTY });
+    },
     onLockLost: (message) => giveUp(new StartupError(message)),
     listen: async (fetch, attach) => {
       listening ??= await open();
@@ -78,7 +91,7 @@ async function main(): Promise<void> {
     process.exit(0);
   };
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => void stop().catch(giveUp));
-  console.log(welcome(booted.publicUrl, booted.firstAdminKey));
+  announce(booted.publicUrl, firstKey, settings.isProduction ? log : null);
 }
 
 await main().catch(giveUp);

@@ -1,5 +1,5 @@
-import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import type { IncomingMessage } from 'node:http';
 import { isIP } from 'node:net';
 import { join } from 'node:path';
 import type { HttpBindings } from '@hono/node-server';
@@ -19,9 +19,11 @@ import { multipart } from './form.ts';
 import { uploadPermissions } from './graphql/uploading.ts';
 import { createWebSockets, type WebSockets } from './graphql/websocket.ts';
 import { createGraphQLServer } from './graphql/yoga.ts';
+import { noteRequest, noteToken } from './http/access-log.ts';
 import { type NotReady, serveHealth } from './http/health.ts';
 import { createHostCheck, type HostRequest } from './http/host-check.ts';
 import { type BodyFailure, createRequestBodies, maxBody, type RequestBody } from './http/request-bodies.ts';
+import { requestIdOf } from './http/request-id.ts';
 import { currentRequest, type Log } from './log.ts';
 import { createMetrics } from './metrics.ts';
 import { mentionsSecret } from './modules/tokens/secret.ts';
@@ -102,6 +104,9 @@ export function createServer({
     userAgent: headers.get('user-agent'),
     origin: headers.get('origin'),
   });
+  /** The request as Node has it; absent when `fetch` is called without a connection. */
+  const incomingOf = (c: HonoContext<Env>): IncomingMessage | undefined =>
+    c.env?.incoming as IncomingMessage | undefined;
   const clientOf = (c: HonoContext<Env>): Client =>
     clientBehind(c.req.raw.headers, c.env?.incoming?.socket?.remoteAddress);
 
@@ -140,14 +145,16 @@ export function createServer({
   }
 
   /** The same for a request, which counts. Throws RATE_LIMITED. */
-  async function admit(headers: Headers, client: Client, accept: Accept): Promise<Caller> {
+  async function admit(headers: Headers, client: Client, accept: Accept, incoming?: IncomingMessage): Promise<Caller> {
     const caller = await identify(headers, client, accept);
-    if (caller.viewer !== null && caller.viewer !== 'refused') await services.limits.admitRequest(caller.viewer);
+    if (caller.viewer === null || caller.viewer === 'refused') return caller;
+    noteToken(incoming, caller.viewer.credential.tokenId);
+    await services.limits.admitRequest(caller.viewer);
     return caller;
   }
 
   const authenticate = (c: HonoContext<Env>, accept: Accept): Promise<Caller> =>
-    admit(c.req.raw.headers, clientOf(c), accept);
+    admit(c.req.raw.headers, clientOf(c), accept, incomingOf(c));
 
   const contextWith = (request: Omit<Context, 'services' | 'db' | 'budget'>): Context => ({
     ...request,
@@ -169,16 +176,14 @@ export function createServer({
     });
 
   app.use(async (c, next) => {
-    const requestId = randomUUID();
+    const requestId = requestIdOf(c.req.raw.headers);
     const requestLog = log.child({ requestId });
+    noteRequest(incomingOf(c), { requestId, client: clientOf(c).address, tokenId: null });
     c.set('requestId', requestId);
     c.set('log', requestLog);
-    const startedAt = performance.now();
     await currentRequest.run({ requestId, log: requestLog }, next);
     c.res.headers.set('X-Request-Id', requestId);
     metrics.request(c.req.method, routeOf(c), c.res.status);
-    const durationMs = Math.round(performance.now() - startedAt);
-    requestLog.debug({ method: c.req.method, path: c.req.path, status: c.res.status, durationMs }, 'request');
   });
   const secured = secureHeaders({
     contentSecurityPolicy: pagePolicy,

@@ -140,6 +140,8 @@ const Environment = z
         context.addIssue({ code: 'custom', path: [name], message: 'is required with LLM_PROVIDER=openai-compatible' });
   })
   .transform((env) => ({
+    /** Every line of output is JSON. */
+    isProduction: env.NODE_ENV === 'production',
     port: env.PORT,
     host: env.HOST,
     dataDir: resolve(projectRoot, env.DATA_DIR),

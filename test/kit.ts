@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { serve } from '@hono/node-server';
 import pg from 'pg';
 import { type Booted, boot } from '../src/boot.ts';
+import { logRequests } from '../src/http/access-log.ts';
 import { createLog } from '../src/log.ts';
 import { mentionsSecret, newSecret } from '../src/modules/tokens/secret.ts';
 import { readSettings } from '../src/settings.ts';
@@ -162,6 +163,7 @@ export async function startKit({
   const server = serve({ fetch: booted.fetch, port: 0, hostname: '127.0.0.1' }) as Server;
   // A test can be busy for longer than a client may be idle, and would then send into a connection that is being closed.
   server.keepAliveTimeout = 0;
+  logRequests(server, booted.foundation.log);
   booted.attach(server);
   await new Promise<void>((resolve) => (server.listening ? resolve() : server.once('listening', resolve)));
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;

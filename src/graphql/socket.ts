@@ -7,6 +7,8 @@ import type { RawData, WebSocket } from 'ws';
 import type { Client, Principal, Viewer } from '../authz/principal.ts';
 import type { Context } from '../context.ts';
 import { reportedError } from '../error-report.ts';
+import { noteRequest, noteToken } from '../http/access-log.ts';
+import { requestIdOf } from '../http/request-id.ts';
 import { parseJson } from '../json.ts';
 import { currentRequest, type Log } from '../log.ts';
 import type { Services } from '../services.ts';
@@ -82,6 +84,7 @@ export function serveSocket(socket: WebSocket, request: IncomingMessage, options
   const { services, log } = options;
   const headers = headersOf(request);
   const client = options.clientOf(headers, request.socket.remoteAddress);
+  noteRequest(request, { requestId: requestIdOf(headers), client: client.address, tokenId: null });
   let initialised = false;
   let acknowledged = false;
   let ended = false;
@@ -197,6 +200,7 @@ export function serveSocket(socket: WebSocket, request: IncomingMessage, options
       return null;
     }
     secret = holder.secret;
+    noteToken(request, holder.viewer.credential.tokenId);
     follow(holder.viewer);
     return holder.viewer;
   }

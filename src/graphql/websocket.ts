@@ -1,6 +1,7 @@
 import type { IncomingMessage, Server } from 'node:http';
 import { GRAPHQL_TRANSPORT_WS_PROTOCOL } from 'graphql-ws';
 import { WebSocketServer } from 'ws';
+import { noteRefusal } from '../http/access-log.ts';
 import type { HostCheck } from '../http/host-check.ts';
 import type { Metrics } from '../metrics.ts';
 import { type OpenSocket, type SocketOptions, serveSocket } from './socket.ts';
@@ -60,7 +61,10 @@ export function createWebSockets({ metrics, hostRefusal, refusedQuery, ...option
       onUpgrade(http, {
         refusal(request) {
           const refusal = judge(request);
-          if (refusal) metrics.request('GET', refusal.status === 404 ? 'unmatched' : path, refusal.status);
+          if (refusal) {
+            noteRefusal(request, refusal.status);
+            metrics.request('GET', refusal.status === 404 ? 'unmatched' : path, refusal.status);
+          }
           return refusal;
         },
         take: (request, connection, head) =>

@@ -1,8 +1,10 @@
-import { randomUUID } from 'node:crypto';
+import type { IncomingMessage } from 'node:http';
 import { Hono } from 'hono';
 import { unavailable } from '../errors.ts';
 import { dialectAt, replyWithError } from '../rest/routes.ts';
+import { noteRequest } from './access-log.ts';
 import { readinessReply, serveHealth } from './health.ts';
+import { requestIdOf } from './request-id.ts';
 
 /**
  * What answers while the database is opened and migrated, which can take minutes: health checks, and 503 for everything
@@ -11,8 +13,14 @@ import { readinessReply, serveHealth } from './health.ts';
 export function createStartingServer(): Hono['fetch'] {
   const app = new Hono();
   app.use(async (c, next) => {
+    const requestId = requestIdOf(c.req.raw.headers);
+    noteRequest((c.env as { incoming?: IncomingMessage } | undefined)?.incoming, {
+      requestId,
+      client: null,
+      tokenId: null,
+    });
     await next();
-    c.res.headers.set('X-Request-Id', randomUUID());
+    c.res.headers.set('X-Request-Id', requestId);
   });
   serveHealth(app, async () => 'starting');
   for (const prefix of ['', '/api']) app.get(`${prefix}/health`, (c) => readinessReply(c, 'starting'));

@@ -1,7 +1,7 @@
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
@@ -60,7 +60,14 @@ export async function start(environment: Environment): Promise<Latchkey & { url:
   return { ...latchkey, url };
 }
 
-export const keyIn = ({ output }: Latchkey) => /\bon_[0-9A-Za-z]{36}\b/.exec(output.stdout)?.[0];
+/** The file that a first start says its admin key is in. */
+export const keyFileIn = ({ output }: Latchkey) => /\/[^\s"]+\/first-admin-key\b/.exec(output.stdout)?.[0];
+
+/** The admin key of a first start; undefined after every other one. */
+export function keyIn(latchkey: Latchkey): string | undefined {
+  const file = keyFileIn(latchkey);
+  return file && readFileSync(file, 'utf8').trim();
+}
 
 /** A database of one's own, kept between starts: a folder, or a database on the server that DATABASE_URL names. */
 export async function storage(): Promise<{ environment: Environment; drop: () => Promise<void> }> {

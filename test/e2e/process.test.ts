@@ -1,10 +1,23 @@
 import { once } from 'node:events';
+import { readFileSync, statSync } from 'node:fs';
 import { type AddressInfo, connect, createServer } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { until } from '../kit.ts';
 import { gather, jsonLines } from '../lines.ts';
 import { type ModelServer, makeGate, startModelServer } from '../model-server.ts';
-import { api, build, type Environment, keyIn, kill, killAll, run, start, storage, written } from './latchkey.ts';
+import {
+  api,
+  build,
+  type Environment,
+  keyFileIn,
+  keyIn,
+  kill,
+  killAll,
+  run,
+  start,
+  storage,
+  written,
+} from './latchkey.ts';
 
 /** Each test waits for whole processes, several in turn. */
 const timeout = 60_000;
@@ -27,12 +40,17 @@ describe('the first start', { timeout }, () => {
     const key = keyIn(latchkey);
     expect(output.stdout).toContain(`GraphiQL    ${url}/graphql`);
     expect(output.stdout).toContain(`REST API    ${url}/api/docs`);
-    expect(output.stdout).toContain(`The first admin key, shown this once:  ${key}`);
+    // Output that is no terminal is collected by others: it names a file that only the user of the server can read.
+    expect(output.stdout).not.toContain(key);
+    const file = keyFileIn(latchkey) ?? '';
+    expect(file).toBe(`${store.environment.DATA_DIR}/first-admin-key`);
+    expect(statSync(file).mode & 0o777).toBe(0o600);
     for (const page of ['/graphql', '/api/docs'])
       expect([page, (await fetch(`${url}${page}`, { headers: { accept: 'text/html' } })).status]).toEqual([page, 200]);
 
     const command = /curl [\s\S]*?send-chat-message/.exec(output.stdout)?.[0].replaceAll('\\\n', ' ') ?? '';
-    const headers = [...command.matchAll(/-H "([^:"]+): ([^"]+)"/g)].map(
+    const filled = command.replace(/\$\(cat '([^']+)'\)/, (_, path) => readFileSync(path, 'utf8').trim());
+    const headers = [...filled.matchAll(/-H "([^:"]+): ([^"]+)"/g)].map(
       ([, name, value]) => [name, value] as [string, string],
     );
     const body = /-d '([^']+)'/.exec(command)?.[1] ?? '';
@@ -65,6 +83,59 @@ describe('the first start', { timeout }, () => {
     expect(await latchkey.exited).toBe(0);
     expect(latchkey.output.stderr).toBe('');
     for (const socket of sockets) socket.destroy();
+  });
+});
+
+describe('in production', { timeout }, () => {
+  it('every line of the output is JSON, from the first one on, and the first key is in a file', async () => {
+    const store = await storage();
+    const latchkey = run({ ...store.environment, NODE_ENV: 'production' });
+    const [, url = ''] = await written(latchkey, /"url":"([^"]+)"[^\n]*"msg":"Latchkey is listening"\}\n/);
+    const key = keyIn(latchkey);
+    const request = fetch(`${url}/api/me`, { headers: { authorization: `Bearer ${key}`, 'x-request-id': 'first' } });
+    expect((await request).status).toBe(200);
+    await written(latchkey, /"msg":"request"/);
+    latchkey.process.kill('SIGTERM');
+    expect(await latchkey.exited).toBe(0);
+    const lines = latchkey.output.stdout
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+    const file = `${store.environment.DATA_DIR}/first-admin-key`;
+    expect(lines).toContainEqual(
+      expect.objectContaining({ msg: 'Latchkey is listening', graphiql: `${url}/graphql`, firstAdminKeyFile: file }),
+    );
+    expect(lines).toContainEqual(
+      expect.objectContaining({
+        msg: 'request',
+        requestId: 'first',
+        path: '/api/me',
+        status: 200,
+        client: '127.0.0.1',
+      }),
+    );
+    expect(latchkey.output.stdout).not.toContain(key);
+    expect(latchkey.output.stderr).toBe('');
+    await store.drop();
+  });
+
+  it('a start that fails says why in one line of JSON', async () => {
+    const latchkey = run({ NODE_ENV: 'production', PORT: 'abc' });
+    expect(await latchkey.exited).toBe(1);
+    expect(latchkey.output.stdout).toBe('');
+    const [line, end] = latchkey.output.stderr.split('\n');
+    expect(JSON.parse(line ?? '')).toMatchObject({ level: 60, msg: expect.stringContaining('PORT') });
+    expect(end).toBe('');
+  });
+
+  it('writes no access log at LOG_LEVEL=warn', async () => {
+    const store = await storage();
+    const latchkey = await start({ ...store.environment, LOG_LEVEL: 'warn' });
+    expect((await fetch(`${latchkey.url}/health`)).status).toBe(200);
+    latchkey.process.kill('SIGTERM');
+    expect(await latchkey.exited).toBe(0);
+    expect(latchkey.output.stdout).not.toContain('"msg"');
+    await store.drop();
   });
 });
 

@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util';
+import { type FirstAdminKey, handOver } from '../../first-admin-key.ts';
 import { createLog } from '../../log.ts';
 import { createServices, type Foundation } from '../../services.ts';
 import { readSettings, type Settings } from '../../settings.ts';
@@ -83,10 +84,13 @@ async function findOperator(
   const found = await operatorOf(db, settings, as);
   if (found) return { operator: found, firstKey: null };
   if (dryRun) throw new ImportError('there is no administrator yet: start the server once, or leave out --dry-run');
-  const key = await services.tokens.createFirstAdminKey(settings.bootstrapAdminKey ?? null);
+  let firstKey: FirstAdminKey | null = null;
+  await services.tokens.createFirstAdminKey(settings.bootstrapAdminKey ?? null, (secret) => {
+    firstKey = handOver(secret, { dataDir: settings.dataDir, isTerminal: process.stdout.isTTY });
+  });
   const operator = await operatorOf(db, settings, null);
   if (!operator) throw new ImportError('there is no administrator');
-  return { operator, firstKey: key === settings.bootstrapAdminKey ? null : key };
+  return { operator, firstKey: firstKey as FirstAdminKey | null };
 }
 
 /** Why the command stops: one line where the operator can mend it. */
@@ -114,7 +118,9 @@ export async function runImport(command: ImportCommand, args: string[], environm
     const { db, services, close } = await openServices(settings);
     try {
       const { operator, firstKey } = await findOperator({ db, services }, settings, read.options);
-      if (firstKey !== null) console.log(`Your first admin key, shown this once: ${firstKey}`);
+      if (firstKey && 'secret' in firstKey)
+        console.log(`Your first admin key, displayed only once: ${firstKey.secret}`);
+      if (firstKey && 'file' in firstKey) say(`your first admin key is in ${firstKey.file}`);
       say(`importing as ${operator.email}`);
       const report = await run({ db, services, operator, say, dryRun: read.options.dryRun });
       for (const line of report.lines()) console.log(safe(line));

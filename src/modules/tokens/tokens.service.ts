@@ -347,7 +347,10 @@ export function tokensService(db: Database, audit: AuditService, users: UsersSer
     },
 
     /** The first admin key of a new server. `secret` is the operator's own, or null for a generated one. */
-    async createFirstAdminKey(given: string | null): Promise<string | null> {
+    async createFirstAdminKey(
+      given: string | null,
+      handOver: (secret: string) => void = () => {},
+    ): Promise<string | null> {
       return db.prisma.$transaction(async (transaction) => {
         await users.lockAdmins(transaction);
         if ((await users.countAdmins(transaction)) > 0) return null;
@@ -371,6 +374,7 @@ export function tokensService(db: Database, audit: AuditService, users: UsersSer
           target: { type: 'ApiKey', id: key.id },
           detail: { name: key.name, role: 'ADMIN', scopes: null },
         });
+        if (secret !== given) handOver(secret);
         return secret;
       });
     },
