@@ -1,0 +1,210 @@
+import { execFile } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { promisify } from 'node:util';
+import {
+  buildSchema,
+  type GraphQLField,
+  GraphQLID,
+  type GraphQLInputType,
+  type GraphQLOutputType,
+  getNamedType,
+  getNullableType,
+  isEnumType,
+  isInputObjectType,
+  isListType,
+  isNonNullType,
+  isObjectType,
+} from 'graphql';
+import relayCompiler from 'relay-compiler';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { projectRoot } from '../../src/root.ts';
+
+/** The client tools that read the committed schema, run as their users run them. */
+const sdl = readFileSync(join(projectRoot, 'schema', 'schema.graphql'), 'utf8');
+const schema = buildSchema(sdl);
+const run = promisify(execFile);
+
+let folder: string;
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'latchkey-client-tools-'));
+});
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+type Field = GraphQLField<unknown, unknown>;
+
+const queries = Object.values(schema.getQueryType()?.getFields() ?? {});
+const mutations = Object.values(schema.getMutationType()?.getFields() ?? {});
+const connectionNode = ({ type }: { type: GraphQLOutputType }) => {
+  const named = getNamedType(type);
+  if (!isObjectType(named) || !named.name.endsWith('Connection')) return null;
+  const edges = named.getFields().edges;
+  const edge = edges && getNamedType(edges.type);
+  const node = isObjectType(edge) ? edge.getFields().node : undefined;
+  const type_ = node && getNamedType(node.type);
+  return isObjectType(type_) ? type_ : null;
+};
+
+/** The scalar fields of a type without arguments, for a selection. */
+const scalarsOf = (type: ReturnType<typeof connectionNode>): string =>
+  Object.values(type?.getFields() ?? {})
+    .filter((field) => field.args.length === 0 && !isObjectType(getNamedType(field.type)))
+    .filter((field) => 'serialize' in getNamedType(field.type) || isEnumType(getNamedType(field.type)))
+    .map(({ name }) => name)
+    .slice(0, 4)
+    .join(' ');
+
+/** Declares a variable for each argument of a field, except those that pagination uses, and passes it on. */
+function variablesOf(field: Field, without: readonly string[] = []) {
+  const args = field.args.filter(({ name }) => !without.includes(name));
+  return {
+    declared: args.map(({ name, type }) => `$${name}: ${type}`),
+    passed: args.map(({ name }) => `${name}: $${name}`),
+    args,
+  };
+}
+
+const paging = ['first', 'after', 'last', 'before', 'offset'];
+
+const capitalized = (name: string) => name[0]?.toUpperCase() + name.slice(1);
+
+/** A pagination fragment over each connection of `Query`, with `@refetchable`. */
+function paginationFragments(): Record<string, string> {
+  return Object.fromEntries(
+    queries.flatMap((field) => {
+      const node = connectionNode(field);
+      // Without a cursor argument, a list cannot be paged by Relay.
+      if (!node || !field.args.some(({ name }) => name === 'after')) return [];
+      const { args, passed } = variablesOf(field, paging);
+      const name = `${capitalized(field.name)}List`;
+      const definitions = [
+        'count: { type: "Int", defaultValue: 20 }',
+        'cursor: { type: "String" }',
+        ...args.map((arg) => `${arg.name}: { type: "${arg.type}" }`),
+      ].join(', ');
+      const list = `${field.name}(${['first: $count', 'after: $cursor', ...passed].join(', ')}) @connection(key: "${name}_${field.name}")`;
+      return [
+        [
+          name,
+          `fragment ${name}_query on Query @refetchable(queryName: "${name}Query") @argumentDefinitions(${definitions}) {
+            ${list} { edges { node { ${scalarsOf(node)} } } }
+          }`,
+        ],
+      ];
+    }),
+  );
+}
+
+/** Every mutation that returns the ID of a deleted object, with `@deleteEdge`. */
+function deletions(): Record<string, string> {
+  return Object.fromEntries(
+    mutations.flatMap((field) => {
+      const payload = getNamedType(field.type);
+      if (!isObjectType(payload)) return [];
+      const deleted = Object.values(payload.getFields()).find(
+        ({ name, type }) => /^deleted\w+Ids?$/.test(name) && getNamedType(type) === GraphQLID,
+      );
+      if (!deleted) return [];
+      const { declared, passed } = variablesOf(field);
+      const name = `${capitalized(field.name)}Edge`;
+      return [
+        [
+          name,
+          `mutation ${name}Mutation(${[...declared, '$connections: [ID!]!'].join(', ')}) {
+            ${field.name}(${passed.join(', ')}) { ${deleted.name} @deleteEdge(connections: $connections) }
+          }`,
+        ],
+      ];
+    }),
+  );
+}
+
+/** Every mutation that returns a created node of a listed type, with `@appendNode`. */
+function additions(): Record<string, string> {
+  const edges = new Map(
+    queries.flatMap((field) => {
+      const node = connectionNode(field);
+      return node ? [[node.name, `${getNamedType(field.type).name.replace(/Connection$/, '')}Edge`] as const] : [];
+    }),
+  );
+  return Object.fromEntries(
+    mutations.flatMap((field) => {
+      const payload = getNamedType(field.type);
+      if (!field.name.startsWith('create') || !isObjectType(payload)) return [];
+      const created = Object.values(payload.getFields()).find(({ type }) => edges.has(getNamedType(type).name));
+      if (!created) return [];
+      const node = getNamedType(created.type);
+      const { declared, passed } = variablesOf(field);
+      const name = `${capitalized(field.name)}Node`;
+      return [
+        [
+          name,
+          `mutation ${name}Mutation(${[...declared, '$connections: [ID!]!'].join(', ')}) {
+            ${field.name}(${passed.join(', ')}) {
+              ${created.name} @appendNode(connections: $connections, edgeTypeName: "${edges.get(node.name)}") {
+                ${isObjectType(node) ? scalarsOf(node) : 'id'}
+              }
+            }
+          }`,
+        ],
+      ];
+    }),
+  );
+}
+
+describe('client tools', () => {
+  it('compiles Relay fragments over every connection, deletions and additions', { timeout: 120_000 }, async () => {
+    const sources = { ...paginationFragments(), ...deletions(), ...additions() };
+    expect(Object.keys(paginationFragments()).length).toBeGreaterThan(15);
+    expect(Object.keys(deletions()).length).toBeGreaterThan(8);
+    expect(Object.keys(additions()).length).toBeGreaterThan(5);
+    writeFileSync(join(folder, 'schema.graphql'), sdl);
+    mkdirSync(join(folder, 'src', '__generated__'), { recursive: true });
+    for (const [name, document] of Object.entries(sources))
+      writeFileSync(join(folder, 'src', `${name}.ts`), `graphql\`${document}\`;\n`);
+    const config = {
+      src: 'src',
+      schema: 'schema.graphql',
+      language: 'typescript',
+      artifactDirectory: 'src/__generated__',
+      eagerEsModules: true,
+    };
+    writeFileSync(join(folder, 'relay.config.json'), JSON.stringify(config));
+    writeFileSync(join(folder, 'package.json'), '{}');
+    const { stdout, stderr } = await run(relayCompiler, [join(folder, 'relay.config.json')], { cwd: folder }).catch(
+      (error: { stdout: string; stderr: string }) => error,
+    );
+    expect(`${stdout}${stderr}`).not.toMatch(/\berror\b|✖/i);
+    expect(`${stdout}${stderr}`).toContain('compiled documents');
+  });
+
+  it('reports no problem under the Relay preset of graphql-eslint', { timeout: 120_000 }, async () => {
+    const { ESLint } = await import('eslint');
+    const { default: plugin } = await import('@graphql-eslint/eslint-plugin');
+    const eslint = new ESLint({
+      cwd: folder,
+      overrideConfigFile: true,
+      overrideConfig: [
+        {
+          files: ['**/*.graphql'],
+          languageOptions: { parser: plugin.parser, parserOptions: { graphQLConfig: { schema: sdl } } },
+          plugins: { '@graphql-eslint': plugin as never },
+          rules: {
+            ...(plugin.configs['flat/schema-relay'].rules as object),
+            // The option forbids every list of objects that is not a list of edges, such as the `nodes` of a connection
+            // and the citations of a message. The Relay specification does not.
+            '@graphql-eslint/relay-edge-types': ['error', { listTypeCanWrapOnlyEdgeType: false }],
+          } as never,
+        },
+      ],
+    });
+    const path = join(folder, 'schema.graphql');
+    writeFileSync(path, sdl);
+    const results = await eslint.lintFiles([path]);
+    expect(results).toHaveLength(1);
+    expect(results.flatMap(({ messages }) => messages.map(({ line, message }) => `${line}: ${message}`))).toEqual([]);
+  });
+});
