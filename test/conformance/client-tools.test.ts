@@ -1,23 +1,18 @@
 import { execFile } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { promisify } from 'node:util';
 import {
   buildSchema,
   type GraphQLField,
   GraphQLID,
-  type GraphQLInputType,
   type GraphQLOutputType,
   getNamedType,
-  getNullableType,
   isEnumType,
-  isInputObjectType,
-  isListType,
-  isNonNullType,
   isObjectType,
 } from 'graphql';
+// @ts-expect-error The package has no types: it exports the path of its program.
 import relayCompiler from 'relay-compiler';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { projectRoot } from '../../src/root.ts';

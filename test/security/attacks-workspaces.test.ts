@@ -117,7 +117,7 @@ describe('a credential that reads no chats, and goes on with one by its name', (
       expect((await kit.rest('GET', path, { key: owner.secret })).text).toContain('hush');
     }
     const { data } = await kit.gql(
-      `query ($id: Int!) { agent(databaseId: $id) { chatSessions(first: 5) { totalCount nodes { name } } } }`,
+      `query ($id: ID!) { agent(id: $id) { chatSessions(first: 5) { totalCount nodes { name } } } }`,
       { id },
       cut,
     );
@@ -222,10 +222,10 @@ describe('documents of an agent', () => {
     expect((await kit.rest('POST', `/api/v1/workspace/${slug}/update-pin`, { body: pin })).status).toBe(200);
     await chat(slug, 'Hello', kit.keys.ADMIN);
     expect(told()).toContain('frobozz');
-    expect((await kit.gql(Update, { input: { databaseId: id, documentIds: [] } })).errors).toEqual([]);
+    expect((await kit.gql(Update, { input: { agent: { id }, documentIds: [] } })).errors).toEqual([]);
     await chat(slug, 'Hello', kit.keys.ADMIN, { reset: true });
     expect(told()).not.toContain('frobozz');
-    const { data } = await kit.gql('query ($id: Int!) { agent(databaseId: $id) { pinnedDocuments { totalCount } } }', {
+    const { data } = await kit.gql('query ($id: ID!) { agent(id: $id) { pinnedDocuments { totalCount } } }', {
       id,
     });
     expect(data.agent.pinnedDocuments).toEqual({ totalCount: 0 });
@@ -355,7 +355,7 @@ describe('keys that hold one permission of an administrator’s', () => {
     const twin = (key: string) =>
       kit.gql(
         'mutation ($input: ChangeAgentMembersInput!) { changeAgentMembers(input: $input) { foundCount } }',
-        { input: { slug, userDatabaseIds: [databaseId], replace: true } },
+        { input: { agent: { slug }, userDatabaseIds: [databaseId], replace: true } },
         key,
       );
     // Its owner, too, is none of these.
@@ -630,7 +630,7 @@ describe('slugs', () => {
     // What was deleted does not come back under the name of what is there now.
     await kit.prisma.agent.update({ where: { id }, data: { name: `${name} of old` } });
     const back = await kit.gql(
-      'mutation ($id: Int!) { undeleteAgent(input: { databaseId: $id }) { agent { slug } } }',
+      'mutation ($id: ID!) { undeleteAgent(input: { agent: { id: $id } }) { agent { slug } } }',
       { id },
     );
     expect(back.errors).toEqual([]);

@@ -323,7 +323,7 @@ describe('AZR 3 a project token and the chats of its project', () => {
     const share = (userId: string) =>
       kit.gql(
         'mutation ($input: ShareAgentInput!) { shareAgent(input: $input) { agent { databaseId } } }',
-        { input: { databaseId, shares: [{ userId }] } },
+        { input: { agent: { id: databaseId }, shares: [{ userId }] } },
         owner.session,
       );
     await refused(() => share(tokenUserId), 'BAD_USER_INPUT');

@@ -1153,8 +1153,8 @@ describe('GraphQL requests', () => {
     [
       'a wrong value deep inside',
       'mutation ($i: ShareAgentInput!) { shareAgent(input: $i) { agent { id } } }',
-      { i: { databaseId: 1, shares: [{ userId: 'x' }] } },
-      'i.shares.0.userId',
+      { i: { agent: { id: 1 }, shares: [{ userId: 'x', permission: 'NONE' }] } },
+      'i.shares.0.permission',
     ],
     [
       'a list for a JSON object',

@@ -171,7 +171,7 @@ type Limit = keyof typeof queryLimits;
 const measured: Record<Limit, (measure: number) => string> = {
   characters: (n) => `{ __typename }${' '.repeat(n - 14)}`,
   // Sixteen tokens stand around the numbers.
-  tokens: (n) => `{ agents(filter: { databaseIds: [${times(n - 16, String)}] }) { totalCount } }`,
+  tokens: (n) => `{ agents(filter: { ids: [${times(n - 16, String)}] }) { totalCount } }`,
   depth: (n) => `{ __type(name: "Query") { ${'ofType { '.repeat(n - 2)}name${' }'.repeat(n - 2)} } }`,
   aliases: (n) => `{ ${times(n, (i) => `a${i}: __typename`)} }`,
   directives: (n) => `{ ${'__typename @include(if: true) '.repeat(n)} }`,

@@ -670,7 +670,7 @@ describe('a limited key', () => {
 
   test('reads agents, opens a session, sends and receives its answer', async () => {
     const agents = await kit.gql(
-      `{ agents { nodes { databaseId } } agent(databaseId: 0) { name } }`,
+      `{ agents { nodes { databaseId } } agent(id: 0) { name } }`,
       {},
       limited.secret,
     );

@@ -47,7 +47,7 @@ const completion: FieldSample = async ({ targets }) => ({
   },
 });
 const search = { word: async ({ word }: Scene) => ({ query: word, first: 100 }) };
-const thisAgent: FieldSample = async ({ targets }) => ({ input: { databaseId: await targets.agent() } });
+const thisAgent: FieldSample = async ({ targets }) => ({ input: { agent: { id: await targets.agent() } } });
 
 /**
  * By `Type.field`, and by `Type.field#variant` for a second way of calling it. Every mutation aims at something that is
@@ -58,12 +58,12 @@ export const fieldSamples: Record<string, FieldSample> = {
   'Query.node': async () => ({ id: encodeGlobalID('Nothing', 1) }),
   'Query.nodes': async () => ({ ids: [] }),
   'Query.can': async () => ({ permission: 'WRITE_CHAT' }),
-  'Query.agent': async ({ targets }) => ({ databaseId: await targets.agent() }),
+  'Query.agent': async ({ targets }) => ({ id: await targets.agent() }),
   'Query.agents#ids': async ({ targets }) => ({
-    filter: { databaseIds: [await targets.agent()], includeDeleted: true },
+    filter: { ids: [await targets.agent()], includeDeleted: true },
   }),
   'Query.agents#deleted': async ({ targets }) => ({
-    filter: { databaseIds: [await targets.deletedAgent()], includeDeleted: true },
+    filter: { ids: [await targets.deletedAgent()], includeDeleted: true },
   }),
   'Query.chatSessions': async () => ({ first: 100, includeFailed: true }),
   'Query.chatSession': async ({ targets }) => ({ id: await targets.session() }),
@@ -79,17 +79,17 @@ export const fieldSamples: Record<string, FieldSample> = {
     input: { name: fresh(), documentIds: [(await targets.document()).externalId] },
   }),
   'Mutation.updateAgent': async ({ targets }) => ({
-    input: { databaseId: await targets.agent(), name: fresh(), systemPrompt: 'taken over' },
+    input: { agent: { id: await targets.agent() }, name: fresh(), systemPrompt: 'taken over' },
   }),
   'Mutation.updateAgent#globalId': async ({ targets }) => ({
-    input: { id: encodeGlobalID('Agent', await targets.agent()), description: 'taken over' },
+    input: { agent: { id: encodeGlobalID('Agent', await targets.agent()) }, description: 'taken over' },
   }),
-  'Mutation.shareAgent': async ({ targets }) => ({ input: { databaseId: await targets.agent(), isPublic: true } }),
+  'Mutation.shareAgent': async ({ targets }) => ({ input: { agent: { id: await targets.agent() }, isPublic: true } }),
   'Mutation.curateAgent': async ({ targets }) => ({
-    input: { databaseId: await targets.agent(), isListed: false, displayPriority: 1 },
+    input: { agent: { id: await targets.agent() }, isListed: false, displayPriority: 1 },
   }),
   'Mutation.deleteAgent': thisAgent,
-  'Mutation.undeleteAgent': async ({ targets }) => ({ input: { databaseId: await targets.deletedAgent() } }),
+  'Mutation.undeleteAgent': async ({ targets }) => ({ input: { agent: { id: await targets.deletedAgent() } } }),
   'Mutation.createLabel': async () => ({ input: { name: fresh() } }),
   'Mutation.createChatSession': async () => ({ input: { name: fresh() } }),
   'Mutation.createChatSession#agent': async ({ targets }) => ({ input: { agentId: await targets.agent() } }),
@@ -224,20 +224,20 @@ export const fieldSamples: Record<string, FieldSample> = {
     input: { newSession: { agentId: await targets.agent() }, message: 'What is this?' },
   }),
   'Subscription.chatRun': async ({ targets }) => ({ runId: await targets.run() }),
-  'Query.agent#slug': async ({ targets }) => ({ slug: (await targets.workspace()).slug }),
+  'Query.agentBySlug': async ({ targets }) => ({ slug: (await targets.workspace()).slug }),
   'Mutation.updateAgent#slug': async ({ targets }) => ({
-    input: { slug: (await targets.workspace()).slug, refusalText: 'taken over' },
+    input: { agent: { slug: (await targets.workspace()).slug }, refusalText: 'taken over' },
   }),
   'Mutation.changeAgentDocuments': async ({ targets }) => ({
-    input: { databaseId: await targets.agent(), add: [(await targets.document()).location] },
+    input: { agent: { id: await targets.agent() }, add: [(await targets.document()).location] },
   }),
   'Mutation.pinAgentDocument': async ({ targets }) => {
     const { slug, location } = await targets.documented();
-    return { input: { slug, location, pinned: true } };
+    return { input: { agent: { slug }, location, pinned: true } };
   },
-  'Query.agentMembers': thisAgent,
+  'Query.agentMembers': async ({ targets }) => ({ agent: { id: await targets.agent() } }),
   'Mutation.changeAgentMembers': async (scene) => ({
-    input: { databaseId: await scene.targets.agent(), userDatabaseIds: [(await person(scene)).databaseId] },
+    input: { agent: { id: await scene.targets.agent() }, userDatabaseIds: [(await person(scene)).databaseId] },
   }),
   'Mutation.createEmbed': async ({ targets }) => ({ input: { agentSlug: (await targets.workspace()).slug } }),
   'Mutation.updateEmbed': async ({ targets }) => ({
@@ -299,6 +299,9 @@ export const fieldSamples: Record<string, FieldSample> = {
 /** What `node` finds: an id of each type that it knows. Made into the variants `Query.node#Type` and `Query.nodes#Type`. */
 export const nodeSamples: Record<string, (scene: Scene) => Promise<string | number>> = {
   Agent: ({ targets }) => targets.agent(),
+  // The built-in search action.
+  Action: async () => 1,
+  Label: async ({ targets }) => targets.label(),
   ChatSession: ({ targets }) => targets.session(),
   ChatMessage: ({ targets }) => targets.message(),
   File: ({ targets }) => targets.file(),

@@ -44,7 +44,7 @@ let last = 0;
 const make = async (input: object, who = anna): Promise<number> =>
   (await ok(createAgent, { input: { name: `agent ${++last}`, ...input } }, who)).createAgent.agent.databaseId;
 const change = async (databaseId: number, input: object, who = anna) =>
-  filesOf((await ok(updateAgent, { input: { databaseId, ...input } }, who)).updateAgent.agent);
+  filesOf((await ok(updateAgent, { input: { agent: { id: databaseId }, ...input } }, who)).updateAgent.agent);
 const share = (id: number, shares: object[], who = anna) =>
   api('PATCH', `/persona/${id}/share`, who, { user_shares: shares });
 
@@ -87,7 +87,7 @@ async function roads(id: string, word: string, who: Person) {
   const one = await kit.gql(`query ($id: UUID!) { file(id: $id) { name } }`, { id }, who.secret);
   const listed = await kit.gql('{ documents(first: 100) { nodes { documentId } } }', {}, who.secret);
   return {
-    file: one.data !== null,
+    file: one.data?.file != null,
     files: data.files.totalCount === 1 && data.files.nodes.length === 1,
     fileNode: data.fileNode !== null,
     documentNode: data.documentNode !== null,
@@ -169,7 +169,7 @@ describe('only one’s own files can be given', () => {
       };
       const created = await kit.gql(createAgent, { input: { name: 'no', fileIds: [own, id] } }, anna.secret);
       expect(created.errors).toMatchObject([{ extensions: refused }]);
-      const updated = await kit.gql(updateAgent, { input: { databaseId: agent, fileIds: [id] } }, anna.secret);
+      const updated = await kit.gql(updateAgent, { input: { agent: { id: agent }, fileIds: [id] } }, anna.secret);
       expect(updated.errors).toMatchObject([{ extensions: refused }]);
       for (const [method, path] of [
         ['POST', '/persona'],
@@ -196,12 +196,12 @@ describe('only one’s own files can be given', () => {
     expect((await change(agent, { fileIds: [annas, bens] }, ben)).sort()).toEqual([annas, bens].sort());
     expect((await ask(agent, cora)).titles.sort()).toEqual(['annas.txt', 'bens.txt']);
     const before = await kit.fingerprint();
-    const viewer = await kit.gql(updateAgent, { input: { databaseId: agent, fileIds: [] } }, cora.secret);
+    const viewer = await kit.gql(updateAgent, { input: { agent: { id: agent }, fileIds: [] } }, cora.secret);
     expect(viewer.errors).toMatchObject([{ extensions: { code: 'FORBIDDEN' } }]);
     expect(await kit.fingerprint()).toBe(before);
     expect(await change(agent, { fileIds: [bens] }, ben)).toEqual([bens]);
     // Once it is gone, only its owner brings it back.
-    const again = await kit.gql(updateAgent, { input: { databaseId: agent, fileIds: [annas] } }, ben.secret);
+    const again = await kit.gql(updateAgent, { input: { agent: { id: agent }, fileIds: [annas] } }, ben.secret);
     expect(again.errors).toMatchObject([{ extensions: { code: 'BAD_USER_INPUT' } }]);
     expect((await change(agent, { fileIds: [annas, bens] })).sort()).toEqual([annas, bens].sort());
   });
@@ -276,7 +276,7 @@ it('a token that is confined to a project learns of no agent’s files', async (
   expect(
     (
       await ok(
-        `query ($id: Int!) { agent(databaseId: $id) { files { totalCount nodes { name } } } }`,
+        `query ($id: ID!) { agent(id: $id) { files { totalCount nodes { name } } } }`,
         { id: agent },
         token,
       )

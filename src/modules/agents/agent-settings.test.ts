@@ -59,17 +59,17 @@ describe('what an agent’s turns go by', () => {
       chatMode: 'QUERY',
       refusalText: 'No.',
     };
-    const changed = await update({ slug: 'helper', ...said, builtinActions: ['SearchTool'] });
+    const changed = await update({ agent: { slug: 'helper' }, ...said, builtinActions: ['SearchTool'] });
     expect(changed.data.updateAgent.agent).toMatchObject({ ...said, actions: [{ builtinKey: 'SearchTool' }] });
-    const kept = await update({ databaseId: agent.databaseId, name: 'Renamed', chatMode: null, passageLimit: null });
+    const kept = await update({ agent: { id: agent.databaseId }, name: 'Renamed', chatMode: null, passageLimit: null });
     expect(kept.data.updateAgent.agent).toMatchObject({ ...said, name: 'Renamed', slug: 'helper' });
     const cleared = { model: null, temperature: null, historyLimit: null, refusalText: null };
-    expect((await update({ slug: 'helper', ...cleared })).data.updateAgent.agent).toMatchObject(said);
+    expect((await update({ agent: { slug: 'helper' }, ...cleared })).data.updateAgent.agent).toMatchObject(said);
     const clear = ['MODEL', 'TEMPERATURE', 'HISTORY_LIMIT', 'REFUSAL_TEXT'];
-    expect((await update({ slug: 'helper', clear })).data.updateAgent.agent).toMatchObject(cleared);
-    expect(codes(await update({ slug: 'helper', clear, temperature: 1 }))).toEqual(['BAD_USER_INPUT']);
-    const ofElsewhere = { slug: 'helper', modelIfAvailable: 'of elsewhere' };
-    expect((await update({ slug: 'helper', modelIfAvailable: said.model })).data.updateAgent.agent.model).toBe(
+    expect((await update({ agent: { slug: 'helper' }, clear })).data.updateAgent.agent).toMatchObject(cleared);
+    expect(codes(await update({ agent: { slug: 'helper' }, clear, temperature: 1 }))).toEqual(['BAD_USER_INPUT']);
+    const ofElsewhere = { agent: { slug: 'helper' }, modelIfAvailable: 'of elsewhere' };
+    expect((await update({ agent: { slug: 'helper' }, modelIfAvailable: said.model })).data.updateAgent.agent.model).toBe(
       said.model,
     );
     expect((await update(ofElsewhere)).data.updateAgent.agent.model).toBe(null);
@@ -97,7 +97,7 @@ describe('what an agent’s turns go by', () => {
       for (const [field, value] of refusals)
         for (const answer of [
           await create({ name: 'Other', [field]: value }),
-          await update({ slug, [field]: value }),
+          await update({ agent: { slug }, [field]: value }),
         ]) {
           expect(codes(answer), field).toEqual(['BAD_USER_INPUT']);
           expect(fields(answer)).toEqual([`input.${field}`]);
@@ -108,24 +108,24 @@ describe('what an agent’s turns go by', () => {
 
 describe('a slug', () => {
   const bySlug = (slug: string, key?: string) =>
-    kit.gql('query ($slug: String!) { agent(slug: $slug) { databaseId } }', { slug }, key);
+    kit.gql('query ($slug: String!) { agent: agentBySlug(slug: $slug) { databaseId } }', { slug }, key);
 
   it('names the agent in every input', async () => {
     const { databaseId, slug } = await made();
     expect((await bySlug(slug, anna.secret)).data.agent).toEqual({ databaseId });
-    const curated = await send('curateAgent', 'CurateAgentInput', { slug, isListed: false }, kit.keys.ADMIN);
+    const curated = await send('curateAgent', 'CurateAgentInput', { agent: { slug }, isListed: false }, kit.keys.ADMIN);
     expect(curated.data.curateAgent.agent.databaseId).toBe(databaseId);
-    const shared = await send('shareAgent', 'ShareAgentInput', { slug, shares: [{ userId: ben.userId }] });
+    const shared = await send('shareAgent', 'ShareAgentInput', { agent: { slug }, shares: [{ userId: ben.userId }] });
     expect(shared.errors).toEqual([]);
     expect((await bySlug(slug, ben.secret)).data.agent).toEqual({ databaseId });
-    const gone = await send('deleteAgent', 'AgentReferenceInput', { slug });
+    const gone = await send('deleteAgent', 'DeleteAgentInput', { agent: { slug } });
     const after = gone.data.deleteAgent.agent.slug;
     expect(after).toBe(`${slug}-deleted-${databaseId}`);
     for (const name of [slug, after]) expect(codes(await bySlug(name, kit.keys.ADMIN))).toEqual(['NOT_FOUND']);
-    const back = await send('undeleteAgent', 'AgentReferenceInput', { slug: after }, kit.keys.ADMIN);
+    const back = await send('undeleteAgent', 'UndeleteAgentInput', { agent: { slug: after } }, kit.keys.ADMIN);
     expect(back.data.undeleteAgent.agent.slug).toBe(after);
     // Deleted once more, it keeps what the first deletion made of it.
-    expect((await send('deleteAgent', 'AgentReferenceInput', { slug: after })).data.deleteAgent.agent.slug).toBe(after);
+    expect((await send('deleteAgent', 'DeleteAgentInput', { agent: { slug: after } })).data.deleteAgent.agent.slug).toBe(after);
   });
 
   it('finds the built-in agent', async () => {
@@ -136,18 +136,18 @@ describe('a slug', () => {
     const { databaseId } = await made({ name: 'Doomed' });
     const other = await made({ name: `Doomed deleted ${databaseId}` }, ben.secret);
     expect(other.slug).toBe(`doomed-deleted-${databaseId}`);
-    const gone = await send('deleteAgent', 'AgentReferenceInput', { databaseId });
+    const gone = await send('deleteAgent', 'DeleteAgentInput', { agent: { id: databaseId } });
     expect(gone.data.deleteAgent.agent.slug).toMatch(new RegExp(`^doomed-deleted-${databaseId}-\\d{8}$`));
   });
 
   it('stands alone', async () => {
     const { databaseId, slug } = await made();
     await unchanged(async () => {
-      for (const input of [{ databaseId, slug }, {}])
+      for (const input of [{ agent: { id: databaseId, slug } }, { agent: {} }, {}])
         expect(codes(await update({ ...input, name: 'No' })), JSON.stringify(input)).toEqual(['BAD_USER_INPUT']);
     });
-    for (const query of [`{ agent(databaseId: 0, slug: "default") { name } }`, '{ agent { name } }'])
-      expect(codes(await kit.gql(query))).toEqual(['BAD_USER_INPUT']);
+    for (const query of ['{ agentBySlug { name } }', '{ agent { name } }'])
+      expect((await kit.gql(query)).status, query).toBe(400);
     for (const text of ['nowhere', 'a\0b', '\ud800', '', 'x'.repeat(2000)])
       expect(codes(await bySlug(text))).toEqual(['NOT_FOUND']);
   });
@@ -161,10 +161,10 @@ describe('a slug', () => {
       for (const [field, type] of [
         ['updateAgent', 'UpdateAgentInput'],
         ['shareAgent', 'ShareAgentInput'],
-        ['deleteAgent', 'AgentReferenceInput'],
+        ['deleteAgent', 'DeleteAgentInput'],
         ['changeAgentDocuments', 'ChangeAgentDocumentsInput'],
       ] as const)
-        expect(codes(await send(field, type, { slug }, ben.secret)), field).toEqual(['NOT_FOUND']);
+        expect(codes(await send(field, type, { agent: { slug } }, ben.secret)), field).toEqual(['NOT_FOUND']);
     });
   });
 
@@ -173,8 +173,8 @@ describe('a slug', () => {
     expect(codes(await create({}))).toEqual(['CONFLICT']);
     expect((await made({ allowSameName: true })).slug).toMatch(/^helper-\d{8}$/);
     const { slug } = await made({ name: 'Other' });
-    expect(codes(await update({ slug, name: 'Helper' }))).toEqual(['CONFLICT']);
-    expect((await update({ slug, name: 'Helper', allowSameName: true })).errors).toEqual([]);
+    expect(codes(await update({ agent: { slug }, name: 'Helper' }))).toEqual(['CONFLICT']);
+    expect((await update({ agent: { slug }, name: 'Helper', allowSameName: true })).errors).toEqual([]);
   });
 });
 
@@ -192,54 +192,54 @@ describe('the documents of an agent', () => {
   it('are changed by location, and pinned', async () => {
     const { slug, databaseId } = await made();
     const location = await locationOf('Handbook');
-    const added = await change({ slug, add: [location], remove: null });
+    const added = await change({ agent: { slug }, add: [location], remove: null });
     expect(added.data.changeAgentDocuments.agent).toEqual({
       documents: { nodes: [{ title: 'Handbook' }] },
       pinnedDocuments: { totalCount: 0, nodes: [] },
     });
-    const pinned = await pin({ databaseId, location, pinned: true });
+    const pinned = await pin({ agent: { id: databaseId }, location, pinned: true });
     expect(pinned.data.pinAgentDocument.agent.pinnedDocuments).toEqual({
       totalCount: 1,
       nodes: [{ title: 'Handbook' }],
     });
-    const removed = await change({ databaseId, remove: [location] });
+    const removed = await change({ agent: { id: databaseId }, remove: [location] });
     expect(removed.data.changeAgentDocuments.agent).toEqual({
       documents: { nodes: [] },
       pinnedDocuments: { totalCount: 0, nodes: [] },
     });
-    expect(codes(await pin({ slug, location, pinned: true }))).toEqual(['NOT_FOUND']);
+    expect(codes(await pin({ agent: { slug }, location, pinned: true }))).toEqual(['NOT_FOUND']);
   });
 
   it('are for who may change it, and what is wrong changes nothing', async () => {
     const { slug } = await made({ isPublic: true, userIds: [ben.userId] });
     const location = await locationOf('Handbook');
-    await change({ slug, add: [location] });
+    await change({ agent: { slug }, add: [location] });
     await unchanged(async () => {
       for (const key of [ben.secret, kit.keys.LIMITED]) {
-        expect(codes(await change({ slug, remove: [location] }, key))).toEqual(['FORBIDDEN']);
-        expect(codes(await pin({ slug, location, pinned: true }, key))).toEqual(['FORBIDDEN']);
+        expect(codes(await change({ agent: { slug }, remove: [location] }, key))).toEqual(['FORBIDDEN']);
+        expect(codes(await pin({ agent: { slug }, location, pinned: true }, key))).toEqual(['FORBIDDEN']);
       }
       const tooMany = Array.from({ length: 10_001 }, () => location);
       for (const input of [{ add: tooMany }, { remove: tooMany }, { add: ['a\0b'] }])
-        expect(codes(await change({ slug, ...input }))).toEqual(['BAD_USER_INPUT']);
+        expect(codes(await change({ agent: { slug }, ...input }))).toEqual(['BAD_USER_INPUT']);
       // Nowhere is not everywhere.
-      expect((await change({ slug, add: ['nowhere', ''], remove: ['x/y/z'] })).errors).toEqual([]);
-      expect(codes(await pin({ slug, location: 'nowhere', pinned: true }))).toEqual(['NOT_FOUND']);
+      expect((await change({ agent: { slug }, add: ['nowhere', ''], remove: ['x/y/z'] })).errors).toEqual([]);
+      expect(codes(await pin({ agent: { slug }, location: 'nowhere', pinned: true }))).toEqual(['NOT_FOUND']);
     });
     const shares = [{ userId: ben.userId, permission: 'EDITOR' }];
-    await send('shareAgent', 'ShareAgentInput', { slug, shares });
-    expect((await pin({ slug, location, pinned: true }, ben.secret)).errors).toEqual([]);
+    await send('shareAgent', 'ShareAgentInput', { agent: { slug }, shares });
+    expect((await pin({ agent: { slug }, location, pinned: true }, ben.secret)).errors).toEqual([]);
   });
 
   it('that are the text of a file are not changed by location, and are left out on request', async () => {
     const { slug, databaseId } = await made();
     const fileId = await kit.upload('notes.txt', 'Some notes.', { key: anna.secret });
     const { fileName } = await kit.prisma.document.findUniqueOrThrow({ where: { fileId } });
-    await change({ slug, add: [`custom-documents/${fileName}`] });
+    await change({ agent: { slug }, add: [`custom-documents/${fileName}`] });
     expect(await kit.prisma.document.count({ where: { agents: { some: { id: databaseId } } } })).toBe(0);
-    expect((await update({ slug, documentIds: [fileId, 'Handbook'] })).errors).toEqual([]);
+    expect((await update({ agent: { slug }, documentIds: [fileId, 'Handbook'] })).errors).toEqual([]);
     const { data } = await kit.gql(
-      'query ($slug: String!) { agent(slug: $slug) { all: documents { totalCount nodes { title } } others: documents(filesIncluded: false) { totalCount nodes { title } } } }',
+      'query ($slug: String!) { agent: agentBySlug(slug: $slug) { all: documents { totalCount nodes { title } } others: documents(filesIncluded: false) { totalCount nodes { title } } } }',
       { slug },
       anna.secret,
     );
@@ -256,7 +256,7 @@ describe('the chats of an agent', () => {
       await kit.prisma.chatSession.create({ data: { userId, agentId, name: 'a client’s', clientKey: 'session:1' } });
     }
     const query =
-      'query ($slug: String!) { agent(slug: $slug) { name chatSessions { totalCount nodes { ownerName } } } }';
+      'query ($slug: String!) { agent: agentBySlug(slug: $slug) { name chatSessions { totalCount nodes { ownerName } } } }';
     for (const [key, ownerName] of [
       [anna.secret, 'anna'],
       [ben.secret, 'ben'],

@@ -1,14 +1,14 @@
+import { encodeGlobalID } from '@pothos/plugin-relay';
 import type { GraphQLResolveInfo } from 'graphql';
 import { can, signedIn } from '../../authz/principal.ts';
 import { visible } from '../../authz/visible.ts';
 import type { Context } from '../../context.ts';
-import { badInput } from '../../errors.ts';
-import type { Agent as AgentRow } from '../../generated/prisma/client.ts';
+import type { Agent as AgentRow, Label as LabelRow } from '../../generated/prisma/client.ts';
 import { builder } from '../../graphql/builder.ts';
 import { clearField } from '../../graphql/clear-input.ts';
-import { connection, nestedNodes, nodeQuery, pageArgs } from '../../graphql/connection.ts';
+import { connection, edge, nestedNodes, nodeQuery, pageArgs } from '../../graphql/connection.ts';
+import { idDescription, integerId, integerIdList, textIdList, uuidId, uuidIdList } from '../../graphql/id-input.ts';
 import { integerIds, nodeRule } from '../../graphql/nodes.ts';
-import { referenceDescription, referencedId } from '../../graphql/reference.ts';
 import { cut, type PageArgs } from '../../paging.ts';
 import { modelOf } from '../chat/overrides.ts';
 import { DocumentConnection } from '../knowledge/knowledge.graphql.ts';
@@ -58,12 +58,20 @@ const AgentOperationType = builder.enumType('AgentOperation', {
   },
 });
 
-const Label = builder.prismaObject('Label', {
-  description: 'A word by which agents are grouped.',
+const Label = builder.prismaNode('Label', {
+  id: { field: 'id', description: 'The global ID of the label.' },
+  nullable: true,
+  description: 'A label that groups agents.',
   fields: (t) => ({
-    databaseId: t.exposeInt('id', { description: 'The integer id.' }),
-    name: t.exposeString('name', { description: 'The word.' }),
+    databaseId: t.exposeInt('id', { description: 'The integer ID that the REST paths use.' }),
+    name: t.exposeString('name', { description: 'The name of the label, unique on this server.' }),
   }),
+});
+
+nodeRule('Label', {
+  permission: 'write:agents',
+  readable: ({ prisma }, _principal, ids) =>
+    prisma.label.findMany({ where: { id: { in: integerIds(ids) } }, select: { id: true } }),
 });
 
 const StarterMessage = builder.prismaObject('StarterMessage', {
@@ -308,13 +316,23 @@ nodeRule('Agent', {
     }),
 });
 
+const AgentEdge = builder.edgeObject({
+  type: Agent,
+  name: 'AgentEdge',
+  description: 'An agent and its cursor in a list.',
+});
 export const AgentConnection = builder.connectionObject(
-  { type: Agent, name: 'AgentConnection', description: 'A page of agents.' },
-  { name: 'AgentEdge', description: 'An agent and its place in the list.' },
+  { type: Agent, name: 'AgentConnection', description: 'A page of a list of agents.' },
+  AgentEdge,
 );
+const LabelEdge = builder.edgeObject({
+  type: Label,
+  name: 'LabelEdge',
+  description: 'A label and its cursor in a list.',
+});
 const LabelConnection = builder.connectionObject(
-  { type: Label, name: 'LabelConnection', description: 'A page of labels.' },
-  { name: 'LabelEdge', description: 'A label and its place in the list.' },
+  { type: Label, name: 'LabelConnection', description: 'A page of a list of labels.' },
+  LabelEdge,
 );
 
 const AgentFilterInput = builder.inputType('AgentFilter', {
@@ -323,7 +341,7 @@ const AgentFilterInput = builder.inputType('AgentFilter', {
     includeDeleted: t.boolean({ description: 'Also one’s own deleted ones; for `manage:agents`, all of them.' }),
     editable: t.boolean({ description: 'Only those that the caller may change.' }),
     includeBuiltin: t.boolean({ description: 'Whether the built-in agent is among them; true unless given.' }),
-    databaseIds: t.intList({ description: 'Only these.' }),
+    ids: t.idList({ description: 'Selects the agents with these global or integer IDs.' }),
   }),
 });
 
@@ -338,7 +356,7 @@ const StarterMessageInput = builder.inputType('StarterMessageInput', {
 const AgentShareInput = builder.inputType('AgentShareInput', {
   description: 'A person to share an agent with.',
   fields: (t) => ({
-    userId: t.field({ type: 'UUID', required: true, description: 'The person.' }),
+    userId: t.id({ required: true, description: idDescription.uuid('person') }),
     permission: t.field({
       type: SharePermission,
       description: 'What they may do. Unless given it stays as it was; VIEWER for somebody new.',
@@ -348,22 +366,25 @@ const AgentShareInput = builder.inputType('AgentShareInput', {
 
 type InputFields = Parameters<NonNullable<Parameters<typeof builder.inputType>[1]['fields']>>[0];
 
-/** The fields by which an input names an agent. */
-export const agentReference = (t: InputFields) => ({
-  id: t.globalID({ description: 'The global id. Exactly one of `id`, `databaseId` and `slug` is given.' }),
-  databaseId: t.int({ description: referenceDescription.databaseId }),
-  slug: t.string({ description: 'The name in URLs.' }),
+export const AgentLocatorInput = builder.inputType('AgentLocatorInput', {
+  isOneOf: true,
+  description: 'An agent, by its ID or by its slug.',
+  fields: (t) => ({
+    id: t.id({ description: idDescription.integer('agent') }),
+    slug: t.string({ description: 'The slug of the agent.' }),
+  }),
 });
 
-type Reference = Parameters<typeof referencedId>[0] & { slug?: string | null | undefined };
+/** The input field that names an agent. */
+export const agentLocator = (t: InputFields) => ({
+  agent: t.field({ type: AgentLocatorInput, required: true, description: 'The agent, by its ID or by its slug.' }),
+});
 
-/** The agent that an input means. Throws BAD_USER_INPUT when it names none, several, or something else. */
-export function agentKey({ slug, ...ids }: Reference): AgentKey {
-  if (slug == null) return referencedId(ids, 'Agent');
-  if (ids.id != null || ids.databaseId != null)
-    throw badInput(['input', 'slug'], 'cannot stand beside id or databaseId');
-  return slug;
-}
+type Locator = { id?: string | number | null | undefined; slug?: string | null | undefined };
+
+/** Returns the agent that a locator names. Throws BAD_USER_INPUT for an ID of another type. */
+export const agentKey = ({ id, slug }: Locator, path: string[] = ['input', 'agent']): AgentKey =>
+  id == null ? (slug ?? '') : integerId(id, 'Agent', [...path, 'id']);
 
 const agentFields = (t: InputFields) => ({
   description: t.string({ description: 'What it is for; at most 2,000 characters.' }),
@@ -402,22 +423,24 @@ const agentFields = (t: InputFields) => ({
     type: [StarterMessageInput],
     description: 'What it suggests to ask, in order; at most 50.',
   }),
-  labelIds: t.intList({ description: 'The ids of its labels.' }),
-  actionIds: t.intList({
-    description: 'The ids of its actions. Without the search action it answers from the model alone.',
+  labelIds: t.idList({ description: 'The labels of the agent, by global or integer ID; at most 100.' }),
+  actionIds: t.idList({
+    description:
+      'The actions of the agent, by global or integer ID; at most 100. Without the search action, the agent does not search documents.',
   }),
   builtinActions: t.stringList({
     description: 'The keys of actions that come with the server, such as `SearchTool`, beside those of `actionIds`.',
   }),
-  documentIds: t.stringList({ description: 'The ids of its own documents.' }),
-  fileIds: t.field({
-    type: ['UUID'],
-    description:
-      'Files that each of its chats knows, at most 100: one’s own, and those that it has already. Whoever may use it reads them.',
+  documentIds: t.idList({
+    description: 'The documents of the agent, by global ID or by the ID that the client chose; at most 1,000.',
   }),
-  userIds: t.field({
-    type: ['UUID'],
-    description: 'All the people it is shared with; somebody new is a viewer. The owner’s to change.',
+  fileIds: t.idList({
+    description:
+      'The files of the agent, by global ID or UUID; at most 100. Only own files can be added. Everyone who can use the agent can read them.',
+  }),
+  userIds: t.idList({
+    description:
+      'The people that the agent is shared with, by global ID or UUID; at most 1,000. New people become viewers. Only the owner can change them.',
   }),
   allowSameName: t.boolean({
     description: 'Whether its owner may have another of the same name. Their slugs differ all the same.',
@@ -453,7 +476,7 @@ const UpdateAgentInput = builder.inputType('UpdateAgentInput', {
   description:
     'Input for `updateAgent`. A field that is null or absent stays unchanged; an empty list empties its field.',
   fields: (t) => ({
-    ...agentReference(t),
+    ...agentLocator(t),
     name: t.string({ description: '1 to 255 characters; unique among the owner’s unless `allowSameName`.' }),
     ...agentFields(t),
     clear: clearAgent(t),
@@ -464,10 +487,10 @@ const ShareAgentInput = builder.inputType('ShareAgentInput', {
   description:
     'Input for `shareAgent`. A field that is null or absent stays unchanged; an empty list empties its field.',
   fields: (t) => ({
-    ...agentReference(t),
+    ...agentLocator(t),
     shares: t.field({ type: [AgentShareInput], description: 'All the people it is shared with from now on.' }),
     isPublic: t.boolean({ description: 'Whether everybody may use it.' }),
-    labelIds: t.intList({ description: 'The ids of its labels.' }),
+    labelIds: t.idList({ description: 'The labels of the agent, by global or integer ID; at most 100.' }),
   }),
 });
 
@@ -478,7 +501,7 @@ const clearCuration = clearField('ClearableCurationField', {
 const CurateAgentInput = builder.inputType('CurateAgentInput', {
   description: 'Input for `curateAgent`. A field that is null or absent stays unchanged.',
   fields: (t) => ({
-    ...agentReference(t),
+    ...agentLocator(t),
     isListed: t.boolean({ description: 'Whether lists show it to those who cannot edit it.' }),
     isFeatured: t.boolean({ description: 'Whether it is featured.' }),
     displayPriority: t.int({ description: 'The position of the agent in lists, lowest first.' }),
@@ -486,9 +509,13 @@ const CurateAgentInput = builder.inputType('CurateAgentInput', {
   }),
 });
 
-const AgentReferenceInput = builder.inputType('AgentReferenceInput', {
-  description: 'Which agent.',
-  fields: agentReference,
+const DeleteAgentInput = builder.inputType('DeleteAgentInput', {
+  description: 'Input for `deleteAgent`.',
+  fields: agentLocator,
+});
+const UndeleteAgentInput = builder.inputType('UndeleteAgentInput', {
+  description: 'Input for `undeleteAgent`.',
+  fields: agentLocator,
 });
 
 const CreateLabelInput = builder.inputType('CreateLabelInput', {
@@ -496,21 +523,88 @@ const CreateLabelInput = builder.inputType('CreateLabelInput', {
   fields: (t) => ({ name: t.string({ required: true, description: '1 to 100 characters, unique.' }) }),
 });
 
-export const AgentPayload = builder.objectRef<AgentRow>('AgentPayload').implement({
-  description: 'The agent that a mutation made or changed.',
+/** Returns the payload type of a mutation that changes an agent. */
+export const agentPayload = (mutation: string) =>
+  builder.objectRef<AgentRow>(`${mutation[0]?.toUpperCase()}${mutation.slice(1)}Payload`).implement({
+    description: `Result of \`${mutation}\`.`,
+    fields: (t) => ({
+      agent: t.field({ type: Agent, description: 'The agent after the change.', resolve: (agent) => agent }),
+    }),
+  });
+
+const CreateAgentPayload = builder.objectRef<AgentRow>('CreateAgentPayload').implement({
+  description: 'Result of `createAgent`.',
   fields: (t) => ({
-    agent: t.field({ type: Agent, description: 'The agent as it is now.', resolve: (agent) => agent }),
+    agent: t.field({ type: Agent, description: 'The created agent.', resolve: (agent) => agent }),
+    agentEdge: t.field({
+      type: AgentEdge,
+      description: 'The created agent with its cursor, for clients that add it to a list.',
+      resolve: (agent) => edge(agentOrder, agent),
+    }),
+  }),
+});
+const UpdateAgentPayload = agentPayload('updateAgent');
+const ShareAgentPayload = agentPayload('shareAgent');
+const CurateAgentPayload = agentPayload('curateAgent');
+const UndeleteAgentPayload = agentPayload('undeleteAgent');
+
+const DeleteAgentPayload = builder.objectRef<AgentRow>('DeleteAgentPayload').implement({
+  description: 'Result of `deleteAgent`.',
+  fields: (t) => ({
+    agent: t.field({ type: Agent, description: 'The deleted agent.', resolve: (agent) => agent }),
+    deletedAgentId: t.id({
+      description: 'The global ID of the deleted agent.',
+      resolve: ({ id }) => encodeGlobalID('Agent', id),
+    }),
   }),
 });
 
-const LabelPayload = builder.objectRef<{ id: number; name: string }>('LabelPayload').implement({
-  description: 'The label that a mutation made.',
-  fields: (t) => ({ label: t.field({ type: Label, description: 'The label.', resolve: (label) => label }) }),
+const LabelPayload = builder.objectRef<LabelRow>('CreateLabelPayload').implement({
+  description: 'Result of `createLabel`.',
+  fields: (t) => ({
+    label: t.field({ type: Label, description: 'The created label.', resolve: (label) => label }),
+    labelEdge: t.field({
+      type: LabelEdge,
+      description: 'The created label with its cursor, for clients that add it to a list.',
+      resolve: (label) => edge(labelOrder, label),
+    }),
+  }),
 });
 
-async function agentList(args: PageArgs, filter: AgentFilter, context: Context, info: GraphQLResolveInfo) {
+type IdLists = {
+  labelIds?: readonly (string | number)[] | null | undefined;
+  actionIds?: readonly (string | number)[] | null | undefined;
+  documentIds?: readonly (string | number)[] | null | undefined;
+  fileIds?: readonly (string | number)[] | null | undefined;
+  userIds?: readonly (string | number)[] | null | undefined;
+};
+
+/** Replaces the IDs of an input by database IDs. Throws BAD_USER_INPUT for an ID of another type. */
+async function withDatabaseIds<Input extends IdLists>(input: Input, { principal, services }: Context) {
+  const at = (name: keyof IdLists) => ['input', name];
+  const { labelIds, actionIds, documentIds, fileIds, userIds } = input;
+  return {
+    ...input,
+    labelIds: labelIds && integerIdList(labelIds, 'Label', at('labelIds')),
+    actionIds: actionIds && integerIdList(actionIds, 'Action', at('actionIds')),
+    fileIds: fileIds && uuidIdList(fileIds, 'File', at('fileIds')),
+    userIds: userIds && uuidIdList(userIds, 'User', at('userIds')),
+    documentIds:
+      documentIds &&
+      (await services.knowledge.externalIds(
+        signedIn(principal),
+        textIdList(documentIds, 'Document', at('documentIds')),
+        at('documentIds'),
+      )),
+  };
+}
+
+type Filter = Omit<AgentFilter, 'databaseIds'> & { ids?: readonly (string | number)[] | null | undefined };
+
+async function agentList(args: PageArgs, { ids, ...rest }: Filter, context: Context, info: GraphQLResolveInfo) {
   const { agents } = context.services;
   const principal = signedIn(context.principal);
+  const filter = { ...rest, databaseIds: ids && integerIdList(ids, 'Agent', ['filter', 'ids']) };
   const page = await agents.list(principal, filter, args, context.pageLimit, nodeQuery(context, info));
   return connection(agentOrder, page, args, () => agents.count(principal, filter));
 }
@@ -533,17 +627,19 @@ builder.queryFields((t) => ({
   agent: t.prismaField({
     type: Agent,
     authScopes: { permission: 'read:agents' },
-    description: 'One agent. NOT_FOUND for what the caller may not see.',
-    args: {
-      databaseId: t.arg.int({ description: 'The integer id. Exactly one of `databaseId` and `slug` is given.' }),
-      slug: t.arg.string({ description: 'The name in URLs. That of a deleted agent finds none.' }),
-    },
-    resolve: (query, _root, { databaseId, slug }, { principal, services }) => {
-      const key = databaseId ?? slug;
-      if (key == null || (databaseId != null && slug != null))
-        throw badInput(['databaseId'], 'give exactly one of databaseId and slug');
-      return services.agents.find(signedIn(principal), key, query);
-    },
+    description: 'Returns an agent. NOT_FOUND when there is none that the caller can see.',
+    args: { id: t.arg.id({ required: true, description: idDescription.integer('agent') }) },
+    resolve: (query, _root, { id }, { principal, services }) =>
+      services.agents.find(signedIn(principal), integerId(id, 'Agent', ['id']), query),
+  }),
+  agentBySlug: t.prismaField({
+    type: Agent,
+    authScopes: { permission: 'read:agents' },
+    description:
+      'Returns the agent with this slug. NOT_FOUND when there is none that the caller can see; a deleted agent has no slug.',
+    args: { slug: t.arg.string({ required: true, description: 'The slug of the agent.' }) },
+    resolve: (query, _root, { slug }, { principal, services }) =>
+      services.agents.find(signedIn(principal), slug, query),
   }),
   labels: t.field({
     type: LabelConnection,
@@ -560,50 +656,61 @@ builder.queryFields((t) => ({
 
 builder.mutationFields((t) => ({
   createAgent: t.field({
-    type: AgentPayload,
+    type: CreateAgentPayload,
     authScopes: { permission: 'write:agents' },
     description: 'Creates an agent of one’s own.',
     args: { input: t.arg({ type: CreateAgentInput, required: true, description: 'The agent to make.' }) },
-    resolve: (_root, { input }, { principal, services }) => services.agents.create(signedIn(principal), input),
+    resolve: async (_root, { input }, context) =>
+      context.services.agents.create(signedIn(context.principal), await withDatabaseIds(input, context)),
   }),
   updateAgent: t.field({
-    type: AgentPayload,
+    type: UpdateAgentPayload,
     authScopes: { permission: 'write:agents' },
     description: 'Changes an agent: the owner, an editor it is shared with, or `manage:agents`.',
     args: { input: t.arg({ type: UpdateAgentInput, required: true, description: 'The change.' }) },
-    resolve: (_root, { input: { id, databaseId, slug, ...change } }, { principal, services }) =>
-      services.agents.update(signedIn(principal), agentKey({ id, databaseId, slug }), change),
+    resolve: async (_root, { input: { agent, ...change } }, context) =>
+      context.services.agents.update(
+        signedIn(context.principal),
+        agentKey(agent),
+        await withDatabaseIds(change, context),
+      ),
   }),
   shareAgent: t.field({
-    type: AgentPayload,
+    type: ShareAgentPayload,
     authScopes: { permission: 'write:agents' },
     description: 'Says who may use an agent: the owner, or `manage:agents`.',
     args: { input: t.arg({ type: ShareAgentInput, required: true, description: 'Who.' }) },
-    resolve: (_root, { input: { id, databaseId, slug, ...change } }, { principal, services }) =>
-      services.agents.share(signedIn(principal), agentKey({ id, databaseId, slug }), change),
+    resolve: (_root, { input: { agent, shares, labelIds, ...change } }, { principal, services }) =>
+      services.agents.share(signedIn(principal), agentKey(agent), {
+        ...change,
+        labelIds: labelIds && integerIdList(labelIds, 'Label', ['input', 'labelIds']),
+        shares: shares?.map(({ userId, permission }, index) => ({
+          userId: uuidId(userId, 'User', ['input', 'shares', index, 'userId']),
+          permission,
+        })),
+      }),
   }),
   curateAgent: t.field({
-    type: AgentPayload,
+    type: CurateAgentPayload,
     authScopes: { permission: 'manage:agents' },
     description: 'Says how lists show an agent.',
     args: { input: t.arg({ type: CurateAgentInput, required: true, description: 'How.' }) },
-    resolve: (_root, { input: { id, databaseId, slug, ...change } }, { services }) =>
-      services.agents.curate(agentKey({ id, databaseId, slug }), change),
+    resolve: (_root, { input: { agent, ...change } }, { services }) => services.agents.curate(agentKey(agent), change),
   }),
   deleteAgent: t.field({
-    type: AgentPayload,
+    type: DeleteAgentPayload,
     authScopes: { permission: 'write:agents' },
     description: 'Hides an agent until it is undeleted: the owner, or `manage:agents`. Its chats stay.',
-    args: { input: t.arg({ type: AgentReferenceInput, required: true, description: 'The agent.' }) },
-    resolve: (_root, { input }, { principal, services }) =>
-      services.agents.delete(signedIn(principal), agentKey(input)),
+    args: { input: t.arg({ type: DeleteAgentInput, required: true, description: 'The agent to delete.' }) },
+    resolve: (_root, { input: { agent } }, { principal, services }) =>
+      services.agents.delete(signedIn(principal), agentKey(agent)),
   }),
   undeleteAgent: t.field({
-    type: AgentPayload,
+    type: UndeleteAgentPayload,
     authScopes: { permission: 'manage:agents' },
     description: 'Brings a deleted agent back.',
-    args: { input: t.arg({ type: AgentReferenceInput, required: true, description: 'The agent.' }) },
-    resolve: (_root, { input }, { services }) => services.agents.undelete(agentKey(input)),
+    args: { input: t.arg({ type: UndeleteAgentInput, required: true, description: 'The agent to restore.' }) },
+    resolve: (_root, { input: { agent } }, { services }) => services.agents.undelete(agentKey(agent)),
   }),
   createLabel: t.field({
     type: LabelPayload,

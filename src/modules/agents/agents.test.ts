@@ -48,8 +48,7 @@ async function create(key: string, input: object = {}): Promise<number> {
 
 const mutate = (field: string, input: object, key: string, select = 'agent { databaseId }') => {
   const type = `${field[0]?.toUpperCase()}${field.slice(1)}Input`;
-  const name = ['DeleteAgentInput', 'UndeleteAgentInput'].includes(type) ? 'AgentReferenceInput' : type;
-  return kit.gql(`mutation ($input: ${name}!) { ${field}(input: $input) { ${select} } }`, { input }, key);
+  return kit.gql(`mutation ($input: ${type}!) { ${field}(input: $input) { ${select} } }`, { input }, key);
 };
 
 const codes = ({ errors }: Awaited<ReturnType<Kit['gql']>>) => errors.map(({ extensions }) => extensions.code);
@@ -131,7 +130,7 @@ describe('making an agent', () => {
       num_chunks: null,
     });
     const { data } = await kit.gql(
-      `query ($id: Int!) { agent(databaseId: $id) {
+      `query ($id: ID!) { agent(id: $id) {
         name systemPrompt knowledge searchStartDate starterMessages { message } documents { nodes { documentId } } ownerId
         viewerPermission viewerCan shares { nodes { permission user { id: databaseId } } } actions { builtinKey } labels { name }
       } }`,
@@ -255,12 +254,12 @@ describe('who sees an agent', () => {
         [ben.secret, sees.ben],
         [limited, sees.limited],
       ];
-      const missing = await kit.gql('{ agent(databaseId: 2000000) { name } }', {}, ben.secret);
+      const missing = await kit.gql('{ agent(id: 2000000) { name } }', {}, ben.secret);
       for (const [key, seen] of expected) {
         expect((await listed(key)).includes(id)).toBe(seen);
         expect((await restListed(key)).includes(id)).toBe(seen);
         expect((await restListed(key, '/api/agents?page_size=1000')).includes(id)).toBe(seen);
-        const graph = await kit.gql('query ($id: Int!) { agent(databaseId: $id) { databaseId } }', { id }, key);
+        const graph = await kit.gql('query ($id: ID!) { agent(id: $id) { databaseId } }', { id }, key);
         const { status, body } = await kit.rest('GET', `/api/persona/${id}`, { key });
         if (seen) {
           expect(graph.data.agent.databaseId).toBe(id);
@@ -325,7 +324,7 @@ describe('who sees an agent', () => {
     });
     expect(Object.values(body.permissions)).not.toContain(true);
     const { data } = await kit.gql(
-      `{ agent(databaseId: ${id}) { ownerEmail shares { totalCount nodes { user { id: databaseId } } } viewerCan } }`,
+      `{ agent(id: ${id}) { ownerEmail shares { totalCount nodes { user { id: databaseId } } } viewerCan } }`,
       {},
       ben.secret,
     );
@@ -335,7 +334,7 @@ describe('who sees an agent', () => {
   it('shows a limited key an agent without its tools, documents and people, and says why', async () => {
     const id = await create(anna.secret, { isPublic: true, actionIds: [searchId], documentIds: ['Handbook'] });
     const { data, errors } = await kit.gql(
-      `{ agent(databaseId: ${id}) { name actions { name } documents { totalCount } shares { totalCount } owner { id: databaseId } } }`,
+      `{ agent(id: ${id}) { name actions { name } documents { totalCount } shares { totalCount } owner { id: databaseId } } }`,
       {},
       limited,
     );
@@ -478,7 +477,7 @@ describe('changing an agent', () => {
       iconName: 'star',
       knowledge: 'ATTACHED',
     });
-    await mutate('curateAgent', { databaseId: id, isFeatured: true, displayPriority: 4 }, admin);
+    await mutate('curateAgent', { agent: { id: id }, isFeatured: true, displayPriority: 4 }, admin);
     const patch = (body: object) => kit.rest('PATCH', `/api/persona/${id}`, { key: anna.secret, body });
     const kept = {
       name: 'Renamed',
@@ -515,7 +514,7 @@ describe('changing an agent', () => {
     const id = await create(anna.secret, { description: 'stays', systemPrompt: 'goes' });
     const { data } = await mutate(
       'updateAgent',
-      { databaseId: id, systemPrompt: 'comes' },
+      { agent: { id: id }, systemPrompt: 'comes' },
       anna.secret,
       'agent { name description systemPrompt }',
     );
@@ -534,13 +533,13 @@ describe('changing an agent', () => {
       });
     };
     await refused(ben.secret);
-    expect(codes(await mutate('updateAgent', { databaseId: id, name: 'x' }, ben.secret))).toEqual(['NOT_FOUND']);
-    await mutate('shareAgent', { databaseId: id, shares: [{ userId: ben.userId }] }, anna.secret);
+    expect(codes(await mutate('updateAgent', { agent: { id: id }, name: 'x' }, ben.secret))).toEqual(['NOT_FOUND']);
+    await mutate('shareAgent', { agent: { id: id }, shares: [{ userId: ben.userId }] }, anna.secret);
     await refused(ben.secret);
-    expect(codes(await mutate('updateAgent', { databaseId: id, name: 'x' }, ben.secret))).toEqual(['FORBIDDEN']);
+    expect(codes(await mutate('updateAgent', { agent: { id: id }, name: 'x' }, ben.secret))).toEqual(['FORBIDDEN']);
     const missing = await kit.rest('PATCH', `/api/persona/${unknownId}`, { key: ben.secret, body });
     expect([missing.status, missing.body]).toEqual([403, unreachable(unknownId)]);
-    await mutate('shareAgent', { databaseId: id, shares: [{ userId: ben.userId, permission: 'EDITOR' }] }, anna.secret);
+    await mutate('shareAgent', { agent: { id: id }, shares: [{ userId: ben.userId, permission: 'EDITOR' }] }, anna.secret);
     const edited = await kit.rest('PATCH', `/api/persona/${id}`, { key: ben.secret, body });
     expect(edited.body).toMatchObject({ name: 'Taken over', user_permission: 'EDITOR' });
     expect(edited.body.permissions).toMatchObject({ edit: true, share: false, delete: false, publish: false });
@@ -550,13 +549,13 @@ describe('changing an agent', () => {
         status: 403,
         body: lacking,
       });
-      expect(codes(await mutate('updateAgent', { databaseId: id, name: 'x' }, limited))).toEqual(['FORBIDDEN']);
+      expect(codes(await mutate('updateAgent', { agent: { id: id }, name: 'x' }, limited))).toEqual(['FORBIDDEN']);
     });
   });
 
   it('lets an editor neither publish it nor change whom it is shared with', async () => {
     const id = await create(anna.secret);
-    await mutate('shareAgent', { databaseId: id, shares: [{ userId: ben.userId, permission: 'EDITOR' }] }, anna.secret);
+    await mutate('shareAgent', { agent: { id: id }, shares: [{ userId: ben.userId, permission: 'EDITOR' }] }, anna.secret);
     await unchanged(async () => {
       for (const change of [{ is_public: true }, { users: [] }])
         expect(await kit.rest('PATCH', `/api/persona/${id}`, { key: ben.secret, body: upsert(change) })).toMatchObject({
@@ -564,7 +563,7 @@ describe('changing an agent', () => {
           body: unreachable(id),
         });
       for (const change of [{ isPublic: true }, { userIds: [] }])
-        expect(codes(await mutate('updateAgent', { databaseId: id, ...change }, ben.secret))).toEqual(['FORBIDDEN']);
+        expect(codes(await mutate('updateAgent', { agent: { id: id }, ...change }, ben.secret))).toEqual(['FORBIDDEN']);
     });
     const same = await kit.rest('PATCH', `/api/persona/${id}`, { key: ben.secret, body: upsert({ is_public: false }) });
     expect(same.status).toBe(200);
@@ -572,7 +571,7 @@ describe('changing an agent', () => {
 
   it('does not make a viewer of an editor when the people are sent back as they were', async () => {
     const id = await create(anna.secret);
-    await mutate('shareAgent', { databaseId: id, shares: [{ userId: ben.userId, permission: 'EDITOR' }] }, anna.secret);
+    await mutate('shareAgent', { agent: { id: id }, shares: [{ userId: ben.userId, permission: 'EDITOR' }] }, anna.secret);
     const { body } = await kit.rest('PATCH', `/api/persona/${id}`, {
       key: anna.secret,
       body: upsert({ users: [ben.userId] }),
@@ -604,7 +603,7 @@ describe('changing an agent', () => {
             status: 403,
             body: lacking,
           });
-        expect(codes(await mutate('curateAgent', { databaseId: id, isFeatured: true }, key))).toEqual(['FORBIDDEN']);
+        expect(codes(await mutate('curateAgent', { agent: { id: id }, isFeatured: true }, key))).toEqual(['FORBIDDEN']);
       }
     });
     await kit.rest('PATCH', `/api/admin/persona/${id}/featured`, { body: { is_featured: true } });
@@ -687,11 +686,11 @@ describe('sharing an agent', () => {
             status: 403,
             body: expected,
           });
-        expect(codes(await mutate('shareAgent', { databaseId: id, isPublic: true }, key))).toEqual([code]);
+        expect(codes(await mutate('shareAgent', { agent: { id: id }, isPublic: true }, key))).toEqual([code]);
       });
     await refuse(ben.secret, unreachable(id), 'NOT_FOUND');
     await refuse(limited, lacking, 'FORBIDDEN');
-    await mutate('shareAgent', { databaseId: id, shares: [{ userId: ben.userId, permission: 'EDITOR' }] }, anna.secret);
+    await mutate('shareAgent', { agent: { id: id }, shares: [{ userId: ben.userId, permission: 'EDITOR' }] }, anna.secret);
     await refuse(ben.secret, unreachable(id), 'FORBIDDEN');
     expect(
       await kit.rest('PATCH', `/api/persona/${id}/public`, { key: anna.secret, body: { is_public: true } }),
@@ -719,7 +718,7 @@ describe('deleting an agent', () => {
     expect(await restListed(admin, '/api/admin/persona?include_deleted=true')).toContain(id);
     expect(await restListed(anna.secret, '/api/persona?include_deleted=true')).toContain(id);
     expect(await restListed(ben.secret, '/api/persona?include_deleted=true')).not.toContain(id);
-    const { data } = await kit.gql(`{ agent(databaseId: ${id}) { viewerCan } }`);
+    const { data } = await kit.gql(`{ agent(id: ${id}) { viewerCan } }`);
     expect(data.agent.viewerCan).toEqual([]);
     await unchanged(async () => {
       for (const key of [anna.secret, limited]) {
@@ -727,7 +726,7 @@ describe('deleting an agent', () => {
           status: 403,
           body: lacking,
         });
-        expect(codes(await mutate('undeleteAgent', { databaseId: id }, key))).toEqual(['FORBIDDEN']);
+        expect(codes(await mutate('undeleteAgent', { agent: { id: id } }, key))).toEqual(['FORBIDDEN']);
       }
     });
     expect(await kit.rest('PATCH', `/api/admin/persona/${id}/undelete`)).toMatchObject({ status: 200, body: null });
@@ -753,23 +752,23 @@ describe('deleting an agent', () => {
         status: 403,
         body: lacking,
       });
-      expect(codes(await mutate('deleteAgent', { databaseId: id }, ben.secret))).toEqual(['NOT_FOUND']);
-      expect(codes(await mutate('deleteAgent', { databaseId: shared }, ben.secret))).toEqual(['FORBIDDEN']);
-      expect(codes(await mutate('deleteAgent', { databaseId: 0 }, admin))).toEqual(['FORBIDDEN']);
+      expect(codes(await mutate('deleteAgent', { agent: { id: id } }, ben.secret))).toEqual(['NOT_FOUND']);
+      expect(codes(await mutate('deleteAgent', { agent: { id: shared } }, ben.secret))).toEqual(['FORBIDDEN']);
+      expect(codes(await mutate('deleteAgent', { agent: { id: 0 } }, admin))).toEqual(['FORBIDDEN']);
     });
     expect((await kit.rest('DELETE', `/api/persona/${id}`)).status).toBe(200);
   });
 
   it('frees its name, and it does not come back beside another of that name', async () => {
     const id = await create(anna.secret);
-    await mutate('deleteAgent', { databaseId: id }, anna.secret);
+    await mutate('deleteAgent', { agent: { id: id } }, anna.secret);
     await create(anna.secret);
     await unchanged(async () => {
       expect(await kit.rest('PATCH', `/api/admin/persona/${id}/undelete`)).toMatchObject({
         status: 400,
         body: { detail: "Assistant with name 'Helper' already exists. Please rename your assistant." },
       });
-      expect(codes(await mutate('undeleteAgent', { databaseId: id }, admin))).toEqual(['CONFLICT']);
+      expect(codes(await mutate('undeleteAgent', { agent: { id: id } }, admin))).toEqual(['CONFLICT']);
     });
   });
 });

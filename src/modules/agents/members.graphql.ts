@@ -5,7 +5,7 @@ import type { Agent as AgentRow } from '../../generated/prisma/client.ts';
 import { builder } from '../../graphql/builder.ts';
 import { connection, nodeQuery, pageArgs } from '../../graphql/connection.ts';
 import type { PageArgs } from '../../paging.ts';
-import { Agent, AgentShareConnection, agentKey, agentReference } from './agents.graphql.ts';
+import { Agent, AgentLocatorInput, AgentShareConnection, agentKey, agentLocator } from './agents.graphql.ts';
 import { agentShareOrder } from './agents.service.ts';
 import type { AgentKey } from './by-slug.ts';
 
@@ -15,15 +15,10 @@ async function memberList(key: AgentKey, args: PageArgs, context: Context, info:
   return connection(agentShareOrder, page, args, () => members.count(key));
 }
 
-const AgentMembersInput = builder.inputType('AgentMembersInput', {
-  description: 'Whose members are asked for.',
-  fields: agentReference,
-});
-
 const ChangeAgentMembersInput = builder.inputType('ChangeAgentMembersInput', {
   description: 'Who uses an agent.',
   fields: (t) => ({
-    ...agentReference(t),
+    ...agentLocator(t),
     userDatabaseIds: t.intList({
       required: true,
       description: 'The integer ids of users, at most 1,000. Ids that nobody has are passed over.',
@@ -59,9 +54,9 @@ builder.queryField('agentMembers', (t) =>
     description: 'The people that an agent is shared with.',
     args: {
       ...pageArgs(t.arg),
-      input: t.arg({ type: AgentMembersInput, required: true, description: 'The agent whose members to return.' }),
+      agent: t.arg({ type: AgentLocatorInput, required: true, description: 'The agent, by its ID or by its slug.' }),
     },
-    resolve: (_root, { input, ...args }, context, info) => memberList(agentKey(input), args, context, info),
+    resolve: (_root, { agent, ...args }, context, info) => memberList(agentKey(agent, ['agent']), args, context, info),
   }),
 );
 
@@ -71,7 +66,7 @@ builder.mutationField('changeAgentMembers', (t) =>
     authScopes: { permissions: ['manage:users', 'manage:agents'] },
     description: 'Restricts an agent to its owner and its members, and adds or replaces the members.',
     args: { input: t.arg({ type: ChangeAgentMembersInput, required: true, description: 'Who.' }) },
-    resolve: (_root, { input: { userDatabaseIds, replace, ...reference } }, { principal, services }) =>
-      services.members.change(signedIn(principal), agentKey(reference), { userDatabaseIds, replace }),
+    resolve: (_root, { input: { agent, userDatabaseIds, replace } }, { principal, services }) =>
+      services.members.change(signedIn(principal), agentKey(agent), { userDatabaseIds, replace }),
   }),
 );

@@ -403,7 +403,7 @@ describe('what the caller got wrong', () => {
     const agent = async (change: object) => {
       const { errors } = await kit.gql(
         'mutation ($input: UpdateAgentInput!) { updateAgent(input: $input) { agent { databaseId } } }',
-        { input: { databaseId: id, ...change } },
+        { input: { agent: { id }, ...change } },
       );
       expect(errors).toEqual([]);
     };
@@ -421,7 +421,7 @@ describe('what the caller got wrong', () => {
     ).toBe(403);
     await agent({ isPublic: true });
     expect((await send({ chat_session_id: session })).status).toBe(200);
-    const deleted = await kit.gql('mutation ($id: Int!) { deleteAgent(input: { databaseId: $id }) { __typename } }', {
+    const deleted = await kit.gql('mutation ($id: ID!) { deleteAgent(input: { agent: { id: $id } }) { __typename } }', {
       id,
     });
     expect(deleted.errors).toEqual([]);

@@ -259,7 +259,7 @@ describe('what visitors act as', () => {
       apiKeys(first: 100) { nodes { userId } }
       users(first: 100, filter: { accountTypes: [STANDARD, SERVICE_ACCOUNT] }) { nodes { databaseId } }
       allUsers(first: 100, filter: { accountTypes: [STANDARD, SERVICE_ACCOUNT] }) { nodes { databaseId } }
-      agent(databaseId: ${agent.id}) { shares { totalCount nodes { user { databaseId } } } }
+      agent(id: ${agent.id}) { shares { totalCount nodes { user { databaseId } } } }
     }`);
     expect(data.allUsers.nodes.length).toBeGreaterThan(0);
     expect(JSON.stringify(data)).not.toContain(user.id);
@@ -272,7 +272,7 @@ describe('what visitors act as', () => {
     const { userId: other } = await kit.createKey('BASIC');
     const share = (ids: string[]) =>
       kit.gql(
-        `mutation ($ids: [AgentShareInput!]) { shareAgent(input: { databaseId: ${agent.id}, shares: $ids }) { agent { databaseId } } }`,
+        `mutation ($ids: [AgentShareInput!]) { shareAgent(input: { agent: { id: ${agent.id} }, shares: $ids }) { agent { databaseId } } }`,
         { ids: ids.map((id) => ({ userId: id })) },
       );
     expect((await share([other])).errors).toEqual([]);

@@ -157,7 +157,7 @@ describe('with whom they belong to go', () => {
     });
     const given = await kit.gql(
       'mutation ($input: UpdateAgentInput!) { updateAgent(input: $input) { agent { databaseId } } }',
-      { input: { databaseId, fileIds: [ids[0]] } },
+      { input: { agent: { id: databaseId }, fileIds: [ids[0]] } },
       person.session,
     );
     expect(given.errors).toEqual([]);

@@ -452,6 +452,33 @@ export function knowledgeService(db: Database, audit: AuditService, embedder: Em
       return new Set(rows.map(({ externalId }) => externalId));
     },
 
+    /**
+     * Returns the IDs that clients gave to these documents, for an input that names them by either ID. Throws
+     * BAD_USER_INPUT, naming the entry, for a global ID of a document that the principal cannot read.
+     */
+    async externalIds(
+      principal: Principal,
+      ids: readonly ({ global: string } | { text: string })[],
+      path: readonly (string | number)[],
+    ): Promise<string[]> {
+      const integers = ids.flatMap((id) =>
+        'global' in id && databaseId.safeParse(Number(id.global)).success ? [Number(id.global)] : [],
+      );
+      const rows =
+        integers.length === 0
+          ? []
+          : await db.prisma.document.findMany({
+              where: { AND: [visible.documents(principal), { id: { in: integers } }] },
+              select: { id: true, externalId: true },
+            });
+      const known = new Map(rows.map(({ id, externalId }) => [String(id), externalId]));
+      return ids.map((id, index) => {
+        const externalId = 'text' in id ? id.text : known.get(id.global);
+        if (externalId === undefined) throw badInput([...path, index], 'is not the ID of a document that you can read');
+        return externalId;
+      });
+    },
+
     /** See {@link retrieve}. */
     retrieve: (principal: Principal, input: RetrieveInput): Promise<Hit[]> => retrieve(db, principal, input, embedder),
   };

@@ -84,7 +84,7 @@ describe('once there are people', () => {
     const { userId } = (await kit.gql('{ viewer { user { userId: databaseId } } }', {}, carl.session)).data.viewer.user;
     await kit.prisma.agentShare.create({ data: { agentId: id, userId, permission: 'EDITOR' } });
     await replace(id, { userIds: [carl.id, dora.id] });
-    const { data } = await kit.gql('query ($id: Int!) { agent(databaseId: $id) { shares { nodes { permission } } } }', {
+    const { data } = await kit.gql('query ($id: ID!) { agent(id: $id) { shares { nodes { permission } } } }', {
       id,
     });
     expect(data.agent.shares.nodes.map(({ permission }: { permission: string }) => permission).toSorted()).toEqual([
@@ -148,16 +148,16 @@ describe('once there are people', () => {
       ] as const) {
         for (const road of roads(key)) expect(await road()).toMatchObject({ status: 403, body: { error } });
         if (key === null) continue;
-        const input = { databaseId: id };
+        const agent = { id };
         const asked = [
           kit.gql(
-            'query ($input: AgentMembersInput!) { agentMembers(input: $input) { totalCount nodes { permission } } }',
-            { input },
+            'query ($agent: AgentLocatorInput!) { agentMembers(agent: $agent) { totalCount nodes { permission } } }',
+            { agent },
             key,
           ),
           kit.gql(
             'mutation ($input: ChangeAgentMembersInput!) { changeAgentMembers(input: $input) { foundCount } }',
-            { input: { ...input, userDatabaseIds: [dora.id] } },
+            { input: { agent, userDatabaseIds: [dora.id] } },
             key,
           ),
         ];

@@ -79,12 +79,12 @@ export const memberRows: AnyRow[] = [
     params: z.object({ workspaceId: id }),
     reply: z.object({ users: Members }).openapi('WorkspaceMembers'),
     document: graphql(
-      `query WorkspaceMembers($input: AgentMembersInput!) {
-        agentMembers(input: $input, first: 2147483647) { nodes { ...WorkspaceMember } }
+      `query WorkspaceMembers($id: ID!) {
+        agentMembers(agent: { id: $id }, first: 2147483647) { nodes { ...WorkspaceMember } }
       }`,
       [MemberFields],
     ),
-    variables: ({ params }) => ({ input: { databaseId: agentIdOf(params.workspaceId) } }),
+    variables: ({ params }) => ({ id: String(agentIdOf(params.workspaceId)) }),
     output: ({ agentMembers }) => ({ users: members(agentMembers.nodes) }),
     failure: ({ code }) => (code === 'NOT_FOUND' ? { status: 200, body: { users: [] } } : null),
   }),
@@ -100,7 +100,7 @@ export const memberRows: AnyRow[] = [
     reply: z.object({ success: z.literal(true), error: z.null() }).openapi('UpdatedWorkspaceUsers'),
     document: ChangeMembers,
     variables: ({ params, body }) => ({
-      input: { databaseId: agentIdOf(params.workspaceId), userDatabaseIds: body.userIds, replace: true },
+      input: { agent: { id: String(agentIdOf(params.workspaceId)) }, userDatabaseIds: body.userIds, replace: true },
     }),
     output: () => ({ success: true as const, error: null }),
     invalid: noList(),
@@ -129,7 +129,7 @@ export const memberRows: AnyRow[] = [
     document: ChangeMembers,
     variables: ({ params, body: { userIds, reset } }) => ({
       // Without anybody to put in their place, those before stay.
-      input: { slug: params.workspaceSlug, userDatabaseIds: userIds, replace: reset && userIds.length > 0 },
+      input: { agent: { slug: params.workspaceSlug }, userDatabaseIds: userIds, replace: reset && userIds.length > 0 },
     }),
     output: ({ changeAgentMembers: { foundCount, members: shares } }) => {
       const users = members(shares.nodes);

@@ -77,7 +77,7 @@ describe('making a workspace', () => {
     });
     expect(Object.keys(made).slice(0, 6)).toEqual(['id', 'name', 'slug', 'vectorTag', 'createdAt', 'openAiTemp']);
     const { data } = await kit.gql(
-      '{ agent(slug: "research-notes") { isPublic knowledge ownerId actions { builtinKey } } }',
+      '{ agent: agentBySlug(slug: "research-notes") { isPublic knowledge ownerId actions { builtinKey } } }',
     );
     expect(data.agent).toEqual({
       isPublic: true,
@@ -328,7 +328,7 @@ describe('deleting a workspace', () => {
     const deleted = `${slug}-deleted-${id}`;
     // An administrator does not find the deleted one here either.
     expect(await one(deleted, kit.keys.ADMIN)).toBeUndefined();
-    await kit.gql('mutation ($id: Int!) { undeleteAgent(input: { databaseId: $id }) { agent { slug } } }', { id });
+    await kit.gql('mutation ($id: ID!) { undeleteAgent(input: { agent: { id: $id } }) { agent { slug } } }', { id });
     expect((await kit.prisma.agent.findUniqueOrThrow({ where: { id } })).slug).toBe(deleted);
   });
 

@@ -242,7 +242,7 @@ export const workspaceRows: AnyRow[] = [
       .openapi('WorkspaceFound'),
     document: graphql(
       `query OneWorkspace($slug: String!, $first: Int!) {
-        agent(slug: $slug) {
+        agent: agentBySlug(slug: $slug) {
           ...Workspace ...WorkspaceDocuments chatSessions(first: $first) { nodes { ...ThreadOfWorkspace } }
         }
       }`,
@@ -271,7 +271,7 @@ export const workspaceRows: AnyRow[] = [
     reply: z.literal('OK'),
     format: 'text',
     document: graphql(
-      `mutation DeleteWorkspace($slug: String!) { deleteAgent(input: { slug: $slug }) { agent { databaseId } } }`,
+      `mutation DeleteWorkspace($slug: String!) { deleteAgent(input: { agent: { slug: $slug } }) { agent { databaseId } } }`,
     ),
     variables: ({ params }) => ({ slug: params.slug }),
     output: () => 'OK' as const,
@@ -292,7 +292,7 @@ export const workspaceRows: AnyRow[] = [
     ),
     variables: ({ params, body }) => ({
       input: {
-        slug: params.slug,
+        agent: { slug: params.slug },
         allowSameName: true,
         // Of a new one, the reference refuses a number.
         ...(body.name != null && {
@@ -332,7 +332,9 @@ export const workspaceRows: AnyRow[] = [
       }`,
       [WorkspaceFields, WorkspaceDocumentFields],
     ),
-    variables: ({ params, body }) => ({ input: { slug: params.slug, add: body.adds, remove: body.deletes } }),
+    variables: ({ params, body }) => ({
+      input: { agent: { slug: params.slug }, add: body.adds, remove: body.deletes },
+    }),
     partial: true,
     output: ({ changeAgentDocuments: { agent } }) => ({
       workspace: {
@@ -367,7 +369,7 @@ export const workspaceRows: AnyRow[] = [
       `mutation UpdatePin($input: PinAgentDocumentInput!) { pinAgentDocument(input: $input) { agent { databaseId } } }`,
     ),
     variables: ({ params, body }) => ({
-      input: { slug: params.slug, location: body.docPath, pinned: body.pinStatus },
+      input: { agent: { slug: params.slug }, location: body.docPath, pinned: body.pinStatus },
     }),
     output: () => ({ message: 'Pin status updated successfully' }),
     invalid: badBody,

@@ -329,8 +329,8 @@ export function agentInput(body: z.infer<typeof PersonaUpsertRequest>) {
     knowledge: body.document_ids?.length ? ('ATTACHED' as const) : null,
     searchStartDate: body.search_start_date ? instant(body.search_start_date) : null,
     starterMessages: body.starter_messages,
-    labelIds: body.label_ids,
-    actionIds: body.tool_ids,
+    labelIds: body.label_ids?.map(String),
+    actionIds: body.tool_ids?.map(String),
     documentIds: body.document_ids,
     fileIds: body.user_file_ids,
     userIds: body.users,
@@ -373,6 +373,6 @@ export function shareInput(body: z.infer<typeof PersonaShareRequest>) {
       body.user_ids?.map((userId) => ({ userId })) ??
       body.user_shares?.map(({ user_id, permission }) => ({ userId: user_id, permission })),
     isPublic: body.is_public,
-    labelIds: body.label_ids,
+    labelIds: body.label_ids?.map(String),
   };
 }

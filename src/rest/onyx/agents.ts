@@ -94,7 +94,9 @@ const curation = <Name extends string>(
     body: z.object({ [name]: z.boolean() }),
     reply: nothing,
     document: CurateAgent,
-    variables: ({ params, body }) => ({ input: { databaseId: params.persona_id, ...change(body[name] as boolean) } }),
+    variables: ({ params, body }) => ({
+      input: { agent: { id: String(params.persona_id) }, ...change(body[name] as boolean) },
+    }),
     output: () => null,
     failure: unauthorized,
   });
@@ -119,7 +121,7 @@ export const agentRows: AnyRow[] = [
     ),
     variables: ({ query }) => ({
       first: everything,
-      filter: { includeDeleted: query.include_deleted, databaseIds: query.persona_ids },
+      filter: { includeDeleted: query.include_deleted, ids: query.persona_ids?.map(String) },
     }),
     output: ({ agents }) => agents.nodes.map(minimalSnapshot),
     partial: true,
@@ -190,8 +192,8 @@ export const agentRows: AnyRow[] = [
     summary: 'One agent',
     params: personaParams,
     reply: FullPersonaSnapshot,
-    document: graphql(`query OneAgent($id: Int!) { agent(databaseId: $id) { ...AgentAlone } }`, [AgentAlone]),
-    variables: ({ params }) => ({ id: params.persona_id }),
+    document: graphql(`query OneAgent($id: ID!) { agent(id: $id) { ...AgentAlone } }`, [AgentAlone]),
+    variables: ({ params }) => ({ id: String(params.persona_id) }),
     output: ({ agent }) => fullSnapshot(agent),
     partial: true,
     failure: (error, input) =>
@@ -211,7 +213,7 @@ export const agentRows: AnyRow[] = [
       `mutation UpdateAgent($input: UpdateAgentInput!) { updateAgent(input: $input) { agent { ...AgentWhole } } }`,
       [AgentWhole],
     ),
-    variables: ({ params, body }) => ({ input: { databaseId: params.persona_id, ...agentChange(body) } }),
+    variables: ({ params, body }) => ({ input: { agent: { id: String(params.persona_id) }, ...agentChange(body) } }),
     output: ({ updateAgent: { agent } }) => snapshot(agent),
     partial: true,
     failure: (error, input) => unfeatured(error, input) ?? unauthorized(error, input) ?? null,
@@ -224,9 +226,9 @@ export const agentRows: AnyRow[] = [
     params: personaParams,
     reply: nothing,
     document: graphql(
-      `mutation DeleteAgent($id: Int!) { deleteAgent(input: { databaseId: $id }) { agent { databaseId } } }`,
+      `mutation DeleteAgent($id: ID!) { deleteAgent(input: { agent: { id: $id } }) { agent { databaseId } } }`,
     ),
-    variables: ({ params }) => ({ id: params.persona_id }),
+    variables: ({ params }) => ({ id: String(params.persona_id) }),
     output: () => null,
     failure: (error, input) =>
       outOfReach(error, input)
@@ -242,11 +244,11 @@ export const agentRows: AnyRow[] = [
     body: z.object({ is_public: z.boolean() }),
     reply: nothing,
     document: graphql(
-      `mutation PublishAgent($id: Int!, $isPublic: Boolean!) {
-        shareAgent(input: { databaseId: $id, isPublic: $isPublic }) { agent { databaseId } }
+      `mutation PublishAgent($id: ID!, $isPublic: Boolean!) {
+        shareAgent(input: { agent: { id: $id }, isPublic: $isPublic }) { agent { databaseId } }
       }`,
     ),
-    variables: ({ params, body }) => ({ id: params.persona_id, isPublic: body.is_public }),
+    variables: ({ params, body }) => ({ id: String(params.persona_id), isPublic: body.is_public }),
     output: () => null,
     failure: unauthorized,
   }),
@@ -261,7 +263,7 @@ export const agentRows: AnyRow[] = [
     document: graphql(
       `mutation ShareAgent($input: ShareAgentInput!) { shareAgent(input: $input) { agent { databaseId } } }`,
     ),
-    variables: ({ params, body }) => ({ input: { databaseId: params.persona_id, ...shareInput(body) } }),
+    variables: ({ params, body }) => ({ input: { agent: { id: String(params.persona_id) }, ...shareInput(body) } }),
     output: () => null,
     failure: unauthorized,
   }),
@@ -312,9 +314,9 @@ export const agentRows: AnyRow[] = [
     params: personaParams,
     reply: nothing,
     document: graphql(
-      `mutation UndeleteAgent($id: Int!) { undeleteAgent(input: { databaseId: $id }) { agent { databaseId } } }`,
+      `mutation UndeleteAgent($id: ID!) { undeleteAgent(input: { agent: { id: $id } }) { agent { databaseId } } }`,
     ),
-    variables: ({ params }) => ({ id: params.persona_id }),
+    variables: ({ params }) => ({ id: String(params.persona_id) }),
     output: () => null,
     failure: (error, input) =>
       input && error.code === 'NOT_FOUND'
