@@ -154,8 +154,8 @@ describe('client tools', () => {
   it('compiles Relay fragments over every connection, deletions and additions', { timeout: 120_000 }, async () => {
     const sources = { ...paginationFragments(), ...deletions(), ...additions() };
     expect(Object.keys(paginationFragments()).length).toBeGreaterThan(15);
-    expect(Object.keys(deletions()).length).toBeGreaterThan(8);
-    expect(Object.keys(additions()).length).toBeGreaterThan(5);
+    expect(Object.keys(deletions())).toContain('DeleteAgentEdge');
+    expect(Object.keys(additions())).toContain('CreateAgentNode');
     writeFileSync(join(folder, 'schema.graphql'), sdl);
     mkdirSync(join(folder, 'src', '__generated__'), { recursive: true });
     for (const [name, document] of Object.entries(sources))

@@ -58,6 +58,8 @@ export interface Targets {
   projectDocument(): Promise<string>;
   /** A limit that limits nobody: it is high, and of one user who is not there. */
   rateLimit(): Promise<number>;
+  /** A label of agents. */
+  label(): Promise<number>;
   /** The same, of all basic users together. */
   roleLimit(): Promise<number>;
   /** A person who is nobody's in particular, and holds no more than that role allows. */
@@ -330,6 +332,11 @@ export function freshTargets({ prisma, booted }: Kit, userId: string, words: Wor
       });
       return id;
     },
+    async label() {
+      const id = nextId();
+      await prisma.label.create({ data: { id, name: `label ${id}` } });
+      return id;
+    },
     async roleLimit() {
       const { id } = await prisma.rateLimit.create({
         data: { id: nextId(), scope: 'ROLE', role: 'BASIC', tokenBudget: 10n ** 12n, periodHours: 24 },
@@ -406,6 +413,7 @@ export const missingTargets: Targets = {
   projectToken: async () => nextId(),
   projectDocument: async () => `doc-${nextId()}`,
   rateLimit: async () => nextId(),
+  label: async () => nextId(),
   roleLimit: async () => nextId(),
   person: async () => ({ id: randomUUID(), email: `${randomUUID()}@people.example`, databaseId: nextId() }),
   deactivatedPerson: async () => ({ id: randomUUID(), email: `${randomUUID()}@people.example`, databaseId: nextId() }),

@@ -77,7 +77,7 @@ describe('a user', () => {
     const { databaseId } = data.createAgent.agent;
     const read = async (scopes: string[]) => {
       const { secret } = await kit.createKey('ADMIN', { scopes });
-      const query = `query ($id: Int!) { agent(databaseId: $id) { shares { nodes { user { ${fields} } } } } }`;
+      const query = `query ($id: ID!) { agent(id: $id) { shares { nodes { user { ${fields} } } } } }`;
       return (await kit.gql(query, { id: databaseId }, secret)).data.agent.shares.nodes[0].user;
     };
     await kit.prisma.agentShare.create({ data: { agentId: databaseId, userId: ben.userId } });
