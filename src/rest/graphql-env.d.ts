@@ -193,6 +193,18 @@ export type introspection = {
             "isDeprecated": false
           },
           {
+            "name": "id",
+            "type": {
+              "kind": "NON_NULL",
+              "ofType": {
+                "kind": "SCALAR",
+                "name": "ID"
+              }
+            },
+            "args": [],
+            "isDeprecated": false
+          },
+          {
             "name": "name",
             "type": {
               "kind": "NON_NULL",
@@ -205,7 +217,12 @@ export type introspection = {
             "isDeprecated": false
           }
         ],
-        "interfaces": []
+        "interfaces": [
+          {
+            "kind": "INTERFACE",
+            "name": "Node"
+          }
+        ]
       },
       {
         "kind": "OBJECT",
@@ -1354,23 +1371,23 @@ export type introspection = {
         "name": "AgentFilter",
         "inputFields": [
           {
-            "name": "databaseIds",
+            "name": "editable",
+            "type": {
+              "kind": "SCALAR",
+              "name": "Boolean"
+            }
+          },
+          {
+            "name": "ids",
             "type": {
               "kind": "LIST",
               "ofType": {
                 "kind": "NON_NULL",
                 "ofType": {
                   "kind": "SCALAR",
-                  "name": "Int"
+                  "name": "ID"
                 }
               }
-            }
-          },
-          {
-            "name": "editable",
-            "type": {
-              "kind": "SCALAR",
-              "name": "Boolean"
             }
           },
           {
@@ -1392,15 +1409,8 @@ export type introspection = {
       },
       {
         "kind": "INPUT_OBJECT",
-        "name": "AgentMembersInput",
+        "name": "AgentLocatorInput",
         "inputFields": [
-          {
-            "name": "databaseId",
-            "type": {
-              "kind": "SCALAR",
-              "name": "Int"
-            }
-          },
           {
             "name": "id",
             "type": {
@@ -1416,7 +1426,7 @@ export type introspection = {
             }
           }
         ],
-        "isOneOf": false
+        "isOneOf": true
       },
       {
         "kind": "ENUM",
@@ -1441,25 +1451,6 @@ export type introspection = {
         ]
       },
       {
-        "kind": "OBJECT",
-        "name": "AgentPayload",
-        "fields": [
-          {
-            "name": "agent",
-            "type": {
-              "kind": "NON_NULL",
-              "ofType": {
-                "kind": "OBJECT",
-                "name": "Agent"
-              }
-            },
-            "args": [],
-            "isDeprecated": false
-          }
-        ],
-        "interfaces": []
-      },
-      {
         "kind": "ENUM",
         "name": "AgentPermission",
         "enumValues": [
@@ -1476,34 +1467,6 @@ export type introspection = {
             "isDeprecated": false
           }
         ]
-      },
-      {
-        "kind": "INPUT_OBJECT",
-        "name": "AgentReferenceInput",
-        "inputFields": [
-          {
-            "name": "databaseId",
-            "type": {
-              "kind": "SCALAR",
-              "name": "Int"
-            }
-          },
-          {
-            "name": "id",
-            "type": {
-              "kind": "SCALAR",
-              "name": "ID"
-            }
-          },
-          {
-            "name": "slug",
-            "type": {
-              "kind": "SCALAR",
-              "name": "String"
-            }
-          }
-        ],
-        "isOneOf": false
       },
       {
         "kind": "OBJECT",
@@ -1651,7 +1614,7 @@ export type introspection = {
               "kind": "NON_NULL",
               "ofType": {
                 "kind": "SCALAR",
-                "name": "UUID"
+                "name": "ID"
               }
             }
           }
@@ -2386,17 +2349,13 @@ export type introspection = {
             }
           },
           {
-            "name": "databaseId",
+            "name": "agent",
             "type": {
-              "kind": "SCALAR",
-              "name": "Int"
-            }
-          },
-          {
-            "name": "id",
-            "type": {
-              "kind": "SCALAR",
-              "name": "ID"
+              "kind": "NON_NULL",
+              "ofType": {
+                "kind": "INPUT_OBJECT",
+                "name": "AgentLocatorInput"
+              }
             }
           },
           {
@@ -2411,33 +2370,41 @@ export type introspection = {
                 }
               }
             }
-          },
-          {
-            "name": "slug",
-            "type": {
-              "kind": "SCALAR",
-              "name": "String"
-            }
           }
         ],
         "isOneOf": false
+      },
+      {
+        "kind": "OBJECT",
+        "name": "ChangeAgentDocumentsPayload",
+        "fields": [
+          {
+            "name": "agent",
+            "type": {
+              "kind": "NON_NULL",
+              "ofType": {
+                "kind": "OBJECT",
+                "name": "Agent"
+              }
+            },
+            "args": [],
+            "isDeprecated": false
+          }
+        ],
+        "interfaces": []
       },
       {
         "kind": "INPUT_OBJECT",
         "name": "ChangeAgentMembersInput",
         "inputFields": [
           {
-            "name": "databaseId",
+            "name": "agent",
             "type": {
-              "kind": "SCALAR",
-              "name": "Int"
-            }
-          },
-          {
-            "name": "id",
-            "type": {
-              "kind": "SCALAR",
-              "name": "ID"
+              "kind": "NON_NULL",
+              "ofType": {
+                "kind": "INPUT_OBJECT",
+                "name": "AgentLocatorInput"
+              }
             }
           },
           {
@@ -2450,13 +2417,6 @@ export type introspection = {
               }
             },
             "defaultValue": "false"
-          },
-          {
-            "name": "slug",
-            "type": {
-              "kind": "SCALAR",
-              "name": "String"
-            }
           },
           {
             "name": "userDatabaseIds",
@@ -5370,7 +5330,7 @@ export type introspection = {
                 "kind": "NON_NULL",
                 "ofType": {
                   "kind": "SCALAR",
-                  "name": "Int"
+                  "name": "ID"
                 }
               }
             }
@@ -5431,7 +5391,7 @@ export type introspection = {
                 "kind": "NON_NULL",
                 "ofType": {
                   "kind": "SCALAR",
-                  "name": "String"
+                  "name": "ID"
                 }
               }
             }
@@ -5444,7 +5404,7 @@ export type introspection = {
                 "kind": "NON_NULL",
                 "ofType": {
                   "kind": "SCALAR",
-                  "name": "UUID"
+                  "name": "ID"
                 }
               }
             }
@@ -5492,7 +5452,7 @@ export type introspection = {
                 "kind": "NON_NULL",
                 "ofType": {
                   "kind": "SCALAR",
-                  "name": "Int"
+                  "name": "ID"
                 }
               }
             }
@@ -5598,7 +5558,7 @@ export type introspection = {
                 "kind": "NON_NULL",
                 "ofType": {
                   "kind": "SCALAR",
-                  "name": "UUID"
+                  "name": "ID"
                 }
               }
             }
@@ -5612,6 +5572,37 @@ export type introspection = {
           }
         ],
         "isOneOf": false
+      },
+      {
+        "kind": "OBJECT",
+        "name": "CreateAgentPayload",
+        "fields": [
+          {
+            "name": "agent",
+            "type": {
+              "kind": "NON_NULL",
+              "ofType": {
+                "kind": "OBJECT",
+                "name": "Agent"
+              }
+            },
+            "args": [],
+            "isDeprecated": false
+          },
+          {
+            "name": "agentEdge",
+            "type": {
+              "kind": "NON_NULL",
+              "ofType": {
+                "kind": "OBJECT",
+                "name": "AgentEdge"
+              }
+            },
+            "args": [],
+            "isDeprecated": false
+          }
+        ],
+        "interfaces": []
       },
       {
         "kind": "INPUT_OBJECT",
@@ -6411,6 +6402,37 @@ export type introspection = {
         "isOneOf": false
       },
       {
+        "kind": "OBJECT",
+        "name": "CreateLabelPayload",
+        "fields": [
+          {
+            "name": "label",
+            "type": {
+              "kind": "NON_NULL",
+              "ofType": {
+                "kind": "OBJECT",
+                "name": "Label"
+              }
+            },
+            "args": [],
+            "isDeprecated": false
+          },
+          {
+            "name": "labelEdge",
+            "type": {
+              "kind": "NON_NULL",
+              "ofType": {
+                "kind": "OBJECT",
+                "name": "LabelEdge"
+              }
+            },
+            "args": [],
+            "isDeprecated": false
+          }
+        ],
+        "interfaces": []
+      },
+      {
         "kind": "INPUT_OBJECT",
         "name": "CreatePersonalAccessTokenInput",
         "inputFields": [
@@ -6773,6 +6795,16 @@ export type introspection = {
         "name": "CurateAgentInput",
         "inputFields": [
           {
+            "name": "agent",
+            "type": {
+              "kind": "NON_NULL",
+              "ofType": {
+                "kind": "INPUT_OBJECT",
+                "name": "AgentLocatorInput"
+              }
+            }
+          },
+          {
             "name": "clear",
             "type": {
               "kind": "LIST",
@@ -6786,24 +6818,10 @@ export type introspection = {
             }
           },
           {
-            "name": "databaseId",
-            "type": {
-              "kind": "SCALAR",
-              "name": "Int"
-            }
-          },
-          {
             "name": "displayPriority",
             "type": {
               "kind": "SCALAR",
               "name": "Int"
-            }
-          },
-          {
-            "name": "id",
-            "type": {
-              "kind": "SCALAR",
-              "name": "ID"
             }
           },
           {
@@ -6819,16 +6837,28 @@ export type introspection = {
               "kind": "SCALAR",
               "name": "Boolean"
             }
-          },
-          {
-            "name": "slug",
-            "type": {
-              "kind": "SCALAR",
-              "name": "String"
-            }
           }
         ],
         "isOneOf": false
+      },
+      {
+        "kind": "OBJECT",
+        "name": "CurateAgentPayload",
+        "fields": [
+          {
+            "name": "agent",
+            "type": {
+              "kind": "NON_NULL",
+              "ofType": {
+                "kind": "OBJECT",
+                "name": "Agent"
+              }
+            },
+            "args": [],
+            "isDeprecated": false
+          }
+        ],
+        "interfaces": []
       },
       {
         "kind": "SCALAR",
@@ -6862,6 +6892,54 @@ export type introspection = {
               "ofType": {
                 "kind": "OBJECT",
                 "name": "User"
+              }
+            },
+            "args": [],
+            "isDeprecated": false
+          }
+        ],
+        "interfaces": []
+      },
+      {
+        "kind": "INPUT_OBJECT",
+        "name": "DeleteAgentInput",
+        "inputFields": [
+          {
+            "name": "agent",
+            "type": {
+              "kind": "NON_NULL",
+              "ofType": {
+                "kind": "INPUT_OBJECT",
+                "name": "AgentLocatorInput"
+              }
+            }
+          }
+        ],
+        "isOneOf": false
+      },
+      {
+        "kind": "OBJECT",
+        "name": "DeleteAgentPayload",
+        "fields": [
+          {
+            "name": "agent",
+            "type": {
+              "kind": "NON_NULL",
+              "ofType": {
+                "kind": "OBJECT",
+                "name": "Agent"
+              }
+            },
+            "args": [],
+            "isDeprecated": false
+          },
+          {
+            "name": "deletedAgentId",
+            "type": {
+              "kind": "NON_NULL",
+              "ofType": {
+                "kind": "SCALAR",
+                "name": "ID"
               }
             },
             "args": [],
@@ -10112,6 +10190,18 @@ export type introspection = {
             "isDeprecated": false
           },
           {
+            "name": "id",
+            "type": {
+              "kind": "NON_NULL",
+              "ofType": {
+                "kind": "SCALAR",
+                "name": "ID"
+              }
+            },
+            "args": [],
+            "isDeprecated": false
+          },
+          {
             "name": "name",
             "type": {
               "kind": "NON_NULL",
@@ -10124,7 +10214,12 @@ export type introspection = {
             "isDeprecated": false
           }
         ],
-        "interfaces": []
+        "interfaces": [
+          {
+            "kind": "INTERFACE",
+            "name": "Node"
+          }
+        ]
       },
       {
         "kind": "OBJECT",
@@ -10211,25 +10306,6 @@ export type introspection = {
           },
           {
             "name": "node",
-            "type": {
-              "kind": "NON_NULL",
-              "ofType": {
-                "kind": "OBJECT",
-                "name": "Label"
-              }
-            },
-            "args": [],
-            "isDeprecated": false
-          }
-        ],
-        "interfaces": []
-      },
-      {
-        "kind": "OBJECT",
-        "name": "LabelPayload",
-        "fields": [
-          {
-            "name": "label",
             "type": {
               "kind": "NON_NULL",
               "ofType": {
@@ -10790,7 +10866,7 @@ export type introspection = {
             "name": "changeAgentDocuments",
             "type": {
               "kind": "OBJECT",
-              "name": "AgentPayload"
+              "name": "ChangeAgentDocumentsPayload"
             },
             "args": [
               {
@@ -10870,7 +10946,7 @@ export type introspection = {
             "name": "createAgent",
             "type": {
               "kind": "OBJECT",
-              "name": "AgentPayload"
+              "name": "CreateAgentPayload"
             },
             "args": [
               {
@@ -11050,7 +11126,7 @@ export type introspection = {
             "name": "createLabel",
             "type": {
               "kind": "OBJECT",
-              "name": "LabelPayload"
+              "name": "CreateLabelPayload"
             },
             "args": [
               {
@@ -11170,7 +11246,7 @@ export type introspection = {
             "name": "curateAgent",
             "type": {
               "kind": "OBJECT",
-              "name": "AgentPayload"
+              "name": "CurateAgentPayload"
             },
             "args": [
               {
@@ -11210,7 +11286,7 @@ export type introspection = {
             "name": "deleteAgent",
             "type": {
               "kind": "OBJECT",
-              "name": "AgentPayload"
+              "name": "DeleteAgentPayload"
             },
             "args": [
               {
@@ -11219,7 +11295,7 @@ export type introspection = {
                   "kind": "NON_NULL",
                   "ofType": {
                     "kind": "INPUT_OBJECT",
-                    "name": "AgentReferenceInput"
+                    "name": "DeleteAgentInput"
                   }
                 }
               }
@@ -11648,7 +11724,7 @@ export type introspection = {
             "name": "pinAgentDocument",
             "type": {
               "kind": "OBJECT",
-              "name": "AgentPayload"
+              "name": "PinAgentDocumentPayload"
             },
             "args": [
               {
@@ -11957,7 +12033,7 @@ export type introspection = {
             "name": "shareAgent",
             "type": {
               "kind": "OBJECT",
-              "name": "AgentPayload"
+              "name": "ShareAgentPayload"
             },
             "args": [
               {
@@ -12017,7 +12093,7 @@ export type introspection = {
             "name": "undeleteAgent",
             "type": {
               "kind": "OBJECT",
-              "name": "AgentPayload"
+              "name": "UndeleteAgentPayload"
             },
             "args": [
               {
@@ -12026,7 +12102,7 @@ export type introspection = {
                   "kind": "NON_NULL",
                   "ofType": {
                     "kind": "INPUT_OBJECT",
-                    "name": "AgentReferenceInput"
+                    "name": "UndeleteAgentInput"
                   }
                 }
               }
@@ -12057,7 +12133,7 @@ export type introspection = {
             "name": "updateAgent",
             "type": {
               "kind": "OBJECT",
-              "name": "AgentPayload"
+              "name": "UpdateAgentPayload"
             },
             "args": [
               {
@@ -12297,6 +12373,10 @@ export type introspection = {
         "possibleTypes": [
           {
             "kind": "OBJECT",
+            "name": "Action"
+          },
+          {
+            "kind": "OBJECT",
             "name": "Agent"
           },
           {
@@ -12334,6 +12414,10 @@ export type introspection = {
           {
             "kind": "OBJECT",
             "name": "InviteCode"
+          },
+          {
+            "kind": "OBJECT",
+            "name": "Label"
           },
           {
             "kind": "OBJECT",
@@ -12868,17 +12952,13 @@ export type introspection = {
         "name": "PinAgentDocumentInput",
         "inputFields": [
           {
-            "name": "databaseId",
+            "name": "agent",
             "type": {
-              "kind": "SCALAR",
-              "name": "Int"
-            }
-          },
-          {
-            "name": "id",
-            "type": {
-              "kind": "SCALAR",
-              "name": "ID"
+              "kind": "NON_NULL",
+              "ofType": {
+                "kind": "INPUT_OBJECT",
+                "name": "AgentLocatorInput"
+              }
             }
           },
           {
@@ -12900,16 +12980,28 @@ export type introspection = {
                 "name": "Boolean"
               }
             }
-          },
-          {
-            "name": "slug",
-            "type": {
-              "kind": "SCALAR",
-              "name": "String"
-            }
           }
         ],
         "isOneOf": false
+      },
+      {
+        "kind": "OBJECT",
+        "name": "PinAgentDocumentPayload",
+        "fields": [
+          {
+            "name": "agent",
+            "type": {
+              "kind": "NON_NULL",
+              "ofType": {
+                "kind": "OBJECT",
+                "name": "Agent"
+              }
+            },
+            "args": [],
+            "isDeprecated": false
+          }
+        ],
+        "interfaces": []
       },
       {
         "kind": "OBJECT",
@@ -13744,17 +13836,33 @@ export type introspection = {
             },
             "args": [
               {
-                "name": "databaseId",
+                "name": "id",
                 "type": {
-                  "kind": "SCALAR",
-                  "name": "Int"
+                  "kind": "NON_NULL",
+                  "ofType": {
+                    "kind": "SCALAR",
+                    "name": "ID"
+                  }
                 }
-              },
+              }
+            ],
+            "isDeprecated": false
+          },
+          {
+            "name": "agentBySlug",
+            "type": {
+              "kind": "OBJECT",
+              "name": "Agent"
+            },
+            "args": [
               {
                 "name": "slug",
                 "type": {
-                  "kind": "SCALAR",
-                  "name": "String"
+                  "kind": "NON_NULL",
+                  "ofType": {
+                    "kind": "SCALAR",
+                    "name": "String"
+                  }
                 }
               }
             ],
@@ -13809,6 +13917,16 @@ export type introspection = {
                 }
               },
               {
+                "name": "agent",
+                "type": {
+                  "kind": "NON_NULL",
+                  "ofType": {
+                    "kind": "INPUT_OBJECT",
+                    "name": "AgentLocatorInput"
+                  }
+                }
+              },
+              {
                 "name": "before",
                 "type": {
                   "kind": "SCALAR",
@@ -13820,16 +13938,6 @@ export type introspection = {
                 "type": {
                   "kind": "SCALAR",
                   "name": "Int"
-                }
-              },
-              {
-                "name": "input",
-                "type": {
-                  "kind": "NON_NULL",
-                  "ofType": {
-                    "kind": "INPUT_OBJECT",
-                    "name": "AgentMembersInput"
-                  }
                 }
               },
               {
@@ -17953,17 +18061,13 @@ export type introspection = {
         "name": "ShareAgentInput",
         "inputFields": [
           {
-            "name": "databaseId",
+            "name": "agent",
             "type": {
-              "kind": "SCALAR",
-              "name": "Int"
-            }
-          },
-          {
-            "name": "id",
-            "type": {
-              "kind": "SCALAR",
-              "name": "ID"
+              "kind": "NON_NULL",
+              "ofType": {
+                "kind": "INPUT_OBJECT",
+                "name": "AgentLocatorInput"
+              }
             }
           },
           {
@@ -17981,7 +18085,7 @@ export type introspection = {
                 "kind": "NON_NULL",
                 "ofType": {
                   "kind": "SCALAR",
-                  "name": "Int"
+                  "name": "ID"
                 }
               }
             }
@@ -17998,16 +18102,28 @@ export type introspection = {
                 }
               }
             }
-          },
-          {
-            "name": "slug",
-            "type": {
-              "kind": "SCALAR",
-              "name": "String"
-            }
           }
         ],
         "isOneOf": false
+      },
+      {
+        "kind": "OBJECT",
+        "name": "ShareAgentPayload",
+        "fields": [
+          {
+            "name": "agent",
+            "type": {
+              "kind": "NON_NULL",
+              "ofType": {
+                "kind": "OBJECT",
+                "name": "Agent"
+              }
+            },
+            "args": [],
+            "isDeprecated": false
+          }
+        ],
+        "interfaces": []
       },
       {
         "kind": "ENUM",
@@ -18669,6 +18785,42 @@ export type introspection = {
       },
       {
         "kind": "INPUT_OBJECT",
+        "name": "UndeleteAgentInput",
+        "inputFields": [
+          {
+            "name": "agent",
+            "type": {
+              "kind": "NON_NULL",
+              "ofType": {
+                "kind": "INPUT_OBJECT",
+                "name": "AgentLocatorInput"
+              }
+            }
+          }
+        ],
+        "isOneOf": false
+      },
+      {
+        "kind": "OBJECT",
+        "name": "UndeleteAgentPayload",
+        "fields": [
+          {
+            "name": "agent",
+            "type": {
+              "kind": "NON_NULL",
+              "ofType": {
+                "kind": "OBJECT",
+                "name": "Agent"
+              }
+            },
+            "args": [],
+            "isDeprecated": false
+          }
+        ],
+        "interfaces": []
+      },
+      {
+        "kind": "INPUT_OBJECT",
         "name": "UpdateAgentInput",
         "inputFields": [
           {
@@ -18679,8 +18831,18 @@ export type introspection = {
                 "kind": "NON_NULL",
                 "ofType": {
                   "kind": "SCALAR",
-                  "name": "Int"
+                  "name": "ID"
                 }
+              }
+            }
+          },
+          {
+            "name": "agent",
+            "type": {
+              "kind": "NON_NULL",
+              "ofType": {
+                "kind": "INPUT_OBJECT",
+                "name": "AgentLocatorInput"
               }
             }
           },
@@ -18725,13 +18887,6 @@ export type introspection = {
             }
           },
           {
-            "name": "databaseId",
-            "type": {
-              "kind": "SCALAR",
-              "name": "Int"
-            }
-          },
-          {
             "name": "datetimeAware",
             "type": {
               "kind": "SCALAR",
@@ -18760,7 +18915,7 @@ export type introspection = {
                 "kind": "NON_NULL",
                 "ofType": {
                   "kind": "SCALAR",
-                  "name": "String"
+                  "name": "ID"
                 }
               }
             }
@@ -18773,7 +18928,7 @@ export type introspection = {
                 "kind": "NON_NULL",
                 "ofType": {
                   "kind": "SCALAR",
-                  "name": "UUID"
+                  "name": "ID"
                 }
               }
             }
@@ -18790,13 +18945,6 @@ export type introspection = {
             "type": {
               "kind": "SCALAR",
               "name": "String"
-            }
-          },
-          {
-            "name": "id",
-            "type": {
-              "kind": "SCALAR",
-              "name": "ID"
             }
           },
           {
@@ -18828,7 +18976,7 @@ export type introspection = {
                 "kind": "NON_NULL",
                 "ofType": {
                   "kind": "SCALAR",
-                  "name": "Int"
+                  "name": "ID"
                 }
               }
             }
@@ -18890,13 +19038,6 @@ export type introspection = {
             }
           },
           {
-            "name": "slug",
-            "type": {
-              "kind": "SCALAR",
-              "name": "String"
-            }
-          },
-          {
             "name": "starterMessages",
             "type": {
               "kind": "LIST",
@@ -18938,13 +19079,32 @@ export type introspection = {
                 "kind": "NON_NULL",
                 "ofType": {
                   "kind": "SCALAR",
-                  "name": "UUID"
+                  "name": "ID"
                 }
               }
             }
           }
         ],
         "isOneOf": false
+      },
+      {
+        "kind": "OBJECT",
+        "name": "UpdateAgentPayload",
+        "fields": [
+          {
+            "name": "agent",
+            "type": {
+              "kind": "NON_NULL",
+              "ofType": {
+                "kind": "OBJECT",
+                "name": "Agent"
+              }
+            },
+            "args": [],
+            "isDeprecated": false
+          }
+        ],
+        "interfaces": []
       },
       {
         "kind": "INPUT_OBJECT",

@@ -669,11 +669,7 @@ describe('a limited key', () => {
   });
 
   test('reads agents, opens a session, sends and receives its answer', async () => {
-    const agents = await kit.gql(
-      `{ agents { nodes { databaseId } } agent(id: 0) { name } }`,
-      {},
-      limited.secret,
-    );
+    const agents = await kit.gql(`{ agents { nodes { databaseId } } agent(id: 0) { name } }`, {}, limited.secret);
     expect(agents.errors).toEqual([]);
     expect(agents.data.agents.nodes).toContainEqual({ databaseId: 0 });
     const created = await kit.gql(`mutation { createChatSession(input: {}) { sessionId } }`, {}, limited.secret);

@@ -274,13 +274,8 @@ it('a token that is confined to a project learns of no agent’s files', async (
   );
   const token = { secret: createProjectToken.secret, userId: '' };
   expect(
-    (
-      await ok(
-        `query ($id: ID!) { agent(id: $id) { files { totalCount nodes { name } } } }`,
-        { id: agent },
-        token,
-      )
-    ).agent,
+    (await ok(`query ($id: ID!) { agent(id: $id) { files { totalCount nodes { name } } } }`, { id: agent }, token))
+      .agent,
   ).toEqual({
     files: { totalCount: 0, nodes: [] },
   });

@@ -69,9 +69,9 @@ describe('what an agent’s turns go by', () => {
     expect((await update({ agent: { slug: 'helper' }, clear })).data.updateAgent.agent).toMatchObject(cleared);
     expect(codes(await update({ agent: { slug: 'helper' }, clear, temperature: 1 }))).toEqual(['BAD_USER_INPUT']);
     const ofElsewhere = { agent: { slug: 'helper' }, modelIfAvailable: 'of elsewhere' };
-    expect((await update({ agent: { slug: 'helper' }, modelIfAvailable: said.model })).data.updateAgent.agent.model).toBe(
-      said.model,
-    );
+    expect(
+      (await update({ agent: { slug: 'helper' }, modelIfAvailable: said.model })).data.updateAgent.agent.model,
+    ).toBe(said.model);
     expect((await update(ofElsewhere)).data.updateAgent.agent.model).toBe(null);
     expect(codes(await update({ ...ofElsewhere, model: 'of elsewhere' }))).toEqual(['BAD_USER_INPUT']);
   });
@@ -125,7 +125,9 @@ describe('a slug', () => {
     const back = await send('undeleteAgent', 'UndeleteAgentInput', { agent: { slug: after } }, kit.keys.ADMIN);
     expect(back.data.undeleteAgent.agent.slug).toBe(after);
     // Deleted once more, it keeps what the first deletion made of it.
-    expect((await send('deleteAgent', 'DeleteAgentInput', { agent: { slug: after } })).data.deleteAgent.agent.slug).toBe(after);
+    expect(
+      (await send('deleteAgent', 'DeleteAgentInput', { agent: { slug: after } })).data.deleteAgent.agent.slug,
+    ).toBe(after);
   });
 
   it('finds the built-in agent', async () => {

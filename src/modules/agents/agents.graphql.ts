@@ -1,4 +1,3 @@
-import { encodeGlobalID } from '@pothos/plugin-relay';
 import type { GraphQLResolveInfo } from 'graphql';
 import { can, signedIn } from '../../authz/principal.ts';
 import { visible } from '../../authz/visible.ts';
@@ -7,7 +6,7 @@ import type { Agent as AgentRow, Label as LabelRow } from '../../generated/prism
 import { builder } from '../../graphql/builder.ts';
 import { clearField } from '../../graphql/clear-input.ts';
 import { connection, edge, nestedNodes, nodeQuery, pageArgs } from '../../graphql/connection.ts';
-import { idDescription, integerId, integerIdList, textIdList, uuidId, uuidIdList } from '../../graphql/id-input.ts';
+import { globalId, integerId, integerIdList, textIdList, uuidId, uuidIdList } from '../../graphql/id-input.ts';
 import { integerIds, nodeRule } from '../../graphql/nodes.ts';
 import { cut, type PageArgs } from '../../paging.ts';
 import { modelOf } from '../chat/overrides.ts';
@@ -356,7 +355,7 @@ const StarterMessageInput = builder.inputType('StarterMessageInput', {
 const AgentShareInput = builder.inputType('AgentShareInput', {
   description: 'A person to share an agent with.',
   fields: (t) => ({
-    userId: t.id({ required: true, description: idDescription.uuid('person') }),
+    userId: t.id({ required: true, description: 'The person, by global ID or UUID.' }),
     permission: t.field({
       type: SharePermission,
       description: 'What they may do. Unless given it stays as it was; VIEWER for somebody new.',
@@ -370,7 +369,7 @@ export const AgentLocatorInput = builder.inputType('AgentLocatorInput', {
   isOneOf: true,
   description: 'An agent, by its ID or by its slug.',
   fields: (t) => ({
-    id: t.id({ description: idDescription.integer('agent') }),
+    id: t.id({ description: 'The agent, by its global ID or its integer `databaseId`.' }),
     slug: t.string({ description: 'The slug of the agent.' }),
   }),
 });
@@ -554,7 +553,7 @@ const DeleteAgentPayload = builder.objectRef<AgentRow>('DeleteAgentPayload').imp
     agent: t.field({ type: Agent, description: 'The deleted agent.', resolve: (agent) => agent }),
     deletedAgentId: t.id({
       description: 'The global ID of the deleted agent.',
-      resolve: ({ id }) => encodeGlobalID('Agent', id),
+      resolve: ({ id }) => globalId('Agent', id),
     }),
   }),
 });
@@ -628,7 +627,7 @@ builder.queryFields((t) => ({
     type: Agent,
     authScopes: { permission: 'read:agents' },
     description: 'Returns an agent. NOT_FOUND when there is none that the caller can see.',
-    args: { id: t.arg.id({ required: true, description: idDescription.integer('agent') }) },
+    args: { id: t.arg.id({ required: true, description: 'The agent, by its global ID or its integer `databaseId`.' }) },
     resolve: (query, _root, { id }, { principal, services }) =>
       services.agents.find(signedIn(principal), integerId(id, 'Agent', ['id']), query),
   }),

@@ -539,7 +539,11 @@ describe('changing an agent', () => {
     expect(codes(await mutate('updateAgent', { agent: { id: id }, name: 'x' }, ben.secret))).toEqual(['FORBIDDEN']);
     const missing = await kit.rest('PATCH', `/api/persona/${unknownId}`, { key: ben.secret, body });
     expect([missing.status, missing.body]).toEqual([403, unreachable(unknownId)]);
-    await mutate('shareAgent', { agent: { id: id }, shares: [{ userId: ben.userId, permission: 'EDITOR' }] }, anna.secret);
+    await mutate(
+      'shareAgent',
+      { agent: { id: id }, shares: [{ userId: ben.userId, permission: 'EDITOR' }] },
+      anna.secret,
+    );
     const edited = await kit.rest('PATCH', `/api/persona/${id}`, { key: ben.secret, body });
     expect(edited.body).toMatchObject({ name: 'Taken over', user_permission: 'EDITOR' });
     expect(edited.body.permissions).toMatchObject({ edit: true, share: false, delete: false, publish: false });
@@ -555,7 +559,11 @@ describe('changing an agent', () => {
 
   it('lets an editor neither publish it nor change whom it is shared with', async () => {
     const id = await create(anna.secret);
-    await mutate('shareAgent', { agent: { id: id }, shares: [{ userId: ben.userId, permission: 'EDITOR' }] }, anna.secret);
+    await mutate(
+      'shareAgent',
+      { agent: { id: id }, shares: [{ userId: ben.userId, permission: 'EDITOR' }] },
+      anna.secret,
+    );
     await unchanged(async () => {
       for (const change of [{ is_public: true }, { users: [] }])
         expect(await kit.rest('PATCH', `/api/persona/${id}`, { key: ben.secret, body: upsert(change) })).toMatchObject({
@@ -571,7 +579,11 @@ describe('changing an agent', () => {
 
   it('does not make a viewer of an editor when the people are sent back as they were', async () => {
     const id = await create(anna.secret);
-    await mutate('shareAgent', { agent: { id: id }, shares: [{ userId: ben.userId, permission: 'EDITOR' }] }, anna.secret);
+    await mutate(
+      'shareAgent',
+      { agent: { id: id }, shares: [{ userId: ben.userId, permission: 'EDITOR' }] },
+      anna.secret,
+    );
     const { body } = await kit.rest('PATCH', `/api/persona/${id}`, {
       key: anna.secret,
       body: upsert({ users: [ben.userId] }),
@@ -690,7 +702,11 @@ describe('sharing an agent', () => {
       });
     await refuse(ben.secret, unreachable(id), 'NOT_FOUND');
     await refuse(limited, lacking, 'FORBIDDEN');
-    await mutate('shareAgent', { agent: { id: id }, shares: [{ userId: ben.userId, permission: 'EDITOR' }] }, anna.secret);
+    await mutate(
+      'shareAgent',
+      { agent: { id: id }, shares: [{ userId: ben.userId, permission: 'EDITOR' }] },
+      anna.secret,
+    );
     await refuse(ben.secret, unreachable(id), 'FORBIDDEN');
     expect(
       await kit.rest('PATCH', `/api/persona/${id}/public`, { key: anna.secret, body: { is_public: true } }),
