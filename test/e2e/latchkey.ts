@@ -103,6 +103,7 @@ export function api(url: string, key: string | undefined) {
       ...(body && { body: JSON.stringify(body) }),
     });
   return {
+    key,
     send: (body: object) =>
       call('POST', '/api/chat/send-chat-message', { message: 'Hello', allowed_tool_ids: [], ...body }),
     session: async (id: string): Promise<any> => (await call('GET', `/api/chat/get-chat-session/${id}`)).json(),
