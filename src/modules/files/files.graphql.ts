@@ -14,9 +14,12 @@ const FileKind = builder.enumType('FileKind', {
   description: 'What a file is to a chat.',
   values: {
     IMAGE: { description: 'Something to look at: PNG, JPEG, GIF or WebP.' },
-    DOCUMENT: { description: 'A document whose text is read: PDF, DOCX or HTML.' },
+    DOCUMENT: {
+      description:
+        'A document whose text is read: PDF, DOCX, PPTX, OpenDocument text or presentation, EPUB, RTF, an e-mail message or HTML.',
+    },
     PLAIN_TEXT: { description: 'Text, Markdown, JSON.' },
-    TABULAR: { description: 'A table: CSV or TSV.' },
+    TABULAR: { description: 'A table: CSV, TSV, XLSX or an OpenDocument spreadsheet.' },
   },
 });
 
@@ -40,7 +43,11 @@ export const File = builder.prismaNode('File', {
     kind: t.expose('kind', { type: FileKind, description: 'What it is to a chat.' }),
     size: t.exposeInt('size', { description: 'Its size, in bytes.' }),
     status: t.expose('status', { type: FileStatus, description: 'Whether its text has been read.' }),
-    error: t.exposeString('error', { nullable: true, description: 'Why its text could not be read.' }),
+    error: t.exposeString('error', {
+      nullable: true,
+      description:
+        'Why its text could not be read, in words that continue “the file …”. Set when `status` is `FAILED`, such as for a scanned PDF without text.',
+    }),
     tokenCount: t.exposeInt('tokenCount', {
       nullable: true,
       description: 'How many tokens of a model’s window it takes, about; null until it is read.',

@@ -220,7 +220,18 @@ export function intakeService({ knowledge, files, settings }: Foundation) {
 
 export type IntakeService = ReturnType<typeof intakeService>;
 
-const fileSource: Partial<Record<Format, string>> = { pdf: 'pdf', docx: 'docx' };
+const fileSource: Partial<Record<Format, string>> = {
+  ...{
+    pdf: 'pdf',
+    docx: 'docx',
+    xlsx: 'xlsx',
+    pptx: 'pptx',
+    odf: 'an OpenDocument',
+    epub: 'epub',
+    eml: 'an e-mail',
+    rtf: 'rtf',
+  },
+};
 
 /** A date as these clients show it: `11/14/2023, 10:13:20 PM`. Now, where none is given. In UTC. */
 export const localDate = (date: Date | null | undefined): string =>

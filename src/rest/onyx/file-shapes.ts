@@ -7,7 +7,7 @@ const chatFileTypes = { IMAGE: 'image', DOCUMENT: 'document', PLAIN_TEXT: 'plain
 
 export const FileSnapshot = graphql(`
   fragment FileSnapshot on File @_unmask {
-    databaseId name mediaType kind status tokenCount chunkCount ownerId createdAt usedAt
+    databaseId name mediaType kind status error tokenCount chunkCount ownerId createdAt usedAt
   }
 `);
 
@@ -26,6 +26,9 @@ export const UserFileSnapshot = z
     chat_file_type: chatFileType,
     token_count: z.int().nullable(),
     chunk_count: z.int().nullable(),
+    error: z.string().optional().openapi({
+      description: 'Why the text could not be read, in words that continue “the file …”. Only when `status` is FAILED.',
+    }),
   })
   .openapi('UserFileSnapshot');
 
@@ -46,6 +49,7 @@ export const fileSnapshot = (
   chat_file_type: chatFileTypes[file.kind],
   token_count: file.tokenCount,
   chunk_count: file.chunkCount,
+  ...(file.error !== null && { error: file.error }),
 });
 
 /** A file of a message, as clients send it and get it back. */

@@ -57,6 +57,15 @@ export function pdfStream(data: string | Buffer, filter = ''): Buffer {
   ]);
 }
 
+/** A PDF document as a scanner makes it: a page with an image, and no text. */
+export const scannedPdf = (): Buffer =>
+  pdf(['x'], {
+    content: pdfStream('q 600 0 0 800 0 0 cm /Im1 Do Q'),
+    objects: [
+      '<< /Type /XObject /Subtype /Image /Width 1 /Height 1 /ColorSpace /DeviceGray /BitsPerComponent 8 /Length 1 >>\nstream\nx\nendstream',
+    ],
+  });
+
 /** A PDF document that nobody opens without its password. */
 export function encryptedPdf(): Buffer {
   const hash = '5a'.repeat(32);

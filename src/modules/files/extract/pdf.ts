@@ -6,14 +6,18 @@ type Document = Awaited<ReturnType<typeof getDocumentProxy>>;
 /** The most pages that are read. */
 const PAGES = 1000;
 
+/** An image is a stream, and its dictionary is never packed. */
+const image = /\/Subtype\s*\/Image\b/;
+
 /** Only what the parser reports as an error is worth a line; here nobody reads any. */
 const SILENT = 0;
 
 /**
- * The text of a PDF document, its pages separated by blank lines. A document that opens without a password is read,
- * whatever it says may be done with it.
+ * Returns the text of a PDF document, its pages separated by blank lines. A document that opens without a password is
+ * read, whatever it says may be done with it. Throws UnreadableError for one that is scanned, and not recognized.
  */
 export async function textOfPdf(bytes: Uint8Array): Promise<string> {
+  const hasImages = image.test(Buffer.from(bytes).toString('latin1'));
   const document = await open(bytes);
   if (document.numPages > PAGES) throw new UnreadableError(`has more than ${PAGES.toLocaleString('en')} pages`);
   const pages: string[] = [];
@@ -24,6 +28,10 @@ export async function textOfPdf(bytes: Uint8Array): Promise<string> {
     pages.push(text);
     length += text.length;
   }
+  if (pages.length === 0 && hasImages)
+    throw new UnreadableError(
+      'holds no text that could be read: its pages are images, as a scanner makes them. Run text recognition (OCR) on it first',
+    );
   return pages.join('\n\n');
 }
 

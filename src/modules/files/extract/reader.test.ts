@@ -12,6 +12,7 @@ import {
   paragraph,
   pdf,
   pdfStream,
+  scannedPdf,
   wordTable,
 } from './fixtures.ts';
 import { readText } from './reader.ts';
@@ -168,6 +169,7 @@ describe('PDF', () => {
 
   it('is refused without text, as a scan is', async () => {
     await expect(read('pdf', pdf(['', '']))).rejects.toThrow(noText);
+    await expect(read('pdf', scannedPdf())).rejects.toThrow(/^holds no text that could be read: its pages are images/);
   });
 
   it('is refused when broken', async () => {

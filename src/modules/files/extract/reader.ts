@@ -8,6 +8,12 @@ type Read = (bytes: Uint8Array, charset: string | null) => string | Promise<stri
 const readers: Record<Format, Read> = {
   pdf: async (bytes) => (await import('./pdf.ts')).textOfPdf(bytes),
   docx: async (bytes) => (await import('./docx.ts')).textOfDocx(bytes),
+  xlsx: async (bytes) => (await import('./xlsx.ts')).textOfXlsx(bytes),
+  pptx: async (bytes) => (await import('./pptx.ts')).textOfPptx(bytes),
+  odf: async (bytes) => (await import('./odf.ts')).textOfOdf(bytes),
+  epub: async (bytes) => (await import('./epub.ts')).textOfEpub(bytes),
+  eml: async (bytes) => (await import('./eml.ts')).textOfEml(bytes),
+  rtf: async (bytes) => (await import('./rtf.ts')).textOfRtf(bytes),
   html: async (bytes, charset) => (await import('./html.ts')).textOfHtml(await decode(bytes, charset)),
   article: async (bytes, charset) => (await import('./article.ts')).textOfArticle(await decode(bytes, charset)),
   json: async (bytes, charset) => checkJson(await decode(bytes, charset)),

@@ -1,0 +1,69 @@
+import { type Parts, unpack } from './archive.ts';
+import { decodeText } from './encoding.ts';
+import { textOfHtml } from './html.ts';
+import { heading, oneLine } from './markdown.ts';
+import { checkLength, UnreadableError } from './unreadable.ts';
+import { descendants, elementsOf, find, parseXml, textWithin } from './xml.ts';
+
+const isRead = (name: string) => /\.(?:xhtml|html?|xml|opf)$/i.test(name);
+
+/** The algorithms that hide the fonts of a book, and no text. */
+const ofFonts = /^http:\/\/(?:www\.idpf\.org\/2008\/embedding|ns\.adobe\.com\/pdf\/enc#RC)$/;
+
+/** Elements that XML may close at once, and HTML may not. */
+const selfClosed =
+  /<(?!(?:area|base|br|col|embed|hr|img|input|link|meta|param|source|track|wbr)\b)([a-z][\w:-]*)(\s[^<>]*)?\/>/gi;
+
+/** What a page says about itself; its title is that of the book, or its first heading again. */
+const head = /<head\b[^>]*>[\s\S]*?<\/head\s*>/i;
+
+/**
+ * Returns the text of a book as Markdown, under its title, chapter by chapter in the order of reading. Throws
+ * UnreadableError for one that is encrypted.
+ */
+export async function textOfEpub(bytes: Uint8Array): Promise<string> {
+  const parts = unpack(bytes, isRead);
+  checkReadable(parts);
+  const container = parts.get('META-INF/container.xml');
+  const [root] = container ? [...descendants(parseXml(container), 'container:rootfile')] : [];
+  const path = root?.attributes['full-path'] ?? '';
+  const bytesOfPackage = parts.get(path);
+  if (!bytesOfPackage) throw new UnreadableError('could not be read');
+  const opf = parseXml(bytesOfPackage);
+  const folder = path.slice(0, path.lastIndexOf('/') + 1);
+  const manifest = find(opf, 'opf:manifest');
+  const targets = new Map(
+    (manifest ? elementsOf(manifest) : []).map(({ attributes: { id = '', href = '' } }) => [id, href]),
+  );
+  const spine = find(opf, 'opf:spine');
+  const [title] = [...descendants(opf, 'dc:title')].map((each) => oneLine(textWithin(each)));
+  const texts = [heading(1, title ?? '')];
+  let length = 0;
+  for (const { attributes } of spine ? elementsOf(spine) : []) {
+    const page = parts.get(partAt(folder, targets.get(attributes.idref ?? '') ?? ''));
+    if (!page) continue;
+    const source = (await decodeText(page)).replace(head, '').replace(selfClosed, '<$1$2></$1>');
+    const text = textOfHtml(source);
+    length += text.length;
+    checkLength(length);
+    texts.push(text);
+  }
+  return texts.filter(Boolean).join('\n\n');
+}
+
+function checkReadable(parts: Parts): void {
+  const encryption = parts.get('META-INF/encryption.xml');
+  if (!encryption) return;
+  const methods = [...descendants(parseXml(encryption), 'enc:EncryptionMethod')];
+  if (methods.some(({ attributes }) => !ofFonts.test(attributes.Algorithm ?? '')))
+    throw new UnreadableError('is encrypted');
+}
+
+/** The name of a part by its address in another one of that folder. */
+function partAt(folder: string, href: string): string {
+  try {
+    return decodeURIComponent(new URL(href, `http://book.invalid/${folder}`).pathname.slice(1));
+  } catch {
+    return '';
+  }
+}

@@ -1,0 +1,89 @@
+import { type Parts, unpack } from './archive.ts';
+import { UnreadableError } from './unreadable.ts';
+import { childrenOf, type Element, parseXml } from './xml.ts';
+
+/** Text, styles, numbers and notes are XML, and the links between them. Pictures and what is embedded are not read. */
+const isPart = (name: string) => /\.(?:xml|rels)$/i.test(name) && !/^(?:customXml|docProps)\//i.test(name);
+
+/** Parts that a Word document shows as they are: pages, text, and documents of their own. */
+const isInserted = (name: string) => /^word\/.+\.(?:html?|xhtml|txt|docx)$/i.test(name);
+
+/** What a part refers to. */
+export interface Relation {
+  /** The last word of its type: `header`, `chart`. */
+  type: string;
+  /** The name of a part, or an address outside of the package. */
+  target: string;
+  isExternal: boolean;
+}
+
+/** The parts of an Office Open XML file (ECMA-376), and what each refers to. */
+export class OfficePackage {
+  private readonly parsed = new Map<string, Element | null>();
+  private readonly relations = new Map<string, ReadonlyMap<string, Relation>>();
+
+  private constructor(private readonly parts: Parts) {}
+
+  /** Throws what {@link unpack} throws. */
+  static open(bytes: Uint8Array): OfficePackage {
+    return new OfficePackage(unpack(bytes, (name) => isPart(name) || isInserted(name)));
+  }
+
+  /** The part that the whole package is about. Throws UnreadableError for a package of another kind. */
+  main(): string {
+    const found = [...this.relationsOf('').values()].find(({ type }) => type === 'officeDocument')?.target;
+    if (found === undefined || !this.parts.has(found)) throw new UnreadableError('could not be read');
+    return found;
+  }
+
+  /** The root element of a part; null for one that is not there. Throws when it is not well-formed. */
+  read(name: string | undefined): Element | null {
+    if (name === undefined) return null;
+    let root = this.parsed.get(name);
+    if (root === undefined) {
+      const bytes = this.parts.get(name);
+      root = bytes ? parseXml(bytes) : null;
+      this.parsed.set(name, root);
+    }
+    return root;
+  }
+
+  bytes(name: string): Uint8Array | undefined {
+    return this.parts.get(name);
+  }
+
+  /** What a part refers to, by the ids in it; of the package itself for an empty name. */
+  relationsOf(name: string): ReadonlyMap<string, Relation> {
+    const known = this.relations.get(name);
+    if (known) return known;
+    const slash = name.lastIndexOf('/');
+    const folder = name.slice(0, slash + 1);
+    const root = this.read(`${folder}_rels/${name.slice(slash + 1)}.rels`);
+    const relations = new Map(childrenOf(root).map((element) => relationOf(folder, element)));
+    this.relations.set(name, relations);
+    return relations;
+  }
+
+  /** The first part of that type which a part refers to, or else the one beside it that is usually called so. */
+  related(name: string, type: string): string | undefined {
+    const usual = `${name.slice(0, name.lastIndexOf('/') + 1)}${type}.xml`;
+    const relation = [...this.relationsOf(name).values()].find((each) => each.type === type);
+    return relation?.target ?? (this.parts.has(usual) ? usual : undefined);
+  }
+}
+
+function relationOf(folder: string, { attributes }: Element): [id: string, Relation] {
+  const { Id = '', Type = '', Target = '', TargetMode } = attributes;
+  const isExternal = TargetMode === 'External';
+  const target = isExternal ? Target : resolve(folder, Target);
+  return [Id, { type: Type.split('/').at(-1) ?? '', target, isExternal }];
+}
+
+/** The name of a part that another one, in this folder, refers to. */
+function resolve(folder: string, target: string): string {
+  const names: string[] = [];
+  for (const name of (target.startsWith('/') ? target : folder + target).split('/'))
+    if (name === '..') names.pop();
+    else if (name !== '' && name !== '.') names.push(name);
+  return names.join('/');
+}
