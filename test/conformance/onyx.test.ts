@@ -587,6 +587,26 @@ describe('what the contract allows and the server cannot apply is rejected by na
       () => post(`${limits}/global`, { ...budget, cost_budget_cents: 5 }),
       /cost_budget_cents: budgets in money cannot be enforced/,
     ],
+    [
+      'documents updated before a time',
+      () => turn({ internal_search_filters: { updated_at_range: { end: '2026-01-01T00:00:00Z' } } }),
+      /updated_at_range\.end: is not supported/,
+    ],
+    [
+      'documents created after a time',
+      () => turn({ internal_search_filters: { created_at_range: { start: '2026-01-01T00:00:00Z' } } }),
+      /created_at_range: is not supported/,
+    ],
+    [
+      'an agent whose model is the number of a configuration',
+      () => post('/persona', persona({ default_model_configuration_id: 3 })),
+      /default_model_configuration_id is not supported alone: give llm_model_version_override/,
+    ],
+    [
+      'an agent whose model is not there',
+      () => post('/persona', persona({ llm_model_version_override: 'other' })),
+      /llm_model_version_override is not one of scripted/,
+    ],
     ['document sets', () => post('/persona', persona({ document_set_ids: [1] })), /document_sets not found/],
     ['groups', () => post('/persona', persona({ groups: [1] })), /no groups/],
     [
@@ -608,5 +628,27 @@ describe('what the contract allows and the server cannot apply is rejected by na
     expect(answer.status, answer.text).toBeLessThan(500);
     expect(answer.text).toMatch(message);
     expect(await kit.fingerprint()).toBe(before);
+  });
+});
+
+describe('what the contract allows is applied:', () => {
+  it('the model of an agent, which stays when a later request leaves it out', async () => {
+    const { body } = await post('/persona', persona({ llm_model_version_override: 'scripted' }));
+    expect(body.llm_model_version_override).toBe('scripted');
+    const { body: later } = await patch(`/persona/${body.id}`, persona({ llm_model_version_override: null }));
+    expect(later.llm_model_version_override).toBe('scripted');
+    expect((await get(`/persona/${body.id}`)).body.llm_model_version_override).toBe('scripted');
+  });
+
+  it('the filter for documents updated since a time, in the older form and the newer, which goes first', async () => {
+    const found = async (filters: object) =>
+      (await ask({ internal_search_filters: filters })).body.top_documents.map(({ document_id }: any) => document_id);
+    const [before, after] = ['2026-01-01T00:00:00Z', '2999-01-01T00:00:00Z'];
+    expect(await found({ time_cutoff: before })).toContain('kettle');
+    expect(await found({ time_cutoff: after })).toEqual([]);
+    expect(await found({ updated_at_range: { start: before }, created_at_range: null })).toContain('kettle');
+    expect(await found({ updated_at_range: { start: after, end: null } })).toEqual([]);
+    expect(await found({ time_cutoff: after, updated_at_range: { start: before } })).toContain('kettle');
+    expect(await found({ created_at_range: { start: null } })).toContain('kettle');
   });
 });

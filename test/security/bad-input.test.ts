@@ -386,7 +386,6 @@ describe('every row', () => {
   const anyText = ['/request-token', '/system/enable-multi-user'];
   /** Fields that are accepted, and without effect, whatever they hold. */
   const ignored = [
-    'default_model_configuration_id',
     'remove_image',
     'uploaded_image_id',
     'num_chunks',
@@ -394,7 +393,6 @@ describe('every row', () => {
     'llm_filter_extraction',
     'llm_relevance_filter',
     'llm_model_provider_override',
-    'llm_model_version_override',
   ];
   const form = 'application/x-www-form-urlencoded';
 

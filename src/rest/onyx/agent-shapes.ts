@@ -14,7 +14,7 @@ const AgentCore = graphql(
   `
   fragment AgentCore on Agent @_unmask {
     databaseId name description isPublic isListed isFeatured isBuiltin displayPriority iconName
-    ownerId ownerEmail viewerPermission viewerCan
+    ownerId ownerEmail viewerPermission viewerCan model
     starterMessages { name message }
     labels { databaseId name }
     actions { ...ToolFields }
@@ -175,7 +175,7 @@ const coreOf = (agent: Core): z.input<typeof core> => ({
   },
   default_model_configuration_id: null,
   llm_model_provider_override: null,
-  llm_model_version_override: null,
+  llm_model_version_override: agent.model,
   llm_relevance_filter: false,
   llm_filter_extraction: false,
   num_chunks: null,
@@ -274,7 +274,9 @@ export const PersonaUpsertRequest = z
         'The documents that it searches. A new agent without any searches all documents that its user may read; removing the last one of an agent leaves it nothing to search.',
     }),
     replace_base_system_prompt: z.boolean().nullish(),
-    default_model_configuration_id: ignored,
+    default_model_configuration_id: z.int().nullish().openapi({
+      description: 'Accepted beside `llm_model_version_override` only: models are chosen by name.',
+    }),
     remove_image: ignored,
     uploaded_image_id: ignored,
     num_chunks: ignored,
@@ -282,7 +284,9 @@ export const PersonaUpsertRequest = z
     llm_filter_extraction: ignored,
     llm_relevance_filter: ignored,
     llm_model_provider_override: ignored,
-    llm_model_version_override: ignored,
+    llm_model_version_override: z.string().nullish().openapi({
+      description: 'The model that answers, one of those that this server has; left as it is unless given.',
+    }),
   })
   .openapi('PersonaUpsertRequest');
 
@@ -307,6 +311,11 @@ function refuseUnknown(body: z.infer<typeof PersonaUpsertRequest>): void {
     throw badInput(['body'], 'Invalid user_file_ids; must be UUID strings');
   if (body.hierarchy_node_ids?.length) throw badInput(['body'], 'hierarchy_nodes not found');
   if (body.groups?.length) throw badInput(['body'], noSuchGroups);
+  if (body.default_model_configuration_id != null && !body.llm_model_version_override)
+    throw badInput(
+      ['body', 'default_model_configuration_id'],
+      'is not supported alone: give llm_model_version_override, the name of a model',
+    );
 }
 
 /**
@@ -334,6 +343,7 @@ export function agentInput(body: z.infer<typeof PersonaUpsertRequest>) {
     documentIds: body.document_ids,
     fileIds: body.user_file_ids,
     userIds: body.users,
+    model: body.llm_model_version_override || undefined,
   };
 }
 

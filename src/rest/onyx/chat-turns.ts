@@ -12,14 +12,31 @@ import { DocumentSource, toSources } from './sources.ts';
 
 const tag = 'Chat';
 
+const Range = z.object({ start: timestamp.nullish(), end: timestamp.nullish() }).openapi('TimeRange');
+/** A range that the server cannot apply: rejected rather than ignored, as far as it limits anything. */
+const unsupportedRange = Range.refine(({ start, end }) => start == null && end == null, {
+  message: 'is not supported: documents can be filtered by updated_at_range.start alone',
+});
+
 const BaseFilters = z
   .object({
     source_type: z.array(DocumentSource).nullish(),
     document_set: z.array(z.string()).nullish(),
     time_cutoff: timestamp.nullish(),
     tags: z.array(z.object({ tag_key: z.string(), tag_value: z.string() })).nullish(),
+    updated_at_range: Range.refine(({ end }) => end == null, { path: ['end'], message: 'is not supported: give start' })
+      .nullish()
+      .openapi({ description: 'The newer form of `time_cutoff`, which it replaces; `end` is not supported.' }),
+    created_at_range: unsupportedRange.nullish().openapi({ description: 'Not supported: only empty.' }),
   })
   .openapi('BaseFilters');
+type Filters = z.infer<typeof BaseFilters>;
+
+/** The time that documents were updated at or after, in the older form or the newer. */
+function sinceOf({ time_cutoff, updated_at_range }: Filters): Date | null {
+  const since = updated_at_range ? updated_at_range.start : time_cutoff;
+  return since ? instant(since) : null;
+}
 
 /** Newer clients send a type that the documentation does not know. */
 const SentFile = FileDescriptor.extend({ type: z.string() });
@@ -111,7 +128,7 @@ const sendInput = (body: z.infer<typeof SendMessageRequest>) => ({
     actionIds: body.allowed_tool_ids,
     filters: body.internal_search_filters && {
       sources: body.internal_search_filters.source_type && toSources(body.internal_search_filters.source_type),
-      since: body.internal_search_filters.time_cutoff ? instant(body.internal_search_filters.time_cutoff) : null,
+      since: sinceOf(body.internal_search_filters),
       tags: body.internal_search_filters.tags?.map(({ tag_key, tag_value }) => ({ key: tag_key, value: tag_value })),
     },
   },

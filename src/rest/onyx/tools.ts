@@ -93,6 +93,6 @@ export const toolRows: AnyRow[] = [
       if (!found) throw notFound('Tool');
       return toolSnapshot(found);
     },
-    failure: (error) => (error.code === 'NOT_FOUND' ? detail(404, 'Tool not found') : null),
+    failure: (error) => (error.code === 'NOT_FOUND' ? detail(404, 'Tool by specified id does not exist') : null),
   }),
 ];
