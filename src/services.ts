@@ -18,6 +18,7 @@ import { runReaders } from './modules/chat/readers.ts';
 import { createRuns } from './modules/chat/runs.ts';
 import { seedService } from './modules/chat/seed.service.ts';
 import { turnService } from './modules/chat/turn.ts';
+import { createTurnQueue } from './modules/chat/turn-queue.ts';
 import { embedsService } from './modules/embeds/embeds.service.ts';
 import { visitorsService } from './modules/embeds/visitors.service.ts';
 import { createExtractor } from './modules/files/extract/extractor.ts';
@@ -89,6 +90,7 @@ export function createServices({ settings, db, log, background, revocations, pub
   const sessions = sessionsService({ db, audit, users, revocations, attempts, settings });
   const credentials = authenticator(db, audit, background);
   const readers = runReaders(db, knowledge, runs, revocations);
+  const queue = createTurnQueue({ runs, revocations, waitMs: settings.turnMs });
   const turns = turnService({
     db,
     knowledge,
@@ -100,6 +102,7 @@ export function createServices({ settings, db, log, background, revocations, pub
     log,
     revocations,
     models,
+    queue,
   });
   return {
     audit,
@@ -149,6 +152,7 @@ export function createServices({ settings, db, log, background, revocations, pub
       limits,
       chat,
       turns,
+      queue,
       readers,
       revocations,
       models,

@@ -641,8 +641,7 @@ describe('slugs', () => {
     const owner = await kit.createKey('BASIC');
     const { slug } = await workspace(owner.secret);
     const answers = await Promise.all([1, 2, 3, 4].map(() => chat(slug, 'hi', owner.secret)));
-    expect(answers.every(({ status }) => status === 200 || status === 409)).toBe(true);
-    expect(answers.some(({ status }) => status === 200)).toBe(true);
+    expect(answers.map(({ status }) => status)).toEqual([200, 200, 200, 200]);
     expect(await kit.prisma.chatSession.count({ where: { userId: owner.userId } })).toBe(1);
   });
 });
@@ -678,10 +677,11 @@ describe('files that come with a message', () => {
     const stored = () =>
       Promise.all([kit.prisma.file.count(), kit.prisma.chatMessage.count(), kit.prisma.document.count()]);
     const before = await stored();
-    expect((await send(owner.secret, {})).status).toBe(409);
+    const waiting = send(owner.secret, {});
+    await kit.rest('GET', '/api/ping', { key: null });
     expect(await stored()).toEqual(before);
     gate.open();
     expect((await slow).status).toBe(200);
-    expect((await send(owner.secret, {})).status).toBe(200);
+    expect((await waiting).status).toBe(200);
   });
 });

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
 import { can, demand, type Principal } from '../../authz/principal.ts';
 import { visible } from '../../authz/visible.ts';
-import { AppError, badInput, conflict, notFound, parse, unavailable } from '../../errors.ts';
+import { AppError, badInput, notFound, parse, unavailable } from '../../errors.ts';
 import type { Agent, ChatMessage, ChatSession, Prisma, ReasoningEffort } from '../../generated/prisma/client.ts';
 import type { Log } from '../../log.ts';
 import type { ChatModel, ChatModels } from '../../models/providers.ts';
@@ -38,6 +38,7 @@ import { fits, type PromptParts, type Utterance } from './prompt.ts';
 import { ChatReference, findChat, openChat } from './reference.ts';
 import { ActiveRun, maxRunsPerUser, type Runs } from './runs.ts';
 import { mainline, root } from './tree.ts';
+import { SessionBusyError, type TurnQueue } from './turn-queue.ts';
 
 /** Files that one message carries. */
 const mostFiles = 20;
@@ -93,6 +94,8 @@ const SendMessage = z.object({
   /** Of a chat widget, where its visitor's word or its own goes before the agent's. */
   systemPrompt: plainText(20_000).nullish(),
   historyLimit: z.int().min(0).nullish(),
+  /** Whether the message waits while the session is still answering. */
+  queue: z.boolean().nullish(),
 });
 
 export type SendMessageInput = z.input<typeof SendMessage>;
@@ -121,7 +124,12 @@ interface Foundation {
   log: Log;
   revocations: Revocations;
   models: ChatModels;
+  queue: TurnQueue;
 }
+
+/** Which line a message that waits is in: that of its session, however it names it. */
+const lineOf = ({ sessionId, chat }: Message): string =>
+  sessionId?.toLowerCase() ?? JSON.stringify([chat?.agentSlug, chat?.threadSlug, chat?.clientSessionId]);
 
 export function turnService({
   db,
@@ -134,6 +142,7 @@ export function turnService({
   log,
   revocations,
   models,
+  queue,
 }: Foundation) {
   type Prepared = Turn & {
     agent: Agent;
@@ -163,7 +172,7 @@ export function turnService({
     if (!session) throw notFound('Chat session');
     // One turn at a time: two answers to one place of the tree would each miss the other.
     if ((await transaction.run.count({ where: { sessionId: session.id, status: 'RUNNING' } })) > 0)
-      throw conflict('This chat session is still answering; stop it or wait for it.');
+      throw new SessionBusyError(session.id);
     return { session, agent: await usableAgent(transaction, principal, session.agentId), created: false };
   }
 
@@ -517,8 +526,10 @@ export function turnService({
       throw badInput(['input', 'attachments'], `must be at most ${mostFiles}, with fileIds`);
     const uploads = attachments.map((attachment, index) => decoded(attachment, index, files.refusal));
     // Nothing is stored for a chat that is not there.
-    if (input.chat) await findChat(db.prisma, principal, input.chat);
-    else if (input.sessionId) {
+    if (input.chat) {
+      const { session } = await findChat(db.prisma, principal, input.chat);
+      if (session && runs.ofSession(session.id)) throw new SessionBusyError(session.id);
+    } else if (input.sessionId) {
       const where = { ...visible.chatSessions(principal), id: input.sessionId };
       if ((await db.prisma.chatSession.count({ where })) === 0) throw notFound('Chat session');
     }
@@ -532,27 +543,36 @@ export function turnService({
     }
   }
 
+  /** Begins a turn now. Throws SessionBusyError while the session is answering. */
+  async function begin(principal: Principal, input: Message): Promise<Turn> {
+    await limits.admitTurn(principal);
+    if (runs.draining) throw unavailable('The server is shutting down.');
+    const turn = await inTurn(principal.userId, () =>
+      input.attachments?.length
+        ? prepareWithFiles(principal, input, input.attachments)
+        : prepare(principal, input, randomUUID()),
+    );
+    const { run, sessionId, userMessageId, assistantMessageId } = turn;
+    if (turn.createdSession) run.emit({ type: 'sessionCreated', sessionId });
+    run.emit({ type: 'messageIds', sessionId, runId: run.id, userMessageId, assistantMessageId });
+    runs.start(run, () => work(principal, turn, input));
+    return turn;
+  }
+
   return {
     /**
      * Begins a turn. When this returns, the user's message is stored, the answer's place is reserved, and the run goes
-     * on by itself. Throws NOT_FOUND, BAD_USER_INPUT, CONFLICT (the session is still answering), FORBIDDEN,
+     * on by itself. With `queue`, a message waits while its session is answering; it is dropped when `signal` aborts
+     * before its turn begins. Throws NOT_FOUND, BAD_USER_INPUT, CONFLICT (the session is still answering), FORBIDDEN,
      * RATE_LIMITED (a budget is used up, or too many answers are under way); then nothing was written.
      */
-    async start(principal: Principal, raw: SendMessageInput): Promise<Turn> {
+    async start(principal: Principal, raw: SendMessageInput, signal: AbortSignal): Promise<Turn> {
       const input = parse(SendMessage, raw);
       checkTarget(input);
-      await limits.admitTurn(principal);
-      if (runs.draining) throw unavailable('The server is shutting down.');
-      const turn = await inTurn(principal.userId, () =>
-        input.attachments?.length
-          ? prepareWithFiles(principal, input, input.attachments)
-          : prepare(principal, input, randomUUID()),
-      );
-      const { run, sessionId, userMessageId, assistantMessageId } = turn;
-      if (turn.createdSession) run.emit({ type: 'sessionCreated', sessionId });
-      run.emit({ type: 'messageIds', sessionId, runId: run.id, userMessageId, assistantMessageId });
-      runs.start(run, () => work(principal, turn, input));
-      return turn;
+      const start = () => begin(principal, input);
+      return input.queue && (input.sessionId || input.chat)
+        ? queue.run(principal, lineOf(input), start, signal)
+        : start();
     },
   };
 }

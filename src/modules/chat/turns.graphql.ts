@@ -99,6 +99,10 @@ const SendChatMessageInput = builder.inputType('SendChatMessageInput', {
       description: 'Only these of the agent’s actions; none for an empty list, all unless given.',
     }),
     filters: t.field({ type: SearchFiltersInput, description: 'Which documents it may use.' }),
+    queue: t.boolean({
+      description:
+        'Waits while the session is still answering, behind earlier messages that wait, in place of failing with CONFLICT. At most 20 messages of a caller wait, each for as long as one answer can take. Defaults to false.',
+    }),
   }),
 });
 
@@ -169,7 +173,7 @@ builder.mutationFields((t) => ({
     description: 'Sends a message and waits for the whole answer. CONFLICT while the session is still answering.',
     args: { input: t.arg({ type: SendChatMessageInput, required: true, description: 'The message.' }) },
     resolve: async (_root, { input }, { principal, services, signal }) =>
-      collect(await services.turns.start(signedIn(principal), input), signal),
+      collect(await services.turns.start(signedIn(principal), input, signal), signal),
   }),
   stopChatRun: t.field({
     type: StopChatRunPayload,
@@ -191,7 +195,7 @@ builder.subscriptionFields((t) => ({
     args: { input: t.arg({ type: SendChatMessageInput, required: true, description: 'The message.' }) },
     subscribe: async (_root, { input }, { principal, services, signal }) => {
       const reader = signedIn(principal);
-      const { run } = await services.turns.start(reader, input);
+      const { run } = await services.turns.start(reader, input, signal);
       return services.readers.read(reader, run, 0, signal);
     },
     resolve: (event) => event,

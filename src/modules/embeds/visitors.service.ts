@@ -12,6 +12,7 @@ import type { ChatService } from '../chat/chat.service.ts';
 import type { RunReaders } from '../chat/readers.ts';
 import type { ActiveRun } from '../chat/runs.ts';
 import type { TurnService } from '../chat/turn.ts';
+import type { TurnQueue } from '../chat/turn-queue.ts';
 import { plainText } from '../input.ts';
 import type { LimitsService } from '../limits/limits.service.ts';
 import type { Authenticator } from '../tokens/authenticate.ts';
@@ -70,6 +71,7 @@ interface Parts {
   limits: LimitsService;
   chat: ChatService;
   turns: TurnService;
+  queue: TurnQueue;
   readers: RunReaders;
   revocations: Revocations;
   models: ChatModels;
@@ -83,7 +85,7 @@ interface Parts {
  * often, the page is one that may show it, the id is a UUID, the message is one, the quotas have room.
  */
 export function visitorsService(parts: Parts) {
-  const { db, credentials, limits, chat, turns, readers, revocations, models, settings, publicUrl } = parts;
+  const { db, credentials, limits, chat, turns, readers, queue, revocations, models, settings, publicUrl } = parts;
   const visits = new RateLimiterMemory({ points: requestsPerMinute, duration: 60 });
   /** The last turn of each widget that is being started. */
   const starting = new Map<number, Promise<unknown>>();
@@ -223,10 +225,10 @@ export function visitorsService(parts: Parts) {
       if (key === null) throw new AppError('NOT_FOUND', 'Invalid session ID.', { resource: 'Chat session' });
       const { prompt, ...turn } = readTurn(embed, input);
       const principal = await actFor(embed);
-      const { run } = await inOrder(embed.id, async () => {
+      const start = async () => {
         await admitTurn(embed, key);
         if (revocations.ended(principal)) throw unavailable();
-        return turns.start(principal, {
+        const input = {
           ...turn,
           systemPrompt: prompt,
           chat: { agentSlug: embed.agent.slug, clientSessionId: clientIdOf(key) },
@@ -234,9 +236,15 @@ export function visitorsService(parts: Parts) {
           historyLimit: embed.messageLimit,
           // The documents are not the visitor's to read, and neither are the links to them.
           includeCitations: false,
-        });
-      });
-      return heard(principal, run, signal);
+        };
+        return turns.start(principal, input, signal);
+      };
+      try {
+        const { run } = await queue.run(principal, key, () => inOrder(embed.id, start), signal);
+        return heard(principal, run, signal);
+      } catch (error) {
+        throw error instanceof AppError && error.code === 'UNAUTHENTICATED' ? unavailable() : error;
+      }
     },
 
     /**

@@ -137,6 +137,7 @@ function send({ params: { slug, threadSlug }, body }: Input) {
       attachments: body.attachments?.map(inline) ?? null,
       // These clients show what an answer is made of by its sources.
       includeCitations: false,
+      queue: true,
     },
   };
 }
