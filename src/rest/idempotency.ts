@@ -1,6 +1,7 @@
 import type { Context } from '../context.ts';
-import { AppError, badInput } from '../errors.ts';
+import { AppError, badInput, isDatabaseUnavailable } from '../errors.ts';
 import { KeyReusedError, type Reply } from '../modules/idempotency/idempotency.service.ts';
+import { untilAvailable } from '../store/retry.ts';
 
 /** A request that its sender may send again, and what makes it the same one. */
 export interface Repeatable {
@@ -54,11 +55,21 @@ export async function idempotently(
     if (value !== null) headers[name] = value;
   }
   const keep = (body: string) => claim.keep({ status: response.status, headers, body });
+  const keepLater = (body: () => Promise<string>) =>
+    context.services.background.run('idempotent reply', async () => {
+      const text = await body();
+      await untilAvailable(() => keep(text));
+    });
   if (!headers['content-type']?.startsWith('text/event-stream')) {
-    await keep(response.body ? await response.clone().text() : '');
+    const body = response.body ? await response.clone().text() : '';
+    await keep(body).catch((error: unknown) => {
+      // What was asked for is done, and its sender must hear so.
+      if (!isDatabaseUnavailable(error)) throw error;
+      keepLater(async () => body);
+    });
     return response;
   }
   const [client, record] = (response.body as ReadableStream<Uint8Array>).tee();
-  context.services.background.run('idempotent reply', async () => keep(await new Response(record).text()));
+  keepLater(() => new Response(record).text());
   return new Response(client, response);
 }

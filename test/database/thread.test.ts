@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { DatabaseUnavailableError } from '../../src/errors.ts';
 import { type Kit, startKit, until } from '../kit.ts';
+import { makeGate } from '../model-server.ts';
 
 /** A server whose embedded database is in a thread of its own, with little time for each statement. */
 let kit: Kit;
@@ -9,7 +10,7 @@ let kit: Kit;
 const heavy = 'heavy';
 
 beforeAll(async () => {
-  kit = await startKit({ threaded: true, environment: { STATEMENT_SECONDS: '3' } });
+  kit = await startKit({ threaded: true, scripted: true, environment: { STATEMENT_SECONDS: '3' } });
   await kit.prisma.$executeRawUnsafe(`CREATE FUNCTION count_for_hours() RETURNS trigger LANGUAGE plpgsql AS
     $$ BEGIN PERFORM count(*) FROM generate_series(1, 1000000) a, generate_series(1, 1000000) b; RETURN NEW; END $$`);
   await kit.prisma.$executeRawUnsafe(`CREATE TRIGGER heavy BEFORE INSERT ON "ChatSession" FOR EACH ROW
@@ -27,6 +28,7 @@ const names = async (): Promise<string[]> => {
 };
 /** Asks the database as services do. */
 const query = (text: string) => kit.booted.foundation.db.query<Record<string, unknown>>({ name: 'test', text }, []);
+const used = async (): Promise<number> => Number((await query('SELECT sum("turns") AS n FROM "UsageRecord"'))[0]?.n);
 const logged = (text: string) => kit.log.filter((line) => line.includes(text)).map((line) => JSON.parse(line));
 
 describe('a heavy statement', () => {
@@ -85,6 +87,31 @@ describe('a heavy statement', () => {
     expect(await names()).not.toContain(name);
     // Whoever had to wait for the transaction has their turn.
     expect((await create('after the transaction')).errors).toEqual([]);
+  });
+});
+
+describe('an answer under way when the database stops', () => {
+  it('is kept whole, and its use is counted once', async () => {
+    const before = await used();
+    const gate = makeGate();
+    kit.model.script({ text: ['One ', 'two ', 'three'], gate });
+    const turn = kit.rest('POST', '/api/chat/send-chat-message', {
+      body: { message: 'Count', stream: false, allowed_tool_ids: [] },
+    });
+    await until(() => kit.model.requests.length > 0);
+    // The end of the answer comes while the database is busy, and while it is being opened again.
+    const ended = create(heavy);
+    await until(() => kit.statements.at(-1)?.startsWith('INSERT INTO "public"."ChatSession"'));
+    gate.open();
+    expect((await ended).status).toBe(503);
+    const { status, body } = await turn;
+    expect([status, body.answer, body.error_msg]).toEqual([200, 'One two three', null]);
+    const message = await kit.prisma.chatMessage.findUniqueOrThrow({
+      where: { id: body.message_id },
+      include: { run: true },
+    });
+    expect(message).toMatchObject({ text: 'One two three', status: 'COMPLETE', run: { status: 'COMPLETED' } });
+    expect(await used()).toBe(before + 1);
   });
 });
 

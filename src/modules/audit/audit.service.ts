@@ -122,6 +122,9 @@ function matching(filter: AuditFilter): Prisma.AuditEventWhereInput {
 /** Events that an export reads at a time. */
 const exportPage = 1000;
 
+/** Events that are deleted at once. */
+const forgetBatch = 1000;
+
 /** A refusal that repeats within this time is written once. Milliseconds. */
 const refusalWindow = 60_000;
 
@@ -164,10 +167,13 @@ export function auditService(db: Database, background: Background, log: Log) {
 
     /** Deletes what is older than so many days. The database allows that, and no other deletion. */
     async forget(days: number): Promise<number> {
-      const [, deleted] = await db.prisma.$transaction([
-        db.prisma.$queryRaw`SELECT set_config('latchkey.audit_retention_days', ${String(days)}, true)`,
-        db.prisma.$executeRaw`DELETE FROM "AuditEvent" WHERE "at" < now() - make_interval(days => ${days}::int)`,
-      ]);
+      let deleted = 0;
+      for (let batch = forgetBatch; batch === forgetBatch; deleted += batch)
+        [, batch] = await db.prisma.$transaction([
+          db.prisma.$queryRaw`SELECT set_config('latchkey.audit_retention_days', ${String(days)}, true)`,
+          db.prisma.$executeRaw`DELETE FROM "AuditEvent" WHERE "id" IN (
+            SELECT "id" FROM "AuditEvent" WHERE "at" < now() - make_interval(days => ${days}::int) LIMIT ${forgetBatch}::int)`,
+        ]);
       if (deleted > 0) log.info({ deleted, days }, 'audit events past their retention were deleted');
       return deleted;
     },

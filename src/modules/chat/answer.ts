@@ -1,4 +1,5 @@
 import { streamText } from 'ai';
+import { isDatabaseUnavailable } from '../../errors.ts';
 import type { Agent, Prisma, ReasoningEffort } from '../../generated/prisma/client.ts';
 import type { Log } from '../../log.ts';
 import { adviceForOperator } from '../../models/embedded.ts';
@@ -74,7 +75,10 @@ export type AnswerEnd =
 const failed = (failure: TurnFailure): AnswerEnd => ({ status: 'FAILED', failure });
 
 /** The end of an answer that failed because of an error in the server. */
-export const internalFailure = failed(turnFailure('INTERNAL', 'The answer failed for a reason within the server.'));
+export const failureWithin = (error: unknown): AnswerEnd =>
+  isDatabaseUnavailable(error)
+    ? failed(turnFailure('UNAVAILABLE', 'The database of the server was not available.', { retryAfter: 5 }))
+    : failed(turnFailure('INTERNAL', 'The answer failed for a reason within the server.'));
 
 /** The end of an answer that a shutdown of the server cut off. */
 const interrupted: AnswerEnd = {

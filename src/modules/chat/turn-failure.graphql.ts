@@ -20,6 +20,7 @@ const codes: Record<TurnFailureCode, { description: string }> = {
   TIMEOUT: { description: 'The model stopped sending, or the answer took longer than the server allows.' },
   TOOL_CALL_FAILED: { description: 'The model called an action that it does not have.' },
   SERVER_SHUTDOWN: { description: 'The server stopped before the answer was complete.' },
+  UNAVAILABLE: { description: 'The database of the server was not available during the turn.' },
   INTERNAL: { description: 'The server failed for a reason of its own.' },
 };
 

@@ -10,7 +10,13 @@ import {
 export const interruptedMessage = 'The server stopped before the answer was complete.';
 
 /** Why a turn failed. */
-export type TurnFailureCode = ProviderFailureCode | 'TIMEOUT' | 'TOOL_CALL_FAILED' | 'SERVER_SHUTDOWN' | 'INTERNAL';
+export type TurnFailureCode =
+  | ProviderFailureCode
+  | 'TIMEOUT'
+  | 'TOOL_CALL_FAILED'
+  | 'SERVER_SHUTDOWN'
+  | 'UNAVAILABLE'
+  | 'INTERNAL';
 
 export interface TurnFailure {
   code: TurnFailureCode;
@@ -41,7 +47,7 @@ export function modelFailure(error: unknown): TurnFailure {
 
 /** A failed answer as the error of its caller's request. */
 export function turnError({ code, message, ...rest }: TurnFailure): AppError {
-  if (code === 'SERVER_SHUTDOWN') return unavailable(message);
+  if (code === 'SERVER_SHUTDOWN' || code === 'UNAVAILABLE') return unavailable(message);
   if (code === 'INTERNAL') return new AppError('INTERNAL', message);
   return upstreamError(code, message, rest);
 }

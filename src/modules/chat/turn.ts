@@ -8,6 +8,7 @@ import type { Log } from '../../log.ts';
 import type { ChatModel, ChatModels } from '../../models/providers.ts';
 import type { Settings } from '../../settings.ts';
 import type { Database } from '../../store/database.ts';
+import { untilAvailable } from '../../store/retry.ts';
 import type { Revocations } from '../../store/revocations.ts';
 import { cutText } from '../../unicode.ts';
 import type { FilesService } from '../files/files.service.ts';
@@ -22,7 +23,7 @@ import {
   type AnswerSoFar,
   answer,
   failureOf,
-  internalFailure,
+  failureWithin,
   spent,
   stopped,
   useOf,
@@ -417,17 +418,21 @@ export function turnService({
       end = refused ? refuse(turn, soFar) : await answer(request, run, soFar, saving.changed, log);
     } catch (error) {
       log.error({ error, runId: run.id }, 'a turn failed');
-      end = internalFailure;
+      end = failureWithin(error);
     }
     await saving.stop();
     watch.done();
     const use = refused ? null : useOf(turn.model, soFar, end);
     const durationMs = Date.now() - startedAt;
     try {
-      await finish(principal, turn, soFar, end, use, durationMs, refused);
+      await untilAvailable(async (repeated) => {
+        // Saved by an attempt whose reply was lost: to save it again would count its use twice.
+        if (repeated && (await isOver(run))) return;
+        await finish(principal, turn, soFar, end, use, durationMs, refused);
+      });
     } catch (error) {
       log.error({ error, runId: run.id }, 'an answer could not be saved');
-      end = internalFailure;
+      end = failureWithin(error);
       // With the words that were saved before, but over: a run that seems to go on would keep its session busy.
       await finish(principal, turn, null, end, use, durationMs, refused).catch((error: unknown) =>
         log.error({ error, runId: run.id }, 'the end of a turn could not be saved'),
@@ -447,6 +452,9 @@ export function turnService({
       data: { text, reasoning: reasoning || null, citations, ...extra },
     });
   };
+
+  const isOver = async ({ id }: ActiveRun): Promise<boolean> =>
+    (await db.prisma.run.count({ where: { id, status: 'RUNNING' } })) === 0;
 
   /**
    * Message and run end together, and what was used is recorded with them: a reader never sees one over and the other

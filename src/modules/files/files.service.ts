@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
 import { demand, type Principal } from '../../authz/principal.ts';
 import { visible } from '../../authz/visible.ts';
-import { badInput, conflict, notFound, parse } from '../../errors.ts';
+import { badInput, conflict, isDatabaseUnavailable, notFound, parse } from '../../errors.ts';
 import type { File as FileRow, Prisma } from '../../generated/prisma/client.ts';
 import type { Log } from '../../log.ts';
 import { estimateTokens, imageTokens } from '../../models/tokens.ts';
@@ -11,6 +11,7 @@ import type { Settings } from '../../settings.ts';
 import type { Background } from '../../store/background.ts';
 import type { Blobs } from '../../store/blobs.ts';
 import type { Database } from '../../store/database.ts';
+import { untilAvailable } from '../../store/retry.ts';
 import { cutText } from '../../unicode.ts';
 import { type AuditService, by } from '../audit/audit.service.ts';
 import type { KnowledgeService } from '../knowledge/knowledge.service.ts';
@@ -150,7 +151,7 @@ export function filesService({ db, audit, blobs, extractor, knowledge, backgroun
 
   /** Reads the text of a file and makes it findable. Does nothing for one that was deleted meanwhile. */
   async function readText(id: string): Promise<void> {
-    const file = await db.prisma.file.findUnique({ where: { id } });
+    const file = await untilAvailable(() => db.prisma.file.findUnique({ where: { id } }));
     if (file?.status !== 'PROCESSING') return;
     const bytes = await blobs.read(id);
     const type = bytes && kindOf(file.name, bytes);
@@ -160,7 +161,7 @@ export function filesService({ db, audit, blobs, extractor, knowledge, backgroun
         : await extractor.extract(type.format, bytes);
     // The server stops: the next start reads it again.
     if ('interrupted' in read) return;
-    await db.prisma.$transaction(async (transaction) => {
+    const store = async (transaction: Prisma.TransactionClient) => {
       // Before the file, as who deletes a user has it: the text becomes a document of theirs.
       await transaction.$queryRaw`SELECT 1 FROM "User" WHERE "id" = ${file.ownerId}::uuid FOR KEY SHARE`;
       const [still] = await transaction.file.updateManyAndReturn({
@@ -171,7 +172,8 @@ export function filesService({ db, audit, blobs, extractor, knowledge, backgroun
             : { status: 'FAILED', error: read.refused },
       });
       if (still && 'text' in read) await knowledge.storeFile(transaction, still, read.text);
-    }, patience);
+    };
+    await untilAvailable(() => db.prisma.$transaction(store, patience));
     knowledge.changed();
   }
 
@@ -182,6 +184,8 @@ export function filesService({ db, audit, blobs, extractor, knowledge, backgroun
     const work = inLane(ownerId, () => readText(id))
       .catch(async (error: unknown) => {
         log.error({ error, fileId: id }, 'a file could not be read');
+        // The next start reads it again.
+        if (isDatabaseUnavailable(error)) return;
         const data = { status: 'FAILED', error: 'could not be read' } as const;
         await db.prisma.file.updateMany({ where: { id, status: 'PROCESSING' }, data });
       })

@@ -10,7 +10,7 @@ import type { Settings } from '../../settings.ts';
 import type { Database } from '../../store/database.ts';
 import type { Revocations } from '../../store/revocations.ts';
 import { agentBySlug } from '../agents/by-slug.ts';
-import { answer, failureOf, internalFailure, spent, useOf, usualRefusal } from '../chat/answer.ts';
+import { answer, failureOf, failureWithin, spent, useOf, usualRefusal } from '../chat/answer.ts';
 import { gatherAttachments } from '../chat/attachments.ts';
 import { numberHits } from '../chat/citations.ts';
 import type { NumberedHit, TurnUsage } from '../chat/events.ts';
@@ -305,7 +305,7 @@ export function completionsService(foundation: Foundation) {
       };
       let end = await answer(asked, run, soFar, () => {}, log).catch((error: unknown) => {
         log.error({ error, runId: id }, 'a completion failed');
-        return internalFailure;
+        return failureWithin(error);
       });
       // Where the provider does not count, the answer's estimate is of what was packed.
       if (!heard.counted && soFar.inputTokens > 0) {

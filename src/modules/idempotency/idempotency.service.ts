@@ -1,6 +1,6 @@
 import { createCipheriv, createDecipheriv, createHash, createHmac, hkdfSync, randomBytes } from 'node:crypto';
 import { z } from 'zod';
-import { conflict, parse } from '../../errors.ts';
+import { conflict, isDatabaseUnavailable, parse } from '../../errors.ts';
 import type { Database } from '../../store/database.ts';
 import { hashSecret } from '../tokens/secret.ts';
 
@@ -56,8 +56,13 @@ function sealing(secret: string, key: string) {
   };
 }
 
+/** Records that are deleted at once. */
+const forgetBatch = 1000;
+
 export function idempotencyService(db: Database) {
   const expired = () => new Date(Date.now() - keepMs);
+  /** The hashes of keys whose requests this process is running. */
+  const running = new Set<string>();
   return {
     /**
      * Claims a key for a request, within one credential: the same key of two callers is two keys. `request` is all that
@@ -71,39 +76,60 @@ export function idempotencyService(db: Database) {
       const digest = createHmac('sha256', derived(secret, key, 'latchkey idempotent request'));
       for (const part of request) digest.update(`${part.length}:`).update(part);
       const requestHash = bytes(digest.digest());
-      await db.prisma.idempotencyRecord.deleteMany({ where: { hash, createdAt: { lt: expired() } } });
-      const { count } = await db.prisma.idempotencyRecord.createMany({
-        data: { hash, requestHash },
-        skipDuplicates: true,
-      });
       const { seal, open } = sealing(secret, key);
-      if (count === 1)
-        return {
-          first: true,
-          async keep(reply) {
-            await db.prisma.idempotencyRecord.updateMany({
-              where: { hash },
-              data: { status: reply.status, reply: seal(reply) },
-            });
-          },
-          async release() {
+      const id = Buffer.from(hash).toString('hex');
+      const claim: Claim = {
+        first: true,
+        async keep(reply) {
+          const data = { status: reply.status, reply: seal(reply) };
+          await db.prisma.idempotencyRecord.updateMany({ where: { hash }, data });
+          running.delete(id);
+        },
+        async release() {
+          try {
             await db.prisma.idempotencyRecord.deleteMany({ where: { hash } });
-          },
-        };
-      const record = await db.prisma.idempotencyRecord.findUnique({ where: { hash } });
-      if (record && !Buffer.from(record.requestHash).equals(requestHash)) throw new KeyReusedError();
-      if (!record?.reply) throw conflict('The first request with this Idempotency-Key is still running.');
-      return { first: false, reply: open(record.reply) };
+          } catch (error) {
+            // The record stays, of a request that nobody is running: the next one takes it over.
+            if (!isDatabaseUnavailable(error)) throw error;
+          } finally {
+            running.delete(id);
+          }
+        },
+      };
+      const isFirst = !running.has(id);
+      if (isFirst) running.add(id);
+      let claimed = false;
+      try {
+        if (isFirst) {
+          await db.prisma.idempotencyRecord.deleteMany({ where: { hash, createdAt: { lt: expired() } } });
+          const data = { hash, requestHash };
+          const { count } = await db.prisma.idempotencyRecord.createMany({ data, skipDuplicates: true });
+          claimed = count === 1;
+          if (claimed) return claim;
+        }
+        const record = await db.prisma.idempotencyRecord.findUnique({ where: { hash } });
+        if (record && !Buffer.from(record.requestHash).equals(requestHash)) throw new KeyReusedError();
+        if (record?.reply) return { first: false, reply: open(record.reply) };
+        if (!isFirst) throw conflict('The first request with this Idempotency-Key is still running.');
+        claimed = true;
+        return claim;
+      } finally {
+        if (isFirst && !claimed) running.delete(id);
+      }
     },
 
     /** Frees the keys of requests that a process which is gone was running. For the start. */
     async forgetInterrupted(): Promise<void> {
+      running.clear();
       await db.prisma.idempotencyRecord.deleteMany({ where: { status: null } });
     },
 
     /** Deletes replies past their time. */
     async forget(): Promise<void> {
-      await db.prisma.idempotencyRecord.deleteMany({ where: { createdAt: { lt: expired() } } });
+      const before = expired();
+      for (let batch = forgetBatch; batch === forgetBatch; )
+        batch = await db.prisma.$executeRaw`DELETE FROM "IdempotencyRecord" WHERE "hash" IN (
+          SELECT "hash" FROM "IdempotencyRecord" WHERE "createdAt" < ${before} LIMIT ${forgetBatch}::int)`;
     },
   };
 }

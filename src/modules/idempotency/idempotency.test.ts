@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Answer, type Kit, startKit, until } from '../../../test/kit.ts';
 import { makeGate } from '../../../test/model-server.ts';
+import { idempotencyService, KeyReusedError } from './idempotency.service.ts';
 
 let kit: Kit;
 beforeAll(async () => {
@@ -195,6 +196,18 @@ test('TOK 1 a reply that holds a secret is not to be read in the database, and i
     expect(text).not.toContain('api_key');
     expect(text).not.toContain(key);
   }
+});
+
+test('a claim that could not be released, as the database was away, is free for the next request', async () => {
+  const { db } = kit.booted.foundation;
+  const [one, other] = [idempotencyService(db), idempotencyService(db)];
+  await one.claim('secret', 'unreleased', ['request']);
+  await expect(other.claim('secret', 'unreleased', ['another request'])).rejects.toBeInstanceOf(KeyReusedError);
+  const claim = await other.claim('secret', 'unreleased', ['request']);
+  expect(claim).toMatchObject({ first: true });
+  await expect(other.claim('secret', 'unreleased', ['request'])).rejects.toMatchObject({ code: 'CONFLICT' });
+  if (claim.first) await claim.release();
+  expect(await other.claim('secret', 'unreleased', ['request'])).toMatchObject({ first: true });
 });
 
 test('a claim that a crash left behind is free again after the next start', async () => {
