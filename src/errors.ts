@@ -86,6 +86,13 @@ export const forbidden = (requiredPermissions: Permission[], message?: string) =
     { requiredPermissions },
   );
 
+/** The answer to a secret that was replaced and still works, where it would create or change a credential. */
+export const supersededSecret = () =>
+  forbidden(
+    [],
+    'This secret was replaced by a newer one. Use the current secret to create, change or revoke credentials.',
+  );
+
 /** Also the answer for things that exist but are not the caller's: the two must not differ. */
 export const notFound = (resource: string) => new AppError('NOT_FOUND', `${resource} not found`, { resource });
 

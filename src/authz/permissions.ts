@@ -12,6 +12,8 @@ interface Definition {
   from: Role;
   /** Whether it means something within one project alone: a token that is confined to one holds no other. */
   inProject?: true;
+  /** Its mutations create, change or revoke credentials, and reject a secret that was replaced. */
+  credentials?: true;
 }
 
 const table = {
@@ -58,16 +60,23 @@ const table = {
     title: 'Personal access tokens',
     allows: 'Create, list and revoke one’s own personal access tokens, and the tokens of one’s own projects.',
     from: 'BASIC',
+    credentials: true,
   },
   'use:llm_gateway': { title: 'Model gateway', allows: 'Call the OpenAI-compatible paths.', from: 'BASIC' },
   'manage:agents': { title: 'Manage agents', allows: 'Read and change every agent.', from: 'ADMIN' },
   'manage:actions': { title: 'Manage actions', allows: 'Create, change and delete actions.', from: 'ADMIN' },
   'manage:documents': { title: 'Manage documents', allows: 'Add, list and remove documents.', from: 'ADMIN' },
-  'manage:users': { title: 'Manage users', allows: 'Invite, change, deactivate and delete people.', from: 'ADMIN' },
+  'manage:users': {
+    title: 'Manage users',
+    allows: 'Invite, change, deactivate and delete people; list and revoke their tokens and login sessions.',
+    from: 'ADMIN',
+    credentials: true,
+  },
   'manage:api_keys': {
     title: 'Manage API keys',
     allows: 'Create, change, regenerate and delete API keys.',
     from: 'ADMIN',
+    credentials: true,
   },
   'manage:rate_limits': { title: 'Manage limits', allows: 'Set limits on requests and model tokens.', from: 'ADMIN' },
   'manage:settings': { title: 'Manage settings', allows: 'Change the settings of the server.', from: 'ADMIN' },
@@ -97,6 +106,9 @@ export const rolePermissions = (role: Role): ReadonlySet<Permission> => granted[
 
 /** Whether a token that is confined to a project can hold it. */
 export const holdsInProject = (name: Permission): boolean => permissionTable[name].inProject ?? false;
+
+/** Whether mutations that require the permission create, change or revoke credentials. */
+export const concernsCredentials = (name: Permission): boolean => permissionTable[name].credentials ?? false;
 
 /** What both hold. */
 export const intersection = (some: ReadonlySet<Permission>, others: ReadonlySet<Permission>): ReadonlySet<Permission> =>

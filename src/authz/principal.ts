@@ -25,6 +25,8 @@ export interface Credential {
   projectOwnerId: string | null;
   /** Whether it was presented by the secret before its last regeneration, which works on for a while. */
   superseded: boolean;
+  /** The number of regenerations of the credential when it was authenticated. */
+  secretVersion: number;
   createdAt: Date;
   /** When it stops to open anything, whatever the reason: its own expiry, its overlap's, or that of the key behind it. */
   expiresAt: Date | null;

@@ -12,6 +12,7 @@ import { getDatamodel } from '../generated/pothos.ts';
 import { StorableDateTime } from './date-time.ts';
 import { readableNodes } from './nodes.ts';
 import BudgetPlugin from './plugins/budget.ts';
+import CurrentSecretPlugin from './plugins/current-secret.ts';
 import ListSizePlugin from './plugins/list-size.ts';
 import NullAsAbsentPlugin from './plugins/null-as-absent.ts';
 import PermissionsPlugin from './plugins/permissions.ts';
@@ -41,6 +42,7 @@ export const builder = new SchemaBuilder<SchemaTypes>({
     BudgetPlugin,
     ScopeAuthPlugin,
     PermissionsPlugin,
+    CurrentSecretPlugin,
     ListSizePlugin,
     NullAsAbsentPlugin,
     RelayPlugin,

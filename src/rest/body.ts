@@ -18,6 +18,8 @@ export interface BodyKinds {
   form: boolean;
   files: boolean;
   loose: boolean;
+  /** Whether an empty body is `{}`. */
+  optional: boolean;
 }
 
 /** The bytes of a request's body. Throws BAD_USER_INPUT when it broke off. */
@@ -78,7 +80,7 @@ export async function readBody(c: HonoContext, kinds: BodyKinds): Promise<unknow
   const bytes = await bytesOf(c);
   // Elsewhere the last one counts of a field that is repeated.
   if (isForm) return kinds.loose ? extended(parseForm(bytes)) : Object.fromEntries(parseForm(bytes));
-  return kinds.loose && bytes.byteLength === 0 ? {} : parseJson(bytes);
+  return (kinds.loose || kinds.optional) && bytes.byteLength === 0 ? {} : parseJson(bytes);
 }
 
 /** The parts of a form by name, each a list. */

@@ -1944,6 +1944,18 @@ export type introspection = {
             "isDeprecated": false
           },
           {
+            "name": "revokedCredentialCount",
+            "type": {
+              "kind": "NON_NULL",
+              "ofType": {
+                "kind": "SCALAR",
+                "name": "Int"
+              }
+            },
+            "args": [],
+            "isDeprecated": false
+          },
+          {
             "name": "secret",
             "type": {
               "kind": "NON_NULL",
@@ -2528,6 +2540,13 @@ export type introspection = {
                 "kind": "SCALAR",
                 "name": "String"
               }
+            }
+          },
+          {
+            "name": "keepTokens",
+            "type": {
+              "kind": "SCALAR",
+              "name": "Boolean"
             }
           },
           {
@@ -4724,7 +4743,15 @@ export type introspection = {
             "isDeprecated": false
           },
           {
+            "name": "DEFAULT_TOKEN_LIFETIME_DAYS",
+            "isDeprecated": false
+          },
+          {
             "name": "LOGO_FILE_NAME",
+            "isDeprecated": false
+          },
+          {
+            "name": "MAX_TOKEN_LIFETIME_DAYS",
             "isDeprecated": false
           },
           {
@@ -5630,6 +5657,13 @@ export type introspection = {
             }
           },
           {
+            "name": "neverExpires",
+            "type": {
+              "kind": "SCALAR",
+              "name": "Boolean"
+            }
+          },
+          {
             "name": "projectId",
             "type": {
               "kind": "SCALAR",
@@ -6454,6 +6488,13 @@ export type introspection = {
             }
           },
           {
+            "name": "neverExpires",
+            "type": {
+              "kind": "SCALAR",
+              "name": "Boolean"
+            }
+          },
+          {
             "name": "scopes",
             "type": {
               "kind": "LIST",
@@ -6547,6 +6588,13 @@ export type introspection = {
             "type": {
               "kind": "SCALAR",
               "name": "String"
+            }
+          },
+          {
+            "name": "neverExpires",
+            "type": {
+              "kind": "SCALAR",
+              "name": "Boolean"
             }
           },
           {
@@ -13026,6 +13074,15 @@ export type introspection = {
             "isDeprecated": false
           },
           {
+            "name": "defaultTokenLifetimeDays",
+            "type": {
+              "kind": "SCALAR",
+              "name": "Int"
+            },
+            "args": [],
+            "isDeprecated": false
+          },
+          {
             "name": "footerLinks",
             "type": {
               "kind": "NON_NULL",
@@ -13048,6 +13105,15 @@ export type introspection = {
             "type": {
               "kind": "SCALAR",
               "name": "String"
+            },
+            "args": [],
+            "isDeprecated": false
+          },
+          {
+            "name": "maxTokenLifetimeDays",
+            "type": {
+              "kind": "SCALAR",
+              "name": "Int"
             },
             "args": [],
             "isDeprecated": false
@@ -13744,6 +13810,18 @@ export type introspection = {
               "ofType": {
                 "kind": "OBJECT",
                 "name": "ProjectToken"
+              }
+            },
+            "args": [],
+            "isDeprecated": false
+          },
+          {
+            "name": "revokedCredentialCount",
+            "type": {
+              "kind": "NON_NULL",
+              "ofType": {
+                "kind": "SCALAR",
+                "name": "Int"
               }
             },
             "args": [],
@@ -16518,6 +16596,13 @@ export type introspection = {
             }
           },
           {
+            "name": "keepDerivedCredentials",
+            "type": {
+              "kind": "SCALAR",
+              "name": "Boolean"
+            }
+          },
+          {
             "name": "overlapMinutes",
             "type": {
               "kind": "SCALAR",
@@ -16841,6 +16926,13 @@ export type introspection = {
         "kind": "INPUT_OBJECT",
         "name": "ResetUserPasswordInput",
         "inputFields": [
+          {
+            "name": "keepTokens",
+            "type": {
+              "kind": "SCALAR",
+              "name": "Boolean"
+            }
+          },
           {
             "name": "user",
             "type": {
@@ -19491,6 +19583,13 @@ export type introspection = {
             }
           },
           {
+            "name": "defaultTokenLifetimeDays",
+            "type": {
+              "kind": "SCALAR",
+              "name": "Int"
+            }
+          },
+          {
             "name": "footerLinks",
             "type": {
               "kind": "LIST",
@@ -19508,6 +19607,13 @@ export type introspection = {
             "type": {
               "kind": "SCALAR",
               "name": "String"
+            }
+          },
+          {
+            "name": "maxTokenLifetimeDays",
+            "type": {
+              "kind": "SCALAR",
+              "name": "Int"
             }
           },
           {
@@ -19751,6 +19857,13 @@ export type introspection = {
             "type": {
               "kind": "SCALAR",
               "name": "Int"
+            }
+          },
+          {
+            "name": "keepTokens",
+            "type": {
+              "kind": "SCALAR",
+              "name": "Boolean"
             }
           },
           {

@@ -92,7 +92,10 @@ function bodyOf(row: AnyRow): { required: boolean; content: Content } | undefine
     ...(looseBodies ? ['multipart/form-data', 'text/plain'] : []),
   ];
   const schema = row.body as z.ZodType;
-  return { required: !looseBodies, content: Object.fromEntries(types.map((type) => [type, { schema }])) };
+  return {
+    required: !looseBodies && !row.optionalBody,
+    content: Object.fromEntries(types.map((type) => [type, { schema }])),
+  };
 }
 
 /** The OpenAPI 3.1 document of everything that is served under `/api`. */

@@ -219,7 +219,12 @@ async function readRequest(
   c: HonoContext,
 ): Promise<RowInput<unknown, unknown, unknown>> {
   try {
-    const kinds = { form: row.form === true, files: row.form === 'files', loose: dialect.looseBodies };
+    const kinds = {
+      form: row.form === true,
+      files: row.form === 'files',
+      loose: dialect.looseBodies,
+      optional: row.optionalBody === true,
+    };
     return {
       params: readPart(row.params, 'path', c.req.param()),
       query: readPart(row.query, 'query', queryOf(c)),

@@ -84,6 +84,8 @@ export interface Row<
   body?: z.ZodType<Body>;
   /** The body may be a form as well, or is one with files: then each of its fields is a list. */
   form?: true | 'files';
+  /** The body may be missing, which is the same as an empty object. */
+  optionalBody?: true;
   /** 200 unless given; 204 has no body. */
   status?: 201 | 202 | 204;
   /** How the reply is written: as JSON unless given. */

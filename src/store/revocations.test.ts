@@ -16,6 +16,7 @@ const principal = (tokenId: number, authenticatedAt: number): Principal => ({
     projectId: null,
     projectOwnerId: null,
     superseded: false,
+    secretVersion: 0,
     createdAt: new Date(),
     expiresAt: null,
     lastUsedAt: null,

@@ -63,6 +63,7 @@ builder.queryField('agentMembers', (t) =>
 builder.mutationField('changeAgentMembers', (t) =>
   t.field({
     type: ChangeAgentMembersPayload,
+    changesCredentials: false,
     authScopes: { permissions: ['manage:users', 'manage:agents'] },
     description: 'Restricts an agent to its owner and its members, and adds or replaces the members.',
     args: { input: t.arg({ type: ChangeAgentMembersInput, required: true, description: 'Who.' }) },

@@ -201,6 +201,7 @@ builder.queryFields((t) => ({
 builder.mutationFields((t) => ({
   createEmbed: t.field({
     type: CreateEmbedPayload,
+    changesCredentials: true,
     authScopes: { permission: 'manage:agents' },
     description: 'Makes a chat widget, which opens an agent, and the documents it answers from, to strangers.',
     args: { input: t.arg({ type: CreateEmbedInput, required: true, description: 'The widget.' }) },

@@ -54,6 +54,7 @@ export async function operatorOf(db: Database, settings: Settings, address: stri
       projectId: null,
       projectOwnerId: null,
       superseded: false,
+      secretVersion: 0,
       createdAt: token?.createdAt ?? user.createdAt,
       expiresAt: null,
       lastUsedAt: null,

@@ -40,6 +40,7 @@ async function person(name: string, role: Role): Promise<Principal> {
       projectId: null,
       projectOwnerId: null,
       superseded: false,
+      secretVersion: 0,
       lastUsedAt: null,
       createdAt: new Date(),
       expiresAt: null,

@@ -42,6 +42,15 @@ const Preferences = builder.objectRef<StoredPreferences>('Preferences').implemen
       nullable: true,
       description: 'The system prompt of new agents of the workspace paths.',
     }),
+    maxTokenLifetimeDays: t.exposeInt('maxTokenLifetimeDays', {
+      nullable: true,
+      description: 'Maximum lifetime of new keys and tokens, in days. Null if unlimited.',
+    }),
+    defaultTokenLifetimeDays: t.exposeInt('defaultTokenLifetimeDays', {
+      nullable: true,
+      description:
+        'Lifetime, in days, of a new key or token whose creator gives none. Null for the maximum, or for no expiry without one.',
+    }),
   }),
 });
 
@@ -108,6 +117,8 @@ const clearPreferences = clearField('ClearablePreference', {
   pageFavicon: 'Removes the favicon of the pages.',
   logoFileName: 'Removes the logo of the pages.',
   defaultSystemPrompt: 'Goes back to the built-in system prompt.',
+  maxTokenLifetimeDays: 'Lifts the maximum lifetime of new keys and tokens.',
+  defaultTokenLifetimeDays: 'Removes the default lifetime of new keys and tokens.',
 });
 
 const UpdatePreferencesInput = builder.inputType('UpdatePreferencesInput', {
@@ -122,6 +133,14 @@ const UpdatePreferencesInput = builder.inputType('UpdatePreferencesInput', {
     footerLinks: t.field({ type: [FooterLinkInput], description: 'Links at the foot of their pages, at most 3.' }),
     defaultSystemPrompt: t.string({
       description: 'The system prompt of new agents of the workspace paths, at most 100,000 characters.',
+    }),
+    maxTokenLifetimeDays: t.int({
+      description:
+        'Maximum lifetime of keys and tokens, in days, 1 to 3650. Applies to new ones and to changes of an expiry; existing ones keep their expiry.',
+    }),
+    defaultTokenLifetimeDays: t.int({
+      description:
+        'Lifetime, in days, 1 to 3650, of a new key or token whose creator gives none. At most the maximum lifetime.',
     }),
     clear: clearPreferences(t),
   }),

@@ -15,6 +15,14 @@ const mostLinks = 3;
 const webAddress = plainText(2000).pipe(z.url({ protocol: /^https?$/, error: 'must be an http or https URL' }));
 const FooterLink = z.object({ icon: plainText(100), url: webAddress });
 
+/** As many days as a personal access token can be valid. */
+const maxLifetimeDays = 3650;
+const lifetimeDays = z
+  .number()
+  .int('must be a whole number')
+  .min(1, `must be 1 to ${maxLifetimeDays}`)
+  .max(maxLifetimeDays, `must be 1 to ${maxLifetimeDays}`);
+
 const Preferences = z.object({
   supportEmail: plainText(254).pipe(z.email('must be an e-mail address')).nullable(),
   appName: plainText(100).trim().nullable(),
@@ -25,16 +33,33 @@ const Preferences = z.object({
     .nullable(),
   footerLinks: z.array(FooterLink).max(mostLinks, `must be at most ${mostLinks}`),
   defaultSystemPrompt: plainText(100_000).nullable(),
+  maxTokenLifetimeDays: lifetimeDays.nullable(),
+  defaultTokenLifetimeDays: lifetimeDays.nullable(),
 });
 const StoredPreferences = Preferences.partial();
 const UpdatePreferences = z.object({
   ...(Object.fromEntries(Object.entries(Preferences.shape).map(([name, type]) => [name, type.nullish()])) as {
     [Name in keyof typeof Preferences.shape]: z.ZodOptional<z.ZodNullable<(typeof Preferences.shape)[Name]>>;
   }),
-  clear: clearList(['supportEmail', 'appName', 'pageTitle', 'pageFavicon', 'logoFileName', 'defaultSystemPrompt']),
+  clear: clearList([
+    'supportEmail',
+    'appName',
+    'pageTitle',
+    'pageFavicon',
+    'logoFileName',
+    'defaultSystemPrompt',
+    'maxTokenLifetimeDays',
+    'defaultTokenLifetimeDays',
+  ]),
 });
 
-/** How the server presents itself to clients, and what it gives to new agents of the workspace paths. */
+/** Throws BAD_USER_INPUT for a default lifetime of credentials that is longer than the maximum. */
+function checkLifetimes({ maxTokenLifetimeDays: max, defaultTokenLifetimeDays: days }: Preferences): void {
+  if (max !== null && days !== null && days > max)
+    throw badInput(['input', 'defaultTokenLifetimeDays'], `must not exceed the maximum lifetime of ${max} days`);
+}
+
+/** How the server presents itself to clients, what it gives to new agents, and how long new credentials are valid. */
 export type Preferences = z.output<typeof Preferences>;
 /** A field that is null or absent stays unchanged; an empty text clears like the `clear` list. */
 export type UpdatePreferencesInput = z.input<typeof UpdatePreferences>;
@@ -49,6 +74,8 @@ const unset: Preferences = {
   logoFileName: null,
   footerLinks: [],
   defaultSystemPrompt: null,
+  maxTokenLifetimeDays: null,
+  defaultTokenLifetimeDays: null,
 };
 
 /** The preferences as they are stored. */
@@ -129,6 +156,7 @@ export function settingsService({ db, audit, settings }: Parts) {
           INSERT INTO "Setting" ("key", "value", "updatedAt") VALUES (${key}, '{}', now()) ON CONFLICT DO NOTHING`;
         await transaction.$queryRaw`SELECT 1 FROM "Setting" WHERE "key" = ${key} FOR UPDATE`;
         const value: Preferences = { ...(await readPreferences(transaction)), ...changes };
+        checkLifetimes(value);
         await transaction.setting.update({ where: { key }, data: { value: { ...value } } });
         await audit.record(transaction, {
           ...by(principal),

@@ -17,6 +17,7 @@ interface CredentialRow {
   name: string | null;
   current: boolean;
   previousExpiresAt: Date | null;
+  secretVersion: number;
   allScopes: boolean;
   scopes: string[];
   projectId: number | null;
@@ -46,7 +47,7 @@ interface CredentialRow {
 
 /** A token with those whom it cannot exceed, as they are now: its user, the owner of its project, the key of the account behind it. */
 const credential = (current: string, which: string): string => `SELECT t."id", t."kind"::text AS "kind", t."name",
-      ${current} AS "current", t."previousExpiresAt",
+      ${current} AS "current", t."previousExpiresAt", t."secretVersion",
       t."allScopes", t."scopes", t."projectId", t."expiresAt", t."disabledAt", t."revokedAt", t."lastUsedAt", t."createdAt",
       u."id" AS "userId", u."name" AS "userName", u."email", u."role"::text AS "role",
       u."accountType"::text AS "accountType", u."active",
@@ -146,6 +147,7 @@ export function authenticator(db: Database, audit: AuditService, background: Bac
       projectId: row.projectId,
       projectOwnerId: row.ownerId,
       superseded: !row.current,
+      secretVersion: row.secretVersion,
       createdAt: row.createdAt,
       expiresAt: end(row),
       lastUsedAt: row.lastUsedAt,

@@ -158,12 +158,19 @@ nodeRule('PersonalAccessToken', {
 
 type InputFields = Parameters<NonNullable<Parameters<typeof builder.inputType>[1]['fields']>>[0];
 
+const expiryDescription =
+  'The time at which the credential expires, at most 10 years ahead, and no later than the maximum lifetime in `preferences` and the expiry of the credential that the caller uses.';
+const defaultExpiryDescription = 'Defaults to the default lifetime in `preferences`.';
+const neverExpiresDescription =
+  'If true, the credential does not expire. Rejected where a maximum lifetime is set and for a caller whose own credential expires.';
+
 /** What every new key of a service account can be given. */
 const newKeyFields = (t: InputFields) => ({
   name: t.string({ description: 'For people to tell keys apart; at most 100 characters.' }),
   role: t.field({ type: RoleType, description: 'The role of the key’s user; BASIC unless given.' }),
   scopes: t.stringList({ description: `${scopesDescription} An empty list is refused.` }),
-  expiresAt: t.field({ type: 'DateTime', description: 'When it ends; never unless given. Within 10 years.' }),
+  expiresAt: t.field({ type: 'DateTime', description: `${expiryDescription} ${defaultExpiryDescription}` }),
+  neverExpires: t.boolean({ description: neverExpiresDescription }),
 });
 
 const CreateApiKeyInput = builder.inputType('CreateApiKeyInput', {
@@ -206,9 +213,9 @@ const UpdateApiKeyInput = builder.inputType('UpdateApiKeyInput', {
       description:
         'If true, lifts the scopes: the key holds everything that its role allows. Cannot be combined with `scopes`.',
     }),
-    expiresAt: t.field({ type: 'DateTime', description: 'The new expiry, at most 10 years ahead.' }),
+    expiresAt: t.field({ type: 'DateTime', description: expiryDescription }),
     neverExpires: t.boolean({
-      description: 'If true, removes the expiry. Cannot be combined with `expiresAt`.',
+      description: `${neverExpiresDescription} Cannot be combined with \`expiresAt\`.`,
     }),
     disabled: t.boolean({ description: 'If true, turns the key off; if false, turns it on again.' }),
     clear: clearApiKey(t),
@@ -220,7 +227,12 @@ const RegenerateApiKeyInput = builder.inputType('RegenerateApiKeyInput', {
   fields: (t) => ({
     ...apiKeyReference(t),
     overlapMinutes: t.int({
-      description: 'For how many minutes the old secret works as well: 0 unless given, at most 10080.',
+      description:
+        'The number of minutes for which the old secret still works, at most 10080. It cannot create or change credentials. Defaults to 0.',
+    }),
+    keepDerivedCredentials: t.boolean({
+      description:
+        'If true, the tokens, keys, invite codes and invitations that the key created so far keep working. They are revoked by default.',
     }),
   }),
 });
@@ -237,6 +249,7 @@ const CreatePersonalAccessTokenInput = builder.inputType('CreatePersonalAccessTo
     expiresInDays: t.int({
       description: 'Ends at 23:59:59.999 UTC of the day that lies so many days ahead; 1 to 3650, never unless given.',
     }),
+    neverExpires: t.boolean({ description: `${neverExpiresDescription} Cannot be combined with \`expiresInDays\`.` }),
     scopes: t.stringList({ description: `${scopesDescription} An empty list is refused.` }),
   }),
 });
@@ -246,11 +259,24 @@ const RevokePersonalAccessTokenInput = builder.inputType('RevokePersonalAccessTo
   fields: apiKeyReference,
 });
 
-const ApiKeyWithSecret = builder.objectRef<{ apiKey: ApiKeyRow; secret: string }>('ApiKeyWithSecret').implement({
+interface KeyWithSecret {
+  apiKey: ApiKeyRow;
+  secret: string;
+  revokedCount?: number;
+}
+
+const revokedCount = {
+  description:
+    'The number of tokens and keys that the key had created and that its regeneration revoked; 0 for a new key.',
+  resolve: ({ revokedCount = 0 }: KeyWithSecret) => revokedCount,
+};
+
+const ApiKeyWithSecret = builder.objectRef<KeyWithSecret>('ApiKeyWithSecret').implement({
   description: 'A key and its new secret.',
   fields: (t) => ({
     apiKey: t.field({ type: ApiKey, description: 'The key.', resolve: ({ apiKey }) => apiKey }),
     secret: t.exposeString('secret', { description: secretDescription }),
+    revokedCredentialCount: t.int(revokedCount),
   }),
 });
 
@@ -266,15 +292,14 @@ const DeleteApiKeyPayload = builder.objectRef<{ id: number }>('DeleteApiKeyPaylo
   fields: (t) => ({ deletedDatabaseId: t.exposeInt('id', { description: 'The integer id that the key had.' }) }),
 });
 
-const ProjectTokenWithSecret = builder
-  .objectRef<{ apiKey: ApiKeyRow; secret: string }>('ProjectTokenWithSecret')
-  .implement({
-    description: 'A project token and its new secret.',
-    fields: (t) => ({
-      projectToken: t.field({ type: ProjectToken, description: 'The token.', resolve: ({ apiKey }) => apiKey }),
-      secret: t.exposeString('secret', { description: secretDescription }),
-    }),
-  });
+const ProjectTokenWithSecret = builder.objectRef<KeyWithSecret>('ProjectTokenWithSecret').implement({
+  description: 'A project token and its new secret.',
+  fields: (t) => ({
+    projectToken: t.field({ type: ProjectToken, description: 'The token.', resolve: ({ apiKey }) => apiKey }),
+    secret: t.exposeString('secret', { description: secretDescription }),
+    revokedCredentialCount: t.int(revokedCount),
+  }),
+});
 
 const UpdateProjectTokenPayload = builder.objectRef<{ apiKey: ApiKeyRow }>('UpdateProjectTokenPayload').implement({
   description: 'What `updateProjectToken` changed.',

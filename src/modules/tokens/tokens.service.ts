@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { roles } from '../../authz/permissions.ts';
 import type { Principal } from '../../authz/principal.ts';
 import { serviceAccountKinds, visible } from '../../authz/visible.ts';
-import { badInput, conflict, notFound, parse, unauthenticated } from '../../errors.ts';
+import { badInput, conflict, forbidden, notFound, parse } from '../../errors.ts';
 import type { Prisma, Token } from '../../generated/prisma/client.ts';
 import { cut, ListOrder, type PageArgs } from '../../paging.ts';
 import type { Database } from '../../store/database.ts';
@@ -13,6 +13,8 @@ import { changesOf, clearList } from '../changes.ts';
 import { databaseId, plainText } from '../input.ts';
 import { lockUser, type UsersService } from '../users/users.service.ts';
 import { type Grant, grantOf, narrowed, permissionsOf, within } from './grants.ts';
+import { checkedExpiry, endOfDay, endOfMaker, lifetimeFor } from './lifetime.ts';
+import { checkCurrent, type EndedCredentials, holdMaker, publishEnd, revokeDerived } from './origins.ts';
 import { hashSecret, newSecret, prefixes, secretColumns } from './secret.ts';
 
 const name = plainText(100).trim().min(1, 'must not be empty');
@@ -30,6 +32,7 @@ const CreateApiKey = z.object({
   scopes: scopes.nullish(),
   projectId: databaseId.nullish(),
   expiresAt: expiry.nullish(),
+  neverExpires: z.boolean().nullish(),
 });
 const CreateProjectToken = CreateApiKey.omit({ kind: true }).extend({ projectId: databaseId });
 const UpdateApiKey = z.object({
@@ -44,16 +47,26 @@ const UpdateApiKey = z.object({
 });
 /** A week: long enough for any roll-out, short enough that a leaked secret does not live on. */
 const maxOverlapMinutes = 7 * 24 * 60;
-const RegenerateApiKey = z.object({ overlapMinutes: z.number().int().min(0).max(maxOverlapMinutes).default(0) });
+const RegenerateApiKey = z.object({
+  overlapMinutes: z
+    .number()
+    .int('must be a whole number')
+    .min(0, `must be 0 to ${maxOverlapMinutes}`)
+    .max(maxOverlapMinutes, `must be 0 to ${maxOverlapMinutes}`)
+    .nullish(),
+  keepDerivedCredentials: z.boolean().nullish(),
+});
 const CreatePersonalAccessToken = z.object({
   name,
   expiresInDays: z.number().int().min(1).max(3650).nullish(),
+  neverExpires: z.boolean().nullish(),
   scopes: scopes.nullish(),
 });
 
 export type CreateApiKeyInput = z.input<typeof CreateApiKey>;
 export type CreateProjectTokenInput = z.input<typeof CreateProjectToken>;
 export type UpdateApiKeyInput = z.input<typeof UpdateApiKey>;
+export type RegenerateApiKeyInput = z.input<typeof RegenerateApiKey>;
 export type CreatePersonalAccessTokenInput = z.input<typeof CreatePersonalAccessToken>;
 
 /** How many working personal access tokens one user may have. */
@@ -68,17 +81,13 @@ export const personalAccessTokenOrder = new ListOrder('personalAccessTokens', [
   { field: 'id', type: 'int', direction: 'desc' },
 ]);
 
-/** 23:59:59.999 UTC of the day that lies so many days ahead. */
-export function endOfDay(days: number, now = new Date()): Date {
-  return new Date(Date.UTC(now.getUTCFullYear(), now.getUTCMonth(), now.getUTCDate() + days, 23, 59, 59, 999));
-}
-
 export type ApiKeyRow = Prisma.TokenGetPayload<{ include: { user: true } }>;
 
-/** The end of a token that a personal access token makes: no later than its maker's. */
-function endWithin({ credential }: Principal, wanted: Date | null): Date | null {
-  const end = credential.kind === 'PERSONAL' ? credential.expiresAt : null;
-  return end && (!wanted || wanted > end) ? end : wanted;
+/** A key with its new secret, and the credentials that the regeneration revoked. */
+export interface RegeneratedKey {
+  apiKey: ApiKeyRow;
+  secret: string;
+  revokedCount: number;
 }
 
 /** What a key holds. */
@@ -89,11 +98,17 @@ const grantHeldBy = (key: ApiKeyRow): Grant => ({
   projectId: key.projectId,
 });
 
-/** Throws BAD_USER_INPUT for an update that both sets and lifts a restriction. */
-function checkLifts({ scopes, allScopes, expiresAt, neverExpires }: z.output<typeof UpdateApiKey>): void {
-  if (allScopes && scopes != null) throw badInput(['input', 'allScopes'], 'cannot be combined with `scopes`');
-  if (neverExpires && expiresAt != null)
-    throw badInput(['input', 'neverExpires'], 'cannot be combined with `expiresAt`');
+/**
+ * Throws FORBIDDEN when a key is valid for longer than the credential that regenerates it, and so would be handed the
+ * new secret.
+ */
+function checkOutlives(principal: Principal, { id, expiresAt }: ApiKeyRow): void {
+  const end = endOfMaker(principal);
+  if (end === null || id === principal.credential.tokenId || (expiresAt && expiresAt <= end)) return;
+  throw forbidden(
+    [],
+    `A credential that expires at ${end.toISOString()} cannot regenerate a key that is valid for longer.`,
+  );
 }
 
 /** Which keys somebody administers, and what a missing one is called. */
@@ -125,6 +140,7 @@ type NewKey = Grant & {
   name: string | null;
   expiresAt: Date | null;
   creatorId: string | null;
+  creatorTokenIds: number[];
 };
 
 export function tokensService(db: Database, audit: AuditService, users: UsersService, revocations: Revocations) {
@@ -146,6 +162,7 @@ export function tokensService(db: Database, audit: AuditService, users: UsersSer
         allScopes: key.allScopes,
         scopes: key.scopes,
         expiresAt: key.expiresAt,
+        creatorTokenIds: key.creatorTokenIds,
         ...(key.projectId !== null && { project: { connect: { id: key.projectId } } }),
         ...(key.creatorId && { creator: { connect: { id: key.creatorId } } }),
         user: {
@@ -171,19 +188,6 @@ export function tokensService(db: Database, audit: AuditService, users: UsersSer
       throw conflict(`A project has at most ${maxProjectTokens} tokens.`);
   }
 
-  /**
-   * Holds the credential that makes another one until that stands: whoever ends it, ends it before or after, and never
-   * in between. The user's row comes first, as wherever both are locked, and orders the makers among themselves. Throws
-   * UNAUTHENTICATED for one that was ended meanwhile.
-   */
-  async function holdMaker(transaction: Prisma.TransactionClient, { userId, credential }: Principal): Promise<void> {
-    const maker = await lockUser(transaction, userId);
-    if (!maker?.active) throw unauthenticated();
-    const alive = await transaction.$queryRaw<object[]>`SELECT 1 FROM "Token"
-      WHERE "id" = ${credential.tokenId} AND "revokedAt" IS NULL AND "disabledAt" IS NULL FOR SHARE`;
-    if (alive.length === 0) throw unauthenticated();
-  }
-
   async function create(
     principal: Principal,
     data: z.output<typeof CreateApiKey>,
@@ -194,14 +198,17 @@ export function tokensService(db: Database, audit: AuditService, users: UsersSer
     const grant = within(principal, grantOf(data.role, data.scopes, projectId));
     const secret = newSecret(prefixes[kind]);
     const apiKey = await db.prisma.$transaction(async (transaction) => {
-      await holdMaker(transaction, principal);
+      const creatorTokenIds = await holdMaker(transaction, principal);
+      const lifetime = await lifetimeFor(transaction, principal);
+      const expiresAt = checkedExpiry(lifetime, data);
       if (projectId !== null) await claimProject(transaction, principal, projectId, missing);
       const key = await insertApiKey(transaction, secret, {
         ...grant,
         kind,
         name: data.name ?? null,
-        expiresAt: data.expiresAt ?? null,
+        expiresAt: expiresAt === undefined ? lifetime.otherwise : expiresAt,
         creatorId: principal.userId,
+        creatorTokenIds,
       });
       await audit.record(transaction, {
         ...by(principal),
@@ -215,15 +222,16 @@ export function tokensService(db: Database, audit: AuditService, users: UsersSer
   }
 
   async function update(principal: Principal, sphere: Sphere, id: number, input: UpdateApiKeyInput) {
-    const given = parse(UpdateApiKey, input);
-    checkLifts(given);
-    const { allScopes, neverExpires, ...data } = changesOf(given);
-    const expiresAt = neverExpires ? null : data.expiresAt;
+    const { allScopes, neverExpires, ...data } = changesOf(parse(UpdateApiKey, input));
+    if (allScopes && data.scopes) throw badInput(['input', 'allScopes'], 'cannot be combined with `scopes`');
     const { before, after } = await db.prisma.$transaction(async (transaction) => {
       await users.lockAdmins(transaction);
+      await checkCurrent(transaction, principal);
       const before = await findKey(transaction, sphere, id);
       const held = grantHeldBy(before);
       within(principal, held);
+      const lifetime = await lifetimeFor(transaction, principal);
+      const expiresAt = checkedExpiry(lifetime, { expiresAt: data.expiresAt, neverExpires });
       const role = data.role ?? held.role;
       const keepsScopes = data.scopes === undefined && !allScopes && role === held.role;
       const wanted = allScopes ? null : (data.scopes ?? narrowed(held, role));
@@ -275,14 +283,20 @@ export function tokensService(db: Database, audit: AuditService, users: UsersSer
     principal: Principal,
     sphere: Sphere,
     id: number,
-    input: { overlapMinutes?: number | null | undefined },
-  ): Promise<{ apiKey: ApiKeyRow; secret: string }> {
-    const { overlapMinutes } = parse(RegenerateApiKey, { overlapMinutes: input.overlapMinutes ?? undefined });
+    input: RegenerateApiKeyInput,
+  ): Promise<RegeneratedKey> {
+    const given = parse(RegenerateApiKey, input);
+    const overlapMinutes = given.overlapMinutes ?? 0;
     const previousExpiresAt = overlapMinutes > 0 ? new Date(Date.now() + overlapMinutes * 60_000) : null;
-    const { apiKey, secret } = await db.prisma.$transaction(async (transaction) => {
+    const { apiKey, secret, ended } = await db.prisma.$transaction(async (transaction) => {
       await users.lockAdmins(transaction);
+      await checkCurrent(transaction, principal);
+      const found = await findKey(transaction, sphere, id);
+      // A credential that the key is creating is there before the key's derived credentials are looked for, or not at all.
+      await lockUser(transaction, found.userId);
       const before = await findKey(transaction, sphere, id);
       within(principal, grantHeldBy(before));
+      checkOutlives(principal, before);
       const secret = newSecret(prefixes[keyKind(before.kind)]);
       const apiKey = await transaction.token.update({
         where: { id },
@@ -290,19 +304,24 @@ export function tokensService(db: Database, audit: AuditService, users: UsersSer
           ...secretColumns(secret),
           previousHash: previousExpiresAt && before.hash,
           previousExpiresAt,
+          secretVersion: { increment: 1 },
         },
         include: { user: true },
       });
+      const ended: EndedCredentials = given.keepDerivedCredentials
+        ? { tokenIds: [], keyUserIds: [] }
+        : await revokeDerived(transaction, users, id);
       await audit.record(transaction, {
         ...by(principal),
         action: 'api_key.regenerate',
         target: { type: 'ApiKey', id },
-        detail: { overlapMinutes },
+        detail: { overlapMinutes, revokedTokenIds: ended.tokenIds },
       });
-      return { apiKey, secret };
+      return { apiKey, secret, ended };
     });
     revocations.endToken(id, previousExpiresAt ?? undefined);
-    return { apiKey, secret };
+    publishEnd(revocations, ended);
+    return { apiKey, secret, revokedCount: ended.tokenIds.length };
   }
 
   async function remove(principal: Principal, sphere: Sphere, id: number): Promise<{ id: number; userId: string }> {
@@ -365,6 +384,7 @@ export function tokensService(db: Database, audit: AuditService, users: UsersSer
           name: 'First admin key',
           expiresAt: null,
           creatorId: null,
+          creatorTokenIds: [],
         });
         await audit.record(transaction, {
           action: 'api_key.create',
@@ -389,12 +409,13 @@ export function tokensService(db: Database, audit: AuditService, users: UsersSer
       update(principal, ownProjects(principal), id, input),
 
     /**
-     * Gives a key a new secret. The old one dies at once, or works on for `overlapMinutes`. Throws NOT_FOUND, and
-     * FORBIDDEN for a key that holds more than the principal: its secret would be a way up.
+     * Gives a key a new secret. The old one stops working at once, or after `overlapMinutes`. Revokes the credentials that
+     * the key created so far, unless `keepDerivedCredentials`. Throws NOT_FOUND, CONFLICT when no administrator would be
+     * left, and FORBIDDEN for a key that holds more, or is valid for longer, than the principal's credential.
      */
-    regenerateApiKey: (principal: Principal, id: number, input: { overlapMinutes?: number | null | undefined } = {}) =>
+    regenerateApiKey: (principal: Principal, id: number, input: RegenerateApiKeyInput = {}) =>
       regenerate(principal, allKeys, id, input),
-    regenerateProjectToken: (principal: Principal, id: number, input: { overlapMinutes?: number | null | undefined }) =>
+    regenerateProjectToken: (principal: Principal, id: number, input: RegenerateApiKeyInput) =>
       regenerate(principal, ownProjects(principal), id, input),
 
     /**
@@ -441,8 +462,8 @@ export function tokensService(db: Database, audit: AuditService, users: UsersSer
       }),
 
     /**
-     * Creates a token that acts as its maker. One that a personal access token makes ends with that at the latest.
-     * Throws BAD_USER_INPUT, FORBIDDEN, CONFLICT at the limit of 100.
+     * Creates a token that acts as the principal. It ends no later than the principal's own credential, unless that is a
+     * login session. Throws BAD_USER_INPUT, FORBIDDEN, CONFLICT at the limit of 100.
      */
     async createPersonalAccessToken(
       principal: Principal,
@@ -452,7 +473,11 @@ export function tokensService(db: Database, audit: AuditService, users: UsersSer
       const grant = within(principal, grantOf(principal.role, data.scopes, null));
       const secret = newSecret(prefixes.PERSONAL);
       const personalAccessToken = await db.prisma.$transaction(async (transaction) => {
-        await holdMaker(transaction, principal);
+        const creatorTokenIds = await holdMaker(transaction, principal);
+        const lifetime = await lifetimeFor(transaction, principal);
+        const wanted = data.expiresInDays == null ? null : endOfDay(data.expiresInDays);
+        const asked = { expiresAt: wanted, neverExpires: data.neverExpires };
+        const expiresAt = checkedExpiry(lifetime, asked, 'expiresInDays');
         const count = await transaction.token.count({ where: visible.personalAccessTokens(principal) });
         if (count >= maxPersonalTokens)
           throw conflict(`A user has at most ${maxPersonalTokens} personal access tokens.`);
@@ -463,9 +488,10 @@ export function tokensService(db: Database, audit: AuditService, users: UsersSer
             name: data.name,
             allScopes: grant.allScopes,
             scopes: grant.scopes,
-            expiresAt: endWithin(principal, data.expiresInDays == null ? null : endOfDay(data.expiresInDays)),
+            expiresAt: expiresAt === undefined ? lifetime.otherwise : expiresAt,
             userId: principal.userId,
             creatorId: principal.userId,
+            creatorTokenIds,
           },
         });
         await audit.record(transaction, {

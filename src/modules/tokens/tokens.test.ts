@@ -2,8 +2,8 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { type Answer, type GraphQLAnswer, type Kit, type RoleName, startKit } from '../../../test/kit.ts';
 import { permissionConstant, permissions, rolePermissions } from '../../authz/permissions.ts';
 import { permissionNames } from '../../rest/permission-names.ts';
+import { endOfDay } from './lifetime.ts';
 import { isWellFormedSecret, newSecret } from './secret.ts';
-import { endOfDay } from './tokens.service.ts';
 
 let kit: Kit;
 beforeAll(async () => {

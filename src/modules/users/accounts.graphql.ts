@@ -96,9 +96,15 @@ const DeleteUserInput = builder.inputType('DeleteUserInput', {
     }),
   }),
 });
+const keepTokensDescription =
+  'If true, the person’s personal access tokens and project tokens keep working. They are revoked by default.';
+
 const ResetUserPasswordInput = builder.inputType('ResetUserPasswordInput', {
   description: 'Input for `resetUserPassword`.',
-  fields: userReference,
+  fields: (t) => ({
+    ...userReference(t),
+    keepTokens: t.boolean({ description: keepTokensDescription }),
+  }),
 });
 
 const ChangeUserRoleInput = builder.inputType('ChangeUserRoleInput', {
@@ -134,7 +140,11 @@ const UpdateUserInput = builder.inputType('UpdateUserInput', {
       description: `A new name to log in with: ${usernameRule}. The address of a person who is known by a username alone changes with it.`,
     }),
     name: t.string({ description: 'A new display name; at most 100 characters.' }),
-    password: t.string({ description: 'A new password of 8 to 64 characters. Ends the login sessions of the person.' }),
+    password: t.string({
+      description:
+        'A new password of 8 to 64 characters. Ends the login sessions of the person and revokes their tokens.',
+    }),
+    keepTokens: t.boolean({ description: `With \`password\`: ${keepTokensDescription}` }),
     role: t.field({ type: RoleType, description: 'A new role, which applies from the next request.' }),
     active: t.boolean({
       description: 'If false, deactivates the person at once, with their sessions and tokens; if true, activates them.',
@@ -331,9 +341,9 @@ builder.mutationFields((t) => ({
   resetUserPassword: t.field({
     type: ResetUserPasswordPayload,
     authScopes: { permission: 'manage:users' },
-    description: 'Sets a new random password for a person and ends their login sessions.',
+    description: 'Sets a new random password for a person, ends their login sessions and revokes their tokens.',
     args: { input: t.arg({ type: ResetUserPasswordInput, required: true, description: 'The person.' }) },
     resolve: (_root, { input }, { principal, services }) =>
-      services.accounts.resetPassword(signedIn(principal), keyOf(input)),
+      services.accounts.resetPassword(signedIn(principal), keyOf(input), input),
   }),
 }));

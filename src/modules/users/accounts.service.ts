@@ -11,6 +11,7 @@ import { cutText } from '../../unicode.ts';
 import { type AuditAction, type AuditService, by } from '../audit/audit.service.ts';
 import { changesOf, clearList } from '../changes.ts';
 import { plainText } from '../input.ts';
+import { type EndedCredentials, holdMaker, publishEnd, revokeTokensOf } from '../tokens/origins.ts';
 import { endOwnerSessions } from './owner.ts';
 import { hashPassword, newPassword, randomPassword } from './password.ts';
 import { hasPeople, lockUser, type UsersService } from './users.service.ts';
@@ -93,6 +94,7 @@ const UpdateUser = z.object({
   role: z.enum(roles).nullish(),
   active: z.boolean().nullish(),
   ...remarks,
+  keepTokens: z.boolean().nullish(),
   clear: clearList(['dailyMessageLimit']),
 });
 /** A field that is null or absent stays unchanged. */
@@ -202,6 +204,19 @@ export async function endSessions(transaction: Transaction, userId: string, exce
   const ids = ending.map(({ id }) => id);
   await transaction.token.updateMany({ where: { id: { in: ids } }, data: { revokedAt: new Date() } });
   return ids;
+}
+
+/** Ends what a new password leaves no place for: all login sessions and, unless they are kept, the user's tokens. */
+export async function endForPassword(
+  transaction: Transaction,
+  userId: string,
+  { keepTokens, except }: { keepTokens?: boolean | null | undefined; except?: number } = {},
+): Promise<EndedCredentials> {
+  const sessions = await endSessions(transaction, userId, except);
+  const tokens: EndedCredentials = keepTokens
+    ? { tokenIds: [], keyUserIds: [] }
+    : await revokeTokensOf(transaction, userId);
+  return { ...tokens, tokenIds: [...sessions, ...tokens.tokenIds] };
 }
 
 interface Parts {
@@ -314,6 +329,7 @@ export function accountsService({ db, audit, users, revocations }: Parts) {
       const emails = [...new Set(parse(Invite, input).emails)];
       return db.prisma.$transaction(async (transaction) => {
         await users.lockAdmins(transaction);
+        const creatorTokenIds = await holdMaker(transaction, principal);
         // On a server without people, an invited person can become the first administrator.
         if (!(await hasPeople(transaction))) withinRole(principal, 'ADMIN');
         const registered = await transaction.user.findMany({
@@ -322,7 +338,9 @@ export function accountsService({ db, audit, users, revocations }: Parts) {
         });
         const known = new Set(registered.map(({ email }) => email));
         const made = await transaction.invitation.createManyAndReturn({
-          data: emails.filter((email) => !known.has(email)).map((email) => ({ email, invitedById: principal.userId })),
+          data: emails
+            .filter((email) => !known.has(email))
+            .map((email) => ({ email, invitedById: principal.userId, creatorTokenIds })),
           skipDuplicates: true,
         });
         await audit.record(transaction, {
@@ -446,19 +464,19 @@ export function accountsService({ db, audit, users, revocations }: Parts) {
     },
 
     /**
-     * Changes what is given of a person, all of it or nothing. A new password ends their login sessions; who loses rights
-     * or is shut out is so at once. Throws BAD_USER_INPUT, also where nothing is given, NOT_FOUND, FORBIDDEN, and
+     * Changes the given fields of a person, all or none. A new password ends their login sessions and, unless `keepTokens`,
+     * revokes their tokens; a person who loses rights or access does so at once. Throws BAD_USER_INPUT, also where nothing is given, NOT_FOUND, FORBIDDEN, and
      * CONFLICT for a username that is taken, for shutting out or demoting oneself, and for the last admin.
      */
     async update(principal: Principal, key: UserKey, input: UpdateUserInput): Promise<User> {
-      const changes = changesOf(parse(UpdateUser, input));
+      const { keepTokens, ...changes } = changesOf(parse(UpdateUser, input));
       const changed = Object.keys(changes).sort();
       const { username, password, role, active, ...data } = changes;
       if (changed.length === 0) throw badInput(['input'], 'changes nothing');
       const passwordHash = password == null ? undefined : await hashPassword(password);
       const { user, ended, narrowed } = await unlessTaken(() =>
         administer(principal, key, 'user.update', async (transaction, before) => {
-          const ended = password == null ? [] : await endSessions(transaction, before.id);
+          const ended = password === undefined ? null : await endForPassword(transaction, before.id, { keepTokens });
           const reassigned = role == null ? null : await reassign(transaction, principal, before, role);
           const shut = active === false && before.active;
           if (shut) await shutOut(transaction, principal, reassigned?.user ?? before);
@@ -477,23 +495,29 @@ export function accountsService({ db, audit, users, revocations }: Parts) {
           };
         }),
       );
-      for (const id of ended) revocations.endToken(id);
+      if (ended) publishEnd(revocations, ended);
       if (narrowed) revocations.endUser(user.id);
       return user;
     },
 
     /**
-     * Gives a person a new random password, returned this once, and ends their login sessions. Throws BAD_USER_INPUT,
-     * NOT_FOUND, FORBIDDEN.
+     * Gives a person a new random password, returned this once. Ends their login sessions and, unless `keepTokens`,
+     * revokes their personal access tokens and turns off the tokens of their projects. Throws BAD_USER_INPUT, NOT_FOUND,
+     * FORBIDDEN.
      */
-    async resetPassword(principal: Principal, key: UserKey): Promise<{ user: User; password: string }> {
+    async resetPassword(
+      principal: Principal,
+      key: UserKey,
+      { keepTokens }: { keepTokens?: boolean | null | undefined } = {},
+    ): Promise<{ user: User; password: string }> {
       const password = randomPassword();
       const passwordHash = await hashPassword(password);
-      const user = await administer(principal, key, 'user.reset_password', async (transaction, { id }) => {
-        await endSessions(transaction, id);
-        return { result: await transaction.user.update({ where: { id }, data: { passwordHash } }) };
+      const { user, ended } = await administer(principal, key, 'user.reset_password', async (transaction, { id }) => {
+        const ended = await endForPassword(transaction, id, { keepTokens });
+        const user = await transaction.user.update({ where: { id }, data: { passwordHash } });
+        return { result: { user, ended }, detail: { revokedTokenIds: ended.tokenIds } };
       });
-      revocations.endUser(user.id);
+      publishEnd(revocations, ended);
       return { user, password };
     },
   };

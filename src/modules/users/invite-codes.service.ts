@@ -9,6 +9,7 @@ import type { Database } from '../../store/database.ts';
 import type { Revocations } from '../../store/revocations.ts';
 import { type AuditService, by } from '../audit/audit.service.ts';
 import { databaseId } from '../input.ts';
+import { holdMaker } from '../tokens/origins.ts';
 import { hashSecret, isWellFormedSecret, newSecret, prefixes, secretColumns } from '../tokens/secret.ts';
 import { addressOf, soleUsername, unlessTaken, withinRole } from './accounts.service.ts';
 import type { Attempts } from './attempts.ts';
@@ -137,7 +138,12 @@ export function inviteCodesService({ db, audit, users, revocations, attempts }: 
         const known = await transaction.agent.count({ where: { AND: [...rules, { id: { in: agentIds } }] } });
         if (known < agentIds.length) throw badInput(['input', 'agentIds'], 'Some agents were not found');
         const inviteCode = await transaction.inviteCode.create({
-          data: { ...secretColumns(code), agentIds, createdById: principal.userId },
+          data: {
+            ...secretColumns(code),
+            agentIds,
+            createdById: principal.userId,
+            creatorTokenIds: await holdMaker(transaction, principal),
+          },
         });
         await audit.record(transaction, {
           ...by(principal),

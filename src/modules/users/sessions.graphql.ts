@@ -65,6 +65,10 @@ const ChangePasswordInput = builder.inputType('ChangePasswordInput', {
   fields: (t) => ({
     currentPassword: t.string({ required: true, description: 'The current password of the caller.' }),
     newPassword: t.string({ required: true, description: 'The new password: 8 to 64 characters.' }),
+    keepTokens: t.boolean({
+      description:
+        'If true, the caller’s personal access tokens and project tokens keep working. They are revoked by default.',
+    }),
   }),
 });
 
@@ -163,9 +167,10 @@ builder.mutationFields((t) => ({
   }),
   changePassword: t.field({
     type: userPayload('changePassword'),
+    changesCredentials: true,
     authScopes: { signedIn: true },
     description:
-      'Changes the password of the caller and ends their other login sessions. Requires a login session as the credential.',
+      'Changes the password of the caller, ends their other login sessions and revokes their tokens. Requires a login session as the credential.',
     args: {
       input: t.arg({ type: ChangePasswordInput, required: true, description: 'The current and the new password.' }),
     },

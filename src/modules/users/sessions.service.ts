@@ -8,8 +8,9 @@ import type { Revocations } from '../../store/revocations.ts';
 import { type AuditService, by } from '../audit/audit.service.ts';
 import { plainText } from '../input.ts';
 import { sessionLifetimeMs } from '../tokens/authenticate.ts';
+import { publishEnd } from '../tokens/origins.ts';
 import { newSecret, prefixes, secretColumns } from '../tokens/secret.ts';
-import { emailAddress, endSessions, nameOf, unlessTaken } from './accounts.service.ts';
+import { emailAddress, endForPassword, nameOf, unlessTaken } from './accounts.service.ts';
 import type { Attempts } from './attempts.ts';
 import { endOwnerSessions } from './owner.ts';
 import { givenPassword, hashPassword, newPassword, verifyPassword } from './password.ts';
@@ -17,7 +18,11 @@ import { hasPeople, lockUser, type UsersService } from './users.service.ts';
 
 const Register = z.object({ email: emailAddress, password: newPassword });
 const Login = z.object({ login: plainText(254).trim().toLowerCase(), password: givenPassword });
-const ChangePassword = z.object({ currentPassword: givenPassword, newPassword });
+const ChangePassword = z.object({
+  currentPassword: givenPassword,
+  newPassword,
+  keepTokens: z.boolean().nullish(),
+});
 
 /** Login sessions that one user may have; one more ends the oldest. */
 export const maxSessions = 100;
@@ -205,6 +210,7 @@ export function sessionsService({ db, audit, users, revocations, attempts, setti
             ...sessionColumns(secret, now),
             previousHash: before.hash,
             previousExpiresAt: new Date(now + refreshOverlapMs),
+            secretVersion: { increment: 1 },
           },
         });
         await audit.record(transaction, { ...by(principal), action: 'session.refresh' });
@@ -224,7 +230,8 @@ export function sessionsService({ db, audit, users, revocations, attempts, setti
     },
 
     /**
-     * Sets one's own password and ends one's other sessions. Throws BAD_USER_INPUT, RATE_LIMITED, and FORBIDDEN for a
+     * Sets the password of the principal, ends their other login sessions and, unless `keepTokens`, revokes their personal
+     * access tokens and turns off the tokens of their projects. Throws BAD_USER_INPUT, RATE_LIMITED, and FORBIDDEN for a
      * credential that is no session: a key that leaks must not become the account.
      */
     async changePassword(principal: Principal, input: z.input<typeof ChangePassword>): Promise<User> {
@@ -242,16 +249,16 @@ export function sessionsService({ db, audit, users, revocations, attempts, setti
         // Reset or ended in between: what was proven does not hold any more.
         if (!current?.active || current.passwordHash !== before?.passwordHash) throw unauthenticated();
         const user = await transaction.user.update({ where: { id: current.id }, data: { passwordHash } });
-        const ended = await endSessions(transaction, user.id, session);
+        const ended = await endForPassword(transaction, user.id, { keepTokens: data.keepTokens, except: session });
         await audit.record(transaction, {
           ...by(principal),
           action: 'user.change_password',
           target: { type: 'User', id: user.id },
-          detail: { sessionsEnded: ended.length },
+          detail: { revokedTokenIds: ended.tokenIds },
         });
         return { user, ended };
       });
-      for (const id of ended) revocations.endToken(id);
+      publishEnd(revocations, ended);
       return user;
     },
   };

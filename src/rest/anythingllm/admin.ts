@@ -72,6 +72,9 @@ const UserChanges = z
     suspended: asFlag,
     dailyMessageLimit: asLimit,
     bio: asText,
+    keepTokens: z.boolean('must be true or false').nullish().openapi({
+      description: 'With `password`: if true, the person’s tokens keep working. They are revoked by default.',
+    }),
     clear: z
       .array(z.enum(['dailyMessageLimit'], 'must be dailyMessageLimit'))
       .nullish()

@@ -25,7 +25,8 @@ const sessionAnswers: typeof answers = {
   ...answers,
   UNAUTHENTICATED: ({ details }) =>
     failed(401, details.credentialRefused ? 'Invalid auth token.' : 'No auth token found.'),
-  FORBIDDEN: () => unauthorized,
+  // A role that may not: the contract. A rule of this server's own is told in words.
+  FORBIDDEN: ({ details, message }) => (details.requiredPermissions?.length ? unauthorized : failed(403, message)),
 };
 
 /** 400 for an id that is none and for a body that cannot be read; 422 names the fields of one that can. */

@@ -1,8 +1,9 @@
 import { z } from '@hono/zod-openapi';
+import { wireMessage } from '../credential-fields.ts';
 import { graphql, type ResultOf } from '../graphql.ts';
 import { everything, fromRole, id, isoDate, roleName as keyRole, toRole } from '../onyx/shapes.ts';
 import { type AnyRow, row } from '../row.ts';
-import { anythingllmSession } from './dialect.ts';
+import { anythingllmSession, failed } from './dialect.ts';
 import { multiUserOnly, singleUserOnly } from './mode.ts';
 import { empty, roleName, usernameOf } from './shapes.ts';
 
@@ -55,6 +56,10 @@ const NewKey = z
     role: keyRole.nullish().openapi({ description: 'admin unless given.' }),
     scopes: z.array(z.string()).nullish().openapi({ description: 'Permissions to cut the key to.' }),
     expires_at: z.iso.datetime({ offset: true }).nullish(),
+    never_expires: z
+      .boolean()
+      .nullish()
+      .openapi({ description: 'If true, the key does not expire, whatever the default lifetime of the server.' }),
   })
   .openapi('AnythingLLMNewApiKey');
 
@@ -74,16 +79,18 @@ const generate = (path: string, gate: NonNullable<AnyRow['gate']>): AnyRow =>
       }`,
       [KeyFields],
     ),
-    variables: ({ body: { name, role, scopes, expires_at } }) => ({
+    variables: ({ body: { name, role, scopes, expires_at, never_expires } }) => ({
       input: {
         kind: 'ANYTHINGLLM' as const,
         name: name || null,
         role: toRole(role ?? 'admin'),
         scopes: scopes ?? null,
         expiresAt: expires_at ? new Date(expires_at) : null,
+        neverExpires: never_expires,
       },
     }),
     output: ({ createApiKey: { apiKey, secret } }) => ({ apiKey: keyRow(apiKey, secret), error: null }),
+    failure: (error) => (error.code === 'BAD_USER_INPUT' ? failed(422, wireMessage(error)) : null),
   });
 
 const remove = (path: string, gate: NonNullable<AnyRow['gate']>): AnyRow =>

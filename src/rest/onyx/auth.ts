@@ -76,6 +76,11 @@ const badCredentials: AnyRow['failure'] = (error) =>
 const noSession: AnyRow['failure'] = (error) =>
   error.code === 'UNAUTHENTICATED' || error.code === 'FORBIDDEN' ? detail(401, 'Unauthorized') : null;
 
+const keepTokens = z.boolean().nullish().openapi({
+  description:
+    'If true, the person’s personal access tokens and project tokens keep working. They are revoked by default.',
+});
+
 export const UserByEmail = z.object({ user_email: z.string() }).openapi('UserByEmail');
 
 const BearerToken = z.object({ access_token: z.string(), token_type: z.literal('bearer') }).openapi('BearerToken');
@@ -245,12 +250,20 @@ export const authRows: AnyRow[] = [
     path: '/password/change-password',
     tag,
     summary: 'Change one’s own password',
-    body: z.object({ old_password: z.string(), new_password: z.string() }).openapi('ChangePasswordRequest'),
+    body: z
+      .object({
+        old_password: z.string(),
+        new_password: z.string(),
+        keep_tokens: keepTokens,
+      })
+      .openapi('ChangePasswordRequest'),
     reply: nothing,
     document: graphql(
       `mutation ChangePassword($input: ChangePasswordInput!) { changePassword(input: $input) { user { id } } }`,
     ),
-    variables: ({ body }) => ({ input: { currentPassword: body.old_password, newPassword: body.new_password } }),
+    variables: ({ body }) => ({
+      input: { currentPassword: body.old_password, newPassword: body.new_password, keepTokens: body.keep_tokens },
+    }),
     output: () => null,
     failure: (error) => {
       if (error.code !== 'BAD_USER_INPUT') return null;
@@ -262,14 +275,14 @@ export const authRows: AnyRow[] = [
     path: '/password/reset_password',
     tag,
     summary: 'Give a person a new password',
-    body: UserByEmail,
+    body: UserByEmail.extend({ keep_tokens: keepTokens }).openapi('PasswordResetRequest'),
     reply: z.object({ user_id: z.uuid(), new_password: z.string() }).openapi('PasswordResetResponse'),
     document: graphql(
       `mutation ResetPassword($input: ResetUserPasswordInput!) {
         resetUserPassword(input: $input) { user { databaseId } newPassword }
       }`,
     ),
-    variables: ({ body }) => ({ input: { user: { email: body.user_email } } }),
+    variables: ({ body }) => ({ input: { user: { email: body.user_email }, keepTokens: body.keep_tokens } }),
     output: ({ resetUserPassword: { user, newPassword } }) => ({
       user_id: user.databaseId,
       new_password: newPassword,

@@ -1,6 +1,7 @@
 import { z } from '@hono/zod-openapi';
 import { isPermission, type Permission, permissions, permissionTable, type Role } from '../../authz/permissions.ts';
-import { badInput } from '../../errors.ts';
+import { AppError, badInput } from '../../errors.ts';
+import { wireMessage } from '../credential-fields.ts';
 import { graphql, type ResultOf } from '../graphql.ts';
 import { permissionNames } from '../permission-names.ts';
 import { type AnyRow, row } from '../row.ts';
@@ -57,6 +58,9 @@ const descriptor = (key: Key, secret: string | null): z.input<typeof Descriptor>
   last_used_at: key.lastUsedAt,
 });
 
+const neverExpires =
+  'If true, the credential does not expire, whatever the default lifetime. Rejected where a maximum lifetime is set, and for a caller whose own credential expires.';
+
 const KeyArgs = z
   .object({
     name: z.string().max(100).nullish(),
@@ -67,6 +71,7 @@ const KeyArgs = z
       .openapi({ description: '1 is Admin, 2 is Basic; an empty list makes a limited key.' }),
     scopes: z.array(z.string()).nullish().openapi({ description: 'Permissions to cut the key to.' }),
     expires_at: z.iso.datetime({ offset: true }).nullish(),
+    never_expires: z.boolean().nullish().openapi({ description: neverExpires }),
   })
   .openapi('ApiKeyArgs');
 const KeyChanges = KeyArgs.extend({
@@ -76,10 +81,6 @@ const KeyChanges = KeyArgs.extend({
     .boolean()
     .nullish()
     .openapi({ description: 'If true, lifts the scopes. Cannot be combined with `scopes`.' }),
-  never_expires: z
-    .boolean()
-    .nullish()
-    .openapi({ description: 'If true, removes the expiry. Cannot be combined with `expires_at`.' }),
 }).openapi('ApiKeyChanges', { description: 'A field that is null or absent stays unchanged.' });
 const NewKeyArgs = KeyArgs.extend({
   project_id: z
@@ -107,6 +108,7 @@ const newKey = (body: z.infer<typeof NewKeyArgs>) => ({
   role: roleOf(body) ?? 'BASIC',
   scopes: body.scopes,
   expiresAt: body.expires_at ? new Date(body.expires_at) : null,
+  neverExpires: body.never_expires,
   projectId: body.project_id,
 });
 
@@ -126,7 +128,7 @@ const keyParams = z.object({ api_key_id: id });
 const badKey: NonNullable<AnyRow['failure']> = (error) => {
   if (error.code !== 'BAD_USER_INPUT') return null;
   const [problem] = error.details.fields ?? [];
-  return message(problem?.path.at(-1) === 'group_ids' ? problem.message : error.message);
+  return message(problem?.path.at(-1) === 'group_ids' ? problem.message : wireMessage(error));
 };
 const unknownKey: AnyRow['failure'] = (error, input) =>
   error.code === 'NOT_FOUND'
@@ -231,12 +233,36 @@ export const tokenRows: AnyRow[] = [
     tag,
     summary: 'Give an API key a new secret',
     params: keyParams,
+    body: z
+      .object({
+        overlap_minutes: z.number().nullish().openapi({
+          type: 'integer',
+          minimum: 0,
+          maximum: 10_080,
+          description:
+            'Minutes for which the old secret still works. It cannot create or change credentials. Defaults to 0.',
+        }),
+        keep_derived: z.boolean().nullish().openapi({
+          description:
+            'If true, the tokens, keys, invite codes and invitations that the key created keep working. They are revoked by default.',
+        }),
+      })
+      .openapi('RegenerateApiKeyArgs'),
+    optionalBody: true,
     reply: Descriptor,
     document: graphql(
-      `mutation RegenerateApiKey($id: Int!) { regenerateApiKey(input: { databaseId: $id }) { secret apiKey { ...KeyDescriptor } } }`,
+      `mutation RegenerateApiKey($input: RegenerateApiKeyInput!) {
+        regenerateApiKey(input: $input) { secret apiKey { ...KeyDescriptor } }
+      }`,
       [KeyDescriptor],
     ),
-    variables: ({ params }) => ({ id: params.api_key_id }),
+    variables: ({ params, body }) => ({
+      input: {
+        databaseId: params.api_key_id,
+        overlapMinutes: body.overlap_minutes,
+        keepDerivedCredentials: body.keep_derived,
+      },
+    }),
     output: ({ regenerateApiKey: { apiKey, secret } }) => descriptor(apiKey, secret),
     failure: unknownKey,
   }),
@@ -276,6 +302,7 @@ export const tokenRows: AnyRow[] = [
       .object({
         name: z.string().min(1).max(100),
         expiration_days: z.int().min(1).max(3650).nullish(),
+        never_expires: z.boolean().nullish().openapi({ description: neverExpires }),
         scopes: z
           .array(z.string())
           .nullish()
@@ -290,7 +317,12 @@ export const tokenRows: AnyRow[] = [
       [PatDescriptor],
     ),
     variables: ({ body }) => ({
-      input: { name: body.name, expiresInDays: body.expiration_days, scopes: supported(body.scopes) },
+      input: {
+        name: body.name,
+        expiresInDays: body.expiration_days,
+        neverExpires: body.never_expires,
+        scopes: supported(body.scopes),
+      },
     }),
     output: ({ createPersonalAccessToken: { personalAccessToken, secret } }) => ({
       ...pat(personalAccessToken),
@@ -299,7 +331,9 @@ export const tokenRows: AnyRow[] = [
     failure: (error) => {
       if (error.code !== 'BAD_USER_INPUT') return null;
       const [problem] = error.details.fields ?? [];
-      return problem?.path.at(-1) === 'scopes' ? coded(400, 'INVALID_INPUT', problem.message) : onyxInvalid(error);
+      return problem?.path.at(-1) === 'scopes'
+        ? coded(400, 'INVALID_INPUT', problem.message)
+        : onyxInvalid(new AppError(error.code, wireMessage(error), error.details));
     },
   }),
   row({

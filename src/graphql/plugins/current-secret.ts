@@ -1,0 +1,65 @@
+import SchemaBuilder, { BasePlugin, type PothosOutputFieldConfig, type SchemaTypes } from '@pothos/core';
+import type { GraphQLFieldResolver } from 'graphql';
+import { concernsCredentials, type Permission } from '../../authz/permissions.ts';
+import type { Context } from '../../context.ts';
+import { supersededSecret } from '../../errors.ts';
+
+const name = 'currentSecret' as const;
+
+declare global {
+  export namespace PothosSchemaTypes {
+    interface Plugins<Types extends SchemaTypes> {
+      currentSecret: CurrentSecretPlugin<Types>;
+    }
+    interface MutationFieldOptions<
+      Types extends SchemaTypes,
+      Type extends import('@pothos/core').TypeParam<Types>,
+      Nullable extends import('@pothos/core').FieldNullability<Type>,
+      Args extends import('@pothos/core').InputFieldMap,
+      ResolveReturnShape,
+    > {
+      /** Whether the mutation creates, changes or revokes a credential. Defaults to what its permission says. */
+      changesCredentials?: boolean;
+    }
+  }
+}
+
+/** Whether a field rejects a secret that was replaced by a regeneration and still works. */
+export const changesCredentials = ({ extensions }: { extensions: object }): boolean =>
+  (extensions as { changesCredentials?: boolean }).changesCredentials === true;
+
+/**
+ * Rejects superseded secrets in the mutations that create, change or revoke credentials. A secret works on for a while
+ * after its regeneration, so that clients can be given the new one. Whoever stole it must not secure access beyond that.
+ */
+export class CurrentSecretPlugin<Types extends SchemaTypes> extends BasePlugin<Types> {
+  override onOutputFieldConfig(config: PothosOutputFieldConfig<Types>): PothosOutputFieldConfig<Types> {
+    if (config.parentType !== 'Mutation') return config;
+    const { authScopes, changesCredentials } = config.pothosOptions as {
+      authScopes?: { permission?: Permission; permissions?: readonly Permission[] };
+      changesCredentials?: boolean;
+    };
+    const required = [authScopes?.permission ?? [], authScopes?.permissions ?? []].flat();
+    if (!(changesCredentials ?? required.some(concernsCredentials))) return config;
+    return {
+      ...config,
+      description: `${config.description ?? ''} Rejects a superseded secret.`.trim(),
+      extensions: { ...config.extensions, changesCredentials: true },
+    };
+  }
+
+  override wrapResolve(
+    resolve: GraphQLFieldResolver<unknown, Types['Context'], object>,
+    config: PothosOutputFieldConfig<Types>,
+  ): GraphQLFieldResolver<unknown, Types['Context'], object> {
+    if (!changesCredentials({ extensions: config.extensions ?? {} })) return resolve;
+    return (parent, args, context, info) => {
+      if ((context as Context).principal?.credential.superseded) throw supersededSecret();
+      return resolve(parent, args, context, info);
+    };
+  }
+}
+
+export default name;
+
+SchemaBuilder.registerPlugin(name, CurrentSecretPlugin);

@@ -1,0 +1,67 @@
+import type { Principal } from '../../authz/principal.ts';
+import { badInput } from '../../errors.ts';
+import type { Prisma } from '../../generated/prisma/client.ts';
+import { readPreferences } from '../settings/settings.service.ts';
+
+/** Returns 23:59:59.999 UTC of the day that is so many days ahead. */
+export function endOfDay(days: number, now = new Date()): Date {
+  return new Date(Date.UTC(now.getUTCFullYear(), now.getUTCMonth(), now.getUTCDate() + days, 23, 59, 59, 999));
+}
+
+/** The expiry that an input asks for. */
+export interface WantedExpiry {
+  expiresAt?: Date | null | undefined;
+  neverExpires?: boolean | null | undefined;
+}
+
+/** How long a credential may be valid that a principal creates or changes at this moment. */
+export interface Lifetime {
+  /** The latest expiry, and the reason in words; null without a limit. */
+  latest: { date: Date; reason: string } | null;
+  /** The expiry of a new credential whose input gives none; null for never. */
+  otherwise: Date | null;
+}
+
+/** Returns when the credential of a principal ends; null for one that does not, and for a login session. */
+export function endOfMaker({ credential }: Principal): Date | null {
+  // A session ends because nobody used it, and stands for the person, who can log in again.
+  return credential.kind === 'SESSION' ? null : credential.expiresAt;
+}
+
+/** Reads the limits that the preferences and the principal's own credential set. */
+export async function lifetimeFor(
+  transaction: Pick<Prisma.TransactionClient, 'setting'>,
+  principal: Principal,
+): Promise<Lifetime> {
+  const { maxTokenLifetimeDays: max, defaultTokenLifetimeDays } = await readPreferences(transaction);
+  const ofMaker = endOfMaker(principal);
+  const limits = [
+    ...(max === null ? [] : [{ date: endOfDay(max), reason: `the maximum lifetime of credentials is ${max} days` }]),
+    ...(ofMaker === null ? [] : [{ date: ofMaker, reason: 'the credential of this request expires then' }]),
+  ];
+  const latest = limits.toSorted((one, other) => one.date.getTime() - other.date.getTime())[0] ?? null;
+  const days = defaultTokenLifetimeDays ?? max;
+  const otherwise = days === null ? (latest?.date ?? null) : endOfDay(days);
+  return { latest, otherwise: latest && otherwise && latest.date < otherwise ? latest.date : otherwise };
+}
+
+/**
+ * Returns the expiry that an input asks for, null for never, and undefined when it asks for none. `field` is the name of
+ * its date. Throws BAD_USER_INPUT for an expiry beyond the limits, with the latest one that is allowed.
+ */
+export function checkedExpiry(
+  { latest }: Lifetime,
+  { expiresAt, neverExpires }: WantedExpiry,
+  field = 'expiresAt',
+): Date | null | undefined {
+  if (neverExpires && expiresAt != null)
+    throw badInput(['input', 'neverExpires'], `cannot be combined with \`${field}\``);
+  if (neverExpires && latest)
+    throw badInput(
+      ['input', 'neverExpires'],
+      `is not allowed: the latest expiry is ${latest.date.toISOString()}, because ${latest.reason}`,
+    );
+  if (expiresAt != null && latest && expiresAt > latest.date)
+    throw badInput(['input', field], `must not be later than ${latest.date.toISOString()}, because ${latest.reason}`);
+  return neverExpires ? null : (expiresAt ?? undefined);
+}

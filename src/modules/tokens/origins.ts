@@ -1,0 +1,122 @@
+import type { Principal } from '../../authz/principal.ts';
+import { conflict, supersededSecret, unauthenticated } from '../../errors.ts';
+import type { Prisma } from '../../generated/prisma/client.ts';
+import type { Revocations } from '../../store/revocations.ts';
+import { lastAdminStays, lockUser, type UsersService } from '../users/users.service.ts';
+
+type Transaction = Prisma.TransactionClient;
+
+/**
+ * Locks the credential that creates another one until the transaction ends, so that a revocation takes effect before or
+ * after the creation. The user's row comes first, as wherever both are locked, and orders concurrent creations of one
+ * user. Returns the ids of the tokens that the new credential derives from. Throws UNAUTHENTICATED for a credential that
+ * was revoked meanwhile, and FORBIDDEN for a superseded secret.
+ */
+export async function holdMaker(transaction: Transaction, { userId, credential }: Principal): Promise<number[]> {
+  const maker = await lockUser(transaction, userId);
+  if (!maker?.active) throw unauthenticated();
+  const [held] = await transaction.$queryRaw<{ secretVersion: number; origins: number[] }[]>`
+    SELECT "secretVersion", coalesce("creatorTokenIds", '{}') AS "origins" FROM "Token"
+    WHERE "id" = ${credential.tokenId} AND "revokedAt" IS NULL AND "disabledAt" IS NULL FOR SHARE`;
+  if (!held) throw unauthenticated();
+  if (credential.superseded || held.secretVersion !== credential.secretVersion) throw supersededSecret();
+  return [...held.origins, credential.tokenId];
+}
+
+/**
+ * Throws FORBIDDEN when the secret of a request was replaced after its authentication. Regenerations are ordered by
+ * `lockAdmins`: of two with the same secret, the second one fails.
+ */
+export async function checkCurrent(transaction: Transaction, { credential }: Principal): Promise<void> {
+  const held = await transaction.token.findUnique({
+    where: { id: credential.tokenId },
+    select: { secretVersion: true },
+  });
+  if (held && held.secretVersion !== credential.secretVersion) throw supersededSecret();
+}
+
+/** The credentials that a transaction revoked. `publishEnd` ends their open streams once it is committed. */
+export interface EndedCredentials {
+  tokenIds: number[];
+  /** The service accounts of keys that were turned off. */
+  keyUserIds: string[];
+}
+
+/** Ends what revoked credentials have open. */
+export function publishEnd(revocations: Revocations, { tokenIds, keyUserIds }: EndedCredentials): void {
+  for (const id of tokenIds) revocations.endToken(id);
+  for (const id of keyUserIds) revocations.endUser(id);
+}
+
+const working: Prisma.TokenWhereInput = {
+  revokedAt: null,
+  OR: [
+    { kind: { in: ['PERSONAL', 'SESSION'] } },
+    // The token of a widget is a part of its configuration: nobody holds its secret.
+    { kind: { in: ['API_KEY', 'ANYTHINGLLM', 'PROJECT'] }, disabledAt: null },
+  ],
+};
+
+/**
+ * Revokes the credentials that match: personal access tokens and login sessions for good. Keys and project tokens are
+ * turned off with their service accounts, which keeps their chats, and lets an administrator turn one on again. Repeats
+ * until none is left, because a credential that is about to be revoked can create another one meanwhile.
+ */
+export async function revokeCredentials(
+  transaction: Transaction,
+  where: Prisma.TokenWhereInput,
+): Promise<EndedCredentials> {
+  const ended: EndedCredentials = { tokenIds: [], keyUserIds: [] };
+  for (;;) {
+    const found = await transaction.token.findMany({
+      where: { AND: [where, working] },
+      select: { id: true, kind: true, userId: true },
+    });
+    if (found.length === 0) return ended;
+    const ids = found.map(({ id }) => id);
+    const users = [...new Set(found.map(({ userId }) => userId))];
+    await transaction.$queryRaw`SELECT 1 FROM "User" WHERE "id" = ANY (${users}::uuid[]) ORDER BY "id" FOR UPDATE`;
+    const personal = { id: { in: ids }, kind: { in: ['PERSONAL', 'SESSION'] } } satisfies Prisma.TokenWhereInput;
+    await transaction.token.updateMany({ where: personal, data: { revokedAt: new Date() } });
+    const keys = found.filter(({ kind }) => kind !== 'PERSONAL' && kind !== 'SESSION');
+    await transaction.token.updateMany({
+      where: { id: { in: keys.map(({ id }) => id) } },
+      data: { disabledAt: new Date() },
+    });
+    const keyUserIds = keys.map(({ userId }) => userId);
+    await transaction.user.updateMany({ where: { id: { in: keyUserIds } }, data: { active: false } });
+    ended.tokenIds.push(...ids);
+    ended.keyUserIds.push(...keyUserIds);
+  }
+}
+
+/**
+ * Revokes what a token's secrets created, directly or through other credentials: tokens, keys, pending invite codes and
+ * invitations. Throws CONFLICT when no administrator would be left. Needs `lockAdmins`.
+ */
+export async function revokeDerived(
+  transaction: Transaction,
+  users: UsersService,
+  tokenId: number,
+): Promise<EndedCredentials> {
+  const derived = { creatorTokenIds: { has: tokenId } };
+  const admins = await users.countAdmins(transaction);
+  const ended = await revokeCredentials(transaction, derived);
+  if (admins > 0 && (await users.countAdmins(transaction)) === 0)
+    throw conflict(`${lastAdminStays} Keep the credentials that this key created.`);
+  await transaction.inviteCode.updateMany({ where: { ...derived, status: 'PENDING' }, data: { status: 'DISABLED' } });
+  await transaction.invitation.deleteMany({ where: derived });
+  return ended;
+}
+
+/**
+ * Revokes the personal access tokens of a user and turns off the tokens of their projects, such as after the password
+ * changed. API keys stay: they act as service accounts of the server, whoever created them.
+ */
+export const revokeTokensOf = (transaction: Transaction, userId: string): Promise<EndedCredentials> =>
+  revokeCredentials(transaction, {
+    OR: [
+      { kind: 'PERSONAL', userId },
+      { kind: 'PROJECT', project: { ownerId: userId } },
+    ],
+  });
