@@ -17608,6 +17608,13 @@ export type introspection = {
             }
           },
           {
+            "name": "queue",
+            "type": {
+              "kind": "SCALAR",
+              "name": "Boolean"
+            }
+          },
+          {
             "name": "reasoningEffort",
             "type": {
               "kind": "ENUM",
@@ -18710,6 +18717,10 @@ export type introspection = {
           },
           {
             "name": "TOOL_CALL_FAILED",
+            "isDeprecated": false
+          },
+          {
+            "name": "UNAVAILABLE",
             "isDeprecated": false
           },
           {

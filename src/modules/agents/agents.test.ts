@@ -849,7 +849,7 @@ describe('tools', () => {
     expect((await kit.rest('GET', '/api/tool/openapi', { key: anna.secret })).body).toEqual([]);
     expect(await kit.rest('GET', `/api/tool/${unknownId}`, { key: anna.secret })).toMatchObject({
       status: 404,
-      body: { detail: 'Tool not found' },
+      body: { detail: 'Tool by specified id does not exist' },
     });
     const { data } = await kit.gql('{ actions { nodes { databaseId builtinKey } } }', {}, anna.secret);
     expect(data.actions.nodes).toContainEqual({ databaseId: searchId, builtinKey: 'SearchTool' });
