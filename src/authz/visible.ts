@@ -1,4 +1,5 @@
 import type { Prisma } from '../generated/prisma/client.ts';
+import { rolePermissions, roles } from './permissions.ts';
 import { can, type Principal } from './principal.ts';
 
 /** The kinds of tokens that act as a service account; each such user has exactly one of them. */

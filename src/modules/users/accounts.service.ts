@@ -79,7 +79,7 @@ export type CreateUserInput = z.input<typeof CreateUser>;
 export type UserKey = { id: string } | { number: number } | { email: string };
 
 /** Throws BAD_USER_INPUT for a text that cannot be an address. */
-function whereKey(key: UserKey): Prisma.UserWhereInput {
+export function whereKey(key: UserKey): Prisma.UserWhereInput {
   if ('number' in key) return { databaseId: key.number };
   if ('id' in key) return { id: key.id };
   return { email: parse(plainText(254).toLowerCase(), key.email, ['input', 'user', 'email']) };

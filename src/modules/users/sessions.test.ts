@@ -755,14 +755,14 @@ describe('a session', () => {
 });
 
 describe('one’s own password', () => {
-  test('is changed with the current one; other sessions end, personal tokens stay', async () => {
+  test('is changed with the current one, which ends other sessions and revokes tokens', async () => {
     const person = await kit.person();
     const other = (await login(person.email, person.password)).data.login.token;
     const pat = await kit.createPat(person.session);
     expect((await change(person.session, person.password, 'another password')).data.changePassword.user.id).toBe(
       person.userId,
     );
-    expect([await works(person.session), await works(other), await works(pat.secret)]).toEqual([true, false, true]);
+    expect([await works(person.session), await works(other), await works(pat.secret)]).toEqual([true, false, false]);
     expect(code(await login(person.email, person.password))).toBe('BAD_USER_INPUT');
     const rest = await kit.rest('POST', '/password/change-password', {
       key: person.session,
