@@ -5,6 +5,7 @@ import { type FirstAdminKey, handOver } from './first-admin-key.ts';
 import { logRequests } from './http/access-log.ts';
 import { createStartingServer } from './http/starting-server.ts';
 import { createLog, failureLog } from './log.ts';
+import { misspeltSettings } from './misspelt-settings.ts';
 import { readSettings, type Settings, SettingsError } from './settings.ts';
 import { StartupError } from './startup-error.ts';
 import { HungFolderError } from './store/data-dir.ts';
@@ -25,9 +26,9 @@ const readerTimeoutMs = 2_000;
 /** Ends the process with 1, and says why: in one line where the operator can change it, else with the whole error. */
 function giveUp(error: unknown): never {
   const isPlain = error instanceof StartupError;
-  if (process.env.NODE_ENV === 'production')
-    failureLog().fatal(isPlain ? {} : { error }, isPlain ? error.message : 'unexpected error');
-  else console.error(isPlain ? `latchkey: ${error.message}` : error);
+  const line = isPlain ? error.message.replaceAll(/\s*\n\s*/g, ' ') : 'unexpected error';
+  if (process.env.NODE_ENV === 'production') failureLog().fatal(isPlain ? {} : { error }, line);
+  else console.error(isPlain ? `latchkey: ${line}` : error);
   // An orderly exit would wait for the file system as well.
   if (error instanceof HungFolderError) process.kill(process.pid, 'SIGKILL');
   process.exit(1);
@@ -46,6 +47,8 @@ function listen({ port, host }: Settings, fetch: Booted['fetch']): Promise<{ ser
 async function main(): Promise<void> {
   const settings = readSettings(process.env);
   const log = createLog(settings.logLevel);
+  for (const { name, setting } of misspeltSettings(process.env))
+    log.warn({ name }, `${name} is not a setting of this server; did you mean ${setting}?`);
   let serving: Booted['fetch'] = createStartingServer();
   const open = async () => {
     const listening = await listen(settings, (...request: Parameters<Booted['fetch']>) => serving(...request));

@@ -1,55 +1,24 @@
 import { isIPv4 } from 'node:net';
 import { resolve } from 'node:path';
 import { z } from 'zod';
-import { type AllowedHost, parseAllowedHost } from './http/host-check.ts';
 import { isWellFormedSecret } from './modules/tokens/secret.ts';
 import { projectRoot } from './root.ts';
+import {
+  allowedHosts,
+  baseUrl,
+  databaseUrl,
+  days,
+  flag,
+  headerText,
+  hosts,
+  list,
+  oneOf,
+  origins,
+  seconds,
+  text,
+  whole,
+} from './setting-types.ts';
 import { StartupError } from './startup-error.ts';
-
-const text = z.string().trim().min(1);
-const portProblem = 'must be a whole number from 0 to 65535';
-const port = z.coerce.number(portProblem).int(portProblem).min(0, portProblem).max(65_535, portProblem);
-const flag = z.enum(['true', 'false']).transform((value) => value === 'true');
-const url = z
-  .url({ protocol: /^https?$/, error: 'must be an http or https URL' })
-  .transform((value) => value.replace(/\/+$/, ''));
-const seconds = z.coerce
-  .number('must be a number of seconds')
-  .positive('must be more than 0')
-  .max(86_400, 'must be at most 86400');
-
-const days = z.coerce.number().int().min(1).max(36_500).optional();
-const list = z
-  .string()
-  .default('')
-  .transform((text) =>
-    text
-      .split(',')
-      .map((item) => item.trim())
-      .filter(Boolean),
-  );
-
-/** As `URL` writes a host: in lower case, with a port only where it is not the usual one. */
-const hosts = list.transform((items, context) =>
-  items.flatMap((item) => {
-    const url = `http://${item}/`;
-    if (URL.canParse(url) && new URL(url).host === item.toLowerCase()) return [item.toLowerCase()];
-    context.addIssue({ code: 'custom', message: 'must be hosts, each with a port or without, between commas' });
-    return [];
-  }),
-);
-
-/** The names under which clients reach this server; `*` turns the check of `Host` off. */
-const allowedHosts = list.transform((items, context): '*' | AllowedHost[] => {
-  if (items.includes('*')) return '*';
-  return items.flatMap((item) => {
-    const host = parseAllowedHost(item);
-    if (host) return [host];
-    const message = `must be * or a comma-separated list of host names such as chat.example.com or .example.com, not "${item}"`;
-    context.addIssue({ code: 'custom', message });
-    return [];
-  });
-});
 
 /** A model of an OpenAI-compatible server; its key is that server's, so that no other is told the language model's. */
 function served(
@@ -81,55 +50,54 @@ function defaultRegistration(env: {
 }
 
 /** Every setting of the server; the README's table says what each one means. */
-const Environment = z
-  .object({
-    NODE_ENV: z.string().optional(),
-    PORT: port.default(4000),
-    HOST: text.default('127.0.0.1'),
-    DATA_DIR: text.default('./data'),
-    DATABASE_URL: z
-      .url({ protocol: /^postgres(ql)?$/, error: 'must be a postgres:// or postgresql:// URL' })
-      .optional(),
-    PUBLIC_URL: url.optional(),
-    LLM_PROVIDER: z.enum(['embedded', 'openai-compatible']).default('embedded'),
-    LLM_BASE_URL: url.optional(),
-    LLM_API_KEY: text.optional(),
-    LLM_MODEL: text.optional(),
-    LLM_MODELS: list,
-    LLM_VISION: flag.default(false),
-    LLM_CONTEXT_TOKENS: z.coerce.number().int().min(2048, 'must be at least 2048').max(10_000_000).default(32_768),
-    EMBEDDING_MODEL: text.optional(),
-    EMBEDDING_BASE_URL: url.optional(),
-    EMBEDDING_API_KEY: text.optional(),
-    IMAGE_MODEL: text.optional(),
-    IMAGE_BASE_URL: url.optional(),
-    IMAGE_API_KEY: text.optional(),
-    LLM_SILENCE_SECONDS: seconds.default(60),
-    TURN_SECONDS: seconds.default(600),
-    OPERATION_SECONDS: seconds.default(30),
-    SHUTDOWN_SECONDS: seconds.default(10),
-    STATEMENT_SECONDS: seconds.default(20),
-    BOOTSTRAP_ADMIN_KEY: z
-      .string()
-      .refine(
-        (key) => isWellFormedSecret(key, 'on_'),
-        'must be an on_ key with a valid checksum; `npm run new-key` prints one',
-      )
-      .optional(),
-    AUTH_TOKEN: z.string().min(8, 'must have at least 8 characters').optional(),
-    REGISTRATION: z.enum(['open', 'invite', 'closed']).optional(),
-    GRAPHIQL: flag.optional(),
-    TRUSTED_PROXIES: z.coerce.number().int().min(0).max(10).default(0),
-    CORS_ORIGINS: list,
-    WIDGET_ORIGINS: z.enum(['deny', 'allow']).optional(),
-    ALLOWED_HOSTS: allowedHosts,
-    AUDIT_RETENTION_DAYS: days,
-    CHAT_RETENTION_DAYS: days,
-    WEB_URL: url.optional(),
-    LINK_ALLOWED_HOSTS: hosts,
-    MAX_FILE_MB: z.coerce.number().int().min(1).max(200).default(20),
-    LOG_LEVEL: z.enum(['silent', 'fatal', 'error', 'warn', 'info', 'debug', 'trace']).default('info'),
-  })
+const variables = z.object({
+  NODE_ENV: z.string().optional(),
+  PORT: whole(0, 65_535).default(4000),
+  HOST: text.default('127.0.0.1'),
+  DATA_DIR: text.default('./data'),
+  DATABASE_URL: databaseUrl.optional(),
+  PUBLIC_URL: baseUrl.optional(),
+  LLM_PROVIDER: oneOf('embedded', 'openai-compatible').default('embedded'),
+  LLM_BASE_URL: baseUrl.optional(),
+  LLM_API_KEY: headerText.optional(),
+  LLM_MODEL: text.optional(),
+  LLM_MODELS: list,
+  LLM_VISION: flag.default(false),
+  LLM_CONTEXT_TOKENS: whole(2048, 10_000_000).default(32_768),
+  EMBEDDING_MODEL: text.optional(),
+  EMBEDDING_BASE_URL: baseUrl.optional(),
+  EMBEDDING_API_KEY: headerText.optional(),
+  IMAGE_MODEL: text.optional(),
+  IMAGE_BASE_URL: baseUrl.optional(),
+  IMAGE_API_KEY: headerText.optional(),
+  LLM_SILENCE_SECONDS: seconds.default(60),
+  TURN_SECONDS: seconds.default(600),
+  OPERATION_SECONDS: seconds.default(30),
+  SHUTDOWN_SECONDS: seconds.default(10),
+  STATEMENT_SECONDS: seconds.default(20),
+  BOOTSTRAP_ADMIN_KEY: z
+    .string()
+    .refine(
+      (key) => isWellFormedSecret(key, 'on_'),
+      'must be an on_ key with a valid checksum; `npm run new-key` prints one',
+    )
+    .optional(),
+  AUTH_TOKEN: z.string().min(8, 'must have at least 8 characters').optional(),
+  REGISTRATION: oneOf('open', 'invite', 'closed').optional(),
+  GRAPHIQL: flag.optional(),
+  TRUSTED_PROXIES: whole(0, 10).default(0),
+  CORS_ORIGINS: origins,
+  WIDGET_ORIGINS: oneOf('deny', 'allow').optional(),
+  ALLOWED_HOSTS: allowedHosts,
+  AUDIT_RETENTION_DAYS: days,
+  CHAT_RETENTION_DAYS: days,
+  WEB_URL: baseUrl.optional(),
+  LINK_ALLOWED_HOSTS: hosts,
+  MAX_FILE_MB: whole(1, 200).default(20),
+  LOG_LEVEL: oneOf('silent', 'fatal', 'error', 'warn', 'info', 'debug', 'trace').default('info'),
+});
+
+const Environment = variables
   .superRefine((env, context) => {
     for (const kind of ['EMBEDDING', 'IMAGE'] as const)
       if (env[`${kind}_MODEL`] && !env[`${kind}_BASE_URL`] && !env.LLM_BASE_URL)
@@ -197,6 +165,8 @@ const Environment = z
     maxFileSize: env.MAX_FILE_MB * 1024 * 1024,
     logLevel: env.LOG_LEVEL,
   }));
+
+export const settingNames: readonly string[] = Object.keys(variables.shape);
 
 export type Settings = Readonly<z.output<typeof Environment>>;
 

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import { mkdir, rm, stat, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { access, constants, mkdir, rm, stat, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { StartupError } from '../startup-error.ts';
 
 /** The time that a file system has to write a small file. Milliseconds. */
@@ -17,14 +17,47 @@ const reasons: Record<string, string> = {
   ENAMETOOLONG: 'has a name that is too long',
 };
 
-async function tryOut(folder: string): Promise<void> {
-  await mkdir(folder, { recursive: true });
+/** Creates a folder and those above it. `recursive` of `mkdir` never returns where a file system creates no folders. */
+async function create(folder: string): Promise<void> {
+  const made = () =>
+    mkdir(folder).catch(async (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EEXIST' || !(await stat(folder)).isDirectory()) throw error;
+    });
+  await made().catch(async (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'ENOENT' || dirname(folder) === folder) throw error;
+    await create(dirname(folder));
+    await made();
+  });
+}
+
+async function writeTo(folder: string): Promise<void> {
+  await create(folder);
   const probe = join(folder, `.latchkey-${randomUUID()}`);
   await writeFile(probe, 'x', { flag: 'wx', mode: 0o600 });
   await rm(probe);
-  const database = join(folder, 'pglite');
+}
+
+/** Checks the folder of the embedded database, where there is one. */
+async function checkDatabase(database: string): Promise<void> {
   const found = await stat(database).catch(() => null);
-  if (found && !found.isDirectory()) throw new StartupError(`DATA_DIR ${folder}: ${database} is not a folder`);
+  if (found && !found.isDirectory()) throw Object.assign(new Error(), { code: 'ENOTDIR' });
+  if (found) await access(database, constants.R_OK | constants.W_OK | constants.X_OK);
+}
+
+/** Does something with a folder. Throws StartupError that begins with `name`. */
+async function explained(name: string, work: Promise<void>): Promise<void> {
+  try {
+    await work;
+  } catch (error) {
+    const { code = '', message } = error as NodeJS.ErrnoException;
+    throw new StartupError(`${name} ${reasons[code] ?? `cannot be used: ${message}`}`, { cause: error });
+  }
+}
+
+async function tryOut(folder: string): Promise<void> {
+  await explained(`DATA_DIR ${folder}`, writeTo(folder));
+  const database = join(folder, 'pglite');
+  await explained(`DATA_DIR ${folder}: ${database}`, checkDatabase(database));
 }
 
 /** The folder of a server's data cannot be used because its file system does not answer: nothing waits for it. */
@@ -41,10 +74,6 @@ export async function checkDataDir(folder: string): Promise<void> {
   });
   try {
     await Promise.race([tryOut(folder), hung]);
-  } catch (error) {
-    if (error instanceof StartupError) throw error;
-    const { code = '', message } = error as NodeJS.ErrnoException;
-    throw new StartupError(`DATA_DIR ${folder} ${reasons[code] ?? `cannot be used: ${message}`}`, { cause: error });
   } finally {
     clearTimeout(timer);
   }

@@ -117,7 +117,7 @@ describe('the lock of a folder', () => {
 
   it('is refused where its file is none', async () => {
     mkdirSync(file);
-    await expect(lockFolder(folder, { waitMs: 0 })).rejects.toThrow(`${file} is not a file; delete it`);
+    await expect(lockFolder(folder, { waitMs: 0 })).rejects.toThrow(`DATA_DIR: ${file} is not a file; delete it`);
   });
 
   it('fails as what it is where the folder cannot be written', async () => {

@@ -63,7 +63,7 @@ function createAbandonment(file: string, { silence }: Heartbeat): () => Promise<
   return async () => {
     try {
       const stat = await lstat(file);
-      if (!stat.isFile()) throw new StartupError(`${file} is not a file; delete it`);
+      if (!stat.isFile()) throw new StartupError(`DATA_DIR: ${file} is not a file; delete it`);
       const content = await readFile(file, 'utf8');
       const [pid, began, space] = content.split('\n');
       if (!pid) return Date.now() - stat.mtimeMs > writeTimeoutMs;

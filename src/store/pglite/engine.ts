@@ -150,7 +150,7 @@ async function startThread({ folder, statementTimeoutMs }: EngineOptions): Promi
   await within(openTimeoutMs, Promise.race([opened, stopped]));
   if (!isOpen) {
     stop(`it did not open within ${openTimeoutMs / 1000} s`);
-    throw new StartupError(`the database in ${folder} cannot be opened: ${reason}`);
+    throw new StartupError(`DATA_DIR: the database in ${folder} cannot be opened: ${reason}`);
   }
   return {
     async send<R extends Request>(request: R) {

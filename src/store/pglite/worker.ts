@@ -10,17 +10,19 @@ import { BrokenDatabaseError, createRunner } from './runner.ts';
 const { folder } = workerData as WorkerData;
 const say = (message: FromWorker) => parentPort?.postMessage(message);
 
-/** The last thing that PostgreSQL wrote to its log, which explains why it does not start. */
-let lastLine = '';
+/** The last problem in PostgreSQL's log, which explains why it does not start. */
+let problem = '';
 const onStderr = (line: string) => {
-  const said = /\b(?:FATAL|PANIC|ERROR): {2}(.*)/.exec(line)?.[1];
-  if (said) lastLine = said;
+  const said = /(?:^postgres|\b(?:FATAL|PANIC|ERROR)): +(.*)/.exec(line)?.[1];
+  const more = /\bDETAIL: +(.*)/.exec(line)?.[1];
+  if (said) problem = said;
+  if (more) problem = `${problem}: ${more}`;
   return false;
 };
 
 /** Emscripten throws objects with a number for what its file system cannot do. */
 const reasonOf = (error: unknown): string =>
-  lastLine || (error instanceof Error ? error.message : `its files cannot be used (${JSON.stringify(error)})`);
+  problem || (error instanceof Error ? error.message : `its files cannot be used (${JSON.stringify(error)})`);
 
 try {
   const lite = await PGlite.create({ dataDir: folder, onStderr });
