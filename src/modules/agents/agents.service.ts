@@ -12,6 +12,7 @@ import { type Changes, changesOf, clearList } from '../changes.ts';
 import { chosenModel } from '../chat/overrides.ts';
 import { databaseId, plainText } from '../input.ts';
 import { readPreferences } from '../settings/settings.service.ts';
+import { lockUser } from '../users/users.service.ts';
 import { type AgentKey, agentAt, agentToChange } from './by-slug.ts';
 
 const StarterMessage = z.object({ name: plainText(200), message: plainText(2000) });
@@ -97,6 +98,9 @@ export interface AgentFilter {
   includeBuiltin?: boolean | null | undefined;
   databaseIds?: readonly number[] | null | undefined;
 }
+
+/** The most agents of one user. */
+const maxAgents = 1000;
 
 export const agentOrder = new ListOrder('agents', [
   { field: 'displayPriority', type: 'int', direction: 'asc', nullable: true },
@@ -210,6 +214,13 @@ export function agentsService(db: Database, models: ChatModels) {
     if (taken > 0) throw conflict(`Assistant with name '${name}' already exists. Please rename your assistant.`);
   }
 
+  /** Throws CONFLICT when a user has as many agents as one may have. Lists without pages return them all. */
+  async function checkCount(transaction: Prisma.TransactionClient, ownerId: string): Promise<void> {
+    await lockUser(transaction, ownerId);
+    if ((await transaction.agent.count({ where: { ownerId, deletedAt: null } })) >= maxAgents)
+      throw conflict(`A user can have at most ${maxAgents} agents.`);
+  }
+
   function checkFeature(principal: Principal, input: AgentChanges, before?: Agent) {
     const changes =
       (input.isFeatured ?? before?.isFeatured ?? false) !== (before?.isFeatured ?? false) ||
@@ -248,7 +259,7 @@ export function agentsService(db: Database, models: ChatModels) {
   return {
     /**
      * Makes an agent of the principal's own, under the slug of its name. Throws BAD_USER_INPUT, FORBIDDEN for a place in
-     * lists, and CONFLICT for a name that the principal gave to another, unless the input allows that.
+     * lists, and CONFLICT for a name that the principal gave to another, unless the input allows that, and for the 1001st agent.
      */
     async create(principal: Principal, input: CreateAgentInput): Promise<Agent> {
       const { usualPrompt, name, ...data } = changesOf(parse(CreateAgent, input));
@@ -256,6 +267,7 @@ export function agentsService(db: Database, models: ChatModels) {
       const create = (slug: string) =>
         db.prisma.$transaction(async (transaction) => {
           await checkReferences(transaction, principal, data);
+          await checkCount(transaction, principal.userId);
           if (!data.allowSameName) await checkName(transaction, principal.userId, name);
           const systemPrompt =
             data.systemPrompt ?? (await readPreferences(transaction)).defaultSystemPrompt ?? usualPrompt ?? '';

@@ -237,6 +237,26 @@ describe('making an agent', () => {
     });
     expect((await kit.rest('POST', '/api/persona', { key: ben.secret, body: upsert() })).status).toBe(200);
   });
+
+  it('returns CONFLICT for the 1001st agent of a user, and stores nothing', async () => {
+    const { secret, userId } = await kit.createKey('BASIC');
+    const names = Array.from({ length: 1000 }, (_, i) => ({ name: `agent ${i}`, ownerId: userId }));
+    await kit.prisma.agent.createMany({ data: names });
+    const message = 'A user can have at most 1000 agents.';
+    await unchanged(async () => {
+      const input = { name: 'one more' };
+      const made = await kit.gql(
+        'mutation ($input: CreateAgentInput!) { createAgent(input: $input) { agent { id } } }',
+        { input },
+        secret,
+      );
+      expect(made.errors[0]).toMatchObject({ message, extensions: { code: 'CONFLICT' } });
+      const overRest = await kit.rest('POST', '/api/persona', { key: secret, body: upsert() });
+      expect(overRest).toMatchObject({ status: 409, body: { detail: message } });
+    });
+    await kit.prisma.agent.deleteMany({ where: { ownerId: userId, name: { not: 'agent 0' } } });
+    expect((await kit.rest('POST', '/api/persona', { key: secret, body: upsert() })).status).toBe(200);
+  });
 });
 
 describe('who sees an agent', () => {
@@ -393,6 +413,31 @@ describe('the number of administrators', () => {
 });
 
 describe('lists', () => {
+  it('count all documents of an agent, although they read the sources of the first 100', async () => {
+    const owner = { ownerId: anna.userId, contentHash: new Uint8Array(32) };
+    const agent = await kit.prisma.agent.create({
+      data: {
+        name: 'many documents',
+        ownerId: anna.userId,
+        documents: {
+          create: Array.from({ length: 120 }, (_, i) => ({ externalId: `many-${i}`, title: `${i}`, ...owner })),
+        },
+      },
+    });
+    const { body } = await kit.rest('GET', `/api/persona?persona_ids=${agent.id}`, { key: anna.secret });
+    expect(body).toMatchObject([{ attached_document_count: 120, knowledge_sources: ['ingestion_api'] }]);
+    const whole = await kit.rest('GET', `/api/persona/${agent.id}`, { key: anna.secret });
+    expect(whole.body.attached_documents).toHaveLength(120);
+    const page = await kit.gql(
+      `query ($id: ID!) { node(id: $id) { ... on Agent { documents(first: 100) { totalCount nodes { id } } } } }`,
+      { id: Buffer.from(`Agent:${agent.id}`).toString('base64') },
+      anna.secret,
+    );
+    expect(page.data.node.documents.totalCount).toBe(120);
+    expect(page.data.node.documents.nodes).toHaveLength(100);
+    await kit.prisma.agent.delete({ where: { id: agent.id } });
+  });
+
   it('go by display priority, then id, in pages that neither repeat nor skip', async () => {
     const last = await create(admin, { name: 'a' });
     const third = await create(admin, { name: 'b', displayPriority: 7 });

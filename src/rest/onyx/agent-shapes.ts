@@ -24,7 +24,7 @@ const AgentCore = graphql(
 );
 
 export const AgentCard = graphql(
-  `fragment AgentCard on Agent @_unmask { ...AgentCore documents(first: 2147483647) { nodes { source } } }`,
+  `fragment AgentCard on Agent @_unmask { ...AgentCore documents(first: 100) { totalCount nodes { source } } }`,
   [AgentCore],
 );
 
@@ -102,7 +102,7 @@ export const MinimalPersonaSnapshot = core
   .extend({
     hierarchy_node_count: z.int(),
     attached_document_count: z.int(),
-    knowledge_sources: z.array(DocumentSource),
+    knowledge_sources: z.array(DocumentSource).openapi({ description: 'The sources of its first 100 documents.' }),
   })
   .openapi('MinimalPersonaSnapshot');
 
@@ -186,7 +186,7 @@ export const personaLabel = ({ databaseId, name }: { databaseId: number; name: s
 export const minimalSnapshot = (agent: ResultOf<typeof AgentCard>): z.input<typeof MinimalPersonaSnapshot> => ({
   ...coreOf(agent),
   hierarchy_node_count: 0,
-  attached_document_count: agent.documents?.nodes.length ?? 0,
+  attached_document_count: agent.documents?.totalCount ?? 0,
   knowledge_sources: [...new Set(agent.documents?.nodes.map(({ source }) => fromSource(source)))],
 });
 
