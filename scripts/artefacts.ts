@@ -15,7 +15,7 @@ import { openApiDocument } from '../src/rest/openapi.ts';
 import { rowRequirements } from '../src/rest/row.ts';
 import { rows } from '../src/rest/rows.ts';
 
-/** Every operation of the graph with what it needs. */
+/** Returns all GraphQL operations with their requirements. */
 export function operations(): { operation: string; requirements: readonly Requirement[] }[] {
   const roots = [schema.getQueryType(), schema.getMutationType(), schema.getSubscriptionType()];
   return roots
@@ -28,7 +28,7 @@ export function operations(): { operation: string; requirements: readonly Requir
     );
 }
 
-/** Every REST operation with what it needs: what the GraphQL operations behind it need. */
+/** Returns all REST operations with the requirements of their GraphQL operations. */
 const restOperations = () =>
   rows.map((row) => ({
     operation: `${row.method.toUpperCase()} /api${row.path}`,
@@ -38,7 +38,7 @@ const restOperations = () =>
 function permissionsPage(): string {
   const mark = (held: boolean) => (held ? 'yes' : '');
   const inProject = new Set([...rolePermissions('BASIC')].filter(holdsInProject));
-  /** What each column holds: the roles, and a basic token that is confined to a project. */
+  /** The permissions of each column: the roles, and a basic token that is restricted to a project. */
   const columns: [string, ReadonlySet<Permission>][] = [
     ...roles.map((role): [string, ReadonlySet<Permission>] => [role.toLowerCase(), rolePermissions(role)]),
     ['project token', inProject],
@@ -54,7 +54,7 @@ function permissionsPage(): string {
   const row = (cells: string[]) => `| ${cells.join(' | ')} |`;
   const name = (requirement: Requirement) =>
     requirement === 'public' ? 'none' : requirement === 'signedIn' ? 'any credential' : `\`${requirement}\``;
-  /** The requirements of an operation, and which columns meet all of them. */
+  /** Returns the requirements of an operation, and the columns that meet all of them. */
   const needs = (requirements: readonly Requirement[]) => [
     requirements.map(name).join(', '),
     ...columns.map((_column, index) => mark(requirements.every((requirement) => holds(requirement)[index] !== ''))),
@@ -85,7 +85,7 @@ function permissionsPage(): string {
   ].join('\n');
 }
 
-/** The generated files by their paths within the project. */
+/** Returns the generated files by path. */
 export function artefacts(): Record<string, string> {
   return {
     'schema/schema.graphql': `${printSchemaWithDirectives(schema)}\n`,

@@ -1,4 +1,4 @@
-// Writes what schema/ holds, and the types of the REST rows' documents, from the code. Committed, so that clients and
+// Generates schema/ and the types of the endpoints' documents from the code. They are committed, so that clients and
 // reviewers can read them without running anything.
 //
 // usage: npm run generate        writes

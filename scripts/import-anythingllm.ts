@@ -1,4 +1,4 @@
-// Brings over an installation of AnythingLLM, onto the database of this server's settings.
+// Imports an installation of AnythingLLM into the database of this server's settings.
 //
 // usage: npm run import:anythingllm -- <storage folder or export file> [--as <address>] [--dry-run]
 import { anythingllmImport } from '../src/modules/imports/anythingllm/command.ts';

@@ -1,4 +1,4 @@
-// Brings over what a key reads of a running Onyx, onto the database of this server's settings.
+// Imports what a key can read from a running Onyx server into the database of this server's settings.
 //
 // usage: ONYX_API_KEY=<key> npm run import:onyx -- <base URL> [<key>] [--as <address>] [--dry-run]
 import { runImport } from '../src/modules/imports/command.ts';

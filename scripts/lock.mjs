@@ -61,7 +61,7 @@ function take(own, folder) {
     renameSync(own, folder);
     return true;
   } catch (error) {
-    // What the systems say of a target that is not empty. Windows says it of an empty one as well.
+    // The error codes for a target that is not empty. Windows also returns them for an empty one.
     if (!['ENOTEMPTY', 'EEXIST', 'EPERM', 'EACCES'].includes(error.code)) throw error;
   }
   const [holder] = ifThere(() => readdirSync(folder)) ?? [];
@@ -88,7 +88,7 @@ function alive(pid) {
 }
 
 function touch(file) {
-  // Not there any more: taken over while this process was suspended.
+  // The lock was taken over while this process was suspended.
   ifThere(() => utimesSync(file, new Date(), new Date()));
 }
 
@@ -105,7 +105,7 @@ function removeIfEmpty(folder) {
   }
 }
 
-/** What `work` returns, or undefined when the file it needs is not there. */
+/** Returns the result of `work`, or undefined when its file does not exist. */
 function ifThere(work) {
   try {
     return work();

@@ -21,7 +21,7 @@ if (!argument || (!argument.startsWith('--') && !/^[a-z][a-z0-9_]*$/.test(argume
   process.exit(2);
 }
 
-/** The schema as the migrations so far leave it, in an in-memory PGlite. */
+/** Returns the schema after all migrations, in an in-memory PGlite. */
 async function migrated() {
   const database = await PGlite.create();
   for (const name of readdirSync(folder).sort())

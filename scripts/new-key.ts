@@ -1,4 +1,4 @@
-// Prints a well-formed admin key without storing it, for BOOTSTRAP_ADMIN_KEY.
+// Prints a well-formed admin key for BOOTSTRAP_ADMIN_KEY without storing it.
 import { newSecret, prefixes } from '../src/modules/tokens/secret.ts';
 
 console.log(newSecret(prefixes.API_KEY));

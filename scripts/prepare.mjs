@@ -1,5 +1,5 @@
-// Brings a fresh clone, or one whose files have changed, to where the server can start: packages, generated code, bundle.
-// Node's own modules only, as there may be no others yet.
+// Prepares a clone for starting the server: packages, generated code, bundle. Uses only Node's own modules, since no
+// packages may be installed yet.
 //
 // usage: node scripts/prepare.mjs [--build]
 import { spawn } from 'node:child_process';
@@ -55,7 +55,7 @@ const generate = {
     ),
   run: () =>
     node(['node_modules/prisma/build/index.js', 'generate'], {
-      // generate asks for a schema engine that it does not use and would download it: any executable will do.
+      // prisma generate requests a schema engine that it does not use and would download it: any executable will do.
       PRISMA_SCHEMA_ENGINE_BINARY: process.execPath,
       PATH: `${at('node_modules', '.bin')}${delimiter}${process.env.PATH}`, // the Pothos generator is found by name
       CHECKPOINT_DISABLE: '1',
@@ -64,8 +64,8 @@ const generate = {
 };
 
 /**
- * Packages that find files of their own beside their code. All others go into the bundle: one file starts in two thirds
- * of the time that a thousand take.
+ * Packages that load files from their own folder. All others are bundled, which starts in two thirds of the time of a
+ * thousand files.
  */
 const externals = ['@electric-sql/pglite', '@node-rs/argon2', 'swagger-ui-dist', 'pg-native'];
 
@@ -88,7 +88,7 @@ const bundle = {
         },
         outdir: 'dist',
         bundle: true,
-        // What is imported on demand, such as GraphiQL, stays out of the file that every start reads.
+        // Modules that are imported on demand, such as GraphiQL, are not part of the main file.
         splitting: true,
         platform: 'node',
         target: 'node20.19',
@@ -104,14 +104,14 @@ const bundle = {
       });
       for (const { path, contents } of outputFiles) replace(path, contents);
     } finally {
-      await esbuild.stop(); // its service would live as long as this process does
+      await esbuild.stop(); // its service would keep running as long as this process
     }
   },
 };
 
 /**
- * Installs, generates and, on request, bundles: whatever is missing or out of date, and nothing else. Any number of
- * processes may call it at once. When a step fails, its output is shown and the process ends with 1.
+ * Installs, generates and, on request, bundles what is missing or outdated. Several processes can call it at the same
+ * time. When a step fails, its output is shown and the process exits with 1.
  *
  * @param {{ build: boolean }} options
  */
@@ -140,7 +140,7 @@ function isDone(step) {
 async function perform(step) {
   const inputs = step.inputs();
   if (!step.holds?.()) {
-    rmSync(at(stampOf(step)), { force: true }); // else going back to the old inputs would hide a run cut short
+    rmSync(at(stampOf(step)), { force: true }); // otherwise, restoring the old inputs would hide an interrupted run
     say(step.title);
     await step.run();
   }
@@ -171,7 +171,7 @@ function node(args, env) {
   return run(process.execPath, args, { env: { ...process.env, ...env } });
 }
 
-/** Runs a program in the project's folder. Its output is shown only when it fails. */
+/** Runs a program in the project's folder. Its output is shown only on failure. */
 function run(program, args, options) {
   return new Promise((resolve, reject) => {
     const child = spawn(program, args, { cwd: root, stdio: ['ignore', 'pipe', 'pipe'], ...options });
@@ -179,7 +179,7 @@ function run(program, args, options) {
     child.stdout.on('data', (data) => output.push(data));
     child.stderr.on('data', (data) => output.push(data));
     if (child.pid) held.addChild(child.pid);
-    // Not SIGTERM: npm would finish the installation first and then take it back, for many seconds.
+    // Not SIGTERM: npm would complete the installation and roll it back, which takes long.
     const stop = () => child.kill('SIGKILL');
     process.on('exit', stop);
     child.on('error', reject);
@@ -194,12 +194,12 @@ function run(program, args, options) {
 
 const signals = { SIGINT: 130, SIGTERM: 143 };
 
-/** Ends with the signal's code, by way of the exit handlers, which stop a running step and give the lock back. */
+/** Exits with the code of the signal, through the exit handlers that stop a running step and release the lock. */
 function leave(signal) {
   process.exit(signals[signal]);
 }
 
-/** The file's text, or an empty one when it is not there. */
+/** Returns the text of a file, or an empty text when it does not exist. */
 function read(path) {
   try {
     return readFileSync(at(path), 'utf8');
@@ -213,7 +213,7 @@ function packagesIn(path) {
   return JSON.parse(read(path) || '{}').packages ?? {};
 }
 
-/** Names, sizes and times of a folder's files. */
+/** Returns the names, sizes and times of a folder's files. */
 function fingerprint(folder) {
   return readdirSync(folder, { recursive: true })
     .sort()
@@ -224,7 +224,7 @@ function fingerprint(folder) {
     .join('\n');
 }
 
-/** Writes beside the file and renames: a process that is loading the old one keeps it whole. */
+/** Writes a temporary file and renames it: a process that is loading the old file keeps it. */
 function replace(path, contents) {
   mkdirSync(dirname(path), { recursive: true });
   writeFileSync(`${path}.new`, contents);

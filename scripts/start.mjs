@@ -1,4 +1,4 @@
-// `npm start`: the server runs in this very process, so that a SIGTERM reaches it and Node starts only once.
+// `npm start`: the server runs in this process, so that it receives SIGTERM and Node starts only once.
 import { prepare } from './prepare.mjs';
 
 await prepare({ build: true });

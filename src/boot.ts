@@ -16,8 +16,8 @@ export interface BootOptions {
   database?: DatabaseOptions;
   checkReplies?: boolean;
   /**
-   * Opens the port and returns the address that clients use. Called before the first admin key is made, which is shown
-   * once: a port that is taken must not cost it. `PUBLIC_URL` when absent.
+   * Opens the port and returns the address that clients use. Called before the first admin key is created: the key is
+   * shown once, and a port in use must not lose it. Defaults to `PUBLIC_URL`.
    */
   listen?: (fetch: Booted['fetch'], attach: Booted['attach']) => Promise<string>;
   /** Called when another instance has taken over the database: this one must stop at once. One line for the operator. */
@@ -26,28 +26,30 @@ export interface BootOptions {
   onFirstAdminKey?: (secret: string) => void;
 }
 
-/** A server that is ready to be listened to. */
+/** A server that is ready to receive requests. */
 export interface Booted {
   fetch: ReturnType<typeof createServer>['fetch'];
-  /** Serves WebSockets on the connections of an HTTP server, beside `fetch`. */
+  /** Serves WebSockets on the connections of an HTTP server, in addition to `fetch`. */
   attach: (server: Server) => void;
   services: Services;
   foundation: Foundation;
   background: Background;
-  /** Where clients reach this server, without a trailing slash. */
+  /** The URL of this server without a trailing slash. */
   publicUrl: string;
-  /** The admin key that this start made up, to be shown once; null at later starts, and where the settings hold it. */
+  /**
+   * The admin key that this start generated, to be shown once; null at later starts, and when the settings contain it.
+   */
   firstAdminKey: string | null;
-  /** Ends running turns, which are given so many milliseconds, then the WebSockets, with 1001. */
+  /** Ends running turns after a timeout in milliseconds, then closes the WebSockets with 1001. */
   drain(patienceMs: number): Promise<void>;
   /** Drains (running turns are given `SHUTDOWN_SECONDS`), finishes what is pending, closes the database. */
   close(): Promise<void>;
 }
 
-/** How long the bytes of a deleted file are still there at most. Milliseconds. */
+/** Maximum time until the content of a deleted file is erased. Milliseconds. */
 const sweepEvery = 60_000;
 
-/** Opens the database, brings it to this version, and builds the server on it. */
+/** Opens the database, applies migrations and builds the server. */
 export async function boot({
   settings,
   log,
@@ -107,7 +109,7 @@ export async function boot({
   const drain = async (patienceMs: number) => {
     state = 'draining';
     clearInterval(sweeping);
-    // Texts that are being read now are read at the next start.
+    // Files whose text is being extracted are read again at the next start.
     await services.files.close();
     await services.runs.drain(patienceMs);
     await sockets.close();
@@ -120,7 +122,7 @@ export async function boot({
     foundation,
     background,
     publicUrl,
-    // Who set one has it.
+    // An operator who set the key knows it.
     firstAdminKey: firstAdminKey === settings.bootstrapAdminKey ? null : firstAdminKey,
     drain,
     async close() {

@@ -1,13 +1,13 @@
 import { decodeWindows1252 } from './unicode.ts';
 
-/** The parameters of a header, such as `form-data; name="x"`, by their names in lower case. Values are as they came. */
+/** The parameters of a header, such as `form-data; name="x"`, by lower-case name, with unparsed values. */
 export type Parameters = ReadonlyMap<string, string>;
 
 /**
- * Reads the parameters of a header whose bytes are given as Latin-1. In a quoted value `\"` and `\\` are a quote and a
- * backslash, and any other backslash stands for itself, since browsers wrote paths of Windows so. A quote ends a value
- * only where a semicolon or the end follows: some clients do not escape the quotes in a name. The first of two
- * parameters with one name counts.
+ * Parses the parameters of a header whose bytes are given as Latin-1. In a quoted value, `\"` and `\\` are a quote and
+ * a backslash; any other backslash is literal, since browsers sent Windows paths that way. A quote ends a value only
+ * before a semicolon or the end, since some clients do not escape quotes in names. The first of two parameters with one
+ * name is used.
  */
 export function parametersOf(header: string): Parameters {
   const parameters = new Map<string, string>();
@@ -42,7 +42,7 @@ function quotedAt(header: string, start: number): { value: string; end: number }
   return { value, end: at + 1 };
 }
 
-/** Returns true when nothing but white space is between a quote and the next parameter. */
+/** Returns whether only whitespace is between a quote and the next parameter. */
 function closes(header: string, quote: number): boolean {
   let at = quote + 1;
   while (header[at] === ' ' || header[at] === '\t') at++;
@@ -50,8 +50,8 @@ function closes(header: string, quote: number): boolean {
 }
 
 /**
- * The name of a part of a form, or undefined when it has none: raw UTF-8 or Latin-1, with the escapes of browsers for
- * quotes and line ends (HTML, "multipart/form-data encoding algorithm").
+ * Returns the name of a form part, or undefined when it has none: raw UTF-8 or Latin-1, with the browsers' escapes for
+ * quotes and line breaks (HTML, "multipart/form-data encoding algorithm").
  */
 export const partName = (parameters: Parameters): string | undefined => {
   const name = parameters.get('name');
@@ -59,8 +59,8 @@ export const partName = (parameters: Parameters): string | undefined => {
 };
 
 /**
- * The name of a file, or undefined when there is none, from `filename*` (RFC 8187), `filename*0` and on (RFC 2231),
- * encoded words (RFC 2047), or the raw bytes of `filename`, in this order.
+ * Returns the name of a file, or undefined when there is none, from `filename*` (RFC 8187), `filename*0` and following
+ * (RFC 2231), encoded words (RFC 2047), or the raw bytes of `filename`, in this order.
  */
 export function fileName(parameters: Parameters): string | undefined {
   const extended = parameters.get('filename*');
@@ -71,21 +71,21 @@ export function fileName(parameters: Parameters): string | undefined {
   return decodeWords(plain) ?? withoutEscapes(decodeRaw(plain));
 }
 
-/** The escapes that browsers write for a quote and for line ends; any other percent sign is one. */
+/** Replaces the escapes that browsers write for quotes and line breaks; any other percent sign is literal. */
 const withoutEscapes = (name: string): string =>
   name.replaceAll(/%(22|0D|0A)/gi, (_escape, code: string) => String.fromCharCode(Number.parseInt(code, 16)));
 
-/** Bytes that are given as Latin-1, decoded as UTF-8 where they are that, and else as Windows-1252. */
+/** Decodes bytes that are given as Latin-1: as UTF-8 when they are valid, otherwise as Windows-1252. */
 const decodeRaw = (text: string): string => decode(Buffer.from(text, 'latin1'), 'utf-8');
 
-/** Decodes bytes in a charset. Bytes that are not of that charset, or of an unknown one, are read as Windows-1252. */
+/** Decodes bytes in a charset. Invalid bytes, and bytes of an unknown charset, are decoded as Windows-1252. */
 function decode(bytes: Uint8Array, charset: string): string {
   const label = charset.trim().toLowerCase();
   if (!/^(?:iso-8859-1|latin-?1|us-ascii|windows-1252|cp1252)$/.test(label))
     try {
       return new TextDecoder(label, { fatal: true }).decode(bytes);
     } catch {
-      // An unknown label, or bytes that do not fit it.
+      // An unknown label, or bytes that are invalid in that charset.
     }
   return decodeWindows1252(bytes);
 }
@@ -96,13 +96,13 @@ const percentDecoded = (text: string): Buffer =>
     'latin1',
   );
 
-/** `UTF-8'en'na%C3%AFve.txt`; undefined for a value without charset and language. */
+/** Decodes `UTF-8'en'na%C3%AFve.txt`. Returns undefined for a value without charset and language. */
 function decodeExtended(value: string): string | undefined {
   const [, charset, text] = /^([^']*)'[^']*'(.*)$/s.exec(value) ?? [];
   return charset === undefined || text === undefined ? undefined : decode(percentDecoded(text), charset || 'utf-8');
 }
 
-/** Segments of one name that are numbered from 0, the encoded ones with an asterisk at their end. */
+/** Joins the numbered segments of one name; encoded segments end with an asterisk. */
 function continued(parameters: Parameters): string | undefined {
   const segments: Buffer[] = [];
   let charset = 'utf-8';
@@ -121,7 +121,7 @@ function continued(parameters: Parameters): string | undefined {
 
 const encodedWord = /=\?([\w.:-]+)(?:\*[\w-]*)?\?([bq])\?([^?\s]*)\?=/gi;
 
-/** A name that holds encoded words, decoded; undefined for any other. Neighboring words may share a character. */
+/** Decodes a name with encoded words, or returns undefined for any other. Adjacent words can share a character. */
 function decodeWords(value: string): string | undefined {
   if (value.search(encodedWord) < 0) return undefined;
   let name = '';

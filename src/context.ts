@@ -4,19 +4,22 @@ import type { Log } from './log.ts';
 import type { Services } from './services.ts';
 import type { Database } from './store/database.ts';
 
-/** What a resolver may use. Made once a request, the same for GraphQL and for a REST row. */
+/** The values available to a resolver. Created once per request, for GraphQL and REST alike. */
 export interface Context {
   principal: Viewer;
-  /** Where the request came from, also that of a stranger. */
+  /** The network side of the request, also for an anonymous one. */
   client: Client;
   services: Services;
   db: Database;
   log: Log;
   requestId: string;
-  /** Ends when the client goes away. A chat run does not listen to it; readers do. */
+  /** Aborts when the client disconnects. Readers use it; a chat run does not. */
   signal: AbortSignal;
   /** What the operation may use while it runs. */
   budget: Budget;
-  /** Rows a page may have: 100 for GraphQL clients, more for REST rows, whose contracts have larger pages. */
+  /**
+   * Maximum number of rows per page: 100 for GraphQL clients, more for REST endpoints, whose contracts have larger
+   * pages.
+   */
   pageLimit: number;
 }

@@ -2,7 +2,7 @@ import type { z } from 'zod';
 import type { Permission } from './authz/permissions.ts';
 import { cutText } from './unicode.ts';
 
-/** The stable codes of `extensions.code`; the REST dialects map them to statuses. */
+/** The stable codes of `extensions.code`, which the REST dialects map to statuses. */
 export type ErrorCode =
   | 'UNAUTHENTICATED'
   | 'FORBIDDEN'
@@ -16,7 +16,7 @@ export type ErrorCode =
   | 'UNAVAILABLE'
   | 'INTERNAL';
 
-/** One thing that is wrong with an input, and where: `["input", "name"]`. */
+/** A problem with an input and its path: `["input", "name"]`. */
 export interface FieldProblem {
   path: (string | number)[];
   message: string;
@@ -32,20 +32,20 @@ export interface ProviderStatement {
 }
 
 export interface ErrorDetails {
-  /** BAD_USER_INPUT: the fields at fault. */
+  /** BAD_USER_INPUT: the invalid fields. */
   fields?: FieldProblem[];
-  /** FORBIDDEN: what the caller would need. */
+  /** FORBIDDEN: the missing permissions. */
   requiredPermissions?: Permission[];
   /** RATE_LIMITED, UNAVAILABLE: seconds. */
   retryAfter?: number;
-  /** RATE_LIMITED: whom the limit counts together, and when it lets them in again. */
+  /** RATE_LIMITED: the scope of the limit, and the time when it resets. */
   scope?: string;
   resetAt?: Date;
-  /** NOT_FOUND: the kind of thing, for dialects that name it. */
+  /** NOT_FOUND: the kind of object, for dialects that name it. */
   resource?: string;
   /** BAD_USER_INPUT, TIMEOUT: the limit on operations that was exceeded. */
   limit?: string;
-  /** UNAUTHENTICATED: a credential was presented, and opens nothing. */
+  /** UNAUTHENTICATED: the request had a credential that does not work. */
   credentialRefused?: true;
   /** UPSTREAM_REJECTED, UPSTREAM_FAILED: why, as the failure code of a turn. */
   reason?: string;
@@ -55,7 +55,7 @@ export interface ErrorDetails {
   provider?: ProviderStatement;
 }
 
-/** An error that a caller is meant to see. Everything else is masked and logged. */
+/** An error that a caller is meant to see. Every other error is masked and logged. */
 export class AppError extends Error {
   override readonly name = 'AppError';
   constructor(
@@ -93,7 +93,7 @@ export const supersededSecret = () =>
     'This secret was replaced by a newer one. Use the current secret to create, change or revoke credentials.',
   );
 
-/** Also the answer for things that exist but are not the caller's: the two must not differ. */
+/** Also returned for objects that belong to another user: both cases must be indistinguishable. */
 export const notFound = (resource: string) => new AppError('NOT_FOUND', `${resource} not found`, { resource });
 
 export const badInput = (path: (string | number)[], message: string) =>
@@ -115,13 +115,13 @@ export const isDatabaseUnavailable = (error: unknown): boolean =>
   (error instanceof Error && (error as { code?: unknown }).code === 'P2028' && lateTransaction.test(error.message));
 
 /**
- * What Prisma says when something that a change needs went away, or was changed, at the same time; of a statement of
- * our own it says P2010, and PostgreSQL's code for a deadlock or a failed serialization stands in the message.
+ * Prisma's codes for a row that was deleted or changed concurrently. For our own statements it reports P2010, with
+ * PostgreSQL's code of a deadlock or serialization failure in the message.
  */
 const races = new Set(['P2003', 'P2025', 'P2034']);
 const rawRace = /\b(40P01|40001)\b/;
 
-/** The error of a caller who met somebody else's change: nothing was written, and a second try tells more. */
+/** Returns the error for a concurrent change: nothing was written, and the request can be repeated. */
 export function raceOf(error: unknown): AppError | null {
   if (!(error instanceof Error)) return null;
   const code = String((error as { code?: unknown }).code);
@@ -130,12 +130,12 @@ export function raceOf(error: unknown): AppError | null {
     : null;
 }
 
-/** Problems that one error names: who sends a thousand wrong values learns enough from the first. */
+/** Maximum number of problems in one error. */
 const mostProblems = 20;
-/** A key that the caller chose, such as a name in metadata, short enough for a message. */
+/** Truncates a key that the caller chose, such as a name in metadata. */
 const keyOf = (key: PropertyKey): string | number => (typeof key === 'number' ? key : cutText(String(key), 100));
 
-/** The problems that zod found, as one error that names every field. */
+/** Converts zod's issues to one error that names every field. */
 export function invalid(error: z.core.$ZodError, prefix: (string | number)[] = []): AppError {
   const fields = error.issues
     .slice(0, mostProblems)
@@ -144,7 +144,7 @@ export function invalid(error: z.core.$ZodError, prefix: (string | number)[] = [
   return new AppError('BAD_USER_INPUT', message, { fields });
 }
 
-/** Reads an input with its zod schema. Throws BAD_USER_INPUT. */
+/** Parses an input with its zod schema. Throws BAD_USER_INPUT. */
 export function parse<S extends z.core.$ZodType>(schema: S, input: unknown, prefix: (string | number)[] = ['input']) {
   const result = (schema as unknown as z.ZodType<z.output<S>>).safeParse(input);
   if (!result.success) throw invalid(result.error, prefix);

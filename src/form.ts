@@ -3,13 +3,13 @@ import { Dicer } from '@fastify/busboy';
 import { fileName, parametersOf, partName } from './content-disposition.ts';
 import { badInput } from './errors.ts';
 
-/** Parts of a multipart body: fields and files together. */
+/** Maximum number of parts in a multipart body, fields and files together. */
 const mostParts = 100;
 
-/** A file of a multipart body, whichever of the runtime's classes it is. */
+/** A file of a multipart body, of any of the runtime's classes. */
 export type IncomingFile = Blob & { name: string };
 
-/** No value of JSON is one, since those have no functions. */
+/** No JSON value matches, since JSON has no functions. */
 export const isFile = (value: unknown): value is IncomingFile => {
   const { arrayBuffer, name } = (typeof value === 'object' && value !== null ? value : {}) as Partial<IncomingFile>;
   return typeof arrayBuffer === 'function' && typeof name === 'string';
@@ -17,7 +17,7 @@ export const isFile = (value: unknown): value is IncomingFile => {
 
 export const multipart = /^multipart\/form-data\s*(;|$)/i;
 
-/** Bytes that are looked at before others have their turn. */
+/** Number of bytes that are parsed before other tasks run. */
 const sliceSize = 64 * 1024;
 
 function* slices(bytes: ArrayBuffer): Generator<Uint8Array> {
@@ -31,8 +31,8 @@ interface ReadPart {
 }
 
 /**
- * Reads a multipart body. A part with a file name, in any of the ways that RFC 7578 and its forerunners have for one, is
- * a file. Throws BAD_USER_INPUT for what is none, broke off, has a part without a name, or more than 100 parts.
+ * Parses a multipart body. A part with a file name, in any form of RFC 7578 and its predecessors, is a file. Throws
+ * BAD_USER_INPUT for an invalid or incomplete body, a part without a name, and more than 100 parts.
  */
 export async function parseMultipart(bytes: ArrayBuffer, contentType: string): Promise<FormData> {
   const dicer = parserOf(contentType);
@@ -50,7 +50,7 @@ export async function parseMultipart(bytes: ArrayBuffer, contentType: string): P
         part.headers = headers as ReadPart['headers'];
       });
       stream.on('data', (data: Uint8Array<ArrayBuffer>) => part.content.push(data));
-      // The parser says it too.
+      // The parser reports the same error.
       stream.on('error', () => {});
     });
     dicer.on('finish', resolve);
@@ -62,7 +62,7 @@ export async function parseMultipart(bytes: ArrayBuffer, contentType: string): P
   return form;
 }
 
-/** Adds a part to a form. One without a Content-Disposition is no part of a form, and is left out. */
+/** Adds a part to a form. A part without Content-Disposition is not part of a form and is ignored. */
 function addTo(form: FormData, { headers, content }: ReadPart): void {
   const [disposition = ''] = headers['content-disposition'] ?? [];
   if (!/^\s*form-data\s*(;|$)/i.test(disposition)) return;
@@ -75,7 +75,7 @@ function addTo(form: FormData, { headers, content }: ReadPart): void {
   else form.append(name, new File(content, file, { type: type.replace(/;.*$/s, '').trim().toLowerCase() }), file);
 }
 
-/** The text of a field: UTF-8 unless it says otherwise. */
+/** Returns the text of a field, which is UTF-8 by default. */
 function textOf(content: readonly Uint8Array[], charset = 'utf-8'): string {
   const bytes = Buffer.concat(content);
   try {

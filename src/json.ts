@@ -2,15 +2,18 @@ import { badInput } from './errors.ts';
 
 const utf8 = new TextDecoder('utf-8', { fatal: true });
 
-/** Levels of arrays and objects in a body. What is nested deeper would exhaust the stack of whatever walks it. */
+/** Maximum nesting of arrays and objects in a body. Deeper nesting would exhaust the stack of recursive code. */
 const maxLevels = 200;
 /**
- * Values in a body, those within others included. A document of 1000 parts with all the metadata it can have has fewer;
- * millions of wrong ones would each become a problem to report.
+ * Maximum number of values in a body, including nested ones. A document of 1000 sections with all metadata has fewer;
+ * millions of invalid values would each be reported.
  */
 const maxValues = 20_000;
 
-/** Reads the body of a request. Throws BAD_USER_INPUT for what is not UTF-8, not JSON, too deep or too much of it. */
+/**
+ * Parses the body of a request. Throws BAD_USER_INPUT for invalid UTF-8, invalid JSON, and too many or too deeply
+ * nested values.
+ */
 export function parseJson(bytes: ArrayBuffer): unknown {
   if (bytes.byteLength === 0) throw badInput(['body'], 'is required');
   checkStructure(new Uint8Array(bytes));

@@ -4,7 +4,7 @@ import { redactSecrets } from './modules/tokens/secret.ts';
 
 export type Log = pino.Logger;
 
-/** JSON lines on standard output. Secrets of tokens are cut out of every line, whatever field they hide in. */
+/** Creates a log that writes JSON lines to standard output. Secrets of tokens are removed from every field. */
 export function createLog(level: string, destination?: pino.DestinationStream): Log {
   return pino(
     {
@@ -21,5 +21,5 @@ export function createLog(level: string, destination?: pino.DestinationStream): 
 /** For the line with which a server ends that cannot start: on standard error, and written before the process exits. */
 export const failureLog = (): Log => createLog('fatal', pino.destination({ dest: 2, sync: true }));
 
-/** The request that the running code belongs to, for errors that surface where no context reaches. */
+/** The request of the running code, for errors in code without access to the context. */
 export const currentRequest = new AsyncLocalStorage<{ requestId: string; log: Log }>();

@@ -73,7 +73,7 @@ async function main(): Promise<void> {
       listening ??= await open();
       attach(listening.server);
       serving = fetch;
-      // With PORT=0 the system chooses.
+      // With PORT=0 the operating system chooses a port.
       return settings.publicUrl.replace(/:0$/, `:${listening.port}`);
     },
   });
@@ -86,7 +86,7 @@ async function main(): Promise<void> {
     log.info('shutting down');
     const closed = new Promise((resolve) => server?.close(resolve));
     await booted.drain(settings.shutdownMs);
-    // Connections that are done go at once; one whose client does not read, or says nothing, holds nobody up for long.
+    // Idle connections are closed immediately; a client that does not read cannot delay the shutdown for long.
     setInterval(() => server?.closeIdleConnections(), 100);
     setTimeout(() => server?.closeAllConnections(), readerTimeoutMs);
     await closed;

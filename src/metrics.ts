@@ -2,7 +2,7 @@ import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 
 let processRegistry: Registry | undefined;
 
-/** Memory, CPU and event loop of this process; observed once, however many servers run in it. */
+/** Memory, CPU and event loop of this process; observed once for all servers in it. */
 function processMetrics(): Registry {
   if (!processRegistry) {
     processRegistry = new Registry();
@@ -12,16 +12,16 @@ function processMetrics(): Registry {
 }
 
 export interface Metrics {
-  /** `route` is a pattern, never a path: a label must not grow with what callers send. */
+  /** `route` is a pattern, never a path, so that the number of labels is bounded. */
   request(method: string, route: string, status: number): void;
-  /** A GraphQL request that was refused before it ran, by the name of the limit. */
+  /** Counts a GraphQL request that was rejected before execution, by limit. */
   refused(limit: string): void;
   /** An operation that was ended while it ran, by the name of the limit. */
   stopped(limit: string): void;
-  /** How many WebSockets are open now. */
+  /** Sets the number of open WebSockets. */
   openSockets(count: number): void;
   readonly contentType: string;
-  /** Everything, in the text format of Prometheus. */
+  /** Returns all metrics in the text format of Prometheus. */
   text(): Promise<string>;
 }
 

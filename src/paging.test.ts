@@ -11,7 +11,7 @@ beforeAll(async () => {
 });
 afterAll(() => kit?.close());
 
-/** What a test sorts agents by. `iconName` says which run of a property they belong to. */
+/** The sort keys of agents in these tests. `iconName` identifies the run of a property. */
 interface Row {
   id: number;
   description: string;
@@ -49,7 +49,7 @@ const orders: Record<string, SortKey[]> = {
   'two keys with nulls around one with ties': [priority('desc'), created('asc'), start('asc'), id('desc')],
 };
 
-/** The order as it reads, to hold the database's against: nulls last, whichever way. */
+/** The expected order, which is compared with the database: nulls last in both directions. */
 function compare(keys: readonly SortKey[], a: Row, b: Row): number {
   for (const { field, direction } of keys) {
     const [left, right] = [a, b].map((row) => row[field as keyof Row]?.valueOf() ?? null) as [
@@ -77,14 +77,14 @@ const agents = fc.array(
     displayPriority: fc.option(fc.constantFrom(-(2 ** 31), -1, 0, 1, 2, 2 ** 31 - 1)),
     searchStartDate: fc.option(date),
     createdAt: date,
-    // Texts that every collation orders alike.
+    // Texts that every collation orders in the same way.
     description: fc.constantFrom('', 'a', 'aa', 'b', 'c'),
   }),
   { maxLength: 25 },
 );
 
 let runs = 0;
-/** Stores the rows of one run and gives back how to read its pages. */
+/** Stores the rows of one run and returns a function that reads their pages. */
 async function stored(rows: Omit<Row, 'id'>[], keys: readonly SortKey[]) {
   const mark = `run ${++runs}`;
   await kit.prisma.agent.createMany({ data: rows.map((row) => ({ ...row, name: mark, iconName: mark })) });
@@ -154,7 +154,7 @@ describe.each(Object.entries(orders))('%s', (_name, keys) => {
         }
         expect(new Set(seen).size).toBe(seen.length);
         expect(seen).toEqual(expected.filter((one) => seen.includes(one)));
-        // Missing are none but those that were gone before their page.
+        // Only rows that were deleted before their page are missing.
         for (const one of expected) expect(seen.includes(one) || removed.has(one)).toBe(true);
       }),
       { numRuns: 15 },
@@ -270,7 +270,7 @@ describe('cursors', () => {
             expect((error as AppError).details.fields?.[0]?.path).toEqual(['after']);
             return;
           }
-          // Whatever was read holds nothing but what the columns can hold.
+          // The condition contains only values that the columns can store.
           expect(JSON.stringify(read)).toMatch(/"OR"/);
           const [, began, place, number] = JSON.parse(Buffer.from(after, 'base64url').toString());
           expect(began === null || !Number.isNaN(Date.parse(began))).toBe(true);

@@ -45,7 +45,7 @@ import {
 import { projectRoot } from './root.ts';
 import type { Foundation, Services } from './services.ts';
 
-/** What REST rows may ask of a list in one go; their contracts have no pages where this applies. */
+/** Maximum page size of REST endpoints, whose contracts have no pages here. */
 const restPageLimit = 0x7fff_fffe;
 
 /**
@@ -55,7 +55,7 @@ const restPageLimit = 0x7fff_fffe;
 const graphqlBudget = { nodes: 10_000, text: 40_000_000 };
 const restBudget = { nodes: 250_000, text: 250_000_000 };
 
-/** Clients of the compatible paths warn below 3.0.0: it is the version of that API, not of this server. */
+/** Clients of the compatible paths warn below 3.0.0: the version of that API, not of this server. */
 const apiVersion = '4.6.1';
 
 interface Env {
@@ -67,7 +67,7 @@ export interface ServerOptions extends Pick<Foundation, 'settings' | 'db' | 'log
   services: Services;
   /** Why the server takes no requests now; null when it does. Defaults to null. */
   notReady?: () => Promise<NotReady | null>;
-  /** Holds every REST reply against its documented shape. */
+  /** Validates every REST response against its documented schema. */
   checkReplies?: boolean;
 }
 
@@ -77,8 +77,8 @@ export interface LatchkeyServer {
 }
 
 /**
- * The whole server as one `fetch`: GraphQL, the REST rows under `/api` and at the root, and the pages. Beside it, GraphQL
- * over WebSocket.
+ * Creates the whole server as one `fetch`: GraphQL, the REST endpoints under `/api` and at the root, and the pages, and
+ * the GraphQL over WebSocket endpoint.
  */
 export function createServer({
   settings,
@@ -92,7 +92,10 @@ export function createServer({
   const metrics = createMetrics();
   const yoga = createGraphQLServer(settings, metrics);
 
-  /** What stands left of what the trusted proxies wrote, the client wrote, and may be anything. */
+  /**
+   * Returns the client's address from X-Forwarded-For. Entries before those of the trusted proxies are written by the
+   * client and are ignored.
+   */
   function forwardedFor(headers: Headers): string | null {
     if (settings.trustedProxies === 0) return null;
     const address = headers.get('x-forwarded-for')?.split(',').at(-settings.trustedProxies)?.trim();
@@ -114,15 +117,15 @@ export function createServer({
     [settings.publicUrl, ...settings.corsOrigins].filter((origin) => origin !== '*').map(hostOf),
   );
 
-  /** Whether a request comes from a page of this server's, of an origin that the settings name, or from no page at all. */
+  /** Returns whether a request comes from a page of this server, from an origin in the settings, or not from a page. */
   function fromOwnPage(headers: Headers): boolean {
     const origin = headers.get('origin');
     return origin === null || hostOf(origin) === headers.get('host') || trustedHosts.has(hostOf(origin));
   }
 
   /**
-   * Who a login session's cookie stands for. A browser sends it along unasked, whatever page makes it: one that is over
-   * is no credential at all, and neither is one that comes with a page of another origin's request.
+   * Returns the principal of a session cookie. Browsers send cookies with requests of any page: an expired session
+   * counts as no credential, and so does a cookie in a request from another origin.
    */
   async function cookieHolder(headers: Headers, client: Client): Promise<Caller | null> {
     const secret = sessionOf(headers);
@@ -132,8 +135,8 @@ export function createServer({
   }
 
   /**
-   * Whom headers speak for. On the Onyx paths a cookie that holds goes before a header (contract 1.1); elsewhere what
-   * was sent on purpose does.
+   * Identifies the principal of a request. On the Onyx paths, a valid cookie takes precedence over a header (contract
+   * 1.1); elsewhere the header does.
    */
   async function identify(headers: Headers, client: Client, accept: Accept): Promise<Caller> {
     const secret = credentialOf(headers, accept);
@@ -144,7 +147,7 @@ export function createServer({
     return { viewer: secret === null ? null : (viewer ?? 'refused'), secret };
   }
 
-  /** The same for a request, which counts. Throws RATE_LIMITED. */
+  /** Identifies the principal and counts the request. Throws RATE_LIMITED. */
   async function admit(headers: Headers, client: Client, accept: Accept, incoming?: IncomingMessage): Promise<Caller> {
     const caller = await identify(headers, client, accept);
     if (caller.viewer === null || caller.viewer === 'refused') return caller;
@@ -198,7 +201,7 @@ export function createServer({
       await next();
       own = c.res.headers.get('content-security-policy');
     });
-    // A file that somebody uploaded may do less than a page.
+    // The policy of an uploaded file is stricter than that of a page.
     if (own !== null) c.res.headers.set('content-security-policy', own);
   });
   const hostRefusal = createHostCheck(settings.publicUrl, settings.allowedHosts);
@@ -213,11 +216,11 @@ export function createServer({
     app.use(
       cors({
         origin: settings.corsOrigins.includes('*') ? '*' : settings.corsOrigins,
-        // Those that a browser asks for: none of them opens anything that a request without a browser could not.
+        // The headers that browsers request; none grants access that other clients do not have.
         exposeHeaders: ['X-Request-Id', 'Retry-After'],
       }),
     );
-  // A URL ends up in histories, logs and referrers: a secret in one is refused before anything is done with it.
+  // URLs end up in histories, logs and referrers: a request with a secret in its URL is rejected first.
   const refusedQuery = (search: string): string | null =>
     mentionsSecret(decoded(search))
       ? 'Credentials are not accepted in the URL; send them in the Authorization header.'
@@ -226,7 +229,7 @@ export function createServer({
     const detail = refusedQuery(new URL(c.req.url).search);
     return detail === null ? next() : replyWith(c, dialectAt(c.req.path).say(400, detail));
   });
-  /** Files have a limit each, told with a reason; this is of all that one request may carry. */
+  /** Each file has its own limit with its own message; this is the limit of the whole request. */
   const maxUpload = Math.max(maxBody.other, 2 * settings.maxFileSize + 1024 * 1024);
   const limitOf = (c: HonoContext): number => {
     if (takesStrangers(c.req.method, c.req.path)) return maxBody.anonymous;
@@ -257,7 +260,7 @@ export function createServer({
     c.set('body', body);
     await next().finally(body.end);
     if (!body.failure) return;
-    // Whatever was made of a body that could not be read.
+    // Replaces the response to a body that could not be read.
     c.res = undefined;
     c.res = unread(c, body.failure);
   });
@@ -292,7 +295,7 @@ export function createServer({
   app.all('/graphql', async (c) => {
     const { viewer } = await authenticate(c, 'bearer');
     if (viewer === 'refused') throw credentialRefused();
-    // Only who may keep files sends any: those of others are not even read.
+    // Only callers with one of these permissions can upload files; the body of others is not read.
     if (multipart.test(c.req.header('content-type') ?? '')) {
       if (viewer === null) throw unauthenticated();
       if (!uploadPermissions.some((permission) => can(viewer, permission))) {
@@ -303,7 +306,7 @@ export function createServer({
     await admitBody(c, viewer);
     const response = await yoga.fetch(c.req.raw, contextOf(c, viewer, maxPage));
     const answer = new Response(response.body, response);
-    // Proxies that collect a reply before they pass it on would hold back a stream of events.
+    // Prevents proxies from buffering a stream of events.
     if (answer.headers.get('content-type')?.startsWith('text/event-stream'))
       answer.headers.set('X-Accel-Buffering', 'no');
     return answer;
@@ -347,7 +350,7 @@ const withoutConnection = ({ url, headers }: Request): HostRequest => ({
   rawHeaders: ['Host', headers.get('host') ?? new URL(url).host],
 });
 
-/** The host and port of an origin; what is none has itself. */
+/** Returns the host and port of an origin, or the text itself. */
 function hostOf(origin: string): string {
   try {
     return new URL(origin).host;
@@ -356,10 +359,10 @@ function hostOf(origin: string): string {
   }
 }
 
-/** The pattern that a request's path matches. */
+/** Returns the route pattern of a request. */
 const routeOf = (c: HonoContext): string => matchedRoutes(c).find(({ path }) => path !== '/*')?.path ?? 'unmatched';
 
-/** A query string as it reads once decoded, as far as it can be. */
+/** Returns a query string decoded as far as possible. */
 function decoded(search: string): string {
   try {
     return decodeURIComponent(search);

@@ -51,18 +51,18 @@ import { folderBlobs } from './store/blobs.ts';
 import type { Database } from './store/database.ts';
 import type { Revocations } from './store/revocations.ts';
 
-/** What the rooms of the house stand on. */
+/** The dependencies of the services. */
 export interface Foundation {
   settings: Settings;
   db: Database;
   log: Log;
   background: Background;
   revocations: Revocations;
-  /** Where clients reach this server, without a trailing slash; for certain once the port is open. */
+  /** Returns the URL of this server without a trailing slash; final once the port is open. */
   publicUrl: () => string;
 }
 
-/** The rules, one service a domain. They know principals, never GraphQL or HTTP. */
+/** Creates the services, one per domain. They take principals and depend on neither GraphQL nor HTTP. */
 export function createServices({ settings, db, log, background, revocations, publicUrl }: Foundation) {
   const audit = auditService(db, background, log);
   const users = usersService();

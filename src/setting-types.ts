@@ -125,7 +125,7 @@ export const origins = listOf(
   'must be * or a comma-separated list of origins with scheme and host, such as https://example.com',
 );
 
-/** The names under which clients reach this server; `*` turns the check of `Host` off. */
+/** The host names of this server; `*` disables the check. */
 export const allowedHosts = list.transform((items, context): '*' | AllowedHost[] => {
   if (items.includes('*')) return '*';
   return items.flatMap((item) => {

@@ -20,7 +20,10 @@ import {
 } from './setting-types.ts';
 import { StartupError } from './startup-error.ts';
 
-/** A model of an OpenAI-compatible server; its key is that server's, so that no other is told the language model's. */
+/**
+ * The settings of a model. A key is only used for its own server, so that the key of the language model is not sent to
+ * another one.
+ */
 function served(
   model: string | undefined,
   baseUrl: string | undefined,
@@ -49,7 +52,7 @@ function defaultRegistration(env: {
   return env.NODE_ENV === 'production' || !isLoopback(env.HOST) ? 'invite' : 'open';
 }
 
-/** Every setting of the server; the README's table says what each one means. */
+/** Every setting of the server; the README describes them. */
 const variables = z.object({
   NODE_ENV: z.string().optional(),
   PORT: whole(0, 65_535).default(4000),
@@ -114,7 +117,7 @@ const Environment = variables
     host: env.HOST,
     dataDir: resolve(projectRoot, env.DATA_DIR),
     databaseUrl: env.DATABASE_URL,
-    /** Where clients reach this server, without a trailing slash. Links in citations start with it. */
+    /** The URL of this server without a trailing slash. Links in citations start with it. */
     publicUrl: env.PUBLIC_URL ?? `http://${env.HOST.includes(':') ? `[${env.HOST}]` : env.HOST}:${env.PORT}`,
     model: {
       provider: env.LLM_PROVIDER,
@@ -125,10 +128,10 @@ const Environment = variables
       sees: env.LLM_VISION,
       contextTokens: env.LLM_CONTEXT_TOKENS,
     },
-    /** The models that embed texts and draw, where there are any: at the language model's server unless told. */
+    /** The optional models for embeddings and images; they default to the server of the language model. */
     embeddings: served(env.EMBEDDING_MODEL, env.EMBEDDING_BASE_URL, env.EMBEDDING_API_KEY, env),
     images: served(env.IMAGE_MODEL, env.IMAGE_BASE_URL, env.IMAGE_API_KEY, env),
-    /** Longest silence of a model before its turn fails, and longest turn. Milliseconds. */
+    /** Maximum silence of a model and maximum duration of a turn. Milliseconds. */
     modelSilenceMs: env.LLM_SILENCE_SECONDS * 1000,
     turnMs: env.TURN_SECONDS * 1000,
     /** The longest that a query or a mutation may run when it does not wait for a model or for files. Milliseconds. */
@@ -138,30 +141,30 @@ const Environment = variables
     /** The time that one statement may take in the database. Milliseconds. */
     statementTimeoutMs: env.STATEMENT_SECONDS * 1000,
     bootstrapAdminKey: env.BOOTSTRAP_ADMIN_KEY,
-    /** The password of the built-in owner, for as long as there are no people; without one nobody is the owner. */
+    /** The password of the built-in owner, valid while no person exists. */
     authToken: env.AUTH_TOKEN,
     /** Who can register: everyone, invited people, or no one. Administrators can always create accounts. */
     registration: env.REGISTRATION ?? defaultRegistration(env),
     /** The first person to register becomes an administrator only where the operator chose `open`. */
     firstPersonIsAdmin: env.REGISTRATION === 'open',
-    /** Whether strangers may open GraphiQL and introspect. Signed-in callers always may. */
+    /** Whether anonymous clients can use GraphiQL and introspection. Authenticated callers always can. */
     graphiql: env.GRAPHIQL ?? env.NODE_ENV !== 'production',
-    /** How many proxies stand in front, each of which adds its client to `X-Forwarded-For`. */
+    /** Number of reverse proxies, each of which appends its client to `X-Forwarded-For`. */
     trustedProxies: env.TRUSTED_PROXIES,
     corsOrigins: env.CORS_ORIGINS,
     /** Which pages can show a chat widget that has no list of origins: all, or only those of `publicUrl`. */
     widgetOrigins: env.WIDGET_ORIGINS ?? (env.NODE_ENV === 'production' ? 'deny' : 'allow'),
-    /** Host names that the `Host` header may carry, besides `localhost`, IP addresses and the host of `publicUrl`. */
+    /** Host names that the `Host` header can have, besides `localhost`, IP addresses and the host of `publicUrl`. */
     allowedHosts: env.ALLOWED_HOSTS,
-    /** Days after which audit events are deleted; kept for ever when absent. */
+    /** Days after which audit events are deleted; kept indefinitely when absent. */
     auditRetentionDays: env.AUDIT_RETENTION_DAYS,
-    /** Days after which a chat that nobody used is erased; kept for ever when absent. */
+    /** Days after which unused chats are erased; kept indefinitely when absent. */
     chatRetentionDays: env.CHAT_RETENTION_DAYS,
-    /** Where people chat: what a link to a chat starts with. This server's own address unless given. */
+    /** The base URL of the chat page in links to chats. Defaults to the URL of this server. */
     webUrl: env.WEB_URL,
-    /** Hosts, with a port or without, that a link may lead to although their addresses are not public ones. */
+    /** Hosts, with or without a port, that links can refer to although their addresses are not public. */
     linkAllowedHosts: env.LINK_ALLOWED_HOSTS,
-    /** The largest file that can be uploaded. Bytes. */
+    /** Maximum size of an uploaded file. Bytes. */
     maxFileSize: env.MAX_FILE_MB * 1024 * 1024,
     logLevel: env.LOG_LEVEL,
   }));
@@ -170,12 +173,12 @@ export const settingNames: readonly string[] = Object.keys(variables.shape);
 
 export type Settings = Readonly<z.output<typeof Environment>>;
 
-/** A setting that cannot be used; the message is one line that names it. */
+/** An invalid setting; the message is one line that names it. */
 export class SettingsError extends StartupError {
   override readonly name = 'SettingsError';
 }
 
-/** Reads and checks the environment. An empty variable counts as absent. Throws SettingsError. */
+/** Reads and validates the environment. An empty variable counts as absent. Throws SettingsError. */
 export function readSettings(environment: Record<string, string | undefined>): Settings {
   const present = Object.fromEntries(
     Object.entries(environment).filter(([, value]) => value !== undefined && value !== ''),

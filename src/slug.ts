@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import slugify from 'slugify';
 
-// As AnythingLLM spells what it does not leave out (contract 1.4).
+// The replacements that AnythingLLM uses (contract 1.4).
 slugify.extend({
   '+': ' plus ',
   '!': ' bang ',
@@ -17,6 +17,6 @@ slugify.extend({
   '|': '',
 });
 
-/** A text as it can stand in a URL, lower-cased unless told; a text of which nothing is left is a UUID. */
+/** Converts a text to a slug for URLs, in lower case by default; a text without usable characters becomes a UUID. */
 export const slugOf = (text: string, { lower = true } = {}): string =>
   slugify(text.slice(0, 255), { lower }) || randomUUID();

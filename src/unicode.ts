@@ -1,22 +1,21 @@
-/** A code point of control that is no white space which readers keep: C0 and C1 but for tab, line feed and carriage return. */
+/** A control character that is not whitespace: C0 and C1 except tab, line feed and carriage return. */
 const controls = /[^\P{Cc}\t\n\r]/gu;
 
 /**
- * Escape sequences of terminals (ECMA-48): colours and other CSI sequences, OSC and other strings with what stands in
- * them, and two-character ones such as the choice of a character set. A string that nobody ends goes to the end of its
- * line.
+ * Escape sequences of terminals (ECMA-48): colors and other CSI sequences, OSC and other strings with their content,
+ * and two-character sequences such as the choice of a character set. An unterminated string ends with its line.
  */
 const escapeSequences =
   // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is looked for.
   /(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]|(?:\x1b[\]PX^_]|[\x90\x98\x9d-\x9f])[^\x07\x1b\x9c\r\n]*(?:\x07|\x1b\\|\x9c)?|\x1b[ -/]*[0-~]/g;
 
-/** A character that a printer strikes over, as manual pages have it for bold and underlined words. */
+/** Overstrike, which manual pages use for bold and underlined words. */
 // biome-ignore lint/suspicious/noControlCharactersInRegex: a backspace is what is looked for.
 const struckOver = /[^\n]\x08/gu;
 
 /**
- * Removes control characters and the escape sequences of terminals from a text. Tabs and line ends stay; form feeds,
- * vertical tabs and the control NEL become line ends.
+ * Removes control characters and terminal escape sequences from a text. Tabs and line breaks stay; form feeds, vertical
+ * tabs and NEL become line breaks.
  */
 export function withoutControls(text: string): string {
   return text
@@ -26,14 +25,14 @@ export function withoutControls(text: string): string {
     .replace(controls, '');
 }
 
-/** Units on either side of a cut that are looked at: longer than all but made-up graphemes. */
+/** Number of units on both sides of a cut that are examined: longer than every natural grapheme. */
 const graphemeWindow = 64;
 
 const graphemes = new Intl.Segmenter(undefined, { granularity: 'grapheme' });
 
 /**
- * Cuts a text to at most `max` UTF-16 units, between two characters as a reader sees them: never within a surrogate
- * pair, nor between a letter and its accent. A single character that is longer than `max` is cut between code points.
+ * Truncates a text to at most `max` UTF-16 units between two graphemes: never within a surrogate pair, nor between a
+ * letter and its accent. A single grapheme longer than `max` is cut between code points.
  */
 export function cutText(text: string, max: number): string {
   if (text.length <= max) return text;
@@ -45,11 +44,11 @@ export function cutText(text: string, max: number): string {
   return text.slice(0, high >= 0xd800 && high <= 0xdbff ? max - 1 : max);
 }
 
-/** Like {@link cutText}, with an ellipsis in the last place of a text that was cut. */
+/** Truncates a text like {@link cutText}, with an ellipsis in the last position. */
 export const shortened = (text: string, max: number): string =>
   text.length <= max ? text : `${cutText(text, max - 1).trimEnd()}…`;
 
-/** Joins a text that arrives in parts: a part never ends within a surrogate pair, wherever its sender cut it. */
+/** Joins a text that arrives in parts, so that a part never ends within a surrogate pair. */
 export class WholeCharacters {
   private held = '';
 
@@ -70,16 +69,16 @@ export class WholeCharacters {
   }
 }
 
-/** What Windows-1252 has in the places of the C1 controls; those five that it leaves free stay controls. */
+/** The Windows-1252 characters for the C1 controls; the five unassigned ones stay controls. */
 const windows1252 = '€\x81‚ƒ„…†‡ˆ‰Š‹Œ\x8dŽ\x8f\x90‘’“”•–—˜™š›œ\x9džŸ';
 
 /**
- * Decodes Windows-1252, of which Latin-1 is the printable part. `TextDecoder` of Node 20 gives C1 controls for the bytes
+ * Decodes Windows-1252, a superset of printable Latin-1. `TextDecoder` in Node 20 returns C1 controls for the bytes
  * from 0x80 to 0x9F.
  */
 export const decodeWindows1252 = (bytes: Uint8Array): string =>
   withWindows1252(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('latin1'));
 
-/** Replaces C1 controls, which no text holds, by the characters that Windows-1252 has in their places. */
+/** Replaces C1 controls, which do not occur in text, with the Windows-1252 characters of the same bytes. */
 export const withWindows1252 = (text: string): string =>
   text.replace(/[\x80-\x9f]/g, (control) => windows1252.charAt(control.charCodeAt(0) - 0x80));

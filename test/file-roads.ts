@@ -1,6 +1,6 @@
 import type { Kit } from './kit.ts';
 
-/** A file, a word that stands in it alone, and what it may belong to. */
+/** A file, a word that only it contains, and the objects that it belongs to. */
 export interface Target {
   file: string;
   word: string;
@@ -9,7 +9,7 @@ export interface Target {
   sessionId: string;
 }
 
-/** Whether an answer has the file in it: `ok`, or `none`; or the code that it was refused with. */
+/** `ok` when a response contains the file, `none` when it does not, or the code of its error. */
 export type Outcome = 'ok' | 'none' | string | number;
 const node = (type: string, id: string | number) => Buffer.from(`${type}:${id}`).toString('base64');
 const link = `($input: LinkFileInput!)`;
@@ -101,7 +101,7 @@ export async function byRest(kit: Kit, name: string, target: Target, key: string
 export const graphNames = Object.keys(graphOperations);
 export const restNames = Object.keys(restOperations);
 
-/** What comes of operations, all of them unless some are named, by both roads. */
+/** Returns the outcomes of all or the named operations in both APIs. */
 export async function outcomes(kit: Kit, target: Target, key: string, { graph = graphNames, rest = restNames } = {}) {
   const found: { graph: Record<string, Outcome>; rest: Record<string, Outcome> } = { graph: {}, rest: {} };
   for (const name of graph) found.graph[name] = await byGraph(kit, name, target, key);

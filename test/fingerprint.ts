@@ -1,6 +1,9 @@
 import type { Database } from '../src/store/database.ts';
 
-/** The columns of each table that a fingerprint reads: not what a use alone writes, nor what follows from another. */
+/**
+ * Selects the columns of each table that a fingerprint reads, without those that a mere use changes and those that are
+ * derived.
+ */
 const columnsStatement = `SELECT table_name AS name, array_agg(column_name::text ORDER BY ordinal_position) AS columns
   FROM information_schema.tables JOIN information_schema.columns USING (table_schema, table_name)
   WHERE table_schema = 'public' AND table_type = 'BASE TABLE' AND table_name NOT IN ('AuditEvent', '_prisma_migrations')
@@ -8,13 +11,13 @@ const columnsStatement = `SELECT table_name AS name, array_agg(column_name::text
     AND NOT (table_name = 'Token' AND column_name = 'updatedAt')
   GROUP BY 1`;
 
-/** Of all rows of a table: changed by any write, and cheap, since no column is read. */
+/** A value over all rows of a table that every write changes; cheap, since no column is read. */
 const mark = 'coalesce(sum(hashtextextended(t.ctid::text || t.xmin::text, 0)), 0)::text AS mark';
 
-/** Of all rows of a table: what is in them. */
+/** A value over the content of all rows of a table. */
 const content = (name: string, columns: readonly string[]): string => {
   const values = columns.map((column) =>
-    // A login session’s end moves with its use.
+    // The expiry of a login session changes with each use.
     name === 'Token' && column === 'expiresAt'
       ? `CASE WHEN t."kind" <> 'SESSION' THEN t."expiresAt" END`
       : `t."${column}"`,
@@ -26,14 +29,17 @@ const content = (name: string, columns: readonly string[]): string => {
 const ofEach = (names: Iterable<string>, what: (name: string) => string): string =>
   [...names].map((name) => `SELECT '${name}' AS name, ${what(name)} FROM "${name}" t`).join(' UNION ALL ');
 
-/** A mark of each of these tables, equal as long as nobody writes to it. */
+/** Returns a mark for each of these tables, which stays equal while nothing is written. */
 export const marksOf = async (
   query: (text: string) => Promise<{ name: string; mark: string }[]>,
   tables: Iterable<string>,
 ): Promise<Map<string, string>> =>
   new Map((await query(ofEach(tables, () => mark))).map(({ name, mark }) => [name, mark]));
 
-/** Reads all that is stored; of a table that nobody wrote to since the last time, only that nobody did. */
+/**
+ * Returns a function that reads everything that is stored; tables without writes since the last call are not read
+ * again.
+ */
 export function fingerprints({ query }: Database): () => Promise<string> {
   const seen = new Map<string, { mark: string; content: string }>();
   let columns: Map<string, string[]> | undefined;
@@ -50,7 +56,7 @@ export function fingerprints({ query }: Database): () => Promise<string> {
       for (const { name, ...table } of await ask<{ name: string; mark: string; content: string }>(text))
         seen.set(name, table);
     }
-    // PostgreSQL may read the tables side by side, and tells them in the order in which they are done.
+    // PostgreSQL may read the tables in parallel and return them in any order.
     return [...seen]
       .map(([name, { content }]) => `${name}:${content}`)
       .sort()

@@ -14,8 +14,8 @@ import { dumpOf } from './pglite.ts';
 import { testUrl } from './test-url.ts';
 
 /**
- * A migrated database that every test file starts from: a dump of a PGlite, or a template database on the PostgreSQL
- * that DATABASE_URL names. Told to the workers through the environment.
+ * Creates the migrated database that every test file starts from: a dump of a PGlite, or a template database on the
+ * PostgreSQL in DATABASE_URL. Passed to the workers through the environment.
  */
 export default async function setup(): Promise<() => Promise<void>> {
   const server = process.env.DATABASE_URL;
@@ -25,7 +25,7 @@ export default async function setup(): Promise<() => Promise<void>> {
   };
 }
 
-/** What every server has read of itself before its first request: once here, and not once for each. */
+/** Ingests the documents that every server ingests at startup, once for all of them. */
 async function guide(db: Database): Promise<void> {
   const log = createLog('silent');
   const audit = auditService(db, createBackground(log), log);

@@ -34,15 +34,15 @@ export interface GraphQLAnswer {
   errors: { message: string; path?: (string | number)[]; extensions: Record<string, any> }[];
 }
 
-/** A server of one's own on a database of one's own, reached over real HTTP. */
+/** A server with its own database, reached over real HTTP. */
 export interface Kit {
   url: string;
   booted: Booted;
   prisma: Booted['foundation']['db']['prisma'];
-  /** A key of each role, made through the API. */
+  /** A key of each role, created through the API. */
   keys: Record<RoleName, string>;
   model: ModelServer;
-  /** The texts of the SQL statements that were sent; emptied by whoever counts. */
+  /** The texts of the SQL statements that were sent; cleared by the test that counts them. */
   statements: string[];
   /** The lines of the log. */
   log: string[];
@@ -52,7 +52,7 @@ export interface Kit {
     path: string,
     options?: { key?: string | null; body?: unknown; headers?: Record<string, string> },
   ): Promise<Answer>;
-  /** A GraphQL subscription over SSE: the payloads, as they come. */
+  /** Yields the payloads of a GraphQL subscription over SSE. */
   subscribe(query: string, variables?: object, key?: string | null, signal?: AbortSignal): AsyncGenerator<any>;
   createKey(
     role: RoleName,
@@ -62,22 +62,25 @@ export interface Kit {
     key: string,
     options?: { scopes?: string[]; expiresInDays?: number },
   ): Promise<{ id: number; secret: string }>;
-  /** A person with an account of their own, who has logged in. */
+  /** Creates a person with an account and logs in. */
   person(options?: { email?: string; password?: string; role?: RoleName }): Promise<{
     email: string;
     password: string;
     userId: string;
-    /** The secret of their login session. */
+    /** The secret of the login session. */
     session: string;
   }>;
-  /** Uploads a file and waits until its text is read, or cannot be; returns its id. */
+  /** Uploads a file, waits until its text is extracted or rejected, and returns its ID. */
   upload(
     name: string,
     content: string | Uint8Array<ArrayBuffer>,
     options?: { key?: string; projectId?: number },
   ): Promise<string>;
   ingest(title: string, text: string, options?: { id?: string; link?: string }): Promise<void>;
-  /** Everything that is stored but the audit trail and last uses, as one text: equal before and after a refusal. */
+  /**
+   * Returns everything that is stored, except the audit trail and last uses, as one text: equal before and after a
+   * denied request.
+   */
   fingerprint(): Promise<string>;
   close(): Promise<void>;
 }
@@ -91,15 +94,15 @@ async function ownFolder(dataDir: string): Promise<{ options: DatabaseOptions; d
 export interface KitOptions {
   /** The embedded database runs in a thread of its own, on files, whatever `DATABASE_URL` says. */
   threaded?: boolean;
-  /** Answers come from the scripted model server instead of the embedded model. */
+  /** Uses the scripted model server instead of the built-in model. */
   scripted?: boolean;
   environment?: Record<string, string>;
 }
 
-/** The root fields that returned a value: none of an operation that failed. */
+/** Returns the values of the root fields that are not null. */
 export const returned = (data: object | null): unknown[] => Object.values(data ?? {}).filter((value) => value !== null);
 
-/** Waits until a condition holds, asking again and again; the test's own timeout is the limit. */
+/** Polls until a condition holds; the timeout of the test is the limit. */
 export async function until<T>(
   condition: () => Promise<T | null | undefined | false> | T | null | undefined | false,
 ): Promise<T> {
@@ -110,7 +113,7 @@ export async function until<T>(
   }
 }
 
-/** A migrated database that nobody else uses, and what drops it once its server is closed. */
+/** Returns a migrated database for one server, and a function that drops it afterwards. */
 export async function ownDatabase(): Promise<{ options: DatabaseOptions; drop: () => Promise<void> }> {
   const server = process.env.DATABASE_URL;
   if (!server) {
@@ -135,7 +138,7 @@ export async function startKit({
   environment = {},
 }: KitOptions = {}): Promise<Kit> {
   const model = await startModelServer();
-  // Made with the first file that is uploaded.
+  // Created with the first uploaded file.
   const dataDir = join(tmpdir(), `latchkey-test-${randomUUID()}`);
   const { options, drop } = threaded ? await ownFolder(dataDir) : await ownDatabase();
   const statements: string[] = [];
@@ -161,7 +164,7 @@ export async function startKit({
     checkReplies: true,
   });
   const server = serve({ fetch: booted.fetch, port: 0, hostname: '127.0.0.1' }) as Server;
-  // A test can be busy for longer than a client may be idle, and would then send into a connection that is being closed.
+  // A busy test can keep a connection idle for longer than the timeout, and would then write to a closing connection.
   server.keepAliveTimeout = 0;
   logRequests(server, booted.foundation.log);
   booted.attach(server);
@@ -265,7 +268,7 @@ export async function startKit({
       );
       if (login.errors.length > 0) throw new Error(JSON.stringify(login.errors));
       const session = login.data.login.token;
-      // The first use moves the session's end, and would show in a fingerprint.
+      // The first use changes the expiry of the session, and would change a fingerprint.
       await kit.gql('{ viewer { role } }', {}, session);
       await booted.background.settled();
       return { email, password, userId: made.data.createUser.user.id, session };
@@ -292,7 +295,7 @@ export async function startKit({
     },
     fingerprint: fingerprints(booted.foundation.db),
     async close() {
-      // Ends what the test left open, so that nothing of it outlives its file.
+      // Closes connections that the test left open, so that nothing of it remains after its file.
       server.closeAllConnections();
       const closed = new Promise((resolve) => server.close(resolve));
       await booted.close();
@@ -300,7 +303,7 @@ export async function startKit({
       await model.close();
       await drop();
       rmSync(dataDir, { recursive: true, force: true });
-      // TOK 13: whatever a test did, no line of its log holds a secret or a password.
+      // TOK 13: no line of the log contains a secret or a password.
       const told = log.find((line) => mentionsSecret(line) || passwords.some((password) => line.includes(password)));
       if (told !== undefined) throw new Error(`a secret stands in the log: ${told}`);
     },

@@ -1,4 +1,4 @@
-/** The objects of a body that holds one JSON object a line, as they come. Leaving early ends the connection. */
+/** Yields the objects of a body with one JSON object per line. Leaving early closes the connection. */
 export async function* jsonLines(response: Response): AsyncGenerator<any, void, undefined> {
   const reader = response.body?.pipeThrough(new TextDecoderStream()).getReader();
   let buffer = '';
@@ -17,7 +17,7 @@ export async function* jsonLines(response: Response): AsyncGenerator<any, void, 
   if (buffer !== '') throw new Error(`a line without an end: ${buffer}`);
 }
 
-/** Everything that a stream gives until it ends, or, with `last`, until something in it fits. The stream stays open. */
+/** Returns the items of a stream until it ends or, with `last`, until one matches. The stream stays open. */
 export async function gather<T>(stream: AsyncGenerator<T>, last?: (item: T) => boolean): Promise<T[]> {
   const items: T[] = [];
   for (;;) {

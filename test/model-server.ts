@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { withoutPassages } from '../src/models/passages.ts';
 import { estimateTokens } from '../src/models/tokens.ts';
 
-/** Tokens, as OpenAI spells them. */
+/** Tokens in OpenAI's format. */
 export interface ModelUsage {
   prompt_tokens: number;
   completion_tokens: number;
@@ -12,19 +12,19 @@ export interface ModelUsage {
 }
 
 export interface TextReply {
-  /** The deltas; a single string is cut into words. */
+  /** The deltas; a single string is split into words. */
   text: string | string[];
-  /** Comes before the text, as `reasoning_content`; a list holds the deltas. */
+  /** Sent before the text, as `reasoning_content`; a list contains the deltas. */
   reasoning?: string | string[];
-  /** Comes before the text as well, word by word unless it is a list, in the place that OpenAI has for it. */
+  /** Also sent before the text, in OpenAI's field for refusals; split into words unless it is a list. */
   refusal?: string | string[];
   /** Estimated when absent. */
   usage?: Partial<ModelUsage>;
-  /** The name that the reply gives; the requested one when absent. */
+  /** The model name in the response; defaults to the requested one. */
   model?: string;
-  /** Destroys the socket after so many deltas; with a gate, the break waits for its turn like a delta. */
+  /** Closes the socket after this number of deltas; with a gate, the close waits like a delta. */
   breakAfter?: number;
-  /** Holds each delta until it is let through. */
+  /** Holds each delta until it is released. */
   gate?: Gate;
   /** An event that follows the text, in place of the end. */
   error?: object;
@@ -33,11 +33,11 @@ export interface TextReply {
 }
 
 export interface ToolCallsReply {
-  /** What a stream says before it calls, in one delta. */
+  /** Text before the calls, in one delta. */
   before?: string;
-  /** Holds the end of a stream, behind the calls, until it is let through. */
+  /** Holds the end of a stream, after the calls, until it is released. */
   gate?: Gate;
-  /** Arguments given as a string are sent as they are. */
+  /** Arguments given as a string are sent unchanged. */
   toolCalls: { id?: string; name: string; arguments: Record<string, unknown> | string }[];
   usage?: Partial<ModelUsage>;
 }
@@ -46,7 +46,7 @@ export interface ToolCallsReply {
 export interface ErrorReply {
   status: number;
   body?: unknown;
-  /** `retry-after-ms` makes a client that tries again do so at once. */
+  /** `retry-after-ms` makes a client retry immediately. */
   headers?: Record<string, string>;
 }
 
@@ -81,36 +81,36 @@ export interface ModelRequest {
 export interface ModelServer {
   /** `http://127.0.0.1:<port>/v1` */
   baseUrl: string;
-  /** Every request so far, oldest first. */
+  /** All requests so far, oldest first. */
   requests: ModelRequest[];
   /**
-   * Queues replies to chat completions, one for each. Without one the reply is "You said: <last user text>". Requests
-   * for images take errors from the same queue.
+   * Queues replies to chat completions. The default reply is "You said: <last user text>". Image requests use errors
+   * from the same queue.
    */
   script(...replies: Reply[]): void;
-  /** Words that mean the same: by the first of them a text is embedded. */
+  /** Synonyms: a text is embedded with the first word of each group. */
   readonly synonyms: Map<string, string>;
-  /** Makes every embedding fail with that status; null: none. */
+  /** Makes every embedding fail with this status; null: none. */
   embeddingFailure: number | null;
-  /** Connections that the client ended before the reply did. */
+  /** Number of connections that the client closed before the end of the reply. */
   readonly aborted: number;
   /** Resolves on the next abort after this call. */
   nextAbort(): Promise<void>;
-  /** Ends open connections too; these do not count as aborted. */
+  /** Also closes open connections, which do not count as aborted. */
   close(): Promise<void>;
 }
 
-/** Holds a reply between its deltas. One gate serves one reply. */
+/** Holds a reply between its deltas. Use one gate per reply. */
 export interface Gate {
-  /** Lets one delta more pass. */
+  /** Releases one more delta. */
   release(): void;
-  /** Lets all pass. */
+  /** Releases all deltas. */
   open(): void;
-  /** Resolves when so many deltas have been written. */
+  /** Resolves when this number of deltas has been written. */
   reached(deltas: number): Promise<void>;
-  /** For the server: resolves when the next delta may pass. */
+  /** For the server: resolves when the next delta can be sent. */
   pass(): Promise<void>;
-  /** For the server: a delta has been written. */
+  /** For the server: a delta was written. */
   wrote(): void;
 }
 
@@ -155,14 +155,14 @@ function textOf(message: RequestMessage): string {
   return (message.content ?? []).map((part) => part.text ?? '').join('\n\n');
 }
 
-/** What every image is that is drawn: one white pixel, a PNG in base64. */
+/** The content of every generated image: one white pixel, a PNG in base64. */
 export const drawnImage =
   'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAQAAAC1HAwCAAAAC0lEQVR42mP8/x8AAwMCAO+ip1sAAAAASUVORK5CYII=';
 
 /** Dimensions of an embedding. */
 const DIMENSIONS = 2048;
 
-/** A unit vector by the hashes of a text's words: texts with words in common are near each other. */
+/** Returns a unit vector from the hashes of a text's words: texts with common words are similar. */
 function embed(text: string, synonyms: ReadonlyMap<string, string>): number[] {
   const vector = new Array<number>(DIMENSIONS).fill(0);
   for (const written of text.toLowerCase().match(/[\p{L}\p{N}]+/gu) ?? ['']) {
@@ -178,7 +178,7 @@ const isText = (reply: Reply): reply is TextReply => 'text' in reply;
 
 const deltasOf = ({ text }: TextReply) => (typeof text === 'string' ? (text.match(/\s*\S+\s*?/g) ?? []) : text);
 
-/** Tool calls as OpenAI spells them. */
+/** Returns tool calls in OpenAI's format. */
 const toolCallsOf = ({ toolCalls }: ToolCallsReply) =>
   toolCalls.map(({ id, name, arguments: input }, index) => ({
     id: id ?? `call_${index + 1}`,
@@ -193,10 +193,10 @@ function usageOf(reply: TextReply | ToolCallsReply, messages: RequestMessage[]):
   return { total_tokens: prompt_tokens + completion_tokens, ...reply.usage, prompt_tokens, completion_tokens };
 }
 
-/** Responses that the script broke off, not the client. */
+/** Responses that the script closed, not the client. */
 const brokenOff = new WeakSet<ServerResponse>();
 
-/** Lets the deltas pass one by one. False when the connection ended, by the client or by the script. */
+/** Waits until the next delta can be sent. Returns false when the connection was closed by the client or the script. */
 async function pace(
   response: ServerResponse,
   reply: TextReply,
@@ -213,10 +213,10 @@ async function pace(
   }
   if (reply.breakAfter === undefined) return true;
   await passed();
-  // Node 24 keeps head and deltas until the next tick; the socket would end without them.
+  // Node 24 buffers headers and deltas until the next tick; the socket would be closed without them.
   await Promise.race([sent, closed]);
   if (!response.destroyed) brokenOff.add(response);
-  // What was written still arrives.
+  // Written data is still delivered.
   response.socket?.destroySoon();
   return false;
 }
@@ -283,7 +283,7 @@ async function readBody(request: IncomingMessage): Promise<ModelRequest['body']>
   return text === '' ? {} : JSON.parse(text);
 }
 
-/** A language model behind HTTP as OpenAI-compatible servers speak it, with scripted replies, on a free port. */
+/** Starts an OpenAI-compatible model server with scripted replies on a free port. */
 export async function startModelServer(): Promise<ModelServer> {
   const requests: ModelRequest[] = [];
   const queue: Reply[] = [];

@@ -2,19 +2,19 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Answer, GraphQLAnswer, Kit } from './kit.ts';
 
-/** A part of a form, as it goes over the wire: a file if it has a file's name. */
+/** A part of a form as sent: a file if it has a file name. */
 export interface Part {
   name: string;
-  /** Written as it is: quotes and line ends are the caller's to escape. */
+  /** Sent unescaped: the caller escapes quotes and line breaks. */
   fileName?: string;
   content: string | Uint8Array;
-  /** The whole Content-Disposition, where another is wanted than the one that `name` and `fileName` make. */
+  /** The full Content-Disposition, instead of the one from `name` and `fileName`. */
   disposition?: string;
 }
 
 export const boundary = 'latchkey-test-boundary';
 
-/** A form as bytes. */
+/** Returns a form as bytes. */
 export function formBytes(parts: readonly Part[], mark = boundary): Uint8Array<ArrayBuffer> {
   const pieces = parts.flatMap(({ name, fileName, content, disposition }) => [
     `--${mark}\r\nContent-Disposition: `,
@@ -55,7 +55,7 @@ export async function postForm(
 
 export const uploadPath = '/api/user/projects/file/upload';
 
-/** Uploads over REST; what is text among the files is one by that name. */
+/** Uploads over REST; a text among the files is an empty file with that name. */
 export const uploadRest = (
   kit: Kit,
   files: Record<string, string | Uint8Array>,
@@ -71,7 +71,7 @@ export const uploadRest = (
     sending,
   );
 
-/** An operation with files behind it: https://github.com/jaydenseric/graphql-multipart-request-spec. */
+/** Sends an operation with files: https://github.com/jaydenseric/graphql-multipart-request-spec. */
 export async function postOperation(
   kit: Kit,
   operations: unknown,
@@ -95,7 +95,7 @@ export const uploadFiles = `mutation ($input: UploadFilesInput!) {
   }
 }`;
 
-/** Uploads through the graph. */
+/** Uploads through GraphQL. */
 export const uploadGraphql = (
   kit: Kit,
   files: Record<string, string | Uint8Array>,
@@ -112,7 +112,7 @@ export const uploadGraphql = (
   );
 };
 
-/** The ids of the blobs that are stored. */
+/** Returns the IDs of the stored blobs. */
 export function blobsOf(kit: Kit): string[] {
   try {
     const folder = join(kit.booted.foundation.settings.dataDir, 'files');
@@ -121,13 +121,13 @@ export function blobsOf(kit: Kit): string[] {
       .map(({ name }) => name)
       .sort();
   } catch (error) {
-    // The folder comes with the first file.
+    // The folder is created with the first file.
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
     throw error;
   }
 }
 
-/** Erases what is due, and waits until it is gone. */
+/** Erases what is due and waits for it. */
 export async function sweep(kit: Kit): Promise<void> {
   kit.booted.services.files.sweep();
   await kit.booted.background.settled();

@@ -3,8 +3,8 @@ import type { Kit } from './kit.ts';
 import { blobsOf } from './multipart.ts';
 
 /**
- * Does something, and expects that everything is stored as it was, but for the audit trail and last uses: in the database
- * and beside it. Waits before and after for what goes on in the background.
+ * Runs an operation and expects that nothing stored has changed, in the database and in files, except the audit trail
+ * and last uses. Waits for background work before and after.
  */
 export async function nothingStored<T>(kit: Kit, work: () => Promise<T>): Promise<T> {
   const stored = async () => {
@@ -17,7 +17,7 @@ export async function nothingStored<T>(kit: Kit, work: () => Promise<T>): Promis
   return result;
 }
 
-/** The same, and expects that the provider is not asked either. */
+/** Also expects that the model provider is not called. */
 export async function nothingAsked<T>(kit: Kit, work: () => Promise<T>): Promise<T> {
   const requests = kit.model.requests.length;
   const result = await nothingStored(kit, work);

@@ -5,18 +5,18 @@ import { PGlite } from '@electric-sql/pglite';
 import { marksOf } from './fingerprint.ts';
 
 /**
- * Embedded databases for tests. One starts in about a second, so a worker keeps those that a test file is done with, and
- * the next file gets them as if they were new.
+ * Embedded databases for tests. Starting one takes about a second, so a worker keeps the databases of completed test
+ * files, and resets them for the next file.
  */
 interface Kept {
   lite: PGlite;
-  /** Of each table, when it was as the dump has it. */
+  /** The marks of each table in the state of the dump. */
   marks: Map<string, string>;
 }
 
 const idle: Kept[] = [];
 
-/** What can be written of each table. */
+/** Selects the writable columns of each table. */
 const tablesStatement = `SELECT table_name AS name,
     string_agg(format('%I', column_name), ', ' ORDER BY ordinal_position) FILTER (WHERE is_generated = 'NEVER') AS columns
   FROM information_schema.tables JOIN information_schema.columns USING (table_schema, table_name)
@@ -30,7 +30,7 @@ const marks = (lite: PGlite, tables: readonly { name: string }[]) =>
     tables.map(({ name }) => name),
   );
 
-/** The dump of a database that has beside everything a copy of it to come back to. */
+/** Dumps a database together with a copy of its rows for resetting it. */
 export async function dumpOf(lite: PGlite): Promise<Blob> {
   const copies = (await tablesOf(lite)).map(({ name }) => `CREATE TABLE origin."${name}" AS TABLE "${name}";`);
   await lite.exec(`CREATE SCHEMA origin; ${copies.join('\n')}
@@ -39,7 +39,7 @@ export async function dumpOf(lite: PGlite): Promise<Blob> {
   return lite.dumpDataDir('none');
 }
 
-/** A database as the dump of the global set-up has it, and what gives it back when its server is closed. */
+/** Returns a database in the state of the global setup, and a function that returns it when its server is closed. */
 export async function takePGlite(): Promise<{ lite: PGlite; giveBack: () => Promise<void> }> {
   const { lite, marks } = idle.pop() ?? (await startPGlite());
   return { lite, giveBack: () => giveBack({ lite, marks }) };
@@ -64,13 +64,13 @@ async function giveBack({ lite, marks: before }: Kept): Promise<void> {
   const tables = await tablesOf(lite);
   const now = await marks(lite, tables);
   const changed = tables.filter(({ name }) => now.get(name) !== before.get(name));
-  // As a replica: no trigger of the audit trail refuses, and no foreign key asks for an order.
+  // In replica mode, the triggers of the audit trail do not reject changes, and foreign keys impose no order.
   await lite.exec(`BEGIN; SET LOCAL session_replication_role = replica;
     ${changed.map(({ name }) => `DELETE FROM "${name}";`).join('\n')}
     ${changed.map(({ name, columns }) => `INSERT INTO "${name}" (${columns}) SELECT ${columns} FROM origin."${name}";`).join('\n')}
     SELECT setval(name, coalesce(last_value, start_value), last_value IS NOT NULL) FROM origin.sequences;
     COMMIT;`);
-  // Nothing vacuums by itself here.
+  // There is no autovacuum here.
   for (const { name } of changed) await lite.exec(`VACUUM "${name}"`);
   idle.push({ lite, marks: await marks(lite, tables) });
 }

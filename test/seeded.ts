@@ -1,17 +1,17 @@
 import { randomInt } from 'node:crypto';
 import { onTestFailed } from 'vitest';
 
-/** Chances that come again with the same seed. */
+/** Random choices that can be repeated with the same seed. */
 export interface Chance {
   /** 0 to `limit` - 1. */
   below(limit: number): number;
   pick<T>(items: readonly T[]): T;
-  /** So many different numbers below a limit, the smallest first. */
+  /** Returns this number of different numbers below a limit, in ascending order. */
   several(count: number, limit: number): number[];
 }
 
 /**
- * Chances of their own for each run of a test, or those of `TEST_SEED`. A test that fails prints its seed. Call it within
+ * Returns random choices for one run of a test, or those of `TEST_SEED`. A failing test prints its seed. Call it within
  * the test.
  */
 export function seeded(): Chance {

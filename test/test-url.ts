@@ -1,2 +1,2 @@
-/** Where the servers of the tests say that they are. */
+/** The URL of the servers in tests. */
 export const testUrl = 'http://latchkey.test';

@@ -5,14 +5,15 @@ import { type Kit, startKit } from '../../test/kit.ts';
 import { permissionNames } from '../rest/permission-names.ts';
 import { type Permission, permissions, type Role, roles } from './permissions.ts';
 
-/** Random sequences of what callers can do to credentials, held after every step against the rules written down here. */
+/** Runs random sequences of operations on credentials and compares every step with the rules that this file states. */
 let kit: Kit;
 beforeAll(async () => {
   kit = await startKit();
 });
 afterAll(() => kit?.close());
 
-// The model: what every credential may do, from what was done so far. Of the code under test it takes names alone.
+// The model: what every credential is allowed to do, derived from the operations so far. It takes only names from the
+// code under test.
 
 const limited: Permission[] = ['read:agents', 'write:chat'];
 const basic: Permission[] = [
@@ -27,9 +28,9 @@ interface Account {
   id: string;
   role: Role;
   active: boolean;
-  /** Of a person: how they log in. */
+  /** The login of a person. */
   login?: { email: string; password: string };
-  /** Of a service account: the key that acts as it. */
+  /** The key of a service account. */
   key?: Token;
 }
 
@@ -46,9 +47,9 @@ interface Token {
   project: Project | null;
   ends: 'never' | 'later' | 'over';
   disabled: boolean;
-  /** Revoked, or deleted with whatever it belonged to. */
+  /** Set when the token was revoked, or deleted with its project, key or user. */
   gone: boolean;
-  /** The one that it has, and the one before while that works on. */
+  /** The current secret, and the previous one while its overlap lasts. */
   secrets: [current: string, previous?: string];
 }
 
@@ -62,7 +63,7 @@ interface World {
 
 const works = ({ gone, disabled, ends }: Token): boolean => !gone && !disabled && ends !== 'over';
 
-/** What a credential may do; null when it opens nothing. */
+/** Returns the permissions of a credential, or null when it does not work. */
 function rightsOf(token: Token): Permission[] | null {
   const { kind, account, project } = token;
   const owner = kind === 'personal' ? account : project?.owner;
@@ -72,7 +73,7 @@ function rightsOf(token: Token): Permission[] | null {
   return permissions.filter((name) => [...limits, owner?.key?.scopes].every((limit) => limit?.includes(name) ?? true));
 }
 
-/** The end of tokens, for good. */
+/** Ends the matching tokens permanently. */
 function end(world: World, which: (token: Token) => boolean): void {
   for (const token of world.tokens.filter(which)) token.gone = true;
 }
@@ -99,7 +100,7 @@ function erase(world: World, account: Account): void {
   world.projects = world.projects.filter(({ owner }) => owner !== account);
 }
 
-// The steps: each is done by some credential that works then, and may be refused.
+// The steps. Each is performed by a credential that works at that time, and may be denied.
 
 type Operation =
   | 'person'
@@ -121,26 +122,29 @@ type Operation =
 
 interface Step {
   do: Operation;
-  /** Who does it, and to what: places in the lists of what there is then. */
+  /** The actor and the object, as positions in the lists of what exists at that time. */
   by: number;
   on: number;
-  /** Whether to look for that among what is the actor's own first. */
+  /** Set to look for the object among the actor's own first. */
   own: boolean;
-  /** Of what is made, or the person's from then on. */
+  /** The role of the created object, or the new role of a person. */
   role: Role;
   scopes: Permission[] | null;
-  /** Of an update. */
+  /** The change of an update. */
   change: { role?: Role; scopes?: Permission[] | null; disabled?: boolean; ends?: 'never' | 'later' };
-  /** The other of two ways: an `sk-` key, an end, an overlap, a project token by way of the keys' own mutations. */
+  /**
+   * Selects the other of two variants: an `sk-` key, an expiry, an overlap, a project token through the mutations of
+   * API keys.
+   */
   other: boolean;
-  /** Of an example: how it ends. */
+  /** The expected outcome of an example. */
   ends?: 'done' | 'refused';
 }
 
-/** What a step changed: the tokens that it made or changed, and what else somebody was given the use of. */
+/** The effects of a step: the tokens that it created or changed, and what another principal gained. */
 interface Done {
   touched: Token[];
-  /** The one that was made, changed or renewed by itself: without scopes only by one without. */
+  /** The token that was created, changed or regenerated. Only a token without scopes can create one without scopes. */
   granted?: Token;
   given?: readonly Permission[];
 }
@@ -148,7 +152,7 @@ type Outcome = Done | 'refused' | 'nothing there';
 
 const refusals = ['FORBIDDEN', 'BAD_USER_INPUT', 'CONFLICT', 'NOT_FOUND', 'UNAUTHENTICATED'];
 
-/** Sends a mutation; null when it was refused for a reason that a caller is meant to see. */
+/** Sends a mutation. Returns null when it was denied with an error that callers are meant to see. */
 async function call(by: Token, permission: Permission, field: string, type: string, input: object, reply = '') {
   const query = `mutation ($input: ${type}!) { ${field}(input: $input) { __typename ${reply} } }`;
   const { data, errors } = await kit.gql(query, { input }, by.secrets[0]);
@@ -160,7 +164,7 @@ async function call(by: Token, permission: Permission, field: string, type: stri
   return data[field];
 }
 
-/** The same without an input: what a login session does to itself. */
+/** Sends a mutation without an input, which a login session performs on itself. */
 async function callBare(by: Token, field: string, reply: string) {
   const { data, errors } = await kit.gql(`mutation { ${field} { ${reply} } }`, {}, by.secrets[0]);
   if (errors.length === 0) return data[field];
@@ -168,12 +172,12 @@ async function callBare(by: Token, field: string, reply: string) {
   return null;
 }
 
-/** What was done to a project and its tokens, or to personal tokens, is its owner's alone to do. */
+/** Only the owner can change a project, its tokens or personal access tokens. */
 const ownedBy = (by: Token, owner: Account | undefined) => expect(owner?.id, 'another’s').toBe(by.account.id);
 
 const at = <T>(list: readonly T[], place: number): T | undefined => list.at(place % Math.max(1, list.length));
 const tomorrow = () => new Date(Date.now() + 24 * 3600 * 1000).toISOString();
-/** An address sees at most 50 attempts to log in that fail in 15 minutes, and the test is one address. */
+/** An address can make 50 failed login attempts in 15 minutes, and this test runs from one address. */
 let failedLogins = 0;
 
 function operations(world: World): Record<Operation, (by: Token, step: Step) => Promise<Outcome>> {
@@ -185,7 +189,7 @@ function operations(world: World): Record<Operation, (by: Token, step: Step) => 
     (own ? at(list.filter(isOwn), on) : undefined) ?? at(list, on);
   const mine = (by: Token) => (token: Token) => token !== by && ofAccount(by.account)(token);
   const person = (step: Step) => at(world.people, step.on);
-  /** What happens to a person, and what of theirs it may change. */
+  /** Performs an administrative operation on a person and applies its effect to the model. */
   async function administer(by: Token, step: Step, field: string, input: object, change: (account: Account) => void) {
     const account = person(step);
     if (!account) return 'nothing there';
@@ -301,7 +305,7 @@ function operations(world: World): Record<Operation, (by: Token, step: Step) => 
       if (field === 'updateProjectToken') ownedBy(by, token.project?.owner);
       const { account } = token;
       const { role = account.role, scopes, disabled } = change;
-      // A role that is given without scopes cuts those there are, for good.
+      // A new role without scopes permanently reduces existing scopes.
       if (scopes !== undefined) token.scopes = scopes;
       else if (role !== account.role)
         token.scopes = token.scopes?.filter((name) => heldBy[role].includes(name)) ?? null;
@@ -353,7 +357,7 @@ function operations(world: World): Record<Operation, (by: Token, step: Step) => 
       if (token.kind !== 'key') ownedBy(by, token.project?.owner ?? token.account);
       else erase(world, token.account);
       token.gone = true;
-      // A personal token ends whichever of its user's others may make tokens at all.
+      // A personal access token can revoke any token of its user that is allowed to create tokens.
       return { touched: token.kind === 'personal' ? [] : [token] };
     },
 
@@ -398,7 +402,7 @@ function operations(world: World): Record<Operation, (by: Token, step: Step) => 
       return { touched: [] };
     },
 
-    /** Nobody does this: the day comes on which a token ends, or the secret that it had before. */
+    /** Not an operation of a caller: the expiry of a token, or the end of an overlap, is reached. */
     async elapse(_by, step) {
       const ending = world.tokens.filter(
         ({ kind, ends, gone, secrets }) => kind !== 'session' && !gone && (ends === 'later' || secrets[1]),
@@ -418,7 +422,7 @@ function operations(world: World): Record<Operation, (by: Token, step: Step) => 
   };
 }
 
-/** Every run begins with these: keys that can do much, more or less, a person, and projects of theirs. */
+/** Every run starts with these objects: keys with many and with few permissions, a person, and projects of theirs. */
 async function opening(): Promise<World> {
   const world: World = { tokens: [], people: [], projects: [], spent: [] };
   const key = async (role: Role, scopes: Permission[] | null) => {
@@ -437,7 +441,7 @@ async function opening(): Promise<World> {
   return world;
 }
 
-/** What the server says that a secret may do; null when it opens nothing. */
+/** Returns the permissions that the server reports for a secret, or null when it does not work. */
 async function asked(secret: string): Promise<string[] | null> {
   const { status, data, errors } = await kit.gql('{ viewer { permissions } }', {}, secret);
   if (data) return permissionNames(data.viewer.permissions).sort();
@@ -445,7 +449,7 @@ async function asked(secret: string): Promise<string[] | null> {
   return null;
 }
 
-/** Asks every secret there ever was, holds it against the model, and returns what each token may do. */
+/** Checks every secret that ever existed against the model and returns the permissions of each token. */
 async function check(world: World): Promise<Map<Token, readonly string[]>> {
   const known = world.tokens.flatMap((token) => token.secrets.map((secret) => ({ token, secret: secret as string })));
   const answers = await Promise.all(known.map(async ({ token, secret }) => ({ token, rights: await asked(secret) })));
@@ -461,7 +465,7 @@ async function check(world: World): Promise<Map<Token, readonly string[]>> {
 const beyond = (some: readonly string[], others: readonly string[]): string[] =>
   some.filter((name) => !others.includes(name));
 
-// Few names, each with its weight, so that chains grow long before they run out of rights.
+// Few names with a weight each, so that chains of tokens grow long before their permissions run out.
 const makers: Permission[] = ['manage:api_keys', 'write:tokens', 'write:projects'];
 const some = fc.subarray<Permission>(
   [...makers, 'manage:users', 'read:agents', 'write:chat', 'read:chat', 'read:audit'],
@@ -479,7 +483,7 @@ const confined = fc.oneof(
 );
 const anyRole = fc.constantFrom(...roles);
 const mostly = (role: Role) => fc.oneof({ weight: 3, arbitrary: fc.constant(role) }, { weight: 2, arbitrary: anyRole });
-/** The first that there was, one of the newest, or any. */
+/** The first object, one of the newest, or any. */
 const place = fc.oneof(fc.constant(0), fc.integer({ min: -3, max: -1 }), fc.nat({ max: 30 }));
 
 const doing = (
@@ -535,10 +539,12 @@ const step =
   });
 const does = step('done');
 const fails = step('refused');
-/** Sequences in which every operation succeeds at least once; places count what works, or is there, at that moment. */
+/**
+ * Sequences in which every operation succeeds at least once. Positions refer to what works or exists at that moment.
+ */
 const examples: Step[][] = [
   [
-    // A service account's tokens shrink, rest and end with its key.
+    // The tokens of a service account are reduced, paused and ended with its key.
     does('personal', 2),
     does('personal', -1, { scopes: ['write:tokens', 'read:chat'], other: true }),
     fails('personal', -1),
@@ -556,7 +562,7 @@ const examples: Step[][] = [
     does('end', 0, { on: 2 }),
   ],
   [
-    // A person's shrink and rest with the person, and end with them.
+    // The tokens of a person are reduced, paused and ended with the person.
     does('personal', 3),
     does('personal', 3, { scopes: ['read:chat', 'write:chat'] }),
     does('projectToken', 3, { own: true, scopes: ['read:chat', 'write:chat'] }),
@@ -574,7 +580,7 @@ const examples: Step[][] = [
     does('deleteUser', 0),
   ],
   [
-    // What was made makes, and what is scoped makes nothing above itself.
+    // A created token creates others; a scoped token creates none with more permissions than its own.
     does('person', 0, { role: 'ADMIN' }),
     does('login', 0, { on: -1 }),
     does('personal', -1, { scopes: ['manage:api_keys', 'write:projects', 'read:agents'] }),
@@ -587,7 +593,7 @@ const examples: Step[][] = [
     does('deleteProject', -3, { own: true }),
   ],
   [
-    // An `sk-` key stands behind its tokens as any other does, and an old secret works as long as its overlap.
+    // An `sk-` key limits its tokens like any other key, and a superseded secret works during its overlap.
     does('key', 0, { other: true }),
     does('personal', -1),
     does('project', -2),
@@ -599,7 +605,7 @@ const examples: Step[][] = [
     does('elapse', 0),
   ],
   [
-    // Ways up, blows at somebody above, and reaches into what is another's.
+    // Attempts at privilege escalation, at objects of principals with more permissions, and at objects of other users.
     does('key', 0, { role: 'ADMIN', scopes: ['manage:users', 'read:agents', 'write:chat'] }),
     fails('key', 1, { role: 'LIMITED' }),
     fails('update', 1, { change: { disabled: true } }),
@@ -638,19 +644,19 @@ test('AZR 2, TOK 7, TOK 8, TOK 10: rights never exceed role, scopes, project or 
         const outcome = await operations(world)[taken.do](by, taken);
         if (taken.ends)
           expect([taken.do, typeof outcome === 'string' ? outcome : 'done']).toEqual([taken.do, taken.ends]);
-        // A refusal changed nothing: the model stayed as it was.
+        // A denied operation changed nothing: the model is unchanged.
         const after = await check(world);
         if (outcome === 'refused') count.refused += 1;
         if (typeof outcome === 'string') continue;
         done.set(taken.do, (done.get(taken.do) ?? 0) + 1);
         if (!first.has(by)) count.chained += 1;
-        // Neither what was touched nor what became of it was more than the actor.
+        // Neither the changed object nor its new state had more permissions than the actor.
         const touched = outcome.touched.flatMap((token) => [before.get(token) ?? [], after.get(token) ?? []]);
         expect(beyond([outcome.given ?? [], ...touched].flat(), allowed)).toEqual([]);
         if (outcome.granted?.scopes === null) expect(scopesBefore).toBeNull();
         for (const [token, rights] of after) {
           const gained = beyond(rights, before.get(token) ?? []);
-          // Who logs in proves to be the person; nobody grants them anything.
+          // Logging in proves an identity; no other principal grants the permissions.
           if (taken.do !== 'login') expect(beyond(gained, allowed)).toEqual([]);
           if (before.has(token) && gained.length > 0) count.widened += 1;
           if (beyond(before.get(token) ?? [], rights).length > 0) count.narrowed += 1;
@@ -660,7 +666,7 @@ test('AZR 2, TOK 7, TOK 8, TOK 10: rights never exceed role, scopes, project or 
     }),
     { numRuns: 15 + examples.length, examples: examples.map((steps): [Step[]] => [steps]) },
   );
-  // The property says nothing unless much was done, by tokens that were made; the examples see to that.
+  // The property is only meaningful if many operations were performed, by created tokens too. The examples ensure that.
   for (const name of Object.keys(operations({ tokens: [], people: [], projects: [], spent: [] })))
     expect(done.get(name as Operation), name).toBeGreaterThan(0);
   for (const [name, times] of Object.entries(count)) expect(times, name).toBeGreaterThan(0);

@@ -15,7 +15,7 @@ import {
 
 const role = fc.constantFrom(...roles);
 const permission = fc.constantFrom(...permissions);
-/** Names of permissions, and whatever else a row of the database might hold. */
+/** Names of permissions, and other texts that a database row could contain. */
 const scopes = fc.array(fc.oneof(permission, fc.string(), fc.constantFrom('', 'admin', '__proto__', 'constructor')));
 
 describe('the table', () => {
@@ -46,7 +46,7 @@ describe('the table', () => {
     const confined = permissions.filter(holdsInProject);
     const beyond = /^manage:(?!chat$)|^read:(analytics|query_history|audit|users)$|^write:(tokens|agents)$|^use:/;
     expect(confined.filter((name) => beyond.test(name))).toEqual([]);
-    // Of a project there is something to do, and the least role can do some of it.
+    // A project token has permissions to use, some of them with the lowest role.
     expect(confined).toEqual(expect.arrayContaining(['read:agents', 'write:chat', 'read:chat', 'write:projects']));
     const marked = Object.entries(permissionTable).filter(([, { inProject }]) => inProject);
     expect(marked.map(([name]) => name).sort()).toEqual([...confined].sort());
@@ -148,7 +148,7 @@ describe('cuts', () => {
     keyScopes: fc.option(held),
   });
   type Cut = (from: ReadonlySet<Permission>) => ReadonlySet<Permission>;
-  /** Each part of what limits a credential, as a cut of its own. */
+  /** Each restriction of a credential as a separate cut. */
   const cutsOf = ({ role: name, scopes: wanted, confined, ownerRole, keyScopes }: Parts): Cut[] => [
     (from) => intersection(from, rolePermissions(name)),
     (from) => intersection(from, effectivePermissions('ADMIN', wanted)),
@@ -186,7 +186,7 @@ describe('cuts', () => {
           const shuffled = order.map((index) => cuts[index] as Cut);
           expect(sorted(reduced(everything, shuffled))).toEqual(sorted(rights));
           expect(sorted(reduced(rights, shuffled))).toEqual(sorted(rights));
-          // Role and scopes at once are the two of them one after the other.
+          // Applying role and scopes together equals applying them one after the other.
           const together = effectivePermissions(given.role, given.scopes);
           expect(sorted(reduced(together, cuts.slice(2)))).toEqual(sorted(rights));
           expect(sorted(effectivePermissions(given.role, sorted(together)))).toEqual(sorted(together));

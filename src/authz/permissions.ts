@@ -1,6 +1,6 @@
 /**
- * The vocabulary of permissions and the table of what each role holds: the only place where either is written.
- * The schema's `@requiresScopes`, its field descriptions, schema/permissions.md and the test matrix come from here.
+ * The vocabulary of permissions and the table of the permissions of each role, both defined only here. The schema's
+ * `@requiresScopes`, its field descriptions, schema/permissions.md and the test matrix are derived from this table.
  */
 export const roles = ['LIMITED', 'BASIC', 'ADMIN'] as const;
 export type Role = (typeof roles)[number];
@@ -8,9 +8,12 @@ export type Role = (typeof roles)[number];
 interface Definition {
   title: string;
   allows: string;
-  /** The least of the roles that holds it; every role above does too. */
+  /** The lowest role that has the permission; every higher role has it too. */
   from: Role;
-  /** Whether it means something within one project alone: a token that is confined to one holds no other. */
+  /**
+   * Set when the permission applies within one project: a token that is restricted to a project can have no other
+   * permission.
+   */
   inProject?: true;
   /** Its mutations create, change or revoke credentials, and reject a secret that was replaced. */
   credentials?: true;
@@ -89,7 +92,7 @@ export type Permission = keyof typeof table;
 export const permissionTable: Readonly<Record<Permission, Definition>> = table;
 export const permissions = Object.keys(table) as Permission[];
 
-/** The permission as a constant: `READ_AGENTS` for `read:agents`. */
+/** Returns the permission as a constant: `READ_AGENTS` for `read:agents`. */
 export const permissionConstant = (name: Permission): string => name.toUpperCase().replace(/\W/g, '_');
 
 export const isPermission = (name: string): name is Permission => Object.hasOwn(table, name);
@@ -101,22 +104,22 @@ const granted = Object.fromEntries(
   ]),
 ) as unknown as Record<Role, ReadonlySet<Permission>>;
 
-/** Everything that a role holds. */
+/** Returns all permissions of a role. */
 export const rolePermissions = (role: Role): ReadonlySet<Permission> => granted[role];
 
-/** Whether a token that is confined to a project can hold it. */
+/** Returns whether a token that is restricted to a project can have the permission. */
 export const holdsInProject = (name: Permission): boolean => permissionTable[name].inProject ?? false;
 
 /** Whether mutations that require the permission create, change or revoke credentials. */
 export const concernsCredentials = (name: Permission): boolean => permissionTable[name].credentials ?? false;
 
-/** What both hold. */
+/** Returns the permissions that are in both sets. */
 export const intersection = (some: ReadonlySet<Permission>, others: ReadonlySet<Permission>): ReadonlySet<Permission> =>
   new Set([...some].filter((name) => others.has(name)));
 
 /**
- * What a credential may do: the role's permissions, cut to the token's scopes.
- * `scopes: null` is all of the role's; an unknown scope grants nothing.
+ * Returns the permissions of a credential: those of the role, restricted to the token's scopes. With `scopes: null`,
+ * all permissions of the role. An unknown scope grants nothing.
  */
 export function effectivePermissions(role: Role, scopes: readonly string[] | null): ReadonlySet<Permission> {
   const held = granted[role];

@@ -1,39 +1,44 @@
 import { forbidden, unauthenticated } from '../errors.ts';
 import type { Permission, Role } from './permissions.ts';
 
-/** Where a request came from, for the audit trail and "last used". */
+/** The network side of a request, recorded in the audit trail and as "last used". */
 export interface Client {
   address: string | null;
   userAgent: string | null;
-  /** The origin of the page that made the request, as its browser says; absent where none did. */
+  /** The value of the `Origin` header; absent when the request has none. */
   origin?: string | null;
 }
 
-/** The kinds of credentials, by what they act as: see `TokenKind` in prisma/schema.prisma. */
+/** The kinds of credentials; see `TokenKind` in prisma/schema.prisma. */
 export type CredentialKind = 'API_KEY' | 'PERSONAL' | 'ANYTHINGLLM' | 'PROJECT' | 'SESSION' | 'EMBED';
 
-/** The token that opened a request. */
+/** The token that authenticated a request. */
 export interface Credential {
   tokenId: number;
   kind: CredentialKind;
   name: string | null;
-  /** null: everything that the role allows. */
+  /** Null: all permissions of the role. */
   scopes: readonly string[] | null;
-  /** The project that it is confined to; null: none. */
+  /** The project that the token is restricted to, or null. */
   projectId: number | null;
-  /** The owner of that project, whose rights are its limit. */
+  /** The owner of that project, whose permissions limit those of the token. */
   projectOwnerId: string | null;
-  /** Whether it was presented by the secret before its last regeneration, which works on for a while. */
+  /**
+   * Set when the token was presented with the secret before its last regeneration, which works until its overlap ends.
+   */
   superseded: boolean;
   /** The number of regenerations of the credential when it was authenticated. */
   secretVersion: number;
   createdAt: Date;
-  /** When it stops to open anything, whatever the reason: its own expiry, its overlap's, or that of the key behind it. */
+  /**
+   * The time when the token stops working: its own expiry, the end of its overlap, or the expiry of the key that it
+   * depends on.
+   */
   expiresAt: Date | null;
   lastUsedAt: Date | null;
 }
 
-/** Whoever calls, after their credential was checked. Made anew for every request from current rows. */
+/** The authenticated user and credential of a request. Built for every request from current database rows. */
 export interface Principal {
   userId: string;
   name: string;
@@ -43,11 +48,14 @@ export interface Principal {
   credential: Credential;
   permissions: ReadonlySet<Permission>;
   client: Client;
-  /** When the credential was looked up, by `performance.now()`: what ends it later ends what it opened. */
+  /**
+   * The value of `performance.now()` when the credential was looked up. A credential that is ended later ends what it
+   * opened.
+   */
   authenticatedAt: number;
 }
 
-/** null is a stranger: nobody presented a credential. */
+/** Null for an anonymous request. */
 export type Viewer = Principal | null;
 
 export const can = (viewer: Viewer, permission: Permission): boolean => viewer?.permissions.has(permission) ?? false;
@@ -56,15 +64,15 @@ export const can = (viewer: Viewer, permission: Permission): boolean => viewer?.
 export const withSetting = (viewer: Viewer, message: string, setting: string): string =>
   can(viewer, 'manage:settings') ? `${message} Set ${setting} to enable it.` : message;
 
-/** Throws UNAUTHENTICATED for a stranger. */
+/** Returns the principal. Throws UNAUTHENTICATED for an anonymous request. */
 export function signedIn(viewer: Viewer): Principal {
   if (!viewer) throw unauthenticated();
   return viewer;
 }
 
 /**
- * Returns the caller. Throws UNAUTHENTICATED for an anonymous request and FORBIDDEN, naming the missing permissions, for
- * a credential that lacks one of them.
+ * Returns the principal. Throws UNAUTHENTICATED for an anonymous request and FORBIDDEN, naming the missing permissions,
+ * for a credential that lacks one of them.
  */
 export function demand(viewer: Viewer, ...permissions: readonly Permission[]): Principal {
   const principal = signedIn(viewer);

@@ -1,18 +1,17 @@
 import type { Prisma } from '../generated/prisma/client.ts';
-import { rolePermissions, roles } from './permissions.ts';
 import { can, type Principal } from './principal.ts';
 
-/** The kinds of tokens that act as a service account; each such user has exactly one of them. */
+/** The kinds of tokens that act as a service account. Each such user has exactly one of them. */
 export const serviceAccountKinds = ['API_KEY', 'ANYTHINGLLM', 'PROJECT'] as const;
 
 /**
- * Object rules as where-builders. Every read and every write goes through one of these, so that
- * "not there" and "not yours" are one code path and one answer.
+ * Object-level rules as where-builders. Every read and write uses one of them, so that "does not exist" and "belongs to
+ * another user" are one code path with one response.
  */
 export const visible = {
   /**
-   * Public and built-in agents, one's own, those shared with one; all of them for `manage:agents`. The user of a token
-   * that is confined to a project has none of its own, and nobody shares with it.
+   * Public and built-in agents, the principal's own agents and those shared with the principal; all agents for
+   * `manage:agents`. The user of a project token owns no agents, and none are shared with it.
    */
   agents: (principal: Principal): Prisma.AgentWhereInput =>
     can(principal, 'manage:agents')
@@ -26,12 +25,12 @@ export const visible = {
           ],
         },
 
-  /** Of these, those that a chat can be had with, and that give it their files. */
+  /** The visible agents that can be used for a chat and whose files the principal can read. */
   usableAgents: (principal: Principal): Prisma.AgentWhereInput => ({
     AND: [visible.agents(principal), { deletedAt: null }],
   }),
 
-  /** One's own agents and those shared with one for editing; all of them for `manage:agents`. */
+  /** The principal's own agents and those shared for editing; all agents for `manage:agents`. */
   editableAgents: (principal: Principal): Prisma.AgentWhereInput =>
     can(principal, 'manage:agents')
       ? {}
@@ -40,13 +39,17 @@ export const visible = {
           OR: [{ ownerId: principal.userId }, { shares: { some: { userId: principal.userId, permission: 'EDITOR' } } }],
         },
 
-  /** Whom one may share with, delete or publish: owners and `manage:agents`; an editor is neither. */
+  /**
+   * The agents that the principal can share, delete or publish: those it owns, and all agents for `manage:agents`.
+   * Editors are not included.
+   */
   ownedAgents: (principal: Principal): Prisma.AgentWhereInput =>
     can(principal, 'manage:agents') ? {} : { isBuiltin: false, ownerId: principal.userId },
 
   /**
-   * One's own sessions. A project's owner and its tokens see one another's chats in it, if they may read chats at all:
-   * to go on with a chat is to read it. A confined token sees nothing outside of its project.
+   * The principal's own sessions. The owner of a project and its tokens can read each other's chats in the project if
+   * they hold `read:chat`, since continuing a chat requires reading it. A project token sees no session outside its
+   * project.
    */
   chatSessions: (principal: Principal): Prisma.ChatSessionWhereInput => {
     const { userId, credential } = principal;
@@ -58,20 +61,23 @@ export const visible = {
       : { deletedAt: null, userId };
   },
 
-  /** Those that one looks after. A project's owner: all of its chats; its tokens go on with them, and look after their own. */
+  /**
+   * The sessions that the principal can rename, share and delete. The owner of a project manages all of its chats; its
+   * tokens manage their own.
+   */
   ownChatSessions: (principal: Principal): Prisma.ChatSessionWhereInput => ({
     AND: [visible.chatSessions(principal), principal.credential.projectId === null ? {} : { userId: principal.userId }],
   }),
 
   chatMessages: (principal: Principal): Prisma.ChatMessageWhereInput => ({ session: visible.chatSessions(principal) }),
 
-  /** For `read:query_history`: everybody's, as long as the session is there. */
+  /** For `read:query_history`: the feedback of all users, as long as the session exists. */
   feedback: (): Prisma.FeedbackWhereInput => ({ message: { session: { deletedAt: null } } }),
 
   /**
-   * Public documents, one's own, those of one's own projects, and those of the files that were given to an agent one may
-   * use. For `manage:documents` all of them but the private ones of other people's projects and files. For a token that
-   * is confined to a project, that project's and no others.
+   * Public documents, the principal's own documents, those of its projects, and those of files that belong to an agent
+   * the principal can use. For `manage:documents`, all documents except private ones of other users' projects and
+   * files. For a project token, the documents of that project only.
    */
   documents: (principal: Principal): Prisma.DocumentWhereInput => {
     const { userId, credential } = principal;
@@ -90,9 +96,9 @@ export const visible = {
   },
 
   /**
-   * One's own files. Who may see projects sees those of their own projects; who may read chats also those of agents that
-   * they may use, and of chats that they may read or that are public. A token that is confined to a project sees, beside
-   * its own, that project's and those of its chats.
+   * The principal's own files. With `write:projects`, also the files of its projects; with `read:chat`, also those of
+   * agents that it can use and of chats that it can read or that are public. A project token sees its own files, those
+   * of its project and those of its chats.
    */
   files: (principal: Principal): Prisma.FileWhereInput => {
     const { credential } = principal;
@@ -114,7 +120,10 @@ export const visible = {
     };
   },
 
-  /** Of an agent's files one's own, and, where one may use the agent, all of them; a confined token sees no others by it. */
+  /**
+   * The principal's own files of an agent and, if the principal can use the agent, all of them. A project token sees no
+   * others through an agent.
+   */
   agentFiles: (principal: Principal): Prisma.FileWhereInput =>
     principal.credential.projectId === null
       ? {
@@ -122,10 +131,10 @@ export const visible = {
         }
       : visible.files(principal),
 
-  /** The files that one may give to projects and agents, and delete: those that one uploaded. */
+  /** The files that the principal can add to projects and agents, and delete: those that it uploaded. */
   ownFiles: ({ userId }: Principal): Prisma.FileWhereInput => ({ ownerId: userId }),
 
-  /** One's own projects; for a token that is confined to one, that one. */
+  /** The principal's own projects; for a project token, its project. */
   projects: (principal: Principal): Prisma.ProjectWhereInput =>
     principal.credential.projectId === null ? { ownerId: principal.userId } : { id: principal.credential.projectId },
 
@@ -146,17 +155,17 @@ export const visible = {
     tokens: { none: { kind: { in: ['PROJECT', 'EMBED'] } } },
   }),
 
-  /** The keys that act as a user of their own, whatever their prefix. */
+  /** The keys that act as their own user, with any prefix. */
   apiKeys: (): Prisma.TokenWhereInput => ({ kind: { in: [...serviceAccountKinds] }, revokedAt: null }),
 
-  /** The tokens of the projects that one may see. */
+  /** The tokens of the projects that the principal can see. */
   projectTokens: (principal: Principal): Prisma.TokenWhereInput => ({
     kind: 'PROJECT',
     revokedAt: null,
     project: visible.projects(principal),
   }),
 
-  /** One's own personal access tokens that still work. */
+  /** The principal's own personal access tokens that still work. */
   personalAccessTokens: (principal: Principal, now = new Date()): Prisma.TokenWhereInput => ({
     kind: 'PERSONAL',
     userId: principal.userId,

@@ -49,10 +49,10 @@ export const builder = new SchemaBuilder<SchemaTypes>({
     PrismaPlugin,
   ],
   scopeAuth: {
-    // Without this, two scopes in one map mean that either suffices.
+    // By default, one of two scopes in a map is sufficient.
     defaultStrategy: 'all',
     authorizeOnSubscribe: true,
-    // The scopes throw what is missing, and that error is the answer.
+    // The scopes throw an error that names what is missing.
     authScopes: ({ principal }) => ({
       permission: (permission) => demand(principal, permission) !== null,
       permissions: (permissions) => demand(principal, ...permissions) !== null,
@@ -95,7 +95,7 @@ export const builder = new SchemaBuilder<SchemaTypes>({
       listSize: ({ ids }) => ids.length,
       resolve: async (_root, { ids }, context, info): Promise<unknown[]> => {
         const readable = await readableNodes(ids, context);
-        // Not the function that is handed in: that one fetches all ids of the arguments, whichever it is given.
+        // The resolver that is passed in fetches all IDs of the arguments, regardless of its own argument.
         const nodes: unknown[] = await resolveNodes(builder, context, info, readable);
         const key = ({ typename, id }: { typename: string; id: string }) => `${typename}:${id}`;
         const byKey = new Map(readable.map((id, index) => [key(id), nodes[index]]));

@@ -70,7 +70,7 @@ export function connection<Row extends object>(
   };
 }
 
-/** The `include` of a list's query: the relations that the selection under `edges.node` or `nodes` asks for. */
+/** Returns the `include` of a list's query: the relations that are selected under `edges.node` or `nodes`. */
 export const nodeQuery = (context: Context, info: GraphQLResolveInfo): object =>
   queryFromInfo({ context, info, paths: [['edges', 'node'], ['nodes']] });
 
@@ -84,8 +84,8 @@ builder.globalConnectionField('totalCount', (t) =>
 type Nested<Query> = (query: Query, path: unknown) => Query & { select?: object };
 
 /**
- * The `select` of a list that hangs from a thing: its rows, and the relations that the selection under `edges.node` or
- * `nodes` asks for, come with the thing itself. `nested` is the third argument of the field's `select`.
+ * Returns the `select` of a list that is a field of another object: its rows, and the relations that are selected under
+ * `edges.node` or `nodes`, are loaded with that object. `nested` is the third argument of the field's `select`.
  */
 export function nestedNodes<Query extends object>(
   nested: unknown,
@@ -95,6 +95,6 @@ export function nestedNodes<Query extends object>(
 ): Query {
   const paths = [[{ name: 'edges' }, { name: 'node' }], [{ name: 'nodes' }]];
   const rows = (nested as Nested<Query>)(query, { getType: () => typename, paths });
-  // Where nobody asks for the things themselves, their cursors still need these columns.
+  // Cursors need these columns even when no node is selected.
   return rows.select ? { ...rows, select: { ...order.select, ...rows.select } } : rows;
 }

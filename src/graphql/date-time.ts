@@ -1,7 +1,7 @@
 import { GraphQLError, GraphQLScalarType, type ValueNode } from 'graphql';
 import { DateTimeResolver } from 'graphql-scalars';
 
-/** Throws for a date that JavaScript has and PostgreSQL, or ISO 8601 with four digits, has not. */
+/** Throws for a date that JavaScript supports and PostgreSQL, or ISO 8601 with a four-digit year, does not. */
 function storable(date: Date, nodes?: ValueNode): Date {
   const year = date.getUTCFullYear();
   if (year >= 1 && year <= 9999) return date;
@@ -10,7 +10,7 @@ function storable(date: Date, nodes?: ValueNode): Date {
 
 const config = DateTimeResolver.toConfig();
 
-/** The usual DateTime, within the years that the database keeps. */
+/** The DateTime scalar, limited to the years that the database supports. */
 export const StorableDateTime = new GraphQLScalarType<Date, Date>({
   ...config,
   parseValue: (value) => storable(config.parseValue(value)),

@@ -1,11 +1,11 @@
-/** Documents that are kept parsed and validated. */
+/** Maximum number of cached documents. */
 const mostDocuments = 256;
-/** Characters of the longest of them. */
+/** Maximum length of a cached document, in characters. */
 const longestDocument = 10_000;
 
 /**
- * The documents that were used last. Strangers can send documents too, of any length: what is kept has a bound, in
- * their number and in their size.
+ * Returns a cache of the most recently used documents. Anonymous clients can send documents of any length, so the cache
+ * is bounded in number and in size.
  */
 export function recentDocuments<Document>() {
   const recent = new Map<string, Document>();

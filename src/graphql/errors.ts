@@ -4,7 +4,7 @@ import { internalError, knownError } from '../error-report.ts';
 import { AppError, type ErrorCode, type FieldProblem } from '../errors.ts';
 import { shortened } from '../unicode.ts';
 
-/** What HTTP says of an error that leaves nothing to answer with. */
+/** The HTTP status of an error that leaves no data to return. */
 const statuses: Partial<Record<ErrorCode, number>> = {
   UNAUTHENTICATED: 401,
   RATE_LIMITED: 429,
@@ -12,16 +12,16 @@ const statuses: Partial<Record<ErrorCode, number>> = {
   UNAVAILABLE: 503,
 };
 
-/** Where in the query an error stands. */
+/** Returns the location of an error in the document. */
 export const place = (at: GraphQLError | undefined): GraphQLErrorOptions =>
   at
     ? { nodes: at.nodes ?? null, source: at.source ?? null, positions: at.positions ?? null, path: at.path ?? null }
     : {};
 
-/** What GraphQL finds wrong with a document before it runs has, by GraphQL over HTTP, its status by media type. */
+/** For errors that GraphQL finds in a document before execution, GraphQL over HTTP defines the status by media type. */
 const ofDocument = { status: 400, spec: true };
 
-/** An AppError in GraphQL's terms. What `at` says beside it, such as a code or a status of its own, stays. */
+/** Converts an AppError to a GraphQL error. Extensions of `at`, such as its own code or status, are kept. */
 export function toGraphQLError(error: AppError, at?: GraphQLError): GraphQLError {
   const { fields, requiredPermissions, retryAfter, limit, reason, retryable, provider } = error.details;
   const status = statuses[error.code] ?? (limit ? 400 : undefined);
@@ -47,13 +47,13 @@ export function toGraphQLError(error: AppError, at?: GraphQLError): GraphQLError
   });
 }
 
-/** Characters of a message: some quote what the caller sent. */
+/** Maximum length of a message in characters; some messages quote what the caller sent. */
 const longestMessage = 500;
 export const brief = (message: string): string => shortened(message, longestMessage + 1);
 
 /**
- * Whether GraphQL says an error of the request: of its document, or of a value that does not fit where it was put.
- * What a resolver throws, or a scalar that cannot write a reply, has a path and no place in the document.
+ * Returns whether GraphQL reports an error of the request: of its document, or of a value of the wrong type. An error
+ * that a resolver or the serialization of a scalar throws has a path and no location in the document.
  */
 function isOfRequest(error: GraphQLError): boolean {
   let cause: Error = error;
@@ -61,7 +61,7 @@ function isOfRequest(error: GraphQLError): boolean {
   return cause instanceof GraphQLError && (error.path === undefined || cause.nodes !== undefined);
 }
 
-/** `Variable "$input" got invalid value 1 at "input.shares[0].userId"; …`: where that is. */
+/** Returns the location within `Variable "$input" got invalid value 1 at "input.shares[0].userId"; …`. */
 function fieldsOf({ message, originalError }: GraphQLError): FieldProblem[] | undefined {
   const variable = /^Variable "\$(\w+)"/.exec(message)?.[1];
   if (variable === undefined) return undefined;
@@ -71,10 +71,13 @@ function fieldsOf({ message, originalError }: GraphQLError): FieldProblem[] | un
   return [{ path: path.map((key) => (/^\d+$/.test(key) ? Number(key) : key)), message: problem }];
 }
 
-/** What is said of a value that must not be quoted: GraphQL’s own words would. */
+/** Replaces a message of GraphQL that would quote a value that must not be quoted. */
 const unquoted = 'The value has the wrong type.';
 
-/** What callers are told of an error that GraphQL reports or a resolver throws; null when it is not for callers. */
+/**
+ * Returns the error that callers see for an error that GraphQL reports or a resolver throws, or null when it is not
+ * meant for callers.
+ */
 export function appErrorOf(error: unknown): AppError | null {
   const original = error instanceof GraphQLError ? (error.originalError ?? error) : error;
   const known = knownError(original);
@@ -90,8 +93,8 @@ export function appErrorOf(error: unknown): AppError | null {
 }
 
 /**
- * Lets through what a caller is meant to see: AppErrors, and what GraphQL itself says of the query. Everything else
- * becomes INTERNAL with the request's id, under which the cause is logged.
+ * Returns the errors that a caller is meant to see: AppErrors and GraphQL's own messages about the request. Every other
+ * error becomes INTERNAL with the request ID, under which the cause is logged.
  */
 export function maskError(error: unknown): Error {
   const at = error instanceof GraphQLError ? error : undefined;

@@ -1,4 +1,4 @@
-/** The operations that GraphiQL opens with, one a tab. Each runs as it stands once a key is in the headers. */
+/** The operations that GraphiQL opens with, one per tab. Each runs unchanged once a key is set. */
 export const examples: readonly { title: string; query: string; variables?: string }[] = [
   {
     title: 'Ask a question',

@@ -7,16 +7,16 @@ type Path = readonly (string | number)[];
 const integer = /^-?\d{1,10}$/;
 const uuid = /^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/i;
 
-/** Whether a number fits an integer column. */
+/** Returns whether a number fits an integer column. */
 const fits = (number: number): boolean => number === (number | 0);
 
 /** Returns the global ID of an object, for payloads of deletions. */
 export const globalId = (typename: string, id: string | number): string => encodeGlobalID(typename, id);
 
-/** The parts of a global ID; null for a text that is none, such as a database ID. */
+/** Returns the parts of a global ID, or null for any other text, such as a database ID. */
 export function globalIdOf(text: string): { typename: string; id: string } | null {
   const decoded = Buffer.from(text, 'base64').toString('utf8');
-  // Base64 ignores what it cannot read: only the exact encoding is a global ID.
+  // Base64 decoding ignores invalid characters; only the exact encoding is a global ID.
   if (Buffer.from(decoded).toString('base64') !== text) return null;
   const [, typename, id] = /^([A-Z]\w*):(.+)$/s.exec(decoded) ?? [];
   return typename !== undefined && id !== undefined && nodeTypes().has(typename) ? { typename, id } : null;
@@ -26,8 +26,8 @@ const wrongType = (path: Path, typename: string, found: string) =>
   badInput([...path], `is the ID of an object of the type ${found}; expected ${typename}`);
 
 /**
- * Returns the integer database ID that a client named by it or by the global ID of the type. Whether the object exists is
- * for the service to say. Throws BAD_USER_INPUT for any other text and for the global ID of another type.
+ * Returns the integer database ID for a value that is either that ID or the global ID of the type. The service decides
+ * whether the object exists. Throws BAD_USER_INPUT for any other text and for the global ID of another type.
  */
 export function integerId(value: string | number, typename: string, path: Path): number {
   const text = String(value);
@@ -40,8 +40,8 @@ export function integerId(value: string | number, typename: string, path: Path):
 }
 
 /**
- * Returns the UUID, in lower case, that a client named by it or by the global ID of the type. Whether the object exists is
- * for the service to say. Throws BAD_USER_INPUT for any other text and for the global ID of another type.
+ * Returns the UUID, in lower case, for a value that is either that UUID or the global ID of the type. The service
+ * decides whether the object exists. Throws BAD_USER_INPUT for any other text and for the global ID of another type.
  */
 export function uuidId(value: string | number, typename: string, path: Path): string {
   const text = String(value);
@@ -54,7 +54,7 @@ export function uuidId(value: string | number, typename: string, path: Path): st
 }
 
 /**
- * Returns what a client named an object by whose own ID is any text: `global`, the ID within the global ID of the type,
+ * Returns the reference to an object whose own ID can be any text: `global`, the ID within the global ID of the type,
  * or `text`. Throws BAD_USER_INPUT for an empty text and for the global ID of another type.
  */
 export function textId(value: string | number, typename: string, path: Path): { global: string } | { text: string } {
@@ -72,7 +72,7 @@ const listOf =
   (values: readonly (string | number)[], typename: string, path: Path): T[] =>
     values.map((value, index) => read(value, typename, [...path, index]));
 
-/** Lists of IDs; an error names the entry at fault. */
+/** List variants. An error names the entry that is invalid. */
 export const integerIdList = listOf(integerId);
 export const uuidIdList = listOf(uuidId);
 export const textIdList = listOf(textId);

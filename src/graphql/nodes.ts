@@ -19,15 +19,15 @@ interface NodeRule {
 
 const rules = new Map<string, NodeRule>();
 
-/** Says who may fetch a type through `node` and `nodes`. A type without a rule cannot be fetched. */
+/** Registers the rule by which `node` and `nodes` return objects of a type. A type without a rule is not returned. */
 export function nodeRule(typename: string, rule: NodeRule): void {
   rules.set(typename, rule);
 }
 
-/** The types that `node` knows. */
+/** The types that `node` returns. */
 export const nodeTypes = (): ReadonlyMap<string, NodeRule> => rules;
 
-/** Ids of an integer column; others are dropped, since nothing has them. */
+/** Converts IDs of an integer column. Other values are dropped, since no row has them. */
 export const integerIds = (ids: string[]): number[] =>
   ids.map(Number).filter((id) => Number.isInteger(id) && Math.abs(id) <= 0x7fff_ffff);
 
@@ -37,8 +37,8 @@ export const uuidIds = (ids: string[]): string[] => ids.filter((id) => uuid.test
 const mostIds = 100;
 
 /**
- * The ids that the caller may read, in one statement per type. Throws FORBIDDEN when the credential lacks a type's
- * permission: that says nothing about any single id.
+ * Returns the IDs that the caller can read, with one statement per type. Throws FORBIDDEN when the credential lacks the
+ * permission of a type, which reveals nothing about a single ID.
  */
 export async function readableNodes(ids: readonly GlobalId[], { principal, db }: Context): Promise<GlobalId[]> {
   if (ids.length > mostIds) throw badInput(['ids'], `has more than ${mostIds} ids`);

@@ -1,12 +1,12 @@
 import { badInput } from '../errors.ts';
 
-/** Descriptions of the two ways in which an input names a thing. */
+/** Descriptions of the two input fields that name an object. */
 export const referenceDescription = {
   id: 'The global id. Exactly one of `id` and `databaseId` is given.',
   databaseId: 'The integer id that the REST paths use.',
 } as const;
 
-/** The integer id that an input means. Throws BAD_USER_INPUT when it names none, two, or a thing of another type. */
+/** Returns the integer ID of an input. Throws BAD_USER_INPUT when it contains none, two, or the ID of another type. */
 export function referencedId(
   input: { id?: { typename: string; id: string } | null | undefined; databaseId?: number | null | undefined },
   typename: string,

@@ -1,8 +1,8 @@
 import { GraphQLError, GraphQLScalarType } from 'graphql';
 
 /**
- * A scalar that refuses whatever it cannot read, also where its own reading breaks: what a caller sent, such as an object
- * whose `toString` is no function, is the caller's mistake and not the server's.
+ * Returns a scalar that rejects every value it cannot parse, including values that break its own parsing, such as an
+ * object whose `toString` is not a function. Such a value is an error of the caller.
  */
 export function refusing<In, Out>(scalar: GraphQLScalarType<In, Out>): GraphQLScalarType<In, Out> {
   return new GraphQLScalarType({

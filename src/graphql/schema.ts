@@ -52,7 +52,7 @@ import { unsizedLists } from './plugins/list-size.ts';
 
 const strings = new GraphQLNonNull(new GraphQLList(new GraphQLNonNull(GraphQLString)));
 
-/** The form that gateways read: any one of the inner lists suffices, all of its names are needed. */
+/** The form that gateways read: any one of the inner lists is sufficient, and all of its names are required. */
 const requiresScopes = new GraphQLDirective({
   name: 'requiresScopes',
   description: 'The permissions that a field needs.',
@@ -60,7 +60,7 @@ const requiresScopes = new GraphQLDirective({
   args: { scopes: { type: new GraphQLNonNull(new GraphQLList(strings)), description: 'Names of permissions.' } },
 });
 
-/** The whole graph. Everything is registered by the imports above. */
+/** The schema. The imports above register its types and fields. */
 export const schema = builder.toSchema({ directives: [...specifiedDirectives, requiresScopes] });
 
 const unsized = unsizedLists(schema);

@@ -15,23 +15,23 @@ import type { Services } from '../services.ts';
 import { maskError } from './errors.ts';
 import type { GraphQLServer } from './yoga.ts';
 
-/** What one socket may cost. Times are in milliseconds. */
+/** Limits of one connection. Times are in milliseconds. */
 const limits = {
-  /** Characters of an operation's id, which every message about it repeats. */
+  /** Maximum length of an operation ID, which every message about the operation repeats. */
   id: 256,
-  /** Operations whose answers a client waits for at one time. */
+  /** Maximum number of operations whose results the client is waiting for. */
   operations: 100,
-  /** The same with those that it no longer waits for and that are not yet over, and with pings not yet answered. */
+  /** The same, including operations that were completed and have not ended yet, and unanswered pings. */
   underWay: 200,
-  /** Pings not yet answered of a client that has not said who it is. */
+  /** Maximum number of unanswered pings before the client has authenticated. */
   unknown: 10,
-  /** From the upgrade to `connection_init`. */
+  /** Time from the upgrade to `connection_init`. */
   initialisation: 10_000,
-  /** Between two pings. A client that gives no sign of life after two of them is dropped when the third is due. */
+  /** Interval of pings. A client that answers neither of two pings is disconnected when the third is due. */
   ping: 12_000,
 };
 
-/** How a socket ends: the codes of the protocol, and one for every credential that opens nothing. */
+/** Close codes: those of the protocol, and one for every credential that does not work. */
 const ends = {
   unauthorized: [CloseCode.Unauthorized, 'Unauthorized'],
   notInTime: [CloseCode.ConnectionInitialisationTimeout, 'Connection initialisation timeout'],
@@ -45,7 +45,7 @@ const ends = {
   goingAway: [1001, 'Going away'],
 } as const;
 
-/** Who holds a credential, with its secret. */
+/** A principal with its secret. */
 interface Holder {
   viewer: Viewer | 'refused';
   secret: string | null;
@@ -56,29 +56,29 @@ export interface SocketOptions {
   services: Pick<Services, 'credentials' | 'revocations'>;
   log: Log;
   clientOf(headers: Headers, remoteAddress: string | undefined): Client;
-  /** Whom headers speak for. */
+  /** Identifies the principal from the headers. */
   identify(headers: Headers, client: Client): Promise<Holder>;
-  /** The same for a request, which counts. Throws RATE_LIMITED. */
+  /** Identifies the principal and counts the request. Throws RATE_LIMITED. */
   authenticate(headers: Headers, client: Client): Promise<Holder>;
   contextOf(request: Pick<Context, 'principal' | 'client' | 'log' | 'requestId' | 'signal'>): Context;
 }
 
 export interface OpenSocket {
-  /** Ends it with 1001 as soon as nothing is under way. */
+  /** Closes the connection with 1001 once no operation is running. */
   leave(): void;
-  /** Ends it now, whether or not the client hears of it. */
+  /** Closes the connection immediately. */
   drop(): void;
-  /** Resolves when the connection is closed and nothing of it runs any more. */
+  /** Resolves when the connection is closed and none of its operations is running. */
   over: Promise<void>;
 }
 
-/** Yoga asks how a document came, for not all may come by GET. */
+/** Yoga reads the method, since mutations must not be sent by GET. */
 const asPost = new Request('http://localhost/graphql', { method: 'POST' });
 
 /**
- * One socket, from its upgrade to its end. The vocabulary of the protocol and the shapes of its messages are those of
- * graphql-ws. The loop is our own: an operation ends at the moment at which its client completes it, counts for as long
- * as it runs, and never answers for a later one to which the client gave the same id.
+ * Serves one connection from its upgrade to its end. The messages of the protocol and their validation come from
+ * graphql-ws. The loop is our own: an operation ends as soon as its client completes it, counts for as long as it runs,
+ * and never answers for a later operation with the same ID.
  */
 export function serveSocket(socket: WebSocket, request: IncomingMessage, options: SocketOptions): OpenSocket {
   const { services, log } = options;
@@ -90,12 +90,12 @@ export function serveSocket(socket: WebSocket, request: IncomingMessage, options
   let ended = false;
   let secret: string | null = null;
   let watch: ReturnType<Services['revocations']['watch']> | undefined;
-  /** The operations whose answers the client waits for, by its ids. */
+  /** The operations whose results the client is waiting for, by ID. */
   const operations = new Map<string, AbortController>();
   let underWay = 0;
-  /** Called whenever nothing is under way any more. */
+  /** Called when no operation is running any more. */
   let idle = () => {};
-  /** Pings since the client last gave a sign of life. */
+  /** Number of pings since the last sign of life of the client. */
   let unanswered = 0;
 
   const initialisation = setTimeout(() => end(...ends.notInTime), limits.initialisation).unref();
@@ -105,7 +105,7 @@ export function serveSocket(socket: WebSocket, request: IncomingMessage, options
     socket.ping();
   }, limits.ping).unref();
 
-  /** From here on nothing is said or heard, and what runs is told to end. */
+  /** Stops reading and writing, and cancels running operations. */
   function stop(): void {
     ended = true;
     clearTimeout(initialisation);
@@ -142,8 +142,8 @@ export function serveSocket(socket: WebSocket, request: IncomingMessage, options
 
   let lastSent: Promise<void> = Promise.resolve();
   /**
-   * Sends one message at a time, each when the one before it has left. An operation waits for its message, so a client
-   * that reads slowly holds up its own operations, and nothing piles up.
+   * Sends one message at a time, each after the previous one was written. An operation waits for its message, so a slow
+   * client delays only its own operations and no messages pile up.
    */
   function send(message: object): Promise<void> {
     lastSent = lastSent.then(
@@ -157,7 +157,7 @@ export function serveSocket(socket: WebSocket, request: IncomingMessage, options
     return lastSent;
   }
 
-  /** Does what must not be done too often at one time. */
+  /** Runs work that counts toward the limit of concurrent operations. */
   async function counted(work: () => Promise<void>): Promise<void> {
     if (underWay === (acknowledged ? limits.underWay : limits.unknown)) return end(...ends.tooMuchUnderWay);
     underWay++;
@@ -173,7 +173,7 @@ export function serveSocket(socket: WebSocket, request: IncomingMessage, options
     else idle = then;
   }
 
-  /** Has the socket end with its credential, as the credential was looked up. */
+  /** Closes the connection when its credential ends. */
   function follow(principal: Principal): void {
     watch?.done();
     watch = services.revocations.watch(principal);
@@ -182,7 +182,10 @@ export function serveSocket(socket: WebSocket, request: IncomingMessage, options
     else watch.signal.addEventListener('abort', check, { once: true });
   }
 
-  /** Streams end also when their credential goes on with less. Then the socket stays: its next operation has less. */
+  /**
+   * Streams also end when their credential loses a permission. The connection stays open, and its next operation has
+   * fewer permissions.
+   */
   async function lookAgain(): Promise<void> {
     const authenticatedAt = performance.now();
     const principal = secret === null ? null : await services.credentials.inspect(secret);
@@ -191,7 +194,7 @@ export function serveSocket(socket: WebSocket, request: IncomingMessage, options
     else end(...ends.unauthorized);
   }
 
-  /** Who speaks, as of now. Ends the socket, and is null, when that is nobody or nobody any more. */
+  /** Returns the current principal. Closes the connection and returns null when there is none any more. */
   async function speaker(ask: SocketOptions['identify']): Promise<Principal | null> {
     const holder = await ask(headers, client);
     if (ended) return null;
@@ -234,14 +237,14 @@ export function serveSocket(socket: WebSocket, request: IncomingMessage, options
     const controller = new AbortController();
     operations.set(id, controller);
     const awaited = () => operations.get(id) === controller;
-    /** Its last message. The id is free before the client can know. */
+    /** Sends the last message. The ID is free before the client can know. */
     const finish = (message: object): Promise<void> => {
       operations.delete(id);
       return send({ id, ...message });
     };
     const answer = ({ errors, ...result }: ExecutionResult): Promise<void> => {
       const told = errors?.map(formatted);
-      // Without data it is no result, and nothing follows.
+      // A response without data is not a result, and nothing follows it.
       if (told && result.data === undefined) return finish({ type: MessageType.Error, payload: told });
       const payload = { ...withoutHttp(result), ...(told && { errors: told }) };
       return send({ id, type: MessageType.Next, payload });
@@ -285,10 +288,10 @@ export function serveSocket(socket: WebSocket, request: IncomingMessage, options
   };
   socket.on('ping', alive);
   socket.on('pong', alive);
-  // A frame against the rules, or a message that is too large: the socket closes by itself.
+  // The connection closes on a frame that violates the protocol or is too large.
   socket.on('error', (error) => log.debug({ error }, 'a WebSocket broke off'));
   socket.on('message', (data, isBinary) => {
-    // Messages still arrive while this side waits for the other to close.
+    // Messages can still arrive until the other side has closed.
     if (ended) return;
     alive();
     const message = read(data, isBinary);
@@ -310,7 +313,7 @@ function headersOf({ headers }: IncomingMessage): Headers {
   return read;
 }
 
-/** Puts the credential of `connection_init` where that of a request stands, in place of what came with the upgrade. */
+/** Uses the credential of `connection_init` in place of the one in the upgrade request. */
 function present(headers: Headers, payload: Record<string, unknown> = {}): void {
   const [, value] = Object.entries(payload).find(([name]) => name.toLowerCase() === 'authorization') ?? [];
   if (value == null) return;
@@ -321,7 +324,7 @@ function present(headers: Headers, payload: Record<string, unknown> = {}): void 
   }
 }
 
-/** A message that the protocol knows, or null. */
+/** Parses a message of the protocol. Returns null for any other message. */
 function read(data: RawData, isBinary: boolean): Message | null {
   if (isBinary) return null;
   try {
@@ -332,7 +335,7 @@ function read(data: RawData, isBinary: boolean): Message | null {
   }
 }
 
-/** What an error or a result says of HTTP is not for clients. */
+/** Removes the HTTP status and headers from an error or a result. */
 function withoutHttp<Told extends { extensions?: Record<string, unknown> }>({ extensions = {}, ...told }: Told) {
   const { http: _, ...rest } = extensions;
   return { ...told, ...(Object.keys(rest).length > 0 && { extensions: rest }) };

@@ -1,28 +1,28 @@
 import { type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
 
-/** Why a connection is not upgraded, as HTTP says it. */
+/** The HTTP response to a rejected upgrade. */
 export interface Refusal {
   status: number;
   detail: string;
 }
 
 export interface WebSocketUpgrades {
-  /** Null for a request that may go on. */
+  /** Returns null for a request that is accepted. */
   refusal(request: IncomingMessage): Refusal | null;
-  /** Gets a connection that may go on, from the request's last byte on. */
+  /** Receives an accepted connection after the last byte of the request. */
   take(request: IncomingMessage, socket: Duplex, head: Buffer): void;
 }
 
-/** Headers that Node reads of a request unless told otherwise; it forgets the rest. */
+/** Number of headers that Node reads by default; it drops the rest. */
 const usualHeaders = 1000;
 
 /**
- * Hears the requests of a server that ask for an upgrade. Those for WebSocket are refused or taken. Every other one is
- * answered as if it had not asked: HTTP allows that, and clients that ask for HTTP/2 count on it.
+ * Handles upgrade requests of a server. WebSocket requests are rejected or accepted. Any other one is handled as if it
+ * did not ask for an upgrade, which HTTP allows and which clients that ask for HTTP/2 rely on.
  */
 export function onUpgrade(server: Server, { refusal, take }: WebSocketUpgrades): void {
-  /** The last request of each connection that was not such a one. */
+  /** The last request of each connection that was not an upgrade request. */
   const answers = new WeakMap<Duplex, ServerResponse>();
   server.on('request', ({ socket }, answer) => answers.set(socket, answer));
   server.on('upgrade', (request, socket, head) => {
@@ -31,7 +31,7 @@ export function onUpgrade(server: Server, { refusal, take }: WebSocketUpgrades):
       if (refused) refuse(socket, refused);
       else take(request, socket, head);
     } else if (request.rawHeaders.length >= 2 * (server.maxHeadersCount || usualHeaders))
-      // What was forgotten could be where its body ends.
+      // One of the dropped headers could determine where the body ends.
       refuse(socket, { status: 431, detail: 'The request has too many headers.' });
     else {
       socket.unshift(Buffer.concat([withoutUpgrade(request), head]));
@@ -40,7 +40,7 @@ export function onUpgrade(server: Server, { refusal, take }: WebSocketUpgrades):
   });
 }
 
-/** Goes on once what was asked before is answered, if the connection still stands then. */
+/** Calls `goOn` after the previous request was answered, if the connection is still open. */
 function after(answer: ServerResponse | undefined, socket: Duplex, goOn: () => void): void {
   if (!answer || answer.closed) {
     goOn();
@@ -54,7 +54,7 @@ function after(answer: ServerResponse | undefined, socket: Duplex, goOn: () => v
   });
 }
 
-/** The first lines of a request as they came, but for those that ask for an upgrade. */
+/** Returns the first lines of a request without the headers that ask for an upgrade. */
 function withoutUpgrade({ method, url, httpVersion, rawHeaders }: IncomingMessage): Buffer {
   const lines = [`${method} ${url} HTTP/${httpVersion}`];
   for (let at = 0; at < rawHeaders.length; at += 2)

@@ -211,7 +211,7 @@ describe('who may send files', () => {
   it('no stranger: theirs are not even read', async () => {
     await unchanged(async () => {
       expect((await send({})).status).toBe(401);
-      // Nothing of the body is ever sent, and nothing is waited for.
+      // The body is never sent, and the server does not wait for it.
       const port = Number(new URL(kit.url).port);
       const answer = await httpExchange(
         port,

@@ -3,7 +3,7 @@ import { isPermission, type Permission } from '../authz/permissions.ts';
 import { requirementsOf } from './plugins/permissions.ts';
 import { schema } from './schema.ts';
 
-/** Whether a value of that type can hold a file. */
+/** Returns whether a value of the type can contain a file. */
 function takesFiles(type: GraphQLInputType, seen = new Set<string>()): boolean {
   const named = getNamedType(type);
   if (named.name === 'Upload') return true;
@@ -12,7 +12,7 @@ function takesFiles(type: GraphQLInputType, seen = new Set<string>()): boolean {
   return Object.values(named.getFields()).some((field) => takesFiles(field.type, seen));
 }
 
-/** What the mutations ask that take files: who holds none of these has no file to send. */
+/** The permissions of the mutations that accept files. A caller with none of them cannot upload. */
 export const uploadPermissions: readonly Permission[] = [
   ...new Set(
     Object.values(schema.getMutationType()?.getFields() ?? {})

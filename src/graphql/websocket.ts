@@ -9,29 +9,33 @@ import { onUpgrade, type Refusal } from './upgrade.ts';
 
 const path = '/graphql';
 
-/** Bytes of a message; a larger one ends its socket with 1009. What does not fit goes over HTTP. */
+/** Maximum size of a message in bytes. A larger one closes the connection with 1009; send it over HTTP instead. */
 const largestMessage = 256 * 1024;
 
-/** What a server that shuts down gives operations to end, and clients to close their side. Milliseconds. */
+/** Time that a shutdown gives operations to end, and clients to close the connection. Milliseconds. */
 const patience = 2_000;
 
 export interface WebSocketOptions extends SocketOptions {
   metrics: Metrics;
   hostRefusal: HostCheck;
-  /** Why a query string is refused; null for one that is not. */
+  /** Returns why a query string is rejected, or null. */
   refusedQuery(search: string): string | null;
 }
 
 export interface WebSockets {
-  /** Takes upgrades on the connections of a server. */
+  /** Handles upgrade requests of a server. */
   attach(server: Server): void;
   /**
-   * Takes no more, and ends each with 1001 once its operations are over. What is left after 2 seconds is dropped.
+   * Accepts no further connections, and closes each with 1001 once its operations have ended. Drops the rest after 2
+   * seconds.
    */
   close(): Promise<void>;
 }
 
-/** GraphQL over WebSocket by the protocol `graphql-transport-ws`. Queries, mutations and subscriptions, for any credential. */
+/**
+ * Creates the GraphQL over WebSocket endpoint with the protocol `graphql-transport-ws`, for queries, mutations and
+ * subscriptions.
+ */
 export function createWebSockets({ metrics, hostRefusal, refusedQuery, ...options }: WebSocketOptions): WebSockets {
   const server = new WebSocketServer({
     noServer: true,
@@ -94,7 +98,7 @@ export function createWebSockets({ metrics, hostRefusal, refusedQuery, ...option
   };
 }
 
-/** Where a request goes. One whose target cannot be read goes nowhere, and is searched for secrets all the same. */
+/** Returns the path and query of a request. An invalid target has an empty path, and is still searched for secrets. */
 function placeOf({ url = '' }: IncomingMessage): { pathname: string; search: string } {
   try {
     return new URL(url, 'http://localhost');

@@ -34,7 +34,7 @@ export function createGraphQLServer(settings: Settings, metrics: Metrics): Graph
     schema,
     graphqlEndpoint: '/graphql',
     landingPage: false,
-    // CORS is the whole server's, not this endpoint's.
+    // CORS is configured for the whole server.
     cors: false,
     batching: false,
     multipart: false,
@@ -45,12 +45,12 @@ export function createGraphQLServer(settings: Settings, metrics: Metrics): Graph
       (settings.graphiql || (context as unknown as Context).principal != null) && {
         title: 'Latchkey GraphiQL',
         subscriptionsProtocol: 'SSE',
-        // Kept in this tab's storage until it is cleared: a reload should not ask for the key again.
+        // Kept in the storage of the tab, so that a reload does not ask for the key again.
         shouldPersistHeaders: true,
         headers: JSON.stringify({ Authorization: 'Bearer ' }, null, 2),
         defaultTabs: examples.map(({ query, variables }) => ({ query, variables: variables ?? null })),
       },
-    // A page of four megabytes: read when the first person asks for it.
+    // Loaded on the first request, since the page has four megabytes.
     renderGraphiQL: async (options) => (await import('@graphql-yoga/render-graphiql')).renderGraphiQL(options),
     plugins: [
       useCsrfPrevention(),

@@ -63,7 +63,7 @@ function matches(allowed: AllowedHost, { name, port }: Authority): boolean {
   return name === allowed.name || (allowed.subdomains && name.endsWith(`.${allowed.name}`));
 }
 
-/** Returns every value of the `Host` header: a proxy and a server may each read another one of several. */
+/** Returns every value of the `Host` header: a proxy and a server could each read a different one. */
 function hostHeaders(rawHeaders: string[]): string[] {
   const values: string[] = [];
   for (let index = 0; index < rawHeaders.length; index += 2)

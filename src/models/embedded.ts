@@ -28,7 +28,7 @@ export const adviceForOperator = { latchkey: { adviseOperator: true } };
 const advisesOperator = ({ providerOptions }: LanguageModelV3CallOptions): boolean =>
   providerOptions?.latchkey?.adviseOperator === true;
 
-/** A document's own "[2]" must not read as a citation of passage 2. In code it stays: there it is not Markdown. */
+/** A "[2]" in a document must not be read as a citation of passage 2. It stays in code, which is not Markdown. */
 function withoutMarkers(line: string): string {
   const parts = line.split(/(`+[^`]*`+)/);
   return parts.map((part, index) => (index % 2 ? part : part.replace(/\[(\d+)\]/g, '\\[$1\\]'))).join('');
@@ -41,14 +41,14 @@ function renderQuote({ number, markdown }: Quote): string {
     if (isFence) inCode = !inCode;
     return isFence || inCode ? line : withoutMarkers(line);
   });
-  // Behind code or a table the marker would become part of it.
+  // After code or a table, the marker would become part of it.
   const last = lines.at(-1) ?? '';
   if (/^(`{3}|~{3}|\|)/.test(last)) lines.push('', `[${number}]`);
   else lines.push(`${lines.pop()} [${number}]`);
   return lines.map((line) => (line === '' ? '>' : `> ${line}`)).join('\n');
 }
 
-/** The text parts of the last message of a person. */
+/** Returns the text parts of the last user message. */
 function lastUserText(prompt: LanguageModelV3Prompt): string {
   const message = prompt.findLast(({ role }) => role === 'user');
   if (message?.role !== 'user') return '';
@@ -74,7 +74,7 @@ function promptText(prompt: LanguageModelV3Prompt): string {
 }
 
 interface Answer {
-  /** Groups of up to four words; together the text. */
+  /** Groups of up to four words, which together form the text. */
   deltas: string[];
   finishReason: LanguageModelV3FinishReason;
   usage: LanguageModelV3Usage;
@@ -122,9 +122,9 @@ function* partsOf({ deltas, finishReason, usage, warnings }: Answer): Generator<
 }
 
 /**
- * The language model that needs no network and no weights: it answers the last message of a person by quoting the
- * passages in it (`renderPassages`), each quote with its `[n]`, and says that it does. At most 1200 characters of
- * quotes; the same prompt gives the same answer. It calls no tools. Token counts are estimates.
+ * Creates the built-in language model, which needs no network and no weights: it answers the last user message by
+ * quoting the passages in it (`renderPassages`), each quote with its `[n]`, and states that it quotes. It quotes at
+ * most 1200 characters; the same prompt gives the same answer. It calls no tools. Token counts are estimates.
  */
 export function embeddedModel(): LanguageModelV3 {
   return {
@@ -140,7 +140,7 @@ export function embeddedModel(): LanguageModelV3 {
       const parts = partsOf(answer(options));
       const stream = new ReadableStream<LanguageModelV3StreamPart>({
         async pull(controller) {
-          // Lets other requests in between two parts, one that stops this very answer included.
+          // Lets other requests run between two deltas, including one that stops this answer.
           await setImmediate();
           options.abortSignal?.throwIfAborted();
           const { value, done } = parts.next();

@@ -6,11 +6,11 @@ import { openAICompatibleAt } from './providers.ts';
 import { estimateTokens } from './tokens.ts';
 
 export interface Embeddings {
-  /** One vector for each text, as the model gave it. */
+  /** One vector per text, as the model returned it. */
   vectors: number[][];
-  /** What they cost, estimated where the provider does not say. */
+  /** Token usage, estimated when the provider does not report it. */
   tokens: number;
-  /** How many of these are an estimate. */
+  /** The estimated part of these tokens. */
   estimatedTokens: number;
 }
 
@@ -24,10 +24,10 @@ export interface EmbeddingModel {
   embed(texts: readonly string[], signal?: AbortSignal, dimensions?: number): Promise<Embeddings>;
 }
 
-/** Texts of one call to the provider. */
+/** Number of texts per call to the provider. */
 const batchSize = 96;
 
-/** The embedding model that the settings name; null where they name none. Throws SettingsError. */
+/** Creates the embedding model in the settings, or returns null when there is none. Throws SettingsError. */
 export function embeddingModel(settings: Settings['embeddings']): EmbeddingModel | null {
   if (settings === null) return null;
   const model = openAICompatibleAt(settings, 'EMBEDDING').embeddingModel(settings.model);
@@ -46,7 +46,7 @@ export function embeddingModel(settings: Settings['embeddings']): EmbeddingModel
         const { embeddings, usage } = await embedMany({ model, values, ...options }).catch((error: unknown) => {
           throw failure(error, dimensions !== undefined);
         });
-        // With one too few, the others would be those of other texts.
+        // With a missing vector, the others would belong to the wrong texts.
         if (embeddings.length !== values.length)
           throw new AppError('UPSTREAM_FAILED', 'The embedding model’s provider left texts out.');
         vectors.push(...embeddings);

@@ -4,22 +4,22 @@ import type { Settings } from '../settings.ts';
 import { failureMessage, providerFailure, upstreamError } from './provider-failure.ts';
 import { openAICompatibleAt } from './providers.ts';
 
-/** What is to be drawn. */
+/** A request for an image. */
 export interface Drawing {
   prompt: string;
-  /** `1024x1024`; null: as the model likes. */
+  /** `1024x1024`; null: the model's default. */
   size: string | null;
-  /** Images to draw from: with some, the model edits them. */
+  /** Reference images, which the model edits. */
   images: readonly Uint8Array[];
 }
 
-/** An image that was drawn. */
+/** A generated image. */
 export interface Drawn {
   base64: string;
   mediaType: string;
 }
 
-/** The model that draws. */
+/** The model that generates images. */
 export interface ImageModel {
   modelId: string;
   /**
@@ -29,7 +29,7 @@ export interface ImageModel {
   draw(drawing: Drawing, signal?: AbortSignal): Promise<Drawn>;
 }
 
-/** The type of an image by its first bytes; null for what is none that models take. */
+/** Returns the media type of an image from its first bytes, or null for a type that models do not accept. */
 export function imageTypeOf(bytes: Uint8Array): string | null {
   const start = Buffer.from(bytes.subarray(0, 12)).toString('latin1');
   if (start.startsWith('\x89PNG\r\n\x1a\n')) return 'image/png';
@@ -37,7 +37,7 @@ export function imageTypeOf(bytes: Uint8Array): string | null {
   return start.startsWith('RIFF') && start.endsWith('WEBP') ? 'image/webp' : null;
 }
 
-/** The image model that the settings name; null where they name none. Throws SettingsError. */
+/** Creates the image model in the settings, or returns null when there is none. Throws SettingsError. */
 export function imageModel(settings: Settings['images']): ImageModel | null {
   if (settings === null) return null;
   const model = openAICompatibleAt(settings, 'IMAGE').imageModel(settings.model);

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { NO_PASSAGES, type Passage, parsePassages, renderPassages, withoutPassages } from './passages.ts';
 
-// Pieces from which a document could build the block's own tags, and what surrounds them.
+// Pieces from which a document could build the tags of the block, and text around them.
 const hostile = fc
   .array(
     fc.oneof(

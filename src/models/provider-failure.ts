@@ -145,7 +145,7 @@ export function providerFailure(error: unknown): ProviderFailure {
   const cause = RetryError.isInstance(error) ? error.lastError : error;
   const written = writtenIn(cause);
   const call = APICallError.isInstance(cause) ? cause : undefined;
-  // A reply that began well and broke off has a status of its own.
+  // A response that started successfully and broke off has a status of its own.
   const replied = call?.statusCode !== undefined && call.statusCode >= 300 ? call.statusCode : null;
   const status = replied ?? written.status;
   const retryAfter = retryAfterOf(call?.responseHeaders);

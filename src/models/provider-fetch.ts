@@ -1,6 +1,6 @@
 /**
- * Sends a request to a model provider. A reply that breaks off fails without the code of a network error: the AI SDK
- * sends a request with such an error again, which would be answered, and paid for, twice.
+ * Sends a request to a model provider. Removes the code of a network error that breaks off a response: the AI SDK would
+ * otherwise repeat the request, which would be answered and billed twice.
  */
 export const providerFetch: typeof fetch = async (input, init) => {
   const response = await fetch(input, init);

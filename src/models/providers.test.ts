@@ -20,7 +20,7 @@ beforeEach(async () => {
 });
 afterEach(() => server.close());
 
-/** A stream whose errors land in the list instead of on the console. */
+/** Starts a stream whose errors are collected instead of written to the console. */
 function start(prompt: string, options: { abortSignal?: AbortSignal } = {}) {
   const errors: unknown[] = [];
   const { model } = chatModel(settings);
@@ -135,7 +135,7 @@ describe('an OpenAI-compatible model', () => {
 });
 
 describe('a provider that breaks off', () => {
-  /** Answers every request with the same bytes and ends the connection with them. */
+  /** Answers every request with the same bytes and closes the connection. */
   async function breaking(reply: string, prove: (baseUrl: string) => Promise<void>): Promise<number> {
     let requests = 0;
     const server = createServer((socket) => {

@@ -9,19 +9,19 @@ import { separateReasoning } from './reasoning.ts';
 import { redactError, redactErrors, redactionOf } from './redaction.ts';
 import { withWholeCharacters } from './whole-characters.ts';
 
-/** Which language model answers: the `LLM_*` settings. */
+/** The settings of the language model: `LLM_*`. */
 export interface ModelSettings {
   provider: 'embedded' | 'openai-compatible';
-  /** Of an OpenAI-compatible server, with its version: `http://127.0.0.1:11434/v1`. */
+  /** The URL of an OpenAI-compatible server with its version: `http://127.0.0.1:11434/v1`. */
   baseUrl?: string | undefined;
-  /** Not needed by most servers on one's own machine. */
+  /** Not needed by most local servers. */
   apiKey?: string | undefined;
   model?: string | undefined;
-  /** Further models of the same server that a chat may choose. */
+  /** Further models of the same server that a chat can select. */
   others?: readonly string[] | undefined;
-  /** Whether the models take images. */
+  /** Whether the models accept images. */
   sees?: boolean | undefined;
-  /** Tokens that prompt and answer may have together. */
+  /** Maximum tokens of prompt and answer together. */
   contextTokens?: number | undefined;
 }
 
@@ -30,26 +30,26 @@ export interface ChatModel {
   /** As in {@link ModelSettings}. */
   provider: string;
   modelId: string;
-  /** Tokens that prompt and answer may have together. */
+  /** Maximum tokens of prompt and answer together. */
   contextWindow: number;
-  /** Whether it takes images. */
+  /** Whether it accepts images. */
   sees: boolean;
 }
 
-/** Tokens. OpenAI-compatible servers do not tell theirs; today's models have at least this. */
+/** Tokens. OpenAI-compatible servers do not report theirs; current models have at least this. */
 const CONTEXT_WINDOW = 32_768;
 
 /** The models that chats can use. */
 export interface ChatModels {
-  /** What a chat uses that chose none. */
+  /** The model of a chat without a selection. */
   default: ChatModel;
-  /** The names that can be chosen, the default's first. */
+  /** The names that can be selected, the default first. */
   names: readonly string[];
-  /** The model of that name; null for one that cannot be chosen. */
+  /** Returns the model with this name, or null. */
   find(name: string): ChatModel | null;
 }
 
-/** The models that the settings name. Throws SettingsError. */
+/** Creates the models in the settings. Throws SettingsError. */
 export function chatModels(settings: ModelSettings): ChatModels {
   const first = chatModel(settings);
   const others = settings.provider === 'embedded' ? [] : (settings.others ?? []);
@@ -61,8 +61,8 @@ export function chatModels(settings: ModelSettings): ChatModels {
 }
 
 /**
- * The model that the settings name, or another one of the same provider. The embedded provider has one model only and
- * ignores the override. Throws SettingsError; neither that nor an error of a call holds the API key.
+ * Creates the model in the settings, or another one of the same provider. The built-in provider has one model and
+ * ignores the override. Throws SettingsError; neither that nor an error of a call contains the API key.
  */
 export function chatModel(settings: ModelSettings, override: { modelId?: string | undefined } = {}): ChatModel {
   const model = withWholeCharacters(
@@ -97,7 +97,7 @@ export function openAICompatibleAt(
   { baseUrl, apiKey }: { baseUrl: string; apiKey?: string | undefined },
   prefix: 'LLM' | 'EMBEDDING' | 'IMAGE',
 ) {
-  // `fetch` would refuse these with a message that repeats them.
+  // `fetch` would reject these with a message that repeats them.
   if (hasCredentials(baseUrl)) throw new SettingsError(`${prefix}_BASE_URL must hold no user name or password`);
   if (apiKey && !/^[\x21-\x7e]+$/.test(apiKey))
     throw new SettingsError(`${prefix}_API_KEY must consist of printable ASCII characters without spaces`);

@@ -1,21 +1,21 @@
 import type { Passage } from './passages.ts';
 
-/** A piece of Markdown out of the passage of that number, in its words; images are left out. */
+/** A piece of Markdown from the passage with this number, without images. */
 export interface Quote {
   number: number;
   markdown: string;
 }
 
-/** Characters of all quotes together, and of one unit. */
+/** Maximum length of all quotes together, and of one unit. */
 const ALL_QUOTES = 1200;
 const ONE_UNIT = 600;
-/** Terms of a question that count: its first ones. */
+/** Maximum number of terms of a question that are used. */
 const MOST_TERMS = 64;
 const MOST_UNITS = 5;
 const MOST_PASSAGES = 3;
-/** A further unit is quoted when it scores at least this share of the best one's score. */
+/** A further unit is quoted when it has at least this share of the best score. */
 const WORTHWHILE = 0.5;
-/** What a question's term counts for by where it stands. */
+/** The weight of a term by its position. */
 const IN_TITLE = 0.2;
 const IN_HEADING = 0.5;
 const IN_TAIL = 0.8;
@@ -30,12 +30,12 @@ const STOP_WORDS = new Set(
   ).split(' '),
 );
 
-// Scripts that put no spaces between words are compared by pairs of characters.
+// Scripts without spaces between words are compared by pairs of characters.
 const UNSPACED = String.raw`[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Thai}]`;
 const WORDS = new RegExp(String.raw`${UNSPACED}+|(?:(?!${UNSPACED})[\p{L}\p{M}])+|\p{N}+`, 'gu');
 const STARTS_UNSPACED = new RegExp(`^${UNSPACED}`, 'u');
 
-/** Takes common English endings off, so that "creates", "created" and "creation" agree with "create". */
+/** Removes common English endings, so that "creates", "created" and "creation" match "create". */
 function stem(word: string): string {
   if (!/^[a-z]{4,}$/.test(word)) return word;
   return word
@@ -47,7 +47,9 @@ function stem(word: string): string {
     .replace(/(?<=[a-z]{3})e$/, '');
 }
 
-/** The words of a text that carry meaning, in order: lower case, stemmed, identifiers split where their case changes. */
+/**
+ * Returns the significant words of a text in order: in lower case, stemmed, with identifiers split at changes of case.
+ */
 function termsOf(text: string): string[] {
   const words = text
     .normalize('NFKC')
@@ -63,11 +65,11 @@ function termsOf(text: string): string[] {
 interface Block {
   kind: 'heading' | 'code' | 'step' | 'item' | 'row' | 'prose';
   text: string;
-  /** Depth of a heading, from 1. */
+  /** Level of a heading, from 1. */
   level: number;
-  /** Of a table's row: the table's header, both lines. */
+  /** For a table row: the two header lines of the table. */
   header: string;
-  /** Whether no empty line stands before it. */
+  /** Whether there is no empty line before it. */
   tight: boolean;
 }
 
@@ -78,14 +80,14 @@ const TABLE_RULE = /^[|\s:-]+$/;
 const TAGS_ONLY = /^(?:<[^>]*>\s*)+$/;
 const IMAGE = /!\[([^\]]{0,200})\]\([^)]{0,500}\)/g;
 
-/** Whether a line of plain text goes on with the line before it; lines of values or commands stand for themselves. */
+/** Returns whether a line of plain text continues the previous one; lines of values or commands do not. */
 const goesOn = (before: string, line: string) => !announces(before) && (before.length >= 40 || /^\p{Ll}/u.test(line));
 
-/** The blocks of a Markdown or plain text. Code, list items and table rows stay whole, short numbered lists too. */
+/** Splits a Markdown or plain text into blocks. Code, list items, table rows and short numbered lists stay whole. */
 function blocksOf(markdown: string): Block[] {
   const blocks: Block[] = [];
   let fence: { indent: number; mark: string; lines: string[] } | null = null;
-  /** The last line, while the next one may belong to the same block. */
+  /** The last line, while the next one can belong to the same block. */
   let open: string | null = null;
   let tight = false;
   const add = (kind: Block['kind'], text: string, rest: Partial<Block> = {}) => {
@@ -134,47 +136,49 @@ function blocksOf(markdown: string): Block[] {
       open = line;
     }
   }
-  // A chunk may end within its code.
+  // A chunk can end within its code.
   if (fence) add('code', [...fence.lines, fence.mark].join('\n'));
   return blocks.filter((block) => block.text !== '');
 }
 
-/** The smallest thing that is quoted: a sentence, list item, table row or code block, with what it leads up to. */
+/** The smallest unit of a quote: a sentence, list item, table row or code block with the block that it introduces. */
 interface Unit {
   passage: Passage;
-  /** Units of neighbouring places are quoted as one. */
+  /** Units with adjacent positions are quoted together. */
   place: number;
   text: string;
   /** The code block, list, table or answer that belongs to the sentence. */
   tail: string;
-  /** The kind of the tail, or of the unit while it has none. */
+  /** The kind of the tail, or of the unit when it has none. */
   kind: Block['kind'];
   header: string;
-  /** What stands between the neighbour before it and this. */
+  /** The text between the previous unit and this one. */
   glue: string;
-  /** The terms of its title and headings, with what each counts for. */
+  /** The terms of its title and headings with their weights. */
   around: ReadonlyMap<string, number>;
 }
 
-/** A sentence of so few characters ("Yes.") does not end a unit. */
+/** A sentence below this length ("Yes.") does not end a unit. */
 const INTERJECTION = 10;
 const SENTENCE_END =
   /(?<=[.!?…]["'”’)\]*_`]{0,3})(?<!\b(?:e\.g|i\.e|vs|cf|Mr|Mrs|Ms|Dr|No)\.)\s+(?=["'“‘([*_`]{0,3}[^\p{Ll}\s])|(?<=[。！？])/u;
 const PIECES = /.{1,400}(?:\s|$)|.{1,400}/gsu;
 
-/** The sentences of a block; what is too long for a quote is cut into pieces, at white space if there is any. */
+/** Returns the sentences of a block. A sentence that is too long for a quote is split, at whitespace if possible. */
 function sentencesOf({ kind, text, header }: Block): string[] {
   if (kind === 'code' || kind === 'row') return header.length + text.length > ONE_UNIT ? [] : [text];
   const sentences = kind === 'prose' ? text.split(SENTENCE_END) : [text];
   return sentences.flatMap((sentence) => (sentence.length > ONE_UNIT ? (sentence.match(PIECES) ?? []) : [sentence]));
 }
 
-/** Whether a sentence is worth little without what comes next. */
+/** Returns whether a sentence introduces the next block. */
 function announces(text: string): boolean {
   return /[:?：？]["'”’)*_`]{0,3}$/.test(text);
 }
 
-/** Whether a block belongs to the unit before it: code to its sentence, a list or an answer to what announces it. */
+/**
+ * Returns whether a block belongs to the previous unit: code to its sentence, a list or an answer to its introduction.
+ */
 function belongs(block: Block, unit: Unit): boolean {
   if (unit.text.length + unit.tail.length + block.header.length + block.text.length > ONE_UNIT) return false;
   if (unit.tail) return block.tight && block.kind === unit.kind && ['item', 'step', 'row'].includes(block.kind);
@@ -191,7 +195,7 @@ function unitsOf(passage: Passage): Unit[] {
   const units: Unit[] = [];
   const headings: string[] = [];
   let around = aroundOf(passage.title, headings);
-  /** The unit just before, in the same section. */
+  /** The previous unit in the same section. */
   let before: Unit | undefined;
   let place = 0;
   for (const block of blocksOf(passage.text)) {
@@ -230,9 +234,9 @@ interface Candidate {
   unit: Unit;
   /** The terms of its own text, in order. */
   terms: string[];
-  /** What each of the question's terms counts for by where it stands, 0 to 1. */
+  /** The weight of each term of the question by its position, from 0 to 1. */
   held: Map<string, number>;
-  /** Factor on its score: how likely such a unit is an answer. */
+  /** Factor of its score: how likely such a unit is an answer. */
   likelihood: number;
 }
 
@@ -257,7 +261,7 @@ function candidateOf(unit: Unit, rank: number, asked: readonly string[], wantsSt
   return { unit, terms, held, likelihood };
 }
 
-/** How much a term tells units apart; a question's weights add up to 1. */
+/** Returns how well each term distinguishes units; the weights of a question add up to 1. */
 function rarity(asked: readonly string[], candidates: readonly Candidate[]): Map<string, number> {
   const weights = asked.map((term) => {
     const holders = candidates.filter(({ held }) => held.has(term)).length;
@@ -267,16 +271,16 @@ function rarity(asked: readonly string[], candidates: readonly Candidate[]): Map
   return new Map(asked.map((term, index) => [term, (weights[index] ?? 0) / total]));
 }
 
-/** Characters, line ends between and around the parts included. */
+/** Returns the length in characters, including line breaks. */
 const lengthOf = ({ text, tail, header }: Unit) => [header, text, tail].join('\n\n').length + 2;
 
-/** Whether two candidates say the same, as the overlap of two chunks does. */
+/** Returns whether two candidates have the same text, as in the overlap of two chunks. */
 function repeats(one: Candidate, other: Candidate): boolean {
   const [a, b] = [one.terms.join(' '), other.terms.join(' ')];
   return a.includes(b) || b.includes(a);
 }
 
-/** The best candidates, best first; what earlier ones say already counts for less. */
+/** Selects the best candidates, best first. Terms that earlier ones cover count less. */
 function choose(candidates: readonly Candidate[], weights: ReadonlyMap<string, number>): Unit[] {
   const chosen: Candidate[] = [];
   let least = 0;
@@ -302,7 +306,7 @@ function choose(candidates: readonly Candidate[], weights: ReadonlyMap<string, n
   return chosen.map(({ unit }) => unit);
 }
 
-/** Chosen units as quotes: by passage, in the document's order, neighbours together. */
+/** Converts selected units to quotes: by passage, in the order of the document, adjacent ones together. */
 function quotesOf(chosen: readonly Unit[]): Quote[] {
   const quotes: Quote[] = [];
   for (const passage of new Set(chosen.map((unit) => unit.passage))) {
@@ -322,9 +326,9 @@ function quotesOf(chosen: readonly Unit[]): Quote[] {
 }
 
 /**
- * The pieces of the passages that answer a question best, at most 1200 characters from at most three passages, best
- * passage first. Passages are given best first. Where none shares a word with the question, the beginning of the
- * first; nothing where there is no text.
+ * Returns the pieces of passages that answer a question best: at most 1200 characters from at most three passages, best
+ * passage first. Passages are given best first. If no passage shares a word with the question, returns the start of the
+ * first one; an empty list when there is no text.
  */
 export function selectQuotes(question: string, passages: readonly Passage[]): Quote[] {
   const asked = [...new Set(termsOf(question))].slice(0, MOST_TERMS);

@@ -6,7 +6,7 @@ const closing = '</think>';
 
 type Piece = { type: 'reasoning' | 'text'; text: string } | { type: 'reasoning-end' };
 
-/** Returns the length of `text` without an end that may be the beginning of `tag`, and without whitespace before that. */
+/** Returns the length of `text` without an ending that can be the start of `tag`, and without whitespace before it. */
 function settledLength(text: string, tag: string): number {
   let length = Math.min(tag.length - 1, text.length);
   while (length > 0 && !tag.startsWith(text.slice(-length))) length -= 1;
@@ -14,8 +14,8 @@ function settledLength(text: string, tag: string): number {
 }
 
 /**
- * Separates the `<think>…</think>` blocks at the beginning of an answer from the answer, in whichever pieces it arrives.
- * Whitespace around a block and around its content is dropped.
+ * Separates the `<think>…</think>` blocks at the start of an answer from the answer, for any division into deltas.
+ * Whitespace around a block and around its content is removed.
  */
 class ThinkBlocks {
   private state: 'before' | 'inside' | 'answer' = 'before';
@@ -23,7 +23,7 @@ class ThinkBlocks {
   private held = '';
   private afterBlock = false;
   private hasReasoning = false;
-  /** The current block as it was written. */
+  /** The current block as written. */
   private block = '';
 
   push(text: string): Piece[] {
@@ -35,7 +35,7 @@ class ThinkBlocks {
     return pieces;
   }
 
-  /** Ends the answer. Also returns a block that was not closed, as it was written. */
+  /** Ends the answer. Also returns an unclosed block as written. */
   end(): { pieces: Piece[]; unclosed: string | null } {
     const { state, held } = this;
     this.state = 'answer';
@@ -46,7 +46,7 @@ class ThinkBlocks {
     return { pieces: text === '' ? [] : [{ type: 'text', text }], unclosed: null };
   }
 
-  /** Begins a block, or the answer. Returns whether a block began. */
+  /** Starts a block or the answer. Returns whether a block started. */
   private enter(pieces: Piece[]): boolean {
     const text = this.held.trimStart();
     if (text.startsWith(opening)) {
@@ -63,7 +63,7 @@ class ThinkBlocks {
     return false;
   }
 
-  /** Reads on in a block. Returns whether it ended. */
+  /** Continues a block. Returns whether it ended. */
   private leave(pieces: Piece[]): boolean {
     const end = this.held.indexOf(closing);
     const length = end < 0 ? settledLength(this.held, closing) : end;
@@ -154,12 +154,11 @@ function separatedContent(content: LanguageModelV3Content[], stopped: boolean): 
 }
 
 /**
- * Reports what a model writes in `<think>` blocks as reasoning. Many servers pass the blocks of reasoning models on as
- * part of the answer.
+ * Reports `<think>` blocks as reasoning. Many servers return the blocks of reasoning models as part of the answer.
  *
- * Only blocks at the beginning count, where such models write them, so that an answer can mention the tag; the AI SDK's
- * `extractReasoningMiddleware` takes everything behind any `<think>`. A block that is never closed is reasoning. When the
- * model ended by itself and wrote nothing else, it is the answer as well.
+ * Only blocks at the start count, where such models write them, so that an answer can mention the tag;
+ * `extractReasoningMiddleware` of the AI SDK uses every `<think>`. An unclosed block is reasoning. If the model
+ * finished normally and wrote nothing else, the block is also the answer.
  */
 export const separateReasoning = (): LanguageModelMiddleware => ({
   specificationVersion: 'v3',

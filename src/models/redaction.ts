@@ -1,9 +1,9 @@
 import type { LanguageModelMiddleware } from 'ai';
 
-/** Shorter keys are placeholders for servers that need none (`1`, `ollama`), and ordinary words of an error message. */
+/** Shorter keys are placeholders for servers without keys (`1`, `ollama`), and ordinary words in error messages. */
 const minSecretLength = 8;
 
-/** The properties of an error in which a provider's own words can appear. */
+/** The properties of an error that can contain text from the provider. */
 const textProperties = ['message', 'stack', 'responseBody', 'responseHeaders', 'data', 'text', 'value', 'cause'];
 
 export type Redact = (text: string) => string;
@@ -23,7 +23,7 @@ function redactValue(value: unknown, redact: Redact): unknown {
   return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, redactValue(item, redact)]));
 }
 
-/** Removes the key from an error and its causes, in place: callers check the class of an error. */
+/** Removes the key from an error and its causes in place, since callers check the class of an error. */
 export function redactError(error: unknown, redact: Redact): unknown {
   if (!(error instanceof Error)) return redactValue(error, redact);
   for (const name of textProperties)
@@ -32,8 +32,8 @@ export function redactError(error: unknown, redact: Redact): unknown {
 }
 
 /**
- * Removes the provider's API key from the errors of a language model, thrown or in a stream: a provider may quote the
- * key that it rejects. Answers are not changed.
+ * Removes the provider's API key from the errors of a language model, thrown or in a stream: a provider can quote the
+ * key that it rejects. Answers are unchanged.
  */
 export const redactErrors = (redact: Redact): LanguageModelMiddleware => ({
   specificationVersion: 'v3',

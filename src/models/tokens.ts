@@ -1,7 +1,7 @@
-/** Rough number of language-model tokens in a text: one for every four UTF-16 code units, rounded up. */
+/** Estimates the language-model tokens of a text: one per four UTF-16 code units, rounded up. */
 export function estimateTokens(text: string): number {
   return Math.ceil(text.length / 4);
 }
 
-/** Tokens that an image is counted as; providers count them by size, each in its own way. */
+/** Number of tokens per image; providers count them by size in different ways. */
 export const imageTokens = 1000;

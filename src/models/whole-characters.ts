@@ -6,10 +6,10 @@ type Part = LanguageModelV3StreamPart;
 type Delta = Extract<Part, { type: 'text-delta' | 'reasoning-delta' | 'tool-input-delta' }>;
 
 const isDelta = (part: Part): part is Delta => part.type.endsWith('-delta');
-/** Text, reasoning and tool input have ids of their own. */
+/** Text, reasoning and tool input have separate IDs. */
 const keyOf = ({ type, id }: { type: string; id: string }): string => `${type.replace(/-\w+$/, '')} ${id}`;
 
-/** Moves the cuts between deltas so that none of them is within a character. */
+/** Moves the boundaries of deltas so that none is within a character. */
 function betweenCharacters(): TransformStream<Part, Part> {
   const texts = new Map<string, { delta: Delta; characters: WholeCharacters }>();
   const rest = (key: string): Part[] => {
@@ -38,8 +38,8 @@ function betweenCharacters(): TransformStream<Part, Part> {
 }
 
 /**
- * Returns a model whose streamed deltas contain whole characters only. A provider may cut its chunks within a surrogate
- * pair; a half that is never completed becomes U+FFFD.
+ * Returns a model whose streamed deltas contain whole characters only. A provider can split its chunks within a
+ * surrogate pair; an incomplete half becomes U+FFFD.
  */
 export const withWholeCharacters = (model: LanguageModelV3): LanguageModelV3 =>
   wrapLanguageModel({

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { withoutControls } from '../unicode.ts';
 
-/** What PostgreSQL can store as text: no NUL, no lone surrogate. `max` is in UTF-16 units. */
+/** Text that PostgreSQL can store: no NUL, no lone surrogates. `max` is in UTF-16 units. */
 export const plainText = (max: number) =>
   z
     .string()
@@ -9,7 +9,7 @@ export const plainText = (max: number) =>
     .refine((text) => !text.includes('\0'), 'must not contain NUL characters')
     .refine((text) => text.isWellFormed(), 'must be well-formed Unicode');
 
-/** An id of an integer column. */
+/** An ID of an integer column. */
 export const databaseId = z.number().int().min(-0x8000_0000).max(0x7fff_ffff);
 
 /** The text of a document, or of a section of it: without control characters and the colours of terminals, in NFC. */

@@ -63,7 +63,7 @@ const assets: Record<string, string> = {
   'swagger-ui-bundle.js': 'text/javascript; charset=utf-8',
 };
 
-/** The project's own pages, which the first answer cites. */
+/** The pages of this project, which the first answer cites. */
 const guide: Record<string, string> = {
   'README.md': 'README.md',
   'ARCHITECTURE.md': 'ARCHITECTURE.md',
@@ -75,7 +75,7 @@ const guide: Record<string, string> = {
   'schema.graphql': 'schema/schema.graphql',
 };
 
-/** Holds browsers to it: everything that a page loads comes from this server. The pages' own scripts stand in them. */
+/** The content security policy: pages load everything from this server. Their scripts are inline. */
 export const pagePolicy = {
   defaultSrc: ["'self'"],
   scriptSrc: ["'self'", "'unsafe-inline'"],
@@ -89,7 +89,7 @@ export const pagePolicy = {
   frameAncestors: ["'none'"],
 };
 
-/** The pages for people. Everything they load comes from this server. */
+/** Serves the HTML pages. All resources come from this server. */
 export function servePages<E extends Env>(app: Hono<E>): void {
   app.get('/', (c) => c.html(landing));
   app.get('/api', (c) => c.redirect('/api/docs'));

@@ -11,7 +11,7 @@ const moment = z.iso
   .openapi({ type: 'string', format: 'date-time' });
 const list = z.union([z.string().transform((one) => [one]), z.array(z.string())]);
 
-/** The parameters of the export: its form, and the filter of the query `auditEvents`. */
+/** The parameters of the export: its format, and the filter of the query `auditEvents`. */
 const AuditExportQuery = z.object({
   format: z.enum(['csv', 'jsonl']).default('jsonl'),
   action: list.optional().openapi({ description: 'One of these; can be repeated.' }),

@@ -3,7 +3,7 @@ import { badInput } from '../errors.ts';
 import { isFile, multipart, parseMultipart } from '../form.ts';
 import { parseJson } from '../json.ts';
 
-/** A body whose media type the row does not take. */
+/** A body with a media type that the endpoint does not accept. */
 export class MediaTypeError extends Error {}
 
 const json = /^application\/([\w.+-]+\+)?json\s*(;|$)/i;
@@ -11,8 +11,8 @@ const form = /^application\/x-www-form-urlencoded\s*(;|$)/i;
 const text = /^text\/plain\s*(;|$)/i;
 
 /**
- * Which bodies a row takes beside JSON. `loose`: a form of either kind, JSON under `text/plain`, and nothing at all,
- * which is `{}`. With `files` it takes a multipart form, and nothing else.
+ * The bodies that an endpoint accepts besides JSON. `loose`: a form of either kind, JSON as `text/plain`, and an empty
+ * body, which is `{}`. With `files`, a multipart form only.
  */
 export interface BodyKinds {
   form: boolean;
@@ -22,17 +22,17 @@ export interface BodyKinds {
   optional: boolean;
 }
 
-/** The bytes of a request's body. Throws BAD_USER_INPUT when it broke off. */
+/** Returns the bytes of a request's body. Throws BAD_USER_INPUT when it is incomplete. */
 export const bytesOf = (c: HonoContext): Promise<ArrayBuffer> =>
   c.req.arrayBuffer().catch(() => {
     throw badInput(['body'], 'broke off');
   });
 
 const utf8 = new TextDecoder('utf-8', { fatal: true });
-/** Fields in a form: as many as a JSON body may have values. */
+/** Maximum number of form fields, the same as of values in a JSON body. */
 const mostFields = 20_000;
 
-/** The fields of a form. Throws BAD_USER_INPUT for what is not UTF-8, or too much. */
+/** Parses a form. Throws BAD_USER_INPUT for invalid UTF-8 and too many fields. */
 function parseForm(bytes: ArrayBuffer): URLSearchParams {
   let text: string;
   try {
@@ -45,7 +45,7 @@ function parseForm(bytes: ArrayBuffer): URLSearchParams {
   return new URLSearchParams(text);
 }
 
-/** Reads fields as Express does: what is repeated, `a[]` and `a[0]` are lists, `a[b]` is an object of one level. */
+/** Parses fields as Express does: repeated fields, `a[]` and `a[0]` are lists, `a[b]` is an object of one level. */
 function extended(form: URLSearchParams): Record<string, unknown> {
   const lists = new Map<string, string[]>();
   const objects = new Map<string, Map<string, string>>();
@@ -66,7 +66,7 @@ function extended(form: URLSearchParams): Record<string, unknown> {
   ]);
 }
 
-/** Reads a body as what it says it is. Throws MediaTypeError, BAD_USER_INPUT. */
+/** Parses a body according to its media type. Throws MediaTypeError, BAD_USER_INPUT. */
 export async function readBody(c: HonoContext, kinds: BodyKinds): Promise<unknown> {
   const type = c.req.header('content-type') ?? '';
   if (kinds.files) {
@@ -78,23 +78,25 @@ export async function readBody(c: HonoContext, kinds: BodyKinds): Promise<unknow
   if (!(type === '' || json.test(type) || (isForm && (kinds.form || kinds.loose)) || (kinds.loose && text.test(type))))
     throw new MediaTypeError(`Unsupported Media Type: ${type.slice(0, 100)}; send application/json`);
   const bytes = await bytesOf(c);
-  // Elsewhere the last one counts of a field that is repeated.
+  // Otherwise, the last value of a repeated field is used.
   if (isForm) return kinds.loose ? extended(parseForm(bytes)) : Object.fromEntries(parseForm(bytes));
   return (kinds.loose || kinds.optional) && bytes.byteLength === 0 ? {} : parseJson(bytes);
 }
 
-/** The parts of a form by name, each a list. */
+/** Returns the parts of a form by name, each as a list. */
 function listed(form: FormData): Record<string, unknown[]> {
   const parts: Record<string, unknown[]> = Object.create(null);
   for (const [name, value] of form.entries()) parts[name] = [...(parts[name] ?? []), value];
   return { ...parts };
 }
 
-/** What came once is itself, and what came several times a list. */
+/** Unwraps fields that were sent once; repeated fields are lists. */
 const single = (parts: Record<string, unknown[]>): Record<string, unknown> =>
   Object.fromEntries(Object.entries(parts).map(([name, values]) => [name, values.length === 1 ? values[0] : values]));
 
-/** What makes a body the same one: its bytes; of files their names and bytes, since the marks between are made up. */
+/**
+ * Returns the identity of a body: its bytes, or the names and contents of files, since multipart boundaries are random.
+ */
 export async function identityOf(c: HonoContext): Promise<(string | Uint8Array)[]> {
   const bytes = await bytesOf(c);
   const type = c.req.header('content-type') ?? '';
@@ -105,7 +107,7 @@ export async function identityOf(c: HonoContext): Promise<(string | Uint8Array)[
   return (await Promise.all(parts)).flat();
 }
 
-/** Query parameters; one that is repeated is a list. */
+/** Returns the query parameters; a repeated parameter is a list. */
 export const queryOf = (c: HonoContext): Record<string, string | string[]> =>
   Object.fromEntries(
     Object.entries(c.req.queries()).map(([name, values]) => [name, values.length > 1 ? values : (values[0] ?? '')]),

@@ -38,7 +38,7 @@ const ExportedSession = z
   })
   .openapi('ExportedChatSession');
 
-/** What an export in JSON is. */
+/** The JSON format of an export. */
 export const ChatExport = z.array(ExportedSession).openapi('ChatExport');
 
 const formats: Record<'json' | 'markdown', ChatExportFormat> = { json: 'JSON', markdown: 'MARKDOWN' };

@@ -1,7 +1,9 @@
 import type { AppError } from '../errors.ts';
 import type { Accept } from './credential.ts';
 
-/** A reply in the terms of a dialect: text where the body is a string, no body where it is undefined, else JSON. */
+/**
+ * A response in the format of a dialect: text when the body is a string, no body when it is undefined, otherwise JSON.
+ */
 export interface Failure {
   status: number;
   body: unknown;
@@ -12,20 +14,23 @@ export interface Failure {
 export const withProvider = ({ message, details }: Pick<AppError, 'message' | 'details'>): string =>
   details.provider?.message ? `${message} ${details.provider.message}` : message;
 
-/** How one family of clients is spoken to: where it puts its credential, what it sends, how it is told what is wrong. */
+/**
+ * The wire format of one family of clients: where it sends its credential, which bodies it sends, and its error
+ * responses.
+ */
 export interface Dialect {
   accept: Accept;
-  /** Whether its paths are served at the root too, and not under `/api` alone. */
+  /** Whether its paths are also served at the root, and not only under `/api`. */
   atRoot: boolean;
   /**
-   * Whether a body may be a form, JSON under `text/plain`, or nothing at all, whatever the row, and a path written in
-   * any letter case (AnythingLLM contract 0).
+   * Whether every path accepts a form, JSON as `text/plain` or an empty body, and is case-insensitive (AnythingLLM
+   * contract 0).
    */
   looseBodies: boolean;
-  /** What an error is where the row says nothing else. */
+  /** Returns the response for an error when the endpoint defines none. */
   failure(error: AppError): Failure;
-  /** What a request of the wrong shape is told. */
+  /** Returns the response for an invalid request. */
   invalid(error: AppError): Failure;
-  /** What is said before any operation is found or any body read: 405, 415. */
+  /** Returns the response when no endpoint is called or the body is not read: 404, 405, 413, 415. */
   say(status: number, text: string): Failure;
 }

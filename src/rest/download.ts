@@ -3,7 +3,7 @@ import type { Permission } from '../authz/permissions.ts';
 import type { Principal } from '../authz/principal.ts';
 import type { Services } from '../services.ts';
 
-/** What is written, and what it is called. */
+/** The content of a download and its file name. */
 export interface DownloadedFile {
   fileName: string;
   mediaType: string;
@@ -11,19 +11,19 @@ export interface DownloadedFile {
 }
 
 /**
- * A file that is written from the database as its reader takes it, however long it is: no row, since it has no GraphQL
- * document.
+ * A file that is generated from the database while it is read, with any length. It is not an endpoint, since it has no
+ * GraphQL document.
  */
 export interface Download<Query = unknown> {
   /** As in OpenAPI, without `/api`. */
   path: string;
   tag: string;
   summary: string;
-  /** The root field that reads the same. */
+  /** The GraphQL root field that returns the same data. */
   twin: string;
   permission: Permission;
   query: z.ZodType<Query>;
-  /** The media types that it can have, each with the shape of what is in it. */
+  /** The media types, each with the schema of its content. */
   content: Record<string, z.ZodType>;
   /** Throws before anything is written. */
   open: (services: Services, principal: Principal, query: Query) => Promise<DownloadedFile>;
@@ -32,5 +32,5 @@ export interface Download<Query = unknown> {
 // biome-ignore lint/suspicious/noExplicitAny: a table holds downloads of every shape; each was checked where it was written.
 export type AnyDownload = Download<any>;
 
-/** Checks a download's parts against each other. */
+/** Checks the types of a download's parts. */
 export const download = <Query>(spec: Download<Query>): AnyDownload => spec;

@@ -12,7 +12,7 @@ import { type RouteOptions, replyWith } from './routes.ts';
 import { readPart } from './row.ts';
 import { textStream } from './stream.ts';
 
-/** Every download, served under `/api` alone. */
+/** All downloads, served under `/api` only. */
 export const downloads: readonly AnyDownload[] = [auditExport, chatExport];
 
 type Options<Env extends object> = Omit<RouteOptions<Env>, 'checkReplies'>;
@@ -21,7 +21,10 @@ export function serveDownloads<Env extends object>(app: Hono<Env>, options: Opti
   for (const download of downloads) app.get(`/api${download.path}`, (c) => serve(download, c, options));
 }
 
-/** A text for as long as its reader's credential lives; broken off when it dies, so that nobody takes it for the whole. */
+/**
+ * Yields a text while its reader's credential works. Breaks off when it ends, so that the text is not taken for
+ * complete.
+ */
 async function* whileAlive(
   text: AsyncGenerator<string>,
   watch: { signal: AbortSignal; done(): void },
@@ -54,12 +57,12 @@ async function serve<Env extends object>(
       'Content-Disposition': `attachment; filename="${fileName}"`,
       'Cache-Control': 'no-store',
     };
-    // Nobody would read the text, and so nobody end the watch over it.
+    // The text of a HEAD request is never read, so its watch would never end.
     if (c.req.method === 'HEAD') return new Response(null, { headers });
     const alive = whileAlive(text, context.services.revocations.watch(principal));
     const onError = (error: unknown) => {
       reportedError(error);
-      // Broken off and not ended, or a part would pass for the whole.
+      // Destroyed instead of ended, so that a partial file does not look complete.
       (c.env as { outgoing?: { destroy(): void } } | undefined)?.outgoing?.destroy();
     };
     return new Response(textStream(alive, { onError }), { headers });

@@ -3,24 +3,24 @@ import { AppError, badInput, isDatabaseUnavailable } from '../errors.ts';
 import { KeyReusedError, type Reply } from '../modules/idempotency/idempotency.service.ts';
 import { untilAvailable } from '../store/retry.ts';
 
-/** A request that its sender may send again, and what makes it the same one. */
+/** A request that its sender can repeat, and its identity. */
 export interface Repeatable {
   secret: string;
   key: string;
   request: readonly (string | Uint8Array)[];
 }
 
-/** What of a reply's headers is its own, and not of the connection or the server. */
+/** The headers of a response that are stored; others belong to the connection or the server. */
 const kept = ['content-type', 'cache-control', 'x-accel-buffering', 'set-cookie', 'location'];
 
 const isText = ({ headers }: Response): boolean =>
   /^(text\/|application\/json\b)/.test(headers.get('content-type') ?? 'text/plain');
 
 /**
- * Runs a request once for each Idempotency-Key: the same request again gets the reply of the first. Only a reply that
- * says that something was done is kept; after any other, which left nothing behind, the key is free again. The work
- * goes on when its client drops the connection, so that the reply is there for who asks again. Throws CONFLICT while
- * the first is running, and what `invalid` makes of a malformed key, and of another request under a known one.
+ * Runs a request once per Idempotency-Key: a repeated request gets the first response. Only a successful response is
+ * stored; after any other, which changed nothing, the key is released. The work continues when its client disconnects,
+ * so that the response is available for a retry. Throws CONFLICT while the first request is running, and the result of
+ * `invalid` for a malformed key and for a different request with a known key.
  */
 export async function idempotently(
   { secret, key, request }: Repeatable,
@@ -44,7 +44,7 @@ export async function idempotently(
     await claim.release();
     throw error;
   }
-  // A file is not kept either: it can be asked for again.
+  // A file is not stored, since it can be requested again.
   if (!response.ok || !isText(response)) {
     await claim.release();
     return response;

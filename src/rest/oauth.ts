@@ -4,7 +4,7 @@ import type { Dialect, Failure } from './dialect.ts';
 import { graphql } from './graphql.ts';
 import { type AnyRow, row } from './row.ts';
 
-/** Errors as RFC 6749, section 5.2, and RFC 6750, section 3.1, write them. */
+/** Returns an error in the format of RFC 6749, section 5.2, and RFC 6750, section 3.1. */
 const oauthError = (status: number, error: string, description: string, headers?: Record<string, string>): Failure => ({
   status,
   body: { error, error_description: description },

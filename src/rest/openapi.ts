@@ -39,7 +39,7 @@ const binary = z.string().openapi({ format: 'binary' });
 
 type Content = Record<string, { schema: z.ZodType }>;
 
-/** The documented shape of an error, by what a dialect makes of it. */
+/** Returns the schema of an error from a dialect's example. */
 function errorContent(body: unknown): Content {
   if (typeof body === 'string') return { 'text/plain': { schema: z.string().openapi({ example: body }) } };
   const has = (name: string) => Object.hasOwn(body as object, name);
@@ -50,7 +50,7 @@ function errorContent(body: unknown): Content {
   return { 'application/json': { schema: nested ? OpenAIFailed : Failed } };
 }
 
-/** The errors that a row has in common with others, as its dialect answers them. */
+/** Returns the errors that an endpoint shares with others in its dialect. */
 function errorsOf(row: AnyRow): Record<number, { description: string; content: Content }> {
   const { failure, invalid } = dialectOf(row);
   const refused = 'No valid credential, or one that may not do this.';
@@ -67,20 +67,20 @@ function errorsOf(row: AnyRow): Record<number, { description: string; content: C
   return found;
 }
 
-/** What a row answers when it worked. */
+/** Returns the successful response of an endpoint. */
 function doneOf(row: AnyRow): { description: string; content?: Content } {
   const description = 'Done.';
   if (row.status === 204 || row.format === 'empty') return { description };
   if (row.download) return { description: 'The file.', content: { 'application/octet-stream': { schema: binary } } };
   if (row.format === 'text') return { description, content: { 'text/plain': { schema: row.reply } } };
-  // Who resumes a stream is answered by a stream.
+  // A resumed stream is answered by a stream.
   const content: Content = row.stream?.cursor ? {} : { 'application/json': { schema: row.reply } };
   if (row.stream)
     content['text/event-stream'] = { schema: z.string().openapi({ description: row.stream.description }) };
   return { description, content };
 }
 
-/** What a row reads a body from. */
+/** Returns the request bodies that an endpoint accepts. */
 function bodyOf(row: AnyRow): { required: boolean; content: Content } | undefined {
   if (!row.body) return undefined;
   const { looseBodies } = dialectOf(row);
@@ -98,7 +98,7 @@ function bodyOf(row: AnyRow): { required: boolean; content: Content } | undefine
   };
 }
 
-/** The OpenAPI 3.1 document of everything that is served under `/api`. */
+/** Returns the OpenAPI 3.1 document of everything that is served under `/api`. */
 export function openApiDocument(): object {
   const app = new OpenAPIHono();
   const registry = app.openAPIRegistry;
@@ -215,7 +215,9 @@ interface Parameter {
   schema: { type?: string | string[] };
 }
 
-/** What reads numbers out of text would take anything: in a URL nothing is null, and a path has all of its parts. */
+/**
+ * A schema that parses numbers would accept any value; in a URL nothing is null, and every part of a path is required.
+ */
 function asWritten(parameter: Parameter): void {
   const { schema } = parameter;
   if (parameter.in === 'path') parameter.required = true;

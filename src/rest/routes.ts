@@ -14,7 +14,7 @@ import { type AnyRow, admit, type FileReply, type RowInput, readPart, rowRequire
 import { rows } from './rows.ts';
 import { streamReply } from './stream.ts';
 
-/** Who calls, with the secret that said so. `refused` is a credential that opens nothing. */
+/** The principal of a request with its secret. `refused` is a credential that does not work. */
 export interface Caller {
   viewer: Viewer | 'refused';
   secret: string | null;
@@ -25,19 +25,19 @@ export interface RouteOptions<Env extends object> {
   authenticate: (c: HonoContext<Env>, accept: Accept) => Promise<Caller>;
   /** Decides how much of a body is read, once it is known who sends it. Throws RATE_LIMITED, BAD_USER_INPUT. */
   admitBody: (c: HonoContext<Env>, viewer: Viewer | 'refused') => Promise<void>;
-  /** Whether no page of another origin makes the request. */
+  /** Returns false for a request from a page of another origin. */
   fromOwnPage: (c: HonoContext<Env>) => boolean;
   context: (c: HonoContext<Env>, principal: Viewer) => Context;
-  /** Whether every reply is held against the row's documented shape. For tests: it costs as much as the row. */
+  /** Validates every response against its documented schema. For tests: it costs as much as the endpoint itself. */
   checkReplies: boolean;
 }
 
 export const dialectOf = (row: AnyRow): Dialect => row.dialect ?? onyx;
 
-/** `{id}` to `:id`. */
+/** Converts `{id}` to `:id`. */
 const honoPath = (path: string): string => path.replaceAll(/\{(\w+)\}/g, ':$1');
 
-/** Which methods a path has: several patterns can match it, such as `/user/pats/scopes` and `/user/pats/{token_id}`. */
+/** The methods of a path: several patterns can match it, such as `/user/pats/scopes` and `/user/pats/{token_id}`. */
 const shapes = rows.map((row) => ({
   method: row.method.toUpperCase(),
   open: rowRequirements(row).length === 0,
@@ -49,18 +49,18 @@ const methodsOf = (path: string): string[] => [
 
 const openShapes = shapes.filter(({ open }) => open);
 
-/** Whether a row is open to strangers, whose bodies are read before anybody knows who sends them. */
+/** Returns whether a path can be called anonymously; its body is read before the sender is known. */
 export const takesStrangers = (method: string, path: string): boolean =>
   openShapes.some((row) => row.method === method && row.shape.test(path));
 
-/** The paths that may be written in any letter case, and how they are written here. */
+/** The case-insensitive paths with their canonical spelling. */
 const anyCase = rows.flatMap((row) => {
   if (!dialectOf(row).looseBodies) return [];
   const parts = `/api${row.path}`.split(/\{\w+\}/);
   return { parts, shape: new RegExp(`^${parts.map((part) => part.replaceAll('.', '\\.')).join('([^/]+)')}$`, 'i') };
 });
 
-/** A path as the routes have it; parameters keep their letters. */
+/** Returns the canonical spelling of a path; parameters are unchanged. */
 export function canonicalPath(path: string): string {
   if (!/[A-Z]/.test(path)) return path;
   for (const { parts, shape } of anyCase) {
@@ -72,7 +72,7 @@ export function canonicalPath(path: string): string {
 
 const segmentsOf = (path: string): string[] => path.toLowerCase().split('/').slice(1);
 
-/** Whose clients call a path that is no row's, to be told so in their terms. */
+/** Returns the dialect for a path without an endpoint, which determines the format of the response. */
 export function dialectAt(path: string): Dialect {
   const [root, first, second] = segmentsOf(path);
   if (root === 'graphql') return graphqlDialect;
@@ -83,7 +83,7 @@ export function dialectAt(path: string): Dialect {
   return dialect && !near.some((row) => dialectOf(row).atRoot) ? dialect : onyx;
 }
 
-/** Where a row is served: under `/api` and, since Onyx clients call both, at the root. */
+/** Returns where an endpoint is served: under `/api` and, for Onyx clients, also at the root. */
 const placesOf = (row: AnyRow): string[] => {
   const path = honoPath(row.path);
   return dialectOf(row).atRoot ? [`/api${path}`, path] : [`/api${path}`];
@@ -99,7 +99,7 @@ export function serveRows<Env extends object>(app: Hono<Env>, options: RouteOpti
     });
 }
 
-/** Text where the body is a string, nothing where it is undefined, else JSON. */
+/** Writes a response: text when the body is a string, no body when it is undefined, otherwise JSON. */
 export function replyWith(c: HonoContext, { status, body, headers = {} }: Failure): Response {
   for (const [name, value] of Object.entries(headers)) c.header(name, value);
   if (body === undefined) return c.body(null, status as ContentfulStatusCode);
@@ -126,19 +126,19 @@ async function serve<Env extends object>(
   let input: RowInput<unknown, unknown, unknown> | null = null;
   try {
     const { viewer, secret } = await options.authenticate(c, dialect.accept);
-    // What is open to strangers is open to whoever comes with a credential that is over: they may be here for a new one.
+    // A public path ignores a credential that no longer works, since its caller may want a new one.
     const open = rowRequirements(row).length === 0;
     if (viewer === 'refused' && !open) throw credentialRefused();
     context = options.context(c, viewer === 'refused' ? null : viewer);
     admit(row, context);
-    // Or a page of another origin could log its visitor in as somebody whom it watches.
+    // Prevents login CSRF: a page of another origin must not sign its visitor in to an account that it controls.
     if (row.setsCookie && !options.fromOwnPage(c)) throw forbidden([], 'A page of another origin cannot do this.');
     const closed = await row.gate?.(context);
     if (closed) return replyWith(c, closed);
     await options.admitBody(c, viewer);
     const read = await readRequest(row, dialect, c);
     input = read;
-    // A body can take minutes to arrive, and its sender's rights may be gone by then.
+    // A body can take minutes to arrive, and the credential may have been revoked meanwhile.
     if (context.principal && context.services.revocations.ended(context.principal)) throw credentialRefused();
     const run = async (context: Context) =>
       row.stream?.when(read) ? streamReply(row, row.stream, read, context) : reply(row, c, read, context, options);
@@ -166,7 +166,7 @@ function failureOf(row: AnyRow, error: AppError, input: RowInput<unknown, unknow
   return error.code === 'UNAVAILABLE' && own.status !== usual.status ? usual : own;
 }
 
-/** Runs a row and writes its reply. */
+/** Executes an endpoint and writes its response. */
 async function reply<Env extends object>(
   row: AnyRow,
   c: HonoContext<Env>,
@@ -182,13 +182,13 @@ async function reply<Env extends object>(
   return replyWith(c, { status: row.status ?? 200, body: empty ? undefined : body, ...(headers && { headers }) });
 }
 
-/** What a header can hold of a file's name; the rest is in `filename*` (RFC 6266). */
+/** Returns the ASCII form of a file name for `filename`; `filename*` has the full name (RFC 6266). */
 const plainName = (name: string): string => name.replace(/[^\w .()-]/g, '_');
 
 const encodedName = (name: string): string =>
   encodeURIComponent(name).replace(/['()*]/g, (character) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`);
 
-/** A file, as something to save and never to show: what somebody uploaded must not run as a page of this server's. */
+/** Returns a file as an attachment, so that an uploaded file never runs as a page of this server. */
 function fileReply(c: HonoContext, { bytes, fileName, mediaType, etag }: FileReply): Response {
   const tag = `"${etag}"`;
   const headers = { ETag: tag, 'Cache-Control': 'private, max-age=31536000, immutable' };
@@ -203,7 +203,7 @@ function fileReply(c: HonoContext, { bytes, fileName, mediaType, etag }: FileRep
   });
 }
 
-/** A request that does not have the shape the row documents: its reply is fixed, whatever the row. */
+/** An invalid request; its response does not depend on the endpoint's own error mapping. */
 class ShapeError extends AppError {
   constructor(
     readonly failure: Failure,

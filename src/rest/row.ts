@@ -14,54 +14,54 @@ import type { Present } from './graphql.ts';
 
 export type Method = 'get' | 'post' | 'put' | 'patch' | 'delete';
 
-/** What a caller sent, once zod has read it. */
+/** The parts of a request after validation. */
 export interface RowInput<Params, Query, Body> {
   params: Params;
   query: Query;
   body: Body;
 }
 
-/** How a row answers with a stream: each event of a subscription becomes lines. */
+/** The streamed response of an endpoint: each event of a subscription becomes lines. */
 export interface StreamSpec<Params, Query, Body, Event, Variables> {
   document: TadaDocumentNode<Event, Variables>;
-  /** What the subscription is given; what the row's document is given unless told. */
+  /** The variables of the subscription; defaults to those of the endpoint's document. */
   variables?: (input: RowInput<Params, Query, Body>) => Variables;
   when: (input: RowInput<Params, Query, Body>) => boolean;
   /**
-   * Each object is an event of its own, `data: {…}` and an empty line, and no line of JSON. An error before the first
-   * is a status then, as for any other row, and a heartbeat is a comment.
+   * Sends each object as a server-sent event, `data: {…}` and an empty line, instead of a line of JSON. An error before
+   * the first one is then an HTTP status, as for any other endpoint, and a heartbeat is a comment.
    */
   sse?: {
-    /** What a last event says, such as `[DONE]`, where nothing failed. */
+    /** The last event after success, such as `[DONE]`. */
     end?: string;
   };
   /**
-   * For a row that resumes: how many lines its client has already. These are passed over before the reply begins, and
-   * an error until then is a status like that of any other row, not a line: that of the row's `failure`, or 400 where
+   * For an endpoint that resumes a stream: the number of lines that its client already has. They are skipped before the
+   * response starts. An error until then is an HTTP status, not a line: that of the endpoint's `failure`, or 400 when
    * the stream ends before them.
    */
   cursor?: (input: RowInput<Params, Query, Body>) => number;
-  /** Made once a request, since packets can depend on those before them. */
+  /** Created per request, since packets can depend on earlier ones. */
   packets: () => {
     of: (event: Event) => unknown[];
-    /** What stands for an error: of the caller's before the first event, or of the server's in between. */
+    /** Returns the packets for an error: of the caller before the first event, or of the server later. */
     failed: (error: AppError) => unknown[];
-    /** Sent after 15 seconds of silence, unless by `sse`. */
+    /** Sent after 15 seconds without an event, unless with `sse`. */
     heartbeat?: () => unknown;
   };
   description: string;
 }
 
-/** A file as a reply. */
+/** A file as a response. */
 export interface FileReply {
   bytes: Uint8Array<ArrayBuffer>;
   fileName: string;
   mediaType: string;
-  /** Changes when the bytes do. */
+  /** Changes with the content. */
   etag: string;
 }
 
-/** One operation of a dialect: its path and shapes, the GraphQL document behind it, and the mapping between the two. */
+/** One operation of a dialect: its path and schemas, its GraphQL document, and the mapping between them. */
 export interface Row<
   Params = unknown,
   Query = unknown,
@@ -77,41 +77,41 @@ export interface Row<
   path: string;
   tag: string;
   summary: string;
-  /** Which clients it is for: Onyx's unless given. */
+  /** The dialect; defaults to Onyx. */
   dialect?: Dialect;
   params?: z.ZodType<Params>;
   query?: z.ZodType<Query>;
   body?: z.ZodType<Body>;
-  /** The body may be a form as well, or is one with files: then each of its fields is a list. */
+  /** `true` also accepts a form as the body; `files` requires a form with files, whose fields are lists. */
   form?: true | 'files';
   /** The body may be missing, which is the same as an empty object. */
   optionalBody?: true;
-  /** 200 unless given; 204 has no body. */
+  /** Defaults to 200; 204 has no body. */
   status?: 201 | 202 | 204;
-  /** How the reply is written: as JSON unless given. */
+  /** The format of the response; defaults to JSON. */
   format?: 'text' | 'empty';
-  /** One of its headers is a cookie, which pages of other origins must not bring about. */
+  /** The response sets a cookie, which pages of other origins must not cause. */
   setsCookie?: true;
-  /** Headers of the reply. */
+  /** Headers of the response. */
   headers?: (data: Present<Data>, input: RowInput<Params, Query, Body>, context: Context) => Record<string, string>;
   reply: z.ZodType<unknown, Reply>;
   /**
-   * The reply is a file: its bytes, once the document has said that the caller may have them. null: it is not, this
-   * time.
+   * The response is a file, whose content is read after the document has authorized the caller. Null: this response is
+   * not a file.
    */
   download?: (reply: Reply, context: Context) => Promise<FileReply | null>;
   document: TadaDocumentNode<Data, Variables>;
   variables: (input: RowInput<Params, Query, Body>) => Variables;
   output: (data: Present<Data>, input: RowInput<Params, Query, Body>) => Reply;
-  /** What the contract answers instead of running the row, as long as the server is in another mode. */
+  /** Returns the response to send instead of executing the endpoint while the server is in another mode. */
   gate?: (context: Context) => Promise<Failure | null>;
-  /** The document is open to strangers, and the row is not. */
+  /** Requires a credential although the document is public. */
   signedIn?: true;
-  /** Fields that the caller may not read come back null, and are not an error of the whole. */
+  /** Fields that the caller cannot read are null instead of an error of the whole. */
   partial?: true;
-  /** Where the contract answers a request of the wrong shape otherwise than its dialect does. */
+  /** Returns the response for an invalid request when the contract differs from the dialect's. */
   invalid?: (error: AppError) => Failure | null;
-  /** Where the contract answers an error otherwise than its dialect does. */
+  /** Returns the response for an error when the contract differs from the dialect's. */
   failure?: (error: AppError, input: RowInput<Params, Query, Body> | null) => Failure | null;
   stream?: StreamSpec<Params, Query, Body, Event, EventVariables>;
 }
@@ -119,12 +119,12 @@ export interface Row<
 // biome-ignore lint/suspicious/noExplicitAny: a table holds rows of every shape; each was checked where it was written.
 export type AnyRow = Row<any, any, any, any, any, any, any, any>;
 
-/** Checks a row's parts against each other. */
+/** Checks the types of an endpoint's parts. */
 export const row = <Params, Query, Body, Data, Variables, Reply, Event = unknown, EventVariables = Variables>(
   spec: Row<Params, Query, Body, Data, Variables, Reply, Event, EventVariables>,
 ): AnyRow => spec;
 
-/** The root fields that a row's document selects. */
+/** Returns the root fields that a document selects. */
 export function rootFields(
   document: DocumentNode,
 ): { operation: 'Query' | 'Mutation' | 'Subscription'; name: string }[] {
@@ -141,7 +141,7 @@ export function rootFields(
 
 const known = new WeakMap<DocumentNode, Requirement[]>();
 
-/** Everything that the root fields of a document require of their caller. */
+/** Returns everything that the root fields of a document require of their caller. */
 export function requirements(document: DocumentNode): Requirement[] {
   let found = known.get(document);
   if (!found) {
@@ -155,13 +155,16 @@ export function requirements(document: DocumentNode): Requirement[] {
   return found;
 }
 
-/** What a row asks of its caller: what its document asks, or at least a credential. None for a row that is open. */
+/**
+ * Returns what an endpoint requires of its caller: the requirements of its document, or a credential. Empty for a
+ * public endpoint.
+ */
 export const rowRequirements = (row: AnyRow): Exclude<Requirement, 'public'>[] => [
   ...(row.signedIn ? (['signedIn'] as const) : []),
   ...requirements(row.document).filter((requirement) => requirement !== 'public'),
 ];
 
-/** Refuses before anything of the request is read. Throws UNAUTHENTICATED, FORBIDDEN. */
+/** Checks the requirements before anything of the request is read. Throws UNAUTHENTICATED, FORBIDDEN. */
 export function admit(row: AnyRow, context: Context): void {
   for (const requirement of rowRequirements(row)) {
     if (isPermission(requirement)) demand(context.principal, requirement);
@@ -169,7 +172,7 @@ export function admit(row: AnyRow, context: Context): void {
   }
 }
 
-/** Reads one part of a request. Throws BAD_USER_INPUT with the paths of what is wrong. */
+/** Validates one part of a request. Throws BAD_USER_INPUT with the paths of invalid fields. */
 export function readPart<T>(type: z.ZodType<T> | undefined, part: string, value: unknown): T {
   if (!type) return undefined as T;
   const result = type.safeParse(value);
@@ -177,10 +180,10 @@ export function readPart<T>(type: z.ZodType<T> | undefined, part: string, value:
   return result.data;
 }
 
-/** The error behind what GraphQL reports: also of a value that fits the row's shape and not the graph's. */
+/** Returns the cause of a GraphQL error, including a value that the endpoint's schema accepts and GraphQL rejects. */
 const cause = (error: GraphQLError): unknown => appErrorOf(error) ?? error.originalError ?? error;
 
-/** Runs a row's document in process and maps what comes back. Throws what the resolvers threw. */
+/** Executes an endpoint's document in process and maps the result. Throws the errors of resolvers. */
 export async function runRow(
   row: AnyRow,
   input: RowInput<unknown, unknown, unknown>,
@@ -202,7 +205,7 @@ export async function runRow(
 const isRefusal = (error: GraphQLError): boolean =>
   error.originalError instanceof AppError && error.originalError.code === 'FORBIDDEN' && (error.path?.length ?? 0) > 1;
 
-/** Starts a row's subscription. Throws what its resolver threw. */
+/** Starts an endpoint's subscription. Throws the errors of its resolver. */
 export async function streamRow(
   document: DocumentNode,
   variables: Record<string, unknown>,

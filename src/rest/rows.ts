@@ -32,7 +32,7 @@ import { toolRows } from './onyx/tools.ts';
 import { userRows } from './onyx/users.ts';
 import type { AnyRow } from './row.ts';
 
-/** Every operation of the REST layer, in the order of the documentation. A path that is fixed stands before one with a parameter. */
+/** All endpoints in the order of the documentation. A fixed path comes before a path with a parameter. */
 export const rows: readonly AnyRow[] = [
   ...authRows,
   ...userRows,

@@ -4,12 +4,12 @@ import { reportedError } from '../error-report.ts';
 import { badInput } from '../errors.ts';
 import { type AnyRow, type RowInput, type StreamSpec, streamRow } from './row.ts';
 
-/** Silence after which a heartbeat keeps proxies from closing the stream. Milliseconds. */
+/** Time without an event after which a heartbeat keeps proxies from closing the stream. Milliseconds. */
 const heartbeatMs = 15_000;
 
 const heartbeat = Symbol('heartbeat');
 
-/** The values of a stream, and a heartbeat for every 15 seconds in which none comes. */
+/** Yields the values of a stream, and a heartbeat after every 15 seconds without one. */
 async function* withHeartbeats<T>(source: AsyncGenerator<T>): AsyncGenerator<T | typeof heartbeat> {
   let next = source.next();
   try {
@@ -34,8 +34,8 @@ async function* withHeartbeats<T>(source: AsyncGenerator<T>): AsyncGenerator<T |
 }
 
 /**
- * Takes from a stream what its client has already, and returns the objects that are left of the event in which that
- * ends. Throws BAD_USER_INPUT when the stream ends first.
+ * Skips the objects that the client already has and returns the remaining ones of the event that was reached. Throws
+ * BAD_USER_INPUT when the stream ends before that.
  */
 async function passOver(
   events: AsyncGenerator<unknown>,
@@ -53,9 +53,9 @@ async function passOver(
 }
 
 /**
- * Answers with one JSON object a line, under the content type that clients expect of it. A caller's mistake that is
- * found before the first event is a line of the stream too: clients read the body, not the status. Those who resume
- * read the status first: where the row has a `cursor`, or sends server-sent events, this throws such a mistake.
+ * Responds with one JSON object per line, with the content type that clients expect. An error of the caller before the
+ * first event is also a line of the stream: clients read the body, not the status. For an endpoint with a `cursor` or
+ * server-sent events, whose clients read the status, it is thrown.
  */
 export async function streamReply(
   row: AnyRow,
@@ -74,7 +74,7 @@ export async function streamReply(
     const events = await streamRow(spec.document, variables, reading);
     return { left: await passOver(events, packets.of, cursor), events };
   };
-  // Where clients read the status, what is wrong is told with it.
+  // Clients of these endpoints read the status of an error.
   const begun = spec.cursor || spec.sse ? await start(spec.cursor?.(input) ?? 0) : undefined;
 
   async function* body(): AsyncGenerator<string> {
@@ -98,8 +98,8 @@ export async function streamReply(
   }
 
   const chunks = body();
-  // The first line is awaited here, so that a limit can still answer with its own status. For who resumes the reply has
-  // begun, and the next line may be long in coming.
+  // The first line is awaited, so that a rate limit still has its own status. A resumed stream has already started, and
+  // its next line can take long.
   const first = begun ? undefined : await chunks.next();
   const stream = textStream(chunks, { ...(first && { first }), onCancel: () => gone.abort() });
   return new Response(stream, {
@@ -112,15 +112,15 @@ export async function streamReply(
 }
 
 export interface TextStreamOptions {
-  /** What was already taken from it. */
+  /** A value that was already read. */
   first?: IteratorResult<string>;
-  /** The client went away. */
+  /** Called when the client disconnects. */
   onCancel?: () => void;
-  /** It cannot go on. The HTTP server would write the error's message into the body, and end it as if it were whole. */
+  /** Called on an error. Otherwise the HTTP server would write its message into the body and end it normally. */
   onError?: (error: unknown) => void;
 }
 
-/** Text as the body of a reply, made as fast as the client reads. */
+/** Returns text as a response body, generated as fast as the client reads it. */
 export function textStream(
   chunks: AsyncGenerator<string>,
   { first, onCancel, onError }: TextStreamOptions = {},
@@ -135,7 +135,7 @@ export function textStream(
     pull: AsyncResource.bind(async (controller: ReadableStreamDefaultController<Uint8Array>) => {
       try {
         let next = await chunks.next();
-        // A stream that is given nothing when it asks does not ask again.
+        // A stream that enqueues nothing when it is pulled is not pulled again.
         while (!next.done && next.value === '') next = await chunks.next();
         if (next.done) controller.close();
         else controller.enqueue(encoder.encode(next.value));
@@ -146,7 +146,7 @@ export function textStream(
     }),
     async cancel() {
       onCancel?.();
-      // A reader that was not asked for its next line is not waiting for the signal either: this ends it.
+      // Ends a generator that is not waiting for the signal because its next line was not requested.
       await chunks.return(undefined);
     },
   });

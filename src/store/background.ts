@@ -1,13 +1,13 @@
 import type { Log } from '../log.ts';
 
-/** Work that no reply waits for, but that a shutdown does. */
+/** Work that no response waits for, but that a shutdown waits for. */
 export interface Background {
   run(name: string, work: () => Promise<void>): void;
-  /** Resolves when nothing is under way any more. */
+  /** Resolves when no work is running. */
   settled(): Promise<void>;
 }
 
-/** A failure of background work is logged under its name and ends there. */
+/** Creates a queue of background work. A failure is logged under the name of the work. */
 export function createBackground(log: Log): Background {
   const pending = new Set<Promise<void>>();
   return {

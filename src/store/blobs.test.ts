@@ -39,7 +39,7 @@ describe('a blob', () => {
     await blobs.write(id, bytes('x'));
     await blobs.erase(id);
     expect(await blobs.read(id)).toBeNull();
-    // Once more does nothing.
+    // Erasing it again has no effect.
     await blobs.erase(id);
   });
 

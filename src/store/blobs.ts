@@ -1,18 +1,18 @@
 import { mkdir, open, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 
-/** Bytes by id, outside the database. What is written stays as it is until it is erased. */
+/** Stores bytes by ID, outside the database. A stored blob does not change until it is erased. */
 export interface Blobs {
   write(id: string, bytes: Uint8Array): Promise<void>;
-  /** null for what is not there. */
+  /** Returns null when there is no such blob. */
   read(id: string): Promise<Uint8Array<ArrayBuffer> | null>;
-  /** Does nothing for what is not there. */
+  /** Has no effect when there is no such blob. */
   erase(id: string): Promise<void>;
 }
 
 const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
-/** Blobs as files of a folder. Only ids that this server made become paths. */
+/** Stores blobs as files in a folder. Only IDs that this server generated become paths. */
 export function folderBlobs(folder: string): Blobs {
   const pathOf = (id: string): { parent: string; path: string } => {
     if (!uuid.test(id)) throw new Error('a blob’s id is a UUID');
@@ -23,7 +23,7 @@ export function folderBlobs(folder: string): Blobs {
     async write(id, bytes) {
       const { parent, path } = pathOf(id);
       await mkdir(parent, { recursive: true });
-      // Beside it and then in its place: nobody reads half of one, and a crash leaves none.
+      // Written to a temporary file and renamed, so that no reader sees a partial blob and a crash leaves none.
       const file = await open(`${path}.new`, 'w', 0o600);
       try {
         await file.writeFile(bytes);

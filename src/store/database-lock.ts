@@ -16,7 +16,7 @@ export interface DatabaseLock extends InstanceLock {
   check(): Promise<boolean>;
 }
 
-/** Any number; the same in every process. */
+/** An arbitrary number that is the same in every process. */
 const lockId = 7_203_841_160n;
 
 const takeLock = `SELECT pg_try_advisory_lock(${lockId}) AS taken`;

@@ -4,7 +4,9 @@ import { createLog, type Log } from '../log.ts';
 import { openPGlite } from './pglite/open.ts';
 import { openPostgres } from './postgres.ts';
 
-/** A statement for the roads on which Prisma costs too much or cannot say what is meant. Named ones are prepared. */
+/**
+ * A SQL statement for code paths where Prisma is too slow or cannot express the query. A named statement is prepared.
+ */
 export interface Statement {
   name: string;
   text: string;
@@ -16,7 +18,7 @@ export interface Statement {
  */
 export interface Database {
   prisma: PrismaClient;
-  /** Runs one statement outside any transaction of Prisma's. */
+  /** Runs one statement outside any Prisma transaction. */
   query<Row>(statement: Statement, values: unknown[]): Promise<Row[]>;
   /** Whether the database answers now. */
   reachable(): Promise<boolean>;
@@ -35,7 +37,7 @@ export interface DatabaseOptions {
   statementTimeoutMs?: number | undefined;
   /** Called when another instance has taken over the database: this one must stop at once. One line for the operator. */
   onLockLost?: ((message: string) => void) | undefined;
-  /** Called with the text of every statement that is sent. For tests that count them. */
+  /** Called with the text of every statement. For tests that count statements. */
   onStatement?: ((text: string) => void) | undefined;
 }
 
@@ -43,7 +45,10 @@ export interface DatabaseOptions {
 export type OpenOptions = Omit<DatabaseOptions, 'databaseUrl'> &
   Required<{ [Name in 'log' | 'statementTimeoutMs']: NonNullable<DatabaseOptions[Name]> }>;
 
-/** A loaded machine is slow, not broken: a transaction waits and works this long before it is given up. Milliseconds. */
+/**
+ * Time that a transaction waits for a connection and runs before it is cancelled; generous, since a loaded machine is
+ * slow. Milliseconds.
+ */
 export const transactionOptions = { maxWait: 15_000, timeout: 30_000 };
 
 /** Opens the database and migrates it. Throws StartupError when it cannot be used, or another instance uses it. */

@@ -13,7 +13,7 @@ describe('the lock of a folder', () => {
   let file: string;
   const children: ChildProcess[] = [];
 
-  /** A process that does nothing, and how the lock names it. */
+  /** Starts an idle process and returns the content of its lock file. */
   async function idleProcess(): Promise<{ child: ChildProcess; content: string }> {
     const script = `
       const { lockFolder } = await import(process.argv[1]);

@@ -15,8 +15,8 @@ function ifThere(read: () => string): string {
 }
 
 /**
- * When a process began, where the system tells: after a reboot, or in a container that is started again, the number of a
- * process that was killed soon belongs to another.
+ * Returns the start time of a process, where the system provides it. After a reboot, or in a restarted container, the
+ * process ID of a killed process is soon reused.
  */
 const beginning = (pid: number): string =>
   // After the name, which is in parentheses and can contain anything, the 20th field.
@@ -37,7 +37,7 @@ function alive(pid: number): boolean {
   }
 }
 
-/** A lock without a text is still being written; its writer may also have died just then. Milliseconds. */
+/** An empty lock file is still being written, or its writer has just died. Milliseconds. */
 const writeTimeoutMs = 10_000;
 /** The time between two signs of life of a folder's lock, and the silence after which it is void. Milliseconds. */
 export interface Heartbeat {
@@ -78,7 +78,7 @@ function createAbandonment(file: string, { silence }: Heartbeat): () => Promise<
   };
 }
 
-/** PGlite is one process's database: two of them on one folder would destroy it. A killed process's lock is void. */
+/** Locks a folder of PGlite, which two processes would corrupt. The lock of a killed process is void. */
 export async function lockFolder(
   folder: string,
   { waitMs = rollingRestartMs, onLost = () => {}, heartbeat = usualHeartbeat }: FolderLockOptions = {},

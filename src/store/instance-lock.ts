@@ -1,12 +1,12 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { StartupError } from '../startup-error.ts';
 
-/** Held while this process is the only one that serves a database. */
+/** Held while this process is the only one that uses the database. */
 export interface InstanceLock {
   release(): Promise<void>;
 }
 
-/** Another instance has the database. The message is one line for the operator. */
+/** Another instance uses the database. The message is one line for the operator. */
 export class AlreadyRunningError extends StartupError {
   override readonly name = 'AlreadyRunningError';
 }

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { projectRoot } from '../root.ts';
 import { StartupError } from '../startup-error.ts';
 
-/** One connection that runs plain SQL, several statements at a time. */
+/** One connection that runs plain SQL, with several statements per call. */
 export interface SqlSession {
   exec(sql: string): Promise<unknown>;
   query<Row>(sql: string, values?: unknown[]): Promise<Row[]>;
@@ -12,13 +12,16 @@ export interface SqlSession {
 
 const folder = join(projectRoot, 'prisma', 'migrations');
 
-/** The migrations of this version, in order. */
+/** Returns the migrations of this version, in order. */
 export const migrationNames = () =>
   readdirSync(folder)
     .filter((name) => /^\d{14}_/.test(name))
     .sort();
 
-/** Any number; the same in every process, so that two servers starting at once migrate one after the other. */
+/**
+ * An arbitrary number that is the same in every process, so that two servers that start at once migrate one after the
+ * other.
+ */
 const lockId = 7_203_841_159;
 
 /**

@@ -79,7 +79,7 @@ async function migrateDatabase(databaseUrl: string): Promise<void> {
   }
 }
 
-/** One short name for each text that Prisma sends, so that PostgreSQL plans it once a connection. */
+/** Returns a short name for each statement text of Prisma, so that PostgreSQL plans it once per connection. */
 function statementName() {
   const names = new Map<string, string>();
   return ({ sql }: { sql: string }) => {

@@ -1,42 +1,45 @@
 import type { Principal } from '../authz/principal.ts';
 
-/** Ends what a credential has open, at the moment at which it dies. */
+/** Ends open streams and runs when their credential ends. */
 export interface Revocations {
-  /** Aborts when the credential, or its user, is ended, or when the credential expires. Call `done` when finished. */
+  /**
+   * Returns a signal that aborts when the credential or its user is ended, or when the credential expires. Call `done`
+   * when finished.
+   */
   watch(principal: Principal): { signal: AbortSignal; done(): void };
-  /** Whether the credential was ended after it was looked up: for a request that took its time to arrive. */
+  /** Returns whether the credential was ended after it was looked up, for requests that take long to arrive. */
   ended(principal: Principal): boolean;
-  /** Ends what was opened with a token before this call: now, or at a time to come. */
+  /** Ends everything that was opened with a token before this call, now or at a later time. */
   endToken(tokenId: number, at?: Date): void;
-  /** The same for every credential of a user, and for the tokens of their projects. */
+  /** Ends everything that was opened with any credential of a user, or with a token of the user's projects. */
   endUser(userId: string, at?: Date): void;
 }
 
 interface Watcher {
   tokenId: number;
   userIds: readonly (string | null)[];
-  /** When it ends, by the clock on the wall. */
+  /** The time of the end, by the system clock. */
   due: number;
   controller: AbortController;
   timer?: NodeJS.Timeout;
 }
 
-/** An end that was set: when that was, by the process's own clock, which never goes back, and what time it is set to. */
+/** A scheduled end: when it was set, by the monotonic clock, and the time that it is set to. */
 interface End {
   setAt: number;
   time: number;
 }
 
-/** The longest delay that a timer of Node's can have, in milliseconds. */
+/** The longest delay of a timer in Node, in milliseconds. */
 const longestTimer = 2 ** 31 - 1;
 
-/** How long an end is remembered, for requests that were let in just before it was set. Milliseconds. */
+/** Time that an end is remembered, for requests that were authenticated shortly before it was set. Milliseconds. */
 const memoryMs = 10 * 60_000;
 
 export function createRevocations(): Revocations {
   const watchers = new Set<Watcher>();
   const ends = new Map<number | string, End[]>();
-  /** Ends all that are due by then at once: what reads a run ends with the run's own credential, not after it. */
+  /** Ends everything that is due at once: a reader ends together with the run that it reads. */
   const endDue = (time: number) => {
     for (const watcher of watchers) if (watcher.due <= time) watcher.controller.abort();
   };

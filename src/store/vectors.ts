@@ -2,8 +2,8 @@ import type { Log } from '../log.ts';
 import type { Database } from './database.ts';
 
 /**
- * Has vectors compared by the extension pgvector where the database has it, or may make it, instead of by the function
- * of the migrations, which any PostgreSQL has and which takes many times as long. Both say the same.
+ * Compares vectors with pgvector where the extension is installed or can be created, and otherwise with the SQL
+ * function of the migrations, which is many times slower. The results are the same.
  */
 export async function useVectorExtension({ prisma }: Pick<Database, 'prisma'>, log: Log): Promise<void> {
   try {

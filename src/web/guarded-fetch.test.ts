@@ -8,7 +8,7 @@ import { type GuardedFetchOptions, guardedFetch } from './guarded-fetch.ts';
 const page = '<p>Hello</p>';
 const seen: { path: string; headers: IncomingHttpHeaders }[] = [];
 const servers: Server[] = [];
-/** Two hosts on this machine, each an origin of its own. */
+/** Two hosts on this machine, each with its own origin. */
 let here: string;
 let there: string;
 

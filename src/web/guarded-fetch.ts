@@ -4,45 +4,45 @@ import { pipeline, type Readable, type Transform } from 'node:stream';
 import { createBrotliDecompress, createGunzip, createInflate } from 'node:zlib';
 import { RequestFilteringHttpAgent, RequestFilteringHttpsAgent } from 'request-filtering-agent';
 
-/** Why a page cannot be had, in words that complete "the page …" and are for who asked for it. */
+/** The reason why a page cannot be fetched. It completes "the page …" and can be shown to the caller. */
 export class FetchError extends Error {
   override readonly name = 'FetchError';
 }
 
 export interface GuardedFetchOptions {
-  /** For the origin that was asked for; none of them follows a redirect to another one. */
+  /** Sent to the requested origin only; no header follows a redirect to another origin. */
   headers?: Readonly<Record<string, string>>;
-  /** The page may have so many bytes, unpacked. */
+  /** Maximum size of the decompressed page in bytes. */
   maxBytes: number;
-  /** What everything may take together. Milliseconds. */
+  /** Total time limit in milliseconds. */
   timeoutMs?: number;
-  /** Hosts, `intranet.example` or `intranet.example:8080`, that may have any address. */
+  /** Hosts that can have any address: `intranet.example` or `intranet.example:8080`. */
   allowedHosts?: readonly string[];
-  /** Ends when nobody waits for the page any more. */
+  /** Aborted when the caller no longer waits for the page. */
   signal?: AbortSignal;
 }
 
 export interface Fetched {
-  /** Where the page was at last, after redirects. */
+  /** The final URL after redirects. */
   url: URL;
-  /** Lower case, without parameters; empty where the server said none. */
+  /** In lower case, without parameters; empty when the server sent none. */
   mediaType: string;
-  /** As the server named it. */
+  /** The charset that the server declared. */
   charset: string | null;
   bytes: Uint8Array<ArrayBuffer>;
 }
 
 const mostRedirects = 5;
 
-/** What belongs to one connection, or says where a request goes, and so is not the caller's to say. */
+/** Headers of one connection, or that determine the destination of a request. A caller cannot set them. */
 const ours = new Set([
   ...['host', 'connection', 'content-length', 'expect', 'keep-alive', 'te', 'trailer', 'transfer-encoding', 'upgrade'],
   ...['accept-encoding', 'proxy-authenticate', 'proxy-authorization', 'proxy-connection'],
 ]);
 
-/** A public address that is none: by it virtual machines of Azure reach their own host. */
+/** Azure virtual machines reach their host through this public address. */
 const notPublic = { denyIPAddressList: ['168.63.129.16'] };
-/** These refuse every address that is not a public one: as it stands in the URL, and as the DNS gives it. */
+/** Agents that reject every address that is not public, in the URL and after DNS resolution. */
 const guarded = {
   'http:': new RequestFilteringHttpAgent(notPublic),
   'https:': new RequestFilteringHttpsAgent(notPublic),
@@ -50,9 +50,10 @@ const guarded = {
 const free = { 'http:': new http.Agent(), 'https:': new https.Agent() };
 
 /**
- * Gets a page on somebody's behalf. Private, loopback, link-local, metadata and reserved addresses are refused, and so
- * is each redirect to one; at most 5 redirects. The address is checked where the connection is made, so that no second
- * look at the DNS can give another. 20 seconds unless told. Throws FetchError.
+ * Fetches a page for a caller, with protection against server-side request forgery (SSRF). Rejects private, loopback,
+ * link-local, metadata and reserved addresses, also after each of up to 5 redirects. The address is checked when the
+ * connection is made, so that a second DNS response cannot differ. The timeout defaults to 20 seconds. Throws
+ * FetchError.
  */
 export async function guardedFetch(address: string, options: GuardedFetchOptions): Promise<Fetched> {
   const { maxBytes, timeoutMs = 20_000, allowedHosts = [], signal } = options;
@@ -78,7 +79,10 @@ export async function guardedFetch(address: string, options: GuardedFetchOptions
   throw new FetchError('redirects too often');
 }
 
-/** Throws FetchError for what is no web address, and for one with a user or a password in it. */
+/**
+ * Parses a URL. Throws FetchError for a text that is not an http or https URL, and for one with a user name or
+ * password.
+ */
 function readAddress(text: string, base?: URL): URL {
   if (!URL.canParse(text, base?.href)) throw new FetchError('has an address that is none');
   const url = new URL(text, base?.href);
@@ -112,7 +116,7 @@ function request(
       resolve,
     )
       .on('error', reject)
-      // Nobody asked for another protocol. Without this the request would neither end nor fail.
+      // An unrequested protocol upgrade. Without this handler the request would neither end nor fail.
       .on('upgrade', ({ statusCode }, socket) => {
         socket.destroy();
         reject(new FetchError(`answers with HTTP ${statusCode}`));
@@ -120,7 +124,7 @@ function request(
   });
 }
 
-/** Where a reply sends its reader; null where it does not. */
+/** Returns the target of a redirect, or null. */
 const redirectOf = ({ statusCode = 0, headers: { location } }: http.IncomingMessage): string | null =>
   [301, 302, 303, 307, 308].includes(statusCode) && location !== undefined ? location : null;
 
@@ -133,7 +137,7 @@ const unpackers: Record<string, () => Transform> = {
 
 async function read(response: http.IncomingMessage, url: URL, maxBytes: number): Promise<Fetched> {
   const { statusCode = 0, headers } = response;
-  // Of who breaks off here, the rest is not to arrive.
+  // Rejects the response and closes the connection, so that the rest is not transferred.
   const refuse = (reason: string): never => {
     response.destroy();
     throw new FetchError(reason);
@@ -155,7 +159,7 @@ async function read(response: http.IncomingMessage, url: URL, maxBytes: number):
   return { url, mediaType: mediaType.toLowerCase(), charset: charset ?? null, bytes: joined(parts, size) };
 }
 
-/** The body as it was before it was packed. Either end breaks off with the other. */
+/** Returns the decompressed body. An error on either side ends both. */
 const unpacked = (response: http.IncomingMessage, unpack: (() => Transform) | undefined): Readable =>
   unpack ? pipeline(response, unpack(), () => {}) : response;
 
@@ -171,7 +175,7 @@ function joined(parts: readonly Uint8Array[], size: number): Uint8Array<ArrayBuf
 
 const tooLarge = (maxBytes: number): string => `is larger than ${Math.floor(maxBytes / 1024 / 1024)} MB`;
 
-/** In words that say nothing of this server's own network but what its caller asked for. */
+/** Returns a reason that reveals nothing about this server's network beyond the requested host. */
 function reasonOf(error: unknown, timeout: AbortSignal): string {
   if (timeout.aborted) return 'takes too long to come';
   if (!(error instanceof Error)) return 'cannot be reached';

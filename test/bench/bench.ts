@@ -1,5 +1,5 @@
-// Requests per second of the roads through the house, each as a share of the cheapest: `npm run bench`.
-// Shares, because absolute figures say more of the machine than of the code. Never a gate.
+// `npm run bench`: requests per second of each request path as a share of the fastest. Absolute figures would describe
+// the machine rather than the code. The result is not a gate.
 import { boot } from '../../src/boot.ts';
 import { createLog } from '../../src/log.ts';
 import { newSecret } from '../../src/modules/tokens/secret.ts';
@@ -42,7 +42,7 @@ for (let round = 0; round <= rounds; round++) {
     const startedAt = performance.now();
     for (let count = 0; count < perRound; count++) await (await call()).arrayBuffer();
     const rate = (perRound * 1000) / (performance.now() - startedAt);
-    // The first round warms up.
+    // The first round is a warm-up.
     if (round > 0) rates.set(name, [...(rates.get(name) ?? []), rate]);
   }
 }

@@ -79,7 +79,7 @@ const operations = Object.entries(openApi.paths).flatMap(([path, methods]) =>
   Object.entries(methods).map(([method, operation]) => ({ name: `${method} ${path}`, method, path, operation })),
 );
 
-/** Every `$ref` within a value. */
+/** Yields every `$ref` within a value. */
 function* references(value: unknown): Generator<string> {
   if (typeof value !== 'object' || value === null) return;
   for (const [key, inner] of Object.entries(value))
@@ -87,12 +87,12 @@ function* references(value: unknown): Generator<string> {
     else yield* references(inner);
 }
 
-/** Files that are written as they are read, and so without a GraphQL document of their own: what each can be. */
+/** Downloads are generated while they are read and have no GraphQL document. Their media types. */
 const files = new Map(downloads.map(({ path, content }) => [`/api${path}`, Object.keys(content)]));
 
 const rowAt = (method: string, path: string) => rows.find((row) => row.method === method && `/api${row.path}` === path);
 
-/** The types that a row answers with; health and version are JSON without a row. */
+/** Returns the media types of an endpoint's responses; health and version have no endpoint and are JSON. */
 function contentOf(row: AnyRow | undefined): string[] {
   if (row?.status === 204 || row?.format === 'empty') return [];
   if (row?.download) return ['application/octet-stream'];

@@ -3,11 +3,11 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Answer, type GraphQLAnswer, type Kit, startKit } from '../kit.ts';
 
 let kit: Kit;
-/** Whose rows they are: the user of the first admin key. */
+/** The owner of the rows: the user of the first admin key. */
 let ownerId: string;
-/** The project whose files are many. */
+/** A project with many files. */
 let projectId: number;
-/** The session whose messages are many. */
+/** A session with many messages. */
 const longSession = randomUUID();
 const globalId = (typename: string, id: string | number) => Buffer.from(`${typename}:${id}`).toString('base64');
 
@@ -37,7 +37,7 @@ const passage = (documentId: string) => ({
   highlights: [],
 });
 
-/** Rows of every kind, each with relations of its own, numbered from `from` up to `to`. */
+/** Creates rows of every kind, each with its own relations, numbered from `from` to `to`. */
 async function fill(from: number, to: number): Promise<void> {
   const { prisma } = kit;
   for (let i = from; i < to; i++) {
@@ -127,9 +127,9 @@ async function fill(from: number, to: number): Promise<void> {
   }
 }
 
-/** The statements of one request, its own credential's included, and what it answered. */
+/** Returns the statements of one request, including the credential lookup, and its response. */
 async function counted<T>(request: () => Promise<T>): Promise<{ statements: string[]; answer: T }> {
-  // Once beforehand: the first use of a key in a minute is written down.
+  // Sent once before, since the first use of a key in a minute is recorded.
   await request();
   await kit.booted.background.settled();
   kit.statements.length = 0;
@@ -149,7 +149,9 @@ const message = `databaseId text role documents { title } citations { number doc
   feedback { rating comment } files { ${file} }`;
 const session = 'databaseId name agentId agentName ownerName currentRunId updatedAt';
 
-/** Each list of the graph with everything that hangs on its rows. The size of a page is a variable: it is a list of 100. */
+/**
+ * Each list in the schema with everything that can be selected on its rows. The page size is a variable: a list of 100.
+ */
 const lists: Record<string, { query: string; rows: (data: GraphQLAnswer['data']) => unknown[] }> = {
   agents: {
     query: `agents(first: $first) { edges { cursor node { ${agent} } } ${page} }`,
@@ -285,7 +287,7 @@ describe('an error within the server', () => {
   const secret = 'the password of the database is hunter2';
   const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
 
-  /** Runs with a service that fails for a reason that is nobody’s business. */
+  /** Runs with a service that fails with an unexpected error. */
   async function broken<T>(work: () => Promise<T>): Promise<T> {
     const { agents } = kit.booted.services;
     const { list } = agents;

@@ -5,7 +5,7 @@ import { type ModelServer, makeGate, startModelServer } from '../model-server.ts
 import { type Chance, seeded } from '../seeded.ts';
 import { api, build, keyIn, kill, killAll, start, storage } from './latchkey.ts';
 
-/** A server that is killed in the middle of an answer, again and again, on one and the same data. */
+/** A server that is killed repeatedly in the middle of an answer, on the same data. */
 let store: Awaited<ReturnType<typeof storage>>;
 let model: ModelServer;
 
@@ -17,7 +17,7 @@ afterAll(async () => {
   await Promise.all([store?.drop(), model?.close()]);
 });
 
-/** Where a turn is when its server is killed. */
+/** The state of a turn when its server is killed. */
 const moments = ['its ids', 'its search', 'its first words', 'what was saved', 'its middle', 'its end'] as const;
 type Moment = (typeof moments)[number];
 
@@ -46,7 +46,7 @@ async function startServer(): Promise<Server> {
   return { ...latchkey, ...api(latchkey.url, key) };
 }
 
-/** All messages of a session, which is answering nothing. */
+/** Returns all messages of a session without a running turn. */
 async function messagesOf(server: Server, id: string): Promise<Message[]> {
   const { data, errors } = await server.graphql(`{ chatSession(id: "${id}") { currentRunId messages(first: 100) {
     pageInfo { hasNextPage } nodes { databaseId parentId latestChildId role status text } } } }`);
@@ -55,7 +55,7 @@ async function messagesOf(server: Server, id: string): Promise<Message[]> {
   return data.chatSession.messages.nodes;
 }
 
-/** The current branch of a tree that is sound: one root, no message that hangs in the air, no end but a leaf. */
+/** Returns the current branch of a valid tree: one root, no orphans, ending at a leaf. */
 function branchOf(messages: Message[]): Message[] {
   const known = new Map(messages.map((message) => [message.databaseId, message]));
   expect(messages.filter(({ parentId }) => parentId === null)).toMatchObject([{ role: 'SYSTEM', text: '' }]);
@@ -65,7 +65,7 @@ function branchOf(messages: Message[]): Message[] {
     if (latestChildId === null) expect(children).toEqual([]);
     else expect(children.map((child) => child.databaseId)).toContain(latestChildId);
     if (parentId === null) continue;
-    // Questions and answers take turns, and what hangs from a message came after it.
+    // Questions and answers alternate, and a message is created after its parent.
     expect(parentId).toBeLessThan(databaseId);
     const above = known.get(parentId)?.role;
     expect(role === 'USER' ? ['SYSTEM', 'ASSISTANT'] : ['USER']).toContain(above);
@@ -82,15 +82,15 @@ function branchOf(messages: Message[]): Message[] {
 interface Killed {
   sessionId: string;
   question: string;
-  /** null where an old question was to be answered anew. */
+  /** Null when an old question was to be regenerated. */
   userMessageId: number | null;
   assistantMessageId: number;
-  /** What the model had said, and how much of it is stored at least. */
+  /** The text that the model had sent, and the minimum that must be stored. */
   said: string;
   saved: string;
 }
 
-/** Starts a turn, in a session of before or in a new one, and kills its server at a moment of it. */
+/** Starts a turn in an existing or a new session, and kills its server at the given point. */
 async function killDuring(server: Server, moment: Moment, session: Session | null, chance: Chance): Promise<Killed> {
   const gate = makeGate();
   const name = `answer ${model.requests.length}`;
@@ -125,7 +125,7 @@ async function killDuring(server: Server, moment: Moment, session: Session | nul
   }
   if (moment === 'its middle') {
     await say(chance.below(pieces.length - 1));
-    // One more is on its way.
+    // Another delta is on its way.
     gate.release();
     said += 1;
   }
@@ -135,7 +135,7 @@ async function killDuring(server: Server, moment: Moment, session: Session | nul
     saved = pieces.join('');
   }
   await kill(server);
-  // A model that was asked and not heard, or is asked next in its place, says the rest.
+  // A model that was called and not read, or is called next, sends the rest.
   gate.open();
   return {
     sessionId,
@@ -155,7 +155,7 @@ interface Session {
 it('ten times killed, it has lost no message that it acknowledged, and goes on', { timeout: 240_000 }, async () => {
   const chance = seeded();
   const plan = [...moments, ...Array.from({ length: 10 - moments.length }, () => chance.pick(moments))];
-  /** All messages of each session, as they were when the server was killed the last time. */
+  /** All messages of each session at the time of the last kill. */
   const known = new Map<string, Message[]>();
   let session: Session | null = null;
   let server = await startServer();
@@ -176,7 +176,7 @@ it('ten times killed, it has lost no message that it acknowledged, and goes on',
     if (userMessageId === null) expect(asked.databaseId).toBe(before?.lastQuestion);
     else expect(asked).toMatchObject({ databaseId: userMessageId, role: 'USER', text: question });
 
-    // What was there before is there, and nothing else but this turn; a branch may have been left for it.
+    // Earlier messages are unchanged, and only this turn was added, possibly on a new branch.
     for (const [id, messages] of known) {
       const now = id === sessionId ? stored : await messagesOf(server, id);
       const shown = ({ latestChildId, ...rest }: Message) => (id === sessionId ? rest : { ...rest, latestChildId });

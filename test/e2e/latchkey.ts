@@ -9,12 +9,12 @@ import pg from 'pg';
 const root = join(import.meta.dirname, '..', '..');
 export type Environment = Record<string, string>;
 
-/** A Latchkey in a process of its own, as `npm start` runs it. */
+/** A server in a process of its own, started as `npm start` does. */
 export interface Latchkey {
   process: ChildProcessWithoutNullStreams;
-  /** What it wrote so far. */
+  /** The output so far. */
   output: { stdout: string; stderr: string };
-  /** Its exit code; null when a signal killed it. */
+  /** The exit code; null when a signal killed it. */
   exited: Promise<number | null>;
 }
 
@@ -41,7 +41,7 @@ export function run(environment: Environment): Latchkey {
   return latchkey;
 }
 
-/** Waits until something is written. Throws when the process ends first. */
+/** Waits for output. Throws when the process ends first. */
 export async function written({ process, output, exited }: Latchkey, pattern: RegExp): Promise<RegExpExecArray> {
   const ended = exited.then((code) => {
     throw new Error(`ended with ${code}: ${output.stderr}`);
@@ -55,7 +55,7 @@ export async function written({ process, output, exited }: Latchkey, pattern: Re
 
 export async function start(environment: Environment): Promise<Latchkey & { url: string }> {
   const latchkey = run(environment);
-  // The address is the first line of the welcome, the question of the curl line its last.
+  // The address is the first line of the banner, the question of the curl command the last.
   const [, url = ''] = await written(latchkey, /Latchkey listens on (\S+)\n[\s\S]*send-chat-message\n/);
   return { ...latchkey, url };
 }
@@ -69,7 +69,7 @@ export function keyIn(latchkey: Latchkey): string | undefined {
   return file && readFileSync(file, 'utf8').trim();
 }
 
-/** A database of one's own, kept between starts: a folder, or a database on the server that DATABASE_URL names. */
+/** A database that is kept between starts: a folder, or a database on the server in DATABASE_URL. */
 export async function storage(): Promise<{ environment: Environment; drop: () => Promise<void> }> {
   const folder = mkdtempSync(join(tmpdir(), 'latchkey-e2e-'));
   const environment: Environment = { DATA_DIR: folder };
@@ -112,21 +112,21 @@ export function api(url: string, key: string | undefined) {
   };
 }
 
-/** Bundles the sources. Does nothing where dist/main.js is of these. */
+/** Bundles the sources. Has no effect when dist/main.js is up to date. */
 export async function build(): Promise<void> {
   const prepare = spawn(process.execPath, ['scripts/prepare.mjs', '--build'], { cwd: root, stdio: 'inherit' });
   const [code] = await once(prepare, 'exit');
   if (code !== 0) throw new Error(`the build ended with ${code}`);
 }
 
-/** Ends a process as the system does that has no memory left. Throws when it ended by itself. */
+/** Kills a process as the system does when it is out of memory. Throws when it had already ended. */
 export async function kill({ process, exited }: Latchkey): Promise<void> {
   process.kill('SIGKILL');
   const code = await exited;
   if (code !== null) throw new Error(`ended with ${code} before it was killed`);
 }
 
-/** Ends what tests left running. */
+/** Kills processes that tests left running. */
 export async function killAll(): Promise<void> {
   for (const latchkey of [...running]) await kill(latchkey);
 }

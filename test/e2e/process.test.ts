@@ -19,7 +19,7 @@ import {
   written,
 } from './latchkey.ts';
 
-/** Each test waits for whole processes, several in turn. */
+/** Each test waits for several processes in turn. */
 const timeout = 60_000;
 
 beforeAll(build);
@@ -77,7 +77,7 @@ describe('the first start', { timeout }, () => {
         return socket;
       }),
     );
-    // Answered behind the others, on a connection that stays open.
+    // Answered after the others on a connection that stays open.
     expect((await fetch(`${latchkey.url}/health`)).status).toBe(200);
     latchkey.process.kill('SIGTERM');
     expect(await latchkey.exited).toBe(0);
@@ -142,7 +142,7 @@ describe('in production', { timeout }, () => {
 describe('an answer under way', { timeout }, () => {
   let store: Awaited<ReturnType<typeof storage>>;
   let model: ModelServer;
-  /** Printed by whichever start was the first. */
+  /** Printed by the first start. */
   let key: string | undefined;
 
   beforeAll(async () => {

@@ -11,7 +11,7 @@ import { until } from '../kit.ts';
 import { unpackSnapshot } from '../pglite.ts';
 import { api, build, type Environment, keyIn, kill, killAll, run, start, storage, written } from './latchkey.ts';
 
-/** Each test waits for whole processes, several in turn. */
+/** Each test waits for several processes in turn. */
 const timeout = 90_000;
 
 const folders: string[] = [];

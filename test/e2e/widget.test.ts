@@ -10,7 +10,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import WebSocket from 'ws';
 import { type Answer, type Kit, startKit, until } from '../kit.ts';
 
-/** A chat widget on the page of another site: what a browser lets it do, and what the server tells the browser. */
+/** A chat widget on the page of another site: what a browser allows, and what the server tells the browser. */
 let kit: Kit;
 beforeAll(async () => {
   kit = await startKit({ scripted: true });
@@ -98,10 +98,10 @@ describe('what browsers are told', () => {
   });
 });
 
-/** What comes out of a browser. */
+/** A result from the browser. */
 type Payload = Answer['body'];
 
-/** The first of these browsers that is there. */
+/** Returns the first installed browser. */
 function findBrowser(): string | undefined {
   const names = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable'];
   const places = (process.env.PATH ?? '').split(':').flatMap((folder) => names.map((name) => join(folder, name)));
@@ -115,7 +115,7 @@ function findBrowser(): string | undefined {
   });
 }
 
-/** A browser of its own, driven over its DevTools protocol. */
+/** Starts a browser and controls it through the DevTools protocol. */
 async function startBrowser(file: string) {
   const profile = mkdtempSync(join(tmpdir(), 'latchkey-browser-'));
   const child: ChildProcess = spawn(
@@ -161,14 +161,14 @@ async function startBrowser(file: string) {
     return result;
   };
   return {
-    /** Opens a page and returns what its `result` comes to be. */
+    /** Opens a page and returns the final value of its `result`. */
     async visit(url: string): Promise<Payload> {
       const { targetId } = await call('Target.createTarget', { url: 'about:blank' });
       const { sessionId } = await call('Target.attachToTarget', { targetId, flatten: true });
       await call('Page.enable', {}, sessionId);
       await call('Page.setLifecycleEventsEnabled', { enabled: true }, sessionId);
       const { loaderId } = await call('Page.navigate', { url }, sessionId);
-      // Of that page, and not of the empty one before it.
+      // The event of that page, and not of the empty page before it.
       await until(() => events.some(({ params }) => params.loaderId === loaderId && params.name === 'load'));
       const { result, exceptionDetails } = await call(
         'Runtime.evaluate',
@@ -187,7 +187,7 @@ async function startBrowser(file: string) {
   };
 }
 
-/** What the script of a widget does on a page: it asks, reads the answer as it comes, reads the chat, and deletes it. */
+/** The script of a widget: it asks, reads the streamed answer, reads the chat, and deletes it. */
 const script = `
   const chat = async (base, sessionId) => {
     const response = await fetch(base + '/stream-chat', {

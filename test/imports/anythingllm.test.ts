@@ -14,7 +14,7 @@ let foundation: ImportFoundation;
 
 const asked = Date.UTC(2025, 2, 4, 9, 30);
 
-/** An installation with people, as it was recorded. */
+/** A recorded installation with people. */
 const installation: Rows = {
   system_settings: [
     { label: 'multi_user_mode', value: 'true' },
@@ -127,7 +127,7 @@ const installation: Rows = {
 
 async function run(options: Partial<ImportFoundation> = {}, path = folder.path) {
   const report = await importStorage({ ...foundation, ...options }, path);
-  // Connections that were idle meanwhile are closed before the next request takes one of them.
+  // Idle connections are closed before the next request uses one of them.
   for (let turn = 0; turn < 5; turn++) await new Promise((resolve) => setImmediate(resolve));
   return report;
 }
@@ -288,7 +288,7 @@ describe('a storage folder', () => {
     const password = reset.data.resetUserPassword.newPassword;
     const entered = await kit.gql(login, { input: { login: 'bob', password } }, null);
     expect(entered.errors).toEqual([]);
-    // Bob reads his own chats, by GraphQL and by REST, and nobody else does.
+    // Bob can read his own chats, in GraphQL and REST; no other user can.
     const mine = await kit.gql(
       '{ chatSessions(first: 10) { nodes { name databaseId } } }',
       {},
@@ -477,7 +477,7 @@ describe('a person who cannot be brought', () => {
         chat(4, 3),
         chat(5, 4),
         chat(6, null),
-        // Of somebody who is no more.
+        // A chat of a deleted person.
         chat(7, 9),
       ],
     });
@@ -881,7 +881,7 @@ describe('an export', () => {
   it('brings no chat again when its workspace or its person has another name there', async () => {
     const named = (id: number, username: string, workspace: string) => chat(id, { username, workspace });
     await importExport(foundation, write([named(21, 'bob', 'Before'), named(22, 'bob', 'Before')]));
-    // Somebody else has the name by now.
+    // Another person has the name now.
     const entries = [named(21, 'robert', 'After'), named(22, 'robert', 'After'), named(23, 'robert', 'After')];
     const report = await importExport(foundation, write([...entries, named(24, 'bob', 'Before')]));
     expect(report.totals()).toMatchObject({ chat: { brought: 2, known: 2 }, session: { brought: 1, known: 1 } });

@@ -7,7 +7,7 @@ import { openDatabase } from '../../src/store/database.ts';
 import { storage } from '../e2e/latchkey.ts';
 import { document, type Rows, response, type StorageFolder, storageFolder } from './storage.ts';
 
-/** The commands as npm runs them, each a process of its own, on a database that is kept between them. */
+/** The commands as npm runs them, each in its own process, on a database that is kept between them. */
 let store: Awaited<ReturnType<typeof storage>>;
 let folder: StorageFolder;
 
@@ -62,14 +62,14 @@ function command(name: 'anythingllm' | 'onyx', args: string[], environment: Reco
     running.delete(child);
     return code as number | null;
   });
-  /** Waits until a line of progress is written. */
+  /** Waits for a line of progress. */
   const reached = async (line: string) => {
     while (!output.stderr.includes(line)) await Promise.race([once(child.stderr, 'data'), exited]);
   };
   return { child, output, exited, reached };
 }
 
-/** What is in the database, as an operator would count it. */
+/** Returns the content of the database as an operator would count it. */
 async function contents() {
   const { DATABASE_URL: databaseUrl, DATA_DIR: dataDir } = store.environment;
   const db = await openDatabase({ databaseUrl, dataDir });
@@ -135,7 +135,7 @@ it('ends with 1 and one line for what it cannot do, and shows no key', { timeout
     ['onyx', ['http://127.0.0.1:1'], 'no key: put it into ONYX_API_KEY'],
     ['onyx', ['file:///etc', key], 'must begin with http:// or https://'],
   ] as const;
-  // One after the other: each that opens the database has it for itself.
+  // One after the other, since each needs exclusive access to the database.
   for (const [name, args, line] of cases) {
     const { output, exited } = command(name, [...args]);
     expect(await exited).toBe(1);

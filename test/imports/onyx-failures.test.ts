@@ -21,7 +21,7 @@ beforeAll(async () => {
 afterEach(endServers);
 afterAll(() => kit?.close());
 
-/** Brings from a server that is asked again at once; `waits` are the milliseconds that it would have been waited. */
+/** Imports from a server with immediate retries; `waits` receives the delays in milliseconds. */
 async function bringFrom(url: string, waits: number[] = [], dryRun = false) {
   const report = await importOnyx({ ...foundation, dryRun }, url, key, async (milliseconds) =>
     waits.push(milliseconds),
@@ -37,7 +37,7 @@ const chatOf = (id: string) =>
     include: { agent: true, project: true, messages: { include: { files: true }, orderBy: { id: 'asc' } } },
   });
 
-/** Chats as they are listed and told, each with a question and what else it has. */
+/** Returns chats for lists and details, each with a question. */
 function chats(...sessions: { id: string; [field: string]: unknown }[]) {
   const time = '2025-01-02T03:04:05+00:00';
   return {
@@ -242,7 +242,7 @@ describe('a redirect', () => {
   it('to the same path with a slash, as older servers answer, is asked for there', async () => {
     const server = await recorded({
       '/persona': [],
-      // As it is seen behind a proxy: another scheme, and no prefix.
+      // As a server behind a proxy sends it: another scheme, and no prefix.
       '/user/projects': new Answer(307, { location: 'https://elsewhere.example/user/projects/' }),
       '/user/projects/': [{ id: 11, name: 'Behind a slash', instructions: '', chat_sessions: [] }],
       '/user/projects/files/11': [],

@@ -2,23 +2,23 @@ import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
-/** An answer that is not JSON with 200. */
+/** A response other than JSON with 200. */
 export class Answer {
   constructor(
     readonly status: number,
     readonly headers: Record<string, string> = {},
   ) {}
 }
-/** Nobody answers: the connection breaks. */
+/** No response: the connection is closed. */
 export const silence = Symbol('silence');
-/** What is answered one request after the other; the last for ever. */
+/** Responses for consecutive requests; the last one is repeated. */
 export class Then {
   constructor(private readonly replies: unknown[]) {}
   next = () => (this.replies.length > 1 ? this.replies.shift() : this.replies[0]);
 }
 
 const servers: Server[] = [];
-/** Ends those that were started. */
+/** Closes the started servers. */
 export async function endServers(): Promise<void> {
   for (const server of servers.splice(0)) {
     const closed = once(server, 'close');
@@ -28,8 +28,8 @@ export async function endServers(): Promise<void> {
 }
 
 /**
- * An Onyx whose replies are written down, by path, with its query or without; what is not there is as `*`, or 404. `port`
- * is one that another had before.
+ * Starts an Onyx server with recorded responses by path, with or without its query; other paths return the response for
+ * `*`, or 404. `port` can be that of an earlier server.
  */
 export async function recorded(replies: Record<string, unknown>, port = 0) {
   const seen: string[] = [];
@@ -50,7 +50,7 @@ export async function recorded(replies: Record<string, unknown>, port = 0) {
   return { url: `http://127.0.0.1:${address.port}`, port: address.port, server, seen, asked };
 }
 
-/** A message as Onyx tells it. */
+/** Returns a message in Onyx's format. */
 export const message = (id: number, parent: number | null, type: string, text: string, rest: object = {}) => ({
   message_id: id,
   parent_message: parent,

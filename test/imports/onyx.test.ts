@@ -10,7 +10,7 @@ import { endServers, message, recorded, silence } from './onyx-server.ts';
 const key = 'on_some-key-of-that-server';
 
 let kit: Kit;
-/** A server that speaks the current contract: another Latchkey. */
+/** A server with the current contract: another Latchkey. */
 let there: Kit;
 let foundation: ImportFoundation;
 
@@ -27,13 +27,13 @@ afterAll(async () => {
   await there?.close();
 });
 
-/** Brings from a server that is asked again at once. */
+/** Imports from a server with immediate retries. */
 async function bringFrom(url: string) {
   const report = await importOnyx(foundation, url, key, async () => {});
   return { report, text: report.lines().join('\n') };
 }
 
-/** Messages as they hang from one another, without their ids. */
+/** Returns the message tree without IDs. */
 function tree(messages: any[], parent: any = null): object[] {
   return messages
     .filter((message) => message.parent_message === (parent?.message_id ?? null))
@@ -57,7 +57,7 @@ describe('a current server', () => {
 
   async function bring(options: Partial<ImportFoundation> = {}) {
     const report = await importOnyx({ ...foundation, ...options }, there.url, there.keys.BASIC);
-    // What was brought is looked at as it stays: the texts of files are read.
+    // Waits until the text of imported files is extracted.
     await kit.booted.background.settled();
     return report;
   }
@@ -139,7 +139,7 @@ describe('a current server', () => {
     ]);
     const files = await kit.rest('GET', `/api/user/projects/files/${projects.body[0].id}`);
     expect(files.body).toMatchObject([{ name: 'log.txt', status: 'COMPLETED' }]);
-    // What cites the file cites the file that it is here.
+    // Citations refer to the imported file.
     const local = (text: string) => text.replaceAll(fileThere, files.body[0].file_id);
     const bytes = await kit.rest('GET', `/api/chat/file/${files.body[0].file_id}`);
     expect(bytes.text).toBe('The ship sailed at dawn.');
@@ -149,11 +149,11 @@ describe('a current server', () => {
       const [original, copy] = await Promise.all([there.rest('GET', path, basic), kit.rest('GET', path)]);
       expect(copy.status).toBe(200);
       expect(original.body.messages.length).toBeGreaterThan(2);
-      // The same tree, but for the ids of messages and files.
+      // The same tree except for the IDs of messages and files.
       const expected = JSON.parse(local(JSON.stringify(tree(original.body.messages))));
       expect(tree(copy.body.messages)).toEqual(expected);
       expect(copy.body.description).toBe(original.body.description);
-      // Nobody else reads it.
+      // No other user can read it.
       expect((await kit.rest('GET', path, { key: kit.keys.BASIC })).status).toBe(404);
     }
     const talk = await kit.gql('query ($id: UUID!) { chatSession(id: $id) { agentName name } }', { id: sessionId });
@@ -318,7 +318,7 @@ describe('an older server', () => {
       'keys and tokens: secrets are not taken over',
     ])
       expect(text).toContain(line);
-    // A server that fails is no fault of the data.
+    // A failing server is not an error in the data.
     expect(report.failed).toBe(true);
 
     const agent = await kit.prisma.agent.findFirstOrThrow({ where: { name: 'Old one' }, include: { labels: true } });

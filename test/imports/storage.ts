@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import initSqlJs from 'sql.js';
 
-/** The tables of AnythingLLM 1.16 that matter here, as its migrations make them. */
+/** The relevant tables of AnythingLLM 1.16, as its migrations create them. */
 const schema = `
   CREATE TABLE "users" ("id" INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, "username" TEXT, "password" TEXT NOT NULL,
     "pfpFilename" TEXT, "role" TEXT NOT NULL DEFAULT 'default', "suspended" INTEGER NOT NULL DEFAULT 0,
@@ -53,7 +53,7 @@ const schema = `
 type Value = string | number | null;
 export type Rows = Record<string, Record<string, Value>[]>;
 
-/** A database of AnythingLLM with these rows. */
+/** Returns an AnythingLLM database with these rows. */
 export async function sqlite(rows: Rows): Promise<Uint8Array> {
   const { Database } = await initSqlJs();
   const db = new Database();
@@ -71,7 +71,7 @@ export async function sqlite(rows: Rows): Promise<Uint8Array> {
   return bytes;
 }
 
-/** A document as AnythingLLM's collector writes it. */
+/** Returns a document in the format of AnythingLLM's collector. */
 export const document = (title: string, pageContent: string, rest: object = {}) => ({
   id: `${title}-id`,
   url: `file:///app/collector/hotdir/${title}`,
@@ -89,14 +89,14 @@ export const document = (title: string, pageContent: string, rest: object = {}) 
 
 export interface StorageFolder {
   path: string;
-  /** Writes the database anew. */
+  /** Writes the database again. */
   database(rows: Rows): Promise<void>;
-  /** Writes a file, given its path within the folder. */
+  /** Writes a file at a path within the folder. */
   write(name: string, content: string | Uint8Array): void;
   remove(): void;
 }
 
-/** An empty storage folder. */
+/** Creates an empty storage folder. */
 export function storageFolder(): StorageFolder {
   const path = mkdtempSync(join(tmpdir(), 'latchkey-anythingllm-'));
   const write: StorageFolder['write'] = (name, content) => {
@@ -111,6 +111,6 @@ export function storageFolder(): StorageFolder {
   };
 }
 
-/** An answer as AnythingLLM keeps it. */
+/** Returns an answer in AnythingLLM's storage format. */
 export const response = (text: string, rest: object = {}): string =>
   JSON.stringify({ text, sources: [], type: 'chat', attachments: [], metrics: {}, ...rest });

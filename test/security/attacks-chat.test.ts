@@ -7,7 +7,7 @@ import { uploadPermissions } from '../../src/graphql/uploading.ts';
 import { type GraphQLAnswer, type Kit, startKit, until } from '../kit.ts';
 import { blobsOf, boundary, postOperation, sweep, uploadFiles, uploadPath, uploadRest } from '../multipart.ts';
 
-/** Ways to files, chats and memory of others, and around the rules of who may send what. */
+/** Attacks on files, chats and the memory of other users, and on the rules of who can send messages. */
 let kit: Kit;
 beforeAll(async () => {
   kit = await startKit({ scripted: true });
@@ -16,7 +16,7 @@ afterAll(() => kit?.close());
 
 const code = ({ errors }: GraphQLAnswer): unknown => errors[0]?.extensions.code;
 
-/** What a turn tells of its passages while it streams. */
+/** Returns the passages that a turn streams. */
 async function streamed(question: string, key: string, input: object): Promise<string> {
   const events = [];
   for await (const event of kit.subscribe(
@@ -31,7 +31,7 @@ async function streamed(question: string, key: string, input: object): Promise<s
   return JSON.stringify(events);
 }
 
-/** Asserts that nothing is stored or changed by a call. */
+/** Expects that a call stores and changes nothing. */
 async function unchanged<T>(call: () => Promise<T>): Promise<T> {
   const before = await kit.fingerprint();
   const answer = await call();
@@ -67,7 +67,7 @@ async function projectToken(projectId: number, key: string, scopes: string[]) {
 }
 
 describe('a body that its sender may not send is not waited for', () => {
-  /** Sends the beginning of a request, and returns what is answered before the rest. */
+  /** Sends the start of a request and returns the response that arrives before the rest is sent. */
   const answerToHalf = (path: string, lines: string[], half: string): Promise<string> =>
     new Promise((resolve, reject) => {
       const { host, port } = new URL(kit.url);
@@ -91,7 +91,7 @@ describe('a body that its sender may not send is not waited for', () => {
     ['/nowhere', form],
   ])('a stranger’s at %s, of no known length (%s)', async (path, type) => {
     const open = path === '/graphql' && !type.includes('multipart');
-    // GraphQL answers strangers too: it has to read what they ask.
+    // GraphQL also answers anonymous requests, so it must read them.
     const half = open ? '2\r\n{}\r\n0\r\n\r\n' : chunk;
     const text = await unchanged(() => answerToHalf(path, ['Transfer-Encoding: chunked', type], half));
     expect(text).toMatch(open ? /^HTTP\/1\.1 200 [\s\S]*Must provide query/ : /^HTTP\/1\.1 (401|403|404) /);
@@ -116,7 +116,7 @@ describe('a body that its sender may not send is not waited for', () => {
 });
 
 describe('what a socket has answered and does not read', () => {
-  /** Sends pings that it does not read the answers to, and returns how the socket ends when it reads at last. */
+  /** Sends pings without reading the answers, then reads them and returns how the socket ends. */
   async function pinged(count: number, first: object[] = []): Promise<{ pongs: number; code: number }> {
     const socket = new WebSocket(`${kit.url.replace(/^http/, 'ws')}/graphql`, 'graphql-transport-ws');
     await once(socket, 'open');
@@ -187,7 +187,7 @@ describe('the many files of one user', () => {
     const files = Object.fromEntries(Array.from({ length: 12 }, (_, at) => [`${at}.txt`, long]));
     expect((await uploadRest(kit, files, { key: many.secret })).body.user_files).toHaveLength(12);
     const id = await kit.upload('short.txt', 'A word.', { key: one.secret });
-    // All of them once more, as if they had just come, and the one behind the many.
+    // Processes all of them again, as if they were new, and the one behind the many.
     await kit.prisma.document.deleteMany({ where: { source: 'user_file' } });
     const whose = { ownerId: { in: [many.userId, one.userId] } };
     await kit.prisma.file.updateMany({ where: whose, data: { status: 'PROCESSING', text: null } });
@@ -255,7 +255,7 @@ describe('the files of a chat that a token goes on with', () => {
   });
 });
 
-// The embedded database has one connection, on which nothing is at the same time.
+// The embedded database has one connection, so nothing is concurrent.
 describe.runIf(process.env.DATABASE_URL)('at the same time', () => {
   let other: pg.Client;
   beforeAll(async () => {
@@ -275,7 +275,10 @@ describe.runIf(process.env.DATABASE_URL)('at the same time', () => {
       )
     ).rows[0].waiting;
 
-  /** Holds a row, begins one thing after another, each when the one before it waits, and lets the row go. */
+  /**
+   * Locks a row, starts operations one after another, each once the previous one waits for the lock, and releases the
+   * lock.
+   */
   async function heldUp<T extends unknown[]>(
     [table, id]: [table: string, id: string],
     ...things: { [K in keyof T]: () => Promise<T[K]> }
@@ -296,7 +299,7 @@ describe.runIf(process.env.DATABASE_URL)('at the same time', () => {
     return (await Promise.all(begun)) as T;
   }
 
-  /** Has the text of a file read once more, as if it had just come. */
+  /** Makes the text of a file be extracted again. */
   async function unread(id: string): Promise<void> {
     await kit.prisma.document.delete({ where: { externalId: id } });
     await kit.prisma.file.update({ where: { id }, data: { status: 'PROCESSING', text: null } });

@@ -4,9 +4,9 @@ import { type AddressInfo, createServer, type Server } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Answer, type Kit, startKit } from '../kit.ts';
 
-/** Ways through links, widgets, embeddings and the gateway that were open once. */
+/** Attacks through links, widgets, embeddings and the gateway that once succeeded. */
 let kit: Kit;
-/** A web server that answers as no library would: what it says to each path. */
+/** A raw web server with a response for each path. */
 const said: Record<string, string> = {
   '/upgrade': 'HTTP/1.1 101 Switching Protocols\r\nUpgrade: other\r\nConnection: Upgrade\r\n\r\n',
   '/bare-upgrade': 'HTTP/1.1 101 Switching Protocols\r\n\r\n',
@@ -14,7 +14,7 @@ const said: Record<string, string> = {
 };
 let web: Server;
 let webAt: string;
-/** An embedding provider, and what it says to a request for so many texts. */
+/** An embedding provider with a response for each number of texts. */
 let provider: HttpServer;
 let embeddings: (texts: number) => number[][];
 const usual = (texts: number) => Array.from({ length: texts }, () => [0.6, 0.8]);
@@ -66,7 +66,7 @@ afterAll(async () => {
 });
 
 async function unchanged<T>(call: () => Promise<T>): Promise<T> {
-  // What was added before is embedded by now.
+  // Waits until earlier documents are embedded.
   await kit.booted.background.settled();
   const before = await kit.fingerprint();
   const answer = await call();

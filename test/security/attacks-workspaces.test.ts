@@ -7,22 +7,22 @@ import { type Answer, type GraphQLAnswer, type Kit, returned, startKit, until } 
 import { makeGate } from '../model-server.ts';
 import { updateKey } from './keys.ts';
 
-/** Ways around the rules of workspaces, threads, people and invite codes. */
+/** Attacks on the rules of workspaces, threads, people and invite codes. */
 let kit: Kit;
 beforeAll(async () => {
   kit = await startKit({ scripted: true, environment: { TRUSTED_PROXIES: '1' } });
-  // The rows of administration need a person.
+  // The administration endpoints require a person.
   await kit.person({ email: 'first@people.example' });
 });
 afterAll(() => kit.close());
 
 const code = ({ errors }: GraphQLAnswer): unknown => errors[0]?.extensions.code;
 
-/** Asserts that nothing is stored or changed by a call. */
+/** Expects that a call stores and changes nothing. */
 async function unchanged<T>(call: () => Promise<T>): Promise<T> {
   const before = await kit.fingerprint();
   const answer = await call();
-  // The bytes of files that did not stay go after the reply.
+  // The content of rejected files is erased after the response.
   await kit.booted.background.settled();
   expect(await kit.fingerprint()).toBe(before);
   return answer;
@@ -43,7 +43,7 @@ const inThread = (slug: string, thread: string, message: string, key: string) =>
 const newThread = async (slug: string, key: string, body: object = {}): Promise<string> =>
   (await kit.rest('POST', `/api/v1/workspace/${slug}/thread/new`, { key, body })).body.thread.slug;
 const Send = 'mutation ($input: SendChatMessageInput!) { sendChatMessage(input: $input) { sessionId answer } }';
-/** All that the model was told at last. */
+/** Returns the last request to the model. */
 const told = (): string => JSON.stringify(kit.model.requests.at(-1)?.body);
 
 const updateUser = (input: object, key = kit.keys.ADMIN) =>
@@ -72,7 +72,7 @@ describe('a credential that reads no chats, and goes on with one by its name', (
       expect((await say('what did I say?', cut)).status).toBe(200);
       expect(told()).toContain('what did I say?');
       expect(told()).not.toContain('xyzzy');
-      // Of its own words it is told.
+      // It receives its own messages.
       expect((await say('and just now?', cut)).status).toBe(200);
       expect(told()).toContain('what did I say?');
       expect(told()).not.toContain('xyzzy');
@@ -140,9 +140,9 @@ describe('somebody else’s chats', () => {
         const read = await kit.rest('GET', `/api/v1/workspace/${at}/thread/${name}/chats`, { key: stranger.secret });
         expect([read.status, read.body]).toEqual([404, { message: 'Thread not found' }]);
       }
-    // One’s own thread through another agent’s slug is none either.
+    // An own thread is not found through the slug of another agent.
     expect((await unchanged(() => inThread(other.slug, thread, 'x', owner.secret))).status).toBe(404);
-    // A client’s key is each caller’s own, whatever it is written like.
+    // A client key belongs to its caller, whatever its form.
     for (const sessionId of ['a', 'session:a', 'embed:a', ' a']) {
       const read = await kit.rest(
         'GET',
@@ -284,7 +284,7 @@ describe('a limit on messages a day', () => {
     await until(() => kit.model.requests.length - requests + statuses.length === gates.length);
     for (const gate of gates) gate.open();
     await Promise.all(asked);
-    // Replies that nobody asked for are left in the script.
+    // Unused replies remain in the script.
     const left = gates.length - (kit.model.requests.length - requests);
     for (let index = 0; index < left; index++)
       await chat(slug, 'of another', kit.keys.BASIC, { sessionId: `${index}` });
@@ -318,7 +318,7 @@ describe('a limit on messages a day', () => {
     await updateUser({ user: { id: userId }, dailyMessageLimit: 3 });
     expect((await chat(slug, 'hi', one.secret)).status).toBe(200);
     expect((await unchanged(() => chat(slug, 'hi', session))).status).toBe(429);
-    // With another token in the place of one that is deleted there is not one message more.
+    // Replacing a deleted token by another one allows no further message.
     await kit.booted.background.settled();
     for (const { projectToken } of [one, two]) {
       const { errors } = await kit.gql(
@@ -358,7 +358,7 @@ describe('keys that hold one permission of an administrator’s', () => {
         { input: { agent: { slug }, userDatabaseIds: [databaseId], replace: true } },
         key,
       );
-    // Its owner, too, is none of these.
+    // Denied for its owner too.
     for (const key of [await cut('manage:users'), await cut('manage:agents', 'write:agents'), kit.keys.BASIC]) {
       expect((await unchanged(() => manage(key))).status).toBe(403);
       expect((await unchanged(() => list(key))).status).toBe(403);
@@ -480,7 +480,7 @@ describe('people', () => {
       const last = await on.createKey('ADMIN');
       const others = { kind: 'API_KEY', id: { not: last.id } } as const;
       await on.prisma.token.updateMany({ where: others, data: { disabledAt: new Date() } });
-      // As an import makes them.
+      // In the state of an import.
       await on.prisma.user.create({ data: { email: 'came@over.example', name: 'came', role: 'ADMIN' } });
       const switchOff = () => updateKey(on, { databaseId: last.id, disabled: true }, last.secret);
       const before = await on.fingerprint();
@@ -627,7 +627,7 @@ describe('slugs', () => {
     expect((await kit.rest('GET', `/api/v1/workspace/${squatter.slug}`)).body.workspace[0].id).toBe(squatter.id);
     const again = await workspace(kit.keys.BASIC, { name: slug });
     expect(again.slug).toBe(slug);
-    // What was deleted does not come back under the name of what is there now.
+    // A deleted agent does not return under a name that is in use now.
     await kit.prisma.agent.update({ where: { id }, data: { name: `${name} of old` } });
     const back = await kit.gql(
       'mutation ($id: ID!) { undeleteAgent(input: { agent: { id: $id } }) { agent { slug } } }',

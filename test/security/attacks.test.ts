@@ -7,7 +7,7 @@ import { type Answer, type GraphQLAnswer, type Kit, startKit, until } from '../k
 import { makeGate } from '../model-server.ts';
 import { deleteKey, updateKey } from './keys.ts';
 
-/** Ways around the rules that were open once. */
+/** Attacks on the rules that once succeeded. */
 let kit: Kit;
 beforeAll(async () => {
   kit = await startKit({ scripted: true });
@@ -18,7 +18,7 @@ const code = ({ errors }: GraphQLAnswer): unknown => errors[0]?.extensions.code;
 const works = async (key: string, on = kit) => (await on.gql('{ viewer { role } }', {}, key)).data?.viewer != null;
 const origins = { 'a foreign': 'https://evil.example', 'a sandbox’s': 'null' };
 
-/** Asserts that nothing is stored or changed by a call. */
+/** Expects that a call stores and changes nothing. */
 async function unchanged<T>(call: () => Promise<T>, on = kit): Promise<T> {
   const before = await on.fingerprint();
   const answer = await call();
@@ -26,7 +26,7 @@ async function unchanged<T>(call: () => Promise<T>, on = kit): Promise<T> {
   return answer;
 }
 
-/** Asserts that a call is refused with one code and changes nothing. */
+/** Expects that a call is denied with this code and changes nothing. */
 async function refused(call: () => Promise<GraphQLAnswer>, expected: string, on = kit): Promise<GraphQLAnswer> {
   const answer = await unchanged(call, on);
   expect(code(answer)).toBe(expected);
@@ -44,7 +44,7 @@ const createUser = async (on: Kit, input: { email: string; username?: string; ro
   return { ...input, password, userId: data.createUser.user.id as string };
 };
 
-/** A project of that user's, and a token of it. */
+/** Creates a project of the user and a token for it. */
 async function project(key: string, on = kit): Promise<{ id: number; token: string; tokenUserId: string }> {
   const made = await on.gql(
     'mutation { createProject(input: { name: "attacked" }) { project { databaseId } } }',
@@ -72,7 +72,7 @@ const chatIn = async (projectId: number, key: string): Promise<string> =>
   ).data.sendChatMessage.sessionId;
 
 describe('TOK 5 a credential that ends between the headers and the last byte of the body', () => {
-  /** Sends all but the last byte, does something, and sends that too. */
+  /** Sends a request except its last byte, runs an operation, and sends the last byte. */
   async function held(path: string, key: string, body: object, between: () => Promise<void>) {
     const bytes = JSON.stringify(body);
     const { host, port } = new URL(kit.url);
@@ -140,7 +140,7 @@ describe('TOK 5 a credential that ends between the headers and the last byte of 
       const requests = kit.model.requests.length;
       let before = '';
       const answer = await held(path, secret, body, async () => {
-        // The head was read, and its credential was good.
+        // The headers were read and the credential was accepted.
         await until(async () => (await kit.prisma.token.findUnique({ where: { id: tokenId } }))?.lastUsedAt);
         await end();
         before = await kit.fingerprint();
@@ -203,7 +203,7 @@ describe('TOK 7 manage:users without the rest of ADMIN makes nobody the first ad
       );
       expect(viaRest.status).toBe(403);
 
-      // Whoever holds all of ADMIN may, and then nobody without it invites.
+      // A caller with all permissions of ADMIN can, and afterwards callers without them cannot invite.
       expect((await remove(own, bob.email, own.keys.ADMIN)).errors).toEqual([]);
       await refused(() => invite(own, secret), 'FORBIDDEN', own);
       expect((await invite(own, own.keys.ADMIN)).data.inviteUsers.invitedCount).toBe(1);
@@ -363,7 +363,7 @@ describe('turns', () => {
 
   test('of 60 at once of one key 20 run, and their places are free again afterwards', async () => {
     const { secret, userId } = await kit.createKey('BASIC');
-    // None that fails keeps a place.
+    // A failing turn releases its slot.
     const missing = { id: '00000000-0000-4000-8000-00000000dead' };
     const failed = await Promise.all(Array.from({ length: 15 }, () => kit.gql(send, missing, secret)));
     expect(new Set(failed.map(code))).toEqual(new Set(['NOT_FOUND']));
@@ -430,7 +430,7 @@ test('TOK 13 a record of an idempotent change of a password tells nothing to who
     value instanceof Uint8Array ? Buffer.from(value).toString('latin1') : value,
   );
   for (const secret of [password, 'Winter2025!', person.session]) expect(row).not.toContain(secret);
-  // It still tells one request from another.
+  // Requests are still distinguished.
   expect((await change()).headers.get('idempotency-replayed')).toBe('true');
   const other = await kit.rest('POST', '/api/password/change-password', {
     key: person.session,
@@ -484,7 +484,7 @@ describe('pages of other origins', () => {
         { key: null, headers: { origin, cookie: `fastapiusersauth=${session}` } },
       ]) {
         const answer = await unchanged(() => kit.rest('POST', path, sent));
-        // These clients know one refusal of these paths.
+        // These clients know one error for these paths.
         expect([answer.status, answer.body]).toEqual([401, { detail: 'Unauthorized' }]);
         expect(answer.headers.get('set-cookie')).toBeNull();
       }

@@ -26,7 +26,7 @@ import { insides } from './insides.ts';
 import { httpExchange } from './raw-http.ts';
 
 let kit: Kit;
-/** A server that has people: some paths are there only with them, some only without. */
+/** A server with people: some paths exist only with them, some only without. */
 let peopled: Kit;
 beforeAll(async () => {
   kit = await startKit({ environment: { GRAPHIQL: 'false' } });
@@ -64,7 +64,7 @@ async function send(
   return { status: response.status, headers: response.headers, text, body: structured ? JSON.parse(text) : null };
 }
 
-/** A GraphQL request in a media type whose status says whether it was understood. */
+/** Sends a GraphQL request with a media type whose status reports an invalid request. */
 const graph = (request: object | string, { headers = {}, ...rest }: Sent = {}) =>
   send('POST', '/graphql', {
     body: typeof request === 'string' ? request : JSON.stringify(request),
@@ -72,7 +72,7 @@ const graph = (request: object | string, { headers = {}, ...rest }: Sent = {}) =
     ...rest,
   });
 
-/** Nothing of the inside of the server is in a reply, and nothing went wrong inside. */
+/** Expects that a response reveals nothing internal and is not an internal error. */
 function clean({ status, headers, text }: Answer, what: string): void {
   expect(status, `${what}: ${text.slice(0, 500)}`).toBeLessThan(500);
   expect(headers.get('x-request-id'), what).toMatch(/^[0-9a-f-]{36}$/);
@@ -82,7 +82,7 @@ function clean({ status, headers, text }: Answer, what: string): void {
 
 const failures = () => [...kit.log, ...peopled.log].filter((line) => JSON.parse(line).level >= 50);
 
-/** Everything in this file is a mistake of the caller's: the server has nothing to report about itself. */
+/** Every request in this file is an error of the caller: the server has nothing to log. */
 beforeEach(() => {
   kit.log.length = 0;
   peopled.log.length = 0;
@@ -105,7 +105,7 @@ async function changesNothing(work: () => Promise<void>, kits: readonly Kit[] = 
   expect(await stored(kits)).toEqual(before);
 }
 
-/** Holds throughout a block in which everything is refused that nothing has changed since it began. */
+/** Expects that nothing has changed at the end of a block of rejected requests. */
 function nothingChanges(): void {
   let before: string[];
   beforeAll(async () => {
@@ -119,22 +119,22 @@ function nothingChanges(): void {
   });
 }
 
-/** What a caller is told: a status, and a body of JSON or text. */
+/** The response to a caller: a status, and a body of JSON or text. */
 interface Told {
   status: number;
   body: unknown;
 }
 const told = ({ status, body, text }: Answer): Told => ({ status, body: body ?? text });
 
-/** How a family of clients is told what is wrong with a request. */
+/** The error format of a family of clients. */
 interface Words {
-  /** Of a method that a path has not, and of a media type that a row does not take. */
+  /** The body for a method that a path does not have, and for an unsupported media type. */
   said(text: unknown): object;
   unreadable(message: unknown): Told;
   wrongField(message: unknown): Told;
   wrongId(message: unknown): Told;
   stranger: Told;
-  /** The names in the bodies of all that it can be told. */
+  /** The field names of its error bodies. */
   shapes: string[];
 }
 
@@ -198,7 +198,7 @@ function wordsOf(row: AnyRow): Words {
   return found;
 }
 
-/** Holds that a mistake is told in the words of the row's clients. */
+/** Expects an error in the format of the endpoint's dialect. */
 function inWordsOf(row: AnyRow, reply: Answer, what: string): void {
   expect(reply.status, `${what}: ${reply.text}`).toBeGreaterThanOrEqual(400);
   expect(wordsOf(row).shapes, what).toContain(
@@ -208,24 +208,24 @@ function inWordsOf(row: AnyRow, reply: Answer, what: string): void {
   );
 }
 
-/** Those that are read loosely, and answer each in the contract's own way, are in loose-input.test.ts. */
+/** Endpoints with lenient parsing, each with its own responses, are tested in loose-input.test.ts. */
 const exact = (row: AnyRow) =>
   ![anythingllm, openai].includes(dialectOf(row)) && !row.invalid && !row.path.startsWith('/invite/');
-/** What a page of another origin asks before it calls is answered. */
+/** Returns whether a preflight request of another origin is answered. */
 const preflighted = (path: string) => path.startsWith('/embed/');
 
-/** Where a row is served: the paths of Onyx clients, and those of standards, at the root as well. */
+/** Returns where an endpoint is served: paths of Onyx clients and of standards at the root as well. */
 const prefixesOf = (row: AnyRow): string[] => (dialectOf(row).atRoot ? ['/api', ''] : ['/api']);
-/** The server that has a row. */
+/** Returns the server in the mode of an endpoint. */
 const serverOf = ({ gate }: AnyRow): Kit => (gate === multiUserOnly ? peopled : kit);
 
-/** A path of a row, with ids that nothing has. */
+/** Returns a path with IDs that do not exist. */
 const filled = (path: string) =>
   path.replaceAll(/\{(\w+)\}/g, (_all, name: string) =>
     /session|file/.test(name) ? '11111111-2222-4333-8444-555555555555' : '2147483647',
   );
 const pattern = (path: string) => new RegExp(`^${path.replaceAll(/\{\w+\}/g, '[^/]+')}$`);
-/** The row behind a path as it is called. */
+/** Returns the endpoint of a path. */
 function rowAt(method: string, path: string): AnyRow {
   const bare = path.replace(/^\/api\b|\?.*$/g, '').replace(/\?.*$/, '');
   const found = rows.find((row) => row.method === method.toLowerCase() && pattern(row.path).test(bare));
@@ -285,7 +285,7 @@ describe('REST bodies', () => {
     const { unreadable: words, wrongField } = wordsOf(row);
     await changesNothing(async () => {
       for (const [what, body, message] of unreadable) {
-        // Their clients send nothing where they mean an empty object.
+        // Clients of these endpoints send an empty body for an empty object.
         if (what === 'empty' && dialectOf(row).looseBodies) continue;
         const reply = await send('POST', path, { body, headers: json, on });
         clean(reply, what);
@@ -382,9 +382,9 @@ describe('REST bodies', () => {
 describe('every row', () => {
   nothingChanges();
 
-  /** Rows that take whatever is sent as a name and a password, and have one answer to all that are wrong. */
+  /** Endpoints that accept any text as a name and password, with one response to all that are wrong. */
   const anyText = ['/request-token', '/system/enable-multi-user'];
-  /** Fields that are accepted, and without effect, whatever they hold. */
+  /** Fields that are accepted without effect, with any value. */
   const ignored = [
     'remove_image',
     'uploaded_image_id',
@@ -430,7 +430,7 @@ describe('every row', () => {
         [`{"a": ${nested(200)}}`, 'is nested more than 200 levels deep'],
         [bytes('{"a": "', [0xff], '"}'), 'is not valid UTF-8'],
       ];
-      // Clients of the others send nothing where they mean an empty object.
+      // Clients of the other endpoints send an empty body for an empty object.
       if (!looseBodies) bodies.push(['', 'is required']);
       for (const type of looseBodies ? ['application/json', 'text/plain'] : ['application/json'])
         for (const [body, message] of bodies)
@@ -468,7 +468,7 @@ describe('every row', () => {
       for (const [name, field] of shapeOf(row.body)) {
         if (ignored.includes(name)) continue;
         const refusal = wrongField(naming(`body.${name}`));
-        // A few that differ: in type, and in being empty.
+        // Different values: of other types, and empty.
         const wrong = [5, 'x\0', [[]], { a: [] }, null].filter((value) => refuses(field, value)).slice(0, 3);
         expect(wrong.length, `what is wrong for ${name}?`).toBeGreaterThan(0);
         for (const value of wrong)
@@ -686,7 +686,7 @@ describe('values', () => {
     ['POST', '/auth/register', `{"email": ${lonely}, "password": "long enough"}`, /email.*Unicode/],
     ['POST', '/auth/register', '{"email": "a@people.example", "password": "long\\u0000enough"}', /PASSWORD.*NUL/],
     ['POST', '/auth/register', '{"email": "a@people.example", "password": "short77"}', /PASSWORD.*at least 8/],
-    // One answer for whatever is wrong with a login.
+    // One response to every failed login.
     ['POST', '/auth/login', '{"username": "\\u0000", "password": "long enough"}', /LOGIN_BAD_CREDENTIALS/],
     ['POST', '/auth/mobile/login', `{"username": "a", "password": ${lonely}}`, /LOGIN_BAD_CREDENTIALS/],
     ['POST', '/password/reset_password', '{"user_email": "a\\u0000b"}', /email.*NUL/],
@@ -731,7 +731,7 @@ describe('values', () => {
     message,
   }));
   it.each(everyWrong)('$name: says what is wrong', async ({ method, path, body, message }) => {
-    // The downloads are no rows, and speak as the rows beside them.
+    // The downloads are not endpoints; their errors have the format of neighboring endpoints.
     const row = rowAt(method, /^\/api\/(admin\/audit-events|chat)\/export/.test(path) ? '/admin/api-key' : path);
     const reply = await send(method, path, { on: serverOf(row), ...(body !== '' && { body }) });
     clean(reply, body);
@@ -756,7 +756,7 @@ describe('bodies that are too large', () => {
           ],
         }
       : { error_code: 'PAYLOAD_TOO_LARGE', detail: 'The body is larger than 20971520 bytes.' };
-  /** A body whose length nobody knows beforehand; it ends when the server stops reading. */
+  /** A body of unknown length that ends when the server stops reading. */
   const endless = () =>
     new ReadableStream<Uint8Array>({
       pull(controller) {
@@ -866,7 +866,7 @@ describe('methods and paths', () => {
     expect(headers.get('allow')?.split(', ').sort()).toEqual(['DELETE', 'GET']);
   });
 
-  /** Everywhere that a row is served, with and without a slash. */
+  /** Returns every path of an endpoint, with and without a slash. */
   const places = (row: AnyRow) =>
     prefixesOf(row).flatMap((prefix) => [`${prefix}${filled(row.path)}`, `${prefix}${filled(row.path)}/`]);
 
@@ -877,7 +877,7 @@ describe('methods and paths', () => {
       const answers = await Promise.all(places(row).map((full) => send('GET', full, { on })));
       const [first] = answers as [Answer];
       expect(first.status).not.toBe(405);
-      // 404 is a row's own answer too; that of no row at all is another.
+      // 404 is also a response of an endpoint; a path without one has another body.
       expect(first.text).not.toBe('{"detail":"Not Found"}');
       for (const { status, text } of answers)
         expect({ status, text }).toEqual({ status: first.status, text: first.text });
@@ -889,7 +889,9 @@ describe('methods and paths', () => {
 
   const bodyRequired = onyxInvalid('body: is required');
   const noSession = { status: 401, body: { detail: 'Unauthorized' } };
-  /** Where a stranger who sends nothing is told something else: by what is open, and by what only a session opens. */
+  /**
+   * Where an anonymous caller without a body gets another response: paths that are public, and paths for sessions only.
+   */
   const strangersAt: Record<string, Told> = {
     '/auth/register': bodyRequired,
     '/auth/login': bodyRequired,
@@ -975,7 +977,7 @@ describe('methods and paths', () => {
         });
         clean(reply, what);
         expect(reply.headers.get('x-injected')).toBeNull();
-        // Ids of documents are whatever their makers chose, and so are those of downloads; -1 is a number, which nothing has.
+        // IDs of documents and downloads can be any text; -1 is a valid number that does not exist.
         const wrong = [...path.matchAll(/\{(\w+)\}/g)]
           .map(([, name]) => name)
           .filter((name) => name !== 'document_id' && !row.download)
@@ -983,7 +985,7 @@ describe('methods and paths', () => {
         for (const name of wrong)
           expect(told(reply), what).toEqual(wordsOf(row).wrongId(expect.stringContaining(`path.${name}: `)));
         if (wrong.length > 0) continue;
-        // To delete a key that is not there is no mistake to AnythingLLM clients.
+        // AnythingLLM clients expect success when they delete a missing key.
         if (method === 'delete' && row.gate) expect(told(reply), what).toEqual({ status: 200, body: '' });
         else inWordsOf(row, reply, what);
       }
@@ -1095,7 +1097,7 @@ describe('GraphQL requests', () => {
     expect(documents.get('{ a999 }')).toEqual({ i: 999 });
   });
 
-  /** What says of itself that it can be no text and no number. */
+  /** An object that can be converted to neither text nor number. */
   const untellable = { toString: 0, valueOf: 0 };
   const variables: [string, string, object, string][] = [
     ['a text for a number', list, { first: 'ten' }, 'first'],
@@ -1173,7 +1175,7 @@ describe('GraphQL requests', () => {
       const [{ extensions }] = reply.body.errors;
       expect(extensions.code).toBe('BAD_USER_INPUT');
       expect(extensions.fields[0].path.join('.')).toBe(field);
-      // To who asks for plain JSON, a request that was understood is answered with 200, whatever is wrong with it.
+      // For `Accept: application/json`, a well-formed request has status 200 with any errors.
       expect((await graph({ query, variables: values }, { headers: { accept: 'application/json' } })).status).toBe(200);
     });
   });
@@ -1240,7 +1242,7 @@ describe('GraphQL requests', () => {
 
   it.each(refused)('refuses an input: %s', async (_what, query, values, field) => {
     await changesNothing(async () => {
-      // A lone surrogate does not survive a string of JavaScript on its way to bytes; its escape does.
+      // A lone surrogate cannot be encoded as UTF-8, but its JSON escape can be sent.
       const text = JSON.stringify({ query, variables: values });
       const reply = await graph(text);
       clean(reply, field);
@@ -1361,7 +1363,7 @@ describe('GraphQL requests', () => {
         fields: [{ path: ['after'] }],
       });
     }
-    // Any change of a real one: either it is refused, or it is a cursor of the same list again.
+    // A modified cursor is either rejected or is a cursor of the same list.
     await fc.assert(
       fc.asyncProperty(
         fc.constantFrom(...real),
@@ -1585,7 +1587,10 @@ describe('GraphQL requests', () => {
 });
 
 describe('random input', () => {
-  /** Values at which things break. Small positive numbers are not among them: they are ids of what the tests need. */
+  /**
+   * Values that often cause errors. Small positive numbers are left out, since they are IDs of objects that the tests
+   * need.
+   */
   const nasty: fc.Arbitrary<unknown> = fc.oneof(
     fc.constantFrom<unknown>(
       null,
@@ -1665,7 +1670,7 @@ describe('random input', () => {
     components: { schemas: Record<string, JsonSchema> };
   }
 
-  /** Mostly what a schema describes, with something else here and there. */
+  /** Generates values that mostly fit a schema. */
   function like(description: JsonSchema, openApi: OpenApi): fc.Arbitrary<unknown> {
     if (description.$ref)
       return like(openApi.components.schemas[description.$ref.replace('#/components/schemas/', '')] ?? {}, openApi);
@@ -1703,7 +1708,7 @@ describe('random input', () => {
     );
     const requests = fc.constantFrom(...operations).chain(({ path, method, operation }) => {
       const parameters: { name: string; in: string }[] = operation.parameters ?? [];
-      // What takes files is asked with JSON too, which it refuses.
+      // Endpoints for files reject JSON, which is sent too.
       const [content] = Object.values<{ schema: object }>(operation.requestBody?.content ?? {});
       const shape = content?.schema;
       return fc.record({
@@ -1733,7 +1738,7 @@ describe('random input', () => {
     expect((await send('GET', '/api/me')).body).toMatchObject({ role: 'admin' });
   });
 
-  /** Values of a type of the graph, with something else here and there. */
+  /** Generates values that mostly fit a GraphQL type. */
   function fitting(type: GraphQLInputType, depth = 0): fc.Arbitrary<unknown> {
     if (isNonNullType(type)) return fitting(type.ofType, depth);
     if (isListType(type)) return often(fc.array(fitting(type.ofType, depth + 1), { maxLength: 3 }));

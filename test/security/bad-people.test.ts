@@ -3,8 +3,8 @@ import { permissions } from '../../src/authz/permissions.ts';
 import { type Answer, type GraphQLAnswer, type Kit, startKit } from '../kit.ts';
 
 /**
- * Accounts, keys and limits that must not be, over both roads, where the tests of their modules ask one road alone.
- * Whatever is refused is refused for its own reason, and stores nothing.
+ * Invalid accounts, keys and limits through both APIs, where the tests of the modules use only one. Each is rejected
+ * for its own reason and stores nothing.
  */
 
 let kit: Kit;
@@ -30,7 +30,7 @@ const createUser = (input: object, on = kit) =>
 const register = (input: object) => call('register', 'RegisterInput', 'user { id: databaseId }', input, null);
 const invite = (emails: string[]) => call('inviteUsers', 'InviteUsersInput', 'invitedCount', { emails });
 
-/** Does what must be refused, and holds that nothing changed. */
+/** Expects that an operation is rejected and that nothing changed. */
 async function unchanged(attempt: () => Promise<void>, on = kit): Promise<void> {
   const before = await on.fingerprint();
   await attempt();
@@ -112,7 +112,7 @@ describe('keys', () => {
 describe('the last admin, a person', () => {
   let own: Kit;
   let admin: Awaited<ReturnType<Kit['person']>>;
-  /** Holds everything, and is cut: it cannot take the place of the last one. */
+  /** Has all permissions but is restricted to scopes: it cannot replace the last administrator. */
   let scoped: string;
 
   beforeAll(async () => {
@@ -316,7 +316,7 @@ describe('limits', () => {
 
   it.each([0, -1, 2 ** 31, 2 ** 63, -(2 ** 63)])('of %d are none: not set, and not changed to', async (amount) => {
     const graphs = [{ requestsPerMinute: amount }, { tokenBudget: amount, periodHours: 24 }].filter(
-      // 2^31 tokens are a budget, if a large one.
+      // 2^31 tokens are a valid budget.
       (input) => !(input.tokenBudget === 2 ** 31),
     );
     const sent = [

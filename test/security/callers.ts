@@ -3,18 +3,18 @@ import { newSecret } from '../../src/modules/tokens/secret.ts';
 import type { Kit, RoleName } from '../kit.ts';
 import type { Grant } from './targets.ts';
 
-/** Somebody who calls, and what the design says that they may do. */
+/** A caller with the permissions that the design grants. */
 export interface Caller {
   name: string;
-  /** null: no credential at all. */
+  /** null: no credential. */
   secret: string | null;
-  /** `dead` is a credential that opens nothing. */
+  /** `dead` is a credential that does not work. */
   state: 'none' | 'dead' | 'live';
   permissions: ReadonlySet<Permission>;
   userId: string;
-  /** What a person holds after logging in. */
+  /** Set for a login session. */
   session?: true;
-  /** The project that a token is confined to. */
+  /** The project that a token is restricted to. */
   projectId?: number;
 }
 
@@ -22,23 +22,23 @@ const nobody = { permissions: new Set<Permission>(), userId: '00000000-0000-4000
 
 export const stranger: Caller = { name: 'anonymous', secret: null, state: 'none', ...nobody };
 
-/** What the caller may hand on: the first permission that they hold, with the least role that has it. */
+/** Returns what the caller can grant: its first permission, with the lowest role that has it. */
 export function grantOf(caller: Caller): Grant {
   const scope = permissions.find((permission) => caller.permissions.has(permission)) ?? 'read:agents';
   return { scope, role: permissionTable[scope].from };
 }
 
-/** The role's permissions, cut to the scopes. */
+/** Returns the role's permissions, restricted to the scopes. */
 const held = (role: RoleName, scopes?: readonly string[]): ReadonlySet<Permission> =>
   new Set([...rolePermissions(role)].filter((permission) => !scopes || scopes.includes(permission)));
 
-/** The caller behind a new API key. */
+/** Creates an API key. */
 export async function keyOf(kit: Kit, name: string, role: RoleName, scopes?: string[]): Promise<Caller> {
   const { secret, userId } = await kit.createKey(role, { name, ...(scopes && { scopes }) });
   return { name, secret, state: 'live', permissions: held(role, scopes), userId };
 }
 
-/** The caller behind a personal access token of a new user of that role, who is demoted afterwards. */
+/** Creates a personal access token of a new user, who is demoted afterwards. */
 async function tokenOf(
   kit: Kit,
   name: string,
@@ -51,13 +51,13 @@ async function tokenOf(
   return { name, secret, state: 'live', permissions: held(demoted ?? role, scopes), userId };
 }
 
-/** The caller behind the login session of a new person. */
+/** Creates a login session of a new person. */
 async function sessionOf(kit: Kit, name: string, role: RoleName): Promise<Caller> {
   const { session, userId } = await kit.person({ role });
   return { name, secret: session, state: 'live', permissions: held(role), userId, session: true };
 }
 
-/** The caller behind a token of a new project of a new user's, who is demoted afterwards. */
+/** Creates a token for a project of a new user, who is demoted afterwards. */
 async function projectTokenOf(
   kit: Kit,
   name: string,
@@ -96,14 +96,14 @@ async function change(kit: Kit, query: string, variables: object, secret = kit.k
   if (errors.length > 0) throw new Error(JSON.stringify(errors));
 }
 
-/** A secret with its last character changed: the shape is right, the checksum is not. */
+/** Returns a secret with another last character: the format is valid, the checksum is not. */
 const misspelt = (secret: string) => secret.slice(0, -1) + (secret.endsWith('0') ? '1' : '0');
 
 const dead = (name: string, secret: string): Caller => ({ name, secret, state: 'dead', ...nobody });
 
 type Makers = Record<string, (kit: Kit, name: string) => Promise<Caller>>;
 
-/** How a credential of each kind that opens nothing is made, by the name that the tests know it by. */
+/** Creates a credential of each kind that does not work, by its name in the tests. */
 const makeDead: Makers = {
   malformed: async (kit, name) => dead(name, misspelt(kit.keys.ADMIN)),
   unknown: async (_kit, name) => dead(name, newSecret('on_')),
@@ -163,7 +163,7 @@ const makeDead: Makers = {
   },
 };
 
-/** The same for those that open something. */
+/** Creates a credential of each kind that works. */
 const makeLive: Makers = {
   'limited key': (kit, name) => keyOf(kit, name, 'LIMITED'),
   'basic key': (kit, name) => keyOf(kit, name, 'BASIC'),
@@ -192,9 +192,9 @@ const makeLive: Makers = {
     tokenOf(kit, name, 'BASIC', { scopes: ['read:chat', 'write:chat'], demoted: 'LIMITED' }),
 };
 
-/** Every kind of caller that the matrix knows. */
+/** All kinds of callers in the matrix. */
 export const callerNames: readonly string[] = [stranger.name, ...Object.keys(makeDead), ...Object.keys(makeLive)];
-/** Those whom anything is allowed to. */
+/** The callers that are allowed to do anything. */
 export const admittedNames: readonly string[] = [stranger.name, ...Object.keys(makeLive)];
 
 export async function makeCallers(kit: Kit): Promise<Map<string, Caller>> {

@@ -106,7 +106,7 @@ describe('a stranger finds none of what graphql-cop looks for', () => {
       for (const key of [null, kit.keys.ADMIN]) {
         const headers = { ...(type && { 'content-type': type }), ...(key && { authorization: `Bearer ${key}` }) };
         const reply = await send('/graphql', { method: 'POST', headers, body });
-        // Forms with files are taken from who may have any: this one has no files.
+        // Multipart requests require a credential that can upload; this one contains no files.
         const [withKey, without] = type === null ? [400, 401] : [415, 400];
         expect(reply.status).toBe(key ? withKey : without);
         expect(reply.body.data).toBeUndefined();
@@ -133,7 +133,7 @@ describe('a stranger finds none of what graphql-cop looks for', () => {
       const refused = await post(request);
       expect(refused.body.errors.length).toBeGreaterThan(0);
       expect(refused.text).not.toMatch(/did you mean/i);
-      // The same to somebody who may read the schema anyway: what is hidden above is there to be hidden.
+      // Sent with a key that can read the schema, to show that the hidden parts exist.
       const { text } = await post(request, { authorization: `Bearer ${kit.keys.ADMIN}` });
       if (/did you mean/i.test(text)) shown++;
     }
@@ -167,10 +167,10 @@ describe('a stranger finds none of what graphql-cop looks for', () => {
 
 type Limit = keyof typeof queryLimits;
 
-/** A query of exactly that measure, and within all other limits. */
+/** Returns a query that measures exactly this value and is within all other limits. */
 const measured: Record<Limit, (measure: number) => string> = {
   characters: (n) => `{ __typename }${' '.repeat(n - 14)}`,
-  // Sixteen tokens stand around the numbers.
+  // Sixteen tokens surround the numbers.
   tokens: (n) => `{ agents(filter: { ids: [${times(n - 16, String)}] }) { totalCount } }`,
   depth: (n) => `{ __type(name: "Query") { ${'ofType { '.repeat(n - 2)}name${' }'.repeat(n - 2)} } }`,
   aliases: (n) => `{ ${times(n, (i) => `a${i}: __typename`)} }`,
@@ -181,7 +181,7 @@ const measured: Record<Limit, (measure: number) => string> = {
   repeats: (n) => `{ ${'__typename '.repeat(n)} }`,
 };
 
-/** The same measure, out of sight of who looks at one selection set alone. */
+/** Returns a query with the same measure that no single selection set shows. */
 const hidden: Partial<Record<Limit, (measure: number) => string>> = {
   depth: (n) => {
     const half = Math.floor((n - 2) / 2);
@@ -204,7 +204,7 @@ async function refusals(): Promise<Record<string, number>> {
   );
 }
 
-/** The statements that were sent, less the look-up of the credential itself. */
+/** Returns the statements without the credential lookup. */
 const work = () => kit.statements.filter((text) => !text.includes('FROM "Token" t JOIN "User" u'));
 
 describe('limits for signed-in callers', () => {
@@ -224,7 +224,7 @@ describe('limits for signed-in callers', () => {
       expect(passes.body.errors).toBeUndefined();
       expect(passes.status).toBe(200);
 
-      // The use of the key is on its way to be noted: it must not count as work of the refused request.
+      // Waits until the use of the key is recorded, which is not work of the rejected request.
       await kit.booted.background.settled();
       const counted = (await refusals())[limit] ?? 0;
       for (const [index, type] of types.entries()) {
@@ -322,7 +322,7 @@ describe('metrics', () => {
     expect(text).not.toContain('nowhere');
   });
 
-  /** The value of a counter of requests, 0 when it is not there. */
+  /** Returns the value of a request counter, or 0 when it does not exist. */
   function requests(text: string, method: string, route: string, status: number): number {
     const line = `http_requests_total{method="${method}",route="${route}",status="${status}"} `;
     const found = text.split('\n').find((candidate) => candidate.startsWith(line));

@@ -1,6 +1,6 @@
 /**
- * What of the inside of the server a reply tells that it should not: where code stands and, in a refusal, what it is made
- * of. An answer may speak of that: this server's own pages do. null when there is nothing.
+ * Returns internal details that a response reveals, or null: locations of code and, in an error, names of its
+ * components. A successful answer can mention them, as this server's own pages do.
  */
 export function insides(status: number, text: string): string | null {
   const [code] = /node_modules|\n\s+at |\.ts:\d/.exec(text) ?? [];

@@ -1,6 +1,6 @@
 import type { GraphQLAnswer, Kit } from '../kit.ts';
 
-/** What administrators and owners do to keys, through the graph; with the admin key unless another is given. */
+/** Operations of administrators and owners on keys in GraphQL; with the admin key by default. */
 export const updateKey = (kit: Kit, input: object, key?: string): Promise<GraphQLAnswer> =>
   kit.gql(
     'mutation ($input: UpdateApiKeyInput!) { updateApiKey(input: $input) { apiKey { databaseId } } }',
@@ -8,7 +8,7 @@ export const updateKey = (kit: Kit, input: object, key?: string): Promise<GraphQ
     key,
   );
 
-/** The new secret. */
+/** Returns the new secret. */
 export const regenerateKey = async (kit: Kit, input: object, key?: string): Promise<string> =>
   (
     await kit.gql(

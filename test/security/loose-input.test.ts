@@ -8,9 +8,9 @@ import { type Kit, startKit } from '../kit.ts';
 import { insides } from './insides.ts';
 
 /**
- * The rows of clients that are read loosely, where a wrong value is often taken for none: whatever is sent, no row fails
- * for a reason of the server's own, and what it refuses is told in the terms of its clients. Every row that reads a body,
- * a parameter or a path, with what is no body, and with each of its fields as it should not be.
+ * Endpoints with lenient parsing, where an invalid value often counts as absent: whatever is sent, no endpoint fails
+ * with an internal error, and every rejection has the format of its clients. Covers every endpoint that reads a body, a
+ * parameter or a path, with invalid bodies and with an invalid value for each field.
  */
 let single: Kit;
 let peopled: Kit;
@@ -33,7 +33,7 @@ const loose = rows
   .map((row) => ({ name: `${row.method.toUpperCase()} ${row.path}`, row }));
 
 const nested = (levels: number) => `${'['.repeat(levels)}${']'.repeat(levels)}`;
-/** As JSON: some cannot be written otherwise. */
+/** As JSON text: some values cannot be written otherwise. */
 const values = [
   '5',
   '-1',
@@ -59,7 +59,7 @@ const searches = ['', 'x', '-1', '1e400', '0', '%00', '%ED%A0%80', 'x'.repeat(20
 
 const fieldsOf = (part: unknown): string[] => (part instanceof z.ZodObject ? Object.keys(part.shape as object) : []);
 
-/** What stands for a parameter of a path, and is there where it can be. */
+/** Values of path parameters, of existing objects where possible. */
 const there: Record<string, string> = { slug: 'default', workspaceSlug: 'default', folderName: 'custom-documents' };
 const filled = (path: string, value?: string) =>
   path.replaceAll(/\{(\w+)\}/g, (_all, name: string) => value ?? there[name] ?? '2147483647');
@@ -89,7 +89,7 @@ const serverErrors = () => [...single.log, ...peopled.log].filter((line) => JSON
 describe('rows that are read loosely', () => {
   it('are all here', () => {
     expect(loose.length).toBeGreaterThan(70);
-    // Those of the other mode answer before they read anything.
+    // Endpoints of the other mode respond before they read anything.
     expect(loose.some(({ row }) => row.gate === singleUserOnly)).toBe(true);
   });
 
@@ -106,7 +106,7 @@ describe('rows that are read loosely', () => {
         const names = fieldsOf(row.body);
         for (const name of names)
           for (const value of values) await call(row, path, `{"${name}": ${value}}`, 'application/json');
-        // All at once, as a form has them: texts, twice each, and files.
+        // All at once as a form sends them: texts, repeated, and files.
         const form = new FormData();
         for (const name of names) {
           form.append(name, 'x');

@@ -29,12 +29,12 @@ import { changesNothing, elsewhere, endsItsCaller, nodeSamples, onlyFor, type Sc
 import { freshTargets, lasting, missingTargets, noting, type Targets, type Words } from './targets.ts';
 
 /**
- * Every operation against every kind of credential. The operations come from the schema and the row table, what each
- * asks comes from the field itself, what each caller may do from the role table; what is called with what stands in
- * samples.ts.
+ * Every operation with every kind of credential. The operations come from the schema and the endpoint table, their
+ * requirements from the fields, and the permissions of each caller from the role table; operation-inputs.ts contains
+ * the inputs.
  */
 
-/** The fields that a stranger may call. This list is the rule: nothing else may be public. */
+/** The fields that anonymous clients can call. This list is the rule: no other field is public. */
 const publicFields = [
   'Query.authentication',
   'Query.can',
@@ -49,7 +49,7 @@ const publicFields = [
   'Subscription.embedTurn',
 ];
 
-/** The rows that are open: to strangers, and to whoever brings a credential that is over. */
+/** The endpoints that are public: for anonymous clients, and for clients with a credential that no longer works. */
 const publicRows = [
   'GET /auth/type',
   'POST /auth/login',
@@ -97,7 +97,7 @@ function expectationOf({ name, kind, requirements }: Operation, caller: Caller):
 
 const isRefused = (operation: Operation, caller: Caller) => expectationOf(operation, caller) !== 'allowed';
 
-/** How each dialect tells a caller that nobody knows them, or that they may not. */
+/** The response of each dialect to a caller without a valid credential, and to one without permission. */
 const rowRefusals = new Map<Dialect, (unknown: boolean, caller: Caller, operation: Operation) => Partial<Reply>>([
   [
     onyx,
@@ -146,10 +146,10 @@ const rowRefusals = new Map<Dialect, (unknown: boolean, caller: Caller, operatio
   ],
 ]);
 
-/** The mutations whose samples hold files. */
+/** The mutations whose inputs contain files. */
 const takesFiles = new Set(['Mutation.uploadFiles', 'Mutation.uploadDocuments']);
 
-/** Where Onyx has other words for a stranger. */
+/** Where Onyx has another message for an anonymous caller. */
 const strangersAt: Record<string, { status: number; detail: string }> = {
   'GET /me': { status: 403, detail: 'Unauthorized' },
   'POST /auth/logout': { status: 401, detail: 'Unauthorized' },
@@ -159,7 +159,7 @@ const strangersAt: Record<string, { status: number; detail: string }> = {
   'GET /users/me': { status: 401, detail: 'Unauthorized' },
 };
 
-/** The parts of a reply that a caller sees and that a refusal fixes. */
+/** Returns the parts of a response that a denial determines. */
 function refusalOf(operation: Operation, caller: Caller): Partial<Reply> | { verdict: string; body: object } {
   const lacks = expectationOf(operation, caller);
   if (lacks === 'closed')
@@ -170,7 +170,7 @@ function refusalOf(operation: Operation, caller: Caller): Partial<Reply> | { ver
     return refusal(lacks === 'unknown', caller, operation);
   }
   if (lacks !== 'unknown') {
-    // Who may send no files at all is refused before it is read which mutation they are for.
+    // A caller that cannot upload is denied before the mutation is read.
     const reading = uploadPermissions.some((permission) => caller.permissions.has(permission));
     const before = takesFiles.has(baseOf(operation.name)) && !reading;
     const requiredPermissions = before ? uploadPermissions : lacks;
@@ -188,7 +188,7 @@ function refusalOf(operation: Operation, caller: Caller): Partial<Reply> | { ver
   return { status: 401, verdict: 'UNAUTHENTICATED', challenge: 'Bearer' };
 }
 
-/** Runs something for each, a few at a time. */
+/** Runs a function for each item, a few at a time. */
 async function forEach<T>(items: readonly T[], run: (item: T) => Promise<void>): Promise<void> {
   for (let from = 0; from < items.length; from += 20) await Promise.all(items.slice(from, from + 20).map(run));
 }
@@ -251,8 +251,8 @@ describe('refused', () => {
   });
 
   /**
-   * Makes the calls that the caller is refused, aimed at what is A's. A row is called at one of its places, in turns, so
-   * that each is called at both by about half of the callers.
+   * Returns the calls that the caller is denied, on objects of A. An endpoint is called on one of its paths in turn, so
+   * that about half of the callers use each.
    */
   async function cellsOf(caller: Caller) {
     const cells: { operation: Operation; call: Call; prefix: '/api' | '' }[] = [];
@@ -282,7 +282,7 @@ describe('refused', () => {
     expect(wrong, `${name} is not refused as it should be`).toEqual([]);
     if ((await kit.fingerprint()) === before) return;
 
-    // Something changed: once more, one by one, to say what it was.
+    // Something changed: repeats the calls one by one to name the operation.
     for (const { operation, call, prefix } of await cellsOf(caller)) {
       const before = await kit.fingerprint();
       await call(kit, caller, prefix);
@@ -307,7 +307,7 @@ describe('refused', () => {
 });
 
 describe('allowed', () => {
-  /** What came of each operation, whoever called it: OK once is enough to show that its sample is a real one. */
+  /** The outcomes of each operation for all callers: one success shows that its input is valid. */
   const seen = new Map<string, string[]>();
   const changed = new Set<string>();
 
@@ -366,7 +366,7 @@ describe('other people’s things', () => {
     projectToken: `${owner}confinedword`,
   });
   const wordsOfA = wordsOf('abelian');
-  /** What may be somebody's own; the rest of the targets are of the whole server. */
+  /** Kinds of objects that have an owner; other targets belong to the whole server. */
   const owned = [
     'agent',
     'workspace',
@@ -390,7 +390,7 @@ describe('other people’s things', () => {
     'projectDocument',
     'projectSession',
   ];
-  /** What is a person's alone: no administrator reads it either. */
+  /** Kinds of objects that only their owner can read, and no administrator. */
   const personal = [
     'thread',
     'session',
@@ -413,7 +413,7 @@ describe('other people’s things', () => {
   let b: Caller;
   let ofA: Targets;
 
-  /** Everything that a caller can read, as texts by operation. */
+  /** Returns everything that a caller can read, as text by operation. */
   async function readsOf(caller: Caller, targets: Targets): Promise<Map<string, Reply>> {
     const replies = new Map<string, Reply>();
     const reads = operations.filter(
@@ -506,20 +506,20 @@ describe('other people’s things', () => {
   test('AZR 1 an admin reads nobody’s chats and tokens, but for what was said of answers', async () => {
     const admin = callerOf('admin key');
     const replies = await readsOf(admin, freshTargets(kit, admin.userId));
-    // What people say of answers, and all that was asked and answered, is for who may read the query history.
+    // Ratings, questions and answers of all users are available with `read:query_history`.
     const history = /feedback|queryhistory|workspace-chats|export-chats/i;
     const personal = new Map([...replies].filter(([name]) => !history.test(name)));
     expect(holding(personal, [wordsOfA.chat, wordsOfA.token, wordsOfA.project])).toEqual([]);
   });
 
-  /** The operations that a caller may call and that take the id of such a thing, ready to be sent. */
+  /** Returns the operations that a caller can perform and that take the ID of such an object, ready to be sent. */
   async function aimed(caller: Caller, kinds: readonly string[], targets: Targets) {
     const calls = new Map<string, { call: Call; ids: string[]; writes: boolean }>();
     for (const operation of operations) {
       if (isRefused(operation, caller)) continue;
       const note = noting(targets);
       const call = await operation.prepare(sceneOf(caller, note.targets));
-      // Who deletes all that is theirs names nothing of anybody's.
+      // Deleting all own objects names no object.
       const named = note.kinds.size > 0 && !/deleteAll|delete-all/.test(operation.name);
       if (named && [...note.kinds].every((kind) => kinds.includes(kind)))
         calls.set(operation.name, { call, ids: note.ids, writes: operation.writes });
@@ -527,10 +527,10 @@ describe('other people’s things', () => {
     return calls;
   }
 
-  /** Rows whose contract has one answer for what is done and for what is not there. */
+  /** Endpoints whose contract has one response for success and for a missing object. */
   const alike = ['DELETE /v1/workspace/{slug}/thread/{threadSlug}'];
 
-  /** A reply without the ids that the call named, and without the one that each abort object makes up. */
+  /** Returns a response without the IDs of the call, and without the generated ID of abort objects. */
   function anonymized({ status, text, challenge }: Reply, ids: readonly string[]): string {
     let rest = text.replace(/^\{"id":"[\da-f-]{36}","type":"abort"/, '{"type":"abort"');
     for (const id of ids) rest = rest.replaceAll(id, '<id>');
@@ -562,7 +562,7 @@ describe('other people’s things', () => {
     expect(wrong).toEqual([]);
     expect(await kit.fingerprint()).toBe(before);
 
-    // The same calls at one's own things are answered otherwise, so the calls are real ones.
+    // The same calls on own objects have other responses, so the calls are valid.
     const same: string[] = [];
     for (const [name, { call, ids }] of await aimed(caller, kinds, freshTargets(kit, caller.userId)))
       if (anonymized(await call(kit, caller), ids) === answers.get(name) && !alike.includes(name)) same.push(name);
@@ -631,7 +631,7 @@ describe('other people’s things', () => {
     const mine = await idsOf(ofB);
     const mineToo = await idsOf(freshTargets(kit, b.userId));
     const none = await idsOf(missingTargets);
-    // What is not B's stands before, between and behind what is.
+    // Objects of other users come before, between and after own ones.
     const ids = types.flatMap((_, index) => [others, mine, none, mineToo, others].map((of) => of[index] as string));
     const expected = ids.map((id) => (mine.includes(id) || mineToo.includes(id) ? { id } : null));
     const query = `query ($ids: [ID!]!) { nodes(ids: $ids) { id } }`;
@@ -786,7 +786,7 @@ describe('the schema', () => {
   });
 
   test('AZR 5 no way leads to sessions and messages but through fields that need `read:chat`', () => {
-    /** What stands behind a field, as far as who lacks `read:chat` gets. */
+    /** The fields that a caller without `read:chat` can reach. */
     const reached = new Map<string, string>();
     const visit = (name: string, path: string) => {
       if (reached.has(name)) return;
@@ -794,7 +794,7 @@ describe('the schema', () => {
       const type = schema.getType(name);
       if (isUnionType(type)) for (const member of type.getTypes()) visit(member.name, `${path} (${member.name})`);
       if (isInterfaceType(type))
-        // A node is fetched under its type's own rule.
+        // A node is returned under the rule of its type.
         for (const { name: member } of schema.getPossibleTypes(type))
           if (type.name !== 'Node' || nodeTypes().get(member)?.permission !== 'read:chat')
             visit(member, `${path} (${member})`);

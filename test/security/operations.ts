@@ -35,35 +35,35 @@ import {
   variantRequirements,
 } from './samples.ts';
 
-/** One way of calling one root field or one row. */
+/** One way to call one root field or one endpoint. */
 export interface Operation {
-  /** `Mutation.deleteAgent` or `DELETE /persona/{persona_id}`, and `#variant` behind it. */
+  /** `Mutation.deleteAgent` or `DELETE /persona/{persona_id}`, followed by `#variant`. */
   name: string;
   kind: 'field' | 'row';
-  /** Of a row: whom it speaks to. */
+  /** The dialect of an endpoint. */
   dialect?: Dialect;
-  /** Whether it is named as one that changes something. */
+  /** Whether its name says that it changes something. */
   writes: boolean;
-  /** What it asks of its caller, in the order in which it asks. */
+  /** Its requirements in the order in which they are checked. */
   requirements: Requirement[];
-  /** Makes the call ready; what it aims at is there when this returns. */
+  /** Prepares the call; its target exists when this returns. */
   prepare(scene: Scene): Promise<Call>;
 }
 
-/** Sends a call. `prefix` is where the rows are served; fields do not have one. */
+/** Sends a call. `prefix` is where endpoints are served; fields have none. */
 export type Call = (kit: Kit, caller: Caller, prefix?: '/api' | '') => Promise<Reply>;
 
 export interface Reply {
   status: number;
   text: string;
   challenge: string | null;
-  /** OK, or the code of the error: GraphQL's own, or what the dialect's answer stands for. */
+  /** OK, or the code of the error: GraphQL's own, or the one that the dialect's response corresponds to. */
   verdict: string;
-  /** GraphQL's error, or the body of a REST reply. */
+  /** The GraphQL error, or the body of a REST response. */
   body: unknown;
 }
 
-/** A name without its variant. */
+/** Returns a name without its variant. */
 export const baseOf = (name: string): string => name.split('#')[0] as string;
 
 const namesOf = (base: string, samples: object): string[] => [
@@ -95,7 +95,7 @@ const fieldOperations = rootTypes.flatMap((type) =>
   ),
 );
 
-/** The sample's arguments, and what the types require beside them. */
+/** Returns the given arguments and generated values for other required ones. */
 function argumentsOf(field: GraphQLField<unknown, unknown>, sample: Record<string, unknown>): Record<string, unknown> {
   const made = Object.fromEntries(
     field.args.filter(isRequiredArgument).map(({ name, type }) => [name, sample[name] ?? madeUp(type)]),
@@ -109,7 +109,7 @@ function argumentsOf(field: GraphQLField<unknown, unknown>, sample: Record<strin
   return all;
 }
 
-/** A plausible value of a type; of an input object, what it requires. */
+/** Generates a valid value of a type; for an input object, its required fields. */
 function madeUp(type: GraphQLInputType): unknown {
   if (isNonNullType(type)) return madeUp(type.ofType);
   if (isListType(type)) return [madeUp(type.ofType)];
@@ -138,7 +138,7 @@ function madeUp(type: GraphQLInputType): unknown {
   return scalars[type.name];
 }
 
-/** Everything within four levels of a type that asks for no argument and for nothing that the caller lacks. */
+/** Selects everything within four levels of a type that needs no argument and no permission that the caller lacks. */
 function selection(type: GraphQLOutputType, caller: Caller, depth = 4): string {
   const named = getNamedType(type);
   if (isLeafType(named)) return '';
@@ -148,7 +148,7 @@ function selection(type: GraphQLOutputType, caller: Caller, depth = 4): string {
   }
   const fields = Object.values((named as GraphQLObjectType).getFields()).flatMap((field) => {
     const refused = requirementsOf(field).some((name) => isPermission(name) && !caller.permissions.has(name));
-    // `edges` says what `nodes` says, and a union's members name their fields alike without having them of one type.
+    // `edges` repeats `nodes`, and members of a union have fields with the same name and different types.
     if (refused || field.args.some(isRequiredArgument) || field.name === 'edges') return [];
     if (isLeafType(getNamedType(field.type))) return [field.name];
     return depth > 1 && !isUnionType(getNamedType(field.type))
@@ -158,7 +158,7 @@ function selection(type: GraphQLOutputType, caller: Caller, depth = 4): string {
   return `{ __typename ${fields.join(' ')} }`;
 }
 
-/** The files among the variables, by their paths. */
+/** Returns the files among the variables with their paths. */
 const filesIn = (value: unknown, path = 'variables'): { path: string; file: File }[] => {
   if (value instanceof File) return [{ path, file: value }];
   if (typeof value !== 'object' || value === null) return [];
@@ -175,7 +175,7 @@ function multipart(operation: string, files: readonly { path: string; file: File
   return form;
 }
 
-/** A body with files: each of its fields is a list of parts. */
+/** Returns a body with files: each of its fields is a list of parts. */
 function formOf(body: Record<string, unknown>): FormData {
   const form = new FormData();
   for (const [name, values] of Object.entries(body))
@@ -233,7 +233,7 @@ const rowOperations = rows.flatMap((row) =>
       name,
       kind: 'row',
       dialect: dialectOf(row),
-      // Some read by POST, since what they ask for does not fit into a URL.
+      // Some operations read by POST, since their parameters do not fit into a URL.
       writes: row.method !== 'get' && rootFields(row.document).some(({ operation }) => operation !== 'Query'),
       requirements: asked.length > 0 ? asked : ['public'],
       async prepare(scene) {
@@ -253,7 +253,7 @@ const rowOperations = rows.flatMap((row) =>
   }),
 );
 
-/** A body with what the row's shape requires. */
+/** Generates a body with the required fields of an endpoint. */
 const madeUpBody = (row: AnyRow): unknown =>
   fromJsonSchema(z.toJSONSchema(row.body as z.ZodType, { io: 'input', unrepresentable: 'any' }) as JsonSchema);
 
@@ -282,7 +282,7 @@ function fromJsonSchema(shape: JsonSchema, name = ''): unknown {
       if (name === 'files') return [new File(['Planted.'], 'planted.txt')];
       return shape.minItems ? [fromJsonSchema(shape.items ?? {})] : [];
     case 'boolean':
-      // What is listed or visible is so from the start; everything else is not.
+      // Objects are listed and visible by default; other flags are false.
       return !/listed|visible/.test(name);
     case 'integer':
     case 'number':
@@ -303,7 +303,7 @@ async function callRow(kit: Kit, caller: Caller, prefix: string, row: AnyRow, ca
     ...(call.body && { body: row.form === 'files' ? formOf(call.body) : call.body }),
   });
   const { status, text, body, headers } = answer;
-  // A stream that failed says so in its lines.
+  // A failed stream reports the error in its lines.
   const failedLine = /^\{"error":.*"error_code":"(\w+)"/m.exec(text)?.[1];
   return {
     status,
@@ -320,7 +320,7 @@ interface Refusal {
   error?: string | { code: string | null };
 }
 
-/** What the answer stands for, whatever its dialect. */
+/** Returns the outcome that a response of any dialect represents. */
 function restVerdict(status: number, text: string, body: Refusal | undefined): string {
   if (status < 400) return 'OK';
   if (status === 401 && text === 'Unauthorized') return 'FORBIDDEN';
@@ -332,13 +332,13 @@ function restVerdict(status: number, text: string, body: Refusal | undefined): s
   return status === 422 ? 'BAD_USER_INPUT' : String(status);
 }
 
-/** How the dialect answers whom it does not know. */
+/** The messages of the dialect for unauthenticated callers. */
 const strangerDetails = ['Access denied. User is not authenticated.', 'Unauthorized'];
 
-/** Every root field and every row, in all their variants. */
+/** All root fields and endpoints with all their variants. */
 export const operations: readonly Operation[] = [...fieldOperations, ...rowOperations];
 
-/** Samples that stand for nothing: of a field or a row that is gone. */
+/** Returns inputs whose field or endpoint no longer exists. */
 export const idleSamples = (): string[] =>
   [...Object.keys(fieldSamples), ...Object.keys(rowSamples)].filter(
     (name) => !operations.some((operation) => operation.name === name),

@@ -29,11 +29,11 @@ const pages = [
 ];
 const html = { accept: 'text/html,application/xhtml+xml' };
 
-/** The tags of a page, without what stands between the tags of a script or a style. */
+/** Returns the tags of a page, without the content of scripts and styles. */
 const tags = (page: string) =>
   page.replaceAll(/(<(script|style)\b[^>]*>)[\s\S]*?(<\/\2>)/g, '$1$3').match(/<[a-z][^>]*>/g) ?? [];
 
-/** The addresses that a tag makes a browser fetch, on its own or when it is followed by a script. */
+/** Returns the URLs that a tag makes a browser load, by itself or through a script. */
 const fetched = (tag: string) =>
   /^<a\b/.test(tag)
     ? []

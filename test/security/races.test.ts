@@ -3,7 +3,7 @@ import { ownerId } from '../../src/modules/users/owner.ts';
 import { type Kit, startKit } from '../kit.ts';
 import { deleteKey, updateKey } from './keys.ts';
 
-/** What is made at the moment at which something ends: it ends too, or it was never made. */
+/** Objects that are created while their creator is ended: either they end too, or they were never created. */
 let kit: Kit;
 let round = 0;
 beforeAll(async () => {
@@ -16,7 +16,7 @@ const works = async (key: string, on = kit) => (await on.gql('{ viewer { role } 
 const working = async (secrets: string[], on = kit): Promise<number> =>
   (await Promise.all(secrets.map((secret) => works(secret, on)))).filter(Boolean).length;
 
-/** So many at once, with something else in their midst; what came of it last. */
+/** Runs many operations at once with another one among them, and returns the results. */
 async function beside<T, U>(count: number, make: () => Promise<T>, other: () => Promise<U>): Promise<[T[], U]> {
   const first = Array.from({ length: count / 2 }, make);
   const between = other();
@@ -26,7 +26,7 @@ async function beside<T, U>(count: number, make: () => Promise<T>, other: () => 
 }
 
 describe('TOK 9 logins', () => {
-  /** The session's secret, if there is one; from an address that nobody else uses. */
+  /** Logs in from an unused address and returns the session's secret, if any. */
   const logIn = async (login: string, password: string): Promise<string[]> => {
     const { body } = await kit.rest('POST', '/api/auth/mobile/login', {
       key: null,

@@ -1,6 +1,6 @@
 import { connect } from 'node:net';
 
-/** What a server answers to bytes that no HTTP client would send, until it closes the connection. */
+/** Sends bytes that no HTTP client would send, and returns the response until the server closes the connection. */
 export function httpExchange(port: number, bytes: string, { endAfterSending = false } = {}): Promise<string> {
   return new Promise((resolve, reject) => {
     let answer = '';
@@ -12,7 +12,7 @@ export function httpExchange(port: number, bytes: string, { endAfterSending = fa
     socket.on('data', (chunk: string) => {
       answer += chunk;
     });
-    // A server may close before it has read everything.
+    // The server can close the connection before it has read everything.
     socket.on('error', (error: NodeJS.ErrnoException) =>
       ['ECONNRESET', 'EPIPE'].includes(error.code ?? '') ? resolve(answer) : reject(error),
     );

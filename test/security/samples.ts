@@ -6,19 +6,19 @@ import { newSecret } from '../../src/modules/tokens/secret.ts';
 import type { Caller } from './callers.ts';
 import type { Grant, Targets } from './targets.ts';
 
-/** What a sample may be made from. */
+/** The values that inputs are created from. */
 export interface Scene {
   targets: Targets;
-  /** A permission that the caller holds, and the least role that does: what they may hand on. */
+  /** A permission that the caller has, with the lowest role that has it: what the caller can grant. */
   grant: Grant;
-  /** A word that A's things hold, for searches. */
+  /** A word in A's objects, for searches. */
   word: string;
 }
 
-/** Arguments of a GraphQL field. What a type requires and a sample leaves out is made up. */
+/** Returns the arguments of a GraphQL field. Omitted required values are generated. */
 export type FieldSample = (scene: Scene) => Promise<Record<string, unknown>>;
 
-/** What a REST row is called with. Path parameters that stand in `pathParameters` need no mention. */
+/** The parameters of an endpoint. Those in `pathParameters` can be omitted. */
 export interface RowCall {
   params?: Record<string, string | number>;
   query?: Record<string, string>;
@@ -26,18 +26,20 @@ export interface RowCall {
 }
 export type RowSample = (scene: Scene) => Promise<RowCall>;
 
-/** A name that nothing has yet. */
+/** Returns an unused name. */
 const fresh = () => `matrix ${randomUUID()}`;
-/** An address that nobody has yet. */
+/** Returns an unused address. */
 const freshEmail = () => `${randomUUID()}@matrix.example`;
 const planted = () => new File(['Planted.'], 'planted.txt');
-/** A username that nobody has yet. */
+/** Returns an unused user name. */
 const freshUsername = () => `m${randomUUID()}`;
 const password = 'a password of the matrix';
 const limit = { tokenBudget: 1e12, periodHours: 24 };
-/** What of a grant a project token can hold: it, or what every caller who makes tokens holds in these tests. */
+/**
+ * Returns the permission of a grant if a project token can have it, or one that every token creator in these tests has.
+ */
 const confinable = ({ scope }: Grant) => (isPermission(scope) && holdsInProject(scope) ? scope : 'write:chat');
-/** A person whom the caller may administer: holds no more than the caller may hand on. */
+/** Returns a person that the caller can administer: with no more permissions than the caller can grant. */
 const person = ({ targets, grant }: Scene) => targets.person(grant.role);
 const thisPerson: FieldSample = async (scene) => ({ input: { user: { id: (await person(scene)).id } } });
 const completion: FieldSample = async ({ targets }) => ({
@@ -50,11 +52,11 @@ const search = { word: async ({ word }: Scene) => ({ query: word, first: 100 }) 
 const thisAgent: FieldSample = async ({ targets }) => ({ input: { agent: { id: await targets.agent() } } });
 
 /**
- * By `Type.field`, and by `Type.field#variant` for a second way of calling it. Every mutation aims at something that is
- * there, and asks for a change that would show.
+ * Inputs by `Type.field`, and by `Type.field#variant` for another way to call it. Every mutation has an existing target
+ * and requests a visible change.
  */
 export const fieldSamples: Record<string, FieldSample> = {
-  // An id of no type; those of each type are the variants below.
+  // An ID of an unknown type; the variants below have an ID of each type.
   'Query.node': async () => ({ id: encodeGlobalID('Nothing', 1) }),
   'Query.nodes': async () => ({ ids: [] }),
   'Query.can': async () => ({ permission: 'WRITE_CHAT' }),
@@ -103,7 +105,7 @@ export const fieldSamples: Record<string, FieldSample> = {
   'Mutation.deleteChatSession#hard': async ({ targets }) => ({
     input: { sessionId: await targets.session(), hard: true },
   }),
-  // There has to be something to delete, whoever's it is.
+  // An object to delete must exist, of any owner.
   'Mutation.deleteAllChatSessions': async ({ targets }) => {
     await targets.session();
     return {};
@@ -296,7 +298,7 @@ export const fieldSamples: Record<string, FieldSample> = {
   'Mutation.createImage': async () => ({ input: { prompt: 'a fox' } }),
 };
 
-/** What `node` finds: an id of each type that it knows. Made into the variants `Query.node#Type` and `Query.nodes#Type`. */
+/** An ID of each type that `node` returns, for the variants `Query.node#Type` and `Query.nodes#Type`. */
 export const nodeSamples: Record<string, (scene: Scene) => Promise<string | number>> = {
   Agent: ({ targets }) => targets.agent(),
   // The built-in search action.
@@ -312,7 +314,7 @@ export const nodeSamples: Record<string, (scene: Scene) => Promise<string | numb
   RateLimit: ({ targets }) => targets.rateLimit(),
   PersonalAccessToken: ({ targets }) => targets.personalAccessToken(),
   Document: async ({ targets }) => (await targets.document()).id,
-  // Whatever was recorded first: there is always something, since keys were made.
+  // The first event, which exists since keys were created.
   AuditEvent: async () => 1,
   User: async (scene) => (await person(scene)).id,
   Invitation: async ({ targets }) => (await targets.invitation()).id,
@@ -325,7 +327,7 @@ for (const type of nodeTypes().keys()) {
   fieldSamples[`Query.nodes#${type}`] = async (scene) => ({ ids: [await idOf(scene)] });
 }
 
-/** `node` asks for a credential, and then for what its type asks for. */
+/** `node` requires a credential, and then the permission of the type. */
 export const variantRequirements = new Map<string, Permission>(
   [...nodeTypes()].flatMap(([type, { permission }]) => [
     [`Query.node#${type}`, permission],
@@ -333,7 +335,7 @@ export const variantRequirements = new Map<string, Permission>(
   ]),
 );
 
-/** What stands for `{name}` in a row's path. */
+/** Values of `{name}` in the path of an endpoint. */
 export const pathParameters: Record<string, (scene: Scene) => Promise<string | number>> = {
   session_id: ({ targets }) => targets.session(),
   chat_session_id: ({ targets }) => targets.session(),
@@ -344,12 +346,12 @@ export const pathParameters: Record<string, (scene: Scene) => Promise<string | n
   token_rate_limit_id: ({ targets }) => targets.rateLimit(),
   // Keys of AnythingLLM's paths.
   id: ({ targets, grant }) => targets.apiKey(grant),
-  // Basic, and its limits.
+  // The group Basic and its limits.
   user_group_id: async () => 2,
   group_id: async () => 2,
   file_id: ({ targets }) => targets.file(),
   document_id: async ({ targets }) => (await targets.document()).externalId,
-  // The search action, which comes with the server.
+  // The built-in search action.
   tool_id: async () => 1,
   slug: async ({ targets }) => (await targets.workspace()).slug,
   workspaceSlug: async ({ targets }) => (await targets.workspace()).slug,
@@ -402,8 +404,8 @@ const chatCompletion =
   });
 
 /**
- * By `METHOD /path`, and by `METHOD /path#variant`. A row needs an entry when its body cannot be made up from its shape
- * (see `madeUpBody`), or when what is made up would change nothing.
+ * Inputs by `METHOD /path`, and by `METHOD /path#variant`. An endpoint needs an entry when its body cannot be generated
+ * from its schema (see `madeUpBody`), or when the generated body would change nothing.
  */
 export const rowSamples: Record<string, RowSample> = {
   'POST /admin/api-key': async (scene) => ({ body: apiKey(scene) }),
@@ -593,13 +595,13 @@ export const rowSamples: Record<string, RowSample> = {
   }),
 };
 
-/** Operations that answer well without changing anything, though their name says that they do, and why. */
+/** Operations that succeed without changing anything although their name suggests it, with the reason. */
 export const changesNothing = new Map([
   ['Mutation.stopChatRun', 'the sample session is not answering'],
   ['POST /chat/stop-chat-session/{chat_session_id}', 'the sample session is not answering'],
 ]);
 
-/** Operations after which their caller's credential is another or none: tested where login sessions are. */
+/** Operations that replace or end the credential of their caller; tested with login sessions. */
 export const endsItsCaller: ReadonlySet<string> = new Set([
   'Mutation.logout',
   'Mutation.refreshSession',
@@ -611,9 +613,9 @@ export const endsItsCaller: ReadonlySet<string> = new Set([
   'POST /password/change-password',
 ]);
 
-/** Operations that are not for every holder of their permission, and for whom they are. */
+/** Operations that are restricted to some holders of their permission, and to which. */
 export const onlyFor: ReadonlyMap<string, (caller: Caller) => boolean> = new Map([
-  // A token of one project neither makes another nor ends its own.
+  // A project token can neither create another one nor revoke itself.
   ...[
     'Mutation.createProject',
     'Mutation.deleteProject',
@@ -621,9 +623,9 @@ export const onlyFor: ReadonlyMap<string, (caller: Caller) => boolean> = new Map
     'POST /user/projects/remove_chat_session',
     'DELETE /user/projects/{project_id}',
   ].map((name) => [name, ({ projectId }: Caller) => projectId === undefined] as const),
-  // What is done with a login session, and with it alone.
+  // Operations for login sessions only.
   ...[...endsItsCaller].map((name) => [name, ({ session }: Caller) => session === true] as const),
-  // There are people among the callers: what is for a server without any is closed to all.
+  // The callers include people, so operations for a server without people are closed to all.
   ...[
     'Mutation.enableMultiUser',
     'POST /system/generate-api-key',
@@ -632,7 +634,7 @@ export const onlyFor: ReadonlyMap<string, (caller: Caller) => boolean> = new Map
   ].map((name) => [name, () => false] as const),
 ]);
 
-/** Operations that nobody here can do, and where they are done. */
+/** Operations that no caller here can perform, and where they are tested. */
 export const elsewhere: ReadonlyMap<string, string> = new Map([
   ['Mutation.login', 'asks for a password: src/modules/users/sessions.test.ts'],
   ['POST /auth/login', 'asks for a password: src/modules/users/sessions.test.ts'],

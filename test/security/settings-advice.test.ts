@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { rolePermissions } from '../../src/authz/permissions.ts';
 import { type Kit, startKit } from '../kit.ts';
 
-/** Only callers who can configure the server are told which setting to change. */
+/** Only callers who can configure the server receive the name of a setting to change. */
 let kit: Kit;
 let widget: string;
 const keys: Record<string, string> = {};
@@ -29,7 +29,7 @@ beforeAll(async () => {
 afterAll(() => kit?.close());
 
 const questions = { quotes: 'How hot is the oven for bread?', 'finds nothing': 'Zzyzx quuxly?' };
-/** Names of settings: words in capitals, joined by underscores. */
+/** Names of settings: words in capitals joined by underscores. */
 const setting = /\b[A-Z]{2,}_[A-Z_]{2,}\b/;
 const failure = (name: string, text: string) => `${name}: ${text.slice(0, 2000)}`;
 

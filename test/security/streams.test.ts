@@ -6,7 +6,7 @@ import { type Answer, type Kit, startKit, until } from '../kit.ts';
 import { makeGate } from '../model-server.ts';
 import { deleteKey, regenerateKey, revokePat, updateKey } from './keys.ts';
 
-/** What a credential has open ends with it, and with what it was opened under. */
+/** Streams end together with their credential, and with the object that they were opened for. */
 let live: Kit;
 afterEach(() => void vi.useRealTimers());
 beforeAll(async () => {
@@ -25,7 +25,7 @@ const subscription = `subscription ($input: SendChatMessageInput!) {
 
 type Payload = Answer['body'];
 
-/** A turn through REST: the objects of its lines. */
+/** Yields the objects of a turn's lines in REST. */
 async function* lines(key: string): AsyncGenerator<Payload> {
   const response = await fetch(`${live.url}/api/chat/send-chat-message`, {
     method: 'POST',
@@ -60,7 +60,7 @@ const roads = {
 };
 type Road = (typeof roads)[keyof typeof roads];
 
-/** A turn whose model has said one word of three and waits. */
+/** Returns a turn whose model has sent one word of three and waits. */
 async function openTurn(road: Road, key: string) {
   const gate = makeGate();
   live.model.script({ text: ['one ', 'two ', 'three'], gate });
@@ -77,7 +77,7 @@ async function openTurn(road: Road, key: string) {
   return { events, gate, messageId };
 }
 
-/** A token of a project of that user's. */
+/** Creates a token for a project of the user. */
 async function projectToken(ownerId: string): Promise<string> {
   const { id } = await live.prisma.project.create({ data: { name: 'streams', ownerId } });
   const secret = newSecret('proj_');
@@ -100,7 +100,7 @@ const ends: Record<
     end: () => Promise<unknown>;
     /** Its messages are deleted with it. */
     gone?: true;
-    /** The credential goes on, with less. */
+    /** The credential keeps working with fewer permissions. */
     lives?: true;
   }>
 > = {
@@ -129,7 +129,7 @@ const ends: Record<
   }),
   'the key’s expiry is moved to the next moment': async ({ id, secret }) => ({
     secret,
-    // Asked again should the moment be over when the request arrives, which is refused.
+    // Repeated when the moment has passed before the request arrives, which is then denied.
     end: () =>
       until(async () => {
         const { errors } = await updateKey(live, { databaseId: id, expiresAt: new Date(Date.now() + 500) });

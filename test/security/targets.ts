@@ -5,7 +5,7 @@ import { newSecret } from '../../src/modules/tokens/secret.ts';
 import { folderBlobs } from '../../src/store/blobs.ts';
 import type { Kit } from '../kit.ts';
 
-/** Words that stand in one kind of thing and nowhere else, so that a reply that holds one has let that thing out. */
+/** Words that occur in one kind of object only, so that a response that contains one has revealed that object. */
 export interface Words {
   agent: string;
   chat: string;
@@ -15,37 +15,37 @@ export interface Words {
   projectToken: string;
 }
 
-/** The ids of things to aim at. A sample asks for those that its operation needs. */
+/** The IDs of objects to target. An input requests those that its operation needs. */
 export interface Targets {
   agent(): Promise<number>;
-  /** An agent, by the name that it has in URLs as well. */
+  /** An agent with its slug. */
   workspace(): Promise<{ id: number; slug: string }>;
-  /** An agent with a document that is its own. */
+  /** An agent with its own document. */
   documented(): Promise<{ id: number; slug: string; location: string }>;
-  /** A chat with the built-in agent that has a name in URLs. */
+  /** A named chat with the built-in agent. */
   thread(): Promise<{ agentSlug: string; slug: string }>;
-  /** A chat widget, with a chat of a visitor's. */
+  /** A chat widget with a visitor's chat. */
   embed(): Promise<{ uuid: string; sessionId: string }>;
   /** A folder of documents. */
   folder(): Promise<string>;
-  /** An invitation by a code. */
+  /** An invite code. */
   invite(): Promise<number>;
-  /** The code of another, by which an account can be made. */
+  /** Another code, with which an account can be created. */
   inviteCode(): Promise<string>;
   deletedAgent(): Promise<number>;
   session(): Promise<string>;
   deletedSession(): Promise<string>;
   projectSession(): Promise<string>;
   message(): Promise<number>;
-  /** An answer, and the question before it. */
+  /** An answer and its question. */
   answer(): Promise<{ id: number; questionId: number }>;
   /** An answer that its reader has rated. */
   ratedAnswer(): Promise<number>;
-  /** What somebody thinks of an answer: for administrators. */
+  /** A rating, for administrators. */
   feedback(): Promise<number>;
-  /** A session whose run is kept. */
+  /** A session with a kept run. */
   runningSession(): Promise<string>;
-  /** A session with a file in it. */
+  /** A session with a file. */
   fileSession(): Promise<string>;
   file(): Promise<string>;
   /** A file of a project. */
@@ -56,17 +56,17 @@ export interface Targets {
   project(): Promise<number>;
   projectToken(): Promise<number>;
   projectDocument(): Promise<string>;
-  /** A limit that limits nobody: it is high, and of one user who is not there. */
+  /** A limit without effect: it is high and of an unused user. */
   rateLimit(): Promise<number>;
   /** A label of agents. */
   label(): Promise<number>;
-  /** The same, of all basic users together. */
+  /** A limit of the role BASIC. */
   roleLimit(): Promise<number>;
-  /** A person who is nobody's in particular, and holds no more than that role allows. */
+  /** A person whose permissions do not exceed the role. */
   person(role: Grant['role']): Promise<{ id: string; email: string; databaseId: number }>;
   deactivatedPerson(role: Grant['role']): Promise<{ id: string; email: string; databaseId: number }>;
   invitation(): Promise<{ id: number; email: string }>;
-  /** An API key that is nobody's in particular, and holds one permission. */
+  /** An API key with one permission. */
   apiKey(grant: Grant): Promise<number>;
 }
 
@@ -75,7 +75,7 @@ export interface Grant {
   scope: string;
 }
 
-/** Ids that no other text contains by chance, so that an answer can be compared with its ids left out. */
+/** IDs that occur in no other text, so that responses can be compared without them. */
 let lastId = 410_000_000;
 const nextId = () => ++lastId;
 
@@ -89,7 +89,7 @@ const throwaway: Words = {
   projectToken: 'throwaway',
 };
 
-/** A new thing at every call, owned by that user and private. */
+/** Returns a new private object of the user for every call. */
 export function freshTargets({ prisma, booted }: Kit, userId: string, words: Words = throwaway): Targets {
   const agent = async (deletedAt: Date | null, ownerId: string | null = userId) => {
     const id = nextId();
@@ -366,7 +366,7 @@ export function freshTargets({ prisma, booted }: Kit, userId: string, words: Wor
   };
 }
 
-/** The same things at every call. */
+/** Returns the same objects for every call. */
 export function lasting(targets: Targets): Targets {
   const made = new Map<string, unknown>();
   return mapTargets(targets, (kind, make) => {
@@ -375,7 +375,7 @@ export function lasting(targets: Targets): Targets {
   });
 }
 
-/** Ids that nothing has. */
+/** IDs that do not exist. */
 export const missingTargets: Targets = {
   agent: async () => nextId(),
   workspace: async () => {
@@ -421,7 +421,7 @@ export const missingTargets: Targets = {
   apiKey: async () => nextId(),
 };
 
-/** Notes which kinds were asked for and which ids were given. */
+/** Records the requested kinds and the returned IDs. */
 export function noting(targets: Targets) {
   const kinds = new Set<string>();
   const ids: string[] = [];

@@ -8,7 +8,7 @@ import type { Database } from '../../src/store/database.ts';
 import { type Answer, type GraphQLAnswer, type Kit, startKit, until } from '../kit.ts';
 import { deleteKey, regenerateKey, revokePat, updateKey } from './keys.ts';
 
-/** What else the server knows that nobody is to read. */
+/** Secrets of the server that no response may contain. */
 const settings = { AUTH_TOKEN: 'the owner’s own password', LLM_API_KEY: 'sk-provider-0123456789' };
 
 let kit: Kit;
@@ -38,16 +38,16 @@ const permissionsOf = async (secret: string): Promise<string[] | null> => {
 };
 const code = ({ errors }: GraphQLAnswer): unknown => errors[0]?.extensions.code;
 
-/** The 36 characters that are secret. */
+/** Returns the 36 secret characters. */
 const random = (secret: string) => secret.slice(-36);
-/** Whether a secret opens anything, on either road. Both must agree. */
+/** Returns whether a secret works. Both APIs must agree. */
 async function works(secret: string): Promise<boolean> {
   const [graph, rest] = [await permissionsOf(secret), await kit.rest('GET', '/api/me', { key: secret })];
   expect(rest.status).toBe(graph ? 200 : 403);
   return graph !== null;
 }
 
-/** Every table of the database, the audit trail included, as one JSON text. */
+/** Returns every table of the database, including the audit trail, as JSON text. */
 async function dump(): Promise<string> {
   const tables = await kit.prisma.$queryRaw<{ name: string }[]>`SELECT table_name AS name FROM information_schema.tables
     WHERE table_schema = 'public' AND table_type = 'BASE TABLE'`;
@@ -61,7 +61,7 @@ async function dump(): Promise<string> {
   return parts.map(([table]) => table?.rows ?? '').join('\n');
 }
 
-/** Secrets that were real once or never, each for another reason, under the name of the reason. */
+/** Secrets that do not work, each for another reason, by the name of the reason. */
 async function deadSecrets(): Promise<Record<string, string>> {
   const owner = await kit.createKey('BASIC');
   const [revoked, expired, ofDisabled] = [
@@ -147,7 +147,7 @@ describe('at rest', () => {
     const secrets = [kit.keys.ADMIN, first, second, viaRest, pat, sk, confined, session, again, sealed.body.api_key];
     for (const secret of secrets) expect(await works(secret)).toBe(true);
     await kit.gql(logIn, { input: { ...login, password: 'mistyped-9f3c1a' } }, null);
-    // Used, refused, and misplaced in a header that the audit trail keeps.
+    // Used, denied, and sent in a header that the audit trail stores.
     const dead = await deadSecrets();
     for (const secret of Object.values(dead))
       await kit.rest('GET', '/api/me', { key: secret, headers: { 'user-agent': `curl ${secret}` } });
@@ -187,11 +187,11 @@ describe('at rest', () => {
     const lookUps = kit.statements.filter((text) => /FROM "Token"/.test(text));
     expect(lookUps).toHaveLength(1);
     expect(lookUps[0]?.slice(lookUps[0].indexOf('WHERE'))).toBe('WHERE t."hash" = $1 OR t."previousHash" = $1');
-    // The stored hash is all there is: another secret's hash makes that secret the key.
+    // Only the stored hash counts: with the hash of another secret, that secret is the key.
     const other = newSecret('on_');
     await kit.prisma.token.update({ where: { id }, data: { hash: Uint8Array.from(hashSecret(other)) } });
     expect([await works(secret), await works(other)]).toEqual([false, true]);
-    // And the hash itself, in any writing, is no secret.
+    // The hash itself, in any encoding, is not a secret.
     for (const form of ['hex', 'base64', 'base64url'] as const) {
       expect(await works(hashSecret(other).toString(form))).toBe(false);
       expect(await works(`on_${hashSecret(other).toString(form).slice(0, 36)}`)).toBe(false);
@@ -344,7 +344,7 @@ describe('at the door', () => {
     }
     await kit.booted.background.settled();
     expect(kit.statements).toEqual([]);
-    // The counter counts: a well-formed stranger costs one.
+    // The counter works: a well-formed unknown secret costs one query.
     await kit.rest('GET', '/api/me', { key: good });
     expect(kit.statements).toHaveLength(1);
   });
@@ -386,7 +386,7 @@ describe('at the door', () => {
         replies.set(reply, [...(replies.get(reply) ?? []), name]);
         expect(answer.status).toBe(status);
       }
-      // Names the odd ones out when there are any.
+      // Shows the differing responses, if any.
       expect([...replies.values()]).toHaveLength(1);
     }
     expect(await kit.fingerprint()).toBe(before);
@@ -406,7 +406,7 @@ describe('at the door', () => {
       'UNAUTHENTICATED',
       'Bearer error="invalid_token"',
     ]);
-    // A caller who is known and may not do it is another matter.
+    // An authenticated caller without permission gets another response.
     const limited = await kit.gql(query, {}, kit.keys.LIMITED);
     expect([code(limited), limited.headers.get('www-authenticate')]).toEqual(['FORBIDDEN', null]);
     expect(limited.status).not.toBe(401);
@@ -450,7 +450,7 @@ describe('at the door', () => {
     const posted = await kit.rest('POST', `/api/admin/api-key?key=${secret}`, { key: secret, body: { name: 'x' } });
     expect(posted.status).toBe(400);
     expect(await kit.fingerprint()).toBe(before);
-    // Parameters that only look alike are not held up.
+    // Parameters with similar names are accepted.
     const page = await kit.rest(
       'GET',
       '/api/chat/get-user-chat-sessions?only_non_project_chats=true&session_identifier=12345678',
@@ -487,7 +487,7 @@ describe('where a credential may stand', () => {
     expect((await rest(both(key.secret, bad))).body.id).toBe(key.userId);
     const wins = await rest(both(bad, good));
     expect([wins.status, wins.body]).toEqual([403, refused]);
-    // An empty one is none.
+    // An empty credential counts as none.
     expect((await rest(both('', good))).body.id).toBe(key.userId);
     expect((await graphql({ 'x-onyx-authorization': good })).body.data.viewer).toBeNull();
     expect((await graphql(both(bad, good))).body.data.viewer.user.name).toBe('header');
@@ -623,7 +623,7 @@ describe('the end of a token', () => {
     expect([await permissionsOf(old), await permissionsOf(secret)]).toEqual([['read:chat'], ['read:chat']]);
     await kit.prisma.token.update({ where: { id }, data: { previousExpiresAt: new Date() } });
     expect([await works(old), await works(secret)]).toEqual([false, true]);
-    // Within an overlap, disabling and deleting hold for both.
+    // During an overlap, disabling and deleting apply to both secrets.
     const newest = await regenerateKey(kit, { databaseId: id, overlapMinutes: 60 });
     await updateKey(kit, { databaseId: id, disabled: true });
     expect([await works(secret), await works(newest)]).toEqual([false, false]);
@@ -828,7 +828,7 @@ describe('traces', () => {
     await kit.gql('{ viewer { role } }', {}, secret);
     await kit.booted.background.settled();
     const all = kit.log.join('');
-    // The lines are there, and what was secret in them is marked.
+    // The log has lines, and secrets in them are redacted.
     expect(kit.log.length).toBeGreaterThan(30);
     expect(all).toContain('failed with on_[redacted]');
     expect(all).toContain('/api/admin/api-key/on_[redacted]');

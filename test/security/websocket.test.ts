@@ -10,7 +10,7 @@ import { makeCallers } from './callers.ts';
 import { deleteKey, regenerateKey, revokePat, updateKey } from './keys.ts';
 import { httpExchange } from './raw-http.ts';
 
-/** GraphQL over WebSocket: the same operations with the same rights, for as long as the credential lives. */
+/** GraphQL over WebSocket: the same operations with the same permissions, while the credential works. */
 let kit: Kit;
 beforeAll(async () => {
   kit = await startKit({ scripted: true, environment: { GRAPHIQL: 'false' } });
@@ -23,7 +23,7 @@ type Payload = Answer['body'];
 const protocol = 'graphql-transport-ws';
 const urlOf = (path = '/graphql', { url } = kit) => `${url.replace(/^http/, 'ws')}${path}`;
 
-/** The client that people use. */
+/** Returns the graphql-ws client. */
 function clientOf(key: string, onClosed: (event: unknown) => void = () => {}) {
   const client = createClient({
     url: urlOf(),
@@ -35,7 +35,7 @@ function clientOf(key: string, onClosed: (event: unknown) => void = () => {}) {
   return {
     iterate: (query: string, variables: Record<string, unknown> = {}): AsyncIterator<Payload> =>
       client.iterate({ query, variables }),
-    /** The one result of an operation; a refusal is thrown as a list of errors. */
+    /** Returns the single result of an operation; errors are thrown as a list. */
     async run(query: string, variables: Record<string, unknown> = {}): Promise<Payload> {
       const results: Payload[] = [];
       for await (const result of client.iterate({ query, variables })) results.push(result);
@@ -55,7 +55,7 @@ interface WireOptions {
 
 const unasked = Symbol('nothing was told');
 
-/** A socket message by message. What the server does is told in order: a message, or the end with its code and reason. */
+/** Opens a WebSocket for single messages. Returns the server's messages, and the close code and reason, in order. */
 async function wire({ server = kit, path, headers = {}, autoPong = true }: WireOptions = {}) {
   const socket = new WebSocket(urlOf(path, server), protocol, { headers, autoPong });
   const told: Payload[] = [];
@@ -79,7 +79,7 @@ async function wire({ server = kit, path, headers = {}, autoPong = true }: WireO
         });
       return told.shift();
     },
-    /** What was told and not yet asked for. */
+    /** Returns the next message without consuming it. */
     peek: (): Payload => told[0] ?? unasked,
   };
 }
@@ -92,7 +92,7 @@ const operation = (id: string, query: string, variables: object = {}) => ({
   payload: { query, variables },
 });
 
-/** A socket that was let in. */
+/** Opens an authenticated WebSocket. */
 async function opened(key: string, options?: WireOptions): Promise<Wire> {
   const line = await wire(options);
   line.send(init(key));
@@ -100,7 +100,7 @@ async function opened(key: string, options?: WireOptions): Promise<Wire> {
   return line;
 }
 
-/** The answer to an operation that has one result. */
+/** Returns the response to an operation with one result. */
 async function answer(line: Wire, query: string, variables: object = {}, id = 'one'): Promise<Payload> {
   line.send(operation(id, query, variables));
   const first = await line.next();
@@ -135,7 +135,7 @@ const again = `subscription ($runId: UUID!, $from: Int) {
 }`;
 const hello = { input: { message: 'Hello' } };
 
-/** A turn on an open socket whose model has said the first word and waits. */
+/** Starts a turn on an open WebSocket whose model has sent the first word and waits. */
 async function begun(line: Wire, id: string, words = ['one ', 'two ', 'three']) {
   const gate = makeGate();
   kit.model.script({ text: words, gate });
@@ -152,7 +152,7 @@ async function begun(line: Wire, id: string, words = ['one ', 'two ', 'three']) 
   }
 }
 
-/** The messages up to the one that matches, it included. */
+/** Returns the messages up to and including the first that matches. */
 async function upTo(line: Wire, matches: (message: Payload) => boolean): Promise<Payload[]> {
   const messages = [];
   for (;;) {
@@ -164,7 +164,7 @@ const completes = (id: string) => (message: Payload) => message.id === id && mes
 const textOf = (messages: Payload[], field = 'chatTurn') =>
   messages.map(({ payload }) => payload?.data?.[field]?.text ?? '').join('');
 
-/** What the server says to a request for an upgrade that it refuses. */
+/** Returns the response to a rejected upgrade request. */
 async function refusal(
   path: string,
   { protocols = protocol, headers = {} }: { protocols?: string | string[]; headers?: Record<string, string> } = {},
@@ -380,7 +380,7 @@ describe('who is let in', () => {
       unauthorized,
     );
     expect(await kit.fingerprint()).toBe(before);
-    // What is sent on purpose goes first, from any page.
+    // A credential in a header takes precedence, from any page.
     const line = await opened(kit.keys.BASIC, { headers: { cookie, origin: 'https://evil.example' } });
     expect((await answer(line, viewer)).payload.data.viewer.user.name).toBe('basic');
     line.socket.close();
@@ -428,7 +428,7 @@ describe('who is let in', () => {
         '',
       ].join('\r\n');
     const upgrade = ['Connection: Upgrade, HTTP2-Settings', 'Upgrade: h2c', 'HTTP2-Settings: AAMAAABkAAQAoAAAAAIAAAAA'];
-    // Three on one connection: the connection goes on as it was.
+    // Three on one connection, which stays open.
     const asked = [head(upgrade) + body, head([]) + body, head([...upgrade, 'Connection: close']) + body].join('');
     const replies = await httpExchange(Number(new URL(kit.url).port), asked);
     expect(replies.match(/HTTP\/1\.1 200 OK/g)).toHaveLength(3);
@@ -498,7 +498,7 @@ describe('rights', () => {
       payload: { data: { chatSessions: null }, errors: [{ extensions: { code: 'FORBIDDEN' } }] },
     });
     expect((await answer(line, viewer)).type).toBe('next');
-    // And the socket still ends with its credential.
+    // The WebSocket still closes with its credential.
     await deleteKey(kit, owner.id);
     expect(await line.next()).toEqual(unauthorized);
   });
@@ -551,7 +551,7 @@ describe('the end of a credential is the end of its socket', () => {
     ],
     'the key expires': async ({ id, secret }) => [
       secret,
-      // Asked again should the moment be over when the request arrives, which is refused.
+      // Repeated when the moment has passed before the request arrives, which is then denied.
       () =>
         until(async () => {
           const soon = new Date(Date.now() + 500);
@@ -580,7 +580,7 @@ describe('the end of a credential is the end of its socket', () => {
     await end();
     const last = await upTo(line, (message) => 'code' in message);
     expect(last.at(-1)).toEqual(unauthorized);
-    // The stream may say why it ends, and says nothing else.
+    // The stream can report why it ends, and nothing else.
     for (const message of last.slice(0, -1))
       expect(message).toMatchObject({ type: 'error', payload: [{ extensions: { code: 'UNAUTHENTICATED' } }] });
     await hungUp;
@@ -710,7 +710,7 @@ describe('limits', () => {
     line.send(...Array.from({ length: 100 }, (_, n) => operation(`${n}`, again, { runId })));
     const started = new Set<string>();
     await upTo(line, ({ id, payload }) => payload.data.chatRun.text === 'one ' && started.add(id).size === 100);
-    // What is completed makes room at once.
+    // A completed operation releases its slot immediately.
     line.send({ id: '0', type: 'complete' }, operation('more', viewer));
     expect(await line.next()).toMatchObject({ id: 'more', type: 'next' });
     expect(await line.next()).toEqual({ id: 'more', type: 'complete' });
@@ -748,7 +748,7 @@ describe('limits', () => {
     line.socket.pause();
     const ids = Array.from({ length: 60 }, (_, n) => `${n}`);
     line.send(...ids.map((id) => operation(id, query)));
-    // The server goes on with others meanwhile.
+    // The server continues to serve other clients.
     expect((await kit.gql(viewer)).status).toBe(200);
     line.socket.resume();
     const answered = new Set<string>();
@@ -777,7 +777,7 @@ describe('limits', () => {
       const pinged = [lively, gone].map(({ socket }) => once(socket, 'ping'));
       vi.advanceTimersByTime(12_000);
       await Promise.all(pinged);
-      // Its pong came before this.
+      // The pong arrived before this message.
       expect((await answer(lively, viewer)).type).toBe('next');
     }
     vi.advanceTimersByTime(12_000);

@@ -1,19 +1,19 @@
 import { GraphQLError } from 'graphql';
 import type { Plugin } from 'graphql-yoga';
 
-/** Headers that a page of another origin cannot send without asking first. */
+/** Headers that a page of another origin cannot send without a preflight request. */
 const proofs = ['authorization', 'x-graphql-yoga-csrf', 'apollo-require-preflight', 'x-apollo-operation-name'];
-/** Content types that a form of another origin can send without asking first. */
+/** Content types that a form of another origin can send without a preflight request. */
 const simple = ['application/x-www-form-urlencoded', 'multipart/form-data', 'text/plain'];
 
 /**
- * Refuses what a page of another origin could make a browser send with the user's cookie: a GET, or a POST of a type
- * that forms have, unless a header shows that the browser would have asked first.
+ * Prevents cross-site request forgery: rejects a GET, or a POST with a content type that forms can have, unless a
+ * header proves that a browser would have sent a preflight request.
  */
 export function useCsrfPrevention(): Plugin {
   return {
     onRequestParse({ request }) {
-      // Other methods ask first, and are refused anyway.
+      // Other methods require a preflight request, and are rejected anyway.
       if (request.method !== 'GET' && request.method !== 'POST') return;
       const type = (request.headers.get('content-type') ?? '').split(';')[0]?.trim().toLowerCase() ?? '';
       const asked = request.method === 'POST' && type !== '' && !simple.includes(type);

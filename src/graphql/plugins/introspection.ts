@@ -18,7 +18,10 @@ function introspects(document: DocumentNode): boolean {
   return found;
 }
 
-/** Shows the schema to signed-in callers, and to strangers only when `open`. Decided per caller, so never cached. */
+/**
+ * Allows introspection for authenticated callers, and for anonymous callers when `open` is set. Decided per caller, and
+ * therefore not cached.
+ */
 export function useIntrospectionGate(open: boolean): Plugin<Context> {
   return {
     onExecute({ args, setResultAndStopExecution }) {

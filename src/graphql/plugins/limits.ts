@@ -160,7 +160,7 @@ export function useQueryLimits(limits: QueryLimits, refused: (limit: string) => 
       const refusals = [...exceeded].filter((limit) => typeof limit === 'string' && limit in limits);
       if (refusals.length === 0) return;
       for (const limit of refusals) refused(String(limit));
-      // 400 whatever media type the caller prefers, which is not so for other errors of a document.
+      // The status is 400 for every media type, unlike for other errors of a document.
       setResult({ ...result, extensions: { ...result.extensions, http: { status: 400 } } });
     },
   };

@@ -11,7 +11,7 @@ const json = /^application\/(graphql\+)?json\s*(;|$)/i;
 const refused = (status: number, message: string, cause?: AppError) =>
   new GraphQLError(message, { extensions: { code: 'BAD_USER_INPUT', ...cause?.details, http: { status } } });
 
-/** Reads requests in the three forms that are served, and refuses all others: JSON or files by POST, a query by GET. */
+/** Parses requests in the three supported forms and rejects all others: JSON or multipart by POST, a query by GET. */
 export function useStrictReading(): Plugin {
   return {
     onRequestParse({ request, requestParser, setRequestParser }) {
@@ -36,7 +36,7 @@ function parameters(body: unknown): GraphQLParams {
 
 const FileMap = z.record(z.string(), z.array(z.string().max(500)).max(20));
 
-/** Operations whose files come behind them: https://github.com/jaydenseric/graphql-multipart-request-spec. */
+/** Reads operations with uploaded files: https://github.com/jaydenseric/graphql-multipart-request-spec. */
 function withFiles(form: FormData): GraphQLParams {
   const field = (name: string): unknown => {
     const value = form.get(name);
@@ -55,7 +55,7 @@ function withFiles(form: FormData): GraphQLParams {
   return params;
 }
 
-/** Puts a file where its variable is null. */
+/** Replaces the null of a variable with its file. */
 function place(params: GraphQLParams, path: string[], file: IncomingFile): void {
   let at: unknown = params;
   for (const key of path.slice(0, -1))
@@ -68,7 +68,7 @@ function place(params: GraphQLParams, path: string[], file: IncomingFile): void 
   (at as Record<string, unknown>)[last] = file;
 }
 
-/** Whatever cannot be read is the caller's mistake: no JSON in `variables`, a body that breaks off. */
+/** Input that cannot be parsed is an error of the caller: invalid JSON in `variables`, an incomplete body. */
 const orRefused =
   (parse: (request: Request) => unknown) =>
   async (request: Request): Promise<GraphQLParams> => {

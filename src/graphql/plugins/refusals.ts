@@ -15,8 +15,8 @@ function record(result: ExecutionResult, { principal, services }: Context): void
 }
 
 /**
- * Writes into the audit trail what a credential was refused, by the name of the field: a path has the caller's aliases
- * and the places of a list in it, and would make of one refusal as many as anybody likes.
+ * Records denied fields in the audit trail by field name. A path would contain the caller's aliases and list positions,
+ * and would turn one denial into many entries.
  */
 export function useRefusalAudit(): Plugin<Context> {
   const done = ({ args, result }: { args: { contextValue: unknown }; result: unknown }) => {

@@ -4,8 +4,8 @@ import { credentialRefused } from '../../errors.ts';
 import { toGraphQLError } from '../errors.ts';
 
 /**
- * Refuses a request whose credential was ended between the request's headers and the last byte of its body, which can
- * be minutes apart.
+ * Rejects a request whose credential was ended between the headers and the last byte of the body, which can be minutes
+ * apart.
  */
 export function useRevocationCheck(): Plugin<Context> {
   const check = ({ args }: { args: { contextValue: unknown } }) => {

@@ -2,7 +2,9 @@ import { type ExecutionArgs, getOperationAST, getVariableValues } from 'graphql'
 import type { Plugin } from 'graphql-yoga';
 import { maskError } from '../errors.ts';
 
-/** Problems with variables that a reply names. Each quotes the value that it is in, which can be all of the body. */
+/**
+ * Maximum number of problems with variables in one response. Each quotes its value, which can be as long as the body.
+ */
 const mostProblems = 5;
 
 interface Hook {
@@ -10,7 +12,7 @@ interface Hook {
   setResultAndStopExecution(result: { errors: ReturnType<typeof maskError>[] }): void;
 }
 
-/** Refuses variables that do not fit, before execution would read them and report fifty problems. */
+/** Rejects variables of the wrong type before execution, which would report fifty problems. */
 export function useVariableCheck(): Plugin {
   const check = ({ args, setResultAndStopExecution }: Hook) => {
     const variables = getOperationAST(args.document, args.operationName)?.variableDefinitions ?? [];

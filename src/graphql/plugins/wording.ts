@@ -4,12 +4,12 @@ import type { Context } from '../../context.ts';
 import type { FieldProblem } from '../../errors.ts';
 import { brief, place } from '../errors.ts';
 
-/** Of a message that is brief already: what it quotes could make this slow. A hint can be cut off. */
+/** The message is already truncated, since the value that it quotes could make this slow. A hint can be cut off. */
 const withoutHint = (message: string): string => message.replaceAll(/ ?Did you mean [^?]*(\?|$)/g, '');
 
 /**
- * What callers read of errors. Names that they nearly hit are shown to signed-in callers, and to strangers only when
- * `open`; what they sent is quoted in brief.
+ * Rewrites error messages for the caller. Name suggestions are returned to authenticated callers, and to anonymous
+ * callers when `open` is set; quoted values are truncated.
  */
 export function useErrorWording(open: boolean): Plugin<object, Context> {
   return {
@@ -17,7 +17,7 @@ export function useErrorWording(open: boolean): Plugin<object, Context> {
       if (!result || !('errors' in result) || !result.errors) return;
       const hides = !open && !context.principal;
       const worded = (message: string) => (hides ? withoutHint(brief(message)) : brief(message));
-      // Copied: the errors of a document are kept with it, for callers who may see more.
+      // Copied, since the errors of a document are cached with it for callers who can see more.
       const errors = result.errors.map((error) => {
         const fields = error.extensions.fields as FieldProblem[] | undefined;
         const told = fields?.map((field) => ({ ...field, message: worded(field.message) }));

@@ -15,7 +15,7 @@ builder.prismaObjectField(Agent, 'chatSessions', (t) =>
     description:
       'The chats with it that the caller may read, most recently used first, but for those that a client keeps under a key of its own.',
     args: pageArgs(t.arg),
-    // Part of the query for the agents: however many those are, their chats are one statement.
+    // Loaded with the agents, in one statement for all of them.
     select: (args, { principal, pageLimit }, nested) => {
       const listed = { AND: [visible.chatSessions(signedIn(principal)), { clientKey: null }] };
       const { where, ...page } = chatSessionOrder.page(args, pageLimit);

@@ -13,9 +13,9 @@ const locations = z.array(location).max(mostAtOnce).default([]);
 const Change = z.object({ add: locations, remove: locations });
 const Pin = z.object({ location, pinned: z.boolean() });
 
-/** The documents of an agent, by their locations. */
+/** Creates the service for the documents of an agent, which are named by their locations. */
 export function agentDocumentsService(db: Database) {
-  /** Those documents at these locations that the principal may read. */
+  /** Returns the documents at these locations that the principal can read. */
   async function readable(
     transaction: Prisma.TransactionClient,
     principal: Principal,
@@ -30,8 +30,8 @@ export function agentDocumentsService(db: Database) {
 
   return {
     /**
-     * Takes documents from an agent, which unpins them, then gives it others. Locations at which the principal may read
-     * nothing are passed over. Throws NOT_FOUND, FORBIDDEN for an agent that is not theirs to change, BAD_USER_INPUT.
+     * Removes documents from an agent, which unpins them, then adds others. Locations without a readable document are
+     * ignored. Throws NOT_FOUND, FORBIDDEN for an agent that the principal cannot change, BAD_USER_INPUT.
      */
     change(principal: Principal, key: AgentKey, input: z.input<typeof Change>): Promise<Agent> {
       const { add, remove } = parse(Change, input);
@@ -49,8 +49,8 @@ export function agentDocumentsService(db: Database) {
     },
 
     /**
-     * Says whether every turn of an agent is given one of its documents whole. Throws NOT_FOUND, also for a document that
-     * is not the agent's, FORBIDDEN for an agent that is not the principal's to change, BAD_USER_INPUT.
+     * Sets whether every turn of an agent includes one of its documents in full. Throws NOT_FOUND, also for a document
+     * that the agent does not have, FORBIDDEN for an agent that the principal cannot change, BAD_USER_INPUT.
      */
     pin(principal: Principal, key: AgentKey, input: z.input<typeof Pin>): Promise<Agent> {
       const { location: wanted, pinned } = parse(Pin, input);

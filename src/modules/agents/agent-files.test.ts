@@ -9,7 +9,7 @@ interface Person {
 }
 
 let kit: Kit;
-/** Who makes agents; somebody they share with; somebody else. */
+/** The owner of the agents, a person they are shared with, and another person. */
 let anna: Person;
 let ben: Person;
 let cora: Person;
@@ -49,7 +49,7 @@ const share = (id: number, shares: object[], who = anna) =>
   api('PATCH', `/persona/${id}/share`, who, { user_shares: shares });
 
 const send = `mutation ($input: SendChatMessageInput!) { sendChatMessage(input: $input) { sessionId answer documents { documentId } } }`;
-/** Asks an agent; tells what the model was given by name. */
+/** Asks an agent and returns the names of the sources that the model received. */
 async function ask(agentId: number, who: Person, sessionId?: string) {
   const where = sessionId ? { sessionId } : { newSession: { agentId } };
   const { sendChatMessage: turn } = await ok(send, { input: { message: 'Well?', actionIds: [], ...where } }, who);
@@ -57,7 +57,7 @@ async function ask(agentId: number, who: Person, sessionId?: string) {
   return { ...turn, titles: parsePassages(text).map(({ title }) => title) };
 }
 
-/** The whole of an agent, as clients of REST send it. */
+/** A complete agent as REST clients send it. */
 const persona = (name: string, more: object = {}) => ({
   name,
   description: '',
@@ -70,7 +70,7 @@ const persona = (name: string, more: object = {}) => ({
   ...more,
 });
 
-/** Every road to a file's name, text or bytes; each says whether it is there. */
+/** Returns for every path to a file's name, text or bytes whether it is accessible. */
 async function roads(id: string, word: string, who: Person) {
   const node = (type: string, key: string | number) => Buffer.from(`${type}:${key}`).toString('base64');
   const document = await kit.prisma.document.findUniqueOrThrow({ where: { fileId: id } });
@@ -100,7 +100,7 @@ async function roads(id: string, word: string, who: Person) {
     statuses: (await api('POST', '/user/projects/file/statuses', who, { file_ids: [id] })).body.length === 1,
   };
 }
-/** `documents` needs a permission that only administrators hold. */
+/** `documents` requires a permission that only administrators have. */
 const all = {
   ...Object.fromEntries(
     ['file', 'files', 'fileNode', 'documentNode', 'search', 'download', 'status', 'statuses'].map((name) => [
@@ -159,7 +159,7 @@ describe('only one’s own files can be given', () => {
     const theirs = await upload('theirs.txt', 'theirs', ben);
     const own = await upload('own.txt', 'own');
     const agent = await make({ fileIds: [own] });
-    // One that anna may read, since an agent that she may use has it, is still not hers to give away.
+    // A file that Anna can read through an agent she can use is still not hers to share.
     await make({ fileIds: [theirs], userIds: [anna.userId] }, ben);
     const before = await kit.fingerprint();
     for (const id of [theirs, '00000000-0000-4000-8000-000000000000']) {
@@ -200,7 +200,7 @@ describe('only one’s own files can be given', () => {
     expect(viewer.errors).toMatchObject([{ extensions: { code: 'FORBIDDEN' } }]);
     expect(await kit.fingerprint()).toBe(before);
     expect(await change(agent, { fileIds: [bens] }, ben)).toEqual([bens]);
-    // Once it is gone, only its owner brings it back.
+    // Once removed, only its owner can add it again.
     const again = await kit.gql(updateAgent, { input: { agent: { id: agent }, fileIds: [annas] } }, ben.secret);
     expect(again.errors).toMatchObject([{ extensions: { code: 'BAD_USER_INPUT' } }]);
     expect((await change(agent, { fileIds: [annas, bens] })).sort()).toEqual([annas, bens].sort());

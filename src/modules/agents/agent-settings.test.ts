@@ -124,7 +124,7 @@ describe('a slug', () => {
     for (const name of [slug, after]) expect(codes(await bySlug(name, kit.keys.ADMIN))).toEqual(['NOT_FOUND']);
     const back = await send('undeleteAgent', 'UndeleteAgentInput', { agent: { slug: after } }, kit.keys.ADMIN);
     expect(back.data.undeleteAgent.agent.slug).toBe(after);
-    // Deleted once more, it keeps what the first deletion made of it.
+    // Deleting again keeps the slug of the first deletion.
     expect(
       (await send('deleteAgent', 'DeleteAgentInput', { agent: { slug: after } })).data.deleteAgent.agent.slug,
     ).toBe(after);
@@ -224,7 +224,7 @@ describe('the documents of an agent', () => {
       const tooMany = Array.from({ length: 10_001 }, () => location);
       for (const input of [{ add: tooMany }, { remove: tooMany }, { add: ['a\0b'] }])
         expect(codes(await change({ agent: { slug }, ...input }))).toEqual(['BAD_USER_INPUT']);
-      // Nowhere is not everywhere.
+      // An empty location does not select everything.
       expect((await change({ agent: { slug }, add: ['nowhere', ''], remove: ['x/y/z'] })).errors).toEqual([]);
       expect(codes(await pin({ agent: { slug }, location: 'nowhere', pinned: true }))).toEqual(['NOT_FOUND']);
     });

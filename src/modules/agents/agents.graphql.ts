@@ -104,7 +104,7 @@ function administratorCount(context: Context): Promise<number> {
   return count;
 }
 
-/** What says what the caller is to an agent. */
+/** The columns that determine the caller's permission for an agent. */
 const ownShare = (_args: object, { principal }: Context) =>
   ({
     ownerId: true,

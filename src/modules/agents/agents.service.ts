@@ -92,9 +92,9 @@ export type AgentPermission = 'OWNER' | 'EDITOR' | 'VIEWER';
 
 export interface AgentFilter {
   includeDeleted?: boolean | null | undefined;
-  /** Only those that the caller may edit. */
+  /** Selects agents that the caller can edit. */
   editable?: boolean | null | undefined;
-  /** Whether the built-in agent is listed; true when absent. */
+  /** Includes the built-in agent. Defaults to true. */
   includeBuiltin?: boolean | null | undefined;
   databaseIds?: readonly number[] | null | undefined;
 }
@@ -106,23 +106,23 @@ export const agentOrder = new ListOrder('agents', [
   { field: 'displayPriority', type: 'int', direction: 'asc', nullable: true },
   { field: 'id', type: 'int', direction: 'asc' },
 ]);
-/** The agents of a document. */
+/** The order of the agents of a document. */
 export const agentsById = new ListOrder('documentAgents', [{ field: 'id', type: 'int', direction: 'asc' }]);
 export const agentShareOrder = new ListOrder('agentShares', [{ field: 'userId', type: 'uuid', direction: 'asc' }]);
 export const labelOrder = new ListOrder('labels', [{ field: 'id', type: 'int', direction: 'asc' }]);
 
-/** Of the random digits behind a slug that another agent has. */
+/** The range of the random digits that follow a slug in use. */
 const digits = [10_000_000, 100_000_000] as const;
-/** How often another slug is tried; that one is taken once is likely, that three are is not. */
+/** Maximum attempts to find an unused slug. One collision is likely, three are not. */
 const mostTries = 3;
 
 const slugTaken = (error: unknown): boolean =>
   error instanceof Prisma.PrismaClientKnownRequestError &&
   error.code === 'P2002' &&
-  // PostgreSQL names the index, the embedded database the column.
+  // PostgreSQL reports the index, the embedded database the column.
   /\bslug\b|_slug_/.test(JSON.stringify(error.meta));
 
-/** Stores an agent under a slug or, where another one has that, under the slug and 8 digits. */
+/** Stores an agent under a slug or, if another agent has it, under the slug with 8 digits. */
 async function underSlug(slug: string, store: (slug: string) => Promise<Agent>): Promise<Agent> {
   for (let tries = 1; ; tries++)
     try {
@@ -133,7 +133,7 @@ async function underSlug(slug: string, store: (slug: string) => Promise<Agent>):
 }
 
 export function agentsService(db: Database, models: ChatModels) {
-  /** Checks that everything an input points to is there and may be used. Throws BAD_USER_INPUT naming the field. */
+  /** Checks that every object in an input exists and can be used. Throws BAD_USER_INPUT naming the field. */
   async function checkReferences(
     transaction: Prisma.TransactionClient,
     principal: Principal,
@@ -185,7 +185,8 @@ export function agentsService(db: Database, models: ChatModels) {
       'documentIds',
       'Some documents were not found',
     );
-    // Who uses the agent reads them: only their owner gives them away. An editor leaves those of others where they are.
+    // Users of the agent can read its files, so only their owner can add them. An editor leaves the files of others in
+    // place.
     const given = agentId === undefined ? [] : [{ agents: { some: { id: agentId } } }];
     await all(
       fileIds,
@@ -198,7 +199,7 @@ export function agentsService(db: Database, models: ChatModels) {
     );
   }
 
-  /** Two agents of one owner do not share a name. */
+  /** Requires that two agents of one owner have different names. */
   async function checkName(
     transaction: Prisma.TransactionClient,
     ownerId: string | null,
@@ -206,7 +207,7 @@ export function agentsService(db: Database, models: ChatModels) {
     exceptId?: number,
   ) {
     if (ownerId === null) return;
-    // The owner's row orders two creations that race for one name.
+    // The lock on the owner's row orders two concurrent creations with the same name.
     await transaction.$queryRaw`SELECT 1 FROM "User" WHERE "id" = ${ownerId}::uuid FOR UPDATE`;
     const taken = await transaction.agent.count({
       where: { ownerId, name, deletedAt: null, ...(exceptId !== undefined && { id: { not: exceptId } }) },
@@ -229,7 +230,7 @@ export function agentsService(db: Database, models: ChatModels) {
       throw forbidden(['manage:agents'], 'Only users with agent management permissions can make a featured persona');
   }
 
-  /** The columns of what an input says. Throws BAD_USER_INPUT for a model that the server does not have. */
+  /** Returns the columns of an input. Throws BAD_USER_INPUT for a model that is not configured. */
   function columns({
     starterMessages,
     labelIds,
@@ -250,7 +251,7 @@ export function agentsService(db: Database, models: ChatModels) {
     return { ...rest, model: found?.modelId ?? null };
   }
 
-  /** The actions that an input names, by id and by key; undefined where it names none. */
+  /** Returns the actions of an input, by ID and by key, or undefined when it has none. */
   const actionsOf = ({ actionIds, builtinActions }: AgentChanges): Prisma.ActionWhereUniqueInput[] | undefined =>
     actionIds || builtinActions
       ? [...(actionIds ?? []).map((id) => ({ id })), ...(builtinActions ?? []).map((builtinKey) => ({ builtinKey }))]
@@ -325,7 +326,7 @@ export function agentsService(db: Database, models: ChatModels) {
           where: { id },
           data: {
             ...columns(data),
-            // What is taken from it is no longer pinned to it.
+            // Removing a document also unpins it.
             ...(pinned && { pinnedDocuments: { set: pinned } }),
             ...(data.starterMessages && {
               starterMessages: {
@@ -342,7 +343,7 @@ export function agentsService(db: Database, models: ChatModels) {
       });
     },
 
-    /** Replaces the people an agent is shared with, its labels, and whether it is public: what is given of these. */
+    /** Replaces the given ones of: the people that an agent is shared with, its labels, whether it is public. */
     async share(principal: Principal, key: AgentKey, input: ShareAgentInput): Promise<Agent> {
       const { shares, isPublic, labelIds } = changesOf(parse(ShareAgent, input));
       return db.prisma.$transaction(async (transaction) => {
@@ -363,7 +364,7 @@ export function agentsService(db: Database, models: ChatModels) {
       });
     },
 
-    /** Hides an agent until somebody undeletes it, and frees its slug for another. Its chats stay readable. */
+    /** Soft-deletes an agent and releases its slug. Its chats remain readable. */
     async delete(principal: Principal, key: AgentKey): Promise<Agent> {
       const agent = await agentToChange(db.prisma, principal, key, visible.ownedAgents(principal));
       if (agent.isBuiltin) throw forbidden([], 'A built-in agent cannot be deleted.');
@@ -374,7 +375,10 @@ export function agentsService(db: Database, models: ChatModels) {
       );
     },
 
-    /** Its slug stays what deletion made of it. Throws CONFLICT when its owner has meanwhile given the name to another. */
+    /**
+     * Restores an agent; it keeps the slug that deletion gave it. Throws CONFLICT when its owner has another agent with
+     * the name.
+     */
     async undelete(key: AgentKey): Promise<Agent> {
       return db.prisma.$transaction(async (transaction) => {
         const agent = await transaction.agent.findFirst({ where: { ...agentAt(key), deletedAt: { not: null } } });
@@ -385,7 +389,10 @@ export function agentsService(db: Database, models: ChatModels) {
       });
     },
 
-    /** What only administrators set: whether lists show an agent, whether it is featured, and its place. */
+    /**
+     * Sets what only administrators can change: whether lists contain the agent, whether it is featured, and its
+     * position.
+     */
     async curate(key: AgentKey, input: CurateAgentInput): Promise<Agent> {
       const data = changesOf(parse(CurateAgent, input));
       const where = { ...agentAt(key), deletedAt: null };
@@ -395,7 +402,8 @@ export function agentsService(db: Database, models: ChatModels) {
     },
 
     /**
-     * Throws NOT_FOUND. Deleted agents are there for `manage:agents` alone, and not by their slug: that was freed.
+     * Returns an agent. Deleted agents are found with `manage:agents` only, and not by slug, which was released. Throws
+     * NOT_FOUND.
      */
     async find(principal: Principal, key: AgentKey, query: object = {}): Promise<Agent> {
       const deleted = typeof key === 'number' && can(principal, 'manage:agents');
@@ -436,8 +444,8 @@ export function agentsService(db: Database, models: ChatModels) {
 }
 
 /**
- * Replaces the shares. Who stays without a word about what they may do keeps that; who is new becomes a viewer. What chat
- * widgets act as keeps its own.
+ * Replaces the shares of an agent. A person without a new permission keeps the current one; a new person becomes a
+ * viewer. The service accounts of chat widgets keep theirs.
  */
 export async function setShares(transaction: Prisma.TransactionClient, agentId: number, shares: AgentShareInput[]) {
   const before = await transaction.agentShare.findMany({ where: { agentId } });
@@ -453,10 +461,10 @@ export async function setShares(transaction: Prisma.TransactionClient, agentId: 
   });
 }
 
-/** What can be done to an agent. */
+/** An operation on an agent. */
 export type AgentOperation = 'EDIT' | 'SHARE' | 'DELETE' | 'CURATE';
 
-/** What an agent is to a principal; `share` is what they have of it, if anything. */
+/** Returns the permission of a principal for an agent. `share` is the principal's share, if any. */
 export function agentPermission(
   principal: Principal,
   { ownerId }: Pick<Agent, 'ownerId'>,
@@ -465,7 +473,10 @@ export function agentPermission(
   return can(principal, 'manage:agents') || ownerId === principal.userId ? 'OWNER' : (share ?? 'VIEWER');
 }
 
-/** What a credential may do to an agent: the rules of `visible`, and the permission that each mutation asks for. */
+/**
+ * Returns the operations that a credential can perform on an agent: the rules of `visible` and the permission of each
+ * mutation.
+ */
 export function agentOperations(
   principal: Principal,
   agent: Pick<Agent, 'ownerId' | 'isBuiltin' | 'deletedAt'>,
@@ -483,14 +494,16 @@ export function agentOperations(
   ];
 }
 
-/** What a list shows: what the caller may see, less the unlisted agents of others and, unless asked for, the deleted. */
+/**
+ * Selects the agents of a list: visible ones, without unlisted agents of others and, by default, without deleted ones.
+ */
 function listed(principal: Principal, filter: AgentFilter): Prisma.AgentWhereInput {
   const all = can(principal, 'manage:agents');
   return {
     AND: [
       filter.editable ? visible.editableAgents(principal) : visible.agents(principal),
       all || filter.editable ? {} : { OR: [{ isListed: true }, visible.editableAgents(principal)] },
-      // Deleted agents are shown to those who could have deleted them.
+      // Deleted agents are listed for principals that could have deleted them.
       filter.includeDeleted
         ? all
           ? {}

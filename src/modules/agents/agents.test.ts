@@ -285,7 +285,7 @@ describe('who sees an agent', () => {
           expect(graph.data.agent.databaseId).toBe(id);
           expect([status, body.id]).toEqual([200, id]);
         } else {
-          // As for one that is not there.
+          // The response is the same as for an unknown agent.
           expect(graph.errors[0]).toMatchObject({ message: missing.errors[0]?.message });
           expect(codes(graph)).toEqual(['NOT_FOUND']);
           expect([status, body]).toEqual([

@@ -4,18 +4,18 @@ import { forbidden, notFound } from '../../errors.ts';
 import type { Agent, Prisma } from '../../generated/prisma/client.ts';
 import { plainText } from '../input.ts';
 
-/** How an agent is named: by its integer id, or by its slug. */
+/** An agent by its integer ID or by its slug. */
 export type AgentKey = number | string;
 
 type Agents = Pick<Prisma.TransactionClient, 'agent'>;
 
-/** A text that PostgreSQL could not hold is the slug of none. */
+/** No slug contains a text that PostgreSQL cannot store. */
 const storable = plainText(1000);
 
 export const agentAt = (key: AgentKey): Prisma.AgentWhereInput =>
   typeof key === 'string' ? { slug: storable.safeParse(key).success ? key : { in: [] } } : { id: key };
 
-/** The agent of that slug, if the principal may chat with it. Throws NOT_FOUND. */
+/** Returns the agent with this slug if the principal can chat with it. Throws NOT_FOUND. */
 export async function agentBySlug(db: Agents, principal: Principal, slug: string): Promise<Agent> {
   const agent = await db.agent.findFirst({ where: { AND: [visible.usableAgents(principal), agentAt(slug)] } });
   if (!agent) throw notFound('Agent');
@@ -23,8 +23,8 @@ export async function agentBySlug(db: Agents, principal: Principal, slug: string
 }
 
 /**
- * An agent that the principal may change by `rule`. Throws NOT_FOUND for what they cannot see, FORBIDDEN for what they
- * see but may not touch.
+ * Returns an agent that `rule` allows the principal to change. Throws NOT_FOUND for an agent that the principal cannot
+ * see, and FORBIDDEN for one that it can see but not change.
  */
 export async function agentToChange(
   db: Agents,

@@ -11,7 +11,10 @@ import { type AgentKey, agentAt, agentToChange } from './by-slug.ts';
 
 const Change = z.object({ userDatabaseIds: z.array(databaseId).max(1000), replace: z.boolean().default(false) });
 
-/** The members of an agent, for callers who hold `manage:users` and `manage:agents`: the fields require both. */
+/**
+ * Creates the service for the members of an agent, for callers with `manage:users` and `manage:agents`: the fields
+ * require both.
+ */
 export function membersService(db: Database) {
   /** Selects the people that an agent is shared with. Throws NOT_FOUND. */
   async function membersOf(key: AgentKey): Promise<Prisma.AgentShareWhereInput> {
@@ -37,10 +40,9 @@ export function membersService(db: Database) {
     },
 
     /**
-     * Makes an agent private to its owner and its members, and users its members: beside those that it has or, with
-     * `replace`, instead of them. Who is new becomes a viewer. Ids that nobody has are passed over; where only such are
-     * given, nothing changes. `found` is how many users the ids are of. Throws NOT_FOUND, FORBIDDEN, also for a built-in
-     * agent, BAD_USER_INPUT.
+     * Restricts an agent to its owner and its members, and adds members or, with `replace`, replaces them. New members
+     * become viewers. Unknown IDs are ignored; if all are unknown, nothing changes. `found` is the number of known
+     * users. Throws NOT_FOUND, FORBIDDEN (also for a built-in agent), BAD_USER_INPUT.
      */
     change(
       principal: Principal,
@@ -52,7 +54,7 @@ export function membersService(db: Database) {
         const agent = await agentToChange(transaction, principal, key, visible.ownedAgents(principal));
         if (agent.isBuiltin) throw forbidden([], 'A built-in agent is everybody’s.');
         const users = await transaction.user.findMany({
-          // What a token acts as within a project, or for visitors of a page, is nobody to share with.
+          // The service accounts of project tokens and chat widgets cannot be members.
           where: { databaseId: { in: userDatabaseIds }, tokens: { none: { kind: { in: ['PROJECT', 'EMBED'] } } } },
           select: { id: true },
         });

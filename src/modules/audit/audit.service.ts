@@ -9,7 +9,7 @@ import type { Database } from '../../store/database.ts';
 import { databaseId, plainText } from '../input.ts';
 import { redactSecrets } from '../tokens/secret.ts';
 
-/** What is recorded, and when. */
+/** The recorded actions, each with the time when it is recorded. */
 export const auditActions = {
   'api_key.create': 'An API key was made.',
   'api_key.update': 'An API key was renamed, got another role, scopes or expiry, or was switched off or on.',
@@ -85,7 +85,7 @@ const row = ({ action, actor, tokenId, client, target, detail }: AuditEntry): Pr
   detail: detail ?? {},
 });
 
-/** The fields of an entry that the caller's principal gives. */
+/** Returns the fields of an entry that come from the principal. */
 export const by = (principal: Principal): Pick<AuditEntry, 'actor' | 'tokenId' | 'client'> => ({
   actor: { userId: principal.userId, name: principal.name },
   tokenId: principal.credential.tokenId,
@@ -119,20 +119,20 @@ function matching(filter: AuditFilter): Prisma.AuditEventWhereInput {
   };
 }
 
-/** Events that an export reads at a time. */
+/** Number of events that an export reads at a time. */
 const exportPage = 1000;
 
 /** Events that are deleted at once. */
 const forgetBatch = 1000;
 
-/** A refusal that repeats within this time is written once. Milliseconds. */
+/** A denial that repeats within this time is recorded once. Milliseconds. */
 const refusalWindow = 60_000;
 
 export function auditService(db: Database, background: Background, log: Log) {
   const refusals = new Map<string, number>();
 
   const service = {
-    /** Writes an event as part of the transaction that makes the change: neither stands without the other. */
+    /** Records an event in the transaction that makes the change: neither is committed without the other. */
     record: (transaction: Prisma.TransactionClient, entry: AuditEntry) =>
       transaction.auditEvent.create({ data: row(entry), select: { id: true } }),
 
@@ -148,7 +148,10 @@ export function auditService(db: Database, background: Background, log: Log) {
 
     count: (filter: AuditFilter) => db.prisma.auditEvent.count({ where: matching(filter) }),
 
-    /** The matching events, oldest first, a page in memory at a time. Throws BAD_USER_INPUT before the first. */
+    /**
+     * Yields the matching events, oldest first, with one page in memory at a time. Throws BAD_USER_INPUT before the
+     * first.
+     */
     export(filter: AuditFilter): AsyncGenerator<AuditEvent[], void, undefined> {
       const where = matching(filter);
       return (async function* () {
@@ -165,7 +168,7 @@ export function auditService(db: Database, background: Background, log: Log) {
       })();
     },
 
-    /** Deletes what is older than so many days. The database allows that, and no other deletion. */
+    /** Deletes events older than this number of days, the only deletion that the database allows. */
     async forget(days: number): Promise<number> {
       let deleted = 0;
       for (let batch = forgetBatch; batch === forgetBatch; deleted += batch)
@@ -179,8 +182,8 @@ export function auditService(db: Database, background: Background, log: Log) {
     },
 
     /**
-     * Writes a refused use, off the request's path. The same token refused for the same reason is written once a
-     * minute, so that a loop of refusals cannot fill the database.
+     * Records a denied use in the background. The same denial of the same token is recorded once a minute, so that a
+     * loop of denied requests cannot fill the database.
      */
     refused(entry: AuditEntry & { action: 'credential.refused' | 'permission.refused' }): void {
       const key = JSON.stringify([entry.tokenId, entry.action, entry.detail]);
@@ -194,7 +197,7 @@ export function auditService(db: Database, background: Background, log: Log) {
       log.info({ action: entry.action, tokenId: entry.tokenId, address: entry.client.address }, 'refused');
     },
 
-    /** Writes that a credential was used for something it lacks: `operation` names what. */
+    /** Records that a credential lacks the permission for `operation`. */
     permissionRefused(principal: Principal, operation: string): void {
       service.refused({ ...by(principal), action: 'permission.refused', detail: { operation } });
     },

@@ -39,8 +39,8 @@ export const exportTypes: Record<ExportFormat, string> = {
 };
 
 /**
- * The audit trail as text: RFC 4180 CSV with a header, or one JSON object a line. In CSV, `detail` is JSON, and a cell
- * that a spreadsheet would take for a formula has an apostrophe before it.
+ * Formats the audit trail as RFC 4180 CSV with a header, or as one JSON object per line. In CSV, `detail` is JSON, and
+ * a cell that a spreadsheet would read as a formula is prefixed with an apostrophe.
  */
 export async function* exportText(pages: AsyncIterable<AuditEvent[]>, format: ExportFormat): AsyncGenerator<string> {
   if (format === 'csv') yield stringify([[...columns]]);

@@ -28,7 +28,7 @@ const png = Buffer.from(
 ).toString('base64');
 
 let made = 0;
-/** An agent that everybody may use and that searches what is attached to it, and its documents by their texts. */
+/** Creates a public agent that searches its own documents, with a document for each text. */
 async function agent(settings: object = {}, texts: Record<string, string> = {}): Promise<{ id: number; slug: string }> {
   for (const [id, text] of Object.entries(texts)) await kit.ingest(id, text, { id });
   const documents = await kit.prisma.document.findMany({
@@ -66,7 +66,7 @@ async function said(input: object, key = owner.secret) {
 }
 
 const asked = (): any => kit.model.requests.at(-1)?.body;
-/** What was said to the model before the question. */
+/** Returns the texts that the model received before the question. */
 const earlier = (): string[] =>
   asked()
     .messages.filter(({ role }: { role: string }) => role !== 'system')
@@ -285,7 +285,7 @@ describe('a chat by names', () => {
 
     const found = (await agentChat({ agentSlug: slug, clientSessionId: 'abc' })).data.agentChat;
     expect(found).toMatchObject({ databaseId: named.sessionId, agentId: id, ownerNumber: null });
-    // A person has a number, a key has none.
+    // A person has a number; a key has none.
     const person = await kit.person();
     const { databaseId } = await kit.prisma.user.findUniqueOrThrow({ where: { id: person.userId } });
     const theirs = await create({ agentSlug: slug }, person.session);
@@ -334,7 +334,7 @@ describe('a chat by names', () => {
       return told;
     });
     expect(messages.slice(0, 6)).toEqual(Array(6).fill('Chat session not found'));
-    // One’s own unnamed chat is no thread, by its id either.
+    // The unnamed chat is not a thread, and its ID does not make it one.
     const { sessionId } = await said({ chat: { agentSlug: slug } });
     expect(code(await say({ chat: { agentSlug: slug, threadSlug: sessionId } }))).toBe('NOT_FOUND');
   });

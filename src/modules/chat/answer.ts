@@ -15,17 +15,20 @@ import { type Image, packPrompt, type Utterance } from './prompt.ts';
 import type { ActiveRun } from './runs.ts';
 import { interruptedMessage, modelFailure, type TurnFailure, turnFailure } from './turn-failure.ts';
 
-/** Retries of a call that failed before it said anything. */
+/** Maximum retries of a call that failed before it returned any text. */
 const maxRetries = 2;
-/** The most that one answer may have, in tokens; and, with what was thought, in characters, should nobody count those. */
+/**
+ * Maximum tokens of an answer. The second limit, in characters including reasoning, applies to providers that do not
+ * count.
+ */
 const maxOutputTokens = 8192;
 const maxLength = 200_000;
 
-/** As OpenAI-compatible servers call them. */
+/** The names that OpenAI-compatible servers use. */
 const efforts: Record<ReasoningEffort, string> = { OFF: 'none', LOW: 'low', MEDIUM: 'medium', HIGH: 'high' };
 
 export interface AnswerLimits {
-  /** Longest silence of the model, and longest turn. Milliseconds. */
+  /** Maximum silence of the model and maximum duration of a turn, in milliseconds. */
   modelSilenceMs: number;
   turnMs: number;
 }
@@ -44,9 +47,9 @@ export interface AnswerRequest {
   images: readonly Image[];
   earlierImages: readonly Image[];
   hits: readonly NumberedHit[] | null;
-  /** All that it can cite. */
+  /** The passages that the answer can cite. */
   passages: readonly NumberedHit[];
-  /** Those of them that who asks is told of as they are. */
+  /** The passages that the caller receives in full. */
   told: readonly NumberedHit[];
   additionalContext: string | null;
   includeCitations: boolean;
@@ -55,14 +58,14 @@ export interface AnswerRequest {
   limits: AnswerLimits;
 }
 
-/** What has been said so far. Grows while the model speaks. */
+/** The answer so far, which grows while the model writes. */
 export interface AnswerSoFar {
   text: string;
   reasoning: string;
   citations: { number: number; documentId: string }[];
   inputTokens: number;
   outputTokens: number;
-  /** How many of these tokens the provider did not report. */
+  /** The number of these tokens that the provider did not report. */
   estimatedTokens: number;
 }
 
@@ -89,24 +92,24 @@ const interrupted: AnswerEnd = {
 /** The failure of an answer that did not come to its end. */
 export const failureOf = (end: AnswerEnd): TurnFailure | null => ('failure' in end ? end.failure : null);
 
-/** What an agent says in the mode QUERY when it found nothing to answer from, unless it has words of its own. */
+/** The default refusal of an agent in the mode QUERY that found no passage. */
 export const usualRefusal = 'There is no relevant information in this workspace to answer your query.';
 
-/** What the model did for an answer. */
+/** Returns the usage of an answer. */
 export const spent = (
   { modelId, provider }: ChatModel,
   { inputTokens, outputTokens }: AnswerSoFar,
   durationMs: number,
 ): TurnUsage => ({ inputTokens, outputTokens, durationMs, model: modelId, provider, endedAt: new Date() });
 
-/** The answers that came about: not those that are being written, nor those of turns that failed before a word. */
+/** Answers that are complete: excludes running ones and turns that failed before any text. */
 export const answers = {
   role: 'ASSISTANT',
   status: { not: 'STREAMING' },
   NOT: { status: { in: ['FAILED', 'INTERRUPTED'] }, text: '' },
 } satisfies Prisma.ChatMessageWhereInput;
 
-/** What an answer cost: nothing when the provider failed before it said or reported anything. */
+/** Returns the usage of an answer, or null when the provider failed before it returned or reported anything. */
 export function useOf(model: ChatModel, soFar: AnswerSoFar, end: AnswerEnd): ModelUse | null {
   const { inputTokens, outputTokens, estimatedTokens } = soFar;
   const heard = soFar.text !== '' || soFar.reasoning !== '' || estimatedTokens < inputTokens + outputTokens;
@@ -122,14 +125,14 @@ class TooLong extends Error {}
 class TooMuch extends Error {}
 class UnknownAction extends Error {}
 
-/** A provider's count of tokens, as far as it is one that a database can keep. */
+/** Returns a provider's token count, limited to values that the database can store. */
 const reported = (tokens: number | undefined): number =>
   tokens !== undefined && tokens > 0 ? Math.min(Math.round(tokens), 0x7fff_ffff) : 0;
 
-/** A name that a model made up, fit to be shown. */
+/** Returns a tool name that the model sent, safe for display. */
 const nameOf = (name: string): string => JSON.stringify(cutText(storable(name).toWellFormed(), 100));
 
-/** What a database can keep of a model's words. */
+/** Returns text from the model that the database can store. */
 const storable = (text: string): string => text.replaceAll('\0', '');
 
 /** Why an answer failed, in words for the caller. */
@@ -141,7 +144,7 @@ function failure(error: unknown): AnswerEnd {
   return failed(modelFailure(error));
 }
 
-/** A stream until it ends or the signal aborts: the stream of an aborted call does not end in every case. */
+/** Yields a stream until it ends or the signal aborts, since the stream of an aborted call does not always end. */
 async function* untilAborted<T>(source: AsyncIterable<T>, signal: AbortSignal): AsyncGenerator<T, void, undefined> {
   const parts = source[Symbol.asyncIterator]();
   const aborted = new Promise<null>((resolve) => {
@@ -220,7 +223,7 @@ export async function answer(
         }),
       },
       abortSignal: signal,
-      // Errors come as parts of the stream; without this the SDK writes them to the console as well.
+      // Errors arrive as parts of the stream. By default, the SDK also writes them to the console.
       onError: () => {},
     });
     for await (const part of untilAborted(result.fullStream, signal)) {
@@ -233,7 +236,7 @@ export async function answer(
         soFar.reasoning += text;
         run.emit({ type: 'reasoningDelta', text });
       } else if (part.type === 'tool-input-start' || part.type === 'tool-call')
-        // It was given none: whatever it calls is made up, and it would go on calling.
+        // The model received no tools, so any call is invalid, and it would continue calling.
         watchdog.abort(
           new UnknownAction(`The model called an action that it does not have: ${nameOf(part.toolName)}.`),
         );
@@ -252,7 +255,7 @@ export async function answer(
     clearTimeout(longest);
   }
   say(citations.end());
-  // Where the provider reports nothing, an estimate: no turn is free.
+  // Estimated when the provider reports nothing, so that every turn counts.
   if (soFar.inputTokens === 0) {
     soFar.inputTokens = prompt.tokens;
     soFar.estimatedTokens += soFar.inputTokens;

@@ -19,7 +19,7 @@ const sendDocument = `mutation ($input: SendChatMessageInput!) { sendChatMessage
   sessionId userMessageId assistantMessageId answer citations { number documentId }
   documents { number documentId title link text source } searchQueries failure { message } } }`;
 
-/** Sends a message that searches for nothing but what it is told. */
+/** Sends a message with the built-in search disabled. */
 async function send(input: object, on = kit) {
   const { data, errors } = await on.gql(
     sendDocument,
@@ -30,7 +30,7 @@ async function send(input: object, on = kit) {
   return data.sendChatMessage;
 }
 
-/** What the model was asked last. */
+/** Returns the last request to the model. */
 function asked(on = kit) {
   const { content } = on.model.requests.at(-1)?.body.messages?.at(-1) ?? {};
   const parts = typeof content === 'string' ? [{ type: 'text', text: content }] : (content ?? []);
@@ -140,7 +140,7 @@ describe('a file that comes with a question', () => {
     const [passage] = asked().passages;
     expect(passage?.text).toMatch(/^The beginning\. [\s\S]*\n\[The rest of this file does not fit\.\]$/);
     expect((passage?.text.length ?? 0) / 4).toBeLessThan(32_768 * 0.75);
-    // Of which the message keeps the beginning.
+    // The message stores the start of the text.
     expect(documents).toMatchObject([{ documentId: id, text: passage?.text.slice(0, 1000) }]);
   });
 
@@ -216,7 +216,7 @@ describe('in the questions after it', () => {
       const id = await upload(name, `${name} ${'x'.repeat(64_000)}`);
       sessionId = (await send(sessionId ? { sessionId, fileIds: [id] } : { fileIds: [id] })).sessionId;
     }
-    // 16,000 tokens each: two would fill the window of 32,768, and a third begins within it.
+    // 16,000 tokens each: two would fill the window of 32,768 tokens, and a third is cut.
     const { documents } = await send({ sessionId });
     expect(documents.map(({ title }: { title: string }) => title)).toEqual(['d.txt', 'c.txt', 'b.txt']);
     expect(titles()).toEqual(['d.txt', 'c.txt']);

@@ -11,32 +11,42 @@ import type { NumberedHit } from './events.ts';
 import { type Pinned, pinnedDocuments } from './pinned.ts';
 import { beginning, type Image, promptRoom, sizeOf } from './prompt.ts';
 
-/** The share of the model's window in which the files of an agent and a project are given whole, and not searched. */
+/**
+ * Share of the context window in which the files of an agent and a project are included in full instead of searched.
+ */
 const standingShare = 0.25;
-/** The share of the model's window up to which the files of a question are given whole; a longer one is searched, too. */
+/**
+ * Share of the context window in which the files of a question are included in full. Longer files are also searched.
+ */
 const wholeShare = 0.5;
-/** Images that one prompt holds at most, and their bytes together. */
+/** Maximum number of images in one prompt, and of their bytes together. */
 const most = { images: 20, imageBytes: 32 * 1024 * 1024 };
 
-/** What a turn knows beside its question and what it searches for. */
+/** The files and documents of a turn, in addition to its question and search results. */
 export interface Attachments {
-  /** The files that came with the question, numbered to be cited. */
+  /** The files of the question, numbered for citations. */
   files: NumberedHit[];
-  /** Of these, the ids of those that are too long to be given whole: of them the beginning is, and what a search finds. */
+  /**
+   * The IDs of the files that are too long to be included in full: their start is included, and search results from
+   * them.
+   */
   longFiles: string[];
-  /** Those that came with earlier questions, newest first. */
+  /** The files of earlier questions, newest first. */
   earlierFiles: NumberedHit[];
   /**
-   * What every turn has whole: the files of the agent and the project where all of them together are short, and the
-   * agent's pinned documents as far as they fit.
+   * The text that every turn includes in full: the files of the agent and the project if all of them together are
+   * short, and the agent's pinned documents as far as they fit.
    */
   standing: NumberedHit[];
-  /** Whether the agent's files, or what is in the project, have to be searched, since they are not given whole. */
+  /**
+   * Set when the files of the agent or the documents of the project must be searched because they are not included in
+   * full.
+   */
   searchable: boolean;
   notes: string[];
-  /** Those that came with the question. */
+  /** The images of the question. */
   images: Image[];
-  /** Those that came with earlier questions, newest first. */
+  /** The files of earlier questions, newest first. */
   earlierImages: Image[];
 }
 
@@ -47,7 +57,7 @@ export interface AttachmentsRequest {
   question: string;
   additionalContext?: string | null | undefined;
   questionId: number;
-  /** The messages before it, oldest first. */
+  /** The earlier messages, oldest first. */
   earlierIds: readonly number[];
   model: Pick<ChatModel, 'contextWindow' | 'sees'>;
 }
@@ -66,7 +76,7 @@ const columns = {
 type Attached = Pick<File, keyof typeof columns>;
 type Written = Attached & Pick<File, 'text'>;
 
-/** A file as a passage: all of its text, under its name. */
+/** Returns a file as a passage with its full text and its name as the title. */
 const whole = ({ id, name, text, createdAt }: Written): Omit<NumberedHit, 'number'> => ({
   documentId: id,
   chunkId: 0,
@@ -82,23 +92,23 @@ const whole = ({ id, name, text, createdAt }: Written): Omit<NumberedHit, 'numbe
   highlights: [],
 });
 
-/** Whether a passage is all of a file's or a document's text, or its beginning, and no search found it. */
+/** Returns whether a passage is the full text of a file or document, or its start, rather than a search result. */
 export const isWhole = ({ chunkId }: Pick<NumberedHit, 'chunkId'>): boolean => chunkId === 0;
 
-/** What the model is told of a file that came with the question, and that it does not get. */
+/** Returns the note to the model about a file of the question that it does not receive. */
 const noteOn = ({ name, kind }: Attached, why: string): string =>
   `[The ${kind === 'IMAGE' ? 'image' : 'file'} ${JSON.stringify(name)} came with this and ${why}.]`;
 
-/** Why the text of a file is not there; null when it is. */
+/** Returns why the text of a file is not available, or null when it is. */
 function unread({ status, error }: Attached): string | null {
   if (status === 'FAILED') return error ?? 'could not be read';
   return status === 'PROCESSING' ? 'has not been read yet' : null;
 }
 
-/** A file of a message: 0 is the question's, more is an earlier one's. */
+/** A file of a message: 0 is the current question, higher numbers are earlier questions. */
 type Placed = Attached & { place: number };
 
-/** Gathers the files of a turn; waits for those whose text is still being read, as long as the turn goes on. */
+/** Collects the files of a turn. Waits for files whose text is being extracted, as long as the turn runs. */
 export async function gatherAttachments(
   db: Database,
   files: FilesService,
@@ -108,7 +118,7 @@ export async function gatherAttachments(
 ): Promise<Attachments> {
   const { agent, projectId, questionId, earlierIds, model } = request;
   const messageIds = [questionId, ...[...earlierIds].reverse()];
-  // A chat that one goes on with can hold files of somebody else's.
+  // A chat that the principal continues can contain files of another user.
   const of = { AND: [visible.files(principal), { messages: { some: { id: { in: messageIds } } } }] };
   const reading = await db.prisma.file.findMany({
     where: { OR: [of, ...given(agent, projectId)], status: 'PROCESSING' },
@@ -133,7 +143,7 @@ export async function gatherAttachments(
     searchable,
   } = await standingFiles(db, principal, { agent, projectId, model }, asked);
 
-  // Those that the agent or the project gives to every turn are no longer an earlier question's.
+  // Files that the agent or the project adds to every turn no longer count as files of an earlier question.
   const theirs = placed.filter(({ id, place }) => place === 0 || !standingIds.has(id));
   const withText = await readTexts(db, theirs, model.contextWindow);
   const ofFiles = [...withText, ...standing].map(whole);
@@ -159,7 +169,7 @@ export async function gatherAttachments(
   };
 }
 
-/** Tokens that are left for pinned documents beside the question and what is given with it. */
+/** Returns the tokens that remain for pinned documents besides the question and its files. */
 const roomFor = (
   { agent, projectInstructions, question, additionalContext, model }: AttachmentsRequest,
   given: readonly Pinned[],
@@ -168,11 +178,11 @@ const roomFor = (
   [question, additionalContext ?? '', agent.taskPrompt].reduce((sum, text) => sum + estimateTokens(text), 0) -
   given.reduce((sum, source) => sum + sizeOf(source), 0);
 
-/** The files of a question, the long ones cut to their beginning where together they are too much. */
+/** Returns the files of a question, with long ones cut to their start when all of them together are too long. */
 function shortened(files: NumberedHit[], contextWindow: number): Pick<Attachments, 'files' | 'longFiles'> {
   const tokens = files.reduce((sum, { text }) => sum + estimateTokens(text), 0);
   if (tokens <= contextWindow * wholeShare) return { files, longFiles: [] };
-  // Half of the room for their beginnings, and half for what is found in them.
+  // Half of the space is for their start and half for search results from them.
   const most = Math.floor((contextWindow * wholeShare) / 2 / files.length);
   const long = files.filter(({ text }) => estimateTokens(text) > most);
   return {
@@ -181,7 +191,10 @@ function shortened(files: NumberedHit[], contextWindow: number): Pick<Attachment
   };
 }
 
-/** The images in their order, as far as the model sees any; `notes` are on those of the question that it does not get. */
+/**
+ * Reads the images in order, up to the limits of the model. `notes` describe the images of the question that it does
+ * not receive.
+ */
 async function readImages(
   files: FilesService,
   placed: readonly Placed[],
@@ -205,7 +218,7 @@ async function readImages(
   return { images, notes };
 }
 
-/** The texts of files in their order: of earlier questions' as many as could ever fit into the window, and no more. */
+/** Reads the texts of files in order. Stops when the files of earlier questions exceed the context window. */
 async function readTexts(
   db: Database,
   placed: readonly Placed[],
@@ -229,16 +242,16 @@ async function readTexts(
   });
 }
 
-/** The files that an agent, and a project, give to every turn. */
+/** The conditions for the files that an agent and a project add to every turn. */
 const given = ({ id }: { id: number }, projectId: number | null): Prisma.FileWhereInput[] => [
   { agents: { some: { id } } },
   ...(projectId === null ? [] : [{ projects: { some: { id: projectId } } }]),
 ];
 
 /**
- * The files of the agent and the project that the principal may read, if all of them together are short. If they are
- * not, or the project has other documents, there is something to search. `given` are all of them, `asked` those that
- * came with the question, which are known.
+ * Returns the files of the agent and the project that the principal can read, if all of them together are short.
+ * Otherwise, or when the project has other documents, they must be searched. `given` are all of these files, `asked`
+ * are the files of the question, which were already read.
  */
 async function standingFiles(
   db: Database,

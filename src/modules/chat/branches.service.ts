@@ -17,10 +17,10 @@ const PreferResponse = z.object({
 export type SelectBranchInput = z.input<typeof SelectBranch>;
 export type PreferResponseInput = z.input<typeof PreferResponse>;
 
-/** Which of the branches of a message tree is the current one, and which of several answers its reader prefers. */
+/** Creates the service that selects the current branch of a message tree and the preferred answer to a question. */
 export function branchesService(db: Database) {
   /**
-   * A message of a session that the principal looks after, which no turn and no other choice changes until the
+   * Returns a message of a session that the principal manages, locked against turns and other selections until the
    * transaction ends. Throws NOT_FOUND.
    */
   async function claim(transaction: Prisma.TransactionClient, principal: Principal, id: number): Promise<ChatMessage> {
@@ -28,13 +28,13 @@ export function branchesService(db: Database) {
     const found = await transaction.chatMessage.findFirst({ where, select: { sessionId: true } });
     if (!found) throw notFound('Chat message');
     await transaction.$queryRaw`SELECT 1 FROM "ChatSession" WHERE "id" = ${found.sessionId}::uuid FOR UPDATE`;
-    // Once more: the session may have been deleted, or moved, while this waited for it.
+    // Read again: the session may have been deleted or moved while this waited for the lock.
     const message = await transaction.chatMessage.findFirst({ where });
     if (!message) throw notFound('Chat message');
     return message;
   }
 
-  /** Makes the path from the root to a message current; one statement, however long the path. */
+  /** Makes the path from the root to a message current, in one statement for any length. */
   const makeCurrent = (transaction: Prisma.TransactionClient, messageId: number) => transaction.$executeRaw`
     WITH RECURSIVE path AS (
       SELECT "id", "parentId" FROM "ChatMessage" WHERE "id" = ${messageId}::int
@@ -48,8 +48,8 @@ export function branchesService(db: Database) {
 
   return {
     /**
-     * Makes the branch that a message is on the current one: what is said next goes on behind its last message. Below
-     * the message, what was current there goes on. Throws NOT_FOUND.
+     * Makes the branch of a message the current one; the next message follows its last message. Below the message, the
+     * branch that was current there continues. Throws NOT_FOUND.
      */
     select(principal: Principal, input: SelectBranchInput): Promise<ChatSession> {
       const { messageId } = parse(SelectBranch, input);

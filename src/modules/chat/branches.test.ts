@@ -22,7 +22,7 @@ interface Turn {
   answer: number;
 }
 
-/** One turn of a chat: `parent` as the graph reads it. */
+/** Performs one turn of a chat, with the input of the GraphQL API. */
 async function say(message: string, input: object = {}, key = anna): Promise<Turn> {
   const { data, errors } = await kit.gql(
     `mutation ($input: SendChatMessageInput!) { sendChatMessage(input: $input) { sessionId userMessageId assistantMessageId } }`,
@@ -36,7 +36,7 @@ async function say(message: string, input: object = {}, key = anna): Promise<Tur
 
 const messagesOf = (sessionId: string) =>
   kit.prisma.chatMessage.findMany({ where: { sessionId }, orderBy: { id: 'asc' } });
-/** The ids of the current branch, without the root. */
+/** Returns the IDs of the current branch without the root. */
 const branch = async (session: string) =>
   mainline(await messagesOf(session))
     .map(({ id }) => id)
@@ -59,7 +59,9 @@ const setLatest = (message_id: unknown, key = anna) => put('set-message-as-lates
 const setPreferred = (user_message_id: unknown, preferred_response_id: unknown, key = anna) =>
   put('set-preferred-response', { user_message_id, preferred_response_id }, key);
 
-/** A question with two answers, the second of which went on; then another beginning, which is current. */
+/**
+ * Creates a question with two answers, the second of which was continued, and another first question, which is current.
+ */
 async function tree(key = anna, input: object = {}) {
   const first = await say('first', input, key);
   const again = await say('', { sessionId: first.session, parent: { messageId: first.question } }, key);
@@ -108,7 +110,7 @@ describe('choosing a branch', () => {
     expect((await select(again.answer)).errors).toEqual([]);
     const whole = [first.question, again.answer, further.question, further.answer];
     expect(await branch(session)).toEqual(whole);
-    // Onto another branch and back to a message that all of that one hangs from.
+    // Switches to another branch, and back to a message that is an ancestor of all messages of that branch.
     await select(first.answer);
     await select(again.answer);
     expect(await branch(session)).toEqual(whole);
@@ -165,7 +167,7 @@ describe('choosing a branch', () => {
     });
     expect((await select(first + 1999)).errors).toEqual([]);
     expect(await branch(long.id)).toHaveLength(1999);
-    // Which command of which transaction wrote each row.
+    // The transaction and command that wrote each row.
     const writers = await kit.prisma.$queryRaw`SELECT "xmin"::text, "cmin"::text, count(*)::int AS "rows"
       FROM "ChatMessage" WHERE "sessionId" = ${long.id}::uuid AND "latestChildId" IS NOT NULL GROUP BY 1, 2`;
     expect(writers).toMatchObject([{ rows: 1999 }]);
@@ -243,7 +245,7 @@ describe('preferring an answer', () => {
 });
 
 describe('what is not one’s own', () => {
-  /** Both operations in both languages, at each of these messages; all answers are the same. */
+  /** Calls both operations in GraphQL and REST on each of these messages and expects identical responses. */
   async function refusesAll(targets: { question: number; answer: number }[], key: string) {
     const before = await kit.fingerprint();
     for (const { question, answer } of targets) {
@@ -279,7 +281,7 @@ describe('what is not one’s own', () => {
     const unknown = { question: 999_999, answer: 999_998 };
     const least = { question: -0x8000_0000, answer: 0x7fff_ffff };
     await refusesAll([mine, shared, deleted, unknown, least, { question: -1, answer: 0 }], ben);
-    // Not for who may read everybody's chats either.
+    // Also denied for callers who can read the chats of all users.
     await refusesAll([mine], kit.keys.ADMIN);
   });
 
@@ -384,7 +386,10 @@ describe('bad input', () => {
 });
 
 describe('races', () => {
-  /** Every message's latest child is a child of its own, and none has children without one. */
+  /**
+   * Expects that the latest child of every message is one of its children, and that every message with children has
+   * one.
+   */
   async function isSound(session: string) {
     const messages = await messagesOf(session);
     const byId = new Map(messages.map((message) => [message.id, message]));
@@ -424,7 +429,7 @@ describe('races', () => {
     const messages = await messagesOf(session);
     expect(messages).toHaveLength(before + 2);
     const parent = messages.find(({ id }) => id === turn.question)?.parentId;
-    // The turn went on where some choice had left the session.
+    // The turn continued the branch that one of the selections had made current.
     expect([first.answer, further.answer, over.answer]).toContain(parent);
   });
 

@@ -39,16 +39,16 @@ export const chatSessionOrder = new ListOrder('chatSessions', [
 ]);
 export const chatMessageOrder = new ListOrder('chatMessages', [{ field: 'id', type: 'int', direction: 'asc' }]);
 
-/** A session that nothing was ever said in counts as failed when it is older than this. Milliseconds. */
+/** Age after which a session without messages counts as failed. Milliseconds. */
 const failedAfter = 5 * 60_000;
-/** The longest name that is made from a first message, in characters. */
+/** Maximum length of a name that is generated from a first message, in characters. */
 const generatedName = 60;
 
 /**
- * Sessions whose name, or one of whose messages, holds all words: as PostgreSQL cuts them, for which `main.ts` is one
- * word, or with the last one as the beginning of a word.
+ * Finds sessions whose name or one of whose messages contains all words, as PostgreSQL splits them (`main.ts` is one
+ * word), or with the last word as a prefix.
  *
- * The rule of who may read what is `visible.chatSessions` in SQL; a test holds the two together.
+ * The visibility rule is `visible.chatSessions` in SQL; a test verifies that both are equal.
  */
 const findSessions: Statement = {
   name: 'find_sessions',
@@ -65,10 +65,10 @@ const findSessions: Statement = {
     ORDER BY s."updatedAt" DESC, s."id" DESC LIMIT $4 OFFSET $5`,
 };
 
-/** A search as PostgreSQL can hold it. */
+/** Returns a search text that PostgreSQL can store. */
 const searchable = (query: string): string => cutText(query.toWellFormed(), 1000).replaceAll('\0', ' ');
 
-/** Words of a search as a tsquery that cannot be malformed: letters and digits alone, the last one as a prefix. */
+/** Converts the words of a search to a well-formed tsquery: letters and digits only, with the last word as a prefix. */
 function toTsQuery(query: string): string {
   const words = query.toLowerCase().match(/[\p{L}\p{M}\p{N}]+/gu) ?? [];
   return words
@@ -77,13 +77,13 @@ function toTsQuery(query: string): string {
     .join(' & ');
 }
 
-/** What a session is that was deleted: its names are free for others. */
+/** The values of a soft-deleted session, whose names become available again. */
 const hidden = () => ({ deletedAt: new Date(), slug: null, clientKey: null });
 
-/** Sessions that are forgotten in one statement. */
+/** Number of sessions that one statement erases. */
 const forgetBatch = 200;
 
-/** What a chat service stands on. */
+/** The dependencies of the chat service. */
 interface Foundation {
   db: Database;
   knowledge: KnowledgeService;
@@ -100,7 +100,10 @@ export function chatService({ db, knowledge, runs, models, log }: Foundation) {
     return session;
   }
 
-  /** One's own, all of a project's where one is asked for; for a token that is confined to a project, all of that one's. */
+  /**
+   * The condition for the principal's own sessions, or all sessions of a project; for a project token, all sessions of
+   * its project.
+   */
   const chosen = ({ userId, credential }: Principal, { projectId, outsideProjects }: SessionFilter) => {
     if (projectId != null) return { projectId };
     if (credential.projectId !== null) return {};
@@ -128,7 +131,7 @@ export function chatService({ db, knowledge, runs, models, log }: Foundation) {
   };
 
   return {
-    /** See {@link startSession}. */
+    /** Creates a session. See {@link startSession}. */
     async create(principal: Principal, input: CreateChatSessionInput): Promise<ChatSession> {
       const session = parse(NewSession, input);
       return db.prisma.$transaction(
@@ -137,9 +140,9 @@ export function chatService({ db, knowledge, runs, models, log }: Foundation) {
     },
 
     /**
-     * One session. `shared` reads somebody's public one as well; `includeDeleted` one's own deleted ones. A token that is
-     * confined to a project reads nothing outside of it. Throws NOT_FOUND, and FORBIDDEN to those who may read a private
-     * one and ask for it as shared.
+     * Returns one session. With `shared`, also a public session of another user; with `includeDeleted`, also a deleted
+     * session of the principal. A project token reads nothing outside its project. Throws NOT_FOUND, and FORBIDDEN when
+     * a readable private session is requested as shared.
      */
     async find(
       principal: Principal,
@@ -166,8 +169,8 @@ export function chatService({ db, knowledge, runs, models, log }: Foundation) {
     },
 
     /**
-     * The session of a reference that the principal may read; null for one of their own in which nothing was said yet.
-     * Throws NOT_FOUND for an agent that they cannot use, and for a thread that is not there.
+     * Returns the session of a locator that the principal can read, or null for an own session without messages. Throws
+     * NOT_FOUND for an agent that the principal cannot use and for an unknown thread.
      */
     async findByName(principal: Principal, reference: ChatReferenceInput, query: object = {}) {
       const { session } = await findChat(db.prisma, principal, parse(ChatReference, reference, []));
@@ -175,8 +178,8 @@ export function chatService({ db, knowledge, runs, models, log }: Foundation) {
     },
 
     /**
-     * The id of the session that an input is about: as it says, or the one of a reference that the principal may write
-     * to. Throws BAD_USER_INPUT unless it is exactly one, NOT_FOUND.
+     * Returns the ID of the session of an input: the given ID, or that of a locator that the principal can write to.
+     * Throws BAD_USER_INPUT unless exactly one is given, and NOT_FOUND.
      */
     async identify(
       principal: Principal,
@@ -190,15 +193,15 @@ export function chatService({ db, knowledge, runs, models, log }: Foundation) {
     },
 
     /**
-     * Starts a chat over: nothing of it is on the current branch, and nothing goes. An answer under way is given to its
-     * end. Returns the id of the session, null where nothing was said in it yet. Throws NOT_FOUND.
+     * Starts a chat over: its messages remain on a branch that is no longer current. A running answer is completed.
+     * Returns the session ID, or null when the session has no messages. Throws NOT_FOUND.
      */
     async startOver(principal: Principal, reference: ChatReferenceInput): Promise<{ sessionId: string | null }> {
       const chat = parse(ChatReference, reference);
       return db.prisma.$transaction(async (transaction) => {
         const { session } = await findChat(transaction, principal, chat);
         if (!session) return { sessionId: null };
-        // Behind a turn that is being prepared, or it would go on where this one left.
+        // Waits for a turn that is being prepared, which would otherwise continue the old branch.
         await transaction.$queryRaw`SELECT 1 FROM "ChatSession" WHERE "id" = ${session.id}::uuid FOR UPDATE`;
         await transaction.chatMessage.updateMany({
           where: { sessionId: session.id, parentId: null },
@@ -222,7 +225,9 @@ export function chatService({ db, knowledge, runs, models, log }: Foundation) {
     count: (principal: Principal, filter: SessionFilter) =>
       db.prisma.chatSession.count({ where: listed(principal, filter) }),
 
-    /** The sessions one may read that hold all the words, most recently used first; all of them for an empty query. */
+    /**
+     * Returns the readable sessions that contain all words, most recently used first; all of them for an empty query.
+     */
     async search(
       principal: Principal,
       query: string,
@@ -301,13 +306,13 @@ export function chatService({ db, knowledge, runs, models, log }: Foundation) {
         if (projectId !== null) await projectToFill(transaction, principal, projectId, notFound('Project'));
         return transaction.chatSession.update({ where: { id }, data: { projectId } });
       });
-      // Tokens of the project that it left read no more of what is, or was just, being said.
+      // Tokens of the previous project can no longer read the running or last answer.
       const run = runs.lastOf(id);
       if (run) run.projectId = projectId;
       return session;
     },
 
-    /** Hides a session; `hard` erases it with its messages. A running answer is stopped. Throws NOT_FOUND. */
+    /** Soft-deletes a session; `hard` erases it with its messages. A running answer is stopped. Throws NOT_FOUND. */
     async delete(principal: Principal, id: string, { hard = false }: { hard?: boolean } = {}): Promise<void> {
       await db.prisma.$transaction(async (transaction) => {
         await own(transaction, principal, id);
@@ -317,7 +322,7 @@ export function chatService({ db, knowledge, runs, models, log }: Foundation) {
       runs.ofSession(id)?.stop();
     },
 
-    /** Hides all of one's own sessions and returns how many. */
+    /** Soft-deletes all sessions of the principal and returns their number. */
     async deleteAll(principal: Principal): Promise<number> {
       const deleted = await db.prisma.chatSession.updateManyAndReturn({
         where: { AND: [visible.chatSessions(principal), { userId: principal.userId }] },
@@ -329,8 +334,8 @@ export function chatService({ db, knowledge, runs, models, log }: Foundation) {
     },
 
     /**
-     * Erases the sessions that nobody used for so many days, hidden ones too, with what was said in them; returns how
-     * many. One that is answering stays, and so does one that a turn begins in meanwhile.
+     * Erases the sessions that were not used for this number of days, including soft-deleted ones, with their messages.
+     * Returns their number. Keeps sessions with a running turn, or in which a turn starts meanwhile.
      */
     async forget(days: number): Promise<number> {
       let erased = 0;
@@ -344,28 +349,28 @@ export function chatService({ db, knowledge, runs, models, log }: Foundation) {
       return erased;
     },
 
-    /** See {@link messageReferences}. */
+    /** Returns the sources of messages. See {@link messageReferences}. */
     references: messageReferences(db, knowledge),
 
-    /** See {@link documentSizes}. */
+    /** Returns the length of a document. See {@link documentSizes}. */
     documentSize: documentSizes(db),
   };
 }
 
 export interface SessionFilter {
   agentId?: number | null | undefined;
-  /** All that one may read in that project. */
+  /** Selects all readable sessions of this project. */
   projectId?: number | null | undefined;
-  /** Only those in no project; to a token that is confined to one, its own counts as none. */
+  /** Selects sessions outside projects only. For a project token, its own project counts as none. */
   outsideProjects?: boolean | null | undefined;
   before?: Date | null | undefined;
-  /** Also those in which nothing was ever said. */
+  /** Includes sessions without messages. */
   includeFailed?: boolean | null | undefined;
 }
 
 /**
- * Whether a session that came with something else is among those that the principal reads as their own: what
- * `visible.chatSessions` says to who may read chats, of a row, hidden or not.
+ * Returns whether a session that was loaded with another object is readable for the principal as its own: the rule of
+ * `visible.chatSessions`, applied to a row, deleted or not.
  */
 export const seesSession = (
   { userId, credential }: Principal,

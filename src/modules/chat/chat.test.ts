@@ -9,7 +9,7 @@ let quoting: Kit;
 
 beforeAll(async () => {
   [kit, quoting] = await Promise.all([startKit({ scripted: true }), startKit()]);
-  // The server's own pages would be found too.
+  // The pages of the server would be found too.
   for (const { prisma } of [kit, quoting]) await prisma.document.deleteMany();
 });
 afterAll(() => Promise.all([kit?.close(), quoting?.close()]));
@@ -50,7 +50,7 @@ const detail = (id: string, { key, on = kit }: Options = {}) =>
 
 const stored = (id: number) => kit.prisma.chatMessage.findUniqueOrThrow({ where: { id }, include: { run: true } });
 
-/** What the model was sent last: the roles and texts of its messages. */
+/** Returns the roles and texts of the messages of the last request to the model. */
 function asked(): { role: string; content: string }[] {
   return kit.model.requests.at(-1)?.body.messages as { role: string; content: string }[];
 }
@@ -480,7 +480,7 @@ describe('the tree', () => {
       expect((await stored(again.user ?? 0)).parentId).toBe(root);
       expect((await stored(root ?? 0)).latestChildId).toBe(again.user);
     }
-    // The branch of before is no mainline any more: the next message goes on after the last one.
+    // The previous branch is no longer the mainline: the next message follows the last one.
     await say(session, 'next');
     expect(history()).toEqual(['anew', 'You said: anew', 'next']);
   });
@@ -595,7 +595,7 @@ describe('what the model is told', () => {
       answer_citationless: 'Mellon.',
       citation_info: [{ document_id: 'vault' }],
     });
-    // Shared by who may read it, read by who may not: the words of the answer, not the passages behind it.
+    // The owner can read the passages, the reader cannot: the reader receives the text of the answer only.
     const id = body.chat_session_id;
     await kit.rest('PATCH', `/api/chat/chat-session/${id}`, { body: { sharing_status: 'public' } });
     const own = await detail(id, { key: kit.keys.ADMIN });
@@ -715,7 +715,7 @@ describe('stopping', () => {
     const session = await createSession();
     const before = kit.model.requests.length;
     const whole = send({ chat_session_id: session });
-    // A run that is stopped before it asks leaves its scripted answer to the next test.
+    // A run that is stopped before it calls the model leaves its scripted answer to the next test.
     await until(() => kit.model.requests.length > before);
     expect((await detail(session)).body.current_run).not.toBeNull();
     const { data } = await kit.gql(
@@ -798,7 +798,7 @@ describe('stopping', () => {
 });
 
 describe('a reader', () => {
-  /** Counts the readers that are let go. */
+  /** Counts the readers that were released. */
   function watchReaders() {
     const { readers: source } = kit.booted.services;
     const read = source.read.bind(source);
@@ -855,7 +855,7 @@ describe('a reader', () => {
     expect((await stored(messageId)).text).toBe('Whole');
   });
 
-  /** Without a socket in between, which would read on by itself. */
+  /** In process, without a socket that would continue reading. */
   const inProcess = async (body: object): Promise<Response> =>
     kit.booted.fetch(
       new Request(`${kit.url}/api/chat/send-chat-message`, {
@@ -968,7 +968,7 @@ describe('at once', () => {
       kit.gql(sendDocument, { input: { message, sessionId: session } }, kit.keys.BASIC),
     );
     expect((await Promise.race(both)).errors).toMatchObject([{ extensions: { code: 'CONFLICT' } }]);
-    // The other one writes down what it found before it asks the model, and then nothing until the model speaks.
+    // The other run records its search results before it calls the model, and writes nothing until the model responds.
     await until(() => kit.model.requests.length > asked);
     const before = await kit.fingerprint();
     expect(await send({ chat_session_id: session })).toMatchObject({ status: 409, body: { error_code: 'CONFLICT' } });
@@ -987,7 +987,7 @@ describe('at once', () => {
     const asked = kit.model.requests.length;
     const under = Array.from({ length: 20 }, () => stream({ allowed_tool_ids: [] }, { key }));
     await Promise.all(under.map((one) => gather(one, ({ reserved_assistant_message_id: id }) => id !== undefined)));
-    // One that is stopped before it asks the model would leave its reply to the next.
+    // A run that is stopped before it calls the model would leave its reply to the next test.
     await until(() => kit.model.requests.length === asked + 20);
     const before = await kit.fingerprint();
     for (const stream of [true, false]) {

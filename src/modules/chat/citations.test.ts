@@ -17,7 +17,7 @@ const textOf = (parts: CitedPart[]) => parts.map((part) => (part.type === 'text'
 const cite = (text: string) => textOf(run([text]));
 const drop = (text: string) => textOf(run([text], { include: false }));
 
-/** Neighbouring texts as one: how they were cut does not matter, where the citations stand does. */
+/** Joins adjacent texts: only the position of citations matters, not how texts were split. */
 function joined(parts: CitedPart[]): (string | number)[] {
   const all: (string | number)[] = [];
   for (const part of parts) {

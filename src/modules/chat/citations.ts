@@ -2,64 +2,66 @@ import type { NumberedHit } from './events.ts';
 
 export type CitedPart = { type: 'text'; text: string } | { type: 'citation'; number: number; documentId: string };
 
-/** The numbers of a marker, which is no longer than this: what is still open after it is text. */
+/** The numbers of a marker, with a maximum length; anything longer is text. */
 const numbers = String.raw`(?=[\d,\s]{1,40}\])\d{1,4}(?:\s*,\s*\d{1,4})*`;
 /**
- * What is looked for: an escaped character, code, in which brackets are not citations, and the markers that a model may
- * write: `[1]`, `[1, 2]`, `[[1]]`, each perhaps followed by `(link)`, which is replaced: links come from documents,
- * never from it. `before` is what goes with a marker.
+ * Matches an escaped character, code (in which brackets are not citations), and the markers that a model can write:
+ * `[1]`, `[1, 2]`, `[[1]]`, each optionally followed by `(link)`, which is replaced: links come from documents, never
+ * from the model. `before` is removed together with a marker.
  */
 const tokens = (before: string) =>
   new RegExp(
     String.raw`\\[^]|(?<fence>${'`'}+|~{3,})|${before}\[(?:\[(?<double>${numbers})\]|(?<single>${numbers}))\](?:\([^()\s]{0,2000}\))?`,
   );
 const fenceAtEnd = '(?<!`)`+$|(?<!~)~+$';
-/** The beginning of one of these at the end of what has arrived. */
+/** Matches the start of such a token at the end of the text so far. */
 const beginnings = (before: string) =>
   new RegExp(
     String.raw`${fenceAtEnd}|\\$|${before}\[\[?[\d,\s]{0,40}$|${before}\[\[?\d[\d,\s]{0,39}\]{1,2}(?:\([^()\s]{0,2000})?$`,
   );
 const cited = { token: tokens(''), unfinished: beginnings('') };
-/** Where markers are dropped, the blank before each goes with it. */
+/** When markers are dropped, the space before each is dropped too. */
 const dropped = { token: tokens(' ?'), unfinished: new RegExp(`${beginnings(' ?').source}| $`) };
 
-/** What makes a fence longer does not count. */
+/** Maximum length of a fence that is recognized. */
 const longestFence = 100;
-/** Where code ends: at as many marks as began it; a span, as opposed to a fence, also at the end of its paragraph. */
+/** Matches the end of code: as many backticks as at its start; for a span, also the end of its paragraph. */
 const codeEnd = (fence: string): RegExp =>
   fence.length < 3
     ? new RegExp(`(?<!\`)${fence}(?!\`)|\\n\\n`)
     : new RegExp(`${fence.slice(0, longestFence)}${fence[0]}*`);
-/** The beginning of that at the end of what has arrived. */
+/** Matches the start of that at the end of the text so far. */
 const unfinishedEnd = new RegExp(`${fenceAtEnd}|\\n$`);
 
-/** Whether what comes next may still belong to a token: to marks at the very end, or to a link that is not whole. */
+/**
+ * Returns whether the next text can still belong to a token: to backticks at the very end, or to an incomplete link.
+ */
 const mayGoOn = (token: string, rest: string): boolean =>
   rest === '' || (token.endsWith(']') && /^\([^()\s]{0,2000}$/.test(rest));
 
-/** What would end the Markdown link early. */
+/** Escapes characters that would end the Markdown link. */
 const linkTarget = (link: string | null): string =>
   (link ?? '').replace(/[\s()<>\\]/g, (character) =>
     character === '(' ? '%28' : character === ')' ? '%29' : encodeURIComponent(character),
   );
 
-/** What a citation needs of a passage. */
+/** The fields of a passage that a citation needs. */
 type Citable = Pick<NumberedHit, 'number' | 'documentId' | 'link'>;
 
 /**
- * Turns the markers of a streamed answer into `[[n]](link)`. A marker is held back until it is whole, its citation
- * comes before the text that uses it, once per document, and a number that stands for nothing stays plain text.
+ * Converts the markers of a streamed answer to `[[n]](link)`. A marker is held back until it is complete, its citation
+ * is emitted before the text that uses it, once per document, and a number without a document remains text.
  */
 export class CitationStream {
   private held = '';
-  /** The marks that began the code that the text is in; empty outside. */
+  /** The backticks that opened the current code; empty outside code. */
   private code = '';
   private readonly told = new Set<number>();
   private readonly documents: Map<number, Citable>;
 
   constructor(
     hits: readonly Citable[],
-    /** false drops the markers, and tells of no citation. */
+    /** False drops the markers and emits no citations. */
     private readonly include: boolean,
   ) {
     this.documents = new Map([...hits].reverse().map((hit) => [hit.number, hit]));
@@ -69,7 +71,7 @@ export class CitationStream {
     return this.drain(this.held + delta, false);
   }
 
-  /** What was held back when the model stopped. */
+  /** Returns the text that was held back when the model stopped. */
   end(): CitedPart[] {
     return this.drain(this.held, true);
   }
@@ -87,7 +89,7 @@ export class CitationStream {
     while (rest !== '') {
       const next = this.code ? codeEnd(this.code).exec(rest) : token.exec(rest);
       const after = next ? rest.slice(next.index + next[0].length) : '';
-      // Looked for at the end alone, so that a text costs as much as it is long.
+      // Searched at the end only, so that the cost is linear in the length of the text.
       const open =
         final || (next && !mayGoOn(next[0], after)) ? null : (this.code ? unfinishedEnd : unfinished).exec(rest);
       if (open && (!next || open.index <= next.index)) {
@@ -127,7 +129,7 @@ export class CitationStream {
   }
 }
 
-/** An answer without its `[[n]](link)` markers. */
+/** Returns an answer without its `[[n]](link)` markers. */
 export function withoutCitations(answer: string, citations: readonly Omit<Citable, 'link'>[]): string {
   const stream = new CitationStream(
     citations.map((citation) => ({ ...citation, link: null })),
@@ -136,7 +138,7 @@ export function withoutCitations(answer: string, citations: readonly Omit<Citabl
   return [...stream.push(answer), ...stream.end()].map((part) => (part.type === 'text' ? part.text : '')).join('');
 }
 
-/** Numbers the passages by document, in order of rank: passages of one document share its number. */
+/** Numbers the passages by document, in order of rank. Passages of one document share a number. */
 export function numberHits<H extends { documentId: string }>(hits: readonly H[]): (H & { number: number })[] {
   const numbers = new Map<string, number>();
   return hits.map((hit) => {

@@ -2,7 +2,7 @@ import type { IndexedEvent, NumberedHit, TurnUsage } from './events.ts';
 import type { Turn } from './turn.ts';
 import type { TurnFailure } from './turn-failure.ts';
 
-/** A turn that is over, for who waits for the whole answer. */
+/** A completed turn, for callers that wait for the whole answer. */
 export interface Answered {
   sessionId: string;
   runId: string;
@@ -14,13 +14,13 @@ export interface Answered {
   documents: NumberedHit[];
   searchQueries: string[];
   stopped: boolean;
-  /** The answer is no model's: there was nothing to answer from. */
+  /** Set when the answer is the agent's refusal because no passage was found. */
   isRefusal: boolean;
   usage: TurnUsage | null;
   failure: TurnFailure | null;
 }
 
-/** Reads a turn to its end. When the caller goes first, the run goes on and what was read is returned. */
+/** Reads a turn to its end. When the caller disconnects first, the run continues and the events so far are returned. */
 export async function collect(turn: Turn, signal: AbortSignal): Promise<Answered> {
   const { sessionId, userMessageId, assistantMessageId, run } = turn;
   const events: IndexedEvent[] = [];
@@ -39,7 +39,7 @@ export async function collect(turn: Turn, signal: AbortSignal): Promise<Answered
     answer: text('answerDelta'),
     reasoning: text('reasoningDelta') || null,
     citations: of('citation').map(({ number, documentId }) => ({ number, documentId })),
-    // With an answer come all that it was given, files that nobody searched for among them.
+    // An answer lists all of its sources, including files that were not searched.
     documents: of('answerStarted')[0]?.documents ?? of('searchDocuments').flatMap((event) => event.documents),
     searchQueries: of('searchQueries').flatMap((event) => event.queries),
     stopped: of('stopped').some((event) => event.reason === 'USER_CANCELLED'),

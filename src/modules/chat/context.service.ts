@@ -14,9 +14,9 @@ import { promptRoom } from './prompt.ts';
 const Subject = z.object({ sessionId: z.uuid().nullish(), agentId: databaseId.nullish() });
 export type ContextSubject = z.input<typeof Subject>;
 
-/** How much of a model's window is left before anything is said. */
+/** Creates the service that computes the available tokens of a model's context window. */
 export function contextService(db: Database, models: ChatModels) {
-  /** What of a session matters here. Throws NOT_FOUND. */
+  /** Returns the relevant fields of a session. Throws NOT_FOUND. */
   async function findSession(principal: Principal, id: string) {
     const session = await db.prisma.chatSession.findFirst({
       where: { AND: [visible.chatSessions(principal), { id }] },
@@ -26,7 +26,7 @@ export function contextService(db: Database, models: ChatModels) {
     return session;
   }
 
-  /** A session that nobody set anything of: of a token that is confined to a project, in that. */
+  /** A session with default values; for a project token, a session in its project. */
   const unset = ({ credential }: Principal, agentId: number) => ({
     agentId,
     projectId: credential.projectId,
@@ -37,10 +37,11 @@ export function contextService(db: Database, models: ChatModels) {
 
   return {
     /**
-     * The tokens that passages, files, history and question may have together in a turn of a session, or of a new one
-     * with an agent: what the instructions of agent and project, and the prompts that the session was given, leave of the
-     * prompt's share of the window. Estimated as turns do, and the same whatever was said. Exactly one of the two is to
-     * be given. Throws BAD_USER_INPUT, and NOT_FOUND also for a session whose agent the principal cannot use.
+     * Returns the tokens available for passages, files, history and the question in a turn of a session, or of a new
+     * session with an agent: the prompt's share of the context window minus the instructions of the agent and the
+     * project and the session's own prompts. Estimated as in turns, and independent of earlier messages. Exactly one of
+     * the two must be given. Throws BAD_USER_INPUT, and NOT_FOUND also for a session whose agent the principal cannot
+     * use.
      */
     async available(principal: Principal, subject: ContextSubject): Promise<number> {
       const { sessionId, agentId } = parse(Subject, subject, []);

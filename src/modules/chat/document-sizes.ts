@@ -8,8 +8,8 @@ export interface DocumentSize {
 }
 
 /**
- * How long the document of a passage is; null for one that the principal may not read, or no longer. One statement for
- * all the documents that a request asks about at once.
+ * Returns a loader for the length of a passage's document, or null for a document that the principal cannot read. Uses
+ * one statement for all documents of a request.
  */
 export function documentSizes(db: Database) {
   type Batch = { ids: Set<string>; sizes: Promise<ReadonlyMap<string, DocumentSize>> };

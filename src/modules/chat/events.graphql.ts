@@ -167,7 +167,7 @@ const types = {
   failed: ChatTurnFailed,
 } satisfies Record<IndexedEvent['type'], unknown>;
 
-/** What happens in a turn, in the order in which it does. */
+/** The events of a turn in the order in which they are sent. */
 export const ChatTurnEvent = builder.unionType('ChatTurnEvent', {
   description:
     'What happens in a turn: ids first, then search, reasoning, and the answer with its citations; `ChatTurnStopped` or `ChatTurnFailed` last.',

@@ -1,12 +1,12 @@
 import type { Hit } from '../knowledge/retrieval.ts';
 import type { TurnFailure } from './turn-failure.ts';
 
-/** A passage that a turn found, under the number by which the answer cites its document. */
+/** A passage of a turn with the number by which the answer cites its document. */
 export interface NumberedHit extends Hit {
   number: number;
 }
 
-/** What happens in a turn, in the order in which it does. A run ends with `stopped` or `failed`, once. */
+/** The events of a turn in the order in which they are sent. A run ends with exactly one `stopped` or `failed`. */
 export type ChatEvent =
   | { type: 'sessionCreated'; sessionId: string }
   | { type: 'messageIds'; sessionId: string; runId: string; userMessageId: number | null; assistantMessageId: number }
@@ -18,25 +18,25 @@ export type ChatEvent =
   | { type: 'reasoningEnded' }
   | {
       type: 'answerStarted';
-      documents: NumberedHit[] /** What follows is no model's: there was nothing to answer from. */;
+      documents: NumberedHit[] /** Set when the answer is the agent's refusal because no passage was found. */;
       isRefusal?: true;
     }
   | { type: 'answerDelta'; text: string }
   | { type: 'citation'; number: number; documentId: string }
-  | { type: 'stopped'; reason: 'FINISHED' | 'USER_CANCELLED' /** Where a model was asked. */; usage?: TurnUsage }
+  | { type: 'stopped'; reason: 'FINISHED' | 'USER_CANCELLED' /** Set when a model was called. */; usage?: TurnUsage }
   | ({ type: 'failed' } & TurnFailure);
 
-/** What a model did for an answer. */
+/** The usage of an answer. */
 export interface TurnUsage {
-  /** As far as the provider did not tell, estimated. */
+  /** Estimated where the provider reported nothing. */
   inputTokens: number;
   outputTokens: number;
   durationMs: number;
   model: string;
-  /** null: the server no longer has the model. */
+  /** Null when the model is no longer configured. */
   provider: string | null;
   endedAt: Date | null;
 }
 
-/** An event, its place in its run, from which a reader can resume, and how long after the run’s start it came. */
+/** An event with its index in the run, from which a reader can resume, and the time since the start of the run. */
 export type IndexedEvent = { index: number; afterMs: number } & ChatEvent;

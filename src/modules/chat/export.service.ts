@@ -9,14 +9,14 @@ import type { NumberedHit } from './events.ts';
 
 export type ChatExportFormat = 'JSON' | 'MARKDOWN';
 
-/** What is written down of a session. The form of an export in JSON is an array of these, and does not change. */
+/** An exported session. A JSON export is an array of these; the format is stable. */
 export interface ExportedSession {
   id: string;
   name: string | null;
   agent: { id: number; name: string };
   createdAt: Date;
   updatedAt: Date;
-  /** The whole tree, oldest first: a message comes behind the one it hangs from. */
+  /** The whole tree, oldest first: a message follows its parent. */
   messages: ExportedMessage[];
 }
 
@@ -36,7 +36,7 @@ export interface ExportedMessage {
 
 type SessionHead = Omit<ExportedSession, 'messages'>;
 
-/** An export that is written as its reader takes it. */
+/** An export that is generated while it is read. */
 export interface ChatExport {
   fileName: string;
   mediaType: string;
@@ -48,10 +48,10 @@ const kinds: Record<ChatExportFormat, { mediaType: string; extension: string }> 
   MARKDOWN: { mediaType: 'text/markdown', extension: 'md' },
 };
 
-/** Sessions, and messages, that are in memory at a time. A message can have 200,000 characters and its passages. */
+/** Number of sessions, and of messages, in memory at a time. A message can have 200,000 characters and its passages. */
 const sessionPage = 100;
 const messagePage = 50;
-/** The most that an export in one piece may have, in characters. */
+/** Maximum length of an export that is returned as one value, in characters. */
 const longestContent = 4_000_000;
 
 /** Oldest first. */
@@ -60,7 +60,7 @@ const exportOrder = new ListOrder('chatExport', [
   { field: 'id', type: 'uuid', direction: 'asc' },
 ]);
 
-/** So many messages of the current branch, from one of them on. */
+/** Returns a number of messages of the current branch, starting at a given one. */
 const followBranch: Statement = {
   name: 'follow_branch',
   text: `WITH RECURSIVE line AS (
@@ -98,9 +98,9 @@ const messageBody = {
 
 type StoredMessage = Prisma.ChatMessageGetPayload<{ select: typeof messageBody }>;
 
-/** Writes the chats that one may read, as JSON or Markdown, a page of them in memory at a time. */
+/** Creates the service that exports readable chats as JSON or Markdown, with one page in memory at a time. */
 export function chatExportService(db: Database, references: ChatService['references']) {
-  /** A message with its citations by title, as far as the reader may know of the documents. */
+  /** Returns a message with the titles of its citations, limited to documents that the reader can read. */
   async function exported(principal: Principal, message: StoredMessage): Promise<ExportedMessage> {
     const { id, parentId, latestChildId, role, status, text, reasoning, model, createdAt, files } = message;
     const known = await references(principal, message);
@@ -113,7 +113,9 @@ export function chatExportService(db: Database, references: ChatService['referen
     return { id, parentId, latestChildId, role, status, text, reasoning, model, createdAt, citations, files };
   }
 
-  /** Some messages of a session, in the order of their ids, and none once it is no longer the principal's to read. */
+  /**
+   * Returns messages of a session in the order of their IDs; none once the principal can no longer read the session.
+   */
   async function messagesOf(principal: Principal, sessionId: string, id: Prisma.IntFilter): Promise<ExportedMessage[]> {
     const messages = await db.prisma.chatMessage.findMany({
       where: { AND: [visible.chatMessages(principal), { sessionId, id }] },
@@ -124,7 +126,7 @@ export function chatExportService(db: Database, references: ChatService['referen
     return Promise.all(messages.map((message) => exported(principal, message)));
   }
 
-  /** The whole tree, page by page. */
+  /** Yields the whole tree page by page. */
   async function* tree(principal: Principal, sessionId: string): AsyncGenerator<ExportedMessage[], void, undefined> {
     for (let beyond: Prisma.IntFilter = {}; ; ) {
       const page = await messagesOf(principal, sessionId, beyond);
@@ -136,13 +138,13 @@ export function chatExportService(db: Database, references: ChatService['referen
     }
   }
 
-  /** The current branch without its root, page by page. */
+  /** Yields the current branch without its root, page by page. */
   async function* branch(principal: Principal, sessionId: string): AsyncGenerator<ExportedMessage[], void, undefined> {
     const root = await db.prisma.chatMessage.findFirst({
       where: { AND: [visible.chatMessages(principal), { sessionId, parentId: null }] },
       select: { id: true },
     });
-    // Each page begins behind the last message of the one before.
+    // Each page starts after the last message of the previous one.
     for (let last = root?.id; last !== undefined; ) {
       const line = await db.query<{ id: number }>(followBranch, [last, messagePage + 1]);
       const page = await messagesOf(principal, sessionId, { in: line.slice(1).map(({ id }) => id) });
@@ -151,7 +153,7 @@ export function chatExportService(db: Database, references: ChatService['referen
     }
   }
 
-  /** All sessions of the principal's own, oldest first. */
+  /** Yields all sessions of the principal, oldest first. */
   async function* ownSessions(principal: Principal): AsyncGenerator<SessionHead, void, undefined> {
     for (let after: string | null = null; ; ) {
       const page = exportOrder.page({ first: sessionPage, after }, sessionPage);
@@ -197,9 +199,9 @@ export function chatExportService(db: Database, references: ChatService['referen
 
   const service = {
     /**
-     * One session that the principal may read, or all of their own that are not hidden, oldest first. JSON is an array of
-     * {@link ExportedSession} with the whole tree of each, Markdown the current branch of each. Throws NOT_FOUND before
-     * anything is written.
+     * Exports one readable session, or all sessions of the principal that are not deleted, oldest first. JSON is an
+     * array of {@link ExportedSession} with the whole tree of each, Markdown the current branch of each. Throws
+     * NOT_FOUND before anything is written.
      */
     async open(
       principal: Principal,
@@ -214,7 +216,7 @@ export function chatExportService(db: Database, references: ChatService['referen
       return { fileName: `chat-${session.id}.${extension}`, mediaType, text: write[format](principal, [session]) };
     },
 
-    /** The same of one session, in one piece. Throws NOT_FOUND, and BAD_USER_INPUT above 4,000,000 characters. */
+    /** Exports one session as one value. Throws NOT_FOUND, and BAD_USER_INPUT above 4,000,000 characters. */
     async whole(principal: Principal, sessionId: string, format: ChatExportFormat) {
       const { text, ...file } = await service.open(principal, { format, sessionId });
       let content = '';
@@ -233,20 +235,20 @@ type Sessions = AsyncIterable<SessionHead> | Iterable<SessionHead>;
 
 export type ChatExportService = ReturnType<typeof chatExportService>;
 
-/** A text that is no Markdown, on one line of it. */
+/** Escapes a text for one line of Markdown. */
 const plain = (text: string): string =>
   text
     .replace(/\s+/g, ' ')
     .trim()
     .replace(/[\\`*_[\]<>#|~]/g, '\\$&');
 
-/** A link's target that ends where it ends. */
+/** Returns a link target that cannot end early. */
 const target = (link: string): string => `<${link.replace(/[<>\s]/g, encodeURIComponent)}>`;
 
 const heading = ({ name, agent, createdAt, updatedAt }: SessionHead): string =>
   `# ${plain(name ?? '') || 'Untitled chat'}\n\nWith ${plain(agent.name)}. Begun ${createdAt.toISOString()}, last used ${updatedAt.toISOString()}.\n`;
 
-/** Why an answer is shorter than it would have been. */
+/** Describes why an answer is incomplete. */
 const shortened: Partial<Record<MessageStatus, string>> = {
   STREAMING: 'still being written',
   STOPPED: 'stopped',
@@ -254,7 +256,7 @@ const shortened: Partial<Record<MessageStatus, string>> = {
   INTERRUPTED: 'interrupted',
 };
 
-/** Who said what and when, and what it rests on. The text is Markdown already. */
+/** Formats a message with its author, time and sources. Its text is already Markdown. */
 function utterance({ role, status, text, model, createdAt, citations, files }: ExportedMessage): string {
   const who = role === 'USER' ? '**User**' : `**Assistant**${model === null ? '' : ` (${plain(model)})`}`;
   const note = shortened[status] === undefined ? '' : `, ${shortened[status]}`;

@@ -44,7 +44,7 @@ async function say(
   return answer.body;
 }
 
-/** A session with so many answers, straight into the database; what is said is numbered. */
+/** Creates a session with this number of turns directly in the database. The texts are numbered. */
 async function longSession(turns: number, name: string, createdAt: Date, text = (i: number) => `Said ${i}`) {
   const { id } = await kit.prisma.chatSession.create({ data: { userId, agentId: 0, name, createdAt } });
   const [row] = await kit.booted.foundation.db.query<{ next: number }>(
@@ -82,7 +82,7 @@ describe('in JSON', () => {
     const id = first.chat_session_id;
     const { body } = await kit.rest('GET', `/api/chat/get-chat-session/${id}`, { key });
     const question = body.messages[1].message_id;
-    // The same question once more, and one that starts over.
+    // Regenerates the same question, then starts over.
     const again = await say('', { chat_session_id: id, parent_message_id: question });
     const other = await say('And then?', { chat_session_id: id, parent_message_id: null });
     const session = await exported(id);
@@ -232,7 +232,7 @@ describe('the download', () => {
   it('holds all of one’s own that are not deleted, oldest first, page by page', async () => {
     const names = Array.from({ length: 103 }, (_none, i) => `session ${String(i).padStart(3, '0')}`);
     await kit.prisma.chatSession.createMany({
-      // Three began at the same moment.
+      // Three sessions with the same creation time.
       data: names.map((name, i) => ({
         name,
         userId,
@@ -280,7 +280,7 @@ describe('the download', () => {
     const { text } = await download(`?format=markdown&session_id=${id}`);
     expect(text.match(/^Said \d+$/gm)).toHaveLength(130);
     expect(text).not.toContain('Left behind');
-    // The branch ends where a message points to what does not hang from it.
+    // The branch ends at a message that points to a message that is not its child.
     await kit.prisma.chatMessage.update({ where: { id: first + 70 }, data: { latestChildId: first + 1 } });
     const cut = await download(`?format=markdown&session_id=${id}`);
     expect(cut.text.match(/^Said \d+$/gm)).toHaveLength(70);
@@ -307,7 +307,7 @@ describe('the download', () => {
       for (;;) if ((await reader.read()).done) return 'as if it were whole';
     })().catch(() => 'broken off');
     expect(end).toBe('broken off');
-    // A fingerprint would read it all.
+    // A fingerprint would read all of it.
     await kit.prisma.chatSession.deleteMany({ where: { userId } });
   });
 
@@ -412,14 +412,14 @@ describe('refused', () => {
       expect((await refused(() => ask(id, 'JSON', token))).errors[0]?.extensions.code).toBe('NOT_FOUND');
       expect((await refused(() => download(`?session_id=${id}`, token))).status).toBe(404);
     }
-    // The owner's chat in the project, without the document that is none of the project's.
+    // The owner's chat in the project, without the document outside the project.
     const seen = await exported(owners.chat_session_id, token);
     expect(seen.messages.at(-1)).toMatchObject({ role: 'ASSISTANT', citations: [] });
     expect(JSON.stringify(seen)).not.toContain('Kettles');
     const markdown = await download(`?format=markdown&session_id=${owners.chat_session_id}`, token);
     expect(markdown.text).not.toContain('Sources');
     expect((await exported(owners.chat_session_id)).messages.at(-1)?.citations).toMatchObject([{ title: 'Kettles' }]);
-    // All of one's own: not those of the owner, and of the owner not those of the token.
+    // Each exports its own sessions only: the token none of the owner's, the owner none of the token's.
     const ids = (text: string) => (JSON.parse(text) as ExportedSession[]).map(({ id }) => id);
     expect(ids((await download('', token)).text)).toEqual([own.chat_session_id]);
     expect(ids((await download()).text)).toEqual([owners, outside, others].map((each) => each.chat_session_id));

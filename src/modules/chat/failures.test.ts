@@ -3,7 +3,7 @@ import { type Kit, startKit } from '../../../test/kit.ts';
 import { gather, jsonLines } from '../../../test/lines.ts';
 import { makeGate, type Reply } from '../../../test/model-server.ts';
 
-/** Each expects that nothing fails but what was scripted: an unhandled rejection fails the run of the tests. */
+/** Each test expects only the scripted failure: an unhandled rejection fails the test run. */
 let kit: Kit;
 let session: string;
 
@@ -54,7 +54,7 @@ describe('a provider that fails', () => {
   interface Case {
     name: string;
     replies: Reply[];
-    /** How often the model is asked. */
+    /** Number of calls to the model. */
     calls: number;
     code: string;
     error_code: string;
@@ -182,7 +182,7 @@ describe('a provider that fails', () => {
       errors: [],
     });
 
-    // The session goes on, and shows what went wrong.
+    // The session continues and shows the failure.
     expect(await whole({ chat_session_id: session, message: 'Go on' })).toMatchObject({
       body: { answer: 'You said: Go on', error_msg: null },
     });
@@ -191,7 +191,7 @@ describe('a provider that fails', () => {
       ...[null, null, message, null, message, null, message, null, message],
       ...[null, null],
     ]);
-    // Neither what the provider replied nor the key that it was called with.
+    // Neither the reply of the provider nor its key is logged.
     expect(kit.log.join('\n')).not.toContain('sk-upstream');
   });
 
@@ -208,7 +208,7 @@ describe('a provider that fails', () => {
   });
 
   it('an answer that the database does not take fails the turn, and the session goes on', async () => {
-    // More words than a text index holds, in one piece.
+    // One text with more words than a text index can hold.
     kit.model.script({ text: [Array.from({ length: 200_000 }, (_, index) => `w${index}`).join(' ')] });
     const lines = await stream({ chat_session_id: session });
     expect(lines.slice(-2)).toMatchObject([

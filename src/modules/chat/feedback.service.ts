@@ -32,7 +32,7 @@ export type FeedbackFilter = z.input<typeof Filter>;
 
 export const feedbackOrder = new ListOrder('feedback', [{ field: 'id', type: 'int', direction: 'desc' }]);
 
-/** What a stored feedback says in one word; null for one that is only a comment. */
+/** Returns the rating of a stored feedback, or null for a comment without a rating. */
 export const ratingOf = ({ positive }: Pick<Feedback, 'positive'>): FeedbackRating | null =>
   positive === null ? null : positive ? 'LIKE' : 'DISLIKE';
 
@@ -52,9 +52,12 @@ function matching(filter: FeedbackFilter): Prisma.FeedbackWhereInput {
   };
 }
 
-/** What readers think of answers: one opinion of each reader on each answer. */
+/** Creates the service for ratings of answers: one rating per reader and answer. */
 export function feedbackService(db: Database) {
-  /** Throws one and the same NOT_FOUND for what is not there, is no answer, or stands in a session of somebody else's. */
+  /**
+   * Throws the same NOT_FOUND for a missing message, a message that is not an answer, and one in a session of another
+   * user.
+   */
   async function checkRatable(principal: Principal, messageId: number): Promise<void> {
     const where = { ...visible.chatMessages(principal), id: messageId, role: 'ASSISTANT' as const };
     if ((await db.prisma.chatMessage.count({ where })) === 0) throw notFound('Chat message');
@@ -84,14 +87,14 @@ export function feedbackService(db: Database) {
           return transaction.feedback.upsert({ where, create: { messageId, userId, ...given }, update: given });
         });
       } catch (error) {
-        // The session was erased meanwhile, and the answer with it.
+        // The session and its answers were erased meanwhile.
         if (error instanceof Prisma.PrismaClientKnownRequestError && error.code === 'P2003')
           throw notFound('Chat message');
         throw error;
       }
     },
 
-    /** Takes back what the principal said of an answer, and returns whether there was anything. Throws NOT_FOUND. */
+    /** Removes the principal's rating of an answer and returns whether there was one. Throws NOT_FOUND. */
     async remove(principal: Principal, input: RemoveRatingInput): Promise<boolean> {
       const { messageId } = parse(RemoveRating, input);
       await checkRatable(principal, messageId);
@@ -99,7 +102,7 @@ export function feedbackService(db: Database) {
       return count > 0;
     },
 
-    /** Everybody's, newest first. Throws BAD_USER_INPUT. */
+    /** Returns the feedback of all users, newest first. Throws BAD_USER_INPUT. */
     async list(filter: FeedbackFilter, args: PageArgs, limit: number, query: object) {
       const page = feedbackOrder.page(args, limit);
       const where = { AND: [matching(filter), page.where] };

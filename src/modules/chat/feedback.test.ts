@@ -55,7 +55,7 @@ const stored = (messageId: number) => kit.prisma.feedback.findMany({ where: { me
 const rootOf = async (sessionId: string) =>
   (await kit.prisma.chatMessage.findFirstOrThrow({ where: { sessionId, parentId: null } })).id;
 
-/** What the graph, and then a REST client, is told of one's own feedback on a message. */
+/** Returns the caller's own feedback on a message, from GraphQL and then from REST. */
 async function told({ session, answer }: Turn, key = anna.secret, shared = false) {
   const { data, errors } = await kit.gql(
     `query ($id: UUID!, $shared: Boolean) { chatSession(id: $id, shared: $shared) { messages { nodes {
@@ -218,7 +218,7 @@ describe('rating an answer', () => {
 });
 
 describe('whose answers one rates', () => {
-  /** Both operations in both languages, at each of these messages; all answers are the same. */
+  /** Calls both operations in GraphQL and REST on each of these messages and expects identical responses. */
   async function refusesAll(ids: number[], key: string) {
     const before = await kit.fingerprint();
     for (const messageId of ids) {
@@ -252,7 +252,7 @@ describe('whose answers one rates', () => {
       [own.question, await rootOf(own.session), mine.answer, mine.question, shared.answer, deleted.answer, ...notThere],
       ben.secret,
     );
-    // Not for who may read everybody's feedback either.
+    // Also denied for callers who can read the feedback of all users.
     await refusesAll([mine.answer, shared.answer], kit.keys.ADMIN);
   });
 
@@ -286,7 +286,7 @@ describe('whose answers one rates', () => {
       expect((await remove(turn.answer, token)).data.removeChatMessageRating.removed).toBe(true);
       expect((await told(turn))[1]).toBe('dislike');
     }
-    // Without the right to read, the chats of its siblings are none of its own.
+    // Without `read:chat`, the chats of other tokens of the project are not readable.
     const blind = await createToken(one, { scopes: ['write:chat'] });
     await refusesAll([ofToken.answer, ofOwner.answer], blind);
     const ofBlind = await say('blind', {}, blind);
@@ -415,7 +415,7 @@ describe('everybody’s feedback', () => {
       key,
     );
 
-  /** Three answers with feedback on each, oldest first: of a chat, of a project's chat, of a limited key's. */
+  /** Three answers with feedback, oldest first: in a chat, in a chat of a project, in a chat of a limited key. */
   let turns: Turn[];
   beforeAll(async () => {
     await kit.prisma.feedback.deleteMany();

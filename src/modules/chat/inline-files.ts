@@ -4,25 +4,25 @@ import { acceptedTypes } from '../files/extract/kinds.ts';
 import type { Upload } from '../files/files.service.ts';
 import { plainText } from '../input.ts';
 
-/** A file that comes with a message, in it. */
+/** A file that is sent within a message. */
 export const Attachment = z.object({
   name: plainText(255),
   mediaType: plainText(255).regex(/^[\w.+-]+\/[\w.+-]+$/, 'is not a media type'),
   base64: z.base64('is not Base64'),
 });
 
-/** As clients call it that do not know better. */
+/** Clients that do not know the media type send `application/octet-stream`. */
 const mediaTypeOf = (text: string): string => {
   const type = text.toLowerCase();
   return type === 'image/jpg' ? 'image/jpeg' : type;
 };
 
-/** A name with the extension that its media type has, where it has none of its own. */
+/** Returns a name with the extension of its media type if it has none. */
 const namedAs = (name: string, mediaType: string): string =>
   /\.[^./\\]+$/.test(name) ? name : `${name || 'file'}${acceptedTypes[mediaType]?.[0] ?? ''}`;
 
 /**
- * The attachment at that place of the input as something to upload. `refusal` says why a file is not taken. Throws
+ * Returns the attachment at this position of the input as an upload. `refusal` returns why a file is rejected. Throws
  * BAD_USER_INPUT.
  */
 export function decoded(

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Kit, startKit } from '../../../test/kit.ts';
 import { parsePassages } from '../../models/passages.ts';
 
-/** A window of 2,048 tokens, of which a prompt may fill three quarters. */
+/** A context window of 2,048 tokens, three quarters of which are available for the prompt. */
 let kit: Kit;
 beforeAll(async () => {
   kit = await startKit({ scripted: true, environment: { LLM_CONTEXT_TOKENS: '2048' } });
@@ -77,7 +77,7 @@ it('a conversation of 500 long messages goes on', async () => {
 });
 
 describe('files that are too long to be given whole', () => {
-  /** About 700 tokens on one matter. */
+  /** About 700 tokens on one subject. */
   const chapter = (subject: string) => `# ${subject}\n\n${`The ${subject} is ${subject} all over. `.repeat(90)}`;
   const passages = () => parsePassages(String(kit.model.requests.at(-1)?.body.messages?.at(-1)?.content));
 

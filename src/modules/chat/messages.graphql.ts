@@ -95,7 +95,7 @@ export const ChatMessage = builder.prismaNode('ChatMessage', {
   }),
 });
 
-/** Passages as the database keeps them: JSON, in which a date is text. */
+/** Returns stored passages. They are JSON, in which a date is text. */
 const storedHits = (passages: unknown): NumberedHit[] =>
   (passages as (Omit<NumberedHit, 'updatedAt'> & { updatedAt: string | null })[]).map((hit) => ({
     ...hit,

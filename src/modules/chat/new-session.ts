@@ -11,9 +11,9 @@ import { projectForSession } from '../projects/projects.service.ts';
 import { chosenModel, modelOverrides } from './overrides.ts';
 import { createSession } from './tree.ts';
 
-/** What somebody asks of a new session. */
+/** The input for a new session. */
 export const NewSession = z.object({
-  /** 0, the built-in one, without either. */
+  /** Defaults to 0, the built-in agent, when neither is given. */
   agentId: databaseId.nullish(),
   agentSlug: z.string().nullish(),
   slug: plainText(255)
@@ -24,7 +24,7 @@ export const NewSession = z.object({
   ...modelOverrides,
 });
 
-/** An agent to chat with. Throws NOT_FOUND for one that is deleted, or that the principal may not see, or no longer. */
+/** Returns an agent for a chat. Throws NOT_FOUND for an agent that was deleted or that the principal cannot see. */
 export async function usableAgent(
   transaction: Prisma.TransactionClient,
   principal: Principal,
@@ -36,9 +36,9 @@ export async function usableAgent(
 }
 
 /**
- * A new session of the principal's own. One of a token that is confined to a project is always in that. Throws NOT_FOUND
- * for an agent that the principal cannot see and for a project of somebody else's, CONFLICT for a slug that is taken,
- * BAD_USER_INPUT for an unknown model: `at` is where the session stands in the input.
+ * Creates a session of the principal; for a project token, always in its project. Throws NOT_FOUND for an agent that
+ * the principal cannot see and for a project of another user, CONFLICT for a slug that is in use, BAD_USER_INPUT for an
+ * unknown model. `at` is the path of the session within the input.
  */
 export async function startSession(
   transaction: Prisma.TransactionClient,

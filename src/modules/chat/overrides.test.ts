@@ -4,7 +4,7 @@ import { gather, jsonLines } from '../../../test/lines.ts';
 import { nothingAsked } from '../../../test/nothing-stored.ts';
 
 let kit: Kit;
-/** Two users with nothing in common. */
+/** Two users without shared objects. */
 let key: string;
 let stranger: string;
 
@@ -61,7 +61,7 @@ const stream = async (body: object) =>
       }),
     ),
   );
-/** What the provider was asked last. */
+/** Returns the last request to the provider. */
 const asked = () => kit.model.requests.at(-1)?.body;
 
 const unchanged = <T>(work: () => Promise<T>): Promise<T> => nothingAsked(kit, work);
@@ -356,7 +356,7 @@ describe('over REST', () => {
           errors: [{ extensions: { code: 'FORBIDDEN', requiredPermissions: ['manage:chat'] } }],
         });
     }
-    // What it makes it may set from the start.
+    // A credential can set the options of a session that it creates.
     expect((await kit.prisma.chatSession.findUniqueOrThrow({ where: { id: ofLimited } })).model).toBeNull();
     const set = await create({ model: 'second' }, limited);
     expect((await kit.prisma.chatSession.findUniqueOrThrow({ where: { id: set } })).model).toBe('second');
@@ -376,7 +376,7 @@ describe('over REST', () => {
       expect(code(await unchanged(() => update(id, { model: 'second' }, token)))).toBe('NOT_FOUND');
     }
     expect(await setModel(own, 'second', token)).toMatchObject(done);
-    // The project's owner looks after all of its chats.
+    // The owner of a project manages all of its chats.
     expect(await setTemperature(own, 1, key)).toMatchObject(done);
     expect(await read(own)).toMatchObject({ model: 'second', temperature: 1 });
   });
@@ -398,7 +398,7 @@ describe('one message', () => {
     expect(
       body.messages.map(({ model_display_name }: { model_display_name: string | null }) => model_display_name),
     ).toEqual([null, null, 'second', null, 'scripted']);
-    // The session itself is set to what it was.
+    // The options of the session itself are unchanged.
     expect(await read(id)).toEqual({ model: 'my__third', temperature: 0.1, reasoningEffort: null });
   });
 

@@ -4,7 +4,7 @@ import type { Agent, ChatSession } from '../../generated/prisma/client.ts';
 import type { ChatModel, ChatModels } from '../../models/providers.ts';
 import { plainText } from '../input.ts';
 
-/** What a session, or one turn, can be set to instead of the server's own; null is that. */
+/** The model options of a session or a single turn. Null selects the server's default. */
 export const modelOverrides = {
   model: plainText(200).nullish(),
   temperature: z.number().min(0).max(2).nullish(),
@@ -12,8 +12,8 @@ export const modelOverrides = {
 };
 
 /**
- * The same models under more names: clients that know several providers write them before a model's own name, as in
- * `provider__model`. A model whose own name is written like that goes first.
+ * Adds aliases to the models: clients that know several providers put the provider before the name, as in
+ * `provider__model`. A model whose own name has this form takes precedence.
  */
 export function byAnyName(models: ChatModels): ChatModels {
   return {
@@ -29,12 +29,11 @@ export function byAnyName(models: ChatModels): ChatModels {
   };
 }
 
-/** What a session says to the model instead of its agent. */
+/** The prompts of a session, which override those of its agent. */
 type SessionPrompts = Pick<ChatSession, 'systemPrompt' | 'taskPrompt'>;
 
 /**
- * The model of the first of these, a session or an agent, that chose one which can still be chosen; the server's own
- * where none did.
+ * Returns the model of the first session or agent in the list that selects a configured model, or the server's default.
  */
 export function modelOf(models: ChatModels, ...choosers: readonly { model: string | null }[]): ChatModel {
   for (const { model } of choosers) {
@@ -44,14 +43,14 @@ export function modelOf(models: ChatModels, ...choosers: readonly { model: strin
   return models.default;
 }
 
-/** An agent as it speaks in a session that may have prompts of its own. */
+/** Returns an agent with the prompts of a session applied. */
 export const promptedBy = (agent: Agent, { systemPrompt, taskPrompt }: SessionPrompts): Agent => ({
   ...agent,
   systemPrompt: systemPrompt ?? agent.systemPrompt,
   taskPrompt: taskPrompt ?? agent.taskPrompt,
 });
 
-/** The model that an input, or what is at `at` in it, names. Throws BAD_USER_INPUT that names the field and lists the choices. */
+/** Returns the model with this name. Throws BAD_USER_INPUT that names the field at `at` and lists the choices. */
 export function chosenModel(models: ChatModels, name: string, at = ['input']): ChatModel {
   const model = models.find(name);
   if (!model) throw badInput([...at, 'model'], `is not one of ${models.names.join(', ')}`);

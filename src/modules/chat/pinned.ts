@@ -5,15 +5,15 @@ import type { Database } from '../../store/database.ts';
 import type { Hit } from '../knowledge/retrieval.ts';
 import { sizeOf } from './prompt.ts';
 
-/** A document that a turn is given whole, before it has a number. */
+/** A document that a turn includes in full, before it is numbered. */
 export type Pinned = Hit;
 
-/** Between passages that do not touch stood white space, which no passage has. */
+/** Passages that are not adjacent were separated by whitespace, which passages do not contain. */
 const between = (gap: number): string => (gap > 1 ? '\n\n' : gap === 1 ? '\n' : '');
 
 /**
- * The text of a document out of its passages, in their order: what two of them have in common stands there once. White
- * space between passages is a line end, or an empty line.
+ * Joins the passages of a document in order and removes their overlap. Whitespace between passages becomes a line break
+ * or an empty line.
  */
 export function joinChunks(chunks: readonly Pick<Chunk, 'section' | 'start' | 'end' | 'text'>[]): string {
   let text = '';
@@ -42,8 +42,8 @@ const columns = {
 } as const satisfies Prisma.DocumentSelect;
 
 /**
- * An agent's pinned documents that the principal may read, oldest first, each of which fits into what is left of `room`,
- * in tokens; in a turn of a project none of another project's. What does not fit is found by searches, as any document.
+ * Returns the agent's pinned documents that the principal can read, oldest first, as far as they fit into `room`
+ * tokens; in a turn of a project, no documents of another project. Documents that do not fit are found by search.
  */
 export async function pinnedDocuments(
   db: Database,
@@ -61,7 +61,7 @@ export async function pinnedDocuments(
     orderBy: { id: 'asc' },
     select: columns,
   });
-  // By the sizes that are known: what cannot fit is not fetched.
+  // The sizes are known, so that documents that cannot fit are not loaded.
   let known = room;
   const promising = documents.filter(({ tokenCount }) => {
     const fits = tokenCount <= known;

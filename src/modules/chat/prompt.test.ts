@@ -84,7 +84,7 @@ const pack = (parts: Partial<PromptParts>) => {
     history: texts.slice(0, -1),
     sources: parsePassages(last),
     passages: parsePassages(last).map(({ number }) => number),
-    /** By their first byte. */
+    /** Identified by their first byte. */
     images: (contents.at(-1) ?? []).flatMap((part) => ('image' in part ? (part.image ?? []) : [])),
   };
 };
@@ -147,7 +147,9 @@ describe('the last message', () => {
 
 describe('in a small window', () => {
   const agent = agentWith({ replaceBaseSystemPrompt: true, systemPrompt: 's'.repeat(40) });
-  /** 10 tokens of instructions, 10 of question; each passage 11, each utterance 10. A quarter is the answer's. */
+  /**
+   * 10 tokens of instructions, 10 of question, 11 per passage, 10 per message. A quarter is reserved for the answer.
+   */
   const parts = {
     agent,
     question: 'q'.repeat(40),
@@ -188,7 +190,7 @@ const cutMark = '\n[The rest of this file does not fit.]';
 
 describe('files and images', () => {
   const bare = agentWith({ replaceBaseSystemPrompt: true });
-  /** A window with room for so many tokens beside the question of one. */
+  /** A context window with this many tokens besides a question of one token. */
   const into = (tokens: number, parts: Partial<PromptParts>) =>
     pack({ agent: bare, ...parts, contextWindow: Math.ceil((tokens + 1) / 0.75) });
 
@@ -253,7 +255,7 @@ describe('files and images', () => {
     expect(at(room(4))).toEqual(['image 1', 'f', 'h', 'a']);
     expect(at(room(5))).toEqual(['image 1', 'image 2', 'f', 'h', 'a']);
     expect(at(room(6))).toEqual(['image 1', 'image 2', 'f', 'h', 'e', 'a']);
-    // Where no image fits, what is smaller may.
+    // When an image does not fit, a smaller one can.
     expect(at(300)).toEqual(['f', 'h', 'a']);
   });
 
@@ -343,7 +345,7 @@ it('packs anything into any window without failing, and never more than its shar
         expect(system).toContain(systemPrompt);
         const must = [parts.additionalContext, ...parts.notes, parts.question, taskPrompt].filter(Boolean).join('\n\n');
         expect(last.endsWith(must)).toBe(true);
-        // Images, passages and earlier files from the front, history from the back, all without a gap.
+        // Images, passages and earlier files are kept from the start, history from the end, all without gaps.
         const numbers = sources.map(({ number }) => number);
         const found = numbers.filter((number) => number > first);
         expect(found).toEqual(found.map((_, index) => first + index + 1));
@@ -351,7 +353,7 @@ it('packs anything into any window without failing, and never more than its shar
         expect(before).toEqual(before.map((_, index) => own.length + index + 1));
         expect(packed.images).toEqual(packed.images.map((_, index) => index + 1));
         expect(history).toEqual(parts.history.slice(parts.history.length - history.length).map(({ text }) => text));
-        // Every source is a file or a passage, whole or with the mark behind what fitted.
+        // Every source is a file or a passage, in full or cut with the marker.
         const given = [...own, ...earlier, ...(texts ?? [])];
         for (const { number, text } of sources) {
           const whole = given[number - 1] ?? '';

@@ -5,7 +5,7 @@ import { estimateTokens, imageTokens } from '../../models/tokens.ts';
 import { cutText } from '../../unicode.ts';
 import type { NumberedHit } from './events.ts';
 
-/** A message of the conversation so far. */
+/** A message of the conversation. */
 export interface Utterance {
   role: 'user' | 'assistant';
   text: string;
@@ -17,10 +17,10 @@ const base =
   'number of a passage in brackets, like [1], right behind each statement that rests on it. If they do not answer the ' +
   'question, say so.';
 
-/** The share of the model's window that the prompt may fill; the rest is for the answer. */
+/** Share of the context window that the prompt can use; the rest is reserved for the answer. */
 const promptShare = 0.75;
 
-/** What is said to the model before all else. */
+/** Returns the system prompt. */
 function system(agent: Agent, projectInstructions: string | null, now: Date): string {
   return [
     agent.replaceBaseSystemPrompt ? '' : base,
@@ -32,7 +32,7 @@ function system(agent: Agent, projectInstructions: string | null, now: Date): st
     .join('\n\n');
 }
 
-/** A file that was given to a message, and has text. */
+/** A file of a message that has text. */
 export type FileSource = Pick<NumberedHit, 'number' | 'title' | 'link' | 'text'>;
 
 export interface Image {
@@ -43,30 +43,33 @@ export interface Image {
 
 export interface PromptParts {
   agent: Agent;
-  /** What is said to the model in every chat of the project. */
+  /** The instructions of the project for all of its chats. */
   projectInstructions: string | null;
   history: readonly Utterance[];
   question: string;
-  /** The files that came with the question. */
+  /** The files of the question. */
   files?: readonly FileSource[];
-  /** The files that came with earlier questions, newest first. */
+  /** The files of earlier questions, newest first. */
   earlierFiles?: readonly FileSource[];
-  /** What the model is told of files that it does not get: those that could not be read, images that it cannot see. */
+  /**
+   * Notes for the model about files that it does not receive: files that cannot be read, images that it does not
+   * support.
+   */
   notes?: readonly string[];
-  /** The images that came with the question. */
+  /** The images of the question. */
   images?: readonly Image[];
-  /** Those that came with earlier questions, newest first. */
+  /** The files of earlier questions, newest first. */
   earlierImages?: readonly Image[];
-  /** null: this turn did not search. */
+  /** Null when this turn did not search. */
   hits: readonly NumberedHit[] | null;
-  /** Said to the model with this turn, and not kept. */
+  /** Sent to the model with this turn, and not stored. */
   additionalContext: string | null;
   contextWindow: number;
 }
 
 /**
- * Tokens that the model's window has left for everything that varies: what was asked, files, passages, history. What the
- * agent and the project say to it is always there.
+ * Returns the tokens available for the variable parts of a prompt: question, files, passages and history. The
+ * instructions of the agent and the project are always included.
  */
 export function promptRoom(
   { agent, projectInstructions, contextWindow }: Pick<PromptParts, 'agent' | 'projectInstructions' | 'contextWindow'>,
@@ -75,23 +78,23 @@ export function promptRoom(
   return Math.floor(contextWindow * promptShare) - estimateTokens(system(agent, projectInstructions, now));
 }
 
-/** What is asked, as far as it cannot be left out. */
+/** Returns the part of the question that is always included. */
 const asked = ({ agent, question, additionalContext, notes }: PromptParts): string =>
   [additionalContext, ...(notes ?? []), question, agent.taskPrompt].filter(Boolean).join('\n\n');
 
-/** Tokens that a source takes in a prompt. */
+/** Returns the tokens that a source uses in a prompt. */
 export const sizeOf = ({ title, link, text }: Omit<FileSource, 'number'>): number =>
   estimateTokens(text) + estimateTokens(title) + estimateTokens(link ?? '');
 
-/** Stands where the rest of a file was cut off. */
+/** Marks where a file was cut. */
 const cutMark = '\n[The rest of this file does not fit.]';
-/** The least of a file that is worth a place, in tokens. */
+/** Minimum tokens of a file; a shorter excerpt is omitted. */
 const leastOfFile = 50;
 
-/** So many tokens of a text from its beginning, and a mark that more was there. */
+/** Returns the start of a text, up to this number of tokens, with a mark that it was cut. */
 export const beginning = (text: string, tokens: number): string => cutText(text, tokens * 4) + cutMark;
 
-/** A file with as much of its text as fits into so many tokens; null when that is next to nothing. */
+/** Returns a file with as much of its text as fits into this number of tokens, or null when too little fits. */
 function fitted(file: FileSource, room: number): FileSource | null {
   if (sizeOf(file) <= room) return file;
   const tokens = room - sizeOf({ ...file, text: cutMark });
@@ -99,18 +102,18 @@ function fitted(file: FileSource, room: number): FileSource | null {
 }
 
 /**
- * Packs a turn into the model's window, in this order of precedence:
- * 1. the agent's and the project's instructions, additional context and the question, which are always there whole;
- * 2. the images and files of the question: files that do not fit together are each cut to a fair share;
- * 3. passages from the best down, as far as each fits;
- * 4. history from the newest back, without a gap;
- * 5. images and files of earlier questions, newest first, the last that fits cut.
- * So a long conversation loses its beginning and never fails.
+ * Packs a turn into the context window, in this order of precedence:
+ * 1. the instructions of the agent and the project, additional context and the question, always in full;
+ * 2. the images and files of the question; files that do not fit together are each cut to a fair share;
+ * 3. passages from the highest score down, as far as each fits;
+ * 4. history from the newest message back, without gaps;
+ * 5. images and files of earlier questions, newest first; the last one that fits is cut.
+ * A long conversation loses its oldest messages and never fails.
  */
 export function packPrompt(
   parts: PromptParts,
   now = new Date(),
-): { system: string; messages: ModelMessage[] /** About how many it has. */; tokens: number } {
+): { system: string; messages: ModelMessage[] /** Estimated number of tokens. */; tokens: number } {
   const fixed = asked(parts);
   let left = promptRoom(parts, now) - estimateTokens(fixed);
   const sources: FileSource[] = [];
@@ -129,7 +132,7 @@ export function packPrompt(
     }
   };
   show(parts.images);
-  // The shortest first: what they leave of their share is for the longer ones.
+  // Shortest first: the unused part of their share is available to longer ones.
   const bySize = [...(parts.files ?? [])].sort((a, b) => sizeOf(a) - sizeOf(b));
   bySize.forEach((file, index) => {
     const share = fitted(file, Math.floor(left / (bySize.length - index)));
@@ -164,5 +167,5 @@ export function packPrompt(
   };
 }
 
-/** Whether what cannot be left out fits into the model's window. */
+/** Returns whether the parts that are always included fit the context window. */
 export const fits = (parts: PromptParts): boolean => estimateTokens(asked(parts)) <= promptRoom(parts);

@@ -4,17 +4,20 @@ import { gather, jsonLines } from '../../../test/lines.ts';
 import { type Gate, makeGate } from '../../../test/model-server.ts';
 import { type Chance, seeded } from '../../../test/seeded.ts';
 
-/** Many readers of many runs at once: each gets everything, once, in order, however often it drops and comes back. */
+/**
+ * Many readers of many runs at the same time: each receives every event exactly once and in order, however often it
+ * disconnects and resumes.
+ */
 let kit: Kit;
 
 beforeAll(async () => {
-  // No run is given up, however slow the machine.
+  // No run times out, even on a slow machine.
   kit = await startKit({ scripted: true, environment: { LLM_SILENCE_SECONDS: '600', TURN_SECONDS: '600' } });
 });
 afterAll(() => kit?.close());
 
 const readersOfRun = 10;
-/** As many as one user may have under way. */
+/** The maximum number of concurrent runs of a user. */
 const runsAtOnce = 20;
 
 interface Run {
@@ -22,11 +25,11 @@ interface Run {
   runId: string;
   messageId: number;
   gate: Gate;
-  /** What its model says, piece by piece. */
+  /** The deltas of its model. */
   pieces: string[];
 }
 
-/** Starts a turn whose model waits before each piece, and leaves it to itself. */
+/** Starts a turn whose model waits before each delta, and does not read it. */
 async function startRun(name: string, chance: Chance): Promise<Run> {
   const gate = makeGate();
   const pieces = Array.from({ length: 12 + chance.below(12) }, (_, piece) => `${name}.${piece}\n`);
@@ -41,20 +44,23 @@ async function startRun(name: string, chance: Chance): Promise<Run> {
   );
   const [{ chat_session_id: sessionId }, ids] = await gather(lines, (line) => line.user_message_id !== undefined);
   await lines.return();
-  // Scripted answers go to models in the order in which they are asked.
+  // The model server returns scripted answers in the order of the requests.
   await until(() => kit.model.requests.length > asked);
   const { id: runId } = await kit.prisma.run.findFirstOrThrow({ where: { sessionId } });
   return { sessionId, runId, messageId: ids.reserved_assistant_message_id, gate, pieces };
 }
 
-/** An event, or a line. */
+/** An event, or a line of a stream. */
 interface Item {
   index?: number;
   text?: string;
   obj?: { type: string; content?: string };
 }
 
-/** How a run is read from an index on, which counts what the reader has. Leaving early ends the connection. */
+/**
+ * A way to read a run from an index, with the number of items that the reader already has. Leaving early closes the
+ * connection.
+ */
 interface Road {
   open(run: Run, from: number): AsyncGenerator<Item>;
   text(item: Item): string;
@@ -94,19 +100,19 @@ const roads: Record<'graphql' | 'rest', Road> = {
 interface Reader {
   run: Run;
   road: keyof typeof roads;
-  /** What it read, over all of its connections. */
+  /** The items read over all of its connections. */
   items: unknown[];
-  /** How many pieces of the answer these hold. */
+  /** The number of deltas of the answer among them. */
   pieces: number;
   drops: number;
   done: Promise<void>;
 }
 
-/** Reads a run to its end, dropping its connection as soon as it has so many items. */
+/** Reads a run to its end, and disconnects after these numbers of items. */
 function startReader(run: Run, road: keyof typeof roads, dropAt: number[]): Reader {
   const { open, text } = roads[road];
   const reader: Reader = { run, road, items: [], pieces: 0, drops: 0, done: Promise.resolve() };
-  /** Whether the run is over; not when the connection was dropped. */
+  /** Returns whether the run ended; false after a disconnect. */
   async function connect(): Promise<boolean> {
     for await (const item of open(run, reader.items.length)) {
       reader.items.push(item);
@@ -129,7 +135,7 @@ it('200 readers of 20 runs get the whole of their run, each event once', { timeo
   for (let run = 0; run < runsAtOnce; run++) runs.push(await startRun(`run ${run}`, chance));
   const readers = runs.flatMap((run) =>
     Array.from({ length: readersOfRun }, (_, reader) => {
-      // Half of them drop, up to four times, at any place before the end.
+      // Half of the readers disconnect up to four times, at random positions before the end.
       const dropAt =
         reader < readersOfRun / 2 ? [] : chance.several(1 + chance.below(4), run.pieces.length + 3).map((at) => at + 1);
       return startReader(run, reader % 2 === 0 ? 'graphql' : 'rest', dropAt);
@@ -144,7 +150,8 @@ it('200 readers of 20 runs get the whole of their run, each event once', { timeo
     said.set(run, pieces);
     run.gate.release();
     if (pieces === run.pieces.length) speaking = speaking.filter((each) => each !== run);
-    // Now and then all that was said has been read by all: then a reader drops where the run stands, and else behind it.
+    // Sometimes all readers catch up, so that a reader disconnects at the current end of the run and not only behind
+    // it.
     if (chance.below(4) > 0) continue;
     await Promise.race([all, until(() => readers.every((reader) => reader.pieces >= (said.get(reader.run) ?? 0)))]);
   }

@@ -12,7 +12,7 @@ const WhichRun = z
   .object({
     runId: z.guid().nullish(),
     sessionId: z.guid().nullish(),
-    /** What is below 0 is the beginning. */
+    /** A negative index reads from the start. */
     from: z
       .int()
       .transform((index) => Math.max(index, 0))
@@ -23,9 +23,12 @@ const WhichRun = z
     path: ['runId'],
   });
 
-/** Whoever reads a run, or stops it: any number of them, and none that it belongs to. */
+/**
+ * Creates the service through which clients read and stop runs. A run can have any number of readers and belongs to
+ * none of them.
+ */
 export function runReaders(db: Database, knowledge: KnowledgeService, runs: Runs, revocations: Revocations) {
-  /** An event as another reader than the one who asked may see it: none for the citation of a hidden document. */
+  /** Returns an event as another reader can see it: citations of documents that the reader cannot read are removed. */
   async function knownTo(principal: Principal, event: IndexedEvent): Promise<IndexedEvent[]> {
     if (event.type === 'citation') {
       const known = await knowledge.readable(principal, [event.documentId]);
@@ -42,7 +45,7 @@ export function runReaders(db: Database, knowledge: KnowledgeService, runs: Runs
   }
 
   return {
-    /** Stops what a session of the caller's is saying; what was said is kept. Returns whether anything was. */
+    /** Stops the running answer of a session of the caller and keeps its text. Returns whether there was one. */
     async stop(principal: Principal, sessionId: string): Promise<boolean> {
       const where = { ...visible.chatSessions(principal), id: sessionId };
       if ((await db.prisma.chatSession.count({ where })) === 0) throw notFound('Chat session');
@@ -52,9 +55,9 @@ export function runReaders(db: Database, knowledge: KnowledgeService, runs: Runs
     },
 
     /**
-     * A run of a session that the caller may read, under way or just over, and from which event on: a run by its id, or
-     * what a session is saying or said last. Throws NOT_FOUND, and BAD_USER_INPUT for a `from` that is more than the
-     * events so far; as many wait for the next one.
+     * Returns an active or recently finished run of a readable session and the index to read from: a run by ID, or the
+     * last run of a session. Throws NOT_FOUND, and BAD_USER_INPUT when `from` is greater than the number of events so
+     * far; an equal value waits for the next event.
      */
     async find(principal: Principal, which: z.input<typeof WhichRun>): Promise<{ run: ActiveRun; from: number }> {
       demand(principal, 'read:chat');
@@ -67,9 +70,9 @@ export function runReaders(db: Database, knowledge: KnowledgeService, runs: Runs
     },
 
     /**
-     * What a reader sees of a run, from an event on, until it ends or the reader goes: of a run of somebody else's,
-     * without the documents that are not the reader's. Throws UNAUTHENTICATED at the moment at which the reader's
-     * credential dies, NOT_FOUND when its chat leaves the project that the reader is confined to.
+     * Yields the events of a run from an index until it ends or the reader disconnects. In a run of another user,
+     * removes documents that the reader cannot read. Throws UNAUTHENTICATED when the reader's credential ends, and
+     * NOT_FOUND when the chat leaves the project that the reader is restricted to.
      */
     async *read(
       principal: Principal,

@@ -8,7 +8,10 @@ import { plainText } from '../input.ts';
 import { projectForSession } from '../projects/projects.service.ts';
 import { createClientSession } from './tree.ts';
 
-/** A chat by names: a thread of an agent, or one’s own chat with it, the unnamed one or that of a client’s session. */
+/**
+ * Locates a chat without its ID: a thread of an agent, or the caller's own chat with the agent, either the unnamed one
+ * or that of a client session.
+ */
 export const ChatReference = z
   .object({
     agentSlug: z.string(),
@@ -24,22 +27,21 @@ export type ChatReferenceInput = z.input<typeof ChatReference>;
 type Reference = z.output<typeof ChatReference>;
 type Reading = Pick<Prisma.TransactionClient, 'agent' | 'chatSession'>;
 
-/** How a session of one’s own that is no thread is told from the others with its agent. */
+/** Returns the key that distinguishes the caller's own chats with an agent that are not threads. */
 const clientKeyOf = ({ credential }: Principal, { clientSessionId }: Reference): string => {
   if (clientSessionId == null) return '';
   return `${credential.kind === 'EMBED' ? 'embed' : 'session'}:${clientSessionId}`;
 };
 
-/** A thread by its slug, or by its id where it has none. */
+/** Selects a thread by its slug, or by its ID when it has no slug. */
 function threadWhere(agent: Agent, threadSlug: string): Prisma.ChatSessionWhereInput {
   const byId = z.uuid().safeParse(threadSlug).success ? [{ slug: null, id: threadSlug }] : [];
   return { agentId: agent.id, clientKey: null, OR: [{ slug: threadSlug }, ...byId] };
 }
 
 /**
- * The agent of a reference, and the session that the principal may write to; null where that is the principal's own and
- * nothing was said in it yet. Throws NOT_FOUND for an agent that the principal cannot use, and for a thread that is not
- * there.
+ * Returns the agent of a locator and the session that the principal can write to, or null for an own session without
+ * messages. Throws NOT_FOUND for an agent that the principal cannot use and for an unknown thread.
  */
 export async function findChat(
   db: Reading,
@@ -57,7 +59,7 @@ export async function findChat(
     ? null
     : await db.chatSession.findFirst({
         where: { AND: [visible.chatSessions(principal), threadWhere(agent, threadSlug)] },
-        // An id goes before a slug that somebody made to look like it.
+        // An ID takes precedence over a slug with the same text.
         orderBy: { slug: { sort: 'asc', nulls: 'first' } },
       });
   if (!session) throw notFound('Chat session');
@@ -65,8 +67,8 @@ export async function findChat(
 }
 
 /**
- * The session of a reference, made where it is the principal's own and not there yet: of those who make it at once, one
- * does, and the others find it. Throws NOT_FOUND as {@link findChat} does.
+ * Returns the session of a locator and creates the caller's own session if it does not exist. Of several concurrent
+ * callers, one creates it and the others find it. Throws NOT_FOUND like {@link findChat}.
  */
 export async function openChat(
   transaction: Prisma.TransactionClient,
@@ -89,7 +91,7 @@ export async function openChat(
   return { agent, session: other, created: false };
 }
 
-/** Which session an input is about: by its id, or by a reference. Throws BAD_USER_INPUT unless it is exactly one. */
+/** Requires that an input locates its session in exactly one way. Throws BAD_USER_INPUT. */
 export function oneSession({ sessionId, chat }: { sessionId?: unknown; chat?: unknown }): void {
   if ((sessionId == null) === (chat == null))
     throw badInput(['input', sessionId == null ? 'sessionId' : 'chat'], 'give either sessionId or chat');

@@ -3,11 +3,11 @@ import type { ChatMessage, Prisma } from '../../generated/prisma/client.ts';
 import type { Database } from '../../store/database.ts';
 import type { KnowledgeService } from '../knowledge/knowledge.service.ts';
 
-/** What a message keeps as JSON of the documents it was given and those it cites. */
+/** The JSON that a message stores about its passages and citations. */
 type References = Pick<ChatMessage, 'passages' | 'citations'>;
 type Message = References & Pick<ChatMessage, 'sessionId'>;
 
-/** Which documents a message may name, and whether it may name all of them. */
+/** The documents that a message can name, and whether it can name all of them. */
 interface Known {
   ownSessions: ReadonlySet<string>;
   documents: ReadonlySet<string>;
@@ -17,16 +17,16 @@ const documentsOf = (references: Prisma.JsonValue) => references as { documentId
 const named = ({ passages, citations }: References): string[] =>
   [...documentsOf(passages), ...documentsOf(citations)].map(({ documentId }) => documentId);
 
-/** The files that a message was given: whoever takes one back, or deletes it, takes back what stands of it here. */
+/** Returns the files of a message. Removing or deleting a file also removes its text here. */
 const filesOf = ({ passages }: References): string[] =>
   documentsOf(passages)
     .filter(({ source }) => source === 'user_file')
     .map(({ documentId }) => documentId);
 
 /**
- * What messages say of documents, as their reader may see it: in a session of one's own everything but files that one
- * may no longer read; in another's, and for a token that is confined to a project, what the reader may read. Two
- * statements for all the messages that a request asks about at once.
+ * Creates a loader for the passages and citations of messages as their reader can see them: in an own session, all of
+ * them except files that the reader can no longer read; in a session of another user, or for a project token, only
+ * documents that the reader can read. Uses two statements for all messages of a request.
  */
 export function messageReferences(db: Database, knowledge: KnowledgeService) {
   const gathering = new WeakMap<Principal, { messages: Message[]; known: Promise<Known> }>();

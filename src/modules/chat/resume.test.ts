@@ -4,12 +4,12 @@ import { gather, jsonLines } from '../../../test/lines.ts';
 import { makeGate, type TextReply } from '../../../test/model-server.ts';
 import { ActiveRun, FinishedRuns } from './runs.ts';
 
-/** Readers that leave a run and come back to it, by GraphQL and by REST, and whoever stops it. */
+/** Readers that leave a run and resume it, by GraphQL and REST, and clients that stop it. */
 let kit: Kit;
 
 beforeAll(async () => {
   kit = await startKit({ scripted: true });
-  // The server's own pages would be found too.
+  // The pages of the server would be found too.
   await kit.prisma.document.deleteMany();
   await kit.ingest('Teapots', 'A teapot holds a litre of tea.', {
     id: 'teapots',
@@ -43,7 +43,7 @@ const live = (body: object, { key, signal }: Options = {}): Promise<Response> =>
     ...(signal && { signal }),
   });
 
-/** The lines of a text, each with its end. */
+/** Returns the lines of a text with their line breaks. */
 const linesOf = (text: string): string[] => text.match(/[^\n]*\n/g) ?? [];
 const isDelta = ({ obj }: { obj?: { type: string } }) => obj?.type === 'message_delta';
 
@@ -64,7 +64,7 @@ const eventFields = `__typename
 const runDocument = `subscription ($runId: UUID, $sessionId: UUID, $from: Int) {
   chatRun(runId: $runId, sessionId: $sessionId, from: $from) { ${eventFields} } }`;
 
-/** The events of a run. Throws the first error, with its code. */
+/** Yields the events of a run. Throws the first error, with its code. */
 async function* chatRun(variables: object, key = kit.keys.BASIC, signal?: AbortSignal) {
   for await (const { data, errors } of kit.subscribe(runDocument, variables, key, signal)) {
     if (errors) throw Object.assign(new Error(errors[0].message), errors[0].extensions);
@@ -79,8 +79,8 @@ async function createSession(key = kit.keys.BASIC, body: object = {}): Promise<s
 }
 
 /**
- * A session whose model has said `said` pieces of its answer and waits, as one reader of the live stream saw it. Of none
- * nothing is saved meanwhile either.
+ * Returns a session whose model has sent `said` deltas of its answer and waits, together with what a reader of the live
+ * stream received. With none, nothing is saved meanwhile.
  */
 async function underWay(reply: TextReply, said: number, key = kit.keys.BASIC) {
   const session = await createSession(key);
@@ -91,13 +91,13 @@ async function underWay(reply: TextReply, said: number, key = kit.keys.BASIC) {
   for (let piece = 0; piece < said; piece++) gate.release();
   const lines = await gather(reading, ({ reserved_assistant_message_id: id }) => id !== undefined);
   for (let piece = 0; piece < said; piece++) lines.push(...(await gather(reading, isDelta)));
-  // From here on nothing is written until the model speaks.
+  // Nothing is written from here on until the model responds.
   await until(() => kit.model.requests.length > asked);
   const { id: runId, messageId } = await kit.prisma.run.findFirstOrThrow({ where: { sessionId: session } });
   return { session, gate, reading, lines, runId, messageId };
 }
 
-/** A session that has answered, and the text of its live stream. */
+/** Returns a session with a completed answer and the text of its live stream. */
 async function over(reply: TextReply | { status: number }, body: object = {}, key = kit.keys.BASIC) {
   kit.model.script(reply);
   const text = await (await live(body, { key })).text();
@@ -105,7 +105,7 @@ async function over(reply: TextReply | { status: number }, body: object = {}, ke
   return { session: sessionId, runId, text };
 }
 
-/** What a refused resumption says, by REST and by GraphQL. */
+/** Returns the responses to a denied resumption, by REST and by GraphQL. */
 async function refusals(session: string, key: string) {
   const response = await resume(session, 0, { key });
   const { code } = await gather(chatRun({ sessionId: session }, key)).catch((error) => error);
@@ -152,7 +152,7 @@ describe('the lines of a run, cut anywhere and put together again', () => {
     gone.abort();
     await expect(first.next()).rejects.toThrow('abort');
 
-    // Nothing of it is left to send: this one waits, and so does one that is said to have more than there is.
+    // Nothing is left to send: this reader waits, and so does one whose cursor is beyond the end.
     const second = await resume(session, read.length);
     expect(second.status).toBe(200);
     const ahead = resume(session, read.length + 1);
@@ -198,7 +198,7 @@ describe('a run by its session', () => {
     await over({ text: ['Next'] }, { chat_session_id: sessionId });
     const next = await gather(chatRun({ sessionId }));
     expect(next.map(({ text }) => text ?? '').join('')).toBe('Next');
-    // The one before it is still known by its own id.
+    // The previous run is still available by its own ID.
     expect(await gather(chatRun({ runId }))).toEqual(replayed);
   });
 
@@ -262,7 +262,7 @@ describe('who may not read a run', () => {
   };
   const post = async (path: string, body: object, key: string) => (await kit.rest('POST', path, { body, key })).body;
 
-  /** A project of that key's, and a token that is confined to it. */
+  /** Creates a project of the key and a token that is restricted to it. */
   async function projectToken(key: string) {
     const { id } = await post('/api/user/projects/create?name=readers', {}, key);
     const { data } = await kit.gql(
@@ -288,7 +288,7 @@ describe('who may not read a run', () => {
       [deleted, kit.keys.BASIC],
     ] as const)
       expect(await refusals(id, key)).toEqual(missing);
-    // Nor does a cursor that cannot be tell anything.
+    // An invalid cursor reveals nothing either.
     expect((await resume(session, 999, { key: kit.keys.ADMIN })).status).toBe(404);
     await expect(gather(chatRun({ sessionId: session, from: 999 }, kit.keys.ADMIN))).rejects.toMatchObject({
       code: 'NOT_FOUND',
@@ -305,7 +305,7 @@ describe('who may not read a run', () => {
       const { session, gate, reading } = await underWay({ text: ['Said ', 'once'] }, 0, key);
       const before = await kit.fingerprint();
       expect(await refusals(session, key)).toEqual(refused);
-      // Before anything is looked for.
+      // Denied before anything is looked up.
       expect(await refusals(nowhere, key)).toEqual(refused);
       expect((await resume(session, 'x', { key })).status).toBe(403);
       expect(await kit.fingerprint()).toBe(before);
@@ -397,7 +397,7 @@ describe('stopping', () => {
     const subscribed = [chatRun({ runId }), chatRun({ sessionId: session })];
     for (const each of subscribed) await gather(each, ({ text }) => text === 'two ');
     const hungUp = kit.model.nextAbort();
-    // By another credential of the same user, spelt as some clients do.
+    // With another credential of the same user, in the spelling of some clients.
     const pat = await kit.createPat(kit.keys.BASIC, { scopes: ['write:chat', 'read:chat'] });
     expect(await stop(session.toUpperCase(), pat.secret)).toBe(true);
     await hungUp;
@@ -414,7 +414,7 @@ describe('stopping', () => {
       },
     );
 
-    // Over is over: nothing to stop, nothing to change, and the same end for who comes back.
+    // A completed run cannot be stopped or changed, and a reader that returns sees the same end.
     const before = await kit.fingerprint();
     expect(await stop(session)).toBe(false);
     const again = await kit.rest('POST', `/api/chat/stop-chat-session/${session}`, { key: kit.keys.BASIC });
@@ -462,7 +462,7 @@ describe('stopping', () => {
 });
 
 describe('silence', () => {
-  /** Without a socket in between, which would need the timers that stand still. */
+  /** In process, without a socket, which would need the timers that are frozen. */
   const inProcess = async (path: string, init: RequestInit = {}): Promise<Response> =>
     kit.booted.fetch(
       new Request(`${kit.url}${path}`, { ...init, headers: { ...headers(), ...(init.headers as object) } }),
@@ -488,7 +488,7 @@ describe('silence', () => {
   it('is broken every 12 seconds for who subscribes', async () => {
     const { session, gate, reading } = await underWay({ text: ['One ', 'two'] }, 1);
     vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
-    // Yoga pings more often where this says that it is tested.
+    // Yoga sends pings more often when NODE_ENV is `test`.
     vi.stubEnv('NODE_ENV', 'production');
     const response = await inProcess('/graphql', {
       method: 'POST',
@@ -518,7 +518,7 @@ describe('silence', () => {
 });
 
 describe('what is kept of runs that are over', () => {
-  /** A run that said so many characters, and is over. */
+  /** Returns a completed run with this number of characters. */
   function finished(id: string, characters: number): ActiveRun {
     const run = new ActiveRun(id, `session of ${id}`, 'user', 1);
     const end = { type: 'stopped', reason: 'FINISHED' } as const;
@@ -583,7 +583,7 @@ describe('what is kept of runs that are over', () => {
     const run = await until(() => runs.lastOf(first.session));
     const reading = run.read(0);
     await reading.next();
-    // As many as are kept, from one who did nothing but fill the memory.
+    // As many runs as are kept, from a user who fills the memory.
     for (let other = 0; other < 1000; other++) runs.start(finished(`other ${other}`, 100), async () => {});
     await until(() => runs.get(run.id) === undefined);
     expect(runs.lastOf(first.session)).toBeUndefined();
@@ -596,7 +596,7 @@ describe('what is kept of runs that are over', () => {
     ]);
     expect((await resume(first.session, 0)).status).toBe(404);
     await expect(gather(chatRun({ runId: first.runId }))).rejects.toMatchObject({ code: 'NOT_FOUND' });
-    // Those that came last are there.
+    // The newest runs are kept.
     expect(runs.get('other 999')?.ended).toBe(true);
   });
 });

@@ -98,7 +98,7 @@ it('a turn that begins at the same time finds its session, or none; it never los
   for (const code of codes) expect(['NOT_FOUND', 'CONFLICT']).toContain(code);
 });
 
-/** A database of an earlier start, in which these chats were last used so many days ago. */
+/** Creates the database of an earlier start in which these chats were last used this number of days ago. */
 async function leftBehind(chats: Record<string, number>) {
   const own = await ownDatabase();
   const db = await openDatabase(own.options);

@@ -7,10 +7,10 @@ import { interruptedMessage } from './turn-failure.ts';
 /** Why a run was aborted that a shutdown cut off. */
 const shutdown = Symbol('shutdown');
 
-/** How many answers one user may have under way at once. */
+/** Maximum number of concurrent answers of one user. */
 export const maxRunsPerUser = 20;
 
-/** One turn under way, or just over: its events, whoever reads them. It does not belong to any connection. */
+/** An active or recently finished turn with its events, independent of any connection. */
 export class ActiveRun {
   private readonly events: IndexedEvent[] = [];
   private readonly waiting = new Set<() => void>();
@@ -24,11 +24,11 @@ export class ActiveRun {
     readonly sessionId: string,
     readonly userId: string,
     readonly messageId: number,
-    /** The project of its session, as long as it is in one. */
+    /** The project of its session, or null. */
     public projectId: number | null = null,
   ) {}
 
-  /** Aborts when somebody stops the run. */
+  /** Aborts when the run is stopped. */
   get signal(): AbortSignal {
     return this.controller.signal;
   }
@@ -37,12 +37,12 @@ export class ActiveRun {
     return this.over;
   }
 
-  /** How many events there are so far. */
+  /** The number of events so far. */
   get length(): number {
     return this.events.length;
   }
 
-  /** How much its events hold, in characters: the texts of deltas, and everything else as JSON. */
+  /** The size of its events in characters: the text of deltas, and everything else as JSON. */
   get characters(): number {
     return this.size;
   }
@@ -72,7 +72,7 @@ export class ActiveRun {
     this.waiting.clear();
   }
 
-  /** The events from an index on, those to come included, until the run ends or the reader goes. */
+  /** Yields the events from an index, including future ones, until the run ends or the reader disconnects. */
   async *read(from: number, signal?: AbortSignal): AsyncGenerator<IndexedEvent, void, undefined> {
     let wake = () => {};
     const gone = () => wake();
@@ -95,21 +95,20 @@ export class ActiveRun {
   }
 }
 
-/** How much is kept of runs that are over. */
+/** Limits of the finished runs that are kept. */
 export interface KeepLimits {
-  /** Since the end of each. */
+  /** Time since the end of each run. */
   milliseconds: number;
   runs: number;
-  /** Of the events of all of them. */
+  /** Total size of their events. */
   characters: number;
 }
 
 const keepLimits: KeepLimits = { milliseconds: 5 * 60_000, runs: 1000, characters: 64 * 2 ** 20 };
 
 /**
- * Which runs that are over are kept for readers who come back: each for five minutes, and at most 1,000 of them with at
- * most 64 Mi characters of events in all. The oldest go first, to `drop`. A reader in the middle of a run that is
- * dropped reads on to its end.
+ * Keeps finished runs for readers that resume: each for five minutes, at most 1,000 runs with at most 64 Mi characters
+ * of events in total. Passes the oldest to `drop` first. A reader in the middle of a dropped run continues to its end.
  */
 export class FinishedRuns {
   private readonly timers = new Map<ActiveRun, NodeJS.Timeout>();
@@ -137,7 +136,9 @@ export class FinishedRuns {
   }
 }
 
-/** The runs of this process: those under way, and those just over, as {@link FinishedRuns} keeps them. */
+/**
+ * Creates the registry of the runs of this process: active runs, and finished runs as {@link FinishedRuns} keeps them.
+ */
 export function createRuns(db: Database, log: Log, background: Background) {
   const runs = new Map<string, ActiveRun>();
   /** The last run of each session. */
@@ -148,11 +149,11 @@ export function createRuns(db: Database, log: Log, background: Background) {
   });
   let draining = false;
 
-  /** A UUID is the same in capitals. */
+  /** UUIDs are case-insensitive. */
   const lastOf = (sessionId: string): ActiveRun | undefined => latest.get(sessionId.toLowerCase());
 
   return {
-    /** Starts the work of a run, which goes on whatever becomes of the connection. `work` never throws. */
+    /** Starts the work of a run, which does not depend on a connection. `work` never throws. */
     start(run: ActiveRun, work: (run: ActiveRun) => Promise<void>): void {
       runs.set(run.id, run);
       latest.set(run.sessionId, run);
@@ -161,10 +162,10 @@ export function createRuns(db: Database, log: Log, background: Background) {
 
     get: (id: string): ActiveRun | undefined => runs.get(id.toLowerCase()),
 
-    /** What a session is saying, or else the last that it said, as long as that is kept. */
+    /** Returns the active or last run of a session, as long as it is kept. */
     lastOf,
 
-    /** What a session is saying. */
+    /** Returns the active run of a session. */
     ofSession(sessionId: string): ActiveRun | undefined {
       const run = lastOf(sessionId);
       return run?.ended ? undefined : run;
@@ -186,7 +187,7 @@ export function createRuns(db: Database, log: Log, background: Background) {
       clearTimeout(timer);
     },
 
-    /** After a crash: what was being said is marked, so that readers know it is not whole. */
+    /** Marks answers that a crash interrupted, so that readers know they are incomplete. */
     async markInterrupted(): Promise<void> {
       const error = interruptedMessage;
       const [, { count }] = await db.prisma.$transaction([

@@ -16,22 +16,22 @@ export type SeedChatSessionInput = z.input<typeof SeedChatSession>;
 
 export interface SeededSession {
   sessionId: string;
-  /** The question that waits for its answer; null when none was given. */
+  /** The stored question; null when none was given. */
   userMessageId: number | null;
-  /** Where a person goes on with it. */
+  /** The URL where a person continues the session. */
   url: string;
 }
 
 interface Foundation {
   db: Database;
   models: ChatModels;
-  /** Where people chat, without a trailing slash. */
+  /** The base URL of the chat page, without a trailing slash. */
   webUrl: () => string;
 }
 
-/** Sessions that a program begins, and a person goes on with. */
+/** Creates the service for sessions that a program starts and a person continues. */
 export function seedService({ db, models, webUrl }: Foundation) {
-  /** Stores a question that nobody answers yet, as the first of the current branch. */
+  /** Stores an unanswered question as the first message of the current branch. */
   async function ask(transaction: Prisma.TransactionClient, sessionId: string, text: string): Promise<number> {
     const root = await transaction.chatMessage.findFirstOrThrow({ where: { sessionId, parentId: null } });
     const { id } = await transaction.chatMessage.create({
@@ -43,8 +43,8 @@ export function seedService({ db, models, webUrl }: Foundation) {
 
   return {
     /**
-     * A new session of the principal's own, with prompts of its own (at most 20,000 characters each) and a question (at
-     * most 200,000) that waits for its answer: a turn on it as the parent answers it. Throws NOT_FOUND, BAD_USER_INPUT.
+     * Creates a session of the principal with its own prompts (at most 20,000 characters each) and a question (at most
+     * 200,000) without an answer; a turn with the question as its parent answers it. Throws NOT_FOUND, BAD_USER_INPUT.
      */
     seed(principal: Principal, input: SeedChatSessionInput): Promise<SeededSession> {
       const { message, systemPrompt = null, taskPrompt = null, ...session } = parse(SeedChatSession, input);

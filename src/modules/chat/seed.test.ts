@@ -66,7 +66,7 @@ describe('a seeded session', () => {
       latestChildId: null,
     });
     expect(kit.model.requests).toHaveLength(requests);
-    // It is no empty chat: the list shows it.
+    // The session is not empty, so the list contains it.
     const { body } = await kit.rest('GET', '/api/chat/get-user-chat-sessions', { key });
     expect(body.sessions[0]).toMatchObject({ id: sessionId, name: 'Seeded' });
   });

@@ -142,7 +142,7 @@ export const ChatSession = builder.prismaNode('ChatSession', {
       authScopes: { permission: 'read:chat' },
       description: 'All messages of the tree, oldest first, the root included.',
       args: pageArgs(t.arg),
-      // Part of the query for the sessions: however many those are, their messages are one statement.
+      // Loaded with the sessions, in one statement for all of them.
       select: (args, { pageLimit }, nested) => ({
         messages: nestedNodes(nested, 'ChatMessage', chatMessageOrder, chatMessageOrder.page(args, pageLimit)),
         _count: { select: { messages: true } },
@@ -206,7 +206,7 @@ const ChatSearchResult = builder.objectRef<{ rows: ChatSessionRow[]; hasNext: bo
   }),
 });
 
-/** What a new session can be given, whatever makes it. */
+/** The input fields of a new session. */
 export const newSessionFields = (t: InputFields) => ({
   agentId: t.int({ description: 'The integer id of its agent; 0, the built-in one, without that and `agentSlug`.' }),
   agentSlug: t.string({ description: 'The slug of its agent. Not beside `agentId`.' }),
@@ -234,7 +234,7 @@ export const CreateChatSessionInput = builder.inputType('CreateChatSessionInput'
   fields: newSessionFields,
 });
 
-/** What a payload tells of the session that it is about: its id, and the rest to who may read chats. */
+/** The payload fields of a session: its ID, and the session itself for callers with `read:chat`. */
 export const sessionPayload = (t: PayloadFields) => ({
   sessionId: t.expose('id', {
     type: 'UUID',

@@ -214,7 +214,7 @@ describe('sharing', () => {
     });
     expect((await shared(other)).body.messages.at(-1).message).toBe('You said: Hello');
     expect((await shared(key)).status).toBe(200);
-    // Reading is all that is shared.
+    // Sharing grants reading only.
     expect((await rest('GET', `get-chat-session/${session}`, undefined, other)).status).toBe(404);
     expect((await rest('GET', `get-chat-session/${session}?is_shared=true`, undefined, kit.keys.LIMITED)).status).toBe(
       403,
@@ -259,7 +259,7 @@ describe('listing', () => {
     const { body } = await rest('GET', 'get-user-chat-sessions?page_size=2');
     const before = encodeURIComponent(body.sessions.at(-1).time_updated);
     expect(await listed(`?page_size=2&before=${before}`)).toEqual({ ids: ids.slice(2), has_more: false });
-    // Speaking in the oldest makes it the most recent.
+    // A message in the oldest session makes it the most recently used.
     await say('Hello', ids[2]);
     expect((await listed()).ids).toEqual([ids[2], ids[0], ids[1]]);
     expect(body.sessions[0]).toEqual({
@@ -625,7 +625,7 @@ it('a limited key creates and reads nothing, by no road', async () => {
     expect(JSON.stringify(data)).not.toContain(session);
   }
   expect(await kit.fingerprint()).toBe(before);
-  // What it makes it may name, but not read.
+  // The credential can name a session that it creates, but cannot read it.
   const made = await kit.gql(
     'mutation { createChatSession(input: {}) { sessionId chatSession { name } } }',
     {},

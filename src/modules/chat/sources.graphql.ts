@@ -25,9 +25,9 @@ builder.objectFields(SearchHit, (t) => ({
   }),
 }));
 
-/** Bytes of one image, and of all images, that a reply echoes. */
+/** Maximum size of one image, and of all images, that a response contains. Bytes. */
 const most = { image: 1024 * 1024, reply: 32 * 1024 * 1024 };
-/** What a request has left of that. */
+/** The remaining bytes of a request. */
 const rooms = new WeakMap<Context, number>();
 
 builder.prismaObjectField(File, 'dataUrl', (t) =>

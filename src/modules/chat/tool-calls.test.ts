@@ -3,7 +3,7 @@ import { type Kit, startKit } from '../../../test/kit.ts';
 import { gather, jsonLines } from '../../../test/lines.ts';
 import { makeGate, type ToolCallsReply } from '../../../test/model-server.ts';
 
-/** A model that calls what it was never given. */
+/** A model that calls a tool it was not given. */
 let kit: Kit;
 beforeAll(async () => {
   kit = await startKit({ scripted: true });
@@ -17,7 +17,7 @@ const reply = (more: Partial<ToolCallsReply> = {}): ToolCallsReply => ({
   ...more,
 });
 
-/** What is stored of an answer and its run. */
+/** Returns the stored answer and its run. */
 const stored = (id: number) =>
   kit.prisma.chatMessage.findUniqueOrThrow({
     where: { id },
@@ -61,7 +61,7 @@ describe('an action that the model does not have ends the turn with TOOL_CALL_FA
     const seen = payloads.map(({ data }) => data.chatTurn);
     expect(seen.at(-1)).toEqual({ __typename: 'ChatTurnFailed', code: 'TOOL_CALL_FAILED', message, retryable: true });
     expect(seen.filter((event) => 'text' in event).map(({ text }) => text)).toEqual(['Let me look. ']);
-    // The gate never opened: it was not the model that ended.
+    // The gate never opened, so the model did not end by itself.
     await aborted;
     expect(kit.model.aborted).toBe(before + 1);
     const { assistantMessageId } = seen.find((event) => 'assistantMessageId' in event);

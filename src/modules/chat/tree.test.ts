@@ -24,7 +24,7 @@ describe('mainline', () => {
 
   it('leaves branches aside that are not the latest', () => {
     expect(ids([1, null, 4], [2, 1, 3], [3, 2, null], [4, 1, 5], [5, 4, null])).toEqual([1, 4, 5]);
-    // Back on the older one of two branches, though a newer one is there.
+    // Back on the older of two branches, although a newer one exists.
     expect(ids([1, null, 2], [2, 1, 3], [3, 2, null], [4, 1, 5], [5, 4, null])).toEqual([1, 2, 3]);
   });
 

@@ -41,7 +41,7 @@ import { ActiveRun, maxRunsPerUser, type Runs } from './runs.ts';
 import { mainline, root } from './tree.ts';
 import { SessionBusyError, type TurnQueue } from './turn-queue.ts';
 
-/** Files that one message carries. */
+/** Maximum number of files of one message. */
 const mostFiles = 20;
 
 const only = z
@@ -68,19 +68,19 @@ const SendMessage = z.object({
   sessionId: z.uuid().nullish(),
   newSession: NewSession.nullish(),
   chat: ChatReference.nullish(),
-  /** Goes before the agent's. */
+  /** Overrides the mode of the agent. */
   mode: z.enum(['AUTOMATIC', 'CHAT', 'QUERY']).nullish(),
   /** Null continues: a client that does not know the field must not lose the chat. */
   parent: Parent.nullish(),
   additionalContext: plainText(200_000).nullish(),
   /** Defaults to true. */
   includeCitations: z.boolean().nullish(),
-  /** These three go before what the session says. */
+  /** These three override the options of the session. */
   ...modelOverrides,
   fileIds: z.array(z.uuid()).max(mostFiles, `must be at most ${mostFiles}`).nullish(),
-  /** Files that come with it and were not uploaded before. */
+  /** Files that are sent within the message. */
   attachments: z.array(Attachment).max(mostFiles, `must be at most ${mostFiles}`).nullish(),
-  /** null: all of the agent's actions; a list: only these of them. */
+  /** Null: all actions of the agent. A list: only these of them. */
   actionIds: z.array(databaseId).max(100).nullish(),
   filters: z
     .object({
@@ -92,7 +92,7 @@ const SendMessage = z.object({
         .nullish(),
     })
     .nullish(),
-  /** Of a chat widget, where its visitor's word or its own goes before the agent's. */
+  /** For a chat widget, whose own prompt or that of its visitor overrides that of the agent. */
   systemPrompt: plainText(20_000).nullish(),
   historyLimit: z.int().min(0).nullish(),
   /** Whether the message waits while the session is still answering. */
@@ -102,7 +102,7 @@ const SendMessage = z.object({
 export type SendMessageInput = z.input<typeof SendMessage>;
 type Message = z.output<typeof SendMessage>;
 
-/** A turn that has begun: what was written is in the database, and the run is on its way. */
+/** A started turn: the message is stored and the run is active. */
 export interface Turn {
   run: ActiveRun;
   sessionId: string;
@@ -111,7 +111,7 @@ export interface Turn {
   assistantMessageId: number;
 }
 
-/** How often a growing answer is saved, in milliseconds: what a crash can cost. */
+/** Interval at which a growing answer is saved, in milliseconds: the maximum loss after a crash. */
 const saveEveryMs = 1000;
 
 interface Foundation {
@@ -159,25 +159,25 @@ export function turnService({
     /** The messages before the question, oldest first. */
     earlierIds: number[];
     searches: boolean;
-    /** Where the current branch of the tree turned to this turn, and where it went on before. */
+    /** Where the current branch changed to this turn, and where it continued before. */
     turnedAt: { messageId: number; latestChildId: number | null; before: number | null };
   };
 
-  /** A session that is there, locked against a second turn. Throws NOT_FOUND, CONFLICT. */
+  /** Returns an existing session, locked against a second turn. Throws NOT_FOUND, CONFLICT. */
   async function lockSession(transaction: Prisma.TransactionClient, principal: Principal, id: string) {
     const where = { ...visible.chatSessions(principal), id };
-    // What is not the principal's is never locked; what went while this waited for it is not there.
+    // Sessions of other users are never locked, and a session that was deleted while this waited does not exist.
     if ((await transaction.chatSession.count({ where })) === 0) throw notFound('Chat session');
     await transaction.$queryRaw`SELECT 1 FROM "ChatSession" WHERE "id" = ${id}::uuid FOR UPDATE`;
     const session = await transaction.chatSession.findFirst({ where });
     if (!session) throw notFound('Chat session');
-    // One turn at a time: two answers to one place of the tree would each miss the other.
+    // One turn at a time: two answers at the same position of the tree would not know each other.
     if ((await transaction.run.count({ where: { sessionId: session.id, status: 'RUNNING' } })) > 0)
       throw new SessionBusyError(session.id);
     return { session, agent: await usableAgent(transaction, principal, session.agentId), created: false };
   }
 
-  /** The session to write to. Throws NOT_FOUND, CONFLICT. */
+  /** Returns the session to write to. Throws NOT_FOUND, CONFLICT. */
   async function openSession(transaction: Prisma.TransactionClient, principal: Principal, input: Message) {
     if (input.sessionId) return lockSession(transaction, principal, input.sessionId);
     if (input.chat) {
@@ -189,20 +189,23 @@ export function turnService({
     return { ...(await startSession(transaction, principal, models, asked, undefined, at)), created: true };
   }
 
-  /** Throws BAD_USER_INPUT for what the model could not read even alone. */
+  /** Throws BAD_USER_INPUT when the message alone exceeds the context window. */
   function checkLength(
     parts: Pick<PromptParts, 'agent' | 'projectInstructions' | 'question'>,
     { contextWindow, provider }: ChatModel,
     { additionalContext = null }: Message,
   ): void {
-    // The embedded model reads what it is given as it is; it has no window.
+    // The built-in model has no context window.
     if (provider === 'embedded' || fits({ ...parts, additionalContext, contextWindow, history: [], hits: null }))
       return;
     const longer = (additionalContext?.length ?? 0) > parts.question.length ? 'additionalContext' : 'message';
     throw badInput(['input', longer], `is too long for the model, whose window has ${contextWindow} tokens`);
   }
 
-  /** Where in the tree the turn goes: the message it hangs from, and whether that is a question to answer anew. */
+  /**
+   * Returns the position of the turn in the tree: the message that it follows, and whether that is a question to
+   * regenerate.
+   */
   function place(
     messages: readonly Spoken[],
     { startOver, messageId }: Partial<Parent>,
@@ -216,9 +219,10 @@ export function turnService({
   }
 
   /**
-   * The messages of a session that the model is told of in a turn; null: all of them. Answers tell of what was said, and
-   * a name can be guessed, which the id of a session cannot: in a chat that has one, who may not read chats goes on with
-   * what was said with the same credential. A person who logs in again is one and the same.
+   * Returns the earlier messages of a session that the model receives in a turn, or null for all of them. Answers
+   * reveal earlier messages, and the name of a chat can be guessed, unlike the ID of a session. In a chat that was
+   * located by name, a caller without `read:chat` therefore continues only the messages of the same credential. All
+   * login sessions of a person count as one.
    */
   async function ownWords(
     transaction: Prisma.TransactionClient,
@@ -235,7 +239,7 @@ export function turnService({
     return new Set(answers.flatMap(({ id, parentId }) => (parentId === null ? [id] : [id, parentId])));
   }
 
-  /** Writes the user's message and reserves the answer's, in one transaction. */
+  /** Stores the user message and reserves the assistant message, in one transaction. */
   function prepare(principal: Principal, input: Message, runId: string): Promise<Prepared> {
     return db.prisma.$transaction(async (transaction) => {
       await limits.admitMessage(transaction, principal);
@@ -314,9 +318,9 @@ export function turnService({
   }
 
   /**
-   * What the turn finds, numbered behind what it was given, without what the agent thinks too unlike the question. A
-   * turn that does not search still finds what was given to its agent or project as such, where that is too much to be
-   * given whole. `query` is null when there was nothing to search, and `hits` too when nothing was given either.
+   * Searches for passages, numbers them after the given ones and removes passages below the agent's score threshold. A
+   * turn without search still finds the files of its agent or project that are too long to be included in full. `query`
+   * is null when there was nothing to search; then `hits` is null too, unless passages were given.
    */
   async function search(
     principal: Principal,
@@ -354,13 +358,13 @@ export function turnService({
     return { hits: [...standing, ...hits], query: turn.question };
   }
 
-  /** Whether the agent answers from documents alone, and there are none to answer from. */
+  /** Returns whether the agent answers only from documents and found none. */
   const finds = ({ mode }: Prepared, input: Message, attachments: Attachments, passages: readonly NumberedHit[]) =>
     mode !== 'QUERY' ||
     passages.length + attachments.images.length + attachments.notes.length > 0 ||
     Boolean(input.additionalContext);
 
-  /** Says that there is nothing to answer from; no model is asked. */
+  /** Emits the refusal; no model is called. */
   function refuse({ run, agent }: Prepared, soFar: AnswerSoFar): AnswerEnd {
     if (run.signal.aborted) return stopped(run);
     soFar.text = agent.refusalText || usualRefusal;
@@ -369,7 +373,7 @@ export function turnService({
     return { status: 'COMPLETE' };
   }
 
-  /** The run itself: retrieval, the model, and the saving of what it says. Never throws. */
+  /** Performs the run: retrieval, model call, saving of the answer. Never throws. */
   async function work(principal: Principal, turn: Prepared, input: Message): Promise<void> {
     const { run, assistantMessageId } = turn;
     const watch = revocations.watch(principal);
@@ -399,7 +403,8 @@ export function turnService({
       const passages = kept([...attachments.files, ...attachments.earlierFiles, ...(hits ?? [])]);
       if (passages.length > 0 || hits !== null)
         await saveMessage(assistantMessageId, soFar, { passages, searchQuery: query });
-      // What others gave to this chat before is history, and more than who may not read any is told.
+      // Files that other users added to this chat earlier are history, which a caller without `read:chat` must not
+      // receive.
       const asked = turn.userMessageId === null ? [] : attachments.files;
       const told = can(principal, 'read:chat') ? passages : kept([...asked, ...(hits ?? [])]);
       const limits = { modelSilenceMs: settings.modelSilenceMs, turnMs: settings.turnMs };
@@ -433,7 +438,7 @@ export function turnService({
     } catch (error) {
       log.error({ error, runId: run.id }, 'an answer could not be saved');
       end = failureWithin(error);
-      // With the words that were saved before, but over: a run that seems to go on would keep its session busy.
+      // Ends the run with the text that was saved earlier: a run without an end would block its session.
       await finish(principal, turn, null, end, use, durationMs, refused).catch((error: unknown) =>
         log.error({ error, runId: run.id }, 'the end of a turn could not be saved'),
       );
@@ -457,9 +462,9 @@ export function turnService({
     (await db.prisma.run.count({ where: { id, status: 'RUNNING' } })) === 0;
 
   /**
-   * Message and run end together, and what was used is recorded with them: a reader never sees one over and the other
-   * not. A session that was deleted meanwhile has nothing left to finish. A refusal leaves the current branch, with its
-   * question: later prompts hold neither.
+   * Stores the end of message and run together with the usage, so that no reader sees one without the other. A session
+   * that was deleted meanwhile has nothing to finish. A refusal and its question leave the current branch, so that
+   * later prompts contain neither.
    */
   const finish = (
     principal: Principal,
@@ -495,14 +500,14 @@ export function turnService({
       ...(refused ? [turnBack(turn)] : []),
     ]);
 
-  /** Unless somebody chose another branch meanwhile. */
+  /** Unless another branch was selected meanwhile. */
   const turnBack = ({ turnedAt: { messageId, latestChildId, before } }: Prepared) =>
     db.prisma.chatMessage.updateMany({ where: { id: messageId, latestChildId }, data: { latestChildId: before } });
 
-  /** Turns of each user that are being prepared, and are no runs yet. */
+  /** Number of turns of each user that are being prepared and are not runs yet. */
   const preparing = new Map<string, number>();
 
-  /** Prepares a turn in one of its user's places. Throws RATE_LIMITED when all are taken. */
+  /** Prepares a turn within the user's limit of concurrent turns. Throws RATE_LIMITED when it is reached. */
   async function inTurn<T>(userId: string, prepare: () => Promise<T>): Promise<T> {
     const before = preparing.get(userId) ?? 0;
     if (runs.ofUser(userId).length + before >= maxRunsPerUser)
@@ -517,7 +522,7 @@ export function turnService({
     }
   }
 
-  /** Where a message goes to, in one way. Throws BAD_USER_INPUT. */
+  /** Requires that the target of a message is given in one way. Throws BAD_USER_INPUT. */
   function checkTarget({ sessionId, newSession, chat }: Message): void {
     if (sessionId && newSession) throw badInput(['input', 'newSession'], 'cannot stand beside sessionId');
     if (chat && (sessionId || newSession))
@@ -525,15 +530,15 @@ export function turnService({
   }
 
   /**
-   * Prepares a turn with the files that come with its message, which are stored first, and go again if the turn does not
-   * come about. Throws FORBIDDEN without `write:projects`, BAD_USER_INPUT for one that is not taken.
+   * Prepares a turn with the files of its message, which are stored first and deleted if the turn cannot start. Throws
+   * FORBIDDEN without `write:projects`, BAD_USER_INPUT for a file that is rejected.
    */
   async function prepareWithFiles(principal: Principal, input: Message, attachments: z.output<typeof Attachment>[]) {
     demand(principal, 'write:projects');
     if (attachments.length + (input.fileIds?.length ?? 0) > mostFiles)
       throw badInput(['input', 'attachments'], `must be at most ${mostFiles}, with fileIds`);
     const uploads = attachments.map((attachment, index) => decoded(attachment, index, files.refusal));
-    // Nothing is stored for a chat that is not there.
+    // Nothing is stored for a chat that does not exist.
     if (input.chat) {
       const { session } = await findChat(db.prisma, principal, input.chat);
       if (session && runs.ofSession(session.id)) throw new SessionBusyError(session.id);
@@ -590,22 +595,22 @@ export type TurnService = ReturnType<typeof turnService>;
 const elsewhere = () =>
   badInput(['input', 'parent', 'messageId'], 'The new message sent is not on the latest mainline of messages');
 
-/** What a turn needs of the messages before it. */
+/** The fields of earlier messages that a turn needs. */
 const spoken = { id: true, parentId: true, latestChildId: true, role: true, text: true } as const;
 type Spoken = Pick<ChatMessage, keyof typeof spoken>;
 
 const utterance = ({ role, text }: Spoken): Utterance => ({ role: role === 'USER' ? 'user' : 'assistant', text });
 
-/** The last messages of a path, at most so many; the root is none. */
+/** Returns the last messages of a path, up to a limit, without the root. */
 const latest = (path: readonly Spoken[], limit: number | null): Spoken[] => {
   const messages = path.filter(({ role }) => role !== 'SYSTEM');
   return limit === null ? messages : messages.slice(Math.max(messages.length - limit, 0));
 };
 
-/** Characters of a whole file or document that a message keeps of it: it is there for the rest. */
+/** Characters that a message stores of a file or document in full; the rest can be read there. */
 const keptOfFile = 1000;
 
-/** The passages that a message keeps as what it was given. */
+/** Returns the passages in the form that a message stores. */
 const kept = (passages: readonly NumberedHit[]): NumberedHit[] =>
   passages.map((passage) =>
     passage.source === 'user_file' || isWhole(passage)
@@ -613,7 +618,7 @@ const kept = (passages: readonly NumberedHit[]): NumberedHit[] =>
       : passage,
   );
 
-/** Saves at most once in `saveEveryMs` while something changes, one save at a time. */
+/** Saves at most once per `saveEveryMs` while there are changes, one save at a time. */
 function saver(save: () => Promise<void>) {
   let timer: NodeJS.Timeout | undefined;
   let current: Promise<void> = Promise.resolve();
@@ -621,7 +626,7 @@ function saver(save: () => Promise<void>) {
     changed() {
       timer ??= setTimeout(() => {
         timer = undefined;
-        // A failed save is tried again with the next change; the last one is made by `finish`, and reported.
+        // A failed save is repeated with the next change; the last save is made by `finish`, which reports errors.
         current = current.then(save).catch(() => {});
       }, saveEveryMs);
     },

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Kit, startKit } from '../../../test/kit.ts';
 import { gather, jsonLines } from '../../../test/lines.ts';
 
-/** A provider that cuts its deltas within characters. */
+/** A provider whose deltas split characters. */
 let kit: Kit;
 let workspace: string;
 beforeAll(async () => {
@@ -14,7 +14,7 @@ afterAll(() => kit?.close());
 
 const answer = 'Smile 😀 and 👩‍🚀!';
 const reasoning = 'Hm 🤔.';
-/** A text as its UTF-16 units, one in a delta. */
+/** Returns the UTF-16 units of a text, one per delta. */
 const units = (text: string) => text.split('');
 const script = () => kit.model.script({ text: units(answer), reasoning: units(reasoning) });
 
@@ -25,14 +25,14 @@ const post = (path: string, body: object) =>
     body: JSON.stringify(body),
   });
 
-/** The data of server-sent events, without comments and `[DONE]`. */
+/** Returns the data of server-sent events, without comments and `[DONE]`. */
 const framesOf = async (response: Response): Promise<any[]> =>
   (await response.text())
     .split('\n\n')
     .filter((event) => event.startsWith('data: {'))
     .map((event) => JSON.parse(event.slice('data: '.length)));
 
-/** Checks every text of a stream, and joins those that are given. */
+/** Checks every text of a stream, and joins the given ones. */
 function whole(told: unknown[], texts: (string | null | undefined)[]): string {
   JSON.stringify(told, (_key, value) => {
     if (typeof value === 'string') expect(value.isWellFormed(), JSON.stringify(value)).toBe(true);

@@ -46,10 +46,10 @@ export type UpdateEmbedInput = z.input<typeof UpdateEmbed>;
 export const embedOrder = new ListOrder('embeds', [{ field: 'id', type: 'int', direction: 'asc' }]);
 export const exchangeOrder = new ListOrder('embedChats', [{ field: 'id', type: 'int', direction: 'asc' }]);
 
-/** What a visitor may do: send a message and receive the answer to it. */
+/** The permissions of a visitor: send a message and receive its answer. */
 const visitorScopes = ['write:chat', 'read:agents'];
 
-/** How many questions were asked of each widget, in chats that are still there. */
+/** Counts the questions of each widget in existing chats. */
 const chatCounts: Statement = {
   name: 'count_embed_chats',
   text: `SELECT e."id", count(m."id")::int AS "chats" FROM "Embed" e
@@ -58,7 +58,7 @@ const chatCounts: Statement = {
     WHERE e."id" = ANY ($1::int[]) GROUP BY e."id"`,
 };
 
-/** A uuid that can be looked for, in lower case, or null for what no widget has. */
+/** Returns a UUID in lower case, or null for any other text. */
 export const uuidOf = (text: string): string | null => z.uuid().safeParse(text).data?.toLowerCase() ?? null;
 
 const accountName = (agentName: string): string => cutText(`Embed of ${agentName}`, 100);
@@ -74,8 +74,8 @@ interface Parts {
 }
 
 /**
- * Chat widgets: what opens one agent to the visitors of somebody's page. A widget acts as a limited service account of
- * its own, whose token nobody holds.
+ * Creates the service for chat widgets, which open one agent to the visitors of a web page. A widget acts as a limited
+ * service account of its own, with a token that no client has.
  */
 export function embedsService({ db, audit, users, revocations, settings }: Parts) {
   const isForEveryPage = ({ allowedOrigins }: Embed): boolean =>
@@ -88,7 +88,7 @@ export function embedsService({ db, audit, users, revocations, settings }: Parts
 
   const counting = new WeakMap<Principal, { ids: number[]; counts: Promise<Map<number, number>> }>();
 
-  /** The widget, held against other changes. Throws NOT_FOUND. */
+  /** Returns the widget, locked against other changes. Throws NOT_FOUND. */
   async function hold(transaction: Prisma.TransactionClient, uuid: string): Promise<Embed> {
     const known = uuidOf(uuid);
     if (known !== null) await transaction.$queryRaw`SELECT 1 FROM "Embed" WHERE "uuid" = ${known}::uuid FOR UPDATE`;
@@ -110,7 +110,7 @@ export function embedsService({ db, audit, users, revocations, settings }: Parts
       detail: summary(embed),
     });
 
-  /** Which agent an input names, if it does. Throws BAD_USER_INPUT, NOT_FOUND. */
+  /** Returns the agent that an input names, if any. Throws BAD_USER_INPUT, NOT_FOUND. */
   async function named(
     transaction: Prisma.TransactionClient,
     principal: Principal,
@@ -124,7 +124,7 @@ export function embedsService({ db, audit, users, revocations, settings }: Parts
     return agentBySlug(transaction, principal, found?.slug ?? '');
   }
 
-  /** Gives the widget's account the agent, and takes the one before from it. */
+  /** Shares the agent with the widget's account, and removes the previous one. */
   async function moveTo(transaction: Prisma.TransactionClient, userId: string, agent: { id: number; name: string }) {
     await transaction.agentShare.deleteMany({ where: { userId } });
     await transaction.agentShare.create({ data: { userId, agentId: agent.id } });
@@ -148,7 +148,7 @@ export function embedsService({ db, audit, users, revocations, settings }: Parts
       return embed;
     },
 
-    /** How many questions were asked of a widget. One statement for all that a request asks about at once. */
+    /** Returns the number of questions of a widget, with one statement for all widgets of a request. */
     async chatCount(principal: Principal, id: number): Promise<number> {
       let batch = counting.get(principal);
       if (!batch) {
@@ -166,8 +166,8 @@ export function embedsService({ db, audit, users, revocations, settings }: Parts
     },
 
     /**
-     * Makes a widget with the account and the token that its visitors act with, and shares the agent with it. Throws
-     * BAD_USER_INPUT, NOT_FOUND for an agent that the principal cannot chat with.
+     * Creates a widget with the account and token that its visitors act with, and shares the agent with the account.
+     * Throws BAD_USER_INPUT, and NOT_FOUND for an agent that the principal cannot chat with.
      */
     create(principal: Principal, input: CreateEmbedInput): Promise<Embed> {
       const { agentSlug, ...data } = changesOf(parse(CreateEmbed, input));
@@ -187,7 +187,7 @@ export function embedsService({ db, audit, users, revocations, settings }: Parts
               create: {
                 kind: 'EMBED',
                 name,
-                // The hash of no secret: nothing that could be presented opens this.
+                // Random bytes, which are the hash of no secret: no credential matches this token.
                 hash: Uint8Array.from(randomBytes(32)),
                 display: 'embed',
                 scopes: visitorScopes,
@@ -233,7 +233,9 @@ export function embedsService({ db, audit, users, revocations, settings }: Parts
       return after;
     },
 
-    /** Deletes a widget with its account and the chats of its visitors, and ends what they have open. Throws NOT_FOUND. */
+    /**
+     * Deletes a widget with its account and the chats of its visitors, and ends their open streams. Throws NOT_FOUND.
+     */
     async delete(principal: Principal, uuid: string): Promise<{ uuid: string }> {
       const embed = await db.prisma.$transaction(async (transaction) => {
         const embed = await hold(transaction, uuid);
@@ -265,7 +267,7 @@ export function embedsService({ db, audit, users, revocations, settings }: Parts
   };
 }
 
-/** The answers of a widget, or of one visitor's chat with it. */
+/** Selects the answers of a widget, or of one visitor's chat. */
 function exchanges({
   uuid,
   sessionId,

@@ -1,35 +1,35 @@
 import { z } from 'zod';
 import type { Prisma } from '../../generated/prisma/client.ts';
 
-/** What stands before a visitor's own id in the key of their chat. */
+/** Prefix of a visitor's chat ID in the session key. */
 const keyPrefix = 'embed:';
 
-/** The key of the chat that a visitor calls by a UUID, or null where it is none. */
+/** Returns the session key of a visitor's chat with this UUID, or null for any other text. */
 export function sessionKey(sessionId: string): string | null {
   const id = z.uuid().safeParse(sessionId).data;
   return id === undefined ? null : keyPrefix + id.toLowerCase();
 }
 
-/** The id in such a key, as the visitor calls the chat. */
+/** Returns the visitor's chat ID in a session key. */
 export const clientIdOf = (key: string): string => key.slice(keyPrefix.length);
 
-/** A question of a visitor's and the answer to it. */
+/** A question of a visitor and its answer. */
 export interface Exchange {
-  /** The integer id of the answer. */
+  /** The integer ID of the answer. */
   id: number;
-  /** The integer id of the widget. */
+  /** The integer ID of the widget. */
   embedId: number;
-  /** The UUID by which the visitor calls the chat. */
+  /** The UUID of the visitor's chat. */
   sessionId: string;
   question: string;
   answer: string;
   askedAt: Date;
   answeredAt: Date;
-  /** Whether the visitor's chat goes on from it; a question that was refused is not part of it. */
+  /** Set when the visitor's chat continues from it; a refused question is not part of the chat. */
   included: boolean;
 }
 
-/** What an exchange is made from: its answer, with the question that it hangs from. */
+/** The columns of an exchange: the answer with its question. */
 export const exchangeSelect = {
   id: true,
   text: true,

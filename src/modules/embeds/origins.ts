@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { plainText } from '../input.ts';
 
-/** The origin that a text names, as browsers write it, or null. One without a scheme is taken to be https. */
+/** Returns the origin of a text as browsers send it, or null. The scheme defaults to https. */
 function originOf(text: string): string | null {
   const written = /^https?:\/\//i.test(text) ? text : `https://${text}`;
   if (!URL.canParse(written)) return null;
@@ -10,10 +10,10 @@ function originOf(text: string): string | null {
   return bare && /^[a-z0-9.:[\]-]+$/.test(host) ? origin : null;
 }
 
-/** Origins that one widget may have. */
+/** Maximum number of origins of one widget. */
 const mostOrigins = 100;
 
-/** The pages that may show a widget, by their origins: `https://example.com`, or `example.com`, which is the same. */
+/** The origins whose pages can show a widget: `https://example.com`, or `example.com` for the same. */
 export const origins = z
   .array(plainText(255).trim())
   .max(mostOrigins, `must be at most ${mostOrigins}`)

@@ -20,7 +20,7 @@ import { addressKey } from '../users/attempts.ts';
 import { uuidOf } from './embeds.service.ts';
 import { clientIdOf, type Exchange, exchangeOf, exchangeSelect, sessionKey } from './exchanges.ts';
 
-/** The longest message of a visitor, in characters. */
+/** Maximum length of a visitor's message, in characters. */
 const longestMessage = 20_000;
 
 const Turn = z.object({
@@ -30,34 +30,34 @@ const Turn = z.object({
   temperature: z.number().min(0).max(2).nullish(),
 });
 
-/** Whom a visitor speaks to, and by which id the visitor calls the chat. That id is the visitor's secret. */
+/** The widget of a visitor and the visitor's chat ID, which acts as a secret. */
 export interface ChatOfVisitor {
   uuid: string;
   sessionId: string;
 }
 export type EmbedTurnInput = ChatOfVisitor & z.input<typeof Turn>;
 
-/** What a visitor hears of a turn: words, and no documents. The last event is none of words. */
+/** An event of a turn as visitors receive it: text only, no documents. The last event has no text. */
 export type VisitorEvent =
   | { type: 'delta'; text: string }
   | { type: 'refused'; text: string }
   | { type: 'ended'; whole: boolean }
   | { type: 'failed'; code: string; message: string };
 
-/** Requests of one address to one widget within a minute. */
+/** Maximum number of requests per minute from one address to one widget. */
 const requestsPerMinute = 60;
-/** A quota is for so long. Milliseconds. */
+/** Period of a quota. Milliseconds. */
 const day = 24 * 3600 * 1000;
-/** Exchanges that a visitor is shown of their chat. */
+/** Maximum number of exchanges in a visitor's history. */
 const longestHistory = 100;
 
-/** Where a visitor stands against a quota that is used up. */
+/** The quotas that can be reached. */
 export const quotaScopes = { embed: 'EMBED', session: 'EMBED_SESSION', address: 'EMBED_ADDRESS' } as const;
 
 const limited = (scope: string, message: string, retryAfter: number) =>
   new AppError('RATE_LIMITED', message, { scope, retryAfter });
 
-/** Also of a widget that is switched off, or whose agent is deleted: strangers do not learn which. */
+/** Also for a widget that is disabled or whose agent was deleted: visitors do not learn which. */
 const unavailable = () =>
   new AppError('NOT_FOUND', 'This chat has been disabled by the administrator - try again later.', {
     resource: 'Embed',
@@ -80,17 +80,17 @@ interface Parts {
 }
 
 /**
- * What strangers do through a chat widget: send messages, read and delete the chat that they call by an id of their
- * own. Each call is checked in this order: the widget is there and switched on, the visitor's address has not called too
- * often, the page is one that may show it, the id is a UUID, the message is one, the quotas have room.
+ * Creates the service for visitors of chat widgets, who send messages and read and delete the chat with their own ID.
+ * Each call is checked in this order: the widget exists and is enabled, the rate limit of the address, the origin of
+ * the page, the chat ID is a UUID, the message is valid, the quotas.
  */
 export function visitorsService(parts: Parts) {
   const { db, credentials, limits, chat, turns, readers, queue, revocations, models, settings, publicUrl } = parts;
   const visits = new RateLimiterMemory({ points: requestsPerMinute, duration: 60 });
-  /** The last turn of each widget that is being started. */
+  /** The turn of each widget that is being started. */
   const starting = new Map<number, Promise<unknown>>();
 
-  /** One at a time for each widget: what one counts, the one before has written. */
+  /** Starts the turns of a widget one at a time, so that each counts the previous one. */
   async function inOrder<T>(embedId: number, start: () => Promise<T>): Promise<T> {
     const mine = (starting.get(embedId) ?? Promise.resolve()).then(start);
     const settled = mine.catch(() => {});
@@ -128,7 +128,7 @@ export function visitorsService(parts: Parts) {
   }
 
   /**
-   * The widget, for who calls from where. A page of this server's own origin names none where it only reads. Throws
+   * Returns the widget for a request. A page of this server's own origin sends no `Origin` when it only reads. Throws
    * NOT_FOUND, RATE_LIMITED, FORBIDDEN.
    */
   async function enter(client: Client, uuid: string, reads = false): Promise<OpenEmbed> {
@@ -141,7 +141,7 @@ export function visitorsService(parts: Parts) {
     return { ...embed, tokenId };
   }
 
-  /** Whom its visitors act as. Counts a request. Throws NOT_FOUND, RATE_LIMITED. */
+  /** Returns the principal of the visitors and counts the request. Throws NOT_FOUND, RATE_LIMITED. */
   async function actFor({ tokenId }: OpenEmbed): Promise<Principal> {
     const principal = await credentials.actAs(tokenId);
     if (!principal) throw unavailable();
@@ -172,10 +172,7 @@ export function visitorsService(parts: Parts) {
     await admitWithin(maxChatsPerSession, { userId, clientKey }, [quotaScopes.session, `Your ${again}`]);
   }
 
-  /**
-   * A message, with what it asks for beside the answer as far as the widget allows that; the rest is passed over. Throws
-   * BAD_USER_INPUT.
-   */
+  /** Returns a message with the options that the widget allows; other options are ignored. Throws BAD_USER_INPUT. */
   function readTurn(embed: OpenEmbed, { message, prompt, model, temperature }: EmbedTurnInput) {
     const turn = parse(Turn, {
       message,
@@ -183,13 +180,13 @@ export function visitorsService(parts: Parts) {
       ...(embed.allowModel && { model }),
       ...(embed.allowTemperature && { temperature }),
     });
-    // Which models there are is not for strangers.
+    // Visitors must not learn which models are configured.
     if (turn.model != null && !models.find(turn.model))
       throw badInput(['input', 'model'], 'This model is not available.');
     return turn;
   }
 
-  /** What a visitor hears of a run: its words, and how it ends. Throws NOT_FOUND at the moment at which the widget is switched off. */
+  /** Yields the text of a run and its end. Throws NOT_FOUND when the widget is disabled. */
   async function* heard(principal: Principal, run: ActiveRun, signal: AbortSignal): AsyncGenerator<VisitorEvent> {
     let refuses = false;
     try {
@@ -205,7 +202,7 @@ export function visitorsService(parts: Parts) {
     }
   }
 
-  /** What the visitor calls by that id: a chat with each agent that the widget had. */
+  /** Selects the sessions with this chat ID, one per agent that the widget has had. */
   const sessionsWhere = ({ userId }: OpenEmbed, sessionId: string) => ({
     userId,
     clientKey: sessionKey(sessionId),
@@ -214,10 +211,10 @@ export function visitorsService(parts: Parts) {
 
   return {
     /**
-     * Sends a visitor's message, in their chat with the widget's agent, and tells what is said. Of turns that are begun
-     * at the same time no more begin than the quotas allow. The run goes on when the visitor leaves. Throws NOT_FOUND for
-     * a widget that is not there or switched off and for an id that is no UUID, FORBIDDEN for a page that may not show
-     * it, BAD_USER_INPUT, RATE_LIMITED, CONFLICT (the chat is still answering).
+     * Sends a visitor's message in the chat with the widget's agent and yields the answer. Concurrent turns cannot
+     * exceed the quotas. The run continues when the visitor disconnects. Throws NOT_FOUND for a widget that does not
+     * exist or is disabled and for an ID that is not a UUID, FORBIDDEN for an origin that is not allowed,
+     * BAD_USER_INPUT, RATE_LIMITED, CONFLICT (a turn is already running in the chat).
      */
     async send(client: Client, input: EmbedTurnInput, signal: AbortSignal): Promise<AsyncGenerator<VisitorEvent>> {
       const embed = await enter(client, input.uuid);
@@ -234,7 +231,7 @@ export function visitorsService(parts: Parts) {
           chat: { agentSlug: embed.agent.slug, clientSessionId: clientIdOf(key) },
           mode: embed.chatMode,
           historyLimit: embed.messageLimit,
-          // The documents are not the visitor's to read, and neither are the links to them.
+          // Visitors cannot read the documents or their links.
           includeCitations: false,
         };
         return turns.start(principal, input, signal);
@@ -248,8 +245,8 @@ export function visitorsService(parts: Parts) {
     },
 
     /**
-     * The last 100 exchanges of a visitor's chat with the widget's agent, oldest first; none of one that is not there. Throws NOT_FOUND for a
-     * widget that is not there or switched off, FORBIDDEN for a page that may not show it, RATE_LIMITED.
+     * Returns the last 100 exchanges of a visitor's chat, oldest first; none for an unknown chat. Throws NOT_FOUND for
+     * a widget that does not exist or is disabled, FORBIDDEN for an origin that is not allowed, RATE_LIMITED.
      */
     async history(client: Client, { uuid, sessionId }: ChatOfVisitor): Promise<Exchange[]> {
       const embed = await enter(client, uuid, true);
@@ -268,8 +265,8 @@ export function visitorsService(parts: Parts) {
     },
 
     /**
-     * Deletes a visitor's chat, also with agents that the widget had before, and stops what it is saying; returns whether
-     * there was one. Throws as `history` does.
+     * Deletes a visitor's chat, also with earlier agents of the widget, and stops a running answer. Returns whether
+     * there was one. Throws like `history`.
      */
     async delete(client: Client, { uuid, sessionId }: ChatOfVisitor): Promise<boolean> {
       const embed = await enter(client, uuid);
@@ -283,7 +280,10 @@ export function visitorsService(parts: Parts) {
       return found.length > 0;
     },
 
-    /** Whether a page of that origin may show a widget; one that is not there has nothing to keep from any. */
+    /**
+     * Returns whether a page of this origin can show a widget; true for an unknown widget, which has nothing to
+     * protect.
+     */
     async mayShow(uuid: string, origin: string): Promise<boolean> {
       const embed = await lookUp(uuid);
       return !embed || mayShow(embed, origin);

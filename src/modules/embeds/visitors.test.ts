@@ -24,7 +24,7 @@ const made = async (body: object = {}): Promise<Embed> => {
 };
 const change = (uuid: string, body: object) => kit.rest('POST', `/api/v1/embed/${uuid}`, { body });
 
-/** Sends what a widget sends: JSON as text, and no credential. */
+/** Sends a request as a widget does: JSON as text, without a credential. */
 const send = (uuid: string, body: unknown, headers: Record<string, string> = {}) =>
   kit.rest('POST', `/api/embed/${uuid}/stream-chat`, {
     key: null,
@@ -302,7 +302,7 @@ describe('refused', () => {
     await unchanged(async () => {
       for (const origin of [undefined, 'https://b.example', 'http://a.example', 'null']) {
         const headers: Record<string, string> = origin === undefined ? {} : { origin };
-        // A page of the server's own names no origin where it reads.
+        // A page of the server's own origin sends no `Origin` for a GET.
         for (const method of origin === undefined ? ['DELETE'] : ['GET', 'DELETE']) {
           const answer = await kit.rest(method, `/api/embed/${uuid}/${sessionId}`, { key: null, headers });
           expect([answer.status, answer.text]).toEqual([401, '{"error":"Invalid request."}']);

@@ -22,7 +22,7 @@ const deleteFile = `mutation ($id: UUID!) {
 const graph = (id: string, key = anna.secret) => kit.gql(deleteFile, { id }, key);
 const rest = (id: string, key = anna.secret) => kit.rest('DELETE', `/api/user/projects/file/${id}`, { key });
 
-/** What there is of a file: its row, its document, its passages, its bytes. */
+/** Returns what exists of a file: its row, document, passages and bytes. */
 async function left(id: string) {
   return {
     row: await kit.prisma.file.count({ where: { id } }),
@@ -73,7 +73,7 @@ describe('deleting a file', () => {
       if (road === 'REST')
         expect((await rest(id)).body).toEqual({ has_associations: false, project_names: [], assistant_names: [] });
       else expect((await graph(id)).data.deleteFile).toEqual({ deletedFileId: id, projectNames: [], agentNames: [] });
-      // The sweep that follows it is under way.
+      // Waits for the sweep that follows the deletion.
       await kit.booted.background.settled();
       expect(await left(id)).toEqual(nothing);
       expect(await kit.prisma.orphanedBlob.count()).toBe(0);

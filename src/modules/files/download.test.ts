@@ -62,7 +62,7 @@ describe('GET /chat/file/{id}', () => {
     [`it's "quoted" (1) *.txt`, `it_s _quoted_ (1) _.txt`, 'it%27s%20%22quoted%22%20%281%29%20%2A.txt'],
     [`a; filename=b.exe %0a.txt`, 'a_ filename_b.exe _0a.txt', 'a%3B%20filename%3Db.exe%20%250a.txt'],
   ])('under its name, whatever that is: %s', async (name, plain, encoded) => {
-    // The form writes "%0a" for a line end, and this name has it as it is.
+    // The form encodes a line break as "%0a", and this name contains that text literally.
     const id = await upload('x.txt', 'text');
     await kit.prisma.file.update({ where: { id }, data: { name } });
     expect((await get(id)).headers.get('content-disposition')).toBe(

@@ -93,7 +93,7 @@ builder.prismaObjectField(Project, 'files', (t) =>
     description: 'Its files, newest first. Each chat of the project knows them.',
     args: pageArgs(t.arg),
     select: (args, { pageLimit }, nested) => ({
-      // Who sees a project sees its files.
+      // Callers that can see a project can see its files.
       files: nestedNodes(nested, 'File', fileOrder, fileOrder.page(args, pageLimit)),
       _count: { select: { files: true } },
     }),

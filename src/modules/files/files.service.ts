@@ -20,15 +20,15 @@ import { lockUser } from '../users/users.service.ts';
 import type { Extractor } from './extract/extractor.ts';
 import { baseName, type FileType, type Format, kindOf } from './extract/kinds.ts';
 
-/** What one user may have stored. */
+/** The storage limits of one user. */
 const most = { files: 1000, bytes: 2_000_000_000 };
-/** What one request may upload. */
+/** The limit of one request. */
 const mostAtOnce = 20;
 
-/** How long the blob of an upload may be without its row, before it counts as one that a crash left behind. Milliseconds. */
+/** Time after which the blob of an upload without a row counts as left behind by a crash. Milliseconds. */
 const uploadPatience = 3600_000;
 
-/** The files of an agent. */
+/** The order of the files of an agent. */
 export const agentFileOrder = new ListOrder('agentFiles', [
   { field: 'createdAt', type: 'date', direction: 'asc' },
   { field: 'id', type: 'uuid', direction: 'asc' },
@@ -38,23 +38,23 @@ export const fileOrder = new ListOrder('files', [
   { field: 'id', type: 'uuid', direction: 'desc' },
 ]);
 
-/** A file as it arrives. */
+/** An uploaded file. */
 export interface Upload {
   name: string;
-  /** A copy of its own each time: one form can name one file in many places. */
+  /** Returns a new copy on each call, since one form can refer to one file several times. */
   bytes: () => Promise<Uint8Array>;
 }
 
 export interface Uploaded {
   files: FileRow[];
-  /** Those that were not taken, and why, in words that go on from “the file …”. */
+  /** The rejected files with the reason, which completes "the file …". */
   rejected: { name: string; reason: string }[];
 }
 
 export interface FileFilter {
   projectId?: number | null | undefined;
   ids?: readonly string[] | null | undefined;
-  /** Those that were given to a message of this session, or to the project that it is in. */
+  /** Selects the files of the messages of this session, and of its project. */
   sessionId?: string | null | undefined;
 }
 
@@ -76,12 +76,12 @@ interface Foundation {
 }
 
 export function filesService({ db, audit, blobs, extractor, knowledge, background, settings, log }: Foundation) {
-  /** Files whose text is being read, or will be. */
+  /** Files whose text is being extracted or waits for it. */
   const reading = new Map<string, Promise<void>>();
-  /** Two at a time: what waits holds no bytes. */
+  /** Two at a time. A waiting file holds no bytes in memory. */
   const inLane = fairLanes(2);
 
-  /** What a file is, or why it is not taken. */
+  /** Returns the type of a file, or the reason why it is rejected. */
   function inspect(name: string, bytes: Uint8Array): { name: string; type: FileType } | { reason: string } {
     const own = baseName(name);
     if (own === null) return { reason: 'has a name that no file can have' };
@@ -92,7 +92,7 @@ export function filesService({ db, audit, blobs, extractor, knowledge, backgroun
     return 'unsupported' in type ? { reason: type.unsupported } : { name: own, type };
   }
 
-  /** Throws CONFLICT when the user's place is used up. */
+  /** Throws CONFLICT when the user's storage limit is reached. */
   async function admit(transaction: Prisma.TransactionClient, userId: string, size: number): Promise<void> {
     await lockUser(transaction, userId);
     const { _count, _sum } = await transaction.file.aggregate({
@@ -104,7 +104,7 @@ export function filesService({ db, audit, blobs, extractor, knowledge, backgroun
     if ((_sum.size ?? 0) + size > most.bytes) throw conflict('At most 2 GB of files.');
   }
 
-  /** Stores one file that was found good. Its blob is there before its row, and goes if the row does not come. */
+  /** Stores one accepted file. The blob is written before the row, and is deleted if the row is not. */
   async function store(
     principal: Principal,
     name: string,
@@ -142,14 +142,14 @@ export function filesService({ db, audit, blobs, extractor, knowledge, backgroun
         return file;
       });
     } catch (error) {
-      // Now and not when patience ends: who has no place left could fill the disk meanwhile.
+      // Erased immediately: a user at the storage limit could otherwise fill the disk in the meantime.
       await db.prisma.orphanedBlob.updateMany({ where: { id }, data: { dueAt: new Date() } });
       sweep();
       throw error;
     }
   }
 
-  /** Reads the text of a file and makes it findable. Does nothing for one that was deleted meanwhile. */
+  /** Extracts the text of a file and indexes it. Has no effect for a file that was deleted meanwhile. */
   async function readText(id: string): Promise<void> {
     const file = await untilAvailable(() => db.prisma.file.findUnique({ where: { id } }));
     if (file?.status !== 'PROCESSING') return;
@@ -159,10 +159,10 @@ export function filesService({ db, audit, blobs, extractor, knowledge, backgroun
       !bytes || !type || 'unsupported' in type || type.format === 'image'
         ? { refused: 'is gone' }
         : await extractor.extract(type.format, bytes);
-    // The server stops: the next start reads it again.
+    // The server is shutting down; the next start reads the file again.
     if ('interrupted' in read) return;
     const store = async (transaction: Prisma.TransactionClient) => {
-      // Before the file, as who deletes a user has it: the text becomes a document of theirs.
+      // Locked before the file, in the order in which deleting a user locks: the text becomes a document of the user.
       await transaction.$queryRaw`SELECT 1 FROM "User" WHERE "id" = ${file.ownerId}::uuid FOR KEY SHARE`;
       const [still] = await transaction.file.updateManyAndReturn({
         where: { id, status: 'PROCESSING' },
@@ -177,7 +177,7 @@ export function filesService({ db, audit, blobs, extractor, knowledge, backgroun
     knowledge.changed();
   }
 
-  /** Reads a file's text beside everything else. */
+  /** Extracts the text of a file in the background. */
   function process({ id, ownerId }: Pick<FileRow, 'id' | 'ownerId'>): Promise<void> {
     const known = reading.get(id);
     if (known) return known;
@@ -198,10 +198,10 @@ export function filesService({ db, audit, blobs, extractor, knowledge, backgroun
   const unreadOf = (where: Prisma.FileWhereInput) =>
     db.prisma.file.findMany({ where: { AND: [where, { status: 'PROCESSING' }] }, select: { id: true, ownerId: true } });
 
-  /** Throws NOT_FOUND for what is not there, and for what is not the principal's own. */
+  /** Returns the principal's own file. Throws NOT_FOUND. */
   async function own(transaction: Prisma.TransactionClient, principal: Principal, id: string): Promise<FileRow> {
     const where = { AND: [visible.ownFiles(principal), { id }] };
-    // What is not the principal's is never locked; what went while this waited for it is not there.
+    // Sessions of other users are never locked, and a session that was deleted while this waited does not exist.
     if ((await transaction.file.count({ where })) === 0) throw notFound('File');
     await transaction.$queryRaw`SELECT 1 FROM "File" WHERE "id" = ${id}::uuid FOR UPDATE`;
     const file = await transaction.file.findFirst({ where });
@@ -217,13 +217,13 @@ export function filesService({ db, audit, blobs, extractor, knowledge, backgroun
     projectId: number,
   ) => audit.record(transaction, { ...by(principal), action, target: { type: 'File', id }, detail: { projectId } });
 
-  /** Erases the bytes of files that are no more, whatever deleted them. */
+  /** Erases the blobs of deleted files, whatever deleted them. */
   const sweep = (): void =>
     background.run('blob sweep', async () => {
       const due = await db.prisma.orphanedBlob.findMany({ where: { dueAt: { lte: new Date() } }, take: 1000 });
       for (const { id } of due)
         await db.prisma.$transaction(async (transaction) => {
-          // Once more, and held: an upload that took all its time may be about to take this back, and keeps its bytes then.
+          // Checked again under a lock: a slow upload may be about to claim its blob.
           const { count } = await transaction.orphanedBlob.deleteMany({ where: { id, dueAt: { lte: new Date() } } });
           if (count > 0) await blobs.erase(id);
         });
@@ -231,13 +231,13 @@ export function filesService({ db, audit, blobs, extractor, knowledge, backgroun
 
   const chosen = (principal: Principal, filter: FileFilter): Prisma.FileWhereInput => {
     const { projectId, ids, sessionId } = parse(Filter, filter, []);
-    // What was given to a chat is part of what was said in it.
+    // The files of a chat are part of its history.
     if (sessionId != null) demand(principal, 'read:chat');
     const named = projectId != null || ids != null || sessionId != null;
     return {
       AND: [
         visible.files(principal),
-        // Without a filter, one's own; for a token that is confined to a project, those of that.
+        // Without a filter, the principal's own files; for a project token, the files of its project.
         named ? {} : principal.credential.projectId === null ? visible.ownFiles(principal) : {},
         projectId == null ? {} : { projects: { some: { AND: [visible.projects(principal), { id: projectId }] } } },
         ids == null ? {} : { id: { in: [...ids] } },
@@ -247,17 +247,18 @@ export function filesService({ db, audit, blobs, extractor, knowledge, backgroun
   };
 
   return {
-    /** Why a file would not be taken, in words that go on from “the file …”; null when it would. */
+    /** Returns why a file would be rejected, which completes "the file …", or null. */
     refusal(name: string, bytes: Uint8Array): string | null {
       const seen = inspect(name, bytes);
       return 'reason' in seen ? seen.reason : null;
     },
 
     /**
-     * Takes files in: into a project of the principal's, if one is named, and always into the one that the principal is
-     * confined to. Each stands for itself: what is not taken is told with the reason. Their text is read afterwards, and
-     * `status` tells how that went. Throws BAD_USER_INPUT for none or more than 20, NOT_FOUND for a project of others,
-     * CONFLICT when the user's place (1,000 files, 2 GB) is used up: files before that one are stored.
+     * Stores files, in a project of the principal if one is given, and always in the project of a project token. Each
+     * file is handled separately: a rejected file is returned with the reason. Text is extracted afterwards; `status`
+     * reports the result. Throws BAD_USER_INPUT for none or more than 20 files, NOT_FOUND for a project of another
+     * user, CONFLICT when the storage limit of the user (1,000 files, 2 GB) is reached; files before that one are
+     * stored.
      */
     async upload(principal: Principal, uploads: readonly Upload[], asked?: number | null): Promise<Uploaded> {
       if (uploads.length === 0 || uploads.length > mostAtOnce)
@@ -303,7 +304,7 @@ export function filesService({ db, audit, blobs, extractor, knowledge, backgroun
       return 'text' in read ? { text: read.text, format } : { reason: read.refused };
     },
 
-    /** Throws NOT_FOUND for what is not there and for what the principal may not read. */
+    /** Throws NOT_FOUND for a file that does not exist or that the principal cannot read. */
     async find(principal: Principal, id: string, query: object = {}): Promise<FileRow> {
       const where = { AND: [visible.files(principal), { id }] };
       const file = await db.prisma.file.findFirst({ ...query, where });
@@ -311,7 +312,7 @@ export function filesService({ db, audit, blobs, extractor, knowledge, backgroun
       return file;
     },
 
-    /** One's own files, newest first, or those that the filter names and one may read. */
+    /** Returns the principal's own files, newest first, or the readable files that the filter selects. */
     async list(principal: Principal, filter: FileFilter, args: PageArgs, limit: number, query: object) {
       const page = fileOrder.page(args, limit);
       const where = { AND: [chosen(principal, filter), page.where] };
@@ -320,27 +321,27 @@ export function filesService({ db, audit, blobs, extractor, knowledge, backgroun
 
     count: (principal: Principal, filter: FileFilter) => db.prisma.file.count({ where: chosen(principal, filter) }),
 
-    /** The bytes of a file that was found; null when they are gone. */
+    /** Returns the bytes of a file, or null when they are missing. */
     bytesIfThere: (id: string): Promise<Uint8Array<ArrayBuffer> | null> => blobs.read(id),
 
-    /** The same; throws NOT_FOUND when they are gone. */
+    /** Returns the bytes of a file. Throws NOT_FOUND when they are missing. */
     async bytes(id: string): Promise<Uint8Array<ArrayBuffer>> {
       const bytes = await blobs.read(id);
       if (!bytes) throw notFound('File');
       return bytes;
     },
 
-    /** Puts a file of one's own into a project of one's own. Throws NOT_FOUND. */
+    /** Adds an own file to an own project. Throws NOT_FOUND. */
     link: (principal: Principal, id: string, projectId: number): Promise<FileRow> =>
       db.prisma.$transaction(async (transaction) => {
-        // Before the file, as who deletes a project has it.
+        // Locked before the file, in the order in which deleting a project locks.
         await projectToFill(transaction, principal, projectId, notFound('Project'));
         await own(transaction, principal, id);
         await recordUse(transaction, principal, 'file.link', id, projectId);
         return transaction.file.update({ where: { id }, data: { projects: { connect: { id: projectId } } } });
       }),
 
-    /** Takes a file out of a project of one's own, whoever put it there. The file stays. Throws NOT_FOUND. */
+    /** Removes a file, of any owner, from an own project. The file is kept. Throws NOT_FOUND. */
     unlink: (principal: Principal, id: string, projectId: number): Promise<FileRow> =>
       db.prisma.$transaction(async (transaction) => {
         await projectToFill(transaction, principal, projectId, notFound('Project'));
@@ -351,8 +352,9 @@ export function filesService({ db, audit, blobs, extractor, knowledge, backgroun
       }),
 
     /**
-     * Deletes a file of one's own, with its text: unless it belongs to projects, or to agents that one may edit, which are
-     * told instead. Messages, and agents that one may no longer edit, go on without it. Throws NOT_FOUND.
+     * Deletes an own file with its text, unless it belongs to projects, or to agents that the principal can edit, which
+     * are returned instead. Messages, and agents that the principal can no longer edit, lose the file. Throws
+     * NOT_FOUND.
      */
     async delete(
       principal: Principal,
@@ -383,7 +385,8 @@ export function filesService({ db, audit, blobs, extractor, knowledge, backgroun
     },
 
     /**
-     * The files that a message is to carry, each once. Throws BAD_USER_INPUT for one that the principal may not read.
+     * Returns the files of a message without duplicates. Throws BAD_USER_INPUT for a file that the principal cannot
+     * read.
      */
     async attachable(
       transaction: Prisma.TransactionClient,
@@ -401,7 +404,7 @@ export function filesService({ db, audit, blobs, extractor, knowledge, backgroun
       return wanted.map((id) => ({ id }));
     },
 
-    /** Resolves when the text of these files, which are PROCESSING, is read, or cannot be. */
+    /** Resolves when the extraction of these files has ended. */
     async ready(ids: readonly string[], signal: AbortSignal): Promise<void> {
       if (ids.length === 0) return;
       const gone = new Promise<void>((resolve) => {
@@ -411,7 +414,7 @@ export function filesService({ db, audit, blobs, extractor, knowledge, backgroun
       await Promise.race([gone, unreadOf({ id: { in: [...ids] } }).then((files) => Promise.all(files.map(process)))]);
     },
 
-    /** Reads on where an earlier process stopped. */
+    /** Continues the extraction of files that an earlier process did not finish. */
     async resume(): Promise<void> {
       for (const file of await unreadOf({})) void process(file);
     },
@@ -424,9 +427,11 @@ export function filesService({ db, audit, blobs, extractor, knowledge, backgroun
 
 export type FilesService = ReturnType<typeof filesService>;
 
-/** Runs so many things at a time. Users take turns, so that the many things of one do not hold up those of another. */
+/**
+ * Returns a function that limits concurrency. Users take turns, so that many tasks of one user do not delay another.
+ */
 function fairLanes(count: number) {
-  /** What waits, by its user; the user whose turn it is comes first. */
+  /** Waiting tasks by user; the user whose turn is next comes first. */
   const waiting = new Map<string, (() => void)[]>();
   let free = count;
 
@@ -461,10 +466,10 @@ function fairLanes(count: number) {
   };
 }
 
-/** A long text takes its time to be cut and stored. Milliseconds. */
+/** Splitting and storing a long text takes time. Milliseconds. */
 const patience = { maxWait: 60_000, timeout: 120_000 };
 
-/** The files of a chat: those given to its messages, and those of its project. */
+/** Selects the files of a chat: those of its messages and of its project. */
 const inSession = (principal: Principal, id: string): Prisma.FileWhereInput => ({
   OR: [
     { messages: { some: { session: { AND: [visible.chatSessions(principal), { id }] } } } },

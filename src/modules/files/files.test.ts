@@ -78,7 +78,7 @@ describe('an uploaded file', () => {
     expect(body.user_files.map(({ status }: { status: string }) => status)).toEqual([
       'PROCESSING',
       'PROCESSING',
-      // There is nothing to read.
+      // The file has no text to extract.
       'COMPLETED',
     ]);
     await settled();
@@ -103,7 +103,7 @@ describe('an uploaded file', () => {
 
   it('is read on by the next start', async () => {
     const id = await kit.upload('later.txt', 'The grue sleeps.', { key: anna.secret });
-    // As a process leaves it that was killed while it read.
+    // The state that a process leaves when it is killed during extraction.
     await kit.prisma.document.delete({ where: { fileId: id } });
     await kit.prisma.file.update({ where: { id }, data: { status: 'PROCESSING', text: null, tokenCount: null } });
     await kit.booted.services.files.resume();
@@ -391,7 +391,7 @@ describe('a form that is none', () => {
       for (const rest of ['Content-Length: 5000', 'Transfer-Encoding: chunked']) {
         const body = rest.startsWith('T') ? `${half.length.toString(16)}\r\n${half}\r\n` : half;
         const answer = await httpExchange(port(), head(rest) + body, { endAfterSending: true });
-        // Whether its sender still hears of it is up to the sender.
+        // The client may have closed the connection before the response.
         expect(answer).toMatch(/^$|^HTTP\/1\.1 400 /);
       }
     });

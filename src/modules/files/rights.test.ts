@@ -13,11 +13,11 @@ import { type Kit, startKit } from '../../../test/kit.ts';
 import { blobsOf, uploadGraphql, uploadRest } from '../../../test/multipart.ts';
 
 let kit: Kit;
-/** Whose files they are. */
+/** The owner of the files. */
 let anna: { secret: string; userId: string };
 let ben: { secret: string; userId: string };
 let projectId: number;
-/** A file in anna's project, one of no project, each given to a chat; and one of a chat that everybody may read. */
+/** A file in Anna's project and one outside projects, each in a chat, and one in a public chat. */
 let inside: Target;
 let loose: Target;
 let shared: Target;
@@ -50,7 +50,7 @@ beforeAll(async () => {
 });
 afterAll(() => kit?.close());
 
-/** The same for one who is to change nothing, whatever they try. */
+/** Expects that every operation is denied and nothing changes. */
 async function tries(target: Target, key: string, names?: { graph: string[]; rest: string[] }) {
   await kit.booted.background.settled();
   const [before, blobs] = [await kit.fingerprint(), blobsOf(kit)];
@@ -64,7 +64,7 @@ async function tries(target: Target, key: string, names?: { graph: string[]; res
 const every = (names: readonly string[], outcome: Outcome) => Object.fromEntries(names.map((name) => [name, outcome]));
 const without = (names: readonly string[], ...left: string[]) => names.filter((name) => !left.includes(name));
 
-/** What is not there, for somebody who lacks no permission. */
+/** The response for a missing object to a caller with all permissions. */
 const nothing = {
   graph: {
     ...every(['list', 'named', 'ofProject', 'ofSession', 'fileNode', 'documentNode', 'search'], 'none'),
@@ -74,7 +74,7 @@ const nothing = {
   rest: { ...every(restNames, 404), ...every(['recent', 'statuses'], 'none'), attach: 400 },
 };
 
-/** Uploads into anna's project by both roads; the codes. */
+/** Uploads into Anna's project through both APIs and returns the codes. */
 async function uploads(key: string, into: number | undefined): Promise<Outcome[]> {
   const files = { 'new.txt': 'new' };
   const graph = await uploadGraphql(kit, files, { key, ...(into !== undefined && { projectId: into }) });
@@ -103,7 +103,7 @@ it('their owner does all of it', async () => {
     const one = road === 'graph' ? own : { ...(await target('kowari', null)), projectId };
     const found = await outcomes(kit, one, anna.secret, { ...names, [others]: [] });
     expect(found[road]).toEqual(every(names[road], 'ok'));
-    // Deleting it was the last of them.
+    // Deleting it was the last operation.
     expect(await kit.prisma.file.count({ where: { id: one.file } })).toBe(0);
   }
   expect(
@@ -229,7 +229,7 @@ describe('what is somebody else’s is not there', () => {
       graph: Object.fromEntries(names.graph.map((name) => [name, nothing.graph[name as keyof typeof nothing.graph]])),
       rest: { statuses: 'none', status: 404, download: 404 },
     });
-    // And they may still do nothing to it.
+    // Changing it is still denied.
     const changing = ['link', 'unlink', 'delete'];
     expect(await tries(one, kit.keys.ADMIN, { graph: changing, rest: changing })).toEqual({
       graph: every(changing, 'NOT_FOUND'),
@@ -335,7 +335,7 @@ describe('a chat that everybody may read', () => {
     for (const key of [ben.secret, kit.keys.ADMIN]) {
       expect(await tries(shared, key, reading)).toEqual(all);
       expect(await tries(loose, key, reading)).toEqual(gone);
-      // Their text is not searched, and they are nobody's to change.
+      // Their text is not searched, and they cannot be changed.
       expect(
         await tries(shared, key, {
           graph: ['list', 'documentNode', 'search', 'delete', 'link'],

@@ -4,26 +4,26 @@ import { z } from 'zod';
 import { WholeCharacters } from '../../unicode.ts';
 import type { Conversation } from './messages.ts';
 
-/** A piece of a call of one of the client's tools. The first of a call has its id and name. */
+/** A delta of a call of one of the client's tools. The first delta of a call has its ID and name. */
 export interface CallPiece {
-  /** Which of the answer's calls, from 0. */
+  /** Index of the call in the answer, from 0. */
   index: number;
   id: string | null;
   name: string | null;
-  /** The next characters of its arguments, JSON. */
+  /** The next characters of its arguments, which are JSON. */
   arguments: string;
 }
 
-/** What the model said that is no text: which of the client's tools it calls, what it refuses, and why it ended. */
+/** The output of the model that is not text: calls of the client's tools, a refusal, and the finish reason. */
 export class Heard {
-  /** Why the model ended; null as long as it has not. */
+  /** Why the model ended; null until then. */
   finishReason: 'stop' | 'length' | 'content-filter' | 'tool-calls' | 'error' | 'other' | null = null;
-  /** Whether the provider said how many tokens it was sent. */
+  /** Set when the provider reported the number of input tokens. */
   counted = false;
   private readonly ids: string[] = [];
   private pieces = new Map<number, CallPiece>();
   private refusal: string | null = null;
-  /** Refusals are read from raw chunks, which may end within a character. */
+  /** Refusals are read from raw chunks, which can end within a character. */
   private readonly refused = new WholeCharacters();
   private reasoning: string | null = null;
 
@@ -58,8 +58,8 @@ export class Heard {
   }
 
   /**
-   * What came since the last time. Of each call that is one piece at most: OpenAI's clients take two of one index in a
-   * chunk for two calls.
+   * Returns the output since the last call, with at most one delta per tool call: OpenAI clients read two deltas with
+   * one index in a chunk as two calls.
    */
   take(): { toolCalls: CallPiece[]; refusal: string | null; reasoning: string | null } {
     const taken = { toolCalls: [...this.pieces.values()], refusal: this.refusal, reasoning: this.reasoning };
@@ -70,7 +70,7 @@ export class Heard {
   }
 }
 
-/** What a client asks of the model beside the messages. */
+/** The options of a client's request besides its messages. */
 export type CallSettings = Partial<
   Pick<
     LanguageModelV3CallOptions,
@@ -86,7 +86,7 @@ export type CallSettings = Partial<
   >
 >;
 
-/** The client's messages around the question as it was packed. Those that did not fit are left out, the oldest first. */
+/** Returns the client's messages around the packed question. Messages that did not fit are omitted, oldest first. */
 function promptOf(
   packed: LanguageModelV3CallOptions['prompt'],
   { earlier, since }: Conversation,
@@ -94,17 +94,17 @@ function promptOf(
   const system = packed.filter(({ role }) => role === 'system');
   const question = packed.slice(-1);
   const kept = earlier.slice(earlier.length - (packed.length - system.length - question.length));
-  // What a tool gave says nothing without the call.
+  // A tool result without its call has no meaning.
   const first = kept.findIndex(({ role }) => role !== 'tool');
   return [...system, ...(first < 0 ? [] : kept.slice(first)), ...question, ...since];
 }
 
-/** A provider's chunk with words of a refusal, of which the SDK has no parts. */
+/** A provider's chunk with text of a refusal, for which the SDK has no part. */
 const RefusalChunk = z.object({
   choices: z.tuple([z.object({ delta: z.object({ refusal: z.string().min(1) }) })], z.unknown()),
 });
 
-/** What a turn hears, and nobody is told of as an answer. */
+/** A part that the turn reads and no client receives as an answer. */
 const thought = (id: string, delta: string): LanguageModelV3StreamPart[] => [
   { type: 'reasoning-start', id },
   { type: 'reasoning-delta', id, delta },
@@ -112,8 +112,8 @@ const thought = (id: string, delta: string): LanguageModelV3StreamPart[] => [
 ];
 
 /**
- * Takes out the calls of tools, which are the client's to answer, and refusals. They count as thoughts, so that a turn
- * hears them. A model that calls without having tools is left to the turn, which refuses that.
+ * Removes tool calls, which the client answers, and refusals. They count as reasoning, so that the turn sees activity.
+ * A model that calls tools without having any is rejected by the turn.
  */
 function hearing(heard: Heard, tools: boolean): TransformStream<LanguageModelV3StreamPart, LanguageModelV3StreamPart> {
   return new TransformStream({
@@ -146,8 +146,8 @@ function hearing(heard: Heard, tools: boolean): TransformStream<LanguageModelV3S
 }
 
 /**
- * A model as one client calls it: a turn packs the question with its passages, and this puts the client's own messages,
- * tools and settings around it.
+ * Wraps a model for one client request: a turn packs the question with its passages, and this adds the client's own
+ * messages, tools and options.
  */
 export const asClientCalls = (
   model: LanguageModelV3,

@@ -238,7 +238,7 @@ builder.subscriptionField('chatCompletion', (t) =>
   }),
 );
 
-/** A GraphQL input in the service's terms. */
+/** Converts a GraphQL input for the service. */
 const request = ({
   includeUsage,
   ...input

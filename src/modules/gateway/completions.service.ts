@@ -45,7 +45,7 @@ const CreateChatCompletion = z
       .max(128, 'must be at most 128')
       .nullish(),
     toolChoice: z.enum(['AUTO', 'NONE', 'REQUIRED']).nullish(),
-    /** The one tool that is to be called. */
+    /** The tool that must be called. */
     toolName: ToolName.nullish(),
     parallelToolCalls: z.boolean().nullish(),
     temperature: modelOverrides.temperature,
@@ -82,11 +82,11 @@ interface Head {
   /** `chatcmpl-…` */
   id: string;
   createdAt: Date;
-  /** The agent's slug. */
+  /** The slug of the agent. */
   model: string;
 }
 
-/** A piece of an answer, in the order in which it comes. The last has the reason, and what the answer cost. */
+/** A delta of an answer, in order. The last one has the finish reason and the usage. */
 export interface CompletionChunk extends Head {
   text: string | null;
   reasoning: string | null;
@@ -96,17 +96,17 @@ export interface CompletionChunk extends Head {
   usage: TurnUsage | null;
 }
 
-/** A whole answer. */
+/** A complete answer. */
 export interface Completion extends Head {
-  /** null when it only calls tools, or refuses. */
+  /** Null when the model only calls tools or refuses. */
   text: string | null;
   /** The model's reasoning before the answer; null when it reported none. */
   reasoning: string | null;
-  /** What the model said in refusing, where its provider tells that from an answer. */
+  /** The text of a refusal, when the provider distinguishes it from an answer. */
   refusal: string | null;
   toolCalls: { id: string; name: string; arguments: string }[];
   finishReason: FinishReason;
-  /** null: no model was asked. */
+  /** Null when no model was called. */
   usage: TurnUsage | null;
 }
 
@@ -119,10 +119,10 @@ const finishReasons: Partial<Record<NonNullable<Heard['finishReason']>, FinishRe
 const finishReasonOf = ({ finishReason, calls }: Heard): FinishReason =>
   (finishReason && finishReasons[finishReason]) ?? (calls ? 'TOOL_CALLS' : 'STOP');
 
-/** What of an input was given. */
+/** Removes fields that are null or undefined. */
 const given = (input: object): object => Object.fromEntries(Object.entries(input).filter(([, value]) => value != null));
 
-/** What a request says to the model beside its messages. The embedded model calls no tools, and is given none. */
+/** Returns the model options of a request. The built-in model calls no tools and receives none. */
 function callSettings(request: Request, { provider }: ChatModel): CallSettings {
   const { maxTokens, topP, presencePenalty, frequencyPenalty, seed, stop, toolName, toolChoice } = request;
   const tools = provider === 'embedded' ? null : request.tools;
@@ -152,18 +152,21 @@ function callSettings(request: Request, { provider }: ChatModel): CallSettings {
       ...(toolName != null && { toolChoice: { type: 'tool' as const, toolName } }),
       ...(choice != null && { toolChoice: { type: choice.toLowerCase() as 'auto' | 'none' | 'required' } }),
     }),
-    // What stands here goes into the provider's request as it is.
+    // Copied unchanged into the provider's request.
     providerOptions: { openaiCompatible: JSON.parse(JSON.stringify(raw)) },
   };
 }
 
-/** About how many tokens the model reads beside what a turn packs: what follows the question, tools and schemas. */
+/**
+ * Estimates the tokens that the model reads in addition to the packed prompt: messages after the question, tools and
+ * schemas.
+ */
 function tokensBeside({ since }: Conversation, { tools, providerOptions }: CallSettings): number {
   const written = [tools, providerOptions?.openaiCompatible?.response_format].map((part) => JSON.stringify(part) ?? '');
   return Math.ceil((lengthOfAll(since) + written.join('').length) / 4);
 }
 
-/** Throws BAD_USER_INPUT for what the model could not read even alone. `beside` are tokens. */
+/** Throws BAD_USER_INPUT when the question alone exceeds the context window. `beside` is a number of tokens. */
 function checkLength(agent: Agent, { provider, contextWindow }: ChatModel, question: string, beside: number): void {
   if (provider === 'embedded') return;
   const parts = { agent, projectInstructions: null, question, additionalContext: null, history: [], hits: null };
@@ -188,8 +191,8 @@ interface Foundation {
 }
 
 /**
- * Answers to messages that are the client's to keep: an agent's knowledge and instructions, and nothing stored but what
- * it cost. An answer ends when its client goes away.
+ * Creates the service for completions: it answers messages that the client stores, with the knowledge and instructions
+ * of an agent. Only the usage is stored. An answer ends when its client disconnects.
  */
 export function completionsService(foundation: Foundation) {
   const { db, knowledge, files, runs, limits, usage, settings, log, revocations, models } = foundation;
@@ -199,11 +202,13 @@ export function completionsService(foundation: Foundation) {
     run: ActiveRun;
     heard: Heard;
     includeUsage: boolean;
-    /** Whether the caller's credential died meanwhile. */
+    /** Returns whether the caller's credential was revoked meanwhile. */
     revoked: () => boolean;
   }
 
-  /** What the agent knows of a question, numbered to be cited; null when it does not search and was given nothing. */
+  /**
+   * Returns the numbered passages for a question; null when the agent does not search and has no files or documents.
+   */
   async function passagesFor(
     principal: Principal,
     agent: Agent,
@@ -227,8 +232,8 @@ export function completionsService(foundation: Foundation) {
   }
 
   /**
-   * Begins an answer. Throws NOT_FOUND for an agent that the principal may not use, BAD_USER_INPUT, CONFLICT (the server
-   * shuts down), RATE_LIMITED (a budget is used up, or too many answers are under way).
+   * Starts an answer. Throws NOT_FOUND for an agent that the principal cannot use, BAD_USER_INPUT, CONFLICT (the server
+   * is shutting down), RATE_LIMITED (a budget is used up, or too many answers are running).
    */
   async function start(principal: Principal, raw: CreateChatCompletionInput, signal: AbortSignal): Promise<UnderWay> {
     const request = parse(CreateChatCompletion, raw);
@@ -242,7 +247,7 @@ export function completionsService(foundation: Foundation) {
     }
   }
 
-  /** The same once it is let in. `recorded` is called when what it used is recorded. */
+  /** Starts an admitted answer. `recorded` is called when its usage is stored. */
   async function begin(
     principal: Principal,
     request: z.output<typeof CreateChatCompletion>,
@@ -267,7 +272,7 @@ export function completionsService(foundation: Foundation) {
       throw new AppError('RATE_LIMITED', `At most ${maxRunsPerUser} answers at once.`, { retryAfter: 5 });
     const heard = new Heard();
     const id = randomUUID();
-    // Its session is nobody's: a completion is read by who asked for it, and by nobody else.
+    // Its session does not exist: only the client that requested a completion can read it.
     const run = new ActiveRun(id, randomUUID(), principal.userId, 0);
     const soFar = { text: '', reasoning: '', citations: [], inputTokens: 0, outputTokens: 0, estimatedTokens: 0 };
     const startedAt = performance.now();
@@ -295,7 +300,7 @@ export function completionsService(foundation: Foundation) {
         images,
         earlierImages: [],
         hits,
-        // In JSON a number in brackets is a list.
+        // In JSON, a number in brackets is a list and not a citation.
         passages: writesJson ? [] : (hits ?? []),
         told: [],
         additionalContext: null,
@@ -307,12 +312,12 @@ export function completionsService(foundation: Foundation) {
         log.error({ error, runId: id }, 'a completion failed');
         return failureWithin(error);
       });
-      // Where the provider does not count, the answer's estimate is of what was packed.
+      // When the provider reports no usage, the estimate covers the packed prompt only.
       if (!heard.counted && soFar.inputTokens > 0) {
         soFar.inputTokens += beside;
         soFar.estimatedTokens += beside;
       }
-      // A model that only calls tools says nothing, and neither does one that was allowed too few tokens.
+      // A model that only calls tools returns no text, and neither does one with too few output tokens.
       if ('failure' in end && !run.signal.aborted && heard.finishReason !== null && heard.finishReason !== 'error')
         end = { status: 'COMPLETE' };
       gone.removeEventListener('abort', stop);
@@ -345,7 +350,10 @@ export function completionsService(foundation: Foundation) {
     };
   }
 
-  /** An answer as it comes. Throws UPSTREAM_FAILED and the like where it breaks off. The answer ends with its reader. */
+  /**
+   * Yields an answer as it is generated. Throws UPSTREAM_FAILED and similar errors when it breaks off. The answer ends
+   * when its reader stops.
+   */
   async function* read({ head, run, heard, includeUsage, revoked }: UnderWay): AsyncGenerator<CompletionChunk> {
     const chunk = { text: null, reasoning: null, refusal: null, toolCalls: [], finishReason: null, usage: null };
     const nothing = { ...head, ...chunk };
@@ -371,7 +379,7 @@ export function completionsService(foundation: Foundation) {
 
   return {
     /**
-     * Answers a client's messages as an agent; nothing of it is stored. Throws NOT_FOUND, BAD_USER_INPUT, RATE_LIMITED,
+     * Answers a client's messages as an agent, without storing them. Throws NOT_FOUND, BAD_USER_INPUT, RATE_LIMITED,
      * CONFLICT, UPSTREAM_FAILED.
      */
     async create(principal: Principal, input: CreateChatCompletionInput, signal: AbortSignal): Promise<Completion> {
@@ -401,7 +409,7 @@ export function completionsService(foundation: Foundation) {
       return completion;
     },
 
-    /** The same, as it is said. What fails before the model says anything is thrown here. */
+    /** Streams the answer. An error before the first output of the model is thrown here. */
     async stream(
       principal: Principal,
       input: CreateChatCompletionInput,

@@ -7,7 +7,7 @@ import { plainText } from '../input.ts';
 import type { LimitsService } from '../limits/limits.service.ts';
 import type { UsageService } from '../limits/usage.service.ts';
 
-/** Tokens of one text, as the server estimates them. */
+/** Maximum estimated tokens of one text. */
 const mostTokens = 8192;
 
 const CreateEmbeddings = z.object({
@@ -31,7 +31,7 @@ export interface TextEmbeddings {
   promptTokens: number;
 }
 
-/** Texts as vectors, by the server's embedding model; for clients that keep an index of their own. */
+/** Creates the service that embeds texts with the server's embedding model, for clients with an index of their own. */
 export function embeddingsService(model: EmbeddingModel | null, limits: LimitsService, usage: UsageService) {
   return {
     /**

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Kit, returned, startKit } from '../../../test/kit.ts';
 
-/** The graph of the gateway, on a server with the embedded model and no other. */
+/** The GraphQL fields of the gateway, on a server with the built-in model only. */
 let kit: Kit;
 let slug: string;
 

@@ -8,10 +8,10 @@ import { plainText } from '../input.ts';
 import type { LimitsService } from '../limits/limits.service.ts';
 import type { UsageService } from '../limits/usage.service.ts';
 
-/** What a request without words for the image is told. */
+/** The message for a request without a prompt. */
 export const promptRequired = 'A prompt is required.';
 
-/** Bytes of an image to draw from. */
+/** Maximum size of a reference image in bytes. */
 const largestReference = 25 * 1024 * 1024;
 
 const CreateImage = z.object({
@@ -29,7 +29,7 @@ export interface CreateImageInput {
   references?: readonly IncomingFile[] | null | undefined;
 }
 
-/** Throws BAD_USER_INPUT for what is no image. */
+/** Throws BAD_USER_INPUT for a file that is not an image. */
 async function read(file: IncomingFile, index: number): Promise<Uint8Array> {
   const path = ['input', 'references', index];
   if (file.size > largestReference) throw badInput(path, `must have at most ${largestReference} bytes`);
@@ -38,11 +38,11 @@ async function read(file: IncomingFile, index: number): Promise<Uint8Array> {
   return bytes;
 }
 
-/** Images by the server's image model. */
+/** Creates the service that generates images with the server's image model. */
 export function imagesService(model: ImageModel | null, limits: LimitsService, usage: UsageService) {
   return {
     /**
-     * Draws an image, from others if some are given; the prompt has at most 32,000 characters, and what it costs is
+     * Generates an image, optionally from reference images. The prompt has at most 32,000 characters; usage is
      * estimated. Throws NOT_FOUND (no model), BAD_USER_INPUT, RATE_LIMITED, UPSTREAM_FAILED.
      */
     async create(principal: Principal, raw: CreateImageInput, signal: AbortSignal): Promise<Drawn> {

@@ -5,7 +5,7 @@ import { imageTokens } from '../../models/tokens.ts';
 import type { Image, Utterance } from '../chat/prompt.ts';
 import { plainText } from '../input.ts';
 
-/** Characters of one text of a message. */
+/** Maximum length of one text of a message, in characters. */
 const longestText = 1_000_000;
 
 const Part = z
@@ -15,7 +15,7 @@ const Part = z
     'must have `text` or `imageUrl`, and not both',
   );
 
-/** Characters of the id of a call: some providers write more into it than a number. */
+/** Maximum length of a call ID; some providers encode more than a number in it. */
 const longestCallId = 1000;
 
 const ToolCall = z.object({
@@ -33,15 +33,15 @@ export const Message = z.object({
 });
 type Message = z.output<typeof Message>;
 
-/** What a client sent, around the question that is to be answered now. */
+/** The client's messages around the question that is answered now. */
 export interface Conversation {
-  /** The client's own instructions, in place of the agent's. */
+  /** The client's own instructions, which replace those of the agent. */
   systemPrompt: string | null;
   /** The messages before the question, oldest first. */
   earlier: LanguageModelV3Message[];
   question: string;
   images: Image[];
-  /** What follows the question: calls of the client's tools, and what these gave. */
+  /** The messages after the question: calls of the client's tools and their results. */
   since: LanguageModelV3Message[];
 }
 
@@ -51,7 +51,7 @@ const isInstruction = ({ role }: Message): boolean => role === 'SYSTEM' || role 
 
 const textOf = ({ content }: Message): string => (content ?? []).flatMap(({ text }) => text ?? []).join('\n\n');
 
-/** Throws BAD_USER_INPUT for what is not the data of an image: nothing is fetched on a client's behalf. */
+/** Throws BAD_USER_INPUT for anything but the data of an image: nothing is fetched for a client. */
 function imageOf(url: string, path: Path): { mediaType: string; data: string } {
   const [, mediaType, data] = /^data:(image\/(?:png|jpeg|gif|webp));base64,([A-Za-z0-9+/]+={0,2})$/.exec(url) ?? [];
   if (mediaType === undefined || data === undefined)
@@ -70,7 +70,7 @@ function userParts({ content }: Message, sees: boolean, at: Path): UserPart[] {
   });
 }
 
-/** Arguments as JSON: none are an object without any, and what is no JSON is a text to the model. */
+/** Returns arguments as JSON: an empty text becomes an empty object, and invalid JSON a string. */
 function argumentsOf(written: string): string {
   if (written.trim() === '') return '{}';
   try {
@@ -81,7 +81,7 @@ function argumentsOf(written: string): string {
   }
 }
 
-/** A call as it was written. The SDK would write its arguments anew, and change numbers beyond 2^53. */
+/** Returns a call as it was written. The SDK would serialize its arguments again and change numbers beyond 2^53. */
 function callPart({ id, name, arguments: written }: z.output<typeof ToolCall>): LanguageModelV3ToolCallPart {
   const json = argumentsOf(written);
   return {
@@ -89,12 +89,12 @@ function callPart({ id, name, arguments: written }: z.output<typeof ToolCall>): 
     toolCallId: id,
     toolName: name,
     input: JSON.parse(json),
-    // What stands here goes into the call as it is.
+    // Copied unchanged into the call.
     providerOptions: { openaiCompatible: { function: { name, arguments: json } } },
   };
 }
 
-/** Reads messages one after the other: what a tool gave belongs to a call before it. */
+/** Reads messages in order: a tool result belongs to an earlier call. */
 function reader(sees: boolean) {
   const calls = new Map<string, string>();
   return (message: Message, index: number): LanguageModelV3Message => {
@@ -123,9 +123,9 @@ function reader(sees: boolean) {
 }
 
 /**
- * Sorts a client's messages around the last question: the first instructions take the place of the agent's, and what is
- * behind the question is the use of tools in answering it. Throws BAD_USER_INPUT: the last message must be a question or
- * what a tool gave, images are data that the model can see, and what a tool gave names the call.
+ * Splits a client's messages at the last question: the first instructions replace those of the agent, and messages
+ * after the question are tool calls and results. Throws BAD_USER_INPUT: the last message must be a question or a tool
+ * result, images must be data that the model supports, and a tool result must name its call.
  */
 export function readConversation(messages: readonly Message[], sees: boolean): Conversation {
   const last = messages.at(-1)?.role;
@@ -152,7 +152,7 @@ export function readConversation(messages: readonly Message[], sees: boolean): C
   };
 }
 
-/** How much room a message takes, as characters of text: an image takes as much as so many. */
+/** Returns the size of a message as characters of text; an image counts as a fixed number. */
 function lengthOf({ content }: LanguageModelV3Message): number {
   if (typeof content === 'string') return content.length;
   return content.reduce((sum, part) => {
@@ -162,11 +162,11 @@ function lengthOf({ content }: LanguageModelV3Message): number {
   }, 0);
 }
 
-/** As much room as the messages take, in characters of text. */
+/** Returns the total size of messages as characters of text. */
 export const lengthOfAll = (messages: readonly LanguageModelV3Message[]): number =>
   messages.reduce((sum, message) => sum + lengthOf(message), 0);
 
-/** What stands for a message while the prompt is packed: as long as it is, whatever it holds. */
+/** Returns a placeholder of the same length for a message while the prompt is packed. */
 export const standIn = (message: LanguageModelV3Message): Utterance => ({
   role: message.role === 'assistant' ? 'assistant' : 'user',
   text: '.'.repeat(Math.max(1, lengthOf(message))),

@@ -8,12 +8,12 @@ import { agentBySlug } from '../agents/by-slug.ts';
 
 export const completionModelOrder = new ListOrder('completionModels', [{ field: 'id', type: 'int', direction: 'asc' }]);
 
-/** Agents that one may use, without those that lists do not show to who cannot edit them. */
+/** Selects usable agents, without unlisted agents that the principal cannot edit. */
 const listed = (principal: Principal): Prisma.AgentWhereInput => ({
   AND: [visible.usableAgents(principal), { OR: [{ isListed: true }, visible.editableAgents(principal)] }],
 });
 
-/** Agents as OpenAI's clients know them: models, by their slugs. */
+/** Creates the service that presents agents as OpenAI models, named by their slugs. */
 export function completionModelsService(db: Database) {
   return {
     async list(principal: Principal, args: PageArgs, limit: number, query: object) {
@@ -28,7 +28,7 @@ export function completionModelsService(db: Database) {
 
     count: (principal: Principal) => db.prisma.agent.count({ where: listed(principal) }),
 
-    /** Throws NOT_FOUND for an agent that the principal may not use. */
+    /** Throws NOT_FOUND for an agent that the principal cannot use. */
     async find(principal: Principal, slug: string, query: object = {}): Promise<Agent> {
       const { id } = await agentBySlug(db.prisma, principal, slug);
       const agent = await db.prisma.agent.findUnique({ ...query, where: { id } });

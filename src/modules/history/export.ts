@@ -19,7 +19,7 @@ export interface Pair {
   askedAt: Date;
   username: string;
   rating: '--' | 'GOOD' | 'BAD';
-  /** The texts that the answer was given. */
+  /** The passages of the answer. */
   passages: string[];
 }
 
@@ -35,16 +35,16 @@ const cells = ({ id, agent, question, answer, askedAt, username, rating }: Pair)
   rating,
 });
 
-/** What a spreadsheet takes for a formula; halfwidth and fullwidth. */
+/** Characters that start a formula in a spreadsheet, halfwidth and fullwidth. */
 const formula = /^[=+\-@\t\uff1d\uff0b\uff0d\uff20]/;
 
-/** A text on one line, with an apostrophe before what would be a formula. */
+/** Returns a text on one line, with an apostrophe before a formula. */
 const cell = (text: string): string => {
   const line = text.replace(/\r?\n|\r/g, ' ');
   return formula.test(line) ? `'${line}` : line;
 };
 
-/** Every cell in quotes. */
+/** Formats CSV with every cell in quotes. */
 function csv(pairs: Pair[]): string {
   const lines = pairs.map((pair) => {
     const { rating, ...values } = cells(pair);
@@ -55,7 +55,7 @@ function csv(pairs: Pair[]): string {
 
 const part = (text: string) => [{ type: 'text', text }];
 
-/** A conversation for each agent, begun by its system prompt: what fine-tuning takes. */
+/** Formats one conversation per agent, starting with its system prompt, as fine-tuning expects. */
 function jsonLines(pairs: Pair[]): string {
   const conversations = new Map<number, { messages: { role: string; content: object[] }[] }>();
   for (const { agent, question, answer } of pairs) {
@@ -67,14 +67,14 @@ function jsonLines(pairs: Pair[]): string {
   return [...conversations.values()].map((conversation) => JSON.stringify(conversation)).join('\n');
 }
 
-/** The system prompt with the passages that the answer was given. */
+/** Returns the system prompt with the passages of the answer. */
 function instruction({ agent, passages }: Pair): string {
   if (passages.length === 0) return agent.systemPrompt;
   const context = passages.map((text, index) => `[CONTEXT ${index}]:\n${text}\n[END CONTEXT ${index}]\n\n`);
   return `${agent.systemPrompt}\nContext:\n${context.join('')}`;
 }
 
-/** Pairs in the forms that AnythingLLM's clients know (contract 1.5). Images that were asked about are left out. */
+/** Formats pairs as AnythingLLM clients expect (contract 1.5). Images of questions are omitted. */
 export function exportText(pairs: Pair[], format: HistoryFormat): string {
   if (format === 'CSV') return csv(pairs);
   if (format === 'JSON_LINES') return jsonLines(pairs);

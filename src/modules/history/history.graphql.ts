@@ -7,7 +7,7 @@ import { User } from '../users/users.graphql.ts';
 import type { HistoryFormat } from './export.ts';
 import { historyOrder } from './history.service.ts';
 
-/** What a field needs of the rows around the answer. */
+/** The related rows that the fields of an answer need. */
 const session = { session: { select: { databaseId: true, clientKey: true } } } as const;
 const agent = {
   session: { select: { agent: { select: { id: true, name: true, slug: true, deletedAt: true } } } },
@@ -103,7 +103,7 @@ const QueryHistoryEntry = builder.prismaObject('ChatMessage', {
   }),
 });
 
-/** Passages as the database keeps them: JSON, in which a date is text. */
+/** Returns stored passages. They are JSON, in which a date is text. */
 const storedHits = (passages: unknown): Hit[] =>
   (passages as (Omit<Hit, 'updatedAt'> & { updatedAt: string | null })[]).map((hit) => ({
     ...hit,

@@ -22,13 +22,13 @@ const Export = z.object({ format: z.enum(historyFormats) });
 
 export const historyOrder = new ListOrder('queryHistory', [{ field: 'id', type: 'int', direction: 'desc' }]);
 
-/** What an export holds at most: pairs, and characters of what was asked, answered and quoted. */
+/** Maximum number of pairs in an export, and of characters of questions, answers and passages. */
 const mostPairs = 10_000;
 const mostCharacters = 40_000_000;
-/** Pairs that an export reads at a time. */
+/** Number of pairs that an export reads at a time. */
 const exportPage = 200;
 
-/** For `read:query_history`: the answers to everybody's questions, as long as the session is there. */
+/** For `read:query_history`: the answers of all users, as long as the session exists. */
 const answered: Prisma.ChatMessageWhereInput = {
   ...answers,
   parent: { role: 'USER' },
@@ -69,13 +69,13 @@ const pair = {
   },
 } satisfies Prisma.ChatMessageSelect;
 
-/** What everybody asked, and what they were answered. */
+/** Creates the service for the questions and answers of all users. */
 export function historyService(db: Database, audit: AuditService, references: ChatService['references']) {
-  /** The newest pairs, as many as one export may have, newest first. */
+  /** Returns the newest pairs up to the limit of an export, newest first. */
   async function newest(principal: Principal): Promise<{ pairs: Pair[]; truncated: boolean }> {
     const where = matching({ visitors: false });
     const pairs: Pair[] = [];
-    /** The prompts of the agents that the principal may see, and empty ones for the others. */
+    /** The prompts of the agents that the principal can see, and empty texts for other agents. */
     const prompts = new Map<number, string>();
     let characters = 0;
     for (let before: number | undefined; ; before = pairs.at(-1)?.id) {
@@ -107,7 +107,7 @@ export function historyService(db: Database, audit: AuditService, references: Ch
   }
 
   return {
-    /** Newest first. Throws BAD_USER_INPUT. */
+    /** Returns a page, newest first. Throws BAD_USER_INPUT. */
     async list(filter: HistoryFilter, args: PageArgs, limit: number, query: object) {
       const page = historyOrder.page(args, limit);
       const where = { AND: [matching(filter), page.where] };
@@ -117,9 +117,9 @@ export function historyService(db: Database, audit: AuditService, references: Ch
     count: (filter: HistoryFilter) => db.prisma.chatMessage.count({ where: matching(filter) }),
 
     /**
-     * What was asked and answered, oldest first, without the visitors of chat widgets: the newest 10,000 pairs, or fewer
-     * where they and the passages they rest on have more than 40,000,000 characters; `truncated` says so. Passages and
-     * prompts are those that the principal may read.
+     * Exports questions and answers, oldest first, without those of widget visitors: the newest 10,000 pairs, or fewer
+     * when they and their passages exceed 40,000,000 characters, as `truncated` reports. Includes only passages and
+     * prompts that the principal can read.
      */
     async export(
       principal: Principal,
@@ -156,7 +156,7 @@ function pairOf(message: StoredPair, systemPrompt: string, passages: { text: str
   };
 }
 
-/** Who asked, as the clients of the workspace paths are told it: keys have no names there. */
+/** Returns the author of a question in the form of the workspace paths, where keys have no names. */
 export function nameOfAsker(
   { accountType, username, email }: { accountType: string; username: string | null; email: string },
   clientKey: string | null,

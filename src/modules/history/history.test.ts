@@ -15,7 +15,7 @@ interface Spoken {
   pairs: [question: string, answer: string][];
 }
 
-/** A session with a line of questions and answers; returns the ids of the answers. */
+/** Creates a session with questions and answers and returns the IDs of the answers. */
 async function say({ userId, agentId: agent = agentId, clientKey = null, pairs }: Spoken) {
   const { prisma } = kit;
   const session = await prisma.chatSession.create({ data: { userId, agentId: agent, clientKey } });
@@ -247,7 +247,7 @@ describe('an export', () => {
       new RegExp(`^"${answers[0]}","Library","'=HYPERLINK\\(""x""\\)","line one line ""two""","[^"]+","[^"]+","--"$`),
     );
     expect((await exported('csv')).text).toContain('"GOOD"');
-    // jsonl, and what is sent unless told.
+    // jsonl is the default.
     const usual = await exported();
     expect(usual.text).toBe((await exported('jsonl')).text);
     const conversation = usual.text

@@ -4,28 +4,28 @@ import { conflict, isDatabaseUnavailable, parse } from '../../errors.ts';
 import type { Database } from '../../store/database.ts';
 import { hashSecret } from '../tokens/secret.ts';
 
-/** A reply as it went out. */
+/** A stored response. */
 export interface Reply {
   status: number;
   headers: Record<string, string>;
   body: string;
 }
 
-/** Whether a request is the first with its key; if so, what it has to report when it is over. */
+/** The result of claiming a key: the first request with it reports its outcome. */
 export type Claim =
   | { first: false; reply: Reply }
   | {
       first: true;
-      /** Keeps the reply for whoever sends the request again. */
+      /** Stores the response for repeated requests. */
       keep(reply: Reply): Promise<void>;
-      /** Nothing came of it: the next one with this key is the first again. */
+      /** Releases the key after a failure: the next request with it is the first again. */
       release(): Promise<void>;
     };
 
-/** A key was used for another request before. */
+/** The key was used for another request. */
 export class KeyReusedError extends Error {}
 
-/** How long a reply is kept. Milliseconds. */
+/** Time that a response is kept. Milliseconds. */
 const keepMs = 24 * 3600 * 1000;
 
 const Key = z.string().regex(/^[\x21-\x7e]{1,255}$/, 'must be 1 to 255 visible ASCII characters');
@@ -36,8 +36,8 @@ const derived = (secret: string, key: string, purpose: string): Buffer =>
   Buffer.from(hkdfSync('sha256', secret, key, purpose, 32));
 
 /**
- * What hides a reply at rest: a reply can hold a new secret, and nothing in the database may. The key comes from the
- * caller's credential and their Idempotency-Key, of which the database has but hashes.
+ * Encrypts stored responses, which can contain a new secret. The key is derived from the caller's credential and
+ * Idempotency-Key, of which the database contains only hashes.
  */
 function sealing(secret: string, key: string) {
   const cipherKey = derived(secret, key, 'latchkey idempotent reply');
@@ -65,14 +65,14 @@ export function idempotencyService(db: Database) {
   const running = new Set<string>();
   return {
     /**
-     * Claims a key for a request, within one credential: the same key of two callers is two keys. `request` is all that
-     * makes the request what it is. Throws BAD_USER_INPUT for a malformed key, CONFLICT while the first request with it
-     * is running, KeyReusedError for another request.
+     * Claims a key for a request, within one credential: the same key of two callers is two keys. `request` contains
+     * everything that identifies the request. Throws BAD_USER_INPUT for a malformed key, CONFLICT while the first
+     * request with it is running, KeyReusedError for another request.
      */
     async claim(secret: string, key: string, request: readonly (string | Uint8Array)[]): Promise<Claim> {
       parse(Key, key, ['Idempotency-Key']);
       const hash = bytes(createHash('sha256').update(hashSecret(secret)).update(key).digest());
-      // A plain hash of a body with a password would be a way to guess it.
+      // A plain hash of a body with a password would allow guessing it.
       const digest = createHmac('sha256', derived(secret, key, 'latchkey idempotent request'));
       for (const part of request) digest.update(`${part.length}:`).update(part);
       const requestHash = bytes(digest.digest());
@@ -118,13 +118,13 @@ export function idempotencyService(db: Database) {
       }
     },
 
-    /** Frees the keys of requests that a process which is gone was running. For the start. */
+    /** Releases the keys of requests that a previous process did not complete. Called at startup. */
     async forgetInterrupted(): Promise<void> {
       running.clear();
       await db.prisma.idempotencyRecord.deleteMany({ where: { status: null } });
     },
 
-    /** Deletes replies past their time. */
+    /** Deletes expired responses. */
     async forget(): Promise<void> {
       const before = expired();
       for (let batch = forgetBatch; batch === forgetBatch; )

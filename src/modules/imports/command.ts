@@ -13,7 +13,7 @@ import type { ImportFoundation } from './importing.ts';
 import { ImportError, operatorOf } from './operator.ts';
 import type { Report } from './report.ts';
 
-/** What an import is asked to do beside where it reads. */
+/** The options of an import besides its source. */
 export interface ImportOptions {
   dryRun: boolean;
   /** The address of the administrator that it acts as. */
@@ -21,13 +21,13 @@ export interface ImportOptions {
 }
 
 export interface ImportCommand {
-  /** How it is called, for who calls it otherwise. */
+  /** The usage message. */
   usage: string;
-  /** How many arguments it takes. */
+  /** The number of arguments. */
   arguments: { least: number; most: number };
-  /** Looks at the arguments, before anything is opened, and returns what is to be run. Both throw ImportError. */
+  /** Checks the arguments before anything is opened and returns the import to run. Both throw ImportError. */
   prepare: (given: string[]) => (foundation: ImportFoundation) => Promise<Report>;
-  /** A text as it may be shown: without what is secret in the arguments. */
+  /** Removes secrets in the arguments from a text. */
   redact?: (text: string, given: string[]) => string;
 }
 
@@ -41,12 +41,12 @@ function readArguments({ usage, arguments: { least, most } }: ImportCommand, arg
     if (positionals.length < least || positionals.length > most) throw new ImportError(`usage: ${usage}`);
     return { given: positionals, options: { dryRun: values['dry-run'], as: values.as ?? null } };
   } catch (error) {
-    // What Node says of an argument quotes it.
+    // Node's message quotes the argument.
     throw error instanceof ImportError ? error : new ImportError(`usage: ${usage}`);
   }
 }
 
-/** The services of a server that answers nobody, and what ends them. */
+/** Opens the services without an HTTP server, and returns a function that closes them. */
 async function openServices(settings: Settings) {
   const log = createLog('error');
   const { databaseUrl, dataDir, statementTimeoutMs } = settings;
@@ -67,7 +67,7 @@ async function openServices(settings: Settings) {
   };
   const services = createServices(foundation);
   const close = async () => {
-    // Files are read first: who started this waits for it.
+    // Waits for text extraction, since the operator expects it to be complete.
     await background.settled();
     await services.files.close();
     await db.close();
@@ -75,7 +75,10 @@ async function openServices(settings: Settings) {
   return { db, services, close };
 }
 
-/** The administrator to act as; a server that has none gets its first key, as at its first start. Throws ImportError. */
+/**
+ * Returns the administrator to act as; a server without one gets its first key, as at its first start. Throws
+ * ImportError.
+ */
 async function findOperator(
   { db, services }: { db: Database; services: ReturnType<typeof createServices> },
   settings: Settings,
@@ -93,7 +96,7 @@ async function findOperator(
   return { operator, firstKey: firstKey as FirstAdminKey | null };
 }
 
-/** Why the command stops: one line where the operator can mend it. */
+/** Returns why the command stops: one line for an error that the operator can fix. */
 function reasonOf(error: unknown): string {
   if (error instanceof AlreadyRunningError)
     return `${error.message}. An import needs the database for itself: stop the server, import, and start it again`;
@@ -102,8 +105,8 @@ function reasonOf(error: unknown): string {
 }
 
 /**
- * Runs an import from the command line, on the database that the settings of the server name: lines of progress on
- * stderr, the report on stdout. Returns the exit code: 1 when something failed for a reason that is not in the data.
+ * Runs an import from the command line on the database in the settings: progress on stderr, the report on stdout.
+ * Returns the exit code: 1 when something failed for a reason other than the data.
  */
 export async function runImport(command: ImportCommand, args: string[], environment = process.env): Promise<number> {
   let given: string[] = [];

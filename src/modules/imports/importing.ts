@@ -6,27 +6,27 @@ import { cutText } from '../../unicode.ts';
 import { Ledger, Unfit } from './ledger.ts';
 import { Report } from './report.ts';
 
-/** What an import stands on. */
+/** The dependencies of an import. */
 export interface ImportFoundation {
   db: Database;
   services: Services;
-  /** Whom it acts as, and whom belongs what belongs to nobody else. */
+  /** The principal that it acts as, which becomes the owner of objects without one. */
   operator: Principal;
-  /** Tells how far it is, a line at a time. */
+  /** Reports progress, one line at a time. */
   say: (line: string) => void;
-  /** Looks at everything, and writes nothing. */
+  /** Validates everything without writing. */
   dryRun: boolean;
 }
 
-/** An import under way. */
+/** The context of a running import. */
 export interface Importing extends ImportFoundation {
   ledger: Ledger;
   report: Report;
 }
 
 /**
- * Runs an import from one source, records in the audit trail that it brought something, and returns the report.
- * `source` is the identity of where things come from, `name` what the operator calls it.
+ * Runs an import from one source, records it in the audit trail and returns the report. `source` is the identity of the
+ * source, `name` the operator's name for it.
  */
 export async function importFrom(
   foundation: ImportFoundation,
@@ -39,7 +39,7 @@ export async function importFrom(
   try {
     await work({ ...foundation, ledger, report });
   } catch (error) {
-    // What was brought until then is here, and the next run goes on from there.
+    // Everything that was imported so far stays, and the next run continues from there.
     report.fail(source.name, error);
   }
   const brought = Object.entries(report.totals()).filter(([, count]) => count.brought > 0);
@@ -55,14 +55,14 @@ export async function importFrom(
   return report;
 }
 
-/** The id of the action of that key; things that search have it. */
+/** Returns the ID of the action with this key, which agents that search have. */
 export async function actionIds(transaction: Prisma.TransactionClient, keys: readonly string[]): Promise<number[]> {
   const where = { OR: [{ builtinKey: { in: [...keys] } }, { name: { in: [...keys] } }] };
   const found = await transaction.action.findMany({ where, select: { id: true } });
   return found.map(({ id }) => id);
 }
 
-/** A name that no other agent of that owner has: two agents of one owner do not share a name. */
+/** Returns a name that no other agent of the owner has, since two agents of one owner must have different names. */
 export async function freeAgentName(
   transaction: Prisma.TransactionClient,
   ownerId: string,
@@ -75,12 +75,12 @@ export async function freeAgentName(
   }
 }
 
-/** Throws Unfit for an agent that was brought, and is no more. */
+/** Throws UnimportableError for an imported agent that was deleted. */
 export async function agentStillHere(transaction: Prisma.TransactionClient, id: number): Promise<void> {
   if ((await transaction.agent.count({ where: { id } })) === 0) throw new Unfit('its agent was deleted here');
 }
 
-/** Throws Unfit for a user that was brought, and is no more. */
+/** Throws UnimportableError for an imported user that was deleted. */
 export async function userStillHere(transaction: Prisma.TransactionClient, id: string): Promise<void> {
   if ((await transaction.user.count({ where: { id } })) === 0) throw new Unfit('its owner was deleted here');
 }

@@ -5,44 +5,44 @@ import { oneLine, type Report } from './report.ts';
 
 type Transaction = Prisma.TransactionClient;
 
-/** Why something cannot be brought over: a reason that is in the data. Shown to the operator. */
+/** A reason in the data for which an object cannot be imported. Shown to the operator. */
 export class Unfit extends Error {
   override readonly name = 'Unfit';
 }
 
-/** A larger thing takes its time to be written. Milliseconds. */
+/** Writing a large object takes time. Milliseconds. */
 const patience = { maxWait: 60_000, timeout: 120_000 };
 
-/** What stands for the id of a thing that a dry run did not make. */
+/** Placeholder for the ID of an object that a dry run did not create. */
 const planned = '';
 
-/** Things of one kind that are written together. */
+/** Objects of one kind that are written together. */
 export interface Batch<Item> {
   items: readonly Item[];
   idOf: (item: Item) => string;
   nameOf: (item: Item) => string;
-  /** Writes them in order, and returns their ids here. */
+  /** Writes the objects in order and returns their new IDs. */
   work: (transaction: Transaction, items: readonly Item[]) => Promise<string[]>;
 }
 
 interface Parts {
   db: Database;
-  /** The identity of the server or the export that things come from. */
+  /** The identity of the server or the export. */
   source: string;
   report: Report;
-  /** Tells how far it is. */
+  /** Reports progress. */
   say: (line: string) => void;
   dryRun: boolean;
 }
 
-/** What was brought over from one source, and as what: each thing is recorded in the transaction that makes it. */
+/** Records what was imported from one source, in the transaction that creates each object. */
 export class Ledger {
   private readonly known = new Map<string, Map<string, string>>();
   private readonly progress = new Map<string, number>();
 
   private constructor(private readonly parts: Parts) {}
 
-  /** Reads what was brought from this source before. */
+  /** Loads the records of earlier imports from this source. */
   static async open(parts: Parts): Promise<Ledger> {
     const ledger = new Ledger(parts);
     const rows = await parts.db.prisma.importRecord.findMany({
@@ -63,13 +63,16 @@ export class Ledger {
     return entries;
   }
 
-  /** As what a thing is here; undefined for one that was not brought. Empty in a dry run for one that would be. */
+  /**
+   * Returns the new ID of an object, or undefined when it was not imported. In a dry run, an empty text for an object
+   * that would be imported.
+   */
   targetOf = (kind: string, sourceId: string | number): string | undefined => this.ofKind(kind).get(String(sourceId));
 
-  /** The ids here of everything of a kind. */
+  /** Returns the new IDs of all objects of a kind. */
   targets = (kind: string): string[] => [...this.ofKind(kind).values()].filter((target) => target !== planned);
 
-  /** Tells that another thing of a kind was looked at. */
+  /** Reports that another object of a kind was processed. */
   step(kind: string, total: number, number = 1): void {
     const done = (this.progress.get(kind) ?? 0) + number;
     this.progress.set(kind, done);
@@ -84,15 +87,15 @@ export class Ledger {
   }
 
   /**
-   * Makes one thing with its record, in one transaction, unless it was brought before. Returns its id here; null for
-   * what could not be brought, which the report then tells with the reason.
+   * Creates one object with its record in one transaction, unless it was imported before. Returns its new ID, or null
+   * when it could not be imported, which is reported with the reason.
    */
   async bring(
     kind: string,
     sourceId: string | number,
     name: string,
     work: (transaction: Transaction) => Promise<string>,
-    /** What comes before the transaction, and can be done twice without harm. */
+    /** Runs before the transaction, and can be repeated without harm. */
     prepare?: () => Promise<void>,
   ): Promise<string | null> {
     const id = String(sourceId);
@@ -120,7 +123,7 @@ export class Ledger {
     }
   }
 
-  /** The same for things that are written together; where that fails, one by one. */
+  /** Creates several objects together; when that fails, one by one. */
   async bringAll<Item>(kind: string, batch: Batch<Item>): Promise<void> {
     const { db, report, source, dryRun } = this.parts;
     const { idOf, nameOf, work } = batch;

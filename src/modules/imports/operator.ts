@@ -5,7 +5,7 @@ import type { Settings } from '../../settings.ts';
 import type { Database } from '../../store/database.ts';
 import { hashSecret } from '../tokens/secret.ts';
 
-/** The command cannot do what it was asked to. The message is one line for the operator. */
+/** The command cannot run. The message is one line for the operator. */
 export class ImportError extends Error {
   override readonly name = 'ImportError';
 }
@@ -13,8 +13,8 @@ export class ImportError extends Error {
 const admin = { role: 'ADMIN', active: true } as const;
 
 /**
- * Whom what is brought over belongs to, where it does not say: the administrator of that address; the one behind
- * `BOOTSTRAP_ADMIN_KEY`; or the oldest. null where there is none and none was named. Throws ImportError.
+ * Returns the administrator that becomes the owner of imported objects: the one with the address, the one of
+ * `BOOTSTRAP_ADMIN_KEY`, or the oldest. Null when there is none and no address was given. Throws ImportError.
  */
 async function findAdmin(db: Database, settings: Settings, address: string | null): Promise<User | null> {
   const { user } = db.prisma;
@@ -31,7 +31,7 @@ async function findAdmin(db: Database, settings: Settings, address: string | nul
   return user.findFirst({ where: admin, orderBy: [{ createdAt: 'asc' }, { id: 'asc' }] });
 }
 
-/** The administrator that an import acts as; see {@link findAdmin}. Throws ImportError. */
+/** Returns the administrator that an import acts as; see {@link findAdmin}. Throws ImportError. */
 export async function operatorOf(db: Database, settings: Settings, address: string | null): Promise<Principal | null> {
   const user = await findAdmin(db, settings, address);
   if (!user) return null;
@@ -46,7 +46,7 @@ export async function operatorOf(db: Database, settings: Settings, address: stri
     role: user.role,
     accountType: user.accountType,
     credential: {
-      // A person at the command line holds no token: 0 is nobody's.
+      // An operator at the command line has no token: 0 is not a token ID.
       tokenId: token?.id ?? 0,
       kind: token?.kind ?? 'API_KEY',
       name: 'import',

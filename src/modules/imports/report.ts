@@ -1,6 +1,9 @@
 import { shortened } from '../../unicode.ts';
 
-/** One line of a report, whatever was in a name: no control characters, which a terminal would obey, and not endless. */
+/**
+ * Returns one line of a report for any name: without control characters, which a terminal would interpret, and with a
+ * maximum length.
+ */
 export const oneLine = (text: string): string =>
   shortened(
     text
@@ -15,7 +18,7 @@ interface Count {
   known: number;
 }
 
-/** What became of an import. Every text in it is shown to the operator. */
+/** The report of an import. All of its text is shown to the operator. */
 export class Report {
   private readonly counts = new Map<string, Count>();
   private readonly left: string[] = [];
@@ -39,22 +42,22 @@ export class Report {
     this.count(kind).known += number;
   }
 
-  /** Something stays where it is, for a reason that is in the data or in what this server is. */
+  /** Reports an object that was not imported because of the data or a limitation of this server. */
   leave(what: string, reason: string): void {
     this.left.push(oneLine(`${what}: ${reason}`));
   }
 
-  /** Something is not here as it was there. */
+  /** Reports an object that differs from the source. */
   changed(what: string, how: string): void {
     this.changes.push(oneLine(`${what}: ${how}`));
   }
 
-  /** Something failed for a reason that is not in the data. */
+  /** Reports a failure with a cause other than the data. */
   fail(what: string, error: unknown): void {
     this.failures.push(oneLine(`${what}: ${error instanceof Error ? error.message : String(error)}`));
   }
 
-  /** What the operator does next. */
+  /** Reports a next step for the operator. */
   next(step: string): void {
     this.todo.push(oneLine(step));
   }
@@ -63,12 +66,12 @@ export class Report {
     return this.failures.length > 0;
   }
 
-  /** How many of each kind were brought, and how many were here already. */
+  /** Returns the number of imported and of already existing objects of each kind. */
   totals(): Record<string, Count> {
     return Object.fromEntries([...this.counts].map(([kind, count]) => [kind, { ...count }]));
   }
 
-  /** The closing report: lines without a line break at their end. */
+  /** Returns the lines of the final report without line breaks. */
   lines(): string[] {
     const section = (title: string, entries: readonly string[]) =>
       entries.length === 0 ? [] : ['', title, ...entries.map((entry) => `  ${entry}`)];

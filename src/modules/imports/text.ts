@@ -1,32 +1,35 @@
 import { cutText } from '../../unicode.ts';
 import { Unfit } from './ledger.ts';
 
-/** A text as PostgreSQL can hold it: without NUL, and with U+FFFD for what is no character. */
+/** Returns a text that PostgreSQL can store: without NUL, and with U+FFFD for lone surrogates. */
 export const storable = (text: string): string => text.replaceAll('\0', '').toWellFormed();
 
-/** The same, and the beginning of what is too long. `max` is in UTF-16 units. */
+/** Returns such a text, truncated to `max` UTF-16 units. */
 export const cutTo = (text: string, max: number): string => cutText(storable(text), max);
 
-/** The longest message of a chat, in UTF-16 units: what a turn takes. */
+/** Maximum length of a chat message in UTF-16 units, as for a turn. */
 export const longestMessage = 200_000;
 
-/** A text of a message. Throws Unfit for one that is too long. */
+/** Returns the text of a message. Throws UnimportableError for one that is too long. */
 export function messageText(text: string): string {
   const kept = storable(text);
   if (kept.length > longestMessage) throw new Unfit(`has more than ${longestMessage} characters`);
   return kept;
 }
 
-/** An address that readers may click; null for any other text. */
+/** Returns a web address that readers can follow, or null. */
 export function webLink(text: unknown): string | null {
   if (typeof text !== 'string' || text.length > 2000 || !/^https?:\/\/[^\s\0]+$/i.test(text)) return null;
   return URL.canParse(text) && text.isWellFormed() ? text : null;
 }
 
-/** A time as epoch milliseconds, a number in a text, or ISO 8601; null for what is none, or before 1971. */
+/**
+ * Parses a time in epoch milliseconds, as a number in a text, or in ISO 8601. Returns null for anything else, and
+ * before 1971.
+ */
 export function timeOf(value: unknown): Date | null {
   if (typeof value !== 'number' && typeof value !== 'string') return null;
-  // SQLite and Python leave the zone out where it is UTC.
+  // SQLite and Python omit the time zone for UTC.
   const text = String(value).trim();
   const zoned = /^\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?$/.test(text) ? `${text.replace(' ', 'T')}Z` : text;
   const date = new Date(/^\d+(\.\d+)?$/.test(zoned) ? Number(zoned) : zoned);

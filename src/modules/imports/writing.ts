@@ -4,7 +4,7 @@ import { Unfit } from './ledger.ts';
 
 type Transaction = Prisma.TransactionClient;
 
-/** A message as it is written; `parent` is the place of the one it hangs from in the same list, null: the root. */
+/** A message to write; `parent` is the index of its parent in the same list, null: the root. */
 export interface NewMessage {
   role: 'USER' | 'ASSISTANT';
   parent: number | null;
@@ -17,14 +17,14 @@ export interface NewMessage {
   durationMs?: number | null;
   passages?: Prisma.InputJsonArray;
   citations?: Prisma.InputJsonArray;
-  /** What its reader thought of it. */
+  /** The reader's rating. */
   liked?: boolean | null;
 }
 
-/** Rows of one INSERT; PostgreSQL takes 65,535 values in a statement. */
+/** Number of rows per INSERT; PostgreSQL allows 65,535 values in a statement. */
 const insertSize = 1000;
 
-/** The next ids of the messages table, so that messages can name one another before they are there. */
+/** Reserves IDs of the messages table, so that messages can refer to each other before they are written. */
 async function reserveIds(transaction: Transaction, number: number): Promise<number[]> {
   const rows = await transaction.$queryRaw<{ id: number }[]>`
     SELECT nextval(pg_get_serial_sequence('"ChatMessage"', 'id'))::int AS id FROM generate_series(1, ${number}::int)`;
@@ -32,9 +32,9 @@ async function reserveIds(transaction: Transaction, number: number): Promise<num
 }
 
 /**
- * Writes messages that come after the ones they hang from. `under` is the message that those without a parent hang
- * from, and `latest` the place of the child that the current branch goes on with, by the place of its parent (null: the
- * message `under`). Returns their ids, in the same order.
+ * Writes messages in an order where parents come first. `under` is the parent of messages without one, and `latest`
+ * maps the index of a parent (null: the message `under`) to the index of the child on the current branch. Returns the
+ * IDs in the same order.
  */
 export async function writeMessages(
   transaction: Transaction,
@@ -67,7 +67,7 @@ export async function writeMessages(
     ),
   });
   const first = childOf(null);
-  // A branch that somebody chose, or went on with, here stays the current one.
+  // A branch that was selected or continued here stays current.
   if (first !== null)
     await transaction.chatMessage.updateMany({
       where: { id: under, latestChildId: null },
@@ -76,7 +76,10 @@ export async function writeMessages(
   return ids;
 }
 
-/** A message of a known session, and the end of its current branch. Throws Unfit for a session that is gone. */
+/**
+ * Returns a message of an imported session at the end of its current branch. Throws UnimportableError for a session
+ * that was deleted.
+ */
 export async function endOf(transaction: Transaction, sessionId: string): Promise<{ id: number; userId: string }> {
   await transaction.$queryRaw`SELECT 1 FROM "ChatSession" WHERE "id" = ${sessionId}::uuid FOR UPDATE`;
   const session = await transaction.chatSession.findFirst({ where: { id: sessionId, deletedAt: null } });
@@ -92,13 +95,13 @@ export async function endOf(transaction: Transaction, sessionId: string): Promis
   return { id: end.id, userId: session.userId };
 }
 
-/** What a session is to be that was begun elsewhere. */
+/** The values of an imported session. */
 export interface SessionOfOld {
   userId: string;
   agentId: number;
   projectId?: number | null;
   name: string | null;
-  /** The id that it had, where it can keep that. */
+  /** The ID in the source, which it keeps if possible. */
   id?: string;
   slug?: string | null;
   clientKey?: string | null;
@@ -109,7 +112,7 @@ export interface SessionOfOld {
   updatedAt: Date;
 }
 
-/** A session with its root. Of id, slug and client key it keeps those that nothing else has. */
+/** Writes a session with its root. It keeps its ID, slug and client key if they are not in use. */
 export async function writeSession(
   transaction: Transaction,
   wanted: SessionOfOld,
@@ -131,6 +134,6 @@ export async function writeSession(
   return { id: session.id, root: root.id };
 }
 
-/** Sets when a session was last used: what was said elsewhere was said then, and not now. */
+/** Sets the time when a session was last used to that of its last message in the source. */
 export const usedAt = (transaction: Transaction, id: string, at: Date) =>
   transaction.$executeRaw`UPDATE "ChatSession" SET "updatedAt" = ${at} WHERE "id" = ${id}::uuid AND "updatedAt" < ${at}`;

@@ -11,7 +11,7 @@ const words = (count: number) => Array.from({ length: count }, (_, index) => `wo
 const sentences = (count: number) =>
   Array.from({ length: count }, (_, i) => `Sentence number ${i} says a little.`).join(' ');
 
-// Pieces out of which documents are built that try every rule, and every pair of rules that could disagree.
+// Building blocks of documents that cover every rule, and every pair of rules that could conflict.
 const anyText = fc
   .array(
     fc.oneof(
@@ -202,7 +202,7 @@ describe('code and tables', () => {
     ...Array.from({ length: 25 }, (_, i) => `| SETTING_${i} | does ${i} |`),
   ].join('\n');
 
-  // Longer than an overlap, so that it comes along as a whole or not at all.
+  // Longer than an overlap, so that it is repeated as a whole or not at all.
   const introduction = `This is how to see all of it, ${'step by step, '.repeat(12)}in one go:`;
 
   it.each([code, table])('stay whole, with the paragraph that introduces them', (block) => {

@@ -1,14 +1,14 @@
 import { cutText } from '../../unicode.ts';
 
-/** One text of a document, Markdown or plain, and where a reader finds it. */
+/** A text of a document, Markdown or plain, with its link. */
 export interface Section {
   text: string;
   link?: string | null | undefined;
 }
 
-/** A passage: `text === sections[section].text.slice(start, end)`, offsets in UTF-16 units. */
+/** A passage: `text === sections[section].text.slice(start, end)`, with offsets in UTF-16 units. */
 export interface Chunk {
-  /** Counts through the whole document, from 0. */
+  /** Position in the whole document, from 0. */
   position: number;
   section: number;
   start: number;
@@ -19,18 +19,21 @@ export interface Chunk {
   link: string | null;
 }
 
-/** Goes into a document's content hash, so that a change of these rules cuts documents anew when they come again. */
+/**
+ * Part of the content hash of a document, so that a change of these rules splits documents again when they are sent
+ * again.
+ */
 export const chunkerVersion = 1;
 
-/** Characters that `estimateTokens` counts as so many tokens. */
+/** Returns the number of characters that `estimateTokens` counts as this number of tokens. */
 const tokens = (count: number) => count * 4;
 const BUDGET = tokens(220);
-/** No chunk is longer; between budget and cap are those that hold a code block or table whole. */
+/** Maximum length of a chunk. Chunks between budget and cap contain a whole code block or table. */
 const CAP = tokens(440);
 const OVERLAP = tokens(40);
-/** Parts below this say too little to be found by themselves. */
+/** Parts below this length contain too little to be found on their own. */
 const TINY = tokens(25);
-/** Characters of one heading; more is a paragraph that somebody marked as one. */
+/** Maximum length of a heading; a longer one counts as a paragraph. */
 const HEADING = 120;
 
 interface Span {
@@ -40,21 +43,21 @@ interface Span {
 
 interface Block extends Span {
   kind: 'heading' | 'code' | 'table' | 'prose';
-  /** Of a heading: 1 to 6, and its words. */
+  /** The level of a heading, from 1 to 6, and its text. */
   level: number;
   title: string;
 }
 
-/** What stands under one heading, the heading included. */
+/** The text under one heading, including the heading. */
 interface Part extends Span {
   path: string[];
   blocks: Block[];
 }
 
 /**
- * Cuts a document into passages of about 220 tokens, at headings first, then paragraphs, then sentences. Neighbouring
- * passages under one heading share up to 40 tokens; code blocks and tables stay whole, with the paragraph before them,
- * up to 440 tokens. Every character that is not white space is in some passage.
+ * Splits a document into passages of about 220 tokens: at headings, then paragraphs, then sentences. Adjacent passages
+ * under one heading overlap by up to 40 tokens. Code blocks and tables stay whole, with the paragraph before them, up
+ * to 440 tokens. Every character that is not whitespace is in some passage.
  */
 export function chunkSections(sections: readonly Section[], title: string): Chunk[] {
   const chunks: Chunk[] = [];
@@ -87,7 +90,7 @@ const SETEXT = /^ {0,3}(=+|-{2,})$/;
 
 function blocksOf(text: string): Block[] {
   const blocks: Block[] = [];
-  /** The block that the next line may go on with. */
+  /** The block that the next line can continue. */
   let open: Block | null = null;
   let fence: string | null = null;
   const begin = (kind: Block['kind'], { start, end }: Span, heading?: { level: number; title: string }) => {
@@ -133,7 +136,7 @@ function blocksOf(text: string): Block[] {
   return blocks;
 }
 
-/** The words of a heading, without Markdown's marks. */
+/** Returns the text of a heading without Markdown. */
 function plainHeading(source: string): string {
   const words = cutText(source, 4 * HEADING)
     .replace(/\s#+\s*$/, '')
@@ -163,10 +166,10 @@ function partsOf(blocks: readonly Block[]): Part[] {
   return parts;
 }
 
-/** Joins a heading that has nothing of its own to what follows under it, and tiny neighbours to each other. */
+/** Joins a heading without text to the part that follows, and adjacent tiny parts to each other. */
 function joinTiny(parts: readonly Part[]): Part[] {
   const joined: Part[] = [];
-  /** Whether the last of them is made of tiny parts alone, and whether of headings alone. */
+  /** Whether the last part consists of tiny parts only, and of headings only. */
   let tiny = false;
   let headed = false;
   for (const part of parts) {
@@ -194,7 +197,7 @@ function commonPath(one: readonly string[], other: readonly string[]): string[] 
   return one.slice(0, differs < 0 ? one.length : differs);
 }
 
-/** The least pieces of a part, each within the budget, or within the cap when it must stay whole. */
+/** Returns the smallest pieces of a part, each within the budget, or within the cap when it must stay whole. */
 function unitsOf(text: string, part: Part): Block[] {
   const units: Block[] = [];
   for (const block of part.blocks) {
@@ -210,13 +213,13 @@ function unitsOf(text: string, part: Part): Block[] {
   return units;
 }
 
-/** Fills chunks with units. A chunk that goes on where another stopped repeats its last sentences. */
+/** Fills chunks with units. A chunk that continues another one repeats its last sentences. */
 function pack(text: string, units: readonly Block[]): Span[] {
   const chunks: Span[] = [];
   let before: Block | null = null;
   for (const unit of units) {
     const last = chunks.at(-1);
-    // A scrap at the end of a part is no chunk of its own.
+    // A short remainder at the end of a part does not become its own chunk.
     const room = unit.end - unit.start <= TINY ? BUDGET + TINY : BUDGET;
     if (last && unit.end - last.start <= room) {
       last.end = unit.end;
@@ -234,11 +237,14 @@ const SENTENCE_END = String.raw`[.!?…]["'”’)\]*_\x60]{0,4}\s+(?=[^\p{Ll}\s
 const LIST_ITEM = String.raw`\n(?=[ \t]{0,12}(?:[-*+•]|\d{1,3}[.)])[ \t])`;
 const SENTENCES = new RegExp(`${SENTENCE_END}|${LIST_ITEM}`, 'gu');
 
-/** Where text may be cut: the first kind of place that the window holds wins, the last such place in it. */
+/** Positions where text can be split: the first kind that occurs in the window is used, at its last position. */
 const WORDS = [SENTENCES, /\n/g, /[，、；：]/g, /\s/g];
 const LINES = [/\n/g, /\s/g];
 
-/** Where the sentences begin that end a chunk and are short enough to stand again at the start of the next one. */
+/**
+ * Returns the start of the sentences at the end of a chunk that are short enough to be repeated at the start of the
+ * next one.
+ */
 function overlapStart(text: string, chunk: Span, last: Span): number | null {
   const from = Math.max(last.start, last.end - OVERLAP);
   if (from === last.start && from > chunk.start) return from;
@@ -261,7 +267,7 @@ function split(text: string, { start, end }: Span, places: readonly RegExp[]): S
   return pieces;
 }
 
-/** Where to cut text that is longer than the budget. Places in the first quarter of it would leave scraps. */
+/** Returns where to split text that is longer than the budget. Positions in its first quarter are not used. */
 function cutWithin(text: string, from: number, places: readonly RegExp[]): number {
   const window = text.slice(from, from + BUDGET);
   for (const place of places) {

@@ -3,25 +3,25 @@ import type { EmbeddingModel } from '../../models/embeddings.ts';
 import type { Background } from '../../store/background.ts';
 import type { Database } from '../../store/database.ts';
 
-/** How long a search waits for the embedding model before it goes by words alone. Milliseconds. */
+/** Time that a search waits for the embedding model before it uses words only. Milliseconds. */
 const patience = 5000;
-/** Documents that are looked up at a time. */
+/** Number of documents that are looked up at a time. */
 const batch = 20;
-/** Failures in a row after which the provider is left alone until the next time. */
+/** Number of consecutive failures after which the provider is not called until the next run. */
 const enough = 3;
 
-/** A query as the embedding model sees it. */
+/** The embedding of a query. */
 export interface Meaning {
-  /** Of length 1. */
+  /** Has length 1. */
   vector: number[];
   modelId: string;
 }
 
-/** Keeps passages embedded, and embeds what is searched for. */
+/** Embeds passages in the background, and queries. */
 export interface Embedder {
-  /** null when the model does not answer, or not in time: then the search goes by words alone. */
+  /** Returns null when the model does not respond in time; the search then uses words only. */
   ofQuery(query: string): Promise<Meaning | null>;
-  /** Embeds, in the background, the passages of all documents that were not embedded with this model. */
+  /** Embeds, in the background, the passages of all documents without vectors of this model. */
   soon(): void;
 }
 
@@ -33,8 +33,8 @@ interface Parts {
 }
 
 /**
- * What it costs is the server's, and counts against nobody's budget. A document that cannot be embedded is found by its
- * words; it is tried again with the next change and the next start.
+ * Creates the indexer. Its usage does not count against a user's budget. A document that cannot be embedded is found by
+ * its words, and is tried again with the next change and at the next start.
  */
 export function createEmbedder({ db, model, background, log }: Parts): Embedder {
   let running = false;
@@ -58,7 +58,7 @@ export function createEmbedder({ db, model, background, log }: Parts): Embedder 
     const { vectors } = await model.embed(chunks.map(({ heading, text }) => `${heading || title}\n\n${text}`));
     const rows = chunks.map((chunk, index) => ({ id: chunk.id, vector: ofLength1(vectors[index] ?? []) }));
     await db.prisma.$transaction(async (transaction) => {
-      // Its text may have changed meanwhile, and then these are not its passages.
+      // If the text has changed meanwhile, these are not its passages.
       const { count } = await transaction.document.updateMany({
         where: { id, contentHash },
         data: { embeddedWith: model.modelId },
@@ -122,8 +122,8 @@ export function createEmbedder({ db, model, background, log }: Parts): Embedder 
 }
 
 /**
- * A vector cut to length 1, of numbers that a REAL holds: PostgreSQL refuses those that are too small for one. Empty where
- * it has no length.
+ * Normalizes a vector to length 1 with numbers that a REAL can store: PostgreSQL rejects numbers that are too small.
+ * Returns an empty list for a vector without length.
  */
 function ofLength1(vector: readonly number[]): number[] {
   const length = Math.hypot(...vector);

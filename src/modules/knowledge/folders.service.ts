@@ -33,14 +33,14 @@ export interface FolderSummary {
 
 type Placed = Document & { folder: { name: string } | null };
 
-/** Many documents take their time. Milliseconds. */
+/** Moving many documents takes time. Milliseconds. */
 const patience = { maxWait: 60_000, timeout: 120_000 };
 
-/** The folders that the AnythingLLM paths show documents in. */
+/** Creates the service for the folders in which the AnythingLLM paths list documents. */
 export function foldersService(db: Database, audit: AuditService) {
   const trail = documentTrail(audit);
 
-  /** Of these documents those that the principal may read, held until the transaction ends. */
+  /** Returns the readable ones of these documents, locked until the transaction ends. */
   async function held(
     transaction: Prisma.TransactionClient,
     principal: Principal,
@@ -49,7 +49,7 @@ export function foldersService(db: Database, audit: AuditService) {
     const mine = { AND: [visible.documents(principal), { fileId: null }, where] };
     const ids = (await transaction.document.findMany({ where: mine, select: { id: true } })).map(({ id }) => id);
     if (ids.length === 0) return [];
-    // In one order, so that two who hold many do not wait for each other.
+    // Locked in one order, so that concurrent transactions do not deadlock.
     await transaction.$queryRaw`SELECT 1 FROM "Document" WHERE "id" = ANY(${ids}::int[]) ORDER BY "id" FOR UPDATE`;
     return transaction.document.findMany({
       where: { AND: [mine, { id: { in: ids } }] },
@@ -64,7 +64,7 @@ export function foldersService(db: Database, audit: AuditService) {
   }
 
   return {
-    /** All folders by name, the one that is always there first, with how many documents the principal may read in each. */
+    /** Returns all folders by name, the default folder first, with the number of readable documents in each. */
     async list(principal: Principal): Promise<FolderSummary[]> {
       const [folders, counts] = await Promise.all([
         db.prisma.documentFolder.findMany({ orderBy: { name: 'asc' }, take: maxFolders }),
@@ -81,14 +81,17 @@ export function foldersService(db: Database, audit: AuditService) {
       }));
     },
 
-    /** What a list of that folder's documents asks for. Throws NOT_FOUND for a folder that is not there. */
+    /** Returns the condition for the documents of a folder. Throws NOT_FOUND for an unknown folder. */
     async only(name: string): Promise<Prisma.DocumentWhereInput> {
       const known = FolderName.safeParse(name);
       if (!known.success || !(await isThere(db.prisma, known.data))) throw notFound('Folder');
       return inFolder(known.data);
     },
 
-    /** The document with that file name, or at that location. Throws NOT_FOUND, also for what the principal may not read. */
+    /**
+     * Returns the document with this file name or location. Throws NOT_FOUND, also for a document that the principal
+     * cannot read.
+     */
     async find(principal: Principal, location: string, query: object = {}): Promise<Document> {
       const at = Location.safeParse(location.includes('/') ? location : `${defaultFolder}/${location}`).data;
       const place = location.includes('/') && at ? inFolder(at.folder) : { fileId: null };
@@ -102,7 +105,7 @@ export function foldersService(db: Database, audit: AuditService) {
       return document;
     },
 
-    /** Throws BAD_USER_INPUT for a name that no folder can have, CONFLICT for one that a folder has. */
+    /** Creates a folder. Throws BAD_USER_INPUT for an invalid name, CONFLICT for a name that is in use. */
     async create(principal: Principal, input: z.input<typeof Folder>): Promise<FolderSummary> {
       const { name } = parse(Folder, input);
       await db.prisma.$transaction(async (transaction) => {
@@ -113,8 +116,8 @@ export function foldersService(db: Database, audit: AuditService) {
     },
 
     /**
-     * Deletes a folder with the documents in it that the principal may read; others go back to where documents are that
-     * were put into none. Throws BAD_USER_INPUT for the folder that is always there, NOT_FOUND.
+     * Deletes a folder with its readable documents; others move to the default folder. Throws BAD_USER_INPUT for the
+     * default folder, NOT_FOUND.
      */
     async delete(
       principal: Principal,
@@ -140,9 +143,9 @@ export function foldersService(db: Database, audit: AuditService) {
     },
 
     /**
-     * Moves documents to other folders, and gives them other file names, all or none. Those that agents have as their own
-     * stay where they are, since clients know them by their location, and are told instead. Throws BAD_USER_INPUT for
-     * what is not there and for folders that are not, CONFLICT for a file name that is taken.
+     * Moves and renames documents, all or none. Documents that belong to agents stay in place, since clients know them
+     * by their location, and are returned as `skipped`. Throws BAD_USER_INPUT for unknown documents and folders,
+     * CONFLICT for a file name that is in use.
      */
     async move(principal: Principal, input: MovesInput): Promise<{ moved: Document[]; skipped: string[] }> {
       const { moves } = parse(Moves, input);
@@ -178,7 +181,7 @@ export function foldersService(db: Database, audit: AuditService) {
       }, patience);
     },
 
-    /** Deletes the documents at these locations; what is not there, or not the principal's to read, is passed over. */
+    /** Deletes the documents at these locations. Locations without a readable document are ignored. */
     deleteDocuments: (principal: Principal, input: z.input<typeof Locations>): Promise<Document[]> =>
       db.prisma.$transaction(async (transaction) => {
         const { locations } = parse(Locations, input);
@@ -191,10 +194,7 @@ export function foldersService(db: Database, audit: AuditService) {
 
 export type FoldersService = ReturnType<typeof foldersService>;
 
-/**
- * The id of a folder that is to take a document, which is made where it is not there yet; null for the one that documents
- * are in that were put into none.
- */
+/** Returns the ID of a folder, which is created if it does not exist, or null for the default folder. */
 export async function folderToFill(
   transaction: Prisma.TransactionClient,
   audit: AuditService,
@@ -229,7 +229,7 @@ async function make(
 const isThere = async (db: Pick<Prisma.TransactionClient, 'documentFolder'>, name: string): Promise<boolean> =>
   name === defaultFolder || (await db.documentFolder.count({ where: { name } })) > 0;
 
-/** Those of these documents that agents have as their own. */
+/** Returns which of these documents belong to agents. */
 async function attached(transaction: Prisma.TransactionClient, documents: readonly Document[]): Promise<Set<number>> {
   const rows = await transaction.document.findMany({
     where: { id: { in: documents.map(({ id }) => id) }, agents: { some: { deletedAt: null } } },

@@ -5,19 +5,19 @@ import { projectRoot } from '../../root.ts';
 import type { Database } from '../../store/database.ts';
 import type { KnowledgeService } from './knowledge.service.ts';
 
-/** What a new server knows of itself, so that its first question has an answer. */
+/** The documents about this server on a new installation, so that a first question has an answer. */
 const pages = [
   { id: 'latchkey-readme', file: 'README.md', title: 'Latchkey' },
   { id: 'latchkey-architecture', file: 'ARCHITECTURE.md', title: 'Latchkey architecture' },
 ];
 
-/** The row of Setting that remembers which pages were ingested: their ids, and a digest of text and link. */
+/** The key of the setting that records the ingested pages: their IDs, and a digest of text and link. */
 const key = 'guide';
 
 /**
- * Ingests the project's own pages as public documents, once: one that an administrator removed stays away. Those still
- * there follow their files. Costs one statement when nothing changed. `publicUrl` has no trailing slash; `folder` is
- * where the files are, and those that are missing are skipped.
+ * Ingests the pages of this project as public documents, once: a page that an administrator removed is not restored.
+ * Existing pages are updated when their file changes. Uses one statement when nothing changed. `publicUrl` has no
+ * trailing slash; `folder` contains the files, and missing files are skipped.
  */
 export async function ingestGuide(
   db: Database,

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { type Kit, startKit } from '../../../test/kit.ts';
 
-/** Search by words and by meaning, where there is an embedding model. */
+/** Full-text search combined with embeddings. */
 describe('hybrid search', () => {
   let kit: Kit;
   beforeAll(async () => {

@@ -13,10 +13,10 @@ import type { KnowledgeService, NewDocument } from './knowledge.service.ts';
 import { FolderName, longestSlug } from './location.ts';
 import { storableDate } from './retrieval.ts';
 
-/** What one request may upload. */
+/** The limit of one request. */
 const mostAtOnce = 20;
 
-/** What is said about a document; an empty text says nothing. */
+/** A property of a document; an empty text counts as absent. */
 const said = (max: number) =>
   plainText(max)
     .trim()
@@ -74,7 +74,7 @@ export type UploadInput = z.input<typeof Uploaded>;
 export type TextInput = z.input<typeof Text>;
 export type LinkInput = z.input<typeof Link>;
 
-/** A document that was added, with its text as it was read. */
+/** A document that was added, with its extracted text. */
 export interface Added {
   document: Document;
   text: string;
@@ -86,7 +86,7 @@ interface Foundation {
   settings: Settings;
 }
 
-/** Takes documents in: files, texts and web pages, of which the text alone is kept. */
+/** Creates the service that adds files, texts and web pages as documents. Only their text is stored. */
 export function intakeService({ knowledge, files, settings }: Foundation) {
   async function keep(
     principal: Principal,
@@ -97,7 +97,7 @@ export function intakeService({ knowledge, files, settings }: Foundation) {
     return stored.map((document, at) => ({ document, text: documents[at]?.text ?? '' }));
   }
 
-  /** Throws BAD_USER_INPUT under this path for what cannot be read, or holds no text. */
+  /** Throws BAD_USER_INPUT at this path for a file that cannot be read or has no text. */
   async function read(
     principal: Principal,
     path: (string | number)[],
@@ -117,9 +117,9 @@ export function intakeService({ knowledge, files, settings }: Foundation) {
 
   return {
     /**
-     * Adds the texts of 1 to 20 files, all or none, each at most `MAX_FILE_MB` large and of at most 2,000,000 characters.
-     * The files are not kept. `folder` is made where it is not there yet; `agentSlugs` that are unknown, or those of agents
-     * that the principal may not edit, are ignored. Throws BAD_USER_INPUT that names the file which cannot be read.
+     * Adds the texts of 1 to 20 files, all or none, each of at most `MAX_FILE_MB` and 2,000,000 characters. The files
+     * are not stored. `folder` is created if it does not exist; `agentSlugs` that are unknown or not editable are
+     * ignored. Throws BAD_USER_INPUT that names the file that cannot be read.
      */
     async uploadDocuments(principal: Principal, uploads: readonly Upload[], input: UploadInput): Promise<Added[]> {
       const { metadata: of, ...where } = parse(Uploaded, input);
@@ -150,7 +150,9 @@ export function intakeService({ knowledge, files, settings }: Foundation) {
       return keep(principal, documents, where);
     },
 
-    /** Adds a text of at most 2,000,000 characters. As for folder and agents, see `uploadDocuments`. Throws BAD_USER_INPUT. */
+    /**
+     * Adds a text of at most 2,000,000 characters. See `uploadDocuments` for folder and agents. Throws BAD_USER_INPUT.
+     */
     async addText(principal: Principal, input: TextInput): Promise<Added[]> {
       const { text, metadata: of, ...where } = parse(Text, input);
       const name = slugOf(of.title.replace(/(?<=.)\.\w{1,10}$/, '').slice(0, longestSlug));
@@ -176,9 +178,9 @@ export function intakeService({ knowledge, files, settings }: Foundation) {
     },
 
     /**
-     * Adds the text of a web page, or of a file on the web, as it is now: its main part, without menus and the like. The
-     * page is fetched by {@link guardedFetch}; `headers` go to its own origin alone, and are not kept. It stops when the
-     * signal ends. Throws BAD_USER_INPUT for what cannot be had or read.
+     * Adds the current text of a web page or a file on the web: its main content, without navigation. Fetches the page
+     * with {@link guardedFetch}; `headers` are sent to its own origin only and are not stored. Stops when the signal
+     * aborts. Throws BAD_USER_INPUT for a page that cannot be fetched or read.
      */
     async addLink(principal: Principal, input: LinkInput, signal: AbortSignal): Promise<Added[]> {
       const { url, headers, metadata: of, ...where } = parse(Link, input);
@@ -233,15 +235,15 @@ const fileSource: Partial<Record<Format, string>> = {
   },
 };
 
-/** A date as these clients show it: `11/14/2023, 10:13:20 PM`. Now, where none is given. In UTC. */
+/** Returns a date in the format of these clients, in UTC: `11/14/2023, 10:13:20 PM`. Defaults to the current time. */
 export const localDate = (date: Date | null | undefined): string =>
   (date ?? new Date()).toLocaleString('en-US', { timeZone: 'UTC' }).replaceAll('\u202f', ' ');
 
-/** An address that readers may click; null for any other. */
+/** Returns a web address that readers can follow, or null. */
 const webLink = (text: string | null): string | null =>
   text !== null && URL.canParse(text) && /^https?:$/.test(new URL(text).protocol) ? text : null;
 
-/** The name of a file as it came, without the folders before it and without what file systems do not take. */
+/** Returns a file name without folders and without characters that file systems reject. */
 const fileName = (name: string): string =>
   cutText((name.toWellFormed().split(/[/\\]/).at(-1) ?? '').replace(/[<>:"|?*\p{Cc}]/gu, '').trim(), 255);
 

@@ -18,10 +18,10 @@ import { fileNameOf } from './location.ts';
 import { type Hit, type RetrieveInput, retrieve, storableDate } from './retrieval.ts';
 import { documentTrail } from './trail.ts';
 
-/** Characters of one document, all sections together. */
+/** Maximum length of a document, all sections together, in characters. */
 const maxDocumentLength = 5_000_000;
 
-/** Nothing but a web address or a path may become a link that readers click. An empty one is none. */
+/** Only a web address or a path can become a link that readers follow. An empty text counts as absent. */
 const link = plainText(2000)
   .refine((address) => isWebLink(address), 'must be an http or https URL, or a path')
   .nullish()
@@ -47,7 +47,7 @@ const Content = z.object({
     .refine((metadata) => Object.keys(metadata).length <= 100, 'must be at most 100 keys')
     .nullish(),
 });
-/** A person who is responsible for a document. What is blank counts as absent. */
+/** A person who is responsible for a document. A blank text counts as absent. */
 const ownerText = plainText(500)
   .trim()
   .nullish()
@@ -74,7 +74,7 @@ const Ingest = Content.extend({
 });
 const AddToProject = Content.extend({ projectId: databaseId.nullish(), documentId: z.string().nullish() });
 
-/** A document that was read and found good. */
+/** A validated document. */
 export interface NewDocument {
   title: string;
   text: string;
@@ -82,7 +82,7 @@ export interface NewDocument {
   source: string;
   metadata: Record<string, string>;
   documentUpdatedAt: Date | null;
-  /** What its file name is made from, and begins with. */
+  /** The start of its file name. */
   name: string;
   prefix: string;
 }
@@ -98,35 +98,43 @@ export interface SearchInput {
   minScore?: number | null | undefined;
 }
 
-/** The documents of an agent. */
+/** The order of the documents of an agent. */
 export const documentsById = new ListOrder('agentDocuments', [{ field: 'id', type: 'int', direction: 'asc' }]);
 export const documentOrder = new ListOrder('documents', [{ field: 'id', type: 'int', direction: 'desc' }]);
 
-/** A large document takes its time, and so does waiting for others that write the same one. Milliseconds. */
+/**
+ * Storing a large document takes time, and so does waiting for a concurrent write of the same document. Milliseconds.
+ */
 const patience = { maxWait: 60_000, timeout: 120_000 };
 
-/** Rows of one INSERT; PostgreSQL takes 65,535 values in a statement. */
+/** Number of rows per INSERT; PostgreSQL allows 65,535 values in a statement. */
 const insertSize = 2000;
 
 export function knowledgeService(db: Database, audit: AuditService, embedder: Embedder | null = null) {
   const trail = documentTrail(audit);
 
-  /** A transaction that writes documents. What it wrote is embedded once it stands. */
+  /** A transaction that writes documents. Its documents are embedded once it is committed. */
   const writing = <T>(work: (transaction: Prisma.TransactionClient) => Promise<T>): Promise<T> =>
     db.prisma.$transaction(work, patience).finally(() => embedder?.soon());
 
-  /** The document of that id, which nobody else writes until the transaction ends, whether it is there yet or not. */
+  /**
+   * Returns the document with this ID and prevents concurrent writes to the ID until the transaction ends, whether the
+   * document exists or not.
+   */
   async function claim(transaction: Prisma.TransactionClient, externalId: string): Promise<Document | null> {
     await transaction.$executeRaw`SELECT pg_advisory_xact_lock(hashtextextended(${externalId}, 5208))`;
     return transaction.document.findUnique({ where: { externalId } });
   }
 
-  /** Throws CONFLICT for the text of a file, which goes with that file and not otherwise. */
+  /** Throws CONFLICT for the text of a file, which is deleted with that file only. */
   function notOfFile(document: Document): void {
     if (document.fileId !== null) throw conflict('This document is the text of a file: delete the file instead.');
   }
 
-  /** The private document of that id in one of these projects, claimed. Throws NOT_FOUND, FORBIDDEN for a public one. */
+  /**
+   * Returns the private document with this ID in one of these projects, locked. Throws NOT_FOUND, FORBIDDEN for a
+   * public document.
+   */
   async function claimInProject(
     transaction: Prisma.TransactionClient,
     externalId: string,
@@ -140,7 +148,7 @@ export function knowledgeService(db: Database, audit: AuditService, embedder: Em
     return document;
   }
 
-  /** The project that a document is to belong to: the author's, and for no document of somebody else's. */
+  /** Returns the project of a document: the author's, and never for a document of another user. */
   async function projectOf(
     transaction: Prisma.TransactionClient,
     author: Principal,
@@ -159,7 +167,7 @@ export function knowledgeService(db: Database, audit: AuditService, embedder: Em
     return project;
   }
 
-  /** Writes a document and, when they changed, its passages. */
+  /** Stores a document and, when they changed, its passages. */
   async function store(
     transaction: Prisma.TransactionClient,
     author: Principal | null,
@@ -204,15 +212,16 @@ export function knowledgeService(db: Database, audit: AuditService, embedder: Em
 
   return {
     /**
-     * Adds a document, or replaces the text, titles and link of the one with the same id. Its owner stays, and so does
-     * every other property that is absent or null; `agentIds` are added to the agents that it is attached to. `isPublic`
+     * Adds a document, or replaces the text, titles and link of the document with the same ID. Its owner stays, and so
+     * does every other property that is absent or null; `agentIds` are added to the agents of the document. `isPublic`
      * defaults to true for a new document and to false for a new document of a project. `searchTitle` is the title that
-     * search indexes: absent for `title`, empty for none. A text that did not change is not chunked again. `null` as the
-     * author is the server itself.
+     * search indexes: absent for `title`, empty for none. An unchanged text is not split again. `null` as the author is
+     * the server itself.
      *
-     * Only the owner and `manage:documents` replace a document: others get FORBIDDEN for one that they can read and,
-     * because an id is unique within the server, CONFLICT for one that they cannot: that says no more than that the id
-     * is taken. Throws BAD_USER_INPUT, also for agents that the author may not edit and for projects of others.
+     * Only the owner and `manage:documents` can replace a document. Others get FORBIDDEN for a document that they can
+     * read and, because an ID is unique within the server, CONFLICT for one that they cannot, which reveals only that
+     * the ID is in use. Throws BAD_USER_INPUT, also for agents that the author cannot edit and for projects of other
+     * users.
      */
     async ingest(
       author: Principal | null,
@@ -250,8 +259,8 @@ export function knowledgeService(db: Database, audit: AuditService, embedder: Em
     },
 
     /**
-     * Adds public documents that are new, all or none, each under an id of its own. `folder` is made where it is not
-     * there yet. They are attached to those agents of `agentSlugs` that the author may edit; other slugs are ignored.
+     * Adds public documents, all or none, each with its own ID. `folder` is created if it does not exist. The documents
+     * are added to the agents of `agentSlugs` that the author can edit; other slugs are ignored.
      */
     async add(
       author: Principal,
@@ -286,9 +295,9 @@ export function knowledgeService(db: Database, audit: AuditService, embedder: Em
     },
 
     /**
-     * Adds a private document to a project of the principal's, or replaces the private one of that project with that
-     * `documentId`; new ids are generated. A token that is confined to a project need not name it. Throws
-     * BAD_USER_INPUT, NOT_FOUND, and FORBIDDEN for a document that everybody reads.
+     * Adds a private document to an own project, or replaces the private document of that project with that
+     * `documentId`; new IDs are generated. A project token can omit the project. Throws BAD_USER_INPUT, NOT_FOUND, and
+     * FORBIDDEN for a public document.
      */
     async addToProject(principal: Principal, input: AddToProjectInput): Promise<Document> {
       const data = parse(AddToProject, input);
@@ -306,7 +315,9 @@ export function knowledgeService(db: Database, audit: AuditService, embedder: Em
       });
     },
 
-    /** Makes the text of a file findable, under the file's id, for those who see the file. See {@link changed}. */
+    /**
+     * Indexes the text of a file under the file's ID, for the principals that can see the file. See {@link changed}.
+     */
     storeFile: (
       transaction: Prisma.TransactionClient,
       { id, name, ownerId }: Pick<File, 'id' | 'name' | 'ownerId'>,
@@ -327,10 +338,10 @@ export function knowledgeService(db: Database, audit: AuditService, embedder: Em
         },
       ),
 
-    /** For who writes documents in a transaction of their own: to be called once that stands. */
+    /** Must be called after the commit of a transaction that writes documents. */
     changed: (): void => embedder?.soon(),
 
-    /** Deletes a private document of a project of the principal's. Throws NOT_FOUND, FORBIDDEN for a public one. */
+    /** Deletes a private document of an own project. Throws NOT_FOUND, FORBIDDEN for a public document. */
     removeFromProject: (principal: Principal, externalId: string): Promise<Document> =>
       db.prisma.$transaction(async (transaction) => {
         const document = await claimInProject(transaction, externalId, visible.projects(principal));
@@ -338,7 +349,7 @@ export function knowledgeService(db: Database, audit: AuditService, embedder: Em
       }, patience),
 
     /**
-     * Deletes a document with its passages. Throws NOT_FOUND, FORBIDDEN for one that others own but all read, and
+     * Deletes a document with its passages. Throws NOT_FOUND, FORBIDDEN for a readable document of another user, and
      * CONFLICT for one whose origin is not in `onlyOrigins`.
      */
     async remove(
@@ -358,7 +369,7 @@ export function knowledgeService(db: Database, audit: AuditService, embedder: Em
       }, patience);
     },
 
-    /** Throws NOT_FOUND for what is not there and for what the principal may not read. */
+    /** Throws NOT_FOUND for a file that does not exist or that the principal cannot read. */
     async find(
       principal: Principal,
       key: { id: number } | { externalId: string },
@@ -373,7 +384,7 @@ export function knowledgeService(db: Database, audit: AuditService, embedder: Em
       return document;
     },
 
-    /** The documents that the principal may read, newest first; `only` says which of them. */
+    /** Returns the readable documents, newest first; `only` restricts them. */
     async list(
       args: PageArgs,
       limit: number,
@@ -393,11 +404,13 @@ export function knowledgeService(db: Database, audit: AuditService, embedder: Em
     count: (principal: Principal, only: Prisma.DocumentWhereInput = {}) =>
       db.prisma.document.count({ where: { AND: [visible.documents(principal), only] } }),
 
-    /** How many passages the documents have that the principal may read. */
+    /** Returns the number of passages in readable documents. */
     passageCount: (principal: Principal): Promise<number> =>
       db.prisma.chunk.count({ where: { document: visible.documents(principal) } }),
 
-    /** How many passages the agent of that slug would search for the principal. Throws NOT_FOUND. */
+    /**
+     * Returns the number of passages that the agent with this slug would search for the principal. Throws NOT_FOUND.
+     */
     async passagesOfAgent(principal: Principal, slug: string): Promise<number> {
       const { id, knowledge } = await agentBySlug(db.prisma, principal, slug);
       const own = { agents: { some: { id } } };
@@ -406,8 +419,8 @@ export function knowledgeService(db: Database, audit: AuditService, embedder: Em
     },
 
     /**
-     * The passages that match a question best: `first` of them, those that score at least `minScore`. An agent that is
-     * named by its slug has both as its turns do, unless they are given. Throws NOT_FOUND, BAD_USER_INPUT.
+     * Returns the best passages for a question: at most `first`, with a score of at least `minScore`. An agent that is
+     * named by its slug provides the defaults of both. Throws NOT_FOUND, BAD_USER_INPUT.
      */
     async search(principal: Principal, asked: SearchInput, limit: number): Promise<Hit[]> {
       const { query, agentId, agentSlug, first, minScore } = asked;
@@ -428,7 +441,7 @@ export function knowledgeService(db: Database, audit: AuditService, embedder: Em
       return hits.filter(({ score }) => score >= least);
     },
 
-    /** The documents of these passages by their ids: one statement, when the first is asked for. */
+    /** Returns a loader for the documents of these passages by ID, with one statement on first use. */
     documentsOf(principal: Principal, hits: readonly Hit[]): () => Promise<ReadonlyMap<string, Document>> {
       let found: Promise<ReadonlyMap<string, Document>> | undefined;
       const find = async () => {
@@ -442,7 +455,7 @@ export function knowledgeService(db: Database, audit: AuditService, embedder: Em
       };
     },
 
-    /** Those of these documents that the principal may read; one statement, none for none. */
+    /** Returns the readable ones of these documents, with one statement, or with none for an empty list. */
     async readable(principal: Principal, externalIds: readonly string[]): Promise<ReadonlySet<string>> {
       if (externalIds.length === 0) return new Set();
       const rows = await db.prisma.document.findMany({
@@ -479,20 +492,20 @@ export function knowledgeService(db: Database, audit: AuditService, embedder: Em
       });
     },
 
-    /** See {@link retrieve}. */
+    /** Returns passages. See {@link retrieve}. */
     retrieve: (principal: Principal, input: RetrieveInput): Promise<Hit[]> => retrieve(db, principal, input, embedder),
   };
 }
 
 export type KnowledgeService = ReturnType<typeof knowledgeService>;
 
-/** Where a file is downloaded. Without a host: whoever reads the citation knows this server by one. */
+/** Returns the download path of a file, without a host, which the reader of the citation already knows. */
 export const fileLink = (id: string): string => `/api/chat/file/${id}`;
 
-/** Whether PostgreSQL could hold that id at all; one that it could not hold belongs to no document. */
+/** Returns whether PostgreSQL can store this ID. No document has an ID that it cannot store. */
 const storable = (externalId: string) => plainText(500).safeParse(externalId).success;
 
-/** Throws `unseen` for a document that the principal may not read and FORBIDDEN for one that they may only read. */
+/** Throws `unseen` for a document that the principal cannot read and FORBIDDEN for one that it can only read. */
 async function checkWritable(
   transaction: Prisma.TransactionClient,
   principal: Principal,
@@ -515,7 +528,7 @@ async function checkAgents(transaction: Prisma.TransactionClient, author: Princi
   if (missing.length > 0) throw badInput(['input', 'agentIds'], `not agents that you may edit: ${missing.join(', ')}`);
 }
 
-/** How long a text is: words are what stands between white space, tokens an estimate. */
+/** Returns the length of a text: words are separated by whitespace, tokens are estimated. */
 function lengthOf(sections: readonly Section[]): { wordCount: number; tokenCount: number } {
   let wordCount = 0;
   let tokenCount = 0;
@@ -526,7 +539,7 @@ function lengthOf(sections: readonly Section[]): { wordCount: number; tokenCount
   return { wordCount, tokenCount };
 }
 
-/** SHA-256 over everything that the chunks come from; `title` is the one that search indexes. */
+/** Returns the SHA-256 of everything that the chunks are derived from; `title` is the one that search indexes. */
 const hashContent = (title: string, sections: readonly Section[]): Uint8Array<ArrayBuffer> =>
   Uint8Array.from(
     createHash('sha256')

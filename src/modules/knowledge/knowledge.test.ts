@@ -51,7 +51,7 @@ async function person(name: string, role: Role): Promise<Principal> {
   };
 }
 
-/** The user of a token that is confined to a project. */
+/** Creates the principal of a project token. */
 async function confined(name: string, role: Role, owner: Principal, projectId: number): Promise<Principal> {
   const user = await person(name, role);
   return { ...user, credential: { ...user.credential, kind: 'PROJECT', projectId, projectOwnerId: owner.userId } };
@@ -141,7 +141,7 @@ describe('ingest', () => {
     await ingest(anna, 'doc', 'The new text speaks of pears.');
     expect(await found(anna, 'apples')).toEqual([]);
     expect(await found(anna, 'pears')).toEqual(['doc']);
-    // What is absent stays.
+    // An absent property is unchanged.
     expect((await knowledge.find(anna, { externalId: 'doc' })).metadata).toEqual({ changed: 'yes' });
     await ingest(anna, 'doc', 'The new text speaks of pears.', { metadata: {} });
     expect((await knowledge.find(anna, { externalId: 'doc' })).metadata).toEqual({});
@@ -225,7 +225,7 @@ describe('ingest', () => {
       projectId: annas.id,
       isPublic: true,
     });
-    // Who says nothing of the project leaves it as it was.
+    // An input without a project leaves the project unchanged.
     expect(await ingest(anna, 'there', 'other')).toMatchObject({ projectId: annas.id, isPublic: false });
     const before = await db.prisma.document.findMany({ orderBy: { id: 'asc' } });
     for (const projectId of [bens.id, 999_999])
@@ -238,7 +238,7 @@ describe('ingest', () => {
       code: 'BAD_USER_INPUT',
       message: 'input.projectId: takes only documents of your own',
     });
-    // What an administrator cannot read, they can neither replace nor remove.
+    // An administrator can neither replace nor remove a document that the administrator cannot read.
     await expect(ingest(admin, 'there', 'text')).rejects.toMatchObject({ code: 'CONFLICT' });
     await expect(knowledge.remove(admin, 'there')).rejects.toMatchObject({ code: 'NOT_FOUND' });
     expect(await db.prisma.document.findMany({ orderBy: { id: 'asc' } })).toEqual(before);
@@ -502,7 +502,7 @@ describe('retrieve shows only', () => {
         ...inProject('ben', true),
       ].sort(),
     );
-    // Everything but what is private to the projects of others.
+    // Everything except private documents of other users' projects.
     expect((await found(admin, 'zebra', everything)).sort()).toEqual(
       [
         ...['anna', 'ben', 'server'].flatMap((name) => [`${name}-false`, `${name}-true`]),
@@ -570,7 +570,7 @@ describe('retrieve shows only', () => {
       expect(hits.map((id) => names.get(id)).sort(), principal.name).toEqual(expected);
       expect(expected.length, principal.name).toBeGreaterThan(0);
     }
-    // In a turn, of these, what was given to its agent or its project.
+    // In a turn, only the documents of its agent or project among these.
     const agentIds = (await db.prisma.agent.findMany({ select: { id: true } })).map(({ id }) => id);
     for (const principal of [anna, ben, ofAgents, ...tokens])
       for (const agentId of agentIds)
@@ -622,7 +622,7 @@ describe('retrieve shows only', () => {
     expect((await found(anna, 'zebra', inOne)).sort()).toEqual(['attached', 'in-one', 'loose']);
     expect((await found(anna, 'zebra', { ...inOne, agentId: agent.id })).sort()).toEqual(['attached', 'in-one']);
     expect((await found(anna, 'zebra', { agentId: agent.id })).sort()).toEqual(['attached', 'in-other']);
-    // Who names a project does not see more by that.
+    // Naming a project does not make more documents visible.
     expect((await found(ben, 'zebra', inOne)).sort()).toEqual(['attached', 'loose']);
     for (const projectId of [null, one.id, other.id])
       for (const agentId of [null, 0, agent.id])

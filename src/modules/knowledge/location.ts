@@ -4,26 +4,26 @@ import type { Prisma } from '../../generated/prisma/client.ts';
 import { slugOf } from '../../slug.ts';
 import { plainText } from '../input.ts';
 
-/** The folder of documents that were put into none. It is always there. */
+/** The default folder, which always exists. */
 export const defaultFolder = 'custom-documents';
 
-/** A document's folder and file name, by which the AnythingLLM paths know it. */
+/** Returns a document's folder and file name, which identify it on the AnythingLLM paths. */
 export const locationOf = ({ fileName, folder }: { fileName: string; folder: { name: string } | null }): string =>
   `${folder?.name ?? defaultFolder}/${fileName}`;
 
-/** Documents that one request may name by their locations. */
+/** Maximum number of documents that one request can name by location. */
 export const mostAtOnce = 10_000;
 
-/** Characters of a slug in a file name. */
+/** Maximum length of a slug in a file name, in characters. */
 export const longestSlug = 100;
 
-/** The file name of a new document: what it is called, and an id that no other has. A file keeps its extension. */
+/** Returns the file name of a new document: its title and a unique ID. A file keeps its extension. */
 export function fileNameOf(title: string, { prefix = '', id = randomUUID() as string } = {}): string {
   const [, stem = title, extension = ''] = /^(.+)(\.\w{1,10})$/s.exec(title) ?? [];
   return `${prefix}${slugOf(stem.slice(0, longestSlug))}${extension}-${id}.json`;
 }
 
-/** One part of a location: a name, and never a path. */
+/** One segment of a location: a name, never a path. */
 const part = plainText(255)
   .trim()
   .min(1, 'must not be empty')
@@ -31,7 +31,7 @@ const part = plainText(255)
 
 export const FolderName = part;
 
-/** `folder/file.json`, as its parts. */
+/** The segments of `folder/file.json`. */
 export const Location = z
   .string()
   .max(600)
@@ -43,20 +43,20 @@ export const Location = z
     return z.NEVER;
   });
 
-/** The documents of a folder; the text of a file is in none. */
+/** Selects the documents of a folder; the text of an uploaded file is in none. */
 export const inFolder = (folder: string): Prisma.DocumentWhereInput => ({
   fileId: null,
   ...(folder === defaultFolder ? { folderId: null } : { folder: { name: folder } }),
 });
 
-/** The documents at these locations; a text that is no location is that of none. */
+/** Selects the documents at these locations; an invalid location selects none. */
 export function atLocations(locations: readonly string[]): Prisma.DocumentWhereInput {
   const folders = new Map<string, string[]>();
   for (const location of locations) {
     const { data } = Location.safeParse(location);
     if (data) folders.set(data.folder, [...(folders.get(data.folder) ?? []), data.fileName]);
   }
-  // Beside other conditions an empty OR would be none at all, and every document meant.
+  // An empty OR would be ignored, and the condition would select every document.
   if (folders.size === 0) return { id: { in: [] } };
   return { OR: [...folders].map(([folder, names]) => ({ AND: [inFolder(folder), { fileName: { in: names } }] })) };
 }

@@ -7,21 +7,21 @@ import { databaseId, plainText } from '../input.ts';
 import type { Embedder } from './embedder.ts';
 import { type DocumentOwner, ownerNames } from './owners.ts';
 
-/** Characters of a query that are looked at; the rest is ignored. */
+/** Number of characters of a query that are used; the rest is ignored. */
 const maxQueryLength = 4000;
 
-/** A date that PostgreSQL and ISO 8601 write alike. */
+/** A date that PostgreSQL and ISO 8601 format in the same way. */
 export const storableDate = z.date().min(new Date('0001-01-01T00:00:00Z')).max(new Date('9999-12-31T23:59:59.999Z'));
 
 const Retrieve = z.object({
   query: z.string().transform(searchable),
   agentId: databaseId.nullish(),
   projectId: databaseId.nullish(),
-  /** Only what was given to the agent or the project as such: its files, and the project's documents. */
+  /** Selects only the agent's files, and the project's files and documents. */
   attachedOnly: z.boolean().default(false),
-  /** Documents that are known already. */
+  /** Documents to exclude. */
   except: z.array(z.string()).default([]),
-  /** These documents and no others, with as many passages of each as there is room for. */
+  /** Selects these documents only, with as many of their passages as fit. */
   only: z.array(z.string()).nullish(),
   limit: z.number().int().min(0),
   sources: z.array(plainText(50)).max(100).nullish(),
@@ -33,9 +33,9 @@ const Retrieve = z.object({
 });
 
 /**
- * A query as PostgreSQL can read it. Nothing is refused, since a question may be pasted from anywhere: what text cannot
- * hold separates words, and so do dashes that stand before no word: a line of them is a chain of negations to
- * `websearch_to_tsquery`, which fails beyond 32.
+ * Returns a query that PostgreSQL can parse. No query is rejected, since a question can be pasted from anywhere:
+ * characters that text cannot store separate words, and so do dashes without a word after them: `websearch_to_tsquery`
+ * reads a line of them as nested negations and fails beyond 32.
  */
 function searchable(query: string): string {
   return cutText(query, maxQueryLength)
@@ -46,7 +46,7 @@ function searchable(query: string): string {
 
 export type RetrieveInput = z.input<typeof Retrieve>;
 
-/** A passage that was found, best first. */
+/** A search result. */
 export interface Hit {
   /** The document's `externalId`. */
   documentId: string;
@@ -58,40 +58,46 @@ export interface Hit {
   text: string;
   source: string;
   metadata: Record<string, string | string[]>;
-  /** The names of the people responsible for the document. Absent in what was stored before they were kept. */
+  /**
+   * The names of the people responsible for the document. Absent in messages that were stored before this field
+   * existed.
+   */
   primaryOwners?: string[];
   secondaryOwners?: string[];
-  /** 0 to 1. It ranks the hits of one query; the scores of two queries do not compare. */
+  /** From 0 to 1. It ranks the hits of one query; the scores of two queries cannot be compared. */
   score: number;
-  /** When the document says that it last changed. */
+  /** The modification time that the document declares. */
   updatedAt: Date | null;
-  /** Fragments of the text with the words that matched in `<hi>…</hi>`. The rest is as in the document, unescaped. */
+  /** Excerpts with the matching words in `<hi>…</hi>`. The rest is the document's text, unescaped. */
   highlights: string[];
 }
 
-/** Passages that a result has at most. */
+/** Maximum number of passages in a result. */
 const mostHits = 100;
 
-/** Passages that one document may fill a result with. */
+/** Maximum number of passages of one document in a result. */
 const perDocument = 3;
 
-/** How many passages are weighed word by word, of one document and of all. */
+/** Maximum number of passages that are compared word by word, per document and in total. */
 const weighed = { perDocument: 30, all: 600 };
 
 /**
- * Any word counts out of so many at the start of a query and as many at its end: every passage is compared with each,
- * and what was pasted between them is seldom the question.
+ * Number of words at the start and at the end of a query that are matched individually: every passage is compared with
+ * each, and text pasted between them is rarely part of the question.
  */
 const maxWords = 32;
 
-/** Stands between fragments: a separator that no reader would miss from a text. */
+/** Separates excerpts: a control character that does not occur in text. */
 const fragmentEnd = '\u001f';
 
-/** How many of the passages that are alike in meaning count, and how alike the least of them is: 1 is the same. */
+/** Maximum number of passages that are ranked by similarity, and their minimum cosine similarity. */
 const alikeMost = 200;
 const alikeLeast = 0.25;
 
-/** The ranking by meaning, `$15` and `$16` being the query as the embedding model `$16` sees it; it counts as much as both by words. */
+/**
+ * The ranking by similarity, where `$15` and `$16` are the embedding of the query and its model. It has the same weight
+ * as both full-text rankings together.
+ */
 const alike = `, meant AS (
   SELECT "id", "documentId", row_number() OVER (ORDER BY likeness DESC, "id") AS place
   FROM (SELECT c."id", c."documentId", "dot_product"(c."embedding", $15::real[]) AS likeness
@@ -104,19 +110,18 @@ const alike = `, meant AS (
   FROM ranked FULL JOIN meant USING ("id")
 )`;
 
-/** Whether a document is the text of a file of that project. */
+/** The condition that a document is the text of a file of the project. */
 const inProject = (project: string): string =>
   `EXISTS (SELECT FROM "_FileToProject" t WHERE t."A" = d."fileId" AND t."B" = ${project}::int)`;
 
 /**
- * Two rankings over the passages that the principal may read, fused by reciprocal rank; where there is an embedding
- * model a third, by meaning, joins them.
- * `strict`: everything that was asked for, as `websearch_to_tsquery` reads it (quoted phrases, `or`, `-not`), nearest
- * together first. `loose`: any word of it, where a word counts the more the fewer of the passages at hand have it, so
- * that "which PostgreSQL versions are supported" is a question about PostgreSQL. Strict counts double, so that what
- * matches everything wins.
+ * Combines two rankings of the readable passages by reciprocal rank fusion; with an embedding model, a third ranking by
+ * similarity is added. `strict` requires the whole query as `websearch_to_tsquery` parses it (quoted phrases, `or`,
+ * `-not`), ranked by proximity. `loose` requires any word, weighted by its rarity among the passages, so that "which
+ * PostgreSQL versions are supported" is a question about PostgreSQL. Strict has twice the weight, so that a passage
+ * that matches everything ranks first.
  *
- * The rule of who may read what is `visible.documents` in SQL; a test holds the two together.
+ * The visibility rule is `visible.documents` in SQL; a test verifies that both are equal.
  */
 const statement = (hybrid: boolean): Statement => ({
   name: hybrid ? 'knowledge_retrieve_hybrid' : 'knowledge_retrieve',
@@ -188,7 +193,7 @@ FROM asked, best JOIN "Chunk" c ON c."id" = best."id" JOIN "Document" d ON d."id
 ORDER BY fused DESC, c."id"`,
 });
 
-/** What the statement returns of a passage. */
+/** A row that the statement returns for a passage. */
 interface Row extends Omit<Hit, 'highlights' | 'primaryOwners' | 'secondaryOwners'> {
   highlights: string;
   primaryOwners: DocumentOwner[];
@@ -199,14 +204,14 @@ const byText = statement(false);
 const byTextAndMeaning = statement(true);
 
 /**
- * The passages that match a question best, at most three of a document unless `only` names it, out of those that the principal may read.
- * Not every word has to match. `agentId` narrows to the agent's documents where its knowledge is ATTACHED, and to those
- * since its `searchStartDate`; whether the principal may use the agent is the caller's to check. `projectId`, for a turn
- * in a project, adds that project's documents, whatever the agent's knowledge is, and leaves out those of other
- * projects; a principal that is confined to a project finds that project's and no others. For an agent, the text of a
- * file counts only where the file was given to that agent or that project. Of `sources`, and of
- * `tags`, one has to fit; an empty list asks for nothing. A `limit` above 100 is cut to it. Returns nothing for a query
- * without a word to look for, or for a deleted agent. Throws BAD_USER_INPUT.
+ * Returns the best passages for a question, at most three per document unless `only` names it, from documents that the
+ * principal can read. Not every word has to match. `agentId` restricts the search to the agent's documents when its
+ * knowledge is ATTACHED, and to documents since its `searchStartDate`; the caller checks whether the principal can use
+ * the agent. `projectId`, for a turn in a project, adds that project's documents regardless of the agent's knowledge,
+ * and excludes those of other projects; a project token finds documents of its project only. For an agent, the text of
+ * a file is searched only if the file belongs to that agent or project. At least one of `sources` and one of `tags`
+ * must match; an empty list is no condition. `limit` is reduced to 100. Returns nothing for a query without words and
+ * for a deleted agent. Throws BAD_USER_INPUT.
  */
 export async function retrieve(
   db: Database,

@@ -2,10 +2,13 @@ import type { Principal } from '../../authz/principal.ts';
 import type { Document, Prisma } from '../../generated/prisma/client.ts';
 import { type AuditService, by } from '../audit/audit.service.ts';
 
-/** What is private to a project is not for whoever reads the trail. */
+/**
+ * The title of a private document of a project is not recorded, since readers of the audit trail cannot see the
+ * project.
+ */
 const named = ({ title, projectId }: Document) => (projectId === null ? { title } : { projectId });
 
-/** Writes what happens to documents into the audit trail. */
+/** Records changes of documents in the audit trail. */
 export function documentTrail(audit: AuditService) {
   const record = (
     transaction: Prisma.TransactionClient,

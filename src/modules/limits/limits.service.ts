@@ -12,11 +12,11 @@ import { changesOf, clearList } from '../changes.ts';
 import { databaseId } from '../input.ts';
 import { senderOf, type UsageService, type UsageWindow } from './usage.service.ts';
 
-/** Whom a limit counts together. */
+/** The scopes of a limit: which requests it counts together. */
 export const limitScopes = ['GLOBAL', 'EACH_USER', 'EACH_TOKEN', 'ROLE', 'USER', 'TOKEN'] as const;
 export type LimitScope = (typeof limitScopes)[number];
 
-/** Limits that one scope and subject may have. */
+/** Maximum number of limits with the same scope and subject. */
 const mostOfOne = 100;
 
 const amounts = {
@@ -48,11 +48,11 @@ export type RateLimitFilter = z.input<typeof Filter>;
 
 export const rateLimitOrder = new ListOrder('rateLimits', [{ field: 'id', type: 'int', direction: 'asc' }]);
 
-/** What limits the requests of one minute. A store that fails refuses: see `admitRequest`. */
+/** Counts the requests of one minute. A failing store rejects requests; see `admitRequest`. */
 export type RequestCounter = Pick<RateLimiterMemory, 'points' | 'consume' | 'reward'>;
 const inMemory = (points: number): RequestCounter => new RateLimiterMemory({ points, duration: 60 });
 
-/** An enabled limit as it is held in memory. */
+/** An enabled limit in memory. */
 interface ActiveLimit {
   id: number;
   scope: LimitScope;
@@ -61,7 +61,7 @@ interface ActiveLimit {
   budget: { tokens: number; hours: number } | null;
 }
 
-/** A limit as somebody sees it whom it applies to. What others use together with them is not theirs to know. */
+/** A limit as a caller sees it to whom it applies. The usage of other callers is not shown. */
 export interface ViewerLimit {
   scope: LimitScope;
   requestsPerMinute: number | null;
@@ -79,7 +79,7 @@ const subjectOf: Partial<Record<LimitScope, 'role' | 'userId' | 'tokenId'>> = {
   TOKEN: 'tokenId',
 };
 
-/** Under which name each limit that applies to a principal is found, the narrowest first. */
+/** Returns the keys of the limits that apply to a principal, the narrowest first. */
 const keysOf = ({ userId, role, credential: { tokenId } }: Principal): string[] => [
   `TOKEN:${tokenId}`,
   'EACH_TOKEN',
@@ -94,7 +94,7 @@ const keyOf = ({ scope, ...limit }: Pick<RateLimit, 'role' | 'userId' | 'tokenId
   return field ? `${scope}:${limit[field]}` : scope;
 };
 
-/** Whose use counts against a limit, and how that subject is called. */
+/** Returns the subject whose usage counts against a limit. */
 function counted(scope: LimitScope, { userId, role, credential: { tokenId } }: Principal) {
   if (scope === 'GLOBAL') return { subject: {}, key: 'global', name: 'this server' };
   if (scope === 'ROLE') return { subject: { role }, key: role, name: `the role ${role}` };
@@ -102,17 +102,17 @@ function counted(scope: LimitScope, { userId, role, credential: { tokenId } }: P
   return { subject: { tokenId }, key: tokenId, name: 'this credential' };
 }
 
-/** Whether what counts against a limit is the caller's alone. A project's token does not speak for its user. */
+/** Returns whether only the caller's own usage counts against a limit. A project token does not act for its user. */
 const isOwn = (scope: LimitScope, { credential: { projectId } }: Principal): boolean =>
   scope === 'TOKEN' || scope === 'EACH_TOKEN' || (projectId === null && (scope === 'USER' || scope === 'EACH_USER'));
 
-/** Whole seconds until then, at least one. */
+/** Returns the whole seconds until a time, at least one. */
 const secondsUntil = (date: Date): number => Math.max(1, Math.ceil((date.getTime() - Date.now()) / 1000));
 
 const limited = (scope: LimitScope, message: string, resetAt: Date) =>
   new AppError('RATE_LIMITED', message, { retryAfter: secondsUntil(resetAt), scope, resetAt });
 
-/** Throws BAD_USER_INPUT unless a limit limits something, and a budget has its period. */
+/** Throws BAD_USER_INPUT unless a limit has an amount, and a budget its period. */
 function checkAmounts({ requestsPerMinute, tokenBudget, periodHours }: z.input<z.ZodObject<typeof amounts>>): void {
   if (tokenBudget == null && periodHours != null)
     throw badInput(['input', 'tokenBudget'], 'is needed with periodHours');
@@ -122,7 +122,7 @@ function checkAmounts({ requestsPerMinute, tokenBudget, periodHours }: z.input<z
     throw badInput(['input', 'requestsPerMinute'], 'give requestsPerMinute, or tokenBudget with periodHours, or all');
 }
 
-/** Throws BAD_USER_INPUT unless exactly that subject is named which the scope has. */
+/** Throws BAD_USER_INPUT unless exactly the subject of the scope is given. */
 function checkSubject(input: z.output<typeof CreateRateLimit>): void {
   for (const field of ['role', 'userId', 'tokenId'] as const) {
     const needed = subjectOf[input.scope] === field;
@@ -152,8 +152,8 @@ const detailOf = ({
 });
 
 /**
- * Limits on requests and on model tokens. All that are enabled are held in memory, so a request is admitted without
- * the database. Counts of requests live in this process and begin anew with it.
+ * Creates the service for limits on requests and model tokens. Enabled limits are held in memory, so that a request is
+ * admitted without a database query. Request counters belong to this process and start over with it.
  */
 export function limitsService(
   db: Database,
@@ -165,7 +165,7 @@ export function limitsService(
   let active = new Map<string, ActiveLimit[]>();
   let countsRequests = false;
   let loading = Promise.resolve();
-  /** Messages under way of which nothing is written yet, by the user whose limit they count against. */
+  /** Messages in progress that are not stored yet, by the user whose limit they count against. */
   const unwritten = new Map<string, number>();
 
   /** What was counted under a limit goes on counting when the limit changes. */
@@ -193,7 +193,7 @@ export function limitsService(
     countsRequests = limits.some((limit) => limit.requestsPerMinute !== null);
   }
 
-  /** One at a time, so that an older reading never takes the place of a newer one. */
+  /** One load at a time, so that an older result never replaces a newer one. */
   function load(): Promise<void> {
     loading = loading.catch(() => {}).then(read);
     return loading;
@@ -203,11 +203,11 @@ export function limitsService(
     active.size === 0 ? [] : keysOf(principal).flatMap((key) => active.get(key) ?? []);
 
   /**
-   * Whether a user who may send so many messages in any 24 hours may send one more: turns that began count, whatever
-   * became of them, and of chats that were erased those that a model was heard in. Called first in the transaction
-   * that writes the message: turns of one such user are counted one after the other. What the tokens of one's projects
-   * send is one's own. Throws RATE_LIMITED, with the time at which the next is let in. One statement for users without
-   * such a limit, two for the others.
+   * Requires that a user with a daily limit can send another message. Started turns count regardless of their outcome;
+   * of erased chats, those in which a model was called. Must be the first call in the transaction that stores the
+   * message: concurrent turns of the user are counted one after the other. Messages of tokens of the user's projects
+   * count for the user. Throws RATE_LIMITED with the time of the next allowed message. Uses one statement for users
+   * without a limit and two for others.
    */
   async function admitMessage(transaction: Prisma.TransactionClient, principal: Principal): Promise<void> {
     const userId = senderOf(principal);
@@ -217,7 +217,7 @@ export function limitsService(
     if (!held) return;
     const most = held.most - (unwritten.get(userId) ?? 0);
     const since = new Date(Date.now() - 24 * 3600 * 1000);
-    // What was used is kept by the hour: an hour counts while all of it lies within the 24.
+    // Usage is stored by the hour: an hour counts while all of it is within the 24 hours.
     const [full] = await transaction.$queryRaw<{ last: Date | null }[]>`
       SELECT greatest(
         (SELECT r."startedAt" FROM "Run" r JOIN "ChatSession" s ON s."id" = r."sessionId"
@@ -242,7 +242,7 @@ export function limitsService(
     hours: budget.hours,
   });
 
-  /** Throws NOT_FOUND for a user or a token that is not there, and keeps the one that is until the transaction ends. */
+  /** Throws NOT_FOUND for an unknown user or token, and prevents its deletion until the transaction ends. */
   async function holdSubject(transaction: Prisma.TransactionClient, { userId, tokenId }: Partial<RateLimit>) {
     if (userId != null) {
       const users = await transaction.$queryRaw<unknown[]>`
@@ -256,7 +256,7 @@ export function limitsService(
     }
   }
 
-  /** The limit, held against other changes. `role` asks for a limit of that role. Throws NOT_FOUND. */
+  /** Returns the limit, locked against other changes. `role` requires a limit of that role. Throws NOT_FOUND. */
   async function hold(transaction: Prisma.TransactionClient, id: number, role: Role | null): Promise<RateLimit> {
     await transaction.$queryRaw`SELECT 1 FROM "RateLimit" WHERE "id" = ${id} FOR UPDATE`;
     const limit = await transaction.rateLimit.findUnique({ where: { id } });
@@ -281,7 +281,7 @@ export function limitsService(
     });
 
   return {
-    /** Reads all enabled limits. Called at the start, and after every change before it is answered. */
+    /** Loads all enabled limits. Called at startup and after every change, before its response. */
     load,
 
     async list(filter: RateLimitFilter, args: PageArgs, limit: number, query: object) {
@@ -296,7 +296,10 @@ export function limitsService(
 
     count: (filter: RateLimitFilter) => db.prisma.rateLimit.count({ where: where(filter) }),
 
-    /** Holds from the next request. Throws BAD_USER_INPUT, NOT_FOUND, CONFLICT (a subject has at most 100 limits). */
+    /**
+     * Takes effect with the next request. Throws BAD_USER_INPUT, NOT_FOUND, CONFLICT (a subject has at most 100
+     * limits).
+     */
     async create(principal: Principal, raw: CreateRateLimitInput): Promise<RateLimit> {
       const input = parse(CreateRateLimit, raw);
       checkSubject(input);
@@ -328,8 +331,8 @@ export function limitsService(
     },
 
     /**
-     * What is left out stays, null clears. What was used already goes on counting. Holds from the next request.
-     * Throws BAD_USER_INPUT, NOT_FOUND, also for a limit that is not of `role` where one is given.
+     * An absent field is unchanged, null clears. Earlier usage still counts. Takes effect with the next request. Throws
+     * BAD_USER_INPUT, and NOT_FOUND also for a limit that is not of `role` when that is given.
      */
     async update(principal: Principal, id: number, role: Role | null, raw: UpdateRateLimitInput): Promise<RateLimit> {
       const change = changesOf(parse(UpdateRateLimit, raw));
@@ -353,7 +356,9 @@ export function limitsService(
       return updated;
     },
 
-    /** Holds from the next request. Throws NOT_FOUND, also for a limit that is not of `role` where one is given. */
+    /**
+     * Takes effect with the next request. Throws NOT_FOUND, also for a limit that is not of `role` when that is given.
+     */
     async delete(principal: Principal, id: number, role: Role | null): Promise<RateLimit> {
       const deleted = await db.prisma.$transaction(async (transaction) => {
         const limit = await hold(transaction, id, role);
@@ -366,8 +371,8 @@ export function limitsService(
     },
 
     /**
-     * Counts a request against every limit on requests that applies, the narrowest first. Throws RATE_LIMITED when one
-     * is used up, and then counts it against none of the others. A counter that fails refuses as well.
+     * Counts a request against every applicable request limit, the narrowest first. Throws RATE_LIMITED when one is
+     * reached, and then counts the request against none of the others. A failing counter rejects the request too.
      */
     async admitRequest(principal: Principal): Promise<void> {
       if (!countsRequests) return;
@@ -393,10 +398,9 @@ export function limitsService(
     },
 
     /**
-     * Whether a turn may begin: what was used in the period must be below every token budget that applies. Throws
-     * RATE_LIMITED, with the time at which enough has left the period. Budgets are checked at the start of a turn: what
-     * turns under way are using counts once they end, so a subject can go over by what it has under way. One statement,
-     * and none where no budget applies.
+     * Requires that the usage in the period is below every applicable token budget. Throws RATE_LIMITED with the time
+     * when enough usage has left the period. Budgets are checked at the start of a turn and count completed turns, so
+     * running turns can exceed them. Uses one statement, or none when no budget applies.
      */
     async admitTurn(principal: Principal): Promise<void> {
       const windows: (UsageWindow & { scope: LimitScope })[] = [];
@@ -413,12 +417,12 @@ export function limitsService(
       throw limited(last.scope, `You've reached the usage budget for ${name}.`, last.until);
     },
 
-    /** See {@link admitMessage}. */
+    /** Admits a message. See {@link admitMessage}. */
     admitMessage,
 
     /**
-     * The same for a message that is not written before it is answered. It counts until what this returns is called, as
-     * what was used counts from then on. Throws RATE_LIMITED.
+     * Admits a message that is not stored before it is answered. It counts until the returned function is called, when
+     * its usage is stored. Throws RATE_LIMITED.
      */
     async admitUnwritten(principal: Principal): Promise<() => void> {
       const sender = senderOf(principal);
@@ -431,7 +435,7 @@ export function limitsService(
       try {
         await db.prisma.$transaction(async (transaction) => {
           await admitMessage(transaction, principal);
-          // Before the next one of this user is let in.
+          // Counted before the next message of this user is admitted.
           count(1);
           counted = true;
         });
@@ -442,7 +446,7 @@ export function limitsService(
       return () => count(-1);
     },
 
-    /** The enabled limits that apply to a caller, the narrowest first. At most one statement. */
+    /** Returns the enabled limits that apply to a caller, the narrowest first, with at most one statement. */
     async applyingTo(principal: Principal): Promise<ViewerLimit[]> {
       const limits = applying(principal);
       const own = limits.flatMap((limit) =>

@@ -36,7 +36,7 @@ async function principalOf(secret: string): Promise<Principal> {
   return principal;
 }
 
-/** How a request of a principal's ends: `null` when it is let in. */
+/** Returns the error of a request, or `null` when it is admitted. */
 const outcome = (admission: Promise<void>): Promise<AppError | null> =>
   admission.then(
     () => null,
@@ -49,7 +49,7 @@ beforeAll(async () => {
 });
 afterAll(() => kit?.close());
 afterEach(async () => {
-  // Not through HTTP, which may be limited.
+  // Not through HTTP, which can be limited.
   const principal = await admin();
   for (const { id } of await kit.prisma.rateLimit.findMany({ select: { id: true } }))
     await kit.booted.services.limits.delete(principal, id, null);
@@ -266,7 +266,7 @@ describe('requests within a minute', () => {
     const limited = await kit.createKey('LIMITED');
     const pat = await kit.createPat(one.secret);
     const callers = { one: one.secret, pat: pat.secret, two: two.secret, limited: limited.secret };
-    /** Who is refused when each caller sends one request, in this order, and then each another one. */
+    /** Returns which callers are denied when each sends one request, in this order, and then another one. */
     const refused = async (input: object) => {
       const { databaseId } = await create({ requestsPerMinute: 1, ...input });
       const names = [];
@@ -330,12 +330,12 @@ describe('requests within a minute', () => {
     await create({ scope: 'TOKEN', tokenId: key.id, requestsPerMinute: 1 });
     expect(await admit(key.secret)).toBeNull();
     for (let i = 0; i < 5; i++) expect((await admit(key.secret))?.details.scope).toBe('TOKEN');
-    // Two of three are left to the role.
+    // The role has two of three requests left.
     expect([await admit(other.secret), await admit(other.secret)]).toEqual([null, null]);
     const narrow = await create({ scope: 'USER', userId: other.userId, requestsPerMinute: 1 });
     for (let i = 0; i < 3; i++) expect((await admit(other.secret))?.details.scope).toBe('ROLE');
     await kit.booted.services.limits.delete(await admin(), wide.databaseId, null);
-    // What the role refused was not charged to the user.
+    // The denied request was not counted against the user.
     expect(await admit(other.secret)).toBeNull();
     expect((await admit(other.secret))?.details.scope).toBe('USER');
     expect(narrow.enabled).toBe(true);

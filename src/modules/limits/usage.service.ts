@@ -9,29 +9,32 @@ import { storableDate } from '../knowledge/retrieval.ts';
 
 const hour = 3600 * 1000;
 const day = 24 * hour;
-/** Days of one's own usage that are shown, today included. */
+/** Number of days in a user's own usage report, including today. */
 const ownDays = 30;
 /** The most rows of one's own usage, one for each day and model. */
 const maxOwnRows = 1000;
-/** Days that a report of the whole server spans at most, and unless told otherwise. */
+/** Maximum and default number of days in a report of the whole server. */
 const mostDays = 366;
 const usualDays = 30;
 const usualRecords = 100;
 const mostRecords = 1000;
 
-/** What a turn, or another call of a model, used. Whole numbers, none negative. */
+/** The usage of a turn or another model call. Non-negative integers. */
 export interface ModelUse {
   model: string;
   inputTokens: number;
   outputTokens: number;
-  /** How many of these tokens the provider did not report. */
+  /** The number of these tokens that the provider did not report. */
   estimatedTokens: number;
 }
 
-/** Whose daily limit on messages a principal's count against: what the tokens of one's projects send is one's own. */
+/**
+ * Returns the user whose daily limit a principal's messages count against: for a project token, the owner of the
+ * project.
+ */
 export const senderOf = ({ userId, credential }: Principal): string => credential.projectOwnerId ?? userId;
 
-/** A budget of tokens, and whose use counts: everybody's when `subject` names nobody. */
+/** A token budget and the subject whose usage counts; all usage without `subject`. */
 export interface UsageWindow {
   subject: { userId?: string; tokenId?: number; role?: Role };
   budget: number;
@@ -40,7 +43,7 @@ export interface UsageWindow {
 
 export interface WindowUse {
   tokens: number;
-  /** When enough will have left the window to stay below the budget; null while the use is below it. */
+  /** The time when enough usage has left the window; null while the usage is below the budget. */
   fullUntil: Date | null;
 }
 
@@ -51,7 +54,7 @@ export interface UsageFigures {
   estimatedTokens: number;
 }
 
-/** What was used on one UTC day. `date` is its beginning. */
+/** The usage of one UTC day. `date` is its start. */
 export interface UsageOfDay extends UsageFigures {
   date: Date;
   model: string;
@@ -70,7 +73,7 @@ const Filter = z.object({
 });
 export type UsageFilter = z.input<typeof Filter>;
 
-/** Hours are counted whole: the window begins with the hour that lies so many hours ago. */
+/** Hours are counted as a whole: the window starts with the hour that began this number of hours ago. */
 const startOf = (hours: number, now: number): Date => new Date(Math.floor(now / hour - hours) * hour);
 
 function whose({ userId, tokenId, role }: UsageWindow['subject']): Prisma.Sql {
@@ -85,7 +88,7 @@ const figures = Prisma.sql`coalesce(sum("turns"), 0)::float8 AS "turns",
   coalesce(sum("estimatedTokens"), 0)::float8 AS "estimatedTokens"`;
 const ofDay = Prisma.sql`date_trunc('day', "hour", 'UTC') AS "date"`;
 
-/** Which records a report is of. Throws BAD_USER_INPUT that names the field. */
+/** Returns the conditions of a report. Throws BAD_USER_INPUT that names the field. */
 function matching(filter: UsageFilter): Prisma.Sql {
   const { userId, tokenId, since, until } = parse(Filter, filter, ['filter']);
   const to = until ?? new Date();
@@ -97,12 +100,12 @@ function matching(filter: UsageFilter): Prisma.Sql {
     ${userId == null ? Prisma.empty : whose({ userId })} ${tokenId == null ? Prisma.empty : whose({ tokenId })}`;
 }
 
-/** What models were made to do, by hour, user, credential and model. */
+/** Creates the service for model usage by hour, user, credential and model. */
 export function usageService(db: Database) {
   return {
     /**
-     * Adds one call of a principal's to the hour that is running, as one statement that can be part of a transaction. Two
-     * that end at the same time both count.
+     * Adds a model call to the current hour, in one statement that can be part of a transaction. Concurrent calls are
+     * both counted.
      */
     record: (principal: Principal, { model, inputTokens, outputTokens, estimatedTokens }: ModelUse) =>
       db.prisma.$executeRaw`
@@ -116,11 +119,12 @@ export function usageService(db: Database) {
           "outputTokens" = u."outputTokens" + excluded."outputTokens",
           "estimatedTokens" = u."estimatedTokens" + excluded."estimatedTokens"`,
 
-    /** What was used in each window up to now, in their order. One statement, and none for no windows. */
+    /** Returns the usage in each window up to now, in order, with one statement, or none for an empty list. */
     async within(windows: readonly UsageWindow[]): Promise<WindowUse[]> {
       if (windows.length === 0) return [];
       const now = Date.now();
-      // `since_then` is what was used from that hour on: the latest hour at which it reaches the budget has to leave.
+      // `since_then` is the usage from that hour on: usage up to the latest hour at which it reaches the budget must
+      // leave the window.
       const each = windows.map(
         ({ subject, budget, hours }, index) => Prisma.sql`
           SELECT ${index}::int AS "window", ${budget}::bigint AS "budget", "hour",
@@ -138,8 +142,8 @@ export function usageService(db: Database) {
     },
 
     /**
-     * What the caller's user used on each of the last 30 UTC days, by model, newest first. A project's token sees what
-     * it used itself.
+     * Returns the usage of the caller's user on each of the last 30 UTC days, by model, newest first. A project token
+     * sees its own usage.
      */
     perDay: ({ userId, credential: { tokenId, projectId } }: Principal): Promise<UsageOfDay[]> =>
       db.prisma.$queryRaw`
@@ -149,8 +153,8 @@ export function usageService(db: Database) {
         GROUP BY 1, 2 ORDER BY 1 DESC, 2 LIMIT ${maxOwnRows}`,
 
     /**
-     * What the whole server used, by UTC day, user, credential and model, newest first. `first` is 100 unless given and
-     * at most 1000. Throws BAD_USER_INPUT.
+     * Returns the usage of the whole server by UTC day, user, credential and model, newest first. `first` defaults to
+     * 100; at most 1000. Throws BAD_USER_INPUT.
      */
     async records(
       filter: UsageFilter,
@@ -164,7 +168,7 @@ export function usageService(db: Database) {
         LIMIT ${Math.min(first ?? usualRecords, mostRecords)} OFFSET ${offset ?? 0}`;
     },
 
-    /** The sums over everything that a report is of. Throws BAD_USER_INPUT. */
+    /** Returns the totals of a report. Throws BAD_USER_INPUT. */
     async totals(filter: UsageFilter): Promise<UsageFigures> {
       const [sums] = await db.prisma.$queryRaw<
         UsageFigures[]

@@ -6,7 +6,7 @@ import type { Principal } from '../../authz/principal.ts';
 import { estimateTokens } from '../../models/tokens.ts';
 
 const hour = 3600 * 1000;
-/** The beginning of the hour that lies so many hours back. */
+/** Returns the start of the hour that began this number of hours ago. */
 const hoursAgo = (hours: number) => new Date((Math.floor(Date.now() / hour) - hours) * hour);
 
 let kit: Kit;
@@ -37,7 +37,7 @@ const records = (userId = key.userId) =>
   kit.prisma.usageRecord.findMany({ where: { userId }, orderBy: [{ hour: 'asc' }, { model: 'asc' }] });
 
 beforeAll(async () => {
-  // What is counted by the hour is looked at from the middle of one: no test runs across its end.
+  // The clock is set to the middle of an hour, so that no test crosses its end.
   vi.useFakeTimers({ toFake: ['Date'], now: (Math.floor(Date.now() / hour) + 0.5) * hour });
   kit = await startKit({ scripted: true });
 });
@@ -190,7 +190,7 @@ describe('a budget of tokens', () => {
     await use(key, 60, hoursAgo(5));
     await use(key, 30, hoursAgo(2));
     await use(key, 20, hoursAgo(1));
-    // 160 in all; without the oldest 110, without the two oldest 50.
+    // 160 in total; 110 without the oldest, 50 without the two oldest.
     expect((await post(key.secret)).body.reset_at).toBe(hoursAgo(5 - 11).toISOString());
   });
 

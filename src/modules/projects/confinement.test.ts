@@ -7,7 +7,7 @@ import type { Principal } from '../../authz/principal.ts';
 import { visible } from '../../authz/visible.ts';
 import { permissionNames } from '../../rest/permission-names.ts';
 
-/** A project, and one of each thing in it. The words of its texts have its name in them and stand nowhere else. */
+/** A project with one object of each kind. Each text contains the project's name and occurs only there. */
 interface Place {
   name: string;
   projectId: number;
@@ -23,12 +23,12 @@ let kit: Kit;
 /** Two people; the first has two projects. */
 let anna: { secret: string; userId: string };
 let ben: { secret: string; userId: string };
-/** Where the token may go, and the project of the same owner and that of the other person. */
+/** The project of the token, another project of the same owner, and a project of the other person. */
 let home: Place;
 let sister: Place;
 let foreign: Place;
 let token: { secret: string; userId: string };
-/** A chat of the owner's in no project, one that somebody shared with everybody, and one of each that was deleted. */
+/** A chat of the owner outside projects, a public chat, and a deleted chat of each. */
 let loose: Omit<Place, 'projectId' | 'documentId' | 'documentRow'>;
 let shared: Omit<Place, 'projectId' | 'documentId' | 'documentRow'>;
 let publicRow: number;
@@ -105,7 +105,7 @@ beforeAll(async () => {
   loose = await chat('loose', anna.secret);
   shared = await chat('shared', ben.secret);
   await api('PATCH', `/chat/chat-session/${shared.sessionId}`, { sharing_status: 'public' }, ben.secret);
-  // What is private to the owner, and what is private to an administrator.
+  // A private document of the owner and one of an administrator.
   for (const [externalId, userId] of [
     ['annas', anna.userId],
     ['bens', ben.userId],
@@ -120,7 +120,7 @@ const outsideSessions = () => [sister, foreign, loose, shared];
 const outsideDocuments = () => [sister.documentId, foreign.documentId, 'publictitle', 'annas', 'bens'];
 const outsideNames = ['sister', 'foreign', 'loose', 'shared', 'public', 'annas', 'bens'];
 
-/** No word of anything outside stands in a text. */
+/** Expects that a text contains nothing from outside the project. */
 function expectNothingOfOutside(text: string): void {
   for (const name of outsideNames)
     for (const kind of ['chat', 'session', 'project', 'instructions', 'title', 'text'])
@@ -129,7 +129,7 @@ function expectNothingOfOutside(text: string): void {
   for (const id of [sister.documentId, foreign.documentId]) expect(text).not.toContain(id);
 }
 
-/** What a call answers, without what is new in every answer. */
+/** Returns the parts of a response that do not differ between requests. */
 const answerOf = ({ status, data, errors }: { status: number; data: unknown; errors: object[] }) => ({
   status,
   data,
@@ -145,7 +145,7 @@ async function refused<T>(work: () => Promise<T>): Promise<T> {
   return answer;
 }
 
-/** Everything that names a session, by GraphQL and by REST. */
+/** Every operation that names a session, in GraphQL and REST. */
 const sessionReads = (id: string): (() => Promise<unknown>)[] => [
   ...['', ', shared: true', ', includeDeleted: true', ', shared: true, includeDeleted: true'].map(
     (how) => async () =>
@@ -270,7 +270,7 @@ describe('AZR 3: a project’s token and the chats outside of it', () => {
     expect(missing[0].errors[0].extensions.code).toBe('NOT_FOUND');
     for (const { runId } of outsideSessions()) expect(await readRun(runId)).toEqual(missing);
     expect(JSON.stringify(await readRun(home.runId))).toContain('homechat');
-    // The owner reads what the project’s tokens run, and nobody else does.
+    // Only the owner can read the runs of the project's tokens.
     const own = await chat('home', token.secret);
     expect(JSON.stringify(await readRun(own.runId, anna.secret))).toContain('homechat');
     for (const key of [ben.secret, kit.keys.ADMIN]) expect(await readRun(own.runId, key)).toEqual(missing);
@@ -497,7 +497,7 @@ describe('AZR 3: a project’s token and the documents outside of it', () => {
       expectNothingOfOutside(sent);
       await kit.prisma.chatSession.delete({ where: { id: turn.sessionId } });
     }
-    // Its owner, in the same project, has everything of their own beside it, but for their other project.
+    // In the same project, the owner can read everything except the other project.
     const turn = await send({ newSession: { projectId: home.projectId } }, anna.secret);
     expect(turn.documents.map(({ documentId }: { documentId: string }) => documentId).sort()).toEqual(
       [home.documentId, 'publictitle', 'annas'].sort(),
@@ -544,7 +544,7 @@ describe('AZR 3: a project’s token and the documents outside of it', () => {
     const all = (await readRun(turn.runId, anna.secret)).map(({ data }) => data.chatRun);
     expect(all.filter(({ __typename }) => __typename === 'ChatCitation')).toHaveLength(3);
 
-    // Nor when a document leaves the project: then it is shown no more in the token’s own answers either.
+    // When a document leaves the project, it is no longer shown in the token's own answers either.
     kit.model.script({ text: 'Seen [1].' });
     const own = await send({});
     const mine = `query ($id: UUID!) { chatSession(id: $id) { messages { nodes { ${fields} } } } }`;
@@ -649,7 +649,7 @@ describe('AZR 3: the chats of a project', () => {
     await send({ message: 'zebra', sessionId });
     expect(JSON.stringify(kit.model.requests.at(-1)?.body.messages)).toContain('another word');
 
-    // The owner’s plain list holds what is their own; the project’s, everything in it.
+    // The owner's plain list contains the owner's chats, the list of the project all chats in it.
     const list = async (filter: string) =>
       (await ok(`{ chatSessions${filter} { nodes { databaseId } } }`, {}, anna.secret)).chatSessions.nodes.map(
         ({ databaseId }: { databaseId: string }) => databaseId,
@@ -677,7 +677,7 @@ describe('AZR 3: the chats of a project', () => {
     for (const secret of secrets) {
       const principal = (await services.credentials.inspect(secret)) as Principal;
       const rows = await kit.prisma.chatSession.findMany({ where: visible.chatSessions(principal) });
-      // One by one: a page that lacks what was filtered out afterwards would tell that there is something.
+      // One per page: a page with fewer items than requested would reveal that something was filtered out.
       const found: string[] = [];
       for (let more = true; more; ) {
         const page = await services.chat.search(principal, 'zebra', { limit: 1, offset: found.length }, {});

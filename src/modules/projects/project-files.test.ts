@@ -3,7 +3,7 @@ import { type Kit, startKit } from '../../../test/kit.ts';
 import { blobsOf, sweep } from '../../../test/multipart.ts';
 import { parsePassages, withoutPassages } from '../../models/passages.ts';
 
-/** A quarter of the window, 512 tokens, is what files take whole. */
+/** Files can use a quarter of the context window in full: 512 tokens. */
 let kit: Kit;
 let anna: { secret: string; userId: string };
 /** An agent without actions. */
@@ -39,7 +39,7 @@ interface Asking {
   actionIds?: number[];
   fileIds?: string[];
 }
-/** Asks, and tells what the model got. */
+/** Sends a question and returns what the model received. */
 async function ask({ message = 'Well?', projectId, sessionId, agentId = 0, ...rest }: Asking, key = anna.secret) {
   const where = sessionId ? { sessionId } : { newSession: { agentId, ...(projectId && { projectId }) } };
   const { sendChatMessage: turn } = await ok(
@@ -53,7 +53,7 @@ async function ask({ message = 'Well?', projectId, sessionId, agentId = 0, ...re
   return { ...turn, passages, titles: passages.map(({ title }) => title), question: withoutPassages(text) };
 }
 
-/** About 220 tokens on one matter each. */
+/** About 220 tokens on one subject. */
 const chapter = (subject: string) =>
   `# ${subject}\n\n${`The ${subject} is ${subject} all over. `.repeat(880 / (21 + 2 * subject.length))}`;
 
@@ -121,7 +121,7 @@ describe('short files of a project', () => {
     ).files.nodes[0];
     const first = await ask({ projectId, fileIds: [own, databaseId] });
     expect(first.titles).toEqual(['two.csv', 'own.txt', 'one.md']);
-    // Later it is the project's again, and no longer the question's.
+    // Later it counts as a file of the project again, and no longer as one of the question.
     expect((await ask({ sessionId: first.sessionId })).titles).toEqual(['one.md', 'two.csv', 'own.txt']);
   });
 
@@ -250,10 +250,10 @@ it('a deleted project leaves its files and chats to its owner, those of its toke
   expect(new Set(search.map(({ title }: { title: string }) => title))).toEqual(new Set(['mine.txt', 'tokens.txt']));
   for (const { sessionId } of [chat, tokenChat]) {
     expect((await api('GET', `/chat/get-chat-session/${sessionId}`)).status).toBe(200);
-    // It is in no project, and so without its files.
+    // The session is outside projects, and so without their files.
     expect((await ask({ sessionId })).titles).toEqual([]);
   }
-  // Nothing keeps them from being deleted any more.
+  // They can be deleted now.
   for (const id of [mine, tokens])
     expect((await api('DELETE', `/user/projects/file/${id}`)).body).toMatchObject({ has_associations: false });
   await sweep(kit);

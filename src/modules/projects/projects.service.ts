@@ -24,21 +24,24 @@ const UpdateProject = CreateProject.extend({
 export type CreateProjectInput = z.input<typeof CreateProject>;
 export type UpdateProjectInput = z.input<typeof UpdateProject>;
 
-/** How many projects one user may have. */
+/** Maximum number of projects of one user. */
 const maxProjects = 1000;
 
-/** A project with many tokens takes its time to go. Milliseconds. */
+/** Deleting a project with many tokens takes time. Milliseconds. */
 const patience = { maxWait: 60_000, timeout: 120_000 };
 
 export const projectOrder = new ListOrder('projects', [{ field: 'id', type: 'int', direction: 'desc' }]);
 
-/** Whether a project that came with something else is one that the principal may see: `visible.projects`, of a row. */
+/**
+ * Returns whether a project that was loaded with another object is visible to the principal: `visible.projects`,
+ * applied to a row.
+ */
 export const seesProject = ({ userId, credential }: Principal, project: { id: number; ownerId: string }): boolean =>
   credential.projectId === null ? project.ownerId === userId : project.id === credential.projectId;
 
 /**
- * The project that something new is put into, which stays until the transaction ends. Throws `missing` for one that is
- * not there or not the principal's.
+ * Returns the project that a new object is added to, locked until the transaction ends. Throws `missing` for a project
+ * that does not exist or belongs to another user.
  */
 export async function projectToFill(
   transaction: Prisma.TransactionClient,
@@ -53,8 +56,8 @@ export async function projectToFill(
 }
 
 /**
- * The project of a new chat session: the one asked for, the one that the principal is confined to, or none. Throws
- * NOT_FOUND for one that is not the principal's.
+ * Returns the project of a new chat session: the requested one, that of a project token, or none. Throws NOT_FOUND for
+ * a project of another user.
  */
 export async function projectForSession(
   transaction: Prisma.TransactionClient,
@@ -65,7 +68,7 @@ export async function projectForSession(
   return id === null ? null : projectToFill(transaction, principal, id, notFound('Project'));
 }
 
-/** What is said to the model in every chat of a project; null for none. */
+/** Returns the instructions of a project for its chats, or null. */
 export async function instructionsOf(
   transaction: Prisma.TransactionClient,
   projectId: number | null,
@@ -85,7 +88,7 @@ export function projectsService(db: Database, audit: AuditService, users: UsersS
   }
 
   return {
-    /** Throws NOT_FOUND for what is not there and for what is not the principal's. */
+    /** Throws NOT_FOUND for a project that does not exist or belongs to another user. */
     async find(principal: Principal, id: number, query: object = {}): Promise<Project> {
       const where = { AND: [visible.projects(principal), { id }] };
       const project = await db.prisma.project.findFirst({ ...query, where });
@@ -93,7 +96,7 @@ export function projectsService(db: Database, audit: AuditService, users: UsersS
       return project;
     },
 
-    /** One's own projects, newest first. */
+    /** Returns the principal's own projects, newest first. */
     async list(principal: Principal, args: PageArgs, limit: number, query: object) {
       const page = projectOrder.page(args, limit);
       const where = { AND: [visible.projects(principal), page.where] };
@@ -102,15 +105,12 @@ export function projectsService(db: Database, audit: AuditService, users: UsersS
 
     count: (principal: Principal) => db.prisma.project.count({ where: visible.projects(principal) }),
 
-    /**
-     * Throws BAD_USER_INPUT, FORBIDDEN for a token that is confined to a project, CONFLICT for the 1001st project of one
-     * user.
-     */
+    /** Throws BAD_USER_INPUT, FORBIDDEN for a project token, CONFLICT for the 1001st project of a user. */
     async create(principal: Principal, input: CreateProjectInput): Promise<Project> {
       unconfined(principal);
       const { name, description, instructions } = parse(CreateProject, input);
       return db.prisma.$transaction(async (transaction) => {
-        // Those that race for the last place are in order.
+        // Orders concurrent creations, so that the limit holds.
         await transaction.$queryRaw`SELECT 1 FROM "User" WHERE "id" = ${principal.userId}::uuid FOR NO KEY UPDATE`;
         if ((await transaction.project.count({ where: { ownerId: principal.userId } })) >= maxProjects)
           throw conflict(`At most ${maxProjects} projects.`);
@@ -150,9 +150,9 @@ export function projectsService(db: Database, audit: AuditService, users: UsersS
     },
 
     /**
-     * Deletes a project and its tokens. Its chats, documents and files stay with its owner, who could read them all along:
-     * also those that the tokens' users made. What the tokens have open ends. Throws NOT_FOUND, and FORBIDDEN for a
-     * token that is confined to a project.
+     * Deletes a project and its tokens. Its chats, documents and files, including those of its tokens, stay with its
+     * owner, who could read them before. Open streams of the tokens end. Throws NOT_FOUND, and FORBIDDEN for a project
+     * token.
      */
     async delete(principal: Principal, id: number): Promise<void> {
       unconfined(principal);
@@ -163,10 +163,12 @@ export function projectsService(db: Database, audit: AuditService, users: UsersS
           select: { id: true, userId: true },
         });
         const tokenUsers = tokens.map(({ userId }) => userId);
-        // Before what is theirs, as everybody who writes for a user does: a file whose text is being read is waited for.
+        // Locked before their objects, in the order of all writes for a user; waits for a file whose text is being
+        // extracted.
         await transaction.$queryRaw`SELECT 1 FROM "User" WHERE "id" = ANY (${tokenUsers}::uuid[]) ORDER BY "id" FOR UPDATE`;
-        // In SQL, since a chat that is handed over was not used by that: its time stays. One that a token deleted goes.
-        // It is a thread then: what the token’s client called it may be what the owner’s calls another.
+        // In SQL, since handing over a chat is not a use of it: its time is unchanged. A chat that a token deleted is
+        // erased. The chat becomes a thread, since the name that the token's client gave it could be used by the
+        // owner's client.
         await transaction.$executeRaw`UPDATE "ChatSession" SET "userId" = ${ownerId}::uuid, "projectId" = NULL, "clientKey" = NULL
           WHERE "projectId" = ${id}::int AND "userId" = ANY (${tokenUsers}::uuid[]) AND "deletedAt" IS NULL`;
         await transaction.$executeRaw`UPDATE "Document" SET "ownerId" = ${ownerId}::uuid, "projectId" = NULL

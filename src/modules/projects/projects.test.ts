@@ -61,7 +61,7 @@ async function addDocument(projectId: number | null, title: string, as = key): P
 const unknown = 999_999;
 const nowhere = '00000000-0000-4000-8000-000000000000';
 
-/** Runs something that is refused, and holds that nothing changed. */
+/** Expects that an operation is denied and that nothing changed. */
 async function refused<T>(work: () => Promise<T>): Promise<T> {
   const before = await kit.fingerprint();
   const answer = await work();

@@ -8,10 +8,10 @@ import { type AuditService, by } from '../audit/audit.service.ts';
 import { changesOf, clearList } from '../changes.ts';
 import { plainText } from '../input.ts';
 
-/** Links that stand at the foot of a client's pages. */
+/** Maximum number of footer links. */
 const mostLinks = 3;
 
-/** An address of a page, in http or https: what else a client might follow, it would run. */
+/** An http or https URL: a client would execute other schemes. */
 const webAddress = plainText(2000).pipe(z.url({ protocol: /^https?$/, error: 'must be an http or https URL' }));
 const FooterLink = z.object({ icon: plainText(100), url: webAddress });
 
@@ -64,7 +64,7 @@ export type Preferences = z.output<typeof Preferences>;
 /** A field that is null or absent stays unchanged; an empty text clears like the `clear` list. */
 export type UpdatePreferencesInput = z.input<typeof UpdatePreferences>;
 
-/** The row of `Setting` that holds them. */
+/** The key of the setting that stores them. */
 const key = 'preferences';
 const unset: Preferences = {
   supportEmail: null,
@@ -78,13 +78,13 @@ const unset: Preferences = {
   defaultTokenLifetimeDays: null,
 };
 
-/** The preferences as they are stored. */
+/** Returns the stored preferences. */
 export async function readPreferences({ setting }: Pick<Prisma.TransactionClient, 'setting'>): Promise<Preferences> {
   const row = await setting.findUnique({ where: { key } });
   return { ...unset, ...StoredPreferences.parse(row?.value ?? {}) };
 }
 
-/** What is true of this server, for who administers it. No secret is among it. */
+/** Facts about this server for administrators, without secrets. */
 export interface ServerSettings {
   languageModel: {
     provider: string;
@@ -114,11 +114,14 @@ const served = (model: { model: string; baseUrl: string; apiKey: string | undefi
     apiKeyConfigured: model.apiKey !== undefined,
   };
 
-/** What the server says of itself: its environment, which nobody changes from outside, and its preferences. */
+/**
+ * Creates the service for the settings of the server: its environment, which cannot be changed at run time, and its
+ * preferences.
+ */
 export function settingsService({ db, audit, settings }: Parts) {
   const { model } = settings;
   return {
-    /** As the environment had it at the start. */
+    /** Returns the environment as it was at startup. */
     server: (): ServerSettings => ({
       languageModel: {
         provider: model.provider,
@@ -135,14 +138,14 @@ export function settingsService({ db, audit, settings }: Parts) {
       registration: settings.registration,
     }),
 
-    /** Whether there is a document with passages. */
+    /** Returns whether there is a document with passages. */
     hasPassages: async (): Promise<boolean> => (await db.prisma.chunk.findFirst({ select: { id: true } })) !== null,
 
     preferences: (): Promise<Preferences> => readPreferences(db.prisma),
 
     /**
-     * Changes what is given. A prompt has at most 100,000 characters, a name 100, a title 200, an address 2000; at most
-     * three links. Throws BAD_USER_INPUT, also where nothing is given.
+     * Changes the given fields. A prompt has at most 100,000 characters, a name 100, a title 200, a URL 2000; at most
+     * three links. Throws BAD_USER_INPUT, also for an empty input.
      */
     async updatePreferences(principal: Principal, input: UpdatePreferencesInput): Promise<Preferences> {
       const given = Object.fromEntries(Object.entries(input).filter(([, value]) => value !== ''));
@@ -151,7 +154,7 @@ export function settingsService({ db, audit, settings }: Parts) {
       const changed = Object.keys(changes).sort();
       if (changed.length === 0) throw badInput(['input'], 'changes nothing');
       return db.prisma.$transaction(async (transaction) => {
-        // Two that change different ones at the same time both count.
+        // Concurrent changes of different fields are both applied.
         await transaction.$executeRaw`
           INSERT INTO "Setting" ("key", "value", "updatedAt") VALUES (${key}, '{}', now()) ON CONFLICT DO NOTHING`;
         await transaction.$queryRaw`SELECT 1 FROM "Setting" WHERE "key" = ${key} FOR UPDATE`;

@@ -32,11 +32,14 @@ interface CredentialRow {
   role: Role;
   accountType: 'STANDARD' | 'SERVICE_ACCOUNT';
   active: boolean;
-  /** Of a project token: the owner of the project. */
+  /** For a project token: the owner of the project. */
   ownerId: string | null;
   ownerRole: Role | null;
   ownerActive: boolean | null;
-  /** Of a service account's personal token, and of a token of a service account's project: that account's own key. */
+  /**
+   * For a personal access token of a service account, and a token of a service account's project: the key of that
+   * account.
+   */
   keyId: number | null;
   keyAllScopes: boolean;
   keyScopes: string[];
@@ -45,7 +48,10 @@ interface CredentialRow {
   keyRevokedAt: Date | null;
 }
 
-/** A token with those whom it cannot exceed, as they are now: its user, the owner of its project, the key of the account behind it. */
+/**
+ * Selects a token with the current rows that limit it: its user, the owner of its project, and the key of the service
+ * account that it depends on.
+ */
 const credential = (current: string, which: string): string => `SELECT t."id", t."kind"::text AS "kind", t."name",
       ${current} AS "current", t."previousExpiresAt", t."secretVersion",
       t."allScopes", t."scopes", t."projectId", t."expiresAt", t."disabledAt", t."revokedAt", t."lastUsedAt", t."createdAt",
@@ -61,22 +67,22 @@ const credential = (current: string, which: string): string => `SELECT t."id", t
         AND k."kind" IN ('API_KEY', 'ANYTHINGLLM')
     WHERE ${which}`;
 
-/** The hottest statement of the server: one prepared look-up by hash, through two unique indexes. */
+/** The most frequent statement: one prepared lookup by hash through two unique indexes. */
 const findCredential: Statement = {
   name: 'find_credential',
   text: credential('t."hash" = $1', 't."hash" = $1 OR t."previousHash" = $1'),
 };
 
-/** The token that the visitors of a chat widget act with. */
+/** Selects the token that the visitors of a chat widget act with. */
 const findEmbedToken: Statement = {
   name: 'find_embed_token',
   text: credential('true', `t."id" = $1 AND t."kind" = 'EMBED'`),
 };
 
-/** `lastUsedAt` is written at most once in this time, in milliseconds. */
+/** Minimum interval between writes of `lastUsedAt`, in milliseconds. */
 const lastUsedWindow = 60_000;
 
-/** How long a login session lasts from its last use on. Milliseconds. */
+/** Lifetime of a login session after its last use. Milliseconds. */
 export const sessionLifetimeMs = 7 * 24 * 3600 * 1000;
 
 const over = (end: Date | null, now: Date): boolean => end != null && end <= now;
@@ -90,7 +96,7 @@ function refusal(row: CredentialRow, now: Date): string | null {
   return row.keyRevokedAt || row.keyDisabledAt || over(row.keyExpiresAt, now) ? 'inactive key of its owner' : null;
 }
 
-/** Role, scopes, project, and whoever stands behind the token: what all of them allow, and nothing else. */
+/** Returns the permissions that the role, the scopes, the project and the credential it depends on all allow. */
 function permissionsOf(row: CredentialRow): ReadonlySet<Permission> {
   let held = effectivePermissions(row.role, row.allScopes ? null : row.scopes);
   if (row.projectId != null) held = new Set([...held].filter(holdsInProject));
@@ -99,7 +105,7 @@ function permissionsOf(row: CredentialRow): ReadonlySet<Permission> {
   return held;
 }
 
-/** The first of the ends that a credential comes to. */
+/** Returns the earliest expiry of a credential. */
 function end(row: CredentialRow): Date | null {
   const ends = [row.expiresAt, row.keyExpiresAt, row.current ? null : row.previousExpiresAt].filter(
     (date) => date != null,
@@ -108,7 +114,7 @@ function end(row: CredentialRow): Date | null {
 }
 
 export function authenticator(db: Database, audit: AuditService, background: Background) {
-  /** When each token's last use was last put on its way to the database. */
+  /** When the last use of each token was last queued for writing. */
   const written = new Map<number, number>();
 
   function used(row: CredentialRow, client: Client, now: Date): void {
@@ -125,7 +131,7 @@ export function authenticator(db: Database, audit: AuditService, background: Bac
     });
   }
 
-  /** What a secret's row says of it, dead or alive; null for what is malformed or unknown. */
+  /** Returns the row of a secret, working or not, or null for a malformed or unknown secret. */
   async function look(secret: string): Promise<{ row: CredentialRow; reason: string | null; now: Date } | null> {
     if (!isWellFormedSecret(secret)) return null;
     const [row] = await db.query<CredentialRow>(findCredential, [hashSecret(secret)]);
@@ -159,8 +165,9 @@ export function authenticator(db: Database, audit: AuditService, background: Bac
 
   return {
     /**
-     * Who a secret belongs to, from current rows, or null when it opens nothing: unknown, malformed, expired, revoked,
-     * disabled and orphaned secrets are not told apart. A text without shape and checksum costs no query.
+     * Returns the principal of a secret from current rows, or null when it does not work: unknown, malformed, expired,
+     * revoked, disabled and orphaned secrets are not distinguished. A text without the right format and checksum causes
+     * no query.
      */
     async authenticate(secret: string, client: Client): Promise<Principal | null> {
       const authenticatedAt = performance.now();
@@ -177,9 +184,8 @@ export function authenticator(db: Database, audit: AuditService, background: Bac
     },
 
     /**
-     * Who the visitors of a chat widget act as, by its token and from current rows, or null when that opens nothing any
-     * more. There is no secret to show: whoever calls this has checked that the widget is there, and for them. Where a
-     * visitor calls from is not kept.
+     * Returns the principal of a chat widget's visitors from current rows, or null when it no longer works. There is no
+     * secret: the caller has checked that the widget is open to the visitor. The visitor's address is not stored.
      */
     async actAs(tokenId: number): Promise<Principal | null> {
       const authenticatedAt = performance.now();
@@ -191,7 +197,7 @@ export function authenticator(db: Database, audit: AuditService, background: Bac
       return principalOf(row, nobody, authenticatedAt);
     },
 
-    /** Who a secret would belong to, for whoever asks on its behalf: that is no use of it, and no refused one. */
+    /** Returns the principal of a secret for introspection, which is neither a use nor a denied use of it. */
     async inspect(secret: string): Promise<Principal | null> {
       const found = await look(secret);
       return found && !found.reason

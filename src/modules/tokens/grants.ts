@@ -9,22 +9,22 @@ import {
 import { can, type Principal } from '../../authz/principal.ts';
 import { badInput, forbidden } from '../../errors.ts';
 
-/** What a token is to hold, once it is known to be no more than its maker holds. */
+/** A validated grant of a token, which does not exceed its creator's permissions. */
 export interface Grant {
   role: Role;
   allScopes: boolean;
   scopes: string[];
-  /** The project that it is confined to. */
+  /** The project that it is restricted to. */
   projectId: number | null;
 }
 
-/** Everything that a grant amounts to. */
+/** Returns the permissions of a grant. */
 export function permissionsOf({ role, allScopes, scopes, projectId }: Grant): Permission[] {
   const held = [...effectivePermissions(role, allScopes ? null : scopes)];
   return projectId === null ? held : held.filter(holdsInProject);
 }
 
-/** Throws FORBIDDEN when a grant holds anything that the principal does not. */
+/** Throws FORBIDDEN when a grant exceeds the principal's permissions. */
 export function within(principal: Principal, grant: Grant): Grant {
   if (grant.allScopes && principal.credential.scopes !== null)
     throw forbidden([], 'A token with scopes cannot make or change one without; name the scopes.');
@@ -34,8 +34,8 @@ export function within(principal: Principal, grant: Grant): Grant {
 }
 
 /**
- * Reads the role and the scopes asked for. Throws BAD_USER_INPUT for an empty list, an unknown scope, one beyond the
- * role, and for what means nothing within one project.
+ * Parses a role and scopes. Throws BAD_USER_INPUT for an empty list, an unknown scope, a scope that the role does not
+ * have, and one that does not apply within a project.
  */
 export function grantOf(role: Role, wanted: readonly string[] | null | undefined, projectId: number | null): Grant {
   if (projectId !== null && role === 'ADMIN') throw badInput(['input', 'role'], 'a project token is BASIC or LIMITED');
@@ -52,7 +52,7 @@ export function grantOf(role: Role, wanted: readonly string[] | null | undefined
   return { role, allScopes: false, scopes, projectId };
 }
 
-/** The scopes that survive a change of role, null when there were none to begin with. */
+/** Returns the scopes that remain after a change of role, or null for a grant without scopes. */
 export function narrowed(held: Grant, role: Role): string[] | null {
   if (held.allScopes) return null;
   const allowed = rolePermissions(role);

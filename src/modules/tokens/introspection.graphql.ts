@@ -5,7 +5,7 @@ import { RoleType } from '../users/permissions.graphql.ts';
 import { AccountTypeType } from '../users/users.graphql.ts';
 import { CredentialKindType } from './credential-kind.graphql.ts';
 
-/** `principal` is null for a secret that opens nothing, of which nothing is told. */
+/** `principal` is null for a secret that does not work, for which nothing else is returned. */
 const TokenIntrospection = builder.objectRef<{ principal: Principal | null }>('TokenIntrospection').implement({
   description: 'What a secret opens at this moment. Everything but `active` is null for one that opens nothing.',
   fields: (t) => ({

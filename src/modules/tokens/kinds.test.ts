@@ -4,7 +4,7 @@ import { holdsInProject, permissions, rolePermissions } from '../../authz/permis
 import { permissionNames } from '../../rest/permission-names.ts';
 import { checksum, secretColumns } from './secret.ts';
 
-/** Keys under other prefixes than `on_`, and tokens that cannot exceed what stands behind them. */
+/** Keys with prefixes other than `on_`, and tokens that are limited by another credential. */
 let kit: Kit;
 beforeAll(async () => {
   kit = await startKit();

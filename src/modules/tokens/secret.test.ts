@@ -15,7 +15,7 @@ const base62 = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
 const alnum = fc.constantFrom(...base62);
 const prefix = fc.constantFrom(...Object.values(prefixes));
 const body = (length: number) => fc.string({ unit: alnum, minLength: length, maxLength: length });
-/** A well-formed secret whose characters fast-check chose, so that a failure can be repeated. */
+/** A well-formed secret from characters that fast-check generates, so that a failure can be reproduced. */
 const secret = fc
   .oneof(fc.tuple(prefix, body(30)), fc.tuple(fc.constant(prefixes.ANYTHINGLLM), body(22)))
   .map(([start, random]) => start + random + checksum(random));

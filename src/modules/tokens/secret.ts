@@ -22,7 +22,7 @@ const shape = /^(on_|onyx_pat_|sk-|proj_|ses_|inv_)([0-9A-Za-z]{30}|(?<=^sk-)[0-
 
 const randomLength = (prefix: SecretPrefix): number => (prefix === prefixes.ANYTHINGLLM ? 22 : 30);
 
-/** Six base62 digits of the CRC32 of a text, most significant first. */
+/** Returns the CRC32 of a text as six base62 digits, most significant first. */
 export function checksum(text: string): string {
   let digits = '';
   for (let rest = crc32(text); digits.length < 6; rest = Math.floor(rest / 62)) digits = alphabet[rest % 62] + digits;
@@ -34,16 +34,22 @@ export function newSecret(prefix: SecretPrefix): string {
   return prefix + body + checksum(body);
 }
 
-/** Whether a text has the shape and the checksum of a secret. Asks no database. */
+/** Returns whether a text has the format and checksum of a secret, without a database query. */
 export function isWellFormedSecret(text: string, prefix?: SecretPrefix): boolean {
   const [, found, body, sum] = shape.exec(text) ?? [];
   return body !== undefined && checksum(body) === sum && (prefix === undefined || prefix === found);
 }
 
-/** What is stored and looked up: SHA-256 of the whole secret, 32 bytes. A secret has too much entropy to need a salt. */
+/**
+ * Returns the stored hash of a secret: SHA-256 of the whole secret, 32 bytes. A secret has enough entropy to need no
+ * salt.
+ */
 export const hashSecret = (secret: string): Buffer => createHash('sha256').update(secret).digest();
 
-/** For recognition in lists: the first four characters, or three of a personal token, stars, and the last four. */
+/**
+ * Returns the display form for lists: the first four characters (three for a personal access token), stars, and the
+ * last four.
+ */
 export function displaySecret(secret: string): string {
   const prefix = shape.exec(secret)?.[1] ?? '';
   return prefix === prefixes.PERSONAL
@@ -51,21 +57,21 @@ export function displaySecret(secret: string): string {
     : `${secret.slice(0, prefix.length + 4)}********${secret.slice(-4)}`;
 }
 
-/** What is stored of a secret. */
+/** Returns the columns that store a secret. */
 export const secretColumns = (secret: string) => ({
   hash: Uint8Array.from(hashSecret(secret)),
   display: displaySecret(secret),
 });
 
 /**
- * What follows a prefix: enough for a whole secret wherever it stands (after the `n` of an escaped line break, after
- * the digits of `%20`, after another secret), and already the beginning of one where the prefix begins a word.
+ * Matches what follows a prefix: enough for a whole secret at any position (after the `n` of an escaped line break,
+ * after the digits of `%20`, after another secret), and already the start of one when the prefix starts a word.
  */
 const anywhere =
   /(?<=on_|onyx_pat_|proj_|ses_|inv_)[0-9A-Za-z]{36,}|(?<=sk-)[0-9A-Za-z]{28,}|(?<=\b(?:on_|onyx_pat_|proj_|sk-|ses_|inv_))[0-9A-Za-z]{8,}/g;
 
-/** A text without secrets, for log lines and error messages. */
+/** Removes secrets from a text, for log lines and error messages. */
 export const redactSecrets = (text: string): string => text.replace(anywhere, '[redacted]');
 
-/** Whether a text holds something that looks like a secret, well-formed or not. */
+/** Returns whether a text contains something that resembles a secret, well-formed or not. */
 export const mentionsSecret = (text: string): boolean => text.search(anywhere) >= 0;

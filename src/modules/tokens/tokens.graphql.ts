@@ -164,7 +164,7 @@ const defaultExpiryDescription = 'Defaults to the default lifetime in `preferenc
 const neverExpiresDescription =
   'If true, the credential does not expire. Rejected where a maximum lifetime is set and for a caller whose own credential expires.';
 
-/** What every new key of a service account can be given. */
+/** The input fields of a new key of a service account. */
 const newKeyFields = (t: InputFields) => ({
   name: t.string({ description: 'For people to tell keys apart; at most 100 characters.' }),
   role: t.field({ type: RoleType, description: 'The role of the key’s user; BASIC unless given.' }),
@@ -402,7 +402,7 @@ builder.queryFields((t) => ({
   }),
 }));
 
-/** An input without what is null where only an absent value means the default. */
+/** Removes null values where only an absent value means the default. */
 const given = <Input extends { role?: unknown; kind?: unknown }>({ role, kind, ...rest }: Input) => ({
   ...rest,
   ...(role != null && { role: role as NonNullable<Input['role']> }),

@@ -45,7 +45,7 @@ const UpdateApiKey = z.object({
   disabled: z.boolean().nullish(),
   clear: clearList(['name']),
 });
-/** A week: long enough for any roll-out, short enough that a leaked secret does not live on. */
+/** A week: long enough for a rollout, short enough to limit the use of a leaked secret. */
 const maxOverlapMinutes = 7 * 24 * 60;
 const RegenerateApiKey = z.object({
   overlapMinutes: z
@@ -69,9 +69,9 @@ export type UpdateApiKeyInput = z.input<typeof UpdateApiKey>;
 export type RegenerateApiKeyInput = z.input<typeof RegenerateApiKey>;
 export type CreatePersonalAccessTokenInput = z.input<typeof CreatePersonalAccessToken>;
 
-/** How many working personal access tokens one user may have. */
+/** Maximum number of working personal access tokens of one user. */
 const maxPersonalTokens = 100;
-/** How many tokens one project may have. */
+/** Maximum number of tokens of one project. */
 const maxProjectTokens = 100;
 
 export const apiKeyOrder = new ListOrder('apiKeys', [{ field: 'id', type: 'int', direction: 'asc' }]);
@@ -90,7 +90,7 @@ export interface RegeneratedKey {
   revokedCount: number;
 }
 
-/** What a key holds. */
+/** Returns the grant of a key. */
 const grantHeldBy = (key: ApiKeyRow): Grant => ({
   role: key.user.role,
   allScopes: key.allScopes,
@@ -111,7 +111,7 @@ function checkOutlives(principal: Principal, { id, expiresAt }: ApiKeyRow): void
   );
 }
 
-/** Which keys somebody administers, and what a missing one is called. */
+/** The keys that an operation administers, and their name in NOT_FOUND. */
 interface Sphere {
   where: Prisma.TokenWhereInput;
   resource: string;
@@ -125,7 +125,7 @@ const ownProjects = (principal: Principal): Sphere => ({
 
 export type ApiKeyKind = (typeof serviceAccountKinds)[number];
 
-/** The kind of a key; what lists and finds keys finds no others. */
+/** Returns the kind of a key. Lists and lookups of keys select no other kinds. */
 export function keyKind(kind: Token['kind']): ApiKeyKind {
   const known = serviceAccountKinds.find((name) => name === kind);
   if (!known) throw new Error(`a ${kind} token is no key`);
@@ -179,7 +179,9 @@ export function tokensService(db: Database, audit: AuditService, users: UsersSer
     });
   }
 
-  /** Locks a project of the principal's: against its deletion, and for tokens that race for its last place. */
+  /**
+   * Locks a project of the principal against deletion, and against concurrent creations that would exceed its limit.
+   */
   async function claimProject(transaction: Prisma.TransactionClient, principal: Principal, id: number, missing: Error) {
     await transaction.$queryRaw`SELECT 1 FROM "Project" WHERE "id" = ${id} FOR UPDATE`;
     const where = { AND: [visible.projects(principal), { id }] };
@@ -251,7 +253,7 @@ export function tokensService(db: Database, audit: AuditService, users: UsersSer
           disabledAt,
           ...(expiresAt !== undefined && { expiresAt }),
           user: {
-            // A key that is off takes the tokens that its user made with it.
+            // Disabling a key also disables the tokens that its user created.
             update: {
               name: name ?? unnamed,
               email: serviceAccountEmail(name, before.userId),
@@ -271,7 +273,7 @@ export function tokensService(db: Database, audit: AuditService, users: UsersSer
       return { before, after };
     });
     const kept = permissionsOf(grantHeldBy(after));
-    // What was opened with more than the key holds now, or under tokens that its user made, does not go on.
+    // Ends streams that were opened with permissions that the key no longer has, or with tokens that its user created.
     if (after.disabledAt || permissionsOf(grantHeldBy(before)).some((held) => !kept.includes(held)))
       revocations.endUser(after.userId);
     else if (after.expiresAt && after.expiresAt.getTime() !== before.expiresAt?.getTime())
@@ -344,7 +346,7 @@ export function tokensService(db: Database, audit: AuditService, users: UsersSer
 
   return {
     /**
-     * Creates a service account and its key; one that is confined to a project when one is named. Throws BAD_USER_INPUT,
+     * Creates a service account and its key, restricted to a project when one is given. Throws BAD_USER_INPUT,
      * FORBIDDEN, CONFLICT when the project has 100 tokens.
      */
     createApiKey(principal: Principal, input: CreateApiKeyInput): Promise<{ apiKey: ApiKeyRow; secret: string }> {
@@ -357,7 +359,7 @@ export function tokensService(db: Database, audit: AuditService, users: UsersSer
       return create(principal, data, badInput(['input', 'projectId'], 'is not a project of yours'));
     },
 
-    /** The same for a project of one's own. Throws NOT_FOUND for another. */
+    /** Creates a token for an own project. Throws NOT_FOUND for a project of another user. */
     createProjectToken(
       principal: Principal,
       input: CreateProjectTokenInput,
@@ -365,7 +367,7 @@ export function tokensService(db: Database, audit: AuditService, users: UsersSer
       return create(principal, { ...parse(CreateProjectToken, input), kind: 'API_KEY' }, notFound('Project'));
     },
 
-    /** The first admin key of a new server. `secret` is the operator's own, or null for a generated one. */
+    /** Creates the first admin key of a new server. `secret` is set by the operator, or null to generate one. */
     async createFirstAdminKey(
       given: string | null,
       handOver: (secret: string) => void = () => {},
@@ -373,7 +375,7 @@ export function tokensService(db: Database, audit: AuditService, users: UsersSer
       return db.prisma.$transaction(async (transaction) => {
         await users.lockAdmins(transaction);
         if ((await users.countAdmins(transaction)) > 0) return null;
-        // A key that was the first one once, and is no longer, does not come back.
+        // A key that was the first one earlier and no longer exists is not restored.
         const hash = given === null ? null : Uint8Array.from(hashSecret(given));
         const spent = hash && (await transaction.token.count({ where: { OR: [{ hash }, { previousHash: hash }] } }));
         const secret = given === null || spent ? newSecret(prefixes.API_KEY) : given;
@@ -419,13 +421,13 @@ export function tokensService(db: Database, audit: AuditService, users: UsersSer
       regenerate(principal, ownProjects(principal), id, input),
 
     /**
-     * Deletes a key with its user and everything that is that user's alone. Throws NOT_FOUND, CONFLICT for the last
-     * admin, and FORBIDDEN for a key that holds more than the principal.
+     * Deletes a key with its user and everything that belongs to that user alone. Throws NOT_FOUND, CONFLICT for the
+     * last admin, and FORBIDDEN for a key with more permissions than the principal.
      */
     deleteApiKey: (principal: Principal, id: number) => remove(principal, allKeys, id),
     deleteProjectToken: (principal: Principal, id: number) => remove(principal, ownProjects(principal), id),
 
-    /** All keys, or those of some kinds. */
+    /** Returns all keys, or those of some kinds. */
     async listApiKeys(kinds: readonly ApiKeyKind[] | null | undefined, args: PageArgs, limit: number, query: object) {
       const page = apiKeyOrder.page(args, limit);
       const rows = await db.prisma.token.findMany({
@@ -439,7 +441,7 @@ export function tokensService(db: Database, audit: AuditService, users: UsersSer
     countApiKeys: (kinds: readonly ApiKeyKind[] | null | undefined) =>
       db.prisma.token.count({ where: { AND: [visible.apiKeys(), ofKinds(kinds)] } }),
 
-    /** The tokens of one's own projects, or of one of them. */
+    /** Returns the tokens of all own projects or of one of them. */
     async listProjectTokens(
       principal: Principal,
       projectId: number | null | undefined,
@@ -505,7 +507,9 @@ export function tokensService(db: Database, audit: AuditService, users: UsersSer
       return { personalAccessToken, secret };
     },
 
-    /** Ends one of the principal's own tokens. Throws NOT_FOUND for a missing, foreign, expired or revoked one. */
+    /**
+     * Revokes an own token. Throws NOT_FOUND for a token that is missing, expired, revoked or belongs to another user.
+     */
     async revokePersonalAccessToken(principal: Principal, id: number): Promise<Token> {
       const token = await db.prisma.$transaction(async (transaction) => {
         const where = { ...visible.personalAccessTokens(principal), id };
@@ -543,7 +547,7 @@ export type TokensService = ReturnType<typeof tokensService>;
 
 const unnamed = 'Unnamed';
 
-/** The address of the user behind a key, as Onyx writes it; clients tell key users by its ending. */
+/** Returns the address of a key's user in Onyx's format; clients recognize users of keys by its domain. */
 export const serviceAccountEmail = (name: string | null, userId: string): string =>
   `api_key__${name ?? unnamed}@${userId}onyxapikey.ai`.toLowerCase();
 

@@ -61,7 +61,7 @@ interface ListedKey extends Record<string, unknown> {
   id: string;
   databaseId: number;
 }
-/** All keys, page by page. */
+/** Returns all keys, page by page. */
 async function listKeys(key?: string | null): Promise<{ nodes: ListedKey[]; totalCount: number }> {
   const nodes: ListedKey[] = [];
   for (let after: string | null = null; ; ) {
@@ -77,7 +77,7 @@ async function listKeys(key?: string | null): Promise<{ nodes: ListedKey[]; tota
     after = data.apiKeys.pageInfo.endCursor;
   }
 }
-/** One key as the list shows it. */
+/** Returns a key as the list contains it. */
 async function listedKey(id: number): Promise<ListedKey> {
   const found = (await listKeys()).nodes.find((node) => node.databaseId === id);
   if (!found) throw new Error(`the key ${id} is not listed`);
@@ -87,7 +87,7 @@ const listPats = async (key: string) =>
   (await kit.gql(`{ personalAccessTokens(first: 100) { totalCount nodes { ${patFields} } } }`, {}, key)).data
     .personalAccessTokens;
 
-/** The viewer of a secret; null when the secret opens nothing. */
+/** Returns the viewer of a secret, or null when it does not work. */
 async function viewer(secret: string, on = kit) {
   const query = '{ viewer { role permissions token { scopes expiresAt } user { id: databaseId name email } } }';
   const { viewer: found } = (await on.gql(query, {}, secret)).data ?? {};
@@ -102,7 +102,7 @@ const works = async (secret: string): Promise<boolean> => {
   return graph !== null;
 };
 
-/** Does something that must be refused, and holds that nothing changed. */
+/** Expects that an operation is denied and that nothing changed. */
 async function unchanged<T>(attempt: () => Promise<T>, on = kit): Promise<T> {
   const before = await on.fingerprint();
   const answer = await attempt();
@@ -397,7 +397,7 @@ describe('updating an API key', () => {
     expect((await updateKey({ databaseId: id, disabled: true })).data.updateApiKey.apiKey.disabled).toBe(true);
     expect([await works(secret), await works(pat.secret)]).toEqual([false, false]);
     expect(await listedKey(id)).toMatchObject({ disabled: true });
-    // A change that does not speak of it leaves it off.
+    // A change without the field leaves the key disabled.
     await updateKey({ databaseId: id, name: 'still off' });
     await kit.rest('PATCH', `/api/admin/api-key/${id}`, { body: { name: 'still off' } });
     expect([await works(secret), await works(pat.secret)]).toEqual([false, false]);
@@ -556,7 +556,7 @@ describe('deleting an API key', () => {
     const document = { title: 'mine', contentHash: Uint8Array.from([1]), ownerId: key.userId };
     await kit.prisma.document.create({ data: { ...document, externalId: 'private-of-doomed', isPublic: false } });
     await kit.prisma.document.create({ data: { ...document, externalId: 'public-of-doomed', isPublic: true } });
-    // A key that this key made belongs to nobody but itself.
+    // A key that this key created is independent of it.
     await kit.prisma.token.update({ where: { id: friend.id }, data: { creatorId: key.userId } });
 
     const { data } = await deleteKey({ databaseId: key.id });
@@ -586,7 +586,7 @@ describe('deleting an API key', () => {
     expect(nodes.map((node) => node.databaseId)).not.toContain(key.id);
     expect(await listedKey(friend.id)).toMatchObject({ creator: null });
 
-    // The admin's chat with the agent that is gone goes on with the default one; the friend's with the shared one.
+    // The admin's chat with the deleted agent continues with the default agent, the friend's with the shared one.
     for (const [secret, { sessionId }, agentId] of [
       [kit.keys.ADMIN, byAdmin, 0],
       [friend.secret, byFriend, shared],
@@ -684,7 +684,7 @@ describe('the last admin', () => {
     const other = await alone.createKey('ADMIN');
     await hopeless[state]?.(other);
     await refused();
-    // The other one can go: nobody needs it.
+    // The other key can be deleted, since it is not the last one.
     expect((await deleteKey({ databaseId: other.id }, undefined, alone)).errors).toEqual([]);
   });
 
@@ -712,7 +712,7 @@ describe('the last admin', () => {
     let one = { id, secret: alone.keys.ADMIN };
     for (const act of Object.values(acts)) {
       const other = await alone.createKey('ADMIN');
-      // Both are past the check of their credential before either acts.
+      // Both passed authentication before either acts.
       const [first, second] = await Promise.all([one, other].map(({ secret }) => authenticate(secret, client)));
       if (!first || !second) throw new Error('an admin key does not work');
       const ends = await Promise.allSettled([act(first, other.id), act(second, one.id)]);
@@ -849,7 +849,7 @@ describe('personal access tokens', () => {
     for (const name of ['first', 'second', 'third', 'expired', 'revoked'])
       made.push((await createPat({ name }, owner.secret)).data.createPersonalAccessToken);
     const idOf = (at: number) => made[at]?.personalAccessToken.databaseId ?? -1;
-    // Two of the same moment come in the order of their ids.
+    // Keys with the same creation time are ordered by ID.
     const createdAt = new Date();
     await kit.prisma.token.updateMany({ where: { id: { in: [idOf(0), idOf(1)] } }, data: { createdAt } });
     await kit.prisma.token.update({ where: { id: idOf(2) }, data: { createdAt: new Date(createdAt.getTime() + 1) } });
@@ -864,7 +864,7 @@ describe('personal access tokens', () => {
     const rest = await kit.rest('GET', '/api/user/pats', { key: owner.secret });
     expect(rest.body.map(({ name }: { name: string }) => name)).toEqual(['third', 'second', 'first']);
     for (const { secret } of made) expect(JSON.stringify(nodes) + rest.text).not.toContain(secret.slice(-36));
-    // Nobody else's list holds them, an administrator's neither.
+    // No other user's list contains them, including an administrator's.
     for (const key of [kit.keys.BASIC, kit.keys.ADMIN]) {
       const ids = (await listPats(key)).nodes.map((node: { databaseId: number }) => node.databaseId);
       expect(ids.filter((id: number) => made.some((one) => one.personalAccessToken.databaseId === id))).toEqual([]);
@@ -876,7 +876,7 @@ describe('personal access tokens', () => {
     const today = new Date();
     const { data } = await createPat({ name: 'ending', expiresInDays: days }, key);
     const rest = await kit.rest('POST', '/api/user/pats', { key, body: { name: 'ending', expiration_days: days } });
-    // Another day may have begun meanwhile.
+    // The day may have changed meanwhile.
     const expected = [endOfDay(days, today), endOfDay(days)].map((date) => date.toISOString());
     for (const expiresAt of [data.createPersonalAccessToken.personalAccessToken.expiresAt, rest.body.expires_at]) {
       expect(expected).toContain(expiresAt);
@@ -943,7 +943,7 @@ describe('personal access tokens', () => {
           min_tier: 'community',
           implies: [],
         });
-        // Each of them is one that a token can be made with.
+        // Each of them can be used to create a token.
         const made = await kit.rest('POST', '/api/user/pats', { key, body: { name: 'one', scopes: [scope.scope] } });
         expect([made.status, made.body.scopes]).toEqual([200, [scope.scope]]);
       }
@@ -1024,7 +1024,7 @@ describe('personal access tokens', () => {
         row(999, { expiresAt: new Date() }),
       ],
     });
-    // Two at the same moment, and the last two places.
+    // Two concurrent creations for the last two places.
     const last = await Promise.all([createPat({ name: '99' }, owner.secret), createPat({ name: '100' }, owner.secret)]);
     expect(last.flatMap(({ errors }) => errors)).toEqual([]);
     await unchanged(async () => {
@@ -1040,10 +1040,10 @@ describe('personal access tokens', () => {
       { databaseId: last[0].data.createPersonalAccessToken.personalAccessToken.databaseId },
       owner.secret,
     );
-    // Two race for the one place that is left.
+    // Two concurrent creations for the last place.
     const race = await Promise.all([createPat({ name: 'a' }, owner.secret), createPat({ name: 'b' }, owner.secret)]);
     expect(race.map(({ errors }) => errors[0]?.extensions.code ?? 'made').sort()).toEqual(['CONFLICT', 'made']);
-    // Other users are not concerned.
+    // Other users are not affected.
     expect((await createPat({ name: 'mine' }, kit.keys.BASIC)).errors).toEqual([]);
   });
 
@@ -1146,7 +1146,7 @@ describe('bad input', () => {
     ['that is no day', '2027-02-30T00:00:00Z'],
   ];
 
-  /** A refusal of GraphQL's that says which field is at fault, in its fields or, before them, in the message. */
+  /** Expects an error in GraphQL that names the field, in `fields` or in the message. */
   async function names(field: string, attempt: () => Promise<GraphQLAnswer>) {
     const answer = await attempt();
     expect(codeOf(answer)).toBe('BAD_USER_INPUT');
@@ -1156,7 +1156,7 @@ describe('bad input', () => {
     expect([...fields, error?.message].join(' ')).toContain(field);
   }
 
-  /** A refusal of a row's, in one of the shapes of the dialect, that says which field is at fault. */
+  /** Expects an error of an endpoint, in one of the formats of the dialect, that names the field. */
   async function rowNames(field: string, status: number, attempt: () => Promise<Answer>) {
     const answer = await attempt();
     expect(answer.status).toBe(status);
@@ -1174,7 +1174,7 @@ describe('bad input', () => {
   beforeEach(async () => {
     before = await kit.fingerprint();
   });
-  // Whatever was refused changed nothing.
+  // A denied operation changed nothing.
   afterEach(async () => {
     expect(await kit.fingerprint()).toBe(before);
   });
@@ -1184,7 +1184,7 @@ describe('bad input', () => {
     await names('name', () => updateKey({ databaseId: key.id, name }));
     await names('name', () => createPat({ name }));
     await rowNames('name', 422, () => kit.rest('POST', '/api/user/pats', { body: { name } }));
-    // In the contract of keys an empty name is no name.
+    // In the contract of keys, an empty name counts as absent.
     if (what === 'of no characters') return;
     const status = /(blanks|NUL|surrogate)$/.test(what) ? 400 : 422;
     await rowNames('name', status, () => kit.rest('POST', '/api/admin/api-key', { body: { name } }));
@@ -1200,7 +1200,9 @@ describe('bad input', () => {
     await names('expiresAt', () => createKey({ expiresAt: expiry }));
     await names('expiresAt', () => updateKey({ databaseId: key.id, expiresAt: expiry }));
     const status = /^that/.test(what) ? 422 : 400;
-    await rowNames('expires_at', status, () => kit.rest('POST', '/api/admin/api-key', { body: { expires_at: expiry } }));
+    await rowNames('expires_at', status, () =>
+      kit.rest('POST', '/api/admin/api-key', { body: { expires_at: expiry } }),
+    );
     await rowNames('expires_at', status, () =>
       kit.rest('PATCH', `/api/admin/api-key/${key.id}`, { body: { expires_at: expiry } }),
     );

@@ -18,14 +18,14 @@ import { hasPeople, lockUser, type UsersService } from './users.service.ts';
 
 type Transaction = Prisma.TransactionClient;
 
-/** The ending of the addresses that the users behind keys have. No person has one. */
+/** The domain of the addresses of key users. No person has such an address. */
 const keyDomain = 'onyxapikey.ai';
 export const addressRefused = `addresses of ${keyDomain} belong to keys`;
 
-/** The domain of the address of a person whose username is none. By RFC 2606 no mail ever reaches it. */
+/** The domain of the address of a person whose user name is not an address. By RFC 2606, no mail reaches it. */
 const noDomain = 'anythingllm.invalid';
 
-/** An address, lower-cased. */
+/** An e-mail address in lower case. */
 export const emailAddress = plainText(254)
   .toLowerCase()
   .pipe(z.email('must be an e-mail address'))
@@ -38,7 +38,7 @@ export const username = plainText(64).regex(
 );
 const name = plainText(100).trim().min(1, 'must not be empty');
 
-/** A username that makes an account by itself: if it is an address, it is one that a person can have. */
+/** A user name without an address. If it is itself an address, it must be one that a person can have. */
 export const soleUsername = username.refine(
   (name) => !isAddress(name) || emailAddress.safeParse(name).success,
   'cannot be taken',
@@ -46,11 +46,11 @@ export const soleUsername = username.refine(
 
 const isAddress = (text: string): boolean => z.email().safeParse(text).success;
 
-/** The address of a person of whom only the username is known: the username where it is one. */
+/** Returns the address of a person with a user name only: the user name if it is an address. */
 export const addressOf = (username: string): string =>
   isAddress(username) ? username : `${username.replaceAll('@', '.')}@${noDomain}`;
 
-/** What administrators say of a person beside their role. */
+/** Properties of a person that administrators set, besides the role. */
 const remarks = {
   dailyMessageLimit: z.number().int().min(1).max(1_000_000).nullish(),
   bio: plainText(1000).nullish(),
@@ -87,7 +87,7 @@ export function whereKey(key: UserKey): Prisma.UserWhereInput {
 
 const ChangeRole = z.object({ role: z.enum(roles) });
 const UpdateUser = z.object({
-  // Read once it is known what they are called now.
+  // Validated once the current names are known.
   username: z.string().nullish(),
   name: name.nullish(),
   password: newPassword.nullish(),
@@ -99,7 +99,7 @@ const UpdateUser = z.object({
 });
 /** A field that is null or absent stays unchanged. */
 export type UpdateUserInput = z.input<typeof UpdateUser>;
-/** Invitations that one call may make. */
+/** Maximum number of invitations per request. */
 const maxInvitations = 1000;
 const Invite = z.object({ emails: z.array(emailAddress).min(1).max(maxInvitations) });
 
@@ -126,7 +126,7 @@ export const userOrders = new ListOrders('users', userSortKeys, oldestFirst);
 export const allUserOrders = new ListOrders('allUsers', userSortKeys, oldestFirst);
 export const invitationOrder = new ListOrder('invitations', [{ field: 'id', type: 'int', direction: 'asc' }]);
 
-/** A text that stands for itself within LIKE. */
+/** Escapes a text for LIKE. */
 const containing = (text: string) =>
   ({ contains: text.replaceAll(/[\\%_]/g, String.raw`\$&`), mode: 'insensitive' }) as const;
 
@@ -152,10 +152,10 @@ function invited(filter: InvitationFilter): Prisma.InvitationWhereInput {
   return search ? { email: containing(search) } : {};
 }
 
-/** The message of the CONFLICT when an address or a username belongs to somebody. */
+/** The message of CONFLICT when an address or user name is in use. */
 const taken = 'An account with this address or username exists already.';
 
-/** Runs what stores a person. Throws CONFLICT when the address or the username is taken. */
+/** Runs an operation that stores a person. Throws CONFLICT when the address or user name is in use. */
 export async function unlessTaken<T>(store: () => Promise<T>): Promise<T> {
   try {
     return await store();
@@ -165,10 +165,10 @@ export async function unlessTaken<T>(store: () => Promise<T>): Promise<T> {
   }
 }
 
-/** The name of a person who gave none. */
+/** Returns the default name of a person. */
 export const nameOf = (email: string): string => cutText(email.slice(0, email.indexOf('@')), 100);
 
-/** Throws FORBIDDEN when a role holds anything that the principal does not. */
+/** Throws FORBIDDEN when a role has permissions that the principal does not have. */
 export function withinRole(principal: Principal, role: Role): void {
   const excess = [...rolePermissions(role)].filter((held) => !can(principal, held));
   if (excess.length > 0)
@@ -176,8 +176,8 @@ export function withinRole(principal: Principal, role: Role): void {
 }
 
 /**
- * What a new username changes: nothing of who is called so already, be it by their address; the address of who is known
- * by a username alone goes with it. Throws BAD_USER_INPUT for one that nobody can have.
+ * Returns the columns that a new user name changes: none for a person who already has that name or address; the
+ * generated address changes with it. Throws BAD_USER_INPUT for a user name that is not allowed.
  */
 function namesAfter(before: User, wanted: string | null | undefined): { username?: string; email?: string } {
   if (wanted == null || wanted === (before.username ?? before.email)) return {};
@@ -188,11 +188,11 @@ function namesAfter(before: User, wanted: string | null | undefined): { username
     : { username: known };
 }
 
-/** Whether a change of role takes anything away. */
+/** Returns whether a change of role removes permissions. */
 const narrows = (before: Role, after: Role): boolean =>
   [...rolePermissions(before)].some((held) => !rolePermissions(after).has(held));
 
-/** Ends the login sessions of a user, all but one when it is given. Returns the ids of those that ended. */
+/** Ends the login sessions of a user, except one when it is given. Returns the IDs of the ended sessions. */
 export async function endSessions(transaction: Transaction, userId: string, except?: number): Promise<number[]> {
   const where = {
     kind: 'SESSION',
@@ -226,7 +226,7 @@ interface Parts {
   revocations: Revocations;
 }
 
-/** People: the directory, and their administration. */
+/** Creates the service for the directory of people and their administration. */
 export function accountsService({ db, audit, users, revocations }: Parts) {
   /** Locks a person whom the principal can administer. Throws BAD_USER_INPUT, NOT_FOUND, FORBIDDEN. Needs `lockAdmins`. */
   async function claim(transaction: Transaction, principal: Principal, key: UserKey): Promise<User> {
@@ -234,14 +234,14 @@ export function accountsService({ db, audit, users, revocations }: Parts) {
       where: { accountType: 'STANDARD', ...whereKey(key) },
       select: { id: true },
     });
-    // A login that is under way holds this row until its session stands, and is ended with the others then.
+    // A concurrent login holds this lock until its session is committed, so that the session is ended too.
     const user = found && (await lockUser(transaction, found.id));
     if (!user) throw notFound('User');
     withinRole(principal, user.role);
     return user;
   }
 
-  /** One change of one person, with its audit event, while no other transaction changes who is an admin. */
+  /** Changes one person and records the audit event, while no other transaction changes who is an administrator. */
   const administer = <T>(
     principal: Principal,
     key: UserKey,
@@ -262,8 +262,8 @@ export function accountsService({ db, audit, users, revocations }: Parts) {
     });
 
   /**
-   * Takes a person's way in, or part of what they may do with it. Throws CONFLICT for oneself and for the last admin.
-   * Needs `lockAdmins`.
+   * Deactivates a person or reduces the permissions. Throws CONFLICT for the caller's own account and for the last
+   * administrator. Requires `lockAdmins`.
    */
   async function shutOut(transaction: Transaction, principal: Principal, { id, role }: User): Promise<User> {
     if (id === principal.userId) throw conflict('You cannot deactivate yourself');
@@ -273,8 +273,8 @@ export function accountsService({ db, audit, users, revocations }: Parts) {
   }
 
   /**
-   * Gives a person another role. Returns whether it holds less. Throws FORBIDDEN, and CONFLICT for demoting oneself or
-   * the last admin. Needs `lockAdmins`.
+   * Changes the role of a person. Returns whether it has fewer permissions. Throws FORBIDDEN, and CONFLICT for demoting
+   * oneself or the last administrator. Requires `lockAdmins`.
    */
   async function reassign(
     transaction: Transaction,
@@ -370,8 +370,8 @@ export function accountsService({ db, audit, users, revocations }: Parts) {
     },
 
     /**
-     * Makes an account for a person, with a password that they can change. Throws BAD_USER_INPUT, FORBIDDEN for a role
-     * that holds more than the principal, CONFLICT when the address or the username is taken.
+     * Creates an account for a person with a password that the person can change. Throws BAD_USER_INPUT, FORBIDDEN for
+     * a role with more permissions than the principal, CONFLICT when the address or user name is in use.
      */
     async create(principal: Principal, input: CreateUserInput): Promise<User> {
       const { password, ...data } = parse(CreateUser, input);
@@ -392,7 +392,7 @@ export function accountsService({ db, audit, users, revocations }: Parts) {
               passwordHash,
             },
           });
-          // Where people log in, the server's own password opens nothing any more.
+          // Once people can log in, the server's own password no longer works.
           const ended = first ? await endOwnerSessions(transaction) : [];
           await audit.record(transaction, {
             ...by(principal),
@@ -407,15 +407,15 @@ export function accountsService({ db, audit, users, revocations }: Parts) {
       return user;
     },
 
-    /** Lets a person in again. Throws BAD_USER_INPUT, NOT_FOUND, FORBIDDEN. */
+    /** Activates a person. Throws BAD_USER_INPUT, NOT_FOUND, FORBIDDEN. */
     activate: (principal: Principal, key: UserKey): Promise<User> =>
       administer(principal, key, 'user.activate', async (transaction, { id }) => ({
         result: await transaction.user.update({ where: { id }, data: { active: true } }),
       })),
 
     /**
-     * Shuts a person out at once: login sessions end, personal access tokens rest. Throws BAD_USER_INPUT, NOT_FOUND,
-     * FORBIDDEN, and CONFLICT for oneself and for the last admin.
+     * Deactivates a person immediately: login sessions end, personal access tokens stop working. Throws BAD_USER_INPUT,
+     * NOT_FOUND, FORBIDDEN, and CONFLICT for the caller's own account and for the last administrator.
      */
     async deactivate(principal: Principal, key: UserKey): Promise<User> {
       const user = await administer(principal, key, 'user.deactivate', async (transaction, before) => ({
@@ -426,8 +426,9 @@ export function accountsService({ db, audit, users, revocations }: Parts) {
     },
 
     /**
-     * Deletes a person, with everything that is theirs alone. Throws BAD_USER_INPUT, NOT_FOUND, FORBIDDEN, and CONFLICT
-     * for oneself, for the last admin, and for somebody who is active unless `evenActive`.
+     * Deletes a person with everything that belongs to that person alone. Throws BAD_USER_INPUT, NOT_FOUND, FORBIDDEN,
+     * and CONFLICT for the caller's own account, for the last administrator, and for an active person unless
+     * `evenActive`.
      */
     async delete(
       principal: Principal,
@@ -438,7 +439,7 @@ export function accountsService({ db, audit, users, revocations }: Parts) {
         if (user.id === principal.userId) throw conflict('You cannot delete yourself');
         if (user.active && !evenActive) throw conflict('User must be deactivated before deleting');
         if (user.active && user.role === 'ADMIN') await users.keepAnAdmin(transaction, user.id);
-        // Where there is no person, the next one to come becomes an admin.
+        // When no person exists, the next one to register becomes an administrator.
         if (!(await hasPeople(transaction, user.id))) withinRole(principal, 'ADMIN');
         return {
           result: { userId: user.id, gone: await users.erase(transaction, user.id) },
@@ -450,8 +451,8 @@ export function accountsService({ db, audit, users, revocations }: Parts) {
     },
 
     /**
-     * Gives a person another role, from their next request on. Throws BAD_USER_INPUT, NOT_FOUND, FORBIDDEN when either
-     * role holds more than the principal, and CONFLICT for demoting oneself or the last admin.
+     * Changes the role of a person, effective with the next request. Throws BAD_USER_INPUT, NOT_FOUND, FORBIDDEN when
+     * either role has more permissions than the principal, and CONFLICT for demoting oneself or the last administrator.
      */
     async changeRole(principal: Principal, key: UserKey, wanted: Role): Promise<User> {
       const { role } = parse(ChangeRole, { role: wanted });

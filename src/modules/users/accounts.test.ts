@@ -49,7 +49,7 @@ const named = (id: string | undefined, { email, ...input }: { email?: string }) 
   ...input,
 });
 
-/** Asserts that a call is refused with one code and changes nothing. */
+/** Expects that a call is denied with this code and changes nothing. */
 async function refused(run: () => Promise<GraphQLAnswer>, expected: string, on = kit): Promise<GraphQLAnswer> {
   const before = await on.fingerprint();
   const answer = await run();
@@ -68,7 +68,7 @@ async function refusedRest(run: () => Promise<Answer>, status: number, body?: un
 
 const byEmail = ({ email }: { email: string }) => ({ user_email: email });
 
-/** Every mutation of one person, with the row of the same meaning. */
+/** Every mutation of one person with the corresponding endpoint. */
 const targeted: Record<
   Exclude<Mutation, 'inviteUsers' | 'removeInvitation' | 'createUser'>,
   { extra?: object; method: string; path: string; body?: object }
@@ -208,7 +208,7 @@ describe('administration', () => {
       expect(answers.filter(({ errors }) => errors.length === 0)).toHaveLength(1);
       const left = await own.prisma.user.findMany({ where: { accountType: 'STANDARD', active: true } });
       expect(left).toHaveLength(1);
-      // A token of the last one's own, which is not themselves by session but is by user.
+      // A token of the last administrator: a different credential of the same user.
       const last = left[0]?.id === one.userId ? one : other;
       for (const run of [
         () => call('deactivateUser', { userId: last.userId }, last.session, own),
@@ -224,7 +224,7 @@ describe('administration', () => {
     const own = await startKit();
     try {
       const admin = await own.person({ role: 'ADMIN' });
-      // Holds everything, and is cut: it cannot take the place of the last one.
+      // Has all permissions but is restricted to scopes: it cannot replace the last administrator.
       const scopes = [...rolePermissions('ADMIN')];
       const scoped = await own.createKey('ADMIN', { scopes });
       const keys = await own.prisma.token.findMany({
@@ -252,7 +252,7 @@ describe('administration', () => {
     expect([await works(person.session), await works(pat.secret)]).toEqual([false, false]);
     for (const key of [person.session, pat.secret]) expect((await kit.rest('GET', '/me', { key })).status).toBe(403);
     expect((await call('activateUser', { userId: person.userId })).data.activateUser.user.active).toBe(true);
-    // Sessions were ended; personal tokens rested.
+    // Sessions were ended; personal access tokens were paused.
     expect([await works(person.session), await works(pat.secret)]).toEqual([false, true]);
   });
 
@@ -498,7 +498,7 @@ describe('invitations', () => {
     const removed = await kit.rest('PATCH', '/manage/admin/remove-invited-user', { body: { user_email: other } });
     expect([removed.status, removed.body]).toEqual([200, before - 2]);
     await refused(() => call('removeInvitation', { email: one }), 'NOT_FOUND');
-    // Who is given an account needs no invitation any more.
+    // A person with an account needs no invitation.
     await call('createUser', { email: third, password: 'long enough', role: 'BASIC' });
     expect(await kit.prisma.invitation.count({ where: { email: third } })).toBe(0);
   });
@@ -700,7 +700,7 @@ describe('lists', () => {
       users.filter((user) => user.account_type === 'STANDARD').map(({ email }) => email);
     expect(people(body[0])).toEqual(['ada@people.example']);
     expect(people(body[1])).toEqual(['ben_1@people.example', 'sam@people.example']);
-    // A key is a member like a person, as `groups` of the key says.
+    // A key is a member like a person, as its `groups` show.
     const { body: key } = await own.rest('POST', '/admin/api-key', { body: { name: 'member', group_ids: [2] } });
     const after = await own.rest('GET', '/manage/admin/user-group?include_default=true');
     const membership = after.body.map(({ users }: { users: { id: string }[] }) =>

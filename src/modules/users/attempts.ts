@@ -4,7 +4,7 @@ import { RateLimiterMemory, RateLimiterRes } from 'rate-limiter-flexible';
 import type { Client } from '../../authz/principal.ts';
 import { AppError } from '../../errors.ts';
 
-/** What this needs of a limiter of rate-limiter-flexible. `consume` rejects with a RateLimiterRes above the limit. */
+/** The interface of a limiter of rate-limiter-flexible. `consume` rejects with a RateLimiterRes above the limit. */
 export interface Limiter {
   consume(key: string): Promise<unknown>;
   reward(key: string): Promise<unknown>;
@@ -26,7 +26,7 @@ const inMemory = (): AttemptLimiters => ({
   registration: new RateLimiterMemory({ points: 50, duration }),
 });
 
-/** Refuses above the limit, and whenever the limiter cannot tell: nobody guesses passwords while it is broken. */
+/** Rejects above the limit and whenever the limiter fails, so that passwords cannot be guessed while it is broken. */
 async function limited(use: () => Promise<unknown>): Promise<void> {
   try {
     await use();
@@ -36,10 +36,10 @@ async function limited(use: () => Promise<unknown>): Promise<void> {
   }
 }
 
-/** Of one length, and nothing that a dump of memory could tell. */
+/** A fixed-length key that reveals nothing in a memory dump. */
 const accountKey = (login: string): string => createHash('sha256').update(login.toLowerCase()).digest('base64');
 
-/** Of IPv6 the first 64 bits: whoever has one address has all that share them. */
+/** The first 64 bits of an IPv6 address, since a client usually controls all addresses with that prefix. */
 export function addressKey({ address }: Client): string {
   if (address === null) return 'unknown';
   if (isIP(address) !== 6 || address.includes('.')) return address;
@@ -54,8 +54,8 @@ export function addressKey({ address }: Client): string {
 }
 
 /**
- * Counts attempts to log in: in 15 minutes an account may see 10 that fail, whether it exists or not, and an address
- * may make 50. An attempt is counted before its password is looked at, so that those at the same time count too.
+ * Creates the throttle for login attempts: within 15 minutes, 10 failed attempts per account, whether it exists or not,
+ * and 50 per address. An attempt is counted before its password is checked, so that concurrent attempts count too.
  */
 export function createAttempts({ account, address, registration }: AttemptLimiters = inMemory()) {
   return {
@@ -64,13 +64,13 @@ export function createAttempts({ account, address, registration }: AttemptLimite
       login: string,
       client: Client,
     ): Promise<{
-      /** Counts the attempt for the account behind the name as well: an account can have two names. */
+      /** Also counts the attempt for the account with this name: an account can have two names. */
       on(userId: string): Promise<void>;
       succeeded(): Promise<void>;
     }> {
       const [who, where] = [accountKey(login), addressKey(client)];
       const names = [who];
-      // An address that is over its limit must not use up the attempts of an account.
+      // An address above its limit must not use up the attempts of an account.
       await limited(() => address.consume(where));
       await limited(() => account.consume(who));
       return {
@@ -84,14 +84,14 @@ export function createAttempts({ account, address, registration }: AttemptLimite
     },
 
     /**
-     * Counts an attempt to register, as failed until `succeeded` is called: 50 in 15 minutes from an address. Throws
+     * Counts a registration attempt, as failed until `succeeded` is called: 50 in 15 minutes from an address. Throws
      * RATE_LIMITED with `retryAfter` in seconds.
      */
     async registration(client: Client): Promise<{ succeeded(): Promise<void> }> {
       const where = addressKey(client);
       await limited(() => registration.consume(where));
       return {
-        // The account exists by now: where the limiter fails, one attempt too many is counted.
+        // The account exists by now. If the limiter fails, one attempt too many is counted.
         succeeded: () =>
           registration.reward(where).then(
             () => undefined,

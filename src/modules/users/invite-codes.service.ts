@@ -17,7 +17,7 @@ import { endOwnerSessions } from './owner.ts';
 import { hashPassword, newPassword } from './password.ts';
 import { hasPeople, type UsersService } from './users.service.ts';
 
-/** Agents that one code may share. */
+/** Maximum number of agents that one code can share. */
 const mostAgents = 1000;
 const CreateInviteCode = z.object({ agentIds: z.array(databaseId).max(mostAgents).nullish() });
 const AcceptInvite = z.object({ code: z.string(), username: soleUsername, password: newPassword });
@@ -27,13 +27,10 @@ export type AcceptInviteInput = z.input<typeof AcceptInvite>;
 
 export const inviteCodeOrder = new ListOrder('inviteCodes', [{ field: 'id', type: 'int', direction: 'asc' }]);
 
-/** What a new account holds. Its maker holds all of that. */
+/** The role of a new account, whose permissions the creator of the code must have. */
 const role = 'BASIC';
 
-/**
- * Codes that still open something: whoever made one stands behind it, and could make it now. A code of a key ends with
- * that key.
- */
+/** Selects codes that still work: their creator could create them now. A code of a key ends with that key. */
 const open = (now = new Date()): Prisma.InviteCodeWhereInput => ({
   status: 'PENDING',
   createdBy: {
@@ -54,13 +51,13 @@ const open = (now = new Date()): Prisma.InviteCodeWhereInput => ({
           },
         },
       },
-      // The built-in owner, who has sessions alone.
+      // The built-in owner has login sessions only.
       { tokens: { some: { kind: 'SESSION', revokedAt: null, expiresAt: { gt: now } } } },
     ],
   },
 });
 
-/** With a code: who made it, and what they hold. */
+/** The creator of a code with the creator's permissions. */
 const maker = {
   createdBy: {
     select: {
@@ -75,7 +72,7 @@ const maker = {
 } satisfies Prisma.InviteCodeInclude;
 type CodeOfMaker = Prisma.InviteCodeGetPayload<{ include: typeof maker }>;
 
-/** Whether a key shares everybody's agents. */
+/** Returns whether a key can share the agents of all users. */
 const sharesAll = ({ allScopes, scopes }: { allScopes: boolean; scopes: string[] }): boolean =>
   allScopes || scopes.includes('manage:agents');
 
@@ -87,9 +84,9 @@ interface Parts {
   attempts: Attempts;
 }
 
-/** Codes with each of which one person makes an account of their own, and joins agents. */
+/** Creates the service for invite codes, each of which creates one account with access to agents. */
 export function inviteCodesService({ db, audit, users, revocations, attempts }: Parts) {
-  /** The code, if it is one. A text without shape and checksum costs no query. */
+  /** Returns a code. A text without the right format and checksum causes no query. */
   const find = async (code: string): Promise<{ id: number } | null> =>
     isWellFormedSecret(code, prefixes.INVITE)
       ? db.prisma.inviteCode.findFirst({
@@ -98,7 +95,10 @@ export function inviteCodesService({ db, audit, users, revocations, attempts }: 
         })
       : null;
 
-  /** A code's agents that its maker, an ADMIN yet, could still share: all of them, or with a cut key their own. */
+  /**
+   * Returns the agents of a code that its creator, an ADMIN, could share now: all of them, or only own agents for a
+   * restricted key.
+   */
   async function shareable(transaction: Prisma.TransactionClient, { agentIds, createdBy }: CodeOfMaker) {
     const whole = createdBy?.accountType === 'STANDARD' || createdBy?.tokens.some(sharesAll);
     return transaction.agent.findMany({
@@ -121,9 +121,9 @@ export function inviteCodesService({ db, audit, users, revocations, attempts }: 
     count: () => db.prisma.inviteCode.count(),
 
     /**
-     * Makes a code, returned this once, for one account with the role BASIC. Its agents, at most 1000, are shared with
-     * whoever claims it. Throws BAD_USER_INPUT for an agent that the principal could not share, FORBIDDEN for a
-     * principal that holds less than the account will.
+     * Creates a code, returned once, for one account with the role BASIC. Its agents, at most 1000, are shared with the
+     * new account. Throws BAD_USER_INPUT for an agent that the principal cannot share, FORBIDDEN for a principal with
+     * fewer permissions than the account.
      */
     async create(
       principal: Principal,
@@ -155,7 +155,7 @@ export function inviteCodesService({ db, audit, users, revocations, attempts }: 
       });
     },
 
-    /** Makes a code useless, whatever became of it; a second time changes nothing. Throws NOT_FOUND. */
+    /** Disables a code, used or not; repeating it has no effect. Throws NOT_FOUND. */
     disable(principal: Principal, id: number): Promise<InviteCode> {
       return db.prisma.$transaction(async (transaction) => {
         const { count } = await transaction.inviteCode.updateMany({
@@ -174,7 +174,7 @@ export function inviteCodesService({ db, audit, users, revocations, attempts }: 
       });
     },
 
-    /** What became of a code, to who holds it; null for what is none. */
+    /** Returns the status of a code for its holder, or null for an unknown code. */
     async look(code: string): Promise<{ status: InviteCode['status'] } | null> {
       if (!isWellFormedSecret(code, prefixes.INVITE)) return null;
       const hash = Uint8Array.from(hashSecret(code));
@@ -184,9 +184,9 @@ export function inviteCodesService({ db, audit, users, revocations, attempts }: 
     },
 
     /**
-     * Makes an account with the role BASIC for who holds a code, and shares the code's agents with it. A code works once.
-     * Throws BAD_USER_INPUT, RATE_LIMITED (as registrations are), NOT_FOUND for a code that opens nothing, CONFLICT for a
-     * username that is taken.
+     * Creates an account with the role BASIC for the holder of a code and shares the code's agents with it. A code
+     * works once. Throws BAD_USER_INPUT, RATE_LIMITED (like registration), NOT_FOUND for a code that does not work,
+     * CONFLICT for a user name that is in use.
      */
     async accept(client: Client, input: AcceptInviteInput): Promise<User> {
       const { code, username, password } = parse(AcceptInvite, input);
@@ -197,7 +197,7 @@ export function inviteCodesService({ db, audit, users, revocations, attempts }: 
       const { user, ended } = await unlessTaken(() =>
         db.prisma.$transaction(async (transaction) => {
           await users.lockAdmins(transaction);
-          // Of two that come with one code at the same time, one finds it claimed here.
+          // Of two concurrent uses of one code, one finds it used here.
           const { count } = await transaction.inviteCode.updateMany({
             where: { AND: [open(), { id: found.id }] },
             data: { status: 'CLAIMED' },
@@ -214,7 +214,7 @@ export function inviteCodesService({ db, audit, users, revocations, attempts }: 
           });
           const agents = await shareable(transaction, invite);
           await transaction.agentShare.createMany({ data: agents.map(({ id }) => ({ agentId: id, userId: user.id })) });
-          // Where people log in, the server's own password opens nothing any more.
+          // Once people can log in, the server's own password no longer works.
           const ended = first ? await endOwnerSessions(transaction) : [];
           await audit.record(transaction, {
             action: 'invite_code.claim',

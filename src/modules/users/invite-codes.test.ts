@@ -6,7 +6,7 @@ import { globalId } from '../../graphql/id-input.ts';
 import { isWellFormedSecret, newSecret } from '../tokens/secret.ts';
 
 let kit: Kit;
-/** A person who administers. */
+/** A person who is an administrator. */
 let admin: Awaited<ReturnType<Kit['person']>>;
 beforeAll(async () => {
   kit = await startKit();
@@ -74,7 +74,7 @@ describe('an invite code', () => {
     expect((await look(secret)).data.invite).toEqual({ status: 'PENDING' });
     for (const none of ['', 'x', '\0', newSecret('inv_'), newSecret('on_'), `${secret}0`])
       expect((await look(none)).data.invite).toBeNull();
-    // It is no credential.
+    // A code is not a credential.
     expect((await kit.gql('{ viewer { role } }', {}, secret)).status).toBe(401);
   });
 

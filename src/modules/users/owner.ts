@@ -1,17 +1,16 @@
 import type { Prisma } from '../../generated/prisma/client.ts';
 import { lockUser } from './users.service.ts';
 
-/** The id of the built-in owner: the user that acts who came in with the server's own password. */
+/** The ID of the built-in owner: the user of sessions that were opened with the server's own password. */
 export const ownerId = '00000000-0000-4000-8000-000000000001';
 
 /**
- * Ends everything that acts for the built-in owner: login sessions, personal access tokens, tokens of the owner's
- * projects. To be called in the
- * transaction that makes the first person, under `lockAdmins`. Returns the ids of the tokens, whose streams end with
- * `revocations.endToken` once the transaction stands.
+ * Ends every credential of the built-in owner: login sessions, personal access tokens, tokens of the owner's projects.
+ * Must be called in the transaction that creates the first person, under `lockAdmins`. Returns the IDs of the tokens,
+ * whose streams the caller ends with `revocations.endToken` after the commit.
  */
 export async function endOwnerSessions(transaction: Prisma.TransactionClient): Promise<number[]> {
-  // Whoever makes a token of the owner's holds this row until it stands.
+  // A concurrent creation of a token of the owner holds this lock until it is committed.
   await lockUser(transaction, ownerId);
   const where = {
     OR: [

@@ -2,27 +2,27 @@ import { randomInt } from 'node:crypto';
 import { hash, verify } from '@node-rs/argon2';
 import { plainText } from '../input.ts';
 
-/** How many characters a password has (UTF-16 units). */
+/** The length of a password in UTF-16 units. */
 export const passwordLength = { min: 8, max: 64 } as const;
 
-/** A password that is about to be set. */
+/** A new password. */
 export const newPassword = plainText(passwordLength.max).min(
   passwordLength.min,
   `must be at least ${passwordLength.min} characters`,
 );
 
-/** A password that somebody claims to know. Messages about it never hold its text. */
+/** A submitted password. Messages about it never contain its text. */
 export const givenPassword = plainText(passwordLength.max);
 
-/** Argon2id, the library's algorithm unless told: 19 MiB, two passes, one lane. */
+/** Argon2id, the default algorithm of the library: 19 MiB, two passes, one lane. */
 const cost = { memoryCost: 19_456, timeCost: 2, parallelism: 1 } as const;
 
-/** The hash of a password that nobody knows, at the same cost. */
+/** The hash of an unknown password with the same cost. */
 const nobodys = '$argon2id$v=19$m=19456,t=2,p=1$rNfh5GqcDm6OAZCjxcPgbg$RgObqxV0d6PjaVX+MLTzP8Ph8dx6BRcGFy+F1uq+38M';
 
 export const hashPassword = (password: string): Promise<string> => hash(password, cost);
 
-/** Whether a password is the one behind a hash. Where there is no hash the answer is no, and takes as long. */
+/** Returns whether a password matches a hash. Without a hash the result is false after the same time. */
 export async function verifyPassword(passwordHash: string | null | undefined, password: string): Promise<boolean> {
   const fits = await verify(passwordHash ?? nobodys, password);
   return passwordHash != null && fits;
@@ -30,6 +30,6 @@ export async function verifyPassword(passwordHash: string | null | undefined, pa
 
 const alphabet = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
 
-/** 24 base62 characters from a CSPRNG: 142 bits. */
+/** Returns 24 base62 characters from a CSPRNG: 142 bits. */
 export const randomPassword = (): string =>
   Array.from({ length: 24 }, () => alphabet[randomInt(alphabet.length)]).join('');

@@ -24,24 +24,24 @@ const ChangePassword = z.object({
   keepTokens: z.boolean().nullish(),
 });
 
-/** Login sessions that one user may have; one more ends the oldest. */
+/** Maximum number of login sessions of one user; the oldest ends when another one starts. */
 export const maxSessions = 100;
-/** For how long a session that is over is kept, so that its use is still recorded. Milliseconds. */
+/** Time that an ended session is kept, so that its use is still recorded. Milliseconds. */
 const keptMs = 30 * 24 * 3600 * 1000;
-/** For how long the secret before a refresh works on, for requests that are on their way. Milliseconds. */
+/** Time that the previous secret works after a refresh, for concurrent requests. Milliseconds. */
 const refreshOverlapMs = 60_000;
 
-/** What somebody is told who may not register. */
+/** The messages for people who cannot register. */
 export const registrationRefused = {
   closed: 'Registration is closed. Ask an administrator for an account.',
   invite: 'This workspace is invite-only. Please ask your admin to invite you.',
 } as const;
 
-/** One answer for whatever is wrong, so that it tells nobody which addresses have an account. */
+/** One response for every failure, so that it does not reveal which addresses have an account. */
 const badCredentials = () => new AppError('BAD_USER_INPUT', 'Wrong address or password.');
 
 export interface Session {
-  /** The secret of the session. Shown this once. */
+  /** The secret of the session, returned once. */
   token: string;
   expiresAt: Date;
   user: User;
@@ -52,7 +52,7 @@ const sessionColumns = (secret: string, now: number) => ({
   expiresAt: new Date(now + sessionLifetimeMs),
 });
 
-/** Starts a session of a user whose password was right, and records that. */
+/** Starts a session for a user whose password was correct, and records the login. */
 export async function startSession(
   transaction: Prisma.TransactionClient,
   audit: AuditService,
@@ -85,15 +85,15 @@ interface Parts {
   settings: Pick<Settings, 'registration' | 'firstPersonIsAdmin' | 'publicUrl'>;
 }
 
-/** How people come in: registration, login sessions, their own passwords. */
+/** Creates the service for registration, login sessions and changes of the own password. */
 export function sessionsService({ db, audit, users, revocations, attempts, settings }: Parts) {
-  /** Throws FORBIDDEN unless the caller logged in with a password. */
+  /** Throws FORBIDDEN unless the credential is a login session. */
   function loginSession({ credential }: Principal): number {
     if (credential.kind !== 'SESSION') throw forbidden([], 'Only a login session can do this.');
     return credential.tokenId;
   }
 
-  /** Makes room for one more session of a user. Returns the ids of those that had to end. */
+  /** Ends the oldest sessions of a user so that another one can start. Returns the IDs of the ended sessions. */
   async function makeRoom(transaction: Prisma.TransactionClient, userId: string, now: number): Promise<number[]> {
     const long = new Date(now - keptMs);
     const own = { kind: 'SESSION', userId } as const;
@@ -113,10 +113,10 @@ export function sessionsService({ db, audit, users, revocations, attempts, setti
   }
 
   return {
-    /** Whether clients reach this server by https, so that a cookie with a session is for https alone. */
+    /** Whether clients use https, in which case the session cookie is sent over https only. */
     overHttps: settings.publicUrl.startsWith('https:'),
 
-    /** How people can come in, for whoever asks. */
+    /** Returns how people can sign in, for anonymous clients. */
     async authentication(): Promise<{ registration: Settings['registration']; hasUsers: boolean }> {
       return { registration: settings.registration, hasUsers: await hasPeople(db.prisma) };
     },
@@ -139,7 +139,7 @@ export function sessionsService({ db, audit, users, revocations, attempts, setti
           const first = !(await hasPeople(transaction));
           const role = first && settings.firstPersonIsAdmin ? 'ADMIN' : 'BASIC';
           const user = await transaction.user.create({ data: { email, name: nameOf(email), role, passwordHash } });
-          // Where people log in, the server's own password opens nothing any more.
+          // Once people can log in, the server's own password no longer works.
           const ended = first ? await endOwnerSessions(transaction) : [];
           await audit.record(transaction, {
             action: 'user.register',
@@ -158,8 +158,8 @@ export function sessionsService({ db, audit, users, revocations, attempts, setti
     },
 
     /**
-     * Starts a session that lasts 7 days from its last use on. `login` is an address or a username. Whatever is wrong
-     * with it or the password is one BAD_USER_INPUT. Throws RATE_LIMITED too.
+     * Starts a session that lasts 7 days after its last use. `login` is an address or a user name. Every failure is the
+     * same BAD_USER_INPUT. Also throws RATE_LIMITED.
      */
     async login(client: Client, input: z.input<typeof Login>): Promise<Session> {
       const { login, password } = parse(Login, input);
@@ -167,7 +167,7 @@ export function sessionsService({ db, audit, users, revocations, attempts, setti
       const found = await db.prisma.user.findMany({
         where: { accountType: 'STANDARD', OR: [{ email: login }, { username: login }] },
       });
-      // Where one person's username is another's address, it means the address.
+      // A user name that is the address of another person selects that person by address.
       const user = found.find(({ email }) => email === login) ?? found[0];
       if (user) await attempt.on(user.id);
       const fits = await verifyPassword(user?.passwordHash, password);
@@ -180,7 +180,7 @@ export function sessionsService({ db, audit, users, revocations, attempts, setti
       const { session, ended } = await db.prisma.$transaction(async (transaction) => {
         const now = Date.now();
         const current = await lockUser(transaction, user.id);
-        // What was true of the password a moment ago may be so no longer.
+        // The password or account may have changed since it was checked.
         if (!current?.active || current.passwordHash !== user.passwordHash) throw badCredentials();
         const ended = await makeRoom(transaction, user.id, now);
         const updated = await transaction.user.update({ where: { id: user.id }, data: { lastLoginAt: new Date(now) } });
@@ -191,12 +191,12 @@ export function sessionsService({ db, audit, users, revocations, attempts, setti
     },
 
     /**
-     * Gives the session that calls a new secret and 7 more days. The old secret works for another minute. Throws
-     * FORBIDDEN for a credential that is no session, CONFLICT for a secret that was replaced.
+     * Replaces the secret of the calling session and extends it by 7 days. The old secret works for another minute.
+     * Throws FORBIDDEN for a credential that is not a session, CONFLICT for a secret that was already replaced.
      */
     async refresh(principal: Principal): Promise<Session> {
       const id = loginSession(principal);
-      // The secret before the last refresh still opens, for requests that were on their way; it is no way to a next one.
+      // The previous secret still works for concurrent requests, but cannot refresh the session again.
       if (principal.credential.superseded) throw conflict('This session was refreshed already.');
       const secret = newSecret(prefixes.SESSION);
       const now = Date.now();
@@ -218,7 +218,7 @@ export function sessionsService({ db, audit, users, revocations, attempts, setti
       });
     },
 
-    /** Ends the session that calls, and what it has open. Throws FORBIDDEN for a credential that is no session. */
+    /** Ends the calling session and its open streams. Throws FORBIDDEN for a credential that is not a session. */
     async logout(principal: Principal): Promise<{ tokenId: number }> {
       const id = loginSession(principal);
       await db.prisma.$transaction(async (transaction) => {
@@ -246,7 +246,7 @@ export function sessionsService({ db, audit, users, revocations, attempts, setti
       const passwordHash = await hashPassword(data.newPassword);
       const { user, ended } = await db.prisma.$transaction(async (transaction) => {
         const current = await lockUser(transaction, principal.userId);
-        // Reset or ended in between: what was proven does not hold any more.
+        // The password or the session may have changed since it was checked.
         if (!current?.active || current.passwordHash !== before?.passwordHash) throw unauthenticated();
         const user = await transaction.user.update({ where: { id: current.id }, data: { passwordHash } });
         const ended = await endForPassword(transaction, user.id, { keepTokens: data.keepTokens, except: session });

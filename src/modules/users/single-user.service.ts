@@ -15,7 +15,7 @@ import { hashPassword, newPassword } from './password.ts';
 import { maxSessions, type Session, type SessionsService, startSession } from './sessions.service.ts';
 import { hasPeople, type UsersService } from './users.service.ts';
 
-/** Addresses of this ending belong to users that are no people; nobody can register one. */
+/** Addresses of this domain belong to users that are not people, and cannot be registered. */
 const ownerEmail = 'owner@builtin.onyxapikey.ai';
 
 const RequestToken = z.object({ username: plainText(254).nullish(), password: z.string() });
@@ -35,11 +35,11 @@ interface Parts {
 }
 
 /**
- * The server before it has people, as AnythingLLM's clients know it: one password of its own, AUTH_TOKEN, opens it, and
- * making the first person ends that.
+ * Creates the service for single-user mode, as AnythingLLM clients know it: the password in AUTH_TOKEN opens the server
+ * until the first person exists.
  */
 export function singleUserService({ db, audit, users, sessions, revocations, attempts, settings }: Parts) {
-  // Without a password of its own the server compares with what nobody knows: every password is wrong.
+  // Without AUTH_TOKEN the password is compared with a random value, so that every password is wrong.
   const expected = digest(settings.authToken ?? randomBytes(32).toString('hex'));
   const wrong = () => new AppError('UNAUTHENTICATED', 'Wrong password.');
 
@@ -52,7 +52,7 @@ export function singleUserService({ db, audit, users, sessions, revocations, att
     }
     await attempt.succeeded();
     const { session, ended } = await db.prisma.$transaction(async (transaction) => {
-      // Whoever makes the first person holds this too: no session starts after they ended them all.
+      // The creation of the first person takes the same lock, so that no session starts after it ended them all.
       await users.lockAdmins(transaction);
       if (await hasPeople(transaction)) throw wrong();
       const now = new Date();
@@ -78,9 +78,9 @@ export function singleUserService({ db, audit, users, sessions, revocations, att
 
   return {
     /**
-     * Starts a login session: of the person with this username or address or, while there are no people, of the built-in
-     * owner, for whom the password alone counts. Throws RATE_LIMITED, BAD_USER_INPUT for a person whose username or
-     * password is wrong, UNAUTHENTICATED where the server's own is.
+     * Starts a login session of the person with this user name or address or, while no person exists, of the built-in
+     * owner, for whom only the password counts. Throws RATE_LIMITED, BAD_USER_INPUT for a person whose user name or
+     * password is wrong, UNAUTHENTICATED for a wrong AUTH_TOKEN.
      */
     async requestToken(client: Client, input: z.input<typeof RequestToken>): Promise<Session> {
       const { username, password } = parse(RequestToken, input);
@@ -90,8 +90,8 @@ export function singleUserService({ db, audit, users, sessions, revocations, att
     },
 
     /**
-     * Makes the first person, an ADMIN, and ends the sessions of the built-in owner. Throws BAD_USER_INPUT, FORBIDDEN for
-     * who does not hold all of ADMIN, CONFLICT when there are people already.
+     * Creates the first person, an ADMIN, and ends the sessions of the built-in owner. Throws BAD_USER_INPUT, FORBIDDEN
+     * for a caller without all permissions of ADMIN, CONFLICT when a person exists.
      */
     async enableMultiUser(principal: Principal, input: z.input<typeof EnableMultiUser>): Promise<User> {
       const { username, password } = parse(EnableMultiUser, input);

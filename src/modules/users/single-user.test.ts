@@ -32,7 +32,7 @@ const mode = async (kit: Kit): Promise<boolean> =>
 const ownersToken = async (kit: Kit): Promise<string> =>
   (await requestToken(kit, { password })).data.requestToken.token;
 
-/** The service on a kit's database, with limiters of the test's own. */
+/** Creates the service on a kit's database with its own limiters. */
 function serviceWith(kit: Kit, limiters: Partial<AttemptLimiters>) {
   const { services, foundation } = kit.booted;
   const limiter = () => new RateLimiterMemory({ points: 1000, duration: 900 });

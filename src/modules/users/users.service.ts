@@ -3,12 +3,12 @@ import type { Prisma, User } from '../../generated/prisma/client.ts';
 
 type Transaction = Prisma.TransactionClient;
 
-/** Any number; orders the transactions that change API keys, and so could take away the last admin. */
+/** An arbitrary number. Orders the transactions that change API keys and could remove the last administrator. */
 const adminLock = 7_203_841_161;
 
 /**
- * Admins who can still come in and do everything: people with a password, and service accounts whose key works and is
- * not cut. Who was brought over from another server has no password yet.
+ * Selects administrators that can sign in with all permissions: people with a password, and service accounts whose key
+ * works and is not restricted. An imported person has no password yet.
  */
 const ableAdmins = (): Prisma.UserWhereInput => ({
   role: 'ADMIN',
@@ -29,12 +29,12 @@ const ableAdmins = (): Prisma.UserWhereInput => ({
   ],
 });
 
-/** What is said who would take away the last admin. */
+/** The message for an operation that would remove the last administrator. */
 export const lastAdminStays = 'The last admin cannot be removed, demoted or disabled.';
 
 /**
- * The user, held against every other change until the transaction ends, or null. Where a token's row is locked too, this
- * one comes first.
+ * Returns the user, locked against every other change until the transaction ends, or null. Must be called before a
+ * token's row is locked.
  */
 export async function lockUser(transaction: Transaction, id: string): Promise<User | null> {
   await transaction.$queryRaw`SELECT 1 FROM "User" WHERE "id" = ${id}::uuid FOR UPDATE`;
@@ -43,7 +43,7 @@ export async function lockUser(transaction: Transaction, id: string): Promise<Us
 
 const people: Prisma.UserWhereInput = { accountType: 'STANDARD' };
 
-/** Whether there is a person, one other than `except` if that is given; keys' users are none. */
+/** Returns whether a person exists, other than `except` if it is given. Users of keys do not count. */
 export const hasPeople = async (transaction: Transaction, except?: string): Promise<boolean> =>
   (await transaction.user.findFirst({
     where: { ...people, ...(except !== undefined && { id: { not: except } }) },
@@ -53,8 +53,8 @@ export const hasPeople = async (transaction: Transaction, except?: string): Prom
 export function usersService() {
   return {
     /**
-     * Holds off other transactions that change API keys or count admins until this one ends. Taken before anything is
-     * read or locked, so that two of them neither overwrite each other's change nor wait for each other.
+     * Waits for other transactions that change API keys or count administrators. Taken before anything is read or
+     * locked, so that two of them neither overwrite each other's change nor deadlock.
      */
     lockAdmins: async (transaction: Transaction): Promise<void> => {
       await transaction.$executeRaw`SELECT pg_advisory_xact_lock(${adminLock}::bigint)`;
@@ -62,16 +62,16 @@ export function usersService() {
 
     countAdmins: (transaction: Transaction) => transaction.user.count({ where: ableAdmins() }),
 
-    /** Throws CONFLICT when this user, and nobody else, can administer the server. Needs `lockAdmins`. */
+    /** Throws CONFLICT when this user is the only administrator. Requires `lockAdmins`. */
     async keepAnAdmin(transaction: Transaction, userId: string): Promise<void> {
       const able = await transaction.user.findMany({ where: ableAdmins(), select: { id: true }, take: 2 });
       if (able.length === 1 && able[0]?.id === userId) throw conflict(lastAdminStays);
     },
 
     /**
-     * Deletes a user and everything that is theirs alone: tokens, sessions, projects, private documents, private agents.
-     * The users that the tokens of those projects act as go too, with what is theirs. Agents that others share or the
-     * public sees stay, without an owner. Returns the ids of all users that are gone.
+     * Deletes a user and everything that belongs to the user alone: tokens, sessions, projects, private documents,
+     * private agents, and the users of the projects' tokens with their objects. Public and shared agents stay, without
+     * an owner. Returns the IDs of all deleted users.
      */
     async erase(transaction: Transaction, userId: string): Promise<string[]> {
       const confined = await transaction.user.findMany({
@@ -88,7 +88,7 @@ export function usersService() {
         isPublic: false,
         shares: { none: { userId: { notIn: gone } } },
       };
-      // An administrator may have chatted with such an agent: that chat goes on with the default one.
+      // An administrator may have chatted with such an agent: the chat continues with the default agent.
       await transaction.chatSession.updateMany({ where: { agent: dying }, data: { agentId: 0, clientKey: null } });
       await transaction.agent.deleteMany({ where: dying });
       await transaction.user.deleteMany({ where: { id: { in: gone } } });

@@ -34,7 +34,7 @@ const login = async (username: string, secret = password): Promise<string | null
 const stored = (id: number) => kit.prisma.user.findUniqueOrThrow({ where: { databaseId: id } });
 const done = { success: true, error: null };
 
-/** The paths of this file that keys open, with a body that would do something. */
+/** The paths of this file for keys, each with a body that would change something. */
 const rows: [method: string, path: string, permission: string, body?: object][] = [
   ['GET', '/api/v1/admin/users', 'manage:users'],
   ['POST', '/api/v1/admin/users/new', 'manage:users', { username: 'nobody', password }],
@@ -167,7 +167,7 @@ describe('people', () => {
     expect(await stored(id)).toMatchObject({ role: 'ADMIN', dailyMessageLimit: 3, bio: 'after', username });
     expect((await change(id, { clear: ['dailyMessageLimit'] })).body).toEqual(done);
     expect(await stored(id)).toMatchObject({ dailyMessageLimit: null, bio: 'after' });
-    // A new name is the one to log in with, and frees the old one.
+    // A new user name replaces the old one for login.
     const renamed = fresh();
     expect((await change(id, { username: renamed })).body).toEqual(done);
     expect([await login(username), typeof (await login(renamed))]).toEqual([null, 'string']);
@@ -269,7 +269,7 @@ describe('people', () => {
       const answer = await own.rest('DELETE', path, { key: cut.secret });
       expect([answer.status, answer.body]).toEqual([200, kept]);
       expect(await own.fingerprint()).toBe(before);
-      // Nobody shuts themselves out, or takes their own rights.
+      // People cannot deactivate themselves or remove their own permissions.
       for (const body of [{ role: 'default' }, { suspended: 1 }])
         expect((await own.rest('POST', path, { key: admin.session, body })).body.success).toBe(false);
       expect((await own.rest('DELETE', path, { key: admin.session })).body.success).toBe(false);

@@ -23,7 +23,7 @@ import { workspaceIdOf } from './workspace-id.ts';
 
 const tag = 'AnythingLLM administration';
 
-/** What becomes text as the reference makes it text; left out or null, it is not given. */
+/** Converts a value to text as the reference does; absent or null counts as not given. */
 const asText = z
   .preprocess((value) => (value === undefined || value === null ? value : textFrom(value)), z.string().nullish())
   .openapi({ type: 'string' });
@@ -88,7 +88,7 @@ const ofBody = ({ details }: AppError): boolean => {
   return path[0] === 'body' && path.length > 1;
 };
 
-/** The words that these clients know for the rule that an administrator stays. */
+/** The message of these clients for the rule that one administrator must remain. */
 const kept = ({ message }: AppError): string =>
   message === lastAdminStays ? 'No system admins will remain if you do this. Update failed.' : message;
 
@@ -124,7 +124,7 @@ const ChatRow = z
   })
   .openapi('AnythingLLMChatRow');
 
-/** What stands of an answer in `response`. */
+/** Returns the JSON text of `response` for an answer. */
 function response({ answer, passages, inputTokens, outputTokens, durationMs, model }: Entry): string {
   return JSON.stringify({
     text: answer,
@@ -165,7 +165,7 @@ function chatRow(entry: Entry): z.input<typeof ChatRow> {
   };
 }
 
-/** Questions on a page, and the last page that a client can ask for. */
+/** Number of questions per page, and the last page that a client can request. */
 const pageSize = 20;
 const lastPage = 100_000_000;
 const asPage = z
@@ -199,7 +199,7 @@ const Preferences = z
     description: 'Other keys that AnythingLLM knows mean nothing here, and are ignored.',
   });
 
-/** What these clients call each preference. */
+/** The names of the preferences for these clients. */
 const preferenceNames: Record<string, string> = {
   supportEmail: 'support_email',
   appName: 'custom_app_name',
@@ -372,7 +372,7 @@ export const adminRows: AnyRow[] = [
     invalid: (error) => (ofBody(error) ? notDone(200, preferenceProblem(error)) : null),
     failure: (error) => {
       if (error.code !== 'BAD_USER_INPUT') return null;
-      // Keys that mean nothing here alone: there was nothing to change, and clients take that for done.
+      // Unknown keys only: nothing was changed, and clients expect success.
       return error.details.fields?.[0]?.path.length === 1
         ? { status: 200, body: done }
         : notDone(200, preferenceProblem(error));

@@ -42,15 +42,15 @@ export const Source = z
   })
   .openapi('AnythingLLMSource');
 
-/** Characters that are shown of a document that was given whole. */
+/** Number of characters shown of a document that was included in full. */
 const shownOfWhole = 1000;
 
-/** What stands before a passage. */
+/** Returns the header of a passage. */
 const header = (title: string, published: string): string =>
   ['<document_metadata>', `sourceDocument: ${title}`, ...(published ? [`published: ${published}`] : [])].join('\n') +
   '\n</document_metadata>\n\n';
 
-/** A passage; what nobody said of its document has the words that these clients know. */
+/** Converts a passage; missing properties of its document have the defaults that these clients expect. */
 export function source(hit: Hit): z.input<typeof Source> {
   const metadata = hit.metadata as Record<string, string | string[]>;
   const said = (name: string, unsaid: string): string => {
@@ -94,7 +94,7 @@ export const Metrics = z
 export function metrics(usage: Usage | null): z.input<typeof Metrics> {
   if (!usage) return {};
   const { inputTokens, outputTokens, model, provider } = usage;
-  // A turn that took no time that a clock sees still took some.
+  // A duration that the clock reports as zero is at least one millisecond.
   const duration = Math.max(usage.durationMs, 1) / 1000;
   return {
     prompt_tokens: inputTokens,
@@ -108,7 +108,7 @@ export function metrics(usage: Usage | null): z.input<typeof Metrics> {
   };
 }
 
-/** What a model thought stands before what it said. */
+/** Prepends the model's reasoning to an answer. */
 export const withThoughts = (reasoning: string | null, text: string): string =>
   reasoning ? `<think>${reasoning}</think>${text}` : text;
 
@@ -122,7 +122,7 @@ export const turnErrorOf = ({ code, message, retryable, retryAfter, providerMess
     provider: providerMessage === null ? null : { code: null, param: null, message: providerMessage },
   });
 
-/** How a chat that does not come about, or breaks off, is told. */
+/** Returns the frame for a chat that could not start or that broke off. */
 export const abort = (error: string) => ({
   id: randomUUID(),
   type: 'abort' as const,
@@ -134,7 +134,7 @@ export const abort = (error: string) => ({
 
 export const aborted = (status: number, error: string): Failure => ({ status, body: abort(error) });
 
-/** What a reset alone is answered. */
+/** Returns the response to a reset without a message. */
 export const wasReset = () => ({
   id: randomUUID(),
   type: 'textResponse' as const,
@@ -177,8 +177,8 @@ export const FrameEvent = graphql(
 type FrameEvent = ResultOf<typeof FrameEvent>;
 
 /**
- * Maps the events of one turn to its frames: pieces of text, an empty last one, and one with the sources and what the
- * model did. What is thought stands in the text, as these clients expect. A refusal is one frame.
+ * Maps the events of one turn to frames: text deltas, an empty last one, and one with sources and metrics. Reasoning is
+ * part of the text, as these clients expect. A refusal is one frame.
  */
 export function frames() {
   let uuid = '';

@@ -22,7 +22,7 @@ afterAll(() => kit?.close());
 const png = 'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==';
 
 let made = 0;
-/** A workspace that everybody may use, whose documents are these texts by their ids. */
+/** Creates a public workspace with these texts as documents, by ID. */
 async function workspace(settings: object = {}, texts: Record<string, string> = {}): Promise<string> {
   for (const [id, text] of Object.entries(texts)) await kit.ingest(id, text, { id });
   const documents = await kit.prisma.document.findMany({
@@ -55,7 +55,7 @@ async function thread(slug: string, body: object = {}, key = owner.secret): Prom
   return answer.body.thread.slug;
 }
 
-/** The frames of a stream. */
+/** Returns the frames of a stream. */
 function framesOf({ status, headers, text }: Answer): any[] {
   expect([status, headers.get('content-type')]).toEqual([200, expect.stringMatching(/^text\/event-stream/)]);
   const events = text.split('\n\n');
@@ -312,7 +312,7 @@ describe('POST /v1/workspace/{slug}/chat', () => {
     kit.model.script({ status: 429, headers: { 'retry-after': '20' } });
     const limited = await chat(slug);
     expect([limited.status, limited.headers.get('retry-after')]).toEqual([429, '20']);
-    // What failed before a word was said is no exchange.
+    // A turn that failed before any text is not an exchange.
     expect(await history(`${slug}/chats`)).toEqual([]);
   });
 

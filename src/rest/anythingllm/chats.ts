@@ -24,11 +24,11 @@ import { textFrom } from './shapes.ts';
 const modes = { automatic: 'AUTOMATIC', chat: 'CHAT', query: 'QUERY' } as const;
 const isMode = (mode: string): mode is keyof typeof modes => Object.hasOwn(modes, mode);
 
-/** A text as the reference reads it: nothing but a text, or a number, is one. */
+/** Reads text as the reference does: only a text or a number is accepted. */
 const text = z
   .preprocess((value) => (typeof value === 'number' ? String(value) : value), z.string().catch(''))
   .openapi({ type: 'string' });
-/** The same, where anything counts that is there. */
+/** Reads text as the reference does where any value is accepted. */
 const anyText = z
   .preprocess((value) => (value == null || value === '' ? null : textFrom(value)), z.string().nullable())
   .openapi({ type: 'string' });
@@ -69,7 +69,7 @@ interface Said {
   reset: boolean;
 }
 
-/** What the contract asks of a message, unless the chat is started over. */
+/** Checks the contract's requirements of a message, unless the chat is only started over. */
 function checkSaid({ message, mode, reset }: Said, context: z.RefinementCtx): void {
   if (reset) return;
   if (message === '') context.addIssue({ code: 'custom', path: ['message'], message: 'Message is empty' });
@@ -111,7 +111,7 @@ interface Input {
 
 const DATA_URL = /^data:([^;,]*)(;[^,]*)?;base64$/;
 
-/** A `data:` URL in its parts; what is none is taken for its Base64 alone. */
+/** Splits a `data:` URL; any other text is taken as Base64. */
 function inline({ name, mime, contentString }: z.infer<typeof Attachment>) {
   const comma = contentString.indexOf(',');
   const [, type = ''] = DATA_URL.exec(contentString.slice(0, Math.max(comma, 0))) ?? [];
@@ -122,7 +122,7 @@ function inline({ name, mime, contentString }: z.infer<typeof Attachment>) {
   };
 }
 
-/** Whether anything is said, and the chat is not only started over. */
+/** Returns whether there is a message, and not only a reset. */
 const speaks = ({ body }: { body: Body }): boolean => body.message !== '';
 
 function send({ params: { slug, threadSlug }, body }: Input) {
@@ -135,7 +135,7 @@ function send({ params: { slug, threadSlug }, body }: Input) {
       mode: body.mode !== null && isMode(body.mode) ? modes[body.mode] : null,
       parent: body.reset ? { startOver: true } : { continue: true },
       attachments: body.attachments?.map(inline) ?? null,
-      // These clients show what an answer is made of by its sources.
+      // These clients show sources separately.
       includeCitations: false,
       queue: true,
     },
@@ -192,7 +192,9 @@ const statuses: Partial<Record<AppError['code'], number>> = {
   INTERNAL: 500,
 };
 
-/** An abort object for all but a credential that may not do this; `missing` says what is not there. */
+/**
+ * Returns an abort object for every error but a missing permission; `missing` describes an object that does not exist.
+ */
 const failure =
   (missing: (resource: string | undefined, params: Path) => Failure) =>
   (error: AppError, input: Input | null): Failure | null => {
@@ -201,7 +203,7 @@ const failure =
     return status === undefined ? null : aborted(status, withProvider(error));
   };
 
-/** What is wrong with a message is told in the contract's words, which name no field. */
+/** Returns the contract's message for an invalid message, which names no field. */
 const invalid = (error: AppError): Failure => {
   const problem = error.details.fields?.[0];
   const own = problem?.path.at(-1) === 'message' || problem?.path.at(-1) === 'mode';
@@ -230,7 +232,7 @@ const Stream = {
     'Each event is a frame: pieces of the answer, `textResponseChunk`; an empty last one; `finalizeResponseStream` with the sources. A refusal and a failure are one frame. The answer goes on when the client leaves.',
 };
 
-/** A frame that is a whole stream. */
+/** Returns a stream with a single frame. */
 const alone = (frame: object): string => `data: ${JSON.stringify(frame)}\n\n`;
 const StreamReply = z.union([
   Frame,

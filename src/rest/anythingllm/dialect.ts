@@ -1,10 +1,10 @@
 import type { AppError, ErrorCode } from '../../errors.ts';
 import { type Dialect, type Failure, withProvider } from '../dialect.ts';
 
-/** `{ error }`, which clients read whatever the status. */
+/** Returns `{ error }`, which clients read with any status. */
 export const failed = (status: number, text: string): Failure => ({ status, body: { error: text } });
 
-/** What a session path tells a role that may not, and what paths of the other mode tell everybody. */
+/** The response of a session path to a role without permission, and of paths of the other mode. */
 export const unauthorized: Failure = { status: 401, body: 'Unauthorized' };
 
 const answers: Record<ErrorCode, (error: AppError) => Failure> = {
@@ -29,7 +29,7 @@ const sessionAnswers: typeof answers = {
   FORBIDDEN: ({ details, message }) => (details.requiredPermissions?.length ? unauthorized : failed(403, message)),
 };
 
-/** 400 for an id that is none and for a body that cannot be read; 422 names the fields of one that can. */
+/** Returns 400 for an invalid ID and a body that cannot be parsed; otherwise 422 with the names of the fields. */
 function invalid(error: AppError): Failure {
   const path = error.details.fields?.[0]?.path ?? [];
   if (path[0] === 'path') return { status: 400, body: 'Bad Request' };
@@ -41,5 +41,5 @@ const common = { accept: 'anythingllm', atRoot: false, looseBodies: true, invali
 /** The paths under `/v1`, which keys open. */
 export const anythingllm: Dialect = { ...common, failure: (error) => answers[error.code](error) };
 
-/** The paths of AnythingLLM's own pages, which login sessions open and, here, keys too. */
+/** The paths of AnythingLLM's web interface, for login sessions and, on this server, keys. */
 export const anythingllmSession: Dialect = { ...common, failure: (error) => sessionAnswers[error.code](error) };

@@ -17,7 +17,7 @@ const page = {
     .openapi({ type: 'string', description: 'How many to return, at most 1000; or `all`.' }),
 };
 
-/** What is no number counts as not given. */
+/** A value that is not a number counts as absent. */
 function window({ offset, limit }: { offset?: string | undefined; limit?: string | undefined }, unless: number) {
   const number = (text: string | undefined) => (/^\d{1,9}$/.test(text ?? '') ? Number(text) : null);
   const most = number(limit);
@@ -221,7 +221,7 @@ export const documentFolderRows: AnyRow[] = [
     invalid: () => undone(400, 'names must be a list of document names.'),
     failure: ({ code, details }) => {
       if (code !== 'BAD_USER_INPUT') return null;
-      // The path ends with an index where one name is at fault.
+      // The path ends with an index when one name is invalid.
       const ofOne = typeof details.fields?.[0]?.path.at(-1) === 'number';
       return undone(400, ofOne ? 'names must have at most 600 characters each.' : 'names must be at most 10,000.');
     },

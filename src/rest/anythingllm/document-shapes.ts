@@ -37,7 +37,7 @@ const details = {
   token_count_estimate: z.int(),
 };
 
-/** What is known of a document, in the words of these clients, whichever road it came by. */
+/** Returns the properties of a document in the terms of these clients, for documents of any origin. */
 export function detailsOf(document: Fields) {
   const metadata = document.metadata as Record<string, unknown>;
   const text = (name: string): string | undefined => {
@@ -58,12 +58,12 @@ export function detailsOf(document: Fields) {
   };
 }
 
-/** These clients show a text that was sent as the file of which its metadata speak. */
+/** These clients show a text as the file that its metadata names. */
 export function titleOf(source: string, title: string, metadata: Record<string, unknown>): string {
   return source === 'raw_text' && typeof metadata.title === 'string' ? metadata.title : title;
 }
 
-/** What a passage of a document is called. */
+/** Returns the ID of a passage. */
 export const passageId = (documentId: string, position: number): string => `${documentId}-${position}`;
 
 export const DocResult = z
@@ -110,7 +110,7 @@ export const FileEntry = StoredFile.extend({
   watched: z.boolean(),
 }).openapi('AnythingLLMFileEntry');
 
-/** `cached` is whether workspaces have it as their own. */
+/** `cached` states whether the document belongs to workspaces. */
 export const documentFile = (document: EntryFields): z.input<typeof DocumentFile> => ({
   name: document.fileName,
   type: 'file',
@@ -125,10 +125,10 @@ export const fileEntry = (document: EntryFields): z.input<typeof FileEntry> => (
   watched: false,
 });
 
-/** The name of the folder that a document is in. */
+/** Returns the folder name of a document. */
 export const folderOf = ({ location, fileName }: Fields): string => location.slice(0, -fileName.length - 1);
 
-/** A name of a folder as the reference reads it: without what leads out of where folders are. */
+/** Reads a folder name as the reference does: without parts that lead outside the folders. */
 export const folderName = z
   .string()
   .catch('')
@@ -140,10 +140,10 @@ export const folderName = z
   )
   .openapi({ type: 'string' });
 
-/** May also be absent. */
+/** Can be absent. */
 const anything = z.unknown().optional();
 
-/** What is no text says nothing; a number is written as one, and what is too long is cut. */
+/** A value that is not text counts as absent; a number becomes text, and a long text is truncated. */
 const loose = (longest: number) =>
   anything
     .transform((value) => (typeof value === 'number' ? String(value) : typeof value === 'string' ? value : null))
@@ -186,7 +186,7 @@ function parsed(value: unknown): unknown {
   }
 }
 
-/** Metadata as an object, or as JSON; anything else says nothing. */
+/** Metadata as an object or as JSON; anything else counts as absent. */
 export const Details = anything
   .transform((value) => DetailsObject.safeParse(parsed(value)).data ?? noDetails)
   .openapi({
@@ -194,7 +194,7 @@ export const Details = anything
     description: 'title, url, docAuthor, description, docSource, chunkSource, published; also as JSON.',
   });
 
-/** Slugs between commas. */
+/** Slugs separated by commas. */
 export const Workspaces = anything
   .transform((value, context) => {
     if (typeof value === 'string') return value.split(',');
@@ -207,7 +207,7 @@ export const Workspaces = anything
   })
   .openapi({ type: 'string', description: 'The slugs of workspaces to add it to, between commas.' });
 
-/** What a field of a form holds, if it came once; what came several times is a list. */
+/** Unwraps a form field that was sent once; a repeated field is a list. */
 const single = (values: unknown): unknown => (Array.isArray(values) && values.length === 1 ? values[0] : values);
 
 export const UploadForm = z

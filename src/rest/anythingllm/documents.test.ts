@@ -8,7 +8,7 @@ import { docx, paragraph, pdf } from '../../modules/files/extract/fixtures.ts';
 
 let kit: Kit;
 let web: Server;
-/** Pages of the web, at a host that the settings allow. */
+/** Web pages at a host that the settings allow. */
 let site: string;
 const asked: Record<string, string | string[] | undefined>[] = [];
 
@@ -83,7 +83,7 @@ interface Entry {
 }
 const summary = ({ name, items }: Entry) => [name, items.map(({ title }) => title)];
 
-/** A public agent that searches its own documents. */
+/** Creates a public agent that searches its own documents. */
 const workspace = (slug: string, data: object = {}) =>
   kit.prisma.agent.create({
     data: { name: slug, slug, isPublic: true, knowledge: 'ATTACHED', passageLimit: 4, similarityThreshold: 0, ...data },
@@ -180,7 +180,7 @@ describe('a text', () => {
     const common = ['title', 'url', 'docAuthor', 'docSource', 'chunkSource'];
     for (const name of common) expect([name, chat.body.sources[0][name]]).toEqual([name, document[name]]);
     expect(chat.body.sources[0].id).toBe(passage.id);
-    // The document is told of by its source, and not by a link to nothing.
+    // The answer lists the document as a source and contains no broken link.
     expect(chat.body.textResponse).not.toContain('[[');
     await kit.rest('DELETE', '/api/v1/workspace/bakery');
   });
@@ -585,7 +585,7 @@ describe('one document', () => {
     expect(await namesIn('custom-documents')).toEqual([two.location.split('/')[1]]);
     await unchanged(async () => {
       expect(told(await remove([one.location, two.location.replace(/^[^/]+/, 'elsewhere')]))).toEqual(done);
-      // What names no document must not stand for all of them.
+      // An invalid name must not select all documents.
       for (const names of [[], [7], ['x'], ['../x', '\0', two.location.split('/')[1]]])
         expect(told(await remove(names))).toEqual(done);
       expect(told(await move([]))).toEqual([200, { success: true, message: null }]);

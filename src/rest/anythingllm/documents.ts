@@ -27,14 +27,14 @@ const unread = (status: number, error: string): Failure => ({
 
 const first = ({ details }: AppError) => details.fields?.[0] ?? { path: [], message: '' };
 
-/** Of a document that is not taken: what its graph says of the first thing that is wrong. */
+/** Returns the first reason why a document was rejected. */
 const notTaken = (error: AppError): Failure | null => {
   if (error.code !== 'BAD_USER_INPUT') return null;
   const { path, message } = first(error);
   return unread(path[1] === 'folder' ? 400 : 422, message);
 };
 
-/** A list of workspaces that is none has an answer of its own. */
+/** An invalid list of workspaces has its own response. */
 const wrongWorkspaces = (error: AppError): Failure | null => {
   const { path, message } = first(error);
   return path[1] === 'addToWorkspaces' ? { status: 422, body: { success: false, error: message } } : null;

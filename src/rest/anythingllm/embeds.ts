@@ -187,14 +187,14 @@ const chatRow = (chat: ResultOf<typeof ExchangeFields>) => ({
   createdAt: chat.askedAt,
 });
 
-/** What is not there, by the name that these clients have for it; what is wrong with a value is 400. */
+/** Returns 404 with the name that these clients use for the object, and 400 for an invalid value. */
 function failure({ code, message, details }: AppError): Failure | null {
   if (code === 'NOT_FOUND')
     return failed(404, details.resource === 'Agent' ? 'Workspace not found' : 'Embed not found');
   return code === 'BAD_USER_INPUT' ? failed(400, message) : null;
 }
 
-/** A body of the wrong shape. */
+/** The response to an invalid body. */
 const invalid = ({ message, details }: AppError): Failure =>
   failed(400, details.fields?.[0]?.path[1] === 'workspace_slug' ? 'Workspace slug is required' : message);
 

@@ -47,7 +47,7 @@ const Answer = z
   .openapi('AnythingLLMHistoryAnswer');
 export const History = z.object({ history: z.array(z.union([Question, Answer])) }).openapi('AnythingLLMHistory');
 
-/** How many exchanges; what is no number asks for none. */
+/** Number of exchanges; a value that is not a number selects none. */
 export const limit = z
   .string()
   .optional()
@@ -90,7 +90,7 @@ function items({ question, answer }: Exchange): z.input<typeof History>['history
   ];
 }
 
-/** The current branch, from the first question on. */
+/** Returns the current branch, starting with the first question. */
 function branchOf(messages: readonly Message[]): Message[] {
   const byId = new Map(messages.map((message) => [message.databaseId, message]));
   const branch: Message[] = [];
@@ -102,11 +102,14 @@ function branchOf(messages: readonly Message[]): Message[] {
   return branch;
 }
 
-/** Whether an answer came about: these clients know a turn that failed before it said anything by its abort alone. */
+/**
+ * Returns whether an answer has text or is complete: these clients know a turn that failed before any text by its abort
+ * only.
+ */
 const cameAbout = ({ role, status, text }: Message): boolean =>
   role === 'ASSISTANT' && status !== 'STREAMING' && (status !== 'FAILED' || text !== '');
 
-/** Each question with its answer: every answer that was ever given, or those of the current branch. */
+/** Returns each question with its answer: all answers, or those of the current branch. */
 function exchangesOf(messages: readonly Message[], everything: boolean): Exchange[] {
   const chosen = everything ? messages : branchOf(messages);
   return chosen
@@ -118,7 +121,7 @@ function exchangesOf(messages: readonly Message[], everything: boolean): Exchang
     );
 }
 
-/** Messages of a session, oldest first, as the history of its exchanges. */
+/** Converts messages of a session, oldest first, to a history of exchanges. */
 export function history(
   messages: readonly Message[],
   { everything = false, latestFirst = false, limit = messages.length } = {},

@@ -14,7 +14,7 @@ const noToken = [401, '{"error":"No auth token found."}', json];
 const invalidToken = [401, '{"error":"Invalid auth token."}', json];
 const noKey = [403, '{"error":"No valid api key found."}', json];
 
-/** A reply to a request of which every header is the test's. */
+/** Sends a request with exactly these headers. */
 async function send(kit: Kit, method: string, path: string, headers: Record<string, string>, body?: string) {
   const response = await fetch(`${kit.url}${path}`, { method, headers, ...(body !== undefined && { body }) });
   const text = await response.text();
@@ -46,7 +46,7 @@ const listed = async (kit: Kit, at: Mode, key?: string): Promise<{ id: number; s
   (await kit.rest('GET', at.list, key ? { key } : {})).body.apiKeys;
 const requestToken = (kit: Kit, body: object) => kit.rest('POST', '/api/request-token', { key: null, body });
 
-/** Credentials of which none may manage keys, and what each is told. */
+/** Credentials without permission to manage keys, and the response to each. */
 async function callersRefused(kit: Kit): Promise<[name: string, key: string | null, reply: unknown[]][]> {
   const dead = await kit.createKey('ADMIN');
   await kit.gql(`mutation { deleteApiKey(input: { databaseId: ${dead.id} }) { deletedDatabaseId } }`);
@@ -75,7 +75,7 @@ describe.each([
   ['multi-user mode', multi, single],
 ])('in %s', (_name, here, elsewhere) => {
   let kit: Kit;
-  /** Whoever the mode is for: the built-in owner, or a person. */
+  /** The session of the built-in owner or of a person, depending on the mode. */
   let session: string;
   beforeAll(async () => {
     kit = await startKit({ environment: { AUTH_TOKEN: password } });
@@ -562,7 +562,7 @@ describe('logging in', () => {
     const { data, errors } = await kit.gql(asked, {}, keysOnly);
     for (const { creator } of data.apiKeys.nodes) expect(creator).toEqual({ email: null, active: null });
     expect(errors[0]?.extensions).toEqual({ code: 'FORBIDDEN', requiredPermissions: ['manage:users'] });
-    // Somebody without a role that may: a person’s session counts as any other credential.
+    // A person without the permission: a session is treated like any other credential.
     const made = await kit.person();
     expect(told(await kit.rest('GET', multi.list, { key: made.session }))).toEqual(unauthorized);
     expect((await kit.rest('GET', '/api/system/check-token', { key: made.session })).text).toBe('OK');

@@ -40,7 +40,7 @@ const keyRow = (key: Key, secret: string): z.input<typeof ApiKeyRow> => ({
   secret,
   createdBy: key.creator?.number ?? null,
   createdAt: key.createdAt,
-  // These clients know no way of changing a key.
+  // These clients cannot change a key.
   lastUpdatedAt: key.createdAt,
   role: fromRole(key.role),
   scopes: key.scopes,

@@ -66,7 +66,7 @@ describe('once there are people', () => {
     expect(await sees(slug, anna.secret)).toBe(true);
     expect(await sees(slug, kit.keys.ADMIN)).toBe(true);
     expect(await sees(slug, dora.session)).toBe(false);
-    // Members use it, and change nothing.
+    // Members can use the workspace but not change it.
     expect((await api('POST', `/workspace/${slug}/update`, { topN: 1 }, carl.session)).status).toBe(403);
     expect((await manage(slug, { userIds: [String(dora.id)] })).body.users).toEqual([member(carl), member(dora)]);
     expect((await list(id)).body).toEqual({ users: [member(carl), member(dora)] });

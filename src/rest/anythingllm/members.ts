@@ -35,7 +35,7 @@ const members = (shares: readonly ResultOf<typeof MemberFields>[]): z.input<type
     }))
     .sort((a, b) => a.userId - b.userId);
 
-/** What can be nobody's id is passed over, as an id that nobody has. */
+/** An invalid ID is ignored like an unknown one. */
 const userIds = z
   .array(z.unknown())
   .transform((list) => list.map(numberFrom).filter((number) => id.safeParse(String(number)).success))
@@ -53,7 +53,7 @@ const unsuccessful = (status: number, error: string, more: object = {}): Failure
   body: { success: false, error, ...more },
 });
 
-/** For a body without a list of ids, or with one that is too long. */
+/** The response to a body without a list of IDs, or with a list that is too long. */
 const noList =
   (more: object = {}) =>
   ({ code, details }: AppError): Failure | null =>
@@ -61,7 +61,7 @@ const noList =
       ? unsuccessful(400, 'userIds must be a list of at most 1,000 user IDs.', more)
       : null;
 
-/** Nothing was changed, and this is who they are. */
+/** Nothing was changed; carries the current members. */
 class NobodyFound extends AppError {
   constructor(readonly users: z.input<typeof Members>) {
     super('NOT_FOUND', 'No valid user IDs provided.');
@@ -128,7 +128,7 @@ export const memberRows: AnyRow[] = [
     reply: z.object({ success: z.literal(true), error: z.null(), users: Members }).openapi('ManagedWorkspaceUsers'),
     document: ChangeMembers,
     variables: ({ params, body: { userIds, reset } }) => ({
-      // Without anybody to put in their place, those before stay.
+      // Members are replaced only by known users.
       input: { agent: { slug: params.workspaceSlug }, userDatabaseIds: userIds, replace: reset && userIds.length > 0 },
     }),
     output: ({ changeAgentMembers: { foundCount, members: shares } }) => {

@@ -50,7 +50,7 @@ const ToolChoice = z.union([
   z.object({ type: z.literal('function'), function: z.object({ name: z.string() }) }),
 ]);
 
-/** By their names in OpenAI's API; the graph knows fewer of them. */
+/** Efforts by their names in OpenAI's API; GraphQL has fewer of them. */
 const efforts = { none: 'OFF', minimal: 'LOW', low: 'LOW', medium: 'MEDIUM', high: 'HIGH', xhigh: 'HIGH' } as const;
 
 const ResponseFormat = z
@@ -67,7 +67,7 @@ const ResponseFormat = z
   })
   .openapi('OpenAIResponseFormat');
 
-/** More than the graph's integers can say is as good as the most of them. */
+/** A number beyond GraphQL's Int is reduced to its maximum. */
 const mostTokens = z
   .number()
   .refine(Number.isInteger, 'must be a whole number')
@@ -161,7 +161,7 @@ const UsageFields = graphql(
   `fragment OpenAIUsage on TurnUsage @_unmask { inputTokens outputTokens durationMs model provider endedAt }`,
 );
 
-/** All numbers are whole: LangChain adds them up, and refuses to add one that is whole to one that is not. */
+/** All numbers are integers: LangChain adds them up and rejects a mix of integers and floats. */
 function usageOf(spent: ResultOf<typeof UsageFields> | null): z.input<typeof Usage> {
   const { inputTokens = 0, outputTokens = 0, durationMs = 0 } = spent ?? {};
   return {
@@ -237,8 +237,8 @@ function deltaOf({ text, reasoning, refusal, toolCalls }: ResultOf<typeof Chunk>
 }
 
 /**
- * A chunk of a stream. One without anything but its cost has no choices. The first alone has the role, and one chunk
- * alone the cost: clients join what they get of either.
+ * Converts a delta to a chunk. A chunk with usage only has no choices. Only the first chunk has the role, and only one
+ * has the usage, since clients concatenate or add them.
  */
 function chunk(piece: ResultOf<typeof Chunk>, isFirst: boolean): object {
   const { id, createdAt, model, text, reasoning, refusal, toolCalls, finishReason, usage, usageApart } = piece;

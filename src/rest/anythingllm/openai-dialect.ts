@@ -1,17 +1,17 @@
 import type { AppError, ErrorCode, FieldProblem } from '../../errors.ts';
 import { type Dialect, type Failure, withProvider } from '../dialect.ts';
 
-/** `{ error: { message, type, param, code } }`, of which clients make errors of their own types. */
+/** Returns `{ error: { message, type, param, code } }`, which SDKs convert to typed errors. */
 export const openaiError = (
   status: number,
   message: string,
   { type = 'invalid_request_error', param = null as string | null, code = null as string | null } = {},
 ): Failure => ({ status, body: { error: { message, type, param, code } } });
 
-/** Where a field of the graph has another name here. */
+/** Names of GraphQL fields that differ in this dialect. */
 type Renamed = Readonly<Record<string, string>>;
 
-/** A path as far as it was sent: the graph has a list of one where a client may send a text, which has no parts. */
+/** Returns a path as it was sent: GraphQL has a list of one where a client sent a text. */
 function asSent(names: (string | number)[], body: unknown): (string | number)[] {
   let value = body;
   const end = names.findIndex((name) => {
@@ -22,7 +22,7 @@ function asSent(names: (string | number)[], body: unknown): (string | number)[] 
   return end < 0 ? names : names.slice(0, end);
 }
 
-/** A field as OpenAI's clients know it: `messages[0].content` of `input.messages.0.content`. */
+/** Returns a field in the notation of OpenAI clients: `messages[0].content` for `input.messages.0.content`. */
 function paramOf({ path }: FieldProblem, renamed: Renamed, body: unknown): string | null {
   const [first, ...rest] = /^(input|body|query|path)$/.test(String(path[0])) ? path.slice(1) : path;
   if (first === undefined) return null;
@@ -33,7 +33,7 @@ function paramOf({ path }: FieldProblem, renamed: Renamed, body: unknown): strin
   return written.join('').replace(/^\./, '');
 }
 
-/** What is wrong with a request, and with which field of its body, as far as that is known. */
+/** Returns the error for an invalid request with the field of its body, if known. */
 export function invalidRequest(error: AppError, renamed: Renamed = {}, body?: unknown): Failure {
   const [problem] = error.details.fields ?? [];
   if (!problem) return openaiError(400, error.message);
@@ -65,7 +65,7 @@ function upstreamFailed({ message, details }: AppError): Failure {
 }
 
 const answers: Record<ErrorCode, (error: AppError) => Failure> = {
-  // Other paths of these clients have the status and the sentence, too.
+  // The other AnythingLLM paths return the same status and message.
   UNAUTHENTICATED: () => openaiError(403, 'No valid api key found.', { code: 'invalid_api_key' }),
   FORBIDDEN: ({ message }) => openaiError(403, message, { type: 'permission_error', code: 'insufficient_permissions' }),
   NOT_FOUND: () =>
@@ -83,7 +83,7 @@ const answers: Record<ErrorCode, (error: AppError) => Failure> = {
   INTERNAL: ({ message }) => openaiError(500, message, { type: 'server_error', code: 'server_error' }),
 };
 
-/** The paths under `/v1/openai`, as OpenAI's own clients are spoken to. */
+/** The paths under `/v1/openai`, for OpenAI clients. */
 export const openai: Dialect = {
   accept: 'anythingllm',
   atRoot: false,

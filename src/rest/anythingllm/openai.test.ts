@@ -4,9 +4,9 @@ import { type Kit, type RoleName, startKit } from '../../../test/kit.ts';
 import { drawnImage, makeGate } from '../../../test/model-server.ts';
 import { nothingStored } from '../../../test/nothing-stored.ts';
 
-/** OpenAI's own client against the paths that it calls. */
+/** Tests with OpenAI's own client against the paths that it calls. */
 let kit: Kit;
-/** The slug of an agent that knows one document, and the integer id. */
+/** The slug and the integer ID of an agent with one document. */
 let slug: string;
 let agentId: number;
 
@@ -27,7 +27,7 @@ async function createAgent(input: object): Promise<{ slug: string; id: number }>
   return { id, slug: (await kit.prisma.agent.findUniqueOrThrow({ where: { id } })).slug };
 }
 
-/** What an attempt throws. */
+/** Returns the error that a call throws. */
 const thrown = (attempt: () => PromiseLike<unknown>): Promise<any> =>
   Promise.resolve(attempt()).then(
     (reply) => expect.fail(`was not refused: ${JSON.stringify(reply)}`),
@@ -36,7 +36,7 @@ const thrown = (attempt: () => PromiseLike<unknown>): Promise<any> =>
 
 const unchanged = <T>(work: () => Promise<T>): Promise<T> => nothingStored(kit, work);
 
-/** What an attempt throws that changes nothing. */
+/** Returns the error that a call throws, and expects that nothing changed. */
 const refusal = (attempt: () => PromiseLike<unknown>): Promise<any> => unchanged(() => thrown(attempt));
 
 const usedBy = async (model: string) => {
@@ -50,7 +50,7 @@ const usedBy = async (model: string) => {
   );
 };
 
-/** The chunks of an answer as a client gets them. */
+/** Returns the chunks of an answer as a client receives them. */
 async function chunksOf(
   request: Omit<OpenAI.ChatCompletionCreateParamsStreaming, 'model' | 'stream'>,
 ): Promise<OpenAI.ChatCompletionChunk[]> {
@@ -60,7 +60,7 @@ async function chunksOf(
   return chunks;
 }
 
-/** The last request for an answer that the model server saw. */
+/** Returns the last completion request to the model server. */
 const asked = () => kit.model.requests.findLast((request) => request.path === '/chat/completions')?.body as any;
 
 const weather = {

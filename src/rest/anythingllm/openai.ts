@@ -36,12 +36,12 @@ const VectorStore = z
   })
   .openapi('OpenAIVectorStore');
 
-/** Where everything is stored, that one index too. */
+/** The search index is part of the database too. */
 const vectorStoreProvider = 'PostgreSQL';
 
 const file = z.custom<IncomingFile>(isFile, 'must be a file').openapi({ type: 'string', format: 'binary' });
 
-/** Which text a token stands for depends on the model, and the server does not know how a client's model counts. */
+/** Token IDs depend on the tokenizer of a client's model, which the server does not know. */
 const texts = z.union(
   [z.string(), z.array(z.string())],
   'must be a text or a list of texts; tokens cannot be read, so send the texts themselves: OpenAIEmbeddings of LangChain does with check_embedding_ctx_length=False',
@@ -63,7 +63,7 @@ const listOf = ({ input, inputs }: z.infer<typeof EmbeddingsRequest>): string[] 
 
 const ImageRequest = z
   .object({
-    // What is no text is none: the reference asks for one in its own words.
+    // A value that is not text counts as absent, for which the reference has its own message.
     prompt: z.string().catch('').openapi({ type: 'string' }),
     size: z
       .string()
@@ -88,7 +88,7 @@ const Images = z
 
 const formatOf = (mediaType: string): string => mediaType.replace('image/', '');
 
-/** An image whose bytes are the reply. */
+/** A response whose body is the bytes of an image. */
 class ImageBytes {
   constructor(
     private readonly base64: string,
@@ -103,8 +103,8 @@ class ImageBytes {
 }
 
 /**
- * What is told where the server has no model for this, which is no unknown one: it is the request that cannot be served;
- * and where fields of the graph have other names here.
+ * Returns errors for a server without a model for this operation, which is not an unknown model: the request cannot be
+ * served. Renames GraphQL fields.
  */
 const asAsked =
   (renamed: Readonly<Record<string, string>>): NonNullable<AnyRow['failure']> =>
@@ -200,7 +200,7 @@ export const openaiRows: AnyRow[] = [
     tag,
     summary: 'List the agents that know documents, as vector stores',
     dialect: openai,
-    // Any parameter is that of a next page, and there is none.
+    // Any parameter would request a next page, and there is none.
     query: z.looseObject({ limit: pageParameter, order: pageParameter, after: pageParameter, before: pageParameter }),
     reply: z
       .object({
@@ -217,7 +217,7 @@ export const openaiRows: AnyRow[] = [
       }`,
       [ModelFields],
     ),
-    // How many documents an agent has is told to who may read them.
+    // Callers with `read:search` see the number of documents of an agent.
     partial: true,
     variables: ({ query }) => ({ first: Object.keys(query).length > 0 ? 0 : everything }),
     output: ({ completionModels: { nodes } }) => ({

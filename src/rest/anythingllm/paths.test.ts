@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Kit, startKit } from '../../../test/kit.ts';
 
-/** Paths, bodies and credentials as AnythingLLM's clients write them (contract 0, 2.1). */
+/** Paths, bodies and credentials as AnythingLLM clients send them (contract 0, 2.1). */
 describe('requests of AnythingLLM clients', () => {
   let kit: Kit;
   beforeAll(async () => {

@@ -4,7 +4,7 @@ import type { Failure } from '../dialect.ts';
 import { granted, graphql, type ResultOf } from '../graphql.ts';
 import { isoDate } from '../onyx/shapes.ts';
 
-/** The reply of paths that answer with an empty body. */
+/** The response of paths with an empty body. */
 export const empty = z.undefined();
 
 export const UserFields = graphql(`
@@ -28,27 +28,30 @@ export const User = z
   })
   .openapi('AnythingLLMUser');
 
-/** The reply of operations that are done or not, whatever the status. */
+/** The response of operations that succeed or fail, with any status. */
 export const Outcome = z.object({ success: z.boolean(), error: z.string().nullable() }).openapi('AnythingLLMOutcome');
 export const done = { success: true, error: null };
 export const notDone = (status: number, error: string): Failure => ({ status, body: { success: false, error } });
 
 const isObject = (value: unknown): value is object => typeof value === 'object' && value !== null;
 
-/** A value as the reference makes it text; lists and objects as JSON, since what they say of themselves may not be asked. */
+/**
+ * Converts a value to text as the reference does; lists and objects become JSON, since their own `toString` must not be
+ * called.
+ */
 export const textFrom = (value: unknown): string => (isObject(value) ? JSON.stringify(value) : String(value));
 
-/** A value as the reference makes it a number; lists and objects are none. */
+/** Converts a value to a number as the reference does; lists and objects become NaN. */
 export const numberFrom = (value: unknown): number => (isObject(value) ? Number.NaN : Number(value));
 
-/** What there is of a number in a body; a form has it as text. NaN for anything else. */
+/** Reads a number, which a form sends as text. NaN for anything else. */
 export const numberOf = (value: unknown): number =>
   typeof value === 'number' || (typeof value === 'string' && value.trim() !== '') ? Number(value) : Number.NaN;
 
-/** What is not text is as wrong as any other text. */
+/** A value that is not text is treated as an invalid text. */
 export const anyText = z.string().catch('').openapi({ type: 'string' });
 
-/** The name of a role on these paths. */
+/** Returns the name of a role on these paths. */
 export const roleName = (role: ResultOf<typeof UserFields>['role']): 'admin' | 'default' =>
   role === 'ADMIN' ? 'admin' : 'default';
 
@@ -72,6 +75,6 @@ export function user(found: ResultOf<typeof UserFields>): z.input<typeof User> {
 export const usernameOf = ({ username, email }: { username: string | null; email: string | null }): string =>
   username ?? email ?? '';
 
-/** What is wrong with a request, in words that name the field as its sender does: the last part of each path. */
+/** Returns the errors of a request with the field names that its sender used: the last part of each path. */
 export const problems = ({ details, message }: AppError): string =>
   details.fields?.map((field) => [field.path.at(-1), field.message].join(' ')).join('; ') ?? message;

@@ -18,7 +18,7 @@ const SystemSettings = graphql(`
   }
 `);
 
-/** Reads one field, for the permission that it needs. */
+/** Selects one field, to require its permission. */
 const Administered = graphql(`query AdministeredSettings { serverSettings { ownPassword } }`);
 
 const text = z.string().nullable();
@@ -60,13 +60,13 @@ const Settings = z
       'What is true of this server, under the names of AnythingLLM. Of a secret it says whether it is there.',
   });
 
-/** A server that speaks OpenAI's protocol, in the word that these clients have for it. */
+/** The name of these clients for a server with OpenAI's protocol. */
 const generic = 'generic-openai';
 
 function settingsOf({ authentication, preferences, serverSettings }: Present<ResultOf<typeof SystemSettings>>) {
   const { languageModel, embeddingModel, imageModel, hasPassages, ownPassword } = serverSettings;
   return {
-    // A server without people asks for a password where it has one; with people it always asks who they are.
+    // A server without people requires its password if it has one; with people it always requires a login.
     RequiresAuth: ownPassword || authentication.multiUserMode,
     AuthToken: ownPassword,
     JWTSecret: false,
@@ -100,7 +100,7 @@ function settingsOf({ authentication, preferences, serverSettings }: Present<Res
   };
 }
 
-/** Which setting of the environment says what a key of these clients would. The first that fits counts. */
+/** The environment variable that corresponds to a key of these clients. The first match applies. */
 const environment: readonly [key: RegExp, setting: string][] = [
   [/^LLMProvider$/, 'LLM_PROVIDER'],
   [/^EmbeddingEngine$|^EmbeddingModelPref$|EmbeddingModelPref$/, 'EMBEDDING_MODEL'],
@@ -125,7 +125,10 @@ const environment: readonly [key: RegExp, setting: string][] = [
   [/^JWTSecret$/, 'SECRET_KEY'],
 ];
 
-/** Why the first key that would change anything does not; false where none would. A value of stars is no value. */
+/**
+ * Returns why the first key that would change something is rejected, or false when none would. A value of asterisks
+ * counts as absent.
+ */
 function refusal(body: Record<string, unknown>): string | false {
   for (const [key, value] of Object.entries(body)) {
     if (typeof value === 'string' && /^\*+$/.test(value)) continue;
@@ -165,7 +168,7 @@ export const systemRows: AnyRow[] = [
     tag,
     summary: 'Changes nothing: settings come from the environment, and hold until the next start',
     dialect: anythingllm,
-    // A record, since it keeps the order in which the keys were sent.
+    // A record, which keeps the order of the keys.
     body: z.record(z.string(), z.unknown()).openapi('AnythingLLMUpdateEnv', {
       type: 'object',
       properties: {

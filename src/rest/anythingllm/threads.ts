@@ -11,10 +11,10 @@ import { workspaceIdOf } from './workspace-id.ts';
 
 const tag = 'AnythingLLM threads';
 
-/** As much of a name as the reference keeps. */
+/** Length to which the reference truncates a name. */
 const longestName = 255;
 
-/** A text, or nothing where it is anything else or empty. */
+/** A text, or undefined for any other or an empty value. */
 const name = z
   .preprocess((value) => (value == null || typeof value === 'object' ? '' : String(value)), z.string())
   .transform((text) => cutText(text.toWellFormed(), longestName) || null)
@@ -39,7 +39,7 @@ const params = workspace.extend({ threadSlug: z.string() });
 
 const ofWorkspace = ({ details }: AppError): boolean => details.resource === 'Agent';
 
-/** What reading and renaming say of what is not there. */
+/** The response of reading and renaming for an object that does not exist. */
 const missing = (error: AppError): Failure | null =>
   error.code === 'NOT_FOUND'
     ? { status: 404, body: { message: ofWorkspace(error) ? 'Workspace not found' : 'Thread not found' } }
@@ -67,7 +67,7 @@ export const threadRows: AnyRow[] = [
       })
       .openapi('AnythingLLMNewThread'),
     reply: ThreadReply.openapi('AnythingLLMNewThreadResponse'),
-    // Whose it is, is read with `read:chat`.
+    // The owner is visible with `read:chat`.
     partial: true,
     document: graphql(`
       mutation AnythingLLMNewThread($input: CreateChatSessionInput!) {
@@ -104,7 +104,7 @@ export const threadRows: AnyRow[] = [
     params,
     body: z.object({ name }).openapi('AnythingLLMThreadUpdate'),
     reply: ThreadReply.openapi('AnythingLLMThreadUpdateResponse'),
-    // What it is now, is read with `read:chat`.
+    // The new state is visible with `read:chat`.
     partial: true,
     document: graphql(`
       mutation AnythingLLMUpdateThread($input: UpdateChatSessionInput!) {

@@ -16,7 +16,7 @@ const page = (status: number, body: string): Failure => ({
 });
 
 const noPeople = page(401, 'Instance is not in Multi-User mode. Permission denied.');
-/** A token of that kind would be a login in a URL, which ends up in histories and logs. */
+/** Such a token would be a login in a URL, which ends up in histories and logs. */
 const noSimpleSso = page(
   403,
   'Simple SSO is not enabled. It must be enabled to validate or issue temporary auth tokens.',

@@ -2,13 +2,12 @@ import type { MiddlewareHandler } from 'hono';
 
 const methods = 'GET, POST, DELETE, OPTIONS';
 
-/** The uuid in the path of a widget's visitor. */
+/** Returns the widget's UUID in a path. */
 const uuidIn = (path: string): string => path.split('/')[3] ?? '';
 
 /**
- * Tells browsers that the pages of other sites may call the paths of a widget, where the widget says so: always, and
- * whatever the rest of the server allows. No credential goes with such a call. `mayShow` knows which pages may show which
- * widget.
+ * Sends CORS headers for the paths of a widget according to its own allowlist, regardless of CORS_ORIGINS. Credentials
+ * are not included in such requests. `mayShow` returns which origins can use a widget.
  */
 export const widgetCors =
   (mayShow: (uuid: string, origin: string) => Promise<boolean>): MiddlewareHandler =>

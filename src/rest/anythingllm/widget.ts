@@ -10,7 +10,7 @@ import { textFrom } from './shapes.ts';
 
 const tag = 'AnythingLLM embeds';
 
-/** Of whom nobody knows who they are: a page sends what it likes, and what cannot be read is not there. */
+/** Input of anonymous visitors: a value that cannot be parsed counts as absent. */
 const anyText = z
   .string()
   .nullish()
@@ -51,7 +51,7 @@ const turn = graphql(
   [TurnEvent],
 );
 
-/** What ends a chat that did not work. `errorMsg` is what newer widgets show. */
+/** Ends a chat that failed. Newer widgets show `errorMsg`. */
 const abort = (error: string, errorMsg = error) => ({
   id: randomUUID(),
   type: 'abort',
@@ -62,7 +62,7 @@ const abort = (error: string, errorMsg = error) => ({
   errorMsg,
 });
 
-/** The frames of one answer, keyed by one id. Visitors are told of no documents. */
+/** Returns the frames of one answer with a common ID. Visitors receive no documents. */
 function frames() {
   const id = randomUUID();
   const chunk = (textResponse: string, close: boolean) => ({
@@ -101,7 +101,7 @@ const statuses: Record<ErrorCode, number> = {
   INTERNAL: 500,
 };
 
-/** An error in the words of the widget. */
+/** Converts an error for the widget. */
 function aborted({ message, details }: AppError) {
   const text = details.fields?.[0]?.message ?? message;
   return abort(details.scope === quotaScopes.embed ? 'Rate limit exceeded' : text, text);
@@ -121,7 +121,7 @@ const Exchanges = graphql(`
 
 const seconds = (date: Date): number => Math.floor(new Date(date).getTime() / 1000);
 
-/** What a widget on somebody's page calls. Strangers do: what they may is the widget's own. */
+/** The endpoints that a widget on a web page calls, without a credential: the widget determines what is allowed. */
 export const widgetRows: AnyRow[] = [
   row({
     method: 'post',

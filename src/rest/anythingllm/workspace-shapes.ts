@@ -6,16 +6,16 @@ import { isoDate } from '../onyx/shapes.ts';
 import { DocumentFields, detailsOf } from './document-shapes.ts';
 import { workspaceIdOf } from './workspace-id.ts';
 
-/** What an unknown workspace is answered with, where the contract says nothing else. */
+/** Returns the response for an unknown workspace, where the contract states no other. */
 export const unknownWorkspace = ({ code, details }: AppError): Failure | null =>
   code === 'NOT_FOUND' && details.resource === 'Agent' ? { status: 400, body: 'Bad Request' } : null;
 
-/** When a workspace answers, as these clients write it. */
+/** The modes of a workspace as these clients send them. */
 export const chatModes = ['automatic', 'chat', 'query'] as const;
 type ChatModeName = (typeof chatModes)[number];
 type Mode = Uppercase<ChatModeName>;
 
-/** What is no mode is the first. */
+/** An unknown mode is the first one. */
 export const toChatMode = (name: unknown): Mode =>
   (chatModes.find((mode) => mode === name) ?? 'automatic').toUpperCase() as Mode;
 export const fromChatMode = (mode: Mode): ChatModeName => mode.toLowerCase() as ChatModeName;
@@ -26,15 +26,15 @@ export const ThreadFields = graphql(`
   fragment ThreadOfWorkspace on ChatSession @_unmask { number slug name ownerNumber }
 `);
 
-/** A thread as lists show it. */
+/** A thread in lists. */
 export const Thread = z
   .object({ user_id: z.int().nullable(), slug: z.string(), name: z.string() })
   .openapi('WorkspaceThread');
 
-/** The name of a thread that nobody gave one. */
+/** The default name of a thread. */
 const unnamed = 'Thread';
 
-/** The threads of a workspace, oldest first: none to who may not read chats. */
+/** Returns the threads of a workspace, oldest first; none for callers without `read:chat`. */
 export const threadsOf = (sessions: { nodes: ResultOf<typeof ThreadFields>[] } | null): z.input<typeof Thread>[] =>
   (sessions?.nodes ?? [])
     .toSorted((one, other) => one.number - other.number)
@@ -49,7 +49,7 @@ export const WorkspaceFields = graphql(`
   }
 `);
 
-/** What this server has no notion of; clients expect the field. */
+/** Not supported by this server, but expected by clients. */
 const absent = z.null().openapi({ description: 'Always null.' });
 
 const workspaceFields = {
@@ -76,7 +76,7 @@ const workspaceFields = {
 };
 export const Workspace = z.object(workspaceFields).openapi('Workspace');
 
-/** How many earlier messages a workspace is told where nobody says. */
+/** Default number of earlier messages that the model receives in a workspace. */
 export const usualHistory = 20;
 
 export const workspace = (agent: ResultOf<typeof WorkspaceFields>): z.input<typeof Workspace> => ({
@@ -131,7 +131,7 @@ export const WsDoc = z
   })
   .openapi('WorkspaceDocument');
 
-/** The documents of a workspace: none to who may not search. */
+/** Returns the documents of a workspace; none for callers without `read:search`. */
 export function wsDocs({ databaseId, documents, pinnedDocuments }: WithDocuments): z.input<typeof WsDoc>[] {
   const pinned = new Set(pinnedDocuments?.nodes.map((document) => document.databaseId));
   return (documents?.nodes ?? []).map((document) => ({
@@ -148,6 +148,6 @@ export function wsDocs({ databaseId, documents, pinnedDocuments }: WithDocuments
   }));
 }
 
-/** About how many tokens the pinned documents of a workspace have. */
+/** Estimates the tokens of the pinned documents of a workspace. */
 export const pinnedTokens = ({ pinnedDocuments }: WithDocuments): number =>
   (pinnedDocuments?.nodes ?? []).reduce((sum, { tokenCount }) => sum + tokenCount, 0);

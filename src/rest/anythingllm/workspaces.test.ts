@@ -6,7 +6,7 @@ let kit: Kit;
 let anna: { secret: string; userId: string };
 let ben: { secret: string; userId: string };
 let limited: string;
-/** Where the documents are, by title. */
+/** The locations of the documents by title. */
 const at: Record<string, string> = {};
 
 beforeAll(async () => {
@@ -28,7 +28,7 @@ beforeEach(async () => {
 const api = (method: string, path: string, body?: unknown, key: string | null = anna.secret) =>
   kit.rest(method, `/api/v1${path}`, { key, ...(body !== undefined && { body }) });
 
-/** Makes a workspace, and returns it. */
+/** Creates a workspace and returns it. */
 async function make(body: object = {}, key = anna.secret) {
   const answer = await api('POST', '/workspace/new', { name: 'Research Notes', ...body }, key);
   expect(answer.status, answer.text).toBe(200);
@@ -208,13 +208,13 @@ describe('reading workspaces', () => {
       anna.secret,
     );
     const slug = session.data.createChatSession.chatSession.slug;
-    // What a client keeps under a key of its own is no thread.
+    // A chat with a client key is not a thread.
     await kit.prisma.chatSession.create({ data: { userId: anna.userId, agentId: made.id, clientKey: '' } });
     const { body } = await api('GET', '/workspaces');
     expect(body.workspaces.map((each: { slug: string }) => each.slug)).toEqual(['default', 'research-notes']);
     expect(body.workspaces[1]).toEqual({ ...made, threads: [{ user_id: null, slug, name: 'First' }] });
     expect(await one('research-notes')).toEqual({ ...made, documents: [], threads: [{ user_id: null, slug }] });
-    // Whose chats they are not is shown none of them, and neither is a key that reads no chats.
+    // Other users, and a key without `read:chat`, see none of the chats.
     for (const key of [ben.secret, limited]) {
       expect((await api('GET', '/workspaces', undefined, key)).body.workspaces[1].threads).toEqual([]);
       expect((await one('research-notes', key)).threads).toEqual([]);
@@ -283,7 +283,7 @@ describe('changing a workspace', () => {
     });
     expect((await update({ chatProvider: 'default' })).workspace.chatModel).toBe(null);
     expect((await update({ name: 2027 })).workspace).toMatchObject({ name: '2027', slug: 'research-notes' });
-    // Another of one’s own may have the name.
+    // Another own workspace can have the name.
     await make({ name: 'Twin' });
     expect((await update({ name: 'Twin' })).workspace).toMatchObject({ name: 'Twin', slug: 'research-notes' });
   });
@@ -326,7 +326,7 @@ describe('deleting a workspace', () => {
     const again = await make();
     expect([again.slug, again.id === id]).toEqual([slug, false]);
     const deleted = `${slug}-deleted-${id}`;
-    // An administrator does not find the deleted one here either.
+    // An administrator does not find the deleted workspace either.
     expect(await one(deleted, kit.keys.ADMIN)).toBeUndefined();
     await kit.gql('mutation ($id: ID!) { undeleteAgent(input: { agent: { id: $id } }) { agent { slug } } }', { id });
     expect((await kit.prisma.agent.findUniqueOrThrow({ where: { id } })).slug).toBe(deleted);
@@ -374,7 +374,7 @@ describe('the documents of a workspace', () => {
     expect(body.workspace).toMatchObject({ slug, documents: [document], currentContextTokenCount: 0 });
     expect(body.workspace.contextWindow).toBeGreaterThan(1000);
     expect(JSON.parse(body.workspace.documents[0].metadata)).toMatchObject({ title: 'Handbook' });
-    // Twice is once, and what goes and comes in one request stays.
+    // A repeated document is added once, and a document that is removed and added in one request stays.
     const both = await embed(slug, { adds: [at.Menu, at.Handbook, at.Menu], deletes: [at.Handbook] });
     expect(pathsOf(both.body.workspace)).toEqual([
       [at.Handbook, false],
@@ -437,7 +437,7 @@ describe('the documents of a workspace', () => {
     const { location } = data.ingestDocument.document;
     expect(pathsOf((await embed(slug, { adds: [location, at.Menu] })).body.workspace)).toEqual([[at.Menu, false]]);
     expect(pathsOf((await embed(slug, { adds: [location] }, kit.keys.ADMIN)).body.workspace)).toHaveLength(2);
-    // Nor taken away by who does not see it.
+    // A caller who cannot see a document cannot remove it.
     await embed(slug, { deletes: [location] });
     expect((await pin(slug, { docPath: location, pinStatus: true })).status).toBe(404);
     expect(pathsOf(await one(slug, kit.keys.ADMIN))).toContainEqual([location, false]);

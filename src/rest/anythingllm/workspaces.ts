@@ -28,7 +28,7 @@ const tag = 'AnythingLLM workspaces';
 
 const slugParams = z.object({ slug: z.string() });
 
-// ---- what clients write of a workspace: nothing is refused for its kind, what makes no sense is what it was by default
+// ---- fields of a workspace: a value of the wrong type is not rejected but replaced by the default
 
 const within = (value: unknown, least: number, most: number, otherwise: number): number => {
   const number = numberOf(value);
@@ -55,7 +55,7 @@ interface Change {
   refusalText?: string;
 }
 
-/** The fields that can be written beside the name, and what each says of an agent. */
+/** The writable fields besides the name, and the agent fields that each sets. */
 const writable = {
   openAiTemp: (value) => {
     const temperature = temperatureOf(value);
@@ -74,7 +74,7 @@ const writable = {
     const text = textOf(value);
     return text === null ? { clear: ['REFUSAL_TEXT'] } : { refusalText: text };
   },
-  // One provider, which also serves the actions, and one way to search: there is nothing to choose.
+  // There is one provider, which also serves actions, and one kind of search: nothing can be selected.
   chatProvider: (value) => (value === 'default' ? { clear: ['MODEL'] } : {}),
   agentProvider: () => ({}),
   agentModel: () => ({}),
@@ -123,10 +123,10 @@ function changeOf(body: Body): Change {
 
 const longestName = 255;
 
-/** The name that a body gives; empty, and so refused, where that is none. */
+/** Returns the name in a body; an empty name, which is rejected, for an invalid one. */
 const nameOf = (name: unknown): string => (typeof name === 'string' ? cutText(name, longestName) : '');
 
-/** What these clients call the fields in which something can be wrong. */
+/** The names of these clients for the fields that can be invalid. */
 const clientNames: Record<string, string> = { systemPrompt: 'openAiPrompt', refusalText: 'queryRefusalResponse' };
 
 const refused: AnyRow['failure'] = (error) => {
@@ -140,7 +140,7 @@ const refused: AnyRow['failure'] = (error) => {
   return { status: 400, body: { workspace: null, message: told.join('; ') } };
 };
 
-/** A body of the wrong shape is as wrong as one that cannot be read. */
+/** An invalid body is handled like one that cannot be parsed. */
 const badBody = (error: AppError): Failure | null =>
   error.details.fields?.[0]?.path[0] === 'body' ? failed(400, error.message) : null;
 
@@ -153,7 +153,7 @@ const Updated = z
 
 const nothingToUpdate = 'No valid fields to update!';
 
-/** What is not text is the location of no document. */
+/** A value that is not text is an unknown location. */
 const locations = z
   .array(z.unknown())
   .nullish()
@@ -164,7 +164,7 @@ const locations = z
     description: 'Locations such as `custom-documents/notes.json`.',
   });
 
-/** What a workspace is told where nobody says anything else. */
+/** The default prompt of a workspace. */
 const usualPrompt =
   'Answer the question. Use what the conversation and the documents say, and follow the instructions of the user.';
 
@@ -294,7 +294,7 @@ export const workspaceRows: AnyRow[] = [
       input: {
         agent: { slug: params.slug },
         allowSameName: true,
-        // Of a new one, the reference refuses a number.
+        // The reference rejects a number as the name of a new workspace.
         ...(body.name != null && {
           name: nameOf(typeof body.name === 'number' ? String(body.name) : body.name),
         }),

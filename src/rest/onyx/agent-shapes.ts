@@ -6,7 +6,7 @@ import { isoDate } from './shapes.ts';
 import { DocumentSource, fromSource } from './sources.ts';
 import { ToolFields, ToolSnapshot, toolSnapshot } from './tools.ts';
 
-/** Texts of the contract. The graph refuses the second in the same words. */
+/** The message of the contract. GraphQL uses the second one too. */
 const noSuchGroups = 'This server has no groups to share an agent with.';
 export const featureRefused = 'Only users with agent management permissions can make a featured persona';
 
@@ -55,7 +55,7 @@ const MinimalUserSnapshot = z.object({ id: z.uuid(), email: z.string() }).openap
 export const PersonaLabel = z.object({ id: z.int(), name: z.string() }).openapi('PersonaLabelSnapshot');
 const StarterMessage = z.object({ name: z.string(), message: z.string() }).openapi('StarterMessage');
 
-/** What this server has no notion of; clients expect the empty list. */
+/** Not supported by this server; clients expect an empty list. */
 const none = z.array(z.unknown()).openapi({ description: 'Always empty.' });
 
 const core = z.object({
@@ -190,7 +190,10 @@ export const minimalSnapshot = (agent: ResultOf<typeof AgentCard>): z.input<type
   knowledge_sources: [...new Set(agent.documents?.nodes.map(({ source }) => fromSource(source)))],
 });
 
-/** Who does not own an agent sees nobody that it is shared with, but knows that it is when they see it at all. */
+/**
+ * Returns the sharing status. A caller who does not own an agent does not see its shares, but can conclude from seeing
+ * a private agent that it is shared.
+ */
 function sharingStatus({ isPublic, shares, viewerPermission }: Whole): 'PRIVATE' | 'SHARED' | 'PUBLIC' {
   if (isPublic) return 'PUBLIC';
   return shares?.nodes.length || viewerPermission !== 'OWNER' ? 'SHARED' : 'PRIVATE';
@@ -234,12 +237,12 @@ export const fullSnapshot = (agent: ResultOf<typeof AgentAlone>): z.input<typeof
   ownership_vacant: agent.ownerId === null && !agent.isBuiltin,
 });
 
-/** An id of an integer column in a body. */
+/** An ID of an integer column in a body. */
 const bodyId = z.int().min(-0x8000_0000).max(0x7fff_ffff);
 const ignored = z.unknown().optional().openapi({ description: 'Accepted, and without effect.' });
 const isUuid = (text: string): boolean => z.uuid().safeParse(text).success;
 
-/** What both generations require is required; what either of them alone has is not. */
+/** Fields that both generations of the API require are required; others are optional. */
 export const PersonaUpsertRequest = z
   .object({
     name: z.string(),
@@ -304,7 +307,7 @@ export const PersonaUpdateRequest = PersonaUpsertRequest.extend({
     .openapi({ description: 'Fields to empty. Null leaves a field unchanged.' }),
 }).openapi('PersonaUpdateRequest');
 
-/** Refuses what a client would otherwise believe to be attached. */
+/** Rejects objects that a client would otherwise believe to be attached. */
 function refuseUnknown(body: z.infer<typeof PersonaUpsertRequest>): void {
   if (body.document_set_ids.length > 0) throw badInput(['body'], 'document_sets not found');
   if (body.user_file_ids?.some((text) => !isUuid(text)))

@@ -31,7 +31,7 @@ const personaParams = z.object({ persona_id: id });
 const idOf = (input: RowInput<unknown, unknown, unknown>): number =>
   (input.params as z.infer<typeof personaParams>).persona_id;
 
-/** A problem in its own words, behind the name of the field where the words need one: "name must not be blank". */
+/** Returns the message of an error, after the field name when the message needs it: "name must not be blank". */
 const ownWords = ({ details, message }: AppError): string =>
   details.fields
     ?.map(({ path, message }) =>
@@ -49,7 +49,10 @@ const badRequest: AnyRow['failure'] = (error) => {
   return error.code === 'BAD_USER_INPUT' ? detail(400, ownWords(error)) : null;
 };
 
-/** Not there or not the caller's. A refusal without an input is of the credential itself, and the dialect's to answer. */
+/**
+ * The agent does not exist or belongs to another user. An error without an input concerns the credential, which the
+ * dialect handles.
+ */
 const outOfReach = (error: AppError, input: RowInput<unknown, unknown, unknown> | null) =>
   input !== null && (error.code === 'NOT_FOUND' || error.code === 'FORBIDDEN');
 
@@ -83,7 +86,7 @@ const CurateAgent = graphql(
   `mutation CurateAgent($input: CurateAgentInput!) { curateAgent(input: $input) { agent { databaseId } } }`,
 );
 
-/** A switch that administrators set, under the name of one generation. */
+/** Returns the endpoint of a flag that administrators set, with the name of one generation. */
 const curation = <Name extends string>(
   path: string,
   name: Name,

@@ -11,7 +11,7 @@ import { fromRole, nothing, roleName } from './shapes.ts';
 
 const tag = 'Authentication';
 
-/** A session's 7 days and one hour, in seconds: the cookie outlives the session, which says so itself. */
+/** 7 days and one hour, in seconds: the cookie outlives the session, which has its own expiry. */
 const cookieAge = 7 * 24 * 3600 + 3600;
 
 const cookie = (value: string, age: number, { services }: Context) => ({
@@ -20,7 +20,7 @@ const cookie = (value: string, age: number, { services }: Context) => ({
 const noCookie = (context: Context) => cookie('""', 0, context);
 
 const fieldOf = (error: AppError) => error.details.fields?.[0]?.path.at(-1);
-/** What is wrong, without the name of the field. */
+/** Returns the message without the field name. */
 const reason = (error: AppError): string => error.details.fields?.[0]?.message ?? error.message;
 
 export const UserRead = z
@@ -72,7 +72,7 @@ const credentials = ({ body }: { body: z.infer<typeof Credentials> }) => ({
 });
 const badCredentials: AnyRow['failure'] = (error) =>
   error.code === 'BAD_USER_INPUT' ? detail(400, 'LOGIN_BAD_CREDENTIALS') : null;
-/** Without a session, or with a key where only a session will do. */
+/** The response without a session, or with a key where a session is required. */
 const noSession: AnyRow['failure'] = (error) =>
   error.code === 'UNAUTHENTICATED' || error.code === 'FORBIDDEN' ? detail(401, 'Unauthorized') : null;
 

@@ -24,7 +24,7 @@ const overrideSession = graphql(
 );
 
 type Effort = 'OFF' | 'LOW' | 'MEDIUM' | 'HIGH';
-/** Every word for how much a model is to think, and the graph's; `auto` leaves it to the model. */
+/** All names of reasoning efforts with their GraphQL values; `auto` leaves it to the model. */
 const efforts = new Map<string, Effort | null>([
   ['off', 'OFF'],
   ['none', 'OFF'],
@@ -35,7 +35,7 @@ const efforts = new Map<string, Effort | null>([
   ['auto', null],
 ]);
 
-/** The contract answers an unknown word with 400, so it is no part of the request's shape. Throws BAD_USER_INPUT. */
+/** The contract returns 400 for an unknown value, so it is not part of the request's schema. Throws BAD_USER_INPUT. */
 function effortOf(word: string | null): Effort | null {
   if (word === null) return null;
   const effort = efforts.get(word);
@@ -44,7 +44,7 @@ function effortOf(word: string | null): Effort | null {
   return effort;
 }
 
-/** What a session is set to before anything is said in it, and what room that leaves. */
+/** The endpoints for the options of a session and the tokens that they leave. */
 export const chatSettingRows: AnyRow[] = [
   row({
     method: 'put',

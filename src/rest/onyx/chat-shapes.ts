@@ -4,11 +4,11 @@ import { FileDescriptor, fileDescriptor, MessageFile } from './file-shapes.ts';
 import { byNumber, Passage, SavedSearchDoc, savedSearchDoc } from './search-doc.ts';
 import { isoDate } from './shapes.ts';
 
-/** What GraphQL's Int holds. */
+/** The range of GraphQL's Int. */
 export const int32 = z.int().min(-0x8000_0000).max(0x7fff_ffff);
 
 export const timestamp = z.iso.datetime({ offset: true, local: true });
-/** A time that names no zone is in UTC. */
+/** Parses a time. A time without a zone is in UTC. */
 export const instant = (text: string) => new Date(/(Z|[+-]\d\d:?\d\d)$/.test(text) ? text : `${text}Z`);
 
 export const sharedStatus = z.enum(['public', 'private']);
@@ -37,7 +37,7 @@ export const status = (sharing: 'PRIVATE' | 'PUBLIC') =>
 
 type Session = ResultOf<typeof SessionDetails>;
 
-/** What a session is set to. */
+/** Returns the options of a session. */
 export const overrides = ({ model, temperature, reasoningEffort }: Session) => ({
   current_alternate_model: model,
   current_temperature_override: temperature,
@@ -111,7 +111,7 @@ export const ChatMessageDetail = z
 
 const feedbackNames = { LIKE: 'like', DISLIKE: 'dislike' } as const;
 
-/** How the contract marks an answer that somebody stopped. */
+/** Marks a stopped answer as the contract does. */
 const stoppedText = (text: string): string =>
   text ? `${text} ... \n\nGeneration was stopped by the user.` : 'The generation was stopped by the user.';
 

@@ -38,7 +38,7 @@ function sinceOf({ time_cutoff, updated_at_range }: Filters): Date | null {
   return since ? instant(since) : null;
 }
 
-/** Newer clients send a type that the documentation does not know. */
+/** Newer clients send types that the documentation does not list. */
 const SentFile = FileDescriptor.extend({ type: z.string() });
 
 const SendMessageRequest = z
@@ -102,7 +102,7 @@ const resumeRun = graphql(
   [TurnEvent],
 );
 
-/** The contract answers several models with 400, so they are no part of the request's shape. Throws BAD_USER_INPUT. */
+/** The contract returns 400 for several models, so they are not part of the request's schema. Throws BAD_USER_INPUT. */
 function oneModel({ llm_override, llm_overrides }: z.infer<typeof SendMessageRequest>) {
   if (llm_overrides && llm_overrides.length > 1)
     throw badInput(['body', 'llm_overrides'], 'several models at once are not served; give one');

@@ -40,7 +40,7 @@ const ChatSessionSummary = z
 
 const day = 24 * 3600 * 1000;
 
-/** The groups of the search page, by the age of a session in UTC days. */
+/** Returns the group of the search page for the age of a session in UTC days. */
 function ageGroup(createdAt: Date, now = new Date()): string {
   const midnight = Date.UTC(now.getUTCFullYear(), now.getUTCMonth(), now.getUTCDate());
   const days = Math.ceil((midnight - createdAt.getTime()) / day);
@@ -50,7 +50,7 @@ function ageGroup(createdAt: Date, now = new Date()): string {
   return days <= 30 ? 'This Month' : 'Older';
 }
 
-/** Its failure has a text of its own, so it is no part of the request's shape. */
+/** Its error has a message of its own, so it is not part of the request's schema. */
 function readBefore(text: string): Date {
   if (!timestamp.safeParse(text).success) throw badInput(['query', 'before'], 'must be an ISO 8601 time');
   return instant(text);
@@ -63,7 +63,7 @@ const unknownSession: Failed = (error) =>
 export const unknownSessionMessage: Failed = (error) =>
   error.code === 'NOT_FOUND' ? message('Invalid Chat Session ID provided') : null;
 
-/** What a new session lacks when it cannot be made. */
+/** Returns the response when a new session cannot be created. */
 export const unknownAgent: Failed = (error) => {
   if (error.code !== 'NOT_FOUND') return null;
   const what = error.details.resource === 'Project' ? 'project' : 'persona';

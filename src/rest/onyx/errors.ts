@@ -1,13 +1,13 @@
 import type { AppError, ErrorCode } from '../../errors.ts';
 import { type Dialect, type Failure, withProvider } from '../dialect.ts';
 
-/** `{ detail }`, the older of the two shapes. */
+/** Returns `{ detail }`, the older of the two error formats. */
 export const detail = (status: number, text: string): Failure => ({ status, body: { detail: text } });
 
-/** `{ message }` with 400: how Onyx answers where its older code meets an unknown id. */
+/** Returns `{ message }` with 400, as older code of Onyx does for an unknown ID. */
 export const message = (text: string): Failure => ({ status: 400, body: { message: text } });
 
-/** `{ error_code, detail }`, the newer shape. */
+/** Returns `{ error_code, detail }`, the newer error format. */
 export const coded = (status: number, error_code: string, text: string): Failure => ({
   status,
   body: { error_code, detail: text },
@@ -19,7 +19,7 @@ const notFoundCodes: Record<string, string> = {
   Document: 'DOCUMENT_NOT_FOUND',
 };
 
-/** Whom a limit counts together, as clients of this dialect know it. */
+/** The scopes of limits by their names for these clients. */
 const limitScopes: Record<string, string> = {
   GLOBAL: 'global',
   ROLE: 'user_group',
@@ -29,7 +29,7 @@ const limitScopes: Record<string, string> = {
   TOKEN: 'token',
 };
 
-/** What the dialect says where a row says nothing else. */
+/** The default responses of the dialect. */
 const answers: Record<ErrorCode, (error: AppError) => Failure> = {
   UNAUTHENTICATED: () => detail(403, 'Access denied. User is not authenticated.'),
   FORBIDDEN: (error) =>
@@ -59,7 +59,7 @@ const answers: Record<ErrorCode, (error: AppError) => Failure> = {
 
 export const onyxFailure = (error: AppError): Failure => answers[error.code](error);
 
-/** What is wrong with a request’s shape, in the words of the server that clients know: 422 and one line. */
+/** Returns the response to an invalid request in the reference's format: 422 with one line. */
 export const onyxInvalid = (error: AppError): Failure => ({
   status: 422,
   body: { status_code: 422, message: error.message, data: null },

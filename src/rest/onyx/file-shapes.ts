@@ -52,7 +52,7 @@ export const fileSnapshot = (
   ...(file.error !== null && { error: file.error }),
 });
 
-/** A file of a message, as clients send it and get it back. */
+/** A file of a message in requests and responses. */
 export const FileDescriptor = z
   .object({
     id: z.string(),

@@ -33,7 +33,7 @@ const UploadBody = z
 
 const TempIds = z.record(z.string(), z.string());
 
-/** Throws BAD_USER_INPUT for what is no such map. */
+/** Throws BAD_USER_INPUT for anything but such a map. */
 function readTempIds(text: string | undefined): z.infer<typeof TempIds> {
   if (!text) return {};
   try {
@@ -43,7 +43,7 @@ function readTempIds(text: string | undefined): z.infer<typeof TempIds> {
   }
 }
 
-/** What a client calls a file: names are stored in NFC, and clients know theirs as they sent them. */
+/** Returns the client's ID of a file: names are stored in NFC, while clients use the name that they sent. */
 function tempIdOf(
   { name, size }: { name: string; size: number },
   sent: readonly IncomingFile[],
@@ -58,7 +58,7 @@ const linkParams = z.object({ project_id: id, file_id: z.uuid() });
 const fileParams = z.object({ file_id: z.uuid() });
 
 const missing: AnyRow['failure'] = (error) => (error.code === 'NOT_FOUND' ? detail(404, error.message) : null);
-/** An id that is none is one that nothing has. */
+/** An invalid ID is handled like an unknown one. */
 const missingFile: AnyRow['failure'] = (error) =>
   error.code === 'NOT_FOUND' || error.code === 'BAD_USER_INPUT' ? coded(404, 'NOT_FOUND', 'File not found') : null;
 

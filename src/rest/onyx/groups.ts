@@ -10,7 +10,10 @@ import { effectivePermissions, FullUser, memberInfo, UserInfo } from './users.ts
 
 const tag = 'User groups';
 
-/** The groups stand for the roles: they cannot be made, renamed or deleted, and a change of role is a change of group. */
+/**
+ * The groups represent the roles: they cannot be created, renamed or deleted, and a change of role is a change of
+ * group.
+ */
 const UserGroup = z
   .object({
     id: z.int(),
@@ -32,7 +35,7 @@ const UserGroup = z
   })
   .openapi('UserGroup');
 
-/** What a role holds, under this server's names and those of the reference's default groups. */
+/** Returns the permissions of a role with this server's names and those of the reference's default groups. */
 const heldBy = (role: Role): string[] => effectivePermissions([...rolePermissions(role)]);
 
 const includeDefault = z.object({ include_default: flag.default(false) });

@@ -20,7 +20,7 @@ const found = async (query: string): Promise<{ documentId: string; title: string
   (await kit.gql('query ($query: String!) { search(query: $query) { documentId title heading } }', { query })).data
     .search;
 const stored = async (id: string) => kit.prisma.document.findUniqueOrThrow({ where: { externalId: id } });
-/** An answer that is given these documents alone. */
+/** Returns an answer from these documents only. */
 const ask = async (message: string, filters: object) =>
   (
     await kit.rest('POST', '/api/chat/send-chat-message', {
@@ -265,7 +265,7 @@ describe('what an ingested document cannot have', () => {
     );
     await ingest({ id: 'closed', external_access: { ...access, is_public: false } });
     expect(await stored('closed')).toMatchObject({ isPublic: false });
-    // A client that does not know the field opens nothing.
+    // A client that does not know the field does not make the document public.
     await ingest({ id: 'closed' });
     await ingest({ id: 'closed', external_access: null });
     expect(await stored('closed')).toMatchObject({ isPublic: false });

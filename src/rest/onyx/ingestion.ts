@@ -39,7 +39,7 @@ const owner = (expert: z.infer<typeof Expert>) => ({
   email: expert.email,
 });
 
-/** Metadata values that are no text are made into one, as the reference does. */
+/** Converts a metadata value to text as the reference does. */
 const metadataValue = z.unknown().transform((value) => {
   if (Array.isArray(value)) return value.map((item) => (typeof item === 'string' ? item : JSON.stringify(item)));
   return typeof value === 'string' ? value : JSON.stringify(value);
@@ -87,10 +87,13 @@ const ListDocuments = graphql(
   }`,
 );
 
-/** Documents that clients added for everybody, whichever path they came by: no files, no project's, not the server's own. */
+/**
+ * Documents that clients added for all users by any path: no uploaded files, no documents of projects, not the server's
+ * own pages.
+ */
 const ingested: ('INGESTION' | 'UPLOAD' | 'IMPORT')[] = ['INGESTION', 'UPLOAD', 'IMPORT'];
 
-/** The pair of connector and credential that ingested documents belong to; the server has no other. */
+/** The connector-credential pair of ingested documents, the only one on this server. */
 const defaultPair = 1;
 
 const IngestionDocument = z
@@ -100,7 +103,7 @@ const IngestionDocument = z
   })
   .openapi('IngestionDocument');
 
-/** Throws NOT_FOUND for another pair than that of ingested documents. */
+/** Throws NOT_FOUND for a pair other than that of ingested documents. */
 function ingestInput({ document, cc_pair_id }: z.infer<typeof IngestionDocument>) {
   if (cc_pair_id != null && cc_pair_id !== defaultPair) throw notFound('Connector');
   return {

@@ -7,7 +7,7 @@ import { defaultGroups } from './tokens.ts';
 
 const tag = 'Limits';
 
-/** On the wire a budget is in thousands of tokens. */
+/** The API expresses a budget in thousands of tokens. */
 const thousand = 1000;
 
 const LimitDescriptor = graphql(`
@@ -35,7 +35,7 @@ const display = (limit: Limit): z.input<typeof Display> => ({
   requests_per_minute: limit.requestsPerMinute,
 });
 
-/** Those that limit tokens: clients of these paths know no others. */
+/** Returns the token limits, the only kind that these paths support. */
 const displays = (limits: readonly Limit[]) => limits.filter(({ tokenBudget }) => tokenBudget !== null).map(display);
 
 const Args = z
@@ -56,7 +56,7 @@ const amounts = ({ enabled, token_budget, period_hours }: z.infer<typeof Args>) 
   periodHours: period_hours,
 });
 
-/** The role that a default group stands for. Throws NOT_FOUND. */
+/** Returns the role of a default group. Throws NOT_FOUND. */
 function roleOfGroup(groupId: number) {
   const group = defaultGroups.find((one) => one.id === groupId);
   if (!group) throw notFound('User group');
@@ -89,7 +89,7 @@ const limitParams = z.object({ token_rate_limit_id: id });
 const groupParams = z.object({ group_id: id });
 const groupLimitParams = z.object({ group_id: id, token_rate_limit_id: id });
 
-/** The two rows of the limits that a scope without a subject has. */
+/** Returns the two endpoints for the limits of a scope without a subject. */
 const rowsOf = (scope: 'GLOBAL' | 'EACH_USER', path: string, whom: string): AnyRow[] => [
   row({
     method: 'get',

@@ -1,6 +1,6 @@
 import { z } from '@hono/zod-openapi';
 
-/** Which model answers, and how. */
+/** The model that answers, and its options. */
 export const LLMOverride = z
   .object({
     model_provider: z.string().nullish(),
@@ -20,7 +20,7 @@ export const LLMOverride = z
       '`model_version` and `temperature` have an effect. A `model_configuration_id` is accepted beside a `model_version` only.',
   });
 
-/** What of it the graph knows; an empty name is none. */
+/** Returns the supported fields; an empty name counts as absent. */
 export const modelAndTemperature = (override: z.infer<typeof LLMOverride> | null | undefined) => ({
   model: override?.model_version || null,
   temperature: override?.temperature ?? null,

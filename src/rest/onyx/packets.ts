@@ -43,7 +43,7 @@ export const Packet = z
   })
   .openapi('Packet');
 
-/** `{ error }` lines: the contract’s codes for ours. */
+/** The contract's codes of `{ error }` lines for the server's codes. */
 const failureCodes: Record<string, string> = {
   UPSTREAM_FAILED: 'MODEL_ERROR',
   PROVIDER_MISCONFIGURED: 'MODEL_ERROR',
@@ -73,11 +73,13 @@ function detailsOf({ retryAfter, providerCode, providerMessage }: FailedTurn) {
   return { retry_after_seconds: retryAfter, provider_code: providerCode, provider_message: providerMessage };
 }
 
-/** What a caller got wrong, in the words that clients of this stream know. */
+/** Returns the message for an error of the caller as clients of this stream expect it. */
 const callersFault = (error: AppError): string =>
   error.details.resource === 'Chat session' ? 'Invalid Chat Session ID provided' : error.message;
 
-/** Maps the events of one turn to the lines of the stream. Blocks get rising turn indexes: search, reasoning, answer. */
+/**
+ * Maps the events of one turn to lines of the stream. Blocks have increasing turn indexes: search, reasoning, answer.
+ */
 export function packets() {
   let turn = 0;
   let block: 'search' | 'reasoning' | 'answer' | null = null;
@@ -167,7 +169,9 @@ export interface StoredAnswer {
   documents: readonly Parameters<typeof searchDoc>[0][];
 }
 
-/** The packets of an answer that is over, as `get-chat-session` replays them: blocks are closed, citations come last. */
+/**
+ * Returns the packets of a completed answer as `get-chat-session` replays them: with closed blocks, and citations last.
+ */
 export function replay(answer: StoredAnswer): unknown[] {
   let turn = 0;
   const packet = (obj: object) => ({

@@ -37,10 +37,10 @@ export const SearchDoc = z
 
 export const SavedSearchDoc = SearchDoc.extend({ db_doc_id: z.int() }).openapi('SavedSearchDoc');
 
-/** The contract says null where a document names nobody. */
+/** The contract has null for a document without owners. */
 const namesOrNull = (names: string[]): string[] | null => (names.length > 0 ? names : null);
 
-/** How much of a passage a blurb shows, in UTF-16 units. */
+/** Length of a passage in a blurb, in UTF-16 units. */
 const blurbLength = 400;
 
 export const searchDoc = (hit: Hit): z.input<typeof SearchDoc> => ({
@@ -69,6 +69,6 @@ export const savedSearchDoc = (hit: Hit): z.input<typeof SavedSearchDoc> => ({
   db_doc_id: hit.number ?? 0,
 });
 
-/** One document a number, best passage first: what `final_documents` and `top_documents` list. */
+/** Returns one passage per document, the best first, as in `final_documents` and `top_documents`. */
 export const byNumber = (hits: readonly Hit[]): Hit[] =>
   hits.filter((hit, index) => hits.findIndex((other) => other.documentId === hit.documentId) === index);

@@ -1,10 +1,10 @@
 import { z } from '@hono/zod-openapi';
 import type { Role } from '../../authz/permissions.ts';
 
-/** The first page of a list whose contract has no pages. */
+/** The page size of lists whose contract has no pages. */
 export const everything = 0x7fff_ffff;
 
-/** A path or query parameter that is an id of an integer column. */
+/** A path or query parameter with an ID of an integer column. */
 export const id = z
   .string()
   .regex(/^-?\d+$/, 'must be a whole number')
@@ -12,7 +12,7 @@ export const id = z
   .pipe(z.int().min(-0x8000_0000).max(0x7fff_ffff))
   .openapi({ type: 'integer', minimum: -0x8000_0000, maximum: 0x7fff_ffff });
 
-/** A boolean in a query string, as the reference reads it. */
+/** A boolean in a query string as the reference parses it. */
 export const flag = z
   .enum(['true', 'True', '1', 'on', 'yes', 'false', 'False', '0', 'off', 'no'])
   .transform((text) => ['true', 'True', '1', 'on', 'yes'].includes(text))
@@ -29,14 +29,14 @@ export const unsupported = (why: string) =>
     .refine((value) => value === undefined, `is not supported: ${why}`)
     .openapi({ description: `Not supported: ${why}.` });
 
-/** A reply's date: a Date in the code, RFC 3339 text on the wire. */
+/** A date in a response: a Date in the code, RFC 3339 text on the wire. */
 export const isoDate = z.union([z.date(), z.iso.datetime()]).openapi({ type: 'string', format: 'date-time' });
 
-/** A role as clients write it. */
+/** A role in requests and responses. */
 export const roleName = z.enum(['limited', 'basic', 'admin']);
 export type RoleName = z.infer<typeof roleName>;
 export const toRole = (name: RoleName): Role => name.toUpperCase() as Role;
 export const fromRole = (role: Role): RoleName => role.toLowerCase() as RoleName;
 
-/** The reply of operations that have nothing to say. */
+/** The response of operations without a result. */
 export const nothing = z.null();

@@ -66,7 +66,7 @@ type Name = z.infer<typeof DocumentSource>;
 
 const isName = (source: string): source is Name => (names as readonly string[]).includes(source);
 
-/** Sources of this server that its Onyx clients do not know, under the names that they do know. */
+/** Sources of this server that Onyx clients do not know, with names that they know. */
 const translated = new Map<string, Name>([
   ['upload', 'file'],
   ['raw_text', 'file'],
@@ -74,11 +74,11 @@ const translated = new Map<string, Name>([
   ['link', 'web'],
 ]);
 
-/** The source of a document as clients know it: any other name that `ingestDocument` was given is `ingestion_api`. */
+/** Returns the source of a document for clients: any other name that `ingestDocument` received is `ingestion_api`. */
 export const fromSource = (source: string): Name =>
   isName(source) ? source : (translated.get(source) ?? 'ingestion_api');
 
-/** The sources to look for when a client names these. */
+/** Returns the stored sources for those that a client names. */
 export const toSources = (wanted: readonly Name[]): string[] => [
   ...wanted,
   ...[...translated].filter(([, name]) => wanted.includes(name)).map(([source]) => source),

@@ -17,7 +17,7 @@ const KeyDescriptor = graphql(`
 `);
 type Key = ResultOf<typeof KeyDescriptor>;
 
-/** The two default groups of newer servers, which stand for the roles. A key in neither is limited. */
+/** The two default groups of newer servers, which represent the roles. A key in neither is limited. */
 export const defaultGroups = [
   { id: 1, name: 'Admin', role: 'ADMIN' },
   { id: 2, name: 'Basic', role: 'BASIC' },
@@ -124,7 +124,7 @@ const keyChange = (body: z.infer<typeof KeyChanges>) => ({
 });
 
 const keyParams = z.object({ api_key_id: id });
-/** The contract has words of its own for unknown groups; other problems come with the name of their field. */
+/** The contract has its own message for unknown groups; other errors name their field. */
 const badKey: NonNullable<AnyRow['failure']> = (error) => {
   if (error.code !== 'BAD_USER_INPUT') return null;
   const [problem] = error.details.fields ?? [];
@@ -164,7 +164,7 @@ const pat = (token: ResultOf<typeof PatDescriptor>): z.input<typeof TokenRespons
   scopes: token.scopes,
 });
 
-/** The contract answers an unknown scope with 400, so it is no part of the request's shape. Throws BAD_USER_INPUT. */
+/** The contract returns 400 for an unknown scope, so it is not part of the request's schema. Throws BAD_USER_INPUT. */
 function supported(scopes: string[] | null | undefined): Permission[] | null | undefined {
   const unknown = scopes?.filter((scope) => !isPermission(scope)) ?? [];
   if (unknown.length > 0)

@@ -33,7 +33,7 @@ export const ToolSnapshot = z
   })
   .openapi('ToolSnapshot');
 
-/** An action as a tool. Those of this server are built in: nothing is configured about them. */
+/** Converts an action to a tool. The actions of this server are built in and have no configuration. */
 export const toolSnapshot = (action: ResultOf<typeof ToolFields>): z.input<typeof ToolSnapshot> => ({
   id: action.databaseId,
   name: action.name,

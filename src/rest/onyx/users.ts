@@ -66,7 +66,7 @@ export const UserInfo = UserRead.extend({
   admin_capabilities: z.array(z.string()),
 }).openapi('UserInfo');
 
-/** The defaults of the contract: this server keeps no preferences, and clients expect the object. */
+/** The defaults of the contract: this server stores no preferences, and clients expect the object. */
 const preferences: z.input<typeof UserPreferences> = {
   chosen_assistants: null,
   hidden_assistants: [],
@@ -87,7 +87,7 @@ const preferences: z.input<typeof UserPreferences> = {
   assistant_specific_configs: null,
 };
 
-/** The fields of `UserInfo` beside the account itself, at their defaults. */
+/** The fields of `UserInfo` besides the account, with their defaults. */
 const defaults = {
   preferences,
   personalization: {
@@ -112,12 +112,12 @@ const defaults = {
   admin_capabilities: [],
 };
 
-/** A member of a group: the account, and every other field at its default. */
+/** Returns a member of a group: the account with defaults for all other fields. */
 export const memberInfo = (
   user: Parameters<typeof userRead>[0] & { active: boolean | null },
 ): z.input<typeof UserInfo> => ({ ...userRead(user, granted(user, 'active').active), ...defaults });
 
-/** The permissions of a viewer under the names of this server, and `admin` or `basic` where they hold all of such a role. */
+/** Returns permissions with this server's names, and `admin` or `basic` for all permissions of that role. */
 export function effectivePermissions(held: readonly string[]): string[] {
   const whole = (role: 'ADMIN' | 'BASIC') =>
     [...rolePermissions(role)].every((name: Permission) => held.includes(name));
@@ -173,16 +173,16 @@ export function fullUser(found: ResultOf<typeof FullUser>): z.input<typeof FullU
 const Invited = z.object({ email: z.string() }).openapi('InvitedUserSnapshot');
 const byEmail = ({ body }: { body: z.infer<typeof UserByEmail> }) => ({ input: { user: { email: body.user_email } } });
 
-/** The older shape of a missing user, and 400 for what the state of things forbids. */
+/** Returns the older format for an unknown user, and 400 for a conflict. */
 const unchanged: AnyRow['failure'] = (error) => {
   if (error.code === 'NOT_FOUND') return detail(404, 'User not found');
   return error.code === 'CONFLICT' || error.code === 'BAD_USER_INPUT' ? detail(400, error.message) : null;
 };
 
-/** The words of the contract for roles and types. Those that this server does not have stand for nobody. */
+/** The contract's roles and types. A role that does not exist on this server matches no user. */
 const wireRoles = ['limited', 'basic', 'admin', 'curator', 'global_curator', 'slack_user', 'ext_perm_user'] as const;
 const wireTypes = ['STANDARD', 'BOT', 'EXT_PERM_USER', 'SERVICE_ACCOUNT', 'ANONYMOUS'] as const;
-/** A query parameter that may be repeated. */
+/** A query parameter that can be repeated. */
 const listOf = <Value extends string>(values: readonly [Value, ...Value[]]) => {
   const one = z.enum(values);
   return z
@@ -199,7 +199,7 @@ const toTypes = (names: readonly (typeof wireTypes)[number][] | undefined) =>
   names?.map((name) => accountType.safeParse(name).data).filter((name) => name !== undefined);
 
 const pageNumber = z.coerce.number().int().min(0).max(1_000_000);
-/** The size of a page of GET /manage/users. */
+/** The page size of GET /manage/users. */
 const pageOf = 10;
 const pagesOf = (paged: boolean, count: number): number => (paged ? Math.ceil(count / pageOf) : 1);
 
@@ -210,7 +210,7 @@ const AllUsersQuery = z.object({
   invited_page: pageNumber.optional(),
   include_api_keys: flag.default(false),
 });
-/** Pages are pages only where all three numbers are given. */
+/** The list is paged only when all three numbers are given. */
 const isPaged = (query: z.infer<typeof AllUsersQuery>): boolean =>
   [query.accepted_page, query.slack_users_page, query.invited_page].every((page) => page !== undefined);
 
@@ -218,7 +218,7 @@ const ChangeRole = graphql(
   `mutation ChangeRole($input: ChangeUserRoleInput!) { changeUserRole(input: $input) { user { id } } }`,
 );
 
-/** Throws BAD_USER_INPUT for roles that the contract does not let people have. */
+/** Throws BAD_USER_INPUT for roles that the contract does not assign to people. */
 function settableRole(name: (typeof wireRoles)[number]): Role {
   if (name === 'basic') return 'BASIC';
   if (name === 'admin') return 'ADMIN';

@@ -4,7 +4,7 @@ import { UnreadableError } from './unreadable.ts';
 /** The most entries that an archive may have. */
 const maxEntries = 2000;
 
-/** The most bytes that the parts may have that are unpacked. */
+/** Maximum size of the decompressed parts, in bytes. */
 const maxUnpacked = 100_000_000;
 
 /** The parts of an archive by their names. */

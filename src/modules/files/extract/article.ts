@@ -3,14 +3,14 @@ import { parseHTML } from 'linkedom';
 import { checkDepth, textOfHtml } from './html.ts';
 
 /**
- * The main text of a web page as Markdown, under its title as a heading: without menus, asides and the like, where it
- * can be told from them, or else all of the page. Nothing is fetched, and no script runs. Throws UnreadableError for a
- * page with elements more than 512 deep.
+ * Returns the main content of a web page as Markdown under its title, without navigation and asides where they can be
+ * recognized, otherwise the whole page. Nothing is fetched and no script runs. Throws UnreadableError for elements
+ * nested more than 512 deep.
  */
 export function textOfArticle(page: string): string {
   checkDepth(page);
   const { document } = parseHTML(page);
-  // What has no element is no document to the parser.
+  // The parser returns no document for a text without elements.
   const isPage = document.documentElement !== null;
   const title = isPage ? document.title : '';
   const article = isPage ? new Readability(document).parse() : null;
@@ -19,7 +19,7 @@ export function textOfArticle(page: string): string {
   return heading === '' || text === '' ? text : `# ${heading}\n\n${text}`;
 }
 
-/** A page without its first title. One look from there on, since a page may begin a million of them and end none. */
+/** Returns a page without its first title. Scans once, since a page can open a million titles and close none. */
 function withoutTitle(page: string): string {
   const start = page.search(/<title\b/i);
   if (start < 0) return page;

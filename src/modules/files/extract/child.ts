@@ -1,16 +1,16 @@
-// The process, and within it the thread, that files are read in: whatever a file does to them, the server goes on.
+// The process, and its worker thread, that read files: a file that crashes them does not affect the server.
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
 import { type Answer, type Job, MEMORY_EXIT, type Message } from './job.ts';
 import { broken, tooMuchMemory, UnreadableError } from './unreadable.ts';
 
-/** Milliseconds between two looks at the memory. */
+/** Interval between memory checks, in milliseconds. */
 const LOOK = 50;
 
-/** `memoryMb`: the resident memory of the whole process, in MiB. */
+/** `memoryMb`: maximum resident memory of the whole process, in MiB. */
 function takeJobs(memoryMb: number): void {
   const fills = (share: number) => process.memoryUsage.rss() > memoryMb * share * 1024 * 1024;
-  // The server says when it is over, by a signal of its own or by going. What a terminal or a service manager sends to
-  // the whole group is for the server.
+  // The server ends this process by a signal of its own or by exiting. Signals of a terminal or a service manager to
+  // the whole group are handled by the server.
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => {});
   process.on('disconnect', () => process.exit());
   setInterval(() => {
@@ -27,9 +27,9 @@ function tell(message: Message): void {
   process.send?.(message);
 }
 
-/** Each file has a thread of its own, so that nothing is left of it for the next one. */
+/** Each file is read in its own thread, so that nothing remains for the next one. */
 function inThread({ format, bytes, charset }: Job): Promise<Answer> {
-  const own = new Uint8Array(bytes); // a copy: what came by the channel is a part of its buffer
+  const own = new Uint8Array(bytes); // a copy: the received bytes are part of a larger buffer
   const worker = new Worker(new URL(import.meta.url), {
     workerData: { format, bytes: own, charset } satisfies Job,
     transferList: [own.buffer],
@@ -68,7 +68,7 @@ function reasonOf(error: unknown): string {
 if (isMainThread) {
   takeJobs(Number(process.argv[2]));
 } else {
-  // Reading is all that is done here: no library may reach the network, whatever a file makes it do.
+  // No library can access the network, whatever a file makes it do.
   for (const name of ['fetch', 'WebSocket', 'EventSource']) Reflect.deleteProperty(globalThis, name);
   parentPort?.postMessage(await answerTo(workerData));
 }

@@ -14,13 +14,13 @@ const log = createLog('silent');
 const text = Buffer.from('some text');
 const page = pdf(['A page']);
 
-/** Keeps a reader busy for seconds, and is well-formed. */
+/** Well-formed, and keeps a reader busy for seconds. */
 const long = Buffer.from('<p>one <b>bold</b> word</p>'.repeat(100_000));
 
-/** Keeps a reader busy for minutes, in little memory. */
+/** Keeps a reader busy for minutes with little memory. */
 const endless = Buffer.from(`${'<table><tr><td>'.repeat(500)}x${'</table>'.repeat(500)}`.repeat(40));
 
-/** A content stream that is a gigabyte when unpacked twice, and a few kilobytes before. */
+/** A content stream of a few kilobytes that decompresses twice to a gigabyte. */
 const bomb = pdf(['x'], {
   content: pdfStream(deflateSync(deflatedZeros(1024)), '/Filter [/FlateDecode /FlateDecode]'),
 });
@@ -141,7 +141,7 @@ describe('jobs', () => {
   });
 });
 
-/** The processes that another one reads files in, by what the system says. */
+/** Returns the child processes of a process, as the operating system reports them. */
 function childrenOf(pid: number): number[] {
   return readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name))
@@ -150,27 +150,27 @@ function childrenOf(pid: number): number[] {
         const { ppid } = /\) \S (?<ppid>\d+)/.exec(readFileSync(`/proc/${name}/stat`, 'utf8'))?.groups ?? {};
         return ppid === String(pid) && readFileSync(`/proc/${name}/cmdline`, 'utf8').includes('extract.js');
       } catch {
-        return false; // it ended meanwhile
+        return false; // ended meanwhile
       }
     })
     .map(Number);
 }
 
-/** Whether a process is there, and is more than an entry that its parent has yet to read. */
+/** Returns whether a process is running, and is not a zombie. */
 function runs(pid: number): boolean {
   return existsSync(`/proc/${pid}/stat`) && !/\) Z /.test(readFileSync(`/proc/${pid}/stat`, 'utf8'));
 }
 
 describe.runIf(existsSync('/proc/self/stat'))('the process that reads', () => {
   const servers: ChildProcess[] = [];
-  /** Whoever shares this process may have readers of its own. */
+  /** Other tests in this process may have readers of their own. */
   let others: number[] = [];
   const own = () => childrenOf(process.pid).filter((pid) => !others.includes(pid));
   beforeAll(() => {
     others = childrenOf(process.pid);
   });
 
-  /** A server that says when it has read a text, and goes on with `then`. */
+  /** Starts a server that reports when it has read a text, and then runs `then`. */
   function server(then: string): ChildProcess {
     const script = `
       import { createExtractor } from './src/modules/files/extract/extractor.ts';
@@ -254,7 +254,7 @@ describe.runIf(existsSync('/proc/self/stat'))('the process that reads', () => {
     expect(own()).toEqual([]);
   });
 
-  // In less than the time that a process stays without a job.
+  // Shorter than the time that an idle process is kept.
   it('does not keep the server running', { timeout: 20_000 }, async () => {
     const ended = once(server('clearInterval(held);'), 'exit');
     expect(await ended).toEqual([0, null]);

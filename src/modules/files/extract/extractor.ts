@@ -8,16 +8,16 @@ import type { Format } from './kinds.ts';
 import { broken, tooMuchMemory } from './unreadable.ts';
 
 /**
- * A file's text; or why it has none, in words that complete "the file …"; or `interrupted`, when the file was not read
- * and can be read another time: the server stopped, or could not start the process that reads.
+ * The text of a file; the reason why it has none, which completes "the file …"; or `interrupted` when the file can be
+ * read later because the server stopped or could not start the process.
  */
 export type Extraction = { text: string } | { refused: string } | { interrupted: true };
 
-/** Reads text out of files, in processes of their own. */
+/** Extracts the text of files in separate processes. */
 export interface Extractor {
   /** Never rejects. `charset` is the encoding that the sender of a text declared. Jobs beyond the number of processes wait their turn, with their bytes in memory. */
   extract(format: Format, bytes: Uint8Array, charset?: string | null): Promise<Extraction>;
-  /** Ends all jobs as interrupted, and resolves when the processes are gone. */
+  /** Ends all jobs as interrupted, and resolves when the processes have exited. */
   close(): Promise<void>;
 }
 
@@ -25,36 +25,36 @@ interface Waiting extends Job {
   settle(result: Extraction): void;
 }
 
-/** A process that reads, one job at a time. */
+/** A process that reads one file at a time. */
 interface Reader {
   process: ChildProcess;
-  /** It has come up, so that its end is not for want of a start. */
+  /** Set once the process has started, so that its exit is not a failed start. */
   ready: boolean;
   job: Waiting | null;
-  /** Of the job's time, or of the reader's when it has no job. */
+  /** The timeout of the job, or of the idle process. */
   timer: NodeJS.Timeout | undefined;
 }
 
-/** How a process ended, or why there is none. */
+/** How a process ended, or why it did not start. */
 interface End {
   code?: number | null;
   signal?: NodeJS.Signals | null;
   error?: unknown;
 }
 
-/** Processes at once. */
+/** Maximum number of processes. */
 const READERS = 2;
 
-/** Milliseconds that a reader stays without a job. */
+/** Time that an idle process is kept, in milliseconds. */
 const IDLE = 30_000;
 
 const script = join(projectRoot, 'dist', 'extract.js');
 
 /**
- * Starts nothing yet: a process starts when there is a job for it, and goes when it had none for 30 seconds. None keeps
- * the server's process from ending, or outlives it.
+ * Creates the extractor. A process starts with the first job and exits after 30 idle seconds. It does not keep the
+ * server's process alive and does not outlive it.
  *
- * `timeoutMs` is what one file may take, `memoryMb` the resident memory (MiB) that a process may fill with it.
+ * `timeoutMs` is the time limit of a file, `memoryMb` the maximum resident memory of a process in MiB.
  */
 export function createExtractor({
   log,
@@ -74,9 +74,9 @@ export function createExtractor({
     let child: ChildProcess;
     try {
       child = fork(script, [String(memoryMb)], {
-        // Nothing of the server's environment, which holds its secrets, and none of the options that it was started with.
+        // Without the environment of the server, which contains secrets, and without its Node options.
         env: { ...(PATH && { PATH }), ...(SystemRoot && { SystemRoot }) },
-        // A heap that could fill all of the memory would leave its garbage lying until it has.
+        // A heap limit near the total would let garbage fill all of the memory.
         execArgv: [`--max-old-space-size=${Math.ceil(memoryMb * 0.75)}`, '--disallow-code-generation-from-strings'],
         serialization: 'advanced',
         stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
@@ -122,7 +122,7 @@ export function createExtractor({
       refuse(reader, 'takes too long to read');
       stop(reader);
     }, timeoutMs).unref();
-    // When it cannot be sent, the process is gone, and says so itself.
+    // When sending fails, the process has exited, which is reported separately.
     const { format, bytes, charset } = job;
     reader.process.send({ format, bytes, charset } satisfies Job, () => {});
   }
@@ -133,7 +133,7 @@ export function createExtractor({
     reader.job = null;
   }
 
-  /** For a file that took its reader with it. */
+  /** Rejects a file that ended its process. */
   function refuse(reader: Reader, refused: string, end?: End): void {
     if (!reader.job) return;
     const { format, bytes } = reader.job;
@@ -148,11 +148,11 @@ export function createExtractor({
     startIfNeeded();
   }
 
-  /** The process ended by itself, or never was. */
+  /** Handles a process that exited or did not start. */
   function gone(reader: Reader, end: End): void {
     if (!readers.delete(reader)) return;
     clearTimeout(reader.timer);
-    // An engine that runs out of memory aborts.
+    // V8 aborts when it runs out of memory.
     refuse(reader, end.code === MEMORY_EXIT || end.signal === 'SIGABRT' ? tooMuchMemory : broken, end);
     if (reader.ready) startIfNeeded();
     else notStarted(end);

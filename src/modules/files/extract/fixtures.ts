@@ -1,19 +1,19 @@
 import { deflateRawSync } from 'node:zlib';
 import { strToU8, zipSync } from 'fflate';
 
-/** What the tests read: files made by hand, down to what no program would write. */
+/** Files for the tests, written by hand, including files that no program would write. */
 
 interface PdfOptions {
-  /** What the page tree says, where it is not the number of pages. */
+  /** The page count in the page tree, when it differs from the number of pages. */
   count?: number;
-  /** The content of every page, instead of its text: a stream with its dictionary. */
+  /** The content of every page instead of its text: a stream with its dictionary. */
   content?: Buffer;
-  /** More of the trailer, and objects that it may refer to from number 4 on. */
+  /** Additions to the trailer, and objects with numbers from 4 that it can refer to. */
   trailer?: string;
   objects?: string[];
 }
 
-/** A PDF document with a line of text on each page. */
+/** Returns a PDF document with a line of text on each page. */
 export function pdf(pages: string[], { count = pages.length, content, trailer = '', objects = [] }: PdfOptions = {}) {
   const first = 4 + objects.length;
   const kids = pages.map((_, at) => `${first + at * 2} 0 R`).join(' ');
@@ -48,7 +48,7 @@ export function pdf(pages: string[], { count = pages.length, content, trailer = 
   return Buffer.concat(parts);
 }
 
-/** A stream with its dictionary. `filter` says how the data is packed. */
+/** Returns a stream with its dictionary. `filter` names its compression. */
 export function pdfStream(data: string | Buffer, filter = ''): Buffer {
   return Buffer.concat([
     Buffer.from(`<< /Length ${data.length} ${filter} >>\nstream\n`),
@@ -66,7 +66,7 @@ export const scannedPdf = (): Buffer =>
     ],
   });
 
-/** A PDF document that nobody opens without its password. */
+/** Returns a PDF document that requires a password. */
 export function encryptedPdf(): Buffer {
   const hash = '5a'.repeat(32);
   return pdf(['secret'], {
@@ -74,16 +74,18 @@ export function encryptedPdf(): Buffer {
   });
 }
 
-/** Zeros as a zlib stream, in mebibytes: a thousandth of their size. */
+/** Returns zeros as a zlib stream, in mebibytes; it has a thousandth of that size. */
 export function deflatedZeros(mebibytes: number): Buffer {
-  const block = deflateRawSync(Buffer.alloc(1024 * 1024), { finishFlush: 3 /* Z_FULL_FLUSH: more may follow */ });
+  const block = deflateRawSync(Buffer.alloc(1024 * 1024), {
+    finishFlush: 3 /* Z_FULL_FLUSH: more blocks can follow */,
+  });
   const checksum = Buffer.alloc(4);
   checksum.writeUInt16BE((mebibytes * 1024 * 1024) % 65521);
   checksum.writeUInt16BE(1, 2);
   return Buffer.concat([
     Buffer.from([0x78, 0x9c]),
     ...Array<Buffer>(mebibytes).fill(block),
-    Buffer.from([0x03, 0x00]), // the last block, empty
+    Buffer.from([0x03, 0x00]), // the empty last block
     checksum,
   ]);
 }
@@ -99,7 +101,7 @@ const xml = '<?xml version="1.0" encoding="UTF-8" standalone="yes"?>';
 const relationships = 'http://schemas.openxmlformats.org/package/2006/relationships';
 const officeDocument = 'http://schemas.openxmlformats.org/officeDocument/2006/relationships';
 
-/** The parts of a Word document around a body. */
+/** Returns the parts of a Word document with this body. */
 export function docxParts(body: string, doctype = ''): Record<string, Uint8Array> {
   return {
     '[Content_Types].xml': strToU8(
@@ -117,7 +119,7 @@ export function docxParts(body: string, doctype = ''): Record<string, Uint8Array
   };
 }
 
-/** A Word document around a body. */
+/** Returns a Word document with this body. */
 export const docx = (body: string): Uint8Array => zipSync(docxParts(body));
 
 export const paragraph = (text: string, style?: string): string =>
@@ -126,7 +128,7 @@ export const paragraph = (text: string, style?: string): string =>
 export const wordTable = (rows: string[][]): string =>
   `<w:tbl>${rows.map((cells) => `<w:tr>${cells.map((cell) => `<w:tc>${paragraph(cell)}</w:tc>`).join('')}</w:tr>`).join('')}</w:tbl>`;
 
-/** A Word document with a picture that is elsewhere. */
+/** Returns a Word document with an external image. */
 export function docxWithLinkedImage(url: string): Uint8Array {
   const picture = `<w:p><w:r><w:drawing><wp:inline><wp:docPr id="1" name="p" descr="a picture"/><a:graphic><a:graphicData uri="http://schemas.openxmlformats.org/drawingml/2006/picture"><pic:pic><pic:blipFill><a:blip r:link="rId9"/></pic:blipFill></pic:pic></a:graphicData></a:graphic></wp:inline></w:drawing></w:r></w:p>`;
   return zipSync({
@@ -137,7 +139,7 @@ export function docxWithLinkedImage(url: string): Uint8Array {
   });
 }
 
-/** Says of an entry that it is so many bytes when unpacked, whatever it is, and that what is stored is deflated. */
+/** Sets the declared size of an entry and declares it as deflated. */
 export function declareSize(zip: Uint8Array, entry: string, size: number): Uint8Array {
   const lying = Buffer.from(zip);
   for (const [signature, methodAt, sizeAt, nameAt] of [
@@ -152,8 +154,8 @@ export function declareSize(zip: Uint8Array, entry: string, size: number): Uint8
   return lying;
 }
 
-/** A Word document with a part that is nothing but zeros, and what it says of their number. */
+/** Returns a Word document with a part of zeros and its declared size. */
 export function docxWithZeros(part: string, mebibytes: number, declared = mebibytes * 1024 * 1024): Uint8Array {
-  const zeros = deflatedZeros(mebibytes).subarray(2); // without the header of zlib
+  const zeros = deflatedZeros(mebibytes).subarray(2); // without the zlib header
   return declareSize(zipSync({ ...docxParts(paragraph('text')), [part]: [zeros, { level: 0 }] }), part, declared);
 }

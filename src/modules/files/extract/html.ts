@@ -1,16 +1,16 @@
 import Turndown from 'turndown';
 import { UnreadableError } from './unreadable.ts';
 
-/** As deep as browsers nest elements before they give up. */
+/** The depth at which browsers stop nesting elements. */
 const DEPTH = 512;
 
-/** What a reader of the page does not see, and pictures. */
+/** Elements that a reader of the page does not see, and images. */
 const dropped = new Set(['script', 'style', 'noscript', 'template', 'iframe', 'object', 'canvas', 'svg', 'img']);
 
-/** What stands by itself, though the parser takes it for a part of a line. */
+/** Elements that form a block, although the parser treats them as inline. */
 const apart = ['title', 'caption', 'summary', 'legend', 'option', 'textarea'] as const;
 
-/** Nothing is fetched, whatever the page refers to: it is parsed, not loaded. */
+/** The page is parsed, not loaded: nothing that it refers to is fetched. */
 const markdown = new Turndown({
   ...{ headingStyle: 'atx', codeBlockStyle: 'fenced', bulletListMarker: '-', emDelimiter: '*', hr: '---' },
 })
@@ -29,16 +29,16 @@ const markdown = new Turndown({
   .addRule('tableRow', { filter: 'tr', replacement: tableRow })
   .addRule('tablePart', { filter: ['thead', 'tbody', 'tfoot'], replacement: (content) => content });
 
-/** Text stays as it is written: it is searched and quoted, and a backslash before its underscores would be in the way. */
+/** Text is kept as written, since it is searched and quoted: escaping underscores would break both. */
 markdown.escape = (text) => text;
 
 /**
- * The text of a page as Markdown: headings, lists, links with an address, tables.
- * Throws UnreadableError for a page with elements more than 512 deep.
+ * Returns the text of a page as Markdown: headings, lists, links with a URL, tables. Throws UnreadableError for
+ * elements nested more than 512 deep.
  */
 export function textOfHtml(page: string): string {
   checkDepth(page);
-  // The parser's own wrapper, which a page must not close.
+  // The parser's own wrapper element, which a page must not close.
   const text = markdown.turndown(page.replace(/<(\/?)x-turndown/gi, '<$1x-page'));
   return text
     .replace(/^[ \t]+$/gm, '')
@@ -46,7 +46,10 @@ export function textOfHtml(page: string): string {
     .trim();
 }
 
-/** Links within the page, around blocks, and such as cannot be followed, are their text. A footnote's way back is nothing. */
+/**
+ * Links within the page, around blocks and without a usable target are replaced by their text; a footnote's back link
+ * is removed.
+ */
 function link(content: string, node: HTMLElement): string {
   const address = node.getAttribute('href')?.trim() ?? '';
   if (/^#(?:footnote|endnote)-ref-/.test(address)) return '';
@@ -54,7 +57,7 @@ function link(content: string, node: HTMLElement): string {
   return followed && content !== '' && !content.includes('\n') ? `[${content}](${address})` : content;
 }
 
-/** The first row of a table is its head: Markdown has no table without one. */
+/** The first row of a table becomes its header, which Markdown requires. */
 function tableRow(content: string, node: HTMLElement): string {
   const table = node.closest('table');
   if (!table || !isGrid(node)) return `\n${content}\n`;
@@ -64,7 +67,7 @@ function tableRow(content: string, node: HTMLElement): string {
 
 const grids = new WeakMap<HTMLTableElement, boolean>();
 
-/** Whether the table around is one of values. One that arranges blocks on the page is read block by block. */
+/** Returns whether the table contains data. A table that is used for layout is read block by block. */
 function isGrid(node: HTMLElement): boolean {
   const table = node.closest('table');
   if (!table) return false;
@@ -73,24 +76,24 @@ function isGrid(node: HTMLElement): boolean {
   return is;
 }
 
-/** One line of what may have been several. */
+/** Joins lines into one. */
 function line(content: string): string {
   return content.replace(/\s+/g, ' ').trim();
 }
 
-/** Elements whose end may be left out: they cannot stand in one another without one that is counted between them. */
+/** Elements with an optional end tag: they cannot be nested without a counted element between them. */
 const uncounted = new Set(
   'p li dt dd tr td th thead tbody tfoot caption colgroup option optgroup rp rt html head body'.split(' ').concat(
-    'area base br col embed hr img input link meta param source track wbr'.split(' '), // these hold nothing
+    'area base br col embed hr img input link meta param source track wbr'.split(' '), // these are empty
   ),
 );
 
-/** Elements whose content is no markup. */
+/** Elements whose content is not markup. */
 const raw = /^(?:script|style|textarea|title|xmp|iframe|noembed|noframes)$/;
 
 /**
- * Refuses by a look at the tags what would take the parser a time that grows with the square of the depth. Throws
- * UnreadableError for elements more than 512 deep.
+ * Scans the tags and rejects a page for which the parser's time would grow with the square of the depth. Throws
+ * UnreadableError for elements nested more than 512 deep.
  */
 export function checkDepth(page: string): void {
   const open: string[] = [];

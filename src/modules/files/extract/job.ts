@@ -1,6 +1,6 @@
 import type { Format } from './kinds.ts';
 
-/** What the server asks of the process that reads. */
+/** A request to the process that reads files. */
 export interface Job {
   format: Format;
   bytes: Uint8Array;
@@ -8,16 +8,16 @@ export interface Job {
   charset: string | null;
 }
 
-/** What it is told: first that the process is ready, then what became of each job. */
+/** A message of that process: first that it is ready, then the result of each job. */
 export type Message = 'ready' | Done;
 
 export interface Done {
   answer: Answer;
-  /** What the job left behind in the memory is the next one's to miss, so that one needs another process. */
+  /** Set when the job left memory allocated, so that the next job needs another process. */
   spent: boolean;
 }
 
 export type Answer = { text: string } | { refused: string };
 
-/** The code that the process ends with when a file fills more memory than it may. */
+/** The exit code of a process that exceeded its memory limit. */
 export const MEMORY_EXIT = 86;

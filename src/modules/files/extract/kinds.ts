@@ -1,12 +1,12 @@
 import type { FileKind } from '../../../generated/prisma/enums.ts';
 import { has, looksLikeText } from './text-bytes.ts';
 
-/** How a file is read. An `article` is HTML of which the main text counts, without menus and the like. */
+/** How a file is read. An `article` is HTML of which only the main content is kept. */
 export type Format =
   | ('image' | 'pdf' | 'html' | 'article' | 'csv' | 'json' | 'markdown' | 'text')
   | ('docx' | 'xlsx' | 'pptx' | 'odf' | 'epub' | 'eml' | 'rtf');
 
-/** What a file is, by its name and its content. */
+/** The type of a file, from its name and content. */
 export interface FileType {
   kind: FileKind;
   mediaType: string;
@@ -14,11 +14,11 @@ export interface FileType {
 }
 
 interface Known extends FileType {
-  /** With a dot, in lower case; the usual one first. */
+  /** In lower case with the dot; the preferred one first. */
   extensions: string[];
   /** Completes "the file is not …". */
   called: string;
-  /** Whether the content is of this type, where it begins like nothing else. Of the others, the content is text. */
+  /** Returns whether the content has the signature of this type. Types without it are text. */
   matches?: (bytes: Uint8Array) => boolean;
 }
 
@@ -92,7 +92,7 @@ const known: Known[] = [
   plain,
 ];
 
-/** The media types that are taken, each with its extensions. Text is taken under any other extension too. */
+/** The accepted media types with their extensions. Text is accepted with any other extension too. */
 export const acceptedTypes: Readonly<Record<string, readonly string[]>> = Object.fromEntries(
   known.map(({ mediaType, extensions }) => [mediaType, extensions]),
 );
@@ -100,15 +100,15 @@ export const acceptedTypes: Readonly<Record<string, readonly string[]>> = Object
 /** What is text too, and would be stored with its codes under another name: Word saves it as `.doc`. */
 const rtf: FileType = { kind: 'DOCUMENT', mediaType: 'application/rtf', format: 'rtf' };
 
-/** Of a file whose extension says nothing, and whose content is not text. */
+/** For a file with an unknown extension whose content is not text. */
 export const unsupportedType = 'is of a type that is not supported';
 
-/** With its dot, in lower case; empty where there is none. */
+/** Returns the extension in lower case with the dot, or an empty text. */
 export const extensionOf = (name: string): string => /\.[^.]*$/.exec(name)?.[0].toLowerCase() ?? '';
 
 /**
- * What a file is: its extension says it, and its content has to agree. A name that says nothing is text if the content
- * is. `unsupported` is the reason for the user.
+ * Returns the type of a file: determined by its extension, which the content must match. A file with an unknown
+ * extension is text if its content is. `unsupported` is the reason for the user.
  */
 export function kindOf(name: string, bytes: Uint8Array): FileType | { unsupported: string } {
   const extension = extensionOf(name);
@@ -129,7 +129,7 @@ export function baseName(name: string): string | null {
   return base === '' || base === '.' || base === '..' || base.length > 255 ? null : base;
 }
 
-/** How far into a file its "%PDF-" may stand. */
+/** The position up to which a file can contain "%PDF-". */
 const PDF_HEADER = 1024;
 
 /** How much of a message is looked at. */

@@ -1,4 +1,4 @@
-/** One line of what may have been several. */
+/** Joins lines into one. */
 export const oneLine = (text: string): string => text.replace(/\s+/g, ' ').trim();
 
 /** A heading of Markdown; empty for no text. Levels below 6 are the sixth. */

@@ -2,7 +2,10 @@ import { type Parts, unpack } from './archive.ts';
 import { UnreadableError } from './unreadable.ts';
 import { childrenOf, type Element, parseXml } from './xml.ts';
 
-/** Text, styles, numbers and notes are XML, and the links between them. Pictures and what is embedded are not read. */
+/**
+ * Text, styles, numbering and notes are XML, and so are the relationships between them. Images and embedded objects are
+ * not read.
+ */
 const isPart = (name: string) => /\.(?:xml|rels)$/i.test(name) && !/^(?:customXml|docProps)\//i.test(name);
 
 /** Parts that a Word document shows as they are: pages, text, and documents of their own. */

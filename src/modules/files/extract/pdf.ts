@@ -3,13 +3,13 @@ import { checkLength, UnreadableError } from './unreadable.ts';
 
 type Document = Awaited<ReturnType<typeof getDocumentProxy>>;
 
-/** The most pages that are read. */
+/** Maximum number of pages. */
 const PAGES = 1000;
 
 /** An image is a stream, and its dictionary is never packed. */
 const image = /\/Subtype\s*\/Image\b/;
 
-/** Only what the parser reports as an error is worth a line; here nobody reads any. */
+/** Disables the parser's log. */
 const SILENT = 0;
 
 /**
@@ -44,7 +44,7 @@ async function open(bytes: Uint8Array): Promise<Document> {
   }
 }
 
-/** `before` counts the characters of the pages before it. */
+/** `before` is the number of characters on the previous pages. */
 async function textOfPage(document: Document, number: number, before: number): Promise<string> {
   const page = await document.getPage(number);
   const reader = page.streamTextContent().getReader();

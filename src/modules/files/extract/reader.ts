@@ -4,7 +4,7 @@ import { checkLength, UnreadableError } from './unreadable.ts';
 
 type Read = (bytes: Uint8Array, charset: string | null) => string | Promise<string>;
 
-/** What reads a format is loaded when the first file of it comes. */
+/** The reader of a format is loaded with the first file of that format. */
 const readers: Record<Format, Read> = {
   pdf: async (bytes) => (await import('./pdf.ts')).textOfPdf(bytes),
   docx: async (bytes) => (await import('./docx.ts')).textOfDocx(bytes),

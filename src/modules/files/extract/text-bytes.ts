@@ -37,7 +37,7 @@ const signatures: readonly [characters: string, offset?: number][] = [
   ['ustar', 257],
 ];
 
-/** Whether the bytes have these Latin-1 characters at an offset. */
+/** Returns whether the bytes contain these Latin-1 characters at an offset. */
 export function has(bytes: Uint8Array, characters: string, offset = 0): boolean {
   return view(bytes)
     .subarray(offset, offset + characters.length)

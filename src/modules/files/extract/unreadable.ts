@@ -1,18 +1,18 @@
-/** Why a file's text cannot be had, in words that complete "the file …" and are for its owner. */
+/** The reason why the text of a file cannot be extracted. It completes "the file …" and is shown to its owner. */
 export class UnreadableError extends Error {
   override readonly name = 'UnreadableError';
 }
 
-/** Of a file that fills more memory than it may. */
+/** For a file that exceeds the memory limit. */
 export const tooMuchMemory = 'needs too much memory';
 
-/** Of a file that breaks the rules of its format in some way. */
+/** For a malformed file. */
 export const broken = 'could not be read';
 
-/** The most characters (UTF-16 units) that a file's text may have. */
+/** Maximum length of a file's text, in UTF-16 units. */
 const LONGEST = 2_000_000;
 
-/** Throws UnreadableError when that many characters are too many. */
+/** Throws UnreadableError when this number of characters exceeds the limit. */
 export function checkLength(characters: number): void {
   if (characters > LONGEST)
     throw new UnreadableError(`has more than ${LONGEST.toLocaleString('en')} characters of text`);

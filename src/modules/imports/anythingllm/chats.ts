@@ -11,7 +11,7 @@ import { fitsUrl } from './workspaces.ts';
 
 type Thread = z.output<typeof ThreadRow>;
 
-/** Chats that are written together. */
+/** Number of chats that are written together. */
 const batchSize = 50;
 
 /** A question and its answer. */
@@ -27,10 +27,10 @@ export interface Exchange {
   passages?: Prisma.InputJsonArray;
 }
 
-/** Reasoning as AnythingLLM writes it into an answer. */
+/** Reasoning in the format that AnythingLLM stores in an answer. */
 const thought = /^\s*<think>([\s\S]*?)<\/think>\s*/;
 
-/** Adds exchanges to the end of a chat, in their order. */
+/** Appends exchanges to a chat in their order. */
 export async function importExchanges(
   { ledger }: Importing,
   sessionId: string,
@@ -49,7 +49,7 @@ export async function importExchanges(
           { role: 'USER', text: question, createdAt, parent: index === 0 ? null : index * 2 - 1 },
           { role: 'ASSISTANT', text: answer, createdAt, parent: index * 2, ...rest },
         ]);
-        // Each goes on with the next.
+        // Each exchange follows the previous one.
         const latest = new Map(messages.map((_, place) => [place === 0 ? null : place - 1, place]));
         const under = { sessionId, userId: end.userId, under: end.id };
         const ids = await writeMessages(transaction, under, messages, latest);
@@ -62,7 +62,7 @@ export async function importExchanges(
   }
 }
 
-/** The documents that were brought, by the address that sources name them with. */
+/** Returns the imported documents by the URL that sources name them with. */
 async function documentsByUrl({ db, ledger }: Importing): Promise<Map<string, string>> {
   const byUrl = new Map<string, string>();
   const ids = ledger.targets('document');
@@ -79,7 +79,7 @@ async function documentsByUrl({ db, ledger }: Importing): Promise<Map<string, st
   return byUrl;
 }
 
-/** Sources as the passages that an answer was given, numbered by document. */
+/** Converts sources to the passages of an answer, numbered by document. */
 function passagesOf(sources: readonly Source[], byUrl: ReadonlyMap<string, string>): Prisma.InputJsonArray {
   const numbers = new Map<string, number>();
   return sources.map((source, position) => {
@@ -88,14 +88,14 @@ function passagesOf(sources: readonly Source[], byUrl: ReadonlyMap<string, strin
     const number = numbers.get(documentId) ?? numbers.size + 1;
     numbers.set(documentId, number);
     const link = webLink(source.chunkSource.replace(/^link:\/\//, '')) ?? webLink(source.url);
-    // What AnythingLLM writes before each passage says again what stands beside it.
+    // AnythingLLM repeats metadata before each passage.
     const text = cutTo(source.text.replace(/^\s*<document_metadata>[\s\S]*?<\/document_metadata>\s*/, ''), 20_000);
     const found = { documentId, title, link, text, number, position, score: source.score };
     return { ...found, chunkId: 0, heading: '', source: 'anythingllm', metadata: {}, updatedAt: null, highlights: [] };
   });
 }
 
-/** A chat that several rows belong to: a thread, somebody's unnamed chat, or one that a client named. */
+/** A chat with several rows: a thread, the unnamed chat of a person, or one that a client named. */
 interface Conversation {
   key: string;
   workspaceId: number;
@@ -105,7 +105,7 @@ interface Conversation {
   rows: z.output<typeof ChatRow>[];
 }
 
-/** Takes out the chats of those who were not brought, and reports them: they are nobody else's. */
+/** Skips and reports the chats of people who were not imported, since they belong to no other user. */
 function leaveStrangers(
   { ledger, report }: Importing,
   conversations: Map<string, Conversation>,
@@ -126,8 +126,8 @@ function leaveStrangers(
 }
 
 /**
- * Brings the threads and chats as sessions, each of its own person, or of the operator where it was nobody's. `people`
- * has the names there, by their ids.
+ * Imports threads and chats as sessions of their person, or of the operator when they had none. `people` maps IDs in
+ * the source to names.
  */
 export async function importChats(
   importing: Importing,

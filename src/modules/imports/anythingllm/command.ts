@@ -4,7 +4,7 @@ import { ImportError } from '../operator.ts';
 import { importExport } from './export.ts';
 import { importStorage } from './storage.ts';
 
-/** Brings over AnythingLLM: its storage folder, or an export of its chats. */
+/** Imports AnythingLLM from its storage folder or from an export of its chats. */
 export const anythingllmImport: ImportCommand = {
   usage: 'npm run import:anythingllm -- <storage folder or export file> [--as <address>] [--dry-run]',
   arguments: { least: 1, most: 1 },

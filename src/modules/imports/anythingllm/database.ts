@@ -4,26 +4,26 @@ import { Unfit } from '../ledger.ts';
 import type { Report } from '../report.ts';
 import type { Folder } from './folder.ts';
 
-/** The largest database that is read, in bytes: it is held in memory whole. */
+/** Maximum size of the database in bytes, since it is loaded into memory. */
 const maxBytes = 1024 ** 3;
 
 const magic = Buffer.from('SQLite format 3\0', 'latin1');
 const fileName = 'anythingllm.db';
 
-/** AnythingLLM's database, of which nothing is ever written. */
+/** AnythingLLM's database, opened read-only. */
 export interface Source {
-  /** The rows of a table in the order of their ids; none of a table that is not there. What is no row is reported. */
+  /** Yields the rows of a table in the order of their IDs; none for a missing table. Reports invalid rows. */
   rows<Shape extends z.ZodType>(table: string, shape: Shape): Generator<z.output<Shape>, void, undefined>;
-  /** How many rows a table has; 0 for one that is not there. */
+  /** Returns the number of rows of a table; 0 for a missing one. */
   count(table: string): number;
-  /** What the settings hold under a label. */
+  /** Returns the value of a system setting. */
   setting(label: string): string | null;
-  /** The texts of one column, for the report. */
+  /** Returns the values of a column, for the report. */
   names(table: string, column: string): string[];
   close(): void;
 }
 
-/** Throws Unfit for a database that AnythingLLM has not finished writing. */
+/** Throws UnimportableError for a database that AnythingLLM has not finished writing. */
 function refuseUnfinished(folder: Folder): void {
   for (const suffix of ['-wal', '-journal'])
     if (folder.has(fileName + suffix) && folder.read(maxBytes, fileName + suffix).length > 0)
@@ -33,21 +33,22 @@ function refuseUnfinished(folder: Folder): void {
 }
 
 /**
- * Opens the database of a storage folder; null where there is none. Throws Unfit for what is none, for one that
- * AnythingLLM is writing to, and for one whose settings cannot be read, since they say which installation it is.
+ * Opens the database of a storage folder, or returns null when there is none. Throws UnimportableError for a file that
+ * is not a database, for a database that AnythingLLM is writing to, and for one whose settings cannot be read, since
+ * they identify the installation.
  */
 export async function openSource(folder: Folder, report: Report): Promise<Source | null> {
-  // By its entry: a link that leads nowhere is not the same as no database.
+  // Looks at the directory entry: a broken link is not the same as no database.
   if (!folder.list().some(({ name }) => name === fileName)) return null;
   refuseUnfinished(folder);
   const bytes = folder.read(maxBytes, fileName);
   if (!bytes.subarray(0, magic.length).equals(magic)) throw new Unfit('is not an SQLite database');
-  // A log that is written ahead needs files beside it; this one is empty, or not there, and so says nothing.
+  // Write-ahead logging needs additional files; here the log is empty or missing and can be ignored.
   if (bytes[18] === 2) bytes.fill(1, 18, 20);
   const { Database } = await initSqlJs();
   const db = new Database(bytes);
 
-  /** What a step says of a database that is broken in the middle. */
+  /** Reports a database that is damaged in the middle. */
   function broken(table: string, error: unknown): void {
     report.leave(`table ${table}`, `cannot be read (${error instanceof Error ? error.message : String(error)})`);
   }

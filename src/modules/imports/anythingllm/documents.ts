@@ -8,27 +8,30 @@ import { cutTo, storable, webLink } from '../text.ts';
 import type { Folder } from './folder.ts';
 import { StoredDocument } from './shapes.ts';
 
-/** The longest document, and the longest section of one, in UTF-16 units: what an ingestion takes. */
+/** Maximum length of a document and of one section, in UTF-16 units, as for ingestion. */
 const longest = { document: 5_000_000, section: 2_000_000 };
-/** The largest file of a document, in bytes: the longest text, each character escaped, and room for the rest. */
+/** Maximum size of a document file in bytes: the longest text with every character escaped, and other fields. */
 const maxBytes = longest.document * 6 + 1024 * 1024;
 
-/** The longest key of a document, in UTF-16 units: an index holds it. */
+/** Maximum length of a document's key in UTF-16 units, which an index limits. */
 const longestKey = 300;
 
-/** What a document is known by wherever it is moved: its own id, or else the id that its file name ends with. */
+/**
+ * Returns the key that identifies a document wherever it is moved: its own ID, or else the ID at the end of its file
+ * name.
+ */
 function keyOf({ id }: StoredDocument, name: string, location: string): string {
   if (id !== '' && id.length <= longestKey) return id;
   return /[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/i.test(name) ? name : location;
 }
 
-/** One and the same id for a document of a source at every run. */
+/** Returns the same ID for a document of a source at every run. */
 function documentId(source: string, key: string): string {
   const hex = createHash('sha256').update(`${source}\n${key}`).digest('hex');
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-8${hex.slice(13, 16)}-a${hex.slice(17, 20)}-${hex.slice(20, 32)}`;
 }
 
-/** Throws Unfit for what is no document. */
+/** Throws UnimportableError for a file that is not a document. */
 function readDocument(bytes: Buffer): StoredDocument {
   let value: unknown;
   try {
@@ -44,7 +47,7 @@ function readDocument(bytes: Buffer): StoredDocument {
   return read.data;
 }
 
-/** Where a reader finds the document itself, where that is on the web. */
+/** Returns the URL of the original document, if it is on the web. */
 const linkOf = ({ url, chunkSource }: StoredDocument) => webLink(chunkSource.replace(/^link:\/\//, '')) ?? webLink(url);
 
 const metadataKeys = ['url', 'docAuthor', 'description', 'docSource', 'chunkSource', 'published'] as const;
@@ -68,8 +71,8 @@ function contentOf(document: StoredDocument, fileName: string) {
 }
 
 /**
- * Brings the documents, each under the location that it had. Private to nobody, as all that is known here by a location.
- * Returns the keys of those that can be read, by their locations.
+ * Imports the documents with their locations. They are public, like all documents that are named by a location. Returns
+ * the keys of the readable ones by location.
  */
 export async function importDocuments(importing: Importing, folder: Folder): Promise<Map<string, string>> {
   const { services, operator, ledger, report } = importing;
@@ -135,7 +138,7 @@ export async function importDocuments(importing: Importing, folder: Folder): Pro
         await transaction.document.update({ where: { externalId: id }, data });
         return id;
       },
-      // Again after a run that was cut short between the two: the same id, and so the same document.
+      // Repeated after an interrupted run with the same ID, and so the same document.
       async () => {
         const content = { id, ...contentOf(document, name), source: 'anythingllm', isPublic: true };
         await services.knowledge.ingest(operator, content, 'IMPORT');

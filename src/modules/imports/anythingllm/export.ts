@@ -18,10 +18,10 @@ import { type Exchange, importExchanges } from './chats.ts';
 import { ExportedChat } from './shapes.ts';
 import { freeSlug, workspaceAgent } from './workspaces.ts';
 
-/** The largest export, in bytes: it is held in memory whole. */
+/** Maximum size of an export in bytes, since it is loaded into memory. */
 const maxBytes = 500 * 1024 * 1024;
 
-/** What AnythingLLM writes for a chat that was nobody's. */
+/** The names that AnythingLLM exports for a chat without a user. */
 const nobody = new Set(['', 'API', 'unknown user']);
 
 function readExport(path: string): unknown[] {
@@ -36,7 +36,7 @@ function readExport(path: string): unknown[] {
   return value;
 }
 
-/** The same at every export of one and the same chat, whatever its person and its workspace are called by then. */
+/** Returns the same key for a chat in every export, whatever its person and workspace are called by then. */
 const identityOf = (id: ExportedChat['id'], sentAt: Date, prompt: string): string =>
   createHash('sha256')
     .update(JSON.stringify([String(id), sentAt.getTime(), prompt]))
@@ -49,8 +49,8 @@ interface Conversation {
 }
 
 /**
- * Brings over the chats of an export of AnythingLLM (`GET /v1/system/export-chats?type=json`): the workspaces that they
- * name as agents, and of each person and workspace one session. Throws ImportError for what is no such file.
+ * Imports the chats of an AnythingLLM export (`GET /v1/system/export-chats?type=json`): their workspaces as agents, and
+ * one session per person and workspace. Throws ImportError for an invalid file.
  */
 export async function importExport(foundation: ImportFoundation, path: string): Promise<Report> {
   const entries = readExport(path);
@@ -79,7 +79,7 @@ export async function importExport(foundation: ImportFoundation, path: string): 
     }
     if (images > 0) importing.report.leave(`${images} images of chats`, 'are not brought over');
     for (const conversation of conversations.values()) {
-      // An export may have them newest first.
+      // An export can list the newest first.
       conversation.exchanges.sort((a, b) => a.createdAt.getTime() - b.createdAt.getTime());
       await importConversation(importing, conversation, entries.length);
     }
@@ -107,8 +107,8 @@ async function importConversation(importing: Importing, conversation: Conversati
 }
 
 /**
- * The session that holds the latest of these chats that was brought before. Chats of somebody who was deleted there are
- * nobody's since: what is nobody's goes on in a session of the operator alone.
+ * Returns the session of the latest chat that was imported before. Chats of a person who was deleted in the source have
+ * no owner since; they continue in a session of the operator only.
  */
 async function sessionBefore(
   { db, operator, ledger, report }: Importing,
@@ -130,7 +130,10 @@ async function sessionBefore(
   return undefined;
 }
 
-/** The person of a name here. A name is no proof: chats are not put among those of whoever administers this server. */
+/**
+ * Returns the person with this name. A name is not proof of identity: chats are never added to those of an
+ * administrator of this server.
+ */
 const personOf = ({ db, operator }: Importing, username: string) =>
   db.prisma.user.findFirst({
     where: {
@@ -141,7 +144,10 @@ const personOf = ({ db, operator }: Importing, username: string) =>
     select: { id: true },
   });
 
-/** Makes the session of a conversation, and the agent where there is none. null for what is left, which is reported. */
+/**
+ * Creates the session of a conversation, and the agent if it does not exist. Returns null for a conversation that is
+ * skipped, which is reported.
+ */
 async function newSession(
   importing: Importing,
   { workspace, username, exchanges }: Conversation,
@@ -160,7 +166,7 @@ async function newSession(
   }
   const agentId = await agentOf(importing, workspace);
   if (agentId === null) return null;
-  // Under its first chat: names can be somebody else's later.
+  // Recorded under its first chat, since another person can have the name later.
   const key = nobody.has(username) ? `nobody:${first.id}` : first.id;
   return ledger.bring('session', key, `${workspace} of ${username}`, async (transaction) => {
     await agentStillHere(transaction, Number(agentId));
@@ -177,7 +183,7 @@ async function newSession(
   });
 }
 
-/** The agent of a workspace, by its name: one that is here already is the one that is meant. */
+/** Returns the agent with the name of a workspace. */
 function agentOf({ operator, ledger }: Importing, workspace: string): Promise<string | null> {
   return ledger.bring('agent', workspace, workspace, async (transaction) => {
     const name = cutTo(workspace, 255);

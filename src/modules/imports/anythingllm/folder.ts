@@ -11,18 +11,21 @@ import {
 import { join, sep } from 'node:path';
 import { Unfit } from '../ledger.ts';
 
-/** A folder that nothing is read outside of, whatever its links say. */
+/** A folder; nothing outside is read, wherever its links point. */
 export interface Folder {
-  /** Its real path. */
+  /** The real path. */
   path: string;
   has(...names: string[]): boolean;
-  /** The names in a folder of it, in order; none for one that is not there. Throws Unfit for one that leads outside. */
+  /** Lists a subfolder in order; empty for a missing one. Throws UnimportableError for a path outside the folder. */
   list(...names: string[]): { name: string; isFolder: boolean }[];
-  /** The bytes of a file. Throws Unfit for what leads outside, is no file, or is larger than so many bytes. */
+  /**
+   * Returns the content of a file. Throws UnimportableError for a path outside the folder, anything but a file, and a
+   * file above the maximum size in bytes.
+   */
   read(max: number, ...names: string[]): Buffer;
 }
 
-/** Opens a folder that is there. */
+/** Opens an existing folder. */
 export function openFolder(named: string): Folder {
   const path = realpathSync(named);
 
@@ -48,7 +51,7 @@ export function openFolder(named: string): Folder {
         .sort((a, b) => (a.name < b.name ? -1 : 1));
     },
     read(max, ...names) {
-      // Without waiting for a writer, which a pipe would have us do.
+      // Opened without blocking, since a pipe would wait for a writer.
       const file = openSync(within(names), constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOFOLLOW);
       try {
         const stat = fstatSync(file);

@@ -13,12 +13,12 @@ import { UserRow } from './shapes.ts';
 
 type Transaction = Prisma.TransactionClient;
 
-/** A person's limit, where it is one that this server knows. */
+/** Returns a person's limit if it is valid on this server. */
 const limitOf = (limit: number | null) => (limit !== null && limit >= 1 && limit <= 1_000_000 ? limit : null);
 
 /**
- * The account of somebody who is here already: by the username, or by the address where the username is one. The
- * address that is made from any other username says nothing, since `x@y` and `x.y` have the same.
+ * Returns an existing account by user name, or by address when the user name is one. An address that is derived from
+ * another user name identifies no one, since `x@y` and `x.y` have the same.
  */
 async function accountOf(transaction: Transaction, username: string): Promise<User | null> {
   const { user } = transaction;
@@ -28,7 +28,9 @@ async function accountOf(transaction: Transaction, username: string): Promise<Us
   return user.findFirst({ where: { accountType, email: username } });
 }
 
-/** An address that nobody has; of one that is made from the username, with a number. Throws Unfit for any other. */
+/**
+ * Returns an unused address; a derived address gets a number. Throws UnimportableError for any other address in use.
+ */
 async function freeAddress(transaction: Transaction, username: string): Promise<string> {
   const wanted = addressOf(username);
   const at = wanted.lastIndexOf('@');
@@ -40,8 +42,8 @@ async function freeAddress(transaction: Transaction, username: string): Promise<
 }
 
 /**
- * Brings the accounts. They have no password, so that nobody comes in as them before an administrator says so. Returns
- * the names there, by their ids.
+ * Imports the accounts without passwords, so that they cannot be used before an administrator resets them. Returns the
+ * names in the source by ID.
  */
 export async function importPeople(importing: Importing, source: Source): Promise<Map<number, string>> {
   const { services, operator, ledger, report } = importing;
@@ -51,7 +53,7 @@ export async function importPeople(importing: Importing, source: Source): Promis
 
   async function person(row: z.output<typeof UserRow>): Promise<void> {
     const name = row.username ?? '';
-    // Before anything else, so that a dry run tells of it and of the chats that stay behind with it.
+    // Checked first, so that a dry run reports the person and the chats that are skipped.
     if (ledger.targetOf('user', row.id) === undefined && !soleUsername.safeParse(name).success) {
       report.leave(`user ${oneLine(name)}`, 'has a username that nobody can have here');
       return;
@@ -60,7 +62,7 @@ export async function importPeople(importing: Importing, source: Source): Promis
       await services.users.lockAdmins(transaction);
       const before = await accountOf(transaction, name);
       if (before) {
-        // A name is no proof: what others were shared with, and said, is not put before whoever administers this server.
+        // A name is not proof of identity: nothing is assigned to an administrator of this server.
         if (before.role === 'ADMIN' && before.id !== operator.userId)
           throw new Unfit('has the name of an administrator here, and is not taken for them');
         if (rows.some(({ id }) => id !== row.id && ledger.targetOf('user', id) === before.id))
@@ -81,7 +83,7 @@ export async function importPeople(importing: Importing, source: Source): Promis
           ...(row.createdAt && { createdAt: row.createdAt }),
         },
       });
-      // Where people log in, the server's own password opens nothing any more.
+      // Once people can log in, the server's own password no longer works.
       if (first) ended.push(...(await endOwnerSessions(transaction)));
       await services.audit.record(transaction, {
         ...by(operator),

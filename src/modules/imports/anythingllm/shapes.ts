@@ -1,19 +1,19 @@
 import { z } from 'zod';
 import { cutTo, storable, timeOf } from '../text.ts';
 
-/** Rows of another server are data, not requests: what a column cannot be, or is not there for, is as if it were null. */
+/** Rows of another server are data, not requests: a missing or invalid column is read as null. */
 const column = <T>(read: (value: unknown) => T) => z.unknown().optional().transform(read);
 const textOf = (value: unknown) =>
   typeof value === 'string' || typeof value === 'number' ? storable(String(value)) : null;
 const text = column(textOf);
 const int = column((value) => (Number.isSafeInteger(value) ? (value as number) : null));
 const number = column((value) => (typeof value === 'number' && Number.isFinite(value) ? value : null));
-/** Of SQLite, where a truth is a number. */
+/** Reads a boolean, which SQLite stores as a number. */
 const truthOf = (value: unknown) => value === true || Number(value) === 1;
 const truth = column(truthOf);
 const time = column(timeOf);
 
-/** A row's id, without which it is no row. */
+/** The ID of a row; a row without one is invalid. */
 const id = z.number().int();
 
 export const UserRow = z.object({
@@ -80,7 +80,7 @@ const Source = z.object({
 });
 export type Source = z.output<typeof Source>;
 
-/** What a chat keeps as its answer. */
+/** The stored answer of a chat. */
 const Response = z.object({
   text: z.string(),
   sources: z.array(z.unknown()).catch([]),
@@ -88,7 +88,7 @@ const Response = z.object({
   metrics: z.object({ model: z.string().nullish().catch(null), duration: z.number().nullish().catch(null) }).catch({}),
 });
 
-/** How many sources of an answer are kept. */
+/** Maximum number of sources of an answer. */
 const mostSources = 20;
 
 export interface Answer {
@@ -99,7 +99,7 @@ export interface Answer {
   durationMs: number | null;
 }
 
-/** Reads the answer of a chat. null for what is none. */
+/** Parses the answer of a chat. Returns null for invalid JSON. */
 export function readAnswer(json: string): Answer | null {
   let value: unknown;
   try {
@@ -125,7 +125,7 @@ const amount = column((value) =>
   Number.isInteger(value) && (value as number) >= 0 && (value as number) <= 0x7fff_ffff ? (value as number) : null,
 );
 
-/** A document as its file holds it. */
+/** A document file. */
 export const StoredDocument = z.object({
   id: column((value) => (typeof value === 'string' ? storable(value).trim() : '')),
   title: label,

@@ -11,25 +11,25 @@ import { type Folder, openFolder } from './folder.ts';
 import { importPeople } from './people.ts';
 import { importAttachments, importMembers, importWorkspaces } from './workspaces.ts';
 
-/** AnythingLLM's own id of an installation, where it has one; the place of the folder otherwise. */
+/** Returns AnythingLLM's own ID of an installation, or the path of the folder. */
 function identityOf(source: Source | null, folder: Folder): string {
   const id = source?.setting('telemetry_id');
   return `anythingllm:${id ? oneLine(id) : createHash('sha256').update(folder.path).digest('hex').slice(0, 32)}`;
 }
 
-/** The database of a folder, or null where there is none. Throws ImportError for one that cannot be used. */
+/** Returns the database of a folder, or null when there is none. Throws ImportError for one that cannot be used. */
 async function databaseOf(folder: Folder, report: Report): Promise<Source | null> {
   try {
     const source = await openSource(folder, report);
     if (!source) report.leave('anythingllm.db', 'is not there');
     return source;
   } catch (error) {
-    // Its documents alone would be of another identity, and come a second time with the rest.
+    // Importing only its documents would use another identity, and would import them again with the rest.
     throw new ImportError(`anythingllm.db: ${error instanceof Error ? error.message : String(error)}`);
   }
 }
 
-/** What is there and has no place here, and what an operator does about it. */
+/** Reports what cannot be imported, and what an operator can do about it. */
 function tellOfTheRest({ report }: Importing, source: Source, folder: Folder): void {
   const named = (table: string, column: string, what: string, reason: string) => {
     const names = source.names(table, column);
@@ -67,9 +67,9 @@ function tellOfTheRest({ report }: Importing, source: Source, folder: Folder): v
 }
 
 /**
- * Brings over an installation of AnythingLLM from its storage folder: people, documents, workspaces as agents, threads
- * and chats as sessions. What was brought before is left as it is. Throws ImportError, with nothing written, where
- * there is no such folder, and for a database that is there and cannot be used.
+ * Imports an installation of AnythingLLM from its storage folder: people, documents, workspaces as agents, threads and
+ * chats as sessions. Objects that were imported before are unchanged. Throws ImportError, without writing anything, for
+ * a missing folder and for a database that cannot be used.
  */
 export async function importStorage(foundation: ImportFoundation, path: string): Promise<Report> {
   const folder = openFolder(path);

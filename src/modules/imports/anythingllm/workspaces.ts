@@ -14,10 +14,10 @@ type Transaction = Prisma.TransactionClient;
 type Workspace = z.output<typeof WorkspaceRow>;
 type Suggestion = z.output<typeof SuggestionRow>;
 
-/** The longest prompt of an agent, in UTF-16 units. */
+/** Maximum length of an agent's prompt in UTF-16 units. */
 const longestPrompt = 100_000;
 
-/** What every workspace's agent has. */
+/** The properties of the agent of every workspace. */
 export const workspaceAgent = {
   knowledge: 'ATTACHED',
   passageLimit: 4,
@@ -25,24 +25,24 @@ export const workspaceAgent = {
   historyLimit: 20,
 } as const satisfies Partial<Prisma.AgentCreateInput>;
 
-/** A slug that can stand in a path as it is. */
+/** A slug that can be used in a path without encoding. */
 export const fitsUrl = /^[^\s/\\?#%]{1,255}$/;
 
 const modes = { chat: 'CHAT', query: 'QUERY' } as const;
 const modeOf = (mode: string | null) => modes[mode as keyof typeof modes] ?? 'AUTOMATIC';
 const between = (value: number, least: number, most: number) => Math.min(Math.max(value, least), most);
 
-/** The slug itself, or with eight digits where another agent has it. */
+/** Returns the slug, with eight digits when another agent has it. */
 export async function freeSlug(transaction: Transaction, wanted: string): Promise<string> {
   const slug = cutText(wanted.toWellFormed(), 255);
   for (let next = slug; ; next = `${slug}-${randomInt(10_000_000, 100_000_000)}`)
     if ((await transaction.agent.count({ where: { slug: next } })) === 0) return next;
 }
 
-/** The most starter messages of an agent, and the longest of their parts, in UTF-16 units. */
+/** Maximum number of starter messages of an agent, and the maximum length of their parts in UTF-16 units. */
 const longestStarters = { number: 50, name: 200, message: 2000 };
 
-/** What a workspace suggests to ask as starter messages, in their order. Reports what is cut. */
+/** Converts the suggested messages of a workspace to starter messages, in order. Reports what is cut. */
 function startersOf({ report }: Importing, suggestions: readonly Suggestion[], agent: string) {
   const { number, name, message } = longestStarters;
   const said = suggestions.filter((suggestion) => suggestion.message?.trim());
@@ -60,10 +60,10 @@ function startersOf({ report }: Importing, suggestions: readonly Suggestion[], a
   }));
 }
 
-/** Brings the workspaces as agents. */
+/** Imports the workspaces as agents. */
 export async function importWorkspaces(importing: Importing, source: Source): Promise<void> {
   const { services, operator, ledger, report } = importing;
-  // Where people log in, a workspace is seen by its members and by nobody else.
+  // In multi-user mode, only its members can see a workspace.
   const isPublic = source.setting('multi_user_mode') !== 'true';
   const defaultPrompt = source.setting('default_system_prompt');
   const suggestions = new Map<number, Suggestion[]>();
@@ -124,7 +124,7 @@ export async function importWorkspaces(importing: Importing, source: Source): Pr
   }
 }
 
-/** Shares the agents with those who were members of their workspaces. */
+/** Shares the agents with the members of their workspaces. */
 export async function importMembers(importing: Importing, source: Source): Promise<void> {
   const { ledger, report } = importing;
   for (const row of source.rows('workspace_users', MemberRow)) {
@@ -145,8 +145,8 @@ export async function importMembers(importing: Importing, source: Source): Promi
 }
 
 /**
- * Attaches the documents to the agents whose workspaces had embedded them, and pins those that were pinned. `documents`
- * has the keys of the documents, by their locations: one that was moved there since is attached already.
+ * Adds the documents to the agents whose workspaces had embedded them, and pins the pinned ones. `documents` maps
+ * locations to keys: a document that was moved in the source since is already added.
  */
 export async function importAttachments(
   importing: Importing,
@@ -154,7 +154,7 @@ export async function importAttachments(
   documents: ReadonlyMap<string, string>,
 ): Promise<void> {
   const { ledger, report } = importing;
-  /** A workspace can have a document twice. */
+  /** A workspace can contain a document twice. */
   const seen = new Set<string>();
   for (const { workspaceId, docpath, pinned } of source.rows('workspace_documents', DocumentRow)) {
     const name = `${docpath ?? ''} of workspace ${workspaceId}`;

@@ -8,7 +8,7 @@ import { Agent, AgentRef, nameOf } from './shapes.ts';
 
 type Transaction = Prisma.TransactionClient;
 
-/** Tools of the agent that are here, by their names there. */
+/** Returns the agent's tools that exist here, by their names in the source. */
 async function actionsOf(
   transaction: Transaction,
   { report }: Importing,
@@ -24,7 +24,7 @@ async function actionsOf(
   return [...ids];
 }
 
-/** Those that the agent is shared with, as far as they have accounts here. */
+/** Returns the people that the agent is shared with, as far as they have accounts here. */
 async function sharesOf(transaction: Transaction, { operator, report }: Importing, agent: Agent, name: string) {
   const permissions = new Map(agent.users.map(({ email }) => [email.toLowerCase(), 'VIEWER' as 'VIEWER' | 'EDITOR']));
   for (const { email, permission } of agent.user_shares)
@@ -39,12 +39,12 @@ async function sharesOf(transaction: Transaction, { operator, report }: Importin
   return users.map(({ id, email }) => ({ userId: id, permission: permissions.get(email) ?? 'VIEWER' }));
 }
 
-/** The longest texts of an agent, in UTF-16 units. */
+/** Maximum length of an agent's texts in UTF-16 units. */
 const longest = { description: 2000, prompt: 100_000, starterName: 200, starterMessage: 2000 };
-/** How many starter messages an agent has at most. */
+/** Maximum number of starter messages of an agent. */
 const mostStarters = 50;
 
-/** Tells what of an agent is not here as it was there, or is not here at all. */
+/** Reports the parts of an agent that differ or are missing after the import. */
 function tellOfLosses({ report }: Importing, agent: Agent, name: string): void {
   const cut = (what: string, text: string | null, max: number) => {
     if ((text?.length ?? 0) > max) report.changed(`agent ${name}`, `has the beginning of its ${what} alone`);
@@ -74,13 +74,13 @@ function tellOfLosses({ report }: Importing, agent: Agent, name: string): void {
   if (agent.uploaded_image_id !== null) report.leave(`image of agent ${name}`, 'is not given');
 }
 
-/** What the agent was to search is chosen, and none of it came along: it must not search everything instead. */
+/** The agent searched selected documents, none of which are imported: it must not search all documents instead. */
 const searchesChosen = (agent: Agent): boolean =>
   agent.document_sets.length + agent.attached_documents.length + agent.hierarchy_nodes.length > 0;
 
 /**
- * Brings the agents that the key sees. The built-in ones are this server's own built-in one. Returns the ids there of
- * those that failed, and may come with the next run.
+ * Imports the agents that the key can see. Built-in ones correspond to this server's built-in agent. Returns the source
+ * IDs of those that failed and may be imported by the next run.
  */
 export async function importAgents(importing: Importing, client: OnyxClient): Promise<ReadonlySet<number>> {
   const { services, operator, ledger, report, dryRun } = importing;
@@ -131,7 +131,10 @@ export async function importAgents(importing: Importing, client: OnyxClient): Pr
     return String(made.id);
   }
 
-  /** Whether the agent is here now, or can never be; Refused, or false, for one that may come the next time. */
+  /**
+   * Returns true when the agent was imported or can never be; throws OnyxResponseError or returns false when the next
+   * run may import it.
+   */
   async function bringOne(id: number, called: string): Promise<boolean> {
     const { data: agent } = Agent.safeParse(await client.read(`/persona/${id}`));
     const wanted = nameOf(agent?.name ?? null, 255);

@@ -11,16 +11,16 @@ import { type Choices, choicesOf, type Node, nextOf, treeOf } from './tree.ts';
 
 type Transaction = Prisma.TransactionClient;
 
-/** Pages of sessions that are asked for at most: a server that says it has more for ever is not believed. */
+/** Maximum number of pages of sessions that are requested, in case a server always reports another page. */
 const mostPages = 10_000;
 
-/** Adds all sessions of the key's user to `found`. Servers that know no pages give all of them at once. */
+/** Adds all sessions of the key's user to `found`. Servers without pages return all of them at once. */
 async function listSessions({ report }: Importing, client: OnyxClient, found: Map<string, SessionRef>): Promise<void> {
   const listed = new Set<string>();
   const query = 'only_non_project_chats=false&include_failed_chats=false&page_size=100';
   for (let before = '', pages = 0; pages < mostPages; pages++) {
     const path = `/chat/get-user-chat-sessions?${query}${before && `&before=${encodeURIComponent(before)}`}`;
-    // A limited key of an older server may not list them.
+    // A limited key of an older server may be denied.
     const reply = await client.readIfThere(path, pages === 0 ? [403] : []);
     if (reply === null && pages === 0) {
       report.leave('chats', 'are not listed for this key');
@@ -39,7 +39,7 @@ async function listSessions({ report }: Importing, client: OnyxClient, found: Ma
     if (!page.has_more) return;
     const last = sessions.at(-1)?.time_updated;
     if (fresh.length === 0 || !last) throw new Error(`the list breaks off after ${listed.size}, and says it has more`);
-    // A millisecond later, so that one of the same time as the last is not passed over.
+    // One millisecond later, so that a session with the same time as the last one is not skipped.
     before = new Date(last.getTime() + 1).toISOString();
   }
   throw new Error(`the list has more than ${mostPages} pages`);
@@ -50,35 +50,37 @@ interface Item extends Node {
   content: Content;
 }
 
-/** What is new in a session. */
+/** The new messages of a session. */
 interface Conversation {
-  /** The id there. */
+  /** The ID in the source. */
   id: string;
   name: string;
   fresh: Node[];
-  /** The files here of each message, by its id there. */
+  /** The imported files of each message, by its ID in the source. */
   files: ReadonlyMap<number, string[]>;
-  /** What each message of the session hangs from there. */
+  /** The parent of each message in the source. */
   parents: ReadonlyMap<number, number | null>;
   choices: Choices;
 }
 
-/** Where a message comes to hang. */
+/** The position of a message in the tree. */
 interface Place {
-  /** The id there of what it hangs from; null: the root. */
+  /** The source ID of the parent; null: the root. */
   parent: number | null;
-  /** The id here of what the subtree hangs from that it is written with; null: the root. */
+  /** The new ID of the parent of the subtree that is written together; null: the root. */
   top: number | null;
 }
 
-/** What of the import before them the chats are to know. */
+/** Results of earlier steps that the import of chats needs. */
 interface Before {
   projects: ProjectChats;
-  /** The agents that failed: a chat that came without its agent would go on with another for good. */
+  /** The agents that failed: a chat without its agent would permanently use another one. */
   failedAgents: ReadonlySet<number>;
 }
 
-/** Brings the chats of the key's user with their trees of messages; of those that are here, what was said since. */
+/**
+ * Imports the chats of the key's user with their message trees, and new messages of chats that were imported before.
+ */
 export async function importChats(
   importing: Importing,
   client: OnyxClient,
@@ -88,12 +90,12 @@ export async function importChats(
   const all = new Map(projects.sessions.map((session) => [session.id, session]));
   await orReport(report, 'chats', () => listSessions(importing, client, all));
 
-  // An Onyx that was set up anew at the same address counts its messages from 1 again.
+  // A new installation of Onyx at the same address numbers its messages from 1 again.
   const keyOf = (session: string, id: number) => `${session}:${id}`;
   const messageHere = (session: string, id: number) => ledger.targetOf('message', keyOf(session, id));
   const fileHere = (id: string) => ledger.targetOf('file', id);
 
-  /** Where messages of the same list come to hang. What was left out is passed over. */
+  /** Returns the positions of messages of the same list. Skipped messages are bridged. */
   function placesOf({ id: session, parents }: Conversation, items: readonly Node[]): Map<number, Place> {
     const places = new Map<number, Place>();
     for (const node of items) {
@@ -107,7 +109,7 @@ export async function importChats(
     return places;
   }
 
-  /** Those that can be written; the report tells of the others. */
+  /** Returns the messages that can be written and reports the others. */
   async function fitOf(sessionId: string, conversation: Conversation): Promise<Item[]> {
     const leave = ({ message }: Node, reason: string) =>
       report.leave(`message ${message.message_id} of chat ${conversation.name}`, reason);
@@ -132,7 +134,7 @@ export async function importChats(
     });
   }
 
-  /** Writes messages that hang from one message that is here, or from the root, with all that hangs from them. */
+  /** Writes messages below an existing message or the root, with all of their descendants. */
   async function writeUnder(
     transaction: Transaction,
     session: { sessionId: string; userId: string; under: number },
@@ -148,7 +150,7 @@ export async function importChats(
       before = message.time_sent ?? before;
       return { ...content, parent: parents[position] ?? null, createdAt: before };
     });
-    // The last of its children, unless it says which one.
+    // The last of its children, unless the message selects one.
     const latest = new Map(parents.map((parent, position) => [parent, position]));
     const choose = (position: number | null, id: number | null) => {
       const chosen = index.get(nextOf(id, choices, (next) => index.has(next)) ?? Number.NaN);
@@ -175,7 +177,7 @@ export async function importChats(
     return ids.map(String);
   }
 
-  /** All that is new in one session and can be written, in one transaction. */
+  /** Writes all new messages of one session in one transaction. */
   async function bringMessages(sessionId: string, conversation: Conversation): Promise<void> {
     const { id, name } = conversation;
     await ledger.bringAll('message', {

@@ -2,41 +2,41 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { ImportError } from '../operator.ts';
 import type { Report } from '../report.ts';
 
-/** Where what a reply says is larger than what is held in memory. Bytes. */
+/** Maximum size of a response in bytes. */
 const maxReply = 64 * 1024 * 1024;
-/** How long a reply may take. Milliseconds. */
+/** Timeout of a response. Milliseconds. */
 const patience = 120_000;
-/** How often one thing is asked for. */
+/** Number of attempts per request. */
 const attempts = 4;
-/** The longest wait that a server's `Retry-After` is heeded with. Milliseconds. */
+/** Maximum delay that `Retry-After` can request. Milliseconds. */
 const longestWait = 60_000;
-/** How many things in a row may fail to be given, before the server counts as gone. */
+/** Number of consecutive failures after which the server counts as unavailable. */
 const mostInARow = 5;
-/** What says that it may go well the next time: by the server, or by what stands before it. */
+/** Statuses of the server or a proxy for which a retry can succeed. */
 const passing = new Set([408, 429, 502, 503, 504]);
 
-/** Waits so many milliseconds. */
+/** Waits for a number of milliseconds. */
 export type Wait = (milliseconds: number) => Promise<unknown>;
 
-/** A reply of Onyx's that cannot be used: it says no, is too large, is no JSON, or never came whole. */
+/** A response of Onyx that cannot be used: an error status, too large, invalid JSON, or incomplete. */
 export class Refused extends Error {
   override readonly name: string = 'Refused';
   constructor(
     path: string,
-    /** 413 where it is too large, 0 where none came. */
+    /** 413 for a response that is too large, 0 when there was none. */
     readonly status: number,
     reason = `was answered with ${status}`,
   ) {
     super(`${path} ${reason}`);
   }
 
-  /** It will be answered so the next time too. */
+  /** Set when a retry would return the same. */
   get definite(): boolean {
     return [403, 404, 410, 413].includes(this.status);
   }
 }
 
-/** One that may go well when it is asked once more; `after` in milliseconds, null where the server does not say. */
+/** An error for which a retry can succeed. `after` is in milliseconds, or null when the server does not say. */
 class Passing extends Refused {
   override readonly name = 'Passing';
   constructor(
@@ -50,8 +50,8 @@ class Passing extends Refused {
 }
 
 /**
- * Reads one thing; where that fails, the report says so, the others are read, and null is returned. Throws ImportError
- * where the others would fail too.
+ * Reads one object. On failure, reports it and returns null so that the others are read. Throws ImportError when the
+ * others would fail too.
  */
 export async function orReport<T>(report: Report, what: string, read: () => Promise<T>): Promise<T | null> {
   try {
@@ -63,19 +63,19 @@ export async function orReport<T>(report: Report, what: string, read: () => Prom
   }
 }
 
-/** A running Onyx, as one key sees it. */
+/** A running Onyx server as one key sees it. */
 export interface OnyxClient {
-  /** Where its API is, without a trailing slash. */
+  /** The URL of its API without a trailing slash. */
   base: string;
-  /** The JSON of a path. Throws Refused, and ImportError where the server counts as gone. */
+  /** Returns the JSON of a path. Throws OnyxResponseError, and ImportError when the server counts as unavailable. */
   read(path: string): Promise<unknown>;
-  /** The same; null where it is answered with 404, or a status that says the same of that path. */
+  /** Returns the JSON of a path, or null for 404 and the given statuses. */
   readIfThere(path: string, absent?: readonly number[]): Promise<unknown>;
-  /** The bytes of a path, up to so many. Throws as `read` does. */
+  /** Returns the bytes of a path up to a maximum size. Throws like `read`. */
   bytes(path: string, max: number): Promise<Uint8Array<ArrayBuffer>>;
 }
 
-/** An address of a server. Throws ImportError. */
+/** Parses the address of a server. Throws ImportError. */
 export function parseBase(text: string): URL {
   const url = URL.canParse(text) ? new URL(text) : null;
   if (!url || !['http:', 'https:'].includes(url.protocol))
@@ -102,22 +102,22 @@ async function take(response: Response, max: number, path: string): Promise<Uint
   return bytes;
 }
 
-/** The wait that a reply asks for; null where it names none. Milliseconds. */
+/** Returns the delay that a response requests, or null. Milliseconds. */
 function waitOf(response: Response): number | null {
   const seconds = response.headers.get('retry-after')?.trim() ?? '';
   return /^\d+$/.test(seconds) ? Math.min(Number(seconds) * 1000, longestWait) : null;
 }
 
 /**
- * What a redirect means. It is not followed: the key would go along. FastAPI sends who leaves out a slash at the end, or
- * has one too many, to the other form, which is to say that there is nothing here.
+ * Interprets a redirect, which is not followed since it would receive the key. FastAPI redirects a path with a wrong
+ * trailing slash to the other form, which means that the path does not exist.
  */
 function redirected(path: string, asked: string, location: string): Refused | ImportError {
   const target = URL.canParse(location, asked) ? new URL(location, asked) : null;
   if (!target) return new ImportError('it redirects to what is no address');
   const [from = ''] = path.split('?');
   const other = from.endsWith('/') ? from.slice(0, -1) : `${from}/`;
-  // Behind a proxy that takes a prefix away, the address begins otherwise.
+  // Behind a proxy that removes a prefix, the start of the path differs.
   if (target.pathname.endsWith(other)) return new Refused(path, 404, 'redirects to the same with or without a slash');
   const elsewhere = target.origin !== new URL(asked).origin;
   return new ImportError(
@@ -127,7 +127,7 @@ function redirected(path: string, asked: string, location: string): Refused | Im
   );
 }
 
-/** Why no reply came, or only a part of one. */
+/** Describes why there was no response, or only part of one. */
 function broken(path: string, error: unknown): Passing {
   const cause = error instanceof Error && error.cause instanceof Error ? `: ${error.cause.message}` : '';
   const reason = error instanceof Error ? error.message : 'no answer';
@@ -135,13 +135,13 @@ function broken(path: string, error: unknown): Passing {
 }
 
 /**
- * Finds the API of an Onyx under an address: at it, or at `/api` under it. Throws ImportError where there is none, where
- * it redirects, and where the key opens nothing.
+ * Finds the API of an Onyx server at an address, or at `/api` below it. Throws ImportError when there is none, when it
+ * redirects, and when the key does not work.
  */
 export async function openOnyx(address: string, key: string, wait: Wait = (time) => sleep(time)): Promise<OnyxClient> {
   const url = parseBase(address);
   const root = `${url.origin}${url.pathname.replace(/\/+$/, '')}`;
-  /** Whether anything answered yet: who never did is not there, and is not waited for. */
+  /** Whether the server has responded yet; a server that never responded is not retried. */
   let heard = false;
   let failedInARow = 0;
 
@@ -166,7 +166,7 @@ export async function openOnyx(address: string, key: string, wait: Wait = (time)
       }
     }
 
-    /** Asks until it goes well, or is answered so that it never will, or was asked often enough. */
+    /** Retries until the request succeeds, fails permanently, or reaches the number of attempts. */
     async function get(path: string, max: number): Promise<Uint8Array<ArrayBuffer>> {
       for (let attempt = 1; ; attempt++) {
         try {
@@ -222,7 +222,7 @@ export async function openOnyx(address: string, key: string, wait: Wait = (time)
       first ??= new ImportError(`${base}/persona does not list agents`);
     } catch (error) {
       first ??= error;
-      // A key that is refused here is refused everywhere.
+      // A rejected key is rejected everywhere.
       if (error instanceof Refused && [401, 403].includes(error.status)) break;
     }
   }

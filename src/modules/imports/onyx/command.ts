@@ -5,7 +5,10 @@ import { importOnyx } from './import.ts';
 
 const keyOf = ([, key]: string[]): string | undefined => key ?? process.env.ONYX_API_KEY;
 
-/** Brings over what a key reads of a running Onyx. The key may be in ONYX_API_KEY: npm shows arguments, and so does `ps`. */
+/**
+ * Imports what a key can read from a running Onyx server. The key can be passed in ONYX_API_KEY, since npm and `ps`
+ * display arguments.
+ */
 export const onyxImport: ImportCommand = {
   usage: 'ONYX_API_KEY=<key> npm run import:onyx -- <base URL> [<key>] [--as <address>] [--dry-run]',
   arguments: { least: 1, most: 2 },

@@ -3,25 +3,25 @@ import type { Importing } from '../importing.ts';
 import { type OnyxClient, Refused } from './client.ts';
 import { ProjectFile } from './shapes.ts';
 
-/** The largest file that is asked for, in bytes; the server's own limit may be less. */
+/** Maximum size of a file in bytes; the server's own limit can be lower. */
 const maxFile = 200 * 1024 * 1024;
 
-/** A file by the id that its bytes are asked for by. */
+/** A file with the ID that its content is requested by. */
 export interface NamedFile {
   id: string;
   name: string | null;
 }
 
-/** The file, with the name and the id that its server tells where only one of them was known. */
+/** Returns the file with its name and ID, requesting the missing one. */
 async function told(client: OnyxClient, file: NamedFile): Promise<NamedFile> {
   if (file.name !== null) return file;
   const path = `/user/projects/file/${encodeURIComponent(file.id)}`;
-  // A limited key is told nothing of files.
+  // A limited key cannot read files.
   const read = ProjectFile.safeParse(await client.readIfThere(path, [403]));
   return read.success ? { id: read.data.file_id ?? file.id, name: read.data.name } : file;
 }
 
-/** One that an earlier run stored, and was cut short before it recorded. */
+/** Returns a file that an interrupted run stored without recording it. */
 async function unrecorded(
   { db, services, operator, ledger }: Importing,
   name: string,
@@ -40,7 +40,7 @@ async function unrecorded(
   return undefined;
 }
 
-/** Stores the bytes, and returns the id of the file; null, and a line in the report, where they are not taken. */
+/** Stores a file and returns its ID, or null when it is rejected, which is reported. */
 async function store(importing: Importing, name: string, bytes: Uint8Array): Promise<string | null> {
   const before = await unrecorded(importing, name, bytes);
   if (before !== undefined) return before;
@@ -57,8 +57,8 @@ async function store(importing: Importing, name: string, bytes: Uint8Array): Pro
 }
 
 /**
- * Brings one file of the key's user, with its bytes, and returns its id here; null for one that can never be brought.
- * Throws where it may come the next time: what has it is to wait for it.
+ * Imports one file of the key's user with its content and returns its new ID, or null for a file that can never be
+ * imported. Throws when the next run may import it, so that its message or project waits for it.
  */
 async function importFile(importing: Importing, client: OnyxClient, file: NamedFile): Promise<string | null> {
   const { ledger, report, dryRun } = importing;
@@ -82,7 +82,9 @@ async function importFile(importing: Importing, client: OnyxClient, file: NamedF
   return target;
 }
 
-/** The ids here of those files that could be brought, and are there still. Throws where one may come the next time. */
+/**
+ * Returns the new IDs of the files that were imported and still exist. Throws when the next run may import one of them.
+ */
 export async function importFiles(
   importing: Importing,
   client: OnyxClient,

@@ -7,10 +7,10 @@ import { type OnyxClient, openOnyx, orReport, type Wait } from './client.ts';
 import { importProjects } from './projects.ts';
 import { Named } from './shapes.ts';
 
-/** Statuses of lists that a server does not have, or not for this key: without a licence, a right, a vector database. */
+/** Statuses of lists that a server does not provide to this key: no license, permission or vector database. */
 const notListed = [402, 403, 405, 501];
 
-/** What is there and is not given by the API, as far as the key may know of it. */
+/** Reports objects that the API does not return, as far as the key can see them. */
 async function tellOfTheRest({ report }: Importing, client: OnyxClient): Promise<void> {
   const tell = (path: string, what: string, reason: (names: string) => string) =>
     orReport(report, what, async () => {
@@ -32,9 +32,9 @@ async function tellOfTheRest({ report }: Importing, client: OnyxClient): Promise
 }
 
 /**
- * Brings over what a key reads of a running Onyx: agents, projects with instructions and files, chats with their trees.
- * All of it belongs to the operator. What was brought before is left as it is; what fails is told of, and comes with the
- * next run. Throws ImportError where there is no Onyx.
+ * Imports what a key can read from a running Onyx server: agents, projects with instructions and files, chats with
+ * their trees. The operator becomes their owner. Objects that were imported before are unchanged; failures are reported
+ * and retried by the next run. Throws ImportError when there is no Onyx server.
  */
 export async function importOnyx(
   foundation: ImportFoundation,
@@ -48,7 +48,7 @@ export async function importOnyx(
     const { report } = importing;
     const failedAgents = await importAgents(importing, client);
     const projects = await orReport(report, 'projects', () => importProjects(importing, client));
-    // A chat that came without its project would be in none for good.
+    // A chat that is imported without its project would permanently be in none.
     if (projects) await importChats(importing, client, { projects, failedAgents });
     else report.fail('chats', 'come when it is known which projects they are in');
     await tellOfTheRest(importing, client);

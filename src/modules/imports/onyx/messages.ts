@@ -4,13 +4,16 @@ import { cutTo, messageText } from '../text.ts';
 import type { NewMessage } from '../writing.ts';
 import { type Message, nameOf, type Passage } from './shapes.ts';
 
-/** How many passages an answer keeps. */
+/** Maximum number of passages of an answer. */
 const mostPassages = 50;
 
-/** What was brought, by what it was called there. */
+/** Returns the new ID of a file by its source ID. */
 export type FileHere = (id: string) => string | undefined;
 
-/** The documents that an answer cites, by number: by id, or, of older servers, by the number of one of its passages. */
+/**
+ * Returns the documents that an answer cites, by number: by ID or, for older servers, by the number of one of its
+ * passages.
+ */
 function citationsOf({ citations, context_docs: passages }: Message, fileHere: FileHere) {
   return Object.entries(citations).flatMap(([key, value]) => {
     const number = Number(key);
@@ -22,10 +25,10 @@ function citationsOf({ citations, context_docs: passages }: Message, fileHere: F
   });
 }
 
-/** Names as they can be stored: the first 100, of 500 characters. */
+/** Returns the first 100 names, up to 500 characters each. */
 const ownersOf = (names: readonly string[]): string[] => names.slice(0, 100).map((name) => cutTo(name, 500));
 
-/** The passages that an answer was given, under the numbers that it cites them by. */
+/** Returns the passages of an answer with the numbers of its citations. */
 function passagesOf(
   passages: readonly Passage[],
   cited: readonly { number: number; documentId: string }[],
@@ -37,7 +40,7 @@ function passagesOf(
     const documentId = file ?? cutTo(passage.document_id, 500);
     const number = numbers.get(documentId) ?? Math.max(0, ...numbers.values()) + 1;
     numbers.set(documentId, number);
-    // A file that is not here is nobody's to take back: its passages stay with who was told of them.
+    // A file that was not imported cannot be deleted by a user here, so its passages stay.
     const source = cutTo(passage.source_type ?? '', 50) || 'onyx';
     return {
       documentId,
@@ -59,10 +62,10 @@ function passagesOf(
   });
 }
 
-/** A message as it is written, but for where it hangs and when it was said. */
+/** The content of a message without its parent and time. */
 export type Content = Omit<NewMessage, 'parent' | 'createdAt'>;
 
-/** What a message says, as it is written. Throws Unfit for one that is too long. */
+/** Converts a message. Throws UnimportableError for one that is too long. */
 export function contentOf(message: Message, fileHere: FileHere): Content {
   const linked = (message.message ?? '').replace(/\/api\/chat\/file\/([0-9a-f-]{36})/g, (link, id: string) => {
     const file = fileHere(id);

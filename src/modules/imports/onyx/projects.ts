@@ -5,18 +5,18 @@ import { type OnyxClient, orReport, Refused } from './client.ts';
 import { importFiles } from './files.ts';
 import { Instructions, nameOf, Project, ProjectFile, type SessionRef } from './shapes.ts';
 
-/** The sessions of the projects, and the project of each. */
+/** The sessions of projects, and the project of each. */
 export interface ProjectChats {
   sessions: SessionRef[];
   projectOf: Map<string, number>;
-  /** Those of projects that failed: they come when their project does. */
+  /** Sessions of projects that failed; they are imported together with their project. */
   withheld: Set<string>;
 }
 
-/** What the projects are listed by: newer servers know the first, older ones the second. */
+/** Lists the projects: newer servers have the first path, older ones the second. */
 async function listProjects({ report }: Importing, client: OnyxClient): Promise<unknown[]> {
   for (const path of ['/user/projects', '/user/projects/']) {
-    // A limited key is given none.
+    // A limited key receives none.
     const listed = await client.readIfThere(path, [403]);
     if (Array.isArray(listed)) return listed;
     if (listed !== null) throw new Refused(path, 200, 'does not list projects');
@@ -25,13 +25,16 @@ async function listProjects({ report }: Importing, client: OnyxClient): Promise<
   return [];
 }
 
-/** Brings the projects of the key's user, with their instructions and files. Throws Refused where they are not listed. */
+/**
+ * Imports the projects of the key's user with their instructions and files. Throws OnyxResponseError when they cannot
+ * be listed.
+ */
 export async function importProjects(importing: Importing, client: OnyxClient): Promise<ProjectChats> {
   const { db, services, operator, ledger, report, dryRun } = importing;
   const projects = await listProjects(importing, client);
   const chats: ProjectChats = { sessions: [], projectOf: new Map(), withheld: new Set() };
 
-  /** Older servers give the instructions at a place of their own. */
+  /** Older servers return the instructions on a separate path. */
   async function instructionsOf(project: Project): Promise<string | null> {
     if (project.instructions !== null) return project.instructions;
     const read = Instructions.safeParse(await client.readIfThere(`/user/projects/${project.id}/instructions`));
@@ -63,7 +66,7 @@ export async function importProjects(importing: Importing, client: OnyxClient): 
     });
   }
 
-  /** Puts one file into the project, one that was brought before too, unless it was taken out of it here. */
+  /** Adds a file to the project, also one that was imported before, unless it was removed from the project here. */
   async function put(file: ProjectFile, project: Project, target: string): Promise<void> {
     const id = file.file_id ?? file.id;
     const [fileId] = await importFiles(importing, client, [{ id, name: file.name }]);

@@ -1,14 +1,14 @@
 import { z } from 'zod';
 import { cutTo, storable, timeOf, webLink } from '../text.ts';
 
-/** What an older or newer server leaves out, or says otherwise, is as if it were null. */
+/** A field that a server omits or types differently is read as null. */
 const column = <T>(read: (value: unknown) => T) => z.unknown().optional().transform(read);
 const text = column((value) => (typeof value === 'string' ? storable(value) : null));
 const flag = column((value) => (typeof value === 'boolean' ? value : null));
 const int = column((value) => (Number.isSafeInteger(value) ? (value as number) : null));
 const number = column((value) => (typeof value === 'number' && Number.isFinite(value) ? value : null));
 const time = column(timeOf);
-/** A list, of which what is of the wrong shape is left out. */
+/** A list without its invalid items. */
 const list = <S extends z.ZodType>(item: S) =>
   column((value) =>
     Array.isArray(value) ? value.flatMap((each) => item.safeParse(each).data ?? []) : [],
@@ -58,7 +58,7 @@ export const SessionRef = z.object({
   persona_id: int,
   time_created: time,
   time_updated: time,
-  /** As it came: what the next page is asked for by. */
+  /** Kept unparsed, since the next page is requested with it. */
   current_temperature_override: number,
 });
 export type SessionRef = z.output<typeof SessionRef>;
@@ -125,5 +125,5 @@ export type ProjectFile = z.output<typeof ProjectFile>;
 export const Instructions = z.object({ instructions: text });
 export const Named = z.object({ name: text });
 
-/** The beginning of a text as a name, or null for one that is blank. */
+/** Truncates a text to a name, or returns null for a blank one. */
 export const nameOf = (name: string | null, max: number): string | null => cutTo(name ?? '', max).trim() || null;

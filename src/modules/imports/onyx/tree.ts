@@ -1,13 +1,13 @@
 import type { Message } from './shapes.ts';
 
-/** A message of the tree, and where it hangs. */
+/** A message of the tree with its parent. */
 export interface Node {
   message: Message;
-  /** The id there of the message that it hangs from; null: the root. */
+  /** The source ID of the parent; null: the root. */
   parent: number | null;
 }
 
-/** The messages by what they hang from; null: the root. */
+/** Groups messages by parent; null: the root. */
 function byParent(messages: Iterable<Message>, parentOf: (message: Message) => number | null) {
   const children = new Map<number | null, Message[]>();
   for (const message of messages) {
@@ -20,9 +20,9 @@ function byParent(messages: Iterable<Message>, parentOf: (message: Message) => n
 }
 
 /**
- * What people and models said, parents before children. What stands between them, such as the answers of tools, is
- * passed over: what hangs from it hangs from what that hangs from. So does what hangs from nothing that was read.
- * `circular` is how many hang from one another, and so from nowhere.
+ * Returns the messages of people and models, parents before children. Other messages, such as tool results, are
+ * bridged: their children get their parent. The same applies to children of messages that could not be read. `circular`
+ * is the number of messages that form a cycle.
  */
 export function treeOf(messages: readonly Message[]): { nodes: Node[]; circular: number } {
   const byId = new Map(messages.map((message) => [message.message_id, message]));
@@ -50,7 +50,7 @@ export function treeOf(messages: readonly Message[]): { nodes: Node[]; circular:
   return { nodes, circular: spoken.length - nodes.length };
 }
 
-/** The child that the current branch goes on with there, by the id of its parent; null: the root. */
+/** The child on the current branch in the source, by the ID of its parent; null: the root. */
 export type Choices = ReadonlyMap<number | null, number | null>;
 
 export const choicesOf = (messages: readonly Message[]): Choices =>
@@ -61,7 +61,7 @@ export const choicesOf = (messages: readonly Message[]): Choices =>
     ]),
   );
 
-/** What the current branch goes on with after a message, of those that come; what does not is passed over. */
+/** Returns the next message of the current branch after a message, skipping messages that are not imported. */
 export function nextOf(id: number | null, choices: Choices, comes: (id: number) => boolean): number | null {
   const passed = new Set<number>();
   let next = choices.get(id) ?? null;
