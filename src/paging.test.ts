@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { type Kit, startKit } from '../test/kit.ts';
 import { AppError } from './errors.ts';
 import { cut, ListOrder, ListOrders, type PageArgs, type SortKey } from './paging.ts';
@@ -248,6 +248,16 @@ describe('cursors', () => {
         },
       ),
     );
+  });
+
+  it('of any length beyond that of a cursor are refused without being parsed', () => {
+    const parse = vi.spyOn(JSON, 'parse');
+    const long = Buffer.from(`["mixed",${'0,'.repeat(100_000)}0]`).toString('base64url');
+    expect(refusal(() => mixed.page({ after: long }, 100)).details.fields).toEqual([
+      { path: ['after'], message: 'is not a cursor of this list' },
+    ]);
+    expect(parse).not.toHaveBeenCalled();
+    parse.mockRestore();
   });
 
   it('of anything else are refused, and the argument is named', () => {

@@ -60,6 +60,9 @@ export const maxPage = 100;
 export const pageSizeOf = ({ first, last }: { first?: number | null; last?: number | null }): number =>
   Math.min(first ?? last ?? defaultPage, maxPage);
 
+/** Characters of a cursor. No list has a longer one, and a text of any length would be parsed. */
+const maxCursor = 10_000;
+
 /**
  * The order of one list, and its cursors. A cursor holds the name of the order and the sort values of a row, so that a
  * page continues from it even after that row was deleted, and a cursor of another list or order is rejected.
@@ -113,6 +116,7 @@ export class ListOrder {
 
   private read(argument: 'after' | 'before', cursor: string): CursorValue[] {
     let content: unknown;
+    if (cursor.length > maxCursor) throw badInput([argument], 'is not a cursor of this list');
     try {
       content = JSON.parse(Buffer.from(cursor, 'base64url').toString('utf8'));
     } catch {

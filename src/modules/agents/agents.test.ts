@@ -252,7 +252,7 @@ describe('making an agent', () => {
       );
       expect(made.errors[0]).toMatchObject({ message, extensions: { code: 'CONFLICT' } });
       const overRest = await kit.rest('POST', '/api/persona', { key: secret, body: upsert() });
-      expect(overRest).toMatchObject({ status: 409, body: { detail: message } });
+      expect([overRest.status, overRest.text]).toEqual([400, expect.stringContaining(message)]);
     });
     await kit.prisma.agent.deleteMany({ where: { ownerId: userId, name: { not: 'agent 0' } } });
     expect((await kit.rest('POST', '/api/persona', { key: secret, body: upsert() })).status).toBe(200);
