@@ -39,6 +39,7 @@ import { projectsService } from './modules/projects/projects.service.ts';
 import { settingsService } from './modules/settings/settings.service.ts';
 import { authenticator } from './modules/tokens/authenticate.ts';
 import { tokensService } from './modules/tokens/tokens.service.ts';
+import { createUserCredentialsService } from './modules/tokens/user-credentials.service.ts';
 import { accountsService } from './modules/users/accounts.service.ts';
 import { createAttempts } from './modules/users/attempts.ts';
 import { inviteCodesService } from './modules/users/invite-codes.service.ts';
@@ -118,6 +119,7 @@ export function createServices({ settings, db, log, background, revocations, pub
     credentials,
     idempotency: idempotencyService(db),
     tokens: tokensService(db, audit, users, revocations),
+    userCredentials: createUserCredentialsService({ db, audit, revocations }),
     projects: projectsService(db, audit, users, revocations),
     actions: actionsService(db),
     agents: agentsService(db, models),

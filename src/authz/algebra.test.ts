@@ -46,6 +46,10 @@ interface Token {
   scopes: readonly Permission[] | null;
   project: Project | null;
   ends: 'never' | 'later' | 'over';
+  /** Its expiry, as the server says. */
+  expiresAt: string | null;
+  /** The token that created it, if that is known here. */
+  maker: Token | null;
   disabled: boolean;
   /** Set when the token was revoked, or deleted with its project, key or user. */
   gone: boolean;
@@ -73,6 +77,27 @@ function rightsOf(token: Token): Permission[] | null {
   return permissions.filter((name) => [...limits, owner?.key?.scopes].every((limit) => limit?.includes(name) ?? true));
 }
 
+/** Whether a token was created by another one, directly or through others. */
+const derivesFrom = (token: Token, origin: Token): boolean =>
+  token.maker !== null && (token.maker === origin || derivesFrom(token.maker, origin));
+
+/** When what a token creates ends at the latest: with the token and the key behind it. A session sets no limit. */
+function lastEnd({ kind, account, project, expiresAt }: Token): number {
+  if (kind === 'session') return Number.POSITIVE_INFINITY;
+  const behind = kind === 'personal' ? account.key : project?.owner.key;
+  return Math.min(
+    ...[expiresAt, behind?.expiresAt ?? null].map((end) => (end === null ? Number.POSITIVE_INFINITY : Date.parse(end))),
+  );
+}
+
+/** What a revocation leaves of tokens: personal ones and sessions are gone, keys and project tokens are turned off. */
+function revoke(world: World, which: (token: Token) => boolean): void {
+  for (const token of world.tokens.filter(which)) {
+    if (token.kind === 'personal' || token.kind === 'session') token.gone = true;
+    else token.disabled = true;
+  }
+}
+
 /** Ends the matching tokens permanently. */
 function end(world: World, which: (token: Token) => boolean): void {
   for (const token of world.tokens.filter(which)) token.gone = true;
@@ -87,8 +112,8 @@ const serviceAccount = (id: string, role: Role): Account => ({ id, role, active:
 
 function add(world: World, token: Pick<Token, 'kind' | 'id' | 'account'> & { secret: string } & Partial<Token>): Token {
   const { secret, ...rest } = token;
-  const unless = { scopes: null, project: null, ends: 'never', disabled: false, gone: false } as const;
-  const made: Token = { ...unless, secrets: [secret], ...rest };
+  const unless = { scopes: null, project: null, expiresAt: null, maker: null, disabled: false, gone: false } as const;
+  const made: Token = { ...unless, ends: rest.expiresAt ? 'later' : 'never', secrets: [secret], ...rest };
   if (made.kind === 'key') made.account.key = made;
   world.tokens.push(made);
   return made;
@@ -117,6 +142,8 @@ type Operation =
   | 'activate'
   | 'deleteUser'
   | 'resetPassword'
+  | 'revokeAll'
+  | 'stale'
   | 'deleteProject'
   | 'elapse';
 
@@ -137,6 +164,8 @@ interface Step {
    * API keys.
    */
   other: boolean;
+  /** Whether what a regeneration or a new password would revoke is kept. */
+  keeps: boolean;
   /** The expected outcome of an example. */
   ends?: 'done' | 'refused';
 }
@@ -181,8 +210,10 @@ const tomorrow = () => new Date(Date.now() + 24 * 3600 * 1000).toISOString();
 let failedLogins = 0;
 
 function operations(world: World): Record<Operation, (by: Token, step: Step) => Promise<Outcome>> {
-  const created = (token: Parameters<typeof add>[1]): Done => {
-    const granted = add(world, token);
+  const created = (by: Token, token: Parameters<typeof add>[1]): Done => {
+    const granted = add(world, { ...token, maker: by });
+    // TOK 26: what expires creates nothing that outlives it.
+    expect(Date.parse(granted.expiresAt ?? '+275760-09-13')).toBeLessThanOrEqual(lastEnd(by));
     return { touched: [granted], granted };
   };
   const choose = <T>(list: readonly T[], { own, on }: Step, isOwn: (one: T) => boolean): T | undefined =>
@@ -238,22 +269,22 @@ function operations(world: World): Record<Operation, (by: Token, step: Step) => 
 
     async key(by, { role, scopes, other }) {
       const input = { kind: other ? 'ANYTHINGLLM' : 'API_KEY', role, scopes };
-      const reply = 'secret apiKey { databaseId userId }';
+      const reply = 'secret apiKey { databaseId userId expiresAt }';
       const made = await call(by, 'manage:api_keys', 'createApiKey', 'CreateApiKeyInput', input, reply);
       if (!made) return 'refused';
-      const { databaseId: id, userId } = made.apiKey;
-      return created({ kind: 'key', id, account: serviceAccount(userId, role), scopes, secret: made.secret });
+      const { databaseId: id, userId, expiresAt } = made.apiKey;
+      const account = serviceAccount(userId, role);
+      return created(by, { kind: 'key', id, account, scopes, expiresAt, secret: made.secret });
     },
 
     async personal(by, { scopes, other }) {
       const input = { name: 'chain', scopes, ...(other && { expiresInDays: 1 }) };
-      const reply = 'secret personalAccessToken { databaseId }';
+      const reply = 'secret personalAccessToken { databaseId expiresAt }';
       const type = 'CreatePersonalAccessTokenInput';
       const made = await call(by, 'write:tokens', 'createPersonalAccessToken', type, input, reply);
       if (!made) return 'refused';
-      const { databaseId: id } = made.personalAccessToken;
-      const ends = other ? 'later' : 'never';
-      return created({ kind: 'personal', id, account: by.account, scopes, ends, secret: made.secret });
+      const { databaseId: id, expiresAt } = made.personalAccessToken;
+      return created(by, { kind: 'personal', id, account: by.account, scopes, expiresAt, secret: made.secret });
     },
 
     async project(by) {
@@ -273,13 +304,14 @@ function operations(world: World): Record<Operation, (by: Token, step: Step) => 
       const [permission, field, type, key] = other
         ? (['manage:api_keys', 'createApiKey', 'CreateApiKeyInput', 'apiKey'] as const)
         : (['write:tokens', 'createProjectToken', 'CreateProjectTokenInput', 'projectToken'] as const);
-      const made = await call(by, permission, field, type, input, `secret ${key} { databaseId userId }`);
+      const made = await call(by, permission, field, type, input, `secret ${key} { databaseId userId expiresAt }`);
       if (!made) return 'refused';
       ownedBy(by, project.owner);
-      const { databaseId: id, userId } = made[key];
-      return created({
+      const { databaseId: id, userId, expiresAt } = made[key];
+      return created(by, {
         kind: 'project',
         id,
+        expiresAt,
         account: serviceAccount(userId, role),
         scopes,
         project,
@@ -301,7 +333,9 @@ function operations(world: World): Record<Operation, (by: Token, step: Step) => 
           ? (['manage:api_keys', 'updateApiKey'] as const)
           : (['write:tokens', 'updateProjectToken'] as const);
       const input = { databaseId: token.id, ...change, ...(change.scopes === null && { allScopes: true }), ...expiry };
-      if (!(await call(by, permission, field, 'UpdateApiKeyInput', input))) return 'refused';
+      const reply = `${field === 'updateApiKey' ? 'apiKey' : 'projectToken'} { expiresAt }`;
+      const updated = await call(by, permission, field, 'UpdateApiKeyInput', input, reply);
+      if (!updated) return 'refused';
       if (field === 'updateProjectToken') ownedBy(by, token.project?.owner);
       const { account } = token;
       const { role = account.role, scopes, disabled } = change;
@@ -311,7 +345,12 @@ function operations(world: World): Record<Operation, (by: Token, step: Step) => 
         token.scopes = token.scopes?.filter((name) => heldBy[role].includes(name)) ?? null;
       account.role = role;
       token.disabled = disabled ?? token.disabled;
-      token.ends = ends ?? token.ends;
+      if (ends) {
+        token.ends = ends;
+        token.expiresAt = (updated.apiKey ?? updated.projectToken).expiresAt;
+        // TOK 26: nor does an update let another one outlive it.
+        expect(Date.parse(token.expiresAt ?? '+275760-09-13')).toBeLessThanOrEqual(lastEnd(by));
+      }
       return { touched: world.tokens.filter(ofAccount(account)), granted: token };
     },
 
@@ -330,7 +369,11 @@ function operations(world: World): Record<Operation, (by: Token, step: Step) => 
           token.kind === 'key'
             ? (['manage:api_keys', 'regenerateApiKey'] as const)
             : (['write:tokens', 'regenerateProjectToken'] as const);
-        const input = { databaseId: token.id, overlapMinutes: step.other ? 10 : 0 };
+        const input = {
+          databaseId: token.id,
+          overlapMinutes: step.other ? 10 : 0,
+          ...(step.keeps && { keepDerivedCredentials: true }),
+        };
         renewed = await call(by, permission, field, 'RegenerateApiKeyInput', input, 'secret');
       }
       if (!renewed) return 'refused';
@@ -339,7 +382,38 @@ function operations(world: World): Record<Operation, (by: Token, step: Step) => 
       const overlaps = token.kind === 'session' || step.other;
       token.secrets = overlaps ? [renewed.secret, before] : [renewed.secret];
       world.spent.push(...[previous, overlaps ? undefined : before].filter((secret) => secret !== undefined));
+      // TOK 23: what the old secret created ends with it.
+      if (token.kind !== 'session' && !step.keeps) revoke(world, (one) => derivesFrom(one, token));
       return { touched: [token], granted: token };
+    },
+
+    /** TOK 24: a secret that was replaced and still works creates, changes and revokes nothing. */
+    async stale(_by, step) {
+      const token = at(
+        world.tokens.filter((one) => one.secrets[1] !== undefined && rightsOf(one) !== null),
+        step.on,
+      );
+      if (!token) return 'nothing there';
+      const [, secret] = token.secrets;
+      const target = at(world.tokens, step.by);
+      const attempts: [Permission, string, string, object][] = [
+        ['write:tokens', 'createPersonalAccessToken', 'CreatePersonalAccessTokenInput', { name: 'stale' }],
+        ['write:tokens', 'revokePersonalAccessToken', 'RevokePersonalAccessTokenInput', { databaseId: target?.id }],
+        ['manage:api_keys', 'createApiKey', 'CreateApiKeyInput', { role: 'LIMITED' }],
+        ['manage:api_keys', 'regenerateApiKey', 'RegenerateApiKeyInput', { databaseId: token.id }],
+        ['manage:users', 'createInviteCode', 'CreateInviteCodeInput', {}],
+      ];
+      const held = attempts.filter(([permission]) => rightsOf(token)?.includes(permission));
+      for (const [, field, type, input] of held) {
+        const query = `mutation ($input: ${type}!) { ${field}(input: $input) { __typename } }`;
+        const { errors } = await kit.gql(query, { input }, secret);
+        expect([field, errors[0]?.extensions.code, errors[0]?.message]).toEqual([
+          field,
+          'FORBIDDEN',
+          expect.stringContaining('replaced'),
+        ]);
+      }
+      return held.length > 0 ? { touched: [] } : 'nothing there';
     },
 
     async end(by, step) {
@@ -382,12 +456,23 @@ function operations(world: World): Record<Operation, (by: Token, step: Step) => 
     async resetPassword(by, step) {
       const account = person(step);
       if (!account?.login) return 'nothing there';
-      const input = { user: { id: account.id } };
+      const input = { user: { id: account.id }, ...(step.keeps && { keepTokens: true }) };
       const reply = 'newPassword';
       const reset = await call(by, 'manage:users', 'resetUserPassword', 'ResetUserPasswordInput', input, reply);
       if (!reset) return 'refused';
       account.login.password = reset.newPassword;
       endSessions(account);
+      if (!step.keeps) revoke(world, (token) => token.kind !== 'key' && ofAccount(account)(token));
+      return { touched: [], given: heldBy[account.role] };
+    },
+
+    /** TOK 27: an administrator of users revokes everything of a user. */
+    async revokeAll(by, step) {
+      const account = person(step);
+      if (!account) return 'nothing there';
+      const type = 'RevokeUserCredentialsInput';
+      if (!(await call(by, 'manage:users', 'revokeUserCredentials', type, { userId: account.id }))) return 'refused';
+      revoke(world, ofAccount(account));
       return { touched: [], given: heldBy[account.role] };
     },
 
@@ -510,6 +595,7 @@ const doing = (
       { requiredKeys: [] },
     ),
     other: fc.boolean(),
+    keeps: fc.boolean(),
   }),
 });
 const anyStep = fc.oneof(
@@ -527,6 +613,8 @@ const anyStep = fc.oneof(
   doing('activate', 2),
   doing('deleteUser', 1),
   doing('resetPassword', 1),
+  doing('revokeAll', 1),
+  doing('stale', 2),
   doing('deleteProject', 1),
   doing('elapse', 2),
 );
@@ -534,7 +622,7 @@ const anyStep = fc.oneof(
 const step =
   (ends: Step['ends']) =>
   (name: Operation, by: number, rest: Partial<Step> = {}): Step => ({
-    ...{ do: name, by, on: 0, own: false, role: 'BASIC', scopes: null, change: {}, other: false, ends },
+    ...{ do: name, by, on: 0, own: false, role: 'BASIC', scopes: null, change: {}, other: false, keeps: true, ends },
     ...rest,
   });
 const does = step('done');
@@ -623,9 +711,34 @@ const examples: Step[][] = [
     fails('changeRole', 4, { on: 1, role: 'ADMIN' }),
     does('deactivate', 4, { on: 1 }),
   ],
+  [
+    // What a key created, directly and through its tokens, ends with its old secret, which creates nothing any more.
+    does('key', 0, { role: 'ADMIN' }),
+    does('personal', -1),
+    does('key', -1),
+    does('personal', -1),
+    does('renew', 0, { on: 3, other: true, keeps: false }),
+    does('stale', 0),
+    does('personal', -1),
+    does('renew', 0, { on: 3 }),
+    does('personal', 3),
+    does('projectToken', 3, { own: true, scopes: ['read:chat'] }),
+    does('resetPassword', 0, { keeps: false }),
+    does('login', 0),
+    does('personal', -1),
+    does('revokeAll', 0),
+  ],
+  [
+    // A token that expires creates nothing that outlives it, and extends nothing beyond itself.
+    does('personal', 0, { other: true }),
+    does('personal', -1),
+    does('key', -2),
+    fails('renew', -3),
+    fails('update', -3, { on: 1, change: { ends: 'never' } }),
+  ],
 ];
 
-test('AZR 2, TOK 7, TOK 8, TOK 10: rights never exceed role, scopes, project or maker, whatever the order of changes', async () => {
+test('AZR 2, TOK 7, TOK 8, TOK 10, TOK 23, TOK 24, TOK 26: rights never exceed role, scopes, project or maker, whatever the order of changes', async () => {
   const count = { chained: 0, refused: 0, widened: 0, narrowed: 0 };
   const done = new Map<Operation, number>();
   await fc.assert(

@@ -1,4 +1,5 @@
 import type { Prisma } from '../generated/prisma/client.ts';
+import { rolePermissions, roles } from './permissions.ts';
 import { can, type Principal } from './principal.ts';
 
 /** The kinds of tokens that act as a service account. Each such user has exactly one of them. */
@@ -172,4 +173,25 @@ export const visible = {
     revokedAt: null,
     OR: [{ expiresAt: null }, { expiresAt: { gt: now } }],
   }),
+
+  /**
+   * For `manage:users`: the personal access tokens and login sessions of all users, and the tokens of their projects, that
+   * still work. Those of a user whose role holds more than the principal are left out: they are not the principal's to
+   * revoke, and show where the user logs in from.
+   */
+  userCredentials: (principal: Principal, now = new Date()): Prisma.TokenWhereInput => {
+    const user = { role: { in: administrableRoles(principal) } };
+    return {
+      revokedAt: null,
+      OR: [
+        { kind: { in: ['PERSONAL', 'SESSION'] }, user, OR: [{ expiresAt: null }, { expiresAt: { gt: now } }] },
+        // Its owner can give an expired project token another expiry.
+        { kind: 'PROJECT', project: { owner: user } },
+      ],
+    };
+  },
 } as const;
+
+/** The roles that hold nothing beyond the principal's permissions: the principal may administer users with one of them. */
+export const administrableRoles = (principal: Principal) =>
+  roles.filter((role) => [...rolePermissions(role)].every((held) => can(principal, held)));

@@ -40,6 +40,7 @@ import '../modules/projects/projects.graphql.ts';
 import '../modules/settings/settings.graphql.ts';
 import '../modules/tokens/introspection.graphql.ts';
 import '../modules/tokens/tokens.graphql.ts';
+import '../modules/tokens/user-credentials.graphql.ts';
 import '../modules/users/accounts.graphql.ts';
 import '../modules/users/invite-codes.graphql.ts';
 import '../modules/users/permissions.graphql.ts';

@@ -286,6 +286,13 @@ export const fieldSamples: Record<string, FieldSample> = {
   'Mutation.updateUser': async (scene) => ({
     input: { user: { id: (await person(scene)).id }, bio: 'taken over' },
   }),
+  'Query.userCredentials#user': async (scene) => ({ filter: { userId: (await person(scene)).id } }),
+  'Mutation.revokeUserCredential': async ({ targets, grant }) => ({
+    input: { id: (await targets.personToken(grant.role)).id },
+  }),
+  'Mutation.revokeUserCredentials': async ({ targets, grant }) => ({
+    input: { userId: (await targets.personToken(grant.role)).userId },
+  }),
   'Mutation.disableInviteCode': async ({ targets }) => ({ input: { id: await targets.invite() } }),
   'Mutation.acceptInvite': async ({ targets }) => ({
     input: { code: await targets.inviteCode(), username: freshUsername(), password },
@@ -319,6 +326,7 @@ export const nodeSamples: Record<string, (scene: Scene) => Promise<string | numb
   User: async (scene) => (await person(scene)).id,
   Invitation: async ({ targets }) => (await targets.invitation()).id,
   InviteCode: ({ targets }) => targets.invite(),
+  UserCredential: async ({ targets, grant }) => (await targets.personToken(grant.role)).id,
 };
 
 for (const type of nodeTypes().keys()) {
@@ -342,6 +350,7 @@ export const pathParameters: Record<string, (scene: Scene) => Promise<string | n
   persona_id: ({ targets }) => targets.agent(),
   api_key_id: ({ targets, grant }) => targets.apiKey(grant),
   token_id: ({ targets }) => targets.personalAccessToken(),
+  user_id: async (scene) => (await person(scene)).id,
   project_id: ({ targets }) => targets.project(),
   token_rate_limit_id: ({ targets }) => targets.rateLimit(),
   // Keys of AnythingLLM's paths.
@@ -413,6 +422,13 @@ export const rowSamples: Record<string, RowSample> = {
   'POST /user/pats': async ({ grant }) => ({ body: { name: fresh(), scopes: [grant.scope] } }),
   'POST /auth/register': async () => ({ body: { email: freshEmail(), password } }),
   'POST /password/reset_password': userEmail,
+  'DELETE /manage/admin/users/{user_id}/tokens/{token_id}': async ({ targets, grant }) => {
+    const { id, userId } = await targets.personToken(grant.role);
+    return { params: { user_id: userId, token_id: id } };
+  },
+  'DELETE /manage/admin/users/{user_id}/tokens': async ({ targets, grant }) => ({
+    params: { user_id: (await targets.personToken(grant.role)).userId },
+  }),
   'PUT /manage/admin/users': async () => ({ body: { emails: [freshEmail()] } }),
   'PATCH /manage/admin/remove-invited-user': async ({ targets }) => ({
     body: { user_email: (await targets.invitation()).email },

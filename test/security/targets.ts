@@ -65,6 +65,8 @@ export interface Targets {
   /** A person whose permissions do not exceed the role. */
   person(role: Grant['role']): Promise<{ id: string; email: string; databaseId: number }>;
   deactivatedPerson(role: Grant['role']): Promise<{ id: string; email: string; databaseId: number }>;
+  /** A personal access token of such a person. */
+  personToken(role: Grant['role']): Promise<{ id: number; userId: string }>;
   invitation(): Promise<{ id: number; email: string }>;
   /** An API key with one permission. */
   apiKey(grant: Grant): Promise<number>;
@@ -345,6 +347,10 @@ export function freshTargets({ prisma, booted }: Kit, userId: string, words: Wor
     },
     person: (role) => person(role, true),
     deactivatedPerson: (role) => person(role, false),
+    async personToken(role) {
+      const { id: userId } = await person(role, true);
+      return { id: await token('PERSONAL', userId, [], { name: 'somebody’s' }), userId };
+    },
     async invitation() {
       const { id, email } = await prisma.invitation.create({
         data: { id: nextId(), email: `${randomUUID()}@invited.example` },
@@ -417,6 +423,7 @@ export const missingTargets: Targets = {
   roleLimit: async () => nextId(),
   person: async () => ({ id: randomUUID(), email: `${randomUUID()}@people.example`, databaseId: nextId() }),
   deactivatedPerson: async () => ({ id: randomUUID(), email: `${randomUUID()}@people.example`, databaseId: nextId() }),
+  personToken: async () => ({ id: nextId(), userId: randomUUID() }),
   invitation: async () => ({ id: nextId(), email: `${randomUUID()}@invited.example` }),
   apiKey: async () => nextId(),
 };

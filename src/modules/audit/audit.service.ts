@@ -17,6 +17,7 @@ export const auditActions = {
   'api_key.delete': 'An API key was deleted with its user.',
   'personal_access_token.create': 'A personal access token was made.',
   'personal_access_token.revoke': 'A personal access token was ended by its owner.',
+  'credential.revoke': 'An administrator revoked a token or a login session of a user.',
   'user.register': 'A person made an account for themselves.',
   'user.create': 'An account was made for a person.',
   'user.update':

@@ -185,6 +185,11 @@ const asLinks = z
   }, z.array(z.object({ icon: z.string(), url: z.string() }), 'must be a list of links, or JSON of one').nullish())
   .openapi({ type: 'string', description: 'JSON: a list of `{ icon, url }`. The first three count.' });
 
+/** A number of days. 0 clears the preference, and null leaves it unchanged. */
+const asDays = z
+  .preprocess((value) => (value == null ? undefined : numberFrom(value)), z.number('must be a number').optional())
+  .openapi({ type: 'integer' });
+
 const Preferences = z
   .object({
     support_email: preference,
@@ -194,6 +199,12 @@ const Preferences = z
     meta_page_title: preference,
     meta_page_favicon: preference,
     logo_filename: preference,
+    max_token_lifetime_days: asDays.openapi({
+      description: 'Maximum lifetime of new keys and tokens, in days, 1 to 3650; 0 lifts it.',
+    }),
+    default_token_lifetime_days: asDays.openapi({
+      description: 'Lifetime of a new key or token whose creator gives none, in days, 1 to 3650; 0 removes it.',
+    }),
   })
   .openapi('AnythingLLMPreferences', {
     description: 'Other keys that AnythingLLM knows mean nothing here, and are ignored.',
@@ -208,6 +219,8 @@ const preferenceNames: Record<string, string> = {
   pageTitle: 'meta_page_title',
   pageFavicon: 'meta_page_favicon',
   logoFileName: 'logo_filename',
+  maxTokenLifetimeDays: 'max_token_lifetime_days',
+  defaultTokenLifetimeDays: 'default_token_lifetime_days',
 };
 const preferenceProblem = ({ details }: AppError): string => {
   const [field] = details.fields ?? [];
@@ -366,6 +379,12 @@ export const adminRows: AnyRow[] = [
         pageTitle: body.meta_page_title,
         pageFavicon: body.meta_page_favicon,
         logoFileName: body.logo_filename,
+        maxTokenLifetimeDays: body.max_token_lifetime_days || null,
+        defaultTokenLifetimeDays: body.default_token_lifetime_days || null,
+        clear: [
+          ...(body.max_token_lifetime_days === 0 ? (['MAX_TOKEN_LIFETIME_DAYS'] as const) : []),
+          ...(body.default_token_lifetime_days === 0 ? (['DEFAULT_TOKEN_LIFETIME_DAYS'] as const) : []),
+        ],
       },
     }),
     output: () => done,

@@ -6,7 +6,7 @@ import { permissionNames } from '../permission-names.ts';
 import { type AnyRow, row } from '../row.ts';
 import { UserByEmail, UserRead, userRead } from './auth.ts';
 import { coded, detail } from './errors.ts';
-import { everything, flag, fromRole, isoDate, nothing, roleName, toRole } from './shapes.ts';
+import { everything, flag, fromRole, id, isoDate, nothing, roleName, toRole } from './shapes.ts';
 import { defaultGroups } from './tokens.ts';
 
 const tag = 'User management';
@@ -225,7 +225,97 @@ function settableRole(name: (typeof wireRoles)[number]): Role {
   throw badInput(['body', 'new_role'], `${name} is not a role that can be set here`);
 }
 
+const credentialKinds = { PERSONAL: 'personal_access_token', SESSION: 'session', PROJECT: 'project_token' } as const;
+
+const UserToken = z
+  .object({
+    id: z.int(),
+    kind: z.enum(Object.values(credentialKinds)),
+    name: z.string().nullable(),
+    token_display: z.string(),
+    scopes: z.array(z.string()).nullable(),
+    created_at: isoDate,
+    expires_at: isoDate.nullable(),
+    last_used_at: isoDate.nullable(),
+    last_used_address: z.string().nullable(),
+    project_id: z.int().nullable(),
+    disabled: z.boolean().openapi({ description: 'Whether a project token is turned off.' }),
+  })
+  .openapi('UserToken');
+
+const userParams = z.object({ user_id: z.uuid() });
+const missingUser: AnyRow['failure'] = (error) =>
+  error.code === 'NOT_FOUND' ? coded(404, 'NOT_FOUND', error.message) : null;
+
+/** What administrators see and revoke of the tokens and login sessions of a user. */
+const userTokenRows: AnyRow[] = [
+  row({
+    method: 'get',
+    path: '/manage/admin/users/{user_id}/tokens',
+    tag,
+    summary: 'List the tokens and login sessions of a user',
+    params: userParams,
+    reply: z.array(UserToken),
+    document: graphql(
+      `query UserTokens($first: Int!, $userId: ID!) {
+        userCredentials(first: $first, filter: { userId: $userId }) {
+          nodes {
+            databaseId kind name display scopes createdAt expiresAt lastUsedAt lastUsedAddress projectId disabled
+          }
+        }
+      }`,
+    ),
+    variables: ({ params }) => ({ first: everything, userId: params.user_id }),
+    output: ({ userCredentials }) =>
+      userCredentials.nodes.map((token) => ({
+        id: token.databaseId,
+        kind: credentialKinds[token.kind],
+        name: token.name,
+        token_display: token.display,
+        scopes: token.scopes && permissionNames(token.scopes),
+        created_at: token.createdAt,
+        expires_at: token.expiresAt,
+        last_used_at: token.lastUsedAt,
+        last_used_address: token.lastUsedAddress,
+        project_id: token.projectId,
+        disabled: token.disabled,
+      })),
+    failure: missingUser,
+  }),
+  row({
+    method: 'delete',
+    path: '/manage/admin/users/{user_id}/tokens/{token_id}',
+    tag,
+    summary: 'Revoke a token or login session of a user',
+    params: userParams.extend({ token_id: id }),
+    reply: z.object({ message: z.string() }),
+    document: graphql(
+      `mutation RevokeUserToken($userId: ID!, $id: ID!) {
+        revokeUserCredential(input: { userId: $userId, id: $id }) { revokedUserCredentialId }
+      }`,
+    ),
+    variables: ({ params }) => ({ userId: params.user_id, id: String(params.token_id) }),
+    output: () => ({ message: 'Token revoked successfully' }),
+    failure: missingUser,
+  }),
+  row({
+    method: 'delete',
+    path: '/manage/admin/users/{user_id}/tokens',
+    tag,
+    summary: 'Revoke all tokens and login sessions of a user',
+    params: userParams,
+    reply: z.object({ revoked_count: z.int() }).openapi('RevokedTokens'),
+    document: graphql(
+      `mutation RevokeUserTokens($userId: ID!) { revokeUserCredentials(input: { userId: $userId }) { revokedCount } }`,
+    ),
+    variables: ({ params }) => ({ userId: params.user_id }),
+    output: ({ revokeUserCredentials }) => ({ revoked_count: revokeUserCredentials.revokedCount }),
+    failure: missingUser,
+  }),
+];
+
 export const userRows: AnyRow[] = [
+  ...userTokenRows,
   row({
     method: 'get',
     path: '/me',

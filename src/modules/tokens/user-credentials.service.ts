@@ -1,0 +1,115 @@
+import { z } from 'zod';
+import type { Principal } from '../../authz/principal.ts';
+import { visible } from '../../authz/visible.ts';
+import { notFound, parse } from '../../errors.ts';
+import type { Prisma, Token, User } from '../../generated/prisma/client.ts';
+import { cut, ListOrder, type PageArgs } from '../../paging.ts';
+import type { Database } from '../../store/database.ts';
+import type { Revocations } from '../../store/revocations.ts';
+import { type AuditService, by } from '../audit/audit.service.ts';
+import { type UserKey, whereKey, withinRole } from '../users/accounts.service.ts';
+import { publishEnd, revokeCredentials } from './origins.ts';
+
+/** The kinds of credentials that a user has, apart from keys, which are administered by themselves. */
+export const userCredentialKinds = ['PERSONAL', 'SESSION', 'PROJECT'] as const;
+export type UserCredentialKind = (typeof userCredentialKinds)[number];
+
+const Kinds = z.array(z.enum(userCredentialKinds)).max(100).nullish();
+
+export interface UserCredentialFilter {
+  user?: UserKey | null;
+  kinds?: readonly UserCredentialKind[] | null | undefined;
+}
+
+export const userCredentialOrder = new ListOrder('userCredentials', [{ field: 'id', type: 'int', direction: 'desc' }]);
+
+/** The credentials of one user: their own, and the tokens of their projects. */
+const of = ({ id }: Pick<User, 'id'>): Prisma.TokenWhereInput => ({
+  OR: [{ kind: { in: ['PERSONAL', 'SESSION'] }, userId: id }, { project: { ownerId: id } }],
+});
+
+interface UserCredentialsServiceDeps {
+  db: Database;
+  audit: AuditService;
+  revocations: Revocations;
+}
+
+/** The tokens and login sessions of all users, for administrators of users. */
+export function createUserCredentialsService({ db, audit, revocations }: UserCredentialsServiceDeps) {
+  /** Returns a user whom the principal may administer. Throws NOT_FOUND, FORBIDDEN for one who holds more. */
+  async function administrable(principal: Principal, key: UserKey): Promise<User> {
+    const user = await db.prisma.user.findFirst({ where: whereKey(key) });
+    if (!user) throw notFound('User');
+    withinRole(principal, user.role);
+    return user;
+  }
+
+  async function matching(
+    principal: Principal,
+    { user, kinds }: UserCredentialFilter,
+  ): Promise<Prisma.TokenWhereInput> {
+    const named = parse(Kinds, kinds, ['filter', 'kinds']);
+    return {
+      AND: [
+        visible.userCredentials(principal),
+        user ? of(await administrable(principal, user)) : {},
+        named ? { kind: { in: named } } : {},
+      ],
+    };
+  }
+
+  /** Revokes what matches, with one audit event for each credential. */
+  const revoke = async (principal: Principal, where: Prisma.TokenWhereInput): Promise<Token[]> => {
+    const { found, ended } = await db.prisma.$transaction(async (transaction) => {
+      const found = await transaction.token.findMany({ where: { AND: [visible.userCredentials(principal), where] } });
+      const ended = await revokeCredentials(transaction, { id: { in: found.map(({ id }) => id) } });
+      for (const { id, kind, name, userId } of found)
+        await audit.record(transaction, {
+          ...by(principal),
+          action: 'credential.revoke',
+          target: { type: 'UserCredential', id },
+          detail: { kind, name, userId },
+        });
+      return { found, ended };
+    });
+    publishEnd(revocations, ended);
+    return found;
+  };
+
+  return {
+    /** The credentials of one user or of all, newest first. Throws NOT_FOUND, FORBIDDEN for a user who holds more. */
+    async list(principal: Principal, filter: UserCredentialFilter, args: PageArgs, limit: number, query: object) {
+      const page = userCredentialOrder.page(args, limit);
+      const where = { AND: [await matching(principal, filter), page.where] };
+      return cut(await db.prisma.token.findMany({ ...query, ...page, where }), page);
+    },
+
+    count: async (principal: Principal, filter: UserCredentialFilter) =>
+      db.prisma.token.count({ where: await matching(principal, filter) }),
+
+    /**
+     * Revokes one credential: a personal access token or a login session for good; a project token is turned off. Throws
+     * NOT_FOUND, also for a credential of another user than `user`, and of one who holds more than the principal.
+     */
+    async revoke(principal: Principal, id: number, user?: UserKey | null): Promise<Token> {
+      const owner = user ? of(await administrable(principal, user)) : {};
+      const [revoked] = await revoke(principal, { AND: [{ id }, owner] });
+      if (!revoked) throw notFound('Token');
+      return revoked;
+    },
+
+    /** Revokes all credentials of a user, or those of some kinds. Throws NOT_FOUND, FORBIDDEN for a user who holds more. */
+    async revokeAll(
+      principal: Principal,
+      user: UserKey,
+      kinds?: readonly UserCredentialKind[] | null,
+    ): Promise<{ user: User; revoked: Token[] }> {
+      const named = parse(Kinds, kinds, ['input', 'kinds']);
+      const owner = await administrable(principal, user);
+      const revoked = await revoke(principal, { AND: [of(owner), named ? { kind: { in: named } } : {}] });
+      return { user: owner, revoked };
+    },
+  };
+}
+
+export type UserCredentialsService = ReturnType<typeof createUserCredentialsService>;
