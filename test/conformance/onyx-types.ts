@@ -167,6 +167,15 @@ export const Token = z.object({
   scopes: nullable(texts),
 });
 export const NewToken = Token.extend({ token: text.regex(/^onyx_pat_/) });
+export const UserToken = Token.extend({
+  token_display: text,
+  name: nullable(text),
+  kind: z.enum(['personal_access_token', 'session', 'project_token']),
+  last_used_address: nullable(text),
+  project_id: nullable(int()),
+  disabled: flag,
+});
+export const RevokedTokens = z.object({ revoked_count: int() });
 export const TokenScope = z.object({
   scope: text,
   group_label: text,

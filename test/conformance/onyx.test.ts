@@ -273,6 +273,22 @@ const operations: Record<string, Operation> = {
   'DELETE /user/pats/{token_id}': operation(types.Message, async () =>
     remove(`/user/pats/${(await kit.createPat(kit.keys.ADMIN)).id}`),
   ),
+  'GET /manage/admin/users/{user_id}/tokens': operation(some(types.UserToken), async () => {
+    const { id, email } = await person();
+    await kit.createPat(await bearer(email));
+    return get(`/manage/admin/users/${id}/tokens`);
+  }),
+  'DELETE /manage/admin/users/{user_id}/tokens/{token_id}': operation(types.Message, async () => {
+    const { id: userId, email } = await person();
+    await kit.createPat(await bearer(email));
+    const [{ id }] = (await get(`/manage/admin/users/${userId}/tokens`)).body;
+    return remove(`/manage/admin/users/${userId}/tokens/${id}`);
+  }),
+  'DELETE /manage/admin/users/{user_id}/tokens': operation(types.RevokedTokens, async () => {
+    const { id, email } = await person();
+    await bearer(email);
+    return remove(`/manage/admin/users/${id}/tokens`);
+  }),
   'GET /user/pats/scopes': operation(some(types.TokenScope), () => get('/user/pats/scopes')),
 
   'GET /persona': operation(some(types.MinimalPersona), () => get('/persona')),

@@ -212,7 +212,7 @@ describe('of creations that race', () => {
       invite(emails),
       ...['/api', ''].map((prefix) => kit.rest('PUT', `${prefix}/manage/admin/users`, { body: { emails } })),
     ]);
-    const counts = [graph.data.inviteUsers.invitedCount, ...rest.map(({ body }) => body)];
+    const counts = [graph.data.inviteUsers.invitedCount, ...rest.map(({ body }) => body.invited_count)];
     expect(counts.sort()).toEqual([0, 0, 1]);
     expect(await kit.prisma.invitation.count()).toBe(1);
   });

@@ -503,7 +503,7 @@ describe('silence', () => {
       return text;
     };
     expect(await heard('}\n\n')).toBe(
-      ':\n\nevent: next\ndata: {"data":{"chatRun":{"__typename":"ChatAnswerDelta"}}}\n\n',
+      ':\n\nevent: next\ndata: {"data":{"chatRun":{"__typename":"ChatAnswerDelta"}},"extensions":{"cost":{"requested":1,"limit":5000}}}\n\n',
     );
     for (let beat = 0; beat < 2; beat++) {
       const next = chunks?.read();

@@ -163,7 +163,7 @@ describe('a seeded session', () => {
     });
     const secret = booted.firstAdminKey;
     const response = await booted.fetch(
-      new Request('http://server/api/chat/seed-chat-session', {
+      new Request('http://localhost/api/chat/seed-chat-session', {
         method: 'POST',
         headers: { authorization: `Bearer ${secret}`, 'content-type': 'application/json' },
         body: JSON.stringify({ persona_id: 0 }),

@@ -112,6 +112,7 @@ describe('reading', () => {
       citations: null,
       processing_duration_seconds: null,
       model_display_name: null,
+      request_params: null,
     };
     expect(root).toEqual({
       ...common,
@@ -444,7 +445,7 @@ describe('renaming', () => {
     expect((await rename(session)).body).toEqual({ new_name: 'What is the best tea?' });
     expect((await rename(session, 'Tea')).body).toEqual({ new_name: 'Tea' });
     expect((await rename(session, '')).body).toEqual({ new_name: 'What is the best tea?' });
-    expect((await rename(await say('🫖'.repeat(100)))).body).toEqual({ new_name: `${'🫖'.repeat(59)}…` });
+    expect((await rename(await say('🫖'.repeat(100)))).body).toEqual({ new_name: `${'🫖'.repeat(29)}…` });
     expect((await rename(await create())).body).toEqual({ new_name: 'New chat' });
   });
 

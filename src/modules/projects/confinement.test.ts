@@ -325,7 +325,7 @@ describe('AZR 3: a project’s token and the chats outside of it', () => {
 
     const out = await refused(() =>
       gql(`mutation ($input: MoveChatSessionInput!) { moveChatSession(input: $input) { sessionId } }`, {
-        input: { sessionId: own, projectId: null },
+        input: { sessionId: own, clear: ['PROJECT_ID'] },
       }),
     );
     expect(out.errors[0]?.extensions.code).toBe('FORBIDDEN');
