@@ -43,6 +43,8 @@ export interface ErrorDetails {
   resetAt?: Date;
   /** NOT_FOUND: the kind of object, for dialects that name it. */
   resource?: string;
+  /** FORBIDDEN: the secret was replaced by a newer one. */
+  superseded?: true;
   /** BAD_USER_INPUT, TIMEOUT: the limit on operations that was exceeded. */
   limit?: string;
   /** UNAUTHENTICATED: the request had a credential that does not work. */
@@ -88,9 +90,10 @@ export const forbidden = (requiredPermissions: Permission[], message?: string) =
 
 /** The answer to a secret that was replaced and still works, where it would create or change a credential. */
 export const supersededSecret = () =>
-  forbidden(
-    [],
+  new AppError(
+    'FORBIDDEN',
     'This secret was replaced by a newer one. Use the current secret to create, change or revoke credentials.',
+    { requiredPermissions: [], superseded: true },
   );
 
 /** Also returned for objects that belong to another user: both cases must be indistinguishable. */

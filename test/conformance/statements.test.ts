@@ -356,7 +356,7 @@ describe('an error within the server', () => {
       kit.rest('GET', '/api/me', { key: 'nonsense' }),
       kit.rest('PUT', '/api/me'),
       kit.rest('POST', '/graphql', { body: '{' }),
-      kit.rest('GET', '/api/me', { headers: { 'x-request-id': 'mine', 'x-onyx-request-id': 'mine' } }),
+      kit.rest('GET', '/api/me', { headers: { 'x-request-id': 'not/an id', 'x-onyx-request-id': 'mine' } }),
       kit.rest('GET', '/metrics'),
       kit.rest('POST', '/api/chat/send-chat-message', { body: { message: 'hello' } }),
     ]);

@@ -86,7 +86,7 @@ describe('keys', () => {
       const graph = await createProjectToken({ projectId, scopes });
       expect([code(graph), field(graph)]).toEqual(['BAD_USER_INPUT', 'input.scopes']);
       const rest = await post('/admin/api-key', { name: 'x', project_id: projectId, scopes });
-      expect(told(rest)).toEqual([400, { message: expect.stringContaining('input.scopes: ') }]);
+      expect(told(rest)).toEqual([400, { message: expect.stringMatching(/^scopes: /) }]);
     });
   });
 
@@ -101,7 +101,7 @@ describe('keys', () => {
         await createApiKey({ kind: 'ANYTHINGLLM', expiresAt: end }),
       ])
         expect([code(graph), field(graph)]).toEqual(['BAD_USER_INPUT', 'input.expiresAt']);
-      const named = expect.stringContaining('input.expiresAt: ');
+      const named = expect.stringMatching(/^expires_at: /);
       const confined = { name: 'x', project_id: projectId, expires_at: end };
       expect(told(await post('/admin/api-key', confined))).toEqual([400, { message: named }]);
       expect(told(await post('/system/generate-api-key', { expires_at: end }))).toEqual([422, { error: named }]);

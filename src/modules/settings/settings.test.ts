@@ -28,7 +28,8 @@ afterAll(async () => {
 
 const unchanged = <T>(work: () => Promise<T>): Promise<T> => nothingStored(kit, work);
 const code = ({ errors }: GraphQLAnswer): unknown => errors[0]?.extensions.code;
-const fields = 'supportEmail appName pageTitle pageFavicon logoFileName footerLinks { icon url } defaultSystemPrompt';
+const fields = `supportEmail appName pageTitle pageFavicon logoFileName footerLinks { icon url } defaultSystemPrompt
+  maxTokenLifetimeDays defaultTokenLifetimeDays`;
 const read = (key?: string | null) => kit.gql(`{ preferences { ${fields} } }`, {}, key);
 const update = (input: object, key?: string | null) =>
   kit.gql(
@@ -46,6 +47,8 @@ const unset = {
   logoFileName: null,
   footerLinks: [],
   defaultSystemPrompt: null,
+  maxTokenLifetimeDays: null,
+  defaultTokenLifetimeDays: null,
 };
 
 describe('preferences', () => {

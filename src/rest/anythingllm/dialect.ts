@@ -25,8 +25,7 @@ const sessionAnswers: typeof answers = {
   ...answers,
   UNAUTHENTICATED: ({ details }) =>
     failed(401, details.credentialRefused ? 'Invalid auth token.' : 'No auth token found.'),
-  // A role that may not: the contract. A rule of this server's own is told in words.
-  FORBIDDEN: ({ details, message }) => (details.requiredPermissions?.length ? unauthorized : failed(403, message)),
+  FORBIDDEN: ({ details, message }) => (details.superseded ? failed(403, message) : unauthorized),
 };
 
 /** Returns 400 for an invalid ID and a body that cannot be parsed; otherwise 422 with the names of the fields. */

@@ -274,7 +274,7 @@ describe.each([
     [422, { scopes: [] }, 'scopes'],
     [422, { scopes: ['nothing'] }, 'scopes'],
     [422, { expires_at: 'tomorrow' }, 'body.expires_at'],
-    [422, { expires_at: '2001-01-01T00:00:00Z' }, 'expiresAt'],
+    [422, { expires_at: '2001-01-01T00:00:00Z' }, 'expires_at'],
     [400, '{"name":', 'body'],
     [400, '"name"', 'body'],
     [400, '[]', 'body'],
