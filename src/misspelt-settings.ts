@@ -49,6 +49,8 @@ function resembles(name: string, setting: string): boolean {
   const [joined, wantedJoined] = [words.join(''), wanted.join('')];
   if (joined === wantedJoined) return true;
   if (wantedJoined.length < shortest) return false;
+  // Before filler words are ignored: IMAGE_MODE is IMAGE_MODEL without its last letter.
+  if (setting.length > 8 && editDistance(name.toUpperCase(), setting) <= 1) return true;
   if (words.map(singular).join('') === wanted.map(singular).join('')) return true;
   if (wantedJoined.length > shortest && editDistance(joined, wantedJoined) <= 1) return true;
   return (

@@ -42,9 +42,9 @@ afterAll(async () => {
   await kit?.close();
 });
 
-/** The lines that were logged about a request, above `debug`. */
+/** The warnings and errors that were logged about a request. */
 const loggedOf = (requestId: string | null) =>
-  kit.log.map((line) => JSON.parse(line)).filter((line) => line.requestId === requestId && line.level > 20);
+  kit.log.map((line) => JSON.parse(line)).filter((line) => line.requestId === requestId && line.level > 30);
 
 /** Checks what every answer has in common, and returns its body. */
 function checked({ status, headers, text, body }: Answer) {
