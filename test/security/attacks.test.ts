@@ -297,7 +297,7 @@ describe('AZR 3 a project token and the chats of its project', () => {
       said = value.data.chatRun.text ?? '';
     }
     const moved = await kit.gql(
-      'mutation ($id: UUID!) { moveChatSession(input: { sessionId: $id }) { sessionId } }',
+      'mutation ($id: UUID!) { moveChatSession(input: { sessionId: $id, clear: [PROJECT_ID] }) { sessionId } }',
       { id: sessionId },
       owner.session,
     );
