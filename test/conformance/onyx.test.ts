@@ -4,7 +4,7 @@ import type { z } from 'zod';
 import { onyx } from '../../src/rest/onyx/errors.ts';
 import { dialectOf } from '../../src/rest/routes.ts';
 import { rows } from '../../src/rest/rows.ts';
-import { type Answer, type Kit, startKit } from '../kit.ts';
+import { type Answer, type Kit, startKit, until } from '../kit.ts';
 import { jsonLines } from '../lines.ts';
 import { type Gate, makeGate } from '../model-server.ts';
 import * as types from './onyx-types.ts';
@@ -553,7 +553,11 @@ describe('the session that a client opens', () => {
     const session = await newSession();
     const answering = post('/chat/send-chat-message', { message: 'Hello', chat_session_id: session, stream: false });
     await gate.reached(0);
-    const { body } = await get(`/chat/get-chat-session/${session}`);
+    // The model can be asked before the run is stored.
+    const body = await until(async () => {
+      const reply = await get(`/chat/get-chat-session/${session}`);
+      return reply.body.current_run ? reply.body : null;
+    });
     expect(problems(types.SessionDetail.pick({ current_run: true }), body)).toEqual([]);
     expect(body.current_run).toEqual({ run_id: body.messages.at(-1).message_id });
     gate.open();
