@@ -104,6 +104,10 @@ const ends: Record<
     lives?: true;
   }>
 > = {
+  'the key that created the personal token is regenerated': async ({ id, secret }) => {
+    const pat = await live.createPat(secret);
+    return { secret: pat.secret, end: () => regenerateKey(live, { databaseId: id }) };
+  },
   'the personal token is revoked': async ({ secret }) => {
     const pat = await live.createPat(secret);
     return { secret: pat.secret, end: () => revokePat(live, pat.id, secret) };
@@ -188,7 +192,7 @@ describe.each(Object.keys(roads) as (keyof typeof roads)[])('%s', (name) => {
     const { events, gate } = await openTurn(road, kept.secret);
     const aborted = live.model.aborted;
     await revokePat(live, doomed.id, key.secret);
-    await regenerateKey(live, { databaseId: key.id });
+    await regenerateKey(live, { databaseId: key.id, keepDerivedCredentials: true });
     gate.open();
     const rest = [];
     for await (const event of events) rest.push(event);

@@ -68,7 +68,10 @@ describe('the room that a window has', () => {
     const session = await createSession({ agentId: agent });
     expect(await available({ sessionId: session })).toBe(window - 121);
     expect(await ofSession(session)).toMatchObject({ status: 200, body: { available_tokens: window - 121 } });
-    expect((await ofSession(`${session}?model_configuration_id=3`)).body).toEqual({ available_tokens: window - 121 });
+    expect(await ofSession(`${session}?model_configuration_id=3`)).toMatchObject({
+      status: 422,
+      body: { message: expect.stringMatching(/^query\.model_configuration_id: is not supported/) },
+    });
   });
 
   it('is never less than none', async () => {
