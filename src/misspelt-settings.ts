@@ -41,6 +41,10 @@ export function editDistance(one: string, other: string): number {
   return last[other.length] as number;
 }
 
+/** Returns whether two words differ by at most this many letters. Compares lengths first: most words differ in length. */
+const isWithin = (one: string, other: string, most: number): boolean =>
+  Math.abs(one.length - other.length) <= most && editDistance(one, other) <= most;
+
 /** The mistakes that a word may have: `DATABASE_USER` must not be taken for `DATABASE_URL`. */
 const tolerance = (word: string): number => (word.length < 4 ? 0 : word.length < 6 ? 1 : 2);
 
@@ -50,12 +54,12 @@ function resembles(name: string, setting: string): boolean {
   if (joined === wantedJoined) return true;
   if (wantedJoined.length < shortest) return false;
   // Before filler words are ignored: IMAGE_MODE is IMAGE_MODEL without its last letter.
-  if (setting.length > 8 && editDistance(name.toUpperCase(), setting) <= 1) return true;
+  if (setting.length > 8 && isWithin(name.toUpperCase(), setting, 1)) return true;
   if (words.map(singular).join('') === wanted.map(singular).join('')) return true;
-  if (wantedJoined.length > shortest && editDistance(joined, wantedJoined) <= 1) return true;
+  if (wantedJoined.length > shortest && isWithin(joined, wantedJoined, 1)) return true;
   return (
     words.length === wanted.length &&
-    wanted.every((word, index) => editDistance(words[index] as string, word) <= tolerance(word))
+    wanted.every((word, index) => isWithin(words[index] as string, word, tolerance(word)))
   );
 }
 

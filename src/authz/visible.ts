@@ -5,6 +5,9 @@ import { can, type Principal } from './principal.ts';
 /** The kinds of tokens that act as a service account. Each such user has exactly one of them. */
 export const serviceAccountKinds = ['API_KEY', 'ANYTHINGLLM', 'PROJECT'] as const;
 
+/** The kinds of tokens that act as the person who has them. */
+export const personalKinds = ['PERSONAL', 'SESSION'] as const;
+
 /**
  * Object-level rules as where-builders. Every read and write uses one of them, so that "does not exist" and "belongs to
  * another user" are one code path with one response.
@@ -140,8 +143,9 @@ export const visible = {
     principal.credential.projectId === null ? { ownerId: principal.userId } : { id: principal.credential.projectId },
 
   /**
-   * Users whom the caller can read: themselves; with `read:users` the directory, which has the active ones without those
-   * that act within one project; with `manage:users` all of them. The users of chat widgets are visible to no one.
+   * The users that the principal can read: itself; with `read:users`, also the users in the directory, which lists
+   * active users except those that act within a single project; with `manage:users`, all users. The users that chat
+   * widgets act as are never included.
    */
   users: (principal: Principal): Prisma.UserWhereInput => {
     if (can(principal, 'manage:users')) return { embed: null };
@@ -150,7 +154,7 @@ export const visible = {
       : { id: principal.userId };
   },
 
-  /** The users that the directory lists. */
+  /** The users that are listed in the directory. */
   directory: (): Prisma.UserWhereInput => ({
     active: true,
     tokens: { none: { kind: { in: ['PROJECT', 'EMBED'] } } },
@@ -175,23 +179,25 @@ export const visible = {
   }),
 
   /**
-   * For `manage:users`: the personal access tokens and login sessions of all users, and the tokens of their projects, that
-   * still work. Those of a user whose role holds more than the principal are left out: they are not the principal's to
-   * revoke, and show where the user logs in from.
+   * For `manage:users`: the working personal access tokens and login sessions of all users, and the tokens of their
+   * projects. The credentials of users whose role has more permissions than the principal are not included: the
+   * principal may not revoke them, and they reveal from where the user logs in.
    */
   userCredentials: (principal: Principal, now = new Date()): Prisma.TokenWhereInput => {
     const user = { role: { in: administrableRoles(principal) } };
     return {
       revokedAt: null,
       OR: [
-        { kind: { in: ['PERSONAL', 'SESSION'] }, user, OR: [{ expiresAt: null }, { expiresAt: { gt: now } }] },
-        // Its owner can give an expired project token another expiry.
+        { kind: { in: [...personalKinds] }, user, OR: [{ expiresAt: null }, { expiresAt: { gt: now } }] },
+        // Expired project tokens are included because the project's owner can give them a new expiry.
         { kind: 'PROJECT', project: { owner: user } },
       ],
     };
   },
 } as const;
 
-/** The roles that hold nothing beyond the principal's permissions: the principal may administer users with one of them. */
+/**
+ * Returns the roles whose permissions the principal has in full. The principal may administer users with these roles.
+ */
 export const administrableRoles = (principal: Principal) =>
   roles.filter((role) => [...rolePermissions(role)].every((held) => can(principal, held)));

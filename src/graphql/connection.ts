@@ -4,7 +4,7 @@ import type { Context } from '../context.ts';
 import type { ListOrder, PageArgs, PageOf } from '../paging.ts';
 import { builder } from './builder.ts';
 
-type ArgBuilder = Parameters<Parameters<typeof builder.queryFields>[0]>[0]['arg'];
+export type ArgBuilder = Parameters<Parameters<typeof builder.queryFields>[0]>[0]['arg'];
 
 /** The arguments of every list. */
 export const pageArgs = (arg: ArgBuilder) => ({
@@ -31,7 +31,7 @@ export interface Edge<Row> {
   node: Row;
 }
 
-/** Returns a row with its cursor: an edge of a list, or of the payload of a mutation that created the row. */
+/** Returns a row and its cursor as an edge: for a list, or for the payload of a mutation that created the row. */
 export const edge = <Row extends object>(order: ListOrder, node: Row): Edge<Row> => ({
   cursor: order.cursor(node as Record<string, unknown>),
   node,
@@ -45,7 +45,7 @@ export interface Connection<Row> {
     startCursor: string | null;
     endCursor: string | null;
   };
-  /** Counted only when the field is selected. */
+  /** Runs the count query only when the field is selected. */
   totalCount: () => Promise<number>;
 }
 
@@ -60,7 +60,7 @@ export function connection<Row extends object>(
   return {
     edges,
     pageInfo: {
-      // The row at a cursor is on the other side of the page.
+      // The row at the given cursor is adjacent to the page, so a page exists in that direction.
       hasNextPage: backwards ? args.before != null : hasMore,
       hasPreviousPage: backwards ? hasMore : args.after != null || (args.offset ?? 0) > 0,
       startCursor: edges[0]?.cursor ?? null,

@@ -4,6 +4,7 @@ import { WebSocketServer } from 'ws';
 import { noteRefusal } from '../http/access-log.ts';
 import type { HostCheck } from '../http/host-check.ts';
 import type { Metrics } from '../metrics.ts';
+import { within } from '../promises.ts';
 import { type OpenSocket, type SocketOptions, serveSocket } from './socket.ts';
 import { onUpgrade, type Refusal } from './upgrade.ts';
 
@@ -87,12 +88,7 @@ export function createWebSockets({ metrics, hostRefusal, refusedQuery, ...option
       closing = true;
       const sockets = [...open];
       for (const socket of sockets) socket.leave();
-      let timer: NodeJS.Timeout | undefined;
-      const late = new Promise<void>((resolve) => {
-        timer = setTimeout(resolve, patience);
-      });
-      await Promise.race([Promise.all(sockets.map(({ over }) => over)), late]);
-      clearTimeout(timer);
+      await within(patience, Promise.all(sockets.map(({ over }) => over)));
       for (const socket of sockets) socket.drop();
     },
   };

@@ -3,20 +3,20 @@ import type { Socket } from 'node:net';
 import type { Log } from '../log.ts';
 import { redactSecrets } from '../modules/tokens/secret.ts';
 
-/** What only the handler of a request learns about it. */
+/** Facts about a request that only its handler knows. */
 export interface RequestFacts {
   requestId: string;
-  /** The address of the client, as the trusted proxies give it. */
+  /** The address of the client, as reported by the trusted proxies. */
   client: string | null;
   /** The integer ID of the token that authenticated the request. */
   tokenId: number | null;
 }
 
 const factsOf = new WeakMap<IncomingMessage, RequestFacts>();
-/** Bytes of each connection that its earlier responses took. */
+/** Number of bytes of each connection that its earlier responses used. */
 const bytesBefore = new WeakMap<Socket, number>();
 
-/** Records what the access log says about a request. Does nothing for a request without a connection. */
+/** Records facts about a request for the access log. Does nothing for a request without a connection. */
 export function noteRequest(incoming: IncomingMessage | undefined, facts: RequestFacts): void {
   if (incoming) factsOf.set(incoming, facts);
 }
@@ -27,22 +27,25 @@ export function noteToken(incoming: IncomingMessage | undefined, tokenId: number
   if (facts) facts.tokenId = tokenId;
 }
 
-/** Longer paths are cut. Characters as they are sent. */
+/** Maximum length of a path, in characters as they were sent. Longer paths are truncated. */
 const maxPathLength = 2000;
-/** The last part names the chat of a widget's visitor, which anybody who knows it can read. */
+/** The last segment identifies the chat of a widget's visitor. Anyone who knows it can read the chat. */
 const visitorChat = /^((?:\/api)?\/embed\/[^/]+\/)(?!stream-chat$)[^/]+/i;
 
-/** A path with its ASCII characters decoded, however often they were encoded: a secret is recognized as it is written. */
+/**
+ * Decodes the percent-encoded ASCII characters of a path, even if they were encoded several times, so that secrets in
+ * it are recognized.
+ */
 function decoded(path: string): string {
-  const once = path.replace(/%([0-7][0-9a-f])/gi, (_, code) => String.fromCharCode(Number.parseInt(code, 16)));
+  const once = path.replace(/%(?:25)*([0-7][0-9a-f])/gi, (_, code) => String.fromCharCode(Number.parseInt(code, 16)));
   return once === path ? path : decoded(once);
 }
 
-/** The path of a request without its query, which may hold personal data, and without secrets. */
+/** Returns the path of a request without secrets and without the query, which can contain personal data. */
 const pathOf = ({ url = '' }: IncomingMessage): string =>
   redactSecrets(decoded((url.split('?', 1)[0] ?? '').slice(0, maxPathLength)).replace(visitorChat, '$1[session]'));
 
-/** Bytes that a connection was sent since its last response, heads included. */
+/** Returns the number of bytes sent on a connection since its last response, including headers. */
 function bytesSince(socket: Socket): number {
   const bytes = socket.bytesWritten - (bytesBefore.get(socket) ?? 0);
   bytesBefore.set(socket, socket.bytesWritten);
@@ -50,9 +53,9 @@ function bytesSince(socket: Socket): number {
 }
 
 /**
- * Writes one line at level `info` for each request of a server, once its response has ended or its client is gone:
- * streams are logged with the time and the bytes that they really took. The status is 499 when the client left before
- * there was one. A WebSocket is one request with status 101.
+ * Writes one line at level `info` for each request of a server after its response has ended or its client has
+ * disconnected, so that streams are logged with their actual duration and number of bytes. The status is 499 when the
+ * client disconnected before a response was sent. A WebSocket counts as one request with status 101.
  */
 export function logRequests(server: Server, log: Log): void {
   const write = (incoming: IncomingMessage, startedAt: number, result: object) => {
@@ -75,7 +78,7 @@ export function logRequests(server: Server, log: Log): void {
     const startedAt = performance.now();
     const { socket } = incoming;
     let bytes: number | undefined;
-    // Before Node hands the connection to the next response.
+    // Runs before Node assigns the connection to the next response.
     response.prependOnceListener('finish', () => {
       bytes = bytesSince(socket);
     });
@@ -98,5 +101,5 @@ export function logRequests(server: Server, log: Log): void {
 
 const refusals = new WeakMap<IncomingMessage, number>();
 
-/** Records with which status a WebSocket was refused. */
+/** Records the status with which a WebSocket was rejected. */
 export const noteRefusal = (incoming: IncomingMessage, status: number): void => void refusals.set(incoming, status);

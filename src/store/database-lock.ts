@@ -1,18 +1,19 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { DatabaseUnavailableError } from '../errors.ts';
 import type { Log } from '../log.ts';
+import { deferred, within } from '../promises.ts';
 import { databaseProblem } from './database-problem.ts';
 import { type InstanceLock, type LockOptions, rollingRestartMs, waitFor } from './instance-lock.ts';
 import { Connection, connectionOptions } from './pg-connection.ts';
 
-/** The lock of a PostgreSQL database. */
+/** The lock on a PostgreSQL database. */
 export interface DatabaseLock extends InstanceLock {
   /**
-   * Returns undefined while the lock is held. When its connection was lost: a promise that resolves once it is held
-   * again, and throws DatabaseUnavailableError after a while.
+   * Returns undefined while the lock is held. If its connection was lost, returns a promise that resolves when the lock
+   * is held again, and rejects with DatabaseUnavailableError after a timeout.
    */
   held(): Promise<void> | undefined;
-  /** Whether the database answers. */
+  /** Returns whether the database responds. */
   check(): Promise<boolean>;
 }
 
@@ -20,47 +21,47 @@ export interface DatabaseLock extends InstanceLock {
 const lockId = 7_203_841_160n;
 
 const takeLock = `SELECT pg_try_advisory_lock(${lockId}) AS taken`;
-/** The session that has the lock. */
+/** Selects the session that holds the lock. */
 const findHolder = `SELECT a.pid, a.backend_start AS started
   FROM pg_locks l JOIN pg_stat_activity a USING (pid)
   WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1
     AND l.classid = ${lockId >> 32n} AND l.objid = ${lockId & 0xffff_ffffn}
     AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())`;
 
-/** SQLSTATE of a server that accepts no connections yet. */
+/** SQLSTATE of a server that does not accept connections yet. */
 const startingUp = '57P03';
 
 interface Holder {
   pid: number;
-  /** null for a session of another role. */
+  /** Null for a session of another role. */
   started: Date | null;
 }
 
 const isSame = (one: Holder, other: Holder | null): boolean =>
   one.started !== null && one.pid === other?.pid && one.started.getTime() === other.started?.getTime();
 
-/** The time between two questions to the connection of the lock, and the time it has for an answer. Milliseconds. */
+/** Interval between two checks of the lock's connection, and the timeout of each check, in milliseconds. */
 const ping = { every: 5_000, timeout: 5_000 };
-/** The time between two attempts to take a lost lock again; doubles up to the maximum. Milliseconds. */
+/** Pause between two attempts to acquire a lost lock again, in milliseconds. Doubles up to the maximum. */
 const regainMs = { first: 50, max: 2_000 };
-/** The time that a statement waits for a lost lock. Milliseconds. */
+/** Maximum time that a statement waits for a lost lock, in milliseconds. */
 const heldTimeoutMs = 5_000;
 
 const servedByAnother =
   'another Latchkey serves this DATABASE_URL; running several needs REDIS_URL, which this version does not have';
 
 /**
- * Runs and revocations live in the memory of one process, so a PostgreSQL database has one instance. The lock belongs to
- * a connection of its own: PostgreSQL frees it when the process dies. When the connection is lost, the lock is taken
- * again. Throws StartupError.
+ * Locks a PostgreSQL database for one instance, because runs and revocations are kept in the memory of one process. The
+ * lock belongs to a dedicated connection, so PostgreSQL releases it when the process dies. When the connection is lost,
+ * the lock is acquired again. Throws StartupError.
  */
 export async function lockDatabase(
   databaseUrl: string,
   { waitMs = rollingRestartMs, onLost = () => {}, log }: LockOptions & { log: Log },
 ): Promise<DatabaseLock> {
-  /** Its connection; null while the lock is lost. */
+  /** The connection that holds the lock. Null while the lock is lost. */
   let client: Connection | null = null;
-  /** The session that had it last, which can outlive its connection. */
+  /** The last session that held the lock. It can outlive its connection. */
   let last: Holder | null = null;
   let released = false;
   const waiting = new Set<() => void>();
@@ -71,7 +72,7 @@ export async function lockDatabase(
     return connection;
   }
 
-  /** A PostgreSQL that is just starting gets the time of a rolling restart. */
+  /** Connects to PostgreSQL. If PostgreSQL is still starting, retries for the duration of a rolling restart. */
   async function connectOnceStarted(): Promise<Connection> {
     for (const deadline = Date.now() + waitMs; ; await delay(regainMs.max)) {
       try {
@@ -101,7 +102,10 @@ export async function lockDatabase(
     for (const goOn of waiting) goOn();
   }
 
-  /** Takes the lock on a new connection. Returns whether it is over: the lock is held again, or another instance's. */
+  /**
+   * Tries to acquire the lock on a new connection. Returns true when no further attempt is needed: the lock is held
+   * again, or another instance holds it.
+   */
   async function tryAgain(): Promise<boolean> {
     const connection = await connect();
     try {
@@ -116,7 +120,7 @@ export async function lockDatabase(
         onLost('another Latchkey took over this DATABASE_URL while the connection to it was lost; this one stops');
         return true;
       }
-      // PostgreSQL does not know yet that the connection of the old session is gone.
+      // PostgreSQL has not noticed yet that the connection of the old session is gone.
       if (holder !== null) await connection.query('SELECT pg_terminate_backend($1)', [holder.pid]);
       return false;
     } finally {
@@ -144,7 +148,7 @@ export async function lockDatabase(
       await asked.query('SELECT 1');
       return client === asked;
     } catch {
-      // Ends a connection on which nothing comes back; the lock is taken again on another.
+      // Ends a connection that does not respond. The lock is then acquired again on another connection.
       void asked.end();
       return false;
     } finally {
@@ -171,15 +175,10 @@ export async function lockDatabase(
   const pings = setInterval(() => void check(), ping.every).unref();
 
   async function regained(): Promise<void> {
-    const timer = new AbortController();
-    let goOn = () => {};
-    const held = new Promise<void>((resolve) => {
-      goOn = resolve;
-    });
-    waiting.add(goOn);
-    if (!released) await Promise.race([held, delay(heldTimeoutMs, undefined, timer).catch(() => {})]);
-    timer.abort();
-    waiting.delete(goOn);
+    const held = deferred();
+    waiting.add(held.resolve);
+    if (!released) await within(heldTimeoutMs, held.promise);
+    waiting.delete(held.resolve);
     if (!client) throw new DatabaseUnavailableError('the connection that holds the lock of the database is lost');
   }
 

@@ -21,22 +21,19 @@ import { onyx } from '../../src/rest/onyx/errors.ts';
 import { dialectOf } from '../../src/rest/routes.ts';
 import type { AnyRow } from '../../src/rest/row.ts';
 import { rows } from '../../src/rest/rows.ts';
-import { type Answer, type Kit, startKit } from '../kit.ts';
+import type { Answer, Kit } from '../kit.ts';
 import { insides } from './insides.ts';
 import { httpExchange } from './raw-http.ts';
+import { type ServerPair, startServerPair, withMissingIds } from './server-pair.ts';
 
+let servers: ServerPair;
 let kit: Kit;
-/** A server with people: some paths exist only with them, some only without. */
 let peopled: Kit;
 beforeAll(async () => {
-  kit = await startKit({ environment: { GRAPHIQL: 'false' } });
-  peopled = await startKit();
-  await peopled.person();
+  servers = await startServerPair({ environment: { GRAPHIQL: 'false' } });
+  ({ single: kit, peopled } = servers);
 });
-afterAll(async () => {
-  await kit?.close();
-  await peopled?.close();
-});
+afterAll(() => servers?.close());
 
 interface Sent {
   body?: BodyInit;
@@ -216,14 +213,8 @@ const preflighted = (path: string) => path.startsWith('/embed/');
 
 /** Returns where an endpoint is served: paths of Onyx clients and of standards at the root as well. */
 const prefixesOf = (row: AnyRow): string[] => (dialectOf(row).atRoot ? ['/api', ''] : ['/api']);
-/** Returns the server in the mode of an endpoint. */
-const serverOf = ({ gate }: AnyRow): Kit => (gate === multiUserOnly ? peopled : kit);
+const serverOf = (row: AnyRow): Kit => servers.of(row);
 
-/** Returns a path with IDs that do not exist. */
-const filled = (path: string) =>
-  path.replaceAll(/\{(\w+)\}/g, (_all, name: string) =>
-    /session|file/.test(name) ? '11111111-2222-4333-8444-555555555555' : '2147483647',
-  );
 const pattern = (path: string) => new RegExp(`^${path.replaceAll(/\{\w+\}/g, '[^/]+')}$`);
 /** Returns the endpoint of a path. */
 function rowAt(method: string, path: string): AnyRow {
@@ -408,7 +399,7 @@ describe('every row', () => {
       .map((row) => ({ name: `${row.method.toUpperCase()} ${row.path}`, row }));
 
   async function call(row: AnyRow, search: string, body?: BodyInit, type = 'application/json'): Promise<Answer> {
-    const reply = await send(row.method.toUpperCase(), `/api${filled(row.path)}${search}`, {
+    const reply = await send(row.method.toUpperCase(), `/api${withMissingIds(row.path)}${search}`, {
       on: serverOf(row),
       ...(body !== undefined && { body, headers: { 'content-type': type } }),
     });
@@ -838,13 +829,13 @@ describe('methods and paths', () => {
     nothingChanges();
 
     it.each(paths)('%s answers 405 with Allow to the methods that it has not', async (path) => {
-      const here = rows.filter((row) => pattern(row.path).test(filled(path)));
+      const here = rows.filter((row) => pattern(row.path).test(withMissingIds(path)));
       const names = new Set(here.map((row) => row.method.toUpperCase()));
       const [row] = here as [AnyRow];
       const others = methods.filter((name) => !names.has(name));
       for (const method of preflighted(path) ? others : [...others, 'OPTIONS'])
         for (const prefix of prefixesOf(row)) {
-          const reply = await send(method, `${prefix}${filled(path)}`);
+          const reply = await send(method, `${prefix}${withMissingIds(path)}`);
           clean(reply, method);
           expect(told(reply), method).toEqual({ status: 405, body: wordsOf(row).said('Method Not Allowed') });
           expect(new Set(reply.headers.get('allow')?.split(', '))).toEqual(names);
@@ -857,7 +848,7 @@ describe('methods and paths', () => {
     expect(under.length).toBeGreaterThan(0);
     await changesNothing(async () => {
       for (const { path } of under)
-        for (const method of methods) expect(told(await send(method, filled(path))), path).toEqual(notThere);
+        for (const method of methods) expect(told(await send(method, withMissingIds(path))), path).toEqual(notThere);
     });
   });
 
@@ -868,7 +859,10 @@ describe('methods and paths', () => {
 
   /** Returns every path of an endpoint, with and without a slash. */
   const places = (row: AnyRow) =>
-    prefixesOf(row).flatMap((prefix) => [`${prefix}${filled(row.path)}`, `${prefix}${filled(row.path)}/`]);
+    prefixesOf(row).flatMap((prefix) => [
+      `${prefix}${withMissingIds(row.path)}`,
+      `${prefix}${withMissingIds(row.path)}/`,
+    ]);
 
   it.each(rows.filter(({ method }) => method === 'get'))(
     'GET $path is the same with and without a slash, under /api and at the root, and HEAD is it without a body',
@@ -881,7 +875,7 @@ describe('methods and paths', () => {
       expect(first.text).not.toBe('{"detail":"Not Found"}');
       for (const { status, text } of answers)
         expect({ status, text }).toEqual({ status: first.status, text: first.text });
-      const head = await send('HEAD', `/api${filled(row.path)}`, { on });
+      const head = await send('HEAD', `/api${withMissingIds(row.path)}`, { on });
       expect(head).toMatchObject({ status: first.status, text: '' });
       expect(head.headers.get('content-type')).toBe(first.headers.get('content-type'));
     },

@@ -1,28 +1,26 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import { multiUserOnly, singleUserOnly } from '../../src/rest/anythingllm/mode.ts';
+import { singleUserOnly } from '../../src/rest/anythingllm/mode.ts';
 import { dialectOf } from '../../src/rest/routes.ts';
 import type { AnyRow } from '../../src/rest/row.ts';
 import { rows } from '../../src/rest/rows.ts';
-import { type Kit, startKit } from '../kit.ts';
+import type { Kit } from '../kit.ts';
 import { insides } from './insides.ts';
+import { type ServerPair, startServerPair } from './server-pair.ts';
 
 /**
  * Endpoints with lenient parsing, where an invalid value often counts as absent: whatever is sent, no endpoint fails
  * with an internal error, and every rejection has the format of its clients. Covers every endpoint that reads a body, a
  * parameter or a path, with invalid bodies and with an invalid value for each field.
  */
+let servers: ServerPair;
 let single: Kit;
 let peopled: Kit;
 beforeAll(async () => {
-  single = await startKit();
-  peopled = await startKit();
-  await peopled.person();
+  servers = await startServerPair();
+  ({ single, peopled } = servers);
 });
-afterAll(async () => {
-  await single?.close();
-  await peopled?.close();
-});
+afterAll(() => servers?.close());
 beforeEach(() => {
   single.log.length = 0;
   peopled.log.length = 0;
@@ -64,7 +62,7 @@ const there: Record<string, string> = { slug: 'default', workspaceSlug: 'default
 const filled = (path: string, value?: string) =>
   path.replaceAll(/\{(\w+)\}/g, (_all, name: string) => value ?? there[name] ?? '2147483647');
 
-const serverOf = ({ gate }: AnyRow): Kit => (gate === multiUserOnly ? peopled : single);
+const serverOf = (row: AnyRow): Kit => servers.of(row);
 
 async function call(row: AnyRow, target: string, body?: BodyInit, type?: string) {
   const kit = serverOf(row);

@@ -476,7 +476,7 @@ describe('other people’s things', () => {
 
   test('AZR 6 what B reads does not change by a letter when A gets agents, chats, tokens and documents', async () => {
     const after = await readsOf(b, ofB);
-    // Labels are the same for all users, and the samples create some.
+    // Labels are the same for all users, and the sample operations create some.
     const differing = [...after].filter(
       ([name, { text }]) => !/labels/i.test(name) && text !== readBefore.get(name)?.text,
     );
@@ -509,7 +509,8 @@ describe('other people’s things', () => {
   test('AZR 1 an admin reads nobody’s chats and tokens, but for what was said of answers', async () => {
     const admin = callerOf('admin key');
     const replies = await readsOf(admin, freshTargets(kit, admin.userId));
-    // Feedback and chats are for readers of the query history, and lists of credentials for administrators of users.
+    // Feedback and chats are visible to callers who can read the query history, and lists of credentials to
+    // administrators of users.
     const administered = /feedback|queryhistory|workspace-chats|export-chats|usercredentials/i;
     const personal = new Map([...replies].filter(([name]) => !administered.test(name)));
     expect(holding(personal, [wordsOfA.chat, wordsOfA.token, wordsOfA.project])).toEqual([]);
@@ -621,10 +622,7 @@ describe('other people’s things', () => {
   });
 
   test('AZR 5 `nodes` gives one’s own, each in its place, and null for the rest, with no word on why', async () => {
-    // Labels and users are visible to all users.
-    const types = [...nodeTypes()]
-      .filter(([type, { permission }]) => type !== 'Label' && type !== 'User' && b.permissions.has(permission))
-      .map(([type]) => type);
+    const types = [...nodeTypes()].filter(([, { permission }]) => b.permissions.has(permission)).map(([type]) => type);
     const idsOf = async (targets: Targets) => {
       const ids = [];
       for (const type of types) {
@@ -639,7 +637,11 @@ describe('other people’s things', () => {
     const none = await idsOf(missingTargets);
     // Objects of other users come before, between and after own ones.
     const ids = types.flatMap((_, index) => [others, mine, none, mineToo, others].map((of) => of[index] as string));
-    const expected = ids.map((id) => (mine.includes(id) || mineToo.includes(id) ? { id } : null));
+    // Labels and users are visible to all users.
+    const shared = others.filter((_id, index) => ['Label', 'User'].includes(types[index] as string));
+    expect(shared).toHaveLength(2);
+    const visible = new Set([...mine, ...mineToo, ...shared]);
+    const expected = ids.map((id) => (visible.has(id) ? { id } : null));
     const query = `query ($ids: [ID!]!) { nodes(ids: $ids) { id } }`;
     for (const [sent, wanted] of [
       [ids, expected],

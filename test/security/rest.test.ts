@@ -1,6 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { anythingllm, anythingllmSession } from '../../src/rest/anythingllm/dialect.ts';
-import { multiUserOnly } from '../../src/rest/anythingllm/mode.ts';
 import { openai } from '../../src/rest/anythingllm/openai-dialect.ts';
 import type { Dialect } from '../../src/rest/dialect.ts';
 import { downloads } from '../../src/rest/downloads.ts';
@@ -13,36 +12,29 @@ import { type Answer, type Kit, startKit } from '../kit.ts';
 import { nothingStored } from '../nothing-stored.ts';
 import { insides } from './insides.ts';
 import { httpExchange } from './raw-http.ts';
+import { type ServerPair, startServerPair, withMissingIds } from './server-pair.ts';
 
 /**
- * The seven REST checks, each over every operation of every family of clients. What each operation says about its own
- * fields is in bad-input.test.ts and loose-input.test.ts.
+ * The seven REST checks, each for every operation in every dialect. The fields of each operation are tested in
+ * bad-input.test.ts and loose-input.test.ts.
  */
+let servers: ServerPair;
 let single: Kit;
-/** A server with people: some paths exist only with them, some only without. */
 let peopled: Kit;
 beforeAll(async () => {
-  single = await startKit();
-  peopled = await startKit();
-  await peopled.person();
+  servers = await startServerPair();
+  ({ single, peopled } = servers);
 });
-afterAll(async () => {
-  await single?.close();
-  await peopled?.close();
-});
+afterAll(() => servers?.close());
 
-const serverOf = ({ gate }: AnyRow): Kit => (gate === multiUserOnly ? peopled : single);
-const filled = (path: string) =>
-  path.replaceAll(/\{(\w+)\}/g, (_all, name: string) =>
-    /session|file|uuid/i.test(name) ? '11111111-2222-4333-8444-555555555555' : '2147483647',
-  );
-const pathOf = (row: AnyRow) => `/api${filled(row.path)}`;
+const serverOf = (row: AnyRow): Kit => servers.of(row);
+const pathOf = (row: AnyRow) => `/api${withMissingIds(row.path)}`;
 const named = (selected: readonly AnyRow[]) =>
   selected.map((row) => ({ name: `${row.method.toUpperCase()} ${row.path}`, row }));
 const all = named(rows);
 const withBody = named(rows.filter(({ body }) => body));
 
-/** The keys of the errors of a family of clients. Some AnythingLLM paths answer with their own, or with text. */
+/** The keys of the error object in each dialect. Some AnythingLLM paths use other keys or return text. */
 const errorShapes = new Map<Dialect, RegExp>([
   [onyx, /^(detail|error_code,detail|message|status_code,message,data|.*error_code,detail)$/],
   [anythingllm, /^(.*error.*|.*message.*|)$/],
@@ -51,7 +43,7 @@ const errorShapes = new Map<Dialect, RegExp>([
   [oauth, /^error,error_description$/],
 ]);
 
-/** Holds that a reply is an error in the form of its clients, without anything of the inside of the server. */
+/** Asserts that a reply is an error in the format of its dialect and does not reveal internals of the server. */
 function refused(row: AnyRow, { status, text, body }: Answer, expected: number | readonly number[]): void {
   const what = `${row.method} ${row.path}: ${status} ${text.slice(0, 300)}`;
   expect([expected].flat(), what).toContain(status);
@@ -72,7 +64,7 @@ describe('REST 1: 405 and 415', () => {
   it.each(all)('$name: another method gets 405 with Allow, and changes nothing', async ({ row }) => {
     const kit = serverOf(row);
     const here = rows.filter(({ path }) =>
-      new RegExp(`^${path.replaceAll(/\{\w+\}/g, '[^/]+')}$`).test(filled(row.path)),
+      new RegExp(`^${path.replaceAll(/\{\w+\}/g, '[^/]+')}$`).test(withMissingIds(row.path)),
     );
     const known = new Set(here.map(({ method }) => method.toUpperCase()));
     const other = ['DELETE', 'PUT', 'PATCH', 'POST', 'GET'].find((method) => !known.has(method)) ?? 'TRACE';
@@ -169,7 +161,7 @@ describe('REST 3: names, types and downloads of files', () => {
 
 describe('REST 4: CORS', () => {
   const elsewhere = 'https://elsewhere.example';
-  // The pages that may show a widget are named by the widget.
+  // A widget specifies the pages that may show it, so its paths are excluded.
   const closed = rows.filter(({ path }) => !path.startsWith('/embed/'));
   it.each(named(closed))('$name: no page of another origin may call it, nor read the reply', async ({ row }) => {
     const kit = serverOf(row);
@@ -233,7 +225,7 @@ describe('REST 5: 429', () => {
     }
   });
 
-  // Visitors of a widget have no credential, and are counted by the widget.
+  // Visitors of a widget have no credential and are limited by the widget, so its paths are excluded.
   it.each(named(rows.filter((row) => rowRequirements(row).length > 0)))(
     '$name: a key beyond its limit gets 429 with Retry-After, and changes nothing',
     async ({ row }) => {
@@ -250,7 +242,7 @@ describe('REST 6: no stack trace', () => {
   let broken: Kit;
   beforeAll(async () => {
     broken = await startKit();
-    // Every statement fails, with a message that says too much.
+    // Makes every statement fail with a message that reveals internals.
     broken.statements.push = () => {
       throw new Error('SELECT "hash" FROM "Token": connection to pglite closed at /srv/src/store/database.ts:12');
     };

@@ -13,7 +13,7 @@ import { pageSizeOf } from '../../paging.ts';
 
 const name = 'listSize' as const;
 
-/** The number of items to expect in a list, fixed or computed from the coerced arguments of the field that states it. */
+/** Expected number of items in a list: fixed, or computed from the coerced arguments of the field that declares it. */
 // biome-ignore lint/suspicious/noExplicitAny: the arguments have the shape of the field that states the size.
 export type ListSize = number | ((args: any) => number);
 
@@ -31,15 +31,18 @@ declare global {
       ResolveShape,
       ResolveReturnShape,
     > {
-      /** The number of items that the cost of an operation assumes for this list. Required for lists without pages. */
+      /** The number of items that the cost estimate assumes for this list. Required for lists without pagination. */
       listSize?: ListSize;
-      /** The same for lists of the object that this field returns and whose length its arguments determine. */
+      /**
+       * The numbers of items to assume for lists of the object that this field returns, when the arguments of this
+       * field determine their length.
+       */
       sizedFields?: Record<string, ListSize>;
     }
   }
 }
 
-/** Carries the declared sizes of lists into the schema, where `costOf` reads them. */
+/** Adds the declared list sizes to the schema, where `costOf` reads them. */
 export class ListSizePlugin<Types extends SchemaTypes> extends BasePlugin<Types> {
   override onOutputFieldConfig(config: PothosOutputFieldConfig<Types>): PothosOutputFieldConfig<Types> {
     const { listSize, sizedFields } = config.pothosOptions as Sizes;
@@ -59,21 +62,21 @@ export const sizesOf = (field: Field): Sizes => field.extensions as Sizes;
 
 const pageArguments = new Set(['first', 'last']);
 
-/** Returns whether a field takes the arguments of a page. */
+/** Returns whether a field takes pagination arguments. */
 export const isPaged = (field: Field): boolean => field.args.some((argument) => pageArguments.has(argument.name));
 
-/** Returns the size of the page that a field's arguments ask for. */
+/** Returns the page size that a field's arguments request. */
 export const pageSize: ListSize = pageSizeOf;
 
-/** The fields of a connection that have one item for each item of its page. */
+/** The fields of a connection that contain one entry for each item of its page. */
 export const pageFields = ['edges', 'nodes'];
 
-/** The parts of a connection that are not counted: the node of an edge is. */
+/** The parts of a connection that have no cost. The node of an edge does have a cost. */
 export const freeFields = new Set(['edges', 'pageInfo']);
 
 /**
- * Returns the lists of objects whose size nothing states: no page argument, no `listSize` and no `sizedFields` of every
- * field that returns their type. `costOf` could not tell what they cost.
+ * Returns the lists of objects whose size is not declared: they have no pagination argument and no `listSize`, and at
+ * least one field that returns their type has no `sizedFields` entry for them. `costOf` cannot estimate their cost.
  */
 export function unsizedLists(schema: GraphQLSchema): string[] {
   const types = Object.values(schema.getTypeMap()).filter(
@@ -84,15 +87,16 @@ export function unsizedLists(schema: GraphQLSchema): string[] {
       ? Object.values(type.getFields()).map((field) => ({ type, field: field as Field }))
       : [],
   );
-  const statedElsewhere = (typeName: string, list: string): boolean => {
-    const returning = fields.filter(({ field }) => getNamedType(field.type).name === typeName);
-    return (
-      returning.length > 0 &&
-      returning.every(
-        ({ field }) => sizesOf(field).sizedFields?.[list] || (isPaged(field) && pageFields.includes(list)),
-      )
-    );
-  };
+  const returning = new Map<string, Field[]>();
+  for (const { field } of fields) {
+    const { name } = getNamedType(field.type);
+    returning.set(name, returning.get(name) ?? []);
+    returning.get(name)?.push(field);
+  }
+  const statedElsewhere = (typeName: string, list: string): boolean =>
+    returning
+      .get(typeName)
+      ?.every((field) => sizesOf(field).sizedFields?.[list] || (isPaged(field) && pageFields.includes(list))) ?? false;
   return fields
     .filter(({ field }) => isListType(getNullableType(field.type)) && !isLeafType(getNamedType(field.type)))
     .filter(({ field }) => sizesOf(field).listSize === undefined && !isPaged(field))

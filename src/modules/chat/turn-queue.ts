@@ -1,51 +1,46 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Principal } from '../../authz/principal.ts';
 import { AppError, conflict, credentialRefused } from '../../errors.ts';
+import { deferred, unlessAborted } from '../../promises.ts';
 import type { Revocations } from '../../store/revocations.ts';
 import type { Runs } from './runs.ts';
 
-/** The error of a message to a session that is still answering. */
+/** The error for a message to a session that is still answering. */
 export class SessionBusyError extends AppError {
   constructor(readonly sessionId: string) {
     super('CONFLICT', 'This chat session is still answering; stop it or wait for it.');
   }
 }
 
-/** Messages of one user that can wait at the same time. Each holds its request open, with its attachments. */
+/**
+ * Maximum number of concurrently waiting messages of one user. Each of them keeps its request open, including its
+ * attachments.
+ */
 export const maxWaitingPerUser = 20;
 
-/** The longest pause before a session is asked for again whose run is not known yet. Milliseconds. */
+/** Maximum delay before the next attempt when a session is busy but its run is not registered yet, in milliseconds. */
 const maxPauseMs = 1000;
 
 interface QueueDeps {
   runs: Pick<Runs, 'ofSession'>;
   revocations: Revocations;
-  /** How long a message can wait, in milliseconds. */
+  /** Maximum time that a message waits, in milliseconds. */
   waitMs: number;
 }
 
-/** Resolves with the promise, or when the signal aborts. */
-async function unlessAborted(promise: Promise<unknown>, signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return;
-  let stop = () => {};
-  const aborted = new Promise<void>((resolve) => {
-    stop = resolve;
-  });
-  signal.addEventListener('abort', stop, { once: true });
-  await Promise.race([promise, aborted]);
-  signal.removeEventListener('abort', stop);
-}
-
 /**
- * Lets messages to a session that is still answering wait for it, in the order in which they arrived, in place of being
- * rejected: some clients send several at once and expect an answer to each.
+ * Queues messages to a session that is still answering, in the order of their arrival, instead of rejecting them: some
+ * clients send several messages at once and expect an answer to each.
  */
 export function createTurnQueue({ runs, revocations, waitMs }: QueueDeps) {
-  /** The last message in each line. */
+  /** The last message in each queue, by user and session. */
   const lines = new Map<string, Promise<unknown>>();
   const waiting = new Map<string, number>();
 
-  /** Counts a message of a user as waiting. Returns a function that ends this. Throws RATE_LIMITED. */
+  /**
+   * Counts one more waiting message of a user. Returns a function that removes it from the count. Throws RATE_LIMITED
+   * when too many messages are waiting.
+   */
   function enter(userId: string): () => void {
     const before = waiting.get(userId) ?? 0;
     if (before >= maxWaitingPerUser)
@@ -58,14 +53,17 @@ export function createTurnQueue({ runs, revocations, waitMs }: QueueDeps) {
     };
   }
 
-  /** Waits until a session's run ends, or a moment when it has none: the run may be about to start. */
+  /**
+   * Waits until the active run of a session ends. Waits for `pauseMs` when the session has no active run, because a run
+   * may be about to start.
+   */
   async function sessionFree(sessionId: string, pauseMs: number, signal: AbortSignal): Promise<void> {
     const run = runs.ofSession(sessionId);
     if (run) for await (const _event of run.read(run.length, signal));
     else await sleep(pauseMs, undefined, { signal }).catch(() => {});
   }
 
-  /** Calls `start` until the session is free. Throws SessionBusyError when the signal aborts first. */
+  /** Calls `start` repeatedly until the session is free. Throws SessionBusyError when the signal aborts first. */
   async function startWhenFree<T>(start: () => Promise<T>, beforeWait: () => void, signal: AbortSignal): Promise<T> {
     for (let pauseMs = 10; ; pauseMs = Math.min(2 * pauseMs, maxPauseMs))
       try {
@@ -80,9 +78,9 @@ export function createTurnQueue({ runs, revocations, waitMs }: QueueDeps) {
 
   return {
     /**
-     * Calls `start` when the messages of the same `line` that arrived earlier have been started and their session is
-     * free. Throws what `start` throws, RATE_LIMITED when the user has too many waiting messages, UNAUTHENTICATED when
-     * the credential ends, and CONFLICT after the time limit or when the client disconnects.
+     * Calls `start` after the earlier messages of the same `line` (queue) have been started and their session is free.
+     * Throws the errors of `start`, RATE_LIMITED when the user has too many waiting messages, UNAUTHENTICATED when the
+     * credential is revoked or expires, and CONFLICT after the timeout or when the client disconnects.
      */
     async run<T>(principal: Principal, line: string, start: () => Promise<T>, signal: AbortSignal): Promise<T> {
       const key = `${principal.userId} ${line}`;
@@ -94,11 +92,8 @@ export function createTurnQueue({ runs, revocations, waitMs }: QueueDeps) {
       if (before) beforeWait();
       const watch = revocations.watch(principal);
       const over = AbortSignal.any([signal, watch.signal, AbortSignal.timeout(waitMs)]);
-      let done = () => {};
-      const mine = new Promise<void>((resolve) => {
-        done = resolve;
-      });
-      const last = (before ?? Promise.resolve()).then(() => mine);
+      const mine = deferred();
+      const last = (before ?? Promise.resolve()).then(() => mine.promise);
       lines.set(key, last);
       try {
         if (before) await unlessAborted(before, over);
@@ -107,7 +102,7 @@ export function createTurnQueue({ runs, revocations, waitMs }: QueueDeps) {
       } catch (error) {
         throw watch.signal.aborted && error instanceof AppError ? credentialRefused() : error;
       } finally {
-        done();
+        mine.resolve();
         if (lines.get(key) === last) lines.delete(key);
         watch.done();
         leave?.();

@@ -7,6 +7,7 @@ import type { File as FileRow, Prisma } from '../../generated/prisma/client.ts';
 import type { Log } from '../../log.ts';
 import { estimateTokens, imageTokens } from '../../models/tokens.ts';
 import { cut, ListOrder, type PageArgs } from '../../paging.ts';
+import { unlessAborted } from '../../promises.ts';
 import type { Settings } from '../../settings.ts';
 import type { Background } from '../../store/background.ts';
 import type { Blobs } from '../../store/blobs.ts';
@@ -184,7 +185,7 @@ export function filesService({ db, audit, blobs, extractor, knowledge, backgroun
     const work = inLane(ownerId, () => readText(id))
       .catch(async (error: unknown) => {
         log.error({ error, fileId: id }, 'a file could not be read');
-        // The next start reads it again.
+        // The file is read again when the server starts the next time.
         if (isDatabaseUnavailable(error)) return;
         const data = { status: 'FAILED', error: 'could not be read' } as const;
         await db.prisma.file.updateMany({ where: { id, status: 'PROCESSING' }, data });
@@ -285,9 +286,10 @@ export function filesService({ db, audit, blobs, extractor, knowledge, backgroun
     },
 
     /**
-     * Reads the text of a file that is not kept, under the limits of those that are, when it is the principal's turn.
-     * `as` is how to read it, where its name does not say, and `charset` the encoding that its sender declared. A `reason`
-     * against it goes on from “the file …”. Throws CONFLICT when the server stops.
+     * Returns the text of a file that is not stored. Applies the limits of stored files, and waits for the principal's
+     * turn. `as` overrides the format that is derived from the file name, and `charset` is the encoding that the sender
+     * declared. A `reason` for not reading the file completes “the file …”. Throws CONFLICT when the server is
+     * stopping.
      */
     async textOf(
       { userId }: Principal,
@@ -407,11 +409,11 @@ export function filesService({ db, audit, blobs, extractor, knowledge, backgroun
     /** Resolves when the extraction of these files has ended. */
     async ready(ids: readonly string[], signal: AbortSignal): Promise<void> {
       if (ids.length === 0) return;
-      const gone = new Promise<void>((resolve) => {
-        if (signal.aborted) resolve();
-        else signal.addEventListener('abort', () => resolve(), { once: true });
-      });
-      await Promise.race([gone, unreadOf({ id: { in: [...ids] } }).then((files) => Promise.all(files.map(process)))]);
+      const unread = unreadOf({ id: { in: [...ids] } });
+      await unlessAborted(
+        unread.then((files) => Promise.all(files.map(process))),
+        signal,
+      );
     },
 
     /** Continues the extraction of files that an earlier process did not finish. */

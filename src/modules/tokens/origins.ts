@@ -1,4 +1,5 @@
 import type { Principal } from '../../authz/principal.ts';
+import { personalKinds, serviceAccountKinds } from '../../authz/visible.ts';
 import { conflict, supersededSecret, unauthenticated } from '../../errors.ts';
 import type { Prisma } from '../../generated/prisma/client.ts';
 import type { Revocations } from '../../store/revocations.ts';
@@ -7,10 +8,11 @@ import { lastAdminStays, lockUser, type UsersService } from '../users/users.serv
 type Transaction = Prisma.TransactionClient;
 
 /**
- * Locks the credential that creates another one until the transaction ends, so that a revocation takes effect before or
- * after the creation. The user's row comes first, as wherever both are locked, and orders concurrent creations of one
- * user. Returns the ids of the tokens that the new credential derives from. Throws UNAUTHENTICATED for a credential that
- * was revoked meanwhile, and FORBIDDEN for a superseded secret.
+ * Locks the credential that creates another credential until the transaction ends, so that a concurrent revocation
+ * takes effect either before or after the creation. Locks the user's row first, in the same order as all other code
+ * that locks both, which also serializes concurrent creations by one user. Returns the IDs of the tokens from which the
+ * new credential derives. Throws UNAUTHENTICATED when the credential was revoked in the meantime, and FORBIDDEN for a
+ * superseded secret.
  */
 export async function holdMaker(transaction: Transaction, { userId, credential }: Principal): Promise<number[]> {
   const maker = await lockUser(transaction, userId);
@@ -24,8 +26,8 @@ export async function holdMaker(transaction: Transaction, { userId, credential }
 }
 
 /**
- * Throws FORBIDDEN when the secret of a request was replaced after its authentication. Regenerations are ordered by
- * `lockAdmins`: of two with the same secret, the second one fails.
+ * Throws FORBIDDEN when the secret of a request was replaced after the request was authenticated. `lockAdmins`
+ * serializes regenerations: of two regenerations with the same secret, the second one fails.
  */
 export async function checkCurrent(transaction: Transaction, { credential }: Principal): Promise<void> {
   const held = await transaction.token.findUnique({
@@ -35,14 +37,16 @@ export async function checkCurrent(transaction: Transaction, { credential }: Pri
   if (held && held.secretVersion !== credential.secretVersion) throw supersededSecret();
 }
 
-/** The credentials that a transaction revoked. `publishEnd` ends their open streams once it is committed. */
+/**
+ * The credentials that a transaction revoked. `publishEnd` ends their open streams after the transaction is committed.
+ */
 export interface EndedCredentials {
   tokenIds: number[];
-  /** The service accounts of keys that were turned off. */
+  /** The user IDs of the service accounts of keys that were turned off. */
   keyUserIds: string[];
 }
 
-/** Ends what revoked credentials have open. */
+/** Ends the open streams of revoked credentials. */
 export function publishEnd(revocations: Revocations, { tokenIds, keyUserIds }: EndedCredentials): void {
   for (const id of tokenIds) revocations.endToken(id);
   for (const id of keyUserIds) revocations.endUser(id);
@@ -51,16 +55,17 @@ export function publishEnd(revocations: Revocations, { tokenIds, keyUserIds }: E
 const working: Prisma.TokenWhereInput = {
   revokedAt: null,
   OR: [
-    { kind: { in: ['PERSONAL', 'SESSION'] } },
-    // The token of a widget is a part of its configuration: nobody holds its secret.
-    { kind: { in: ['API_KEY', 'ANYTHINGLLM', 'PROJECT'] }, disabledAt: null },
+    { kind: { in: [...personalKinds] } },
+    // The token of a widget is part of the widget's configuration: no client has its secret.
+    { kind: { in: [...serviceAccountKinds] }, disabledAt: null },
   ],
 };
 
 /**
- * Revokes the credentials that match: personal access tokens and login sessions for good. Keys and project tokens are
- * turned off with their service accounts, which keeps their chats, and lets an administrator turn one on again. Repeats
- * until none is left, because a credential that is about to be revoked can create another one meanwhile.
+ * Revokes the credentials that match. Personal access tokens and login sessions are revoked permanently. Keys and
+ * project tokens are turned off together with their service accounts, which keeps their chats and allows an
+ * administrator to turn them on again. Repeats until no credential matches, because a credential that is about to be
+ * revoked can create another one in the meantime.
  */
 export async function revokeCredentials(
   transaction: Transaction,
@@ -76,9 +81,11 @@ export async function revokeCredentials(
     const ids = found.map(({ id }) => id);
     const users = [...new Set(found.map(({ userId }) => userId))];
     await transaction.$queryRaw`SELECT 1 FROM "User" WHERE "id" = ANY (${users}::uuid[]) ORDER BY "id" FOR UPDATE`;
-    const personal = { id: { in: ids }, kind: { in: ['PERSONAL', 'SESSION'] } } satisfies Prisma.TokenWhereInput;
-    await transaction.token.updateMany({ where: personal, data: { revokedAt: new Date() } });
-    const keys = found.filter(({ kind }) => kind !== 'PERSONAL' && kind !== 'SESSION');
+    await transaction.token.updateMany({
+      where: { id: { in: ids }, kind: { in: [...personalKinds] } },
+      data: { revokedAt: new Date() },
+    });
+    const keys = found.filter(({ kind }) => serviceAccountKinds.some((name) => name === kind));
     await transaction.token.updateMany({
       where: { id: { in: keys.map(({ id }) => id) } },
       data: { disabledAt: new Date() },
@@ -91,8 +98,8 @@ export async function revokeCredentials(
 }
 
 /**
- * Revokes what a token's secrets created, directly or through other credentials: tokens, keys, pending invite codes and
- * invitations. Throws CONFLICT when no administrator would be left. Needs `lockAdmins`.
+ * Revokes everything that was created with a token's secrets, directly or through other credentials: tokens, keys,
+ * pending invite codes and invitations. Throws CONFLICT when no administrator would remain. Requires `lockAdmins`.
  */
 export async function revokeDerived(
   transaction: Transaction,
@@ -110,8 +117,9 @@ export async function revokeDerived(
 }
 
 /**
- * Revokes the personal access tokens of a user and turns off the tokens of their projects, such as after the password
- * changed. API keys stay: they act as service accounts of the server, whoever created them.
+ * Revokes the personal access tokens of a user and turns off the tokens of the user's projects, for example after a
+ * change of password. API keys are not affected, because they act as service accounts of the server, regardless of
+ * their creator.
  */
 export const revokeTokensOf = (transaction: Transaction, userId: string): Promise<EndedCredentials> =>
   revokeCredentials(transaction, {

@@ -11,7 +11,6 @@ import { User, userId, userIdDescription } from '../users/users.graphql.ts';
 import {
   type UserCredentialFilter as Filter,
   type UserCredentialKind,
-  userCredentialKinds,
   userCredentialOrder,
 } from './user-credentials.service.ts';
 
@@ -34,7 +33,7 @@ const UserCredential = builder.prismaNode('Token', {
     kind: t.field({
       type: UserCredentialKindType,
       description: 'The kind of the credential.',
-      resolve: ({ kind }) => userCredentialKinds.find((name) => name === kind) ?? 'PERSONAL',
+      resolve: ({ kind }) => kind as UserCredentialKind,
     }),
     name: t.exposeString('name', { nullable: true, description: 'The name of the token; null for a login session.' }),
     display: t.exposeString('display', {
@@ -158,7 +157,7 @@ const RevokeUserCredentialsPayload = builder
 
 const beyond = 'Credentials of users whose role holds more than the caller are left out.';
 
-/** The filter of a request. Throws BAD_USER_INPUT for a text that is no ID. */
+/** Reads the filter of a request. Throws BAD_USER_INPUT for a text that is not an ID. */
 const filterOf = (filter: typeof UserCredentialFilter.$inferInput | null | undefined): Filter => ({
   user: filter?.userId == null ? null : userId(filter.userId, ['filter', 'userId']),
   kinds: filter?.kinds,

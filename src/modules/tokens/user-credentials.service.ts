@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { Principal } from '../../authz/principal.ts';
-import { visible } from '../../authz/visible.ts';
+import { personalKinds, visible } from '../../authz/visible.ts';
 import { notFound, parse } from '../../errors.ts';
 import type { Prisma, Token, User } from '../../generated/prisma/client.ts';
 import { cut, ListOrder, type PageArgs } from '../../paging.ts';
@@ -10,8 +10,8 @@ import { type AuditService, by } from '../audit/audit.service.ts';
 import { type UserKey, whereKey, withinRole } from '../users/accounts.service.ts';
 import { publishEnd, revokeCredentials } from './origins.ts';
 
-/** The kinds of credentials that a user has, apart from keys, which are administered by themselves. */
-export const userCredentialKinds = ['PERSONAL', 'SESSION', 'PROJECT'] as const;
+/** The kinds of credentials that a user has. Keys are not included, because they are administered separately. */
+export const userCredentialKinds = [...personalKinds, 'PROJECT'] as const;
 export type UserCredentialKind = (typeof userCredentialKinds)[number];
 
 const Kinds = z.array(z.enum(userCredentialKinds)).max(100).nullish();
@@ -23,9 +23,11 @@ export interface UserCredentialFilter {
 
 export const userCredentialOrder = new ListOrder('userCredentials', [{ field: 'id', type: 'int', direction: 'desc' }]);
 
-/** The credentials of one user: their own, and the tokens of their projects. */
+/**
+ * Returns the filter for the credentials of one user: the user's own credentials and the tokens of the user's projects.
+ */
 const of = ({ id }: Pick<User, 'id'>): Prisma.TokenWhereInput => ({
-  OR: [{ kind: { in: ['PERSONAL', 'SESSION'] }, userId: id }, { project: { ownerId: id } }],
+  OR: [{ kind: { in: [...personalKinds] }, userId: id }, { project: { ownerId: id } }],
 });
 
 interface UserCredentialsServiceDeps {
@@ -34,9 +36,12 @@ interface UserCredentialsServiceDeps {
   revocations: Revocations;
 }
 
-/** The tokens and login sessions of all users, for administrators of users. */
+/** Creates the service for administrators of users, which manages the tokens and login sessions of all users. */
 export function createUserCredentialsService({ db, audit, revocations }: UserCredentialsServiceDeps) {
-  /** Returns a user whom the principal may administer. Throws NOT_FOUND, FORBIDDEN for one who holds more. */
+  /**
+   * Returns a user whom the principal may administer. Throws NOT_FOUND, and FORBIDDEN for a user with more permissions
+   * than the principal.
+   */
   async function administrable(principal: Principal, key: UserKey): Promise<User> {
     const user = await db.prisma.user.findFirst({ where: whereKey(key) });
     if (!user) throw notFound('User');
@@ -58,7 +63,7 @@ export function createUserCredentialsService({ db, audit, revocations }: UserCre
     };
   }
 
-  /** Revokes what matches, with one audit event for each credential. */
+  /** Revokes the matching credentials and records one audit event for each credential. */
   const revoke = async (principal: Principal, where: Prisma.TokenWhereInput): Promise<Token[]> => {
     const { found, ended } = await db.prisma.$transaction(async (transaction) => {
       const found = await transaction.token.findMany({ where: { AND: [visible.userCredentials(principal), where] } });
@@ -77,7 +82,10 @@ export function createUserCredentialsService({ db, audit, revocations }: UserCre
   };
 
   return {
-    /** The credentials of one user or of all, newest first. Throws NOT_FOUND, FORBIDDEN for a user who holds more. */
+    /**
+     * Returns a page of the credentials of one user or of all users, newest first. Throws NOT_FOUND, and FORBIDDEN for
+     * a user with more permissions than the principal.
+     */
     async list(principal: Principal, filter: UserCredentialFilter, args: PageArgs, limit: number, query: object) {
       const page = userCredentialOrder.page(args, limit);
       const where = { AND: [await matching(principal, filter), page.where] };
@@ -88,8 +96,9 @@ export function createUserCredentialsService({ db, audit, revocations }: UserCre
       db.prisma.token.count({ where: await matching(principal, filter) }),
 
     /**
-     * Revokes one credential: a personal access token or a login session for good; a project token is turned off. Throws
-     * NOT_FOUND, also for a credential of another user than `user`, and of one who holds more than the principal.
+     * Revokes one credential. A personal access token or a login session is revoked permanently; a project token is
+     * turned off. Throws NOT_FOUND, also when the credential does not belong to `user` or belongs to a user with more
+     * permissions than the principal.
      */
     async revoke(principal: Principal, id: number, user?: UserKey | null): Promise<Token> {
       const owner = user ? of(await administrable(principal, user)) : {};
@@ -98,7 +107,10 @@ export function createUserCredentialsService({ db, audit, revocations }: UserCre
       return revoked;
     },
 
-    /** Revokes all credentials of a user, or those of some kinds. Throws NOT_FOUND, FORBIDDEN for a user who holds more. */
+    /**
+     * Revokes all credentials of a user, or only those of the given kinds. Throws NOT_FOUND, and FORBIDDEN for a user
+     * with more permissions than the principal.
+     */
     async revokeAll(
       principal: Principal,
       user: UserKey,

@@ -1,7 +1,7 @@
 import { can, type Viewer } from '../../authz/principal.ts';
 import { visible } from '../../authz/visible.ts';
 import { builder } from '../../graphql/builder.ts';
-import { connection, nodeQuery, pageArgs } from '../../graphql/connection.ts';
+import { type ArgBuilder, connection, nodeQuery, pageArgs } from '../../graphql/connection.ts';
 import { integerId, uuidId } from '../../graphql/id-input.ts';
 import { nodeRule, uuidIds } from '../../graphql/nodes.ts';
 import { orderInput } from '../../graphql/order.ts';
@@ -23,7 +23,7 @@ const seesAddress = (viewer: Viewer, user: { id: string }): boolean =>
 
 const withoutDirectory = 'Null for callers who hold neither `read:users` nor `manage:users`, unless they are the user.';
 
-/** What administrators and the users themselves read. */
+/** Options of the fields that only administrators and the users themselves can read. */
 const administrative = {
   nullable: true,
   authScopes: permissionUnless('manage:users', isThemselves, 'except for the user themselves'),
@@ -132,17 +132,19 @@ const UserOrder = orderInput('User', userOrders, {
   NAME: 'The display name.',
 });
 
+const userListArgs = (arg: ArgBuilder) => ({
+  ...pageArgs(arg),
+  filter: arg({ type: UserFilter, description: 'Conditions on the users.' }),
+  orderBy: arg({ type: UserOrder, description: 'Order of the users. Defaults to the oldest account first.' }),
+});
+
 builder.queryFields((t) => ({
   users: t.field({
     type: UserConnection,
     authScopes: { permission: 'read:users' },
     description:
       'The directory: active users, without those that act within one project. Contains people only, unless the filter states otherwise.',
-    args: {
-      ...pageArgs(t.arg),
-      filter: t.arg({ type: UserFilter, description: 'Conditions on the users.' }),
-      orderBy: t.arg({ type: UserOrder, description: 'Order of the users. Defaults to the oldest account first.' }),
-    },
+    args: userListArgs(t.arg),
     resolve: async (_root, { filter, orderBy, ...args }, context, info) => {
       const { accounts } = context.services;
       const order = userOrders.of(orderBy);
@@ -154,11 +156,7 @@ builder.queryFields((t) => ({
     type: UserConnection,
     authScopes: { permission: 'manage:users' },
     description: 'All users, including inactive ones. Contains people only, unless the filter states otherwise.',
-    args: {
-      ...pageArgs(t.arg),
-      filter: t.arg({ type: UserFilter, description: 'Conditions on the users.' }),
-      orderBy: t.arg({ type: UserOrder, description: 'Order of the users. Defaults to the oldest account first.' }),
-    },
+    args: userListArgs(t.arg),
     resolve: async (_root, { filter, orderBy, ...args }, context, info) => {
       const { accounts } = context.services;
       const order = allUserOrders.of(orderBy);

@@ -4,6 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import { DatabaseUnavailableError } from '../../errors.ts';
 import type { Log } from '../../log.ts';
+import { deferred, within } from '../../promises.ts';
 import { projectRoot } from '../../root.ts';
 import { StartupError } from '../../startup-error.ts';
 import {
@@ -15,22 +16,25 @@ import {
   type WorkerData,
 } from './requests.ts';
 
-/** A PGlite that is open, until it stops. */
+/** A session with an open PGlite, until the database stops. */
 export interface Session {
   /**
-   * Runs a request; whoever sends one waits for its reply before the next. Throws what PostgreSQL says of it, and
-   * DatabaseUnavailableError when the database stops or does not answer in time.
+   * Runs a request. The caller must wait for the reply before it sends the next request. Throws the error of
+   * PostgreSQL, and DatabaseUnavailableError when the database stops or does not respond in time.
    */
   send<R extends Request>(request: R): Promise<Reply<R>>;
-  /** false once it has stopped: its transaction was rolled back. */
+  /** False once the database has stopped, which rolled back its transaction. */
   readonly open: boolean;
 }
 
-/** An embedded database, which is opened again when it stops. */
+/** An embedded database that is reopened when it stops. */
 export interface Engine {
-  /** The database as it is open now; waits while it is being opened. Throws DatabaseUnavailableError. */
+  /**
+   * Returns the session that is currently open, and waits while the database is being opened. Throws
+   * DatabaseUnavailableError.
+   */
   session(): Promise<Session>;
-  /** Whether the database is open now. */
+  /** Whether the database is currently open. */
   readonly open: boolean;
   close(): Promise<void>;
 }
@@ -38,24 +42,27 @@ export interface Engine {
 export interface EngineOptions {
   folder: string;
   log: Log;
-  /** The time that one statement may take. Milliseconds. */
+  /** Timeout of a single statement, in milliseconds. */
   statementTimeoutMs: number;
 }
 
-/** The time that opening a database may take: the first start creates it, on a slow disk in a minute. Milliseconds. */
+/**
+ * Timeout for opening a database, in milliseconds. The first start creates the database, which takes a minute on a slow
+ * disk.
+ */
 const openTimeoutMs = 180_000;
-/** The time that a request waits for a database that is being opened again. Milliseconds. */
+/** Maximum time that a request waits for a database that is being reopened, in milliseconds. */
 const reopenWaitMs = 10_000;
-/** The time between two attempts to open a database that does not open; doubles up to the maximum. Milliseconds. */
+/** Pause between two attempts to open a database that fails to open, in milliseconds. Doubles up to the maximum. */
 const retryMs = { first: 1_000, max: 30_000 };
-/** The time that PostgreSQL has to write everything and end. Milliseconds. */
+/** Time limit for PostgreSQL to write all data and exit, in milliseconds. */
 const closeTimeoutMs = 15_000;
-/** A deadline is checked this many times. */
+/** Number of times that a deadline is checked. */
 const ticks = 20;
 
 /**
- * What a result may fill of the thread's heap, MiB: a larger one ends the thread, and not the process. The memory of
- * PostgreSQL itself is beside it.
+ * Maximum heap of the thread for a result, in MiB. A larger result ends the thread, not the process. The memory of
+ * PostgreSQL itself is not included.
  */
 const resourceLimits = { maxOldGenerationSizeMb: 512 };
 
@@ -66,28 +73,21 @@ interface Pending {
   reject(error: Error): void;
 }
 
-/** A PGlite in a thread of its own, from its start to its end. */
+/** A PGlite in a dedicated thread, from its start to its exit. */
 interface Thread extends Session {
-  /** Has PostgreSQL close its files, and ends the thread. */
+  /** Lets PostgreSQL close its files, then ends the thread. */
   close(): Promise<void>;
-  /** Resolves with the reason when the database is of no use any more, unless it was told to close. */
+  /** Resolves with the reason when the database can no longer be used, unless it was closed. */
   stopped: Promise<string>;
-  /** Resolves when the thread is gone, and with it whatever it was writing. */
+  /** Resolves when the thread has exited and can no longer write anything. */
   exited: Promise<void>;
 }
 
-/** Resolves after a time, or when the promise does. */
-async function within(ms: number, promise: Promise<unknown>): Promise<void> {
-  const timer = new AbortController();
-  await Promise.race([promise, delay(ms, undefined, timer).catch(() => {})]);
-  timer.abort();
-}
-
-/** Starts a thread and opens the database in it. Throws StartupError when that fails or takes too long. */
+/** Starts a thread and opens the database in it. Throws StartupError when opening fails or takes too long. */
 async function startThread({ folder, statementTimeoutMs }: EngineOptions): Promise<Thread> {
   if (!existsSync(script)) throw new StartupError(`${script} is missing; \`npm run build\` creates it`);
   const workerData: WorkerData = { folder };
-  // Nothing of the server's environment, which holds its secrets.
+  // The thread does not get the server's environment, because it contains secrets.
   const worker = new Worker(script, { workerData, env: {}, execArgv: [], resourceLimits });
   const post = (message: ToWorker) => worker.postMessage(message);
   const pending = new Map<number, Pending>();
@@ -95,22 +95,16 @@ async function startThread({ folder, statementTimeoutMs }: EngineOptions): Promi
   let closing = false;
   let isOpen = false;
   let reason: string | null = null;
-  let hasOpened = () => {};
-  const opened = new Promise<void>((resolve) => {
-    hasOpened = resolve;
-  });
-  let hasStopped = (_reason: string) => {};
-  const stopped = new Promise<string>((resolve) => {
-    hasStopped = resolve;
-  });
+  const opened = deferred();
+  const stopped = deferred<string>();
 
-  /** From here on, nothing is asked of the thread, and nobody waits for it. */
+  /** Stops the thread. No further requests are sent to it, and all pending requests fail. */
   function stop(why: string): void {
     isOpen = false;
     reason ??= why;
     for (const { reject } of pending.values()) reject(new DatabaseUnavailableError(reason));
     pending.clear();
-    if (!closing) hasStopped(reason);
+    if (!closing) stopped.resolve(reason);
     void worker.terminate();
   }
 
@@ -124,7 +118,7 @@ async function startThread({ folder, statementTimeoutMs }: EngineOptions): Promi
   worker.on('message', (message: FromWorker) => {
     if ('opened' in message) {
       isOpen = true;
-      return hasOpened();
+      return opened.resolve();
     }
     if ('failed' in message) return stop(message.failed);
     const waiting = pending.get(message.id);
@@ -134,8 +128,8 @@ async function startThread({ folder, statementTimeoutMs }: EngineOptions): Promi
   });
 
   /**
-   * Stops the thread when a statement exceeds its time. Counts ticks, not the clock: time during which this process was
-   * suspended, or too busy to hear an answer, is not the statement's.
+   * Stops the thread when a statement exceeds its timeout. Counts ticks instead of reading the clock, so that time
+   * during which this process was suspended, or too busy to receive a reply, does not count.
    */
   function watch(): () => void {
     let left = ticks;
@@ -147,7 +141,7 @@ async function startThread({ folder, statementTimeoutMs }: EngineOptions): Promi
     return () => clearInterval(timer);
   }
 
-  await within(openTimeoutMs, Promise.race([opened, stopped]));
+  await within(openTimeoutMs, Promise.race([opened.promise, stopped.promise]));
   if (!isOpen) {
     stop(`it did not open within ${openTimeoutMs / 1000} s`);
     throw new StartupError(`DATA_DIR: the database in ${folder} cannot be opened: ${reason}`);
@@ -156,7 +150,7 @@ async function startThread({ folder, statementTimeoutMs }: EngineOptions): Promi
     async send<R extends Request>(request: R) {
       if (!isOpen) throw new DatabaseUnavailableError(reason ?? 'the database is closed');
       const id = nextId++;
-      // Migrations, which are scripts, take the time that they take.
+      // Migrations, which are scripts, have no timeout.
       const stopWatching = request.kind === 'exec' ? () => {} : watch();
       try {
         return await new Promise<Reply<R>>((resolve, reject) => {
@@ -178,20 +172,20 @@ async function startThread({ folder, statementTimeoutMs }: EngineOptions): Promi
       stop('the database is closed');
       await within(closeTimeoutMs, exited);
     },
-    stopped,
+    stopped: stopped.promise,
     exited,
   };
 }
 
 /**
- * Opens a PGlite in a worker thread, and opens it again whenever it stops: what PostgreSQL acknowledged is in its log
- * then, as after the end of a process. Throws StartupError when it does not open the first time.
+ * Opens a PGlite in a worker thread, and reopens it whenever it stops. The data that PostgreSQL acknowledged is then in
+ * its log, as after the exit of a process. Throws StartupError when the first attempt to open it fails.
  */
 export async function openEngine(options: EngineOptions): Promise<Engine> {
   const { log } = options;
   const closing = new AbortController();
   let thread: Thread | null = null;
-  /** Called when the database is open again, or closed for good. */
+  /** Callbacks that are called when the database is open again or permanently closed. */
   const waiting = new Set<() => void>();
   const wake = () => {
     for (const goOn of waiting) goOn();
@@ -203,7 +197,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
     void next.stopped.then(async (reason) => {
       thread = null;
       log.error({ reason }, 'the embedded database stopped; opening it again');
-      // Two of them on one folder would destroy it.
+      // Two threads that use the same folder would corrupt the database.
       await next.exited;
       await reopen();
     });
@@ -225,13 +219,10 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
 
   async function session(): Promise<Session> {
     if (!thread && !closing.signal.aborted) {
-      let goOn = () => {};
-      const open = new Promise<void>((resolve) => {
-        goOn = resolve;
-        waiting.add(goOn);
-      });
-      await within(reopenWaitMs, open);
-      waiting.delete(goOn);
+      const open = deferred();
+      waiting.add(open.resolve);
+      await within(reopenWaitMs, open.promise);
+      waiting.delete(open.resolve);
     }
     if (!thread) throw new DatabaseUnavailableError('the database is not open');
     return thread;

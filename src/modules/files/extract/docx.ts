@@ -9,12 +9,12 @@ import { WordNumbering } from './word-numbering.ts';
 import { isOn, levelOf, numberOf, valueAt, WordStyles } from './word-styles.ts';
 import { childrenOf, descendants, type Element, elementsOf, find, textWithin } from './xml.ts';
 
-/** How deep documents may be inserted into one another. */
+/** Maximum nesting depth of inserted documents. */
 const maxInserted = 2;
 
 /**
- * What is no text of the page: properties, field codes, and what was deleted or moved away under tracking. Everything
- * else that an element holds is read, whether its name is known here or not.
+ * Elements without visible text: properties, field codes, and text that was deleted or moved away with tracked changes.
+ * The content of all other elements is read, including elements with unknown names.
  */
 const unseen = new Set(
   [
@@ -37,32 +37,32 @@ const unseen = new Set(
 );
 
 /**
- * Returns the text of a Word document as Markdown: everything that a reader sees on its pages, with headers and footers,
- * notes, comments, text boxes, the numbers of lists, and the texts of charts and diagrams. Text that is hidden or was
- * deleted under tracking is left out. Nothing that it refers to outside itself is opened.
+ * Returns the text of a Word document as Markdown: everything that is visible on its pages, with headers and footers,
+ * notes, comments, text boxes, list numbers, and the texts of charts and diagrams. Hidden text and text deleted with
+ * tracked changes are left out. External references are not opened.
  */
 export function textOfDocx(bytes: Uint8Array, inserted = 0): string {
   return new WordReader(OfficePackage.open(bytes), inserted).read();
 }
 
-/** A complex field: what stands before its separator is its code, and not shown. */
+/** A complex field. The text before its separator is its code and is not shown. */
 interface Field {
   code: string;
   isResult: boolean;
-  /** Where its result begins, in the paragraph that it began in. */
+  /** Index at which its result begins, in the paragraph in which the field began. */
   start: number;
 }
 
 class WordReader {
   private readonly main: string;
-  /** The part that is being read, whose relations its ids are of. */
+  /** The part that is currently read. IDs refer to the relations of this part. */
   private part: string;
   private readonly styles: WordStyles;
   private readonly numbering: WordNumbering;
   private readonly fields: Field[] = [];
   private readonly noteNumbers = new Map<string, number>();
   private readonly shownComments = new Set<string>();
-  /** Notes and comments, and text boxes, that follow the paragraph which refers to them. */
+  /** Notes and comments, and text boxes, that are written after the paragraph that refers to them. */
   private notes: string[] = [];
   private boxes: string[] = [];
 
@@ -91,7 +91,7 @@ class WordReader {
     return blocks.toString();
   }
 
-  /** The texts of the headers, or the footers, that some page shows, each once. */
+  /** Returns the texts of the headers or footers that appear on some page, without duplicates. */
   private margins(body: Element | undefined, name: string): string[] {
     const settings = this.related('settings') ?? undefined;
     const relations = this.parts.relationsOf(this.main);
@@ -113,7 +113,7 @@ class WordReader {
     return [...texts];
   }
 
-  /** Reads something of another part. */
+  /** Reads content from another part. */
   private within<T>(part: string, read: () => T): T {
     const before = this.part;
     this.part = part;
@@ -124,11 +124,9 @@ class WordReader {
     }
   }
 
-  /** The blocks in an element as one text. */
+  /** Returns the blocks in an element as one text. */
   private textOf(element: Element): string {
-    const blocks = new Blocks();
-    this.blocks(elementsOf(element), blocks);
-    return blocks.toString();
+    return Blocks.join((blocks) => this.blocks(elementsOf(element), blocks));
   }
 
   private blocks(elements: readonly Element[], blocks: Blocks): void {
@@ -152,7 +150,7 @@ class WordReader {
     const number = this.numberOf(properties, style);
     const text = this.inline(element).replace(/[ \t]+$/gm, '');
     const level = this.headingLevel(properties, style);
-    // A paragraph without text has no number either.
+    // A paragraph without text is not numbered.
     const label = number && text.trim() !== '' ? this.numbering.next(number) : null;
     if (level !== null) {
       this.flushNotes(blocks);
@@ -165,10 +163,13 @@ class WordReader {
     this.flushBoxes(blocks);
   }
 
-  /** Characters that were read so far. */
+  /** Number of characters read so far. */
   private length = 0;
 
-  /** Counts a text, so that a document of references to one long text ends. Throws UnreadableError when it is too long. */
+  /**
+   * Adds a text to the total length, so that a document with many references to one long text is rejected. Throws
+   * UnreadableError when the total is too long.
+   */
   private counted(text: string): string {
     this.length += text.length;
     checkLength(this.length);
@@ -179,12 +180,12 @@ class WordReader {
     for (const text of this.boxes.splice(0)) blocks.add(text);
   }
 
-  /** Notes come before the next heading, so that they stay in the section that refers to them. */
+  /** Writes the notes before the next heading, so that they stay in the section that refers to them. */
   private flushNotes(blocks: Blocks): void {
     for (const text of this.notes.splice(0)) blocks.add(text);
   }
 
-  /** The list that a paragraph is in, by itself or by its style. */
+  /** Returns the list and level of a paragraph, from its own properties or its style. */
   private numberOf(properties: Element | undefined, style: string | null) {
     const own = find(properties, 'w:numPr');
     const inherited = this.styles.inherit(style, ({ numId }) => numId);
@@ -210,12 +211,12 @@ class WordReader {
     );
   }
 
-  /** The text of what stands in a line. */
+  /** Returns the text of inline content. */
   private inline(element: Element): string {
     const pieces: string[] = [];
     const open = this.fields.length;
     this.runs(element, pieces, null);
-    // A field that goes on in the next paragraph has its result there.
+    // The result of a field that continues in the next paragraph is in that paragraph.
     for (const field of this.fields.slice(open)) field.start = -1;
     return this.counted(pieces.join(''));
   }
@@ -285,7 +286,7 @@ class WordReader {
           break;
         case 'w:p':
         case 'w:tbl':
-          // A block where none belongs is one all the same.
+          // A block element in an invalid position, inside a line, is still read as a block.
           this.boxes.push(this.apart(() => this.textOf({ name: '', attributes: {}, children: [element] })));
           break;
         default:
@@ -294,7 +295,7 @@ class WordReader {
     }
   }
 
-  /** Reads blocks within a line: their own boxes stay with them, and their fields end with them. */
+  /** Reads blocks inside a line separately: their text boxes stay with them, and their fields end with them. */
   private apart(read: () => string): string {
     const [boxes, fields] = [this.boxes, this.fields.splice(0)];
     this.boxes = [];
@@ -314,12 +315,12 @@ class WordReader {
         this.styles.inherit(valueAt(properties, 'w:rStyle') ?? null, ({ isHidden }) => isHidden || null) !== null);
     const fonts = find(properties, 'w:rFonts')?.attributes;
     if (isHidden) {
-      // Fields begin and end in hidden runs, too.
+      // Fields can also begin and end in hidden runs.
       for (const child of elementsOf(element)) if (child.name === 'w:fldChar') this.field(child, pieces);
     } else this.runs(element, pieces, fonts?.['w:ascii'] ?? fonts?.['w:hAnsi'] ?? null);
   }
 
-  /** A text, unless it stands in the code of a field. */
+  /** Returns a text, or an empty text inside the code of a field. */
   private shown(text: string): string {
     return this.fields.every(({ isResult }) => isResult) ? text : '';
   }
@@ -348,7 +349,10 @@ class WordReader {
     pieces.push(link(text.join(''), relation?.isExternal ? relation.target : ''));
   }
 
-  /** A note is numbered by its first reference, as Markdown writes it, unless it has a mark of its own. */
+  /**
+   * Writes a note reference in Markdown, numbered by the first reference to the note, unless the note has a custom
+   * mark.
+   */
   private note(element: Element, pieces: string[]): void {
     const { 'w:id': id = '', 'w:customMarkFollows': custom } = element.attributes;
     const kind = element.name === 'w:footnoteReference' ? 'footnote' : 'endnote';
@@ -384,7 +388,9 @@ class WordReader {
     pieces.push(base.join(''), reading.length > 0 ? `(${reading.join('')})` : '');
   }
 
-  /** A table of values is one of Markdown. One that arranges blocks on the page, or frames them, is read block by block. */
+  /**
+   * Writes a table of values as a Markdown table. A table that is used for layout or as a frame is read block by block.
+   */
   private table(element: Element, blocks: Blocks): void {
     const rows = rowsOf(element).map(cellsOf);
     const isFrame = rows.every((row) => row.length <= 1) && rows.length <= 1;
@@ -403,7 +409,7 @@ class WordReader {
     this.flushBoxes(blocks);
   }
 
-  /** A page, a text or a document that was inserted as it is. */
+  /** Returns the text of a web page, a text file or a document that was inserted unchanged. */
   private insertedText(element: Element): string {
     const name = this.parts.relationsOf(this.part).get(element.attributes['r:id'] ?? '')?.target ?? '';
     const bytes = this.parts.bytes(name);
@@ -416,7 +422,7 @@ class WordReader {
 
 const isInline = (name: string): boolean => name === 'w:r' || name === 'w:hyperlink' || name === 'm:oMath';
 
-/** The first of the ways in which something is written that has text, or else the last: both show the same. */
+/** Returns the first alternative that has text, or the last one: all alternatives show the same content. */
 function chosen(alternatives: Element): Element {
   const ways = elementsOf(alternatives).filter(({ name }) => name === 'mc:Choice' || name === 'mc:Fallback');
   return ways.find(hasText) ?? ways.at(-1) ?? alternatives;
@@ -427,7 +433,7 @@ const hasText = (element: Element): boolean =>
     (name) => !descendants(element, name).next().done,
   );
 
-/** The rows of a table, without those that were deleted under tracking, whatever is wrapped around them. */
+/** Returns the rows of a table, including rows inside wrapper elements, without those deleted with tracked changes. */
 function rowsOf(parent: Element): Element[] {
   return elementsOf(parent).flatMap((element) => {
     if (unseen.has(element.name)) return [];
@@ -438,9 +444,9 @@ function rowsOf(parent: Element): Element[] {
 
 interface Cell {
   cell: Element;
-  /** Columns that it takes. */
+  /** Number of columns that the cell spans. */
   span: number;
-  /** Whether it is the lower part of a cell that began in another row. */
+  /** Whether the cell continues a vertically merged cell from a previous row. */
   isContinued: boolean;
 }
 
@@ -456,20 +462,23 @@ function cellsOf(parent: Element): Cell[] {
   });
 }
 
-/** A character of a font that has pictures in the places of letters, such as Wingdings; its code is hexadecimal. */
+/** Returns the character of a symbol font, such as Wingdings, by its hexadecimal code. */
 function symbol(font: string, code: string): string {
   const known = /^[Ff]0[\dA-Fa-f]{2}$/.test(code) ? symbolOf(font, code.slice(2)) : undefined;
   const point = Number.parseInt(code, 16);
   return (known ?? symbolOf(font, code))?.string ?? (point > 0 && point <= 0xffff ? String.fromCharCode(point) : '');
 }
 
-/** Text whose characters are those of such a font, as Word writes them. */
+/** Replaces the private use characters with which Word writes text in a symbol font. */
 const withSymbols = (text: string, font: string | null): string =>
   font === null
     ? text
     : text.replace(/[\uf020-\uf0ff]/g, (character) => symbol(font, character.charCodeAt(0).toString(16)));
 
-/** What an old form field shows where it has no text: a box that is checked or not, or the choice of a list. */
+/**
+ * Returns the visible content of a legacy form field without text: a checked or unchecked box, or the selected list
+ * entry.
+ */
 function formField(data: Element | undefined): string {
   const box = find(data, 'w:checkBox');
   if (box) return (find(box, 'w:checked') ? isOn(box, 'w:checked') : isOn(box, 'w:default')) ? '☒' : '☐';

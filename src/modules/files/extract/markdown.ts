@@ -1,13 +1,13 @@
 /** Joins lines into one. */
 export const oneLine = (text: string): string => text.replace(/\s+/g, ' ').trim();
 
-/** A heading of Markdown; empty for no text. Levels below 6 are the sixth. */
+/** Returns a Markdown heading, or an empty text for a heading without text. Levels deeper than 6 become level 6. */
 export const heading = (level: number, text: string): string => {
   const line = oneLine(text);
   return line === '' ? '' : `${'#'.repeat(Math.min(Math.max(level, 1), 6))} ${line}`;
 };
 
-/** A table of Markdown whose first row is its head; empty without a cell that has text. */
+/** Returns a Markdown table with the first row as its header. Returns an empty text when all cells are empty. */
 export function table(rows: readonly (readonly string[])[]): string {
   const written = rows.map((row) => row.map((cell) => oneLine(cell).replaceAll('|', '\\|')));
   if (!written.some((row) => row.some((cell) => cell !== ''))) return '';
@@ -17,15 +17,24 @@ export function table(rows: readonly (readonly string[])[]): string {
   return [line(head), `|${' --- |'.repeat(width)}`, ...body.map(line)].join('\n');
 }
 
-/** A link of Markdown, where its address can be followed and its text is one line; else the text. */
+/** Returns a Markdown link if the address can be followed and the text is a single line; otherwise returns the text. */
 export const link = (text: string, address: string): string =>
   text.trim() !== '' && !text.includes('\n') && /^(?:https?:|mailto:)[^\s()<>]+$/i.test(address)
     ? `[${text}](${address})`
     : text;
 
-/** Joins blocks by empty lines, and the items of a list, which begin with a blank or a mark of their own, by line ends. */
+/**
+ * Joins blocks with blank lines. List items, which begin with a space or their own marker, are joined with line breaks.
+ */
 export class Blocks {
   private readonly blocks: { text: string; isItem: boolean }[] = [];
+
+  /** Returns the text of the blocks that `fill` adds. */
+  static join(fill: (blocks: Blocks) => void): string {
+    const blocks = new Blocks();
+    fill(blocks);
+    return blocks.toString();
+  }
 
   add(text: string, { isItem = false } = {}): void {
     const written = isItem ? text.trimEnd() : text.trim();

@@ -4,10 +4,12 @@ import { checkLength, UnreadableError } from './unreadable.ts';
 import { writeNumber } from './word-numbering.ts';
 import { childrenOf, descendants, type Element, elementsOf, find, parseXml, textWithin } from './xml.ts';
 
-/** The most times that one cell or row is repeated, as a table writes what is alike. */
+/** Maximum number of repetitions of a cell or row. Tables store identical cells and rows once, with a count. */
 const maxRepeated = 1000;
 
-/** What is no text of a page: what was deleted under tracking, settings, and descriptions for those who see no pictures. */
+/**
+ * Elements without visible text: text deleted with tracked changes, settings, and alternative descriptions of images.
+ */
 const unseen = new Set([
   ...[
     'text:tracked-changes',
@@ -28,7 +30,7 @@ const unseen = new Set([
   ...['dc:creator', 'dc:date', 'meta:creator-initials', 'office:scripts'],
 ]);
 
-/** The formats of numbers, as WordprocessingML calls them. */
+/** Maps number formats to their names in WordprocessingML. */
 const numberFormats: Readonly<Record<string, string>> = {
   ...{ '1': 'decimal', a: 'lowerLetter', A: 'upperLetter', i: 'lowerRoman', I: 'upperRoman' },
 };
@@ -48,38 +50,38 @@ export function textOfOdf(bytes: Uint8Array): string {
 }
 
 interface ListLevel {
-  /** null for a bullet. */
+  /** Null for a bullet. */
   format: string | null;
   prefix: string;
   suffix: string;
   start: number;
-  /** How many levels its number shows. */
+  /** Number of levels that the label shows. */
   shown: number;
 }
 
 interface List {
   levels: ReadonlyMap<number, ListLevel>;
-  /** The last numbers of its levels, from the first. */
+  /** The current number of each level, starting with the top level. */
   numbers: number[];
 }
 
 class OdfReader {
   private readonly styles: ReadonlyMap<string, ReadonlyMap<number, ListLevel>>;
-  /** Lists by their style, and, for one that goes on, by its id. */
+  /** Lists by style name and, so that they can be continued, by ID. */
   private readonly lists = new Map<string, List>();
   private notes: string[] = [];
   private boxes: string[] = [];
   private noteCount = 0;
   private length = 0;
   private readonly styleRoot: Element | null;
-  /** The sheets of a spreadsheet that has several. */
+  /** The sheets of a spreadsheet that has more than one. */
   private readonly sheets = new WeakSet<Element>();
-  /** What was read already, out of its order. */
+  /** Elements that were already read, out of document order. */
   private readonly done = new WeakSet<Element>();
 
   constructor(
     private readonly parts: Parts,
-    /** The folder of the document within the archive; that of the whole one is empty. */
+    /** Folder of the document within the archive. Empty for the main document. */
     private readonly folder: string,
   ) {
     const styles = parts.get(`${folder}styles.xml`);
@@ -99,7 +101,7 @@ class OdfReader {
     return blocks.toString();
   }
 
-  /** The texts of the headers, or the footers, of all pages, each once. */
+  /** Returns the texts of the headers or footers of all pages, without duplicates. */
   private margins(kind: 'header' | 'footer'): Set<string> {
     const pages = find(this.styleRoot ?? undefined, 'office:master-styles');
     const texts = new Set<string>();
@@ -116,9 +118,7 @@ class OdfReader {
   }
 
   private textOf(element: Element): string {
-    const blocks = new Blocks();
-    this.blocks(elementsOf(element), blocks);
-    return blocks.toString();
+    return Blocks.join((blocks) => this.blocks(elementsOf(element), blocks));
   }
 
   private blocks(elements: readonly Element[], blocks: Blocks): void {
@@ -133,7 +133,7 @@ class OdfReader {
         this.flushBoxes(blocks);
       } else if (name === 'text:list') this.list(element, blocks, null, 0);
       else if (name === 'table:table') {
-        // A sheet is known by its name; tables of a text have names that nobody sees.
+        // A sheet is identified by its name. The names of tables in a text document are not visible.
         if (this.sheets.has(element)) blocks.add(heading(2, attributes['table:name'] ?? ''));
         this.table(element, blocks);
       } else if (name === 'draw:page') {
@@ -153,7 +153,7 @@ class OdfReader {
     }
   }
 
-  /** The title of a slide, which is read as its heading. */
+  /** Returns the title of a slide, which becomes its heading. */
   private pageTitle(page: Element): string {
     const frame = elementsOf(page).find(({ attributes }) => attributes['presentation:class'] === 'title');
     if (!frame) return '';
@@ -184,7 +184,7 @@ class OdfReader {
 
   private runs(parent: Element): string {
     let text = '';
-    // White space is one blank; more of it is written as elements.
+    // Consecutive white space counts as one space. Additional spaces are written as elements.
     for (const child of parent.children)
       text += typeof child === 'string' ? child.replace(/[\t\r\n ]+/g, ' ') : this.run(child);
     return text;
@@ -229,7 +229,7 @@ class OdfReader {
     return element ? this.runs(element) : '';
   }
 
-  /** Reads blocks within a line; their boxes stay with them. */
+  /** Reads blocks inside a line separately: their text boxes stay with them. */
   private apart(read: () => string): string {
     const boxes = this.boxes;
     this.boxes = [];
@@ -254,13 +254,13 @@ class OdfReader {
     if (text !== '') this.notes.push(`${author === '' ? 'Comment' : `Comment by ${author}`}: ${text}`);
   }
 
-  /** A chart or a formula, which is a document of its own within the archive. */
+  /** Returns the text of a chart or formula, which is a separate document within the archive. */
   private object(element: Element): string {
     const formula = find(element, 'math:math');
     if (formula) return textWithin(formula).replace(/\s+/g, ' ');
     const folder = `${(element.attributes['xlink:href'] ?? '').replace(/^\.\//, '').replace(/\/$/, '')}/`;
     const bytes = this.parts.get(folder + 'content.xml');
-    // No deeper than one level: an object may not hold itself.
+    // Objects inside an object are not read, because an object could contain itself.
     if (!bytes || this.folder !== '' || folder === '/') return '';
     const root = parseXml(bytes);
     const text =
@@ -293,7 +293,7 @@ class OdfReader {
     }
   }
 
-  /** The list that an element begins, or goes on with. */
+  /** Returns the list that an element starts or continues. */
   private listOf({ attributes }: Element): List {
     const style = attributes['text:style-name'] ?? '';
     const continued = attributes['text:continue-list'];
@@ -370,13 +370,13 @@ class OdfReader {
   }
 }
 
-/** Placeholders that every slide repeats: its number and the date. */
+/** Placeholders that are repeated on every slide: the slide number and the date. */
 const isRepeated = ({ attributes }: Element): boolean =>
   /^(?:page-number|date-time)$/.test(attributes['presentation:class'] ?? '');
 
 const repeated = (times: string | undefined): number => Math.min(Math.max(Number(times ?? 1) || 1, 1), maxRepeated);
 
-/** The levels of the list styles of a document, by their names. */
+/** Returns the levels of the list styles of a document, by style name. */
 function listStyles(roots: readonly (Element | null)[]): Map<string, ReadonlyMap<number, ListLevel>> {
   const styles = new Map<string, ReadonlyMap<number, ListLevel>>();
   for (const root of roots)
