@@ -21,15 +21,16 @@ const silence = 60_000;
 /**
  * Waits until this process alone holds the lock.
  *
- * The lock is a folder with one file in it, whose time the holder renews every second. It is taken by renaming a folder
- * made beforehand onto it, which the system refuses while there is a file in the target. The lock of a process that is
- * gone, and whose children are gone, or that has been silent for 60 s, is opened by deleting its one file: as every
- * holder's file has a name of its own, nobody can delete what a third has just taken.
+ * The lock is a folder that contains one file, whose modification time the holder updates every second. A process
+ * acquires the lock by renaming a folder that it prepared onto the lock folder; the operating system rejects this while
+ * the target contains a file. Another process releases an abandoned lock by deleting its file: the holder and its
+ * children have exited, or the file has not been updated for 60 s. Each holder's file has a unique name, so that a
+ * process cannot delete a lock that another process has just acquired.
  *
  * @param {string} folder
- * @param {() => void} onWait called once, when somebody else holds the lock
- * @returns {Promise<{ release: () => void, addChild: (pid: number) => void }>} `addChild`: the lock also stands while
- *   that process lives, should this one be killed
+ * @param {() => void} onWait called once, when another process holds the lock
+ * @returns {Promise<{ release: () => void, addChild: (pid: number) => void }>} `addChild`: keeps the lock valid while
+ * that process is running, even if this process is killed
  */
 export async function lock(folder, onWait) {
   const name = randomUUID();

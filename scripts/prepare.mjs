@@ -17,11 +17,11 @@ const say = (line) => console.error(`latchkey: ${line}`); // stdout belongs to t
 let held;
 
 /**
- * A step runs when one of its outputs is missing or its inputs differ from those it last ran with.
- * The stamps stand inside node_modules, so a new installation runs every step again.
+ * A step runs when one of its outputs is missing or its inputs have changed since its last run. The stamps are stored
+ * inside node_modules, so a new installation runs every step again.
  *
  * @typedef {{ name: string, title: string, outputs: string[], inputs: () => string, run: () => Promise<void>, holds?: () => boolean }} Step
- * `holds`: true when the outputs already fit the inputs although the stamp says otherwise.
+ * `holds`: returns true when the outputs already match the inputs although the stamp differs.
  */
 
 /** @type {Step} */
@@ -80,7 +80,7 @@ const bundle = {
     try {
       const { outputFiles } = await esbuild.build({
         absWorkingDir: root,
-        // The server, the process that it reads files in, and the thread of the embedded database.
+        // The server, the child process that extracts text from files, and the worker thread of the embedded database.
         entryPoints: {
           main: 'src/main.ts',
           extract: 'src/modules/files/extract/child.ts',

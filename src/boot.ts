@@ -20,7 +20,10 @@ export interface BootOptions {
    * shown once, and a port in use must not lose it. Defaults to `PUBLIC_URL`.
    */
   listen?: (fetch: Booted['fetch'], attach: Booted['attach']) => Promise<string>;
-  /** Called when another instance has taken over the database: this one must stop at once. One line for the operator. */
+  /**
+   * Called when another instance has taken over the database. This instance must then stop immediately. The message is
+   * one line for the operator.
+   */
   onLockLost?: (message: string) => void;
   /** Gets the first admin key when one is generated. When it throws, no key is created and the start fails. */
   onFirstAdminKey?: (secret: string) => void;

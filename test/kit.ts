@@ -85,14 +85,14 @@ export interface Kit {
   close(): Promise<void>;
 }
 
-/** The database of the tests, in files, for a server that opens it in a thread of its own, as it does for a user. */
+/** Writes the test database to files, for a server that opens it in a separate thread, as in production. */
 async function ownFolder(dataDir: string): Promise<{ options: DatabaseOptions; drop: () => Promise<void> }> {
   await unpackSnapshot(join(dataDir, 'pglite'));
   return { options: { dataDir }, drop: async () => {} };
 }
 
 export interface KitOptions {
-  /** The embedded database runs in a thread of its own, on files, whatever `DATABASE_URL` says. */
+  /** Runs the embedded database in a separate thread and on files, regardless of `DATABASE_URL`. */
   threaded?: boolean;
   /** Uses the scripted model server instead of the built-in model. */
   scripted?: boolean;

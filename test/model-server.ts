@@ -26,9 +26,9 @@ export interface TextReply {
   breakAfter?: number;
   /** Holds each delta until it is released. */
   gate?: Gate;
-  /** An event that follows the text, in place of the end. */
+  /** An event that is sent after the text instead of the end of the stream. */
   error?: object;
-  /** `stop` when absent. */
+  /** Defaults to `stop`. */
   finishReason?: string;
 }
 

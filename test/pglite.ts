@@ -45,7 +45,7 @@ export async function takePGlite(): Promise<{ lite: PGlite; giveBack: () => Prom
   return { lite, giveBack: () => giveBack({ lite, marks }) };
 }
 
-/** Writes the files of a database as the dump of the global set-up has it. */
+/** Writes the files of a database from the dump that the global setup created. */
 export async function unpackSnapshot(folder: string): Promise<void> {
   mkdirSync(folder, { recursive: true });
   const tar = spawn('tar', ['-xf', process.env.TEST_SNAPSHOT ?? '', '-C', folder], { stdio: 'ignore' });

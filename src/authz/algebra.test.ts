@@ -46,9 +46,9 @@ interface Token {
   scopes: readonly Permission[] | null;
   project: Project | null;
   ends: 'never' | 'later' | 'over';
-  /** Its expiry, as the server says. */
+  /** The expiry that the server returned. */
   expiresAt: string | null;
-  /** The token that created it, if that is known here. */
+  /** The token that created this token, if the model knows it. */
   maker: Token | null;
   disabled: boolean;
   /** Set when the token was revoked, or deleted with its project, key or user. */
@@ -77,11 +77,14 @@ function rightsOf(token: Token): Permission[] | null {
   return permissions.filter((name) => [...limits, owner?.key?.scopes].every((limit) => limit?.includes(name) ?? true));
 }
 
-/** Whether a token was created by another one, directly or through others. */
+/** Returns whether a token was created by another token, directly or through other tokens. */
 const derivesFrom = (token: Token, origin: Token): boolean =>
   token.maker !== null && (token.maker === origin || derivesFrom(token.maker, origin));
 
-/** When what a token creates ends at the latest: with the token and the key behind it. A session sets no limit. */
+/**
+ * Returns the latest possible expiry of credentials that a token creates: the expiry of the token or of the key that it
+ * depends on, whichever is earlier. A login session sets no limit.
+ */
 function lastEnd({ kind, account, project, expiresAt }: Token): number {
   if (kind === 'session') return Number.POSITIVE_INFINITY;
   const behind = kind === 'personal' ? account.key : project?.owner.key;
@@ -90,7 +93,10 @@ function lastEnd({ kind, account, project, expiresAt }: Token): number {
   );
 }
 
-/** What a revocation leaves of tokens: personal ones and sessions are gone, keys and project tokens are turned off. */
+/**
+ * Applies a revocation to the model: personal access tokens and login sessions are gone, keys and project tokens are
+ * turned off.
+ */
 function revoke(world: World, which: (token: Token) => boolean): void {
   for (const token of world.tokens.filter(which)) {
     if (token.kind === 'personal' || token.kind === 'session') token.gone = true;
@@ -164,7 +170,7 @@ interface Step {
    * API keys.
    */
   other: boolean;
-  /** Whether what a regeneration or a new password would revoke is kept. */
+  /** True to keep the credentials that a regeneration or a new password would revoke. */
   keeps: boolean;
   /** The expected outcome of an example. */
   ends?: 'done' | 'refused';
@@ -212,7 +218,7 @@ let failedLogins = 0;
 function operations(world: World): Record<Operation, (by: Token, step: Step) => Promise<Outcome>> {
   const created = (by: Token, token: Parameters<typeof add>[1]): Done => {
     const granted = add(world, { ...token, maker: by });
-    // TOK 26: what expires creates nothing that outlives it.
+    // TOK 26: a credential that expires cannot create a credential that outlives it.
     expect(Date.parse(granted.expiresAt ?? '+275760-09-13')).toBeLessThanOrEqual(lastEnd(by));
     return { touched: [granted], granted };
   };
@@ -348,7 +354,7 @@ function operations(world: World): Record<Operation, (by: Token, step: Step) => 
       if (ends) {
         token.ends = ends;
         token.expiresAt = (updated.apiKey ?? updated.projectToken).expiresAt;
-        // TOK 26: nor does an update let another one outlive it.
+        // TOK 26: an update cannot make another credential outlive the caller's credential either.
         expect(Date.parse(token.expiresAt ?? '+275760-09-13')).toBeLessThanOrEqual(lastEnd(by));
       }
       return { touched: world.tokens.filter(ofAccount(account)), granted: token };
@@ -382,12 +388,12 @@ function operations(world: World): Record<Operation, (by: Token, step: Step) => 
       const overlaps = token.kind === 'session' || step.other;
       token.secrets = overlaps ? [renewed.secret, before] : [renewed.secret];
       world.spent.push(...[previous, overlaps ? undefined : before].filter((secret) => secret !== undefined));
-      // TOK 23: what the old secret created ends with it.
+      // TOK 23: credentials that were created with the old secret are revoked together with it.
       if (token.kind !== 'session' && !step.keeps) revoke(world, (one) => derivesFrom(one, token));
       return { touched: [token], granted: token };
     },
 
-    /** TOK 24: a secret that was replaced and still works creates, changes and revokes nothing. */
+    /** TOK 24: a replaced secret that still works cannot create, change or revoke credentials. */
     async stale(_by, step) {
       const token = at(
         world.tokens.filter((one) => one.secrets[1] !== undefined && rightsOf(one) !== null),
@@ -466,7 +472,7 @@ function operations(world: World): Record<Operation, (by: Token, step: Step) => 
       return { touched: [], given: heldBy[account.role] };
     },
 
-    /** TOK 27: an administrator of users revokes everything of a user. */
+    /** TOK 27: an administrator of users can revoke all credentials of a user. */
     async revokeAll(by, step) {
       const account = person(step);
       if (!account) return 'nothing there';
@@ -712,7 +718,8 @@ const examples: Step[][] = [
     does('deactivate', 4, { on: 1 }),
   ],
   [
-    // What a key created, directly and through its tokens, ends with its old secret, which creates nothing any more.
+    // Credentials that a key created, directly or through its tokens, are revoked together with its old secret, which
+    // can no longer create credentials.
     does('key', 0, { role: 'ADMIN' }),
     does('personal', -1),
     does('key', -1),
@@ -729,7 +736,8 @@ const examples: Step[][] = [
     does('revokeAll', 0),
   ],
   [
-    // A token that expires creates nothing that outlives it, and extends nothing beyond itself.
+    // A token that expires cannot create a credential that outlives it, and cannot extend a credential beyond its own
+    // expiry.
     does('personal', 0, { other: true }),
     does('personal', -1),
     does('key', -2),

@@ -15,7 +15,10 @@ interface Definition {
    * permission.
    */
   inProject?: true;
-  /** Its mutations create, change or revoke credentials, and reject a secret that was replaced. */
+  /**
+   * Set when the mutations that require the permission create, change or revoke credentials; they reject a secret that
+   * was replaced.
+   */
   credentials?: true;
 }
 
@@ -110,7 +113,7 @@ export const rolePermissions = (role: Role): ReadonlySet<Permission> => granted[
 /** Returns whether a token that is restricted to a project can have the permission. */
 export const holdsInProject = (name: Permission): boolean => permissionTable[name].inProject ?? false;
 
-/** Whether mutations that require the permission create, change or revoke credentials. */
+/** Returns whether mutations that require the permission create, change or revoke credentials. */
 export const concernsCredentials = (name: Permission): boolean => permissionTable[name].credentials ?? false;
 
 /** Returns the permissions that are in both sets. */

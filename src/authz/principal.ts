@@ -27,7 +27,7 @@ export interface Credential {
    * Set when the token was presented with the secret before its last regeneration, which works until its overlap ends.
    */
   superseded: boolean;
-  /** The number of regenerations of the credential when it was authenticated. */
+  /** The number of times that the credential had been regenerated when it was authenticated. */
   secretVersion: number;
   createdAt: Date;
   /**
@@ -60,7 +60,7 @@ export type Viewer = Principal | null;
 
 export const can = (viewer: Viewer, permission: Permission): boolean => viewer?.permissions.has(permission) ?? false;
 
-/** Returns a message that names the setting to change, if the caller can configure the server. */
+/** Returns the message and, if the caller may configure the server, adds the name of the setting to change. */
 export const withSetting = (viewer: Viewer, message: string, setting: string): string =>
   can(viewer, 'manage:settings') ? `${message} Set ${setting} to enable it.` : message;
 

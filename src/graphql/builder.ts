@@ -37,7 +37,8 @@ export interface SchemaTypes {
 }
 
 export const builder = new SchemaBuilder<SchemaTypes>({
-  // Outermost first: the budget ends an operation before it authorizes, and authorization wraps what the others resolve.
+  // In order from the outermost wrapper: the budget stops an operation before authorization runs, and authorization
+  // wraps the resolvers of the other plugins.
   plugins: [
     BudgetPlugin,
     ScopeAuthPlugin,

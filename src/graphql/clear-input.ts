@@ -2,12 +2,12 @@ import { builder } from './builder.ts';
 
 type InputFields = Parameters<NonNullable<Parameters<typeof builder.inputType>[1]['fields']>>[0];
 
-/** `historyLimit` as the name of an enum value: `HISTORY_LIMIT`. */
+/** Converts a field name to the name of an enum value: `historyLimit` becomes `HISTORY_LIMIT`. */
 const constantCase = (name: string): string => name.replaceAll(/[A-Z]/g, '_$&').toUpperCase();
 
 /**
- * Adds the enum of the fields that an update can empty, with what each field is afterwards, and returns the `clear`
- * field of its input. See `clearList` for the rule.
+ * Adds the enum of the fields that an update can clear, each with a description of its value after clearing, and
+ * returns the `clear` field of the update's input. `clearList` defines the rule.
  */
 export function clearField<Name extends string>(typeName: string, fields: Record<Name, string>) {
   const Clearable = builder.enumType(typeName, {

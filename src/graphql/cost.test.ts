@@ -4,7 +4,7 @@ import { costOf } from './cost.ts';
 import { unsizedLists } from './plugins/list-size.ts';
 import { schema } from './schema.ts';
 
-/** The cost of an operation of this server’s schema. */
+/** Returns the cost of an operation against this server’s schema. */
 function cost(query: string, variables: Record<string, unknown> = {}, operationName?: string): number {
   const document = parse(query);
   expect(validate(schema, document)).toEqual([]);

@@ -27,27 +27,30 @@ export interface OperationToPrice {
   schema: GraphQLSchema;
   document: DocumentNode;
   operation: OperationDefinitionNode;
-  /** Coerced, with the defaults of the operation. */
+  /** Coerced variable values, including the defaults that the operation declares. */
   variableValues: Record<string, unknown>;
 }
 
-/** Sizes that a field states for lists of the object that it returns. */
+/** List sizes that a field declares for the lists of the object that it returns. */
 type InheritedSizes = ReadonlyMap<string, number>;
 
 const nothingInherited: InheritedSizes = new Map();
 
 /**
- * Estimates how many objects the response to an operation holds. Each object counts 1, and what is selected below it is
- * counted once per object: below a list that is the size of the page (`first` or `last`, 20 by default, at most 100) or
- * the size that the list declares. Scalars, introspection, and the edges and `pageInfo` of connections are free. For an
- * interface or a union, the most expensive type counts.
+ * Estimates the number of objects in the response to an operation. Each object counts as 1, and its selections are
+ * counted once per object. Below a list, they are multiplied by the page size (`first` or `last`; default: 20, maximum:
+ * 100) or by the size that the list declares. Scalars, introspection, and the edges and `pageInfo` of connections are
+ * free. For an interface or a union, the most expensive type counts.
  *
  * Fields are merged as the executor merges them, so that a field that several fragments select counts once. The
  * operation must be valid.
  */
 export function costOf({ schema, document, operation, variableValues }: OperationToPrice): number {
   const fragments = fragmentsOf(document);
-  /** Costs by type, selection sets and inherited sizes: without it, fragments within fragments take exponential time. */
+  /**
+   * Caches costs by type, selection sets and inherited sizes. Without this cache, nested fragments take exponential
+   * time.
+   */
   const known = new Map<string, number>();
   const ids = new Map<SelectionSetNode, number>();
   const idOf = (selectionSet: SelectionSetNode): number => {
@@ -63,7 +66,7 @@ export function costOf({ schema, document, operation, variableValues }: Operatio
     );
   }
 
-  /** Adds the fields that objects of a type answer, by their names in the response. */
+  /** Adds the fields that apply to objects of a type to `fields`, keyed by their names in the response. */
   function collect(
     type: GraphQLObjectType,
     { selections }: SelectionSetNode,
@@ -110,7 +113,7 @@ export function costOf({ schema, document, operation, variableValues }: Operatio
 
   function ofField(parent: GraphQLObjectType, nodes: FieldNode[], inherited: InheritedSizes): number {
     const [node] = nodes as [FieldNode];
-    // Introspection has no entry here.
+    // Introspection fields are not in this map.
     const field = parent.getFields()[node.name.value];
     if (!field) return 0;
     const type = getNamedType(field.type);
@@ -138,7 +141,7 @@ export function costOf({ schema, document, operation, variableValues }: Operatio
     try {
       return getArgumentValues(field, node, variableValues);
     } catch {
-      // The field reports the error when it is executed, and returns nothing.
+      // The field reports this error during execution and returns no objects.
       return {};
     }
   }

@@ -4,7 +4,7 @@ import { toGraphQLError } from './errors.ts';
 
 const statuses: Partial<Record<AppError['code'], number>> = { FORBIDDEN: 403, NOT_FOUND: 404, INTERNAL: 500 };
 
-/** Codes of what is refused before GraphQL sees the request. */
+/** Error codes of requests that are rejected before GraphQL execution. */
 const codes: Record<number, string> = {
   404: 'NOT_FOUND',
   405: 'METHOD_NOT_ALLOWED',
@@ -13,7 +13,10 @@ const codes: Record<number, string> = {
   421: 'MISDIRECTED_REQUEST',
 };
 
-/** An error of a request that GraphQL has not seen. Identical for all credentials that are not accepted. */
+/**
+ * Returns the response for a request that is rejected before GraphQL execution. The response is identical for all
+ * invalid credentials.
+ */
 function failure(error: AppError): Failure {
   const { extensions, message } = toGraphQLError(error);
   const { http, ...rest } = extensions as { http?: { status: number; headers: Record<string, string> } };
@@ -25,7 +28,7 @@ function failure(error: AppError): Failure {
   };
 }
 
-/** `/graphql`, for what is decided before GraphQL sees the request. */
+/** Response format of `/graphql` for requests that are rejected before GraphQL execution. */
 export const graphqlDialect: Dialect = {
   accept: 'bearer',
   atRoot: true,

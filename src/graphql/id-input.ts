@@ -10,7 +10,7 @@ const uuid = /^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/i;
 /** Returns whether a number fits an integer column. */
 const fits = (number: number): boolean => number === (number | 0);
 
-/** Returns the global ID of an object, for payloads of deletions. */
+/** Returns the global ID of an object, for the payloads of delete mutations. */
 export const globalId = (typename: string, id: string | number): string => encodeGlobalID(typename, id);
 
 /** Returns the parts of a global ID, or null for any other text, such as a database ID. */

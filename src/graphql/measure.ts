@@ -8,15 +8,15 @@ import {
 } from 'graphql';
 import { fragmentsOf } from './cost.ts';
 
-/** What can be counted of an operation without its schema and its variables, the fragments that it uses included. */
+/** Measurements of an operation and the fragments that it uses. They require neither the schema nor the variables. */
 export interface Measures {
-  /** Levels of fields. */
+  /** Maximum nesting depth of fields. */
   depth: number;
   aliases: number;
   directives: number;
-  /** How often each field is selected, by name. */
+  /** Number of selections of each field, by field name. */
   fields: ReadonlyMap<string, number>;
-  /** The field that one selection set selects most often, under whatever alias. */
+  /** The field that is selected most often within one selection set, under any alias. */
   repeated: { field: string; times: number };
 }
 
@@ -43,8 +43,8 @@ function add(sum: Subtotal, part: Subtotal, levels = 0): void {
 const measured = new WeakMap<OperationDefinitionNode, Measures>();
 
 /**
- * Measures an operation before it is validated. A fragment counts at each place where it is spread; one that spreads
- * itself counts once, since validation rejects it. Introspection of the schema has no depth.
+ * Measures an operation before validation. A fragment counts at each place where it is spread. A fragment that spreads
+ * itself counts once, because validation rejects it. Introspection of the schema has no depth.
  */
 export function measure(document: DocumentNode, operation: OperationDefinitionNode): Measures {
   const before = measured.get(operation);

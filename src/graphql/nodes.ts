@@ -11,9 +11,9 @@ interface GlobalId {
 
 interface NodeRule {
   permission: Permission;
-  /** The one ID of the type that the principal can read without the permission. */
+  /** Returns the only ID of the type that the principal can read without the permission. */
   exempt?: (principal: Principal) => string;
-  /** Which of these IDs the principal can read, in one statement. */
+  /** Returns those of the given IDs that the principal can read. Runs a single statement. */
   readable: (db: Database, principal: Principal, ids: string[]) => Promise<{ id: string | number }[]>;
 }
 

@@ -10,8 +10,8 @@ const OrderDirection = builder.enumType('OrderDirection', {
 });
 
 /**
- * Defines the input by which a client orders a list, `{ field, direction }`, and the enum of its fields. `name` is that of
- * the listed type: `ApiKey` for `ApiKeyOrder` and `ApiKeyOrderField`.
+ * Defines the input `{ field, direction }`, which sets the order of a list, and the enum of its fields. `name` is the
+ * name of the listed type: `ApiKey` for `ApiKeyOrder` and `ApiKeyOrderField`.
  */
 export function orderInput<Field extends string>(
   name: string,

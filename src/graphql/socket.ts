@@ -40,7 +40,10 @@ const ends = {
   invalid: [CloseCode.BadRequest, 'Invalid message received'],
   idTaken: [CloseCode.SubscriberAlreadyExists, 'Subscriber already exists'],
   failed: [CloseCode.InternalServerError, 'Internal server error'],
-  /** The database cannot be asked who speaks: "Try again later" of RFC 6455's registry. */
+  /**
+   * Sent when the database is not available to authenticate the client. "Try again later" is from the registry of RFC
+   * 6455.
+   */
   unavailable: [1013, 'Try again later'],
   goingAway: [1001, 'Going away'],
 } as const;
@@ -126,14 +129,17 @@ export function serveSocket(socket: WebSocket, request: IncomingMessage, options
     socket.terminate();
   }
 
-  /** The reason names the request under which the cause is logged. */
+  /**
+   * Closes the connection because of an error. The close reason contains the request ID under which the error is
+   * logged.
+   */
   function fail(error: unknown): void {
     const [code, reason] = reportedError(error).code === 'UNAVAILABLE' ? ends.unavailable : ends.failed;
     const { requestId } = currentRequest.getStore() ?? {};
     end(code, requestId ? `${reason}. Request id: ${requestId}` : reason);
   }
 
-  /** Does what belongs to no operation as a request of its own. */
+  /** Runs work that does not belong to an operation under a new request ID. */
   function asRequest<T>(work: (request: Pick<Context, 'requestId' | 'log'>) => T): T {
     const requestId = randomUUID();
     const request = { requestId, log: log.child({ requestId }) };

@@ -16,7 +16,10 @@ import { useVariableCheck } from './plugins/variables.ts';
 import { useErrorWording } from './plugins/wording.ts';
 import { schema } from './schema.ts';
 
-/** What an operation may cost before it runs. Ordinary queries stay far below; an operation above a limit gets 400. */
+/**
+ * Limits on operations, checked before execution. Ordinary queries stay far below them; an operation above a limit gets
+ * 400.
+ */
 export const queryLimits: QueryLimits = {
   characters: 20_000,
   tokens: 1000,

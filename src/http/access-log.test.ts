@@ -33,7 +33,7 @@ interface Line {
   aborted?: true;
 }
 const lines = (): Line[] => kit.log.map((line) => JSON.parse(line)).filter(({ msg }) => msg === 'request');
-/** The lines of the access log, once there are so many. */
+/** Waits until the access log has at least this number of lines, and returns them. */
 const written = (count: number) => until(() => lines().length >= count && lines());
 
 const headers = () => ({ authorization: `Bearer ${kit.keys.BASIC}`, 'content-type': 'application/json' });

@@ -1,6 +1,6 @@
 import type { Hono, Context as HonoContext } from 'hono';
 
-/** Why a server takes no requests, for a load balancer and its operator. */
+/** The reason why a server does not accept requests, for a load balancer and its operator. */
 export type NotReady = 'starting' | 'draining' | 'database_unavailable';
 
 const details: Record<NotReady, string> = {
@@ -9,20 +9,20 @@ const details: Record<NotReady, string> = {
   database_unavailable: 'The database cannot be reached.',
 };
 
-/** When a load balancer should ask again. Seconds. */
+/** Time after which a load balancer should retry, in seconds. */
 const retryAfter = 5;
 
 const noStore = { 'Cache-Control': 'no-store' };
 const live = (c: HonoContext) => c.json({ status: 'live' }, 200, noStore);
 
-/** Answers 200 while the server takes requests, and 503 with the reason otherwise. */
+/** Returns 200 while the server accepts requests, and otherwise 503 with the reason. */
 export function readinessReply(c: HonoContext, reason: NotReady | null): Response {
   if (reason === null) return c.json({ status: 'ready' }, 200, noStore);
   return c.json({ status: reason, detail: details[reason] }, 503, { ...noStore, 'Retry-After': String(retryAfter) });
 }
 
 /**
- * Serves `/health/live` (the process answers) and `/health/ready` (the server takes requests), at the root and under
+ * Serves `/health/live` (the process responds) and `/health/ready` (the server accepts requests), at the root and under
  * `/api`.
  */
 export function serveHealth<Env extends object>(app: Hono<Env>, notReady: () => Promise<NotReady | null>): void {

@@ -1,10 +1,10 @@
 import { isIP } from 'node:net';
 
-/** The parts of an HTTP/1.1 request that say which host it is for. Node's `IncomingMessage` has them. */
+/** The parts of an HTTP/1.1 request that identify the requested host. Node's `IncomingMessage` has them. */
 export interface HostRequest {
   /** The request target: a path, or an absolute URL. */
   url?: string | undefined;
-  /** Names and values in turn, as they were received. */
+  /** Alternating names and values, as they were received. */
   rawHeaders: string[];
 }
 
@@ -31,7 +31,7 @@ interface Authority {
 
 const authorityPattern = /^(?:\[([\da-f:.]+(?:%[\w.~-]+)?)\]|([\w.-]+))(?::(\d{0,5}))?$/i;
 
-/** Splits `name:port` or `[address]:port`. Returns null when the text is neither. */
+/** Splits `name:port` or `[address]:port`. Returns null for any other text. */
 function parseAuthority(text: string): Authority | null {
   const match = authorityPattern.exec(text);
   if (!match) return null;
@@ -75,11 +75,11 @@ function hostHeaders(rawHeaders: string[]): string[] {
 const absoluteTarget = (url: string): string | undefined => /^[a-z][a-z\d+.-]*:\/\/([^/?#]*)/i.exec(url)?.[1];
 
 /**
- * Protects against DNS rebinding: a web page whose domain name resolves to this server's address is, to a browser, the
- * same origin as the server. Its requests carry that name in `Host`, so a request for a name that was not configured
- * is rejected. An IP address is accepted, since rebinding needs a name.
+ * Protects against DNS rebinding: if the domain name of a web page resolves to this server's address, a browser treats
+ * the page and the server as the same origin. The requests of the page have that name in `Host`, so a request for a
+ * name that was not configured is rejected. An IP address is accepted, because rebinding requires a name.
  *
- * `X-Forwarded-Host` is not read: any client can send it.
+ * `X-Forwarded-Host` is not read, because any client can send it.
  */
 export function createHostCheck(publicUrl: string, allowedHosts: '*' | AllowedHost[]) {
   const served: AllowedHost[] = [
@@ -98,7 +98,7 @@ export function createHostCheck(publicUrl: string, allowedHosts: '*' | AllowedHo
     };
   }
 
-  /** Returns why a request is rejected, or null. */
+  /** Returns the reason why a request is rejected, or null. */
   return ({ url = '', rawHeaders }: HostRequest): HostRefusal | null => {
     const [host, ...others] = hostHeaders(rawHeaders);
     if (host === undefined) return { status: 400, detail: 'The Host header is missing.' };

@@ -5,26 +5,26 @@ import { createShares, type Release } from './shares.ts';
 
 const mebibyte = 1024 * 1024;
 
-/** The largest bodies, in bytes. */
+/** Maximum sizes of request bodies, in bytes. */
 export const maxBody = {
-  /** Of a client without a valid credential, whatever headers it sends. */
+  /** Limit for a client without a valid credential, regardless of the headers that it sends. */
   anonymous: mebibyte,
-  /** Of a GraphQL request without files. */
+  /** Limit for a GraphQL request without files. */
   graphql: 2 * mebibyte,
-  /** Of any other request without files. */
+  /** Limit for any other request without files. */
   other: 20 * mebibyte,
 };
 
-/** How many bodies of anonymous clients may be incomplete at one time, and for how long each. */
+/** Maximum number of incomplete bodies of anonymous clients at one time, and the time limit of each. */
 const incomplete = { perAddress: 16, total: 64, milliseconds: 20_000 };
 
 /**
- * Bytes of large bodies that are received or handled at one time; others wait, unread. Parsed, a body takes several times
- * its size.
+ * Maximum number of bytes of large bodies that are received or processed at one time. Other bodies wait and are not
+ * read. A parsed body takes several times its size in memory.
  */
 const large = { perUser: 64 * mebibyte, total: 192 * mebibyte };
 
-/** Why a body was not read to its end: the status of the response, and its message. */
+/** The reason why a body was not read completely: the status and message of the response. */
 export interface BodyFailure {
   status: 408 | 413 | 429;
   text: string;
@@ -41,35 +41,36 @@ const tooSlow: BodyFailure = {
 };
 
 export interface RequestBody {
-  /** Why the body cannot be read. Set at any time; whatever the handler made of the request is then discarded. */
+  /** The reason why the body cannot be read. Can be set at any time; the handler's result is then discarded. */
   readonly failure: BodyFailure | null;
   /**
-   * Lowers the limit for a client that is not authenticated, and limits how many such bodies are incomplete and for how
-   * long: the oldest one ends when there is one too many. Throws BAD_USER_INPUT when `failure` says more.
+   * Lowers the limit for an anonymous client, and limits the number of incomplete bodies and the time for each: when
+   * there is one too many, the oldest one is ended. Throws BAD_USER_INPUT when `failure` is set, which contains the
+   * details.
    */
   restrict(address: string | null): void;
-  /** Waits until the server has room for the body of a user. */
+  /** Waits until the server has room for the body of a user's request. */
   makeRoom(userId: string): Promise<void>;
-  /** Called when the request has been handled. */
+  /** Must be called when the request has been handled. */
   end(): void;
 }
 
 /**
- * Limits what is read of the bodies of requests: counted while they arrive, before anything is parsed. A body whose
- * length is not announced is replaced by one that ends at its limit.
+ * Limits the size of request bodies. Bytes are counted as they arrive, before anything is parsed. A body without an
+ * announced length is replaced by one that ends at its limit.
  */
 export function createRequestBodies() {
-  /** The incomplete bodies of anonymous clients, oldest first. */
+  /** Incomplete bodies of anonymous clients, oldest first. */
   const waitedFor = new Set<{ address: string | null; end(): void }>();
   const inMemory = createShares(large.perUser, large.total);
 
-  /** Takes charge of the body of a request, of which at most `limit` bytes may be read; null when there is none. */
+  /** Controls how the body of a request is read, up to `limit` bytes. Returns null for a request without a body. */
   return function bodyOf(c: HonoContext, limitOf: () => number): RequestBody | null {
     const announced = c.req.header('content-length');
     if (c.req.method === 'GET' || c.req.method === 'HEAD' || (announced === undefined && !c.req.raw.body)) return null;
     const length = announced === undefined ? null : Number(announced);
     const releases: Release[] = [];
-    // To look for the limit of a small body would cost every request.
+    // Determining the limit of a small body would slow down every request.
     let limit = length !== null && length <= maxBody.anonymous ? maxBody.anonymous : limitOf();
     let failure: BodyFailure | null = length !== null && length > limit ? tooLarge(limit) : null;
     let controller: ReadableStreamDefaultController<Uint8Array> | undefined;
@@ -82,7 +83,9 @@ export function createRequestBodies() {
       controller?.error(new Error(reason.text));
     }
 
-    /** Has the limit counted and the time kept while the body is read. To look at it costs a request its fast path. */
+    /**
+     * Enforces the size and time limits while the body is read. Accessing the body makes a request leave its fast path.
+     */
     function watch(): void {
       const stream = c.req.raw.body;
       if (!stream || controller) return;

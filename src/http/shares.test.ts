@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { createShares } from './shares.ts';
 
-/** Waits for an amount, and tells whether it has been given. */
+/** Requests an amount, and returns an object that shows whether it has been granted. */
 function ask(shares: ReturnType<typeof createShares>, holder: string, amount: number) {
   const request = { given: false, release: () => {} };
   void shares.wait(holder, amount).then((release) => {
@@ -35,7 +35,7 @@ it('lets nobody take more than a share, and others pass whoever has it', async (
   const [held, more, other] = [ask(shares, 'a', 8), ask(shares, 'a', 3), ask(shares, 'b', 3)];
   await settled();
   expect([held.given, more.given, other.given]).toEqual([true, false, true]);
-  // What is smaller does not overtake what its own holder asked for before.
+  // A smaller amount does not overtake an earlier request of the same holder.
   const small = ask(shares, 'a', 1);
   await settled();
   expect(small.given).toBe(false);

@@ -1,14 +1,14 @@
-/** Gives back what was taken. Further calls do nothing. */
+/** Releases the amount. Further calls have no effect. */
 export type Release = () => void;
 
 export interface Shares {
-  /** Waits for an amount. An amount above a limit waits until the holder, or everything, is free. */
+  /** Waits for an amount. An amount above a limit waits until the holder uses nothing, or until everything is free. */
   wait(holder: string, amount: number): Promise<Release>;
 }
 
 /**
- * A limited amount of something that requests use for a while, with a limit for each holder, so that one of them cannot
- * take it all. Requests are served in order, except those whose holder has its share already.
+ * Limits the concurrent use of a resource, with a limit for each holder, so that one holder cannot use all of it.
+ * Requests are served in order, except those whose holder has already reached its limit.
  */
 export function createShares(perHolder: number, total: number): Shares {
   const held = new Map<string, number>();

@@ -7,8 +7,8 @@ import { readinessReply, serveHealth } from './health.ts';
 import { requestIdOf } from './request-id.ts';
 
 /**
- * What answers while the database is opened and migrated, which can take minutes: health checks, and 503 for everything
- * else, in the caller's dialect.
+ * Creates the server that responds while the database is opened and migrated, which can take minutes. It answers health
+ * checks, and returns 503 for all other requests, in the caller's dialect.
  */
 export function createStartingServer(): Hono['fetch'] {
   const app = new Hono();

@@ -20,8 +20,8 @@ const foundNothing = 'I found nothing about this in the documents that I may rea
 const quotesOnly = 'I only quote documents.';
 
 /**
- * The provider options of a call whose caller can configure the server: the answer then says which settings connect a
- * language model. Other callers could do nothing with the names of settings.
+ * The provider options of a call by a caller who can configure the server. The answer then names the settings that
+ * connect a language model. For other callers the names of settings are of no use.
  */
 export const adviceForOperator = { latchkey: { adviseOperator: true } };
 

@@ -18,8 +18,9 @@ export interface Embeddings {
 export interface EmbeddingModel {
   modelId: string;
   /**
-   * `dimensions` asks for vectors of that length; a provider may not heed it. Throws UPSTREAM_REJECTED, RATE_LIMITED and
-   * UPSTREAM_FAILED as `upstreamError` does, and BAD_USER_INPUT where the provider rejects the dimensions.
+   * Creates embeddings. `dimensions` requests vectors of that length; a provider may ignore it. Throws
+   * UPSTREAM_REJECTED, RATE_LIMITED and UPSTREAM_FAILED as `upstreamError` does, and BAD_USER_INPUT when the provider
+   * rejects the dimensions.
    */
   embed(texts: readonly string[], signal?: AbortSignal, dimensions?: number): Promise<Embeddings>;
 }

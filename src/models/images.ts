@@ -23,8 +23,8 @@ export interface Drawn {
 export interface ImageModel {
   modelId: string;
   /**
-   * Throws UPSTREAM_REJECTED, RATE_LIMITED and UPSTREAM_FAILED as `upstreamError` does, and BAD_USER_INPUT where the
-   * provider does not edit images.
+   * Generates or edits images. Throws UPSTREAM_REJECTED, RATE_LIMITED and UPSTREAM_FAILED as `upstreamError` does, and
+   * BAD_USER_INPUT when the provider does not support editing images.
    */
   draw(drawing: Drawing, signal?: AbortSignal): Promise<Drawn>;
 }

@@ -3,8 +3,8 @@ import { AppError, type ProviderStatement } from '../errors.ts';
 import { redactSecrets } from '../modules/tokens/secret.ts';
 
 /**
- * Why a model provider did not answer. The first three are about the request, QUOTA_EXHAUSTED and
- * PROVIDER_MISCONFIGURED about the settings of this server; all five are permanent. The last two may pass.
+ * The reason why a model provider did not answer. The first three codes concern the request; QUOTA_EXHAUSTED and
+ * PROVIDER_MISCONFIGURED concern the settings of this server. These five are permanent. The last two may be temporary.
  */
 export type ProviderFailureCode =
   | 'CONTEXT_TOO_LONG'
@@ -17,25 +17,28 @@ export type ProviderFailureCode =
 
 export interface ProviderFailure {
   code: ProviderFailureCode;
-  /** HTTP status, at least 400; null when the provider did not reply or its reply broke off. */
+  /** HTTP status of at least 400; null when the provider did not reply or its reply was interrupted. */
   status: number | null;
   /** Whether the same request may succeed later. */
   retryable: boolean;
-  /** Seconds that the provider asks to wait. */
+  /** Number of seconds that the provider asks this server to wait. */
   retryAfter: number | null;
-  /** What the provider says about a request that it rejects. null for others: those words name accounts and addresses. */
+  /**
+   * The provider's error message for a request that it rejected. Null for other failures, because their messages
+   * contain account names and URLs.
+   */
   provider: ProviderStatement | null;
 }
 
-/** Longest wait before the server itself retries. A longer `Retry-After` is the client's to keep. Seconds. */
+/** Maximum delay in seconds before the server itself retries. A longer `Retry-After` is passed on to the client. */
 const maxRetryWait = 10;
-/** Largest `Retry-After` that is passed on. Seconds. */
+/** Maximum `Retry-After`, in seconds, that is passed on to the client. */
 const maxRetryAfter = 24 * 3600;
 const maxMessageLength = 500;
 
-/** An error as a provider writes it, in any of the shapes of OpenAI-compatible servers. */
+/** An error in the provider's reply, in any of the formats of OpenAI-compatible servers. */
 interface Written {
-  /** An HTTP status that stands in a stream. */
+  /** HTTP status reported within a stream. */
   status: number | null;
   code: string | null;
   type: string | null;
@@ -45,7 +48,7 @@ interface Written {
 
 const textOf = (value: unknown): string | null => (typeof value === 'string' && value !== '' ? value : null);
 
-/** Reads `{error: {…}}`, `{error: "…"}`, `{message, code}` and `{detail: "…"}`. */
+/** Parses an error in the formats `{error: {…}}`, `{error: "…"}`, `{message, code}` and `{detail: "…"}`. */
 function readWritten(value: unknown): Written {
   const { error, ...rest } = (typeof value === 'object' && value !== null ? value : {}) as Record<string, unknown>;
   if (typeof error === 'object' && error !== null) return readWritten(error);
@@ -67,10 +70,10 @@ function parsed(text: string | undefined): unknown {
   }
 }
 
-/** What the error of a call, or of an event in a stream, says. */
+/** Extracts the provider's error from the exception of a call or of a stream event. */
 function writtenIn(cause: unknown): Written {
   if (APICallError.isInstance(cause)) return readWritten(cause.data ?? parsed(cause.responseBody));
-  // An event that is no chunk of an answer.
+  // The event is not a valid chunk of an answer.
   if (TypeValidationError.isInstance(cause)) return readWritten(cause.value);
   return readWritten(cause instanceof Error ? null : cause);
 }
@@ -84,10 +87,10 @@ const policyWords =
 const quotaCodes = /insufficient_quota|billing|quota_exceeded|credit/i;
 const quotaWords = /quota|billing|credit balance|out of credits/i;
 
-/** Statuses of requests that a later attempt may satisfy. */
+/** Returns whether a status is temporary, so that a later attempt of the request may succeed. */
 const isTransient = (status: number): boolean =>
   [408, 409, 425].includes(status) || (status >= 500 && status !== 501 && status !== 505);
-/** Statuses that say that this server calls the provider wrongly, whatever the request. */
+/** Returns whether a status means that this server calls the provider incorrectly, for any request. */
 const isMisconfigured = (status: number): boolean => [401, 402, 403, 404, 405, 407, 410, 501, 505].includes(status);
 
 function codeOf(
@@ -108,7 +111,10 @@ function codeOf(
   return isMisconfigured(status) ? 'PROVIDER_MISCONFIGURED' : 'REQUEST_REJECTED';
 }
 
-/** Seconds of `retry-after-ms` or `Retry-After`, which is a number or a date; null for neither. */
+/**
+ * Returns the delay in seconds from `retry-after-ms` or `Retry-After`, which is a number or a date. Returns null when
+ * neither is present.
+ */
 function retryAfterOf(headers: Record<string, string> | undefined): number | null {
   const { 'retry-after-ms': milliseconds, 'retry-after': after } = headers ?? {};
   if (milliseconds === undefined && after === undefined) return null;
@@ -117,7 +123,7 @@ function retryAfterOf(headers: Record<string, string> | undefined): number | nul
   return Number.isFinite(seconds) ? Math.min(Math.max(Math.ceil(seconds), 0), maxRetryAfter) : null;
 }
 
-/** The words of a provider, fit for the caller: on one line, without secrets and addresses. */
+/** Prepares a provider's error message for the caller: on one line, without secrets and URLs. */
 function statement({ code, param, message }: Written): ProviderStatement {
   const clean = redactSecrets(message)
     .replace(/\bhttps?:\/\/\S+/gi, '[address]')
@@ -140,7 +146,7 @@ const permanent = new Set<ProviderFailureCode>([
 ]);
 const aboutRequest = new Set<string>(['CONTEXT_TOO_LONG', 'CONTENT_POLICY', 'REQUEST_REJECTED']);
 
-/** What the error of a call to a provider, or an error within its stream, means. */
+/** Classifies the error of a call to a provider, or an error within its stream. */
 export function providerFailure(error: unknown): ProviderFailure {
   const cause = RetryError.isInstance(error) ? error.lastError : error;
   const written = writtenIn(cause);
@@ -159,7 +165,10 @@ export function providerFailure(error: unknown): ProviderFailure {
   };
 }
 
-/** A sentence for the caller. `model` is what was called: "model", "embedding model". */
+/**
+ * Returns the error message for the caller. `model` names the kind of model that was called: "model", "embedding
+ * model".
+ */
 export function failureMessage(code: ProviderFailureCode, status: number | null = null, model = 'model'): string {
   const provider = `The ${model}’s provider`;
   switch (code) {
@@ -183,8 +192,8 @@ export function failureMessage(code: ProviderFailureCode, status: number | null 
 }
 
 /**
- * A failure as the error of the caller's request. What the caller sent is UPSTREAM_REJECTED, a limit of the provider
- * RATE_LIMITED, everything else UPSTREAM_FAILED.
+ * Converts a provider failure to the error of the caller's request. A problem with the caller's request is
+ * UPSTREAM_REJECTED, a rate limit of the provider RATE_LIMITED, every other failure UPSTREAM_FAILED.
  */
 export function upstreamError(
   reason: string,
@@ -197,8 +206,9 @@ export function upstreamError(
 }
 
 /**
- * Calls a provider. The AI SDK retries what `isRetryable` of the error allows: statuses 408, 409, 429 and from 500 on.
- * This takes back what is permanent, such as a used-up quota, and what the provider wants retried much later.
+ * Calls a provider. The AI SDK retries errors that have `isRetryable`: statuses 408, 409, 429 and from 500 on. This
+ * function clears `isRetryable` for permanent errors, such as an exhausted quota, and for errors whose `Retry-After` is
+ * too long to wait for.
  */
 export async function withRetryRules<T>(call: () => PromiseLike<T>): Promise<T> {
   try {

@@ -90,8 +90,9 @@ function openAICompatible({ baseUrl, apiKey, model }: ModelSettings, override: s
 }
 
 /**
- * Returns the models of an OpenAI-compatible server. Errors of its embedding and image models do not quote the key; those
- * of its chat models can. `prefix` is that of the settings that name the server. Throws SettingsError.
+ * Returns the models of an OpenAI-compatible server. Errors of its embedding and image models do not include the API
+ * key; those of its chat models can. `prefix` is the common prefix of the settings that define the server. Throws
+ * SettingsError.
  */
 export function openAICompatibleAt(
   { baseUrl, apiKey }: { baseUrl: string; apiKey?: string | undefined },

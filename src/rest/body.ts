@@ -18,7 +18,7 @@ export interface BodyKinds {
   form: boolean;
   files: boolean;
   loose: boolean;
-  /** Whether an empty body is `{}`. */
+  /** Whether an empty body is read as `{}`. */
   optional: boolean;
 }
 

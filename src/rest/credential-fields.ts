@@ -1,6 +1,6 @@
 import type { AppError } from '../errors.ts';
 
-/** The fields of credentials whose names differ between the graph and the REST paths. */
+/** Maps the credential fields whose names differ between the GraphQL schema and the REST API. */
 const wireNames = {
   allScopes: 'all_scopes',
   expiresAt: 'expires_at',
@@ -11,7 +11,7 @@ const wireNames = {
   projectId: 'project_id',
 };
 
-/** Returns the problems of an error, with their fields as the REST paths name them. */
+/** Returns the validation problems of an error, with the field names of the REST API. */
 export function wireMessage({ details, message }: AppError): string {
   const renamed = (text: string) =>
     Object.entries(wireNames).reduce((known, [name, wire]) => known.replaceAll(name, wire), text);

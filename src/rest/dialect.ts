@@ -10,7 +10,10 @@ export interface Failure {
   headers?: Record<string, string>;
 }
 
-/** The message of an error with what the model's provider said, for dialects that have no field for it. */
+/**
+ * Returns the message of an error followed by the message of the model's provider, for dialects that have no separate
+ * field for it.
+ */
 export const withProvider = ({ message, details }: Pick<AppError, 'message' | 'details'>): string =>
   details.provider?.message ? `${message} ${details.provider.message}` : message;
 

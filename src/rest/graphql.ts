@@ -20,8 +20,8 @@ export type Present<Data> = {
 };
 
 /**
- * The object without the nulls of fields that can be denied: a row that selects them has an error instead of its data.
- * Throws for a field that is null for another reason.
+ * Returns the data with the given nullable fields typed as non-null. A field that was denied has already produced an
+ * error before this call. Throws when a field is null without an error.
  */
 export function granted<Data extends object, Field extends keyof Data>(
   data: Data,

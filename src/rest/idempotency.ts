@@ -63,7 +63,7 @@ export async function idempotently(
   if (!headers['content-type']?.startsWith('text/event-stream')) {
     const body = response.body ? await response.clone().text() : '';
     await keep(body).catch((error: unknown) => {
-      // What was asked for is done, and its sender must hear so.
+      // The operation has succeeded, so the caller must receive its response.
       if (!isDatabaseUnavailable(error)) throw error;
       keepLater(async () => body);
     });

@@ -23,7 +23,9 @@ export interface Caller {
 export interface RouteOptions<Env extends object> {
   /** Throws RATE_LIMITED. */
   authenticate: (c: HonoContext<Env>, accept: Accept) => Promise<Caller>;
-  /** Decides how much of a body is read, once it is known who sends it. Throws RATE_LIMITED, BAD_USER_INPUT. */
+  /**
+   * Sets the size limit of the body after authentication, based on the principal. Throws RATE_LIMITED, BAD_USER_INPUT.
+   */
   admitBody: (c: HonoContext<Env>, viewer: Viewer | 'refused') => Promise<void>;
   /** Returns false for a request from a page of another origin. */
   fromOwnPage: (c: HonoContext<Env>) => boolean;
@@ -110,7 +112,7 @@ export function replyWith(c: HonoContext, { status, body, headers = {} }: Failur
   return c.json(body as object, status as ContentfulStatusCode);
 }
 
-/** An error in the terms of a dialect, with the time after which the caller may try again. */
+/** Returns an error in the format of a dialect, with the time after which the caller may retry. */
 export function replyWithError(c: HonoContext, dialect: Dialect, error: AppError): Response {
   if (error.details.retryAfter) c.header('Retry-After', String(error.details.retryAfter));
   return replyWith(c, dialect.failure(error));
@@ -159,7 +161,10 @@ async function serve<Env extends object>(
   }
 }
 
-/** What a client is told of an error. A row may word that the database is not available, and not give another status. */
+/**
+ * Returns the client's version of an error. An endpoint can change the message of an unavailable database, but not its
+ * status.
+ */
 function failureOf(row: AnyRow, error: AppError, input: RowInput<unknown, unknown, unknown> | null): Failure {
   const usual = dialectOf(row).failure(error);
   const own = row.failure?.(error, input) ?? usual;

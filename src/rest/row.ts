@@ -84,7 +84,7 @@ export interface Row<
   body?: z.ZodType<Body>;
   /** `true` also accepts a form as the body; `files` requires a form with files, whose fields are lists. */
   form?: true | 'files';
-  /** The body may be missing, which is the same as an empty object. */
+  /** Allows a missing body, which is read as an empty object. */
   optionalBody?: true;
   /** Defaults to 200; 204 has no body. */
   status?: 201 | 202 | 204;

@@ -89,7 +89,7 @@ export async function streamReply(
       }
     } catch (error) {
       const seen = reportedError(error);
-      // These have a status that tells clients to try again.
+      // The status of these errors makes clients retry.
       if ((seen.code === 'RATE_LIMITED' || seen.code === 'UNAVAILABLE') && !said) throw seen;
       yield lines(packets.failed(seen));
       return;
@@ -131,7 +131,7 @@ export function textStream(
       if (first?.value) controller.enqueue(encoder.encode(first.value));
       if (first?.done) controller.close();
     },
-    // A reader asks from outside of the request: what goes wrong is logged with it all the same.
+    // The stream is read outside of the request. The binding logs its errors under the request's ID nevertheless.
     pull: AsyncResource.bind(async (controller: ReadableStreamDefaultController<Uint8Array>) => {
       try {
         let next = await chunks.next();

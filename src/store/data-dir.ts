@@ -3,7 +3,7 @@ import { access, constants, mkdir, rm, stat, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path';
 import { StartupError } from '../startup-error.ts';
 
-/** The time that a file system has to write a small file. Milliseconds. */
+/** Time limit for writing a small file, in milliseconds. */
 const timeoutMs = 15_000;
 
 const reasons: Record<string, string> = {
@@ -17,7 +17,10 @@ const reasons: Record<string, string> = {
   ENAMETOOLONG: 'has a name that is too long',
 };
 
-/** Creates a folder and those above it. `recursive` of `mkdir` never returns where a file system creates no folders. */
+/**
+ * Creates a folder and its parent folders. `mkdir` with `recursive` never returns on a file system that cannot create
+ * folders.
+ */
 async function create(folder: string): Promise<void> {
   const made = () =>
     mkdir(folder).catch(async (error: NodeJS.ErrnoException) => {
@@ -37,14 +40,14 @@ async function writeTo(folder: string): Promise<void> {
   await rm(probe);
 }
 
-/** Checks the folder of the embedded database, where there is one. */
+/** Checks the folder of the embedded database, if it exists. */
 async function checkDatabase(database: string): Promise<void> {
   const found = await stat(database).catch(() => null);
   if (found && !found.isDirectory()) throw Object.assign(new Error(), { code: 'ENOTDIR' });
   if (found) await access(database, constants.R_OK | constants.W_OK | constants.X_OK);
 }
 
-/** Does something with a folder. Throws StartupError that begins with `name`. */
+/** Waits for work on a folder. Throws StartupError with a message that begins with `name`. */
 async function explained(name: string, work: Promise<void>): Promise<void> {
   try {
     await work;
@@ -60,12 +63,15 @@ async function tryOut(folder: string): Promise<void> {
   await explained(`DATA_DIR ${folder}: ${database}`, checkDatabase(database));
 }
 
-/** The folder of a server's data cannot be used because its file system does not answer: nothing waits for it. */
+/**
+ * The data folder of a server cannot be used because its file system does not respond. The process exits without
+ * waiting for it.
+ */
 export class HungFolderError extends StartupError {
   override readonly name = 'HungFolderError';
 }
 
-/** Creates the folder of a server's data where it is missing, and writes to it. Throws StartupError. */
+/** Creates the data folder of a server if it is missing, and writes a test file to it. Throws StartupError. */
 export async function checkDataDir(folder: string): Promise<void> {
   let timer: NodeJS.Timeout | undefined;
   const hung = new Promise<never>((_, reject) => {

@@ -55,7 +55,7 @@ describe.runIf(process.env.DATABASE_URL)('the lock of a database (skipped withou
       lost = message;
     };
     const held = await lockDatabase(url.href, { waitMs: 0, onLost });
-    // Waits in the queue of PostgreSQL, and so is faster than any that asks again.
+    // This client waits in PostgreSQL's lock queue, so it is faster than a client that polls.
     const other = new pg.Client({ connectionString: url.href });
     await other.connect();
     const [{ pid }] = (await other.query('SELECT pg_backend_pid() AS pid')).rows;
@@ -79,7 +79,7 @@ describe.runIf(process.env.DATABASE_URL)('the lock of a database (skipped withou
   });
 
   it('is taken from its own old session, where PostgreSQL does not know that the connection is gone', async () => {
-    // A proxy drops the connection of its client, and keeps that of the server.
+    // A proxy that drops the connection to its client and keeps the connection to the server.
     const clients = new Set<Socket>();
     const servers = new Set<Socket>();
     const proxy = createServer((client) => {

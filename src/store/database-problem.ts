@@ -13,7 +13,7 @@ function decoded(text: string): string {
   }
 }
 
-/** What is wrong with a DATABASE_URL, by the code of Node or PostgreSQL. */
+/** Returns the reason why a DATABASE_URL cannot be used, by the error code of Node or PostgreSQL. */
 function reasonOf({ code, message }: DriverError, url: URL): string {
   const host = url.searchParams.get('host') ?? (url.hostname || 'localhost');
   const place = host.startsWith('/') ? host : `${host}:${url.port || '5432'}`;
@@ -45,7 +45,10 @@ function reasonOf({ code, message }: DriverError, url: URL): string {
   return url.password ? line.replaceAll(decoded(url.password), '…').replaceAll(url.password, '…') : line;
 }
 
-/** The error of a start at which the database could not be used: one line that names the setting and never its value. */
+/**
+ * Returns the startup error for a database that cannot be used: one line that contains the name of the setting and
+ * never its value.
+ */
 export function databaseProblem(error: unknown, databaseUrl: string): StartupError {
   if (error instanceof StartupError) return error;
   const [first] = error instanceof AggregateError ? error.errors : [error];

@@ -13,35 +13,41 @@ export interface Statement {
 }
 
 /**
- * What services use of the database: Prisma, and plain SQL on the same connections. Statements throw
- * DatabaseUnavailableError when the database cannot be asked, or does not answer in time.
+ * The database interface for services: Prisma, and plain SQL on the same connections. Statements throw
+ * DatabaseUnavailableError when the database cannot be reached or does not respond in time.
  */
 export interface Database {
   prisma: PrismaClient;
   /** Runs one statement outside any Prisma transaction. */
   query<Row>(statement: Statement, values: unknown[]): Promise<Row[]>;
-  /** Whether the database answers now. */
+  /** Returns whether the database currently responds. */
   reachable(): Promise<boolean>;
   close(): Promise<void>;
 }
 
 export interface DatabaseOptions {
   databaseUrl?: string | undefined;
-  /** The folder of the embedded database. Not used with `databaseUrl`. */
+  /** Folder of the embedded database. Not used with `databaseUrl`. */
   dataDir?: string | undefined;
-  /** An embedded database in this thread, open and migrated, instead of one in `dataDir`; its owner closes it. For tests. */
+  /**
+   * An embedded database in this thread, already open and migrated, that replaces the one in `dataDir`. Its owner must
+   * close it. For tests.
+   */
   pglite?: PGlite | undefined;
-  /** Defaults to none. */
+  /** Defaults to no logging. */
   log?: Log | undefined;
-  /** The time that one statement may take. Defaults to 20 seconds. Milliseconds. */
+  /** Timeout of a single statement, in milliseconds. Defaults to 20 seconds. */
   statementTimeoutMs?: number | undefined;
-  /** Called when another instance has taken over the database: this one must stop at once. One line for the operator. */
+  /**
+   * Called when another instance has taken over the database. This instance must then stop immediately. The message is
+   * one line for the operator.
+   */
   onLockLost?: ((message: string) => void) | undefined;
   /** Called with the text of every statement. For tests that count statements. */
   onStatement?: ((text: string) => void) | undefined;
 }
 
-/** What the two kinds of database are opened with. */
+/** Options for opening either kind of database. */
 export type OpenOptions = Omit<DatabaseOptions, 'databaseUrl'> &
   Required<{ [Name in 'log' | 'statementTimeoutMs']: NonNullable<DatabaseOptions[Name]> }>;
 
@@ -51,7 +57,7 @@ export type OpenOptions = Omit<DatabaseOptions, 'databaseUrl'> &
  */
 export const transactionOptions = { maxWait: 15_000, timeout: 30_000 };
 
-/** Opens the database and migrates it. Throws StartupError when it cannot be used, or another instance uses it. */
+/** Opens the database and migrates it. Throws StartupError when it cannot be used or another instance uses it. */
 export function openDatabase({
   databaseUrl,
   log = createLog('silent'),

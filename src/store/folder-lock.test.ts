@@ -111,7 +111,7 @@ describe('the lock of a folder', () => {
     await until(() => lost);
     expect(lost).toBe(`another Latchkey has taken ${folder} over while this one was suspended; this one stops`);
     await held.release();
-    // The lock of another is not this one's to release.
+    // The lock of another instance must not be released.
     expect(existsSync(file)).toBe(true);
   });
 

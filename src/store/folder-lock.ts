@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { StartupError } from '../startup-error.ts';
 import { type InstanceLock, type LockOptions, rollingRestartMs, waitFor } from './instance-lock.ts';
 
-/** What `read` returns; an empty text where the system has no such file. */
+/** Returns the result of `read`, or an empty text if the system does not have the file. */
 function ifThere(read: () => string): string {
   try {
     return read();
@@ -19,10 +19,10 @@ function ifThere(read: () => string): string {
  * process ID of a killed process is soon reused.
  */
 const beginning = (pid: number): string =>
-  // After the name, which is in parentheses and can contain anything, the 20th field.
+  // The 20th field after the process name, which is in parentheses and can contain any character.
   ifThere(() => readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)?.split(' ')[19] ?? '');
 
-/** Where the number of a process means something: on one machine, since one start, in one namespace of processes. */
+/** The scope in which a process ID is unique: one machine, one boot and one PID namespace. */
 const processSpace = [
   ifThere(() => readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()) || hostname(),
   ifThere(() => readlinkSync('/proc/self/ns/pid')),
@@ -39,7 +39,9 @@ function alive(pid: number): boolean {
 
 /** An empty lock file is still being written, or its writer has just died. Milliseconds. */
 const writeTimeoutMs = 10_000;
-/** The time between two signs of life of a folder's lock, and the silence after which it is void. Milliseconds. */
+/**
+ * Interval between two heartbeats of a folder's lock, and the silence after which the lock is void, in milliseconds.
+ */
 export interface Heartbeat {
   every: number;
   silence: number;
@@ -48,15 +50,16 @@ export interface Heartbeat {
 const usualHeartbeat: Heartbeat = { every: 2_000, silence: 10_000 };
 
 export interface FolderLockOptions extends LockOptions {
-  /** Defaults to 2 and 10 seconds. */
+  /** Defaults to 2 seconds and 10 seconds. */
   heartbeat?: Heartbeat;
 }
 
 const isMissing = (error: unknown): boolean => (error as NodeJS.ErrnoException).code === 'ENOENT';
 
 /**
- * Judges whether the process that made a lock is gone. A process elsewhere, such as in another container with the same
- * volume, is gone when its lock has had no sign of life for a while, by this process's clock.
+ * Returns a function that checks whether the process that created a lock is gone. A process on another system, such as
+ * in another container with the same volume, counts as gone when its lock has had no heartbeat for some time, measured
+ * by the clock of this process.
  */
 function createAbandonment(file: string, { silence }: Heartbeat): () => Promise<boolean> {
   let seen = { sign: '', since: 0 };

@@ -12,20 +12,20 @@ export class AlreadyRunningError extends StartupError {
 }
 
 export interface LockOptions {
-  /** The time that another instance has to end. Defaults to 30 seconds. Milliseconds. */
+  /** Maximum time to wait for another instance to exit, in milliseconds. Defaults to 30 seconds. */
   waitMs?: number;
   /**
-   * Called when another instance has taken the lock of this one, which must stop at once: two instances do not know of
-   * each other's answers and revocations. The message is one line for the operator.
+   * Called when another instance has taken the lock of this one. This instance must then stop immediately, because two
+   * instances do not share their answers and revocations. The message is one line for the operator.
    */
   onLost?: (message: string) => void;
 }
 
-/** The time that a rolling restart may take: the new instance waits for the old one to end. Milliseconds. */
+/** Maximum duration of a rolling restart, in which the new instance waits for the old one to exit, in milliseconds. */
 export const rollingRestartMs = 30_000;
 const pollMs = 250;
 
-/** Calls `take` until it returns true. Throws AlreadyRunningError with the message after `waitMs`. */
+/** Calls `take` until it returns true. Throws AlreadyRunningError with the given message after `waitMs`. */
 export async function waitFor(take: () => Promise<boolean>, waitMs: number, message: string): Promise<void> {
   const deadline = Date.now() + waitMs;
   while (!(await take())) {

@@ -25,9 +25,9 @@ export const migrationNames = () =>
 const lockId = 7_203_841_159;
 
 /**
- * Applies what is missing, each migration in a transaction of its own, and records it in Prisma's table. In plain SQL,
+ * Applies the missing migrations, each in a separate transaction, and records them in Prisma's table. Uses plain SQL
  * because `prisma migrate` downloads an engine. Throws StartupError when a migration fails, or when a newer version has
- * migrated the database: this one would write what that one does not expect.
+ * migrated the database: this version would write data that the newer one does not expect.
  */
 export async function migrate(session: SqlSession): Promise<string[]> {
   await session.query('SELECT pg_advisory_lock($1)', [lockId]);

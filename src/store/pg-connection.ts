@@ -1,9 +1,9 @@
 import pg from 'pg';
 
-/** The time in which a connection has to be there, be it a new one or one that others use. Milliseconds. */
+/** Time limit for getting a connection, new or from the pool, in milliseconds. */
 const connectTimeoutMs = 10_000;
 
-/** What every connection needs, so that a server that does not answer, or vanishes, is noticed. */
+/** Returns the options of every connection, with which a server that does not respond or disappears is detected. */
 export const connectionOptions = (databaseUrl: string) => ({
   connectionString: databaseUrl,
   connectionTimeoutMillis: connectTimeoutMs,
@@ -11,7 +11,7 @@ export const connectionOptions = (databaseUrl: string) => ({
   keepAliveInitialDelayMillis: 10_000,
 });
 
-/** A connection whose loss, also while it is in use, is an error of its statement and not of the process. */
+/** A connection that, when it is lost, even while in use, causes an error in its statement and not in the process. */
 export class Connection extends pg.Client {
   constructor(config?: string | pg.ClientConfig) {
     super(config);

@@ -10,10 +10,13 @@ import { asked, reportingUnavailable } from './unavailable.ts';
 
 type PostgresOptions = OpenOptions & { databaseUrl: string };
 
-/** The time after which a statement is given up that PostgreSQL should have ended itself. Milliseconds. */
+/**
+ * Additional time after the statement timeout, in milliseconds. The client then abandons a statement that PostgreSQL
+ * should have ended.
+ */
 const graceMs = 5_000;
 
-/** Connects to PostgreSQL, migrates the database and holds it for this process. Throws StartupError. */
+/** Connects to PostgreSQL, locks the database for this process and migrates it. Throws StartupError. */
 export async function openPostgres(options: PostgresOptions): Promise<Database> {
   const { databaseUrl, log, onLockLost } = options;
   const lock = await lockDatabase(databaseUrl, { log, ...(onLockLost && { onLost: onLockLost }) });
@@ -34,10 +37,10 @@ function openPool({ databaseUrl, statementTimeoutMs, onStatement }: PostgresOpti
     statement_timeout: statementTimeoutMs,
     query_timeout: statementTimeoutMs + graceMs,
   });
-  // The pool opens another connection in place of an idle one that is lost.
+  // The pool opens another connection to replace an idle one that was lost.
   pool.on('error', () => {});
   pool.on('release', (_error, client) => {
-    // Nobody else may continue a transaction whose end failed, for whatever reason.
+    // A transaction that could not be ended, for any reason, must not be continued by another caller.
     if (client.getTransactionStatus() !== 'I') void (client as pg.PoolClient & Connection).end();
   });
   if (onStatement) pool.on('connect', (connection) => observe(connection, onStatement));
@@ -63,7 +66,10 @@ function withPool(pool: pg.Pool, lock: DatabaseLock): Database {
   };
 }
 
-/** A migration may take longer than a statement. */
+/**
+ * Migrates the database on a connection without a statement timeout, because a migration can take longer than a
+ * statement.
+ */
 async function migrateDatabase(databaseUrl: string): Promise<void> {
   const client = new Connection(connectionOptions(databaseUrl));
   try {

@@ -1,13 +1,16 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { isDatabaseUnavailable } from '../errors.ts';
 
-/** How long work is repeated, and the pause between two attempts, which doubles up to the maximum. Milliseconds. */
+/**
+ * Maximum total time of the attempts, and the pause between two attempts, which doubles up to the maximum, in
+ * milliseconds.
+ */
 const limits = { total: 30_000, pause: { first: 250, max: 5_000 } };
 
 /**
- * Repeats work while the database is not available, for what must not be lost because of a restart of the database, such
- * as the end of an answer. `repeated` tells the work that an earlier attempt failed: its commit may have arrived all the
- * same. Throws what the last attempt threw.
+ * Retries work while the database is unavailable, for work that must not be lost during a restart of the database, such
+ * as the end of an answer. `repeated` is true when an earlier attempt failed; its commit may have succeeded
+ * nevertheless. Throws the error of the last attempt.
  */
 export async function untilAvailable<T>(work: (repeated: boolean) => Promise<T>): Promise<T> {
   const deadline = Date.now() + limits.total;

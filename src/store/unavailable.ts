@@ -7,25 +7,25 @@ import type {
 import { DatabaseUnavailableError } from '../errors.ts';
 
 /**
- * SQLSTATEs, and their first two characters, of errors that are not the statement's: connections (08), access (28), a
- * database that is gone (3D), resources (53), operators, shutdowns and timeouts (57), the system (58), a standby (25006),
- * and sessions and transactions that were ended for their age (25P03, 25P04).
+ * SQLSTATEs, and SQLSTATE classes (the first two characters), of errors that are not caused by the statement:
+ * connections (08), access (28), a missing database (3D), resources (53), operators, shutdowns and timeouts (57), the
+ * system (58), a standby (25006), and sessions and transactions that were ended because of their age (25P03, 25P04).
  */
 const states = new Set(['08', '28', '3D', '53', '57', '58', '25006', '25P03', '25P04']);
 
-/** What Node says of a connection that cannot be made or broke off. */
+/** Node error codes for a connection that cannot be established or was interrupted. */
 const systemCodes = new Set([
   ...['ECONNREFUSED', 'ECONNRESET', 'ECONNABORTED', 'EPIPE', 'ETIMEDOUT', 'ENOTFOUND', 'EAI_AGAIN', 'ENOENT', 'EACCES'],
   ...['EHOSTUNREACH', 'EHOSTDOWN', 'ENETUNREACH', 'ENETDOWN', 'EADDRNOTAVAIL', 'EMFILE', 'ENFILE', 'ENOBUFS'],
 ]);
 
-/** What Prisma's adapters make of errors of these kinds, which have no SQLSTATE any more. */
+/** The error kinds to which Prisma's adapters convert such errors. They no longer have a SQLSTATE. */
 const adapterKinds = new Set([
   ...['DatabaseNotReachable', 'ConnectionClosed', 'SocketTimeout', 'TlsConnectionError', 'TooManyConnections'],
   ...['AuthenticationFailed', 'DatabaseAccessDenied', 'DatabaseDoesNotExist'],
 ]);
 
-/** What `pg` says, without a code, of a connection that is lost, or that it does not get in time. */
+/** Messages of `pg`, without an error code, for a connection that was lost or not available in time. */
 const driverMessages =
   /^(Connection terminated|Client (was closed|has encountered a connection error)|Query read timeout|timeout (expired|exceeded when trying to connect)|Cannot use a pool after calling end)/;
 
@@ -35,7 +35,7 @@ interface DriverError {
   cause?: { kind?: string; originalCode?: string } | undefined;
 }
 
-/** Whether an error of a driver, or of Prisma's adapter, says that the database could not be asked. */
+/** Returns whether an error of a driver, or of Prisma's adapter, means that the database could not be reached. */
 export function isUnavailable(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
   const { code, message, cause } = error as DriverError;
@@ -45,12 +45,15 @@ export function isUnavailable(error: unknown): boolean {
     systemCodes.has(state) ||
     adapterKinds.has(cause?.kind ?? '') ||
     driverMessages.test(message) ||
-    // All addresses of a host were tried.
+    // The error after all addresses of a host were tried.
     (error instanceof AggregateError && error.errors.some(isUnavailable))
   );
 }
 
-/** Runs a statement. Throws DatabaseUnavailableError when the database could not be asked, and else what was thrown. */
+/**
+ * Runs a statement. Throws DatabaseUnavailableError when the database could not be reached, and otherwise the original
+ * error.
+ */
 export async function asked<T>(run: () => Promise<T>): Promise<T> {
   try {
     return await run();
@@ -60,8 +63,8 @@ export async function asked<T>(run: () => Promise<T>): Promise<T> {
 }
 
 /**
- * A driver adapter whose every statement runs through {@link asked}. Statements outside of transactions, and the starts
- * of transactions, wait for `before`.
+ * Returns a driver adapter that runs every statement through {@link asked}. Statements outside transactions, and the
+ * start of a transaction, wait for `before`.
  */
 export function reportingUnavailable(
   factory: SqlDriverAdapterFactory,

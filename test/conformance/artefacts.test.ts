@@ -101,7 +101,7 @@ function contentOf(row: AnyRow | undefined): string[] {
   return ['application/json', ...(row?.stream ? ['text/event-stream'] : [])];
 }
 
-/** Paths outside of GraphQL that tell an anonymous client whether and what the server is. */
+/** Paths outside of GraphQL that show an anonymous client that the server is running, or its version. */
 const withoutCredential = ['/api/health', '/api/ping', '/api/version'];
 
 describe('openapi.json', () => {

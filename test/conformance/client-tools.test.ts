@@ -17,7 +17,7 @@ import relayCompiler from 'relay-compiler';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { projectRoot } from '../../src/root.ts';
 
-/** The client tools that read the committed schema, run as their users run them. */
+/** Runs the client tools that read the committed schema, in the same way as a user of these tools. */
 const sdl = readFileSync(join(projectRoot, 'schema', 'schema.graphql'), 'utf8');
 const schema = buildSchema(sdl);
 const run = promisify(execFile);
@@ -43,7 +43,7 @@ const connectionNode = ({ type }: { type: GraphQLOutputType }) => {
   return isObjectType(type_) ? type_ : null;
 };
 
-/** The scalar fields of a type without arguments, for a selection. */
+/** Returns the scalar fields of a type that take no arguments, as a selection. */
 const scalarsOf = (type: ReturnType<typeof connectionNode>): string =>
   Object.values(type?.getFields() ?? {})
     .filter((field) => field.args.length === 0 && !isObjectType(getNamedType(field.type)))
@@ -52,7 +52,7 @@ const scalarsOf = (type: ReturnType<typeof connectionNode>): string =>
     .slice(0, 4)
     .join(' ');
 
-/** Declares a variable for each argument of a field, except those that pagination uses, and passes it on. */
+/** Declares a variable for each argument of a field, except the pagination arguments, and passes it to the field. */
 function variablesOf(field: Field, without: readonly string[] = []) {
   const args = field.args.filter(({ name }) => !without.includes(name));
   return {
@@ -66,12 +66,12 @@ const paging = ['first', 'after', 'last', 'before', 'offset'];
 
 const capitalized = (name: string) => name[0]?.toUpperCase() + name.slice(1);
 
-/** A pagination fragment over each connection of `Query`, with `@refetchable`. */
+/** Returns a pagination fragment with `@refetchable` for each connection of `Query`. */
 function paginationFragments(): Record<string, string> {
   return Object.fromEntries(
     queries.flatMap((field) => {
       const node = connectionNode(field);
-      // Without a cursor argument, a list cannot be paged by Relay.
+      // Relay cannot paginate a list without a cursor argument.
       if (!node || !field.args.some(({ name }) => name === 'after')) return [];
       const { args, passed } = variablesOf(field, paging);
       const name = `${capitalized(field.name)}List`;
@@ -93,7 +93,7 @@ function paginationFragments(): Record<string, string> {
   );
 }
 
-/** Every mutation that returns the ID of a deleted object, with `@deleteEdge`. */
+/** Returns a mutation with `@deleteEdge` for every mutation that returns the ID of a deleted object. */
 function deletions(): Record<string, string> {
   return Object.fromEntries(
     mutations.flatMap((field) => {
@@ -117,7 +117,7 @@ function deletions(): Record<string, string> {
   );
 }
 
-/** Every mutation that returns a created node of a listed type, with `@appendNode`. */
+/** Returns a mutation with `@appendNode` for every mutation that returns a created node of a listed type. */
 function additions(): Record<string, string> {
   const edges = new Map(
     queries.flatMap((field) => {
@@ -191,8 +191,8 @@ describe('client tools', () => {
           plugins: { '@graphql-eslint': plugin as never },
           rules: {
             ...(plugin.configs['flat/schema-relay'].rules as object),
-            // The option forbids every list of objects that is not a list of edges, such as the `nodes` of a connection
-            // and the citations of a message. The Relay specification does not.
+            // By default, this option forbids every list of objects that is not a list of edges, such as the `nodes` of
+            // a connection and the citations of a message. The Relay specification allows them.
             '@graphql-eslint/relay-edge-types': ['error', { listTypeCanWrapOnlyEdgeType: false }],
           } as never,
         },
@@ -206,7 +206,7 @@ describe('client tools', () => {
     const problems = results.flatMap(({ messages }) =>
       messages.map(({ line, message }) => `${/^type (\w+)/.exec(lines[line - 1] ?? '')?.[1]}: ${message}`),
     );
-    // The items of these lists are not nodes yet.
+    // The items of these lists do not implement `Node` yet.
     const edges = ['AgentShareEdge', 'CompletionModelEdge', 'EmbedEdge', 'EmbedExchangeEdge', 'QueryHistoryEdge'];
     expect(problems).toEqual(
       edges.map((edge) => `${edge}: Edge type's field \`node\` must implement \`Node\` interface.`),

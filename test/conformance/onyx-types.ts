@@ -1,10 +1,11 @@
 import { z } from 'zod';
 
 /**
- * The response types that clients of the Onyx API rely on, written down from its documentation and from what its
- * clients validate, and on purpose not derived from `src/rest`: a mistake there must not be repeated here. Fields that
- * only some generations of Onyx have are included, since the server returns them all; clients ignore fields that they
- * do not know, and so do these types. `some` is a list that the test has filled, so that its items are checked.
+ * The response types that clients of the Onyx API rely on. They are taken from its documentation and from the
+ * validation in its clients, and intentionally not derived from `src/rest`, so that a mistake there is not repeated
+ * here. Fields that only some generations of Onyx have are included, because the server returns all of them. Like the
+ * clients, these types ignore unknown fields. `some` is a list to which the test has added items, so that the items are
+ * checked.
  */
 
 const { int, nullable } = z;
@@ -207,7 +208,7 @@ export const Tool = z.object({
   default_enabled: flag,
 });
 
-/** The sources of Onyx 2.7, in the alphabetical order in which its documentation does not list them. */
+/** The sources of Onyx 2.7, sorted alphabetically, unlike in its documentation. */
 const source = z.enum(
   `airtable asana axero bitbucket bookstack clickup coda confluence discord discourse document360 dropbox drupal_wiki
   egnyte file fireflies freshdesk gitbook github gitlab gmail gong google_cloud_storage google_drive google_sites guru
@@ -369,7 +370,7 @@ const packets = {
   section_end: {},
   stop: { stop_reason: nullable(text) },
 };
-/** One packet of a stream. Any type that is not listed is a mistake: clients would not know it. */
+/** One packet of a stream. A type that is not listed here fails the test, because clients do not recognize it. */
 export const Packet = z.object({
   placement: z.object({
     turn_index: int(),
@@ -384,7 +385,7 @@ export const Packet = z.object({
     ],
   ),
 });
-/** A line of a stream that answers a message: ids first, then packets. */
+/** A line of a stream that answers a message: first the IDs, then packets. */
 export const Line = z.union([
   z.strictObject({ chat_session_id: uuid, incognito: flag }),
   z.strictObject({ user_message_id: nullable(int()), reserved_assistant_message_id: int() }),
@@ -488,7 +489,7 @@ export const ProjectDetails = z.object({
   persona_id_to_is_featured: z.record(z.string(), flag),
 });
 
-// Documents, limits, usage
+// Documents, limits and usage
 
 export const IngestedDocument = z.object({ document_id: text, semantic_id: text, link: nullable(text) });
 export const Ingestion = z.object({ document_id: text.min(1), already_existed: flag });

@@ -9,7 +9,10 @@ import { jsonLines } from '../lines.ts';
 import { type Gate, makeGate } from '../model-server.ts';
 import * as types from './onyx-types.ts';
 
-/** Every operation that is served to Onyx clients, called as such a client calls it, against the types of onyx-types.ts. */
+/**
+ * Calls every operation that the server provides for Onyx clients, as such a client does, and checks the reply against
+ * the types in onyx-types.ts.
+ */
 let kit: Kit;
 let scene: Awaited<ReturnType<typeof prepare>>;
 let gate: Gate;
@@ -85,14 +88,17 @@ const budget = { enabled: true, token_budget: 1_000_000, period_hours: 24 };
 const newLimit = async (path: string): Promise<number> => (await post(path, budget)).body.token_id;
 const limits = '/admin/token-rate-limits';
 
-/** Says that the answers to come cite the first passage, and think before that. */
+/** Scripts the next answers: they contain reasoning, followed by a text that cites the first passage. */
 const citing = () => kit.model.script({ reasoning: 'A kettle boils.', text: ['It boils water ', '[1]', '.'] });
 const ask = async (rest: object) => {
   citing();
   return post('/chat/send-chat-message', { message: 'What does a kettle boil?', stream: false, ...rest });
 };
 
-/** One of everything, so that the lists of the replies have items, and their optional fields values. */
+/**
+ * Creates at least one object of each kind, so that the lists in the replies have items and the optional fields have
+ * values.
+ */
 async function prepare() {
   const { email, id: userId } = await person();
   await post('/onyx-api/ingestion', {
@@ -163,7 +169,7 @@ const operation = (type: z.ZodType, call: Operation['call'], status?: Operation[
 });
 const { some } = types;
 
-/** The lines of a stream as one list. */
+/** Returns the lines of a stream as a list. */
 async function streamed(path: string, body?: object): Promise<Answer> {
   const response = await fetch(`${kit.url}/api${path}`, {
     method: body ? 'POST' : 'GET',
@@ -507,7 +513,7 @@ it('calls every operation that is served to Onyx clients', () => {
   expect(Object.keys(operations).sort()).toEqual(['GET /health', 'GET /version', ...served].sort());
 });
 
-/** What a reply has wrong, by the path of its field; empty when it has the type. */
+/** Returns the validation errors of a reply with the path of each field; empty when the reply matches the type. */
 const problems = (type: z.ZodType, value: unknown): string[] =>
   type.safeParse(value).error?.issues.map(({ path, message }) => `${path.join('.')}: ${message}`) ?? [];
 
@@ -553,7 +559,7 @@ describe('the session that a client opens', () => {
     const session = await newSession();
     const answering = post('/chat/send-chat-message', { message: 'Hello', chat_session_id: session, stream: false });
     await gate.reached(0);
-    // The model can be asked before the run is stored.
+    // The model can receive the request before the run is stored.
     const body = await until(async () => {
       const reply = await get(`/chat/get-chat-session/${session}`);
       return reply.body.current_run ? reply.body : null;

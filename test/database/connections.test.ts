@@ -21,7 +21,10 @@ describe.runIf(process.env.DATABASE_URL)(
       await kit?.close();
     });
 
-    /** Ends all connections of the server, that of its lock among them. Returns how many were in a statement or transaction. */
+    /**
+     * Terminates all database connections of the server, including the connection that holds its lock. Returns the
+     * number of connections that were in a statement or transaction.
+     */
     const terminate = async (): Promise<number> => {
       const { rows } = await admin.query<{ busy: boolean }>(
         `SELECT state <> 'idle' AS busy, pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1`,
@@ -30,7 +33,10 @@ describe.runIf(process.env.DATABASE_URL)(
       return rows.filter(({ busy }) => busy).length;
     };
 
-    /** Requests of several kinds: one statement, a transaction, a turn, which is both and goes on by itself. */
+    /**
+     * Requests of several kinds: a single statement, a transaction, and a turn, which uses both and continues in the
+     * background.
+     */
     const requests: ((name: string) => Promise<{ status: number; headers: Headers }>)[] = [
       (name) => kit.rest('POST', '/api/chat/create-chat-session', { body: { persona_id: 0, description: name } }),
       (name) =>
@@ -83,7 +89,7 @@ describe.runIf(process.env.DATABASE_URL)(
       });
       const kept = new Set([...sessions, ...projects].map(({ name }) => name));
       expect(acknowledged.filter((name) => !kept.has(name))).toEqual([]);
-      // Every turn came to an end, although the database was away for the end of some.
+      // Every turn has ended, although the database was unavailable when some of them ended.
       expect(await kit.prisma.run.count({ where: { status: 'RUNNING' } })).toBe(0);
       expect(await kit.rest('GET', '/health/ready')).toMatchObject({ status: 200 });
     });

@@ -3,10 +3,10 @@ import { DatabaseUnavailableError } from '../../src/errors.ts';
 import { type Kit, startKit, until } from '../kit.ts';
 import { makeGate } from '../model-server.ts';
 
-/** A server whose embedded database is in a thread of its own, with little time for each statement. */
+/** A server whose embedded database runs in a separate thread with a short statement timeout. */
 let kit: Kit;
 
-/** Stored as the name of a chat session, it makes the database count for hours. */
+/** A chat session with this name triggers a statement that runs for hours. */
 const heavy = 'heavy';
 
 beforeAll(async () => {
@@ -26,7 +26,7 @@ const names = async (): Promise<string[]> => {
   const { data } = await kit.gql('{ chatSessions(first: 100) { nodes { name } } }');
   return data.chatSessions.nodes.map(({ name }: { name: string }) => name);
 };
-/** Asks the database as services do. */
+/** Queries the database in the same way as the services. */
 const query = (text: string) => kit.booted.foundation.db.query<Record<string, unknown>>({ name: 'test', text }, []);
 const used = async (): Promise<number> => Number((await query('SELECT sum("turns") AS n FROM "UsageRecord"'))[0]?.n);
 const logged = (text: string) => kit.log.filter((line) => line.includes(text)).map((line) => JSON.parse(line));
@@ -40,7 +40,7 @@ describe('a heavy statement', () => {
       over = true;
     });
     await until(() => kit.statements.at(-1)?.startsWith('INSERT INTO "public"."ChatSession"'));
-    // Comes while the statement runs, and has its turn once the database is open again.
+    // Arrives while the statement is running, and runs when the database is open again.
     const waited = create('four');
     let ticks = 0;
     let healthy = 0;
@@ -50,7 +50,7 @@ describe('a heavy statement', () => {
       if (answers.every(({ status }) => status === 200)) healthy++;
     }
     clearInterval(ticking);
-    // On the thread of the server, the statement would have left time for one of each.
+    // If the statement ran on the server's thread, there would have been time for only one of each.
     expect(ticks).toBeGreaterThan(20);
     expect(healthy).toBeGreaterThan(5);
 
@@ -85,7 +85,7 @@ describe('a heavy statement', () => {
     await expect(transaction).rejects.toBeInstanceOf(DatabaseUnavailableError);
     await expect(later).rejects.toBeInstanceOf(DatabaseUnavailableError);
     expect(await names()).not.toContain(name);
-    // Whoever had to wait for the transaction has their turn.
+    // Requests that had to wait for the transaction now run.
     expect((await create('after the transaction')).errors).toEqual([]);
   });
 });
@@ -99,7 +99,7 @@ describe('an answer under way when the database stops', () => {
       body: { message: 'Count', stream: false, allowed_tool_ids: [] },
     });
     await until(() => kit.model.requests.length > 0);
-    // The end of the answer comes while the database is busy, and while it is being opened again.
+    // The answer ends while the database is busy and while it is being reopened.
     const ended = create(heavy);
     await until(() => kit.statements.at(-1)?.startsWith('INSERT INTO "public"."ChatSession"'));
     gate.open();

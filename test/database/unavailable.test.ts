@@ -11,9 +11,9 @@ import { dialectOf } from '../../src/rest/routes.ts';
 import { rows } from '../../src/rest/rows.ts';
 import { type Answer, type Kit, startKit } from '../kit.ts';
 
-/** A server whose database goes away. */
+/** A server whose database becomes unavailable. */
 let kit: Kit;
-/** A socket that was opened before. */
+/** A socket that was opened before the database became unavailable. */
 let socket: WebSocket;
 
 const ready = () => kit.rest('GET', '/health/ready', { key: null });
@@ -42,11 +42,11 @@ afterAll(async () => {
   await kit?.close();
 });
 
-/** The warnings and errors that were logged about a request. */
+/** Returns the warnings and errors that were logged for a request. */
 const loggedOf = (requestId: string | null) =>
   kit.log.map((line) => JSON.parse(line)).filter((line) => line.requestId === requestId && line.level > 30);
 
-/** Checks what every answer has in common, and returns its body. */
+/** Asserts the properties that all answers share, and returns the body. */
 function checked({ status, headers, text, body }: Answer) {
   const requestId = headers.get('x-request-id');
   expect([status, headers.get('retry-after')]).toEqual([503, '5']);

@@ -22,10 +22,10 @@ import { requirementsOf } from '../../src/graphql/plugins/permissions.ts';
 import { schema } from '../../src/graphql/schema.ts';
 import { api, build, keyIn, killAll, start, storage } from './latchkey.ts';
 
-/** What is asked of the server takes a moment; how long depends on the machine. */
+/** These requests are slow, and their duration depends on the machine. */
 const patient = { timeout: 120_000 };
 
-/** A server with little memory, and a client with the least key that reads lists. */
+/** A server with little memory, and a client whose key has the lowest role that can read lists. */
 let store: Awaited<ReturnType<typeof storage>>;
 let server: Awaited<ReturnType<typeof start>>;
 let admin: ReturnType<typeof api>;
@@ -67,7 +67,7 @@ afterAll(async () => {
   await store?.drop();
 });
 
-/** The server goes on: its process lives, it answers, and it has not grown beyond what it may have. */
+/** Asserts that the server is healthy: its process is running and answers requests. */
 async function expectAlive(): Promise<void> {
   const health = await fetch(`${server.url}/health`);
   expect([health.status, server.process.exitCode]).toEqual([200, null]);
@@ -156,17 +156,17 @@ describe('DOS 4: bodies', patient, () => {
   });
 });
 
-/** Whether the client’s key opens a field. */
+/** Returns whether the client’s key has permission to read a field. */
 const isReadable = (field: GraphQLField<unknown, unknown>): boolean =>
   requirementsOf(field).every((each) => !isPermission(each) || rolePermissions('BASIC').has(each));
 
-/** Builds an operation, and the variables that it uses, from what a generator draws. */
+/** Builds a random operation and its variables from generated values. */
 class QueryBuilder {
   private readonly definitions: string[] = [];
   readonly variables: Record<string, unknown> = {};
   private readonly fragments: string[] = [];
   private aliases = 0;
-  /** Fields that the operation may still have. */
+  /** Number of fields that can still be added to the operation. */
   private left = 120;
 
   constructor(private readonly draw: GeneratorValue) {}
@@ -185,7 +185,7 @@ class QueryBuilder {
     const anything = this.oneOf(false, false, false, false, true);
     const fields = Object.values(type.getFields()).filter((field) => anything || isReadable(field));
     const objects = fields.filter(({ type }) => isCompositeType(getNamedType(type)));
-    // Lists come up more often than other objects.
+    // Lists are added twice, so that they are chosen more often than other objects.
     objects.push(...objects.filter((field) => isPaged(field) || isListType(getNullableType(field.type))));
     const texts = fields.filter(({ type }) => isLeafType(getNamedType(type)));
     const chosen = ['__typename'];
@@ -221,7 +221,7 @@ class QueryBuilder {
   private argument({ name, type, defaultValue }: GraphQLArgument): string[] {
     if (name === 'first' || name === 'last') {
       const size = this.oneOf(1, 2, 5, 20, 50, 100, 100, 1_000_000, 2_147_483_647, 0);
-      // The two cannot be combined.
+      // `first` and `last` cannot be combined.
       const how =
         name === 'last'
           ? this.oneOf('none', 'none', 'none', 'none', 'literal')
@@ -289,12 +289,12 @@ describe('DOS 8: nested queries over the whole schema', patient, () => {
         await expectAlive();
         seen.memory = Math.max(seen.memory, await metric('process_resident_memory_bytes'));
         seen.delay = Math.max(seen.delay, await metric('nodejs_eventloop_lag_max_seconds'));
-        // The attack that this is about took 4.6 GB.
+        // The attack that this test reproduces used 4.6 GB.
         expect(seen.memory, `the event loop was delayed for ${seen.delay} s`).toBeLessThan(2 * 1024 ** 3);
       }),
       { numRuns: 60, endOnFailure: true },
     );
-    // Both kinds must come up, or the generator has lost its teeth.
+    // Both outcomes must occur. Otherwise the generator no longer tests the limits.
     expect(Math.min(seen.answered, seen.rejected)).toBeGreaterThan(10);
     expect(await metric('nodejs_heap_size_used_bytes')).toBeLessThan(400 * 1024 ** 2);
   });

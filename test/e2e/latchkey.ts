@@ -60,10 +60,10 @@ export async function start(environment: Environment): Promise<Latchkey & { url:
   return { ...latchkey, url };
 }
 
-/** The file that a first start says its admin key is in. */
+/** Returns the path of the admin key file that the first start prints. */
 export const keyFileIn = ({ output }: Latchkey) => /\/[^\s"]+\/first-admin-key\b/.exec(output.stdout)?.[0];
 
-/** The admin key of a first start; undefined after every other one. */
+/** Returns the admin key of a first start, or undefined for any later start. */
 export function keyIn(latchkey: Latchkey): string | undefined {
   const file = keyFileIn(latchkey);
   return file && readFileSync(file, 'utf8').trim();

@@ -40,7 +40,8 @@ describe('the first start', { timeout }, () => {
     const key = keyIn(latchkey);
     expect(output.stdout).toContain(`GraphiQL    ${url}/graphql`);
     expect(output.stdout).toContain(`REST API    ${url}/api/docs`);
-    // Output that is no terminal is collected by others: it names a file that only the user of the server can read.
+    // Output that is not written to a terminal may be collected by other systems. It therefore contains the path of a
+    // file that only the server's user can read, and not the key.
     expect(output.stdout).not.toContain(key);
     const file = keyFileIn(latchkey) ?? '';
     expect(file).toBe(`${store.environment.DATA_DIR}/first-admin-key`);

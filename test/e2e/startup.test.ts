@@ -27,7 +27,7 @@ afterAll(async () => {
   for (const made of folders) rmSync(made, { recursive: true, force: true });
 });
 
-/** Runs a server that cannot start, and returns what it says: one line. */
+/** Runs a server that cannot start, and returns its error message, which is one line. */
 async function problem(environment: Environment): Promise<string> {
   const latchkey = run(environment);
   const code = await latchkey.exited;
@@ -39,7 +39,7 @@ async function problem(environment: Environment): Promise<string> {
 
 describe('a DATABASE_URL that leads nowhere', { timeout }, () => {
   let server: Server;
-  /** What the server does with a connection. */
+  /** Handles a connection to the server. */
   let behave: (socket: Socket) => void;
   let place: string;
 
@@ -60,7 +60,7 @@ describe('a DATABASE_URL that leads nowhere', { timeout }, () => {
     return said;
   };
 
-  /** PostgreSQL's way of refusing a connection. */
+  /** Returns a handler that rejects a connection with an error as PostgreSQL does. */
   const refuses = (code: string, message: string) => (socket: Socket) =>
     socket.once('data', () => {
       const fields = Buffer.from(`SFATAL\0VFATAL\0C${code}\0M${message}\0\0`);
@@ -92,7 +92,7 @@ describe('a DATA_DIR that cannot be used', { timeout }, () => {
     writeFileSync(file, '');
     expect(await problem({ DATA_DIR: file })).toBe(`DATA_DIR ${file} is not a folder`);
     expect(await problem({ DATA_DIR: join(file, 'below') })).toBe(`DATA_DIR ${join(file, 'below')} is not a folder`);
-    // Nobody can create a folder there, not even root.
+    // No user can create a folder there, not even root.
     expect(await problem({ DATA_DIR: '/proc/latchkey/data' })).toMatch(
       /^DATA_DIR \/proc\/latchkey\/data (is not|cannot be used: ENOENT)/,
     );
@@ -108,7 +108,7 @@ describe('a DATA_DIR that cannot be used', { timeout }, () => {
     expect(await problem({ DATA_DIR: foreign })).toMatch(
       new RegExp(`^DATA_DIR: the database in ${join(foreign, 'pglite')} cannot be opened: .*PostgreSQL version 12`),
     );
-    // Opening it would wait for a writer for ever.
+    // Opening it would block until a writer opens it.
     const fifo = join(base, 'fifo');
     mkdirSync(fifo);
     execFileSync('mkfifo', [join(fifo, 'latchkey.pid')]);
@@ -136,7 +136,7 @@ describe('a database that a newer version has migrated', { timeout }, () => {
   });
 });
 
-/** A port that nothing listens at. */
+/** Returns a port on which no server is listening. */
 async function freePort(): Promise<string> {
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -145,7 +145,7 @@ async function freePort(): Promise<string> {
   return String(port);
 }
 
-/** The status of a path, or null where nothing listens. */
+/** Returns the status of a path, or null when no server is listening. */
 const statusOf = async (url: string): Promise<number | null> => {
   try {
     return (await fetch(url)).status;
@@ -158,7 +158,7 @@ describe('a server that waits for its database', { timeout }, () => {
   it('answers health checks and 503 meanwhile, and warns about variables that look like settings', async () => {
     const dataDir = folder();
     await unpackSnapshot(join(dataDir, 'pglite'));
-    // The lock of a process that lives: this one.
+    // The lock belongs to a running process: this one.
     const [began = ''] = readFileSync('/proc/self/stat', 'utf8').split(') ').at(-1)?.split(' ').slice(19) ?? [];
     const lock = join(dataDir, 'latchkey.pid');
     writeFileSync(lock, `${process.pid}\n${began}`);
@@ -208,7 +208,8 @@ describe('a server that waits for its database', { timeout }, () => {
     const environment = { ...store.environment, PORT: await freePort() };
     const first = await start(environment);
     const second = run(environment);
-    // It has read its settings, met the port in use, and waits: at the latest when the first one says that it ends.
+    // By the time the first server reports that it is stopping, the second one has read its settings, found the port in
+    // use, and is waiting.
     first.process.kill('SIGTERM');
     expect(await first.exited).toBe(0);
     await written(second, /Latchkey listens on (\S+)/);
@@ -266,7 +267,8 @@ describe.runIf(process.env.DATABASE_URL)(
       const store = await storage();
       const first = await start(store.environment);
       const key = keyIn(first);
-      // Waits in PostgreSQL's own queue for the lock: it has it at the moment at which the first one loses it.
+      // Waits for the lock in PostgreSQL's own queue, so that it acquires the lock at the moment when the first server
+      // loses it.
       const waiting = new pg.Client({ connectionString: store.environment.DATABASE_URL });
       await waiting.connect();
       const [{ pid }] = (await waiting.query('SELECT pg_backend_pid() AS pid')).rows;

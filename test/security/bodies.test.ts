@@ -13,7 +13,7 @@ afterAll(() => kit?.close());
 
 const mebibyte = 1024 * 1024;
 
-/** A GraphQL request of exactly that many bytes. */
+/** Returns a GraphQL request of exactly the given number of bytes. */
 function sized(bytes: number): string {
   const text = JSON.stringify({ query: '{ __typename }', variables: { fill: '' } });
   return text.replace('"fill":""', `"fill":"${'x'.repeat(bytes - text.length)}"`);
@@ -34,7 +34,7 @@ async function post(path: string, body: BodyInit, key: string | null, headers: R
   return { status: response.status, text, body: text.startsWith('{') ? JSON.parse(text) : undefined };
 }
 
-/** The same bytes without an announced length. */
+/** Returns the same bytes as a stream, so that no length is announced. */
 const chunked = (text: string) => new Blob([text]).stream();
 
 const tooLarge = (limit: number) => ({
@@ -77,7 +77,7 @@ describe('the body of an anonymous GraphQL request', () => {
       `/api/embed/${randomUUID()}/stream-chat`,
     ])
       for (const key of [null, 'nonsense']) expect((await post(path, body, key)).status, path).toBe(413);
-    // These ask for a credential first, and read nothing.
+    // These paths check the credential first and do not read the body.
     for (const path of ['/api/chat/send-chat-message', '/api/v1/document/raw-text', '/api/v1/openai/chat/completions'])
       expect([401, 403]).toContain((await post(path, body, null)).status);
   });
@@ -140,7 +140,7 @@ describe('a body of many values', () => {
       }
       const rest = await post('/api/chat/send-chat-message', heavy[name]?.(20 * mebibyte) ?? '', kit.keys.BASIC);
       expect(rest.status).toBe(422);
-      // Only what this test reads itself.
+      // Only the replies, which the test itself parses, were passed to `JSON.parse`, and not the request bodies.
       expect(parse.mock.calls.filter(([text]) => String(text).length > 100_000)).toEqual([]);
     } finally {
       parse.mockRestore();
@@ -162,7 +162,7 @@ describe('incomplete bodies of anonymous clients', () => {
     for (const socket of open.splice(0)) socket.destroy();
   });
 
-  /** Sends the head of a request and the beginning of its body; the rest never comes. */
+  /** Sends the head of a request and the beginning of its body, but never the rest. */
   async function begin(path: string, headers: string[] = [], body = '{') {
     const { hostname, port } = new URL(kit.url);
     const socket = connect(Number(port), hostname);
@@ -193,7 +193,7 @@ describe('incomplete bodies of anonymous clients', () => {
     expect(rejected.answer()).toContain('"code":"RATE_LIMITED"');
     expect((await post('/graphql', query, null)).status).toBe(200);
     expect((await post('/graphql', query, kit.keys.BASIC)).status).toBe(200);
-    // Others are let in as soon as these have gone.
+    // New requests are accepted as soon as these connections are closed.
     for (const { socket } of held) socket.destroy();
     await until(async () => {
       const next = await begin('/graphql', [`Content-Length: ${query.length}`], query.slice(0, 5));

@@ -175,7 +175,7 @@ const measured: Record<Limit, (measure: number) => string> = {
   depth: (n) => `{ __type(name: "Query") { ${'ofType { '.repeat(n - 2)}name${' }'.repeat(n - 2)} } }`,
   aliases: (n) => `{ ${times(n, (i) => `a${i}: __typename`)} }`,
   directives: (n) => `{ ${'__typename @include(if: true) '.repeat(n)} }`,
-  // 49 agents with 100 documents each: 1 + 49 × (1 + 1 + 100) = 4,999, and one for the list of labels itself.
+  // 49 agents with 100 documents each: 1 + 49 × (1 + 1 + 100) = 4,999, plus 1 for the list of labels itself.
   cost: (n) => `{ agents(first: 49) { nodes { documents(first: 100) { nodes { id } } } }
     labels(first: ${n - 5000}) { nodes { name } } }`,
   repeats: (n) => `{ ${'__typename '.repeat(n)} }`,

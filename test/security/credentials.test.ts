@@ -24,7 +24,7 @@ const fieldOf = ({ errors }: GraphQLAnswer): string => errors[0]?.extensions.fie
 const works = async (secret: string): Promise<boolean> =>
   (await kit.gql('{ viewer { role } }', {}, secret)).data?.viewer != null;
 
-/** A mutation with one input. */
+/** Calls a mutation that takes one input. */
 const mutate = (field: string, input: object, selection = '__typename', key?: string, type = `${cap(field)}Input`) =>
   kit.gql(`mutation ($input: ${type}!) { ${field}(input: $input) { ${selection} } }`, { input }, key);
 const cap = (text: string) => `${text[0]?.toUpperCase()}${text.slice(1)}`;
@@ -36,7 +36,7 @@ const regenerate = (input: object, key?: string) =>
 const createPat = (input: object, key: string) =>
   mutate('createPersonalAccessToken', input, 'secret personalAccessToken { databaseId expiresAt }', key);
 
-/** Throws unless an attempt changed nothing but the audit trail. */
+/** Runs an attempt, and throws when it changed data other than the audit trail. */
 async function unchanged<T>(attempt: () => Promise<T>): Promise<T> {
   await kit.booted.background.settled();
   const before = await kit.fingerprint();
@@ -46,7 +46,7 @@ async function unchanged<T>(attempt: () => Promise<T>): Promise<T> {
   return answer;
 }
 
-/** The secrets that an admin key creates, directly and through what it created, by what they are. */
+/** Returns the secrets that an admin key created, directly or through the credentials that it created, by kind. */
 async function derivedFrom(secret: string) {
   const pat = await kit.createPat(secret);
   const throughPat = await kit.createPat(pat.secret);
@@ -102,7 +102,7 @@ describe('TOK 23 rotation', () => {
     expect(await allWork(secrets)).toEqual(each(secrets, false));
     expect(await works(beside.secret)).toBe(true);
     expect([await inviteStatus(invite), await canRegister(email)]).toEqual([undefined, 403]);
-    // A key is turned off, and not deleted: an administrator who trusts it turns it on again.
+    // A key is disabled rather than deleted, so that an administrator who trusts it can enable it again.
     await updateKey(kit, { databaseId: keyId, disabled: false });
     expect(await works(secrets['an API key'] ?? '')).toBe(true);
   });
@@ -301,13 +301,13 @@ describe('TOK 24 a superseded secret', () => {
 
   test('creates, changes and revokes no credential, in GraphQL and in REST, and still reads', async () => {
     const { id, secret, userId } = await kit.createKey('ADMIN');
-    // What it created before stays, so that it can be aimed at.
+    // The credentials that it created earlier are kept as targets for the operations.
     await regenerate({ databaseId: id, overlapMinutes: 60, keepDerivedCredentials: true });
     const caller: Caller = { name: 'superseded', secret, state: 'live', permissions: new Set(permissions), userId };
     const scene = { targets: freshTargets(kit, userId), grant: grantOf(caller), word: 'throwaway' };
     const tried = operations.filter(({ name }) => {
       const base = baseOf(name);
-      // These paths are closed to everybody while there are people.
+      // These paths are closed to all callers as soon as the server has users.
       if (base.includes(' /system/')) return false;
       return flagged.includes(base.replace('Mutation.', '')) || flaggedRows.includes(base);
     });
@@ -337,7 +337,7 @@ describe('TOK 24 a superseded secret', () => {
 });
 
 describe('TOK 26 a credential that expires', () => {
-  /** Credentials that expire in about 10 days, by what they are. */
+  /** Returns the secrets of credentials that expire in about 10 days, by kind. */
   async function makers(): Promise<Record<string, string>> {
     const key = (await createKey({ role: 'ADMIN', expiresAt: inDays(10) })).data.createApiKey.secret;
     const person = await kit.person({ role: 'ADMIN' });
@@ -383,7 +383,7 @@ describe('TOK 26 a credential that expires', () => {
         expect(answer.text).toContain(end);
         expect(answer.text).not.toContain('input.');
       }
-      // Without an expiry of its own, a credential gets that of its maker.
+      // A credential that is created without an expiry inherits the expiry of its creator.
       const made = [
         (await createKey({ role: 'BASIC' }, maker)).data.createApiKey.apiKey,
         (await createKey({ projectId }, maker)).data.createApiKey.apiKey,
@@ -440,14 +440,14 @@ describe('TOK 26 a credential that expires', () => {
 describe('the lifetimes in the preferences', () => {
   const prefer = (input: object, key?: string) =>
     mutate('updatePreferences', input, 'preferences { maxTokenLifetimeDays defaultTokenLifetimeDays }', key);
-  /** 23:59:59.999 UTC of the day that is so many days ahead. */
+  /** Returns 23:59:59.999 UTC on the day that is the given number of days from now. */
   const endOfDay = (days: number) => `${inDays(days).slice(0, 10)}T23:59:59.999Z`;
   beforeEach(async () => {
     await prefer({ clear: ['MAX_TOKEN_LIFETIME_DAYS', 'DEFAULT_TOKEN_LIFETIME_DAYS'] });
   });
   afterAll(() => prefer({ clear: ['MAX_TOKEN_LIFETIME_DAYS', 'DEFAULT_TOKEN_LIFETIME_DAYS'] }));
 
-  /** What a client without an expiry of its own gets, on every path that creates a credential. */
+  /** Returns the expiry of a credential that is created without one, for every path that creates a credential. */
   async function unasked(): Promise<(string | null)[]> {
     const project = (await mutate('createProject', { name: 'p' }, 'project { databaseId }')).data.createProject.project;
     const inProject = await mutate(
@@ -608,7 +608,7 @@ describe('TOK 27 administrators of users', () => {
     expect(all.data.userCredentials.nodes.map(({ databaseId }: { databaseId: number }) => databaseId)).toEqual(
       expect.arrayContaining([person.pat.id]),
     );
-    // Also those of the service account behind a key.
+    // The tokens of the service account behind a key are included.
     const key = await kit.createKey('BASIC');
     const pat = await kit.createPat(key.secret);
     expect((await list({ userId: key.userId })).data.userCredentials.nodes).toMatchObject([{ databaseId: pat.id }]);

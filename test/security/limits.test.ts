@@ -143,7 +143,7 @@ describe('limits count the operation that runs', () => {
     const [{ message, extensions }] = rejected.body.errors;
     expect(message).not.toMatch(/^Syntax Error/);
     expect(extensions.limit).toBe(name in queryLimits ? name : 'repeats');
-    // What was kept of the document still knows its operations apart.
+    // The cached document still distinguishes its operations.
     expect((await post({ query: document, operationName: 'Light' })).status).toBe(200);
     expect((await post({ query: document, operationName: 'Heavy' })).status).toBe(400);
   });
@@ -173,7 +173,7 @@ describe('limits count the operation that runs', () => {
 });
 
 describe('an operation ends while it runs', () => {
-  /** Lets an hour pass when a statement that contains this text is sent. */
+  /** Advances the clock by one hour when a statement that contains this text is sent. */
   function delayAt(text: string): void {
     const { now } = performance;
     const push = kit.statements.push.bind(kit.statements);

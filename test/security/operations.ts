@@ -114,7 +114,7 @@ function madeUp(type: GraphQLInputType): unknown {
   if (isNonNullType(type)) return madeUp(type.ofType);
   if (isListType(type)) return [madeUp(type.ofType)];
   if (isEnumType(type)) return type.getValues()[0]?.name;
-  // Of alternatives, a sample names one.
+  // A sample operation must itself set exactly one field of a `oneOf` input.
   if (isInputObjectType(type) && type.isOneOf) return {};
   if (isInputObjectType(type))
     return Object.fromEntries(

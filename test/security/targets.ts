@@ -58,14 +58,14 @@ export interface Targets {
   projectDocument(): Promise<string>;
   /** A limit without effect: it is high and of an unused user. */
   rateLimit(): Promise<number>;
-  /** A label of agents. */
+  /** Creates a label of agents. */
   label(): Promise<number>;
   /** A limit of the role BASIC. */
   roleLimit(): Promise<number>;
   /** A person whose permissions do not exceed the role. */
   person(role: Grant['role']): Promise<{ id: string; email: string; databaseId: number }>;
   deactivatedPerson(role: Grant['role']): Promise<{ id: string; email: string; databaseId: number }>;
-  /** A personal access token of such a person. */
+  /** Creates a personal access token of a person with this role. */
   personToken(role: Grant['role']): Promise<{ id: number; userId: string }>;
   invitation(): Promise<{ id: number; email: string }>;
   /** An API key with one permission. */

@@ -109,7 +109,7 @@ async function answer(line: Wire, query: string, variables: object = {}, id = 'o
   return first;
 }
 
-/** What the result of an operation says about its cost. */
+/** Returns the cost that the result of an operation reports. */
 const cost = (requested: number) => ({ cost: { requested, limit: queryLimits.cost } });
 
 const unauthorized = { code: 4401, reason: 'Unauthorized' };

@@ -19,7 +19,7 @@ declare global {
       ResolveShape,
       ResolveReturnShape,
     > {
-      /** A root field that waits for a model, a web page or files, and has time limits of its own. */
+      /** Set for a root field that waits for a model, a web page or files and has separate time limits. */
       ownTimeLimit?: true;
     }
   }
@@ -27,12 +27,13 @@ declare global {
 
 type Resolver<Types extends SchemaTypes> = GraphQLFieldResolver<unknown, Types['Context'], object>;
 
-/** Scalars whose values are texts of any length. */
+/** Scalars whose values have no maximum length. */
 const texts = new Set(['String', 'JSONObject']);
 
 /**
- * Counts what an operation resolves, and ends it at its limits: each field that is an object, a list or a text begins
- * with a look at the budget of its operation, and counts what it returns.
+ * Counts the objects and characters that an operation resolves, and stops the operation when it exceeds a limit. Each
+ * field that returns an object, a list or a text checks the budget of its operation before it resolves, and adds its
+ * result to the count.
  */
 export class BudgetPlugin<Types extends SchemaTypes> extends BasePlugin<Types> {
   override onOutputFieldConfig(config: PothosOutputFieldConfig<Types>): PothosOutputFieldConfig<Types> {

@@ -18,19 +18,26 @@ declare global {
       Args extends import('@pothos/core').InputFieldMap,
       ResolveReturnShape,
     > {
-      /** Whether the mutation creates, changes or revokes a credential. Defaults to what its permission says. */
+      /**
+       * Whether the mutation creates, changes or revokes a credential. Defaults to true when the mutation requires a
+       * permission that concerns credentials.
+       */
       changesCredentials?: boolean;
     }
   }
 }
 
-/** Whether a field rejects a secret that was replaced by a regeneration and still works. */
+/**
+ * Returns whether a field rejects a superseded secret, which a regeneration has replaced and which remains valid during
+ * the overlap.
+ */
 export const changesCredentials = ({ extensions }: { extensions: object }): boolean =>
   (extensions as { changesCredentials?: boolean }).changesCredentials === true;
 
 /**
- * Rejects superseded secrets in the mutations that create, change or revoke credentials. A secret works on for a while
- * after its regeneration, so that clients can be given the new one. Whoever stole it must not secure access beyond that.
+ * Rejects superseded secrets in the mutations that create, change or revoke credentials. A secret remains valid for
+ * some time after its regeneration, so that clients can switch to the new one. A stolen secret must not be usable to
+ * obtain access beyond that time.
  */
 export class CurrentSecretPlugin<Types extends SchemaTypes> extends BasePlugin<Types> {
   override onOutputFieldConfig(config: PothosOutputFieldConfig<Types>): PothosOutputFieldConfig<Types> {

@@ -22,8 +22,8 @@ const refusal = (limit: Limit, message: string, more: object = {}): GraphQLError
   new GraphQLError(message, { extensions: { code: 'BAD_USER_INPUT', limit, ...more } });
 
 /**
- * Fields of which an operation may have one, and that once, so that limits on requests are limits on attempts to guess
- * a password, on turns of a model, and on copies of the whole schema.
+ * Groups of fields. An operation may select only one field of each group, and only once, so that rate limits on
+ * requests also limit the attempts to guess a password, the model calls, and the copies of the whole schema.
  */
 const onceEach = [
   ['login', 'requestToken', 'register', 'changePassword', 'acceptInvite'],
@@ -39,7 +39,7 @@ const onceEach = [
   ['__schema'],
 ];
 
-/** Returns the limit that an operation exceeds by what its text alone tells. */
+/** Returns an error for the first limit that an operation exceeds, based on its document alone, or null. */
 function exceededBy(measures: Measures, limits: QueryLimits): GraphQLError | null {
   for (const [limit, found, what] of [
     ['depth', measures.depth, 'levels of fields'],
@@ -79,11 +79,12 @@ type Result = Record<string, unknown> & { extensions?: Record<string, unknown> }
 const withCost = (result: Result, cost: Cost): Result => ({ ...result, extensions: { ...result.extensions, cost } });
 
 /**
- * Rejects operations that would cost too much before they run: each limit still passes, one above does not. Of a
- * document, the operation that is to run counts, with its fragments; only the length and the tokens are those of the
- * whole document, as it is all read. `refused` receives the name of each limit that was exceeded.
+ * Rejects operations that would cost too much, before they run. A value equal to a limit is allowed; a higher value is
+ * rejected. In a document with several operations, only the operation to run and its fragments count, except for the
+ * length and the number of tokens, which are those of the whole document because all of it is parsed. `refused`
+ * receives the name of each limit that was exceeded.
  *
- * The cost is reported in `extensions.cost` of the response; in a stream, in that of the first event.
+ * The cost is reported in `extensions.cost` of the response; for a stream, in that of the first event.
  */
 export function useQueryLimits(limits: QueryLimits, refused: (limit: string) => void): Plugin<Context> {
   function costOfRequest({ args }: ExecuteHook): Cost | null {
@@ -91,12 +92,15 @@ export function useQueryLimits(limits: QueryLimits, refused: (limit: string) => 
     const operation = getOperationAST(document, operationName);
     if (!operation) return null;
     const { coerced } = getVariableValues(schema, operation.variableDefinitions ?? [], variableValues ?? {});
-    // Variables that do not fit are reported elsewhere, and nothing runs.
+    // Execution reports invalid variables and resolves no fields.
     if (!coerced) return null;
     return { requested: costOf({ schema, document, operation, variableValues: coerced }), limit: limits.cost };
   }
 
-  /** Returns the cost of an operation that may run. */
+  /**
+   * Returns the cost of an operation that is allowed to run, or null after setting an error as the result of an
+   * operation that is not.
+   */
   function admit(hook: ExecuteHook): Cost | null {
     const cost = costOfRequest(hook);
     if (!cost || cost.requested <= cost.limit) return cost;
@@ -106,7 +110,8 @@ export function useQueryLimits(limits: QueryLimits, refused: (limit: string) => 
   }
 
   return {
-    // Space and comments are not tokens, and the place of an error is found by counting lines from the start.
+    // Whitespace and comments are not tokens, and the server counts lines from the start of the document to locate an
+    // error.
     onParams({ params, setResult }) {
       if (typeof params.query !== 'string' || params.query.length <= limits.characters) return;
       const message = `The document is longer than ${limits.characters} characters; send long values as variables.`;
@@ -128,7 +133,8 @@ export function useQueryLimits(limits: QueryLimits, refused: (limit: string) => 
       const operation = getOperationAST(document, operationName);
       if (!operation) return;
       const error = exceededBy(measure(document, operation), limits);
-      // Not as a result of validation: that is kept with the document, which may have other operations.
+      // Thrown instead of returned as a validation result: validation results are cached with the document, which may
+      // contain other operations.
       if (error) throw error;
     },
     onExecute(hook) {
@@ -167,8 +173,8 @@ export function useQueryLimits(limits: QueryLimits, refused: (limit: string) => 
 }
 
 /**
- * Runs each operation within the budget of its context. The clock starts here. A stream and the operations that wait
- * for a model or for files have limits of their own.
+ * Runs each operation within the budget of its context, and starts the time limit of that budget. Streams and the
+ * operations that wait for a model or for files have separate time limits.
  */
 export function useBudget(): Plugin<Context> {
   return {
@@ -186,7 +192,7 @@ export function useBudget(): Plugin<Context> {
   };
 }
 
-/** Returns how a budget treats the operation of these arguments. */
+/** Returns the budget options for the operation in these execution arguments. */
 export function runOptions({ schema, document, operationName }: ExecutionArgs): RunOptions {
   const operation = getOperationAST(document, operationName);
   const root = operation && schema.getRootType(operation.operation);

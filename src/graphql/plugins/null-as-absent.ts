@@ -19,7 +19,7 @@ declare global {
   }
 }
 
-/** The values of arguments or input fields without those that are null; a default takes the place of a null. */
+/** Returns the values of arguments or input fields without nulls. A default value replaces a null. */
 function withoutNulls(
   values: Record<string, unknown>,
   definitions: Iterable<GraphQLArgument | GraphQLInputField>,
@@ -40,9 +40,9 @@ function read(value: unknown, type: GraphQLInputType): unknown {
 }
 
 /**
- * Makes null and absent the same in every mutation and subscription. Generated clients send null for each option that
- * their caller did not set, so null must never lift a restriction or drop content. An update empties a field through
- * its `clear` list, and lifts a restriction through a field of its own such as `neverExpires`.
+ * Treats null and absent values identically in every mutation and subscription. Generated clients send null for each
+ * option that their caller did not set, so null must never lift a restriction or drop content. An update clears a field
+ * through its `clear` list, and lifts a restriction through a dedicated field such as `neverExpires`.
  */
 export class NullAsAbsentPlugin<Types extends SchemaTypes> extends BasePlugin<Types> {
   override onOutputFieldConfig(config: PothosOutputFieldConfig<Types>): PothosOutputFieldConfig<Types> {

@@ -3,8 +3,8 @@ import type { Plugin } from 'graphql-yoga';
 import { place } from '../errors.ts';
 
 /**
- * Keeps the status of a response at 200 when a root field returned a value although another one failed: clients discard
- * the body of a 401 or 429. The errors themselves stay as they are.
+ * Keeps the status of a response at 200 when one root field returned a value and another one failed, because clients
+ * discard the body of a 401 or 429. The errors in the body do not change.
  */
 export function usePartialStatus(): Plugin {
   return {

@@ -5,13 +5,13 @@ import type { Context } from '../../context.ts';
 
 const name = 'permissions' as const;
 
-/** One condition that a field places on its caller: a permission, any valid credential, or none. */
+/** One requirement of a field: a permission, any valid credential, or no credential. */
 export type Requirement = Permission | 'signedIn' | 'public';
 
 /**
- * Authorization of a field that requires a permission, unless the object is exempt for the caller. `exception` continues
- * the description: "Requires `manage:users`, except for the user themselves." The field has no `@requiresScopes`, since a
- * gateway cannot know the exempt objects.
+ * Creates the authorization rule of a field that requires a permission unless the object is exempt for the caller.
+ * `exception` completes the description: "Requires `manage:users`, except for the user themselves." The field has no
+ * `@requiresScopes`, because a gateway cannot determine which objects are exempt.
  */
 export function permissionUnless<Parent>(
   permission: Permission,
@@ -22,7 +22,7 @@ export function permissionUnless<Parent>(
   return Object.assign(scopes, { permission, exception });
 }
 
-/** Everything that a field requires of its caller; empty for a field without a rule of its own. */
+/** Returns all requirements of a field; empty for a field without an authorization rule. */
 export const requirementsOf = (field: { extensions: object }): readonly Requirement[] =>
   (field.extensions as { requirements?: readonly Requirement[] }).requirements ?? [];
 
@@ -38,9 +38,9 @@ declare global {
       Args extends import('@pothos/core').InputFieldMap,
       ResolveReturnShape,
     > {
-      /** Callable without a credential. Every other root field declares `authScopes`. */
+      /** Allows calls without a credential. Every other root field declares `authScopes`. */
       public?: true;
-      /** A public field that returns a value for every caller, and is therefore not nullable. */
+      /** Set for a public field that returns a value for every caller and is therefore not nullable. */
       neverFails?: true;
     }
     interface MutationFieldOptions<
@@ -50,9 +50,9 @@ declare global {
       Args extends import('@pothos/core').InputFieldMap,
       ResolveReturnShape,
     > {
-      /** Callable without a credential. Every other root field declares `authScopes`. */
+      /** Allows calls without a credential. Every other root field declares `authScopes`. */
       public?: true;
-      /** A public field that returns a value for every caller, and is therefore not nullable. */
+      /** Set for a public field that returns a value for every caller and is therefore not nullable. */
       neverFails?: true;
     }
     interface SubscriptionFieldOptions<
@@ -63,9 +63,9 @@ declare global {
       ResolveShape,
       ResolveReturnShape,
     > {
-      /** Callable without a credential. Every other root field declares `authScopes`. */
+      /** Allows calls without a credential. Every other root field declares `authScopes`. */
       public?: true;
-      /** A public field that returns a value for every caller, and is therefore not nullable. */
+      /** Set for a public field that returns a value for every caller and is therefore not nullable. */
       neverFails?: true;
     }
   }
@@ -80,10 +80,10 @@ const sentence = (requirements: readonly Requirement[], exception?: string): str
 };
 
 /**
- * Denies by default: the schema does not build when a root field declares no permission. The requirements of a field
- * are written into its description, into `@requiresScopes` and into its extensions, from the `authScopes` that are
- * enforced. Query and Mutation fields that can be denied or fail are nullable, so that one of them does not discard the
- * results of the others.
+ * Denies by default: building the schema fails when a root field declares no permission. The requirements of a field
+ * are derived from the enforced `authScopes` and written into its description, its `@requiresScopes` directive and its
+ * extensions. Query and Mutation fields that can be denied or fail are nullable, so that one failing field does not
+ * discard the results of the others.
  */
 export class PermissionsPlugin<Types extends SchemaTypes> extends BasePlugin<Types> {
   override onOutputFieldConfig(config: PothosOutputFieldConfig<Types>): PothosOutputFieldConfig<Types> {
@@ -108,7 +108,10 @@ export class PermissionsPlugin<Types extends SchemaTypes> extends BasePlugin<Typ
   }
 }
 
-/** Throws, and so fails the build, for anything but static permissions or `signedIn`. */
+/**
+ * Returns the requirements in the `authScopes` of a field. Throws an error, which fails the build of the schema, for a
+ * rule other than static permissions, `permissionUnless` or `signedIn`.
+ */
 function read(scopes: unknown, field: string): readonly Requirement[] {
   if (typeof scopes === 'function' && 'exception' in scopes && 'permission' in scopes)
     return [scopes.permission as Permission];

@@ -138,7 +138,7 @@ describe('the files of an agent', () => {
       two,
     ]);
     expect((await api('GET', path, anna)).body.user_file_ids).toEqual([two]);
-    // Onyx keeps the files of a body that does not name them.
+    // Onyx keeps the agent's files when the request body does not contain `user_file_ids`.
     expect((await api('PATCH', path, anna, persona('by REST'))).body.user_file_ids).toEqual([two]);
     expect((await api('PATCH', path, anna, persona('by REST', { user_file_ids: [] }))).body.user_file_ids).toEqual([]);
   });

@@ -96,7 +96,9 @@ export const AgentShareConnection = builder.connectionObject(
 
 const administratorCounts = new WeakMap<Context, Promise<number>>();
 
-/** One statement for a request, however many agents it asks about. */
+/**
+ * Returns the number of active administrators. Runs one database query per request, regardless of the number of agents.
+ */
 function administratorCount(context: Context): Promise<number> {
   const count =
     administratorCounts.get(context) ?? context.services.accounts.countAllUsers({ roles: ['ADMIN'], active: true });
@@ -374,14 +376,14 @@ export const AgentLocatorInput = builder.inputType('AgentLocatorInput', {
   }),
 });
 
-/** The input field that names an agent. */
+/** Returns the input field that identifies an agent. */
 export const agentLocator = (t: InputFields) => ({
   agent: t.field({ type: AgentLocatorInput, required: true, description: 'The agent, by its ID or by its slug.' }),
 });
 
 type Locator = { id?: string | number | null | undefined; slug?: string | null | undefined };
 
-/** Returns the agent that a locator names. Throws BAD_USER_INPUT for an ID of another type. */
+/** Returns the key of the agent that a locator identifies. Throws BAD_USER_INPUT for an ID of another type. */
 export const agentKey = ({ id, slug }: Locator, path: string[] = ['input', 'agent']): AgentKey =>
   id == null ? (slug ?? '') : integerId(id, 'Agent', [...path, 'id']);
 
@@ -578,7 +580,7 @@ type IdLists = {
   userIds?: readonly (string | number)[] | null | undefined;
 };
 
-/** Replaces the IDs of an input by database IDs. Throws BAD_USER_INPUT for an ID of another type. */
+/** Replaces the IDs of an input with database IDs. Throws BAD_USER_INPUT for an ID of another type. */
 async function withDatabaseIds<Input extends IdLists>(input: Input, { principal, services }: Context) {
   const at = (name: keyof IdLists) => ['input', name];
   const { labelIds, actionIds, documentIds, fileIds, userIds } = input;

@@ -99,7 +99,7 @@ export interface AgentFilter {
   databaseIds?: readonly number[] | null | undefined;
 }
 
-/** The most agents of one user. */
+/** Maximum number of agents of one user. */
 const maxAgents = 1000;
 
 export const agentOrder = new ListOrder('agents', [
@@ -215,7 +215,10 @@ export function agentsService(db: Database, models: ChatModels) {
     if (taken > 0) throw conflict(`Assistant with name '${name}' already exists. Please rename your assistant.`);
   }
 
-  /** Throws CONFLICT when a user has as many agents as one may have. Lists without pages return them all. */
+  /**
+   * Throws CONFLICT when a user has the maximum number of agents. The number is limited because lists without
+   * pagination return all agents.
+   */
   async function checkCount(transaction: Prisma.TransactionClient, ownerId: string): Promise<void> {
     await lockUser(transaction, ownerId);
     if ((await transaction.agent.count({ where: { ownerId, deletedAt: null } })) >= maxAgents)
@@ -259,8 +262,9 @@ export function agentsService(db: Database, models: ChatModels) {
 
   return {
     /**
-     * Makes an agent of the principal's own, under the slug of its name. Throws BAD_USER_INPUT, FORBIDDEN for a place in
-     * lists, and CONFLICT for a name that the principal gave to another, unless the input allows that, and for the 1001st agent.
+     * Creates an agent that the principal owns, with a slug derived from its name. Throws BAD_USER_INPUT, FORBIDDEN
+     * when the input features the agent or sets its display priority without `manage:agents`, and CONFLICT when the
+     * principal has another agent with this name, unless `allowSameName` is set, and for the 1001st agent.
      */
     async create(principal: Principal, input: CreateAgentInput): Promise<Agent> {
       const { usualPrompt, name, ...data } = changesOf(parse(CreateAgent, input));
@@ -294,8 +298,8 @@ export function agentsService(db: Database, models: ChatModels) {
     },
 
     /**
-     * Changes the given fields; null and absent leave a field unchanged. For the owner, editors and `manage:agents`; only
-     * an owner changes who sees the agent.
+     * Changes the given fields; null or absent fields are left unchanged. Allowed for the owner, for editors and with
+     * `manage:agents`; editors cannot change who can see the agent.
      */
     async update(principal: Principal, key: AgentKey, input: UpdateAgentInput): Promise<Agent> {
       const data = changesOf(parse(UpdateAgent, input));

@@ -551,7 +551,8 @@ describe('changing an agent', () => {
       users: [],
       icon_name: null,
     });
-    // An agent that searched its own documents alone does not search all of them once it has none.
+    // An agent that searched only its own documents does not start to search all documents when its last document is
+    // removed.
     expect(await kit.prisma.agent.findUnique({ where: { id } })).toMatchObject({ knowledge: 'ATTACHED' });
   });
 

@@ -16,7 +16,7 @@ const Change = z.object({ userDatabaseIds: z.array(databaseId).max(1000), replac
  * require both.
  */
 export function membersService(db: Database) {
-  /** Selects the people that an agent is shared with. Throws NOT_FOUND. */
+  /** Returns the filter for the people with whom an agent is shared. Throws NOT_FOUND. */
   async function membersOf(key: AgentKey): Promise<Prisma.AgentShareWhereInput> {
     const agent = await db.prisma.agent.findFirst({
       where: { ...agentAt(key), deletedAt: null },
@@ -27,14 +27,14 @@ export function membersService(db: Database) {
   }
 
   return {
-    /** Returns a page of the people that an agent is shared with. Throws NOT_FOUND, BAD_USER_INPUT. */
+    /** Returns a page of the people with whom an agent is shared. Throws NOT_FOUND, BAD_USER_INPUT. */
     async list(key: AgentKey, args: PageArgs, limit: number, query: object = {}): Promise<PageOf<AgentShare>> {
       const page = agentShareOrder.page(args, limit);
       const where = { AND: [await membersOf(key), page.where] };
       return cut(await db.prisma.agentShare.findMany({ ...query, ...page, where }), page);
     },
 
-    /** Returns the number of people that an agent is shared with. Throws NOT_FOUND. */
+    /** Returns the number of people with whom an agent is shared. Throws NOT_FOUND. */
     async count(key: AgentKey): Promise<number> {
       return db.prisma.agentShare.count({ where: await membersOf(key) });
     },

@@ -123,7 +123,7 @@ function matching(filter: AuditFilter): Prisma.AuditEventWhereInput {
 /** Number of events that an export reads at a time. */
 const exportPage = 1000;
 
-/** Events that are deleted at once. */
+/** Number of events that are deleted in one batch. */
 const forgetBatch = 1000;
 
 /** A denial that repeats within this time is recorded once. Milliseconds. */

@@ -53,7 +53,7 @@ export interface AnswerRequest {
   told: readonly NumberedHit[];
   additionalContext: string | null;
   includeCitations: boolean;
-  /** Whether the caller can configure the server, so that the built-in model may name settings. */
+  /** True when the caller may configure the server; the built-in model may then mention settings in its answer. */
   advisesOperator: boolean;
   limits: AnswerLimits;
 }
@@ -72,24 +72,24 @@ export interface AnswerSoFar {
 export type AnswerEnd =
   | { status: 'COMPLETE' }
   | { status: 'STOPPED' }
-  /** INTERRUPTED: the server stopped it. */
+  /** INTERRUPTED: a shutdown of the server stopped the answer. */
   | { status: 'FAILED' | 'INTERRUPTED'; failure: TurnFailure };
 
 const failed = (failure: TurnFailure): AnswerEnd => ({ status: 'FAILED', failure });
 
-/** The end of an answer that failed because of an error in the server. */
+/** Returns the outcome of an answer that failed because of an error in the server. */
 export const failureWithin = (error: unknown): AnswerEnd =>
   isDatabaseUnavailable(error)
     ? failed(turnFailure('UNAVAILABLE', 'The database of the server was not available.', { retryAfter: 5 }))
     : failed(turnFailure('INTERNAL', 'The answer failed for a reason within the server.'));
 
-/** The end of an answer that a shutdown of the server cut off. */
+/** The outcome of an answer that was interrupted by a shutdown of the server. */
 const interrupted: AnswerEnd = {
   status: 'INTERRUPTED',
   failure: turnFailure('SERVER_SHUTDOWN', interruptedMessage),
 };
 
-/** The failure of an answer that did not come to its end. */
+/** Returns the failure of an answer that failed or was interrupted, otherwise null. */
 export const failureOf = (end: AnswerEnd): TurnFailure | null => ('failure' in end ? end.failure : null);
 
 /** The default refusal of an agent in the mode QUERY that found no passage. */
@@ -117,7 +117,7 @@ export function useOf(model: ChatModel, soFar: AnswerSoFar, end: AnswerEnd): Mod
   return { model: model.modelId, inputTokens, outputTokens, estimatedTokens };
 }
 
-/** The end of an answer whose run was stopped, by its reader or by a shutdown. */
+/** Returns the outcome of an answer whose run was stopped by its reader or by a shutdown. */
 export const stopped = (run: ActiveRun): AnswerEnd => (run.isInterrupted ? interrupted : { status: 'STOPPED' });
 
 class Silence extends Error {}
@@ -135,7 +135,7 @@ const nameOf = (name: string): string => JSON.stringify(cutText(storable(name).t
 /** Returns text from the model that the database can store. */
 const storable = (text: string): string => text.replaceAll('\0', '');
 
-/** Why an answer failed, in words for the caller. */
+/** Returns the outcome of an answer that failed with an error, with a message for the caller. */
 function failure(error: unknown): AnswerEnd {
   if (error instanceof Silence) return failed(turnFailure('TIMEOUT', 'The model stopped answering.'));
   if (error instanceof TooLong) return failed(turnFailure('TIMEOUT', 'The answer took too long.'));
@@ -163,9 +163,9 @@ async function* untilAborted<T>(source: AsyncIterable<T>, signal: AbortSignal): 
 }
 
 /**
- * Lets the model answer, tells the run's readers, and keeps `soFar` current; `onProgress` is called at every change.
- * Every end is a value: a failing, silent or endless upstream is FAILED, a run that is stopped STOPPED or, by a shutdown,
- * INTERRUPTED. Never throws.
+ * Requests the answer from the model, sends events to the run's readers and keeps `soFar` up to date. Calls
+ * `onProgress` after each change. Always returns an outcome: FAILED when the provider fails, stops responding or does
+ * not stop sending; STOPPED when the run is stopped; INTERRUPTED when a shutdown stops the run. Never throws.
  */
 export async function answer(
   request: AnswerRequest,

@@ -61,9 +61,9 @@ export function branchesService(db: Database) {
     },
 
     /**
-     * Records which answer to a question is preferred, and makes its branch current; `clear` removes the preference and
-     * leaves the branch. Throws NOT_FOUND, and BAD_USER_INPUT for a message that is not a question, an answer to another
-     * message, and an input without either.
+     * Records which answer to a question is preferred and makes its branch current. `clear` removes the preference and
+     * leaves the branch unchanged. Throws NOT_FOUND, and BAD_USER_INPUT when the message is not a question, when the
+     * answer belongs to another message, and when the input contains neither an answer nor `clear`.
      */
     prefer(principal: Principal, input: PreferResponseInput): Promise<ChatMessage> {
       const { questionId, responseId } = changesOf(parse(PreferResponse, input));

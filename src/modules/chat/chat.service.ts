@@ -265,10 +265,10 @@ export function chatService({ db, knowledge, runs, models, log }: Foundation) {
     },
 
     /**
-     * Renames a session, shares or unshares it, and sets its model and how that answers. Null and absent leave a field
-     * unchanged; a field in `clear` goes back to the agent's or the server's own value. `generateName` names the session
-     * after its first message. Throws NOT_FOUND, BAD_USER_INPUT, also for an unknown model, and FORBIDDEN for
-     * `generateName` without `read:chat`, because the name would reveal a message.
+     * Renames a session, shares or unshares it, and sets its model and the model's options. Null or absent fields are
+     * left unchanged; a field in `clear` is reset to the value of the agent or the server. `generateName` derives the
+     * session's name from its first message. Throws NOT_FOUND, BAD_USER_INPUT, also for an unknown model, and FORBIDDEN
+     * for `generateName` without `read:chat`, because the name would reveal a message.
      */
     async update(principal: Principal, id: string, input: UpdateChatSessionInput): Promise<ChatSession> {
       const { generateName, ...data } = changesOf(parse(UpdateChatSession, input));
@@ -290,8 +290,9 @@ export function chatService({ db, knowledge, runs, models, log }: Foundation) {
     },
 
     /**
-     * Moves a session of the principal's into a project of theirs, or out of its project where `clear` names that.
-     * Throws BAD_USER_INPUT, NOT_FOUND, and FORBIDDEN when a token that is confined to a project would move one out.
+     * Moves one of the principal's sessions into one of the principal's projects, or out of its project when `clear`
+     * contains `PROJECT_ID`. Throws BAD_USER_INPUT, NOT_FOUND, and FORBIDDEN when a token that is restricted to a
+     * project would move a session out of it.
      */
     async move(principal: Principal, id: string, input: MoveChatSessionInput): Promise<ChatSession> {
       const { projectId } = changesOf(parse(MoveChatSession, input));

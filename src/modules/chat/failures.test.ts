@@ -61,7 +61,7 @@ describe('a provider that fails', () => {
     message: string;
     retryable?: boolean;
     text?: string;
-    /** Seconds that the provider asks to wait. */
+    /** Number of seconds that the provider asks this server to wait. */
     retryAfter?: number;
   }
   const cases: Case[] = [
@@ -390,7 +390,7 @@ describe('a provider that rejects a request', () => {
     const { data } = await kit.gql(send, { input: { message: 'Hello', actionIds: [] } }, kit.keys.BASIC);
     expect(data.sendChatMessage).toEqual({ sessionId: expect.any(String), answer: '', stopped: false, failure });
     expect(kit.model.requests.length - asked).toBe(1);
-    // What the provider said may quote others' documents: it is not kept, and not shown to other readers.
+    // The provider's message may quote documents of other users, so it is neither stored nor shown to other readers.
     expect(await lastMessage(data.sendChatMessage.sessionId)).toMatchObject({ status: 'FAILED', error: message });
 
     kit.model.script(reply);

@@ -65,9 +65,10 @@ export function feedbackService(db: Database) {
 
   return {
     /**
-     * Stores the principal's feedback on an answer, complete or still streaming. Of feedback that they gave before, a
-     * field that is null or absent stays; an empty text removes a comment or a reason. A comment has at most 10,000
-     * characters, a reason 500. Throws NOT_FOUND, and BAD_USER_INPUT, also when neither a rating nor a comment remains.
+     * Stores the principal's feedback on an answer, which may be complete or still streaming. Fields that are null or
+     * absent keep their earlier values; an empty text removes a comment or a reason. Maximum length: 10,000 characters
+     * for a comment, 500 for a reason. Throws NOT_FOUND, and BAD_USER_INPUT, also when neither a rating nor a comment
+     * remains.
      */
     async rate(principal: Principal, input: RateInput): Promise<Feedback> {
       const { messageId, rating, ...texts } = changesOf(parse(Rate, input));

@@ -104,11 +104,11 @@ function fitted(file: FileSource, room: number): FileSource | null {
 /**
  * Packs a turn into the context window, in this order of precedence:
  * 1. the instructions of the agent and the project, additional context and the question, always in full;
- * 2. the images and files of the question; files that do not fit together are each cut to a fair share;
- * 3. passages from the highest score down, as far as each fits;
- * 4. history from the newest message back, without gaps;
- * 5. images and files of earlier questions, newest first; the last one that fits is cut.
- * A long conversation loses its oldest messages and never fails.
+ * 2. the images and files of the question; files that do not fit together are each truncated to a fair share;
+ * 3. passages in descending order of score, as long as they fit;
+ * 4. history, starting with the newest message, without gaps;
+ * 5. images and files of earlier questions, newest first; the last file that fits is truncated. A long conversation
+ * loses its oldest messages and never fails.
  */
 export function packPrompt(
   parts: PromptParts,

@@ -34,7 +34,7 @@ export function runReaders(db: Database, knowledge: KnowledgeService, runs: Runs
       const known = await knowledge.readable(principal, [event.documentId]);
       return known.has(event.documentId) ? [event] : [];
     }
-    // A provider may quote what it was sent.
+    // The provider's error message may quote the prompt, including documents that this reader cannot read.
     if (event.type === 'failed') return [{ ...event, provider: null }];
     if (event.type !== 'searchDocuments' && event.type !== 'answerStarted') return [event];
     const known = await knowledge.readable(

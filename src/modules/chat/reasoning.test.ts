@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { type Kit, startKit } from '../../../test/kit.ts';
 
-/** A model that writes its reasoning into its answer, in pieces that cut the tags. */
+/** Tests a model that writes its reasoning into its answer, in chunks that split the tags. */
 let kit: Kit;
 beforeAll(async () => {
   kit = await startKit({ scripted: true });

@@ -4,7 +4,7 @@ import type { Database } from '../../store/database.ts';
 import type { ChatEvent, IndexedEvent } from './events.ts';
 import { interruptedMessage } from './turn-failure.ts';
 
-/** Why a run was aborted that a shutdown cut off. */
+/** The abort reason of a run that was interrupted by a shutdown. */
 const shutdown = Symbol('shutdown');
 
 /** Maximum number of concurrent answers of one user. */
@@ -47,17 +47,17 @@ export class ActiveRun {
     return this.size;
   }
 
-  /** Whether the run was stopped by a shutdown of the server. */
+  /** True when a shutdown of the server stopped the run. */
   get isInterrupted(): boolean {
     return this.signal.aborted && this.signal.reason === shutdown;
   }
 
-  /** Stops the run for its reader. */
+  /** Stops the run on behalf of its reader. */
   stop(): void {
     this.controller.abort();
   }
 
-  /** Stops the run because the server shuts down. */
+  /** Stops the run because the server is shutting down. */
   interrupt(): void {
     this.controller.abort(shutdown);
   }
@@ -177,7 +177,10 @@ export function createRuns(db: Database, log: Log, background: Background) {
       return draining;
     },
 
-    /** Resolves when no run is under way any more; those that are not done by then are interrupted, their text kept. */
+    /**
+     * Waits until all runs have ended. Interrupts the runs that are still active after `patienceMs` milliseconds; their
+     * text is kept.
+     */
     async drain(patienceMs: number): Promise<void> {
       draining = true;
       const timer = setTimeout(() => {

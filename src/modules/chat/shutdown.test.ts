@@ -4,7 +4,10 @@ import { type Kit, startKit } from '../../../test/kit.ts';
 import { gather } from '../../../test/lines.ts';
 import { makeGate } from '../../../test/model-server.ts';
 
-/** Answers that the end of the server cuts off, as the clients of each dialect and the stored messages show them. */
+/**
+ * Tests answers that are interrupted by a shutdown of the server, as shown to the clients of each dialect and in the
+ * stored messages.
+ */
 let kit: Kit;
 
 beforeAll(async () => {
@@ -14,7 +17,7 @@ afterAll(() => kit?.close());
 
 const message = 'The server stopped before the answer was complete.';
 
-/** Starts an answer whose model says one word and no more. */
+/** Starts an answer whose model sends one word and then stalls. */
 async function begun<T>(start: () => Promise<T>): Promise<{ ended: Promise<T> }> {
   const gate = makeGate();
   kit.model.script({ text: ['One ', 'two'], gate });
@@ -28,7 +31,7 @@ async function post(path: string, body: object, key = kit.keys.BASIC) {
   const { status, headers, text } = await kit.rest('POST', `/api${path}`, { key, body });
   return { status, retryAfter: headers.get('retry-after'), text };
 }
-/** The objects of a stream, which are lines or events. */
+/** Returns the JSON objects of a stream, which consists of lines or server-sent events. */
 const objectsOf = (text: string): any[] =>
   text
     .split('\n')

@@ -32,7 +32,7 @@ const TurnFailureCodeType = builder.enumType('TurnFailureCode', {
   values: codes,
 });
 
-/** A failed turn, whether as its last event or with its whole answer. */
+/** The details of a failed turn, used both for its last event and for its complete answer. */
 export const TurnFailureDetails = builder.interfaceRef<TurnFailure>('TurnFailureDetails').implement({
   description: 'The reason why a turn failed, and what a client can do about it.',
   fields: (t) => ({

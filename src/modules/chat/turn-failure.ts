@@ -6,7 +6,7 @@ import {
   upstreamError,
 } from '../../models/provider-failure.ts';
 
-/** What is said of an answer that the end of the server cut off. */
+/** The error message of an answer that was interrupted because the server stopped. */
 export const interruptedMessage = 'The server stopped before the answer was complete.';
 
 /** Why a turn failed. */
@@ -21,11 +21,11 @@ export type TurnFailureCode =
 export interface TurnFailure {
   code: TurnFailureCode;
   message: string;
-  /** Whether the same message may succeed later. */
+  /** True when the same message may succeed later. */
   retryable: boolean;
-  /** Seconds to wait, where the model's provider names them. */
+  /** Seconds to wait before the next attempt, if the model's provider specifies them. */
   retryAfter: number | null;
-  /** What the model's provider says about a request that it rejects. */
+  /** The provider's explanation of why it rejected the request. */
   provider: ProviderStatement | null;
 }
 
@@ -38,14 +38,17 @@ export const turnFailure = (code: TurnFailureCode, message: string, rest: Partia
   ...rest,
 });
 
-/** The failure of a call to the model's provider: what it said, never its address, headers or body. */
+/**
+ * Returns the failure of a call to the model's provider. Includes the provider's message, but never the provider's
+ * address, headers or body.
+ */
 export function modelFailure(error: unknown): TurnFailure {
   const failure = providerFailure(error);
   const { code, retryable, retryAfter, provider } = failure;
   return { code, message: failureMessage(code, failure.status), retryable, retryAfter, provider };
 }
 
-/** A failed answer as the error of its caller's request. */
+/** Converts the failure of an answer to the error of the caller's request. */
 export function turnError({ code, message, ...rest }: TurnFailure): AppError {
   if (code === 'SERVER_SHUTDOWN' || code === 'UNAVAILABLE') return unavailable(message);
   if (code === 'INTERNAL') return new AppError('INTERNAL', message);

@@ -48,14 +48,14 @@ const only = z
   .boolean()
   .refine((value) => value, 'must be true')
   .nullish();
-/** Where in the message tree a turn goes, in exactly one way. */
+/** The position of a turn in the message tree. Exactly one field must be set. */
 const Parent = z
   .object({
-    /** After the last message of the current branch. */
+    /** Adds the turn after the last message of the current branch. */
     continue: only,
-    /** At the root: the model receives no earlier message. */
+    /** Adds the turn at the root: the model receives no earlier messages. */
     startOver: only,
-    /** Behind an answer, as a new branch, or at a question, which is answered again. */
+    /** Adds the turn after this answer, as a new branch; or at this question, which is answered again. */
     messageId: databaseId.nullish(),
   })
   .refine((parent) => Object.values(parent).filter((value) => value != null).length === 1, {
@@ -70,7 +70,9 @@ const SendMessage = z.object({
   chat: ChatReference.nullish(),
   /** Overrides the mode of the agent. */
   mode: z.enum(['AUTOMATIC', 'CHAT', 'QUERY']).nullish(),
-  /** Null continues: a client that does not know the field must not lose the chat. */
+  /**
+   * Null continues the current branch, so that a client that does not know this field does not lose the conversation.
+   */
   parent: Parent.nullish(),
   additionalContext: plainText(200_000).nullish(),
   /** Defaults to true. */
@@ -95,7 +97,7 @@ const SendMessage = z.object({
   /** For a chat widget, whose own prompt or that of its visitor overrides that of the agent. */
   systemPrompt: plainText(20_000).nullish(),
   historyLimit: z.int().min(0).nullish(),
-  /** Whether the message waits while the session is still answering. */
+  /** If true, the message waits while the session is still answering. */
   queue: z.boolean().nullish(),
 });
 
@@ -128,7 +130,10 @@ interface Foundation {
   queue: TurnQueue;
 }
 
-/** Which line a message that waits is in: that of its session, however it names it. */
+/**
+ * Returns the key of the queue in which a message waits: the queue of its session, which the message identifies by ID
+ * or by chat reference.
+ */
 const lineOf = ({ sessionId, chat }: Message): string =>
   sessionId?.toLowerCase() ?? JSON.stringify([chat?.agentSlug, chat?.threadSlug, chat?.clientSessionId]);
 
@@ -431,7 +436,7 @@ export function turnService({
     const durationMs = Date.now() - startedAt;
     try {
       await untilAvailable(async (repeated) => {
-        // Saved by an attempt whose reply was lost: to save it again would count its use twice.
+        // An earlier attempt saved the answer, but its reply was lost. Saving it again would count its usage twice.
         if (repeated && (await isOver(run))) return;
         await finish(principal, turn, soFar, end, use, durationMs, refused);
       });
@@ -556,7 +561,7 @@ export function turnService({
     }
   }
 
-  /** Begins a turn now. Throws SessionBusyError while the session is answering. */
+  /** Starts a turn immediately. Throws SessionBusyError while the session is still answering. */
   async function begin(principal: Principal, input: Message): Promise<Turn> {
     await limits.admitTurn(principal);
     if (runs.draining) throw unavailable('The server is shutting down.');
@@ -574,10 +579,11 @@ export function turnService({
 
   return {
     /**
-     * Begins a turn. When this returns, the user's message is stored, the answer's place is reserved, and the run goes
-     * on by itself. With `queue`, a message waits while its session is answering; it is dropped when `signal` aborts
-     * before its turn begins. Throws NOT_FOUND, BAD_USER_INPUT, CONFLICT (the session is still answering), FORBIDDEN,
-     * RATE_LIMITED (a budget is used up, or too many answers are under way); then nothing was written.
+     * Starts a turn. When this returns, the user's message is stored, the answer's position is reserved, and the run
+     * continues independently of the request. With `queue`, the message waits while its session is still answering; it
+     * is dropped when `signal` aborts before its turn starts. Throws NOT_FOUND, BAD_USER_INPUT, CONFLICT (the session
+     * is still answering), FORBIDDEN, RATE_LIMITED (a budget is used up, or too many answers are in progress); in all
+     * of these cases, nothing is written.
      */
     async start(principal: Principal, raw: SendMessageInput, signal: AbortSignal): Promise<Turn> {
       const input = parse(SendMessage, raw);

@@ -81,7 +81,7 @@ export function embedsService({ db, audit, users, revocations, settings }: Parts
   const isForEveryPage = ({ allowedOrigins }: Embed): boolean =>
     allowedOrigins.length === 0 && settings.widgetOrigins === 'allow';
 
-  /** Returns whether a change takes a widget from a page that could show it. */
+  /** Returns whether, after a change, a widget can no longer be shown on a page that could show it before. */
   const narrows = (before: Embed, after: Embed): boolean =>
     !isForEveryPage(after) &&
     (isForEveryPage(before) || before.allowedOrigins.some((origin) => !after.allowedOrigins.includes(origin)));
@@ -205,9 +205,9 @@ export function embedsService({ db, audit, users, revocations, settings }: Parts
     },
 
     /**
-     * Changes the given fields from the next request on; null and absent leave a field unchanged. What visitors have open
-     * ends where the widget is turned off, moves to another agent, or is taken from pages. Throws BAD_USER_INPUT,
-     * NOT_FOUND.
+     * Changes the given fields, effective from the next request; null or absent fields are left unchanged. Ends the
+     * open streams of visitors when the widget is turned off, is moved to another agent or is no longer allowed on a
+     * page. Throws BAD_USER_INPUT, NOT_FOUND.
      */
     async update(principal: Principal, uuid: string, input: UpdateEmbedInput): Promise<Embed> {
       const { agentSlug, agentDatabaseId, ...data } = changesOf(parse(UpdateEmbed, input));
@@ -248,8 +248,8 @@ export function embedsService({ db, audit, users, revocations, settings }: Parts
     },
 
     /**
-     * Returns the questions and answers of a widget's visitors, oldest first, or those of one visitor's chat. Returns an
-     * empty page for an unknown widget.
+     * Returns a page of the questions and answers of a widget's visitors, or only those of one visitor's chat, oldest
+     * first. Returns an empty page for an unknown widget.
      */
     async chats(filter: { uuid: string; sessionId?: string | null | undefined }, args: PageArgs, limit: number) {
       const page = exchangeOrder.page(args, limit);

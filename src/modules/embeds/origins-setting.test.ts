@@ -5,7 +5,10 @@ import { makeGate } from '../../../test/model-server.ts';
 import { nothingStored } from '../../../test/nothing-stored.ts';
 import { readSettings } from '../../settings.ts';
 
-/** `WIDGET_ORIGINS=deny`: a widget without a list of origins is for no page but this server's own. */
+/**
+ * Tests `WIDGET_ORIGINS=deny`: a widget without a list of origins can be shown only on pages of this server's own
+ * origin.
+ */
 let kit: Kit;
 beforeAll(async () => {
   kit = await startKit({ scripted: true, environment: { WIDGET_ORIGINS: 'deny' } });

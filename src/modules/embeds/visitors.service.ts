@@ -121,7 +121,10 @@ export function visitorsService(parts: Parts) {
         });
   }
 
-  /** A widget without a list of origins is for every page, or for those of this server only (`WIDGET_ORIGINS`). */
+  /**
+   * Returns whether a page of this origin may show the widget. A widget without a list of origins can be shown on all
+   * pages, or only on pages of this server (`WIDGET_ORIGINS`).
+   */
   function mayShow({ allowedOrigins }: Pick<Embed, 'allowedOrigins'>, origin: string | null | undefined): boolean {
     if (allowedOrigins.length > 0) return origin != null && allowedOrigins.includes(origin);
     return settings.widgetOrigins === 'allow' || origin === new URL(publicUrl()).origin;
@@ -150,8 +153,8 @@ export function visitorsService(parts: Parts) {
   }
 
   /**
-   * Throws RATE_LIMITED when this many questions were asked within 24 hours. Deleted chats count; questions whose turn
-   * failed do not.
+   * Throws RATE_LIMITED when `most` questions were asked within the last 24 hours. Questions in deleted chats count;
+   * questions whose turn failed do not.
    */
   async function admitWithin(most: number | null, session: Prisma.ChatSessionWhereInput, refusal: [string, string]) {
     if (most === null) return;

@@ -59,7 +59,7 @@ const uploadDocument = async (name: string, bytes: Uint8Array) => {
   return data.uploadDocuments.added[0].text;
 };
 
-/** Each road that a file comes by, and what is read of it. */
+/** Each way to submit a file, with a function that returns the text extracted from the file. */
 const roads: [string, (name: string, bytes: Uint8Array) => Promise<string>][] = [
   [
     'POST /user/projects/file/upload',

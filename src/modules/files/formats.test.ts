@@ -12,7 +12,7 @@ beforeAll(async () => {
 afterAll(() => kit?.close());
 
 const p = (text: string) => `<text:p>${text}</text:p>`;
-/** A file of each type, with a word that stands in it alone. */
+/** A file of each type, with a word that occurs only in that file. */
 const files: [name: string, bytes: Uint8Array, kind: string, word: string][] = [
   ['a.pdf', pdf(['The pdfword is here']), 'document', 'pdfword'],
   ['a.docx', docx(paragraph('The docxword is here')), 'document', 'docxword'],

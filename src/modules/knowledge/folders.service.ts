@@ -21,7 +21,10 @@ const Moves = z.object({
 });
 const Locations = z.object({ locations: z.array(z.string().max(600)).max(mostAtOnce) });
 
-/** The most folders besides the one that is always there: a list holds them all. */
+/**
+ * Maximum number of folders, not counting the default folder, which always exists. Limited because a list returns all
+ * folders.
+ */
 const maxFolders = 5000;
 
 export type MovesInput = z.input<typeof Moves>;
@@ -206,7 +209,7 @@ export async function folderToFill(
   return (await transaction.documentFolder.findUniqueOrThrow({ where: { name } })).id;
 }
 
-/** Makes a folder, unless it is there: then false. Throws CONFLICT when there are too many. */
+/** Creates a folder. Returns false when it already exists. Throws CONFLICT when there are too many folders. */
 async function make(
   transaction: Prisma.TransactionClient,
   audit: AuditService,

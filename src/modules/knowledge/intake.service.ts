@@ -247,7 +247,10 @@ const webLink = (text: string | null): string | null =>
 const fileName = (name: string): string =>
   cutText((name.toWellFormed().split(/[/\\]/).at(-1) ?? '').replace(/[<>:"|?*\p{Cc}]/gu, '').trim(), 255);
 
-/** A page as a file: under the extension that its media type says, else under its own name. */
+/**
+ * Returns the file name of a fetched page: `page.html` for HTML, otherwise the name in the URL. Adds the extension of
+ * the media type when that name has no known extension.
+ */
 function fileOf({ url, mediaType }: Fetched): { name: string; as?: Format } {
   if (mediaType === 'text/html' || mediaType === 'application/xhtml+xml') return { name: 'page.html', as: 'article' };
   const name = fileName(decodeURIComponentSafely(url.pathname)) || 'page';

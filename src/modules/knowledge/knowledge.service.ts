@@ -466,8 +466,8 @@ export function knowledgeService(db: Database, audit: AuditService, embedder: Em
     },
 
     /**
-     * Returns the IDs that clients gave to these documents, for an input that names them by either ID. Throws
-     * BAD_USER_INPUT, naming the entry, for a global ID of a document that the principal cannot read.
+     * Returns the client-assigned IDs of documents that an input identifies by global ID or by client-assigned ID.
+     * Throws BAD_USER_INPUT, naming the entry, for the global ID of a document that the principal cannot read.
      */
     async externalIds(
       principal: Principal,

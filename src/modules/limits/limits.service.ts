@@ -168,7 +168,7 @@ export function limitsService(
   /** Messages in progress that are not stored yet, by the user whose limit they count against. */
   const unwritten = new Map<string, number>();
 
-  /** What was counted under a limit goes on counting when the limit changes. */
+  /** Returns the counter of a limit. Requests that were already counted still count after the limit is changed. */
   function counterOf(id: number, requestsPerMinute: number, before: ReadonlyMap<number, RequestCounter>) {
     const counter = before.get(id);
     if (!counter) return newCounter(requestsPerMinute);
@@ -336,7 +336,7 @@ export function limitsService(
      */
     async update(principal: Principal, id: number, role: Role | null, raw: UpdateRateLimitInput): Promise<RateLimit> {
       const change = changesOf(parse(UpdateRateLimit, raw));
-      // A period without a budget limits nothing.
+      // A period has no effect without a token budget.
       const data = { ...change, ...(change.tokenBudget === null && { periodHours: change.periodHours ?? null }) };
       const updated = await db.prisma.$transaction(async (transaction) => {
         const held = await hold(transaction, id, role);

@@ -11,7 +11,7 @@ const hour = 3600 * 1000;
 const day = 24 * hour;
 /** Number of days in a user's own usage report, including today. */
 const ownDays = 30;
-/** The most rows of one's own usage, one for each day and model. */
+/** Maximum number of rows in a user's own usage report, with one row for each day and model. */
 const maxOwnRows = 1000;
 /** Maximum and default number of days in a report of the whole server. */
 const mostDays = 366;

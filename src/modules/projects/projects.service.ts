@@ -132,7 +132,7 @@ export function projectsService(db: Database, audit: AuditService, users: UsersS
       });
     },
 
-    /** Changes the given fields; null and absent leave a field unchanged. Throws NOT_FOUND, BAD_USER_INPUT. */
+    /** Changes the given fields; null or absent fields are left unchanged. Throws NOT_FOUND, BAD_USER_INPUT. */
     async update(principal: Principal, id: number, input: UpdateProjectInput): Promise<Project> {
       const data = changesOf(parse(UpdateProject, input));
       return db.prisma.$transaction(async (transaction) => {

@@ -15,7 +15,7 @@ const mostLinks = 3;
 const webAddress = plainText(2000).pipe(z.url({ protocol: /^https?$/, error: 'must be an http or https URL' }));
 const FooterLink = z.object({ icon: plainText(100), url: webAddress });
 
-/** As many days as a personal access token can be valid. */
+/** Maximum lifetime of credentials in days, the same as for personal access tokens. */
 const maxLifetimeDays = 3650;
 const lifetimeDays = z
   .number()
@@ -53,15 +53,18 @@ const UpdatePreferences = z.object({
   ]),
 });
 
-/** Throws BAD_USER_INPUT for a default lifetime of credentials that is longer than the maximum. */
+/** Throws BAD_USER_INPUT when the default lifetime of credentials is longer than the maximum lifetime. */
 function checkLifetimes({ maxTokenLifetimeDays: max, defaultTokenLifetimeDays: days }: Preferences): void {
   if (max !== null && days !== null && days > max)
     throw badInput(['input', 'defaultTokenLifetimeDays'], `must not exceed the maximum lifetime of ${max} days`);
 }
 
-/** How the server presents itself to clients, what it gives to new agents, and how long new credentials are valid. */
+/**
+ * The server's preferences: its presentation in clients, the defaults of new agents and the lifetimes of new
+ * credentials.
+ */
 export type Preferences = z.output<typeof Preferences>;
-/** A field that is null or absent stays unchanged; an empty text clears like the `clear` list. */
+/** Fields that are null or absent are left unchanged; an empty text clears a field, like the `clear` list. */
 export type UpdatePreferencesInput = z.input<typeof UpdatePreferences>;
 
 /** The key of the setting that stores them. */

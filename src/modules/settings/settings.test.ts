@@ -80,7 +80,7 @@ describe('preferences', () => {
     const named = { ...after, ...prompt, appName: null };
     expect((await update({ ...prompt, clear: ['APP_NAME'] })).data.updatePreferences.preferences).toEqual(named);
     expect(await kit.booted.services.serverSettings.preferences()).toEqual(named);
-    // Null changes nothing, on both paths.
+    // Null leaves a field unchanged, both in REST and in GraphQL.
     const nulls = { support_email: null, footer_data: null, default_system_prompt: null };
     expect((await prefer({ ...nulls, custom_app_name: '' })).body).toEqual(done);
     expect((await update({ supportEmail: null, footerLinks: null, pageTitle: '' })).errors).toEqual([]);

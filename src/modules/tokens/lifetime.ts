@@ -3,32 +3,35 @@ import { badInput } from '../../errors.ts';
 import type { Prisma } from '../../generated/prisma/client.ts';
 import { readPreferences } from '../settings/settings.service.ts';
 
-/** Returns 23:59:59.999 UTC of the day that is so many days ahead. */
+/** Returns 23:59:59.999 UTC of the day that is `days` days after today. */
 export function endOfDay(days: number, now = new Date()): Date {
   return new Date(Date.UTC(now.getUTCFullYear(), now.getUTCMonth(), now.getUTCDate() + days, 23, 59, 59, 999));
 }
 
-/** The expiry that an input asks for. */
+/** The expiry that an input requests. */
 export interface WantedExpiry {
   expiresAt?: Date | null | undefined;
   neverExpires?: boolean | null | undefined;
 }
 
-/** How long a credential may be valid that a principal creates or changes at this moment. */
+/** Limits on the lifetime of a credential that a principal creates or changes now. */
 export interface Lifetime {
-  /** The latest expiry, and the reason in words; null without a limit. */
+  /** The latest allowed expiry and the reason for it, as text; null if there is no limit. */
   latest: { date: Date; reason: string } | null;
-  /** The expiry of a new credential whose input gives none; null for never. */
+  /** The expiry of a new credential whose input does not specify one; null if it never expires. */
   otherwise: Date | null;
 }
 
-/** Returns when the credential of a principal ends; null for one that does not, and for a login session. */
+/**
+ * Returns the expiry of a principal's credential. Returns null for a credential that does not expire and for a login
+ * session.
+ */
 export function endOfMaker({ credential }: Principal): Date | null {
-  // A session ends because nobody used it, and stands for the person, who can log in again.
+  // A login session expires only after inactivity, and it represents the person, who can log in again.
   return credential.kind === 'SESSION' ? null : credential.expiresAt;
 }
 
-/** Reads the limits that the preferences and the principal's own credential set. */
+/** Reads the limits that are set by the preferences and by the principal's own credential. */
 export async function lifetimeFor(
   transaction: Pick<Prisma.TransactionClient, 'setting'>,
   principal: Principal,
@@ -46,8 +49,9 @@ export async function lifetimeFor(
 }
 
 /**
- * Returns the expiry that an input asks for, null for never, and undefined when it asks for none. `field` is the name of
- * its date. Throws BAD_USER_INPUT for an expiry beyond the limits, with the latest one that is allowed.
+ * Returns the expiry that an input requests: null for a credential that never expires, undefined when the input does
+ * not specify an expiry. `field` is the name of the input's date field. Throws BAD_USER_INPUT for an expiry beyond the
+ * limits; the message contains the latest allowed expiry.
  */
 export function checkedExpiry(
   { latest }: Lifetime,

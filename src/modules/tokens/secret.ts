@@ -2,10 +2,10 @@ import { createHash, randomInt } from 'node:crypto';
 import { crc32 } from 'node:zlib';
 
 /**
- * The secrets of tokens, and the codes of invitations: a prefix, 30 random base62 characters (178 bits) and 6 base62
- * characters, the CRC32 of those 30. An `sk-` key has 22 random characters (130 bits), since AnythingLLM's command line
- * requires 31 characters in total; keys with 30 are from earlier versions. The checksum tells a typo or a guess from a
- * real secret before any database is asked.
+ * Prefixes of the secrets of tokens and of invitation codes. A secret consists of the prefix, 30 random base62
+ * characters (178 bits) and 6 base62 characters that encode the CRC32 checksum of those 30. An `sk-` key has 22 random
+ * characters (130 bits), because AnythingLLM's command line requires 31 characters in total; `sk-` keys with 30 random
+ * characters were created by earlier versions. The checksum detects typos and guesses without a database query.
  */
 export const prefixes = {
   API_KEY: 'on_',

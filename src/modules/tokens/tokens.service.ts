@@ -83,7 +83,7 @@ export const personalAccessTokenOrder = new ListOrder('personalAccessTokens', [
 
 export type ApiKeyRow = Prisma.TokenGetPayload<{ include: { user: true } }>;
 
-/** A key with its new secret, and the credentials that the regeneration revoked. */
+/** A key with its new secret, and the number of credentials that the regeneration revoked. */
 export interface RegeneratedKey {
   apiKey: ApiKeyRow;
   secret: string;
@@ -99,8 +99,8 @@ const grantHeldBy = (key: ApiKeyRow): Grant => ({
 });
 
 /**
- * Throws FORBIDDEN when a key is valid for longer than the credential that regenerates it, and so would be handed the
- * new secret.
+ * Throws FORBIDDEN when a key is valid for longer than the credential that regenerates it, because the caller would
+ * receive the new secret of the longer-lived key.
  */
 function checkOutlives(principal: Principal, { id, expiresAt }: ApiKeyRow): void {
   const end = endOfMaker(principal);
@@ -294,7 +294,8 @@ export function tokensService(db: Database, audit: AuditService, users: UsersSer
       await users.lockAdmins(transaction);
       await checkCurrent(transaction, principal);
       const found = await findKey(transaction, sphere, id);
-      // A credential that the key is creating is there before the key's derived credentials are looked for, or not at all.
+      // Waits for a credential that the key is creating concurrently: it is either committed before the search for
+      // derived credentials or not created at all.
       await lockUser(transaction, found.userId);
       const before = await findKey(transaction, sphere, id);
       within(principal, grantHeldBy(before));
@@ -402,18 +403,20 @@ export function tokensService(db: Database, audit: AuditService, users: UsersSer
     },
 
     /**
-     * Changes the given fields of a key. Null and absent leave a field unchanged: `clear` empties the name, `allScopes`
-     * lifts the scopes and `neverExpires` the expiry. Throws NOT_FOUND, BAD_USER_INPUT, FORBIDDEN when the key holds or
-     * would hold more than the principal, CONFLICT for the last admin.
+     * Changes the given fields of a key. Null or absent fields are left unchanged: use `clear` to remove the name,
+     * `allScopes` to remove the restriction to scopes and `neverExpires` to remove the expiry. Throws NOT_FOUND,
+     * BAD_USER_INPUT, FORBIDDEN when the key has or would have more permissions than the principal, and CONFLICT for
+     * the last administrator.
      */
     updateApiKey: (principal: Principal, id: number, input: UpdateApiKeyInput) => update(principal, allKeys, id, input),
     updateProjectToken: (principal: Principal, id: number, input: UpdateApiKeyInput) =>
       update(principal, ownProjects(principal), id, input),
 
     /**
-     * Gives a key a new secret. The old one stops working at once, or after `overlapMinutes`. Revokes the credentials that
-     * the key created so far, unless `keepDerivedCredentials`. Throws NOT_FOUND, CONFLICT when no administrator would be
-     * left, and FORBIDDEN for a key that holds more, or is valid for longer, than the principal's credential.
+     * Gives a key a new secret. The old secret stops working immediately, or after `overlapMinutes`. Revokes the
+     * credentials that the key has created, unless `keepDerivedCredentials` is set. Throws NOT_FOUND, CONFLICT when no
+     * administrator would remain, and FORBIDDEN for a key that has more permissions, or is valid for longer, than the
+     * principal's credential.
      */
     regenerateApiKey: (principal: Principal, id: number, input: RegenerateApiKeyInput = {}) =>
       regenerate(principal, allKeys, id, input),
@@ -464,8 +467,9 @@ export function tokensService(db: Database, audit: AuditService, users: UsersSer
       }),
 
     /**
-     * Creates a token that acts as the principal. It ends no later than the principal's own credential, unless that is a
-     * login session. Throws BAD_USER_INPUT, FORBIDDEN, CONFLICT at the limit of 100.
+     * Creates a token that acts as the principal. The token expires no later than the principal's own credential,
+     * unless that credential is a login session. Throws BAD_USER_INPUT, FORBIDDEN, and CONFLICT when the user has 100
+     * tokens.
      */
     async createPersonalAccessToken(
       principal: Principal,

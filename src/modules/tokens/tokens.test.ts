@@ -431,7 +431,8 @@ describe('updating an API key', () => {
       body: { ...first, name: 'New' },
     });
     expect([renamed.status, renamed.body]).toEqual([200, { ...made, api_key: null, api_key_name: 'New' }]);
-    // The body that Onyx documents knows neither scopes nor expiry; some clients send null for what they do not set.
+    // The request body that Onyx documents has neither scopes nor an expiry; some clients send null for fields that
+    // they do not set.
     const nulls = { name: null, role: null, scopes: null, expires_at: null, all_scopes: null, never_expires: null };
     for (const body of [{}, { name: 'New', role: 'admin' }, { name: 'New', group_ids: [1] }, nulls])
       expect((await kit.rest('PATCH', `/api/admin/api-key/${made.api_key_id}`, { body })).body).toEqual(renamed.body);

@@ -56,7 +56,7 @@ const userReference = (t: InputFields) => ({
   user: t.field({ type: UserReferenceInput, required: true, description: 'The person to change.' }),
 });
 
-/** What a request names a user by. GraphQL has checked that it is exactly one. */
+/** Returns the key of the user that a request identifies. GraphQL has already checked that exactly one field is set. */
 const keyOf = ({ user }: { user: { id?: string | null; email?: string | null } }): UserKey =>
   user.id != null ? userId(user.id, ['input', 'user', 'id']) : { email: user.email ?? '' };
 
@@ -199,7 +199,7 @@ const RemoveInvitationPayload = builder
     }),
   });
 
-/** The payload of a mutation that changes a user. */
+/** Returns the payload type of a mutation that changes a user. */
 export const userPayload = (mutation: string) =>
   builder.objectRef<{ user: UserRow }>(`${mutation.charAt(0).toUpperCase()}${mutation.slice(1)}Payload`).implement({
     description: `Result of \`${mutation}\`.`,
@@ -208,7 +208,7 @@ export const userPayload = (mutation: string) =>
     }),
   });
 
-/** The edge of a new user in `allUsers`. */
+/** Returns the edge of a new user in `allUsers`. */
 export const newUserEdge = (user: UserRow) => edge(allUserOrders.default, user);
 
 const CreateUserPayload = builder.objectRef<UserRow>('CreateUserPayload').implement({

@@ -75,10 +75,10 @@ const CreateUser = z
   });
 export type CreateUserInput = z.input<typeof CreateUser>;
 
-/** Names a user: by UUID, by the integer of the AnythingLLM paths or by e-mail address. */
+/** Identifies a user by UUID, by the integer ID of the AnythingLLM paths or by e-mail address. */
 export type UserKey = { id: string } | { number: number } | { email: string };
 
-/** Throws BAD_USER_INPUT for a text that cannot be an address. */
+/** Returns the filter for the user with this key. Throws BAD_USER_INPUT for a text that cannot be an e-mail address. */
 export function whereKey(key: UserKey): Prisma.UserWhereInput {
   if ('number' in key) return { databaseId: key.number };
   if ('id' in key) return { id: key.id };
@@ -97,7 +97,7 @@ const UpdateUser = z.object({
   keepTokens: z.boolean().nullish(),
   clear: clearList(['dailyMessageLimit']),
 });
-/** A field that is null or absent stays unchanged. */
+/** Fields that are null or absent are left unchanged. */
 export type UpdateUserInput = z.input<typeof UpdateUser>;
 /** Maximum number of invitations per request. */
 const maxInvitations = 1000;
@@ -141,10 +141,13 @@ function matching(filter: UserFilter): Prisma.UserWhereInput {
   };
 }
 
-/** The users of the directory that meet a filter. Throws BAD_USER_INPUT. */
+/** Returns the condition for the users of the directory that match a filter. Throws BAD_USER_INPUT. */
 const listed = (filter: UserFilter): Prisma.UserWhereInput => ({ AND: [visible.directory(), matching(filter)] });
 
-/** All users that meet a filter, except those that chat widgets act as. Throws BAD_USER_INPUT. */
+/**
+ * Returns the condition for all users that match a filter, except the users that chat widgets act as. Throws
+ * BAD_USER_INPUT.
+ */
 const existing = (filter: UserFilter): Prisma.UserWhereInput => ({ ...matching(filter), embed: null });
 
 function invited(filter: InvitationFilter): Prisma.InvitationWhereInput {
@@ -206,7 +209,10 @@ export async function endSessions(transaction: Transaction, userId: string, exce
   return ids;
 }
 
-/** Ends what a new password leaves no place for: all login sessions and, unless they are kept, the user's tokens. */
+/**
+ * Ends the credentials that do not remain valid after a change of password: all login sessions and, unless `keepTokens`
+ * is set, the user's tokens. The session with the ID `except` is kept.
+ */
 export async function endForPassword(
   transaction: Transaction,
   userId: string,
@@ -228,7 +234,10 @@ interface Parts {
 
 /** Creates the service for the directory of people and their administration. */
 export function accountsService({ db, audit, users, revocations }: Parts) {
-  /** Locks a person whom the principal can administer. Throws BAD_USER_INPUT, NOT_FOUND, FORBIDDEN. Needs `lockAdmins`. */
+  /**
+   * Locks and returns a person whom the principal may administer. Throws BAD_USER_INPUT, NOT_FOUND, FORBIDDEN. Requires
+   * `lockAdmins`.
+   */
   async function claim(transaction: Transaction, principal: Principal, key: UserKey): Promise<User> {
     const found = await transaction.user.findFirst({
       where: { accountType: 'STANDARD', ...whereKey(key) },
@@ -322,15 +331,15 @@ export function accountsService({ db, audit, users, revocations }: Parts) {
     countInvitations: (filter: InvitationFilter) => db.prisma.invitation.count({ where: invited(filter) }),
 
     /**
-     * Invites up to 1000 addresses and returns the new invitations. Skips addresses that are registered or invited
-     * already. Throws BAD_USER_INPUT, and invites none of them, when one is not an address.
+     * Invites up to 1000 e-mail addresses and returns the new invitations. Skips addresses that are already registered
+     * or invited. Throws BAD_USER_INPUT when an entry is not an e-mail address; in that case, no address is invited.
      */
     async invite(principal: Principal, input: { emails: string[] }): Promise<Invitation[]> {
       const emails = [...new Set(parse(Invite, input).emails)];
       return db.prisma.$transaction(async (transaction) => {
         await users.lockAdmins(transaction);
         const creatorTokenIds = await holdMaker(transaction, principal);
-        // On a server without people, an invited person can become the first administrator.
+        // On a server without registered people, an invited person can become the first administrator.
         if (!(await hasPeople(transaction))) withinRole(principal, 'ADMIN');
         const registered = await transaction.user.findMany({
           where: { email: { in: emails } },
@@ -352,7 +361,9 @@ export function accountsService({ db, audit, users, revocations }: Parts) {
       });
     },
 
-    /** Removes an invitation. Returns its ID and how many are left. Throws BAD_USER_INPUT, NOT_FOUND. */
+    /**
+     * Removes an invitation. Returns its ID and the number of remaining invitations. Throws BAD_USER_INPUT, NOT_FOUND.
+     */
     async removeInvitation(
       principal: Principal,
       key: { id: number } | { email: string },
@@ -465,9 +476,10 @@ export function accountsService({ db, audit, users, revocations }: Parts) {
     },
 
     /**
-     * Changes the given fields of a person, all or none. A new password ends their login sessions and, unless `keepTokens`,
-     * revokes their tokens; a person who loses rights or access does so at once. Throws BAD_USER_INPUT, also where nothing is given, NOT_FOUND, FORBIDDEN, and
-     * CONFLICT for a username that is taken, for shutting out or demoting oneself, and for the last admin.
+     * Changes either all of the given fields of a person or, on an error, none of them. A new password ends the
+     * person's login sessions and, unless `keepTokens` is set, revokes their tokens. A loss of permissions or access
+     * takes effect immediately. Throws BAD_USER_INPUT, also when no field is given, NOT_FOUND, FORBIDDEN, and CONFLICT
+     * when the username is taken, when principals deactivate or demote themselves, and for the last administrator.
      */
     async update(principal: Principal, key: UserKey, input: UpdateUserInput): Promise<User> {
       const { keepTokens, ...changes } = changesOf(parse(UpdateUser, input));
@@ -502,9 +514,9 @@ export function accountsService({ db, audit, users, revocations }: Parts) {
     },
 
     /**
-     * Gives a person a new random password, returned this once. Ends their login sessions and, unless `keepTokens`,
-     * revokes their personal access tokens and turns off the tokens of their projects. Throws BAD_USER_INPUT, NOT_FOUND,
-     * FORBIDDEN.
+     * Sets a new random password for a person. The password is returned only once. Ends the person's login sessions
+     * and, unless `keepTokens` is set, revokes their personal access tokens and turns off the tokens of their projects.
+     * Throws BAD_USER_INPUT, NOT_FOUND, FORBIDDEN.
      */
     async resetPassword(
       principal: Principal,

@@ -31,7 +31,10 @@ const mutations = {
 } as const;
 type Mutation = keyof typeof mutations;
 
-/** Runs a mutation. One of a person names them by `userId` or `email` among the fields of the input. */
+/**
+ * Runs a mutation. For a mutation that changes a person, the input's fields include `userId` or `email` to identify
+ * that person.
+ */
 const call = (
   mutation: Mutation,
   { userId, ...input }: { userId?: string; email?: string; [field: string]: unknown },

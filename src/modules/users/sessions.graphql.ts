@@ -72,7 +72,7 @@ const ChangePasswordInput = builder.inputType('ChangePasswordInput', {
   }),
 });
 
-/** The payload of a mutation by which a person creates an account for themselves. */
+/** Returns the payload type of a mutation with which people create their own account. */
 export const ownAccountPayload = (name: string, mutation: string) =>
   builder.objectRef<UserRow>(name).implement({
     description: `Result of \`${mutation}\`.`,
@@ -88,7 +88,7 @@ export const ownAccountPayload = (name: string, mutation: string) =>
 
 const RegisterPayload = ownAccountPayload('RegisterPayload', 'register');
 
-/** The payload of a mutation that returns the secret of a login session. */
+/** Returns the payload type of a mutation that returns the secret of a login session. */
 export const sessionPayload = (name: string, mutation: string) =>
   builder.objectRef<Session>(name).implement({
     description: `Result of \`${mutation}\`.`,

@@ -230,9 +230,10 @@ export function sessionsService({ db, audit, users, revocations, attempts, setti
     },
 
     /**
-     * Sets the password of the principal, ends their other login sessions and, unless `keepTokens`, revokes their personal
-     * access tokens and turns off the tokens of their projects. Throws BAD_USER_INPUT, RATE_LIMITED, and FORBIDDEN for a
-     * credential that is no session: a key that leaks must not become the account.
+     * Sets the password of the principal, ends their other login sessions and, unless `keepTokens` is set, revokes
+     * their personal access tokens and turns off the tokens of their projects. Throws BAD_USER_INPUT, RATE_LIMITED, and
+     * FORBIDDEN for a credential that is not a login session, because a leaked key must not be sufficient to take over
+     * the account.
      */
     async changePassword(principal: Principal, input: z.input<typeof ChangePassword>): Promise<User> {
       const session = loginSession(principal);

@@ -161,7 +161,7 @@ describe('people', () => {
     const session = await login(username);
     expect((await change(id, { role: 'admin', dailyMessageLimit: 3, bio: 'after' })).body).toEqual(done);
     expect(await stored(id)).toMatchObject({ role: 'ADMIN', dailyMessageLimit: 3, bio: 'after', username });
-    // Null lifts no limit; the name of the field in `clear` does.
+    // Null does not lift a limit; listing the field in `clear` does.
     const nulls = { dailyMessageLimit: null, bio: null, username: null, role: null, suspended: null, password: null };
     expect((await change(id, nulls)).body).toEqual({ success: false, error: 'No valid updates applied.' });
     expect(await stored(id)).toMatchObject({ role: 'ADMIN', dailyMessageLimit: 3, bio: 'after', username });

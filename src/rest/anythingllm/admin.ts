@@ -82,7 +82,7 @@ const UserChanges = z
   })
   .openapi('AnythingLLMUserChanges');
 
-/** Whether a field of the body is at fault: not the path, and not a body that cannot be read, which is 400. */
+/** Returns whether the error is about a field of the body. An invalid path or an unreadable body gets 400 instead. */
 const ofBody = ({ details }: AppError): boolean => {
   const path = details.fields?.[0]?.path ?? [];
   return path[0] === 'body' && path.length > 1;
@@ -172,7 +172,7 @@ const asPage = z
   .preprocess((value) => Math.min(Math.max(Math.trunc(numberFrom(value)) || 0, 0), lastPage), z.int())
   .openapi({ type: 'integer', description: 'The page, from 0.' });
 
-/** A text to set. An empty one clears the preference; null leaves it unchanged. */
+/** A text value. An empty text clears the preference; null leaves it unchanged. */
 const preference = asText;
 const asLinks = z
   .preprocess((value) => {
@@ -185,7 +185,7 @@ const asLinks = z
   }, z.array(z.object({ icon: z.string(), url: z.string() }), 'must be a list of links, or JSON of one').nullish())
   .openapi({ type: 'string', description: 'JSON: a list of `{ icon, url }`. The first three count.' });
 
-/** A number of days. 0 clears the preference, and null leaves it unchanged. */
+/** A number of days. 0 clears the preference; null leaves it unchanged. */
 const asDays = z
   .preprocess((value) => (value == null ? undefined : numberFrom(value)), z.number('must be a number').optional())
   .openapi({ type: 'integer' });

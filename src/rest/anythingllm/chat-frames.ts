@@ -112,7 +112,7 @@ export function metrics(usage: Usage | null): z.input<typeof Metrics> {
 export const withThoughts = (reasoning: string | null, text: string): string =>
   reasoning ? `<think>${reasoning}</think>${text}` : text;
 
-/** A failed turn as the error of its request. */
+/** Converts a failed turn to the error of its request. */
 export const turnErrorOf = ({ code, message, retryable, retryAfter, providerMessage }: Failed): AppError =>
   turnError({
     code,

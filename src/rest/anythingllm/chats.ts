@@ -165,7 +165,7 @@ const ChatStream = graphql(
   [FrameEvent],
 );
 
-/** The four shapes of a reply (contract 3.3). Throws the error of a turn that failed. */
+/** Returns a reply in one of its four shapes (contract 3.3). Throws the error of a turn that failed. */
 function reply({ sendChatMessage: turn }: ResultOf<typeof Chat>): z.input<typeof Frame> {
   if (!turn) return wasReset();
   if (turn.failure) throw turnErrorOf(turn.failure);

@@ -11,7 +11,10 @@ import { chatModes, fromChatMode, toChatMode } from './workspace-shapes.ts';
 
 const tag = 'AnythingLLM embeds';
 
-/** A limit of 1 or more, at most `most`. 0 and an empty text stand for no limit; any other value is ignored. */
+/**
+ * Parses a limit from 1 to `most`. Larger numbers are lowered to `most`. 0 and an empty text mean no limit; other
+ * values are ignored.
+ */
 const limit = (most: number) =>
   z
     .preprocess((value) => {
@@ -21,14 +24,14 @@ const limit = (most: number) =>
     .openapi({ type: 'integer', description: '1 or more; 0 for no limit. Null leaves it unchanged.' });
 const count = limit(0x7fff_ffff);
 
-/** True or false. Null leaves the setting unchanged, and any other value stands for false. */
+/** A boolean. Null leaves the setting unchanged; any value other than true counts as false. */
 const flag = z
   .preprocess((value) => (value == null ? undefined : value === true), z.boolean().optional())
   .openapi({ type: 'boolean' });
 
 /**
- * The list that a text with commas stands for. A text of nothing but commas stands for a list with an invalid origin. An
- * empty text is an empty list, and null leaves the origins unchanged.
+ * Splits a comma-separated text into a list. A text of only commas becomes a list with an invalid origin, which is
+ * rejected. An empty text becomes an empty list; null leaves the origins unchanged.
  */
 function separated(value: unknown): unknown {
   if (typeof value !== 'string') return value ?? undefined;
@@ -84,11 +87,11 @@ const limits = {
 } as const;
 const limitFields = Object.keys(limits) as (keyof typeof limits)[];
 
-/** The limits that a body sets to 0, which lifts them. */
+/** Returns the limits that a body sets to 0, which removes them. */
 const lifted = (body: Partial<z.infer<typeof EmbedChange>>) =>
   limitFields.filter((field) => body[limits[field][0]] === 0).map((field) => limits[field][1]);
 
-/** The settings that a body gives, in the names of the graph. */
+/** Maps the settings in a body to the field names of the GraphQL schema. */
 const changes = (body: Partial<z.infer<typeof EmbedChange>>) => ({
   ...(body.enabled !== undefined && { enabled: body.enabled }),
   ...(body.workspace_id !== undefined && { agentDatabaseId: agentIdOf(body.workspace_id) }),
@@ -97,7 +100,7 @@ const changes = (body: Partial<z.infer<typeof EmbedChange>>) => ({
   ...(body.allow_model_override !== undefined && { allowModel: body.allow_model_override }),
   ...(body.allow_temperature_override !== undefined && { allowTemperature: body.allow_temperature_override }),
   ...(body.allow_prompt_override !== undefined && { allowPrompt: body.allow_prompt_override }),
-  // 0 sets no limit: see `lifted`.
+  // A value of 0 is handled by `lifted`.
   ...(body.max_chats_per_day && { maxChatsPerDay: body.max_chats_per_day }),
   ...(body.max_chats_per_session && { maxChatsPerSession: body.max_chats_per_session }),
   ...(body.message_limit && { messageLimit: body.message_limit }),

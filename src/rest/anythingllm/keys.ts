@@ -149,7 +149,7 @@ export const keyRows: AnyRow[] = [
       [KeyFields],
     ),
     variables: () => ({ first: everything }),
-    // Only callers who manage users see the creator of a key: others have no `active`.
+    // The creator of a key is visible only to callers who can manage users. For other callers, `active` is null.
     partial: true,
     output: ({ apiKeys }) => ({
       apiKeys: apiKeys.nodes.map((key) => ({

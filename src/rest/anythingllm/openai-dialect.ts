@@ -41,13 +41,16 @@ export function invalidRequest(error: AppError, renamed: Renamed = {}, body?: un
   return openaiError(400, param === null ? problem.message : `${param}: ${problem.message}`, { param });
 }
 
-/** The codes of OpenAI for what a provider rejects without a code of its own. */
+/** OpenAI's error codes for rejections that have no code from the provider. */
 const rejectionCodes: Record<string, string> = {
   CONTEXT_TOO_LONG: 'context_length_exceeded',
   CONTENT_POLICY: 'content_policy_violation',
 };
 
-/** A request that the model's provider rejects: 400 with the provider's code, field and words. */
+/**
+ * Returns the response for a request that the model's provider rejected: 400 with the provider's code, field and
+ * message.
+ */
 function upstreamRejected(error: AppError): Failure {
   const { reason = '', provider } = error.details;
   const code = provider?.code ?? rejectionCodes[reason] ?? null;
@@ -55,8 +58,9 @@ function upstreamRejected(error: AppError): Failure {
 }
 
 /**
- * A provider that fails. OpenAI's clients retry every 5xx, unless a header forbids it. The codes of a provider that
- * rejects this server would read as those of the caller: `invalid_api_key` is not about the caller's key.
+ * Returns the response for a failed provider. OpenAI's clients retry every 5xx unless a header forbids it. When a
+ * provider rejects this server, its error codes are not passed on, because clients would apply them to their own
+ * credential: `invalid_api_key` would not refer to the caller's key.
  */
 function upstreamFailed({ message, details }: AppError): Failure {
   const code = details.reason === 'QUOTA_EXHAUSTED' ? 'insufficient_quota' : 'upstream_error';

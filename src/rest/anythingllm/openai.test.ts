@@ -648,7 +648,7 @@ describe('chat completions', () => {
 
   const callsOfModel = () => kit.model.requests.filter((request) => request.path === '/chat/completions').length;
 
-  /** As OpenAI's clients are by default: they retry twice what they take for temporary. */
+  /** Creates an OpenAI client with the default settings, which retry temporary errors twice. */
   const retrying = () => new OpenAI({ apiKey: kit.keys.BASIC, baseURL: `${kit.url}${path}` });
 
   describe.each([true, false])('whose provider rejects the request, streamed: %s,', (stream) => {

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Answer, type Kit, startKit, until } from '../../../test/kit.ts';
 import { type Gate, makeGate } from '../../../test/model-server.ts';
 
-/** Clients of AnythingLLM send several messages to one chat at once, and expect an answer to each. */
+/** AnythingLLM clients send several messages to one chat concurrently and expect an answer to each of them. */
 let kit: Kit;
 let slug: string;
 let count = 0;
@@ -27,12 +27,12 @@ const say = (chat: Chat, message: string, key: string = kit.keys.BASIC): Promise
 const asked = () => kit.model.requests.length;
 const textOf = ({ content }: { content: unknown }): string =>
   typeof content === 'string' ? content : JSON.stringify(content);
-/** The answer in a response, whole or as server-sent events. */
+/** Returns the answer text of a response, which is a JSON object or server-sent events. */
 const answerIn = ({ text }: Answer): string =>
   (text.startsWith('data: ') ? text.split('\n\n').filter(Boolean) : [`data: ${text}`])
     .map((frame) => JSON.parse(frame.slice('data: '.length)).textResponse ?? '')
     .join('');
-/** Asserts that nothing is stored, while an answer is held. */
+/** Asserts that `work` changes no stored data while an answer is held. */
 async function unchanged(work: () => Promise<void>): Promise<void> {
   const before = await kit.fingerprint();
   await work();
@@ -63,7 +63,7 @@ describe('messages to a chat that is answering', () => {
     expect(answers.map(({ status }) => status)).toEqual([200, 200, 200, 200, 200]);
     expect(answers.map(answerIn)).toEqual(messages.map((message) => `You said: ${message}`));
     expect((await questions(chat)).toSorted()).toEqual(messages.toSorted());
-    // Each knew what was said before it.
+    // Each prompt contains the messages before it.
     const prompts = kit.model.requests.slice(-5).map(({ body }) => body.messages?.length ?? 0);
     expect(prompts).toEqual([...prompts].sort((one, other) => one - other));
     expect(new Set(prompts).size).toBe(5);
@@ -75,7 +75,7 @@ describe('messages to a chat that is answering', () => {
     const waiting: Promise<Answer>[] = [];
     for (const message of ['b', 'c', 'd']) {
       waiting.push(say(chat, message));
-      // A request that was sent later arrives later.
+      // Ensures that the requests arrive in the order in which they are sent.
       await kit.rest('GET', '/api/ping', { key: null });
     }
     gate.open();
@@ -122,7 +122,7 @@ describe('messages to a chat that is answering', () => {
       await kit.rest('GET', '/api/ping', { key: null });
       gone.abort();
       await expect(waiting).rejects.toThrow();
-      // The request ends although the chat is still answering.
+      // The request ends although the chat is still answering an earlier message.
       await until(() =>
         kit.log.slice(lines).some((line) => line.includes(chat.path) && /"status":(409|499)/.test(line)),
       );

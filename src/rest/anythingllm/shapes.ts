@@ -71,7 +71,10 @@ export function user(found: ResultOf<typeof UserFields>): z.input<typeof User> {
   };
 }
 
-/** The name by which these clients know a user: the username, or the address of a user without one. */
+/**
+ * Returns the name that AnythingLLM clients use for a user: the username, or the email address of a user without a
+ * username.
+ */
 export const usernameOf = ({ username, email }: { username: string | null; email: string | null }): string =>
   username ?? email ?? '';
 

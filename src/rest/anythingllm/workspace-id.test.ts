@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Kit, startKit } from '../../../test/kit.ts';
 
-/** The built-in agent has the id 0, which clients of these paths treat as no workspace. */
+/** The built-in agent has the ID 0, which clients of these paths interpret as "no workspace". */
 let kit: Kit;
 let id: number;
 beforeAll(async () => {
@@ -12,7 +12,7 @@ beforeAll(async () => {
 });
 afterAll(() => kit?.close());
 
-/** Asserts that no id of a workspace in a response is 0. */
+/** Asserts that no workspace ID in a response is 0. */
 function expectNoZero(value: unknown, key = ''): void {
   if (typeof value === 'object' && value !== null)
     for (const [name, item] of Object.entries(value)) expectNoZero(item, Array.isArray(value) ? key : name);

@@ -1,6 +1,6 @@
 /**
- * The id of the built-in agent on these paths. Its own id is 0, which clients treat as no workspace at all. No other
- * agent has this one: it is the last that the database can give.
+ * The ID of the built-in agent on these paths. Its database ID is 0, which clients interpret as "no workspace". This
+ * value is the largest ID that the database can assign, so no other agent has it.
  */
 const builtinWorkspaceId = 0x7fff_ffff;
 

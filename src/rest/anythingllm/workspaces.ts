@@ -43,7 +43,7 @@ const temperatureOf = (value: unknown): number | null => {
 };
 
 interface Change {
-  /** Fields to empty: the graph leaves those that are null unchanged. */
+  /** Fields to clear. Required because a GraphQL update leaves null fields unchanged. */
   clear?: ('TEMPERATURE' | 'MODEL' | 'REFUSAL_TEXT')[];
   temperature?: number;
   historyLimit?: number;
@@ -111,7 +111,7 @@ const NewWorkspace = z.object({ name, ...settingFields }).openapi('NewWorkspace'
 const WorkspaceUpdate = z.object({ name, ...settingFields }).openapi('WorkspaceUpdate');
 type Body = z.infer<typeof WorkspaceUpdate>;
 
-/** The fields that a body gives. A null is the same as an absent field: it changes nothing. */
+/** Returns the names of the fields that a body sets. A null is the same as an absent field and changes no value. */
 const given = (body: Body): (keyof typeof writable)[] =>
   (Object.keys(writable) as (keyof typeof writable)[]).filter((field) => body[field] != null);
 
@@ -184,7 +184,7 @@ export const workspaceRows: AnyRow[] = [
       [WorkspaceFields],
     ),
     variables: ({ body }) => {
-      // A new workspace has nothing to empty.
+      // A new workspace has no values to clear.
       const { systemPrompt, clear, ...change } = changeOf(body);
       return {
         input: {

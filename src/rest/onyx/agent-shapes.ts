@@ -293,7 +293,7 @@ export const PersonaUpsertRequest = z
   })
   .openapi('PersonaUpsertRequest');
 
-/** The fields of an agent that an update can empty, and their names in `clear` of `updateAgent`. */
+/** Maps the agent fields that an update can clear to their names in the `clear` list of `updateAgent`. */
 const clearNames = {
   display_priority: 'DISPLAY_PRIORITY',
   icon_name: 'ICON_NAME',
@@ -322,8 +322,8 @@ function refuseUnknown(body: z.infer<typeof PersonaUpsertRequest>): void {
 }
 
 /**
- * The fields that a body gives of an agent. One that is null or absent stays as it is, and so does the restriction to an
- * agent's own documents, which clients of this contract do not know.
+ * Returns the agent fields that a body sets. Null and absent fields stay unchanged. So does the restriction to an
+ * agent's own documents, which the clients of this contract do not support.
  */
 export function agentInput(body: z.infer<typeof PersonaUpsertRequest>) {
   refuseUnknown(body);
@@ -350,7 +350,7 @@ export function agentInput(body: z.infer<typeof PersonaUpsertRequest>) {
   };
 }
 
-/** The changes that a body makes to an agent. */
+/** Returns the changes that a body makes to an agent. */
 export const agentChange = ({ clear, ...body }: z.infer<typeof PersonaUpdateRequest>) => ({
   ...agentInput(body),
   clear: clear?.map((field) => clearNames[field]),
@@ -378,7 +378,7 @@ export const PersonaShareRequest = z
   .refine(({ group_ids, group_shares }) => !(group_ids && group_shares), { ...onlyOne, path: ['group_shares'] })
   .openapi('PersonaShareRequest');
 
-/** The fields that a body gives of a share; one that is null or absent stays as it is. */
+/** Returns the share settings that a body sets. Null and absent fields stay unchanged. */
 export function shareInput(body: z.infer<typeof PersonaShareRequest>) {
   if (body.group_ids?.length || body.group_shares?.length) throw badInput(['body'], noSuchGroups);
   return {

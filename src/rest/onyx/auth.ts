@@ -46,7 +46,8 @@ export function userRead(
     id: found.databaseId,
     email,
     is_active: active,
-    // A flag of the framework behind the reference, which sets it for no user: permissions follow the role.
+    // A flag of the framework that the reference implementation is built on. The reference sets it for no user:
+    // permissions depend on the role.
     is_superuser: false,
     is_verified: true,
     role: fromRole(role),

@@ -14,7 +14,10 @@ type Override = 'model' | 'temperature' | 'reasoningEffort';
 /** The names of the overrides in the `clear` list of `updateChatSession`. */
 const clearNames = { model: 'MODEL', temperature: 'TEMPERATURE', reasoningEffort: 'REASONING_EFFORT' } as const;
 
-/** Sets one override of a session. The contract requires the field in its body, where null goes back to the default. */
+/**
+ * Returns an update that sets one override of a session. The contract requires the field in the body; null resets it to
+ * the default.
+ */
 const override = <Name extends Override, Value>(sessionId: string, name: Name, value: Value | null) => ({
   input: { sessionId, ...(value === null ? { clear: [clearNames[name]] } : { [name]: value }) },
 });

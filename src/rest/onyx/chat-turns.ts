@@ -13,7 +13,10 @@ import { DocumentSource, toSources } from './sources.ts';
 const tag = 'Chat';
 
 const Range = z.object({ start: timestamp.nullish(), end: timestamp.nullish() }).openapi('TimeRange');
-/** A range that the server cannot apply: rejected rather than ignored, as far as it limits anything. */
+/**
+ * A time range that the server cannot apply. Rejected when it sets a bound, because ignoring it would return unfiltered
+ * results.
+ */
 const unsupportedRange = Range.refine(({ start, end }) => start == null && end == null, {
   message: 'is not supported: documents can be filtered by updated_at_range.start alone',
 });
@@ -32,7 +35,7 @@ const BaseFilters = z
   .openapi('BaseFilters');
 type Filters = z.infer<typeof BaseFilters>;
 
-/** The time that documents were updated at or after, in the older form or the newer. */
+/** Returns the earliest update time of the documents to search, from the older or the newer form of the filter. */
 function sinceOf({ time_cutoff, updated_at_range }: Filters): Date | null {
   const since = updated_at_range ? updated_at_range.start : time_cutoff;
   return since ? instant(since) : null;
@@ -109,7 +112,7 @@ function oneModel({ llm_override, llm_overrides }: z.infer<typeof SendMessageReq
   return llm_overrides?.[0] ?? llm_override;
 }
 
-/** The place of a message in the tree, as the contract writes it (5.5): -1 continues, null starts over. */
+/** Converts the contract's parent message ID (5.5): -1 continues the chat, null starts over. */
 function parentOf(id: number | null) {
   if (id === null) return { startOver: true };
   return id === -1 ? { continue: true } : { messageId: id };

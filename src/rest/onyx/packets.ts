@@ -67,7 +67,7 @@ export const streamingError = (
   details: Record<string, string | number | null> | null = null,
 ) => ({ error, stack_trace: null, error_code: failureCodes[code] ?? code, is_retryable: retryable, details });
 
-/** What a failed turn says beside its message; null when it says no more. */
+/** Returns the details of a failed turn besides its message, or null when there are no details. */
 function detailsOf({ retryAfter, providerCode, providerMessage }: FailedTurn) {
   if (retryAfter === null && providerCode === null && providerMessage === null) return null;
   return { retry_after_seconds: retryAfter, provider_code: providerCode, provider_message: providerMessage };

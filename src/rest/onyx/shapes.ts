@@ -19,8 +19,8 @@ export const flag = z
   .openapi({ type: 'boolean' });
 
 /**
- * A parameter of the contract that would change the reply, and that the server cannot apply: rejected rather than
- * ignored. `why` completes the sentence "is not supported: …".
+ * Defines a parameter of the contract that would change the reply and that the server cannot apply. It is rejected
+ * rather than ignored. `why` completes the sentence "is not supported: …".
  */
 export const unsupported = (why: string) =>
   z

@@ -92,8 +92,8 @@ const NewKeyArgs = KeyArgs.extend({
 }).openapi('NewApiKeyArgs');
 
 /**
- * The role that a body names; undefined when it names none. `role` takes precedence over `group_ids`, because only
- * clients of the older contract send it.
+ * Returns the role that a body specifies, or undefined when it specifies no role. `role` takes precedence over
+ * `group_ids`, because only clients of the older contract send it.
  */
 function roleOf({ role, group_ids }: Pick<z.infer<typeof KeyChanges>, 'role' | 'group_ids'>): Role | undefined {
   if (role) return toRole(role);
@@ -112,7 +112,10 @@ const newKey = (body: z.infer<typeof NewKeyArgs>) => ({
   projectId: body.project_id,
 });
 
-/** Onyx replaces the whole key; here a field that the body does not give stays, because its clients know no scopes. */
+/**
+ * Converts a body to the changes of a key. Onyx replaces the whole key. Here, fields that are absent from the body stay
+ * unchanged, because Onyx clients do not support scopes.
+ */
 const keyChange = (body: z.infer<typeof KeyChanges>) => ({
   name: body.name || null,
   ...(body.name === '' && { clear: ['NAME' as const] }),

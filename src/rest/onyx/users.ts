@@ -247,7 +247,7 @@ const userParams = z.object({ user_id: z.uuid() });
 const missingUser: AnyRow['failure'] = (error) =>
   error.code === 'NOT_FOUND' ? coded(404, 'NOT_FOUND', error.message) : null;
 
-/** What administrators see and revoke of the tokens and login sessions of a user. */
+/** Endpoints for administrators to list and revoke the tokens and login sessions of a user. */
 const userTokenRows: AnyRow[] = [
   row({
     method: 'get',

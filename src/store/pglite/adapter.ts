@@ -3,7 +3,7 @@ import type { Sessions } from './sessions.ts';
 
 const identity = { provider: 'postgres', adapterName: 'pglite' } as const;
 
-/** Prisma's driver adapter for the embedded database. */
+/** Creates Prisma's driver adapter for the embedded database. */
 export function pgliteAdapter(sessions: Sessions): SqlDriverAdapterFactory {
   const adapter: SqlDriverAdapter = {
     ...identity,
@@ -26,7 +26,8 @@ export function pgliteAdapter(sessions: Sessions): SqlDriverAdapterFactory {
       }
       return {
         ...identity,
-        // COMMIT and ROLLBACK are sent here, not by Prisma: the next in turn must not wait for both.
+        // COMMIT and ROLLBACK are sent here, not by Prisma, so that the next transaction does not have to wait for
+        // both.
         options: { usePhantomQuery: true },
         queryRaw: (query) => transaction.send({ kind: 'queryRaw', query }),
         executeRaw,

@@ -10,7 +10,10 @@ import { pgliteAdapter } from './adapter.ts';
 import { type Engine, openEngine } from './engine.ts';
 import { createSessions } from './sessions.ts';
 
-/** A PGlite in this thread. Its owner closes it; closing the engine only ends its use. */
+/**
+ * Returns an engine for a PGlite in this thread. The owner of the PGlite must close it; closing the engine only ends
+ * its use.
+ */
 async function engineOf(lite: PGlite): Promise<Engine> {
   const { createRunner } = await import('./runner.ts');
   const session = { send: await createRunner(lite), open: true };
@@ -51,7 +54,7 @@ export async function openPGlite(options: OpenOptions): Promise<Database> {
     return {
       prisma,
       query: <Row>({ text }: Statement, values: unknown[]) => asked(() => query<Row>(text, values)),
-      // A statement can keep it busy for a while: that it is open says that it can be asked.
+      // A statement can keep the database busy for a while, so an open database counts as reachable.
       reachable: async () => engine.open,
       close,
     };

@@ -1,17 +1,17 @@
 import type { SqlQuery, SqlResultSet } from '@prisma/driver-adapter-utils';
 
-/** One statement, or a script of several, as it is sent to the embedded database. */
+/** A statement, or a script of several statements, that is sent to the embedded database. */
 export type Request =
-  /** A statement of Prisma's that returns rows. */
+  /** A Prisma statement that returns rows. */
   | { kind: 'queryRaw'; query: SqlQuery }
-  /** A statement of Prisma's that returns the number of rows that it changed. */
+  /** A Prisma statement that returns the number of changed rows. */
   | { kind: 'executeRaw'; query: SqlQuery }
-  /** A statement of our own. */
+  /** A plain SQL statement that does not come from Prisma. */
   | { kind: 'query'; sql: string; values: readonly unknown[] }
-  /** Statements without parameters. */
+  /** One or more statements without parameters. */
   | { kind: 'exec'; sql: string };
 
-/** What a request returns, by its kind. */
+/** The reply to each kind of request. */
 export interface Replies {
   queryRaw: SqlResultSet;
   executeRaw: number;
@@ -23,28 +23,28 @@ export type Reply<R extends Request> = Replies[R['kind']];
 
 export const sqlOf = (request: Request): string => ('query' in request ? request.query.sql : request.sql);
 
-/** What the worker thread is started with. */
+/** The data that the worker thread receives when it starts. */
 export interface WorkerData {
-  /** The folder of the database. */
+  /** Folder of the database. */
   folder: string;
 }
 
 /** Messages to the worker thread. */
 export type ToWorker = { id: number; request: Request } | { close: true };
 
-/** Messages of the worker thread. */
+/** Messages from the worker thread. */
 export type FromWorker =
   | { opened: true }
-  /** The database cannot be opened, or must be opened again: the thread ends after this message. */
+  /** The database cannot be opened, or must be reopened. The thread ends after this message. */
   | { failed: string }
   | { id: number; reply: unknown }
   | { id: number; error: PlainError };
 
-/** An error as plain data: what a structured clone would drop of it is kept. */
+/** An error as plain data. Preserves the properties that a structured clone would drop. */
 export interface PlainError {
   name: string;
   message: string;
-  /** SQLSTATE, detail, constraint and so on of an error of PostgreSQL's; the cause of an error of the driver adapter. */
+  /** SQLSTATE, detail, constraint and other fields of a PostgreSQL error, or the cause of a driver adapter error. */
   fields: Record<string, unknown>;
 }
 
@@ -61,7 +61,10 @@ export function toPlainError(error: unknown): PlainError {
 export const fromPlainError = ({ name, message, fields }: PlainError): Error =>
   Object.assign(new Error(message), fields, { name });
 
-/** Whether a value survives a structured clone as it is: the driver adapter describes its errors with such values. */
+/**
+ * Returns whether a structured clone preserves a value unchanged. The driver adapter describes its errors with such
+ * values.
+ */
 function isData(value: unknown): boolean {
   if (value === null || value === undefined || isPlain(value)) return true;
   if (Array.isArray(value)) return value.every(isData);

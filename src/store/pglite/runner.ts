@@ -2,23 +2,27 @@ import { messages, type PGlite, type QueryOptions, type Results } from '@electri
 import { PrismaPGlite } from 'pglite-prisma-adapter';
 import type { Replies, Reply, Request } from './requests.ts';
 
-/** Runs requests on a PGlite, one after the other, in the order in which they come. */
+/** Runs requests on a PGlite one after another, in the order in which they arrive. */
 export type Runner = <R extends Request>(request: R) => Promise<Reply<R>>;
 
-/** The database is in a state in which its answers mean nothing: it has to be opened again. */
+/** The database is in a state in which its results cannot be trusted. It must be reopened. */
 export class BrokenDatabaseError extends Error {
   override readonly name = 'BrokenDatabaseError';
 }
 
-/** SQLSTATEs of a prepared statement and of a portal that PostgreSQL does not know: it lost what it was just told. */
+/**
+ * SQLSTATEs for an unknown prepared statement and an unknown portal. They mean that PostgreSQL has lost a statement
+ * that it just received.
+ */
 const lostStates = new Set(['26000', '34000']);
 
 const isOfStatement = (error: unknown): error is InstanceType<typeof messages.DatabaseError> =>
   error instanceof messages.DatabaseError && !lostStates.has(error.code ?? '');
 
 /**
- * PGlite swallows what stops its WebAssembly, such as an overflow of the stack or a panic on a full disk, and returns an
- * empty result. Nothing must be acknowledged then: a statement that PostgreSQL completed has a command.
+ * Checks that a statement was completed. PGlite hides errors that stop its WebAssembly, such as a stack overflow or a
+ * panic on a full disk, and returns an empty result. Such a result must not be acknowledged: a statement that
+ * PostgreSQL completed has a command.
  */
 function completed<Row>(result: Results<Row> | undefined): Results<Row> {
   if (result?.command === undefined) throw new BrokenDatabaseError('a statement ended without a result');
@@ -26,15 +30,15 @@ function completed<Row>(result: Results<Row> | undefined): Results<Row> {
 }
 
 export async function createRunner(lite: PGlite): Promise<Runner> {
-  /** Throws the error of a statement, or BrokenDatabaseError when it was not an error of the statement alone. */
+  /** Throws the error of a statement, or BrokenDatabaseError when the error affects more than the statement. */
   async function judge(error: unknown): Promise<never> {
     if (isOfStatement(error) || error instanceof BrokenDatabaseError) throw error;
     if (error instanceof messages.DatabaseError) throw new BrokenDatabaseError(error.message, { cause: error });
-    // A value that PGlite could not write, or a fault inside of it.
+    // A value that PGlite could not write, or an internal error of PGlite.
     try {
       completed(await lite.query('SELECT 1'));
     } catch (other) {
-      // Any error of PostgreSQL's will do: it also refuses this one in a transaction that has failed.
+      // Any PostgreSQL error shows that the database works: it also rejects this statement in a failed transaction.
       if (!isOfStatement(other)) throw new BrokenDatabaseError(String(error), { cause: error });
     }
     throw error;
@@ -42,12 +46,12 @@ export async function createRunner(lite: PGlite): Promise<Runner> {
   const checked = {
     query: async <Row>(sql: string, values?: unknown[], options?: QueryOptions) => {
       const result = await lite.query<Row>(sql, values, options).then(completed).catch(judge);
-      // PostgreSQL answers the COMMIT of a failed transaction with ROLLBACK, and with no error.
+      // PostgreSQL replies to the COMMIT of a failed transaction with ROLLBACK, without an error.
       if (sql === 'COMMIT' && result.command === 'ROLLBACK') throw new Error('the transaction was rolled back');
       return result;
     },
   };
-  // Of the adapter, only the conversion of values and errors is used; transactions are those of ../sessions.ts.
+  // Only the adapter's conversion of values and errors is used. Transactions are handled in ../sessions.ts.
   const adapter = await new PrismaPGlite(checked as unknown as PGlite).connect();
   const run: { [Kind in Request['kind']]: (request: Extract<Request, { kind: Kind }>) => Promise<Replies[Kind]> } = {
     queryRaw: ({ query }) => adapter.queryRaw(query),

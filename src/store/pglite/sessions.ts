@@ -1,22 +1,22 @@
 import type { Engine, Session } from './engine.ts';
 import { type Reply, type Request, sqlOf } from './requests.ts';
 
-/** A transaction that has the database for itself: what comes meanwhile waits until it is over. */
+/** A transaction with exclusive use of the database. Other requests wait until it is over. */
 export interface Transaction {
   send<R extends Request>(request: R): Promise<Reply<R>>;
   commit(): Promise<void>;
   rollback(): Promise<void>;
 }
 
-/** The one session of a PGlite, shared among those who use it. */
+/** The single session of a PGlite, shared by all its callers. */
 export interface Sessions {
-  /** Runs a request in a transaction of its own. */
+  /** Runs a request in a separate transaction. */
   send<R extends Request>(request: R): Promise<Reply<R>>;
-  /** Waits until the requests and transactions before it are over, and starts a transaction. */
+  /** Waits until all earlier requests and transactions are over, and starts a transaction. */
   begin(): Promise<Transaction>;
 }
 
-/** Runs one piece of work after the other, in the order in which they come. */
+/** Returns a function that runs tasks one after another, in the order in which they arrive. */
 function inTurn(): <T>(work: () => Promise<T>) => Promise<T> {
   let last: Promise<unknown> = Promise.resolve();
   return (work) => {
@@ -31,7 +31,7 @@ const command = (sql: string): Extract<Request, { kind: 'executeRaw' }> => ({
   query: { sql, args: [], argTypes: [] },
 });
 
-/** `onStatement` is called with the text of every request that is sent. */
+/** Creates the shared session of an engine. `onStatement` is called with the text of every request that is sent. */
 export function createSessions(engine: Engine, onStatement?: (text: string) => void): Sessions {
   const turn = inTurn();
   const send = <R extends Request>(session: Session, request: R): Promise<Reply<R>> => {
@@ -39,7 +39,7 @@ export function createSessions(engine: Engine, onStatement?: (text: string) => v
     return session.send(request);
   };
 
-  /** Waits until it is this caller's turn, and returns what ends the turn. */
+  /** Waits for this caller's turn, and returns a function that ends the turn. */
   const takeTurn = () =>
     new Promise<() => void>((start) => {
       void turn(() => new Promise<void>(start));
@@ -62,7 +62,7 @@ export function createSessions(engine: Engine, onStatement?: (text: string) => v
         if (over) return;
         over = true;
         try {
-          // What stopped has rolled back. A commit asks it all the same, and fails.
+          // A session that stopped has already rolled back. COMMIT is sent to it anyway, and fails.
           if (sql === 'COMMIT' || session.open) await send(session, command(sql));
         } finally {
           release();

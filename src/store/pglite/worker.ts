@@ -4,13 +4,13 @@ import { type FromWorker, type ToWorker, toPlainError, type WorkerData } from '.
 import { BrokenDatabaseError, createRunner } from './runner.ts';
 
 /**
- * The thread of the embedded database. A statement is computed in one go, so on the thread of the server it would hold
- * up everything else; here, the server can also end it.
+ * The worker thread of the embedded database. A statement runs without interruption, so it would block everything else
+ * on the server's thread. The server can also terminate a worker thread.
  */
 const { folder } = workerData as WorkerData;
 const say = (message: FromWorker) => parentPort?.postMessage(message);
 
-/** The last problem in PostgreSQL's log, which explains why it does not start. */
+/** Last error in PostgreSQL's log, which explains why PostgreSQL does not start. */
 let problem = '';
 const onStderr = (line: string) => {
   const said = /(?:^postgres|\b(?:FATAL|PANIC|ERROR)): +(.*)/.exec(line)?.[1];
@@ -20,7 +20,7 @@ const onStderr = (line: string) => {
   return false;
 };
 
-/** Emscripten throws objects with a number for what its file system cannot do. */
+/** Returns the reason for a failure. Emscripten throws objects with a number for errors of its file system. */
 const reasonOf = (error: unknown): string =>
   problem || (error instanceof Error ? error.message : `its files cannot be used (${JSON.stringify(error)})`);
 

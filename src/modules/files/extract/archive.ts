@@ -1,18 +1,18 @@
 import { unzipSync } from 'fflate';
 import { UnreadableError } from './unreadable.ts';
 
-/** The most entries that an archive may have. */
+/** Maximum number of entries in an archive. */
 const maxEntries = 2000;
 
 /** Maximum size of the decompressed parts, in bytes. */
 const maxUnpacked = 100_000_000;
 
-/** The parts of an archive by their names. */
+/** The parts of an archive, by name. */
 export type Parts = ReadonlyMap<string, Uint8Array>;
 
 /**
- * Unpacks the parts of a ZIP archive whose names are read, each into as many bytes as its entry declares, and no more.
- * Throws UnreadableError for more than 2,000 entries, and for parts of more than 100 MB together.
+ * Unpacks the parts of a ZIP archive whose names `isRead` accepts, each up to the size that its entry declares. Throws
+ * UnreadableError for more than 2,000 entries, or when the parts exceed 100 MB in total.
  */
 export function unpack(bytes: Uint8Array, isRead: (name: string) => boolean): Parts {
   let entries = 0;
@@ -26,6 +26,6 @@ export function unpack(bytes: Uint8Array, isRead: (name: string) => boolean): Pa
       return true;
     },
   });
-  // A name may be that of a property of every object.
+  // A Map, because a part can have the same name as a built-in object property.
   return new Map(Object.entries(parts));
 }

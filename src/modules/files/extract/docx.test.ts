@@ -20,17 +20,17 @@ const namespaces = [
   .map(([prefix, uri]) => `xmlns:${prefix}="${uri}"`)
   .join(' ');
 
-/** A part around some XML. */
+/** Returns a document part whose root element has this name and content. */
 const part = (name: string, content: string) => strToU8(`<${name} ${namespaces}>${content}</${name}>`);
 
 interface Options {
-  /** Further parts of the folder word/, by their names. */
+  /** Additional parts in the folder word/, by name. */
   parts?: Record<string, Uint8Array>;
-  /** What the document refers to: type and target by id. */
+  /** Relations of the document: type and target by ID. */
   relations?: Record<string, [type: string, target: string]>;
 }
 
-/** What is read of a document with this body. */
+/** Returns the text that is extracted from a document with this body. */
 function read(body: string, { parts = {}, relations = {} }: Options = {}): string {
   const links = Object.entries(relations).map(
     ([id, [type, target]]) =>

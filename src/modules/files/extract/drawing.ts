@@ -3,16 +3,16 @@ import { formatNumber } from './number-format.ts';
 import type { OfficePackage } from './office-package.ts';
 import { descendants, type Element, elementsOf, find, textWithin } from './xml.ts';
 
-/** A paragraph of DrawingML (ECMA-376, part 1, chapter 21), which slides, diagrams and shapes are written in. */
+/** A paragraph of DrawingML (ECMA-376, part 1, chapter 21), the format of slides, diagrams and shapes. */
 export interface DrawingParagraph {
   text: string;
-  /** How far it is indented, from 0. */
+  /** Indentation level, starting at 0. */
   level: number;
-  /** `-`, a number, or nothing. */
+  /** The list marker: `-`, a number, or empty. */
   label: string;
 }
 
-/** The paragraphs of a text body, numbered as it says. Those without text are left out. */
+/** Returns the paragraphs of a text body, with its numbering. Paragraphs without text are left out. */
 export function drawingParagraphs(body: Element): DrawingParagraph[] {
   const numbers: number[] = [];
   return [...descendants(body, 'a:p')].flatMap((paragraph) => {
@@ -28,7 +28,7 @@ export function drawingParagraphs(body: Element): DrawingParagraph[] {
   });
 }
 
-/** The text of runs, line breaks and fields. */
+/** Returns the text of runs, line breaks and fields. */
 function runsOf(element: Element): string {
   return elementsOf(element)
     .map((child) => {
@@ -40,7 +40,7 @@ function runsOf(element: Element): string {
     .join('');
 }
 
-/** All text of a drawing part, a paragraph in a line. */
+/** Returns all text of a drawing part, one paragraph per line. */
 export const drawingText = (element: Element): string =>
   [...descendants(element, 'a:p')]
     .map((paragraph) => oneLine(runsOf(paragraph)))
@@ -48,8 +48,8 @@ export const drawingText = (element: Element): string =>
     .join('\n');
 
 /**
- * The text of a graphic that stands in a part: the title, axes and values of a chart as a table, the texts of a diagram.
- * Empty for a picture.
+ * Returns the text of a graphic in a part: the title, axes and values of a chart as a table, or the texts of a diagram.
+ * Returns an empty text for a picture.
  */
 export function graphicText(parts: OfficePackage, part: string, graphic: Element): string {
   const relations = parts.relationsOf(part);
@@ -66,7 +66,7 @@ export function graphicText(parts: OfficePackage, part: string, graphic: Element
   return texts.filter(Boolean).join('\n\n');
 }
 
-/** The texts of a diagram (SmartArt), an entry in a line. */
+/** Returns the texts of a diagram (SmartArt), one entry per line. */
 const diagramText = (root: Element): string =>
   [...descendants(root, 'dgm:t')]
     .map((text) => oneLine(drawingText(text)))
@@ -74,7 +74,10 @@ const diagramText = (root: Element): string =>
     .map((text) => `- ${text}`)
     .join('\n');
 
-/** Title and axis titles of a chart, and its values in a table: a row for each category, a column for each series. */
+/**
+ * Returns the title and the axis titles of a chart, and its values as a table with a row for each category and a column
+ * for each series.
+ */
 export function chartText(root: Element): string {
   const titles = [...descendants(root, 'c:title'), ...descendants(root, 'cx:title')]
     .map((title) => oneLine(drawingText(title)) || oneLine(pointsOf(title).join(' ')))
@@ -94,7 +97,7 @@ export function chartText(root: Element): string {
     .join('\n\n');
 }
 
-/** The cached values of a reference, at their places. A cache with an index beyond all reason is cut. */
+/** Returns the cached values of a reference, by index. Values with an unreasonably large index are ignored. */
 function pointsOf(reference: Element | undefined): string[] {
   if (!reference) return [];
   const points: string[] = [];

@@ -4,9 +4,9 @@ import { textOfHtml } from './html.ts';
 import { heading, oneLine } from './markdown.ts';
 
 /**
- * Returns the text of an e-mail message as Markdown: its subject as a heading, who sent it to whom and when, its text,
- * and the names of its attachments, which are not read. Of a message with plain text and HTML the plain text counts,
- * unless it is empty.
+ * Returns the text of an e-mail message as Markdown: the subject as a heading, the sender, recipients and date, the
+ * body, and the names of the attachments, whose content is not read. If a message has both plain text and HTML, the
+ * plain text is used unless it is empty.
  */
 export async function textOfEml(bytes: Uint8Array): Promise<string> {
   const email = await PostalMime.parse(bytes, { maxNestingDepth: 50 });
@@ -19,7 +19,7 @@ export async function textOfEml(bytes: Uint8Array): Promise<string> {
     body,
     attached.length > 0 ? `Attachments: ${attached.join(', ')}` : '',
   ];
-  // TextDecoder of Node 20 reads Windows-1252 as Latin-1.
+  // `TextDecoder` in Node 20 decodes Windows-1252 as Latin-1.
   return withWindows1252(text.filter(Boolean).join('\n\n').replaceAll('\r\n', '\n'));
 }
 

@@ -68,7 +68,7 @@ describe('a text is recognized and read', () => {
 });
 
 describe('the encoding that is declared', () => {
-  // Too short to be detected: every one of these is Latin letters, Cyrillic ones and more.
+  // Too short for detection: these bytes are Latin letters, Cyrillic letters and others, depending on the encoding.
   const bytes = iconv.encode('Да', 'windows-1251');
 
   it.each([

@@ -2,13 +2,13 @@ import { isUtf8 } from 'node:buffer';
 import iconv from 'iconv-lite';
 import { isUtf8Text, markedEncoding, unmarkedEncoding } from './text-bytes.ts';
 
-/** Bytes that the encoding is detected from: lines with more than ASCII in them. */
+/** Size of the sample for encoding detection, in bytes. The sample consists of lines that are not pure ASCII. */
 const sampleSize = 64 * 1024;
 
-/** Bytes at the beginning of a page or an XML document that may say its encoding. */
+/** Size of the beginning of a page or an XML document that can declare its encoding, in bytes. */
 const declarationSize = 4096;
 
-/** What the detection chooses from: the encodings of the web, but for those that nobody used for documents. */
+/** Candidates for encoding detection: the encodings of the web, except those that were never used for documents. */
 const detected = [
   ...['shift_jis', 'cp932', 'euc-jp', 'gb18030', 'big5', 'big5-hkscs', 'euc-kr', 'cp949'],
   ...['windows-1250', 'windows-1251', 'windows-1252', 'windows-1253', 'windows-1254', 'windows-1255', 'windows-1256'],
@@ -16,17 +16,16 @@ const detected = [
   ...['iso-8859-2', 'iso-8859-5', 'iso-8859-7', 'iso-8859-15'],
 ];
 
-/** Encodings whose names on the web mean a larger set. */
+/** Maps encodings to the larger character set that their names refer to on the web. */
 const larger: Readonly<Record<string, string>> = {
   ...{ gbk: 'gb18030', shift_jis: 'cp932', 'euc-kr': 'cp949', big5: 'big5-hkscs', 'iso-8859-8-i': 'iso-8859-8' },
   ...{ macintosh: 'macroman', 'x-mac-cyrillic': 'maccyrillic' },
 };
 
 /**
- * Decodes the text of a file, whatever encoding it is in: by its byte order mark, as UTF-8 where it is that, as it was
- * declared (`declared` by whoever sent it, or in itself where it is a page or XML), and else by detection. Never fails:
- * bytes that stand for nothing become U+FFFD. A text of lines in UTF-8 and lines in another encoding is read line by
- * line.
+ * Decodes the text of a file in any encoding: by its byte order mark; as UTF-8 if it is valid; by its declared encoding
+ * (`declared` by the sender, or inside a page or an XML document); otherwise by detection. Never fails: invalid bytes
+ * become U+FFFD. A text that mixes lines in UTF-8 with lines in another encoding is decoded line by line.
  */
 export async function decodeText(bytes: Uint8Array, declared: string | null = null): Promise<string> {
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
@@ -48,7 +47,9 @@ export async function decodeText(bytes: Uint8Array, declared: string | null = nu
 
 const decode = (buffer: Buffer, encoding: string): string => iconv.decode(buffer, encoding);
 
-/** Returns what iconv calls the encoding of that label (Encoding Standard); null for an unknown one. */
+/**
+ * Returns the name that iconv uses for the encoding with this label (Encoding Standard), or null for an unknown label.
+ */
 function encodingOf(label: string | null): string | null {
   if (label === null) return null;
   try {
@@ -60,18 +61,23 @@ function encodingOf(label: string | null): string | null {
   }
 }
 
-/** Returns the encoding that an XML declaration or a `meta` element of a page names; null without one. */
+/**
+ * Returns the encoding that an XML declaration or a `meta` element of a page declares, or null without a declaration.
+ */
 function declarationIn(buffer: Buffer): string | null {
   const start = buffer.toString('latin1', 0, declarationSize).replace(/<!--[\s\S]*?(?:-->|$)/g, '');
   const xml = /^\s*<\?xml\s[^>]*?encoding\s*=\s*["']\s*([\w.:-]+)/i.exec(start);
   return (xml ?? /<meta\s[^>]*?charset\s*=\s*["']?\s*([\w.:-]+)/i.exec(start))?.[1] ?? null;
 }
 
-/** Whether a text switches to Kanji by the escapes of ISO-2022-JP: it is ASCII otherwise. */
+/** Returns whether a text contains the ISO-2022-JP escape sequences for Kanji and is ASCII otherwise. */
 const hasJapaneseEscapes = (buffer: Buffer): boolean =>
   (buffer.includes('\x1b$B') || buffer.includes('\x1b$@')) && !buffer.some((byte) => byte >= 0x80);
 
-/** Whether at least a quarter of what is not ASCII is UTF-8: no other encoding has that many sequences of it. */
+/**
+ * Returns whether at least a quarter of the non-ASCII content is UTF-8. Text in other encodings does not contain that
+ * many valid UTF-8 sequences.
+ */
 function isPartlyUtf8(buffer: Buffer): boolean {
   let broken = 0;
   let whole = 0;
@@ -90,7 +96,7 @@ function* linesOf(buffer: Buffer): Generator<Buffer> {
   }
 }
 
-/** Lines that are not UTF-8, as many as a detection needs; a longer line is cut. */
+/** Returns the lines that are not UTF-8, as many as detection needs. A line that is too long is truncated. */
 function foreignLines(buffer: Buffer): Buffer {
   const lines: Buffer[] = [];
   let size = 0;
@@ -98,7 +104,7 @@ function foreignLines(buffer: Buffer): Buffer {
     if (size >= sampleSize) break;
     if (isUtf8(line)) continue;
     const first = line.findIndex((byte) => byte >= 0x80);
-    // Of one endless line the part that is not ASCII counts.
+    // Of a very long line, the part that is not ASCII is used.
     const part = line.length <= sampleSize ? line : line.subarray(Math.max(0, first - 64), first + sampleSize);
     lines.push(part);
     size += part.length;
@@ -113,7 +119,10 @@ async function decodeByLine(buffer: Buffer): Promise<string> {
   return lines.join('');
 }
 
-/** A line that is UTF-8 in part: what is not, is in an encoding of single bytes, or all of it is in another one. */
+/**
+ * Decodes a line that is only partly UTF-8. With a single-byte encoding, only the bytes that are not UTF-8 are decoded
+ * with it; with any other encoding, the whole line is.
+ */
 function decodeMixed(line: Buffer, encoding: string): string {
   if (!/^(?:windows-|iso-?8859|koi8)/i.test(encoding)) return decode(line, encoding);
   let text = '';
@@ -140,7 +149,7 @@ async function detect(sample: Buffer): Promise<string> {
       encoding !== null && iconv.encodingExists(encoding) ? { encoding, confidence } : [],
     )
     .slice(0, 8);
-  // The detection leaves out what it thinks unlikely; Kana are written in these two alone.
+  // The detection omits candidates that it considers unlikely. Kana are written only in these two encodings.
   for (const encoding of ['cp932', 'euc-jp'])
     if (!candidates.some((candidate) => same(candidate.encoding, encoding)))
       candidates.push({ encoding, confidence: 0.001 });
@@ -156,11 +165,11 @@ async function detect(sample: Buffer): Promise<string> {
 
 const same = (one: string, other: string): boolean => one.toLowerCase() === other;
 
-/** How much a decoded text looks like one that somebody wrote, as a factor of the detection's confidence. */
+/** Returns how plausible a decoded text is, as a factor for the confidence of the detection. */
 function plausibility(text: string, encoding: string): number {
   const letters = text.match(/[^\0-\x7f]/gu)?.length ?? 1;
   const broken = text.match(/[\ufffd\p{Co}\p{Cn}]|[^\P{Cc}\s]/gu)?.length ?? 0;
-  // Words of two alphabets, as Latin letters give that are read as Cyrillic ones.
+  // Words that mix two scripts, which appear when Latin letters are decoded as Cyrillic ones.
   const mixed =
     text.match(/(?=\p{L}*[a-z])(?=[a-z]*[^a-z\P{L}])(?<!\p{L})\p{L}+/giu)?.filter(isOfTwoScripts).length ?? 0;
   const kana = text.match(/[\u3041-\u30fa]/g)?.length ?? 0;

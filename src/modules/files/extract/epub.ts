@@ -7,19 +7,19 @@ import { descendants, elementsOf, find, parseXml, textWithin } from './xml.ts';
 
 const isRead = (name: string) => /\.(?:xhtml|html?|xml|opf)$/i.test(name);
 
-/** The algorithms that hide the fonts of a book, and no text. */
+/** Algorithms that obfuscate only the fonts of a book, not its text. */
 const ofFonts = /^http:\/\/(?:www\.idpf\.org\/2008\/embedding|ns\.adobe\.com\/pdf\/enc#RC)$/;
 
-/** Elements that XML may close at once, and HTML may not. */
+/** Elements that can be self-closing in XML but not in HTML. */
 const selfClosed =
   /<(?!(?:area|base|br|col|embed|hr|img|input|link|meta|param|source|track|wbr)\b)([a-z][\w:-]*)(\s[^<>]*)?\/>/gi;
 
-/** What a page says about itself; its title is that of the book, or its first heading again. */
+/** The head of a page. Its title only repeats the title of the book or the first heading. */
 const head = /<head\b[^>]*>[\s\S]*?<\/head\s*>/i;
 
 /**
- * Returns the text of a book as Markdown, under its title, chapter by chapter in the order of reading. Throws
- * UnreadableError for one that is encrypted.
+ * Returns the text of a book as Markdown: its title, then each chapter in reading order. Throws UnreadableError for an
+ * encrypted book.
  */
 export async function textOfEpub(bytes: Uint8Array): Promise<string> {
   const parts = unpack(bytes, isRead);
@@ -59,7 +59,7 @@ function checkReadable(parts: Parts): void {
     throw new UnreadableError('is encrypted');
 }
 
-/** The name of a part by its address in another one of that folder. */
+/** Returns the name of a part from its URL in a part of this folder. */
 function partAt(folder: string, href: string): string {
   try {
     return decodeURIComponent(new URL(href, `http://book.invalid/${folder}`).pathname.slice(1));

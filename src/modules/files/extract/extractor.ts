@@ -15,7 +15,10 @@ export type Extraction = { text: string } | { refused: string } | { interrupted:
 
 /** Extracts the text of files in separate processes. */
 export interface Extractor {
-  /** Never rejects. `charset` is the encoding that the sender of a text declared. Jobs beyond the number of processes wait their turn, with their bytes in memory. */
+  /**
+   * Extracts the text of a file. Never rejects. `charset` is the encoding that the sender of a text declared. Jobs
+   * beyond the number of processes are queued, with their bytes in memory.
+   */
   extract(format: Format, bytes: Uint8Array, charset?: string | null): Promise<Extraction>;
   /** Ends all jobs as interrupted, and resolves when the processes have exited. */
   close(): Promise<void>;

@@ -57,7 +57,7 @@ export function pdfStream(data: string | Buffer, filter = ''): Buffer {
   ]);
 }
 
-/** A PDF document as a scanner makes it: a page with an image, and no text. */
+/** Returns a PDF document like one from a scanner: a page with an image and without text. */
 export const scannedPdf = (): Buffer =>
   pdf(['x'], {
     content: pdfStream('q 600 0 0 800 0 0 cm /Im1 Do Q'),

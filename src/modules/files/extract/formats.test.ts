@@ -6,7 +6,7 @@ import { type Format, kindOf } from './kinds.ts';
 import { drawn, epub, odf, pptx, relationsPart, shape, xlsx, xmlPart } from './office-fixtures.ts';
 import { readText } from './reader.ts';
 
-/** What is read of a file by its name and its bytes, as an upload is. */
+/** Returns the text extracted from a file with this name and content, as for an upload. */
 async function read(name: string, bytes: Uint8Array): Promise<string> {
   const type = kindOf(name, bytes);
   if ('unsupported' in type) throw new Error(type.unsupported);

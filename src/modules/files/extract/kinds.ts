@@ -16,7 +16,7 @@ export interface FileType {
 interface Known extends FileType {
   /** In lower case with the dot; the preferred one first. */
   extensions: string[];
-  /** Completes "the file is not …". */
+  /** Name of the type. Completes "the file is not …". */
   called: string;
   /** Returns whether the content has the signature of this type. Types without it are text. */
   matches?: (bytes: Uint8Array) => boolean;
@@ -37,7 +37,7 @@ const image = (mediaType: string, extensions: string[], called: string, matches:
 const officeOpen = 'application/vnd.openxmlformats-officedocument.';
 const openDocument = 'application/vnd.oasis.opendocument.';
 
-/** A document that is a ZIP archive of its parts. */
+/** Returns the type of a document that is a ZIP archive of its parts. */
 const archive = (
   format: Format,
   mediaType: string,
@@ -97,7 +97,10 @@ export const acceptedTypes: Readonly<Record<string, readonly string[]>> = Object
   known.map(({ mediaType, extensions }) => [mediaType, extensions]),
 );
 
-/** What is text too, and would be stored with its codes under another name: Word saves it as `.doc`. */
+/**
+ * RTF is also text, so a file with another extension would be stored with its control codes. Word saves RTF files as
+ * `.doc`.
+ */
 const rtf: FileType = { kind: 'DOCUMENT', mediaType: 'application/rtf', format: 'rtf' };
 
 /** For a file with an unknown extension whose content is not text. */
@@ -120,8 +123,8 @@ export function kindOf(name: string, bytes: Uint8Array): FileType | { unsupporte
 
 /**
  * Returns the name of a file in NFC, without the folders that a client may have put before it (RFC 7578, section 4.2).
- * Null when nothing is left, or what is left cannot be a name: '.', '..', control characters, lone surrogates, more than
- * 255 characters (UTF-16 units).
+ * Returns null when the rest is empty or not a valid name: '.', '..', control characters, lone surrogates, more than
+ * 255 characters (UTF-16 code units).
  */
 export function baseName(name: string): string | null {
   if (/\p{Cc}/u.test(name) || !name.isWellFormed()) return null;
@@ -132,7 +135,7 @@ export function baseName(name: string): string | null {
 /** The position up to which a file can contain "%PDF-". */
 const PDF_HEADER = 1024;
 
-/** How much of a message is looked at. */
+/** Number of bytes at the beginning of a message that are examined. */
 const MESSAGE_HEADER = 1024;
 
 function isPdf(bytes: Uint8Array): boolean {
@@ -143,7 +146,10 @@ function isRtf(bytes: Uint8Array): boolean {
   return has(bytes, '{\\rtf');
 }
 
-/** Whether a file begins with the headers of a message (RFC 5322), of which mailboxes put a line in front. */
+/**
+ * Returns whether a file begins with the headers of a message (RFC 5322). Mailboxes put a `From ` line before the
+ * headers.
+ */
 function isMessage(bytes: Uint8Array): boolean {
   const start = Buffer.from(bytes.buffer, bytes.byteOffset, Math.min(bytes.length, MESSAGE_HEADER)).toString('latin1');
   return /^\s*(?:>?From [^\n]*\n)?[!-9;-~]+:/.test(start);

@@ -1,6 +1,6 @@
 import { strToU8, zipSync } from 'fflate';
 
-/** Documents of offices, made by hand: their parts, and nothing that their readers do not look at. */
+/** Handmade office documents that contain only the parts that the readers use. */
 
 const relationships = 'http://schemas.openxmlformats.org/package/2006/relationships';
 const officeDocument = 'http://schemas.openxmlformats.org/officeDocument/2006/relationships';
@@ -26,11 +26,11 @@ const namespaces = Object.entries({
   .map(([prefix, uri]) => `xmlns:${prefix}="${uri}"`)
   .join(' ');
 
-/** An element with all the namespaces that are used here. */
+/** Returns a part whose root element declares all the namespaces used here. */
 export const xmlPart = (name: string, content: string): Uint8Array =>
   strToU8(`<?xml version="1.0" encoding="UTF-8"?><${name} ${namespaces}>${content}</${name}>`);
 
-/** What a part refers to, by its ids. */
+/** Relations of a part, by ID. */
 export type Links = Record<string, [type: string, target: string]>;
 
 export const relationsPart = (links: Links): Uint8Array =>
@@ -53,7 +53,10 @@ interface Sheet {
   links?: Links;
 }
 
-/** A workbook. `shared` are its shared strings as elements, `styles` its formats, `more` further parts. */
+/**
+ * Creates a workbook. `shared` contains the elements of its shared strings, `styles` its formats, and `more` additional
+ * parts.
+ */
 export function xlsx(
   sheets: Sheet[],
   { shared = '', styles = '', properties = '', more = {} as ZipParts } = {},
@@ -80,7 +83,7 @@ export function xlsx(
   });
 }
 
-/** A presentation of slides, each the shapes on it. `more` are further parts. */
+/** Creates a presentation. Each slide is given by its shapes. `more` contains additional parts. */
 export function pptx(
   slides: string[],
   { links = {} as Record<number, Links>, more = {} as ZipParts } = {},
@@ -103,13 +106,13 @@ export function pptx(
   });
 }
 
-/** A shape of a slide. `place` is the kind of its placeholder. */
+/** Returns a shape of a slide. `place` is the type of its placeholder. */
 export const shape = (paragraphs: string, place?: string): string =>
   `<p:sp><p:nvSpPr><p:nvPr>${place === undefined ? '' : `<p:ph type="${place}"/>`}</p:nvPr></p:nvSpPr><p:txBody>${paragraphs}</p:txBody></p:sp>`;
 
 export const drawn = (text: string, properties = ''): string => `<a:p>${properties}<a:r><a:t>${text}</a:t></a:r></a:p>`;
 
-/** An OpenDocument file of that kind: `text`, `spreadsheet` or `presentation`. */
+/** Creates an OpenDocument file of this kind: `text`, `spreadsheet` or `presentation`. */
 export function odf(
   kind: string,
   body: string,
@@ -126,7 +129,7 @@ export function odf(
   });
 }
 
-/** A book of pages, by their names, in their order. */
+/** Creates an EPUB book from pages by name, in reading order. */
 export function epub(title: string, pages: Record<string, string>, more: ZipParts = {}): Uint8Array {
   const names = Object.keys(pages);
   return zipSync({

@@ -8,38 +8,38 @@ import { childrenOf, type Element, parseXml } from './xml.ts';
  */
 const isPart = (name: string) => /\.(?:xml|rels)$/i.test(name) && !/^(?:customXml|docProps)\//i.test(name);
 
-/** Parts that a Word document shows as they are: pages, text, and documents of their own. */
+/** Returns whether a part is inserted into a Word document unchanged: a web page, a text file or another document. */
 const isInserted = (name: string) => /^word\/.+\.(?:html?|xhtml|txt|docx)$/i.test(name);
 
-/** What a part refers to. */
+/** A reference from one part to another. */
 export interface Relation {
-  /** The last word of its type: `header`, `chart`. */
+  /** The last segment of its type, such as `header` or `chart`. */
   type: string;
-  /** The name of a part, or an address outside of the package. */
+  /** The name of a part, or an address outside the package. */
   target: string;
   isExternal: boolean;
 }
 
-/** The parts of an Office Open XML file (ECMA-376), and what each refers to. */
+/** The parts of an Office Open XML file (ECMA-376) and the relations between them. */
 export class OfficePackage {
   private readonly parsed = new Map<string, Element | null>();
   private readonly relations = new Map<string, ReadonlyMap<string, Relation>>();
 
   private constructor(private readonly parts: Parts) {}
 
-  /** Throws what {@link unpack} throws. */
+  /** Opens a package. Throws the errors of {@link unpack}. */
   static open(bytes: Uint8Array): OfficePackage {
     return new OfficePackage(unpack(bytes, (name) => isPart(name) || isInserted(name)));
   }
 
-  /** The part that the whole package is about. Throws UnreadableError for a package of another kind. */
+  /** Returns the name of the main part of the package. Throws UnreadableError for a package of another kind. */
   main(): string {
     const found = [...this.relationsOf('').values()].find(({ type }) => type === 'officeDocument')?.target;
     if (found === undefined || !this.parts.has(found)) throw new UnreadableError('could not be read');
     return found;
   }
 
-  /** The root element of a part; null for one that is not there. Throws when it is not well-formed. */
+  /** Returns the root element of a part, or null for a missing part. Throws when the part is not well-formed XML. */
   read(name: string | undefined): Element | null {
     if (name === undefined) return null;
     let root = this.parsed.get(name);
@@ -55,7 +55,7 @@ export class OfficePackage {
     return this.parts.get(name);
   }
 
-  /** What a part refers to, by the ids in it; of the package itself for an empty name. */
+  /** Returns the relations of a part by ID. For an empty name, returns the relations of the package itself. */
   relationsOf(name: string): ReadonlyMap<string, Relation> {
     const known = this.relations.get(name);
     if (known) return known;
@@ -67,7 +67,10 @@ export class OfficePackage {
     return relations;
   }
 
-  /** The first part of that type which a part refers to, or else the one beside it that is usually called so. */
+  /**
+   * Returns the first part of this type that a part refers to, or else the part in the same folder that usually has
+   * this name.
+   */
   related(name: string, type: string): string | undefined {
     const usual = `${name.slice(0, name.lastIndexOf('/') + 1)}${type}.xml`;
     const relation = [...this.relationsOf(name).values()].find((each) => each.type === type);
@@ -82,7 +85,7 @@ function relationOf(folder: string, { attributes }: Element): [id: string, Relat
   return [Id, { type: Type.split('/').at(-1) ?? '', target, isExternal }];
 }
 
-/** The name of a part that another one, in this folder, refers to. */
+/** Returns the name of the part that a relation in this folder refers to. */
 function resolve(folder: string, target: string): string {
   const names: string[] = [];
   for (const name of (target.startsWith('/') ? target : folder + target).split('/'))

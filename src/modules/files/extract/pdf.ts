@@ -6,15 +6,15 @@ type Document = Awaited<ReturnType<typeof getDocumentProxy>>;
 /** Maximum number of pages. */
 const PAGES = 1000;
 
-/** An image is a stream, and its dictionary is never packed. */
+/** An image is a stream, so its dictionary is never compressed. */
 const image = /\/Subtype\s*\/Image\b/;
 
 /** Disables the parser's log. */
 const SILENT = 0;
 
 /**
- * Returns the text of a PDF document, its pages separated by blank lines. A document that opens without a password is
- * read, whatever it says may be done with it. Throws UnreadableError for one that is scanned, and not recognized.
+ * Returns the text of a PDF document, with pages separated by blank lines. A document that opens without a password is
+ * read regardless of its permission settings. Throws UnreadableError for a scanned document without recognized text.
  */
 export async function textOfPdf(bytes: Uint8Array): Promise<string> {
   const hasImages = image.test(Buffer.from(bytes).toString('latin1'));

@@ -4,12 +4,12 @@ import { OfficePackage } from './office-package.ts';
 import { checkLength } from './unreadable.ts';
 import { descendants, type Element, elementsOf, find } from './xml.ts';
 
-/** Placeholders that every slide repeats: its number and the date. */
+/** Placeholders that are repeated on every slide: the slide number and the date. */
 const repeated = new Set(['sldNum', 'dt']);
 
 /**
- * Returns the text of a presentation as Markdown, slide by slide: the title as a heading, texts with the bullets and
- * numbers that they have, tables, charts and diagrams, and the speaker's notes. A footer is read once.
+ * Returns the text of a presentation as Markdown, slide by slide: the title as a heading, texts with their bullets and
+ * numbers, tables, charts and diagrams, and the speaker's notes. Repeated footers are included once.
  */
 export function textOfPptx(bytes: Uint8Array): string {
   const parts = OfficePackage.open(bytes);
@@ -52,7 +52,10 @@ function textOfSlide(parts: OfficePackage, part: string, slide: Element, footers
   return blocks.toString();
 }
 
-/** The shapes of a slide in their order, those of groups too. Of alternatives the first counts: all show the same. */
+/**
+ * Returns the shapes of a slide in order, including those in groups. Only the first of several alternatives is read,
+ * because all show the same content.
+ */
 function shapesOf(parent: Element): Element[] {
   return elementsOf(parent).flatMap((element) => {
     if (element.name === 'p:sp' || element.name === 'p:graphicFrame') return element;
@@ -64,7 +67,10 @@ function shapesOf(parent: Element): Element[] {
   });
 }
 
-/** What a shape is the place for; `body` for one of no certain kind. Undefined for a shape of its own. */
+/**
+ * Returns the placeholder type of a shape, or `body` for a placeholder without a specific type. Returns undefined for a
+ * shape that is not a placeholder.
+ */
 const placeholderOf = (shape: Element): string | undefined => {
   const [placeholder] = [...descendants(find(shape, 'p:nvSpPr') ?? shape, 'p:ph')];
   return placeholder && (placeholder.attributes.type ?? 'body');
@@ -82,7 +88,7 @@ function addShape(parts: OfficePackage, part: string, shape: Element, blocks: Bl
     return;
   }
   for (const { text, level, label } of drawingParagraphs(shape)) {
-    // What is indented is an item, though its mark comes from the layout.
+    // An indented paragraph is a list item, even if its bullet comes from the layout.
     const mark = label || (level > 0 ? '-' : '');
     const indent = '  '.repeat(level);
     if (mark === '') blocks.add(text);

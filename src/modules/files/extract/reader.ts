@@ -24,12 +24,13 @@ const readers: Record<Format, Read> = {
 };
 
 /**
- * Returns the text of a file in NFC, as Markdown where the format has headings and tables: at most 2,000,000 characters,
- * without control characters and the colours of terminals. It may take any time and any memory, so it runs where both
- * are limited. The bytes are the reader's from then on. `charset` is the encoding that the sender of a text declared.
+ * Returns the text of a file in NFC, as Markdown if the format has headings and tables: at most 2,000,000 characters,
+ * without control characters and terminal color codes. Can take unlimited time and memory, so it runs in a process
+ * where both are limited. The caller must not use the bytes afterwards. `charset` is the encoding that the sender of a
+ * text declared.
  *
- * Throws UnreadableError when the file says no (a password, too many pages, no text), and whatever a parser throws
- * when the file is broken.
+ * Throws UnreadableError when the file is not readable (a password, too many pages, no text), and any error of a parser
+ * when the file is corrupt.
  */
 export async function readText(format: Format, bytes: Uint8Array, charset: string | null = null): Promise<string> {
   const read = await readers[format](bytes, charset);
@@ -39,7 +40,7 @@ export async function readText(format: Format, bytes: Uint8Array, charset: strin
   return text;
 }
 
-/** Control characters go before a text is parsed: no format has any. */
+/** Decodes a text and removes its control characters before it is parsed, because no format uses them. */
 async function decode(bytes: Uint8Array, charset: string | null): Promise<string> {
   const { decodeText } = await import('./encoding.ts');
   return withoutControls(await decodeText(bytes, charset));

@@ -3,17 +3,17 @@ import iconv from 'iconv-lite';
 import { Blocks, heading, oneLine, table } from './markdown.ts';
 import { checkLength, UnreadableError } from './unreadable.ts';
 
-/** The most groups within one another. */
+/** Maximum nesting depth of groups. */
 const maxDepth = 1000;
 
-/** Code pages of the character sets of fonts (`\fcharset`). */
+/** Code pages of the font character sets (`\fcharset`). */
 const charsets: Readonly<Record<number, number>> = {
   ...{ 0: 1252, 77: 10000, 128: 932, 129: 949, 134: 936, 136: 950, 161: 1253, 162: 1254, 163: 1258, 177: 1255 },
   ...{ 178: 1256, 186: 1257, 204: 1251, 222: 874, 238: 1250, 254: 437, 255: 850 },
 };
 const symbolCharset = 2;
 
-/** Groups that hold no text of the page. */
+/** Groups that contain no visible text. */
 const skipped = new Set([
   ...[
     'fonttbl',
@@ -32,31 +32,31 @@ const skipped = new Set([
   ...['objdata', 'shprslt', 'upr', 'fldtype', 'bkmkstart', 'bkmkend', 'ftnsep', 'ftnsepc', 'aftnsep', 'aftnsepc', 'sp'],
 ]);
 
-/** Groups that a reader who does not know them must leave out (`\*`), and that are read here. */
+/** Groups that are marked as ignorable for readers that do not know them (`\*`), and that are read here. */
 const known = new Set(['shpinst', 'shptxt', 'ud', 'annotation']);
 
-/** What some control words stand for. */
+/** The characters that some control words represent. */
 const characters: Readonly<Record<string, string>> = {
   ...{ tab: '\t', line: '\n', lbr: '\n', emdash: '—', endash: '–', emspace: ' ', enspace: ' ', qmspace: ' ' },
   ...{ lquote: '‘', rquote: '’', ldblquote: '“', rdblquote: '”', bullet: '•', nestcell: '\t', nestrow: '\n' },
   ...{ '~': ' ', _: '-', '{': '{', '}': '}', '\\': '\\' },
 };
 
-/** Where a group's text goes. */
+/** Destination of a group's text. */
 type Target = 'body' | 'header' | 'footer' | 'footnote' | 'annotation' | 'none' | 'fonts';
 
 interface Group {
   target: Target;
   font: number;
-  /** Characters that follow a Unicode one, for readers who do not know it. */
+  /** Number of fallback characters after a Unicode character, for readers that do not support Unicode. */
   fallback: number;
   isHidden: boolean;
   isInTable: boolean;
-  /** The level of a heading from 0. */
+  /** Heading level, starting at 0. */
   outline: number | null;
 }
 
-/** A word of control with its number, a character of text, or the bounds of a group. */
+/** A control word with its number, a byte of text, or the start or end of a group. */
 type Token =
   | { type: 'open' }
   | { type: 'close' }
@@ -110,11 +110,11 @@ class RtfReader {
   private codePage = 1252;
   private defaultFont = -1;
   private readonly fonts = new Map<number, { charset: number; name: string }>();
-  /** Bytes that are no character yet. */
+  /** Bytes that have not been decoded yet. */
   private bytes: number[] = [];
-  /** Characters that are still to be left out behind a Unicode one. */
+  /** Number of fallback characters after a Unicode character that are still to be skipped. */
   private left = 0;
-  /** Whether the group has just begun with the mark of what others may leave out. */
+  /** Whether the group has just begun with the mark for ignorable groups. */
   private isOptional = false;
   private length = 0;
 
@@ -144,7 +144,7 @@ class RtfReader {
     else this.control(token.word, token.number);
   }
 
-  /** Decodes the bytes that came, which may be halves of characters, in the code page of their font. */
+  /** Decodes the collected bytes with the code page of their font. A single byte can be half of a character. */
   private flushBytes(): void {
     if (this.bytes.length === 0) return;
     const bytes = Buffer.from(this.bytes.splice(0));
@@ -154,7 +154,7 @@ class RtfReader {
     else this.say(iconv.decode(bytes, encodingOf(charsets[font?.charset ?? -1] ?? this.codePage)));
   }
 
-  /** Says a unit of UTF-16. Fonts of pictures have theirs in the area for private use. */
+  /** Writes a UTF-16 code unit. Symbol fonts use code units in the private use area. */
   private sayUnit(unit: number): void {
     const font = this.fonts.get(this.group.font);
     const isPrivate = unit >= 0xf020 && unit <= 0xf0ff;
@@ -334,7 +334,7 @@ class RtfReader {
     const { outline } = this.group;
     this.texts.body = '';
     if (outline !== null && outline < 9) this.blocks.add(heading(outline + 1, text));
-    // Lists are written with their numbers and a tab behind them.
+    // List items are written as their number, a tab and the text.
     else if (/^\s*(?:[•·o▪-]|\(?\w{1,8}[.)])\t/.test(text))
       this.blocks.add(
         text

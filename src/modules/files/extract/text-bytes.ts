@@ -1,12 +1,12 @@
 import { isUtf8 } from 'node:buffer';
 
-/** A Unicode encoding that a file's first bytes or the places of its zero bytes tell. */
+/** A Unicode encoding that is recognized by the first bytes of a file or the positions of its zero bytes. */
 export type UnicodeEncoding = 'utf-8' | 'utf-16le' | 'utf-16be' | 'utf-32le' | 'utf-32be';
 
-/** Bytes that are looked at from the beginning of a file, and as many at its end. A multiple of four. */
+/** Number of bytes examined at the beginning of a file, and again at its end. A multiple of four. */
 const sampleSize = 128 * 1024;
 
-/** How files begin that are no text, whatever they are called. */
+/** Signatures of files that are not text, regardless of their names. */
 const signatures: readonly [characters: string, offset?: number][] = [
   ['%PDF-'],
   ['PK\x03\x04'],
@@ -46,19 +46,19 @@ export function has(bytes: Uint8Array, characters: string, offset = 0): boolean 
 
 const view = (bytes: Uint8Array): Buffer => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
 
-/** Returns the encoding that a byte order mark names, and null without one. */
+/** Returns the encoding that a byte order mark indicates, or null without one. */
 export function markedEncoding(bytes: Uint8Array): UnicodeEncoding | null {
   if (has(bytes, '\xef\xbb\xbf')) return 'utf-8';
   if (has(bytes, '\0\0\xfe\xff') && bytes.length % 4 === 0) return 'utf-32be';
-  // The mark of UTF-16 before a NUL, unless the rest can be UTF-32.
+  // These bytes can also be the UTF-16 byte order mark before a NUL, unless the rest is valid UTF-32.
   if (has(bytes, '\xff\xfe\0\0') && bytes.length % 4 === 0 && isUtf32(bytes.subarray(4), 'utf-32le')) return 'utf-32le';
   if (has(bytes, '\xff\xfe')) return 'utf-16le';
   return has(bytes, '\xfe\xff') ? 'utf-16be' : null;
 }
 
 /**
- * Returns UTF-16 or UTF-32 without a byte order mark, as the zero bytes of spaces, digits and line ends in its beginning
- * tell it, or, where it has none, its East Asian characters. Null for everything else.
+ * Returns UTF-16 or UTF-32 for a text without a byte order mark, detected by the zero bytes of spaces, digits and line
+ * breaks at its beginning or, without zero bytes, by its East Asian characters. Returns null for anything else.
  */
 export function unmarkedEncoding(bytes: Uint8Array): Exclude<UnicodeEncoding, 'utf-8'> | null {
   const sample = bytes.subarray(0, sampleSize);
@@ -75,14 +75,20 @@ export function unmarkedEncoding(bytes: Uint8Array): Exclude<UnicodeEncoding, 'u
   return (['utf-16le', 'utf-16be'] as const).find((encoding) => isEastAsian(sample, encoding)) ?? null;
 }
 
-/** Whether nearly all of a text is written in Chinese, Japanese or Korean characters: random bytes give half of them. */
+/**
+ * Returns whether nearly all characters of a text are Chinese, Japanese or Korean. In random bytes, about half of them
+ * are.
+ */
 function isEastAsian(sample: Uint8Array, encoding: 'utf-16le' | 'utf-16be'): boolean {
   const text = new TextDecoder(encoding).decode(sample);
   const count = text.match(/[\u3000-\u30ff\u4e00-\u9fff\uac00-\ud7a3\uff00-\uffef\s]/g)?.length ?? 0;
   return count >= text.length * 0.95;
 }
 
-/** Counts the units of UTF-16 that are printable ASCII or white space, their upper bytes being at this parity. */
+/**
+ * Counts the UTF-16 code units that are printable ASCII or white space. `upper` is the position of the high byte in
+ * each unit.
+ */
 function plainUnits(sample: Uint8Array, upper: 0 | 1): number {
   let count = 0;
   for (let at = 0; at + 1 < sample.length; at += 2)
@@ -93,13 +99,16 @@ function plainUnits(sample: Uint8Array, upper: 0 | 1): number {
 const isPlain = (code: number): boolean =>
   (code >= 0x20 && code < 0x7f) || code === 0x09 || code === 0x0a || code === 0x0d;
 
-/** Whether a text has hardly a code point that nobody writes: unassigned, private, a control or a lone surrogate. */
+/**
+ * Returns whether a text contains almost no code points that are not used in text: unassigned ones, private use,
+ * control characters and lone surrogates.
+ */
 function isAssigned(text: string): boolean {
   const strange = text.match(/[\p{Cn}\p{Co}\p{Cs}]|[^\P{Cc}\s]/gu)?.length ?? 0;
   return strange * 100 <= text.length;
 }
 
-/** Whether all the words of four bytes are code points, hardly one of them a control. */
+/** Returns whether all four-byte words are code points and almost no control characters. */
 function isUtf32(bytes: Uint8Array, encoding: 'utf-32le' | 'utf-32be'): boolean {
   const sample = view(bytes.subarray(0, sampleSize));
   if (sample.length < 4) return false;
@@ -112,15 +121,17 @@ function isUtf32(bytes: Uint8Array, encoding: 'utf-32le' | 'utf-32be'): boolean 
   return controls * 50 <= sample.length / 4;
 }
 
-/** What a text may have of control characters: shares of its bytes. */
+/** Maximum shares of NUL and of control characters in the bytes of a text. */
 const mostNul = 0.1;
 const mostControls = 0.3;
-/** The same for bytes that are not UTF-8: no other encoding has them within its characters. */
+/**
+ * Maximum share for bytes that are not UTF-8, because no other encoding has control characters within its characters.
+ */
 const mostForeign = 0.02;
 
 /**
- * Whether the content of a file is text in some encoding, and nothing else. Looks at the beginning and the end of a
- * large file. Text may hold some control characters, which are removed when it is read.
+ * Returns whether the content of a file is text in some encoding and nothing else. Examines the beginning and the end
+ * of a large file. Text can contain some control characters, which are removed when it is read.
  */
 export function looksLikeText(bytes: Uint8Array): boolean {
   if (signatures.some(([characters, offset]) => has(bytes, characters, offset))) return false;
@@ -130,15 +141,15 @@ export function looksLikeText(bytes: Uint8Array): boolean {
   return isForeignText(bytes) || unmarkedEncoding(bytes) !== null;
 }
 
-/** Whether bytes can be text in an encoding other than those of Unicode. */
+/** Returns whether bytes can be text in an encoding other than a Unicode encoding. */
 function isForeignText(bytes: Uint8Array): boolean {
   const { length, nul, controls } = countControls(bytes);
   return !isUtf8(bytes) && nul <= length * (mostForeign / 4) && nul + controls <= length * mostForeign;
 }
 
 /**
- * Whether bytes are UTF-8 with few control characters. UTF-16 can be well-formed UTF-8 too: every second byte of it is a
- * control character then.
+ * Returns whether bytes are UTF-8 with few control characters. UTF-16 can also be well-formed UTF-8, but then every
+ * second byte is a control character.
  */
 export function isUtf8Text(bytes: Uint8Array): boolean {
   if (!isUtf8(bytes)) return false;
@@ -163,7 +174,7 @@ function countControls(bytes: Uint8Array): { length: number; nul: number; contro
     length += end.length;
     for (const byte of end)
       if (byte === 0) nul++;
-      // Backspace, escape and the end mark of DOS are part of texts from terminals.
+      // Text from terminals contains backspace, escape and the DOS end-of-file character.
       else if (byte < 0x20 ? !((byte >= 0x08 && byte <= 0x0d) || byte === 0x1a || byte === 0x1b) : byte === 0x7f)
         controls++;
   }

@@ -1,6 +1,6 @@
 import { type Element, elementsOf, find, textWithin } from './xml.ts';
 
-/** Returns a formula of OMML in one line: fractions with a slash, powers and indices as in TeX. */
+/** Returns an OMML formula on one line: fractions with a slash, superscripts and subscripts as in TeX. */
 export function math(element: Element): string {
   const of = (name: string) => mathOf(find(element, name));
   switch (element.name) {

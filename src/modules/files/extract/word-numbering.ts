@@ -1,7 +1,7 @@
 import { valueAt } from './word-styles.ts';
 import { type Element, elementsOf, find } from './xml.ts';
 
-/** What a paragraph says of its number, or its style does. */
+/** The numbering of a paragraph, defined by the paragraph or its style. */
 export interface NumberReference {
   numId: string;
   level: number;
@@ -10,20 +10,20 @@ export interface NumberReference {
 interface Level {
   start: number;
   format: string;
-  /** `%1.%2)`: the numbers of levels with what stands around them. */
+  /** Label template, such as `%1.%2)`: the numbers of levels with the text around them. */
   text: string;
-  /** Whether all numbers are written as Arabic ones. */
+  /** Whether all numbers are written in Arabic digits. */
   isLegal: boolean;
-  /** Whether it goes on counting below a new item of a level above it. */
+  /** Whether counting continues after a new item at a higher level. */
   neverRestarts: boolean;
   style: string | null;
 }
 
 interface List {
-  /** Lists of one abstract definition count together. */
+  /** Lists with the same abstract definition share their counters. */
   abstractId: string;
   levels: ReadonlyMap<number, Level>;
-  /** Levels that this list starts anew. */
+  /** Levels that this list restarts, with their first numbers. */
   starts: ReadonlyMap<number, number>;
 }
 
@@ -45,13 +45,13 @@ const levelsOf = (definition: Element): Map<number, Level> =>
       .map((level) => [Number(level.attributes['w:ilvl'] ?? 0), levelOf(level)]),
   );
 
-/** The numbers of the lists of a Word document, as Word shows them. */
+/** Computes the list numbers of a Word document as Word shows them. */
 export class WordNumbering {
   private readonly lists = new Map<string, List>();
   private readonly counters = new Map<string, (number | undefined)[]>();
   private readonly started = new Set<string>();
 
-  /** `styleLists` says which list a style of numbering stands for. */
+  /** `styleLists` maps each numbering style to its list. */
   constructor(root: Element | null, styleLists: ReadonlyMap<string, string>) {
     const all = root ? elementsOf(root) : [];
     const definitions = new Map(
@@ -64,7 +64,7 @@ export class WordNumbering {
     );
     for (const [numId, num] of nums) {
       let abstractId = valueAt(num, 'w:abstractNumId') ?? '';
-      // A definition may say no more than which style of numbering it is.
+      // A definition can consist only of a reference to a numbering style.
       const linked = nums.get(styleLists.get(valueAt(definitions.get(abstractId), 'w:numStyleLink') ?? '') ?? '');
       abstractId = valueAt(linked, 'w:abstractNumId') ?? abstractId;
       const definition = definitions.get(abstractId);
@@ -81,13 +81,13 @@ export class WordNumbering {
     }
   }
 
-  /** The level of a list that belongs to a style of paragraphs; 0 for none. */
+  /** Returns the level of a list that belongs to a paragraph style, or 0 if there is no such level. */
   levelOfStyle(numId: string, style: string): number {
     const levels = [...(this.lists.get(numId)?.levels ?? [])];
     return levels.find(([, level]) => level.style === style)?.[0] ?? 0;
   }
 
-  /** Counts one more item, and returns its label: `1.`, `-` for a bullet, null for an item of no list. */
+  /** Counts one more item and returns its label: `1.`, `-` for a bullet, or null for an item that is not in a list. */
   next({ numId, level: at }: NumberReference): string | null {
     const list = this.lists.get(numId);
     const level = list?.levels.get(at);
@@ -115,7 +115,7 @@ export class WordNumbering {
   }
 }
 
-/** A number in a format of WordprocessingML (`ST_NumberFormat`); those that are not known are written in Arabic digits. */
+/** Writes a number in a WordprocessingML format (`ST_NumberFormat`). Unknown formats are written in Arabic digits. */
 export function writeNumber(number: number, format: string): string {
   if (format === 'decimalZero') return String(number).padStart(2, '0');
   if (format === 'ordinal') return `${number}${ordinalEnd(number)}`;

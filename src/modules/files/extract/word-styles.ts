@@ -1,15 +1,15 @@
 import { childrenOf, type Element, find } from './xml.ts';
 
-/** The value of an element's property. */
+/** Returns the value of a property of an element. */
 export const valueAt = (element: Element | undefined, name: string): string | undefined =>
   find(element, name)?.attributes['w:val'];
-/** Whether a property that is on by being there is on. */
+/** Returns whether an on/off property is on. A property without a value is on. */
 export const isOn = (element: Element | undefined, name: string): boolean => {
   const found = find(element, name);
   return found !== undefined && !/^(?:0|false|off|none)$/.test(found.attributes['w:val'] ?? '');
 };
 export const numberOf = (text: string | undefined): number | null => (text === undefined ? null : Number(text) || 0);
-/** A level of a list: 0 to 8. */
+/** Returns the level of a list, limited to the range from 0 to 8. */
 export const levelOf = (text: string | undefined): number => Math.min(Math.max(numberOf(text) ?? 0, 0), 8);
 
 export interface Style {
@@ -23,7 +23,7 @@ export interface Style {
 
 /** The styles of a Word document (ECMA-376, part 1, section 17.7). */
 export class WordStyles {
-  /** Which list each style of numbering stands for. */
+  /** The list of each numbering style. */
   readonly lists: ReadonlyMap<string, string>;
   private readonly byId: ReadonlyMap<string, Style>;
 
@@ -32,7 +32,7 @@ export class WordStyles {
     this.lists = numberingStyles(root);
   }
 
-  /** What a style says, or the nearest one that it is based on. */
+  /** Returns a value from a style, or from the nearest style that it is based on. */
   inherit<T>(id: string | null, says: (style: Style) => T | null): { value: T } | null {
     const seen = new Set<string>();
     for (let at = id; at !== null && !seen.has(at); ) {
@@ -69,7 +69,7 @@ function stylesOf(root: Element | null): Map<string, Style> {
   );
 }
 
-/** Which list each style of numbering stands for. */
+/** The list of each numbering style. */
 const numberingStyles = (root: Element | null): Map<string, string> =>
   new Map(
     childrenOf(root).flatMap((style): [string, string][] => {

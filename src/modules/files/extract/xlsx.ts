@@ -5,12 +5,12 @@ import { OfficePackage } from './office-package.ts';
 import { checkLength } from './unreadable.ts';
 import { childrenOf, descendants, type Element, elementsOf, find, scanXml, textWithin } from './xml.ts';
 
-/** Columns of a sheet by their numbers from 0, in each row that has a value. */
+/** A row with at least one value: its values by column number, starting at 0. */
 type Row = Map<number, string>;
 
 /**
- * Returns the text of a workbook as Markdown: each sheet that is not hidden as a table, with the values as they are
- * shown, then its notes and comments, text boxes and charts. Columns without a value are left out.
+ * Returns the text of a workbook as Markdown: each visible sheet as a table with the values as they are displayed, then
+ * its notes and comments, text boxes and charts. Columns without a value are left out.
  */
 export function textOfXlsx(bytes: Uint8Array): string {
   const parts = OfficePackage.open(bytes);
@@ -37,7 +37,7 @@ export function textOfXlsx(bytes: Uint8Array): string {
 
 const emptyElement: Element = { name: '', attributes: {}, children: [] };
 
-/** The texts that cells share, with those of their runs and without the readings of their characters. */
+/** Returns the shared strings of the cells, including the text of their runs, without phonetic readings. */
 function sharedStrings(parts: OfficePackage, main: string): string[] {
   const bytes = parts.bytes(parts.related(main, 'sharedStrings') ?? '');
   const texts: string[] = [];
@@ -45,7 +45,7 @@ function sharedStrings(parts: OfficePackage, main: string): string[] {
   return texts;
 }
 
-/** Tells the text of each element of that name, without what stands in `x:rPh`. */
+/** Calls `tell` with the text of each element of this name, without the phonetic readings in `x:rPh`. */
 function scanTexts(bytes: Uint8Array, name: string, tell: (text: string) => void): void {
   let text = '';
   let isText = false;
@@ -67,7 +67,7 @@ function scanTexts(bytes: Uint8Array, name: string, tell: (text: string) => void
   });
 }
 
-/** The pattern of each cell format, by its place. */
+/** Returns the number pattern of each cell format, by index. */
 function cellFormats(root: Element | null): string[] {
   const custom = new Map(
     [...descendants(root ?? emptyElement, 'x:numFmt')].map(({ attributes }) => [
@@ -88,7 +88,7 @@ interface Book {
   is1904: boolean;
 }
 
-/** The rows of a sheet that have a value. Throws UnreadableError for more than 2,000,000 characters. */
+/** Returns the rows of a sheet that have a value. Throws UnreadableError for more than 2,000,000 characters. */
 function readRows(bytes: Uint8Array | undefined, { shared, formats, is1904 }: Book): Row[] {
   const rows: Row[] = [];
   if (!bytes) return rows;
@@ -147,21 +147,21 @@ function readRows(bytes: Uint8Array | undefined, { shared, formats, is1904 }: Bo
   return rows;
 }
 
-/** The number of a column from 0, by a reference such as `AB12`; null for none. */
+/** Returns the column number, starting at 0, of a cell reference such as `AB12`, or null without a reference. */
 function columnOf(reference: string | undefined): number | null {
   const [letters] = /^[A-Z]{1,3}/i.exec(reference ?? '') ?? [];
   if (letters === undefined) return null;
   return [...letters.toUpperCase()].reduce((number, letter) => number * 26 + letter.charCodeAt(0) - 64, 0) - 1;
 }
 
-/** Rows as a table of those columns that any of them has a value in. */
+/** Returns the rows as a table, with only those columns in which at least one row has a value. */
 function tableOf(rows: readonly Row[]): string {
   const columns = [...new Set(rows.flatMap((row) => [...row.keys()]))].sort((a, b) => a - b);
   checkLength(rows.length * columns.length * 2);
   return table(rows.map((row) => columns.map((column) => row.get(column) ?? '')));
 }
 
-/** What a sheet has beside its cells: notes, comments, text boxes and charts. */
+/** Returns the content of a sheet outside its cells: notes, comments, text boxes and charts. */
 function besides(parts: OfficePackage, sheet: string): string[] {
   const texts: string[] = [];
   for (const { type, target } of parts.relationsOf(sheet).values())
@@ -178,7 +178,7 @@ function besides(parts: OfficePackage, sheet: string): string[] {
   return texts;
 }
 
-/** Notes of cells. Those that stand for a thread of comments say no more than that. */
+/** Returns the notes on cells. Notes that only represent a comment thread are left out. */
 const notesOf = (root: Element | null): string[] =>
   [...descendants(root ?? emptyElement, 'x:comment')].flatMap((comment) => {
     const text = oneLine([...descendants(comment, 'x:t')].map(textWithin).join(''));

@@ -2,21 +2,21 @@ import { SaxesParser } from 'saxes';
 import { markedEncoding } from './text-bytes.ts';
 import { UnreadableError } from './unreadable.ts';
 
-/** The most levels of elements. */
+/** Maximum nesting depth of elements. */
 const maxDepth = 1000;
 
-/** Bytes that are parsed at a time. */
+/** Number of bytes parsed at a time. */
 const chunkSize = 64 * 1024;
 
-/** An element with its name as its format's specification writes it: `w:p`, `text:p`. */
+/** An element. Its name has the prefix that the specification of its format uses: `w:p`, `text:p`. */
 export interface Element {
   name: string;
-  /** By their names; those in a namespace as `r:id`. */
+  /** Attributes by name. Attributes in a namespace have a prefix, such as `r:id`. */
   attributes: Readonly<Record<string, string>>;
   children: (Element | string)[];
 }
 
-/** What is told of a document while it is parsed. */
+/** Callbacks that are called while a document is parsed. */
 export interface XmlHandlers {
   open: (name: string, attributes: Readonly<Record<string, string>>) => void;
   close: (name: string) => void;
@@ -27,7 +27,10 @@ const office = 'http://schemas.openxmlformats.org/';
 const strict = 'http://purl.oclc.org/ooxml/';
 const openDocument = 'urn:oasis:names:tc:opendocument:xmlns:';
 
-/** The prefixes of namespaces in their specifications, whichever a document declares; of ISO 29500 strict as well. */
+/**
+ * Maps namespaces to the prefixes in their specifications, regardless of the prefixes that a document declares.
+ * Includes the namespaces of ISO 29500 Strict.
+ */
 const prefixes: ReadonlyMap<string, string> = new Map([
   ...[
     ['w', 'wordprocessingml/2006/main', 'wordprocessingml/main'],
@@ -60,10 +63,13 @@ const prefixes: ReadonlyMap<string, string> = new Map([
   ['http://www.w3.org/2001/04/xmlenc#', 'enc'],
 ]);
 
-/** The prefixes of specifications by those that are declared at some place; the empty one is the default. */
+/**
+ * Maps the prefixes that are declared at a position in the document to those of the specifications. The empty prefix is
+ * the default namespace.
+ */
 type Scope = Readonly<Record<string, string>>;
 
-/** A scope with what an element declares. */
+/** Returns a scope extended by the namespaces that an element declares. */
 function declare(outer: Scope, attributes: Readonly<Record<string, string>>): Scope {
   let scope: Record<string, string> | null = null;
   for (const [name, uri] of Object.entries(attributes)) {
@@ -75,7 +81,7 @@ function declare(outer: Scope, attributes: Readonly<Record<string, string>>): Sc
   return scope ?? outer;
 }
 
-/** A name with the prefix of its specification. An attribute without a prefix is in no namespace. */
+/** Returns a name with the prefix of its specification. An attribute without a prefix is in no namespace. */
 function nameIn(scope: Scope, name: string, isAttribute: boolean): string {
   const colon = name.indexOf(':');
   if (colon < 0 && isAttribute) return name;
@@ -86,11 +92,12 @@ function nameIn(scope: Scope, name: string, isAttribute: boolean): string {
 }
 
 /**
- * Parses XML and tells of it part by part. Entities are not expanded but for the five of XML itself, so that none can
- * grow. Throws when it is not well-formed, and UnreadableError when it is more than 1,000 elements deep.
+ * Parses XML and calls a handler for each part. Only the five predefined entities of XML are expanded, which prevents
+ * entity expansion attacks. Throws when the XML is not well-formed, and UnreadableError when its elements are nested
+ * more than 1,000 levels deep.
  */
 export function scanXml(bytes: Uint8Array, { open, close, text }: XmlHandlers): void {
-  // Namespaces are resolved here: the parser looks for each through all elements around.
+  // Namespaces are resolved here, because the parser would search all ancestor elements for each one.
   const parser = new SaxesParser();
   const scopes: Scope[] = [Object.create(null)];
   let deepest = 0;
@@ -117,7 +124,7 @@ export function scanXml(bytes: Uint8Array, { open, close, text }: XmlHandlers): 
   if (deepest > maxDepth) throw new UnreadableError('is nested too deeply');
 }
 
-/** Parses XML into its root element. Throws as {@link scanXml} does. */
+/** Parses XML and returns its root element. Throws the errors of {@link scanXml}. */
 export function parseXml(bytes: Uint8Array): Element {
   const root: Element = { name: '', attributes: {}, children: [] };
   const path = [root];
@@ -133,29 +140,32 @@ export function parseXml(bytes: Uint8Array): Element {
   return firstChild(root) ?? root;
 }
 
-/** The elements within an element, without the text between them. */
+/** Returns the child elements of an element, without the text between them. */
 export const elementsOf = ({ children }: Element): Element[] =>
   children.filter((child): child is Element => typeof child !== 'string');
 
-/** The elements within the root of a part that may not be there. */
+/** Returns the child elements of a part's root, or an empty list for a missing part. */
 export const childrenOf = (root: Element | null): Element[] => (root ? elementsOf(root) : []);
 
 const firstChild = (element: Element): Element | undefined => elementsOf(element)[0];
 
-/** The element that a path of names leads to from an element, by the first of each name. */
+/** Returns the element at a path of names below an element, using the first child with each name. */
 export function find(element: Element | undefined, ...path: string[]): Element | undefined {
   let at = element;
   for (const name of path) at = at && elementsOf(at).find((child) => child.name === name);
   return at;
 }
 
-/** All elements of that name within an element, at any depth, in document order. None is looked for within another. */
+/**
+ * Returns all elements of this name within an element, at any depth, in document order. Elements inside a match are not
+ * searched.
+ */
 export function* descendants(element: Element, name: string): Generator<Element> {
   for (const child of elementsOf(element))
     if (child.name === name) yield child;
     else yield* descendants(child, name);
 }
 
-/** All text within an element. */
+/** Returns all text within an element. */
 export const textWithin = (element: Element | undefined): string =>
   element?.children.map((child) => (typeof child === 'string' ? child : textWithin(child))).join('') ?? '';
