@@ -70,13 +70,16 @@ describe('TOK 9 logins', () => {
   });
 });
 
+/** Returns the secret of a create payload, or none when the operation was denied and its root field is null. */
+const secretOf = (payload: { secret: string } | null | undefined): string[] => (payload ? [payload.secret] : []);
+
 const createPat = async (key: string, on = kit): Promise<string[]> => {
   const { data } = await on.gql(
     'mutation { createPersonalAccessToken(input: { name: "beside" }) { secret } }',
     {},
     key,
   );
-  return data ? [data.createPersonalAccessToken.secret] : [];
+  return secretOf(data?.createPersonalAccessToken);
 };
 
 describe.each([
@@ -130,7 +133,7 @@ describe('TOK 9 what a key makes', () => {
       {},
       key,
     );
-    return data ? [data.createApiKey.secret] : [];
+    return secretOf(data?.createApiKey);
   };
 
   test.each(rounds)(
@@ -160,7 +163,7 @@ describe('TOK 9 what a key makes', () => {
           secret,
         );
         failures.push(...answer.errors.map(({ extensions }) => extensions.code));
-        return answer.data ? [answer.data.createPersonalAccessToken.secret as string] : [];
+        return secretOf(answer.data?.createPersonalAccessToken);
       };
       const [made, deleted] = await beside(8, make, () => deleteKey(kit, id));
       expect(deleted.errors).toEqual([]);
