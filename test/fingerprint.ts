@@ -29,7 +29,7 @@ const content = (name: string, columns: readonly string[]): string => {
 const ofEach = (names: Iterable<string>, what: (name: string) => string): string =>
   [...names].map((name) => `SELECT '${name}' AS name, ${what(name)} FROM "${name}" t`).join(' UNION ALL ');
 
-/** Returns a mark for each of these tables, which stays equal while nothing is written. */
+/** Returns a mark for each of these tables, which stays equal until a row is written. */
 export const marksOf = async (
   query: (text: string) => Promise<{ name: string; mark: string }[]>,
   tables: Iterable<string>,

@@ -295,7 +295,7 @@ export async function startKit({
     },
     fingerprint: fingerprints(booted.foundation.db),
     async close() {
-      // Closes connections that the test left open, so that nothing of it remains after its file.
+      // Closes connections that the test left open, so that no connection outlives its test file.
       server.closeAllConnections();
       const closed = new Promise((resolve) => server.close(resolve));
       await booted.close();

@@ -50,7 +50,7 @@ export interface ErrorReply {
   headers?: Record<string, string>;
 }
 
-/** Accepts the request and sends nothing, not even headers. */
+/** Accepts the request and sends no bytes, not even headers. */
 export interface HangReply {
   hang: true;
 }
@@ -90,7 +90,7 @@ export interface ModelServer {
   script(...replies: Reply[]): void;
   /** Synonyms: a text is embedded with the first word of each group. */
   readonly synonyms: Map<string, string>;
-  /** Makes every embedding fail with this status; null: none. */
+  /** Makes every embedding fail with this status; null lets embeddings succeed. */
   embeddingFailure: number | null;
   /** Number of connections that the client closed before the end of the reply. */
   readonly aborted: number;

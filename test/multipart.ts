@@ -127,7 +127,7 @@ export function blobsOf(kit: Kit): string[] {
   }
 }
 
-/** Erases what is due and waits for it. */
+/** Erases all expired data and waits for the end of the work. */
 export async function sweep(kit: Kit): Promise<void> {
   kit.booted.services.files.sweep();
   await kit.booted.background.settled();

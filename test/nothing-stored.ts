@@ -3,7 +3,7 @@ import type { Kit } from './kit.ts';
 import { blobsOf } from './multipart.ts';
 
 /**
- * Runs an operation and expects that nothing stored has changed, in the database and in files, except the audit trail
+ * Runs an operation and expects that stored data stays unchanged, in the database and in files, except the audit trail
  * and last uses. Waits for background work before and after.
  */
 export async function nothingStored<T>(kit: Kit, work: () => Promise<T>): Promise<T> {

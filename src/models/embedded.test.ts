@@ -91,7 +91,7 @@ describe('the embedded model', () => {
   it('says that it quotes, and tells an operator which settings connect a model', async () => {
     const text = await ask('How do I create a limited key?', passages, adviceForOperator);
     expect(text).toContain('quotes');
-    expect(text).toContain('not reasoned');
+    expect(text).toContain('without further interpretation');
     for (const setting of ['LLM_PROVIDER=openai-compatible', 'LLM_BASE_URL', 'LLM_MODEL'])
       expect(text).toContain(setting);
   });
@@ -107,12 +107,12 @@ describe('the embedded model', () => {
   it('says that it found nothing, and tells an operator how to add documents, without a passage', async () => {
     for (const list of [[], [passage(1, ' \n')]]) {
       const text = await ask('How do I create a limited key?', list, adviceForOperator);
-      expect(text).toContain('found nothing');
+      expect(text).toContain('did not find an answer');
       expect(text).toContain('POST /api/onyx-api/ingestion');
       expect(text).toContain('LLM_PROVIDER=openai-compatible');
     }
     const bare = await generateText({ model: embeddedModel(), prompt: 'Hello' });
-    expect(bare.text).toContain('found nothing');
+    expect(bare.text).toContain('did not find an answer');
   });
 
   it('answers the last message of a person only', async () => {

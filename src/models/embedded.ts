@@ -15,8 +15,8 @@ import { estimateTokens } from './tokens.ts';
 const howToConnectModel =
   'For answers written by a language model, set `LLM_PROVIDER=openai-compatible`, `LLM_BASE_URL` and `LLM_MODEL`.';
 const howToAddDocuments = 'Documents are added with `POST /api/onyx-api/ingestion`.';
-const lead = 'These are quotes from the documents that I may read; I have not reasoned about them.';
-const foundNothing = 'I found nothing about this in the documents that I may read.';
+const lead = 'These are quotes from the documents that I can read, without further interpretation.';
+const foundNothing = 'I did not find an answer in the documents that I can read.';
 const quotesOnly = 'I only quote documents.';
 
 /**

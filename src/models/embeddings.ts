@@ -49,7 +49,10 @@ export function embeddingModel(settings: Settings['embeddings']): EmbeddingModel
         });
         // With a missing vector, the others would belong to the wrong texts.
         if (embeddings.length !== values.length)
-          throw new AppError('UPSTREAM_FAILED', 'The embedding model’s provider left texts out.');
+          throw new AppError(
+            'UPSTREAM_FAILED',
+            'The embedding model’s provider did not return a vector for every text.',
+          );
         vectors.push(...embeddings);
         const reported = Number.isFinite(usage.tokens)
           ? Math.min(Math.max(0, Math.round(usage.tokens)), 0x7fff_ffff)
@@ -66,6 +69,6 @@ export function embeddingModel(settings: Settings['embeddings']): EmbeddingModel
 function failure(error: unknown, resized: boolean): AppError {
   const { code, status, ...rest } = providerFailure(error);
   if (resized && code === 'REQUEST_REJECTED')
-    return badInput(['input', 'dimensions'], 'is refused by the embedding model’s provider');
+    return badInput(['input', 'dimensions'], 'was rejected by the embedding model’s provider');
   return upstreamError(code, failureMessage(code, status, 'embedding model'), rest);
 }

@@ -60,6 +60,6 @@ export function imageModel(settings: Settings['images']): ImageModel | null {
 function failure(error: unknown, edits: boolean): AppError {
   const { code, status, ...rest } = providerFailure(error);
   if (edits && (status === 404 || status === 405))
-    return badInput(['input', 'references'], 'cannot be used: the image model’s provider does not edit images');
+    return badInput(['input', 'references'], 'is not supported: the image model’s provider does not edit images');
   return upstreamError(code, failureMessage(code, status, 'image model'), rest);
 }

@@ -151,7 +151,7 @@ export function providerFailure(error: unknown): ProviderFailure {
   const cause = RetryError.isInstance(error) ? error.lastError : error;
   const written = writtenIn(cause);
   const call = APICallError.isInstance(cause) ? cause : undefined;
-  // A response that started successfully and broke off has a status of its own.
+  // A response that started successfully and broke off has its own status.
   const replied = call?.statusCode !== undefined && call.statusCode >= 300 ? call.statusCode : null;
   const status = replied ?? written.status;
   const retryAfter = retryAfterOf(call?.responseHeaders);
@@ -183,10 +183,10 @@ export function failureMessage(code: ProviderFailureCode, status: number | null 
     case 'PROVIDER_MISCONFIGURED':
       return `${provider} rejected the configuration of this server (HTTP ${status}).`;
     case 'RATE_LIMITED':
-      return `${provider} refuses more requests for now.`;
+      return `${provider} is limiting requests. Try again later.`;
     case 'UPSTREAM_FAILED':
       return status === null
-        ? `The connection to the ${model}’s provider broke.`
+        ? `The connection to the ${model}’s provider was lost.`
         : `${provider} failed (HTTP ${status}).`;
   }
 }

@@ -14,9 +14,7 @@ export const providerFetch: typeof fetch = async (input, init) => {
           if (done) controller.close();
           else controller.enqueue(value);
         } catch (error) {
-          controller.error(
-            init?.signal?.aborted ? error : new Error('The connection broke in the middle of the reply.'),
-          );
+          controller.error(init?.signal?.aborted ? error : new Error('The connection was lost during the reply.'));
         }
       },
       cancel: (reason) => reader.cancel(reason),

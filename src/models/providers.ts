@@ -99,7 +99,7 @@ export function openAICompatibleAt(
   prefix: 'LLM' | 'EMBEDDING' | 'IMAGE',
 ) {
   // `fetch` would reject these with a message that repeats them.
-  if (hasCredentials(baseUrl)) throw new SettingsError(`${prefix}_BASE_URL must hold no user name or password`);
+  if (hasCredentials(baseUrl)) throw new SettingsError(`${prefix}_BASE_URL must not contain a user name or password`);
   if (apiKey && !/^[\x21-\x7e]+$/.test(apiKey))
     throw new SettingsError(`${prefix}_API_KEY must consist of printable ASCII characters without spaces`);
   const provider = createOpenAICompatible({

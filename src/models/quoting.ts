@@ -232,7 +232,7 @@ function unitsOf(passage: Passage): Unit[] {
 
 interface Candidate {
   unit: Unit;
-  /** The terms of its own text, in order. */
+  /** The terms of the unit's text, in order. */
   terms: string[];
   /** The weight of each term of the question by its position, from 0 to 1. */
   held: Map<string, number>;

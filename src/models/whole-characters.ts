@@ -9,7 +9,7 @@ const isDelta = (part: Part): part is Delta => part.type.endsWith('-delta');
 /** Text, reasoning and tool input have separate IDs. */
 const keyOf = ({ type, id }: { type: string; id: string }): string => `${type.replace(/-\w+$/, '')} ${id}`;
 
-/** Moves the boundaries of deltas so that none is within a character. */
+/** Moves the boundaries of deltas so that they never split a character. */
 function betweenCharacters(): TransformStream<Part, Part> {
   const texts = new Map<string, { delta: Delta; characters: WholeCharacters }>();
   const rest = (key: string): Part[] => {

@@ -163,41 +163,41 @@ describe('a storage folder', () => {
     const before = await kit.fingerprint();
     const report = await run({ dryRun: true });
     expect(report.totals()).toMatchObject({
-      user: { brought: 3 },
-      document: { brought: 3 },
-      agent: { brought: 2 },
-      chat: { brought: 4 },
+      user: { imported: 3 },
+      document: { imported: 3 },
+      agent: { imported: 2 },
+      chat: { imported: 4 },
     });
-    expect(report.lines()[0]).toBe('A dry run: nothing was written.');
+    expect(report.lines()[0]).toBe('Dry run: no data was written.');
     expect(await kit.fingerprint()).toBe(before);
   });
 
-  it('is brought over', async () => {
+  it('is imported', async () => {
     const progress: string[] = [];
     const report = await run({ say: (line) => progress.push(line) });
     const text = report.lines().join('\n');
     expect(report.failed, text).toBe(false);
     expect(report.totals()).toEqual({
-      user: { brought: 3, known: 0 },
-      folder: { brought: 1, known: 0 },
-      document: { brought: 3, known: 0 },
-      agent: { brought: 2, known: 0 },
-      member: { brought: 1, known: 0 },
-      attachment: { brought: 2, known: 0 },
-      session: { brought: 3, known: 0 },
-      chat: { brought: 4, known: 0 },
+      user: { imported: 3, known: 0 },
+      folder: { imported: 1, known: 0 },
+      document: { imported: 3, known: 0 },
+      agent: { imported: 2, known: 0 },
+      member: { imported: 1, known: 0 },
+      attachment: { imported: 2, known: 0 },
+      session: { imported: 3, known: 0 },
+      chat: { imported: 4, known: 0 },
     });
     expect(progress).toContain('documents 3/3');
-    expect(text).toContain('attachment paper/gone.json of workspace 7: its document was not brought');
-    expect(text).toContain('model gpt-nowhere of agent Harbour Rules: is not one of this server’s');
-    expect(text).toContain('1 API keys: secrets are not taken over; make new ones (ci)');
-    expect(text).toContain('1 chats: were reset or refused there');
-    expect(text).toContain('1 chats: their workspace or thread is no more');
+    expect(text).toContain('attachment paper/gone.json of workspace 7: its document was not imported');
+    expect(text).toContain('model gpt-nowhere of agent Harbour Rules: is not available on this server');
+    expect(text).toContain('1 API keys: secrets are not imported; create new ones (ci)');
+    expect(text).toContain('1 chats: were reset or rejected in the source');
+    expect(text).toContain('1 chats: their workspace or thread no longer exists');
     expect(text).toContain('1 chat widgets:');
     expect(text).toContain('1 vector caches:');
-    expect(text).toContain('agent skills: have no counterpart here');
-    expect(text).toContain('user mara: was a manager, and has the role BASIC');
-    expect(text).toContain('passwords are not taken over: reset those of root.admin, bob, mara');
+    expect(text).toContain('agent skills: have no equivalent here');
+    expect(text).toContain('user mara: was a manager and now has the role BASIC');
+    expect(text).toContain('passwords are not imported: reset those of root.admin, bob, mara');
     for (const secret of ['AAAAAAA', 'secret-code', '$2b$']) expect(text).not.toContain(secret);
   });
 
@@ -359,7 +359,7 @@ describe('a storage folder', () => {
   it('changes nothing when it comes again', async () => {
     const before = await kit.fingerprint();
     const report = await run();
-    expect(Object.values(report.totals()).every(({ brought }) => brought === 0)).toBe(true);
+    expect(Object.values(report.totals()).every(({ imported }) => imported === 0)).toBe(true);
     expect(report.totals()).toMatchObject({ document: { known: 3 }, chat: { known: 4 }, user: { known: 3 } });
     expect(report.failed).toBe(false);
     expect(await kit.fingerprint()).toBe(before);
@@ -380,7 +380,7 @@ describe('a storage folder', () => {
     await folder.database({ ...installation, workspace_chats: [...chats, next] });
     folder.write('documents/paper/new.json', JSON.stringify(document('New', 'A new text.')));
     const report = await run();
-    expect(report.totals()).toMatchObject({ document: { brought: 1, known: 3 }, chat: { brought: 1, known: 4 } });
+    expect(report.totals()).toMatchObject({ document: { imported: 1, known: 3 }, chat: { imported: 1, known: 4 } });
     const session = await kit.prisma.chatSession.findUniqueOrThrow({
       where: { slug: 'fees-thread' },
       include: { messages: { orderBy: { id: 'asc' } } },
@@ -429,9 +429,9 @@ describe('a storage folder', () => {
     other.write('documents/custom-documents/tides.json', JSON.stringify(document('Other tides', 'Low water.')));
     const report = await run({}, other.path);
     const text = report.lines().join('\n');
-    expect(text).toContain('agent Second: is called Second (2)');
-    expect(text).toMatch(/agent Second: has the slug second-\d{8}, since second is taken/);
-    expect(text).toContain('document custom-documents/tides.json: has another file name');
+    expect(text).toContain('agent Second: was renamed to Second (2) because');
+    expect(text).toMatch(/agent Second: received the slug second-\d{8} because second is already in use/);
+    expect(text).toContain('document custom-documents/tides.json: was renamed because another document has this file name');
     const agent = await kit.prisma.agent.findFirstOrThrow({
       where: { name: 'Second (2)' },
       include: { chatSessions: { include: { messages: { where: { role: 'USER' } } } } },
@@ -448,7 +448,7 @@ describe('a storage folder', () => {
   });
 });
 
-describe('a person who cannot be brought', () => {
+describe('a person who cannot be imported', () => {
   it('leaves their chats and threads to nobody else, and is reported with their number', async () => {
     const other = storageFolder();
     const chat = (id: number, user_id: number | null, thread_id: number | null = null) => ({
@@ -481,7 +481,7 @@ describe('a person who cannot be brought', () => {
         chat(7, 9),
       ],
     });
-    const reason = 'belong to nobody else, and that user was not brought';
+    const reason = 'have no other owner, and that user was not imported';
     const planned = await run({ dryRun: true }, other.path);
     expect(planned.lines().join('\n')).toContain(`2 chats and 1 threads of user Alice: ${reason}`);
     const report = await run({}, other.path);
@@ -536,7 +536,7 @@ describe('people whose usernames make the same address', () => {
       workspace_chats: [chat(1, 1, 1), chat(2, 2, 2)],
     });
     const report = await run({}, other.path);
-    expect(report.totals()).toMatchObject({ user: { brought: 2 }, chat: { brought: 2 }, member: { brought: 2 } });
+    expect(report.totals()).toMatchObject({ user: { imported: 2 }, chat: { imported: 2 }, member: { imported: 2 } });
     const people = await kit.prisma.user.findMany({
       where: { username: { in: ['x.y', 'x@y'] } },
       include: { chatSessions: { include: { messages: { where: { role: 'USER' } } } } },
@@ -571,9 +571,9 @@ describe('people whose usernames make the same address', () => {
       workspace_chats: [chat(1, 1, 1), chat(2, 2, 1)],
     });
     const text = (await run({}, other.path)).lines().join('\n');
-    expect(text).toContain('user dora@sea.example: was here before');
-    expect(text).toContain('user dora: would have the account that somebody else has who was brought');
-    expect(text).toContain('1 chats and 0 threads of user dora: belong to nobody else');
+    expect(text).toContain('user dora@sea.example: already existed');
+    expect(text).toContain('user dora: matches an account that already belongs to another imported person');
+    expect(text).toContain('1 chats and 0 threads of user dora: have no other owner');
     const said = await kit.prisma.chatMessage.findMany({
       where: { role: 'USER', session: { user: { email: 'dora@sea.example' } } },
     });
@@ -605,8 +605,8 @@ describe('a document that was moved between folders there', () => {
     await at('archive');
     const report = await run({}, other.path);
     expect(report.totals()).toMatchObject({
-      document: { brought: 0, known: 1 },
-      attachment: { brought: 0, known: 1 },
+      document: { imported: 0, known: 1 },
+      attachment: { imported: 0, known: 1 },
     });
     const before = await kit.fingerprint();
     await run({}, other.path);
@@ -622,9 +622,9 @@ describe('a document that was moved between folders there', () => {
     for (const name of ['a.json', 'b.json'])
       other.write(`documents/custom-documents/${name}`, JSON.stringify(document('Twin', 'Said twice.')));
     const report = await run({}, other.path);
-    expect(report.totals()).toEqual({ document: { brought: 1, known: 0 } });
+    expect(report.totals()).toEqual({ document: { imported: 1, known: 0 } });
     expect(report.lines().join('\n')).toContain(
-      'document custom-documents/b.json: has the id of custom-documents/a.json, and is taken for it',
+      'document custom-documents/b.json: has the same ID as custom-documents/a.json and is treated as the same document',
     );
     other.remove();
   });
@@ -650,11 +650,11 @@ describe('suggested messages and chats of widgets', () => {
       embed_chats: [1, 2].map((id) => ({ id, prompt: 'Hi', response: 'Ho', session_id: 's', embed_id: 1 })),
     });
     const text = (await run({}, other.path)).lines().join('\n');
-    expect(text).toContain('agent Few: is without 1 suggested messages, which were empty');
-    expect(text).toContain('agent Few: has the beginning of 1 suggested messages alone');
-    expect(text).toContain('agent Many: has the first 50 of 51 suggested messages alone');
+    expect(text).toContain('agent Few: was imported without 1 empty suggested messages');
+    expect(text).toContain('agent Few: was imported with 1 truncated suggested messages');
+    expect(text).toContain('agent Many: was imported with only the first 50 of 51 suggested messages');
     expect(text).toContain('1 chat widgets:');
-    expect(text).toContain('2 chats of widgets: are those of visitors, and are not brought over');
+    expect(text).toContain('2 chats of widgets: belong to visitors and are not imported');
     const startersOf = (slug: string) =>
       kit.prisma.starterMessage.findMany({ where: { agent: { slug } }, orderBy: { position: 'asc' } });
     expect(await startersOf('few')).toMatchObject([
@@ -669,7 +669,7 @@ describe('suggested messages and chats of widgets', () => {
 });
 
 describe('hostile entries', () => {
-  it('are reported by name and left, and the rest is brought', async () => {
+  it('are reported by name and left, and the rest is imported', async () => {
     const hostile = storageFolder();
     await hostile.database({
       system_settings: [{ label: 'telemetry_id', value: 'hostile' }],
@@ -726,17 +726,17 @@ describe('hostile entries', () => {
       'document custom-documents/huge.json: has more than 5000000 characters',
       'documents/custom-documents/note.txt: is not the file of a document',
       'documents/stray.json: is not a folder',
-      'document custom-documents/leak.json: is a link that leads out of the folder',
-      'document custom-documents/zero.json: is a link that leads out of the folder',
-      'document custom-documents/dangling.json: is a link that leads nowhere',
+      'document custom-documents/leak.json: is a link to a target outside the folder',
+      'document custom-documents/zero.json: is a link to a target outside the folder',
+      'document custom-documents/dangling.json: is a broken link',
       'documents/leak: is not a folder',
-      'document custom-documents/nul.json: has lost its NUL characters',
-      'user No Such Name [31m: has a username that nobody can have here',
-      'user eve@x.onyxapikey.ai: has a username that nobody can have here',
-      'attachment ../../../etc/passwd of workspace 1: its document was not brought',
-      'thread T: its workspace was not brought',
+      'document custom-documents/nul.json: was imported without its NUL characters',
+      'user No Such Name [31m: has a user name that is not allowed here',
+      'user eve@x.onyxapikey.ai: has a user name that is not allowed here',
+      'attachment ../../../etc/passwd of workspace 1: its document was not imported',
+      'thread T: its workspace was not imported',
       'agent 2: has no slug',
-      'since ../../etc fits no URL',
+      'because ../../etc is not valid in a URL',
       'chat 1: has an answer that is not JSON',
       'chat 2: has more than 200000 characters',
       'chat 4: has an answer that is not JSON',
@@ -782,7 +782,7 @@ describe('hostile entries', () => {
     const linked = storageFolder();
     symlinkSync('/nowhere', join(linked.path, 'anythingllm.db'));
     linked.write('documents/custom-documents/linked.json', JSON.stringify(document('Linked', 'One text.')));
-    await expect(run({}, linked.path)).rejects.toThrow('anythingllm.db: is a link that leads nowhere');
+    await expect(run({}, linked.path)).rejects.toThrow('anythingllm.db: is a broken link');
     linked.remove();
   });
 
@@ -797,23 +797,23 @@ describe('hostile entries', () => {
     await expect(refused).rejects.toThrow('anythingllm.db: is being written to: stop AnythingLLM first');
     expect(await kit.fingerprint()).toBe(before);
     busy.write(`anythingllm.db${suffix}`, '');
-    expect((await run({}, busy.path)).totals()).toMatchObject({ document: { brought: 1 } });
+    expect((await run({}, busy.path)).totals()).toMatchObject({ document: { imported: 1 } });
     expect(await kit.prisma.document.count({ where: { title: `Busy${suffix}` } })).toBe(1);
     busy.remove();
   });
 
-  it('documents are brought alone where there is no database', async () => {
+  it('only documents are imported without a database', async () => {
     const alone = storageFolder();
     alone.write('documents/custom-documents/alone.json', JSON.stringify(document('Alone', 'One text.')));
     const report = await run({}, alone.path);
-    expect(report.lines().join('\n')).toContain('anythingllm.db: is not there');
-    expect(report.totals()).toEqual({ document: { brought: 1, known: 0 } });
+    expect(report.lines().join('\n')).toContain('anythingllm.db: does not exist');
+    expect(report.totals()).toEqual({ document: { imported: 1, known: 0 } });
     alone.remove();
   });
 
   it('a folder of something else is refused', async () => {
     const other = storageFolder();
-    await expect(run({}, other.path)).rejects.toThrow('is no storage folder of AnythingLLM');
+    await expect(run({}, other.path)).rejects.toThrow('is not a storage folder of AnythingLLM');
     other.remove();
   });
 });
@@ -848,12 +848,12 @@ describe('an export', () => {
     ]);
     const report = await importExport(foundation, path);
     const text = report.lines().join('\n');
-    expect(report.totals()).toMatchObject({ agent: { brought: 1 }, session: { brought: 2 }, chat: { brought: 3 } });
+    expect(report.totals()).toMatchObject({ agent: { imported: 1 }, session: { imported: 2 }, chat: { imported: 3 } });
     expect(text).toContain('entry 5: is not an exported chat');
-    expect(text).toContain('chat 5: does not say when it was');
+    expect(text).toContain('chat 5: has no date');
     expect(text).toContain('chat 6: has more than 200000 characters');
     expect(text).toContain('1 images of chats');
-    expect(text).toContain('1 chats of stranger in Exported: belong to nobody else, and nobody here has that username');
+    expect(text).toContain('1 chats of stranger in Exported: have no other owner, and no person here has that user name');
     const sessions = await kit.prisma.chatSession.findMany({
       where: { agent: { name: 'Exported', slug: 'exported', isPublic: true } },
       include: {
@@ -875,7 +875,7 @@ describe('an export', () => {
     await importExport(foundation, path);
     expect(await kit.fingerprint()).toBe(before);
     const more = await importExport(foundation, write([chat(3), chat(7)]));
-    expect(more.totals()).toMatchObject({ chat: { brought: 1, known: 1 } });
+    expect(more.totals()).toMatchObject({ chat: { imported: 1, known: 1 } });
   });
 
   it('brings no chat again when its workspace or its person has another name there', async () => {
@@ -884,7 +884,7 @@ describe('an export', () => {
     // Another person has the name now.
     const entries = [named(21, 'robert', 'After'), named(22, 'robert', 'After'), named(23, 'robert', 'After')];
     const report = await importExport(foundation, write([...entries, named(24, 'bob', 'Before')]));
-    expect(report.totals()).toMatchObject({ chat: { brought: 2, known: 2 }, session: { brought: 1, known: 1 } });
+    expect(report.totals()).toMatchObject({ chat: { imported: 2, known: 2 }, session: { imported: 1, known: 1 } });
     const sessions = await kit.prisma.chatSession.findMany({
       where: { agent: { name: { in: ['Before', 'After'] } } },
       include: { agent: true, messages: { where: { role: 'USER' }, orderBy: { id: 'asc' } } },
@@ -900,7 +900,7 @@ describe('an export', () => {
     const named = (id: number, username: string) => chat(id, { username, workspace: 'Orphaned' });
     await importExport(foundation, write([named(31, 'bob')]));
     const path = write([named(31, 'unknown user'), named(32, 'unknown user')]);
-    expect((await importExport(foundation, path)).totals()).toMatchObject({ chat: { brought: 1, known: 1 } });
+    expect((await importExport(foundation, path)).totals()).toMatchObject({ chat: { imported: 1, known: 1 } });
     const sessions = await kit.prisma.chatSession.findMany({
       where: { agent: { name: 'Orphaned' } },
       include: { user: true, messages: { where: { role: 'USER' } } },
@@ -916,7 +916,7 @@ describe('an export', () => {
   });
 
   it.each([
-    ['{"chats": []}', 'is not a list'],
+    ['{"chats": []}', 'does not contain a list'],
     ['{', 'is not JSON'],
   ])('that is none is refused: %s', async (content, reason) => {
     const before = await kit.fingerprint();
@@ -932,6 +932,6 @@ describe('the operator', () => {
     expect(key.role).toBe('ADMIN');
     expect(await operatorOf(db, settings, 'ROOT.ADMIN@anythingllm.invalid')).toMatchObject({ name: 'root.admin' });
     for (const address of ['bob@anythingllm.invalid', 'nobody@x.example'])
-      await expect(operatorOf(db, settings, address)).rejects.toThrow('there is no administrator of this address');
+      await expect(operatorOf(db, settings, address)).rejects.toThrow('no administrator has this address');
   });
 });

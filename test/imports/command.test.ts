@@ -109,7 +109,7 @@ it('goes on where it was killed, and brings everything once', { timeout: 240_000
   const third = command('anythingllm', [folder.path]);
   expect(await third.exited, third.output.stderr).toBe(0);
   expect(third.output.stdout).toMatch(/^Done\.\n/);
-  expect(third.output.stdout).toMatch(/documents: \d+ brought|documents: 0 brought, 40 known already/);
+  expect(third.output.stdout).toMatch(/documents: \d+ imported|documents: 0 imported, 40 already known/);
   const after = await contents();
   expect(after).toMatchObject({ agents: 1, documents, attached: documents, sessions: 1 });
   expect(after.files).toEqual(Array.from({ length: documents }, (_, index) => `d${index}.json`).sort());
@@ -126,13 +126,13 @@ it('ends with 1 and one line for what it cannot do, and shows no key', { timeout
   busy.write('anythingllm.db-wal', 'what is not in the database yet');
   busy.write('documents/custom-documents/d0.json', JSON.stringify(document('D 0', 'Text number 0.')));
   const cases = [
-    ['anythingllm', ['/nowhere'], '/nowhere is not there'],
+    ['anythingllm', ['/nowhere'], '/nowhere does not exist'],
     ['anythingllm', [busy.path], 'anythingllm.db: is being written to: stop AnythingLLM first'],
     ['anythingllm', [], 'usage: npm run import:anythingllm'],
-    ['anythingllm', [folder.path, '--as', 'nobody@x.example'], 'there is no administrator of this address'],
+    ['anythingllm', [folder.path, '--as', 'nobody@x.example'], 'no administrator has this address'],
     ['onyx', ['http://127.0.0.1:1', key], 'cannot be read'],
     ['onyx', ['http://127.0.0.1:1', `--key=${key}`], 'usage: ONYX_API_KEY=<key> npm run import:onyx'],
-    ['onyx', ['http://127.0.0.1:1'], 'no key: put it into ONYX_API_KEY'],
+    ['onyx', ['http://127.0.0.1:1'], 'the key is missing: set ONYX_API_KEY'],
     ['onyx', ['file:///etc', key], 'must begin with http:// or https://'],
   ] as const;
   // One after the other, since each needs exclusive access to the database.

@@ -67,8 +67,8 @@ describe('what a server does not give now comes with the next run, whole', () =>
     const server = await recorded(replies);
     const first = await bringFrom(server.url);
     expect(first.report.failed).toBe(true);
-    expect(first.text).toContain('agent Throttled: /persona/4 was answered with 429');
-    expect(first.text).toContain(`chat ${id}: comes when its agent does`);
+    expect(first.text).toContain('agent Throttled: /persona/4 returned the status 429');
+    expect(first.text).toContain(`chat ${id}: is imported together with its agent`);
     expect(await agentsOf('Throttled')).toEqual([]);
     expect(await chatOf(id)).toBeNull();
 
@@ -89,7 +89,7 @@ describe('what a server does not give now comes with the next run, whole', () =>
       });
       const { report, text } = await bringFrom(server.url);
       expect(report.failed).toBe(true);
-      expect(text).toContain(`agent Listed alone: /persona/5 was answered with ${status}`);
+      expect(text).toContain(`agent Listed alone: /persona/5 returned the status ${status}`);
       expect(await agentsOf('Listed alone')).toEqual([]);
     }
   });
@@ -106,8 +106,8 @@ describe('what a server does not give now comes with the next run, whole', () =>
     const server = await recorded(replies);
     const first = await bringFrom(server.url);
     expect(first.report.failed).toBe(true);
-    expect(first.text).toContain('project Instructed: /user/projects/9/instructions was answered with 429');
-    expect(first.text).toContain('chats of project Instructed: come when it does');
+    expect(first.text).toContain('project Instructed: /user/projects/9/instructions returned the status 429');
+    expect(first.text).toContain('chats of project Instructed: are imported together with it');
     expect(await kit.prisma.project.count({ where: { name: 'Instructed' } })).toBe(0);
     expect(await chatOf(id)).toBeNull();
 
@@ -124,7 +124,7 @@ describe('what a server does not give now comes with the next run, whole', () =>
       const server = await recorded(replies);
       const { report, text } = await bringFrom(server.url);
       expect(report.failed).toBe(true);
-      expect(text).toContain('chats: come when it is known which projects they are in');
+      expect(text).toContain('chats: are imported once their projects are known');
       expect(await chatOf(id)).toBeNull();
     }
   });
@@ -150,9 +150,9 @@ describe('what a server does not give now comes with the next run, whole', () =>
     const first = await bringFrom(server.url);
     expect(first.report.failed).toBe(true);
     for (const line of [
-      'agent Filed: /chat/file/agent-bytes was answered with 500',
+      'agent Filed: /chat/file/agent-bytes returned the status 500',
       'file project.txt of project Filed: /chat/file/project-bytes cannot be read',
-      `chat ${id}: /chat/file/message-bytes was answered with 503`,
+      `chat ${id}: /chat/file/message-bytes returned the status 503`,
     ])
       expect(first.text).toContain(line);
     expect(await agentsOf('Filed')).toEqual([]);
@@ -161,7 +161,7 @@ describe('what a server does not give now comes with the next run, whole', () =>
     for (const path of ['agent', 'project', 'message']) replies[`/chat/file/${path}-bytes`] = `Words of the ${path}.`;
     const second = await bringFrom(server.url);
     expect(second.report.failed, second.text).toBe(false);
-    expect(second.text).toContain('file gone: its bytes are not given: /chat/file/gone was answered with 404');
+    expect(second.text).toContain('file gone: its content is not available: /chat/file/gone returned the status 404');
     expect(await agentsOf('Filed')).toMatchObject([{ files: [{ name: 'agent.txt' }] }]);
     const session = await chatOf(id);
     expect(session?.messages.at(-1)).toMatchObject({ text: 'See', files: [{ name: 'message.txt' }] });
@@ -235,7 +235,7 @@ describe('a redirect', () => {
   it('is not followed: the key goes to no other address', async () => {
     const elsewhere = await recorded({ '/persona': [] });
     const server = await recorded({ '*': new Answer(307, { location: `${elsewhere.url}/persona` }) });
-    await expect(bringFrom(server.url)).rejects.toThrow(`it redirects to ${elsewhere.url}: give that address`);
+    await expect(bringFrom(server.url)).rejects.toThrow(`it redirects to ${elsewhere.url}: use that address`);
     expect(elsewhere.seen).toEqual([]);
   });
 
@@ -272,7 +272,7 @@ describe('a list of chats that breaks off', () => {
     });
     const { report, text } = await bringFrom(server.url);
     expect(report.failed).toBe(true);
-    expect(text).toContain('chats: the list breaks off after 1, and says it has more');
+    expect(text).toContain('chats: the list ends after 1 entries although it announces more');
     expect(await chatOf(id)).not.toBeNull();
   });
 
@@ -334,16 +334,16 @@ describe('the messages of a chat', () => {
     await endServers();
     const anew = await recorded({ '/persona': [], '/user/projects': [], ...chats({ id: after }) }, old.port);
     const { report } = await bringFrom(anew.url);
-    expect(report.totals()).toMatchObject({ message: { brought: 1 } });
+    expect(report.totals()).toMatchObject({ message: { imported: 1 } });
     expect((await chatOf(after))?.messages.map(({ text }) => text)).toEqual(['', 'Hello']);
   });
 
-  it('that hang from one another in a circle are counted', async () => {
+  it('that refer to each other in a cycle are counted', async () => {
     const id = randomUUID();
     const messages = [message(1, 2, 'user', 'Round'), message(2, 1, 'assistant', 'and round')];
     const server = await recorded({ '/persona': [], '/user/projects': [], ...chats({ id, messages }) });
     const { text } = await bringFrom(server.url);
-    expect(text).toContain(`2 messages of chat ${id}: hang from one another in a circle`);
+    expect(text).toContain(`2 messages of chat ${id}: refer to each other in a cycle`);
   });
 });
 
@@ -356,7 +356,7 @@ describe('an agent', () => {
       ...chats(),
     });
     const { text } = await bringFrom(server.url);
-    expect(text).toContain('2 folders of agent Foldered: what is in them is not given');
+    expect(text).toContain('2 folders of agent Foldered: the source does not return their content');
     expect(await agentsOf('Foldered')).toMatchObject([{ knowledge: 'ATTACHED' }]);
   });
 
@@ -385,13 +385,13 @@ describe('an agent', () => {
     });
     const { text } = await bringFrom(server.url);
     for (const line of [
-      'agent Cut: has the beginning of its description alone',
-      'agent Cut: has the beginning of its system prompt alone',
-      'agent Cut: has the beginning of its task prompt alone',
-      'agent Cut: has the beginning of 1 of its starter messages alone',
+      'agent Cut: was imported with a truncated description',
+      'agent Cut: was imported with a truncated system prompt',
+      'agent Cut: was imported with a truncated task prompt',
+      'agent Cut: was imported with 1 truncated starter messages',
       '1 starter messages of agent Cut: it has 50',
-      '2 groups that may use agent Cut: are not brought over',
-      'image of agent Cut: is not given',
+      '2 groups that may use agent Cut: are not imported',
+      'image of agent Cut: is not returned by the source',
     ])
       expect(text).toContain(line);
   });
@@ -406,7 +406,7 @@ it('a dry run counts neither an agent without a name nor a message that is too l
     ...chats({ id: randomUUID(), messages }),
   });
   const { report, text } = await bringFrom(server.url, [], true);
-  expect(report.totals()).toEqual({ session: { brought: 1, known: 0 }, message: { brought: 1, known: 0 } });
+  expect(report.totals()).toEqual({ session: { imported: 1, known: 0 }, message: { imported: 1, known: 0 } });
   expect(text).toContain('has no name');
   expect(text).toContain('has more than 200000 characters');
 });

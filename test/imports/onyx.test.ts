@@ -102,21 +102,25 @@ describe('a current server', () => {
   it('is looked at by a dry run, which writes nothing', async () => {
     const before = await kit.fingerprint();
     const report = await bring({ dryRun: true });
-    expect(report.totals()).toMatchObject({ agent: { brought: 1 }, project: { brought: 1 }, session: { brought: 2 } });
+    expect(report.totals()).toMatchObject({
+      agent: { imported: 1 },
+      project: { imported: 1 },
+      session: { imported: 2 },
+    });
     expect(await kit.fingerprint()).toBe(before);
   });
 
-  it('is brought over: agents, projects with files, and chats as trees under their own ids', async () => {
+  it('is imported: agents, projects with files, and chats as trees under their own ids', async () => {
     const report = await bring();
     const text = report.lines().join('\n');
     expect(report.failed, text).toBe(false);
     expect(report.totals()).toEqual({
-      agent: { brought: 1, known: 0 },
-      project: { brought: 1, known: 0 },
-      file: { brought: 1, known: 0 },
-      link: { brought: 1, known: 0 },
-      session: { brought: 2, known: 0 },
-      message: { brought: 8, known: 0 },
+      agent: { imported: 1, known: 0 },
+      project: { imported: 1, known: 0 },
+      file: { imported: 1, known: 0 },
+      link: { imported: 1, known: 0 },
+      session: { imported: 2, known: 0 },
+      message: { imported: 8, known: 0 },
     });
     expect(text).not.toContain(there.keys.BASIC);
 
@@ -164,7 +168,7 @@ describe('a current server', () => {
     const before = await kit.fingerprint();
     const report = await bring();
     expect(report.failed).toBe(false);
-    expect(Object.values(report.totals()).filter(({ brought }) => brought > 0)).toEqual([]);
+    expect(Object.values(report.totals()).filter(({ imported }) => imported > 0)).toEqual([]);
     expect(await kit.fingerprint()).toBe(before);
   });
 
@@ -175,7 +179,7 @@ describe('a current server', () => {
     });
     expect(more.status).toBe(200);
     const report = await bring();
-    expect(report.totals()).toMatchObject({ message: { brought: 2 }, session: { brought: 0, known: 2 } });
+    expect(report.totals()).toMatchObject({ message: { imported: 2 }, session: { imported: 0, known: 2 } });
     const copy = await kit.rest('GET', `/api/chat/get-chat-session/${inProject}`);
     expect(copy.body.messages).toHaveLength(5);
     const [, , answer, question] = copy.body.messages;
@@ -189,13 +193,13 @@ describe('a current server', () => {
     await kit.rest('DELETE', `/api/chat/delete-chat-session/${sessionId}?hard_delete=true`);
     const before = await kit.fingerprint();
     const report = await bring();
-    expect(report.totals()).toMatchObject({ agent: { brought: 0, known: 1 } });
+    expect(report.totals()).toMatchObject({ agent: { imported: 0, known: 1 } });
     expect(await kit.fingerprint()).toBe(before);
   });
 
   it('refuses a key that opens nothing, and an address that is none', async () => {
     const before = await kit.fingerprint();
-    await expect(importOnyx(foundation, there.url, key)).rejects.toThrow('the key opens nothing there');
+    await expect(importOnyx(foundation, there.url, key)).rejects.toThrow('the key does not work there');
     for (const address of ['ftp://x.example', 'file:///etc/passwd', 'nothing', 'http://user:pass@x.example'])
       await expect(importOnyx(foundation, address, key)).rejects.toThrow('the base URL must');
     expect(await kit.fingerprint()).toBe(before);
@@ -295,27 +299,27 @@ describe('an older server', () => {
     expect(old.seen.every((line) => line.endsWith(`Bearer ${key}`))).toBe(true);
     expect(old.seen.some((line) => line.includes('..'))).toBe(false);
     for (const line of [
-      'agent number 6: is not described as an agent',
+      'agent number 6: does not have the form of an agent',
       'has no name',
-      'agent Failing: /persona/6 was answered with 500',
-      'agent Old one: has the beginning of its system prompt alone',
-      'chats: the list breaks off after 3, and says it has more',
-      '2 messages of chat Old chat: hang from one another in a circle',
+      'agent Failing: /persona/6 returned the status 500',
+      'agent Old one: was imported with a truncated system prompt',
+      'chats: the list ends after 3 entries although it announces more',
+      '2 messages of chat Old chat: refer to each other in a cycle',
       'tool Teleport of agent Old one: does not exist here',
-      'model gpt-3 of agent Old one: is not one of this server’s',
-      'document sets of agent Old one: their documents are not given (Manuals)',
-      '1 people that agent Old one is shared with: have no account here',
-      'project number 2: is not described as a project',
-      'evil.txt: its bytes are not given',
-      '1 chats: are not described as chats',
+      'model gpt-3 of agent Old one: is not available on this server',
+      'document sets of agent Old one: the source does not return their documents (Manuals)',
+      '1 people that agent Old one is shared with: have no account on this server',
+      'project number 2: does not have the form of a project',
+      'evil.txt: its content is not available',
+      '1 chats: do not have the form of chats',
       'chat Broken: /chat/get-chat-session/',
       'chat Failing chat: /chat/get-chat-session/',
-      '1 messages of chat Old chat: are not described as messages',
+      '1 messages of chat Old chat: do not have the form of messages',
       'message 6 of chat Old chat: has more than 200000 characters',
       '1 connectors: do not exist here (Wiki [2J)',
       '1 document sets: do not exist here (Manuals)',
-      '1 ingested documents: their text is not given',
-      'keys and tokens: secrets are not taken over',
+      '1 ingested documents: their text is not returned by the source',
+      'keys and tokens: secrets are not imported',
     ])
       expect(text).toContain(line);
     // A failing server is not an error in the data.
@@ -358,7 +362,7 @@ describe('an older server', () => {
     expect(await kit.fingerprint()).toBe(before);
   });
 
-  it('that stops answering in the middle is told of, and what was brought stays', async () => {
+  it('that stops answering in the middle is told of, and the imported objects stay', async () => {
     const short = await recorded({
       '/persona': [{ id: 1, name: 'Survivor' }],
       '/persona/1': { id: 1, name: 'Survivor' },
@@ -366,7 +370,7 @@ describe('an older server', () => {
     });
     const { report } = await bringFrom(short.url);
     expect(report.failed).toBe(true);
-    expect(report.totals()).toMatchObject({ agent: { brought: 1 } });
+    expect(report.totals()).toMatchObject({ agent: { imported: 1 } });
     expect(await kit.prisma.agent.count({ where: { name: 'Survivor' } })).toBe(1);
   });
 });

@@ -31,7 +31,7 @@ async function streamed(question: string, key: string, input: object): Promise<s
   return JSON.stringify(events);
 }
 
-/** Expects that a call stores and changes nothing. */
+/** Expects that a call neither stores nor changes data. */
 async function unchanged<T>(call: () => Promise<T>): Promise<T> {
   const before = await kit.fingerprint();
   const answer = await call();
@@ -255,7 +255,7 @@ describe('the files of a chat that a token goes on with', () => {
   });
 });
 
-// The embedded database has one connection, so nothing is concurrent.
+// The embedded database has one connection, so operations are never concurrent.
 describe.runIf(process.env.DATABASE_URL)('at the same time', () => {
   let other: pg.Client;
   beforeAll(async () => {

@@ -4,7 +4,7 @@ import { type Answer, type GraphQLAnswer, type Kit, startKit } from '../kit.ts';
 
 /**
  * Invalid accounts, keys and limits through both APIs, where the tests of the modules use only one. Each is rejected
- * for its own reason and stores nothing.
+ * for a specific reason and stores no data.
  */
 
 let kit: Kit;
@@ -30,7 +30,7 @@ const createUser = (input: object, on = kit) =>
 const register = (input: object) => call('register', 'RegisterInput', 'user { id: databaseId }', input, null);
 const invite = (emails: string[]) => call('inviteUsers', 'InviteUsersInput', 'invitedCount', { emails });
 
-/** Expects that an operation is rejected and that nothing changed. */
+/** Expects that an operation is rejected and that no data changed. */
 async function unchanged(attempt: () => Promise<void>, on = kit): Promise<void> {
   const before = await on.fingerprint();
   await attempt();

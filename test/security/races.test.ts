@@ -70,7 +70,9 @@ describe('TOK 9 logins', () => {
   });
 });
 
-/** Returns the secret of a create payload, or none when the operation was denied and its root field is null. */
+/**
+ * Returns the secret of a create payload, or an empty list when the operation was denied and its root field is null.
+ */
 const secretOf = (payload: { secret: string } | null | undefined): string[] => (payload ? [payload.secret] : []);
 
 const createPat = async (key: string, on = kit): Promise<string[]> => {

@@ -79,11 +79,11 @@ it('the types that are accepted are listed in each dialect', async () => {
 });
 
 describe('a file that cannot be read', () => {
-  const scanned = /^holds no text that could be read: its pages are images/;
+  const scanned = /^contains no readable text: its pages are scanned images/;
   const cases: [what: string, name: string, bytes: Uint8Array, reason: RegExp][] = [
     ['a scan', 'scan.pdf', scannedPdf(), scanned],
     ['a damaged workbook', 'a.xlsx', Buffer.from('PK\x03\x04 nothing'), /^could not be read$/],
-    ['a book without text', 'a.epub', epub('', { 'a.xhtml': '' }), /^holds no text that could be read$/],
+    ['a book without text', 'a.epub', epub('', { 'a.xhtml': '' }), /^contains no readable text$/],
     ['a bomb', 'a.docx', docxWithZeros('word/document.xml', 200), /^is too large when unpacked$/],
   ];
 

@@ -89,7 +89,7 @@ export function idempotencyService(db: Database) {
           try {
             await db.prisma.idempotencyRecord.deleteMany({ where: { hash } });
           } catch (error) {
-            // The record stays, of a request that nobody is running: the next one takes it over.
+            // The record of a request that is no longer running stays: the next request takes it over.
             if (!isDatabaseUnavailable(error)) throw error;
           } finally {
             running.delete(id);

@@ -86,20 +86,21 @@ async function findOperator(
 ) {
   const found = await operatorOf(db, settings, as);
   if (found) return { operator: found, firstKey: null };
-  if (dryRun) throw new ImportError('there is no administrator yet: start the server once, or leave out --dry-run');
+  if (dryRun)
+    throw new ImportError('the server has no administrator yet: start it once, or run the import without --dry-run');
   let firstKey: FirstAdminKey | null = null;
   await services.tokens.createFirstAdminKey(settings.bootstrapAdminKey ?? null, (secret) => {
     firstKey = handOver(secret, { dataDir: settings.dataDir, isTerminal: process.stdout.isTTY });
   });
   const operator = await operatorOf(db, settings, null);
-  if (!operator) throw new ImportError('there is no administrator');
+  if (!operator) throw new ImportError('the server has no administrator');
   return { operator, firstKey: firstKey as FirstAdminKey | null };
 }
 
 /** Returns why the command stops: one line for an error that the operator can fix. */
 function reasonOf(error: unknown): string {
   if (error instanceof AlreadyRunningError)
-    return `${error.message}. An import needs the database for itself: stop the server, import, and start it again`;
+    return `${error.message}. An import requires exclusive access to the database: stop the server, import, and start it again`;
   if (error instanceof ImportError || error instanceof StartupError) return error.message;
   return error instanceof Error ? `${error.name}: ${error.message}` : String(error);
 }

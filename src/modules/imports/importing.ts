@@ -42,15 +42,18 @@ export async function importFrom(
     // Everything that was imported so far stays, and the next run continues from there.
     report.fail(source.name, error);
   }
-  const brought = Object.entries(report.totals()).filter(([, count]) => count.brought > 0);
-  if (!dryRun && brought.length > 0)
+  const imported = Object.entries(report.totals()).filter(([, count]) => count.imported > 0);
+  if (!dryRun && imported.length > 0)
     await services.audit.record(db.prisma, {
       action: 'import.run',
       actor: { userId: operator.userId, name: operator.name },
       tokenId: null,
       client: operator.client,
       target: { type: 'Import', id: source.identity },
-      detail: { from: source.name, ...Object.fromEntries(brought.map(([kind, count]) => [`${kind}s`, count.brought])) },
+      detail: {
+        from: source.name,
+        ...Object.fromEntries(imported.map(([kind, count]) => [`${kind}s`, count.imported])),
+      },
     });
   return report;
 }

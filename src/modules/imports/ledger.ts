@@ -35,7 +35,7 @@ interface Parts {
   dryRun: boolean;
 }
 
-/** Records what was imported from one source, in the transaction that creates each object. */
+/** Records the objects imported from one source, in the transaction that creates each object. */
 export class Ledger {
   private readonly known = new Map<string, Map<string, string>>();
   private readonly progress = new Map<string, number>();
@@ -115,7 +115,7 @@ export class Ledger {
             return made;
           }, patience);
       this.ofKind(kind).set(id, targetId);
-      report.brought(kind);
+      report.imported(kind);
       return targetId;
     } catch (error) {
       this.explain(`${kind} ${oneLine(name)}`, error);
@@ -143,7 +143,7 @@ export class Ledger {
       items.forEach((item, index) => {
         this.ofKind(kind).set(idOf(item), targets[index] ?? planned);
       });
-      report.brought(kind, items.length);
+      report.imported(kind, items.length);
     } catch (error) {
       const [item] = items;
       if (items.length === 1 && item !== undefined) this.explain(`${kind} ${oneLine(nameOf(item))}`, error);

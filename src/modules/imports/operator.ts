@@ -14,13 +14,14 @@ const admin = { role: 'ADMIN', active: true } as const;
 
 /**
  * Returns the administrator that becomes the owner of imported objects: the one with the address, the one of
- * `BOOTSTRAP_ADMIN_KEY`, or the oldest. Null when there is none and no address was given. Throws ImportError.
+ * `BOOTSTRAP_ADMIN_KEY`, or the oldest. Returns null on a server without administrators when no address was given.
+ * Throws ImportError.
  */
 async function findAdmin(db: Database, settings: Settings, address: string | null): Promise<User | null> {
   const { user } = db.prisma;
   if (address !== null) {
     const found = await user.findFirst({ where: { ...admin, email: address.toLowerCase() } });
-    if (!found) throw new ImportError(`--as ${address}: there is no administrator of this address`);
+    if (!found) throw new ImportError(`--as ${address}: no administrator has this address`);
     return found;
   }
   if (settings.bootstrapAdminKey !== undefined) {

@@ -14,7 +14,7 @@ export const oneLine = (text: string): string =>
   );
 
 interface Count {
-  brought: number;
+  imported: number;
   known: number;
 }
 
@@ -29,13 +29,13 @@ export class Report {
   constructor(private readonly dryRun: boolean) {}
 
   private count(kind: string): Count {
-    const count = this.counts.get(kind) ?? { brought: 0, known: 0 };
+    const count = this.counts.get(kind) ?? { imported: 0, known: 0 };
     this.counts.set(kind, count);
     return count;
   }
 
-  brought(kind: string, number = 1): void {
-    this.count(kind).brought += number;
+  imported(kind: string, number = 1): void {
+    this.count(kind).imported += number;
   }
 
   known(kind: string, number = 1): void {
@@ -75,15 +75,15 @@ export class Report {
   lines(): string[] {
     const section = (title: string, entries: readonly string[]) =>
       entries.length === 0 ? [] : ['', title, ...entries.map((entry) => `  ${entry}`)];
-    const verb = this.dryRun ? 'to bring' : 'brought';
+    const verb = this.dryRun ? 'to import' : 'imported';
     const counts = [...this.counts].map(
-      ([kind, { brought, known }]) => `${kind}s: ${brought} ${verb}${known > 0 ? `, ${known} known already` : ''}`,
+      ([kind, { imported, known }]) => `${kind}s: ${imported} ${verb}${known > 0 ? `, ${known} already known` : ''}`,
     );
     return [
-      this.dryRun ? 'A dry run: nothing was written.' : 'Done.',
-      ...(counts.length > 0 ? counts.map((line) => `  ${line}`) : ['  There was nothing to bring.']),
-      ...section('Not as it was there:', this.changes),
-      ...section('Could not be brought:', this.left),
+      this.dryRun ? 'Dry run: no data was written.' : 'Done.',
+      ...(counts.length > 0 ? counts.map((line) => `  ${line}`) : ['  No data to import.']),
+      ...section('Imported with changes:', this.changes),
+      ...section('Not imported:', this.left),
       ...section('Failed:', this.failures),
       ...section('Next:', this.todo),
     ];

@@ -304,7 +304,7 @@ describe('a file', () => {
     ],
     ['a file that is no PDF', [file('a.pdf', 'text')], '', 422, 'a.pdf is not a PDF document.'],
     ['an empty file', [file('a.txt', '')], '', 422, 'a.txt is empty.'],
-    ['a blank file', [file('a.txt', ' \n ')], '', 422, 'a.txt holds no text that could be read.'],
+    ['a blank file', [file('a.txt', ' \n ')], '', 422, 'a.txt contains no readable text.'],
     [
       'an image',
       [file('a.png', Buffer.from('\x89PNG\r\n\x1a\n', 'latin1'))],
@@ -397,7 +397,7 @@ describe('a link', () => {
     ['an address with a password', () => 'http://a:b@example.com/', 'has a user or a password in its address'],
     ['what is no address', () => 'nothing', 'has an address that is none'],
     ['bytes that are no text', () => `${site}/bytes`, 'not supported for parsing'],
-    ['a page without a text', () => `${site}/blank`, 'holds no text that could be read'],
+    ['a page without a text', () => `${site}/blank`, 'contains no readable text'],
     ['no link', () => undefined, 'input.url'],
     ['a link that is no text', () => ['http://x'], 'input.url'],
   ])('to %s is refused', async (_what, link, reason) => {

@@ -33,7 +33,7 @@ describe('a web page', () => {
 
   it('without a text is refused, whatever its title', async () => {
     await expect(read('<html><head><title>Title</title></head><body> </body></html>')).rejects.toThrow(
-      'holds no text that could be read',
+      'contains no readable text',
     );
   });
 

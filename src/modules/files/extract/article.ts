@@ -4,7 +4,7 @@ import { checkDepth, textOfHtml } from './html.ts';
 
 /**
  * Returns the main content of a web page as Markdown under its title, without navigation and asides where they can be
- * recognized, otherwise the whole page. Nothing is fetched and no script runs. Throws UnreadableError for elements
+ * recognized, otherwise the whole page. Never fetches a resource or runs a script. Throws UnreadableError for elements
  * nested more than 512 deep.
  */
 export function textOfArticle(page: string): string {

@@ -9,8 +9,8 @@ const LOOK = 50;
 /** `memoryMb`: maximum resident memory of the whole process, in MiB. */
 function takeJobs(memoryMb: number): void {
   const fills = (share: number) => process.memoryUsage.rss() > memoryMb * share * 1024 * 1024;
-  // The server ends this process by a signal of its own or by exiting. Signals of a terminal or a service manager to
-  // the whole group are handled by the server.
+  // The server ends this process with a signal or by exiting. Signals of a terminal or a service manager to the whole
+  // group are handled by the server.
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => {});
   process.on('disconnect', () => process.exit());
   setInterval(() => {
@@ -27,7 +27,7 @@ function tell(message: Message): void {
   process.send?.(message);
 }
 
-/** Each file is read in its own thread, so that nothing remains for the next one. */
+/** Each file is read in a new thread, so that no state remains for the next one. */
 function inThread({ format, bytes, charset }: Job): Promise<Answer> {
   const own = new Uint8Array(bytes); // a copy: the received bytes are part of a larger buffer
   const worker = new Worker(new URL(import.meta.url), {
@@ -68,7 +68,7 @@ function reasonOf(error: unknown): string {
 if (isMainThread) {
   takeJobs(Number(process.argv[2]));
 } else {
-  // No library can access the network, whatever a file makes it do.
+  // No library can access the network, whichever file it reads.
   for (const name of ['fetch', 'WebSocket', 'EventSource']) Reflect.deleteProperty(globalThis, name);
   parentPort?.postMessage(await answerTo(workerData));
 }

@@ -66,7 +66,7 @@ describe('a file', () => {
     ['json', Buffer.from('{'), 'is not valid JSON'],
     ['text', Buffer.alloc(2_000_001, 'x'), 'has more than 2,000,000 characters of text'],
     ['pdf', encryptedPdf(), 'is encrypted'],
-    ['pdf', pdf(['']), 'holds no text that could be read'],
+    ['pdf', pdf(['']), 'contains no readable text'],
     ['pdf', pdf(Array(5000).fill('x')), 'has more than 1,000 pages'],
     ['pdf', Buffer.from('%PDF-1.7'), 'could not be read'],
     ['docx', Buffer.from('PK\x03\x04'), 'could not be read'],
@@ -102,12 +102,12 @@ describe('limits', () => {
   it('end a file that takes too long, and nothing else', { timeout }, async () => {
     const reading = extractor({ timeoutMs: 1 });
     const both = [reading.extract('html', long), reading.extract('html', long), reading.extract('html', long)];
-    expect(await Promise.all(both)).toEqual(Array(3).fill({ refused: 'takes too long to read' }));
+    expect(await Promise.all(both)).toEqual(Array(3).fill({ refused: 'could not be read within the time limit' }));
   });
 
   it('of time are each file’s own', { timeout }, async () => {
     const reading = extractor({ timeoutMs: 4000 });
-    expect(await reading.extract('html', endless)).toEqual({ refused: 'takes too long to read' });
+    expect(await reading.extract('html', endless)).toEqual({ refused: 'could not be read within the time limit' });
     expect(await reading.extract('text', text)).toEqual({ text: 'some text' });
   });
 });
@@ -163,7 +163,7 @@ function runs(pid: number): boolean {
 
 describe.runIf(existsSync('/proc/self/stat'))('the process that reads', () => {
   const servers: ChildProcess[] = [];
-  /** Other tests in this process may have readers of their own. */
+  /** Other tests in this process may have other readers. */
   let others: number[] = [];
   const own = () => childrenOf(process.pid).filter((pid) => !others.includes(pid));
   beforeAll(() => {
@@ -231,7 +231,7 @@ describe.runIf(existsSync('/proc/self/stat'))('the process that reads', () => {
     await reading.extract('text', text);
     expect(own()).toEqual(before);
     const large = pdf(['x'], { content: pdfStream(deflatedZeros(50), '/Filter /FlateDecode') });
-    expect(await reading.extract('pdf', large)).toEqual({ refused: 'holds no text that could be read' });
+    expect(await reading.extract('pdf', large)).toEqual({ refused: 'contains no readable text' });
     expect(await reading.extract('text', text)).toEqual({ text: 'some text' });
     expect(own()).not.toContain(before[0]);
   });

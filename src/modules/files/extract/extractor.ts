@@ -122,7 +122,7 @@ export function createExtractor({
     }
     reader.job = job;
     reader.timer = setTimeout(() => {
-      refuse(reader, 'takes too long to read');
+      refuse(reader, 'could not be read within the time limit');
       stop(reader);
     }, timeoutMs).unref();
     // When sending fails, the process has exited, which is reported separately.

@@ -10,7 +10,7 @@ const dropped = new Set(['script', 'style', 'noscript', 'template', 'iframe', 'o
 /** Elements that form a block, although the parser treats them as inline. */
 const apart = ['title', 'caption', 'summary', 'legend', 'option', 'textarea'] as const;
 
-/** The page is parsed, not loaded: nothing that it refers to is fetched. */
+/** The page is parsed, not loaded: its references are never fetched. */
 const markdown = new Turndown({
   ...{ headingStyle: 'atx', codeBlockStyle: 'fenced', bulletListMarker: '-', emDelimiter: '*', hr: '---' },
 })

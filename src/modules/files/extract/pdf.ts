@@ -30,7 +30,7 @@ export async function textOfPdf(bytes: Uint8Array): Promise<string> {
   }
   if (pages.length === 0 && hasImages)
     throw new UnreadableError(
-      'holds no text that could be read: its pages are images, as a scanner makes them. Run text recognition (OCR) on it first',
+      'contains no readable text: its pages are scanned images. Run text recognition (OCR) on the file first',
     );
   return pages.join('\n\n');
 }

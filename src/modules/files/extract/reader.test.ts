@@ -20,7 +20,7 @@ import { readText } from './reader.ts';
 const read = (format: Parameters<typeof readText>[0], content: string | Uint8Array) =>
   readText(format, new Uint8Array(typeof content === 'string' ? Buffer.from(content) : content));
 
-const noText = 'holds no text that could be read';
+const noText = 'contains no readable text';
 const tooLong = 'has more than 2,000,000 characters of text';
 
 describe('text', () => {
@@ -169,7 +169,7 @@ describe('PDF', () => {
 
   it('is refused without text, as a scan is', async () => {
     await expect(read('pdf', pdf(['', '']))).rejects.toThrow(noText);
-    await expect(read('pdf', scannedPdf())).rejects.toThrow(/^holds no text that could be read: its pages are images/);
+    await expect(read('pdf', scannedPdf())).rejects.toThrow(/^contains no readable text: its pages are scanned images/);
   });
 
   it('is refused when broken', async () => {

@@ -36,7 +36,7 @@ export async function readText(format: Format, bytes: Uint8Array, charset: strin
   const read = await readers[format](bytes, charset);
   const text = withoutControls(read).toWellFormed().normalize('NFC');
   checkLength(text.length);
-  if (text.trim() === '') throw new UnreadableError('holds no text that could be read');
+  if (text.trim() === '') throw new UnreadableError('contains no readable text');
   return text;
 }
 

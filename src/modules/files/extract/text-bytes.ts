@@ -130,8 +130,8 @@ const mostControls = 0.3;
 const mostForeign = 0.02;
 
 /**
- * Returns whether the content of a file is text in some encoding and nothing else. Examines the beginning and the end
- * of a large file. Text can contain some control characters, which are removed when it is read.
+ * Returns whether the content of a file is text in some encoding. Examines the beginning and the end of a large file.
+ * Text can contain some control characters, which are removed when it is read.
  */
 export function looksLikeText(bytes: Uint8Array): boolean {
   if (signatures.some(([characters, offset]) => has(bytes, characters, offset))) return false;

@@ -121,13 +121,13 @@ function leaveStrangers(
   for (const [userId, { threads, chats }] of left)
     report.leave(
       `${chats} chats and ${threads} threads of user ${oneLine(people.get(userId) || String(userId))}`,
-      'belong to nobody else, and that user was not brought',
+      'have no other owner, and that user was not imported',
     );
 }
 
 /**
- * Imports threads and chats as sessions of their person, or of the operator when they had none. `people` maps IDs in
- * the source to names.
+ * Imports threads and chats as sessions of their person, or of the operator when they had no person. `people` maps IDs
+ * in the source to names.
  */
 export async function importChats(
   importing: Importing,
@@ -208,14 +208,14 @@ export async function importChats(
     const agentId = ledger.targetOf('agent', workspaceId);
     const name = thread?.name ? cutTo(thread.name, 500) : null;
     if (agentId === undefined) {
-      report.leave(`thread ${name ?? key}`, 'its workspace was not brought');
+      report.leave(`thread ${name ?? key}`, 'its workspace was not imported');
       continue;
     }
     const begun = thread?.createdAt ?? rows[0]?.createdAt ?? new Date();
     const exchanges = readExchanges(rows, begun);
     const session = await ledger.bring('session', key, name ?? key, async (transaction) => {
       const ownerId = userId === null ? operator.userId : ledger.targetOf('user', userId);
-      if (ownerId === undefined) throw new Unfit('its owner was not brought');
+      if (ownerId === undefined) throw new Unfit('its owner was not imported');
       await agentStillHere(transaction, Number(agentId));
       await userStillHere(transaction, ownerId);
       const written = await writeSession(transaction, {
@@ -231,7 +231,8 @@ export async function importChats(
     });
     if (session !== null) await importExchanges(importing, session, exchanges, left.chats);
   }
-  if (left.reset > 0) report.leave(`${left.reset} chats`, 'were reset or refused there, and are no part of a history');
-  if (left.orphaned > 0) report.leave(`${left.orphaned} chats`, 'their workspace or thread is no more');
-  if (left.images > 0) report.leave(`${left.images} images of chats`, 'are not brought over');
+  if (left.reset > 0)
+    report.leave(`${left.reset} chats`, 'were reset or rejected in the source and are not part of a history');
+  if (left.orphaned > 0) report.leave(`${left.orphaned} chats`, 'their workspace or thread no longer exists');
+  if (left.images > 0) report.leave(`${left.images} images of chats`, 'are not imported');
 }

@@ -9,7 +9,7 @@ export const anythingllmImport: ImportCommand = {
   usage: 'npm run import:anythingllm -- <storage folder or export file> [--as <address>] [--dry-run]',
   arguments: { least: 1, most: 1 },
   prepare([path = '']) {
-    if (!existsSync(path)) throw new ImportError(`${path} is not there`);
+    if (!existsSync(path)) throw new ImportError(`${path} does not exist`);
     const read = statSync(path).isDirectory() ? importStorage : importExport;
     return (foundation) => read(foundation, path);
   },

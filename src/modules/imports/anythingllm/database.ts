@@ -12,7 +12,7 @@ const fileName = 'anythingllm.db';
 
 /** AnythingLLM's database, opened read-only. */
 export interface Source {
-  /** Yields the rows of a table in the order of their IDs; none for a missing table. Reports invalid rows. */
+  /** Yields the rows of a table in the order of their IDs; no rows for a missing table. Reports invalid rows. */
   rows<Shape extends z.ZodType>(table: string, shape: Shape): Generator<z.output<Shape>, void, undefined>;
   /** Returns the number of rows of a table; 0 for a missing one. */
   count(table: string): number;
@@ -27,15 +27,13 @@ export interface Source {
 function refuseUnfinished(folder: Folder): void {
   for (const suffix of ['-wal', '-journal'])
     if (folder.has(fileName + suffix) && folder.read(maxBytes, fileName + suffix).length > 0)
-      throw new Unfit(
-        'is being written to: stop AnythingLLM first, and where it was cut short, start it and stop it once more',
-      );
+      throw new Unfit('is being written to: stop AnythingLLM first; after a crash, start and stop it once more');
 }
 
 /**
- * Opens the database of a storage folder, or returns null when there is none. Throws UnimportableError for a file that
- * is not a database, for a database that AnythingLLM is writing to, and for one whose settings cannot be read, since
- * they identify the installation.
+ * Opens the database of a storage folder, or returns null for a folder without one. Throws UnimportableError for a file
+ * that is not a database, for a database that AnythingLLM is writing to, and for one whose settings cannot be read,
+ * since they identify the installation.
  */
 export async function openSource(folder: Folder, report: Report): Promise<Source | null> {
   // Looks at the directory entry: a broken link is not the same as no database.

@@ -112,13 +112,13 @@ export async function importDocuments(importing: Importing, folder: Folder): Pro
     const first = locations.get(key);
     keys.set(location, key);
     if (first !== undefined) {
-      report.leave(`document ${location}`, `has the id of ${first}, and is taken for it`);
+      report.leave(`document ${location}`, `has the same ID as ${first} and is treated as the same document`);
       continue;
     }
     locations.set(key, location);
     const fresh = ledger.targetOf('document', key) === undefined;
     if (fresh && storable(document.pageContent).length < document.pageContent.length)
-      report.changed(`document ${location}`, 'has lost its NUL characters, which no text here can hold');
+      report.changed(`document ${location}`, 'was imported without its NUL characters');
     const id = documentId(ledger.source, key);
     await ledger.bring(
       'document',
@@ -127,7 +127,7 @@ export async function importDocuments(importing: Importing, folder: Folder): Pro
       async (transaction) => {
         const taken = await transaction.document.count({ where: { fileName: name, externalId: { not: id } } });
         if (taken > 0)
-          report.changed(`document ${location}`, 'has another file name, since another document has this one');
+          report.changed(`document ${location}`, 'was renamed because another document has this file name');
         const { wordCount, token_count_estimate: tokenCount } = document;
         const data: Prisma.DocumentUpdateInput = {
           ...(taken === 0 && { fileName: name }),

@@ -32,11 +32,11 @@ function readExport(path: string): unknown[] {
   } catch {
     throw new ImportError(`${path} is not JSON: export the chats with type=json`);
   }
-  if (!Array.isArray(value)) throw new ImportError(`${path} is no export of chats: it is not a list`);
+  if (!Array.isArray(value)) throw new ImportError(`${path} is not a chat export: it does not contain a list`);
   return value;
 }
 
-/** Returns the same key for a chat in every export, whatever its person and workspace are called by then. */
+/** Returns the same key for a chat in every export, even after its person and workspace were renamed. */
 const identityOf = (id: ExportedChat['id'], sentAt: Date, prompt: string): string =>
   createHash('sha256')
     .update(JSON.stringify([String(id), sentAt.getTime(), prompt]))
@@ -77,21 +77,21 @@ export async function importExport(foundation: ImportFoundation, path: string): 
         importing.report.leave(`chat ${chat.id}`, error.message);
       }
     }
-    if (images > 0) importing.report.leave(`${images} images of chats`, 'are not brought over');
+    if (images > 0) importing.report.leave(`${images} images of chats`, 'are not imported');
     for (const conversation of conversations.values()) {
       // An export can list the newest first.
       conversation.exchanges.sort((a, b) => a.createdAt.getTime() - b.createdAt.getTime());
       await importConversation(importing, conversation, entries.length);
     }
     importing.report.next(
-      'an export holds chats alone: bring the storage folder over for documents, prompts and people',
+      'a chat export contains only chats: import the storage folder for documents, prompts and people',
     );
   });
 }
 
 function exchangeOf(chat: ExportedChat): Exchange {
   if (chat.workspace === '') throw new Unfit('names no workspace');
-  if (!chat.sent_at) throw new Unfit('does not say when it was');
+  if (!chat.sent_at) throw new Unfit('has no date');
   return {
     id: identityOf(chat.id, chat.sent_at, chat.prompt),
     question: messageText(chat.prompt),
@@ -160,7 +160,7 @@ async function newSession(
   if (!person) {
     report.leave(
       `${exchanges.length} chats of ${oneLine(username)} in ${oneLine(workspace)}`,
-      'belong to nobody else, and nobody here has that username, or an administrator',
+      'have no other owner, and no person here has that user name, or the name is an administrator’s',
     );
     return null;
   }

@@ -11,7 +11,7 @@ import {
 import { join, sep } from 'node:path';
 import { Unfit } from '../ledger.ts';
 
-/** A folder; nothing outside is read, wherever its links point. */
+/** A folder. Files outside it are never read, wherever its links point. */
 export interface Folder {
   /** The real path. */
   path: string;
@@ -34,10 +34,10 @@ export function openFolder(named: string): Folder {
     try {
       real = realpathSync(join(path, ...names));
     } catch {
-      throw new Unfit('is a link that leads nowhere, or cannot be read');
+      throw new Unfit('is a broken link or cannot be read');
     }
     if (real !== path && !real.startsWith(path.endsWith(sep) ? path : path + sep))
-      throw new Unfit('is a link that leads out of the folder');
+      throw new Unfit('is a link to a target outside the folder');
     return real;
   }
 

@@ -37,7 +37,7 @@ async function freeAddress(transaction: Transaction, username: string): Promise<
   for (let number = 1; ; number++) {
     const email = number === 1 ? wanted : `${wanted.slice(0, at)}.${number}${wanted.slice(at)}`;
     if ((await transaction.user.count({ where: { email } })) === 0) return email;
-    if (wanted === username) throw new Unfit('has the address of an account that is no person’s');
+    if (wanted === username) throw new Unfit('has the address of an account that does not belong to a person');
   }
 }
 
@@ -55,19 +55,19 @@ export async function importPeople(importing: Importing, source: Source): Promis
     const name = row.username ?? '';
     // Checked first, so that a dry run reports the person and the chats that are skipped.
     if (ledger.targetOf('user', row.id) === undefined && !soleUsername.safeParse(name).success) {
-      report.leave(`user ${oneLine(name)}`, 'has a username that nobody can have here');
+      report.leave(`user ${oneLine(name)}`, 'has a user name that is not allowed here');
       return;
     }
     await ledger.bring('user', row.id, name, async (transaction) => {
       await services.users.lockAdmins(transaction);
       const before = await accountOf(transaction, name);
       if (before) {
-        // A name is not proof of identity: nothing is assigned to an administrator of this server.
+        // A name is not proof of identity: imported objects are never assigned to an administrator of this server.
         if (before.role === 'ADMIN' && before.id !== operator.userId)
-          throw new Unfit('has the name of an administrator here, and is not taken for them');
+          throw new Unfit('has the name of an administrator here and was not matched with that account');
         if (rows.some(({ id }) => id !== row.id && ledger.targetOf('user', id) === before.id))
-          throw new Unfit('would have the account that somebody else has who was brought');
-        report.changed(`user ${name}`, 'was here before; their chats belong to that account');
+          throw new Unfit('matches an account that already belongs to another imported person');
+        report.changed(`user ${name}`, 'already existed; their chats belong to that account');
         return before.id;
       }
       const first = !(await hasPeople(transaction));
@@ -91,7 +91,7 @@ export async function importPeople(importing: Importing, source: Source): Promis
         target: { type: 'User', id: user.id },
         detail: { email: user.email, role: user.role, importedFrom: ledger.source },
       });
-      if (row.role === 'manager') report.changed(`user ${name}`, 'was a manager, and has the role BASIC');
+      if (row.role === 'manager') report.changed(`user ${name}`, 'was a manager and now has the role BASIC');
       fresh.push(name);
       return user.id;
     });
@@ -102,6 +102,6 @@ export async function importPeople(importing: Importing, source: Source): Promis
     ledger.step('user', rows.length);
   }
   for (const id of ended) services.revocations.endToken(id);
-  if (fresh.length > 0) report.next(`passwords are not taken over: reset those of ${fresh.map(oneLine).join(', ')}`);
+  if (fresh.length > 0) report.next(`passwords are not imported: reset those of ${fresh.map(oneLine).join(', ')}`);
   return new Map(rows.map(({ id, username }) => [id, username ?? '']));
 }

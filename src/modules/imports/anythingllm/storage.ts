@@ -17,11 +17,14 @@ function identityOf(source: Source | null, folder: Folder): string {
   return `anythingllm:${id ? oneLine(id) : createHash('sha256').update(folder.path).digest('hex').slice(0, 32)}`;
 }
 
-/** Returns the database of a folder, or null when there is none. Throws ImportError for one that cannot be used. */
+/**
+ * Returns the database of a folder, or null for a folder without one. Throws ImportError for a database that cannot be
+ * used.
+ */
 async function databaseOf(folder: Folder, report: Report): Promise<Source | null> {
   try {
     const source = await openSource(folder, report);
-    if (!source) report.leave('anythingllm.db', 'is not there');
+    if (!source) report.leave('anythingllm.db', 'does not exist');
     return source;
   } catch (error) {
     // Importing only its documents would use another identity, and would import them again with the rest.
@@ -37,20 +40,20 @@ function tellOfTheRest({ report }: Importing, source: Source, folder: Folder): v
     const first = names.slice(0, 20).map((name) => cutText(oneLine(name), 40) || 'unnamed');
     report.leave(`${names.length} ${what}`, `${reason} (${first.join(', ')}${names.length > 20 ? ', …' : ''})`);
   };
-  named('api_keys', 'name', 'API keys', 'secrets are not taken over; make new ones');
-  named('browser_extension_api_keys', 'id', 'browser extension keys', 'secrets are not taken over');
-  named('embed_configs', 'uuid', 'chat widgets', 'make them anew, since their ids and secrets are not taken over');
-  named('invites', 'id', 'invitations', 'their codes are secrets; make new ones');
-  named('slash_command_presets', 'command', 'slash commands', 'have no counterpart here');
+  named('api_keys', 'name', 'API keys', 'secrets are not imported; create new ones');
+  named('browser_extension_api_keys', 'id', 'browser extension keys', 'secrets are not imported');
+  named('embed_configs', 'uuid', 'chat widgets', 'create new ones, because IDs and secrets are not imported');
+  named('invites', 'id', 'invitations', 'their codes are secrets; create new ones');
+  named('slash_command_presets', 'command', 'slash commands', 'have no equivalent here');
   const visits = source.count('embed_chats');
-  if (visits > 0) report.leave(`${visits} chats of widgets`, 'are those of visitors, and are not brought over');
+  if (visits > 0) report.leave(`${visits} chats of widgets`, 'belong to visitors and are not imported');
   for (const [label, what] of [
     ['default_agent_skills', 'agent skills'],
     ['imported_agent_skills', 'imported agent skills'],
     ['agent_sql_connections', 'connections of agents to databases'],
   ] as const) {
     const value = source.setting(label);
-    if (value && value !== '[]') report.leave(what, 'have no counterpart here');
+    if (value && value !== '[]') report.leave(what, 'have no equivalent here');
   }
   const inFolder = (what: string, reason: string, ...names: string[]) => {
     try {
@@ -61,9 +64,9 @@ function tellOfTheRest({ report }: Importing, source: Source, folder: Folder): v
       report.leave(names.join('/'), error.message);
     }
   };
-  inFolder('agent skills in plugins', 'have no counterpart here', 'plugins', 'agent-skills');
-  inFolder('generated files', 'are not brought over', 'generated-files');
-  inFolder('vector caches', 'are of no use here: search is built anew', 'vector-cache');
+  inFolder('agent skills in plugins', 'have no equivalent here', 'plugins', 'agent-skills');
+  inFolder('generated files', 'are not imported', 'generated-files');
+  inFolder('vector caches', 'are not needed: the search index is rebuilt', 'vector-cache');
 }
 
 /**
@@ -76,7 +79,9 @@ export async function importStorage(foundation: ImportFoundation, path: string):
   const report = new Report(foundation.dryRun);
   const source = await databaseOf(folder, report);
   if (!source && !folder.has('documents'))
-    throw new ImportError(`${path} is no storage folder of AnythingLLM: it has neither anythingllm.db nor documents`);
+    throw new ImportError(
+      `${path} is not a storage folder of AnythingLLM: it contains neither anythingllm.db nor documents`,
+    );
   try {
     const identity = identityOf(source, folder);
     return await importFrom(
@@ -98,7 +103,9 @@ export async function importStorage(foundation: ImportFoundation, path: string):
     await importAttachments(importing, source, documents);
     await importChats(importing, source, people);
     tellOfTheRest(importing, source, folder);
-    if (source.setting('multi_user_mode') === 'true' && (report.totals().document?.brought ?? 0) > 0)
-      report.next('documents are read by everybody who is signed in here, members of a workspace or not');
+    if (source.setting('multi_user_mode') === 'true' && (report.totals().document?.imported ?? 0) > 0)
+      report.next(
+        'all signed-in users of this server can read the documents, whether or not they are members of the workspace',
+      );
   }
 }

@@ -42,17 +42,17 @@ export async function freeSlug(transaction: Transaction, wanted: string): Promis
 /** Maximum number of starter messages of an agent, and the maximum length of their parts in UTF-16 units. */
 const longestStarters = { number: 50, name: 200, message: 2000 };
 
-/** Converts the suggested messages of a workspace to starter messages, in order. Reports what is cut. */
+/** Converts the suggested messages of a workspace to starter messages, in order. Reports truncated texts. */
 function startersOf({ report }: Importing, suggestions: readonly Suggestion[], agent: string) {
   const { number, name, message } = longestStarters;
   const said = suggestions.filter((suggestion) => suggestion.message?.trim());
   const changed = (how: string) => report.changed(`agent ${agent}`, how);
   if (said.length < suggestions.length)
-    changed(`is without ${suggestions.length - said.length} suggested messages, which were empty`);
-  if (said.length > number) changed(`has the first ${number} of ${said.length} suggested messages alone`);
+    changed(`was imported without ${suggestions.length - said.length} empty suggested messages`);
+  if (said.length > number) changed(`was imported with only the first ${number} of ${said.length} suggested messages`);
   const kept = said.slice(0, number);
   const long = kept.filter((row) => (row.heading ?? '').length > name || (row.message ?? '').length > message);
-  if (long.length > 0) changed(`has the beginning of ${long.length} suggested messages alone`);
+  if (long.length > 0) changed(`was imported with ${long.length} truncated suggested messages`);
   return kept.map((row, position) => ({
     position,
     name: cutTo(row.heading ?? '', name),
@@ -73,7 +73,8 @@ export async function importWorkspaces(importing: Importing, source: Source): Pr
   function modelFor({ chatModel }: Workspace, name: string): string | null {
     if (!chatModel) return null;
     const model = services.models.find(chatModel);
-    if (!model) report.leave(`model ${oneLine(chatModel)} of agent ${oneLine(name)}`, 'is not one of this server’s');
+    if (!model)
+      report.leave(`model ${oneLine(chatModel)} of agent ${oneLine(name)}`, 'is not available on this server');
     return model?.modelId ?? null;
   }
 
@@ -83,16 +84,16 @@ export async function importWorkspaces(importing: Importing, source: Source): Pr
     const ownerId = operator.userId;
     const own = cutTo(name ?? '', 255).trim() || slug;
     const chosen = await freeAgentName(transaction, ownerId, own);
-    if (chosen !== own) report.changed(`agent ${own}`, `is called ${chosen}, since another agent has its name`);
+    if (chosen !== own) report.changed(`agent ${own}`, `was renamed to ${chosen} because another agent has its name`);
     const fit = fitsUrl.test(slug) ? slug : slugOf(own);
     const free = await freeSlug(transaction, fit);
     if (free !== slug)
       report.changed(
         `agent ${own}`,
-        `has the slug ${free}, since ${slug} ${fit === slug ? 'is taken' : 'fits no URL'}`,
+        `received the slug ${free} because ${slug} ${fit === slug ? 'is already in use' : 'is not valid in a URL'}`,
       );
     const prompt = row.openAiPrompt ?? defaultPrompt ?? '';
-    if (prompt.length > longestPrompt) report.changed(`agent ${own}`, 'has the beginning of its prompt alone');
+    if (prompt.length > longestPrompt) report.changed(`agent ${own}`, 'was imported with a truncated prompt');
     const agent = await transaction.agent.create({
       data: {
         ...workspaceAgent,
@@ -132,7 +133,7 @@ export async function importMembers(importing: Importing, source: Source): Promi
     const userId = ledger.targetOf('user', row.user_id);
     const key = `${row.workspace_id}:${row.user_id}`;
     if (agentId === undefined || userId === undefined)
-      report.leave(`member ${key}`, 'names a workspace or a user that was not brought');
+      report.leave(`member ${key}`, 'refers to a workspace or a user that was not imported');
     else
       await ledger.bring('member', key, key, async (transaction) => {
         const where = { agentId: Number(agentId), userId };
@@ -164,8 +165,8 @@ export async function importAttachments(
     seen.add(key);
     const agentId = ledger.targetOf('agent', workspaceId);
     const documentId = documentKey === undefined ? undefined : ledger.targetOf('document', documentKey);
-    if (agentId === undefined) report.leave(`attachment ${oneLine(name)}`, 'its workspace was not brought');
-    else if (documentId === undefined) report.leave(`attachment ${oneLine(name)}`, 'its document was not brought');
+    if (agentId === undefined) report.leave(`attachment ${oneLine(name)}`, 'its workspace was not imported');
+    else if (documentId === undefined) report.leave(`attachment ${oneLine(name)}`, 'its document was not imported');
     else
       await ledger.bring('attachment', key, name, async (transaction) => {
         const id = Number(agentId);

@@ -35,7 +35,8 @@ async function sharesOf(transaction: Transaction, { operator, report }: Importin
     select: { id: true, email: true },
   });
   const missing = permissions.size - users.length;
-  if (missing > 0) report.leave(`${missing} people that agent ${name} is shared with`, 'have no account here');
+  if (missing > 0)
+    report.leave(`${missing} people that agent ${name} is shared with`, 'have no account on this server');
   return users.map(({ id, email }) => ({ userId: id, permission: permissions.get(email) ?? 'VIEWER' }));
 }
 
@@ -47,7 +48,7 @@ const mostStarters = 50;
 /** Reports the parts of an agent that differ or are missing after the import. */
 function tellOfLosses({ report }: Importing, agent: Agent, name: string): void {
   const cut = (what: string, text: string | null, max: number) => {
-    if ((text?.length ?? 0) > max) report.changed(`agent ${name}`, `has the beginning of its ${what} alone`);
+    if ((text?.length ?? 0) > max) report.changed(`agent ${name}`, `was imported with a truncated ${what}`);
   };
   cut('description', agent.description, longest.description);
   cut('system prompt', agent.system_prompt, longest.prompt);
@@ -56,25 +57,31 @@ function tellOfLosses({ report }: Importing, agent: Agent, name: string): void {
   const long = starters.filter(
     (starter) => starter.name.length > longest.starterName || starter.message.length > longest.starterMessage,
   );
-  if (long.length > 0)
-    report.changed(`agent ${name}`, `has the beginning of ${long.length} of its starter messages alone`);
+  if (long.length > 0) report.changed(`agent ${name}`, `was imported with ${long.length} truncated starter messages`);
   if (starters.length > mostStarters)
     report.leave(`${starters.length - mostStarters} starter messages of agent ${name}`, `it has ${mostStarters}`);
 
   const sets = agent.document_sets.map((set) => oneLine(set.name));
   if (sets.length > 0)
-    report.leave(`document sets of agent ${name}`, `their documents are not given (${sets.join(', ')}): attach others`);
+    report.leave(
+      `document sets of agent ${name}`,
+      `the source does not return their documents (${sets.join(', ')}): attach other documents`,
+    );
   const left = (what: string, number: number, reason: string) => {
     if (number > 0) report.leave(`${number} ${what} agent ${name}`, reason);
   };
-  left('documents of', agent.attached_documents.length, 'their text is not given: attach others');
-  left('folders of', agent.hierarchy_nodes.length, 'what is in them is not given: attach others');
+  left(
+    'documents of',
+    agent.attached_documents.length,
+    'the source does not return their text: attach other documents',
+  );
+  left('folders of', agent.hierarchy_nodes.length, 'the source does not return their content: attach other documents');
   const groups = Math.max(agent.groups.length, agent.group_shares.length);
-  left('groups that may use', groups, 'are not brought over: share it with people here');
-  if (agent.uploaded_image_id !== null) report.leave(`image of agent ${name}`, 'is not given');
+  left('groups that may use', groups, 'are not imported: share the agent with people here');
+  if (agent.uploaded_image_id !== null) report.leave(`image of agent ${name}`, 'is not returned by the source');
 }
 
-/** The agent searched selected documents, none of which are imported: it must not search all documents instead. */
+/** The agent searched selected documents, which are not imported: it must not search all documents instead. */
 const searchesChosen = (agent: Agent): boolean =>
   agent.document_sets.length + agent.attached_documents.length + agent.hierarchy_nodes.length > 0;
 
@@ -88,12 +95,12 @@ export async function importAgents(importing: Importing, client: OnyxClient): Pr
   async function create(transaction: Transaction, agent: Agent, wanted: string, fileIds: string[]): Promise<string> {
     const ownerId = operator.userId;
     const name = await freeAgentName(transaction, ownerId, wanted);
-    if (name !== wanted) report.changed(`agent ${wanted}`, `is called ${name}, since another agent has its name`);
+    if (name !== wanted) report.changed(`agent ${wanted}`, `was renamed to ${name} because another agent has its name`);
     const model = agent.llm_model_version_override ? services.models.find(agent.llm_model_version_override) : null;
     if (agent.llm_model_version_override && !model)
       report.leave(
         `model ${oneLine(agent.llm_model_version_override)} of agent ${name}`,
-        'is not one of this server’s',
+        'is not available on this server',
       );
     tellOfLosses(importing, agent, name);
     const labels = [...new Set(agent.labels.map((label) => cutTo(label.name, 100).trim()).filter(Boolean))];
@@ -157,7 +164,7 @@ export async function importAgents(importing: Importing, client: OnyxClient): Pr
     ledger.step('agent', listed.length);
     const { data: ref } = AgentRef.safeParse(entry);
     if (!ref) {
-      report.leave(`agent number ${index + 1}`, 'is not described as an agent');
+      report.leave(`agent number ${index + 1}`, 'does not have the form of an agent');
       continue;
     }
     if (ref.builtin_persona || ref.id <= 0) continue;

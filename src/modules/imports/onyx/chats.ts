@@ -27,10 +27,10 @@ async function listSessions({ report }: Importing, client: OnyxClient, found: Ma
       return;
     }
     const { data: page } = SessionPage.safeParse(reply);
-    if (!page) throw new Error('are not listed in a form that is known');
+    if (!page) throw new Error('are listed in an unknown form');
     const sessions = page.sessions.flatMap((entry) => SessionRef.safeParse(entry).data ?? []);
     const unread = page.sessions.length - sessions.length;
-    if (unread > 0) report.leave(`${unread} chats`, 'are not described as chats');
+    if (unread > 0) report.leave(`${unread} chats`, 'do not have the form of chats');
     const fresh = sessions.filter(({ id }) => !listed.has(id));
     for (const session of fresh) {
       listed.add(session.id);
@@ -38,7 +38,8 @@ async function listSessions({ report }: Importing, client: OnyxClient, found: Ma
     }
     if (!page.has_more) return;
     const last = sessions.at(-1)?.time_updated;
-    if (fresh.length === 0 || !last) throw new Error(`the list breaks off after ${listed.size}, and says it has more`);
+    if (fresh.length === 0 || !last)
+      throw new Error(`the list ends after ${listed.size} entries although it announces more`);
     // One millisecond later, so that a session with the same time as the last one is not skipped.
     before = new Date(last.getTime() + 1).toISOString();
   }
@@ -129,7 +130,7 @@ export async function importChats(
     return items.filter((item) => {
       const top = places.get(item.message.message_id)?.top ?? null;
       if (top === null || there.has(top)) return true;
-      leave(item, 'what it answers was deleted here');
+      leave(item, 'the message that it answers was deleted here');
       return false;
     });
   }
@@ -216,7 +217,7 @@ export async function importChats(
     const id = Number(ledger.targetOf('agent', personaId ?? 0) || 0);
     const there = id === 0 || (await transaction.agent.count({ where: { id } })) > 0;
     if (personaId !== null && personaId > 0 && (id === 0 || !there))
-      report.changed(`chat ${name}`, 'goes on with the built-in agent, since its own is not here');
+      report.changed(`chat ${name}`, 'continues with the built-in agent because its agent does not exist here');
     return there ? id : 0;
   }
 
@@ -229,15 +230,15 @@ export async function importChats(
     }
     const personaId = data.persona_id ?? ref.persona_id;
     if (ledger.targetOf('session', ref.id) === undefined && failedAgents.has(personaId ?? 0))
-      throw new Error('comes when its agent does');
+      throw new Error('is imported together with its agent');
     const messages = data.messages.flatMap((entry) => Message.safeParse(entry).data ?? []);
     if (messages.length < data.messages.length)
       report.leave(
         `${data.messages.length - messages.length} messages of chat ${called}`,
-        'are not described as messages',
+        'do not have the form of messages',
       );
     const { nodes, circular } = treeOf(messages);
-    if (circular > 0) report.leave(`${circular} messages of chat ${called}`, 'hang from one another in a circle');
+    if (circular > 0) report.leave(`${circular} messages of chat ${called}`, 'refer to each other in a cycle');
     const fresh = nodes.filter(({ message }) => messageHere(ref.id, message.message_id) === undefined);
     const files = new Map<number, string[]>();
     for (const { message } of fresh)

@@ -23,9 +23,9 @@ export class Refused extends Error {
   override readonly name: string = 'Refused';
   constructor(
     path: string,
-    /** 413 for a response that is too large, 0 when there was none. */
+    /** 413 for a response that is too large, 0 for a request without a response. */
     readonly status: number,
-    reason = `was answered with ${status}`,
+    reason = `returned the status ${status}`,
   ) {
     super(`${path} ${reason}`);
   }
@@ -81,7 +81,7 @@ export function parseBase(text: string): URL {
   if (!url || !['http:', 'https:'].includes(url.protocol))
     throw new ImportError('the base URL must begin with http:// or https://');
   if (url.username || url.password || url.search || url.hash)
-    throw new ImportError('the base URL must be an address alone: no user, no query, no fragment');
+    throw new ImportError('the base URL must not contain credentials, a query or a fragment');
   return url;
 }
 
@@ -114,15 +114,16 @@ function waitOf(response: Response): number | null {
  */
 function redirected(path: string, asked: string, location: string): Refused | ImportError {
   const target = URL.canParse(location, asked) ? new URL(location, asked) : null;
-  if (!target) return new ImportError('it redirects to what is no address');
+  if (!target) return new ImportError('it redirects to an invalid address');
   const [from = ''] = path.split('?');
   const other = from.endsWith('/') ? from.slice(0, -1) : `${from}/`;
   // Behind a proxy that removes a prefix, the start of the path differs.
-  if (target.pathname.endsWith(other)) return new Refused(path, 404, 'redirects to the same with or without a slash');
+  if (target.pathname.endsWith(other))
+    return new Refused(path, 404, 'redirects to the same address with or without a trailing slash');
   const elsewhere = target.origin !== new URL(asked).origin;
   return new ImportError(
     elsewhere
-      ? `it redirects to ${target.origin}: give that address`
+      ? `it redirects to ${target.origin}: use that address`
       : `${path} redirects to ${target.origin}${target.pathname}`,
   );
 }
@@ -135,8 +136,8 @@ function broken(path: string, error: unknown): Passing {
 }
 
 /**
- * Finds the API of an Onyx server at an address, or at `/api` below it. Throws ImportError when there is none, when it
- * redirects, and when the key does not work.
+ * Finds the API of an Onyx server at an address, or at `/api` below it. Throws ImportError when the address has no API,
+ * when it redirects, and when the key does not work.
  */
 export async function openOnyx(address: string, key: string, wait: Wait = (time) => sleep(time)): Promise<OnyxClient> {
   const url = parseBase(address);
@@ -182,7 +183,7 @@ export async function openOnyx(address: string, key: string, wait: Wait = (time)
           if (attempt === attempts) {
             failedInARow += 1;
             if (failedInARow < mostInARow) throw error;
-            throw new ImportError(`${base} failed ${failedInARow} times in a row, at last: ${error.message}`);
+            throw new ImportError(`${base} failed ${failedInARow} times in a row; last error: ${error.message}`);
           }
           await wait(error.after ?? 1000 * 2 ** (attempt - 1));
         }
@@ -194,7 +195,7 @@ export async function openOnyx(address: string, key: string, wait: Wait = (time)
       try {
         return JSON.parse(new TextDecoder().decode(bytes));
       } catch {
-        throw new Refused(path, 200, 'was not answered with JSON');
+        throw new Refused(path, 200, 'did not return JSON');
       }
     }
 
@@ -229,8 +230,8 @@ export async function openOnyx(address: string, key: string, wait: Wait = (time)
   if (first instanceof Refused)
     throw new ImportError(
       [401, 403].includes(first.status)
-        ? 'the key opens nothing there'
-        : `there is no Onyx at ${root} (${first.message})`,
+        ? 'the key does not work there'
+        : `no Onyx server was found at ${root} (${first.message})`,
     );
   throw first;
 }

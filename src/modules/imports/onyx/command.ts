@@ -15,8 +15,8 @@ export const onyxImport: ImportCommand = {
   prepare(given) {
     const [address = ''] = given;
     const key = keyOf(given);
-    if (!key) throw new ImportError('no key: put it into ONYX_API_KEY');
-    if (!/^[\x21-\x7e]+$/.test(key)) throw new ImportError('the key has characters that no key has');
+    if (!key) throw new ImportError('the key is missing: set ONYX_API_KEY');
+    if (!/^[\x21-\x7e]+$/.test(key)) throw new ImportError('the key contains invalid characters');
     parseBase(address);
     return (foundation) => importOnyx(foundation, address, key);
   },

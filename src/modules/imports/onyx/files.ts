@@ -48,7 +48,7 @@ async function store(importing: Importing, name: string, bytes: Uint8Array): Pro
   try {
     const { files, rejected } = await services.files.upload(operator, [{ name, bytes: async () => bytes }]);
     if (files[0]) return files[0].id;
-    report.leave(`file ${name}`, rejected[0]?.reason ?? 'was not taken');
+    report.leave(`file ${name}`, rejected[0]?.reason ?? 'was not accepted');
   } catch (error) {
     if (!(error instanceof AppError)) throw error;
     report.leave(`file ${name}`, error.message);
@@ -72,7 +72,7 @@ async function importFile(importing: Importing, client: OnyxClient, file: NamedF
     bytes = await client.bytes(`/chat/file/${encodeURIComponent(id)}`, maxFile);
   } catch (error) {
     if (!(error instanceof Refused && error.definite)) throw error;
-    report.leave(`file ${called}`, `its bytes are not given: ${error.message}`);
+    report.leave(`file ${called}`, `its content is not available: ${error.message}`);
     return null;
   }
   const stored = await store(importing, called, bytes);

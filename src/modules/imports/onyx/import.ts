@@ -23,12 +23,16 @@ async function tellOfTheRest({ report }: Importing, client: OnyxClient): Promise
     });
   await tell('/manage/connector', 'connectors', (names) => `do not exist here (${names})`);
   await tell('/manage/document-set', 'document sets', (names) => `do not exist here (${names})`);
-  await tell('/onyx-api/ingestion', 'ingested documents', () => 'their text is not given: ingest them here once more');
+  await tell(
+    '/onyx-api/ingestion',
+    'ingested documents',
+    () => 'the source does not return their text: ingest them here again',
+  );
   report.leave(
     'chats, projects and files of other users',
-    'a key reads those of its own user alone: run it with theirs',
+    'a key can read only the data of its user: run the import with the keys of the other users',
   );
-  report.leave('keys and tokens', 'secrets are not taken over; make new ones');
+  report.leave('keys and tokens', 'secrets are not imported; create new ones');
 }
 
 /**
@@ -48,9 +52,9 @@ export async function importOnyx(
     const { report } = importing;
     const failedAgents = await importAgents(importing, client);
     const projects = await orReport(report, 'projects', () => importProjects(importing, client));
-    // A chat that is imported without its project would permanently be in none.
+    // A chat that is imported without its project would permanently be outside all projects.
     if (projects) await importChats(importing, client, { projects, failedAgents });
-    else report.fail('chats', 'come when it is known which projects they are in');
+    else report.fail('chats', 'are imported once their projects are known');
     await tellOfTheRest(importing, client);
   });
 }

@@ -16,12 +16,12 @@ export interface ProjectChats {
 /** Lists the projects: newer servers have the first path, older ones the second. */
 async function listProjects({ report }: Importing, client: OnyxClient): Promise<unknown[]> {
   for (const path of ['/user/projects', '/user/projects/']) {
-    // A limited key receives none.
+    // A limited key receives an empty list.
     const listed = await client.readIfThere(path, [403]);
     if (Array.isArray(listed)) return listed;
     if (listed !== null) throw new Refused(path, 200, 'does not list projects');
   }
-  report.leave('projects', 'are not given to this key');
+  report.leave('projects', 'are not available to this key');
   return [];
 }
 
@@ -46,7 +46,7 @@ export async function importProjects(importing: Importing, client: OnyxClient): 
     const instructions = fresh ? await instructionsOf(project) : null;
     return ledger.bring('project', project.id, name, async (transaction) => {
       if ((instructions?.length ?? 0) > 20_000)
-        report.changed(`project ${name}`, 'has the beginning of its instructions alone');
+        report.changed(`project ${name}`, 'was imported with truncated instructions');
       const made = await transaction.project.create({
         data: {
           name,
@@ -83,12 +83,12 @@ export async function importProjects(importing: Importing, client: OnyxClient): 
   async function fill(project: Project, called: string, target: string): Promise<void> {
     const given = await client.readIfThere(`/user/projects/files/${project.id}`);
     if (!Array.isArray(given)) {
-      report.leave(`files of ${called}`, 'are not given to this key');
+      report.leave(`files of ${called}`, 'are not available to this key');
       return;
     }
     const files = given.flatMap((file) => ProjectFile.safeParse(file).data ?? []);
     if (files.length < given.length)
-      report.leave(`${given.length - files.length} files of ${called}`, 'are not described as files');
+      report.leave(`${given.length - files.length} files of ${called}`, 'do not have the form of files');
     for (const file of files)
       await orReport(report, `file ${file.name ?? file.id} of ${called}`, () => put(file, project, target));
   }
@@ -97,7 +97,7 @@ export async function importProjects(importing: Importing, client: OnyxClient): 
     ledger.step('project', projects.length);
     const { data: project } = Project.safeParse(entry);
     if (!project) {
-      report.leave(`project number ${index + 1}`, 'is not described as a project');
+      report.leave(`project number ${index + 1}`, 'does not have the form of a project');
       continue;
     }
     const called = `project ${project.name ?? project.id}`;
@@ -109,7 +109,7 @@ export async function importProjects(importing: Importing, client: OnyxClient): 
     const target = await orReport(report, called, () => create(project, name ?? String(project.id)));
     if (target === null) {
       for (const { id } of project.chat_sessions) chats.withheld.add(id);
-      if (project.chat_sessions.length > 0) report.fail(`chats of ${called}`, 'come when it does');
+      if (project.chat_sessions.length > 0) report.fail(`chats of ${called}`, 'are imported together with it');
       continue;
     }
     await orReport(report, `files of ${called}`, () => fill(project, called, target));
@@ -120,7 +120,7 @@ export async function importProjects(importing: Importing, client: OnyxClient): 
   }
   const there = await db.prisma.project.findMany({ where: { ownerId: operator.userId }, select: { id: true } });
   const ids = new Set(there.map(({ id }) => String(id)));
-  // A chat of a project that was deleted here is in none.
+  // A chat whose project was deleted here has no project.
   for (const [session, project] of chats.projectOf)
     if (!dryRun && !ids.has(ledger.targetOf('project', project) ?? '')) chats.projectOf.delete(session);
   return chats;
