@@ -29,7 +29,7 @@ export const graphOperations: Record<string, (target: Target) => [query: string,
     { id: sessionId },
   ],
   project: ({ projectId }) => [
-    'query ($id: Int!) { project(databaseId: $id) { files { nodes { databaseId } } } }',
+    'query ($id: ID!) { project(id: $id) { files { nodes { databaseId } } } }',
     { id: projectId },
   ],
   file: ({ file }) => ['query ($id: UUID!) { file(id: $id) { databaseId } }', { id: file }],

@@ -485,7 +485,7 @@ function operations(world: World): Record<Operation, (by: Token, step: Step) => 
     async deleteProject(by, step) {
       const project = choose(world.projects, step, ({ owner }) => owner === by.account);
       if (!project) return 'nothing there';
-      const input = { databaseId: project.id };
+      const input = { id: project.id };
       if (!(await call(by, 'write:projects', 'deleteProject', 'DeleteProjectInput', input))) return 'refused';
       ownedBy(by, project.owner);
       end(world, (token) => token.project === project);

@@ -448,7 +448,7 @@ export type introspection = {
             "name": "documentId",
             "type": {
               "kind": "SCALAR",
-              "name": "String"
+              "name": "ID"
             }
           },
           {
@@ -462,7 +462,7 @@ export type introspection = {
             "name": "projectId",
             "type": {
               "kind": "SCALAR",
-              "name": "Int"
+              "name": "ID"
             }
           },
           {
@@ -505,6 +505,18 @@ export type introspection = {
               "ofType": {
                 "kind": "OBJECT",
                 "name": "Document"
+              }
+            },
+            "args": [],
+            "isDeprecated": false
+          },
+          {
+            "name": "documentEdge",
+            "type": {
+              "kind": "NON_NULL",
+              "ofType": {
+                "kind": "OBJECT",
+                "name": "DocumentEdge"
               }
             },
             "args": [],
@@ -6573,6 +6585,37 @@ export type introspection = {
         "isOneOf": false
       },
       {
+        "kind": "OBJECT",
+        "name": "CreateProjectPayload",
+        "fields": [
+          {
+            "name": "project",
+            "type": {
+              "kind": "NON_NULL",
+              "ofType": {
+                "kind": "OBJECT",
+                "name": "Project"
+              }
+            },
+            "args": [],
+            "isDeprecated": false
+          },
+          {
+            "name": "projectEdge",
+            "type": {
+              "kind": "NON_NULL",
+              "ofType": {
+                "kind": "OBJECT",
+                "name": "ProjectEdge"
+              }
+            },
+            "args": [],
+            "isDeprecated": false
+          }
+        ],
+        "interfaces": []
+      },
+      {
         "kind": "INPUT_OBJECT",
         "name": "CreateProjectTokenInput",
         "inputFields": [
@@ -7409,17 +7452,13 @@ export type introspection = {
         "name": "DeleteProjectInput",
         "inputFields": [
           {
-            "name": "databaseId",
-            "type": {
-              "kind": "SCALAR",
-              "name": "Int"
-            }
-          },
-          {
             "name": "id",
             "type": {
-              "kind": "SCALAR",
-              "name": "ID"
+              "kind": "NON_NULL",
+              "ofType": {
+                "kind": "SCALAR",
+                "name": "ID"
+              }
             }
           }
         ],
@@ -7430,12 +7469,12 @@ export type introspection = {
         "name": "DeleteProjectPayload",
         "fields": [
           {
-            "name": "deletedDatabaseId",
+            "name": "deletedProjectId",
             "type": {
               "kind": "NON_NULL",
               "ofType": {
                 "kind": "SCALAR",
-                "name": "Int"
+                "name": "ID"
               }
             },
             "args": [],
@@ -11214,7 +11253,7 @@ export type introspection = {
             "name": "createProject",
             "type": {
               "kind": "OBJECT",
-              "name": "ProjectPayload"
+              "name": "CreateProjectPayload"
             },
             "args": [
               {
@@ -12321,7 +12360,7 @@ export type introspection = {
             "name": "updateProject",
             "type": {
               "kind": "OBJECT",
-              "name": "ProjectPayload"
+              "name": "UpdateProjectPayload"
             },
             "args": [
               {
@@ -13546,23 +13585,64 @@ export type introspection = {
         "interfaces": []
       },
       {
-        "kind": "OBJECT",
-        "name": "ProjectPayload",
-        "fields": [
+        "kind": "INPUT_OBJECT",
+        "name": "ProjectFilter",
+        "inputFields": [
           {
-            "name": "project",
+            "name": "search",
+            "type": {
+              "kind": "SCALAR",
+              "name": "String"
+            }
+          }
+        ],
+        "isOneOf": false
+      },
+      {
+        "kind": "INPUT_OBJECT",
+        "name": "ProjectOrder",
+        "inputFields": [
+          {
+            "name": "direction",
             "type": {
               "kind": "NON_NULL",
               "ofType": {
-                "kind": "OBJECT",
-                "name": "Project"
+                "kind": "ENUM",
+                "name": "OrderDirection"
               }
             },
-            "args": [],
-            "isDeprecated": false
+            "defaultValue": "ASC"
+          },
+          {
+            "name": "field",
+            "type": {
+              "kind": "NON_NULL",
+              "ofType": {
+                "kind": "ENUM",
+                "name": "ProjectOrderField"
+              }
+            }
           }
         ],
-        "interfaces": []
+        "isOneOf": false
+      },
+      {
+        "kind": "ENUM",
+        "name": "ProjectOrderField",
+        "enumValues": [
+          {
+            "name": "CREATED_AT",
+            "isDeprecated": false
+          },
+          {
+            "name": "NAME",
+            "isDeprecated": false
+          },
+          {
+            "name": "UPDATED_AT",
+            "isDeprecated": false
+          }
+        ]
       },
       {
         "kind": "OBJECT",
@@ -15414,12 +15494,12 @@ export type introspection = {
             },
             "args": [
               {
-                "name": "databaseId",
+                "name": "id",
                 "type": {
                   "kind": "NON_NULL",
                   "ofType": {
                     "kind": "SCALAR",
-                    "name": "Int"
+                    "name": "ID"
                   }
                 }
               }
@@ -15500,6 +15580,13 @@ export type introspection = {
                 }
               },
               {
+                "name": "filter",
+                "type": {
+                  "kind": "INPUT_OBJECT",
+                  "name": "ProjectFilter"
+                }
+              },
+              {
                 "name": "first",
                 "type": {
                   "kind": "SCALAR",
@@ -15518,6 +15605,13 @@ export type introspection = {
                 "type": {
                   "kind": "SCALAR",
                   "name": "Int"
+                }
+              },
+              {
+                "name": "orderBy",
+                "type": {
+                  "kind": "INPUT_OBJECT",
+                  "name": "ProjectOrder"
                 }
               }
             ],
@@ -16925,7 +17019,7 @@ export type introspection = {
               "kind": "NON_NULL",
               "ofType": {
                 "kind": "SCALAR",
-                "name": "String"
+                "name": "ID"
               }
             }
           }
@@ -16942,7 +17036,7 @@ export type introspection = {
               "kind": "NON_NULL",
               "ofType": {
                 "kind": "SCALAR",
-                "name": "String"
+                "name": "ID"
               }
             },
             "args": [],
@@ -19906,13 +20000,6 @@ export type introspection = {
             }
           },
           {
-            "name": "databaseId",
-            "type": {
-              "kind": "SCALAR",
-              "name": "Int"
-            }
-          },
-          {
             "name": "description",
             "type": {
               "kind": "SCALAR",
@@ -19922,8 +20009,11 @@ export type introspection = {
           {
             "name": "id",
             "type": {
-              "kind": "SCALAR",
-              "name": "ID"
+              "kind": "NON_NULL",
+              "ofType": {
+                "kind": "SCALAR",
+                "name": "ID"
+              }
             }
           },
           {
@@ -19942,6 +20032,25 @@ export type introspection = {
           }
         ],
         "isOneOf": false
+      },
+      {
+        "kind": "OBJECT",
+        "name": "UpdateProjectPayload",
+        "fields": [
+          {
+            "name": "project",
+            "type": {
+              "kind": "NON_NULL",
+              "ofType": {
+                "kind": "OBJECT",
+                "name": "Project"
+              }
+            },
+            "args": [],
+            "isDeprecated": false
+          }
+        ],
+        "interfaces": []
       },
       {
         "kind": "OBJECT",

@@ -317,7 +317,7 @@ describe.runIf(process.env.DATABASE_URL)('at the same time', () => {
     await unread(id);
     const [, gone] = await heldUp<[unknown, GraphQLAnswer]>(['File', id], readAgain, () =>
       kit.gql(
-        'mutation ($id: Int!) { deleteProject(input: { databaseId: $id }) { __typename } }',
+        'mutation ($id: ID!) { deleteProject(input: { id: $id }) { __typename } }',
         { id: projectId },
         owner.secret,
       ),
@@ -386,7 +386,7 @@ describe.runIf(process.env.DATABASE_URL)('at the same time', () => {
         ),
       () =>
         kit.gql(
-          'mutation ($id: Int!) { deleteProject(input: { databaseId: $id }) { __typename } }',
+          'mutation ($id: ID!) { deleteProject(input: { id: $id }) { __typename } }',
           { id: projectId },
           owner.secret,
         ),

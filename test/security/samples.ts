@@ -149,11 +149,11 @@ export const fieldSamples: Record<string, FieldSample> = {
     input: { user: { id: (await targets.deactivatedPerson(grant.role)).id } },
   }),
   'Mutation.enableMultiUser': async () => ({ input: { username: 'matrix', password } }),
-  'Query.project': async ({ targets }) => ({ databaseId: await targets.project() }),
+  'Query.project': async ({ targets }) => ({ id: await targets.project() }),
   'Mutation.updateProject': async ({ targets }) => ({
-    input: { databaseId: await targets.project(), instructions: 'taken over' },
+    input: { id: await targets.project(), instructions: 'taken over' },
   }),
-  'Mutation.deleteProject': async ({ targets }) => ({ input: { databaseId: await targets.project() } }),
+  'Mutation.deleteProject': async ({ targets }) => ({ input: { id: await targets.project() } }),
   'Mutation.addProjectDocument': async ({ targets }) => ({
     input: { projectId: await targets.project(), title: fresh(), sections: [{ text: 'Planted.' }] },
   }),

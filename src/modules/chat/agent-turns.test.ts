@@ -424,7 +424,7 @@ describe('a chat by names', () => {
       'NOT_FOUND',
     );
     const gone = await kit.gql(
-      'mutation ($id: Int!) { deleteProject(input: { databaseId: $id }) { deletedDatabaseId } }',
+      'mutation ($id: ID!) { deleteProject(input: { id: $id }) { deletedProjectId } }',
       { id: project },
       owner.secret,
     );

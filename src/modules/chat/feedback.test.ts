@@ -207,9 +207,9 @@ describe('rating an answer', () => {
     await rate({ messageId: turn.answer, rating: 'DISLIKE' });
     expect(await stored(turn.answer)).toHaveLength(2);
     await kit.gql(
-      'mutation ($input: DeleteProjectInput!) { deleteProject(input: $input) { deletedDatabaseId } }',
+      'mutation ($input: DeleteProjectInput!) { deleteProject(input: $input) { deletedProjectId } }',
       {
-        input: { databaseId: projectId },
+        input: { id: projectId },
       },
       anna.secret,
     );

@@ -78,7 +78,7 @@ describe('hybrid search', () => {
       owner.secret,
     );
     const { errors } = await kit.gql(
-      `mutation ($id: Int!) { addProjectDocument(input: { projectId: $id, title: "Secret", sections: [{ text: "The hidden canine." }] }) { document { documentId } } }`,
+      `mutation ($id: ID!) { addProjectDocument(input: { projectId: $id, title: "Secret", sections: [{ text: "The hidden canine." }] }) { document { documentId } } }`,
       { id: data.createProject.project.databaseId },
       owner.secret,
     );

@@ -145,9 +145,14 @@ export const SearchHit = builder
     }),
   });
 
+export const DocumentEdge = builder.edgeObject({
+  type: Document,
+  name: 'DocumentEdge',
+  description: 'A document and its cursor in a list.',
+});
 export const DocumentConnection = builder.connectionObject(
-  { type: Document, name: 'DocumentConnection', description: 'A page of documents.' },
-  { name: 'DocumentEdge', description: 'A document and its place in the list.' },
+  { type: Document, name: 'DocumentConnection', description: 'A page of a list of documents.' },
+  DocumentEdge,
 );
 
 export const SectionInput = builder.inputType('DocumentSectionInput', {

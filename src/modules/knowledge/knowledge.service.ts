@@ -466,6 +466,19 @@ export function knowledgeService(db: Database, audit: AuditService, embedder: Em
     },
 
     /**
+     * Returns the client-assigned ID of a document that an input identifies by global ID or by client-assigned ID.
+     * Throws NOT_FOUND for the global ID of a document that the principal cannot read.
+     */
+    async externalIdOf(principal: Principal, id: { global: string } | { text: string }): Promise<string> {
+      if ('text' in id) return id.text;
+      const { data } = databaseId.safeParse(Number(id.global));
+      const where = { AND: [visible.documents(principal), { id: data ?? 0 }] };
+      const document = await db.prisma.document.findFirst({ where, select: { externalId: true } });
+      if (!document) throw notFound('Document');
+      return document.externalId;
+    },
+
+    /**
      * Returns the client-assigned IDs of documents that an input identifies by global ID or by client-assigned ID.
      * Throws BAD_USER_INPUT, naming the entry, for the global ID of a document that the principal cannot read.
      */

@@ -341,23 +341,21 @@ describe('AZR 3: a project’s token and the chats outside of it', () => {
 
 describe('AZR 3: a project’s token and the projects beside its own', () => {
   const roads = (id: number): (() => Promise<unknown>)[] => [
-    async () => answerOf(await gql(`query ($id: Int!) { project(databaseId: $id) { name instructions } }`, { id })),
+    async () => answerOf(await gql(`query ($id: ID!) { project(id: $id) { name instructions } }`, { id })),
     async () => answerOf(await gql(`query ($id: ID!) { node(id: $id) { id } }`, { id: globalId('Project', id) })),
     async () =>
       answerOf(
         await gql(
-          `mutation ($id: Int!) { updateProject(input: { databaseId: $id, instructions: "mine" }) { project { name } } }`,
+          `mutation ($id: ID!) { updateProject(input: { id: $id, instructions: "mine" }) { project { name } } }`,
           { id },
         ),
       ),
     async () =>
-      answerOf(
-        await gql(`mutation ($id: Int!) { deleteProject(input: { databaseId: $id }) { deletedDatabaseId } }`, { id }),
-      ),
+      answerOf(await gql(`mutation ($id: ID!) { deleteProject(input: { id: $id }) { deletedProjectId } }`, { id })),
     async () =>
       answerOf(
         await gql(
-          `mutation ($id: Int!) { addProjectDocument(input: { projectId: $id, title: "x", sections: [{ text: "x" }] }) { document { id } } }`,
+          `mutation ($id: ID!) { addProjectDocument(input: { projectId: $id, title: "x", sections: [{ text: "x" }] }) { document { id } } }`,
           { id },
         ),
       ),
@@ -418,7 +416,7 @@ describe('AZR 3: a project’s token and the projects beside its own', () => {
     expect(errors[0]?.extensions.code).toBe('FORBIDDEN');
     expect((await refused(() => api('POST', '/user/projects/create?name=x'))).status).toBe(403);
     const own = await refused(() =>
-      gql(`mutation ($id: Int!) { deleteProject(input: { databaseId: $id }) { deletedDatabaseId } }`, {
+      gql(`mutation ($id: ID!) { deleteProject(input: { id: $id }) { deletedProjectId } }`, {
         id: home.projectId,
       }),
     );
@@ -461,14 +459,14 @@ describe('AZR 3: a project’s token and the documents outside of it', () => {
     for (const documentId of [...outsideDocuments(), nowhere]) {
       const removed = await refused(() =>
         gql(
-          `mutation ($documentId: String!) { removeProjectDocument(input: { documentId: $documentId }) { deletedDocumentId } }`,
+          `mutation ($documentId: ID!) { removeProjectDocument(input: { documentId: $documentId }) { deletedDocumentId } }`,
           { documentId },
         ),
       );
       expect(removed.errors).toMatchObject([{ message: 'Document not found', extensions: { code: 'NOT_FOUND' } }]);
       const replaced = await refused(() =>
         gql(
-          `mutation ($documentId: String!) { addProjectDocument(input: { documentId: $documentId, title: "x", sections: [{ text: "x" }] }) { document { id } } }`,
+          `mutation ($documentId: ID!) { addProjectDocument(input: { documentId: $documentId, title: "x", sections: [{ text: "x" }] }) { document { id } } }`,
           { documentId },
         ),
       );
@@ -580,7 +578,7 @@ describe('AZR 3: a project’s token and the documents outside of it', () => {
       expect([nothing.top_documents, nothing.citation_info]).toEqual([[], []]);
       expect(nothing.answer).not.toContain('publictext');
       const { data } = await quoting.gql(
-        `mutation ($id: Int!) { addProjectDocument(input: { projectId: $id, title: "Otters", sections: [{ text: "Otters sleep in the zoo." }] }) { document { documentId } } }`,
+        `mutation ($id: ID!) { addProjectDocument(input: { projectId: $id, title: "Otters", sections: [{ text: "Otters sleep in the zoo." }] }) { document { documentId } } }`,
         { id },
         secret,
       );

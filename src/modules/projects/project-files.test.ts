@@ -154,7 +154,7 @@ describe('short files of a project', () => {
 
   it('are counted, whichever of them a query asks for', async () => {
     const { project } = await ok(
-      `query ($id: Int!) { project(databaseId: $id) { fileTokens files(first: 1) { totalCount nodes { tokenCount } } } }`,
+      `query ($id: ID!) { project(id: $id) { fileTokens files(first: 1) { totalCount nodes { tokenCount } } } }`,
       { id: projectId },
     );
     expect(project).toEqual({ fileTokens: 7, files: { totalCount: 2, nodes: [{ tokenCount: 3 }] } });

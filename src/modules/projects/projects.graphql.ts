@@ -3,34 +3,35 @@ import { visible } from '../../authz/visible.ts';
 import type { Document as DocumentRow, Project as ProjectRow } from '../../generated/prisma/client.ts';
 import { builder } from '../../graphql/builder.ts';
 import { clearField } from '../../graphql/clear-input.ts';
-import { connection, nestedNodes, nodeQuery, pageArgs } from '../../graphql/connection.ts';
+import { connection, edge, nestedNodes, nodeQuery, pageArgs } from '../../graphql/connection.ts';
+import { globalId, integerId, textId } from '../../graphql/id-input.ts';
 import { integerIds, nodeRule } from '../../graphql/nodes.ts';
-import { referenceDescription, referencedId } from '../../graphql/reference.ts';
+import { orderInput } from '../../graphql/order.ts';
 import { cut } from '../../paging.ts';
-import { Document, DocumentConnection, SectionInput } from '../knowledge/knowledge.graphql.ts';
+import { Document, DocumentConnection, DocumentEdge, SectionInput } from '../knowledge/knowledge.graphql.ts';
 import { type AddToProjectInput, documentOrder } from '../knowledge/knowledge.service.ts';
 import { User } from '../users/users.graphql.ts';
-import { projectOrder } from './projects.service.ts';
+import { projectOrders } from './projects.service.ts';
 
 export const Project = builder.prismaNode('Project', {
-  id: { field: 'id', description: 'The global id.' },
+  id: { field: 'id', description: 'The global ID of the project.' },
   nullable: true,
-  description: 'Chats and documents on one matter, with instructions for every chat in it.',
+  description: 'A group of chats, documents and files of one user, with instructions for all of its chats.',
   fields: (t) => ({
-    databaseId: t.exposeInt('id', { description: 'The integer id that the REST paths use.' }),
-    name: t.exposeString('name', { description: 'Its name.' }),
-    description: t.exposeString('description', { nullable: true, description: 'What it is about.' }),
+    databaseId: t.exposeInt('id', { description: 'The integer ID that the REST paths use.' }),
+    name: t.exposeString('name', { description: 'The name of the project.' }),
+    description: t.exposeString('description', { nullable: true, description: 'The subject of the project.' }),
     instructions: t.exposeString('instructions', {
       nullable: true,
-      description: 'What the model is told in every chat of it, behind the agent’s own instructions.',
+      description: 'Instructions that the model receives in every chat of the project, after those of the agent.',
     }),
-    createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it was made.' }),
-    updatedAt: t.expose('updatedAt', { type: 'DateTime', description: 'When it was last changed.' }),
-    owner: t.relation('owner', { type: User, description: 'Whose it is.' }),
+    createdAt: t.expose('createdAt', { type: 'DateTime', description: 'The time at which the project was created.' }),
+    updatedAt: t.expose('updatedAt', { type: 'DateTime', description: 'The time of the last change of the project.' }),
+    owner: t.relation('owner', { type: User, description: 'The user who owns the project.' }),
     documents: t.field({
       type: DocumentConnection,
       authScopes: { permission: 'write:projects' },
-      description: 'Its documents, newest first.',
+      description: 'The documents of the project that the caller can read, newest first.',
       args: pageArgs(t.arg),
       select: (args, { principal, pageLimit }, nested) => {
         const readable = visible.documents(signedIn(principal));
@@ -60,19 +61,40 @@ nodeRule('Project', {
     }),
 });
 
+const ProjectEdge = builder.edgeObject({
+  type: Project,
+  name: 'ProjectEdge',
+  description: 'A project and its cursor in a list.',
+});
 const ProjectConnection = builder.connectionObject(
-  { type: Project, name: 'ProjectConnection', description: 'A page of projects.' },
-  { name: 'ProjectEdge', description: 'A project and its place in the list.' },
+  { type: Project, name: 'ProjectConnection', description: 'A page of a list of projects.' },
+  ProjectEdge,
 );
 
-const CreateProjectInput = builder.inputType('CreateProjectInput', {
-  description: 'What a new project is to be.',
+const ProjectFilter = builder.inputType('ProjectFilter', {
+  description: 'Conditions on a list of projects; all that are set must be met.',
   fields: (t) => ({
-    name: t.string({ required: true, description: '1 to 100 characters.' }),
-    description: t.string({ description: 'What it is about; at most 2,000 characters.' }),
-    instructions: t.string({
-      description: 'What the model is told in every chat of it; at most 20,000 characters.',
+    search: t.string({
+      description: 'Text that the name or the description contains, ignoring case; at most 200 characters.',
     }),
+  }),
+});
+
+const ProjectOrder = orderInput('Project', projectOrders, {
+  CREATED_AT: 'The time at which the project was created.',
+  UPDATED_AT: 'The time of the last change of the project.',
+  NAME: 'The name of the project.',
+});
+
+const description = 'The subject of the project; at most 2,000 characters.';
+const instructions = 'Instructions that the model receives in every chat of the project; at most 20,000 characters.';
+
+const CreateProjectInput = builder.inputType('CreateProjectInput', {
+  description: 'Input for `createProject`.',
+  fields: (t) => ({
+    name: t.string({ required: true, description: 'The name of the project; 1 to 100 characters.' }),
+    description: t.string({ description }),
+    instructions: t.string({ description: instructions }),
   }),
 });
 
@@ -81,122 +103,155 @@ const clearProject = clearField('ClearableProjectField', {
   instructions: 'Leaves the project without instructions.',
 });
 
+const projectId = 'The project, by its global ID or its integer `databaseId`.';
+
 const UpdateProjectInput = builder.inputType('UpdateProjectInput', {
   description: 'Input for `updateProject`. A field that is null or absent stays unchanged.',
   fields: (t) => ({
-    id: t.globalID({ description: referenceDescription.id }),
-    databaseId: t.int({ description: referenceDescription.databaseId }),
+    id: t.id({ required: true, description: projectId }),
     name: t.string({ description: 'The new name; 1 to 100 characters.' }),
-    description: t.string({ description: 'The new description; at most 2,000 characters.' }),
-    instructions: t.string({
-      description:
-        'The new instructions, which the model receives in every chat of the project; at most 20,000 characters.',
-    }),
+    description: t.string({ description }),
+    instructions: t.string({ description: instructions }),
     clear: clearProject(t),
   }),
 });
 
 const DeleteProjectInput = builder.inputType('DeleteProjectInput', {
-  description: 'Which project goes.',
-  fields: (t) => ({
-    id: t.globalID({ description: referenceDescription.id }),
-    databaseId: t.int({ description: referenceDescription.databaseId }),
-  }),
+  description: 'Input for `deleteProject`.',
+  fields: (t) => ({ id: t.id({ required: true, description: projectId }) }),
 });
 
 const AddProjectDocumentInput = builder.inputType('AddProjectDocumentInput', {
-  description: 'A text for a project.',
+  description: 'Input for `addProjectDocument`.',
   fields: (t) => ({
-    projectId: t.int({
-      description: 'The integer id of the project. A token that is confined to one may leave it out.',
+    projectId: t.id({ description: `${projectId} Defaults to the project of a project token.` }),
+    documentId: t.id({
+      description: 'The document to replace, by its global ID or its `documentId`. Defaults to a new document.',
     }),
-    documentId: t.string({ description: 'The document of the project to replace; a new one unless given.' }),
-    title: t.string({ required: true, description: '1 to 500 characters.' }),
+    title: t.string({ required: true, description: 'The title of the document; 1 to 500 characters.' }),
     sections: t.field({
       type: [SectionInput],
       required: true,
-      description: 'Its text, in parts; together at most 5,000,000 characters.',
+      description: 'The parts of the text; together at most 5,000,000 characters.',
     }),
-    metadata: t.field({ type: 'JSONObject', description: 'Texts and lists of texts by name.' }),
+    metadata: t.field({
+      type: 'JSONObject',
+      description: 'Properties of the document: at most 100 strings or lists of strings by name.',
+    }),
   }),
 });
 
 const RemoveProjectDocumentInput = builder.inputType('RemoveProjectDocumentInput', {
-  description: 'Which document goes.',
-  fields: (t) => ({ documentId: t.string({ required: true, description: 'Its id.' }) }),
+  description: 'Input for `removeProjectDocument`.',
+  fields: (t) => ({
+    documentId: t.id({ required: true, description: 'The document, by its global ID or its `documentId`.' }),
+  }),
 });
 
 const AddProjectDocumentPayload = builder.objectRef<DocumentRow>('AddProjectDocumentPayload').implement({
-  description: 'What `addProjectDocument` stored.',
+  description: 'Result of `addProjectDocument`.',
   fields: (t) => ({
-    document: t.field({ type: Document, description: 'The document.', resolve: (document) => document }),
+    document: t.field({ type: Document, description: 'The stored document.', resolve: (document) => document }),
+    documentEdge: t.field({
+      type: DocumentEdge,
+      description: 'The stored document with its cursor, for clients that add it to a list.',
+      resolve: (document) => edge(documentOrder, document),
+    }),
   }),
 });
 
 const RemoveProjectDocumentPayload = builder.objectRef<DocumentRow>('RemoveProjectDocumentPayload').implement({
-  description: 'What `removeProjectDocument` deleted.',
-  fields: (t) => ({ deletedDocumentId: t.exposeString('externalId', { description: 'The id that it had.' }) }),
+  description: 'Result of `removeProjectDocument`.',
+  fields: (t) => ({
+    deletedDocumentId: t.id({
+      description: 'The global ID of the deleted document.',
+      resolve: ({ id }) => globalId('Document', id),
+    }),
+  }),
 });
 
-const ProjectPayload = builder.objectRef<ProjectRow>('ProjectPayload').implement({
-  description: 'The project that a mutation made or changed.',
+const CreateProjectPayload = builder.objectRef<ProjectRow>('CreateProjectPayload').implement({
+  description: 'Result of `createProject`.',
   fields: (t) => ({
-    project: t.field({ type: Project, description: 'The project as it is now.', resolve: (project) => project }),
+    project: t.field({ type: Project, description: 'The created project.', resolve: (project) => project }),
+    projectEdge: t.field({
+      type: ProjectEdge,
+      description: 'The created project with its cursor, for clients that add it to a list.',
+      resolve: (project) => edge(projectOrders.default, project),
+    }),
+  }),
+});
+
+const UpdateProjectPayload = builder.objectRef<ProjectRow>('UpdateProjectPayload').implement({
+  description: 'Result of `updateProject`.',
+  fields: (t) => ({
+    project: t.field({ type: Project, description: 'The project after the change.', resolve: (project) => project }),
   }),
 });
 
 const DeleteProjectPayload = builder.objectRef<{ id: number }>('DeleteProjectPayload').implement({
-  description: 'What `deleteProject` deleted.',
-  fields: (t) => ({ deletedDatabaseId: t.exposeInt('id', { description: 'The integer id that it had.' }) }),
+  description: 'Result of `deleteProject`.',
+  fields: (t) => ({
+    deletedProjectId: t.id({
+      description: 'The global ID of the deleted project.',
+      resolve: ({ id }) => globalId('Project', id),
+    }),
+  }),
 });
 
 builder.queryFields((t) => ({
   projects: t.field({
     type: ProjectConnection,
     authScopes: { permission: 'write:projects' },
-    description: 'One’s own projects, newest first; for a token that is confined to one, that one.',
-    args: pageArgs(t.arg),
-    resolve: async (_root, args, context, info) => {
+    description: 'The projects of the caller, newest first. A project token gets its own project.',
+    args: {
+      ...pageArgs(t.arg),
+      filter: t.arg({ type: ProjectFilter, description: 'Conditions on the projects.' }),
+      orderBy: t.arg({ type: ProjectOrder, description: 'Order of the projects. Defaults to the newest first.' }),
+    },
+    resolve: async (_root, { filter, orderBy, ...args }, context, info) => {
       const { projects } = context.services;
       const principal = signedIn(context.principal);
-      const page = await projects.list(principal, args, context.pageLimit, nodeQuery(context, info));
-      return connection(projectOrder, page, args, () => projects.count(principal));
+      const order = projectOrders.of(orderBy);
+      const query = { ...nodeQuery(context, info), ...order.page(args, context.pageLimit) };
+      const page = await projects.list(principal, filter ?? {}, query);
+      return connection(order, page, args, () => projects.count(principal, filter ?? {}));
     },
   }),
   project: t.prismaField({
     type: Project,
     authScopes: { permission: 'write:projects' },
-    description: 'One project. NOT_FOUND for what is not the caller’s.',
-    args: { databaseId: t.arg.int({ required: true, description: 'The integer id.' }) },
-    resolve: (query, _root, { databaseId }, { principal, services }) =>
-      services.projects.find(signedIn(principal), databaseId, query),
+    description: 'Returns a project. NOT_FOUND for an unknown project and for a project of another user.',
+    args: { id: t.arg.id({ required: true, description: projectId }) },
+    resolve: (query, _root, { id }, { principal, services }) =>
+      services.projects.find(signedIn(principal), integerId(id, 'Project', ['id']), query),
   }),
 }));
 
 builder.mutationFields((t) => ({
   createProject: t.field({
-    type: ProjectPayload,
+    type: CreateProjectPayload,
     authScopes: { permission: 'write:projects' },
-    description: 'Creates a project; at most 1000 for one user. Not for a token that is confined to one.',
-    args: { input: t.arg({ type: CreateProjectInput, required: true, description: 'The project to make.' }) },
+    description: 'Creates a project; at most 1,000 per user. FORBIDDEN for a project token.',
+    args: { input: t.arg({ type: CreateProjectInput, required: true, description: 'The properties of the project.' }) },
     resolve: (_root, { input }, { principal, services }) => services.projects.create(signedIn(principal), input),
   }),
   updateProject: t.field({
-    type: ProjectPayload,
+    type: UpdateProjectPayload,
     authScopes: { permission: 'write:projects' },
-    description: 'Changes a project of one’s own; a token that is confined to one changes that one.',
-    args: { input: t.arg({ type: UpdateProjectInput, required: true, description: 'The change.' }) },
-    resolve: (_root, { input: { id, databaseId, ...change } }, { principal, services }) =>
-      services.projects.update(signedIn(principal), referencedId({ id, databaseId }, 'Project'), change),
+    description: 'Changes a project of the caller. A project token can change its own project.',
+    args: { input: t.arg({ type: UpdateProjectInput, required: true, description: 'The project and its changes.' }) },
+    resolve: (_root, { input: { id, ...change } }, { principal, services }) =>
+      services.projects.update(signedIn(principal), integerId(id, 'Project', ['input', 'id']), change),
   }),
   deleteProject: t.field({
     type: DeleteProjectPayload,
     authScopes: { permission: 'write:projects' },
     description:
-      'Deletes a project with its tokens. Its chats and documents stay with its owner. Not for a token that is confined to one.',
-    args: { input: t.arg({ type: DeleteProjectInput, required: true, description: 'The project.' }) },
+      'Deletes a project and its tokens. Its chats, documents and files stay with its owner. FORBIDDEN for a project token.',
+    args: { input: t.arg({ type: DeleteProjectInput, required: true, description: 'The project to delete.' }) },
     resolve: async (_root, { input }, { principal, services }) => {
-      const id = referencedId(input, 'Project');
+      const id = integerId(input.id, 'Project', ['input', 'id']);
       await services.projects.delete(signedIn(principal), id);
       return { id };
     },
@@ -206,20 +261,31 @@ builder.mutationFields((t) => ({
     ownTimeLimit: true,
     authScopes: { permission: 'write:projects' },
     description:
-      'Adds a private document to a project of one’s own, or replaces one of it. It can be found as soon as this returns.',
-    args: { input: t.arg({ type: AddProjectDocumentInput, required: true, description: 'The document.' }) },
-    resolve: (_root, { input: { metadata, ...input } }, { principal, services }) =>
-      services.knowledge.addToProject(signedIn(principal), {
-        ...input,
+      'Adds a private document to a project of the caller, or replaces a private document of that project. Search finds it as soon as the mutation returns.',
+    args: { input: t.arg({ type: AddProjectDocumentInput, required: true, description: 'The document to store.' }) },
+    resolve: async (_root, { input }, { principal, services: { knowledge } }) => {
+      const { projectId, documentId, metadata, ...content } = input;
+      const caller = signedIn(principal);
+      return knowledge.addToProject(caller, {
+        ...content,
         metadata: metadata as AddToProjectInput['metadata'],
-      }),
+        projectId: projectId == null ? null : integerId(projectId, 'Project', ['input', 'projectId']),
+        documentId: documentId == null ? null : await knowledge.externalIdOf(caller, documentRef(documentId)),
+      });
+    },
   }),
   removeProjectDocument: t.field({
     type: RemoveProjectDocumentPayload,
     authScopes: { permission: 'write:projects' },
-    description: 'Deletes a private document of a project of one’s own, with its passages.',
-    args: { input: t.arg({ type: RemoveProjectDocumentInput, required: true, description: 'The document.' }) },
-    resolve: (_root, { input }, { principal, services }) =>
-      services.knowledge.removeFromProject(signedIn(principal), input.documentId),
+    description: 'Deletes a private document of a project of the caller, with its passages.',
+    args: {
+      input: t.arg({ type: RemoveProjectDocumentInput, required: true, description: 'The document to delete.' }),
+    },
+    resolve: async (_root, { input: { documentId } }, { principal, services: { knowledge } }) => {
+      const caller = signedIn(principal);
+      return knowledge.removeFromProject(caller, await knowledge.externalIdOf(caller, documentRef(documentId)));
+    },
   }),
 }));
+
+const documentRef = (id: string | number) => textId(id, 'Document', ['input', 'documentId']);

@@ -3,7 +3,7 @@ import type { Principal } from '../../authz/principal.ts';
 import { visible } from '../../authz/visible.ts';
 import { conflict, forbidden, notFound, parse } from '../../errors.ts';
 import type { Prisma, Project } from '../../generated/prisma/client.ts';
-import { cut, ListOrder, type PageArgs } from '../../paging.ts';
+import { cut, ListOrders, type Page } from '../../paging.ts';
 import type { Database } from '../../store/database.ts';
 import type { Revocations } from '../../store/revocations.ts';
 import { type AuditService, by } from '../audit/audit.service.ts';
@@ -30,7 +30,21 @@ const maxProjects = 1000;
 /** Deleting a project with many tokens takes time. Milliseconds. */
 const patience = { maxWait: 60_000, timeout: 120_000 };
 
-export const projectOrder = new ListOrder('projects', [{ field: 'id', type: 'int', direction: 'desc' }]);
+const byId = { field: 'id', type: 'int', direction: 'asc' } as const;
+
+export const projectOrders = new ListOrders(
+  'projects',
+  {
+    CREATED_AT: [byId],
+    UPDATED_AT: [{ field: 'updatedAt', type: 'date', direction: 'asc' }, byId],
+    NAME: [{ field: 'name', type: 'text', direction: 'asc' }, byId],
+  },
+  { field: 'CREATED_AT', direction: 'DESC' },
+);
+
+const Filter = z.object({ search: plainText(200).nullish() });
+
+export type ProjectFilter = z.input<typeof Filter>;
 
 /**
  * Returns whether a project that was loaded with another object is visible to the principal: `visible.projects`,
@@ -87,6 +101,14 @@ export function projectsService(db: Database, audit: AuditService, users: UsersS
     return project;
   }
 
+  function chosen(principal: Principal, filter: ProjectFilter): Prisma.ProjectWhereInput {
+    const { search } = parse(Filter, filter, ['filter']);
+    const matches = { contains: search ?? '', mode: 'insensitive' } as const;
+    return {
+      AND: [visible.projects(principal), search == null ? {} : { OR: [{ name: matches }, { description: matches }] }],
+    };
+  }
+
   return {
     /** Throws NOT_FOUND for a project that does not exist or belongs to another user. */
     async find(principal: Principal, id: number, query: object = {}): Promise<Project> {
@@ -96,14 +118,14 @@ export function projectsService(db: Database, audit: AuditService, users: UsersS
       return project;
     },
 
-    /** Returns the principal's own projects, newest first. */
-    async list(principal: Principal, args: PageArgs, limit: number, query: object) {
-      const page = projectOrder.page(args, limit);
-      const where = { AND: [visible.projects(principal), page.where] };
-      return cut(await db.prisma.project.findMany({ ...query, ...page, where }), page);
+    /** Returns a page of the principal's own projects that the filter selects. Throws BAD_USER_INPUT. */
+    async list(principal: Principal, filter: ProjectFilter, page: Page) {
+      const where = { AND: [chosen(principal, filter), page.where] };
+      return cut(await db.prisma.project.findMany({ ...page, where }), page);
     },
 
-    count: (principal: Principal) => db.prisma.project.count({ where: visible.projects(principal) }),
+    count: (principal: Principal, filter: ProjectFilter) =>
+      db.prisma.project.count({ where: chosen(principal, filter) }),
 
     /** Throws BAD_USER_INPUT, FORBIDDEN for a project token, CONFLICT for the 1001st project of a user. */
     async create(principal: Principal, input: CreateProjectInput): Promise<Project> {

@@ -192,7 +192,7 @@ describe('a project over REST', () => {
     expect(await rest('GET', `/${id}`, undefined, secret)).toMatchObject({ status: 200, body: { chat_sessions: [] } });
     expect((await rest('GET', '', undefined, secret)).body).toMatchObject([{ id, chat_sessions: [] }]);
     const { data, errors } = await kit.gql(
-      `query ($id: Int!) { project(databaseId: $id) { name chatSessions { totalCount } } }`,
+      `query ($id: ID!) { project(id: $id) { name chatSessions { totalCount } } }`,
       { id },
       secret,
     );
@@ -250,7 +250,7 @@ describe('a project over GraphQL', () => {
         documents: { totalCount: 1, nodes: [{ documentId: document, title: 'note' }] },
       },
     ]);
-    const bare = `query ($id: Int!) { project(databaseId: $id) { chatSessions { totalCount edges { cursor } } documents { totalCount } } }`;
+    const bare = `query ($id: ID!) { project(id: $id) { chatSessions { totalCount edges { cursor } } documents { totalCount } } }`;
     expect((await kit.gql(bare, { id: databaseId }, key)).data.project).toEqual({
       chatSessions: { totalCount: 1, edges: [{ cursor: expect.any(String) }] },
       documents: { totalCount: 1 },
@@ -270,6 +270,68 @@ describe('a project over GraphQL', () => {
       description: null,
       instructions: 'i',
     });
+  });
+
+  it('is named by its global or its database ID, and its payloads update a client’s lists', async () => {
+    await fresh();
+    const create = `mutation ($input: CreateProjectInput!) { createProject(input: $input) { project { id databaseId } projectEdge { cursor node { id } } } }`;
+    const { project, projectEdge } = (await kit.gql(create, { input: { name: 'A' } }, key)).data.createProject;
+    expect(projectEdge.node.id).toBe(project.id);
+    const newer = await createProject('B');
+    const after = `query ($before: String) { projects(before: $before) { nodes { databaseId } } }`;
+    expect((await kit.gql(after, { before: projectEdge.cursor }, key)).data.projects.nodes).toEqual([
+      { databaseId: newer },
+    ]);
+    const read = `query ($id: ID!) { project(id: $id) { name } }`;
+    for (const id of [project.id, project.databaseId, String(project.databaseId)])
+      expect((await kit.gql(read, { id }, key)).data.project).toEqual({ name: 'A' });
+    const agent = await refused(() => kit.gql(read, { id: Buffer.from('Agent:0').toString('base64') }, key));
+    expect(agent.errors[0]?.extensions).toMatchObject({ code: 'BAD_USER_INPUT', fields: [{ path: ['id'] }] });
+    expect((await refused(() => kit.gql(read, { id: project.id }, other))).errors[0]?.extensions.code).toBe(
+      'NOT_FOUND',
+    );
+
+    const add = `mutation ($input: AddProjectDocumentInput!) { addProjectDocument(input: $input) { document { id documentId } documentEdge { node { title } } } }`;
+    const content = { title: 'Note', sections: [{ text: 'A note.' }] };
+    const added = (await kit.gql(add, { input: { projectId: project.id, ...content } }, key)).data.addProjectDocument;
+    expect(added.documentEdge.node.title).toBe('Note');
+    const replaced = { projectId: project.id, documentId: added.document.id, ...content, title: 'Better' };
+    expect((await kit.gql(add, { input: replaced }, key)).data.addProjectDocument.document).toEqual(added.document);
+    const remove = `mutation ($id: ID!) { removeProjectDocument(input: { documentId: $id }) { deletedDocumentId } }`;
+    expect((await refused(() => kit.gql(remove, { id: added.document.id }, other))).errors[0]?.extensions.code).toBe(
+      'NOT_FOUND',
+    );
+    expect((await kit.gql(remove, { id: added.document.id }, key)).data.removeProjectDocument).toEqual({
+      deletedDocumentId: added.document.id,
+    });
+    const gone = `mutation ($id: ID!) { deleteProject(input: { id: $id }) { deletedProjectId } }`;
+    expect((await refused(() => kit.gql(gone, { id: project.id }, other))).errors[0]?.extensions.code).toBe(
+      'NOT_FOUND',
+    );
+    expect((await kit.gql(gone, { id: project.id }, key)).data.deleteProject).toEqual({
+      deletedProjectId: project.id,
+    });
+  });
+
+  it('is found by its name or description, in the requested order', async () => {
+    await fresh();
+    for (const [name, description] of [
+      ['Beta', 'zoo'],
+      ['Alpha', null],
+      ['Zoology', null],
+    ])
+      await kit.prisma.project.create({ data: { name: name ?? '', description, ownerId: userId } });
+    const names = async (args: string) => {
+      const { data, errors } = await kit.gql(`{ projects(${args}) { totalCount nodes { name } } }`, {}, key);
+      expect(errors).toEqual([]);
+      return [data.projects.totalCount, ...data.projects.nodes.map(({ name }: { name: string }) => name)];
+    };
+    expect(await names('orderBy: { field: NAME }')).toEqual([3, 'Alpha', 'Beta', 'Zoology']);
+    expect(await names('first: 1, orderBy: { field: NAME, direction: DESC }')).toEqual([3, 'Zoology']);
+    expect(await names('filter: { search: "ZOO" }, orderBy: { field: CREATED_AT }')).toEqual([2, 'Beta', 'Zoology']);
+    const search = 'x'.repeat(201);
+    const { errors } = await kit.gql(`{ projects(filter: { search: "${search}" }) { totalCount } }`, {}, key);
+    expect(errors[0]?.extensions).toMatchObject({ code: 'BAD_USER_INPUT', fields: [{ path: ['filter', 'search'] }] });
   });
 
   it('costs the same statements whatever the length', async () => {
@@ -332,7 +394,7 @@ describe('a project’s documents', () => {
     );
   const remove = (documentId: string, as = key) =>
     kit.gql(
-      `mutation ($documentId: String!) { removeProjectDocument(input: { documentId: $documentId }) { deletedDocumentId } }`,
+      `mutation ($documentId: ID!) { removeProjectDocument(input: { documentId: $documentId }) { deletedDocumentId } }`,
       { documentId },
       as,
     );
@@ -360,8 +422,10 @@ describe('a project’s documents', () => {
     }
     expect(await found('okapi')).toEqual([fromToken]);
     expect(await found('quaggas')).toEqual([document]);
-    expect((await remove(document, token.secret)).data.removeProjectDocument.deletedDocumentId).toBe(document);
-    expect((await remove(fromToken)).data.removeProjectDocument.deletedDocumentId).toBe(fromToken);
+    const deleted = await kit.prisma.document.findMany({ where: { projectId: project }, orderBy: { id: 'asc' } });
+    const globalIds = deleted.map(({ id }) => Buffer.from(`Document:${id}`).toString('base64'));
+    const removed = [await remove(document, token.secret), await remove(fromToken)];
+    expect(removed.map(({ data }) => data.removeProjectDocument.deletedDocumentId)).toEqual(globalIds);
     expect(await kit.prisma.document.count({ where: { projectId: project } })).toBe(0);
   });
 
@@ -375,7 +439,11 @@ describe('a project’s documents', () => {
         message: 'Project not found',
         extensions: { code: 'NOT_FOUND' },
       });
-    for (const documentId of [theirs, 'public zebra', nowhere, '', 'x'.repeat(501), 'a\0']) {
+    expect((await refused(() => remove(''))).errors[0]?.extensions).toMatchObject({
+      code: 'BAD_USER_INPUT',
+      fields: [{ path: ['input', 'documentId'] }],
+    });
+    for (const documentId of [theirs, 'public zebra', nowhere, 'x'.repeat(501), 'a\0']) {
       expect((await refused(() => add({ projectId: project, documentId }))).errors[0]?.message).toBe(
         'Document not found',
       );

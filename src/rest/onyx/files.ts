@@ -163,12 +163,12 @@ export const fileRows: AnyRow[] = [
     params,
     reply: z.array(UserFileSnapshot),
     document: graphql(
-      `query ListProjectFiles($id: Int!, $first: Int!) {
-        project(databaseId: $id) { files(first: $first) { nodes { ...FileSnapshot } } }
+      `query ListProjectFiles($id: ID!, $first: Int!) {
+        project(id: $id) { files(first: $first) { nodes { ...FileSnapshot } } }
       }`,
       [FileSnapshot],
     ),
-    variables: ({ params }) => ({ id: params.project_id, first: everything }),
+    variables: ({ params }) => ({ id: String(params.project_id), first: everything }),
     output: ({ project }) => project.files.nodes.map((file) => fileSnapshot(file)),
     failure: missing,
   }),
@@ -217,8 +217,8 @@ export const fileRows: AnyRow[] = [
       })
       .openapi('ProjectPayload'),
     document: graphql(
-      `query GetProjectDetails($id: Int!, $sessions: Int!) {
-        project(databaseId: $id) {
+      `query GetProjectDetails($id: ID!, $sessions: Int!) {
+        project(id: $id) {
           ...ProjectSnapshot
           files(first: $sessions) { nodes { ...FileSnapshot } }
           agents: chatSessions(first: $sessions) { nodes { agentId agentIsFeatured } }
@@ -226,7 +226,7 @@ export const fileRows: AnyRow[] = [
       }`,
       [ProjectSnapshot, FileSnapshot],
     ),
-    variables: ({ params }) => ({ id: params.project_id, sessions: everything }),
+    variables: ({ params }) => ({ id: String(params.project_id), sessions: everything }),
     output: ({ project }) => {
       const featured = Object.fromEntries(
         (project.agents?.nodes ?? []).map(({ agentId, agentIsFeatured }) => [agentId, agentIsFeatured]),
@@ -248,8 +248,8 @@ export const fileRows: AnyRow[] = [
     summary: 'Estimate how many tokens the files of a project take',
     params,
     reply: z.object({ total_tokens: z.int() }).openapi('TokenCountResponse'),
-    document: graphql(`query GetProjectTokens($id: Int!) { project(databaseId: $id) { fileTokens } }`),
-    variables: ({ params }) => ({ id: params.project_id }),
+    document: graphql(`query GetProjectTokens($id: ID!) { project(id: $id) { fileTokens } }`),
+    variables: ({ params }) => ({ id: String(params.project_id) }),
     output: ({ project }) => ({ total_tokens: project.fileTokens }),
     failure: missing,
   }),

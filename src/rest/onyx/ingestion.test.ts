@@ -106,7 +106,7 @@ describe('the list of ingested documents', () => {
     const { databaseId: projectId } = data.createProject.project;
     await kit.upload('in-project.txt', 'In a project.', { projectId });
     const added = await kit.gql(
-      `mutation ($projectId: Int!) {
+      `mutation ($projectId: ID!) {
         addProjectDocument(input: { projectId: $projectId, title: "Plan", sections: [{ text: "A plan." }] }) {
           document { documentId origin }
         }

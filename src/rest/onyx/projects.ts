@@ -61,11 +61,10 @@ export const projectRows: AnyRow[] = [
     summary: 'Read a project',
     params,
     reply: UserProjectSnapshot,
-    document: graphql(
-      `query GetProject($id: Int!, $sessions: Int!) { project(databaseId: $id) { ...ProjectSnapshot } }`,
-      [ProjectSnapshot],
-    ),
-    variables: ({ params }) => ({ id: params.project_id, sessions: everything }),
+    document: graphql(`query GetProject($id: ID!, $sessions: Int!) { project(id: $id) { ...ProjectSnapshot } }`, [
+      ProjectSnapshot,
+    ]),
+    variables: ({ params }) => ({ id: String(params.project_id), sessions: everything }),
     output: ({ project }) => snapshot(project),
     partial: true,
     failure: missing,
@@ -86,7 +85,7 @@ export const projectRows: AnyRow[] = [
     ),
     variables: ({ params, body }) => ({
       input: {
-        databaseId: params.project_id,
+        id: String(params.project_id),
         name: body.name,
         description: body.description,
       },
@@ -104,10 +103,8 @@ export const projectRows: AnyRow[] = [
     params,
     status: 204,
     reply: nothing,
-    document: graphql(
-      `mutation DeleteProject($id: Int!) { deleteProject(input: { databaseId: $id }) { deletedDatabaseId } }`,
-    ),
-    variables: ({ params }) => ({ id: params.project_id }),
+    document: graphql(`mutation DeleteProject($id: ID!) { deleteProject(input: { id: $id }) { deletedProjectId } }`),
+    variables: ({ params }) => ({ id: String(params.project_id) }),
     output: () => null,
     failure: missing,
   }),
@@ -118,8 +115,8 @@ export const projectRows: AnyRow[] = [
     summary: 'Read the instructions of a project',
     params,
     reply: ProjectInstructionsResponse,
-    document: graphql(`query GetProjectInstructions($id: Int!) { project(databaseId: $id) { instructions } }`),
-    variables: ({ params }) => ({ id: params.project_id }),
+    document: graphql(`query GetProjectInstructions($id: ID!) { project(id: $id) { instructions } }`),
+    variables: ({ params }) => ({ id: String(params.project_id) }),
     output: ({ project }) => ({ instructions: project.instructions }),
     failure: missing,
   }),
@@ -132,11 +129,11 @@ export const projectRows: AnyRow[] = [
     body: z.object({ instructions: z.string() }).openapi('UpsertProjectInstructionsRequest'),
     reply: ProjectInstructionsResponse,
     document: graphql(
-      `mutation SetProjectInstructions($id: Int!, $instructions: String!) {
-        updateProject(input: { databaseId: $id, instructions: $instructions }) { project { instructions } }
+      `mutation SetProjectInstructions($id: ID!, $instructions: String!) {
+        updateProject(input: { id: $id, instructions: $instructions }) { project { instructions } }
       }`,
     ),
-    variables: ({ params, body }) => ({ id: params.project_id, instructions: body.instructions }),
+    variables: ({ params, body }) => ({ id: String(params.project_id), instructions: body.instructions }),
     output: ({ updateProject }) => ({ instructions: updateProject.project.instructions }),
     failure: missing,
   }),
