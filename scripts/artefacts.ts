@@ -11,7 +11,10 @@ import {
 } from '../src/authz/permissions.ts';
 import { type Requirement, requirementsOf } from '../src/graphql/plugins/permissions.ts';
 import { schema } from '../src/graphql/schema.ts';
+import { embeddingParameters, imageParameters } from '../src/rest/anythingllm/openai.ts';
+import { chatParameters } from '../src/rest/anythingllm/openai-chat-request.ts';
 import { openApiDocument } from '../src/rest/openapi.ts';
+import type { ParameterTable } from '../src/rest/parameters.ts';
 import { rowRequirements } from '../src/rest/row.ts';
 import { rows } from '../src/rest/rows.ts';
 
@@ -85,11 +88,37 @@ function permissionsPage(): string {
   ].join('\n');
 }
 
+const treatments = { honored: 'yes', restricted: 'no', ignored: 'ignored' };
+
+const parameterSection = (title: string, table: ParameterTable): string[] => [
+  `## ${title}`,
+  '',
+  '| parameter | supported | notes |',
+  '|---|---|---|',
+  ...Object.entries(table).map(([name, { treatment, note }]) => `| \`${name}\` | ${treatments[treatment]} | ${note} |`),
+  '',
+];
+
+function parametersPage(): string {
+  return [
+    '# Request parameters',
+    '',
+    'Generated from the REST endpoints by `npm run generate`; not edited by hand.',
+    '',
+    'The parameters of OpenAI’s API on the paths under `/api/v1/openai`. A parameter that is not supported is rejected with status 400, except for the values that the notes name. An ignored parameter is accepted with any value and has no effect; so is a parameter that the tables do not list.',
+    '',
+    ...parameterSection('POST /api/v1/openai/chat/completions', chatParameters),
+    ...parameterSection('POST /api/v1/openai/embeddings', embeddingParameters),
+    ...parameterSection('POST /api/v1/openai/images/generations', imageParameters),
+  ].join('\n');
+}
+
 /** Returns the generated files by path. */
 export function artefacts(): Record<string, string> {
   return {
     'schema/schema.graphql': `${printSchemaWithDirectives(schema)}\n`,
     'schema/permissions.md': permissionsPage(),
+    'schema/parameters.md': parametersPage(),
     'schema/openapi.json': `${JSON.stringify(openApiDocument(), null, 2)}\n`,
     'src/rest/graphql-env.d.ts': outputIntrospectionFile(minifyIntrospection(introspectionFromSchema(schema)), {
       fileType: '.d.ts',

@@ -72,6 +72,7 @@ const guide: Record<string, string> = {
   'CHANGELOG.md': 'CHANGELOG.md',
   LICENSE: 'LICENSE',
   'permissions.md': 'schema/permissions.md',
+  'parameters.md': 'schema/parameters.md',
   'schema.graphql': 'schema/schema.graphql',
 };
 

@@ -49,7 +49,8 @@ const CompletionPartInput = builder.inputType('CompletionPartInput', {
   fields: (t) => ({
     text: t.string({ description: 'The text; at most 1,000,000 characters.' }),
     imageUrl: t.string({
-      description: 'The image, as a `data:` URL in base64: PNG, JPEG, GIF or WebP. For models that take images.',
+      description:
+        'A PNG, JPEG, GIF or WebP image for a model that reads images: a `data:` URL in base64, or an http or https URL with a public address, which the server fetches. At most 10 URLs are fetched, each of at most 5 MB.',
     }),
   }),
 });

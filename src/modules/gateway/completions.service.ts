@@ -24,6 +24,7 @@ import type { KnowledgeService } from '../knowledge/knowledge.service.ts';
 import type { LimitsService } from '../limits/limits.service.ts';
 import type { UsageService } from '../limits/usage.service.ts';
 import { asClientCalls, type CallPiece, type CallSettings, Heard } from './client-call.ts';
+import { withFetchedImages } from './images-of-messages.ts';
 import { type Conversation, lengthOfAll, Message, readConversation, standIn } from './messages.ts';
 
 const ToolName = z.string().regex(/^[\w-]{1,64}$/, 'must be 1 to 64 letters, digits, underscores and dashes');
@@ -70,7 +71,13 @@ const CreateChatCompletion = z
   .refine(({ toolName, tools }) => toolName == null || tools?.some(({ name }) => name === toolName), {
     message: 'must be the name of one of the tools',
     path: ['toolName'],
+  })
+  .refine(({ toolChoice, tools }) => toolChoice !== 'REQUIRED' || (tools?.length ?? 0) > 0, {
+    message: 'cannot be required without `tools`',
+    path: ['toolChoice'],
   });
+
+const withoutModel = 'is not supported: this server has only the built-in model, which quotes documents';
 
 export type CreateChatCompletionInput = z.input<typeof CreateChatCompletion>;
 type Request = z.output<typeof CreateChatCompletion>;
@@ -256,12 +263,16 @@ export function completionsService(foundation: Foundation) {
   ): Promise<UnderWay> {
     const chosen = await agentBySlug(db.prisma, principal, request.model);
     const model = modelOf(models, chosen);
-    const conversation = readConversation(request.messages, model.sees);
+    const messages = model.sees
+      ? await withFetchedImages(request.messages, { allowedHosts: settings.linkAllowedHosts, signal })
+      : request.messages;
+    const conversation = readConversation(messages, model.sees);
     const { systemPrompt, question, earlier, images } = conversation;
     const agent = promptedBy(chosen, { systemPrompt, taskPrompt: null });
     const writesJson = request.responseFormat != null && request.responseFormat.type !== 'TEXT';
-    if (writesJson && model.provider === 'embedded')
-      throw badInput(['input', 'responseFormat'], 'needs a language model; this server quotes its documents');
+    if (writesJson && model.provider === 'embedded') throw badInput(['input', 'responseFormat'], withoutModel);
+    if (model.provider === 'embedded' && (request.toolName != null || request.toolChoice === 'REQUIRED'))
+      throw badInput(['input', request.toolName == null ? 'toolChoice' : 'toolName'], withoutModel);
     const callsWith = callSettings(request, model);
     const beside = tokensBeside(conversation, callsWith);
     checkLength(agent, model, question, beside);

@@ -50,7 +50,7 @@ describe('the gateway', () => {
           model: slug,
           messages: question('How many days of vacation does everybody have?'),
           tools: [{ name: 'count_days' }],
-          toolChoice: 'REQUIRED',
+          toolChoice: 'AUTO',
         },
       },
       kit.keys.BASIC,
@@ -137,6 +137,9 @@ describe('the gateway', () => {
       ],
       ['input.messages.0.content.0', { messages: [{ role: 'USER', content: [{}] }] }],
       ['input.toolName', { toolName: 'nothing' }],
+      ['input.toolName', { tools: [{ name: 'count_days' }], toolName: 'count_days' }],
+      ['input.toolChoice', { tools: [{ name: 'count_days' }], toolChoice: 'REQUIRED' }],
+      ['input.toolChoice', { toolChoice: 'REQUIRED' }],
       ['input.maxTokens', { maxTokens: 0 }],
     ];
     for (const [path, more] of wrong) {

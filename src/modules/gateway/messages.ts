@@ -10,10 +10,7 @@ const longestText = 1_000_000;
 
 const Part = z
   .object({ text: plainText(longestText).nullish(), imageUrl: z.string().nullish() })
-  .refine(
-    ({ text, imageUrl }) => (text == null) !== (imageUrl == null),
-    'must have `text` or `imageUrl`, and not both',
-  );
+  .refine(({ text, imageUrl }) => (text == null) !== (imageUrl == null), 'must have either `text` or `imageUrl`');
 
 /** Maximum length of a call ID; some providers encode more than a number in it. */
 const longestCallId = 1000;
@@ -31,7 +28,7 @@ export const Message = z.object({
   toolCalls: z.array(ToolCall).max(128, 'must be at most 128').nullish(),
   toolCallId: plainText(longestCallId).nullish(),
 });
-type Message = z.output<typeof Message>;
+export type Message = z.output<typeof Message>;
 
 /** The client's messages around the question that is answered now. */
 export interface Conversation {
@@ -51,11 +48,11 @@ const isInstruction = ({ role }: Message): boolean => role === 'SYSTEM' || role 
 
 const textOf = ({ content }: Message): string => (content ?? []).flatMap(({ text }) => text ?? []).join('\n\n');
 
-/** Throws BAD_USER_INPUT for anything but the data of an image: nothing is fetched for a client. */
+/** Returns the image in a `data:` URL. Throws BAD_USER_INPUT for every other URL. */
 function imageOf(url: string, path: Path): { mediaType: string; data: string } {
   const [, mediaType, data] = /^data:(image\/(?:png|jpeg|gif|webp));base64,([A-Za-z0-9+/]+={0,2})$/.exec(url) ?? [];
   if (mediaType === undefined || data === undefined)
-    throw badInput(path, 'must be a data: URL in base64 of a PNG, JPEG, GIF or WebP image');
+    throw badInput(path, 'must be an http or https URL, or a data: URL in base64, of a PNG, JPEG, GIF or WebP image');
   return { mediaType, data };
 }
 
@@ -65,7 +62,7 @@ function userParts({ content }: Message, sees: boolean, at: Path): UserPart[] {
   return (content ?? []).map(({ text, imageUrl }, index): UserPart => {
     if (imageUrl == null) return { type: 'text', text: text ?? '' };
     const path = [...at, 'content', index, 'imageUrl'];
-    if (!sees) throw badInput(path, 'cannot be shown to this model, which does not see images');
+    if (!sees) throw badInput(path, 'is not supported: the model does not read images');
     return { type: 'file', ...imageOf(imageUrl, path) };
   });
 }
@@ -101,9 +98,10 @@ function reader(sees: boolean) {
     const at = ['input', 'messages', index];
     const { role, content, toolCalls, toolCallId } = message;
     const image = role === 'USER' ? -1 : (content ?? []).findIndex(({ imageUrl }) => imageUrl != null);
-    if (image >= 0) throw badInput([...at, 'content', image, 'imageUrl'], 'can stand in a message of the user alone');
+    if (image >= 0)
+      throw badInput([...at, 'content', image, 'imageUrl'], 'is only allowed in a message with the role `user`');
     if (toolCalls?.length && role !== 'ASSISTANT')
-      throw badInput([...at, 'toolCalls'], 'can stand in a message of the assistant alone');
+      throw badInput([...at, 'toolCalls'], 'is only allowed in a message with the role `assistant`');
     if (isInstruction(message)) return { role: 'system', content: textOf(message) };
     if (role === 'USER') return { role: 'user', content: userParts(message, sees, at) };
     if (role === 'ASSISTANT') {
@@ -116,7 +114,7 @@ function reader(sees: boolean) {
     }
     const toolName = calls.get(toolCallId ?? '');
     if (toolCallId == null || toolName === undefined)
-      throw badInput([...at, 'toolCallId'], 'must be the id of a call in a message before it');
+      throw badInput([...at, 'toolCallId'], 'must be the ID of a tool call in an earlier message');
     const output = { type: 'text' as const, value: textOf(message) };
     return { role: 'tool', content: [{ type: 'tool-result', toolCallId, toolName, output }] };
   };
@@ -130,9 +128,9 @@ function reader(sees: boolean) {
 export function readConversation(messages: readonly Message[], sees: boolean): Conversation {
   const last = messages.at(-1)?.role;
   if (last !== 'USER' && last !== 'TOOL')
-    throw badInput(['input', 'messages'], 'must end with a message of the user or of a tool');
+    throw badInput(['input', 'messages'], 'must end with a message with the role `user` or `tool`');
   const asked = messages.findLastIndex(({ role }) => role === 'USER');
-  if (asked < 0) throw badInput(['input', 'messages'], 'must hold a message of the user');
+  if (asked < 0) throw badInput(['input', 'messages'], 'must contain a message with the role `user`');
   const instructions = messages.findIndex(isInstruction);
   const read = messages.map(reader(sees));
   const question = messages[asked] as Message;

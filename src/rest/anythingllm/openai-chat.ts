@@ -1,148 +1,8 @@
 import { z } from '@hono/zod-openapi';
 import { graphql, type ResultOf } from '../graphql.ts';
 import { type AnyRow, row } from '../row.ts';
+import { ChatRequest, completionInput, sentPath, ToolCall } from './openai-chat-request.ts';
 import { invalidRequest, openai } from './openai-dialect.ts';
-
-const jsonSchema = z.record(z.string(), z.unknown());
-
-const Part = z
-  .object({
-    type: z.enum(['text', 'image_url']),
-    text: z.string().nullish(),
-    image_url: z
-      .union([z.object({ url: z.string() }), z.string().transform((url) => ({ url }))])
-      .nullish()
-      .openapi({ type: 'object', description: 'The image, as a `data:` URL; nothing is fetched.' }),
-  })
-  .openapi('OpenAIContentPart');
-
-const ToolCall = z
-  .object({
-    id: z.string(),
-    type: z.literal('function'),
-    function: z.object({ name: z.string(), arguments: z.string() }),
-  })
-  .openapi('OpenAIToolCall');
-
-const Message = z
-  .object({
-    role: z.enum(['system', 'developer', 'user', 'assistant', 'tool']),
-    content: z.union([z.string(), z.array(Part)], 'must be a text or a list of parts').nullish(),
-    tool_calls: z.array(ToolCall).nullish(),
-    tool_call_id: z.string().nullish(),
-  })
-  .openapi('OpenAIMessage');
-
-const Tool = z
-  .object({
-    type: z.literal('function'),
-    function: z.object({
-      name: z.string(),
-      description: z.string().nullish(),
-      parameters: jsonSchema.nullish(),
-      strict: z.boolean().nullish(),
-    }),
-  })
-  .openapi('OpenAITool');
-
-const ToolChoice = z.union([
-  z.enum(['auto', 'none', 'required']),
-  z.object({ type: z.literal('function'), function: z.object({ name: z.string() }) }),
-]);
-
-/** Efforts by their names in OpenAI's API; GraphQL has fewer of them. */
-const efforts = { none: 'OFF', minimal: 'LOW', low: 'LOW', medium: 'MEDIUM', high: 'HIGH', xhigh: 'HIGH' } as const;
-
-const ResponseFormat = z
-  .object({
-    type: z.enum(['text', 'json_object', 'json_schema']),
-    json_schema: z
-      .object({
-        name: z.string(),
-        description: z.string().nullish(),
-        schema: jsonSchema.nullish(),
-        strict: z.boolean().nullish(),
-      })
-      .nullish(),
-  })
-  .openapi('OpenAIResponseFormat');
-
-/** A number beyond GraphQL's Int is reduced to its maximum. */
-const mostTokens = z
-  .number()
-  .refine(Number.isInteger, 'must be a whole number')
-  .transform((count) => Math.min(count, 0x7fff_ffff))
-  .nullish()
-  .openapi({ type: ['integer', 'null'] });
-
-const ChatRequest = z
-  .object({
-    model: z.string().openapi({ description: 'The slug of an agent, as `GET /v1/openai/models` lists them.' }),
-    messages: z.array(Message).openapi({ description: 'The conversation, which is the client’s to keep.' }),
-    stream: z.boolean().nullish(),
-    stream_options: z.object({ include_usage: z.boolean().nullish() }).nullish(),
-    n: z.literal(1, 'must be 1').nullish(),
-    tools: z.array(Tool).nullish(),
-    tool_choice: ToolChoice.nullish(),
-    parallel_tool_calls: z.boolean().nullish(),
-    temperature: z.number().nullish(),
-    top_p: z.number().nullish(),
-    max_tokens: mostTokens,
-    max_completion_tokens: mostTokens,
-    stop: z.union([z.string(), z.array(z.string())]).nullish(),
-    presence_penalty: z.number().nullish(),
-    frequency_penalty: z.number().nullish(),
-    seed: z.int().nullish(),
-    reasoning_effort: z
-      .enum(Object.keys(efforts) as (keyof typeof efforts)[])
-      .nullish()
-      .openapi({
-        description: 'minimal counts as low, and xhigh as high.',
-      }),
-    response_format: ResponseFormat.nullish(),
-  })
-  .openapi('OpenAIChatRequest');
-
-type Sent = z.infer<typeof Message>;
-
-const roles = { system: 'SYSTEM', developer: 'DEVELOPER', user: 'USER', assistant: 'ASSISTANT', tool: 'TOOL' } as const;
-const choices = { auto: 'AUTO', none: 'NONE', required: 'REQUIRED' } as const;
-const formats = { text: 'TEXT', json_object: 'JSON_OBJECT', json_schema: 'JSON_SCHEMA' } as const;
-
-const messageInput = ({ role, content, tool_calls, tool_call_id }: Sent) => ({
-  role: roles[role],
-  content:
-    typeof content === 'string'
-      ? [{ text: content }]
-      : (content ?? []).map(({ type, text, image_url }) =>
-          type === 'text' ? { text: text ?? '' } : { imageUrl: image_url?.url ?? '' },
-        ),
-  toolCalls: (tool_calls ?? []).map((call) => ({ id: call.id, ...call.function })),
-  toolCallId: tool_call_id ?? null,
-});
-
-const completionInput = (body: z.infer<typeof ChatRequest>) => ({
-  input: {
-    model: body.model,
-    messages: body.messages.map(messageInput),
-    tools: body.tools?.map((tool) => tool.function) ?? null,
-    toolChoice: typeof body.tool_choice === 'string' ? choices[body.tool_choice] : null,
-    toolName: typeof body.tool_choice === 'object' ? (body.tool_choice?.function.name ?? null) : null,
-    parallelToolCalls: body.parallel_tool_calls ?? null,
-    temperature: body.temperature ?? null,
-    topP: body.top_p ?? null,
-    maxTokens: body.max_completion_tokens ?? body.max_tokens ?? null,
-    stop: body.stop == null ? null : [body.stop].flat(),
-    presencePenalty: body.presence_penalty ?? null,
-    frequencyPenalty: body.frequency_penalty ?? null,
-    seed: body.seed ?? null,
-    reasoningEffort: body.reasoning_effort ? efforts[body.reasoning_effort] : null,
-    responseFormat: body.response_format
-      ? { type: formats[body.response_format.type], ...body.response_format.json_schema }
-      : null,
-    includeUsage: body.stream_options?.include_usage ?? false,
-  },
-});
 
 const Usage = z
   .object({
@@ -304,8 +164,7 @@ export const openaiChatRow: AnyRow = row({
     ],
     usage: usageOf(usage),
   }),
-  failure: (error, input) =>
-    error.code === 'BAD_USER_INPUT' ? invalidRequest(error, { toolName: 'tool_choice' }, input?.body) : null,
+  failure: (error, input) => (error.code === 'BAD_USER_INPUT' ? invalidRequest(error, sentPath, input?.body) : null),
   stream: {
     document: graphql(
       `subscription OpenAIChatStream($input: CreateChatCompletionInput!, $usageApart: Boolean!) {

@@ -8,11 +8,11 @@ export const openaiError = (
   { type = 'invalid_request_error', param = null as string | null, code = null as string | null } = {},
 ): Failure => ({ status, body: { error: { message, type, param, code } } });
 
-/** Names of GraphQL fields that differ in this dialect. */
-type Renamed = Readonly<Record<string, string>>;
+/** Returns the path of a field in a request for its path in the GraphQL input, where more differs than the case. */
+type SentPath = (path: readonly (string | number)[]) => readonly (string | number)[];
 
 /** Returns a path as it was sent: GraphQL has a list of one where a client sent a text. */
-function asSent(names: (string | number)[], body: unknown): (string | number)[] {
+function asSent(names: readonly (string | number)[], body: unknown): readonly (string | number)[] {
   let value = body;
   const end = names.findIndex((name) => {
     if (typeof value === 'string') return true;
@@ -23,10 +23,10 @@ function asSent(names: (string | number)[], body: unknown): (string | number)[] 
 }
 
 /** Returns a field in the notation of OpenAI clients: `messages[0].content` for `input.messages.0.content`. */
-function paramOf({ path }: FieldProblem, renamed: Renamed, body: unknown): string | null {
-  const [first, ...rest] = /^(input|body|query|path)$/.test(String(path[0])) ? path.slice(1) : path;
-  if (first === undefined) return null;
-  const names = [renamed[first] ?? first, ...rest].map((name) =>
+function paramOf({ path }: FieldProblem, sentPath: SentPath, body: unknown): string | null {
+  const field = /^(input|body|query|path)$/.test(String(path[0])) ? path.slice(1) : path;
+  if (field.length === 0) return null;
+  const names = sentPath(field).map((name) =>
     typeof name === 'number' ? name : name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`),
   );
   const written = asSent(names, body).map((name) => (typeof name === 'number' ? `[${name}]` : `.${name}`));
@@ -34,10 +34,10 @@ function paramOf({ path }: FieldProblem, renamed: Renamed, body: unknown): strin
 }
 
 /** Returns the error for an invalid request with the field of its body, if known. */
-export function invalidRequest(error: AppError, renamed: Renamed = {}, body?: unknown): Failure {
+export function invalidRequest(error: AppError, sentPath: SentPath = (path) => path, body?: unknown): Failure {
   const [problem] = error.details.fields ?? [];
   if (!problem) return openaiError(400, error.message);
-  const param = paramOf(problem, renamed, body);
+  const param = paramOf(problem, sentPath, body);
   return openaiError(400, param === null ? problem.message : `${param}: ${problem.message}`, { param });
 }
 

@@ -766,7 +766,7 @@ describe('chat completions', () => {
         ['stop', { model: slug, messages, stop: '' }],
         ['stop[1]', { model: slug, messages, stop: ['END', ''] }],
         ['reasoning_effort', { model: slug, messages, reasoning_effort: 'total' }],
-        ['tools[0].name', { model: slug, messages, tools: [{ type: 'function', function: { name: 'a b' } }] }],
+        ['tools[0].function.name', { model: slug, messages, tools: [{ type: 'function', function: { name: 'a b' } }] }],
         ['tools[0].type', { model: slug, messages, tools: [{ type: 'custom' }] }],
         [
           'tool_choice',
@@ -782,7 +782,7 @@ describe('chat completions', () => {
         expect([error.param, error.type], JSON.stringify(body)).toEqual([param, 'invalid_request_error']);
       }
       const image = (url: string) => [{ role: 'user', content: [{ type: 'image_url', image_url: { url } }] }];
-      for (const url of ['https://images.example/a.png', 'data:text/html;base64,AAAA', 'data:image/png;base64,%']) {
+      for (const url of ['ftp://images.example/a.png', 'data:text/html;base64,AAAA', 'data:image/png;base64,%']) {
         const error = await thrown(() =>
           client().post('/chat/completions', { body: { model: slug, messages: image(url) } }),
         );

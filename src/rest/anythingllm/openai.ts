@@ -4,6 +4,7 @@ import { type IncomingFile, isFile } from '../../form.ts';
 import { promptRequired } from '../../modules/gateway/images.service.ts';
 import { graphql, type ResultOf } from '../graphql.ts';
 import { everything } from '../onyx/shapes.ts';
+import { honored, ignored, restricted, shapeOf } from '../parameters.ts';
 import { type AnyRow, type FileReply, row } from '../row.ts';
 import { openaiChatRow } from './openai-chat.ts';
 import { invalidRequest, openai, openaiError } from './openai-dialect.ts';
@@ -47,36 +48,50 @@ const texts = z.union(
   'must be a text or a list of texts; tokens cannot be read, so send the texts themselves: OpenAIEmbeddings of LangChain does with check_embedding_ctx_length=False',
 );
 
-const EmbeddingsRequest = z
-  .object({
-    input: texts
-      .nullish()
-      .openapi({ description: 'A text, or up to 2,048 of them, of at most 8,192 tokens each; no lists of tokens.' }),
-    inputs: texts.nullish().openapi({ description: 'The same, as older clients call it.' }),
-    model: z.unknown().optional().openapi({ description: 'Not looked at: the server has one embedding model.' }),
-    encoding_format: z.enum(['float', 'base64']).nullish().openapi({ description: 'float unless given.' }),
-    dimensions: z.int().min(1).nullish(),
-  })
-  .openapi('OpenAIEmbeddingsRequest');
+/** The parameters of OpenAI's embeddings. schema/parameters.md lists them. */
+export const embeddingParameters = {
+  input: honored(
+    'A text, or a list of up to 2,048 texts, of at most 8,192 tokens each. Lists of tokens are rejected.',
+    texts.nullish(),
+  ),
+  inputs: honored('The name of `input` in older clients.', texts.nullish()),
+  encoding_format: honored('"float" or "base64". Defaults to "float".', z.enum(['float', 'base64']).nullish()),
+  dimensions: honored('Rejected when the model does not support it.', z.int().min(1).nullish()),
+  model: ignored('The server has one embedding model.'),
+  user: ignored('Usage is recorded for the owner of the key.'),
+};
+
+const EmbeddingsRequest = z.object(shapeOf(embeddingParameters)).openapi('OpenAIEmbeddingsRequest');
 
 const listOf = ({ input, inputs }: z.infer<typeof EmbeddingsRequest>): string[] => [input ?? inputs ?? []].flat();
 
-const ImageRequest = z
-  .object({
-    // A value that is not text counts as absent, for which the reference has its own message.
-    prompt: z.string().catch('').openapi({ type: 'string' }),
-    size: z
-      .string()
-      .nullish()
-      .openapi({ description: 'Width and height, such as 1024x1024; auto is as the model likes.' }),
-    response_format: z.enum(['b64_json', 'blob']).nullish().openapi({ description: 'b64_json unless given.' }),
-    n: z.literal([1, '1'], 'must be 1').nullish().openapi({ type: 'integer' }),
-    image_references: z
-      .union([file, z.array(file).max(10, 'must be at most 10')])
-      .nullish()
-      .openapi({ description: 'Images to draw from: with some, the model edits them.' }),
-  })
-  .openapi('OpenAIImageRequest');
+/** The parameters of OpenAI's image generation, and `image_references` of AnythingLLM. schema/parameters.md lists them. */
+export const imageParameters = {
+  // A value that is not text counts as absent, for which the reference has its own message.
+  prompt: honored('The description of the image.', z.string().catch('').openapi({ type: 'string' })),
+  size: honored('Width and height, such as "1024x1024". "auto" leaves the choice to the model.', z.string().nullish()),
+  response_format: honored(
+    '"b64_json" or "blob", which returns the bytes of the image. Defaults to "b64_json".',
+    z.enum(['b64_json', 'blob'], 'must be "b64_json" or "blob": the server stores no images').nullish(),
+  ),
+  image_references: honored(
+    'Images that the model edits, as files of a form; at most 10.',
+    z.union([file, z.array(file).max(10, 'must be at most 10')]).nullish(),
+  ),
+  n: restricted('The server draws one image per request.', [1, '1']),
+  stream: restricted('Images are not streamed.', [false, 'false']),
+  partial_images: restricted('Images are not streamed.', [0, '0']),
+  background: restricted('The model chooses the background.', ['auto', 'opaque']),
+  output_format: restricted('The model chooses the format, which the response names.', ['png']),
+  model: ignored('The server has one image model.'),
+  quality: ignored('The server draws with the default quality of its model.'),
+  style: ignored('The server draws with the default style of its model.'),
+  moderation: ignored('The provider of the model decides.'),
+  output_compression: ignored('The model chooses the format.'),
+  user: ignored('Usage is recorded for the owner of the key.'),
+};
+
+const ImageRequest = z.object(shapeOf(imageParameters)).openapi('OpenAIImageRequest');
 
 const Images = z
   .object({
@@ -104,15 +119,19 @@ class ImageBytes {
 
 /**
  * Returns errors for a server without a model for this operation, which is not an unknown model: the request cannot be
- * served. Renames GraphQL fields.
+ * served. `field` of the GraphQL input is called `sentAs` here.
  */
 const asAsked =
-  (renamed: Readonly<Record<string, string>>): NonNullable<AnyRow['failure']> =>
+  (field: string, sentAs: string): NonNullable<AnyRow['failure']> =>
   (error, input) => {
+    const sentPath = ([first = '', ...rest]: readonly (string | number)[]) => [
+      first === field ? sentAs : first,
+      ...rest,
+    ];
     if (error.code === 'NOT_FOUND') return openaiError(400, error.message, { param: 'model', code: 'model_not_found' });
-    return error.code === 'BAD_USER_INPUT' ? invalidRequest(error, renamed, input?.body) : null;
+    return error.code === 'BAD_USER_INPUT' ? invalidRequest(error, sentPath, input?.body) : null;
   };
-const imageFailure = asAsked({ references: 'image_references' });
+const imageFailure = asAsked('references', 'image_references');
 
 const pageParameter = z
   .unknown()
@@ -192,7 +211,7 @@ export const openaiRows: AnyRow[] = [
       model,
       usage: { prompt_tokens: promptTokens, total_tokens: promptTokens },
     }),
-    failure: asAsked({ texts: 'input' }),
+    failure: asAsked('texts', 'input'),
   }),
   row({
     method: 'get',
