@@ -2,19 +2,38 @@ import type { z } from 'zod';
 import type { Permission } from './authz/permissions.ts';
 import { cutText } from './unicode.ts';
 
-/** The stable codes of `extensions.code`, which the REST dialects map to statuses. */
-export type ErrorCode =
-  | 'UNAUTHENTICATED'
-  | 'FORBIDDEN'
-  | 'NOT_FOUND'
-  | 'BAD_USER_INPUT'
-  | 'CONFLICT'
-  | 'RATE_LIMITED'
-  | 'UPSTREAM_REJECTED'
-  | 'UPSTREAM_FAILED'
-  | 'TIMEOUT'
-  | 'UNAVAILABLE'
-  | 'INTERNAL';
+/**
+ * The codes of the errors that a service reports. Each is a stable value of `extensions.code`, and each REST dialect maps
+ * it to a status.
+ */
+const serviceErrorCodes = [
+  'UNAUTHENTICATED',
+  'FORBIDDEN',
+  'NOT_FOUND',
+  'BAD_USER_INPUT',
+  'CONFLICT',
+  'RATE_LIMITED',
+  'UPSTREAM_REJECTED',
+  'UPSTREAM_FAILED',
+  'TIMEOUT',
+  'UNAVAILABLE',
+  'INTERNAL',
+] as const;
+export type ErrorCode = (typeof serviceErrorCodes)[number];
+
+/** Every value of `extensions.code`: the codes of services, and those of requests that `/graphql` rejects unexecuted. */
+export const errorCodes = [
+  ...serviceErrorCodes,
+  'GRAPHQL_PARSE_FAILED',
+  'GRAPHQL_VALIDATION_FAILED',
+  'OPERATION_RESOLUTION_FAILURE',
+  'PERSISTED_QUERY_NOT_SUPPORTED',
+  'METHOD_NOT_ALLOWED',
+  'NOT_ACCEPTABLE',
+  'UNSUPPORTED_MEDIA_TYPE',
+  'MISDIRECTED_REQUEST',
+] as const;
+export type GraphQLErrorCode = (typeof errorCodes)[number];
 
 /** A problem with an input and its path: `["input", "name"]`. */
 export interface FieldProblem {

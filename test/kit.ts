@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { serve } from '@hono/node-server';
 import pg from 'pg';
 import { type Booted, boot } from '../src/boot.ts';
+import { errorCodes } from '../src/errors.ts';
 import { logRequests } from '../src/http/access-log.ts';
 import { createLog } from '../src/log.ts';
 import { mentionsSecret, newSecret } from '../src/modules/tokens/secret.ts';
@@ -132,6 +133,15 @@ export async function ownDatabase(): Promise<{ options: DatabaseOptions; drop: (
   return { options: { databaseUrl: url.href }, drop: () => onServer(`DROP DATABASE ${name} WITH (FORCE)`) };
 }
 
+/** Throws when a GraphQL response has an error whose code is not listed in `errorCodes`. */
+export function expectListedCodes({ errors }: { errors?: unknown } = {}): void {
+  for (const error of Array.isArray(errors) ? errors : []) {
+    const code: unknown = error?.extensions?.code;
+    if (!(errorCodes as readonly unknown[]).includes(code))
+      throw new Error(`the error code is not listed in errorCodes: ${JSON.stringify(error)}`);
+  }
+}
+
 export async function startKit({
   scripted = false,
   threaded = false,
@@ -187,7 +197,9 @@ export async function startKit({
         headers: { 'content-type': 'application/json', ...authorization(key) },
         body: JSON.stringify({ query, variables }),
       });
-      const { data = null, errors = [] } = (await response.json()) as { data?: any; errors?: any[] };
+      const body = (await response.json()) as { data?: any; errors?: any[] };
+      expectListedCodes(body);
+      const { data = null, errors = [] } = body;
       return { status: response.status, headers: response.headers, data, errors };
     },
     async rest(method, path, { key = kit.keys.ADMIN, body, headers = {} } = {}) {
@@ -209,6 +221,7 @@ export async function startKit({
       } catch {
         parsed = undefined;
       }
+      if (path.startsWith('/graphql')) expectListedCodes(parsed as object | undefined);
       return { status: response.status, headers: response.headers, text, body: parsed };
     },
     async *subscribe(query, variables = {}, key = kit.keys.ADMIN, signal) {
@@ -225,7 +238,10 @@ export async function startKit({
         buffer = frames.pop() ?? '';
         for (const frame of frames) {
           const data = /^data: (.*)$/m.exec(frame)?.[1];
-          if (data) yield JSON.parse(data);
+          if (!data) continue;
+          const event = JSON.parse(data);
+          expectListedCodes(event);
+          yield event;
         }
       }
     },

@@ -1,17 +1,8 @@
 import type { AppError } from '../errors.ts';
 import type { Dialect, Failure } from '../rest/dialect.ts';
-import { toGraphQLError } from './errors.ts';
+import { codeOfStatus, toGraphQLError } from './errors.ts';
 
 const statuses: Partial<Record<AppError['code'], number>> = { FORBIDDEN: 403, NOT_FOUND: 404, INTERNAL: 500 };
-
-/** Error codes of requests that are rejected before GraphQL execution. */
-const codes: Record<number, string> = {
-  404: 'NOT_FOUND',
-  405: 'METHOD_NOT_ALLOWED',
-  413: 'PAYLOAD_TOO_LARGE',
-  415: 'UNSUPPORTED_MEDIA_TYPE',
-  421: 'MISDIRECTED_REQUEST',
-};
 
 /**
  * Returns the response for a request that is rejected before GraphQL execution. The response is identical for all
@@ -37,6 +28,6 @@ export const graphqlDialect: Dialect = {
   invalid: failure,
   say: (status, message) => ({
     status,
-    body: { errors: [{ message, extensions: { code: codes[status] ?? 'BAD_USER_INPUT' } }] },
+    body: { errors: [{ message, extensions: { code: codeOfStatus(status) } }] },
   }),
 };

@@ -1,7 +1,7 @@
 import { PothosValidationError } from '@pothos/core';
 import { GraphQLError, type GraphQLErrorOptions } from 'graphql';
 import { internalError, knownError } from '../error-report.ts';
-import { AppError, type ErrorCode, type FieldProblem } from '../errors.ts';
+import { AppError, type ErrorCode, errorCodes, type FieldProblem, type GraphQLErrorCode } from '../errors.ts';
 import { shortened } from '../unicode.ts';
 
 /** The HTTP status of an error that leaves no data to return. */
@@ -21,10 +21,39 @@ export const place = (at: GraphQLError | undefined): GraphQLErrorOptions =>
 /** For errors that GraphQL finds in a document before execution, GraphQL over HTTP defines the status by media type. */
 const ofDocument = { status: 400, spec: true };
 
+/** The error code of an HTTP status with which a request is rejected before execution. */
+const requestCodes: Partial<Record<number, GraphQLErrorCode>> = {
+  404: 'NOT_FOUND',
+  405: 'METHOD_NOT_ALLOWED',
+  406: 'NOT_ACCEPTABLE',
+  415: 'UNSUPPORTED_MEDIA_TYPE',
+  421: 'MISDIRECTED_REQUEST',
+};
+
+/** Returns the error code of a request that is rejected before execution with an HTTP status. */
+export const codeOfStatus = (status: number): GraphQLErrorCode => requestCodes[status] ?? 'BAD_USER_INPUT';
+
+/** Creates the error of a request that is rejected before execution. The code follows from the status. */
+export const requestError = (status: number, message: string, extensions: object = {}): GraphQLError =>
+  new GraphQLError(message, { extensions: { code: codeOfStatus(status), ...extensions, http: { status } } });
+
+const isListed = (code: unknown): code is GraphQLErrorCode => (errorCodes as readonly unknown[]).includes(code);
+
+/**
+ * Returns the code of an error of a library that has its own code or status, or null for an error with neither. A code
+ * that this server does not list, such as `BAD_REQUEST`, is replaced by the listed code of its status.
+ */
+function codeOf(error: GraphQLError | undefined): GraphQLErrorCode | null {
+  const { code, http } = (error?.extensions ?? {}) as { code?: unknown; http?: { status?: number } };
+  if (code === undefined) return null;
+  return isListed(code) ? code : codeOfStatus(http?.status ?? 400);
+}
+
 /** Converts an AppError to a GraphQL error. Extensions of `at`, such as its own code or status, are kept. */
 export function toGraphQLError(error: AppError, at?: GraphQLError): GraphQLError {
   const { fields, requiredPermissions, retryAfter, limit, reason, retryable, provider } = error.details;
   const status = statuses[error.code] ?? (limit ? 400 : undefined);
+  const { code: _, ...extensions } = at?.extensions ?? {};
   const headers = {
     ...(error.code === 'UNAUTHENTICATED' && { 'WWW-Authenticate': 'Bearer' }),
     ...(retryAfter && { 'Retry-After': String(retryAfter) }),
@@ -33,7 +62,7 @@ export function toGraphQLError(error: AppError, at?: GraphQLError): GraphQLError
     ...place(at),
     originalError: error,
     extensions: {
-      code: error.code,
+      code: codeOf(at) ?? error.code,
       ...(fields && { fields }),
       ...(requiredPermissions && { requiredPermissions }),
       ...(retryAfter && { retryAfter }),
@@ -41,7 +70,7 @@ export function toGraphQLError(error: AppError, at?: GraphQLError): GraphQLError
       ...(reason && { reason, retryable: retryable ?? false }),
       ...(provider && { providerCode: provider.code, providerMessage: provider.message }),
       ...(status && { http: { status, headers } }),
-      ...at?.extensions,
+      ...extensions,
       ...(at?.nodes && !at.path && { http: { ...ofDocument, ...(at.extensions.http as object | undefined) } }),
     },
   });

@@ -330,11 +330,21 @@ function present(headers: Headers, payload: Record<string, unknown> = {}): void 
   }
 }
 
+/**
+ * Adds an empty document to an operation that has only the hash of one. The protocol requires a document, and the client
+ * expects an error for this operation, not the end of its connection.
+ */
+function withQuery(message: unknown): unknown {
+  const { payload } = (message ?? {}) as { payload?: { query?: unknown; extensions?: { persistedQuery?: unknown } } };
+  if (payload?.query !== undefined || payload?.extensions?.persistedQuery == null) return message;
+  return { ...(message as object), payload: { ...payload, query: '' } };
+}
+
 /** Parses a message of the protocol. Returns null for any other message. */
 function read(data: RawData, isBinary: boolean): Message | null {
   if (isBinary) return null;
   try {
-    const message = validateMessage(parseJson(new Uint8Array(data as Buffer).buffer));
+    const message = validateMessage(withQuery(parseJson(new Uint8Array(data as Buffer).buffer)));
     return 'id' in message && message.id.length > limits.id ? null : message;
   } catch {
     return null;

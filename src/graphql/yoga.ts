@@ -5,10 +5,12 @@ import type { Settings } from '../settings.ts';
 import { recentDocuments } from './documents.ts';
 import { maskError } from './errors.ts';
 import { examples } from './examples.ts';
+import { useAcceptCheck } from './plugins/accept.ts';
 import { useCsrfPrevention } from './plugins/csrf.ts';
 import { useIntrospectionGate } from './plugins/introspection.ts';
 import { type QueryLimits, useBudget, useQueryLimits } from './plugins/limits.ts';
 import { usePartialStatus } from './plugins/partial.ts';
+import { usePersistedQueryFallback } from './plugins/persisted-queries.ts';
 import { useStrictReading } from './plugins/reading.ts';
 import { useRefusalAudit } from './plugins/refusals.ts';
 import { useRevocationCheck } from './plugins/revoked.ts';
@@ -58,6 +60,8 @@ export function createGraphQLServer(settings: Settings, metrics: Metrics): Graph
     plugins: [
       useCsrfPrevention(),
       useStrictReading(),
+      usePersistedQueryFallback(),
+      useAcceptCheck(),
       useQueryLimits(queryLimits, metrics.refused),
       useIntrospectionGate(settings.graphiql),
       useVariableCheck(),

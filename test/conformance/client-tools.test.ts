@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -11,6 +11,8 @@ import {
   getNamedType,
   isEnumType,
   isObjectType,
+  isScalarType,
+  isSpecifiedScalarType,
 } from 'graphql';
 // @ts-expect-error The package has no types: it exports the path of its program.
 import relayCompiler from 'relay-compiler';
@@ -150,7 +152,100 @@ function additions(): Record<string, string> {
   );
 }
 
+/** Returns the `codegen.ts` that README.md shows. */
+function documentedCodegenConfig(): string {
+  const readme = readFileSync(join(projectRoot, 'README.md'), 'utf8');
+  const block = [...readme.matchAll(/^```ts\n([\s\S]*?)^```$/gm)].find(([, code]) => code?.includes('CodegenConfig'));
+  return block?.[1] ?? '';
+}
+
+/**
+ * Returns a TypeScript module for each connection field of the schema: a fragment or query that reads the connection,
+ * and a function that reads its result, so that a missing field or a wrong nullability is a type error.
+ */
+function connectionModules(): Record<string, string> {
+  const modules: Record<string, string> = {};
+  for (const type of Object.values(schema.getTypeMap())) {
+    if (!isObjectType(type)) continue;
+    for (const field of Object.values(type.getFields())) {
+      const node = connectionNode(field);
+      if (!node) continue;
+      const name = `${type.name}${capitalized(field.name)}`;
+      const isRoot = type === schema.getQueryType();
+      const { declared, passed } = variablesOf(field, isRoot ? [] : field.args.map((arg) => arg.name));
+      const args = passed.length > 0 ? `(${passed.join(', ')})` : '';
+      const counted = (getNamedType(field.type) as typeof node).getFields().totalCount ? 'totalCount' : '';
+      const selection = `${field.name}${args} {
+        ${counted} pageInfo { hasNextPage endCursor } edges { cursor node { __typename ${scalarsOf(node)} } }
+      }`;
+      const head = isRoot
+        ? `query ${name}${declared.length > 0 ? `(${declared.join(', ')})` : ''}`
+        : `fragment ${name} on ${type.name}`;
+      modules[name] = `import { graphql } from './gql';
+import type { ResultOf } from '@graphql-typed-document-node/core';
+export const document = graphql(\`${head} { ${selection} }\`);
+type Result = NonNullable<ReturnType<NonNullable<(typeof document)['__apiType']>>>;
+type List = NonNullable<Omit<Result, ' $fragmentName'>[${JSON.stringify(field.name)}]>;
+export const names = (list: List): ${JSON.stringify(node.name)}[] => list.edges.map(({ node }) => node.__typename);
+export type Data = ResultOf<typeof document>;
+`;
+    }
+  }
+  return modules;
+}
+
 describe('client tools', () => {
+  it('maps each scalar of the schema in the codegen example of README.md', () => {
+    const scalars = Object.values(schema.getTypeMap())
+      .filter((type) => isScalarType(type) && !isSpecifiedScalarType(type))
+      .map(({ name }) => name);
+    const mapped = /scalars: \{([^}]*)\}/.exec(documentedCodegenConfig())?.[1] ?? '';
+    expect([...mapped.matchAll(/(\w+):/g)].map(([, name]) => name).toSorted()).toEqual(scalars.toSorted());
+  });
+
+  it('generates types with the codegen example of README.md that pass the type check, for every connection', {
+    timeout: 240_000,
+  }, async () => {
+    const modules = connectionModules();
+    expect(Object.keys(modules)).toEqual(
+      expect.arrayContaining(['QueryAgents', 'QueryChatSessions', 'AgentDocuments']),
+    );
+    mkdirSync(join(folder, 'src'));
+    symlinkSync(join(projectRoot, 'node_modules'), join(folder, 'node_modules'));
+    writeFileSync(join(folder, 'package.json'), '{ "type": "module" }');
+    writeFileSync(join(folder, 'schema.graphql'), sdl);
+    writeFileSync(join(folder, 'codegen.ts'), documentedCodegenConfig());
+    for (const [name, code] of Object.entries(modules)) writeFileSync(join(folder, 'src', `${name}.ts`), code);
+    const options = {
+      strict: true,
+      noEmit: true,
+      target: 'es2022',
+      module: 'esnext',
+      moduleResolution: 'bundler',
+      lib: ['es2022', 'dom'],
+      types: [],
+    };
+    writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify({ compilerOptions: options, include: ['src'] }));
+    const bin = (name: string) => join(projectRoot, 'node_modules', '.bin', name);
+    const output = async (name: string) => {
+      const done = await run(bin(name), [], { cwd: folder }).catch(
+        (error: { stdout: string; stderr: string }) => error,
+      );
+      return { failed: done instanceof Error, text: `${done.stdout}${done.stderr}` };
+    };
+    const generated = await output('graphql-codegen');
+    expect(generated.failed, generated.text).toBe(false);
+    expect(readdirSync(join(folder, 'src', 'gql')).toSorted()).toEqual([
+      'fragment-masking.ts',
+      'gql.ts',
+      'graphql.ts',
+      'index.ts',
+    ]);
+    const checked = await output('tsc');
+    expect(checked.text).toBe('');
+    expect(checked.failed).toBe(false);
+  });
+
   it('compiles Relay fragments over every connection, deletions and additions', { timeout: 120_000 }, async () => {
     const sources = { ...paginationFragments(), ...deletions(), ...additions() };
     expect(Object.keys(paginationFragments()).length).toBeGreaterThan(15);

@@ -1,5 +1,5 @@
-import { GraphQLError } from 'graphql';
 import type { Plugin } from 'graphql-yoga';
+import { requestError } from '../errors.ts';
 
 /** Headers that a page of another origin cannot send without a preflight request. */
 const proofs = ['authorization', 'x-graphql-yoga-csrf', 'apollo-require-preflight', 'x-apollo-operation-name'];
@@ -18,9 +18,7 @@ export function useCsrfPrevention(): Plugin {
       const type = (request.headers.get('content-type') ?? '').split(';')[0]?.trim().toLowerCase() ?? '';
       const asked = request.method === 'POST' && type !== '' && !simple.includes(type);
       if (asked || proofs.some((name) => request.headers.has(name))) return;
-      throw new GraphQLError(`Send JSON by POST, or one of the headers ${proofs.join(', ')}.`, {
-        extensions: { code: 'BAD_USER_INPUT', http: { status: 400 } },
-      });
+      throw requestError(400, `Send JSON by POST, or one of the headers ${proofs.join(', ')}.`);
     },
   };
 }

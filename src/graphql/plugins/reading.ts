@@ -5,11 +5,11 @@ import { AppError } from '../../errors.ts';
 import { type IncomingFile, isFile, multipart, parseMultipart } from '../../form.ts';
 import { parseJson } from '../../json.ts';
 import { cutText } from '../../unicode.ts';
+import { requestError } from '../errors.ts';
 
 const json = /^application\/(graphql\+)?json\s*(;|$)/i;
 
-const refused = (status: number, message: string, cause?: AppError) =>
-  new GraphQLError(message, { extensions: { code: 'BAD_USER_INPUT', ...cause?.details, http: { status } } });
+const refused = (status: number, message: string, cause?: AppError) => requestError(status, message, cause?.details);
 
 /** Parses requests in the three supported forms and rejects all others: JSON or multipart by POST, a query by GET. */
 export function useStrictReading(): Plugin {
