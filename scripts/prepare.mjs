@@ -67,7 +67,23 @@ const generate = {
  * Packages that load files from their own folder. All others are bundled, which starts in two thirds of the time of a
  * thousand files.
  */
-const externals = ['@electric-sql/pglite', '@node-rs/argon2', 'swagger-ui-dist', 'pg-native'];
+const externals = ['@electric-sql/pglite', '@node-rs/argon2', 'pg-native'];
+
+/** @type {Step} */
+const pages = {
+  name: 'pages',
+  title: 'compressing the scripts of the web pages into dist/pages/',
+  outputs: ['dist/pages/manifest.json'],
+  inputs: () =>
+    sha256(
+      read('scripts/pages.mjs'),
+      ...['node_modules/@graphql-yoga/render-graphiql/package.json', 'node_modules/swagger-ui-dist/package.json'].map(
+        read,
+      ),
+      fingerprint(at('src', 'pages', 'client')),
+    ),
+  run: () => node(['scripts/pages.mjs']),
+};
 
 /** @type {Step} */
 const bundle = {
@@ -88,7 +104,7 @@ const bundle = {
         },
         outdir: 'dist',
         bundle: true,
-        // Modules that are imported on demand, such as GraphiQL, are not part of the main file.
+        // Modules that are imported on demand are not part of the main file.
         splitting: true,
         platform: 'node',
         target: 'node20.19',
@@ -117,7 +133,14 @@ const bundle = {
  */
 export async function prepare({ build }) {
   requireNode();
-  const steps = build ? [install, generate, bundle] : [install, generate];
+  await performAll(build ? [install, generate, pages, bundle] : [install, generate]);
+}
+
+/** Builds the scripts of the web pages, which the server serves when it runs from `src/`, too. */
+export const preparePages = () => performAll([pages]);
+
+/** @param {Step[]} steps */
+async function performAll(steps) {
   if (steps.every(isDone)) return;
 
   for (const signal of Object.keys(signals)) process.on(signal, leave);

@@ -278,7 +278,7 @@ export function createServer({
   for (const prefix of ['', '/api']) app.get(`${prefix}/health`, health).get(`${prefix}/version`, versions);
   const openApi = readFileSync(join(projectRoot, 'schema', 'openapi.json'), 'utf8');
   app.get('/api/openapi.json', (c) => c.body(openApi, 200, { 'Content-Type': 'application/json; charset=utf-8' }));
-  servePages(app);
+  const { graphiql } = servePages(app);
 
   app.get('/metrics', async (c) => {
     const { viewer } = await authenticate(c, 'bearer');
@@ -295,6 +295,8 @@ export function createServer({
   app.all('/graphql', async (c) => {
     const { viewer } = await authenticate(c, 'bearer');
     if (viewer === 'refused') throw credentialRefused();
+    const asksForPage = c.req.method === 'GET' && c.req.header('accept')?.includes('text/html');
+    if (asksForPage && (settings.graphiql || viewer !== null)) return graphiql.respond(c);
     // Only callers with one of these permissions can upload files; the body of others is not read.
     if (multipart.test(c.req.header('content-type') ?? '')) {
       if (viewer === null) throw unauthenticated();

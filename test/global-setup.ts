@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PGlite } from '@electric-sql/pglite';
 import pg from 'pg';
+import { preparePages } from '../scripts/prepare.mjs';
 import { createLog } from '../src/log.ts';
 import { auditService } from '../src/modules/audit/audit.service.ts';
 import { ingestGuide } from '../src/modules/knowledge/guide.ts';
@@ -18,6 +19,7 @@ import { testUrl } from './test-url.ts';
  * PostgreSQL in DATABASE_URL. Passed to the workers through the environment.
  */
 export default async function setup(): Promise<() => Promise<void>> {
+  await preparePages();
   const server = process.env.DATABASE_URL;
   const ends = [await snapshot(), ...(server ? [await templateDatabase(server)] : [])];
   return async () => {

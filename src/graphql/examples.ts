@@ -2,7 +2,7 @@
 export const examples: readonly { title: string; query: string; variables?: string }[] = [
   {
     title: 'Ask a question',
-    query: `# Put your key into the Headers tab below: { "Authorization": "Bearer on_…" }
+    query: `# Enter your key in the field at the top of this page.
 mutation Ask {
   sendChatMessage(input: { message: "How do I create a limited key?" }) {
     sessionId

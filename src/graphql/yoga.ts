@@ -4,7 +4,6 @@ import type { Metrics } from '../metrics.ts';
 import type { Settings } from '../settings.ts';
 import { recentDocuments } from './documents.ts';
 import { maskError } from './errors.ts';
-import { examples } from './examples.ts';
 import { useAcceptCheck } from './plugins/accept.ts';
 import { useCsrfPrevention } from './plugins/csrf.ts';
 import { useIntrospectionGate } from './plugins/introspection.ts';
@@ -46,17 +45,8 @@ export function createGraphQLServer(settings: Settings, metrics: Metrics): Graph
     maskedErrors: { maskError },
     logging: false,
     parserAndValidationCache: { documentCache: recentDocuments(), errorCache: recentDocuments() },
-    graphiql: (_request, context) =>
-      (settings.graphiql || (context as unknown as Context).principal != null) && {
-        title: 'Latchkey GraphiQL',
-        subscriptionsProtocol: 'SSE',
-        // Kept in the storage of the tab, so that a reload does not ask for the key again.
-        shouldPersistHeaders: true,
-        headers: JSON.stringify({ Authorization: 'Bearer ' }, null, 2),
-        defaultTabs: examples.map(({ query, variables }) => ({ query, variables: variables ?? null })),
-      },
-    // Loaded on the first request, since the page has four megabytes.
-    renderGraphiQL: async (options) => (await import('@graphql-yoga/render-graphiql')).renderGraphiQL(options),
+    // Served as a page of its own.
+    graphiql: false,
     plugins: [
       useCsrfPrevention(),
       useStrictReading(),

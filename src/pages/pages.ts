@@ -1,8 +1,12 @@
 import { readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import type { Env, Hono } from 'hono';
+import { examples } from '../graphql/examples.ts';
 import { projectRoot, version } from '../root.ts';
+import { assetFolder, createPage, type Page, serveAsset } from './content.ts';
+
+/** Returns the URL of a script or style. */
+type Assets = (name: string) => string;
 
 const html = (title: string, head: string, body: string): string => `<!doctype html>
 <html lang="en">
@@ -19,9 +23,10 @@ ${body}
 </html>
 `;
 
-const landing = html(
-  'Latchkey',
-  `<style>
+const landing = (asset: Assets) =>
+  html(
+    'Latchkey',
+    `<style>
 :root { color-scheme: light dark; font: 16px/1.6 system-ui, sans-serif; }
 body { max-width: 44rem; margin: 4rem auto; padding: 0 1.25rem; }
 h1 { margin-bottom: 0; } .lead { margin-top: .25rem; opacity: .8; }
@@ -29,39 +34,63 @@ dl { display: grid; grid-template-columns: max-content 1fr; gap: .5rem 1.5rem; m
 dd { margin: 0; } pre { overflow-x: auto; padding: 1rem; border: 1px solid #8886; border-radius: .5rem; }
 footer { margin-top: 3rem; opacity: .6; font-size: .875rem; }
 </style>`,
-  `<h1>Latchkey</h1>
-<p class="lead">One GraphQL API for chat, agents and the keys that open them.</p>
+    `<h1>Latchkey</h1>
+<p class="lead">One GraphQL API for chat, agents and the keys that grant access to them.</p>
 <dl>
-<dt><a href="/graphql">GraphiQL</a></dt><dd>Explore the graph and run operations.</dd>
-<dt><a href="/api/docs">REST API</a></dt><dd>The paths that existing clients call, each with its GraphQL twin.</dd>
-<dt><a href="/api/openapi.json">OpenAPI 3.1</a></dt><dd>The same, for code generators.</dd>
-<dt><a href="/guide/schema.graphql">SDL</a></dt><dd>The graph, for code generators.</dd>
-<dt><a href="/guide/README.md">README</a></dt><dd>What this is, and a five-minute tour.</dd>
-<dt><a href="/guide/permissions.md">Permissions</a></dt><dd>Every operation and who may call it.</dd>
+<dt><a href="/graphql">GraphiQL</a></dt><dd>Explore the schema and run operations.</dd>
+<dt><a href="/api/docs">REST API</a></dt><dd>The endpoints that existing clients call, each with its GraphQL operation.</dd>
+<dt><a href="/api/openapi.json">OpenAPI 3.1</a></dt><dd>The REST API as a document for code generators.</dd>
+<dt><a href="/guide/schema.graphql">SDL</a></dt><dd>The GraphQL schema for code generators.</dd>
+<dt><a href="/guide/README.md">README</a></dt><dd>Introduction and a five-minute tour.</dd>
+<dt><a href="/guide/permissions.md">Permissions</a></dt><dd>Every operation and the roles that can call it.</dd>
 </dl>
 <p>Ask a question, with a key in <code>$KEY</code>:</p>
 <pre><code>curl -sS -H "Authorization: Bearer $KEY" -H "Content-Type: application/json" \\
   -d '{"message":"How do I create a limited key?","stream":false}' \\
   <span id="origin">http://127.0.0.1:4000</span>/api/chat/send-chat-message</code></pre>
 <footer>Version ${version}</footer>
-<script>document.getElementById('origin').textContent = location.origin;</script>`,
-);
+<script src="${asset('landing.js')}"></script>`,
+  );
 
-const apiDocs = html(
-  'Latchkey REST API',
-  '<link rel="stylesheet" href="/api/docs/swagger-ui.css">',
-  `<div id="docs"></div>
-<script src="/api/docs/swagger-ui-bundle.js"></script>
-<script>
-SwaggerUIBundle({ url: '/api/openapi.json', dom_id: '#docs', deepLinking: true, persistAuthorization: true, displayRequestDuration: true, docExpansion: 'list', filter: true });
-</script>`,
-);
+const apiDocs = (asset: Assets) =>
+  html(
+    'Latchkey REST API',
+    `<link rel="stylesheet" href="${asset('swagger-ui.css')}">`,
+    `<div id="docs"></div>
+<script src="${asset('swagger-ui.js')}"></script>
+<script src="${asset('api-docs.js')}"></script>`,
+  );
 
-const swagger = dirname(createRequire(import.meta.url).resolve('swagger-ui-dist/package.json'));
-const assets: Record<string, string> = {
-  'swagger-ui.css': 'text/css; charset=utf-8',
-  'swagger-ui-bundle.js': 'text/javascript; charset=utf-8',
-};
+/** Returns a value as the content of a JSON script element. */
+const embedded = (value: unknown): string => JSON.stringify(value).replaceAll('<', '\\u003c');
+
+const graphiql = (asset: Assets) =>
+  html(
+    'Latchkey GraphiQL',
+    `<link rel="stylesheet" href="${asset('graphiql.css')}">
+<link rel="stylesheet" href="${asset('graphiql-page.css')}">`,
+    `<noscript>GraphiQL needs JavaScript.</noscript>
+<form id="credential">
+<label for="key">API key</label>
+<input id="key" type="text" autocomplete="off" autocapitalize="off" spellcheck="false" placeholder="on_…">
+<small>Applies to all tabs. Kept until this browser tab is closed.</small>
+</form>
+<div id="root"></div>
+<script type="application/json" id="workers">${embedded({
+      editorWorkerService: asset('graphiql-editor-worker.js'),
+      json: asset('graphiql-json-worker.js'),
+      graphql: asset('graphiql-graphql-worker.js'),
+    })}</script>
+<script type="application/json" id="options">${embedded({
+      title: 'Latchkey GraphiQL',
+      subscriptionsProtocol: 'SSE',
+      // Kept in the storage of the tab, so that a reload does not ask for them again.
+      shouldPersistHeaders: true,
+      defaultTabs: examples.map(({ query, variables }) => ({ query, variables: variables ?? null })),
+    })}</script>
+<script src="${asset('graphiql.js')}"></script>
+<script src="${asset('graphiql-page.js')}"></script>`,
+  );
 
 /** The pages of this project, which the first answer cites. */
 const guide: Record<string, string> = {
@@ -76,31 +105,31 @@ const guide: Record<string, string> = {
   'schema.graphql': 'schema/schema.graphql',
 };
 
-/** The content security policy: pages load everything from this server. Their scripts are inline. */
+/** The content security policy: pages load everything from this server and contain no scripts of their own. */
 export const pagePolicy = {
   defaultSrc: ["'self'"],
-  scriptSrc: ["'self'", "'unsafe-inline'"],
+  scriptSrc: ["'self'"],
   styleSrc: ["'self'", "'unsafe-inline'"],
   imgSrc: ["'self'", 'data:'],
   fontSrc: ["'self'", 'data:'],
-  workerSrc: ['blob:'],
+  workerSrc: ["'self'"],
   objectSrc: ["'none'"],
   baseUri: ["'none'"],
   formAction: ["'self'"],
   frameAncestors: ["'none'"],
 };
 
-/** Serves the HTML pages. All resources come from this server. */
-export function servePages<E extends Env>(app: Hono<E>): void {
-  app.get('/', (c) => c.html(landing));
+/** Serves the HTML pages and their scripts and styles. Returns the page of GraphiQL, which `/graphql` serves. */
+export function servePages<E extends Env>(app: Hono<E>): { graphiql: Page } {
+  const files: Record<string, string> = JSON.parse(readFileSync(join(assetFolder, 'manifest.json'), 'utf8'));
+  const asset: Assets = (name) => `/assets/${files[name]}`;
+  for (const file of Object.values(files)) app.get(`/assets/${file}`, (c) => serveAsset(c, file));
+  const pages = { '/': createPage(landing(asset)), '/api/docs': createPage(apiDocs(asset)) };
+  for (const [path, page] of Object.entries(pages)) app.get(path, (c) => page.respond(c));
   app.get('/api', (c) => c.redirect('/api/docs'));
-  app.get('/api/docs', (c) => c.html(apiDocs));
-  for (const [name, type] of Object.entries(assets))
-    app.get(`/api/docs/${name}`, (c) =>
-      c.body(readFileSync(join(swagger, name)), 200, { 'Content-Type': type, 'Cache-Control': 'public, max-age=3600' }),
-    );
   for (const [name, file] of Object.entries(guide))
     app.get(`/guide/${name}`, (c) =>
       c.body(readFileSync(join(projectRoot, file), 'utf8'), 200, { 'Content-Type': 'text/plain; charset=utf-8' }),
     );
+  return { graphiql: createPage(graphiql(asset)) };
 }

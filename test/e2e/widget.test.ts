@@ -1,14 +1,10 @@
-import { type ChildProcess, spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
-import { accessSync, constants, mkdtempSync, rmSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import WebSocket from 'ws';
-import { type Answer, type Kit, startKit, until } from '../kit.ts';
+import { type Browser, browserFile, type Payload, startBrowser } from '../browser.ts';
+import { type Kit, startKit } from '../kit.ts';
 
 /** A chat widget on the page of another site: what a browser allows, and what the server tells the browser. */
 let kit: Kit;
@@ -98,95 +94,6 @@ describe('what browsers are told', () => {
   });
 });
 
-/** A result from the browser. */
-type Payload = Answer['body'];
-
-/** Returns the first installed browser. */
-function findBrowser(): string | undefined {
-  const names = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable'];
-  const places = (process.env.PATH ?? '').split(':').flatMap((folder) => names.map((name) => join(folder, name)));
-  return [process.env.CHROMIUM_PATH, ...places].find((file) => {
-    try {
-      if (file) accessSync(file, constants.X_OK);
-      return Boolean(file);
-    } catch {
-      return false;
-    }
-  });
-}
-
-/** Starts a browser and controls it through the DevTools protocol. */
-async function startBrowser(file: string) {
-  const profile = mkdtempSync(join(tmpdir(), 'latchkey-browser-'));
-  const child: ChildProcess = spawn(
-    file,
-    [
-      '--headless=new',
-      '--no-sandbox',
-      '--disable-gpu',
-      '--disable-dev-shm-usage',
-      '--no-first-run',
-      '--remote-debugging-port=0',
-      `--user-data-dir=${profile}`,
-      'about:blank',
-    ],
-    { stdio: ['ignore', 'ignore', 'pipe'] },
-  );
-  const exited = once(child, 'exit');
-  const endpoint = await new Promise<string>((resolve, reject) => {
-    let told = '';
-    child.stderr?.on('data', (chunk) => {
-      told += chunk;
-      const url = /ws:\/\/\S+/.exec(told)?.[0];
-      if (url) resolve(url);
-    });
-    void exited.then(() => reject(new Error(`the browser ended: ${told}`)));
-  });
-  const socket = new WebSocket(endpoint);
-  await once(socket, 'open');
-  const waiting = new Map<number, (message: Payload) => void>();
-  const events: Payload[] = [];
-  socket.on('message', (data) => {
-    const message = JSON.parse(String(data));
-    if (message.id === undefined) events.push(message);
-    waiting.get(message.id)?.(message);
-  });
-  let sent = 0;
-  const call = async (method: string, params: object, sessionId?: string): Promise<Payload> => {
-    const id = ++sent;
-    const answer = new Promise<Payload>((resolve) => waiting.set(id, resolve));
-    socket.send(JSON.stringify({ id, method, params, ...(sessionId && { sessionId }) }));
-    const { result, error } = await answer;
-    if (error) throw new Error(`${method}: ${error.message}`);
-    return result;
-  };
-  return {
-    /** Opens a page and returns the final value of its `result`. */
-    async visit(url: string): Promise<Payload> {
-      const { targetId } = await call('Target.createTarget', { url: 'about:blank' });
-      const { sessionId } = await call('Target.attachToTarget', { targetId, flatten: true });
-      await call('Page.enable', {}, sessionId);
-      await call('Page.setLifecycleEventsEnabled', { enabled: true }, sessionId);
-      const { loaderId } = await call('Page.navigate', { url }, sessionId);
-      // The event of that page, and not of the empty page before it.
-      await until(() => events.some(({ params }) => params.loaderId === loaderId && params.name === 'load'));
-      const { result, exceptionDetails } = await call(
-        'Runtime.evaluate',
-        { expression: 'window.result', awaitPromise: true, returnByValue: true },
-        sessionId,
-      );
-      if (exceptionDetails) throw new Error(JSON.stringify(exceptionDetails));
-      return result.value;
-    },
-    async close() {
-      socket.terminate();
-      child.kill();
-      await exited;
-      rmSync(profile, { recursive: true, force: true, maxRetries: 5 });
-    },
-  };
-}
-
 /** The script of a widget: it asks, reads the streamed answer, reads the chat, and deletes it. */
 const script = `
   const chat = async (base, sessionId) => {
@@ -212,10 +119,8 @@ const script = `
   window.result = chat(base, sessionId).catch((error) => ({ failed: error.name }));
 `;
 
-const browserFile = findBrowser();
-
 describe.skipIf(browserFile === undefined)('in a browser', () => {
-  let browser: Awaited<ReturnType<typeof startBrowser>>;
+  let browser: Browser;
   let site: Server;
   let page: string;
   beforeAll(async () => {
@@ -226,7 +131,7 @@ describe.skipIf(browserFile === undefined)('in a browser', () => {
     }).listen(0, '127.0.0.1');
     await once(site, 'listening');
     page = `http://127.0.0.1:${(site.address() as AddressInfo).port}`;
-    browser = await startBrowser(browserFile as string);
+    browser = await startBrowser();
   }, 120_000);
   afterAll(async () => {
     await browser?.close();

@@ -1,5 +1,8 @@
+import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import { type IncomingHttpHeaders, request } from 'node:http';
 import { join } from 'node:path';
+import { brotliDecompressSync, gunzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { projectRoot } from '../../src/root.ts';
 import { type Kit, startKit } from '../kit.ts';
@@ -80,7 +83,7 @@ describe('pages for people', () => {
     '/nowhere',
     '/health',
     '/guide/README.md',
-    '/api/docs/swagger-ui.css',
+    '/assets/swagger-ui.css',
   ])('%s carries the headers that keep browsers from guessing, framing and telling', async (path) => {
     const { headers } = await get(path, html);
     expect(headers.get('x-content-type-options')).toBe('nosniff');
@@ -90,17 +93,15 @@ describe('pages for people', () => {
     expect(headers.get('x-powered-by')).toBeNull();
   });
 
-  it('the page of the REST paths has its parts, with their types, and reads the document that is served', async () => {
+  it('serves the page of the REST API with its script, its style and the document that it shows', async () => {
     const page = await (await get('/api/docs')).text();
-    expect(page).toContain("url: '/api/openapi.json'");
     for (const [name, type, content] of [
-      ['swagger-ui-bundle.js', 'text/javascript; charset=utf-8', /SwaggerUIBundle/],
-      ['swagger-ui.css', 'text/css; charset=utf-8', /\.swagger-ui/],
+      [/\/assets\/swagger-ui-[0-9a-f]{16}\.js/, 'text/javascript; charset=utf-8', /SwaggerUIBundle/],
+      [/\/assets\/api-docs-[0-9a-f]{16}\.js/, 'text/javascript; charset=utf-8', /url: '\/api\/openapi\.json'/],
+      [/\/assets\/swagger-ui-[0-9a-f]{16}\.css/, 'text/css; charset=utf-8', /\.swagger-ui/],
     ] as const) {
-      expect(page).toContain(`/api/docs/${name}`);
-      const response = await get(`/api/docs/${name}`);
+      const response = await get(name.exec(page)?.[0] ?? 'missing');
       expect(response.headers.get('content-type')).toBe(type);
-      expect(response.headers.get('cache-control')).toMatch(/max-age=\d+/);
       expect(await response.text()).toMatch(content);
     }
     const document = await get('/api/openapi.json');
@@ -123,6 +124,84 @@ describe('pages for people', () => {
       '/api/docs/..%2f..%2fpackage.json',
       '/guide/',
     ])
+      expect((await get(path)).status, path).toBe(404);
+  });
+});
+
+/** Sends a request without decompressing the response. */
+const raw = (path: string, headers: Record<string, string>) =>
+  new Promise<{ status: number; headers: IncomingHttpHeaders; body: Buffer }>((resolve, reject) => {
+    request(`${kit.url}${path}`, { headers }, (response) => {
+      const chunks: Buffer[] = [];
+      response.on('data', (chunk) => chunks.push(chunk));
+      response.on('end', () =>
+        resolve({ status: response.statusCode ?? 0, headers: response.headers, body: Buffer.concat(chunks) }),
+      );
+    })
+      .on('error', reject)
+      .end();
+  });
+
+describe('the delivery of pages', () => {
+  const decoders = { br: brotliDecompressSync, gzip: gunzipSync };
+
+  /** Returns the scripts and styles of a page. */
+  const assetsOf = async (path: string): Promise<string[]> => {
+    const page = await (await get(path, html)).text();
+    return [...new Set(page.match(/\/assets\/[\w.-]+/g))];
+  };
+
+  it.each(['/', '/api/docs', '/graphql'])('%s and its assets are compressed as the client accepts', async (path) => {
+    const assets = await assetsOf(path);
+    expect(assets.length).toBeGreaterThan(0);
+    for (const url of [path, ...assets]) {
+      const plain = await raw(url, html);
+      expect(plain.status, url).toBe(200);
+      expect(plain.headers['content-encoding']).toBeUndefined();
+      expect(plain.headers.vary).toMatch(/\bAccept-Encoding\b/);
+      for (const [accepted, encoding] of [
+        ['gzip, deflate, br, zstd', 'br'],
+        ['GZIP', 'gzip'],
+        ['br;q=0, gzip;q=0.5', 'gzip'],
+        ['br;q=0.1, gzip', 'gzip'],
+        ['*', 'br'],
+      ] as const) {
+        const packed = await raw(url, { ...html, 'accept-encoding': accepted });
+        expect(packed.headers['content-encoding'], `${url} ${accepted}`).toBe(encoding);
+        expect(packed.headers.vary).toMatch(/\bAccept-Encoding\b/);
+        expect(decoders[encoding](packed.body).equals(plain.body), `${url} ${accepted}`).toBe(true);
+      }
+      for (const accepted of ['', 'deflate', 'br;q=0', 'identity', ';;q=,,'])
+        expect((await raw(url, { ...html, 'accept-encoding': accepted })).headers['content-encoding']).toBeUndefined();
+    }
+  });
+
+  it.each(['/', '/api/docs', '/graphql'])('%s is revalidated on each visit, its assets never', async (path) => {
+    const page = await raw(path, { ...html, 'accept-encoding': 'br' });
+    expect(page.headers['cache-control']).toBe('no-cache');
+    const etag = page.headers.etag as string;
+    const again = await raw(path, { ...html, 'accept-encoding': 'br', 'if-none-match': `"other", W/${etag}` });
+    expect([again.status, again.body.length, again.headers.etag]).toEqual([304, 0, etag]);
+    const other = await raw(path, { ...html, 'accept-encoding': 'gzip', 'if-none-match': etag });
+    expect(other.status).toBe(200);
+    for (const url of await assetsOf(path)) {
+      const { headers, body } = await raw(url, {});
+      expect(headers['cache-control']).toBe('public, max-age=31536000, immutable');
+      expect(url).toContain(createHash('sha256').update(body).digest('hex').slice(0, 16));
+    }
+  });
+
+  it('the pages run no inline script', async () => {
+    for (const { path } of pages) {
+      const response = await get(path, html);
+      expect(response.headers.get('content-security-policy')).toMatch(/script-src 'self';/);
+      for (const script of (await response.text()).match(/<script\b[^>]*>/g) ?? [])
+        expect(script).toMatch(/ src="\/assets\/| type="application\/json"/);
+    }
+  });
+
+  it('returns 404 for an asset that does not exist', async () => {
+    for (const path of ['/assets/manifest.json', '/assets/', '/assets/..%2f..%2fpackage.json', '/assets/x.js'])
       expect((await get(path)).status, path).toBe(404);
   });
 });

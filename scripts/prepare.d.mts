@@ -1,0 +1,2 @@
+export function prepare(options: { build: boolean }): Promise<void>;
+export function preparePages(): Promise<void>;

@@ -1,0 +1,2 @@
+// Shows the address of this server in the example.
+document.getElementById('origin').textContent = location.origin;

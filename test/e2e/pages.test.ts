@@ -1,0 +1,142 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type Browser, browserFile, startBrowser, type Tab } from '../browser.ts';
+import { type Kit, startKit, until } from '../kit.ts';
+
+let kit: Kit;
+let browser: Browser;
+beforeAll(async () => {
+  kit = await startKit();
+  if (browserFile) browser = await startBrowser();
+}, 120_000);
+afterAll(async () => {
+  await browser?.close();
+  await kit.close();
+});
+
+const storageOf = (tab: Tab, storage: 'localStorage' | 'sessionStorage'): Promise<string> =>
+  tab.evaluate(`JSON.stringify(Object.entries(${storage}))`);
+
+async function openGraphiQL(): Promise<Tab> {
+  const tab = await browser.newTab();
+  await tab.open(`${kit.url}/graphql`);
+  await until(() => tab.evaluate("document.querySelector('.graphiql-query-editor .view-line') !== null"));
+  return tab;
+}
+
+const response = (tab: Tab): Promise<string> =>
+  tab.evaluate("document.querySelector('.graphiql-response').innerText.replaceAll('\\u00a0', ' ')");
+
+/** Opens a tab of GraphiQL by its number and runs its operation. */
+async function run(tab: Tab, number: number, expected: string): Promise<void> {
+  await tab.evaluate(`document.querySelector('#graphiql-session-tab-${number}').click()`);
+  await until(() => tab.evaluate(`document.querySelectorAll('.graphiql-tab')[${number}].className.includes('active')`));
+  await tab.click('.graphiql-execute-button');
+  await until(async () => (await response(tab)).includes(expected));
+}
+
+/** Types a text into an element that takes the focus. */
+async function enter(tab: Tab, selector: string, text: string): Promise<void> {
+  await tab.evaluate(`document.querySelector(${JSON.stringify(selector)}).focus()`);
+  await tab.type(text);
+}
+
+describe.skipIf(browserFile === undefined)('in a browser', () => {
+  test('a key entered at the top of GraphiQL applies to all of its tabs and ends with the browser tab', async () => {
+    const tab = await openGraphiQL();
+    await run(tab, 4, 'UNAUTHENTICATED');
+    await enter(tab, '#key', kit.keys.ADMIN);
+    await run(tab, 1, '"role": "ADMIN"');
+    await run(tab, 4, '"totalCount"');
+    expect(await storageOf(tab, 'sessionStorage')).toContain(kit.keys.ADMIN);
+    expect(await storageOf(tab, 'localStorage')).toBe('[]');
+
+    await tab.open(`${kit.url}/graphql`);
+    await until(() => tab.evaluate("document.querySelector('.graphiql-query-editor .view-line') !== null"));
+    expect(await tab.evaluate("document.querySelector('#key').value")).toBe(kit.keys.ADMIN);
+
+    const other = await openGraphiQL();
+    expect(await other.evaluate("document.querySelector('#key').value")).toBe('');
+    expect(await storageOf(other, 'sessionStorage')).not.toContain(kit.keys.ADMIN);
+    await other.close();
+    await tab.close();
+  }, 120_000);
+
+  test('a key entered as a header of one tab of GraphiQL applies to the others', async () => {
+    const tab = await openGraphiQL();
+    await tab.evaluate("document.querySelector('.graphiql-editor-tools [data-name=headers]').click()");
+    const editor = '.graphiql-editor-tool .graphiql-editor:not(.hidden) :is(textarea, .native-edit-context)';
+    await until(() => tab.evaluate(`document.querySelector('${editor}') !== null`));
+    await enter(tab, editor, `{"Authorization": "Bearer ${kit.keys.BASIC}"}`);
+    await until(async () => (await tab.evaluate("document.querySelector('#key').value")) === kit.keys.BASIC);
+    await run(tab, 1, '"role": "BASIC"');
+    expect(await storageOf(tab, 'localStorage')).toBe('[]');
+    await tab.close();
+  }, 120_000);
+
+  test('keys that earlier versions kept in the local storage are deleted', async () => {
+    const tab = await browser.newTab();
+    for (const path of ['/graphql', '/api/docs']) {
+      await tab.open(`${kit.url}/health`);
+      await tab.evaluate(
+        `localStorage.setItem('graphiql:tabState', 'on_secret'); localStorage.setItem('authorized', 'on_secret')`,
+      );
+      await tab.open(`${kit.url}${path}`);
+      const name = path === '/graphql' ? 'graphiql:tabState' : 'authorized';
+      expect(await tab.evaluate(`localStorage.getItem('${name}')`)).toBeNull();
+    }
+    await tab.evaluate('localStorage.clear()');
+    await tab.close();
+  }, 120_000);
+
+  test('Swagger UI keeps a key until the browser tab is closed', async () => {
+    const tab = await browser.newTab();
+    await tab.open(`${kit.url}/api/docs`);
+    await until(() => tab.evaluate("document.querySelector('.btn.authorize') !== null"));
+    await tab.evaluate("document.querySelector('.btn.authorize').click()");
+    await until(() => tab.evaluate("document.querySelector('.auth-container input') !== null"));
+    await enter(tab, '.auth-container input', kit.keys.BASIC);
+    await tab.evaluate("document.querySelector('.auth-btn-wrapper .authorize').click()");
+    await until(async () => (await storageOf(tab, 'sessionStorage')).includes(kit.keys.BASIC));
+    expect(await storageOf(tab, 'localStorage')).toBe('[]');
+
+    await tab.open(`${kit.url}/api/docs`);
+    await until(() => tab.evaluate("document.querySelector('.btn.authorize.locked') !== null"));
+    const other = await browser.newTab();
+    await other.open(`${kit.url}/api/docs`);
+    await until(() => other.evaluate("document.querySelector('.btn.authorize.unlocked') !== null"));
+    await other.close();
+    await tab.close();
+  }, 120_000);
+
+  test('GraphiQL fits a phone of 390 pixels, with the response below the editor', async () => {
+    const tab = await browser.newTab();
+    await tab.call('Emulation.setDeviceMetricsOverride', {
+      width: 390,
+      height: 844,
+      deviceScaleFactor: 1,
+      mobile: true,
+    });
+    await tab.open(`${kit.url}/graphql`);
+    await until(() => tab.evaluate("document.querySelector('.graphiql-query-editor .view-line') !== null"));
+    const box = (selector: string): Promise<{ left: number; right: number; top: number; bottom: number }> =>
+      tab.evaluate(`document.querySelector('${selector}').getBoundingClientRect().toJSON()`);
+    const [editors, answer] = [await box('.graphiql-editors'), await box('.graphiql-response')];
+    for (const { left, right, top, bottom } of [editors, answer]) {
+      expect(left).toBeGreaterThanOrEqual(0);
+      expect(right).toBeLessThanOrEqual(390);
+      expect(right - left).toBeGreaterThan(350);
+      expect(bottom - top).toBeGreaterThan(200);
+      expect(bottom).toBeLessThanOrEqual(844);
+    }
+    expect(answer.top).toBeGreaterThanOrEqual(editors.bottom);
+    expect(await tab.evaluate('document.documentElement.scrollWidth')).toBe(390);
+
+    const docs = 'document.querySelector(".graphiql-sidebar button").click()';
+    await tab.evaluate(docs);
+    await until(async () => (await box('.graphiql-plugin')).right <= 390);
+    expect((await box('.graphiql-plugin')).bottom - (await box('.graphiql-plugin')).top).toBeGreaterThan(500);
+    await tab.evaluate(docs);
+    await until(async () => (await box('.graphiql-query-editor .view-line')).right > 0);
+    await tab.close();
+  }, 120_000);
+});
