@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Env, Hono } from 'hono';
+import { documentationPages } from '../documentation.ts';
 import { examples } from '../graphql/examples.ts';
 import { projectRoot, version } from '../root.ts';
 import { assetFolder, createPage, type Page, serveAsset } from './content.ts';
@@ -41,7 +42,8 @@ footer { margin-top: 3rem; opacity: .6; font-size: .875rem; }
 <dt><a href="/api/docs">REST API</a></dt><dd>The endpoints that existing clients call, each with its GraphQL operation.</dd>
 <dt><a href="/api/openapi.json">OpenAPI 3.1</a></dt><dd>The REST API as a document for code generators.</dd>
 <dt><a href="/guide/schema.graphql">SDL</a></dt><dd>The GraphQL schema for code generators.</dd>
-<dt><a href="/guide/README.md">README</a></dt><dd>Introduction and a five-minute tour.</dd>
+<dt><a href="/guide/docs/quickstart.md">Quickstart</a></dt><dd>Ask a question, add a document, create a key.</dd>
+<dt><a href="/guide/README.md">README</a></dt><dd>Overview and the list of documentation pages.</dd>
 <dt><a href="/guide/permissions.md">Permissions</a></dt><dd>Every operation and the roles that can call it.</dd>
 </dl>
 <p>Ask a question, with a key in <code>$KEY</code>:</p>
@@ -92,7 +94,7 @@ const graphiql = (asset: Assets) =>
 <script src="${asset('graphiql-page.js')}"></script>`,
   );
 
-/** The pages of this project, which the first answer cites. */
+/** The files under `/guide/`, by path. Relative links between them work. */
 const guide: Record<string, string> = {
   'README.md': 'README.md',
   'ARCHITECTURE.md': 'ARCHITECTURE.md',
@@ -103,6 +105,9 @@ const guide: Record<string, string> = {
   'permissions.md': 'schema/permissions.md',
   'parameters.md': 'schema/parameters.md',
   'schema.graphql': 'schema/schema.graphql',
+  'schema/permissions.md': 'schema/permissions.md',
+  'schema/schema.graphql': 'schema/schema.graphql',
+  ...Object.fromEntries(documentationPages(projectRoot).map((page) => [page, page])),
 };
 
 /** The content security policy: pages load everything from this server and contain no scripts of their own. */

@@ -59,10 +59,11 @@ describe('the first start', { timeout }, () => {
     expect(response.status).toBe(200);
     const { answer, citation_info, error_msg } = (await response.json()) as any;
     expect(answer).toContain('[[1]](');
-    expect(answer).toContain(`](${url}/guide/README.md)`);
+    const page = `${url}/guide/docs/keys-and-permissions.md`;
+    expect(answer).toContain(`](${page})`);
     expect(citation_info[0]).toMatchObject({ type: 'citation_info', citation_number: 1 });
     expect(error_msg).toBeNull();
-    expect((await fetch(`${url}/guide/README.md`)).status).toBe(200);
+    expect((await fetch(page)).status).toBe(200);
     expect(output.stderr).toBe('');
   });
 

@@ -111,7 +111,7 @@ describe('pages for people', () => {
   });
 
   it('gives the guide that its answers cite as plain text', async () => {
-    for (const name of ['README.md', 'permissions.md', 'schema.graphql']) {
+    for (const name of ['README.md', 'docs/search.md', 'schema/permissions.md', 'permissions.md', 'schema.graphql']) {
       const response = await get(`/guide/${name}`);
       expect(response.status).toBe(200);
       expect(response.headers.get('content-type')).toBe('text/plain; charset=utf-8');

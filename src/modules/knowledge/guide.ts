@@ -1,23 +1,24 @@
 import { createHash } from 'node:crypto';
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { documentationPages } from '../../documentation.ts';
 import { projectRoot } from '../../root.ts';
 import type { Database } from '../../store/database.ts';
 import type { KnowledgeService } from './knowledge.service.ts';
 
-/** The documents about this server on a new installation, so that a first question has an answer. */
-const pages = [
-  { id: 'latchkey-readme', file: 'README.md', title: 'Latchkey' },
-  { id: 'latchkey-architecture', file: 'ARCHITECTURE.md', title: 'Latchkey architecture' },
-];
+/** Returns the ID of the document of a page: `latchkey-docs-search` for `docs/search.md`. */
+const documentId = (file: string): string => `latchkey-${file.replace(/\.md$/, '').replace('/', '-').toLowerCase()}`;
+
+/** Returns the first heading of a page. */
+const titleOf = (text: string): string => /^# (.+)$/m.exec(text)?.[1] ?? 'Latchkey';
 
 /** The key of the setting that records the ingested pages: their IDs, and a digest of text and link. */
 const key = 'guide';
 
 /**
- * Ingests the pages of this project as public documents, once: a page that an administrator removed is not restored.
- * Existing pages are updated when their file changes. Uses one statement when nothing changed. `publicUrl` has no
- * trailing slash; `folder` contains the files, and missing files are skipped.
+ * Ingests the pages in `docs/` as public documents, so that a new server can answer a question about itself. A page that an administrator deleted is not restored. A page is updated when its file changes, and deleted
+ * when its file no longer exists. Runs one statement when no page changed. `publicUrl` has no trailing slash; `folder`
+ * contains the files.
  */
 export async function ingestGuide(
   db: Database,
@@ -27,18 +28,21 @@ export async function ingestGuide(
 ): Promise<void> {
   const row = await db.prisma.setting.findUnique({ where: { key } });
   const seen = (row?.value ?? {}) as Record<string, string>;
-  const changed = pages
-    .filter(({ file }) => existsSync(join(folder, file)))
-    .map((page) => {
-      const text = readFileSync(join(folder, page.file), 'utf8');
-      const link = `${publicUrl}/guide/${page.file}`;
-      const digest = createHash('sha256')
-        .update(JSON.stringify([page.title, text, link]))
-        .digest('hex');
-      return { ...page, text, link, digest };
-    })
-    .filter(({ id, digest }) => seen[id] !== digest);
-  if (changed.length === 0) return;
+  const pages = documentationPages(folder).map((file) => {
+    const text = readFileSync(join(folder, file), 'utf8');
+    const title = titleOf(text);
+    const link = `${publicUrl}/guide/${file}`;
+    const digest = createHash('sha256')
+      .update(JSON.stringify([title, text, link]))
+      .digest('hex');
+    return { id: documentId(file), title, text, link, digest };
+  });
+  const changed = pages.filter(({ id, digest }) => seen[id] !== digest);
+  const obsolete = Object.keys(seen).filter((id) => pages.every((page) => page.id !== id));
+  if (changed.length === 0 && obsolete.length === 0) return;
+
+  if (obsolete.length > 0)
+    await db.prisma.document.deleteMany({ where: { externalId: { in: obsolete }, origin: 'BUILTIN' } });
 
   const present = await db.prisma.document.findMany({
     where: { externalId: { in: changed.map(({ id }) => id) } },
@@ -48,6 +52,6 @@ export async function ingestGuide(
     const removed = seen[id] !== undefined && !present.some(({ externalId }) => externalId === id);
     if (!removed) await knowledge.ingest(null, { id, title, sections: [{ text, link }], source: 'file' }, 'BUILTIN');
   }
-  const value = { ...seen, ...Object.fromEntries(changed.map(({ id, digest }) => [id, digest])) };
+  const value = Object.fromEntries(pages.map(({ id, digest }) => [id, digest]));
   await db.prisma.setting.upsert({ where: { key }, create: { key, value }, update: { value } });
 }

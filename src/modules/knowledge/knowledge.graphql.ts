@@ -18,7 +18,7 @@ const DocumentOrigin = builder.enumType('DocumentOrigin', {
     FILE: { description: 'As the text of an uploaded file, such as a chat attachment.' },
     PROJECT: { description: 'Through `addProjectDocument`.' },
     IMPORT: { description: 'With an import from another server.' },
-    BUILTIN: { description: 'With the server itself: its README and architecture pages.' },
+    BUILTIN: { description: 'The documentation of the server, which it adds when it starts.' },
   },
 });
 

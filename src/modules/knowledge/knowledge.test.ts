@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
@@ -776,13 +776,20 @@ describe('the guide', () => {
   const folder = mkdtempSync(join(tmpdir(), 'guide-'));
   const start = (publicUrl = 'http://localhost:4000') => ingestGuide(db, knowledge, publicUrl, folder);
   afterAll(() => rmSync(folder, { recursive: true }));
-  beforeEach(() => writeFileSync(join(folder, 'README.md'), '# Latchkey\n\nA house of keys.'));
+  const page = join(folder, 'docs/search.md');
+  beforeAll(() => mkdirSync(join(folder, 'docs')));
+  beforeEach(() => writeFileSync(page, '# Search\n\nA house of keys.'));
 
-  it('is there after the first start, for everyone, with its link; a missing file is skipped', async () => {
+  it('is added at the first start, for everyone, with its title and its link', async () => {
     await start();
     const hits = await knowledge.retrieve(ben, { query: 'house', limit: 5 });
     expect(hits).toMatchObject([
-      { documentId: 'latchkey-readme', source: 'file', link: 'http://localhost:4000/guide/README.md' },
+      {
+        documentId: 'latchkey-docs-search',
+        title: 'Search',
+        source: 'file',
+        link: 'http://localhost:4000/guide/docs/search.md',
+      },
     ]);
     expect(await knowledge.count(admin)).toBe(1);
   });
@@ -794,18 +801,32 @@ describe('the guide', () => {
 
   it('follows its file and its address', async () => {
     await start();
-    writeFileSync(join(folder, 'README.md'), '# Latchkey\n\nA palace of keys.');
+    writeFileSync(page, '# Search\n\nA palace of keys.');
     await start('https://keys.example.com');
     const [hit] = await knowledge.retrieve(ben, { query: 'palace', limit: 5 });
-    expect(hit?.link).toBe('https://keys.example.com/guide/README.md');
+    expect(hit?.link).toBe('https://keys.example.com/guide/docs/search.md');
   });
 
   it('stays away once it was removed', async () => {
     await start();
-    await knowledge.remove(admin, 'latchkey-readme');
-    writeFileSync(join(folder, 'README.md'), '# Latchkey\n\nAnother text.');
+    await knowledge.remove(admin, 'latchkey-docs-search');
+    writeFileSync(page, '# Search\n\nAnother text.');
     await start();
     expect(await knowledge.count(admin)).toBe(0);
+    expect(await counted(() => start())).toBe(1);
+  });
+
+  it('is deleted when its file no longer exists; documents of clients stay', async () => {
+    await start();
+    await knowledge.ingest(admin, {
+      id: 'latchkey-docs-other',
+      title: 'Other',
+      sections: [{ text: 'A client wrote this.' }],
+    });
+    rmSync(page);
+    await start();
+    const left = await db.prisma.document.findMany({ select: { externalId: true } });
+    expect(left).toEqual([{ externalId: 'latchkey-docs-other' }]);
     expect(await counted(() => start())).toBe(1);
   });
 });

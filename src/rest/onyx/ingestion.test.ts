@@ -98,8 +98,8 @@ describe('the two titles of a document', () => {
 describe('the list of ingested documents', () => {
   it('has no chat attachment, no file or document of a project, and none of the pages of the server itself', async () => {
     const before = await listed();
-    expect(before.map(({ document_id }) => document_id)).not.toContain('latchkey-readme');
-    expect(await stored('latchkey-readme')).toMatchObject({ origin: 'BUILTIN' });
+    expect(before.map(({ document_id }) => document_id)).not.toContain('latchkey-docs-search');
+    expect(await stored('latchkey-docs-search')).toMatchObject({ origin: 'BUILTIN' });
     const attachment = await kit.upload('attachment.txt', 'Attached.');
     expect(await stored(attachment)).toMatchObject({ origin: 'FILE' });
     const { data } = await kit.gql('mutation { createProject(input: { name: "project" }) { project { databaseId } } }');
@@ -124,7 +124,7 @@ describe('the list of ingested documents', () => {
   it('is all that DELETE deletes', async () => {
     const attachment = await kit.upload('kept.txt', 'Kept.');
     const before = await kit.fingerprint();
-    for (const id of ['latchkey-readme', attachment]) {
+    for (const id of ['latchkey-docs-search', attachment]) {
       const reply = await kit.rest('DELETE', `/api/onyx-api/ingestion/${id}`);
       expect([reply.status, reply.body]).toEqual([
         400,

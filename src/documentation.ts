@@ -1,0 +1,12 @@
+import { existsSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+
+/** Returns the paths of the documentation pages in `docs/`, such as `docs/search.md`, relative to `folder` and sorted. */
+export function documentationPages(folder: string): string[] {
+  const docs = join(folder, 'docs');
+  if (!existsSync(docs)) return [];
+  return readdirSync(docs)
+    .filter((name) => /^[a-z][a-z-]*\.md$/.test(name))
+    .sort()
+    .map((name) => `docs/${name}`);
+}

@@ -1,0 +1,71 @@
+import { existsSync } from 'node:fs';
+import { dirname, join, normalize } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { projectRoot } from '../../src/root.ts';
+import { readSettings, settingNames } from '../../src/settings.ts';
+import { anchorsOf, blocksOf, pages, proseOf, readPage } from '../markdown.ts';
+
+/** Returns the links of a page that do not start with a scheme. */
+const relativeLinks = (page: string): string[] =>
+  [
+    ...proseOf(readPage(page))
+      .replace(/`[^`\n]*`/g, '')
+      .matchAll(/\]\(([^)\s]+)\)/g),
+  ]
+    .map(([, target = '']) => target)
+    .filter((target) => !/^[a-z]+:/.test(target));
+
+function isBroken(page: string, link: string): boolean {
+  const [path = '', anchor] = link.split('#');
+  const target = path === '' ? page : normalize(join(dirname(page), path));
+  if (!existsSync(join(projectRoot, target))) return true;
+  return anchor !== undefined && !anchorsOf(readPage(target)).has(anchor);
+}
+
+describe('the documentation', () => {
+  it.each(pages)('%s has one title and no broken relative link', (page) => {
+    expect([...proseOf(readPage(page)).matchAll(/^# .+$/gm)]).toHaveLength(1);
+    expect(relativeLinks(page).filter((link) => isBroken(page, link))).toEqual([]);
+  });
+
+  it('has a README of at most 200 lines that links to every page in docs/', () => {
+    expect(readPage('README.md').trimEnd().split('\n').length).toBeLessThanOrEqual(200);
+    const links = relativeLinks('README.md');
+    for (const page of pages.filter((name) => /^docs\/[^/]+$/.test(name))) expect(links).toContain(page);
+  });
+
+  it('uses only block languages that are run, compared or known as configuration', () => {
+    const known = ['sh', 'graphql', 'js', 'ts', 'json', 'text', 'json5', 'ini', 'nginx', 'caddyfile', 'diff'];
+    const unknown = pages.flatMap((page) =>
+      blocksOf(readPage(page))
+        .filter(({ language }) => !known.includes(language))
+        .map(({ language, line }) => `${page}:${line} ${language}`),
+    );
+    expect(unknown).toEqual([]);
+  });
+});
+
+describe('docs/settings.md', () => {
+  const rows = [...readPage('docs/settings.md').matchAll(/^\| `([A-Z_]+)` *\|(.*?)\|(.*)\|$/gm)].map(
+    ([, name = '', fallback = '', description = '']) => ({
+      name,
+      fallback: fallback.trim(),
+      description: description.trim(),
+    }),
+  );
+
+  it('describes every setting once', () => {
+    expect(rows.map(({ name }) => name).sort()).toEqual([...settingNames].sort());
+    expect(rows.filter(({ description }) => description.split(' ').length < 3)).toEqual([]);
+  });
+
+  it('states the defaults that the server uses', () => {
+    const defaults = rows.flatMap(({ name, fallback }) => {
+      const value = /^`([^`]+)`$/.exec(fallback)?.[1];
+      return value === undefined || name === 'PUBLIC_URL' ? [] : [{ name, value }];
+    });
+    expect(defaults.length).toBeGreaterThan(10);
+    for (const { name, value } of defaults)
+      expect([name, readSettings({ [name]: value })]).toEqual([name, readSettings({})]);
+  });
+});
