@@ -106,6 +106,7 @@ const guide: Record<string, string> = {
   'parameters.md': 'schema/parameters.md',
   'schema.graphql': 'schema/schema.graphql',
   'schema/permissions.md': 'schema/permissions.md',
+  'schema/parameters.md': 'schema/parameters.md',
   'schema/schema.graphql': 'schema/schema.graphql',
   ...Object.fromEntries(documentationPages(projectRoot).map((page) => [page, page])),
 };

@@ -152,10 +152,10 @@ function additions(): Record<string, string> {
   );
 }
 
-/** Returns the `codegen.ts` that README.md shows. */
+/** Returns the `codegen.ts` that docs/graphql.md shows. */
 function documentedCodegenConfig(): string {
-  const readme = readFileSync(join(projectRoot, 'README.md'), 'utf8');
-  const block = [...readme.matchAll(/^```ts\n([\s\S]*?)^```$/gm)].find(([, code]) => code?.includes('CodegenConfig'));
+  const page = readFileSync(join(projectRoot, 'docs/graphql.md'), 'utf8');
+  const block = [...page.matchAll(/^```ts\n([\s\S]*?)^```$/gm)].find(([, code]) => code?.includes('CodegenConfig'));
   return block?.[1] ?? '';
 }
 
@@ -195,7 +195,7 @@ export type Data = ResultOf<typeof document>;
 }
 
 describe('client tools', () => {
-  it('maps each scalar of the schema in the codegen example of README.md', () => {
+  it('maps each scalar of the schema in the codegen example of docs/graphql.md', () => {
     const scalars = Object.values(schema.getTypeMap())
       .filter((type) => isScalarType(type) && !isSpecifiedScalarType(type))
       .map(({ name }) => name);
@@ -203,7 +203,7 @@ describe('client tools', () => {
     expect([...mapped.matchAll(/(\w+):/g)].map(([, name]) => name).toSorted()).toEqual(scalars.toSorted());
   });
 
-  it('generates types with the codegen example of README.md that pass the type check, for every connection', {
+  it('generates types with the codegen example of docs/graphql.md that pass the type check, for every connection', {
     timeout: 240_000,
   }, async () => {
     const modules = connectionModules();

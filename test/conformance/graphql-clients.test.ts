@@ -223,9 +223,9 @@ describe('error codes', () => {
     expect(named.filter((code) => !(errorCodes as readonly unknown[]).includes(code))).toEqual([]);
   });
 
-  it('are all explained in docs/graphql.md', () => {
-    const text = readFileSync(join(projectRoot, 'docs', 'graphql.md'), 'utf8');
-    const section = text.split(/^## /m).find((each) => each.startsWith('Error codes')) ?? '';
+  it('are all explained in docs/errors.md', () => {
+    const text = readFileSync(join(projectRoot, 'docs', 'errors.md'), 'utf8');
+    const section = text.split(/^## /m).find((each) => each.startsWith('GraphQL error codes')) ?? '';
     const explained = [...section.matchAll(/^\| `([A-Z_]+)` *\| *\S/gm)].map(([, code]) => code);
     expect(explained.toSorted()).toEqual([...errorCodes].toSorted());
   });

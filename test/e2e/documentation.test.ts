@@ -28,12 +28,15 @@ function commandsOf(page: string): Command[] {
   });
 }
 
-/** Returns whether a text has the documented form, in which `…` stands for any text. */
+/**
+ * Returns whether a text has the documented form, in which `…` stands for any text. The numbers of citations depend on
+ * the other pages that the search finds.
+ */
 const fits = (pattern: string, text: string): boolean =>
   new RegExp(
     `^${pattern
       .split('…')
-      .map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'))
+      .map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, '\\$&').replace(/\d+(?=\\\]\\\])/g, '\\d+'))
       .join('[^]*')}$`,
   ).test(text);
 
