@@ -475,7 +475,7 @@ const clearAgent = clearField('ClearableAgentField', {
 
 const UpdateAgentInput = builder.inputType('UpdateAgentInput', {
   description:
-    'Input for `updateAgent`. A field that is null or absent stays unchanged; an empty list empties its field.',
+    'Input for `updateAgent`. A field that is null or absent stays unchanged. A list replaces the entries that the caller can read; entries that the caller cannot read are kept.',
   fields: (t) => ({
     ...agentLocator(t),
     name: t.string({ description: '1 to 255 characters; unique among the owner’s unless `allowSameName`.' }),

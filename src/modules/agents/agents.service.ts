@@ -171,7 +171,11 @@ export function agentsService(db: Database, models: ChatModels) {
       userIds,
       () =>
         transaction.user.count({
-          where: { id: { in: userIds ?? [] }, active: true, tokens: { none: { kind: { in: ['PROJECT', 'EMBED'] } } } },
+          where: {
+            id: { in: userIds ?? [] },
+            // Someone who has been deactivated keeps the agent when the owner sends the whole list back.
+            OR: [visible.directory(), ...(agentId === undefined ? [] : [{ agentShares: { some: { agentId } } }])],
+          },
         }),
       'userIds',
       'Some users were not found',
@@ -298,8 +302,9 @@ export function agentsService(db: Database, models: ChatModels) {
     },
 
     /**
-     * Changes the given fields; null or absent fields are left unchanged. Allowed for the owner, for editors and with
-     * `manage:agents`; editors cannot change who can see the agent.
+     * Changes the given fields; null or absent fields are left unchanged. A list replaces the entries that the
+     * principal can see and keeps the others. Allowed for the owner, for editors and with `manage:agents`; editors
+     * cannot change who can see the agent.
      */
     async update(principal: Principal, key: AgentKey, input: UpdateAgentInput): Promise<Agent> {
       const data = changesOf(parse(UpdateAgent, input));
@@ -320,18 +325,13 @@ export function agentsService(db: Database, models: ChatModels) {
             id,
             data.userIds.map((userId) => ({ userId })),
           );
-        const pinned =
-          data.documentIds &&
-          (await transaction.document.findMany({
-            where: { externalId: { in: data.documentIds }, pinnedBy: { some: { id } } },
-            select: { id: true },
-          }));
+        const dropped = await entriesToDrop(transaction, principal, id, data);
         return transaction.agent.update({
           where: { id },
           data: {
             ...columns(data),
             // Removing a document also unpins it.
-            ...(pinned && { pinnedDocuments: { set: pinned } }),
+            pinnedDocuments: { disconnect: dropped.documents },
             ...(data.starterMessages && {
               starterMessages: {
                 deleteMany: {},
@@ -339,9 +339,12 @@ export function agentsService(db: Database, models: ChatModels) {
               },
             }),
             ...(data.labelIds && { labels: { set: data.labelIds.map((labelId) => ({ id: labelId })) } }),
-            ...(actionsOf(data) && { actions: { set: actionsOf(data) ?? [] } }),
-            ...(data.documentIds && { documents: { set: data.documentIds.map((externalId) => ({ externalId })) } }),
-            ...(data.fileIds && { files: { set: data.fileIds.map((fileId) => ({ id: fileId })) } }),
+            actions: { disconnect: dropped.actions, connect: actionsOf(data) ?? [] },
+            documents: {
+              disconnect: dropped.documents,
+              connect: (data.documentIds ?? []).map((externalId) => ({ externalId })),
+            },
+            files: { disconnect: dropped.files, connect: (data.fileIds ?? []).map((fileId) => ({ id: fileId })) },
           },
         });
       });
@@ -356,7 +359,7 @@ export function agentsService(db: Database, models: ChatModels) {
           ...(shares && { userIds: shares.map((share) => share.userId) }),
           ...(labelIds && { labelIds }),
         };
-        await checkReferences(transaction, principal, references);
+        await checkReferences(transaction, principal, references, id);
         if (shares) await setShares(transaction, id, shares);
         return transaction.agent.update({
           where: { id },
@@ -444,6 +447,47 @@ export function agentsService(db: Database, models: ChatModels) {
       if (count === 0) throw conflict(`Label with name '${name}' already exists`);
       return db.prisma.label.findUniqueOrThrow({ where: { name } });
     },
+  };
+}
+
+/**
+ * Returns the entries of an agent that an update with complete lists removes: those that the principal can see and did
+ * not send. Entries that the principal cannot see are kept, since a client cannot send back what it did not receive.
+ */
+async function entriesToDrop(
+  transaction: Prisma.TransactionClient,
+  principal: Principal,
+  agentId: number,
+  { documentIds, fileIds, actionIds, builtinActions }: AgentChanges,
+) {
+  const agents = { some: { id: agentId } };
+  const select = { id: true };
+  return {
+    documents:
+      documentIds && can(principal, 'read:search')
+        ? await transaction.document.findMany({
+            where: { AND: [visible.documents(principal), { agents, externalId: { notIn: documentIds } }] },
+            select,
+          })
+        : [],
+    files:
+      fileIds && can(principal, 'read:search')
+        ? await transaction.file.findMany({
+            where: { AND: [visible.agentFiles(principal), { agents, id: { notIn: fileIds } }] },
+            select,
+          })
+        : [],
+    actions:
+      (actionIds || builtinActions) && can(principal, 'read:actions')
+        ? await transaction.action.findMany({
+            where: {
+              agents,
+              id: { notIn: actionIds ?? [] },
+              OR: [{ builtinKey: null }, { builtinKey: { notIn: builtinActions ?? [] } }],
+            },
+            select,
+          })
+        : [],
   };
 }
 
