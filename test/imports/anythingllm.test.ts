@@ -431,7 +431,9 @@ describe('a storage folder', () => {
     const text = report.lines().join('\n');
     expect(text).toContain('agent Second: was renamed to Second (2) because');
     expect(text).toMatch(/agent Second: received the slug second-\d{8} because second is already in use/);
-    expect(text).toContain('document custom-documents/tides.json: was renamed because another document has this file name');
+    expect(text).toContain(
+      'document custom-documents/tides.json: was renamed because another document has this file name',
+    );
     const agent = await kit.prisma.agent.findFirstOrThrow({
       where: { name: 'Second (2)' },
       include: { chatSessions: { include: { messages: { where: { role: 'USER' } } } } },
@@ -853,7 +855,9 @@ describe('an export', () => {
     expect(text).toContain('chat 5: has no date');
     expect(text).toContain('chat 6: has more than 200000 characters');
     expect(text).toContain('1 images of chats');
-    expect(text).toContain('1 chats of stranger in Exported: have no other owner, and no person here has that user name');
+    expect(text).toContain(
+      '1 chats of stranger in Exported: have no other owner, and no person here has that user name',
+    );
     const sessions = await kit.prisma.chatSession.findMany({
       where: { agent: { name: 'Exported', slug: 'exported', isPublic: true } },
       include: {
