@@ -1,5 +1,8 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { readSettings, SettingsError, settingNames } from './settings.ts';
+import { projectRoot } from './root.ts';
+import { readSettings, SettingsError, settingDefaults, settingNames } from './settings.ts';
 
 /** A value that must never be shown. */
 const secret = 'hunter2secret';
@@ -127,4 +130,25 @@ it.each([
   ['LOG_LEVEL', '', { logLevel: 'info' }],
 ])('%s=%s is understood', (name, value, expected) => {
   expect(readSettings({ [name]: value })).toMatchObject(expected);
+});
+
+describe('.env.example', () => {
+  const lines = readFileSync(join(projectRoot, '.env.example'), 'utf8').split('\n');
+  const entries = lines.flatMap((line) => {
+    const [, name, value] = /^# ([A-Z][A-Z0-9_]*)=(.*)$/.exec(line) ?? [];
+    return name === undefined || name === 'POSTGRES_PASSWORD' ? [] : [[name, value] as const];
+  });
+
+  it('has every setting once', () => {
+    expect(entries.map(([name]) => name).sort()).toEqual([...settingNames].sort());
+  });
+
+  it.each(entries)('shows the default of %s', (name, value) => {
+    const standard = settingDefaults[name];
+    expect(value).toBe(standard === undefined || Array.isArray(standard) ? '' : String(standard));
+  });
+
+  it('sets nothing when it is loaded unchanged', () => {
+    expect(lines.filter((line) => line !== '' && !line.startsWith('#'))).toEqual([]);
+  });
 });

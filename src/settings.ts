@@ -171,6 +171,9 @@ const Environment = variables
 
 export const settingNames: readonly string[] = Object.keys(variables.shape);
 
+/** The value of each setting that the environment does not have. */
+export const settingDefaults: Readonly<Record<string, unknown>> = variables.parse({});
+
 export type Settings = Readonly<z.output<typeof Environment>>;
 
 /** An invalid setting; the message is one line that names it. */
