@@ -1,7 +1,7 @@
 // Writes prisma/migrations/<timestamp>_<name>/migration.sql: the difference between the migrations so far and
 // prisma/schema.prisma. `prisma migrate` would download an engine for this; the same engine is on npm as WebAssembly.
 //
-// usage: npm run migration -- <name>      an empty difference writes nothing
+// usage: npm run migration -- <name>      writes no file when there is no difference
 //        npm run migration -- --check     exits 1 when the schema file and the migrations disagree
 //
 // What Prisma cannot express (generated columns, GIN indexes, triggers, extensions) is added to the file by hand.
@@ -68,7 +68,7 @@ if (argument === '--check') {
   process.exit(empty ? 0 : 1);
 }
 if (empty) {
-  console.log('No difference, nothing written.');
+  console.log('No difference; no migration was written.');
   process.exit(0);
 }
 const stamp = new Date().toISOString().replace(/\D/g, '').slice(0, 14);

@@ -1,5 +1,5 @@
 // Builds the scripts and styles of the web pages into dist/pages: each with a hash of its content in its name, and
-// compressed, so that the server compresses nothing while it runs.
+// compressed, so that the server does not compress them at run time.
 //
 // usage: node scripts/pages.mjs
 import { createHash } from 'node:crypto';

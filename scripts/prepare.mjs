@@ -126,7 +126,7 @@ const bundle = {
 };
 
 /**
- * Installs, generates and, on request, bundles what is missing or outdated. Several processes can call it at the same
+ * Runs the steps whose output is missing or outdated. The bundle is built on request. Several processes can call it at the same
  * time. When a step fails, its output is shown and the process exits with 1.
  *
  * @param {{ build: boolean }} options

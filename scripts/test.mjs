@@ -1,5 +1,5 @@
 // `npm test` runs the tests on PGlite regardless of the environment: a DATABASE_URL of the server must not be used as a
-// test database. `npm run test:postgres` runs them on DATABASE_URL, where they create databases of their own.
+// test database. `npm run test:postgres` runs them on DATABASE_URL, where they create temporary databases.
 //
 // usage: npm test -- [vitest arguments]
 import { spawn } from 'node:child_process';

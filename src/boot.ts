@@ -45,7 +45,7 @@ export interface Booted {
   firstAdminKey: string | null;
   /** Ends running turns after a timeout in milliseconds, then closes the WebSockets with 1001. */
   drain(patienceMs: number): Promise<void>;
-  /** Drains (running turns are given `SHUTDOWN_SECONDS`), finishes what is pending, closes the database. */
+  /** Drains (running turns have `SHUTDOWN_SECONDS`), finishes pending work and closes the database. */
   close(): Promise<void>;
 }
 

@@ -13,7 +13,7 @@ export interface BudgetLimits {
 export type BudgetLimit = keyof BudgetLimits;
 
 export interface RunOptions {
-  /** Whether the deadline applies. Operations that wait for a model or for files have limits of their own. */
+  /** Whether the deadline applies. Operations that wait for a model or for files have separate limits. */
   timed: boolean;
   /**
    * Whether to answer as soon as a limit is exceeded. A mutation answers when the change that it makes has ended, or a

@@ -50,7 +50,7 @@ function closes(header: string, quote: number): boolean {
 }
 
 /**
- * Returns the name of a form part, or undefined when it has none: raw UTF-8 or Latin-1, with the browsers' escapes for
+ * Returns the name of a form part, or undefined for a part without one: raw UTF-8 or Latin-1, with the browsers' escapes for
  * quotes and line breaks (HTML, "multipart/form-data encoding algorithm").
  */
 export const partName = (parameters: Parameters): string | undefined => {
@@ -59,7 +59,7 @@ export const partName = (parameters: Parameters): string | undefined => {
 };
 
 /**
- * Returns the name of a file, or undefined when there is none, from `filename*` (RFC 8187), `filename*0` and following
+ * Returns the name of a file, or undefined for a part without one, from `filename*` (RFC 8187), `filename*0` and following
  * (RFC 2231), encoded words (RFC 2047), or the raw bytes of `filename`, in this order.
  */
 export function fileName(parameters: Parameters): string | undefined {

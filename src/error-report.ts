@@ -16,12 +16,12 @@ export function knownError(error: unknown): AppError | null {
   return unavailable(`The database is not available. Try again later. Request id: ${request?.requestId ?? 'unknown'}`);
 }
 
-/** An error that nobody expected: its cause is logged under the request's id, which the caller is told. */
+/** Logs an unexpected error and returns an error for the caller that contains only the ID of the request. */
 export function internalError(error: unknown): AppError {
   const request = currentRequest.getStore();
   request?.log.error({ error }, 'unexpected error');
   return new AppError('INTERNAL', `Internal server error. Request id: ${request?.requestId ?? 'unknown'}`);
 }
 
-/** What a caller sees of an error, whatever it is. */
+/** Returns the error that the caller receives for any error. */
 export const reportedError = (error: unknown): AppError => knownError(error) ?? internalError(error);

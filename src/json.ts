@@ -41,7 +41,7 @@ const [quote, backslash, comma, openBracket, closeBracket, openBrace, closeBrace
 function checkStructure(bytes: Uint8Array): void {
   let levels = 0;
   let values = 0;
-  /** Whether nothing but space has followed the last opening bracket. */
+  /** Whether only white space has followed the last opening bracket. */
   let isEmpty = false;
   for (let at = 0; at < bytes.length; at++) {
     const byte = bytes[at] as number;

@@ -2,8 +2,8 @@ import { z } from 'zod';
 import { type AllowedHost, parseAllowedHost } from './http/host-check.ts';
 
 /*
- * The kinds of values that settings have. A problem reads after the name of its setting, in one line, and says what is
- * allowed. It never quotes a value that can hold a secret.
+ * Types of the values of settings. An error message continues the name of the setting in one line and states the allowed
+ * values. It never quotes a value that can contain a secret.
  */
 
 export const text = z.string().trim().min(1, 'must not be blank');
@@ -110,7 +110,7 @@ export const hosts = listOf(
   'must be a comma-separated list of hosts, each with or without a port, such as wiki.internal or 10.0.0.5:8080',
 );
 
-/** An origin as browsers send it. A page of an extension has one of its own scheme. */
+/** Reads an origin as browsers send it. Pages of browser extensions have origins with other schemes. */
 function readOrigin(item: string): string | null {
   if (item === '*') return item;
   const url = parsed(item);

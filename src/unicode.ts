@@ -6,11 +6,11 @@ const controls = /[^\P{Cc}\t\n\r]/gu;
  * and two-character sequences such as the choice of a character set. An unterminated string ends with its line.
  */
 const escapeSequences =
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is looked for.
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: the expression matches control characters.
   /(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]|(?:\x1b[\]PX^_]|[\x90\x98\x9d-\x9f])[^\x07\x1b\x9c\r\n]*(?:\x07|\x1b\\|\x9c)?|\x1b[ -/]*[0-~]/g;
 
 /** Overstrike, which manual pages use for bold and underlined words. */
-// biome-ignore lint/suspicious/noControlCharactersInRegex: a backspace is what is looked for.
+// biome-ignore lint/suspicious/noControlCharactersInRegex: the expression matches a backspace.
 const struckOver = /[^\n]\x08/gu;
 
 /**
@@ -61,7 +61,7 @@ export class WholeCharacters {
     return text.slice(0, whole).toWellFormed();
   }
 
-  /** Returns U+FFFD when the text ended within a surrogate pair, and nothing otherwise. */
+  /** Returns U+FFFD when the text ended within a surrogate pair, and an empty text otherwise. */
   end(): string {
     const rest = this.held.toWellFormed();
     this.held = '';

@@ -31,20 +31,24 @@ const table = {
   },
   'write:chat': {
     title: 'Chat',
-    allows: 'Create a chat session, send a message, stop one’s own run, rate an answer just received.',
+    allows: 'Create a chat session, send a message, stop the caller’s own run, rate an answer just received.',
     from: 'LIMITED',
     inProject: true,
   },
-  'write:agents': { title: 'Write agents', allows: 'Create agents; edit, share and delete one’s own.', from: 'BASIC' },
+  'write:agents': {
+    title: 'Write agents',
+    allows: 'Create agents; edit, share and delete the caller’s own agents.',
+    from: 'BASIC',
+  },
   'read:chat': {
     title: 'Read chat history',
-    allows: 'List, open, search, resume and export one’s own sessions, messages and files.',
+    allows: 'List, open, search, resume and export the caller’s own sessions, messages and files.',
     from: 'BASIC',
     inProject: true,
   },
   'manage:chat': {
     title: 'Manage chats',
-    allows: 'Rename, share and delete one’s own sessions.',
+    allows: 'Rename, share and delete the caller’s own sessions.',
     from: 'BASIC',
     inProject: true,
   },
@@ -57,14 +61,15 @@ const table = {
   'read:actions': { title: 'Read actions', allows: 'List and read actions (tools).', from: 'BASIC' },
   'write:projects': {
     title: 'Projects',
-    allows: 'Create, read, change and delete one’s own projects, their files and instructions.',
+    allows: 'Create, read, change and delete the caller’s own projects, their files and instructions.',
     from: 'BASIC',
     inProject: true,
   },
   'read:users': { title: 'Directory', allows: 'Read the directory of names.', from: 'BASIC' },
   'write:tokens': {
     title: 'Personal access tokens',
-    allows: 'Create, list and revoke one’s own personal access tokens, and the tokens of one’s own projects.',
+    allows:
+      'Create, list and revoke the caller’s own personal access tokens, and the tokens of the caller’s own projects.',
     from: 'BASIC',
     credentials: true,
   },

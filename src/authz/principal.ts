@@ -5,7 +5,7 @@ import type { Permission, Role } from './permissions.ts';
 export interface Client {
   address: string | null;
   userAgent: string | null;
-  /** The value of the `Origin` header; absent when the request has none. */
+  /** The value of the `Origin` header; null for a request without it. */
   origin?: string | null;
 }
 

@@ -5,7 +5,7 @@ import { can, type Principal } from './principal.ts';
 /** The kinds of tokens that act as a service account. Each such user has exactly one of them. */
 export const serviceAccountKinds = ['API_KEY', 'ANYTHINGLLM', 'PROJECT'] as const;
 
-/** The kinds of tokens that act as the person who has them. */
+/** The kinds of tokens that act as their owner. */
 export const personalKinds = ['PERSONAL', 'SESSION'] as const;
 
 /**
@@ -15,7 +15,7 @@ export const personalKinds = ['PERSONAL', 'SESSION'] as const;
 export const visible = {
   /**
    * Public and built-in agents, the principal's own agents and those shared with the principal; all agents for
-   * `manage:agents`. The user of a project token owns no agents, and none are shared with it.
+   * `manage:agents`. The user of a project token owns no agents, and agents are not shared with it.
    */
   agents: (principal: Principal): Prisma.AgentWhereInput =>
     can(principal, 'manage:agents')

@@ -2,7 +2,7 @@
 export type Release = () => void;
 
 export interface Shares {
-  /** Waits for an amount. An amount above a limit waits until the holder uses nothing, or until everything is free. */
+  /** Waits for an amount. An amount above a limit waits until the holder has released everything, or until everything is free. */
   wait(holder: string, amount: number): Promise<Release>;
 }
 

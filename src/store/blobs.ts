@@ -23,7 +23,7 @@ export function folderBlobs(folder: string): Blobs {
     async write(id, bytes) {
       const { parent, path } = pathOf(id);
       await mkdir(parent, { recursive: true });
-      // Written to a temporary file and renamed, so that no reader sees a partial blob and a crash leaves none.
+      // Written to a temporary file and renamed, so that readers never see a partial blob and a crash does not leave one.
       const file = await open(`${path}.new`, 'w', 0o600);
       try {
         await file.writeFile(bytes);

@@ -23,7 +23,7 @@ function reasonOf({ code, message }: DriverError, url: URL): string {
     case 'EAI_AGAIN':
       return `the host ${host} was not found`;
     case 'ECONNREFUSED':
-      return `nothing listens at ${place}`;
+      return `no server listens at ${place}`;
     case 'ECONNRESET':
     case 'EPIPE':
       return `${place} closed the connection; is it PostgreSQL?`;
@@ -40,7 +40,8 @@ function reasonOf({ code, message }: DriverError, url: URL): string {
   if (/^Connection terminated due to connection timeout|^timeout expired/.test(message))
     return `${place} did not answer in time`;
   if (/^Connection terminated/.test(message)) return `${place} closed the connection; is it PostgreSQL?`;
-  if (/password must be a string/.test(message)) return `PostgreSQL at ${place} asks for a password, and there is none`;
+  if (/password must be a string/.test(message))
+    return `PostgreSQL at ${place} requires a password, which the URL does not contain`;
   const [line = ''] = message.split('\n');
   return url.password ? line.replaceAll(decoded(url.password), '…').replaceAll(url.password, '…') : line;
 }

@@ -134,46 +134,46 @@ describe('refused', () => {
     'http://[64:ff9b::7f00:1]/',
     'https://127.0.0.1/',
   ])('%s', async (address) => {
-    await expect(get(address)).rejects.toThrow('is at an address that is not a public one');
+    await expect(get(address)).rejects.toThrow('has an address that is not public');
   });
 
   it('is what is on this machine, at another port than the one that is allowed', async () => {
     seen.length = 0;
-    await expect(get('/page', { allowedHosts: [new URL(there).host] })).rejects.toThrow('not a public one');
-    await expect(get('/page', { allowedHosts: [] })).rejects.toThrow('not a public one');
+    await expect(get('/page', { allowedHosts: [new URL(there).host] })).rejects.toThrow('not public');
+    await expect(get('/page', { allowedHosts: [] })).rejects.toThrow('not public');
     expect(seen).toEqual([]);
     expect((await get('/page', { allowedHosts: ['127.0.0.1'] })).mediaType).toBe('text/html');
   });
 
   it.each([
-    ['/inside', 'is at an address that is not a public one'],
-    ['/file', 'is not an http or https address'],
-    ['/password', 'has a user or a password in its address'],
+    ['/inside', 'has an address that is not public'],
+    ['/file', 'is not an http or https URL'],
+    ['/password', 'has a user name or password in its URL'],
     ['/round', 'redirects too often'],
-    ['/missing', 'answers with HTTP 404'],
+    ['/missing', 'responds with HTTP 404'],
     ['/long', 'is larger than 0 MB'],
     ['/announced', 'is larger than 0 MB'],
     ['/bomb', 'is larger than 0 MB'],
-    ['/damaged', 'comes damaged'],
+    ['/damaged', 'is damaged'],
     ['/cut', 'cannot be reached'],
-    ['/strange', 'comes in an encoding that is not supported'],
-    ['ftp://127.0.0.1/', 'is not an http or https address'],
-    ['javascript:alert(1)', 'is not an http or https address'],
-    ['nothing', 'has an address that is none'],
-    ['http://user:secret@127.0.0.1/', 'has a user or a password in its address'],
-    ['http://nowhere.invalid/', 'has a host that is not known'],
+    ['/strange', 'has an unsupported content encoding'],
+    ['ftp://127.0.0.1/', 'is not an http or https URL'],
+    ['javascript:alert(1)', 'is not an http or https URL'],
+    ['nothing', 'has an invalid URL'],
+    ['http://user:secret@127.0.0.1/', 'has a user name or password in its URL'],
+    ['http://nowhere.invalid/', 'has an unknown host'],
   ])('%s: it %s', async (path, reason) => {
     await expect(get(path)).rejects.toMatchObject({ name: 'FetchError', message: reason });
   });
 
   it('is a redirect to a host that is not allowed', async () => {
     seen.length = 0;
-    await expect(get('/across', { allowedHosts: [new URL(here).host] })).rejects.toThrow('not a public one');
+    await expect(get('/across', { allowedHosts: [new URL(here).host] })).rejects.toThrow('not public');
     expect(seen.map(({ path }) => path)).toEqual(['/across']);
   });
 
   it.each(['/silent', '/slow'])('%s takes too long', async (path) => {
-    await expect(get(path, { timeoutMs: 50 })).rejects.toThrow('takes too long to come');
+    await expect(get(path, { timeoutMs: 50 })).rejects.toThrow('did not respond in time');
   });
 
   it.each(['/silent', '/slow'])('%s ends with its reader', async (path) => {
@@ -182,7 +182,7 @@ describe('refused', () => {
     const fetching = get(path, { signal: gone.signal });
     while (seen.length === 0) await new Promise((resolve) => setImmediate(resolve));
     gone.abort();
-    await expect(fetching).rejects.toThrow('is not waited for any more');
+    await expect(fetching).rejects.toThrow('is no longer requested');
   });
 });
 

@@ -25,14 +25,14 @@ export interface GuardedFetchOptions {
 export interface Fetched {
   /** The final URL after redirects. */
   url: URL;
-  /** In lower case, without parameters; empty when the server sent none. */
+  /** In lower case, without parameters; empty when the server did not send a type. */
   mediaType: string;
   /** The charset that the server declared. */
   charset: string | null;
   bytes: Uint8Array<ArrayBuffer>;
 }
 
-const mostRedirects = 5;
+const maxRedirects = 5;
 
 /** Headers of one connection, or that determine the destination of a request. A caller cannot set them. */
 const ours = new Set([
@@ -64,7 +64,7 @@ export async function guardedFetch(address: string, options: GuardedFetchOptions
   );
   let url = readAddress(address);
   try {
-    for (let hop = 0; hop <= mostRedirects; hop++) {
+    for (let hop = 0; hop <= maxRedirects; hop++) {
       const response = await request(url, headers, allowedHosts, ended);
       const target = redirectOf(response);
       if (target === null) return await read(response, url, maxBytes);
@@ -84,10 +84,10 @@ export async function guardedFetch(address: string, options: GuardedFetchOptions
  * password.
  */
 function readAddress(text: string, base?: URL): URL {
-  if (!URL.canParse(text, base?.href)) throw new FetchError('has an address that is none');
+  if (!URL.canParse(text, base?.href)) throw new FetchError('has an invalid URL');
   const url = new URL(text, base?.href);
-  if (url.protocol !== 'http:' && url.protocol !== 'https:') throw new FetchError('is not an http or https address');
-  if (url.username || url.password) throw new FetchError('has a user or a password in its address');
+  if (url.protocol !== 'http:' && url.protocol !== 'https:') throw new FetchError('is not an http or https URL');
+  if (url.username || url.password) throw new FetchError('has a user name or password in its URL');
   return url;
 }
 
@@ -119,7 +119,7 @@ function request(
       // An unrequested protocol upgrade. Without this handler the request would neither end nor fail.
       .on('upgrade', ({ statusCode }, socket) => {
         socket.destroy();
-        reject(new FetchError(`answers with HTTP ${statusCode}`));
+        reject(new FetchError(`responds with HTTP ${statusCode}`));
       });
   });
 }
@@ -142,11 +142,11 @@ async function read(response: http.IncomingMessage, url: URL, maxBytes: number):
     response.destroy();
     throw new FetchError(reason);
   };
-  if (statusCode < 200 || statusCode > 299) refuse(`answers with HTTP ${statusCode}`);
+  if (statusCode < 200 || statusCode > 299) refuse(`responds with HTTP ${statusCode}`);
   if (Number(headers['content-length'] ?? 0) > maxBytes) refuse(tooLarge(maxBytes));
   const encoding = headers['content-encoding']?.trim().toLowerCase() ?? 'identity';
   const unpack = unpackers[encoding];
-  if (!unpack && encoding !== 'identity') refuse('comes in an encoding that is not supported');
+  if (!unpack && encoding !== 'identity') refuse('has an unsupported content encoding');
   const parts: Uint8Array[] = [];
   let size = 0;
   for await (const part of unpacked(response, unpack)) {
@@ -175,13 +175,13 @@ function joined(parts: readonly Uint8Array[], size: number): Uint8Array<ArrayBuf
 
 const tooLarge = (maxBytes: number): string => `is larger than ${Math.floor(maxBytes / 1024 / 1024)} MB`;
 
-/** Returns a reason that reveals nothing about this server's network beyond the requested host. */
+/** Returns a reason that does not reveal anything about this server's network beyond the requested host. */
 function reasonOf(error: unknown, timeout: AbortSignal): string {
-  if (timeout.aborted) return 'takes too long to come';
+  if (timeout.aborted) return 'did not respond in time';
   if (!(error instanceof Error)) return 'cannot be reached';
-  if (/is not allowed\. Because/.test(error.message)) return 'is at an address that is not a public one';
+  if (/is not allowed\. Because/.test(error.message)) return 'has an address that is not public';
   const code = (error as NodeJS.ErrnoException).code;
-  if (error.name === 'AbortError' || code === 'ABORT_ERR') return 'is not waited for any more';
-  if (code?.startsWith('Z_') || code?.startsWith('ERR_BROTLI') || code?.startsWith('ERR__')) return 'comes damaged';
-  return code === 'ENOTFOUND' ? 'has a host that is not known' : 'cannot be reached';
+  if (error.name === 'AbortError' || code === 'ABORT_ERR') return 'is no longer requested';
+  if (code?.startsWith('Z_') || code?.startsWith('ERR_BROTLI') || code?.startsWith('ERR__')) return 'is damaged';
+  return code === 'ENOTFOUND' ? 'has an unknown host' : 'cannot be reached';
 }

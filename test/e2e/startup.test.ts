@@ -70,7 +70,7 @@ describe('a DATABASE_URL that leads nowhere', { timeout }, () => {
     });
 
   it('ends the start with one line that says where, and never the password', async () => {
-    expect(await at('127.0.0.1:1')).toBe('DATABASE_URL: nothing listens at 127.0.0.1:1');
+    expect(await at('127.0.0.1:1')).toBe('DATABASE_URL: no server listens at 127.0.0.1:1');
     expect(await at('no-such-host.invalid')).toBe('DATABASE_URL: the host no-such-host.invalid was not found');
     behave = refuses('28P01', 'password authentication failed for user "anna"');
     expect(await at(place)).toBe(`DATABASE_URL: PostgreSQL at ${place} rejected the user name or the password of anna`);

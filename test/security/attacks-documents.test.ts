@@ -82,7 +82,7 @@ describe('links', () => {
       const { status, body } = await unchanged(() => add(`http://${webAt}${path}`));
       expect([status, body.error]).toEqual([
         422,
-        `No URL content found at http://${webAt}${path}. The page answers with HTTP 101.`,
+        `No URL content found at http://${webAt}${path}. The page responds with HTTP 101.`,
       ]);
     }
     expect((await add(`http://${webAt}/page`)).body.documents[0].pageContent).toBe('A page as pages are.');
@@ -94,7 +94,7 @@ describe('links', () => {
   ])('http://%s/ is at no public address', async (host) => {
     const { status, body } = await unchanged(() => add(`http://${host}/`));
     expect(status).toBe(422);
-    expect(body.error).toMatch(/The page is at an address that is not a public one\.$/);
+    expect(body.error).toMatch(/The page has an address that is not public\.$/);
   });
 });
 

@@ -384,18 +384,18 @@ describe('a link', () => {
   });
 
   test.each<[string, () => unknown, string]>([
-    ['a private address', () => 'http://192.168.0.1/', 'is at an address that is not a public one'],
+    ['a private address', () => 'http://192.168.0.1/', 'has an address that is not public'],
     [
       'the address of cloud metadata',
       () => 'http://169.254.169.254/latest',
-      'is at an address that is not a public one',
+      'has an address that is not public',
     ],
-    ['this server itself', () => kit.url, 'is at an address that is not a public one'],
-    ['a redirect to a private address', () => `${site}/inside`, 'is at an address that is not a public one'],
-    ['a page that is not there', () => `${site}/nothing`, 'answers with HTTP 404'],
-    ['a file', () => 'file:///etc/passwd', 'is not an http or https address'],
-    ['an address with a password', () => 'http://a:b@example.com/', 'has a user or a password in its address'],
-    ['what is no address', () => 'nothing', 'has an address that is none'],
+    ['this server itself', () => kit.url, 'has an address that is not public'],
+    ['a redirect to a private address', () => `${site}/inside`, 'has an address that is not public'],
+    ['a page that is not there', () => `${site}/nothing`, 'responds with HTTP 404'],
+    ['a file', () => 'file:///etc/passwd', 'is not an http or https URL'],
+    ['an address with a password', () => 'http://a:b@example.com/', 'has a user name or password in its URL'],
+    ['what is no address', () => 'nothing', 'has an invalid URL'],
     ['bytes that are no text', () => `${site}/bytes`, 'not supported for parsing'],
     ['a page without a text', () => `${site}/blank`, 'contains no readable text'],
     ['no link', () => undefined, 'input.url'],

@@ -257,7 +257,7 @@ describe('chat/completions', () => {
         ]) {
           const { status, body } = await withImages(url);
           expect([status, body.error.param], url).toEqual([400, 'messages[0].content[0].image_url']);
-          expect(body.error.message).toContain('not a public one');
+          expect(body.error.message).toContain('not public');
         }
       });
       expect(fetched).toEqual(['/moved', '/metadata']);
