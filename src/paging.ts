@@ -1,4 +1,4 @@
-import { badInput } from './errors.ts';
+import { AppError, badInput } from './errors.ts';
 
 /** The arguments of every list. */
 export interface PageArgs {
@@ -53,8 +53,10 @@ function isDate(text: string): boolean {
 
 /** Rows of a page when the request gives no size. */
 const defaultPage = 20;
-/** The largest page of the GraphQL API. Compatible REST endpoints have no pages, and no limit here. */
+/** Maximum page size of the GraphQL API. */
 export const maxPage = 100;
+/** Maximum length of a list in a response without pages, as the contracts of the REST endpoints require it. */
+export const maxCompleteList = 25_000;
 
 /** Returns how many rows a GraphQL request asks for with these arguments. */
 export const pageSizeOf = ({ first, last }: { first?: number | null; last?: number | null }): number =>
@@ -184,7 +186,7 @@ export class ListOrders<Field extends string> {
     return order;
   }
 
-  /** The order of a request that names none. */
+  /** The order of a request without `orderBy`. */
   get default(): ListOrder {
     return this.of();
   }
@@ -198,11 +200,22 @@ export interface PageOf<Row> {
   hasMore: boolean;
 }
 
-/** Removes the extra row that `page` asked for, which is the first one of a page from the end of the list. */
+/**
+ * Removes the extra row that `page` asked for, which is the first one of a page from the end of the list. Throws
+ * BAD_USER_INPUT when a list without pages is longer than `maxCompleteList`: a part of it would look complete.
+ */
 export function cut<Row>(rows: Row[], { take }: Page): PageOf<Row> {
   const size = Math.abs(take) - 1;
+  if (size >= maxCompleteList && rows.length > size) throw tooLong();
   return {
     rows: take < 0 ? rows.slice(Math.max(0, rows.length - size)) : rows.slice(0, size),
     hasMore: rows.length > size,
   };
 }
+
+const tooLong = () =>
+  new AppError(
+    'BAD_USER_INPUT',
+    `The response would contain a list of more than ${maxCompleteList} entries. Read the list in pages, on a path with pages or through GraphQL.`,
+    { limit: 'list' },
+  );

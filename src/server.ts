@@ -28,7 +28,7 @@ import { currentRequest, type Log } from './log.ts';
 import { createMetrics } from './metrics.ts';
 import { mentionsSecret } from './modules/tokens/secret.ts';
 import { pagePolicy, servePages } from './pages/pages.ts';
-import { maxPage } from './paging.ts';
+import { maxCompleteList, maxPage } from './paging.ts';
 import { widgetCors } from './rest/anythingllm/widget-cors.ts';
 import { type Accept, credentialOf, sessionOf } from './rest/credential.ts';
 import { serveDownloads } from './rest/downloads.ts';
@@ -45,12 +45,9 @@ import {
 import { projectRoot } from './root.ts';
 import type { Foundation, Services } from './services.ts';
 
-/** Maximum page size of REST endpoints, whose contracts have no pages here. */
-const restPageLimit = 0x7fff_fffe;
-
 /**
- * What one operation may resolve, whatever its estimate was. REST paths whose contracts have no pages return all rows of
- * a list in one response.
+ * Limits on the objects and characters that one operation resolves, regardless of its estimate. REST paths whose
+ * contracts have no pages return all rows of a list in one response.
  */
 const graphqlBudget = { nodes: 10_000, text: 40_000_000 };
 const restBudget = { nodes: 250_000, text: 250_000_000 };
@@ -216,7 +213,7 @@ export function createServer({
     app.use(
       cors({
         origin: settings.corsOrigins.includes('*') ? '*' : settings.corsOrigins,
-        // The headers that browsers request; none grants access that other clients do not have.
+        // The headers that browsers request are allowed: they grant no access that other clients do not have.
         exposeHeaders: ['X-Request-Id', 'Retry-After'],
       }),
     );
@@ -264,7 +261,7 @@ export function createServer({
     c.res = undefined;
     c.res = unread(c, body.failure);
   });
-  /** Decides how much of a body is read, once it is known who sends it. */
+  /** Sets the limits of a body after its sender has been authenticated. */
   const admitBody = async (c: HonoContext<Env>, viewer: Viewer | 'refused'): Promise<void> => {
     if (viewer === null || viewer === 'refused') c.var.body?.restrict(clientOf(c).address);
     else await c.var.body?.makeRoom(viewer.userId);
@@ -302,7 +299,7 @@ export function createServer({
       if (viewer === null) throw unauthenticated();
       if (!uploadPermissions.some((permission) => can(viewer, permission))) {
         services.audit.permissionRefused(viewer, 'files in /graphql');
-        throw forbidden([...uploadPermissions], 'This credential may send no files.');
+        throw forbidden([...uploadPermissions], 'This credential cannot upload files.');
       }
     }
     await admitBody(c, viewer);
@@ -331,7 +328,7 @@ export function createServer({
     authenticate,
     admitBody,
     fromOwnPage: (c: HonoContext<Env>) => fromOwnPage(c.req.raw.headers),
-    context: (c: HonoContext<Env>, principal: Viewer) => contextOf(c, principal, restPageLimit),
+    context: (c: HonoContext<Env>, principal: Viewer) => contextOf(c, principal, maxCompleteList),
   };
   serveRows(app, { ...rest, checkReplies });
   serveDownloads(app, rest);
@@ -340,7 +337,7 @@ export function createServer({
   app.onError((error, c) => {
     const dialect = dialectAt(c.req.path);
     if (error instanceof HTTPException) return replyWith(c, dialect.say(error.status, error.message));
-    // Endpoints answer errors themselves. What comes here was met before one was found.
+    // Endpoints handle their own errors. This handler receives errors of the middleware before them.
     return replyWithError(c, dialect, reportedError(error));
   });
   return { fetch: app.fetch, sockets };

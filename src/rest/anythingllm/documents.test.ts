@@ -385,11 +385,7 @@ describe('a link', () => {
 
   test.each<[string, () => unknown, string]>([
     ['a private address', () => 'http://192.168.0.1/', 'has an address that is not public'],
-    [
-      'the address of cloud metadata',
-      () => 'http://169.254.169.254/latest',
-      'has an address that is not public',
-    ],
+    ['the address of cloud metadata', () => 'http://169.254.169.254/latest', 'has an address that is not public'],
     ['this server itself', () => kit.url, 'has an address that is not public'],
     ['a redirect to a private address', () => `${site}/inside`, 'has an address that is not public'],
     ['a page that is not there', () => `${site}/nothing`, 'responds with HTTP 404'],
