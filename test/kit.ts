@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { serve } from '@hono/node-server';
 import pg from 'pg';
+import { isPermission, permissionConstant } from '../src/authz/permissions.ts';
 import { type Booted, boot } from '../src/boot.ts';
 import { errorCodes } from '../src/errors.ts';
 import { logRequests } from '../src/http/access-log.ts';
@@ -98,6 +99,13 @@ export interface KitOptions {
   /** Uses the scripted model server instead of the built-in model. */
   scripted?: boolean;
   environment?: Record<string, string>;
+}
+
+/** Returns the input of a mutation with its scopes as GraphQL spells them. A text that is no permission stays as it is. */
+export function withScopes<Input extends object>(input: Input): object {
+  const { scopes } = input as { scopes?: unknown };
+  if (!Array.isArray(scopes)) return input;
+  return { ...input, scopes: scopes.map((scope) => (isPermission(scope) ? permissionConstant(scope) : scope)) };
 }
 
 /** Returns the values of the root fields that are not null. */
@@ -247,19 +255,21 @@ export async function startKit({
     },
     async createKey(role, { name = role.toLowerCase(), scopes } = {}) {
       const { data, errors } = await kit.gql(
-        `mutation ($input: CreateApiKeyInput!) { createApiKey(input: $input) { secret apiKey { databaseId userId } } }`,
-        { input: { name, role, ...(scopes && { scopes }) } },
+        `mutation ($input: CreateApiKeyInput!) {
+          createApiKey(input: $input) { secret apiKey { databaseId user { databaseId } } }
+        }`,
+        { input: withScopes({ name, role, ...(scopes && { scopes }) }) },
       );
       if (errors.length > 0) throw new Error(JSON.stringify(errors));
       const { secret, apiKey } = data.createApiKey;
-      return { id: apiKey.databaseId, secret, userId: apiKey.userId };
+      return { id: apiKey.databaseId, secret, userId: apiKey.user.databaseId };
     },
     async createPat(key, { scopes, expiresInDays } = {}) {
       const { data, errors } = await kit.gql(
         `mutation ($input: CreatePersonalAccessTokenInput!) {
           createPersonalAccessToken(input: $input) { secret personalAccessToken { databaseId } }
         }`,
-        { input: { name: 'test', ...(scopes && { scopes }), ...(expiresInDays && { expiresInDays }) } },
+        { input: withScopes({ name: 'test', ...(scopes && { scopes }), ...(expiresInDays && { expiresInDays }) }) },
         key,
       );
       if (errors.length > 0) throw new Error(JSON.stringify(errors));

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type Kit, startKit } from '../../test/kit.ts';
+import { type Kit, startKit, withScopes } from '../../test/kit.ts';
 import { permissionNames } from '../rest/permission-names.ts';
 import { type Permission, permissions, type Role, roles } from './permissions.ts';
 
@@ -190,7 +190,7 @@ const refusals = ['FORBIDDEN', 'BAD_USER_INPUT', 'CONFLICT', 'NOT_FOUND', 'UNAUT
 /** Sends a mutation. Returns null when it was denied with an error that callers are meant to see. */
 async function call(by: Token, permission: Permission, field: string, type: string, input: object, reply = '') {
   const query = `mutation ($input: ${type}!) { ${field}(input: $input) { __typename ${reply} } }`;
-  const { data, errors } = await kit.gql(query, { input }, by.secrets[0]);
+  const { data, errors } = await kit.gql(query, { input: withScopes(input) }, by.secrets[0]);
   if (errors.length > 0) {
     expect(refusals, JSON.stringify(errors)).toContain(errors[0]?.extensions.code);
     return null;
@@ -275,11 +275,11 @@ function operations(world: World): Record<Operation, (by: Token, step: Step) => 
 
     async key(by, { role, scopes, other }) {
       const input = { kind: other ? 'ANYTHINGLLM' : 'API_KEY', role, scopes };
-      const reply = 'secret apiKey { databaseId userId expiresAt }';
+      const reply = 'secret apiKey { databaseId expiresAt user { databaseId } }';
       const made = await call(by, 'manage:api_keys', 'createApiKey', 'CreateApiKeyInput', input, reply);
       if (!made) return 'refused';
-      const { databaseId: id, userId, expiresAt } = made.apiKey;
-      const account = serviceAccount(userId, role);
+      const { databaseId: id, user, expiresAt } = made.apiKey;
+      const account = serviceAccount(user.databaseId, role);
       return created(by, { kind: 'key', id, account, scopes, expiresAt, secret: made.secret });
     },
 
@@ -310,15 +310,16 @@ function operations(world: World): Record<Operation, (by: Token, step: Step) => 
       const [permission, field, type, key] = other
         ? (['manage:api_keys', 'createApiKey', 'CreateApiKeyInput', 'apiKey'] as const)
         : (['write:tokens', 'createProjectToken', 'CreateProjectTokenInput', 'projectToken'] as const);
-      const made = await call(by, permission, field, type, input, `secret ${key} { databaseId userId expiresAt }`);
+      const reply = `secret ${key} { databaseId expiresAt user { databaseId } }`;
+      const made = await call(by, permission, field, type, input, reply);
       if (!made) return 'refused';
       ownedBy(by, project.owner);
-      const { databaseId: id, userId, expiresAt } = made[key];
+      const { databaseId: id, user, expiresAt } = made[key];
       return created(by, {
         kind: 'project',
         id,
         expiresAt,
-        account: serviceAccount(userId, role),
+        account: serviceAccount(user.databaseId, role),
         scopes,
         project,
         secret: made.secret,
@@ -334,13 +335,13 @@ function operations(world: World): Record<Operation, (by: Token, step: Step) => 
       if (!token) return 'nothing there';
       const { ends, ...change } = step.change;
       const expiry = ends && (ends === 'never' ? { neverExpires: true } : { expiresAt: tomorrow() });
-      const [permission, field] =
+      const [permission, field, type] =
         token.kind === 'key' || step.other
-          ? (['manage:api_keys', 'updateApiKey'] as const)
-          : (['write:tokens', 'updateProjectToken'] as const);
-      const input = { databaseId: token.id, ...change, ...(change.scopes === null && { allScopes: true }), ...expiry };
+          ? (['manage:api_keys', 'updateApiKey', 'UpdateApiKeyInput'] as const)
+          : (['write:tokens', 'updateProjectToken', 'UpdateProjectTokenInput'] as const);
+      const input = { id: token.id, ...change, ...(change.scopes === null && { allScopes: true }), ...expiry };
       const reply = `${field === 'updateApiKey' ? 'apiKey' : 'projectToken'} { expiresAt }`;
-      const updated = await call(by, permission, field, 'UpdateApiKeyInput', input, reply);
+      const updated = await call(by, permission, field, type, input, reply);
       if (!updated) return 'refused';
       if (field === 'updateProjectToken') ownedBy(by, token.project?.owner);
       const { account } = token;
@@ -371,16 +372,16 @@ function operations(world: World): Record<Operation, (by: Token, step: Step) => 
         const session = await callBare(by, 'refreshSession', 'token');
         renewed = session && { secret: session.token };
       } else {
-        const [permission, field] =
+        const [permission, field, type] =
           token.kind === 'key'
-            ? (['manage:api_keys', 'regenerateApiKey'] as const)
-            : (['write:tokens', 'regenerateProjectToken'] as const);
+            ? (['manage:api_keys', 'regenerateApiKey', 'RegenerateApiKeyInput'] as const)
+            : (['write:tokens', 'regenerateProjectToken', 'RegenerateProjectTokenInput'] as const);
         const input = {
-          databaseId: token.id,
+          id: token.id,
           overlapMinutes: step.other ? 10 : 0,
           ...(step.keeps && { keepDerivedCredentials: true }),
         };
-        renewed = await call(by, permission, field, 'RegenerateApiKeyInput', input, 'secret');
+        renewed = await call(by, permission, field, type, input, 'secret');
       }
       if (!renewed) return 'refused';
       if (token.kind === 'project') ownedBy(by, token.project?.owner);
@@ -404,9 +405,9 @@ function operations(world: World): Record<Operation, (by: Token, step: Step) => 
       const target = at(world.tokens, step.by);
       const attempts: [Permission, string, string, object][] = [
         ['write:tokens', 'createPersonalAccessToken', 'CreatePersonalAccessTokenInput', { name: 'stale' }],
-        ['write:tokens', 'revokePersonalAccessToken', 'RevokePersonalAccessTokenInput', { databaseId: target?.id }],
+        ['write:tokens', 'revokePersonalAccessToken', 'RevokePersonalAccessTokenInput', { id: target?.id ?? 0 }],
         ['manage:api_keys', 'createApiKey', 'CreateApiKeyInput', { role: 'LIMITED' }],
-        ['manage:api_keys', 'regenerateApiKey', 'RegenerateApiKeyInput', { databaseId: token.id }],
+        ['manage:api_keys', 'regenerateApiKey', 'RegenerateApiKeyInput', { id: token.id }],
         ['manage:users', 'createInviteCode', 'CreateInviteCodeInput', {}],
       ];
       const held = attempts.filter(([permission]) => rightsOf(token)?.includes(permission));
@@ -426,11 +427,11 @@ function operations(world: World): Record<Operation, (by: Token, step: Step) => 
       const endable = world.tokens.filter((token) => !token.gone && (token.kind !== 'session' || token === by));
       const token = choose(endable, step, (one) => (one === by && one.kind === 'session') || mine(by)(one));
       if (!token) return 'nothing there';
-      const input = { databaseId: token.id };
+      const input = { id: token.id };
       const ended = {
-        session: () => callBare(by, 'logout', 'endedDatabaseId'),
+        session: () => callBare(by, 'logout', 'endedUserCredentialId'),
         personal: () => call(by, 'write:tokens', 'revokePersonalAccessToken', 'RevokePersonalAccessTokenInput', input),
-        project: () => call(by, 'write:tokens', 'deleteProjectToken', 'DeleteApiKeyInput', input),
+        project: () => call(by, 'write:tokens', 'deleteProjectToken', 'DeleteProjectTokenInput', input),
         key: () => call(by, 'manage:api_keys', 'deleteApiKey', 'DeleteApiKeyInput', input),
       };
       if (!(await ended[token.kind]())) return 'refused';

@@ -2,6 +2,10 @@ import type { Prisma } from '../generated/prisma/client.ts';
 import { rolePermissions, roles } from './permissions.ts';
 import { can, type Principal } from './principal.ts';
 
+/** Returns whether `visible.projects` contains a project: a query cannot filter a relation to one object. */
+export const seesProject = ({ userId, credential }: Principal, project: { id: number; ownerId: string }): boolean =>
+  credential.projectId === null ? project.ownerId === userId : project.id === credential.projectId;
+
 /** The kinds of tokens that act as a service account. Each such user has exactly one of them. */
 export const serviceAccountKinds = ['API_KEY', 'ANYTHINGLLM', 'PROJECT'] as const;
 

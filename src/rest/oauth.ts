@@ -2,6 +2,7 @@ import { z } from '@hono/zod-openapi';
 import type { AppError, ErrorCode } from '../errors.ts';
 import type { Dialect, Failure } from './dialect.ts';
 import { graphql } from './graphql.ts';
+import { permissionNames } from './permission-names.ts';
 import { type AnyRow, row } from './row.ts';
 
 /** Returns an error in the format of RFC 6749, section 5.2, and RFC 6750, section 3.1. */
@@ -65,7 +66,7 @@ export const oauthRows: AnyRow[] = [
     document: graphql(`
       query IntrospectToken($token: String!) {
         introspectToken(token: $token) {
-          active databaseId kind userId username role permissions projectId createdAt expiresAt
+          active databaseId kind userDatabaseId username role permissions projectDatabaseId createdAt expiresAt
         }
       }
     `),
@@ -74,17 +75,17 @@ export const oauthRows: AnyRow[] = [
       token.active
         ? {
             active: true,
-            scope: token.permissions?.join(' '),
-            client_id: token.userId ?? undefined,
+            scope: token.permissions ? permissionNames(token.permissions).join(' ') : undefined,
+            client_id: token.userDatabaseId ?? undefined,
             username: token.username ?? undefined,
             token_type: 'Bearer' as const,
             exp: seconds(token.expiresAt),
             iat: seconds(token.createdAt),
-            sub: token.userId ?? undefined,
+            sub: token.userDatabaseId ?? undefined,
             jti: token.databaseId?.toString(),
             token_kind: token.kind ?? undefined,
             role: token.role?.toLowerCase(),
-            project_id: token.projectId ?? undefined,
+            project_id: token.projectDatabaseId ?? undefined,
           }
         : { active: false },
     headers: () => ({ 'Cache-Control': 'no-store' }),

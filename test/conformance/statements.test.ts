@@ -159,11 +159,11 @@ const lists: Record<string, { query: string; rows: (data: GraphQLAnswer['data'])
   },
   'agents, as nodes': { query: `agents(first: $first) { nodes { ${agent} } }`, rows: (data) => data.agents.nodes },
   apiKeys: {
-    query: `apiKeys(first: $first) { nodes { id databaseId name display role scopes creator { ${person} } } ${page} }`,
+    query: `apiKeys(first: $first) { nodes { id databaseId name display role scopes user { ${person} } project { name } createdBy { ${person} } } ${page} }`,
     rows: (data) => data.apiKeys.nodes,
   },
   personalAccessTokens: {
-    query: `personalAccessTokens(first: $first) { nodes { id name display } ${page} }`,
+    query: `personalAccessTokens(first: $first) { nodes { id name display user { ${person} } } ${page} }`,
     rows: (data) => data.personalAccessTokens.nodes,
   },
   chatSessions: {

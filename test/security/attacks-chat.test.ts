@@ -4,7 +4,7 @@ import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { WebSocket } from 'ws';
 import { uploadPermissions } from '../../src/graphql/uploading.ts';
-import { type GraphQLAnswer, type Kit, startKit, until } from '../kit.ts';
+import { type GraphQLAnswer, type Kit, startKit, until, withScopes } from '../kit.ts';
 import { blobsOf, boundary, postOperation, sweep, uploadFiles, uploadPath, uploadRest } from '../multipart.ts';
 
 /** Attacks on files, chats and the memory of other users, and on the rules of who can send messages. */
@@ -59,11 +59,12 @@ async function makeProject(key: string): Promise<number> {
 
 async function projectToken(projectId: number, key: string, scopes: string[]) {
   const { data } = await kit.gql(
-    `mutation ($input: CreateProjectTokenInput!) { createProjectToken(input: $input) { secret projectToken { userId } } }`,
-    { input: { projectId, name: 'attacker', scopes } },
+    `mutation ($input: CreateProjectTokenInput!) { createProjectToken(input: $input) { secret projectToken { user { databaseId } } } }`,
+    { input: withScopes({ projectId, name: 'attacker', scopes }) },
     key,
   );
-  return { secret: data.createProjectToken.secret as string, userId: data.createProjectToken.projectToken.userId };
+  const { secret, projectToken } = data.createProjectToken;
+  return { secret: secret as string, userId: projectToken.user.databaseId };
 }
 
 describe('a body that its sender may not send is not waited for', () => {

@@ -305,7 +305,7 @@ describe('a limit on messages a day', () => {
     const token = async () =>
       (
         await kit.gql(
-          'mutation ($id: Int!) { createProjectToken(input: { projectId: $id, role: BASIC }) { secret projectToken { databaseId } } }',
+          'mutation ($id: ID!) { createProjectToken(input: { projectId: $id, role: BASIC }) { secret projectToken { databaseId } } }',
           { id },
           session,
         )
@@ -322,7 +322,7 @@ describe('a limit on messages a day', () => {
     await kit.booted.background.settled();
     for (const { projectToken } of [one, two]) {
       const { errors } = await kit.gql(
-        'mutation ($id: Int!) { deleteProjectToken(input: { databaseId: $id }) { deletedDatabaseId } }',
+        'mutation ($id: ID!) { deleteProjectToken(input: { id: $id }) { deletedProjectTokenId } }',
         { id: projectToken.databaseId },
         session,
       );
@@ -482,7 +482,7 @@ describe('people', () => {
       await on.prisma.token.updateMany({ where: others, data: { disabledAt: new Date() } });
       // In the state of an import.
       await on.prisma.user.create({ data: { email: 'came@over.example', name: 'came', role: 'ADMIN' } });
-      const switchOff = () => updateKey(on, { databaseId: last.id, disabled: true }, last.secret);
+      const switchOff = () => updateKey(on, { id: last.id, disabled: true }, last.secret);
       const before = await on.fingerprint();
       const refused = await switchOff();
       expect(refused.errors).toMatchObject([
@@ -539,12 +539,12 @@ describe('invite codes', () => {
     const invite = await newCode(maker.secret);
     const look = async () => (await kit.rest('GET', `/api/invite/${invite}`, { key: null })).body.invite?.status;
     expect(await look()).toBe('pending');
-    await updateKey(kit, { databaseId: maker.id, scopes: ['read:agents'] });
+    await updateKey(kit, { id: maker.id, scopes: ['read:agents'] });
     expect(await look()).toBeUndefined();
     expect((await unchanged(() => claim(invite, 'of.the.cut'))).body.success).toBe(false);
-    await updateKey(kit, { databaseId: maker.id, scopes: ['manage:users'] });
+    await updateKey(kit, { id: maker.id, scopes: ['manage:users'] });
     expect(await look()).toBeUndefined();
-    await updateKey(kit, { databaseId: maker.id, role: 'ADMIN', allScopes: true });
+    await updateKey(kit, { id: maker.id, role: 'ADMIN', allScopes: true });
     expect(await look()).toBe('pending');
   });
 

@@ -53,14 +53,14 @@ async function project(key: string, on = kit): Promise<{ id: number; token: stri
   );
   const id: number = made.data.createProject.project.databaseId;
   const { data } = await on.gql(
-    `mutation ($id: Int!) {
-      createProjectToken(input: { projectId: $id, role: BASIC }) { secret projectToken { userId } }
+    `mutation ($id: ID!) {
+      createProjectToken(input: { projectId: $id, role: BASIC }) { secret projectToken { user { databaseId } } }
     }`,
     { id },
     key,
   );
   const { secret, projectToken } = data.createProjectToken;
-  return { id, token: secret, tokenUserId: projectToken.userId };
+  return { id, token: secret, tokenUserId: projectToken.user.databaseId };
 }
 const chatIn = async (projectId: number, key: string): Promise<string> =>
   (
@@ -115,11 +115,11 @@ describe('TOK 5 a credential that ends between the headers and the last byte of 
   const ends: Record<string, () => Promise<{ secret: string; tokenId: number; end: () => Promise<unknown> }>> = {
     'is disabled': async () => {
       const { id, secret } = await kit.createKey('ADMIN');
-      return { secret, tokenId: id, end: () => updateKey(kit, { databaseId: id, disabled: true }) };
+      return { secret, tokenId: id, end: () => updateKey(kit, { id, disabled: true }) };
     },
     'is demoted': async () => {
       const { id, secret } = await kit.createKey('ADMIN');
-      return { secret, tokenId: id, end: () => updateKey(kit, { databaseId: id, role: 'LIMITED' }) };
+      return { secret, tokenId: id, end: () => updateKey(kit, { id, role: 'LIMITED' }) };
     },
     'is deleted': async () => {
       const { id, secret } = await kit.createKey('ADMIN');

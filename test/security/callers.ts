@@ -1,6 +1,6 @@
 import { type Permission, permissions, permissionTable, rolePermissions } from '../../src/authz/permissions.ts';
 import { newSecret } from '../../src/modules/tokens/secret.ts';
-import type { Kit, RoleName } from '../kit.ts';
+import { type Kit, type RoleName, withScopes } from '../kit.ts';
 import type { Grant } from './targets.ts';
 
 /** A caller with the permissions that the design grants. */
@@ -66,8 +66,8 @@ async function projectTokenOf(
   const owner = await kit.createKey('BASIC', { name: `owner of the project of ${name}` });
   const { id: projectId } = await kit.prisma.project.create({ data: { name, ownerId: owner.userId } });
   const { data, errors } = await kit.gql(
-    `mutation ($input: CreateProjectTokenInput!) { createProjectToken(input: $input) { secret projectToken { userId } } }`,
-    { input: { projectId, name, scopes } },
+    `mutation ($input: CreateProjectTokenInput!) { createProjectToken(input: $input) { secret projectToken { user { databaseId } } } }`,
+    { input: withScopes({ projectId, name, scopes }) },
     owner.secret,
   );
   if (errors.length > 0) throw new Error(JSON.stringify(errors));
@@ -79,16 +79,16 @@ async function projectTokenOf(
     secret,
     state: 'live',
     permissions: new Set(confined),
-    userId: projectToken.userId,
+    userId: projectToken.user.databaseId,
     projectId,
   };
 }
 
 const updateApiKey = `mutation ($input: UpdateApiKeyInput!) { updateApiKey(input: $input) { apiKey { databaseId } } }`;
-const regenerateApiKey = `mutation ($id: Int!) { regenerateApiKey(input: { databaseId: $id }) { secret } }`;
+const regenerateApiKey = `mutation ($id: ID!) { regenerateApiKey(input: { id: $id }) { secret } }`;
 
-const revokeToken = `mutation ($id: Int!) {
-  revokePersonalAccessToken(input: { databaseId: $id }) { personalAccessToken { databaseId } }
+const revokeToken = `mutation ($id: ID!) {
+  revokePersonalAccessToken(input: { id: $id }) { personalAccessToken { databaseId } }
 }`;
 
 async function change(kit: Kit, query: string, variables: object, secret = kit.keys.ADMIN): Promise<void> {
@@ -141,7 +141,7 @@ const makeDead: Makers = {
   },
   async 'disabled key'(kit, name) {
     const key = await kit.createKey('ADMIN', { name });
-    await change(kit, updateApiKey, { input: { databaseId: key.id, disabled: true } });
+    await change(kit, updateApiKey, { input: { id: key.id, disabled: true } });
     return dead(name, key.secret);
   },
   async 'old secret of a regenerated key'(kit, name) {
@@ -171,11 +171,11 @@ const makeLive: Makers = {
   'admin key for two things': (kit, name) => keyOf(kit, name, 'ADMIN', ['manage:api_keys', 'read:chat']),
   async 'sk- key'(kit, name) {
     const { data } = await kit.gql(
-      `mutation ($input: CreateApiKeyInput!) { createApiKey(input: $input) { secret apiKey { userId } } }`,
+      `mutation ($input: CreateApiKeyInput!) { createApiKey(input: $input) { secret apiKey { user { databaseId } } } }`,
       { input: { kind: 'ANYTHINGLLM', role: 'BASIC', name } },
     );
     const { secret, apiKey } = data.createApiKey;
-    return { name, secret, state: 'live', permissions: held('BASIC'), userId: apiKey.userId };
+    return { name, secret, state: 'live', permissions: held('BASIC'), userId: apiKey.user.databaseId };
   },
   'project token': (kit, name) => projectTokenOf(kit, name),
   'project token for chatting': (kit, name) => projectTokenOf(kit, name, { scopes: ['write:chat'] }),

@@ -1,6 +1,6 @@
 import type { GraphQLObjectType } from 'graphql';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { permissions } from '../../src/authz/permissions.ts';
+import { permissionConstant, permissions } from '../../src/authz/permissions.ts';
 import { changesCredentials } from '../../src/graphql/plugins/current-secret.ts';
 import { schema } from '../../src/graphql/schema.ts';
 import { rootFields } from '../../src/rest/row.ts';
@@ -91,7 +91,7 @@ describe('TOK 23 rotation', () => {
     (await kit.rest('POST', '/api/auth/register', { key: null, body: { email, password: 'a long password' } })).status;
 
   test.each([
-    ['GraphQL', (id: number) => regenerate({ databaseId: id })],
+    ['GraphQL', (id: number) => regenerate({ id: id })],
     ['REST', (id: number) => kit.rest('POST', `/api/admin/api-key/${id}/regenerate`)],
   ])('revokes what the old secret created, directly and through others, over %s', async (_path, rotate) => {
     const maker = await kit.createKey('ADMIN');
@@ -103,12 +103,12 @@ describe('TOK 23 rotation', () => {
     expect(await works(beside.secret)).toBe(true);
     expect([await inviteStatus(invite), await canRegister(email)]).toEqual([undefined, 403]);
     // A key is disabled rather than deleted, so that an administrator who trusts it can enable it again.
-    await updateKey(kit, { databaseId: keyId, disabled: false });
+    await updateKey(kit, { id: keyId, disabled: false });
     expect(await works(secrets['an API key'] ?? '')).toBe(true);
   });
 
   test.each([
-    ['GraphQL', (id: number) => regenerate({ databaseId: id, keepDerivedCredentials: true })],
+    ['GraphQL', (id: number) => regenerate({ id: id, keepDerivedCredentials: true })],
     ['REST', (id: number) => kit.rest('POST', `/api/admin/api-key/${id}/regenerate`, { body: { keep_derived: true } })],
   ])('keeps it when the request says so, over %s', async (_path, rotate) => {
     const maker = await kit.createKey('ADMIN');
@@ -120,10 +120,10 @@ describe('TOK 23 rotation', () => {
 
   test('keeps what the new secret created until the next regeneration', async () => {
     const maker = await kit.createKey('ADMIN');
-    const first = (await regenerate({ databaseId: maker.id })).data.regenerateApiKey;
+    const first = (await regenerate({ id: maker.id })).data.regenerateApiKey;
     const pat = await kit.createPat(first.secret);
     expect([first.revokedCredentialCount, await works(pat.secret)]).toEqual([0, true]);
-    const second = (await regenerate({ databaseId: maker.id, overlapMinutes: 5 })).data.regenerateApiKey;
+    const second = (await regenerate({ id: maker.id, overlapMinutes: 5 })).data.regenerateApiKey;
     expect([second.revokedCredentialCount, await works(first.secret), await works(pat.secret)]).toEqual([
       1,
       true,
@@ -141,7 +141,7 @@ describe('TOK 23 rotation', () => {
       pat.secret,
     );
     await events.next();
-    await regenerate({ databaseId: maker.id });
+    await regenerate({ id: maker.id });
     for await (const _event of events);
     const event = await kit.prisma.auditEvent.findFirstOrThrow({
       where: { action: 'api_key.regenerate', targetId: String(maker.id) },
@@ -158,10 +158,9 @@ describe('TOK 23 rotation', () => {
     ).data.createProjectToken;
     const { data } = await mutate(
       'regenerateProjectToken',
-      { databaseId: projectToken.databaseId },
+      { id: projectToken.databaseId },
       'secret revokedCredentialCount',
       owner.secret,
-      'RegenerateApiKeyInput',
     );
     expect(data.regenerateProjectToken.revokedCredentialCount).toBe(0);
     expect([await works(secret), await works(data.regenerateProjectToken.secret)]).toEqual([false, true]);
@@ -174,13 +173,13 @@ describe('TOK 23 rotation', () => {
       const heir = await alone.createKey('ADMIN');
       await alone.gql(
         'mutation ($input: UpdateApiKeyInput!) { updateApiKey(input: $input) { apiKey { databaseId } } }',
-        { input: { databaseId: first?.id, scopes: permissions } },
+        { input: { id: first?.id, scopes: permissions.map(permissionConstant) } },
         heir.secret,
       );
       const rotate = (input: object) =>
         alone.gql(
           'mutation ($input: RegenerateApiKeyInput!) { regenerateApiKey(input: $input) { secret } }',
-          { input: { databaseId: first?.id, ...input } },
+          { input: { id: first?.id, ...input } },
           heir.secret,
         );
       const before = await alone.fingerprint();
@@ -197,7 +196,7 @@ describe('TOK 23 rotation', () => {
     const { credentials, tokens, inviteCodes } = kit.booted.services;
     const principal = await credentials.authenticate(secret, { address: null, userAgent: null });
     if (!principal) throw new Error('the key does not work');
-    await regenerate({ databaseId: id });
+    await regenerate({ id: id });
     for (const attempt of [
       () => tokens.createPersonalAccessToken(principal, { name: 'late' }),
       () => tokens.createApiKey(principal, { name: 'late' }),
@@ -302,7 +301,7 @@ describe('TOK 24 a superseded secret', () => {
   test('creates, changes and revokes no credential, in GraphQL and in REST, and still reads', async () => {
     const { id, secret, userId } = await kit.createKey('ADMIN');
     // The credentials that it created earlier are kept as targets for the operations.
-    await regenerate({ databaseId: id, overlapMinutes: 60, keepDerivedCredentials: true });
+    await regenerate({ id: id, overlapMinutes: 60, keepDerivedCredentials: true });
     const caller: Caller = { name: 'superseded', secret, state: 'live', permissions: new Set(permissions), userId };
     const scene = { targets: freshTargets(kit, userId), grant: grantOf(caller), word: 'throwaway' };
     const tried = operations.filter(({ name }) => {
@@ -403,7 +402,7 @@ describe('TOK 26 a credential that expires', () => {
     for (const [name, maker] of Object.entries(await makers())) {
       const lasting = await kit.createKey('BASIC');
       const brief = (await createKey({ role: 'BASIC', expiresAt: inDays(2) })).data.createApiKey.apiKey;
-      const update = (input: object) => updateKey(kit, { databaseId: brief.databaseId, ...input }, maker);
+      const update = (input: object) => updateKey(kit, { id: brief.databaseId, ...input }, maker);
       for (const [field, input] of [
         ['input.expiresAt', { expiresAt: inDays(12) }],
         ['input.neverExpires', { neverExpires: true }],
@@ -415,20 +414,20 @@ describe('TOK 26 a credential that expires', () => {
         kit.rest('PATCH', `/api/admin/api-key/${brief.databaseId}`, { key: maker, body: { never_expires: true } }),
       );
       expect([row.status, row.body.message]).toEqual([400, expect.stringMatching(/^never_expires: /)]);
-      expect(code(await unchanged(() => regenerate({ databaseId: lasting.id }, maker)))).toBe('FORBIDDEN');
+      expect(code(await unchanged(() => regenerate({ id: lasting.id }, maker)))).toBe('FORBIDDEN');
       const refused = await unchanged(() =>
         kit.rest('POST', `/api/admin/api-key/${lasting.id}/regenerate`, { key: maker }),
       );
       expect(refused.status).toBe(403);
       expect((await update({ expiresAt: inDays(3) })).errors).toEqual([]);
       expect((await update({ name: 'renamed' })).errors).toEqual([]);
-      expect((await regenerate({ databaseId: brief.databaseId }, maker)).errors).toEqual([]);
+      expect((await regenerate({ id: brief.databaseId }, maker)).errors).toEqual([]);
     }
   });
 
   test('can regenerate itself; a login session sets no limit', async () => {
     const key = (await createKey({ role: 'ADMIN', expiresAt: inDays(10) })).data.createApiKey;
-    expect((await regenerate({ databaseId: key.apiKey.databaseId }, key.secret)).errors).toEqual([]);
+    expect((await regenerate({ id: key.apiKey.databaseId }, key.secret)).errors).toEqual([]);
     const { session } = await kit.person({ role: 'ADMIN' });
     expect((await createPat({ name: 'lasting' }, session)).data.createPersonalAccessToken.personalAccessToken).toEqual({
       databaseId: expect.any(Number),
@@ -487,8 +486,8 @@ describe('the lifetimes in the preferences', () => {
       ['input.neverExpires', () => createKey({ neverExpires: true })],
       ['input.expiresInDays', () => createPat({ name: 'x', expiresInDays: 31 }, kit.keys.ADMIN)],
       ['input.neverExpires', () => createPat({ name: 'x', neverExpires: true }, kit.keys.ADMIN)],
-      ['input.expiresAt', () => updateKey(kit, { databaseId: key.id, expiresAt: inDays(32) })],
-      ['input.neverExpires', () => updateKey(kit, { databaseId: key.id, neverExpires: true })],
+      ['input.expiresAt', () => updateKey(kit, { id: key.id, expiresAt: inDays(32) })],
+      ['input.neverExpires', () => updateKey(kit, { id: key.id, neverExpires: true })],
     ];
     for (const [field, attempt] of graph) {
       const answer = await unchanged(attempt);
@@ -509,7 +508,7 @@ describe('the lifetimes in the preferences', () => {
       expect([path, answer.status, answer.text]).toEqual([path, status, expect.stringContaining(field)]);
     }
     expect((await createPat({ name: 'x', expiresInDays: 30 }, kit.keys.ADMIN)).errors).toEqual([]);
-    expect((await updateKey(kit, { databaseId: key.id, expiresAt: inDays(30) })).errors).toEqual([]);
+    expect((await updateKey(kit, { id: key.id, expiresAt: inDays(30) })).errors).toEqual([]);
   });
 
   test('are 1 to 3650 days, the default within the maximum, and set by administrators of settings', async () => {

@@ -1,10 +1,10 @@
-import type { GraphQLAnswer, Kit } from '../kit.ts';
+import { type GraphQLAnswer, type Kit, withScopes } from '../kit.ts';
 
 /** Operations of administrators and owners on keys in GraphQL; with the admin key by default. */
 export const updateKey = (kit: Kit, input: object, key?: string): Promise<GraphQLAnswer> =>
   kit.gql(
     'mutation ($input: UpdateApiKeyInput!) { updateApiKey(input: $input) { apiKey { databaseId } } }',
-    { input },
+    { input: withScopes(input) },
     key,
   );
 
@@ -19,13 +19,13 @@ export const regenerateKey = async (kit: Kit, input: object, key?: string): Prom
   ).data.regenerateApiKey.secret;
 
 export const deleteKey = (kit: Kit, databaseId: number): Promise<GraphQLAnswer> =>
-  kit.gql('mutation ($id: Int!) { deleteApiKey(input: { databaseId: $id }) { deletedDatabaseId } }', {
+  kit.gql('mutation ($id: ID!) { deleteApiKey(input: { id: $id }) { deletedApiKeyId } }', {
     id: databaseId,
   });
 
 export const revokePat = (kit: Kit, databaseId: number, key: string): Promise<GraphQLAnswer> =>
   kit.gql(
-    'mutation ($id: Int!) { revokePersonalAccessToken(input: { databaseId: $id }) { personalAccessToken { databaseId } } }',
+    'mutation ($id: ID!) { revokePersonalAccessToken(input: { id: $id }) { personalAccessToken { databaseId } } }',
     { id: databaseId },
     key,
   );

@@ -145,7 +145,7 @@ describe('TOK 9 what a key makes', () => {
       const [made, disabled] = await beside(
         8,
         () => createPat(secret),
-        () => updateKey(kit, { databaseId: id, disabled: true }),
+        () => updateKey(kit, { id, disabled: true }),
       );
       expect(disabled.errors).toEqual([]);
       expect(await working([secret, ...made.flat()])).toBe(0);
@@ -176,7 +176,7 @@ describe('TOK 9 what a key makes', () => {
   );
 
   const ends: Record<string, (id: number) => Promise<unknown>> = {
-    disabled: (id) => updateKey(kit, { databaseId: id, disabled: true }),
+    disabled: (id) => updateKey(kit, { id, disabled: true }),
     deleted: (id) => deleteKey(kit, id),
   };
   const makers: Record<string, string> = {

@@ -3,6 +3,7 @@ import { encodeGlobalID } from '@pothos/plugin-relay';
 import { holdsInProject, isPermission, type Permission } from '../../src/authz/permissions.ts';
 import { nodeTypes } from '../../src/graphql/nodes.ts';
 import { newSecret } from '../../src/modules/tokens/secret.ts';
+import { withScopes } from '../kit.ts';
 import type { Caller } from './callers.ts';
 import type { Grant, Targets } from './targets.ts';
 
@@ -118,16 +119,18 @@ export const fieldSamples: Record<string, FieldSample> = {
   }),
   'Mutation.stopChatRun': async ({ targets }) => ({ input: { sessionId: await targets.session() } }),
   'Mutation.createApiKey': async ({ grant }) => ({
-    input: { name: fresh(), role: grant.role, scopes: [grant.scope] },
+    input: withScopes({ name: fresh(), role: grant.role, scopes: [grant.scope] }),
   }),
   'Mutation.updateApiKey': async ({ targets, grant }) => ({
-    input: { databaseId: await targets.apiKey(grant), name: 'taken over', disabled: true },
+    input: { id: await targets.apiKey(grant), name: 'taken over', disabled: true },
   }),
-  'Mutation.regenerateApiKey': async ({ targets, grant }) => ({ input: { databaseId: await targets.apiKey(grant) } }),
-  'Mutation.deleteApiKey': async ({ targets, grant }) => ({ input: { databaseId: await targets.apiKey(grant) } }),
-  'Mutation.createPersonalAccessToken': async ({ grant }) => ({ input: { name: fresh(), scopes: [grant.scope] } }),
+  'Mutation.regenerateApiKey': async ({ targets, grant }) => ({ input: { id: await targets.apiKey(grant) } }),
+  'Mutation.deleteApiKey': async ({ targets, grant }) => ({ input: { id: await targets.apiKey(grant) } }),
+  'Mutation.createPersonalAccessToken': async ({ grant }) => ({
+    input: withScopes({ name: fresh(), scopes: [grant.scope] }),
+  }),
   'Mutation.revokePersonalAccessToken': async ({ targets }) => ({
-    input: { databaseId: await targets.personalAccessToken() },
+    input: { id: await targets.personalAccessToken() },
   }),
   'Query.users': async () => ({ first: 100, includeServiceAccounts: true }),
   'Query.introspectToken': async () => ({ token: newSecret('on_') }),
@@ -162,13 +165,13 @@ export const fieldSamples: Record<string, FieldSample> = {
     input: { sessionId: await targets.session(), projectId: await targets.project() },
   }),
   'Mutation.createProjectToken': async ({ targets, grant }) => ({
-    input: { name: fresh(), projectId: await targets.project(), scopes: [confinable(grant)] },
+    input: withScopes({ name: fresh(), projectId: await targets.project(), scopes: [confinable(grant)] }),
   }),
   'Mutation.updateProjectToken': async ({ targets }) => ({
-    input: { databaseId: await targets.projectToken(), name: 'taken over', disabled: true },
+    input: { id: await targets.projectToken(), name: 'taken over', disabled: true },
   }),
-  'Mutation.regenerateProjectToken': async ({ targets }) => ({ input: { databaseId: await targets.projectToken() } }),
-  'Mutation.deleteProjectToken': async ({ targets }) => ({ input: { databaseId: await targets.projectToken() } }),
+  'Mutation.regenerateProjectToken': async ({ targets }) => ({ input: { id: await targets.projectToken() } }),
+  'Mutation.deleteProjectToken': async ({ targets }) => ({ input: { id: await targets.projectToken() } }),
   'Query.availableContextTokens': async ({ targets }) => ({ sessionId: await targets.session() }),
   'Query.availableContextTokens#agent': async ({ targets }) => ({ agentId: await targets.agent() }),
   'Query.exportChatSession': async ({ targets }) => ({ id: await targets.session(), format: 'JSON' }),

@@ -114,21 +114,21 @@ const ends: Record<
   },
   'the key is disabled': async ({ id, secret }) => ({
     secret,
-    end: () => updateKey(live, { databaseId: id, disabled: true }),
+    end: () => updateKey(live, { id, disabled: true }),
   }),
   'the key is demoted': async ({ id, secret }) => ({
     secret,
-    end: () => updateKey(live, { databaseId: id, role: 'LIMITED' }),
+    end: () => updateKey(live, { id, role: 'LIMITED' }),
     lives: true,
   }),
   'the key loses a scope': async ({ id, secret }) => ({
     secret,
-    end: () => updateKey(live, { databaseId: id, scopes: ['write:chat', 'read:agents'] }),
+    end: () => updateKey(live, { id, scopes: ['write:chat', 'read:agents'] }),
     lives: true,
   }),
   'the key behind a personal token loses a scope': async ({ id, secret }) => ({
     secret: (await live.createPat(secret)).secret,
-    end: () => updateKey(live, { databaseId: id, scopes: ['write:chat', 'read:agents'] }),
+    end: () => updateKey(live, { id, scopes: ['write:chat', 'read:agents'] }),
     lives: true,
   }),
   'the key’s expiry is moved to the next moment': async ({ id, secret }) => ({
@@ -136,27 +136,27 @@ const ends: Record<
     // Repeated when the moment has passed before the request arrives, which is then denied.
     end: () =>
       until(async () => {
-        const { errors } = await updateKey(live, { databaseId: id, expiresAt: new Date(Date.now() + 500) });
+        const { errors } = await updateKey(live, { id, expiresAt: new Date(Date.now() + 500) });
         return errors.length === 0;
       }),
   }),
   'the owner of its project is demoted': async ({ id, userId }) => ({
     secret: await projectToken(userId),
-    end: () => updateKey(live, { databaseId: id, role: 'LIMITED' }),
+    end: () => updateKey(live, { id, role: 'LIMITED' }),
     lives: true,
   }),
   'the owner of its project is disabled': async ({ id, userId }) => ({
     secret: await projectToken(userId),
-    end: () => updateKey(live, { databaseId: id, disabled: true }),
+    end: () => updateKey(live, { id, disabled: true }),
   }),
   'the key is regenerated': async ({ id, secret }) => ({
     secret,
-    end: () => regenerateKey(live, { databaseId: id }),
+    end: () => regenerateKey(live, { id }),
   }),
   'the key is deleted': async ({ id, secret }) => ({ secret, end: () => deleteKey(live, id), gone: true }),
   'the key behind a personal token is disabled': async ({ id, secret }) => ({
     secret: (await live.createPat(secret)).secret,
-    end: () => updateKey(live, { databaseId: id, disabled: true }),
+    end: () => updateKey(live, { id, disabled: true }),
   }),
   'the key behind a personal token is deleted': async ({ id, secret }) => ({
     secret: (await live.createPat(secret)).secret,
@@ -192,7 +192,7 @@ describe.each(Object.keys(roads) as (keyof typeof roads)[])('%s', (name) => {
     const { events, gate } = await openTurn(road, kept.secret);
     const aborted = live.model.aborted;
     await revokePat(live, doomed.id, key.secret);
-    await regenerateKey(live, { databaseId: key.id, keepDerivedCredentials: true });
+    await regenerateKey(live, { id: key.id, keepDerivedCredentials: true });
     gate.open();
     const rest = [];
     for await (const event of events) rest.push(event);
@@ -204,7 +204,7 @@ describe.each(Object.keys(roads) as (keyof typeof roads)[])('%s', (name) => {
   test('TOK 16 regeneration with overlap leaves the stream alone', async () => {
     const { id, secret } = await live.createKey('BASIC');
     const { events, gate } = await openTurn(road, secret);
-    await regenerateKey(live, { databaseId: id, overlapMinutes: 5 });
+    await regenerateKey(live, { id, overlapMinutes: 5 });
     gate.open();
     const rest = [];
     for await (const event of events) rest.push(event);

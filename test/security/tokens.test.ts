@@ -5,7 +5,7 @@ import { checksum, hashSecret, newSecret } from '../../src/modules/tokens/secret
 import { permissionNames } from '../../src/rest/permission-names.ts';
 import type { Background } from '../../src/store/background.ts';
 import type { Database } from '../../src/store/database.ts';
-import { type Answer, type GraphQLAnswer, type Kit, startKit, until } from '../kit.ts';
+import { type Answer, type GraphQLAnswer, type Kit, startKit, until, withScopes } from '../kit.ts';
 import { deleteKey, regenerateKey, revokePat, updateKey } from './keys.ts';
 
 /** Secrets of the server that no response may contain. */
@@ -23,13 +23,13 @@ afterEach(() => {
 const createKey = (input: object, key?: string) =>
   kit.gql(
     'mutation ($input: CreateApiKeyInput!) { createApiKey(input: $input) { secret apiKey { databaseId } } }',
-    { input },
+    { input: withScopes(input) },
     key,
   );
 const createPat = (input: object, key: string) =>
   kit.gql(
     'mutation ($input: CreatePersonalAccessTokenInput!) { createPersonalAccessToken(input: $input) { secret } }',
-    { input },
+    { input: withScopes(input) },
     key,
   );
 const permissionsOf = async (secret: string): Promise<string[] | null> => {
@@ -76,9 +76,9 @@ async function deadSecrets(): Promise<Record<string, string>> {
   const deleted = await kit.createKey('BASIC');
   await deleteKey(kit, deleted.id);
   const regenerated = await kit.createKey('BASIC');
-  await regenerateKey(kit, { databaseId: regenerated.id });
+  await regenerateKey(kit, { id: regenerated.id });
   const overlapped = await kit.createKey('BASIC');
-  await regenerateKey(kit, { databaseId: overlapped.id, overlapMinutes: 5 });
+  await regenerateKey(kit, { id: overlapped.id, overlapMinutes: 5 });
   await kit.prisma.token.update({ where: { id: overlapped.id }, data: { previousExpiresAt: new Date() } });
   const leaving = await kit.person();
   await kit.gql('mutation { logout { __typename } }', {}, leaving.session);
@@ -86,11 +86,11 @@ async function deadSecrets(): Promise<Record<string, string>> {
   await kit.prisma.token.updateMany({ where: { userId: idle.userId }, data: { expiresAt: new Date() } });
   const project = await kit.rest('POST', '/api/user/projects/create?name=dead', { key: owner.secret });
   const confined = await kit.gql(
-    'mutation ($id: Int!) { createProjectToken(input: { projectId: $id }) { secret } }',
+    'mutation ($id: ID!) { createProjectToken(input: { projectId: $id }) { secret } }',
     { id: project.body.id },
     owner.secret,
   );
-  await updateKey(kit, { databaseId: owner.id, disabled: true });
+  await updateKey(kit, { id: owner.id, disabled: true });
   const unknown = newSecret('on_');
   return {
     'an unknown key': unknown,
@@ -127,7 +127,7 @@ describe('at rest', () => {
     const { data } = await createKey({ name: 'dumped', role: 'BASIC' });
     const first: string = data.createApiKey.secret;
     const { databaseId } = data.createApiKey.apiKey;
-    const second = await regenerateKey(kit, { databaseId, overlapMinutes: 5 });
+    const second = await regenerateKey(kit, { id: databaseId, overlapMinutes: 5 });
     const viaRest = (await kit.rest('POST', '/api/admin/api-key', { body: { name: 'dumped too' } })).body.api_key;
     const pat = (await kit.rest('POST', '/api/user/pats', { key: second, body: { name: 'dumped' } })).body.token;
     const sk = (await createKey({ kind: 'ANYTHINGLLM', role: 'BASIC' })).data.createApiKey.secret;
@@ -235,7 +235,7 @@ describe('shown once', () => {
     const { secret, apiKey } = key.body.data.createApiKey;
     made.push(secret);
     const again = await send(
-      `mutation ($id: Int!) { regenerateApiKey(input: { databaseId: $id, overlapMinutes: 5 }) { secret apiKey { id ${field} } } }`,
+      `mutation ($id: ID!) { regenerateApiKey(input: { id: $id, overlapMinutes: 5 }) { secret apiKey { id ${field} } } }`,
       { id: apiKey.databaseId },
     );
     made.push(again.body.data.regenerateApiKey.secret);
@@ -259,7 +259,7 @@ describe('shown once', () => {
 
     const ofPat = token.secret;
     await send(
-      `mutation ($id: Int!) { updateApiKey(input: { databaseId: $id, name: "still once" }) { apiKey { id ${field} } } }`,
+      `mutation ($id: ID!) { updateApiKey(input: { id: $id, name: "still once" }) { apiKey { id ${field} } } }`,
       {
         id: apiKey.databaseId,
       },
@@ -288,7 +288,7 @@ describe('shown once', () => {
       replies.push(await kit.rest('GET', path, { key: as }));
     replies.push(await kit.rest('PATCH', `/api/admin/api-key/${apiKey.databaseId}`, { body: { name: 'patched' } }));
     await send(
-      `mutation ($id: Int!) { revokePersonalAccessToken(input: { databaseId: $id }) { personalAccessToken { ${field} } } }`,
+      `mutation ($id: ID!) { revokePersonalAccessToken(input: { id: $id }) { personalAccessToken { ${field} } } }`,
       { id: token.personalAccessToken.databaseId },
       ofPat,
     );
@@ -534,7 +534,7 @@ describe('the end of a token', () => {
         async () => {
           const key = await kit.createKey('BASIC');
           const pat = await kit.createPat(key.secret);
-          const end = () => updateKey(kit, { databaseId: key.id, disabled: true });
+          const end = () => updateKey(kit, { id: key.id, disabled: true });
           return { dies: [key.secret, pat.secret], lives: [owner.secret], end };
         },
       ],
@@ -566,7 +566,7 @@ describe('the end of a token', () => {
           return {
             dies: [key.secret],
             lives: [pat.secret, owner.secret],
-            end: () => regenerateKey(kit, { databaseId: key.id, keepDerivedCredentials: true }),
+            end: () => regenerateKey(kit, { id: key.id, keepDerivedCredentials: true }),
           };
         },
       ],
@@ -632,15 +632,15 @@ describe('the end of a token', () => {
 
   test('TOK 16 regeneration with overlap: both secrets work, then the old one dies', async () => {
     const { id, secret: old } = await kit.createKey('BASIC', { scopes: ['read:chat'] });
-    const secret = await regenerateKey(kit, { databaseId: id, overlapMinutes: 60 });
+    const secret = await regenerateKey(kit, { id, overlapMinutes: 60 });
     expect([await permissionsOf(old), await permissionsOf(secret)]).toEqual([['read:chat'], ['read:chat']]);
     await kit.prisma.token.update({ where: { id }, data: { previousExpiresAt: new Date() } });
     expect([await works(old), await works(secret)]).toEqual([false, true]);
     // During an overlap, disabling and deleting apply to both secrets.
-    const newest = await regenerateKey(kit, { databaseId: id, overlapMinutes: 60 });
-    await updateKey(kit, { databaseId: id, disabled: true });
+    const newest = await regenerateKey(kit, { id, overlapMinutes: 60 });
+    await updateKey(kit, { id, disabled: true });
     expect([await works(secret), await works(newest)]).toEqual([false, false]);
-    await updateKey(kit, { databaseId: id, disabled: false });
+    await updateKey(kit, { id, disabled: false });
     expect([await works(secret), await works(newest)]).toEqual([true, true]);
     await deleteKey(kit, id);
     expect([await works(secret), await works(newest)]).toEqual([false, false]);
@@ -671,7 +671,7 @@ describe('rights', () => {
     for (const { secret, id } of [weak, weakPat]) {
       for (const answer of [
         await createKey({ role: 'LIMITED', scopes: ['read:agents'] }, secret),
-        await updateKey(kit, { databaseId: weak.id, allScopes: true }, secret),
+        await updateKey(kit, { id: weak.id, allScopes: true }, secret),
         await createPat({ name: 'x', scopes: ['read:agents'] }, secret),
         await revokePat(kit, id, secret),
       ])
@@ -689,7 +689,7 @@ describe('rights', () => {
       await createKey({ role: 'ADMIN' }, minter.secret),
       await createKey({ role: 'LIMITED' }, minter.secret),
       await createKey({ role: 'ADMIN', scopes: ['read:agents', 'read:audit'] }, minter.secret),
-      await updateKey(kit, { databaseId: weak.id, scopes: ['read:agents'] }, minter.secret),
+      await updateKey(kit, { id: weak.id, scopes: ['read:agents'] }, minter.secret),
       await createPat({ name: 'x' }, minter.secret),
       await createPat({ name: 'x', scopes: ['read:chat'] }, minter.secret),
     ])
@@ -705,13 +705,13 @@ describe('rights', () => {
     const scoped = await kit.createPat(key.secret, { scopes: ['read:agents', 'read:chat', 'manage:agents'] });
     const rights = async () => [await permissionsOf(whole.secret), await permissionsOf(scoped.secret)];
     expect(await rights()).toEqual([permissions, ['read:agents', 'read:chat', 'manage:agents']]);
-    await updateKey(kit, { databaseId: key.id, role: 'BASIC' });
+    await updateKey(kit, { id: key.id, role: 'BASIC' });
     expect(await rights()).toEqual([
       permissions.filter((name) => rolePermissions('BASIC').has(name)),
       ['read:agents', 'read:chat'],
     ]);
     expect((await kit.rest('GET', '/api/admin/api-key', { key: whole.secret })).status).toBe(403);
-    await updateKey(kit, { databaseId: key.id, role: 'LIMITED' });
+    await updateKey(kit, { id: key.id, role: 'LIMITED' });
     expect(await rights()).toEqual([
       permissions.filter((name) => rolePermissions('LIMITED').has(name)),
       ['read:agents'],
@@ -837,7 +837,7 @@ describe('traces', () => {
       log.child({ token: one }).warn('%s', one);
       kit.booted.background.run(`work of ${one}`, () => Promise.reject(error));
     }
-    await updateKey(kit, { databaseId: id, disabled: true });
+    await updateKey(kit, { id, disabled: true });
     await kit.gql('{ viewer { role } }', {}, secret);
     await kit.booted.background.settled();
     const all = kit.log.join('');
@@ -887,8 +887,7 @@ describe('the audit trail', () => {
     const path = `/api/admin/api-key/${made.api_key_id}`;
     await kit.rest('PATCH', path, { ...as, body: { name: 'renamed', role: 'basic', scopes: ['read:chat'] } });
     await kit.rest('POST', `${path}/regenerate`, as);
-    const query =
-      'mutation ($id: Int!) { updateApiKey(input: { databaseId: $id, disabled: true }) { apiKey { name } } }';
+    const query = 'mutation ($id: ID!) { updateApiKey(input: { id: $id, disabled: true }) { apiKey { name } } }';
     await kit.rest('POST', '/graphql', { ...as, body: { query, variables: { id: made.api_key_id } } });
     await kit.rest('DELETE', path, as);
     const common = {
@@ -945,7 +944,7 @@ describe('the audit trail', () => {
     const { id, secret } = await kit.createKey('BASIC');
     const before = await kit.prisma.auditEvent.count({ where: { action: { startsWith: 'api_key.' } } });
     await createKey({ name: '' });
-    await updateKey(kit, { databaseId: id, scopes: ['read:everything'] });
+    await updateKey(kit, { id, scopes: ['read:everything'] });
     await createKey({ role: 'ADMIN' }, secret);
     await deleteKey(kit, 2_000_000_000);
     expect(await kit.prisma.auditEvent.count({ where: { action: { startsWith: 'api_key.' } } })).toBe(before);

@@ -333,7 +333,7 @@ describe('who is let in', () => {
 
   test('a refused one is written into the audit trail, without its secret', async () => {
     const { id, secret } = await kit.createKey('BASIC');
-    await updateKey(kit, { databaseId: id, disabled: true });
+    await updateKey(kit, { id, disabled: true });
     expect(await refusedInit({ authorization: `Bearer ${secret}` })).toEqual(unauthorized);
     await kit.booted.background.settled();
     const events = await kit.prisma.auditEvent.findMany({ where: { tokenId: id, action: 'credential.refused' } });
@@ -492,7 +492,7 @@ describe('rights', () => {
       data: { chatSessions: { totalCount: 0 } },
       extensions: cost(1),
     });
-    if (how === 'a demoted owner') await updateKey(kit, { databaseId: owner.id, role: 'LIMITED' });
+    if (how === 'a demoted owner') await updateKey(kit, { id: owner.id, role: 'LIMITED' });
     else await kit.prisma.user.update({ where: { id: owner.userId }, data: { role: 'LIMITED' } });
     expect(await answer(line, sessions)).toMatchObject({
       payload: { data: { chatSessions: null }, errors: [{ extensions: { code: 'FORBIDDEN' } }] },
@@ -508,7 +508,7 @@ describe('rights', () => {
     const line = await opened((await kit.createPat(owner.secret)).secret);
     await begun(line, 'turn');
     const hungUp = kit.model.nextAbort();
-    await updateKey(kit, { databaseId: owner.id, role: 'LIMITED' });
+    await updateKey(kit, { id: owner.id, role: 'LIMITED' });
     expect(await line.next()).toMatchObject({
       id: 'turn',
       type: 'error',
@@ -538,8 +538,8 @@ describe('rights', () => {
 
 describe('the end of a credential is the end of its socket', () => {
   const endings: Record<string, (key: { id: number; secret: string }) => Promise<[string, () => Promise<unknown>]>> = {
-    'the key is disabled': async ({ id, secret }) => [secret, () => updateKey(kit, { databaseId: id, disabled: true })],
-    'the key is regenerated': async ({ id, secret }) => [secret, () => regenerateKey(kit, { databaseId: id })],
+    'the key is disabled': async ({ id, secret }) => [secret, () => updateKey(kit, { id, disabled: true })],
+    'the key is regenerated': async ({ id, secret }) => [secret, () => regenerateKey(kit, { id })],
     'the key is deleted': async ({ id, secret }) => [secret, () => deleteKey(kit, id)],
     'the personal token is revoked': async ({ secret }) => {
       const pat = await kit.createPat(secret);
@@ -547,7 +547,7 @@ describe('the end of a credential is the end of its socket', () => {
     },
     'the key behind a personal token is disabled': async ({ id, secret }) => [
       (await kit.createPat(secret)).secret,
-      () => updateKey(kit, { databaseId: id, disabled: true }),
+      () => updateKey(kit, { id, disabled: true }),
     ],
     'the key expires': async ({ id, secret }) => [
       secret,
@@ -555,7 +555,7 @@ describe('the end of a credential is the end of its socket', () => {
       () =>
         until(async () => {
           const soon = new Date(Date.now() + 500);
-          return (await updateKey(kit, { databaseId: id, expiresAt: soon })).errors.length === 0;
+          return (await updateKey(kit, { id, expiresAt: soon })).errors.length === 0;
         }),
     ],
   };
@@ -608,7 +608,7 @@ describe('the end of a credential is the end of its socket', () => {
   test('an overlap lets the old secret’s socket live', async () => {
     const { id, secret } = await kit.createKey('BASIC');
     const line = await opened(secret);
-    await regenerateKey(kit, { databaseId: id, overlapMinutes: 5 });
+    await regenerateKey(kit, { id, overlapMinutes: 5 });
     expect((await answer(line, viewer)).type).toBe('next');
     line.socket.close();
   });

@@ -7,7 +7,7 @@ let key: { id: number; secret: string; userId: string };
 beforeAll(async () => {
   kit = await startKit();
   key = await kit.createKey('BASIC', { name: '=1+1, "quoted"\nname' });
-  await kit.gql(`mutation ($id: Int!) { regenerateApiKey(input: { databaseId: $id }) { secret } }`, { id: key.id });
+  await kit.gql(`mutation ($id: ID!) { regenerateApiKey(input: { id: $id }) { secret } }`, { id: key.id });
 });
 afterAll(() => kit.close());
 
@@ -113,7 +113,7 @@ test('a cell that a spreadsheet would run as a formula is text in the CSV', asyn
     where: { id: key.userId },
     data: { role: 'ADMIN', name: '=HYPERLINK("http://x")' },
   });
-  const { data } = await kit.gql(`mutation ($id: Int!) { regenerateApiKey(input: { databaseId: $id }) { secret } }`, {
+  const { data } = await kit.gql(`mutation ($id: ID!) { regenerateApiKey(input: { id: $id }) { secret } }`, {
     id: key.id,
   });
   await kit.gql(

@@ -775,7 +775,7 @@ describe('stopping', () => {
     await gather(reading, isDelta);
     const aborted = kit.model.nextAbort();
     const { errors } = await kit.gql(
-      'mutation ($id: Int!) { revokePersonalAccessToken(input: { databaseId: $id }) { __typename } }',
+      'mutation ($id: ID!) { revokePersonalAccessToken(input: { id: $id }) { __typename } }',
       { id },
       kit.keys.BASIC,
     );

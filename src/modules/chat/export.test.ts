@@ -296,12 +296,9 @@ describe('the download', () => {
     });
     const reader = response.body?.pipeThrough(new TextDecoderStream()).getReader() ?? expect.unreachable();
     expect((await reader.read()).value).toContain('[');
-    const gone = await kit.gql(
-      'mutation ($id: Int!) { deleteApiKey(input: { databaseId: $id }) { deletedDatabaseId } }',
-      {
-        id: doomed.id,
-      },
-    );
+    const gone = await kit.gql('mutation ($id: ID!) { deleteApiKey(input: { id: $id }) { deletedApiKeyId } }', {
+      id: doomed.id,
+    });
     expect(gone.errors).toEqual([]);
     const end = await (async () => {
       for (;;) if ((await reader.read()).done) return 'as if it were whole';

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type Kit, returned, startKit } from '../../../test/kit.ts';
+import { type Kit, returned, startKit, withScopes } from '../../../test/kit.ts';
 import { makeGate } from '../../../test/model-server.ts';
 
 let kit: Kit;
@@ -85,7 +85,7 @@ async function createProject(name: string, key = anna.secret): Promise<number> {
 async function createToken(projectId: number, input: object = {}): Promise<string> {
   const { data } = await kit.gql(
     'mutation ($input: CreateProjectTokenInput!) { createProjectToken(input: $input) { secret } }',
-    { input: { projectId, name: 'token', role: 'BASIC', ...input } },
+    { input: withScopes({ projectId, name: 'token', role: 'BASIC', ...input }) },
     anna.secret,
   );
   return data.createProjectToken.secret;

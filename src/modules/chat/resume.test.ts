@@ -354,7 +354,7 @@ describe('who may not read a run', () => {
 
 const revoke = (id: number) =>
   kit.gql(
-    'mutation ($id: Int!) { revokePersonalAccessToken(input: { databaseId: $id }) { __typename } }',
+    'mutation ($id: ID!) { revokePersonalAccessToken(input: { id: $id }) { __typename } }',
     { id },
     kit.keys.BASIC,
   );

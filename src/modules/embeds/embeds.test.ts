@@ -256,7 +256,7 @@ describe('what visitors act as', () => {
     expect(user).toMatchObject({ role: 'LIMITED', accountType: 'SERVICE_ACCOUNT', passwordHash: null });
     expect(user.tokens).toMatchObject([{ kind: 'EMBED', allScopes: false, scopes: ['write:chat', 'read:agents'] }]);
     const { data } = await kit.gql(`{
-      apiKeys(first: 100) { nodes { userId } }
+      apiKeys(first: 100) { nodes { user { databaseId } } }
       users(first: 100, filter: { accountTypes: [STANDARD, SERVICE_ACCOUNT] }) { nodes { databaseId } }
       allUsers(first: 100, filter: { accountTypes: [STANDARD, SERVICE_ACCOUNT] }) { nodes { databaseId } }
       agent(id: ${agent.id}) { shares { totalCount nodes { user { databaseId } } } }

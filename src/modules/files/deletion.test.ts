@@ -180,7 +180,7 @@ describe('with whom they belong to go', () => {
     const { secret, projectToken } = made.data.createProjectToken;
     const [mine, tokens] = [await upload('mine.txt', anna.secret, project), await upload('tokens.txt', secret)];
     const { errors } = await kit.gql(
-      'mutation ($id: Int!) { deleteProjectToken(input: { databaseId: $id }) { __typename } }',
+      'mutation ($id: ID!) { deleteProjectToken(input: { id: $id }) { __typename } }',
       { id: projectToken.databaseId },
       anna.secret,
     );

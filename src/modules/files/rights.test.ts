@@ -247,11 +247,12 @@ describe('a token that is confined to a project', () => {
   let token: { secret: string; userId: string };
   beforeAll(async () => {
     const made = await kit.gql(
-      'mutation ($input: CreateProjectTokenInput!) { createProjectToken(input: $input) { secret projectToken { userId } } }',
+      'mutation ($input: CreateProjectTokenInput!) { createProjectToken(input: $input) { secret projectToken { user { databaseId } } } }',
       { input: { projectId, name: 'token', role: 'BASIC' } },
       anna.secret,
     );
-    token = { secret: made.data.createProjectToken.secret, userId: made.data.createProjectToken.projectToken.userId };
+    const { secret, projectToken } = made.data.createProjectToken;
+    token = { secret, userId: projectToken.user.databaseId };
   });
 
   it('sees the project’s files', async () => {

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type Kit, startKit } from '../../../test/kit.ts';
+import { type Kit, startKit, withScopes } from '../../../test/kit.ts';
 import { gather } from '../../../test/lines.ts';
 import { makeGate } from '../../../test/model-server.ts';
 import type { Principal } from '../../authz/principal.ts';
@@ -82,7 +82,7 @@ async function place(name: string, key: string): Promise<Place> {
 async function createToken(projectId: number, key: string, input: object = {}) {
   const { createProjectToken } = await ok(
     `mutation ($input: CreateProjectTokenInput!) { createProjectToken(input: $input) { secret projectToken { databaseId } } }`,
-    { input: { projectId, name: 'token', role: 'BASIC', ...input } },
+    { input: withScopes({ projectId, name: 'token', role: 'BASIC', ...input }) },
     key,
   );
   const { userId } = await kit.prisma.token.findUniqueOrThrow({
@@ -700,7 +700,7 @@ describe('AZR 3: what a project’s token holds', () => {
     const { secret } = await createToken(there.projectId, owner.secret);
     expect(await permissions(secret)).toContain('read:chat');
     await ok(
-      `mutation ($id: Int!) { updateApiKey(input: { databaseId: $id, role: LIMITED }) { apiKey { role } } }`,
+      `mutation ($id: ID!) { updateApiKey(input: { id: $id, role: LIMITED }) { apiKey { role } } }`,
       { id: owner.id },
       kit.keys.ADMIN,
     );

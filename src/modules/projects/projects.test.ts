@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type Kit, startKit } from '../../../test/kit.ts';
+import { type Kit, startKit, withScopes } from '../../../test/kit.ts';
 
 let kit: Kit;
 let key: string;
@@ -29,7 +29,7 @@ async function createProject(name: string, as = key): Promise<number> {
 async function createToken(projectId: number, input: object = {}, as = key) {
   const { data, errors } = await kit.gql(
     `mutation ($input: CreateProjectTokenInput!) { createProjectToken(input: $input) { secret projectToken { databaseId } } }`,
-    { input: { projectId, name: 'token', role: 'BASIC', ...input } },
+    { input: withScopes({ projectId, name: 'token', role: 'BASIC', ...input }) },
     as,
   );
   expect(errors).toEqual([]);

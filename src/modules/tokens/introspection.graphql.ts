@@ -1,41 +1,51 @@
 import { permissions } from '../../authz/permissions.ts';
 import type { Principal } from '../../authz/principal.ts';
 import { builder } from '../../graphql/builder.ts';
-import { RoleType } from '../users/permissions.graphql.ts';
-import { AccountTypeType } from '../users/users.graphql.ts';
+import { PermissionType, RoleType } from '../users/permissions.graphql.ts';
+import { AccountTypeType, User } from '../users/users.graphql.ts';
 import { CredentialKindType } from './credential-kind.graphql.ts';
 
 /** `principal` is null for a secret that does not work, for which nothing else is returned. */
 const TokenIntrospection = builder.objectRef<{ principal: Principal | null }>('TokenIntrospection').implement({
-  description: 'What a secret opens at this moment. Everything but `active` is null for one that opens nothing.',
+  description: 'The state of a credential at this moment. Everything but `active` is null for one that does not work.',
   fields: (t) => ({
-    active: t.boolean({ description: 'Whether it opens anything.', resolve: ({ principal }) => principal !== null }),
+    active: t.boolean({
+      description: 'Whether the credential works.',
+      resolve: ({ principal }) => principal !== null,
+    }),
     databaseId: t.int({
       nullable: true,
-      description: 'The integer id of the token.',
+      description: 'The integer ID of the credential.',
       resolve: ({ principal }) => principal?.credential.tokenId ?? null,
     }),
     kind: t.field({
       type: CredentialKindType,
       nullable: true,
-      description: 'Its kind.',
+      description: 'The kind of the credential.',
       resolve: ({ principal }) => principal?.credential.kind ?? null,
     }),
-    userId: t.field({
+    user: t.prismaField({
+      type: User,
+      nullable: true,
+      description: 'The user that the credential acts as.',
+      resolve: (query, { principal }, _args, { services }) =>
+        principal && services.accounts.find(principal.userId, query),
+    }),
+    userDatabaseId: t.field({
       type: 'UUID',
       nullable: true,
-      description: 'The user that it acts as.',
+      description: 'The UUID of that user, as the `sub` of RFC 7662.',
       resolve: ({ principal }) => principal?.userId ?? null,
     }),
     username: t.string({
       nullable: true,
-      description: 'The address of that user.',
+      description: 'The e-mail address of that user, as the `username` of RFC 7662.',
       resolve: ({ principal }) => principal?.email ?? null,
     }),
     accountType: t.field({
       type: AccountTypeType,
       nullable: true,
-      description: 'Whether that user is a person.',
+      description: 'Whether that user is a person or a service account.',
       resolve: ({ principal }) => principal?.accountType ?? null,
     }),
     role: t.field({
@@ -44,32 +54,34 @@ const TokenIntrospection = builder.objectRef<{ principal: Principal | null }>('T
       description: 'The role of that user.',
       resolve: ({ principal }) => principal?.role ?? null,
     }),
-    permissions: t.stringList({
+    permissions: t.field({
+      type: [PermissionType],
       nullable: true,
-      description: 'What it may do now: role, scopes, project and whoever stands behind it taken together.',
+      description:
+        'The permissions that the credential holds now: those of the role, restricted to its scopes, its project and the credential that created it.',
       resolve: ({ principal }) => principal && permissions.filter((name) => principal.permissions.has(name)),
     }),
-    projectId: t.int({
+    projectDatabaseId: t.int({
       nullable: true,
-      description: 'The integer id of the project that it is confined to; null: none.',
+      description: 'The integer ID of the project that the credential is confined to; null if there is none.',
       resolve: ({ principal }) => principal?.credential.projectId ?? null,
     }),
     createdAt: t.field({
       type: 'DateTime',
       nullable: true,
-      description: 'When it was made.',
+      description: 'The time at which the credential was created.',
       resolve: ({ principal }) => principal?.credential.createdAt ?? null,
     }),
     expiresAt: t.field({
       type: 'DateTime',
       nullable: true,
-      description: 'When it ends; null: never.',
+      description: 'The time at which the credential stops working; null for never.',
       resolve: ({ principal }) => principal?.credential.expiresAt ?? null,
     }),
     lastUsedAt: t.field({
       type: 'DateTime',
       nullable: true,
-      description: 'Its last use, to the minute. To be asked about is none.',
+      description: 'The time of its last use, to the minute. Introspection does not count as a use.',
       resolve: ({ principal }) => principal?.credential.lastUsedAt ?? null,
     }),
   }),
@@ -79,8 +91,8 @@ builder.queryField('introspectToken', (t) =>
   t.field({
     type: TokenIntrospection,
     authScopes: { permission: 'manage:api_keys' },
-    description: 'What a secret opens, for a gateway that is handed one and has to know.',
-    args: { token: t.arg.string({ required: true, description: 'The secret, in full.' }) },
+    description: 'The state of a credential by its secret, for a gateway that has to decide about a request.',
+    args: { token: t.arg.string({ required: true, description: 'The secret of the credential.' }) },
     resolve: async (_root, { token }, { services }) => ({ principal: await services.credentials.inspect(token) }),
   }),
 );

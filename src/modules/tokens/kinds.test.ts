@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type GraphQLAnswer, type Kit, type RoleName, startKit } from '../../../test/kit.ts';
+import { type GraphQLAnswer, type Kit, type RoleName, startKit, withScopes } from '../../../test/kit.ts';
 import { holdsInProject, permissions, rolePermissions } from '../../authz/permissions.ts';
 import { permissionNames } from '../../rest/permission-names.ts';
 import { checksum, secretColumns } from './secret.ts';
@@ -23,17 +23,17 @@ const field = ({ errors }: GraphQLAnswer) => errors[0]?.extensions.fields?.[0].p
 const create = (input: object, key?: string) =>
   kit.gql(
     `mutation ($input: CreateApiKeyInput!) {
-      createApiKey(input: $input) { secret apiKey { databaseId userId kind display projectId role scopes } }
+      createApiKey(input: $input) { secret apiKey { databaseId user { databaseId } kind display projectDatabaseId role scopes } }
     }`,
-    { input },
+    { input: withScopes(input) },
     key,
   );
 const createProjectToken = (input: object, key?: string) =>
   kit.gql(
     `mutation ($input: CreateProjectTokenInput!) {
-      createProjectToken(input: $input) { secret projectToken { databaseId userId display projectId role scopes } }
+      createProjectToken(input: $input) { secret projectToken { databaseId user { databaseId } display projectDatabaseId role scopes } }
     }`,
-    { input },
+    { input: withScopes(input) },
     key,
   );
 
@@ -50,7 +50,7 @@ async function token(projectId: number, key: string, input: object = {}): Promis
   const { data, errors } = await createProjectToken({ projectId, ...input }, key);
   if (errors.length > 0) throw new Error(JSON.stringify(errors));
   const { secret, projectToken } = data.createProjectToken;
-  return { secret, id: projectToken.databaseId, userId: projectToken.userId };
+  return { secret, id: projectToken.databaseId, userId: projectToken.user.databaseId };
 }
 
 const held = async (secret: string): Promise<string[] | null> => {
@@ -65,15 +65,15 @@ describe('sk- keys', () => {
     const { data } = await create({ kind: 'ANYTHINGLLM', name: 'workspace script', role: 'BASIC' });
     const { secret, apiKey } = data.createApiKey;
     expect(secret).toMatch(/^sk-[0-9A-Za-z]{28}$/);
-    expect(apiKey).toMatchObject({ kind: 'ANYTHINGLLM', role: 'BASIC', projectId: null });
+    expect(apiKey).toMatchObject({ kind: 'ANYTHINGLLM', role: 'BASIC', projectDatabaseId: null });
     expect(apiKey.display).toBe(`${secret.slice(0, 7)}********${secret.slice(-4)}`);
     expect(await held(secret)).toEqual(permissions.filter((name) => rolePermissions('BASIC').has(name)));
     const listed = await kit.gql(
-      '{ apiKeys(first: 100, kinds: [ANYTHINGLLM]) { totalCount nodes { databaseId kind } } }',
+      '{ apiKeys(first: 100, filter: { kinds: [ANYTHINGLLM] }) { totalCount nodes { databaseId kind } } }',
     );
     expect(listed.data.apiKeys.nodes).toEqual([{ databaseId: apiKey.databaseId, kind: 'ANYTHINGLLM' }]);
     expect(listed.data.apiKeys.totalCount).toBe(1);
-    const renewed = await kit.gql('mutation ($id: Int!) { regenerateApiKey(input: { databaseId: $id }) { secret } }', {
+    const renewed = await kit.gql('mutation ($id: ID!) { regenerateApiKey(input: { id: $id }) { secret } }', {
       id: apiKey.databaseId,
     });
     expect(renewed.data.regenerateApiKey.secret).toMatch(/^sk-/);
@@ -127,7 +127,7 @@ describe('project tokens', () => {
     const list = async () =>
       (
         await kit.gql(
-          'query ($p: Int) { projectTokens(projectId: $p) { totalCount nodes { databaseId name scopes disabled } } }',
+          'query ($p: ID) { projectTokens(filter: { projectId: $p }) { totalCount nodes { databaseId name scopes disabled } } }',
           { p: owner.projectId },
           owner.secret,
         )
@@ -137,14 +137,14 @@ describe('project tokens', () => {
       nodes: [{ databaseId: made.id, name: 'bot', scopes: null, disabled: false }],
     });
     const changed = await kit.gql(
-      'mutation ($input: UpdateApiKeyInput!) { updateProjectToken(input: $input) { projectToken { name scopes } } }',
-      { input: { databaseId: made.id, name: 'reader', scopes: ['read:chat'] } },
+      'mutation ($input: UpdateProjectTokenInput!) { updateProjectToken(input: $input) { projectToken { name scopes } } }',
+      { input: { id: made.id, name: 'reader', scopes: ['READ_CHAT'] } },
       owner.secret,
     );
-    expect(changed.data.updateProjectToken.projectToken).toEqual({ name: 'reader', scopes: ['read:chat'] });
+    expect(changed.data.updateProjectToken.projectToken).toEqual({ name: 'reader', scopes: ['READ_CHAT'] });
     expect(await held(made.secret)).toEqual(['read:chat']);
     const renewed = await kit.gql(
-      'mutation ($id: Int!) { regenerateProjectToken(input: { databaseId: $id }) { secret projectToken { databaseId } } }',
+      'mutation ($id: ID!) { regenerateProjectToken(input: { id: $id }) { secret projectToken { databaseId } } }',
       { id: made.id },
       owner.secret,
     );
@@ -155,7 +155,7 @@ describe('project tokens', () => {
       ['read:chat'],
     ]);
     await kit.gql(
-      'mutation ($id: Int!) { deleteProjectToken(input: { databaseId: $id }) { deletedDatabaseId } }',
+      'mutation ($id: ID!) { deleteProjectToken(input: { id: $id }) { deletedProjectTokenId } }',
       { id: made.id },
       owner.secret,
     );
@@ -170,11 +170,11 @@ describe('project tokens', () => {
     const before = await kit.fingerprint();
     const missing = 2_000_000_000;
     for (const operation of [
-      'updateProjectToken(input: { databaseId: $id, name: "taken over" }) { projectToken { name } }',
-      'regenerateProjectToken(input: { databaseId: $id }) { secret }',
-      'deleteProjectToken(input: { databaseId: $id }) { deletedDatabaseId }',
+      'updateProjectToken(input: { id: $id, name: "taken over" }) { projectToken { name } }',
+      'regenerateProjectToken(input: { id: $id }) { secret }',
+      'deleteProjectToken(input: { id: $id }) { deletedProjectTokenId }',
     ]) {
-      const query = `mutation ($id: Int!) { ${operation} }`;
+      const query = `mutation ($id: ID!) { ${operation} }`;
       const [theirs, none] = [
         await kit.gql(query, { id: made.id }, other.secret),
         await kit.gql(query, { id: missing }, other.secret),
@@ -260,18 +260,18 @@ describe('project tokens', () => {
 describe('whoever stands behind a token is its limit, as they are now', () => {
   const update = (input: object) =>
     kit.gql('mutation ($input: UpdateApiKeyInput!) { updateApiKey(input: $input) { apiKey { databaseId } } }', {
-      input,
+      input: withScopes(input),
     });
 
   test('TOK 10 a personal token of a service account shrinks, ends and pauses with the account’s key', async () => {
     const key = await kit.createKey('BASIC', { scopes: ['write:tokens', 'read:chat', 'read:agents'] });
     const pat = await kit.createPat(key.secret, { scopes: ['read:chat', 'read:agents'] });
     expect(await held(pat.secret)).toEqual(['read:agents', 'read:chat']);
-    await update({ databaseId: key.id, scopes: ['read:agents', 'write:tokens'] });
+    await update({ id: key.id, scopes: ['read:agents', 'write:tokens'] });
     expect(await held(pat.secret)).toEqual(['read:agents']);
-    await update({ databaseId: key.id, disabled: true });
+    await update({ id: key.id, disabled: true });
     expect(await held(pat.secret)).toBeNull();
-    await update({ databaseId: key.id, disabled: false });
+    await update({ id: key.id, disabled: false });
     expect(await held(pat.secret)).toEqual(['read:agents']);
     await kit.prisma.token.update({ where: { id: key.id }, data: { expiresAt: new Date(Date.now() - 1000) } });
     expect(await held(pat.secret)).toBeNull();
@@ -280,11 +280,11 @@ describe('whoever stands behind a token is its limit, as they are now', () => {
   test('TOK 10 a project token shrinks, ends and pauses with the owner of its project and the owner’s key', async () => {
     const owner = await ownerOf('BASIC');
     const made = await token(owner.projectId, owner.secret);
-    await update({ databaseId: owner.id, scopes: ['read:chat', 'write:tokens'] });
+    await update({ id: owner.id, scopes: ['read:chat', 'write:tokens'] });
     expect(await held(made.secret)).toEqual(['read:chat']);
-    await update({ databaseId: owner.id, role: 'LIMITED', allScopes: true });
+    await update({ id: owner.id, role: 'LIMITED', allScopes: true });
     expect(await held(made.secret)).toEqual(['read:agents', 'write:chat']);
-    await update({ databaseId: owner.id, disabled: true });
+    await update({ id: owner.id, disabled: true });
     expect(await held(made.secret)).toBeNull();
   });
 
@@ -296,13 +296,13 @@ describe('whoever stands behind a token is its limit, as they are now', () => {
       (await kit.gql('{ viewer { token { expiresAt } } }', {}, secret)).data.viewer.token.expiresAt;
     const before = await ownEnd(pat.secret);
     expect(before < end).toBe(true);
-    await update({ databaseId: key.id, expiresAt: end });
+    await update({ id: key.id, expiresAt: end });
     expect([await ownEnd(pat.secret), await ownEnd(key.secret)]).toEqual([before, end]);
     const soon = new Date(Date.now() + 3_600_000).toISOString();
-    await update({ databaseId: key.id, expiresAt: soon });
+    await update({ id: key.id, expiresAt: soon });
     expect(await ownEnd(pat.secret)).toBe(soon);
     const renewed = await kit.gql(
-      'mutation ($id: Int!) { regenerateApiKey(input: { databaseId: $id, overlapMinutes: 10 }) { secret } }',
+      'mutation ($id: ID!) { regenerateApiKey(input: { id: $id, overlapMinutes: 10 }) { secret } }',
       { id: key.id },
     );
     expect(await ownEnd(renewed.data.regenerateApiKey.secret)).toBe(soon);

@@ -1,92 +1,109 @@
-import { signedIn } from '../../authz/principal.ts';
-import { visible } from '../../authz/visible.ts';
-import type { Token } from '../../generated/prisma/client.ts';
+import { isPermission, type Permission } from '../../authz/permissions.ts';
+import { signedIn, type Viewer } from '../../authz/principal.ts';
+import { seesProject, visible } from '../../authz/visible.ts';
+import type { Project as ProjectRow, Token } from '../../generated/prisma/client.ts';
 import { builder } from '../../graphql/builder.ts';
 import { clearField } from '../../graphql/clear-input.ts';
-import { connection, nodeQuery, pageArgs } from '../../graphql/connection.ts';
+import { connection, edge, nodeQuery, pageArgs } from '../../graphql/connection.ts';
+import { globalId, integerId } from '../../graphql/id-input.ts';
 import { integerIds, nodeRule } from '../../graphql/nodes.ts';
-import { referenceDescription, referencedId } from '../../graphql/reference.ts';
-import { RoleType } from '../users/permissions.graphql.ts';
+import { orderInput } from '../../graphql/order.ts';
+import { Project } from '../projects/projects.graphql.ts';
+import { PermissionType, RoleType } from '../users/permissions.graphql.ts';
 import { User } from '../users/users.graphql.ts';
 import {
   type ApiKeyKind,
   type ApiKeyRow,
-  apiKeyOrder,
+  apiKeyOrders,
   keyKind,
-  personalAccessTokenOrder,
-  projectTokenOrder,
+  personalAccessTokenOrders,
+  projectTokenOrders,
+  type RegeneratedKey,
 } from './tokens.service.ts';
 
 const scopesDescription =
-  'The permissions it is cut to; null: everything that the role allows. Never more than its maker holds.';
-const secretDescription = 'The secret, in full. It is shown this once and stored nowhere.';
+  'The permissions that the credential is restricted to; null if it holds everything that its role allows.';
+const newScopesDescription =
+  'The permissions to restrict the credential to, none of which the caller may lack. An empty list is rejected. Defaults to everything that the role allows.';
+const secretDescription = 'The secret. It is returned only once and stored only as a hash.';
+const displayDescription =
+  'Display form of the secret, for recognition only: the first characters, asterisks and the last four characters.';
+const expiresAtDescription = 'The time at which the credential stops working; null for never.';
+const lastUsedAtDescription = 'The time of the last use, to the minute; null if there was none.';
+const lastUsedAddressDescription = 'The network address of the client at the last use; null if it is unknown.';
+
+/** Returns the scopes of a token, without those that this server does not know, which grant nothing. */
+const scopesOf = ({ allScopes, scopes }: Token): Permission[] | null =>
+  allScopes ? null : scopes.filter(isPermission);
 
 export const ApiKeyKindType = builder.enumType('ApiKeyKind', {
-  description: 'The kinds of keys that act as a user of their own.',
+  description: 'A kind of keys that act as service accounts.',
   values: {
-    API_KEY: { description: '`on_…`.' },
-    ANYTHINGLLM: { description: '`sk-…`, as AnythingLLM’s clients are given them. Acts as any other API key.' },
-    PROJECT: { description: '`proj_…`: confined to one project.' },
+    API_KEY: { description: 'An API key with the prefix `on_`.' },
+    ANYTHINGLLM: { description: 'An API key with the prefix `sk-`, as AnythingLLM clients expect it.' },
+    PROJECT: { description: 'A project token with the prefix `proj_`, which is confined to one project.' },
   } satisfies Record<ApiKeyKind, object>,
 });
 
 const ServiceAccountKey = builder.prismaInterface('Token', {
   variant: 'ServiceAccountKey',
-  description: 'A key that acts as a user of its own, a service account.',
+  description: 'A key that acts as a service account, a user of its own.',
   fields: (t) => ({
-    databaseId: t.exposeInt('id', { description: 'The integer id that the REST paths use.' }),
-    name: t.exposeString('name', { nullable: true, description: 'The name its maker gave it.' }),
-    display: t.exposeString('display', {
-      description: 'For recognition only: the first characters, stars, the last four.',
-    }),
+    databaseId: t.exposeInt('id', { description: 'The integer ID that the REST paths use.' }),
+    name: t.exposeString('name', { nullable: true, description: 'The name that its creator gave it.' }),
+    display: t.exposeString('display', { description: displayDescription }),
     role: t.field({
       type: RoleType,
-      description: 'The role of its user.',
+      description: 'The role of its service account.',
       select: { user: { select: { role: true } } },
       resolve: ({ user }) => user.role,
     }),
-    userId: t.expose('userId', { type: 'UUID', description: 'The user that the key acts as.' }),
-    scopes: t.stringList({
-      nullable: true,
-      description: scopesDescription,
-      resolve: (key) => (key.allScopes ? null : key.scopes),
-    }),
-    createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it was made.' }),
-    expiresAt: t.expose('expiresAt', { type: 'DateTime', nullable: true, description: 'When it ends; null: never.' }),
+    user: t.relation('user', { type: User, description: 'The service account that the key acts as.' }),
+    scopes: t.field({ type: [PermissionType], nullable: true, description: scopesDescription, resolve: scopesOf }),
+    createdAt: t.expose('createdAt', { type: 'DateTime', description: 'The time at which the key was created.' }),
+    expiresAt: t.expose('expiresAt', { type: 'DateTime', nullable: true, description: expiresAtDescription }),
     disabled: t.boolean({
-      description: 'Whether it is switched off for now.',
+      description: 'Whether the key is disabled. A disabled key can be enabled again.',
       resolve: (key) => key.disabledAt !== null,
     }),
-    lastUsedAt: t.expose('lastUsedAt', {
-      type: 'DateTime',
-      nullable: true,
-      description: 'Its last use, to the minute.',
-    }),
-    lastUsedAddress: t.exposeString('lastUsedAddress', { nullable: true, description: 'Where that came from.' }),
+    lastUsedAt: t.expose('lastUsedAt', { type: 'DateTime', nullable: true, description: lastUsedAtDescription }),
+    lastUsedAddress: t.exposeString('lastUsedAddress', { nullable: true, description: lastUsedAddressDescription }),
     previousSecretExpiresAt: t.expose('previousExpiresAt', {
       type: 'DateTime',
       nullable: true,
-      description: 'Until when the secret before the last regeneration works as well.',
+      description: 'The time until which the secret before the last regeneration still works; null if it does not.',
     }),
-    creator: t.relation('creator', {
+    createdBy: t.relation('creator', {
       type: User,
       nullable: true,
-      description: 'Who made it; null when that user is gone.',
+      description: 'The user who created the key; null if that user was deleted.',
     }),
   }),
 });
 
+/** Returns the project of a key if the caller can read it, otherwise null. */
+export const readableProject = (viewer: Viewer, project: ProjectRow | null): ProjectRow | null =>
+  project && seesProject(signedIn(viewer), project) ? project : null;
+
 export const ApiKey = builder.prismaNode('Token', {
   variant: 'ApiKey',
   interfaces: [ServiceAccountKey],
-  id: { field: 'id', description: 'The global id.' },
-  description: 'A key as an administrator of keys sees it.',
+  id: { field: 'id', description: 'The global ID.' },
+  description: 'An API key, or a project token, for administrators of keys.',
   nullable: true,
   fields: (t) => ({
-    kind: t.field({ type: ApiKeyKindType, description: 'Its kind.', resolve: ({ kind }) => keyKind(kind) }),
-    projectId: t.exposeInt('projectId', {
+    kind: t.field({ type: ApiKeyKindType, description: 'The kind of the key.', resolve: ({ kind }) => keyKind(kind) }),
+    project: t.field({
+      type: Project,
       nullable: true,
-      description: 'The integer id of the project that it is confined to; null: none.',
+      authScopes: { permission: 'write:projects' },
+      description: 'The project that the key is confined to; null if there is none and if the caller cannot read it.',
+      select: (_args, _context, nested) => ({ project: nested() }),
+      resolve: ({ project }, _args, { principal }) => readableProject(principal, project),
+    }),
+    projectDatabaseId: t.exposeInt('projectId', {
+      nullable: true,
+      description: 'The integer ID of the project that the key is confined to; null if there is none.',
     }),
   }),
 });
@@ -94,12 +111,20 @@ export const ApiKey = builder.prismaNode('Token', {
 export const ProjectToken = builder.prismaNode('Token', {
   variant: 'ProjectToken',
   interfaces: [ServiceAccountKey],
-  id: { field: 'id', description: 'The global id.' },
-  description: 'A key that is confined to a project, as the project’s owner sees it.',
+  id: { field: 'id', description: 'The global ID.' },
+  description: 'A key that is confined to a project, for the owner of the project.',
   nullable: true,
   fields: (t) => ({
-    projectId: t.int({
-      description: 'The integer id of the project that it is confined to.',
+    project: t.field({
+      type: Project,
+      nullable: true,
+      authScopes: { permission: 'write:projects' },
+      description: 'The project that the token is confined to.',
+      select: (_args, _context, nested) => ({ project: nested() }),
+      resolve: ({ project }, _args, { principal }) => readableProject(principal, project),
+    }),
+    projectDatabaseId: t.int({
+      description: 'The integer ID of the project that the token is confined to.',
       resolve: ({ projectId }) => projectId ?? 0,
     }),
   }),
@@ -122,28 +147,19 @@ nodeRule('ApiKey', {
 
 export const PersonalAccessToken = builder.prismaNode('Token', {
   variant: 'PersonalAccessToken',
-  id: { field: 'id', description: 'The global id.' },
-  description: 'A token that acts as its owner, with the owner’s current role.',
+  id: { field: 'id', description: 'The global ID.' },
+  description: 'A token that acts as its owner, with the current role of the owner.',
   nullable: true,
   fields: (t) => ({
-    databaseId: t.exposeInt('id', { description: 'The integer id that the REST paths use.' }),
-    name: t.string({ description: 'The name its maker gave it.', resolve: ({ name }) => name ?? '' }),
-    display: t.exposeString('display', {
-      description: 'For recognition only: the first characters, stars, the last four.',
-    }),
-    scopes: t.stringList({
-      nullable: true,
-      description: scopesDescription,
-      resolve: (token) => (token.allScopes ? null : token.scopes),
-    }),
-    createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it was made.' }),
-    expiresAt: t.expose('expiresAt', { type: 'DateTime', nullable: true, description: 'When it ends; null: never.' }),
-    lastUsedAt: t.expose('lastUsedAt', {
-      type: 'DateTime',
-      nullable: true,
-      description: 'Its last use, to the minute.',
-    }),
-    lastUsedAddress: t.exposeString('lastUsedAddress', { nullable: true, description: 'Where that came from.' }),
+    databaseId: t.exposeInt('id', { description: 'The integer ID that the REST paths use.' }),
+    name: t.string({ description: 'The name that its owner gave it.', resolve: ({ name }) => name ?? '' }),
+    display: t.exposeString('display', { description: displayDescription }),
+    user: t.relation('user', { type: User, description: 'The owner, whom the token acts as.' }),
+    scopes: t.field({ type: [PermissionType], nullable: true, description: scopesDescription, resolve: scopesOf }),
+    createdAt: t.expose('createdAt', { type: 'DateTime', description: 'The time at which the token was created.' }),
+    expiresAt: t.expose('expiresAt', { type: 'DateTime', nullable: true, description: expiresAtDescription }),
+    lastUsedAt: t.expose('lastUsedAt', { type: 'DateTime', nullable: true, description: lastUsedAtDescription }),
+    lastUsedAddress: t.exposeString('lastUsedAddress', { nullable: true, description: lastUsedAddressDescription }),
   }),
 });
 
@@ -166,340 +182,495 @@ const neverExpiresDescription =
 
 /** The input fields of a new key of a service account. */
 const newKeyFields = (t: InputFields) => ({
-  name: t.string({ description: 'For people to tell keys apart; at most 100 characters.' }),
-  role: t.field({ type: RoleType, description: 'The role of the key’s user; BASIC unless given.' }),
-  scopes: t.stringList({ description: `${scopesDescription} An empty list is refused.` }),
+  name: t.string({ description: 'A name by which people recognize the key; at most 100 characters.' }),
+  role: t.field({ type: RoleType, description: 'The role of the service account. Defaults to `BASIC`.' }),
+  scopes: t.field({ type: [PermissionType], description: newScopesDescription }),
   expiresAt: t.field({ type: 'DateTime', description: `${expiryDescription} ${defaultExpiryDescription}` }),
   neverExpires: t.boolean({ description: neverExpiresDescription }),
 });
 
 const CreateApiKeyInput = builder.inputType('CreateApiKeyInput', {
-  description: 'What a new API key is to be.',
+  description: 'Input for `createApiKey`.',
   fields: (t) => ({
     ...newKeyFields(t),
-    kind: t.field({ type: ApiKeyKindType, description: 'API_KEY unless given; PROJECT with `projectId` alone.' }),
-    projectId: t.int({
-      description: 'The integer id of a project of one’s own that it is confined to; it is a project token then.',
+    kind: t.field({
+      type: ApiKeyKindType,
+      description: 'The kind of the key. Defaults to `PROJECT` with `projectId`, otherwise to `API_KEY`.',
+    }),
+    projectId: t.id({
+      description:
+        'A project of the caller that the key is confined to, by its global ID or its integer `databaseId`. The key is a project token then.',
     }),
   }),
 });
 
 const CreateProjectTokenInput = builder.inputType('CreateProjectTokenInput', {
-  description: 'What a new project token is to be.',
+  description: 'Input for `createProjectToken`.',
   fields: (t) => ({
     ...newKeyFields(t),
-    projectId: t.int({ required: true, description: 'The integer id of a project of one’s own.' }),
+    projectId: t.id({
+      required: true,
+      description: 'A project of the caller, by its global ID or its integer `databaseId`.',
+    }),
   }),
 });
 
-const apiKeyReference = (t: InputFields) => ({
-  id: t.globalID({ description: referenceDescription.id }),
-  databaseId: t.int({ description: referenceDescription.databaseId }),
+const credentialId = (t: InputFields) => ({
+  id: t.id({ required: true, description: 'The credential, by its global ID or its integer `databaseId`.' }),
 });
+
+/** Returns the integer ID of the credential that an input names. Throws BAD_USER_INPUT. */
+const idOf = (input: { id: string }, typename: 'ApiKey' | 'ProjectToken' | 'PersonalAccessToken'): number =>
+  integerId(input.id, typename, ['input', 'id']);
 
 const clearApiKey = clearField('ClearableApiKeyField', { name: 'Leaves the key without a name.' });
 
+const updateKeyFields = (t: InputFields) => ({
+  ...credentialId(t),
+  name: t.string({ description: 'The new name; at most 100 characters.' }),
+  role: t.field({ type: RoleType, description: 'The new role of the service account.' }),
+  scopes: t.field({
+    type: [PermissionType],
+    description:
+      'The permissions that the key is restricted to from now on, none of which the caller may lack. An empty list is rejected.',
+  }),
+  allScopes: t.boolean({
+    description:
+      'If true, lifts the scopes: the key holds everything that its role allows. Cannot be combined with `scopes`.',
+  }),
+  expiresAt: t.field({ type: 'DateTime', description: expiryDescription }),
+  neverExpires: t.boolean({
+    description: `${neverExpiresDescription} Cannot be combined with \`expiresAt\`.`,
+  }),
+  disabled: t.boolean({ description: 'If true, disables the key; if false, enables it again.' }),
+  clear: clearApiKey(t),
+});
+
+const unchanged = 'A field that is null or absent stays unchanged.';
 const UpdateApiKeyInput = builder.inputType('UpdateApiKeyInput', {
-  description: 'Input for `updateApiKey` and `updateProjectToken`. A field that is null or absent stays unchanged.',
-  fields: (t) => ({
-    ...apiKeyReference(t),
-    name: t.string({ description: 'The new name; at most 100 characters.' }),
-    role: t.field({ type: RoleType, description: 'The new role of the key’s user.' }),
-    scopes: t.stringList({
-      description:
-        'The permissions that the key is restricted to from now on, none of which the caller may lack. An empty list is rejected.',
-    }),
-    allScopes: t.boolean({
-      description:
-        'If true, lifts the scopes: the key holds everything that its role allows. Cannot be combined with `scopes`.',
-    }),
-    expiresAt: t.field({ type: 'DateTime', description: expiryDescription }),
-    neverExpires: t.boolean({
-      description: `${neverExpiresDescription} Cannot be combined with \`expiresAt\`.`,
-    }),
-    disabled: t.boolean({ description: 'If true, turns the key off; if false, turns it on again.' }),
-    clear: clearApiKey(t),
+  description: `Input for \`updateApiKey\`. ${unchanged}`,
+  fields: updateKeyFields,
+});
+const UpdateProjectTokenInput = builder.inputType('UpdateProjectTokenInput', {
+  description: `Input for \`updateProjectToken\`. ${unchanged}`,
+  fields: updateKeyFields,
+});
+
+const regenerateKeyFields = (t: InputFields) => ({
+  ...credentialId(t),
+  overlapMinutes: t.int({
+    description:
+      'The number of minutes for which the old secret still works, at most 10080. It cannot create or change credentials. Defaults to 0.',
+  }),
+  keepDerivedCredentials: t.boolean({
+    description:
+      'If true, the tokens, keys, invite codes and invitations that the key created so far keep working. They are revoked by default.',
   }),
 });
 
 const RegenerateApiKeyInput = builder.inputType('RegenerateApiKeyInput', {
-  description: 'Which key gets a new secret, and how long the old one works on.',
-  fields: (t) => ({
-    ...apiKeyReference(t),
-    overlapMinutes: t.int({
-      description:
-        'The number of minutes for which the old secret still works, at most 10080. It cannot create or change credentials. Defaults to 0.',
-    }),
-    keepDerivedCredentials: t.boolean({
-      description:
-        'If true, the tokens, keys, invite codes and invitations that the key created so far keep working. They are revoked by default.',
-    }),
-  }),
+  description: 'Input for `regenerateApiKey`.',
+  fields: regenerateKeyFields,
+});
+const RegenerateProjectTokenInput = builder.inputType('RegenerateProjectTokenInput', {
+  description: 'Input for `regenerateProjectToken`.',
+  fields: regenerateKeyFields,
 });
 
 const DeleteApiKeyInput = builder.inputType('DeleteApiKeyInput', {
-  description: 'Which key is deleted, with its user and everything that is that user’s alone.',
-  fields: apiKeyReference,
+  description: 'Input for `deleteApiKey`.',
+  fields: credentialId,
+});
+const DeleteProjectTokenInput = builder.inputType('DeleteProjectTokenInput', {
+  description: 'Input for `deleteProjectToken`.',
+  fields: credentialId,
 });
 
 const CreatePersonalAccessTokenInput = builder.inputType('CreatePersonalAccessTokenInput', {
-  description: 'What a new personal access token is to be.',
+  description: 'Input for `createPersonalAccessToken`.',
   fields: (t) => ({
-    name: t.string({ required: true, description: 'For its owner to tell tokens apart; 1 to 100 characters.' }),
+    name: t.string({
+      required: true,
+      description: 'A name by which its owner recognizes the token; 1 to 100 characters.',
+    }),
     expiresInDays: t.int({
-      description: 'Ends at 23:59:59.999 UTC of the day that lies so many days ahead; 1 to 3650, never unless given.',
+      description:
+        'The number of days, 1 to 3650, after which the token expires, at 23:59:59.999 UTC of that day. Defaults to the default lifetime in `preferences`.',
     }),
     neverExpires: t.boolean({ description: `${neverExpiresDescription} Cannot be combined with \`expiresInDays\`.` }),
-    scopes: t.stringList({ description: `${scopesDescription} An empty list is refused.` }),
+    scopes: t.field({ type: [PermissionType], description: newScopesDescription }),
   }),
 });
 
 const RevokePersonalAccessTokenInput = builder.inputType('RevokePersonalAccessTokenInput', {
-  description: 'Which token ends.',
-  fields: apiKeyReference,
+  description: 'Input for `revokePersonalAccessToken`.',
+  fields: credentialId,
 });
+
+const ApiKeyEdge = builder.edgeObject({
+  name: 'ApiKeyEdge',
+  type: ApiKey,
+  description: 'An API key in a list of API keys.',
+});
+const ApiKeyConnection = builder.connectionObject(
+  { type: ApiKey, name: 'ApiKeyConnection', description: 'A page of a list of API keys.' },
+  ApiKeyEdge,
+);
+
+const ProjectTokenEdge = builder.edgeObject({
+  name: 'ProjectTokenEdge',
+  type: ProjectToken,
+  description: 'A project token in a list of project tokens.',
+});
+const ProjectTokenConnection = builder.connectionObject(
+  { type: ProjectToken, name: 'ProjectTokenConnection', description: 'A page of a list of project tokens.' },
+  ProjectTokenEdge,
+);
+
+const PersonalAccessTokenEdge = builder.edgeObject({
+  name: 'PersonalAccessTokenEdge',
+  type: PersonalAccessToken,
+  description: 'A personal access token in a list of such tokens.',
+});
+const PersonalAccessTokenConnection = builder.connectionObject(
+  {
+    type: PersonalAccessToken,
+    name: 'PersonalAccessTokenConnection',
+    description: 'A page of a list of personal access tokens.',
+  },
+  PersonalAccessTokenEdge,
+);
 
 interface KeyWithSecret {
   apiKey: ApiKeyRow;
   secret: string;
-  revokedCount?: number;
 }
 
-const revokedCount = {
-  description:
-    'The number of tokens and keys that the key had created and that its regeneration revoked; 0 for a new key.',
-  resolve: ({ revokedCount = 0 }: KeyWithSecret) => revokedCount,
+const revokedCredentialCount = {
+  description: 'The number of tokens and keys that the old secret had created and that the regeneration revoked.',
+  resolve: ({ revokedCount }: RegeneratedKey) => revokedCount,
 };
 
-const ApiKeyWithSecret = builder.objectRef<KeyWithSecret>('ApiKeyWithSecret').implement({
-  description: 'A key and its new secret.',
+const CreateApiKeyPayload = builder.objectRef<KeyWithSecret>('CreateApiKeyPayload').implement({
+  description: 'Result of `createApiKey`.',
   fields: (t) => ({
-    apiKey: t.field({ type: ApiKey, description: 'The key.', resolve: ({ apiKey }) => apiKey }),
+    apiKey: t.field({ type: ApiKey, description: 'The new key.', resolve: ({ apiKey }) => apiKey }),
+    apiKeyEdge: t.field({
+      type: ApiKeyEdge,
+      description: 'The new key as an edge of `apiKeys` in its default order.',
+      resolve: ({ apiKey }) => edge(apiKeyOrders.default, apiKey),
+    }),
     secret: t.exposeString('secret', { description: secretDescription }),
-    revokedCredentialCount: t.int(revokedCount),
+  }),
+});
+
+const RegenerateApiKeyPayload = builder.objectRef<RegeneratedKey>('RegenerateApiKeyPayload').implement({
+  description: 'Result of `regenerateApiKey`.',
+  fields: (t) => ({
+    apiKey: t.field({ type: ApiKey, description: 'The key with the new secret.', resolve: ({ apiKey }) => apiKey }),
+    secret: t.exposeString('secret', { description: secretDescription }),
+    revokedCredentialCount: t.int(revokedCredentialCount),
   }),
 });
 
 const UpdateApiKeyPayload = builder.objectRef<{ apiKey: ApiKeyRow }>('UpdateApiKeyPayload').implement({
-  description: 'What `updateApiKey` changed.',
+  description: 'Result of `updateApiKey`.',
   fields: (t) => ({
-    apiKey: t.field({ type: ApiKey, description: 'The key as it is now.', resolve: ({ apiKey }) => apiKey }),
+    apiKey: t.field({ type: ApiKey, description: 'The key after the change.', resolve: ({ apiKey }) => apiKey }),
   }),
 });
 
 const DeleteApiKeyPayload = builder.objectRef<{ id: number }>('DeleteApiKeyPayload').implement({
-  description: 'What `deleteApiKey` deleted.',
-  fields: (t) => ({ deletedDatabaseId: t.exposeInt('id', { description: 'The integer id that the key had.' }) }),
+  description: 'Result of `deleteApiKey`.',
+  fields: (t) => ({
+    deletedApiKeyId: t.id({
+      description: 'The global ID of the deleted key.',
+      resolve: ({ id }) => globalId('ApiKey', id),
+    }),
+  }),
 });
 
-const ProjectTokenWithSecret = builder.objectRef<KeyWithSecret>('ProjectTokenWithSecret').implement({
-  description: 'A project token and its new secret.',
+const CreateProjectTokenPayload = builder.objectRef<KeyWithSecret>('CreateProjectTokenPayload').implement({
+  description: 'Result of `createProjectToken`.',
   fields: (t) => ({
-    projectToken: t.field({ type: ProjectToken, description: 'The token.', resolve: ({ apiKey }) => apiKey }),
+    projectToken: t.field({ type: ProjectToken, description: 'The new token.', resolve: ({ apiKey }) => apiKey }),
+    projectTokenEdge: t.field({
+      type: ProjectTokenEdge,
+      description: 'The new token as an edge of `projectTokens` in its default order.',
+      resolve: ({ apiKey }) => edge(projectTokenOrders.default, apiKey),
+    }),
     secret: t.exposeString('secret', { description: secretDescription }),
-    revokedCredentialCount: t.int(revokedCount),
+  }),
+});
+
+const RegenerateProjectTokenPayload = builder.objectRef<RegeneratedKey>('RegenerateProjectTokenPayload').implement({
+  description: 'Result of `regenerateProjectToken`.',
+  fields: (t) => ({
+    projectToken: t.field({
+      type: ProjectToken,
+      description: 'The token with the new secret.',
+      resolve: ({ apiKey }) => apiKey,
+    }),
+    secret: t.exposeString('secret', { description: secretDescription }),
+    revokedCredentialCount: t.int(revokedCredentialCount),
   }),
 });
 
 const UpdateProjectTokenPayload = builder.objectRef<{ apiKey: ApiKeyRow }>('UpdateProjectTokenPayload').implement({
-  description: 'What `updateProjectToken` changed.',
+  description: 'Result of `updateProjectToken`.',
   fields: (t) => ({
-    projectToken: t.field({ type: ProjectToken, description: 'As it is now.', resolve: ({ apiKey }) => apiKey }),
+    projectToken: t.field({
+      type: ProjectToken,
+      description: 'The token after the change.',
+      resolve: ({ apiKey }) => apiKey,
+    }),
   }),
 });
 
 const DeleteProjectTokenPayload = builder.objectRef<{ id: number }>('DeleteProjectTokenPayload').implement({
-  description: 'What `deleteProjectToken` deleted.',
-  fields: (t) => ({ deletedDatabaseId: t.exposeInt('id', { description: 'The integer id that the token had.' }) }),
+  description: 'Result of `deleteProjectToken`.',
+  fields: (t) => ({
+    deletedProjectTokenId: t.id({
+      description: 'The global ID of the deleted token.',
+      resolve: ({ id }) => globalId('ProjectToken', id),
+    }),
+  }),
 });
 
 const CreatePersonalAccessTokenPayload = builder
   .objectRef<{ personalAccessToken: Token; secret: string }>('CreatePersonalAccessTokenPayload')
   .implement({
-    description: 'A new token and its secret.',
+    description: 'Result of `createPersonalAccessToken`.',
     fields: (t) => ({
       personalAccessToken: t.field({
         type: PersonalAccessToken,
-        description: 'The token.',
+        description: 'The new token.',
         resolve: ({ personalAccessToken }) => personalAccessToken,
+      }),
+      personalAccessTokenEdge: t.field({
+        type: PersonalAccessTokenEdge,
+        description: 'The new token as an edge of `personalAccessTokens` in its default order.',
+        resolve: ({ personalAccessToken }) => edge(personalAccessTokenOrders.default, personalAccessToken),
       }),
       secret: t.exposeString('secret', { description: secretDescription }),
     }),
   });
 
 const RevokePersonalAccessTokenPayload = builder.objectRef<Token>('RevokePersonalAccessTokenPayload').implement({
-  description: 'What `revokePersonalAccessToken` ended.',
+  description: 'Result of `revokePersonalAccessToken`.',
   fields: (t) => ({
     personalAccessToken: t.field({
       type: PersonalAccessToken,
-      description: 'The token that was.',
+      description: 'The token, which does not work any more.',
       resolve: (token) => token,
+    }),
+    revokedPersonalAccessTokenId: t.id({
+      description: 'The global ID of the revoked token, which `personalAccessTokens` no longer contains.',
+      resolve: ({ id }) => globalId('PersonalAccessToken', id),
     }),
   }),
 });
 
-const ApiKeyConnection = builder.connectionObject(
-  { type: ApiKey, name: 'ApiKeyConnection', description: 'A page of API keys.' },
-  { name: 'ApiKeyEdge', description: 'A key and its place in the list.' },
-);
+const tokenFilterFields = (t: InputFields) => ({
+  search: t.string({ description: 'Text that the name contains, ignoring case.' }),
+  disabled: t.boolean({ description: 'Returns only disabled keys if true, only enabled ones if false.' }),
+  projectId: t.id({
+    description: 'Returns only keys that are confined to this project, by its global ID or its integer `databaseId`.',
+  }),
+});
 
-const ProjectTokenConnection = builder.connectionObject(
-  { type: ProjectToken, name: 'ProjectTokenConnection', description: 'A page of project tokens.' },
-  { name: 'ProjectTokenEdge', description: 'A project token and its place in the list.' },
-);
+const ApiKeyFilter = builder.inputType('ApiKeyFilter', {
+  description: 'Conditions on a list of API keys; all that are set must be met.',
+  fields: (t) => ({
+    ...tokenFilterFields(t),
+    kinds: t.field({ type: [ApiKeyKindType], description: 'Returns only keys of these kinds.' }),
+  }),
+});
+const ProjectTokenFilter = builder.inputType('ProjectTokenFilter', {
+  description: 'Conditions on a list of project tokens; all that are set must be met.',
+  fields: tokenFilterFields,
+});
+const PersonalAccessTokenFilter = builder.inputType('PersonalAccessTokenFilter', {
+  description: 'Conditions on a list of personal access tokens.',
+  fields: (t) => ({ search: t.string({ description: 'Text that the name contains, ignoring case.' }) }),
+});
 
-const PersonalAccessTokenConnection = builder.connectionObject(
-  {
-    type: PersonalAccessToken,
-    name: 'PersonalAccessTokenConnection',
-    description: 'A page of personal access tokens.',
-  },
-  { name: 'PersonalAccessTokenEdge', description: 'A token and its place in the list.' },
-);
+/** Returns a filter with the database ID of the project. Throws BAD_USER_INPUT. */
+const readFilter = <Filter extends { projectId?: string | null | undefined }>(filter: Filter | null | undefined) => ({
+  ...filter,
+  projectId: filter?.projectId == null ? null : integerId(filter.projectId, 'Project', ['filter', 'projectId']),
+});
+
+const orderFields = {
+  CREATED_AT: 'The time at which the credential was created.',
+  EXPIRES_AT: 'The time at which the credential stops working.',
+  LAST_USED_AT: 'The time of its last use.',
+  NAME: 'The name of the credential.',
+};
+const ApiKeyOrder = orderInput('ApiKey', apiKeyOrders, orderFields);
+const ProjectTokenOrder = orderInput('ProjectToken', projectTokenOrders, orderFields);
+const PersonalAccessTokenOrder = orderInput('PersonalAccessToken', personalAccessTokenOrders, orderFields);
 
 builder.queryFields((t) => ({
   apiKeys: t.field({
     type: ApiKeyConnection,
     authScopes: { permission: 'manage:api_keys' },
-    description: 'All keys of service accounts, oldest first.',
+    description: 'All keys of service accounts, project tokens included.',
     args: {
       ...pageArgs(t.arg),
-      kinds: t.arg({ type: [ApiKeyKindType], description: 'Those of these kinds alone.' }),
+      filter: t.arg({ type: ApiKeyFilter, description: 'Conditions on the keys.' }),
+      orderBy: t.arg({ type: ApiKeyOrder, description: 'Order of the keys. Defaults to the oldest first.' }),
     },
-    resolve: async (_root, { kinds, ...args }, context, info) => {
+    resolve: async (_root, { filter: given, orderBy, ...args }, context, info) => {
       const { tokens } = context.services;
-      const page = await tokens.listApiKeys(kinds, args, context.pageLimit, nodeQuery(context, info));
-      return connection(apiKeyOrder, page, args, () => tokens.countApiKeys(kinds));
+      const [filter, order] = [readFilter(given), apiKeyOrders.of(orderBy)];
+      const page = await tokens.listApiKeys(filter, order, args, context.pageLimit, nodeQuery(context, info));
+      return connection(order, page, args, () => tokens.countApiKeys(filter));
     },
   }),
   projectTokens: t.field({
     type: ProjectTokenConnection,
     authScopes: { permission: 'write:tokens' },
-    description: 'The tokens of one’s own projects, oldest first.',
+    description: 'The tokens of the projects that the caller owns.',
     args: {
       ...pageArgs(t.arg),
-      projectId: t.arg.int({ description: 'Those of the project with this integer id alone.' }),
+      filter: t.arg({ type: ProjectTokenFilter, description: 'Conditions on the tokens.' }),
+      orderBy: t.arg({ type: ProjectTokenOrder, description: 'Order of the tokens. Defaults to the oldest first.' }),
     },
-    resolve: async (_root, { projectId, ...args }, context, info) => {
+    resolve: async (_root, { filter: given, orderBy, ...args }, context, info) => {
       const { tokens } = context.services;
       const principal = signedIn(context.principal);
-      const query = nodeQuery(context, info);
-      const page = await tokens.listProjectTokens(principal, projectId, args, context.pageLimit, query);
-      return connection(projectTokenOrder, page, args, () => tokens.countProjectTokens(principal, projectId));
+      const [filter, order, query] = [readFilter(given), projectTokenOrders.of(orderBy), nodeQuery(context, info)];
+      const page = await tokens.listProjectTokens(principal, filter, order, args, context.pageLimit, query);
+      return connection(order, page, args, () => tokens.countProjectTokens(principal, filter));
     },
   }),
   personalAccessTokens: t.field({
     type: PersonalAccessTokenConnection,
     authScopes: { permission: 'write:tokens' },
-    description: 'One’s own personal access tokens that still work, newest first.',
-    args: pageArgs(t.arg),
-    resolve: async (_root, args, context, info) => {
+    description: 'The personal access tokens of the caller that still work.',
+    args: {
+      ...pageArgs(t.arg),
+      filter: t.arg({ type: PersonalAccessTokenFilter, description: 'Conditions on the tokens.' }),
+      orderBy: t.arg({
+        type: PersonalAccessTokenOrder,
+        description: 'Order of the tokens. Defaults to the newest first.',
+      }),
+    },
+    resolve: async (_root, { filter, orderBy, ...args }, context, info) => {
       const { tokens } = context.services;
       const principal = signedIn(context.principal);
-      const page = await tokens.listPersonalAccessTokens(principal, args, context.pageLimit, nodeQuery(context, info));
-      return connection(personalAccessTokenOrder, page, args, () => tokens.countPersonalAccessTokens(principal));
+      const [order, query] = [personalAccessTokenOrders.of(orderBy), nodeQuery(context, info)];
+      const page = await tokens.listPersonalAccessTokens(principal, filter, order, args, context.pageLimit, query);
+      return connection(order, page, args, () => tokens.countPersonalAccessTokens(principal, filter));
     },
   }),
 }));
 
-/** Removes null values where only an absent value means the default. */
-const given = <Input extends { role?: unknown; kind?: unknown }>({ role, kind, ...rest }: Input) => ({
+/**
+ * Returns the input of a new key with the database ID of its project, and without null where only an absent value means
+ * the default. Throws BAD_USER_INPUT.
+ */
+const newKey = <Input extends { role?: unknown; kind?: unknown; projectId?: string | null | undefined }>({
+  role,
+  kind,
+  projectId,
+  ...rest
+}: Input) => ({
   ...rest,
   ...(role != null && { role: role as NonNullable<Input['role']> }),
   ...(kind != null && { kind: kind as NonNullable<Input['kind']> }),
+  ...(projectId != null && { projectId: integerId(projectId, 'Project', ['input', 'projectId']) }),
 });
 
 builder.mutationFields((t) => ({
   createApiKey: t.field({
-    type: ApiKeyWithSecret,
+    type: CreateApiKeyPayload,
     authScopes: { permission: 'manage:api_keys' },
-    description: 'Creates a service account and its key.',
-    args: { input: t.arg({ type: CreateApiKeyInput, required: true, description: 'The key to make.' }) },
+    description: 'Creates a service account and its key. FORBIDDEN for a key with more permissions than the caller.',
+    args: { input: t.arg({ type: CreateApiKeyInput, required: true, description: 'The new key.' }) },
     resolve: (_root, { input }, { principal, services }) =>
-      services.tokens.createApiKey(signedIn(principal), given(input)),
+      services.tokens.createApiKey(signedIn(principal), newKey(input)),
   }),
   updateApiKey: t.field({
     type: UpdateApiKeyPayload,
     authScopes: { permission: 'manage:api_keys' },
-    description:
-      'Renames a key, changes its role, scopes or expiry, switches it off or on. Holds from the next request.',
-    args: { input: t.arg({ type: UpdateApiKeyInput, required: true, description: 'The change.' }) },
-    resolve: async (_root, { input: { id, databaseId, ...change } }, { principal, services }) => ({
-      apiKey: await services.tokens.updateApiKey(
-        signedIn(principal),
-        referencedId({ id, databaseId }, 'ApiKey'),
-        change,
-      ),
+    description: 'Changes the name, role, scopes or expiry of a key, or disables or enables it, from the next request.',
+    args: { input: t.arg({ type: UpdateApiKeyInput, required: true, description: 'The key and its changes.' }) },
+    resolve: async (_root, { input: { id, ...change } }, { principal, services }) => ({
+      apiKey: await services.tokens.updateApiKey(signedIn(principal), idOf({ id }, 'ApiKey'), change),
     }),
   }),
   regenerateApiKey: t.field({
-    type: ApiKeyWithSecret,
+    type: RegenerateApiKeyPayload,
     authScopes: { permission: 'manage:api_keys' },
-    description: 'Gives a key a new secret; id, user and history stay.',
+    description: 'Gives a key a new secret. The key keeps its ID, its service account and its history.',
     args: { input: t.arg({ type: RegenerateApiKeyInput, required: true, description: 'The key.' }) },
     resolve: (_root, { input }, { principal, services }) =>
-      services.tokens.regenerateApiKey(signedIn(principal), referencedId(input, 'ApiKey'), input),
+      services.tokens.regenerateApiKey(signedIn(principal), idOf(input, 'ApiKey'), input),
   }),
   deleteApiKey: t.field({
     type: DeleteApiKeyPayload,
     authScopes: { permission: 'manage:api_keys' },
-    description: 'Deletes a key at once, with its user and everything that is that user’s alone.',
+    description: 'Deletes a key at once, with its service account and everything that belongs to that account alone.',
     args: { input: t.arg({ type: DeleteApiKeyInput, required: true, description: 'The key.' }) },
     resolve: (_root, { input }, { principal, services }) =>
-      services.tokens.deleteApiKey(signedIn(principal), referencedId(input, 'ApiKey')),
+      services.tokens.deleteApiKey(signedIn(principal), idOf(input, 'ApiKey')),
   }),
   createProjectToken: t.field({
-    type: ProjectTokenWithSecret,
+    type: CreateProjectTokenPayload,
     authScopes: { permission: 'write:tokens' },
-    description: 'Creates a key that is confined to a project of one’s own. A project has at most 100.',
-    args: { input: t.arg({ type: CreateProjectTokenInput, required: true, description: 'The token to make.' }) },
-    resolve: (_root, { input }, { principal, services }) =>
-      services.tokens.createProjectToken(signedIn(principal), given(input)),
+    description: 'Creates a key that is confined to a project of the caller. A project has at most 100 tokens.',
+    args: { input: t.arg({ type: CreateProjectTokenInput, required: true, description: 'The new token.' }) },
+    resolve: (_root, { input: { projectId, ...input } }, { principal, services }) =>
+      services.tokens.createProjectToken(signedIn(principal), {
+        ...newKey(input),
+        projectId: integerId(projectId, 'Project', ['input', 'projectId']),
+      }),
   }),
   updateProjectToken: t.field({
     type: UpdateProjectTokenPayload,
     authScopes: { permission: 'write:tokens' },
     description:
-      'Renames a token of one of one’s own projects, changes its role, scopes or expiry, switches it off or on.',
-    args: { input: t.arg({ type: UpdateApiKeyInput, required: true, description: 'The change.' }) },
-    resolve: async (_root, { input: { id, databaseId, ...change } }, { principal, services }) => ({
-      apiKey: await services.tokens.updateProjectToken(
-        signedIn(principal),
-        referencedId({ id, databaseId }, 'ProjectToken'),
-        change,
-      ),
+      'Changes the name, role, scopes or expiry of a token of a project of the caller, or disables or enables it.',
+    args: {
+      input: t.arg({ type: UpdateProjectTokenInput, required: true, description: 'The token and its changes.' }),
+    },
+    resolve: async (_root, { input: { id, ...change } }, { principal, services }) => ({
+      apiKey: await services.tokens.updateProjectToken(signedIn(principal), idOf({ id }, 'ProjectToken'), change),
     }),
   }),
   regenerateProjectToken: t.field({
-    type: ProjectTokenWithSecret,
+    type: RegenerateProjectTokenPayload,
     authScopes: { permission: 'write:tokens' },
-    description: 'Gives a token of one of one’s own projects a new secret; id, user and history stay.',
-    args: { input: t.arg({ type: RegenerateApiKeyInput, required: true, description: 'The token.' }) },
+    description: 'Gives a token of a project of the caller a new secret. The token keeps its ID and its history.',
+    args: { input: t.arg({ type: RegenerateProjectTokenInput, required: true, description: 'The token.' }) },
     resolve: (_root, { input }, { principal, services }) =>
-      services.tokens.regenerateProjectToken(signedIn(principal), referencedId(input, 'ProjectToken'), input),
+      services.tokens.regenerateProjectToken(signedIn(principal), idOf(input, 'ProjectToken'), input),
   }),
   deleteProjectToken: t.field({
     type: DeleteProjectTokenPayload,
     authScopes: { permission: 'write:tokens' },
-    description: 'Deletes a token of one of one’s own projects at once, with its user and that user’s chats.',
-    args: { input: t.arg({ type: DeleteApiKeyInput, required: true, description: 'The token.' }) },
+    description:
+      'Deletes a token of a project of the caller at once, with its service account and the chats of that account.',
+    args: { input: t.arg({ type: DeleteProjectTokenInput, required: true, description: 'The token.' }) },
     resolve: (_root, { input }, { principal, services }) =>
-      services.tokens.deleteProjectToken(signedIn(principal), referencedId(input, 'ProjectToken')),
+      services.tokens.deleteProjectToken(signedIn(principal), idOf(input, 'ProjectToken')),
   }),
   createPersonalAccessToken: t.field({
     type: CreatePersonalAccessTokenPayload,
     authScopes: { permission: 'write:tokens' },
-    description: 'Creates a token that acts as its maker. One user has at most 100.',
-    args: { input: t.arg({ type: CreatePersonalAccessTokenInput, required: true, description: 'The token to make.' }) },
+    description: 'Creates a token that acts as the caller. A user has at most 100 tokens.',
+    args: { input: t.arg({ type: CreatePersonalAccessTokenInput, required: true, description: 'The new token.' }) },
     resolve: (_root, { input }, { principal, services }) =>
       services.tokens.createPersonalAccessToken(signedIn(principal), input),
   }),
   revokePersonalAccessToken: t.field({
     type: RevokePersonalAccessTokenPayload,
     authScopes: { permission: 'write:tokens' },
-    description: 'Ends one of one’s own tokens at once.',
+    description: 'Revokes a personal access token of the caller at once.',
     args: { input: t.arg({ type: RevokePersonalAccessTokenInput, required: true, description: 'The token.' }) },
     resolve: (_root, { input }, { principal, services }) =>
-      services.tokens.revokePersonalAccessToken(signedIn(principal), referencedId(input, 'PersonalAccessToken')),
+      services.tokens.revokePersonalAccessToken(signedIn(principal), idOf(input, 'PersonalAccessToken')),
   }),
 }));

@@ -5,12 +5,12 @@ import type { Principal } from '../../authz/principal.ts';
 import { serviceAccountKinds, visible } from '../../authz/visible.ts';
 import { badInput, conflict, forbidden, notFound, parse } from '../../errors.ts';
 import type { Prisma, Token } from '../../generated/prisma/client.ts';
-import { cut, ListOrder, type PageArgs } from '../../paging.ts';
+import { cut, type ListOrder, ListOrders, type PageArgs, type SortKey } from '../../paging.ts';
 import type { Database } from '../../store/database.ts';
 import type { Revocations } from '../../store/revocations.ts';
 import { type AuditService, by } from '../audit/audit.service.ts';
 import { changesOf, clearList } from '../changes.ts';
-import { databaseId, plainText } from '../input.ts';
+import { containing, databaseId, plainText } from '../input.ts';
 import { lockUser, type UsersService } from '../users/users.service.ts';
 import { type Grant, grantOf, narrowed, permissionsOf, within } from './grants.ts';
 import { checkedExpiry, endOfDay, endOfMaker, lifetimeFor } from './lifetime.ts';
@@ -74,12 +74,17 @@ const maxPersonalTokens = 100;
 /** Maximum number of tokens of one project. */
 const maxProjectTokens = 100;
 
-export const apiKeyOrder = new ListOrder('apiKeys', [{ field: 'id', type: 'int', direction: 'asc' }]);
-export const projectTokenOrder = new ListOrder('projectTokens', [{ field: 'id', type: 'int', direction: 'asc' }]);
-export const personalAccessTokenOrder = new ListOrder('personalAccessTokens', [
-  { field: 'createdAt', type: 'date', direction: 'desc' },
-  { field: 'id', type: 'int', direction: 'desc' },
-]);
+const byId: SortKey = { field: 'id', type: 'int', direction: 'asc' };
+const sortKeys = {
+  CREATED_AT: [{ field: 'createdAt', type: 'date', direction: 'asc' }, byId],
+  EXPIRES_AT: [{ field: 'expiresAt', type: 'date', direction: 'asc', nullable: true }, byId],
+  LAST_USED_AT: [{ field: 'lastUsedAt', type: 'date', direction: 'asc', nullable: true }, byId],
+  NAME: [{ field: 'name', type: 'text', direction: 'asc', nullable: true }, byId],
+} satisfies Record<string, SortKey[]>;
+const created = (direction: 'ASC' | 'DESC') => ({ field: 'CREATED_AT', direction }) as const;
+export const apiKeyOrders = new ListOrders('apiKeys', sortKeys, created('ASC'));
+export const projectTokenOrders = new ListOrders('projectTokens', sortKeys, created('ASC'));
+export const personalAccessTokenOrders = new ListOrders('personalAccessTokens', sortKeys, created('DESC'));
 
 export type ApiKeyRow = Prisma.TokenGetPayload<{ include: { user: true } }>;
 
@@ -132,8 +137,24 @@ export function keyKind(kind: Token['kind']): ApiKeyKind {
   return known;
 }
 
-const ofKinds = (kinds: readonly ApiKeyKind[] | null | undefined): Prisma.TokenWhereInput =>
-  kinds == null ? {} : { kind: { in: [...kinds] } };
+const TokenFilter = z.object({
+  search: plainText(500).nullish(),
+  disabled: z.boolean().nullish(),
+  projectId: databaseId.nullish(),
+  kinds: z.array(z.enum(serviceAccountKinds)).max(100).nullish(),
+});
+export type TokenFilter = z.input<typeof TokenFilter>;
+
+/** Throws BAD_USER_INPUT. */
+function matching(filter: TokenFilter | null | undefined): Prisma.TokenWhereInput {
+  const { search, disabled, projectId, kinds } = parse(TokenFilter, filter ?? {}, ['filter']);
+  return {
+    ...(search && { name: containing(search) }),
+    ...(disabled != null && { disabledAt: disabled ? { not: null } : null }),
+    ...(projectId != null && { projectId }),
+    ...(kinds && { kind: { in: kinds } }),
+  };
+}
 
 type NewKey = Grant & {
   kind: ApiKeyKind;
@@ -430,41 +451,32 @@ export function tokensService(db: Database, audit: AuditService, users: UsersSer
     deleteApiKey: (principal: Principal, id: number) => remove(principal, allKeys, id),
     deleteProjectToken: (principal: Principal, id: number) => remove(principal, ownProjects(principal), id),
 
-    /** Returns all keys, or those of some kinds. */
-    async listApiKeys(kinds: readonly ApiKeyKind[] | null | undefined, args: PageArgs, limit: number, query: object) {
-      const page = apiKeyOrder.page(args, limit);
-      const rows = await db.prisma.token.findMany({
-        ...query,
-        ...page,
-        where: { AND: [visible.apiKeys(), ofKinds(kinds), page.where] },
-      });
-      return cut(rows, page);
+    /** Returns a page of all keys that match the filter. */
+    async listApiKeys(filter: TokenFilter, order: ListOrder, args: PageArgs, limit: number, query: object) {
+      const page = order.page(args, limit);
+      const where = { AND: [visible.apiKeys(), matching(filter), page.where] };
+      return cut(await db.prisma.token.findMany({ ...query, ...page, where }), page);
     },
 
-    countApiKeys: (kinds: readonly ApiKeyKind[] | null | undefined) =>
-      db.prisma.token.count({ where: { AND: [visible.apiKeys(), ofKinds(kinds)] } }),
+    countApiKeys: (filter: TokenFilter) =>
+      db.prisma.token.count({ where: { AND: [visible.apiKeys(), matching(filter)] } }),
 
-    /** Returns the tokens of all own projects or of one of them. */
+    /** Returns a page of the tokens of the projects that the principal owns. */
     async listProjectTokens(
       principal: Principal,
-      projectId: number | null | undefined,
+      filter: TokenFilter,
+      order: ListOrder,
       args: PageArgs,
       limit: number,
       query: object,
     ) {
-      const page = projectTokenOrder.page(args, limit);
-      const rows = await db.prisma.token.findMany({
-        ...query,
-        ...page,
-        where: { AND: [visible.projectTokens(principal), projectId == null ? {} : { projectId }, page.where] },
-      });
-      return cut(rows, page);
+      const page = order.page(args, limit);
+      const where = { AND: [visible.projectTokens(principal), matching(filter), page.where] };
+      return cut(await db.prisma.token.findMany({ ...query, ...page, where }), page);
     },
 
-    countProjectTokens: (principal: Principal, projectId: number | null | undefined) =>
-      db.prisma.token.count({
-        where: { AND: [visible.projectTokens(principal), projectId == null ? {} : { projectId }] },
-      }),
+    countProjectTokens: (principal: Principal, filter: TokenFilter) =>
+      db.prisma.token.count({ where: { AND: [visible.projectTokens(principal), matching(filter)] } }),
 
     /**
      * Creates a token that acts as the principal. The token expires no later than the principal's own credential,
@@ -532,18 +544,21 @@ export function tokensService(db: Database, audit: AuditService, users: UsersSer
       return token;
     },
 
-    async listPersonalAccessTokens(principal: Principal, args: PageArgs, limit: number, query: object) {
-      const page = personalAccessTokenOrder.page(args, limit);
-      const rows = await db.prisma.token.findMany({
-        ...query,
-        ...page,
-        where: { AND: [visible.personalAccessTokens(principal), page.where] },
-      });
-      return cut(rows, page);
+    async listPersonalAccessTokens(
+      principal: Principal,
+      filter: TokenFilter | null | undefined,
+      order: ListOrder,
+      args: PageArgs,
+      limit: number,
+      query: object,
+    ) {
+      const page = order.page(args, limit);
+      const where = { AND: [visible.personalAccessTokens(principal), matching(filter), page.where] };
+      return cut(await db.prisma.token.findMany({ ...query, ...page, where }), page);
     },
 
-    countPersonalAccessTokens: (principal: Principal) =>
-      db.prisma.token.count({ where: visible.personalAccessTokens(principal) }),
+    countPersonalAccessTokens: (principal: Principal, filter?: TokenFilter | null) =>
+      db.prisma.token.count({ where: { AND: [visible.personalAccessTokens(principal), matching(filter)] } }),
   };
 }
 

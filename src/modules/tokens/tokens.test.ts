@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { type Answer, type GraphQLAnswer, type Kit, type RoleName, startKit } from '../../../test/kit.ts';
+import { type Answer, type GraphQLAnswer, type Kit, type RoleName, startKit, withScopes } from '../../../test/kit.ts';
 import { permissionConstant, permissions, rolePermissions } from '../../authz/permissions.ts';
+import { globalId } from '../../graphql/id-input.ts';
 import { permissionNames } from '../../rest/permission-names.ts';
 import { endOfDay } from './lifetime.ts';
 import { isWellFormedSecret, newSecret } from './secret.ts';
@@ -17,36 +18,36 @@ const restRole = (role: RoleName) => role.toLowerCase();
 const groupsOf = { LIMITED: [], BASIC: [{ id: 2, name: 'Basic' }], ADMIN: [{ id: 1, name: 'Admin' }] };
 const rightsOf = (role: RoleName) => permissions.filter((name) => rolePermissions(role).has(name));
 
-const keyFields = `databaseId name display role userId scopes createdAt expiresAt disabled lastUsedAt lastUsedAddress
-  previousSecretExpiresAt creator { id: databaseId name accountType }`;
+const keyFields = `databaseId name display role user { databaseId } scopes createdAt expiresAt disabled lastUsedAt lastUsedAddress
+  previousSecretExpiresAt createdBy { id: databaseId name accountType }`;
 const patFields = 'databaseId name display scopes createdAt expiresAt lastUsedAt lastUsedAddress';
 
 const createKey = (input: object, key?: string | null, on = kit) =>
   on.gql(
     `mutation ($input: CreateApiKeyInput!) { createApiKey(input: $input) { secret apiKey { ${keyFields} } } }`,
-    { input },
+    { input: withScopes(input) },
     key,
   );
 const updateKey = (input: object, key?: string | null, on = kit) =>
   on.gql(
     `mutation ($input: UpdateApiKeyInput!) { updateApiKey(input: $input) { apiKey { ${keyFields} } } }`,
-    { input },
+    { input: withScopes(input) },
     key,
   );
 const regenerateKey = (input: object, key?: string | null) =>
   kit.gql(
     `mutation ($input: RegenerateApiKeyInput!) { regenerateApiKey(input: $input) { secret apiKey { ${keyFields} } } }`,
-    { input },
+    { input: withScopes(input) },
     key,
   );
 const deleteKey = (input: object, key?: string | null, on = kit) =>
-  on.gql('mutation ($input: DeleteApiKeyInput!) { deleteApiKey(input: $input) { deletedDatabaseId } }', { input }, key);
+  on.gql('mutation ($input: DeleteApiKeyInput!) { deleteApiKey(input: $input) { deletedApiKeyId } }', { input }, key);
 const createPat = (input: object, key?: string | null) =>
   kit.gql(
     `mutation ($input: CreatePersonalAccessTokenInput!) {
       createPersonalAccessToken(input: $input) { secret personalAccessToken { ${patFields} } }
     }`,
-    { input },
+    { input: withScopes(input) },
     key,
   );
 const revokePat = (input: object, key?: string | null) =>
@@ -54,7 +55,7 @@ const revokePat = (input: object, key?: string | null) =>
     `mutation ($input: RevokePersonalAccessTokenInput!) {
       revokePersonalAccessToken(input: $input) { personalAccessToken { databaseId } }
     }`,
-    { input },
+    { input: withScopes(input) },
     key,
   );
 interface ListedKey extends Record<string, unknown> {
@@ -134,12 +135,12 @@ describe('creating an API key', () => {
       lastUsedAt: null,
       lastUsedAddress: null,
       previousSecretExpiresAt: null,
-      creator: { accountType: 'SERVICE_ACCOUNT', name: 'First admin key' },
+      createdBy: { accountType: 'SERVICE_ACCOUNT', name: 'First admin key' },
     });
     expect(await viewer(secret)).toEqual({
-      id: apiKey.userId,
+      id: apiKey.user.databaseId,
       name: `made ${role}`,
-      email: `api_key__made ${role}@${apiKey.userId}onyxapikey.ai`.toLowerCase(),
+      email: `api_key__made ${role}@${apiKey.user.databaseId}onyxapikey.ai`.toLowerCase(),
       role,
       permissions: rightsOf(role),
       token: { scopes: null, expiresAt: null },
@@ -197,7 +198,7 @@ describe('creating an API key', () => {
   test('with scopes: those and nothing else; without repeats', async () => {
     const wanted = ['read:chat', 'write:chat', 'read:chat'];
     const graph = await createKey({ role: 'BASIC', scopes: wanted });
-    expect(graph.data.createApiKey.apiKey.scopes).toEqual(['read:chat', 'write:chat']);
+    expect(graph.data.createApiKey.apiKey.scopes).toEqual(['READ_CHAT', 'WRITE_CHAT']);
     expect((await viewer(graph.data.createApiKey.secret)).permissions).toEqual(['write:chat', 'read:chat']);
     const rest = await kit.rest('POST', '/api/admin/api-key', { body: { role: 'basic', scopes: wanted } });
     expect(rest.body.scopes).toEqual(['read:chat', 'write:chat']);
@@ -237,9 +238,9 @@ describe('creating an API key', () => {
     await unchanged(async () => {
       const answers = [
         await createKey({ role: 'LIMITED' }, key),
-        await updateKey({ databaseId: id, role: 'ADMIN' }, key),
-        await regenerateKey({ databaseId: id }, key),
-        await deleteKey({ databaseId: id }, key),
+        await updateKey({ id, role: 'ADMIN' }, key),
+        await regenerateKey({ id }, key),
+        await deleteKey({ id }, key),
         await kit.gql('{ apiKeys { totalCount nodes { name } } }', {}, key),
       ];
       for (const answer of answers) {
@@ -288,7 +289,7 @@ describe('the list of API keys', () => {
       api_key_name: 'listed',
       api_key_role: 'basic',
       groups: groupsOf.BASIC,
-      user_id: apiKey.userId,
+      user_id: apiKey.user.databaseId,
       scopes: ['read:search', 'read:users'],
       project_id: null,
       created_at: apiKey.createdAt,
@@ -312,8 +313,8 @@ describe('the list of API keys', () => {
     const pat = await kit.createPat(key.secret);
     await unchanged(async () => {
       for (const attempt of [updateKey, regenerateKey, deleteKey])
-        expect(codeOf(await attempt({ databaseId: pat.id }))).toBe('NOT_FOUND');
-      expect(codeOf(await revokePat({ databaseId: key.id }, key.secret))).toBe('NOT_FOUND');
+        expect(codeOf(await attempt({ id: pat.id }))).toBe('NOT_FOUND');
+      expect(codeOf(await revokePat({ id: key.id }, key.secret))).toBe('NOT_FOUND');
       const row = await kit.rest('DELETE', `/api/admin/api-key/${pat.id}`);
       expect([row.status, row.body]).toEqual([400, { message: `API key with id ${pat.id} does not exist` }]);
     });
@@ -323,10 +324,10 @@ describe('the list of API keys', () => {
 describe('updating an API key', () => {
   test('a rename rewrites the address of its user, at once', async () => {
     const { id, secret, userId } = await kit.createKey('BASIC', { name: 'before' });
-    const { data } = await updateKey({ databaseId: id, name: '  After  ' });
-    expect(data.updateApiKey.apiKey).toMatchObject({ name: 'After', role: 'BASIC', userId });
+    const { data } = await updateKey({ id, name: '  After  ' });
+    expect(data.updateApiKey.apiKey).toMatchObject({ name: 'After', role: 'BASIC', user: { databaseId: userId } });
     expect(await viewer(secret)).toMatchObject({ name: 'After', email: `api_key__after@${userId}onyxapikey.ai` });
-    await updateKey({ databaseId: id, clear: ['NAME'] });
+    await updateKey({ id, clear: ['NAME'] });
     expect(await viewer(secret)).toMatchObject({ name: 'Unnamed', email: `api_key__unnamed@${userId}onyxapikey.ai` });
   });
 
@@ -337,33 +338,35 @@ describe('updating an API key', () => {
     const nulls = { name: null, role: null, scopes: null, allScopes: null, expiresAt: null, neverExpires: null };
     const off = { allScopes: false, neverExpires: false, clear: [] };
     for (const change of [{}, { name: 'kept' }, { ...nulls, disabled: null, clear: null }, off])
-      expect((await updateKey({ databaseId, ...change })).data.updateApiKey.apiKey).toEqual(data.createApiKey.apiKey);
+      expect((await updateKey({ id: databaseId, ...change })).data.updateApiKey.apiKey).toEqual(
+        data.createApiKey.apiKey,
+      );
   });
 
   test('a new role holds from the next request, up and down', async () => {
     const { id, secret, userId } = await kit.createKey('LIMITED');
     for (const role of ['ADMIN', 'BASIC', 'LIMITED'] as const) {
-      await updateKey({ databaseId: id, role });
+      await updateKey({ id, role });
       expect(await viewer(secret)).toMatchObject({ id: userId, role, permissions: rightsOf(role) });
     }
   });
 
   test('scopes narrow a key, and allScopes lifts them', async () => {
     const { id, secret } = await kit.createKey('BASIC');
-    await updateKey({ databaseId: id, scopes: ['read:agents'] });
+    await updateKey({ id, scopes: ['read:agents'] });
     expect((await viewer(secret)).permissions).toEqual(['read:agents']);
-    await updateKey({ databaseId: id, allScopes: true });
+    await updateKey({ id, allScopes: true });
     expect((await viewer(secret)).permissions).toEqual(rightsOf('BASIC'));
   });
 
   test('a lesser role drops the scopes beyond it, and is refused when none would be left', async () => {
     const { id, secret } = await kit.createKey('BASIC', { scopes: ['read:agents', 'read:chat'] });
-    const { data } = await updateKey({ databaseId: id, role: 'LIMITED' });
-    expect(data.updateApiKey.apiKey.scopes).toEqual(['read:agents']);
-    await updateKey({ databaseId: id, role: 'BASIC' });
+    const { data } = await updateKey({ id, role: 'LIMITED' });
+    expect(data.updateApiKey.apiKey.scopes).toEqual(['READ_AGENTS']);
+    await updateKey({ id, role: 'BASIC' });
     expect((await viewer(secret)).permissions).toEqual(['read:agents']);
-    await updateKey({ databaseId: id, scopes: ['read:chat'] });
-    const refused = await unchanged(() => updateKey({ databaseId: id, role: 'LIMITED' }));
+    await updateKey({ id, scopes: ['read:chat'] });
+    const refused = await unchanged(() => updateKey({ id, role: 'LIMITED' }));
     expect(refused.errors[0]?.extensions).toMatchObject({
       code: 'BAD_USER_INPUT',
       fields: [{ path: ['input', 'role'] }],
@@ -373,10 +376,10 @@ describe('updating an API key', () => {
   test('an expiry is set, moved, and removed by neverExpires', async () => {
     const { id, secret } = await kit.createKey('BASIC');
     for (const expiresAt of [new Date(Date.now() + day).toISOString(), new Date(Date.now() + 2 * day).toISOString()]) {
-      await updateKey({ databaseId: id, expiresAt });
+      await updateKey({ id, expiresAt });
       expect((await viewer(secret)).token.expiresAt).toBe(expiresAt);
     }
-    await updateKey({ databaseId: id, neverExpires: true });
+    await updateKey({ id, neverExpires: true });
     expect((await viewer(secret)).token.expiresAt).toBe(null);
   });
 
@@ -386,7 +389,7 @@ describe('updating an API key', () => {
     [{ name: 'x', clear: ['NAME'] }, 'input.clear.0'],
   ])('refuses %j, which contradicts itself, and names %s', async (change, field) => {
     const { id } = await kit.createKey('BASIC', { scopes: ['read:chat'] });
-    const { errors } = await unchanged(() => updateKey({ databaseId: id, ...change }));
+    const { errors } = await unchanged(() => updateKey({ id, ...change }));
     expect(errors[0]?.extensions.code).toBe('BAD_USER_INPUT');
     expect(errors[0]?.extensions.fields[0].path.join('.')).toBe(field);
   });
@@ -394,24 +397,24 @@ describe('updating an API key', () => {
   test('a disabled key opens nothing, nor does any token of its user; enabled they work again', async () => {
     const { id, secret } = await kit.createKey('BASIC');
     const pat = await kit.createPat(secret);
-    expect((await updateKey({ databaseId: id, disabled: true })).data.updateApiKey.apiKey.disabled).toBe(true);
+    expect((await updateKey({ id, disabled: true })).data.updateApiKey.apiKey.disabled).toBe(true);
     expect([await works(secret), await works(pat.secret)]).toEqual([false, false]);
     expect(await listedKey(id)).toMatchObject({ disabled: true });
     // A change without the field leaves the key disabled.
-    await updateKey({ databaseId: id, name: 'still off' });
+    await updateKey({ id, name: 'still off' });
     await kit.rest('PATCH', `/api/admin/api-key/${id}`, { body: { name: 'still off' } });
     expect([await works(secret), await works(pat.secret)]).toEqual([false, false]);
-    await updateKey({ databaseId: id, disabled: false });
+    await updateKey({ id, disabled: false });
     expect([await works(secret), await works(pat.secret)]).toEqual([true, true]);
   });
 
   test('changes at the same moment do not undo each other', async () => {
     const { id, secret } = await kit.createKey('BASIC');
     const answers = await Promise.all([
-      updateKey({ databaseId: id, disabled: true }),
-      updateKey({ databaseId: id, name: 'renamed' }),
-      updateKey({ databaseId: id, role: 'LIMITED' }),
-      updateKey({ databaseId: id, expiresAt: new Date(Date.now() + day).toISOString() }),
+      updateKey({ id, disabled: true }),
+      updateKey({ id, name: 'renamed' }),
+      updateKey({ id, role: 'LIMITED' }),
+      updateKey({ id, expiresAt: new Date(Date.now() + day).toISOString() }),
     ]);
     expect(answers.flatMap(({ errors }) => errors)).toEqual([]);
     expect(await listedKey(id)).toMatchObject({
@@ -462,7 +465,7 @@ describe('regenerating an API key', () => {
   test('GraphQL: the old secret dies at once, id, user and name stay', async () => {
     const { data } = await createKey({ name: 'turned', role: 'BASIC', scopes: ['read:chat', 'write:chat'] });
     const before = data.createApiKey;
-    const { data: again } = await regenerateKey({ databaseId: before.apiKey.databaseId });
+    const { data: again } = await regenerateKey({ id: before.apiKey.databaseId });
     const after = again.regenerateApiKey;
     expect(after.secret).not.toBe(before.secret);
     expect(after.apiKey).toEqual({
@@ -483,7 +486,7 @@ describe('regenerating an API key', () => {
 
   test('with an overlap both work until its end, by the server’s clock', async () => {
     const { id, secret: old } = await kit.createKey('BASIC');
-    const { data } = await regenerateKey({ databaseId: id, overlapMinutes: 10 });
+    const { data } = await regenerateKey({ id, overlapMinutes: 10 });
     const { secret, apiKey } = data.regenerateApiKey;
     const left = Date.parse(apiKey.previousSecretExpiresAt) - Date.now();
     expect(left).toBeGreaterThan(0);
@@ -495,8 +498,8 @@ describe('regenerating an API key', () => {
 
   test('again within the overlap: the oldest secret dies, and without an overlap all but the newest', async () => {
     const { id, secret: first } = await kit.createKey('BASIC');
-    const second = (await regenerateKey({ databaseId: id, overlapMinutes: 10 })).data.regenerateApiKey.secret;
-    const third = (await regenerateKey({ databaseId: id, overlapMinutes: 10 })).data.regenerateApiKey.secret;
+    const second = (await regenerateKey({ id, overlapMinutes: 10 })).data.regenerateApiKey.secret;
+    const third = (await regenerateKey({ id, overlapMinutes: 10 })).data.regenerateApiKey.secret;
     expect([await works(first), await works(second), await works(third)]).toEqual([false, true, true]);
     const { body } = await kit.rest('POST', `/api/admin/api-key/${id}/regenerate`);
     expect([await works(second), await works(third), await works(body.api_key)]).toEqual([false, false, true]);
@@ -504,8 +507,8 @@ describe('regenerating an API key', () => {
 
   test('a disabled key stays disabled', async () => {
     const { id, secret: old } = await kit.createKey('BASIC');
-    await updateKey({ databaseId: id, disabled: true });
-    const { secret } = (await regenerateKey({ databaseId: id, overlapMinutes: 10 })).data.regenerateApiKey;
+    await updateKey({ id, disabled: true });
+    const { secret } = (await regenerateKey({ id, overlapMinutes: 10 })).data.regenerateApiKey;
     expect([await works(old), await works(secret)]).toEqual([false, false]);
   });
 
@@ -513,7 +516,7 @@ describe('regenerating an API key', () => {
     'an overlap of %d minutes is refused, and the secret stays',
     async (overlapMinutes) => {
       const { id, secret } = await kit.createKey('BASIC');
-      const refused = await unchanged(() => regenerateKey({ databaseId: id, overlapMinutes }));
+      const refused = await unchanged(() => regenerateKey({ id, overlapMinutes }));
       expect(codeOf(refused)).toBe('BAD_USER_INPUT');
       expect(refused.errors[0]?.message).toContain('overlapMinutes');
       expect(await works(secret)).toBe(true);
@@ -560,8 +563,8 @@ describe('deleting an API key', () => {
     // A key that this key created is independent of it.
     await kit.prisma.token.update({ where: { id: friend.id }, data: { creatorId: key.userId } });
 
-    const { data } = await deleteKey({ databaseId: key.id });
-    expect(data.deleteApiKey).toEqual({ deletedDatabaseId: key.id });
+    const { data } = await deleteKey({ id: key.id });
+    expect(data.deleteApiKey).toEqual({ deletedApiKeyId: globalId('ApiKey', key.id) });
 
     expect([await works(key.secret), await works(pat.secret), await works(friend.secret)]).toEqual([
       false,
@@ -585,7 +588,7 @@ describe('deleting an API key', () => {
     expect(documents.map(({ externalId, ownerId }) => [externalId, ownerId])).toEqual([['public-of-doomed', null]]);
     const { nodes } = await listKeys();
     expect(nodes.map((node) => node.databaseId)).not.toContain(key.id);
-    expect(await listedKey(friend.id)).toMatchObject({ creator: null });
+    expect(await listedKey(friend.id)).toMatchObject({ createdBy: null });
 
     // The admin's chat with the deleted agent continues with the default agent, the friend's with the shared one.
     for (const [secret, { sessionId }, agentId] of [
@@ -624,19 +627,19 @@ describe('deleting an API key', () => {
         expect([answer.status, answer.body]).toEqual([400, unknown]);
       }
       for (const attempt of [updateKey, regenerateKey, deleteKey])
-        expect(codeOf(await attempt({ databaseId: id }))).toBe('NOT_FOUND');
+        expect(codeOf(await attempt({ id }))).toBe('NOT_FOUND');
     });
   });
 
-  test('takes a global id as well, and refuses none, two, and one of another type', async () => {
+  test('takes the global ID as well, and rejects a missing ID and one of another type', async () => {
     const { id } = await kit.createKey('BASIC', { name: 'global' });
-    const { id: globalId } = await listedKey(id);
-    const agentId = Buffer.from('Agent:0').toString('base64');
+    const listed = await listedKey(id);
+    expect(listed.id).toBe(globalId('ApiKey', id));
     await unchanged(async () => {
-      for (const input of [{}, { id: globalId, databaseId: id }, { id: agentId }])
+      for (const input of [{}, { id: null }, { id: listed.id, databaseId: id }, { id: globalId('Agent', 0) }])
         expect(codeOf(await deleteKey(input))).toBe('BAD_USER_INPUT');
     });
-    expect((await deleteKey({ id: globalId })).data.deleteApiKey).toEqual({ deletedDatabaseId: id });
+    expect((await deleteKey({ id: listed.id })).data.deleteApiKey).toEqual({ deletedApiKeyId: listed.id });
   });
 });
 
@@ -650,10 +653,10 @@ describe('the last admin', () => {
   afterAll(() => alone.close());
 
   const hopeless: Record<string, (secret: { id: number; userId: string }) => Promise<unknown>> = {
-    disabled: ({ id: databaseId }) => updateKey({ databaseId, disabled: true }, undefined, alone),
+    disabled: ({ id: databaseId }) => updateKey({ id: databaseId, disabled: true }, undefined, alone),
     expired: ({ id: keyId }) => alone.prisma.token.update({ where: { id: keyId }, data: { expiresAt: new Date() } }),
     'cut to one scope': ({ id: databaseId }) =>
-      updateKey({ databaseId, scopes: ['manage:api_keys'] }, undefined, alone),
+      updateKey({ id: databaseId, scopes: ['manage:api_keys'] }, undefined, alone),
     'of a deactivated user': ({ userId }) =>
       alone.prisma.user.update({ where: { id: userId }, data: { active: false } }),
   };
@@ -661,10 +664,10 @@ describe('the last admin', () => {
   const refused = async () => {
     await unchanged(async () => {
       for (const answer of [
-        await deleteKey({ databaseId: id }, undefined, alone),
-        await updateKey({ databaseId: id, role: 'BASIC' }, undefined, alone),
-        await updateKey({ databaseId: id, disabled: true }, undefined, alone),
-        await updateKey({ databaseId: id, scopes: ['read:audit'] }, undefined, alone),
+        await deleteKey({ id }, undefined, alone),
+        await updateKey({ id, role: 'BASIC' }, undefined, alone),
+        await updateKey({ id, disabled: true }, undefined, alone),
+        await updateKey({ id, scopes: ['read:audit'] }, undefined, alone),
       ])
         expect(codeOf(answer)).toBe('CONFLICT');
       for (const answer of [
@@ -686,13 +689,12 @@ describe('the last admin', () => {
     await hopeless[state]?.(other);
     await refused();
     // The other key can be deleted, since it is not the last one.
-    expect((await deleteKey({ databaseId: other.id }, undefined, alone)).errors).toEqual([]);
+    expect((await deleteKey({ id: other.id }, undefined, alone)).errors).toEqual([]);
   });
 
   test('may be renamed, regenerated and given the same role', async () => {
     expect(
-      (await updateKey({ databaseId: id, name: 'First admin key', role: 'ADMIN', disabled: false }, undefined, alone))
-        .errors,
+      (await updateKey({ id, name: 'First admin key', role: 'ADMIN', disabled: false }, undefined, alone)).errors,
     ).toEqual([]);
   });
 
@@ -764,17 +766,17 @@ describe('a key that manages keys and nothing else', () => {
       'make a key with another scope',
       (secret) => createKey({ role: 'ADMIN', scopes: ['manage:api_keys', 'read:audit'] }, secret),
     ],
-    ['regenerate an admin key', (secret) => regenerateKey({ databaseId: admin.id }, secret)],
-    ['delete an admin key', (secret) => deleteKey({ databaseId: admin.id }, secret)],
-    ['rename an admin key', (secret) => updateKey({ databaseId: admin.id, name: 'x' }, secret)],
+    ['regenerate an admin key', (secret) => regenerateKey({ id: admin.id }, secret)],
+    ['delete an admin key', (secret) => deleteKey({ id: admin.id }, secret)],
+    ['rename an admin key', (secret) => updateKey({ id: admin.id, name: 'x' }, secret)],
     [
       'cut an admin key down to its own size',
-      (secret) => updateKey({ databaseId: admin.id, scopes: ['manage:api_keys'] }, secret),
+      (secret) => updateKey({ id: admin.id, scopes: ['manage:api_keys'] }, secret),
     ],
-    ['lift its own scopes', (secret) => updateKey({ databaseId: manager.id, allScopes: true }, secret)],
+    ['lift its own scopes', (secret) => updateKey({ id: manager.id, allScopes: true }, secret)],
     [
       'give itself another scope',
-      (secret) => updateKey({ databaseId: manager.id, scopes: ['manage:api_keys', 'read:chat'] }, secret),
+      (secret) => updateKey({ id: manager.id, scopes: ['manage:api_keys', 'read:chat'] }, secret),
     ],
   ])('cannot %s', async (_what, attempt) => {
     expect(codeOf(await unchanged(() => attempt(manager.secret)))).toBe('FORBIDDEN');
@@ -855,7 +857,7 @@ describe('personal access tokens', () => {
     await kit.prisma.token.updateMany({ where: { id: { in: [idOf(0), idOf(1)] } }, data: { createdAt } });
     await kit.prisma.token.update({ where: { id: idOf(2) }, data: { createdAt: new Date(createdAt.getTime() + 1) } });
     await kit.prisma.token.update({ where: { id: idOf(3) }, data: { expiresAt: new Date() } });
-    await revokePat({ databaseId: idOf(4) }, owner.secret);
+    await revokePat({ id: idOf(4) }, owner.secret);
     await viewer(made[0]?.secret ?? '');
     await kit.booted.background.settled();
     const { nodes, totalCount } = await listPats(owner.secret);
@@ -965,10 +967,7 @@ describe('personal access tokens', () => {
 
     await unchanged(async () => {
       for (const key of [other.secret, kit.keys.ADMIN]) {
-        const [foreign, absent] = [
-          await revokePat({ databaseId: graph.id }, key),
-          await revokePat({ databaseId: neverThere }, key),
-        ];
+        const [foreign, absent] = [await revokePat({ id: graph.id }, key), await revokePat({ id: neverThere }, key)];
         expect(codeOf(foreign)).toBe('NOT_FOUND');
         expect(foreign.errors).toEqual(absent.errors);
         for (const id of [rest.id, neverThere, -1]) {
@@ -979,7 +978,7 @@ describe('personal access tokens', () => {
     });
     expect([await works(graph.secret), await works(rest.secret)]).toEqual([true, true]);
 
-    expect((await revokePat({ databaseId: graph.id }, owner.secret)).data.revokePersonalAccessToken).toEqual({
+    expect((await revokePat({ id: graph.id }, owner.secret)).data.revokePersonalAccessToken).toEqual({
       personalAccessToken: { databaseId: graph.id },
     });
     const deleted = await kit.rest('DELETE', `/api/user/pats/${rest.id}`, { key: owner.secret });
@@ -994,7 +993,7 @@ describe('personal access tokens', () => {
 
     await unchanged(async () => {
       for (const { id } of [graph, rest, expired]) {
-        expect(codeOf(await revokePat({ databaseId: id }, owner.secret))).toBe('NOT_FOUND');
+        expect(codeOf(await revokePat({ id }, owner.secret))).toBe('NOT_FOUND');
         const again = await kit.rest('DELETE', `/api/user/pats/${id}`, { key: owner.secret });
         expect([again.status, again.body]).toEqual([404, missing]);
       }
@@ -1003,7 +1002,7 @@ describe('personal access tokens', () => {
 
   test('a token may revoke itself', async () => {
     const { id, secret } = await kit.createPat(kit.keys.BASIC);
-    expect((await revokePat({ databaseId: id }, secret)).errors).toEqual([]);
+    expect((await revokePat({ id }, secret)).errors).toEqual([]);
     expect(await works(secret)).toBe(false);
   });
 
@@ -1037,10 +1036,7 @@ describe('personal access tokens', () => {
       ]);
     });
     expect((await listPats(owner.secret)).totalCount).toBe(100);
-    await revokePat(
-      { databaseId: last[0].data.createPersonalAccessToken.personalAccessToken.databaseId },
-      owner.secret,
-    );
+    await revokePat({ id: last[0].data.createPersonalAccessToken.personalAccessToken.databaseId }, owner.secret);
     // Two concurrent creations for the last place.
     const race = await Promise.all([createPat({ name: 'a' }, owner.secret), createPat({ name: 'b' }, owner.secret)]);
     expect(race.map(({ errors }) => errors[0]?.extensions.code ?? 'made').sort()).toEqual(['CONFLICT', 'made']);
@@ -1062,7 +1058,7 @@ describe('personal access tokens', () => {
     await unchanged(async () => {
       for (const answer of [
         await createPat({ name: 'x', scopes: ['read:agents'] }, key),
-        await revokePat({ databaseId: id }, key),
+        await revokePat({ id }, key),
         await kit.gql('{ personalAccessTokens { totalCount nodes { name } } }', {}, key),
       ]) {
         expect(codeOf(answer)).toBe(code);
@@ -1182,7 +1178,7 @@ describe('bad input', () => {
 
   test.each(badNames)('a name %s', async (what, name) => {
     await names('name', () => createKey({ name }));
-    await names('name', () => updateKey({ databaseId: key.id, name }));
+    await names('name', () => updateKey({ id: key.id, name }));
     await names('name', () => createPat({ name }));
     await rowNames('name', 422, () => kit.rest('POST', '/api/user/pats', { body: { name } }));
     // In the contract of keys, an empty name counts as absent.
@@ -1199,7 +1195,7 @@ describe('bad input', () => {
 
   test.each(badExpiries)('an expiry %s', async (what, expiry) => {
     await names('expiresAt', () => createKey({ expiresAt: expiry }));
-    await names('expiresAt', () => updateKey({ databaseId: key.id, expiresAt: expiry }));
+    await names('expiresAt', () => updateKey({ id: key.id, expiresAt: expiry }));
     const status = /^that/.test(what) ? 422 : 400;
     await rowNames('expires_at', status, () =>
       kit.rest('POST', '/api/admin/api-key', { body: { expires_at: expiry } }),
@@ -1218,7 +1214,7 @@ describe('bad input', () => {
 
   test('an empty list of scopes', async () => {
     await names('scopes', () => createKey({ scopes: [] }));
-    await names('scopes', () => updateKey({ databaseId: key.id, scopes: [] }));
+    await names('scopes', () => updateKey({ id: key.id, scopes: [] }));
     await names('scopes', () => createPat({ name: 'x', scopes: [] }));
     await rowNames('scope', 400, () => kit.rest('POST', '/api/admin/api-key', { body: { scopes: [] } }));
     const pat = await kit.rest('POST', '/api/user/pats', { body: { name: 'x', scopes: [] } });
@@ -1230,7 +1226,7 @@ describe('bad input', () => {
 
   test.each(['read:everything', '', 'READ:CHAT', 'read:chat ', '__proto__', 'admin'])('the scope %j', async (scope) => {
     await names('scopes', () => createKey({ scopes: ['read:agents', scope] }));
-    await names('scopes', () => updateKey({ databaseId: key.id, scopes: [scope] }));
+    await names('scopes', () => updateKey({ id: key.id, scopes: [scope] }));
     await names('scopes', () => createPat({ name: 'x', scopes: [scope] }));
     await rowNames('scope', 400, () => kit.rest('POST', '/api/admin/api-key', { body: { scopes: [scope] } }));
     const pat = await unchanged(() => kit.rest('POST', '/api/user/pats', { body: { name: 'x', scopes: [scope] } }));
@@ -1255,7 +1251,7 @@ describe('bad input', () => {
 
   test.each(['OWNER', 'admin', '', 7])('the role %j', async (role) => {
     await names('role', () => createKey({ role }));
-    await names('role', () => updateKey({ databaseId: key.id, role }));
+    await names('role', () => updateKey({ id: key.id, role }));
     const wrong = role === 'admin' ? 'ADMIN' : role;
     await rowNames('role', 422, () => kit.rest('POST', '/api/admin/api-key', { body: { role: wrong } }));
     await rowNames('role', 422, () => kit.rest('PATCH', `/api/admin/api-key/${key.id}`, { body: { role: wrong } }));
@@ -1291,11 +1287,11 @@ describe('bad input', () => {
       if (status === 422) expect([pat.status, pat.body.message]).toEqual([422, expect.stringContaining('token_id')]);
       else expect([pat.status, pat.body.error_code]).toEqual([404, 'NOT_FOUND']);
     }
-    for (const databaseId of [2 ** 31, 'abc', 1.5])
+    for (const id of [2 ** 31, 'abc', 1.5])
       for (const attempt of [deleteKey, regenerateKey, updateKey, revokePat])
-        await names('databaseId', () => attempt({ databaseId }));
+        await names('input.id', () => attempt({ id }));
     for (const attempt of [deleteKey, regenerateKey, updateKey, revokePat])
-      expect(codeOf(await attempt({ databaseId: -1 }))).toBe('NOT_FOUND');
+      expect(codeOf(await attempt({ id: -1 }))).toBe('NOT_FOUND');
     for (const id of [
       'abc',
       '',

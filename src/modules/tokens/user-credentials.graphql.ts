@@ -6,8 +6,10 @@ import { builder } from '../../graphql/builder.ts';
 import { connection, nodeQuery, pageArgs } from '../../graphql/connection.ts';
 import { globalId, integerId } from '../../graphql/id-input.ts';
 import { integerIds, nodeRule } from '../../graphql/nodes.ts';
+import { Project } from '../projects/projects.graphql.ts';
 import { PermissionType } from '../users/permissions.graphql.ts';
 import { User, userId, userIdDescription } from '../users/users.graphql.ts';
+import { readableProject } from './tokens.graphql.ts';
 import {
   type UserCredentialFilter as Filter,
   type UserCredentialKind,
@@ -68,9 +70,18 @@ const UserCredential = builder.prismaNode('Token', {
       description: 'Whether a project token is turned off.',
       resolve: ({ disabledAt }) => disabledAt !== null,
     }),
-    projectId: t.exposeInt('projectId', {
+    project: t.field({
+      type: Project,
       nullable: true,
-      description: 'The integer ID of the project that a project token is confined to.',
+      authScopes: { permission: 'write:projects' },
+      description:
+        'The project that a project token is confined to; null for other credentials and if the caller cannot read it.',
+      select: (_args, _context, nested) => ({ project: nested() }),
+      resolve: ({ project }, _args, { principal }) => readableProject(principal, project),
+    }),
+    projectDatabaseId: t.exposeInt('projectId', {
+      nullable: true,
+      description: 'The integer ID of the project that a project token is confined to; null for other credentials.',
     }),
     user: t.field({
       type: User,

@@ -10,7 +10,7 @@ import type { Revocations } from '../../store/revocations.ts';
 import { cutText } from '../../unicode.ts';
 import { type AuditAction, type AuditService, by } from '../audit/audit.service.ts';
 import { changesOf, clearList } from '../changes.ts';
-import { plainText } from '../input.ts';
+import { containing, plainText } from '../input.ts';
 import { type EndedCredentials, holdMaker, publishEnd, revokeTokensOf } from '../tokens/origins.ts';
 import { endOwnerSessions } from './owner.ts';
 import { hashPassword, newPassword, randomPassword } from './password.ts';
@@ -125,10 +125,6 @@ const oldestFirst = { field: 'CREATED_AT', direction: 'ASC' } as const;
 export const userOrders = new ListOrders('users', userSortKeys, oldestFirst);
 export const allUserOrders = new ListOrders('allUsers', userSortKeys, oldestFirst);
 export const invitationOrder = new ListOrder('invitations', [{ field: 'id', type: 'int', direction: 'asc' }]);
-
-/** Escapes a text for LIKE. */
-const containing = (text: string) =>
-  ({ contains: text.replaceAll(/[\\%_]/g, String.raw`\$&`), mode: 'insensitive' }) as const;
 
 /** Throws BAD_USER_INPUT. */
 function matching(filter: UserFilter): Prisma.UserWhereInput {

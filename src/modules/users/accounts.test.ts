@@ -201,7 +201,7 @@ describe('administration', () => {
       const [one, other] = [await own.person({ role: 'ADMIN' }), await own.person({ role: 'ADMIN' })];
       const keys = await own.gql('{ apiKeys { nodes { databaseId role } } }');
       const first = keys.data.apiKeys.nodes.find((key: { role: string }) => key.role === 'ADMIN');
-      await own.gql('mutation ($id: Int!) { deleteApiKey(input: { databaseId: $id }) { deletedDatabaseId } }', {
+      await own.gql('mutation ($id: ID!) { deleteApiKey(input: { id: $id }) { deletedApiKeyId } }', {
         id: first.databaseId,
       });
       const answers = await Promise.all([
@@ -235,7 +235,7 @@ describe('administration', () => {
       });
       for (const { id } of keys)
         await own.gql(
-          'mutation ($id: Int!) { deleteApiKey(input: { databaseId: $id }) { deletedDatabaseId } }',
+          'mutation ($id: ID!) { deleteApiKey(input: { id: $id }) { deletedApiKeyId } }',
           { id },
           admin.session,
         );
@@ -448,7 +448,7 @@ describe('open streams', () => {
     'they are deactivated': ({ userId }) => call('deactivateUser', { userId }),
     'they are demoted': ({ userId }) => call('changeUserRole', { userId, role: 'LIMITED' }),
     'their password is reset': ({ userId }) => call('resetUserPassword', { userId }),
-    'they log out': ({ session }) => kit.gql('mutation { logout { endedDatabaseId } }', {}, session),
+    'they log out': ({ session }) => kit.gql('mutation { logout { endedUserCredentialId } }', {}, session),
   };
   test.each(Object.keys(ends))(
     'TOK 5 TOK 9 the stream of a person ends, and their turn with it, when %s',

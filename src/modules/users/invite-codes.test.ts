@@ -180,12 +180,12 @@ describe('an invite code', () => {
     );
     await kit.gql(`mutation { deactivateUser(input: { user: { id: "${shut}" } }) { user { id: databaseId } } }`);
     await kit.gql(`mutation { deleteUser(input: { user: { id: "${gone}" }, evenActive: true }) { deletedUserId } }`);
-    await kit.gql(`mutation { updateApiKey(input: { databaseId: ${key.id}, disabled: true }) { apiKey { name } } }`);
+    await kit.gql(`mutation { updateApiKey(input: { id: ${key.id}, disabled: true }) { apiKey { name } } }`);
     for (const { code: secret } of codes) {
       expect(code(await unchanged(() => accept({ code: secret, username: fresh() })))).toBe('NOT_FOUND');
       expect((await look(secret)).data.invite).toEqual({ status: 'DISABLED' });
     }
-    await kit.gql(`mutation { updateApiKey(input: { databaseId: ${key.id}, disabled: false }) { apiKey { name } } }`);
+    await kit.gql(`mutation { updateApiKey(input: { id: ${key.id}, disabled: false }) { apiKey { name } } }`);
     expect((await accept({ code: codes[3]?.code, username: fresh() })).errors).toEqual([]);
   });
 

@@ -1,6 +1,7 @@
 import { signedIn } from '../../authz/principal.ts';
 import type { User as UserRow } from '../../generated/prisma/client.ts';
 import { builder } from '../../graphql/builder.ts';
+import { globalId } from '../../graphql/id-input.ts';
 import type { Settings } from '../../settings.ts';
 import { newUserEdge, userPayload } from './accounts.graphql.ts';
 import { toThemselves } from './own.ts';
@@ -115,7 +116,10 @@ const RefreshSessionPayload = sessionPayload('RefreshSessionPayload', 'refreshSe
 const LogoutPayload = builder.objectRef<{ tokenId: number }>('LogoutPayload').implement({
   description: 'Result of `logout`.',
   fields: (t) => ({
-    endedDatabaseId: t.exposeInt('tokenId', { description: 'The integer ID of the session that ended.' }),
+    endedUserCredentialId: t.id({
+      description: 'The global ID of the login session that ended, as `userCredentials` returns it.',
+      resolve: ({ tokenId }) => globalId('UserCredential', tokenId),
+    }),
   }),
 });
 

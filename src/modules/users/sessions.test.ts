@@ -2,6 +2,7 @@ import { RateLimiterMemory, RateLimiterRes } from 'rate-limiter-flexible';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type GraphQLAnswer, type Kit, startKit } from '../../../test/kit.ts';
 import { AppError } from '../../errors.ts';
+import { globalId } from '../../graphql/id-input.ts';
 import { readSettings } from '../../settings.ts';
 import { createAttempts, type Limiter } from './attempts.ts';
 import { hashPassword, verifyPassword } from './password.ts';
@@ -34,7 +35,7 @@ const change = (key: string | null, currentPassword: string, newPassword: string
     { input: { currentPassword, newPassword } },
     key,
   );
-const logout = (key: string | null) => kit.gql('mutation { logout { endedDatabaseId } }', {}, key);
+const logout = (key: string | null) => kit.gql('mutation { logout { endedUserCredentialId } }', {}, key);
 const refresh = (key: string | null) =>
   kit.gql('mutation { refreshSession { token expiresAt user { id: databaseId } } }', {}, key);
 const invite = (emails: string[], on = kit) =>
@@ -688,9 +689,12 @@ describe('attempts', () => {
 describe('a session', () => {
   test('ends at logout at once, over both roads, and no other with it', async () => {
     const person = await kit.person();
+    const session = await kit.prisma.token.findFirstOrThrow({ where: { userId: person.userId, kind: 'SESSION' } });
     const other = (await login(person.email, person.password)).data.login.token;
     const third = (await login(person.email, person.password)).data.login.token;
-    expect((await logout(person.session)).data.logout.endedDatabaseId).toEqual(expect.any(Number));
+    expect((await logout(person.session)).data.logout.endedUserCredentialId).toBe(
+      globalId('UserCredential', session.id),
+    );
     const answer = await kit.rest('POST', '/auth/logout', {
       key: null,
       headers: { cookie: `fastapiusersauth=${other}` },

@@ -70,7 +70,7 @@ describe('the built-in owner', () => {
     for (const token of tokens)
       expect(await viewer(kit, token)).toEqual({ role: 'ADMIN', user: { databaseId: ownerId } });
     expect(await mode(kit)).toBe(false);
-    expect((await kit.gql('mutation { logout { endedDatabaseId } }', {}, tokens[0])).errors).toEqual([]);
+    expect((await kit.gql('mutation { logout { endedUserCredentialId } }', {}, tokens[0])).errors).toEqual([]);
     expect(await viewer(kit, tokens[0] as string)).toBeUndefined();
     expect(await viewer(kit, tokens[1] as string)).toMatchObject({ user: { databaseId: ownerId } });
   });

@@ -49,9 +49,9 @@ const requestToken = (kit: Kit, body: object) => kit.rest('POST', '/api/request-
 /** Credentials without permission to manage keys, and the response to each. */
 async function callersRefused(kit: Kit): Promise<[name: string, key: string | null, reply: unknown[]][]> {
   const dead = await kit.createKey('ADMIN');
-  await kit.gql(`mutation { deleteApiKey(input: { databaseId: ${dead.id} }) { deletedDatabaseId } }`);
+  await kit.gql(`mutation { deleteApiKey(input: { id: ${dead.id} }) { deletedApiKeyId } }`);
   const off = await kit.createKey('ADMIN');
-  await kit.gql(`mutation { updateApiKey(input: { databaseId: ${off.id}, disabled: true }) { apiKey { name } } }`);
+  await kit.gql(`mutation { updateApiKey(input: { id: ${off.id}, disabled: true }) { apiKey { name } } }`);
   return [
     ['a stranger', null, noToken],
     ['a deleted key', dead.secret, invalidToken],
@@ -199,8 +199,8 @@ describe.each([
     const { id } = await generated(kit, here);
     const queries = [
       'mutation { createApiKey(input: { kind: ANYTHINGLLM, role: ADMIN }) { secret } }',
-      '{ apiKeys(kinds: [ANYTHINGLLM]) { nodes { databaseId } } }',
-      `mutation { deleteApiKey(input: { databaseId: ${id} }) { deletedDatabaseId } }`,
+      '{ apiKeys(filter: { kinds: [ANYTHINGLLM] }) { nodes { databaseId } } }',
+      `mutation { deleteApiKey(input: { id: ${id} }) { deletedApiKeyId } }`,
     ];
     await nothingStored(kit, async () => {
       for (const query of queries)
@@ -250,7 +250,7 @@ describe.each([
   test('a key can be switched off, get a new secret and another role, as any other', async () => {
     const { id, secret } = await generated(kit, here);
     const update = (change: string) =>
-      kit.gql(`mutation { updateApiKey(input: { databaseId: ${id}, ${change} }) { apiKey { kind role disabled } } }`);
+      kit.gql(`mutation { updateApiKey(input: { id: ${id}, ${change} }) { apiKey { kind role disabled } } }`);
     await update('disabled: true');
     expect(told(await kit.rest('GET', '/api/v1/auth', { key: secret }))).toEqual(noKey);
     await update('disabled: false');
@@ -260,7 +260,7 @@ describe.each([
       disabled: false,
     });
     expect(told(await kit.rest('GET', here.list, { key: secret }))).toEqual(unauthorized);
-    const { data } = await kit.gql(`mutation { regenerateApiKey(input: { databaseId: ${id} }) { secret } }`);
+    const { data } = await kit.gql(`mutation { regenerateApiKey(input: { id: ${id} }) { secret } }`);
     expect(isWellFormedSecret(data.regenerateApiKey.secret, 'sk-')).toBe(true);
     expect(told(await kit.rest('GET', '/api/v1/auth', { key: secret }))).toEqual(noKey);
     expect((await kit.rest('GET', '/api/v1/auth', { key: data.regenerateApiKey.secret })).status).toBe(200);
@@ -558,9 +558,9 @@ describe('logging in', () => {
     expect(await madeBy(token)).toEqual({ id: first?.databaseId, username: right.username, role: 'admin' });
     const { secret: keysOnly } = await kit.createKey('ADMIN', { scopes: ['manage:api_keys'] });
     expect(await madeBy(keysOnly)).toBe(first?.databaseId);
-    const asked = '{ apiKeys(kinds: [ANYTHINGLLM]) { nodes { databaseId creator { email active } } } }';
+    const asked = '{ apiKeys(filter: { kinds: [ANYTHINGLLM] }) { nodes { databaseId createdBy { email active } } } }';
     const { data, errors } = await kit.gql(asked, {}, keysOnly);
-    for (const { creator } of data.apiKeys.nodes) expect(creator).toEqual({ email: null, active: null });
+    for (const { createdBy } of data.apiKeys.nodes) expect(createdBy).toEqual({ email: null, active: null });
     expect(errors[0]?.extensions).toEqual({ code: 'FORBIDDEN', requiredPermissions: ['manage:users'] });
     // A person without the permission: a session is treated like any other credential.
     const made = await kit.person();

@@ -2,6 +2,7 @@ import { z } from '@hono/zod-openapi';
 import { wireMessage } from '../credential-fields.ts';
 import { graphql, type ResultOf } from '../graphql.ts';
 import { everything, fromRole, id, isoDate, roleName as keyRole, toRole } from '../onyx/shapes.ts';
+import { permissionNames, scopeConstants } from '../permission-names.ts';
 import { type AnyRow, row } from '../row.ts';
 import { anythingllmSession, failed } from './dialect.ts';
 import { multiUserOnly, singleUserOnly } from './mode.ts';
@@ -11,7 +12,7 @@ const tag = 'AnythingLLM keys';
 
 const KeyFields = graphql(`
   fragment AnythingLLMKey on ApiKey @_unmask {
-    databaseId name display role scopes createdAt expiresAt lastUsedAt creator { number }
+    databaseId name display role scopes createdAt expiresAt lastUsedAt createdBy { number }
   }
 `);
 type Key = ResultOf<typeof KeyFields>;
@@ -38,12 +39,12 @@ const keyRow = (key: Key, secret: string): z.input<typeof ApiKeyRow> => ({
   id: key.databaseId,
   name: key.name,
   secret,
-  createdBy: key.creator?.number ?? null,
+  createdBy: key.createdBy?.number ?? null,
   createdAt: key.createdAt,
   // These clients cannot change a key.
   lastUpdatedAt: key.createdAt,
   role: fromRole(key.role),
-  scopes: key.scopes,
+  scopes: key.scopes && permissionNames(key.scopes),
   expires_at: key.expiresAt,
   last_used_at: key.lastUsedAt,
 });
@@ -84,7 +85,7 @@ const generate = (path: string, gate: NonNullable<AnyRow['gate']>): AnyRow =>
         kind: 'ANYTHINGLLM' as const,
         name: name || null,
         role: toRole(role ?? 'admin'),
-        scopes: scopes ?? null,
+        scopes: scopes && scopeConstants(scopes),
         expiresAt: expires_at ? new Date(expires_at) : null,
         neverExpires: never_expires,
       },
@@ -104,10 +105,8 @@ const remove = (path: string, gate: NonNullable<AnyRow['gate']>): AnyRow =>
     params: z.object({ id }),
     reply: empty,
     format: 'empty',
-    document: graphql(
-      `mutation RemoveApiKey($id: Int!) { deleteApiKey(input: { databaseId: $id }) { deletedDatabaseId } }`,
-    ),
-    variables: ({ params }) => ({ id: params.id }),
+    document: graphql(`mutation RemoveApiKey($id: ID!) { deleteApiKey(input: { id: $id }) { deletedApiKeyId } }`),
+    variables: ({ params }) => ({ id: String(params.id) }),
     output: () => undefined,
     failure: ({ code }) => (code === 'NOT_FOUND' ? { status: 200, body: undefined } : null),
   });
@@ -123,7 +122,7 @@ export const keyRows: AnyRow[] = [
     reply: Keys,
     document: graphql(
       `query SystemApiKeys($first: Int!) {
-        apiKeys(first: $first, kinds: [ANYTHINGLLM]) { nodes { ...AnythingLLMKey } }
+        apiKeys(first: $first, filter: { kinds: [ANYTHINGLLM] }) { nodes { ...AnythingLLMKey } }
       }`,
       [KeyFields],
     ),
@@ -142,8 +141,8 @@ export const keyRows: AnyRow[] = [
     reply: Keys,
     document: graphql(
       `query AdminApiKeys($first: Int!) {
-        apiKeys(first: $first, kinds: [ANYTHINGLLM]) {
-          nodes { ...AnythingLLMKey creator { number email username role active } }
+        apiKeys(first: $first, filter: { kinds: [ANYTHINGLLM] }) {
+          nodes { ...AnythingLLMKey createdBy { number email username role active } }
         }
       }`,
       [KeyFields],
@@ -154,11 +153,11 @@ export const keyRows: AnyRow[] = [
     output: ({ apiKeys }) => ({
       apiKeys: apiKeys.nodes.map((key) => ({
         ...keyRow(key, key.display),
-        ...(typeof key.creator?.active === 'boolean' && {
+        ...(typeof key.createdBy?.active === 'boolean' && {
           createdBy: {
-            id: key.creator.number,
-            username: usernameOf(key.creator),
-            role: roleName(key.creator.role),
+            id: key.createdBy.number,
+            username: usernameOf(key.createdBy),
+            role: roleName(key.createdBy.role),
           },
         }),
       })),

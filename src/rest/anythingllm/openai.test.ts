@@ -600,7 +600,7 @@ describe('chat completions', () => {
     });
     const parts = stream[Symbol.asyncIterator]();
     expect((await parts.next()).value?.choices[0]?.delta.content).toContain('one');
-    await kit.gql(`mutation { deleteApiKey(input: { databaseId: ${id} }) { deletedDatabaseId } }`);
+    await kit.gql(`mutation { deleteApiKey(input: { id: ${id} }) { deletedApiKeyId } }`);
     await aborted;
     const error: any = await (async () => {
       for (;;) if ((await parts.next()).done) return null;

@@ -145,7 +145,7 @@ describe('messages to a chat that is answering', () => {
     await until(() => asked() > before);
     const waiting = say(own, 'never', secret);
     await kit.rest('GET', '/api/ping', { key: null });
-    await kit.gql(`mutation { deleteApiKey(input: { databaseId: ${id} }) { deletedDatabaseId } }`);
+    await kit.gql(`mutation { deleteApiKey(input: { id: ${id} }) { deletedApiKeyId } }`);
     expect((await waiting).status).toBe(403);
     gate.open();
     gateOfOwn.open();

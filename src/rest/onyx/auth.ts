@@ -65,7 +65,7 @@ const Credentials = z
   .openapi('LoginForm');
 
 const LogIn = graphql(`mutation LogIn($input: LoginInput!) { login(input: $input) { token } }`);
-const LogOut = graphql(`mutation LogOut { logout { endedDatabaseId } }`);
+const LogOut = graphql(`mutation LogOut { logout { endedUserCredentialId } }`);
 const Refresh = graphql(`mutation RefreshSession { refreshSession { token } }`);
 
 const credentials = ({ body }: { body: z.infer<typeof Credentials> }) => ({

@@ -1,9 +1,9 @@
 import { z } from '@hono/zod-openapi';
-import { isPermission, type Permission, permissions, permissionTable, type Role } from '../../authz/permissions.ts';
+import { type Permission, permissions, permissionTable, type Role } from '../../authz/permissions.ts';
 import { AppError, badInput } from '../../errors.ts';
 import { wireMessage } from '../credential-fields.ts';
 import { graphql, type ResultOf } from '../graphql.ts';
-import { permissionNames } from '../permission-names.ts';
+import { permissionNames, scopeConstants } from '../permission-names.ts';
 import { type AnyRow, row } from '../row.ts';
 import { coded, message, onyxFailure, onyxInvalid } from './errors.ts';
 import { everything, fromRole, id, isoDate, nothing, roleName, toRole } from './shapes.ts';
@@ -12,7 +12,7 @@ const tag = 'API keys';
 
 const KeyDescriptor = graphql(`
   fragment KeyDescriptor on ApiKey @_unmask {
-    databaseId display name role userId scopes projectId createdAt expiresAt lastUsedAt
+    databaseId display name role user { databaseId } scopes projectDatabaseId createdAt expiresAt lastUsedAt
   }
 `);
 type Key = ResultOf<typeof KeyDescriptor>;
@@ -50,9 +50,9 @@ const descriptor = (key: Key, secret: string | null): z.input<typeof Descriptor>
   api_key_name: key.name,
   api_key_role: fromRole(key.role),
   groups: defaultGroups.filter((group) => group.role === key.role).map(({ id, name }) => ({ id, name })),
-  user_id: key.userId,
-  scopes: key.scopes,
-  project_id: key.projectId,
+  user_id: key.user.databaseId,
+  scopes: key.scopes && permissionNames(key.scopes),
+  project_id: key.projectDatabaseId,
   created_at: key.createdAt,
   expires_at: key.expiresAt,
   last_used_at: key.lastUsedAt,
@@ -106,10 +106,10 @@ function roleOf({ role, group_ids }: Pick<z.infer<typeof KeyChanges>, 'role' | '
 const newKey = (body: z.infer<typeof NewKeyArgs>) => ({
   name: body.name || null,
   role: roleOf(body) ?? 'BASIC',
-  scopes: body.scopes,
+  scopes: body.scopes && scopeConstants(body.scopes),
   expiresAt: body.expires_at ? new Date(body.expires_at) : null,
   neverExpires: body.never_expires,
-  projectId: body.project_id,
+  projectId: body.project_id?.toString(),
 });
 
 /**
@@ -120,7 +120,7 @@ const keyChange = (body: z.infer<typeof KeyChanges>) => ({
   name: body.name || null,
   ...(body.name === '' && { clear: ['NAME' as const] }),
   role: roleOf(body),
-  scopes: body.scopes,
+  scopes: body.scopes && scopeConstants(body.scopes),
   allScopes: body.all_scopes,
   expiresAt: body.expires_at ? new Date(body.expires_at) : null,
   neverExpires: body.never_expires,
@@ -164,16 +164,8 @@ const pat = (token: ResultOf<typeof PatDescriptor>): z.input<typeof TokenRespons
   created_at: token.createdAt,
   expires_at: token.expiresAt,
   last_used_at: token.lastUsedAt,
-  scopes: token.scopes,
+  scopes: token.scopes && permissionNames(token.scopes),
 });
-
-/** The contract returns 400 for an unknown scope, so it is not part of the request's schema. Throws BAD_USER_INPUT. */
-function supported(scopes: string[] | null | undefined): Permission[] | null | undefined {
-  const unknown = scopes?.filter((scope) => !isPermission(scope)) ?? [];
-  if (unknown.length > 0)
-    throw badInput(['body', 'scopes'], `Unsupported token scope(s): ${unknown.slice(0, 10).join(', ').slice(0, 500)}`);
-  return scopes as Permission[] | null | undefined;
-}
 
 const Scope = z
   .object({
@@ -226,7 +218,7 @@ export const tokenRows: AnyRow[] = [
       `mutation UpdateApiKey($input: UpdateApiKeyInput!) { updateApiKey(input: $input) { apiKey { ...KeyDescriptor } } }`,
       [KeyDescriptor],
     ),
-    variables: ({ params, body }) => ({ input: { databaseId: params.api_key_id, ...keyChange(body) } }),
+    variables: ({ params, body }) => ({ input: { id: String(params.api_key_id), ...keyChange(body) } }),
     output: ({ updateApiKey: { apiKey } }) => descriptor(apiKey, null),
     failure: unknownKey,
   }),
@@ -261,7 +253,7 @@ export const tokenRows: AnyRow[] = [
     ),
     variables: ({ params, body }) => ({
       input: {
-        databaseId: params.api_key_id,
+        id: String(params.api_key_id),
         overlapMinutes: body.overlap_minutes,
         keepDerivedCredentials: body.keep_derived,
       },
@@ -276,10 +268,8 @@ export const tokenRows: AnyRow[] = [
     summary: 'Delete an API key with its user',
     params: keyParams,
     reply: nothing,
-    document: graphql(
-      `mutation DeleteApiKey($id: Int!) { deleteApiKey(input: { databaseId: $id }) { deletedDatabaseId } }`,
-    ),
-    variables: ({ params }) => ({ id: params.api_key_id }),
+    document: graphql(`mutation DeleteApiKey($id: ID!) { deleteApiKey(input: { id: $id }) { deletedApiKeyId } }`),
+    variables: ({ params }) => ({ id: String(params.api_key_id) }),
     output: () => null,
     failure: unknownKey,
   }),
@@ -324,7 +314,7 @@ export const tokenRows: AnyRow[] = [
         name: body.name,
         expiresInDays: body.expiration_days,
         neverExpires: body.never_expires,
-        scopes: supported(body.scopes),
+        scopes: body.scopes && scopeConstants(body.scopes),
       },
     }),
     output: ({ createPersonalAccessToken: { personalAccessToken, secret } }) => ({
@@ -347,11 +337,11 @@ export const tokenRows: AnyRow[] = [
     params: z.object({ token_id: id }),
     reply: z.object({ message: z.string() }),
     document: graphql(
-      `mutation RevokePersonalAccessToken($id: Int!) {
-        revokePersonalAccessToken(input: { databaseId: $id }) { personalAccessToken { databaseId } }
+      `mutation RevokePersonalAccessToken($id: ID!) {
+        revokePersonalAccessToken(input: { id: $id }) { personalAccessToken { databaseId } }
       }`,
     ),
-    variables: ({ params }) => ({ id: params.token_id }),
+    variables: ({ params }) => ({ id: String(params.token_id) }),
     output: () => ({ message: 'Token deleted successfully' }),
     failure: (error) =>
       error.code === 'NOT_FOUND' ? coded(404, 'NOT_FOUND', 'Token not found or not owned by user') : onyxFailure(error),

@@ -260,7 +260,7 @@ const userTokenRows: AnyRow[] = [
       `query UserTokens($first: Int!, $userId: ID!) {
         userCredentials(first: $first, filter: { userId: $userId }) {
           nodes {
-            databaseId kind name display scopes createdAt expiresAt lastUsedAt lastUsedAddress projectId disabled
+            databaseId kind name display scopes createdAt expiresAt lastUsedAt lastUsedAddress projectDatabaseId disabled
           }
         }
       }`,
@@ -277,7 +277,7 @@ const userTokenRows: AnyRow[] = [
         expires_at: token.expiresAt,
         last_used_at: token.lastUsedAt,
         last_used_address: token.lastUsedAddress,
-        project_id: token.projectId,
+        project_id: token.projectDatabaseId,
         disabled: token.disabled,
       })),
     failure: missingUser,
