@@ -192,7 +192,7 @@ const lists: Record<string, { query: string; rows: (data: GraphQLAnswer['data'])
     rows: (data) => data.actions.nodes,
   },
   auditEvents: {
-    query: `auditEvents(first: $first) { nodes { id action at actorName } ${page} }`,
+    query: `auditEvents(first: $first) { nodes { id action at actorName actor { ${person} } apiKey { name role } userCredential { name user { ${person} } } } ${page} }`,
     rows: (data) => data.auditEvents.nodes,
   },
   files: { query: `files(first: $first) { nodes { ${file} } ${page} }`, rows: (data) => data.files.nodes },

@@ -349,7 +349,7 @@ describe('a storage folder', () => {
 
   it('is recorded in the audit trail', async () => {
     const { data } = await kit.gql(
-      '{ auditEvents(first: 1, filter: { actions: ["import.run"] }) { nodes { targetId detail } } }',
+      '{ auditEvents(first: 1, filter: { actions: [IMPORT_RUN] }) { nodes { targetId detail } } }',
     );
     expect(data.auditEvents.nodes).toMatchObject([
       { targetId: 'anythingllm:f3f1b1c4-0000-4000-8000-0000000000aa', detail: { from: 'AnythingLLM', chats: 4 } },

@@ -3,7 +3,7 @@ import type { Client, Principal } from '../../authz/principal.ts';
 import { parse } from '../../errors.ts';
 import type { AuditEvent, Prisma } from '../../generated/prisma/client.ts';
 import type { Log } from '../../log.ts';
-import { cut, ListOrder, type PageArgs } from '../../paging.ts';
+import { cut, type ListOrder, ListOrders, type PageArgs } from '../../paging.ts';
 import type { Background } from '../../store/background.ts';
 import type { Database } from '../../store/database.ts';
 import { databaseId, plainText } from '../input.ts';
@@ -11,59 +11,60 @@ import { redactSecrets } from '../tokens/secret.ts';
 
 /** The recorded actions, each with the time when it is recorded. */
 export const auditActions = {
-  'api_key.create': 'An API key was made.',
-  'api_key.update': 'An API key was renamed, got another role, scopes or expiry, or was switched off or on.',
-  'api_key.regenerate': 'An API key got a new secret.',
-  'api_key.delete': 'An API key was deleted with its user.',
-  'personal_access_token.create': 'A personal access token was made.',
-  'personal_access_token.revoke': 'A personal access token was ended by its owner.',
+  'api_key.create': 'An API key or project token was created.',
+  'api_key.update': 'The name, role, scopes or expiry of a key was changed, or it was disabled or enabled.',
+  'api_key.regenerate': 'A key received a new secret.',
+  'api_key.delete': 'A key was deleted with its service account.',
+  'personal_access_token.create': 'A personal access token was created.',
+  'personal_access_token.revoke': 'A personal access token was revoked by its owner.',
   'credential.revoke': 'An administrator revoked a token or a login session of a user.',
-  'user.register': 'A person made an account for themselves.',
-  'user.create': 'An account was made for a person.',
-  'user.update':
-    'A person’s username, name, password, role, message limit or bio was set, or whether they can come in.',
-  'user.activate': 'A person was let in again.',
-  'user.deactivate': 'A person was shut out.',
-  'user.delete': 'A person was deleted with everything that was theirs alone.',
-  'user.change_role': 'A person got another role.',
-  'user.change_password': 'A person set their own password.',
-  'user.reset_password': 'A person was given a new password.',
-  'multi_user_mode.enable': 'The first person was made, and the built-in owner’s sessions ended.',
-  'invitation.create': 'Addresses were invited.',
-  'invitation.delete': 'An invitation was taken back.',
-  'invite_code.create': 'A code was made with which somebody can make an account.',
-  'invite_code.claim': 'Somebody made an account with a code.',
-  'invite_code.disable': 'A code was made useless.',
+  'user.register': 'A person created their own account.',
+  'user.create': 'An administrator created an account for a person.',
+  'user.update': 'The username, name, password, role, message limit, bio or state of a person was changed.',
+  'user.activate': 'A person was activated.',
+  'user.deactivate': 'A person was deactivated.',
+  'user.delete': 'A person was deleted with everything that belonged to that person alone.',
+  'user.change_role': 'The role of a person was changed.',
+  'user.change_password': 'A person changed their own password.',
+  'user.reset_password': 'An administrator reset the password of a person.',
+  'multi_user_mode.enable': 'The first person was created, which ended the sessions of the built-in owner.',
+  'invitation.create': 'E-mail addresses were invited.',
+  'invitation.delete': 'An invitation was withdrawn.',
+  'invite_code.create': 'An invite code was created.',
+  'invite_code.claim': 'A person created an account with an invite code.',
+  'invite_code.disable': 'An invite code was disabled.',
   'session.create': 'A person logged in.',
-  'session.refresh': 'A login session got a new secret.',
+  'session.refresh': 'A login session received a new secret.',
   'session.end': 'A person logged out.',
   'session.refused': 'An attempt to log in failed.',
-  'project.create': 'A project was made.',
-  'project.update': 'A project’s name, description or instructions were changed.',
+  'project.create': 'A project was created.',
+  'project.update': 'The name, description or instructions of a project were changed.',
   'project.delete': 'A project was deleted with its tokens.',
   'document.ingest': 'A document was added or replaced.',
   'document.delete': 'A document was deleted.',
-  'document.move': 'A document was put into another folder, or got another file name.',
-  'document_folder.create': 'A folder of documents was made.',
-  'document_folder.delete': 'A folder of documents was deleted with them.',
+  'document.move': 'A document was moved to another folder or renamed.',
+  'document_folder.create': 'A document folder was created.',
+  'document_folder.delete': 'A document folder was deleted with its documents.',
   'file.upload': 'A file was uploaded.',
   'file.delete': 'A file was deleted.',
-  'file.link': 'A file was put into a project.',
-  'file.unlink': 'A file was taken out of a project.',
-  'embed.create': 'A chat widget was made.',
-  'embed.update': 'A chat widget was changed, or switched off or on.',
+  'file.link': 'A file was added to a project.',
+  'file.unlink': 'A file was removed from a project.',
+  'embed.create': 'A chat widget was created.',
+  'embed.update': 'A chat widget was changed, disabled or enabled.',
   'embed.delete': 'A chat widget was deleted with the chats of its visitors.',
-  'rate_limit.create': 'A limit on requests or model tokens was set.',
-  'rate_limit.update': 'A limit was changed, or switched off or on.',
-  'rate_limit.delete': 'A limit was lifted.',
-  'query_history.export': 'Everybody’s chats were exported.',
+  'rate_limit.create': 'A limit on requests or model tokens was created.',
+  'rate_limit.update': 'A limit was changed, disabled or enabled.',
+  'rate_limit.delete': 'A limit was deleted.',
+  'query_history.export': 'The chats of all users were exported.',
   'preferences.update': 'Preferences of the server were changed.',
-  'import.run': 'Things were brought over from another server.',
-  'credential.refused': 'A known credential was presented that is expired, revoked, disabled or replaced.',
-  'permission.refused': 'A credential was used for something that it lacks.',
+  'import.run': 'Data was imported from another server.',
+  'credential.refused': 'A known credential was used that is expired, revoked, disabled or replaced.',
+  'permission.refused': 'A credential was used for an operation whose permission it lacks.',
 } as const;
 
 export type AuditAction = keyof typeof auditActions;
+
+export const isAuditAction = (action: string): action is AuditAction => Object.hasOwn(auditActions, action);
 
 export interface AuditEntry {
   action: AuditAction;
@@ -108,7 +109,16 @@ const Filter = z.object({
 });
 export type AuditFilter = z.input<typeof Filter>;
 
-export const auditOrder = new ListOrder('auditEvents', [{ field: 'id', type: 'bigint', direction: 'desc' }]);
+export const auditOrders = new ListOrders(
+  'auditEvents',
+  {
+    AT: [
+      { field: 'at', type: 'date', direction: 'asc' },
+      { field: 'id', type: 'bigint', direction: 'asc' },
+    ],
+  },
+  { field: 'AT', direction: 'DESC' },
+);
 
 /** Throws BAD_USER_INPUT that names the field. */
 function matching(filter: AuditFilter): Prisma.AuditEventWhereInput {
@@ -137,8 +147,8 @@ export function auditService(db: Database, background: Background, log: Log) {
     record: (transaction: Prisma.TransactionClient, entry: AuditEntry) =>
       transaction.auditEvent.create({ data: row(entry), select: { id: true } }),
 
-    async list(filter: AuditFilter, args: PageArgs, limit: number, query: object) {
-      const page = auditOrder.page(args, limit);
+    async list(filter: AuditFilter, order: ListOrder, args: PageArgs, limit: number, query: object) {
+      const page = order.page(args, limit);
       const rows = await db.prisma.auditEvent.findMany({
         ...query,
         ...page,

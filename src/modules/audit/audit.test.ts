@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Kit, returned, startKit, until } from '../../../test/kit.ts';
+import { globalId } from '../../graphql/id-input.ts';
 
 let kit: Kit;
 let key: { id: number; secret: string; userId: string };
@@ -14,7 +15,7 @@ afterAll(() => kit.close());
 const Events = `query ($first: Int, $after: String, $filter: AuditFilter) {
   auditEvents(first: $first, after: $after, filter: $filter) {
     totalCount
-    nodes { id databaseId at action actorId actorName tokenId address userAgent targetType targetId detail }
+    nodes { id databaseId at action actionName actorDatabaseId actorName tokenDatabaseId address userAgent targetType targetId detail }
     pageInfo { hasNextPage endCursor }
   }
 }`;
@@ -25,10 +26,11 @@ const exported = (query: string, secret: string | null = kit.keys.ADMIN) =>
 
 test('the trail is read newest first, with who, what, with which credential and from where', async () => {
   const { nodes } = await events({ targetType: 'ApiKey', targetId: String(key.id) });
-  expect(nodes.map((node: any) => node.action)).toEqual(['api_key.regenerate', 'api_key.create']);
+  expect(nodes.map((node: any) => node.action)).toEqual(['API_KEY_REGENERATE', 'API_KEY_CREATE']);
   expect(nodes[1]).toMatchObject({
     actorName: 'First admin key',
-    tokenId: 1,
+    actionName: 'api_key.create',
+    tokenDatabaseId: 1,
     address: expect.stringMatching(/^(::ffff:)?127\.0\.0\.1$/),
     userAgent: 'node',
     detail: { role: 'BASIC', scopes: null },
@@ -37,16 +39,94 @@ test('the trail is read newest first, with who, what, with which credential and 
 
 test('each filter narrows, and all that are given must fit', async () => {
   const all = await events({});
-  const some = await events({ actions: ['api_key.regenerate'] });
+  const some = await events({ actions: ['API_KEY_REGENERATE'] });
   expect(some.totalCount).toBe(1);
   expect(all.totalCount).toBeGreaterThan(1);
   const [event] = some.nodes;
-  expect((await events({ actorId: event.actorId, actions: ['api_key.regenerate'] })).totalCount).toBe(1);
-  expect((await events({ tokenId: event.tokenId, actions: ['api_key.regenerate'] })).totalCount).toBe(1);
+  expect((await events({ actorId: event.actorDatabaseId, actions: ['API_KEY_REGENERATE'] })).totalCount).toBe(1);
+  expect((await events({ tokenId: event.tokenDatabaseId, actions: ['API_KEY_REGENERATE'] })).totalCount).toBe(1);
   expect((await events({ tokenId: 999_999 })).totalCount).toBe(0);
   expect((await events({ address: '203.0.113.9' })).totalCount).toBe(0);
-  expect((await events({ since: event.at, actions: ['api_key.regenerate'] })).totalCount).toBe(1);
-  expect((await events({ until: event.at, actions: ['api_key.regenerate'] })).totalCount).toBe(0);
+  expect((await events({ since: event.at, actions: ['API_KEY_REGENERATE'] })).totalCount).toBe(1);
+  expect((await events({ until: event.at, actions: ['API_KEY_REGENERATE'] })).totalCount).toBe(0);
+});
+
+test('the filter takes global IDs, also of a target', async () => {
+  const [event] = (await events({ actions: ['API_KEY_REGENERATE'] })).nodes;
+  const { data } = await kit.gql('query ($id: ID!) { node(id: $id) { ... on AuditEvent { targetGlobalId actor { id } } } }', {
+    id: event.id,
+  });
+  expect(data.node).toEqual({
+    targetGlobalId: globalId('ApiKey', key.id),
+    actor: { id: globalId('User', event.actorDatabaseId) },
+  });
+  const actions = ['API_KEY_REGENERATE'];
+  for (const filter of [
+    { actorId: data.node.actor.id },
+    { actorId: event.actorDatabaseId.toUpperCase() },
+    { tokenId: globalId('ApiKey', event.tokenDatabaseId) },
+    { tokenId: globalId('UserCredential', event.tokenDatabaseId) },
+    { targetId: data.node.targetGlobalId },
+    { targetId: String(key.id), targetType: 'ApiKey' },
+  ])
+    expect([filter, (await events({ actions, ...filter })).totalCount]).toEqual([filter, 1]);
+  for (const filter of [
+    { targetId: globalId('Project', key.id) },
+    { targetId: globalId('ApiKey', key.id), targetType: 'Project' },
+  ])
+    expect((await events(filter)).totalCount).toBe(0);
+});
+
+test('events are ordered by time in both directions, and pages are read from both ends', async () => {
+  const ids = async (args: string) =>
+    (await kit.gql(`{ auditEvents(${args}) { nodes { databaseId } } }`)).data.auditEvents.nodes.map(
+      ({ databaseId }: { databaseId: string }) => databaseId,
+    );
+  const newestFirst = await ids('first: 100, filter: { until: "2999-01-01T00:00:00Z" }');
+  expect(newestFirst.length).toBeGreaterThan(2);
+  expect(await ids('first: 100, orderBy: { field: AT }')).toEqual([...newestFirst].reverse());
+  expect(await ids('last: 2')).toEqual(newestFirst.slice(-2));
+});
+
+test('an event leads to its actor and its credential, for callers who can read those', async () => {
+  const person = await kit.person();
+  await kit.gql('mutation { createPersonalAccessToken(input: { name: "one" }) { secret } }', {}, person.session);
+  const query = `query ($actorId: ID, $tokenId: ID) {
+    auditEvents(filter: { actions: [PERSONAL_ACCESS_TOKEN_CREATE, API_KEY_CREATE], actorId: $actorId, tokenId: $tokenId }) {
+      nodes { actor { databaseId } apiKey { databaseId name role } userCredential { kind user { databaseId } } }
+    }
+  }`;
+  const byPerson = await kit.gql(query, { actorId: globalId('User', person.userId) });
+  expect(byPerson.errors).toEqual([]);
+  expect(byPerson.data.auditEvents.nodes).toEqual([
+    {
+      actor: { databaseId: person.userId },
+      apiKey: null,
+      userCredential: { kind: 'SESSION', user: { databaseId: person.userId } },
+    },
+  ]);
+  const byKey = await kit.gql(query, { tokenId: 1 });
+  expect(byKey.data.auditEvents.nodes[0]).toMatchObject({
+    apiKey: { databaseId: 1, name: 'First admin key', role: 'ADMIN' },
+    userCredential: null,
+  });
+  const { secret } = await kit.createKey('ADMIN', { scopes: ['read:audit'] });
+  const denied = await kit.gql(query, { actorId: person.userId }, secret);
+  expect(denied.data.auditEvents.nodes).toEqual([{ actor: null, apiKey: null, userCredential: null }]);
+  expect(denied.errors.map(({ extensions }) => [extensions.code, extensions.requiredPermissions]).sort()).toEqual([
+    ['FORBIDDEN', ['manage:api_keys']],
+    ['FORBIDDEN', ['manage:users']],
+    ['FORBIDDEN', ['read:users']],
+  ]);
+  await kit.prisma.user.delete({ where: { id: person.userId } });
+  const gone = await kit.gql(query, { actorId: person.userId });
+  expect(gone.data.auditEvents.nodes).toEqual([{ actor: null, apiKey: null, userCredential: null }]);
+});
+
+test('an action of another version has a name and no enum value', async () => {
+  await kit.prisma.auditEvent.create({ data: { action: 'moon.land', targetType: 'Moon' } });
+  const { nodes } = await events({ targetType: 'Moon' });
+  expect(nodes).toMatchObject([{ action: null, actionName: 'moon.land' }]);
 });
 
 test('pages go on where they stopped and hold every event once', async () => {
@@ -81,10 +161,10 @@ test('basic and limited keys, strangers and dead keys read nothing, by neither r
     expect(answer).toMatchObject({ status: 403, body: { detail: 'Access denied. User is not authenticated.' } });
   }
   const { nodes } = await until(async () => {
-    const found = await events({ actions: ['permission.refused'] });
+    const found = await events({ actions: ['PERMISSION_REFUSED'] });
     return found.nodes.some((node: any) => node.detail.operation === 'GET /admin/audit-events/export') && found;
   });
-  expect(nodes.every((node: any) => node.actorId !== null)).toBe(true);
+  expect(nodes.every((node: any) => node.actorDatabaseId !== null)).toBe(true);
 });
 
 test('the export has every matching event, oldest first, as JSON lines and as CSV', async () => {
@@ -126,8 +206,17 @@ test('a cell that a spreadsheet would run as a formula is text in the CSV', asyn
 });
 
 test('bad filters name the field, by both roads', async () => {
-  const { errors } = await kit.gql(Events, { filter: { actions: ['no.such'] } });
-  expect(errors[0]?.extensions).toMatchObject({ code: 'BAD_USER_INPUT', fields: [{ path: ['filter', 'actions', 0] }] });
+  for (const [filter, path] of [
+    [{ actions: ['no.such'] }, ['filter', 'actions', 0]],
+    [{ actorId: 'me' }, ['filter', 'actorId']],
+    [{ actorId: globalId('ApiKey', key.id) }, ['filter', 'actorId']],
+    [{ tokenId: 'abc' }, ['filter', 'tokenId']],
+    [{ tokenId: globalId('User', key.userId) }, ['filter', 'tokenId']],
+    [{ targetId: 'a\u0000' }, ['filter', 'targetId']],
+  ] as const) {
+    const { errors } = await kit.gql(Events, { filter });
+    expect(errors[0]?.extensions).toMatchObject({ code: 'BAD_USER_INPUT', fields: [{ path }] });
+  }
   for (const query of ['format=xml', 'since=yesterday', 'token_id=abc', 'actor_id=me'])
     expect((await exported(query)).status).toBe(422);
   expect(await exported('action=no.such')).toMatchObject({

@@ -2,6 +2,7 @@ import { isPermission, type Permission } from '../../authz/permissions.ts';
 import { signedIn, type Viewer } from '../../authz/principal.ts';
 import { seesProject, visible } from '../../authz/visible.ts';
 import type { Project as ProjectRow, Token } from '../../generated/prisma/client.ts';
+import { batched } from '../../graphql/batched.ts';
 import { builder } from '../../graphql/builder.ts';
 import { clearField } from '../../graphql/clear-input.ts';
 import { connection, edge, nodeQuery, pageArgs } from '../../graphql/connection.ts';
@@ -107,6 +108,12 @@ export const ApiKey = builder.prismaNode('Token', {
     }),
   }),
 });
+
+/** Loads the key with an integer ID. Returns null for a credential that was deleted or is not a key. */
+export const loadApiKey = batched(
+  ({ db }, ids: number[]) => db.prisma.token.findMany({ where: { AND: [visible.apiKeys(), { id: { in: ids } }] } }),
+  ({ id }) => id,
+);
 
 export const ProjectToken = builder.prismaNode('Token', {
   variant: 'ProjectToken',
@@ -215,7 +222,7 @@ const CreateProjectTokenInput = builder.inputType('CreateProjectTokenInput', {
   }),
 });
 
-const credentialId = (t: InputFields) => ({
+const idField = (t: InputFields) => ({
   id: t.id({ required: true, description: 'The credential, by its global ID or its integer `databaseId`.' }),
 });
 
@@ -226,7 +233,7 @@ const idOf = (input: { id: string }, typename: 'ApiKey' | 'ProjectToken' | 'Pers
 const clearApiKey = clearField('ClearableApiKeyField', { name: 'Leaves the key without a name.' });
 
 const updateKeyFields = (t: InputFields) => ({
-  ...credentialId(t),
+  ...idField(t),
   name: t.string({ description: 'The new name; at most 100 characters.' }),
   role: t.field({ type: RoleType, description: 'The new role of the service account.' }),
   scopes: t.field({
@@ -257,7 +264,7 @@ const UpdateProjectTokenInput = builder.inputType('UpdateProjectTokenInput', {
 });
 
 const regenerateKeyFields = (t: InputFields) => ({
-  ...credentialId(t),
+  ...idField(t),
   overlapMinutes: t.int({
     description:
       'The number of minutes for which the old secret still works, at most 10080. It cannot create or change credentials. Defaults to 0.',
@@ -279,11 +286,11 @@ const RegenerateProjectTokenInput = builder.inputType('RegenerateProjectTokenInp
 
 const DeleteApiKeyInput = builder.inputType('DeleteApiKeyInput', {
   description: 'Input for `deleteApiKey`.',
-  fields: credentialId,
+  fields: idField,
 });
 const DeleteProjectTokenInput = builder.inputType('DeleteProjectTokenInput', {
   description: 'Input for `deleteProjectToken`.',
-  fields: credentialId,
+  fields: idField,
 });
 
 const CreatePersonalAccessTokenInput = builder.inputType('CreatePersonalAccessTokenInput', {
@@ -304,7 +311,7 @@ const CreatePersonalAccessTokenInput = builder.inputType('CreatePersonalAccessTo
 
 const RevokePersonalAccessTokenInput = builder.inputType('RevokePersonalAccessTokenInput', {
   description: 'Input for `revokePersonalAccessToken`.',
-  fields: credentialId,
+  fields: idField,
 });
 
 const ApiKeyEdge = builder.edgeObject({

@@ -2,9 +2,10 @@ import { isPermission } from '../../authz/permissions.ts';
 import { signedIn } from '../../authz/principal.ts';
 import { visible } from '../../authz/visible.ts';
 import type { Token, User as UserRow } from '../../generated/prisma/client.ts';
+import { batched } from '../../graphql/batched.ts';
 import { builder } from '../../graphql/builder.ts';
 import { connection, nodeQuery, pageArgs } from '../../graphql/connection.ts';
-import { globalId, integerId } from '../../graphql/id-input.ts';
+import { globalId, integerId, integerIdOf } from '../../graphql/id-input.ts';
 import { integerIds, nodeRule } from '../../graphql/nodes.ts';
 import { Project } from '../projects/projects.graphql.ts';
 import { PermissionType } from '../users/permissions.graphql.ts';
@@ -25,7 +26,7 @@ const UserCredentialKindType = builder.enumType('UserCredentialKind', {
   } satisfies Record<UserCredentialKind, object>,
 });
 
-const UserCredential = builder.prismaNode('Token', {
+export const UserCredential = builder.prismaNode('Token', {
   variant: 'UserCredential',
   id: { field: 'id', description: 'The global ID.' },
   description: 'A token or login session of a user, as administrators of users see it.',
@@ -101,6 +102,17 @@ nodeRule('UserCredential', {
     }),
 });
 
+/**
+ * Loads the credential with an integer ID. Returns null for one that does not work or that the caller cannot read.
+ */
+export const loadUserCredential = batched(
+  ({ db, principal }, ids: number[]) =>
+    db.prisma.token.findMany({
+      where: { AND: [visible.userCredentials(signedIn(principal)), { id: { in: ids } }] },
+    }),
+  ({ id }) => id,
+);
+
 const UserCredentialConnection = builder.connectionObject(
   { type: UserCredential, name: 'UserCredentialConnection', description: 'A page of a list of credentials.' },
   { name: 'UserCredentialEdge', description: 'A credential in a list of credentials.' },
@@ -113,6 +125,12 @@ const UserCredentialFilter = builder.inputType('UserCredentialFilter', {
     kinds: t.field({ type: [UserCredentialKindType], description: 'Returns only credentials of these kinds.' }),
   }),
 });
+
+/** Reads the ID of a credential of any kind: the integer ID or the global ID of any of its types. */
+export const credentialId = (value: string | number, path: (string | number)[]): number =>
+  integerIdOf(value, ['UserCredential', 'ApiKey', 'ProjectToken', 'PersonalAccessToken'], path);
+
+export const credentialIdDescription = 'by a global ID or the integer `databaseId`';
 
 const RevokeUserCredentialInput = builder.inputType('RevokeUserCredentialInput', {
   description: 'Input for `revokeUserCredential`.',

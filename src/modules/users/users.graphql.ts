@@ -1,5 +1,6 @@
-import { can, type Viewer } from '../../authz/principal.ts';
+import { can, signedIn, type Viewer } from '../../authz/principal.ts';
 import { visible } from '../../authz/visible.ts';
+import { batched } from '../../graphql/batched.ts';
 import { builder } from '../../graphql/builder.ts';
 import { type ArgBuilder, connection, nodeQuery, pageArgs } from '../../graphql/connection.ts';
 import { integerId, uuidId } from '../../graphql/id-input.ts';
@@ -101,6 +102,13 @@ nodeRule('User', {
       select: { id: true },
     }),
 });
+
+/** Loads the user with a UUID. Returns null for a user that was deleted or that the caller cannot read. */
+export const loadUser = batched(
+  ({ db, principal }, ids: string[]) =>
+    db.prisma.user.findMany({ where: { AND: [visible.users(signedIn(principal)), { id: { in: ids } }] } }),
+  ({ id }) => id,
+);
 
 /** Reads the ID of a user: the global ID, the UUID, or the integer `number`. Throws BAD_USER_INPUT. */
 export const userId = (value: string | number, path: (string | number)[]): UserKey =>
