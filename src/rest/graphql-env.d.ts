@@ -1650,7 +1650,7 @@ export type introspection = {
             "isDeprecated": false
           },
           {
-            "name": "creator",
+            "name": "createdBy",
             "type": {
               "kind": "OBJECT",
               "name": "User"
@@ -1764,7 +1764,16 @@ export type introspection = {
             "isDeprecated": false
           },
           {
-            "name": "projectId",
+            "name": "project",
+            "type": {
+              "kind": "OBJECT",
+              "name": "Project"
+            },
+            "args": [],
+            "isDeprecated": false
+          },
+          {
+            "name": "projectDatabaseId",
             "type": {
               "kind": "SCALAR",
               "name": "Int"
@@ -1791,8 +1800,8 @@ export type introspection = {
               "ofType": {
                 "kind": "NON_NULL",
                 "ofType": {
-                  "kind": "SCALAR",
-                  "name": "String"
+                  "kind": "ENUM",
+                  "name": "Permission"
                 }
               }
             },
@@ -1800,12 +1809,12 @@ export type introspection = {
             "isDeprecated": false
           },
           {
-            "name": "userId",
+            "name": "user",
             "type": {
               "kind": "NON_NULL",
               "ofType": {
-                "kind": "SCALAR",
-                "name": "UUID"
+                "kind": "OBJECT",
+                "name": "User"
               }
             },
             "args": [],
@@ -1922,6 +1931,47 @@ export type introspection = {
         "interfaces": []
       },
       {
+        "kind": "INPUT_OBJECT",
+        "name": "ApiKeyFilter",
+        "inputFields": [
+          {
+            "name": "disabled",
+            "type": {
+              "kind": "SCALAR",
+              "name": "Boolean"
+            }
+          },
+          {
+            "name": "kinds",
+            "type": {
+              "kind": "LIST",
+              "ofType": {
+                "kind": "NON_NULL",
+                "ofType": {
+                  "kind": "ENUM",
+                  "name": "ApiKeyKind"
+                }
+              }
+            }
+          },
+          {
+            "name": "projectId",
+            "type": {
+              "kind": "SCALAR",
+              "name": "ID"
+            }
+          },
+          {
+            "name": "search",
+            "type": {
+              "kind": "SCALAR",
+              "name": "String"
+            }
+          }
+        ],
+        "isOneOf": false
+      },
+      {
         "kind": "ENUM",
         "name": "ApiKeyKind",
         "enumValues": [
@@ -1940,47 +1990,256 @@ export type introspection = {
         ]
       },
       {
-        "kind": "OBJECT",
-        "name": "ApiKeyWithSecret",
-        "fields": [
+        "kind": "INPUT_OBJECT",
+        "name": "ApiKeyOrder",
+        "inputFields": [
           {
-            "name": "apiKey",
+            "name": "direction",
             "type": {
               "kind": "NON_NULL",
               "ofType": {
-                "kind": "OBJECT",
-                "name": "ApiKey"
+                "kind": "ENUM",
+                "name": "OrderDirection"
               }
             },
-            "args": [],
-            "isDeprecated": false
+            "defaultValue": "ASC"
           },
           {
-            "name": "revokedCredentialCount",
+            "name": "field",
             "type": {
               "kind": "NON_NULL",
               "ofType": {
-                "kind": "SCALAR",
-                "name": "Int"
+                "kind": "ENUM",
+                "name": "ApiKeyOrderField"
               }
-            },
-            "args": [],
-            "isDeprecated": false
-          },
-          {
-            "name": "secret",
-            "type": {
-              "kind": "NON_NULL",
-              "ofType": {
-                "kind": "SCALAR",
-                "name": "String"
-              }
-            },
-            "args": [],
-            "isDeprecated": false
+            }
           }
         ],
-        "interfaces": []
+        "isOneOf": false
+      },
+      {
+        "kind": "ENUM",
+        "name": "ApiKeyOrderField",
+        "enumValues": [
+          {
+            "name": "CREATED_AT",
+            "isDeprecated": false
+          },
+          {
+            "name": "EXPIRES_AT",
+            "isDeprecated": false
+          },
+          {
+            "name": "LAST_USED_AT",
+            "isDeprecated": false
+          },
+          {
+            "name": "NAME",
+            "isDeprecated": false
+          }
+        ]
+      },
+      {
+        "kind": "ENUM",
+        "name": "AuditAction",
+        "enumValues": [
+          {
+            "name": "API_KEY_CREATE",
+            "isDeprecated": false
+          },
+          {
+            "name": "API_KEY_DELETE",
+            "isDeprecated": false
+          },
+          {
+            "name": "API_KEY_REGENERATE",
+            "isDeprecated": false
+          },
+          {
+            "name": "API_KEY_UPDATE",
+            "isDeprecated": false
+          },
+          {
+            "name": "CREDENTIAL_REFUSED",
+            "isDeprecated": false
+          },
+          {
+            "name": "CREDENTIAL_REVOKE",
+            "isDeprecated": false
+          },
+          {
+            "name": "DOCUMENT_DELETE",
+            "isDeprecated": false
+          },
+          {
+            "name": "DOCUMENT_FOLDER_CREATE",
+            "isDeprecated": false
+          },
+          {
+            "name": "DOCUMENT_FOLDER_DELETE",
+            "isDeprecated": false
+          },
+          {
+            "name": "DOCUMENT_INGEST",
+            "isDeprecated": false
+          },
+          {
+            "name": "DOCUMENT_MOVE",
+            "isDeprecated": false
+          },
+          {
+            "name": "EMBED_CREATE",
+            "isDeprecated": false
+          },
+          {
+            "name": "EMBED_DELETE",
+            "isDeprecated": false
+          },
+          {
+            "name": "EMBED_UPDATE",
+            "isDeprecated": false
+          },
+          {
+            "name": "FILE_DELETE",
+            "isDeprecated": false
+          },
+          {
+            "name": "FILE_LINK",
+            "isDeprecated": false
+          },
+          {
+            "name": "FILE_UNLINK",
+            "isDeprecated": false
+          },
+          {
+            "name": "FILE_UPLOAD",
+            "isDeprecated": false
+          },
+          {
+            "name": "IMPORT_RUN",
+            "isDeprecated": false
+          },
+          {
+            "name": "INVITATION_CREATE",
+            "isDeprecated": false
+          },
+          {
+            "name": "INVITATION_DELETE",
+            "isDeprecated": false
+          },
+          {
+            "name": "INVITE_CODE_CLAIM",
+            "isDeprecated": false
+          },
+          {
+            "name": "INVITE_CODE_CREATE",
+            "isDeprecated": false
+          },
+          {
+            "name": "INVITE_CODE_DISABLE",
+            "isDeprecated": false
+          },
+          {
+            "name": "MULTI_USER_MODE_ENABLE",
+            "isDeprecated": false
+          },
+          {
+            "name": "PERMISSION_REFUSED",
+            "isDeprecated": false
+          },
+          {
+            "name": "PERSONAL_ACCESS_TOKEN_CREATE",
+            "isDeprecated": false
+          },
+          {
+            "name": "PERSONAL_ACCESS_TOKEN_REVOKE",
+            "isDeprecated": false
+          },
+          {
+            "name": "PREFERENCES_UPDATE",
+            "isDeprecated": false
+          },
+          {
+            "name": "PROJECT_CREATE",
+            "isDeprecated": false
+          },
+          {
+            "name": "PROJECT_DELETE",
+            "isDeprecated": false
+          },
+          {
+            "name": "PROJECT_UPDATE",
+            "isDeprecated": false
+          },
+          {
+            "name": "QUERY_HISTORY_EXPORT",
+            "isDeprecated": false
+          },
+          {
+            "name": "RATE_LIMIT_CREATE",
+            "isDeprecated": false
+          },
+          {
+            "name": "RATE_LIMIT_DELETE",
+            "isDeprecated": false
+          },
+          {
+            "name": "RATE_LIMIT_UPDATE",
+            "isDeprecated": false
+          },
+          {
+            "name": "SESSION_CREATE",
+            "isDeprecated": false
+          },
+          {
+            "name": "SESSION_END",
+            "isDeprecated": false
+          },
+          {
+            "name": "SESSION_REFRESH",
+            "isDeprecated": false
+          },
+          {
+            "name": "SESSION_REFUSED",
+            "isDeprecated": false
+          },
+          {
+            "name": "USER_ACTIVATE",
+            "isDeprecated": false
+          },
+          {
+            "name": "USER_CHANGE_PASSWORD",
+            "isDeprecated": false
+          },
+          {
+            "name": "USER_CHANGE_ROLE",
+            "isDeprecated": false
+          },
+          {
+            "name": "USER_CREATE",
+            "isDeprecated": false
+          },
+          {
+            "name": "USER_DEACTIVATE",
+            "isDeprecated": false
+          },
+          {
+            "name": "USER_DELETE",
+            "isDeprecated": false
+          },
+          {
+            "name": "USER_REGISTER",
+            "isDeprecated": false
+          },
+          {
+            "name": "USER_RESET_PASSWORD",
+            "isDeprecated": false
+          },
+          {
+            "name": "USER_UPDATE",
+            "isDeprecated": false
+          }
+        ]
       },
       {
         "kind": "OBJECT",
@@ -1989,6 +2248,15 @@ export type introspection = {
           {
             "name": "action",
             "type": {
+              "kind": "ENUM",
+              "name": "AuditAction"
+            },
+            "args": [],
+            "isDeprecated": false
+          },
+          {
+            "name": "actionName",
+            "type": {
               "kind": "NON_NULL",
               "ofType": {
                 "kind": "SCALAR",
@@ -1999,7 +2267,16 @@ export type introspection = {
             "isDeprecated": false
           },
           {
-            "name": "actorId",
+            "name": "actor",
+            "type": {
+              "kind": "OBJECT",
+              "name": "User"
+            },
+            "args": [],
+            "isDeprecated": false
+          },
+          {
+            "name": "actorDatabaseId",
             "type": {
               "kind": "SCALAR",
               "name": "UUID"
@@ -2021,6 +2298,15 @@ export type introspection = {
             "type": {
               "kind": "SCALAR",
               "name": "String"
+            },
+            "args": [],
+            "isDeprecated": false
+          },
+          {
+            "name": "apiKey",
+            "type": {
+              "kind": "OBJECT",
+              "name": "ApiKey"
             },
             "args": [],
             "isDeprecated": false
@@ -2074,6 +2360,15 @@ export type introspection = {
             "isDeprecated": false
           },
           {
+            "name": "targetGlobalId",
+            "type": {
+              "kind": "SCALAR",
+              "name": "ID"
+            },
+            "args": [],
+            "isDeprecated": false
+          },
+          {
             "name": "targetId",
             "type": {
               "kind": "SCALAR",
@@ -2092,7 +2387,7 @@ export type introspection = {
             "isDeprecated": false
           },
           {
-            "name": "tokenId",
+            "name": "tokenDatabaseId",
             "type": {
               "kind": "SCALAR",
               "name": "Int"
@@ -2105,6 +2400,15 @@ export type introspection = {
             "type": {
               "kind": "SCALAR",
               "name": "String"
+            },
+            "args": [],
+            "isDeprecated": false
+          },
+          {
+            "name": "userCredential",
+            "type": {
+              "kind": "OBJECT",
+              "name": "UserCredential"
             },
             "args": [],
             "isDeprecated": false
@@ -2217,6 +2521,44 @@ export type introspection = {
       },
       {
         "kind": "INPUT_OBJECT",
+        "name": "AuditEventOrder",
+        "inputFields": [
+          {
+            "name": "direction",
+            "type": {
+              "kind": "NON_NULL",
+              "ofType": {
+                "kind": "ENUM",
+                "name": "OrderDirection"
+              }
+            },
+            "defaultValue": "ASC"
+          },
+          {
+            "name": "field",
+            "type": {
+              "kind": "NON_NULL",
+              "ofType": {
+                "kind": "ENUM",
+                "name": "AuditEventOrderField"
+              }
+            }
+          }
+        ],
+        "isOneOf": false
+      },
+      {
+        "kind": "ENUM",
+        "name": "AuditEventOrderField",
+        "enumValues": [
+          {
+            "name": "AT",
+            "isDeprecated": false
+          }
+        ]
+      },
+      {
+        "kind": "INPUT_OBJECT",
         "name": "AuditFilter",
         "inputFields": [
           {
@@ -2226,8 +2568,8 @@ export type introspection = {
               "ofType": {
                 "kind": "NON_NULL",
                 "ofType": {
-                  "kind": "SCALAR",
-                  "name": "String"
+                  "kind": "ENUM",
+                  "name": "AuditAction"
                 }
               }
             }
@@ -2236,7 +2578,7 @@ export type introspection = {
             "name": "actorId",
             "type": {
               "kind": "SCALAR",
-              "name": "UUID"
+              "name": "ID"
             }
           },
           {
@@ -2257,7 +2599,7 @@ export type introspection = {
             "name": "targetId",
             "type": {
               "kind": "SCALAR",
-              "name": "String"
+              "name": "ID"
             }
           },
           {
@@ -2271,7 +2613,7 @@ export type introspection = {
             "name": "tokenId",
             "type": {
               "kind": "SCALAR",
-              "name": "Int"
+              "name": "ID"
             }
           },
           {
@@ -5679,7 +6021,7 @@ export type introspection = {
             "name": "projectId",
             "type": {
               "kind": "SCALAR",
-              "name": "Int"
+              "name": "ID"
             }
           },
           {
@@ -5696,14 +6038,57 @@ export type introspection = {
               "ofType": {
                 "kind": "NON_NULL",
                 "ofType": {
-                  "kind": "SCALAR",
-                  "name": "String"
+                  "kind": "ENUM",
+                  "name": "Permission"
                 }
               }
             }
           }
         ],
         "isOneOf": false
+      },
+      {
+        "kind": "OBJECT",
+        "name": "CreateApiKeyPayload",
+        "fields": [
+          {
+            "name": "apiKey",
+            "type": {
+              "kind": "NON_NULL",
+              "ofType": {
+                "kind": "OBJECT",
+                "name": "ApiKey"
+              }
+            },
+            "args": [],
+            "isDeprecated": false
+          },
+          {
+            "name": "apiKeyEdge",
+            "type": {
+              "kind": "NON_NULL",
+              "ofType": {
+                "kind": "OBJECT",
+                "name": "ApiKeyEdge"
+              }
+            },
+            "args": [],
+            "isDeprecated": false
+          },
+          {
+            "name": "secret",
+            "type": {
+              "kind": "NON_NULL",
+              "ofType": {
+                "kind": "SCALAR",
+                "name": "String"
+              }
+            },
+            "args": [],
+            "isDeprecated": false
+          }
+        ],
+        "interfaces": []
       },
       {
         "kind": "INPUT_OBJECT",
@@ -6513,8 +6898,8 @@ export type introspection = {
               "ofType": {
                 "kind": "NON_NULL",
                 "ofType": {
-                  "kind": "SCALAR",
-                  "name": "String"
+                  "kind": "ENUM",
+                  "name": "Permission"
                 }
               }
             }
@@ -6533,6 +6918,18 @@ export type introspection = {
               "ofType": {
                 "kind": "OBJECT",
                 "name": "PersonalAccessToken"
+              }
+            },
+            "args": [],
+            "isDeprecated": false
+          },
+          {
+            "name": "personalAccessTokenEdge",
+            "type": {
+              "kind": "NON_NULL",
+              "ofType": {
+                "kind": "OBJECT",
+                "name": "PersonalAccessTokenEdge"
               }
             },
             "args": [],
@@ -6646,7 +7043,7 @@ export type introspection = {
               "kind": "NON_NULL",
               "ofType": {
                 "kind": "SCALAR",
-                "name": "Int"
+                "name": "ID"
               }
             }
           },
@@ -6664,14 +7061,57 @@ export type introspection = {
               "ofType": {
                 "kind": "NON_NULL",
                 "ofType": {
-                  "kind": "SCALAR",
-                  "name": "String"
+                  "kind": "ENUM",
+                  "name": "Permission"
                 }
               }
             }
           }
         ],
         "isOneOf": false
+      },
+      {
+        "kind": "OBJECT",
+        "name": "CreateProjectTokenPayload",
+        "fields": [
+          {
+            "name": "projectToken",
+            "type": {
+              "kind": "NON_NULL",
+              "ofType": {
+                "kind": "OBJECT",
+                "name": "ProjectToken"
+              }
+            },
+            "args": [],
+            "isDeprecated": false
+          },
+          {
+            "name": "projectTokenEdge",
+            "type": {
+              "kind": "NON_NULL",
+              "ofType": {
+                "kind": "OBJECT",
+                "name": "ProjectTokenEdge"
+              }
+            },
+            "args": [],
+            "isDeprecated": false
+          },
+          {
+            "name": "secret",
+            "type": {
+              "kind": "NON_NULL",
+              "ofType": {
+                "kind": "SCALAR",
+                "name": "String"
+              }
+            },
+            "args": [],
+            "isDeprecated": false
+          }
+        ],
+        "interfaces": []
       },
       {
         "kind": "INPUT_OBJECT",
@@ -6699,19 +7139,12 @@ export type introspection = {
             }
           },
           {
-            "name": "role",
-            "type": {
-              "kind": "ENUM",
-              "name": "Role"
-            }
-          },
-          {
-            "name": "scope",
+            "name": "subject",
             "type": {
               "kind": "NON_NULL",
               "ofType": {
-                "kind": "ENUM",
-                "name": "LimitScope"
+                "kind": "INPUT_OBJECT",
+                "name": "RateLimitSubjectInput"
               }
             }
           },
@@ -6720,20 +7153,6 @@ export type introspection = {
             "type": {
               "kind": "SCALAR",
               "name": "SafeInt"
-            }
-          },
-          {
-            "name": "tokenId",
-            "type": {
-              "kind": "SCALAR",
-              "name": "Int"
-            }
-          },
-          {
-            "name": "userId",
-            "type": {
-              "kind": "SCALAR",
-              "name": "UUID"
             }
           }
         ],
@@ -6750,6 +7169,18 @@ export type introspection = {
               "ofType": {
                 "kind": "OBJECT",
                 "name": "RateLimit"
+              }
+            },
+            "args": [],
+            "isDeprecated": false
+          },
+          {
+            "name": "rateLimitEdge",
+            "type": {
+              "kind": "NON_NULL",
+              "ofType": {
+                "kind": "OBJECT",
+                "name": "RateLimitEdge"
               }
             },
             "args": [],
@@ -7063,17 +7494,13 @@ export type introspection = {
         "name": "DeleteApiKeyInput",
         "inputFields": [
           {
-            "name": "databaseId",
-            "type": {
-              "kind": "SCALAR",
-              "name": "Int"
-            }
-          },
-          {
             "name": "id",
             "type": {
-              "kind": "SCALAR",
-              "name": "ID"
+              "kind": "NON_NULL",
+              "ofType": {
+                "kind": "SCALAR",
+                "name": "ID"
+              }
             }
           }
         ],
@@ -7084,12 +7511,12 @@ export type introspection = {
         "name": "DeleteApiKeyPayload",
         "fields": [
           {
-            "name": "deletedDatabaseId",
+            "name": "deletedApiKeyId",
             "type": {
               "kind": "NON_NULL",
               "ofType": {
                 "kind": "SCALAR",
-                "name": "Int"
+                "name": "ID"
               }
             },
             "args": [],
@@ -7484,16 +7911,33 @@ export type introspection = {
         "interfaces": []
       },
       {
-        "kind": "OBJECT",
-        "name": "DeleteProjectTokenPayload",
-        "fields": [
+        "kind": "INPUT_OBJECT",
+        "name": "DeleteProjectTokenInput",
+        "inputFields": [
           {
-            "name": "deletedDatabaseId",
+            "name": "id",
             "type": {
               "kind": "NON_NULL",
               "ofType": {
                 "kind": "SCALAR",
-                "name": "Int"
+                "name": "ID"
+              }
+            }
+          }
+        ],
+        "isOneOf": false
+      },
+      {
+        "kind": "OBJECT",
+        "name": "DeleteProjectTokenPayload",
+        "fields": [
+          {
+            "name": "deletedProjectTokenId",
+            "type": {
+              "kind": "NON_NULL",
+              "ofType": {
+                "kind": "SCALAR",
+                "name": "ID"
               }
             },
             "args": [],
@@ -7507,17 +7951,13 @@ export type introspection = {
         "name": "DeleteRateLimitInput",
         "inputFields": [
           {
-            "name": "databaseId",
-            "type": {
-              "kind": "SCALAR",
-              "name": "Int"
-            }
-          },
-          {
             "name": "id",
             "type": {
-              "kind": "SCALAR",
-              "name": "ID"
+              "kind": "NON_NULL",
+              "ofType": {
+                "kind": "SCALAR",
+                "name": "ID"
+              }
             }
           },
           {
@@ -7535,12 +7975,12 @@ export type introspection = {
         "name": "DeleteRateLimitPayload",
         "fields": [
           {
-            "name": "deletedDatabaseId",
+            "name": "deletedRateLimitId",
             "type": {
               "kind": "NON_NULL",
               "ofType": {
                 "kind": "SCALAR",
-                "name": "Int"
+                "name": "ID"
               }
             },
             "args": [],
@@ -9596,6 +10036,24 @@ export type introspection = {
         "isOneOf": false
       },
       {
+        "kind": "ENUM",
+        "name": "GeneralLimitScope",
+        "enumValues": [
+          {
+            "name": "EACH_TOKEN",
+            "isDeprecated": false
+          },
+          {
+            "name": "EACH_USER",
+            "isDeprecated": false
+          },
+          {
+            "name": "GLOBAL",
+            "isDeprecated": false
+          }
+        ]
+      },
+      {
         "kind": "SCALAR",
         "name": "ID"
       },
@@ -10656,12 +11114,12 @@ export type introspection = {
         "name": "LogoutPayload",
         "fields": [
           {
-            "name": "endedDatabaseId",
+            "name": "endedUserCredentialId",
             "type": {
               "kind": "NON_NULL",
               "ofType": {
                 "kind": "SCALAR",
-                "name": "Int"
+                "name": "ID"
               }
             },
             "args": [],
@@ -11053,7 +11511,7 @@ export type introspection = {
             "name": "createApiKey",
             "type": {
               "kind": "OBJECT",
-              "name": "ApiKeyWithSecret"
+              "name": "CreateApiKeyPayload"
             },
             "args": [
               {
@@ -11273,7 +11731,7 @@ export type introspection = {
             "name": "createProjectToken",
             "type": {
               "kind": "OBJECT",
-              "name": "ProjectTokenWithSecret"
+              "name": "CreateProjectTokenPayload"
             },
             "args": [
               {
@@ -11591,7 +12049,7 @@ export type introspection = {
                   "kind": "NON_NULL",
                   "ofType": {
                     "kind": "INPUT_OBJECT",
-                    "name": "DeleteApiKeyInput"
+                    "name": "DeleteProjectTokenInput"
                   }
                 }
               }
@@ -11860,7 +12318,7 @@ export type introspection = {
             "name": "regenerateApiKey",
             "type": {
               "kind": "OBJECT",
-              "name": "ApiKeyWithSecret"
+              "name": "RegenerateApiKeyPayload"
             },
             "args": [
               {
@@ -11880,7 +12338,7 @@ export type introspection = {
             "name": "regenerateProjectToken",
             "type": {
               "kind": "OBJECT",
-              "name": "ProjectTokenWithSecret"
+              "name": "RegenerateProjectTokenPayload"
             },
             "args": [
               {
@@ -11889,7 +12347,7 @@ export type introspection = {
                   "kind": "NON_NULL",
                   "ofType": {
                     "kind": "INPUT_OBJECT",
-                    "name": "RegenerateApiKeyInput"
+                    "name": "RegenerateProjectTokenInput"
                   }
                 }
               }
@@ -12389,7 +12847,7 @@ export type introspection = {
                   "kind": "NON_NULL",
                   "ofType": {
                     "kind": "INPUT_OBJECT",
-                    "name": "UpdateApiKeyInput"
+                    "name": "UpdateProjectTokenInput"
                   }
                 }
               }
@@ -12964,9 +13422,21 @@ export type introspection = {
               "ofType": {
                 "kind": "NON_NULL",
                 "ofType": {
-                  "kind": "SCALAR",
-                  "name": "String"
+                  "kind": "ENUM",
+                  "name": "Permission"
                 }
+              }
+            },
+            "args": [],
+            "isDeprecated": false
+          },
+          {
+            "name": "user",
+            "type": {
+              "kind": "NON_NULL",
+              "ofType": {
+                "kind": "OBJECT",
+                "name": "User"
               }
             },
             "args": [],
@@ -13077,6 +13547,70 @@ export type introspection = {
           }
         ],
         "interfaces": []
+      },
+      {
+        "kind": "INPUT_OBJECT",
+        "name": "PersonalAccessTokenFilter",
+        "inputFields": [
+          {
+            "name": "search",
+            "type": {
+              "kind": "SCALAR",
+              "name": "String"
+            }
+          }
+        ],
+        "isOneOf": false
+      },
+      {
+        "kind": "INPUT_OBJECT",
+        "name": "PersonalAccessTokenOrder",
+        "inputFields": [
+          {
+            "name": "direction",
+            "type": {
+              "kind": "NON_NULL",
+              "ofType": {
+                "kind": "ENUM",
+                "name": "OrderDirection"
+              }
+            },
+            "defaultValue": "ASC"
+          },
+          {
+            "name": "field",
+            "type": {
+              "kind": "NON_NULL",
+              "ofType": {
+                "kind": "ENUM",
+                "name": "PersonalAccessTokenOrderField"
+              }
+            }
+          }
+        ],
+        "isOneOf": false
+      },
+      {
+        "kind": "ENUM",
+        "name": "PersonalAccessTokenOrderField",
+        "enumValues": [
+          {
+            "name": "CREATED_AT",
+            "isDeprecated": false
+          },
+          {
+            "name": "EXPIRES_AT",
+            "isDeprecated": false
+          },
+          {
+            "name": "LAST_USED_AT",
+            "isDeprecated": false
+          },
+          {
+            "name": "NAME",
+            "isDeprecated": false
+          }
+        ]
       },
       {
         "kind": "INPUT_OBJECT",
@@ -13661,7 +14195,7 @@ export type introspection = {
             "isDeprecated": false
           },
           {
-            "name": "creator",
+            "name": "createdBy",
             "type": {
               "kind": "OBJECT",
               "name": "User"
@@ -13763,7 +14297,16 @@ export type introspection = {
             "isDeprecated": false
           },
           {
-            "name": "projectId",
+            "name": "project",
+            "type": {
+              "kind": "OBJECT",
+              "name": "Project"
+            },
+            "args": [],
+            "isDeprecated": false
+          },
+          {
+            "name": "projectDatabaseId",
             "type": {
               "kind": "NON_NULL",
               "ofType": {
@@ -13793,8 +14336,8 @@ export type introspection = {
               "ofType": {
                 "kind": "NON_NULL",
                 "ofType": {
-                  "kind": "SCALAR",
-                  "name": "String"
+                  "kind": "ENUM",
+                  "name": "Permission"
                 }
               }
             },
@@ -13802,12 +14345,12 @@ export type introspection = {
             "isDeprecated": false
           },
           {
-            "name": "userId",
+            "name": "user",
             "type": {
               "kind": "NON_NULL",
               "ofType": {
-                "kind": "SCALAR",
-                "name": "UUID"
+                "kind": "OBJECT",
+                "name": "User"
               }
             },
             "args": [],
@@ -13924,47 +14467,82 @@ export type introspection = {
         "interfaces": []
       },
       {
-        "kind": "OBJECT",
-        "name": "ProjectTokenWithSecret",
-        "fields": [
+        "kind": "INPUT_OBJECT",
+        "name": "ProjectTokenFilter",
+        "inputFields": [
           {
-            "name": "projectToken",
+            "name": "disabled",
             "type": {
-              "kind": "NON_NULL",
-              "ofType": {
-                "kind": "OBJECT",
-                "name": "ProjectToken"
-              }
-            },
-            "args": [],
-            "isDeprecated": false
+              "kind": "SCALAR",
+              "name": "Boolean"
+            }
           },
           {
-            "name": "revokedCredentialCount",
+            "name": "projectId",
             "type": {
-              "kind": "NON_NULL",
-              "ofType": {
-                "kind": "SCALAR",
-                "name": "Int"
-              }
-            },
-            "args": [],
-            "isDeprecated": false
+              "kind": "SCALAR",
+              "name": "ID"
+            }
           },
           {
-            "name": "secret",
+            "name": "search",
             "type": {
-              "kind": "NON_NULL",
-              "ofType": {
-                "kind": "SCALAR",
-                "name": "String"
-              }
-            },
-            "args": [],
-            "isDeprecated": false
+              "kind": "SCALAR",
+              "name": "String"
+            }
           }
         ],
-        "interfaces": []
+        "isOneOf": false
+      },
+      {
+        "kind": "INPUT_OBJECT",
+        "name": "ProjectTokenOrder",
+        "inputFields": [
+          {
+            "name": "direction",
+            "type": {
+              "kind": "NON_NULL",
+              "ofType": {
+                "kind": "ENUM",
+                "name": "OrderDirection"
+              }
+            },
+            "defaultValue": "ASC"
+          },
+          {
+            "name": "field",
+            "type": {
+              "kind": "NON_NULL",
+              "ofType": {
+                "kind": "ENUM",
+                "name": "ProjectTokenOrderField"
+              }
+            }
+          }
+        ],
+        "isOneOf": false
+      },
+      {
+        "kind": "ENUM",
+        "name": "ProjectTokenOrderField",
+        "enumValues": [
+          {
+            "name": "CREATED_AT",
+            "isDeprecated": false
+          },
+          {
+            "name": "EXPIRES_AT",
+            "isDeprecated": false
+          },
+          {
+            "name": "LAST_USED_AT",
+            "isDeprecated": false
+          },
+          {
+            "name": "NAME",
+            "isDeprecated": false
+          }
+        ]
       },
       {
         "kind": "OBJECT",
@@ -14344,23 +14922,17 @@ export type introspection = {
                 }
               },
               {
+                "name": "filter",
+                "type": {
+                  "kind": "INPUT_OBJECT",
+                  "name": "ApiKeyFilter"
+                }
+              },
+              {
                 "name": "first",
                 "type": {
                   "kind": "SCALAR",
                   "name": "Int"
-                }
-              },
-              {
-                "name": "kinds",
-                "type": {
-                  "kind": "LIST",
-                  "ofType": {
-                    "kind": "NON_NULL",
-                    "ofType": {
-                      "kind": "ENUM",
-                      "name": "ApiKeyKind"
-                    }
-                  }
                 }
               },
               {
@@ -14375,6 +14947,13 @@ export type introspection = {
                 "type": {
                   "kind": "SCALAR",
                   "name": "Int"
+                }
+              },
+              {
+                "name": "orderBy",
+                "type": {
+                  "kind": "INPUT_OBJECT",
+                  "name": "ApiKeyOrder"
                 }
               }
             ],
@@ -14427,6 +15006,13 @@ export type introspection = {
                 "type": {
                   "kind": "SCALAR",
                   "name": "Int"
+                }
+              },
+              {
+                "name": "orderBy",
+                "type": {
+                  "kind": "INPUT_OBJECT",
+                  "name": "AuditEventOrder"
                 }
               }
             ],
@@ -15454,6 +16040,13 @@ export type introspection = {
                 }
               },
               {
+                "name": "filter",
+                "type": {
+                  "kind": "INPUT_OBJECT",
+                  "name": "PersonalAccessTokenFilter"
+                }
+              },
+              {
                 "name": "first",
                 "type": {
                   "kind": "SCALAR",
@@ -15472,6 +16065,13 @@ export type introspection = {
                 "type": {
                   "kind": "SCALAR",
                   "name": "Int"
+                }
+              },
+              {
+                "name": "orderBy",
+                "type": {
+                  "kind": "INPUT_OBJECT",
+                  "name": "PersonalAccessTokenOrder"
                 }
               }
             ],
@@ -15528,6 +16128,13 @@ export type introspection = {
                 }
               },
               {
+                "name": "filter",
+                "type": {
+                  "kind": "INPUT_OBJECT",
+                  "name": "ProjectTokenFilter"
+                }
+              },
+              {
                 "name": "first",
                 "type": {
                   "kind": "SCALAR",
@@ -15549,10 +16156,10 @@ export type introspection = {
                 }
               },
               {
-                "name": "projectId",
+                "name": "orderBy",
                 "type": {
-                  "kind": "SCALAR",
-                  "name": "Int"
+                  "kind": "INPUT_OBJECT",
+                  "name": "ProjectTokenOrder"
                 }
               }
             ],
@@ -16436,6 +17043,15 @@ export type introspection = {
         "name": "RateLimit",
         "fields": [
           {
+            "name": "apiKey",
+            "type": {
+              "kind": "OBJECT",
+              "name": "ApiKey"
+            },
+            "args": [],
+            "isDeprecated": false
+          },
+          {
             "name": "createdAt",
             "type": {
               "kind": "NON_NULL",
@@ -16532,7 +17148,7 @@ export type introspection = {
             "isDeprecated": false
           },
           {
-            "name": "tokenId",
+            "name": "tokenDatabaseId",
             "type": {
               "kind": "SCALAR",
               "name": "Int"
@@ -16553,7 +17169,25 @@ export type introspection = {
             "isDeprecated": false
           },
           {
-            "name": "userId",
+            "name": "user",
+            "type": {
+              "kind": "OBJECT",
+              "name": "User"
+            },
+            "args": [],
+            "isDeprecated": false
+          },
+          {
+            "name": "userCredential",
+            "type": {
+              "kind": "OBJECT",
+              "name": "UserCredential"
+            },
+            "args": [],
+            "isDeprecated": false
+          },
+          {
+            "name": "userDatabaseId",
             "type": {
               "kind": "SCALAR",
               "name": "UUID"
@@ -16689,18 +17323,53 @@ export type introspection = {
             "name": "tokenId",
             "type": {
               "kind": "SCALAR",
-              "name": "Int"
+              "name": "ID"
             }
           },
           {
             "name": "userId",
             "type": {
               "kind": "SCALAR",
-              "name": "UUID"
+              "name": "ID"
             }
           }
         ],
         "isOneOf": false
+      },
+      {
+        "kind": "INPUT_OBJECT",
+        "name": "RateLimitSubjectInput",
+        "inputFields": [
+          {
+            "name": "role",
+            "type": {
+              "kind": "ENUM",
+              "name": "Role"
+            }
+          },
+          {
+            "name": "scope",
+            "type": {
+              "kind": "ENUM",
+              "name": "GeneralLimitScope"
+            }
+          },
+          {
+            "name": "tokenId",
+            "type": {
+              "kind": "SCALAR",
+              "name": "ID"
+            }
+          },
+          {
+            "name": "userId",
+            "type": {
+              "kind": "SCALAR",
+              "name": "ID"
+            }
+          }
+        ],
+        "isOneOf": true
       },
       {
         "kind": "ENUM",
@@ -16772,17 +17441,13 @@ export type introspection = {
         "name": "RegenerateApiKeyInput",
         "inputFields": [
           {
-            "name": "databaseId",
-            "type": {
-              "kind": "SCALAR",
-              "name": "Int"
-            }
-          },
-          {
             "name": "id",
             "type": {
-              "kind": "SCALAR",
-              "name": "ID"
+              "kind": "NON_NULL",
+              "ofType": {
+                "kind": "SCALAR",
+                "name": "ID"
+              }
             }
           },
           {
@@ -16801,6 +17466,123 @@ export type introspection = {
           }
         ],
         "isOneOf": false
+      },
+      {
+        "kind": "OBJECT",
+        "name": "RegenerateApiKeyPayload",
+        "fields": [
+          {
+            "name": "apiKey",
+            "type": {
+              "kind": "NON_NULL",
+              "ofType": {
+                "kind": "OBJECT",
+                "name": "ApiKey"
+              }
+            },
+            "args": [],
+            "isDeprecated": false
+          },
+          {
+            "name": "revokedCredentialCount",
+            "type": {
+              "kind": "NON_NULL",
+              "ofType": {
+                "kind": "SCALAR",
+                "name": "Int"
+              }
+            },
+            "args": [],
+            "isDeprecated": false
+          },
+          {
+            "name": "secret",
+            "type": {
+              "kind": "NON_NULL",
+              "ofType": {
+                "kind": "SCALAR",
+                "name": "String"
+              }
+            },
+            "args": [],
+            "isDeprecated": false
+          }
+        ],
+        "interfaces": []
+      },
+      {
+        "kind": "INPUT_OBJECT",
+        "name": "RegenerateProjectTokenInput",
+        "inputFields": [
+          {
+            "name": "id",
+            "type": {
+              "kind": "NON_NULL",
+              "ofType": {
+                "kind": "SCALAR",
+                "name": "ID"
+              }
+            }
+          },
+          {
+            "name": "keepDerivedCredentials",
+            "type": {
+              "kind": "SCALAR",
+              "name": "Boolean"
+            }
+          },
+          {
+            "name": "overlapMinutes",
+            "type": {
+              "kind": "SCALAR",
+              "name": "Int"
+            }
+          }
+        ],
+        "isOneOf": false
+      },
+      {
+        "kind": "OBJECT",
+        "name": "RegenerateProjectTokenPayload",
+        "fields": [
+          {
+            "name": "projectToken",
+            "type": {
+              "kind": "NON_NULL",
+              "ofType": {
+                "kind": "OBJECT",
+                "name": "ProjectToken"
+              }
+            },
+            "args": [],
+            "isDeprecated": false
+          },
+          {
+            "name": "revokedCredentialCount",
+            "type": {
+              "kind": "NON_NULL",
+              "ofType": {
+                "kind": "SCALAR",
+                "name": "Int"
+              }
+            },
+            "args": [],
+            "isDeprecated": false
+          },
+          {
+            "name": "secret",
+            "type": {
+              "kind": "NON_NULL",
+              "ofType": {
+                "kind": "SCALAR",
+                "name": "String"
+              }
+            },
+            "args": [],
+            "isDeprecated": false
+          }
+        ],
+        "interfaces": []
       },
       {
         "kind": "INPUT_OBJECT",
@@ -17172,17 +17954,13 @@ export type introspection = {
         "name": "RevokePersonalAccessTokenInput",
         "inputFields": [
           {
-            "name": "databaseId",
-            "type": {
-              "kind": "SCALAR",
-              "name": "Int"
-            }
-          },
-          {
             "name": "id",
             "type": {
-              "kind": "SCALAR",
-              "name": "ID"
+              "kind": "NON_NULL",
+              "ofType": {
+                "kind": "SCALAR",
+                "name": "ID"
+              }
             }
           }
         ],
@@ -17199,6 +17977,18 @@ export type introspection = {
               "ofType": {
                 "kind": "OBJECT",
                 "name": "PersonalAccessToken"
+              }
+            },
+            "args": [],
+            "isDeprecated": false
+          },
+          {
+            "name": "revokedPersonalAccessTokenId",
+            "type": {
+              "kind": "NON_NULL",
+              "ofType": {
+                "kind": "SCALAR",
+                "name": "ID"
               }
             },
             "args": [],
@@ -18252,7 +19042,7 @@ export type introspection = {
             "isDeprecated": false
           },
           {
-            "name": "creator",
+            "name": "createdBy",
             "type": {
               "kind": "OBJECT",
               "name": "User"
@@ -18360,8 +19150,8 @@ export type introspection = {
               "ofType": {
                 "kind": "NON_NULL",
                 "ofType": {
-                  "kind": "SCALAR",
-                  "name": "String"
+                  "kind": "ENUM",
+                  "name": "Permission"
                 }
               }
             },
@@ -18369,12 +19159,12 @@ export type introspection = {
             "isDeprecated": false
           },
           {
-            "name": "userId",
+            "name": "user",
             "type": {
               "kind": "NON_NULL",
               "ofType": {
-                "kind": "SCALAR",
-                "name": "UUID"
+                "kind": "OBJECT",
+                "name": "User"
               }
             },
             "args": [],
@@ -18865,8 +19655,8 @@ export type introspection = {
               "ofType": {
                 "kind": "NON_NULL",
                 "ofType": {
-                  "kind": "SCALAR",
-                  "name": "String"
+                  "kind": "ENUM",
+                  "name": "Permission"
                 }
               }
             },
@@ -18874,7 +19664,7 @@ export type introspection = {
             "isDeprecated": false
           },
           {
-            "name": "projectId",
+            "name": "projectDatabaseId",
             "type": {
               "kind": "SCALAR",
               "name": "Int"
@@ -18892,7 +19682,16 @@ export type introspection = {
             "isDeprecated": false
           },
           {
-            "name": "userId",
+            "name": "user",
+            "type": {
+              "kind": "OBJECT",
+              "name": "User"
+            },
+            "args": [],
+            "isDeprecated": false
+          },
+          {
+            "name": "userDatabaseId",
             "type": {
               "kind": "SCALAR",
               "name": "UUID"
@@ -19546,13 +20345,6 @@ export type introspection = {
             }
           },
           {
-            "name": "databaseId",
-            "type": {
-              "kind": "SCALAR",
-              "name": "Int"
-            }
-          },
-          {
             "name": "disabled",
             "type": {
               "kind": "SCALAR",
@@ -19569,8 +20361,11 @@ export type introspection = {
           {
             "name": "id",
             "type": {
-              "kind": "SCALAR",
-              "name": "ID"
+              "kind": "NON_NULL",
+              "ofType": {
+                "kind": "SCALAR",
+                "name": "ID"
+              }
             }
           },
           {
@@ -19601,8 +20396,8 @@ export type introspection = {
               "ofType": {
                 "kind": "NON_NULL",
                 "ofType": {
-                  "kind": "SCALAR",
-                  "name": "String"
+                  "kind": "ENUM",
+                  "name": "Permission"
                 }
               }
             }
@@ -20053,6 +20848,91 @@ export type introspection = {
         "interfaces": []
       },
       {
+        "kind": "INPUT_OBJECT",
+        "name": "UpdateProjectTokenInput",
+        "inputFields": [
+          {
+            "name": "allScopes",
+            "type": {
+              "kind": "SCALAR",
+              "name": "Boolean"
+            }
+          },
+          {
+            "name": "clear",
+            "type": {
+              "kind": "LIST",
+              "ofType": {
+                "kind": "NON_NULL",
+                "ofType": {
+                  "kind": "ENUM",
+                  "name": "ClearableApiKeyField"
+                }
+              }
+            }
+          },
+          {
+            "name": "disabled",
+            "type": {
+              "kind": "SCALAR",
+              "name": "Boolean"
+            }
+          },
+          {
+            "name": "expiresAt",
+            "type": {
+              "kind": "SCALAR",
+              "name": "DateTime"
+            }
+          },
+          {
+            "name": "id",
+            "type": {
+              "kind": "NON_NULL",
+              "ofType": {
+                "kind": "SCALAR",
+                "name": "ID"
+              }
+            }
+          },
+          {
+            "name": "name",
+            "type": {
+              "kind": "SCALAR",
+              "name": "String"
+            }
+          },
+          {
+            "name": "neverExpires",
+            "type": {
+              "kind": "SCALAR",
+              "name": "Boolean"
+            }
+          },
+          {
+            "name": "role",
+            "type": {
+              "kind": "ENUM",
+              "name": "Role"
+            }
+          },
+          {
+            "name": "scopes",
+            "type": {
+              "kind": "LIST",
+              "ofType": {
+                "kind": "NON_NULL",
+                "ofType": {
+                  "kind": "ENUM",
+                  "name": "Permission"
+                }
+              }
+            }
+          }
+        ],
+        "isOneOf": false
+      },
+      {
         "kind": "OBJECT",
         "name": "UpdateProjectTokenPayload",
         "fields": [
@@ -20089,13 +20969,6 @@ export type introspection = {
             }
           },
           {
-            "name": "databaseId",
-            "type": {
-              "kind": "SCALAR",
-              "name": "Int"
-            }
-          },
-          {
             "name": "enabled",
             "type": {
               "kind": "SCALAR",
@@ -20105,8 +20978,11 @@ export type introspection = {
           {
             "name": "id",
             "type": {
-              "kind": "SCALAR",
-              "name": "ID"
+              "kind": "NON_NULL",
+              "ofType": {
+                "kind": "SCALAR",
+                "name": "ID"
+              }
             }
           },
           {
@@ -20485,7 +21361,7 @@ export type introspection = {
             "name": "tokenId",
             "type": {
               "kind": "SCALAR",
-              "name": "Int"
+              "name": "ID"
             }
           },
           {
@@ -20499,7 +21375,7 @@ export type introspection = {
             "name": "userId",
             "type": {
               "kind": "SCALAR",
-              "name": "UUID"
+              "name": "ID"
             }
           }
         ],
@@ -20509,6 +21385,15 @@ export type introspection = {
         "kind": "OBJECT",
         "name": "UsageRecord",
         "fields": [
+          {
+            "name": "apiKey",
+            "type": {
+              "kind": "OBJECT",
+              "name": "ApiKey"
+            },
+            "args": [],
+            "isDeprecated": false
+          },
           {
             "name": "date",
             "type": {
@@ -20570,7 +21455,7 @@ export type introspection = {
             "isDeprecated": false
           },
           {
-            "name": "tokenId",
+            "name": "tokenDatabaseId",
             "type": {
               "kind": "NON_NULL",
               "ofType": {
@@ -20594,7 +21479,25 @@ export type introspection = {
             "isDeprecated": false
           },
           {
-            "name": "userId",
+            "name": "user",
+            "type": {
+              "kind": "OBJECT",
+              "name": "User"
+            },
+            "args": [],
+            "isDeprecated": false
+          },
+          {
+            "name": "userCredential",
+            "type": {
+              "kind": "OBJECT",
+              "name": "UserCredential"
+            },
+            "args": [],
+            "isDeprecated": false
+          },
+          {
+            "name": "userDatabaseId",
             "type": {
               "kind": "NON_NULL",
               "ofType": {
@@ -21057,7 +21960,16 @@ export type introspection = {
             "isDeprecated": false
           },
           {
-            "name": "projectId",
+            "name": "project",
+            "type": {
+              "kind": "OBJECT",
+              "name": "Project"
+            },
+            "args": [],
+            "isDeprecated": false
+          },
+          {
+            "name": "projectDatabaseId",
             "type": {
               "kind": "SCALAR",
               "name": "Int"

@@ -1117,7 +1117,7 @@ describe('GraphQL requests', () => {
     [
       'an object that is no number',
       'mutation ($i: CreateRateLimitInput!) { createRateLimit(input: $i) { rateLimit { databaseId } } }',
-      { i: { scope: 'GLOBAL', tokenBudget: untellable, periodHours: 1 } },
+      { i: { subject: { scope: 'GLOBAL' }, tokenBudget: untellable, periodHours: 1 } },
       'i.tokenBudget',
     ],
     ['no date', 'query ($d: DateTime) { chatSessions(before: $d) { totalCount } }', { d: 'yesterday' }, 'd'],
@@ -1206,7 +1206,7 @@ describe('GraphQL requests', () => {
       'no id',
       'mutation ($i: DeleteApiKeyInput!) { deleteApiKey(input: $i) { deletedApiKeyId } }',
       { i: {} },
-      'input.id',
+      'i',
     ],
     [
       'a text that is no id',

@@ -314,9 +314,12 @@ describe('limits', () => {
   });
 
   const create = (input: object) =>
-    call('createRateLimit', 'CreateRateLimitInput', 'rateLimit { databaseId }', { scope: 'GLOBAL', ...input });
+    call('createRateLimit', 'CreateRateLimitInput', 'rateLimit { databaseId }', {
+      subject: { scope: 'GLOBAL' },
+      ...input,
+    });
   const update = (input: object) =>
-    call('updateRateLimit', 'UpdateRateLimitInput', 'rateLimit { databaseId }', { databaseId: general, ...input });
+    call('updateRateLimit', 'UpdateRateLimitInput', 'rateLimit { databaseId }', { id: general, ...input });
 
   it.each([0, -1, 2 ** 31, 2 ** 63, -(2 ** 63)])('of %d are none: not set, and not changed to', async (amount) => {
     const graphs = [{ requestsPerMinute: amount }, { tokenBudget: amount, periodHours: 24 }].filter(

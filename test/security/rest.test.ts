@@ -217,7 +217,7 @@ describe('REST 5: 429', () => {
       const { id, secret } = await kit.createKey('ADMIN', { name: 'spent' });
       const { errors } = await kit.gql(
         'mutation ($input: CreateRateLimitInput!) { createRateLimit(input: $input) { rateLimit { databaseId } } }',
-        { input: { scope: 'TOKEN', tokenId: id, requestsPerMinute: 1 } },
+        { input: { subject: { tokenId: id }, requestsPerMinute: 1 } },
       );
       expect(errors).toEqual([]);
       await kit.rest('GET', '/api/me', { key: secret });

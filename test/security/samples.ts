@@ -215,11 +215,11 @@ export const fieldSamples: Record<string, FieldSample> = {
   'Mutation.sendChatMessage#file': async ({ targets }) => ({
     input: { message: 'What is this?', fileIds: [await targets.file()] },
   }),
-  'Mutation.createRateLimit': async () => ({ input: { scope: 'EACH_USER', ...limit } }),
+  'Mutation.createRateLimit': async () => ({ input: { subject: { scope: 'EACH_USER' }, ...limit } }),
   'Mutation.updateRateLimit': async ({ targets }) => ({
-    input: { databaseId: await targets.rateLimit(), enabled: false },
+    input: { id: await targets.rateLimit(), enabled: false },
   }),
-  'Mutation.deleteRateLimit': async ({ targets }) => ({ input: { databaseId: await targets.rateLimit() } }),
+  'Mutation.deleteRateLimit': async ({ targets }) => ({ input: { id: await targets.rateLimit() } }),
   'Mutation.ingestDocument': async () => ({ input: { title: fresh(), sections: [{ text: 'Planted.' }] } }),
   'Mutation.deleteDocument': async ({ targets }) => ({ input: { documentId: (await targets.document()).externalId } }),
   'Subscription.chatTurn': async ({ targets }) => ({

@@ -106,7 +106,7 @@ const ends: Record<
 > = {
   'the key that created the personal token is regenerated': async ({ id, secret }) => {
     const pat = await live.createPat(secret);
-    return { secret: pat.secret, end: () => regenerateKey(live, { databaseId: id }) };
+    return { secret: pat.secret, end: () => regenerateKey(live, { id }) };
   },
   'the personal token is revoked': async ({ secret }) => {
     const pat = await live.createPat(secret);

@@ -554,7 +554,7 @@ describe('the end of a token', () => {
           return {
             dies: [key.secret, pat.secret],
             lives: [owner.secret],
-            end: () => regenerateKey(kit, { databaseId: key.id }),
+            end: () => regenerateKey(kit, { id: key.id }),
           };
         },
       ],

@@ -522,7 +522,7 @@ describe('rights', () => {
   test('a request too many is an error of that operation, and the socket stays', async () => {
     const { id, secret } = await kit.createKey('BASIC');
     const create = 'mutation ($input: CreateRateLimitInput!) { createRateLimit(input: $input) { rateLimit { id } } }';
-    const limit = await kit.gql(create, { input: { scope: 'TOKEN', tokenId: id, requestsPerMinute: 2 } });
+    const limit = await kit.gql(create, { input: { subject: { tokenId: id }, requestsPerMinute: 2 } });
     expect(limit.errors).toEqual([]);
     const line = await opened(secret);
     for (const _ of [1, 2]) expect((await answer(line, viewer)).type).toBe('next');

@@ -53,9 +53,12 @@ test('each filter narrows, and all that are given must fit', async () => {
 
 test('the filter takes global IDs, also of a target', async () => {
   const [event] = (await events({ actions: ['API_KEY_REGENERATE'] })).nodes;
-  const { data } = await kit.gql('query ($id: ID!) { node(id: $id) { ... on AuditEvent { targetGlobalId actor { id } } } }', {
-    id: event.id,
-  });
+  const { data } = await kit.gql(
+    'query ($id: ID!) { node(id: $id) { ... on AuditEvent { targetGlobalId actor { id } } } }',
+    {
+      id: event.id,
+    },
+  );
   expect(data.node).toEqual({
     targetGlobalId: globalId('ApiKey', key.id),
     actor: { id: globalId('User', event.actorDatabaseId) },

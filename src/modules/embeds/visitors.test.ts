@@ -383,12 +383,12 @@ describe('refused', () => {
     const { uuid, id } = await made();
     const { userId } = await kit.prisma.embed.findUniqueOrThrow({ where: { id } });
     const { data } = await kit.gql(
-      `mutation { createRateLimit(input: { scope: USER, userId: "${userId}", requestsPerMinute: 1 }) { rateLimit { databaseId } } }`,
+      `mutation { createRateLimit(input: { subject: { userId: "${userId}" }, requestsPerMinute: 1 }) { rateLimit { databaseId } } }`,
     );
     expect((await ask(uuid, randomUUID())).status).toBe(200);
     expect((await ask(uuid, randomUUID())).status).toBe(429);
     await kit.gql(
-      `mutation { deleteRateLimit(input: { databaseId: ${data.createRateLimit.rateLimit.databaseId} }) { deletedDatabaseId } }`,
+      `mutation { deleteRateLimit(input: { id: ${data.createRateLimit.rateLimit.databaseId} }) { deletedRateLimitId } }`,
     );
   });
 });

@@ -1,54 +1,97 @@
 import { signedIn } from '../../authz/principal.ts';
 import { builder } from '../../graphql/builder.ts';
 import { clearField } from '../../graphql/clear-input.ts';
-import { connection, nodeQuery, pageArgs } from '../../graphql/connection.ts';
+import { connection, edge, nodeQuery, pageArgs } from '../../graphql/connection.ts';
+import { globalId, integerId, uuidId } from '../../graphql/id-input.ts';
 import { integerIds, nodeRule } from '../../graphql/nodes.ts';
-import { referenceDescription, referencedId } from '../../graphql/reference.ts';
+import { ApiKey, loadApiKey } from '../tokens/tokens.graphql.ts';
+import {
+  credentialId,
+  credentialIdDescription,
+  loadUserCredential,
+  UserCredential,
+} from '../tokens/user-credentials.graphql.ts';
 import { RoleType } from '../users/permissions.graphql.ts';
+import { loadUser, User } from '../users/users.graphql.ts';
 import { ViewerType } from '../users/viewer.graphql.ts';
-import { limitScopes, rateLimitOrder, type ViewerLimit } from './limits.service.ts';
+import { generalScopes, type limitScopes, rateLimitOrder, type ViewerLimit } from './limits.service.ts';
 import type { UsageFigures, UsageFilter, UsageOfDay, UsageRecord } from './usage.service.ts';
 
+const scopeDescriptions = {
+  GLOBAL: { description: 'All requests to the server count together.' },
+  EACH_USER: { description: 'The requests of each user count separately.' },
+  EACH_TOKEN: { description: 'The requests with each credential count separately.' },
+  ROLE: { description: 'The requests of all users with one role count together.' },
+  USER: { description: 'The requests of one user count, with all credentials.' },
+  TOKEN: { description: 'The requests with one credential count.' },
+} satisfies Record<(typeof limitScopes)[number], object>;
+
 const LimitScopeType = builder.enumType('LimitScope', {
-  description: 'Whom a limit counts together.',
-  values: Object.fromEntries(
-    limitScopes.map((scope) => [
-      scope,
-      {
-        description: {
-          GLOBAL: 'Everybody.',
-          EACH_USER: 'Each user apart.',
-          EACH_TOKEN: 'Each credential apart.',
-          ROLE: 'All users of one role.',
-          USER: 'One user, whatever the credential.',
-          TOKEN: 'One credential.',
-        }[scope],
-      },
-    ]),
-  ) as Record<(typeof limitScopes)[number], { description: string }>,
+  description: 'Determines which requests a limit counts together.',
+  values: scopeDescriptions,
+});
+
+const GeneralLimitScopeType = builder.enumType('GeneralLimitScope', {
+  description: 'The scope of a limit that does not name a role, a user or a credential.',
+  values: Object.fromEntries(generalScopes.map((scope) => [scope, scopeDescriptions[scope]])) as Record<
+    (typeof generalScopes)[number],
+    object
+  >,
 });
 
 const requestsDescription = 'Maximum number of requests in a minute, 1 to 1000000.';
 const budgetDescription =
-  'Maximum number of model tokens in the period, input and output together, 1 to 1000000000000. A turn that has begun is not cut off.';
+  'Maximum number of model tokens in the period, input and output together, 1 to 1000000000000. A running turn is not interrupted.';
 const nullIfUnlimited = 'Null if unlimited.';
 const periodDescription =
-  'The length of the period in hours, 1 to 8760. It ends now, and begins with the whole hour that lies so far back.';
+  'The length of the period in hours, 1 to 8760. The period ends now and starts with the full hour that began this number of hours ago.';
 
 export const RateLimit = builder.prismaNode('RateLimit', {
-  id: { field: 'id', description: 'The global id.' },
+  id: { field: 'id', description: 'The global ID.' },
   nullable: true,
-  description: 'How many requests, or model tokens, those whom it counts together may use.',
+  description: 'A limit on requests or model tokens.',
   fields: (t) => ({
-    databaseId: t.exposeInt('id', { description: 'The integer id that the REST paths use.' }),
-    scope: t.expose('scope', { type: LimitScopeType, description: 'Whom it counts together.' }),
-    role: t.expose('role', { type: RoleType, nullable: true, description: 'With the scope ROLE: the role.' }),
-    userId: t.expose('userId', { type: 'UUID', nullable: true, description: 'With the scope USER: the user.' }),
-    tokenId: t.exposeInt('tokenId', {
+    databaseId: t.exposeInt('id', { description: 'The integer ID that the REST paths use.' }),
+    scope: t.expose('scope', { type: LimitScopeType, description: 'Which requests the limit counts together.' }),
+    role: t.expose('role', {
+      type: RoleType,
       nullable: true,
-      description: 'With the scope TOKEN: the integer id of the credential.',
+      description: 'The role that is limited; null with a scope other than `ROLE`.',
     }),
-    enabled: t.exposeBoolean('enabled', { description: 'Whether it limits anybody for now.' }),
+    user: t.field({
+      type: User,
+      nullable: true,
+      authScopes: { permission: 'read:users' },
+      description:
+        'The user who is limited; null with a scope other than `USER`, and for a user that the caller cannot read.',
+      resolve: ({ userId }, _args, context) => (userId === null ? null : loadUser(context, userId)),
+    }),
+    userDatabaseId: t.expose('userId', {
+      type: 'UUID',
+      nullable: true,
+      description: 'The UUID of the user who is limited; null with a scope other than `USER`.',
+    }),
+    apiKey: t.field({
+      type: ApiKey,
+      nullable: true,
+      authScopes: { permission: 'manage:api_keys' },
+      description:
+        'The API key or project token that is limited; null with a scope other than `TOKEN` and for other credentials.',
+      resolve: ({ tokenId }, _args, context) => (tokenId === null ? null : loadApiKey(context, tokenId)),
+    }),
+    userCredential: t.field({
+      type: UserCredential,
+      nullable: true,
+      authScopes: { permission: 'manage:users' },
+      description:
+        'The personal access token, login session or project token that is limited; null with a scope other than `TOKEN`, for other credentials, and if the caller cannot read it.',
+      resolve: ({ tokenId }, _args, context) => (tokenId === null ? null : loadUserCredential(context, tokenId)),
+    }),
+    tokenDatabaseId: t.exposeInt('tokenId', {
+      nullable: true,
+      description: 'The integer ID of the credential that is limited; null with a scope other than `TOKEN`.',
+    }),
+    enabled: t.exposeBoolean('enabled', { description: 'Whether the limit is enforced.' }),
     requestsPerMinute: t.exposeInt('requestsPerMinute', {
       nullable: true,
       description: `${requestsDescription} ${nullIfUnlimited}`,
@@ -59,9 +102,12 @@ export const RateLimit = builder.prismaNode('RateLimit', {
       description: `${budgetDescription} ${nullIfUnlimited}`,
       resolve: ({ tokenBudget }) => (tokenBudget === null ? null : Number(tokenBudget)),
     }),
-    periodHours: t.exposeInt('periodHours', { nullable: true, description: periodDescription }),
-    createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it was made.' }),
-    updatedAt: t.expose('updatedAt', { type: 'DateTime', description: 'When it was last changed.' }),
+    periodHours: t.exposeInt('periodHours', {
+      nullable: true,
+      description: `${periodDescription} Null without a token budget.`,
+    }),
+    createdAt: t.expose('createdAt', { type: 'DateTime', description: 'The time at which the limit was created.' }),
+    updatedAt: t.expose('updatedAt', { type: 'DateTime', description: 'The time of the last change of the limit.' }),
   }),
 });
 
@@ -71,50 +117,75 @@ nodeRule('RateLimit', {
     prisma.rateLimit.findMany({ where: { id: { in: integerIds(ids) } }, select: { id: true } }),
 });
 
+const RateLimitEdge = builder.edgeObject({
+  name: 'RateLimitEdge',
+  type: RateLimit,
+  description: 'A limit in a list of limits.',
+});
 const RateLimitConnection = builder.connectionObject(
-  { type: RateLimit, name: 'RateLimitConnection', description: 'A page of limits.' },
-  { name: 'RateLimitEdge', description: 'A limit and its place in the list.' },
+  { type: RateLimit, name: 'RateLimitConnection', description: 'A page of a list of limits.' },
+  RateLimitEdge,
 );
 
 const RateLimitFilterInput = builder.inputType('RateLimitFilter', {
-  description: 'Which limits. Everything that is given must fit.',
+  description: 'Conditions on a list of limits; all that are set must be met.',
   fields: (t) => ({
-    scope: t.field({ type: LimitScopeType, description: 'Of this scope.' }),
-    role: t.field({ type: RoleType, description: 'Of this role.' }),
-    userId: t.field({ type: 'UUID', description: 'Of this user, by the scope USER.' }),
-    tokenId: t.int({ description: 'Of the credential with this integer id, by the scope TOKEN.' }),
+    scope: t.field({ type: LimitScopeType, description: 'Returns only limits of this scope.' }),
+    role: t.field({ type: RoleType, description: 'Returns only limits of this role.' }),
+    userId: t.id({
+      description: 'Returns only limits with the scope `USER` of this user, by the global ID or the UUID.',
+    }),
+    tokenId: t.id({
+      description: `Returns only limits with the scope \`TOKEN\` of this credential, ${credentialIdDescription}.`,
+    }),
   }),
 });
 
 type InputFields = Parameters<NonNullable<Parameters<typeof builder.inputType>[1]['fields']>>[0];
 const amounts = (t: InputFields) => ({
   requestsPerMinute: t.int({ description: requestsDescription }),
-  tokenBudget: t.field({ type: 'SafeInt', description: `${budgetDescription} Together with \`periodHours\`.` }),
-  periodHours: t.int({ description: `${periodDescription} Together with \`tokenBudget\`.` }),
+  tokenBudget: t.field({
+    type: 'SafeInt',
+    description: `${budgetDescription} Required when \`periodHours\` is set.`,
+  }),
+  periodHours: t.int({ description: `${periodDescription} Required when \`tokenBudget\` is set.` }),
 });
 const reference = (t: InputFields) => ({
-  id: t.globalID({ description: referenceDescription.id }),
-  databaseId: t.int({ description: referenceDescription.databaseId }),
-  role: t.field({ type: RoleType, description: 'Asks for a limit of this role: any other one is NOT_FOUND.' }),
+  id: t.id({ required: true, description: 'The limit, by its global ID or its integer `databaseId`.' }),
+  role: t.field({
+    type: RoleType,
+    description: 'Requires a limit of this role: any other limit is NOT_FOUND.',
+    deprecationReason: 'For the REST paths of user groups only; `id` identifies the limit.',
+  }),
+});
+
+const RateLimitSubjectInput = builder.inputType('RateLimitSubjectInput', {
+  isOneOf: true,
+  description: 'The requests that a limit counts: exactly one of the fields.',
+  fields: (t) => ({
+    scope: t.field({ type: GeneralLimitScopeType, description: 'The requests of all clients, by this scope.' }),
+    role: t.field({ type: RoleType, description: 'The requests of all users with this role, together.' }),
+    userId: t.id({ description: 'The requests of this user, by the global ID or the UUID.' }),
+    tokenId: t.id({ description: `The requests with this credential, ${credentialIdDescription}.` }),
+  }),
 });
 
 const CreateRateLimitInput = builder.inputType('CreateRateLimitInput', {
-  description: 'What a new limit is to be: at least requests per minute, or a budget with its period.',
+  description: 'Input for `createRateLimit`. `requestsPerMinute`, or `tokenBudget` with `periodHours`, is required.',
   fields: (t) => ({
-    scope: t.field({ type: LimitScopeType, required: true, description: 'Whom it counts together.' }),
-    role: t.field({ type: RoleType, description: 'The role; with the scope ROLE, and only there.' }),
-    userId: t.field({ type: 'UUID', description: 'The user; with the scope USER, and only there.' }),
-    tokenId: t.int({
-      description: 'The integer id of the credential; with the scope TOKEN, and only there.',
+    subject: t.field({
+      type: RateLimitSubjectInput,
+      required: true,
+      description: 'The requests that the limit counts.',
     }),
-    enabled: t.boolean({ description: 'Whether it limits anybody; true unless given.' }),
+    enabled: t.boolean({ description: 'If false, the limit is not enforced yet. Defaults to true.' }),
     ...amounts(t),
   }),
 });
 
 const clearRateLimit = clearField('ClearableRateLimitField', {
-  requestsPerMinute: 'Lifts the limit on requests.',
-  tokenBudget: 'Lifts the token budget, together with its period.',
+  requestsPerMinute: 'Removes the limit on requests.',
+  tokenBudget: 'Removes the token budget, together with its period.',
 });
 
 const UpdateRateLimitInput = builder.inputType('UpdateRateLimitInput', {
@@ -122,54 +193,85 @@ const UpdateRateLimitInput = builder.inputType('UpdateRateLimitInput', {
     'Input for `updateRateLimit`. A field that is null or absent stays unchanged. The scope of a limit cannot be changed.',
   fields: (t) => ({
     ...reference(t),
-    enabled: t.boolean({ description: 'If false, turns the limit off; if true, turns it on again.' }),
+    enabled: t.boolean({ description: 'If false, disables the limit; if true, enables it again.' }),
     ...amounts(t),
     clear: clearRateLimit(t),
   }),
 });
 
 const DeleteRateLimitInput = builder.inputType('DeleteRateLimitInput', {
-  description: 'Which limit is deleted.',
+  description: 'Input for `deleteRateLimit`.',
   fields: reference,
 });
 
-interface LimitPayload {
-  rateLimit: typeof RateLimit.$inferType;
-}
+type LimitRow = typeof RateLimit.$inferType;
 
-const CreateRateLimitPayload = builder.objectRef<LimitPayload>('CreateRateLimitPayload').implement({
-  description: 'What `createRateLimit` made.',
+const CreateRateLimitPayload = builder.objectRef<{ rateLimit: LimitRow }>('CreateRateLimitPayload').implement({
+  description: 'Result of `createRateLimit`.',
   fields: (t) => ({
-    rateLimit: t.field({ type: RateLimit, description: 'The limit.', resolve: ({ rateLimit }) => rateLimit }),
+    rateLimit: t.field({ type: RateLimit, description: 'The new limit.', resolve: ({ rateLimit }) => rateLimit }),
+    rateLimitEdge: t.field({
+      type: RateLimitEdge,
+      description: 'The new limit as an edge of `rateLimits`.',
+      resolve: ({ rateLimit }) => edge(rateLimitOrder, rateLimit),
+    }),
   }),
 });
 
-const UpdateRateLimitPayload = builder.objectRef<LimitPayload>('UpdateRateLimitPayload').implement({
-  description: 'What `updateRateLimit` changed.',
+const UpdateRateLimitPayload = builder.objectRef<{ rateLimit: LimitRow }>('UpdateRateLimitPayload').implement({
+  description: 'Result of `updateRateLimit`.',
   fields: (t) => ({
     rateLimit: t.field({
       type: RateLimit,
-      description: 'The limit as it is now.',
+      description: 'The limit after the change.',
       resolve: ({ rateLimit }) => rateLimit,
     }),
   }),
 });
 
 const DeleteRateLimitPayload = builder.objectRef<{ id: number }>('DeleteRateLimitPayload').implement({
-  description: 'What `deleteRateLimit` deleted.',
-  fields: (t) => ({ deletedDatabaseId: t.exposeInt('id', { description: 'The integer id that the limit had.' }) }),
+  description: 'Result of `deleteRateLimit`.',
+  fields: (t) => ({
+    deletedRateLimitId: t.id({
+      description: 'The global ID of the deleted limit.',
+      resolve: ({ id }) => globalId('RateLimit', id),
+    }),
+  }),
 });
+
+interface Subjects {
+  userId?: string | null | undefined;
+  tokenId?: string | null | undefined;
+}
+
+/** Returns the database IDs of a user and a credential. Throws BAD_USER_INPUT, naming the field under `path`. */
+const subjectIds = ({ userId, tokenId }: Subjects, path: string[]) => ({
+  ...(userId != null && { userId: uuidId(userId, 'User', [...path, 'userId']) }),
+  ...(tokenId != null && { tokenId: credentialId(tokenId, [...path, 'tokenId']) }),
+});
+
+/** Returns the scope of a new limit with the database ID of its subject. Throws BAD_USER_INPUT. */
+function subjectOf({ scope, role, ...ids }: typeof RateLimitSubjectInput.$inferInput) {
+  const { userId, tokenId } = subjectIds(ids, ['input', 'subject']);
+  if (scope) return { scope };
+  if (role) return { scope: 'ROLE' as const, role };
+  return userId === undefined ? { scope: 'TOKEN' as const, tokenId } : { scope: 'USER' as const, userId };
+}
 
 builder.queryField('rateLimits', (t) =>
   t.field({
     type: RateLimitConnection,
     authScopes: { permission: 'manage:rate_limits' },
-    description: 'All limits, oldest first.',
-    args: { ...pageArgs(t.arg), filter: t.arg({ type: RateLimitFilterInput, description: 'Which limits.' }) },
+    description: 'The limits on requests and model tokens, oldest first.',
+    args: {
+      ...pageArgs(t.arg),
+      filter: t.arg({ type: RateLimitFilterInput, description: 'Conditions on the limits.' }),
+    },
     resolve: async (_root, { filter, ...args }, context, info) => {
       const { limits } = context.services;
-      const page = await limits.list(filter ?? {}, args, context.pageLimit, nodeQuery(context, info));
-      return connection(rateLimitOrder, page, args, () => limits.count(filter ?? {}));
+      const conditions = { scope: filter?.scope, role: filter?.role, ...subjectIds(filter ?? {}, ['filter']) };
+      const page = await limits.list(conditions, args, context.pageLimit, nodeQuery(context, info));
+      return connection(rateLimitOrder, page, args, () => limits.count(conditions));
     },
   }),
 );
@@ -178,40 +280,38 @@ builder.mutationFields((t) => ({
   createRateLimit: t.field({
     type: CreateRateLimitPayload,
     authScopes: { permission: 'manage:rate_limits' },
-    description: 'Sets a limit, on anybody. It holds from the next request. At most 100 of one scope and subject.',
-    args: { input: t.arg({ type: CreateRateLimitInput, required: true, description: 'The limit to set.' }) },
-    resolve: async (_root, { input }, { principal, services }) => ({
-      rateLimit: await services.limits.create(signedIn(principal), input),
+    description: 'Creates a limit, which is enforced from the next request. A subject has at most 100 limits.',
+    args: { input: t.arg({ type: CreateRateLimitInput, required: true, description: 'The new limit.' }) },
+    resolve: async (_root, { input: { subject, ...input } }, { principal, services }) => ({
+      rateLimit: await services.limits.create(signedIn(principal), { ...input, ...subjectOf(subject) }),
     }),
   }),
   updateRateLimit: t.field({
     type: UpdateRateLimitPayload,
     authScopes: { permission: 'manage:rate_limits' },
-    description: 'Changes a limit. It holds from the next request; what was used already goes on counting.',
-    args: { input: t.arg({ type: UpdateRateLimitInput, required: true, description: 'The change.' }) },
-    resolve: async (_root, { input: { id, databaseId, role, ...change } }, { principal, services }) => ({
-      rateLimit: await services.limits.update(
-        signedIn(principal),
-        referencedId({ id, databaseId }, 'RateLimit'),
-        role ?? null,
-        change,
-      ),
-    }),
+    description: 'Changes a limit from the next request. Earlier usage still counts.',
+    args: { input: t.arg({ type: UpdateRateLimitInput, required: true, description: 'The limit and its changes.' }) },
+    resolve: async (_root, { input: { id: given, role, ...change } }, { principal, services }) => {
+      const id = integerId(given, 'RateLimit', ['input', 'id']);
+      return { rateLimit: await services.limits.update(signedIn(principal), id, role ?? null, change) };
+    },
   }),
   deleteRateLimit: t.field({
     type: DeleteRateLimitPayload,
     authScopes: { permission: 'manage:rate_limits' },
-    description: 'Lifts a limit, from the next request on.',
+    description: 'Deletes a limit, which is not enforced from the next request on.',
     args: { input: t.arg({ type: DeleteRateLimitInput, required: true, description: 'The limit.' }) },
-    resolve: (_root, { input }, { principal, services }) =>
-      services.limits.delete(signedIn(principal), referencedId(input, 'RateLimit'), input.role ?? null),
+    resolve: (_root, { input }, { principal, services }) => {
+      const id = integerId(input.id, 'RateLimit', ['input', 'id']);
+      return services.limits.delete(signedIn(principal), id, input.role ?? null);
+    },
   }),
 }));
 
 const ViewerLimitType = builder.objectRef<ViewerLimit>('ViewerLimit').implement({
   description: 'A limit that applies to the caller.',
   fields: (t) => ({
-    scope: t.expose('scope', { type: LimitScopeType, description: 'Whom it counts together.' }),
+    scope: t.expose('scope', { type: LimitScopeType, description: 'Which requests the limit counts together.' }),
     requestsPerMinute: t.exposeInt('requestsPerMinute', {
       nullable: true,
       description: `${requestsDescription} ${nullIfUnlimited}`,
@@ -221,36 +321,40 @@ const ViewerLimitType = builder.objectRef<ViewerLimit>('ViewerLimit').implement(
       nullable: true,
       description: `${budgetDescription} ${nullIfUnlimited}`,
     }),
-    periodHours: t.exposeInt('periodHours', { nullable: true, description: periodDescription }),
+    periodHours: t.exposeInt('periodHours', {
+      nullable: true,
+      description: `${periodDescription} Null without a token budget.`,
+    }),
     usedTokens: t.expose('usedTokens', {
       type: 'SafeInt',
       nullable: true,
       description:
-        'What was used of the budget; null without one, and where more counts than one’s own: with the scopes GLOBAL and ROLE, and for a project’s token with those of its user.',
+        'The number of tokens of the budget that are used. Null without a budget, and where the usage of other callers counts too: with the scopes `GLOBAL` and `ROLE`, and for a project token with the scopes of its user.',
     }),
     remainingTokens: t.expose('remainingTokens', {
       type: 'SafeInt',
       nullable: true,
-      description: 'What is left of the budget; null where `usedTokens` is.',
+      description: 'The number of tokens that remain of the budget; null if `usedTokens` is null.',
     }),
     resetsAt: t.expose('resetsAt', {
       type: 'DateTime',
       nullable: true,
-      description: 'When a turn can begin again; null while the budget allows one, and where `usedTokens` is null.',
+      description:
+        'The time at which the next turn can start; null while the budget allows one, and if `usedTokens` is null.',
     }),
   }),
 });
 
-const turnsDescription = 'How many turns ended.';
-const inputDescription = 'Tokens that models read.';
-const outputDescription = 'Tokens that models wrote.';
-const estimatedDescription = 'How many of these tokens the provider did not report, and were estimated.';
+const turnsDescription = 'The number of turns that ended.';
+const inputDescription = 'The number of tokens that models read.';
+const outputDescription = 'The number of tokens that models wrote.';
+const estimatedDescription = 'The number of these tokens that the provider did not report, which were estimated.';
 
 const UsageDay = builder.objectRef<UsageOfDay>('UsageDay').implement({
-  description: 'What one model was used for on one day.',
+  description: 'The usage of one model on one day.',
   fields: (t) => ({
-    date: t.expose('date', { type: 'DateTime', description: 'The UTC day, by its beginning.' }),
-    model: t.exposeString('model', { description: 'The model.' }),
+    date: t.expose('date', { type: 'DateTime', description: 'The start of the UTC day.' }),
+    model: t.exposeString('model', { description: 'The name of the model.' }),
     turns: t.exposeInt('turns', { description: turnsDescription }),
     inputTokens: t.expose('inputTokens', { type: 'SafeInt', description: inputDescription }),
     outputTokens: t.expose('outputTokens', { type: 'SafeInt', description: outputDescription }),
@@ -259,19 +363,19 @@ const UsageDay = builder.objectRef<UsageOfDay>('UsageDay').implement({
 });
 
 const ViewerUsage = builder.objectRef<object>('ViewerUsage').implement({
-  description: 'What the caller has used, and may use.',
+  description: 'The usage of the caller and the limits on it.',
   fields: (t) => ({
     limits: t.field({
       type: [ViewerLimitType],
       listSize: 5,
-      description: 'The limits that apply to the caller, the narrowest first.',
+      description: 'The enabled limits that apply to the caller, the narrowest first.',
       resolve: (_usage, _args, { principal, services }) => services.limits.applyingTo(signedIn(principal)),
     }),
     perDay: t.field({
       type: [UsageDay],
       listSize: 100,
       description:
-        'What the user used on each of the last 30 UTC days, by model, newest first. A project’s token sees its own use.',
+        'The usage of the user on each of the last 30 UTC days, by model, newest first; at most 1000 items. A project token sees its own usage.',
       resolve: (_usage, _args, { principal, services }) => services.usage.perDay(signedIn(principal)),
     }),
   }),
@@ -280,13 +384,13 @@ const ViewerUsage = builder.objectRef<object>('ViewerUsage').implement({
 builder.objectField(ViewerType, 'usage', (t) =>
   t.field({
     type: ViewerUsage,
-    description: 'What the caller has used, and may use. It is one’s own, and needs no permission.',
+    description: 'The usage of the caller and the limits on it. Requires no permission.',
     resolve: () => ({}),
   }),
 );
 
 const UsageTotals = builder.objectRef<UsageFigures>('UsageTotals').implement({
-  description: 'Sums over all records of a report.',
+  description: 'The totals over all records of a report.',
   fields: (t) => ({
     turns: t.expose('turns', { type: 'SafeInt', description: turnsDescription }),
     inputTokens: t.expose('inputTokens', { type: 'SafeInt', description: inputDescription }),
@@ -296,12 +400,36 @@ const UsageTotals = builder.objectRef<UsageFigures>('UsageTotals').implement({
 });
 
 const UsageRecordType = builder.objectRef<UsageRecord>('UsageRecord').implement({
-  description: 'What one credential used one model for on one day.',
+  description: 'The usage of one model on one day with one credential of a user.',
   fields: (t) => ({
-    date: t.expose('date', { type: 'DateTime', description: 'The UTC day, by its beginning.' }),
-    userId: t.expose('userId', { type: 'UUID', description: 'The user, who may be gone.' }),
-    tokenId: t.exposeInt('tokenId', { description: 'The integer id of the credential, which may be gone.' }),
-    model: t.exposeString('model', { description: 'The model.' }),
+    date: t.expose('date', { type: 'DateTime', description: 'The start of the UTC day.' }),
+    user: t.field({
+      type: User,
+      nullable: true,
+      authScopes: { permission: 'read:users' },
+      description: 'The user; null for a deleted user, and for a user that the caller cannot read.',
+      resolve: ({ userId }, _args, context) => loadUser(context, userId),
+    }),
+    userDatabaseId: t.expose('userId', { type: 'UUID', description: 'The UUID of the user, who may be deleted.' }),
+    apiKey: t.field({
+      type: ApiKey,
+      nullable: true,
+      authScopes: { permission: 'manage:api_keys' },
+      description: 'The API key or project token; null for other credentials and for a deleted key.',
+      resolve: ({ tokenId }, _args, context) => loadApiKey(context, tokenId),
+    }),
+    userCredential: t.field({
+      type: UserCredential,
+      nullable: true,
+      authScopes: { permission: 'manage:users' },
+      description:
+        'The personal access token, login session or project token; null for other credentials, for one that does not work any more, and if the caller cannot read it.',
+      resolve: ({ tokenId }, _args, context) => loadUserCredential(context, tokenId),
+    }),
+    tokenDatabaseId: t.exposeInt('tokenId', {
+      description: 'The integer ID of the credential, which may be deleted.',
+    }),
+    model: t.exposeString('model', { description: 'The name of the model.' }),
     turns: t.exposeInt('turns', { description: turnsDescription }),
     inputTokens: t.expose('inputTokens', { type: 'SafeInt', description: inputDescription }),
     outputTokens: t.expose('outputTokens', { type: 'SafeInt', description: outputDescription }),
@@ -310,38 +438,43 @@ const UsageRecordType = builder.objectRef<UsageRecord>('UsageRecord').implement(
 });
 
 const UsageReport = builder.objectRef<UsageFilter>('UsageReport').implement({
-  description: 'What the whole server used.',
+  description: 'The usage of the whole server.',
   fields: (t) => ({
     records: t.field({
       type: [UsageRecordType],
       listSize: ({ first }) => Math.min(first ?? 100, 1000),
-      description: 'By day, user, credential and model, newest day first.',
+      description: 'The usage by day, user, credential and model, newest day first.',
       args: {
-        first: t.arg.int({ description: 'How many to return: 100 unless given, at most 1000.' }),
-        offset: t.arg.int({ description: 'How many to pass over.' }),
+        first: t.arg.int({ description: 'Returns this many records. Defaults to 100; at most 1000.' }),
+        offset: t.arg.int({ description: 'Skips this many records. Defaults to 0.' }),
       },
       resolve: (filter, args, { services }) => services.usage.records(filter, args),
     }),
     totals: t.field({
       type: UsageTotals,
-      description: 'The sums over all records.',
+      description: 'The totals over all records.',
       resolve: (filter, _args, { services }) => services.usage.totals(filter),
     }),
   }),
 });
 
 const UsageFilterInput = builder.inputType('UsageFilter', {
-  description: 'Which usage. Everything that is given must fit.',
+  description: 'Conditions on usage; all that are set must be met.',
   fields: (t) => ({
-    userId: t.field({ type: 'UUID', description: 'Of this user.' }),
-    tokenId: t.int({ description: 'With the credential of this integer id.' }),
+    userId: t.id({
+      description: 'Returns only usage of this user, by the global ID or the UUID. The user may be deleted.',
+    }),
+    tokenId: t.id({
+      description: `Returns only usage with this credential, ${credentialIdDescription}. It may be deleted.`,
+    }),
     since: t.field({
       type: 'DateTime',
-      description: 'In hours that begin at this time or later; 30 days before `until` unless given.',
+      description: 'Returns only usage in hours that start at this time or later. Defaults to 30 days before `until`.',
     }),
     until: t.field({
       type: 'DateTime',
-      description: 'In hours that begin before this time; now unless given. At most 366 days after `since`.',
+      description:
+        'Returns only usage in hours that start before this time, at most 366 days after `since`. Defaults to now.',
     }),
   }),
 });
@@ -350,8 +483,13 @@ builder.queryField('usage', (t) =>
   t.field({
     type: UsageReport,
     authScopes: { permission: 'read:analytics' },
-    description: 'What the whole server had models do.',
-    args: { filter: t.arg({ type: UsageFilterInput, description: 'Which usage.' }) },
-    resolve: (_root, { filter }) => filter ?? {},
+    description: 'The model usage of the whole server.',
+    args: { filter: t.arg({ type: UsageFilterInput, description: 'Conditions on the usage.' }) },
+    resolve: (_root, { filter }) => ({
+      ...filter,
+      userId: null,
+      tokenId: null,
+      ...subjectIds(filter ?? {}, ['filter']),
+    }),
   }),
 );

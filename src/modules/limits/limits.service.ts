@@ -15,6 +15,8 @@ import { senderOf, type UsageService, type UsageWindow } from './usage.service.t
 /** The scopes of a limit: which requests it counts together. */
 export const limitScopes = ['GLOBAL', 'EACH_USER', 'EACH_TOKEN', 'ROLE', 'USER', 'TOKEN'] as const;
 export type LimitScope = (typeof limitScopes)[number];
+/** The scopes whose limits have no role, user or credential as their subject. */
+export const generalScopes = ['GLOBAL', 'EACH_USER', 'EACH_TOKEN'] as const;
 
 /** Maximum number of limits with the same scope and subject. */
 const mostOfOne = 100;
@@ -115,20 +117,11 @@ const limited = (scope: LimitScope, message: string, resetAt: Date) =>
 /** Throws BAD_USER_INPUT unless a limit has an amount, and a budget its period. */
 function checkAmounts({ requestsPerMinute, tokenBudget, periodHours }: z.input<z.ZodObject<typeof amounts>>): void {
   if (tokenBudget == null && periodHours != null)
-    throw badInput(['input', 'tokenBudget'], 'is needed with periodHours');
+    throw badInput(['input', 'tokenBudget'], 'is required when `periodHours` is set');
   if (tokenBudget != null && periodHours == null)
-    throw badInput(['input', 'periodHours'], 'is needed with tokenBudget');
+    throw badInput(['input', 'periodHours'], 'is required when `tokenBudget` is set');
   if (requestsPerMinute == null && tokenBudget == null)
-    throw badInput(['input', 'requestsPerMinute'], 'give requestsPerMinute, or tokenBudget with periodHours, or all');
-}
-
-/** Throws BAD_USER_INPUT unless exactly the subject of the scope is given. */
-function checkSubject(input: z.output<typeof CreateRateLimit>): void {
-  for (const field of ['role', 'userId', 'tokenId'] as const) {
-    const needed = subjectOf[input.scope] === field;
-    if (needed && input[field] == null) throw badInput(['input', field], `is needed with the scope ${input.scope}`);
-    if (!needed && input[field] != null) throw badInput(['input', field], `does not go with the scope ${input.scope}`);
-  }
+    throw badInput(['input', 'requestsPerMinute'], 'is required unless `tokenBudget` and `periodHours` are set');
 }
 
 const detailOf = ({
@@ -302,7 +295,6 @@ export function limitsService(
      */
     async create(principal: Principal, raw: CreateRateLimitInput): Promise<RateLimit> {
       const input = parse(CreateRateLimit, raw);
-      checkSubject(input);
       checkAmounts(input);
       const whose = {
         scope: input.scope,

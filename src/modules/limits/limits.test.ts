@@ -3,14 +3,16 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { type Kit, returned, startKit } from '../../../test/kit.ts';
 import type { Principal } from '../../authz/principal.ts';
 import { AppError } from '../../errors.ts';
+import { globalId } from '../../graphql/id-input.ts';
 import { limitsService, type RequestCounter } from './limits.service.ts';
 
 let kit: Kit;
 
-const Fields = 'id databaseId scope role userId tokenId enabled requestsPerMinute tokenBudget periodHours';
+const Fields =
+  'id databaseId scope role userDatabaseId tokenDatabaseId enabled requestsPerMinute tokenBudget periodHours';
 const Create = `mutation ($input: CreateRateLimitInput!) { createRateLimit(input: $input) { rateLimit { ${Fields} } } }`;
 const Update = `mutation ($input: UpdateRateLimitInput!) { updateRateLimit(input: $input) { rateLimit { ${Fields} } } }`;
-const Delete = `mutation ($input: DeleteRateLimitInput!) { deleteRateLimit(input: $input) { deletedDatabaseId } }`;
+const Delete = `mutation ($input: DeleteRateLimitInput!) { deleteRateLimit(input: $input) { deletedRateLimitId } }`;
 const List = `query ($filter: RateLimitFilter, $first: Int, $after: String) {
   rateLimits(filter: $filter, first: $first, after: $after) {
     totalCount nodes { ${Fields} createdAt updatedAt } pageInfo { hasNextPage endCursor }
@@ -59,24 +61,32 @@ describe('limits are managed', () => {
   it('set, changed, listed, fetched and lifted, each with its line in the trail', async () => {
     const { id: tokenId, userId } = await kit.createKey('BASIC');
     const made = [
-      await create({ scope: 'GLOBAL', requestsPerMinute: 1_000_000 }),
-      await create({ scope: 'USER', userId, tokenBudget: 1_000_000_000_000, periodHours: 8760 }),
-      await create({ scope: 'TOKEN', tokenId, requestsPerMinute: 1, tokenBudget: 1, periodHours: 1, enabled: false }),
-      await create({ scope: 'ROLE', role: 'LIMITED', requestsPerMinute: 50_000 }),
+      await create({ subject: { scope: 'GLOBAL' }, requestsPerMinute: 1_000_000 }),
+      await create({ subject: { userId }, tokenBudget: 1_000_000_000_000, periodHours: 8760 }),
+      await create({ subject: { tokenId }, requestsPerMinute: 1, tokenBudget: 1, periodHours: 1, enabled: false }),
+      await create({ subject: { role: 'LIMITED' }, requestsPerMinute: 50_000 }),
     ];
-    const nothing = { role: null, userId: null, tokenId: null, enabled: true };
+    const nothing = { role: null, userDatabaseId: null, tokenDatabaseId: null, enabled: true };
     const noBudget = { tokenBudget: null, periodHours: null };
     expect(made).toMatchObject([
       { ...nothing, ...noBudget, scope: 'GLOBAL', requestsPerMinute: 1_000_000 },
       {
         ...nothing,
         scope: 'USER',
-        userId,
+        userDatabaseId: userId,
         requestsPerMinute: null,
         tokenBudget: 1_000_000_000_000,
         periodHours: 8760,
       },
-      { ...nothing, scope: 'TOKEN', tokenId, enabled: false, requestsPerMinute: 1, tokenBudget: 1, periodHours: 1 },
+      {
+        ...nothing,
+        scope: 'TOKEN',
+        tokenDatabaseId: tokenId,
+        enabled: false,
+        requestsPerMinute: 1,
+        tokenBudget: 1,
+        periodHours: 1,
+      },
       { ...nothing, ...noBudget, scope: 'ROLE', role: 'LIMITED', requestsPerMinute: 50_000 },
     ]);
 
@@ -84,13 +94,13 @@ describe('limits are managed', () => {
     const changed = await update({ id: everybody.id, tokenBudget: 5_000_000_000, periodHours: 2, enabled: false });
     expect(changed).toEqual({ ...everybody, tokenBudget: 5_000_000_000, periodHours: 2, enabled: false });
     const nulls = { requestsPerMinute: null, tokenBudget: null, periodHours: null, enabled: null, clear: null };
-    expect(await update({ databaseId: everybody.databaseId, ...nulls })).toEqual(changed);
-    expect(await update({ databaseId: everybody.databaseId, clear: ['TOKEN_BUDGET'] })).toEqual({
+    expect(await update({ id: everybody.databaseId, ...nulls })).toEqual(changed);
+    expect(await update({ id: everybody.databaseId, clear: ['TOKEN_BUDGET'] })).toEqual({
       ...everybody,
       enabled: false,
     });
     expect((await kit.gql(Delete, { input: { id: ofToken.id } })).data).toEqual({
-      deleteRateLimit: { deletedDatabaseId: ofToken.databaseId },
+      deleteRateLimit: { deletedRateLimitId: ofToken.id },
     });
 
     const list = (await kit.gql(List)).data.rateLimits;
@@ -107,11 +117,12 @@ describe('limits are managed', () => {
       await filtered({ role: 'ADMIN' }),
       await filtered({ scope: 'ROLE', role: 'LIMITED' }),
       await filtered({ tokenId }),
-    ]).toEqual([1, 1, 0, 1, 0]);
-    const node = await kit.gql(`query ($id: ID!) { node(id: $id) { ... on RateLimit { scope userId } } }`, {
+      await filtered({ userId: globalId('User', userId) }),
+    ]).toEqual([1, 1, 0, 1, 0, 1]);
+    const node = await kit.gql(`query ($id: ID!) { node(id: $id) { ... on RateLimit { scope userDatabaseId } } }`, {
       id: ofUser.id,
     });
-    expect(node.data.node).toEqual({ scope: 'USER', userId });
+    expect(node.data.node).toEqual({ scope: 'USER', userDatabaseId: userId });
 
     const trail = await kit.prisma.auditEvent.findMany({
       where: { targetType: 'RateLimit', targetId: String(everybody.databaseId) },
@@ -124,32 +135,35 @@ describe('limits are managed', () => {
   });
 
   it.each([
-    ['requestsPerMinute', { scope: 'GLOBAL', requestsPerMinute: 0 }],
-    ['requestsPerMinute', { scope: 'GLOBAL', requestsPerMinute: -1 }],
-    ['requestsPerMinute', { scope: 'GLOBAL', requestsPerMinute: 1_000_001 }],
-    ['requestsPerMinute', { scope: 'GLOBAL', requestsPerMinute: 1.5 }],
-    ['requestsPerMinute', { scope: 'GLOBAL', requestsPerMinute: 2 ** 63 }],
-    ['requestsPerMinute', { scope: 'GLOBAL' }],
-    ['requestsPerMinute', { scope: 'GLOBAL', requestsPerMinute: null, enabled: true }],
-    ['tokenBudget', { scope: 'GLOBAL', tokenBudget: 0, periodHours: 1 }],
-    ['tokenBudget', { scope: 'GLOBAL', tokenBudget: -5, periodHours: 1 }],
-    ['tokenBudget', { scope: 'GLOBAL', tokenBudget: 1.5, periodHours: 1 }],
-    ['tokenBudget', { scope: 'GLOBAL', tokenBudget: 1e12 + 1, periodHours: 1 }],
-    ['tokenBudget', { scope: 'GLOBAL', tokenBudget: 2 ** 63, periodHours: 1 }],
-    ['tokenBudget', { scope: 'GLOBAL', tokenBudget: '5', periodHours: 1 }],
-    ['tokenBudget', { scope: 'GLOBAL', requestsPerMinute: 5, periodHours: 1 }],
-    ['periodHours', { scope: 'GLOBAL', tokenBudget: 5 }],
-    ['periodHours', { scope: 'GLOBAL', tokenBudget: 5, periodHours: 0 }],
-    ['periodHours', { scope: 'GLOBAL', tokenBudget: 5, periodHours: 8761 }],
-    ['periodHours', { scope: 'GLOBAL', tokenBudget: 5, periodHours: 0.5 }],
-    ['scope', { scope: 'NOBODY', requestsPerMinute: 5 }],
-    ['role', { scope: 'ROLE', requestsPerMinute: 5 }],
-    ['role', { scope: 'GLOBAL', role: 'ADMIN', requestsPerMinute: 5 }],
-    ['userId', { scope: 'USER', requestsPerMinute: 5 }],
-    ['userId', { scope: 'USER', userId: 'me', requestsPerMinute: 5 }],
-    ['userId', { scope: 'EACH_USER', userId: randomUUID(), requestsPerMinute: 5 }],
-    ['tokenId', { scope: 'TOKEN', requestsPerMinute: 5 }],
-    ['tokenId', { scope: 'EACH_TOKEN', tokenId: 1, requestsPerMinute: 5 }],
+    ['requestsPerMinute', { subject: { scope: 'GLOBAL' }, requestsPerMinute: 0 }],
+    ['requestsPerMinute', { subject: { scope: 'GLOBAL' }, requestsPerMinute: -1 }],
+    ['requestsPerMinute', { subject: { scope: 'GLOBAL' }, requestsPerMinute: 1_000_001 }],
+    ['requestsPerMinute', { subject: { scope: 'GLOBAL' }, requestsPerMinute: 1.5 }],
+    ['requestsPerMinute', { subject: { scope: 'GLOBAL' }, requestsPerMinute: 2 ** 63 }],
+    ['requestsPerMinute', { subject: { scope: 'GLOBAL' } }],
+    ['requestsPerMinute', { subject: { scope: 'GLOBAL' }, requestsPerMinute: null, enabled: true }],
+    ['tokenBudget', { subject: { scope: 'GLOBAL' }, tokenBudget: 0, periodHours: 1 }],
+    ['tokenBudget', { subject: { scope: 'GLOBAL' }, tokenBudget: -5, periodHours: 1 }],
+    ['tokenBudget', { subject: { scope: 'GLOBAL' }, tokenBudget: 1.5, periodHours: 1 }],
+    ['tokenBudget', { subject: { scope: 'GLOBAL' }, tokenBudget: 1e12 + 1, periodHours: 1 }],
+    ['tokenBudget', { subject: { scope: 'GLOBAL' }, tokenBudget: 2 ** 63, periodHours: 1 }],
+    ['tokenBudget', { subject: { scope: 'GLOBAL' }, tokenBudget: '5', periodHours: 1 }],
+    ['tokenBudget', { subject: { scope: 'GLOBAL' }, requestsPerMinute: 5, periodHours: 1 }],
+    ['periodHours', { subject: { scope: 'GLOBAL' }, tokenBudget: 5 }],
+    ['periodHours', { subject: { scope: 'GLOBAL' }, tokenBudget: 5, periodHours: 0 }],
+    ['periodHours', { subject: { scope: 'GLOBAL' }, tokenBudget: 5, periodHours: 8761 }],
+    ['periodHours', { subject: { scope: 'GLOBAL' }, tokenBudget: 5, periodHours: 0.5 }],
+    ['subject', { subject: null, requestsPerMinute: 5 }],
+    ['subject', { subject: {}, requestsPerMinute: 5 }],
+    ['subject', { subject: { scope: 'GLOBAL', role: 'ADMIN' }, requestsPerMinute: 5 }],
+    ['subject', { subject: { userId: randomUUID(), tokenId: 1 }, requestsPerMinute: 5 }],
+    ['subject.role', { subject: { role: null }, requestsPerMinute: 5 }],
+    ['subject.scope', { subject: { scope: 'NOBODY' }, requestsPerMinute: 5 }],
+    ['subject.scope', { subject: { scope: 'USER' }, requestsPerMinute: 5 }],
+    ['subject.userId', { subject: { userId: 'me' }, requestsPerMinute: 5 }],
+    ['subject.userId', { subject: { userId: globalId('ApiKey', 1) }, requestsPerMinute: 5 }],
+    ['subject.tokenId', { subject: { tokenId: 'abc' }, requestsPerMinute: 5 }],
+    ['subject.tokenId', { subject: { tokenId: globalId('User', randomUUID()) }, requestsPerMinute: 5 }],
   ])('a bad %s is refused by its name: %j', async (field, input) => {
     const before = await kit.fingerprint();
     const { errors } = await kit.gql(Create, { input });
@@ -158,8 +172,20 @@ describe('limits are managed', () => {
     expect(await kit.fingerprint()).toBe(before);
   });
 
+  it.each([
+    { requestsPerMinute: 5 },
+    { scope: 'GLOBAL', requestsPerMinute: 5 },
+    { scope: 'GLOBAL', subject: { scope: 'GLOBAL' }, requestsPerMinute: 5 },
+  ])('a limit without a subject, or with a field of an earlier version, is rejected: %j', async (input) => {
+    const before = await kit.fingerprint();
+    const { errors } = await kit.gql(Create, { input });
+    expect(errors[0]?.extensions).toMatchObject({ code: 'BAD_USER_INPUT', fields: [{ path: ['input'] }] });
+    expect(errors[0]?.message).toMatch(/subject|scope/);
+    expect(await kit.fingerprint()).toBe(before);
+  });
+
   it('what is left of a limit after a change must limit something', async () => {
-    const { databaseId } = await create({ scope: 'GLOBAL', tokenBudget: 5, periodHours: 1 });
+    const { databaseId } = await create({ subject: { scope: 'GLOBAL' }, tokenBudget: 5, periodHours: 1 });
     const before = await kit.fingerprint();
     for (const [field, change] of [
       ['input.tokenBudget', { clear: ['TOKEN_BUDGET'], periodHours: 2 }],
@@ -167,7 +193,7 @@ describe('limits are managed', () => {
       ['input.requestsPerMinute', { clear: ['TOKEN_BUDGET'] }],
       ['input.requestsPerMinute', { requestsPerMinute: 0 }],
     ] as const) {
-      const { errors } = await kit.gql(Update, { input: { databaseId, ...change } });
+      const { errors } = await kit.gql(Update, { input: { id: databaseId, ...change } });
       expect(errors[0]?.extensions.fields[0].path.join('.')).toBe(field);
     }
     expect(await kit.fingerprint()).toBe(before);
@@ -177,10 +203,10 @@ describe('limits are managed', () => {
     const before = await kit.fingerprint();
     const missing = 0x7fff_ffff;
     for (const [query, input] of [
-      [Create, { scope: 'USER', userId: randomUUID(), requestsPerMinute: 5 }],
-      [Create, { scope: 'TOKEN', tokenId: missing, requestsPerMinute: 5 }],
-      [Update, { databaseId: missing, enabled: false }],
-      [Delete, { databaseId: missing }],
+      [Create, { subject: { userId: randomUUID() }, requestsPerMinute: 5 }],
+      [Create, { subject: { tokenId: missing }, requestsPerMinute: 5 }],
+      [Update, { id: missing, enabled: false }],
+      [Delete, { id: missing }],
     ] as const) {
       const { errors } = await kit.gql(query, { input });
       expect(errors[0]?.extensions.code).toBe('NOT_FOUND');
@@ -189,7 +215,7 @@ describe('limits are managed', () => {
   });
 
   it('by manage:rate_limits and nobody else, by every road', async () => {
-    const { databaseId, id } = await create({ scope: 'ROLE', role: 'BASIC', tokenBudget: 1e9, periodHours: 24 });
+    const { databaseId, id } = await create({ subject: { role: 'BASIC' }, tokenBudget: 1e9, periodHours: 24 });
     const scoped = async (scopes: string[]) => (await kit.createPat(kit.keys.ADMIN, { scopes })).secret;
     const refused = [kit.keys.BASIC, kit.keys.LIMITED, await scoped(['manage:settings', 'read:analytics'])];
     const body = { enabled: true, token_budget: 5, period_hours: 24 };
@@ -210,9 +236,9 @@ describe('limits are managed', () => {
     for (const secret of [null, ...refused]) {
       const code = secret === null ? 'UNAUTHENTICATED' : 'FORBIDDEN';
       for (const [query, input] of [
-        [Create, { scope: 'GLOBAL', requestsPerMinute: 5 }],
-        [Update, { databaseId, enabled: false }],
-        [Delete, { databaseId }],
+        [Create, { subject: { scope: 'GLOBAL' }, requestsPerMinute: 5 }],
+        [Update, { id, enabled: false }],
+        [Delete, { id: databaseId }],
         [List, {}],
       ] as const) {
         const { data, errors } = await kit.gql(query, { input }, secret);
@@ -235,16 +261,59 @@ describe('limits are managed', () => {
     }
   });
 
+  it('a new limit comes with its edge, and leads to its user and credential for callers who can read those', async () => {
+    const key = await kit.createKey('BASIC', { name: 'limited' });
+    const pat = await kit.createPat(key.secret);
+    const objects = 'user { databaseId } apiKey { name role } userCredential { kind user { databaseId } }';
+    const made = await kit.gql(
+      `mutation ($userId: ID!, $keyId: ID!, $patId: ID!) {
+        ofUser: createRateLimit(input: { subject: { userId: $userId }, requestsPerMinute: 1000 }) { rateLimitEdge { cursor node { ${objects} } } }
+        ofKey: createRateLimit(input: { subject: { tokenId: $keyId }, requestsPerMinute: 1000 }) { rateLimit { ${objects} } }
+        ofPat: createRateLimit(input: { subject: { tokenId: $patId }, requestsPerMinute: 1000 }) { rateLimit { id ${objects} } }
+      }`,
+      {
+        userId: globalId('User', key.userId),
+        keyId: globalId('ApiKey', key.id),
+        patId: globalId('PersonalAccessToken', pat.id),
+      },
+    );
+    expect(made.errors).toEqual([]);
+    const { ofUser, ofKey, ofPat } = made.data;
+    expect(ofUser.rateLimitEdge.node).toEqual({
+      user: { databaseId: key.userId },
+      apiKey: null,
+      userCredential: null,
+    });
+    expect(ofKey.rateLimit).toEqual({ user: null, apiKey: { name: 'limited', role: 'BASIC' }, userCredential: null });
+    expect(ofPat.rateLimit).toMatchObject({
+      user: null,
+      apiKey: null,
+      userCredential: { kind: 'PERSONAL', user: { databaseId: key.userId } },
+    });
+    const after = await kit.gql(List, { after: ofUser.rateLimitEdge.cursor });
+    expect(after.data.rateLimits.nodes.map(({ tokenDatabaseId }: any) => tokenDatabaseId)).toEqual([key.id, pat.id]);
+    const { secret } = await kit.createPat(kit.keys.ADMIN, { scopes: ['manage:rate_limits'] });
+    const denied = await kit.gql(`{ rateLimits(first: 1) { nodes { userDatabaseId ${objects} } } }`, {}, secret);
+    expect(denied.data.rateLimits.nodes).toEqual([
+      { userDatabaseId: key.userId, user: null, apiKey: null, userCredential: null },
+    ]);
+    expect(denied.errors.map(({ extensions }) => extensions.requiredPermissions[0]).sort()).toEqual([
+      'manage:api_keys',
+      'manage:users',
+      'read:users',
+    ]);
+  });
+
   it('a list costs a constant number of statements', async () => {
     const count = async () => {
       kit.statements.length = 0;
       await kit.gql(List, { first: 100 });
       return kit.statements.length;
     };
-    await create({ scope: 'GLOBAL', requestsPerMinute: 900_000 });
+    await create({ subject: { scope: 'GLOBAL' }, requestsPerMinute: 900_000 });
     await count();
     const few = await count();
-    for (let i = 0; i < 10; i++) await create({ scope: 'EACH_USER', requestsPerMinute: 900_000 });
+    for (let i = 0; i < 10; i++) await create({ subject: { scope: 'EACH_USER' }, requestsPerMinute: 900_000 });
     expect(await count()).toBe(few);
   });
 
@@ -252,9 +321,11 @@ describe('limits are managed', () => {
     await kit.prisma.rateLimit.createMany({
       data: Array.from({ length: 100 }, () => ({ scope: 'EACH_TOKEN' as const, requestsPerMinute: 900_000 })),
     });
-    const { errors } = await kit.gql(Create, { input: { scope: 'EACH_TOKEN', requestsPerMinute: 900_000 } });
+    const { errors } = await kit.gql(Create, {
+      input: { subject: { scope: 'EACH_TOKEN' }, requestsPerMinute: 900_000 },
+    });
     expect(errors[0]?.extensions.code).toBe('CONFLICT');
-    await create({ scope: 'EACH_USER', requestsPerMinute: 900_000 });
+    await create({ subject: { scope: 'EACH_USER' }, requestsPerMinute: 900_000 });
     await kit.prisma.rateLimit.deleteMany();
     await kit.booted.services.limits.load();
   });
@@ -275,13 +346,19 @@ describe('requests within a minute', () => {
       await kit.booted.services.limits.delete(await admin(), databaseId, null);
       return names;
     };
-    expect(await refused({ scope: 'TOKEN', tokenId: one.id })).toEqual(['one 2']);
-    expect(await refused({ scope: 'EACH_TOKEN' })).toEqual(['one 2', 'pat 2', 'two 2', 'limited 2']);
-    expect(await refused({ scope: 'USER', userId: one.userId })).toEqual(['pat 1', 'one 2', 'pat 2']);
-    expect(await refused({ scope: 'EACH_USER' })).toEqual(['pat 1', 'one 2', 'pat 2', 'two 2', 'limited 2']);
-    expect(await refused({ scope: 'ROLE', role: 'BASIC' })).toEqual(['pat 1', 'two 1', 'one 2', 'pat 2', 'two 2']);
-    expect(await refused({ scope: 'ROLE', role: 'LIMITED' })).toEqual(['limited 2']);
-    expect(await refused({ scope: 'GLOBAL' })).toEqual([
+    expect(await refused({ subject: { tokenId: one.id } })).toEqual(['one 2']);
+    expect(await refused({ subject: { scope: 'EACH_TOKEN' } })).toEqual(['one 2', 'pat 2', 'two 2', 'limited 2']);
+    expect(await refused({ subject: { userId: one.userId } })).toEqual(['pat 1', 'one 2', 'pat 2']);
+    expect(await refused({ subject: { scope: 'EACH_USER' } })).toEqual([
+      'pat 1',
+      'one 2',
+      'pat 2',
+      'two 2',
+      'limited 2',
+    ]);
+    expect(await refused({ subject: { role: 'BASIC' } })).toEqual(['pat 1', 'two 1', 'one 2', 'pat 2', 'two 2']);
+    expect(await refused({ subject: { role: 'LIMITED' } })).toEqual(['limited 2']);
+    expect(await refused({ subject: { scope: 'GLOBAL' } })).toEqual([
       'pat 1',
       'two 1',
       'limited 1',
@@ -290,13 +367,13 @@ describe('requests within a minute', () => {
       'two 2',
       'limited 2',
     ]);
-    expect(await refused({ scope: 'GLOBAL', enabled: false })).toEqual([]);
-    expect(await refused({ scope: 'USER', userId: (await admin()).userId, requestsPerMinute: 1000 })).toEqual([]);
+    expect(await refused({ subject: { scope: 'GLOBAL' }, enabled: false })).toEqual([]);
+    expect(await refused({ subject: { userId: (await admin()).userId }, requestsPerMinute: 1000 })).toEqual([]);
   });
 
   it('a refusal names the scope, and the whole seconds until the minute is over', async () => {
     const key = await kit.createKey('BASIC');
-    await create({ scope: 'TOKEN', tokenId: key.id, requestsPerMinute: 2 });
+    await create({ subject: { tokenId: key.id }, requestsPerMinute: 2 });
     expect([await admit(key.secret), await admit(key.secret)]).toEqual([null, null]);
     const refusal = await admit(key.secret);
     expect(refusal).toBeInstanceOf(AppError);
@@ -310,29 +387,29 @@ describe('requests within a minute', () => {
 
   it('a change, a switch and a lift hold from the next request, and what was counted goes on counting', async () => {
     const key = await kit.createKey('BASIC');
-    const { databaseId } = await create({ scope: 'TOKEN', tokenId: key.id, requestsPerMinute: 1 });
+    const { databaseId } = await create({ subject: { tokenId: key.id }, requestsPerMinute: 1 });
     const admitted = async () => (await admit(key.secret)) === null;
     expect([await admitted(), await admitted()]).toEqual([true, false]);
-    await update({ databaseId, requestsPerMinute: 4 });
+    await update({ id: databaseId, requestsPerMinute: 4 });
     expect([await admitted(), await admitted()]).toEqual([true, true]);
     expect(await admitted()).toBe(false);
-    await update({ databaseId, enabled: false });
+    await update({ id: databaseId, enabled: false });
     expect(await admitted()).toBe(true);
-    await update({ databaseId, enabled: true, requestsPerMinute: 1 });
+    await update({ id: databaseId, enabled: true, requestsPerMinute: 1 });
     expect([await admitted(), await admitted()]).toEqual([true, false]);
-    await kit.gql(Delete, { input: { databaseId } });
+    await kit.gql(Delete, { input: { id: databaseId } });
     expect([await admitted(), await admitted()]).toEqual([true, true]);
   });
 
   it('one that a limit refuses counts against no other', async () => {
     const [key, other] = [await kit.createKey('BASIC'), await kit.createKey('BASIC')];
-    const wide = await create({ scope: 'ROLE', role: 'BASIC', requestsPerMinute: 3 });
-    await create({ scope: 'TOKEN', tokenId: key.id, requestsPerMinute: 1 });
+    const wide = await create({ subject: { role: 'BASIC' }, requestsPerMinute: 3 });
+    await create({ subject: { tokenId: key.id }, requestsPerMinute: 1 });
     expect(await admit(key.secret)).toBeNull();
     for (let i = 0; i < 5; i++) expect((await admit(key.secret))?.details.scope).toBe('TOKEN');
     // The role has two of three requests left.
     expect([await admit(other.secret), await admit(other.secret)]).toEqual([null, null]);
-    const narrow = await create({ scope: 'USER', userId: other.userId, requestsPerMinute: 1 });
+    const narrow = await create({ subject: { userId: other.userId }, requestsPerMinute: 1 });
     for (let i = 0; i < 3; i++) expect((await admit(other.secret))?.details.scope).toBe('ROLE');
     await kit.booted.services.limits.delete(await admin(), wide.databaseId, null);
     // The denied request was not counted against the user.
@@ -343,8 +420,8 @@ describe('requests within a minute', () => {
 
   it('are admitted without the database', async () => {
     const { id, secret } = await kit.createKey('BASIC');
-    await create({ scope: 'TOKEN', tokenId: id, requestsPerMinute: 5 });
-    await create({ scope: 'GLOBAL', requestsPerMinute: 100_000 });
+    await create({ subject: { tokenId: id }, requestsPerMinute: 5 });
+    await create({ subject: { scope: 'GLOBAL' }, requestsPerMinute: 100_000 });
     const principal = await principalOf(secret);
     await kit.booted.background.settled();
     kit.statements.length = 0;
@@ -359,7 +436,7 @@ describe('requests within a minute', () => {
       consume: () => Promise.reject(new Error('the store is gone')),
       reward: () => Promise.reject(new Error('the store is gone')),
     };
-    await create({ scope: 'GLOBAL', requestsPerMinute: 100_000 });
+    await create({ subject: { scope: 'GLOBAL' }, requestsPerMinute: 100_000 });
     const limits = limitsService(foundation.db, services.audit, services.usage, foundation.log, () => broken);
     await limits.load();
     const refusal = await outcome(limits.admitRequest(await admin()));
@@ -371,7 +448,7 @@ describe('requests within a minute', () => {
   it('limits that stand in the database hold from the start', async () => {
     const { services, foundation } = kit.booted;
     const { id, secret } = await kit.createKey('BASIC');
-    await create({ scope: 'TOKEN', tokenId: id, requestsPerMinute: 1 });
+    await create({ subject: { tokenId: id }, requestsPerMinute: 1 });
     const limits = limitsService(foundation.db, services.audit, services.usage, foundation.log);
     const principal = await principalOf(secret);
     expect(await outcome(limits.admitRequest(principal))).toBeNull();
@@ -382,7 +459,7 @@ describe('requests within a minute', () => {
 
   it('beyond the limit get 429 by every road, with the time to wait, and change nothing', async () => {
     const key = await kit.createKey('BASIC');
-    await create({ scope: 'USER', userId: key.userId, requestsPerMinute: 2 });
+    await create({ subject: { userId: key.userId }, requestsPerMinute: 2 });
     expect((await kit.gql('{ viewer { role } }', {}, key.secret)).errors).toEqual([]);
     expect((await kit.rest('GET', '/api/me', { key: key.secret })).status).toBe(200);
     const before = await kit.fingerprint();
@@ -410,7 +487,7 @@ describe('requests within a minute', () => {
 
   it('are counted on the paths beside the two roads as well', async () => {
     const key = await kit.createKey('ADMIN');
-    await create({ scope: 'USER', userId: key.userId, requestsPerMinute: 1 });
+    await create({ subject: { userId: key.userId }, requestsPerMinute: 1 });
     expect(await admit(key.secret)).toBeNull();
     expect((await kit.rest('GET', '/api/admin/audit-events/export', { key: key.secret })).status).toBe(429);
     for (const path of ['/metrics', '/me']) {
@@ -454,9 +531,9 @@ describe('the REST rows of token budgets', () => {
   ])('%s sets and lists the budgets of the scope %s, in thousands', async (end, scope) => {
     const { status, body: made } = await kit.rest('POST', `${path}${end}`, { body: body(1_000_000_000) });
     expect({ status, made }).toEqual({ status: 200, made: shown(made.token_id, 1_000_000_000) });
-    const odd = await create({ scope, tokenBudget: 1001, periodHours: 24 });
-    await create({ scope, requestsPerMinute: 900_000 });
-    await create({ scope: 'EACH_TOKEN', tokenBudget: 5, periodHours: 24 });
+    const odd = await create({ subject: { scope }, tokenBudget: 1001, periodHours: 24 });
+    await create({ subject: { scope }, requestsPerMinute: 900_000 });
+    await create({ subject: { scope: 'EACH_TOKEN' }, tokenBudget: 5, periodHours: 24 });
     expect((await kit.rest('GET', `${path}${end}`)).body).toEqual([
       shown(made.token_id, 1_000_000_000),
       shown(odd.databaseId, 2),
@@ -467,7 +544,7 @@ describe('the REST rows of token budgets', () => {
 
   it('a budget is changed and lifted by its id', async () => {
     const { databaseId } = await create({
-      scope: 'GLOBAL',
+      subject: { scope: 'GLOBAL' },
       tokenBudget: 5000,
       periodHours: 24,
       requestsPerMinute: 1000,
@@ -494,7 +571,7 @@ describe('the REST rows of token budgets', () => {
     expect((await kit.rest('GET', `${path}/user-group/1`)).body).toEqual([]);
     expect((await kit.rest('GET', `${path}/user-group/2`)).body).toEqual([ofBasic]);
 
-    const everybody = await create({ scope: 'GLOBAL', tokenBudget: 5000, periodHours: 24 });
+    const everybody = await create({ subject: { scope: 'GLOBAL' }, tokenBudget: 5000, periodHours: 24 });
     const before = await kit.fingerprint();
     for (const [group, id] of [
       [1, ofBasic.token_id],

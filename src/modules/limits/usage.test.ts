@@ -3,6 +3,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } 
 import { type Kit, returned, startKit, until } from '../../../test/kit.ts';
 import { makeGate } from '../../../test/model-server.ts';
 import type { Principal } from '../../authz/principal.ts';
+import { globalId } from '../../graphql/id-input.ts';
 import { estimateTokens } from '../../models/tokens.ts';
 
 const hour = 3600 * 1000;
@@ -21,7 +22,7 @@ const limit = async (input: object): Promise<number> => {
   return data.createRateLimit.rateLimit.databaseId;
 };
 const lift = (id: number) =>
-  kit.gql('mutation ($id: Int!) { deleteRateLimit(input: { databaseId: $id }) { deletedDatabaseId } }', { id });
+  kit.gql('mutation ($id: ID!) { deleteRateLimit(input: { id: $id }) { deletedRateLimitId } }', { id });
 const Send = 'mutation ($input: SendChatMessageInput!) { sendChatMessage(input: $input) { answer } }';
 const ask = (secret: string) => kit.gql(Send, { input: { message: 'Hi', actionIds: [] } }, secret);
 const post = (secret: string, body: object = {}) =>
@@ -135,7 +136,7 @@ describe('what a turn used is recorded when it ends', () => {
 
 describe('a budget of tokens', () => {
   it('that is used up refuses the turn by every road, with the time at which it goes on, and nothing is written', async () => {
-    await limit({ scope: 'EACH_USER', tokenBudget: 9 });
+    await limit({ subject: { scope: 'EACH_USER' }, tokenBudget: 9 });
     await use(key, 9);
     const before = await kit.fingerprint();
     const resetAt = hoursAgo(-25);
@@ -177,7 +178,7 @@ describe('a budget of tokens', () => {
   });
 
   it('lets go on what has left its period', async () => {
-    await limit({ scope: 'USER', userId: key.userId, tokenBudget: 100, periodHours: 3 });
+    await limit({ subject: { userId: key.userId }, tokenBudget: 100, periodHours: 3 });
     await use(key, 1000, hoursAgo(3));
     expect((await ask(key.secret)).status).toBe(429);
     await kit.prisma.usageRecord.updateMany({ where: { userId: key.userId }, data: { hour: hoursAgo(4) } });
@@ -185,7 +186,7 @@ describe('a budget of tokens', () => {
   });
 
   it('says when enough has left, not when all has', async () => {
-    await limit({ scope: 'USER', userId: key.userId, tokenBudget: 100, periodHours: 10 });
+    await limit({ subject: { userId: key.userId }, tokenBudget: 100, periodHours: 10 });
     await use(key, 50, hoursAgo(9));
     await use(key, 60, hoursAgo(5));
     await use(key, 30, hoursAgo(2));
@@ -195,8 +196,8 @@ describe('a budget of tokens', () => {
   });
 
   it('of several counts the one that takes longest', async () => {
-    await limit({ scope: 'EACH_TOKEN', tokenBudget: 10, periodHours: 1 });
-    await limit({ scope: 'EACH_USER', tokenBudget: 20, periodHours: 48 });
+    await limit({ subject: { scope: 'EACH_TOKEN' }, tokenBudget: 10, periodHours: 1 });
+    await limit({ subject: { scope: 'EACH_USER' }, tokenBudget: 20, periodHours: 48 });
     await use(key, 30);
     const { body } = await post(key.secret);
     expect(body).toMatchObject({ scope: 'user', reset_at: hoursAgo(-49).toISOString() });
@@ -218,25 +219,25 @@ describe('a budget of tokens', () => {
       await lift(id);
       return names;
     };
-    expect(await refused({ scope: 'TOKEN', tokenId: key.id })).toEqual(['key']);
-    expect(await refused({ scope: 'TOKEN', tokenId: pat.id })).toEqual([]);
-    expect(await refused({ scope: 'EACH_TOKEN' })).toEqual(['key']);
-    expect(await refused({ scope: 'USER', userId: key.userId })).toEqual(['key', 'pat']);
-    expect(await refused({ scope: 'USER', userId: other.userId })).toEqual([]);
-    expect(await refused({ scope: 'EACH_USER' })).toEqual(['key', 'pat']);
-    expect(await refused({ scope: 'ROLE', role: 'BASIC' })).toEqual(['key', 'pat', 'other']);
-    expect(await refused({ scope: 'ROLE', role: 'LIMITED' })).toEqual([]);
-    expect(await refused({ scope: 'GLOBAL' })).toEqual(['key', 'pat', 'other', 'limited']);
-    expect(await refused({ scope: 'GLOBAL', enabled: false })).toEqual([]);
-    expect(await refused({ scope: 'GLOBAL', tokenBudget: 2_000_000 })).toEqual([]);
+    expect(await refused({ subject: { tokenId: key.id } })).toEqual(['key']);
+    expect(await refused({ subject: { tokenId: pat.id } })).toEqual([]);
+    expect(await refused({ subject: { scope: 'EACH_TOKEN' } })).toEqual(['key']);
+    expect(await refused({ subject: { userId: key.userId } })).toEqual(['key', 'pat']);
+    expect(await refused({ subject: { userId: other.userId } })).toEqual([]);
+    expect(await refused({ subject: { scope: 'EACH_USER' } })).toEqual(['key', 'pat']);
+    expect(await refused({ subject: { role: 'BASIC' } })).toEqual(['key', 'pat', 'other']);
+    expect(await refused({ subject: { role: 'LIMITED' } })).toEqual([]);
+    expect(await refused({ subject: { scope: 'GLOBAL' } })).toEqual(['key', 'pat', 'other', 'limited']);
+    expect(await refused({ subject: { scope: 'GLOBAL' }, enabled: false })).toEqual([]);
+    expect(await refused({ subject: { scope: 'GLOBAL' }, tokenBudget: 2_000_000 })).toEqual([]);
   });
 
   it('says in which group of clients it bites', async () => {
     await use(key, 10);
     for (const [input, scope] of [
-      [{ scope: 'GLOBAL' }, 'global'],
-      [{ scope: 'ROLE', role: 'BASIC' }, 'user_group'],
-      [{ scope: 'TOKEN', tokenId: key.id }, 'token'],
+      [{ subject: { scope: 'GLOBAL' } }, 'global'],
+      [{ subject: { role: 'BASIC' } }, 'user_group'],
+      [{ subject: { tokenId: key.id } }, 'token'],
     ] as const) {
       const id = await limit({ ...input, tokenBudget: 5 });
       expect((await post(key.secret)).body.scope).toBe(scope);
@@ -251,8 +252,8 @@ describe('a budget of tokens', () => {
       return kit.statements.filter((text) => /FROM "UsageRecord"/.test(text)).length;
     };
     expect(await reads()).toBe(0);
-    for (const input of [{ scope: 'GLOBAL' }, { scope: 'EACH_USER' }, { scope: 'ROLE', role: 'BASIC' }])
-      await limit({ ...input, tokenBudget: 1_000_000_000_000, periodHours: 8760 });
+    for (const subject of [{ scope: 'GLOBAL' }, { scope: 'EACH_USER' }, { role: 'BASIC' }])
+      await limit({ subject, tokenBudget: 1_000_000_000_000, periodHours: 8760 });
     expect(await reads()).toBe(1);
   });
 });
@@ -267,12 +268,12 @@ describe('one’s own usage', () => {
     const limited = await kit.createKey('LIMITED');
     await use(limited, 40);
     await use(other, 500);
-    await limit({ scope: 'TOKEN', tokenId: limited.id, tokenBudget: 30 });
-    await limit({ scope: 'EACH_USER', tokenBudget: 100, periodHours: 5 });
-    await limit({ scope: 'ROLE', role: 'LIMITED', tokenBudget: 1000 });
-    await limit({ scope: 'GLOBAL', tokenBudget: 9000, requestsPerMinute: 100_000 });
-    await limit({ scope: 'USER', userId: other.userId, tokenBudget: 7 });
-    await limit({ scope: 'EACH_TOKEN', tokenBudget: 7, enabled: false });
+    await limit({ subject: { tokenId: limited.id }, tokenBudget: 30 });
+    await limit({ subject: { scope: 'EACH_USER' }, tokenBudget: 100, periodHours: 5 });
+    await limit({ subject: { role: 'LIMITED' }, tokenBudget: 1000 });
+    await limit({ subject: { scope: 'GLOBAL' }, tokenBudget: 9000, requestsPerMinute: 100_000 });
+    await limit({ subject: { userId: other.userId }, tokenBudget: 7 });
+    await limit({ subject: { scope: 'EACH_TOKEN' }, tokenBudget: 7, enabled: false });
     const { data, errors } = await kit.gql(Own, {}, limited.secret);
     expect(errors).toEqual([]);
     const unknown = { usedTokens: null, remainingTokens: null, resetsAt: null };
@@ -349,8 +350,8 @@ describe('one’s own usage', () => {
     const confined = { ...principal, credential: { ...principal.credential, tokenId: key.id + 1, projectId: 1 } };
     await use(key, 40);
     await use({ userId: key.userId, id: key.id + 1 }, 2);
-    await limit({ scope: 'EACH_USER', tokenBudget: 100 });
-    await limit({ scope: 'EACH_TOKEN', tokenBudget: 50 });
+    await limit({ subject: { scope: 'EACH_USER' }, tokenBudget: 100 });
+    await limit({ subject: { scope: 'EACH_TOKEN' }, tokenBudget: 50 });
     const used = async (of: typeof principal) => (await limits.applyingTo(of)).map(({ usedTokens }) => usedTokens);
     const perDay = async (of: typeof principal) => (await usage.perDay(of)).map(({ inputTokens }) => inputTokens);
     expect([await used(principal), await perDay(principal)]).toEqual([[40, 42], [42]]);
@@ -368,12 +369,12 @@ describe('one’s own usage', () => {
       expect((await kit.gql(Own, {}, key.secret)).errors).toEqual([]);
       return kit.statements.filter((text) => /"UsageRecord"|"RateLimit"/.test(text)).length;
     };
-    await limit({ scope: 'EACH_USER', tokenBudget: 100 });
+    await limit({ subject: { scope: 'EACH_USER' }, tokenBudget: 100 });
     await use(key, 1);
     const few = await count();
     expect(few).toBe(2);
     for (let hours = 1; hours < 6; hours++) {
-      await limit({ scope: 'EACH_TOKEN', tokenBudget: 100, periodHours: hours });
+      await limit({ subject: { scope: 'EACH_TOKEN' }, tokenBudget: 100, periodHours: hours });
       await use(key, 1, hoursAgo(hours * 24));
     }
     expect(await count()).toBe(few);
@@ -383,7 +384,7 @@ describe('one’s own usage', () => {
 describe('usage of the whole server', () => {
   const Report = `query ($filter: UsageFilter, $first: Int, $offset: Int) { usage(filter: $filter) {
     totals { turns inputTokens outputTokens estimatedTokens }
-    records(first: $first, offset: $offset) { date userId tokenId model turns inputTokens }
+    records(first: $first, offset: $offset) { date userDatabaseId tokenDatabaseId model turns inputTokens }
   } }`;
   const report = async (filter: object = {}, page: object = {}) => {
     const { data, errors } = await kit.gql(Report, { filter, ...page });
@@ -401,20 +402,61 @@ describe('usage of the whole server', () => {
   it('is grouped by day, user, credential and model, newest first', async () => {
     const yesterday = new Date(today() - 24 * hour).toISOString();
     const rows = [
-      { date: yesterday, userId: key.userId, tokenId: key.id, model: 'earlier', turns: 3, inputTokens: 26 },
-      { date: yesterday, userId: other.userId, tokenId: other.id, model: 'earlier', turns: 1, inputTokens: 100 },
-    ].sort((a, b) => (a.userId < b.userId ? -1 : 1));
+      {
+        date: yesterday,
+        userDatabaseId: key.userId,
+        tokenDatabaseId: key.id,
+        model: 'earlier',
+        turns: 3,
+        inputTokens: 26,
+      },
+      {
+        date: yesterday,
+        userDatabaseId: other.userId,
+        tokenDatabaseId: other.id,
+        model: 'earlier',
+        turns: 1,
+        inputTokens: 100,
+      },
+    ].sort((a, b) => (a.userDatabaseId < b.userDatabaseId ? -1 : 1));
     const { records: found, totals } = await report();
     expect(found).toEqual(rows);
     expect(totals).toEqual({ turns: 4, inputTokens: 126, outputTokens: 0, estimatedTokens: 0 });
     expect((await report({}, { first: 1, offset: 1 })).records).toEqual(rows.slice(1));
   });
 
+  it('leads to the user and the credential with one statement each, whatever the number of records', async () => {
+    const pat = await kit.createPat(key.secret);
+    await use({ userId: key.userId, id: pat.id }, 1, new Date(today() - 24 * hour));
+    await use({ userId: randomUUID(), id: 0x7fff_ffff }, 1, new Date(today() - 24 * hour));
+    const query = `query ($first: Int) { usage { records(first: $first) {
+      userDatabaseId tokenDatabaseId user { databaseId } apiKey { databaseId } userCredential { databaseId kind }
+    } } }`;
+    const { data, errors } = await kit.gql(query);
+    expect(errors).toEqual([]);
+    expect(data.usage.records).toHaveLength(4);
+    for (const { userDatabaseId, tokenDatabaseId, ...objects } of data.usage.records)
+      expect(objects).toEqual({
+        user: [key.userId, other.userId].includes(userDatabaseId) ? { databaseId: userDatabaseId } : null,
+        apiKey: [key.id, other.id].includes(tokenDatabaseId) ? { databaseId: tokenDatabaseId } : null,
+        userCredential: tokenDatabaseId === pat.id ? { databaseId: pat.id, kind: 'PERSONAL' } : null,
+      });
+    const statements = async (first: number) => {
+      kit.statements.length = 0;
+      await kit.gql(query, { first });
+      return kit.statements.length;
+    };
+    await statements(1);
+    expect(await statements(4)).toBe(await statements(1));
+  });
+
   it('narrows to a user, a credential and a time', async () => {
     const inputs = async (filter: object) => (await report(filter)).totals.inputTokens;
     const since = new Date(today() - 366 * 24 * hour).toISOString();
     expect(await inputs({ userId: key.userId })).toBe(26);
+    expect(await inputs({ userId: globalId('User', key.userId) })).toBe(26);
     expect(await inputs({ tokenId: other.id })).toBe(100);
+    expect(await inputs({ tokenId: globalId('ApiKey', other.id) })).toBe(100);
     expect(await inputs({ userId: key.userId, tokenId: other.id })).toBe(0);
     expect(await inputs({ since, until: new Date(today()).toISOString() })).toBe(326);
     expect(await inputs({ until: new Date(today() - 24 * hour + 5 * hour).toISOString() })).toBe(101);

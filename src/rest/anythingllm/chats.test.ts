@@ -321,7 +321,7 @@ describe('POST /v1/workspace/{slug}/chat', () => {
     const poor = await kit.createKey('BASIC', { name: 'poor' });
     const made = await kit.gql(
       'mutation ($input: CreateRateLimitInput!) { createRateLimit(input: $input) { rateLimit { databaseId } } }',
-      { input: { scope: 'TOKEN', tokenId: poor.id, tokenBudget: 1, periodHours: 1 } },
+      { input: { subject: { tokenId: poor.id }, tokenBudget: 1, periodHours: 1 } },
     );
     expect(made.errors).toEqual([]);
     await chat(slug, { message: 'Hello' }, poor.secret);

@@ -1031,7 +1031,7 @@ describe('who may not', () => {
     await clientOf(secret).chat.completions.create({ model: slug, messages: [user('Hello')] });
     await kit.gql(
       `mutation ($input: CreateRateLimitInput!) { createRateLimit(input: $input) { rateLimit { databaseId } } }`,
-      { input: { scope: 'USER', userId, tokenBudget: 1, periodHours: 1 } },
+      { input: { subject: { userId }, tokenBudget: 1, periodHours: 1 } },
     );
     await unchanged(async () => {
       for (const call of [calls['chat.completions.create'], calls['embeddings.create'], calls['images.generate']]) {

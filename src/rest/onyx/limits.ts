@@ -82,7 +82,7 @@ const Update = graphql(
   [LimitDescriptor],
 );
 const Delete = graphql(
-  `mutation DeleteRateLimit($input: DeleteRateLimitInput!) { deleteRateLimit(input: $input) { deletedDatabaseId } }`,
+  `mutation DeleteRateLimit($input: DeleteRateLimitInput!) { deleteRateLimit(input: $input) { deletedRateLimitId } }`,
 );
 
 const limitParams = z.object({ token_rate_limit_id: id });
@@ -109,7 +109,7 @@ const rowsOf = (scope: 'GLOBAL' | 'EACH_USER', path: string, whom: string): AnyR
     body: Args,
     reply: Display,
     document: Create,
-    variables: ({ body }) => ({ input: { scope, ...amounts(body) } }),
+    variables: ({ body }) => ({ input: { subject: { scope }, ...amounts(body) } }),
     output: ({ createRateLimit }) => display(createRateLimit.rateLimit),
   }),
 ];
@@ -139,7 +139,7 @@ export const limitRows: AnyRow[] = [
     body: Args,
     reply: Display,
     document: Update,
-    variables: ({ params, body }) => ({ input: { databaseId: params.token_rate_limit_id, ...amounts(body) } }),
+    variables: ({ params, body }) => ({ input: { id: String(params.token_rate_limit_id), ...amounts(body) } }),
     output: ({ updateRateLimit }) => display(updateRateLimit.rateLimit),
   }),
   row({
@@ -150,7 +150,7 @@ export const limitRows: AnyRow[] = [
     params: limitParams,
     reply: nothing,
     document: Delete,
-    variables: ({ params }) => ({ input: { databaseId: params.token_rate_limit_id } }),
+    variables: ({ params }) => ({ input: { id: String(params.token_rate_limit_id) } }),
     output: () => null,
   }),
   row({
@@ -192,7 +192,7 @@ export const limitRows: AnyRow[] = [
     reply: Display,
     document: Create,
     variables: ({ params, body }) => ({
-      input: { scope: 'ROLE' as const, role: roleOfGroup(params.group_id), ...amounts(body) },
+      input: { subject: { role: roleOfGroup(params.group_id) }, ...amounts(body) },
     }),
     output: ({ createRateLimit }) => display(createRateLimit.rateLimit),
   }),
@@ -206,7 +206,7 @@ export const limitRows: AnyRow[] = [
     reply: Display,
     document: Update,
     variables: ({ params, body }) => ({
-      input: { databaseId: params.token_rate_limit_id, role: roleOfGroup(params.group_id), ...amounts(body) },
+      input: { id: String(params.token_rate_limit_id), role: roleOfGroup(params.group_id), ...amounts(body) },
     }),
     output: ({ updateRateLimit }) => display(updateRateLimit.rateLimit),
   }),
@@ -219,7 +219,7 @@ export const limitRows: AnyRow[] = [
     reply: nothing,
     document: Delete,
     variables: ({ params }) => ({
-      input: { databaseId: params.token_rate_limit_id, role: roleOfGroup(params.group_id) },
+      input: { id: String(params.token_rate_limit_id), role: roleOfGroup(params.group_id) },
     }),
     output: () => null,
   }),
