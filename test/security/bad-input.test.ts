@@ -1202,12 +1202,7 @@ describe('GraphQL requests', () => {
       { i: { name: '\0' } },
       'input.name',
     ],
-    [
-      'no id',
-      'mutation ($i: DeleteApiKeyInput!) { deleteApiKey(input: $i) { deletedApiKeyId } }',
-      { i: {} },
-      'i',
-    ],
+    ['no id', 'mutation ($i: DeleteApiKeyInput!) { deleteApiKey(input: $i) { deletedApiKeyId } }', { i: {} }, 'i'],
     [
       'a text that is no id',
       'mutation ($i: DeleteApiKeyInput!) { deleteApiKey(input: $i) { deletedApiKeyId } }',

@@ -354,8 +354,8 @@ describe('limits', () => {
 
   it('of a role or a group that does not exist are refused', async () => {
     await unchanged(async () => {
-      const answer = await create({ scope: 'ROLE', role: 'OWNER', requestsPerMinute: 5 });
-      expect([code(answer), field(answer)]).toEqual(['BAD_USER_INPUT', 'input.role']);
+      const answer = await create({ subject: { role: 'OWNER' }, requestsPerMinute: 5 });
+      expect([code(answer), field(answer)]).toEqual(['BAD_USER_INPUT', 'input.subject.role']);
       const body = { enabled: true, token_budget: 5, period_hours: 24 };
       expect(told(await post(`${path}/user-group/3`, body))).toEqual([
         404,

@@ -27,7 +27,7 @@ const AuditActionType = builder.enumType('AuditAction', {
 });
 
 const AuditEvent = builder.prismaNode('AuditEvent', {
-  id: { field: 'id', description: 'The global ID.' },
+  id: { field: 'id', description: 'The global ID of the event.' },
   nullable: true,
   description:
     'An entry of the audit trail. It never changes and is deleted only when its retention period is over. It keeps the IDs of objects that no longer exist.',
@@ -51,13 +51,13 @@ const AuditEvent = builder.prismaNode('AuditEvent', {
       nullable: true,
       authScopes: { permission: 'read:users' },
       description:
-        'The user who performed the action; null for the server itself, for a deleted user, and for a user that the caller cannot read.',
+        'The user as which the action was performed; null for the server itself, for a deleted user, and for a user that the caller cannot read.',
       resolve: ({ actorId }, _args, context) => (actorId === null ? null : loadUser(context, actorId)),
     }),
     actorDatabaseId: t.expose('actorId', {
       type: 'UUID',
       nullable: true,
-      description: 'The UUID of the user who performed the action; null for the server itself.',
+      description: 'The UUID of that user; null for the server itself.',
     }),
     actorName: t.exposeString('actorName', {
       nullable: true,
@@ -88,15 +88,15 @@ const AuditEvent = builder.prismaNode('AuditEvent', {
     }),
     userAgent: t.exposeString('userAgent', {
       nullable: true,
-      description: 'The `User-Agent` header of the client, at most 500 characters; null if it sent none.',
+      description: 'The `User-Agent` header of the client, at most 500 characters; null without the header.',
     }),
     targetType: t.exposeString('targetType', {
       nullable: true,
-      description: 'The type of the object that the action concerns, such as `ApiKey`; null if there is none.',
+      description: 'The type of the object that the action concerns, such as `ApiKey`; null without an object.',
     }),
     targetId: t.exposeString('targetId', {
       nullable: true,
-      description: 'The database ID of that object; null if there is none.',
+      description: 'The database ID of that object; null without an object.',
     }),
     targetGlobalId: t.id({
       nullable: true,

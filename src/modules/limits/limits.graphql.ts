@@ -47,7 +47,7 @@ const periodDescription =
   'The length of the period in hours, 1 to 8760. The period ends now and starts with the full hour that began this number of hours ago.';
 
 export const RateLimit = builder.prismaNode('RateLimit', {
-  id: { field: 'id', description: 'The global ID.' },
+  id: { field: 'id', description: 'The global ID of the limit.' },
   nullable: true,
   description: 'A limit on requests or model tokens.',
   fields: (t) => ({
@@ -62,14 +62,13 @@ export const RateLimit = builder.prismaNode('RateLimit', {
       type: User,
       nullable: true,
       authScopes: { permission: 'read:users' },
-      description:
-        'The user who is limited; null with a scope other than `USER`, and for a user that the caller cannot read.',
+      description: 'The limited user; null with a scope other than `USER`, and for a user that the caller cannot read.',
       resolve: ({ userId }, _args, context) => (userId === null ? null : loadUser(context, userId)),
     }),
     userDatabaseId: t.expose('userId', {
       type: 'UUID',
       nullable: true,
-      description: 'The UUID of the user who is limited; null with a scope other than `USER`.',
+      description: 'The UUID of the limited user; null with a scope other than `USER`.',
     }),
     apiKey: t.field({
       type: ApiKey,
@@ -209,7 +208,11 @@ type LimitRow = typeof RateLimit.$inferType;
 const CreateRateLimitPayload = builder.objectRef<{ rateLimit: LimitRow }>('CreateRateLimitPayload').implement({
   description: 'Result of `createRateLimit`.',
   fields: (t) => ({
-    rateLimit: t.field({ type: RateLimit, description: 'The new limit.', resolve: ({ rateLimit }) => rateLimit }),
+    rateLimit: t.field({
+      type: RateLimit,
+      description: 'The limit that was created.',
+      resolve: ({ rateLimit }) => rateLimit,
+    }),
     rateLimitEdge: t.field({
       type: RateLimitEdge,
       description: 'The new limit as an edge of `rateLimits`.',
@@ -410,7 +413,10 @@ const UsageRecordType = builder.objectRef<UsageRecord>('UsageRecord').implement(
       description: 'The user; null for a deleted user, and for a user that the caller cannot read.',
       resolve: ({ userId }, _args, context) => loadUser(context, userId),
     }),
-    userDatabaseId: t.expose('userId', { type: 'UUID', description: 'The UUID of the user, who may be deleted.' }),
+    userDatabaseId: t.expose('userId', {
+      type: 'UUID',
+      description: 'The UUID of the user, which is kept when the user is deleted.',
+    }),
     apiKey: t.field({
       type: ApiKey,
       nullable: true,

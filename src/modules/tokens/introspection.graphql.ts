@@ -63,7 +63,7 @@ const TokenIntrospection = builder.objectRef<{ principal: Principal | null }>('T
     }),
     projectDatabaseId: t.int({
       nullable: true,
-      description: 'The integer ID of the project that the credential is confined to; null if there is none.',
+      description: 'The integer ID of the project that the credential is confined to; null without a project.',
       resolve: ({ principal }) => principal?.credential.projectId ?? null,
     }),
     createdAt: t.field({

@@ -25,12 +25,12 @@ import {
 const scopesDescription =
   'The permissions that the credential is restricted to; null if it holds everything that its role allows.';
 const newScopesDescription =
-  'The permissions to restrict the credential to, none of which the caller may lack. An empty list is rejected. Defaults to everything that the role allows.';
+  'The permissions to restrict the credential to, all of which the caller must hold. An empty list is rejected. Defaults to everything that the role allows.';
 const secretDescription = 'The secret. It is returned only once and stored only as a hash.';
 const displayDescription =
   'Display form of the secret, for recognition only: the first characters, asterisks and the last four characters.';
 const expiresAtDescription = 'The time at which the credential stops working; null for never.';
-const lastUsedAtDescription = 'The time of the last use, to the minute; null if there was none.';
+const lastUsedAtDescription = 'The time of the last use, to the minute; null if it was never used.';
 const lastUsedAddressDescription = 'The network address of the client at the last use; null if it is unknown.';
 
 /** Returns the scopes of a token, without those that this server does not know, which grant nothing. */
@@ -77,7 +77,7 @@ const ServiceAccountKey = builder.prismaInterface('Token', {
     createdBy: t.relation('creator', {
       type: User,
       nullable: true,
-      description: 'The user who created the key; null if that user was deleted.',
+      description: 'The creator of the key; null for a deleted user.',
     }),
   }),
 });
@@ -89,7 +89,7 @@ export const readableProject = (viewer: Viewer, project: ProjectRow | null): Pro
 export const ApiKey = builder.prismaNode('Token', {
   variant: 'ApiKey',
   interfaces: [ServiceAccountKey],
-  id: { field: 'id', description: 'The global ID.' },
+  id: { field: 'id', description: 'The global ID of the key.' },
   description: 'An API key, or a project token, for administrators of keys.',
   nullable: true,
   fields: (t) => ({
@@ -98,13 +98,14 @@ export const ApiKey = builder.prismaNode('Token', {
       type: Project,
       nullable: true,
       authScopes: { permission: 'write:projects' },
-      description: 'The project that the key is confined to; null if there is none and if the caller cannot read it.',
+      description:
+        'The project that the key is confined to; null without a project, and for a project that the caller cannot read.',
       select: (_args, _context, nested) => ({ project: nested() }),
       resolve: ({ project }, _args, { principal }) => readableProject(principal, project),
     }),
     projectDatabaseId: t.exposeInt('projectId', {
       nullable: true,
-      description: 'The integer ID of the project that the key is confined to; null if there is none.',
+      description: 'The integer ID of the project that the key is confined to; null without a project.',
     }),
   }),
 });
@@ -118,7 +119,7 @@ export const loadApiKey = batched(
 export const ProjectToken = builder.prismaNode('Token', {
   variant: 'ProjectToken',
   interfaces: [ServiceAccountKey],
-  id: { field: 'id', description: 'The global ID.' },
+  id: { field: 'id', description: 'The global ID of the token.' },
   description: 'A key that is confined to a project, for the owner of the project.',
   nullable: true,
   fields: (t) => ({
@@ -154,14 +155,14 @@ nodeRule('ApiKey', {
 
 export const PersonalAccessToken = builder.prismaNode('Token', {
   variant: 'PersonalAccessToken',
-  id: { field: 'id', description: 'The global ID.' },
+  id: { field: 'id', description: 'The global ID of the token.' },
   description: 'A token that acts as its owner, with the current role of the owner.',
   nullable: true,
   fields: (t) => ({
     databaseId: t.exposeInt('id', { description: 'The integer ID that the REST paths use.' }),
     name: t.string({ description: 'The name that its owner gave it.', resolve: ({ name }) => name ?? '' }),
     display: t.exposeString('display', { description: displayDescription }),
-    user: t.relation('user', { type: User, description: 'The owner, whom the token acts as.' }),
+    user: t.relation('user', { type: User, description: 'The owner of the token, as which it acts.' }),
     scopes: t.field({ type: [PermissionType], nullable: true, description: scopesDescription, resolve: scopesOf }),
     createdAt: t.expose('createdAt', { type: 'DateTime', description: 'The time at which the token was created.' }),
     expiresAt: t.expose('expiresAt', { type: 'DateTime', nullable: true, description: expiresAtDescription }),
@@ -239,7 +240,7 @@ const updateKeyFields = (t: InputFields) => ({
   scopes: t.field({
     type: [PermissionType],
     description:
-      'The permissions that the key is restricted to from now on, none of which the caller may lack. An empty list is rejected.',
+      'The permissions that the key is restricted to from now on, all of which the caller must hold. An empty list is rejected.',
   }),
   allScopes: t.boolean({
     description:
@@ -361,7 +362,7 @@ const revokedCredentialCount = {
 const CreateApiKeyPayload = builder.objectRef<KeyWithSecret>('CreateApiKeyPayload').implement({
   description: 'Result of `createApiKey`.',
   fields: (t) => ({
-    apiKey: t.field({ type: ApiKey, description: 'The new key.', resolve: ({ apiKey }) => apiKey }),
+    apiKey: t.field({ type: ApiKey, description: 'The key that was created.', resolve: ({ apiKey }) => apiKey }),
     apiKeyEdge: t.field({
       type: ApiKeyEdge,
       description: 'The new key as an edge of `apiKeys` in its default order.',
@@ -400,7 +401,11 @@ const DeleteApiKeyPayload = builder.objectRef<{ id: number }>('DeleteApiKeyPaylo
 const CreateProjectTokenPayload = builder.objectRef<KeyWithSecret>('CreateProjectTokenPayload').implement({
   description: 'Result of `createProjectToken`.',
   fields: (t) => ({
-    projectToken: t.field({ type: ProjectToken, description: 'The new token.', resolve: ({ apiKey }) => apiKey }),
+    projectToken: t.field({
+      type: ProjectToken,
+      description: 'The token that was created.',
+      resolve: ({ apiKey }) => apiKey,
+    }),
     projectTokenEdge: t.field({
       type: ProjectTokenEdge,
       description: 'The new token as an edge of `projectTokens` in its default order.',
@@ -451,7 +456,7 @@ const CreatePersonalAccessTokenPayload = builder
     fields: (t) => ({
       personalAccessToken: t.field({
         type: PersonalAccessToken,
-        description: 'The new token.',
+        description: 'The token that was created.',
         resolve: ({ personalAccessToken }) => personalAccessToken,
       }),
       personalAccessTokenEdge: t.field({

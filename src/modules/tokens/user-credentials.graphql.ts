@@ -28,7 +28,7 @@ const UserCredentialKindType = builder.enumType('UserCredentialKind', {
 
 export const UserCredential = builder.prismaNode('Token', {
   variant: 'UserCredential',
-  id: { field: 'id', description: 'The global ID.' },
+  id: { field: 'id', description: 'The global ID of the credential.' },
   description: 'A token or login session of a user, as administrators of users see it.',
   nullable: true,
   fields: (t) => ({
@@ -86,7 +86,7 @@ export const UserCredential = builder.prismaNode('Token', {
     }),
     user: t.field({
       type: User,
-      description: 'The user who has the credential: for a project token, the owner of the project.',
+      description: 'The user of the credential: for a project token, the owner of the project.',
       select: (_args, _context, nested) => ({ user: nested(), project: { select: { owner: nested() } } }),
       resolve: ({ user, project }) => project?.owner ?? user,
     }),
@@ -171,7 +171,7 @@ const RevokeUserCredentialsPayload = builder
   .implement({
     description: 'Result of `revokeUserCredentials`.',
     fields: (t) => ({
-      user: t.field({ type: User, description: 'The user.', resolve: ({ user }) => user }),
+      user: t.field({ type: User, description: 'The user of the revoked credentials.', resolve: ({ user }) => user }),
       revokedCount: t.int({
         description: 'The number of credentials that were revoked.',
         resolve: ({ revoked }) => revoked.length,
