@@ -11,6 +11,8 @@ interface GlobalId {
 
 interface NodeRule {
   permission: Permission;
+  /** Permissions that are required in addition. */
+  also?: readonly Permission[];
   /** Returns the only ID of the type that the principal can read without the permission. */
   exempt?: (principal: Principal) => string;
   /** Returns those of the given IDs that the principal can read. Runs a single statement. */
@@ -48,7 +50,8 @@ export async function readableNodes(ids: readonly GlobalId[], { principal, db }:
     if (!rule) continue;
     const wanted = [...new Set(ids.filter((id) => id.typename === typename).map((id) => id.id))];
     const own = principal && rule.exempt?.(principal);
-    const caller = wanted.every((id) => id === own) ? signedIn(principal) : demand(principal, rule.permission);
+    const isOwn = wanted.every((id) => id === own);
+    const caller = isOwn ? signedIn(principal) : demand(principal, rule.permission, ...(rule.also ?? []));
     const rows = await rule.readable(db, caller, wanted);
     const found = new Set(rows.map((row) => String(row.id)));
     readable.push(...wanted.filter((id) => found.has(id)).map((id) => ({ typename, id })));

@@ -6512,12 +6512,12 @@ export type introspection = {
         "name": "CreateEmbedInput",
         "inputFields": [
           {
-            "name": "agentSlug",
+            "name": "agent",
             "type": {
               "kind": "NON_NULL",
               "ofType": {
-                "kind": "SCALAR",
-                "name": "String"
+                "kind": "INPUT_OBJECT",
+                "name": "AgentLocatorInput"
               }
             }
           },
@@ -6597,6 +6597,18 @@ export type introspection = {
               "ofType": {
                 "kind": "OBJECT",
                 "name": "Embed"
+              }
+            },
+            "args": [],
+            "isDeprecated": false
+          },
+          {
+            "name": "embedEdge",
+            "type": {
+              "kind": "NON_NULL",
+              "ofType": {
+                "kind": "OBJECT",
+                "name": "EmbedEdge"
               }
             },
             "args": [],
@@ -7728,7 +7740,7 @@ export type introspection = {
         "name": "DeleteEmbedChatInput",
         "inputFields": [
           {
-            "name": "sessionId",
+            "name": "clientSessionId",
             "type": {
               "kind": "NON_NULL",
               "ofType": {
@@ -7774,12 +7786,12 @@ export type introspection = {
         "name": "DeleteEmbedInput",
         "inputFields": [
           {
-            "name": "uuid",
+            "name": "id",
             "type": {
               "kind": "NON_NULL",
               "ofType": {
                 "kind": "SCALAR",
-                "name": "String"
+                "name": "ID"
               }
             }
           }
@@ -7791,12 +7803,12 @@ export type introspection = {
         "name": "DeleteEmbedPayload",
         "fields": [
           {
-            "name": "deletedUuid",
+            "name": "deletedEmbedId",
             "type": {
               "kind": "NON_NULL",
               "ofType": {
                 "kind": "SCALAR",
-                "name": "UUID"
+                "name": "ID"
               }
             },
             "args": [],
@@ -8790,17 +8802,14 @@ export type introspection = {
           {
             "name": "agent",
             "type": {
-              "kind": "NON_NULL",
-              "ofType": {
-                "kind": "OBJECT",
-                "name": "Agent"
-              }
+              "kind": "OBJECT",
+              "name": "Agent"
             },
             "args": [],
             "isDeprecated": false
           },
           {
-            "name": "agentId",
+            "name": "agentDatabaseId",
             "type": {
               "kind": "NON_NULL",
               "ofType": {
@@ -8947,6 +8956,18 @@ export type introspection = {
             "isDeprecated": false
           },
           {
+            "name": "id",
+            "type": {
+              "kind": "NON_NULL",
+              "ofType": {
+                "kind": "SCALAR",
+                "name": "ID"
+              }
+            },
+            "args": [],
+            "isDeprecated": false
+          },
+          {
             "name": "maxChatsPerDay",
             "type": {
               "kind": "SCALAR",
@@ -8986,7 +9007,12 @@ export type introspection = {
             "isDeprecated": false
           }
         ],
-        "interfaces": []
+        "interfaces": [
+          {
+            "kind": "INTERFACE",
+            "name": "Node"
+          }
+        ]
       },
       {
         "kind": "OBJECT",
@@ -9215,6 +9241,18 @@ export type introspection = {
             "isDeprecated": false
           },
           {
+            "name": "clientSessionId",
+            "type": {
+              "kind": "NON_NULL",
+              "ofType": {
+                "kind": "SCALAR",
+                "name": "String"
+              }
+            },
+            "args": [],
+            "isDeprecated": false
+          },
+          {
             "name": "databaseId",
             "type": {
               "kind": "NON_NULL",
@@ -9227,12 +9265,21 @@ export type introspection = {
             "isDeprecated": false
           },
           {
-            "name": "embedId",
+            "name": "embed",
+            "type": {
+              "kind": "OBJECT",
+              "name": "Embed"
+            },
+            "args": [],
+            "isDeprecated": false
+          },
+          {
+            "name": "id",
             "type": {
               "kind": "NON_NULL",
               "ofType": {
                 "kind": "SCALAR",
-                "name": "Int"
+                "name": "ID"
               }
             },
             "args": [],
@@ -9261,21 +9308,14 @@ export type introspection = {
             },
             "args": [],
             "isDeprecated": false
-          },
-          {
-            "name": "sessionId",
-            "type": {
-              "kind": "NON_NULL",
-              "ofType": {
-                "kind": "SCALAR",
-                "name": "String"
-              }
-            },
-            "args": [],
-            "isDeprecated": false
           }
         ],
-        "interfaces": []
+        "interfaces": [
+          {
+            "kind": "INTERFACE",
+            "name": "Node"
+          }
+        ]
       },
       {
         "kind": "OBJECT",
@@ -9376,6 +9416,124 @@ export type introspection = {
         "interfaces": []
       },
       {
+        "kind": "INPUT_OBJECT",
+        "name": "EmbedExchangeFilter",
+        "inputFields": [
+          {
+            "name": "clientSessionId",
+            "type": {
+              "kind": "SCALAR",
+              "name": "String"
+            }
+          },
+          {
+            "name": "embedId",
+            "type": {
+              "kind": "SCALAR",
+              "name": "ID"
+            }
+          }
+        ],
+        "isOneOf": false
+      },
+      {
+        "kind": "INPUT_OBJECT",
+        "name": "EmbedExchangeOrder",
+        "inputFields": [
+          {
+            "name": "direction",
+            "type": {
+              "kind": "NON_NULL",
+              "ofType": {
+                "kind": "ENUM",
+                "name": "OrderDirection"
+              }
+            },
+            "defaultValue": "ASC"
+          },
+          {
+            "name": "field",
+            "type": {
+              "kind": "NON_NULL",
+              "ofType": {
+                "kind": "ENUM",
+                "name": "EmbedExchangeOrderField"
+              }
+            }
+          }
+        ],
+        "isOneOf": false
+      },
+      {
+        "kind": "ENUM",
+        "name": "EmbedExchangeOrderField",
+        "enumValues": [
+          {
+            "name": "ANSWERED_AT",
+            "isDeprecated": false
+          }
+        ]
+      },
+      {
+        "kind": "INPUT_OBJECT",
+        "name": "EmbedFilter",
+        "inputFields": [
+          {
+            "name": "agentId",
+            "type": {
+              "kind": "SCALAR",
+              "name": "ID"
+            }
+          },
+          {
+            "name": "enabled",
+            "type": {
+              "kind": "SCALAR",
+              "name": "Boolean"
+            }
+          }
+        ],
+        "isOneOf": false
+      },
+      {
+        "kind": "INPUT_OBJECT",
+        "name": "EmbedOrder",
+        "inputFields": [
+          {
+            "name": "direction",
+            "type": {
+              "kind": "NON_NULL",
+              "ofType": {
+                "kind": "ENUM",
+                "name": "OrderDirection"
+              }
+            },
+            "defaultValue": "ASC"
+          },
+          {
+            "name": "field",
+            "type": {
+              "kind": "NON_NULL",
+              "ofType": {
+                "kind": "ENUM",
+                "name": "EmbedOrderField"
+              }
+            }
+          }
+        ],
+        "isOneOf": false
+      },
+      {
+        "kind": "ENUM",
+        "name": "EmbedOrderField",
+        "enumValues": [
+          {
+            "name": "CREATED_AT",
+            "isDeprecated": false
+          }
+        ]
+      },
+      {
         "kind": "UNION",
         "name": "EmbedTurnEvent",
         "possibleTypes": [
@@ -9402,6 +9560,16 @@ export type introspection = {
         "name": "EmbedTurnInput",
         "inputFields": [
           {
+            "name": "clientSessionId",
+            "type": {
+              "kind": "NON_NULL",
+              "ofType": {
+                "kind": "SCALAR",
+                "name": "String"
+              }
+            }
+          },
+          {
             "name": "message",
             "type": {
               "kind": "NON_NULL",
@@ -9423,16 +9591,6 @@ export type introspection = {
             "type": {
               "kind": "SCALAR",
               "name": "String"
-            }
-          },
-          {
-            "name": "sessionId",
-            "type": {
-              "kind": "NON_NULL",
-              "ofType": {
-                "kind": "SCALAR",
-                "name": "String"
-              }
             }
           },
           {
@@ -12990,6 +13148,14 @@ export type introspection = {
           },
           {
             "kind": "OBJECT",
+            "name": "Embed"
+          },
+          {
+            "kind": "OBJECT",
+            "name": "EmbedExchange"
+          },
+          {
+            "kind": "OBJECT",
             "name": "File"
           },
           {
@@ -15364,12 +15530,12 @@ export type introspection = {
             },
             "args": [
               {
-                "name": "uuid",
+                "name": "id",
                 "type": {
                   "kind": "NON_NULL",
                   "ofType": {
                     "kind": "SCALAR",
-                    "name": "String"
+                    "name": "ID"
                   }
                 }
               }
@@ -15390,7 +15556,7 @@ export type introspection = {
             },
             "args": [
               {
-                "name": "sessionId",
+                "name": "clientSessionId",
                 "type": {
                   "kind": "NON_NULL",
                   "ofType": {
@@ -15434,6 +15600,13 @@ export type introspection = {
                 }
               },
               {
+                "name": "filter",
+                "type": {
+                  "kind": "INPUT_OBJECT",
+                  "name": "EmbedExchangeFilter"
+                }
+              },
+              {
                 "name": "first",
                 "type": {
                   "kind": "SCALAR",
@@ -15455,20 +15628,10 @@ export type introspection = {
                 }
               },
               {
-                "name": "sessionId",
+                "name": "orderBy",
                 "type": {
-                  "kind": "SCALAR",
-                  "name": "String"
-                }
-              },
-              {
-                "name": "uuid",
-                "type": {
-                  "kind": "NON_NULL",
-                  "ofType": {
-                    "kind": "SCALAR",
-                    "name": "String"
-                  }
+                  "kind": "INPUT_OBJECT",
+                  "name": "EmbedExchangeOrder"
                 }
               }
             ],
@@ -15496,6 +15659,13 @@ export type introspection = {
                 }
               },
               {
+                "name": "filter",
+                "type": {
+                  "kind": "INPUT_OBJECT",
+                  "name": "EmbedFilter"
+                }
+              },
+              {
                 "name": "first",
                 "type": {
                   "kind": "SCALAR",
@@ -15514,6 +15684,13 @@ export type introspection = {
                 "type": {
                   "kind": "SCALAR",
                   "name": "Int"
+                }
+              },
+              {
+                "name": "orderBy",
+                "type": {
+                  "kind": "INPUT_OBJECT",
+                  "name": "EmbedOrder"
                 }
               }
             ],
@@ -20542,17 +20719,10 @@ export type introspection = {
         "name": "UpdateEmbedInput",
         "inputFields": [
           {
-            "name": "agentDatabaseId",
+            "name": "agent",
             "type": {
-              "kind": "SCALAR",
-              "name": "Int"
-            }
-          },
-          {
-            "name": "agentSlug",
-            "type": {
-              "kind": "SCALAR",
-              "name": "String"
+              "kind": "INPUT_OBJECT",
+              "name": "AgentLocatorInput"
             }
           },
           {
@@ -20617,6 +20787,16 @@ export type introspection = {
             }
           },
           {
+            "name": "id",
+            "type": {
+              "kind": "NON_NULL",
+              "ofType": {
+                "kind": "SCALAR",
+                "name": "ID"
+              }
+            }
+          },
+          {
             "name": "maxChatsPerDay",
             "type": {
               "kind": "SCALAR",
@@ -20635,16 +20815,6 @@ export type introspection = {
             "type": {
               "kind": "SCALAR",
               "name": "Int"
-            }
-          },
-          {
-            "name": "uuid",
-            "type": {
-              "kind": "NON_NULL",
-              "ofType": {
-                "kind": "SCALAR",
-                "name": "String"
-              }
             }
           }
         ],

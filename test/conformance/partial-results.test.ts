@@ -75,7 +75,7 @@ describe('fields that require several permissions', () => {
       expect(scopes(name)).toEqual({ requiresScopes: { scopes: [['manage:users', 'manage:agents']] } });
     expect(scopes('embedChats')).toEqual({ requiresScopes: { scopes: [['read:query_history', 'manage:agents']] } });
 
-    const query = '{ embedChats(uuid: "00000000-0000-4000-8000-000000000000") { totalCount } }';
+    const query = '{ embedChats(filter: { embedId: "00000000-0000-4000-8000-000000000000" }) { totalCount } }';
     const required = async (scopes: string[]) => {
       const { secret } = await kit.createKey('ADMIN', { scopes });
       const { data, errors } = await kit.gql(query, {}, secret);

@@ -85,7 +85,7 @@ const fieldOperations = rootTypes.flatMap((type) =>
         name,
         kind: 'field',
         writes: type.name !== 'Query' && baseOf(name) !== 'Subscription.chatRun',
-        requirements: [...requirementsOf(field), ...(more ? [more] : [])],
+        requirements: [...requirementsOf(field), ...(more ?? [])],
         async prepare(scene) {
           const made = argumentsOf(field, (await fieldSamples[name]?.(scene)) ?? {});
           return (kit, caller) => callField(kit, caller, type, field, made);

@@ -56,6 +56,12 @@ const thisAgent: FieldSample = async ({ targets }) => ({ input: { agent: { id: a
  * Inputs by `Type.field`, and by `Type.field#variant` for another way to call it. Every mutation has an existing target
  * and requests a visible change.
  */
+/** Returns the input fields that identify a visitor's chat. */
+const ofVisitorInput = ({ uuid, sessionId }: { uuid: string; sessionId: string }) => ({
+  uuid,
+  clientSessionId: sessionId,
+});
+
 export const fieldSamples: Record<string, FieldSample> = {
   // An ID of an unknown type; the variants below have an ID of each type.
   'Query.node': async () => ({ id: encodeGlobalID('Nothing', 1) }),
@@ -244,16 +250,18 @@ export const fieldSamples: Record<string, FieldSample> = {
   'Mutation.changeAgentMembers': async (scene) => ({
     input: { agent: { id: await scene.targets.agent() }, userDatabaseIds: [(await person(scene)).databaseId] },
   }),
-  'Mutation.createEmbed': async ({ targets }) => ({ input: { agentSlug: (await targets.workspace()).slug } }),
+  'Mutation.createEmbed': async ({ targets }) => ({ input: { agent: { slug: (await targets.workspace()).slug } } }),
   'Mutation.updateEmbed': async ({ targets }) => ({
-    input: { uuid: (await targets.embed()).uuid, enabled: false },
+    input: { id: (await targets.embed()).uuid, enabled: false },
   }),
-  'Mutation.deleteEmbed': async ({ targets }) => ({ input: { uuid: (await targets.embed()).uuid } }),
-  'Query.embed': async ({ targets }) => ({ uuid: (await targets.embed()).uuid }),
-  'Query.embedChats': async ({ targets }) => ({ uuid: (await targets.embed()).uuid }),
-  'Query.embedChat': async ({ targets }) => ({ ...(await targets.embed()) }),
-  'Mutation.deleteEmbedChat': async ({ targets }) => ({ input: await targets.embed() }),
-  'Subscription.embedTurn': async ({ targets }) => ({ input: { ...(await targets.embed()), message: 'Hello' } }),
+  'Mutation.deleteEmbed': async ({ targets }) => ({ input: { id: (await targets.embed()).uuid } }),
+  'Query.embed': async ({ targets }) => ({ id: (await targets.embed()).uuid }),
+  'Query.embedChats': async ({ targets }) => ({ filter: { embedId: (await targets.embed()).uuid } }),
+  'Query.embedChat': async ({ targets }) => ofVisitorInput(await targets.embed()),
+  'Mutation.deleteEmbedChat': async ({ targets }) => ({ input: ofVisitorInput(await targets.embed()) }),
+  'Subscription.embedTurn': async ({ targets }) => ({
+    input: { ...ofVisitorInput(await targets.embed()), message: 'Hello' },
+  }),
   'Query.agentChat': async ({ targets }) => {
     const { agentSlug, slug } = await targets.thread();
     return { agentSlug, threadSlug: slug };
@@ -329,6 +337,8 @@ export const nodeSamples: Record<string, (scene: Scene) => Promise<string | numb
   User: async (scene) => (await person(scene)).id,
   Invitation: async ({ targets }) => (await targets.invitation()).id,
   InviteCode: ({ targets }) => targets.invite(),
+  Embed: async ({ targets }) => (await targets.embed()).id,
+  EmbedExchange: async ({ targets }) => (await targets.embed()).answerId,
   UserCredential: async ({ targets, grant }) => (await targets.personToken(grant.role)).id,
 };
 
@@ -338,11 +348,11 @@ for (const type of nodeTypes().keys()) {
   fieldSamples[`Query.nodes#${type}`] = async (scene) => ({ ids: [await idOf(scene)] });
 }
 
-/** `node` requires a credential, and then the permission of the type. */
-export const variantRequirements = new Map<string, Permission>(
-  [...nodeTypes()].flatMap(([type, { permission }]) => [
-    [`Query.node#${type}`, permission],
-    [`Query.nodes#${type}`, permission],
+/** `node` requires a credential, and then the permissions of the type. */
+export const variantRequirements = new Map<string, readonly Permission[]>(
+  [...nodeTypes()].flatMap(([type, { permission, also = [] }]) => [
+    [`Query.node#${type}`, [permission, ...also]],
+    [`Query.nodes#${type}`, [permission, ...also]],
   ]),
 );
 

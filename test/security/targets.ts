@@ -25,7 +25,7 @@ export interface Targets {
   /** A named chat with the built-in agent. */
   thread(): Promise<{ agentSlug: string; slug: string }>;
   /** A chat widget with a visitor's chat. */
-  embed(): Promise<{ uuid: string; sessionId: string }>;
+  embed(): Promise<{ id: number; uuid: string; sessionId: string; answerId: number }>;
   /** A folder of documents. */
   folder(): Promise<string>;
   /** An invite code. */
@@ -244,13 +244,13 @@ export function freshTargets({ prisma, booted }: Kit, userId: string, words: Wor
         },
       });
       await prisma.agentShare.create({ data: { agentId, userId: visitorId } });
-      const { uuid } = await prisma.embed.create({
+      const { id: embedId, uuid } = await prisma.embed.create({
         data: { id: nextId(), agentId, userId: visitorId, chatMode: 'CHAT' },
       });
-      const { id } = await session(null, null, visitorId);
+      const { id, answerId } = await session(null, null, visitorId);
       const clientKey = `embed:${sessionId}`;
       await prisma.chatSession.update({ where: { id }, data: { agentId, clientKey } });
-      return { uuid, sessionId };
+      return { id: embedId, uuid, sessionId, answerId };
     },
     async invite() {
       const { id } = await prisma.inviteCode.create({
@@ -393,7 +393,7 @@ export const missingTargets: Targets = {
     return { id, slug: `workspace-${id}`, location: `custom-documents/doc-${nextId()}.json` };
   },
   thread: async () => ({ agentSlug: 'default', slug: `thread-${nextId()}` }),
-  embed: async () => ({ uuid: randomUUID(), sessionId: randomUUID() }),
+  embed: async () => ({ id: nextId(), uuid: randomUUID(), sessionId: randomUUID(), answerId: nextId() }),
   invite: async () => nextId(),
   folder: async () => `folder-${nextId()}`,
   inviteCode: async () => newSecret('inv_'),

@@ -15,12 +15,16 @@ const storable = plainText(1000);
 export const agentAt = (key: AgentKey): Prisma.AgentWhereInput =>
   typeof key === 'string' ? { slug: storable.safeParse(key).success ? key : { in: [] } } : { id: key };
 
-/** Returns the agent with this slug if the principal can chat with it. Throws NOT_FOUND. */
-export async function agentBySlug(db: Agents, principal: Principal, slug: string): Promise<Agent> {
-  const agent = await db.agent.findFirst({ where: { AND: [visible.usableAgents(principal), agentAt(slug)] } });
+/** Returns the agent with this ID or slug if the principal can chat with it. Throws NOT_FOUND. */
+export async function usableAgent(db: Agents, principal: Principal, key: AgentKey): Promise<Agent> {
+  const agent = await db.agent.findFirst({ where: { AND: [visible.usableAgents(principal), agentAt(key)] } });
   if (!agent) throw notFound('Agent');
   return agent;
 }
+
+/** Returns the agent with this slug if the principal can chat with it. Throws NOT_FOUND. */
+export const agentBySlug = (db: Agents, principal: Principal, slug: string): Promise<Agent> =>
+  usableAgent(db, principal, slug);
 
 /**
  * Returns an agent that `rule` allows the principal to change. Throws NOT_FOUND for an agent that the principal cannot
@@ -32,8 +36,7 @@ export async function agentToChange(
   key: AgentKey,
   rule: Prisma.AgentWhereInput,
 ): Promise<Agent> {
-  const agent = await db.agent.findFirst({ where: { AND: [visible.usableAgents(principal), agentAt(key)] } });
-  if (!agent) throw notFound('Agent');
+  const agent = await usableAgent(db, principal, key);
   const allowed = await db.agent.count({ where: { AND: [rule, { id: agent.id }] } });
   if (allowed === 0) throw forbidden(['manage:agents'], 'This agent is not yours to change.');
   return agent;

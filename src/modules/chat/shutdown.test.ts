@@ -39,7 +39,7 @@ const objectsOf = (text: string): any[] =>
     .map((line) => JSON.parse(line.replace(/^data: /, '')));
 
 test('every client is told that the server stopped the answer, and not its reader', async () => {
-  const { data } = await kit.gql('mutation { createEmbed(input: { agentSlug: "default" }) { embed { uuid } } }');
+  const { data } = await kit.gql('mutation { createEmbed(input: { agent: { slug: "default" } }) { embed { uuid } } }');
   const completions = new OpenAI({ apiKey: kit.keys.BASIC, baseURL: `${kit.url}/api/v1/openai`, maxRetries: 0 }).chat
     .completions;
   const asked = { model: 'default', messages: [{ role: 'user' as const, content: 'Count' }] };

@@ -1,32 +1,39 @@
 import { signedIn } from '../../authz/principal.ts';
+import type { Embed as EmbedRow } from '../../generated/prisma/client.ts';
 import { builder } from '../../graphql/builder.ts';
 import { clearField } from '../../graphql/clear-input.ts';
-import { connection, nodeQuery, pageArgs } from '../../graphql/connection.ts';
-import { Agent } from '../agents/agents.graphql.ts';
+import { connection, edge, nodeQuery, pageArgs } from '../../graphql/connection.ts';
+import { globalId, integerId } from '../../graphql/id-input.ts';
+import { integerIds, nodeRule } from '../../graphql/nodes.ts';
+import { orderInput } from '../../graphql/order.ts';
+import { Agent, AgentLocatorInput, agentKey } from '../agents/agents.graphql.ts';
 import { ChatModeType } from '../agents/chat-mode.graphql.ts';
 import type { InputFields } from '../chat/sessions.graphql.ts';
 import { User } from '../users/users.graphql.ts';
-import { embedOrder, exchangeOrder } from './embeds.service.ts';
-import type { Exchange } from './exchanges.ts';
+import { type EmbedKey, embedOrders, exchangeOrders, exchanges, uuidOf } from './embeds.service.ts';
+import { branchOfQuestion, clientIdOf, isIncluded } from './exchanges.ts';
 
 const describe = {
-  chatMode: 'When it answers, whatever the agent does: AUTOMATIC and CHAT always, QUERY from documents alone.',
+  chatMode:
+    'The mode of the widget, which replaces that of its agent: AUTOMATIC and CHAT answer every question, QUERY only from documents.',
   allowedOrigins:
-    'The pages that may show it, by their origins, such as `https://example.com`, or `example.com`, which is the same; at most 100. Without any, the server’s setting WIDGET_ORIGINS decides: every page (`allow`), or none but the server’s own (`deny`, the default in production).',
-  allowModel: 'Whether a visitor’s page may choose the model.',
-  allowTemperature: 'Whether a visitor’s page may choose the temperature.',
-  allowPrompt: 'Whether a visitor’s page may set the agent’s instructions.',
+    'The origins of the pages that may show the widget, such as `https://example.com` or `example.com`, which are equal; at most 100. If the list is empty, the server setting WIDGET_ORIGINS decides: every page (`allow`), or only pages of this server (`deny`, the default in production).',
+  allowModel: 'Whether a page can choose the model that answers.',
+  allowTemperature: 'Whether a page can choose the sampling temperature.',
+  allowPrompt: 'Whether a page can replace the instructions of the agent.',
   maxChatsPerDay: 'Maximum number of questions that all visitors together may ask in any 24 hours.',
   maxChatsPerSession: 'Maximum number of questions in the chat of one visitor in any 24 hours.',
   messageLimit: 'Maximum number of earlier messages that the model receives, 1 to 1000.',
 };
 
-export const Embed = builder.prismaObject('Embed', {
-  description: 'A chat widget: what opens one agent to the visitors of somebody’s page, who need no credential.',
+export const Embed = builder.prismaNode('Embed', {
+  id: { field: 'id', description: 'The global ID of the widget.' },
+  nullable: true,
+  description: 'A chat widget, which opens one agent to the visitors of web pages without a credential.',
   fields: (t) => ({
-    databaseId: t.exposeInt('id', { description: 'The integer id.' }),
-    uuid: t.expose('uuid', { type: 'UUID', description: 'The id that the widget’s page names.' }),
-    enabled: t.exposeBoolean('enabled', { description: 'Whether it answers anybody.' }),
+    databaseId: t.exposeInt('id', { description: 'The integer ID that the REST paths use.' }),
+    uuid: t.expose('uuid', { type: 'UUID', description: 'The UUID by which a web page names the widget.' }),
+    enabled: t.exposeBoolean('enabled', { description: 'Whether the widget answers visitors.' }),
     chatMode: t.expose('chatMode', { type: ChatModeType, description: describe.chatMode }),
     allowedOrigins: t.exposeStringList('allowedOrigins', { description: describe.allowedOrigins }),
     allowModel: t.exposeBoolean('allowModel', { description: describe.allowModel }),
@@ -42,61 +49,140 @@ export const Embed = builder.prismaObject('Embed', {
     }),
     messageLimit: t.exposeInt('messageLimit', {
       nullable: true,
-      description: `${describe.messageLimit} Null if the agent’s own limit applies.`,
+      description: `${describe.messageLimit} Null if the limit of the agent applies.`,
     }),
-    agentId: t.exposeInt('agentId', { description: 'The integer id of its agent.' }),
+    agentDatabaseId: t.exposeInt('agentId', {
+      description: 'The integer ID of the agent, for callers that cannot read agents.',
+    }),
     agentName: t.string({
-      description: 'The name of its agent.',
+      description: 'The name of the agent, for callers that cannot read agents.',
       select: { agent: { select: { name: true } } },
       resolve: ({ agent }) => agent.name,
     }),
     agent: t.relation('agent', {
       type: Agent,
+      nullable: true,
       authScopes: { permission: 'read:agents' },
-      description: 'Its agent. The widget of a deleted one answers nobody.',
+      description: 'The agent that answers. While it is deleted, the widget answers no visitor.',
     }),
     createdBy: t.relation('createdBy', {
       type: User,
       nullable: true,
-      description: 'Who made it; null when they are gone.',
+      description: 'The user who created the widget; null if that user was deleted.',
     }),
-    createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it was made.' }),
+    createdAt: t.expose('createdAt', { type: 'DateTime', description: 'The time at which the widget was created.' }),
     chatCount: t.int({
-      description: 'How many questions its visitors asked, in chats that are still there.',
+      description: 'The number of questions in the existing chats of the visitors.',
       select: { id: true },
       resolve: ({ id }, _args, { principal, services }) => services.embeds.chatCount(signedIn(principal), id),
     }),
   }),
 });
 
+nodeRule('Embed', {
+  permission: 'manage:agents',
+  readable: ({ prisma }, _principal, ids) =>
+    prisma.embed.findMany({ where: { id: { in: integerIds(ids) } }, select: { id: true } }),
+});
+
+const EmbedEdge = builder.edgeObject({
+  type: Embed,
+  name: 'EmbedEdge',
+  description: 'A chat widget and its cursor in a list.',
+});
 const EmbedConnection = builder.connectionObject(
-  { type: Embed, name: 'EmbedConnection', description: 'A page of widgets.' },
-  { name: 'EmbedEdge', description: 'A widget and its place in the list.' },
+  { type: Embed, name: 'EmbedConnection', description: 'A page of a list of chat widgets.' },
+  EmbedEdge,
 );
 
-export const EmbedExchange = builder.objectRef<Exchange>('EmbedExchange').implement({
-  description: 'A question of a visitor’s, and the answer.',
+export const EmbedExchange = builder.prismaNode('ChatMessage', {
+  variant: 'EmbedExchange',
+  id: { field: 'id', description: 'The global ID of the exchange.' },
+  nullable: true,
+  description: 'A question of a visitor to a chat widget, and its answer.',
   fields: (t) => ({
-    databaseId: t.exposeInt('id', { description: 'The integer id of the answer.' }),
-    embedId: t.exposeInt('embedId', { description: 'The integer id of the widget.' }),
-    sessionId: t.exposeString('sessionId', { description: 'The UUID by which the visitor calls the chat.' }),
-    question: t.exposeString('question', { description: 'What was asked.' }),
-    answer: t.exposeString('answer', { description: 'What was answered, as far as that has come; Markdown.' }),
-    askedAt: t.expose('askedAt', { type: 'DateTime', description: 'When it was asked.' }),
-    answeredAt: t.expose('answeredAt', { type: 'DateTime', description: 'When the answer began.' }),
-    included: t.exposeBoolean('included', {
-      description: 'Whether the chat goes on from it; not so for a question that was refused.',
+    databaseId: t.exposeInt('id', { description: 'The integer ID of the answer.' }),
+    embed: t.field({
+      type: Embed,
+      nullable: true,
+      authScopes: { permission: 'manage:agents' },
+      description: 'The widget through which the visitor asked.',
+      select: (_args, _context, nested) => ({ session: { select: { user: { select: { embed: nested() } } } } }),
+      resolve: ({ session }) => session.user.embed,
+    }),
+    clientSessionId: t.string({
+      description: 'The UUID by which the page of the visitor names the chat.',
+      select: { session: { select: { clientKey: true } } },
+      resolve: ({ session }) => clientIdOf(session.clientKey ?? ''),
+    }),
+    question: t.string({
+      description: 'The question of the visitor.',
+      select: { parent: { select: { text: true } } },
+      resolve: ({ parent }) => parent?.text ?? '',
+    }),
+    answer: t.exposeString('text', { description: 'The text of the answer so far, in Markdown.' }),
+    askedAt: t.field({
+      type: 'DateTime',
+      description: 'The time at which the question was asked.',
+      select: { createdAt: true, parent: { select: { createdAt: true } } },
+      resolve: ({ createdAt, parent }) => parent?.createdAt ?? createdAt,
+    }),
+    answeredAt: t.expose('createdAt', { type: 'DateTime', description: 'The time at which the answer began.' }),
+    included: t.boolean({
+      description: 'Whether the chat continues from the exchange; false for a question that was refused.',
+      select: branchOfQuestion,
+      resolve: isIncluded,
     }),
   }),
 });
 
+nodeRule('EmbedExchange', {
+  permission: 'read:query_history',
+  also: ['manage:agents'],
+  readable: ({ prisma }, _principal, ids) =>
+    prisma.chatMessage.findMany({
+      where: { AND: [exchanges({}), { id: { in: integerIds(ids) } }] },
+      select: { id: true },
+    }),
+});
+
 const EmbedExchangeConnection = builder.connectionObject(
-  { type: EmbedExchange, name: 'EmbedExchangeConnection', description: 'A page of what visitors asked.' },
-  { name: 'EmbedExchangeEdge', description: 'A question with its answer, and its place in the list.' },
+  { type: EmbedExchange, name: 'EmbedExchangeConnection', description: 'A page of a list of exchanges of visitors.' },
+  { name: 'EmbedExchangeEdge', description: 'An exchange of a visitor and its cursor in a list.' },
 );
 
+/** Reads the ID of a widget: the global ID, the integer `databaseId` or the UUID. Throws BAD_USER_INPUT. */
+function embedKey(value: string | number, path: string[]): EmbedKey {
+  const uuid = uuidOf(String(value));
+  return uuid === null ? { id: integerId(value, 'Embed', path) } : { uuid };
+}
+
+const byAnyId = 'by its global ID, its integer `databaseId` or its UUID';
+
+const EmbedFilterInput = builder.inputType('EmbedFilter', {
+  description: 'Conditions on a list of chat widgets; all that are set must be met.',
+  fields: (t) => ({
+    agentId: t.id({ description: 'Returns only the widgets of this agent, by its global ID or integer `databaseId`.' }),
+    enabled: t.boolean({ description: 'Returns only enabled widgets if true, only disabled ones if false.' }),
+  }),
+});
+const EmbedOrder = orderInput('Embed', embedOrders, { CREATED_AT: 'The time at which the widget was created.' });
+
+const EmbedExchangeFilterInput = builder.inputType('EmbedExchangeFilter', {
+  description: 'Conditions on a list of exchanges of visitors; all that are set must be met.',
+  fields: (t) => ({
+    embedId: t.id({ description: `Returns only the exchanges through this widget, ${byAnyId}.` }),
+    clientSessionId: t.string({
+      description: 'Returns only the exchanges in the chat that the page of a visitor names by this UUID.',
+    }),
+  }),
+});
+const EmbedExchangeOrder = orderInput('EmbedExchange', exchangeOrders, {
+  ANSWERED_AT: 'The time at which the answer began.',
+});
+
 const settings = (t: InputFields) => ({
-  chatMode: t.field({ type: ChatModeType, description: `${describe.chatMode} QUERY for a new one unless given.` }),
+  chatMode: t.field({ type: ChatModeType, description: `${describe.chatMode} Defaults to QUERY for a new widget.` }),
   allowedOrigins: t.stringList({ description: describe.allowedOrigins }),
   allowModel: t.boolean({ description: describe.allowModel }),
   allowTemperature: t.boolean({ description: describe.allowTemperature }),
@@ -107,93 +193,125 @@ const settings = (t: InputFields) => ({
 });
 
 const CreateEmbedInput = builder.inputType('CreateEmbedInput', {
-  description: 'What a new widget is to be.',
+  description: 'Input for `createEmbed`.',
   fields: (t) => ({
-    agentSlug: t.string({ required: true, description: 'The slug of the agent that it opens.' }),
+    agent: t.field({
+      type: AgentLocatorInput,
+      required: true,
+      description: 'The agent that the widget opens, by its ID or by its slug.',
+    }),
     ...settings(t),
   }),
 });
 
-const uuid = (t: InputFields) => t.string({ required: true, description: 'Its uuid.' });
+const embedId = (t: InputFields) => t.id({ required: true, description: `The widget, ${byAnyId}.` });
 
 const clearEmbed = clearField('ClearableEmbedField', {
-  maxChatsPerDay: 'Lifts the daily quota.',
-  maxChatsPerSession: 'Lifts the quota of a visitor’s chat.',
-  messageLimit: 'Gives the model as much history as the agent allows.',
+  maxChatsPerDay: 'Removes the daily quota.',
+  maxChatsPerSession: 'Removes the quota of a visitor’s chat.',
+  messageLimit: 'Gives the model as many earlier messages as the agent allows.',
 });
 
 const UpdateEmbedInput = builder.inputType('UpdateEmbedInput', {
   description:
     'Input for `updateEmbed`. A field that is null or absent stays unchanged. An empty `allowedOrigins` allows every origin.',
   fields: (t) => ({
-    uuid: uuid(t),
-    enabled: t.boolean({ description: 'Switches it off, which ends what visitors have open, or on again.' }),
-    agentSlug: t.string({ description: 'Another agent, by its slug. Visitors begin anew with it.' }),
-    agentDatabaseId: t.int({ description: 'The same by its integer id. Not beside `agentSlug`.' }),
+    id: embedId(t),
+    enabled: t.boolean({
+      description: 'Enables or disables the widget. Disabling it ends the open streams of visitors.',
+    }),
+    agent: t.field({
+      type: AgentLocatorInput,
+      description: 'Moves the widget to this agent, by its ID or by its slug. Visitors then begin new chats.',
+    }),
     ...settings(t),
     clear: clearEmbed(t),
   }),
 });
 
 const DeleteEmbedInput = builder.inputType('DeleteEmbedInput', {
-  description: 'Which widget is deleted, with the chats of its visitors.',
-  fields: (t) => ({ uuid: uuid(t) }),
+  description: 'Input for `deleteEmbed`.',
+  fields: (t) => ({ id: embedId(t) }),
 });
 
-interface EmbedPayload {
-  embed: typeof Embed.$inferType;
-}
-
-const CreateEmbedPayload = builder.objectRef<EmbedPayload>('CreateEmbedPayload').implement({
-  description: 'What `createEmbed` made.',
-  fields: (t) => ({ embed: t.field({ type: Embed, description: 'The widget.', resolve: ({ embed }) => embed }) }),
-});
-
-const UpdateEmbedPayload = builder.objectRef<EmbedPayload>('UpdateEmbedPayload').implement({
-  description: 'What `updateEmbed` changed.',
+const CreateEmbedPayload = builder.objectRef<EmbedRow>('CreateEmbedPayload').implement({
+  description: 'Result of `createEmbed`.',
   fields: (t) => ({
-    embed: t.field({ type: Embed, description: 'The widget as it is now.', resolve: ({ embed }) => embed }),
+    embed: t.field({ type: Embed, description: 'The new chat widget.', resolve: (embed) => embed }),
+    embedEdge: t.field({
+      type: EmbedEdge,
+      description: 'The new chat widget as an edge of `embeds` in its default order.',
+      resolve: (embed) => edge(embedOrders.default, embed),
+    }),
   }),
 });
 
-const DeleteEmbedPayload = builder.objectRef<{ uuid: string }>('DeleteEmbedPayload').implement({
-  description: 'What `deleteEmbed` deleted.',
-  fields: (t) => ({ deletedUuid: t.expose('uuid', { type: 'UUID', description: 'The uuid that the widget had.' }) }),
+const UpdateEmbedPayload = builder.objectRef<EmbedRow>('UpdateEmbedPayload').implement({
+  description: 'Result of `updateEmbed`.',
+  fields: (t) => ({
+    embed: t.field({ type: Embed, description: 'The chat widget after the change.', resolve: (embed) => embed }),
+  }),
+});
+
+const DeleteEmbedPayload = builder.objectRef<{ id: number }>('DeleteEmbedPayload').implement({
+  description: 'Result of `deleteEmbed`.',
+  fields: (t) => ({
+    deletedEmbedId: t.id({
+      description: 'The global ID of the deleted widget.',
+      resolve: ({ id }) => globalId('Embed', id),
+    }),
+  }),
 });
 
 builder.queryFields((t) => ({
   embeds: t.field({
     type: EmbedConnection,
     authScopes: { permission: 'manage:agents' },
-    description: 'All chat widgets, oldest first.',
-    args: pageArgs(t.arg),
-    resolve: async (_root, args, context, info) => {
+    description: 'All chat widgets of the server.',
+    args: {
+      ...pageArgs(t.arg),
+      filter: t.arg({ type: EmbedFilterInput, description: 'Conditions on the widgets.' }),
+      orderBy: t.arg({ type: EmbedOrder, description: 'Order of the widgets. Defaults to the oldest first.' }),
+    },
+    resolve: async (_root, { filter, orderBy, ...args }, context, info) => {
       const { embeds } = context.services;
-      const page = await embeds.list(args, context.pageLimit, nodeQuery(context, info));
-      return connection(embedOrder, page, args, () => embeds.count());
+      const agentId = filter?.agentId;
+      const conditions = {
+        enabled: filter?.enabled,
+        agentId: agentId == null ? null : integerId(agentId, 'Agent', ['filter', 'agentId']),
+      };
+      const page = await embeds.list(conditions, orderBy, args, context.pageLimit, nodeQuery(context, info));
+      return connection(embedOrders.of(orderBy), page, args, () => embeds.count(conditions));
     },
   }),
   embed: t.prismaField({
     type: Embed,
     authScopes: { permission: 'manage:agents' },
-    description: 'One chat widget. NOT_FOUND for one that is not there.',
-    args: { uuid: t.arg.string({ required: true, description: 'Its uuid.' }) },
-    resolve: (query, _root, args, { services }) => services.embeds.find(args.uuid, query),
+    description: 'A chat widget. NOT_FOUND if it does not exist.',
+    args: { id: t.arg.id({ required: true, description: `The widget, ${byAnyId}.` }) },
+    resolve: (query, _root, { id }, { services }) => services.embeds.find(embedKey(id, ['id']), query),
   }),
   embedChats: t.field({
     type: EmbedExchangeConnection,
     authScopes: { permissions: ['read:query_history', 'manage:agents'] },
-    description:
-      'The questions of visitors of a widget and the answers to them, oldest first. Empty for an unknown widget.',
+    description: 'The questions of visitors to chat widgets, and the answers to them.',
     args: {
       ...pageArgs(t.arg),
-      uuid: t.arg.string({ required: true, description: 'The widget’s uuid.' }),
-      sessionId: t.arg.string({ description: 'Only the chat that a visitor calls by this UUID.' }),
+      filter: t.arg({ type: EmbedExchangeFilterInput, description: 'Conditions on the exchanges.' }),
+      orderBy: t.arg({
+        type: EmbedExchangeOrder,
+        description: 'Order of the exchanges. Defaults to the oldest first.',
+      }),
     },
-    resolve: async (_root, { uuid, sessionId, ...args }, { services: { embeds }, pageLimit }) => {
-      const filter = { uuid, sessionId };
-      const page = await embeds.chats(filter, args, pageLimit);
-      return connection(exchangeOrder, page, args, () => embeds.countChats(filter));
+    resolve: async (_root, { filter, orderBy, ...args }, context, info) => {
+      const { embeds } = context.services;
+      const id = filter?.embedId;
+      const conditions = {
+        embed: id == null ? null : embedKey(id, ['filter', 'embedId']),
+        clientSessionId: filter?.clientSessionId,
+      };
+      const page = await embeds.chats(conditions, orderBy, args, context.pageLimit, nodeQuery(context, info));
+      return connection(exchangeOrders.of(orderBy), page, args, () => embeds.countChats(conditions));
     },
   }),
 }));
@@ -203,26 +321,29 @@ builder.mutationFields((t) => ({
     type: CreateEmbedPayload,
     changesCredentials: true,
     authScopes: { permission: 'manage:agents' },
-    description: 'Makes a chat widget, which opens an agent, and the documents it answers from, to strangers.',
-    args: { input: t.arg({ type: CreateEmbedInput, required: true, description: 'The widget.' }) },
-    resolve: async (_root, { input }, { principal, services }) => ({
-      embed: await services.embeds.create(signedIn(principal), input),
-    }),
+    description:
+      'Creates a chat widget, which opens an agent and the documents that it answers from to anonymous visitors.',
+    args: { input: t.arg({ type: CreateEmbedInput, required: true, description: 'The agent and the settings.' }) },
+    resolve: (_root, { input: { agent, ...settings } }, { principal, services }) =>
+      services.embeds.create(signedIn(principal), { ...settings, agent: agentKey(agent) }),
   }),
   updateEmbed: t.field({
     type: UpdateEmbedPayload,
     authScopes: { permission: 'manage:agents' },
-    description: 'Changes a chat widget, or switches it off or on.',
-    args: { input: t.arg({ type: UpdateEmbedInput, required: true, description: 'The change.' }) },
-    resolve: async (_root, { input: { uuid, ...change } }, { principal, services }) => ({
-      embed: await services.embeds.update(signedIn(principal), uuid, change),
-    }),
+    description: 'Changes a chat widget, or enables or disables it.',
+    args: { input: t.arg({ type: UpdateEmbedInput, required: true, description: 'The widget and the changes.' }) },
+    resolve: (_root, { input: { id, agent, ...change } }, { principal, services }) =>
+      services.embeds.update(signedIn(principal), embedKey(id, ['input', 'id']), {
+        ...change,
+        agent: agent == null ? null : agentKey(agent),
+      }),
   }),
   deleteEmbed: t.field({
     type: DeleteEmbedPayload,
     authScopes: { permission: 'manage:agents' },
-    description: 'Deletes a chat widget with the chats of its visitors.',
-    args: { input: t.arg({ type: DeleteEmbedInput, required: true, description: 'Which.' }) },
-    resolve: (_root, { input }, { principal, services }) => services.embeds.delete(signedIn(principal), input.uuid),
+    description: 'Deletes a chat widget with the chats of its visitors, and ends their open streams.',
+    args: { input: t.arg({ type: DeleteEmbedInput, required: true, description: 'The widget to delete.' }) },
+    resolve: (_root, { input }, { principal, services }) =>
+      services.embeds.delete(signedIn(principal), embedKey(input.id, ['input', 'id'])),
   }),
 }));

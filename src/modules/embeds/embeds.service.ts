@@ -1,21 +1,21 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { z } from 'zod';
 import type { Principal } from '../../authz/principal.ts';
-import { badInput, notFound, parse } from '../../errors.ts';
-import type { Embed, Prisma } from '../../generated/prisma/client.ts';
-import { cut, ListOrder, type PageArgs } from '../../paging.ts';
+import { notFound, parse } from '../../errors.ts';
+import type { ChatMessage, Embed, Prisma } from '../../generated/prisma/client.ts';
+import { cut, ListOrders, type PageArgs, type PageOf } from '../../paging.ts';
 import type { Settings } from '../../settings.ts';
 import type { Database, Statement } from '../../store/database.ts';
 import type { Revocations } from '../../store/revocations.ts';
 import { cutText } from '../../unicode.ts';
-import { agentBySlug } from '../agents/by-slug.ts';
+import { type AgentKey, usableAgent } from '../agents/by-slug.ts';
 import { type AuditService, by } from '../audit/audit.service.ts';
 import { changesOf, clearList } from '../changes.ts';
 import { answers } from '../chat/answer.ts';
-import { databaseId, plainText } from '../input.ts';
+import { plainText } from '../input.ts';
 import { serviceAccountEmail } from '../tokens/tokens.service.ts';
 import type { UsersService } from '../users/users.service.ts';
-import { exchangeOf, exchangeSelect, sessionKey } from './exchanges.ts';
+import { sessionKey } from './exchanges.ts';
 import { origins } from './origins.ts';
 
 const atLeastOne = z.number().int().min(1).max(0x7fff_ffff).nullish();
@@ -30,21 +30,39 @@ const given = {
   maxChatsPerSession: atLeastOne,
   messageLimit: z.number().int().min(1).max(1000, 'must be at most 1000').nullish(),
 };
-const slug = plainText(500);
-const CreateEmbed = z.object({ agentSlug: slug, ...given });
+const CreateEmbed = z.object(given);
 const UpdateEmbed = z.object({
-  agentSlug: slug.nullish(),
-  agentDatabaseId: databaseId.nullish(),
   enabled: z.boolean().nullish(),
   ...given,
   clear: clearList(['maxChatsPerDay', 'maxChatsPerSession', 'messageLimit']),
 });
 
-export type CreateEmbedInput = z.input<typeof CreateEmbed>;
-export type UpdateEmbedInput = z.input<typeof UpdateEmbed>;
+export type CreateEmbedInput = z.input<typeof CreateEmbed> & { agent: AgentKey };
+export type UpdateEmbedInput = z.input<typeof UpdateEmbed> & { agent: AgentKey | null };
 
-export const embedOrder = new ListOrder('embeds', [{ field: 'id', type: 'int', direction: 'asc' }]);
-export const exchangeOrder = new ListOrder('embedChats', [{ field: 'id', type: 'int', direction: 'asc' }]);
+/** A widget by its integer ID or by its UUID. */
+export type EmbedKey = { id: number } | { uuid: string };
+
+export interface EmbedFilter {
+  agentId?: number | null;
+  enabled?: boolean | null | undefined;
+}
+
+export interface ExchangeFilter {
+  embed?: EmbedKey | null;
+  /** The UUID of a visitor's chat. */
+  clientSessionId?: string | null | undefined;
+}
+
+const byId = [{ field: 'id', type: 'int', direction: 'asc' }] as const;
+export const embedOrders = new ListOrders('embeds', { CREATED_AT: byId }, { field: 'CREATED_AT', direction: 'ASC' });
+export const exchangeOrders = new ListOrders(
+  'embedChats',
+  { ANSWERED_AT: byId },
+  { field: 'ANSWERED_AT', direction: 'ASC' },
+);
+type EmbedOrderBy = Parameters<typeof embedOrders.of>[0];
+type ExchangeOrderBy = Parameters<typeof exchangeOrders.of>[0];
 
 /** The permissions of a visitor: send a message and receive its answer. */
 const visitorScopes = ['write:chat', 'read:agents'];
@@ -57,6 +75,14 @@ const chatCounts: Statement = {
     LEFT JOIN "ChatMessage" m ON m."sessionId" = s."id" AND m."role" = 'USER'
     WHERE e."id" = ANY ($1::int[]) GROUP BY e."id"`,
 };
+
+const slug = plainText(500);
+
+/** Returns the agent that an input names, if the principal can chat with it. Throws BAD_USER_INPUT, NOT_FOUND. */
+function agentNamed(db: Prisma.TransactionClient, principal: Principal, key: AgentKey) {
+  if (typeof key === 'string') parse(slug, key, ['input', 'agent', 'slug']);
+  return usableAgent(db, principal, key);
+}
 
 /** Returns a UUID in lower case, or null for any other text. */
 export const uuidOf = (text: string): string | null => z.uuid().safeParse(text).data?.toLowerCase() ?? null;
@@ -89,10 +115,11 @@ export function embedsService({ db, audit, users, revocations, settings }: Parts
   const counting = new WeakMap<Principal, { ids: number[]; counts: Promise<Map<number, number>> }>();
 
   /** Returns the widget, locked against other changes. Throws NOT_FOUND. */
-  async function hold(transaction: Prisma.TransactionClient, uuid: string): Promise<Embed> {
-    const known = uuidOf(uuid);
-    if (known !== null) await transaction.$queryRaw`SELECT 1 FROM "Embed" WHERE "uuid" = ${known}::uuid FOR UPDATE`;
-    const embed = known && (await transaction.embed.findUnique({ where: { uuid: known } }));
+  async function hold(transaction: Prisma.TransactionClient, key: EmbedKey): Promise<Embed> {
+    const found = await transaction.embed.findUnique({ where: key });
+    if (!found) throw notFound('Embed');
+    await transaction.$queryRaw`SELECT 1 FROM "Embed" WHERE "id" = ${found.id} FOR UPDATE`;
+    const embed = await transaction.embed.findUnique({ where: { id: found.id } });
     if (!embed) throw notFound('Embed');
     return embed;
   }
@@ -110,20 +137,6 @@ export function embedsService({ db, audit, users, revocations, settings }: Parts
       detail: summary(embed),
     });
 
-  /** Returns the agent that an input names, if any. Throws BAD_USER_INPUT, NOT_FOUND. */
-  async function named(
-    transaction: Prisma.TransactionClient,
-    principal: Principal,
-    { agentSlug, agentDatabaseId }: Pick<UpdateEmbedInput, 'agentSlug' | 'agentDatabaseId'>,
-  ): Promise<{ id: number; name: string } | null> {
-    if (agentSlug != null && agentDatabaseId != null)
-      throw badInput(['input', 'agentDatabaseId'], 'cannot stand beside agentSlug');
-    if (agentSlug != null) return agentBySlug(transaction, principal, agentSlug);
-    if (agentDatabaseId == null) return null;
-    const found = await transaction.agent.findUnique({ where: { id: agentDatabaseId }, select: { slug: true } });
-    return agentBySlug(transaction, principal, found?.slug ?? '');
-  }
-
   /** Shares the agent with the widget's account, and removes the previous one. */
   async function moveTo(transaction: Prisma.TransactionClient, userId: string, agent: { id: number; name: string }) {
     await transaction.agentShare.deleteMany({ where: { userId } });
@@ -133,17 +146,17 @@ export function embedsService({ db, audit, users, revocations, settings }: Parts
   }
 
   return {
-    async list(args: PageArgs, limit: number, query: object) {
-      const page = embedOrder.page(args, limit);
-      return cut(await db.prisma.embed.findMany({ ...query, ...page }), page);
+    async list(filter: EmbedFilter, orderBy: EmbedOrderBy, args: PageArgs, limit: number, query: object) {
+      const { where, ...page } = embedOrders.of(orderBy).page(args, limit);
+      const rows = await db.prisma.embed.findMany({ ...query, ...page, where: { AND: [matching(filter), where] } });
+      return cut(rows, { where, ...page });
     },
 
-    count: () => db.prisma.embed.count(),
+    count: (filter: EmbedFilter) => db.prisma.embed.count({ where: matching(filter) }),
 
     /** Throws NOT_FOUND. */
-    async find(uuid: string, query: object = {}): Promise<Embed> {
-      const known = uuidOf(uuid);
-      const embed = known && (await db.prisma.embed.findUnique({ ...query, where: { uuid: known } }));
+    async find(key: EmbedKey, query: object = {}): Promise<Embed> {
+      const embed = await db.prisma.embed.findUnique({ ...query, where: key });
       if (!embed) throw notFound('Embed');
       return embed;
     },
@@ -169,10 +182,10 @@ export function embedsService({ db, audit, users, revocations, settings }: Parts
      * Creates a widget with the account and token that its visitors act with, and shares the agent with the account.
      * Throws BAD_USER_INPUT, and NOT_FOUND for an agent that the principal cannot chat with.
      */
-    create(principal: Principal, input: CreateEmbedInput): Promise<Embed> {
-      const { agentSlug, ...data } = changesOf(parse(CreateEmbed, input));
+    create(principal: Principal, { agent: key, ...input }: CreateEmbedInput): Promise<Embed> {
+      const data = changesOf(parse(CreateEmbed, input));
       return db.prisma.$transaction(async (transaction) => {
-        const agent = await agentBySlug(transaction, principal, agentSlug);
+        const agent = await agentNamed(transaction, principal, key);
         const userId = randomUUID();
         const name = accountName(agent.name);
         await transaction.user.create({
@@ -209,11 +222,11 @@ export function embedsService({ db, audit, users, revocations, settings }: Parts
      * open streams of visitors when the widget is turned off, is moved to another agent or is no longer allowed on a
      * page. Throws BAD_USER_INPUT, NOT_FOUND.
      */
-    async update(principal: Principal, uuid: string, input: UpdateEmbedInput): Promise<Embed> {
-      const { agentSlug, agentDatabaseId, ...data } = changesOf(parse(UpdateEmbed, input));
+    async update(principal: Principal, key: EmbedKey, { agent: agentKey, ...input }: UpdateEmbedInput): Promise<Embed> {
+      const data = changesOf(parse(UpdateEmbed, input));
       const { before, after } = await db.prisma.$transaction(async (transaction) => {
-        const before = await hold(transaction, uuid);
-        const agent = await named(transaction, principal, { agentSlug, agentDatabaseId });
+        const before = await hold(transaction, key);
+        const agent = agentKey === null ? null : await agentNamed(transaction, principal, agentKey);
         const { userId } = before;
         if (agent && agent.id !== before.agentId) await moveTo(transaction, userId, agent);
         if (data.enabled !== undefined)
@@ -236,51 +249,57 @@ export function embedsService({ db, audit, users, revocations, settings }: Parts
     /**
      * Deletes a widget with its account and the chats of its visitors, and ends their open streams. Throws NOT_FOUND.
      */
-    async delete(principal: Principal, uuid: string): Promise<{ uuid: string }> {
+    async delete(principal: Principal, key: EmbedKey): Promise<{ id: number }> {
       const embed = await db.prisma.$transaction(async (transaction) => {
-        const embed = await hold(transaction, uuid);
+        const embed = await hold(transaction, key);
         await recorded(transaction, principal, 'delete', embed);
         await users.erase(transaction, embed.userId);
         return embed;
       });
       revocations.endUser(embed.userId);
-      return { uuid: embed.uuid };
+      return { id: embed.id };
     },
 
     /**
-     * Returns a page of the questions and answers of a widget's visitors, or only those of one visitor's chat, oldest
-     * first. Returns an empty page for an unknown widget.
+     * Returns a page of the questions and answers of visitors, oldest first by default. Empty for an unknown widget or
+     * chat.
      */
-    async chats(filter: { uuid: string; sessionId?: string | null | undefined }, args: PageArgs, limit: number) {
-      const page = exchangeOrder.page(args, limit);
-      const { where, ...rest } = page;
+    async chats(
+      filter: ExchangeFilter,
+      orderBy: ExchangeOrderBy,
+      args: PageArgs,
+      limit: number,
+      query: object,
+    ): Promise<PageOf<ChatMessage>> {
+      const { where, ...page } = exchangeOrders.of(orderBy).page(args, limit);
       const rows = await db.prisma.chatMessage.findMany({
-        ...rest,
+        ...query,
+        ...page,
         where: { AND: [exchanges(filter), where] },
-        select: exchangeSelect,
       });
-      return cut(rows.map(exchangeOf), page);
+      return cut(rows, { where, ...page });
     },
 
-    countChats: (filter: { uuid: string; sessionId?: string | null | undefined }) =>
-      db.prisma.chatMessage.count({ where: exchanges(filter) }),
+    countChats: (filter: ExchangeFilter) => db.prisma.chatMessage.count({ where: exchanges(filter) }),
   };
 }
 
-/** Selects the answers of a widget, or of one visitor's chat. */
-function exchanges({
-  uuid,
-  sessionId,
-}: {
-  uuid: string;
-  sessionId?: string | null | undefined;
-}): Prisma.ChatMessageWhereInput {
-  const key = sessionId == null ? undefined : sessionKey(sessionId);
-  const known = uuidOf(uuid);
-  if (known === null || key === null) return { id: { in: [] } };
+const matching = ({ agentId, enabled }: EmbedFilter): Prisma.EmbedWhereInput => ({
+  ...(agentId != null && { agentId }),
+  ...(enabled != null && { enabled }),
+});
+
+/** Selects the answers of all widgets, or those of one widget or of one visitor's chat. */
+export function exchanges({ embed, clientSessionId }: ExchangeFilter): Prisma.ChatMessageWhereInput {
+  const key = clientSessionId == null ? undefined : sessionKey(clientSessionId);
+  if (key === null) return { id: { in: [] } };
   return {
     ...answers,
-    session: { deletedAt: null, user: { embed: { uuid: known } }, ...(key !== undefined && { clientKey: key }) },
+    session: {
+      deletedAt: null,
+      user: { embed: embed ?? { isNot: null } },
+      ...(key !== undefined && { clientKey: key }),
+    },
   };
 }
 

@@ -51,11 +51,11 @@ describe('rights', () => {
     ];
     const fields: [string, ...string[]][] = [
       ['{ embeds { nodes { uuid } } }', 'manage:agents'],
-      [`{ embed(uuid: "${uuid}") { uuid } }`, 'manage:agents'],
-      [`{ embedChats(uuid: "${uuid}") { nodes { question } } }`, 'read:query_history', 'manage:agents'],
-      ['mutation { createEmbed(input: { agentSlug: "default" }) { embed { uuid } } }', 'manage:agents'],
-      [`mutation { updateEmbed(input: { uuid: "${uuid}", enabled: false }) { embed { uuid } } }`, 'manage:agents'],
-      [`mutation { deleteEmbed(input: { uuid: "${uuid}" }) { deletedUuid } }`, 'manage:agents'],
+      [`{ embed(id: "${uuid}") { uuid } }`, 'manage:agents'],
+      [`{ embedChats(filter: { embedId: "${uuid}" }) { nodes { question } } }`, 'read:query_history', 'manage:agents'],
+      ['mutation { createEmbed(input: { agent: { slug: "default" } }) { embed { uuid } } }', 'manage:agents'],
+      [`mutation { updateEmbed(input: { id: "${uuid}", enabled: false }) { embed { uuid } } }`, 'manage:agents'],
+      [`mutation { deleteEmbed(input: { id: "${uuid}" }) { deletedEmbedId } }`, 'manage:agents'],
     ];
     await unchanged(async () => {
       for (const [method, path, body, permission] of rows) {
@@ -192,14 +192,14 @@ describe('making and changing', () => {
       error: null,
     });
     const { data } = await kit.gql(
-      `{ embed(uuid: "${uuid}") { enabled chatMode allowedOrigins maxChatsPerDay agentId agentName agent { slug } createdBy { name } } }`,
+      `{ embed(id: "${uuid}") { enabled chatMode allowedOrigins maxChatsPerDay agentDatabaseId agentName agent { slug } createdBy { name } } }`,
     );
     expect(data.embed).toEqual({
       enabled: false,
       chatMode: 'CHAT',
       allowedOrigins: ['https://a.example'],
       maxChatsPerDay: null,
-      agentId: id,
+      agentDatabaseId: id,
       agentName: 'Another agent',
       agent: { slug },
       createdBy: { name: 'First admin key' },
@@ -226,12 +226,13 @@ describe('making and changing', () => {
     ['maxChatsPerDay: 0', 'input.maxChatsPerDay'],
     ['messageLimit: 1001', 'input.messageLimit'],
     ['allowedOrigins: ["a.example", "no origin"]', 'input.allowedOrigins.1'],
-    ['agentDatabaseId: 0, agentSlug: "default"', 'input.agentDatabaseId'],
+    ['agent: { id: "RW1iZWQ6MQ==" }', 'input.agent.id'],
+    ['agent: { slug: "a\\u0000b" }', 'input.agent.slug'],
   ])('GraphQL names what is wrong with %s', async (change, path) => {
     const { uuid } = await made();
     await unchanged(async () => {
       const { errors } = await kit.gql(
-        `mutation { updateEmbed(input: { uuid: "${uuid}", ${change} }) { embed { uuid } } }`,
+        `mutation { updateEmbed(input: { id: "${uuid}", ${change} }) { embed { uuid } } }`,
       );
       expect(errors[0]?.extensions.fields.map((field: { path: string[] }) => field.path.join('.'))).toEqual([path]);
     });
@@ -307,6 +308,119 @@ describe('what visitors act as', () => {
     }
     await kit.prisma.user.update({ where: { id: userId }, data: { active: false } });
     expect((await ask(uuid, randomUUID())).status).toBe(404);
+  });
+});
+
+describe('GraphQL', () => {
+  const exchange = async (uuid: string, message: string) => {
+    expect((await ask(uuid, randomUUID(), message)).status).toBe(200);
+    await kit.booted.background.settled();
+  };
+
+  test('names a widget by its global ID, its integer ID and its UUID', async () => {
+    const { id, uuid } = await made();
+    const global = Buffer.from(`Embed:${id}`).toString('base64');
+    for (const each of [global, String(id), uuid, uuid.toUpperCase()]) {
+      const { data, errors } = await kit.gql('query ($id: ID!) { embed(id: $id) { id databaseId uuid } }', {
+        id: each,
+      });
+      expect([data, errors], each).toEqual([{ embed: { id: global, databaseId: id, uuid } }, []]);
+    }
+    const { data } = await kit.gql('query ($id: ID!) { node(id: $id) { __typename id } }', { id: global });
+    expect(data.node).toEqual({ __typename: 'Embed', id: global });
+  });
+
+  test('returns BAD_USER_INPUT for the ID of another type, and NOT_FOUND for an unknown widget', async () => {
+    const agent = Buffer.from('Agent:0').toString('base64');
+    await unchanged(async () => {
+      for (const [id, code] of [
+        [agent, 'BAD_USER_INPUT'],
+        ['none', 'BAD_USER_INPUT'],
+        ['999999', 'NOT_FOUND'],
+        [randomUUID(), 'NOT_FOUND'],
+      ] as const)
+        for (const [query, path] of [
+          ['query ($id: ID!) { embed(id: $id) { uuid } }', 'id'],
+          ['mutation ($id: ID!) { updateEmbed(input: { id: $id, enabled: false }) { embed { uuid } } }', 'input.id'],
+          ['mutation ($id: ID!) { deleteEmbed(input: { id: $id }) { deletedEmbedId } }', 'input.id'],
+        ] as const) {
+          const { errors } = await kit.gql(query, { id });
+          expect(errors[0]?.extensions.code, `${query} ${id}`).toBe(code);
+          if (code === 'BAD_USER_INPUT') expect(errors[0]?.extensions.fields[0].path.join('.')).toBe(path);
+        }
+    });
+  });
+
+  test('does not accept an integer ID from visitors or on the REST paths', async () => {
+    const { id } = await made({ chat_mode: 'chat' });
+    await unchanged(async () => {
+      expect((await ask(String(id), randomUUID())).status).toBe(404);
+      expect((await update(String(id), { enabled: false })).status).toBe(404);
+      expect((await kit.rest('DELETE', `/api/v1/embed/${id}`)).status).toBe(404);
+    });
+  });
+
+  test('returns the edge of a new widget and the global ID of a deleted one', async () => {
+    const { data, errors } = await kit.gql(
+      'mutation { createEmbed(input: { agent: { id: "0" } }) { embed { id agent { databaseId } } embedEdge { cursor node { id } } } }',
+    );
+    expect(errors).toEqual([]);
+    const { embed, embedEdge } = data.createEmbed;
+    expect([embedEdge.node.id, embed.agent.databaseId]).toEqual([embed.id, 0]);
+    const after = await kit.gql('query ($after: String) { embeds(after: $after) { nodes { id } } }', {
+      after: embedEdge.cursor,
+    });
+    expect(after.data.embeds.nodes).toEqual([]);
+    const gone = await kit.gql('mutation ($id: ID!) { deleteEmbed(input: { id: $id }) { deletedEmbedId } }', {
+      id: embed.id,
+    });
+    expect(gone.data.deleteEmbed).toEqual({ deletedEmbedId: embed.id });
+  });
+
+  test('lists widgets and exchanges by conditions and in both directions', async () => {
+    const agent = await privateAgent('Filtered');
+    const first = await made({ workspace_slug: agent.slug, chat_mode: 'chat' });
+    const second = await made({ workspace_slug: agent.slug });
+    await kit.gql('mutation ($id: ID!) { updateEmbed(input: { id: $id, enabled: false }) { embed { id } } }', {
+      id: second.uuid,
+    });
+    const list = async (args: string) =>
+      (await kit.gql(`{ embeds(${args}) { totalCount nodes { databaseId } } }`)).data.embeds;
+    const nodes = (...ids: number[]) => ({ totalCount: ids.length, nodes: ids.map((databaseId) => ({ databaseId })) });
+    const filter = `agentId: ${agent.id}`;
+    expect(await list(`filter: { ${filter} }`)).toEqual(nodes(first.id, second.id));
+    expect(await list(`filter: { ${filter}, enabled: false }`)).toEqual(nodes(second.id));
+    expect(await list(`filter: { ${filter} }, orderBy: { field: CREATED_AT, direction: DESC }`)).toEqual(
+      nodes(second.id, first.id),
+    );
+    await exchange(first.uuid, 'one');
+    await exchange(first.uuid, 'two');
+    const chats = async (args: string) =>
+      (await kit.gql(`{ embedChats(${args}) { nodes { id question clientSessionId embed { uuid } } } }`)).data
+        .embedChats.nodes;
+    const all = await chats(`filter: { embedId: ${first.id} }`);
+    expect(all.map(({ question }: { question: string }) => question)).toEqual(['one', 'two']);
+    expect(all[0].embed).toEqual({ uuid: first.uuid });
+    expect(await chats(`filter: { embedId: ${first.id} }, orderBy: { field: ANSWERED_AT, direction: DESC }`)).toEqual(
+      [...all].reverse(),
+    );
+    expect(await chats(`filter: { clientSessionId: "${all[1].clientSessionId}" }`)).toEqual([all[1]]);
+    expect(await chats(`filter: { embedId: ${second.id} }`)).toEqual([]);
+    const { data } = await kit.gql('query ($id: ID!) { node(id: $id) { ... on EmbedExchange { question } } }', {
+      id: all[0].id,
+    });
+    expect(data.node).toEqual({ question: 'one' });
+  });
+
+  test('returns an exchange as a node only to a caller that also manages agents', async () => {
+    const { uuid } = await made({ chat_mode: 'chat' });
+    await exchange(uuid, 'asked');
+    const { data } = await kit.gql(`{ embedChats(filter: { embedId: "${uuid}" }) { nodes { id } } }`);
+    const { id } = data.embedChats.nodes[0];
+    const { secret } = await kit.createKey('ADMIN', { scopes: ['read:query_history'] });
+    const denied = await kit.gql('query ($id: ID!) { node(id: $id) { id } }', { id }, secret);
+    expect(denied.data.node).toBeNull();
+    expect(denied.errors[0]?.extensions).toMatchObject({ code: 'FORBIDDEN', requiredPermissions: ['manage:agents'] });
   });
 });
 

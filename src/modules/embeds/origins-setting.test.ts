@@ -48,7 +48,7 @@ test('pages of unknown origins, and requests without one, cannot send, read or d
   expect((await kit.rest('GET', path, { key: null, headers })).status).toBe(401);
   expect((await kit.rest('DELETE', path, { key: null, headers })).status).toBe(401);
   const { status, errors } = await kit.gql(
-    `mutation { deleteEmbedChat(input: { uuid: "${uuid}", sessionId: "${randomUUID()}" }) { deleted } }`,
+    `mutation { deleteEmbedChat(input: { uuid: "${uuid}", clientSessionId: "${randomUUID()}" }) { deleted } }`,
     {},
     null,
   );

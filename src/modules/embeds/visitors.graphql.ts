@@ -6,29 +6,29 @@ import type { VisitorEvent } from './visitors.service.ts';
 type Event<Type extends VisitorEvent['type']> = Extract<VisitorEvent, { type: Type }>;
 
 const EmbedAnswerDelta = builder.objectRef<Event<'delta'>>('EmbedAnswerDelta').implement({
-  description: 'A piece of the answer.',
-  fields: (t) => ({ text: t.exposeString('text', { description: 'The piece, Markdown.' }) }),
+  description: 'A further piece of the answer to a visitor.',
+  fields: (t) => ({ text: t.exposeString('text', { description: 'The next piece of the answer, in Markdown.' }) }),
 });
 
 const EmbedAnswerRefused = builder.objectRef<Event<'refused'>>('EmbedAnswerRefused').implement({
-  description: 'The widget answers from documents alone, and none fits the question. The last event.',
-  fields: (t) => ({ text: t.exposeString('text', { description: 'What to tell the visitor.' }) }),
+  description: 'The widget answers only from documents, and no document matches the question. The last event.',
+  fields: (t) => ({ text: t.exposeString('text', { description: 'The text to show to the visitor.' }) }),
 });
 
 const EmbedAnswerEnded = builder.objectRef<Event<'ended'>>('EmbedAnswerEnded').implement({
-  description: 'The answer is over; the last event.',
+  description: 'The end of the answer to a visitor. The last event.',
   fields: (t) => ({
-    whole: t.exposeBoolean('whole', { description: 'Whether it is whole, and was not stopped.' }),
+    whole: t.exposeBoolean('whole', { description: 'Whether the answer is complete; false if it was stopped.' }),
   }),
 });
 
 const EmbedAnswerFailed = builder.objectRef<Event<'failed'>>('EmbedAnswerFailed').implement({
-  description: 'The turn failed; the last event.',
+  description: 'The failure of the turn of a visitor. The last event.',
   fields: (t) => ({
     code: t.exposeString('code', {
-      description: '`UPSTREAM_FAILED`, `TOOL_CALL_FAILED`, `RATE_LIMITED`, `TIMEOUT` or `INTERNAL`.',
+      description: 'The reason: `UPSTREAM_FAILED`, `TOOL_CALL_FAILED`, `RATE_LIMITED`, `TIMEOUT` or `INTERNAL`.',
     }),
-    message: t.exposeString('message', { description: 'What went wrong, in words.' }),
+    message: t.exposeString('message', { description: 'The reason as a sentence for the visitor.' }),
   }),
 });
 
@@ -40,52 +40,59 @@ const types = {
 } satisfies Record<VisitorEvent['type'], unknown>;
 
 const EmbedTurnEvent = builder.unionType('EmbedTurnEvent', {
-  description: 'What a visitor hears of a turn: the words of the answer, and how it ended. No documents.',
+  description: 'An event of a visitor’s turn: a piece of the answer, or its end. Visitors receive no documents.',
   types: Object.values(types),
   resolveType: ({ type }) => types[type].name,
 });
 
-const uuidDescription = 'The widget’s uuid.';
-const sessionDescription = 'The UUID by which the visitor calls the chat: whoever knows it can read and delete it.';
+const uuidDescription =
+  'The UUID of the widget. Visitors cannot name it by another ID, since integers could be guessed.';
+const sessionDescription =
+  'The UUID by which the page of the visitor names the chat. It acts as a secret: a client that has it can read and delete the chat.';
 
 const chatOfVisitor = (t: InputFields) => ({
   uuid: t.string({ required: true, description: uuidDescription }),
-  sessionId: t.string({ required: true, description: sessionDescription }),
+  clientSessionId: t.string({ required: true, description: sessionDescription }),
 });
 
 const EmbedTurnInput = builder.inputType('EmbedTurnInput', {
-  description: 'A visitor’s message to a chat widget.',
+  description: 'Input for `embedTurn`.',
   fields: (t) => ({
     ...chatOfVisitor(t),
-    message: t.string({ required: true, description: 'What to say; at most 20,000 characters.' }),
-    prompt: t.string({ description: 'Instead of the agent’s instructions, where the widget allows it.' }),
-    model: t.string({ description: 'The model that answers, where the widget allows it.' }),
-    temperature: t.float({ description: '0 to 2, where the widget allows it.' }),
+    message: t.string({ required: true, description: 'The question of the visitor; at most 20,000 characters.' }),
+    prompt: t.string({
+      description: 'Instructions that replace those of the agent. Ignored unless the widget allows it.',
+    }),
+    model: t.string({ description: 'The model that answers. Ignored unless the widget allows it.' }),
+    temperature: t.float({
+      description: 'The sampling temperature, 0 to 2. Ignored unless the widget allows it.',
+    }),
   }),
 });
 
 const DeleteEmbedChatInput = builder.inputType('DeleteEmbedChatInput', {
-  description: 'Which chat of a visitor’s is deleted.',
+  description: 'Input for `deleteEmbedChat`.',
   fields: chatOfVisitor,
 });
 
 const DeleteEmbedChatPayload = builder.objectRef<{ deleted: boolean }>('DeleteEmbedChatPayload').implement({
-  description: 'What `deleteEmbedChat` did.',
-  fields: (t) => ({ deleted: t.exposeBoolean('deleted', { description: 'Whether there was such a chat.' }) }),
+  description: 'Result of `deleteEmbedChat`.',
+  fields: (t) => ({
+    deleted: t.exposeBoolean('deleted', { description: 'Whether a chat existed and was deleted.' }),
+  }),
 });
 
 builder.queryField('embedChat', (t) =>
-  t.field({
+  t.prismaField({
     type: [EmbedExchange],
     listSize: 100,
     public: true,
-    description:
-      'The last 100 exchanges of a visitor’s chat with a widget’s agent, oldest first; none where there is no such chat.',
+    description: 'The last 100 exchanges of a visitor’s chat, oldest first. Empty for an unknown chat.',
     args: {
       uuid: t.arg.string({ required: true, description: uuidDescription }),
-      sessionId: t.arg.string({ required: true, description: sessionDescription }),
+      clientSessionId: t.arg.string({ required: true, description: sessionDescription }),
     },
-    resolve: (_root, args, { client, services }) => services.visitors.history(client, args),
+    resolve: (query, _root, args, { client, services }) => services.visitors.history(client, args, query),
   }),
 );
 
@@ -93,8 +100,8 @@ builder.mutationField('deleteEmbedChat', (t) =>
   t.field({
     type: DeleteEmbedChatPayload,
     public: true,
-    description: 'Deletes a visitor’s chat with a widget.',
-    args: { input: t.arg({ type: DeleteEmbedChatInput, required: true, description: 'Which.' }) },
+    description: 'Deletes the chat of a visitor with a widget.',
+    args: { input: t.arg({ type: DeleteEmbedChatInput, required: true, description: 'The chat to delete.' }) },
     resolve: async (_root, { input }, { client, services }) => ({
       deleted: await services.visitors.delete(client, input),
     }),
@@ -106,8 +113,8 @@ builder.subscriptionField('embedTurn', (t) =>
     type: EmbedTurnEvent,
     public: true,
     description:
-      'Sends a visitor’s message through a chat widget and streams the answer. RATE_LIMITED where a quota is used up, CONFLICT while the chat is still answering.',
-    args: { input: t.arg({ type: EmbedTurnInput, required: true, description: 'The message.' }) },
+      'Sends the message of a visitor through a chat widget and streams the answer. RATE_LIMITED if a quota is reached, CONFLICT while an answer in the chat is running.',
+    args: { input: t.arg({ type: EmbedTurnInput, required: true, description: 'The chat and the message.' }) },
     subscribe: (_root, { input }, { client, services, signal }) => services.visitors.send(client, input, signal),
     resolve: (event) => event,
   }),

@@ -2,7 +2,7 @@ import { RateLimiterMemory, RateLimiterRes } from 'rate-limiter-flexible';
 import { z } from 'zod';
 import type { Client, Principal } from '../../authz/principal.ts';
 import { AppError, badInput, parse } from '../../errors.ts';
-import type { Agent, Embed, Prisma } from '../../generated/prisma/client.ts';
+import type { Agent, ChatMessage, Embed, Prisma } from '../../generated/prisma/client.ts';
 import type { ChatModels } from '../../models/providers.ts';
 import type { Settings } from '../../settings.ts';
 import type { Database } from '../../store/database.ts';
@@ -18,7 +18,7 @@ import type { LimitsService } from '../limits/limits.service.ts';
 import type { Authenticator } from '../tokens/authenticate.ts';
 import { addressKey } from '../users/attempts.ts';
 import { uuidOf } from './embeds.service.ts';
-import { clientIdOf, type Exchange, exchangeOf, exchangeSelect, sessionKey } from './exchanges.ts';
+import { branchOfQuestion, clientIdOf, isIncluded, sessionKey } from './exchanges.ts';
 
 /** Maximum length of a visitor's message, in characters. */
 const longestMessage = 20_000;
@@ -33,7 +33,7 @@ const Turn = z.object({
 /** The widget of a visitor and the visitor's chat ID, which acts as a secret. */
 export interface ChatOfVisitor {
   uuid: string;
-  sessionId: string;
+  clientSessionId: string;
 }
 export type EmbedTurnInput = ChatOfVisitor & z.input<typeof Turn>;
 
@@ -206,9 +206,9 @@ export function visitorsService(parts: Parts) {
   }
 
   /** Selects the sessions with this chat ID, one per agent that the widget has had. */
-  const sessionsWhere = ({ userId }: OpenEmbed, sessionId: string) => ({
+  const sessionsWhere = ({ userId }: OpenEmbed, clientSessionId: string) => ({
     userId,
-    clientKey: sessionKey(sessionId),
+    clientKey: sessionKey(clientSessionId),
     deletedAt: null,
   });
 
@@ -221,7 +221,7 @@ export function visitorsService(parts: Parts) {
      */
     async send(client: Client, input: EmbedTurnInput, signal: AbortSignal): Promise<AsyncGenerator<VisitorEvent>> {
       const embed = await enter(client, input.uuid);
-      const key = sessionKey(input.sessionId);
+      const key = sessionKey(input.clientSessionId);
       if (key === null) throw new AppError('NOT_FOUND', 'Invalid session ID.', { resource: 'Chat session' });
       const { prompt, ...turn } = readTurn(embed, input);
       const principal = await actFor(embed);
@@ -248,35 +248,34 @@ export function visitorsService(parts: Parts) {
     },
 
     /**
-     * Returns the last 100 exchanges of a visitor's chat, oldest first; none for an unknown chat. Throws NOT_FOUND for
-     * a widget that does not exist or is disabled, FORBIDDEN for an origin that is not allowed, RATE_LIMITED.
+     * Returns the last 100 answers in a visitor's chat, oldest first; an empty list for an unknown chat. Throws
+     * NOT_FOUND for a widget that does not exist or is disabled, FORBIDDEN for an origin that is not allowed,
+     * RATE_LIMITED.
      */
-    async history(client: Client, { uuid, sessionId }: ChatOfVisitor): Promise<Exchange[]> {
+    async history(client: Client, { uuid, clientSessionId }: ChatOfVisitor, query: object): Promise<ChatMessage[]> {
       const embed = await enter(client, uuid, true);
       await actFor(embed);
-      if (sessionKey(sessionId) === null) return [];
+      if (sessionKey(clientSessionId) === null) return [];
       const rows = await db.prisma.chatMessage.findMany({
-        where: { ...answers, session: { ...sessionsWhere(embed, sessionId), agentId: embed.agentId } },
+        where: { ...answers, session: { ...sessionsWhere(embed, clientSessionId), agentId: embed.agentId } },
         orderBy: { id: 'desc' },
         take: longestHistory,
-        select: exchangeSelect,
+        select: { id: true, ...branchOfQuestion },
       });
-      return rows
-        .reverse()
-        .map(exchangeOf)
-        .filter(({ included }) => included);
+      const ids = rows.filter(isIncluded).map(({ id }) => id);
+      return db.prisma.chatMessage.findMany({ ...query, where: { id: { in: ids } }, orderBy: { id: 'asc' } });
     },
 
     /**
      * Deletes a visitor's chat, also with earlier agents of the widget, and stops a running answer. Returns whether
      * there was one. Throws like `history`.
      */
-    async delete(client: Client, { uuid, sessionId }: ChatOfVisitor): Promise<boolean> {
+    async delete(client: Client, { uuid, clientSessionId }: ChatOfVisitor): Promise<boolean> {
       const embed = await enter(client, uuid);
       const principal = await actFor(embed);
-      if (sessionKey(sessionId) === null) return false;
+      if (sessionKey(clientSessionId) === null) return false;
       const found = await db.prisma.chatSession.findMany({
-        where: sessionsWhere(embed, sessionId),
+        where: sessionsWhere(embed, clientSessionId),
         select: { id: true },
       });
       for (const { id } of found) await chat.delete(principal, id);

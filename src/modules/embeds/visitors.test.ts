@@ -198,17 +198,24 @@ describe('a turn', () => {
     const sessionId = randomUUID();
     kit.model.script({ text: ['one ', 'two'] });
     const events = [];
-    for await (const { data } of kit.subscribe(subscription, { input: { uuid, sessionId, message: 'Hello' } }, null))
+    for await (const { data } of kit.subscribe(
+      subscription,
+      { input: { uuid, clientSessionId: sessionId, message: 'Hello' } },
+      null,
+    ))
       events.push(data.embedTurn);
     expect(events).toEqual([
       { __typename: 'EmbedAnswerDelta', text: 'one' },
       { __typename: 'EmbedAnswerDelta', text: ' two' },
       { __typename: 'EmbedAnswerEnded', whole: true },
     ]);
-    const query = `{ embedChat(uuid: "${uuid}", sessionId: "${sessionId}") { question answer included } }`;
+    const query = `{ embedChat(uuid: "${uuid}", clientSessionId: "${sessionId}") { question answer included } }`;
     const exchange = { question: 'Hello', answer: 'one two', included: true };
     expect((await kit.gql(query, {}, null)).data.embedChat).toEqual([exchange]);
-    const gone = `mutation { deleteEmbedChat(input: { uuid: "${uuid}", sessionId: "${sessionId}" }) { deleted } }`;
+    const denied = await kit.gql(query.replace('{ question', '{ embed { databaseId } question'), {}, null);
+    expect(denied.data.embedChat).toEqual([{ embed: null, ...exchange }]);
+    expect(denied.errors[0]?.extensions.code).toBe('UNAUTHENTICATED');
+    const gone = `mutation { deleteEmbedChat(input: { uuid: "${uuid}", clientSessionId: "${sessionId}" }) { deleted } }`;
     expect((await kit.gql(gone, {}, null)).data.deleteEmbedChat).toEqual({ deleted: true });
     expect((await kit.gql(gone, {}, null)).data.deleteEmbedChat).toEqual({ deleted: false });
     expect((await kit.gql(query, {}, null)).data.embedChat).toEqual([]);
@@ -307,7 +314,7 @@ describe('refused', () => {
           const answer = await kit.rest(method, `/api/embed/${uuid}/${sessionId}`, { key: null, headers });
           expect([answer.status, answer.text]).toEqual([401, '{"error":"Invalid request."}']);
         }
-        const chat = `uuid: "${uuid}", sessionId: "${sessionId}"`;
+        const chat = `uuid: "${uuid}", clientSessionId: "${sessionId}"`;
         const remove = `mutation { deleteEmbedChat(input: { ${chat} }) { __typename } }`;
         for (const query of origin === undefined ? [remove] : [remove, `{ embedChat(${chat}) { answer } }`]) {
           const { body } = await kit.rest('POST', '/graphql', { key: null, headers, body: { query } });

@@ -94,7 +94,7 @@ const lifted = (body: Partial<z.infer<typeof EmbedChange>>) =>
 /** Maps the settings in a body to the field names of the GraphQL schema. */
 const changes = (body: Partial<z.infer<typeof EmbedChange>>) => ({
   ...(body.enabled !== undefined && { enabled: body.enabled }),
-  ...(body.workspace_id !== undefined && { agentDatabaseId: agentIdOf(body.workspace_id) }),
+  ...(body.workspace_id !== undefined && { agent: { id: String(agentIdOf(body.workspace_id)) } }),
   ...(body.chat_mode !== undefined && { chatMode: toChatMode(body.chat_mode) }),
   ...(body.allowlist_domains !== undefined && { allowedOrigins: body.allowlist_domains }),
   ...(body.allow_model_override !== undefined && { allowModel: body.allow_model_override }),
@@ -109,7 +109,7 @@ const changes = (body: Partial<z.infer<typeof EmbedChange>>) => ({
 const EmbedFields = graphql(`
   fragment AnythingLLMEmbed on Embed @_unmask {
     databaseId uuid enabled chatMode allowedOrigins allowModel allowTemperature allowPrompt maxChatsPerDay
-    maxChatsPerSession messageLimit agentId createdBy { number } createdAt
+    maxChatsPerSession messageLimit agentDatabaseId createdBy { number } createdAt
   }
 `);
 
@@ -148,14 +148,16 @@ const embedRow = (embed: ResultOf<typeof EmbedFields>): z.input<typeof EmbedRow>
   max_chats_per_day: embed.maxChatsPerDay,
   max_chats_per_session: embed.maxChatsPerSession,
   message_limit: embed.messageLimit,
-  workspace_id: workspaceIdOf(embed.agentId),
+  workspace_id: workspaceIdOf(embed.agentDatabaseId),
   createdBy: embed.createdBy?.number ?? null,
   usersId: null,
   createdAt: embed.createdAt,
 });
 
 const ExchangeFields = graphql(`
-  fragment AnythingLLMEmbedChat on EmbedExchange @_unmask { databaseId embedId sessionId question answer askedAt included }
+  fragment AnythingLLMEmbedChat on EmbedExchange @_unmask {
+    databaseId embed { databaseId } clientSessionId question answer askedAt included
+  }
 `);
 
 const EmbedChats = z
@@ -182,10 +184,10 @@ const chatRow = (chat: ResultOf<typeof ExchangeFields>) => ({
   id: chat.databaseId,
   prompt: chat.question,
   response: JSON.stringify({ text: chat.answer, type: 'chat', sources: [], metrics: {} }),
-  session_id: chat.sessionId,
+  session_id: chat.clientSessionId,
   include: chat.included,
   connection_information: '{}',
-  embed_id: chat.embedId,
+  embed_id: chat.embed?.databaseId ?? 0,
   usersId: null,
   createdAt: chat.askedAt,
 });
@@ -200,6 +202,10 @@ function failure({ code, message, details }: AppError): Failure | null {
 /** The response to an invalid body. */
 const invalid = ({ message, details }: AppError): Failure =>
   failed(400, details.fields?.[0]?.path[1] === 'workspace_slug' ? 'Workspace slug is required' : message);
+
+/** Returns a UUID as it is, and for any other text the nil UUID, which no widget has: these paths take only UUIDs. */
+const embedId = (text: string): string => (z.uuid().safeParse(text).success ? text : zeros);
+const zeros = '00000000-0000-0000-0000-000000000000';
 
 const byUuid = z.object({ embedUuid: z.string() });
 
@@ -227,7 +233,7 @@ export const embedRows: AnyRow[] = [
       .openapi('AnythingLLMEmbeds'),
     document: graphql(`query Embeds($first: Int!) {
       embeds(first: $first) {
-        nodes { databaseId uuid enabled chatMode createdAt agentId agentName chatCount }
+        nodes { databaseId uuid enabled chatMode createdAt agentDatabaseId agentName chatCount }
       }
     }`),
     variables: () => ({ first: everything }),
@@ -238,7 +244,7 @@ export const embedRows: AnyRow[] = [
         enabled: embed.enabled,
         chat_mode: fromChatMode(embed.chatMode),
         createdAt: embed.createdAt,
-        workspace: { id: workspaceIdOf(embed.agentId), name: embed.agentName },
+        workspace: { id: workspaceIdOf(embed.agentDatabaseId), name: embed.agentName },
         chat_count: embed.chatCount,
       })),
     }),
@@ -252,12 +258,12 @@ export const embedRows: AnyRow[] = [
     params: byUuid,
     reply: EmbedChats,
     document: graphql(
-      `query EmbedChats($uuid: String!, $first: Int!) {
-        embedChats(uuid: $uuid, first: $first) { nodes { ...AnythingLLMEmbedChat } }
+      `query EmbedChats($id: ID!, $first: Int!) {
+        embedChats(filter: { embedId: $id }, first: $first) { nodes { ...AnythingLLMEmbedChat } }
       }`,
       [ExchangeFields],
     ),
-    variables: ({ params }) => ({ uuid: params.embedUuid, first: everything }),
+    variables: ({ params }) => ({ id: embedId(params.embedUuid), first: everything }),
     output: ({ embedChats }) => ({ chats: embedChats.nodes.map(chatRow) }),
   }),
   row({
@@ -269,12 +275,12 @@ export const embedRows: AnyRow[] = [
     params: byUuid.extend({ sessionUuid: z.string() }),
     reply: EmbedChats,
     document: graphql(
-      `query EmbedSessionChats($uuid: String!, $sessionId: String!, $first: Int!) {
-        embedChats(uuid: $uuid, sessionId: $sessionId, first: $first) { nodes { ...AnythingLLMEmbedChat } }
+      `query EmbedSessionChats($id: ID!, $sessionId: String!, $first: Int!) {
+        embedChats(filter: { embedId: $id, clientSessionId: $sessionId }, first: $first) { nodes { ...AnythingLLMEmbedChat } }
       }`,
       [ExchangeFields],
     ),
-    variables: ({ params }) => ({ uuid: params.embedUuid, sessionId: params.sessionUuid, first: everything }),
+    variables: ({ params }) => ({ id: embedId(params.embedUuid), sessionId: params.sessionUuid, first: everything }),
     output: ({ embedChats }) => ({ chats: embedChats.nodes.map(chatRow) }),
   }),
   row({
@@ -291,7 +297,9 @@ export const embedRows: AnyRow[] = [
       }`,
       [EmbedFields],
     ),
-    variables: ({ body: { workspace_slug, ...rest } }) => ({ input: { agentSlug: workspace_slug, ...changes(rest) } }),
+    variables: ({ body: { workspace_slug, ...rest } }) => ({
+      input: { ...changes(rest), agent: { slug: workspace_slug } },
+    }),
     output: ({ createEmbed }) => ({ embed: embedRow(createEmbed.embed), error: null }),
     invalid,
     failure,
@@ -310,7 +318,9 @@ export const embedRows: AnyRow[] = [
     document: graphql(
       `mutation UpdateEmbed($input: UpdateEmbedInput!) { updateEmbed(input: $input) { embed { uuid } } }`,
     ),
-    variables: ({ params, body }) => ({ input: { uuid: params.embedUuid, ...changes(body), clear: lifted(body) } }),
+    variables: ({ params, body }) => ({
+      input: { id: embedId(params.embedUuid), ...changes(body), clear: lifted(body) },
+    }),
     output: (_data, { body }) =>
       Object.keys(changes(body)).length + lifted(body).length > 0 ? { success: true as const, error: null } : {},
     invalid,
@@ -324,8 +334,8 @@ export const embedRows: AnyRow[] = [
     dialect: anythingllm,
     params: byUuid,
     reply: z.object({ success: z.literal(true), error: z.null() }).openapi('AnythingLLMDeletedEmbed'),
-    document: graphql(`mutation DeleteEmbed($uuid: String!) { deleteEmbed(input: { uuid: $uuid }) { deletedUuid } }`),
-    variables: ({ params }) => ({ uuid: params.embedUuid }),
+    document: graphql(`mutation DeleteEmbed($id: ID!) { deleteEmbed(input: { id: $id }) { deletedEmbedId } }`),
+    variables: ({ params }) => ({ id: embedId(params.embedUuid) }),
     output: () => ({ success: true as const, error: null }),
     failure,
   }),

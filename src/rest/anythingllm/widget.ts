@@ -115,7 +115,7 @@ const historyFailure = ({ code, message }: AppError): Failure => failed(statuses
 
 const Exchanges = graphql(`
   query EmbedHistory($uuid: String!, $sessionId: String!) {
-    embedChat(uuid: $uuid, sessionId: $sessionId) { databaseId question answer askedAt answeredAt }
+    embedChat(uuid: $uuid, clientSessionId: $sessionId) { databaseId question answer askedAt answeredAt }
   }
 `);
 
@@ -133,7 +133,9 @@ export const widgetRows: AnyRow[] = [
     body: VisitorMessage,
     reply: z.looseObject({}).openapi({ description: 'A frame. The reply is always a stream of them.' }),
     document: turn,
-    variables: ({ params, body: { username, ...rest } }) => ({ input: { uuid: params.embedUuid, ...rest } }),
+    variables: ({ params, body: { username, sessionId, ...rest } }) => ({
+      input: { uuid: params.embedUuid, clientSessionId: sessionId, ...rest },
+    }),
     output: (frame) => frame,
     invalid: (error) => ({ status: 400, body: aborted(error) }),
     failure,
@@ -208,7 +210,7 @@ export const widgetRows: AnyRow[] = [
     format: 'text',
     document: graphql(`
       mutation DeleteEmbedChat($uuid: String!, $sessionId: String!) {
-        deleteEmbedChat(input: { uuid: $uuid, sessionId: $sessionId }) { deleted }
+        deleteEmbedChat(input: { uuid: $uuid, clientSessionId: $sessionId }) { deleted }
       }
     `),
     variables: ({ params }) => ({ uuid: params.embedUuid, sessionId: params.sessionId }),
