@@ -17,6 +17,7 @@ import { openApiDocument } from '../src/rest/openapi.ts';
 import type { ParameterTable } from '../src/rest/parameters.ts';
 import { rowRequirements } from '../src/rest/row.ts';
 import { rows } from '../src/rest/rows.ts';
+import { type OpenApi, requestParameters, withoutEffect } from './request-parameters.ts';
 
 /** Returns all GraphQL operations with their requirements. */
 export function operations(): { operation: string; requirements: readonly Requirement[] }[] {
@@ -99,27 +100,51 @@ const parameterSection = (title: string, table: ParameterTable): string[] => [
   '',
 ];
 
-function parametersPage(): string {
+/** Returns the parameters of the other endpoints that are rejected or have no effect. */
+function otherParameters(document: OpenApi): string[] {
+  return rows
+    .filter(({ path }) => !path.startsWith('/v1/openai/'))
+    .flatMap(({ method, path }) =>
+      requestParameters(document, method, `/api${path}`).flatMap((parameter) => {
+        const supported = withoutEffect(parameter);
+        if (supported === null) return [];
+        const name = parameter.path.replace(/^\w+\./, '');
+        const note = parameter.description.replace(/^(Ignored|Not supported)[.:] */, '');
+        return [`| \`${method.toUpperCase()} /api${path}\` | \`${name}\` | ${supported} | ${note} |`];
+      }),
+    );
+}
+
+function parametersPage(document: OpenApi): string {
   return [
     '# Request parameters',
     '',
     'Generated from the REST endpoints by `npm run generate`; not edited by hand.',
     '',
-    'The parameters of OpenAI’s API on the paths under `/api/v1/openai`. A parameter that is not supported is rejected with status 400, except for the values that the notes name. An ignored parameter is accepted with any value and has no effect; so is a parameter that the tables do not list.',
+    'A parameter that is not supported is rejected with status 400 or 422, except for the values that the notes name. An ignored parameter is accepted with any value and has no effect; so is a field that the OpenAPI document does not describe.',
     '',
     ...parameterSection('POST /api/v1/openai/chat/completions', chatParameters),
     ...parameterSection('POST /api/v1/openai/embeddings', embeddingParameters),
     ...parameterSection('POST /api/v1/openai/images/generations', imageParameters),
+    '## Other endpoints',
+    '',
+    'All other parameters of these endpoints have the effect that the OpenAPI document describes.',
+    '',
+    '| endpoint | parameter | supported | notes |',
+    '|---|---|---|---|',
+    ...otherParameters(document),
+    '',
   ].join('\n');
 }
 
 /** Returns the generated files by path. */
 export function artefacts(): Record<string, string> {
+  const openApi = openApiDocument();
   return {
     'schema/schema.graphql': `${printSchemaWithDirectives(schema)}\n`,
     'schema/permissions.md': permissionsPage(),
-    'schema/parameters.md': parametersPage(),
-    'schema/openapi.json': `${JSON.stringify(openApiDocument(), null, 2)}\n`,
+    'schema/parameters.md': parametersPage(openApi as OpenApi),
+    'schema/openapi.json': `${JSON.stringify(openApi, null, 2)}\n`,
     'src/rest/graphql-env.d.ts': outputIntrospectionFile(minifyIntrospection(introspectionFromSchema(schema)), {
       fileType: '.d.ts',
     }),

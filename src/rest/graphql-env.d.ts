@@ -18842,6 +18842,13 @@ export type introspection = {
             }
           },
           {
+            "name": "forcedActionId",
+            "type": {
+              "kind": "SCALAR",
+              "name": "Int"
+            }
+          },
+          {
             "name": "includeCitations",
             "type": {
               "kind": "SCALAR",

@@ -2,6 +2,7 @@ import { z } from '@hono/zod-openapi';
 import type { AppError, ErrorCode } from '../errors.ts';
 import type { Dialect, Failure } from './dialect.ts';
 import { graphql } from './graphql.ts';
+import { ignoring } from './parameters.ts';
 import { permissionNames } from './permission-names.ts';
 import { type AnyRow, row } from './row.ts';
 
@@ -60,7 +61,7 @@ export const oauthRows: AnyRow[] = [
     form: true,
     body: z.object({
       token: z.string().min(1).max(1000),
-      token_type_hint: z.string().optional().openapi({ description: 'Accepted and not needed.' }),
+      token_type_hint: ignoring(z.string().optional(), 'The kind of a token is part of it.'),
     }),
     reply: Introspection,
     document: graphql(`

@@ -588,10 +588,10 @@ describe('what the contract allows and the server cannot apply is rejected by na
     [
       'a model by the number of its configuration alone',
       () => turn({ llm_override: { model_configuration_id: 3 } }),
-      /llm_override\.model_configuration_id: models are chosen by name: give model_version/,
+      /llm_override\.model_configuration_id: is only supported with model_version/,
     ],
     ['a model that is not there', () => turn({ llm_override: { model_version: 'other' } }), /scripted/],
-    ['several models at once', () => turn({ llm_overrides: [{}, {}] }), /llm_overrides: several models/],
+    ['several models at once', () => turn({ llm_overrides: [{}, {}] }), /llm_overrides: must have at most one entry/],
     [
       'the window of a model by the number of its configuration',
       () => get(`/chat/available-context-tokens/${scene.session}?model_configuration_id=3`),
@@ -612,6 +612,34 @@ describe('what the contract allows and the server cannot apply is rejected by na
       'a budget in money',
       () => post(`${limits}/global`, { ...budget, cost_budget_cents: 5 }),
       /cost_budget_cents: budgets in money cannot be enforced/,
+    ],
+    ['deep research', () => turn({ deep_research: true }), /deep_research: is not supported/],
+    ['deep research in a stream', () => turn({ deep_research: true, stream: true }), /deep_research: is not supported/],
+    [
+      'documents of a set',
+      () => turn({ internal_search_filters: { document_set: ['Manuals'] } }),
+      /internal_search_filters\.document_set: is not supported/,
+    ],
+    [
+      'documents of a set in a stream',
+      () => turn({ internal_search_filters: { document_set: ['Manuals'] }, stream: true }),
+      /internal_search_filters\.document_set: is not supported/,
+    ],
+    [
+      'documents of a set under the older name of the filters',
+      () => turn({ search_filters: { document_set: ['Manuals'] } }),
+      /search_filters\.document_set: is not supported/,
+    ],
+    [
+      'filters under both of their names',
+      () => turn({ internal_search_filters: {}, search_filters: {} }),
+      /search_filters: cannot be combined with internal_search_filters/,
+    ],
+    ['a forced tool that is not there', () => turn({ forced_tool_id: 2 ** 31 - 1 }), /forced_tool_id: must be the ID/],
+    [
+      'a forced tool that the message does not allow',
+      () => turn({ forced_tool_id: scene.toolId, allowed_tool_ids: [] }),
+      /forced_tool_id: must be the ID/,
     ],
     [
       'documents updated before a time',
@@ -658,6 +686,19 @@ describe('what the contract allows and the server cannot apply is rejected by na
 });
 
 describe('what the contract allows is applied:', () => {
+  it('the values that clients send by default, and a forced tool of the agent', async () => {
+    const filters = { source_type: null, document_set: [], tags: null, time_cutoff: null };
+    for (const rest of [
+      { internal_search_filters: null, deep_research: false, forced_tool_id: null, allowed_tool_ids: null },
+      { internal_search_filters: filters, mcp_headers: {}, origin: 'api' },
+      { internal_search_filters: { ...filters, document_set: null } },
+      { search_filters: filters, forced_tool_id: scene.toolId },
+    ]) {
+      const answer = await ask(rest);
+      expect([answer.status, answer.body.error_msg], answer.text).toEqual([200, null]);
+    }
+  });
+
   it('the model of an agent, which stays when a later request leaves it out', async () => {
     const { body } = await post('/persona', persona({ llm_model_version_override: 'scripted' }));
     expect(body.llm_model_version_override).toBe('scripted');

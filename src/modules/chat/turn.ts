@@ -84,6 +84,8 @@ const SendMessage = z.object({
   attachments: z.array(Attachment).max(mostFiles, `must be at most ${mostFiles}`).nullish(),
   /** Null: all actions of the agent. A list: only these of them. */
   actionIds: z.array(databaseId).max(100).nullish(),
+  /** An action that the turn must use. */
+  forcedActionId: databaseId.nullish(),
   filters: z
     .object({
       sources: z.array(plainText(50)).max(50).nullish(),
@@ -293,6 +295,11 @@ export function turnService({
         select: { id: true },
       });
       const allowed = ({ id }: { id: number }) => input.actionIds == null || input.actionIds.includes(id);
+      if (input.forcedActionId != null && !searchActions.filter(allowed).some(({ id }) => id === input.forcedActionId))
+        throw badInput(
+          ['input', 'forcedActionId'],
+          'must be the ID of an action that the agent has and the message allows',
+        );
       const earlier = (regenerates ? path.slice(0, -1) : path).filter(({ id }) => own?.has(id) ?? true);
       const before = latest(earlier, input.historyLimit ?? agent.historyLimit);
       const prompted = promptedBy(agent, { ...session, systemPrompt: input.systemPrompt ?? session.systemPrompt });

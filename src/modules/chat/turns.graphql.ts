@@ -98,6 +98,10 @@ const SendChatMessageInput = builder.inputType('SendChatMessageInput', {
     actionIds: t.intList({
       description: 'Only these of the agent’s actions; none for an empty list, all unless given.',
     }),
+    forcedActionId: t.int({
+      description:
+        'An action that the turn must use: one that the agent has and `actionIds` allows. BAD_USER_INPUT otherwise.',
+    }),
     filters: t.field({ type: SearchFiltersInput, description: 'Which documents it may use.' }),
     queue: t.boolean({
       description:

@@ -93,7 +93,7 @@ const ThreadChat = z
     ...said,
     userId: z.unknown().optional().openapi({
       type: 'integer',
-      description: 'Ignored: a thread belongs to who made it, and its messages are the caller’s.',
+      description: 'Ignored. The messages of a thread belong to the caller.',
     }),
   })
   .superRefine(checkSaid)

@@ -199,8 +199,10 @@ const roles = { system: 'SYSTEM', developer: 'DEVELOPER', user: 'USER', assistan
 const choices = { auto: 'AUTO', none: 'NONE', required: 'REQUIRED' } as const;
 const formats = { text: 'TEXT', json_object: 'JSON_OBJECT', json_schema: 'JSON_SCHEMA' } as const;
 
-const partInput = ({ type, text, image_url, refusal }: Part) =>
-  type === 'image_url' ? { imageUrl: image_url?.url ?? '' } : { text: (type === 'text' ? text : refusal) ?? '' };
+function partInput({ type, text, image_url, refusal }: Part) {
+  const { url: imageUrl = '' } = image_url ?? {};
+  return type === 'image_url' ? { imageUrl } : { text: (type === 'text' ? text : refusal) ?? '' };
+}
 
 const messageInput = ({ role, content, refusal, tool_calls, tool_call_id }: Sent) => ({
   role: roles[role],

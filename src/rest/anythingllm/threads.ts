@@ -62,7 +62,7 @@ export const threadRows: AnyRow[] = [
         }),
         userId: z.unknown().optional().openapi({
           type: 'integer',
-          description: 'Ignored: a thread belongs to who makes it.',
+          description: 'Ignored. A thread belongs to the caller who creates it.',
         }),
       })
       .openapi('AnythingLLMNewThread'),

@@ -4,6 +4,7 @@ import { cutText } from '../../unicode.ts';
 import type { Failure } from '../dialect.ts';
 import { graphql } from '../graphql.ts';
 import { everything } from '../onyx/shapes.ts';
+import { ignoredMark } from '../parameters.ts';
 import { type AnyRow, row } from '../row.ts';
 import { anythingllm, failed } from './dialect.ts';
 import { numberOf } from './shapes.ts';
@@ -85,7 +86,11 @@ const writable = {
 
 const number = z.unknown().optional().openapi({ type: 'number' });
 const text = z.unknown().optional().openapi({ type: 'string' });
-const ignored = z.unknown().optional().openapi({ type: 'string', description: 'Ignored.' });
+const ignored = (reason: string) =>
+  z
+    .unknown()
+    .optional()
+    .openapi({ type: 'string', description: `${ignoredMark} ${reason}` });
 
 const settingFields = {
   openAiTemp: number.openapi({ description: '0 to 2; anything else is the model’s own.' }),
@@ -99,11 +104,11 @@ const settingFields = {
   chatModel: text.openapi({ description: 'A model of the server; anything else is the server’s own.' }),
   queryRefusalResponse: text.openapi({ description: 'At most 2,000 characters.' }),
   chatProvider: text.openapi({ description: '`default` for the server’s own model; anything else is ignored.' }),
-  agentProvider: ignored,
-  agentModel: ignored,
-  vectorSearchMode: ignored,
-  router_id: ignored,
-  lastUpdatedAt: ignored,
+  agentProvider: ignored('Agents and chats have the same model.'),
+  agentModel: ignored('Agents and chats have the same model.'),
+  vectorSearchMode: ignored('There is one kind of search.'),
+  router_id: ignored('There are no model routers.'),
+  lastUpdatedAt: ignored('The server sets it.'),
 } satisfies Record<keyof typeof writable, z.ZodType>;
 
 const name = text.openapi({ description: 'Cut to 255 characters.' });

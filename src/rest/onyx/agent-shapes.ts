@@ -1,6 +1,7 @@
 import { z } from '@hono/zod-openapi';
 import { badInput } from '../../errors.ts';
 import { graphql, type ResultOf } from '../graphql.ts';
+import { ignoring } from '../parameters.ts';
 import { instant, timestamp } from './chat-shapes.ts';
 import { isoDate } from './shapes.ts';
 import { DocumentSource, fromSource } from './sources.ts';
@@ -239,7 +240,7 @@ export const fullSnapshot = (agent: ResultOf<typeof AgentAlone>): z.input<typeof
 
 /** An ID of an integer column in a body. */
 const bodyId = z.int().min(-0x8000_0000).max(0x7fff_ffff);
-const ignored = z.unknown().optional().openapi({ description: 'Accepted, and without effect.' });
+const ignored = (reason: string) => ignoring(z.unknown().optional(), reason);
 const isUuid = (text: string): boolean => z.uuid().safeParse(text).success;
 
 /** Fields that both generations of the API require are required; others are optional. */
@@ -280,13 +281,13 @@ export const PersonaUpsertRequest = z
     default_model_configuration_id: z.int().nullish().openapi({
       description: 'Accepted beside `llm_model_version_override` only: models are chosen by name.',
     }),
-    remove_image: ignored,
-    uploaded_image_id: ignored,
-    num_chunks: ignored,
-    recency_bias: ignored,
-    llm_filter_extraction: ignored,
-    llm_relevance_filter: ignored,
-    llm_model_provider_override: ignored,
+    remove_image: ignored('Agents have no images.'),
+    uploaded_image_id: ignored('Agents have no images.'),
+    num_chunks: ignored('The number of passages is a setting of the agent in GraphQL.'),
+    recency_bias: ignored('Search does not prefer newer documents.'),
+    llm_filter_extraction: ignored('Filters are applied as the client sends them.'),
+    llm_relevance_filter: ignored('The score of the search decides.'),
+    llm_model_provider_override: ignored('`llm_model_version_override` chooses the model.'),
     llm_model_version_override: z.string().nullish().openapi({
       description: 'The model that answers, one of those that this server has; left as it is unless given.',
     }),

@@ -5,6 +5,7 @@ import { addressRefused } from '../../modules/users/accounts.service.ts';
 import { registrationRefused } from '../../modules/users/sessions.service.ts';
 import { sessionCookie } from '../credential.ts';
 import { granted, graphql, type ResultOf } from '../graphql.ts';
+import { ignoring } from '../parameters.ts';
 import { type AnyRow, row } from '../row.ts';
 import { coded, detail, onyxInvalid } from './errors.ts';
 import { fromRole, nothing, roleName } from './shapes.ts';
@@ -59,8 +60,8 @@ const Credentials = z
   .object({
     username: z.string().openapi({ description: 'The address or the username.' }),
     password: z.string(),
-    grant_type: z.string().optional(),
-    scope: z.string().optional(),
+    grant_type: ignoring(z.string().optional(), 'Every login is with a password.'),
+    scope: ignoring(z.string().optional(), 'A login session has the permissions of its user.'),
   })
   .openapi('LoginForm');
 

@@ -1,9 +1,10 @@
 import { z } from '@hono/zod-openapi';
-import { badInput } from '../../errors.ts';
+import { type AppError, badInput } from '../../errors.ts';
 import { graphql } from '../graphql.ts';
+import { ignoring } from '../parameters.ts';
 import { type AnyRow, row } from '../row.ts';
 import { ChatSessionCreationRequest, instant, int32, newSession, timestamp } from './chat-shapes.ts';
-import { coded } from './errors.ts';
+import { coded, onyxFailure } from './errors.ts';
 import { FileDescriptor } from './file-shapes.ts';
 import { LLMOverride, modelAndTemperature } from './llm-override.ts';
 import { packets, TurnEvent } from './packets.ts';
@@ -18,19 +19,30 @@ const Range = z.object({ start: timestamp.nullish(), end: timestamp.nullish() })
  * results.
  */
 const unsupportedRange = Range.refine(({ start, end }) => start == null && end == null, {
-  message: 'is not supported: documents can be filtered by updated_at_range.start alone',
+  message: 'is not supported; documents can be filtered by updated_at_range.start',
 });
 
 const BaseFilters = z
   .object({
     source_type: z.array(DocumentSource).nullish(),
-    document_set: z.array(z.string()).nullish(),
+    document_set: z
+      .array(z.string())
+      .nullish()
+      .openapi({ description: 'Not supported. There are no document sets: only null or an empty list.' }),
     time_cutoff: timestamp.nullish(),
     tags: z.array(z.object({ tag_key: z.string(), tag_value: z.string() })).nullish(),
-    updated_at_range: Range.refine(({ end }) => end == null, { path: ['end'], message: 'is not supported: give start' })
+    updated_at_range: Range.extend({
+      end: timestamp.nullish().openapi({ description: 'Not supported. Only null.' }),
+    })
+      .refine(({ end }) => end == null, {
+        path: ['end'],
+        message: 'is not supported; only start is',
+      })
       .nullish()
       .openapi({ description: 'The newer form of `time_cutoff`, which it replaces; `end` is not supported.' }),
-    created_at_range: unsupportedRange.nullish().openapi({ description: 'Not supported: only empty.' }),
+    created_at_range: unsupportedRange
+      .nullish()
+      .openapi({ description: 'Not supported. Only null or a range without bounds.' }),
   })
   .openapi('BaseFilters');
 type Filters = z.infer<typeof BaseFilters>;
@@ -42,7 +54,10 @@ function sinceOf({ time_cutoff, updated_at_range }: Filters): Date | null {
 }
 
 /** Newer clients send types that the documentation does not list. */
-const SentFile = FileDescriptor.extend({ type: z.string() });
+const SentFile = FileDescriptor.extend({
+  type: ignoring(z.string(), 'The server determines the type.'),
+  name: ignoring(FileDescriptor.shape.name, 'The file has its name from its upload.'),
+});
 
 const SendMessageRequest = z
   .object({
@@ -53,11 +68,17 @@ const SendMessageRequest = z
         'In place of `llm_override`, a list of one. Several models at once are not served: more are refused.',
     }),
     allowed_tool_ids: z.array(int32).nullish(),
-    forced_tool_id: z.int().nullish(),
+    forced_tool_id: int32.nullish().openapi({
+      description: 'A tool that must be used: one that the agent has and `allowed_tool_ids` allows.',
+    }),
     file_descriptors: z.array(SentFile).max(20).nullish().openapi({ description: 'Files to give with the message.' }),
     internal_search_filters: BaseFilters.nullish(),
-    deep_research: z.boolean().default(false),
-    origin: z.string().default('unset'),
+    search_filters: BaseFilters.nullish().openapi({
+      description: 'The name of `internal_search_filters` in a guide of this API. Cannot be combined with it.',
+    }),
+    deep_research: z.boolean().default(false).openapi({ description: 'Not supported. Only false.' }),
+    origin: ignoring(z.string().default('unset'), 'Every message that arrives here comes from the API.'),
+    mcp_headers: ignoring(z.record(z.string(), z.string()).nullish(), 'There are no MCP servers.'),
     parent_message_id: int32.nullable().default(-1).openapi({
       description:
         'The message to continue from: -1 is the last one, null starts over, the id of an answer starts a new branch, and the id of a question has it answered again.',
@@ -108,7 +129,7 @@ const resumeRun = graphql(
 /** The contract returns 400 for several models, so they are not part of the request's schema. Throws BAD_USER_INPUT. */
 function oneModel({ llm_override, llm_overrides }: z.infer<typeof SendMessageRequest>) {
   if (llm_overrides && llm_overrides.length > 1)
-    throw badInput(['body', 'llm_overrides'], 'several models at once are not served; give one');
+    throw badInput(['body', 'llm_overrides'], 'must have at most one entry: several models at once are not supported');
   return llm_overrides?.[0] ?? llm_override;
 }
 
@@ -117,6 +138,35 @@ function parentOf(id: number | null) {
   if (id === null) return { startOver: true };
   return id === -1 ? { continue: true } : { messageId: id };
 }
+
+/** Returns the filters of a search. Throws BAD_USER_INPUT for a filter that the server cannot apply. */
+function filtersOf({ internal_search_filters, search_filters }: z.infer<typeof SendMessageRequest>) {
+  if (internal_search_filters && search_filters)
+    throw badInput(['search_filters'], 'cannot be combined with internal_search_filters');
+  const filters = internal_search_filters ?? search_filters;
+  const applied = filters && {
+    sources: filters.source_type && toSources(filters.source_type),
+    since: sinceOf(filters),
+    tags: filters.tags?.map(({ tag_key, tag_value }) => ({ key: tag_key, value: tag_value })),
+  };
+  if (filters?.document_set?.length)
+    throw badInput(
+      [internal_search_filters ? 'internal_search_filters' : 'search_filters', 'document_set'],
+      'is not supported: this server has no document sets; omit it or send an empty list',
+    );
+  return applied;
+}
+
+/** Throws BAD_USER_INPUT for deep research, which would answer in another way than the client expects. */
+function refuseResearch({ deep_research }: z.infer<typeof SendMessageRequest>): void {
+  if (deep_research) throw badInput(['deep_research'], 'is not supported by this server; omit it or send false');
+}
+
+/** Names the field as these clients spell it. */
+const namedAsSent = (error: AppError): AppError => {
+  const problem = error.details.fields?.find(({ path }) => path.includes('forcedActionId'));
+  return problem ? badInput(['forced_tool_id'], problem.message) : error;
+};
 
 const sendInput = (body: z.infer<typeof SendMessageRequest>) => ({
   input: {
@@ -129,11 +179,8 @@ const sendInput = (body: z.infer<typeof SendMessageRequest>) => ({
     includeCitations: body.include_citations,
     ...modelAndTemperature(oneModel(body)),
     actionIds: body.allowed_tool_ids,
-    filters: body.internal_search_filters && {
-      sources: body.internal_search_filters.source_type && toSources(body.internal_search_filters.source_type),
-      since: sinceOf(body.internal_search_filters),
-      tags: body.internal_search_filters.tags?.map(({ tag_key, tag_value }) => ({ key: tag_key, value: tag_value })),
-    },
+    forcedActionId: body.forced_tool_id,
+    filters: filtersOf(body),
   },
 });
 
@@ -156,7 +203,11 @@ export const turnRows: AnyRow[] = [
       }`,
       [Passage],
     ),
-    variables: ({ body }) => sendInput(body),
+    variables: ({ body }) => {
+      refuseResearch(body);
+      return sendInput(body);
+    },
+    failure: (error) => (error.code === 'BAD_USER_INPUT' ? onyxFailure(namedAsSent(error)) : null),
     output: ({ sendChatMessage: turn }) => ({
       answer: turn.answer,
       answer_citationless: turn.answerWithoutCitations,
@@ -188,7 +239,11 @@ export const turnRows: AnyRow[] = [
       when: ({ body }) => body.stream,
       packets: () => {
         const turn = packets();
-        return { ...turn, of: ({ chatTurn }) => turn.of(chatTurn) };
+        return {
+          ...turn,
+          of: ({ chatTurn }) => turn.of(chatTurn),
+          failed: (error) => turn.failed(namedAsSent(error)),
+        };
       },
       description: 'One JSON object a line: ids first, then packets; `stop` is the last.',
     },

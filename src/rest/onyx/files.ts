@@ -297,7 +297,7 @@ export const fileRows: AnyRow[] = [
       parsed: flag
         .optional()
         .refine((parsed) => !parsed, 'is not supported: only the file itself can be downloaded')
-        .openapi({ type: 'boolean', description: 'Only false: previews of tables are not supported.' }),
+        .openapi({ type: 'boolean', description: 'Not supported. Only false: there are no previews of tables.' }),
     }),
     reply: z.object({ id: z.string(), name: z.string(), mediaType: z.string() }),
     document: graphql(`query GetFile($id: UUID!) { file(id: $id) { databaseId name mediaType } }`),

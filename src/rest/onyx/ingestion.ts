@@ -1,6 +1,7 @@
 import { z } from '@hono/zod-openapi';
 import { notFound } from '../../errors.ts';
 import { graphql } from '../graphql.ts';
+import { ignoring } from '../parameters.ts';
 import { type AnyRow, row } from '../row.ts';
 import { instant, timestamp } from './chat-shapes.ts';
 import { coded } from './errors.ts';
@@ -16,7 +17,7 @@ const Section = z
     image_file_id: z
       .null('image sections are not supported: send what the image shows as the `text` of a section')
       .optional()
-      .openapi({ description: 'Image sections are not supported: only null.' }),
+      .openapi({ description: 'Not supported. Only null.' }),
   })
   .refine(({ text }) => text != null, { path: ['text'], message: 'is required' })
   .openapi('TextSection');
@@ -45,10 +46,12 @@ const metadataValue = z.unknown().transform((value) => {
   return typeof value === 'string' ? value : JSON.stringify(value);
 });
 
+const onlyPublic = 'Not supported. Only an empty list, or any list with `is_public`.';
+
 const ExternalAccess = z
   .object({
-    external_user_emails: z.array(z.string()).default([]),
-    external_user_group_ids: z.array(z.string()).default([]),
+    external_user_emails: z.array(z.string()).default([]).openapi({ description: onlyPublic }),
+    external_user_group_ids: z.array(z.string()).default([]).openapi({ description: onlyPublic }),
     is_public: z.boolean(),
   })
   .refine(
@@ -69,15 +72,15 @@ const DocumentBase = z
         'The title that search indexes. Defaults to `semantic_identifier`; when empty, only the text is indexed.',
     }),
     doc_updated_at: timestamp.nullish(),
-    chunk_count: z.int().nullish(),
+    chunk_count: ignoring(z.int().nullish(), 'The server counts the passages.'),
     primary_owners: z.array(Expert).nullish(),
     secondary_owners: z.array(Expert).nullish(),
-    from_ingestion_api: z.boolean().optional(),
-    additional_info: z.unknown().optional(),
+    from_ingestion_api: ignoring(z.boolean().optional(), 'Every document of this path is ingested.'),
+    additional_info: ignoring(z.unknown().optional(), 'Use `metadata`.'),
     external_access: ExternalAccess.nullish().openapi({
       description: 'Everybody with a credential, or the owner of the document and administrators alone.',
     }),
-    doc_metadata: z.record(z.string(), z.unknown()).nullish(),
+    doc_metadata: ignoring(z.record(z.string(), z.unknown()).nullish(), 'Use `metadata`.'),
   })
   .openapi('DocumentBase');
 

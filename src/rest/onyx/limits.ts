@@ -46,7 +46,7 @@ const Args = z
     cost_budget_cents: z
       .null('budgets in money cannot be enforced, since this server knows no prices; give token_budget')
       .optional()
-      .openapi({ description: 'Refused unless null: this server knows no prices.' }),
+      .openapi({ description: 'Not supported. Only null: this server knows no prices.' }),
   })
   .openapi('TokenRateLimitArgs');
 

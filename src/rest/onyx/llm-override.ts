@@ -1,19 +1,23 @@
 import { z } from '@hono/zod-openapi';
+import { ignoring } from '../parameters.ts';
 
 /** The model that answers, and its options. */
 export const LLMOverride = z
   .object({
-    model_provider: z.string().nullish(),
+    model_provider: ignoring(z.string().nullish(), '`model_version` chooses the model.'),
     model_version: z.string().nullish().openapi({
       description: 'The name of a model, alone or behind that of its provider, as in `provider__model`.',
     }),
     temperature: z.number().min(0).max(2).nullish(),
-    model_configuration_id: z.int().nullish(),
-    display_name: z.string().nullish(),
+    model_configuration_id: z
+      .int()
+      .nullish()
+      .openapi({ description: 'Not supported. Only null, or any value with `model_version`.' }),
+    display_name: ignoring(z.string().nullish(), 'The server has its own names.'),
   })
   .refine(({ model_configuration_id, model_version }) => model_configuration_id == null || model_version, {
     path: ['model_configuration_id'],
-    message: 'models are chosen by name: give model_version',
+    message: 'is only supported with model_version, the name of a model',
   })
   .openapi('LLMOverride', {
     description:

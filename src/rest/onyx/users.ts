@@ -2,6 +2,7 @@ import { z } from '@hono/zod-openapi';
 import { type Permission, type Role, rolePermissions } from '../../authz/permissions.ts';
 import { badInput, unauthenticated } from '../../errors.ts';
 import { granted, graphql, type ResultOf } from '../graphql.ts';
+import { ignoring } from '../parameters.ts';
 import { permissionNames } from '../permission-names.ts';
 import { type AnyRow, row } from '../row.ts';
 import { UserByEmail, UserRead, userRead } from './auth.ts';
@@ -614,7 +615,11 @@ export const userRows: AnyRow[] = [
     tag,
     summary: 'Give a person another role',
     body: z
-      .object({ user_email: z.string(), new_role: z.enum(wireRoles), explicit_override: z.boolean().default(false) })
+      .object({
+        user_email: z.string(),
+        new_role: z.enum(wireRoles),
+        explicit_override: ignoring(z.boolean().default(false), 'A role has no other source that it would override.'),
+      })
       .openapi('UserRoleUpdateRequest'),
     reply: nothing,
     document: ChangeRole,
