@@ -1,6 +1,7 @@
 import type { z } from 'zod';
 import type { Permission } from './authz/permissions.ts';
 import { cutText } from './unicode.ts';
+import { problemsOf } from './validation-messages.ts';
 
 /**
  * The codes of the errors that a service reports. Each is a stable value of `extensions.code`, and each REST dialect maps
@@ -118,8 +119,7 @@ export const supersededSecret = () =>
 /** Also returned for objects that belong to another user: both cases must be indistinguishable. */
 export const notFound = (resource: string) => new AppError('NOT_FOUND', `${resource} not found`, { resource });
 
-export const badInput = (path: (string | number)[], message: string) =>
-  new AppError('BAD_USER_INPUT', `${path.join('.')}: ${message}`, { fields: [{ path, message }] });
+export const badInput = (path: (string | number)[], message: string) => wrongFields([{ path, message }]);
 
 export const conflict = (message: string) => new AppError('CONFLICT', message);
 
@@ -157,13 +157,25 @@ const mostProblems = 20;
 /** Truncates a key that the caller chose, such as a name in metadata. */
 const keyOf = (key: PropertyKey): string | number => (typeof key === 'number' ? key : cutText(String(key), 100));
 
+/** Returns a field as its caller spells it: REST callers send `name`, not `body.name`. */
+function spelled(path: FieldProblem['path']): string {
+  const isPartOfRequest = path.length > 1 && /^(?:body|query|path)$/.test(String(path[0]));
+  return (isPartOfRequest ? path.slice(1) : path).join('.');
+}
+
+/** Creates one error for several problems. Its message names every field. */
+export function wrongFields(fields: FieldProblem[]): AppError {
+  const sentences = fields.map(({ path, message }) => (path.length > 0 ? `${spelled(path)}: ${message}` : message));
+  return new AppError('BAD_USER_INPUT', sentences.join('; '), { fields });
+}
+
 /** Converts zod's issues to one error that names every field. */
 export function invalid(error: z.core.$ZodError, prefix: (string | number)[] = []): AppError {
   const fields = error.issues
+    .flatMap(problemsOf)
     .slice(0, mostProblems)
-    .map((issue) => ({ path: [...prefix, ...issue.path.map(keyOf)], message: issue.message }));
-  const message = fields.map((field) => `${field.path.join('.')}: ${field.message}`).join('; ');
-  return new AppError('BAD_USER_INPUT', message, { fields });
+    .map(({ path, message }) => ({ path: [...prefix, ...path.map(keyOf)], message }));
+  return wrongFields(fields);
 }
 
 /** Parses an input with its zod schema. Throws BAD_USER_INPUT. */

@@ -1,8 +1,9 @@
 import { PothosValidationError } from '@pothos/core';
 import { GraphQLError, type GraphQLErrorOptions } from 'graphql';
 import { internalError, knownError } from '../error-report.ts';
-import { AppError, type ErrorCode, errorCodes, type FieldProblem, type GraphQLErrorCode } from '../errors.ts';
+import { AppError, type ErrorCode, errorCodes, type GraphQLErrorCode, wrongFields } from '../errors.ts';
 import { shortened } from '../unicode.ts';
+import { literalMessage, variableProblem } from './coercion-messages.ts';
 
 /** The HTTP status of an error that leaves no data to return. */
 const statuses: Partial<Record<ErrorCode, number>> = {
@@ -90,19 +91,6 @@ function isOfRequest(error: GraphQLError): boolean {
   return cause instanceof GraphQLError && (error.path === undefined || cause.nodes !== undefined);
 }
 
-/** Returns the location within `Variable "$input" got invalid value 1 at "input.shares[0].userId"; …`. */
-function fieldsOf({ message, originalError }: GraphQLError): FieldProblem[] | undefined {
-  const variable = /^Variable "\$(\w+)"/.exec(message)?.[1];
-  if (variable === undefined) return undefined;
-  const at = / at "([\w.[\]]+)"; /.exec(message)?.[1] ?? variable;
-  const path = at.split(/[.[\]]+/).filter(Boolean);
-  const problem = brief(originalError?.message ?? message);
-  return [{ path: path.map((key) => (/^\d+$/.test(key) ? Number(key) : key)), message: problem }];
-}
-
-/** Replaces a message of GraphQL that would quote a value that must not be quoted. */
-const unquoted = 'The value has the wrong type.';
-
 /**
  * Returns the error that callers see for an error that GraphQL reports or a resolver throws, or null when it is not
  * meant for callers.
@@ -113,12 +101,10 @@ export function appErrorOf(error: unknown): AppError | null {
   if (known) return known;
   if (original instanceof PothosValidationError) return new AppError('BAD_USER_INPUT', brief(original.message));
   if (!(error instanceof GraphQLError && isOfRequest(error))) return null;
-  const fields = fieldsOf(error);
-  if (fields?.some(({ path }) => /password|token|secret/i.test(String(path.at(-1)))))
-    return new AppError('BAD_USER_INPUT', unquoted, {
-      fields: fields.map(({ path }) => ({ path, message: unquoted })),
-    });
-  return new AppError('BAD_USER_INPUT', brief(error.message), { ...(fields && { fields }) });
+  const problem = variableProblem(error);
+  return problem
+    ? wrongFields([problem])
+    : new AppError('BAD_USER_INPUT', brief(literalMessage(error) ?? error.message));
 }
 
 /**

@@ -49,6 +49,7 @@ import '../modules/users/single-user.graphql.ts';
 import '../modules/users/users.graphql.ts';
 import '../modules/users/viewer.graphql.ts';
 import { builder } from './builder.ts';
+import { describeEnums } from './coercion-messages.ts';
 import { unsizedLists } from './plugins/list-size.ts';
 
 const strings = new GraphQLNonNull(new GraphQLList(new GraphQLNonNull(GraphQLString)));
@@ -63,6 +64,8 @@ const requiresScopes = new GraphQLDirective({
 
 /** The schema. The imports above register its types and fields. */
 export const schema = builder.toSchema({ directives: [...specifiedDirectives, requiresScopes] });
+
+describeEnums(schema);
 
 const unsized = unsizedLists(schema);
 if (unsized.length > 0) throw new Error(`${unsized.join(', ')}: a list needs page arguments or a \`listSize\``);

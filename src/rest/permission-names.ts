@@ -17,6 +17,6 @@ export const permissionNames = (constants: readonly Constant[]): string[] =>
 export function scopeConstants(names: readonly string[]): Constant[] {
   const unknown = names.filter((name) => !isPermission(name));
   if (unknown.length > 0)
-    throw badInput(['input', 'scopes'], `Unsupported token scope(s): ${unknown.slice(0, 10).join(', ').slice(0, 500)}`);
+    throw badInput(['body', 'scopes'], `Unsupported token scope(s): ${unknown.slice(0, 10).join(', ').slice(0, 500)}`);
   return names.filter(isPermission).map((name) => permissionConstant(name) as Constant);
 }

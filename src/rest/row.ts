@@ -10,6 +10,7 @@ import { runOptions } from '../graphql/plugins/limits.ts';
 import { type Requirement, requirementsOf } from '../graphql/plugins/permissions.ts';
 import { schema } from '../graphql/schema.ts';
 import type { Dialect, Failure } from './dialect.ts';
+import { inTermsOfRequest, type Mapping } from './field-names.ts';
 import type { Present } from './graphql.ts';
 
 export type Method = 'get' | 'post' | 'put' | 'patch' | 'delete';
@@ -180,8 +181,23 @@ export function readPart<T>(type: z.ZodType<T> | undefined, part: string, value:
   return result.data;
 }
 
-/** Returns the cause of a GraphQL error, including a value that the endpoint's schema accepts and GraphQL rejects. */
-const cause = (error: GraphQLError): unknown => appErrorOf(error) ?? error.originalError ?? error;
+/** Describes how a request is mapped onto the document of an endpoint, or of its stream. */
+export const mappingOf = (
+  { params, query, body }: AnyRow,
+  { document, variables }: Pick<AnyRow, 'document' | 'variables'>,
+  input: RowInput<unknown, unknown, unknown>,
+): Mapping<RowInput<unknown, unknown, unknown>> => ({ document, variables, input, shapes: { params, query, body } });
+
+/**
+ * Returns the cause of a GraphQL error with the field names of the request, including a value that the endpoint's schema
+ * accepts and GraphQL rejects.
+ */
+function cause(error: GraphQLError, mapping: Mapping<RowInput<unknown, unknown, unknown>>): unknown {
+  const known = appErrorOf(error);
+  if (!known) return error.originalError ?? error;
+  const [field] = error.originalError instanceof AppError ? (error.path ?? []) : [];
+  return inTermsOfRequest(known, mapping, field === undefined ? undefined : String(field));
+}
 
 /** Executes an endpoint's document in process and maps the result. Throws the errors of resolvers. */
 export async function runRow(
@@ -189,15 +205,16 @@ export async function runRow(
   input: RowInput<unknown, unknown, unknown>,
   context: Context,
 ): Promise<{ body: unknown; headers: Record<string, string> | undefined }> {
+  const { document, variables } = row;
   const args = {
     schema,
-    document: row.document,
-    variableValues: row.variables(input) as Record<string, unknown>,
+    document,
+    variableValues: variables(input) as Record<string, unknown>,
     contextValue: context,
   };
   const { data, errors } = await context.budget.run(() => execute(args), runOptions(args));
   const fatal = errors?.filter((error) => !(row.partial && data && isRefusal(error)));
-  if (fatal?.[0]) throw cause(fatal[0]);
+  if (fatal?.[0]) throw cause(fatal[0], mappingOf(row, row, input));
   const present = data as Present<unknown>;
   return { body: row.output(present, input), headers: row.headers?.(present, input, context) };
 }
@@ -207,15 +224,17 @@ const isRefusal = (error: GraphQLError): boolean =>
 
 /** Starts an endpoint's subscription. Throws the errors of its resolver. */
 export async function streamRow(
-  document: DocumentNode,
-  variables: Record<string, unknown>,
+  mapping: Mapping<RowInput<unknown, unknown, unknown>>,
+  variableValues: Record<string, unknown>,
   context: Context,
 ): Promise<AsyncGenerator<unknown, void, undefined>> {
-  const result = await subscribe({ schema, document, variableValues: variables, contextValue: context });
-  if (!(Symbol.asyncIterator in result)) throw result.errors?.[0] ? cause(result.errors[0]) : new Error('no stream');
+  const { document } = mapping;
+  const result = await subscribe({ schema, document, variableValues, contextValue: context });
+  if (!(Symbol.asyncIterator in result))
+    throw result.errors?.[0] ? cause(result.errors[0], mapping) : new Error('no stream');
   return (async function* () {
     for await (const { data, errors } of result) {
-      if (errors?.[0]) throw cause(errors[0]);
+      if (errors?.[0]) throw cause(errors[0], mapping);
       yield data;
     }
   })();

@@ -2,7 +2,7 @@ import { AsyncResource } from 'node:async_hooks';
 import type { Context } from '../context.ts';
 import { reportedError } from '../error-report.ts';
 import { badInput } from '../errors.ts';
-import { type AnyRow, type RowInput, type StreamSpec, streamRow } from './row.ts';
+import { type AnyRow, mappingOf, type RowInput, type StreamSpec, streamRow } from './row.ts';
 
 /** Time without an event after which a heartbeat keeps proxies from closing the stream. Milliseconds. */
 const heartbeatMs = 15_000;
@@ -64,14 +64,15 @@ export async function streamReply(
   context: Context,
 ): Promise<Response> {
   const packets = spec.packets();
-  const variables = (spec.variables ?? row.variables)(input) as Record<string, unknown>;
+  const mapping = mappingOf(row, { document: spec.document, variables: spec.variables ?? row.variables }, input);
+  const variables = mapping.variables(input) as Record<string, unknown>;
   const [before, after] = spec.sse ? ['data: ', '\n\n'] : ['', '\n'];
   const lines = (objects: unknown[]) => objects.map((object) => `${before}${JSON.stringify(object)}${after}`).join('');
   const beat = () => (packets.heartbeat && !spec.sse ? lines([packets.heartbeat()]) : ':\n\n');
   const gone = new AbortController();
   const reading: Context = { ...context, signal: AbortSignal.any([context.signal, gone.signal]) };
   const start = async (cursor: number) => {
-    const events = await streamRow(spec.document, variables, reading);
+    const events = await streamRow(mapping, variables, reading);
     return { left: await passOver(events, packets.of, cursor), events };
   };
   // Clients of these endpoints read the status of an error.

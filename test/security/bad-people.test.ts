@@ -292,7 +292,7 @@ describe('accounts', () => {
           expect([code(answer), field(answer)]).toEqual(['BAD_USER_INPUT', path]);
         expect(told(await post('/auth/register', { email, password }, null))).toEqual([
           422,
-          { status_code: 422, message: 'input.email: must be an e-mail address', data: null },
+          { status_code: 422, message: 'email: must be an e-mail address', data: null },
         ]);
         const invited = await kit.rest('PUT', '/manage/admin/users', {
           body: { emails: ['fine@people.example', email] },

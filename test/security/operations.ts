@@ -223,11 +223,10 @@ async function callField(
 
 // ---- REST
 
-const rowName = (row: AnyRow) => `${row.method.toUpperCase()} ${row.path}`;
+export const rowName = (row: AnyRow) => `${row.method.toUpperCase()} ${row.path}`;
 
 const rowOperations = rows.flatMap((row) =>
   namesOf(rowName(row), rowSamples).map((name): Operation => {
-    const sample: RowSample = rowSamples[name] ?? (async () => ({}));
     const asked = rowRequirements(row);
     return {
       name,
@@ -237,27 +236,33 @@ const rowOperations = rows.flatMap((row) =>
       writes: row.method !== 'get' && rootFields(row.document).some(({ operation }) => operation !== 'Query'),
       requirements: asked.length > 0 ? asked : ['public'],
       async prepare(scene) {
-        const made = await sample(scene);
-        const params = { ...made.params };
-        for (const [, parameter] of row.path.matchAll(/\{(\w+)\}/g) as Iterable<[string, string]>) {
-          const make = pathParameters[parameter];
-          if (!make && !(parameter in params))
-            throw new Error(`${name}: say in test/security/samples.ts, pathParameters, what stands for {${parameter}}`);
-          params[parameter] ??= (await make?.(scene)) as string;
-        }
-        const body = row.body && { ...(madeUpBody(row) as object), ...made.body };
-        return (kit, caller, prefix = '/api') =>
-          callRow(kit, caller, prefix, row, { ...made, params, ...(body && { body }) });
+        const made = await rowCall(row, scene, name);
+        return (kit, caller, prefix = '/api') => callRow(kit, caller, prefix, row, made);
       },
     };
   }),
 );
 
+/** Returns the request of an endpoint: its sample with the required fields of its schema. */
+export async function rowCall(row: AnyRow, scene: Scene, name = rowName(row)): Promise<RowCall> {
+  const sample: RowSample = rowSamples[name] ?? (async () => ({}));
+  const made = await sample(scene);
+  const params = { ...made.params };
+  for (const [, parameter] of row.path.matchAll(/\{(\w+)\}/g) as Iterable<[string, string]>) {
+    const make = pathParameters[parameter];
+    if (!make && !(parameter in params))
+      throw new Error(`${name}: say in test/security/samples.ts, pathParameters, what stands for {${parameter}}`);
+    params[parameter] ??= (await make?.(scene)) as string;
+  }
+  const body = row.body && { ...(madeUpBody(row) as object), ...made.body };
+  return { ...made, params, ...(body && { body }) };
+}
+
 /** Generates a body with the required fields of an endpoint. */
 const madeUpBody = (row: AnyRow): unknown =>
   fromJsonSchema(z.toJSONSchema(row.body as z.ZodType, { io: 'input', unrepresentable: 'any' }) as JsonSchema);
 
-interface JsonSchema {
+export interface JsonSchema {
   type?: string;
   enum?: unknown[];
   const?: unknown;
@@ -295,7 +300,7 @@ function fromJsonSchema(shape: JsonSchema, name = ''): unknown {
   }
 }
 
-async function callRow(kit: Kit, caller: Caller, prefix: string, row: AnyRow, call: RowCall): Promise<Reply> {
+export async function callRow(kit: Kit, caller: Caller, prefix: string, row: AnyRow, call: RowCall): Promise<Reply> {
   const path = row.path.replaceAll(/\{(\w+)\}/g, (_, name) => encodeURIComponent(String(call.params?.[name])));
   const query = call.query ? `?${new URLSearchParams(call.query)}` : '';
   const answer = await kit.rest(row.method.toUpperCase(), `${prefix}${path}${query}`, {

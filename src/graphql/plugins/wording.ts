@@ -4,8 +4,14 @@ import type { Context } from '../../context.ts';
 import type { FieldProblem } from '../../errors.ts';
 import { brief, place } from '../errors.ts';
 
-/** The message is already truncated, since the value that it quotes could make this slow. A hint can be cut off. */
-const withoutHint = (message: string): string => message.replaceAll(/ ?Did you mean [^?]*(\?|$)/g, '');
+/**
+ * Removes names and values that the caller did not send. The message is already truncated, since the value that it
+ * quotes could make this slow. A hint can be cut off.
+ */
+const withoutHint = (message: string): string =>
+  message
+    .replaceAll(/ ?Did you mean [^?]*(\?|$)/g, '')
+    .replaceAll(/must be one of [^;]*/g, 'is not one of the allowed values');
 
 /**
  * Rewrites error messages for the caller. Name suggestions are returned to authenticated callers, and to anonymous

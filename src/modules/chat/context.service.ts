@@ -46,7 +46,10 @@ export function contextService(db: Database, models: ChatModels) {
     async available(principal: Principal, subject: ContextSubject): Promise<number> {
       const { sessionId, agentId } = parse(Subject, subject, []);
       if ((sessionId == null) === (agentId == null))
-        throw badInput([sessionId == null ? 'sessionId' : 'agentId'], 'give either sessionId or agentId');
+        throw badInput(
+          [sessionId == null ? 'sessionId' : 'agentId'],
+          'is required: give either `sessionId` or `agentId`',
+        );
       const session = sessionId != null ? await findSession(principal, sessionId) : unset(principal, agentId as number);
       const agent = promptedBy(await usableAgent(db.prisma, principal, session.agentId), session);
       const projectInstructions = await instructionsOf(db.prisma, session.projectId);

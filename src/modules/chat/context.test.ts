@@ -70,7 +70,7 @@ describe('the room that a window has', () => {
     expect(await ofSession(session)).toMatchObject({ status: 200, body: { available_tokens: window - 121 } });
     expect(await ofSession(`${session}?model_configuration_id=3`)).toMatchObject({
       status: 422,
-      body: { message: expect.stringMatching(/^query\.model_configuration_id: is not supported/) },
+      body: { message: expect.stringMatching(/^model_configuration_id: is not supported/) },
     });
   });
 

@@ -385,7 +385,7 @@ describe('bad input', () => {
     for (const value of ['', 'x', '1.5', '1e3', String(2 ** 31), '99999999999999999999', '%00'])
       expect(await drop(value)).toMatchObject({
         status: 422,
-        body: { message: expect.stringContaining('query.chat_message_id: ') },
+        body: { message: expect.stringContaining('chat_message_id: ') },
       });
     expect(await kit.fingerprint()).toBe(before);
   });

@@ -49,7 +49,7 @@ export async function startSession(
   at = ['input'],
 ): Promise<{ session: ChatSession; agent: Agent }> {
   const modelId = model == null ? null : chosenModel(models, model, at).modelId;
-  if (agentId != null && agentSlug != null) throw badInput([...at, 'agentSlug'], 'cannot stand beside agentId');
+  if (agentId != null && agentSlug != null) throw badInput([...at, 'agentSlug'], 'cannot be combined with `agentId`');
   const agent =
     agentSlug == null
       ? await usableAgent(transaction, principal, agentId ?? 0)

@@ -19,7 +19,7 @@ const WhichRun = z
       .nullish(),
   })
   .refine(({ runId, sessionId }) => (runId == null) !== (sessionId == null), {
-    message: 'give runId or sessionId, and not both',
+    message: 'give either `runId` or `sessionId`',
     path: ['runId'],
   });
 

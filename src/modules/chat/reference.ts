@@ -19,7 +19,7 @@ export const ChatReference = z
     clientSessionId: plainText(255).min(1, 'must not be empty').nullish(),
   })
   .refine(({ threadSlug, clientSessionId }) => threadSlug == null || clientSessionId == null, {
-    message: 'cannot stand beside threadSlug',
+    message: 'cannot be combined with `threadSlug`',
     path: ['clientSessionId'],
   });
 export type ChatReferenceInput = z.input<typeof ChatReference>;
@@ -94,5 +94,8 @@ export async function openChat(
 /** Requires that an input locates its session in exactly one way. Throws BAD_USER_INPUT. */
 export function oneSession({ sessionId, chat }: { sessionId?: unknown; chat?: unknown }): void {
   if ((sessionId == null) === (chat == null))
-    throw badInput(['input', sessionId == null ? 'sessionId' : 'chat'], 'give either sessionId or chat');
+    throw badInput(
+      ['input', sessionId == null ? 'sessionId' : 'chat'],
+      'is required: give either `sessionId` or `chat`',
+    );
 }

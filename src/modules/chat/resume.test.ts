@@ -139,7 +139,7 @@ describe('the lines of a run, cut anywhere and put together again', () => {
     expect(past.status).toBe(400);
     expect(await past.json()).toEqual({
       error_code: 'INVALID_INPUT',
-      detail: `query.cursor: there are ${lines.length} lines`,
+      detail: `cursor: there are ${lines.length} lines`,
     });
   });
 
@@ -207,7 +207,7 @@ describe('a run by its session', () => {
     for (const which of [{}, { runId, sessionId }, { runId: null, sessionId: null }])
       await expect(gather(chatRun(which))).rejects.toMatchObject({
         code: 'BAD_USER_INPUT',
-        fields: [{ path: ['runId'], message: 'give runId or sessionId, and not both' }],
+        fields: [{ path: ['runId'], message: 'give either `runId` or `sessionId`' }],
       });
     expect(await gather(chatRun({ runId: null, sessionId, from: null }))).toHaveLength(5);
   });
@@ -239,7 +239,7 @@ describe('an index that is none', () => {
       expect(response.status).toBe(422);
       expect(await response.json()).toEqual({
         status_code: 422,
-        message: expect.stringContaining('query.cursor: '),
+        message: expect.stringContaining('cursor: '),
         data: null,
       });
     },

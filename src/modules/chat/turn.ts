@@ -79,9 +79,9 @@ const SendMessage = z.object({
   includeCitations: z.boolean().nullish(),
   /** These three override the options of the session. */
   ...modelOverrides,
-  fileIds: z.array(z.uuid()).max(mostFiles, `must be at most ${mostFiles}`).nullish(),
+  fileIds: z.array(z.uuid()).max(mostFiles).nullish(),
   /** Files that are sent within the message. */
-  attachments: z.array(Attachment).max(mostFiles, `must be at most ${mostFiles}`).nullish(),
+  attachments: z.array(Attachment).max(mostFiles).nullish(),
   /** Null: all actions of the agent. A list: only these of them. */
   actionIds: z.array(databaseId).max(100).nullish(),
   /** An action that the turn must use. */
@@ -536,9 +536,9 @@ export function turnService({
 
   /** Requires that the target of a message is given in one way. Throws BAD_USER_INPUT. */
   function checkTarget({ sessionId, newSession, chat }: Message): void {
-    if (sessionId && newSession) throw badInput(['input', 'newSession'], 'cannot stand beside sessionId');
+    if (sessionId && newSession) throw badInput(['input', 'newSession'], 'cannot be combined with `sessionId`');
     if (chat && (sessionId || newSession))
-      throw badInput(['input', 'chat'], `cannot stand beside ${sessionId ? 'sessionId' : 'newSession'}`);
+      throw badInput(['input', 'chat'], `cannot be combined with \`${sessionId ? 'sessionId' : 'newSession'}\``);
   }
 
   /**
@@ -548,7 +548,7 @@ export function turnService({
   async function prepareWithFiles(principal: Principal, input: Message, attachments: z.output<typeof Attachment>[]) {
     demand(principal, 'write:projects');
     if (attachments.length + (input.fileIds?.length ?? 0) > mostFiles)
-      throw badInput(['input', 'attachments'], `must be at most ${mostFiles}, with fileIds`);
+      throw badInput(['input', 'attachments'], `must have at most ${mostFiles} items together with \`fileIds\``);
     const uploads = attachments.map((attachment, index) => decoded(attachment, index, files.refusal));
     // Nothing is stored for a chat that does not exist.
     if (input.chat) {

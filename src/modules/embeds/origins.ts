@@ -16,7 +16,7 @@ const mostOrigins = 100;
 /** The origins whose pages can show a widget: `https://example.com`, or `example.com` for the same. */
 export const origins = z
   .array(plainText(255).trim())
-  .max(mostOrigins, `must be at most ${mostOrigins}`)
+  .max(mostOrigins)
   .transform((texts, context) =>
     texts.map((text, index) => {
       const origin = originOf(text);

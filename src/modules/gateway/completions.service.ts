@@ -33,7 +33,7 @@ const JsonObject = z.record(z.string(), z.unknown());
 const CreateChatCompletion = z
   .object({
     model: plainText(300),
-    messages: z.array(Message).min(1, 'must not be empty').max(2000, 'must be at most 2000'),
+    messages: z.array(Message).min(1, 'must not be empty').max(2000),
     tools: z
       .array(
         z.object({
@@ -43,7 +43,7 @@ const CreateChatCompletion = z
           strict: z.boolean().nullish(),
         }),
       )
-      .max(128, 'must be at most 128')
+      .max(128)
       .nullish(),
     toolChoice: z.enum(['AUTO', 'NONE', 'REQUIRED']).nullish(),
     /** The tool that must be called. */
@@ -52,7 +52,7 @@ const CreateChatCompletion = z
     temperature: modelOverrides.temperature,
     topP: z.number().min(0).max(1).nullish(),
     maxTokens: z.number().int().min(1, 'must be at least 1').nullish(),
-    stop: z.array(plainText(500).min(1)).max(16, 'must be at most 16').nullish(),
+    stop: z.array(plainText(500).min(1)).max(16).nullish(),
     presencePenalty: z.number().min(-2).max(2).nullish(),
     frequencyPenalty: z.number().min(-2).max(2).nullish(),
     seed: z.number().int().nullish(),

@@ -18,7 +18,7 @@ const CreateEmbeddings = z.object({
         .refine((text) => estimateTokens(text) <= mostTokens, `must have at most ${mostTokens} tokens`),
     )
     .min(1, 'must not be empty')
-    .max(2048, 'must be at most 2048'),
+    .max(2048),
   dimensions: z.number().int().min(1).max(100_000).nullish(),
 });
 

@@ -20,7 +20,7 @@ const CreateImage = z.object({
     .string()
     .regex(/^[1-9]\d{0,4}x[1-9]\d{0,4}$/, 'must be width and height: 1024x1024')
     .nullish(),
-  references: z.array(z.custom<IncomingFile>()).max(10, 'must be at most 10').nullish(),
+  references: z.array(z.custom<IncomingFile>()).max(10).nullish(),
 });
 
 export interface CreateImageInput {

@@ -25,7 +25,7 @@ const ToolCall = z.object({
 export const Message = z.object({
   role: z.enum(['SYSTEM', 'DEVELOPER', 'USER', 'ASSISTANT', 'TOOL']),
   content: z.array(Part).max(1000, 'must have at most 1000 parts').nullish(),
-  toolCalls: z.array(ToolCall).max(128, 'must be at most 128').nullish(),
+  toolCalls: z.array(ToolCall).max(128).nullish(),
   toolCallId: plainText(longestCallId).nullish(),
 });
 export type Message = z.output<typeof Message>;

@@ -424,7 +424,7 @@ export function knowledgeService(db: Database, audit: AuditService, embedder: Em
      */
     async search(principal: Principal, asked: SearchInput, limit: number): Promise<Hit[]> {
       const { query, agentId, agentSlug, first, minScore } = asked;
-      if (agentId != null && agentSlug != null) throw badInput(['agentSlug'], 'cannot stand beside `agentId`');
+      if (agentId != null && agentSlug != null) throw badInput(['agentSlug'], 'cannot be combined with `agentId`');
       if (minScore != null && !(minScore >= 0 && minScore <= 1)) throw badInput(['minScore'], 'must be 0 to 1');
       const agent = agentSlug == null ? null : await agentBySlug(db.prisma, principal, agentSlug);
       const hits = await retrieve(

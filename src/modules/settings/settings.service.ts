@@ -31,7 +31,7 @@ const Preferences = z.object({
   logoFileName: plainText(255)
     .regex(/^[^/\\]*$/, 'must be a file name without a folder')
     .nullable(),
-  footerLinks: z.array(FooterLink).max(mostLinks, `must be at most ${mostLinks}`),
+  footerLinks: z.array(FooterLink).max(mostLinks),
   defaultSystemPrompt: plainText(100_000).nullable(),
   maxTokenLifetimeDays: lifetimeDays.nullable(),
   defaultTokenLifetimeDays: lifetimeDays.nullable(),

@@ -375,7 +375,7 @@ export function tokensService(db: Database, audit: AuditService, users: UsersSer
       const data = parse(CreateApiKey, input);
       const confined = data.projectId != null;
       if (confined && input.kind !== undefined && data.kind !== 'PROJECT')
-        throw badInput(['input', 'kind'], 'is PROJECT beside projectId');
+        throw badInput(['input', 'kind'], 'must be PROJECT when `projectId` is set');
       if (!confined && data.kind === 'PROJECT')
         throw badInput(['input', 'projectId'], 'is required for a project token');
       return create(principal, data, badInput(['input', 'projectId'], 'is not a project of yours'));

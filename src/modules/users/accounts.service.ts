@@ -69,7 +69,7 @@ const CreateUser = z
     const sole = rest.username == null || email != null ? null : soleUsername.safeParse(rest.username);
     if (email != null) return { ...rest, email };
     if (sole?.success) return { ...rest, email: addressOf(sole.data) };
-    const message = sole ? 'cannot be taken' : 'is needed without a username';
+    const message = sole ? 'cannot be taken' : 'is required without a `username`';
     context.addIssue({ code: 'custom', path: [sole ? 'username' : 'email'], message });
     return z.NEVER;
   });

@@ -210,22 +210,10 @@ const Preferences = z
     description: 'Other keys that AnythingLLM knows mean nothing here, and are ignored.',
   });
 
-/** The names of the preferences for these clients. */
-const preferenceNames: Record<string, string> = {
-  supportEmail: 'support_email',
-  appName: 'custom_app_name',
-  footerLinks: 'footer_data',
-  defaultSystemPrompt: 'default_system_prompt',
-  pageTitle: 'meta_page_title',
-  pageFavicon: 'meta_page_favicon',
-  logoFileName: 'logo_filename',
-  maxTokenLifetimeDays: 'max_token_lifetime_days',
-  defaultTokenLifetimeDays: 'default_token_lifetime_days',
-};
-const preferenceProblem = ({ details }: AppError): string => {
+/** Returns the first invalid preference with its name. */
+const preferenceProblem = ({ details, message }: AppError): string => {
   const [field] = details.fields ?? [];
-  const name = String(field?.path[1]);
-  return `${preferenceNames[name] ?? name} ${field?.message}`;
+  return field ? `${field.path[1]} ${field.message}` : message;
 };
 
 export const adminRows: AnyRow[] = [
@@ -306,7 +294,7 @@ export const adminRows: AnyRow[] = [
       if (error.code === 'NOT_FOUND') return notDone(input?.body.role == null ? 200 : 404, 'User not found');
       if (error.code === 'CONFLICT') return notDone(200, kept(error));
       if (error.code !== 'BAD_USER_INPUT') return null;
-      return notDone(200, error.details.fields?.[0]?.path.length === 1 ? 'No valid updates applied.' : problems(error));
+      return notDone(200, ofBody(error) ? problems(error) : 'No valid updates applied.');
     },
   }),
   row({
@@ -392,9 +380,7 @@ export const adminRows: AnyRow[] = [
     failure: (error) => {
       if (error.code !== 'BAD_USER_INPUT') return null;
       // Unknown keys only: nothing was changed, and clients expect success.
-      return error.details.fields?.[0]?.path.length === 1
-        ? { status: 200, body: done }
-        : notDone(200, preferenceProblem(error));
+      return ofBody(error) ? notDone(200, preferenceProblem(error)) : { status: 200, body: done };
     },
   }),
 ];

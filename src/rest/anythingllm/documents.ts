@@ -31,7 +31,7 @@ const first = ({ details }: AppError) => details.fields?.[0] ?? { path: [], mess
 const notTaken = (error: AppError): Failure | null => {
   if (error.code !== 'BAD_USER_INPUT') return null;
   const { path, message } = first(error);
-  return unread(path[1] === 'folder' ? 400 : 422, message);
+  return unread(path[1] === 'folderName' ? 400 : 422, message);
 };
 
 /** An invalid list of workspaces has its own response. */

@@ -1,5 +1,4 @@
 import { z } from '@hono/zod-openapi';
-import { wireMessage } from '../credential-fields.ts';
 import { graphql, type ResultOf } from '../graphql.ts';
 import { everything, fromRole, id, isoDate, roleName as keyRole, toRole } from '../onyx/shapes.ts';
 import { permissionNames, scopeConstants } from '../permission-names.ts';
@@ -91,7 +90,7 @@ const generate = (path: string, gate: NonNullable<AnyRow['gate']>): AnyRow =>
       },
     }),
     output: ({ createApiKey: { apiKey, secret } }) => ({ apiKey: keyRow(apiKey, secret), error: null }),
-    failure: (error) => (error.code === 'BAD_USER_INPUT' ? failed(422, wireMessage(error)) : null),
+    failure: (error) => (error.code === 'BAD_USER_INPUT' ? failed(422, error.message) : null),
   });
 
 const remove = (path: string, gate: NonNullable<AnyRow['gate']>): AnyRow =>

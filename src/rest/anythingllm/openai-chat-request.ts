@@ -237,16 +237,3 @@ export const completionInput = (body: z.infer<typeof ChatRequest>) => ({
     includeUsage: body.stream_options?.include_usage ?? false,
   },
 });
-
-/** Returns the path of a field in a request for its path in the GraphQL input. */
-export function sentPath(path: readonly (string | number)[]): readonly (string | number)[] {
-  const [field, second, third] = path;
-  if (field === 'toolName') return ['tool_choice'];
-  if (field === 'tools' && third !== undefined && third !== 'type' && third !== 'function')
-    return [...path.slice(0, 2), 'function', ...path.slice(2)];
-  if (field === 'responseFormat' && second !== undefined && second !== 'type')
-    return ['response_format', 'json_schema', ...path.slice(1)];
-  const call = path.indexOf('toolCalls');
-  const inCall = call >= 0 && ['name', 'arguments'].includes(String(path[call + 2]));
-  return inCall ? [...path.slice(0, call + 2), 'function', ...path.slice(call + 2)] : path;
-}

@@ -1,8 +1,8 @@
 import { z } from '@hono/zod-openapi';
 import { graphql, type ResultOf } from '../graphql.ts';
 import { type AnyRow, row } from '../row.ts';
-import { ChatRequest, completionInput, sentPath, ToolCall } from './openai-chat-request.ts';
-import { invalidRequest, openai } from './openai-dialect.ts';
+import { ChatRequest, completionInput, ToolCall } from './openai-chat-request.ts';
+import { openai } from './openai-dialect.ts';
 
 const Usage = z
   .object({
@@ -164,7 +164,6 @@ export const openaiChatRow: AnyRow = row({
     ],
     usage: usageOf(usage),
   }),
-  failure: (error, input) => (error.code === 'BAD_USER_INPUT' ? invalidRequest(error, sentPath, input?.body) : null),
   stream: {
     document: graphql(
       `subscription OpenAIChatStream($input: CreateChatCompletionInput!, $usageApart: Boolean!) {

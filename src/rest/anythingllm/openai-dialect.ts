@@ -8,36 +8,21 @@ export const openaiError = (
   { type = 'invalid_request_error', param = null as string | null, code = null as string | null } = {},
 ): Failure => ({ status, body: { error: { message, type, param, code } } });
 
-/** Returns the path of a field in a request for its path in the GraphQL input, where more differs than the case. */
-type SentPath = (path: readonly (string | number)[]) => readonly (string | number)[];
-
-/** Returns a path as it was sent: GraphQL has a list of one where a client sent a text. */
-function asSent(names: readonly (string | number)[], body: unknown): readonly (string | number)[] {
-  let value = body;
-  const end = names.findIndex((name) => {
-    if (typeof value === 'string') return true;
-    value = (value as Readonly<Record<string | number, unknown>> | null | undefined)?.[name];
-    return false;
-  });
-  return end < 0 ? names : names.slice(0, end);
-}
-
-/** Returns a field in the notation of OpenAI clients: `messages[0].content` for `input.messages.0.content`. */
-function paramOf({ path }: FieldProblem, sentPath: SentPath, body: unknown): string | null {
-  const field = /^(input|body|query|path)$/.test(String(path[0])) ? path.slice(1) : path;
-  if (field.length === 0) return null;
-  const names = sentPath(field).map((name) =>
-    typeof name === 'number' ? name : name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`),
-  );
-  const written = asSent(names, body).map((name) => (typeof name === 'number' ? `[${name}]` : `.${name}`));
-  return written.join('').replace(/^\./, '');
+/** Returns a field in the notation of OpenAI clients: `messages[0].content` for `body.messages.0.content`. */
+function paramOf({ path }: FieldProblem): string | null {
+  const names = /^(body|query|path)$/.test(String(path[0])) ? path.slice(1) : path;
+  if (names.length === 0) return null;
+  return names
+    .map((name) => (typeof name === 'number' ? `[${name}]` : `.${name}`))
+    .join('')
+    .replace(/^\./, '');
 }
 
 /** Returns the error for an invalid request with the field of its body, if known. */
-export function invalidRequest(error: AppError, sentPath: SentPath = (path) => path, body?: unknown): Failure {
+function invalidRequest(error: AppError): Failure {
   const [problem] = error.details.fields ?? [];
   if (!problem) return openaiError(400, error.message);
-  const param = paramOf(problem, sentPath, body);
+  const param = paramOf(problem);
   return openaiError(400, param === null ? problem.message : `${param}: ${problem.message}`, { param });
 }
 
@@ -77,7 +62,7 @@ const answers: Record<ErrorCode, (error: AppError) => Failure> = {
       param: 'model',
       code: 'model_not_found',
     }),
-  BAD_USER_INPUT: (error) => invalidRequest(error),
+  BAD_USER_INPUT: invalidRequest,
   CONFLICT: ({ message }) => openaiError(409, message, { code: 'conflict' }),
   RATE_LIMITED: ({ message }) => openaiError(429, message, { type: 'rate_limit_error', code: 'rate_limit_exceeded' }),
   TIMEOUT: ({ message }) => openaiError(503, message, { type: 'server_error', code: 'timeout' }),
@@ -93,6 +78,6 @@ export const openai: Dialect = {
   atRoot: false,
   looseBodies: true,
   failure: (error) => answers[error.code](error),
-  invalid: (error) => invalidRequest(error),
+  invalid: invalidRequest,
   say: (status, text) => openaiError(status, text),
 };

@@ -7,7 +7,7 @@ import { everything } from '../onyx/shapes.ts';
 import { honored, ignored, restricted, shapeOf } from '../parameters.ts';
 import { type AnyRow, type FileReply, row } from '../row.ts';
 import { openaiChatRow } from './openai-chat.ts';
-import { invalidRequest, openai, openaiError } from './openai-dialect.ts';
+import { openai, openaiError } from './openai-dialect.ts';
 
 const tag = 'OpenAI';
 
@@ -76,7 +76,7 @@ export const imageParameters = {
   ),
   image_references: honored(
     'Images that the model edits, as files of a form; at most 10.',
-    z.union([file, z.array(file).max(10, 'must be at most 10')]).nullish(),
+    z.union([file, z.array(file).max(10)]).nullish(),
   ),
   n: restricted('The server draws one image per request.', [1, '1']),
   stream: restricted('Images are not streamed.', [false, 'false']),
@@ -118,20 +118,11 @@ class ImageBytes {
 }
 
 /**
- * Returns errors for a server without a model for this operation, which is not an unknown model: the request cannot be
- * served. `field` of the GraphQL input is called `sentAs` here.
+ * Returns the error of a server without a model for this operation. That is not an unknown model: the request cannot be
+ * served.
  */
-const asAsked =
-  (field: string, sentAs: string): NonNullable<AnyRow['failure']> =>
-  (error, input) => {
-    const sentPath = ([first = '', ...rest]: readonly (string | number)[]) => [
-      first === field ? sentAs : first,
-      ...rest,
-    ];
-    if (error.code === 'NOT_FOUND') return openaiError(400, error.message, { param: 'model', code: 'model_not_found' });
-    return error.code === 'BAD_USER_INPUT' ? invalidRequest(error, sentPath, input?.body) : null;
-  };
-const imageFailure = asAsked('references', 'image_references');
+const withoutModel: NonNullable<AnyRow['failure']> = (error) =>
+  error.code === 'NOT_FOUND' ? openaiError(400, error.message, { param: 'model', code: 'model_not_found' }) : null;
 
 const pageParameter = z
   .unknown()
@@ -211,7 +202,7 @@ export const openaiRows: AnyRow[] = [
       model,
       usage: { prompt_tokens: promptTokens, total_tokens: promptTokens },
     }),
-    failure: asAsked('texts', 'input'),
+    failure: withoutModel,
   }),
   row({
     method: 'get',
@@ -279,6 +270,6 @@ export const openaiRows: AnyRow[] = [
     failure: (error, input) =>
       error.details.fields?.some(({ message }) => message === promptRequired)
         ? openaiError(400, promptRequired, { param: 'prompt' })
-        : imageFailure(error, input),
+        : withoutModel(error, input),
   }),
 ];

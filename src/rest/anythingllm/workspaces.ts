@@ -131,16 +131,11 @@ const longestName = 255;
 /** Returns the name in a body; an empty name, which is rejected, for an invalid one. */
 const nameOf = (name: unknown): string => (typeof name === 'string' ? cutText(name, longestName) : '');
 
-/** The names of these clients for the fields that can be invalid. */
-const clientNames: Record<string, string> = { systemPrompt: 'openAiPrompt', refusalText: 'queryRefusalResponse' };
-
 const refused: AnyRow['failure'] = (error) => {
   if (error.code !== 'BAD_USER_INPUT') return unknownWorkspace(error);
   const told = (error.details.fields ?? []).map(({ path, message }) => {
     const field = String(path.at(-1));
-    return field === 'name' && message === 'must not be blank'
-      ? 'name cannot be null'
-      : `${clientNames[field] ?? field} ${message}`;
+    return field === 'name' && message === 'must not be blank' ? 'name cannot be null' : `${field} ${message}`;
   });
   return { status: 400, body: { workspace: null, message: told.join('; ') } };
 };

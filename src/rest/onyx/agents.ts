@@ -35,12 +35,7 @@ const idOf = (input: RowInput<unknown, unknown, unknown>): number =>
 const ownWords = ({ details, message }: AppError): string =>
   details.fields
     ?.map(({ path, message }) =>
-      path.length < 2 || /^([A-Z]|user_files)/.test(message)
-        ? message
-        : `${path
-            .slice(1)
-            .join('.')
-            .replace(/^model$/, 'llm_model_version_override')} ${message}`,
+      path.length < 2 || /^([A-Z]|user_files)/.test(message) ? message : `${path.slice(1).join('.')} ${message}`,
     )
     .join('; ') ?? message;
 

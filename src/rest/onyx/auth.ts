@@ -269,7 +269,7 @@ export const authRows: AnyRow[] = [
     output: () => null,
     failure: (error) => {
       if (error.code !== 'BAD_USER_INPUT') return null;
-      return detail(400, fieldOf(error) === 'currentPassword' ? 'Invalid current password' : reason(error));
+      return detail(400, fieldOf(error) === 'old_password' ? 'Invalid current password' : reason(error));
     },
   }),
   row({

@@ -1,7 +1,6 @@
 import { z } from '@hono/zod-openapi';
 import { type Permission, permissions, permissionTable, type Role } from '../../authz/permissions.ts';
-import { AppError, badInput } from '../../errors.ts';
-import { wireMessage } from '../credential-fields.ts';
+import { badInput } from '../../errors.ts';
 import { graphql, type ResultOf } from '../graphql.ts';
 import { permissionNames, scopeConstants } from '../permission-names.ts';
 import { type AnyRow, row } from '../row.ts';
@@ -131,7 +130,7 @@ const keyParams = z.object({ api_key_id: id });
 const badKey: NonNullable<AnyRow['failure']> = (error) => {
   if (error.code !== 'BAD_USER_INPUT') return null;
   const [problem] = error.details.fields ?? [];
-  return message(problem?.path.at(-1) === 'group_ids' ? problem.message : wireMessage(error));
+  return message(problem?.path.at(-1) === 'group_ids' ? problem.message : error.message);
 };
 const unknownKey: AnyRow['failure'] = (error, input) =>
   error.code === 'NOT_FOUND'
@@ -324,9 +323,7 @@ export const tokenRows: AnyRow[] = [
     failure: (error) => {
       if (error.code !== 'BAD_USER_INPUT') return null;
       const [problem] = error.details.fields ?? [];
-      return problem?.path.at(-1) === 'scopes'
-        ? coded(400, 'INVALID_INPUT', problem.message)
-        : onyxInvalid(new AppError(error.code, wireMessage(error), error.details));
+      return problem?.path.at(-1) === 'scopes' ? coded(400, 'INVALID_INPUT', problem.message) : onyxInvalid(error);
     },
   }),
   row({
