@@ -114,7 +114,7 @@ class Origins<Input extends Partial<Record<Part, unknown>>> {
   /** Returns the deepest of several fields that provides the variable. Several fields can provide an object. */
   private among(fields: readonly Path[], variable: Path): Path | null {
     const found: Path[] = [];
-    for (const field of fields) {
+    for (const field of alikeFirst(fields, variable)) {
       const effect = this.effectOf(field, variable);
       // The mapping fails without this field, but may succeed without a part of it.
       const origin =
@@ -122,7 +122,9 @@ class Origins<Input extends Partial<Record<Part, unknown>>> {
           ? this.among(this.within(field, variable), variable)
           : effect && this.deepest(field, variable);
       if (!origin) continue;
-      if (!isObject(valueAt(this.mapped, variable))) return origin;
+      const value = valueAt(this.mapped, variable);
+      // An empty list comes from any of the fields that were omitted.
+      if (!isObject(value) || (Array.isArray(value) && value.length === 0)) return origin;
       found.push(origin);
     }
     const [first = null, ...others] = found;
@@ -135,8 +137,8 @@ class Origins<Input extends Partial<Record<Part, unknown>>> {
     const value = valueAt(this.mapped, variable);
     if (!isObject(value)) return this.among(inner, variable) ?? field;
     // An object comes from the field without which it is absent. A list without an item is still a list.
-    const isItem = Array.isArray(valueAt(this.mapping.input, field));
-    const essential = isItem ? undefined : inner.find((each) => this.isEssential(each, variable));
+    const isList = Array.isArray(value) && Array.isArray(valueAt(this.mapping.input, field));
+    const essential = isList ? undefined : inner.find((each) => this.isEssential(each, variable));
     return essential ? this.deepest(essential, variable) : field;
   }
 
@@ -177,8 +179,20 @@ class Origins<Input extends Partial<Record<Part, unknown>>> {
   }
 }
 
+/** Returns whether a value is a list or a plain object, and not a file or a date. */
 const isObject = (value: unknown): value is object =>
-  typeof value === 'object' && value !== null && !(value instanceof Date);
+  typeof value === 'object' &&
+  value !== null &&
+  (Array.isArray(value) || [Object.prototype, null].includes(Object.getPrototypeOf(value)));
+
+const normalized = (name: unknown): string => String(name).replaceAll('_', '').toLowerCase();
+
+/** Orders fields so that those with a name from the path of the variable come first. */
+function alikeFirst(fields: readonly Path[], variable: Path): Path[] {
+  const names = new Set(variable.map(normalized));
+  const isAlike = (field: Path) => names.has(normalized(field.at(-1)));
+  return [...fields.filter(isAlike), ...fields.filter((field) => !isAlike(field))];
+}
 
 /** Returns the common prefix of several paths. */
 const common = ([first = [], ...others]: readonly Path[]): Path =>

@@ -1,11 +1,10 @@
 import { OpenAPIHono, z } from '@hono/zod-openapi';
 import { print } from 'graphql';
 import { isPermission } from '../authz/permissions.ts';
-import { badInput, forbidden, unauthenticated } from '../errors.ts';
 import { version } from '../root.ts';
 import { sessionCookie } from './credential.ts';
-import type { Failure } from './dialect.ts';
 import { downloads } from './downloads.ts';
+import { type Content, downloadErrors, errorsOf } from './openapi-errors.ts';
 import { dialectOf } from './routes.ts';
 import { type AnyRow, rootFields, rowRequirements } from './row.ts';
 import { rows } from './rows.ts';
@@ -13,59 +12,9 @@ import { rows } from './rows.ts';
 const Health = z.object({ success: z.boolean(), message: z.string(), data: z.null() }).openapi('StatusResponse');
 const Ping = z.object({ online: z.literal(true) }).openapi('PingResponse');
 const Version = z.object({ backend_version: z.string() }).openapi('VersionResponse');
-const Refused = z.object({ error_code: z.string().optional(), detail: z.string() }).openapi('Error');
-const Unreadable = z
-  .object({ status_code: z.literal(422), message: z.string(), data: z.null() })
-  .openapi('ValidationError', {
-    description: 'The request does not have the documented shape; `message` names the fields.',
-  });
-
-const Failed = z.object({ error: z.string() }).openapi('AnythingLLMError');
-const OpenAIFailed = z
-  .object({
-    error: z.object({
-      message: z.string(),
-      type: z.string(),
-      param: z.string().nullable().openapi({ description: 'The field at fault.' }),
-      code: z.string().nullable(),
-    }),
-  })
-  .openapi('OpenAIError');
-const OAuthFailed = z.object({ error: z.string(), error_description: z.string() }).openapi('OAuthError');
-
 const json = (schema: z.ZodType, description: string) => ({ description, content: { 'application/json': { schema } } });
 
 const binary = z.string().openapi({ format: 'binary' });
-
-type Content = Record<string, { schema: z.ZodType }>;
-
-/** Returns the schema of an error from a dialect's example. */
-function errorContent(body: unknown): Content {
-  if (typeof body === 'string') return { 'text/plain': { schema: z.string().openapi({ example: body }) } };
-  const has = (name: string) => Object.hasOwn(body as object, name);
-  if (has('status_code')) return { 'application/json': { schema: Unreadable } };
-  if (has('detail')) return { 'application/json': { schema: Refused } };
-  if (has('error_description')) return { 'application/json': { schema: OAuthFailed } };
-  const nested = typeof (body as { error: unknown }).error === 'object';
-  return { 'application/json': { schema: nested ? OpenAIFailed : Failed } };
-}
-
-/** Returns the errors that an endpoint shares with others in its dialect. */
-function errorsOf(row: AnyRow): Record<number, { description: string; content: Content }> {
-  const { failure, invalid } = dialectOf(row);
-  const refused = 'No valid credential, or one that may not do this.';
-  const unread = 'The request does not have this shape.';
-  const told: [Failure, string][] = [];
-  if (rowRequirements(row).length > 0)
-    told.push([failure(unauthenticated()), refused], [failure(forbidden([])), refused]);
-  if (row.params) told.push([invalid(badInput(['path', 'id'], 'is wrong')), unread]);
-  if (row.query || row.body) told.push([invalid(badInput(['query', 'field'], 'is wrong')), unread]);
-  if (row.body) told.push([invalid(badInput(['body'], 'is wrong')), unread]);
-  const found: ReturnType<typeof errorsOf> = {};
-  for (const [{ status, body }, description] of told)
-    found[status] = { description, content: { ...found[status]?.content, ...errorContent(body) } };
-  return found;
-}
 
 /** Returns the successful response of an endpoint. */
 function doneOf(row: AnyRow): { description: string; content?: Content } {
@@ -151,8 +100,7 @@ export function openApiDocument(): object {
           description: 'The file.',
           content: Object.fromEntries(Object.entries(content).map(([type, schema]) => [type, { schema }])),
         },
-        403: json(Refused, 'No valid credential, or one that may not do this.'),
-        422: json(Unreadable, 'The request does not have this shape.'),
+        ...downloadErrors,
       },
       'x-graphql-operation': twin,
       'x-permissions': [permission],
@@ -198,7 +146,7 @@ export function openApiDocument(): object {
       title: 'Latchkey',
       version,
       description:
-        'The REST paths that existing clients call. Each is a mapping onto one GraphQL operation, shown with it: the page doubles as a guide to moving over. The paths of Onyx clients are served without `/api` as well.',
+        'The REST paths that existing clients call. Each is a mapping onto one GraphQL operation, shown with it: the page doubles as a guide to moving over. The paths of Onyx clients are served without `/api` as well. Every path can also answer 405 (with `Allow`), 408 when a body does not arrive in time, and 421 for an unknown `Host`.',
     },
     servers: [{ url: '/' }],
     security: [{ bearer: [] }, { session: [] }],
@@ -206,7 +154,23 @@ export function openApiDocument(): object {
   for (const operations of Object.values(document.paths ?? {}))
     for (const { parameters } of Object.values(operations as Record<string, { parameters?: Parameter[] }>))
       for (const parameter of parameters ?? []) asWritten(parameter);
-  return document;
+  return withNullableReferences(document) as object;
+}
+
+/**
+ * Returns a document in which a nullable reference accepts null. The generator combines the reference with
+ * `type: [object, null]` in `allOf`, which no null matches.
+ */
+function withNullableReferences(value: unknown): unknown {
+  if (typeof value !== 'object' || value === null) return value;
+  if (Array.isArray(value)) return value.map(withNullableReferences);
+  const { allOf, ...rest } = value as { allOf?: { $ref?: string; type?: unknown }[] };
+  const [reference, nullable, ...others] = allOf ?? [];
+  if (reference?.$ref && others.length === 0 && Array.isArray(nullable?.type) && nullable.type.includes('null')) {
+    const { type: _type, ...annotations } = nullable;
+    return { ...rest, anyOf: [reference, { type: 'null' }], ...annotations };
+  }
+  return Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, withNullableReferences(inner)]));
 }
 
 interface Parameter {

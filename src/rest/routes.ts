@@ -135,8 +135,7 @@ async function serve<Env extends object>(
     admit(row, context);
     // Prevents login CSRF: a page of another origin must not sign its visitor in to an account that it controls.
     if (row.setsCookie && !options.fromOwnPage(c)) throw forbidden([], 'A page of another origin cannot do this.');
-    const closed = await row.gate?.(context);
-    if (closed) return replyWith(c, closed);
+    if (row.gate && !(await row.gate.isOpen(context))) return replyWith(c, row.gate.refusal);
     await options.admitBody(c, viewer);
     const read = await readRequest(row, dialect, c);
     input = read;

@@ -62,6 +62,13 @@ export interface FileReply {
   etag: string;
 }
 
+/** A condition under which an endpoint is served. */
+export interface Gate {
+  isOpen: (context: Context) => Promise<boolean>;
+  /** The response while the gate is closed. */
+  refusal: Failure;
+}
+
 /** One operation of a dialect: its path and schemas, its GraphQL document, and the mapping between them. */
 export interface Row<
   Params = unknown,
@@ -104,8 +111,8 @@ export interface Row<
   document: TadaDocumentNode<Data, Variables>;
   variables: (input: RowInput<Params, Query, Body>) => Variables;
   output: (data: Present<Data>, input: RowInput<Params, Query, Body>) => Reply;
-  /** Returns the response to send instead of executing the endpoint while the server is in another mode. */
-  gate?: (context: Context) => Promise<Failure | null>;
+  /** Rejects every request while the server is in another mode. */
+  gate?: Gate;
   /** Requires a credential although the document is public. */
   signedIn?: true;
   /** Fields that the caller cannot read are null instead of an error of the whole. */
@@ -114,6 +121,8 @@ export interface Row<
   invalid?: (error: AppError) => Failure | null;
   /** Returns the response for an error when the contract differs from the dialect's. */
   failure?: (error: AppError, input: RowInput<Params, Query, Body> | null) => Failure | null;
+  /** Examples of failures that only some values of a request cause, for the documentation of the endpoint. */
+  failures?: readonly Failure[];
   stream?: StreamSpec<Params, Query, Body, Event, EventVariables>;
 }
 

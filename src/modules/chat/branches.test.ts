@@ -373,14 +373,14 @@ describe('bad input', () => {
         [await setPreferred(value, first.answer), 'user_message_id'],
         [await setPreferred(first.question, value), 'preferred_response_id'],
       ] as const)
-        expect(reply).toMatchObject({ status: 422, body: { message: expect.stringContaining(`body.${field}: `) } });
+        expect(reply).toMatchObject({ status: 422, body: { message: expect.stringContaining(`${field}: `) } });
     }
     for (const [reply, field] of [
       [await put('set-message-as-latest', {}), 'message_id'],
       [await put('set-message-as-latest', { message_id: null }), 'message_id'],
       [await put('set-preferred-response', { user_message_id: first.question }), 'preferred_response_id'],
     ] as const)
-      expect(reply).toMatchObject({ status: 422, body: { message: expect.stringContaining(`body.${field}: `) } });
+      expect(reply).toMatchObject({ status: 422, body: { message: expect.stringContaining(`${field}: `) } });
     expect(await kit.fingerprint()).toBe(before);
   });
 });

@@ -328,7 +328,7 @@ describe('bad input', () => {
       [{ messageId, rating: null, comment: '', reason: 'alone' }, 'rating'],
       [{ messageId, rating: 'MAYBE' }, 'rating'],
       [{ messageId, rating: true }, 'rating'],
-      [{ messageId, comment: 'a\0b' }, 'comment'],
+      [{ messageId, comment: 'a\0b' }, 'feedback_text'],
       [{ messageId, comment: '\ud800' }, 'comment'],
       [{ messageId, comment: 'x'.repeat(10_001) }, 'comment'],
       [{ messageId, comment: 1 }, 'comment'],
@@ -372,15 +372,15 @@ describe('bad input', () => {
     for (const [body, field] of cases)
       expect(await post(body), JSON.stringify(body).slice(0, 100)).toMatchObject({
         status: 422,
-        body: { message: expect.stringContaining(`body.${field}: `) },
+        body: { message: expect.stringContaining(`${field}: `) },
       });
     for (const [body, field] of [
-      [{ chat_message_id, feedback_text: 'a\0b' }, 'comment'],
-      [{ chat_message_id, is_positive, predefined_feedback: '\ud800' }, 'reason'],
+      [{ chat_message_id, feedback_text: 'a\0b' }, 'feedback_text'],
+      [{ chat_message_id, is_positive, predefined_feedback: '\ud800' }, 'predefined_feedback'],
     ] as const)
       expect(await post(body)).toMatchObject({
         status: 400,
-        body: { error_code: 'INVALID_INPUT', detail: expect.stringContaining(`input.${field}: `) },
+        body: { error_code: 'INVALID_INPUT', detail: expect.stringContaining(`${field}: `) },
       });
     for (const value of ['', 'x', '1.5', '1e3', String(2 ** 31), '99999999999999999999', '%00'])
       expect(await drop(value)).toMatchObject({

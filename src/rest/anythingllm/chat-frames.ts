@@ -6,6 +6,7 @@ import { localDate } from '../../modules/knowledge/intake.service.ts';
 import { cutText } from '../../unicode.ts';
 import { type Failure, withProvider } from '../dialect.ts';
 import { graphql, type ResultOf } from '../graphql.ts';
+import { isoDateOrNull } from '../onyx/shapes.ts';
 import { passageId, titleOf } from './document-shapes.ts';
 
 export const SourceFields = graphql(`
@@ -86,7 +87,7 @@ export const Metrics = z
     duration: z.number().openapi({ description: 'Seconds.' }),
     model: z.string(),
     provider: z.string().nullable(),
-    timestamp: z.union([z.date(), z.iso.datetime()]).nullable().openapi({ type: 'string', format: 'date-time' }),
+    timestamp: isoDateOrNull,
   })
   .partial()
   .openapi('AnythingLLMMetrics', { description: 'What the model did for an answer; empty where none was asked.' });

@@ -215,9 +215,9 @@ describe('a text', () => {
   });
 
   test.each([
-    ['NUL', 'a\0b', 'input.text'],
-    ['half a character', '\ud800', 'input.text'],
-    ['more than two million characters', 'x'.repeat(2_000_001), 'input.text'],
+    ['NUL', 'a\0b', 'textContent: '],
+    ['half a character', '\ud800', 'textContent: '],
+    ['more than two million characters', 'x'.repeat(2_000_001), 'textContent: '],
   ])('with %s is refused, and the field is named', async (_what, textContent, field) => {
     const answer = await unchanged(() => addText('a', textContent));
     expect(answer.status).toBe(422);
@@ -394,8 +394,8 @@ describe('a link', () => {
     ['what is no address', () => 'nothing', 'has an invalid URL'],
     ['bytes that are no text', () => `${site}/bytes`, 'not supported for parsing'],
     ['a page without a text', () => `${site}/blank`, 'contains no readable text'],
-    ['no link', () => undefined, 'input.url'],
-    ['a link that is no text', () => ['http://x'], 'input.url'],
+    ['no link', () => undefined, 'link: '],
+    ['a link that is no text', () => ['http://x'], 'link: '],
   ])('to %s is refused', async (_what, link, reason) => {
     const answer = await unchanged(() => addLink(link()));
     expect(answer.status, answer.text).toBe(422);

@@ -156,7 +156,7 @@ export const documentRows: AnyRow[] = [
       const { link = '' } = (input?.body ?? {}) as { link?: string };
       return unread(
         422,
-        path[1] === 'url' && link !== '' ? `No URL content found at ${link}. ${message}` : error.message,
+        path[1] === 'link' && link !== '' ? `No URL content found at ${link}. ${message}` : error.message,
       );
     },
   }),

@@ -267,13 +267,13 @@ describe.each([
   });
 
   test.each([
-    [422, { role: 'owner' }, 'body.role'],
-    [422, { name: 7 }, 'body.name'],
+    [422, { role: 'owner' }, 'role'],
+    [422, { name: 7 }, 'name'],
     [422, { name: 'x'.repeat(101) }, 'name'],
     [422, { name: 'a\0b' }, 'name'],
     [422, { scopes: [] }, 'scopes'],
     [422, { scopes: ['nothing'] }, 'scopes'],
-    [422, { expires_at: 'tomorrow' }, 'body.expires_at'],
+    [422, { expires_at: 'tomorrow' }, 'expires_at'],
     [422, { expires_at: '2001-01-01T00:00:00Z' }, 'expires_at'],
     [400, '{"name":', 'body'],
     [400, '"name"', 'body'],

@@ -1,8 +1,8 @@
 import { z } from '@hono/zod-openapi';
 import { graphql, type ResultOf } from '../graphql.ts';
-import { everything, fromRole, id, isoDate, roleName as keyRole, toRole } from '../onyx/shapes.ts';
+import { everything, fromRole, id, isoDate, isoDateOrNull, roleName as keyRole, toRole } from '../onyx/shapes.ts';
 import { permissionNames, scopeConstants } from '../permission-names.ts';
-import { type AnyRow, row } from '../row.ts';
+import { type AnyRow, type Gate, row } from '../row.ts';
 import { anythingllmSession, failed } from './dialect.ts';
 import { multiUserOnly, singleUserOnly } from './mode.ts';
 import { empty, roleName, usernameOf } from './shapes.ts';
@@ -29,8 +29,8 @@ const ApiKeyRow = z
     lastUpdatedAt: isoDate,
     role: keyRole,
     scopes: z.array(z.string()).nullable(),
-    expires_at: isoDate.nullable(),
-    last_used_at: isoDate.nullable(),
+    expires_at: isoDateOrNull,
+    last_used_at: isoDateOrNull,
   })
   .openapi('AnythingLLMApiKey');
 
@@ -63,7 +63,7 @@ const NewKey = z
   })
   .openapi('AnythingLLMNewApiKey');
 
-const generate = (path: string, gate: NonNullable<AnyRow['gate']>): AnyRow =>
+const generate = (path: string, gate: Gate): AnyRow =>
   row({
     method: 'post',
     path,
@@ -93,7 +93,7 @@ const generate = (path: string, gate: NonNullable<AnyRow['gate']>): AnyRow =>
     failure: (error) => (error.code === 'BAD_USER_INPUT' ? failed(422, error.message) : null),
   });
 
-const remove = (path: string, gate: NonNullable<AnyRow['gate']>): AnyRow =>
+const remove = (path: string, gate: Gate): AnyRow =>
   row({
     method: 'delete',
     path,

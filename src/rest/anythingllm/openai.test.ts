@@ -769,7 +769,7 @@ describe('chat completions', () => {
         ['tools[0].function.name', { model: slug, messages, tools: [{ type: 'function', function: { name: 'a b' } }] }],
         ['tools[0].type', { model: slug, messages, tools: [{ type: 'custom' }] }],
         [
-          'tool_choice',
+          'tool_choice.function.name',
           { model: slug, messages, tools: [weather], tool_choice: { type: 'function', function: { name: 'x' } } },
         ],
         ['tool_choice', { model: slug, messages, tool_choice: 'sometimes' }],
@@ -787,7 +787,7 @@ describe('chat completions', () => {
           client().post('/chat/completions', { body: { model: slug, messages: image(url) } }),
         );
         expect(error).toBeInstanceOf(OpenAI.BadRequestError);
-        expect(error.param).toBe('messages[0].content[0].image_url');
+        expect(error.param).toBe('messages[0].content[0].image_url.url');
       }
       const unread = await kit.rest('POST', `${path}/chat/completions`, { key: kit.keys.BASIC, body: '{' });
       expect(unread).toMatchObject({ status: 400, body: { error: { type: 'invalid_request_error', param: null } } });

@@ -29,7 +29,7 @@ export const userManagementRows: AnyRow[] = [
     tag,
     summary: 'List the people who can come in',
     dialect: anythingllm,
-    gate: async (context) => ((await multiUserOnly(context)) ? noPeople : null),
+    gate: { ...multiUserOnly, refusal: noPeople },
     reply: z
       .object({
         users: z.array(z.object({ id: z.int(), username: z.string(), role: z.enum(['admin', 'default']) })),
@@ -53,7 +53,7 @@ export const userManagementRows: AnyRow[] = [
     tag,
     summary: 'Refused: this server makes no login that stands in a URL',
     dialect: anythingllm,
-    gate: async () => noSimpleSso,
+    gate: { isOpen: async () => false, refusal: noSimpleSso },
     params: z.object({ id }),
     reply: z
       .object({ token: z.string(), loginPath: z.string() })

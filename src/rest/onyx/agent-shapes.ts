@@ -3,7 +3,7 @@ import { badInput } from '../../errors.ts';
 import { graphql, type ResultOf } from '../graphql.ts';
 import { ignoring } from '../parameters.ts';
 import { instant, timestamp } from './chat-shapes.ts';
-import { isoDate } from './shapes.ts';
+import { isoDateOrNull } from './shapes.ts';
 import { DocumentSource, fromSource } from './sources.ts';
 import { ToolFields, ToolSnapshot, toolSnapshot } from './tools.ts';
 
@@ -129,8 +129,8 @@ export const PersonaSnapshot = core
         title: z.string(),
         link: z.string().nullable(),
         parent_id: z.int().nullable(),
-        last_modified: isoDate.nullable(),
-        last_synced: isoDate.nullable(),
+        last_modified: isoDateOrNull,
+        last_synced: isoDateOrNull,
         source: DocumentSource.nullable(),
       }),
     ),
@@ -139,7 +139,7 @@ export const PersonaSnapshot = core
   .openapi('PersonaSnapshot');
 
 export const FullPersonaSnapshot = PersonaSnapshot.extend({
-  search_start_date: isoDate.nullable(),
+  search_start_date: isoDateOrNull,
   admin_count: z.int().openapi({ description: 'How many people administer the server; 0 without `read:users`.' }),
   ownership_vacant: z.boolean(),
 }).openapi('FullPersonaSnapshot');

@@ -1,6 +1,6 @@
 import { z } from '@hono/zod-openapi';
 import { graphql, type ResultOf } from '../graphql.ts';
-import { isoDate } from './shapes.ts';
+import { isoDate, isoDateOrNull } from './shapes.ts';
 
 const chatFileType = z.enum(['image', 'document', 'plain_text', 'csv']);
 const chatFileTypes = { IMAGE: 'image', DOCUMENT: 'document', PLAIN_TEXT: 'plain_text', TABULAR: 'csv' } as const;
@@ -21,7 +21,7 @@ export const UserFileSnapshot = z
     file_id: z.string(),
     created_at: isoDate,
     status: z.enum(['PROCESSING', 'COMPLETED', 'FAILED', 'CANCELED', 'DELETING']),
-    last_accessed_at: isoDate.nullable(),
+    last_accessed_at: isoDateOrNull,
     file_type: z.string().nullable(),
     chat_file_type: chatFileType,
     token_count: z.int().nullable(),

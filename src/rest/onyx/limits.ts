@@ -2,7 +2,7 @@ import { z } from '@hono/zod-openapi';
 import { notFound, unauthenticated } from '../../errors.ts';
 import { graphql, type ResultOf } from '../graphql.ts';
 import { type AnyRow, row } from '../row.ts';
-import { everything, id, isoDate, nothing } from './shapes.ts';
+import { everything, id, isoDateOrNull, nothing } from './shapes.ts';
 import { defaultGroups } from './tokens.ts';
 
 const tag = 'Limits';
@@ -263,7 +263,7 @@ export const limitRows: AnyRow[] = [
             period_hours: z.int().nullable(),
             used_tokens: tokens.nullable(),
             remaining_tokens: tokens.nullable(),
-            resets_at: isoDate.nullable(),
+            resets_at: isoDateOrNull,
           }),
         ),
       })

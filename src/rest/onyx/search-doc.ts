@@ -1,7 +1,7 @@
 import { z } from '@hono/zod-openapi';
 import { cutText } from '../../unicode.ts';
 import { graphql, type ResultOf } from '../graphql.ts';
-import { isoDate } from './shapes.ts';
+import { isoDateOrNull } from './shapes.ts';
 import { DocumentSource, fromSource } from './sources.ts';
 
 export const Passage = graphql(`
@@ -27,7 +27,7 @@ export const SearchDoc = z
     is_relevant: z.boolean().nullable(),
     relevance_explanation: z.string().nullable(),
     match_highlights: z.array(z.string()),
-    updated_at: isoDate.nullable(),
+    updated_at: isoDateOrNull,
     primary_owners: z.array(z.string()).nullable(),
     secondary_owners: z.array(z.string()).nullable(),
     is_internet: z.boolean(),

@@ -31,6 +31,8 @@ export const unsupported = (why: string) =>
 
 /** A date in a response: a Date in the code, RFC 3339 text on the wire. */
 export const isoDate = z.union([z.date(), z.iso.datetime()]).openapi({ type: 'string', format: 'date-time' });
+/** The same for a date that can be null. `isoDate.nullable()` would be documented as a date that cannot. */
+export const isoDateOrNull = isoDate.nullable().openapi({ type: ['string', 'null'], format: 'date-time' });
 
 /** A role in requests and responses. */
 export const roleName = z.enum(['limited', 'basic', 'admin']);

@@ -5,7 +5,7 @@ import { graphql, type ResultOf } from '../graphql.ts';
 import { permissionNames, scopeConstants } from '../permission-names.ts';
 import { type AnyRow, row } from '../row.ts';
 import { coded, message, onyxFailure, onyxInvalid } from './errors.ts';
-import { everything, fromRole, id, isoDate, nothing, roleName, toRole } from './shapes.ts';
+import { everything, fromRole, id, isoDate, isoDateOrNull, nothing, roleName, toRole } from './shapes.ts';
 
 const tag = 'API keys';
 
@@ -37,8 +37,8 @@ const Descriptor = z
     scopes: z.array(z.string()).nullable(),
     project_id: z.int().nullable().openapi({ description: 'The project that the key is confined to.' }),
     created_at: isoDate,
-    expires_at: isoDate.nullable(),
-    last_used_at: isoDate.nullable(),
+    expires_at: isoDateOrNull,
+    last_used_at: isoDateOrNull,
   })
   .openapi('ApiKeyDescriptor');
 
@@ -143,8 +143,8 @@ const TokenResponse = z
     name: z.string(),
     token_display: z.string(),
     created_at: isoDate,
-    expires_at: isoDate.nullable(),
-    last_used_at: isoDate.nullable(),
+    expires_at: isoDateOrNull,
+    last_used_at: isoDateOrNull,
     scopes: z.array(z.string()).nullable(),
   })
   .openapi('TokenResponse');

@@ -7,7 +7,7 @@ import { permissionNames } from '../permission-names.ts';
 import { type AnyRow, row } from '../row.ts';
 import { UserByEmail, UserRead, userRead } from './auth.ts';
 import { coded, detail } from './errors.ts';
-import { everything, flag, fromRole, id, isoDate, nothing, roleName, toRole } from './shapes.ts';
+import { everything, flag, fromRole, id, isoDate, isoDateOrNull, nothing, roleName, toRole } from './shapes.ts';
 import { defaultGroups } from './tokens.ts';
 
 const tag = 'User management';
@@ -53,9 +53,9 @@ export const UserInfo = UserRead.extend({
     memories: z.array(z.string()),
     user_preferences: z.string(),
   }),
-  token_expires_at: isoDate.nullable(),
-  oidc_expiry: isoDate.nullable(),
-  current_token_created_at: isoDate.nullable(),
+  token_expires_at: isoDateOrNull,
+  oidc_expiry: isoDateOrNull,
+  current_token_created_at: isoDateOrNull,
   current_token_expiry_length: z.int().nullable(),
   is_cloud_superuser: z.boolean(),
   team_name: z.string().nullable(),
@@ -236,8 +236,8 @@ const UserToken = z
     token_display: z.string(),
     scopes: z.array(z.string()).nullable(),
     created_at: isoDate,
-    expires_at: isoDate.nullable(),
-    last_used_at: isoDate.nullable(),
+    expires_at: isoDateOrNull,
+    last_used_at: isoDateOrNull,
     last_used_address: z.string().nullable(),
     project_id: z.int().nullable(),
     disabled: z.boolean().openapi({ description: 'Whether a project token is turned off.' }),

@@ -1,0 +1,224 @@
+import { z } from '@hono/zod-openapi';
+import {
+  AppError,
+  badInput,
+  conflict,
+  credentialRefused,
+  forbidden,
+  notFound,
+  unauthenticated,
+  unavailable,
+} from '../errors.ts';
+import type { Failure } from './dialect.ts';
+import { onyx } from './onyx/errors.ts';
+import { dialectOf } from './routes.ts';
+import { type AnyRow, rootFields, rowRequirements } from './row.ts';
+
+export type Content = Record<string, { schema: z.ZodType }>;
+export type Responses = Record<number, { description: string; content?: Content }>;
+
+const Refused = z.object({ error_code: z.string().optional(), detail: z.string() }).openapi('Error');
+const RateLimited = z
+  .object({
+    scope: z.string().nullable().openapi({ description: 'The limit that was exceeded.' }),
+    reset_at: z.string().nullable().openapi({ description: 'The time at which the period of the limit ends.' }),
+    retry_after_seconds: z.int().nullable(),
+    error_code: z.literal('RATE_LIMITED'),
+    detail: z.string(),
+  })
+  .openapi('RateLimitError');
+const Message = z.object({ message: z.string() }).openapi('MessageError');
+const Unreadable = z
+  .object({ status_code: z.literal(422), message: z.string(), data: z.null() })
+  .openapi('ValidationError', {
+    description: 'The request does not match the documented schema; `message` names the fields.',
+  });
+const Failed = z.object({ error: z.string() }).openapi('AnythingLLMError');
+const Unsuccessful = z.object({ success: z.literal(false), error: z.string() }).openapi('AnythingLLMFailure');
+const OpenAIFailed = z
+  .object({
+    error: z.object({
+      message: z.string(),
+      type: z.string(),
+      param: z.string().nullable().openapi({ description: 'The invalid field of the request.' }),
+      code: z.string().nullable(),
+    }),
+  })
+  .openapi('OpenAIError');
+const OAuthFailed = z.object({ error: z.string(), error_description: z.string() }).openapi('OAuthError');
+
+const named = [Unreadable, RateLimited, OAuthFailed, OpenAIFailed];
+
+/** Returns the schema of one value. The properties of an object are those of the value. */
+function schemaOf(value: unknown): z.ZodType {
+  if (value === null) return z.null();
+  if (typeof value === 'string') return z.string();
+  if (typeof value === 'number') return z.number();
+  if (typeof value === 'boolean') return z.literal(value);
+  if (Array.isArray(value)) return z.array(z.unknown());
+  return z.object(Object.fromEntries(Object.entries(value as object).map(([name, inner]) => [name, schemaOf(inner)])));
+}
+
+/** Returns the schema of the body of an error: a named one where several endpoints share it. */
+function schemaOfError(body: unknown): z.ZodType {
+  const specific = named.find((schema) => schema.safeParse(body).success);
+  if (specific) return specific;
+  const keys = Object.keys(body as object);
+  const isAmong = (schema: z.ZodObject) =>
+    keys.every((key) => Object.hasOwn(schema.shape, key)) && schema.safeParse(body).success;
+  return [Refused, Message, Failed, Unsuccessful].find(isAmong) ?? schemaOf(body);
+}
+
+const descriptions: Record<number, string> = {
+  400: 'The request is invalid.',
+  401: 'No valid credential was sent.',
+  402: 'The quota of the model’s provider is exhausted.',
+  403: 'No valid credential was sent, or it lacks a permission.',
+  404: 'An object does not exist, or the caller cannot read it.',
+  409: 'The request conflicts with the current state of an object.',
+  413: 'The body of the request is too large.',
+  415: 'The media type of the body is not supported.',
+  422: 'The request does not match the documented schema.',
+  429: 'A limit is exceeded. `Retry-After` has the number of seconds to wait.',
+  500: 'The server failed. The message has the ID of the request, which the log of the server contains.',
+  502: 'The model’s provider failed.',
+  503: 'The server or its database is unavailable. `Retry-After` has the number of seconds to wait.',
+};
+
+/** Collects failures as the responses of an operation. A status can have several schemas. */
+function responsesOf(failures: readonly Failure[]): Responses {
+  const schemas = new Map<number, Map<string, Map<string, z.ZodType>>>();
+  for (const { status, body, headers = {} } of failures) {
+    const types = schemas.get(status) ?? new Map<string, Map<string, z.ZodType>>();
+    schemas.set(status, types);
+    if (body === undefined) continue;
+    const isText = typeof body === 'string';
+    const type = isText ? (headers['Content-Type'] ?? 'text/plain').replace(/;.*/, '') : 'application/json';
+    const schema = isText ? z.string() : schemaOfError(body);
+    const key = JSON.stringify(z.toJSONSchema(schema, { unrepresentable: 'any' }));
+    types.set(type, (types.get(type) ?? new Map<string, z.ZodType>()).set(key, schema));
+  }
+  const contentOf = (types: Map<string, Map<string, z.ZodType>>): Content =>
+    Object.fromEntries(
+      [...types].map(([type, alternatives]) => {
+        const [first, second, ...others] = alternatives.values();
+        return [type, { schema: second ? z.union([first as z.ZodType, second, ...others]) : (first as z.ZodType) }];
+      }),
+    );
+  return Object.fromEntries(
+    [...schemas].map(([status, types]) => [
+      status,
+      {
+        description: descriptions[status] ?? 'The request failed.',
+        ...(types.size > 0 && { content: contentOf(types) }),
+      },
+    ]),
+  );
+}
+
+const tooManyRequests = new AppError('RATE_LIMITED', 'Too many requests.', {
+  scope: 'TOKEN',
+  resetAt: new Date(0),
+  retryAfter: 60,
+});
+const internal = new AppError('INTERNAL', 'Internal error.');
+
+/** The errors of every endpoint. */
+const anywhere: readonly AppError[] = [
+  tooManyRequests,
+  new AppError('RATE_LIMITED', 'Too many requests.'),
+  internal,
+  unavailable('Unavailable.'),
+];
+
+const missingCredential: readonly AppError[] = [
+  unauthenticated(),
+  credentialRefused(),
+  forbidden([]),
+  forbidden(['read:agents']),
+];
+const invalidFields: readonly AppError[] = [badInput(['body'], 'is wrong'), badInput(['body', 'field'], 'is wrong')];
+
+/** The root fields that call a language model, besides those that stream. */
+const modelFields = new Set([
+  'createChatCompletion',
+  'createEmbeddings',
+  'createImage',
+  'embedTurn',
+  'seedChatSession',
+  'sendChatMessage',
+  'updateChatSession',
+]);
+const modelFailures: readonly AppError[] = [
+  new AppError('UPSTREAM_REJECTED', 'The provider rejected the request.'),
+  new AppError('UPSTREAM_FAILED', 'The provider failed.'),
+  new AppError('TIMEOUT', 'The provider took too long.'),
+];
+
+const writes = (row: AnyRow): boolean =>
+  row.method !== 'get' && rootFields(row.document).some(({ operation }) => operation !== 'Query');
+
+/** Returns a sample of each kind of error that the execution of an endpoint can throw, from its declaration. */
+function errorsOfExecution(row: AnyRow): AppError[] {
+  const takesInput = row.params !== undefined || row.query !== undefined || row.body !== undefined;
+  const callsModel = row.stream !== undefined || rootFields(row.document).some(({ name }) => modelFields.has(name));
+  return [
+    ...anywhere,
+    ...(rowRequirements(row).length > 0 ? missingCredential : []),
+    ...(row.setsCookie ? [forbidden([])] : []),
+    ...(takesInput ? [notFound('Agent'), notFound('Chat session'), ...invalidFields] : []),
+    ...(writes(row) ? [conflict('Conflict.')] : []),
+    ...(callsModel ? modelFailures : []),
+  ];
+}
+
+/** A request whose every field is this value again, for error responses that quote the request. */
+const anyInput: unknown = new Proxy(() => '', {
+  get: (_target, key) => (key === Symbol.toPrimitive ? () => '' : anyInput),
+  apply: () => anyInput,
+});
+
+/** Returns the failures of an endpoint for an error. An endpoint can have different ones before and after it reads the request. */
+function failuresFor(row: AnyRow, error: AppError): Failure[] {
+  const usual = dialectOf(row).failure(error);
+  return [null, anyInput].map((input) => {
+    const own = row.failure?.(error, input as never) ?? usual;
+    return error.code === 'UNAVAILABLE' && own.status !== usual.status ? usual : own;
+  });
+}
+
+/** Returns the failures of an endpoint for a request that does not match its schemas. */
+function failuresOfReading(row: AnyRow): Failure[] {
+  const { invalid, say } = dialectOf(row);
+  const errors = [
+    ...(row.params ? [badInput(['path', 'id'], 'is wrong')] : []),
+    ...(row.query ? [badInput(['query', 'field'], 'is wrong')] : []),
+    ...(row.body ? invalidFields : []),
+    ...(row.method === 'post' ? [badInput(['Idempotency-Key'], 'is wrong')] : []),
+  ];
+  return [
+    say(400, 'Bad Request'),
+    ...errors.map((error) => row.invalid?.(error) ?? invalid(error)),
+    ...errors.map(invalid),
+    ...(row.body ? [say(413, 'Payload Too Large'), say(415, 'Unsupported Media Type')] : []),
+  ];
+}
+
+/** Returns the error responses of an endpoint, from its declaration and the format of its dialect. */
+export function errorsOf(row: AnyRow): Responses {
+  const failures = [
+    ...failuresOfReading(row),
+    ...errorsOfExecution(row).flatMap((error) => failuresFor(row, error)),
+    ...(row.gate ? [row.gate.refusal] : []),
+    ...(row.failures ?? []),
+  ];
+  // A failure with the status of success has the schema of the reply.
+  return responsesOf(failures.filter(({ status }) => status !== (row.status ?? 200)));
+}
+
+/** The error responses of a download: it has no body and changes nothing. */
+export const downloadErrors: Responses = responsesOf([
+  onyx.say(400, 'Bad Request'),
+  onyx.invalid(badInput(['query', 'field'], 'is wrong')),
+  ...[...anywhere, ...missingCredential, notFound('User')].map(onyx.failure),
+]);
