@@ -66,7 +66,7 @@ function variableOf(document: DocumentNode, field: string | undefined, [name, ..
       if (field !== undefined && (selection.alias ?? selection.name).value !== field) continue;
       const argument = selection.arguments?.find((each) => each.name.value === name);
       const found = argument && within(argument.value, rest);
-      if (found) return found;
+      if (found && found.length > 0) return found;
     }
   }
   return null;
@@ -116,11 +116,11 @@ class Origins<Input extends Partial<Record<Part, unknown>>> {
     const found: Path[] = [];
     for (const field of alikeFirst(fields, variable)) {
       const effect = this.effectOf(field, variable);
-      // The mapping fails without this field, but may succeed without a part of it.
+      // The mapping fails with every other value of this field, or ignores it, but may use a part of it.
       const origin =
-        effect === 'unknown'
-          ? this.among(this.within(field, variable), variable)
-          : effect && this.deepest(field, variable);
+        effect === true
+          ? this.deepest(field, variable)
+          : (effect === 'unknown' || isAlike(field, variable)) && this.among(this.within(field, variable), variable);
       if (!origin) continue;
       const value = valueAt(this.mapped, variable);
       // An empty list comes from any of the fields that were omitted.
@@ -136,24 +136,31 @@ class Origins<Input extends Partial<Record<Part, unknown>>> {
     const inner = this.within(field, variable);
     const value = valueAt(this.mapped, variable);
     if (!isObject(value)) return this.among(inner, variable) ?? field;
-    // An object comes from the field without which it is absent. A list without an item is still a list.
+    // An object comes from the field without which it is absent. A list without an item is still a list, unless the
+    // variable is a part of that item.
     const isList = Array.isArray(value) && Array.isArray(valueAt(this.mapping.input, field));
-    const essential = isList ? undefined : inner.find((each) => this.isEssential(each, variable));
+    const isPart = (path: Path) => indexesOf(field) < indexesOf(variable) && isAlike(path, variable);
+    const parts = isList ? inner.filter(isPart) : inner;
+    const essential = parts.find((each) => this.isEssential(each, variable));
     return essential ? this.deepest(essential, variable) : field;
   }
 
-  /** Returns the fields within a field. */
+  /** Returns the fields within a field: those that were sent, and those that are named like the variable. */
   private within(field: Path, variable: Path): Path[] {
     const value = valueAt(this.mapping.input, field);
     if (!isObject(value)) return [];
-    const keys = Array.isArray(value) ? indexes(value.length, variable) : Object.keys(value);
+    const keys = Array.isArray(value)
+      ? indexes(value.length, variable)
+      : [...new Set([...Object.keys(value), ...spellings(variable)])];
     return keys.map((key) => [...field, key]);
   }
 
   /** Returns whether the variable depends on a field and is absent without it. */
   private isEssential(field: Path, variable: Path): boolean {
     const after = this.trial(field, undefined);
-    return (after === null || valueAt(after.mapped, variable) == null) && this.effectOf(field, variable) !== false;
+    const left = after && valueAt(after.mapped, variable);
+    const isAbsent = left == null || (Array.isArray(left) && left.length === 0);
+    return isAbsent && this.effectOf(field, variable) !== false;
   }
 
   /** Returns whether another value of a field changes the variable; unknown when the mapping rejects every other value. */
@@ -185,14 +192,25 @@ const isObject = (value: unknown): value is object =>
   value !== null &&
   (Array.isArray(value) || [Object.prototype, null].includes(Object.getPrototypeOf(value)));
 
+/** Returns the names of the path of a variable as a request may spell them: `toolCallId`, `tool_call_id`. */
+const spellings = (variable: Path): string[] =>
+  variable
+    .filter((key) => typeof key === 'string')
+    .flatMap((key) => [key, key.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)]);
+
 const normalized = (name: unknown): string => String(name).replaceAll('_', '').toLowerCase();
 
+const indexesOf = (path: Path): number => path.filter((key) => typeof key === 'number').length;
+
+/** Returns whether the name or index of a field is part of the path of the variable. */
+const isAlike = (field: Path, variable: Path): boolean =>
+  variable.some((key) => normalized(key) === normalized(field.at(-1)));
+
 /** Orders fields so that those with a name from the path of the variable come first. */
-function alikeFirst(fields: readonly Path[], variable: Path): Path[] {
-  const names = new Set(variable.map(normalized));
-  const isAlike = (field: Path) => names.has(normalized(field.at(-1)));
-  return [...fields.filter(isAlike), ...fields.filter((field) => !isAlike(field))];
-}
+const alikeFirst = (fields: readonly Path[], variable: Path): Path[] => [
+  ...fields.filter((field) => isAlike(field, variable)),
+  ...fields.filter((field) => !isAlike(field, variable)),
+];
 
 /** Returns the common prefix of several paths. */
 const common = ([first = [], ...others]: readonly Path[]): Path =>

@@ -501,8 +501,7 @@ describe('every row', () => {
       if (refuses(field, ['1', '1'])) searches.push(`?${name}=1&${name}=1`);
       if (refuses(field, undefined)) searches.push('');
       expect(searches.length, `what is wrong for ${name}?`).toBeGreaterThan(0);
-      for (const search of searches)
-        expect(told(await call(row, search)), search).toEqual(wrongField(naming(name)));
+      for (const search of searches) expect(told(await call(row, search)), search).toEqual(wrongField(naming(name)));
     }
   });
 });
