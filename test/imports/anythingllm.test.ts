@@ -5,6 +5,7 @@ import { importExport } from '../../src/modules/imports/anythingllm/export.ts';
 import { importStorage } from '../../src/modules/imports/anythingllm/storage.ts';
 import type { ImportFoundation } from '../../src/modules/imports/importing.ts';
 import { ImportError, operatorOf } from '../../src/modules/imports/operator.ts';
+import { maxFolders } from '../../src/modules/knowledge/folders.service.ts';
 import { type Kit, returned, startKit } from '../kit.ts';
 import { document, type Rows, response, type StorageFolder, storageFolder } from './storage.ts';
 
@@ -580,6 +581,30 @@ describe('people whose usernames make the same address', () => {
       where: { role: 'USER', session: { user: { email: 'dora@sea.example' } } },
     });
     expect(said.map(({ text }) => text)).toEqual(['Of 1']);
+    other.remove();
+  });
+});
+
+describe('folders beyond the maximum of the server', () => {
+  it('are not imported; their documents are, into the default folder', async () => {
+    const other = storageFolder();
+    await other.database({ system_settings: [{ label: 'telemetry_id', value: 'many-folders' }] });
+    for (const name of ['beyond-a', 'beyond-b'])
+      other.write(`documents/${name}/one.json`, JSON.stringify(document(`In ${name}`, `The text of ${name}.`)));
+    const room = maxFolders - 1 - (await kit.prisma.documentFolder.count());
+    const names = Array.from({ length: room }, (_, index) => `filler-${index}`);
+    await kit.prisma.documentFolder.createMany({ data: names.map((name) => ({ name })) });
+    const report = await run({}, other.path);
+    expect(report.totals()).toMatchObject({ folder: { imported: 1 }, document: { imported: 2 } });
+    expect(report.lines().join('\n')).toContain(`folder beyond-b: There are ${maxFolders} folders already.`);
+    expect(await kit.prisma.documentFolder.count()).toBe(maxFolders);
+    const imported = await kit.prisma.document.findMany({
+      where: { title: { startsWith: 'In beyond-' } },
+      orderBy: { title: 'asc' },
+      select: { folder: { select: { name: true } } },
+    });
+    expect(imported).toEqual([{ folder: { name: 'beyond-a' } }, { folder: null }]);
+    await kit.prisma.documentFolder.deleteMany({ where: { name: { startsWith: 'filler-' } } });
     other.remove();
   });
 });

@@ -25,7 +25,13 @@ const Locations = z.object({ locations: z.array(z.string().max(600)).max(mostAtO
  * Maximum number of folders, not counting the default folder, which always exists. Limited because a list returns all
  * folders.
  */
-const maxFolders = 5000;
+export const maxFolders = 5000;
+
+/** Throws CONFLICT when a transaction has created more folders than the server can have. */
+export async function checkFolderCount(transaction: Prisma.TransactionClient): Promise<void> {
+  if ((await transaction.documentFolder.count()) > maxFolders)
+    throw conflict(`There are ${maxFolders} folders already. Delete one to create another.`);
+}
 
 export type MovesInput = z.input<typeof Moves>;
 
@@ -218,8 +224,7 @@ async function make(
 ): Promise<boolean> {
   const [folder] = await transaction.documentFolder.createManyAndReturn({ data: [{ name }], skipDuplicates: true });
   if (!folder) return false;
-  if ((await transaction.documentFolder.count()) > maxFolders)
-    throw conflict(`There are ${maxFolders} folders already. Delete one to create another.`);
+  await checkFolderCount(transaction);
   await audit.record(transaction, {
     ...by(principal),
     action: 'document_folder.create',

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { Prisma } from '../../../generated/prisma/client.ts';
 import { cutText } from '../../../unicode.ts';
+import { checkFolderCount } from '../../knowledge/folders.service.ts';
 import { defaultFolder } from '../../knowledge/location.ts';
 import type { Importing } from '../importing.ts';
 import { Unfit } from '../ledger.ts';
@@ -93,9 +94,12 @@ export async function importDocuments(importing: Importing, folder: Folder): Pro
     if (name !== defaultFolder)
       await ledger.bring('folder', name, name, async (transaction) => {
         const { id } = await transaction.documentFolder.upsert({ where: { name }, create: { name }, update: {} });
+        await checkFolderCount(transaction);
         return String(id);
       });
 
+  // A folder beyond the server's maximum is not imported. Its documents are, into the default folder.
+  const hasFolder = (name: string): boolean => name !== defaultFolder && ledger.targetOf('folder', name) !== undefined;
   const keys = new Map<string, string>();
   const locations = new Map<string, string>();
   for (const { parent, name, location } of files) {
@@ -131,7 +135,7 @@ export async function importDocuments(importing: Importing, folder: Folder): Pro
         const { wordCount, token_count_estimate: tokenCount } = document;
         const data: Prisma.DocumentUpdateInput = {
           ...(taken === 0 && { fileName: name }),
-          ...(parent !== defaultFolder && { folder: { connect: { name: parent } } }),
+          ...(hasFolder(parent) && { folder: { connect: { name: parent } } }),
           ...(wordCount !== null && { wordCount }),
           ...(tokenCount !== null && { tokenCount }),
         };
