@@ -1,6 +1,9 @@
 import { randomUUID } from 'node:crypto';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { rolePermissions } from '../../src/authz/permissions.ts';
+import { projectRoot } from '../../src/root.ts';
 import { type Kit, startKit } from '../kit.ts';
 
 /** Only callers who can configure the server receive the name of a setting to change. */
@@ -92,4 +95,36 @@ describe.each([
     expect(rest).not.toContain(name);
     expect(graphql).not.toContain(name);
   });
+});
+
+/** The files whose messages can name a setting, with the reason. */
+const named: Record<string, string> = {
+  'src/http/host-check.ts':
+    'A request with an unknown host is rejected before it is authenticated; its sender is the operator.',
+  'src/models/embedded.ts': 'The advice in an answer, which only callers with manage:settings receive.',
+  'src/rest/anythingllm/system.ts': 'Requires manage:settings.',
+  'src/rest/anythingllm/embeds.ts': 'The description of a field.',
+};
+/** Errors that end the start, which only the operator sees, and texts for callers with `manage:settings`. */
+const forOperators = /SettingsError|StartupError|explained\(|withSetting\(|description:|const message = `DATA_DIR/;
+
+test('no other text in the code names a setting', () => {
+  const read = (file: string): string => readFileSync(join(projectRoot, file), 'utf8');
+  const settings = [...read('src/settings.ts').matchAll(/^ {2}([A-Z][A-Z0-9]*_[A-Z0-9_]+):/gm)].map(([, name]) => name);
+  expect(settings.length).toBeGreaterThan(20);
+  const aSetting = new RegExp(`\\b(${settings.join('|')})\\b`);
+  const files = readdirSync(join(projectRoot, 'src'), { recursive: true, encoding: 'utf8' })
+    .map((file) => `src/${file.replaceAll('\\', '/')}`)
+    // The texts of the schema and of the store are read by operators: descriptions, and errors that end the start.
+    .filter((file) => /\.ts$/.test(file) && !/\.(test|graphql|d)\.ts$|^src\/(generated|store|settings\.ts)/.test(file))
+    .filter((file) => !Object.hasOwn(named, file));
+  const found = files.flatMap((file) =>
+    read(file)
+      .split('\n')
+      .filter((line) => !/^\s*(\*|\/)/.test(line) && !forOperators.test(line))
+      .flatMap((line) => line.match(/'[^']*'|`[^`]*`|"[^"]*"/g) ?? [])
+      .filter((text) => aSetting.test(text))
+      .map((text) => `${file}: ${text}`),
+  );
+  expect(found).toEqual([]);
 });
