@@ -24,9 +24,6 @@ const leastWords = 1000;
  * @type {Record<string, number>}
  */
 const ceilings = {
-  'comments: scripts': 4,
-  'comments: src': 7,
-  'comments: src/authz': 5,
   'comments: src/graphql': 5,
   'comments: src/modules/agents': 7,
   'comments: src/modules/chat': 4,
@@ -37,14 +34,14 @@ const ceilings = {
   'comments: src/rest': 4,
   'comments: src/rest/anythingllm': 5,
   'comments: test/security': 5,
-  'GraphQL descriptions': 15,
-  'OpenAPI descriptions': 10,
+  'GraphQL descriptions': 11,
+  'OpenAPI descriptions': 4,
 };
 
 /** Numbers of descriptions of three words or fewer that exist today. @type {Record<string, number>} */
 const shortCeilings = {
-  'GraphQL descriptions': 343,
-  'OpenAPI descriptions': 274,
+  'GraphQL descriptions': 315,
+  'OpenAPI descriptions': 266,
 };
 
 /** @type {readonly import('./prose.mjs').Construction[]} */
