@@ -12,27 +12,26 @@ export interface Target {
 /** `ok` when a response contains the file, `none` when it does not, or the code of its error. */
 export type Outcome = 'ok' | 'none' | string | number;
 const node = (type: string, id: string | number) => Buffer.from(`${type}:${id}`).toString('base64');
-const link = `($input: LinkFileInput!)`;
 
 export const graphOperations: Record<string, (target: Target) => [query: string, variables: object]> = {
   list: () => ['{ files(first: 100) { nodes { databaseId } } }', {}],
   named: ({ file }) => [
-    'query ($ids: [UUID!]) { files(ids: $ids) { totalCount nodes { databaseId } } }',
+    'query ($ids: [ID!]) { files(filter: { ids: $ids }) { totalCount nodes { databaseId } } }',
     { ids: [file] },
   ],
   ofProject: ({ projectId }) => [
-    'query ($id: Int) { files(projectId: $id) { nodes { databaseId } } }',
+    'query ($id: ID) { files(filter: { projectId: $id }) { nodes { databaseId } } }',
     { id: projectId },
   ],
   ofSession: ({ sessionId }) => [
-    'query ($id: UUID) { files(sessionId: $id) { nodes { databaseId } } }',
+    'query ($id: ID) { files(filter: { sessionId: $id }) { nodes { databaseId } } }',
     { id: sessionId },
   ],
   project: ({ projectId }) => [
     'query ($id: ID!) { project(id: $id) { files { nodes { databaseId } } } }',
     { id: projectId },
   ],
-  file: ({ file }) => ['query ($id: UUID!) { file(id: $id) { databaseId } }', { id: file }],
+  file: ({ file }) => ['query ($id: ID!) { file(id: $id) { databaseId } }', { id: file }],
   fileNode: ({ file }) => [
     'query ($id: ID!) { node(id: $id) { ... on File { databaseId } } }',
     { id: node('File', file) },
@@ -47,15 +46,15 @@ export const graphOperations: Record<string, (target: Target) => [query: string,
     { input: { message: 'Well?', fileIds: [file] } },
   ],
   link: ({ file, projectId }) => [
-    `mutation ${link} { linkFileToProject(input: $input) { file { databaseId } } }`,
+    `mutation ($input: LinkFileToProjectInput!) { linkFileToProject(input: $input) { file { databaseId } } }`,
     { input: { fileId: file, projectId } },
   ],
   unlink: ({ file, projectId }) => [
-    `mutation ${link} { unlinkFileFromProject(input: $input) { file { databaseId } } }`,
+    `mutation ($input: UnlinkFileFromProjectInput!) { unlinkFileFromProject(input: $input) { file { databaseId } } }`,
     { input: { fileId: file, projectId } },
   ],
   delete: ({ file }) => [
-    'mutation ($id: UUID!) { deleteFile(input: { fileId: $id }) { deletedFileId } }',
+    'mutation ($id: ID!) { deleteFile(input: { fileId: $id }) { deletedFileId } }',
     { id: file },
   ],
 };

@@ -49,7 +49,7 @@ describe('uploadFiles', () => {
     await kit.booted.background.settled();
     const [notes] = data.uploadFiles.files;
     const read = await kit.gql(
-      `query ($id: UUID!) { file(id: $id) { status tokenCount chunkCount downloadPath } }`,
+      `query ($id: ID!) { file(id: $id) { status tokenCount chunkCount downloadPath } }`,
       { id: notes.databaseId },
       kit.keys.BASIC,
     );

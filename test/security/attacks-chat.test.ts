@@ -3,6 +3,7 @@ import { connect } from 'node:net';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { WebSocket } from 'ws';
+import { globalId } from '../../src/graphql/id-input.ts';
 import { uploadPermissions } from '../../src/graphql/uploading.ts';
 import { type GraphQLAnswer, type Kit, startKit, until, withScopes } from '../kit.ts';
 import { blobsOf, boundary, postOperation, sweep, uploadFiles, uploadPath, uploadRest } from '../multipart.ts';
@@ -351,7 +352,7 @@ describe.runIf(process.env.DATABASE_URL)('at the same time', () => {
   });
 
   const erase = (id: string, key: string) =>
-    kit.gql('mutation ($id: UUID!) { deleteFile(input: { fileId: $id }) { deletedFileId } }', { id }, key);
+    kit.gql('mutation ($id: ID!) { deleteFile(input: { fileId: $id }) { deletedFileId } }', { id }, key);
 
   test('a file goes while it is given to a message', async () => {
     const id = await kit.upload('plan.txt', 'The plan is to dig.', { key: kit.keys.BASIC });
@@ -360,7 +361,7 @@ describe.runIf(process.env.DATABASE_URL)('at the same time', () => {
       () => erase(id, kit.keys.BASIC),
       () => ask('what is it?', kit.keys.BASIC, { fileIds: [id] }),
     );
-    expect(gone.data.deleteFile.deletedFileId).toBe(id);
+    expect(gone.data.deleteFile.deletedFileId).toBe(globalId('File', id));
     expect(['CONFLICT', 'BAD_USER_INPUT']).toContain(code(asked));
     const next = await kit.upload('plan.txt', 'The plan is to dig.', { key: kit.keys.BASIC });
     const [later, soon] = await heldUp<[GraphQLAnswer, GraphQLAnswer]>(
@@ -369,7 +370,7 @@ describe.runIf(process.env.DATABASE_URL)('at the same time', () => {
       () => erase(next, kit.keys.BASIC),
     );
     expect(later.data.sendChatMessage.answer).not.toBe('');
-    expect(soon.data.deleteFile.deletedFileId).toBe(next);
+    expect(soon.data.deleteFile.deletedFileId).toBe(globalId('File', next));
   });
 
   test('a file is put into a project that goes', async () => {
@@ -381,7 +382,7 @@ describe.runIf(process.env.DATABASE_URL)('at the same time', () => {
       ['File', id],
       () =>
         kit.gql(
-          'mutation ($input: LinkFileInput!) { linkFileToProject(input: $input) { __typename } }',
+          'mutation ($input: LinkFileToProjectInput!) { linkFileToProject(input: $input) { __typename } }',
           { input: { fileId: id, projectId } },
           token.secret,
         ),

@@ -204,9 +204,11 @@ export const fieldSamples: Record<string, FieldSample> = {
   'Subscription.chatRun#session': async ({ targets }) => ({ sessionId: await targets.runningSession() }),
   'Query.file': async ({ targets }) => ({ id: await targets.file() }),
   'Query.files': async () => ({ first: 100 }),
-  'Query.files#ids': async ({ targets }) => ({ ids: [await targets.file()] }),
-  'Query.files#project': async ({ targets }) => ({ projectId: (await targets.projectFile()).projectId }),
-  'Query.files#session': async ({ targets }) => ({ sessionId: await targets.fileSession() }),
+  'Query.files#ids': async ({ targets }) => ({ filter: { ids: [await targets.file()] } }),
+  'Query.files#project': async ({ targets }) => ({
+    filter: { projectId: (await targets.projectFile()).projectId },
+  }),
+  'Query.files#session': async ({ targets }) => ({ filter: { sessionId: await targets.fileSession() } }),
   'Mutation.uploadFiles': async () => ({ input: {} }),
   'Mutation.uploadFiles#project': async ({ targets }) => ({ input: { projectId: await targets.project() } }),
   'Mutation.linkFileToProject': async ({ targets }) => ({

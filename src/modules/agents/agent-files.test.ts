@@ -75,8 +75,8 @@ async function roads(id: string, word: string, who: Person) {
   const node = (type: string, key: string | number) => Buffer.from(`${type}:${key}`).toString('base64');
   const document = await kit.prisma.document.findUniqueOrThrow({ where: { fileId: id } });
   const { data } = await kit.gql(
-    `query ($id: UUID!, $file: ID!, $document: ID!, $word: String!) {
-      files(ids: [$id]) { totalCount nodes { databaseId } }
+    `query ($id: ID!, $file: ID!, $document: ID!, $word: String!) {
+      files(filter: { ids: [$id] }) { totalCount nodes { databaseId } }
       fileNode: node(id: $file) { id }
       documentNode: node(id: $document) { id }
       search(query: $word) { documentId }
@@ -84,7 +84,7 @@ async function roads(id: string, word: string, who: Person) {
     { id, file: node('File', id), document: node('Document', document.id), word },
     who.secret,
   );
-  const one = await kit.gql(`query ($id: UUID!) { file(id: $id) { name } }`, { id }, who.secret);
+  const one = await kit.gql(`query ($id: ID!) { file(id: $id) { name } }`, { id }, who.secret);
   const listed = await kit.gql('{ documents(first: 100) { nodes { documentId } } }', {}, who.secret);
   return {
     file: one.data?.file != null,

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Kit, startKit } from '../../../test/kit.ts';
 import { blobsOf, sweep } from '../../../test/multipart.ts';
 import { deleteKey } from '../../../test/security/keys.ts';
+import { globalId } from '../../graphql/id-input.ts';
 
 let kit: Kit;
 let anna: { secret: string; userId: string };
@@ -16,7 +17,7 @@ const upload = (name: string, key = anna.secret, projectId?: number) =>
 const newProject = async (name: string, key = anna.secret): Promise<number> =>
   (await kit.rest('POST', `/api/user/projects/create?name=${name}`, { key })).body.id;
 
-const deleteFile = `mutation ($id: UUID!) {
+const deleteFile = `mutation ($id: ID!) {
   deleteFile(input: { fileId: $id }) { deletedFileId projectNames agentNames }
 }`;
 const graph = (id: string, key = anna.secret) => kit.gql(deleteFile, { id }, key);
@@ -72,7 +73,7 @@ describe('deleting a file', () => {
       expect(await left(id)).toEqual(everything);
       if (road === 'REST')
         expect((await rest(id)).body).toEqual({ has_associations: false, project_names: [], assistant_names: [] });
-      else expect((await graph(id)).data.deleteFile).toEqual({ deletedFileId: id, projectNames: [], agentNames: [] });
+      else expect((await graph(id)).data.deleteFile).toEqual({ deletedFileId: globalId('File', id), projectNames: [], agentNames: [] });
       // Waits for the sweep that follows the deletion.
       await kit.booted.background.settled();
       expect(await left(id)).toEqual(nothing);

@@ -1,72 +1,128 @@
 import { signedIn } from '../../authz/principal.ts';
 import { visible } from '../../authz/visible.ts';
 import { builder } from '../../graphql/builder.ts';
-import { connection, nestedNodes, nodeQuery, pageArgs } from '../../graphql/connection.ts';
+import { connection, edge, nestedNodes, nodeQuery, pageArgs } from '../../graphql/connection.ts';
+import { globalId, integerId, uuidId, uuidIdList } from '../../graphql/id-input.ts';
 import { nodeRule, uuidIds } from '../../graphql/nodes.ts';
+import { orderInput } from '../../graphql/order.ts';
+import { permissionUnless } from '../../graphql/plugins/permissions.ts';
 import { cut } from '../../paging.ts';
-import { Agent } from '../agents/agents.graphql.ts';
+import { Agent, AgentConnection } from '../agents/agents.graphql.ts';
+import { agentsById } from '../agents/agents.service.ts';
 import { ChatMessage } from '../chat/messages.graphql.ts';
 import { fileLink } from '../knowledge/knowledge.service.ts';
-import { Project } from '../projects/projects.graphql.ts';
-import { agentFileOrder, fileOrder, type Uploaded } from './files.service.ts';
+import { Project, ProjectConnection, projectIdDescription } from '../projects/projects.graphql.ts';
+import { projectOrders } from '../projects/projects.service.ts';
+import { User } from '../users/users.graphql.ts';
+import { agentFileOrder, fileOrders, type Uploaded } from './files.service.ts';
+
+const fileOrder = fileOrders.default;
 
 const FileKind = builder.enumType('FileKind', {
-  description: 'What a file is to a chat.',
+  description: 'How a chat uses a file.',
   values: {
-    IMAGE: { description: 'Something to look at: PNG, JPEG, GIF or WebP.' },
+    IMAGE: { description: 'An image that the model sees: PNG, JPEG, GIF or WebP.' },
     DOCUMENT: {
       description:
         'A document whose text is read: PDF, DOCX, PPTX, OpenDocument text or presentation, EPUB, RTF, an e-mail message or HTML.',
     },
-    PLAIN_TEXT: { description: 'Text, Markdown, JSON.' },
+    PLAIN_TEXT: { description: 'A text file: plain text, Markdown or JSON.' },
     TABULAR: { description: 'A table: CSV, TSV, XLSX or an OpenDocument spreadsheet.' },
   },
 });
 
 const FileStatus = builder.enumType('FileStatus', {
-  description: 'Whether the text of a file has been read.',
+  description: 'The state of the text extraction of a file.',
   values: {
-    PROCESSING: { description: 'It is being read.' },
-    COMPLETED: { description: 'It has been, or there is none to read.' },
-    FAILED: { description: 'It cannot be; `error` says why.' },
+    PROCESSING: { description: 'The text is being extracted.' },
+    COMPLETED: { description: 'The text was extracted, or the file is an image without text.' },
+    FAILED: { description: 'The text cannot be extracted; `error` contains the reason.' },
   },
 });
 
 export const File = builder.prismaNode('File', {
-  id: { field: 'id', description: 'The global id.' },
+  id: { field: 'id', description: 'The global ID of the file.' },
   nullable: true,
-  description: 'An uploaded file.',
+  description: 'An uploaded file and its extracted text.',
   fields: (t) => ({
-    databaseId: t.expose('id', { type: 'UUID', description: 'The id that the REST paths use.' }),
-    name: t.exposeString('name', { description: 'Its name, without folders.' }),
-    mediaType: t.exposeString('mediaType', { description: 'Its media type, as its bytes show it.' }),
-    kind: t.expose('kind', { type: FileKind, description: 'What it is to a chat.' }),
-    size: t.exposeInt('size', { description: 'Its size, in bytes.' }),
-    status: t.expose('status', { type: FileStatus, description: 'Whether its text has been read.' }),
+    databaseId: t.expose('id', { type: 'UUID', description: 'The UUID that the REST paths use.' }),
+    name: t.exposeString('name', { description: 'The file name, without folders.' }),
+    mediaType: t.exposeString('mediaType', { description: 'The media type, detected from the content of the file.' }),
+    kind: t.expose('kind', { type: FileKind, description: 'How a chat uses the file.' }),
+    size: t.exposeInt('size', { description: 'The size of the file, in bytes.' }),
+    status: t.expose('status', { type: FileStatus, description: 'The state of the text extraction.' }),
     error: t.exposeString('error', {
       nullable: true,
       description:
-        'Why its text could not be read, in words that continue “the file …”. Set when `status` is `FAILED`, such as for a scanned PDF without text.',
+        'The reason why the text could not be extracted; it completes the sentence “The file …”. Set when `status` is `FAILED`, such as for a scanned PDF without text.',
     }),
     tokenCount: t.exposeInt('tokenCount', {
       nullable: true,
-      description: 'How many tokens of a model’s window it takes, about; null until it is read.',
+      description: 'The estimated size of the file in the context of a model, in tokens; null until it is read.',
     }),
     chunkCount: t.int({
       nullable: true,
-      description: 'How many passages searches find it by; null where it has none.',
+      description: 'The number of passages that are indexed for search; null if the file has no text.',
       select: { document: { select: { _count: { select: { chunks: true } } } } },
       resolve: ({ document }) => document?._count.chunks ?? null,
     }),
-    ownerId: t.expose('ownerId', { type: 'UUID', description: 'Who uploaded it.' }),
-    createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it was uploaded.' }),
+    ownerId: t.expose('ownerId', { type: 'UUID', description: 'The UUID of the user who uploaded the file.' }),
+    owner: t.relation('owner', {
+      type: User,
+      nullable: true,
+      authScopes: permissionUnless(
+        'read:users',
+        (file: { ownerId: string }, viewer) => file.ownerId === viewer?.userId,
+        'except for files of the caller',
+      ),
+      description: 'The user who uploaded the file.',
+    }),
+    projects: t.field({
+      type: ProjectConnection,
+      nullable: true,
+      authScopes: { permission: 'write:projects' },
+      description: 'The projects of the caller that contain the file, newest first.',
+      args: pageArgs(t.arg),
+      select: (args, { principal, pageLimit }, nested) => {
+        const listed = visible.projects(signedIn(principal));
+        const { where, ...page } = projectOrders.default.page(args, pageLimit);
+        return {
+          projects: nestedNodes(nested, 'Project', projectOrders.default, { ...page, where: { AND: [listed, where] } }),
+          _count: { select: { projects: { where: listed } } },
+        };
+      },
+      resolve: (file, args, { pageLimit }) => {
+        const page = cut(file.projects, projectOrders.default.page(args, pageLimit));
+        return connection(projectOrders.default, page, args, async () => file._count.projects);
+      },
+    }),
+    agents: t.field({
+      type: AgentConnection,
+      nullable: true,
+      authScopes: { permission: 'read:agents' },
+      description: 'The agents that use the file and that the caller can use, by `databaseId`.',
+      args: pageArgs(t.arg),
+      select: (args, { principal, pageLimit }, nested) => {
+        const listed = visible.usableAgents(signedIn(principal));
+        const { where, ...page } = agentsById.page(args, pageLimit);
+        return {
+          agents: nestedNodes(nested, 'Agent', agentsById, { ...page, where: { AND: [listed, where] } }),
+          _count: { select: { agents: { where: listed } } },
+        };
+      },
+      resolve: (file, args, { pageLimit }) => {
+        const page = cut(file.agents, agentsById.page(args, pageLimit));
+        return connection(agentsById, page, args, async () => file._count.agents);
+      },
+    }),
+    createdAt: t.expose('createdAt', { type: 'DateTime', description: 'The time of the upload.' }),
     usedAt: t.expose('usedAt', {
       type: 'DateTime',
       nullable: true,
-      description: 'When it was last given to a message.',
+      description: 'The time at which the file was last attached to a message.',
     }),
     downloadPath: t.string({
-      description: 'Where its bytes are, for who may read chats.',
+      description: 'The path of the download, for callers with `read:chat`.',
       resolve: ({ id }) => fileLink(id),
     }),
   }),
@@ -81,16 +137,17 @@ nodeRule('File', {
     }),
 });
 
+const FileEdge = builder.edgeObject({ type: File, name: 'FileEdge', description: 'A file and its cursor in a list.' });
 const FileConnection = builder.connectionObject(
-  { type: File, name: 'FileConnection', description: 'A page of files.' },
-  { name: 'FileEdge', description: 'A file and its place in the list.' },
+  { type: File, name: 'FileConnection', description: 'A page of a list of files.' },
+  FileEdge,
 );
 
 builder.prismaObjectField(Project, 'files', (t) =>
   t.field({
     type: FileConnection,
     authScopes: { permission: 'write:projects' },
-    description: 'Its files, newest first. Each chat of the project knows them.',
+    description: 'The files of the project, newest first. Every chat of the project can use them.',
     args: pageArgs(t.arg),
     select: (args, { pageLimit }, nested) => ({
       // Callers that can see a project can see its files.
@@ -110,7 +167,7 @@ builder.prismaObjectField(Project, 'files', (t) =>
 builder.prismaObjectField(Project, 'fileTokens', (t) =>
   t.int({
     authScopes: { permission: 'write:projects' },
-    description: 'How many tokens of a model’s window its files would take together, about.',
+    description: 'The estimated size of all files of the project in the context of a model, in tokens.',
     select: { files: { select: { tokenCount: true } } },
     resolve: ({ files }) => files.reduce((sum, { tokenCount }) => sum + (tokenCount ?? 0), 0),
   }),
@@ -123,7 +180,7 @@ builder.prismaObjectField(Agent, 'files', (t) =>
     type: FileConnection,
     nullable: true,
     authScopes: { permission: 'read:search' },
-    description: 'The files of the agent that the caller may know of, oldest first. Each of its chats can use them.',
+    description: 'The files of the agent that the caller can see, oldest first. Every chat with the agent can use them.',
     args: pageArgs(t.arg),
     select: (args, { principal, pageLimit }, nested) => {
       const listed = visible.agentFiles(signedIn(principal));
@@ -144,116 +201,189 @@ builder.prismaObjectField(ChatMessage, 'files', (t) =>
   t.field({
     type: [File],
     listSize: 5,
-    description: 'The files that were given with it, in the order of their upload.',
+    description: 'The files that are attached to the message, in the order of their upload.',
     select: (_args, _context, nested) => ({ files: { ...(nested() as object), orderBy: [...oldestFirst] } }),
     resolve: ({ files }) => files,
   }),
 );
 
+const fileId = 'The file, by its global ID or its UUID.';
+
+const FileFilter = builder.inputType('FileFilter', {
+  description: 'Conditions on a list of files; all that are set must be met.',
+  fields: (t) => ({
+    projectId: t.id({ description: 'Returns only the files of this project, given by its global or integer ID.' }),
+    sessionId: t.id({
+      description:
+        'Returns only the files of this chat and of its project. The chat is given by its global ID or UUID. Requires `read:chat`.',
+    }),
+    ids: t.idList({ description: 'Returns only the files with these global IDs or UUIDs; at most 1,000.' }),
+    search: t.string({ description: 'Text that the file name contains, ignoring case; at most 200 characters.' }),
+  }),
+});
+
+const FileOrder = orderInput('File', fileOrders, {
+  CREATED_AT: 'The time of the upload.',
+  NAME: 'The name of the file.',
+  SIZE: 'The size of the file.',
+});
+
 const UploadFilesInput = builder.inputType('UploadFilesInput', {
-  description: 'Files to keep.',
+  description: 'Input for `uploadFiles`.',
   fields: (t) => ({
     files: t.field({
       type: ['Upload'],
       required: true,
       description: '1 to 20 files, in a multipart request.',
     }),
-    projectId: t.int({
-      description:
-        'The integer id of a project to put them into. Those of a token that is confined to one always go into that.',
+    projectId: t.id({
+      description: `${projectIdDescription} The files are added to it. Defaults to the project of a project token.`,
     }),
   }),
 });
 
-const LinkFileInput = builder.inputType('LinkFileInput', {
-  description: 'Which file belongs to which project.',
+const LinkFileToProjectInput = builder.inputType('LinkFileToProjectInput', {
+  description: 'Input for `linkFileToProject`.',
   fields: (t) => ({
-    fileId: t.field({ type: 'UUID', required: true, description: 'The file.' }),
-    projectId: t.int({ required: true, description: 'The integer id of the project.' }),
+    fileId: t.id({ required: true, description: fileId }),
+    projectId: t.id({ required: true, description: projectIdDescription }),
+  }),
+});
+
+const UnlinkFileFromProjectInput = builder.inputType('UnlinkFileFromProjectInput', {
+  description: 'Input for `unlinkFileFromProject`.',
+  fields: (t) => ({
+    fileId: t.id({ required: true, description: fileId }),
+    projectId: t.id({ required: true, description: projectIdDescription }),
   }),
 });
 
 const DeleteFileInput = builder.inputType('DeleteFileInput', {
-  description: 'Which file goes.',
-  fields: (t) => ({ fileId: t.field({ type: 'UUID', required: true, description: 'The file.' }) }),
+  description: 'Input for `deleteFile`.',
+  fields: (t) => ({ fileId: t.id({ required: true, description: fileId }) }),
 });
 
 const RejectedFile = builder.objectRef<Uploaded['rejected'][number]>('RejectedFile').implement({
-  description: 'A file that was not taken.',
+  description: 'A file that was not stored.',
   fields: (t) => ({
-    name: t.exposeString('name', { description: 'The name it came with.' }),
-    reason: t.exposeString('reason', { description: 'Why, in words.' }),
+    name: t.exposeString('name', { description: 'The file name as the client sent it.' }),
+    reason: t.exposeString('reason', {
+      description: 'The reason, which completes the sentence “The file …”.',
+    }),
   }),
 });
 
 const UploadFilesPayload = builder.objectRef<Uploaded>('UploadFilesPayload').implement({
-  description: 'What became of the files that were sent.',
+  description: 'Result of `uploadFiles`.',
   fields: (t) => ({
     files: t.field({
       type: [File],
       listSize: 20,
-      description: 'Those that are kept, in their order.',
+      description: 'The stored files, in the order of the input: at most 20.',
       resolve: ({ files }) => files,
+    }),
+    fileEdges: t.field({
+      type: [FileEdge],
+      listSize: 20,
+      description: 'The stored files with their cursors, for clients that add them to a list: at most 20.',
+      resolve: ({ files }) => files.map((file) => edge(fileOrder, file)),
     }),
     rejected: t.field({
       type: [RejectedFile],
       listSize: 20,
-      description: 'Those that are not.',
+      description: 'The files that were not stored: at most 20.',
       resolve: ({ rejected }) => rejected,
     }),
   }),
 });
 
-const FilePayload = builder.objectRef<Uploaded['files'][number]>('FilePayload').implement({
-  description: 'The file that a mutation changed.',
-  fields: (t) => ({ file: t.field({ type: File, description: 'The file.', resolve: (file) => file }) }),
-});
+const LinkFileToProjectPayload = builder
+  .objectRef<Uploaded['files'][number]>('LinkFileToProjectPayload')
+  .implement({
+    description: 'Result of `linkFileToProject`.',
+    fields: (t) => ({
+      file: t.field({ type: File, description: 'The file that was added.', resolve: (file) => file }),
+      fileEdge: t.field({
+        type: FileEdge,
+        description: 'The added file with its cursor, for clients that add it to a list.',
+        resolve: (file) => edge(fileOrder, file),
+      }),
+    }),
+  });
+
+const UnlinkFileFromProjectPayload = builder
+  .objectRef<Uploaded['files'][number]>('UnlinkFileFromProjectPayload')
+  .implement({
+    description: 'Result of `unlinkFileFromProject`.',
+    fields: (t) => ({
+      file: t.field({ type: File, description: 'The file that was removed.', resolve: (file) => file }),
+    }),
+  });
 
 const DeleteFilePayload = builder
   .objectRef<{ id: string; deleted: boolean; projects: string[]; agents: string[] }>('DeleteFilePayload')
   .implement({
-    description: 'What `deleteFile` did.',
+    description: 'Result of `deleteFile`.',
     fields: (t) => ({
-      deletedFileId: t.field({
-        type: 'UUID',
+      deletedFileId: t.id({
         nullable: true,
-        description: 'The id that it had; null when it is still in use, and so still there.',
-        resolve: ({ id, deleted }) => (deleted ? id : null),
+        description: 'The global ID of the deleted file; null if the file is in use and was not deleted.',
+        resolve: ({ id, deleted }) => (deleted ? globalId('File', id) : null),
       }),
-      projectNames: t.exposeStringList('projects', { description: 'The projects that it belongs to.' }),
-      agentNames: t.exposeStringList('agents', { description: 'The agents that it was given to.' }),
+      projectNames: t.exposeStringList('projects', { description: 'The names of the projects that use the file.' }),
+      agentNames: t.exposeStringList('agents', { description: 'The names of the agents that use the file.' }),
     }),
   });
+
+type Id = string | number;
+type Filter = { projectId?: Id | null; sessionId?: Id | null; ids?: readonly Id[] | null; search?: string | null };
+
+/** Replaces the IDs of a filter with database IDs. Throws BAD_USER_INPUT for an ID of another type. */
+const withDatabaseIds = ({ projectId, sessionId, ids, search }: Filter) => ({
+  search,
+  projectId: projectId == null ? null : integerId(projectId, 'Project', ['filter', 'projectId']),
+  sessionId: sessionId == null ? null : uuidId(sessionId, 'ChatSession', ['filter', 'sessionId']),
+  ids: ids && uuidIdList(ids, 'File', ['filter', 'ids']),
+});
 
 builder.queryFields((t) => ({
   file: t.prismaField({
     type: File,
     authScopes: { permission: 'read:chat' },
     description:
-      'One file: of one’s own, of a project, an agent or a chat that one may see. NOT_FOUND for what the caller may not read.',
-    args: { id: t.arg({ type: 'UUID', required: true, description: 'Its id.' }) },
-    resolve: (query, _root, { id }, { principal, services }) => services.files.find(signedIn(principal), id, query),
+      'Returns a file of the caller, or of a project, an agent or a chat that the caller can read. NOT_FOUND for any other file.',
+    args: { id: t.arg.id({ required: true, description: fileId }) },
+    resolve: (query, _root, { id }, { principal, services }) =>
+      services.files.find(signedIn(principal), uuidId(id, 'File', ['id']), query),
   }),
   files: t.field({
     type: FileConnection,
     authScopes: { permission: 'write:projects' },
     description:
-      'One’s own files, newest first; for a token that is confined to a project, those of that. With a filter, those that it names and the caller may read. The files of a chat need `read:chat` too.',
+      'The files of the caller, newest first; for a project token, the files of its project. With a project, a chat or IDs in the filter, all files that these select and the caller can read.',
     args: {
       ...pageArgs(t.arg),
-      projectId: t.arg.int({ description: 'Only those of this project.' }),
-      ids: t.arg({ type: ['UUID'], description: 'Only these; at most 1,000.' }),
-      sessionId: t.arg({ type: 'UUID', description: 'Only those that this chat knows: its own, and its project’s.' }),
+      filter: t.arg({ type: FileFilter, description: 'Conditions on the files.' }),
+      orderBy: t.arg({ type: FileOrder, description: 'Order of the files. Defaults to the newest first.' }),
     },
-    resolve: async (_root, { first, after, offset, ...filter }, context, info) => {
+    resolve: async (_root, { filter, orderBy, ...args }, context, info) => {
       const { files } = context.services;
       const principal = signedIn(context.principal);
-      const args = { first, after, offset };
-      const page = await files.list(principal, filter, args, context.pageLimit, nodeQuery(context, info));
-      return connection(fileOrder, page, args, () => files.count(principal, filter));
+      const order = fileOrders.of(orderBy);
+      const selected = withDatabaseIds(filter ?? {});
+      const query = { ...nodeQuery(context, info), ...order.page(args, context.pageLimit) };
+      return connection(order, await files.list(principal, selected, query), args, () =>
+        files.count(principal, selected),
+      );
     },
   }),
 }));
+
+/** Reads the IDs of a file and a project from an input. Throws BAD_USER_INPUT for an ID of another type. */
+const fileAndProject = ({ fileId, projectId }: { fileId: Id; projectId: Id }): [string, number] => [
+  uuidId(fileId, 'File', ['input', 'fileId']),
+  integerId(projectId, 'Project', ['input', 'projectId']),
+];
 
 builder.mutationFields((t) => ({
   uploadFiles: t.field({
@@ -261,41 +391,44 @@ builder.mutationFields((t) => ({
     ownTimeLimit: true,
     authScopes: { permission: 'write:projects' },
     description:
-      'Keeps files, and reads their text afterwards. What is not taken is told with the reason, and is no error. At most 1,000 files and 2 GB for one user.',
-    args: { input: t.arg({ type: UploadFilesInput, required: true, description: 'The files.' }) },
+      'Stores files and extracts their text afterwards. A file that cannot be stored is returned with the reason, without an error. At most 1,000 files and 2 GB per user.',
+    args: { input: t.arg({ type: UploadFilesInput, required: true, description: 'The files to store.' }) },
     resolve: (_root, { input: { files, projectId } }, { principal, services }) => {
       const uploads = files.map((file) => ({
         name: file.name,
         bytes: async () => new Uint8Array(await file.arrayBuffer()),
       }));
-      return services.files.upload(signedIn(principal), uploads, projectId ?? null);
+      const project = projectId == null ? null : integerId(projectId, 'Project', ['input', 'projectId']);
+      return services.files.upload(signedIn(principal), uploads, project);
     },
   }),
   linkFileToProject: t.field({
-    type: FilePayload,
+    type: LinkFileToProjectPayload,
     authScopes: { permission: 'write:projects' },
-    description: 'Puts a file of one’s own into a project of one’s own.',
-    args: { input: t.arg({ type: LinkFileInput, required: true, description: 'The file and the project.' }) },
-    resolve: (_root, { input: { fileId, projectId } }, { principal, services }) =>
-      services.files.link(signedIn(principal), fileId, projectId),
+    description: 'Adds a file of the caller to a project of the caller.',
+    args: { input: t.arg({ type: LinkFileToProjectInput, required: true, description: 'The file and the project.' }) },
+    resolve: (_root, { input }, { principal, services }) =>
+      services.files.link(signedIn(principal), ...fileAndProject(input)),
   }),
   unlinkFileFromProject: t.field({
-    type: FilePayload,
+    type: UnlinkFileFromProjectPayload,
     authScopes: { permission: 'write:projects' },
-    description: 'Takes a file out of a project of one’s own. The file stays with who uploaded it.',
-    args: { input: t.arg({ type: LinkFileInput, required: true, description: 'The file and the project.' }) },
-    resolve: (_root, { input: { fileId, projectId } }, { principal, services }) =>
-      services.files.unlink(signedIn(principal), fileId, projectId),
+    description: 'Removes a file from a project of the caller. The file itself is not deleted.',
+    args: {
+      input: t.arg({ type: UnlinkFileFromProjectInput, required: true, description: 'The file and the project.' }),
+    },
+    resolve: (_root, { input }, { principal, services }) =>
+      services.files.unlink(signedIn(principal), ...fileAndProject(input)),
   }),
   deleteFile: t.field({
     type: DeleteFilePayload,
     authScopes: { permission: 'write:projects' },
     description:
-      'Deletes a file of one’s own with its text, unless it belongs to projects or agents: then it stays, and they are named.',
-    args: { input: t.arg({ type: DeleteFileInput, required: true, description: 'The file.' }) },
-    resolve: async (_root, { input: { fileId } }, { principal, services }) => ({
-      id: fileId,
-      ...(await services.files.delete(signedIn(principal), fileId)),
-    }),
+      'Deletes a file of the caller and its text. A file that projects or agents use is not deleted; their names are returned.',
+    args: { input: t.arg({ type: DeleteFileInput, required: true, description: 'The file to delete.' }) },
+    resolve: async (_root, { input }, { principal, services }) => {
+      const id = uuidId(input.fileId, 'File', ['input', 'fileId']);
+      return { id, ...(await services.files.delete(signedIn(principal), id)) };
+    },
   }),
 }));

@@ -6,7 +6,7 @@ import { badInput, conflict, isDatabaseUnavailable, notFound, parse } from '../.
 import type { File as FileRow, Prisma } from '../../generated/prisma/client.ts';
 import type { Log } from '../../log.ts';
 import { estimateTokens, imageTokens } from '../../models/tokens.ts';
-import { cut, ListOrder, type PageArgs } from '../../paging.ts';
+import { cut, ListOrder, ListOrders, type Page } from '../../paging.ts';
 import { unlessAborted } from '../../promises.ts';
 import type { Settings } from '../../settings.ts';
 import type { Background } from '../../store/background.ts';
@@ -15,6 +15,7 @@ import type { Database } from '../../store/database.ts';
 import { untilAvailable } from '../../store/retry.ts';
 import { cutText } from '../../unicode.ts';
 import { type AuditService, by } from '../audit/audit.service.ts';
+import { plainText } from '../input.ts';
 import type { KnowledgeService } from '../knowledge/knowledge.service.ts';
 import { projectToFill } from '../projects/projects.service.ts';
 import { lockUser } from '../users/users.service.ts';
@@ -34,10 +35,18 @@ export const agentFileOrder = new ListOrder('agentFiles', [
   { field: 'createdAt', type: 'date', direction: 'asc' },
   { field: 'id', type: 'uuid', direction: 'asc' },
 ]);
-export const fileOrder = new ListOrder('files', [
-  { field: 'createdAt', type: 'date', direction: 'desc' },
-  { field: 'id', type: 'uuid', direction: 'desc' },
-]);
+
+const byId = { field: 'id', type: 'uuid', direction: 'asc' } as const;
+
+export const fileOrders = new ListOrders(
+  'files',
+  {
+    CREATED_AT: [{ field: 'createdAt', type: 'date', direction: 'asc' }, byId],
+    NAME: [{ field: 'name', type: 'text', direction: 'asc' }, byId],
+    SIZE: [{ field: 'size', type: 'int', direction: 'asc' }, byId],
+  },
+  { field: 'CREATED_AT', direction: 'DESC' },
+);
 
 /** An uploaded file. */
 export interface Upload {
@@ -57,12 +66,15 @@ export interface FileFilter {
   ids?: readonly string[] | null | undefined;
   /** Selects the files of the messages of this session, and of its project. */
   sessionId?: string | null | undefined;
+  /** Text that the file name contains, ignoring case. */
+  search?: string | null | undefined;
 }
 
 const Filter = z.object({
   projectId: z.number().nullish(),
   ids: z.array(z.uuid()).max(1000).nullish(),
   sessionId: z.uuid().nullish(),
+  search: plainText(200).nullish(),
 });
 
 interface Foundation {
@@ -231,7 +243,7 @@ export function filesService({ db, audit, blobs, extractor, knowledge, backgroun
     });
 
   const chosen = (principal: Principal, filter: FileFilter): Prisma.FileWhereInput => {
-    const { projectId, ids, sessionId } = parse(Filter, filter, []);
+    const { projectId, ids, sessionId, search } = parse(Filter, filter, ['filter']);
     // The files of a chat are part of its history.
     if (sessionId != null) demand(principal, 'read:chat');
     const named = projectId != null || ids != null || sessionId != null;
@@ -243,6 +255,7 @@ export function filesService({ db, audit, blobs, extractor, knowledge, backgroun
         projectId == null ? {} : { projects: { some: { AND: [visible.projects(principal), { id: projectId }] } } },
         ids == null ? {} : { id: { in: [...ids] } },
         sessionId == null ? {} : inSession(principal, sessionId),
+        search == null ? {} : { name: { contains: search, mode: 'insensitive' } },
       ],
     };
   };
@@ -314,11 +327,13 @@ export function filesService({ db, audit, blobs, extractor, knowledge, backgroun
       return file;
     },
 
-    /** Returns the principal's own files, newest first, or the readable files that the filter selects. */
-    async list(principal: Principal, filter: FileFilter, args: PageArgs, limit: number, query: object) {
-      const page = fileOrder.page(args, limit);
+    /**
+     * Returns a page of the principal's own files, or of the readable files that the filter selects. Throws
+     * BAD_USER_INPUT.
+     */
+    async list(principal: Principal, filter: FileFilter, page: Page) {
       const where = { AND: [chosen(principal, filter), page.where] };
-      return cut(await db.prisma.file.findMany({ ...query, ...page, where }), page);
+      return cut(await db.prisma.file.findMany({ ...page, where }), page);
     },
 
     count: (principal: Principal, filter: FileFilter) => db.prisma.file.count({ where: chosen(principal, filter) }),

@@ -15,6 +15,7 @@ import {
 } from '../../../test/multipart.ts';
 import { nothingStored } from '../../../test/nothing-stored.ts';
 import { httpExchange } from '../../../test/security/raw-http.ts';
+import { globalId } from '../../graphql/id-input.ts';
 import { folderBlobs } from '../../store/blobs.ts';
 
 const megabyte = 1024 * 1024;
@@ -94,7 +95,7 @@ describe('an uploaded file', () => {
     ]);
     expect(of(ids[2]).token_count).toBeGreaterThan(0);
     const { data } = await kit.gql(
-      `query ($id: UUID!) { file(id: $id) { status error } }`,
+      `query ($id: ID!) { file(id: $id) { status error } }`,
       { id: ids[1] },
       anna.secret,
     );
@@ -436,6 +437,42 @@ describe('what one user may keep', () => {
     await unchanged(async () => {
       expect((await uploadRest(kit, { 'a.txt': 'a' }, { key: full.secret })).status).toBe(409);
     });
+  });
+});
+
+describe('a file over GraphQL', () => {
+  it('is named by its global ID or its UUID and leads to its owner, projects and agents', async () => {
+    const id = await kit.upload('related.txt', 'Related.', { key: anna.secret, projectId });
+    const other = await kit.createKey('BASIC', { name: 'other' });
+    const read = `query ($id: ID!) { file(id: $id) { id owner { name } projects { totalCount nodes { name } } agents { totalCount } } }`;
+    const { data, errors } = await kit.gql(read, { id }, anna.secret);
+    expect(errors).toEqual([]);
+    expect(data.file).toEqual({
+      id: globalId('File', id),
+      owner: { name: 'anna' },
+      projects: { totalCount: 1, nodes: [{ name: 'Moon' }] },
+      agents: { totalCount: 0 },
+    });
+    expect((await kit.gql(read, { id: data.file.id }, anna.secret)).data.file).toEqual(data.file);
+    await unchanged(async () => {
+      const refused = await kit.gql(read, { id: data.file.id }, other.secret);
+      expect(refused.errors[0]?.extensions.code).toBe('NOT_FOUND');
+      const input = { fileId: data.file.id, projectId: globalId('Project', projectId) };
+      for (const name of ['LinkFileToProject', 'UnlinkFileFromProject']) {
+        const field = `${name[0]?.toLowerCase()}${name.slice(1)}`;
+        const query = `mutation ($input: ${name}Input!) { ${field}(input: $input) { file { name } } }`;
+        expect((await kit.gql(query, { input }, other.secret)).errors[0]?.extensions.code).toBe('NOT_FOUND');
+        const swapped = { fileId: input.projectId, projectId: input.fileId };
+        expect((await kit.gql(query, { input: swapped }, anna.secret)).errors[0]?.extensions).toMatchObject({
+          code: 'BAD_USER_INPUT',
+          fields: [{ path: ['input', 'fileId'] }],
+        });
+      }
+    });
+    const list = `query ($filter: FileFilter!) { files(filter: $filter, orderBy: { field: NAME }) { nodes { name } } }`;
+    const filter = { projectId: globalId('Project', projectId), ids: [data.file.id], search: 'RELATED' };
+    expect((await kit.gql(list, { filter }, anna.secret)).data.files.nodes).toEqual([{ name: 'related.txt' }]);
+    expect((await kit.gql(list, { filter: { ...filter, search: 'moon' } }, anna.secret)).data.files.nodes).toEqual([]);
   });
 });
 

@@ -99,7 +99,7 @@ describe('a file that cannot be read', () => {
     expect(statuses.body).toMatchObject([
       { status: 'FAILED', error: expect.stringMatching(reason), chunk_count: null },
     ]);
-    const { data } = await kit.gql('query ($id: UUID!) { file(id: $id) { status error } }', { id }, kit.keys.BASIC);
+    const { data } = await kit.gql('query ($id: ID!) { file(id: $id) { status error } }', { id }, kit.keys.BASIC);
     expect(data.file).toEqual({ status: 'FAILED', error: expect.stringMatching(reason) });
   });
 

@@ -115,7 +115,7 @@ describe('short files of a project', () => {
   it('beside which a file of the question comes first, and is not there twice', async () => {
     const own = await upload('own.txt', 'own');
     const { databaseId } = (
-      await ok(`query ($id: Int!) { files(projectId: $id, first: 1) { nodes { databaseId name } } }`, {
+      await ok(`query ($id: ID!) { files(filter: { projectId: $id }, first: 1) { nodes { databaseId name } } }`, {
         id: projectId,
       })
     ).files.nodes[0];
@@ -131,7 +131,7 @@ describe('short files of a project', () => {
     const knows = async () => (await ask({ sessionId })).titles.includes('third.txt');
     const link = { fileId: id, projectId };
     const mutation = (name: string) =>
-      `mutation ($input: LinkFileInput!) { ${name}(input: $input) { file { databaseId } } }`;
+      `mutation ($input: ${name[0]?.toUpperCase()}${name.slice(1)}Input!) { ${name}(input: $input) { file { databaseId } } }`;
     expect(await knows()).toBe(false);
     await ok(mutation('linkFileToProject'), { input: link });
     expect(await knows()).toBe(true);
@@ -206,7 +206,7 @@ describe('long files of a project', () => {
   });
 
   it('that came with an earlier question are searched like the others afterwards', async () => {
-    const [id] = (await ok(`query ($id: Int!) { files(projectId: $id) { nodes { databaseId } } }`, { id: projectId }))
+    const [id] = (await ok(`query ($id: ID!) { files(filter: { projectId: $id }) { nodes { databaseId } } }`, { id: projectId }))
       .files.nodes;
     const first = await ask({ projectId, fileIds: [id.databaseId], message: 'grebe' });
     expect(first.titles).toEqual(['birds.md']);

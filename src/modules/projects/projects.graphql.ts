@@ -66,7 +66,7 @@ const ProjectEdge = builder.edgeObject({
   name: 'ProjectEdge',
   description: 'A project and its cursor in a list.',
 });
-const ProjectConnection = builder.connectionObject(
+export const ProjectConnection = builder.connectionObject(
   { type: Project, name: 'ProjectConnection', description: 'A page of a list of projects.' },
   ProjectEdge,
 );
@@ -103,12 +103,12 @@ const clearProject = clearField('ClearableProjectField', {
   instructions: 'Leaves the project without instructions.',
 });
 
-const projectId = 'The project, by its global ID or its integer `databaseId`.';
+export const projectIdDescription = 'The project, by its global ID or its integer `databaseId`.';
 
 const UpdateProjectInput = builder.inputType('UpdateProjectInput', {
   description: 'Input for `updateProject`. A field that is null or absent stays unchanged.',
   fields: (t) => ({
-    id: t.id({ required: true, description: projectId }),
+    id: t.id({ required: true, description: projectIdDescription }),
     name: t.string({ description: 'The new name; 1 to 100 characters.' }),
     description: t.string({ description }),
     instructions: t.string({ description: instructions }),
@@ -118,13 +118,13 @@ const UpdateProjectInput = builder.inputType('UpdateProjectInput', {
 
 const DeleteProjectInput = builder.inputType('DeleteProjectInput', {
   description: 'Input for `deleteProject`.',
-  fields: (t) => ({ id: t.id({ required: true, description: projectId }) }),
+  fields: (t) => ({ id: t.id({ required: true, description: projectIdDescription }) }),
 });
 
 const AddProjectDocumentInput = builder.inputType('AddProjectDocumentInput', {
   description: 'Input for `addProjectDocument`.',
   fields: (t) => ({
-    projectId: t.id({ description: `${projectId} Defaults to the project of a project token.` }),
+    projectId: t.id({ description: `${projectIdDescription} Defaults to the project of a project token.` }),
     documentId: t.id({
       description: 'The document to replace, by its global ID or its `documentId`. Defaults to a new document.',
     }),
@@ -222,7 +222,7 @@ builder.queryFields((t) => ({
     type: Project,
     authScopes: { permission: 'write:projects' },
     description: 'Returns a project. NOT_FOUND for an unknown project and for a project of another user.',
-    args: { id: t.arg.id({ required: true, description: projectId }) },
+    args: { id: t.arg.id({ required: true, description: projectIdDescription }) },
     resolve: (query, _root, { id }, { principal, services }) =>
       services.projects.find(signedIn(principal), integerId(id, 'Project', ['id']), query),
   }),

@@ -84,7 +84,7 @@ export const fileRows: AnyRow[] = [
     ),
     variables: ({ body }) => {
       readTempIds(body.temp_id_map);
-      return { input: { files: body.files, projectId: body.project_id ?? null } };
+      return { input: { files: body.files, projectId: body.project_id == null ? null : String(body.project_id) } };
     },
     output: ({ uploadFiles: { files, rejected } }, { body }) => {
       const tempIds = readTempIds(body.temp_id_map);
@@ -103,8 +103,8 @@ export const fileRows: AnyRow[] = [
     body: z.object({ file_ids: z.array(z.uuid()).max(1000) }).openapi('UserFileIdsRequest'),
     reply: z.array(UserFileSnapshot),
     document: graphql(
-      `query GetFileStatuses($ids: [UUID!], $first: Int!) {
-        files(ids: $ids, first: $first) { nodes { ...FileSnapshot } }
+      `query GetFileStatuses($ids: [ID!], $first: Int!) {
+        files(filter: { ids: $ids }, first: $first) { nodes { ...FileSnapshot } }
       }`,
       [FileSnapshot],
     ),
@@ -118,7 +118,7 @@ export const fileRows: AnyRow[] = [
     summary: 'Read one file’s name, type and status',
     params: fileParams,
     reply: UserFileSnapshot.nullable(),
-    document: graphql(`query GetUserFile($ids: [UUID!]) { files(ids: $ids, first: 1) { nodes { ...FileSnapshot } } }`, [
+    document: graphql(`query GetUserFile($ids: [ID!]) { files(filter: { ids: $ids }, first: 1) { nodes { ...FileSnapshot } } }`, [
       FileSnapshot,
     ]),
     variables: ({ params }) => ({ ids: [params.file_id] }),
@@ -143,7 +143,7 @@ export const fileRows: AnyRow[] = [
       })
       .openapi('UserFileDeleteResult'),
     document: graphql(
-      `mutation DeleteFile($id: UUID!) {
+      `mutation DeleteFile($id: ID!) {
         deleteFile(input: { fileId: $id }) { deletedFileId projectNames agentNames }
       }`,
     ),
@@ -180,13 +180,13 @@ export const fileRows: AnyRow[] = [
     params: z.object({ chat_session_id: z.uuid() }),
     reply: z.array(UserFileSnapshot),
     document: graphql(
-      `query ListSessionFiles($id: UUID!, $first: Int!) {
+      `query ListSessionFiles($id: UUID!, $sessionId: ID!, $first: Int!) {
         chatSession(id: $id) { databaseId }
-        files(sessionId: $id, first: $first) { nodes { ...FileSnapshot } }
+        files(filter: { sessionId: $sessionId }, first: $first) { nodes { ...FileSnapshot } }
       }`,
       [FileSnapshot],
     ),
-    variables: ({ params }) => ({ id: params.chat_session_id, first: everything }),
+    variables: ({ params: { chat_session_id: id } }) => ({ id, sessionId: id, first: everything }),
     output: ({ files }) => files.nodes.map((file) => fileSnapshot(file)),
     failure: missing,
   }),
@@ -261,12 +261,12 @@ export const fileRows: AnyRow[] = [
     params: linkParams,
     reply: UserFileSnapshot,
     document: graphql(
-      `mutation LinkFile($fileId: UUID!, $projectId: Int!) {
+      `mutation LinkFile($fileId: ID!, $projectId: ID!) {
         linkFileToProject(input: { fileId: $fileId, projectId: $projectId }) { file { ...FileSnapshot } }
       }`,
       [FileSnapshot],
     ),
-    variables: ({ params }) => ({ fileId: params.file_id, projectId: params.project_id }),
+    variables: ({ params }) => ({ fileId: params.file_id, projectId: String(params.project_id) }),
     output: ({ linkFileToProject }) => fileSnapshot(linkFileToProject.file),
     failure: missingFile,
   }),
@@ -279,11 +279,11 @@ export const fileRows: AnyRow[] = [
     status: 204,
     reply: nothing,
     document: graphql(
-      `mutation UnlinkFile($fileId: UUID!, $projectId: Int!) {
+      `mutation UnlinkFile($fileId: ID!, $projectId: ID!) {
         unlinkFileFromProject(input: { fileId: $fileId, projectId: $projectId }) { file { databaseId } }
       }`,
     ),
-    variables: ({ params }) => ({ fileId: params.file_id, projectId: params.project_id }),
+    variables: ({ params }) => ({ fileId: params.file_id, projectId: String(params.project_id) }),
     output: () => null,
     failure: missingFile,
   }),
@@ -300,7 +300,7 @@ export const fileRows: AnyRow[] = [
         .openapi({ type: 'boolean', description: 'Not supported. Only false: there are no previews of tables.' }),
     }),
     reply: z.object({ id: z.string(), name: z.string(), mediaType: z.string() }),
-    document: graphql(`query GetFile($id: UUID!) { file(id: $id) { databaseId name mediaType } }`),
+    document: graphql(`query GetFile($id: ID!) { file(id: $id) { databaseId name mediaType } }`),
     variables: ({ params }) => ({ id: params.file_id }),
     output: ({ file: { databaseId, name, mediaType } }) => ({ id: databaseId, name, mediaType }),
     download: async ({ id, name, mediaType }, { services }) => ({
