@@ -196,7 +196,9 @@ test('a search asks for one agent, and for a score', async () => {
   expect(problem(await search('agentSlug: "nowhere"'))).toEqual(['NOT_FOUND', 'Agent not found']);
   expect(problem(await kit.gql('{ passagesOfAgent(slug: "nowhere") }'))).toEqual(['NOT_FOUND', 'Agent not found']);
   await add('Auk');
-  expect((await search('minScore: 0.1')).data.search).toHaveLength(1);
+  expect((await search('minScore: 0.9')).data.search).toHaveLength(1);
+  const { data } = await kit.gql('{ search(query: "auk bread oven recipe", minScore: 0.25) { documentId } }');
+  expect(data.search).toEqual([]);
   expect((await kit.gql('{ passagesOfAgent(slug: "default") passageCount }')).data).toEqual({
     passagesOfAgent: 1,
     passageCount: 1,

@@ -125,7 +125,8 @@ export const SearchHit = builder
         resolve: ({ secondaryOwners }) => secondaryOwners ?? [],
       }),
       score: t.exposeFloat('score', {
-        description: '0 to 1; ranks the hits of one query, and compares with no other.',
+        description:
+          'How well the passage fits the question, 0 to 1: the cosine similarity if an embedding model is configured, or else a measure of the share of the question’s words that the passage contains. Comparable across queries; the hits are ordered by several rankings together.',
       }),
       updatedAt: t.expose('updatedAt', {
         type: 'DateTime',
@@ -297,7 +298,8 @@ builder.queryFields((t) => ({
           'Only what this agent would search, and only what its own limits let pass. Not together with `agentId`.',
       }),
       minScore: t.arg.float({
-        description: 'The least score, 0 to 1. Unless given 0, or with `agentSlug` what that agent asks for.',
+        description:
+          'Minimum score of a passage, 0 to 1. Defaults to the `similarityThreshold` of the agent in `agentSlug`, or to 0.',
       }),
     },
     resolve: async (_root, args, { principal, services, pageLimit }) => {

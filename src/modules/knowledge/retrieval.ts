@@ -64,7 +64,10 @@ export interface Hit {
    */
   primaryOwners?: string[];
   secondaryOwners?: string[];
-  /** From 0 to 1. It ranks the hits of one query; the scores of two queries cannot be compared. */
+  /**
+   * How well the passage fits the question, from 0 to 1, independent of other passages: the cosine similarity if the
+   * passage has an embedding, or else {@link coverage}. The order of the hits also depends on other rankings.
+   */
   score: number;
   /** The modification time that the document declares. */
   updatedAt: Date | null;
@@ -109,6 +112,18 @@ const alike = `, meant AS (
          COALESCE(fused, 0) + COALESCE(3.0 / (60 + meant.place), 0) AS fused
   FROM ranked FULL JOIN meant USING ("id")
 )`;
+
+/**
+ * The score of a passage without an embedding: the weight of the question's words that the passage contains, as a share
+ * of the weight of all of its words except stop words, to the power of 1.5. Rare words weigh more; a word that no
+ * passage contains has the average weight. A passage with one word in three scores 0.19, with two in three 0.54.
+ */
+const coverage = `COALESCE(power(
+    (SELECT sum(weight) FROM weights WHERE c."search" @@ word) / (SELECT sum(weight) FROM weights), 1.5), 0)`;
+
+/** The score of a passage in a search by meaning: negative cosines count as 0. */
+const similarity = `CASE WHEN d."embeddedWith" = $16 AND cardinality(c."embedding") = cardinality($15::real[])
+    THEN least(1, greatest(0, "dot_product"(c."embedding", $15::real[]))) ELSE ${coverage} END`;
 
 /** The condition that a document is the text of a file of the project. */
 const inProject = (project: string): string =>
@@ -168,10 +183,13 @@ WITH asked AS MATERIALIZED (
   WHERE place <= ${weighed.perDocument} ORDER BY complete DESC, rank DESC, "id" LIMIT ${weighed.all}
 ), candidates AS MATERIALIZED (
   SELECT nearest.*, c."search" FROM nearest JOIN "Chunk" c ON c."id" = nearest."id"
+), each AS MATERIALIZED (
+  SELECT DISTINCT unnest(string_to_array(loose::text, ' | '))::tsquery AS word FROM asked
 ), words AS MATERIALIZED (
   SELECT word, ln(1 + (SELECT count(*) FROM candidates)::float8 / count(*)) AS rarity
-  FROM (SELECT DISTINCT unnest(string_to_array(loose::text, ' | '))::tsquery AS word FROM asked) AS each, candidates
-  WHERE "search" @@ word GROUP BY word
+  FROM each, candidates WHERE "search" @@ word GROUP BY word
+), weights AS MATERIALIZED (
+  SELECT word, COALESCE(rarity, (SELECT avg(rarity) FROM words)) AS weight FROM each LEFT JOIN words USING (word)
 ), ranked AS (
   SELECT "id", "documentId",
          CASE WHEN complete THEN 2.0 / (60 + row_number() OVER (PARTITION BY complete ORDER BY density DESC, weight DESC, "id"))
@@ -187,7 +205,7 @@ WITH asked AS MATERIALIZED (
   SELECT "id", fused FROM spread WHERE place <= CASE WHEN $14::text[] IS NULL THEN ${perDocument} ELSE $8::int END ORDER BY fused DESC, "id" LIMIT $8::int
 )
 SELECT d."externalId" AS "documentId", c."id" AS "chunkId", c."position", d."title", c."heading", c."link", c."text",
-       d."source", d."metadata", d."primaryOwners", d."secondaryOwners", (fused * 61 / ${hybrid ? 6 : 3})::float8 AS "score", d."documentUpdatedAt" AS "updatedAt",
+       d."source", d."metadata", d."primaryOwners", d."secondaryOwners", (${hybrid ? similarity : coverage})::float8 AS "score", d."documentUpdatedAt" AS "updatedAt",
        ts_headline('english', c."text", loose, 'StartSel=<hi>, StopSel=</hi>, MaxFragments=3, MinWords=8, MaxWords=30, FragmentDelimiter=${fragmentEnd}') AS "highlights"
 FROM asked, best JOIN "Chunk" c ON c."id" = best."id" JOIN "Document" d ON d."id" = c."documentId"
 ORDER BY fused DESC, c."id"`,
