@@ -82,7 +82,7 @@ export async function byGraph(kit: Kit, name: string, target: Target, key: strin
   const { data, errors } = await kit.gql(query as string, variables, key);
   if (errors[0]) return errors[0].extensions.code;
   const text = JSON.stringify(data);
-  return text.includes(target.file) ? 'ok' : 'none';
+  return text.includes(target.file) || text.includes(node('File', target.file)) ? 'ok' : 'none';
 }
 
 export async function byRest(kit: Kit, name: string, target: Target, key: string): Promise<Outcome> {

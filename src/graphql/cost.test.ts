@@ -66,7 +66,7 @@ describe('the cost of an operation', () => {
     ],
     ['counts the sessions that a search asks for', 1 + 30, '{ searchChats(first: 30) { sessions { id } } }'],
     ['counts the passages that a search asks for', 10, '{ search(query: "x") { text } }'],
-    ['counts what an agent may find', 100, '{ search(query: "x", agentSlug: "y") { text } }'],
+    ['counts what an agent may find', 100, '{ search(query: "x", agent: { slug: "y" }) { text } }'],
     ['does not count what is skipped', 1, '{ viewer { role } agents @skip(if: true) { nodes { id } } }'],
     [
       'does not count what a variable leaves out',

@@ -35,6 +35,7 @@ import '../modules/history/history.graphql.ts';
 import '../modules/knowledge/folders.graphql.ts';
 import '../modules/knowledge/intake.graphql.ts';
 import '../modules/knowledge/knowledge.graphql.ts';
+import '../modules/knowledge/search.graphql.ts';
 import '../modules/limits/limits.graphql.ts';
 import '../modules/projects/projects.graphql.ts';
 import '../modules/settings/settings.graphql.ts';

@@ -82,7 +82,7 @@ export const fieldSamples: Record<string, FieldSample> = {
   }),
   'Query.searchChats': search.word,
   'Query.search': search.word,
-  'Query.search#agent': async ({ targets, word }) => ({ query: word, agentId: await targets.agent() }),
+  'Query.search#agent': async ({ targets, word }) => ({ query: word, agent: { id: await targets.agent() } }),
   'Mutation.createAgent': async () => ({ input: { name: fresh(), isPublic: true } }),
   'Mutation.createAgent#document': async ({ targets }) => ({
     input: { name: fresh(), documentIds: [(await targets.document()).externalId] },
@@ -279,10 +279,14 @@ export const fieldSamples: Record<string, FieldSample> = {
   'Mutation.createChatSession#slug': async ({ targets }) => ({
     input: { agentSlug: (await targets.workspace()).slug, slug: randomUUID() },
   }),
-  'Query.search#slug': async ({ targets, word }) => ({ query: word, agentSlug: (await targets.workspace()).slug }),
-  'Query.documents#folder': async () => ({ folder: 'custom-documents', first: 100 }),
-  'Query.document': async ({ targets }) => ({ location: (await targets.document()).location }),
-  'Query.passagesOfAgent': async ({ targets }) => ({ slug: (await targets.workspace()).slug }),
+  'Query.search#slug': async ({ targets, word }) => ({
+    query: word,
+    agent: { slug: (await targets.workspace()).slug },
+  }),
+  'Query.documents#folder': async () => ({ filter: { folder: 'custom-documents' }, first: 100 }),
+  'Query.document': async ({ targets }) => ({ id: (await targets.document()).externalId }),
+  'Query.documentByLocation': async ({ targets }) => ({ location: (await targets.document()).location }),
+  'Query.passagesOfAgent': async ({ targets }) => ({ agent: { slug: (await targets.workspace()).slug } }),
   'Mutation.addTextDocument': async () => ({ input: { text: 'Planted.', metadata: { title: fresh() } } }),
   'Mutation.uploadDocuments': async () => ({ input: { files: [planted()] } }),
   'Mutation.createDocumentFolder': async () => ({ input: { name: fresh() } }),

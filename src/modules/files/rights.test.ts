@@ -204,7 +204,7 @@ describe('what is somebody else’s is not there', () => {
     expect(await triesToUpload(kit.keys.ADMIN, projectId)).toEqual(['NOT_FOUND', 404]);
     const { data } = await kit.gql('{ documents(first: 100) { nodes { documentId title } } }');
     for (const { file } of [inside, loose, shared]) expect(JSON.stringify(data)).not.toContain(file);
-    const document = `mutation ($id: String!) { deleteDocument(input: { documentId: $id }) { __typename } }`;
+    const document = `mutation ($id: ID!) { deleteDocument(input: { documentId: $id }) { __typename } }`;
     expect((await kit.gql(document, { id: loose.file })).errors).toMatchObject([{ extensions: { code: 'NOT_FOUND' } }]);
   });
 
@@ -372,7 +372,7 @@ describe('a chat that everybody may read', () => {
 it('the text of a file is nobody’s to replace, remove or give away as a document', async () => {
   const document = { title: 'x', sections: [{ text: 'x' }] };
   const ingest = `mutation ($input: IngestDocumentInput!) { ingestDocument(input: $input) { alreadyExisted } }`;
-  const remove = `mutation ($id: String!) { deleteDocument(input: { documentId: $id }) { __typename } }`;
+  const remove = `mutation ($id: ID!) { deleteDocument(input: { documentId: $id }) { __typename } }`;
   const { secret } = await kit.createKey('ADMIN', { name: 'owner' });
   const own = await kit.upload('own.txt', 'The numbat of an administrator.', { key: secret });
   await kit.booted.background.settled();

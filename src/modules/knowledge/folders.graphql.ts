@@ -3,6 +3,7 @@ import { visible } from '../../authz/visible.ts';
 import type { Agent as AgentRow, Document as DocumentRow } from '../../generated/prisma/client.ts';
 import { builder } from '../../graphql/builder.ts';
 import { connection, nestedNodes, pageArgs } from '../../graphql/connection.ts';
+import { globalId } from '../../graphql/id-input.ts';
 import { cut } from '../../paging.ts';
 import { AgentConnection } from '../agents/agents.graphql.ts';
 import { agentsById } from '../agents/agents.service.ts';
@@ -43,12 +44,12 @@ for (const [name, description] of [
 type WithAgents = Record<'agents' | 'pinnedBy', AgentRow[]> & { _count: Record<'agents' | 'pinnedBy', number> };
 
 const DocumentFolder = builder.objectRef<FolderSummary>('DocumentFolder').implement({
-  description: 'A folder of documents, as the AnythingLLM paths show them.',
+  description: 'A folder of documents, as in the AnythingLLM paths.',
   fields: (t) => ({
     name: t.exposeString('name', {
-      description: 'Its name. The documents that were put into none are in `custom-documents`.',
+      description: 'The name of the folder. Documents without another folder are in `custom-documents`.',
     }),
-    documentCount: t.exposeInt('documentCount', { description: 'How many documents in it the caller may read.' }),
+    documentCount: t.exposeInt('documentCount', { description: 'The number of documents in the folder that the caller can read.' }),
   }),
 });
 
@@ -56,76 +57,79 @@ const nameOfFolder = (description: string) => (t: InputFields) => ({ name: t.str
 type InputFields = Parameters<NonNullable<Parameters<typeof builder.inputType>[1]['fields']>>[0];
 
 const CreateDocumentFolderInput = builder.inputType('CreateDocumentFolderInput', {
-  description: 'A folder to make.',
-  fields: nameOfFolder('1 to 255 characters, without slashes.'),
+  description: 'Input for `createDocumentFolder`.',
+  fields: nameOfFolder('The name of the folder; 1 to 255 characters, without slashes.'),
 });
 
 const DeleteDocumentFolderInput = builder.inputType('DeleteDocumentFolderInput', {
-  description: 'Which folder goes.',
-  fields: nameOfFolder('Its name.'),
+  description: 'Input for `deleteDocumentFolder`.',
+  fields: nameOfFolder('The name of the folder to delete.'),
 });
 
 const DocumentMoveInput = builder.inputType('DocumentMoveInput', {
-  description: 'Where a document goes.',
+  description: 'A move of a document to another location.',
   fields: (t) => ({
-    from: t.string({ required: true, description: 'Its location: `custom-documents/notes.json`.' }),
-    to: t.string({ required: true, description: 'A folder that is there, and a file name that ends with `.json`.' }),
+    from: t.string({ required: true, description: 'The present location, such as `custom-documents/notes.json`.' }),
+    to: t.string({ required: true, description: 'The new location: an existing folder and a file name that ends with `.json`.' }),
   }),
 });
 
 const MoveDocumentsInput = builder.inputType('MoveDocumentsInput', {
-  description: 'Which documents go where.',
+  description: 'Input for `moveDocuments`.',
   fields: (t) => ({
-    moves: t.field({ type: [DocumentMoveInput], required: true, description: 'At most 10,000 moves.' }),
+    moves: t.field({ type: [DocumentMoveInput], required: true, description: 'The moves, in order; at most 10,000.' }),
   }),
 });
 
 const DeleteDocumentsInput = builder.inputType('DeleteDocumentsInput', {
-  description: 'Which documents go.',
+  description: 'Input for `deleteDocuments`.',
   fields: (t) => ({
-    locations: t.stringList({ required: true, description: 'Their locations; at most 10,000.' }),
+    locations: t.stringList({ required: true, description: 'The locations of the documents; at most 10,000.' }),
   }),
 });
 
-const DocumentFolderPayload = builder.objectRef<FolderSummary>('DocumentFolderPayload').implement({
-  description: 'The folder that a mutation made.',
+const CreateDocumentFolderPayload = builder.objectRef<FolderSummary>('CreateDocumentFolderPayload').implement({
+  description: 'Result of `createDocumentFolder`.',
   fields: (t) => ({
-    folder: t.field({ type: DocumentFolder, description: 'The folder.', resolve: (folder) => folder }),
+    folder: t.field({ type: DocumentFolder, description: 'The created folder.', resolve: (folder) => folder }),
   }),
 });
 
 const DeleteDocumentFolderPayload = builder
-  .objectRef<{ name: string; documentIds: string[] }>('DeleteDocumentFolderPayload')
+  .objectRef<{ name: string; documentIds: number[] }>('DeleteDocumentFolderPayload')
   .implement({
-    description: 'What `deleteDocumentFolder` deleted.',
+    description: 'Result of `deleteDocumentFolder`.',
     fields: (t) => ({
-      deletedName: t.exposeString('name', { description: 'The name that it had.' }),
-      deletedDocumentIds: t.exposeStringList('documentIds', { description: 'The ids of the documents in it.' }),
+      deletedName: t.exposeString('name', { description: 'The name of the deleted folder.' }),
+      deletedDocumentIds: t.idList({
+        description: 'The global IDs of the deleted documents.',
+        resolve: ({ documentIds }) => documentIds.map((id) => globalId('Document', id)),
+      }),
     }),
   });
 
 const MoveDocumentsPayload = builder
   .objectRef<{ moved: DocumentRow[]; skipped: string[] }>('MoveDocumentsPayload')
   .implement({
-    description: 'What `moveDocuments` did.',
+    description: 'Result of `moveDocuments`.',
     fields: (t) => ({
       documents: t.field({
         type: [Document],
-        description: 'The documents that were moved.',
+        description: 'The moved documents, in the order of the input.',
         resolve: ({ moved }) => moved,
       }),
       skipped: t.exposeStringList('skipped', {
-        description: 'The locations of those that agents have as their own: they stay.',
+        description: 'The locations of documents that belong to agents and were not moved.',
       }),
     }),
   });
 
 const DeleteDocumentsPayload = builder.objectRef<DocumentRow[]>('DeleteDocumentsPayload').implement({
-  description: 'What `deleteDocuments` deleted.',
+  description: 'Result of `deleteDocuments`.',
   fields: (t) => ({
-    deletedDocumentIds: t.stringList({
-      description: 'The ids that they had.',
-      resolve: (documents) => documents.map(({ externalId }) => externalId),
+    deletedDocumentIds: t.idList({
+      description: 'The global IDs of the deleted documents.',
+      resolve: (documents) => documents.map(({ id }) => globalId('Document', id)),
     }),
   }),
 });
@@ -135,15 +139,15 @@ builder.queryFields((t) => ({
     type: [DocumentFolder],
     listSize: 1000,
     authScopes: { permission: 'manage:documents' },
-    description: 'All folders of documents by name, `custom-documents` first. `documents` lists what is in one.',
+    description: 'All folders of documents by name, `custom-documents` first: at most 5,001. `documents` lists the content of a folder.',
     resolve: (_root, _args, { principal, services }) => services.folders.list(signedIn(principal)),
   }),
-  document: t.field({
+  documentByLocation: t.field({
     type: Document,
     authScopes: { permission: 'manage:documents' },
-    description: 'One document. NOT_FOUND for what the caller may not read, and for the text of a file.',
+    description: 'Returns the document at a location. NOT_FOUND for a document that the caller cannot read, and for the text of a file.',
     args: {
-      location: t.arg.string({ required: true, description: 'Its file name, with its folder or without.' }),
+      location: t.arg.string({ required: true, description: 'The file name of the document, with or without its folder.' }),
     },
     resolve: (_root, { location }, { principal, services }) => services.folders.find(signedIn(principal), location),
   }),
@@ -151,10 +155,10 @@ builder.queryFields((t) => ({
 
 builder.mutationFields((t) => ({
   createDocumentFolder: t.field({
-    type: DocumentFolderPayload,
+    type: CreateDocumentFolderPayload,
     authScopes: { permission: 'manage:documents' },
-    description: 'Makes a folder of documents. CONFLICT where there is one of that name.',
-    args: { input: t.arg({ type: CreateDocumentFolderInput, required: true, description: 'The folder.' }) },
+    description: 'Creates a folder of documents. CONFLICT when a folder of that name exists.',
+    args: { input: t.arg({ type: CreateDocumentFolderInput, required: true, description: 'The folder to create.' }) },
     resolve: (_root, { input }, { principal, services }) => services.folders.create(signedIn(principal), input),
   }),
   deleteDocumentFolder: t.field({
@@ -162,8 +166,8 @@ builder.mutationFields((t) => ({
     ownTimeLimit: true,
     authScopes: { permission: 'manage:documents' },
     description:
-      'Deletes a folder with its documents. Those that the caller may not read go back to `custom-documents`, which stays.',
-    args: { input: t.arg({ type: DeleteDocumentFolderInput, required: true, description: 'The folder.' }) },
+      'Deletes a folder with its documents. Documents that the caller cannot read move to `custom-documents`, which cannot be deleted.',
+    args: { input: t.arg({ type: DeleteDocumentFolderInput, required: true, description: 'The folder to delete.' }) },
     resolve: (_root, { input }, { principal, services }) => services.folders.delete(signedIn(principal), input),
   }),
   moveDocuments: t.field({
@@ -172,8 +176,8 @@ builder.mutationFields((t) => ({
     ownTimeLimit: true,
     authScopes: { permission: 'manage:documents' },
     description:
-      'Moves documents to other folders, or gives them other file names: all or none, except those that agents have as their own, which stay.',
-    args: { input: t.arg({ type: MoveDocumentsInput, required: true, description: 'The moves.' }) },
+      'Moves documents to other folders or renames them, all or none. Documents that belong to agents are not moved.',
+    args: { input: t.arg({ type: MoveDocumentsInput, required: true, description: 'The documents and their new locations.' }) },
     resolve: (_root, { input }, { principal, services }) => services.folders.move(signedIn(principal), input),
   }),
   deleteDocuments: t.field({
@@ -181,8 +185,8 @@ builder.mutationFields((t) => ({
     ownTimeLimit: true,
     authScopes: { permission: 'manage:documents' },
     description:
-      'Deletes documents with their passages. Locations at which the caller may read nothing are passed over.',
-    args: { input: t.arg({ type: DeleteDocumentsInput, required: true, description: 'The documents.' }) },
+      'Deletes documents and their passages. Locations without a document that the caller can read are ignored.',
+    args: { input: t.arg({ type: DeleteDocumentsInput, required: true, description: 'The documents to delete.' }) },
     resolve: (_root, { input }, { principal, services }) =>
       services.folders.deleteDocuments(signedIn(principal), input),
   }),

@@ -2,9 +2,10 @@ import { z } from 'zod';
 import type { Principal } from '../../authz/principal.ts';
 import { visible } from '../../authz/visible.ts';
 import { badInput, conflict, notFound, parse } from '../../errors.ts';
-import type { Document, Prisma } from '../../generated/prisma/client.ts';
+import { type Document, DocumentOrigin, type Prisma } from '../../generated/prisma/client.ts';
 import type { Database } from '../../store/database.ts';
 import { type AuditService, by } from '../audit/audit.service.ts';
+import { plainText } from '../input.ts';
 import { atLocations, defaultFolder, FolderName, inFolder, Location, locationOf, mostAtOnce } from './location.ts';
 import { documentTrail } from './trail.ts';
 
@@ -32,6 +33,14 @@ export async function checkFolderCount(transaction: Prisma.TransactionClient): P
   if ((await transaction.documentFolder.count()) > maxFolders)
     throw conflict(`There are ${maxFolders} folders already. Delete one to create another.`);
 }
+
+const Filter = z.object({
+  search: plainText(200).nullish(),
+  filesIncluded: z.boolean().nullish(),
+  origins: z.array(z.enum(DocumentOrigin)).nullish(),
+});
+
+export type DocumentFilter = z.input<typeof Filter> & { folder?: string | null | undefined };
 
 export type MovesInput = z.input<typeof Moves>;
 
@@ -90,11 +99,21 @@ export function foldersService(db: Database, audit: AuditService) {
       }));
     },
 
-    /** Returns the condition for the documents of a folder. Throws NOT_FOUND for an unknown folder. */
-    async only(name: string): Promise<Prisma.DocumentWhereInput> {
-      const known = FolderName.safeParse(name);
-      if (!known.success || !(await isThere(db.prisma, known.data))) throw notFound('Folder');
-      return inFolder(known.data);
+    /**
+     * Returns the condition for the documents that a filter selects. Throws BAD_USER_INPUT, NOT_FOUND for an unknown
+     * folder.
+     */
+    async selected({ folder, ...filter }: DocumentFilter): Promise<Prisma.DocumentWhereInput> {
+      const { search, filesIncluded, origins } = parse(Filter, filter, ['filter']);
+      const known = folder == null ? null : FolderName.safeParse(folder);
+      if (known && (!known.success || !(await isThere(db.prisma, known.data)))) throw notFound('Folder');
+      return {
+        AND: [
+          known?.success ? inFolder(known.data) : filesIncluded === false ? { fileId: null } : {},
+          origins == null ? {} : { origin: { in: origins } },
+          search == null ? {} : { title: { contains: search, mode: 'insensitive' } },
+        ],
+      };
     },
 
     /**
@@ -131,7 +150,7 @@ export function foldersService(db: Database, audit: AuditService) {
     async delete(
       principal: Principal,
       input: z.input<typeof Folder>,
-    ): Promise<{ name: string; documentIds: string[] }> {
+    ): Promise<{ name: string; documentIds: number[] }> {
       const { name } = parse(Folder, input);
       if (name === defaultFolder) throw badInput(['input', 'name'], 'is always there');
       return db.prisma.$transaction(async (transaction) => {
@@ -147,7 +166,7 @@ export function foldersService(db: Database, audit: AuditService) {
           target: { type: 'DocumentFolder', id: folder.id },
           detail: { name, documents: documents.length },
         });
-        return { name, documentIds: documents.map(({ externalId }) => externalId) };
+        return { name, documentIds: documents.map(({ id }) => id) };
       }, patience);
     },
 

@@ -43,11 +43,10 @@ describe('hybrid search', () => {
 
   test('scores are the cosine similarity of the question and the passage', async () => {
     const scores = async (query: string) => (await search(query)).map(({ score }) => score);
-    expect((await scores('Where does the canine sleep?'))[0]).toBeGreaterThanOrEqual(0.5);
-    for (const score of await scores('Which sails does the quarterly budget of the hotel need?'))
-      expect(score).toBeLessThan(0.5);
-    const [same] = await scores('A canine sleeps here.');
-    expect(same).toBeGreaterThan(0.8);
+    expect((await scores('A hound sleeps'))[0]).toBeGreaterThanOrEqual(0.5);
+    const unrelated = await scores('Which sails does the quarterly budget of the hotel need?');
+    expect(unrelated).toHaveLength(1);
+    for (const score of unrelated) expect(score).toBeLessThan(0.25);
   });
 
   test('a document is embedded once, and again when its text changes', async () => {

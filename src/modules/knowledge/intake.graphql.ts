@@ -1,19 +1,21 @@
 import { signedIn } from '../../authz/principal.ts';
 import { builder } from '../../graphql/builder.ts';
+import { edge } from '../../graphql/connection.ts';
 import { acceptedTypes } from '../files/extract/kinds.ts';
 import type { Added } from './intake.service.ts';
-import { Document } from './knowledge.graphql.ts';
+import { Document, DocumentEdge } from './knowledge.graphql.ts';
+import { documentOrder } from './knowledge.service.ts';
 
 const DocumentDetailsInput = builder.inputType('DocumentDetailsInput', {
-  description: 'What is said about a document that is added. It becomes its metadata.',
+  description: 'Properties of a new document, which become its metadata.',
   fields: (t) => ({
-    title: t.string({ description: 'Its title, at most 500 characters; its own name unless given. A text needs one.' }),
-    url: t.string({ description: 'Where it comes from. A web address becomes its link.' }),
-    docAuthor: t.string({ description: 'Who wrote it.' }),
-    description: t.string({ description: 'What it is.' }),
-    docSource: t.string({ description: 'What kind of source it has.' }),
-    chunkSource: t.string({ description: 'What its passages are said to be from.' }),
-    published: t.field({ type: 'DateTime', description: 'When it was published; now unless given.' }),
+    title: t.string({ description: 'The title, at most 500 characters. Defaults to the name of the file or page; required for a text.' }),
+    url: t.string({ description: 'The origin of the document. A web address becomes its link.' }),
+    docAuthor: t.string({ description: 'The author of the document.' }),
+    description: t.string({ description: 'A description of the document.' }),
+    docSource: t.string({ description: 'The kind of source of the document.' }),
+    chunkSource: t.string({ description: 'The source that is recorded for the passages.' }),
+    published: t.field({ type: 'DateTime', description: 'The time of publication. Defaults to the present time.' }),
   }),
 });
 
@@ -21,17 +23,17 @@ type InputFields = Parameters<NonNullable<Parameters<typeof builder.inputType>[1
 
 const target = (t: InputFields) => ({
   folder: t.string({
-    description: 'The folder to put it into, made where it is not there: `custom-documents` unless given.',
+    description: 'The folder of the documents, created if it does not exist. Defaults to `custom-documents`.',
   }),
   agentSlugs: t.stringList({
     description:
-      'The agents whose own it becomes; those that the caller may not edit, or that are not there, are ignored.',
+      'The slugs of agents that the documents are added to. Unknown agents and agents that the caller cannot edit are ignored.',
   }),
-  metadata: t.field({ type: DocumentDetailsInput, description: 'What is said about it.' }),
+  metadata: t.field({ type: DocumentDetailsInput, description: 'Properties of the documents.' }),
 });
 
 const UploadDocumentsInput = builder.inputType('UploadDocumentsInput', {
-  description: 'Files whose texts become documents.',
+  description: 'Input for `uploadDocuments`.',
   fields: (t) => ({
     files: t.field({ type: ['Upload'], required: true, description: '1 to 20 files, in a multipart request.' }),
     ...target(t),
@@ -39,36 +41,36 @@ const UploadDocumentsInput = builder.inputType('UploadDocumentsInput', {
 });
 
 const AddTextDocumentInput = builder.inputType('AddTextDocumentInput', {
-  description: 'A text that becomes a document.',
+  description: 'Input for `addTextDocument`.',
   fields: (t) => ({
     text: t.string({ required: true, description: 'Text or Markdown; at most 2,000,000 characters.' }),
     ...target(t),
     metadata: t.field({
       type: DocumentDetailsInput,
       required: true,
-      description: 'What is said about it; a title at least.',
+      description: 'Properties of the document; `title` is required.',
     }),
   }),
 });
 
 const LinkHeaderInput = builder.inputType('LinkHeaderInput', {
-  description: 'A header of a request.',
+  description: 'An HTTP header of a request.',
   fields: (t) => ({
-    name: t.string({ required: true, description: 'Its name. Those that belong to a connection are left out.' }),
-    value: t.string({ required: true, description: 'Its value; at most 4,000 characters.' }),
+    name: t.string({ required: true, description: 'The name of the header. Headers that belong to a connection are ignored.' }),
+    value: t.string({ required: true, description: 'The value of the header; at most 4,000 characters.' }),
   }),
 });
 
 const AddLinkDocumentInput = builder.inputType('AddLinkDocumentInput', {
-  description: 'A web page that becomes a document.',
+  description: 'Input for `addLinkDocument`.',
   fields: (t) => ({
     url: t.string({
       required: true,
-      description: 'Its http or https address, at a public host or one that the settings allow.',
+      description: 'The http or https address of the page, on a public host or a host that the settings allow.',
     }),
     headers: t.field({
       type: [LinkHeaderInput],
-      description: 'What to send along, to the origin of the address alone; at most 50. They are not kept.',
+      description: 'Headers to send to the origin of the address only; at most 50. They are not stored.',
     }),
     ...target(t),
   }),
@@ -77,13 +79,18 @@ const AddLinkDocumentInput = builder.inputType('AddLinkDocumentInput', {
 const AddedDocument = builder.objectRef<Added>('AddedDocument').implement({
   description: 'A document that was added.',
   fields: (t) => ({
-    document: t.field({ type: Document, description: 'The document.', resolve: ({ document }) => document }),
-    text: t.exposeString('text', { description: 'Its text, as it was read.' }),
+    document: t.field({ type: Document, description: 'The added document.', resolve: ({ document }) => document }),
+    documentEdge: t.field({
+      type: DocumentEdge,
+      description: 'The added document with its cursor, for clients that add it to a list.',
+      resolve: ({ document }) => edge(documentOrder, document),
+    }),
+    text: t.exposeString('text', { description: 'The extracted text of the document.' }),
   }),
 });
 
 const AddDocumentsPayload = builder.objectRef<Added[]>('AddDocumentsPayload').implement({
-  description: 'The documents that a mutation added.',
+  description: 'Result of `uploadDocuments`, `addTextDocument` and `addLinkDocument`.',
   fields: (t) => ({
     added: t.field({
       type: [AddedDocument],
@@ -97,11 +104,11 @@ const AddDocumentsPayload = builder.objectRef<Added[]>('AddDocumentsPayload').im
 const AcceptedDocumentType = builder
   .objectRef<{ mediaType: string; extensions: readonly string[] }>('AcceptedDocumentType')
   .implement({
-    description: 'A type of file whose text can be read.',
+    description: 'A file type whose text can be read.',
     fields: (t) => ({
-      mediaType: t.exposeString('mediaType', { description: 'Its media type.' }),
+      mediaType: t.exposeString('mediaType', { description: 'The media type of such files.' }),
       extensions: t.stringList({
-        description: 'The extensions that files of it have, with their dots.',
+        description: 'The file name extensions of such files, each with its dot.',
         resolve: ({ extensions }) => [...extensions],
       }),
     }),
@@ -112,7 +119,7 @@ builder.queryField('acceptedDocumentTypes', (t) =>
     type: [AcceptedDocumentType],
     listSize: 20,
     authScopes: { permission: 'manage:documents' },
-    description: 'What `uploadDocuments` reads. Text is read under any other extension too.',
+    description: 'The file types that `uploadDocuments` reads. Plain text is read under any other extension, too.',
     resolve: () =>
       Object.entries(acceptedTypes)
         .filter(([mediaType]) => !mediaType.startsWith('image/'))
@@ -126,8 +133,8 @@ builder.mutationFields((t) => ({
     ownTimeLimit: true,
     authScopes: { permission: 'manage:documents' },
     description:
-      'Adds the texts of files as public documents, all or none. The files are not kept. BAD_USER_INPUT names the one that cannot be read.',
-    args: { input: t.arg({ type: UploadDocumentsInput, required: true, description: 'The files.' }) },
+      'Adds the texts of files as public documents, all or none. The files themselves are not stored. BAD_USER_INPUT names a file that cannot be read.',
+    args: { input: t.arg({ type: UploadDocumentsInput, required: true, description: 'The files to add.' }) },
     resolve: (_root, { input: { files, ...input } }, { principal, services }) => {
       const uploads = files.map((file) => ({
         name: file.name,
@@ -140,8 +147,8 @@ builder.mutationFields((t) => ({
     type: AddDocumentsPayload,
     ownTimeLimit: true,
     authScopes: { permission: 'manage:documents' },
-    description: 'Adds a text as a public document. It can be found as soon as this returns.',
-    args: { input: t.arg({ type: AddTextDocumentInput, required: true, description: 'The text.' }) },
+    description: 'Adds a text as a public document. Search finds it as soon as the mutation returns.',
+    args: { input: t.arg({ type: AddTextDocumentInput, required: true, description: 'The text to add.' }) },
     resolve: (_root, { input }, { principal, services }) => services.intake.addText(signedIn(principal), input),
   }),
   addLinkDocument: t.field({
@@ -149,8 +156,8 @@ builder.mutationFields((t) => ({
     ownTimeLimit: true,
     authScopes: { permission: 'manage:documents' },
     description:
-      'Adds the text of a web page as a public document, as the page is now. It is fetched in at most 20 seconds, with at most 5 redirects, and never from a private address.',
-    args: { input: t.arg({ type: AddLinkDocumentInput, required: true, description: 'The page.' }) },
+      'Adds the current text of a web page as a public document. The page is fetched within 20 seconds, with at most 5 redirects, and never from a private address.',
+    args: { input: t.arg({ type: AddLinkDocumentInput, required: true, description: 'The page to add.' }) },
     resolve: (_root, { input }, { principal, services, signal }) =>
       services.intake.addLink(signedIn(principal), input, signal),
   }),

@@ -111,7 +111,7 @@ describe('folders', () => {
     expect((await kit.gql(createFolder, { name: 'birds' })).data.createDocumentFolder.folder).toEqual({
       name: 'birds',
     });
-    const { documentId } = await add('Auk', { folder: 'birds' });
+    const { id } = await add('Auk', { folder: 'birds' });
     const { data } = await kit.gql('{ documentFolders { name documentCount } }');
     expect(data.documentFolders).toEqual([
       { name: 'custom-documents', documentCount: 0 },
@@ -121,7 +121,7 @@ describe('folders', () => {
     expect(problem(taken)).toEqual(['CONFLICT', 'Folder by that name already exists']);
     expect((await kit.gql(deleteFolder, { name: 'birds' })).data.deleteDocumentFolder).toEqual({
       deletedName: 'birds',
-      deletedDocumentIds: [documentId],
+      deletedDocumentIds: [id],
     });
     for (const [name, code] of [
       ['birds', 'NOT_FOUND'],
@@ -150,7 +150,7 @@ describe('folders', () => {
     });
     expect((await kit.gql('{ documentFolders { documentCount } }')).data.documentFolders[1].documentCount).toBe(0);
     expect((await kit.gql(deleteFolder, { name: 'birds' })).data.deleteDocumentFolder.deletedDocumentIds).toEqual([]);
-    const documents = 'query ($folder: String) { documents(folder: $folder) { totalCount nodes { documentId } } }';
+    const documents = 'query ($folder: String) { documents(filter: { folder: $folder }) { totalCount nodes { documentId } } }';
     const inFolder = async (key: string) =>
       (await kit.gql(documents, { folder: 'custom-documents' }, key)).data.documents.nodes;
     expect(await inFolder(owner.secret)).toEqual([{ documentId }]);
@@ -182,7 +182,7 @@ describe('folders', () => {
 
 test('a document is found by its file name and by its location', async () => {
   const { location, documentId } = await add('Auk', { folder: 'birds' });
-  const find = (at: string) => kit.gql('query ($at: String!) { document(location: $at) { documentId } }', { at });
+  const find = (at: string) => kit.gql('query ($at: String!) { document: documentByLocation(location: $at) { documentId } }', { at });
   const [, fileName] = location.split('/');
   for (const at of [location, fileName]) expect((await find(at)).data.document).toEqual({ documentId });
   for (const at of [`custom-documents/${fileName}`, 'x', '', '\0', '../x'])
@@ -191,15 +191,15 @@ test('a document is found by its file name and by its location', async () => {
 
 test('a search asks for one agent, and for a score', async () => {
   const search = (args: string) => kit.gql(`{ search(query: "auk", ${args}) { documentId } }`);
-  expect(problem(await search('agentId: 0, agentSlug: "default"'))[0]).toBe('BAD_USER_INPUT');
+  expect(problem(await search('agent: { id: "QWN0aW9uOjE=" }'))[0]).toBe('BAD_USER_INPUT');
   for (const score of ['-0.1', '1.1']) expect(problem(await search(`minScore: ${score}`))[0]).toBe('BAD_USER_INPUT');
-  expect(problem(await search('agentSlug: "nowhere"'))).toEqual(['NOT_FOUND', 'Agent not found']);
-  expect(problem(await kit.gql('{ passagesOfAgent(slug: "nowhere") }'))).toEqual(['NOT_FOUND', 'Agent not found']);
+  expect(problem(await search('agent: { slug: "nowhere" }'))).toEqual(['NOT_FOUND', 'Agent not found']);
+  expect(problem(await kit.gql('{ passagesOfAgent(agent: { slug: "nowhere" }) }'))).toEqual(['NOT_FOUND', 'Agent not found']);
   await add('Auk');
   expect((await search('minScore: 0.9')).data.search).toHaveLength(1);
   const { data } = await kit.gql('{ search(query: "auk bread oven recipe", minScore: 0.25) { documentId } }');
   expect(data.search).toEqual([]);
-  expect((await kit.gql('{ passagesOfAgent(slug: "default") passageCount }')).data).toEqual({
+  expect((await kit.gql('{ passagesOfAgent(agent: { slug: "default" }) passageCount }')).data).toEqual({
     passagesOfAgent: 1,
     passageCount: 1,
   });
@@ -230,8 +230,8 @@ test('everything but searching is for `manage:documents` alone', async () => {
     [move, { moves: [{ from: location, to: 'custom-documents/x.json' }] }],
     [remove, { locations: [location] }],
     ['{ documentFolders { name } }'],
-    ['{ documents(folder: "custom-documents") { totalCount } }'],
-    ['query ($at: String!) { document(location: $at) { documentId } }', { at: location }],
+    ['{ documents(filter: { folder: "custom-documents" }) { totalCount } }'],
+    ['query ($at: String!) { documentByLocation(location: $at) { documentId } }', { at: location }],
     ['{ acceptedDocumentTypes { mediaType } }'],
     ['{ passageCount }'],
   ];
@@ -248,8 +248,8 @@ test('everything but searching is for `manage:documents` alone', async () => {
       expect((await upload([['a.txt', 'x']], {}, key)).errors[0]?.extensions.code).toBe('FORBIDDEN');
     }
     for (const query of [
-      '{ passagesOfAgent(slug: "default") }',
-      '{ search(query: "x", agentSlug: "default") { text } }',
+      '{ passagesOfAgent(agent: { slug: "default" }) }',
+      '{ search(query: "x", agent: { slug: "default" }) { text } }',
     ])
       expect((await kit.gql(query, {}, kit.keys.LIMITED)).errors[0]?.extensions).toEqual({
         code: 'FORBIDDEN',

@@ -2,10 +2,11 @@ import { signedIn } from '../../authz/principal.ts';
 import { visible } from '../../authz/visible.ts';
 import type { Document as DocumentRow } from '../../generated/prisma/client.ts';
 import { builder } from '../../graphql/builder.ts';
-import { connection, nodeQuery, pageArgs } from '../../graphql/connection.ts';
+import { connection, edge, nodeQuery, pageArgs } from '../../graphql/connection.ts';
+import { globalId, integerId, integerIdList, textId } from '../../graphql/id-input.ts';
 import { integerIds, nodeRule } from '../../graphql/nodes.ts';
-import { maxPage } from '../../paging.ts';
-import { documentOrder } from './knowledge.service.ts';
+import { orderInput } from '../../graphql/order.ts';
+import { documentOrder, documentOrders } from './knowledge.service.ts';
 import { locationOf } from './location.ts';
 import { type DocumentOwner as Owner, ownerName } from './owners.ts';
 import type { Hit } from './retrieval.ts';
@@ -40,11 +41,11 @@ const DocumentOwner = builder.objectRef<Owner>('DocumentOwner').implement({
 });
 
 export const Document = builder.prismaNode('Document', {
-  id: { field: 'id', description: 'The global id.' },
+  id: { field: 'id', description: 'The global ID of the document.' },
   nullable: true,
   description: 'A text that agents can search and cite.',
   fields: (t) => ({
-    documentId: t.exposeString('externalId', { description: 'The id by which citations and the REST paths know it.' }),
+    documentId: t.exposeString('externalId', { description: 'The ID that the client chose, or a generated UUID. Citations and the REST paths use it.' }),
     title: t.exposeString('title', { description: 'The title that lists, answers and citations show.' }),
     searchTitle: t.string({
       description: 'The title that search indexes: `title` unless another was given; empty when no title is indexed.',
@@ -66,21 +67,24 @@ export const Document = builder.prismaNode('Document', {
       select: { secondaryOwners: true },
       resolve: ({ secondaryOwners }) => secondaryOwners as unknown as Owner[],
     }),
-    link: t.exposeString('link', { nullable: true, description: 'Where to read it.' }),
-    source: t.exposeString('source', { description: 'Where it came from.' }),
-    metadata: t.expose('metadata', { type: 'JSONObject', description: 'Texts and lists of texts by name.' }),
-    databaseId: t.exposeInt('id', { description: 'The integer id.' }),
-    fileName: t.exposeString('fileName', { description: 'Its file name in the folders of the AnythingLLM paths.' }),
+    link: t.exposeString('link', { nullable: true, description: 'The address of the original document.' }),
+    source: t.exposeString('source', { description: 'The source of the document, such as `ingestion_api` or `upload`.' }),
+    metadata: t.expose('metadata', {
+      type: 'JSONObject',
+      description: 'The properties of the document: strings or lists of strings by name.',
+    }),
+    databaseId: t.exposeInt('id', { description: 'The integer ID of the document.' }),
+    fileName: t.exposeString('fileName', { description: 'The file name in the folders of the AnythingLLM paths.' }),
     location: t.string({
-      description: 'Its folder and file name, as the AnythingLLM paths write them: `custom-documents/notes.json`.',
+      description: 'The folder and the file name, as in the AnythingLLM paths: `custom-documents/notes.json`.',
       select: { fileName: true, folder: { select: { name: true } } },
       resolve: ({ fileName, folder }) => locationOf({ fileName, folder }),
     }),
-    wordCount: t.exposeInt('wordCount', { description: 'How many words it has.' }),
-    tokenCount: t.exposeInt('tokenCount', { description: 'About how many tokens it has.' }),
-    isPublic: t.exposeBoolean('isPublic', { description: 'Whether everybody with a credential may find it.' }),
-    createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it came.' }),
-    updatedAt: t.expose('updatedAt', { type: 'DateTime', description: 'When it was last replaced.' }),
+    wordCount: t.exposeInt('wordCount', { description: 'The number of words in the text.' }),
+    tokenCount: t.exposeInt('tokenCount', { description: 'The estimated number of tokens in the text.' }),
+    isPublic: t.exposeBoolean('isPublic', { description: 'Whether every user of the server can find the document.' }),
+    createdAt: t.expose('createdAt', { type: 'DateTime', description: 'The time at which the document was added.' }),
+    updatedAt: t.expose('updatedAt', { type: 'DateTime', description: 'The time of the last change of the document.' }),
   }),
 });
 
@@ -103,18 +107,18 @@ export const SearchHit = builder
         description: 'In a turn, the number by which the answer cites its document.',
         resolve: ({ number }) => number ?? null,
       }),
-      documentId: t.exposeString('documentId', { description: 'The id of its document.' }),
-      position: t.exposeInt('position', { description: 'Its place in the document, from 0.' }),
+      documentId: t.exposeString('documentId', { description: 'The `documentId` of the document that contains the passage.' }),
+      position: t.exposeInt('position', { description: 'The position of the passage in the document, starting at 0.' }),
       title: t.exposeString('title', { description: 'The title of the document, for display.' }),
       heading: t.exposeString('heading', {
-        description: 'The headings above the passage, behind the title that search indexes.',
+        description: 'The indexed title of the document, followed by the headings above the passage.',
       }),
-      link: t.exposeString('link', { nullable: true, description: 'Where to read it in full.' }),
-      text: t.exposeString('text', { description: 'The passage, as in the document.' }),
-      source: t.exposeString('source', { description: 'Where the document came from, such as `ingestion_api`.' }),
+      link: t.exposeString('link', { nullable: true, description: 'The address of the original document.' }),
+      text: t.exposeString('text', { description: 'The text of the passage, as in the document.' }),
+      source: t.exposeString('source', { description: 'The source of the document, such as `ingestion_api`.' }),
       metadata: t.expose('metadata', {
         type: 'JSONObject',
-        description: 'What is said about the document: texts and lists of texts by name.',
+        description: 'The properties of the document: strings or lists of strings by name.',
       }),
       primaryOwners: t.stringList({
         description: 'The names of the people responsible for the document.',
@@ -131,16 +135,16 @@ export const SearchHit = builder
       updatedAt: t.expose('updatedAt', {
         type: 'DateTime',
         nullable: true,
-        description: 'When the document says that it last changed.',
+        description: 'The time at which the document last changed at its source.',
       }),
       highlights: t.exposeStringList('highlights', {
-        description: 'Fragments, with the words that matched in `<hi>…</hi>`; not escaped.',
+        description: 'Excerpts with the matching words in `<hi>…</hi>`; the text is not escaped.',
       }),
       document: t.field({
         type: Document,
         nullable: true,
         authScopes: { permission: 'read:search' },
-        description: 'Its document, in the result of `search`; null elsewhere.',
+        description: 'The document that contains the passage. Set in the result of `search` only.',
         resolve: ({ document }) => document?.() ?? null,
       }),
     }),
@@ -157,10 +161,10 @@ export const DocumentConnection = builder.connectionObject(
 );
 
 export const SectionInput = builder.inputType('DocumentSectionInput', {
-  description: 'A part of a document.',
+  description: 'A part of the text of a document.',
   fields: (t) => ({
     text: t.string({ required: true, description: 'Text or Markdown; at most 2,000,000 characters.' }),
-    link: t.string({ description: 'Where to read this part.' }),
+    link: t.string({ description: 'The address of this part of the original document.' }),
   }),
 });
 
@@ -179,7 +183,9 @@ const IngestDocumentInput = builder.inputType('IngestDocumentInput', {
   description:
     'Input for `ingestDocument`. Replaces the document with the same ID; of that one, a field that is null or absent stays unchanged.',
   fields: (t) => ({
-    documentId: t.string({ description: 'Its id, at most 500 characters; generated unless given.' }),
+    documentId: t.string({
+      description: 'The ID of the document, chosen by the client; at most 500 characters. Defaults to a generated UUID.',
+    }),
     title: t.string({
       required: true,
       description: 'The title that lists, answers and citations show, 1 to 500 characters.',
@@ -191,45 +197,48 @@ const IngestDocumentInput = builder.inputType('IngestDocumentInput', {
     sections: t.field({
       type: [SectionInput],
       required: true,
-      description: 'Its text, in parts; together at most 5,000,000 characters.',
+      description: 'The parts of the text; together at most 5,000,000 characters.',
     }),
     source: t.string({
       description:
-        'Where the document came from, at most 50 characters. Defaults to `ingestion_api`, and to the present value for a known id.',
+        'Where the document came from, at most 50 characters. Defaults to `ingestion_api`, and to the present value for a known ID.',
     }),
     metadata: t.field({
       type: 'JSONObject',
-      description: 'Texts and lists of texts by name. For a known id, the present ones stay when absent.',
+      description: 'Properties of the document: at most 100 strings or lists of strings by name. For a known ID, the present ones stay when absent.',
     }),
     documentUpdatedAt: t.field({
       type: 'DateTime',
-      description: 'When the document last changed at its source. For a known id, the present time stays when absent.',
+      description: 'When the document last changed at its source. For a known ID, the present time stays when absent.',
     }),
     primaryOwners: t.field({
       type: [DocumentOwnerInput],
       description:
-        'The people responsible for the document, at most 100. For a known id, the present ones stay when absent.',
+        'The people responsible for the document, at most 100. For a known ID, the present ones stay when absent.',
     }),
     secondaryOwners: t.field({
       type: [DocumentOwnerInput],
       description:
-        'Other people responsible for the document, at most 100. For a known id, the present ones stay when absent.',
+        'Other people responsible for the document, at most 100. For a known ID, the present ones stay when absent.',
     }),
     isPublic: t.boolean({
       description:
-        'Whether everybody with a credential may find it; unless given, true for a new document outside of a project and unchanged for a known one.',
+        'Whether every user of the server can find the document. Defaults to true for a new document outside of a project; a known document stays as it is.',
     }),
-    agentIds: t.intList({ description: 'The agents whose own document it becomes.' }),
-    projectId: t.int({
-      description: 'The integer id of a project of one’s own that it becomes part of; a new document is private then.',
+    agentIds: t.idList({
+      description: 'The agents that the document is added to, by global or integer ID; at most 100.',
+    }),
+    projectId: t.id({
+      description:
+        'A project of the caller that the document is added to, by its global or integer ID. A new document is private then.',
     }),
   }),
 });
 
 const DeleteDocumentInput = builder.inputType('DeleteDocumentInput', {
-  description: 'Which document goes.',
+  description: 'Input for `deleteDocument`.',
   fields: (t) => ({
-    documentId: t.string({ required: true, description: 'Its id.' }),
+    documentId: t.id({ required: true, description: 'The document, by its global ID or its `documentId`.' }),
     onlyOrigins: t.field({
       type: [DocumentOrigin],
       description: 'Fails with CONFLICT unless the document has one of these origins. Defaults to all origins.',
@@ -240,87 +249,82 @@ const DeleteDocumentInput = builder.inputType('DeleteDocumentInput', {
 const IngestDocumentPayload = builder
   .objectRef<{ document: DocumentRow; alreadyExisted: boolean }>('IngestDocumentPayload')
   .implement({
-    description: 'What `ingestDocument` stored.',
+    description: 'Result of `ingestDocument`.',
     fields: (t) => ({
-      document: t.field({ type: Document, description: 'The document.', resolve: ({ document }) => document }),
-      alreadyExisted: t.exposeBoolean('alreadyExisted', { description: 'Whether it replaced one.' }),
+      document: t.field({ type: Document, description: 'The stored document.', resolve: ({ document }) => document }),
+      documentEdge: t.field({
+        type: DocumentEdge,
+        description: 'The stored document with its cursor, for clients that add it to a list.',
+        resolve: ({ document }) => edge(documentOrder, document),
+      }),
+      alreadyExisted: t.exposeBoolean('alreadyExisted', {
+        description: 'Whether the document replaced one with the same ID.',
+      }),
     }),
   });
 
 const DeleteDocumentPayload = builder.objectRef<DocumentRow>('DeleteDocumentPayload').implement({
-  description: 'What `deleteDocument` deleted.',
-  fields: (t) => ({ deletedDocumentId: t.exposeString('externalId', { description: 'The id that it had.' }) }),
+  description: 'Result of `deleteDocument`.',
+  fields: (t) => ({
+    deletedDocumentId: t.id({
+      description: 'The global ID of the deleted document.',
+      resolve: ({ id }) => globalId('Document', id),
+    }),
+  }),
+});
+
+const DocumentFilter = builder.inputType('DocumentFilter', {
+  description: 'Conditions on a list of documents; all that are set must be met.',
+  fields: (t) => ({
+    search: t.string({ description: 'Text that the title contains, ignoring case; at most 200 characters.' }),
+    folder: t.string({ description: 'Returns only the documents of this folder. NOT_FOUND for an unknown folder.' }),
+    filesIncluded: t.boolean({
+      description:
+        'Whether the list includes documents that hold the text of an uploaded file, which are in no folder. Defaults to true.',
+    }),
+    origins: t.field({ type: [DocumentOrigin], description: 'Returns only documents of one of these origins.' }),
+  }),
+});
+
+const DocumentOrder = orderInput('Document', documentOrders, {
+  CREATED_AT: 'The time at which the document was added.',
+  UPDATED_AT: 'The time of the last change of the document.',
+  TITLE: 'The title of the document.',
 });
 
 builder.queryFields((t) => ({
   documents: t.field({
     type: DocumentConnection,
     authScopes: { permission: 'manage:documents' },
-    description: 'All documents, newest first.',
+    description: 'All documents that the caller can read, newest first.',
     args: {
       ...pageArgs(t.arg),
-      folder: t.arg.string({ description: 'Only those in this folder; NOT_FOUND where there is none of that name.' }),
-      filesIncluded: t.arg.boolean({
-        description:
-          'Whether those that are the text of a file are among them: true unless given. They are in no folder.',
-      }),
-      origins: t.arg({
-        type: [DocumentOrigin],
-        description: 'Only documents of one of these origins. Defaults to all origins.',
-      }),
+      filter: t.arg({ type: DocumentFilter, description: 'Conditions on the documents.' }),
+      orderBy: t.arg({ type: DocumentOrder, description: 'Order of the documents. Defaults to the newest first.' }),
     },
-    resolve: async (_root, { folder, filesIncluded, origins, ...args }, context, info) => {
+    resolve: async (_root, { filter, orderBy, ...args }, context, info) => {
       const { knowledge, folders } = context.services;
       const principal = signedIn(context.principal);
-      const inFolder = folder == null ? (filesIncluded === false ? { fileId: null } : {}) : await folders.only(folder);
-      const only = { AND: [inFolder, origins ? { origin: { in: origins } } : {}] };
-      const page = await knowledge.list(args, context.pageLimit, nodeQuery(context, info), principal, only);
-      return connection(documentOrder, page, args, () => knowledge.count(principal, only));
+      const order = documentOrders.of(orderBy);
+      const only = await folders.selected(filter ?? {});
+      const query = { ...nodeQuery(context, info), ...order.page(args, context.pageLimit) };
+      return connection(order, await knowledge.list(principal, only, query), args, () =>
+        knowledge.count(principal, only),
+      );
     },
   }),
-  search: t.field({
-    type: [SearchHit],
-    listSize: ({ first, agentSlug }) => Math.min(first ?? (agentSlug == null ? 10 : maxPage), maxPage),
+  document: t.prismaField({
+    type: Document,
     authScopes: { permission: 'read:search' },
-    description: 'Passages of the documents that the caller may read, best first.',
+    description: 'Returns a document. NOT_FOUND for a document that the caller cannot read.',
     args: {
-      query: t.arg.string({
-        required: true,
-        description: 'A question or words; a "phrase" ranks higher, a -word lower. The first 4,000 characters count.',
-      }),
-      first: t.arg.int({
-        description:
-          'How many to return, at most 100. Unless given 10, or with `agentSlug` as many as the agent’s turns find.',
-      }),
-      agentId: t.arg.int({ description: 'Only what this agent would search.' }),
-      agentSlug: t.arg.string({
-        description:
-          'Only what this agent would search, and only what its own limits let pass. Not together with `agentId`.',
-      }),
-      minScore: t.arg.float({
-        description:
-          'Minimum score of a passage, 0 to 1. Defaults to the `similarityThreshold` of the agent in `agentSlug`, or to 0.',
-      }),
+      id: t.arg.id({ required: true, description: 'The document, by its global ID or its `documentId`.' }),
     },
-    resolve: async (_root, args, { principal, services, pageLimit }) => {
+    resolve: async (query, _root, { id }, { principal, services: { knowledge } }) => {
       const caller = signedIn(principal);
-      if (args.agentId != null) await services.agents.find(caller, args.agentId);
-      const hits = await services.knowledge.search(caller, args, pageLimit);
-      const documents = services.knowledge.documentsOf(caller, hits);
-      return hits.map((hit) => ({ ...hit, document: async () => (await documents()).get(hit.documentId) ?? null }));
+      const externalId = await knowledge.externalIdOf(caller, textId(id, 'Document', ['id']));
+      return knowledge.find(caller, { externalId }, query);
     },
-  }),
-  passagesOfAgent: t.int({
-    authScopes: { permission: 'read:search' },
-    description: 'How many passages an agent would search for the caller.',
-    args: { slug: t.arg.string({ required: true, description: 'Its name in URLs.' }) },
-    resolve: (_root, { slug }, { principal, services }) =>
-      services.knowledge.passagesOfAgent(signedIn(principal), slug),
-  }),
-  passageCount: t.int({
-    authScopes: { permission: 'manage:documents' },
-    description: 'How many passages the documents have that the caller may read.',
-    resolve: (_root, _args, { principal, services }) => services.knowledge.passageCount(signedIn(principal)),
   }),
 }));
 
@@ -329,22 +333,27 @@ builder.mutationFields((t) => ({
     type: IngestDocumentPayload,
     ownTimeLimit: true,
     authScopes: { permission: 'manage:documents' },
-    description: 'Adds or replaces a document. It can be found as soon as this returns.',
-    args: { input: t.arg({ type: IngestDocumentInput, required: true, description: 'The document.' }) },
-    resolve: (_root, { input: { documentId, ...document } }, { principal, services }) =>
+    description: 'Adds or replaces a document. Search finds it as soon as the mutation returns.',
+    args: { input: t.arg({ type: IngestDocumentInput, required: true, description: 'The document to store.' }) },
+    resolve: (_root, { input: { documentId, agentIds, projectId, ...document } }, { principal, services }) =>
       services.knowledge.ingest(signedIn(principal), {
         ...Object.fromEntries(Object.entries(document).filter(([, value]) => value != null)),
         title: document.title,
         sections: document.sections,
         ...(documentId != null && { id: documentId }),
+        ...(agentIds && { agentIds: integerIdList(agentIds, 'Agent', ['input', 'agentIds']) }),
+        ...(projectId != null && { projectId: integerId(projectId, 'Project', ['input', 'projectId']) }),
       }),
   }),
   deleteDocument: t.field({
     type: DeleteDocumentPayload,
     authScopes: { permission: 'manage:documents' },
-    description: 'Deletes a document with its passages.',
-    args: { input: t.arg({ type: DeleteDocumentInput, required: true, description: 'The document.' }) },
-    resolve: (_root, { input }, { principal, services }) =>
-      services.knowledge.remove(signedIn(principal), input.documentId, input.onlyOrigins),
+    description: 'Deletes a document and its passages.',
+    args: { input: t.arg({ type: DeleteDocumentInput, required: true, description: 'The document to delete.' }) },
+    resolve: async (_root, { input: { documentId, onlyOrigins } }, { principal, services: { knowledge } }) => {
+      const caller = signedIn(principal);
+      const id = textId(documentId, 'Document', ['input', 'documentId']);
+      return knowledge.remove(caller, await knowledge.externalIdOf(caller, id), onlyOrigins);
+    },
   }),
 }));

@@ -5,9 +5,9 @@ import { visible } from '../../authz/visible.ts';
 import { badInput, conflict, forbidden, notFound, parse } from '../../errors.ts';
 import type { Document, DocumentOrigin, File, Prisma } from '../../generated/prisma/client.ts';
 import { estimateTokens } from '../../models/tokens.ts';
-import { cut, ListOrder, type PageArgs } from '../../paging.ts';
+import { cut, ListOrder, ListOrders, type Page } from '../../paging.ts';
 import type { Database } from '../../store/database.ts';
-import { agentBySlug } from '../agents/by-slug.ts';
+import { type AgentKey, usableAgent } from '../agents/by-slug.ts';
 import type { AuditService } from '../audit/audit.service.ts';
 import { databaseId, documentText, plainText } from '../input.ts';
 import { projectToFill } from '../projects/projects.service.ts';
@@ -92,15 +92,26 @@ export type IngestInput = z.input<typeof Ingest>;
 
 export interface SearchInput {
   query: string;
-  agentId?: number | null | undefined;
-  agentSlug?: string | null | undefined;
+  agent?: AgentKey | null | undefined;
   first?: number | null | undefined;
   minScore?: number | null | undefined;
 }
 
 /** The order of the documents of an agent. */
 export const documentsById = new ListOrder('agentDocuments', [{ field: 'id', type: 'int', direction: 'asc' }]);
-export const documentOrder = new ListOrder('documents', [{ field: 'id', type: 'int', direction: 'desc' }]);
+
+const byId = { field: 'id', type: 'int', direction: 'asc' } as const;
+
+export const documentOrders = new ListOrders(
+  'documents',
+  {
+    CREATED_AT: [byId],
+    UPDATED_AT: [{ field: 'updatedAt', type: 'date', direction: 'asc' }, byId],
+    TITLE: [{ field: 'title', type: 'text', direction: 'asc' }, byId],
+  },
+  { field: 'CREATED_AT', direction: 'DESC' },
+);
+export const documentOrder = documentOrders.default;
 
 /**
  * Storing a large document takes time, and so does waiting for a concurrent write of the same document. Milliseconds.
@@ -384,21 +395,10 @@ export function knowledgeService(db: Database, audit: AuditService, embedder: Em
       return document;
     },
 
-    /** Returns the readable documents, newest first; `only` restricts them. */
-    async list(
-      args: PageArgs,
-      limit: number,
-      query: object,
-      principal: Principal,
-      only: Prisma.DocumentWhereInput = {},
-    ) {
-      const page = documentOrder.page(args, limit);
-      const rows = await db.prisma.document.findMany({
-        ...query,
-        ...page,
-        where: { AND: [visible.documents(principal), only, page.where] },
-      });
-      return cut(rows, page);
+    /** Returns a page of the readable documents that `only` selects. */
+    async list(principal: Principal, only: Prisma.DocumentWhereInput, page: Page) {
+      const where = { AND: [visible.documents(principal), only, page.where] };
+      return cut(await db.prisma.document.findMany({ ...page, where }), page);
     },
 
     count: (principal: Principal, only: Prisma.DocumentWhereInput = {}) =>
@@ -409,30 +409,29 @@ export function knowledgeService(db: Database, audit: AuditService, embedder: Em
       db.prisma.chunk.count({ where: { document: visible.documents(principal) } }),
 
     /**
-     * Returns the number of passages that the agent with this slug would search for the principal. Throws NOT_FOUND.
+     * Returns the number of passages that an agent would search for the principal. Throws NOT_FOUND.
      */
-    async passagesOfAgent(principal: Principal, slug: string): Promise<number> {
-      const { id, knowledge } = await agentBySlug(db.prisma, principal, slug);
+    async passagesOfAgent(principal: Principal, key: AgentKey): Promise<number> {
+      const { id, knowledge } = await usableAgent(db.prisma, principal, key);
       const own = { agents: { some: { id } } };
       const searched = { OR: [{ file: own }, { fileId: null, ...(knowledge === 'ATTACHED' && own) }] };
       return db.prisma.chunk.count({ where: { document: { AND: [visible.documents(principal), searched] } } });
     },
 
     /**
-     * Returns the best passages for a question: at most `first`, with a score of at least `minScore`. An agent that is
-     * named by its slug provides the defaults of both. Throws NOT_FOUND, BAD_USER_INPUT.
+     * Returns the best passages for a question: at most `first`, with a score of at least `minScore`. An agent provides
+     * the defaults of both. Throws NOT_FOUND, BAD_USER_INPUT.
      */
     async search(principal: Principal, asked: SearchInput, limit: number): Promise<Hit[]> {
-      const { query, agentId, agentSlug, first, minScore } = asked;
-      if (agentId != null && agentSlug != null) throw badInput(['agentSlug'], 'cannot be combined with `agentId`');
+      const { query, first, minScore } = asked;
       if (minScore != null && !(minScore >= 0 && minScore <= 1)) throw badInput(['minScore'], 'must be 0 to 1');
-      const agent = agentSlug == null ? null : await agentBySlug(db.prisma, principal, agentSlug);
+      const agent = asked.agent == null ? null : await usableAgent(db.prisma, principal, asked.agent);
       const hits = await retrieve(
         db,
         principal,
         {
           query,
-          agentId: agent?.id ?? agentId ?? null,
+          agentId: agent?.id ?? null,
           limit: Math.min(Math.max(first ?? agent?.passageLimit ?? 10, 1), limit),
         },
         embedder,

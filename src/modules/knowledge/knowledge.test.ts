@@ -13,7 +13,7 @@ import { createBackground } from '../../store/background.ts';
 import { type Database, openDatabase } from '../../store/database.ts';
 import { auditService } from '../audit/audit.service.ts';
 import { ingestGuide } from './guide.ts';
-import { type IngestInput, type KnowledgeService, knowledgeService } from './knowledge.service.ts';
+import { documentOrder, type IngestInput, type KnowledgeService, knowledgeService } from './knowledge.service.ts';
 import type { RetrieveInput } from './retrieval.ts';
 
 let own: Awaited<ReturnType<typeof ownDatabase>>;
@@ -297,7 +297,7 @@ describe('find, list, count and remove', () => {
 
   it('show public documents and one’s own, newest first; everything to manage:documents', async () => {
     const ids = async (principal: Principal) =>
-      (await knowledge.list({ first: 10 }, 100, {}, principal)).rows.map(({ externalId }) => externalId);
+      (await knowledge.list(principal, {}, documentOrder.page({ first: 10 }, 100))).rows.map(({ externalId }) => externalId);
     expect(await ids(anna)).toEqual(['annas', 'public']);
     expect(await ids(ben)).toEqual(['bens', 'public']);
     expect(await ids(admin)).toEqual(['bens', 'annas', 'public']);

@@ -442,9 +442,9 @@ describe('AZR 3: a project’s token and the projects beside its own', () => {
 
 describe('AZR 3: a project’s token and the documents outside of it', () => {
   it('are not found by searching, also with an agent that knows them', async () => {
-    const search = `query ($query: String!, $agentId: Int) { search(query: $query, agentId: $agentId) { documentId } }`;
-    for (const agentId of [null, 0])
-      expect((await ok(search, { query: 'zebra', agentId })).search).toEqual([{ documentId: home.documentId }]);
+    const search = `query ($query: String!, $agent: AgentLocatorInput) { search(query: $query, agent: $agent) { documentId } }`;
+    for (const agent of [null, { id: 0 }])
+      expect((await ok(search, { query: 'zebra', agent })).search).toEqual([{ documentId: home.documentId }]);
     for (const query of ['sistertext', 'foreigntext', 'publictext', 'annastext', 'benstext'])
       expect((await ok(search, { query })).search).toEqual([]);
   });
@@ -773,7 +773,7 @@ it('AZR 3: an administrator neither lists, finds nor removes what is private to 
     const remove = (id: string) =>
       refused(() =>
         gql(
-          `mutation ($id: String!) { deleteDocument(input: { documentId: $id }) { deletedDocumentId } }`,
+          `mutation ($id: ID!) { deleteDocument(input: { documentId: $id }) { deletedDocumentId } }`,
           { id },
           key,
         ),

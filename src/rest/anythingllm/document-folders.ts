@@ -73,7 +73,7 @@ export const documentFolderRows: AnyRow[] = [
     document: graphql(
       `query ListDocumentFolders($folder: String, $all: Boolean!, $first: Int!, $offset: Int!) {
         documentFolders @include(if: $all) { name }
-        documents(folder: $folder, filesIncluded: false, first: $first, offset: $offset) {
+        documents(filter: { folder: $folder, filesIncluded: false }, first: $first, offset: $offset) {
           totalCount
           pageInfo { hasNextPage }
           nodes { ...AnythingLLMFileEntry }
@@ -112,7 +112,7 @@ export const documentFolderRows: AnyRow[] = [
     reply: InFolder,
     document: graphql(
       `query ListFolderDocuments($folder: String!, $first: Int!, $offset: Int!) {
-        documents(folder: $folder, first: $first, offset: $offset) {
+        documents(filter: { folder: $folder }, first: $first, offset: $offset) {
           totalCount
           pageInfo { hasNextPage }
           nodes { ...AnythingLLMFileEntry }

@@ -241,7 +241,7 @@ export const documentRows: AnyRow[] = [
         .openapi({ description: 'The same, for clients that go by the published document.' }),
     }),
     document: graphql(
-      `query ReadDocument($location: String!) { document(location: $location) { ...AnythingLLMFileEntry } }`,
+      `query ReadDocument($location: String!) { document: documentByLocation(location: $location) { ...AnythingLLMFileEntry } }`,
       [FileEntryFields],
     ),
     variables: ({ params }) => ({ location: params.docName }),

@@ -63,8 +63,8 @@ export const vectorSearchRows: AnyRow[] = [
       .openapi('AnythingLLMVectorSearchResult'),
     document: graphql(
       `query SearchAgent($query: String!, $slug: String!, $first: Int, $minScore: Float) {
-        passagesOfAgent(slug: $slug)
-        search(query: $query, agentSlug: $slug, first: $first, minScore: $minScore) {
+        passagesOfAgent(agent: { slug: $slug })
+        search(query: $query, agent: { slug: $slug }, first: $first, minScore: $minScore) {
           documentId position text score
           document { ...AnythingLLMDocument }
         }

@@ -86,7 +86,7 @@ const DocumentBase = z
 
 const ListDocuments = graphql(
   `query ListDocuments($first: Int!, $origins: [DocumentOrigin!]) {
-    documents(first: $first, origins: $origins) { nodes { documentId title link } }
+    documents(first: $first, filter: { origins: $origins }) { nodes { documentId title link } }
   }`,
 );
 
