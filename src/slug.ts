@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import slugify from 'slugify';
+import { searchForm } from './text/normalize.ts';
 
 // The replacements that AnythingLLM uses (contract 1.4).
 slugify.extend({
@@ -19,4 +20,4 @@ slugify.extend({
 
 /** Converts a text to a slug for URLs, in lower case by default; a text without usable characters becomes a UUID. */
 export const slugOf = (text: string, { lower = true } = {}): string =>
-  slugify(text.slice(0, 255), { lower }) || randomUUID();
+  slugify(searchForm(text.slice(0, 255)), { lower }) || randomUUID();

@@ -53,10 +53,7 @@ export const graphOperations: Record<string, (target: Target) => [query: string,
     `mutation ($input: UnlinkFileFromProjectInput!) { unlinkFileFromProject(input: $input) { file { databaseId } } }`,
     { input: { fileId: file, projectId } },
   ],
-  delete: ({ file }) => [
-    'mutation ($id: ID!) { deleteFile(input: { fileId: $id }) { deletedFileId } }',
-    { id: file },
-  ],
+  delete: ({ file }) => ['mutation ($id: ID!) { deleteFile(input: { fileId: $id }) { deletedFileId } }', { id: file }],
 };
 
 export const restOperations: Record<string, (target: Target) => [method: string, path: string, body?: unknown]> = {

@@ -589,6 +589,18 @@ export type introspection = {
             "isDeprecated": false
           },
           {
+            "name": "documentEdge",
+            "type": {
+              "kind": "NON_NULL",
+              "ofType": {
+                "kind": "OBJECT",
+                "name": "DocumentEdge"
+              }
+            },
+            "args": [],
+            "isDeprecated": false
+          },
+          {
             "name": "text",
             "type": {
               "kind": "NON_NULL",
@@ -6508,6 +6520,25 @@ export type introspection = {
         "isOneOf": false
       },
       {
+        "kind": "OBJECT",
+        "name": "CreateDocumentFolderPayload",
+        "fields": [
+          {
+            "name": "folder",
+            "type": {
+              "kind": "NON_NULL",
+              "ofType": {
+                "kind": "OBJECT",
+                "name": "DocumentFolder"
+              }
+            },
+            "args": [],
+            "isDeprecated": false
+          }
+        ],
+        "interfaces": []
+      },
+      {
         "kind": "INPUT_OBJECT",
         "name": "CreateEmbedInput",
         "inputFields": [
@@ -7615,7 +7646,7 @@ export type introspection = {
                   "kind": "NON_NULL",
                   "ofType": {
                     "kind": "SCALAR",
-                    "name": "String"
+                    "name": "ID"
                   }
                 }
               }
@@ -7648,7 +7679,7 @@ export type introspection = {
               "kind": "NON_NULL",
               "ofType": {
                 "kind": "SCALAR",
-                "name": "String"
+                "name": "ID"
               }
             }
           },
@@ -7678,7 +7709,7 @@ export type introspection = {
               "kind": "NON_NULL",
               "ofType": {
                 "kind": "SCALAR",
-                "name": "String"
+                "name": "ID"
               }
             },
             "args": [],
@@ -7724,7 +7755,7 @@ export type introspection = {
                   "kind": "NON_NULL",
                   "ofType": {
                     "kind": "SCALAR",
-                    "name": "String"
+                    "name": "ID"
                   }
                 }
               }
@@ -7827,7 +7858,7 @@ export type introspection = {
               "kind": "NON_NULL",
               "ofType": {
                 "kind": "SCALAR",
-                "name": "UUID"
+                "name": "ID"
               }
             }
           }
@@ -7860,7 +7891,7 @@ export type introspection = {
             "name": "deletedFileId",
             "type": {
               "kind": "SCALAR",
-              "name": "UUID"
+              "name": "ID"
             },
             "args": [],
             "isDeprecated": false
@@ -8562,6 +8593,47 @@ export type introspection = {
         "interfaces": []
       },
       {
+        "kind": "INPUT_OBJECT",
+        "name": "DocumentFilter",
+        "inputFields": [
+          {
+            "name": "filesIncluded",
+            "type": {
+              "kind": "SCALAR",
+              "name": "Boolean"
+            }
+          },
+          {
+            "name": "folder",
+            "type": {
+              "kind": "SCALAR",
+              "name": "String"
+            }
+          },
+          {
+            "name": "origins",
+            "type": {
+              "kind": "LIST",
+              "ofType": {
+                "kind": "NON_NULL",
+                "ofType": {
+                  "kind": "ENUM",
+                  "name": "DocumentOrigin"
+                }
+              }
+            }
+          },
+          {
+            "name": "search",
+            "type": {
+              "kind": "SCALAR",
+              "name": "String"
+            }
+          }
+        ],
+        "isOneOf": false
+      },
+      {
         "kind": "OBJECT",
         "name": "DocumentFolder",
         "fields": [
@@ -8584,25 +8656,6 @@ export type introspection = {
               "ofType": {
                 "kind": "SCALAR",
                 "name": "String"
-              }
-            },
-            "args": [],
-            "isDeprecated": false
-          }
-        ],
-        "interfaces": []
-      },
-      {
-        "kind": "OBJECT",
-        "name": "DocumentFolderPayload",
-        "fields": [
-          {
-            "name": "folder",
-            "type": {
-              "kind": "NON_NULL",
-              "ofType": {
-                "kind": "OBJECT",
-                "name": "DocumentFolder"
               }
             },
             "args": [],
@@ -8637,6 +8690,52 @@ export type introspection = {
           }
         ],
         "isOneOf": false
+      },
+      {
+        "kind": "INPUT_OBJECT",
+        "name": "DocumentOrder",
+        "inputFields": [
+          {
+            "name": "direction",
+            "type": {
+              "kind": "NON_NULL",
+              "ofType": {
+                "kind": "ENUM",
+                "name": "OrderDirection"
+              }
+            },
+            "defaultValue": "ASC"
+          },
+          {
+            "name": "field",
+            "type": {
+              "kind": "NON_NULL",
+              "ofType": {
+                "kind": "ENUM",
+                "name": "DocumentOrderField"
+              }
+            }
+          }
+        ],
+        "isOneOf": false
+      },
+      {
+        "kind": "ENUM",
+        "name": "DocumentOrderField",
+        "enumValues": [
+          {
+            "name": "CREATED_AT",
+            "isDeprecated": false
+          },
+          {
+            "name": "TITLE",
+            "isDeprecated": false
+          },
+          {
+            "name": "UPDATED_AT",
+            "isDeprecated": false
+          }
+        ]
       },
       {
         "kind": "ENUM",
@@ -9802,6 +9901,51 @@ export type introspection = {
         "name": "File",
         "fields": [
           {
+            "name": "agents",
+            "type": {
+              "kind": "OBJECT",
+              "name": "AgentConnection"
+            },
+            "args": [
+              {
+                "name": "after",
+                "type": {
+                  "kind": "SCALAR",
+                  "name": "String"
+                }
+              },
+              {
+                "name": "before",
+                "type": {
+                  "kind": "SCALAR",
+                  "name": "String"
+                }
+              },
+              {
+                "name": "first",
+                "type": {
+                  "kind": "SCALAR",
+                  "name": "Int"
+                }
+              },
+              {
+                "name": "last",
+                "type": {
+                  "kind": "SCALAR",
+                  "name": "Int"
+                }
+              },
+              {
+                "name": "offset",
+                "type": {
+                  "kind": "SCALAR",
+                  "name": "Int"
+                }
+              }
+            ],
+            "isDeprecated": false
+          },
+          {
             "name": "chunkCount",
             "type": {
               "kind": "SCALAR",
@@ -9913,6 +10057,15 @@ export type introspection = {
             "isDeprecated": false
           },
           {
+            "name": "owner",
+            "type": {
+              "kind": "OBJECT",
+              "name": "User"
+            },
+            "args": [],
+            "isDeprecated": false
+          },
+          {
             "name": "ownerId",
             "type": {
               "kind": "NON_NULL",
@@ -9922,6 +10075,51 @@ export type introspection = {
               }
             },
             "args": [],
+            "isDeprecated": false
+          },
+          {
+            "name": "projects",
+            "type": {
+              "kind": "OBJECT",
+              "name": "ProjectConnection"
+            },
+            "args": [
+              {
+                "name": "after",
+                "type": {
+                  "kind": "SCALAR",
+                  "name": "String"
+                }
+              },
+              {
+                "name": "before",
+                "type": {
+                  "kind": "SCALAR",
+                  "name": "String"
+                }
+              },
+              {
+                "name": "first",
+                "type": {
+                  "kind": "SCALAR",
+                  "name": "Int"
+                }
+              },
+              {
+                "name": "last",
+                "type": {
+                  "kind": "SCALAR",
+                  "name": "Int"
+                }
+              },
+              {
+                "name": "offset",
+                "type": {
+                  "kind": "SCALAR",
+                  "name": "Int"
+                }
+              }
+            ],
             "isDeprecated": false
           },
           {
@@ -10073,6 +10271,47 @@ export type introspection = {
         "interfaces": []
       },
       {
+        "kind": "INPUT_OBJECT",
+        "name": "FileFilter",
+        "inputFields": [
+          {
+            "name": "ids",
+            "type": {
+              "kind": "LIST",
+              "ofType": {
+                "kind": "NON_NULL",
+                "ofType": {
+                  "kind": "SCALAR",
+                  "name": "ID"
+                }
+              }
+            }
+          },
+          {
+            "name": "projectId",
+            "type": {
+              "kind": "SCALAR",
+              "name": "ID"
+            }
+          },
+          {
+            "name": "search",
+            "type": {
+              "kind": "SCALAR",
+              "name": "String"
+            }
+          },
+          {
+            "name": "sessionId",
+            "type": {
+              "kind": "SCALAR",
+              "name": "ID"
+            }
+          }
+        ],
+        "isOneOf": false
+      },
+      {
         "kind": "ENUM",
         "name": "FileKind",
         "enumValues": [
@@ -10095,23 +10334,50 @@ export type introspection = {
         ]
       },
       {
-        "kind": "OBJECT",
-        "name": "FilePayload",
-        "fields": [
+        "kind": "INPUT_OBJECT",
+        "name": "FileOrder",
+        "inputFields": [
           {
-            "name": "file",
+            "name": "direction",
             "type": {
               "kind": "NON_NULL",
               "ofType": {
-                "kind": "OBJECT",
-                "name": "File"
+                "kind": "ENUM",
+                "name": "OrderDirection"
               }
             },
-            "args": [],
-            "isDeprecated": false
+            "defaultValue": "ASC"
+          },
+          {
+            "name": "field",
+            "type": {
+              "kind": "NON_NULL",
+              "ofType": {
+                "kind": "ENUM",
+                "name": "FileOrderField"
+              }
+            }
           }
         ],
-        "interfaces": []
+        "isOneOf": false
+      },
+      {
+        "kind": "ENUM",
+        "name": "FileOrderField",
+        "enumValues": [
+          {
+            "name": "CREATED_AT",
+            "isDeprecated": false
+          },
+          {
+            "name": "NAME",
+            "isDeprecated": false
+          },
+          {
+            "name": "SIZE",
+            "isDeprecated": false
+          }
+        ]
       },
       {
         "kind": "ENUM",
@@ -10227,7 +10493,7 @@ export type introspection = {
                 "kind": "NON_NULL",
                 "ofType": {
                   "kind": "SCALAR",
-                  "name": "Int"
+                  "name": "ID"
                 }
               }
             }
@@ -10277,7 +10543,7 @@ export type introspection = {
             "name": "projectId",
             "type": {
               "kind": "SCALAR",
-              "name": "Int"
+              "name": "ID"
             }
           },
           {
@@ -10359,6 +10625,18 @@ export type introspection = {
               "ofType": {
                 "kind": "OBJECT",
                 "name": "Document"
+              }
+            },
+            "args": [],
+            "isDeprecated": false
+          },
+          {
+            "name": "documentEdge",
+            "type": {
+              "kind": "NON_NULL",
+              "ofType": {
+                "kind": "OBJECT",
+                "name": "DocumentEdge"
               }
             },
             "args": [],
@@ -11145,7 +11423,7 @@ export type introspection = {
       },
       {
         "kind": "INPUT_OBJECT",
-        "name": "LinkFileInput",
+        "name": "LinkFileToProjectInput",
         "inputFields": [
           {
             "name": "fileId",
@@ -11153,7 +11431,7 @@ export type introspection = {
               "kind": "NON_NULL",
               "ofType": {
                 "kind": "SCALAR",
-                "name": "UUID"
+                "name": "ID"
               }
             }
           },
@@ -11163,12 +11441,43 @@ export type introspection = {
               "kind": "NON_NULL",
               "ofType": {
                 "kind": "SCALAR",
-                "name": "Int"
+                "name": "ID"
               }
             }
           }
         ],
         "isOneOf": false
+      },
+      {
+        "kind": "OBJECT",
+        "name": "LinkFileToProjectPayload",
+        "fields": [
+          {
+            "name": "file",
+            "type": {
+              "kind": "NON_NULL",
+              "ofType": {
+                "kind": "OBJECT",
+                "name": "File"
+              }
+            },
+            "args": [],
+            "isDeprecated": false
+          },
+          {
+            "name": "fileEdge",
+            "type": {
+              "kind": "NON_NULL",
+              "ofType": {
+                "kind": "OBJECT",
+                "name": "FileEdge"
+              }
+            },
+            "args": [],
+            "isDeprecated": false
+          }
+        ],
+        "interfaces": []
       },
       {
         "kind": "INPUT_OBJECT",
@@ -11729,7 +12038,7 @@ export type introspection = {
             "name": "createDocumentFolder",
             "type": {
               "kind": "OBJECT",
-              "name": "DocumentFolderPayload"
+              "name": "CreateDocumentFolderPayload"
             },
             "args": [
               {
@@ -12338,7 +12647,7 @@ export type introspection = {
             "name": "linkFileToProject",
             "type": {
               "kind": "OBJECT",
-              "name": "FilePayload"
+              "name": "LinkFileToProjectPayload"
             },
             "args": [
               {
@@ -12347,7 +12656,7 @@ export type introspection = {
                   "kind": "NON_NULL",
                   "ofType": {
                     "kind": "INPUT_OBJECT",
-                    "name": "LinkFileInput"
+                    "name": "LinkFileToProjectInput"
                   }
                 }
               }
@@ -12856,7 +13165,7 @@ export type introspection = {
             "name": "unlinkFileFromProject",
             "type": {
               "kind": "OBJECT",
-              "name": "FilePayload"
+              "name": "UnlinkFileFromProjectPayload"
             },
             "args": [
               {
@@ -12865,7 +13174,7 @@ export type introspection = {
                   "kind": "NON_NULL",
                   "ofType": {
                     "kind": "INPUT_OBJECT",
-                    "name": "LinkFileInput"
+                    "name": "UnlinkFileFromProjectInput"
                   }
                 }
               }
@@ -15423,6 +15732,26 @@ export type introspection = {
             },
             "args": [
               {
+                "name": "id",
+                "type": {
+                  "kind": "NON_NULL",
+                  "ofType": {
+                    "kind": "SCALAR",
+                    "name": "ID"
+                  }
+                }
+              }
+            ],
+            "isDeprecated": false
+          },
+          {
+            "name": "documentByLocation",
+            "type": {
+              "kind": "OBJECT",
+              "name": "Document"
+            },
+            "args": [
+              {
                 "name": "location",
                 "type": {
                   "kind": "NON_NULL",
@@ -15472,10 +15801,10 @@ export type introspection = {
                 }
               },
               {
-                "name": "filesIncluded",
+                "name": "filter",
                 "type": {
-                  "kind": "SCALAR",
-                  "name": "Boolean"
+                  "kind": "INPUT_OBJECT",
+                  "name": "DocumentFilter"
                 }
               },
               {
@@ -15483,13 +15812,6 @@ export type introspection = {
                 "type": {
                   "kind": "SCALAR",
                   "name": "Int"
-                }
-              },
-              {
-                "name": "folder",
-                "type": {
-                  "kind": "SCALAR",
-                  "name": "String"
                 }
               },
               {
@@ -15507,16 +15829,10 @@ export type introspection = {
                 }
               },
               {
-                "name": "origins",
+                "name": "orderBy",
                 "type": {
-                  "kind": "LIST",
-                  "ofType": {
-                    "kind": "NON_NULL",
-                    "ofType": {
-                      "kind": "ENUM",
-                      "name": "DocumentOrigin"
-                    }
-                  }
+                  "kind": "INPUT_OBJECT",
+                  "name": "DocumentOrder"
                 }
               }
             ],
@@ -15826,7 +16142,7 @@ export type introspection = {
                   "kind": "NON_NULL",
                   "ofType": {
                     "kind": "SCALAR",
-                    "name": "UUID"
+                    "name": "ID"
                   }
                 }
               }
@@ -15855,23 +16171,17 @@ export type introspection = {
                 }
               },
               {
+                "name": "filter",
+                "type": {
+                  "kind": "INPUT_OBJECT",
+                  "name": "FileFilter"
+                }
+              },
+              {
                 "name": "first",
                 "type": {
                   "kind": "SCALAR",
                   "name": "Int"
-                }
-              },
-              {
-                "name": "ids",
-                "type": {
-                  "kind": "LIST",
-                  "ofType": {
-                    "kind": "NON_NULL",
-                    "ofType": {
-                      "kind": "SCALAR",
-                      "name": "UUID"
-                    }
-                  }
                 }
               },
               {
@@ -15889,17 +16199,10 @@ export type introspection = {
                 }
               },
               {
-                "name": "projectId",
+                "name": "orderBy",
                 "type": {
-                  "kind": "SCALAR",
-                  "name": "Int"
-                }
-              },
-              {
-                "name": "sessionId",
-                "type": {
-                  "kind": "SCALAR",
-                  "name": "UUID"
+                  "kind": "INPUT_OBJECT",
+                  "name": "FileOrder"
                 }
               }
             ],
@@ -16168,12 +16471,12 @@ export type introspection = {
             },
             "args": [
               {
-                "name": "slug",
+                "name": "agent",
                 "type": {
                   "kind": "NON_NULL",
                   "ofType": {
-                    "kind": "SCALAR",
-                    "name": "String"
+                    "kind": "INPUT_OBJECT",
+                    "name": "AgentLocatorInput"
                   }
                 }
               }
@@ -16533,17 +16836,10 @@ export type introspection = {
             },
             "args": [
               {
-                "name": "agentId",
+                "name": "agent",
                 "type": {
-                  "kind": "SCALAR",
-                  "name": "Int"
-                }
-              },
-              {
-                "name": "agentSlug",
-                "type": {
-                  "kind": "SCALAR",
-                  "name": "String"
+                  "kind": "INPUT_OBJECT",
+                  "name": "AgentLocatorInput"
                 }
               },
               {
@@ -20219,6 +20515,52 @@ export type introspection = {
       },
       {
         "kind": "INPUT_OBJECT",
+        "name": "UnlinkFileFromProjectInput",
+        "inputFields": [
+          {
+            "name": "fileId",
+            "type": {
+              "kind": "NON_NULL",
+              "ofType": {
+                "kind": "SCALAR",
+                "name": "ID"
+              }
+            }
+          },
+          {
+            "name": "projectId",
+            "type": {
+              "kind": "NON_NULL",
+              "ofType": {
+                "kind": "SCALAR",
+                "name": "ID"
+              }
+            }
+          }
+        ],
+        "isOneOf": false
+      },
+      {
+        "kind": "OBJECT",
+        "name": "UnlinkFileFromProjectPayload",
+        "fields": [
+          {
+            "name": "file",
+            "type": {
+              "kind": "NON_NULL",
+              "ofType": {
+                "kind": "OBJECT",
+                "name": "File"
+              }
+            },
+            "args": [],
+            "isDeprecated": false
+          }
+        ],
+        "interfaces": []
+      },
+      {
+        "kind": "INPUT_OBJECT",
         "name": "UpdateAgentInput",
         "inputFields": [
           {
@@ -21395,7 +21737,7 @@ export type introspection = {
             "name": "projectId",
             "type": {
               "kind": "SCALAR",
-              "name": "Int"
+              "name": "ID"
             }
           }
         ],
@@ -21405,6 +21747,24 @@ export type introspection = {
         "kind": "OBJECT",
         "name": "UploadFilesPayload",
         "fields": [
+          {
+            "name": "fileEdges",
+            "type": {
+              "kind": "NON_NULL",
+              "ofType": {
+                "kind": "LIST",
+                "ofType": {
+                  "kind": "NON_NULL",
+                  "ofType": {
+                    "kind": "OBJECT",
+                    "name": "FileEdge"
+                  }
+                }
+              }
+            },
+            "args": [],
+            "isDeprecated": false
+          },
           {
             "name": "files",
             "type": {

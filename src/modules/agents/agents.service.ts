@@ -8,6 +8,7 @@ import type { ChatModels } from '../../models/providers.ts';
 import { cut, ListOrder, type PageArgs } from '../../paging.ts';
 import { slugOf } from '../../slug.ts';
 import type { Database } from '../../store/database.ts';
+import { searchForm } from '../../text/normalize.ts';
 import { type Changes, changesOf, clearList } from '../changes.ts';
 import { chosenModel } from '../chat/overrides.ts';
 import { databaseId, plainText } from '../input.ts';
@@ -213,10 +214,12 @@ export function agentsService(db: Database, models: ChatModels) {
     if (ownerId === null) return;
     // The lock on the owner's row orders two concurrent creations with the same name.
     await transaction.$queryRaw`SELECT 1 FROM "User" WHERE "id" = ${ownerId}::uuid FOR UPDATE`;
-    const taken = await transaction.agent.count({
-      where: { ownerId, name, deletedAt: null, ...(exceptId !== undefined && { id: { not: exceptId } }) },
+    const others = await transaction.agent.findMany({
+      where: { ownerId, deletedAt: null, ...(exceptId !== undefined && { id: { not: exceptId } }) },
+      select: { name: true },
     });
-    if (taken > 0) throw conflict(`Assistant with name '${name}' already exists. Please rename your assistant.`);
+    if (others.some((other) => searchForm(other.name) === searchForm(name)))
+      throw conflict(`Assistant with name '${name}' already exists. Please rename your assistant.`);
   }
 
   /**
@@ -443,7 +446,11 @@ export function agentsService(db: Database, models: ChatModels) {
 
     async createLabel(input: { name: string }) {
       const { name } = parse(z.object({ name: plainText(100).trim().min(1) }), input);
-      const { count } = await db.prisma.label.createMany({ data: [{ name }], skipDuplicates: true });
+      const labels = await db.prisma.label.findMany({ select: { name: true } });
+      const taken = labels.some((label) => searchForm(label.name) === searchForm(name));
+      const { count } = taken
+        ? { count: 0 }
+        : await db.prisma.label.createMany({ data: [{ name }], skipDuplicates: true });
       if (count === 0) throw conflict(`Label with name '${name}' already exists`);
       return db.prisma.label.findUniqueOrThrow({ where: { name } });
     },

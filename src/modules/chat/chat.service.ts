@@ -7,6 +7,7 @@ import type { Log } from '../../log.ts';
 import type { ChatModels } from '../../models/providers.ts';
 import { cut, ListOrder, type PageArgs } from '../../paging.ts';
 import type { Database, Statement } from '../../store/database.ts';
+import { searchForm } from '../../text/normalize.ts';
 import { cutText, shortened } from '../../unicode.ts';
 import { changesOf, clearList } from '../changes.ts';
 import { databaseId, plainText } from '../input.ts';
@@ -60,13 +61,13 @@ const findSessions: Statement = {
       WHERE $7::boolean AND (p."id" = $6::int OR ($6::int IS NULL AND p."ownerId" = $1::uuid)))
     SELECT s."id" FROM readable JOIN "ChatSession" s ON s."id" = readable."id" CROSS JOIN q
     WHERE s."deletedAt" IS NULL
-      AND (to_tsvector('simple', coalesce(s."name", '')) @@ q.query
+      AND (to_tsvector('simple', "search_form"(coalesce(s."name", ''))) @@ q.query
         OR EXISTS (SELECT 1 FROM "ChatMessage" m WHERE m."sessionId" = s."id" AND m."search" @@ q.query))
     ORDER BY s."updatedAt" DESC, s."id" DESC LIMIT $4 OFFSET $5`,
 };
 
-/** Returns a search text that PostgreSQL can store. */
-const searchable = (query: string): string => cutText(query.toWellFormed(), 1000).replaceAll('\0', ' ');
+/** Returns a search text that PostgreSQL can store, in the form in which it is indexed. */
+const searchable = (query: string): string => searchForm(cutText(query.toWellFormed(), 1000)).replaceAll('\0', ' ');
 
 /** Converts the words of a search to a well-formed tsquery: letters and digits only, with the last word as a prefix. */
 function toTsQuery(query: string): string {

@@ -73,7 +73,12 @@ describe('deleting a file', () => {
       expect(await left(id)).toEqual(everything);
       if (road === 'REST')
         expect((await rest(id)).body).toEqual({ has_associations: false, project_names: [], assistant_names: [] });
-      else expect((await graph(id)).data.deleteFile).toEqual({ deletedFileId: globalId('File', id), projectNames: [], agentNames: [] });
+      else
+        expect((await graph(id)).data.deleteFile).toEqual({
+          deletedFileId: globalId('File', id),
+          projectNames: [],
+          agentNames: [],
+        });
       // Waits for the sweep that follows the deletion.
       await kit.booted.background.settled();
       expect(await left(id)).toEqual(nothing);

@@ -180,7 +180,8 @@ builder.prismaObjectField(Agent, 'files', (t) =>
     type: FileConnection,
     nullable: true,
     authScopes: { permission: 'read:search' },
-    description: 'The files of the agent that the caller can see, oldest first. Every chat with the agent can use them.',
+    description:
+      'The files of the agent that the caller can see, oldest first. Every chat with the agent can use them.',
     args: pageArgs(t.arg),
     select: (args, { principal, pageLimit }, nested) => {
       const listed = visible.agentFiles(signedIn(principal));
@@ -297,19 +298,17 @@ const UploadFilesPayload = builder.objectRef<Uploaded>('UploadFilesPayload').imp
   }),
 });
 
-const LinkFileToProjectPayload = builder
-  .objectRef<Uploaded['files'][number]>('LinkFileToProjectPayload')
-  .implement({
-    description: 'Result of `linkFileToProject`.',
-    fields: (t) => ({
-      file: t.field({ type: File, description: 'The file that was added.', resolve: (file) => file }),
-      fileEdge: t.field({
-        type: FileEdge,
-        description: 'The added file with its cursor, for clients that add it to a list.',
-        resolve: (file) => edge(fileOrder, file),
-      }),
+const LinkFileToProjectPayload = builder.objectRef<Uploaded['files'][number]>('LinkFileToProjectPayload').implement({
+  description: 'Result of `linkFileToProject`.',
+  fields: (t) => ({
+    file: t.field({ type: File, description: 'The file that was added.', resolve: (file) => file }),
+    fileEdge: t.field({
+      type: FileEdge,
+      description: 'The added file with its cursor, for clients that add it to a list.',
+      resolve: (file) => edge(fileOrder, file),
     }),
-  });
+  }),
+});
 
 const UnlinkFileFromProjectPayload = builder
   .objectRef<Uploaded['files'][number]>('UnlinkFileFromProjectPayload')

@@ -94,11 +94,7 @@ describe('an uploaded file', () => {
       { status: 'COMPLETED', chat_file_type: 'image', file_type: 'image/png', chunk_count: null },
     ]);
     expect(of(ids[2]).token_count).toBeGreaterThan(0);
-    const { data } = await kit.gql(
-      `query ($id: ID!) { file(id: $id) { status error } }`,
-      { id: ids[1] },
-      anna.secret,
-    );
+    const { data } = await kit.gql(`query ($id: ID!) { file(id: $id) { status error } }`, { id: ids[1] }, anna.secret);
     expect(data.file).toEqual({ status: 'FAILED', error: 'is not valid JSON' });
   });
 

@@ -49,7 +49,9 @@ const DocumentFolder = builder.objectRef<FolderSummary>('DocumentFolder').implem
     name: t.exposeString('name', {
       description: 'The name of the folder. Documents without another folder are in `custom-documents`.',
     }),
-    documentCount: t.exposeInt('documentCount', { description: 'The number of documents in the folder that the caller can read.' }),
+    documentCount: t.exposeInt('documentCount', {
+      description: 'The number of documents in the folder that the caller can read.',
+    }),
   }),
 });
 
@@ -70,7 +72,10 @@ const DocumentMoveInput = builder.inputType('DocumentMoveInput', {
   description: 'A move of a document to another location.',
   fields: (t) => ({
     from: t.string({ required: true, description: 'The present location, such as `custom-documents/notes.json`.' }),
-    to: t.string({ required: true, description: 'The new location: an existing folder and a file name that ends with `.json`.' }),
+    to: t.string({
+      required: true,
+      description: 'The new location: an existing folder and a file name that ends with `.json`.',
+    }),
   }),
 });
 
@@ -139,15 +144,20 @@ builder.queryFields((t) => ({
     type: [DocumentFolder],
     listSize: 1000,
     authScopes: { permission: 'manage:documents' },
-    description: 'All folders of documents by name, `custom-documents` first: at most 5,001. `documents` lists the content of a folder.',
+    description:
+      'All folders of documents by name, `custom-documents` first: at most 5,001. `documents` lists the content of a folder.',
     resolve: (_root, _args, { principal, services }) => services.folders.list(signedIn(principal)),
   }),
   documentByLocation: t.field({
     type: Document,
     authScopes: { permission: 'manage:documents' },
-    description: 'Returns the document at a location. NOT_FOUND for a document that the caller cannot read, and for the text of a file.',
+    description:
+      'Returns the document at a location. NOT_FOUND for a document that the caller cannot read, and for the text of a file.',
     args: {
-      location: t.arg.string({ required: true, description: 'The file name of the document, with or without its folder.' }),
+      location: t.arg.string({
+        required: true,
+        description: 'The file name of the document, with or without its folder.',
+      }),
     },
     resolve: (_root, { location }, { principal, services }) => services.folders.find(signedIn(principal), location),
   }),
@@ -177,7 +187,9 @@ builder.mutationFields((t) => ({
     authScopes: { permission: 'manage:documents' },
     description:
       'Moves documents to other folders or renames them, all or none. Documents that belong to agents are not moved.',
-    args: { input: t.arg({ type: MoveDocumentsInput, required: true, description: 'The documents and their new locations.' }) },
+    args: {
+      input: t.arg({ type: MoveDocumentsInput, required: true, description: 'The documents and their new locations.' }),
+    },
     resolve: (_root, { input }, { principal, services }) => services.folders.move(signedIn(principal), input),
   }),
   deleteDocuments: t.field({

@@ -9,7 +9,9 @@ import { documentOrder } from './knowledge.service.ts';
 const DocumentDetailsInput = builder.inputType('DocumentDetailsInput', {
   description: 'Properties of a new document, which become its metadata.',
   fields: (t) => ({
-    title: t.string({ description: 'The title, at most 500 characters. Defaults to the name of the file or page; required for a text.' }),
+    title: t.string({
+      description: 'The title, at most 500 characters. Defaults to the name of the file or page; required for a text.',
+    }),
     url: t.string({ description: 'The origin of the document. A web address becomes its link.' }),
     docAuthor: t.string({ description: 'The author of the document.' }),
     description: t.string({ description: 'A description of the document.' }),
@@ -56,7 +58,10 @@ const AddTextDocumentInput = builder.inputType('AddTextDocumentInput', {
 const LinkHeaderInput = builder.inputType('LinkHeaderInput', {
   description: 'An HTTP header of a request.',
   fields: (t) => ({
-    name: t.string({ required: true, description: 'The name of the header. Headers that belong to a connection are ignored.' }),
+    name: t.string({
+      required: true,
+      description: 'The name of the header. Headers that belong to a connection are ignored.',
+    }),
     value: t.string({ required: true, description: 'The value of the header; at most 4,000 characters.' }),
   }),
 });

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { type Kit, startKit } from '../../../test/kit.ts';
 import { postOperation } from '../../../test/multipart.ts';
 import { nothingStored } from '../../../test/nothing-stored.ts';
+import { searchForm } from '../../text/normalize.ts';
 
 let kit: Kit;
 beforeAll(async () => {
@@ -16,10 +17,10 @@ beforeEach(async () => {
 const unchanged = <T>(work: () => Promise<T>): Promise<T> => nothingStored(kit, work);
 
 const addTextDocument = `mutation ($input: AddTextDocumentInput!) {
-  addTextDocument(input: $input) { added { text document { documentId title location wordCount agents { nodes { databaseId } } } } }
+  addTextDocument(input: $input) { added { text document { id documentId title location wordCount agents { nodes { databaseId } } } } }
 }`;
 const addLinkDocument = `mutation ($input: AddLinkDocumentInput!) {
-  addLinkDocument(input: $input) { added { document { documentId } } }
+  addLinkDocument(input: $input) { added { document { id documentId } } }
 }`;
 const uploadDocuments = `mutation ($input: UploadDocumentsInput!) {
   uploadDocuments(input: $input) { added { text document { title location } } }
@@ -150,7 +151,8 @@ describe('folders', () => {
     });
     expect((await kit.gql('{ documentFolders { documentCount } }')).data.documentFolders[1].documentCount).toBe(0);
     expect((await kit.gql(deleteFolder, { name: 'birds' })).data.deleteDocumentFolder.deletedDocumentIds).toEqual([]);
-    const documents = 'query ($folder: String) { documents(filter: { folder: $folder }) { totalCount nodes { documentId } } }';
+    const documents =
+      'query ($folder: String) { documents(filter: { folder: $folder }) { totalCount nodes { documentId } } }';
     const inFolder = async (key: string) =>
       (await kit.gql(documents, { folder: 'custom-documents' }, key)).data.documents.nodes;
     expect(await inFolder(owner.secret)).toEqual([{ documentId }]);
@@ -182,7 +184,8 @@ describe('folders', () => {
 
 test('a document is found by its file name and by its location', async () => {
   const { location, documentId } = await add('Auk', { folder: 'birds' });
-  const find = (at: string) => kit.gql('query ($at: String!) { document: documentByLocation(location: $at) { documentId } }', { at });
+  const find = (at: string) =>
+    kit.gql('query ($at: String!) { document: documentByLocation(location: $at) { documentId } }', { at });
   const [, fileName] = location.split('/');
   for (const at of [location, fileName]) expect((await find(at)).data.document).toEqual({ documentId });
   for (const at of [`custom-documents/${fileName}`, 'x', '', '\0', '../x'])
@@ -194,7 +197,10 @@ test('a search asks for one agent, and for a score', async () => {
   expect(problem(await search('agent: { id: "QWN0aW9uOjE=" }'))[0]).toBe('BAD_USER_INPUT');
   for (const score of ['-0.1', '1.1']) expect(problem(await search(`minScore: ${score}`))[0]).toBe('BAD_USER_INPUT');
   expect(problem(await search('agent: { slug: "nowhere" }'))).toEqual(['NOT_FOUND', 'Agent not found']);
-  expect(problem(await kit.gql('{ passagesOfAgent(agent: { slug: "nowhere" }) }'))).toEqual(['NOT_FOUND', 'Agent not found']);
+  expect(problem(await kit.gql('{ passagesOfAgent(agent: { slug: "nowhere" }) }'))).toEqual([
+    'NOT_FOUND',
+    'Agent not found',
+  ]);
   await add('Auk');
   expect((await search('minScore: 0.9')).data.search).toHaveLength(1);
   const { data } = await kit.gql('{ search(query: "auk bread oven recipe", minScore: 0.25) { documentId } }');
@@ -203,6 +209,37 @@ test('a search asks for one agent, and for a score', async () => {
     passagesOfAgent: 1,
     passageCount: 1,
   });
+});
+
+test('documents are found by the plain spelling of their words, however they are written', async () => {
+  const found = async (query: string) => {
+    const { data } = await kit.gql('query ($query: String!) { search(query: $query) { documentId } }', { query });
+    return data.search.map(({ documentId }: { documentId: string }) => documentId);
+  };
+  for (const [written, plain] of [
+    ['\ufb01nance', 'finance'],
+    ['U\u0308bersicht', '\u00fcbersicht'],
+    ['\uff35\uff33\uff22', 'usb'],
+    ['knowl\u00adedge', 'knowledge'],
+  ] as const) {
+    const { documentId } = await add(`About ${written}.`);
+    expect(await found(plain), plain).toEqual([documentId]);
+    expect(await found(written), written).toEqual([documentId]);
+  }
+});
+
+test('the database normalizes indexed texts as searches do', async () => {
+  const points = Array.from({ length: 0x2fff }, (_, at) => at + 1)
+    .concat(
+      Array.from({ length: 0x2000 }, (_, at) => 0xe000 + at),
+      Array.from({ length: 0x200 }, (_, at) => 0xe0000 + at),
+    )
+    .filter((point) => point < 0xd800 || point > 0xdfff);
+  const texts = points.map((point) => `a${String.fromCodePoint(point)}b`);
+  const rows = await kit.prisma.$queryRaw<{ form: string }[]>`
+    SELECT "search_form"(text) AS form FROM unnest(${texts}::text[]) WITH ORDINALITY AS t(text, n) ORDER BY n`;
+  const different = texts.filter((text, at) => rows[at]?.form !== searchForm(text));
+  expect(different.map((text) => text.codePointAt(1)?.toString(16))).toEqual([]);
 });
 
 test('the documents of hits come with one statement', async () => {

@@ -45,7 +45,9 @@ export const Document = builder.prismaNode('Document', {
   nullable: true,
   description: 'A text that agents can search and cite.',
   fields: (t) => ({
-    documentId: t.exposeString('externalId', { description: 'The ID that the client chose, or a generated UUID. Citations and the REST paths use it.' }),
+    documentId: t.exposeString('externalId', {
+      description: 'The ID that the client chose, or a generated UUID. Citations and the REST paths use it.',
+    }),
     title: t.exposeString('title', { description: 'The title that lists, answers and citations show.' }),
     searchTitle: t.string({
       description: 'The title that search indexes: `title` unless another was given; empty when no title is indexed.',
@@ -68,7 +70,9 @@ export const Document = builder.prismaNode('Document', {
       resolve: ({ secondaryOwners }) => secondaryOwners as unknown as Owner[],
     }),
     link: t.exposeString('link', { nullable: true, description: 'The address of the original document.' }),
-    source: t.exposeString('source', { description: 'The source of the document, such as `ingestion_api` or `upload`.' }),
+    source: t.exposeString('source', {
+      description: 'The source of the document, such as `ingestion_api` or `upload`.',
+    }),
     metadata: t.expose('metadata', {
       type: 'JSONObject',
       description: 'The properties of the document: strings or lists of strings by name.',
@@ -107,7 +111,9 @@ export const SearchHit = builder
         description: 'In a turn, the number by which the answer cites its document.',
         resolve: ({ number }) => number ?? null,
       }),
-      documentId: t.exposeString('documentId', { description: 'The `documentId` of the document that contains the passage.' }),
+      documentId: t.exposeString('documentId', {
+        description: 'The `documentId` of the document that contains the passage.',
+      }),
       position: t.exposeInt('position', { description: 'The position of the passage in the document, starting at 0.' }),
       title: t.exposeString('title', { description: 'The title of the document, for display.' }),
       heading: t.exposeString('heading', {
@@ -184,7 +190,8 @@ const IngestDocumentInput = builder.inputType('IngestDocumentInput', {
     'Input for `ingestDocument`. Replaces the document with the same ID; of that one, a field that is null or absent stays unchanged.',
   fields: (t) => ({
     documentId: t.string({
-      description: 'The ID of the document, chosen by the client; at most 500 characters. Defaults to a generated UUID.',
+      description:
+        'The ID of the document, chosen by the client; at most 500 characters. Defaults to a generated UUID.',
     }),
     title: t.string({
       required: true,
@@ -205,7 +212,8 @@ const IngestDocumentInput = builder.inputType('IngestDocumentInput', {
     }),
     metadata: t.field({
       type: 'JSONObject',
-      description: 'Properties of the document: at most 100 strings or lists of strings by name. For a known ID, the present ones stay when absent.',
+      description:
+        'Properties of the document: at most 100 strings or lists of strings by name. For a known ID, the present ones stay when absent.',
     }),
     documentUpdatedAt: t.field({
       type: 'DateTime',

@@ -297,7 +297,9 @@ describe('find, list, count and remove', () => {
 
   it('show public documents and one’s own, newest first; everything to manage:documents', async () => {
     const ids = async (principal: Principal) =>
-      (await knowledge.list(principal, {}, documentOrder.page({ first: 10 }, 100))).rows.map(({ externalId }) => externalId);
+      (await knowledge.list(principal, {}, documentOrder.page({ first: 10 }, 100))).rows.map(
+        ({ externalId }) => externalId,
+      );
     expect(await ids(anna)).toEqual(['annas', 'public']);
     expect(await ids(ben)).toEqual(['bens', 'public']);
     expect(await ids(admin)).toEqual(['bens', 'annas', 'public']);

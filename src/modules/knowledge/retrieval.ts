@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { can, type Principal } from '../../authz/principal.ts';
 import { parse } from '../../errors.ts';
 import type { Database, Statement } from '../../store/database.ts';
+import { searchForm } from '../../text/normalize.ts';
 import { cutText } from '../../unicode.ts';
 import { databaseId, plainText } from '../input.ts';
 import type { Embedder } from './embedder.ts';
@@ -38,8 +39,7 @@ const Retrieve = z.object({
  * reads a line of them as nested negations and fails beyond 32.
  */
 function searchable(query: string): string {
-  return cutText(query, maxQueryLength)
-    .toWellFormed()
+  return searchForm(cutText(query, maxQueryLength).toWellFormed())
     .replace(/\0|-{2,}|-(?![\p{L}\p{N}"])/gu, ' ')
     .trim();
 }

@@ -772,11 +772,7 @@ it('AZR 3: an administrator neither lists, finds nor removes what is private to 
     ).toBeNull();
     const remove = (id: string) =>
       refused(() =>
-        gql(
-          `mutation ($id: ID!) { deleteDocument(input: { documentId: $id }) { deletedDocumentId } }`,
-          { id },
-          key,
-        ),
+        gql(`mutation ($id: ID!) { deleteDocument(input: { documentId: $id }) { deletedDocumentId } }`, { id }, key),
       );
     expect(answerOf(await remove(documentId))).toEqual(answerOf(await remove(randomUUID())));
   }

@@ -206,8 +206,9 @@ describe('long files of a project', () => {
   });
 
   it('that came with an earlier question are searched like the others afterwards', async () => {
-    const [id] = (await ok(`query ($id: ID!) { files(filter: { projectId: $id }) { nodes { databaseId } } }`, { id: projectId }))
-      .files.nodes;
+    const [id] = (
+      await ok(`query ($id: ID!) { files(filter: { projectId: $id }) { nodes { databaseId } } }`, { id: projectId })
+    ).files.nodes;
     const first = await ask({ projectId, fileIds: [id.databaseId], message: 'grebe' });
     expect(first.titles).toEqual(['birds.md']);
     expect(first.passages[0]?.text).toContain('The grebe is');

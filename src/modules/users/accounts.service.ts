@@ -7,6 +7,7 @@ import { type Invitation, Prisma, type User } from '../../generated/prisma/clien
 import { cut, ListOrder, ListOrders, type PageArgs, type SortKey } from '../../paging.ts';
 import type { Database } from '../../store/database.ts';
 import type { Revocations } from '../../store/revocations.ts';
+import { comparable } from '../../text/normalize.ts';
 import { cutText } from '../../unicode.ts';
 import { type AuditAction, type AuditService, by } from '../audit/audit.service.ts';
 import { changesOf, clearList } from '../changes.ts';
@@ -27,7 +28,7 @@ const noDomain = 'anythingllm.invalid';
 
 /** An e-mail address in lower case. */
 export const emailAddress = plainText(254)
-  .toLowerCase()
+  .overwrite(comparable)
   .pipe(z.email('must be an e-mail address'))
   .refine((email) => !email.endsWith(keyDomain), addressRefused)
   .refine((email) => !email.endsWith(`@${noDomain}`), `addresses of ${noDomain} belong to usernames`);
@@ -82,7 +83,7 @@ export type UserKey = { id: string } | { number: number } | { email: string };
 export function whereKey(key: UserKey): Prisma.UserWhereInput {
   if ('number' in key) return { databaseId: key.number };
   if ('id' in key) return { id: key.id };
-  return { email: parse(plainText(254).toLowerCase(), key.email, ['input', 'user', 'email']) };
+  return { email: parse(plainText(254).overwrite(comparable), key.email, ['input', 'user', 'email']) };
 }
 
 const ChangeRole = z.object({ role: z.enum(roles) });
@@ -364,7 +365,8 @@ export function accountsService({ db, audit, users, revocations }: Parts) {
       principal: Principal,
       key: { id: number } | { email: string },
     ): Promise<{ id: number; remaining: number }> {
-      const where = 'id' in key ? key : { email: parse(plainText(254).toLowerCase(), key.email, ['input', 'email']) };
+      const where =
+        'id' in key ? key : { email: parse(plainText(254).overwrite(comparable), key.email, ['input', 'email']) };
       return db.prisma.$transaction(async (transaction) => {
         await users.lockAdmins(transaction);
         const invitation = await transaction.invitation.findFirst({ where });

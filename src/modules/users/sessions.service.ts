@@ -5,6 +5,7 @@ import type { Prisma, User } from '../../generated/prisma/client.ts';
 import type { Settings } from '../../settings.ts';
 import type { Database } from '../../store/database.ts';
 import type { Revocations } from '../../store/revocations.ts';
+import { comparable } from '../../text/normalize.ts';
 import { type AuditService, by } from '../audit/audit.service.ts';
 import { plainText } from '../input.ts';
 import { sessionLifetimeMs } from '../tokens/authenticate.ts';
@@ -17,7 +18,7 @@ import { givenPassword, hashPassword, newPassword, verifyPassword } from './pass
 import { hasPeople, lockUser, type UsersService } from './users.service.ts';
 
 const Register = z.object({ email: emailAddress, password: newPassword });
-const Login = z.object({ login: plainText(254).trim().toLowerCase(), password: givenPassword });
+const Login = z.object({ login: plainText(254).trim().overwrite(comparable), password: givenPassword });
 const ChangePassword = z.object({
   currentPassword: givenPassword,
   newPassword,

@@ -118,9 +118,10 @@ export const fileRows: AnyRow[] = [
     summary: 'Read one file’s name, type and status',
     params: fileParams,
     reply: UserFileSnapshot.nullable(),
-    document: graphql(`query GetUserFile($ids: [ID!]) { files(filter: { ids: $ids }, first: 1) { nodes { ...FileSnapshot } } }`, [
-      FileSnapshot,
-    ]),
+    document: graphql(
+      `query GetUserFile($ids: [ID!]) { files(filter: { ids: $ids }, first: 1) { nodes { ...FileSnapshot } } }`,
+      [FileSnapshot],
+    ),
     variables: ({ params }) => ({ ids: [params.file_id] }),
     output: ({ files }) => {
       const [found] = files.nodes;
