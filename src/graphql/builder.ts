@@ -68,31 +68,34 @@ export const builder = new SchemaBuilder<SchemaTypes>({
   },
   defaultFieldNullability: false,
   relay: {
-    idFieldOptions: { description: 'The global id.' },
-    edgesFieldOptions: { nullable: { list: false, items: false }, description: 'The things with their cursors.' },
-    nodeFieldOptions: { nullable: false, description: 'The thing.' },
-    cursorFieldOptions: { description: 'Its place: `after` goes on behind it.' },
-    pageInfoFieldOptions: { description: 'Where the page stands.' },
-    hasNextPageFieldOptions: { description: 'Whether there is more behind it.' },
-    hasPreviousPageFieldOptions: { description: 'Whether there is something before it.' },
-    startCursorFieldOptions: { description: 'The cursor of its first; null for an empty page.' },
-    endCursorFieldOptions: { description: 'The cursor of its last; null for an empty page.' },
-    nodesOnConnection: { description: 'The things themselves, for who needs no cursors.' },
-    nodeTypeOptions: { description: 'Anything that has a global id.' },
-    pageInfoTypeOptions: { description: 'Where a page of a list stands.' },
+    idFieldOptions: { description: 'The global ID of the object.' },
+    edgesFieldOptions: {
+      nullable: { list: false, items: false },
+      description: 'The items of the page with their cursors.',
+    },
+    nodeFieldOptions: { nullable: false, description: 'The node at the end of this edge.' },
+    cursorFieldOptions: { description: 'Opaque cursor; pass it as `after` to get the next page.' },
+    pageInfoFieldOptions: { description: 'The position of the page in the list.' },
+    hasNextPageFieldOptions: { description: 'Whether the list has items after the page.' },
+    hasPreviousPageFieldOptions: { description: 'Whether the list has items before the page.' },
+    startCursorFieldOptions: { description: 'The cursor of the first item; null for an empty page.' },
+    endCursorFieldOptions: { description: 'The cursor of the last item; null for an empty page.' },
+    nodesOnConnection: { description: 'The items of the page, for clients that need no cursors.' },
+    nodeTypeOptions: { description: 'An object with a global ID.' },
+    pageInfoTypeOptions: { description: 'The position of a page in its list.' },
     nodeQueryOptions: {
       authScopes: { signedIn: true },
       description:
-        'The thing with this global id; null when there is none that the caller may read. Each type needs the permission that its own lists need.',
-      args: { id: { description: 'A global id.' } },
+        'The object with this global ID; null if it does not exist or the caller cannot read it. Each type requires the permission of its lists.',
+      args: { id: { description: 'The global ID of the object.' } },
       resolve: async (_root, { id }, context, _info, resolveNode) =>
         (await readableNodes([id], context)).length > 0 ? resolveNode(id) : null,
     },
     nodesQueryOptions: {
       authScopes: { signedIn: true },
       description:
-        'The things with these global ids, in their order, null for each that the caller may not read. At most 100.',
-      args: { ids: { description: 'Global ids.' } },
+        'The objects with these global IDs, in the order of the IDs; null for an object that does not exist or that the caller cannot read.',
+      args: { ids: { description: 'The global IDs of the objects; at most 100.' } },
       listSize: ({ ids }) => ids.length,
       resolve: async (_root, { ids }, context, info): Promise<unknown[]> => {
         const readable = await readableNodes(ids, context);
@@ -106,11 +109,13 @@ export const builder = new SchemaBuilder<SchemaTypes>({
   },
 });
 
-builder.queryType({ description: 'Everything that reads.' });
+builder.queryType({ description: 'The queries, which read data and change nothing.' });
 builder.mutationType({
-  description: 'Everything that changes something. Each takes one `input` and answers with what changed.',
+  description: 'The mutations, which change data. Each takes one `input` and returns the changed objects.',
 });
-builder.subscriptionType({ description: 'Streams of events, over SSE or WebSocket on this same endpoint.' });
+builder.subscriptionType({
+  description: 'The subscriptions, which stream events over server-sent events or WebSocket at the same endpoint.',
+});
 
 builder.addScalarType('DateTime', StorableDateTime);
 builder.addScalarType('UUID', refusing(UUIDResolver));

@@ -76,7 +76,7 @@ export const nodeQuery = (context: Context, info: GraphQLResolveInfo): object =>
 
 builder.globalConnectionField('totalCount', (t) =>
   t.int({
-    description: 'How many there are in all, whatever the page.',
+    description: 'The number of items in the whole list.',
     resolve: (list) => (list as unknown as Connection<object>).totalCount(),
   }),
 );

@@ -13,7 +13,7 @@ builder.prismaObjectField(Agent, 'chatSessions', (t) =>
     nullable: true,
     authScopes: { permission: 'read:chat' },
     description:
-      'The chats with it that the caller may read, most recently used first, but for those that a client keeps under a key of its own.',
+      'The chats with the agent that the caller can read, most recently used first, without those that a client names by a key.',
     args: pageArgs(t.arg),
     // Loaded with the agents, in one statement for all of them.
     select: (args, { principal, pageLimit }, nested) => {

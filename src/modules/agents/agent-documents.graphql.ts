@@ -3,23 +3,22 @@ import { builder } from '../../graphql/builder.ts';
 import { agentKey, agentLocator, agentPayload } from './agents.graphql.ts';
 
 const ChangeAgentDocumentsInput = builder.inputType('ChangeAgentDocumentsInput', {
-  description:
-    'Which documents an agent gets and loses. Locations at which the caller may read nothing are passed over.',
+  description: 'Input for `changeAgentDocuments`. Locations of documents that the caller cannot read are ignored.',
   fields: (t) => ({
     ...agentLocator(t),
-    add: t.stringList({ description: 'The locations of documents to give to it; at most 10,000.' }),
+    add: t.stringList({ description: 'The locations of the documents to add to the agent; at most 10,000.' }),
     remove: t.stringList({
-      description: 'The locations of documents to take from it first, pinned or not; at most 10,000.',
+      description: 'The locations of the documents to remove first, pinned or not; at most 10,000.',
     }),
   }),
 });
 
 const PinAgentDocumentInput = builder.inputType('PinAgentDocumentInput', {
-  description: 'Whether every turn of an agent is given one of its documents whole.',
+  description: 'Input for `pinAgentDocument`.',
   fields: (t) => ({
     ...agentLocator(t),
     location: t.string({ required: true, description: 'The location of the document.' }),
-    pinned: t.boolean({ required: true, description: 'Whether it is given whole.' }),
+    pinned: t.boolean({ required: true, description: 'Whether every turn receives the document in full.' }),
   }),
 });
 
@@ -30,8 +29,10 @@ builder.mutationFields((t) => ({
   changeAgentDocuments: t.field({
     type: ChangeAgentDocumentsPayload,
     authScopes: { permission: 'write:agents' },
-    description: 'Gives documents to an agent and takes others from it: whoever may change the agent.',
-    args: { input: t.arg({ type: ChangeAgentDocumentsInput, required: true, description: 'Which documents.' }) },
+    description: 'Adds documents to an agent and removes others. Allowed for callers that can change the agent.',
+    args: {
+      input: t.arg({ type: ChangeAgentDocumentsInput, required: true, description: 'The agent and the documents.' }),
+    },
     resolve: (_root, { input: { agent, add, remove } }, { principal, services }) =>
       services.agentDocuments.change(signedIn(principal), agentKey(agent), {
         add: add ?? undefined,
@@ -42,8 +43,8 @@ builder.mutationFields((t) => ({
     type: PinAgentDocumentPayload,
     authScopes: { permission: 'write:agents' },
     description:
-      'Says whether every turn of an agent is given one of its documents whole. NOT_FOUND for a document that is not its own.',
-    args: { input: t.arg({ type: PinAgentDocumentInput, required: true, description: 'Which document.' }) },
+      'Sets whether every turn of an agent receives one of its documents in full. NOT_FOUND for a document that the agent does not have.',
+    args: { input: t.arg({ type: PinAgentDocumentInput, required: true, description: 'The agent and the document.' }) },
     resolve: (_root, { input: { agent, location, pinned } }, { principal, services }) =>
       services.agentDocuments.pin(signedIn(principal), agentKey(agent), { location, pinned }),
   }),

@@ -26,34 +26,37 @@ import type { AgentKey } from './by-slug.ts';
 import { ChatModeType } from './chat-mode.graphql.ts';
 
 const KnowledgeScope = builder.enumType('KnowledgeScope', {
-  description: 'Which documents an agent searches.',
+  description: 'The documents that an agent searches.',
   values: {
-    ALL: { description: 'Every document that the asker may read.' },
-    ATTACHED: { description: 'Of the agent’s own documents, those that the asker may read.' },
+    ALL: { description: 'All documents that the asking user can read.' },
+    ATTACHED: { description: 'The documents of the agent that the asking user can read.' },
   },
 });
 
 const SharePermission = builder.enumType('SharePermission', {
-  description: 'What a person may do with an agent that was shared with them.',
-  values: { VIEWER: { description: 'Use it.' }, EDITOR: { description: 'Use and change it.' } },
+  description: 'The permission of a person for an agent that is shared with them.',
+  values: {
+    VIEWER: { description: 'The person can use the agent.' },
+    EDITOR: { description: 'The person can use and change the agent.' },
+  },
 });
 
 const AgentPermission = builder.enumType('AgentPermission', {
-  description: 'What the caller is to an agent.',
+  description: 'The relation of the caller to an agent.',
   values: {
-    OWNER: { description: 'Made it, or manages all agents.' },
-    EDITOR: { description: 'May change it.' },
-    VIEWER: { description: 'May use it.' },
+    OWNER: { description: 'The caller owns the agent or manages all agents.' },
+    EDITOR: { description: 'The caller can change the agent.' },
+    VIEWER: { description: 'The caller can use the agent.' },
   },
 });
 
 const AgentOperationType = builder.enumType('AgentOperation', {
-  description: 'What can be done to an agent.',
+  description: 'An operation on an agent.',
   values: {
-    EDIT: { description: 'Change it.' },
-    SHARE: { description: 'Say who may use it.' },
-    DELETE: { description: 'Delete it.' },
-    CURATE: { description: 'Say how lists show it.' },
+    EDIT: { description: 'Change the settings of the agent.' },
+    SHARE: { description: 'Change the people who can use the agent.' },
+    DELETE: { description: 'Delete or restore the agent.' },
+    CURATE: { description: 'Change how lists show the agent.' },
   },
 });
 
@@ -76,16 +79,16 @@ nodeRule('Label', {
 const StarterMessage = builder.prismaObject('StarterMessage', {
   description: 'A question that an agent suggests.',
   fields: (t) => ({
-    name: t.exposeString('name', { description: 'The short form to show.' }),
-    message: t.exposeString('message', { description: 'The message to send.' }),
+    name: t.exposeString('name', { description: 'The short form to display.' }),
+    message: t.exposeString('message', { description: 'The message that a client sends.' }),
   }),
 });
 
 export const AgentShare = builder.prismaObject('AgentShare', {
-  description: 'A person an agent is shared with.',
+  description: 'A person with whom an agent is shared.',
   fields: (t) => ({
-    permission: t.expose('permission', { type: SharePermission, description: 'What they may do.' }),
-    user: t.relation('user', { type: User, description: 'The person.' }),
+    permission: t.expose('permission', { type: SharePermission, description: 'The permission of the person.' }),
+    user: t.relation('user', { type: User, description: 'The person with whom the agent is shared.' }),
   }),
 });
 
@@ -116,88 +119,99 @@ const ownShare = (_args: object, { principal }: Context) =>
   }) as const;
 
 export const Agent = builder.prismaNode('Agent', {
-  id: { field: 'id', description: 'The global id.' },
+  id: { field: 'id', description: 'The global ID of the agent.' },
   nullable: true,
-  description: 'Somebody to chat with: instructions, knowledge and actions. The Onyx paths call it a persona.',
+  description: 'An assistant with instructions, knowledge and actions. The Onyx paths call it a persona.',
   fields: (t) => ({
-    databaseId: t.exposeInt('id', { description: 'The integer id that the REST paths use. 0 is the built-in agent.' }),
+    databaseId: t.exposeInt('id', {
+      description: 'The integer ID that the REST paths use. The built-in agent has the ID 0.',
+    }),
     slug: t.exposeString('slug', {
-      description: 'Its name in URLs, made from the name that it was given first. Never changes, until it is deleted.',
+      description:
+        'The name of the agent in URLs, derived from its first name. Does not change until the agent is deleted.',
     }),
-    name: t.exposeString('name', { description: 'The name to show.' }),
-    description: t.exposeString('description', { description: 'What it is for.' }),
-    systemPrompt: t.exposeString('systemPrompt', { description: 'Its standing instructions.' }),
-    taskPrompt: t.exposeString('taskPrompt', { description: 'What is said to the model behind every question.' }),
+    name: t.exposeString('name', { description: 'The display name of the agent.' }),
+    description: t.exposeString('description', { description: 'The purpose of the agent.' }),
+    systemPrompt: t.exposeString('systemPrompt', { description: 'The instructions that precede each conversation.' }),
+    taskPrompt: t.exposeString('taskPrompt', { description: 'The text that follows each question to the model.' }),
     replaceBaseSystemPrompt: t.exposeBoolean('replaceBaseSystemPrompt', {
-      description: 'Whether the system prompt replaces the server’s own instead of following it.',
+      description: 'Whether the system prompt replaces that of the server; otherwise it follows it.',
     }),
-    datetimeAware: t.exposeBoolean('datetimeAware', { description: 'Whether the model is told the time.' }),
-    isPublic: t.exposeBoolean('isPublic', { description: 'Whether everybody may use it.' }),
-    isListed: t.exposeBoolean('isListed', { description: 'Whether lists show it to those who cannot edit it.' }),
-    isFeatured: t.exposeBoolean('isFeatured', { description: 'Whether it is featured.' }),
-    isBuiltin: t.exposeBoolean('isBuiltin', { description: 'Whether it came with the server.' }),
+    datetimeAware: t.exposeBoolean('datetimeAware', { description: 'Whether the model receives the current time.' }),
+    isPublic: t.exposeBoolean('isPublic', { description: 'Whether all users can use the agent.' }),
+    isListed: t.exposeBoolean('isListed', { description: 'Whether lists show the agent to users who cannot edit it.' }),
+    isFeatured: t.exposeBoolean('isFeatured', { description: 'Whether clients show the agent prominently.' }),
+    isBuiltin: t.exposeBoolean('isBuiltin', { description: 'Whether the agent is part of the server.' }),
     displayPriority: t.exposeInt('displayPriority', {
       nullable: true,
-      description: 'Its place in lists, lowest first; null: last.',
+      description: 'The position of the agent in lists, lowest first; null for the end.',
     }),
-    iconName: t.exposeString('iconName', { nullable: true, description: 'The name of its icon.' }),
-    knowledge: t.expose('knowledge', { type: KnowledgeScope, description: 'Which documents it searches.' }),
+    iconName: t.exposeString('iconName', { nullable: true, description: 'The name of the icon of the agent.' }),
+    knowledge: t.expose('knowledge', { type: KnowledgeScope, description: 'The documents that the agent searches.' }),
     searchStartDate: t.expose('searchStartDate', {
       type: 'DateTime',
       nullable: true,
-      description: 'It finds no document older than this.',
+      description: 'The agent finds no documents older than this time.',
     }),
-    passageLimit: t.exposeInt('passageLimit', { description: 'How many passages a turn finds at most.' }),
+    passageLimit: t.exposeInt('passageLimit', { description: 'Maximum number of passages that a turn finds.' }),
     similarityThreshold: t.exposeFloat('similarityThreshold', {
-      description: 'The least score of a passage that it is given, 0 to 1.',
+      description: 'Minimum score of a passage that the model receives, 0 to 1.',
     }),
     model: t.exposeString('model', {
       nullable: true,
-      description: 'The model that answers, unless the chat says otherwise; null for the server’s own.',
+      description: 'The model that answers if the chat names no other; null for the default model of the server.',
     }),
     contextTokens: t.int({
-      description: 'How many tokens prompt and answer of its model may have together.',
+      description: 'The context window of the model: the maximum number of tokens of the prompt and the answer.',
       select: { model: true },
       resolve: (agent, _args, { services }) => modelOf(services.models, agent).contextWindow,
     }),
     temperature: t.exposeFloat('temperature', {
       nullable: true,
-      description: 'How much chance there is in its answers, 0 to 2; null for the model’s own.',
+      description: 'The sampling temperature, 0 to 2; null for the default of the model.',
     }),
     historyLimit: t.exposeInt('historyLimit', {
       nullable: true,
-      description: 'How many earlier messages the model is told at most; null: as many as fit.',
+      description: 'Maximum number of earlier messages that the model receives; null for as many as fit.',
     }),
-    chatMode: t.expose('chatMode', { type: ChatModeType, description: 'When it answers, unless a message says so.' }),
+    chatMode: t.expose('chatMode', {
+      type: ChatModeType,
+      description: 'The mode in which the agent answers if the message sets no other.',
+    }),
     refusalText: t.exposeString('refusalText', {
       nullable: true,
-      description: 'What it says in the mode QUERY when it found nothing; null: the server’s sentence.',
+      description: 'The answer in the mode QUERY if no document matches; null for the default sentence of the server.',
     }),
-    createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it was made.' }),
-    updatedAt: t.expose('updatedAt', { type: 'DateTime', description: 'When it was last changed.' }),
+    createdAt: t.expose('createdAt', { type: 'DateTime', description: 'The time at which the agent was created.' }),
+    updatedAt: t.expose('updatedAt', { type: 'DateTime', description: 'The time of the last change of the agent.' }),
     deletedAt: t.expose('deletedAt', {
       type: 'DateTime',
       nullable: true,
-      description: 'When it was deleted, if it was.',
+      description: 'The time at which the agent was deleted; null if it was not deleted.',
     }),
     viewerPermission: t.field({
       type: AgentPermission,
-      description: 'What the caller is to it.',
+      description: 'The relation of the caller to the agent.',
       select: ownShare,
       resolve: (agent, _args, { principal }) =>
         agentPermission(signedIn(principal), agent, agent.shares[0]?.permission),
     }),
     viewerCan: t.field({
       type: [AgentOperationType],
-      description: 'What this credential may do to it.',
+      description: 'The operations that the credential permits on the agent.',
       select: ownShare,
       resolve: (agent, _args, { principal }) =>
         agentOperations(signedIn(principal), agent, agent.shares[0]?.permission),
     }),
-    ownerId: t.expose('ownerId', { type: 'UUID', nullable: true, description: 'Whose it is; null when nobody’s.' }),
+    ownerId: t.expose('ownerId', {
+      type: 'UUID',
+      nullable: true,
+      description: 'The UUID of the owner, for callers that cannot read users; null without an owner.',
+    }),
     ownerEmail: t.string({
       nullable: true,
-      description: 'The owner’s address; empty for everybody but the owner and administrators, null without an owner.',
+      description:
+        'The e-mail address of the owner; empty unless the caller is the owner or manages agents, and null without an owner.',
       select: { owner: { select: { id: true, email: true } } },
       resolve: ({ owner }, _args, { principal }) =>
         owner && (owner.id === principal?.userId || can(principal, 'manage:agents') ? owner.email : ''),
@@ -206,7 +220,7 @@ export const Agent = builder.prismaNode('Agent', {
       type: User,
       nullable: true,
       authScopes: { permission: 'read:users' },
-      description: 'Whose it is; null when nobody’s.',
+      description: 'The owner of the agent; null without an owner.',
     }),
     starterMessages: t.relation('starterMessages', {
       type: StarterMessage,
@@ -277,7 +291,7 @@ export const Agent = builder.prismaNode('Agent', {
     administratorCount: t.int({
       nullable: true,
       authScopes: { permission: 'read:users' },
-      description: 'The number of active people who administer the server, and so this agent too.',
+      description: 'The number of active administrators of the server, who can also change the agent.',
       resolve: (_agent, _args, context) => administratorCount(context),
     }),
     shares: t.field({
@@ -337,20 +351,23 @@ const LabelConnection = builder.connectionObject(
 );
 
 const AgentFilterInput = builder.inputType('AgentFilter', {
-  description: 'Which agents a list holds.',
+  description: 'Conditions on a list of agents; all that are set must be met.',
   fields: (t) => ({
-    includeDeleted: t.boolean({ description: 'Also one’s own deleted ones; for `manage:agents`, all of them.' }),
-    editable: t.boolean({ description: 'Only those that the caller may change.' }),
-    includeBuiltin: t.boolean({ description: 'Whether the built-in agent is among them; true unless given.' }),
+    includeDeleted: t.boolean({
+      description:
+        'Includes deleted agents of the caller; with `manage:agents`, all deleted agents. Defaults to false.',
+    }),
+    editable: t.boolean({ description: 'Returns only agents that the caller can change if true.' }),
+    includeBuiltin: t.boolean({ description: 'Whether the list includes the built-in agent. Defaults to true.' }),
     ids: t.idList({ description: 'Selects the agents with these global or integer IDs.' }),
   }),
 });
 
 const StarterMessageInput = builder.inputType('StarterMessageInput', {
-  description: 'A question that an agent suggests.',
+  description: 'Input for a question that an agent suggests.',
   fields: (t) => ({
-    name: t.string({ required: true, description: 'The short form to show; at most 200 characters.' }),
-    message: t.string({ required: true, description: 'The message to send; at most 2,000 characters.' }),
+    name: t.string({ required: true, description: 'The short form to display; at most 200 characters.' }),
+    message: t.string({ required: true, description: 'The message that a client sends; at most 2,000 characters.' }),
   }),
 });
 
@@ -360,7 +377,7 @@ const AgentShareInput = builder.inputType('AgentShareInput', {
     userId: t.id({ required: true, description: 'The person, by global ID or UUID.' }),
     permission: t.field({
       type: SharePermission,
-      description: 'What they may do. Unless given it stays as it was; VIEWER for somebody new.',
+      description: 'The permission of the person. Defaults to the current permission, or VIEWER for a new person.',
     }),
   }),
 });
@@ -388,41 +405,47 @@ export const agentKey = ({ id, slug }: Locator, path: string[] = ['input', 'agen
   id == null ? (slug ?? '') : integerId(id, 'Agent', [...path, 'id']);
 
 const agentFields = (t: InputFields) => ({
-  description: t.string({ description: 'What it is for; at most 2,000 characters.' }),
+  description: t.string({ description: 'The purpose of the agent; at most 2,000 characters.' }),
   systemPrompt: t.string({
     description:
-      'Its standing instructions; at most 100,000 characters. A new agent has those of the server’s preferences unless given.',
+      'The instructions that precede each conversation; at most 100,000 characters. A new agent defaults to those in the preferences of the server.',
   }),
-  taskPrompt: t.string({ description: 'What is said to the model behind every question; at most 100,000 characters.' }),
-  replaceBaseSystemPrompt: t.boolean({ description: 'Whether the system prompt replaces the server’s own.' }),
-  datetimeAware: t.boolean({ description: 'Whether the model is told the time.' }),
-  isPublic: t.boolean({ description: 'Whether everybody may use it. The owner’s to change.' }),
-  isFeatured: t.boolean({ description: 'Whether it is featured; needs `manage:agents`.' }),
-  displayPriority: t.int({ description: 'Its place in lists, lowest first; needs `manage:agents`.' }),
-  iconName: t.string({ description: 'The name of its icon; at most 100 characters.' }),
-  knowledge: t.field({ type: KnowledgeScope, description: 'Which documents it searches; ALL unless given.' }),
-  searchStartDate: t.field({ type: 'DateTime', description: 'It finds no document older than this.' }),
-  passageLimit: t.int({ description: 'How many passages a turn finds at most: 1 to 100, 8 unless given.' }),
+  taskPrompt: t.string({
+    description: 'The text that follows each question to the model; at most 100,000 characters.',
+  }),
+  replaceBaseSystemPrompt: t.boolean({ description: 'Whether the system prompt replaces that of the server.' }),
+  datetimeAware: t.boolean({ description: 'Whether the model receives the current time.' }),
+  isPublic: t.boolean({ description: 'Whether all users can use the agent. Only the owner can change it.' }),
+  isFeatured: t.boolean({ description: 'Whether clients show the agent prominently. Requires `manage:agents`.' }),
+  displayPriority: t.int({
+    description: 'The position of the agent in lists, lowest first. Requires `manage:agents`.',
+  }),
+  iconName: t.string({ description: 'The name of the icon of the agent; at most 100 characters.' }),
+  knowledge: t.field({ type: KnowledgeScope, description: 'The documents that the agent searches. Defaults to ALL.' }),
+  searchStartDate: t.field({ type: 'DateTime', description: 'The agent finds no documents older than this time.' }),
+  passageLimit: t.int({ description: 'Maximum number of passages that a turn finds, 1 to 100. Defaults to 8.' }),
   similarityThreshold: t.float({
-    description: 'The least score of a passage that it is given: 0 to 1, 0 unless given.',
+    description: 'Minimum score of a passage that the model receives, 0 to 1. Defaults to 0.',
   }),
-  model: t.string({ description: 'The model that answers: one of `models`. Defaults to the server’s own.' }),
+  model: t.string({
+    description: 'The model that answers: one of `models`. Defaults to the default model of the server.',
+  }),
   modelIfAvailable: t.string({
     description:
       'The same, but a model that the server does not have stands for the server’s own. `model` goes before it.',
   }),
-  temperature: t.float({ description: 'The sampling temperature, 0 to 2. Defaults to the model’s own.' }),
+  temperature: t.float({ description: 'The sampling temperature, 0 to 2. Defaults to that of the model.' }),
   historyLimit: t.int({
     description: 'Maximum number of earlier messages that the model receives, 0 to 1,000. Defaults to as many as fit.',
   }),
-  chatMode: t.field({ type: ChatModeType, description: 'When it answers; AUTOMATIC unless given.' }),
+  chatMode: t.field({ type: ChatModeType, description: 'The mode in which the agent answers. Defaults to AUTOMATIC.' }),
   refusalText: t.string({
     description:
       'The answer in the mode QUERY when no document matches; at most 2,000 characters. Defaults to a sentence of the server.',
   }),
   starterMessages: t.field({
     type: [StarterMessageInput],
-    description: 'What it suggests to ask, in order; at most 50.',
+    description: 'The questions that the agent suggests, in order; at most 50.',
   }),
   labelIds: t.idList({ description: 'The labels of the agent, by global or integer ID; at most 100.' }),
   actionIds: t.idList({
@@ -430,7 +453,7 @@ const agentFields = (t: InputFields) => ({
       'The actions of the agent, by global or integer ID; at most 100. Without the search action, the agent does not search documents.',
   }),
   builtinActions: t.stringList({
-    description: 'The keys of actions that come with the server, such as `SearchTool`, beside those of `actionIds`.',
+    description: 'The keys of actions that come with the server, such as `SearchTool`, in addition to `actionIds`.',
   }),
   documentIds: t.idList({
     description: 'The documents of the agent, by global ID or by the ID that the client chose; at most 1,000.',
@@ -444,16 +467,18 @@ const agentFields = (t: InputFields) => ({
       'The people that the agent is shared with, by global ID or UUID; at most 1,000. New people become viewers. Only the owner can change them.',
   }),
   allowSameName: t.boolean({
-    description: 'Whether its owner may have another of the same name. Their slugs differ all the same.',
+    description:
+      'Whether the owner can have another agent of the same name. Their slugs differ in any case. Defaults to false.',
   }),
 });
 
 const CreateAgentInput = builder.inputType('CreateAgentInput', {
-  description: 'What a new agent is to be.',
+  description: 'Input for `createAgent`.',
   fields: (t) => ({
     name: t.string({
       required: true,
-      description: '1 to 255 characters; unique among one’s own unless `allowSameName`.',
+      description:
+        'The display name: 1 to 255 characters; unique among the agents of the caller unless `allowSameName` is set.',
     }),
     ...agentFields(t),
     usualPrompt: t.string({
@@ -467,10 +492,10 @@ const clearAgent = clearField('ClearableAgentField', {
   displayPriority: 'Moves the agent to the end of lists.',
   iconName: 'Leaves the agent without an icon.',
   searchStartDate: 'Lets the agent find documents of any age.',
-  model: 'Goes back to the server’s own model.',
-  temperature: 'Goes back to the model’s own temperature.',
+  model: 'Restores the default model of the server.',
+  temperature: 'Restores the default temperature of the model.',
   historyLimit: 'Gives the model as many earlier messages as fit.',
-  refusalText: 'Goes back to the server’s own sentence.',
+  refusalText: 'Restores the default sentence of the server.',
 });
 
 const UpdateAgentInput = builder.inputType('UpdateAgentInput', {
@@ -478,7 +503,10 @@ const UpdateAgentInput = builder.inputType('UpdateAgentInput', {
     'Input for `updateAgent`. A field that is null or absent stays unchanged. A list replaces the entries that the caller can read; entries that the caller cannot read are kept.',
   fields: (t) => ({
     ...agentLocator(t),
-    name: t.string({ description: '1 to 255 characters; unique among the owner’s unless `allowSameName`.' }),
+    name: t.string({
+      description:
+        'The display name: 1 to 255 characters; unique among the agents of the owner unless `allowSameName` is set.',
+    }),
     ...agentFields(t),
     clear: clearAgent(t),
   }),
@@ -489,8 +517,11 @@ const ShareAgentInput = builder.inputType('ShareAgentInput', {
     'Input for `shareAgent`. A field that is null or absent stays unchanged; an empty list empties its field.',
   fields: (t) => ({
     ...agentLocator(t),
-    shares: t.field({ type: [AgentShareInput], description: 'All the people it is shared with from now on.' }),
-    isPublic: t.boolean({ description: 'Whether everybody may use it.' }),
+    shares: t.field({
+      type: [AgentShareInput],
+      description: 'The complete list of people with whom the agent is shared.',
+    }),
+    isPublic: t.boolean({ description: 'Whether all users can use the agent.' }),
     labelIds: t.idList({ description: 'The labels of the agent, by global or integer ID; at most 100.' }),
   }),
 });
@@ -503,8 +534,8 @@ const CurateAgentInput = builder.inputType('CurateAgentInput', {
   description: 'Input for `curateAgent`. A field that is null or absent stays unchanged.',
   fields: (t) => ({
     ...agentLocator(t),
-    isListed: t.boolean({ description: 'Whether lists show it to those who cannot edit it.' }),
-    isFeatured: t.boolean({ description: 'Whether it is featured.' }),
+    isListed: t.boolean({ description: 'Whether lists show the agent to users who cannot edit it.' }),
+    isFeatured: t.boolean({ description: 'Whether clients show the agent prominently.' }),
     displayPriority: t.int({ description: 'The position of the agent in lists, lowest first.' }),
     clear: clearCuration(t),
   }),
@@ -520,8 +551,13 @@ const UndeleteAgentInput = builder.inputType('UndeleteAgentInput', {
 });
 
 const CreateLabelInput = builder.inputType('CreateLabelInput', {
-  description: 'A new label.',
-  fields: (t) => ({ name: t.string({ required: true, description: '1 to 100 characters, unique.' }) }),
+  description: 'Input for `createLabel`.',
+  fields: (t) => ({
+    name: t.string({
+      required: true,
+      description: 'The name of the label: 1 to 100 characters; unique on this server.',
+    }),
+  }),
 });
 
 /** Returns the payload type of a mutation that changes an agent. */
@@ -539,7 +575,7 @@ const CreateAgentPayload = builder.objectRef<AgentRow>('CreateAgentPayload').imp
     agent: t.field({ type: Agent, description: 'The created agent.', resolve: (agent) => agent }),
     agentEdge: t.field({
       type: AgentEdge,
-      description: 'The created agent with its cursor, for clients that add it to a list.',
+      description: 'The created agent as an edge, for clients that add it to a list.',
       resolve: (agent) => edge(agentOrder, agent),
     }),
   }),
@@ -566,7 +602,7 @@ const LabelPayload = builder.objectRef<LabelRow>('CreateLabelPayload').implement
     label: t.field({ type: Label, description: 'The created label.', resolve: (label) => label }),
     labelEdge: t.field({
       type: LabelEdge,
-      description: 'The created label with its cursor, for clients that add it to a list.',
+      description: 'The created label as an edge, for clients that add it to a list.',
       resolve: (label) => edge(labelOrder, label),
     }),
   }),
@@ -614,21 +650,21 @@ builder.queryFields((t) => ({
   agents: t.field({
     type: AgentConnection,
     authScopes: { permission: 'read:agents' },
-    description: 'The agents that the caller may see, by display priority, then id.',
-    args: { ...pageArgs(t.arg), filter: t.arg({ type: AgentFilterInput, description: 'Which of them.' }) },
+    description: 'The agents that the caller can see, ordered by display priority and then by ID.',
+    args: { ...pageArgs(t.arg), filter: t.arg({ type: AgentFilterInput, description: 'Conditions on the agents.' }) },
     resolve: (_root, { filter, ...args }, context, info) => agentList(args, filter ?? {}, context, info),
   }),
   allAgents: t.field({
     type: AgentConnection,
     authScopes: { permission: 'manage:agents' },
-    description: 'Every agent, whoever’s it is, by display priority, then id.',
-    args: { ...pageArgs(t.arg), filter: t.arg({ type: AgentFilterInput, description: 'Which of them.' }) },
+    description: 'The agents of all users, ordered by display priority and then by ID.',
+    args: { ...pageArgs(t.arg), filter: t.arg({ type: AgentFilterInput, description: 'Conditions on the agents.' }) },
     resolve: (_root, { filter, ...args }, context, info) => agentList(args, filter ?? {}, context, info),
   }),
   agent: t.prismaField({
     type: Agent,
     authScopes: { permission: 'read:agents' },
-    description: 'Returns an agent. NOT_FOUND when there is none that the caller can see.',
+    description: 'An agent. NOT_FOUND if it does not exist or the caller cannot see it.',
     args: { id: t.arg.id({ required: true, description: 'The agent, by its global ID or its integer `databaseId`.' }) },
     resolve: (query, _root, { id }, { principal, services }) =>
       services.agents.find(signedIn(principal), integerId(id, 'Agent', ['id']), query),
@@ -645,7 +681,7 @@ builder.queryFields((t) => ({
   labels: t.field({
     type: LabelConnection,
     authScopes: { permission: 'write:agents' },
-    description: 'All labels, for who is to choose one.',
+    description: 'All labels of the server, ordered by ID.',
     args: pageArgs(t.arg),
     resolve: async (_root, args, context, info) => {
       const { agents } = context.services;
@@ -659,16 +695,17 @@ builder.mutationFields((t) => ({
   createAgent: t.field({
     type: CreateAgentPayload,
     authScopes: { permission: 'write:agents' },
-    description: 'Creates an agent of one’s own.',
-    args: { input: t.arg({ type: CreateAgentInput, required: true, description: 'The agent to make.' }) },
+    description: 'Creates an agent that the caller owns.',
+    args: { input: t.arg({ type: CreateAgentInput, required: true, description: 'The agent to create.' }) },
     resolve: async (_root, { input }, context) =>
       context.services.agents.create(signedIn(context.principal), await withDatabaseIds(input, context)),
   }),
   updateAgent: t.field({
     type: UpdateAgentPayload,
     authScopes: { permission: 'write:agents' },
-    description: 'Changes an agent: the owner, an editor it is shared with, or `manage:agents`.',
-    args: { input: t.arg({ type: UpdateAgentInput, required: true, description: 'The change.' }) },
+    description:
+      'Changes an agent. Allowed for the owner, for people with whom it is shared as EDITOR, and with `manage:agents`.',
+    args: { input: t.arg({ type: UpdateAgentInput, required: true, description: 'The agent and the changes.' }) },
     resolve: async (_root, { input: { agent, ...change } }, context) =>
       context.services.agents.update(
         signedIn(context.principal),
@@ -679,8 +716,8 @@ builder.mutationFields((t) => ({
   shareAgent: t.field({
     type: ShareAgentPayload,
     authScopes: { permission: 'write:agents' },
-    description: 'Says who may use an agent: the owner, or `manage:agents`.',
-    args: { input: t.arg({ type: ShareAgentInput, required: true, description: 'Who.' }) },
+    description: 'Changes the people who can use an agent. Allowed for the owner, and with `manage:agents`.',
+    args: { input: t.arg({ type: ShareAgentInput, required: true, description: 'The agent and the people.' }) },
     resolve: (_root, { input: { agent, shares, labelIds, ...change } }, { principal, services }) =>
       services.agents.share(signedIn(principal), agentKey(agent), {
         ...change,
@@ -694,14 +731,15 @@ builder.mutationFields((t) => ({
   curateAgent: t.field({
     type: CurateAgentPayload,
     authScopes: { permission: 'manage:agents' },
-    description: 'Says how lists show an agent.',
-    args: { input: t.arg({ type: CurateAgentInput, required: true, description: 'How.' }) },
+    description: 'Changes how lists show an agent.',
+    args: { input: t.arg({ type: CurateAgentInput, required: true, description: 'The agent and the changes.' }) },
     resolve: (_root, { input: { agent, ...change } }, { services }) => services.agents.curate(agentKey(agent), change),
   }),
   deleteAgent: t.field({
     type: DeleteAgentPayload,
     authScopes: { permission: 'write:agents' },
-    description: 'Hides an agent until it is undeleted: the owner, or `manage:agents`. Its chats stay.',
+    description:
+      'Deletes an agent, which `undeleteAgent` can restore. Its chats remain. Allowed for the owner, and with `manage:agents`.',
     args: { input: t.arg({ type: DeleteAgentInput, required: true, description: 'The agent to delete.' }) },
     resolve: (_root, { input: { agent } }, { principal, services }) =>
       services.agents.delete(signedIn(principal), agentKey(agent)),
@@ -709,15 +747,15 @@ builder.mutationFields((t) => ({
   undeleteAgent: t.field({
     type: UndeleteAgentPayload,
     authScopes: { permission: 'manage:agents' },
-    description: 'Brings a deleted agent back.',
+    description: 'Restores a deleted agent.',
     args: { input: t.arg({ type: UndeleteAgentInput, required: true, description: 'The agent to restore.' }) },
     resolve: (_root, { input: { agent } }, { services }) => services.agents.undelete(agentKey(agent)),
   }),
   createLabel: t.field({
     type: LabelPayload,
     authScopes: { permission: 'write:agents' },
-    description: 'Makes a label that agents can carry.',
-    args: { input: t.arg({ type: CreateLabelInput, required: true, description: 'The label to make.' }) },
+    description: 'Creates a label for agents.',
+    args: { input: t.arg({ type: CreateLabelInput, required: true, description: 'The label to create.' }) },
     resolve: (_root, { input }, { services }) => services.agents.createLabel(input),
   }),
 }));

@@ -1,10 +1,10 @@
 import { builder } from '../../graphql/builder.ts';
 
 export const ChatModeType = builder.enumType('ChatMode', {
-  description: 'When an agent answers.',
+  description: 'The mode in which an agent answers questions.',
   values: {
-    AUTOMATIC: { description: 'Always, with the actions that it has.' },
-    CHAT: { description: 'Always, from what the model knows and what it found.' },
-    QUERY: { description: 'From documents alone; it refuses where none fits.' },
+    AUTOMATIC: { description: 'Answers every question, with the actions of the agent.' },
+    CHAT: { description: 'Answers every question, from the knowledge of the model and the documents that match.' },
+    QUERY: { description: 'Answers only from documents, and refuses a question that no document matches.' },
   },
 });

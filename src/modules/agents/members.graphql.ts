@@ -16,17 +16,18 @@ async function memberList(key: AgentKey, args: PageArgs, context: Context, info:
 }
 
 const ChangeAgentMembersInput = builder.inputType('ChangeAgentMembersInput', {
-  description: 'Who uses an agent.',
+  description: 'Input for `changeAgentMembers`.',
   fields: (t) => ({
     ...agentLocator(t),
     userDatabaseIds: t.intList({
       required: true,
-      description: 'The integer ids of users, at most 1,000. Ids that nobody has are passed over.',
+      description: 'The integer IDs (`number`) of the users; at most 1,000. Unknown IDs are ignored.',
     }),
     replace: t.boolean({
       required: true,
       defaultValue: false,
-      description: 'Whether they take the place of its members; an empty list leaves none then.',
+      description:
+        'Whether the users replace the current members; an empty list then removes all members. Defaults to false.',
     }),
   }),
 });
@@ -34,10 +35,12 @@ const ChangeAgentMembersInput = builder.inputType('ChangeAgentMembersInput', {
 const ChangeAgentMembersPayload = builder
   .objectRef<{ agent: AgentRow; found: number }>('ChangeAgentMembersPayload')
   .implement({
-    description: 'What `changeAgentMembers` did.',
+    description: 'Result of `changeAgentMembers`.',
     fields: (t) => ({
-      agent: t.field({ type: Agent, description: 'The agent as it is now.', resolve: ({ agent }) => agent }),
-      foundCount: t.exposeInt('found', { description: 'How many users the ids are of. Where none, nothing changed.' }),
+      agent: t.field({ type: Agent, description: 'The agent after the change.', resolve: ({ agent }) => agent }),
+      foundCount: t.exposeInt('found', {
+        description: 'The number of known users among the IDs. If it is 0, nothing changed.',
+      }),
       members: t.field({
         type: AgentShareConnection,
         description: 'The people that the agent is shared with after the change.',
@@ -66,7 +69,7 @@ builder.mutationField('changeAgentMembers', (t) =>
     changesCredentials: false,
     authScopes: { permissions: ['manage:users', 'manage:agents'] },
     description: 'Restricts an agent to its owner and its members, and adds or replaces the members.',
-    args: { input: t.arg({ type: ChangeAgentMembersInput, required: true, description: 'Who.' }) },
+    args: { input: t.arg({ type: ChangeAgentMembersInput, required: true, description: 'The agent and the users.' }) },
     resolve: (_root, { input: { agent, userDatabaseIds, replace } }, { principal, services }) =>
       services.members.change(signedIn(principal), agentKey(agent), { userDatabaseIds, replace }),
   }),

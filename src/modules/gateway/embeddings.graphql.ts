@@ -3,12 +3,12 @@ import { builder } from '../../graphql/builder.ts';
 import type { TextEmbeddings } from './embeddings.service.ts';
 
 const Embedding = builder.objectRef<{ index: number; vector: number[] }>('Embedding').implement({
-  description: 'A text as a vector.',
+  description: 'The vector of one text.',
   fields: (t) => ({
-    index: t.exposeInt('index', { description: 'Which of the texts, from 0.' }),
-    vector: t.exposeFloatList('vector', { description: 'The vector, as the model gave it.' }),
+    index: t.exposeInt('index', { description: 'The position of the text in the input, starting with 0.' }),
+    vector: t.exposeFloatList('vector', { description: 'The vector that the model returned.' }),
     base64: t.string({
-      description: 'The same as little-endian 32-bit floats, in base64.',
+      description: 'The vector as little-endian 32-bit floats, in base64.',
       resolve: ({ vector }) => {
         const bytes = Buffer.alloc(vector.length * Float32Array.BYTES_PER_ELEMENT);
         for (const [index, value] of vector.entries())
@@ -20,25 +20,28 @@ const Embedding = builder.objectRef<{ index: number; vector: number[] }>('Embedd
 });
 
 const CreateEmbeddingsPayload = builder.objectRef<TextEmbeddings>('CreateEmbeddingsPayload').implement({
-  description: 'Texts as vectors.',
+  description: 'Result of `createEmbeddings`.',
   fields: (t) => ({
-    model: t.exposeString('model', { description: 'The model that made them.' }),
+    model: t.exposeString('model', { description: 'The name of the embedding model.' }),
     embeddings: t.field({
       type: [Embedding],
-      description: 'One for each text, in their order.',
+      description: 'The vectors in the order of the texts.',
       resolve: ({ vectors }) => vectors.map((vector, index) => ({ index, vector })),
     }),
     promptTokens: t.exposeInt('promptTokens', {
-      description: 'Tokens that the model read, as its provider says; estimated where it does not.',
+      description: 'The number of tokens that the model read, as its provider reports it, or an estimate.',
     }),
   }),
 });
 
 const CreateEmbeddingsInput = builder.inputType('CreateEmbeddingsInput', {
-  description: 'Texts to embed.',
+  description: 'Input for `createEmbeddings`.',
   fields: (t) => ({
-    texts: t.stringList({ required: true, description: '1 to 2,048 texts of at most 8,192 tokens each.' }),
-    dimensions: t.int({ description: 'How long the vectors are to be, for models that can choose.' }),
+    texts: t.stringList({
+      required: true,
+      description: 'The texts to embed: 1 to 2,048 texts of at most 8,192 tokens each.',
+    }),
+    dimensions: t.int({ description: 'The number of dimensions of the vectors, for models that support several.' }),
   }),
 });
 
@@ -48,8 +51,8 @@ builder.mutationField('createEmbeddings', (t) =>
     sizedFields: { embeddings: ({ input }) => input.texts.length },
     ownTimeLimit: true,
     authScopes: { permission: 'use:llm_gateway' },
-    description: 'Embeds texts with the server’s embedding model. NOT_FOUND where it has none.',
-    args: { input: t.arg({ type: CreateEmbeddingsInput, required: true, description: 'The texts.' }) },
+    description: 'Embeds texts with the embedding model of the server. NOT_FOUND if it has no embedding model.',
+    args: { input: t.arg({ type: CreateEmbeddingsInput, required: true, description: 'The texts to embed.' }) },
     resolve: (_root, { input }, { principal, services, signal }) =>
       services.textEmbeddings.create(signedIn(principal), input, signal),
   }),

@@ -3,21 +3,24 @@ import { builder } from '../../graphql/builder.ts';
 import type { Drawn } from '../../models/images.ts';
 
 const CreateImagePayload = builder.objectRef<Drawn>('CreateImagePayload').implement({
-  description: 'An image that was drawn. It is not kept.',
+  description: 'Result of `createImage`. The server does not store the image.',
   fields: (t) => ({
-    base64: t.exposeString('base64', { description: 'Its bytes, in base64.' }),
-    mediaType: t.exposeString('mediaType', { description: 'Their type, such as `image/png`.' }),
+    base64: t.exposeString('base64', { description: 'The bytes of the image, in base64.' }),
+    mediaType: t.exposeString('mediaType', { description: 'The media type of the image, such as `image/png`.' }),
   }),
 });
 
 const CreateImageInput = builder.inputType('CreateImageInput', {
-  description: 'What to draw.',
+  description: 'Input for `createImage`.',
   fields: (t) => ({
-    prompt: t.string({ required: true, description: 'What is to be seen; at most 32,000 characters.' }),
-    size: t.string({ description: 'Width and height, such as `1024x1024`; as the model likes unless given.' }),
+    prompt: t.string({ required: true, description: 'The description of the image; at most 32,000 characters.' }),
+    size: t.string({
+      description: 'The width and height in pixels, such as `1024x1024`. Defaults to that of the model.',
+    }),
     references: t.field({
       type: ['Upload'],
-      description: 'Images to draw from, PNG, JPEG or WebP, at most 10 of at most 25 MiB. For models that edit images.',
+      description:
+        'Images to edit, for models that can edit images: PNG, JPEG or WebP, at most 10 of at most 25 MiB each.',
     }),
   }),
 });
@@ -27,8 +30,8 @@ builder.mutationField('createImage', (t) =>
     type: CreateImagePayload,
     ownTimeLimit: true,
     authScopes: { permission: 'use:llm_gateway' },
-    description: 'Draws an image with the server’s image model. NOT_FOUND where it has none.',
-    args: { input: t.arg({ type: CreateImageInput, required: true, description: 'What to draw.' }) },
+    description: 'Generates an image with the image model of the server. NOT_FOUND if it has no image model.',
+    args: { input: t.arg({ type: CreateImageInput, required: true, description: 'The description and the options.' }) },
     resolve: (_root, { input }, { principal, services, signal }) =>
       services.images.create(signedIn(principal), input, signal),
   }),

@@ -6,19 +6,19 @@ import { completionModelOrder } from './models.service.ts';
 
 const CompletionModel = builder.prismaObject('Agent', {
   variant: 'CompletionModel',
-  description: 'An agent as OpenAI’s clients know it: a model that knows documents.',
+  description: 'An agent as a model for OpenAI clients.',
   fields: (t) => ({
-    id: t.exposeString('slug', { description: 'The agent’s slug, for `model` of a request.' }),
-    name: t.exposeString('name', { description: 'The name to show.' }),
-    createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it was made.' }),
+    id: t.exposeString('slug', { description: 'The slug of the agent, for `model` of a request.' }),
+    name: t.exposeString('name', { description: 'The display name of the agent.' }),
+    createdAt: t.expose('createdAt', { type: 'DateTime', description: 'The time at which the agent was created.' }),
     provider: t.string({
-      description: 'Who runs the language model behind it: `embedded` or `openai-compatible`.',
+      description: 'The provider of the language model: `embedded` or `openai-compatible`.',
       resolve: (_agent, _args, { services }) => services.models.default.provider,
     }),
     documentCount: t.int({
       nullable: true,
       authScopes: { permission: 'read:search' },
-      description: 'How many of its own documents the caller may read.',
+      description: 'The number of documents of the agent that the caller can read.',
       select: (_args, { principal }) => ({
         _count: { select: { documents: { where: visible.documents(signedIn(principal)) } } },
       }),
@@ -28,8 +28,8 @@ const CompletionModel = builder.prismaObject('Agent', {
 });
 
 const CompletionModelConnection = builder.connectionObject(
-  { type: CompletionModel, name: 'CompletionModelConnection', description: 'A page of models.' },
-  { name: 'CompletionModelEdge', description: 'A model and its place in the list.' },
+  { type: CompletionModel, name: 'CompletionModelConnection', description: 'A page of a list of models.' },
+  { name: 'CompletionModelEdge', description: 'A model and its cursor in a list.' },
 );
 
 builder.queryFields((t) => ({
@@ -48,8 +48,8 @@ builder.queryFields((t) => ({
   completionModel: t.prismaField({
     type: CompletionModel,
     authScopes: { permission: 'use:llm_gateway' },
-    description: 'One of them. NOT_FOUND for what the caller may not use.',
-    args: { id: t.arg.string({ required: true, description: 'The agent’s slug.' }) },
+    description: 'An agent that answers `createChatCompletion`. NOT_FOUND if the caller cannot use it.',
+    args: { id: t.arg.string({ required: true, description: 'The slug of the agent.' }) },
     resolve: (query, _root, { id }, { principal, services }) =>
       services.completionModels.find(signedIn(principal), id, query),
   }),

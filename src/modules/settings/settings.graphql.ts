@@ -9,38 +9,44 @@ interface Link {
 }
 
 const FooterLink = builder.objectRef<Link>('FooterLink').implement({
-  description: 'A link at the foot of a client’s pages.',
+  description: 'A link in the footer of the pages of clients.',
   fields: (t) => ({
-    icon: t.exposeString('icon', { description: 'The name of a symbol that the client knows.' }),
-    url: t.exposeString('url', { description: 'Where it leads: http or https.' }),
+    icon: t.exposeString('icon', { description: 'The name of an icon that the client has.' }),
+    url: t.exposeString('url', { description: 'The http or https URL of the link.' }),
   }),
 });
 
 const FooterLinkInput = builder.inputType('FooterLinkInput', {
-  description: 'A link at the foot of a client’s pages.',
+  description: 'A link for the footer of the pages of clients.',
   fields: (t) => ({
-    icon: t.string({ required: true, description: 'The name of a symbol that the client knows.' }),
-    url: t.string({ required: true, description: 'Where it leads: http or https, at most 2000 characters.' }),
+    icon: t.string({ required: true, description: 'The name of an icon that the client has.' }),
+    url: t.string({ required: true, description: 'The http or https URL of the link; at most 2,000 characters.' }),
   }),
 });
 
 const Preferences = builder.objectRef<StoredPreferences>('Preferences').implement({
-  description: 'How the server presents itself to clients, and what new agents of the workspace paths begin with.',
+  description: 'The appearance of the server in clients, and the defaults for new agents, keys and tokens.',
   fields: (t) => ({
-    supportEmail: t.exposeString('supportEmail', { nullable: true, description: 'Whom people write to for help.' }),
-    appName: t.exposeString('appName', { nullable: true, description: 'What clients call the server.' }),
-    pageTitle: t.exposeString('pageTitle', { nullable: true, description: 'The title of a client’s pages.' }),
-    pageFavicon: t.exposeString('pageFavicon', { nullable: true, description: 'The address of their symbol.' }),
-    logoFileName: t.exposeString('logoFileName', { nullable: true, description: 'The name of their logo’s file.' }),
+    supportEmail: t.exposeString('supportEmail', { nullable: true, description: 'The e-mail address for support.' }),
+    appName: t.exposeString('appName', { nullable: true, description: 'The name of the server in clients.' }),
+    pageTitle: t.exposeString('pageTitle', { nullable: true, description: 'The title of the pages of clients.' }),
+    pageFavicon: t.exposeString('pageFavicon', {
+      nullable: true,
+      description: 'The URL of the favicon of these pages.',
+    }),
+    logoFileName: t.exposeString('logoFileName', {
+      nullable: true,
+      description: 'The file name of the logo of these pages.',
+    }),
     footerLinks: t.field({
       type: [FooterLink],
       listSize: 3,
-      description: 'Links at the foot of their pages.',
+      description: 'The links in the footer of these pages.',
       resolve: ({ footerLinks }) => footerLinks,
     }),
     defaultSystemPrompt: t.exposeString('defaultSystemPrompt', {
       nullable: true,
-      description: 'The system prompt of new agents of the workspace paths.',
+      description: 'The system prompt of new agents that are created on the AnythingLLM paths.',
     }),
     maxTokenLifetimeDays: t.exposeInt('maxTokenLifetimeDays', {
       nullable: true,
@@ -55,56 +61,67 @@ const Preferences = builder.objectRef<StoredPreferences>('Preferences').implemen
 });
 
 const ServedModel = builder.objectRef<NonNullable<Server['embeddingModel']>>('ServedModel').implement({
-  description: 'A model of another server.',
+  description: 'A model that another server provides.',
   fields: (t) => ({
-    model: t.exposeString('model', { description: 'Its name.' }),
-    baseUrl: t.exposeString('baseUrl', { description: 'The address of that server.' }),
-    apiKeyConfigured: t.exposeBoolean('apiKeyConfigured', { description: 'Whether there is a key for it.' }),
+    model: t.exposeString('model', { description: 'The name of the model.' }),
+    baseUrl: t.exposeString('baseUrl', { description: 'The base URL of the other server.' }),
+    apiKeyConfigured: t.exposeBoolean('apiKeyConfigured', {
+      description: 'Whether a key for the other server is configured.',
+    }),
   }),
 });
 
 const LanguageModelSettings = builder.objectRef<Server['languageModel']>('LanguageModelSettings').implement({
-  description: 'The language model that answers.',
+  description: 'The language model that writes the answers.',
   fields: (t) => ({
-    provider: t.exposeString('provider', { description: '`embedded` or `openai-compatible`.' }),
-    model: t.exposeString('model', { nullable: true, description: 'Its name; null for the embedded one.' }),
+    provider: t.exposeString('provider', {
+      description: 'The provider of the model: `embedded` or `openai-compatible`.',
+    }),
+    model: t.exposeString('model', {
+      nullable: true,
+      description: 'The name of the model; null for the built-in model.',
+    }),
     otherModels: t.stringList({
-      description: 'Further ones that clients may name.',
+      description: 'The names of further models that clients can choose.',
       resolve: ({ otherModels }) => [...otherModels],
     }),
-    baseUrl: t.exposeString('baseUrl', { nullable: true, description: 'The address of its server; null: none.' }),
-    apiKeyConfigured: t.exposeBoolean('apiKeyConfigured', { description: 'Whether there is a key for it.' }),
-    contextTokens: t.exposeInt('contextTokens', { description: 'Tokens that it reads at most.' }),
-    vision: t.exposeBoolean('sees', { description: 'Whether it reads images.' }),
+    baseUrl: t.exposeString('baseUrl', {
+      nullable: true,
+      description: 'The base URL of the provider; null for the built-in model.',
+    }),
+    apiKeyConfigured: t.exposeBoolean('apiKeyConfigured', {
+      description: 'Whether a key for the other server is configured.',
+    }),
+    contextTokens: t.exposeInt('contextTokens', { description: 'The size of the context window, in tokens.' }),
+    vision: t.exposeBoolean('sees', { description: 'Whether the model can read images.' }),
   }),
 });
 
 const ServerSettings = builder.objectRef<Server>('ServerSettings').implement({
-  description:
-    'What the environment of the server says, for who administers it. It is read at the start, and holds until the next. No secret is among it.',
+  description: 'The settings that the server read from its environment at the start, without secrets.',
   fields: (t) => ({
     languageModel: t.field({
       type: LanguageModelSettings,
-      description: 'The language model.',
+      description: 'The settings of the language model.',
       resolve: ({ languageModel }) => languageModel,
     }),
     embeddingModel: t.field({
       type: ServedModel,
       nullable: true,
-      description: 'The model that embeds texts; null: search is by words alone.',
+      description: 'The model that embeds texts; null if the server searches only by words.',
       resolve: ({ embeddingModel }) => embeddingModel,
     }),
     imageModel: t.field({
       type: ServedModel,
       nullable: true,
-      description: 'The model that draws; null: none.',
+      description: 'The model that generates images; null if there is no image model.',
       resolve: ({ imageModel }) => imageModel,
     }),
     ownPassword: t.exposeBoolean('ownPassword', {
-      description: 'Whether the server has a password of its own, for as long as there are no people.',
+      description: 'Whether the server has a shared password, which is possible until the first person has an account.',
     }),
     hasPassages: t.boolean({
-      description: 'Whether there is a document to search.',
+      description: 'Whether the server has at least one searchable document.',
       resolve: (_settings, _args, { services }) => services.serverSettings.hasPassages(),
     }),
   }),
@@ -116,8 +133,8 @@ const clearPreferences = clearField('ClearablePreference', {
   pageTitle: 'Removes the title of the pages.',
   pageFavicon: 'Removes the favicon of the pages.',
   logoFileName: 'Removes the logo of the pages.',
-  defaultSystemPrompt: 'Goes back to the built-in system prompt.',
-  maxTokenLifetimeDays: 'Lifts the maximum lifetime of new keys and tokens.',
+  defaultSystemPrompt: 'Restores the built-in system prompt.',
+  maxTokenLifetimeDays: 'Removes the maximum lifetime of new keys and tokens.',
   defaultTokenLifetimeDays: 'Removes the default lifetime of new keys and tokens.',
 });
 
@@ -125,14 +142,18 @@ const UpdatePreferencesInput = builder.inputType('UpdatePreferencesInput', {
   description:
     'Input for `updatePreferences`. A field that is null or absent stays unchanged. An empty text or list clears its field.',
   fields: (t) => ({
-    supportEmail: t.string({ description: 'Whom people write to for help: an e-mail address.' }),
-    appName: t.string({ description: 'What clients call the server, at most 100 characters.' }),
-    pageTitle: t.string({ description: 'The title of a client’s pages, at most 200 characters.' }),
-    pageFavicon: t.string({ description: 'The address of their symbol: http or https.' }),
-    logoFileName: t.string({ description: 'The name of their logo’s file, without a folder.' }),
-    footerLinks: t.field({ type: [FooterLinkInput], description: 'Links at the foot of their pages, at most 3.' }),
+    supportEmail: t.string({ description: 'The e-mail address for support.' }),
+    appName: t.string({ description: 'The name of the server in clients; at most 100 characters.' }),
+    pageTitle: t.string({ description: 'The title of the pages of clients; at most 200 characters.' }),
+    pageFavicon: t.string({ description: 'The http or https URL of the favicon of these pages.' }),
+    logoFileName: t.string({ description: 'The file name of the logo of these pages, without a folder.' }),
+    footerLinks: t.field({
+      type: [FooterLinkInput],
+      description: 'The links in the footer of these pages; at most 3.',
+    }),
     defaultSystemPrompt: t.string({
-      description: 'The system prompt of new agents of the workspace paths, at most 100,000 characters.',
+      description:
+        'The system prompt of new agents that are created on the AnythingLLM paths; at most 100,000 characters.',
     }),
     maxTokenLifetimeDays: t.int({
       description:
@@ -147,11 +168,11 @@ const UpdatePreferencesInput = builder.inputType('UpdatePreferencesInput', {
 });
 
 const UpdatePreferencesPayload = builder.objectRef<StoredPreferences>('UpdatePreferencesPayload').implement({
-  description: 'What `updatePreferences` changed.',
+  description: 'Result of `updatePreferences`.',
   fields: (t) => ({
     preferences: t.field({
       type: Preferences,
-      description: 'All preferences as they are now.',
+      description: 'All preferences after the change.',
       resolve: (preferences) => preferences,
     }),
   }),
@@ -161,13 +182,13 @@ builder.queryFields((t) => ({
   preferences: t.field({
     type: Preferences,
     authScopes: { permission: 'manage:settings' },
-    description: 'How the server presents itself.',
+    description: 'The preferences of the server.',
     resolve: (_root, _args, { services }) => services.serverSettings.preferences(),
   }),
   serverSettings: t.field({
     type: ServerSettings,
     authScopes: { permission: 'manage:settings' },
-    description: 'What the environment of the server says. Nothing of it is changed while the server runs.',
+    description: 'The settings from the environment of the server, which do not change while it runs.',
     resolve: (_root, _args, { services }) => services.serverSettings.server(),
   }),
 }));
@@ -176,8 +197,8 @@ builder.mutationField('updatePreferences', (t) =>
   t.field({
     type: UpdatePreferencesPayload,
     authScopes: { permission: 'manage:settings' },
-    description: 'Changes how the server presents itself.',
-    args: { input: t.arg({ type: UpdatePreferencesInput, required: true, description: 'The changes.' }) },
+    description: 'Changes the preferences of the server.',
+    args: { input: t.arg({ type: UpdatePreferencesInput, required: true, description: 'The preferences to change.' }) },
     resolve: (_root, { input }, { principal, services }) =>
       services.serverSettings.updatePreferences(signedIn(principal), input),
   }),
