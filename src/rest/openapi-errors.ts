@@ -161,10 +161,11 @@ const writes = (row: AnyRow): boolean =>
 /** Returns a sample of each kind of error that the execution of an endpoint can throw, from its declaration. */
 function errorsOfExecution(row: AnyRow): AppError[] {
   const takesInput = row.params !== undefined || row.query !== undefined || row.body !== undefined;
+  const hasOwnFailure = (error: AppError) => row.failure !== undefined && row.failure(error, null) !== null;
   const callsModel = row.stream !== undefined || rootFields(row.document).some(({ name }) => modelFields.has(name));
   return [
     ...anywhere,
-    ...(rowRequirements(row).length > 0 ? missingCredential : []),
+    ...(rowRequirements(row).length > 0 ? missingCredential : missingCredential.filter(hasOwnFailure)),
     ...(row.setsCookie ? [forbidden([])] : []),
     ...(takesInput ? [notFound('Agent'), notFound('Chat session'), ...invalidFields] : []),
     ...(writes(row) ? [conflict('Conflict.')] : []),
