@@ -2797,7 +2797,7 @@ export type introspection = {
             "defaultValue": "false"
           },
           {
-            "name": "userDatabaseIds",
+            "name": "userIds",
             "type": {
               "kind": "NON_NULL",
               "ofType": {
@@ -2806,7 +2806,7 @@ export type introspection = {
                   "kind": "NON_NULL",
                   "ofType": {
                     "kind": "SCALAR",
-                    "name": "Int"
+                    "name": "ID"
                   }
                 }
               }
@@ -5334,6 +5334,18 @@ export type introspection = {
             "isDeprecated": false
           },
           {
+            "name": "databaseId",
+            "type": {
+              "kind": "NON_NULL",
+              "ofType": {
+                "kind": "SCALAR",
+                "name": "Int"
+              }
+            },
+            "args": [],
+            "isDeprecated": false
+          },
+          {
             "name": "documentCount",
             "type": {
               "kind": "SCALAR",
@@ -5348,7 +5360,7 @@ export type introspection = {
               "kind": "NON_NULL",
               "ofType": {
                 "kind": "SCALAR",
-                "name": "String"
+                "name": "ID"
               }
             },
             "args": [],
@@ -5377,9 +5389,26 @@ export type introspection = {
             },
             "args": [],
             "isDeprecated": false
+          },
+          {
+            "name": "slug",
+            "type": {
+              "kind": "NON_NULL",
+              "ofType": {
+                "kind": "SCALAR",
+                "name": "String"
+              }
+            },
+            "args": [],
+            "isDeprecated": false
           }
         ],
-        "interfaces": []
+        "interfaces": [
+          {
+            "kind": "INTERFACE",
+            "name": "Node"
+          }
+        ]
       },
       {
         "kind": "OBJECT",
@@ -13453,6 +13482,10 @@ export type introspection = {
           },
           {
             "kind": "OBJECT",
+            "name": "CompletionModel"
+          },
+          {
+            "kind": "OBJECT",
             "name": "Document"
           },
           {
@@ -15667,12 +15700,12 @@ export type introspection = {
             },
             "args": [
               {
-                "name": "id",
+                "name": "agent",
                 "type": {
                   "kind": "NON_NULL",
                   "ofType": {
-                    "kind": "SCALAR",
-                    "name": "String"
+                    "kind": "INPUT_OBJECT",
+                    "name": "AgentLocatorInput"
                   }
                 }
               }

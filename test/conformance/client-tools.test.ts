@@ -302,7 +302,7 @@ describe('client tools', () => {
       messages.map(({ line, message }) => `${/^type (\w+)/.exec(lines[line - 1] ?? '')?.[1]}: ${message}`),
     );
     // The items of these lists do not implement `Node` yet.
-    const edges = ['AgentShareEdge', 'CompletionModelEdge', 'QueryHistoryEdge'];
+    const edges = ['AgentShareEdge', 'QueryHistoryEdge'];
     expect(problems).toEqual(
       edges.map((edge) => `${edge}: Edge type's field \`node\` must implement \`Node\` interface.`),
     );

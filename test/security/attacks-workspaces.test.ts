@@ -355,7 +355,7 @@ describe('keys that hold one permission of an administrator’s', () => {
     const twin = (key: string) =>
       kit.gql(
         'mutation ($input: ChangeAgentMembersInput!) { changeAgentMembers(input: $input) { foundCount } }',
-        { input: { agent: { slug }, userDatabaseIds: [databaseId], replace: true } },
+        { input: { agent: { slug }, userIds: [databaseId], replace: true } },
         key,
       );
     // Denied for its owner too.

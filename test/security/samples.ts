@@ -250,7 +250,7 @@ export const fieldSamples: Record<string, FieldSample> = {
   },
   'Query.agentMembers': async ({ targets }) => ({ agent: { id: await targets.agent() } }),
   'Mutation.changeAgentMembers': async (scene) => ({
-    input: { agent: { id: await scene.targets.agent() }, userDatabaseIds: [(await person(scene)).databaseId] },
+    input: { agent: { id: await scene.targets.agent() }, userIds: [(await person(scene)).databaseId] },
   }),
   'Mutation.createEmbed': async ({ targets }) => ({ input: { agent: { slug: (await targets.workspace()).slug } } }),
   'Mutation.updateEmbed': async ({ targets }) => ({
@@ -315,7 +315,7 @@ export const fieldSamples: Record<string, FieldSample> = {
     input: { code: await targets.inviteCode(), username: freshUsername(), password },
   }),
   'Mutation.updatePreferences': async () => ({ input: { appName: fresh() } }),
-  'Query.completionModel': async ({ targets }) => ({ id: (await targets.workspace()).slug }),
+  'Query.completionModel': async ({ targets }) => ({ agent: { slug: (await targets.workspace()).slug } }),
   'Mutation.createChatCompletion': completion,
   'Subscription.chatCompletion': completion,
   'Mutation.createEmbeddings': async () => ({ input: { texts: ['a text'] } }),
@@ -344,6 +344,7 @@ export const nodeSamples: Record<string, (scene: Scene) => Promise<string | numb
   Invitation: async ({ targets }) => (await targets.invitation()).id,
   InviteCode: ({ targets }) => targets.invite(),
   Embed: async ({ targets }) => (await targets.embed()).id,
+  CompletionModel: ({ targets }) => targets.agent(),
   EmbedExchange: async ({ targets }) => (await targets.embed()).answerId,
   UserCredential: async ({ targets, grant }) => (await targets.personToken(grant.role)).id,
 };

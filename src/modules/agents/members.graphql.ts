@@ -5,6 +5,7 @@ import type { Agent as AgentRow } from '../../generated/prisma/client.ts';
 import { builder } from '../../graphql/builder.ts';
 import { connection, nodeQuery, pageArgs } from '../../graphql/connection.ts';
 import type { PageArgs } from '../../paging.ts';
+import { userId, userIdDescription } from '../users/users.graphql.ts';
 import { Agent, AgentLocatorInput, AgentShareConnection, agentKey, agentLocator } from './agents.graphql.ts';
 import { agentShareOrder } from './agents.service.ts';
 import type { AgentKey } from './by-slug.ts';
@@ -19,9 +20,9 @@ const ChangeAgentMembersInput = builder.inputType('ChangeAgentMembersInput', {
   description: 'Input for `changeAgentMembers`.',
   fields: (t) => ({
     ...agentLocator(t),
-    userDatabaseIds: t.intList({
+    userIds: t.idList({
       required: true,
-      description: 'The integer IDs (`number`) of the users; at most 1,000. Unknown IDs are ignored.',
+      description: `The users, ${userIdDescription}; at most 1,000. Unknown IDs are ignored.`,
     }),
     replace: t.boolean({
       required: true,
@@ -70,7 +71,10 @@ builder.mutationField('changeAgentMembers', (t) =>
     authScopes: { permissions: ['manage:users', 'manage:agents'] },
     description: 'Restricts an agent to its owner and its members, and adds or replaces the members.',
     args: { input: t.arg({ type: ChangeAgentMembersInput, required: true, description: 'The agent and the users.' }) },
-    resolve: (_root, { input: { agent, userDatabaseIds, replace } }, { principal, services }) =>
-      services.members.change(signedIn(principal), agentKey(agent), { userDatabaseIds, replace }),
+    resolve: (_root, { input: { agent, userIds, replace } }, { principal, services }) =>
+      services.members.change(signedIn(principal), agentKey(agent), {
+        users: userIds.map((id, index) => userId(id, ['input', 'userIds', index])),
+        replace,
+      }),
   }),
 );

@@ -5,11 +5,11 @@ import { forbidden, notFound, parse } from '../../errors.ts';
 import type { Agent, AgentShare, Prisma } from '../../generated/prisma/client.ts';
 import { cut, type PageArgs, type PageOf } from '../../paging.ts';
 import type { Database } from '../../store/database.ts';
-import { databaseId } from '../input.ts';
+import type { UserKey } from '../users/accounts.service.ts';
 import { agentShareOrder, setShares } from './agents.service.ts';
 import { type AgentKey, agentAt, agentToChange } from './by-slug.ts';
 
-const Change = z.object({ userDatabaseIds: z.array(databaseId).max(1000), replace: z.boolean().default(false) });
+const Change = z.object({ userIds: z.array(z.unknown()).max(1000), replace: z.boolean() });
 
 /**
  * Creates the service for the members of an agent, for callers with `manage:users` and `manage:agents`: the fields
@@ -47,18 +47,23 @@ export function membersService(db: Database) {
     change(
       principal: Principal,
       key: AgentKey,
-      input: z.input<typeof Change>,
+      { users: keys, replace: given }: { users: UserKey[]; replace: boolean },
     ): Promise<{ agent: Agent; found: number }> {
-      const { userDatabaseIds, replace } = parse(Change, input);
+      const { replace } = parse(Change, { userIds: keys, replace: given });
+      const numbers = keys.flatMap((key) => ('number' in key ? key.number : []));
+      const ids = keys.flatMap((key) => ('id' in key ? key.id : []));
       return db.prisma.$transaction(async (transaction) => {
         const agent = await agentToChange(transaction, principal, key, visible.ownedAgents(principal));
         if (agent.isBuiltin) throw forbidden([], 'A built-in agent is everybody’s.');
         const users = await transaction.user.findMany({
           // The service accounts of project tokens and chat widgets cannot be members.
-          where: { databaseId: { in: userDatabaseIds }, tokens: { none: { kind: { in: ['PROJECT', 'EMBED'] } } } },
+          where: {
+            OR: [{ databaseId: { in: numbers } }, { id: { in: ids } }],
+            tokens: { none: { kind: { in: ['PROJECT', 'EMBED'] } } },
+          },
           select: { id: true },
         });
-        const empties = replace && userDatabaseIds.length === 0;
+        const empties = replace && keys.length === 0;
         if (users.length === 0 && !empties) return { agent, found: 0 };
         const shares = users.map(({ id }) => ({ userId: id }));
         if (replace) await setShares(transaction, agent.id, shares);

@@ -15,7 +15,7 @@ const embed = 'mutation ($input: CreateEmbeddingsInput!) { createEmbeddings(inpu
 const draw = 'mutation ($input: CreateImageInput!) { createImage(input: $input) { base64 } }';
 const models = `query ($first: Int, $after: String) {
   completionModels(first: $first, after: $after) {
-    totalCount pageInfo { endCursor hasNextPage } nodes { id name provider documentCount }
+    totalCount pageInfo { endCursor hasNextPage } nodes { slug name provider documentCount }
   }
 }`;
 const question = (text: string) => [{ role: 'USER', content: [{ text }] }];
@@ -88,14 +88,20 @@ describe('the gateway', () => {
     expect([totalCount, pageInfo.hasNextPage]).toEqual([2, true]);
     const second = await kit.gql(models, { after: pageInfo.endCursor }, kit.keys.BASIC);
     expect(second.data.completionModels.nodes).toEqual([
-      { id: slug, name: 'Handbook', provider: 'embedded', documentCount: 1 },
+      { slug, name: 'Handbook', provider: 'embedded', documentCount: 1 },
     ]);
     const one = await kit.gql(
-      'query ($id: String!) { completionModel(id: $id) { id documentCount } }',
-      { id: slug },
+      'query ($slug: String!) { completionModel(agent: { slug: $slug }) { slug documentCount } }',
+      { slug },
       kit.keys.BASIC,
     );
-    expect(one.data.completionModel).toEqual({ id: slug, documentCount: 1 });
+    expect(one.data.completionModel).toEqual({ slug, documentCount: 1 });
+    const { id } = (await kit.gql('{ completionModels(last: 1) { nodes { id } } }', {}, kit.keys.BASIC)).data
+      .completionModels.nodes[0];
+    const node = 'query ($id: ID!) { node(id: $id) { __typename ... on CompletionModel { slug } } }';
+    expect((await kit.gql(node, { id }, kit.keys.BASIC)).data.node).toEqual({ __typename: 'CompletionModel', slug });
+    const denied = await kit.gql(node, { id }, kit.keys.LIMITED);
+    expect([denied.data.node, denied.errors[0]?.extensions.requiredPermissions]).toEqual([null, ['use:llm_gateway']]);
   });
 
   test('tells how many documents an agent has to who may read them', async () => {
@@ -162,7 +168,7 @@ describe('the gateway', () => {
       [embed, { input: { texts: ['a'] } }],
       [draw, { input: { prompt: 'a' } }],
       [models, {}],
-      ['query { completionModel(id: "x") { id } }', {}],
+      ['query { completionModel(agent: { slug: "x" }) { id } }', {}],
     ];
     const refused = { code: 'FORBIDDEN', requiredPermissions: ['use:llm_gateway'] };
     for (const key of [kit.keys.LIMITED, secret]) {

@@ -2,13 +2,18 @@ import { signedIn } from '../../authz/principal.ts';
 import { visible } from '../../authz/visible.ts';
 import { builder } from '../../graphql/builder.ts';
 import { connection, nodeQuery, pageArgs } from '../../graphql/connection.ts';
+import { integerIds, nodeRule } from '../../graphql/nodes.ts';
+import { AgentLocatorInput, agentKey } from '../agents/agents.graphql.ts';
 import { completionModelOrder } from './models.service.ts';
 
-const CompletionModel = builder.prismaObject('Agent', {
+const CompletionModel = builder.prismaNode('Agent', {
   variant: 'CompletionModel',
+  id: { field: 'id', description: 'The global ID of the model.' },
+  nullable: true,
   description: 'An agent as a model for OpenAI clients.',
   fields: (t) => ({
-    id: t.exposeString('slug', { description: 'The slug of the agent, for `model` of a request.' }),
+    databaseId: t.exposeInt('id', { description: 'The integer ID of the agent.' }),
+    slug: t.exposeString('slug', { description: 'The slug of the agent, for `model` of a request.' }),
     name: t.exposeString('name', { description: 'The display name of the agent.' }),
     createdAt: t.expose('createdAt', { type: 'DateTime', description: 'The time at which the agent was created.' }),
     provider: t.string({
@@ -25,6 +30,15 @@ const CompletionModel = builder.prismaObject('Agent', {
       resolve: ({ _count }) => _count.documents,
     }),
   }),
+});
+
+nodeRule('CompletionModel', {
+  permission: 'use:llm_gateway',
+  readable: ({ prisma }, principal, ids) =>
+    prisma.agent.findMany({
+      where: { AND: [visible.usableAgents(principal), { id: { in: integerIds(ids) } }] },
+      select: { id: true },
+    }),
 });
 
 const CompletionModelConnection = builder.connectionObject(
@@ -49,8 +63,10 @@ builder.queryFields((t) => ({
     type: CompletionModel,
     authScopes: { permission: 'use:llm_gateway' },
     description: 'An agent that answers `createChatCompletion`. NOT_FOUND if the caller cannot use it.',
-    args: { id: t.arg.string({ required: true, description: 'The slug of the agent.' }) },
-    resolve: (query, _root, { id }, { principal, services }) =>
-      services.completionModels.find(signedIn(principal), id, query),
+    args: {
+      agent: t.arg({ type: AgentLocatorInput, required: true, description: 'The agent, by its ID or by its slug.' }),
+    },
+    resolve: (query, _root, { agent }, { principal, services }) =>
+      services.completionModels.find(signedIn(principal), agentKey(agent, ['agent']), query),
   }),
 }));

@@ -4,7 +4,7 @@ import { notFound } from '../../errors.ts';
 import type { Agent, Prisma } from '../../generated/prisma/client.ts';
 import { cut, ListOrder, type PageArgs } from '../../paging.ts';
 import type { Database } from '../../store/database.ts';
-import { agentBySlug } from '../agents/by-slug.ts';
+import { type AgentKey, usableAgent } from '../agents/by-slug.ts';
 
 export const completionModelOrder = new ListOrder('completionModels', [{ field: 'id', type: 'int', direction: 'asc' }]);
 
@@ -29,8 +29,8 @@ export function completionModelsService(db: Database) {
     count: (principal: Principal) => db.prisma.agent.count({ where: listed(principal) }),
 
     /** Throws NOT_FOUND for an agent that the principal cannot use. */
-    async find(principal: Principal, slug: string, query: object = {}): Promise<Agent> {
-      const { id } = await agentBySlug(db.prisma, principal, slug);
+    async find(principal: Principal, key: AgentKey, query: object = {}): Promise<Agent> {
+      const { id } = await usableAgent(db.prisma, principal, key);
       const agent = await db.prisma.agent.findUnique({ ...query, where: { id } });
       if (!agent) throw notFound('Agent');
       return agent;

@@ -157,7 +157,7 @@ describe('once there are people', () => {
           ),
           kit.gql(
             'mutation ($input: ChangeAgentMembersInput!) { changeAgentMembers(input: $input) { foundCount } }',
-            { input: { agent, userDatabaseIds: [dora.id] } },
+            { input: { agent, userIds: [String(dora.id)] } },
             key,
           ),
         ];

@@ -100,7 +100,7 @@ export const memberRows: AnyRow[] = [
     reply: z.object({ success: z.literal(true), error: z.null() }).openapi('UpdatedWorkspaceUsers'),
     document: ChangeMembers,
     variables: ({ params, body }) => ({
-      input: { agent: { id: String(agentIdOf(params.workspaceId)) }, userDatabaseIds: body.userIds, replace: true },
+      input: { agent: { id: String(agentIdOf(params.workspaceId)) }, userIds: body.userIds.map(String), replace: true },
     }),
     output: () => ({ success: true as const, error: null }),
     invalid: noList(),
@@ -129,7 +129,11 @@ export const memberRows: AnyRow[] = [
     document: ChangeMembers,
     variables: ({ params, body: { userIds, reset } }) => ({
       // Members are replaced only by known users.
-      input: { agent: { slug: params.workspaceSlug }, userDatabaseIds: userIds, replace: reset && userIds.length > 0 },
+      input: {
+        agent: { slug: params.workspaceSlug },
+        userIds: userIds.map(String),
+        replace: reset && userIds.length > 0,
+      },
     }),
     output: ({ changeAgentMembers: { foundCount, members: shares } }) => {
       const users = members(shares.nodes);

@@ -13,14 +13,14 @@ const tag = 'OpenAI';
 
 const unixTime = (date: string | Date): number => Math.floor(new Date(date).getTime() / 1000);
 
-const ModelFields = graphql(`fragment OpenAIModel on CompletionModel @_unmask { id createdAt provider }`);
+const ModelFields = graphql(`fragment OpenAIModel on CompletionModel @_unmask { slug createdAt provider }`);
 
 const Model = z
   .object({ id: z.string(), object: z.literal('model'), created: z.int(), owned_by: z.string() })
   .openapi('OpenAIModel');
 
-const model = ({ id, createdAt, provider }: ResultOf<typeof ModelFields>): z.input<typeof Model> => ({
-  id,
+const model = ({ slug, createdAt, provider }: ResultOf<typeof ModelFields>): z.input<typeof Model> => ({
+  id: slug,
   object: 'model',
   created: unixTime(createdAt),
   owned_by: provider,
@@ -152,8 +152,11 @@ export const openaiRows: AnyRow[] = [
     dialect: openai,
     params: z.object({ model: z.string() }),
     reply: Model,
-    document: graphql(`query OpenAIModel($id: String!) { completionModel(id: $id) { ...OpenAIModel } }`, [ModelFields]),
-    variables: ({ params }) => ({ id: params.model }),
+    document: graphql(
+      `query OpenAIModel($slug: String!) { completionModel(agent: { slug: $slug }) { ...OpenAIModel } }`,
+      [ModelFields],
+    ),
+    variables: ({ params }) => ({ slug: params.model }),
     output: ({ completionModel }) => model(completionModel),
   }),
   openaiChatRow,
@@ -232,9 +235,9 @@ export const openaiRows: AnyRow[] = [
     variables: ({ query }) => ({ first: Object.keys(query).length > 0 ? 0 : everything }),
     output: ({ completionModels: { nodes } }) => ({
       object: 'list' as const,
-      ...(nodes[0] && { first_id: nodes[0].id, last_id: nodes.at(-1)?.id ?? null }),
-      data: nodes.map(({ id, createdAt, name, documentCount }) => ({
-        id,
+      ...(nodes[0] && { first_id: nodes[0].slug, last_id: nodes.at(-1)?.slug ?? null }),
+      data: nodes.map(({ slug, createdAt, name, documentCount }) => ({
+        id: slug,
         object: 'vector_store' as const,
         created_at: unixTime(createdAt),
         name,
