@@ -75,7 +75,7 @@ export function variableProblem({ message, originalError }: GraphQLError): Field
     .filter(Boolean)
     .map((key) => (/^\d+$/.test(key) ? Number(key) : key));
   const { text, field } = reworded(originalError?.message ?? message) ?? { text: 'is not valid' };
-  return { path: field === undefined ? path : [...path, field], message: text };
+  return { path: field === undefined || path.at(-1) === field ? path : [...path, field], message: text };
 }
 
 /**
