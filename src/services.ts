@@ -15,6 +15,7 @@ import { chatExportService } from './modules/chat/export.service.ts';
 import { feedbackService } from './modules/chat/feedback.service.ts';
 import { byAnyName } from './modules/chat/overrides.ts';
 import { runReaders } from './modules/chat/readers.ts';
+import { createRelatedService } from './modules/chat/related.service.ts';
 import { createRuns } from './modules/chat/runs.ts';
 import { seedService } from './modules/chat/seed.service.ts';
 import { turnService } from './modules/chat/turn.ts';
@@ -141,6 +142,7 @@ export function createServices({ settings, db, log, background, revocations, pub
     seeds: seedService({ db, models, webUrl: () => settings.webUrl ?? publicUrl() }),
     branches: branchesService(db),
     feedback: feedbackService(db),
+    related: createRelatedService(db),
     completionModels: completionModelsService(db),
     completions: completionsService({ db, knowledge, files, runs, limits, usage, settings, log, revocations, models }),
     textEmbeddings: embeddingsService(embeddings, limits, usage),

@@ -64,7 +64,11 @@ describe('the cost of an operation', () => {
       1 + 21,
       '{ node(id: "x") { ... on Agent { documents { nodes { id } } } ... on File { name } ... on Document { agents { totalCount } } } }',
     ],
-    ['counts the sessions that a search asks for', 1 + 30, '{ searchChats(first: 30) { sessions { id } } }'],
+    [
+      'counts the sessions that a search asks for',
+      1 + 30,
+      '{ chatSessions(filter: { search: "x" }, first: 30) { nodes { id } } }',
+    ],
     ['counts the passages that a search asks for', 10, '{ search(query: "x") { text } }'],
     ['counts what an agent may find', 100, '{ search(query: "x", agent: { slug: "y" }) { text } }'],
     ['does not count what is skipped', 1, '{ viewer { role } agents @skip(if: true) { nodes { id } } }'],

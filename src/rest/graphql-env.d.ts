@@ -696,6 +696,13 @@ export type introspection = {
                   "kind": "SCALAR",
                   "name": "Int"
                 }
+              },
+              {
+                "name": "orderBy",
+                "type": {
+                  "kind": "INPUT_OBJECT",
+                  "name": "ChatSessionOrder"
+                }
               }
             ],
             "isDeprecated": false
@@ -3321,6 +3328,15 @@ export type introspection = {
         "name": "ChatFeedback",
         "fields": [
           {
+            "name": "agent",
+            "type": {
+              "kind": "OBJECT",
+              "name": "Agent"
+            },
+            "args": [],
+            "isDeprecated": false
+          },
+          {
             "name": "agentId",
             "type": {
               "kind": "NON_NULL",
@@ -3390,6 +3406,15 @@ export type introspection = {
             "isDeprecated": false
           },
           {
+            "name": "message",
+            "type": {
+              "kind": "OBJECT",
+              "name": "ChatMessage"
+            },
+            "args": [],
+            "isDeprecated": false
+          },
+          {
             "name": "messageId",
             "type": {
               "kind": "NON_NULL",
@@ -3429,6 +3454,15 @@ export type introspection = {
             "isDeprecated": false
           },
           {
+            "name": "session",
+            "type": {
+              "kind": "OBJECT",
+              "name": "ChatSession"
+            },
+            "args": [],
+            "isDeprecated": false
+          },
+          {
             "name": "sessionId",
             "type": {
               "kind": "NON_NULL",
@@ -3448,6 +3482,15 @@ export type introspection = {
                 "kind": "SCALAR",
                 "name": "DateTime"
               }
+            },
+            "args": [],
+            "isDeprecated": false
+          },
+          {
+            "name": "user",
+            "type": {
+              "kind": "OBJECT",
+              "name": "User"
             },
             "args": [],
             "isDeprecated": false
@@ -3587,6 +3630,72 @@ export type introspection = {
         "interfaces": []
       },
       {
+        "kind": "INPUT_OBJECT",
+        "name": "ChatFeedbackFilter",
+        "inputFields": [
+          {
+            "name": "createdBefore",
+            "type": {
+              "kind": "SCALAR",
+              "name": "DateTime"
+            }
+          },
+          {
+            "name": "createdSince",
+            "type": {
+              "kind": "SCALAR",
+              "name": "DateTime"
+            }
+          },
+          {
+            "name": "rating",
+            "type": {
+              "kind": "ENUM",
+              "name": "FeedbackRating"
+            }
+          }
+        ],
+        "isOneOf": false
+      },
+      {
+        "kind": "INPUT_OBJECT",
+        "name": "ChatFeedbackOrder",
+        "inputFields": [
+          {
+            "name": "direction",
+            "type": {
+              "kind": "NON_NULL",
+              "ofType": {
+                "kind": "ENUM",
+                "name": "OrderDirection"
+              }
+            },
+            "defaultValue": "ASC"
+          },
+          {
+            "name": "field",
+            "type": {
+              "kind": "NON_NULL",
+              "ofType": {
+                "kind": "ENUM",
+                "name": "ChatFeedbackOrderField"
+              }
+            }
+          }
+        ],
+        "isOneOf": false
+      },
+      {
+        "kind": "ENUM",
+        "name": "ChatFeedbackOrderField",
+        "enumValues": [
+          {
+            "name": "CREATED_AT",
+            "isDeprecated": false
+          }
+        ]
+      },
+      {
         "kind": "OBJECT",
         "name": "ChatMessage",
         "fields": [
@@ -3708,6 +3817,15 @@ export type introspection = {
             "isDeprecated": false
           },
           {
+            "name": "latestChild",
+            "type": {
+              "kind": "OBJECT",
+              "name": "ChatMessage"
+            },
+            "args": [],
+            "isDeprecated": false
+          },
+          {
             "name": "latestChildId",
             "type": {
               "kind": "SCALAR",
@@ -3726,10 +3844,28 @@ export type introspection = {
             "isDeprecated": false
           },
           {
+            "name": "parent",
+            "type": {
+              "kind": "OBJECT",
+              "name": "ChatMessage"
+            },
+            "args": [],
+            "isDeprecated": false
+          },
+          {
             "name": "parentId",
             "type": {
               "kind": "SCALAR",
               "name": "Int"
+            },
+            "args": [],
+            "isDeprecated": false
+          },
+          {
+            "name": "preferredResponse",
+            "type": {
+              "kind": "OBJECT",
+              "name": "ChatMessage"
             },
             "args": [],
             "isDeprecated": false
@@ -3769,6 +3905,18 @@ export type introspection = {
             "type": {
               "kind": "SCALAR",
               "name": "String"
+            },
+            "args": [],
+            "isDeprecated": false
+          },
+          {
+            "name": "session",
+            "type": {
+              "kind": "NON_NULL",
+              "ofType": {
+                "kind": "OBJECT",
+                "name": "ChatSession"
+              }
             },
             "args": [],
             "isDeprecated": false
@@ -3989,6 +4137,44 @@ export type introspection = {
         "interfaces": []
       },
       {
+        "kind": "INPUT_OBJECT",
+        "name": "ChatMessageOrder",
+        "inputFields": [
+          {
+            "name": "direction",
+            "type": {
+              "kind": "NON_NULL",
+              "ofType": {
+                "kind": "ENUM",
+                "name": "OrderDirection"
+              }
+            },
+            "defaultValue": "ASC"
+          },
+          {
+            "name": "field",
+            "type": {
+              "kind": "NON_NULL",
+              "ofType": {
+                "kind": "ENUM",
+                "name": "ChatMessageOrderField"
+              }
+            }
+          }
+        ],
+        "isOneOf": false
+      },
+      {
+        "kind": "ENUM",
+        "name": "ChatMessageOrderField",
+        "enumValues": [
+          {
+            "name": "CREATED_AT",
+            "isDeprecated": false
+          }
+        ]
+      },
+      {
         "kind": "ENUM",
         "name": "ChatMode",
         "enumValues": [
@@ -4076,7 +4262,7 @@ export type introspection = {
             "name": "messageId",
             "type": {
               "kind": "SCALAR",
-              "name": "Int"
+              "name": "ID"
             }
           },
           {
@@ -4163,12 +4349,12 @@ export type introspection = {
         "name": "ChatReferenceInput",
         "inputFields": [
           {
-            "name": "agentSlug",
+            "name": "agent",
             "type": {
               "kind": "NON_NULL",
               "ofType": {
-                "kind": "SCALAR",
-                "name": "String"
+                "kind": "INPUT_OBJECT",
+                "name": "AgentLocatorInput"
               }
             }
           },
@@ -4188,6 +4374,146 @@ export type introspection = {
           }
         ],
         "isOneOf": false
+      },
+      {
+        "kind": "OBJECT",
+        "name": "ChatRun",
+        "fields": [
+          {
+            "name": "databaseId",
+            "type": {
+              "kind": "NON_NULL",
+              "ofType": {
+                "kind": "SCALAR",
+                "name": "UUID"
+              }
+            },
+            "args": [],
+            "isDeprecated": false
+          },
+          {
+            "name": "endedAt",
+            "type": {
+              "kind": "SCALAR",
+              "name": "DateTime"
+            },
+            "args": [],
+            "isDeprecated": false
+          },
+          {
+            "name": "id",
+            "type": {
+              "kind": "NON_NULL",
+              "ofType": {
+                "kind": "SCALAR",
+                "name": "ID"
+              }
+            },
+            "args": [],
+            "isDeprecated": false
+          },
+          {
+            "name": "message",
+            "type": {
+              "kind": "NON_NULL",
+              "ofType": {
+                "kind": "OBJECT",
+                "name": "ChatMessage"
+              }
+            },
+            "args": [],
+            "isDeprecated": false
+          },
+          {
+            "name": "session",
+            "type": {
+              "kind": "NON_NULL",
+              "ofType": {
+                "kind": "OBJECT",
+                "name": "ChatSession"
+              }
+            },
+            "args": [],
+            "isDeprecated": false
+          },
+          {
+            "name": "startedAt",
+            "type": {
+              "kind": "NON_NULL",
+              "ofType": {
+                "kind": "SCALAR",
+                "name": "DateTime"
+              }
+            },
+            "args": [],
+            "isDeprecated": false
+          },
+          {
+            "name": "status",
+            "type": {
+              "kind": "NON_NULL",
+              "ofType": {
+                "kind": "ENUM",
+                "name": "ChatRunStatus"
+              }
+            },
+            "args": [],
+            "isDeprecated": false
+          }
+        ],
+        "interfaces": [
+          {
+            "kind": "INTERFACE",
+            "name": "Node"
+          }
+        ]
+      },
+      {
+        "kind": "INPUT_OBJECT",
+        "name": "ChatRunLocatorInput",
+        "inputFields": [
+          {
+            "name": "id",
+            "type": {
+              "kind": "SCALAR",
+              "name": "ID"
+            }
+          },
+          {
+            "name": "sessionId",
+            "type": {
+              "kind": "SCALAR",
+              "name": "ID"
+            }
+          }
+        ],
+        "isOneOf": true
+      },
+      {
+        "kind": "ENUM",
+        "name": "ChatRunStatus",
+        "enumValues": [
+          {
+            "name": "COMPLETED",
+            "isDeprecated": false
+          },
+          {
+            "name": "FAILED",
+            "isDeprecated": false
+          },
+          {
+            "name": "INTERRUPTED",
+            "isDeprecated": false
+          },
+          {
+            "name": "RUNNING",
+            "isDeprecated": false
+          },
+          {
+            "name": "STOPPED",
+            "isDeprecated": false
+          }
+        ]
       },
       {
         "kind": "OBJECT",
@@ -4265,43 +4591,6 @@ export type introspection = {
       },
       {
         "kind": "OBJECT",
-        "name": "ChatSearchResult",
-        "fields": [
-          {
-            "name": "hasNextPage",
-            "type": {
-              "kind": "NON_NULL",
-              "ofType": {
-                "kind": "SCALAR",
-                "name": "Boolean"
-              }
-            },
-            "args": [],
-            "isDeprecated": false
-          },
-          {
-            "name": "sessions",
-            "type": {
-              "kind": "NON_NULL",
-              "ofType": {
-                "kind": "LIST",
-                "ofType": {
-                  "kind": "NON_NULL",
-                  "ofType": {
-                    "kind": "OBJECT",
-                    "name": "ChatSession"
-                  }
-                }
-              }
-            },
-            "args": [],
-            "isDeprecated": false
-          }
-        ],
-        "interfaces": []
-      },
-      {
-        "kind": "OBJECT",
         "name": "ChatSearchStarted",
         "fields": [
           {
@@ -4323,6 +4612,15 @@ export type introspection = {
         "kind": "OBJECT",
         "name": "ChatSession",
         "fields": [
+          {
+            "name": "agent",
+            "type": {
+              "kind": "OBJECT",
+              "name": "Agent"
+            },
+            "args": [],
+            "isDeprecated": false
+          },
           {
             "name": "agentIconName",
             "type": {
@@ -4381,19 +4679,10 @@ export type introspection = {
             "isDeprecated": false
           },
           {
-            "name": "currentRunId",
+            "name": "currentRun",
             "type": {
-              "kind": "SCALAR",
-              "name": "UUID"
-            },
-            "args": [],
-            "isDeprecated": false
-          },
-          {
-            "name": "currentRunMessageId",
-            "type": {
-              "kind": "SCALAR",
-              "name": "Int"
+              "kind": "OBJECT",
+              "name": "ChatRun"
             },
             "args": [],
             "isDeprecated": false
@@ -4475,6 +4764,13 @@ export type introspection = {
                   "kind": "SCALAR",
                   "name": "Int"
                 }
+              },
+              {
+                "name": "orderBy",
+                "type": {
+                  "kind": "INPUT_OBJECT",
+                  "name": "ChatMessageOrder"
+                }
               }
             ],
             "isDeprecated": false
@@ -4505,6 +4801,15 @@ export type introspection = {
                 "kind": "SCALAR",
                 "name": "Int"
               }
+            },
+            "args": [],
+            "isDeprecated": false
+          },
+          {
+            "name": "owner",
+            "type": {
+              "kind": "OBJECT",
+              "name": "User"
             },
             "args": [],
             "isDeprecated": false
@@ -4749,6 +5054,122 @@ export type introspection = {
         "interfaces": []
       },
       {
+        "kind": "INPUT_OBJECT",
+        "name": "ChatSessionFilter",
+        "inputFields": [
+          {
+            "name": "agentId",
+            "type": {
+              "kind": "SCALAR",
+              "name": "ID"
+            }
+          },
+          {
+            "name": "includeFailed",
+            "type": {
+              "kind": "SCALAR",
+              "name": "Boolean"
+            }
+          },
+          {
+            "name": "outsideProjects",
+            "type": {
+              "kind": "SCALAR",
+              "name": "Boolean"
+            }
+          },
+          {
+            "name": "projectId",
+            "type": {
+              "kind": "SCALAR",
+              "name": "ID"
+            }
+          },
+          {
+            "name": "search",
+            "type": {
+              "kind": "SCALAR",
+              "name": "String"
+            }
+          },
+          {
+            "name": "updatedBefore",
+            "type": {
+              "kind": "SCALAR",
+              "name": "DateTime"
+            }
+          }
+        ],
+        "isOneOf": false
+      },
+      {
+        "kind": "INPUT_OBJECT",
+        "name": "ChatSessionLocatorInput",
+        "inputFields": [
+          {
+            "name": "chat",
+            "type": {
+              "kind": "INPUT_OBJECT",
+              "name": "ChatReferenceInput"
+            }
+          },
+          {
+            "name": "id",
+            "type": {
+              "kind": "SCALAR",
+              "name": "ID"
+            }
+          }
+        ],
+        "isOneOf": true
+      },
+      {
+        "kind": "INPUT_OBJECT",
+        "name": "ChatSessionOrder",
+        "inputFields": [
+          {
+            "name": "direction",
+            "type": {
+              "kind": "NON_NULL",
+              "ofType": {
+                "kind": "ENUM",
+                "name": "OrderDirection"
+              }
+            },
+            "defaultValue": "ASC"
+          },
+          {
+            "name": "field",
+            "type": {
+              "kind": "NON_NULL",
+              "ofType": {
+                "kind": "ENUM",
+                "name": "ChatSessionOrderField"
+              }
+            }
+          }
+        ],
+        "isOneOf": false
+      },
+      {
+        "kind": "ENUM",
+        "name": "ChatSessionOrderField",
+        "enumValues": [
+          {
+            "name": "CREATED_AT",
+            "isDeprecated": false
+          },
+          {
+            "name": "NAME",
+            "isDeprecated": false
+          },
+          {
+            "name": "UPDATED_AT",
+            "isDeprecated": false
+          }
+        ]
+      },
+      {
         "kind": "ENUM",
         "name": "ChatStopReason",
         "enumValues": [
@@ -4825,6 +5246,15 @@ export type introspection = {
         "name": "ChatTurnFailed",
         "fields": [
           {
+            "name": "assistantMessage",
+            "type": {
+              "kind": "OBJECT",
+              "name": "ChatMessage"
+            },
+            "args": [],
+            "isDeprecated": false
+          },
+          {
             "name": "code",
             "type": {
               "kind": "NON_NULL",
@@ -4898,6 +5328,15 @@ export type introspection = {
             },
             "args": [],
             "isDeprecated": false
+          },
+          {
+            "name": "session",
+            "type": {
+              "kind": "OBJECT",
+              "name": "ChatSession"
+            },
+            "args": [],
+            "isDeprecated": false
           }
         ],
         "interfaces": [
@@ -4911,6 +5350,15 @@ export type introspection = {
         "kind": "OBJECT",
         "name": "ChatTurnStopped",
         "fields": [
+          {
+            "name": "assistantMessage",
+            "type": {
+              "kind": "OBJECT",
+              "name": "ChatMessage"
+            },
+            "args": [],
+            "isDeprecated": false
+          },
           {
             "name": "index",
             "type": {
@@ -4936,6 +5384,15 @@ export type introspection = {
             "isDeprecated": false
           },
           {
+            "name": "session",
+            "type": {
+              "kind": "OBJECT",
+              "name": "ChatSession"
+            },
+            "args": [],
+            "isDeprecated": false
+          },
+          {
             "name": "usage",
             "type": {
               "kind": "OBJECT",
@@ -4951,6 +5408,15 @@ export type introspection = {
         "kind": "OBJECT",
         "name": "Citation",
         "fields": [
+          {
+            "name": "document",
+            "type": {
+              "kind": "OBJECT",
+              "name": "Document"
+            },
+            "args": [],
+            "isDeprecated": false
+          },
           {
             "name": "documentId",
             "type": {
@@ -5742,6 +6208,27 @@ export type introspection = {
       },
       {
         "kind": "INPUT_OBJECT",
+        "name": "ContextTokensTarget",
+        "inputFields": [
+          {
+            "name": "agentId",
+            "type": {
+              "kind": "SCALAR",
+              "name": "ID"
+            }
+          },
+          {
+            "name": "sessionId",
+            "type": {
+              "kind": "SCALAR",
+              "name": "ID"
+            }
+          }
+        ],
+        "isOneOf": true
+      },
+      {
+        "kind": "INPUT_OBJECT",
         "name": "CreateAgentInput",
         "inputFields": [
           {
@@ -6391,7 +6878,7 @@ export type introspection = {
             "name": "agentId",
             "type": {
               "kind": "SCALAR",
-              "name": "Int"
+              "name": "ID"
             }
           },
           {
@@ -6419,7 +6906,7 @@ export type introspection = {
             "name": "projectId",
             "type": {
               "kind": "SCALAR",
-              "name": "Int"
+              "name": "ID"
             }
           },
           {
@@ -6463,10 +6950,10 @@ export type introspection = {
             "isDeprecated": false
           },
           {
-            "name": "chatSession",
+            "name": "chatSessionEdge",
             "type": {
               "kind": "OBJECT",
-              "name": "ChatSession"
+              "name": "ChatSessionEdge"
             },
             "args": [],
             "isDeprecated": false
@@ -6500,6 +6987,15 @@ export type introspection = {
                 "kind": "SCALAR",
                 "name": "Int"
               }
+            },
+            "args": [],
+            "isDeprecated": false
+          },
+          {
+            "name": "session",
+            "type": {
+              "kind": "OBJECT",
+              "name": "ChatSession"
             },
             "args": [],
             "isDeprecated": false
@@ -7547,6 +8043,24 @@ export type introspection = {
         "name": "DeleteAllChatSessionsPayload",
         "fields": [
           {
+            "name": "deletedChatSessionIds",
+            "type": {
+              "kind": "NON_NULL",
+              "ofType": {
+                "kind": "LIST",
+                "ofType": {
+                  "kind": "NON_NULL",
+                  "ofType": {
+                    "kind": "SCALAR",
+                    "name": "ID"
+                  }
+                }
+              }
+            },
+            "args": [],
+            "isDeprecated": false
+          },
+          {
             "name": "deletedCount",
             "type": {
               "kind": "NON_NULL",
@@ -7602,13 +8116,6 @@ export type introspection = {
         "name": "DeleteChatSessionInput",
         "inputFields": [
           {
-            "name": "chat",
-            "type": {
-              "kind": "INPUT_OBJECT",
-              "name": "ChatReferenceInput"
-            }
-          },
-          {
             "name": "hard",
             "type": {
               "kind": "SCALAR",
@@ -7616,10 +8123,13 @@ export type introspection = {
             }
           },
           {
-            "name": "sessionId",
+            "name": "session",
             "type": {
-              "kind": "SCALAR",
-              "name": "UUID"
+              "kind": "NON_NULL",
+              "ofType": {
+                "kind": "INPUT_OBJECT",
+                "name": "ChatSessionLocatorInput"
+              }
             }
           }
         ],
@@ -7630,12 +8140,12 @@ export type introspection = {
         "name": "DeleteChatSessionPayload",
         "fields": [
           {
-            "name": "deletedSessionId",
+            "name": "deletedChatSessionId",
             "type": {
               "kind": "NON_NULL",
               "ofType": {
                 "kind": "SCALAR",
-                "name": "UUID"
+                "name": "ID"
               }
             },
             "args": [],
@@ -11689,7 +12199,7 @@ export type introspection = {
             "name": "projectId",
             "type": {
               "kind": "SCALAR",
-              "name": "Int"
+              "name": "ID"
             }
           },
           {
@@ -11698,7 +12208,7 @@ export type introspection = {
               "kind": "NON_NULL",
               "ofType": {
                 "kind": "SCALAR",
-                "name": "UUID"
+                "name": "ID"
               }
             }
           }
@@ -11710,7 +12220,7 @@ export type introspection = {
         "name": "MoveChatSessionPayload",
         "fields": [
           {
-            "name": "chatSession",
+            "name": "session",
             "type": {
               "kind": "OBJECT",
               "name": "ChatSession"
@@ -13478,6 +13988,10 @@ export type introspection = {
           },
           {
             "kind": "OBJECT",
+            "name": "ChatRun"
+          },
+          {
+            "kind": "OBJECT",
             "name": "ChatSession"
           },
           {
@@ -13523,6 +14037,10 @@ export type introspection = {
           {
             "kind": "OBJECT",
             "name": "ProjectToken"
+          },
+          {
+            "kind": "OBJECT",
+            "name": "QueryHistoryEntry"
           },
           {
             "kind": "OBJECT",
@@ -14317,6 +14835,13 @@ export type introspection = {
                 "type": {
                   "kind": "SCALAR",
                   "name": "Int"
+                }
+              },
+              {
+                "name": "orderBy",
+                "type": {
+                  "kind": "INPUT_OBJECT",
+                  "name": "ChatSessionOrder"
                 }
               }
             ],
@@ -15164,27 +15689,13 @@ export type introspection = {
             },
             "args": [
               {
-                "name": "agentSlug",
+                "name": "chat",
                 "type": {
                   "kind": "NON_NULL",
                   "ofType": {
-                    "kind": "SCALAR",
-                    "name": "String"
+                    "kind": "INPUT_OBJECT",
+                    "name": "ChatReferenceInput"
                   }
-                }
-              },
-              {
-                "name": "clientSessionId",
-                "type": {
-                  "kind": "SCALAR",
-                  "name": "String"
-                }
-              },
-              {
-                "name": "threadSlug",
-                "type": {
-                  "kind": "SCALAR",
-                  "name": "String"
                 }
               }
             ],
@@ -15546,17 +16057,13 @@ export type introspection = {
             },
             "args": [
               {
-                "name": "agentId",
+                "name": "target",
                 "type": {
-                  "kind": "SCALAR",
-                  "name": "Int"
-                }
-              },
-              {
-                "name": "sessionId",
-                "type": {
-                  "kind": "SCALAR",
-                  "name": "UUID"
+                  "kind": "NON_NULL",
+                  "ofType": {
+                    "kind": "INPUT_OBJECT",
+                    "name": "ContextTokensTarget"
+                  }
                 }
               }
             ],
@@ -15598,7 +16105,7 @@ export type introspection = {
                   "kind": "NON_NULL",
                   "ofType": {
                     "kind": "SCALAR",
-                    "name": "UUID"
+                    "name": "ID"
                   }
                 }
               },
@@ -15634,17 +16141,17 @@ export type introspection = {
                 }
               },
               {
-                "name": "agentId",
-                "type": {
-                  "kind": "SCALAR",
-                  "name": "Int"
-                }
-              },
-              {
                 "name": "before",
                 "type": {
                   "kind": "SCALAR",
-                  "name": "DateTime"
+                  "name": "String"
+                }
+              },
+              {
+                "name": "filter",
+                "type": {
+                  "kind": "INPUT_OBJECT",
+                  "name": "ChatSessionFilter"
                 }
               },
               {
@@ -15652,13 +16159,6 @@ export type introspection = {
                 "type": {
                   "kind": "SCALAR",
                   "name": "Int"
-                }
-              },
-              {
-                "name": "includeFailed",
-                "type": {
-                  "kind": "SCALAR",
-                  "name": "Boolean"
                 }
               },
               {
@@ -15676,17 +16176,10 @@ export type introspection = {
                 }
               },
               {
-                "name": "outsideProjects",
+                "name": "orderBy",
                 "type": {
-                  "kind": "SCALAR",
-                  "name": "Boolean"
-                }
-              },
-              {
-                "name": "projectId",
-                "type": {
-                  "kind": "SCALAR",
-                  "name": "Int"
+                  "kind": "INPUT_OBJECT",
+                  "name": "ChatSessionOrder"
                 }
               }
             ],
@@ -16069,7 +16562,7 @@ export type introspection = {
                   "kind": "NON_NULL",
                   "ofType": {
                     "kind": "SCALAR",
-                    "name": "UUID"
+                    "name": "ID"
                   }
                 }
               }
@@ -16118,6 +16611,13 @@ export type introspection = {
                 }
               },
               {
+                "name": "filter",
+                "type": {
+                  "kind": "INPUT_OBJECT",
+                  "name": "ChatFeedbackFilter"
+                }
+              },
+              {
                 "name": "first",
                 "type": {
                   "kind": "SCALAR",
@@ -16139,24 +16639,10 @@ export type introspection = {
                 }
               },
               {
-                "name": "rating",
+                "name": "orderBy",
                 "type": {
-                  "kind": "ENUM",
-                  "name": "FeedbackRating"
-                }
-              },
-              {
-                "name": "since",
-                "type": {
-                  "kind": "SCALAR",
-                  "name": "DateTime"
-                }
-              },
-              {
-                "name": "until",
-                "type": {
-                  "kind": "SCALAR",
-                  "name": "DateTime"
+                  "kind": "INPUT_OBJECT",
+                  "name": "ChatFeedbackOrder"
                 }
               }
             ],
@@ -16752,17 +17238,17 @@ export type introspection = {
                 }
               },
               {
-                "name": "agentId",
-                "type": {
-                  "kind": "SCALAR",
-                  "name": "Int"
-                }
-              },
-              {
                 "name": "before",
                 "type": {
                   "kind": "SCALAR",
                   "name": "String"
+                }
+              },
+              {
+                "name": "filter",
+                "type": {
+                  "kind": "INPUT_OBJECT",
+                  "name": "QueryHistoryFilter"
                 }
               },
               {
@@ -16787,17 +17273,10 @@ export type introspection = {
                 }
               },
               {
-                "name": "userId",
+                "name": "orderBy",
                 "type": {
-                  "kind": "SCALAR",
-                  "name": "UUID"
-                }
-              },
-              {
-                "name": "visitors",
-                "type": {
-                  "kind": "SCALAR",
-                  "name": "Boolean"
+                  "kind": "INPUT_OBJECT",
+                  "name": "QueryHistoryOrder"
                 }
               }
             ],
@@ -16897,37 +17376,6 @@ export type introspection = {
                     "kind": "SCALAR",
                     "name": "String"
                   }
-                }
-              }
-            ],
-            "isDeprecated": false
-          },
-          {
-            "name": "searchChats",
-            "type": {
-              "kind": "OBJECT",
-              "name": "ChatSearchResult"
-            },
-            "args": [
-              {
-                "name": "first",
-                "type": {
-                  "kind": "SCALAR",
-                  "name": "Int"
-                }
-              },
-              {
-                "name": "offset",
-                "type": {
-                  "kind": "SCALAR",
-                  "name": "Int"
-                }
-              },
-              {
-                "name": "query",
-                "type": {
-                  "kind": "SCALAR",
-                  "name": "String"
                 }
               }
             ],
@@ -17185,6 +17633,15 @@ export type introspection = {
         "name": "QueryHistoryEntry",
         "fields": [
           {
+            "name": "agent",
+            "type": {
+              "kind": "OBJECT",
+              "name": "Agent"
+            },
+            "args": [],
+            "isDeprecated": false
+          },
+          {
             "name": "agentId",
             "type": {
               "kind": "NON_NULL",
@@ -17269,10 +17726,31 @@ export type introspection = {
             "isDeprecated": false
           },
           {
+            "name": "id",
+            "type": {
+              "kind": "NON_NULL",
+              "ofType": {
+                "kind": "SCALAR",
+                "name": "ID"
+              }
+            },
+            "args": [],
+            "isDeprecated": false
+          },
+          {
             "name": "inputTokens",
             "type": {
               "kind": "SCALAR",
               "name": "Int"
+            },
+            "args": [],
+            "isDeprecated": false
+          },
+          {
+            "name": "message",
+            "type": {
+              "kind": "OBJECT",
+              "name": "ChatMessage"
             },
             "args": [],
             "isDeprecated": false
@@ -17347,6 +17825,15 @@ export type introspection = {
             "isDeprecated": false
           },
           {
+            "name": "session",
+            "type": {
+              "kind": "OBJECT",
+              "name": "ChatSession"
+            },
+            "args": [],
+            "isDeprecated": false
+          },
+          {
             "name": "sessionDatabaseId",
             "type": {
               "kind": "NON_NULL",
@@ -17383,7 +17870,12 @@ export type introspection = {
             "isDeprecated": false
           }
         ],
-        "interfaces": []
+        "interfaces": [
+          {
+            "kind": "INTERFACE",
+            "name": "Node"
+          }
+        ]
       },
       {
         "kind": "OBJECT",
@@ -17441,6 +17933,34 @@ export type introspection = {
         "interfaces": []
       },
       {
+        "kind": "INPUT_OBJECT",
+        "name": "QueryHistoryFilter",
+        "inputFields": [
+          {
+            "name": "agentId",
+            "type": {
+              "kind": "SCALAR",
+              "name": "ID"
+            }
+          },
+          {
+            "name": "userId",
+            "type": {
+              "kind": "SCALAR",
+              "name": "ID"
+            }
+          },
+          {
+            "name": "visitors",
+            "type": {
+              "kind": "SCALAR",
+              "name": "Boolean"
+            }
+          }
+        ],
+        "isOneOf": false
+      },
+      {
         "kind": "ENUM",
         "name": "QueryHistoryFormat",
         "enumValues": [
@@ -17458,6 +17978,44 @@ export type introspection = {
           },
           {
             "name": "JSON_LINES",
+            "isDeprecated": false
+          }
+        ]
+      },
+      {
+        "kind": "INPUT_OBJECT",
+        "name": "QueryHistoryOrder",
+        "inputFields": [
+          {
+            "name": "direction",
+            "type": {
+              "kind": "NON_NULL",
+              "ofType": {
+                "kind": "ENUM",
+                "name": "OrderDirection"
+              }
+            },
+            "defaultValue": "ASC"
+          },
+          {
+            "name": "field",
+            "type": {
+              "kind": "NON_NULL",
+              "ofType": {
+                "kind": "ENUM",
+                "name": "QueryHistoryOrderField"
+              }
+            }
+          }
+        ],
+        "isOneOf": false
+      },
+      {
+        "kind": "ENUM",
+        "name": "QueryHistoryOrderField",
+        "enumValues": [
+          {
+            "name": "CREATED_AT",
             "isDeprecated": false
           }
         ]
@@ -17492,7 +18050,7 @@ export type introspection = {
               "kind": "NON_NULL",
               "ofType": {
                 "kind": "SCALAR",
-                "name": "Int"
+                "name": "ID"
               }
             }
           },
@@ -17525,6 +18083,15 @@ export type introspection = {
                 "kind": "OBJECT",
                 "name": "Feedback"
               }
+            },
+            "args": [],
+            "isDeprecated": false
+          },
+          {
+            "name": "message",
+            "type": {
+              "kind": "OBJECT",
+              "name": "ChatMessage"
             },
             "args": [],
             "isDeprecated": false
@@ -18207,7 +18774,7 @@ export type introspection = {
               "kind": "NON_NULL",
               "ofType": {
                 "kind": "SCALAR",
-                "name": "Int"
+                "name": "ID"
               }
             }
           }
@@ -18218,6 +18785,15 @@ export type introspection = {
         "kind": "OBJECT",
         "name": "RemoveChatMessageRatingPayload",
         "fields": [
+          {
+            "name": "message",
+            "type": {
+              "kind": "OBJECT",
+              "name": "ChatMessage"
+            },
+            "args": [],
+            "isDeprecated": false
+          },
           {
             "name": "messageId",
             "type": {
@@ -18945,7 +19521,7 @@ export type introspection = {
             "name": "agentId",
             "type": {
               "kind": "SCALAR",
-              "name": "Int"
+              "name": "ID"
             }
           },
           {
@@ -18980,7 +19556,7 @@ export type introspection = {
             "name": "projectId",
             "type": {
               "kind": "SCALAR",
-              "name": "Int"
+              "name": "ID"
             }
           },
           {
@@ -19026,6 +19602,15 @@ export type introspection = {
         "name": "SeedChatSessionPayload",
         "fields": [
           {
+            "name": "session",
+            "type": {
+              "kind": "OBJECT",
+              "name": "ChatSession"
+            },
+            "args": [],
+            "isDeprecated": false
+          },
+          {
             "name": "sessionId",
             "type": {
               "kind": "NON_NULL",
@@ -19045,6 +19630,15 @@ export type introspection = {
                 "kind": "SCALAR",
                 "name": "String"
               }
+            },
+            "args": [],
+            "isDeprecated": false
+          },
+          {
+            "name": "userMessage",
+            "type": {
+              "kind": "OBJECT",
+              "name": "ChatMessage"
             },
             "args": [],
             "isDeprecated": false
@@ -19071,7 +19665,7 @@ export type introspection = {
               "kind": "NON_NULL",
               "ofType": {
                 "kind": "SCALAR",
-                "name": "Int"
+                "name": "ID"
               }
             }
           }
@@ -19083,7 +19677,7 @@ export type introspection = {
         "name": "SelectChatBranchPayload",
         "fields": [
           {
-            "name": "chatSession",
+            "name": "session",
             "type": {
               "kind": "OBJECT",
               "name": "ChatSession"
@@ -19118,7 +19712,7 @@ export type introspection = {
                 "kind": "NON_NULL",
                 "ofType": {
                   "kind": "SCALAR",
-                  "name": "Int"
+                  "name": "ID"
                 }
               }
             }
@@ -19158,7 +19752,7 @@ export type introspection = {
                 "kind": "NON_NULL",
                 "ofType": {
                   "kind": "SCALAR",
-                  "name": "UUID"
+                  "name": "ID"
                 }
               }
             }
@@ -19174,7 +19768,7 @@ export type introspection = {
             "name": "forcedActionId",
             "type": {
               "kind": "SCALAR",
-              "name": "Int"
+              "name": "ID"
             }
           },
           {
@@ -19240,7 +19834,7 @@ export type introspection = {
             "name": "sessionId",
             "type": {
               "kind": "SCALAR",
-              "name": "UUID"
+              "name": "ID"
             }
           },
           {
@@ -19277,6 +19871,15 @@ export type introspection = {
                 "kind": "SCALAR",
                 "name": "String"
               }
+            },
+            "args": [],
+            "isDeprecated": false
+          },
+          {
+            "name": "assistantMessage",
+            "type": {
+              "kind": "OBJECT",
+              "name": "ChatMessage"
             },
             "args": [],
             "isDeprecated": false
@@ -19390,6 +19993,15 @@ export type introspection = {
             "isDeprecated": false
           },
           {
+            "name": "session",
+            "type": {
+              "kind": "OBJECT",
+              "name": "ChatSession"
+            },
+            "args": [],
+            "isDeprecated": false
+          },
+          {
             "name": "sessionId",
             "type": {
               "kind": "NON_NULL",
@@ -19418,6 +20030,15 @@ export type introspection = {
             "type": {
               "kind": "OBJECT",
               "name": "TurnUsage"
+            },
+            "args": [],
+            "isDeprecated": false
+          },
+          {
+            "name": "userMessage",
+            "type": {
+              "kind": "OBJECT",
+              "name": "ChatMessage"
             },
             "args": [],
             "isDeprecated": false
@@ -19719,7 +20340,7 @@ export type introspection = {
               "kind": "NON_NULL",
               "ofType": {
                 "kind": "SCALAR",
-                "name": "Int"
+                "name": "ID"
               }
             }
           },
@@ -19727,7 +20348,7 @@ export type introspection = {
             "name": "responseId",
             "type": {
               "kind": "SCALAR",
-              "name": "Int"
+              "name": "ID"
             }
           }
         ],
@@ -19737,6 +20358,15 @@ export type introspection = {
         "kind": "OBJECT",
         "name": "SetPreferredResponsePayload",
         "fields": [
+          {
+            "name": "preferredResponse",
+            "type": {
+              "kind": "OBJECT",
+              "name": "ChatMessage"
+            },
+            "args": [],
+            "isDeprecated": false
+          },
           {
             "name": "preferredResponseId",
             "type": {
@@ -19872,6 +20502,15 @@ export type introspection = {
         "name": "StartChatOverPayload",
         "fields": [
           {
+            "name": "session",
+            "type": {
+              "kind": "OBJECT",
+              "name": "ChatSession"
+            },
+            "args": [],
+            "isDeprecated": false
+          },
+          {
             "name": "sessionId",
             "type": {
               "kind": "SCALAR",
@@ -19951,7 +20590,7 @@ export type introspection = {
               "kind": "NON_NULL",
               "ofType": {
                 "kind": "SCALAR",
-                "name": "UUID"
+                "name": "ID"
               }
             }
           }
@@ -20026,17 +20665,13 @@ export type introspection = {
                 }
               },
               {
-                "name": "runId",
+                "name": "run",
                 "type": {
-                  "kind": "SCALAR",
-                  "name": "UUID"
-                }
-              },
-              {
-                "name": "sessionId",
-                "type": {
-                  "kind": "SCALAR",
-                  "name": "UUID"
+                  "kind": "NON_NULL",
+                  "ofType": {
+                    "kind": "INPUT_OBJECT",
+                    "name": "ChatRunLocatorInput"
+                  }
                 }
               }
             ],
@@ -20988,13 +21623,6 @@ export type introspection = {
         "name": "UpdateChatSessionInput",
         "inputFields": [
           {
-            "name": "chat",
-            "type": {
-              "kind": "INPUT_OBJECT",
-              "name": "ChatReferenceInput"
-            }
-          },
-          {
             "name": "clear",
             "type": {
               "kind": "LIST",
@@ -21036,10 +21664,13 @@ export type introspection = {
             }
           },
           {
-            "name": "sessionId",
+            "name": "session",
             "type": {
-              "kind": "SCALAR",
-              "name": "UUID"
+              "kind": "NON_NULL",
+              "ofType": {
+                "kind": "INPUT_OBJECT",
+                "name": "ChatSessionLocatorInput"
+              }
             }
           },
           {
@@ -21064,19 +21695,19 @@ export type introspection = {
         "name": "UpdateChatSessionPayload",
         "fields": [
           {
-            "name": "chatSession",
+            "name": "name",
             "type": {
-              "kind": "OBJECT",
-              "name": "ChatSession"
+              "kind": "SCALAR",
+              "name": "String"
             },
             "args": [],
             "isDeprecated": false
           },
           {
-            "name": "name",
+            "name": "session",
             "type": {
-              "kind": "SCALAR",
-              "name": "String"
+              "kind": "OBJECT",
+              "name": "ChatSession"
             },
             "args": [],
             "isDeprecated": false

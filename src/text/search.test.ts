@@ -11,7 +11,7 @@ describe('texts that look the same', () => {
   const code = ({ errors }: Awaited<ReturnType<Kit['gql']>>) => errors[0]?.extensions.code;
 
   it('are found in the history of chats by their plain spelling', async () => {
-    const create = 'mutation ($name: String!) { createChatSession(input: { name: $name }) { chatSession { name } } }';
+    const create = 'mutation ($name: String!) { createChatSession(input: { name: $name }) { session { name } } }';
     for (const [written, plain] of [
       ['\ufb01nance', 'finance'],
       ['U\u0308bersicht', 'übersicht'],

@@ -145,9 +145,11 @@ const agent = `id databaseId name description systemPrompt viewerPermission owne
   files(first: 2) { totalCount nodes { databaseId name } }
   shares(first: 2) { totalCount nodes { permission user { ${person} } } }`;
 const file = 'id databaseId name status chunkCount';
-const message = `databaseId text role documents { title } citations { number documentId }
+const message = `databaseId text role documents { title } citations { number documentId document { title } }
+  session { name } parent { databaseId } latestChild { databaseId } preferredResponse { databaseId }
   feedback { rating comment } files { ${file} }`;
-const session = 'databaseId name agentId agentName ownerName currentRunId updatedAt';
+const session =
+  'databaseId name agentId agentName agent { name } owner { name } ownerName currentRun { databaseId message { databaseId } } updatedAt';
 
 /**
  * Each list in the schema with everything that can be selected on its rows. The page size is a variable: a list of 100.
@@ -174,9 +176,9 @@ const lists: Record<string, { query: string; rows: (data: GraphQLAnswer['data'])
     query: `chatSessions(first: $first) { nodes { ${session} messages(first: 1) { nodes { ${message} } pageInfo { hasNextPage } totalCount } } }`,
     rows: (data) => data.chatSessions.nodes,
   },
-  searchChats: {
-    query: `searchChats(query: "zebra", first: $first) { sessions { ${session} } hasNextPage }`,
-    rows: (data) => data.searchChats.sessions,
+  'chatSessions with a search': {
+    query: `chatSessions(filter: { search: "zebra" }, first: $first) { nodes { ${session} } ${page} }`,
+    rows: (data) => data.chatSessions.nodes,
   },
   documents: {
     query: `documents(first: $first) { nodes { id documentId title metadata } ${page} }`,
@@ -201,8 +203,14 @@ const lists: Record<string, { query: string; rows: (data: GraphQLAnswer['data'])
     rows: (data) => data.projects.nodes[0].files.nodes,
   },
   feedback: {
-    query: `feedback(first: $first) { nodes { id messageId sessionId rating question answer agentName userName } ${page} }`,
+    query: `feedback(first: $first) { nodes { id messageId sessionId rating question answer agentName userName
+      message { text } session { name } agent { name } user { name } } ${page} }`,
     rows: (data) => data.feedback.nodes,
+  },
+  queryHistory: {
+    query: `queryHistory(first: $first) { nodes { id question answer message { text } session { name }
+      agent { name } user { name } } ${page} }`,
+    rows: (data) => data.queryHistory.nodes,
   },
   'messages of a session': {
     query: `chatSession(id: "${longSession}") { ${session} messages(first: $first) { nodes { ${message} } } }`,
@@ -249,7 +257,7 @@ const cases: Case[] = [
         ...agents.map(({ id }) => globalId('Agent', id)),
         ...sessions.map(({ id }) => globalId('ChatSession', id)),
       ];
-      const query = `query ($ids: [ID!]!) { nodes(ids: $ids) { __typename ... on Agent { ${agent} } ... on ChatSession { title: name agentName ownerName currentRunId } } }`;
+      const query = `query ($ids: [ID!]!) { nodes(ids: $ids) { __typename ... on Agent { ${agent} } ... on ChatSession { title: name agentName ownerName currentRun { databaseId } } } }`;
       const { statements, answer } = await counted(() => kit.gql(query, { ids }));
       expect(answer.errors).toEqual([]);
       return { statements, length: answer.data.nodes.filter(Boolean).length };

@@ -40,7 +40,7 @@ describe.runIf(process.env.DATABASE_URL)(
     const requests: ((name: string) => Promise<{ status: number; headers: Headers }>)[] = [
       (name) => kit.rest('POST', '/api/chat/create-chat-session', { body: { persona_id: 0, description: name } }),
       (name) =>
-        kit.gql('mutation ($name: String!) { createChatSession(input: { name: $name }) { chatSession { id } } }', {
+        kit.gql('mutation ($name: String!) { createChatSession(input: { name: $name }) { session { id } } }', {
           name,
         }),
       (name) => kit.rest('POST', `/api/user/projects/create?name=${name}`),

@@ -19,7 +19,7 @@ beforeAll(async () => {
 afterAll(() => kit?.close());
 
 const create = (name: string) =>
-  kit.gql('mutation ($input: CreateChatSessionInput!) { createChatSession(input: $input) { chatSession { id } } }', {
+  kit.gql('mutation ($input: CreateChatSessionInput!) { createChatSession(input: $input) { session { id } } }', {
     input: { name },
   });
 const names = async (): Promise<string[]> => {

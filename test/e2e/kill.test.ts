@@ -48,10 +48,10 @@ async function startServer(): Promise<Server> {
 
 /** Returns all messages of a session without a running turn. */
 async function messagesOf(server: Server, id: string): Promise<Message[]> {
-  const { data, errors } = await server.graphql(`{ chatSession(id: "${id}") { currentRunId messages(first: 100) {
+  const { data, errors } = await server.graphql(`{ chatSession(id: "${id}") { currentRun { id } messages(first: 100) {
     pageInfo { hasNextPage } nodes { databaseId parentId latestChildId role status text } } } }`);
   expect(errors).toBeUndefined();
-  expect(data.chatSession).toMatchObject({ currentRunId: null, messages: { pageInfo: { hasNextPage: false } } });
+  expect(data.chatSession).toMatchObject({ currentRun: null, messages: { pageInfo: { hasNextPage: false } } });
   return data.chatSession.messages.nodes;
 }
 

@@ -183,10 +183,10 @@ describe('an answer under way', { timeout }, () => {
       { message_type: 'assistant', message: 'One two ', error: 'The server stopped before the answer was complete.' },
     ]);
     const { data } = await after.graphql(
-      `{ chatSession(id: "${id}") { currentRunId messages(first: 10) { nodes { role status text } } } }`,
+      `{ chatSession(id: "${id}") { currentRun { id } messages(first: 10) { nodes { role status text } } } }`,
     );
     expect(data.chatSession).toEqual({
-      currentRunId: null,
+      currentRun: null,
       messages: {
         nodes: [
           { role: 'SYSTEM', status: 'COMPLETE', text: '' },

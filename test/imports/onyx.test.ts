@@ -160,7 +160,7 @@ describe('a current server', () => {
       // No other user can read it.
       expect((await kit.rest('GET', path, { key: kit.keys.BASIC })).status).toBe(404);
     }
-    const talk = await kit.gql('query ($id: UUID!) { chatSession(id: $id) { agentName name } }', { id: sessionId });
+    const talk = await kit.gql('query ($id: ID!) { chatSession(id: $id) { agentName name } }', { id: sessionId });
     expect(talk.data.chatSession).toEqual({ agentName: 'Guide', name: 'Talk' });
   });
 

@@ -89,7 +89,7 @@ describe('a credential that reads no chats, and goes on with one by its name', (
     await chat(slug, 'the secret word is plugh', owner.secret);
     const { id } = await kit.prisma.chatMessage.findFirstOrThrow({ where: { text: 'the secret word is plugh' } });
     const anew = (messageId: number, key: string) =>
-      kit.gql(Send, { input: { message: '', chat: { agentSlug: slug }, parent: { messageId } } }, key);
+      kit.gql(Send, { input: { message: '', chat: { agent: { slug } }, parent: { messageId } } }, key);
     const requests = kit.model.requests.length;
     expect(code(await unchanged(() => anew(id, cut)))).toBe('BAD_USER_INPUT');
     expect(kit.model.requests.length).toBe(requests);
@@ -203,7 +203,7 @@ describe('names that PostgreSQL could not hold, or nobody has', () => {
     const { slug } = await workspace(kit.keys.BASIC);
     for (const threadSlug of ['\0', '\ud800', 'x'.repeat(100_000)]) {
       const call = () =>
-        kit.gql(Send, { input: { message: 'x', chat: { agentSlug: slug, threadSlug } } }, kit.keys.BASIC);
+        kit.gql(Send, { input: { message: 'x', chat: { agent: { slug }, threadSlug } } }, kit.keys.BASIC);
       expect(code(await unchanged(call))).toMatch(/^(NOT_FOUND|BAD_USER_INPUT)$/);
     }
   });

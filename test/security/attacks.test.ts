@@ -65,7 +65,7 @@ async function project(key: string, on = kit): Promise<{ id: number; token: stri
 const chatIn = async (projectId: number, key: string): Promise<string> =>
   (
     await kit.gql(
-      'mutation ($id: Int!) { sendChatMessage(input: { message: "secret plans", newSession: { projectId: $id } }) { sessionId } }',
+      'mutation ($id: ID!) { sendChatMessage(input: { message: "secret plans", newSession: { projectId: $id } }) { sessionId } }',
       { id: projectId },
       key,
     )
@@ -218,25 +218,25 @@ describe('AZR 3 a project token and the chats of its project', () => {
   const ways: Record<string, (id: string, key: string) => Promise<GraphQLAnswer>> = {
     share: (id, key) =>
       kit.gql(
-        'mutation ($id: UUID!) { updateChatSession(input: { sessionId: $id, sharing: PUBLIC }) { sessionId } }',
+        'mutation ($id: ID!) { updateChatSession(input: { session: { id: $id }, sharing: PUBLIC }) { sessionId } }',
         { id },
         key,
       ),
     rename: (id, key) =>
       kit.gql(
-        'mutation ($id: UUID!) { updateChatSession(input: { sessionId: $id, name: "renamed" }) { name } }',
+        'mutation ($id: ID!) { updateChatSession(input: { session: { id: $id }, name: "renamed" }) { name } }',
         { id },
         key,
       ),
     hide: (id, key) =>
       kit.gql(
-        'mutation ($id: UUID!) { deleteChatSession(input: { sessionId: $id }) { deletedSessionId } }',
+        'mutation ($id: ID!) { deleteChatSession(input: { session: { id: $id } }) { deletedChatSessionId } }',
         { id },
         key,
       ),
     erase: (id, key) =>
       kit.gql(
-        'mutation ($id: UUID!) { deleteChatSession(input: { sessionId: $id, hard: true }) { deletedSessionId } }',
+        'mutation ($id: ID!) { deleteChatSession(input: { session: { id: $id }, hard: true }) { deletedChatSessionId } }',
         { id },
         key,
       ),
@@ -254,7 +254,7 @@ describe('AZR 3 a project token and the chats of its project', () => {
     const owner = await kit.person();
     const { id, token } = await project(owner.session);
     const [theirs, own, another] = [await chatIn(id, owner.session), await chatIn(id, token), await chatIn(id, token)];
-    const read = await kit.gql('query ($id: UUID!) { chatSession(id: $id) { id } }', { id: theirs }, token);
+    const read = await kit.gql('query ($id: ID!) { chatSession(id: $id) { id } }', { id: theirs }, token);
     expect(read.errors).toEqual([]);
 
     const answer = await refused(() => way(theirs, token), 'NOT_FOUND');
@@ -272,7 +272,7 @@ describe('AZR 3 a project token and the chats of its project', () => {
     const owner = await kit.person();
     const { id, token } = await project(owner.session);
     const made = await kit.gql(
-      'mutation ($id: Int!) { createChatSession(input: { projectId: $id }) { sessionId } }',
+      'mutation ($id: ID!) { createChatSession(input: { projectId: $id }) { sessionId } }',
       { id },
       owner.session,
     );
@@ -280,13 +280,13 @@ describe('AZR 3 a project token and the chats of its project', () => {
     const gate = makeGate();
     kit.model.script({ text: ['one ', 'whispered ', 'three'], gate });
     const sent = kit.gql(
-      'mutation ($id: UUID!) { sendChatMessage(input: { sessionId: $id, message: "Hello" }) { answer } }',
+      'mutation ($id: ID!) { sendChatMessage(input: { sessionId: $id, message: "Hello" }) { answer } }',
       { id: sessionId },
       owner.session,
     );
     const runId = await until(async () => (await kit.prisma.run.findFirst({ where: { sessionId } }))?.id);
     const events = kit.subscribe(
-      'subscription ($id: UUID!) { chatRun(runId: $id) { __typename ... on ChatAnswerDelta { text } } }',
+      'subscription ($id: ID!) { chatRun(run: { id: $id }) { __typename ... on ChatAnswerDelta { text } } }',
       { id: runId },
       token,
     );
@@ -297,7 +297,7 @@ describe('AZR 3 a project token and the chats of its project', () => {
       said = value.data.chatRun.text ?? '';
     }
     const moved = await kit.gql(
-      'mutation ($id: UUID!) { moveChatSession(input: { sessionId: $id, clear: [PROJECT_ID] }) { sessionId } }',
+      'mutation ($id: ID!) { moveChatSession(input: { sessionId: $id, clear: [PROJECT_ID] }) { sessionId } }',
       { id: sessionId },
       owner.session,
     );
@@ -359,7 +359,7 @@ test('TOK 5 an export of the audit trail breaks off when its key is deleted', as
 });
 
 describe('turns', () => {
-  const send = 'mutation ($id: UUID) { sendChatMessage(input: { message: "Hello", sessionId: $id }) { answer } }';
+  const send = 'mutation ($id: ID) { sendChatMessage(input: { message: "Hello", sessionId: $id }) { answer } }';
 
   test('of 60 at once of one key 20 run, and their places are free again afterwards', async () => {
     const { secret, userId } = await kit.createKey('BASIC');
@@ -452,7 +452,7 @@ test('manage:chat without read:chat has no name made of what was said, and is to
   const update = (change: object) =>
     kit.gql(
       'mutation ($input: UpdateChatSessionInput!) { updateChatSession(input: $input) { sessionId name } }',
-      { input: { sessionId: id, ...change } },
+      { input: { session: { id }, ...change } },
       secret,
     );
   const rename = (name: string | null) =>

@@ -1102,14 +1102,14 @@ describe('GraphQL requests', () => {
     ['2^53', list, { first: 2 ** 53 }, 'first'],
     ['a list for a number', list, { first: [1, 2] }, 'first'],
     ['an object for a text', list, { after: {} }, 'after'],
-    ['no value where one is needed', 'query ($id: UUID!) { chatSession(id: $id) { id } }', {}, 'id'],
-    ['null where a value is needed', 'query ($id: UUID!) { chatSession(id: $id) { id } }', { id: null }, 'id'],
-    ['no UUID', 'query ($id: UUID!) { chatSession(id: $id) { id } }', { id: "1' OR '1'='1" }, 'id'],
-    ['a number for a UUID', 'query ($id: UUID!) { chatSession(id: $id) { id } }', { id: 7 }, 'id'],
-    ['an object that is no text', 'query ($id: UUID!) { chatSession(id: $id) { id } }', { id: untellable }, 'id'],
+    ['no value where one is needed', 'query ($id: ID!) { chatSession(id: $id) { id } }', {}, 'id'],
+    ['null where a value is needed', 'query ($id: ID!) { chatSession(id: $id) { id } }', { id: null }, 'id'],
+    ['no UUID', 'query ($id: ID!) { chatSession(id: $id) { id } }', { id: "1' OR '1'='1" }, 'id'],
+    ['a number for a UUID', 'query ($id: ID!) { chatSession(id: $id) { id } }', { id: 7 }, 'id'],
+    ['an object that is no text', 'query ($id: ID!) { chatSession(id: $id) { id } }', { id: untellable }, 'id'],
     [
       'an object that is no date',
-      'query ($d: DateTime) { chatSessions(before: $d) { totalCount } }',
+      'query ($d: DateTime) { chatSessions(filter: { updatedBefore: $d }) { totalCount } }',
       { d: untellable },
       'd',
     ],
@@ -1119,20 +1119,30 @@ describe('GraphQL requests', () => {
       { i: { subject: { scope: 'GLOBAL' }, tokenBudget: untellable, periodHours: 1 } },
       'i.tokenBudget',
     ],
-    ['no date', 'query ($d: DateTime) { chatSessions(before: $d) { totalCount } }', { d: 'yesterday' }, 'd'],
+    [
+      'no date',
+      'query ($d: DateTime) { chatSessions(filter: { updatedBefore: $d }) { totalCount } }',
+      { d: 'yesterday' },
+      'd',
+    ],
     [
       'a year that the database has not',
-      'query ($d: DateTime) { chatSessions(before: $d) { totalCount } }',
+      'query ($d: DateTime) { chatSessions(filter: { updatedBefore: $d }) { totalCount } }',
       { d: '0000-01-01T00:00:00Z' },
       'd',
     ],
     [
       'a day that is not there',
-      'query ($d: DateTime) { chatSessions(before: $d) { totalCount } }',
+      'query ($d: DateTime) { chatSessions(filter: { updatedBefore: $d }) { totalCount } }',
       { d: '2024-02-30T00:00:00Z' },
       'd',
     ],
-    ['a number for a date', 'query ($d: DateTime) { chatSessions(before: $d) { totalCount } }', { d: 8.64e15 }, 'd'],
+    [
+      'a number for a date',
+      'query ($d: DateTime) { chatSessions(filter: { updatedBefore: $d }) { totalCount } }',
+      { d: 8.64e15 },
+      'd',
+    ],
     [
       'an enum value that is not there',
       'mutation ($i: CreateApiKeyInput!) { createApiKey(input: $i) { secret } }',
@@ -1249,9 +1259,12 @@ describe('GraphQL requests', () => {
     const long = 'x'.repeat(megabyte);
     for (const request of [
       { query: list, variables: { first: long } },
-      { query: 'query ($id: UUID!) { chatSession(id: $id) { id } }', variables: { id: long } },
+      { query: 'query ($id: ID!) { chatSession(id: $id) { id } }', variables: { id: long } },
       { query: 'query ($id: ID!) { node(id: $id) { id } }', variables: { id: long } },
-      { query: 'query ($d: DateTime) { chatSessions(before: $d) { totalCount } }', variables: { d: long } },
+      {
+        query: 'query ($d: DateTime) { chatSessions(filter: { updatedBefore: $d }) { totalCount } }',
+        variables: { d: long },
+      },
       { query: list, variables: { after: long } },
       { query: `{ ${long} }` },
       { query: '{ __typename }', operationName: long },
@@ -1480,7 +1493,8 @@ describe('GraphQL requests', () => {
     ];
     for (const query of queries) {
       const reply = await graph({
-        query: 'query ($q: String!) { search(query: $q) { title } searchChats(query: $q) { hasNextPage } }',
+        query:
+          'query ($q: String!) { search(query: $q) { title } chatSessions(filter: { search: $q }) { totalCount } }',
         variables: { q: query },
       });
       clean(reply, query);
@@ -1528,7 +1542,7 @@ describe('GraphQL requests', () => {
   });
 
   it('returns the error of a denied subscription as a stream, and 406 to a client that accepts only JSON', async () => {
-    const run = 'subscription ($id: UUID!) { chatRun(runId: $id) { __typename } }';
+    const run = 'subscription ($id: ID!) { chatRun(run: { id: $id }) { __typename } }';
     const turn = 'subscription ($i: SendChatMessageInput!) { chatTurn(input: $i) { __typename } }';
     const id = '11111111-2222-4333-8444-555555555555';
     const requests: [string, object, string | null, RegExp][] = [

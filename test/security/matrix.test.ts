@@ -493,7 +493,6 @@ describe('other people’s things', () => {
       'agent',
       'chatSessions',
       'chatSession',
-      'searchChats',
       'files',
       'file',
       'search',
@@ -575,7 +574,7 @@ describe('other people’s things', () => {
 
   test('AZR 1, 5 a private session is not read as a shared one, nor a message of another tree answered', async () => {
     const before = await kit.fingerprint();
-    const shared = `query ($id: UUID!) { chatSession(id: $id, shared: true, includeDeleted: true) { name } }`;
+    const shared = `query ($id: ID!) { chatSession(id: $id, shared: true, includeDeleted: true) { name } }`;
     for (const id of [await ofA.session(), await ofA.deletedSession(), await missingTargets.session()]) {
       const { errors } = await kit.gql(shared, { id }, b.secret);
       expect(errors[0]?.extensions).toEqual({ code: 'NOT_FOUND' });
@@ -703,9 +702,9 @@ describe('a limited key', () => {
   test('AZR 5 reads no history: by list, id, search, node, subscription, nor through what a mutation returns', async () => {
     const refusals: [string, string, object][] = [
       ['list', '{ chatSessions { totalCount } }', {}],
-      ['id', 'query ($id: UUID!) { chatSession(id: $id) { name } }', { id: sessionId }],
-      ['shared', 'query ($id: UUID!) { chatSession(id: $id, shared: true) { name } }', { id: sessionId }],
-      ['search', '{ searchChats(query: "marigold") { hasNextPage } }', {}],
+      ['id', 'query ($id: ID!) { chatSession(id: $id) { name } }', { id: sessionId }],
+      ['shared', 'query ($id: ID!) { chatSession(id: $id, shared: true) { name } }', { id: sessionId }],
+      ['search', '{ chatSessions(filter: { search: "marigold" }) { totalCount } }', {}],
       ['node', 'query ($id: ID!) { node(id: $id) { id } }', { id: encodeGlobalID('ChatSession', sessionId) }],
       [
         'message node',
@@ -713,21 +712,17 @@ describe('a limited key', () => {
         { id: encodeGlobalID('ChatMessage', turn.assistantMessageId) },
       ],
       ['nodes', 'query ($id: ID!) { nodes(ids: [$id]) { id } }', { id: encodeGlobalID('ChatSession', sessionId) }],
-      ['payload', 'mutation { createChatSession(input: {}) { sessionId chatSession { name } } }', {}],
-      [
-        'payload’s messages',
-        'mutation { createChatSession(input: {}) { chatSession { messages { totalCount } } } }',
-        {},
-      ],
+      ['payload', 'mutation { createChatSession(input: {}) { sessionId session { name } } }', {}],
+      ['payload’s messages', 'mutation { createChatSession(input: {}) { session { messages { totalCount } } } }', {}],
     ];
     for (const [way, query, variables] of refusals) {
       const { data, errors } = await kit.gql(query, variables, limited.secret);
       expect(errors[0]?.extensions, way).toEqual(needsHistory);
-      if (way.startsWith('payload')) expect(data.createChatSession.chatSession, way).toBeNull();
+      if (way.startsWith('payload')) expect(data.createChatSession.session, way).toBeNull();
       else expect(data?.node ?? null, way).toBeNull();
     }
     const stream = kit.subscribe(
-      'subscription ($id: UUID!) { chatRun(runId: $id) { __typename } }',
+      'subscription ($id: ID!) { chatRun(run: { id: $id }) { __typename } }',
       { id: turn.runId },
       limited.secret,
     );

@@ -138,9 +138,13 @@ function madeUp(type: GraphQLInputType): unknown {
   return scalars[type.name];
 }
 
-/** Selects everything within four levels of a type that needs no argument and no permission that the caller lacks. */
-function selection(type: GraphQLOutputType, caller: Caller, depth = 4): string {
+/**
+ * Selects everything within four levels of a type that needs no argument and no permission that the caller lacks. An
+ * object is not selected again within an object of its own type.
+ */
+function selection(type: GraphQLOutputType, caller: Caller, depth = 4, outer: readonly string[] = []): string {
   const named = getNamedType(type);
+  const within = [...outer, named.name];
   if (isLeafType(named)) return '';
   if (isUnionType(named)) {
     const members = named.getTypes().map((member) => `... on ${member.name} ${selection(member, caller, 1)}`);
@@ -151,8 +155,9 @@ function selection(type: GraphQLOutputType, caller: Caller, depth = 4): string {
     // `edges` repeats `nodes`, and members of a union have fields with the same name and different types.
     if (refused || field.args.some(isRequiredArgument) || field.name === 'edges') return [];
     if (isLeafType(getNamedType(field.type))) return [field.name];
-    return depth > 1 && !isUnionType(getNamedType(field.type))
-      ? [`${field.name} ${selection(field.type, caller, depth - 1)}`]
+    const inner = getNamedType(field.type);
+    return depth > 1 && !isUnionType(inner) && !within.includes(inner.name)
+      ? [`${field.name} ${selection(field.type, caller, depth - 1, within)}`]
       : [];
   });
   return `{ __typename ${fields.join(' ')} }`;

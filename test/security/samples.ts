@@ -74,13 +74,20 @@ export const fieldSamples: Record<string, FieldSample> = {
   'Query.agents#deleted': async ({ targets }) => ({
     filter: { ids: [await targets.deletedAgent()], includeDeleted: true },
   }),
-  'Query.chatSessions': async () => ({ first: 100, includeFailed: true }),
+  'Query.chatSessions': async () => ({ first: 20, filter: { includeFailed: true } }),
   'Query.chatSession': async ({ targets }) => ({ id: await targets.session() }),
   'Query.chatSession#deleted': async ({ targets }) => ({
     id: await targets.deletedSession(),
     includeDeleted: true,
   }),
-  'Query.searchChats': search.word,
+  'Query.chatSessions#search': async ({ word }) => ({ first: 20, filter: { search: word } }),
+  'Query.chatSessions#globalId': async ({ targets }) => ({
+    first: 20,
+    filter: { projectId: encodeGlobalID('Project', await targets.project()), includeFailed: true },
+  }),
+  'Query.chatSession#globalId': async ({ targets }) => ({
+    id: encodeGlobalID('ChatSession', await targets.session()),
+  }),
   'Query.search': search.word,
   'Query.search#agent': async ({ targets, word }) => ({ query: word, agent: { id: await targets.agent() } }),
   'Mutation.createAgent': async () => ({ input: { name: fresh(), isPublic: true } }),
@@ -103,14 +110,16 @@ export const fieldSamples: Record<string, FieldSample> = {
   'Mutation.createChatSession': async () => ({ input: { name: fresh() } }),
   'Mutation.createChatSession#agent': async ({ targets }) => ({ input: { agentId: await targets.agent() } }),
   'Mutation.updateChatSession': async ({ targets }) => ({
-    input: { sessionId: await targets.session(), name: 'taken over' },
+    input: { session: { id: await targets.session() }, name: 'taken over' },
   }),
   'Mutation.updateChatSession#share': async ({ targets }) => ({
-    input: { sessionId: await targets.session(), sharing: 'PUBLIC' },
+    input: { session: { id: await targets.session() }, sharing: 'PUBLIC' },
   }),
-  'Mutation.deleteChatSession': async ({ targets }) => ({ input: { sessionId: await targets.session() } }),
+  'Mutation.deleteChatSession': async ({ targets }) => ({
+    input: { session: { id: await targets.session() } },
+  }),
   'Mutation.deleteChatSession#hard': async ({ targets }) => ({
-    input: { sessionId: await targets.session(), hard: true },
+    input: { session: { id: await targets.session() }, hard: true },
   }),
   // An object to delete must exist, of any owner.
   'Mutation.deleteAllChatSessions': async ({ targets }) => {
@@ -178,11 +187,11 @@ export const fieldSamples: Record<string, FieldSample> = {
   }),
   'Mutation.regenerateProjectToken': async ({ targets }) => ({ input: { id: await targets.projectToken() } }),
   'Mutation.deleteProjectToken': async ({ targets }) => ({ input: { id: await targets.projectToken() } }),
-  'Query.availableContextTokens': async ({ targets }) => ({ sessionId: await targets.session() }),
-  'Query.availableContextTokens#agent': async ({ targets }) => ({ agentId: await targets.agent() }),
+  'Query.availableContextTokens': async ({ targets }) => ({ target: { sessionId: await targets.session() } }),
+  'Query.availableContextTokens#agent': async ({ targets }) => ({ target: { agentId: await targets.agent() } }),
   'Query.exportChatSession': async ({ targets }) => ({ id: await targets.session(), format: 'JSON' }),
   'Query.exportChatSession#markdown': async ({ targets }) => ({ id: await targets.session(), format: 'MARKDOWN' }),
-  'Query.feedback': async () => ({ first: 100 }),
+  'Query.feedback': async () => ({ first: 20 }),
   'Mutation.seedChatSession': async ({ targets }) => ({
     input: { agentId: await targets.agent(), message: 'What is this?', name: fresh() },
   }),
@@ -199,9 +208,11 @@ export const fieldSamples: Record<string, FieldSample> = {
     input: { questionId: await targets.message(), clear: ['RESPONSE_ID'] },
   }),
   'Mutation.updateChatSession#overrides': async ({ targets }) => ({
-    input: { sessionId: await targets.session(), temperature: 1.5, reasoningEffort: 'LOW' },
+    input: { session: { id: await targets.session() }, temperature: 1.5, reasoningEffort: 'LOW' },
   }),
-  'Subscription.chatRun#session': async ({ targets }) => ({ sessionId: await targets.runningSession() }),
+  'Subscription.chatRun#session': async ({ targets }) => ({
+    run: { sessionId: await targets.runningSession() },
+  }),
   'Query.file': async ({ targets }) => ({ id: await targets.file() }),
   'Query.files': async () => ({ first: 100 }),
   'Query.files#ids': async ({ targets }) => ({ filter: { ids: [await targets.file()] } }),
@@ -236,7 +247,7 @@ export const fieldSamples: Record<string, FieldSample> = {
   'Subscription.chatTurn#agent': async ({ targets }) => ({
     input: { newSession: { agentId: await targets.agent() }, message: 'What is this?' },
   }),
-  'Subscription.chatRun': async ({ targets }) => ({ runId: await targets.run() }),
+  'Subscription.chatRun': async ({ targets }) => ({ run: { id: await targets.run() } }),
   'Query.agentBySlug': async ({ targets }) => ({ slug: (await targets.workspace()).slug }),
   'Mutation.updateAgent#slug': async ({ targets }) => ({
     input: { agent: { slug: (await targets.workspace()).slug }, refusalText: 'taken over' },
@@ -266,15 +277,15 @@ export const fieldSamples: Record<string, FieldSample> = {
   }),
   'Query.agentChat': async ({ targets }) => {
     const { agentSlug, slug } = await targets.thread();
-    return { agentSlug, threadSlug: slug };
+    return { chat: { agent: { slug: agentSlug }, threadSlug: slug } };
   },
   'Mutation.startChatOver': async ({ targets }) => {
     const { agentSlug, slug } = await targets.thread();
-    return { input: { agentSlug, threadSlug: slug } };
+    return { input: { agent: { slug: agentSlug }, threadSlug: slug } };
   },
   'Mutation.sendChatMessage#thread': async ({ targets }) => {
     const { agentSlug, slug } = await targets.thread();
-    return { input: { chat: { agentSlug, threadSlug: slug }, message: 'What is this?' } };
+    return { input: { chat: { agent: { slug: agentSlug }, threadSlug: slug }, message: 'What is this?' } };
   },
   'Mutation.createChatSession#slug': async ({ targets }) => ({
     input: { agentSlug: (await targets.workspace()).slug, slug: randomUUID() },
@@ -330,6 +341,8 @@ export const nodeSamples: Record<string, (scene: Scene) => Promise<string | numb
   Label: async ({ targets }) => targets.label(),
   ChatSession: ({ targets }) => targets.session(),
   ChatMessage: ({ targets }) => targets.message(),
+  ChatRun: ({ targets }) => targets.run(),
+  QueryHistoryEntry: async ({ targets }) => (await targets.answer()).id,
   File: ({ targets }) => targets.file(),
   ChatFeedback: ({ targets }) => targets.feedback(),
   ApiKey: ({ targets, grant }) => targets.apiKey(grant),

@@ -313,8 +313,10 @@ export function freshTargets({ prisma, booted }: Kit, userId: string, words: Wor
       return { id: await file(projectId), projectId };
     },
     async run() {
-      const { id, messageId } = await session();
-      return startRun(id, messageId);
+      const { id: sessionId, messageId } = await session();
+      const id = startRun(sessionId, messageId);
+      await prisma.run.create({ data: { id, sessionId, messageId, status: 'COMPLETED' } });
+      return id;
     },
     personalAccessToken: () => token('PERSONAL', userId, []),
     document: () => document(null),

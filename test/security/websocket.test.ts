@@ -125,8 +125,8 @@ const turn = `subscription ($input: SendChatMessageInput!) {
     ... on ChatTurnStopped { reason }
   }
 }`;
-const again = `subscription ($runId: UUID!, $from: Int) {
-  chatRun(runId: $runId, from: $from) {
+const again = `subscription ($runId: ID!, $from: Int) {
+  chatRun(run: { id: $runId }, from: $from) {
     __typename
     ... on ChatAnswerStarted { index }
     ... on ChatAnswerDelta { index text }
@@ -191,7 +191,7 @@ describe('operations', () => {
     expect(await kit.prisma.chatSession.findUniqueOrThrow({ where: { id: sessionId } })).toMatchObject({
       userId: (await kit.prisma.token.findUniqueOrThrow({ where: { id } })).userId,
     });
-    const missing = 'query ($id: UUID!) { viewer { role } chatSession(id: $id) { id } }';
+    const missing = 'query ($id: ID!) { viewer { role } chatSession(id: $id) { id } }';
     const variables = { id: '00000000-0000-4000-8000-00000000dead' };
     const overHttp = await kit.gql(missing, variables, secret);
     expect(overHttp.errors).toHaveLength(1);

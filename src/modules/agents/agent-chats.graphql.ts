@@ -1,10 +1,10 @@
 import { signedIn } from '../../authz/principal.ts';
 import { visible } from '../../authz/visible.ts';
 import { builder } from '../../graphql/builder.ts';
-import { connection, nestedNodes, pageArgs } from '../../graphql/connection.ts';
+import { connection, nestedNodes } from '../../graphql/connection.ts';
 import { cut } from '../../paging.ts';
-import { chatSessionOrder } from '../chat/chat.service.ts';
-import { ChatSessionConnection } from '../chat/sessions.graphql.ts';
+import { chatSessionOrders } from '../chat/chat.service.ts';
+import { ChatSessionConnection, sessionListArgs } from '../chat/sessions.graphql.ts';
 import { Agent } from './agents.graphql.ts';
 
 builder.prismaObjectField(Agent, 'chatSessions', (t) =>
@@ -13,23 +13,25 @@ builder.prismaObjectField(Agent, 'chatSessions', (t) =>
     nullable: true,
     authScopes: { permission: 'read:chat' },
     description:
-      'The chats with the agent that the caller can read, most recently used first, without those that a client names by a key.',
-    args: pageArgs(t.arg),
+      'The sessions with the agent that the caller can read, except those that a client created under its own `clientSessionId`.',
+    args: sessionListArgs(t.arg),
     // Loaded with the agents, in one statement for all of them.
-    select: (args, { principal, pageLimit }, nested) => {
+    select: ({ orderBy, ...args }, { principal, pageLimit }, nested) => {
+      const order = chatSessionOrders.of(orderBy);
       const listed = { AND: [visible.chatSessions(signedIn(principal)), { clientKey: null }] };
-      const { where, ...page } = chatSessionOrder.page(args, pageLimit);
+      const { where, ...page } = order.page(args, pageLimit);
       return {
-        chatSessions: nestedNodes(nested, 'ChatSession', chatSessionOrder, {
+        chatSessions: nestedNodes(nested, 'ChatSession', order, {
           ...page,
           where: { AND: [listed, where] },
         }),
         _count: { select: { chatSessions: { where: listed } } },
       };
     },
-    resolve: (agent, args, { pageLimit }) => {
-      const page = cut(agent.chatSessions, chatSessionOrder.page(args, pageLimit));
-      return connection(chatSessionOrder, page, args, async () => agent._count.chatSessions);
+    resolve: (agent, { orderBy, ...args }, { pageLimit }) => {
+      const order = chatSessionOrders.of(orderBy);
+      const page = cut(agent.chatSessions, order.page(args, pageLimit));
+      return connection(order, page, args, async () => agent._count.chatSessions);
     },
   }),
 );

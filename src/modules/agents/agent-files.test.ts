@@ -228,7 +228,7 @@ describe('when it is no longer shared', () => {
       citations: {},
     });
     const exported = await kit.gql(
-      'query ($id: UUID!) { exportChatSession(id: $id, format: JSON) { content } }',
+      'query ($id: ID!) { exportChatSession(id: $id, format: JSON) { content } }',
       { id: sessionId },
       ben.secret,
     );

@@ -431,8 +431,9 @@ const agentFields = (t: InputFields) => ({
     description: 'The model that answers: one of `models`. Defaults to the default model of the server.',
   }),
   modelIfAvailable: t.string({
+    deprecationReason: 'For the REST paths of AnythingLLM only; use `model`.',
     description:
-      'The same, but a model that the server does not have stands for the server’s own. `model` goes before it.',
+      'The model that answers. A model that the server does not have selects the default model. Ignored when `model` is set.',
   }),
   temperature: t.float({ description: 'The sampling temperature, 0 to 2. Defaults to that of the model.' }),
   historyLimit: t.int({
@@ -467,8 +468,9 @@ const agentFields = (t: InputFields) => ({
       'The people that the agent is shared with, by global ID or UUID; at most 1,000. New people become viewers. Only the owner can change them.',
   }),
   allowSameName: t.boolean({
+    deprecationReason: 'For the REST paths of AnythingLLM only; give each agent its own `name`.',
     description:
-      'Whether the owner can have another agent of the same name. Their slugs differ in any case. Defaults to false.',
+      'If true, the owner can have several agents with this name, each with its own slug. Defaults to false.',
   }),
 });
 
@@ -482,8 +484,9 @@ const CreateAgentInput = builder.inputType('CreateAgentInput', {
     }),
     ...agentFields(t),
     usualPrompt: t.string({
+      deprecationReason: 'For the REST paths of AnythingLLM only; use `systemPrompt`.',
       description:
-        'The instructions it has where neither `systemPrompt` nor the server’s preferences say any; at most 100,000 characters.',
+        'The instructions of the agent when neither `systemPrompt` nor the preferences of the server contain any; at most 100,000 characters.',
     }),
   }),
 });

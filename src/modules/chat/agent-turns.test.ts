@@ -80,16 +80,16 @@ const field = ({ errors }: { errors: { extensions: Record<string, any> }[] }) =>
 
 const unchanged = <T>(work: () => Promise<T>): Promise<T> => nothingAsked(kit, work);
 
-const AgentChat = `query ($agentSlug: String!, $threadSlug: String, $clientSessionId: String) {
-  agentChat(agentSlug: $agentSlug, threadSlug: $threadSlug, clientSessionId: $clientSessionId) {
+const AgentChat = `query ($chat: ChatReferenceInput!) {
+  agentChat(chat: $chat) {
     databaseId slug number ownerNumber agentId
     messages(first: 100) { nodes { databaseId parentId latestChildId role text usage { model inputTokens } } } } }`;
-const agentChat = (variables: object, key = owner.secret) => kit.gql(AgentChat, variables, key);
+const agentChat = (chat: object, key = owner.secret) => kit.gql(AgentChat, { chat }, key);
 
 describe('a turn goes by its agent', () => {
   it('in model and temperature, unless the session or the message says otherwise', async () => {
     const { id, slug } = await agent({ model: 'second', temperature: 0.25, actions: {} });
-    await said({ chat: { agentSlug: slug } });
+    await said({ chat: { agent: { slug } } });
     expect(asked()).toMatchObject({ model: 'second', temperature: 0.25 });
 
     const newSession = { agentId: id, model: 'scripted', temperature: 1 };
@@ -103,7 +103,7 @@ describe('a turn goes by its agent', () => {
 
   it('in a model that is no longer there: the server’s own answers', async () => {
     const { slug } = await agent({ model: 'gone', actions: {} });
-    await said({ chat: { agentSlug: slug } });
+    await said({ chat: { agent: { slug } } });
     expect(asked()).toMatchObject({ model: 'scripted' });
   });
 
@@ -113,7 +113,7 @@ describe('a turn goes by its agent', () => {
     [0, []],
   ])('in how many earlier messages the model is told: %s', async (historyLimit, told) => {
     const { slug } = await agent({ historyLimit, actions: {} });
-    for (const message of ['one', 'two', 'three']) await said({ chat: { agentSlug: slug }, message });
+    for (const message of ['one', 'two', 'three']) await said({ chat: { agent: { slug } }, message });
     expect(earlier()).toEqual(told);
   });
 
@@ -123,8 +123,11 @@ describe('a turn goes by its agent', () => {
     const open = await agent({}, texts);
     const strict = await agent({ similarityThreshold: 0.9 }, texts);
     const ids = ({ documents }: { documents: { documentId: string }[] }) => documents.map((hit) => hit.documentId);
-    expect(ids(await said({ ...question, chat: { agentSlug: open.slug } }))).toEqual(['threshold-a', 'threshold-b']);
-    expect(ids(await said({ ...question, chat: { agentSlug: strict.slug } }))).toEqual(['threshold-a']);
+    expect(ids(await said({ ...question, chat: { agent: { slug: open.slug } } }))).toEqual([
+      'threshold-a',
+      'threshold-b',
+    ]);
+    expect(ids(await said({ ...question, chat: { agent: { slug: strict.slug } } }))).toEqual(['threshold-a']);
     expect(prompt()).not.toContain('two rivers');
   });
 });
@@ -138,7 +141,7 @@ describe('pinned documents', () => {
     const { id, slug } = await agent({}, { 'pinned-rules': long, 'pinned-other': 'Rule of thumb: measure twice.' });
     await pin(id, 'pinned-rules');
     kit.model.script({ text: 'See [1].' });
-    const { answer, documents } = await said({ chat: { agentSlug: slug }, message: 'What is the rule of thumb?' });
+    const { answer, documents } = await said({ chat: { agent: { slug } }, message: 'What is the rule of thumb?' });
     expect(answer).toContain('[[1]](https://docs.example/pinned-rules)');
     expect(documents.map((hit: any) => [hit.documentId, hit.isWhole])).toEqual([
       ['pinned-rules', true],
@@ -157,8 +160,8 @@ describe('pinned documents', () => {
       data: { isPublic: false, ownerId: owner.userId },
     });
     await pin(id, 'pinned-private');
-    expect((await said({ chat: { agentSlug: slug }, message: 'Hm?' })).documents).toHaveLength(1);
-    const { documents } = await said({ chat: { agentSlug: slug }, message: 'Hm?' }, stranger.secret);
+    expect((await said({ chat: { agent: { slug } }, message: 'Hm?' })).documents).toHaveLength(1);
+    const { documents } = await said({ chat: { agent: { slug } }, message: 'Hm?' }, stranger.secret);
     expect(documents).toEqual([]);
     expect(prompt()).not.toContain('plumbago');
   });
@@ -167,7 +170,7 @@ describe('pinned documents', () => {
     const huge = Array.from({ length: 2500 }, (_, n) => `Line ${n} of the almanac.`).join(' ');
     const { id, slug } = await agent({}, { 'pinned-huge': `${huge} The heliotrope blooms in June.` });
     await pin(id, 'pinned-huge');
-    const { documents } = await said({ chat: { agentSlug: slug }, message: 'When does the heliotrope bloom?' });
+    const { documents } = await said({ chat: { agent: { slug } }, message: 'When does the heliotrope bloom?' });
     expect(documents.length).toBeGreaterThan(0);
     expect(documents.every((hit: any) => !hit.isWhole)).toBe(true);
     expect(prompt()).toContain('heliotrope');
@@ -175,7 +178,7 @@ describe('pinned documents', () => {
 
   it('say how long their document is', async () => {
     const { slug } = await agent({}, { sized: 'Five words are in here.' });
-    const { documents } = await said({ chat: { agentSlug: slug }, message: 'How many words are in here?' });
+    const { documents } = await said({ chat: { agent: { slug } }, message: 'How many words are in here?' });
     const { wordCount, tokenCount } = await kit.prisma.document.findUniqueOrThrow({ where: { externalId: 'sized' } });
     expect(documents).toMatchObject([{ documentWordCount: wordCount, documentTokenCount: tokenCount }]);
   });
@@ -186,7 +189,7 @@ describe('an agent that answers from documents alone', () => {
 
   it('refuses where there is nothing: no model is asked, nothing is charged, and the chat goes on as before', async () => {
     const { slug } = await agent({ chatMode: 'QUERY' }, { tin: 'Tin melts at 232 degrees.' });
-    const chat = { agentSlug: slug };
+    const chat = { agent: { slug } };
     const first = await said({ chat, message: 'When does tin melt?' });
     expect(first).toMatchObject({ isRefusal: false, usage: { model: 'scripted' } });
 
@@ -203,7 +206,7 @@ describe('an agent that answers from documents alone', () => {
     expect(kit.model.requests).toHaveLength(requests);
     expect(await kit.prisma.usageRecord.findMany()).toEqual(used);
 
-    const { data } = await agentChat({ agentSlug: slug });
+    const { data } = await agentChat({ agent: { slug } });
     const { nodes } = data.agentChat.messages;
     const answer = nodes.find((node: any) => node.databaseId === first.assistantMessageId);
     expect(answer.latestChildId).toBeNull();
@@ -215,10 +218,10 @@ describe('an agent that answers from documents alone', () => {
 
   it('refuses in words of its own, first thing and when asked anew', async () => {
     const { slug } = await agent({ chatMode: 'QUERY', refusalText: 'Not my department.' });
-    const chat = { agentSlug: slug };
+    const chat = { agent: { slug } };
     const first = await said({ ...question, chat });
     expect(first).toMatchObject({ answer: 'Not my department.', isRefusal: true });
-    const [root] = (await agentChat({ agentSlug: slug })).data.agentChat.messages.nodes;
+    const [root] = (await agentChat({ agent: { slug } })).data.agentChat.messages.nodes;
     expect(root).toMatchObject({ parentId: null, latestChildId: null });
 
     const answered = await said({ ...question, chat, mode: 'CHAT' });
@@ -226,7 +229,7 @@ describe('an agent that answers from documents alone', () => {
     expect(earlier()).toEqual([]);
     const again = await said({ chat, parent: { messageId: answered.userMessageId } });
     expect(again).toMatchObject({ answer: 'Not my department.', userMessageId: null });
-    const { nodes } = (await agentChat({ agentSlug: slug })).data.agentChat.messages;
+    const { nodes } = (await agentChat({ agent: { slug } })).data.agentChat.messages;
     expect(nodes.find((node: any) => node.databaseId === answered.userMessageId)).toMatchObject({
       latestChildId: answered.assistantMessageId,
     });
@@ -234,7 +237,7 @@ describe('an agent that answers from documents alone', () => {
 
   it('answers from what it was given, without a search', async () => {
     const { id, slug } = await agent({ actions: {} }, { 'query-pinned': 'Tin boils at 2602 degrees.' });
-    const chat = { agentSlug: slug };
+    const chat = { agent: { slug } };
     expect(await said({ ...question, chat, mode: 'QUERY' })).toMatchObject({ isRefusal: true });
     const additionalContext = 'Tin boils at 2602 degrees.';
     expect(await said({ ...question, chat, mode: 'QUERY', additionalContext })).toMatchObject({ isRefusal: false });
@@ -250,7 +253,7 @@ describe('an agent that answers from documents alone', () => {
     for await (const { data } of kit.subscribe(
       `subscription ($input: SendChatMessageInput!) { chatTurn(input: $input) { __typename
         ... on ChatAnswerStarted { isRefusal } ... on ChatAnswerDelta { text } ... on ChatTurnStopped { reason usage { model } } } }`,
-      { input: { ...question, chat: { agentSlug: slug } } },
+      { input: { ...question, chat: { agent: { slug } } } },
       owner.secret,
     ))
       events.push(data.chatTurn);
@@ -267,34 +270,34 @@ describe('an agent that answers from documents alone', () => {
 
 describe('a chat by names', () => {
   const Create = `mutation ($input: CreateChatSessionInput!) { createChatSession(input: $input) {
-    sessionId slug number agentId name chatSession { ownerNumber } } }`;
+    sessionId slug number agentId name session { ownerNumber } } }`;
   const create = (input: object, key = owner.secret) => kit.gql(Create, { input }, key);
 
   it('is one’s own: the unnamed one, or that of a client’s session, made with the first message', async () => {
     const { id, slug } = await agent({ actions: {} });
-    expect((await agentChat({ agentSlug: slug })).data).toEqual({ agentChat: null });
-    const unnamed = await said({ chat: { agentSlug: slug } });
-    const named = await said({ chat: { agentSlug: slug, clientSessionId: 'abc' } });
+    expect((await agentChat({ agent: { slug } })).data).toEqual({ agentChat: null });
+    const unnamed = await said({ chat: { agent: { slug } } });
+    const named = await said({ chat: { agent: { slug }, clientSessionId: 'abc' } });
     expect(new Set([unnamed.sessionId, named.sessionId])).toHaveProperty('size', 2);
-    expect(await said({ chat: { agentSlug: slug } })).toMatchObject({ sessionId: unnamed.sessionId });
-    expect(await said({ chat: { agentSlug: slug, clientSessionId: 'abc' } })).toMatchObject({
+    expect(await said({ chat: { agent: { slug } } })).toMatchObject({ sessionId: unnamed.sessionId });
+    expect(await said({ chat: { agent: { slug }, clientSessionId: 'abc' } })).toMatchObject({
       sessionId: named.sessionId,
     });
-    const another = await said({ chat: { agentSlug: slug } }, stranger.secret);
+    const another = await said({ chat: { agent: { slug } } }, stranger.secret);
     expect(another.sessionId).not.toBe(unnamed.sessionId);
 
-    const found = (await agentChat({ agentSlug: slug, clientSessionId: 'abc' })).data.agentChat;
+    const found = (await agentChat({ agent: { slug }, clientSessionId: 'abc' })).data.agentChat;
     expect(found).toMatchObject({ databaseId: named.sessionId, agentId: id, ownerNumber: null });
     // A person has a number; a key has none.
     const person = await kit.person();
     const { databaseId } = await kit.prisma.user.findUniqueOrThrow({ where: { id: person.userId } });
     const theirs = await create({ agentSlug: slug }, person.session);
-    expect(theirs.data.createChatSession.chatSession).toEqual({ ownerNumber: databaseId });
+    expect(theirs.data.createChatSession.session).toEqual({ ownerNumber: databaseId });
   });
 
   it('is made once by those who begin it at once', async () => {
     const { id, slug } = await agent({ actions: {} });
-    const answers = await Promise.all(Array.from({ length: 4 }, () => say({ chat: { agentSlug: slug } })));
+    const answers = await Promise.all(Array.from({ length: 4 }, () => say({ chat: { agent: { slug } } })));
     expect(await kit.prisma.chatSession.count({ where: { agentId: id } })).toBe(1);
     const codes = new Set(answers.map((answer) => code(answer) ?? 'OK'));
     expect([...codes].every((each) => each === 'OK' || each === 'CONFLICT')).toBe(true);
@@ -309,19 +312,19 @@ describe('a chat by names', () => {
     const plain = (await create({ agentId: id })).data.createChatSession;
     expect(plain.slug).toBe(plain.sessionId);
     for (const { slug: threadSlug, sessionId } of [thread, plain]) {
-      expect(await said({ chat: { agentSlug: slug, threadSlug } })).toMatchObject({ sessionId });
-      const found = (await agentChat({ agentSlug: slug, threadSlug })).data.agentChat;
+      expect(await said({ chat: { agent: { slug }, threadSlug } })).toMatchObject({ sessionId });
+      const found = (await agentChat({ agent: { slug }, threadSlug })).data.agentChat;
       expect(found).toMatchObject({ databaseId: sessionId, slug: threadSlug, number: expect.any(Number) });
     }
     const refused: [object, string][] = [
-      [{ agentSlug: other.slug, threadSlug: thread.slug }, owner.secret],
-      [{ agentSlug: slug, threadSlug: 'no-such' }, owner.secret],
-      [{ agentSlug: slug, threadSlug: '\0' }, owner.secret],
-      [{ agentSlug: slug, threadSlug: nowhere }, owner.secret],
-      [{ agentSlug: slug, threadSlug: thread.slug }, stranger.secret],
-      [{ agentSlug: slug, threadSlug: plain.slug }, stranger.secret],
-      [{ agentSlug: 'no-such' }, owner.secret],
-      [{ agentSlug: '\0' }, owner.secret],
+      [{ agent: { slug: other.slug }, threadSlug: thread.slug }, owner.secret],
+      [{ agent: { slug }, threadSlug: 'no-such' }, owner.secret],
+      [{ agent: { slug }, threadSlug: '\0' }, owner.secret],
+      [{ agent: { slug }, threadSlug: nowhere }, owner.secret],
+      [{ agent: { slug }, threadSlug: thread.slug }, stranger.secret],
+      [{ agent: { slug }, threadSlug: plain.slug }, stranger.secret],
+      [{ agent: { slug: 'no-such' } }, owner.secret],
+      [{ agent: { slug: '\0' } }, owner.secret],
     ];
     const messages = await unchanged(async () => {
       const told = [];
@@ -335,65 +338,70 @@ describe('a chat by names', () => {
     });
     expect(messages.slice(0, 6)).toEqual(Array(6).fill('Chat session not found'));
     // The unnamed chat is not a thread, and its ID does not make it one.
-    const { sessionId } = await said({ chat: { agentSlug: slug } });
-    expect(code(await say({ chat: { agentSlug: slug, threadSlug: sessionId } }))).toBe('NOT_FOUND');
+    const { sessionId } = await said({ chat: { agent: { slug } } });
+    expect(code(await say({ chat: { agent: { slug }, threadSlug: sessionId } }))).toBe('NOT_FOUND');
   });
 
   it('is free for another once it is deleted', async () => {
     const { slug } = await agent({ actions: {} });
     await create({ agentSlug: slug, slug: 'again' });
     expect(code(await unchanged(() => create({ agentSlug: slug, slug: 'again' }, stranger.secret)))).toBe('CONFLICT');
-    const first = await said({ chat: { agentSlug: slug } });
-    const Delete = `mutation ($input: DeleteChatSessionInput!) { deleteChatSession(input: $input) { deletedSessionId } }`;
-    for (const chat of [{ agentSlug: slug, threadSlug: 'again' }, { agentSlug: slug }])
-      expect((await kit.gql(Delete, { input: { chat } }, owner.secret)).errors).toEqual([]);
+    const first = await said({ chat: { agent: { slug } } });
+    const Delete = `mutation ($input: DeleteChatSessionInput!) { deleteChatSession(input: $input) { deletedChatSessionId } }`;
+    for (const chat of [{ agent: { slug }, threadSlug: 'again' }, { agent: { slug } }])
+      expect((await kit.gql(Delete, { input: { session: { chat } } }, owner.secret)).errors).toEqual([]);
     expect((await create({ agentSlug: slug, slug: 'again' }, stranger.secret)).data.createChatSession.slug).toBe(
       'again',
     );
-    const second = await said({ chat: { agentSlug: slug } });
+    const second = await said({ chat: { agent: { slug } } });
     expect(second.sessionId).not.toBe(first.sessionId);
     await kit.gql('mutation { deleteAllChatSessions { deletedCount } }', {}, owner.secret);
-    expect((await said({ chat: { agentSlug: slug } })).sessionId).not.toBe(second.sessionId);
+    expect((await said({ chat: { agent: { slug } } })).sessionId).not.toBe(second.sessionId);
   });
 
   it('renames and deletes as an id does, one of the two', async () => {
     const { slug } = await agent({ actions: {} });
     const { sessionId } = (await create({ agentSlug: slug, slug: 'renamed' })).data.createChatSession;
-    const chat = { agentSlug: slug, threadSlug: 'renamed' };
+    const chat = { agent: { slug }, threadSlug: 'renamed' };
     const Rename = `mutation ($input: UpdateChatSessionInput!) { updateChatSession(input: $input) { sessionId name } }`;
-    const rename = (input: object, key = owner.secret) => kit.gql(Rename, { input: { name: 'New', ...input } }, key);
+    const rename = (session: object, key = owner.secret) => kit.gql(Rename, { input: { name: 'New', session } }, key);
     expect((await rename({ chat })).data.updateChatSession).toEqual({ sessionId, name: 'New' });
-    expect(field(await unchanged(() => rename({})))).toBe('input.sessionId');
-    expect(field(await unchanged(() => rename({ chat, sessionId })))).toBe('input.chat');
+    expect((await rename({ id: sessionId })).data.updateChatSession).toEqual({ sessionId, name: 'New' });
+    for (const session of [{}, { chat, id: sessionId }])
+      expect(code(await unchanged(() => rename(session)))).toBe('BAD_USER_INPUT');
     expect(code(await unchanged(() => rename({ chat }, stranger.secret)))).toBe('NOT_FOUND');
     expect(code(await unchanged(() => rename({ chat }, limited.secret)))).toBe('FORBIDDEN');
-    expect(code(await unchanged(() => rename({ chat: { agentSlug: slug, clientSessionId: 'x' } })))).toBe('NOT_FOUND');
+    expect(code(await unchanged(() => rename({ chat: { agent: { slug }, clientSessionId: 'x' } })))).toBe('NOT_FOUND');
   });
 
   it('is read by who may read chats, and written to without', async () => {
     const { slug } = await agent({ actions: {} });
-    const { sessionId } = await said({ chat: { agentSlug: slug } }, limited.secret);
-    expect(await said({ chat: { agentSlug: slug } }, limited.secret)).toMatchObject({ sessionId });
-    expect(code(await unchanged(() => agentChat({ agentSlug: slug }, limited.secret)))).toBe('FORBIDDEN');
+    const { sessionId } = await said({ chat: { agent: { slug } } }, limited.secret);
+    expect(await said({ chat: { agent: { slug } } }, limited.secret)).toMatchObject({ sessionId });
+    expect(code(await unchanged(() => agentChat({ agent: { slug } }, limited.secret)))).toBe('FORBIDDEN');
     const { data, errors } = await create({ agentSlug: slug, slug: 'of-limited' }, limited.secret);
-    expect(data.createChatSession).toMatchObject({ slug: 'of-limited', chatSession: null });
-    expect(errors.map(({ path }) => path)).toEqual([['createChatSession', 'chatSession']]);
-    const chat = { agentSlug: slug, threadSlug: 'of-limited' };
+    expect(data.createChatSession).toMatchObject({ slug: 'of-limited', session: null });
+    expect(errors.map(({ path }) => path)).toEqual([['createChatSession', 'session']]);
+    const chat = { agent: { slug }, threadSlug: 'of-limited' };
     expect(await said({ chat }, limited.secret)).toMatchObject({ sessionId: data.createChatSession.sessionId });
   });
 
   it.each([
-    ['beside an id', { chat: { agentSlug: 'x' }, sessionId: nowhere }, 'input.chat'],
-    ['beside a new session', { chat: { agentSlug: 'x' }, newSession: {} }, 'input.chat'],
-    ['of two kinds', { chat: { agentSlug: 'x', threadSlug: 'a', clientSessionId: 'b' } }, 'input.chat.clientSessionId'],
+    ['beside an id', { chat: { agent: { slug: 'x' } }, sessionId: nowhere }, 'input.chat'],
+    ['beside a new session', { chat: { agent: { slug: 'x' } }, newSession: {} }, 'input.chat'],
+    [
+      'of two kinds',
+      { chat: { agent: { slug: 'x' }, threadSlug: 'a', clientSessionId: 'b' } },
+      'input.chat.clientSessionId',
+    ],
     [
       'of a client that does not say which',
-      { chat: { agentSlug: 'x', clientSessionId: '' } },
+      { chat: { agent: { slug: 'x' }, clientSessionId: '' } },
       'input.chat.clientSessionId',
     ],
     [
       'of a client that says too much',
-      { chat: { agentSlug: 'x', clientSessionId: 'b'.repeat(256) } },
+      { chat: { agent: { slug: 'x' }, clientSessionId: 'b'.repeat(256) } },
       'input.chat.clientSessionId',
     ],
     ['of an agent that is named twice', { newSession: { agentId: 0, agentSlug: 'x' } }, 'input.newSession.agentSlug'],
@@ -404,7 +412,7 @@ describe('a chat by names', () => {
 
   it('of a project’s token is in the project, and becomes the owner’s thread when the project goes', async () => {
     const { id, slug } = await agent({ actions: {} });
-    await said({ chat: { agentSlug: slug } });
+    await said({ chat: { agent: { slug } } });
     const project = (
       await kit.gql('mutation { createProject(input: { name: "P" }) { project { databaseId } } }', {}, owner.secret)
     ).data.createProject.project.databaseId;
@@ -414,13 +422,13 @@ describe('a chat by names', () => {
       owner.secret,
     );
     const { secret } = data.createProjectToken;
-    const { sessionId } = await said({ chat: { agentSlug: slug } }, secret);
+    const { sessionId } = await said({ chat: { agent: { slug } } }, secret);
     expect(await kit.prisma.chatSession.findUniqueOrThrow({ where: { id: sessionId } })).toMatchObject({
       projectId: project,
       clientKey: '',
     });
     const thread = (await create({ agentSlug: slug, slug: 'outside' })).data.createChatSession;
-    expect(code(await unchanged(() => say({ chat: { agentSlug: slug, threadSlug: thread.slug } }, secret)))).toBe(
+    expect(code(await unchanged(() => say({ chat: { agent: { slug }, threadSlug: thread.slug } }, secret)))).toBe(
       'NOT_FOUND',
     );
     const gone = await kit.gql(
@@ -443,7 +451,7 @@ describe('starting a chat over', () => {
 
   it('leaves what was said, and the model knows none of it', async () => {
     const { slug } = await agent({ actions: {} });
-    const chat = { agentSlug: slug };
+    const chat = { agent: { slug } };
     expect((await unchanged(() => over(chat))).data.startChatOver).toEqual({ sessionId: null });
     const { sessionId } = await said({ chat, message: 'one' });
     expect((await over(chat)).data.startChatOver).toEqual({ sessionId });
@@ -461,10 +469,10 @@ describe('starting a chat over', () => {
 
   it('is of that chat alone, and for who may write to it', async () => {
     const { slug } = await agent({ actions: {} });
-    await said({ chat: { agentSlug: slug }, message: 'one' });
-    await said({ chat: { agentSlug: slug, clientSessionId: 'a' }, message: 'one' }, limited.secret);
-    expect((await over({ agentSlug: slug, clientSessionId: 'a' }, limited.secret)).errors).toEqual([]);
-    await said({ chat: { agentSlug: slug }, message: 'two' });
+    await said({ chat: { agent: { slug } }, message: 'one' });
+    await said({ chat: { agent: { slug }, clientSessionId: 'a' }, message: 'one' }, limited.secret);
+    expect((await over({ agent: { slug }, clientSessionId: 'a' }, limited.secret)).errors).toEqual([]);
+    await said({ chat: { agent: { slug } }, message: 'two' });
     expect(earlier()).toEqual(['one', 'You said: one']);
 
     const thread = await kit.gql(
@@ -473,11 +481,11 @@ describe('starting a chat over', () => {
       owner.secret,
     );
     expect(thread.errors).toEqual([]);
-    const chat = { agentSlug: slug, threadSlug: 'not-over' };
+    const chat = { agent: { slug }, threadSlug: 'not-over' };
     await said({ chat, message: 'one' });
     expect(code(await unchanged(() => over(chat, stranger.secret)))).toBe('NOT_FOUND');
     const reader = await kit.createKey('BASIC', { scopes: ['read:chat'] });
-    expect(code(await unchanged(() => over({ agentSlug: slug }, reader.secret)))).toBe('FORBIDDEN');
+    expect(code(await unchanged(() => over({ agent: { slug } }, reader.secret)))).toBe('FORBIDDEN');
     expect(code(await unchanged(() => kit.gql(Over, { input: chat }, null)))).toBe('UNAUTHENTICATED');
   });
 });
@@ -493,7 +501,7 @@ describe('files that come with a message', () => {
   it('are stored as if they were uploaded, and given to the model', async () => {
     const { slug } = await agent({ actions: {} });
     const attachments = [image, text('The password of the day is swordfish.'), { ...image, name: 'nameless' }];
-    const { userMessageId, documents } = await said({ chat: { agentSlug: slug }, attachments });
+    const { userMessageId, documents } = await said({ chat: { agent: { slug } }, attachments });
     expect(prompt()).toContain('swordfish');
     expect(prompt()).toContain('data:image/png;base64,');
     expect(documents).toMatchObject([{ isWhole: true, text: 'The password of the day is swordfish.' }]);
@@ -525,25 +533,25 @@ describe('files that come with a message', () => {
     ['too many beside it', Array(21).fill(image), 'input.attachments'],
   ])('are refused when one is %s, and nothing is stored', async (_name, attachments, path) => {
     const { slug } = await agent({ actions: {} });
-    const answer = await unchanged(() => say({ chat: { agentSlug: slug }, attachments }));
+    const answer = await unchanged(() => say({ chat: { agent: { slug } }, attachments }));
     expect([code(answer), field(answer)]).toEqual(['BAD_USER_INPUT', path]);
   });
 
   it('are stored for nobody who may not upload, and for no chat that is not there', async () => {
     const { slug } = await agent({ actions: {} });
     const attachments = [image];
-    expect(code(await unchanged(() => say({ chat: { agentSlug: slug }, attachments }, limited.secret)))).toBe(
+    expect(code(await unchanged(() => say({ chat: { agent: { slug } }, attachments }, limited.secret)))).toBe(
       'FORBIDDEN',
     );
-    expect(code(await unchanged(() => say({ chat: { agentSlug: 'no-such' }, attachments })))).toBe('NOT_FOUND');
-    const { sessionId } = await said({ chat: { agentSlug: slug } });
+    expect(code(await unchanged(() => say({ chat: { agent: { slug: 'no-such' } }, attachments })))).toBe('NOT_FOUND');
+    const { sessionId } = await said({ chat: { agent: { slug } } });
     expect(code(await unchanged(() => say({ sessionId, attachments }, stranger.secret)))).toBe('NOT_FOUND');
   });
 
   it('go again when the turn does not come about', async () => {
     const { slug } = await agent({ actions: {} });
     const files = await kit.prisma.file.count();
-    expect(code(await say({ chat: { agentSlug: slug }, attachments: [image], model: 'no-such' }))).toBe(
+    expect(code(await say({ chat: { agent: { slug } }, attachments: [image], model: 'no-such' }))).toBe(
       'BAD_USER_INPUT',
     );
     expect(await kit.prisma.file.count()).toBe(files);

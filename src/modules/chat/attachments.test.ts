@@ -61,7 +61,7 @@ describe('a file that comes with a question', () => {
     });
 
     const { data } = await kit.gql(
-      `query ($id: UUID!) { chatSession(id: $id) { messages { nodes {
+      `query ($id: ID!) { chatSession(id: $id) { messages { nodes {
         role citations { documentId } documents { documentId } files { databaseId name } } } } }`,
       { id: turn.sessionId },
       kit.keys.BASIC,

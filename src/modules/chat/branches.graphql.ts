@@ -2,13 +2,14 @@ import { signedIn } from '../../authz/principal.ts';
 import type { ChatMessage as ChatMessageRow, ChatSession as ChatSessionRow } from '../../generated/prisma/client.ts';
 import { builder } from '../../graphql/builder.ts';
 import { clearField } from '../../graphql/clear-input.ts';
+import { integerId } from '../../graphql/id-input.ts';
 import { ChatMessage } from './messages.graphql.ts';
-import { sessionPayload } from './sessions.graphql.ts';
+import { messageOf, sessionPayload } from './sessions.graphql.ts';
 
 const SelectChatBranchInput = builder.inputType('SelectChatBranchInput', {
-  description: 'Which branch of a session’s message tree becomes the current one.',
+  description: 'Input for `selectChatBranch`.',
   fields: (t) => ({
-    messageId: t.int({ required: true, description: 'The integer id of a message on it.' }),
+    messageId: t.id({ required: true, description: 'A message of the branch, by global ID or integer `databaseId`.' }),
   }),
 });
 
@@ -19,31 +20,45 @@ const clearPreference = clearField('ClearableResponsePreference', {
 const SetPreferredResponseInput = builder.inputType('SetPreferredResponseInput', {
   description: 'Input for `setPreferredResponse`. Requires either `responseId` or `clear`.',
   fields: (t) => ({
-    questionId: t.int({ required: true, description: 'The integer ID of the question, a message of the user.' }),
-    responseId: t.int({ description: 'The integer ID of the preferred answer to the question.' }),
+    questionId: t.id({
+      required: true,
+      description: 'The question, a message of the user, by global ID or integer `databaseId`.',
+    }),
+    responseId: t.id({
+      description: 'The preferred answer to the question, by global ID or integer `databaseId`.',
+    }),
     clear: clearPreference(t),
   }),
 });
 
 const SelectChatBranchPayload = builder.objectRef<ChatSessionRow>('SelectChatBranchPayload').implement({
-  description: 'Where `selectChatBranch` changed the current branch.',
+  description: 'Result of `selectChatBranch`.',
   fields: sessionPayload,
 });
 
 const SetPreferredResponsePayload = builder.objectRef<ChatMessageRow>('SetPreferredResponsePayload').implement({
-  description: 'What `setPreferredResponse` noted.',
+  description: 'Result of `setPreferredResponse`.',
   fields: (t) => ({
-    questionId: t.exposeInt('id', { description: 'The integer id of the question.' }),
+    questionId: t.exposeInt('id', {
+      description: 'The integer `databaseId` of the question, for callers without `read:chat`.',
+    }),
     preferredResponseId: t.exposeInt('preferredResponseId', {
       nullable: true,
-      description: 'The integer id of the answer that is preferred now; null: none.',
+      description: 'The integer `databaseId` of the preferred answer; null without a preference.',
     }),
     question: t.field({
       type: ChatMessage,
       nullable: true,
       authScopes: { permission: 'read:chat' },
-      description: 'The question.',
+      description: 'The question after the change.',
       resolve: (question) => question,
+    }),
+    preferredResponse: t.field({
+      type: ChatMessage,
+      nullable: true,
+      authScopes: { permission: 'read:chat' },
+      description: 'The preferred answer; null without a preference.',
+      resolve: ({ preferredResponseId }, _args, context, info) => messageOf(preferredResponseId, context, info),
     }),
   }),
 });
@@ -53,16 +68,30 @@ builder.mutationFields((t) => ({
     type: SelectChatBranchPayload,
     authScopes: { permission: 'manage:chat' },
     description:
-      'Makes the branch that a message is on the current one, in one of one’s own sessions, or of one’s own project’s. Below the message, what was current there goes on.',
-    args: { input: t.arg({ type: SelectChatBranchInput, required: true, description: 'The branch.' }) },
-    resolve: (_root, { input }, { principal, services }) => services.branches.select(signedIn(principal), input),
+      'Makes the branch of a message current, in a session of the caller or of one of the caller’s projects. Below the message, the branch continues as it was last current.',
+    args: { input: t.arg({ type: SelectChatBranchInput, required: true, description: 'The branch to select.' }) },
+    resolve: (_root, { input }, { principal, services }) =>
+      services.branches.select(signedIn(principal), {
+        messageId: integerId(input.messageId, 'ChatMessage', ['input', 'messageId']),
+      }),
   }),
   setPreferredResponse: t.field({
     type: SetPreferredResponsePayload,
     authScopes: { permission: 'manage:chat' },
     description:
-      'Notes which of several answers to a question is preferred, and makes its branch the current one, in one of one’s own sessions, or of one’s own project’s.',
-    args: { input: t.arg({ type: SetPreferredResponseInput, required: true, description: 'The preference.' }) },
-    resolve: (_root, { input }, { principal, services }) => services.branches.prefer(signedIn(principal), input),
+      'Records which of several answers to a question the user prefers and makes its branch current, in a session of the caller or of one of the caller’s projects.',
+    args: {
+      input: t.arg({
+        type: SetPreferredResponseInput,
+        required: true,
+        description: 'The question and the preferred answer.',
+      }),
+    },
+    resolve: (_root, { input: { questionId, responseId, clear } }, { principal, services }) =>
+      services.branches.prefer(signedIn(principal), {
+        questionId: integerId(questionId, 'ChatMessage', ['input', 'questionId']),
+        responseId: responseId == null ? null : integerId(responseId, 'ChatMessage', ['input', 'responseId']),
+        clear,
+      }),
   }),
 }));

@@ -77,14 +77,14 @@ describe('choosing a branch', () => {
 
     const { data, errors } = await kit.gql(
       `mutation ($input: SelectChatBranchInput!) { selectChatBranch(input: $input) {
-        sessionId chatSession { messages { nodes { databaseId latestChildId } } } } }`,
+        sessionId session { messages { nodes { databaseId latestChildId } } } } }`,
       { input: { messageId: first.answer } },
       anna,
     );
     expect(errors).toEqual([]);
     expect(data.selectChatBranch.sessionId).toBe(session);
     const root = (await messagesOf(session))[0]?.id;
-    expect(data.selectChatBranch.chatSession.messages.nodes).toEqual([
+    expect(data.selectChatBranch.session.messages.nodes).toEqual([
       { databaseId: root, latestChildId: first.question },
       { databaseId: first.question, latestChildId: first.answer },
       { databaseId: first.answer, latestChildId: null },
@@ -335,7 +335,7 @@ describe('what is not one’s own', () => {
     const { secret } = await kit.createPat(anna, { scopes: ['manage:chat'] });
     const { data, errors } = await kit.gql(
       `mutation ($branch: SelectChatBranchInput!, $preferred: SetPreferredResponseInput!) {
-        selectChatBranch(input: $branch) { sessionId chatSession { name } }
+        selectChatBranch(input: $branch) { sessionId session { name } }
         setPreferredResponse(input: $preferred) { preferredResponseId question { text } } }`,
       {
         branch: { messageId: first.answer },
@@ -344,7 +344,7 @@ describe('what is not one’s own', () => {
       secret,
     );
     expect(data).toEqual({
-      selectChatBranch: { sessionId: session, chatSession: null },
+      selectChatBranch: { sessionId: session, session: null },
       setPreferredResponse: { preferredResponseId: first.answer, question: null },
     });
     expect(errors.map(({ extensions }) => extensions)).toEqual(
@@ -357,7 +357,7 @@ describe('bad input', () => {
   it('is refused with the name of the field, and writes nothing', async () => {
     const { first } = await tree();
     const before = await kit.fingerprint();
-    for (const value of [2 ** 31, -(2 ** 31) - 1, 1e300, 1.5, '1', 'x', true, {}, [[first.answer]]]) {
+    for (const value of [2 ** 31, -(2 ** 31) - 1, 1e300, 1.5, '1a', 'x', true, {}, [[first.answer]]]) {
       for (const [{ status, errors }, field] of [
         [await select(value), 'messageId'],
         [await prefer(value, first.answer), 'questionId'],

@@ -5,7 +5,7 @@ import { badInput, forbidden, notFound, parse } from '../../errors.ts';
 import type { ChatSession, Prisma } from '../../generated/prisma/client.ts';
 import type { Log } from '../../log.ts';
 import type { ChatModels } from '../../models/providers.ts';
-import { cut, ListOrder, type PageArgs } from '../../paging.ts';
+import { cut, type ListOrder, ListOrders, type PageArgs, type PageOf, type SortKey } from '../../paging.ts';
 import type { Database, Statement } from '../../store/database.ts';
 import { searchForm } from '../../text/normalize.ts';
 import { cutText, shortened } from '../../unicode.ts';
@@ -17,7 +17,7 @@ import { projectToFill } from '../projects/projects.service.ts';
 import { documentSizes } from './document-sizes.ts';
 import { NewSession, startSession } from './new-session.ts';
 import { chosenModel, modelOverrides } from './overrides.ts';
-import { ChatReference, type ChatReferenceInput, findChat, oneSession } from './reference.ts';
+import { ChatReference, type ChatReferenceInput, findChat } from './reference.ts';
 import { messageReferences } from './references.ts';
 import type { Runs } from './runs.ts';
 
@@ -34,11 +34,22 @@ export type CreateChatSessionInput = z.input<typeof NewSession>;
 export type UpdateChatSessionInput = z.input<typeof UpdateChatSession>;
 export type MoveChatSessionInput = z.input<typeof MoveChatSession>;
 
-export const chatSessionOrder = new ListOrder('chatSessions', [
-  { field: 'updatedAt', type: 'date', direction: 'desc' },
-  { field: 'id', type: 'uuid', direction: 'desc' },
-]);
-export const chatMessageOrder = new ListOrder('chatMessages', [{ field: 'id', type: 'int', direction: 'asc' }]);
+const byId: SortKey = { field: 'id', type: 'uuid', direction: 'asc' };
+export const chatSessionOrders = new ListOrders(
+  'chatSessions',
+  {
+    UPDATED_AT: [{ field: 'updatedAt', type: 'date', direction: 'asc' }, byId],
+    CREATED_AT: [{ field: 'createdAt', type: 'date', direction: 'asc' }, byId],
+    NAME: [{ field: 'name', type: 'text', direction: 'asc', nullable: true }, byId],
+  },
+  { field: 'UPDATED_AT', direction: 'DESC' },
+);
+/** IDs of messages increase with the time of their creation. */
+export const chatMessageOrders = new ListOrders(
+  'chatMessages',
+  { CREATED_AT: [{ field: 'id', type: 'int', direction: 'asc' }] },
+  { field: 'CREATED_AT', direction: 'ASC' },
+);
 
 /** Age after which a session without messages counts as failed. Milliseconds. */
 const failedAfter = 5 * 60_000;
@@ -55,15 +66,15 @@ const findSessions: Statement = {
   name: 'find_sessions',
   text: `WITH q AS (SELECT plainto_tsquery('simple', $2) || to_tsquery('simple', $3) AS query),
     readable AS (
-      SELECT "id" FROM "ChatSession" WHERE "userId" = $1::uuid AND ($6::int IS NULL OR "projectId" = $6::int)
+      SELECT "id" FROM "ChatSession" WHERE "userId" = $1::uuid AND ($5::int IS NULL OR "projectId" = $5::int)
       UNION
       SELECT s."id" FROM "Project" p JOIN "ChatSession" s ON s."projectId" = p."id"
-      WHERE $7::boolean AND (p."id" = $6::int OR ($6::int IS NULL AND p."ownerId" = $1::uuid)))
+      WHERE $6::boolean AND (p."id" = $5::int OR ($5::int IS NULL AND p."ownerId" = $1::uuid)))
     SELECT s."id" FROM readable JOIN "ChatSession" s ON s."id" = readable."id" CROSS JOIN q
     WHERE s."deletedAt" IS NULL
       AND (to_tsvector('simple', "search_form"(coalesce(s."name", ''))) @@ q.query
         OR EXISTS (SELECT 1 FROM "ChatMessage" m WHERE m."sessionId" = s."id" AND m."search" @@ q.query))
-    ORDER BY s."updatedAt" DESC, s."id" DESC LIMIT $4 OFFSET $5`,
+    ORDER BY s."updatedAt" DESC, s."id" DESC LIMIT $4`,
 };
 
 /** Returns a search text that PostgreSQL can store, in the form in which it is indexed. */
@@ -80,6 +91,9 @@ function toTsQuery(query: string): string {
 
 /** The values of a soft-deleted session, whose names become available again. */
 const hidden = () => ({ deletedAt: new Date(), slug: null, clientKey: null });
+
+/** Maximum number of sessions that a search finds: the most recently used ones. */
+const maxFound = 10_000;
 
 /** Number of sessions that one statement erases. */
 const forgetBatch = 200;
@@ -103,22 +117,42 @@ export function chatService({ db, knowledge, runs, models, log }: Foundation) {
 
   /**
    * The condition for the principal's own sessions, or all sessions of a project; for a project token, all sessions of
-   * its project.
+   * its project. A search covers all readable sessions.
    */
-  const chosen = ({ userId, credential }: Principal, { projectId, outsideProjects }: SessionFilter) => {
+  const chosen = ({ userId, credential }: Principal, { projectId, outsideProjects, search }: SessionFilter) => {
     if (projectId != null) return { projectId };
     if (credential.projectId !== null) return {};
-    return outsideProjects ? { userId, projectId: null } : { userId };
+    if (outsideProjects) return { userId, projectId: null };
+    return search == null ? { userId } : {};
   };
 
-  const listed = (principal: Principal, filter: SessionFilter): Prisma.ChatSessionWhereInput => {
-    const { includeFailed, agentId, before } = filter;
+  /** Returns the IDs of the readable sessions that contain all words of a text, or null for a text without words. */
+  async function found(principal: Principal, search: string): Promise<string[] | null> {
+    const text = searchable(search);
+    const words = toTsQuery(text);
+    if (words === '') return null;
+    const rows = await db.query<{ id: string }>(findSessions, [
+      principal.userId,
+      text,
+      words,
+      maxFound,
+      principal.credential.projectId,
+      can(principal, 'read:chat'),
+    ]);
+    return rows.map(({ id }) => id);
+  }
+
+  const listed = async (principal: Principal, filter: SessionFilter): Promise<Prisma.ChatSessionWhereInput> => {
+    const { includeFailed, agentId, updatedBefore, search } = filter;
+    const before = updatedBefore == null ? null : parse(storableDate, updatedBefore, ['filter', 'updatedBefore']);
+    const ids = search == null ? null : await found(principal, search);
     return {
       AND: [
         visible.chatSessions(principal),
         chosen(principal, filter),
+        ids === null ? {} : { id: { in: ids } },
         agentId == null ? {} : { agentId },
-        before == null ? {} : { updatedAt: { lt: parse(storableDate, before, ['before']) } },
+        before === null ? {} : { updatedAt: { lt: before } },
         includeFailed
           ? {}
           : {
@@ -174,21 +208,14 @@ export function chatService({ db, knowledge, runs, models, log }: Foundation) {
      * NOT_FOUND for an agent that the principal cannot use and for an unknown thread.
      */
     async findByName(principal: Principal, reference: ChatReferenceInput, query: object = {}) {
-      const { session } = await findChat(db.prisma, principal, parse(ChatReference, reference, []));
+      const { session } = await findChat(db.prisma, principal, parse(ChatReference, reference, ['chat']));
       return session && db.prisma.chatSession.findUnique({ ...query, where: { id: session.id } });
     },
 
-    /**
-     * Returns the ID of the session of an input: the given ID, or that of a locator that the principal can write to.
-     * Throws BAD_USER_INPUT unless exactly one is given, and NOT_FOUND.
-     */
-    async identify(
-      principal: Principal,
-      which: { sessionId?: string | null | undefined; chat?: ChatReferenceInput | null | undefined },
-    ): Promise<string> {
-      oneSession(which);
-      if (which.sessionId != null) return which.sessionId;
-      const { session } = await findChat(db.prisma, principal, parse(ChatReference, which.chat, ['input', 'chat']));
+    /** Returns the ID of the session of a locator that the principal can write to. Throws NOT_FOUND. */
+    async identify(principal: Principal, reference: ChatReferenceInput): Promise<string> {
+      const at = ['input', 'session', 'chat'];
+      const { session } = await findChat(db.prisma, principal, parse(ChatReference, reference, at));
       if (!session) throw notFound('Chat session');
       return session.id;
     },
@@ -213,56 +240,22 @@ export function chatService({ db, knowledge, runs, models, log }: Foundation) {
       });
     },
 
-    async list(principal: Principal, filter: SessionFilter, args: PageArgs, limit: number, query: object) {
-      const page = chatSessionOrder.page(args, limit);
-      const rows = await db.prisma.chatSession.findMany({
-        ...query,
-        ...page,
-        where: { AND: [listed(principal, filter), page.where] },
-      });
-      return cut(rows, page);
+    /** Returns a page of sessions in an order. Throws BAD_USER_INPUT. */
+    async list(
+      principal: Principal,
+      filter: SessionFilter,
+      order: ListOrder,
+      args: PageArgs,
+      limit: number,
+      query: object,
+    ): Promise<PageOf<ChatSession>> {
+      const page = order.page(args, limit);
+      const where = { AND: [await listed(principal, filter), page.where] };
+      return cut(await db.prisma.chatSession.findMany({ ...query, ...page, where }), page);
     },
 
-    count: (principal: Principal, filter: SessionFilter) =>
-      db.prisma.chatSession.count({ where: listed(principal, filter) }),
-
-    /**
-     * Returns the readable sessions that contain all words, most recently used first; all of them for an empty query.
-     */
-    async search(
-      principal: Principal,
-      query: string,
-      page: { limit: number; offset: number },
-      select: object,
-    ): Promise<{ rows: ChatSession[]; hasNext: boolean }> {
-      const text = searchable(query);
-      const words = toTsQuery(text);
-      if (words === '') {
-        const rows = await db.prisma.chatSession.findMany({
-          ...select,
-          where: visible.chatSessions(principal),
-          orderBy: [{ updatedAt: 'desc' }, { id: 'desc' }],
-          take: page.limit + 1,
-          skip: page.offset,
-        });
-        return { rows: rows.slice(0, page.limit), hasNext: rows.length > page.limit };
-      }
-      const found = await db.query<{ id: string }>(findSessions, [
-        principal.userId,
-        text,
-        words,
-        page.limit + 1,
-        page.offset,
-        principal.credential.projectId,
-        can(principal, 'read:chat'),
-      ]);
-      const ids = found.slice(0, page.limit).map(({ id }) => id);
-      const rows = await db.prisma.chatSession.findMany({
-        ...select,
-        where: { AND: [visible.chatSessions(principal), { id: { in: ids } }] },
-      });
-      const byId = new Map(rows.map((row) => [row.id, row]));
-      return { rows: ids.flatMap((id) => byId.get(id) ?? []), hasNext: found.length > page.limit };
+    async count(principal: Principal, filter: SessionFilter): Promise<number> {
+      return db.prisma.chatSession.count({ where: await listed(principal, filter) });
     },
 
     /**
@@ -324,15 +317,15 @@ export function chatService({ db, knowledge, runs, models, log }: Foundation) {
       runs.ofSession(id)?.stop();
     },
 
-    /** Soft-deletes all sessions of the principal and returns their number. */
-    async deleteAll(principal: Principal): Promise<number> {
+    /** Soft-deletes all sessions of the principal and returns their IDs. */
+    async deleteAll(principal: Principal): Promise<string[]> {
       const deleted = await db.prisma.chatSession.updateManyAndReturn({
         where: { AND: [visible.chatSessions(principal), { userId: principal.userId }] },
         data: hidden(),
         select: { id: true },
       });
       for (const { id } of deleted) runs.ofSession(id)?.stop();
-      return deleted.length;
+      return deleted.map(({ id }) => id);
     },
 
     /**
@@ -365,7 +358,9 @@ export interface SessionFilter {
   projectId?: number | null | undefined;
   /** Selects sessions outside projects only. For a project token, its own project counts as none. */
   outsideProjects?: boolean | null | undefined;
-  before?: Date | null | undefined;
+  updatedBefore?: Date | null | undefined;
+  /** Selects readable sessions, of any owner, that contain all words of this text. */
+  search?: string | null | undefined;
   /** Includes sessions without messages. */
   includeFailed?: boolean | null | undefined;
 }

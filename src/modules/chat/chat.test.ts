@@ -83,8 +83,8 @@ const turnDocument = `subscription ($input: SendChatMessageInput!) { chatTurn(in
   ... on ChatTurnFailed { index code message retryable }
 } }`;
 const runDocument = turnDocument
-  .replace('$input: SendChatMessageInput!', '$runId: UUID!, $from: Int')
-  .replace('chatTurn(input: $input)', 'chatRun(runId: $runId, from: $from)');
+  .replace('$input: SendChatMessageInput!', '$runId: ID!, $from: Int')
+  .replace('chatTurn(input: $input)', 'chatRun(run: { id: $runId }, from: $from)');
 
 async function* events(document: string, variables: object, key = kit.keys.BASIC, signal?: AbortSignal) {
   for await (const { data, errors } of kit.subscribe(document, variables, key, signal)) {
@@ -719,7 +719,7 @@ describe('stopping', () => {
     await until(() => kit.model.requests.length > before);
     expect((await detail(session)).body.current_run).not.toBeNull();
     const { data } = await kit.gql(
-      'mutation ($id: UUID!) { stopChatRun(input: { sessionId: $id }) { stopped } }',
+      'mutation ($id: ID!) { stopChatRun(input: { sessionId: $id }) { stopped } }',
       { id: session },
       kit.keys.BASIC,
     );

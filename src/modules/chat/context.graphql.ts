@@ -1,16 +1,35 @@
 import { signedIn } from '../../authz/principal.ts';
 import { builder } from '../../graphql/builder.ts';
+import { integerId, uuidId } from '../../graphql/id-input.ts';
+
+const ContextTokensTarget = builder.inputType('ContextTokensTarget', {
+  isOneOf: true,
+  description: 'The turn whose available context tokens are computed. Exactly one field is given.',
+  fields: (t) => ({
+    sessionId: t.id({ description: 'A turn of this session, by global ID or UUID.' }),
+    agentId: t.id({
+      description: 'A turn of a new session with this agent, by global ID or integer `databaseId`.',
+    }),
+  }),
+});
 
 builder.queryField('availableContextTokens', (t) =>
   t.field({
     type: 'Int',
     authScopes: { permission: 'write:chat' },
     description:
-      'How many tokens of the model’s window are left for files, passages, history and question, behind the instructions of agent, project and session. An estimate, and the same whatever was said. Exactly one of the arguments is to be given. NOT_FOUND for what the caller may not use.',
+      'The estimated number of tokens in the context window of the model that remain for files, passages, history and the question, after the instructions of agent, project and session. Does not depend on earlier messages. NOT_FOUND for a session or agent that the caller cannot use.',
     args: {
-      sessionId: t.arg({ type: 'UUID', description: 'Of a turn of this session.' }),
-      agentId: t.arg.int({ description: 'Of a turn of a new session with this agent, by its integer id.' }),
+      target: t.arg({
+        type: ContextTokensTarget,
+        required: true,
+        description: 'The session, or the agent of a new one.',
+      }),
     },
-    resolve: (_root, subject, { principal, services }) => services.context.available(signedIn(principal), subject),
+    resolve: (_root, { target: { sessionId, agentId } }, { principal, services }) =>
+      services.context.available(signedIn(principal), {
+        sessionId: sessionId == null ? null : uuidId(sessionId, 'ChatSession', ['target', 'sessionId']),
+        agentId: agentId == null ? null : integerId(agentId, 'Agent', ['target', 'agentId']),
+      }),
   }),
 );

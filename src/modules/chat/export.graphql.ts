@@ -1,20 +1,23 @@
 import { signedIn } from '../../authz/principal.ts';
 import { builder } from '../../graphql/builder.ts';
+import { uuidId } from '../../graphql/id-input.ts';
 
 const ChatExportFormat = builder.enumType('ChatExportFormat', {
-  description: 'How an export is written.',
+  description: 'The format of an export.',
   values: {
-    JSON: { description: 'An array of sessions, each with the whole tree of its messages.' },
-    MARKDOWN: { description: 'For people: the current branch, who said what and when.' },
+    JSON: { description: 'A JSON array of sessions, each with its complete message tree.' },
+    MARKDOWN: { description: 'Markdown for people: the messages of the current branch with author and time.' },
   },
 });
 
 const ChatExport = builder.objectRef<{ fileName: string; mediaType: string; content: string }>('ChatExport').implement({
-  description: 'A session as a file.',
+  description: 'A session as the content of a file.',
   fields: (t) => ({
-    fileName: t.exposeString('fileName', { description: 'A name for the file.' }),
-    mediaType: t.exposeString('mediaType', { description: '`application/json` or `text/markdown`.' }),
-    content: t.exposeString('content', { description: 'The file.' }),
+    fileName: t.exposeString('fileName', { description: 'The suggested name of the file.' }),
+    mediaType: t.exposeString('mediaType', {
+      description: 'The media type of the file: `application/json` or `text/markdown`.',
+    }),
+    content: t.exposeString('content', { description: 'The content of the file.' }),
   }),
 });
 
@@ -23,17 +26,17 @@ builder.queryField('exportChatSession', (t) =>
     type: ChatExport,
     authScopes: { permission: 'read:chat' },
     description:
-      'One session that the caller may read as their own, as a file of at most 4,000,000 characters. Documents that the caller may not read are not named. The download at `/api/chat/export` has no such limit, and can hold all of one’s own.',
+      'Exports a session that the caller can read as their own. At most 4,000,000 characters; the download `/api/chat/export` has no such limit and can contain all sessions of the caller. Documents that the caller cannot read are left out.',
     args: {
-      id: t.arg({ type: 'UUID', required: true, description: 'The session.' }),
+      id: t.arg.id({ required: true, description: 'The session, by global ID or UUID.' }),
       format: t.arg({
         type: ChatExportFormat,
         required: true,
         defaultValue: 'JSON',
-        description: 'How it is written.',
+        description: 'The format of the file. Defaults to `JSON`.',
       }),
     },
     resolve: (_root, { id, format }, { principal, services }) =>
-      services.chatExports.whole(signedIn(principal), id, format),
+      services.chatExports.whole(signedIn(principal), uuidId(id, 'ChatSession', ['id']), format),
   }),
 );

@@ -20,7 +20,7 @@ beforeEach(async () => {
 });
 
 const nowhere = '00000000-0000-4000-8000-000000000000';
-const Export = `query ($id: UUID!, $format: ChatExportFormat!) {
+const Export = `query ($id: ID!, $format: ChatExportFormat!) {
   exportChatSession(id: $id, format: $format) { fileName mediaType content } }`;
 const ask = (id: string, format = 'JSON', as: string | null = key) => kit.gql(Export, { id, format }, as);
 const download = (query = '', as: string | null = key) => kit.rest('GET', `/api/chat/export${query}`, { key: as });

@@ -459,7 +459,7 @@ describe('a provider that rejects a request', () => {
     const { data } = await kit.gql(send, { input: { message: 'Hello', actionIds: [] } }, secret);
     const { sessionId, failure } = data.sendChatMessage;
     expect(failure).toMatchObject({ providerCode: 'content_filter', providerMessage: 'Flagged: a quotation.' });
-    const run = `subscription { chatRun(sessionId: "${sessionId}") { ... on TurnFailureDetails { ${failureFields} } } }`;
+    const run = `subscription { chatRun(run: { sessionId: "${sessionId}" }) { ... on TurnFailureDetails { ${failureFields} } } }`;
     const last = async (key: string) => (await gather(kit.subscribe(run, {}, key))).at(-1).data.chatRun;
     expect(await last(secret)).toEqual(failure);
     expect(await last(owner)).toEqual({ ...failure, providerCode: null, providerMessage: null });

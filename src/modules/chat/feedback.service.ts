@@ -3,7 +3,7 @@ import type { Principal } from '../../authz/principal.ts';
 import { visible } from '../../authz/visible.ts';
 import { badInput, notFound, parse } from '../../errors.ts';
 import { type Feedback, Prisma } from '../../generated/prisma/client.ts';
-import { cut, ListOrder, type PageArgs } from '../../paging.ts';
+import { cut, type ListOrder, ListOrders, type PageArgs } from '../../paging.ts';
 import type { Database } from '../../store/database.ts';
 import { changesOf, clearList } from '../changes.ts';
 import { databaseId, plainText } from '../input.ts';
@@ -22,15 +22,20 @@ const Rate = z.object({
 const RemoveRating = z.object({ messageId: databaseId });
 const Filter = z.object({
   rating: z.enum(feedbackRatings).nullish(),
-  since: storableDate.nullish(),
-  until: storableDate.nullish(),
+  createdSince: storableDate.nullish(),
+  createdBefore: storableDate.nullish(),
 });
 
 export type RateInput = z.input<typeof Rate>;
 export type RemoveRatingInput = z.input<typeof RemoveRating>;
 export type FeedbackFilter = z.input<typeof Filter>;
 
-export const feedbackOrder = new ListOrder('feedback', [{ field: 'id', type: 'int', direction: 'desc' }]);
+/** IDs increase with the time at which feedback was first given. */
+export const feedbackOrders = new ListOrders(
+  'feedback',
+  { CREATED_AT: [{ field: 'id', type: 'int', direction: 'asc' }] },
+  { field: 'CREATED_AT', direction: 'DESC' },
+);
 
 /** Returns the rating of a stored feedback, or null for a comment without a rating. */
 export const ratingOf = ({ positive }: Pick<Feedback, 'positive'>): FeedbackRating | null =>
@@ -39,15 +44,15 @@ export const ratingOf = ({ positive }: Pick<Feedback, 'positive'>): FeedbackRati
 const positiveOf = (rating: FeedbackRating | null | undefined): boolean | null =>
   rating == null ? null : rating === 'LIKE';
 
-/** Throws BAD_USER_INPUT that names the argument. */
+/** Throws BAD_USER_INPUT that names the field of the filter. */
 function matching(filter: FeedbackFilter): Prisma.FeedbackWhereInput {
-  const { rating, since, until } = parse(Filter, filter, []);
+  const { rating, createdSince, createdBefore } = parse(Filter, filter, ['filter']);
   return {
     AND: [
       visible.feedback(),
       rating == null ? {} : { positive: positiveOf(rating) },
-      since == null ? {} : { createdAt: { gte: since } },
-      until == null ? {} : { createdAt: { lt: until } },
+      createdSince == null ? {} : { createdAt: { gte: createdSince } },
+      createdBefore == null ? {} : { createdAt: { lt: createdBefore } },
     ],
   };
 }
@@ -103,9 +108,9 @@ export function feedbackService(db: Database) {
       return count > 0;
     },
 
-    /** Returns the feedback of all users, newest first. Throws BAD_USER_INPUT. */
-    async list(filter: FeedbackFilter, args: PageArgs, limit: number, query: object) {
-      const page = feedbackOrder.page(args, limit);
+    /** Returns a page of the feedback of all users in an order. Throws BAD_USER_INPUT. */
+    async list(filter: FeedbackFilter, order: ListOrder, args: PageArgs, limit: number, query: object) {
+      const page = order.page(args, limit);
       const where = { AND: [matching(filter), page.where] };
       return cut(await db.prisma.feedback.findMany({ ...query, ...page, where }), page);
     },

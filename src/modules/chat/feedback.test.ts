@@ -58,7 +58,7 @@ const rootOf = async (sessionId: string) =>
 /** Returns the caller's own feedback on a message, from GraphQL and then from REST. */
 async function told({ session, answer }: Turn, key = anna.secret, shared = false) {
   const { data, errors } = await kit.gql(
-    `query ($id: UUID!, $shared: Boolean) { chatSession(id: $id, shared: $shared) { messages { nodes {
+    `query ($id: ID!, $shared: Boolean) { chatSession(id: $id, shared: $shared) { messages { nodes {
       databaseId feedback { rating comment reason } } } } }`,
     { id: session, shared },
     key,
@@ -322,13 +322,13 @@ describe('bad input', () => {
     const before = await kit.fingerprint();
     const id = (value: unknown): [object, string] => [{ messageId: value, rating: 'LIKE' }, 'messageId'];
     const cases: [object, string][] = [
-      ...[2 ** 31, -(2 ** 31) - 1, 1e300, 1.5, '1', true, null, {}].map(id),
+      ...[2 ** 31, -(2 ** 31) - 1, 1e300, 1.5, '1a', Buffer.from('Agent:1').toString('base64'), true, null, {}].map(id),
       [{ messageId }, 'rating'],
       [{ messageId, rating: null, comment: null }, 'rating'],
       [{ messageId, rating: null, comment: '', reason: 'alone' }, 'rating'],
       [{ messageId, rating: 'MAYBE' }, 'rating'],
       [{ messageId, rating: true }, 'rating'],
-      [{ messageId, comment: 'a\0b' }, 'feedback_text'],
+      [{ messageId, comment: 'a\0b' }, 'comment'],
       [{ messageId, comment: '\ud800' }, 'comment'],
       [{ messageId, comment: 'x'.repeat(10_001) }, 'comment'],
       [{ messageId, comment: 1 }, 'comment'],
@@ -343,7 +343,7 @@ describe('bad input', () => {
         { extensions: { code: 'BAD_USER_INPUT', fields: [{ path: ['input', field] }] } },
       ]);
     }
-    for (const value of [2 ** 31, 1.5, '1', null])
+    for (const value of [2 ** 31, 1.5, '1a', null])
       expect((await remove(value)).errors).toMatchObject([
         { extensions: { code: 'BAD_USER_INPUT', fields: [{ path: ['input', 'messageId'] }] } },
       ]);
@@ -461,20 +461,20 @@ describe('everybody’s feedback', () => {
 
   it('is cut by rating and by time, and goes page by page', async () => {
     const [liked, disliked, commented] = turns.map(({ answer }) => answer) as [number, number, number];
-    expect(await idsOf('(rating: LIKE)')).toEqual([liked]);
-    expect(await idsOf('(rating: DISLIKE)')).toEqual([disliked]);
-    expect(await idsOf('(rating: null)')).toEqual([commented, disliked, liked]);
+    expect(await idsOf('(filter: { rating: LIKE })')).toEqual([liked]);
+    expect(await idsOf('(filter: { rating: DISLIKE })')).toEqual([disliked]);
+    expect(await idsOf('(filter: { rating: null })')).toEqual([commented, disliked, liked]);
     const at = (day: number) => `2026-01-0${day}T00:00:00.000Z`;
     for (const [index, messageId] of [liked, disliked, commented].entries())
       await kit.prisma.feedback.updateMany({ where: { messageId }, data: { createdAt: at(index + 1) } });
-    expect(await idsOf(`(since: "${at(2)}")`)).toEqual([commented, disliked]);
-    expect(await idsOf(`(until: "${at(2)}")`)).toEqual([liked]);
-    expect(await idsOf(`(since: "${at(2)}", until: "${at(3)}")`)).toEqual([disliked]);
-    expect(await idsOf(`(since: "${at(2)}", rating: LIKE)`)).toEqual([]);
+    expect(await idsOf(`(filter: { createdSince: "${at(2)}" })`)).toEqual([commented, disliked]);
+    expect(await idsOf(`(filter: { createdBefore: "${at(2)}" })`)).toEqual([liked]);
+    expect(await idsOf(`(filter: { createdSince: "${at(2)}", createdBefore: "${at(3)}" })`)).toEqual([disliked]);
+    expect(await idsOf(`(filter: { createdSince: "${at(2)}", rating: LIKE })`)).toEqual([]);
     expect(await idsOf('(first: 1, offset: 1)')).toEqual([disliked]);
 
     const selection = 'totalCount nodes { messageId } pageInfo { hasNextPage endCursor }';
-    const { data } = await list(`(first: 2, since: "${at(1)}")`, kit.keys.ADMIN, selection);
+    const { data } = await list(`(first: 2, filter: { createdSince: "${at(1)}" })`, kit.keys.ADMIN, selection);
     const { pageInfo, nodes, totalCount } = data.feedback;
     expect([totalCount, nodes.length, pageInfo.hasNextPage]).toEqual([3, 2, true]);
     expect(await idsOf(`(first: 2, after: "${pageInfo.endCursor}")`)).toEqual([liked]);
@@ -483,14 +483,15 @@ describe('everybody’s feedback', () => {
       ['first', 'Int', 2 ** 31],
       ['offset', 'Int', -1],
       ['after', 'String', 'nonsense'],
-      ['rating', 'FeedbackRating', 'MAYBE'],
-      ['since', 'DateTime', 'yesterday'],
-      ['until', 'DateTime', '+275760-09-13T00:00:00Z'],
+      ['filter', 'ChatFeedbackFilter', { rating: 'MAYBE' }],
+      ['filter', 'ChatFeedbackFilter', { createdSince: 'yesterday' }],
+      ['filter', 'ChatFeedbackFilter', { createdBefore: '+275760-09-13T00:00:00Z' }],
     ]) {
       const query = `query ($${name}: ${type}) { feedback(${name}: $${name}) { totalCount } }`;
       const { status, errors } = await kit.gql(query, { [`${name}`]: value });
       expect(status).toBeLessThan(500);
-      expect(errors).toMatchObject([{ extensions: { code: 'BAD_USER_INPUT', fields: [{ path: [name] }] } }]);
+      const path = [name, ...(typeof value === 'object' ? Object.keys(value) : [])];
+      expect(errors).toMatchObject([{ extensions: { code: 'BAD_USER_INPUT', fields: [{ path }] } }]);
     }
   });
 
@@ -558,7 +559,7 @@ describe('everybody’s feedback', () => {
     const own = () =>
       counted(async () => {
         const { data } = await kit.gql(
-          'query ($id: UUID!) { chatSession(id: $id) { messages(first: 100) { nodes { text feedback { rating } } } } }',
+          'query ($id: ID!) { chatSession(id: $id) { messages(first: 100) { nodes { text feedback { rating } } } } }',
           { id: session },
           anna.secret,
         );

@@ -2,16 +2,16 @@ import { builder } from '../../graphql/builder.ts';
 import type { ChatModel as ChatModelRow } from '../../models/providers.ts';
 
 const ChatModel = builder.objectRef<ChatModelRow>('ChatModel').implement({
-  description: 'A language model that a chat can choose.',
+  description: 'A language model that a chat can use.',
   fields: (t) => ({
-    name: t.exposeString('modelId', { description: 'Its name, for `model` of a session or of a message.' }),
+    name: t.exposeString('modelId', { description: 'The name of the model, for `model` of a session or a message.' }),
     isDefault: t.boolean({
-      description: 'Whether it answers where nobody chose one.',
+      description: 'True for the model that answers when neither message, session nor agent names one.',
       resolve: ({ modelId }, _args, { services }) => modelId === services.models.default.modelId,
     }),
-    takesImages: t.exposeBoolean('sees', { description: 'Whether it can be shown images.' }),
+    takesImages: t.exposeBoolean('sees', { description: 'True when the model accepts images.' }),
     contextTokens: t.exposeInt('contextWindow', {
-      description: 'How many tokens prompt and answer may have together.',
+      description: 'The size of the context window in tokens, for prompt and answer together.',
     }),
   }),
 });
@@ -21,7 +21,7 @@ builder.queryField('models', (t) =>
     type: [ChatModel],
     listSize: 20,
     authScopes: { permission: 'write:chat' },
-    description: 'The language models that a chat can choose, the server’s own first.',
+    description: 'The language models that a chat can use, the default model of the server first.',
     resolve: (_root, _args, { services: { models } }) => models.names.flatMap((name) => models.find(name) ?? []),
   }),
 );

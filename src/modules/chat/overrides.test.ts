@@ -28,7 +28,7 @@ const rest = (method: string, path: string, body?: unknown, as = key) =>
 
 const Create = 'mutation ($input: CreateChatSessionInput!) { createChatSession(input: $input) { sessionId } }';
 const Update = `mutation ($input: UpdateChatSessionInput!) { updateChatSession(input: $input) {
-  chatSession { model temperature reasoningEffort } } }`;
+  session { model temperature reasoningEffort } } }`;
 
 async function create(input: object = {}, as = key): Promise<string> {
   const { data, errors } = await gql(Create, { input }, as);
@@ -36,12 +36,13 @@ async function create(input: object = {}, as = key): Promise<string> {
   return data.createChatSession.sessionId;
 }
 
-const update = (sessionId: string, change: object, as = key) => gql(Update, { input: { sessionId, ...change } }, as);
+const update = (sessionId: string, change: object, as = key) =>
+  gql(Update, { input: { session: { id: sessionId }, ...change } }, as);
 const unset = { model: null, temperature: null, reasoningEffort: null };
 
 async function read(id: string, as = key) {
   const { data, errors } = await gql(
-    'query ($id: UUID!) { chatSession(id: $id) { model temperature reasoningEffort } }',
+    'query ($id: ID!) { chatSession(id: $id) { model temperature reasoningEffort } }',
     { id },
     as,
   );
@@ -122,7 +123,7 @@ describe('a session', () => {
     ] as const;
     for (const [change, expected] of steps) {
       const { data, errors } = await update(id, change);
-      expect([errors, data.updateChatSession.chatSession]).toEqual([[], expected]);
+      expect([errors, data.updateChatSession.session]).toEqual([[], expected]);
     }
     await send({ chat_session_id: id });
     expect(asked()).toMatchObject({ model: 'scripted' });
@@ -172,7 +173,7 @@ describe('a session', () => {
 
   it('costs a list of them no statement more, however many there are', async () => {
     const { secret } = await kit.createKey('BASIC');
-    const List = `{ chatSessions(includeFailed: true, first: 100) { nodes {
+    const List = `{ chatSessions(filter: { includeFailed: true }, first: 100) { nodes {
       model temperature reasoningEffort systemPrompt taskPrompt project { name } } } }`;
     const count = async () => {
       await gql(List, {}, secret);
@@ -201,7 +202,7 @@ describe('a session', () => {
       data: { systemPrompt: 'mine', taskPrompt: '', model: 'second' },
     });
     await update(id, { sharing: 'PUBLIC' });
-    const Prompts = 'query ($id: UUID!) { chatSession(id: $id, shared: true) { model systemPrompt taskPrompt } }';
+    const Prompts = 'query ($id: ID!) { chatSession(id: $id, shared: true) { model systemPrompt taskPrompt } }';
     expect((await gql(Prompts, { id })).data.chatSession).toEqual({
       model: 'second',
       systemPrompt: 'mine',

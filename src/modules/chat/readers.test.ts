@@ -66,8 +66,8 @@ interface Road {
   text(item: Item): string;
 }
 
-const document = `subscription ($runId: UUID, $sessionId: UUID, $from: Int) {
-  chatRun(runId: $runId, sessionId: $sessionId, from: $from) {
+const document = `subscription ($run: ChatRunLocatorInput!, $from: Int) {
+  chatRun(run: $run, from: $from) {
     __typename
     ... on ChatSessionCreated { index }
     ... on ChatMessageIds { index }
@@ -80,8 +80,8 @@ const document = `subscription ($runId: UUID, $sessionId: UUID, $from: Int) {
 const roads: Record<'graphql' | 'rest', Road> = {
   graphql: {
     async *open({ runId, sessionId }, from) {
-      const which = from % 2 === 0 ? { runId } : { sessionId };
-      for await (const { data } of kit.subscribe(document, { ...which, from }, kit.keys.BASIC)) yield data.chatRun;
+      const run = from % 2 === 0 ? { id: runId } : { sessionId };
+      for await (const { data } of kit.subscribe(document, { run, from }, kit.keys.BASIC)) yield data.chatRun;
     },
     text: ({ text }) => text ?? '',
   },

@@ -1,28 +1,49 @@
 import { signedIn } from '../../authz/principal.ts';
 import { builder } from '../../graphql/builder.ts';
-import { ChatSession } from './sessions.graphql.ts';
-
-const agentSlug = 'The agent’s slug.';
-const threadSlug = 'A session with it that somebody named or made as such: its slug, or its id where it has none.';
-const clientSessionId =
-  'What a client calls a chat of its own, at most 255 characters; one’s own unnamed chat with the agent unless given. Not beside `threadSlug`.';
+import { AgentLocatorInput, agentKey } from '../agents/agents.graphql.ts';
+import type { ChatReferenceInput as Reference } from './reference.ts';
+import { ChatSession, sessionOf } from './sessions.graphql.ts';
 
 export const ChatReferenceInput = builder.inputType('ChatReferenceInput', {
-  description: 'A chat by names instead of its id. One’s own are made with their first message.',
+  description:
+    'A chat without its ID: a thread of an agent, or the caller’s own chat with the agent, which is created with its first message.',
   fields: (t) => ({
-    agentSlug: t.string({ required: true, description: agentSlug }),
-    threadSlug: t.string({ description: threadSlug }),
-    clientSessionId: t.string({ description: clientSessionId }),
+    agent: t.field({ type: AgentLocatorInput, required: true, description: 'The agent, by its ID or by its slug.' }),
+    threadSlug: t.string({
+      description:
+        'A session that was created with `createChatSession`: its slug, or its UUID when it has no slug. Defaults to the caller’s own chat with the agent.',
+    }),
+    clientSessionId: t.string({
+      deprecationReason:
+        'For the REST paths of AnythingLLM only; create a session with `createChatSession` and use its ID.',
+      description:
+        'A name that the client chose for one of the caller’s own chats with the agent, at most 255 characters. Cannot be combined with `threadSlug`.',
+    }),
   }),
 });
 
+type Given = Omit<Reference, 'agent'> & { agent: Parameters<typeof agentKey>[0] };
+
+/** Converts the input of a chat locator. Throws BAD_USER_INPUT for an ID of another type. */
+export const chatReference = ({ agent, ...reference }: Given, path: string[]): Reference => ({
+  ...reference,
+  agent: agentKey(agent, [...path, 'agent']),
+});
+
 const StartChatOverPayload = builder.objectRef<{ sessionId: string | null }>('StartChatOverPayload').implement({
-  description: 'What `startChatOver` did.',
+  description: 'Result of `startChatOver`.',
   fields: (t) => ({
     sessionId: t.expose('sessionId', {
       type: 'UUID',
       nullable: true,
-      description: 'The session; null where nothing was said in it yet.',
+      description: 'The UUID of the session, for callers without `read:chat`; null when the chat has no messages yet.',
+    }),
+    session: t.field({
+      type: ChatSession,
+      nullable: true,
+      authScopes: { permission: 'read:chat' },
+      description: 'The session after the change; null when the chat has no messages yet.',
+      resolve: ({ sessionId }, _args, context, info) => sessionOf(sessionId, context, info),
     }),
   }),
 });
@@ -33,14 +54,10 @@ builder.queryField('agentChat', (t) =>
     nullable: true,
     authScopes: { permission: 'read:chat' },
     description:
-      'A chat with an agent by names; null for one’s own in which nothing was said yet. NOT_FOUND for an agent that the caller cannot use, and for a thread that they may not read.',
-    args: {
-      agentSlug: t.arg.string({ required: true, description: agentSlug }),
-      threadSlug: t.arg.string({ description: threadSlug }),
-      clientSessionId: t.arg.string({ description: clientSessionId }),
-    },
-    resolve: (query, _root, reference, { principal, services }) =>
-      services.chat.findByName(signedIn(principal), reference, query),
+      'Returns a chat with an agent without its ID; null for a chat of the caller that has no messages yet. NOT_FOUND for an agent that the caller cannot use and for a thread that the caller cannot read.',
+    args: { chat: t.arg({ type: ChatReferenceInput, required: true, description: 'The chat to return.' }) },
+    resolve: (query, _root, { chat }, { principal, services }) =>
+      services.chat.findByName(signedIn(principal), chatReference(chat, ['chat']), query),
   }),
 );
 
@@ -49,8 +66,9 @@ builder.mutationField('startChatOver', (t) =>
     type: StartChatOverPayload,
     authScopes: { permission: 'write:chat' },
     description:
-      'Starts a chat over: what is said next is the first that the model knows of. What was said stays, on a branch that is not the current one.',
-    args: { input: t.arg({ type: ChatReferenceInput, required: true, description: 'The chat.' }) },
-    resolve: (_root, { input }, { principal, services }) => services.chat.startOver(signedIn(principal), input),
+      'Starts a chat over: the model receives no earlier message with the next one. Earlier messages stay on a branch that is not current.',
+    args: { input: t.arg({ type: ChatReferenceInput, required: true, description: 'The chat to start over.' }) },
+    resolve: (_root, { input }, { principal, services }) =>
+      services.chat.startOver(signedIn(principal), chatReference(input, ['input'])),
   }),
 );

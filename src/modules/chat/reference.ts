@@ -1,10 +1,10 @@
 import { z } from 'zod';
 import type { Principal } from '../../authz/principal.ts';
 import { visible } from '../../authz/visible.ts';
-import { badInput, conflict, notFound } from '../../errors.ts';
+import { conflict, notFound } from '../../errors.ts';
 import type { Agent, ChatSession, Prisma } from '../../generated/prisma/client.ts';
-import { agentBySlug } from '../agents/by-slug.ts';
-import { plainText } from '../input.ts';
+import { usableAgent } from '../agents/by-slug.ts';
+import { databaseId, plainText } from '../input.ts';
 import { projectForSession } from '../projects/projects.service.ts';
 import { createClientSession } from './tree.ts';
 
@@ -14,7 +14,8 @@ import { createClientSession } from './tree.ts';
  */
 export const ChatReference = z
   .object({
-    agentSlug: z.string(),
+    /** The integer ID or the slug of the agent. */
+    agent: z.union([z.string(), databaseId]),
     threadSlug: z.string().nullish(),
     clientSessionId: plainText(255).min(1, 'must not be empty').nullish(),
   })
@@ -48,7 +49,7 @@ export async function findChat(
   principal: Principal,
   reference: Reference,
 ): Promise<{ agent: Agent; session: ChatSession | null }> {
-  const agent = await agentBySlug(db, principal, reference.agentSlug);
+  const agent = await usableAgent(db, principal, reference.agent);
   const { threadSlug } = reference;
   if (threadSlug == null) {
     const own = { userId: principal.userId, agentId: agent.id, clientKey: clientKeyOf(principal, reference) };
@@ -89,13 +90,4 @@ export async function openChat(
   const { session: other } = await findChat(transaction, principal, reference);
   if (!other) throw conflict('This chat was begun or deleted at the same time. Try again.');
   return { agent, session: other, created: false };
-}
-
-/** Requires that an input locates its session in exactly one way. Throws BAD_USER_INPUT. */
-export function oneSession({ sessionId, chat }: { sessionId?: unknown; chat?: unknown }): void {
-  if ((sessionId == null) === (chat == null))
-    throw badInput(
-      ['input', sessionId == null ? 'sessionId' : 'chat'],
-      'is required: give either `sessionId` or `chat`',
-    );
 }

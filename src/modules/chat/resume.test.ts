@@ -61,12 +61,18 @@ const eventFields = `__typename
   ... on ChatCitation { index citation { documentId } }
   ... on ChatTurnStopped { index reason }
   ... on ChatTurnFailed { index code message }`;
-const runDocument = `subscription ($runId: UUID, $sessionId: UUID, $from: Int) {
-  chatRun(runId: $runId, sessionId: $sessionId, from: $from) { ${eventFields} } }`;
+const runDocument = `subscription ($run: ChatRunLocatorInput!, $from: Int) {
+  chatRun(run: $run, from: $from) { ${eventFields} } }`;
+
+interface Which {
+  id?: string | null;
+  sessionId?: string | null;
+  from?: number | null;
+}
 
 /** Yields the events of a run. Throws the first error, with its code. */
-async function* chatRun(variables: object, key = kit.keys.BASIC, signal?: AbortSignal) {
-  for await (const { data, errors } of kit.subscribe(runDocument, variables, key, signal)) {
+async function* chatRun({ from, ...run }: Which, key = kit.keys.BASIC, signal?: AbortSignal) {
+  for await (const { data, errors } of kit.subscribe(runDocument, { run, from }, key, signal)) {
     if (errors) throw Object.assign(new Error(errors[0].message), errors[0].extensions);
     yield data.chatRun;
   }
@@ -187,8 +193,8 @@ describe('a run by its session', () => {
     const replayed = await gather(chatRun({ sessionId }));
     expect(replayed[0]).toEqual({ __typename: 'ChatMessageIds', index: 0, runId });
     expect(replayed.slice(1)).toEqual(all);
-    expect(await gather(chatRun({ runId }))).toEqual(replayed);
-    expect(await gather(chatRun({ runId: runId.toUpperCase(), from: 2 }))).toEqual(replayed.slice(2));
+    expect(await gather(chatRun({ id: runId }))).toEqual(replayed);
+    expect(await gather(chatRun({ id: runId.toUpperCase(), from: 2 }))).toEqual(replayed.slice(2));
     expect(all[0]).toEqual({
       __typename: 'ChatAnswerStarted',
       index: 1,
@@ -199,17 +205,16 @@ describe('a run by its session', () => {
     const next = await gather(chatRun({ sessionId }));
     expect(next.map(({ text }) => text ?? '').join('')).toBe('Next');
     // The previous run is still available by its own ID.
-    expect(await gather(chatRun({ runId }))).toEqual(replayed);
+    expect(await gather(chatRun({ id: runId }))).toEqual(replayed);
   });
 
   it('is asked for by one of the two ids', async () => {
     const { session: sessionId, runId } = await over({ text: ['One'] });
-    for (const which of [{}, { runId, sessionId }, { runId: null, sessionId: null }])
-      await expect(gather(chatRun(which))).rejects.toMatchObject({
-        code: 'BAD_USER_INPUT',
-        fields: [{ path: ['runId'], message: 'give either `runId` or `sessionId`' }],
-      });
-    expect(await gather(chatRun({ runId: null, sessionId, from: null }))).toHaveLength(5);
+    for (const which of [{}, { id: runId, sessionId }, { id: null, sessionId: null }])
+      await expect(gather(chatRun(which))).rejects.toMatchObject({ code: 'BAD_USER_INPUT' });
+    expect(await gather(chatRun({ sessionId, from: null }))).toHaveLength(5);
+    for (const id of [Buffer.from(`ChatRun:${runId}`).toString('base64'), runId])
+      expect(await gather(chatRun({ id }))).toHaveLength(5);
   });
 });
 
@@ -223,11 +228,11 @@ describe('an index that is none', () => {
     };
     expect(await wrong(4)).toBe('from: there are 3 events so far');
     expect(await wrong(2 ** 31 - 1)).toBe('from: there are 3 events so far');
-    const waiting = chatRun({ runId, from: 3 }).next();
+    const waiting = chatRun({ id: runId, from: 3 }).next();
     gate.open();
     expect((await waiting).value).toEqual({ __typename: 'ChatAnswerDelta', index: 3, text: 'two' });
-    expect(await gather(chatRun({ runId, from: 4 }))).toMatchObject([{ index: 4, reason: 'FINISHED' }]);
-    expect(await gather(chatRun({ runId, from: 5 }))).toEqual([]);
+    expect(await gather(chatRun({ id: runId, from: 4 }))).toMatchObject([{ index: 4, reason: 'FINISHED' }]);
+    expect(await gather(chatRun({ id: runId, from: 5 }))).toEqual([]);
     expect(await wrong(6)).toBe('from: there are 5 events so far');
   });
 
@@ -377,7 +382,7 @@ describe('a credential that ends', () => {
 describe('stopping', () => {
   const stop = async (sessionId: string, key = kit.keys.BASIC) => {
     const { data, errors } = await kit.gql(
-      'mutation ($id: UUID!) { stopChatRun(input: { sessionId: $id }) { stopped } }',
+      'mutation ($id: ID!) { stopChatRun(input: { sessionId: $id }) { stopped } }',
       { id: sessionId },
       key,
     );
@@ -394,7 +399,7 @@ describe('stopping', () => {
     const resumed = jsonLines(await resume(session, 0));
     expect(await gather(resumed, ({ obj }) => obj?.content === 'two ')).toEqual(lines);
     const waiting = jsonLines(await resume(session, lines.length));
-    const subscribed = [chatRun({ runId }), chatRun({ sessionId: session })];
+    const subscribed = [chatRun({ id: runId }), chatRun({ sessionId: session })];
     for (const each of subscribed) await gather(each, ({ text }) => text === 'two ');
     const hungUp = kit.model.nextAbort();
     // With another credential of the same user, in the spelling of some clients.
@@ -445,7 +450,7 @@ describe('stopping', () => {
       [nowhere, kit.keys.BASIC],
     ] as const) {
       const { errors } = await kit.gql(
-        'mutation ($id: UUID!) { stopChatRun(input: { sessionId: $id }) { stopped } }',
+        'mutation ($id: ID!) { stopChatRun(input: { sessionId: $id }) { stopped } }',
         { id },
         key,
       );
@@ -493,7 +498,9 @@ describe('silence', () => {
     const response = await inProcess('/graphql', {
       method: 'POST',
       headers: { 'content-type': 'application/json', accept: 'text/event-stream' },
-      body: JSON.stringify({ query: `subscription { chatRun(sessionId: "${session}", from: 2) { __typename } }` }),
+      body: JSON.stringify({
+        query: `subscription { chatRun(run: { sessionId: "${session}" }, from: 2) { __typename } }`,
+      }),
     });
     vi.unstubAllEnvs();
     const chunks = response.body?.pipeThrough(new TextDecoderStream()).getReader();
@@ -595,7 +602,7 @@ describe('what is kept of runs that are over', () => {
       'stopped',
     ]);
     expect((await resume(first.session, 0)).status).toBe(404);
-    await expect(gather(chatRun({ runId: first.runId }))).rejects.toMatchObject({ code: 'NOT_FOUND' });
+    await expect(gather(chatRun({ id: first.runId }))).rejects.toMatchObject({ code: 'NOT_FOUND' });
     // The newest runs are kept.
     expect(runs.get('other 999')?.ended).toBe(true);
   });

@@ -88,7 +88,7 @@ it('any number goes, a part at a time', async () => {
 it('a turn that begins at the same time finds its session, or none; it never loses it meanwhile', async () => {
   const ids = [];
   for (let i = 0; i < 8; i++) ids.push(await session(daysAgo(60)));
-  const send = 'mutation ($id: UUID) { sendChatMessage(input: { message: "Hello", sessionId: $id }) { answer } }';
+  const send = 'mutation ($id: ID) { sendChatMessage(input: { message: "Hello", sessionId: $id }) { answer } }';
   const turns = ids.map((id) => kit.gql(send, { id }));
   const [answers] = await Promise.all([Promise.all(turns), forget(30)]);
   const answered = ids.filter((_id, index) => answers[index]?.data?.sendChatMessage?.answer === 'You said: Hello');

@@ -1,35 +1,53 @@
 import { signedIn } from '../../authz/principal.ts';
 import { builder } from '../../graphql/builder.ts';
+import { ChatMessage } from './messages.graphql.ts';
 import type { SeededSession } from './seed.service.ts';
-import { newSessionFields } from './sessions.graphql.ts';
+import { ChatSession, messageOf, newSessionFields, sessionOf, withDatabaseIds } from './sessions.graphql.ts';
 
 const SeedChatSessionInput = builder.inputType('SeedChatSessionInput', {
-  description: 'What a session is to begin with.',
+  description: 'Input for `seedChatSession`.',
   fields: (t) => ({
     ...newSessionFields(t),
     message: t.string({
       description:
-        'A question that waits for its answer, at most 200,000 characters: `sendChatMessage` with it as `parent.messageId` answers it.',
+        'A question to store without an answer, at most 200,000 characters. `sendChatMessage` with the question as `parent.messageId` answers it.',
     }),
     systemPrompt: t.string({
-      description: 'Standing instructions instead of the agent’s, in this session alone; at most 20,000 characters.',
+      description: 'Instructions that replace those of the agent in this session; at most 20,000 characters.',
     }),
     taskPrompt: t.string({
       description:
-        'What is said behind every question instead of the agent’s, in this session alone; at most 20,000 characters.',
+        'The text that follows every question in this session instead of that of the agent; at most 20,000 characters.',
     }),
   }),
 });
 
 const SeedChatSessionPayload = builder.objectRef<SeededSession>('SeedChatSessionPayload').implement({
-  description: 'What `seedChatSession` made.',
+  description: 'Result of `seedChatSession`.',
   fields: (t) => ({
-    sessionId: t.expose('sessionId', { type: 'UUID', description: 'The id of the session.' }),
+    sessionId: t.expose('sessionId', {
+      type: 'UUID',
+      description: 'The UUID of the session, for callers without `read:chat`.',
+    }),
+    session: t.field({
+      type: ChatSession,
+      nullable: true,
+      authScopes: { permission: 'read:chat' },
+      description: 'The session that was created.',
+      resolve: ({ sessionId }, _args, context, info) => sessionOf(sessionId, context, info),
+    }),
+    userMessage: t.field({
+      type: ChatMessage,
+      nullable: true,
+      authScopes: { permission: 'read:chat' },
+      description: 'The stored question; null when the input contains no message.',
+      resolve: ({ userMessageId }, _args, context, info) => messageOf(userMessageId, context, info),
+    }),
     userMessageId: t.exposeInt('userMessageId', {
       nullable: true,
-      description: 'The question that waits for its answer; null when none was given.',
+      description: 'The integer `databaseId` of the stored question; null when the input contains no message.',
     }),
-    url: t.exposeString('url', { description: 'Where its owner goes on with it.' }),
+    url: t.exposeString('url', { description: 'The URL of the chat page where the owner continues the session.' }),
   }),
 });
 
@@ -37,9 +55,9 @@ builder.mutationField('seedChatSession', (t) =>
   t.field({
     type: SeedChatSessionPayload,
     authScopes: { permission: 'write:chat' },
-    description: 'Creates a session of one’s own with a question that waits for its answer, and prompts of its own.',
-    args: { input: t.arg({ type: SeedChatSessionInput, required: true, description: 'The session to make.' }) },
+    description: 'Creates a session of the caller with its own prompts and a question that has no answer yet.',
+    args: { input: t.arg({ type: SeedChatSessionInput, required: true, description: 'The session to create.' }) },
     resolve: (_root, { input }, { principal, services }) =>
-      services.seeds.seed(signedIn(principal), { ...input, agentId: input.agentId ?? undefined }),
+      services.seeds.seed(signedIn(principal), withDatabaseIds(input)),
   }),
 );

@@ -107,7 +107,7 @@ describe('a seeded session', () => {
       model: null,
     });
     const read = await kit.gql(
-      'query ($id: UUID!) { chatSession(id: $id) { systemPrompt taskPrompt } }',
+      'query ($id: ID!) { chatSession(id: $id) { systemPrompt taskPrompt } }',
       { id: sessionId },
       key,
     );

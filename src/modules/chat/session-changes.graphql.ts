@@ -1,37 +1,70 @@
 import { signedIn } from '../../authz/principal.ts';
+import type { Context } from '../../context.ts';
 import type { ChatSession as ChatSessionRow } from '../../generated/prisma/client.ts';
 import { builder } from '../../graphql/builder.ts';
 import { clearField } from '../../graphql/clear-input.ts';
-import { ChatReferenceInput } from './reference.graphql.ts';
+import { globalId, integerId, uuidId } from '../../graphql/id-input.ts';
+import { ChatReferenceInput, chatReference } from './reference.graphql.ts';
 import {
+  ChatSessionEdge,
   CreateChatSessionInput,
   type InputFields,
+  newSessionEdge,
   ReasoningEffort,
   SharingStatus,
   sessionPayload,
+  withDatabaseIds,
 } from './sessions.graphql.ts';
 
-const whichSession = (t: InputFields) => ({
-  sessionId: t.field({ type: 'UUID', description: 'The session. Needed without `chat`.' }),
-  chat: t.field({ type: ChatReferenceInput, description: 'The session, by names. Not beside `sessionId`.' }),
+const ChatSessionLocatorInput = builder.inputType('ChatSessionLocatorInput', {
+  isOneOf: true,
+  description: 'A session, by its ID or as a chat with an agent. Exactly one field is given.',
+  fields: (t) => ({
+    id: t.id({ description: 'The session, by global ID or UUID.' }),
+    chat: t.field({ type: ChatReferenceInput, description: 'The session, as a chat with an agent.' }),
+  }),
 });
 
+/** Returns the input field that identifies a session. */
+const sessionLocator = (t: InputFields) => ({
+  session: t.field({
+    type: ChatSessionLocatorInput,
+    required: true,
+    description: 'The session, by its ID or as a chat with an agent.',
+  }),
+});
+
+type Locator = {
+  id?: string | number | null | undefined;
+  chat?: Parameters<typeof chatReference>[0] | null | undefined;
+};
+
+/**
+ * Returns the UUID of the session that an input identifies. Throws BAD_USER_INPUT for an ID of another type, and
+ * NOT_FOUND for a chat that the caller cannot use.
+ */
+async function sessionIdOf({ id, chat }: Locator, { principal, services }: Context): Promise<string> {
+  const path = ['input', 'session'];
+  if (chat != null) return services.chat.identify(signedIn(principal), chatReference(chat, [...path, 'chat']));
+  return uuidId(id ?? '', 'ChatSession', [...path, 'id']);
+}
+
 const clearChatSession = clearField('ClearableChatSessionField', {
-  model: 'Goes back to the model of the agent, or of the server.',
-  temperature: 'Goes back to the temperature of the agent, or of the model.',
-  reasoningEffort: 'Goes back to the reasoning effort of the model.',
+  model: 'Resets the model to that of the agent or the server.',
+  temperature: 'Resets the temperature to that of the agent or the model.',
+  reasoningEffort: 'Resets the reasoning effort to that of the model.',
 });
 
 const UpdateChatSessionInput = builder.inputType('UpdateChatSessionInput', {
   description: 'Input for `updateChatSession`. A field that is null or absent stays unchanged.',
   fields: (t) => ({
-    ...whichSession(t),
+    ...sessionLocator(t),
     name: t.string({ description: 'The new name; at most 500 characters.' }),
     generateName: t.boolean({
       description:
         'If true, names the session after its first message, which requires `read:chat`. Cannot be combined with `name`.',
     }),
-    sharing: t.field({ type: SharingStatus, description: 'The users who may read the session.' }),
+    sharing: t.field({ type: SharingStatus, description: 'The users who can read the session.' }),
     model: t.string({ description: 'The model that answers in the session, one of `models`.' }),
     temperature: t.float({ description: 'The sampling temperature of the answers, 0 to 2.' }),
     reasoningEffort: t.field({
@@ -49,81 +82,111 @@ const clearPlacement = clearField('ClearableChatSessionPlacement', {
 const MoveChatSessionInput = builder.inputType('MoveChatSessionInput', {
   description: 'Input for `moveChatSession`. Requires either `projectId` or `clear`.',
   fields: (t) => ({
-    sessionId: t.field({ type: 'UUID', required: true, description: 'The session to move.' }),
-    projectId: t.int({ description: 'The integer ID of the project that the session moves into.' }),
+    sessionId: t.id({ required: true, description: 'The session to move, by global ID or UUID.' }),
+    projectId: t.id({
+      description: 'The project that the session moves into, by global ID or integer `databaseId`.',
+    }),
     clear: clearPlacement(t),
   }),
 });
 
 const DeleteChatSessionInput = builder.inputType('DeleteChatSessionInput', {
-  description: 'Which session is deleted.',
+  description: 'Input for `deleteChatSession`.',
   fields: (t) => ({
-    ...whichSession(t),
-    hard: t.boolean({ description: 'Whether it is erased with its messages instead of hidden; false unless given.' }),
+    ...sessionLocator(t),
+    hard: t.boolean({
+      description: 'If true, erases the session and its messages instead of hiding them. Defaults to false.',
+    }),
   }),
 });
 
 const CreateChatSessionPayload = builder.objectRef<ChatSessionRow>('CreateChatSessionPayload').implement({
-  description: 'What `createChatSession` made.',
+  description: 'Result of `createChatSession`. Its scalar fields are for callers without `read:chat`.',
   fields: (t) => ({
     ...sessionPayload(t),
+    chatSessionEdge: t.field({
+      type: ChatSessionEdge,
+      nullable: true,
+      authScopes: { permission: 'read:chat' },
+      description: 'The created session with its cursor, for clients that add it to a list.',
+      resolve: (session) => newSessionEdge(session),
+    }),
     slug: t.string({
-      description: 'Its name in URLs and in `ChatReferenceInput`.',
+      description: 'The name of the session in URLs and in `ChatReferenceInput`.',
       resolve: ({ id, slug }) => slug ?? id,
     }),
-    number: t.exposeInt('databaseId', { description: 'The integer id by which the AnythingLLM paths know it.' }),
-    agentId: t.exposeInt('agentId', { description: 'The integer id of its agent.' }),
-    name: t.exposeString('name', { nullable: true, description: 'The name that it was given.' }),
-    createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it was made.' }),
+    number: t.exposeInt('databaseId', {
+      description: 'The integer ID of the session that the AnythingLLM paths use.',
+    }),
+    agentId: t.exposeInt('agentId', { description: 'The integer `databaseId` of the agent of the session.' }),
+    name: t.exposeString('name', { nullable: true, description: 'The name of the session; null without a name.' }),
+    createdAt: t.expose('createdAt', {
+      type: 'DateTime',
+      description: 'The time at which the session was created.',
+    }),
   }),
 });
 
 const UpdateChatSessionPayload = builder
   .objectRef<ChatSessionRow & { renamed: boolean }>('UpdateChatSessionPayload')
   .implement({
-    description: 'What `updateChatSession` changed.',
+    description: 'Result of `updateChatSession`.',
     fields: (t) => ({
       ...sessionPayload(t),
       name: t.string({
         nullable: true,
-        description: 'Its name now, if the change was one of its name.',
+        description: 'The new name, for callers without `read:chat`; null when the update did not change the name.',
         resolve: ({ name, renamed }) => (renamed ? name : null),
       }),
     }),
   });
 
 const MoveChatSessionPayload = builder.objectRef<ChatSessionRow>('MoveChatSessionPayload').implement({
-  description: 'What `moveChatSession` moved.',
+  description: 'Result of `moveChatSession`.',
   fields: sessionPayload,
 });
 
 const DeleteChatSessionPayload = builder.objectRef<{ sessionId: string }>('DeleteChatSessionPayload').implement({
-  description: 'What `deleteChatSession` deleted.',
-  fields: (t) => ({ deletedSessionId: t.expose('sessionId', { type: 'UUID', description: 'The id of the session.' }) }),
+  description: 'Result of `deleteChatSession`.',
+  fields: (t) => ({
+    deletedChatSessionId: t.id({
+      description: 'The global ID of the deleted session.',
+      resolve: ({ sessionId }) => globalId('ChatSession', sessionId),
+    }),
+  }),
 });
 
-const DeleteAllChatSessionsPayload = builder.objectRef<{ count: number }>('DeleteAllChatSessionsPayload').implement({
-  description: 'What `deleteAllChatSessions` deleted.',
-  fields: (t) => ({ deletedCount: t.exposeInt('count', { description: 'How many sessions.' }) }),
+const DeleteAllChatSessionsPayload = builder.objectRef<{ ids: string[] }>('DeleteAllChatSessionsPayload').implement({
+  description: 'Result of `deleteAllChatSessions`.',
+  fields: (t) => ({
+    deletedChatSessionIds: t.idList({
+      description: 'The global IDs of the deleted sessions.',
+      resolve: ({ ids }) => ids.map((id) => globalId('ChatSession', id)),
+    }),
+    deletedCount: t.int({ description: 'The number of deleted sessions.', resolve: ({ ids }) => ids.length }),
+  }),
 });
 
 builder.mutationFields((t) => ({
   createChatSession: t.field({
     type: CreateChatSessionPayload,
     authScopes: { permission: 'write:chat' },
-    description: 'Creates a session.',
-    args: { input: t.arg({ type: CreateChatSessionInput, required: true, description: 'The session to make.' }) },
-    resolve: (_root, { input }, { principal, services }) => services.chat.create(signedIn(principal), input),
+    description: 'Creates a session of the caller with an agent.',
+    args: { input: t.arg({ type: CreateChatSessionInput, required: true, description: 'The session to create.' }) },
+    resolve: (_root, { input }, { principal, services }) =>
+      services.chat.create(signedIn(principal), withDatabaseIds(input)),
   }),
   updateChatSession: t.field({
     type: UpdateChatSessionPayload,
     authScopes: { permission: 'manage:chat' },
     description:
-      'Renames, shares or unshares one of one’s own sessions, or of one’s own project’s, and sets which model answers in it and how. A name that is made from what was said needs `read:chat` too.',
-    args: { input: t.arg({ type: UpdateChatSessionInput, required: true, description: 'The change.' }) },
-    resolve: async (_root, { input: { sessionId, chat, ...change } }, { principal, services }) => {
-      const id = await services.chat.identify(signedIn(principal), { sessionId, chat });
-      const session = await services.chat.update(signedIn(principal), id, change);
+      'Renames, shares or unshares a session of the caller or of one of the caller’s projects, and sets the model that answers in it and the options of that model. `generateName` also requires `read:chat`.',
+    args: {
+      input: t.arg({ type: UpdateChatSessionInput, required: true, description: 'The session and the changes.' }),
+    },
+    resolve: async (_root, { input: { session: locator, ...change } }, context) => {
+      const id = await sessionIdOf(locator, context);
+      const session = await context.services.chat.update(signedIn(context.principal), id, change);
       return { ...session, renamed: change.name != null || change.generateName === true };
     },
   }),
@@ -131,19 +194,24 @@ builder.mutationFields((t) => ({
     type: MoveChatSessionPayload,
     authScopes: { permission: 'manage:chat' },
     description:
-      'Puts one of one’s own sessions into a project of one’s own, or takes it out. A token that is confined to a project takes none out.',
-    args: { input: t.arg({ type: MoveChatSessionInput, required: true, description: 'The move.' }) },
-    resolve: (_root, { input: { sessionId, ...place } }, { principal, services }) =>
-      services.chat.move(signedIn(principal), sessionId, place),
+      'Moves a session of the caller into one of the caller’s projects, or out of its project. A token that is restricted to a project cannot move a session out of it.',
+    args: {
+      input: t.arg({ type: MoveChatSessionInput, required: true, description: 'The session and its new project.' }),
+    },
+    resolve: (_root, { input: { sessionId, projectId, clear } }, { principal, services }) =>
+      services.chat.move(signedIn(principal), uuidId(sessionId, 'ChatSession', ['input', 'sessionId']), {
+        projectId: projectId == null ? null : integerId(projectId, 'Project', ['input', 'projectId']),
+        clear,
+      }),
   }),
   deleteChatSession: t.field({
     type: DeleteChatSessionPayload,
     authScopes: { permission: 'manage:chat' },
-    description: 'Hides or erases one of one’s own sessions; an answer under way is stopped.',
-    args: { input: t.arg({ type: DeleteChatSessionInput, required: true, description: 'The session.' }) },
-    resolve: async (_root, { input: { hard, ...which } }, { principal, services }) => {
-      const sessionId = await services.chat.identify(signedIn(principal), which);
-      await services.chat.delete(signedIn(principal), sessionId, { hard: hard ?? false });
+    description: 'Hides or erases a session of the caller and stops its running answer.',
+    args: { input: t.arg({ type: DeleteChatSessionInput, required: true, description: 'The session to delete.' }) },
+    resolve: async (_root, { input: { hard, session } }, context) => {
+      const sessionId = await sessionIdOf(session, context);
+      await context.services.chat.delete(signedIn(context.principal), sessionId, { hard: hard ?? false });
       return { sessionId };
     },
   }),
@@ -151,9 +219,9 @@ builder.mutationFields((t) => ({
     type: DeleteAllChatSessionsPayload,
     ownTimeLimit: true,
     authScopes: { permission: 'manage:chat' },
-    description: 'Hides all of one’s own sessions.',
+    description: 'Hides all sessions of the caller and stops their running answers.',
     resolve: async (_root, _args, { principal, services }) => ({
-      count: await services.chat.deleteAll(signedIn(principal)),
+      ids: await services.chat.deleteAll(signedIn(principal)),
     }),
   }),
 }));

@@ -1,88 +1,143 @@
+import type { GraphQLResolveInfo } from 'graphql';
 import { signedIn } from '../../authz/principal.ts';
 import { visible } from '../../authz/visible.ts';
+import type { Context } from '../../context.ts';
 import type { ChatSession as ChatSessionRow } from '../../generated/prisma/client.ts';
 import { builder, type SchemaTypes } from '../../graphql/builder.ts';
-import { connection, nestedNodes, nodeQuery, pageArgs } from '../../graphql/connection.ts';
+import { type ArgBuilder, connection, edge, nestedNodes, nodeQuery, pageArgs } from '../../graphql/connection.ts';
+import { integerId, uuidId } from '../../graphql/id-input.ts';
 import { nodeRule, uuidIds } from '../../graphql/nodes.ts';
-import { cut, maxPage } from '../../paging.ts';
+import { orderInput } from '../../graphql/order.ts';
+import { permissionUnless } from '../../graphql/plugins/permissions.ts';
+import { loadRelated } from '../../graphql/related.ts';
+import { cut, type PageArgs } from '../../paging.ts';
+import { Agent } from '../agents/agents.graphql.ts';
 import { Project } from '../projects/projects.graphql.ts';
 import { seesProject } from '../projects/projects.service.ts';
-import { chatMessageOrder, chatSessionOrder, seesSession } from './chat.service.ts';
-import { ChatMessageConnection } from './messages.graphql.ts';
+import { User } from '../users/users.graphql.ts';
+import { chatMessageOrders, chatSessionOrders, type SessionFilter, seesSession } from './chat.service.ts';
+import { ChatMessage, ChatMessageConnection } from './messages.graphql.ts';
+import { ChatRun } from './run.graphql.ts';
 
 export type InputFields = Parameters<NonNullable<Parameters<typeof builder.inputType>[1]['fields']>>[0];
 type PayloadFields = PothosSchemaTypes.ObjectFieldBuilder<
   PothosSchemaTypes.ExtendDefaultTypes<SchemaTypes>,
   ChatSessionRow
 >;
+type Id = string | number;
 
 export const SharingStatus = builder.enumType('SharingStatus', {
-  description: 'Who may read a session.',
+  description: 'The users who can read a session.',
   values: {
-    PRIVATE: { description: 'Its owner.' },
-    PUBLIC: { description: 'Everybody with a credential of this server who knows its id.' },
+    PRIVATE: { description: 'Only the owner of the session.' },
+    PUBLIC: { description: 'Every user of this server who knows the ID of the session.' },
   },
 });
 
 export const ReasoningEffort = builder.enumType('ReasoningEffort', {
-  description: 'How much a model is to think before it answers. Models that cannot think ignore it, or refuse.',
+  description:
+    'How much a model reasons before it answers. Models without reasoning ignore the value or reject the request.',
   values: {
-    OFF: { description: 'Not at all.' },
-    LOW: { description: 'A little.' },
-    MEDIUM: { description: 'More.' },
-    HIGH: { description: 'As much as it can.' },
+    OFF: { description: 'The model does not reason.' },
+    LOW: { description: 'The model reasons briefly.' },
+    MEDIUM: { description: 'The model reasons moderately.' },
+    HIGH: { description: 'The model reasons as much as it can.' },
   },
 });
 
+const ChatMessageOrder = orderInput('ChatMessage', chatMessageOrders, {
+  CREATED_AT: 'The time at which the message was created.',
+});
+
+export const ChatSessionOrder = orderInput('ChatSession', chatSessionOrders, {
+  UPDATED_AT: 'The time of the last message or change.',
+  CREATED_AT: 'The time at which the session was created.',
+  NAME: 'The name of the session; sessions without a name are last.',
+});
+
+/** The arguments of a list of sessions. */
+export const sessionListArgs = (arg: ArgBuilder) => ({
+  ...pageArgs(arg),
+  orderBy: arg({
+    type: ChatSessionOrder,
+    description: 'Order of the sessions. Defaults to the most recently used session first.',
+  }),
+});
+
 export const ChatSession = builder.prismaNode('ChatSession', {
-  id: { field: 'id', description: 'The global id.' },
+  id: { field: 'id', description: 'The global ID of the session.' },
   nullable: true,
   description: 'A conversation with an agent.',
   fields: (t) => ({
-    databaseId: t.expose('id', { type: 'UUID', description: 'The id that the REST paths use.' }),
+    databaseId: t.expose('id', { type: 'UUID', description: 'The UUID that the REST paths use.' }),
     slug: t.string({
-      description: 'Its name in URLs and in `ChatReferenceInput`: its slug, or its id where it was given none.',
+      description: 'The name of the session in URLs and in `ChatReferenceInput`. Defaults to its UUID.',
       select: { id: true, slug: true },
       resolve: ({ id, slug }) => slug ?? id,
     }),
-    number: t.exposeInt('databaseId', { description: 'The integer id by which the AnythingLLM paths know it.' }),
+    number: t.exposeInt('databaseId', { description: 'The integer ID that the AnythingLLM paths use.' }),
     ownerNumber: t.int({
       nullable: true,
-      description: 'The integer id by which the AnythingLLM paths know who it belongs to; null for a key.',
+      description: 'The integer ID of the owner that the AnythingLLM paths use; null for a service account.',
       select: { user: { select: { databaseId: true, accountType: true } } },
       resolve: ({ user }) => (user.accountType === 'STANDARD' ? user.databaseId : null),
     }),
     name: t.exposeString('name', {
       nullable: true,
-      description: 'Its name; null until somebody gives or asks for one.',
+      description: 'The name of the session; null until a client sets or generates one.',
     }),
-    sharing: t.expose('sharing', { type: SharingStatus, description: 'Who may read it.' }),
-    createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it began.' }),
-    updatedAt: t.expose('updatedAt', { type: 'DateTime', description: 'When something was last said or changed.' }),
+    sharing: t.expose('sharing', { type: SharingStatus, description: 'The users who can read the session.' }),
+    createdAt: t.expose('createdAt', { type: 'DateTime', description: 'The time at which the session was created.' }),
+    updatedAt: t.expose('updatedAt', {
+      type: 'DateTime',
+      description: 'The time of the last message or change of the session.',
+    }),
     deletedAt: t.expose('deletedAt', {
       type: 'DateTime',
       nullable: true,
-      description: 'When it was deleted, if it was.',
+      description: 'The time at which the session was deleted; null for an existing session.',
     }),
-    agentId: t.exposeInt('agentId', { description: 'The integer id of its agent, for the query `agent`.' }),
+    agent: t.field({
+      type: Agent,
+      nullable: true,
+      authScopes: { permission: 'read:agents' },
+      description: 'The agent of the session; null when it was deleted or the caller cannot see it.',
+      select: { agentId: true },
+      resolve: ({ agentId }, _args, context, info) => agentOf(agentId, context, info),
+    }),
+    agentId: t.exposeInt('agentId', {
+      description: 'The integer `databaseId` of the agent, for callers without `read:agents` and for deleted agents.',
+    }),
     agentName: t.string({
-      description: 'The name of its agent.',
+      description: 'The name of the agent, for callers without `read:agents` and for deleted agents.',
       select: { agent: { select: { name: true } } },
       resolve: ({ agent }) => agent.name,
     }),
     agentIconName: t.string({
       nullable: true,
-      description: 'The name of the icon of its agent; null when the agent has none.',
+      description: 'The name of the icon of the agent; null when the agent has no icon.',
       select: { agent: { select: { iconName: true } } },
       resolve: ({ agent }) => agent.iconName,
     }),
     agentIsFeatured: t.boolean({
-      description: 'Whether its agent is shown first.',
+      description: 'True when the agent of the session is featured.',
       select: { agent: { select: { isFeatured: true } } },
       resolve: ({ agent }) => agent.isFeatured,
     }),
+    owner: t.field({
+      type: User,
+      nullable: true,
+      authScopes: permissionUnless<{ userId: string }>(
+        'read:users',
+        ({ userId }, viewer) => userId === viewer?.userId,
+        'except for the owner themselves',
+      ),
+      description: 'The owner of the session; null when the caller cannot see that user.',
+      select: { userId: true },
+      resolve: ({ userId }, _args, context, info) => userOf(userId, context, info),
+    }),
     ownerName: t.string({
-      description: 'The name of who it belongs to.',
+      description: 'The name of the owner, for callers without `read:users`.',
       select: { user: { select: { name: true } } },
       resolve: ({ user }) => user.name,
     }),
@@ -90,28 +145,28 @@ export const ChatSession = builder.prismaNode('ChatSession', {
       type: Project,
       nullable: true,
       authScopes: { permission: 'write:projects' },
-      description: 'The project that it is in; null for none, and for one that is not the caller’s.',
+      description: 'The project of the session; null without a project and for a project of another user.',
       select: (_args, _context, nested) => ({ project: nested() }),
       resolve: ({ project }, _args, { principal }) =>
         project && seesProject(signedIn(principal), project) ? project : null,
     }),
     model: t.exposeString('model', {
       nullable: true,
-      description: 'The model that answers in it; null for the agent’s, or the server’s own.',
+      description: 'The model that answers in the session; null for the model of the agent or the server.',
     }),
     temperature: t.exposeFloat('temperature', {
       nullable: true,
-      description: 'How much chance there is in its answers, 0 to 2; null for the agent’s, or the model’s own.',
+      description: 'The sampling temperature of the answers, 0 to 2; null for that of the agent or the model.',
     }),
     reasoningEffort: t.expose('reasoningEffort', {
       type: ReasoningEffort,
       nullable: true,
-      description: 'How much the model thinks before it answers; null for its own.',
+      description: 'How much the model reasons before it answers; null for the default of the model.',
     }),
     systemPrompt: t.string({
       nullable: true,
       description:
-        'Its standing instructions instead of the agent’s; null for those, and for who reads a session that somebody shared.',
+        'The instructions that replace those of the agent in this session; null without any, and for readers of a session that another user shared.',
       select: { systemPrompt: true, userId: true, projectId: true, project: { select: { ownerId: true } } },
       resolve: (session, _args, { principal }) =>
         seesSession(signedIn(principal), session) ? session.systemPrompt : null,
@@ -119,37 +174,41 @@ export const ChatSession = builder.prismaNode('ChatSession', {
     taskPrompt: t.string({
       nullable: true,
       description:
-        'What is said behind every question instead of the agent’s; null for that, and for who reads a session that somebody shared.',
+        'The text that follows every question instead of that of the agent; null without any, and for readers of a session that another user shared.',
       select: { taskPrompt: true, userId: true, projectId: true, project: { select: { ownerId: true } } },
       resolve: (session, _args, { principal }) =>
         seesSession(signedIn(principal), session) ? session.taskPrompt : null,
     }),
-    currentRunId: t.field({
-      type: 'UUID',
+    currentRun: t.field({
+      type: ChatRun,
       nullable: true,
-      description: 'The answer under way, for `chatRun`; null when there is none.',
-      select: { runs: { where: { status: 'RUNNING' }, select: { id: true }, take: 1 } },
-      resolve: ({ runs }) => runs[0]?.id ?? null,
-    }),
-    currentRunMessageId: t.int({
-      nullable: true,
-      description: 'The integer id of the answer that is being written; null when there is none.',
-      select: { runs: { where: { status: 'RUNNING' }, select: { messageId: true }, take: 1 } },
-      resolve: ({ runs }) => runs[0]?.messageId ?? null,
+      description: 'The run that is answering in the session; null when no run is active.',
+      select: (_args, _context, nested) => ({ runs: nested({ where: { status: 'RUNNING' }, take: 1 }) }),
+      resolve: ({ runs }) => runs[0] ?? null,
     }),
     messages: t.field({
       type: ChatMessageConnection,
       authScopes: { permission: 'read:chat' },
-      description: 'All messages of the tree, oldest first, the root included.',
-      args: pageArgs(t.arg),
+      description: 'All messages of the message tree, including its root.',
+      args: {
+        ...pageArgs(t.arg),
+        orderBy: t.arg({
+          type: ChatMessageOrder,
+          description: 'Order of the messages. Defaults to the oldest message first.',
+        }),
+      },
       // Loaded with the sessions, in one statement for all of them.
-      select: (args, { pageLimit }, nested) => ({
-        messages: nestedNodes(nested, 'ChatMessage', chatMessageOrder, chatMessageOrder.page(args, pageLimit)),
-        _count: { select: { messages: true } },
-      }),
-      resolve: (session, args, { pageLimit }) => {
-        const page = cut(session.messages, chatMessageOrder.page(args, pageLimit));
-        return connection(chatMessageOrder, page, args, async () => session._count.messages);
+      select: ({ orderBy, ...args }, { pageLimit }, nested) => {
+        const order = chatMessageOrders.of(orderBy);
+        return {
+          messages: nestedNodes(nested, 'ChatMessage', order, order.page(args, pageLimit)),
+          _count: { select: { messages: true } },
+        };
+      },
+      resolve: (session, { orderBy, ...args }, { pageLimit }) => {
+        const order = chatMessageOrders.of(orderBy);
+        const page = cut(session.messages, order.page(args, pageLimit));
+        return connection(order, page, args, async () => session._count.messages);
       },
     }),
   }),
@@ -164,9 +223,40 @@ nodeRule('ChatSession', {
     }),
 });
 
+/** The related objects of a list, each loaded with one statement; null when the caller cannot read them. */
+export const agentOf = (id: number, context: Context, info: GraphQLResolveInfo) =>
+  loadRelated(context, info, id, (ids, query) =>
+    context.services.related.agents(signedIn(context.principal), ids, query),
+  );
+export const userOf = (id: string, context: Context, info: GraphQLResolveInfo) =>
+  loadRelated(context, info, id, (ids, query) =>
+    context.services.related.users(signedIn(context.principal), ids, query),
+  );
+export const sessionOf = (id: string | null, context: Context, info: GraphQLResolveInfo) =>
+  loadRelated(context, info, id, (ids, query) =>
+    context.services.related.sessions(signedIn(context.principal), ids, query),
+  );
+export const messageOf = (id: number | null, context: Context, info: GraphQLResolveInfo) =>
+  loadRelated(context, info, id, (ids, query) =>
+    context.services.related.messages(signedIn(context.principal), ids, query),
+  );
+
+builder.prismaObjectField(ChatMessage, 'session', (t) =>
+  t.relation('session', { type: ChatSession, description: 'The session that contains the message.' }),
+);
+
+builder.prismaObjectField(ChatRun, 'session', (t) =>
+  t.relation('session', { type: ChatSession, description: 'The session in which the run answers.' }),
+);
+
+export const ChatSessionEdge = builder.edgeObject({
+  type: ChatSession,
+  name: 'ChatSessionEdge',
+  description: 'A session and its cursor in a list.',
+});
 export const ChatSessionConnection = builder.connectionObject(
-  { type: ChatSession, name: 'ChatSessionConnection', description: 'A page of sessions.' },
-  { name: 'ChatSessionEdge', description: 'A session and its place in the list.' },
+  { type: ChatSession, name: 'ChatSessionConnection', description: 'A page of a list of sessions.' },
+  ChatSessionEdge,
 );
 
 builder.prismaObjectField(Project, 'chatSessions', (t) =>
@@ -174,141 +264,156 @@ builder.prismaObjectField(Project, 'chatSessions', (t) =>
     type: ChatSessionConnection,
     nullable: true,
     authScopes: { permission: 'read:chat' },
-    description: 'Its chats, most recently used first, those of its tokens included.',
-    args: pageArgs(t.arg),
-    select: (args, { principal, pageLimit }, nested) => {
+    description: 'The sessions of the project, including those of its tokens.',
+    args: sessionListArgs(t.arg),
+    select: ({ orderBy, ...args }, { principal, pageLimit }, nested) => {
+      const order = chatSessionOrders.of(orderBy);
       const readable = visible.chatSessions(signedIn(principal));
-      const { where, ...page } = chatSessionOrder.page(args, pageLimit);
+      const { where, ...page } = order.page(args, pageLimit);
       return {
-        chatSessions: nestedNodes(nested, 'ChatSession', chatSessionOrder, {
-          ...page,
-          where: { AND: [readable, where] },
-        }),
+        chatSessions: nestedNodes(nested, 'ChatSession', order, { ...page, where: { AND: [readable, where] } }),
         _count: { select: { chatSessions: { where: readable } } },
       };
     },
-    resolve: (project, args, { pageLimit }) => {
-      const page = cut(project.chatSessions, chatSessionOrder.page(args, pageLimit));
-      return connection(chatSessionOrder, page, args, async () => project._count.chatSessions);
+    resolve: (project, { orderBy, ...args }, { pageLimit }) => {
+      const order = chatSessionOrders.of(orderBy);
+      const page = cut(project.chatSessions, order.page(args, pageLimit));
+      return connection(order, page, args, async () => project._count.chatSessions);
     },
   }),
 );
 
-const ChatSearchResult = builder.objectRef<{ rows: ChatSessionRow[]; hasNext: boolean }>('ChatSearchResult').implement({
-  description: 'Sessions that were found.',
+const ChatSessionFilter = builder.inputType('ChatSessionFilter', {
+  description: 'Conditions on a list of sessions; all that are set must be met.',
   fields: (t) => ({
-    sessions: t.field({
-      type: [ChatSession],
-      description: 'The page, most recently used first.',
-      resolve: ({ rows }) => rows,
+    search: t.string({
+      description:
+        'Words that the name or the messages of the session contain; the last word can be a prefix. Also finds sessions of other users in the caller’s projects. Finds at most the 10,000 most recently used sessions.',
     }),
-    hasNextPage: t.exposeBoolean('hasNext', { description: 'Whether there are more.' }),
+    agentId: t.id({ description: 'Returns only sessions with this agent, by global ID or integer `databaseId`.' }),
+    projectId: t.id({
+      description:
+        'Returns the sessions of this project, by global ID or integer `databaseId`, including those of its tokens.',
+    }),
+    outsideProjects: t.boolean({
+      description:
+        'If true, returns only sessions without a project. A token that is restricted to a project still returns the sessions of its project. Defaults to false.',
+    }),
+    updatedBefore: t.field({ type: 'DateTime', description: 'Returns only sessions last used before this time.' }),
+    includeFailed: t.boolean({
+      description: 'If true, also returns sessions older than five minutes without messages. Defaults to false.',
+    }),
   }),
 });
 
 /** The input fields of a new session. */
 export const newSessionFields = (t: InputFields) => ({
-  agentId: t.int({ description: 'The integer id of its agent; 0, the built-in one, without that and `agentSlug`.' }),
-  agentSlug: t.string({ description: 'The slug of its agent. Not beside `agentId`.' }),
+  agentId: t.id({
+    description:
+      'The agent of the session, by global ID or integer `databaseId`. Defaults to the built-in agent. Cannot be combined with `agentSlug`.',
+  }),
+  agentSlug: t.string({ description: 'The slug of the agent. Cannot be combined with `agentId`.' }),
   slug: t.string({
     description:
-      'Its name in URLs, at most 255 characters, written as one; its id unless given. CONFLICT where it is taken.',
+      'The name of the session in URLs, at most 255 characters, converted to a slug. Defaults to the UUID of the session. CONFLICT when the slug is in use.',
   }),
-  name: t.string({ description: 'Its name; at most 500 characters.' }),
-  projectId: t.int({
+  name: t.string({ description: 'The name of the session; at most 500 characters.' }),
+  projectId: t.id({
     description:
-      'The integer id of the project it is in; none unless given. That of a token that is confined to a project is always in that.',
+      'The project of the session, by global ID or integer `databaseId`. Defaults to no project; for a token that is restricted to a project, to that project.',
   }),
   model: t.string({
-    description: 'The model that answers in it, one of `models`; the agent’s, or the server’s own, unless given.',
+    description:
+      'The model that answers in the session, one of `models`. Defaults to the model of the agent or the server.',
   }),
-  temperature: t.float({ description: '0 to 2; the agent’s, or the model’s own, unless given.' }),
+  temperature: t.float({
+    description: 'The sampling temperature of the answers, 0 to 2. Defaults to that of the agent or the model.',
+  }),
   reasoningEffort: t.field({
     type: ReasoningEffort,
-    description: 'How much the model thinks first; its own unless given.',
+    description: 'How much the model reasons before it answers. Defaults to that of the model.',
   }),
+});
+
+type Given<Input> = Input & { agentId?: Id | null | undefined; projectId?: Id | null | undefined };
+
+/**
+ * Replaces the IDs of agent and project in an input or a filter with database IDs. Throws BAD_USER_INPUT for an ID of another
+ * type.
+ */
+export const withDatabaseIds = <Input extends object>(
+  { agentId, projectId, ...input }: Given<Input>,
+  path = ['input'],
+) => ({
+  ...input,
+  agentId: agentId == null ? null : integerId(agentId, 'Agent', [...path, 'agentId']),
+  projectId: projectId == null ? null : integerId(projectId, 'Project', [...path, 'projectId']),
 });
 
 export const CreateChatSessionInput = builder.inputType('CreateChatSessionInput', {
-  description: 'What a new session is to be.',
+  description: 'Input for `createChatSession`, and for the new session of a message.',
   fields: newSessionFields,
 });
 
-/** The payload fields of a session: its ID, and the session itself for callers with `read:chat`. */
+/** The payload fields of a session: its UUID, and the session itself for callers with `read:chat`. */
 export const sessionPayload = (t: PayloadFields) => ({
   sessionId: t.expose('id', {
     type: 'UUID',
-    description: 'Its id: all that a credential without `read:chat` learns of it.',
+    description: 'The UUID of the session, for callers without `read:chat`.',
   }),
-  chatSession: t.field({
+  session: t.field({
     type: ChatSession,
     nullable: true,
     authScopes: { permission: 'read:chat' },
-    description: 'The session.',
+    description: 'The session after the change.',
     resolve: (session) => session,
   }),
 });
+
+export const newSessionEdge = (session: ChatSessionRow) => edge(chatSessionOrders.default, session);
+
+type Listed = Omit<SessionFilter, 'agentId' | 'projectId'> & {
+  agentId?: Id | null | undefined;
+  projectId?: Id | null | undefined;
+};
+type ListArgs = PageArgs & { orderBy?: Parameters<typeof chatSessionOrders.of>[0] };
+
+async function sessionList({ orderBy, ...args }: ListArgs, given: Listed, context: Context, info: GraphQLResolveInfo) {
+  const { chat } = context.services;
+  const principal = signedIn(context.principal);
+  const filter = withDatabaseIds(given, ['filter']);
+  const order = chatSessionOrders.of(orderBy);
+  const page = await chat.list(principal, filter, order, args, context.pageLimit, nodeQuery(context, info));
+  return connection(order, page, args, () => chat.count(principal, filter));
+}
 
 builder.queryFields((t) => ({
   chatSessions: t.field({
     type: ChatSessionConnection,
     authScopes: { permission: 'read:chat' },
     description:
-      'One’s own sessions, most recently used first. With `projectId` all that the caller may read in that project; for a token that is confined to one, always that.',
+      'The sessions of the caller; with `filter.projectId`, the sessions of that project that the caller can read. A token that is restricted to a project lists the sessions of its project.',
     args: {
-      ...pageArgs(t.arg),
-      agentId: t.arg.int({ description: 'Only those with this agent.' }),
-      projectId: t.arg.int({ description: 'Only those in this project, those of its tokens included.' }),
-      outsideProjects: t.arg.boolean({
-        description:
-          'Only those in no project; false unless given. To a token that is confined to a project, that counts as none.',
-      }),
-      before: t.arg({ type: 'DateTime', description: 'Only those last used before.' }),
-      includeFailed: t.arg.boolean({
-        description: 'Also old ones in which nothing was ever said; false unless given.',
-      }),
+      ...sessionListArgs(t.arg),
+      filter: t.arg({ type: ChatSessionFilter, description: 'Conditions on the sessions.' }),
     },
-    resolve: async (_root, { first, after, offset, ...filter }, context, info) => {
-      const { chat } = context.services;
-      const principal = signedIn(context.principal);
-      const args = { first, after, offset };
-      const page = await chat.list(principal, filter, args, context.pageLimit, nodeQuery(context, info));
-      return connection(chatSessionOrder, page, args, () => chat.count(principal, filter));
-    },
+    resolve: (_root, { filter, ...args }, context, info) => sessionList(args, filter ?? {}, context, info),
   }),
   chatSession: t.prismaField({
     type: ChatSession,
     authScopes: { permission: 'read:chat' },
-    description: 'One session. NOT_FOUND for what the caller may not read.',
+    description: 'Returns a session. NOT_FOUND for a session that the caller cannot read.',
     args: {
-      id: t.arg({ type: 'UUID', required: true, description: 'Its id.' }),
+      id: t.arg.id({ required: true, description: 'The session, by global ID or UUID.' }),
       shared: t.arg.boolean({
-        description: 'Whether to read it as a public one, whoever’s it is; false unless given.',
+        description:
+          'If true, also finds a public session of another user; FORBIDDEN for a private one. Defaults to false.',
       }),
       includeDeleted: t.arg.boolean({
-        description: 'Whether one’s own deleted ones are found as well; false unless given.',
+        description: 'If true, also finds deleted sessions of the caller. Defaults to false.',
       }),
     },
     resolve: (query, _root, { id, ...how }, { principal, services }) =>
-      services.chat.find(signedIn(principal), id, how, query),
-  }),
-  searchChats: t.field({
-    type: ChatSearchResult,
-    sizedFields: { sessions: ({ first }) => Math.min(Math.max(first ?? 10, 1), maxPage) },
-    authScopes: { permission: 'read:chat' },
-    description:
-      'The sessions that the caller may read whose name or messages hold all the words; the most recent ones for no words.',
-    args: {
-      query: t.arg.string({ description: 'The words; the last may be the beginning of one.' }),
-      first: t.arg.int({ description: 'How many to return: 10 unless given, at most 100.' }),
-      offset: t.arg.int({ description: 'How many to pass over.' }),
-    },
-    resolve: (_root, { query, first, offset }, { principal, services, pageLimit }) =>
-      services.chat.search(
-        signedIn(principal),
-        query ?? '',
-        { limit: Math.min(Math.max(first ?? 10, 1), pageLimit), offset: Math.max(offset ?? 0, 0) },
-        {},
-      ),
+      services.chat.find(signedIn(principal), uuidId(id, 'ChatSession', ['id']), how, query),
   }),
 }));

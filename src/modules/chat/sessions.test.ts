@@ -49,11 +49,11 @@ describe('creating', () => {
       persona_id: 0,
     });
     const { data } = await kit.gql(
-      'mutation { createChatSession(input: { name: "Graph" }) { sessionId chatSession { name agentId sharing messages { totalCount nodes { role text } } } } }',
+      'mutation { createChatSession(input: { name: "Graph" }) { sessionId session { name agentId sharing messages { totalCount nodes { role text } } } } }',
       {},
       key,
     );
-    expect(data.createChatSession.chatSession).toEqual({
+    expect(data.createChatSession.session).toEqual({
       name: 'Graph',
       agentId: 0,
       sharing: 'PRIVATE',
@@ -313,19 +313,19 @@ describe('listing', () => {
     await fresh();
     const ids: string[] = [];
     for (const name of ['a', 'b', 'c']) ids.unshift(await create(name));
-    const query = `query ($after: String, $agentId: Int, $before: DateTime) {
-      chatSessions(first: 2, after: $after, agentId: $agentId, before: $before) {
+    const query = `query ($after: String, $filter: ChatSessionFilter) {
+      chatSessions(first: 2, after: $after, filter: $filter) {
         totalCount nodes { databaseId } pageInfo { hasNextPage endCursor } } }`;
     const first = (await kit.gql(query, {}, key)).data.chatSessions;
     expect(first.nodes.map((node: any) => node.databaseId)).toEqual(ids.slice(0, 2));
     expect(first).toMatchObject({ totalCount: 3, pageInfo: { hasNextPage: true } });
     const second = (await kit.gql(query, { after: first.pageInfo.endCursor }, key)).data.chatSessions;
     expect(second).toMatchObject({ totalCount: 3, nodes: [{ databaseId: ids[2] }], pageInfo: { hasNextPage: false } });
-    expect((await kit.gql(query, { agentId: 4711 }, key)).data.chatSessions).toMatchObject({
+    expect((await kit.gql(query, { filter: { agentId: 4711 } }, key)).data.chatSessions).toMatchObject({
       totalCount: 0,
       nodes: [],
     });
-    const { errors } = await kit.gql(query, { before: '0000-01-01T00:00:00Z' }, key);
+    const { errors } = await kit.gql(query, { filter: { updatedBefore: '0000-01-01T00:00:00Z' } }, key);
     expect(errors).toMatchObject([{ extensions: { code: 'BAD_USER_INPUT' } }]);
   });
 });
@@ -423,11 +423,11 @@ describe('searching', () => {
     expect(await found('sure | nothing')).toEqual([]);
     expect((await rest('GET', `search?query=${'x'.repeat(1001)}`)).status).toBe(422);
     const { data } = await kit.gql(
-      'query ($q: String) { searchChats(query: $q) { sessions { databaseId } } }',
+      'query ($q: String) { chatSessions(filter: { search: $q }) { nodes { databaseId } } }',
       { q: '\ud800\0sure' },
       key,
     );
-    expect(data.searchChats.sessions).toEqual([{ databaseId: session }]);
+    expect(data.chatSessions.nodes).toEqual([{ databaseId: session }]);
   });
 });
 
@@ -564,9 +564,9 @@ it('without `manage:chat` nothing is renamed, shared or deleted, and of anotherâ
   const pat = await kit.createPat(key, { scopes: ['read:chat', 'write:chat'] });
   const other = (await kit.createKey('BASIC')).secret;
   const update = (change: string) =>
-    `mutation { updateChatSession(input: { sessionId: "${session}", ${change} }) { sessionId } }`;
+    `mutation { updateChatSession(input: { session: { id: "${session}" }, ${change} }) { sessionId } }`;
   const remove = (more = '') =>
-    `mutation { deleteChatSession(input: { sessionId: "${session}" ${more} }) { deletedSessionId } }`;
+    `mutation { deleteChatSession(input: { session: { id: "${session}" } ${more} }) { deletedChatSessionId } }`;
   const documents = [
     update('name: "x"'),
     update('generateName: true'),
@@ -617,7 +617,7 @@ it('a limited key creates and reads nothing, by no road', async () => {
   for (const query of [
     '{ chatSessions { nodes { databaseId } } }',
     `{ chatSession(id: "${session}") { databaseId } }`,
-    '{ searchChats(query: "hello") { sessions { databaseId } } }',
+    '{ chatSessions(filter: { search: "hello" }) { nodes { databaseId } } }',
     `{ node(id: "${global('ChatSession', session)}") { id } }`,
     `{ node(id: "${global('ChatMessage', message.id)}") { id } }`,
   ]) {
@@ -627,11 +627,7 @@ it('a limited key creates and reads nothing, by no road', async () => {
   }
   expect(await kit.fingerprint()).toBe(before);
   // The credential can name a session that it creates, but cannot read it.
-  const made = await kit.gql(
-    'mutation { createChatSession(input: {}) { sessionId chatSession { name } } }',
-    {},
-    limited,
-  );
-  expect(made.data).toEqual({ createChatSession: { sessionId: expect.any(String), chatSession: null } });
+  const made = await kit.gql('mutation { createChatSession(input: {}) { sessionId session { name } } }', {}, limited);
+  expect(made.data).toEqual({ createChatSession: { sessionId: expect.any(String), session: null } });
   expect(made.errors).toMatchObject([{ extensions: { code: 'FORBIDDEN', requiredPermissions: ['read:chat'] } }]);
 });

@@ -8,18 +8,18 @@ import { isWhole } from './attachments.ts';
 builder.objectFields(SearchHit, (t) => ({
   isWhole: t.boolean({
     description:
-      'Whether the answer was given the whole document, or its beginning, and no search found the passage. Of such a document a message keeps the first 1,000 characters.',
+      'True when the model received the complete document or its beginning without a search. Of such a document, a message keeps the first 1,000 characters.',
     resolve: isWhole,
   }),
   documentWordCount: t.int({
     nullable: true,
-    description: 'How many words the whole document has; null when it is gone.',
+    description: 'The number of words of the complete document; null when it was deleted.',
     resolve: async ({ documentId }, _args, { principal, services }) =>
       (await services.chat.documentSize(signedIn(principal), documentId))?.words ?? null,
   }),
   documentTokenCount: t.int({
     nullable: true,
-    description: 'About how many tokens the whole document has; null when it is gone.',
+    description: 'The estimated number of tokens of the complete document; null when it was deleted.',
     resolve: async ({ documentId }, _args, { principal, services }) =>
       (await services.chat.documentSize(signedIn(principal), documentId))?.tokens ?? null,
   }),
@@ -35,7 +35,7 @@ builder.prismaObjectField(File, 'dataUrl', (t) =>
     nullable: true,
     authScopes: { permission: 'read:chat' },
     description:
-      'The bytes of an image as a `data:` URL; null for other files, for images above 1 MiB, and beyond 32 MiB in one request.',
+      'The content of an image as a `data:` URL; null for other files, for images larger than 1 MiB, and after 32 MiB of images in one response.',
     select: { id: true, kind: true, size: true, mediaType: true },
     resolve: async ({ id, kind, size, mediaType }, _args, context) => {
       const room = rooms.get(context) ?? most.reply;

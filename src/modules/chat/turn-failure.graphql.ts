@@ -21,7 +21,7 @@ const codes: Record<TurnFailureCode, { description: string }> = {
   TOOL_CALL_FAILED: { description: 'The model called an action that it does not have.' },
   SERVER_SHUTDOWN: { description: 'The server stopped before the answer was complete.' },
   UNAVAILABLE: { description: 'The database of the server was not available during the turn.' },
-  INTERNAL: { description: 'The server failed for a reason of its own.' },
+  INTERNAL: { description: 'An internal error of this server.' },
 };
 
 const onlyForAuthor =
@@ -41,7 +41,7 @@ export const TurnFailureDetails = builder.interfaceRef<TurnFailure>('TurnFailure
     retryable: t.exposeBoolean('retryable', { description: 'True when the same message may succeed later.' }),
     retryAfter: t.exposeInt('retryAfter', {
       nullable: true,
-      description: 'Seconds to wait before the next attempt; null when the model provider names none.',
+      description: 'Seconds to wait before the next attempt; null when the model provider names no time.',
     }),
     providerCode: t.string({
       nullable: true,

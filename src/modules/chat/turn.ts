@@ -137,7 +137,7 @@ interface Foundation {
  * or by chat reference.
  */
 const lineOf = ({ sessionId, chat }: Message): string =>
-  sessionId?.toLowerCase() ?? JSON.stringify([chat?.agentSlug, chat?.threadSlug, chat?.clientSessionId]);
+  sessionId?.toLowerCase() ?? JSON.stringify([chat?.agent, chat?.threadSlug, chat?.clientSessionId]);
 
 export function turnService({
   db,

@@ -1,43 +1,63 @@
 import { signedIn } from '../../authz/principal.ts';
 import { builder } from '../../graphql/builder.ts';
+import { integerId, integerIdList, uuidId, uuidIdList } from '../../graphql/id-input.ts';
 import { ChatModeType } from '../agents/chat-mode.graphql.ts';
 import { SearchHit } from '../knowledge/knowledge.graphql.ts';
 import { withoutCitations } from './citations.ts';
 import { type Answered, collect } from './collect.ts';
-import { ChatTurnEvent, Citation } from './events.graphql.ts';
-import { ChatReferenceInput } from './reference.graphql.ts';
-import { CreateChatSessionInput, ReasoningEffort } from './sessions.graphql.ts';
+import { ChatTurnEvent, ChatTurnFailed, ChatTurnStopped, Citation, type OfTurn } from './events.graphql.ts';
+import type { IndexedEvent } from './events.ts';
+import { ChatMessage } from './messages.graphql.ts';
+import { ChatReferenceInput, chatReference } from './reference.graphql.ts';
+import type { ActiveRun } from './runs.ts';
+import {
+  ChatSession,
+  CreateChatSessionInput,
+  messageOf,
+  ReasoningEffort,
+  sessionOf,
+  withDatabaseIds,
+} from './sessions.graphql.ts';
+import type { SendMessageInput } from './turn.ts';
 import { TurnFailureDetails } from './turn-failure.graphql.ts';
 import { TurnUsage } from './usage.graphql.ts';
 
 const StopChatRunInput = builder.inputType('StopChatRunInput', {
-  description: 'Which session is to stop answering.',
-  fields: (t) => ({ sessionId: t.field({ type: 'UUID', required: true, description: 'The session.' }) }),
+  description: 'Input for `stopChatRun`.',
+  fields: (t) => ({
+    sessionId: t.id({ required: true, description: 'The session that is answering, by global ID or UUID.' }),
+  }),
 });
 
 const SearchTagInput = builder.inputType('SearchTagInput', {
-  description: 'A piece of metadata that a document must have.',
+  description: 'A metadata entry that a document must have.',
   fields: (t) => ({
-    key: t.string({ required: true, description: 'Its name.' }),
-    value: t.string({ required: true, description: 'Its value, or one of its values.' }),
+    key: t.string({ required: true, description: 'The name of the metadata entry.' }),
+    value: t.string({ required: true, description: 'The value of the entry, or one of its values.' }),
   }),
 });
 
 const SearchFiltersInput = builder.inputType('SearchFiltersInput', {
-  description: 'Which documents a turn may use.',
+  description: 'Conditions on the documents that a turn can use; all that are set must be met.',
   fields: (t) => ({
-    sources: t.stringList({ description: 'Only from these sources.' }),
-    since: t.field({ type: 'DateTime', description: 'Only those changed since.' }),
-    tags: t.field({ type: [SearchTagInput], description: 'Only those that have all of these.' }),
+    sources: t.stringList({ description: 'Uses only documents from these sources.' }),
+    since: t.field({ type: 'DateTime', description: 'Uses only documents that changed at this time or later.' }),
+    tags: t.field({
+      type: [SearchTagInput],
+      description: 'Uses only documents that have all of these metadata entries.',
+    }),
   }),
 });
 
 const ChatAttachmentInput = builder.inputType('ChatAttachmentInput', {
-  description: 'A file that comes with a message, in it.',
+  description: 'A file that is sent within a message.',
   fields: (t) => ({
-    name: t.string({ required: true, description: 'Its name; one without an extension gets that of its media type.' }),
-    mediaType: t.string({ required: true, description: 'Its media type, such as `image/png`.' }),
-    base64: t.string({ required: true, description: 'Its bytes, in Base64.' }),
+    name: t.string({
+      required: true,
+      description: 'The name of the file. A name without an extension gets that of the media type.',
+    }),
+    mediaType: t.string({ required: true, description: 'The media type of the file, such as `image/png`.' }),
+    base64: t.string({ required: true, description: 'The content of the file in Base64.' }),
   }),
 });
 
@@ -50,142 +70,262 @@ const ChatParentInput = builder.inputType('ChatParentInput', {
       description:
         'Starts over: the model receives no earlier message, and earlier messages stay on another branch. Must be true.',
     }),
-    messageId: t.int({
+    messageId: t.id({
       description:
-        'The integer ID of a message on the current branch: behind an answer the message starts a new branch, and a question is answered again.',
+        'A message on the current branch, by global ID or integer `databaseId`. After an answer, the message starts a new branch; a question is answered again.',
     }),
   }),
 });
 
 const SendChatMessageInput = builder.inputType('SendChatMessageInput', {
-  description: 'A message to an agent, and how to answer it.',
+  description: 'Input for `sendChatMessage` and `chatTurn`.',
   fields: (t) => ({
-    message: t.string({ required: true, description: 'What to say; at most 200,000 characters.' }),
-    sessionId: t.field({ type: 'UUID', description: 'The session to go on with; a new one unless given.' }),
+    message: t.string({ required: true, description: 'The text of the message; at most 200,000 characters.' }),
+    sessionId: t.id({
+      description: 'The session to continue, by global ID or UUID. Defaults to a new session.',
+    }),
     newSession: t.field({
       type: CreateChatSessionInput,
-      description: 'What the new session is to be. Not beside `sessionId`.',
+      description: 'The properties of the new session. Cannot be combined with `sessionId`.',
     }),
     chat: t.field({
       type: ChatReferenceInput,
-      description: 'The chat to go on with, by names. Not beside `sessionId` or `newSession`.',
+      description: 'The chat to continue, without its ID. Cannot be combined with `sessionId` or `newSession`.',
     }),
-    mode: t.field({ type: ChatModeType, description: 'When to answer; as the agent does unless given.' }),
+    mode: t.field({
+      type: ChatModeType,
+      description: 'How the answer depends on the documents found. Defaults to the mode of the agent.',
+    }),
     parent: t.field({
       type: ChatParentInput,
-      description: 'Where in the message tree the message goes. Continues after the last message when null or absent.',
+      description: 'The position of the message in the message tree. Defaults to the end of the current branch.',
     }),
-    additionalContext: t.string({ description: 'Said to the model with this turn, and not kept.' }),
-    includeCitations: t.boolean({ description: 'Whether the answer cites; true unless given.' }),
+    additionalContext: t.string({
+      description: 'Text that the model receives with this turn only; it is not stored. At most 200,000 characters.',
+    }),
+    includeCitations: t.boolean({ description: 'If false, the answer contains no citations. Defaults to true.' }),
     model: t.string({
-      description:
-        'The model that answers, one of `models`; the session’s, the agent’s or the server’s own unless given.',
+      description: 'The model that answers, one of `models`. Defaults to that of the session, the agent or the server.',
     }),
-    temperature: t.float({ description: '0 to 2; the session’s, the agent’s or the model’s own unless given.' }),
+    temperature: t.float({
+      description: 'The sampling temperature, 0 to 2. Defaults to that of the session, the agent or the model.',
+    }),
     reasoningEffort: t.field({
       type: ReasoningEffort,
-      description: 'How much the model thinks first; the session’s, or the model’s own, unless given.',
+      description: 'How much the model reasons before it answers. Defaults to that of the session or the model.',
     }),
-    fileIds: t.field({
-      type: ['UUID'],
-      description: 'Files to give with it, at most 20. The answer waits until their text is read.',
+    fileIds: t.idList({
+      description:
+        'Files of the message, by global ID or UUID; at most 20. The answer waits until their text is extracted.',
     }),
     attachments: t.field({
       type: [ChatAttachmentInput],
       description:
-        'Files that were not uploaded before; they are stored as if they were, which needs `write:projects`. At most 20, with `fileIds`.',
+        'Files to upload and attach to the message, which requires `write:projects`. At most 20, including `fileIds`.',
     }),
-    actionIds: t.intList({
-      description: 'Only these of the agent’s actions; none for an empty list, all unless given.',
-    }),
-    forcedActionId: t.int({
+    actionIds: t.idList({
       description:
-        'An action that the turn must use: one that the agent has and `actionIds` allows. BAD_USER_INPUT otherwise.',
+        'The actions of the agent that the turn can use, by global ID or integer `databaseId`. Defaults to all; an empty list allows no action.',
     }),
-    filters: t.field({ type: SearchFiltersInput, description: 'Which documents it may use.' }),
+    forcedActionId: t.id({
+      description:
+        'An action that the turn must use, by global ID or integer `databaseId`: one that the agent has and that `actionIds` allows. BAD_USER_INPUT otherwise.',
+    }),
+    filters: t.field({ type: SearchFiltersInput, description: 'Conditions on the documents that the turn can use.' }),
     queue: t.boolean({
       description:
-        'Waits while the session is still answering, behind earlier messages that wait, in place of failing with CONFLICT. At most 20 messages of a caller wait, each for as long as one answer can take. Defaults to false.',
+        'If true, waits while the session is still answering, after earlier waiting messages, instead of failing with CONFLICT. At most 20 messages of a caller wait, each for the maximum duration of an answer. Defaults to false.',
     }),
   }),
 });
 
 const StopChatRunPayload = builder.objectRef<{ stopped: boolean }>('StopChatRunPayload').implement({
-  description: 'What `stopChatRun` did.',
-  fields: (t) => ({ stopped: t.exposeBoolean('stopped', { description: 'Whether there was anything to stop.' }) }),
+  description: 'Result of `stopChatRun`.',
+  fields: (t) => ({
+    stopped: t.exposeBoolean('stopped', { description: 'True when the session had a running answer.' }),
+  }),
 });
 
 const TurnFailure = builder.objectRef<NonNullable<Answered['failure']>>('TurnFailure').implement({
-  description: 'The failure of a turn whose whole answer was awaited.',
+  description: 'The failure of a turn in the result of `sendChatMessage`.',
   interfaces: [TurnFailureDetails],
 });
 
 const SendChatMessagePayload = builder.objectRef<Answered>('SendChatMessagePayload').implement({
-  description: 'The whole answer. A failed turn is an answer too: `failure` says why, and `answer` what had been said.',
+  description:
+    'Result of `sendChatMessage`. A failed turn also has a result: `failure` contains the reason, and `answer` the text before the failure.',
   fields: (t) => ({
-    sessionId: t.expose('sessionId', { type: 'UUID', description: 'The session.' }),
-    runId: t.expose('runId', { type: 'UUID', description: 'The run.' }),
+    sessionId: t.expose('sessionId', {
+      type: 'UUID',
+      description: 'The UUID of the session, for callers without `read:chat`.',
+    }),
+    session: t.field({
+      type: ChatSession,
+      nullable: true,
+      authScopes: { permission: 'read:chat' },
+      description: 'The session after the turn.',
+      resolve: ({ sessionId }, _args, context, info) => sessionOf(sessionId, context, info),
+    }),
+    userMessage: t.field({
+      type: ChatMessage,
+      nullable: true,
+      authScopes: { permission: 'read:chat' },
+      description: 'The stored question; null when a question is answered again.',
+      resolve: ({ userMessageId }, _args, context, info) => messageOf(userMessageId, context, info),
+    }),
+    assistantMessage: t.field({
+      type: ChatMessage,
+      nullable: true,
+      authScopes: { permission: 'read:chat' },
+      description: 'The answer as a stored message.',
+      resolve: ({ assistantMessageId }, _args, context, info) => messageOf(assistantMessageId, context, info),
+    }),
+    runId: t.expose('runId', { type: 'UUID', description: 'The UUID of the run, for the subscription `chatRun`.' }),
     userMessageId: t.exposeInt('userMessageId', {
       nullable: true,
-      description: 'The question; null when an answer was made anew.',
+      description: 'The integer `databaseId` of the question; null when a question is answered again.',
     }),
-    assistantMessageId: t.exposeInt('assistantMessageId', { description: 'The answer.' }),
-    answer: t.exposeString('answer', { description: 'What was said, Markdown; citations are `[[n]](link)`.' }),
+    assistantMessageId: t.exposeInt('assistantMessageId', { description: 'The integer `databaseId` of the answer.' }),
+    answer: t.exposeString('answer', { description: 'The answer in Markdown; citations have the form `[[n]](link)`.' }),
     answerWithoutCitations: t.string({
-      description: 'The same without them.',
+      description: 'The answer in Markdown without citations.',
       resolve: ({ answer, citations }) => withoutCitations(answer, citations),
     }),
-    reasoning: t.exposeString('reasoning', { nullable: true, description: 'What the model thought.' }),
+    reasoning: t.exposeString('reasoning', {
+      nullable: true,
+      description: 'The reasoning of the model before the answer; null without any.',
+    }),
     citations: t.field({
       type: [Citation],
       listSize: 10,
-      description: 'The numbers in the answer.',
+      description: 'The citations in the answer, in the order of their first use.',
       resolve: ({ citations }) => citations,
     }),
     documents: t.field({
       type: [SearchHit],
       listSize: 10,
-      description: 'The passages it was given, best first.',
+      description: 'The passages that the model received for the answer, best first.',
       resolve: ({ documents }) => documents,
     }),
-    searchQueries: t.exposeStringList('searchQueries', { description: 'What was searched for.' }),
-    stopped: t.exposeBoolean('stopped', { description: 'Whether somebody stopped it.' }),
+    searchQueries: t.exposeStringList('searchQueries', { description: 'The queries of the document search.' }),
+    stopped: t.exposeBoolean('stopped', { description: 'True when a user stopped the answer.' }),
     isRefusal: t.exposeBoolean('isRefusal', {
       description:
-        'Whether it is the agent’s word that there was nothing to answer from, and no model’s. It leaves the current branch, with its question.',
+        'True when no passage was found and the answer is the refusal of the agent, not an answer of a model. Question and refusal leave the current branch.',
     }),
     usage: t.field({
       type: TurnUsage,
       nullable: true,
-      description: 'What the model did for it; null where none was asked, or the turn failed.',
+      description: 'The usage of the model for the answer; null when no model was called or the turn failed.',
       resolve: ({ usage }) => usage,
     }),
     failure: t.field({
       type: TurnFailure,
       nullable: true,
-      description: 'Why it failed, if it did.',
+      description: 'The reason why the turn failed; null when it did not fail.',
       resolve: ({ failure }) => failure,
     }),
   }),
 });
+
+const ChatRunLocatorInput = builder.inputType('ChatRunLocatorInput', {
+  isOneOf: true,
+  description: 'A run, by its ID or as the last run of a session. Exactly one field is given.',
+  fields: (t) => ({
+    id: t.id({ description: 'The run, by global ID or UUID.' }),
+    sessionId: t.id({ description: 'The session whose active or last run is read, by global ID or UUID.' }),
+  }),
+});
+
+/** Adds the objects of a finished turn to its last event, from which clients update their caches. */
+for (const event of [ChatTurnStopped, ChatTurnFailed])
+  builder.objectFields(event as typeof ChatTurnStopped, (t) => ({
+    session: t.field({
+      type: ChatSession,
+      nullable: true,
+      authScopes: { permission: 'read:chat' },
+      description: 'The session after the turn; null when the caller cannot read it.',
+      resolve: ({ sessionId }, _args, context, info) => sessionOf(sessionId, context, info),
+    }),
+    assistantMessage: t.field({
+      type: ChatMessage,
+      nullable: true,
+      authScopes: { permission: 'read:chat' },
+      description: 'The stored answer, whose `parent` is the question; null when the caller cannot read it.',
+      resolve: ({ messageId }, _args, context, info) => messageOf(messageId, context, info),
+    }),
+  }));
+
+type Ended = Extract<IndexedEvent, { type: 'stopped' | 'failed' }>;
+type TurnEvent = Exclude<IndexedEvent, Ended> | (Ended & OfTurn);
+
+/** Adds the session and the answer of a run to its last event. */
+async function* withTurn(
+  events: AsyncGenerator<IndexedEvent, void, undefined>,
+  { sessionId, messageId }: ActiveRun,
+): AsyncGenerator<TurnEvent, void, undefined> {
+  for await (const event of events)
+    yield event.type === 'stopped' || event.type === 'failed' ? { ...event, sessionId, messageId } : event;
+}
+
+type Id = string | number;
+type Given = Omit<
+  SendMessageInput,
+  'sessionId' | 'newSession' | 'chat' | 'parent' | 'fileIds' | 'actionIds' | 'forcedActionId'
+> & {
+  sessionId?: Id | null | undefined;
+  newSession?: Parameters<typeof withDatabaseIds>[0] | null | undefined;
+  chat?: Parameters<typeof chatReference>[0] | null | undefined;
+  parent?: {
+    continue?: boolean | null | undefined;
+    startOver?: boolean | null | undefined;
+    messageId?: Id | null | undefined;
+  } | null;
+  fileIds?: readonly Id[] | null | undefined;
+  actionIds?: readonly Id[] | null | undefined;
+  forcedActionId?: Id | null | undefined;
+};
+
+/** Replaces the global IDs of a message with database IDs. Throws BAD_USER_INPUT for an ID of another type. */
+function messageInput({ sessionId, newSession, chat, parent, fileIds, actionIds, forcedActionId, ...input }: Given) {
+  const at = (...path: string[]) => ['input', ...path];
+  const messageId = parent?.messageId;
+  return {
+    ...input,
+    sessionId: sessionId == null ? null : uuidId(sessionId, 'ChatSession', at('sessionId')),
+    newSession: newSession && withDatabaseIds(newSession, at('newSession')),
+    chat: chat && chatReference(chat, at('chat')),
+    parent: parent && {
+      ...parent,
+      messageId: messageId == null ? null : integerId(messageId, 'ChatMessage', at('parent', 'messageId')),
+    },
+    fileIds: fileIds && uuidIdList(fileIds, 'File', at('fileIds')),
+    actionIds: actionIds && integerIdList(actionIds, 'Action', at('actionIds')),
+    forcedActionId: forcedActionId == null ? null : integerId(forcedActionId, 'Action', at('forcedActionId')),
+  };
+}
 
 builder.mutationFields((t) => ({
   sendChatMessage: t.field({
     type: SendChatMessagePayload,
     ownTimeLimit: true,
     authScopes: { permission: 'write:chat' },
-    description: 'Sends a message and waits for the whole answer. CONFLICT while the session is still answering.',
-    args: { input: t.arg({ type: SendChatMessageInput, required: true, description: 'The message.' }) },
+    description:
+      'Sends a message and waits for the complete answer. CONFLICT while the session is still answering, unless `queue` is set.',
+    args: { input: t.arg({ type: SendChatMessageInput, required: true, description: 'The message and its options.' }) },
     resolve: async (_root, { input }, { principal, services, signal }) =>
-      collect(await services.turns.start(signedIn(principal), input, signal), signal),
+      collect(await services.turns.start(signedIn(principal), messageInput(input), signal), signal),
   }),
   stopChatRun: t.field({
     type: StopChatRunPayload,
     authScopes: { permission: 'write:chat' },
-    description: 'Stops what one of one’s own sessions is saying; what was said is kept.',
-    args: { input: t.arg({ type: StopChatRunInput, required: true, description: 'The session.' }) },
+    description: 'Stops the running answer of a session; its text so far is kept.',
+    args: { input: t.arg({ type: StopChatRunInput, required: true, description: 'The session that is answering.' }) },
     resolve: async (_root, { input }, { principal, services }) => ({
-      stopped: await services.readers.stop(signedIn(principal), input.sessionId),
+      stopped: await services.readers.stop(
+        signedIn(principal),
+        uuidId(input.sessionId, 'ChatSession', ['input', 'sessionId']),
+      ),
     }),
   }),
 }));
@@ -195,12 +335,12 @@ builder.subscriptionFields((t) => ({
     type: ChatTurnEvent,
     authScopes: { permission: 'write:chat' },
     description:
-      'Sends a message and streams what happens. The run goes on when the reader leaves. CONFLICT while the session is still answering.',
-    args: { input: t.arg({ type: SendChatMessageInput, required: true, description: 'The message.' }) },
+      'Sends a message and streams the events of the turn. The run continues when the client disconnects. CONFLICT while the session is still answering, unless `queue` is set.',
+    args: { input: t.arg({ type: SendChatMessageInput, required: true, description: 'The message and its options.' }) },
     subscribe: async (_root, { input }, { principal, services, signal }) => {
       const reader = signedIn(principal);
-      const { run } = await services.turns.start(reader, input, signal);
-      return services.readers.read(reader, run, 0, signal);
+      const { run } = await services.turns.start(reader, messageInput(input), signal);
+      return withTurn(services.readers.read(reader, run, 0, signal), run);
     },
     resolve: (event) => event,
   }),
@@ -208,21 +348,21 @@ builder.subscriptionFields((t) => ({
     type: ChatTurnEvent,
     authScopes: { permission: 'read:chat' },
     description:
-      'The events of a run of a session that the caller may read, under way or just over. What is over is kept for five minutes, or less when there is much of it.',
+      'Streams the events of an active or recently finished run of a session that the caller can read. A finished run is kept for five minutes, or less when many runs are kept.',
     args: {
-      runId: t.arg({ type: 'UUID', description: 'The run, from `ChatMessageIds`. Not beside `sessionId`.' }),
-      sessionId: t.arg({
-        type: 'UUID',
-        description: 'The session: what it is saying, or said last. Not beside `runId`; one of the two is needed.',
-      }),
+      run: t.arg({ type: ChatRunLocatorInput, required: true, description: 'The run, or its session.' }),
       from: t.arg.int({
-        description: 'The index of the first event to read, at most the number of events so far; 0 unless given.',
+        description: 'The index of the first event to read; at most the number of events so far. Defaults to 0.',
       }),
     },
-    subscribe: async (_root, which, { principal, services: { readers }, signal }) => {
+    subscribe: async (_root, { run: { id, sessionId }, from }, { principal, services: { readers }, signal }) => {
       const reader = signedIn(principal);
-      const { run, from } = await readers.find(reader, which);
-      return readers.read(reader, run, from, signal);
+      const found = await readers.find(reader, {
+        runId: id == null ? null : uuidId(id, 'ChatRun', ['run', 'id']),
+        sessionId: sessionId == null ? null : uuidId(sessionId, 'ChatSession', ['run', 'sessionId']),
+        from,
+      });
+      return withTurn(readers.read(reader, found.run, found.from, signal), found.run);
     },
     resolve: (event) => event,
   }),

@@ -2,18 +2,25 @@ import { builder } from '../../graphql/builder.ts';
 import type { TurnUsage as Usage } from './events.ts';
 
 export const TurnUsage = builder.objectRef<Usage>('TurnUsage').implement({
-  description: 'What a model did for an answer.',
+  description: 'The usage of a model for one answer.',
   fields: (t) => ({
     inputTokens: t.exposeInt('inputTokens', {
-      description: 'Tokens that it read, as its provider says; estimated where it does not.',
+      description: 'The number of input tokens that the provider reported; estimated when it reported no number.',
     }),
-    outputTokens: t.exposeInt('outputTokens', { description: 'Tokens that it wrote, likewise.' }),
-    durationMs: t.exposeInt('durationMs', { description: 'How long the turn took, in milliseconds.' }),
-    model: t.exposeString('model', { description: 'The model.' }),
+    outputTokens: t.exposeInt('outputTokens', {
+      description: 'The number of output tokens that the provider reported; estimated when it reported no number.',
+    }),
+    durationMs: t.exposeInt('durationMs', { description: 'The duration of the turn in milliseconds.' }),
+    model: t.exposeString('model', { description: 'The name of the model.' }),
     provider: t.exposeString('provider', {
       nullable: true,
-      description: 'Its provider, `embedded` or `openai-compatible`; null when the server no longer has the model.',
+      description:
+        'The provider of the model: `embedded` or `openai-compatible`; null when the model is no longer configured.',
     }),
-    endedAt: t.expose('endedAt', { type: 'DateTime', nullable: true, description: 'When the turn was over.' }),
+    endedAt: t.expose('endedAt', {
+      type: 'DateTime',
+      nullable: true,
+      description: 'The time at which the turn ended.',
+    }),
   }),
 });

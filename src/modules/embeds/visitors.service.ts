@@ -231,7 +231,7 @@ export function visitorsService(parts: Parts) {
         const input = {
           ...turn,
           systemPrompt: prompt,
-          chat: { agentSlug: embed.agent.slug, clientSessionId: clientIdOf(key) },
+          chat: { agent: embed.agent.slug, clientSessionId: clientIdOf(key) },
           mode: embed.chatMode,
           historyLimit: embed.messageLimit,
           // Visitors cannot read the documents or their links.

@@ -498,7 +498,7 @@ describe('a visitor’s chat', () => {
     const { id } = await kit.prisma.chatSession.findFirstOrThrow({ where: { clientKey: `embed:${sessionId}` } });
     for (const key of [kit.keys.ADMIN, kit.keys.BASIC]) {
       const lists = await kit.gql(
-        '{ chatSessions(first: 100) { nodes { databaseId } } searchChats(query: "visitor") { sessions { databaseId } } }',
+        '{ chatSessions(first: 100) { nodes { databaseId } } found: chatSessions(filter: { search: "visitor" }) { nodes { databaseId } } }',
         {},
         key,
       );

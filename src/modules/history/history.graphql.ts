@@ -1,11 +1,17 @@
 import { signedIn } from '../../authz/principal.ts';
 import { builder } from '../../graphql/builder.ts';
 import { connection, nodeQuery, pageArgs } from '../../graphql/connection.ts';
+import { integerId, uuidId } from '../../graphql/id-input.ts';
+import { integerIds, nodeRule } from '../../graphql/nodes.ts';
+import { orderInput } from '../../graphql/order.ts';
+import { Agent } from '../agents/agents.graphql.ts';
+import { ChatMessage } from '../chat/messages.graphql.ts';
+import { agentOf, ChatSession, messageOf, sessionOf } from '../chat/sessions.graphql.ts';
 import { SearchHit } from '../knowledge/knowledge.graphql.ts';
 import type { Hit } from '../knowledge/retrieval.ts';
 import { User } from '../users/users.graphql.ts';
 import type { HistoryFormat } from './export.ts';
-import { historyOrder } from './history.service.ts';
+import { answered, historyOrders } from './history.service.ts';
 
 /** The related rows that the fields of an answer need. */
 const session = { session: { select: { databaseId: true, clientKey: true } } } as const;
@@ -17,56 +23,86 @@ const branch = {
 } as const;
 const run = { run: { select: { inputTokens: true, outputTokens: true } } } as const;
 
-const QueryHistoryEntry = builder.prismaObject('ChatMessage', {
+const QueryHistoryEntry = builder.prismaNode('ChatMessage', {
   variant: 'QueryHistoryEntry',
-  description: 'A question and its answer, as who reads everybody’s chats sees them.',
+  id: { field: 'id', description: 'The global ID of the entry.' },
+  nullable: true,
+  description: 'A question and its answer in a session of any user, for callers with `read:query_history`.',
   fields: (t) => ({
-    databaseId: t.exposeInt('id', { description: 'The integer id of the answer.' }),
+    databaseId: t.exposeInt('id', { description: 'The integer `databaseId` of the answer.' }),
+    message: t.field({
+      type: ChatMessage,
+      nullable: true,
+      authScopes: { permission: 'read:chat' },
+      description: 'The answer as a message; null when the caller cannot read its session.',
+      select: { id: true },
+      resolve: ({ id }, _args, context, info) => messageOf(id, context, info),
+    }),
     question: t.string({
-      description: 'What was asked.',
+      description: 'The text of the question.',
       select: { parent: { select: { text: true } } },
       resolve: ({ parent }) => parent?.text ?? '',
     }),
-    answer: t.exposeString('text', { description: 'What was answered, Markdown.' }),
-    sessionId: t.expose('sessionId', { type: 'UUID', description: 'The session that they are in.' }),
+    answer: t.exposeString('text', { description: 'The text of the answer in Markdown.' }),
+    session: t.field({
+      type: ChatSession,
+      nullable: true,
+      authScopes: { permission: 'read:chat' },
+      description: 'The session of question and answer; null when the caller cannot read it.',
+      select: { sessionId: true },
+      resolve: ({ sessionId }, _args, context, info) => sessionOf(sessionId, context, info),
+    }),
+    sessionId: t.expose('sessionId', {
+      type: 'UUID',
+      description: 'The UUID of the session, which the caller may not be able to read.',
+    }),
     sessionDatabaseId: t.int({
-      description: 'The integer id of that session.',
+      description: 'The integer ID of the session that the AnythingLLM paths use.',
       select: session,
       resolve: (entry) => entry.session.databaseId,
     }),
     clientKey: t.string({
       nullable: true,
       description:
-        'What a client of the workspace paths calls that session: empty for the unnamed chat with an agent, `session:` and the client’s own id, or `embed:` and a visitor’s; null for a thread.',
+        'The key of the session on the AnythingLLM paths: empty for the own chat of a user with an agent, `session:` and the ID that a client chose, or `embed:` and the ID of a visitor; null for a thread.',
       select: session,
       resolve: (entry) => entry.session.clientKey,
     }),
+    agent: t.field({
+      type: Agent,
+      nullable: true,
+      authScopes: { permission: 'read:agents' },
+      description: 'The agent that answered; null when it was deleted or the caller cannot see it.',
+      select: { session: { select: { agentId: true } } },
+      resolve: (entry, _args, context, info) => agentOf(entry.session.agentId, context, info),
+    }),
     agentId: t.int({
-      description: 'The integer id of the agent that answered.',
+      description: 'The integer `databaseId` of the agent, which the caller may not be able to see.',
       select: agent,
       resolve: (entry) => entry.session.agent.id,
     }),
     agentName: t.string({
       nullable: true,
-      description: 'The name of that agent; null when it was deleted.',
+      description: 'The name of the agent; null when it was deleted.',
       select: agent,
       resolve: (entry) => (entry.session.agent.deletedAt ? null : entry.session.agent.name),
     }),
     agentSlug: t.string({
       nullable: true,
-      description: 'Its name in URLs; null when it was deleted.',
+      description: 'The slug of the agent; null when it was deleted.',
       select: agent,
       resolve: (entry) => (entry.session.agent.deletedAt ? null : entry.session.agent.slug),
     }),
     user: t.field({
       type: User,
-      description: 'Whose session it is.',
+      description: 'The owner of the session.',
       select: (_args, _context, nested) => ({ session: { select: { user: nested() } } }),
       resolve: (entry) => entry.session.user,
     }),
     positive: t.boolean({
       nullable: true,
-      description: 'What was last thought of the answer: whether it is good; null when nobody said.',
+      description:
+        'The last rating of the answer by any user: true for a like, false for a dislike; null without a rating.',
       select: {
         feedback: { where: { positive: { not: null } }, orderBy: { updatedAt: 'desc' }, take: 1 },
       },
@@ -74,32 +110,35 @@ const QueryHistoryEntry = builder.prismaObject('ChatMessage', {
     }),
     onCurrentBranch: t.boolean({
       description:
-        'Whether the question and the answer stand on the session’s current branch: a refusal, and what was asked or answered anew, does not.',
+        'True when question and answer are on the current branch of the session. Refusals and replaced questions or answers are not.',
       select: branch,
       resolve: ({ id, parent }) => parent?.latestChildId === id && parent.parent?.latestChildId === parent.id,
     }),
     passages: t.field({
       type: [SearchHit],
       listSize: 10,
-      description: 'The passages that the answer was given, as far as the caller may read them.',
+      description: 'The passages that the model received for the answer and that the caller can read.',
       resolve: async (entry, _args, { principal, services }) =>
         storedHits((await services.chat.references(signedIn(principal), entry)).passages),
     }),
-    model: t.exposeString('model', { nullable: true, description: 'The model that answered.' }),
-    durationMs: t.exposeInt('durationMs', { nullable: true, description: 'How long it took, in milliseconds.' }),
+    model: t.exposeString('model', { nullable: true, description: 'The name of the model; null for a refusal.' }),
+    durationMs: t.exposeInt('durationMs', {
+      nullable: true,
+      description: 'The duration of the turn in milliseconds; null when it was not recorded.',
+    }),
     inputTokens: t.int({
       nullable: true,
-      description: 'Tokens that the model read.',
+      description: 'The number of input tokens; null when it was not recorded.',
       select: run,
       resolve: (entry) => entry.run?.inputTokens ?? null,
     }),
     outputTokens: t.int({
       nullable: true,
-      description: 'Tokens that it said.',
+      description: 'The number of output tokens; null when it was not recorded.',
       select: run,
       resolve: (entry) => entry.run?.outputTokens ?? null,
     }),
-    createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When the answer was begun.' }),
+    createdAt: t.expose('createdAt', { type: 'DateTime', description: 'The time at which the answer was started.' }),
   }),
 });
 
@@ -111,17 +150,21 @@ const storedHits = (passages: unknown): Hit[] =>
   }));
 
 const QueryHistoryConnection = builder.connectionObject(
-  { type: QueryHistoryEntry, name: 'QueryHistoryConnection', description: 'A page of questions and answers.' },
-  { name: 'QueryHistoryEdge', description: 'A question with its answer and their place in the list.' },
+  {
+    type: QueryHistoryEntry,
+    name: 'QueryHistoryConnection',
+    description: 'A page of a list of questions and answers.',
+  },
+  { name: 'QueryHistoryEdge', description: 'A question with its answer and its cursor in a list.' },
 );
 
 const QueryHistoryFormat = builder.enumType('QueryHistoryFormat', {
-  description: 'How an export of everybody’s chats is written.',
+  description: 'The format of an export of the query history.',
   values: {
-    JSON: { description: 'A list of questions and answers.' },
-    JSON_LINES: { description: 'A conversation for each agent, one a line: what fine-tuning takes.' },
-    CSV: { description: 'A table. A cell that a spreadsheet would take for a formula has an apostrophe before it.' },
-    JSON_ALPACA: { description: 'A list of instructions, inputs and outputs.' },
+    JSON: { description: 'A JSON list of questions and answers.' },
+    JSON_LINES: { description: 'One line of JSON for each agent with its conversation, for fine-tuning.' },
+    CSV: { description: 'A table. A cell that a spreadsheet would interpret as a formula starts with an apostrophe.' },
+    JSON_ALPACA: { description: 'A JSON list of instructions, inputs and outputs.' },
   } satisfies Record<HistoryFormat, object>,
 });
 
@@ -133,13 +176,51 @@ interface Exported {
 }
 
 const QueryHistoryExport = builder.objectRef<Exported>('QueryHistoryExport').implement({
-  description: 'Everybody’s chats as a file.',
+  description: 'The query history as the content of a file.',
   fields: (t) => ({
-    mediaType: t.exposeString('mediaType', { description: 'Its media type.' }),
-    content: t.exposeString('content', { description: 'The file.' }),
-    count: t.exposeInt('count', { description: 'How many questions it holds.' }),
-    truncated: t.exposeBoolean('truncated', { description: 'Whether there are older ones that it does not hold.' }),
+    mediaType: t.exposeString('mediaType', { description: 'The media type of the file.' }),
+    content: t.exposeString('content', { description: 'The content of the file.' }),
+    count: t.exposeInt('count', { description: 'The number of questions in the file.' }),
+    truncated: t.exposeBoolean('truncated', { description: 'True when older questions are not in the file.' }),
   }),
+});
+
+nodeRule('QueryHistoryEntry', {
+  permission: 'read:query_history',
+  readable: ({ prisma }, _principal, ids) =>
+    prisma.chatMessage.findMany({
+      where: { AND: [answered, { id: { in: integerIds(ids) } }] },
+      select: { id: true },
+    }),
+});
+
+const QueryHistoryFilter = builder.inputType('QueryHistoryFilter', {
+  description: 'Conditions on the query history; all that are set must be met.',
+  fields: (t) => ({
+    agentId: t.id({ description: 'Returns only answers of this agent, by global ID or integer `databaseId`.' }),
+    userId: t.id({ description: 'Returns only sessions of this user, by global ID or UUID.' }),
+    visitors: t.boolean({
+      description: 'Returns only chats of widget visitors if true, only other chats if false. Defaults to all chats.',
+    }),
+  }),
+});
+
+type Id = string | number;
+interface GivenFilter {
+  agentId?: Id | null | undefined;
+  userId?: Id | null | undefined;
+  visitors?: boolean | null | undefined;
+}
+
+/** Replaces the IDs of a filter with database IDs. Throws BAD_USER_INPUT for an ID of another type. */
+const historyFilter = ({ agentId, userId, visitors }: GivenFilter) => ({
+  agentId: agentId == null ? null : integerId(agentId, 'Agent', ['filter', 'agentId']),
+  userId: userId == null ? null : uuidId(userId, 'User', ['filter', 'userId']),
+  visitors,
+});
+
+const QueryHistoryOrder = orderInput('QueryHistory', historyOrders, {
+  CREATED_AT: 'The time at which the answer was started.',
 });
 
 builder.queryFields((t) => ({
@@ -147,29 +228,26 @@ builder.queryFields((t) => ({
     type: QueryHistoryConnection,
     authScopes: { permission: 'read:query_history' },
     description:
-      'What everybody asked and was answered, newest first, chats in projects included. What is still being answered, and what stood in sessions that were deleted, is left out.',
+      'The questions and answers of all users, including those in projects. Running answers and deleted sessions are left out.',
     args: {
       ...pageArgs(t.arg),
-      agentId: t.arg.int({ description: 'Only what this agent answered, by its integer id.' }),
-      userId: t.arg({ type: 'UUID', description: 'Only what stands in the sessions of this user.' }),
-      visitors: t.arg.boolean({
-        description: 'Only what visitors of chat widgets asked, or only what all others did; everything unless given.',
-      }),
+      filter: t.arg({ type: QueryHistoryFilter, description: 'Conditions on the entries.' }),
+      orderBy: t.arg({ type: QueryHistoryOrder, description: 'Order of the entries. Defaults to the newest first.' }),
     },
-    resolve: async (_root, { first, after, offset, ...filter }, context, info) => {
+    resolve: async (_root, { filter: given, orderBy, ...args }, context, info) => {
       const { history } = context.services;
-      const args = { first, after, offset };
-      const page = await history.list(filter, args, context.pageLimit, nodeQuery(context, info));
-      return connection(historyOrder, page, args, () => history.count(filter));
+      const [filter, order] = [historyFilter(given ?? {}), historyOrders.of(orderBy)];
+      const page = await history.list(filter, order, args, context.pageLimit, nodeQuery(context, info));
+      return connection(order, page, args, () => history.count(filter));
     },
   }),
   exportQueryHistory: t.field({
     type: QueryHistoryExport,
     authScopes: { permission: 'read:query_history' },
     description:
-      'What everybody asked and was answered, oldest first, as a file: the newest 10,000, or as many as have 40,000,000 characters. What visitors of chat widgets asked is left out. The audit trail keeps who exported it.',
+      'Exports the questions and answers of all users, oldest first: the newest 10,000, or fewer when they exceed 40,000,000 characters. Chats of widget visitors are left out. The audit log records the export.',
     args: {
-      format: t.arg({ type: QueryHistoryFormat, required: true, description: 'How it is written.' }),
+      format: t.arg({ type: QueryHistoryFormat, required: true, description: 'The format of the file.' }),
     },
     resolve: (_root, { format }, { principal, services }) => services.history.export(signedIn(principal), { format }),
   }),

@@ -3,7 +3,7 @@ import type { Principal } from '../../authz/principal.ts';
 import { visible } from '../../authz/visible.ts';
 import { parse } from '../../errors.ts';
 import type { ChatMessage, Prisma } from '../../generated/prisma/client.ts';
-import { cut, ListOrder, type PageArgs } from '../../paging.ts';
+import { cut, type ListOrder, ListOrders, type PageArgs } from '../../paging.ts';
 import type { Database } from '../../store/database.ts';
 import { type AuditService, by } from '../audit/audit.service.ts';
 import { answers } from '../chat/answer.ts';
@@ -20,7 +20,12 @@ export type HistoryFilter = z.input<typeof Filter>;
 
 const Export = z.object({ format: z.enum(historyFormats) });
 
-export const historyOrder = new ListOrder('queryHistory', [{ field: 'id', type: 'int', direction: 'desc' }]);
+/** IDs of messages increase with the time of their creation. */
+export const historyOrders = new ListOrders(
+  'queryHistory',
+  { CREATED_AT: [{ field: 'id', type: 'int', direction: 'asc' }] },
+  { field: 'CREATED_AT', direction: 'DESC' },
+);
 
 /** Maximum number of pairs in an export, and of characters of questions, answers and passages. */
 const mostPairs = 10_000;
@@ -29,7 +34,7 @@ const mostCharacters = 40_000_000;
 const exportPage = 200;
 
 /** For `read:query_history`: the answers of all users, as long as the session exists. */
-const answered: Prisma.ChatMessageWhereInput = {
+export const answered: Prisma.ChatMessageWhereInput = {
   ...answers,
   parent: { role: 'USER' },
   session: { deletedAt: null },
@@ -37,9 +42,9 @@ const answered: Prisma.ChatMessageWhereInput = {
 
 const visitors = { clientKey: { startsWith: 'embed:' } } satisfies Prisma.ChatSessionWhereInput;
 
-/** Throws BAD_USER_INPUT that names the argument. */
+/** Throws BAD_USER_INPUT that names the field of the filter. */
 function matching(filter: HistoryFilter): Prisma.ChatMessageWhereInput {
-  const { agentId, userId, visitors: asked } = parse(Filter, filter, []);
+  const { agentId, userId, visitors: asked } = parse(Filter, filter, ['filter']);
   const byVisitors: Prisma.ChatSessionWhereInput = asked ? visitors : { OR: [{ clientKey: null }, { NOT: visitors }] };
   return {
     AND: [
@@ -107,9 +112,9 @@ export function historyService(db: Database, audit: AuditService, references: Ch
   }
 
   return {
-    /** Returns a page, newest first. Throws BAD_USER_INPUT. */
-    async list(filter: HistoryFilter, args: PageArgs, limit: number, query: object) {
-      const page = historyOrder.page(args, limit);
+    /** Returns a page in an order. Throws BAD_USER_INPUT. */
+    async list(filter: HistoryFilter, order: ListOrder, args: PageArgs, limit: number, query: object) {
+      const page = order.page(args, limit);
       const where = { AND: [matching(filter), page.where] };
       return cut(await db.prisma.chatMessage.findMany({ ...query, ...page, where }), page);
     },

@@ -129,11 +129,11 @@ describe('everybody’s chats', () => {
     ]);
     const all = (await history()).data.queryHistory;
     expect(all.totalCount).toBe(5);
-    expect((await history('(visitors: true)')).data.queryHistory.nodes).toEqual([
+    expect((await history('(filter: { visitors: true })')).data.queryHistory.nodes).toEqual([
       { databaseId: visitor.answers[0], question: 'visitor?', answer: 'hello' },
     ]);
-    expect((await history(`(userId: "${person.userId}")`)).data.queryHistory.totalCount).toBe(2);
-    expect((await history('(agentId: 0)')).data.queryHistory.totalCount).toBe(0);
+    expect((await history(`(filter: { userId: "${person.userId}" })`)).data.queryHistory.totalCount).toBe(2);
+    expect((await history('(filter: { agentId: 0 })')).data.queryHistory.totalCount).toBe(0);
     for (const args of ['(first: -1)', '(after: "x")']) expect(code(await history(args)), args).toBe('BAD_USER_INPUT');
   });
 
@@ -151,7 +151,7 @@ describe('everybody’s chats', () => {
     const second = await chats({ offset: '1' });
     expect([second.chats.length > 0, second.hasPages]).toEqual([true, false]);
     const ids = [...first.chats, ...second.chats].map(({ id }: { id: number }) => id);
-    expect(new Set(ids).size).toBe((await history('(visitors: false)')).data.queryHistory.totalCount);
+    expect(new Set(ids).size).toBe((await history('(filter: { visitors: false })')).data.queryHistory.totalCount);
     for (const offset of [null, 'x', -1, {}, 0.5, 'NaN']) expect(await chats({ offset })).toEqual(first);
     for (const offset of [1e300, '99999999999']) expect((await chats({ offset })).chats).toEqual([]);
     const cost = async (offset: number) => {

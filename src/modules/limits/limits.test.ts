@@ -501,7 +501,7 @@ describe('requests within a minute', () => {
         accept: 'text/event-stream',
         authorization: `Bearer ${key.secret}`,
       },
-      body: JSON.stringify({ query: 'subscription { chatRun(runId: "x") { __typename } }' }),
+      body: JSON.stringify({ query: 'subscription { chatRun(run: { id: "x" }) { __typename } }' }),
     });
     expect(stream.status).toBe(429);
     await stream.body?.cancel();

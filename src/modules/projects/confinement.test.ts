@@ -6,6 +6,7 @@ import { makeGate } from '../../../test/model-server.ts';
 import type { Principal } from '../../authz/principal.ts';
 import { visible } from '../../authz/visible.ts';
 import { permissionNames } from '../../rest/permission-names.ts';
+import { chatSessionOrders } from '../chat/chat.service.ts';
 
 /** A project with one object of each kind. Each text contains the project's name and occurs only there. */
 interface Place {
@@ -171,9 +172,14 @@ const sessionWrites = (sessionId: string): (() => Promise<unknown>)[] => {
   };
   return [
     mutation('sendChatMessage', 'SendChatMessageInput', { message: 'zebra', sessionId }, 'answer'),
-    mutation('updateChatSession', 'UpdateChatSessionInput', { sessionId, name: 'taken' }, 'name'),
-    mutation('updateChatSession', 'UpdateChatSessionInput', { sessionId, sharing: 'PUBLIC' }, 'name'),
-    mutation('deleteChatSession', 'DeleteChatSessionInput', { sessionId, hard: true }, 'deletedSessionId'),
+    mutation('updateChatSession', 'UpdateChatSessionInput', { session: { id: sessionId }, name: 'taken' }, 'name'),
+    mutation('updateChatSession', 'UpdateChatSessionInput', { session: { id: sessionId }, sharing: 'PUBLIC' }, 'name'),
+    mutation(
+      'deleteChatSession',
+      'DeleteChatSessionInput',
+      { session: { id: sessionId }, hard: true },
+      'deletedChatSessionId',
+    ),
     mutation('stopChatRun', 'StopChatRunInput', { sessionId }, 'stopped'),
     mutation('moveChatSession', 'MoveChatSessionInput', { sessionId, projectId: home.projectId }, 'sessionId'),
     row('POST', '/chat/send-chat-message', { message: 'zebra', stream: false, chat_session_id: sessionId }),
@@ -198,7 +204,7 @@ const sessionWrites = (sessionId: string): (() => Promise<unknown>)[] => {
   ];
 };
 
-const chatRunDocument = `subscription ($runId: UUID!) { chatRun(runId: $runId) { __typename
+const chatRunDocument = `subscription ($runId: ID!) { chatRun(run: { id: $runId }) { __typename
   ... on ChatSearchDocuments { documents { documentId text } }
   ... on ChatAnswerStarted { documents { documentId text } }
   ... on ChatAnswerDelta { text }
@@ -229,18 +235,18 @@ describe('AZR 3: a project’s token and the chats outside of it', () => {
   });
 
   it('are in no list, no count and no search', async () => {
-    const list = `query ($projectId: Int, $outsideProjects: Boolean) {
-      chatSessions(projectId: $projectId, outsideProjects: $outsideProjects, includeFailed: true) { totalCount nodes { databaseId } } }`;
+    const list = `query ($projectId: ID, $outsideProjects: Boolean) {
+      chatSessions(filter: { projectId: $projectId, outsideProjects: $outsideProjects, includeFailed: true }) { totalCount nodes { databaseId } } }`;
     const only = { totalCount: 1, nodes: [{ databaseId: home.sessionId }] };
     for (const variables of [{}, { projectId: home.projectId }, { outsideProjects: true }])
       expect((await ok(list, variables)).chatSessions).toEqual(only);
     for (const projectId of [sister.projectId, foreign.projectId, unknown])
       expect((await ok(list, { projectId })).chatSessions).toEqual({ totalCount: 0, nodes: [] });
-    const search = `query ($query: String) { searchChats(query: $query) { hasNextPage sessions { databaseId } } }`;
+    const search = `query ($query: String) { chatSessions(filter: { search: $query }) { pageInfo { hasNextPage } nodes { databaseId } } }`;
     for (const query of [null, 'zebra', 'home'])
-      expect((await ok(search, { query })).searchChats.sessions).toEqual([{ databaseId: home.sessionId }]);
+      expect((await ok(search, { query })).chatSessions.nodes).toEqual([{ databaseId: home.sessionId }]);
     for (const query of ['sister', 'foreignchat', 'loose', 'shared'])
-      expect((await ok(search, { query })).searchChats).toEqual({ hasNextPage: false, sessions: [] });
+      expect((await ok(search, { query })).chatSessions).toEqual({ pageInfo: { hasNextPage: false }, nodes: [] });
     for (const path of [
       '/chat/get-user-chat-sessions',
       '/chat/get-user-chat-sessions?only_non_project_chats=false&include_failed_chats=true',
@@ -426,7 +432,7 @@ describe('AZR 3: a project’s token and the projects beside its own', () => {
 
   it('a shared chat does not say which project of somebody else’s it is in', async () => {
     const key = kit.keys.BASIC;
-    const query = `query ($id: UUID!) { chatSession(id: $id, shared: true) { name project { name } } }`;
+    const query = `query ($id: ID!) { chatSession(id: $id, shared: true) { name project { name } } }`;
     await kit.prisma.chatSession.update({ where: { id: sister.sessionId }, data: { sharing: 'PUBLIC' } });
     expect((await ok(query, { id: sister.sessionId }, key)).chatSession).toEqual({
       name: 'sistersession',
@@ -511,7 +517,7 @@ describe('AZR 3: a project’s token and the documents outside of it', () => {
     const fields = 'citations { documentId } documents { documentId }';
     const read = async (key: string) => {
       const { chatSession } = await ok(
-        `query ($id: UUID!) { chatSession(id: $id) { messages { nodes { databaseId ${fields} } } } }`,
+        `query ($id: ID!) { chatSession(id: $id) { messages { nodes { databaseId ${fields} } } } }`,
         { id: turn.sessionId },
         key,
       );
@@ -545,7 +551,7 @@ describe('AZR 3: a project’s token and the documents outside of it', () => {
     // When a document leaves the project, it is no longer shown in the token's own answers either.
     kit.model.script({ text: 'Seen [1].' });
     const own = await send({});
-    const mine = `query ($id: UUID!) { chatSession(id: $id) { messages { nodes { ${fields} } } } }`;
+    const mine = `query ($id: ID!) { chatSession(id: $id) { messages { nodes { ${fields} } } } }`;
     const last = async () => (await ok(mine, { id: own.sessionId })).chatSession.messages.nodes.at(-1);
     expect(await last()).toMatchObject({ citations: only, documents: only });
     await kit.prisma.document.update({ where: { id: home.documentRow }, data: { projectId: null } });
@@ -601,7 +607,7 @@ describe('AZR 3: a project’s token without read:chat', () => {
       const { secret, userId } = await createToken(home.projectId, anna.secret, grant);
       for (const query of [
         '{ chatSessions { totalCount } }',
-        '{ searchChats { hasNextPage } }',
+        '{ chatSessions(filter: { search: "home" }) { totalCount } }',
         `{ chatSession(id: "${home.sessionId}") { name } }`,
         `{ node(id: "${globalId('ChatSession', home.sessionId)}") { id } }`,
         `{ node(id: "${globalId('ChatMessage', home.messageIds[0] ?? 0)}") { id } }`,
@@ -638,7 +644,7 @@ describe('AZR 3: the chats of a project', () => {
   it('are its owner’s and its tokens’ together: read and gone on with, and nobody else’s', async () => {
     const mate = await createToken(home.projectId, anna.secret);
     const { sessionId } = await chat('home', mate.secret);
-    const read = (key: string) => gql(`query ($id: UUID!) { chatSession(id: $id) { name } }`, { id: sessionId }, key);
+    const read = (key: string) => gql(`query ($id: ID!) { chatSession(id: $id) { name } }`, { id: sessionId }, key);
     for (const key of [anna.secret, token.secret, mate.secret])
       expect((await read(key)).data.chatSession).toEqual({ name: 'homesession' });
     for (const key of [ben.secret, kit.keys.ADMIN])
@@ -653,8 +659,10 @@ describe('AZR 3: the chats of a project', () => {
         ({ databaseId }: { databaseId: string }) => databaseId,
       );
     expect((await list('')).sort()).toEqual([home, sister, loose].map((each) => each.sessionId).sort());
-    expect((await list(`(projectId: ${home.projectId})`)).sort()).toEqual([home.sessionId, sessionId].sort());
-    expect(await list('(outsideProjects: true)')).toEqual([loose.sessionId]);
+    expect((await list(`(filter: { projectId: ${home.projectId} })`)).sort()).toEqual(
+      [home.sessionId, sessionId].sort(),
+    );
+    expect(await list('(filter: { outsideProjects: true })')).toEqual([loose.sessionId]);
     const { sessions } = (
       await api('GET', `/chat/get-user-chat-sessions?project_id=${home.projectId}`, undefined, anna.secret)
     ).body;
@@ -678,9 +686,11 @@ describe('AZR 3: the chats of a project', () => {
       // One per page: a page with fewer items than requested would reveal that something was filtered out.
       const found: string[] = [];
       for (let more = true; more; ) {
-        const page = await services.chat.search(principal, 'zebra', { limit: 1, offset: found.length }, {});
-        found.push(...(page.hasNext ? [page.rows[0]?.id ?? 'hidden'] : page.rows.map(({ id }) => id)));
-        more = page.hasNext;
+        const order = chatSessionOrders.default;
+        const args = { first: 1, offset: found.length };
+        const page = await services.chat.list(principal, { search: 'zebra', includeFailed: true }, order, args, 1, {});
+        found.push(...(page.hasMore ? [page.rows[0]?.id ?? 'hidden'] : page.rows.map(({ id }) => id)));
+        more = page.hasMore;
       }
       expect(found.sort()).toEqual(rows.map(({ id }) => id).sort());
       sizes.add(rows.length);
@@ -751,7 +761,7 @@ describe('AZR 3: what a project’s token holds', () => {
     expect((await gql('{ viewer { role } }', {}, secret)).errors[0]?.extensions.code).toBe('UNAUTHENTICATED');
     expect((await api('GET', `/user/projects/${there.projectId}`, undefined, secret)).status).toBe(403);
     const { chatSession } = await ok(
-      `query ($id: UUID!) { chatSession(id: $id) { project { name } messages { nodes { text status } } } }`,
+      `query ($id: ID!) { chatSession(id: $id) { project { name } messages { nodes { text status } } } }`,
       { id: sessionId },
       owner.secret,
     );

@@ -596,7 +596,7 @@ describe('deleting an API key', () => {
       [friend.secret, byFriend, shared],
     ] as const) {
       const { data: chat } = await kit.gql(
-        `query ($id: UUID!) { chatSession(id: $id) { agentId messages { totalCount } } }`,
+        `query ($id: ID!) { chatSession(id: $id) { agentId messages { totalCount } } }`,
         { id: sessionId },
         secret,
       );

@@ -330,7 +330,7 @@ export const adminRows: AnyRow[] = [
       .openapi('AnythingLLMWorkspaceChatsResponse'),
     document: graphql(
       `query WorkspaceChats($first: Int!, $offset: Int!) {
-        queryHistory(first: $first, offset: $offset, visitors: false) {
+        queryHistory(first: $first, offset: $offset, filter: { visitors: false }) {
           nodes { ...AnythingLLMChatRow } pageInfo { hasNextPage }
         }
       }`,

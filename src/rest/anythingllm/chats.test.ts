@@ -428,7 +428,7 @@ describe('GET /v1/workspace/{slug}/chats', () => {
     const slug = await workspace({ actions: {} });
     const { body } = await chat(slug, { message: 'one' });
     await kit.gql(
-      'mutation ($id: Int!) { rateChatMessage(input: { messageId: $id, rating: LIKE }) { messageId } }',
+      'mutation ($id: ID!) { rateChatMessage(input: { messageId: $id, rating: LIKE }) { messageId } }',
       { id: body.chatId },
       owner.secret,
     );
@@ -562,7 +562,7 @@ describe('threads', () => {
 
     await call('POST', `${slug}/thread/${there}/update`, { name: 'Renamed here' });
     const { data } = await kit.gql(
-      'query ($id: UUID!) { chatSession(id: $id) { name slug } }',
+      'query ($id: ID!) { chatSession(id: $id) { name slug } }',
       { id: there },
       owner.secret,
     );

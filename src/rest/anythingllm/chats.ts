@@ -126,7 +126,7 @@ function inline({ name, mime, contentString }: z.infer<typeof Attachment>) {
 const speaks = ({ body }: { body: Body }): boolean => body.message !== '';
 
 function send({ params: { slug, threadSlug }, body }: Input) {
-  const chat = { agentSlug: slug, threadSlug: threadSlug ?? null, clientSessionId: body.sessionId ?? null };
+  const chat = { agent: { slug }, threadSlug: threadSlug ?? null, clientSessionId: body.sessionId ?? null };
   return {
     chat,
     input: {
@@ -293,7 +293,7 @@ export const chatRows: AnyRow[] = [
     reply: History,
     document: graphql(
       `query AnythingLLMChats($slug: String!, $session: String, $first: Int!) {
-        agentChat(agentSlug: $slug, clientSessionId: $session) {
+        agentChat(chat: { agent: { slug: $slug }, clientSessionId: $session }) {
           messages(first: $first) { nodes { ...AnythingLLMStoredMessage } }
         }
       }`,

@@ -719,7 +719,7 @@ test('a document is one and the same, whichever road it came by and goes by', as
   const { id: actionId } = await kit.prisma.action.findUniqueOrThrow({ where: { builtinKey: 'SearchTool' } });
   await kit.prisma.agent.update({ where: { id: agentId }, data: { actions: { connect: { id: actionId } } } });
   const turn = await kit.gql(
-    `mutation ($agentId: Int!) {
+    `mutation ($agentId: ID!) {
       sendChatMessage(input: { message: "What do corals do in warm water?", newSession: { agentId: $agentId } }) { citations { documentId } }
     }`,
     { agentId },

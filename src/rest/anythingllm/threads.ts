@@ -71,19 +71,19 @@ export const threadRows: AnyRow[] = [
     partial: true,
     document: graphql(`
       mutation AnythingLLMNewThread($input: CreateChatSessionInput!) {
-        createChatSession(input: $input) { number slug name agentId createdAt chatSession { ownerNumber } }
+        createChatSession(input: $input) { number slug name agentId createdAt session { ownerNumber } }
       }
     `),
     variables: ({ params, body }) => ({
       input: { agentSlug: params.slug, name: body.name ?? 'Thread', slug: body.slug },
     }),
-    output: ({ createChatSession: { number, slug, name, agentId, createdAt, chatSession } }) => ({
+    output: ({ createChatSession: { number, slug, name, agentId, createdAt, session } }) => ({
       thread: {
         id: number,
         name,
         slug,
         workspace_id: workspaceIdOf(agentId),
-        user_id: chatSession?.ownerNumber ?? null,
+        user_id: session?.ownerNumber ?? null,
         createdAt,
         lastUpdatedAt: createdAt,
       },
@@ -109,14 +109,14 @@ export const threadRows: AnyRow[] = [
     document: graphql(`
       mutation AnythingLLMUpdateThread($input: UpdateChatSessionInput!) {
         updateChatSession(input: $input) {
-          chatSession { number slug name agentId ownerNumber createdAt updatedAt }
+          session { number slug name agentId ownerNumber createdAt updatedAt }
         }
       }
     `),
     variables: ({ params: { slug, threadSlug }, body }) => ({
-      input: { chat: { agentSlug: slug, threadSlug }, ...(body.name !== null && { name: body.name }) },
+      input: { session: { chat: { agent: { slug }, threadSlug } }, ...(body.name !== null && { name: body.name }) },
     }),
-    output: ({ updateChatSession: { chatSession: session } }, { body }) => ({
+    output: ({ updateChatSession: { session } }, { body }) => ({
       thread: session && {
         id: session.number,
         name: session.name,
@@ -141,10 +141,10 @@ export const threadRows: AnyRow[] = [
     format: 'text',
     document: graphql(`
       mutation AnythingLLMDeleteThread($chat: ChatReferenceInput!) {
-        deleteChatSession(input: { chat: $chat }) { deletedSessionId }
+        deleteChatSession(input: { session: { chat: $chat } }) { deletedChatSessionId }
       }
     `),
-    variables: ({ params: { slug, threadSlug } }) => ({ chat: { agentSlug: slug, threadSlug } }),
+    variables: ({ params: { slug, threadSlug } }) => ({ chat: { agent: { slug }, threadSlug } }),
     output: () => 'OK' as const,
     failure: (error) => {
       if (error.code !== 'NOT_FOUND') return null;
@@ -161,7 +161,7 @@ export const threadRows: AnyRow[] = [
     reply: History,
     document: graphql(
       `query AnythingLLMThreadChats($slug: String!, $threadSlug: String!, $first: Int!) {
-        agentChat(agentSlug: $slug, threadSlug: $threadSlug) {
+        agentChat(chat: { agent: { slug: $slug }, threadSlug: $threadSlug }) {
           messages(first: $first) { nodes { ...AnythingLLMStoredMessage } }
         }
       }`,

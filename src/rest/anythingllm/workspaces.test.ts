@@ -203,11 +203,11 @@ describe('reading workspaces', () => {
   it('lists those that the caller may use, the built-in one too, with their threads', async () => {
     const made = await make();
     const session = await kit.gql(
-      'mutation ($agentId: Int!) { createChatSession(input: { agentId: $agentId, name: "First" }) { chatSession { slug } } }',
+      'mutation ($agentId: ID!) { createChatSession(input: { agentId: $agentId, name: "First" }) { session { slug } } }',
       { agentId: made.id },
       anna.secret,
     );
-    const slug = session.data.createChatSession.chatSession.slug;
+    const slug = session.data.createChatSession.session.slug;
     // A chat with a client key is not a thread.
     await kit.prisma.chatSession.create({ data: { userId: anna.userId, agentId: made.id, clientKey: '' } });
     const { body } = await api('GET', '/workspaces');

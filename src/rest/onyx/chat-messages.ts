@@ -22,7 +22,7 @@ export const messageRows: AnyRow[] = [
     document: graphql(
       `mutation SetMessageAsLatest($input: SelectChatBranchInput!) { selectChatBranch(input: $input) { sessionId } }`,
     ),
-    variables: ({ body }) => ({ input: { messageId: body.message_id } }),
+    variables: ({ body }) => ({ input: { messageId: String(body.message_id) } }),
     output: () => null,
     failure: unknownMessage,
   }),
@@ -42,9 +42,10 @@ export const messageRows: AnyRow[] = [
     ),
     variables: ({ body }) => ({
       input: {
-        questionId: body.user_message_id,
-        responseId: body.preferred_response_id,
-        ...(body.preferred_response_id === null && { clear: ['RESPONSE_ID' as const] }),
+        questionId: String(body.user_message_id),
+        ...(body.preferred_response_id === null
+          ? { clear: ['RESPONSE_ID' as const] }
+          : { responseId: String(body.preferred_response_id) }),
       },
     }),
     output: () => null,
@@ -75,7 +76,7 @@ export const messageRows: AnyRow[] = [
     ),
     variables: ({ body }) => ({
       input: {
-        messageId: body.chat_message_id,
+        messageId: String(body.chat_message_id),
         rating: body.is_positive == null ? null : body.is_positive ? ('LIKE' as const) : ('DISLIKE' as const),
         comment: body.feedback_text ?? null,
         reason: body.predefined_feedback ?? null,
@@ -96,7 +97,7 @@ export const messageRows: AnyRow[] = [
         removeChatMessageRating(input: $input) { removed }
       }`,
     ),
-    variables: ({ query }) => ({ input: { messageId: query.chat_message_id } }),
+    variables: ({ query }) => ({ input: { messageId: String(query.chat_message_id) } }),
     output: () => null,
     failure: unknownMessage,
   }),

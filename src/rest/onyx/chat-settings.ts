@@ -19,7 +19,7 @@ const clearNames = { model: 'MODEL', temperature: 'TEMPERATURE', reasoningEffort
  * the default.
  */
 const override = <Name extends Override, Value>(sessionId: string, name: Name, value: Value | null) => ({
-  input: { sessionId, ...(value === null ? { clear: [clearNames[name]] } : { [name]: value }) },
+  input: { session: { id: sessionId }, ...(value === null ? { clear: [clearNames[name]] } : { [name]: value }) },
 });
 
 const overrideSession = graphql(
@@ -122,7 +122,7 @@ export const chatSettingRows: AnyRow[] = [
       model_configuration_id: unsupported('models are chosen by name, for a session with update-chat-session-model'),
     }),
     reply: z.object({ available_tokens: z.int() }).openapi('AvailableContextTokensResponse'),
-    document: graphql(`query AvailableContextTokens($id: UUID!) { availableContextTokens(sessionId: $id) }`),
+    document: graphql(`query AvailableContextTokens($id: ID!) { availableContextTokens(target: { sessionId: $id }) }`),
     variables: ({ params }) => ({ id: params.session_id }),
     output: ({ availableContextTokens }) => ({ available_tokens: availableContextTokens }),
   }),
@@ -133,8 +133,8 @@ export const chatSettingRows: AnyRow[] = [
     summary: 'How many tokens of the model’s window a new session with an agent has for files and passages',
     query: z.object({ persona_id: id }),
     reply: z.object({ max_tokens: z.int() }).openapi('MaxSelectedDocumentTokens'),
-    document: graphql(`query MaxSelectedDocumentTokens($id: Int!) { availableContextTokens(agentId: $id) }`),
-    variables: ({ query }) => ({ id: query.persona_id }),
+    document: graphql(`query MaxSelectedDocumentTokens($id: ID!) { availableContextTokens(target: { agentId: $id }) }`),
+    variables: ({ query }) => ({ id: String(query.persona_id) }),
     output: ({ availableContextTokens }) => ({ max_tokens: availableContextTokens }),
   }),
   row({
@@ -161,7 +161,7 @@ export const chatSettingRows: AnyRow[] = [
     ),
     variables: ({ body }) => ({
       input: {
-        agentId: body.persona_id,
+        agentId: String(body.persona_id),
         name: body.description,
         message: body.message,
         ...modelAndTemperature(body.llm_override),

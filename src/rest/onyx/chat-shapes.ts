@@ -67,9 +67,9 @@ export const ChatSessionCreationRequest = z
   .openapi('ChatSessionCreationRequest');
 
 export const newSession = ({ persona_id, description, project_id }: z.infer<typeof ChatSessionCreationRequest>) => ({
-  agentId: persona_id,
+  agentId: String(persona_id),
   name: description ?? null,
-  projectId: project_id ?? null,
+  projectId: project_id == null ? null : String(project_id),
 });
 
 export const StoredMessage = graphql(

@@ -122,7 +122,7 @@ const ChatFullResponse = z
   .openapi('ChatFullResponse');
 
 const resumeRun = graphql(
-  `subscription ResumeChatRun($sessionId: UUID!) { chatRun(sessionId: $sessionId) { ...TurnEvent } }`,
+  `subscription ResumeChatRun($sessionId: ID!) { chatRun(run: { sessionId: $sessionId }) { ...TurnEvent } }`,
   [TurnEvent],
 );
 
@@ -136,7 +136,7 @@ function oneModel({ llm_override, llm_overrides }: z.infer<typeof SendMessageReq
 /** Converts the contract's parent message ID (5.5): -1 continues the chat, null starts over. */
 function parentOf(id: number | null) {
   if (id === null) return { startOver: true };
-  return id === -1 ? { continue: true } : { messageId: id };
+  return id === -1 ? { continue: true } : { messageId: String(id) };
 }
 
 /** Returns the filters of a search. Throws BAD_USER_INPUT for a filter that the server cannot apply. */
@@ -178,8 +178,8 @@ const sendInput = (body: z.infer<typeof SendMessageRequest>) => ({
     fileIds: body.file_descriptors?.map(({ id, user_file_id }) => user_file_id ?? id),
     includeCitations: body.include_citations,
     ...modelAndTemperature(oneModel(body)),
-    actionIds: body.allowed_tool_ids,
-    forcedActionId: body.forced_tool_id,
+    actionIds: body.allowed_tool_ids?.map(String),
+    forcedActionId: body.forced_tool_id == null ? null : String(body.forced_tool_id),
     filters: filtersOf(body),
   },
 });
@@ -255,7 +255,7 @@ export const turnRows: AnyRow[] = [
     summary: 'Stop the answer that a session is giving',
     params: z.object({ chat_session_id: z.uuid() }),
     reply: z.object({ message: z.string() }),
-    document: graphql(`mutation StopChatRun($id: UUID!) { stopChatRun(input: { sessionId: $id }) { stopped } }`),
+    document: graphql(`mutation StopChatRun($id: ID!) { stopChatRun(input: { sessionId: $id }) { stopped } }`),
     variables: ({ params }) => ({ id: params.chat_session_id }),
     output: () => ({ message: 'Chat session stopped' }),
     failure: (error) => (error.code === 'NOT_FOUND' ? coded(404, 'SESSION_NOT_FOUND', 'Chat session not found') : null),

@@ -102,13 +102,8 @@ export const chatRows: AnyRow[] = [
     }),
     reply: z.object({ sessions: z.array(ChatSessionDetails), has_more: z.boolean() }).openapi('ChatSessionsResponse'),
     document: graphql(
-      `query ListChatSessions(
-        $first: Int!, $before: DateTime, $includeFailed: Boolean, $projectId: Int, $outsideProjects: Boolean
-      ) {
-        chatSessions(
-          first: $first, before: $before, includeFailed: $includeFailed
-          projectId: $projectId, outsideProjects: $outsideProjects
-        ) {
+      `query ListChatSessions($first: Int!, $filter: ChatSessionFilter!) {
+        chatSessions(first: $first, filter: $filter) {
           nodes { ...SessionDetails }
           pageInfo { hasNextPage }
         }
@@ -117,10 +112,12 @@ export const chatRows: AnyRow[] = [
     ),
     variables: ({ query }) => ({
       first: query.page_size,
-      before: query.before ? readBefore(query.before) : null,
-      includeFailed: query.include_failed_chats ?? false,
-      projectId: query.project_id,
-      outsideProjects: query.only_non_project_chats,
+      filter: {
+        updatedBefore: query.before ? readBefore(query.before) : null,
+        includeFailed: query.include_failed_chats ?? false,
+        projectId: query.project_id === undefined ? null : String(query.project_id),
+        outsideProjects: query.only_non_project_chats,
+      },
     }),
     output: ({ chatSessions }) => ({
       sessions: chatSessions.nodes.map(sessionDetails),
@@ -158,10 +155,10 @@ export const chatRows: AnyRow[] = [
       })
       .openapi('ChatSessionDetailResponse'),
     document: graphql(
-      `query GetChatSession($id: UUID!, $shared: Boolean, $includeDeleted: Boolean, $first: Int!) {
+      `query GetChatSession($id: ID!, $shared: Boolean, $includeDeleted: Boolean, $first: Int!) {
         chatSession(id: $id, shared: $shared, includeDeleted: $includeDeleted) {
           ...SessionDetails
-          agentName agentIconName ownerName deletedAt currentRunMessageId
+          agentName agentIconName ownerName deletedAt currentRun { message { databaseId } }
           messages(first: $first) { nodes { ...StoredMessage } }
         }
       }`,
@@ -190,7 +187,7 @@ export const chatRows: AnyRow[] = [
         packets: messages
           .filter((stored) => stored.role === 'ASSISTANT')
           .map((stored) => replay({ ...stored, text: textOf(stored) }) as z.input<typeof Packet>[]),
-        current_run: session.currentRunMessageId === null ? null : { run_id: session.currentRunMessageId },
+        current_run: session.currentRun && { run_id: session.currentRun.message.databaseId },
         incognito: false,
       };
     },
@@ -219,17 +216,21 @@ export const chatRows: AnyRow[] = [
       })
       .openapi('ChatSearchResponse'),
     document: graphql(
-      `query SearchChats($query: String, $first: Int!, $offset: Int!) {
-        searchChats(query: $query, first: $first, offset: $offset) { sessions { ...SessionDetails } hasNextPage }
+      `query SearchChats($search: String!, $first: Int!, $offset: Int!) {
+        chatSessions(filter: { search: $search, includeFailed: true }, first: $first, offset: $offset) {
+          nodes { ...SessionDetails }
+          pageInfo { hasNextPage }
+        }
       }`,
       [SessionDetails],
     ),
     variables: ({ query }) => ({
-      query: query.query,
+      search: query.query ?? '',
       first: query.page_size,
       offset: (query.page - 1) * query.page_size,
     }),
-    output: ({ searchChats: { sessions, hasNextPage } }, { query }) => {
+    output: ({ chatSessions: { nodes: sessions, pageInfo } }, { query }) => {
+      const { hasNextPage } = pageInfo;
       const titles = ['Today', 'Yesterday', 'This Week', 'This Month', 'Older'];
       const groups = titles.map((title) => ({
         title,
@@ -262,7 +263,7 @@ export const chatRows: AnyRow[] = [
       `mutation RenameChatSession($input: UpdateChatSessionInput!) { updateChatSession(input: $input) { name } }`,
     ),
     variables: ({ body }) => ({
-      input: { sessionId: body.chat_session_id, ...(body.name ? { name: body.name } : { generateName: true }) },
+      input: { session: { id: body.chat_session_id }, ...(body.name ? { name: body.name } : { generateName: true }) },
     }),
     output: ({ updateChatSession }) => ({ new_name: updateChatSession.name ?? '' }),
     failure: unknownSessionMessage,
@@ -280,7 +281,7 @@ export const chatRows: AnyRow[] = [
     ),
     variables: ({ params, body }) => ({
       input: {
-        sessionId: params.session_id,
+        session: { id: params.session_id },
         sharing: body.sharing_status === 'public' ? ('PUBLIC' as const) : ('PRIVATE' as const),
       },
     }),
@@ -296,8 +297,8 @@ export const chatRows: AnyRow[] = [
     query: z.object({ hard_delete: flag.optional() }),
     reply: nothing,
     document: graphql(
-      `mutation DeleteChatSession($id: UUID!, $hard: Boolean) {
-        deleteChatSession(input: { sessionId: $id, hard: $hard }) { deletedSessionId }
+      `mutation DeleteChatSession($id: ID!, $hard: Boolean) {
+        deleteChatSession(input: { session: { id: $id }, hard: $hard }) { deletedChatSessionId }
       }`,
     ),
     variables: ({ params, query }) => ({ id: params.session_id, hard: query.hard_delete ?? false }),

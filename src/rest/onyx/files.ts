@@ -181,13 +181,13 @@ export const fileRows: AnyRow[] = [
     params: z.object({ chat_session_id: z.uuid() }),
     reply: z.array(UserFileSnapshot),
     document: graphql(
-      `query ListSessionFiles($id: UUID!, $sessionId: ID!, $first: Int!) {
+      `query ListSessionFiles($id: ID!, $first: Int!) {
         chatSession(id: $id) { databaseId }
-        files(filter: { sessionId: $sessionId }, first: $first) { nodes { ...FileSnapshot } }
+        files(filter: { sessionId: $id }, first: $first) { nodes { ...FileSnapshot } }
       }`,
       [FileSnapshot],
     ),
-    variables: ({ params: { chat_session_id: id } }) => ({ id, sessionId: id, first: everything }),
+    variables: ({ params }) => ({ id: params.chat_session_id, first: everything }),
     output: ({ files }) => files.nodes.map((file) => fileSnapshot(file)),
     failure: missing,
   }),

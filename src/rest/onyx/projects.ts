@@ -147,11 +147,11 @@ export const projectRows: AnyRow[] = [
     status: 204,
     reply: nothing,
     document: graphql(
-      `mutation MoveChatSession($id: UUID!, $projectId: Int!) {
+      `mutation MoveChatSession($id: ID!, $projectId: ID!) {
         moveChatSession(input: { sessionId: $id, projectId: $projectId }) { sessionId }
       }`,
     ),
-    variables: ({ params, body }) => ({ id: body.chat_session_id, projectId: params.project_id }),
+    variables: ({ params, body }) => ({ id: body.chat_session_id, projectId: String(params.project_id) }),
     output: () => null,
     failure: missing,
   }),
@@ -164,7 +164,7 @@ export const projectRows: AnyRow[] = [
     status: 204,
     reply: nothing,
     document: graphql(
-      `mutation RemoveChatSession($id: UUID!) {
+      `mutation RemoveChatSession($id: ID!) {
         moveChatSession(input: { sessionId: $id, clear: [PROJECT_ID] }) { sessionId }
       }`,
     ),
