@@ -390,7 +390,7 @@ builder.mutationFields((t) => ({
     ownTimeLimit: true,
     authScopes: { permission: 'write:projects' },
     description:
-      'Stores files and extracts their text afterwards. A file that cannot be stored is returned with the reason, without an error. At most 1,000 files and 2 GB per user.',
+      'Stores files and extracts their text afterwards. In a project, a file replaces earlier files of the caller with the same name once its text is extracted. A file that cannot be stored is returned with the reason, without an error. At most 1,000 files and 2 GB per user.',
     args: { input: t.arg({ type: UploadFilesInput, required: true, description: 'The files to store.' }) },
     resolve: (_root, { input: { files, projectId } }, { principal, services }) => {
       const uploads = files.map((file) => ({

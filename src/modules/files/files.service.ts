@@ -13,6 +13,7 @@ import type { Background } from '../../store/background.ts';
 import type { Blobs } from '../../store/blobs.ts';
 import type { Database } from '../../store/database.ts';
 import { untilAvailable } from '../../store/retry.ts';
+import { searchForm } from '../../text/normalize.ts';
 import { cutText } from '../../unicode.ts';
 import { type AuditService, by } from '../audit/audit.service.ts';
 import { plainText } from '../input.ts';
@@ -124,6 +125,7 @@ export function filesService({ db, audit, blobs, extractor, knowledge, backgroun
     type: FileType,
     bytes: Uint8Array,
     projectId: number | null,
+    replaces: string[],
   ) {
     const id = randomUUID();
     const image = type.kind === 'IMAGE';
@@ -143,14 +145,21 @@ export function filesService({ db, audit, blobs, extractor, knowledge, backgroun
             size: bytes.length,
             ...(image && { status: 'COMPLETED', tokenCount: imageTokens }),
             ...(projectId !== null && { projects: { connect: { id: projectId } } }),
+            replaces,
           },
         });
+        if (image) await displace(transaction, file);
         await transaction.orphanedBlob.delete({ where: { id } });
         await audit.record(transaction, {
           ...by(principal),
           action: 'file.upload',
           target: { type: 'File', id },
-          detail: { mediaType: type.mediaType, size: bytes.length, ...(projectId !== null && { projectId }) },
+          detail: {
+            mediaType: type.mediaType,
+            size: bytes.length,
+            ...(projectId !== null && { projectId }),
+            ...(replaces.length > 0 && { replaces }),
+          },
         });
         return file;
       });
@@ -161,6 +170,29 @@ export function filesService({ db, audit, blobs, extractor, knowledge, backgroun
       throw error;
     }
   }
+
+  /**
+   * Removes the earlier files of the same name, which the upload of this file replaces, from the projects of the file,
+   * and deletes those that no project, agent or message uses. Runs when the new file can be used, so that a file that
+   * cannot be read replaces none.
+   */
+  async function displace(transaction: Prisma.TransactionClient, { id, ownerId, replaces }: FileRow): Promise<void> {
+    if (replaces.length === 0) return;
+    const projects = await transaction.project.findMany({ where: { files: { some: { id } } }, select: { id: true } });
+    for (const earlier of await transaction.file.findMany({ where: { id: { in: replaces }, ownerId } }))
+      await transaction.file.update({ where: { id: earlier.id }, data: { projects: { disconnect: projects } } });
+    const unused = { projects: { none: {} }, agents: { none: {} }, messages: { none: {} } };
+    await transaction.file.deleteMany({ where: { id: { in: replaces }, ownerId, ...unused } });
+  }
+
+  /** Returns the principal's files in a project, which an upload to it can replace. */
+  const replaceable = async (principal: Principal, projectId: number | null) =>
+    projectId === null
+      ? []
+      : db.prisma.file.findMany({
+          where: { AND: [visible.ownFiles(principal), { projects: { some: { id: projectId } } }] },
+          select: { id: true, name: true },
+        });
 
   /** Extracts the text of a file and indexes it. Has no effect for a file that was deleted meanwhile. */
   async function readText(id: string): Promise<void> {
@@ -184,10 +216,14 @@ export function filesService({ db, audit, blobs, extractor, knowledge, backgroun
             ? { status: 'COMPLETED', text: read.text, tokenCount: estimateTokens(read.text) }
             : { status: 'FAILED', error: read.refused },
       });
-      if (still && 'text' in read) await knowledge.storeFile(transaction, still, read.text);
+      if (still && 'text' in read) {
+        await knowledge.storeFile(transaction, still, read.text);
+        await displace(transaction, still);
+      }
     };
     await untilAvailable(() => db.prisma.$transaction(store, patience));
     knowledge.changed();
+    if (file.replaces.length > 0) sweep();
   }
 
   /** Extracts the text of a file in the background. */
@@ -268,7 +304,8 @@ export function filesService({ db, audit, blobs, extractor, knowledge, backgroun
     },
 
     /**
-     * Stores files, in a project of the principal if one is given, and always in the project of a project token. Each
+     * Stores files, in a project of the principal if one is given, and always in the project of a project token. There,
+     * a file replaces the principal's earlier files of the same name as soon as its text has been extracted. Each
      * file is handled separately: a rejected file is returned with the reason. Text is extracted afterwards; `status`
      * reports the result. Throws BAD_USER_INPUT for none or more than 20 files, NOT_FOUND for a project of another
      * user, CONFLICT when the storage limit of the user (1,000 files, 2 GB) is reached; files before that one are
@@ -282,6 +319,8 @@ export function filesService({ db, audit, blobs, extractor, knowledge, backgroun
         const where = { AND: [visible.projects(principal), { id: projectId }] };
         if ((await db.prisma.project.count({ where })) === 0) throw notFound('Project');
       }
+      // Read once: files of one request that have the same name are different files.
+      const earlier = await replaceable(principal, projectId);
       const files: FileRow[] = [];
       const rejected: Uploaded['rejected'] = [];
       for (const upload of uploads) {
@@ -291,7 +330,8 @@ export function filesService({ db, audit, blobs, extractor, knowledge, backgroun
           rejected.push({ name: cutText(upload.name.toWellFormed().replaceAll('\0', ''), 255), reason: seen.reason });
           continue;
         }
-        const file = await store(principal, seen.name, seen.type, bytes, projectId);
+        const replaces = earlier.filter(({ name }) => searchForm(name) === searchForm(seen.name)).map(({ id }) => id);
+        const file = await store(principal, seen.name, seen.type, bytes, projectId, replaces);
         files.push(file);
         if (file.status === 'PROCESSING') void process(file);
       }

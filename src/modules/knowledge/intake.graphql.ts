@@ -138,7 +138,7 @@ builder.mutationFields((t) => ({
     ownTimeLimit: true,
     authScopes: { permission: 'manage:documents' },
     description:
-      'Adds the texts of files as public documents, all or none. The files themselves are not stored. BAD_USER_INPUT names a file that cannot be read.',
+      'Adds the texts of files as public documents, all or none. A document that was uploaded to the same folder with the same name is replaced. The files themselves are not stored. BAD_USER_INPUT names a file that cannot be read.',
     args: { input: t.arg({ type: UploadDocumentsInput, required: true, description: 'The files to add.' }) },
     resolve: (_root, { input: { files, ...input } }, { principal, services }) => {
       const uploads = files.map((file) => ({

@@ -242,6 +242,23 @@ test('the database normalizes indexed texts as searches do', async () => {
   expect(different.map((text) => text.codePointAt(1)?.toString(16))).toEqual([]);
 });
 
+test('a document that is uploaded again replaces the earlier one, which keeps its identity', async () => {
+  const first = (await upload([['plan.md', 'The zorilla sleeps.']], { folder: 'plans' })).data.uploadDocuments.added[0];
+  const again = (await upload([['plan.md', 'The quokka sleeps.']], { folder: 'plans' })).data.uploadDocuments.added[0];
+  expect(again.document).toEqual(first.document);
+  const found = async (query: string) => {
+    const { data } = await kit.gql('query ($query: String!) { search(query: $query) { text } }', { query });
+    return data.search.map(({ text }: { text: string }) => text);
+  };
+  expect(await found('zorilla')).toEqual([]);
+  expect(await found('quokka')).toEqual(['The quokka sleeps.']);
+  await upload([['plan.md', 'Another folder.']]);
+  await upload([['plan.txt', 'Another name.']], { folder: 'plans' });
+  expect(await kit.prisma.document.count()).toBe(3);
+  await Promise.all([1, 2, 3].map((n) => upload([['late.md', `Version ${n}.`]])));
+  expect(await kit.prisma.document.count()).toBe(4);
+});
+
 test('the documents of hits come with one statement', async () => {
   const statements = async () => {
     kit.statements.length = 0;

@@ -7,6 +7,7 @@ import type { Document, DocumentOrigin, File, Prisma } from '../../generated/pri
 import { estimateTokens } from '../../models/tokens.ts';
 import { cut, ListOrder, ListOrders, type Page } from '../../paging.ts';
 import type { Database } from '../../store/database.ts';
+import { searchForm } from '../../text/normalize.ts';
 import { type AgentKey, usableAgent } from '../agents/by-slug.ts';
 import type { AuditService } from '../audit/audit.service.ts';
 import { databaseId, documentText, plainText } from '../input.ts';
@@ -270,7 +271,8 @@ export function knowledgeService(db: Database, audit: AuditService, embedder: Em
     },
 
     /**
-     * Adds public documents, all or none, each with its own ID. `folder` is created if it does not exist. The documents
+     * Adds public documents, all or none. A document that was uploaded to the folder with the same name is replaced and
+     * keeps its ID, location, visibility and agents. `folder` is created if it does not exist. The documents
      * are added to the agents of `agentSlugs` that the author can edit; other slugs are ignored.
      */
     async add(
@@ -284,19 +286,31 @@ export function knowledgeService(db: Database, audit: AuditService, embedder: Em
           where: { AND: [visible.editableAgents(author), { slug: { in: [...agentSlugs] }, deletedAt: null }] },
           select: { id: true },
         });
+        await claimUploadNames(transaction, folderId, documents.map(uploadNameOf));
         const rows: Document[] = [];
-        for (const { title, text, link, metadata, name, prefix, ...columns } of documents) {
+        for (const added of documents) {
+          const { title, text, link, metadata, name, prefix, ...columns } = added;
           const id = randomUUID();
           const content = { title, sections: [{ text, link }], metadata };
-          const document = await store(transaction, author, id, null, content, {
+          const uploadName = uploadNameOf(added);
+          // Files of one request that have the same name are different files.
+          const where = { folderId, uploadName, fileId: null, id: { notIn: rows.map((row) => row.id) } };
+          const before = await transaction.document.findFirst({
+            where: { AND: [visible.documents(author), where] },
+            orderBy: { id: 'asc' },
+          });
+          const document = await store(transaction, author, before?.externalId ?? id, before, content, {
             ...columns,
-            origin: 'UPLOAD',
-            fileName: fileNameOf(name, { prefix, id }),
-            ...(folderId !== null && { folder: { connect: { id: folderId } } }),
+            ...(!before && {
+              origin: 'UPLOAD' as const,
+              uploadName,
+              fileName: fileNameOf(name, { prefix, id }),
+              ...(folderId !== null && { folder: { connect: { id: folderId } } }),
+            }),
             agents: { connect: agents },
           });
           const agentIds = agents.map((agent) => agent.id);
-          await trail.ingested(transaction, author, document, { replaced: false, agentIds });
+          await trail.ingested(transaction, author, document, { replaced: before !== null, agentIds });
           rows.push(document);
         }
         return rows;
@@ -558,6 +572,16 @@ const hashContent = (title: string, sections: readonly Section[]): Uint8Array<Ar
       .update(JSON.stringify([chunkerVersion, title, sections]))
       .digest(),
   );
+
+/** Returns the name by which a repeated upload to the same folder is recognized. */
+const uploadNameOf = ({ name, prefix }: NewDocument): string => searchForm(`${prefix}${name}`);
+
+/** Prevents concurrent uploads of documents with these names to the folder until the transaction ends. */
+async function claimUploadNames(transaction: Prisma.TransactionClient, folderId: number | null, names: string[]) {
+  // Locked in one order, so that concurrent transactions do not deadlock.
+  for (const name of [...new Set(names)].sort())
+    await transaction.$executeRaw`SELECT pg_advisory_xact_lock(hashtextextended(${`${folderId}/${name}`}, 5209))`;
+}
 
 async function replaceChunks(transaction: Prisma.TransactionClient, documentId: number, chunks: readonly Chunk[]) {
   await transaction.chunk.deleteMany({ where: { documentId } });

@@ -260,3 +260,22 @@ it('a deleted project leaves its files and chats to its owner, those of its toke
   await sweep(kit);
   for (const id of [mine, tokens]) expect(blobsOf(kit)).not.toContain(id);
 });
+
+it('a file that is uploaded to a project again replaces the earlier one', async () => {
+  const projectId = await newProject('Repeated');
+  const first = await upload('plan.md', 'The zorilla sleeps at noon.', projectId);
+  const second = await upload('plan.md', 'The zorilla sleeps at midnight.', projectId);
+  const listed = async () =>
+    (await api('GET', `/user/projects/files/${projectId}`)).body.map(({ id }: { id: string }) => id);
+  expect(await listed()).toEqual([second]);
+  expect(await kit.prisma.file.count({ where: { id: first } })).toBe(0);
+  const { documents } = await ask({ projectId, message: 'When does the zorilla sleep?' });
+  expect(documents.map(({ documentId }: { documentId: string }) => documentId)).toEqual([second]);
+
+  const other = await kit.createKey('BASIC', { name: 'other' });
+  await upload('plan.md', 'Of another user.', undefined, other.secret);
+  await upload('plan.md', 'An attachment.');
+  expect(await listed()).toEqual([second]);
+  await sweep(kit);
+  expect(blobsOf(kit)).not.toContain(first);
+});
