@@ -99,6 +99,8 @@ export interface KitOptions {
   /** Uses the scripted model server instead of the built-in model. */
   scripted?: boolean;
   environment?: Record<string, string>;
+  /** Returns the URL under which the server reaches its PostgreSQL database, such as that of a proxy. */
+  databaseUrl?: (url: string) => string;
 }
 
 /** Returns the input of a mutation with its scopes as GraphQL spells them. A text that is no permission stays as it is. */
@@ -154,6 +156,7 @@ export async function startKit({
   scripted = false,
   threaded = false,
   environment = {},
+  databaseUrl,
 }: KitOptions = {}): Promise<Kit> {
   const model = await startModelServer();
   // Created with the first uploaded file.
@@ -178,7 +181,11 @@ export async function startKit({
   const booted = await boot({
     settings,
     log: createLog('debug', { write: (line) => log.push(line) }),
-    database: { ...options, onStatement: (text) => statements.push(text) },
+    database: {
+      ...options,
+      ...(databaseUrl && options.databaseUrl && { databaseUrl: databaseUrl(options.databaseUrl) }),
+      onStatement: (text) => statements.push(text),
+    },
     checkReplies: true,
   });
   const server = serve({ fetch: booted.fetch, port: 0, hostname: '127.0.0.1' }) as Server;

@@ -151,12 +151,13 @@ export async function lockDatabase(
       // Ends a connection that does not respond. The lock is then acquired again on another connection.
       void asked.end();
       return false;
-    } finally {
-      checking = null;
     }
   }
   const check = (): Promise<boolean> => {
-    checking ??= ask();
+    // Also without a connection, where `ask` returns before the assignment: the next check must ask again.
+    checking ??= ask().finally(() => {
+      checking = null;
+    });
     return checking;
   };
 
