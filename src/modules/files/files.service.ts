@@ -266,7 +266,7 @@ export function filesService({ db, audit, blobs, extractor, knowledge, backgroun
     projectId: number,
   ) => audit.record(transaction, { ...by(principal), action, target: { type: 'File', id }, detail: { projectId } });
 
-  /** Erases the blobs of deleted files, whatever deleted them. */
+  /** Erases the blobs of deleted files, including those that a cascade deleted. */
   const sweep = (): void =>
     background.run('blob sweep', async () => {
       const due = await db.prisma.orphanedBlob.findMany({ where: { dueAt: { lte: new Date() } }, take: 1000 });
@@ -307,7 +307,7 @@ export function filesService({ db, audit, blobs, extractor, knowledge, backgroun
      * Stores files, in a project of the principal if one is given, and always in the project of a project token. There,
      * a file replaces the principal's earlier files of the same name as soon as its text has been extracted. Each
      * file is handled separately: a rejected file is returned with the reason. Text is extracted afterwards; `status`
-     * reports the result. Throws BAD_USER_INPUT for none or more than 20 files, NOT_FOUND for a project of another
+     * reports the result. Throws BAD_USER_INPUT for no file or more than 20 files, NOT_FOUND for a project of another
      * user, CONFLICT when the storage limit of the user (1,000 files, 2 GB) is reached; files before that one are
      * stored.
      */

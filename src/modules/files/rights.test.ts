@@ -50,7 +50,7 @@ beforeAll(async () => {
 });
 afterAll(() => kit?.close());
 
-/** Expects that every operation is denied and nothing changes. */
+/** Expects that every operation is denied and no data changes. */
 async function tries(target: Target, key: string, names?: { graph: string[]; rest: string[] }) {
   await kit.booted.background.settled();
   const [before, blobs] = [await kit.fingerprint(), blobsOf(kit)];
