@@ -17,6 +17,7 @@ import type { DatabaseOptions } from '../src/store/database.ts';
 import { fingerprints } from './fingerprint.ts';
 import { type ModelServer, startModelServer } from './model-server.ts';
 import { takePGlite, unpackSnapshot } from './pglite.ts';
+import { mismatchOf } from './reply-check.ts';
 import { testUrl } from './test-url.ts';
 
 export type RoleName = 'LIMITED' | 'BASIC' | 'ADMIN';
@@ -96,6 +97,8 @@ async function ownFolder(dataDir: string): Promise<{ options: DatabaseOptions; d
 export interface KitOptions {
   /** Runs the embedded database in a separate thread and on files, regardless of `DATABASE_URL`. */
   threaded?: boolean;
+  /** Compares every REST response, including errors, with openapi.json. A difference fails the file at its end. */
+  documented?: boolean;
   /** Uses the scripted model server instead of the built-in model. */
   scripted?: boolean;
   environment?: Record<string, string>;
@@ -155,6 +158,7 @@ export function expectListedCodes({ errors }: { errors?: unknown } = {}): void {
 export async function startKit({
   scripted = false,
   threaded = false,
+  documented = false,
   environment = {},
   databaseUrl,
 }: KitOptions = {}): Promise<Kit> {
@@ -188,7 +192,16 @@ export async function startKit({
     },
     checkReplies: true,
   });
-  const server = serve({ fetch: booted.fetch, port: 0, hostname: '127.0.0.1' }) as Server;
+  const mismatches = new Set<string>();
+  /** Handles a request and compares a REST response with openapi.json. */
+  const checkedFetch: Booted['fetch'] = async (request, ...rest) => {
+    const { url, method } = request;
+    const response = await booted.fetch(request, ...rest);
+    const mismatch = documented ? await mismatchOf({ url, method }, response) : null;
+    if (mismatch !== null) mismatches.add(mismatch);
+    return response;
+  };
+  const server = serve({ fetch: checkedFetch, port: 0, hostname: '127.0.0.1' }) as Server;
   // A busy test can keep a connection idle for longer than the timeout, and would then write to a closing connection.
   server.keepAliveTimeout = 0;
   logRequests(server, booted.foundation.log);
@@ -339,6 +352,7 @@ export async function startKit({
       // TOK 13: no line of the log contains a secret or a password.
       const told = log.find((line) => mentionsSecret(line) || passwords.some((password) => line.includes(password)));
       if (told !== undefined) throw new Error(`a secret stands in the log: ${told}`);
+      if (mismatches.size > 0) throw new Error(`responses differ from openapi.json:\n${[...mismatches].join('\n')}`);
     },
   };
   kit.keys.BASIC = (await kit.createKey('BASIC')).secret;

@@ -166,6 +166,7 @@ export const authRows: AnyRow[] = [
     variables: ({ body }) => ({ input: { email: body.email, password: body.password } }),
     output: ({ register: { user } }) => userRead(user, granted(user, 'active').active),
     failure: refusedRegistration,
+    failures: [{ status: 400, body: { detail: { code: 'REGISTER_INVALID_PASSWORD', reason: 'is too short' } } }],
   }),
   row({
     method: 'post',
