@@ -66,8 +66,17 @@ describe.skipIf(browserFile === undefined)('in a browser', () => {
     await tab.evaluate("document.querySelector('.graphiql-editor-tools [data-name=headers]').click()");
     const editor = '.graphiql-editor-tool .graphiql-editor:not(.hidden) :is(textarea, .native-edit-context)';
     await until(() => tab.evaluate(`document.querySelector('${editor}') !== null`));
-    await enter(tab, editor, `{"Authorization": "Bearer ${kit.keys.BASIC}"}`);
-    await until(async () => (await tab.evaluate("document.querySelector('#key').value")) === kit.keys.BASIC);
+    const shown = `document.querySelector('.graphiql-editor-tool .graphiql-editor:not(.hidden) .view-lines')?.innerText ?? ''`;
+    // An editor that is still being set up discards input.
+    await until(async () => {
+      if (!(await tab.evaluate(shown)).includes('Authorization')) {
+        await tab.evaluate(`document.querySelector('${editor}').focus()`);
+        await tab.call('Input.dispatchKeyEvent', { type: 'rawKeyDown', commands: ['selectAll'] });
+        await tab.type(`{"Authorization": "Bearer ${kit.keys.BASIC}"}`);
+        await tab.evaluate('new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)))');
+      }
+      return (await tab.evaluate("document.querySelector('#key').value")) === kit.keys.BASIC;
+    });
     await run(tab, 1, '"role": "BASIC"');
     expect(await storageOf(tab, 'localStorage')).toBe('[]');
     await tab.close();
