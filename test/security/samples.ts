@@ -81,10 +81,6 @@ export const fieldSamples: Record<string, FieldSample> = {
     includeDeleted: true,
   }),
   'Query.chatSessions#search': async ({ word }) => ({ first: 20, filter: { search: word } }),
-  'Query.chatSessions#globalId': async ({ targets }) => ({
-    first: 20,
-    filter: { projectId: encodeGlobalID('Project', await targets.project()), includeFailed: true },
-  }),
   'Query.chatSession#globalId': async ({ targets }) => ({
     id: encodeGlobalID('ChatSession', await targets.session()),
   }),
@@ -342,7 +338,7 @@ export const nodeSamples: Record<string, (scene: Scene) => Promise<string | numb
   ChatSession: ({ targets }) => targets.session(),
   ChatMessage: ({ targets }) => targets.message(),
   ChatRun: ({ targets }) => targets.run(),
-  QueryHistoryEntry: async ({ targets }) => (await targets.answer()).id,
+  QueryHistoryEntry: ({ targets }) => targets.historyEntry(),
   File: ({ targets }) => targets.file(),
   ChatFeedback: ({ targets }) => targets.feedback(),
   ApiKey: ({ targets, grant }) => targets.apiKey(grant),

@@ -43,6 +43,8 @@ export interface Targets {
   ratedAnswer(): Promise<number>;
   /** A rating, for administrators. */
   feedback(): Promise<number>;
+  /** An answer, as callers who can read the query history see it. */
+  historyEntry(): Promise<number>;
   /** A session with a kept run. */
   runningSession(): Promise<string>;
   /** A session with a file. */
@@ -297,6 +299,7 @@ export function freshTargets({ prisma, booted }: Kit, userId: string, words: Wor
       });
       return id;
     },
+    historyEntry: async () => (await session()).answerId,
     async runningSession() {
       const { id, answerId } = await session();
       startRun(id, answerId);
@@ -407,6 +410,7 @@ export const missingTargets: Targets = {
   answer: async () => ({ id: nextId(), questionId: nextId() }),
   ratedAnswer: async () => nextId(),
   feedback: async () => nextId(),
+  historyEntry: async () => nextId(),
   runningSession: async () => randomUUID(),
   fileSession: async () => randomUUID(),
   file: async () => randomUUID(),
