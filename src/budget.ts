@@ -23,8 +23,8 @@ export interface RunOptions {
 }
 
 /**
- * What one operation may use while it runs. The estimate before execution cannot know how much the lists really hold;
- * this counts it, and ends the operation: every step that follows throws the error of the limit.
+ * The resources that one operation may use while it runs. The estimate before execution cannot know how many items the
+ * lists hold; this class counts them and ends the operation: every later step throws the error of the limit.
  */
 export class Budget {
   private used = { nodes: 0, text: 0 };
@@ -61,7 +61,7 @@ export class Budget {
     if (this.stopped) throw this.stopped;
   }
 
-  /** Counts what was resolved. Throws when that is more than the operation may use. */
+  /** Counts resolved nodes or text. Throws when the operation exceeds its limit. */
   spend(what: 'nodes' | 'text', amount: number): void {
     this.used[what] += amount;
     if (this.used[what] > this.limits[what]) this.stop(what, tooMuch[what](this.limits[what]), 'BAD_USER_INPUT');
@@ -75,7 +75,7 @@ export class Budget {
 
   private stopAtDeadline(): void {
     const seconds = this.limits.deadline / 1000;
-    const message = `The operation took longer than ${seconds} seconds and was stopped. Changes that it had made remain.`;
+    const message = `The operation exceeded the time limit of ${seconds} seconds and was stopped. Changes made before that remain.`;
     this.stop('deadline', message, 'TIMEOUT');
   }
 
@@ -88,7 +88,7 @@ export class Budget {
 }
 
 const tooMuch = {
-  nodes: (limit: number) => `The response holds more than ${limit} objects. Request smaller pages with \`first\`.`,
+  nodes: (limit: number) => `The response contains more than ${limit} objects. Request smaller pages with \`first\`.`,
   text: (limit: number) =>
-    `The texts of the response are longer than ${limit} characters together. Request smaller pages with \`first\`, or fewer fields.`,
+    `The response contains more than ${limit} characters of text. Request smaller pages with \`first\`, or fewer fields.`,
 };

@@ -131,7 +131,7 @@ export const unavailable = (message: string) => new AppError('UNAVAILABLE', mess
 /** What Prisma says of a transaction that did not get its turn, or did not end in time. */
 const lateTransaction = /Unable to start a transaction in the given time|on an expired transaction/;
 
-/** Whether an error says that the database could not be asked, rather than what is wrong with a request. */
+/** Returns whether an error means that the database is unavailable, as opposed to a fault in the request. */
 export const isDatabaseUnavailable = (error: unknown): boolean =>
   error instanceof DatabaseUnavailableError ||
   (error instanceof Error && (error as { code?: unknown }).code === 'P2028' && lateTransaction.test(error.message));
@@ -143,12 +143,12 @@ export const isDatabaseUnavailable = (error: unknown): boolean =>
 const races = new Set(['P2003', 'P2025', 'P2034']);
 const rawRace = /\b(40P01|40001)\b/;
 
-/** Returns the error for a concurrent change: nothing was written, and the request can be repeated. */
+/** Returns the error for a concurrent change, which wrote no data and can be repeated. */
 export function raceOf(error: unknown): AppError | null {
   if (!(error instanceof Error)) return null;
   const code = String((error as { code?: unknown }).code);
   return races.has(code) || (code === 'P2010' && rawRace.test(error.message))
-    ? conflict('Something that this needs was changed at the same time. Try again.')
+    ? conflict('The data changed while the request was running. Try again.')
     : null;
 }
 

@@ -54,7 +54,7 @@ export async function parseMultipart(bytes: ArrayBuffer, contentType: string): P
       stream.on('error', () => {});
     });
     dicer.on('finish', resolve);
-    dicer.on('error', () => refuse('is not a multipart form, or broke off'));
+    dicer.on('error', () => refuse('is not a complete multipart form'));
     Readable.from(slices(bytes)).pipe(dicer);
   });
   const form = new FormData();

@@ -766,7 +766,7 @@ test('AZR 2, TOK 7, TOK 8, TOK 10, TOK 23, TOK 24, TOK 26: rights never exceed r
         const outcome = await operations(world)[taken.do](by, taken);
         if (taken.ends)
           expect([taken.do, typeof outcome === 'string' ? outcome : 'done']).toEqual([taken.do, taken.ends]);
-        // A denied operation changed nothing: the model is unchanged.
+        // A denied operation leaves the model unchanged.
         const after = await check(world);
         if (outcome === 'refused') count.refused += 1;
         if (typeof outcome === 'string') continue;

@@ -49,8 +49,8 @@ export interface Principal {
   permissions: ReadonlySet<Permission>;
   client: Client;
   /**
-   * The value of `performance.now()` when the credential was looked up. A credential that is ended later ends what it
-   * opened.
+   * The value of `performance.now()` when the credential was looked up. A credential that is revoked later closes the
+   * connections that it opened.
    */
   authenticatedAt: number;
 }

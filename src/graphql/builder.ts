@@ -53,7 +53,7 @@ export const builder = new SchemaBuilder<SchemaTypes>({
     // By default, one of two scopes in a map is sufficient.
     defaultStrategy: 'all',
     authorizeOnSubscribe: true,
-    // The scopes throw an error that names what is missing.
+    // The scopes throw an error that names the missing permission.
     authScopes: ({ principal }) => ({
       permission: (permission) => demand(principal, permission) !== null,
       permissions: (permissions) => demand(principal, ...permissions) !== null,

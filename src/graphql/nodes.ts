@@ -40,10 +40,10 @@ const mostIds = 100;
 
 /**
  * Returns the IDs that the caller can read, with one statement per type. Throws FORBIDDEN when the credential lacks the
- * permission of a type, which reveals nothing about a single ID.
+ * permission of a type, which does not reveal whether a single ID exists.
  */
 export async function readableNodes(ids: readonly GlobalId[], { principal, db }: Context): Promise<GlobalId[]> {
-  if (ids.length > mostIds) throw badInput(['ids'], `has more than ${mostIds} ids`);
+  if (ids.length > mostIds) throw badInput(['ids'], `must contain at most ${mostIds} IDs`);
   const readable: GlobalId[] = [];
   for (const typename of new Set(ids.map((id) => id.typename))) {
     const rule = rules.get(typename);

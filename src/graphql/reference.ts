@@ -6,16 +6,20 @@ export const referenceDescription = {
   databaseId: 'The integer id that the REST paths use.',
 } as const;
 
-/** Returns the integer ID of an input. Throws BAD_USER_INPUT when it contains none, two, or the ID of another type. */
+/**
+ * Returns the integer ID of an input. Throws BAD_USER_INPUT for an input without an ID, with two IDs, or with the ID of
+ * another type.
+ */
 export function referencedId(
   input: { id?: { typename: string; id: string } | null | undefined; databaseId?: number | null | undefined },
   typename: string,
 ): number {
   const { id, databaseId } = input;
-  if ((id == null) === (databaseId == null)) throw badInput(['input', 'id'], 'give exactly one of id and databaseId');
+  if ((id == null) === (databaseId == null))
+    throw badInput(['input', 'id'], 'must contain exactly one of `id` and `databaseId`');
   if (databaseId != null) return databaseId;
   const number = Number(id?.id);
   if (id?.typename !== typename || !Number.isInteger(number) || Math.abs(number) > 0x7fff_ffff)
-    throw badInput(['input', 'id'], `is not the id of a ${typename}`);
+    throw badInput(['input', 'id'], `must be the ID of an object of the type ${typename}`);
   return number;
 }

@@ -11,7 +11,7 @@ export function refusing<In, Out>(scalar: GraphQLScalarType<In, Out>): GraphQLSc
       try {
         return scalar.parseValue(value);
       } catch (error) {
-        throw error instanceof GraphQLError ? error : new GraphQLError(`Not a value of the type ${scalar.name}.`);
+        throw error instanceof GraphQLError ? error : new GraphQLError(`The value is not of the type ${scalar.name}.`);
       }
     },
   });

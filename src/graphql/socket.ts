@@ -71,7 +71,7 @@ export interface OpenSocket {
   leave(): void;
   /** Closes the connection immediately. */
   drop(): void;
-  /** Resolves when the connection is closed and none of its operations is running. */
+  /** Resolves when the connection is closed and all of its operations have ended. */
   over: Promise<void>;
 }
 
@@ -200,7 +200,7 @@ export function serveSocket(socket: WebSocket, request: IncomingMessage, options
     else end(...ends.unauthorized);
   }
 
-  /** Returns the current principal. Closes the connection and returns null when there is none any more. */
+  /** Returns the current principal. Closes the connection and returns null when the credential no longer works. */
   async function speaker(ask: SocketOptions['identify']): Promise<Principal | null> {
     const holder = await ask(headers, client);
     if (ended) return null;
@@ -250,7 +250,7 @@ export function serveSocket(socket: WebSocket, request: IncomingMessage, options
     };
     const answer = ({ errors, ...result }: ExecutionResult): Promise<void> => {
       const told = errors?.map(formatted);
-      // A response without data is not a result, and nothing follows it.
+      // A response without data is not a result; no message follows it.
       if (told && result.data === undefined) return finish({ type: MessageType.Error, payload: told });
       const payload = { ...withoutHttp(result), ...(told && { errors: told }) };
       return send({ id, type: MessageType.Next, payload });

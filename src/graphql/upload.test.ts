@@ -99,28 +99,28 @@ describe('uploadFiles', () => {
 describe('a form that is refused', () => {
   const one = { input: { files: [null] } };
   const at = 'variables.input.files.0';
-  const wrongPath = 'Each path of `map` is that of a variable that is null in `operations`.';
-  const wrongMap = '`map` says for each file where in `operations` it belongs.';
+  const wrongPath = 'Each path in `map` must point to a variable that is null in `operations`.';
+  const wrongMap = '`map` must list, for each file, its paths in `operations`.';
   const cases: [string, unknown, unknown, Part[], string][] = [
     ['a path outside of the variables', operation(one), { 0: ['query'] }, [file('0')], wrongPath],
     ['a path to nowhere', operation(one), { 0: ['nowhere.files.0'] }, [file('0')], wrongPath],
     ['the variables themselves', operation(null), { 0: ['variables'] }, [file('0')], wrongPath],
     ['an empty path', operation(one), { 0: [''] }, [file('0')], wrongPath],
-    ['a variable that is not there', operation(one), { 0: ['variables.input.files.1'] }, [file('0')], wrongPath],
+    ['a variable that does not exist', operation(one), { 0: ['variables.input.files.1'] }, [file('0')], wrongPath],
     ['a variable that is not null', operation({ input: { files: ['x'] } }), { 0: [at] }, [file('0')], wrongPath],
     ['a variable that has its file', operation(one), { 0: [at, at] }, [file('0')], wrongPath],
     ['what every list has', operation(one), { 0: ['variables.input.files.length'] }, [file('0')], wrongPath],
     ['__proto__', operation(one), { 0: ['variables.__proto__.polluted'] }, [file('0')], wrongPath],
     ['__proto__ at the end', operation(one), { 0: ['variables.input.__proto__'] }, [file('0')], wrongPath],
     ['constructor', operation(one), { 0: ['variables.constructor.prototype'] }, [file('0')], wrongPath],
-    ['a file that is missing', operation(one), { 0: [at] }, [], 'The file "0" of `map` is not there.'],
+    ['a file that is missing', operation(one), { 0: [at] }, [], 'The file "0" that `map` names is missing.'],
     ['a file that is text', operation(one), { 0: [at] }, [{ name: '0', content: 'x' }], 'The file "0" of `map` is not'],
     ['a batch', [operation(one), operation(one)], { 0: ['0.variables.input.files.0'] }, [file('0')], 'Batching is not'],
     ['a map that is a list', operation(one), [[at]], [file('0')], wrongMap],
     ['a map of texts', operation(one), { 0: at }, [file('0')], wrongMap],
     ['a map to 21 places', operation(one), { 0: Array<string>(21).fill(at) }, [file('0')], wrongMap],
     ['a very long path', operation(one), { 0: [`variables.${'x.'.repeat(300)}`] }, [file('0')], wrongMap],
-    ['operations that are none', 'text', { 0: [at] }, [file('0')], 'The body is not a JSON object.'],
+    ['operations that are none', 'text', { 0: [at] }, [file('0')], 'The request body must be a JSON object.'],
   ];
   it.each(cases)('%s', async (_what, operations, map, files, message) => {
     await unchanged(async () => {
@@ -140,7 +140,7 @@ describe('a form that is refused', () => {
     ['operations as a file', [{ ...operations, fileName: 'o.json' }, map, file('0')], 'has a field `operations`'],
     ['operations that are no JSON', [{ ...operations, content: '{' }, map, file('0')], 'body: is not valid JSON'],
     ['101 parts', [operations, map, ...Array<Part>(99).fill(file('0'))], 'body: has more than 100 parts'],
-    ['an end too early', formBytes([operations, map, file('0')]).slice(0, -9), 'is not a multipart form, or broke off'],
+    ['an end too early', formBytes([operations, map, file('0')]).slice(0, -9), 'is not a complete multipart form'],
   ] as [string, Part[] | Uint8Array<ArrayBuffer>, string][])('%s', async (_what, body, message) => {
     await unchanged(async () => {
       const answer = await postForm(kit, '/graphql', body);

@@ -9,12 +9,12 @@ export const UploadedFile = new GraphQLScalarType<IncomingFile, never>({
   specifiedByURL: 'https://github.com/jaydenseric/graphql-multipart-request-spec',
   parseValue(value) {
     if (isFile(value)) return value;
-    throw new GraphQLError('A file is a part of a multipart request.');
+    throw new GraphQLError('A file must be sent as a part of a multipart request.');
   },
   parseLiteral() {
-    throw new GraphQLError('A file is a variable, and a part of a multipart request.');
+    throw new GraphQLError('A file must be a variable and a part of a multipart request.');
   },
   serialize() {
-    throw new GraphQLError('A file is not a reply.');
+    throw new GraphQLError('A file cannot be returned.');
   },
 });

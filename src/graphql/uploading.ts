@@ -12,7 +12,7 @@ function takesFiles(type: GraphQLInputType, seen = new Set<string>()): boolean {
   return Object.values(named.getFields()).some((field) => takesFiles(field.type, seen));
 }
 
-/** The permissions of the mutations that accept files. A caller with none of them cannot upload. */
+/** The permissions of the mutations that accept files. A caller who has no permission of this list cannot upload. */
 export const uploadPermissions: readonly Permission[] = [
   ...new Set(
     Object.values(schema.getMutationType()?.getFields() ?? {})

@@ -58,7 +58,7 @@ export function createWebSockets({ metrics, hostRefusal, refusedQuery, ...option
     if (closing) return { status: 503, detail: 'The server is shutting down.' };
     const offered = request.headers['sec-websocket-protocol']?.split(',').map((name) => name.trim());
     if (offered?.includes(GRAPHQL_TRANSPORT_WS_PROTOCOL)) return null;
-    return { status: 400, detail: `The subprotocol is ${GRAPHQL_TRANSPORT_WS_PROTOCOL}.` };
+    return { status: 400, detail: `The WebSocket subprotocol must be ${GRAPHQL_TRANSPORT_WS_PROTOCOL}.` };
   }
 
   return {

@@ -16,7 +16,7 @@ const factsOf = new WeakMap<IncomingMessage, RequestFacts>();
 /** Number of bytes of each connection that its earlier responses used. */
 const bytesBefore = new WeakMap<Socket, number>();
 
-/** Records facts about a request for the access log. Does nothing for a request without a connection. */
+/** Records facts about a request for the access log. Ignores a request without a connection. */
 export function noteRequest(incoming: IncomingMessage | undefined, facts: RequestFacts): void {
   if (incoming) factsOf.set(incoming, facts);
 }

@@ -7,7 +7,7 @@ export const plainText = (max: number) =>
     .string()
     .max(max, `must be at most ${max} characters`)
     .refine((text) => !text.includes('\0'), 'must not contain NUL characters')
-    .refine((text) => text.isWellFormed(), 'must be well-formed Unicode');
+    .refine((text) => text.isWellFormed(), 'must be valid Unicode');
 
 /** An ID of an integer column. */
 export const databaseId = z.number().int().min(-0x8000_0000).max(0x7fff_ffff);

@@ -8,7 +8,7 @@ export const graphql = initGraphQLTada<{
   scalars: { DateTime: Date; UUID: string; SafeInt: number; JSONObject: Record<string, unknown>; Upload: IncomingFile };
 }>();
 
-/** Root fields that are null without an error when there is nothing to return. Endpoints must handle that. */
+/** Root fields that can be null without an error. Endpoints must handle that. */
 type NullByMeaning = 'viewer' | 'agentChat' | 'invite' | 'node';
 
 /**

@@ -18,9 +18,9 @@ const isText = ({ headers }: Response): boolean =>
 
 /**
  * Runs a request once per Idempotency-Key: a repeated request gets the first response. Only a successful response is
- * stored; after any other, which changed nothing, the key is released. The work continues when its client disconnects,
- * so that the response is available for a retry. Throws CONFLICT while the first request is running, and the result of
- * `invalid` for a malformed key and for a different request with a known key.
+ * stored; any other response means that no data changed, and the key is released. The work continues when its client
+ * disconnects, so that the response is available for a retry. Throws CONFLICT while the first request is running, and
+ * the result of `invalid` for a malformed key and for a different request with a known key.
  */
 export async function idempotently(
   { secret, key, request }: Repeatable,

@@ -180,7 +180,8 @@ interface Parameter {
 }
 
 /**
- * A schema that parses numbers would accept any value; in a URL nothing is null, and every part of a path is required.
+ * A schema that parses numbers would accept any value; values in a URL are never null, and every part of a path is
+ * required.
  */
 function asWritten(parameter: Parameter): void {
   const { schema } = parameter;

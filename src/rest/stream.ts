@@ -136,7 +136,7 @@ export function textStream(
     pull: AsyncResource.bind(async (controller: ReadableStreamDefaultController<Uint8Array>) => {
       try {
         let next = await chunks.next();
-        // A stream that enqueues nothing when it is pulled is not pulled again.
+        // A stream that enqueues no chunk when it is pulled is not pulled again.
         while (!next.done && next.value === '') next = await chunks.next();
         if (next.done) controller.close();
         else controller.enqueue(encoder.encode(next.value));

@@ -590,7 +590,7 @@ describe('what the contract allows and the server cannot apply is rejected by na
       () => turn({ llm_override: { model_configuration_id: 3 } }),
       /llm_override\.model_configuration_id: is only supported with model_version/,
     ],
-    ['a model that is not there', () => turn({ llm_override: { model_version: 'other' } }), /scripted/],
+    ['a model that does not exist', () => turn({ llm_override: { model_version: 'other' } }), /scripted/],
     ['several models at once', () => turn({ llm_overrides: [{}, {}] }), /llm_overrides: must have at most one entry/],
     [
       'the window of a model by the number of its configuration',
@@ -635,7 +635,11 @@ describe('what the contract allows and the server cannot apply is rejected by na
       () => turn({ internal_search_filters: {}, search_filters: {} }),
       /search_filters: cannot be combined with internal_search_filters/,
     ],
-    ['a forced tool that is not there', () => turn({ forced_tool_id: 2 ** 31 - 1 }), /forced_tool_id: must be the ID/],
+    [
+      'a forced tool that does not exist',
+      () => turn({ forced_tool_id: 2 ** 31 - 1 }),
+      /forced_tool_id: must be the ID/,
+    ],
     [
       'a forced tool that the message does not allow',
       () => turn({ forced_tool_id: scene.toolId, allowed_tool_ids: [] }),
@@ -657,7 +661,7 @@ describe('what the contract allows and the server cannot apply is rejected by na
       /default_model_configuration_id is not supported alone: give llm_model_version_override/,
     ],
     [
-      'an agent whose model is not there',
+      'an agent whose model does not exist',
       () => post('/persona', persona({ llm_model_version_override: 'other' })),
       /llm_model_version_override is not one of scripted/,
     ],

@@ -9,7 +9,7 @@ import pg from 'pg';
 const root = join(import.meta.dirname, '..', '..');
 export type Environment = Record<string, string>;
 
-/** A server in a process of its own, started as `npm start` does. */
+/** A server in a separate process, started as `npm start` does. */
 export interface Latchkey {
   process: ChildProcessWithoutNullStreams;
   /** The output so far. */

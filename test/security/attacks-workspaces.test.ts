@@ -18,7 +18,7 @@ afterAll(() => kit.close());
 
 const code = ({ errors }: GraphQLAnswer): unknown => errors[0]?.extensions.code;
 
-/** Expects that a call stores and changes nothing. */
+/** Expects that a call neither stores nor changes data. */
 async function unchanged<T>(call: () => Promise<T>): Promise<T> {
   const before = await kit.fingerprint();
   const answer = await call();
@@ -585,7 +585,7 @@ describe('an import', () => {
     });
     const { db } = kit.booted.foundation;
     const operator = await operatorOf(db, readSettings({ BOOTSTRAP_ADMIN_KEY: kit.keys.ADMIN }), null);
-    if (!operator) throw new Error('there is no administrator');
+    if (!operator) throw new Error('the server has no administrator');
     const report = await importStorage(
       { db, services: kit.booted.services, operator, say: () => {}, dryRun: false },
       storage.path,

@@ -18,7 +18,7 @@ const code = ({ errors }: GraphQLAnswer): unknown => errors[0]?.extensions.code;
 const works = async (key: string, on = kit) => (await on.gql('{ viewer { role } }', {}, key)).data?.viewer != null;
 const origins = { 'a foreign': 'https://evil.example', 'a sandbox’s': 'null' };
 
-/** Expects that a call stores and changes nothing. */
+/** Expects that a call neither stores nor changes data. */
 async function unchanged<T>(call: () => Promise<T>, on = kit): Promise<T> {
   const before = await on.fingerprint();
   const answer = await call();
@@ -26,7 +26,7 @@ async function unchanged<T>(call: () => Promise<T>, on = kit): Promise<T> {
   return answer;
 }
 
-/** Expects that a call is denied with this code and changes nothing. */
+/** Expects that a call is denied with this code and changes no data. */
 async function refused(call: () => Promise<GraphQLAnswer>, expected: string, on = kit): Promise<GraphQLAnswer> {
   const answer = await unchanged(call, on);
   expect(code(answer)).toBe(expected);

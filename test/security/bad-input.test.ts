@@ -69,7 +69,7 @@ const graph = (request: object | string, { headers = {}, ...rest }: Sent = {}) =
     ...rest,
   });
 
-/** Expects that a response reveals nothing internal and is not an internal error. */
+/** Expects that a response does not reveal internal details and is not an internal error. */
 function clean({ status, headers, text }: Answer, what: string): void {
   expect(status, `${what}: ${text.slice(0, 500)}`).toBeLessThan(500);
   expect(headers.get('x-request-id'), what).toMatch(/^[0-9a-f-]{36}$/);
@@ -79,7 +79,7 @@ function clean({ status, headers, text }: Answer, what: string): void {
 
 const failures = () => [...kit.log, ...peopled.log].filter((line) => JSON.parse(line).level >= 50);
 
-/** Every request in this file is an error of the caller: the server has nothing to log. */
+/** Every request in this file is an error of the caller: the server must not log an error. */
 beforeEach(() => {
   kit.log.length = 0;
   peopled.log.length = 0;
@@ -102,7 +102,7 @@ async function changesNothing(work: () => Promise<void>, kits: readonly Kit[] = 
   expect(await stored(kits)).toEqual(before);
 }
 
-/** Expects that nothing has changed at the end of a block of rejected requests. */
+/** Expects that the data is unchanged at the end of a block of rejected requests. */
 function nothingChanges(): void {
   let before: string[];
   beforeAll(async () => {
@@ -1042,7 +1042,7 @@ describe('GraphQL requests', () => {
       ['variables that are a list', '{"query": "{ __typename }", "variables": []}', /variables/],
       ['variables that are a text', '{"query": "{ __typename }", "variables": "{}"}', /variables/],
       ['extensions that are a number', '{"query": "{ __typename }", "extensions": 1}', /extensions/],
-      ['an operation that is not there', '{"query": "query A { __typename }", "operationName": "B"}', /operation/],
+      ['an operation that does not exist', '{"query": "query A { __typename }", "operationName": "B"}', /operation/],
       ['no operation at all', '{"query": "fragment F on Query { __typename }"}', /operation|never used/],
       ['two without a choice', '{"query": "query A { __typename } query B { __typename }"}', /operation/],
       [
@@ -1132,7 +1132,7 @@ describe('GraphQL requests', () => {
       'd',
     ],
     [
-      'a day that is not there',
+      'a day that does not exist',
       'query ($d: DateTime) { chatSessions(filter: { updatedBefore: $d }) { totalCount } }',
       { d: '2024-02-30T00:00:00Z' },
       'd',
@@ -1144,13 +1144,13 @@ describe('GraphQL requests', () => {
       'd',
     ],
     [
-      'an enum value that is not there',
+      'an enum value that does not exist',
       'mutation ($i: CreateApiKeyInput!) { createApiKey(input: $i) { secret } }',
       { i: { role: 'OWNER' } },
       'i.role',
     ],
     [
-      'a field that is not there',
+      'a field that does not exist',
       'mutation ($i: CreateApiKeyInput!) { createApiKey(input: $i) { secret } }',
       { i: { nonsense: 1 } },
       'i.nonsense',

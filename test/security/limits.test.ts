@@ -199,7 +199,8 @@ describe('an operation ends while it runs', () => {
     expect(body.data).toBeUndefined();
     expect(body.errors).toEqual([
       {
-        message: 'The operation took longer than 30 seconds and was stopped. Changes that it had made remain.',
+        message:
+          'The operation exceeded the time limit of 30 seconds and was stopped. Changes made before that remain.',
         extensions: { code: 'TIMEOUT', limit: 'deadline' },
       },
     ]);
@@ -264,7 +265,7 @@ describe('an operation ends while it runs', () => {
     expect(body.data).toBeUndefined();
     expect(body.errors).toEqual([
       {
-        message: 'The response holds more than 10000 objects. Request smaller pages with `first`.',
+        message: 'The response contains more than 10000 objects. Request smaller pages with `first`.',
         extensions: { code: 'BAD_USER_INPUT', limit: 'nodes' },
       },
     ]);

@@ -9,8 +9,8 @@ import { insides } from './insides.ts';
 import { type ServerPair, startServerPair } from './server-pair.ts';
 
 /**
- * Endpoints with lenient parsing, where an invalid value often counts as absent: whatever is sent, no endpoint fails
- * with an internal error, and every rejection has the format of its clients. Covers every endpoint that reads a body, a
+ * Endpoints with lenient parsing, where an invalid value often counts as absent: no endpoint fails with an internal
+ * error for any value, and every rejection has the format of its clients. Covers every endpoint that reads a body, a
  * parameter or a path, with invalid bodies and with an invalid value for each field.
  */
 let servers: ServerPair;

@@ -543,7 +543,7 @@ describe('other people’s things', () => {
   test.each([
     ['B, a basic key', () => b, owned],
     ['an admin', () => callerOf('admin key'), personal],
-  ] as const)('AZR 1, 6 %s meets A’s things as it meets what is not there', async (_name, who, kinds) => {
+  ] as const)('AZR 1, 6 %s meets A’s things as it meets what does not exist', async (_name, who, kinds) => {
     const caller = who();
     const victims = await aimed(caller, kinds, ofA);
     const absent = await aimed(caller, kinds, missingTargets);

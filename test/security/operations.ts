@@ -50,7 +50,7 @@ export interface Operation {
   prepare(scene: Scene): Promise<Call>;
 }
 
-/** Sends a call. `prefix` is where endpoints are served; fields have none. */
+/** Sends a call. `prefix` is the path prefix of endpoints; fields do not use it. */
 export type Call = (kit: Kit, caller: Caller, prefix?: '/api' | '') => Promise<Reply>;
 
 export interface Reply {

@@ -36,7 +36,7 @@ const html = { accept: 'text/html,application/xhtml+xml' };
 const tags = (page: string) =>
   page.replaceAll(/(<(script|style)\b[^>]*>)[\s\S]*?(<\/\2>)/g, '$1$3').match(/<[a-z][^>]*>/g) ?? [];
 
-/** Returns the URLs that a tag makes a browser load, by itself or through a script. */
+/** Returns the URLs that a tag makes a browser load, directly or through a script. */
 const fetched = (tag: string) =>
   /^<a\b/.test(tag)
     ? []

@@ -443,7 +443,7 @@ const chatCompletion =
 
 /**
  * Inputs by `METHOD /path`, and by `METHOD /path#variant`. An endpoint needs an entry when its body cannot be generated
- * from its schema (see `madeUpBody`), or when the generated body would change nothing.
+ * from its schema (see `madeUpBody`), or when the generated body would not change data.
  */
 export const rowSamples: Record<string, RowSample> = {
   'POST /admin/api-key': async (scene) => ({ body: apiKey(scene) }),

@@ -488,7 +488,7 @@ describe('where a credential may stand', () => {
     expect((await rest(both(key.secret, bad))).body.id).toBe(key.userId);
     const wins = await rest(both(bad, good));
     expect([wins.status, wins.body]).toEqual([403, refused]);
-    // An empty credential counts as none.
+    // An empty credential counts as absent.
     expect((await rest(both('', good))).body.id).toBe(key.userId);
     expect((await graphql({ 'x-onyx-authorization': good })).body.data.viewer).toBeNull();
     expect((await graphql(both(bad, good))).body.data.viewer.user.name).toBe('header');

@@ -580,7 +580,7 @@ describe('the end of a credential is the end of its socket', () => {
     await end();
     const last = await upTo(line, (message) => 'code' in message);
     expect(last.at(-1)).toEqual(unauthorized);
-    // The stream can report why it ends, and nothing else.
+    // The stream can report only why it ends.
     for (const message of last.slice(0, -1))
       expect(message).toMatchObject({ type: 'error', payload: [{ extensions: { code: 'UNAUTHENTICATED' } }] });
     await hungUp;

@@ -18,7 +18,10 @@ export function useCsrfPrevention(): Plugin {
       const type = (request.headers.get('content-type') ?? '').split(';')[0]?.trim().toLowerCase() ?? '';
       const asked = request.method === 'POST' && type !== '' && !simple.includes(type);
       if (asked || proofs.some((name) => request.headers.has(name))) return;
-      throw requestError(400, `Send JSON by POST, or one of the headers ${proofs.join(', ')}.`);
+      throw requestError(
+        400,
+        `Send JSON with POST, or include one of the headers ${proofs.join(', ')} (CSRF protection).`,
+      );
     },
   };
 }

@@ -27,7 +27,7 @@ export function useIntrospectionGate(open: boolean): Plugin<Context> {
     onExecute({ args, setResultAndStopExecution }) {
       if (open || (args.contextValue as Context).principal || !introspects(args.document)) return;
       const extensions = { code: 'UNAUTHENTICATED', http: { status: 400 } };
-      setResultAndStopExecution({ errors: [new GraphQLError('Introspection needs a credential.', { extensions })] });
+      setResultAndStopExecution({ errors: [new GraphQLError('Introspection requires a credential.', { extensions })] });
     },
   };
 }

@@ -114,7 +114,7 @@ export function useQueryLimits(limits: QueryLimits, refused: (limit: string) => 
     // error.
     onParams({ params, setResult }) {
       if (typeof params.query !== 'string' || params.query.length <= limits.characters) return;
-      const message = `The document is longer than ${limits.characters} characters; send long values as variables.`;
+      const message = `The document is longer than ${limits.characters} characters. Send long values as variables.`;
       setResult({ errors: [refusal('characters', message)] });
     },
     onParse({ setParseFn }) {
@@ -123,7 +123,7 @@ export function useQueryLimits(limits: QueryLimits, refused: (limit: string) => 
           return parse(source, { ...options, maxTokens: limits.tokens });
         } catch (error) {
           if (!(error instanceof Error && / more tha[nt] \d+ tokens/.test(error.message))) throw error;
-          throw refusal('tokens', `The document has more than ${limits.tokens} tokens; send values as variables.`);
+          throw refusal('tokens', `The document has more than ${limits.tokens} tokens. Send values as variables.`);
         }
       });
     },

@@ -22,7 +22,7 @@ export function useStrictReading(): Plugin {
         return setRequestParser(
           orRefused(async (body) => withFiles(await parseMultipart(await body.arrayBuffer(), type))),
         );
-      if (!json.test(type)) throw refused(415, 'Send application/json.');
+      if (!json.test(type)) throw refused(415, 'The content type must be application/json.');
       setRequestParser(orRefused(async (body) => parameters(parseJson(await body.arrayBuffer()))));
     },
   };
@@ -30,7 +30,7 @@ export function useStrictReading(): Plugin {
 
 function parameters(body: unknown): GraphQLParams {
   if (Array.isArray(body)) throw refused(400, 'Batching is not supported.');
-  if (typeof body !== 'object' || body === null) throw refused(400, 'The body is not a JSON object.');
+  if (typeof body !== 'object' || body === null) throw refused(400, 'The request body must be a JSON object.');
   return body;
 }
 
@@ -41,15 +41,16 @@ function withFiles(form: FormData): GraphQLParams {
   const field = (name: string): unknown => {
     const value = form.get(name);
     if (typeof value !== 'string')
-      throw refused(400, `A multipart request has a field \`${name}\`, and then its files.`);
+      throw refused(400, `A multipart request must contain the field \`${name}\`, followed by its files.`);
     return parseJson(new TextEncoder().encode(value).buffer);
   };
   const params = parameters(field('operations'));
   const map = FileMap.safeParse(field('map'));
-  if (!map.success) throw refused(400, '`map` says for each file where in `operations` it belongs.');
+  if (!map.success) throw refused(400, '`map` must list, for each file, its paths in `operations`.');
   for (const [name, paths] of Object.entries(map.data)) {
     const file = form.get(name);
-    if (!isFile(file)) throw refused(400, `The file ${JSON.stringify(cutText(name, 50))} of \`map\` is not there.`);
+    if (!isFile(file))
+      throw refused(400, `The file ${JSON.stringify(cutText(name, 50))} that \`map\` names is missing.`);
     for (const path of paths) place(params, path.split('.'), file);
   }
   return params;
@@ -64,7 +65,7 @@ function place(params: GraphQLParams, path: string[], file: IncomingFile): void 
   const free =
     typeof at === 'object' && at !== null && Object.hasOwn(at, last) && (at as Record<string, unknown>)[last] === null;
   if (path[0] !== 'variables' || path.length < 2 || !free)
-    throw refused(400, 'Each path of `map` is that of a variable that is null in `operations`.');
+    throw refused(400, 'Each path in `map` must point to a variable that is null in `operations`.');
   (at as Record<string, unknown>)[last] = file;
 }
 

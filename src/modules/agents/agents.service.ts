@@ -229,7 +229,7 @@ export function agentsService(db: Database, models: ChatModels) {
   async function checkCount(transaction: Prisma.TransactionClient, ownerId: string): Promise<void> {
     await lockUser(transaction, ownerId);
     if ((await transaction.agent.count({ where: { ownerId, deletedAt: null } })) >= maxAgents)
-      throw conflict(`A user can have at most ${maxAgents} agents.`);
+      throw conflict(`Too many agents (limit per user: ${maxAgents}).`);
   }
 
   function checkFeature(principal: Principal, input: AgentChanges, before?: Agent) {

@@ -242,7 +242,7 @@ describe('making an agent', () => {
     const { secret, userId } = await kit.createKey('BASIC');
     const names = Array.from({ length: 1000 }, (_, i) => ({ name: `agent ${i}`, ownerId: userId }));
     await kit.prisma.agent.createMany({ data: names });
-    const message = 'A user can have at most 1000 agents.';
+    const message = 'Too many agents (limit per user: 1000).';
     await unchanged(async () => {
       const input = { name: 'one more' };
       const made = await kit.gql(
@@ -800,7 +800,7 @@ describe('deleting an agent', () => {
       });
   });
 
-  it('is the owner’s: others change nothing, and hear the same of an agent that is not there', async () => {
+  it('is the owner’s: others change nothing, and hear the same of an agent that does not exist', async () => {
     const id = await create(anna.secret);
     const shared = await create(anna.secret, { name: 'Shared', isPublic: true });
     await unchanged(async () => {

@@ -38,6 +38,6 @@ export async function agentToChange(
 ): Promise<Agent> {
   const agent = await usableAgent(db, principal, key);
   const allowed = await db.agent.count({ where: { AND: [rule, { id: agent.id }] } });
-  if (allowed === 0) throw forbidden(['manage:agents'], 'This agent is not yours to change.');
+  if (allowed === 0) throw forbidden(['manage:agents'], 'You cannot change this agent.');
   return agent;
 }

@@ -16,7 +16,7 @@ const Change = z.object({ userIds: z.array(z.unknown()).max(1000), replace: z.bo
  * require both.
  */
 export function membersService(db: Database) {
-  /** Returns the filter for the people with whom an agent is shared. Throws NOT_FOUND. */
+  /** Returns the filter for the members of an agent. Throws NOT_FOUND. */
   async function membersOf(key: AgentKey): Promise<Prisma.AgentShareWhereInput> {
     const agent = await db.prisma.agent.findFirst({
       where: { ...agentAt(key), deletedAt: null },
@@ -27,22 +27,22 @@ export function membersService(db: Database) {
   }
 
   return {
-    /** Returns a page of the people with whom an agent is shared. Throws NOT_FOUND, BAD_USER_INPUT. */
+    /** Returns a page of the members of an agent. Throws NOT_FOUND, BAD_USER_INPUT. */
     async list(key: AgentKey, args: PageArgs, limit: number, query: object = {}): Promise<PageOf<AgentShare>> {
       const page = agentShareOrder.page(args, limit);
       const where = { AND: [await membersOf(key), page.where] };
       return cut(await db.prisma.agentShare.findMany({ ...query, ...page, where }), page);
     },
 
-    /** Returns the number of people with whom an agent is shared. Throws NOT_FOUND. */
+    /** Returns the number of members of an agent. Throws NOT_FOUND. */
     async count(key: AgentKey): Promise<number> {
       return db.prisma.agentShare.count({ where: await membersOf(key) });
     },
 
     /**
      * Restricts an agent to its owner and its members, and adds members or, with `replace`, replaces them. New members
-     * become viewers. Unknown IDs are ignored; if all are unknown, nothing changes. `found` is the number of known
-     * users. Throws NOT_FOUND, FORBIDDEN (also for a built-in agent), BAD_USER_INPUT.
+     * become viewers. Unknown IDs are ignored; if all are unknown, the agent does not change. `found` is the number of
+     * known users. Throws NOT_FOUND, FORBIDDEN (also for a built-in agent), BAD_USER_INPUT.
      */
     change(
       principal: Principal,
@@ -54,7 +54,7 @@ export function membersService(db: Database) {
       const ids = keys.flatMap((key) => ('id' in key ? key.id : []));
       return db.prisma.$transaction(async (transaction) => {
         const agent = await agentToChange(transaction, principal, key, visible.ownedAgents(principal));
-        if (agent.isBuiltin) throw forbidden([], 'A built-in agent is everybody’s.');
+        if (agent.isBuiltin) throw forbidden([], 'A built-in agent is available to all users and cannot be shared.');
         const users = await transaction.user.findMany({
           // The service accounts of project tokens and chat widgets cannot be members.
           where: {

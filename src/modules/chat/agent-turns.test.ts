@@ -101,7 +101,7 @@ describe('a turn goes by its agent', () => {
     expect(asked()).toMatchObject({ model: 'second', temperature: 0 });
   });
 
-  it('in a model that is no longer there: the server’s own answers', async () => {
+  it('in a model that no longer exists: the server’s own answers', async () => {
     const { slug } = await agent({ model: 'gone', actions: {} });
     await said({ chat: { agent: { slug } } });
     expect(asked()).toMatchObject({ model: 'scripted' });
@@ -288,7 +288,7 @@ describe('a chat by names', () => {
 
     const found = (await agentChat({ agent: { slug }, clientSessionId: 'abc' })).data.agentChat;
     expect(found).toMatchObject({ databaseId: named.sessionId, agentId: id, ownerNumber: null });
-    // A person has a number; a key has none.
+    // A person has a number; a key does not.
     const person = await kit.person();
     const { databaseId } = await kit.prisma.user.findUniqueOrThrow({ where: { id: person.userId } });
     const theirs = await create({ agentSlug: slug }, person.session);
@@ -537,7 +537,7 @@ describe('files that come with a message', () => {
     expect([code(answer), field(answer)]).toEqual(['BAD_USER_INPUT', path]);
   });
 
-  it('are stored for nobody who may not upload, and for no chat that is not there', async () => {
+  it('are stored for nobody who may not upload, and for no chat that does not exist', async () => {
     const { slug } = await agent({ actions: {} });
     const attachments = [image];
     expect(code(await unchanged(() => say({ chat: { agent: { slug } }, attachments }, limited.secret)))).toBe(

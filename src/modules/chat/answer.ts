@@ -80,8 +80,8 @@ const failed = (failure: TurnFailure): AnswerEnd => ({ status: 'FAILED', failure
 /** Returns the outcome of an answer that failed because of an error in the server. */
 export const failureWithin = (error: unknown): AnswerEnd =>
   isDatabaseUnavailable(error)
-    ? failed(turnFailure('UNAVAILABLE', 'The database of the server was not available.', { retryAfter: 5 }))
-    : failed(turnFailure('INTERNAL', 'The answer failed for a reason within the server.'));
+    ? failed(turnFailure('UNAVAILABLE', 'The server’s database was not available.', { retryAfter: 5 }))
+    : failed(turnFailure('INTERNAL', 'The answer failed because of an internal error.'));
 
 /** The outcome of an answer that was interrupted by a shutdown of the server. */
 const interrupted: AnswerEnd = {
@@ -140,7 +140,8 @@ function failure(error: unknown): AnswerEnd {
   if (error instanceof Silence) return failed(turnFailure('TIMEOUT', 'The model stopped answering.'));
   if (error instanceof TooLong) return failed(turnFailure('TIMEOUT', 'The answer took too long.'));
   if (error instanceof UnknownAction) return failed(turnFailure('TOOL_CALL_FAILED', error.message));
-  if (error instanceof TooMuch) return failed(turnFailure('UPSTREAM_FAILED', 'The model did not stop talking.'));
+  if (error instanceof TooMuch)
+    return failed(turnFailure('UPSTREAM_FAILED', 'The answer exceeded the maximum length.'));
   return failed(modelFailure(error));
 }
 
@@ -238,7 +239,7 @@ export async function answer(
       } else if (part.type === 'tool-input-start' || part.type === 'tool-call')
         // The model received no tools, so any call is invalid, and it would continue calling.
         watchdog.abort(
-          new UnknownAction(`The model called an action that it does not have: ${nameOf(part.toolName)}.`),
+          new UnknownAction(`The model called an action that is not available: ${nameOf(part.toolName)}.`),
         );
       else if (part.type === 'error') error ??= part.error;
       else if (part.type === 'finish') {
@@ -255,7 +256,7 @@ export async function answer(
     clearTimeout(longest);
   }
   say(citations.end());
-  // Estimated when the provider reports nothing, so that every turn counts.
+  // Estimated when the provider does not report usage, so that every turn counts.
   if (soFar.inputTokens === 0) {
     soFar.inputTokens = prompt.tokens;
     soFar.estimatedTokens += soFar.inputTokens;
@@ -273,6 +274,6 @@ export async function answer(
   }
   if (!started && filtered)
     return failed(turnFailure('CONTENT_POLICY', failureMessage('CONTENT_POLICY'), { retryable: false }));
-  if (!started) return failed(turnFailure('UPSTREAM_FAILED', 'The model said nothing.'));
+  if (!started) return failed(turnFailure('UPSTREAM_FAILED', 'The model returned an empty answer.'));
   return { status: 'COMPLETE' };
 }

@@ -127,7 +127,8 @@ describe('a file that comes with a question', () => {
     const id = await upload('broken "1".json', '{');
     const turn = await send({ message: 'What is in it?', fileIds: [id] });
     expect(asked()).toEqual({
-      question: '[The file "broken \\"1\\".json" came with this and is not valid JSON.]\n\nWhat is in it?',
+      question:
+        '[The file "broken \\"1\\".json" was attached to this message and is not valid JSON.]\n\nWhat is in it?',
       passages: [],
       images: [],
     });
@@ -241,7 +242,7 @@ describe('a file that may not be given', () => {
       for (const more of [{}, { sessionId }])
         expect((await write([own, id], more)).errors).toMatchObject([
           {
-            message: `input.fileIds: not files that you may read: ${id}`,
+            message: `input.fileIds: contains files that do not exist or that you cannot read: ${id}`,
             extensions: { code: 'BAD_USER_INPUT', fields: [{ path: ['input', 'fileIds'] }] },
           },
         ]);
@@ -299,7 +300,7 @@ describe('an image', () => {
     const turn = await send({ message: 'What is it?', fileIds: [blind] });
     expect(asked()).toEqual({
       question:
-        '[The image "pixel.png" came with this and cannot be shown to you, since you do not see images: say so.]\n\nWhat is it?',
+        '[The image "pixel.png" was attached to this message and cannot be shown to you, because you cannot see images: say so.]\n\nWhat is it?',
       passages: [],
       images: [],
     });
@@ -323,7 +324,7 @@ describe('an image', () => {
     const turn = await send({ message: 'What is it?', fileIds: [id] }, seeing);
     expect(turn.failure).toBeNull();
     expect(asked(seeing)).toMatchObject({
-      question: '[The image "lost.png" came with this and is no longer there.]\n\nWhat is it?',
+      question: '[The image "lost.png" was attached to this message and no longer exists.]\n\nWhat is it?',
       images: [],
     });
   });
@@ -334,7 +335,8 @@ describe('an image', () => {
     const [big, small] = [await upload('big.png', huge, seeing), await upload('small.png', pixel(3), seeing)];
     await send({ message: 'What are they?', fileIds: [big, small] }, seeing);
     expect(asked(seeing)).toEqual({
-      question: '[The image "big.png" came with this and is more than can be shown to you at once.]\n\nWhat are they?',
+      question:
+        '[The image "big.png" was attached to this message and exceeds the number of files that can be shown to you at once.]\n\nWhat are they?',
       passages: [],
       images: [dataUrl(3)],
     });

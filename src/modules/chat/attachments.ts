@@ -97,7 +97,7 @@ export const isWhole = ({ chunkId }: Pick<NumberedHit, 'chunkId'>): boolean => c
 
 /** Returns the note to the model about a file of the question that it does not receive. */
 const noteOn = ({ name, kind }: Attached, why: string): string =>
-  `[The ${kind === 'IMAGE' ? 'image' : 'file'} ${JSON.stringify(name)} came with this and ${why}.]`;
+  `[The ${kind === 'IMAGE' ? 'image' : 'file'} ${JSON.stringify(name)} was attached to this message and ${why}.]`;
 
 /** Returns why the text of a file is not available, or null when it is. */
 function unread({ status, error }: Attached): string | null {
@@ -211,8 +211,8 @@ async function readImages(
       room -= file.size;
       images.push({ name: file.name, mediaType: file.mediaType, bytes, place: file.place });
     } else if (file.place === 0) {
-      const why = fits ? 'is no longer there' : 'is more than can be shown to you at once';
-      notes.push(noteOn(file, sees ? why : 'cannot be shown to you, since you do not see images: say so'));
+      const why = fits ? 'no longer exists' : 'exceeds the number of files that can be shown to you at once';
+      notes.push(noteOn(file, sees ? why : 'cannot be shown to you, because you cannot see images: say so'));
     }
   }
   return { images, notes };

@@ -176,8 +176,8 @@ export function chatService({ db, knowledge, runs, models, log }: Foundation) {
 
     /**
      * Returns one session. With `shared`, also a public session of another user; with `includeDeleted`, also a deleted
-     * session of the principal. A project token reads nothing outside its project. Throws NOT_FOUND, and FORBIDDEN when
-     * a readable private session is requested as shared.
+     * session of the principal. A project token reads only sessions of its project. Throws NOT_FOUND, and FORBIDDEN
+     * when a readable private session is requested as shared.
      */
     async find(
       principal: Principal,
@@ -294,7 +294,7 @@ export function chatService({ db, knowledge, runs, models, log }: Foundation) {
         throw badInput(['input', 'projectId'], 'is required unless `clear` contains `PROJECT_ID`');
       const { userId, credential } = principal;
       if (projectId === null && credential.projectId !== null)
-        throw forbidden([], 'A token that is confined to a project takes no chat out of it.');
+        throw forbidden([], 'A project token cannot move a chat out of its project.');
       const session = await db.prisma.$transaction(async (transaction) => {
         const where = { AND: [visible.chatSessions(principal), { id, userId }] };
         if ((await transaction.chatSession.count({ where })) === 0) throw notFound('Chat session');
@@ -356,7 +356,7 @@ export interface SessionFilter {
   agentId?: number | null | undefined;
   /** Selects all readable sessions of this project. */
   projectId?: number | null | undefined;
-  /** Selects sessions outside projects only. For a project token, its own project counts as none. */
+  /** Selects sessions outside projects only. A project token's own project is treated as no project. */
   outsideProjects?: boolean | null | undefined;
   updatedBefore?: Date | null | undefined;
   /** Selects readable sessions, of any owner, that contain all words of this text. */

@@ -348,12 +348,17 @@ describe('what the caller got wrong', () => {
 
   it.each([
     [
-      'a session that is not there',
+      'a session that does not exist',
       { chat_session_id: nowhere },
       'VALIDATION_ERROR',
       'Invalid Chat Session ID provided',
     ],
-    ['an agent that is not there', { chat_session_info: { persona_id: 4711 } }, 'VALIDATION_ERROR', 'Agent not found'],
+    [
+      'an agent that does not exist',
+      { chat_session_info: { persona_id: 4711 } },
+      'VALIDATION_ERROR',
+      'Agent not found',
+    ],
     ['a text that cannot be stored', { message: 'a\0b' }, 'VALIDATION_ERROR', /NUL/],
     ['half a character', { message: 'a\ud800b' }, 'VALIDATION_ERROR', /well-formed|Unicode|UTF/i],
     [
@@ -946,7 +951,7 @@ describe('a reader', () => {
     expect(await gather(events(runDocument, { runId, from: all.length }))).toEqual([]);
   });
 
-  it('reads no run of another’s, and none that is not there', async () => {
+  it('reads no run of another’s, and none that does not exist', async () => {
     const seen = await gather(turn({ actionIds: [] }));
     const { runId } = seen[1];
     await expect(gather(events(runDocument, { runId }, kit.keys.ADMIN))).rejects.toMatchObject({ code: 'NOT_FOUND' });
@@ -968,7 +973,8 @@ describe('at once', () => {
       kit.gql(sendDocument, { input: { message, sessionId: session } }, kit.keys.BASIC),
     );
     expect((await Promise.race(both)).errors).toMatchObject([{ extensions: { code: 'CONFLICT' } }]);
-    // The other run records its search results before it calls the model, and writes nothing until the model responds.
+    // The other run records its search results before it calls the model, and writes again only when the model
+    // responds.
     await until(() => kit.model.requests.length > asked);
     const before = await kit.fingerprint();
     expect(await send({ chat_session_id: session })).toMatchObject({ status: 409, body: { error_code: 'CONFLICT' } });

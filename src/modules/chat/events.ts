@@ -28,7 +28,7 @@ export type ChatEvent =
 
 /** The usage of an answer. */
 export interface TurnUsage {
-  /** Estimated where the provider reported nothing. */
+  /** Estimated when the provider does not report usage. */
   inputTokens: number;
   outputTokens: number;
   durationMs: number;

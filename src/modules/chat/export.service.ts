@@ -114,7 +114,8 @@ export function chatExportService(db: Database, references: ChatService['referen
   }
 
   /**
-   * Returns messages of a session in the order of their IDs; none once the principal can no longer read the session.
+   * Returns messages of a session in the order of their IDs; an empty list once the principal can no longer read the
+   * session.
    */
   async function messagesOf(principal: Principal, sessionId: string, id: Prisma.IntFilter): Promise<ExportedMessage[]> {
     const messages = await db.prisma.chatMessage.findMany({
@@ -223,7 +224,7 @@ export function chatExportService(db: Database, references: ChatService['referen
       for await (const part of text) {
         content += part;
         if (content.length > longestContent)
-          throw badInput(['id'], 'names a session that is too long for one reply; download it from /api/chat/export');
+          throw badInput(['id'], 'is too long for one response; download the session from /api/chat/export');
       }
       return { ...file, content };
     },

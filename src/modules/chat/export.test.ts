@@ -416,7 +416,7 @@ describe('refused', () => {
     const markdown = await download(`?format=markdown&session_id=${owners.chat_session_id}`, token);
     expect(markdown.text).not.toContain('Sources');
     expect((await exported(owners.chat_session_id)).messages.at(-1)?.citations).toMatchObject([{ title: 'Kettles' }]);
-    // Each exports its own sessions only: the token none of the owner's, the owner none of the token's.
+    // Each exports only its own sessions: the token's export omits the owner's, and the owner's omits the token's.
     const ids = (text: string) => (JSON.parse(text) as ExportedSession[]).map(({ id }) => id);
     expect(ids((await download('', token)).text)).toEqual([own.chat_session_id]);
     expect(ids((await download()).text)).toEqual([owners, outside, others].map((each) => each.chat_session_id));

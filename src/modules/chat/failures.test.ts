@@ -80,7 +80,7 @@ describe('a provider that fails', () => {
       calls: 3,
       code: 'RATE_LIMITED',
       error_code: 'RATE_LIMIT',
-      message: 'The model’s provider refuses more requests for now.',
+      message: 'The model’s provider is limiting requests. Try again later.',
       retryAfter: 1,
     },
     {
@@ -98,7 +98,7 @@ describe('a provider that fails', () => {
       calls: 1,
       code: 'UPSTREAM_FAILED',
       error_code: 'MODEL_ERROR',
-      message: 'The connection to the model’s provider broke.',
+      message: 'The connection to the model’s provider was lost.',
       text: 'One two ',
     },
     {
@@ -107,7 +107,7 @@ describe('a provider that fails', () => {
       calls: 1,
       code: 'UPSTREAM_FAILED',
       error_code: 'MODEL_ERROR',
-      message: 'The model said nothing.',
+      message: 'The model returned an empty answer.',
     },
     {
       name: 'by thinking and then saying nothing',
@@ -115,7 +115,7 @@ describe('a provider that fails', () => {
       calls: 1,
       code: 'UPSTREAM_FAILED',
       error_code: 'MODEL_ERROR',
-      message: 'The model said nothing.',
+      message: 'The model returned an empty answer.',
     },
     {
       name: 'by never stopping',
@@ -123,7 +123,7 @@ describe('a provider that fails', () => {
       calls: 1,
       code: 'UPSTREAM_FAILED',
       error_code: 'MODEL_ERROR',
-      message: 'The model did not stop talking.',
+      message: 'The answer exceeded the maximum length.',
       text: 'blah '.repeat(42_000),
     },
   ];
@@ -431,7 +431,7 @@ describe('a provider that rejects a request', () => {
       const { data } = await kit.gql(send, { input: { message: 'Hello', actionIds: [] } }, kit.keys.BASIC);
       expect(data.sendChatMessage.failure).toEqual({
         code: 'RATE_LIMITED',
-        message: 'The model’s provider refuses more requests for now.',
+        message: 'The model’s provider is limiting requests. Try again later.',
         retryable: true,
         retryAfter,
         providerCode: null,

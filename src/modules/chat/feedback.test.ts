@@ -235,7 +235,7 @@ describe('whose answers one rates', () => {
     expect(await kit.fingerprint()).toBe(before);
   }
 
-  it('one’s own: a question, the root, what is deleted, shared or of others is refused like what is not there', async () => {
+  it('one’s own: a question, the root, what is deleted, shared or of others is refused like what does not exist', async () => {
     const mine = await say();
     await rate({ messageId: mine.answer, rating: 'LIKE' });
     const shared = await say('shared');

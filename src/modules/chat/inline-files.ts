@@ -33,7 +33,7 @@ export function decoded(
   const type = mediaTypeOf(mediaType);
   const at = ['input', 'attachments', index];
   if (type.startsWith('image/') && !(type in acceptedTypes))
-    throw badInput([...at, 'mediaType'], 'is not a type of image that is taken');
+    throw badInput([...at, 'mediaType'], 'must be a supported image type');
   const bytes = new Uint8Array(Buffer.from(base64, 'base64'));
   const named = namedAs(name, type);
   const reason = refusal(named, bytes);

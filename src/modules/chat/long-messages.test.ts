@@ -31,7 +31,7 @@ describe('what the model could not read even alone', () => {
   ])('is refused by the name of its field, %s, and nothing is written', async (field, input, body) => {
     const session = (await send({ message: 'Before' })).data.sendChatMessage.sessionId;
     const [before, asked] = [await kit.fingerprint(), kit.model.requests.length];
-    const message = `input.${field}: is too long for the model, whose window has 2048 tokens`;
+    const message = `input.${field}: is longer than the model’s context window of 2048 tokens`;
     for (const where of [{}, { sessionId: session }])
       expect(await send({ ...input, ...where })).toMatchObject({
         data: { sendChatMessage: null },

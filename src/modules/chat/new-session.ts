@@ -67,7 +67,7 @@ export async function startSession(
     ...prompts,
   }).catch((error: unknown) => {
     if (error instanceof Prisma.PrismaClientKnownRequestError && error.code === 'P2002')
-      throw conflict('This slug is taken; choose another.');
+      throw conflict('This slug is already in use.');
     throw error;
   });
   return { session, agent };

@@ -65,7 +65,8 @@ export function runReaders(db: Database, knowledge: KnowledgeService, runs: Runs
       const run = runId == null ? runs.lastOf(sessionId ?? '') : runs.get(runId);
       const where = run && { AND: [visible.chatSessions(principal), { id: run.sessionId }] };
       if (!run || (await db.prisma.chatSession.count({ where: where ?? {} })) === 0) throw notFound('Run');
-      if ((from ?? 0) > run.length) throw badInput(['from'], `there are ${run.length} events so far`);
+      if ((from ?? 0) > run.length)
+        throw badInput(['from'], `must be at most ${run.length}, the number of events so far`);
       return { run, from: from ?? 0 };
     },
 

@@ -88,6 +88,6 @@ export async function openChat(
   });
   if (made) return { agent, session: made, created: true };
   const { session: other } = await findChat(transaction, principal, reference);
-  if (!other) throw conflict('This chat was begun or deleted at the same time. Try again.');
+  if (!other) throw conflict('This chat was created or deleted at the same time. Try again.');
   return { agent, session: other, created: false };
 }

@@ -85,8 +85,8 @@ async function createSession(key = kit.keys.BASIC, body: object = {}): Promise<s
 }
 
 /**
- * Returns a session whose model has sent `said` deltas of its answer and waits, together with what a reader of the live
- * stream received. With none, nothing is saved meanwhile.
+ * Returns a session whose model has sent `said` deltas of its answer and waits, together with the events that a reader
+ * of the live stream received. With zero deltas, the answer is not saved meanwhile.
  */
 async function underWay(reply: TextReply, said: number, key = kit.keys.BASIC) {
   const session = await createSession(key);
@@ -97,7 +97,7 @@ async function underWay(reply: TextReply, said: number, key = kit.keys.BASIC) {
   for (let piece = 0; piece < said; piece++) gate.release();
   const lines = await gather(reading, ({ reserved_assistant_message_id: id }) => id !== undefined);
   for (let piece = 0; piece < said; piece++) lines.push(...(await gather(reading, isDelta)));
-  // Nothing is written from here on until the model responds.
+  // From here on, the server writes only when the model responds.
   await until(() => kit.model.requests.length > asked);
   const { id: runId, messageId } = await kit.prisma.run.findFirstOrThrow({ where: { sessionId: session } });
   return { session, gate, reading, lines, runId, messageId };
@@ -158,7 +158,7 @@ describe('the lines of a run, cut anywhere and put together again', () => {
     gone.abort();
     await expect(first.next()).rejects.toThrow('abort');
 
-    // Nothing is left to send: this reader waits, and so does one whose cursor is beyond the end.
+    // All events have been sent: this reader waits, and so does one whose cursor is beyond the end.
     const second = await resume(session, read.length);
     expect(second.status).toBe(200);
     const ahead = resume(session, read.length + 1);
@@ -226,14 +226,14 @@ describe('an index that is none', () => {
       expect(error).toMatchObject({ code: 'BAD_USER_INPUT', fields: [{ path: ['from'] }] });
       return error.message;
     };
-    expect(await wrong(4)).toBe('from: there are 3 events so far');
-    expect(await wrong(2 ** 31 - 1)).toBe('from: there are 3 events so far');
+    expect(await wrong(4)).toBe('from: must be at most 3, the number of events so far');
+    expect(await wrong(2 ** 31 - 1)).toBe('from: must be at most 3, the number of events so far');
     const waiting = chatRun({ id: runId, from: 3 }).next();
     gate.open();
     expect((await waiting).value).toEqual({ __typename: 'ChatAnswerDelta', index: 3, text: 'two' });
     expect(await gather(chatRun({ id: runId, from: 4 }))).toMatchObject([{ index: 4, reason: 'FINISHED' }]);
     expect(await gather(chatRun({ id: runId, from: 5 }))).toEqual([]);
-    expect(await wrong(6)).toBe('from: there are 5 events so far');
+    expect(await wrong(6)).toBe('from: must be at most 5, the number of events so far');
   });
 
   it.each(['-1', 'x', '1.5', '1e400', '2147483648', 'NaN', '0&cursor=1'])(
@@ -293,7 +293,7 @@ describe('who may not read a run', () => {
       [deleted, kit.keys.BASIC],
     ] as const)
       expect(await refusals(id, key)).toEqual(missing);
-    // An invalid cursor reveals nothing either.
+    // An invalid cursor does not reveal whether the session exists either.
     expect((await resume(session, 999, { key: kit.keys.ADMIN })).status).toBe(404);
     await expect(gather(chatRun({ sessionId: session, from: 999 }, kit.keys.ADMIN))).rejects.toMatchObject({
       code: 'NOT_FOUND',

@@ -16,7 +16,7 @@ export type SeedChatSessionInput = z.input<typeof SeedChatSession>;
 
 export interface SeededSession {
   sessionId: string;
-  /** The stored question; null when none was given. */
+  /** The stored question; null for a session seeded without one. */
   userMessageId: number | null;
   /** The URL where a person continues the session. */
   url: string;

@@ -61,7 +61,7 @@ describe('creating', () => {
     });
   });
 
-  it('refuses an agent that the caller may not see, like one that is not there', async () => {
+  it('refuses an agent that the caller may not see, like one that does not exist', async () => {
     const { data } = await kit.gql('mutation { createAgent(input: { name: "Hidden" }) { agent { databaseId } } }');
     const before = await kit.fingerprint();
     for (const persona_id of [data.createAgent.agent.databaseId, 4711])
@@ -531,7 +531,7 @@ describe('deleting', () => {
     expect(left.map(({ status }) => status)).toEqual(['STOPPED', 'STOPPED']);
   });
 
-  it('refuses another’s, like one that is not there', async () => {
+  it('refuses another’s, like one that does not exist', async () => {
     await fresh();
     const foreign = await create('Foreign', kit.keys.ADMIN);
     const before = await kit.fingerprint();

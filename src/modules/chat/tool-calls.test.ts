@@ -10,7 +10,7 @@ beforeAll(async () => {
 });
 afterAll(() => kit?.close());
 
-const message = 'The model called an action that it does not have: "run_shell".';
+const message = 'The model called an action that is not available: "run_shell".';
 const reply = (more: Partial<ToolCallsReply> = {}): ToolCallsReply => ({
   before: 'Let me look. ',
   toolCalls: [{ name: 'run_shell', arguments: { command: 'ls' } }],
@@ -61,7 +61,7 @@ describe('an action that the model does not have ends the turn with TOOL_CALL_FA
     const seen = payloads.map(({ data }) => data.chatTurn);
     expect(seen.at(-1)).toEqual({ __typename: 'ChatTurnFailed', code: 'TOOL_CALL_FAILED', message, retryable: true });
     expect(seen.filter((event) => 'text' in event).map(({ text }) => text)).toEqual(['Let me look. ']);
-    // The gate never opened, so the model did not end by itself.
+    // The gate never opened, so the model did not end the answer.
     await aborted;
     expect(kit.model.aborted).toBe(before + 1);
     const { assistantMessageId } = seen.find((event) => 'assistantMessageId' in event);
@@ -133,7 +133,7 @@ describe('also where', () => {
       reply({ toolCalls: [{ name: `a\0"\ud800${'b'.repeat(500)}`, arguments: {} }] }),
     );
     expect(body.error_msg).toBe(
-      `The model called an action that it does not have: ${JSON.stringify(`a"\ufffd${'b'.repeat(97)}`)}.`,
+      `The model called an action that is not available: ${JSON.stringify(\`a"\ufffd${'b'.repeat(97)}\`)}.`,
     );
     expect(kept.error).toBe(body.error_msg);
   });

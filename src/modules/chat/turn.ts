@@ -59,7 +59,7 @@ const Parent = z
     messageId: databaseId.nullish(),
   })
   .refine((parent) => Object.values(parent).filter((value) => value != null).length === 1, {
-    message: 'must name exactly one of continue, startOver and messageId',
+    message: 'must contain exactly one of `continue`, `startOver` and `messageId`',
   });
 type Parent = z.output<typeof Parent>;
 
@@ -206,7 +206,7 @@ export function turnService({
     if (provider === 'embedded' || fits({ ...parts, additionalContext, contextWindow, history: [], hits: null }))
       return;
     const longer = (additionalContext?.length ?? 0) > parts.question.length ? 'additionalContext' : 'message';
-    throw badInput(['input', longer], `is too long for the model, whose window has ${contextWindow} tokens`);
+    throw badInput(['input', longer], `is longer than the model’s context window of ${contextWindow} tokens`);
   }
 
   /**
@@ -332,7 +332,7 @@ export function turnService({
   /**
    * Searches for passages, numbers them after the given ones and removes passages below the agent's score threshold. A
    * turn without search still finds the files of its agent or project that are too long to be included in full. `query`
-   * is null when there was nothing to search; then `hits` is null too, unless passages were given.
+   * is null when there was no text to search for; then `hits` is null too, unless passages were given.
    */
   async function search(
     principal: Principal,
@@ -370,7 +370,7 @@ export function turnService({
     return { hits: [...standing, ...hits], query: turn.question };
   }
 
-  /** Returns whether the agent answers only from documents and found none. */
+  /** Returns whether the agent answers only from documents and did not find any. */
   const finds = ({ mode }: Prepared, input: Message, attachments: Attachments, passages: readonly NumberedHit[]) =>
     mode !== 'QUERY' ||
     passages.length + attachments.images.length + attachments.notes.length > 0 ||
@@ -474,8 +474,8 @@ export function turnService({
     (await db.prisma.run.count({ where: { id, status: 'RUNNING' } })) === 0;
 
   /**
-   * Stores the end of message and run together with the usage, so that no reader sees one without the other. A session
-   * that was deleted meanwhile has nothing to finish. A refusal and its question leave the current branch, so that
+   * Stores the end of message and run together with the usage, so that no reader sees one without the other. For a
+   * session that was deleted meanwhile, it writes no rows. A refusal and its question leave the current branch, so that
    * later prompts contain neither.
    */
   const finish = (
@@ -523,7 +523,7 @@ export function turnService({
   async function inTurn<T>(userId: string, prepare: () => Promise<T>): Promise<T> {
     const before = preparing.get(userId) ?? 0;
     if (runs.ofUser(userId).length + before >= maxRunsPerUser)
-      throw new AppError('RATE_LIMITED', `At most ${maxRunsPerUser} answers at once.`, { retryAfter: 5 });
+      throw new AppError('RATE_LIMITED', `Too many concurrent answers (limit: ${maxRunsPerUser}).`, { retryAfter: 5 });
     preparing.set(userId, before + 1);
     try {
       return await prepare();
@@ -550,7 +550,7 @@ export function turnService({
     if (attachments.length + (input.fileIds?.length ?? 0) > mostFiles)
       throw badInput(['input', 'attachments'], `must have at most ${mostFiles} items together with \`fileIds\``);
     const uploads = attachments.map((attachment, index) => decoded(attachment, index, files.refusal));
-    // Nothing is stored for a chat that does not exist.
+    // A chat that does not exist is not created by a rejected message.
     if (input.chat) {
       const { session } = await findChat(db.prisma, principal, input.chat);
       if (session && runs.ofSession(session.id)) throw new SessionBusyError(session.id);
@@ -590,7 +590,7 @@ export function turnService({
      * continues independently of the request. With `queue`, the message waits while its session is still answering; it
      * is dropped when `signal` aborts before its turn starts. Throws NOT_FOUND, BAD_USER_INPUT, CONFLICT (the session
      * is still answering), FORBIDDEN, RATE_LIMITED (a budget is used up, or too many answers are in progress); in all
-     * of these cases, nothing is written.
+     * of these cases, no data is written.
      */
     async start(principal: Principal, raw: SendMessageInput, signal: AbortSignal): Promise<Turn> {
       const input = parse(SendMessage, raw);

@@ -100,8 +100,8 @@ interface Parts {
 }
 
 /**
- * Creates the service for chat widgets, which open one agent to the visitors of a web page. A widget acts as a limited
- * service account of its own, with a token that no client has.
+ * Creates the service for chat widgets, which open one agent to the visitors of a web page. Each widget acts as a
+ * separate limited service account, with a token that no client has.
  */
 export function embedsService({ db, audit, users, revocations, settings }: Parts) {
   const isForEveryPage = ({ allowedOrigins }: Embed): boolean =>

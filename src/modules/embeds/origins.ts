@@ -21,7 +21,7 @@ export const origins = z
     texts.map((text, index) => {
       const origin = originOf(text);
       if (origin !== null) return origin;
-      context.addIssue({ code: 'custom', path: [index], message: 'is not an origin, such as https://example.com' });
+      context.addIssue({ code: 'custom', path: [index], message: 'must contain origins such as https://example.com' });
       return z.NEVER;
     }),
   )

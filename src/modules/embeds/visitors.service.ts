@@ -283,7 +283,7 @@ export function visitorsService(parts: Parts) {
     },
 
     /**
-     * Returns whether a page of this origin can show a widget; true for an unknown widget, which has nothing to
+     * Returns whether a page of this origin can show a widget; true for an unknown widget, which has no data to
      * protect.
      */
     async mayShow(uuid: string, origin: string): Promise<boolean> {

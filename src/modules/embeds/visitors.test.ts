@@ -172,7 +172,7 @@ describe('a turn', () => {
     const sessionId = randomUUID();
     kit.model.script({ text: ['half ', 'whole'], breakAfter: 1 });
     const all = frames(await ask(uuid, sessionId));
-    expect(all.at(-1)).toEqual({ ...abort('The connection to the model’s provider broke.'), id: all[0].uuid });
+    expect(all.at(-1)).toEqual({ ...abort('The connection to the model’s provider was lost.'), id: all[0].uuid });
     await kit.booted.background.settled();
     expect((await history(uuid, sessionId)).body.history[1].content).toBe('half ');
   });

@@ -98,7 +98,7 @@ export function filesService({ db, audit, blobs, extractor, knowledge, backgroun
   /** Returns the type of a file, or the reason why it is rejected. */
   function inspect(name: string, bytes: Uint8Array): { name: string; type: FileType } | { reason: string } {
     const own = baseName(name);
-    if (own === null) return { reason: 'has a name that no file can have' };
+    if (own === null) return { reason: 'has an invalid file name' };
     if (bytes.length === 0) return { reason: 'is empty' };
     if (bytes.length > settings.maxFileSize)
       return { reason: `is larger than ${settings.maxFileSize / 1024 / 1024} MB` };
@@ -114,8 +114,8 @@ export function filesService({ db, audit, blobs, extractor, knowledge, backgroun
       _count: true,
       _sum: { size: true },
     });
-    if (_count >= most.files) throw conflict(`At most ${most.files} files.`);
-    if ((_sum.size ?? 0) + size > most.bytes) throw conflict('At most 2 GB of files.');
+    if (_count >= most.files) throw conflict(`Too many files (limit: ${most.files}).`);
+    if ((_sum.size ?? 0) + size > most.bytes) throw conflict('The storage limit of 2 GB is reached.');
   }
 
   /** Stores one accepted file. The blob is written before the row, and is deleted if the row is not. */
@@ -202,7 +202,7 @@ export function filesService({ db, audit, blobs, extractor, knowledge, backgroun
     const type = bytes && kindOf(file.name, bytes);
     const read =
       !bytes || !type || 'unsupported' in type || type.format === 'image'
-        ? { refused: 'is gone' }
+        ? { refused: 'no longer exists' }
         : await extractor.extract(type.format, bytes);
     // The server is shutting down; the next start reads the file again.
     if ('interrupted' in read) return;
@@ -353,7 +353,7 @@ export function filesService({ db, audit, blobs, extractor, knowledge, backgroun
       const seen = inspect(name, bytes);
       if ('reason' in seen) return seen;
       const format = as ?? seen.type.format;
-      if (format === 'image') return { reason: 'is an image, and holds no text' };
+      if (format === 'image') return { reason: 'is an image without text' };
       const read = await inLane(userId, () => extractor.extract(format, bytes, charset));
       if ('interrupted' in read) throw conflict('The server is stopping. Try again.');
       return 'text' in read ? { text: read.text, format } : { reason: read.refused };
@@ -456,7 +456,10 @@ export function filesService({ db, audit, blobs, extractor, knowledge, backgroun
       const found = await transaction.file.findMany({ where, select: { id: true } });
       const missing = wanted.filter((id) => !found.some((file) => file.id === id));
       if (missing.length > 0)
-        throw badInput(['input', 'fileIds'], `not files that you may read: ${missing.join(', ')}`);
+        throw badInput(
+          ['input', 'fileIds'],
+          `contains files that do not exist or that you cannot read: ${missing.join(', ')}`,
+        );
       await transaction.file.updateMany({ where: { id: { in: wanted } }, data: { usedAt: new Date() } });
       return wanted.map((id) => ({ id }));
     },

@@ -125,7 +125,7 @@ describe('an uploaded file', () => {
     });
     await kit.booted.services.files.resume();
     await settled();
-    expect(await stored(id)).toMatchObject({ status: 'FAILED', error: 'is gone', document: null });
+    expect(await stored(id)).toMatchObject({ status: 'FAILED', error: 'no longer exists', document: null });
   });
 });
 
@@ -167,7 +167,7 @@ describe('POST /user/projects/file/upload', () => {
       { file_name: 'empty.txt', reason: 'is empty' },
       { file_name: 'tool.exe', reason: 'is of a type that is not supported' },
       { file_name: 'big.txt', reason: 'is larger than 1 MB' },
-      { file_name: '..', reason: 'has a name that no file can have' },
+      { file_name: '..', reason: 'has an invalid file name' },
     ]);
   });
 
@@ -229,7 +229,7 @@ describe('POST /user/projects/file/upload', () => {
     expect(status).toBe(200);
     if (name !== null) expect(body).toMatchObject({ user_files: [{ name }], rejected_files: [] });
     else {
-      expect(body).toMatchObject({ user_files: [], rejected_files: [{ reason: 'has a name that no file can have' }] });
+      expect(body).toMatchObject({ user_files: [], rejected_files: [{ reason: 'has an invalid file name' }] });
       expect(body.rejected_files[0].file_name).not.toContain('\0');
       expect(body.rejected_files[0].file_name.length).toBeLessThanOrEqual(255);
     }
@@ -292,7 +292,7 @@ describe('POST /user/projects/file/upload', () => {
     const { body } = await postForm(kit, uploadPath, [{ name: 'files', fileName, content: 'abc' }], {
       key: anna.secret,
     });
-    expect(body).toMatchObject({ user_files: [], rejected_files: [{ reason: 'has a name that no file can have' }] });
+    expect(body).toMatchObject({ user_files: [], rejected_files: [{ reason: 'has an invalid file name' }] });
   });
 
   it('under the same Idempotency-Key replays the same files in another form, and refuses others', async () => {
@@ -319,10 +319,10 @@ describe('a form that is none', () => {
   const file: Part = { name: 'files', fileName: 'a.txt', content: 'a' };
   const cases: [string, readonly Part[] | BodyInit, number, string, Record<string, string>?][] = [
     ['no boundary', formBytes([file]), 422, 'body: has no boundary', { 'content-type': 'multipart/form-data' }],
-    ['a boundary that is not there', formBytes([file], 'other'), 422, 'body: is not a multipart form, or broke off'],
-    ['a body that breaks off', formBytes([file]).slice(0, -20), 422, 'body: is not a multipart form, or broke off'],
-    ['nothing', '', 422, 'body: is not a multipart form, or broke off'],
-    ['no end', `--${boundary}\r\n\r\n`, 422, 'body: is not a multipart form, or broke off'],
+    ['a boundary that does not exist', formBytes([file], 'other'), 422, 'body: is not a complete multipart form'],
+    ['a body that breaks off', formBytes([file]).slice(0, -20), 422, 'body: is not a complete multipart form'],
+    ['nothing', '', 422, 'body: is not a complete multipart form'],
+    ['no end', `--${boundary}\r\n\r\n`, 422, 'body: is not a complete multipart form'],
     ['101 parts', Array<Part>(101).fill({ name: 'x', content: '' }), 422, 'body: has more than 100 parts'],
     ['a part without a name', [{ ...file, disposition: 'form-data; filename="a"' }], 422, 'a part without a name'],
     ['other fields', [{ ...file, name: 'file' }], 422, 'files: '],
@@ -417,7 +417,9 @@ describe('what one user may keep', () => {
     expect(await kit.prisma.file.count({ where: { ownerId: full.userId } })).toBe(1000);
     await unchanged(async () => {
       const more = await uploadGraphql(kit, { 'over.txt': 'over' }, { key: full.secret });
-      expect(more.errors).toMatchObject([{ message: 'At most 1000 files.', extensions: { code: 'CONFLICT' } }]);
+      expect(more.errors).toMatchObject([
+        { message: 'Too many files (limit: 1000).', extensions: { code: 'CONFLICT' } },
+      ]);
     });
     expect(blobsOf(kit)).toHaveLength(blobs + 1);
   });

@@ -193,7 +193,7 @@ describe('a credential that lacks the permission is refused, whatever there is',
   });
 });
 
-describe('what is somebody else’s is not there', () => {
+describe('what is somebody else’s does not exist', () => {
   it('for another user', async () => {
     for (const one of [inside, loose]) expect(await tries(one, ben.secret)).toEqual(nothing);
     expect(await triesToUpload(ben.secret, projectId)).toEqual(['NOT_FOUND', 404]);

@@ -107,7 +107,7 @@ export interface CompletionChunk extends Head {
 export interface Completion extends Head {
   /** Null when the model only calls tools or refuses. */
   text: string | null;
-  /** The model's reasoning before the answer; null when it reported none. */
+  /** The model's reasoning before the answer; null when the model did not report reasoning. */
   reasoning: string | null;
   /** The text of a refusal, when the provider distinguishes it from an answer. */
   refusal: string | null;
@@ -129,7 +129,7 @@ const finishReasonOf = ({ finishReason, calls }: Heard): FinishReason =>
 /** Removes fields that are null or undefined. */
 const given = (input: object): object => Object.fromEntries(Object.entries(input).filter(([, value]) => value != null));
 
-/** Returns the model options of a request. The built-in model calls no tools and receives none. */
+/** Returns the model options of a request. The built-in model does not call tools and does not receive any. */
 function callSettings(request: Request, { provider }: ChatModel): CallSettings {
   const { maxTokens, topP, presencePenalty, frequencyPenalty, seed, stop, toolName, toolChoice } = request;
   const tools = provider === 'embedded' ? null : request.tools;
@@ -173,14 +173,17 @@ function tokensBeside({ since }: Conversation, { tools, providerOptions }: CallS
   return Math.ceil((lengthOfAll(since) + written.join('').length) / 4);
 }
 
-/** Throws BAD_USER_INPUT when the question alone exceeds the context window. `beside` is a number of tokens. */
+/**
+ * Throws BAD_USER_INPUT when the question exceeds the context window. `beside` is the number of tokens reserved for
+ * other content.
+ */
 function checkLength(agent: Agent, { provider, contextWindow }: ChatModel, question: string, beside: number): void {
   if (provider === 'embedded') return;
   const parts = { agent, projectInstructions: null, question, additionalContext: null, history: [], hits: null };
   if (!fits({ ...parts, contextWindow: contextWindow - beside }))
     throw badInput(
       ['input', 'messages'],
-      `are too long for the model with their tools, whose window has ${contextWindow} tokens`,
+      `exceed, together with the tools, the model’s context window of ${contextWindow} tokens`,
     );
 }
 
@@ -280,7 +283,7 @@ export function completionsService(foundation: Foundation) {
 
     if (runs.draining) throw unavailable('The server is shutting down.');
     if (runs.ofUser(principal.userId).length >= maxRunsPerUser)
-      throw new AppError('RATE_LIMITED', `At most ${maxRunsPerUser} answers at once.`, { retryAfter: 5 });
+      throw new AppError('RATE_LIMITED', `Too many concurrent answers (limit: ${maxRunsPerUser}).`, { retryAfter: 5 });
     const heard = new Heard();
     const id = randomUUID();
     // Its session does not exist: only the client that requested a completion can read it.

@@ -31,7 +31,7 @@ export interface TextEmbeddings {
   promptTokens: number;
 }
 
-/** Creates the service that embeds texts with the server's embedding model, for clients with an index of their own. */
+/** Creates the service that embeds texts with the server's embedding model, for clients that maintain an index. */
 export function embeddingsService(model: EmbeddingModel | null, limits: LimitsService, usage: UsageService) {
   return {
     /**
@@ -57,7 +57,10 @@ export function embeddingsService(model: EmbeddingModel | null, limits: LimitsSe
         estimatedTokens,
       });
       if (dimensions != null && vectors.some((vector) => vector.length !== dimensions))
-        throw badInput(['input', 'dimensions'], `cannot be chosen: the model's vectors have ${vectors[0]?.length}`);
+        throw badInput(
+          ['input', 'dimensions'],
+          `is not supported: the model’s vectors have ${vectors[0]?.length} dimensions`,
+        );
       return { model: model.modelId, vectors, promptTokens: tokens };
     },
   };

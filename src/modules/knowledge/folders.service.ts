@@ -31,7 +31,7 @@ export const maxFolders = 5000;
 /** Throws CONFLICT when a transaction has created more folders than the server can have. */
 export async function checkFolderCount(transaction: Prisma.TransactionClient): Promise<void> {
   if ((await transaction.documentFolder.count()) > maxFolders)
-    throw conflict(`There are ${maxFolders} folders already. Delete one to create another.`);
+    throw conflict(`Too many folders (limit: ${maxFolders}). Delete one to create another.`);
 }
 
 const Filter = z.object({
@@ -152,7 +152,7 @@ export function foldersService(db: Database, audit: AuditService) {
       input: z.input<typeof Folder>,
     ): Promise<{ name: string; documentIds: number[] }> {
       const { name } = parse(Folder, input);
-      if (name === defaultFolder) throw badInput(['input', 'name'], 'is always there');
+      if (name === defaultFolder) throw badInput(['input', 'name'], 'is a built-in folder and cannot be deleted');
       return db.prisma.$transaction(async (transaction) => {
         const [folder] = await transaction.$queryRaw<{ id: number }[]>`
           SELECT "id" FROM "DocumentFolder" WHERE "name" = ${name} FOR UPDATE`;
@@ -171,9 +171,9 @@ export function foldersService(db: Database, audit: AuditService) {
     },
 
     /**
-     * Moves and renames documents, all or none. Documents that belong to agents stay in place, since clients know them
-     * by their location, and are returned as `skipped`. Throws BAD_USER_INPUT for unknown documents and folders,
-     * CONFLICT for a file name that is in use.
+     * Moves and renames documents; if one fails, no document is moved. Documents that belong to agents stay in place,
+     * since clients know them by their location, and are returned as `skipped`. Throws BAD_USER_INPUT for unknown
+     * documents and folders, CONFLICT for a file name that is in use.
      */
     async move(principal: Principal, input: MovesInput): Promise<{ moved: Document[]; skipped: string[] }> {
       const { moves } = parse(Moves, input);
@@ -188,14 +188,15 @@ export function foldersService(db: Database, audit: AuditService) {
         const skipped: string[] = [];
         for (const [at, { from, to }] of moves.entries()) {
           const document = documents.get(from);
-          if (!document) throw badInput(['input', 'moves', at, 'from'], 'is no document');
+          if (!document) throw badInput(['input', 'moves', at, 'from'], 'is not a document');
           const folder = folders.find(({ name }) => name === to.folder);
-          if (!folder && to.folder !== defaultFolder) throw badInput(['input', 'moves', at, 'to'], 'is in no folder');
+          if (!folder && to.folder !== defaultFolder)
+            throw badInput(['input', 'moves', at, 'to'], 'is not in a folder');
           if (embedded.has(document.id)) skipped.push(from);
           else {
             const fileName = { fileName: to.fileName, NOT: { id: document.id } };
             if ((await transaction.document.count({ where: fileName })) > 0)
-              throw conflict(`There is a document with the file name ${to.fileName} already.`);
+              throw conflict(`A document with the file name ${to.fileName} already exists.`);
             moved.push(
               await transaction.document.update({
                 where: { id: document.id },

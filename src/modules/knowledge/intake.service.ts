@@ -57,11 +57,11 @@ const Text = z.object({
   }),
 });
 const Header = z.object({
-  name: z.string().regex(/^[\w!#$%&'*+.^`|~-]{1,100}$/, 'is no name of a header'),
+  name: z.string().regex(/^[\w!#$%&'*+.^`|~-]{1,100}$/, 'is not a valid header name'),
   value: z
     .string()
     .max(4000)
-    .regex(/^[\t\x20-\x7e\x80-\xff]*$/, 'cannot stand in a header'),
+    .regex(/^[\t\x20-\x7e\x80-\xff]*$/, 'contains characters that are not allowed in a header'),
 });
 const Link = z.object({
   ...target,
@@ -117,9 +117,9 @@ export function intakeService({ knowledge, files, settings }: Foundation) {
 
   return {
     /**
-     * Adds the texts of 1 to 20 files, all or none, each of at most `MAX_FILE_MB` and 2,000,000 characters. The files
-     * are not stored. `folder` is created if it does not exist; `agentSlugs` that are unknown or not editable are
-     * ignored. Throws BAD_USER_INPUT that names the file that cannot be read.
+     * Adds the texts of 1 to 20 files, each of at most `MAX_FILE_MB` and 2,000,000 characters; if one fails, no text is
+     * added. The files are not stored. `folder` is created if it does not exist; `agentSlugs` that are unknown or not
+     * editable are ignored. Throws BAD_USER_INPUT that names the file that cannot be read.
      */
     async uploadDocuments(principal: Principal, uploads: readonly Upload[], input: UploadInput): Promise<Added[]> {
       const { metadata: of, ...where } = parse(Uploaded, input);

@@ -24,7 +24,7 @@ const maxDocumentLength = 5_000_000;
 
 /** Only a web address or a path can become a link that readers follow. An empty text counts as absent. */
 const link = plainText(2000)
-  .refine((address) => isWebLink(address), 'must be an http or https URL, or a path')
+  .refine((address) => isWebLink(address), 'must be an HTTP or HTTPS URL, or a path')
   .nullish()
   .transform((address) => address || null);
 
@@ -41,14 +41,14 @@ const Content = z.object({
     .max(1000)
     .refine(
       (sections) => sections.reduce((length, { text }) => length + text.length, 0) <= maxDocumentLength,
-      `must be at most ${maxDocumentLength} characters together`,
+      `must contain at most ${maxDocumentLength} characters in total`,
     ),
   metadata: z
     .record(plainText(200), z.union([tagValue, z.array(tagValue).max(100)]))
     .refine((metadata) => Object.keys(metadata).length <= 100, 'must be at most 100 keys')
     .nullish(),
 });
-/** A person who is responsible for a document. A blank text counts as absent. */
+/** A person responsible for a document. A blank text counts as absent. */
 const ownerText = plainText(500)
   .trim()
   .nullish()
@@ -140,7 +140,7 @@ export function knowledgeService(db: Database, audit: AuditService, embedder: Em
 
   /** Throws CONFLICT for the text of a file, which is deleted with that file only. */
   function notOfFile(document: Document): void {
-    if (document.fileId !== null) throw conflict('This document is the text of a file: delete the file instead.');
+    if (document.fileId !== null) throw conflict('This document contains the text of a file. Delete the file instead.');
   }
 
   /**
@@ -155,8 +155,7 @@ export function knowledgeService(db: Database, audit: AuditService, embedder: Em
     const document = storable(externalId) ? await claim(transaction, externalId) : null;
     const where = { AND: [{ id: document?.id ?? 0 }, { project }] };
     if (!document || (await transaction.document.count({ where })) === 0) throw notFound('Document');
-    if (document.isPublic)
-      throw forbidden(['manage:documents'], 'This document is public, and so not the project’s to change.');
+    if (document.isPublic) throw forbidden(['manage:documents'], 'A project token cannot change a public document.');
     return document;
   }
 
@@ -172,10 +171,10 @@ export function knowledgeService(db: Database, audit: AuditService, embedder: Em
       transaction,
       author,
       projectId ?? 0,
-      badInput(path, 'is not a project of yours'),
+      badInput(path, 'must be one of your projects'),
     );
     if (before && before.ownerId !== author.userId && before.projectId !== project.id)
-      throw badInput(path, 'takes only documents of your own');
+      throw badInput(path, 'accepts only your own documents');
     return project;
   }
 
@@ -246,9 +245,7 @@ export function knowledgeService(db: Database, audit: AuditService, embedder: Em
       return writing(async (transaction) => {
         const before = await claim(transaction, externalId);
         if (before && author) {
-          await checkWritable(transaction, author, before, () =>
-            conflict('This document id is taken; choose another.'),
-          );
+          await checkWritable(transaction, author, before, () => conflict('This document ID is already in use.'));
           notOfFile(before);
         }
         await checkAgents(transaction, author, agentIds);
@@ -438,7 +435,8 @@ export function knowledgeService(db: Database, audit: AuditService, embedder: Em
      */
     async search(principal: Principal, asked: SearchInput, limit: number): Promise<Hit[]> {
       const { query, first, minScore } = asked;
-      if (minScore != null && !(minScore >= 0 && minScore <= 1)) throw badInput(['minScore'], 'must be 0 to 1');
+      if (minScore != null && !(minScore >= 0 && minScore <= 1))
+        throw badInput(['minScore'], 'must be between 0 and 1');
       const agent = asked.agent == null ? null : await usableAgent(db.prisma, principal, asked.agent);
       const hits = await retrieve(
         db,
@@ -468,7 +466,7 @@ export function knowledgeService(db: Database, audit: AuditService, embedder: Em
       };
     },
 
-    /** Returns the readable ones of these documents, with one statement, or with none for an empty list. */
+    /** Returns the readable ones of these documents with one statement. An empty list needs no statement. */
     async readable(principal: Principal, externalIds: readonly string[]): Promise<ReadonlySet<string>> {
       if (externalIds.length === 0) return new Set();
       const rows = await db.prisma.document.findMany({
@@ -541,7 +539,7 @@ async function checkWritable(
   const where = { AND: [visible.documents(principal), { id }] };
   if ((await transaction.document.count({ where })) === 0) throw unseen();
   if (!can(principal, 'manage:documents') && ownerId !== principal.userId)
-    throw forbidden(['manage:documents'], 'This document is not yours to change.');
+    throw forbidden(['manage:documents'], 'You cannot change this document.');
 }
 
 async function checkAgents(transaction: Prisma.TransactionClient, author: Principal | null, agentIds: number[]) {
@@ -551,7 +549,8 @@ async function checkAgents(transaction: Prisma.TransactionClient, author: Princi
     select: { id: true },
   });
   const missing = agentIds.filter((id) => !found.some((agent) => agent.id === id));
-  if (missing.length > 0) throw badInput(['input', 'agentIds'], `not agents that you may edit: ${missing.join(', ')}`);
+  if (missing.length > 0)
+    throw badInput(['input', 'agentIds'], `contains agents that you cannot edit: ${missing.join(', ')}`);
 }
 
 /** Returns the length of a text: words are separated by whitespace, tokens are estimated. */

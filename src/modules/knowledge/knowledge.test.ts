@@ -160,7 +160,7 @@ describe('ingest', () => {
     await ingest(anna, 'public', 'public words');
     await expect(ingest(ben, 'public', 'defaced')).rejects.toMatchObject({ code: 'FORBIDDEN' });
     const refusal = await ingest(ben, 'private', 'defaced').catch((error: unknown) => error);
-    expect(refusal).toMatchObject({ code: 'CONFLICT', message: 'This document id is taken; choose another.' });
+    expect(refusal).toMatchObject({ code: 'CONFLICT', message: 'This document ID is already in use.' });
     expect((await chunks('private')).map(({ text }) => text)).toEqual(['secret words']);
     expect((await chunks('public')).map(({ text }) => text)).toEqual(['public words']);
   });
@@ -178,7 +178,7 @@ describe('ingest', () => {
     for (const id of [bens.id, 999_999])
       await expect(ingest(anna, 'new', 'text', { agentIds: [mine.id, id] })).rejects.toMatchObject({
         code: 'BAD_USER_INPUT',
-        details: { fields: [{ path: ['input', 'agentIds'], message: `not agents that you may edit: ${id}` }] },
+        details: { fields: [{ path: ['input', 'agentIds'], message: `contains agents that you cannot edit: ${id}` }] },
       });
     await expect(knowledge.find(admin, { externalId: 'new' })).rejects.toMatchObject({ code: 'NOT_FOUND' });
   });
@@ -231,12 +231,12 @@ describe('ingest', () => {
     for (const projectId of [bens.id, 999_999])
       await expect(ingest(anna, 'new', 'text', { projectId })).rejects.toMatchObject({
         code: 'BAD_USER_INPUT',
-        message: 'input.projectId: is not a project of yours',
+        message: 'input.projectId: must be one of your projects',
       });
     const admins = await projectOf(admin);
     await expect(ingest(admin, 'shown', 'text', { projectId: admins.id })).rejects.toMatchObject({
       code: 'BAD_USER_INPUT',
-      message: 'input.projectId: takes only documents of your own',
+      message: 'input.projectId: accepts only your own documents',
     });
     // An administrator can neither replace nor remove a document that the administrator cannot read.
     await expect(ingest(admin, 'there', 'text')).rejects.toMatchObject({ code: 'CONFLICT' });

@@ -43,13 +43,13 @@ export const Location = z
     return z.NEVER;
   });
 
-/** Selects the documents of a folder; the text of an uploaded file is in none. */
+/** Selects the documents of a folder; the text of an uploaded file has no folder. */
 export const inFolder = (folder: string): Prisma.DocumentWhereInput => ({
   fileId: null,
   ...(folder === defaultFolder ? { folderId: null } : { folder: { name: folder } }),
 });
 
-/** Selects the documents at these locations; an invalid location selects none. */
+/** Selects the documents at these locations; an invalid location selects no document. */
 export function atLocations(locations: readonly string[]): Prisma.DocumentWhereInput {
   const folders = new Map<string, string[]>();
   for (const location of locations) {

@@ -1,4 +1,4 @@
-/** A person who is responsible for a document, as described by its source. */
+/** A person responsible for a document, as described by its source. */
 export interface DocumentOwner {
   displayName: string | null;
   firstName: string | null;

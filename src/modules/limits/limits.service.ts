@@ -63,7 +63,7 @@ interface ActiveLimit {
   budget: { tokens: number; hours: number } | null;
 }
 
-/** A limit as a caller sees it to whom it applies. The usage of other callers is not shown. */
+/** A limit, in the form shown to the callers it applies to. The usage of other callers is not shown. */
 export interface ViewerLimit {
   scope: LimitScope;
   requestsPerMinute: number | null;
@@ -305,7 +305,7 @@ export function limitsService(
       const created = await db.prisma.$transaction(async (transaction) => {
         await holdSubject(transaction, whose);
         if ((await transaction.rateLimit.count({ where: whose })) >= mostOfOne)
-          throw conflict(`At most ${mostOfOne} limits of one scope and subject.`);
+          throw conflict(`Too many limits for this scope and subject (limit: ${mostOfOne}).`);
         const limit = await transaction.rateLimit.create({
           data: {
             ...whose,
@@ -364,7 +364,7 @@ export function limitsService(
 
     /**
      * Counts a request against every applicable request limit, the narrowest first. Throws RATE_LIMITED when one is
-     * reached, and then counts the request against none of the others. A failing counter rejects the request too.
+     * reached, and then does not count the request against the others. A failing counter rejects the request too.
      */
     async admitRequest(principal: Principal): Promise<void> {
       if (!countsRequests) return;
@@ -379,11 +379,11 @@ export function limitsService(
           if (refusal instanceof RateLimiterRes)
             throw limited(
               scope,
-              `Too many requests: the limit of ${name} is ${requests.points} a minute.`,
+              `Too many requests (limit of ${name}: ${requests.points} per minute).`,
               new Date(Date.now() + refusal.msBeforeNext),
             );
           log.error({ error: refusal, scope }, 'a limit could not be checked');
-          throw limited(scope, `The limit of ${name} cannot be checked at the moment.`, new Date());
+          throw limited(scope, `The limit of ${name} cannot be checked right now. Try again later.`, new Date());
         }
         charged.push({ requests, key });
       }
@@ -392,7 +392,7 @@ export function limitsService(
     /**
      * Requires that the usage in the period is below every applicable token budget. Throws RATE_LIMITED with the time
      * when enough usage has left the period. Budgets are checked at the start of a turn and count completed turns, so
-     * running turns can exceed them. Uses one statement, or none when no budget applies.
+     * running turns can exceed them. Uses one statement when a budget applies.
      */
     async admitTurn(principal: Principal): Promise<void> {
       const windows: (UsageWindow & { scope: LimitScope })[] = [];

@@ -377,7 +377,7 @@ describe('requests within a minute', () => {
     expect([await admit(key.secret), await admit(key.secret)]).toEqual([null, null]);
     const refusal = await admit(key.secret);
     expect(refusal).toBeInstanceOf(AppError);
-    expect(refusal?.message).toBe('Too many requests: the limit of this credential is 2 a minute.');
+    expect(refusal?.message).toBe('Too many requests (limit of this credential: 2 per minute).');
     const { retryAfter = 0, scope, resetAt } = refusal?.details ?? {};
     expect([refusal?.code, scope, Number.isInteger(retryAfter)]).toEqual(['RATE_LIMITED', 'TOKEN', true]);
     expect(retryAfter).toBeGreaterThanOrEqual(1);
@@ -477,7 +477,7 @@ describe('requests within a minute', () => {
         reset_at: expect.stringMatching(/^\d{4}-\d\d-\d\dT.*Z$/),
         retry_after_seconds: expect.any(Number),
         error_code: 'RATE_LIMITED',
-        detail: 'Too many requests: the limit of this user is 2 a minute.',
+        detail: 'Too many requests (limit of this user: 2 per minute).',
       },
     });
     expect(rest.headers.get('retry-after')).toBe(String(rest.body.retry_after_seconds));

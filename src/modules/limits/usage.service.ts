@@ -119,7 +119,7 @@ export function usageService(db: Database) {
           "outputTokens" = u."outputTokens" + excluded."outputTokens",
           "estimatedTokens" = u."estimatedTokens" + excluded."estimatedTokens"`,
 
-    /** Returns the usage in each window up to now, in order, with one statement, or none for an empty list. */
+    /** Returns the usage in each window up to now, in order, with one statement. An empty list needs no statement. */
     async within(windows: readonly UsageWindow[]): Promise<WindowUse[]> {
       if (windows.length === 0) return [];
       const now = Date.now();

@@ -121,7 +121,7 @@ const outsideSessions = () => [sister, foreign, loose, shared];
 const outsideDocuments = () => [sister.documentId, foreign.documentId, 'publictitle', 'annas', 'bens'];
 const outsideNames = ['sister', 'foreign', 'loose', 'shared', 'public', 'annas', 'bens'];
 
-/** Expects that a text contains nothing from outside the project. */
+/** Expects that a text contains no data from outside the project. */
 function expectNothingOfOutside(text: string): void {
   for (const name of outsideNames)
     for (const kind of ['chat', 'session', 'project', 'instructions', 'title', 'text'])

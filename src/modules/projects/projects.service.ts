@@ -70,7 +70,7 @@ export async function projectToFill(
 }
 
 /**
- * Returns the project of a new chat session: the requested one, that of a project token, or none. Throws NOT_FOUND for
+ * Returns the project of a new chat session: the requested one, that of a project token, or null. Throws NOT_FOUND for
  * a project of another user.
  */
 export async function projectForSession(
@@ -135,7 +135,7 @@ export function projectsService(db: Database, audit: AuditService, users: UsersS
         // Orders concurrent creations, so that the limit holds.
         await transaction.$queryRaw`SELECT 1 FROM "User" WHERE "id" = ${principal.userId}::uuid FOR NO KEY UPDATE`;
         if ((await transaction.project.count({ where: { ownerId: principal.userId } })) >= maxProjects)
-          throw conflict(`At most ${maxProjects} projects.`);
+          throw conflict(`Too many projects (limit: ${maxProjects}).`);
         const project = await transaction.project.create({
           data: {
             name,
@@ -217,6 +217,5 @@ export function projectsService(db: Database, audit: AuditService, users: UsersS
 export type ProjectsService = ReturnType<typeof projectsService>;
 
 function unconfined({ credential }: Principal): void {
-  if (credential.projectId !== null)
-    throw forbidden([], 'A token that is confined to a project neither makes nor deletes one.');
+  if (credential.projectId !== null) throw forbidden([], 'A project token cannot create or delete projects.');
 }

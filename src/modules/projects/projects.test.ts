@@ -61,7 +61,7 @@ async function addDocument(projectId: number | null, title: string, as = key): P
 const unknown = 999_999;
 const nowhere = '00000000-0000-4000-8000-000000000000';
 
-/** Expects that an operation is denied and that nothing changed. */
+/** Expects that an operation is denied and changes no data. */
 async function refused<T>(work: () => Promise<T>): Promise<T> {
   const before = await kit.fingerprint();
   const answer = await work();
@@ -166,7 +166,7 @@ describe('a project over REST', () => {
       ).toMatchObject({ status: 403, body: { detail: 'User does not have access to project' } });
   });
 
-  it('of somebody else’s is not there', async () => {
+  it('of somebody else’s does not exist', async () => {
     await fresh();
     const foreign = await createProject('Foreign', other);
     for (const id of [foreign, unknown])
@@ -473,7 +473,7 @@ describe('a project’s documents', () => {
     const foreign = await createProject('Foreign', other);
     for (const id of [foreign, unknown])
       expect((await refused(() => ingest(id))).errors[0]).toMatchObject({
-        message: 'input.projectId: is not a project of yours',
+        message: 'input.projectId: must be one of your projects',
         extensions: { code: 'BAD_USER_INPUT' },
       });
     expect((await ingest(project)).data.ingestDocument.document).toEqual({ isPublic: false });

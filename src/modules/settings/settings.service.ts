@@ -12,7 +12,7 @@ import { plainText } from '../input.ts';
 const mostLinks = 3;
 
 /** An http or https URL: a client would execute other schemes. */
-const webAddress = plainText(2000).pipe(z.url({ protocol: /^https?$/, error: 'must be an http or https URL' }));
+const webAddress = plainText(2000).pipe(z.url({ protocol: /^https?$/, error: 'must be an HTTP or HTTPS URL' }));
 const FooterLink = z.object({ icon: plainText(100), url: webAddress });
 
 /** Maximum lifetime of credentials in days, the same as for personal access tokens. */
@@ -155,7 +155,7 @@ export function settingsService({ db, audit, settings }: Parts) {
       const emptied = Object.entries(input).flatMap(([name, value]) => (value === '' ? [name] : []));
       const changes = changesOf(parse(UpdatePreferences, { ...given, clear: [...(input.clear ?? []), ...emptied] }));
       const changed = Object.keys(changes).sort();
-      if (changed.length === 0) throw badInput(['input'], 'changes nothing');
+      if (changed.length === 0) throw badInput(['input'], 'must contain at least one change');
       return db.prisma.$transaction(async (transaction) => {
         // Concurrent changes of different fields are both applied.
         await transaction.$executeRaw`

@@ -27,9 +27,9 @@ export function permissionsOf({ role, allScopes, scopes, projectId }: Grant): Pe
 /** Throws FORBIDDEN when a grant exceeds the principal's permissions. */
 export function within(principal: Principal, grant: Grant): Grant {
   if (grant.allScopes && principal.credential.scopes !== null)
-    throw forbidden([], 'A token with scopes cannot make or change one without; name the scopes.');
+    throw forbidden([], 'A token with scopes cannot create or change a token without scopes. Specify `scopes`.');
   const excess = permissionsOf(grant).filter((held) => !can(principal, held));
-  if (excess.length > 0) throw forbidden(excess, 'A token cannot hold more than the one that makes or changes it.');
+  if (excess.length > 0) throw forbidden(excess, 'A token cannot have permissions that the caller’s token lacks.');
   return grant;
 }
 
@@ -38,7 +38,8 @@ export function within(principal: Principal, grant: Grant): Grant {
  * have, and one that does not apply within a project.
  */
 export function grantOf(role: Role, wanted: readonly string[] | null | undefined, projectId: number | null): Grant {
-  if (projectId !== null && role === 'ADMIN') throw badInput(['input', 'role'], 'a project token is BASIC or LIMITED');
+  if (projectId !== null && role === 'ADMIN')
+    throw badInput(['input', 'role'], 'must be BASIC or LIMITED for a project token');
   if (wanted == null) return { role, allScopes: true, scopes: [], projectId };
   const path = ['input', 'scopes'];
   if (wanted.length === 0) throw badInput(path, 'A scoped token must include at least one scope.');
@@ -46,9 +47,9 @@ export function grantOf(role: Role, wanted: readonly string[] | null | undefined
   if (unknown.length > 0) throw badInput(path, `Unsupported token scope(s): ${unknown.join(', ')}`);
   const scopes = [...new Set(wanted.filter(isPermission))];
   const beyond = scopes.filter((scope) => !rolePermissions(role).has(scope));
-  if (beyond.length > 0) throw badInput(path, `Beyond the role ${role}: ${beyond.join(', ')}`);
+  if (beyond.length > 0) throw badInput(path, `The role ${role} does not include: ${beyond.join(', ')}`);
   const outside = projectId === null ? [] : scopes.filter((scope) => !holdsInProject(scope));
-  if (outside.length > 0) throw badInput(path, `Beyond a project: ${outside.join(', ')}`);
+  if (outside.length > 0) throw badInput(path, `Not available to a project token: ${outside.join(', ')}`);
   return { role, allScopes: false, scopes, projectId };
 }
 
@@ -57,6 +58,10 @@ export function narrowed(held: Grant, role: Role): string[] | null {
   if (held.allScopes) return null;
   const allowed = rolePermissions(role);
   const kept = held.scopes.filter((scope) => isPermission(scope) && allowed.has(scope));
-  if (kept.length === 0) throw badInput(['input', 'role'], `none of the key’s scopes is within the role ${role}`);
+  if (kept.length === 0)
+    throw badInput(
+      ['input', 'role'],
+      `must include at least one of the key’s scopes: the role ${role} includes no such scope`,
+    );
   return kept;
 }

@@ -5,7 +5,7 @@ import { PermissionType, RoleType } from '../users/permissions.graphql.ts';
 import { AccountTypeType, User } from '../users/users.graphql.ts';
 import { CredentialKindType } from './credential-kind.graphql.ts';
 
-/** `principal` is null for a secret that does not work, for which nothing else is returned. */
+/** `principal` is null for a secret that does not work; the other fields are then null too. */
 const TokenIntrospection = builder.objectRef<{ principal: Principal | null }>('TokenIntrospection').implement({
   description: 'The state of a credential at this moment. Everything but `active` is null for one that does not work.',
   fields: (t) => ({

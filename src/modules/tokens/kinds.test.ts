@@ -250,7 +250,7 @@ describe('project tokens', () => {
     });
     const before = await kit.fingerprint();
     const foreign = await kit.rest('POST', '/api/admin/api-key', { body: { name: 'bot', project_id: projectId } });
-    expect([foreign.status, foreign.body.message]).toEqual([400, 'project_id: is not a project of yours']);
+    expect([foreign.status, foreign.body.message]).toEqual([400, 'project_id: must be one of your projects']);
     expect(await kit.fingerprint()).toBe(before);
     const deleted = await kit.rest('DELETE', `/api/admin/api-key/${made.body.api_key_id}`);
     expect([deleted.status, await held(made.body.api_key)]).toEqual([200, null]);

@@ -133,7 +133,7 @@ export type ApiKeyKind = (typeof serviceAccountKinds)[number];
 /** Returns the kind of a key. Lists and lookups of keys select no other kinds. */
 export function keyKind(kind: Token['kind']): ApiKeyKind {
   const known = serviceAccountKinds.find((name) => name === kind);
-  if (!known) throw new Error(`a ${kind} token is no key`);
+  if (!known) throw new Error(`must be the ID of an API key, not of a ${kind} token`);
   return known;
 }
 
@@ -208,7 +208,7 @@ export function tokensService(db: Database, audit: AuditService, users: UsersSer
     const where = { AND: [visible.projects(principal), { id }] };
     if ((await transaction.project.count({ where })) === 0) throw missing;
     if ((await transaction.token.count({ where: { kind: 'PROJECT', projectId: id } })) >= maxProjectTokens)
-      throw conflict(`A project has at most ${maxProjectTokens} tokens.`);
+      throw conflict(`Too many project tokens (limit: ${maxProjectTokens}).`);
   }
 
   async function create(
@@ -378,7 +378,7 @@ export function tokensService(db: Database, audit: AuditService, users: UsersSer
         throw badInput(['input', 'kind'], 'must be PROJECT when `projectId` is set');
       if (!confined && data.kind === 'PROJECT')
         throw badInput(['input', 'projectId'], 'is required for a project token');
-      return create(principal, data, badInput(['input', 'projectId'], 'is not a project of yours'));
+      return create(principal, data, badInput(['input', 'projectId'], 'must be one of your projects'));
     },
 
     /** Creates a token for an own project. Throws NOT_FOUND for a project of another user. */
@@ -498,7 +498,7 @@ export function tokensService(db: Database, audit: AuditService, users: UsersSer
         const expiresAt = checkedExpiry(lifetime, asked, 'expiresInDays');
         const count = await transaction.token.count({ where: visible.personalAccessTokens(principal) });
         if (count >= maxPersonalTokens)
-          throw conflict(`A user has at most ${maxPersonalTokens} personal access tokens.`);
+          throw conflict(`Too many personal access tokens (limit: ${maxPersonalTokens}).`);
         const token = await transaction.token.create({
           data: {
             ...secretColumns(secret),

@@ -103,7 +103,7 @@ const works = async (secret: string): Promise<boolean> => {
   return graph !== null;
 };
 
-/** Expects that an operation is denied and that nothing changed. */
+/** Expects that an operation is denied and changes no data. */
 async function unchanged<T>(attempt: () => Promise<T>, on = kit): Promise<T> {
   const before = await on.fingerprint();
   const answer = await attempt();
@@ -1032,7 +1032,7 @@ describe('personal access tokens', () => {
       const rest = await kit.rest('POST', '/api/user/pats', { key: owner.secret, body: { name: '101' } });
       expect([rest.status, rest.body]).toEqual([
         409,
-        { error_code: 'CONFLICT', detail: 'A user has at most 100 personal access tokens.' },
+        { error_code: 'CONFLICT', detail: 'Too many personal access tokens (limit: 100).' },
       ]);
     });
     expect((await listPats(owner.secret)).totalCount).toBe(100);
@@ -1171,7 +1171,7 @@ describe('bad input', () => {
   beforeEach(async () => {
     before = await kit.fingerprint();
   });
-  // A denied operation changed nothing.
+  // A denied operation changes no data.
   afterEach(async () => {
     expect(await kit.fingerprint()).toBe(before);
   });
@@ -1245,7 +1245,7 @@ describe('bad input', () => {
     });
     expect([pat.status, pat.body]).toEqual([
       400,
-      { error_code: 'INVALID_INPUT', detail: 'Beyond the role BASIC: manage:agents' },
+      { error_code: 'INVALID_INPUT', detail: 'The role BASIC does not include: manage:agents' },
     ]);
   });
 

@@ -39,7 +39,7 @@ interface UserCredentialsServiceDeps {
 /** Creates the service for administrators of users, which manages the tokens and login sessions of all users. */
 export function createUserCredentialsService({ db, audit, revocations }: UserCredentialsServiceDeps) {
   /**
-   * Returns a user whom the principal may administer. Throws NOT_FOUND, and FORBIDDEN for a user with more permissions
+   * Returns a user that the principal may administer. Throws NOT_FOUND, and FORBIDDEN for a user with more permissions
    * than the principal.
    */
   async function administrable(principal: Principal, key: UserKey): Promise<User> {

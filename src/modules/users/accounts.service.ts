@@ -21,7 +21,7 @@ type Transaction = Prisma.TransactionClient;
 
 /** The domain of the addresses of key users. No person has such an address. */
 const keyDomain = 'onyxapikey.ai';
-export const addressRefused = `addresses of ${keyDomain} belong to keys`;
+export const addressRefused = `must not be in the domain ${keyDomain}, which is reserved for keys`;
 
 /** The domain of the address of a person whose user name is not an address. By RFC 2606, no mail reaches it. */
 const noDomain = 'anythingllm.invalid';
@@ -31,18 +31,21 @@ export const emailAddress = plainText(254)
   .overwrite(comparable)
   .pipe(z.email('must be an e-mail address'))
   .refine((email) => !email.endsWith(keyDomain), addressRefused)
-  .refine((email) => !email.endsWith(`@${noDomain}`), `addresses of ${noDomain} belong to usernames`);
+  .refine(
+    (email) => !email.endsWith(`@${noDomain}`),
+    `must not be in the domain ${noDomain}, which is reserved for user names`,
+  );
 
 export const username = plainText(64).regex(
   /^[a-z][a-z0-9._@-]+$/,
-  'must be 2 to 64 lower-case letters, digits and . _ @ -, the first a letter',
+  'must have 2 to 64 lower-case letters, digits or the characters . _ @ - and begin with a letter',
 );
 const name = plainText(100).trim().min(1, 'must not be empty');
 
 /** A user name without an address. If it is itself an address, it must be one that a person can have. */
 export const soleUsername = username.refine(
   (name) => !isAddress(name) || emailAddress.safeParse(name).success,
-  'cannot be taken',
+  'is reserved',
 );
 
 const isAddress = (text: string): boolean => z.email().safeParse(text).success;
@@ -70,7 +73,7 @@ const CreateUser = z
     const sole = rest.username == null || email != null ? null : soleUsername.safeParse(rest.username);
     if (email != null) return { ...rest, email };
     if (sole?.success) return { ...rest, email: addressOf(sole.data) };
-    const message = sole ? 'cannot be taken' : 'is required without a `username`';
+    const message = sole ? 'is reserved' : 'is required without a `username`';
     context.addIssue({ code: 'custom', path: [sole ? 'username' : 'email'], message });
     return z.NEVER;
   });
@@ -153,7 +156,7 @@ function invited(filter: InvitationFilter): Prisma.InvitationWhereInput {
 }
 
 /** The message of CONFLICT when an address or user name is in use. */
-const taken = 'An account with this address or username exists already.';
+const taken = 'An account with this address or user name already exists.';
 
 /** Runs an operation that stores a person. Throws CONFLICT when the address or user name is in use. */
 export async function unlessTaken<T>(store: () => Promise<T>): Promise<T> {
@@ -172,11 +175,11 @@ export const nameOf = (email: string): string => cutText(email.slice(0, email.in
 export function withinRole(principal: Principal, role: Role): void {
   const excess = [...rolePermissions(role)].filter((held) => !can(principal, held));
   if (excess.length > 0)
-    throw forbidden(excess, 'An account that holds more than the caller is not theirs to make or change.');
+    throw forbidden(excess, 'You cannot create or change an account with more permissions than your own.');
 }
 
 /**
- * Returns the columns that a new user name changes: none for a person who already has that name or address; the
+ * Returns the columns that a new user name changes, or no column for a person who already has that name or address; the
  * generated address changes with it. Throws BAD_USER_INPUT for a user name that is not allowed.
  */
 function namesAfter(before: User, wanted: string | null | undefined): { username?: string; email?: string } {
@@ -232,7 +235,7 @@ interface Parts {
 /** Creates the service for the directory of people and their administration. */
 export function accountsService({ db, audit, users, revocations }: Parts) {
   /**
-   * Locks and returns a person whom the principal may administer. Throws BAD_USER_INPUT, NOT_FOUND, FORBIDDEN. Requires
+   * Locks and returns a person that the principal may administer. Throws BAD_USER_INPUT, NOT_FOUND, FORBIDDEN. Requires
    * `lockAdmins`.
    */
   async function claim(transaction: Transaction, principal: Principal, key: UserKey): Promise<User> {
@@ -247,7 +250,7 @@ export function accountsService({ db, audit, users, revocations }: Parts) {
     return user;
   }
 
-  /** Changes one person and records the audit event, while no other transaction changes who is an administrator. */
+  /** Changes one person and records the audit event, while no other transaction changes the list of administrators. */
   const administer = <T>(
     principal: Principal,
     key: UserKey,
@@ -474,16 +477,16 @@ export function accountsService({ db, audit, users, revocations }: Parts) {
     },
 
     /**
-     * Changes either all of the given fields of a person or, on an error, none of them. A new password ends the
-     * person's login sessions and, unless `keepTokens` is set, revokes their tokens. A loss of permissions or access
-     * takes effect immediately. Throws BAD_USER_INPUT, also when no field is given, NOT_FOUND, FORBIDDEN, and CONFLICT
-     * when the username is taken, when principals deactivate or demote themselves, and for the last administrator.
+     * Changes all of the given fields of a person, or no field on an error. A new password ends the person's login
+     * sessions and, unless `keepTokens` is set, revokes their tokens. A loss of permissions or access takes effect
+     * immediately. Throws BAD_USER_INPUT, also when no field is given, NOT_FOUND, FORBIDDEN, and CONFLICT when the
+     * username is taken, when principals deactivate or demote themselves, and for the last administrator.
      */
     async update(principal: Principal, key: UserKey, input: UpdateUserInput): Promise<User> {
       const { keepTokens, ...changes } = changesOf(parse(UpdateUser, input));
       const changed = Object.keys(changes).sort();
       const { username, password, role, active, ...data } = changes;
-      if (changed.length === 0) throw badInput(['input'], 'changes nothing');
+      if (changed.length === 0) throw badInput(['input'], 'must contain at least one change');
       const passwordHash = password == null ? undefined : await hashPassword(password);
       const { user, ended, narrowed } = await unlessTaken(() =>
         administer(principal, key, 'user.update', async (transaction, before) => {

@@ -52,7 +52,7 @@ const named = (id: string | undefined, { email, ...input }: { email?: string }) 
   ...input,
 });
 
-/** Expects that a call is denied with this code and changes nothing. */
+/** Expects that a call is denied with this code and changes no data. */
 async function refused(run: () => Promise<GraphQLAnswer>, expected: string, on = kit): Promise<GraphQLAnswer> {
   const before = await on.fingerprint();
   const answer = await run();

@@ -36,7 +36,7 @@ async function limited(use: () => Promise<unknown>): Promise<void> {
   }
 }
 
-/** A fixed-length key that reveals nothing in a memory dump. */
+/** A fixed-length key that does not reveal the login in a memory dump. */
 const accountKey = (login: string): string => createHash('sha256').update(login.toLowerCase()).digest('base64');
 
 /** The first 64 bits of an IPv6 address, since a client usually controls all addresses with that prefix. */

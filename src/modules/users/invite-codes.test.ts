@@ -6,7 +6,7 @@ import { globalId } from '../../graphql/id-input.ts';
 import { isWellFormedSecret, newSecret } from '../tokens/secret.ts';
 
 let kit: Kit;
-/** A person who is an administrator. */
+/** An administrator who is a person. */
 let admin: Awaited<ReturnType<Kit['person']>>;
 beforeAll(async () => {
   kit = await startKit();

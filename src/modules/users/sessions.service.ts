@@ -90,7 +90,7 @@ interface Parts {
 export function sessionsService({ db, audit, users, revocations, attempts, settings }: Parts) {
   /** Throws FORBIDDEN unless the credential is a login session. */
   function loginSession({ credential }: Principal): number {
-    if (credential.kind !== 'SESSION') throw forbidden([], 'Only a login session can do this.');
+    if (credential.kind !== 'SESSION') throw forbidden([], 'This operation requires a login session.');
     return credential.tokenId;
   }
 
@@ -198,7 +198,7 @@ export function sessionsService({ db, audit, users, revocations, attempts, setti
     async refresh(principal: Principal): Promise<Session> {
       const id = loginSession(principal);
       // The previous secret still works for concurrent requests, but cannot refresh the session again.
-      if (principal.credential.superseded) throw conflict('This session was refreshed already.');
+      if (principal.credential.superseded) throw conflict('This session has already been refreshed.');
       const secret = newSecret(prefixes.SESSION);
       const now = Date.now();
       return db.prisma.$transaction(async (transaction) => {

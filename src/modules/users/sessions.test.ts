@@ -48,7 +48,7 @@ const form = (fields: Record<string, string>) => ({
   headers: { 'content-type': 'application/x-www-form-urlencoded' },
 });
 
-/** Expects that a call is denied with this code and changes nothing. */
+/** Expects that a call is denied with this code and changes no data. */
 async function refused(call: () => Promise<GraphQLAnswer>, expected: string, on = kit): Promise<GraphQLAnswer> {
   const before = await on.fingerprint();
   const answer = await call();

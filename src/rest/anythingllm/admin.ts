@@ -379,7 +379,7 @@ export const adminRows: AnyRow[] = [
     invalid: (error) => (ofBody(error) ? notDone(200, preferenceProblem(error)) : null),
     failure: (error) => {
       if (error.code !== 'BAD_USER_INPUT') return null;
-      // Unknown keys only: nothing was changed, and clients expect success.
+      // Unknown keys only: the server changed no setting, and clients expect success.
       return ofBody(error) ? notDone(200, preferenceProblem(error)) : { status: 200, body: done };
     },
   }),

@@ -47,7 +47,7 @@ const Answer = z
   .openapi('AnythingLLMHistoryAnswer');
 export const History = z.object({ history: z.array(z.union([Question, Answer])) }).openapi('AnythingLLMHistory');
 
-/** Number of exchanges; a value that is not a number selects none. */
+/** Number of exchanges; a value that is not a number selects an empty list. */
 export const limit = z
   .string()
   .optional()

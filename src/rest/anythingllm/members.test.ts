@@ -124,7 +124,7 @@ describe('once there are people', () => {
       }
       expect(await replace(0, { userIds: [carl.id] })).toMatchObject({
         status: 403,
-        body: { error: 'A built-in agent is everybody’s.' },
+        body: { error: 'A built-in agent is available to all users and cannot be shared.' },
       });
     });
   });

@@ -61,7 +61,7 @@ const noList =
       ? unsuccessful(400, 'userIds must be a list of at most 1,000 user IDs.', more)
       : null;
 
-/** Nothing was changed; carries the current members. */
+/** No member was changed; the error carries the current members. */
 class NobodyFound extends AppError {
   constructor(readonly users: z.input<typeof Members>) {
     super('NOT_FOUND', 'No valid user IDs provided.');

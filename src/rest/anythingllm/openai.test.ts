@@ -36,7 +36,7 @@ const thrown = (attempt: () => PromiseLike<unknown>): Promise<any> =>
 
 const unchanged = <T>(work: () => Promise<T>): Promise<T> => nothingStored(kit, work);
 
-/** Returns the error that a call throws, and expects that nothing changed. */
+/** Returns the error that a call throws, and expects that no data changed. */
 const refusal = (attempt: () => PromiseLike<unknown>): Promise<any> => unchanged(() => thrown(attempt));
 
 const usedBy = async (model: string) => {
@@ -998,7 +998,7 @@ describe('who may not', () => {
     expect(kit.model.requests).toHaveLength(requests);
   });
 
-  test('an agent that is somebody else’s is as unknown as one that is not there', async () => {
+  test('an agent that is somebody else’s is as unknown as one that does not exist', async () => {
     const hidden = await createAgent({ name: 'Not yours', isPublic: false });
     await unchanged(async () => {
       for (const model of [hidden.slug, 'nothing'])

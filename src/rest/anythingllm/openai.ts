@@ -213,7 +213,7 @@ export const openaiRows: AnyRow[] = [
     tag,
     summary: 'List the agents that know documents, as vector stores',
     dialect: openai,
-    // Any parameter would request a next page, and there is none.
+    // Any of these parameters would request a next page, which never exists.
     query: z.looseObject({ limit: pageParameter, order: pageParameter, after: pageParameter, before: pageParameter }),
     reply: z
       .object({

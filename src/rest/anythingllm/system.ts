@@ -126,8 +126,8 @@ const environment: readonly [key: RegExp, setting: string][] = [
 ];
 
 /**
- * Returns why the first key that would change something is rejected, or false when none would. A value of asterisks
- * counts as absent.
+ * Returns why the first key that would change a setting is rejected, or false when all keys are accepted. A value of
+ * asterisks counts as absent.
  */
 function refusal(body: Record<string, unknown>): string | false {
   for (const [key, value] of Object.entries(body)) {

@@ -34,7 +34,7 @@ export const Thread = z
 /** The default name of a thread. */
 const unnamed = 'Thread';
 
-/** Returns the threads of a workspace, oldest first; none for callers without `read:chat`. */
+/** Returns the threads of a workspace, oldest first; an empty list for callers without `read:chat`. */
 export const threadsOf = (sessions: { nodes: ResultOf<typeof ThreadFields>[] } | null): z.input<typeof Thread>[] =>
   (sessions?.nodes ?? [])
     .toSorted((one, other) => one.number - other.number)
@@ -131,7 +131,7 @@ export const WsDoc = z
   })
   .openapi('WorkspaceDocument');
 
-/** Returns the documents of a workspace; none for callers without `read:search`. */
+/** Returns the documents of a workspace; an empty list for callers without `read:search`. */
 export function wsDocs({ databaseId, documents, pinnedDocuments }: WithDocuments): z.input<typeof WsDoc>[] {
   const pinned = new Set(pinnedDocuments?.nodes.map((document) => document.databaseId));
   return (documents?.nodes ?? []).map((document) => ({

@@ -48,7 +48,7 @@ const lacking = (permission: string) => [
   `{"error":"This credential lacks \`${permission}\`."}`,
   'application/json',
 ];
-const notYours = [403, '{"error":"This agent is not yours to change."}', 'application/json'];
+const notYours = [403, '{"error":"You cannot change this agent."}', 'application/json'];
 
 describe('making a workspace', () => {
   it('fills in what is left out, and answers with the fields of the contract, in its order', async () => {
@@ -172,7 +172,7 @@ describe('making a workspace', () => {
       [{ name: ['x'] }, 'name cannot be null'],
       [{ name: ' ' }, 'name cannot be null'],
       [{ name: 'a\0b' }, 'name must not contain NUL characters'],
-      [{ name: '\ud800' }, 'name must be well-formed Unicode'],
+      [{ name: '\ud800' }, 'name must be valid Unicode'],
       [{ name: 'x', openAiPrompt: 'x'.repeat(100_001) }, 'openAiPrompt must be at most 100000 characters'],
       [{ name: 'x', queryRefusalResponse: 'x'.repeat(2001) }, 'queryRefusalResponse must be at most 2000 characters'],
       [{ name: 'x', openAiPrompt: 'a\0b' }, 'openAiPrompt must not contain NUL characters'],
@@ -214,7 +214,7 @@ describe('reading workspaces', () => {
     expect(body.workspaces.map((each: { slug: string }) => each.slug)).toEqual(['default', 'research-notes']);
     expect(body.workspaces[1]).toEqual({ ...made, threads: [{ user_id: null, slug, name: 'First' }] });
     expect(await one('research-notes')).toEqual({ ...made, documents: [], threads: [{ user_id: null, slug }] });
-    // Other users, and a key without `read:chat`, see none of the chats.
+    // Other users, and a key without `read:chat`, cannot see the chats.
     for (const key of [ben.secret, limited]) {
       expect((await api('GET', '/workspaces', undefined, key)).body.workspaces[1].threads).toEqual([]);
       expect((await one('research-notes', key)).threads).toEqual([]);

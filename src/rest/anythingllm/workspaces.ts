@@ -75,7 +75,7 @@ const writable = {
     const text = textOf(value);
     return text === null ? { clear: ['REFUSAL_TEXT'] } : { refusalText: text };
   },
-  // There is one provider, which also serves actions, and one kind of search: nothing can be selected.
+  // The server has one provider, which also serves actions, and one kind of search: there is no choice.
   chatProvider: (value) => (value === 'default' ? { clear: ['MODEL'] } : {}),
   agentProvider: () => ({}),
   agentModel: () => ({}),

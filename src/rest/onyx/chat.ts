@@ -50,7 +50,7 @@ function ageGroup(createdAt: Date, now = new Date()): string {
   return days <= 30 ? 'This Month' : 'Older';
 }
 
-/** Its error has a message of its own, so it is not part of the request's schema. */
+/** This parameter has its own error message, so it is not part of the request's schema. */
 function readBefore(text: string): Date {
   if (!timestamp.safeParse(text).success) throw badInput(['query', 'before'], 'must be an ISO 8601 time');
   return instant(text);
