@@ -13,10 +13,10 @@ import { type Requirement, requirementsOf } from '../src/graphql/plugins/permiss
 import { schema } from '../src/graphql/schema.ts';
 import { embeddingParameters, imageParameters } from '../src/rest/anythingllm/openai.ts';
 import { chatParameters } from '../src/rest/anythingllm/openai-chat-request.ts';
+import { endpointRequirements } from '../src/rest/endpoint.ts';
+import { endpoints } from '../src/rest/endpoints.ts';
 import { openApiDocument } from '../src/rest/openapi.ts';
 import type { ParameterTable } from '../src/rest/parameters.ts';
-import { rowRequirements } from '../src/rest/row.ts';
-import { rows } from '../src/rest/rows.ts';
 import { type OpenApi, requestParameters, withoutEffect } from './request-parameters.ts';
 
 /** Returns all GraphQL operations with their requirements. */
@@ -34,9 +34,9 @@ export function operations(): { operation: string; requirements: readonly Requir
 
 /** Returns all REST operations with the requirements of their GraphQL operations. */
 const restOperations = () =>
-  rows.map((row) => ({
+  endpoints.map((row) => ({
     operation: `${row.method.toUpperCase()} /api${row.path}`,
-    requirements: rowRequirements(row),
+    requirements: endpointRequirements(row),
   }));
 
 function permissionsPage(): string {
@@ -102,7 +102,7 @@ const parameterSection = (title: string, table: ParameterTable): string[] => [
 
 /** Returns the parameters of the other endpoints that are rejected or have no effect. */
 function otherParameters(document: OpenApi): string[] {
-  return rows
+  return endpoints
     .filter(({ path }) => !path.startsWith('/v1/openai/'))
     .flatMap(({ method, path }) =>
       requestParameters(document, method, `/api${path}`).flatMap((parameter) => {

@@ -5,7 +5,7 @@
 //        npm run check:schema    exits 1 and names the files that are not as the code would write them
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { projectRoot } from '../src/root.ts';
+import { projectRoot } from '../src/project-root.ts';
 import { artefacts } from './artefacts.ts';
 
 const check = process.argv.includes('--check');

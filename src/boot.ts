@@ -1,6 +1,6 @@
 import type { Server } from 'node:http';
 import type { Log } from './log.ts';
-import { ingestGuide } from './modules/knowledge/guide.ts';
+import { ingestGuide } from './modules/knowledge/seed-documents.ts';
 import { createServer } from './server.ts';
 import { createServices, type Foundation, type Services } from './services.ts';
 import type { Settings } from './settings.ts';

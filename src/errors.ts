@@ -153,7 +153,7 @@ export function raceOf(error: unknown): AppError | null {
 }
 
 /** Maximum number of problems in one error. */
-const mostProblems = 20;
+const maxProblems = 20;
 /** Truncates a key that the caller chose, such as a name in metadata. */
 const keyOf = (key: PropertyKey): string | number => (typeof key === 'number' ? key : cutText(String(key), 100));
 
@@ -173,7 +173,7 @@ export function wrongFields(fields: FieldProblem[]): AppError {
 export function invalid(error: z.core.$ZodError, prefix: (string | number)[] = []): AppError {
   const fields = error.issues
     .flatMap(problemsOf)
-    .slice(0, mostProblems)
+    .slice(0, maxProblems)
     .map(({ path, message }) => ({ path: [...prefix, ...path.map(keyOf)], message }));
   return wrongFields(fields);
 }

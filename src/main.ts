@@ -7,9 +7,9 @@ import { createStartingServer } from './http/starting-server.ts';
 import { createLog, failureLog } from './log.ts';
 import { misspeltSettings } from './misspelt-settings.ts';
 import { readSettings, type Settings, SettingsError } from './settings.ts';
+import { announce } from './startup-banner.ts';
 import { StartupError } from './startup-error.ts';
 import { HungFolderError } from './store/data-dir.ts';
-import { announce } from './welcome.ts';
 
 /** The port cannot be opened. */
 class PortError extends SettingsError {

@@ -15,13 +15,13 @@ import { Budget } from './budget.ts';
 import type { Context } from './context.ts';
 import { reportedError } from './error-report.ts';
 import { credentialRefused, forbidden, unauthenticated } from './errors.ts';
-import { multipart } from './form.ts';
-import { uploadPermissions } from './graphql/uploading.ts';
+import { uploadPermissions } from './graphql/upload-permissions.ts';
 import { createWebSockets, type WebSockets } from './graphql/websocket.ts';
 import { createGraphQLServer } from './graphql/yoga.ts';
 import { noteRequest, noteToken } from './http/access-log.ts';
 import { type NotReady, serveHealth } from './http/health.ts';
 import { createHostCheck, type HostRequest } from './http/host-check.ts';
+import { multipart } from './http/multipart.ts';
 import { type BodyFailure, createRequestBodies, maxBody, type RequestBody } from './http/request-bodies.ts';
 import { requestIdOf } from './http/request-id.ts';
 import { currentRequest, type Log } from './log.ts';
@@ -29,6 +29,7 @@ import { createMetrics } from './metrics.ts';
 import { mentionsSecret } from './modules/tokens/secret.ts';
 import { pagePolicy, servePages } from './pages/pages.ts';
 import { maxCompleteList, maxPage } from './paging.ts';
+import { projectRoot } from './project-root.ts';
 import { widgetCors } from './rest/anythingllm/widget-cors.ts';
 import { type Accept, credentialOf, sessionOf } from './rest/credential.ts';
 import { serveDownloads } from './rest/downloads.ts';
@@ -39,10 +40,9 @@ import {
   dialectAt,
   replyWith,
   replyWithError,
-  serveRows,
+  serveEndpoints,
   takesStrangers,
 } from './rest/routes.ts';
-import { projectRoot } from './root.ts';
 import type { Foundation, Services } from './services.ts';
 
 /**
@@ -330,7 +330,7 @@ export function createServer({
     fromOwnPage: (c: HonoContext<Env>) => fromOwnPage(c.req.raw.headers),
     context: (c: HonoContext<Env>, principal: Viewer) => contextOf(c, principal, maxCompleteList),
   };
-  serveRows(app, { ...rest, checkReplies });
+  serveEndpoints(app, { ...rest, checkReplies });
   serveDownloads(app, rest);
 
   app.notFound((c) => replyWith(c, dialectAt(c.req.path).say(404, 'Not Found')));

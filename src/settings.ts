@@ -2,7 +2,7 @@ import { isIPv4 } from 'node:net';
 import { resolve } from 'node:path';
 import { z } from 'zod';
 import { isWellFormedSecret } from './modules/tokens/secret.ts';
-import { projectRoot } from './root.ts';
+import { projectRoot } from './project-root.ts';
 import {
   allowedHosts,
   baseUrl,

@@ -5,9 +5,9 @@ import { PGlite } from '@electric-sql/pglite';
 import pg from 'pg';
 import { preparePages } from '../scripts/prepare.mjs';
 import { createLog } from '../src/log.ts';
-import { auditService } from '../src/modules/audit/audit.service.ts';
-import { ingestGuide } from '../src/modules/knowledge/guide.ts';
-import { knowledgeService } from '../src/modules/knowledge/knowledge.service.ts';
+import { createAuditService } from '../src/modules/audit/audit.service.ts';
+import { createKnowledgeService } from '../src/modules/knowledge/knowledge.service.ts';
+import { ingestGuide } from '../src/modules/knowledge/seed-documents.ts';
 import { createBackground } from '../src/store/background.ts';
 import { type Database, openDatabase } from '../src/store/database.ts';
 import { migrate } from '../src/store/migrate.ts';
@@ -30,8 +30,8 @@ export default async function setup(): Promise<() => Promise<void>> {
 /** Ingests the documents that every server ingests at startup, once for all of them. */
 async function guide(db: Database): Promise<void> {
   const log = createLog('silent');
-  const audit = auditService(db, createBackground(log), log);
-  await ingestGuide(db, knowledgeService(db, audit), testUrl);
+  const audit = createAuditService(db, createBackground(log), log);
+  await ingestGuide(db, createKnowledgeService(db, audit), testUrl);
 }
 
 async function snapshot(): Promise<() => Promise<void>> {

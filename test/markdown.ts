@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { documentationPages } from '../src/documentation.ts';
-import { projectRoot } from '../src/root.ts';
+import { projectRoot } from '../src/project-root.ts';
 
 /** A fenced block of a page. */
 export interface Block {

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import { createServer, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { withoutPassages } from '../src/models/passages.ts';
-import { estimateTokens } from '../src/models/tokens.ts';
+import { withoutPassages } from '../src/ai/passages.ts';
+import { estimateTokens } from '../src/ai/tokens.ts';
 
 /** Tokens in OpenAI's format. */
 export interface ModelUsage {

@@ -1,7 +1,7 @@
 import { Ajv2020, type AnySchemaObject, type ValidateFunction } from 'ajv/dist/2020.js';
+import { endpoints } from '../src/rest/endpoints.ts';
 import { openApiDocument } from '../src/rest/openapi.ts';
 import { dialectOf } from '../src/rest/routes.ts';
-import { rows } from '../src/rest/rows.ts';
 
 interface Operation {
   responses: Record<string, { content?: Record<string, { schema: AnySchemaObject }> }>;
@@ -31,7 +31,7 @@ function operations(): Described[] {
   ajv = new Ajv2020({ strict: false, validateFormats: false });
   ajv.addSchema({ $id: 'openapi', components: document.components });
   // Only the paths of Onyx clients are also served without `/api`.
-  const atRoot = new Set(rows.filter((row) => dialectOf(row).atRoot).map(({ path }) => `/api${path}`));
+  const atRoot = new Set(endpoints.filter((row) => dialectOf(row).atRoot).map(({ path }) => `/api${path}`));
   described = Object.entries(document.paths).flatMap(([path, methods]) => {
     const shape = path
       .replace(/^\/api/, '')

@@ -6,9 +6,9 @@ import { JSONObjectResolver, SafeIntResolver, UUIDResolver } from 'graphql-scala
 import type { Permission } from '../authz/permissions.ts';
 import { demand, signedIn } from '../authz/principal.ts';
 import type { Context } from '../context.ts';
-import type { IncomingFile } from '../form.ts';
 import type PrismaTypes from '../generated/pothos.ts';
 import { getDatamodel } from '../generated/pothos.ts';
+import type { IncomingFile } from '../http/multipart.ts';
 import { StorableDateTime } from './date-time.ts';
 import { readableNodes } from './nodes.ts';
 import BudgetPlugin from './plugins/budget.ts';
@@ -16,7 +16,7 @@ import CurrentSecretPlugin from './plugins/current-secret.ts';
 import ListSizePlugin from './plugins/list-size.ts';
 import NullAsAbsentPlugin from './plugins/null-as-absent.ts';
 import PermissionsPlugin from './plugins/permissions.ts';
-import { refusing } from './refusing.ts';
+import { refusing } from './strict-scalar.ts';
 import { UploadedFile } from './upload.ts';
 
 export interface SchemaTypes {

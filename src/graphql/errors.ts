@@ -78,8 +78,8 @@ export function toGraphQLError(error: AppError, at?: GraphQLError): GraphQLError
 }
 
 /** Maximum length of a message in characters; some messages quote what the caller sent. */
-const longestMessage = 500;
-export const brief = (message: string): string => shortened(message, longestMessage + 1);
+const maxMessageLength = 500;
+export const brief = (message: string): string => shortened(message, maxMessageLength + 1);
 
 /**
  * Returns whether GraphQL reports an error of the request: of its document, or of a value of the wrong type. An error

@@ -36,14 +36,14 @@ export const integerIds = (ids: string[]): number[] =>
 const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 export const uuidIds = (ids: string[]): string[] => ids.filter((id) => uuid.test(id));
 
-const mostIds = 100;
+const maxIds = 100;
 
 /**
  * Returns the IDs that the caller can read, with one statement per type. Throws FORBIDDEN when the credential lacks the
  * permission of a type, which does not reveal whether a single ID exists.
  */
 export async function readableNodes(ids: readonly GlobalId[], { principal, db }: Context): Promise<GlobalId[]> {
-  if (ids.length > mostIds) throw badInput(['ids'], `must contain at most ${mostIds} IDs`);
+  if (ids.length > maxIds) throw badInput(['ids'], `must contain at most ${maxIds} IDs`);
   const readable: GlobalId[] = [];
   for (const typename of new Set(ids.map((id) => id.typename))) {
     const rule = rules.get(typename);

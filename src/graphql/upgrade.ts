@@ -15,7 +15,7 @@ export interface WebSocketUpgrades {
 }
 
 /** Number of headers that Node reads by default; it drops the rest. */
-const usualHeaders = 1000;
+const defaultHeaders = 1000;
 
 /**
  * Handles upgrade requests of a server. WebSocket requests are rejected or accepted. Any other one is handled as if it
@@ -30,7 +30,7 @@ export function onUpgrade(server: Server, { refusal, take }: WebSocketUpgrades):
       const refused = refusal(request);
       if (refused) refuse(socket, refused);
       else take(request, socket, head);
-    } else if (request.rawHeaders.length >= 2 * (server.maxHeadersCount || usualHeaders))
+    } else if (request.rawHeaders.length >= 2 * (server.maxHeadersCount || defaultHeaders))
       // One of the dropped headers could determine where the body ends.
       refuse(socket, { status: 431, detail: 'The request has too many headers.' });
     else {

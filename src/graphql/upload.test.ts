@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { nothingStored } from '../../test/expect-unchanged.ts';
 import { type Kit, returned, startKit } from '../../test/kit.ts';
 import {
   boundary,
@@ -10,9 +11,8 @@ import {
   uploadFiles,
   uploadGraphql,
 } from '../../test/multipart.ts';
-import { nothingStored } from '../../test/nothing-stored.ts';
 import { httpExchange } from '../../test/security/raw-http.ts';
-import { uploadPermissions } from './uploading.ts';
+import { uploadPermissions } from './upload-permissions.ts';
 
 let kit: Kit;
 beforeAll(async () => {

@@ -1,5 +1,5 @@
 import { GraphQLError, GraphQLScalarType } from 'graphql';
-import { type IncomingFile, isFile } from '../form.ts';
+import { type IncomingFile, isFile } from '../http/multipart.ts';
 
 /** A file as a variable: https://github.com/jaydenseric/graphql-multipart-request-spec. */
 export const UploadedFile = new GraphQLScalarType<IncomingFile, never>({

@@ -5,16 +5,16 @@ import { noteRefusal } from '../http/access-log.ts';
 import type { HostCheck } from '../http/host-check.ts';
 import type { Metrics } from '../metrics.ts';
 import { within } from '../promises.ts';
-import { type OpenSocket, type SocketOptions, serveSocket } from './socket.ts';
 import { onUpgrade, type Refusal } from './upgrade.ts';
+import { type OpenSocket, type SocketOptions, serveSocket } from './ws-connection.ts';
 
 const path = '/graphql';
 
 /** Maximum size of a message in bytes. A larger one closes the connection with 1009; send it over HTTP instead. */
-const largestMessage = 256 * 1024;
+const maxMessageBytes = 256 * 1024;
 
 /** Time that a shutdown gives operations to end, and clients to close the connection. Milliseconds. */
-const patience = 2_000;
+const initTimeoutMs = 2_000;
 
 export interface WebSocketOptions extends SocketOptions {
   metrics: Metrics;
@@ -40,7 +40,7 @@ export interface WebSockets {
 export function createWebSockets({ metrics, hostRefusal, refusedQuery, ...options }: WebSocketOptions): WebSockets {
   const server = new WebSocketServer({
     noServer: true,
-    maxPayload: largestMessage,
+    maxPayload: maxMessageBytes,
     perMessageDeflate: false,
     clientTracking: false,
     handleProtocols: () => GRAPHQL_TRANSPORT_WS_PROTOCOL,
@@ -88,7 +88,7 @@ export function createWebSockets({ metrics, hostRefusal, refusedQuery, ...option
       closing = true;
       const sockets = [...open];
       for (const socket of sockets) socket.leave();
-      await within(patience, Promise.all(sockets.map(({ over }) => over)));
+      await within(initTimeoutMs, Promise.all(sockets.map(({ over }) => over)));
       for (const socket of sockets) socket.drop();
     },
   };

@@ -2,19 +2,19 @@ import { createYoga, type YogaServerInstance } from 'graphql-yoga';
 import type { Context } from '../context.ts';
 import type { Metrics } from '../metrics.ts';
 import type { Settings } from '../settings.ts';
-import { recentDocuments } from './documents.ts';
+import { recentDocuments } from './document-cache.ts';
 import { maskError } from './errors.ts';
 import { useAcceptCheck } from './plugins/accept.ts';
 import { useCsrfPrevention } from './plugins/csrf.ts';
+import { useRefusalAudit } from './plugins/denial-audit.ts';
+import { useErrorWording } from './plugins/error-messages.ts';
 import { useIntrospectionGate } from './plugins/introspection.ts';
 import { type QueryLimits, useBudget, useQueryLimits } from './plugins/limits.ts';
 import { usePartialStatus } from './plugins/partial.ts';
 import { usePersistedQueryFallback } from './plugins/persisted-queries.ts';
-import { useStrictReading } from './plugins/reading.ts';
-import { useRefusalAudit } from './plugins/refusals.ts';
-import { useRevocationCheck } from './plugins/revoked.ts';
-import { useVariableCheck } from './plugins/variables.ts';
-import { useErrorWording } from './plugins/wording.ts';
+import { useStrictReading } from './plugins/request-parser.ts';
+import { useRevocationCheck } from './plugins/revocation-check.ts';
+import { useVariableCheck } from './plugins/variable-validation.ts';
 import { schema } from './schema.ts';
 
 /**

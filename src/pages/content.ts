@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { brotliCompressSync, gzipSync } from 'node:zlib';
 import type { Context as HonoContext } from 'hono';
 import { accepts } from 'hono/accepts';
-import { projectRoot } from '../root.ts';
+import { projectRoot } from '../project-root.ts';
 
 /** The folder of the scripts and styles that `scripts/pages.mjs` builds. */
 export const assetFolder = join(projectRoot, 'dist', 'pages');

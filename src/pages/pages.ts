@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { Env, Hono } from 'hono';
 import { documentationPages } from '../documentation.ts';
 import { examples } from '../graphql/examples.ts';
-import { projectRoot, version } from '../root.ts';
+import { projectRoot, version } from '../project-root.ts';
 import { assetFolder, createPage, type Page, serveAsset } from './content.ts';
 
 /** Returns the URL of a script or style. */

@@ -1,7 +1,7 @@
 import type { Context as HonoContext } from 'hono';
 import { badInput } from '../errors.ts';
-import { isFile, multipart, parseMultipart } from '../form.ts';
-import { parseJson } from '../json.ts';
+import { parseJson } from '../http/json-body.ts';
+import { isFile, multipart, parseMultipart } from '../http/multipart.ts';
 
 /** A body with a media type that the endpoint does not accept. */
 export class MediaTypeError extends Error {}
@@ -30,7 +30,7 @@ export const bytesOf = (c: HonoContext): Promise<ArrayBuffer> =>
 
 const utf8 = new TextDecoder('utf-8', { fatal: true });
 /** Maximum number of form fields, the same as of values in a JSON body. */
-const mostFields = 20_000;
+const maxFields = 20_000;
 
 /** Parses a form. Throws BAD_USER_INPUT for invalid UTF-8 and too many fields. */
 function parseForm(bytes: ArrayBuffer): URLSearchParams {
@@ -40,8 +40,7 @@ function parseForm(bytes: ArrayBuffer): URLSearchParams {
   } catch {
     throw badInput(['body'], 'is not valid UTF-8');
   }
-  if (text.split('&', mostFields + 1).length > mostFields)
-    throw badInput(['body'], `has more than ${mostFields} values`);
+  if (text.split('&', maxFields + 1).length > maxFields) throw badInput(['body'], `has more than ${maxFields} values`);
   return new URLSearchParams(text);
 }
 

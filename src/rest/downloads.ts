@@ -7,9 +7,9 @@ import { auditExport } from './audit-export.ts';
 import { queryOf } from './body.ts';
 import { chatExport } from './chat-export.ts';
 import type { AnyDownload } from './download.ts';
+import { readPart } from './endpoint.ts';
 import { onyxFailure, onyxInvalid } from './onyx/errors.ts';
 import { type RouteOptions, replyWith } from './routes.ts';
-import { readPart } from './row.ts';
 import { textStream } from './stream.ts';
 
 /** All downloads, served under `/api` only. */

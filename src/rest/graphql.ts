@@ -1,5 +1,5 @@
 import { initGraphQLTada } from 'gql.tada';
-import type { IncomingFile } from '../form.ts';
+import type { IncomingFile } from '../http/multipart.ts';
 import type { introspection } from './graphql-env.d.ts';
 
 /** Creates the typed document of an endpoint. The compiler checks its variables and result against the schema. */

@@ -1,10 +1,10 @@
 import { z } from '@hono/zod-openapi';
 import type { AppError, ErrorCode } from '../errors.ts';
 import type { Dialect, Failure } from './dialect.ts';
+import { type AnyEndpoint, endpoint } from './endpoint.ts';
 import { graphql } from './graphql.ts';
 import { ignoring } from './parameters.ts';
 import { permissionNames } from './permission-names.ts';
-import { type AnyRow, row } from './row.ts';
 
 /** Returns an error in the format of RFC 6749, section 5.2, and RFC 6750, section 3.1. */
 const oauthError = (status: number, error: string, description: string, headers?: Record<string, string>): Failure => ({
@@ -51,8 +51,8 @@ const Introspection = z
 
 const seconds = (date: Date | null): number | undefined => (date ? Math.floor(date.getTime() / 1000) : undefined);
 
-export const oauthRows: AnyRow[] = [
-  row({
+export const oauthEndpoints: AnyEndpoint[] = [
+  endpoint({
     method: 'post',
     path: '/oauth/introspect',
     tag: 'Introspection',

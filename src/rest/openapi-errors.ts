@@ -10,9 +10,9 @@ import {
   unavailable,
 } from '../errors.ts';
 import type { Failure } from './dialect.ts';
+import { type AnyEndpoint, endpointRequirements, rootFields } from './endpoint.ts';
 import { onyx } from './onyx/errors.ts';
 import { dialectOf } from './routes.ts';
-import { type AnyRow, rootFields, rowRequirements } from './row.ts';
 
 export type Content = Record<string, { schema: z.ZodType }>;
 export type Responses = Record<number, { description: string; content?: Content }>;
@@ -155,20 +155,21 @@ const modelFailures: readonly AppError[] = [
   new AppError('TIMEOUT', 'The provider took too long.'),
 ];
 
-const writes = (row: AnyRow): boolean =>
-  row.method !== 'get' && rootFields(row.document).some(({ operation }) => operation !== 'Query');
+const writes = (endpoint: AnyEndpoint): boolean =>
+  endpoint.method !== 'get' && rootFields(endpoint.document).some(({ operation }) => operation !== 'Query');
 
 /** Returns a sample of each kind of error that the execution of an endpoint can throw, from its declaration. */
-function errorsOfExecution(row: AnyRow): AppError[] {
-  const takesInput = row.params !== undefined || row.query !== undefined || row.body !== undefined;
-  const hasOwnFailure = (error: AppError) => row.failure !== undefined && row.failure(error, null) !== null;
-  const callsModel = row.stream !== undefined || rootFields(row.document).some(({ name }) => modelFields.has(name));
+function errorsOfExecution(endpoint: AnyEndpoint): AppError[] {
+  const takesInput = endpoint.params !== undefined || endpoint.query !== undefined || endpoint.body !== undefined;
+  const hasOwnFailure = (error: AppError) => endpoint.failure !== undefined && endpoint.failure(error, null) !== null;
+  const callsModel =
+    endpoint.stream !== undefined || rootFields(endpoint.document).some(({ name }) => modelFields.has(name));
   return [
     ...anywhere,
-    ...(rowRequirements(row).length > 0 ? missingCredential : missingCredential.filter(hasOwnFailure)),
-    ...(row.setsCookie ? [forbidden([])] : []),
+    ...(endpointRequirements(endpoint).length > 0 ? missingCredential : missingCredential.filter(hasOwnFailure)),
+    ...(endpoint.setsCookie ? [forbidden([])] : []),
     ...(takesInput ? [notFound('Agent'), notFound('Chat session'), ...invalidFields] : []),
-    ...(writes(row) ? [conflict('Conflict.')] : []),
+    ...(writes(endpoint) ? [conflict('Conflict.')] : []),
     ...(callsModel ? modelFailures : []),
   ];
 }
@@ -180,41 +181,41 @@ const anyInput: unknown = new Proxy(() => '', {
 });
 
 /** Returns the failures of an endpoint for an error. An endpoint can have different ones before and after it reads the request. */
-function failuresFor(row: AnyRow, error: AppError): Failure[] {
-  const usual = dialectOf(row).failure(error);
+function failuresFor(endpoint: AnyEndpoint, error: AppError): Failure[] {
+  const usual = dialectOf(endpoint).failure(error);
   return [null, anyInput].map((input) => {
-    const own = row.failure?.(error, input as never) ?? usual;
+    const own = endpoint.failure?.(error, input as never) ?? usual;
     return error.code === 'UNAVAILABLE' && own.status !== usual.status ? usual : own;
   });
 }
 
 /** Returns the failures of an endpoint for a request that does not match its schemas. */
-function failuresOfReading(row: AnyRow): Failure[] {
-  const { invalid, say } = dialectOf(row);
+function failuresOfReading(endpoint: AnyEndpoint): Failure[] {
+  const { invalid, say } = dialectOf(endpoint);
   const errors = [
-    ...(row.params ? [badInput(['path', 'id'], 'is wrong')] : []),
-    ...(row.query ? [badInput(['query', 'field'], 'is wrong')] : []),
-    ...(row.body ? invalidFields : []),
-    ...(row.method === 'post' ? [badInput(['Idempotency-Key'], 'is wrong')] : []),
+    ...(endpoint.params ? [badInput(['path', 'id'], 'is wrong')] : []),
+    ...(endpoint.query ? [badInput(['query', 'field'], 'is wrong')] : []),
+    ...(endpoint.body ? invalidFields : []),
+    ...(endpoint.method === 'post' ? [badInput(['Idempotency-Key'], 'is wrong')] : []),
   ];
   return [
     say(400, 'Bad Request'),
-    ...errors.map((error) => row.invalid?.(error) ?? invalid(error)),
+    ...errors.map((error) => endpoint.invalid?.(error) ?? invalid(error)),
     ...errors.map(invalid),
-    ...(row.body ? [say(413, 'Payload Too Large'), say(415, 'Unsupported Media Type')] : []),
+    ...(endpoint.body ? [say(413, 'Payload Too Large'), say(415, 'Unsupported Media Type')] : []),
   ];
 }
 
 /** Returns the error responses of an endpoint, from its declaration and the format of its dialect. */
-export function errorsOf(row: AnyRow): Responses {
+export function errorsOf(endpoint: AnyEndpoint): Responses {
   const failures = [
-    ...failuresOfReading(row),
-    ...errorsOfExecution(row).flatMap((error) => failuresFor(row, error)),
-    ...(row.gate ? [row.gate.refusal] : []),
-    ...(row.failures ?? []),
+    ...failuresOfReading(endpoint),
+    ...errorsOfExecution(endpoint).flatMap((error) => failuresFor(endpoint, error)),
+    ...(endpoint.gate ? [endpoint.gate.refusal] : []),
+    ...(endpoint.failures ?? []),
   ];
   // A failure with the status of success has the schema of the reply.
-  return responsesOf(failures.filter(({ status }) => status !== (row.status ?? 200)));
+  return responsesOf(failures.filter(({ status }) => status !== (endpoint.status ?? 200)));
 }
 
 /** The error responses of a download: it has no body and changes nothing. */

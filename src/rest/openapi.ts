@@ -1,13 +1,13 @@
 import { OpenAPIHono, z } from '@hono/zod-openapi';
 import { print } from 'graphql';
 import { isPermission } from '../authz/permissions.ts';
-import { version } from '../root.ts';
+import { version } from '../project-root.ts';
 import { sessionCookie } from './credential.ts';
 import { downloads } from './downloads.ts';
+import { type AnyEndpoint, endpointRequirements, rootFields } from './endpoint.ts';
+import { endpoints } from './endpoints.ts';
 import { type Content, downloadErrors, errorsOf } from './openapi-errors.ts';
 import { dialectOf } from './routes.ts';
-import { type AnyRow, rootFields, rowRequirements } from './row.ts';
-import { rows } from './rows.ts';
 
 const Health = z.object({ success: z.boolean(), message: z.string(), data: z.null() }).openapi('StatusResponse');
 const Ping = z.object({ online: z.literal(true) }).openapi('PingResponse');
@@ -17,32 +17,33 @@ const json = (schema: z.ZodType, description: string) => ({ description, content
 const binary = z.string().openapi({ format: 'binary' });
 
 /** Returns the successful response of an endpoint. */
-function doneOf(row: AnyRow): { description: string; content?: Content } {
+function doneOf(endpoint: AnyEndpoint): { description: string; content?: Content } {
   const description = 'Done.';
-  if (row.status === 204 || row.format === 'empty') return { description };
-  if (row.download) return { description: 'The file.', content: { 'application/octet-stream': { schema: binary } } };
-  if (row.format === 'text') return { description, content: { 'text/plain': { schema: row.reply } } };
+  if (endpoint.status === 204 || endpoint.format === 'empty') return { description };
+  if (endpoint.download)
+    return { description: 'The file.', content: { 'application/octet-stream': { schema: binary } } };
+  if (endpoint.format === 'text') return { description, content: { 'text/plain': { schema: endpoint.reply } } };
   // A resumed stream is answered by a stream.
-  const content: Content = row.stream?.cursor ? {} : { 'application/json': { schema: row.reply } };
-  if (row.stream)
-    content['text/event-stream'] = { schema: z.string().openapi({ description: row.stream.description }) };
+  const content: Content = endpoint.stream?.cursor ? {} : { 'application/json': { schema: endpoint.reply } };
+  if (endpoint.stream)
+    content['text/event-stream'] = { schema: z.string().openapi({ description: endpoint.stream.description }) };
   return { description, content };
 }
 
 /** Returns the request bodies that an endpoint accepts. */
-function bodyOf(row: AnyRow): { required: boolean; content: Content } | undefined {
-  if (!row.body) return undefined;
-  const { looseBodies } = dialectOf(row);
-  if (row.form === 'files')
-    return { required: true, content: { 'multipart/form-data': { schema: row.body as z.ZodType } } };
+function bodyOf(endpoint: AnyEndpoint): { required: boolean; content: Content } | undefined {
+  if (!endpoint.body) return undefined;
+  const { looseBodies } = dialectOf(endpoint);
+  if (endpoint.form === 'files')
+    return { required: true, content: { 'multipart/form-data': { schema: endpoint.body as z.ZodType } } };
   const types = [
     'application/json',
-    ...(row.form || looseBodies ? ['application/x-www-form-urlencoded'] : []),
+    ...(endpoint.form || looseBodies ? ['application/x-www-form-urlencoded'] : []),
     ...(looseBodies ? ['multipart/form-data', 'text/plain'] : []),
   ];
-  const schema = row.body as z.ZodType;
+  const schema = endpoint.body as z.ZodType;
   return {
-    required: !looseBodies && !row.optionalBody,
+    required: !looseBodies && !endpoint.optionalBody,
     content: Object.fromEntries(types.map((type) => [type, { schema }])),
   };
 }
@@ -105,18 +106,18 @@ export function openApiDocument(): object {
       'x-graphql-operation': twin,
       'x-permissions': [permission],
     });
-  for (const row of rows) {
-    const needs = rowRequirements(row);
-    const twin = rootFields(row.document)
+  for (const endpoint of endpoints) {
+    const needs = endpointRequirements(endpoint);
+    const twin = rootFields(endpoint.document)
       .map(({ name }) => name)
       .join(', ');
-    const document = print(row.document);
-    const body = bodyOf(row);
+    const document = print(endpoint.document);
+    const body = bodyOf(endpoint);
     registry.registerPath({
-      method: row.method,
-      path: `/api${row.path}`,
-      tags: [row.tag],
-      summary: row.summary,
+      method: endpoint.method,
+      path: `/api${endpoint.path}`,
+      tags: [endpoint.tag],
+      summary: endpoint.summary,
       ...(needs.length === 0 && { security: [] }),
       description: [
         needs.length > 0
@@ -127,13 +128,13 @@ export function openApiDocument(): object {
         .filter(Boolean)
         .join('\n\n'),
       request: {
-        ...(row.params && { params: row.params as z.ZodObject }),
-        ...(row.query && { query: row.query as z.ZodObject }),
+        ...(endpoint.params && { params: endpoint.params as z.ZodObject }),
+        ...(endpoint.query && { query: endpoint.query as z.ZodObject }),
         ...(body && { body }),
       },
       responses: {
-        [row.status ?? 200]: doneOf(row),
-        ...errorsOf(row),
+        [endpoint.status ?? 200]: doneOf(endpoint),
+        ...errorsOf(endpoint),
       },
       'x-graphql-operation': twin,
       'x-graphql-document': document,

@@ -8,10 +8,18 @@ import { graphqlDialect } from '../graphql/dialect.ts';
 import { identityOf, MediaTypeError, queryOf, readBody } from './body.ts';
 import type { Accept } from './credential.ts';
 import type { Dialect, Failure } from './dialect.ts';
+import {
+  type AnyEndpoint,
+  admit,
+  type EndpointInput,
+  endpointRequirements,
+  executeEndpoint,
+  type FileReply,
+  readPart,
+} from './endpoint.ts';
+import { endpoints } from './endpoints.ts';
 import { idempotently } from './idempotency.ts';
 import { onyx } from './onyx/errors.ts';
-import { type AnyRow, admit, type FileReply, type RowInput, readPart, rowRequirements, runRow } from './row.ts';
-import { rows } from './rows.ts';
 import { streamReply } from './stream.ts';
 
 /** The principal of a request with its secret. `refused` is a credential that does not work. */
@@ -34,16 +42,18 @@ export interface RouteOptions<Env extends object> {
   checkReplies: boolean;
 }
 
-export const dialectOf = (row: AnyRow): Dialect => row.dialect ?? onyx;
+export const dialectOf = (endpoint: AnyEndpoint): Dialect => endpoint.dialect ?? onyx;
 
 /** Converts `{id}` to `:id`. */
 const honoPath = (path: string): string => path.replaceAll(/\{(\w+)\}/g, ':$1');
 
 /** The methods of a path: several patterns can match it, such as `/user/pats/scopes` and `/user/pats/{token_id}`. */
-const shapes = rows.map((row) => ({
-  method: row.method.toUpperCase(),
-  open: rowRequirements(row).length === 0,
-  shape: new RegExp(`^(/api)${dialectOf(row).atRoot ? '?' : ''}${row.path.replaceAll(/\{\w+\}/g, '[^/]+')}/?$`),
+const shapes = endpoints.map((endpoint) => ({
+  method: endpoint.method.toUpperCase(),
+  open: endpointRequirements(endpoint).length === 0,
+  shape: new RegExp(
+    `^(/api)${dialectOf(endpoint).atRoot ? '?' : ''}${endpoint.path.replaceAll(/\{\w+\}/g, '[^/]+')}/?$`,
+  ),
 }));
 const methodsOf = (path: string): string[] => [
   ...new Set(shapes.filter(({ shape }) => shape.test(path)).map(({ method }) => method)),
@@ -53,12 +63,12 @@ const openShapes = shapes.filter(({ open }) => open);
 
 /** Returns whether a path can be called anonymously; its body is read before the sender is known. */
 export const takesStrangers = (method: string, path: string): boolean =>
-  openShapes.some((row) => row.method === method && row.shape.test(path));
+  openShapes.some((endpoint) => endpoint.method === method && endpoint.shape.test(path));
 
 /** The case-insensitive paths with their canonical spelling. */
-const anyCase = rows.flatMap((row) => {
-  if (!dialectOf(row).looseBodies) return [];
-  const parts = `/api${row.path}`.split(/\{\w+\}/);
+const anyCase = endpoints.flatMap((endpoint) => {
+  if (!dialectOf(endpoint).looseBodies) return [];
+  const parts = `/api${endpoint.path}`.split(/\{\w+\}/);
   return { parts, shape: new RegExp(`^${parts.map((part) => part.replaceAll('.', '\\.')).join('([^/]+)')}$`, 'i') };
 });
 
@@ -78,22 +88,24 @@ const segmentsOf = (path: string): string[] => path.toLowerCase().split('/').sli
 export function dialectAt(path: string): Dialect {
   const [root, first, second] = segmentsOf(path);
   if (root === 'graphql') return graphqlDialect;
-  const near = root !== 'api' ? [] : rows.filter((row) => segmentsOf(row.path)[0] === first);
-  const nearest = near.find((row) => segmentsOf(row.path)[1] === second);
+  const near = root !== 'api' ? [] : endpoints.filter((endpoint) => segmentsOf(endpoint.path)[0] === first);
+  const nearest = near.find((endpoint) => segmentsOf(endpoint.path)[1] === second);
   if (nearest) return dialectOf(nearest);
   const [dialect] = near.map(dialectOf);
-  return dialect && !near.some((row) => dialectOf(row).atRoot) ? dialect : onyx;
+  return dialect && !near.some((endpoint) => dialectOf(endpoint).atRoot) ? dialect : onyx;
 }
 
 /** Returns where an endpoint is served: under `/api` and, for Onyx clients, also at the root. */
-const placesOf = (row: AnyRow): string[] => {
-  const path = honoPath(row.path);
-  return dialectOf(row).atRoot ? [`/api${path}`, path] : [`/api${path}`];
+const placesOf = (endpoint: AnyEndpoint): string[] => {
+  const path = honoPath(endpoint.path);
+  return dialectOf(endpoint).atRoot ? [`/api${path}`, path] : [`/api${path}`];
 };
 
-export function serveRows<Env extends object>(app: Hono<Env>, options: RouteOptions<Env>): void {
-  for (const row of rows) app.on(row.method, placesOf(row), (c) => serve(row, c, options));
-  const dialects = new Map(rows.flatMap((row) => placesOf(row).map((path) => [path, dialectOf(row)] as const)));
+export function serveEndpoints<Env extends object>(app: Hono<Env>, options: RouteOptions<Env>): void {
+  for (const endpoint of endpoints) app.on(endpoint.method, placesOf(endpoint), (c) => serve(endpoint, c, options));
+  const dialects = new Map(
+    endpoints.flatMap((endpoint) => placesOf(endpoint).map((path) => [path, dialectOf(endpoint)] as const)),
+  );
   for (const [path, dialect] of dialects)
     app.all(path, (c) => {
       c.header('Allow', methodsOf(c.req.path).join(', '));
@@ -119,32 +131,34 @@ export function replyWithError(c: HonoContext, dialect: Dialect, error: AppError
 }
 
 async function serve<Env extends object>(
-  row: AnyRow,
+  endpoint: AnyEndpoint,
   c: HonoContext<Env>,
   options: RouteOptions<Env>,
 ): Promise<Response> {
-  const dialect = dialectOf(row);
+  const dialect = dialectOf(endpoint);
   let context: Context | undefined;
-  let input: RowInput<unknown, unknown, unknown> | null = null;
+  let input: EndpointInput<unknown, unknown, unknown> | null = null;
   try {
     const { viewer, secret } = await options.authenticate(c, dialect.accept);
     // A public path ignores a credential that no longer works, since its caller may want a new one.
-    const open = rowRequirements(row).length === 0;
+    const open = endpointRequirements(endpoint).length === 0;
     if (viewer === 'refused' && !open) throw credentialRefused();
     context = options.context(c, viewer === 'refused' ? null : viewer);
-    admit(row, context);
+    admit(endpoint, context);
     // Prevents login CSRF: a page of another origin must not sign its visitor in to an account that it controls.
-    if (row.setsCookie && !options.fromOwnPage(c)) throw forbidden([], 'A page of another origin cannot do this.');
-    if (row.gate && !(await row.gate.isOpen(context))) return replyWith(c, row.gate.refusal);
+    if (endpoint.setsCookie && !options.fromOwnPage(c)) throw forbidden([], 'A page of another origin cannot do this.');
+    if (endpoint.gate && !(await endpoint.gate.isOpen(context))) return replyWith(c, endpoint.gate.refusal);
     await options.admitBody(c, viewer);
-    const read = await readRequest(row, dialect, c);
+    const read = await readRequest(endpoint, dialect, c);
     input = read;
     // A body can take minutes to arrive, and the credential may have been revoked meanwhile.
     if (context.principal && context.services.revocations.ended(context.principal)) throw credentialRefused();
     const run = async (context: Context) =>
-      row.stream?.when(read) ? streamReply(row, row.stream, read, context) : reply(row, c, read, context, options);
+      endpoint.stream?.when(read)
+        ? streamReply(endpoint, endpoint.stream, read, context)
+        : reply(endpoint, c, read, context, options);
     const key = c.req.header('idempotency-key');
-    if (key === undefined || row.method !== 'post' || secret === null || context.principal === null)
+    if (key === undefined || endpoint.method !== 'post' || secret === null || context.principal === null)
       return await run(context);
     const { pathname, search } = new URL(c.req.url);
     const request = [pathname.replace(/^\/api\b|\/+$/g, ''), search, ...(await identityOf(c))];
@@ -152,10 +166,10 @@ async function serve<Env extends object>(
     return await idempotently({ secret, key, request }, context, run, invalid);
   } catch (error) {
     const seen = reportedError(error);
-    const failure = error instanceof ShapeError ? error.failure : failureOf(row, seen, input);
+    const failure = error instanceof ShapeError ? error.failure : failureOf(endpoint, seen, input);
     if (seen.details.retryAfter) c.header('Retry-After', String(seen.details.retryAfter));
     if (context?.principal && seen.code === 'FORBIDDEN')
-      context.services.audit.permissionRefused(context.principal, `${row.method.toUpperCase()} ${row.path}`);
+      context.services.audit.permissionRefused(context.principal, `${endpoint.method.toUpperCase()} ${endpoint.path}`);
     return replyWith(c, failure);
   }
 }
@@ -164,26 +178,30 @@ async function serve<Env extends object>(
  * Returns the client's version of an error. An endpoint can change the message of an unavailable database, but not its
  * status.
  */
-function failureOf(row: AnyRow, error: AppError, input: RowInput<unknown, unknown, unknown> | null): Failure {
-  const usual = dialectOf(row).failure(error);
-  const own = row.failure?.(error, input) ?? usual;
+function failureOf(
+  endpoint: AnyEndpoint,
+  error: AppError,
+  input: EndpointInput<unknown, unknown, unknown> | null,
+): Failure {
+  const usual = dialectOf(endpoint).failure(error);
+  const own = endpoint.failure?.(error, input) ?? usual;
   return error.code === 'UNAVAILABLE' && own.status !== usual.status ? usual : own;
 }
 
 /** Executes an endpoint and writes its response. */
 async function reply<Env extends object>(
-  row: AnyRow,
+  endpoint: AnyEndpoint,
   c: HonoContext<Env>,
-  input: RowInput<unknown, unknown, unknown>,
+  input: EndpointInput<unknown, unknown, unknown>,
   context: Context,
   { checkReplies }: RouteOptions<Env>,
 ): Promise<Response> {
-  const { body, headers } = await runRow(row, input, context);
-  const file = await row.download?.(body, context);
+  const { body, headers } = await executeEndpoint(endpoint, input, context);
+  const file = await endpoint.download?.(body, context);
   if (file) return fileReply(c, file);
-  if (checkReplies) row.reply.parse(body === undefined ? undefined : JSON.parse(JSON.stringify(body)));
-  const empty = row.status === 204 || row.format === 'empty';
-  return replyWith(c, { status: row.status ?? 200, body: empty ? undefined : body, ...(headers && { headers }) });
+  if (checkReplies) endpoint.reply.parse(body === undefined ? undefined : JSON.parse(JSON.stringify(body)));
+  const empty = endpoint.status === 204 || endpoint.format === 'empty';
+  return replyWith(c, { status: endpoint.status ?? 200, body: empty ? undefined : body, ...(headers && { headers }) });
 }
 
 /** Returns the ASCII form of a file name for `filename`; `filename*` has the full name (RFC 6266). */
@@ -218,25 +236,26 @@ class ShapeError extends AppError {
 }
 
 async function readRequest(
-  row: AnyRow,
+  endpoint: AnyEndpoint,
   dialect: Dialect,
   c: HonoContext,
-): Promise<RowInput<unknown, unknown, unknown>> {
+): Promise<EndpointInput<unknown, unknown, unknown>> {
   try {
     const kinds = {
-      form: row.form === true,
-      files: row.form === 'files',
+      form: endpoint.form === true,
+      files: endpoint.form === 'files',
       loose: dialect.looseBodies,
-      optional: row.optionalBody === true,
+      optional: endpoint.optionalBody === true,
     };
     return {
-      params: readPart(row.params, 'path', c.req.param()),
-      query: readPart(row.query, 'query', queryOf(c)),
-      body: row.body ? readPart(row.body, 'body', await readBody(c, kinds)) : undefined,
+      params: readPart(endpoint.params, 'path', c.req.param()),
+      query: readPart(endpoint.query, 'query', queryOf(c)),
+      body: endpoint.body ? readPart(endpoint.body, 'body', await readBody(c, kinds)) : undefined,
     };
   } catch (error) {
     if (error instanceof MediaTypeError) throw new ShapeError(dialect.say(415, error.message), error.message);
-    if (error instanceof AppError) throw new ShapeError(row.invalid?.(error) ?? dialect.invalid(error), error.message);
+    if (error instanceof AppError)
+      throw new ShapeError(endpoint.invalid?.(error) ?? dialect.invalid(error), error.message);
     throw error;
   }
 }

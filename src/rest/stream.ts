@@ -2,7 +2,7 @@ import { AsyncResource } from 'node:async_hooks';
 import type { Context } from '../context.ts';
 import { reportedError } from '../error-report.ts';
 import { badInput } from '../errors.ts';
-import { type AnyRow, mappingOf, type RowInput, type StreamSpec, streamRow } from './row.ts';
+import { type AnyEndpoint, type EndpointInput, mappingOf, type StreamSpec, streamRow } from './endpoint.ts';
 
 /** Time without an event after which a heartbeat keeps proxies from closing the stream. Milliseconds. */
 const heartbeatMs = 15_000;
@@ -58,13 +58,17 @@ async function passOver(
  * server-sent events, whose clients read the status, it is thrown.
  */
 export async function streamReply(
-  row: AnyRow,
+  endpoint: AnyEndpoint,
   spec: StreamSpec<unknown, unknown, unknown, unknown, unknown>,
-  input: RowInput<unknown, unknown, unknown>,
+  input: EndpointInput<unknown, unknown, unknown>,
   context: Context,
 ): Promise<Response> {
   const packets = spec.packets();
-  const mapping = mappingOf(row, { document: spec.document, variables: spec.variables ?? row.variables }, input);
+  const mapping = mappingOf(
+    endpoint,
+    { document: spec.document, variables: spec.variables ?? endpoint.variables },
+    input,
+  );
   const variables = mapping.variables(input) as Record<string, unknown>;
   const [before, after] = spec.sse ? ['data: ', '\n\n'] : ['', '\n'];
   const lines = (objects: unknown[]) => objects.map((object) => `${before}${JSON.stringify(object)}${after}`).join('');

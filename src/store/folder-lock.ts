@@ -47,7 +47,7 @@ export interface Heartbeat {
   silence: number;
 }
 
-const usualHeartbeat: Heartbeat = { every: 2_000, silence: 10_000 };
+const defaultHeartbeat: Heartbeat = { every: 2_000, silence: 10_000 };
 
 export interface FolderLockOptions extends LockOptions {
   /** Defaults to 2 seconds and 10 seconds. */
@@ -84,7 +84,7 @@ function createAbandonment(file: string, { silence }: Heartbeat): () => Promise<
 /** Locks a folder of PGlite, which two processes would corrupt. The lock of a killed process is void. */
 export async function lockFolder(
   folder: string,
-  { waitMs = rollingRestartMs, onLost = () => {}, heartbeat = usualHeartbeat }: FolderLockOptions = {},
+  { waitMs = rollingRestartMs, onLost = () => {}, heartbeat = defaultHeartbeat }: FolderLockOptions = {},
 ): Promise<InstanceLock> {
   const file = join(folder, 'latchkey.pid');
   const content = `${process.pid}\n${beginning(process.pid)}\n${processSpace}\n`;

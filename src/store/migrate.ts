@@ -1,7 +1,7 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { projectRoot } from '../root.ts';
+import { projectRoot } from '../project-root.ts';
 import { StartupError } from '../startup-error.ts';
 
 /** One connection that runs plain SQL, with several statements per call. */

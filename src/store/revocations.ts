@@ -31,7 +31,7 @@ interface End {
 }
 
 /** The longest delay of a timer in Node, in milliseconds. */
-const longestTimer = 2 ** 31 - 1;
+const maxTimerMs = 2 ** 31 - 1;
 
 /** Time that an end is remembered, for requests that were authenticated shortly before it was set. Milliseconds. */
 const memoryMs = 10 * 60_000;
@@ -48,7 +48,7 @@ export function createRevocations(): Revocations {
     watcher.due = time;
     clearTimeout(watcher.timer);
     const left = time - Date.now();
-    if (left > 0 && left <= longestTimer) watcher.timer = setTimeout(endDue, left, time).unref();
+    if (left > 0 && left <= maxTimerMs) watcher.timer = setTimeout(endDue, left, time).unref();
   };
   const end = (id: number | string, at: Date | undefined, matches: (watcher: Watcher) => boolean) => {
     const setAt = performance.now();

@@ -4,10 +4,10 @@ import { parse, validate } from 'graphql';
 import { describe, expect, it } from 'vitest';
 import { artefacts } from '../../scripts/artefacts.ts';
 import { schema } from '../../src/graphql/schema.ts';
+import { projectRoot } from '../../src/project-root.ts';
 import { downloads } from '../../src/rest/downloads.ts';
-import { type AnyRow, rootFields } from '../../src/rest/row.ts';
-import { rows } from '../../src/rest/rows.ts';
-import { projectRoot } from '../../src/root.ts';
+import { type AnyEndpoint, rootFields } from '../../src/rest/endpoint.ts';
+import { endpoints } from '../../src/rest/endpoints.ts';
 
 const written = (name: string): string => readFileSync(join(projectRoot, name), 'utf8');
 
@@ -18,7 +18,7 @@ describe('generated files', () => {
 });
 
 describe('rows', () => {
-  const documents = rows.flatMap((row) => [
+  const documents = endpoints.flatMap((row) => [
     { name: `${row.method} ${row.path}`, document: row.document },
     ...(row.stream ? [{ name: `${row.method} ${row.path}, streaming`, document: row.stream.document }] : []),
   ]);
@@ -27,7 +27,7 @@ describe('rows', () => {
     expect(validate(schema, document).map(({ message }) => message)).toEqual([]);
   });
 
-  it.each(rows.filter((row) => row.stream))('$method $path needs the same to stream as to answer whole', (row) => {
+  it.each(endpoints.filter((row) => row.stream))('$method $path needs the same to stream as to answer whole', (row) => {
     const needs = (document: typeof row.document) =>
       new Set(
         rootFields(document).map(({ operation, name }) => {
@@ -43,10 +43,10 @@ describe('rows', () => {
   });
 
   it('have one method and path each, and a fixed path before one with a parameter that would take it', () => {
-    const names = rows.map(({ method, path }) => `${method} ${path}`);
+    const names = endpoints.map(({ method, path }) => `${method} ${path}`);
     expect(new Set(names).size).toBe(names.length);
-    const shadowed = rows.flatMap((row, index) =>
-      rows
+    const shadowed = endpoints.flatMap((row, index) =>
+      endpoints
         .slice(0, index)
         .filter((earlier) => earlier.method === row.method && taking(earlier.path).test(row.path))
         .map((earlier) => `${earlier.path} takes ${row.path}`),
@@ -90,10 +90,11 @@ function* references(value: unknown): Generator<string> {
 /** Downloads are generated while they are read and have no GraphQL document. Their media types. */
 const files = new Map(downloads.map(({ path, content }) => [`/api${path}`, Object.keys(content)]));
 
-const rowAt = (method: string, path: string) => rows.find((row) => row.method === method && `/api${row.path}` === path);
+const rowAt = (method: string, path: string) =>
+  endpoints.find((row) => row.method === method && `/api${row.path}` === path);
 
 /** Returns the media types of an endpoint's responses; health and version have no endpoint and are JSON. */
-function contentOf(row: AnyRow | undefined): string[] {
+function contentOf(row: AnyEndpoint | undefined): string[] {
   if (row?.status === 204 || row?.format === 'empty') return [];
   if (row?.download) return ['application/octet-stream'];
   if (row?.format === 'text') return ['text/plain'];
@@ -121,7 +122,7 @@ describe('openapi.json', () => {
 
   it('describes each row, and what needs no row', () => {
     const described = operations.map(({ name }) => name).sort();
-    const served = rows.map(({ method, path }) => `${method} /api${path}`);
+    const served = endpoints.map(({ method, path }) => `${method} /api${path}`);
     expect(described).toEqual(
       [...served, ...[...files.keys(), ...withoutCredential].map((path) => `get ${path}`)].sort(),
     );

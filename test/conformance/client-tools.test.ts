@@ -17,7 +17,7 @@ import {
 // @ts-expect-error The package has no types: it exports the path of its program.
 import relayCompiler from 'relay-compiler';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { projectRoot } from '../../src/root.ts';
+import { projectRoot } from '../../src/project-root.ts';
 
 /** Runs the client tools that read the committed schema, in the same way as a user of these tools. */
 const sdl = readFileSync(join(projectRoot, 'schema', 'schema.graphql'), 'utf8');

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { projectRoot } from '../../src/root.ts';
+import { projectRoot } from '../../src/project-root.ts';
 import { readSettings, settingNames } from '../../src/settings.ts';
 import { anchorsOf, blocksOf, pages, proseOf, readPage } from '../markdown.ts';
 

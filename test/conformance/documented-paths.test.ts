@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { projectRoot } from '../../src/root.ts';
+import { projectRoot } from '../../src/project-root.ts';
 
 /** The documentation names only paths that are served. */
 const read = (file: string): string => readFileSync(join(projectRoot, file), 'utf8');

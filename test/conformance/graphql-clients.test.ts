@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
 import { errorCodes } from '../../src/errors.ts';
 import { schema } from '../../src/graphql/schema.ts';
-import { projectRoot } from '../../src/root.ts';
+import { projectRoot } from '../../src/project-root.ts';
 import { type Answer, expectListedCodes, type Kit, startKit } from '../kit.ts';
 
 /** How `/graphql` answers what GraphQL clients send besides an ordinary operation. */

@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { z } from 'zod';
+import { endpoints } from '../../src/rest/endpoints.ts';
 import { onyx } from '../../src/rest/onyx/errors.ts';
 import { dialectOf } from '../../src/rest/routes.ts';
-import { rows } from '../../src/rest/rows.ts';
 import { type Answer, type Kit, startKit, until } from '../kit.ts';
 import { jsonLines } from '../lines.ts';
 import { type Gate, makeGate } from '../model-server.ts';
@@ -507,7 +507,7 @@ const operations: Record<string, Operation> = {
 };
 
 it('calls every operation that is served to Onyx clients', () => {
-  const served = rows
+  const served = endpoints
     .filter((row) => dialectOf(row) === onyx)
     .map(({ method, path }) => `${method.toUpperCase()} ${path}`);
   expect(Object.keys(operations).sort()).toEqual(['GET /health', 'GET /version', ...served].sort());

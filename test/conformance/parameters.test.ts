@@ -2,9 +2,9 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { type OpenApi, requestParameters, withoutEffect } from '../../scripts/request-parameters.ts';
-import type { AnyRow } from '../../src/rest/row.ts';
-import { rows } from '../../src/rest/rows.ts';
-import { projectRoot } from '../../src/root.ts';
+import { projectRoot } from '../../src/project-root.ts';
+import type { AnyEndpoint } from '../../src/rest/endpoint.ts';
+import { endpoints } from '../../src/rest/endpoints.ts';
 
 /** Every documented parameter of an endpoint has an effect, is rejected, or is listed as ignored. */
 const openApi = JSON.parse(readFileSync(join(projectRoot, 'schema/openapi.json'), 'utf8')) as OpenApi;
@@ -72,7 +72,7 @@ function probes() {
 }
 
 /** Returns the parameters that an endpoint does not read. */
-function unread(row: AnyRow, names: readonly string[]): string[] {
+function unread(row: AnyEndpoint, names: readonly string[]): string[] {
   const { read, whole, probe, passed } = probes();
   const fields = new Set(names.map((name) => name.split('.')[1] ?? ''));
   for (const only of [null, ...fields])
@@ -105,7 +105,7 @@ function unread(row: AnyRow, names: readonly string[]): string[] {
   return names.filter((name) => !read.has(name) && !isWhole(name));
 }
 
-describe.each(rows)('$method $path', (row) => {
+describe.each(endpoints)('$method $path', (row) => {
   const path = `/api${row.path}`;
   const parameters = requestParameters(openApi, row.method, path);
 

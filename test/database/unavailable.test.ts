@@ -5,10 +5,10 @@ import { WebSocket } from 'ws';
 import { anythingllm, anythingllmSession } from '../../src/rest/anythingllm/dialect.ts';
 import { openai } from '../../src/rest/anythingllm/openai-dialect.ts';
 import { downloads } from '../../src/rest/downloads.ts';
+import { endpoints } from '../../src/rest/endpoints.ts';
 import { oauth } from '../../src/rest/oauth.ts';
 import { onyx } from '../../src/rest/onyx/errors.ts';
 import { dialectOf } from '../../src/rest/routes.ts';
-import { rows } from '../../src/rest/rows.ts';
 import { type Answer, type Kit, startKit } from '../kit.ts';
 
 /** A server whose database becomes unavailable. */
@@ -66,11 +66,15 @@ const expected = new Map([
 
 describe('without a database', () => {
   it('every REST endpoint answers 503 in the words of its dialect', async () => {
-    const endpoints = [
-      ...rows.map((row) => ({ method: row.method.toUpperCase(), path: row.path, dialect: dialectOf(row) })),
+    const everyEndpoint = [
+      ...endpoints.map((endpoint) => ({
+        method: endpoint.method.toUpperCase(),
+        path: endpoint.path,
+        dialect: dialectOf(endpoint),
+      })),
       ...downloads.map(({ path }) => ({ method: 'GET', path, dialect: onyx })),
     ];
-    for (const { method, path, dialect } of endpoints) {
+    for (const { method, path, dialect } of everyEndpoint) {
       const place = `/api${path.replaceAll(/\{\w+\}/g, randomUUID())}`;
       const answer = await kit.rest(method, place, { ...(method !== 'GET' && { body: {} }) });
       expect([method, path, checked(answer)]).toEqual([method, path, expected.get(dialect)]);

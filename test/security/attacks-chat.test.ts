@@ -4,7 +4,7 @@ import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { WebSocket } from 'ws';
 import { globalId } from '../../src/graphql/id-input.ts';
-import { uploadPermissions } from '../../src/graphql/uploading.ts';
+import { uploadPermissions } from '../../src/graphql/upload-permissions.ts';
 import { type GraphQLAnswer, type Kit, startKit, until, withScopes } from '../kit.ts';
 import { blobsOf, boundary, postOperation, sweep, uploadFiles, uploadPath, uploadRest } from '../multipart.ts';
 

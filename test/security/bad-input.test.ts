@@ -16,13 +16,13 @@ import { anythingllm, anythingllmSession } from '../../src/rest/anythingllm/dial
 import { multiUserOnly } from '../../src/rest/anythingllm/mode.ts';
 import { openai } from '../../src/rest/anythingllm/openai-dialect.ts';
 import type { Dialect } from '../../src/rest/dialect.ts';
+import type { AnyEndpoint } from '../../src/rest/endpoint.ts';
+import { endpoints } from '../../src/rest/endpoints.ts';
 import { oauth } from '../../src/rest/oauth.ts';
 import { onyx } from '../../src/rest/onyx/errors.ts';
 import { dialectOf } from '../../src/rest/routes.ts';
-import type { AnyRow } from '../../src/rest/row.ts';
-import { rows } from '../../src/rest/rows.ts';
 import type { Answer, Kit } from '../kit.ts';
-import { insides } from './insides.ts';
+import { insides } from './leak-check.ts';
 import { httpExchange } from './raw-http.ts';
 import { type ServerPair, startServerPair, withMissingIds } from './server-pair.ts';
 
@@ -189,14 +189,14 @@ const words = new Map<Dialect, Words>([
     },
   ],
 ]);
-function wordsOf(row: AnyRow): Words {
+function wordsOf(row: AnyEndpoint): Words {
   const found = words.get(dialectOf(row));
   if (!found) throw new Error(`${row.path}: say above how its dialect tells what is wrong`);
   return found;
 }
 
 /** Expects an error in the format of the endpoint's dialect. */
-function inWordsOf(row: AnyRow, reply: Answer, what: string): void {
+function inWordsOf(row: AnyEndpoint, reply: Answer, what: string): void {
   expect(reply.status, `${what}: ${reply.text}`).toBeGreaterThanOrEqual(400);
   expect(wordsOf(row).shapes, what).toContain(
     Object.keys(reply.body ?? {})
@@ -206,20 +206,20 @@ function inWordsOf(row: AnyRow, reply: Answer, what: string): void {
 }
 
 /** Endpoints with lenient parsing, each with its own responses, are tested in loose-input.test.ts. */
-const exact = (row: AnyRow) =>
+const exact = (row: AnyEndpoint) =>
   ![anythingllm, openai].includes(dialectOf(row)) && !row.invalid && !row.path.startsWith('/invite/');
 /** Returns whether a preflight request of another origin is answered. */
 const preflighted = (path: string) => path.startsWith('/embed/');
 
 /** Returns where an endpoint is served: paths of Onyx clients and of standards at the root as well. */
-const prefixesOf = (row: AnyRow): string[] => (dialectOf(row).atRoot ? ['/api', ''] : ['/api']);
-const serverOf = (row: AnyRow): Kit => servers.of(row);
+const prefixesOf = (row: AnyEndpoint): string[] => (dialectOf(row).atRoot ? ['/api', ''] : ['/api']);
+const serverOf = (row: AnyEndpoint): Kit => servers.of(row);
 
 const pattern = (path: string) => new RegExp(`^${path.replaceAll(/\{\w+\}/g, '[^/]+')}$`);
 /** Returns the endpoint of a path. */
-function rowAt(method: string, path: string): AnyRow {
+function rowAt(method: string, path: string): AnyEndpoint {
   const bare = path.replace(/^\/api\b|\?.*$/g, '').replace(/\?.*$/, '');
-  const found = rows.find((row) => row.method === method.toLowerCase() && pattern(row.path).test(bare));
+  const found = endpoints.find((row) => row.method === method.toLowerCase() && pattern(row.path).test(bare));
   if (!found) throw new Error(`no row is ${method} ${path}`);
   return found;
 }
@@ -393,12 +393,12 @@ describe('every row', () => {
   };
   const refuses = (field: z.ZodType, value: unknown) => !field.safeParse(value).success;
   const naming = (field: string) => expect.stringMatching(`(^|; )${field}[.:]`);
-  const having = (select: (row: AnyRow) => unknown) =>
-    rows
+  const having = (select: (row: AnyEndpoint) => unknown) =>
+    endpoints
       .filter((row) => exact(row) && select(row))
       .map((row) => ({ name: `${row.method.toUpperCase()} ${row.path}`, row }));
 
-  async function call(row: AnyRow, search: string, body?: BodyInit, type = 'application/json'): Promise<Answer> {
+  async function call(row: AnyEndpoint, search: string, body?: BodyInit, type = 'application/json'): Promise<Answer> {
     const reply = await send(row.method.toUpperCase(), `/api${withMissingIds(row.path)}${search}`, {
       on: serverOf(row),
       ...(body !== undefined && { body, headers: { 'content-type': type } }),
@@ -820,7 +820,7 @@ describe('bodies that are too large', () => {
 });
 
 describe('methods and paths', () => {
-  const paths = [...new Set(rows.map(({ path }) => path))];
+  const paths = [...new Set(endpoints.map(({ path }) => path))];
   const methods = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'];
   const notThere = { status: 404, body: { detail: 'Not Found' } };
 
@@ -828,9 +828,9 @@ describe('methods and paths', () => {
     nothingChanges();
 
     it.each(paths)('%s answers 405 with Allow to the methods that it has not', async (path) => {
-      const here = rows.filter((row) => pattern(row.path).test(withMissingIds(path)));
+      const here = endpoints.filter((row) => pattern(row.path).test(withMissingIds(path)));
       const names = new Set(here.map((row) => row.method.toUpperCase()));
-      const [row] = here as [AnyRow];
+      const [row] = here as [AnyEndpoint];
       const others = methods.filter((name) => !names.has(name));
       for (const method of preflighted(path) ? others : [...others, 'OPTIONS'])
         for (const prefix of prefixesOf(row)) {
@@ -843,7 +843,7 @@ describe('methods and paths', () => {
   });
 
   it('serves the paths of AnythingLLM clients under /api alone', async () => {
-    const under = rows.filter((row) => [anythingllm, anythingllmSession, openai].includes(dialectOf(row)));
+    const under = endpoints.filter((row) => [anythingllm, anythingllmSession, openai].includes(dialectOf(row)));
     expect(under.length).toBeGreaterThan(0);
     await changesNothing(async () => {
       for (const { path } of under)
@@ -857,13 +857,13 @@ describe('methods and paths', () => {
   });
 
   /** Returns every path of an endpoint, with and without a slash. */
-  const places = (row: AnyRow) =>
+  const places = (row: AnyEndpoint) =>
     prefixesOf(row).flatMap((prefix) => [
       `${prefix}${withMissingIds(row.path)}`,
       `${prefix}${withMissingIds(row.path)}/`,
     ]);
 
-  it.each(rows.filter(({ method }) => method === 'get'))(
+  it.each(endpoints.filter(({ method }) => method === 'get'))(
     'GET $path is the same with and without a slash, under /api and at the root, and HEAD is it without a body',
     async (row) => {
       const on = serverOf(row);
@@ -905,7 +905,7 @@ describe('methods and paths', () => {
   describe('of strangers', () => {
     nothingChanges();
 
-    it.each(rows.filter(({ method }) => method !== 'get'))(
+    it.each(endpoints.filter(({ method }) => method !== 'get'))(
       '$method $path is the same with and without a slash, under /api and at the root',
       async (row) => {
         const method = row.method.toUpperCase();
@@ -940,7 +940,7 @@ describe('methods and paths', () => {
       }
   });
 
-  const withIds = rows.filter((row) => exact(row) && row.path.includes('{'));
+  const withIds = endpoints.filter((row) => exact(row) && row.path.includes('{'));
   const place = (path: string, text: string) => `/api${path.replaceAll(/\{\w+\}/g, text)}`;
 
   it.each([
@@ -1083,7 +1083,7 @@ describe('GraphQL requests', () => {
   });
 
   it('keeps neither long documents nor ever more of them in memory, whoever sends them', async () => {
-    const { recentDocuments } = await import('../../src/graphql/documents.ts');
+    const { recentDocuments } = await import('../../src/graphql/document-cache.ts');
     const documents = recentDocuments<object>();
     documents.set(`{ viewer { role } } #${'x'.repeat(10_000)}`, {});
     expect(documents.get(`{ viewer { role } } #${'x'.repeat(10_000)}`)).toBeUndefined();
@@ -1704,7 +1704,9 @@ describe('random input', () => {
     const operations = Object.entries(openApi.paths).flatMap(([path, methods]) =>
       Object.entries(methods).map(([method, operation]) => ({ path, method, operation })),
     );
-    const multiUserPaths = new Set(rows.filter(({ gate }) => gate === multiUserOnly).map(({ path }) => `/api${path}`));
+    const multiUserPaths = new Set(
+      endpoints.filter(({ gate }) => gate === multiUserOnly).map(({ path }) => `/api${path}`),
+    );
     const parameter = fc.oneof(
       ids.map(String),
       texts,

@@ -3,8 +3,8 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { permissionConstant, permissions } from '../../src/authz/permissions.ts';
 import { changesCredentials } from '../../src/graphql/plugins/current-secret.ts';
 import { schema } from '../../src/graphql/schema.ts';
-import { rootFields } from '../../src/rest/row.ts';
-import { rows } from '../../src/rest/rows.ts';
+import { rootFields } from '../../src/rest/endpoint.ts';
+import { endpoints } from '../../src/rest/endpoints.ts';
 import { type Answer, type GraphQLAnswer, type Kit, startKit, until } from '../kit.ts';
 import { type Caller, grantOf } from './callers.ts';
 import { updateKey } from './keys.ts';
@@ -280,7 +280,7 @@ describe('TOK 23 a new password', () => {
 describe('TOK 24 a superseded secret', () => {
   const mutations = Object.values((schema.getMutationType() as GraphQLObjectType).getFields());
   const flagged = mutations.filter(changesCredentials).map(({ name }) => name);
-  const flaggedRows = rows
+  const flaggedRows = endpoints
     .filter(({ document }) => rootFields(document).some(({ name }) => flagged.includes(name)))
     .map(({ method, path }) => `${method.toUpperCase()} ${path}`);
 

@@ -2,12 +2,12 @@ import { z } from '@hono/zod-openapi';
 import { isInputObjectType } from 'graphql';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { schema } from '../../src/graphql/schema.ts';
-import type { AnyRow } from '../../src/rest/row.ts';
-import { rows } from '../../src/rest/rows.ts';
+import type { AnyEndpoint } from '../../src/rest/endpoint.ts';
+import { endpoints } from '../../src/rest/endpoints.ts';
 import { type Kit, startKit } from '../kit.ts';
 import { type Caller, grantOf, keyOf } from './callers.ts';
+import { endsItsCaller, type RowCall, type Scene } from './operation-inputs.ts';
 import { callRow, type JsonSchema, rowCall, rowName } from './operations.ts';
-import { endsItsCaller, type RowCall, type Scene } from './samples.ts';
 import { freshTargets, type Targets } from './targets.ts';
 
 /**
@@ -79,7 +79,7 @@ interface Wrong {
 const leadingField = /"(?:message|detail|error)":"([A-Za-z_]\w*)[\w.[\]]*: /;
 
 /** Returns why the wording of a reply is wrong, or null. */
-function faultOf(row: AnyRow, call: RowCall, text: string): string | null {
+function faultOf(row: AnyEndpoint, call: RowCall, text: string): string | null {
   if (zodWords.test(text)) return 'the phrasing of zod';
   if (graphWords.test(text)) return 'the phrasing of GraphQL';
   const own = new Set(
@@ -94,7 +94,7 @@ function faultOf(row: AnyRow, call: RowCall, text: string): string | null {
   return isSent || (own.has(name) && text.includes(': is required')) ? null : `a field that was not sent: ${name}`;
 }
 
-async function wrongRepliesOf(row: AnyRow): Promise<Wrong[]> {
+async function wrongRepliesOf(row: AnyEndpoint): Promise<Wrong[]> {
   const wrong: Wrong[] = [];
   let call = await rowCall(row, scene());
   const cases: RowCall[] = [];
@@ -119,7 +119,7 @@ async function wrongRepliesOf(row: AnyRow): Promise<Wrong[]> {
 }
 
 describe('an error of a REST endpoint names fields as its caller does', () => {
-  const fielded = rows.filter((row) => (row.body || row.query) && !endsItsCaller.has(rowName(row)));
+  const fielded = endpoints.filter((row) => (row.body || row.query) && !endsItsCaller.has(rowName(row)));
 
   it.each(fielded.map((row) => [rowName(row), row] as const))('%s', { timeout: 120_000 }, async (_name, row) => {
     expect(await wrongRepliesOf(row)).toEqual([]);

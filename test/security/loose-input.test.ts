@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { singleUserOnly } from '../../src/rest/anythingllm/mode.ts';
+import type { AnyEndpoint } from '../../src/rest/endpoint.ts';
+import { endpoints } from '../../src/rest/endpoints.ts';
 import { dialectOf } from '../../src/rest/routes.ts';
-import type { AnyRow } from '../../src/rest/row.ts';
-import { rows } from '../../src/rest/rows.ts';
 import type { Kit } from '../kit.ts';
-import { insides } from './insides.ts';
+import { insides } from './leak-check.ts';
 import { type ServerPair, startServerPair } from './server-pair.ts';
 
 /**
@@ -26,7 +26,7 @@ beforeEach(() => {
   peopled.log.length = 0;
 });
 
-const loose = rows
+const loose = endpoints
   .filter((row) => dialectOf(row).looseBodies)
   .map((row) => ({ name: `${row.method.toUpperCase()} ${row.path}`, row }));
 
@@ -62,9 +62,9 @@ const there: Record<string, string> = { slug: 'default', workspaceSlug: 'default
 const filled = (path: string, value?: string) =>
   path.replaceAll(/\{(\w+)\}/g, (_all, name: string) => value ?? there[name] ?? '2147483647');
 
-const serverOf = (row: AnyRow): Kit => servers.of(row);
+const serverOf = (row: AnyEndpoint): Kit => servers.of(row);
 
-async function call(row: AnyRow, target: string, body?: BodyInit, type?: string) {
+async function call(row: AnyEndpoint, target: string, body?: BodyInit, type?: string) {
   const kit = serverOf(row);
   const response = await fetch(`${kit.url}/api${target}`, {
     method: row.method.toUpperCase(),

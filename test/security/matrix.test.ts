@@ -13,19 +13,19 @@ import { isPermission, type Permission, permissionConstant, permissions } from '
 import { nodeTypes } from '../../src/graphql/nodes.ts';
 import { type Requirement, requirementsOf } from '../../src/graphql/plugins/permissions.ts';
 import { schema } from '../../src/graphql/schema.ts';
-import { uploadPermissions } from '../../src/graphql/uploading.ts';
+import { uploadPermissions } from '../../src/graphql/upload-permissions.ts';
 import { anythingllm, anythingllmSession } from '../../src/rest/anythingllm/dialect.ts';
 import { openai } from '../../src/rest/anythingllm/openai-dialect.ts';
 import type { Dialect } from '../../src/rest/dialect.ts';
+import { requirements } from '../../src/rest/endpoint.ts';
+import { endpoints } from '../../src/rest/endpoints.ts';
 import { oauth } from '../../src/rest/oauth.ts';
 import { onyx } from '../../src/rest/onyx/errors.ts';
 import { dialectOf } from '../../src/rest/routes.ts';
-import { requirements } from '../../src/rest/row.ts';
-import { rows } from '../../src/rest/rows.ts';
 import { type Kit, startKit } from '../kit.ts';
 import { admittedNames, type Caller, callerNames, grantOf, keyOf, makeCallers, stranger } from './callers.ts';
+import { changesNothing, elsewhere, endsItsCaller, nodeSamples, onlyFor, type Scene } from './operation-inputs.ts';
 import { baseOf, type Call, idleSamples, type Operation, operations, type Reply } from './operations.ts';
-import { changesNothing, elsewhere, endsItsCaller, nodeSamples, onlyFor, type Scene } from './samples.ts';
 import { freshTargets, lasting, missingTargets, noting, type Targets, type Words } from './targets.ts';
 
 /**
@@ -206,7 +206,7 @@ describe('the table', () => {
   });
 
   test('a row that streams asks the same for its stream as for its whole answer', () => {
-    for (const row of rows)
+    for (const row of endpoints)
       if (row.stream)
         expect(new Set(requirements(row.stream.document)), row.path).toEqual(new Set(requirements(row.document)));
   });
@@ -734,7 +734,7 @@ describe('a limited key', () => {
   });
 
   test('AZR 5 reads no history through a REST path', async () => {
-    const reading = rows.filter(({ document }) => requirements(document).includes('read:chat'));
+    const reading = endpoints.filter(({ document }) => requirements(document).includes('read:chat'));
     expect(reading.map(({ path }) => path)).toEqual(
       expect.arrayContaining(['/chat/get-user-chat-sessions', '/chat/get-chat-session/{session_id}', '/chat/search']),
     );

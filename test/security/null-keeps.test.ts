@@ -12,12 +12,12 @@ import {
 } from 'graphql';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { schema } from '../../src/graphql/schema.ts';
-import { rootFields } from '../../src/rest/row.ts';
-import { rows } from '../../src/rest/rows.ts';
+import { rootFields } from '../../src/rest/endpoint.ts';
+import { endpoints } from '../../src/rest/endpoints.ts';
 import { type Kit, startKit } from '../kit.ts';
 import { type Caller, grantOf, keyOf } from './callers.ts';
+import { endsItsCaller, fieldSamples, type Scene } from './operation-inputs.ts';
 import { callRow, type JsonSchema, rowCall, rowName } from './operations.ts';
-import { endsItsCaller, fieldSamples, type Scene } from './samples.ts';
 import { freshTargets, type Targets } from './targets.ts';
 
 /**
@@ -141,7 +141,7 @@ describe('GraphQL: null changes nothing', () => {
 });
 
 describe('REST: null changes nothing', () => {
-  const updates = rows.filter(
+  const updates = endpoints.filter(
     (row) =>
       row.body &&
       row.form !== 'files' &&

@@ -20,9 +20,9 @@ import { isPermission } from '../../src/authz/permissions.ts';
 import { type Requirement, requirementsOf } from '../../src/graphql/plugins/permissions.ts';
 import { schema } from '../../src/graphql/schema.ts';
 import type { Dialect } from '../../src/rest/dialect.ts';
+import { type AnyEndpoint, endpointRequirements, rootFields } from '../../src/rest/endpoint.ts';
+import { endpoints } from '../../src/rest/endpoints.ts';
 import { dialectOf } from '../../src/rest/routes.ts';
-import { type AnyRow, rootFields, rowRequirements } from '../../src/rest/row.ts';
-import { rows } from '../../src/rest/rows.ts';
 import type { Kit } from '../kit.ts';
 import type { Caller } from './callers.ts';
 import {
@@ -33,7 +33,7 @@ import {
   rowSamples,
   type Scene,
   variantRequirements,
-} from './samples.ts';
+} from './operation-inputs.ts';
 
 /** One way to call one root field or one endpoint. */
 export interface Operation {
@@ -228,11 +228,11 @@ async function callField(
 
 // ---- REST
 
-export const rowName = (row: AnyRow) => `${row.method.toUpperCase()} ${row.path}`;
+export const rowName = (row: AnyEndpoint) => `${row.method.toUpperCase()} ${row.path}`;
 
-const rowOperations = rows.flatMap((row) =>
+const rowOperations = endpoints.flatMap((row) =>
   namesOf(rowName(row), rowSamples).map((name): Operation => {
-    const asked = rowRequirements(row);
+    const asked = endpointRequirements(row);
     return {
       name,
       kind: 'row',
@@ -249,7 +249,7 @@ const rowOperations = rows.flatMap((row) =>
 );
 
 /** Returns the request of an endpoint: its sample with the required fields of its schema. */
-export async function rowCall(row: AnyRow, scene: Scene, name = rowName(row)): Promise<RowCall> {
+export async function rowCall(row: AnyEndpoint, scene: Scene, name = rowName(row)): Promise<RowCall> {
   const sample: RowSample = rowSamples[name] ?? (async () => ({}));
   const made = await sample(scene);
   const params = { ...made.params };
@@ -264,7 +264,7 @@ export async function rowCall(row: AnyRow, scene: Scene, name = rowName(row)): P
 }
 
 /** Generates a body with the required fields of an endpoint. */
-const madeUpBody = (row: AnyRow): unknown =>
+const madeUpBody = (row: AnyEndpoint): unknown =>
   fromJsonSchema(z.toJSONSchema(row.body as z.ZodType, { io: 'input', unrepresentable: 'any' }) as JsonSchema);
 
 export interface JsonSchema {
@@ -305,7 +305,13 @@ function fromJsonSchema(shape: JsonSchema, name = ''): unknown {
   }
 }
 
-export async function callRow(kit: Kit, caller: Caller, prefix: string, row: AnyRow, call: RowCall): Promise<Reply> {
+export async function callRow(
+  kit: Kit,
+  caller: Caller,
+  prefix: string,
+  row: AnyEndpoint,
+  call: RowCall,
+): Promise<Reply> {
   const path = row.path.replaceAll(/\{(\w+)\}/g, (_, name) => encodeURIComponent(String(call.params?.[name])));
   const query = call.query ? `?${new URLSearchParams(call.query)}` : '';
   const answer = await kit.rest(row.method.toUpperCase(), `${prefix}${path}${query}`, {

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { ownerId } from '../../src/modules/users/owner.ts';
+import { ownerId } from '../../src/modules/users/builtin-owner.ts';
 import { type Kit, startKit } from '../kit.ts';
 import { deleteKey, updateKey } from './keys.ts';
 

@@ -3,14 +3,14 @@ import { anythingllm, anythingllmSession } from '../../src/rest/anythingllm/dial
 import { openai } from '../../src/rest/anythingllm/openai-dialect.ts';
 import type { Dialect } from '../../src/rest/dialect.ts';
 import { downloads } from '../../src/rest/downloads.ts';
+import { type AnyEndpoint, endpointRequirements } from '../../src/rest/endpoint.ts';
+import { endpoints } from '../../src/rest/endpoints.ts';
 import { oauth } from '../../src/rest/oauth.ts';
 import { onyx } from '../../src/rest/onyx/errors.ts';
 import { dialectOf } from '../../src/rest/routes.ts';
-import { type AnyRow, rowRequirements } from '../../src/rest/row.ts';
-import { rows } from '../../src/rest/rows.ts';
+import { nothingStored } from '../expect-unchanged.ts';
 import { type Answer, type Kit, startKit } from '../kit.ts';
-import { nothingStored } from '../nothing-stored.ts';
-import { insides } from './insides.ts';
+import { insides } from './leak-check.ts';
 import { httpExchange } from './raw-http.ts';
 import { type ServerPair, startServerPair, withMissingIds } from './server-pair.ts';
 
@@ -27,12 +27,12 @@ beforeAll(async () => {
 });
 afterAll(() => servers?.close());
 
-const serverOf = (row: AnyRow): Kit => servers.of(row);
-const pathOf = (row: AnyRow) => `/api${withMissingIds(row.path)}`;
-const named = (selected: readonly AnyRow[]) =>
+const serverOf = (row: AnyEndpoint): Kit => servers.of(row);
+const pathOf = (row: AnyEndpoint) => `/api${withMissingIds(row.path)}`;
+const named = (selected: readonly AnyEndpoint[]) =>
   selected.map((row) => ({ name: `${row.method.toUpperCase()} ${row.path}`, row }));
-const all = named(rows);
-const withBody = named(rows.filter(({ body }) => body));
+const all = named(endpoints);
+const withBody = named(endpoints.filter(({ body }) => body));
 
 /** The keys of the error object in each dialect. Some AnythingLLM paths use other keys or return text. */
 const errorShapes = new Map<Dialect, RegExp>([
@@ -44,7 +44,7 @@ const errorShapes = new Map<Dialect, RegExp>([
 ]);
 
 /** Asserts that a reply is an error in the format of its dialect and does not reveal internals of the server. */
-function refused(row: AnyRow, { status, text, body }: Answer, expected: number | readonly number[]): void {
+function refused(row: AnyEndpoint, { status, text, body }: Answer, expected: number | readonly number[]): void {
   const what = `${row.method} ${row.path}: ${status} ${text.slice(0, 300)}`;
   expect([expected].flat(), what).toContain(status);
   expect(insides(status, text), what).toBeNull();
@@ -53,17 +53,17 @@ function refused(row: AnyRow, { status, text, body }: Answer, expected: number |
 }
 
 type Sent = Parameters<Kit['rest']>[2];
-const send = (row: AnyRow, options: Sent = {}, kit = serverOf(row)) =>
+const send = (row: AnyEndpoint, options: Sent = {}, kit = serverOf(row)) =>
   kit.rest(row.method.toUpperCase(), pathOf(row), options);
 
 it('knows the errors of every family of clients', () => {
-  expect(new Set(rows.map(dialectOf))).toEqual(new Set(errorShapes.keys()));
+  expect(new Set(endpoints.map(dialectOf))).toEqual(new Set(errorShapes.keys()));
 });
 
 describe('REST 1: 405 and 415', () => {
   it.each(all)('$name: another method gets 405 with Allow, and changes nothing', async ({ row }) => {
     const kit = serverOf(row);
-    const here = rows.filter(({ path }) =>
+    const here = endpoints.filter(({ path }) =>
       new RegExp(`^${path.replaceAll(/\{\w+\}/g, '[^/]+')}$`).test(withMissingIds(row.path)),
     );
     const known = new Set(here.map(({ method }) => method.toUpperCase()));
@@ -106,7 +106,7 @@ describe('REST 2: 413', () => {
 });
 
 describe('REST 3: names, types and downloads of files', () => {
-  const uploads = named(rows.filter((row) => /\/upload(\/|$)/.test(row.path)));
+  const uploads = named(endpoints.filter((row) => /\/upload(\/|$)/.test(row.path)));
   it('are about these uploads', () => {
     expect(uploads.length).toBeGreaterThanOrEqual(3);
   });
@@ -146,7 +146,7 @@ describe('REST 3: names, types and downloads of files', () => {
       ...downloads.map(({ path }) => `/api${path}`),
       '/api/admin/audit-events/export?format=jsonl',
     ];
-    expect(rows.filter((row) => row.download && dialectOf(row) === onyx).map(({ path }) => path)).toEqual([
+    expect(endpoints.filter((row) => row.download && dialectOf(row) === onyx).map(({ path }) => path)).toEqual([
       '/chat/file/{file_id}',
     ]);
     for (const path of paths) {
@@ -162,7 +162,7 @@ describe('REST 3: names, types and downloads of files', () => {
 describe('REST 4: CORS', () => {
   const elsewhere = 'https://elsewhere.example';
   // A widget specifies the pages that may show it, so its paths are excluded.
-  const closed = rows.filter(({ path }) => !path.startsWith('/embed/'));
+  const closed = endpoints.filter(({ path }) => !path.startsWith('/embed/'));
   it.each(named(closed))('$name: no page of another origin may call it, nor read the reply', async ({ row }) => {
     const kit = serverOf(row);
     const asked = await kit.rest('OPTIONS', pathOf(row), {
@@ -226,7 +226,7 @@ describe('REST 5: 429', () => {
   });
 
   // Visitors of a widget have no credential and are limited by the widget, so its paths are excluded.
-  it.each(named(rows.filter((row) => rowRequirements(row).length > 0)))(
+  it.each(named(endpoints.filter((row) => endpointRequirements(row).length > 0)))(
     '$name: a key beyond its limit gets 429 with Retry-After, and changes nothing',
     async ({ row }) => {
       const kit = serverOf(row);
@@ -272,7 +272,7 @@ describe('REST 7: malformed input', () => {
     ['20,001 values', `{"a": [${'0,'.repeat(20_000)}0]}`],
     ['not UTF-8', Uint8Array.from([0x7b, 0x22, 0xff, 0x22, 0x3a, 0x31, 0x7d])],
   ];
-  it.each(named(rows.filter(({ body, form }) => body && form !== 'files')))(
+  it.each(named(endpoints.filter(({ body, form }) => body && form !== 'files')))(
     '$name: a body that cannot be read gets a clear 4xx, and changes nothing',
     async ({ row }) => {
       const kit = serverOf(row);

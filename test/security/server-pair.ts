@@ -1,5 +1,5 @@
 import { multiUserOnly } from '../../src/rest/anythingllm/mode.ts';
-import type { AnyRow } from '../../src/rest/row.ts';
+import type { AnyEndpoint } from '../../src/rest/endpoint.ts';
 import { type Kit, startKit } from '../kit.ts';
 
 /** A server without people and one with people: some endpoints exist only on one of them. */
@@ -7,7 +7,7 @@ export interface ServerPair {
   single: Kit;
   peopled: Kit;
   /** Returns the server on which an endpoint exists. */
-  of(row: AnyRow): Kit;
+  of(row: AnyEndpoint): Kit;
   close(): Promise<void>;
 }
 

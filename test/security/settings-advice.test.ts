@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { rolePermissions } from '../../src/authz/permissions.ts';
-import { projectRoot } from '../../src/root.ts';
+import { projectRoot } from '../../src/project-root.ts';
 import { type Kit, startKit } from '../kit.ts';
 
 /** Only callers who can configure the server receive the name of a setting to change. */
@@ -101,7 +101,7 @@ describe.each([
 const named: Record<string, string> = {
   'src/http/host-check.ts':
     'A request with an unknown host is rejected before it is authenticated; its sender is the operator.',
-  'src/models/embedded.ts': 'The advice in an answer, which only callers with manage:settings receive.',
+  'src/ai/builtin-model.ts': 'The advice in an answer, which only callers with manage:settings receive.',
   'src/rest/anythingllm/system.ts': 'Requires manage:settings.',
   'src/rest/anythingllm/embeds.ts': 'The description of a field.',
 };

@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import { type Permission, permissions, rolePermissions } from '../../src/authz/permissions.ts';
-import { authenticator } from '../../src/modules/tokens/authenticate.ts';
+import { createAuthenticator } from '../../src/modules/tokens/authenticate.ts';
 import { checksum, hashSecret, newSecret } from '../../src/modules/tokens/secret.ts';
 import { permissionNames } from '../../src/rest/permission-names.ts';
 import type { Background } from '../../src/store/background.ts';
@@ -617,7 +617,7 @@ describe('the end of a token', () => {
     const audited: unknown[] = [];
     const db = { query: async () => [row] } as unknown as Database;
     const refused = (entry: { detail?: { reason?: unknown } }) => audited.push(entry.detail?.reason);
-    const { authenticate } = authenticator(db, { refused } as never, { run() {} } as unknown as Background);
+    const { authenticate } = createAuthenticator(db, { refused } as never, { run() {} } as unknown as Background);
     const client = { address: null, userAgent: null };
     vi.useFakeTimers({ toFake: ['Date'], now: end.getTime() - 1 });
     expect(await authenticate(secret, client)).toMatchObject({ role: 'BASIC' });
@@ -792,7 +792,7 @@ describe('last use', () => {
     const updateMany = async ({ data }: { data: { lastUsedAt: Date } }) => written.push(data.lastUsedAt.toISOString());
     const db = { query: async () => [row], prisma: { token: { updateMany } } } as unknown as Database;
     const background = { run: (_name: string, work: () => Promise<void>) => void work() } as unknown as Background;
-    const { authenticate } = authenticator(db, { refused() {} } as never, background);
+    const { authenticate } = createAuthenticator(db, { refused() {} } as never, background);
     vi.useFakeTimers({ toFake: ['Date'] });
     for (const after of [0, 1, 59_999, 60_000, 60_001, 119_999, 120_000]) {
       vi.setSystemTime(start + after);

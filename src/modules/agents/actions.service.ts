@@ -3,7 +3,7 @@ import type { Database } from '../../store/database.ts';
 
 export const actionOrder = new ListOrder('actions', [{ field: 'id', type: 'int', direction: 'asc' }]);
 
-export function actionsService(db: Database) {
+export function createActionsService(db: Database) {
   return {
     async list(args: PageArgs, limit: number, query: object) {
       const page = actionOrder.page(args, limit);
@@ -13,4 +13,4 @@ export function actionsService(db: Database) {
   };
 }
 
-export type ActionsService = ReturnType<typeof actionsService>;
+export type ActionsService = ReturnType<typeof createActionsService>;

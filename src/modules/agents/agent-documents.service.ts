@@ -4,17 +4,17 @@ import { visible } from '../../authz/visible.ts';
 import { notFound, parse } from '../../errors.ts';
 import type { Agent, Prisma } from '../../generated/prisma/client.ts';
 import type { Database } from '../../store/database.ts';
-import { plainText } from '../input.ts';
-import { atLocations, mostAtOnce } from '../knowledge/location.ts';
+import { plainText } from '../../zod-types.ts';
+import { atLocations, maxAtOnce } from '../knowledge/location.ts';
 import { type AgentKey, agentToChange } from './by-slug.ts';
 
 const location = plainText(1000);
-const locations = z.array(location).max(mostAtOnce).default([]);
+const locations = z.array(location).max(maxAtOnce).default([]);
 const Change = z.object({ add: locations, remove: locations });
 const Pin = z.object({ location, pinned: z.boolean() });
 
 /** Creates the service for the documents of an agent, which are named by their locations. */
-export function agentDocumentsService(db: Database) {
+export function createAgentDocumentsService(db: Database) {
   /** Returns the documents at these locations that the principal can read. */
   async function readable(
     transaction: Prisma.TransactionClient,

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Kit, startKit } from '../../../test/kit.ts';
 import { png } from '../../../test/multipart.ts';
-import { parsePassages } from '../../models/passages.ts';
+import { parsePassages } from '../../ai/passages.ts';
 
 interface Person {
   secret: string;

@@ -1,17 +1,17 @@
 import { randomInt } from 'node:crypto';
 import { z } from 'zod';
+import type { ChatModels } from '../../ai/providers.ts';
 import { can, type Principal } from '../../authz/principal.ts';
 import { visible } from '../../authz/visible.ts';
 import { badInput, conflict, forbidden, notFound, parse } from '../../errors.ts';
 import { type Agent, Prisma } from '../../generated/prisma/client.ts';
-import type { ChatModels } from '../../models/providers.ts';
 import { cut, ListOrder, type PageArgs } from '../../paging.ts';
 import { slugOf } from '../../slug.ts';
 import type { Database } from '../../store/database.ts';
 import { searchForm } from '../../text/normalize.ts';
+import { databaseId, plainText } from '../../zod-types.ts';
 import { type Changes, changesOf, clearList } from '../changes.ts';
 import { chosenModel } from '../chat/overrides.ts';
-import { databaseId, plainText } from '../input.ts';
 import { readPreferences } from '../settings/settings.service.ts';
 import { lockUser } from '../users/users.service.ts';
 import { type AgentKey, agentAt, agentToChange } from './by-slug.ts';
@@ -115,7 +115,7 @@ export const labelOrder = new ListOrder('labels', [{ field: 'id', type: 'int', d
 /** The range of the random digits that follow a slug in use. */
 const digits = [10_000_000, 100_000_000] as const;
 /** Maximum attempts to find an unused slug. One collision is likely, three are not. */
-const mostTries = 3;
+const maxTries = 3;
 
 const slugTaken = (error: unknown): boolean =>
   error instanceof Prisma.PrismaClientKnownRequestError &&
@@ -129,11 +129,11 @@ async function underSlug(slug: string, store: (slug: string) => Promise<Agent>):
     try {
       return await store(tries === 1 ? slug : `${slug}-${randomInt(...digits)}`);
     } catch (error) {
-      if (tries === mostTries || !slugTaken(error)) throw error;
+      if (tries === maxTries || !slugTaken(error)) throw error;
     }
 }
 
-export function agentsService(db: Database, models: ChatModels) {
+export function createAgentsService(db: Database, models: ChatModels) {
   /** Checks that every object in an input exists and can be used. Throws BAD_USER_INPUT naming the field. */
   async function checkReferences(
     transaction: Prisma.TransactionClient,
@@ -570,4 +570,4 @@ function listed(principal: Principal, filter: AgentFilter): Prisma.AgentWhereInp
   };
 }
 
-export type AgentsService = ReturnType<typeof agentsService>;
+export type AgentsService = ReturnType<typeof createAgentsService>;

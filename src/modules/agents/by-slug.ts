@@ -2,7 +2,7 @@ import type { Principal } from '../../authz/principal.ts';
 import { visible } from '../../authz/visible.ts';
 import { forbidden, notFound } from '../../errors.ts';
 import type { Agent, Prisma } from '../../generated/prisma/client.ts';
-import { plainText } from '../input.ts';
+import { plainText } from '../../zod-types.ts';
 
 /** An agent by its integer ID or by its slug. */
 export type AgentKey = number | string;

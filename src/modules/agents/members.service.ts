@@ -15,7 +15,7 @@ const Change = z.object({ userIds: z.array(z.unknown()).max(1000), replace: z.bo
  * Creates the service for the members of an agent, for callers with `manage:users` and `manage:agents`: the fields
  * require both.
  */
-export function membersService(db: Database) {
+export function createMembersService(db: Database) {
   /** Returns the filter for the members of an agent. Throws NOT_FOUND. */
   async function membersOf(key: AgentKey): Promise<Prisma.AgentShareWhereInput> {
     const agent = await db.prisma.agent.findFirst({

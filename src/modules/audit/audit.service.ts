@@ -6,7 +6,7 @@ import type { Log } from '../../log.ts';
 import { cut, type ListOrder, ListOrders, type PageArgs } from '../../paging.ts';
 import type { Background } from '../../store/background.ts';
 import type { Database } from '../../store/database.ts';
-import { databaseId, plainText } from '../input.ts';
+import { databaseId, plainText } from '../../zod-types.ts';
 import { redactSecrets } from '../tokens/secret.ts';
 
 /** The recorded actions, each with the time when it is recorded. */
@@ -139,7 +139,7 @@ const forgetBatch = 1000;
 /** A denial that repeats within this time is recorded once. Milliseconds. */
 const refusalWindow = 60_000;
 
-export function auditService(db: Database, background: Background, log: Log) {
+export function createAuditService(db: Database, background: Background, log: Log) {
   const refusals = new Map<string, number>();
 
   const service = {
@@ -216,4 +216,4 @@ export function auditService(db: Database, background: Background, log: Log) {
   return service;
 }
 
-export type AuditService = ReturnType<typeof auditService>;
+export type AuditService = ReturnType<typeof createAuditService>;

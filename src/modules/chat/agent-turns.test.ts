@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { nothingAsked } from '../../../test/expect-unchanged.ts';
 import { type Kit, startKit } from '../../../test/kit.ts';
-import { nothingAsked } from '../../../test/nothing-stored.ts';
 
 let kit: Kit;
 let owner: { id: number; secret: string; userId: string };

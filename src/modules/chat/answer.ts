@@ -1,11 +1,11 @@
 import { streamText } from 'ai';
+import { adviceForOperator } from '../../ai/builtin-model.ts';
+import { failureMessage } from '../../ai/provider-failure.ts';
+import type { ChatModel } from '../../ai/providers.ts';
+import { estimateTokens } from '../../ai/tokens.ts';
 import { isDatabaseUnavailable } from '../../errors.ts';
 import type { Agent, Prisma, ReasoningEffort } from '../../generated/prisma/client.ts';
 import type { Log } from '../../log.ts';
-import { adviceForOperator } from '../../models/embedded.ts';
-import { failureMessage } from '../../models/provider-failure.ts';
-import type { ChatModel } from '../../models/providers.ts';
-import { estimateTokens } from '../../models/tokens.ts';
 import { cutText } from '../../unicode.ts';
 import type { ModelUse } from '../limits/usage.service.ts';
 import { redactSecrets } from '../tokens/secret.ts';
@@ -93,7 +93,7 @@ const interrupted: AnswerEnd = {
 export const failureOf = (end: AnswerEnd): TurnFailure | null => ('failure' in end ? end.failure : null);
 
 /** The default refusal of an agent in the mode QUERY that found no passage. */
-export const usualRefusal = 'There is no relevant information in this workspace to answer your query.';
+export const defaultRefusal = 'There is no relevant information in this workspace to answer your query.';
 
 /** Returns the usage of an answer. */
 export const spent = (

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Kit, startKit } from '../../../test/kit.ts';
 import { gather, jsonLines } from '../../../test/lines.ts';
 import { png, uploadRest } from '../../../test/multipart.ts';
-import { parsePassages, withoutPassages } from '../../models/passages.ts';
+import { parsePassages, withoutPassages } from '../../ai/passages.ts';
 
 let kit: Kit;
 beforeAll(async () => {

@@ -1,8 +1,8 @@
+import type { ChatModel } from '../../ai/providers.ts';
+import { estimateTokens } from '../../ai/tokens.ts';
 import type { Principal } from '../../authz/principal.ts';
 import { visible } from '../../authz/visible.ts';
 import type { Agent, File, Prisma } from '../../generated/prisma/client.ts';
-import type { ChatModel } from '../../models/providers.ts';
-import { estimateTokens } from '../../models/tokens.ts';
 import type { Database } from '../../store/database.ts';
 import type { FilesService } from '../files/files.service.ts';
 import { fileLink } from '../knowledge/knowledge.service.ts';

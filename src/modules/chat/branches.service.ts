@@ -4,8 +4,8 @@ import { visible } from '../../authz/visible.ts';
 import { badInput, notFound, parse } from '../../errors.ts';
 import type { ChatMessage, ChatSession, Prisma } from '../../generated/prisma/client.ts';
 import type { Database } from '../../store/database.ts';
+import { databaseId } from '../../zod-types.ts';
 import { changesOf, clearList } from '../changes.ts';
-import { databaseId } from '../input.ts';
 
 const SelectBranch = z.object({ messageId: databaseId });
 const PreferResponse = z.object({
@@ -18,7 +18,7 @@ export type SelectBranchInput = z.input<typeof SelectBranch>;
 export type PreferResponseInput = z.input<typeof PreferResponse>;
 
 /** Creates the service that selects the current branch of a message tree and the preferred answer to a question. */
-export function branchesService(db: Database) {
+export function createBranchesService(db: Database) {
   /**
    * Returns a message of a session that the principal manages, locked against turns and other selections until the
    * transaction ends. Throws NOT_FOUND.
@@ -88,4 +88,4 @@ export function branchesService(db: Database) {
   };
 }
 
-export type BranchesService = ReturnType<typeof branchesService>;
+export type BranchesService = ReturnType<typeof createBranchesService>;

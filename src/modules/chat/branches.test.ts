@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Kit, returned, startKit } from '../../../test/kit.ts';
 import { makeGate } from '../../../test/model-server.ts';
-import { withoutPassages } from '../../models/passages.ts';
+import { withoutPassages } from '../../ai/passages.ts';
 import { mainline } from './tree.ts';
 
 let kit: Kit;

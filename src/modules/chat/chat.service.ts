@@ -1,24 +1,24 @@
 import { z } from 'zod';
+import type { ChatModels } from '../../ai/providers.ts';
 import { can, demand, type Principal } from '../../authz/principal.ts';
 import { visible } from '../../authz/visible.ts';
 import { badInput, forbidden, notFound, parse } from '../../errors.ts';
 import type { ChatSession, Prisma } from '../../generated/prisma/client.ts';
 import type { Log } from '../../log.ts';
-import type { ChatModels } from '../../models/providers.ts';
 import { cut, type ListOrder, ListOrders, type PageArgs, type PageOf, type SortKey } from '../../paging.ts';
 import type { Database, Statement } from '../../store/database.ts';
 import { searchForm } from '../../text/normalize.ts';
 import { cutText, shortened } from '../../unicode.ts';
+import { databaseId, plainText } from '../../zod-types.ts';
 import { changesOf, clearList } from '../changes.ts';
-import { databaseId, plainText } from '../input.ts';
 import type { KnowledgeService } from '../knowledge/knowledge.service.ts';
 import { storableDate } from '../knowledge/retrieval.ts';
 import { projectToFill } from '../projects/projects.service.ts';
+import { ChatReference, type ChatReferenceInput, findChat } from './chat-locator.ts';
 import { documentSizes } from './document-sizes.ts';
+import { messageReferences } from './message-sources.ts';
 import { NewSession, startSession } from './new-session.ts';
 import { chosenModel, modelOverrides } from './overrides.ts';
-import { ChatReference, type ChatReferenceInput, findChat } from './reference.ts';
-import { messageReferences } from './references.ts';
 import type { Runs } from './runs.ts';
 
 const UpdateChatSession = z.object({
@@ -99,7 +99,7 @@ const maxFound = 10_000;
 const forgetBatch = 200;
 
 /** The dependencies of the chat service. */
-interface Foundation {
+interface ChatServiceDeps {
   db: Database;
   knowledge: KnowledgeService;
   runs: Runs;
@@ -107,7 +107,7 @@ interface Foundation {
   log: Log;
 }
 
-export function chatService({ db, knowledge, runs, models, log }: Foundation) {
+export function createChatService({ db, knowledge, runs, models, log }: ChatServiceDeps) {
   async function own(transaction: Prisma.TransactionClient, principal: Principal, id: string): Promise<ChatSession> {
     const where = { AND: [visible.ownChatSessions(principal), { id }] };
     const session = await transaction.chatSession.findFirst({ where });
@@ -387,4 +387,4 @@ async function nameFromMessages(transaction: Prisma.TransactionClient, sessionId
   return shortened(line, generatedName) || 'New chat';
 }
 
-export type ChatService = ReturnType<typeof chatService>;
+export type ChatService = ReturnType<typeof createChatService>;

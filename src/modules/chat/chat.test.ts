@@ -2,7 +2,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest
 import { type Kit, startKit, until } from '../../../test/kit.ts';
 import { gather, jsonLines } from '../../../test/lines.ts';
 import { makeGate } from '../../../test/model-server.ts';
-import { NO_PASSAGES, parsePassages, withoutPassages } from '../../models/passages.ts';
+import { NO_PASSAGES, parsePassages, withoutPassages } from '../../ai/passages.ts';
 
 let kit: Kit;
 let quoting: Kit;

@@ -24,12 +24,12 @@ const cited = { token: tokens(''), unfinished: beginnings('') };
 const dropped = { token: tokens(' ?'), unfinished: new RegExp(`${beginnings(' ?').source}| $`) };
 
 /** Maximum length of a fence that is recognized. */
-const longestFence = 100;
+const maxFenceLength = 100;
 /** Matches the end of code: as many backticks as at its start; for a span, also the end of its paragraph. */
 const codeEnd = (fence: string): RegExp =>
   fence.length < 3
     ? new RegExp(`(?<!\`)${fence}(?!\`)|\\n\\n`)
-    : new RegExp(`${fence.slice(0, longestFence)}${fence[0]}*`);
+    : new RegExp(`${fence.slice(0, maxFenceLength)}${fence[0]}*`);
 /** Matches the start of that at the end of the text so far. */
 const unfinishedEnd = new RegExp(`${fenceAtEnd}|\\n$`);
 

@@ -1,11 +1,11 @@
 import { z } from 'zod';
+import type { ChatModels } from '../../ai/providers.ts';
+import { estimateTokens } from '../../ai/tokens.ts';
 import type { Principal } from '../../authz/principal.ts';
 import { visible } from '../../authz/visible.ts';
 import { badInput, notFound, parse } from '../../errors.ts';
-import type { ChatModels } from '../../models/providers.ts';
-import { estimateTokens } from '../../models/tokens.ts';
 import type { Database } from '../../store/database.ts';
-import { databaseId } from '../input.ts';
+import { databaseId } from '../../zod-types.ts';
 import { instructionsOf } from '../projects/projects.service.ts';
 import { usableAgent } from './new-session.ts';
 import { modelOf, promptedBy } from './overrides.ts';
@@ -15,7 +15,7 @@ const Subject = z.object({ sessionId: z.uuid().nullish(), agentId: databaseId.nu
 export type ContextSubject = z.input<typeof Subject>;
 
 /** Creates the service that computes the available tokens of a model's context window. */
-export function contextService(db: Database, models: ChatModels) {
+export function createContextService(db: Database, models: ChatModels) {
   /** Returns the relevant fields of a session. Throws NOT_FOUND. */
   async function findSession(principal: Principal, id: string) {
     const session = await db.prisma.chatSession.findFirst({
@@ -60,4 +60,4 @@ export function contextService(db: Database, models: ChatModels) {
   };
 }
 
-export type ContextService = ReturnType<typeof contextService>;
+export type ContextService = ReturnType<typeof createContextService>;

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Kit, startKit } from '../../../test/kit.ts';
-import { estimateTokens } from '../../models/tokens.ts';
+import { estimateTokens } from '../../ai/tokens.ts';
 
 let kit: Kit;
 let key: string;

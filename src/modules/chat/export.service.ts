@@ -52,7 +52,7 @@ const kinds: Record<ChatExportFormat, { mediaType: string; extension: string }> 
 const sessionPage = 100;
 const messagePage = 50;
 /** Maximum length of an export that is returned as one value, in characters. */
-const longestContent = 4_000_000;
+const maxContentLength = 4_000_000;
 
 /** Oldest first. */
 const exportOrder = new ListOrder('chatExport', [
@@ -99,7 +99,7 @@ const messageBody = {
 type StoredMessage = Prisma.ChatMessageGetPayload<{ select: typeof messageBody }>;
 
 /** Creates the service that exports readable chats as JSON or Markdown, with one page in memory at a time. */
-export function chatExportService(db: Database, references: ChatService['references']) {
+export function createChatExportService(db: Database, references: ChatService['references']) {
   /** Returns a message with the titles of its citations, limited to documents that the reader can read. */
   async function exported(principal: Principal, message: StoredMessage): Promise<ExportedMessage> {
     const { id, parentId, latestChildId, role, status, text, reasoning, model, createdAt, files } = message;
@@ -223,7 +223,7 @@ export function chatExportService(db: Database, references: ChatService['referen
       let content = '';
       for await (const part of text) {
         content += part;
-        if (content.length > longestContent)
+        if (content.length > maxContentLength)
           throw badInput(['id'], 'is too long for one response; download the session from /api/chat/export');
       }
       return { ...file, content };
@@ -234,7 +234,7 @@ export function chatExportService(db: Database, references: ChatService['referen
 
 type Sessions = AsyncIterable<SessionHead> | Iterable<SessionHead>;
 
-export type ChatExportService = ReturnType<typeof chatExportService>;
+export type ChatExportService = ReturnType<typeof createChatExportService>;
 
 /** Escapes a text for one line of Markdown. */
 const plain = (text: string): string =>

@@ -5,8 +5,8 @@ import { badInput, notFound, parse } from '../../errors.ts';
 import { type Feedback, Prisma } from '../../generated/prisma/client.ts';
 import { cut, type ListOrder, ListOrders, type PageArgs } from '../../paging.ts';
 import type { Database } from '../../store/database.ts';
+import { databaseId, plainText } from '../../zod-types.ts';
 import { changesOf, clearList } from '../changes.ts';
-import { databaseId, plainText } from '../input.ts';
 import { storableDate } from '../knowledge/retrieval.ts';
 
 export const feedbackRatings = ['LIKE', 'DISLIKE'] as const;
@@ -58,7 +58,7 @@ function matching(filter: FeedbackFilter): Prisma.FeedbackWhereInput {
 }
 
 /** Creates the service for ratings of answers: one rating per reader and answer. */
-export function feedbackService(db: Database) {
+export function createFeedbackService(db: Database) {
   /**
    * Throws the same NOT_FOUND for a missing message, a message that is not an answer, and one in a session of another
    * user.
@@ -119,4 +119,4 @@ export function feedbackService(db: Database) {
   };
 }
 
-export type FeedbackService = ReturnType<typeof feedbackService>;
+export type FeedbackService = ReturnType<typeof createFeedbackService>;

@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import { badInput } from '../../errors.ts';
+import { plainText } from '../../zod-types.ts';
 import { acceptedTypes } from '../files/extract/kinds.ts';
 import type { Upload } from '../files/files.service.ts';
-import { plainText } from '../input.ts';
 
 /** A file that is sent within a message. */
 export const Attachment = z.object({

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Kit, startKit } from '../../../test/kit.ts';
-import { parsePassages } from '../../models/passages.ts';
+import { parsePassages } from '../../ai/passages.ts';
 
 /** A context window of 2,048 tokens, three quarters of which are available for the prompt. */
 let kit: Kit;

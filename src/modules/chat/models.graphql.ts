@@ -1,5 +1,5 @@
+import type { ChatModel as ChatModelRow } from '../../ai/providers.ts';
 import { builder } from '../../graphql/builder.ts';
-import type { ChatModel as ChatModelRow } from '../../models/providers.ts';
 
 const ChatModel = builder.objectRef<ChatModelRow>('ChatModel').implement({
   description: 'A language model that a chat can use.',

@@ -1,12 +1,12 @@
 import { z } from 'zod';
+import type { ChatModels } from '../../ai/providers.ts';
 import type { Principal } from '../../authz/principal.ts';
 import { visible } from '../../authz/visible.ts';
 import { badInput, conflict, notFound } from '../../errors.ts';
 import { type Agent, type ChatSession, Prisma } from '../../generated/prisma/client.ts';
-import type { ChatModels } from '../../models/providers.ts';
 import { slugOf } from '../../slug.ts';
+import { databaseId, plainText } from '../../zod-types.ts';
 import { agentBySlug } from '../agents/by-slug.ts';
-import { databaseId, plainText } from '../input.ts';
 import { projectForSession } from '../projects/projects.service.ts';
 import { chosenModel, modelOverrides } from './overrides.ts';
 import { createSession } from './tree.ts';

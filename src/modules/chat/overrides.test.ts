@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { nothingAsked } from '../../../test/expect-unchanged.ts';
 import { type Kit, startKit } from '../../../test/kit.ts';
 import { gather, jsonLines } from '../../../test/lines.ts';
-import { nothingAsked } from '../../../test/nothing-stored.ts';
 
 let kit: Kit;
 /** Two users without shared objects. */

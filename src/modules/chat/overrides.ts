@@ -1,8 +1,8 @@
 import { z } from 'zod';
+import type { ChatModel, ChatModels } from '../../ai/providers.ts';
 import { badInput } from '../../errors.ts';
 import type { Agent, ChatSession } from '../../generated/prisma/client.ts';
-import type { ChatModel, ChatModels } from '../../models/providers.ts';
-import { plainText } from '../input.ts';
+import { plainText } from '../../zod-types.ts';
 
 /** The model options of a session or a single turn. Null selects the server's default. */
 export const modelOverrides = {

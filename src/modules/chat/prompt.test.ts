@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { NO_PASSAGES, parsePassages, withoutPassages } from '../../ai/passages.ts';
+import { estimateTokens, imageTokens } from '../../ai/tokens.ts';
 import type { Agent } from '../../generated/prisma/client.ts';
-import { NO_PASSAGES, parsePassages, withoutPassages } from '../../models/passages.ts';
-import { estimateTokens, imageTokens } from '../../models/tokens.ts';
 import type { NumberedHit } from './events.ts';
 import { type FileSource, type Image, type PromptParts, packPrompt, type Utterance } from './prompt.ts';
 

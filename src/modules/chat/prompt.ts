@@ -1,7 +1,7 @@
 import type { ModelMessage } from 'ai';
+import { renderPassages } from '../../ai/passages.ts';
+import { estimateTokens, imageTokens } from '../../ai/tokens.ts';
 import type { Agent } from '../../generated/prisma/client.ts';
-import { renderPassages } from '../../models/passages.ts';
-import { estimateTokens, imageTokens } from '../../models/tokens.ts';
 import { cutText } from '../../unicode.ts';
 import type { NumberedHit } from './events.ts';
 
@@ -89,7 +89,7 @@ export const sizeOf = ({ title, link, text }: Omit<FileSource, 'number'>): numbe
 /** Marks where a file was cut. */
 const cutMark = '\n[The rest of this file does not fit.]';
 /** Minimum tokens of a file; a shorter excerpt is omitted. */
-const leastOfFile = 50;
+const minFileTokens = 50;
 
 /** Returns the start of a text, up to this number of tokens, with a mark that it was cut. */
 export const beginning = (text: string, tokens: number): string => cutText(text, tokens * 4) + cutMark;
@@ -98,7 +98,7 @@ export const beginning = (text: string, tokens: number): string => cutText(text,
 function fitted(file: FileSource, room: number): FileSource | null {
   if (sizeOf(file) <= room) return file;
   const tokens = room - sizeOf({ ...file, text: cutMark });
-  return tokens < leastOfFile ? null : { ...file, text: beginning(file.text, tokens) };
+  return tokens < minFileTokens ? null : { ...file, text: beginning(file.text, tokens) };
 }
 
 /**

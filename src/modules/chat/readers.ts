@@ -27,7 +27,7 @@ const WhichRun = z
  * Creates the service through which clients read and stop runs. A run can have any number of readers and belongs to
  * none of them.
  */
-export function runReaders(db: Database, knowledge: KnowledgeService, runs: Runs, revocations: Revocations) {
+export function createRunReaders(db: Database, knowledge: KnowledgeService, runs: Runs, revocations: Revocations) {
   /** Returns an event as another reader can see it: citations of documents that the reader cannot read are removed. */
   async function knownTo(principal: Principal, event: IndexedEvent): Promise<IndexedEvent[]> {
     if (event.type === 'citation') {
@@ -97,4 +97,4 @@ export function runReaders(db: Database, knowledge: KnowledgeService, runs: Runs
   };
 }
 
-export type RunReaders = ReturnType<typeof runReaders>;
+export type RunReaders = ReturnType<typeof createRunReaders>;

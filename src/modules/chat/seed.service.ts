@@ -1,10 +1,10 @@
 import type { z } from 'zod';
+import type { ChatModels } from '../../ai/providers.ts';
 import type { Principal } from '../../authz/principal.ts';
 import { parse } from '../../errors.ts';
 import type { Prisma } from '../../generated/prisma/client.ts';
-import type { ChatModels } from '../../models/providers.ts';
 import type { Database } from '../../store/database.ts';
-import { plainText } from '../input.ts';
+import { plainText } from '../../zod-types.ts';
 import { NewSession, startSession } from './new-session.ts';
 
 const SeedChatSession = NewSession.extend({
@@ -22,7 +22,7 @@ export interface SeededSession {
   url: string;
 }
 
-interface Foundation {
+interface SeedServiceDeps {
   db: Database;
   models: ChatModels;
   /** The base URL of the chat page, without a trailing slash. */
@@ -30,7 +30,7 @@ interface Foundation {
 }
 
 /** Creates the service for sessions that a program starts and a person continues. */
-export function seedService({ db, models, webUrl }: Foundation) {
+export function createSeedService({ db, models, webUrl }: SeedServiceDeps) {
   /** Stores an unanswered question as the first message of the current branch. */
   async function ask(transaction: Prisma.TransactionClient, sessionId: string, text: string): Promise<number> {
     const root = await transaction.chatMessage.findFirstOrThrow({ where: { sessionId, parentId: null } });
@@ -59,4 +59,4 @@ export function seedService({ db, models, webUrl }: Foundation) {
   };
 }
 
-export type SeedService = ReturnType<typeof seedService>;
+export type SeedService = ReturnType<typeof createSeedService>;

@@ -4,7 +4,7 @@ import type { ChatSession as ChatSessionRow } from '../../generated/prisma/clien
 import { builder } from '../../graphql/builder.ts';
 import { clearField } from '../../graphql/clear-input.ts';
 import { globalId, integerId, uuidId } from '../../graphql/id-input.ts';
-import { ChatReferenceInput, chatReference } from './reference.graphql.ts';
+import { ChatReferenceInput, chatReference } from './chat-locator.graphql.ts';
 import {
   ChatSessionEdge,
   CreateChatSessionInput,

@@ -133,7 +133,7 @@ describe('also where', () => {
       reply({ toolCalls: [{ name: `a\0"\ud800${'b'.repeat(500)}`, arguments: {} }] }),
     );
     expect(body.error_msg).toBe(
-      `The model called an action that is not available: ${JSON.stringify(\`a"\ufffd${'b'.repeat(97)}\`)}.`,
+      `The model called an action that is not available: ${JSON.stringify(`a"\ufffd${'b'.repeat(97)}`)}.`,
     );
     expect(kept.error).toBe(body.error_msg);
   });

@@ -1,10 +1,5 @@
+import { failureMessage, type ProviderFailureCode, providerFailure, upstreamError } from '../../ai/provider-failure.ts';
 import { AppError, type ProviderStatement, unavailable } from '../../errors.ts';
-import {
-  failureMessage,
-  type ProviderFailureCode,
-  providerFailure,
-  upstreamError,
-} from '../../models/provider-failure.ts';
 
 /** The error message of an answer that was interrupted because the server stopped. */
 export const interruptedMessage = 'The server stopped before the answer was complete.';

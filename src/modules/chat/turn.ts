@@ -1,18 +1,18 @@
 import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
+import type { ChatModel, ChatModels } from '../../ai/providers.ts';
 import { can, demand, type Principal } from '../../authz/principal.ts';
 import { visible } from '../../authz/visible.ts';
 import { AppError, badInput, notFound, parse, unavailable } from '../../errors.ts';
 import type { Agent, ChatMessage, ChatSession, Prisma, ReasoningEffort } from '../../generated/prisma/client.ts';
 import type { Log } from '../../log.ts';
-import type { ChatModel, ChatModels } from '../../models/providers.ts';
 import type { Settings } from '../../settings.ts';
 import type { Database } from '../../store/database.ts';
 import { untilAvailable } from '../../store/retry.ts';
 import type { Revocations } from '../../store/revocations.ts';
 import { cutText } from '../../unicode.ts';
+import { databaseId, plainText } from '../../zod-types.ts';
 import type { FilesService } from '../files/files.service.ts';
-import { databaseId, plainText } from '../input.ts';
 import type { KnowledgeService } from '../knowledge/knowledge.service.ts';
 import { storableDate } from '../knowledge/retrieval.ts';
 import type { LimitsService } from '../limits/limits.service.ts';
@@ -22,27 +22,27 @@ import {
   type AnswerEnd,
   type AnswerSoFar,
   answer,
+  defaultRefusal,
   failureOf,
   failureWithin,
   spent,
   stopped,
   useOf,
-  usualRefusal,
 } from './answer.ts';
 import { type Attachments, gatherAttachments, isWhole } from './attachments.ts';
+import { ChatReference, findChat, openChat } from './chat-locator.ts';
 import { numberHits } from './citations.ts';
 import type { NumberedHit } from './events.ts';
 import { Attachment, decoded } from './inline-files.ts';
 import { NewSession, startSession, usableAgent } from './new-session.ts';
 import { chosenModel, modelOf, modelOverrides, promptedBy } from './overrides.ts';
 import { fits, type PromptParts, type Utterance } from './prompt.ts';
-import { ChatReference, findChat, openChat } from './reference.ts';
 import { ActiveRun, maxRunsPerUser, type Runs } from './runs.ts';
 import { mainline, root } from './tree.ts';
 import { SessionBusyError, type TurnQueue } from './turn-queue.ts';
 
 /** Maximum number of files of one message. */
-const mostFiles = 20;
+const maxFiles = 20;
 
 const only = z
   .boolean()
@@ -79,9 +79,9 @@ const SendMessage = z.object({
   includeCitations: z.boolean().nullish(),
   /** These three override the options of the session. */
   ...modelOverrides,
-  fileIds: z.array(z.uuid()).max(mostFiles).nullish(),
+  fileIds: z.array(z.uuid()).max(maxFiles).nullish(),
   /** Files that are sent within the message. */
-  attachments: z.array(Attachment).max(mostFiles).nullish(),
+  attachments: z.array(Attachment).max(maxFiles).nullish(),
   /** Null: all actions of the agent. A list: only these of them. */
   actionIds: z.array(databaseId).max(100).nullish(),
   /** An action that the turn must use. */
@@ -118,7 +118,7 @@ export interface Turn {
 /** Interval at which a growing answer is saved, in milliseconds: the maximum loss after a crash. */
 const saveEveryMs = 1000;
 
-interface Foundation {
+interface TurnDeps {
   db: Database;
   knowledge: KnowledgeService;
   files: FilesService;
@@ -139,7 +139,7 @@ interface Foundation {
 const lineOf = ({ sessionId, chat }: Message): string =>
   sessionId?.toLowerCase() ?? JSON.stringify([chat?.agent, chat?.threadSlug, chat?.clientSessionId]);
 
-export function turnService({
+export function createTurnService({
   db,
   knowledge,
   files,
@@ -151,7 +151,7 @@ export function turnService({
   revocations,
   models,
   queue,
-}: Foundation) {
+}: TurnDeps) {
   type Prepared = Turn & {
     agent: Agent;
     mode: Agent['chatMode'];
@@ -379,7 +379,7 @@ export function turnService({
   /** Emits the refusal; no model is called. */
   function refuse({ run, agent }: Prepared, soFar: AnswerSoFar): AnswerEnd {
     if (run.signal.aborted) return stopped(run);
-    soFar.text = agent.refusalText || usualRefusal;
+    soFar.text = agent.refusalText || defaultRefusal;
     run.emit({ type: 'answerStarted', documents: [], isRefusal: true });
     run.emit({ type: 'answerDelta', text: soFar.text });
     return { status: 'COMPLETE' };
@@ -547,8 +547,8 @@ export function turnService({
    */
   async function prepareWithFiles(principal: Principal, input: Message, attachments: z.output<typeof Attachment>[]) {
     demand(principal, 'write:projects');
-    if (attachments.length + (input.fileIds?.length ?? 0) > mostFiles)
-      throw badInput(['input', 'attachments'], `must have at most ${mostFiles} items together with \`fileIds\``);
+    if (attachments.length + (input.fileIds?.length ?? 0) > maxFiles)
+      throw badInput(['input', 'attachments'], `must have at most ${maxFiles} items together with \`fileIds\``);
     const uploads = attachments.map((attachment, index) => decoded(attachment, index, files.refusal));
     // A chat that does not exist is not created by a rejected message.
     if (input.chat) {
@@ -603,7 +603,7 @@ export function turnService({
   };
 }
 
-export type TurnService = ReturnType<typeof turnService>;
+export type TurnService = ReturnType<typeof createTurnService>;
 
 const elsewhere = () =>
   badInput(['input', 'parent', 'messageId'], 'The new message sent is not on the latest mainline of messages');

@@ -3,12 +3,12 @@ import { builder } from '../../graphql/builder.ts';
 import { integerId, integerIdList, uuidId, uuidIdList } from '../../graphql/id-input.ts';
 import { ChatModeType } from '../agents/chat-mode.graphql.ts';
 import { SearchHit } from '../knowledge/knowledge.graphql.ts';
+import { ChatReferenceInput, chatReference } from './chat-locator.graphql.ts';
 import { withoutCitations } from './citations.ts';
 import { type Answered, collect } from './collect.ts';
 import { ChatTurnEvent, ChatTurnFailed, ChatTurnStopped, Citation, type OfTurn } from './events.graphql.ts';
 import type { IndexedEvent } from './events.ts';
 import { ChatMessage } from './messages.graphql.ts';
-import { ChatReferenceInput, chatReference } from './reference.graphql.ts';
 import type { ActiveRun } from './runs.ts';
 import {
   ChatSession,

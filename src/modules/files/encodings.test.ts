@@ -2,9 +2,9 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import iconv from 'iconv-lite';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { nothingStored } from '../../../test/expect-unchanged.ts';
 import { type Kit, startKit } from '../../../test/kit.ts';
 import { postForm, postOperation, uploadRest } from '../../../test/multipart.ts';
-import { nothingStored } from '../../../test/nothing-stored.ts';
 
 let kit: Kit;
 let web: Server;

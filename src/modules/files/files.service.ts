@@ -1,11 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
+import { estimateTokens, imageTokens } from '../../ai/tokens.ts';
 import { demand, type Principal } from '../../authz/principal.ts';
 import { visible } from '../../authz/visible.ts';
 import { badInput, conflict, isDatabaseUnavailable, notFound, parse } from '../../errors.ts';
 import type { File as FileRow, Prisma } from '../../generated/prisma/client.ts';
 import type { Log } from '../../log.ts';
-import { estimateTokens, imageTokens } from '../../models/tokens.ts';
 import { cut, ListOrder, ListOrders, type Page } from '../../paging.ts';
 import { unlessAborted } from '../../promises.ts';
 import type { Settings } from '../../settings.ts';
@@ -15,8 +15,8 @@ import type { Database } from '../../store/database.ts';
 import { untilAvailable } from '../../store/retry.ts';
 import { searchForm } from '../../text/normalize.ts';
 import { cutText } from '../../unicode.ts';
+import { plainText } from '../../zod-types.ts';
 import { type AuditService, by } from '../audit/audit.service.ts';
-import { plainText } from '../input.ts';
 import type { KnowledgeService } from '../knowledge/knowledge.service.ts';
 import { projectToFill } from '../projects/projects.service.ts';
 import { lockUser } from '../users/users.service.ts';
@@ -26,7 +26,7 @@ import { baseName, type FileType, type Format, kindOf } from './extract/kinds.ts
 /** The storage limits of one user. */
 const most = { files: 1000, bytes: 2_000_000_000 };
 /** The limit of one request. */
-const mostAtOnce = 20;
+const maxAtOnce = 20;
 
 /** Time after which the blob of an upload without a row counts as left behind by a crash. Milliseconds. */
 const uploadPatience = 3600_000;
@@ -78,7 +78,7 @@ const Filter = z.object({
   search: plainText(200).nullish(),
 });
 
-interface Foundation {
+interface FilesServiceDeps {
   db: Database;
   audit: AuditService;
   blobs: Blobs;
@@ -89,7 +89,16 @@ interface Foundation {
   log: Log;
 }
 
-export function filesService({ db, audit, blobs, extractor, knowledge, background, settings, log }: Foundation) {
+export function createFilesService({
+  db,
+  audit,
+  blobs,
+  extractor,
+  knowledge,
+  background,
+  settings,
+  log,
+}: FilesServiceDeps) {
   /** Files whose text is being extracted or waits for it. */
   const reading = new Map<string, Promise<void>>();
   /** Two at a time. A waiting file holds no bytes in memory. */
@@ -221,7 +230,7 @@ export function filesService({ db, audit, blobs, extractor, knowledge, backgroun
         await displace(transaction, still);
       }
     };
-    await untilAvailable(() => db.prisma.$transaction(store, patience));
+    await untilAvailable(() => db.prisma.$transaction(store, transactionTimeouts));
     knowledge.changed();
     if (file.replaces.length > 0) sweep();
   }
@@ -312,8 +321,8 @@ export function filesService({ db, audit, blobs, extractor, knowledge, backgroun
      * stored.
      */
     async upload(principal: Principal, uploads: readonly Upload[], asked?: number | null): Promise<Uploaded> {
-      if (uploads.length === 0 || uploads.length > mostAtOnce)
-        throw badInput(['input', 'files'], `must be 1 to ${mostAtOnce} files`);
+      if (uploads.length === 0 || uploads.length > maxAtOnce)
+        throw badInput(['input', 'files'], `must be 1 to ${maxAtOnce} files`);
       const projectId = asked ?? principal.credential.projectId;
       if (projectId !== null) {
         const where = { AND: [visible.projects(principal), { id: projectId }] };
@@ -485,7 +494,7 @@ export function filesService({ db, audit, blobs, extractor, knowledge, backgroun
   };
 }
 
-export type FilesService = ReturnType<typeof filesService>;
+export type FilesService = ReturnType<typeof createFilesService>;
 
 /**
  * Returns a function that limits concurrency. Users take turns, so that many tasks of one user do not delay another.
@@ -527,7 +536,7 @@ function fairLanes(count: number) {
 }
 
 /** Splitting and storing a long text takes time. Milliseconds. */
-const patience = { maxWait: 60_000, timeout: 120_000 };
+const transactionTimeouts = { maxWait: 60_000, timeout: 120_000 };
 
 /** Selects the files of a chat: those of its messages and of its project. */
 const inSession = (principal: Principal, id: string): Prisma.FileWhereInput => ({

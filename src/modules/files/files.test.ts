@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { nothingStored } from '../../../test/expect-unchanged.ts';
 import { type Kit, startKit } from '../../../test/kit.ts';
 import {
   blobsOf,
@@ -13,7 +14,6 @@ import {
   uploadPath,
   uploadRest,
 } from '../../../test/multipart.ts';
-import { nothingStored } from '../../../test/nothing-stored.ts';
 import { httpExchange } from '../../../test/security/raw-http.ts';
 import { globalId } from '../../graphql/id-input.ts';
 import { folderBlobs } from '../../store/blobs.ts';

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { nothingStored } from '../../../test/expect-unchanged.ts';
 import { type Kit, startKit } from '../../../test/kit.ts';
 import { postForm, uploadGraphql, uploadRest } from '../../../test/multipart.ts';
-import { nothingStored } from '../../../test/nothing-stored.ts';
 import { docx, docxWithZeros, paragraph, pdf, scannedPdf } from './extract/fixtures.ts';
 import { drawn, epub, odf, pptx, shape, xlsx } from './extract/office-fixtures.ts';
 

@@ -8,7 +8,7 @@ import {
   restNames,
   restOperations,
   type Target,
-} from '../../../test/file-roads.ts';
+} from '../../../test/file-access.ts';
 import { type Kit, startKit } from '../../../test/kit.ts';
 import { blobsOf, uploadGraphql, uploadRest } from '../../../test/multipart.ts';
 

@@ -1,16 +1,17 @@
 import { randomUUID } from 'node:crypto';
 import type { JSONSchema7 } from 'ai';
 import { z } from 'zod';
+import type { ChatModel, ChatModels } from '../../ai/providers.ts';
 import { can, type Principal } from '../../authz/principal.ts';
 import { AppError, badInput, conflict, credentialRefused, parse, unavailable } from '../../errors.ts';
 import type { Agent } from '../../generated/prisma/client.ts';
 import type { Log } from '../../log.ts';
-import type { ChatModel, ChatModels } from '../../models/providers.ts';
 import type { Settings } from '../../settings.ts';
 import type { Database } from '../../store/database.ts';
 import type { Revocations } from '../../store/revocations.ts';
+import { plainText } from '../../zod-types.ts';
 import { agentBySlug } from '../agents/by-slug.ts';
-import { answer, failureOf, failureWithin, spent, useOf, usualRefusal } from '../chat/answer.ts';
+import { answer, defaultRefusal, failureOf, failureWithin, spent, useOf } from '../chat/answer.ts';
 import { gatherAttachments } from '../chat/attachments.ts';
 import { numberHits } from '../chat/citations.ts';
 import type { NumberedHit, TurnUsage } from '../chat/events.ts';
@@ -19,7 +20,6 @@ import { fits } from '../chat/prompt.ts';
 import { ActiveRun, maxRunsPerUser, type Runs } from '../chat/runs.ts';
 import { turnError } from '../chat/turn-failure.ts';
 import type { FilesService } from '../files/files.service.ts';
-import { plainText } from '../input.ts';
 import type { KnowledgeService } from '../knowledge/knowledge.service.ts';
 import type { LimitsService } from '../limits/limits.service.ts';
 import type { UsageService } from '../limits/usage.service.ts';
@@ -187,7 +187,7 @@ function checkLength(agent: Agent, { provider, contextWindow }: ChatModel, quest
     );
 }
 
-interface Foundation {
+interface CompletionsServiceDeps {
   db: Database;
   knowledge: KnowledgeService;
   files: FilesService;
@@ -204,7 +204,7 @@ interface Foundation {
  * Creates the service for completions: it answers messages that the client stores, with the knowledge and instructions
  * of an agent. Only the usage is stored. An answer ends when its client disconnects.
  */
-export function completionsService(foundation: Foundation) {
+export function createCompletionsService(foundation: CompletionsServiceDeps) {
   const { db, knowledge, files, runs, limits, usage, settings, log, revocations, models } = foundation;
 
   interface UnderWay {
@@ -352,7 +352,7 @@ export function completionsService(foundation: Foundation) {
       watch.done();
       recorded();
       run.emit({ type: 'answerStarted', documents: [], isRefusal: true });
-      run.emit({ type: 'answerDelta', text: agent.refusalText || usualRefusal });
+      run.emit({ type: 'answerDelta', text: agent.refusalText || defaultRefusal });
       run.emit({ type: 'stopped', reason: 'FINISHED' });
     } else runs.start(run, work);
     return {
@@ -439,4 +439,4 @@ export function completionsService(foundation: Foundation) {
   };
 }
 
-export type CompletionsService = ReturnType<typeof completionsService>;
+export type CompletionsService = ReturnType<typeof createCompletionsService>;

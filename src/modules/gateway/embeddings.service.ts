@@ -1,21 +1,21 @@
 import { z } from 'zod';
+import type { EmbeddingModel } from '../../ai/embeddings.ts';
+import { estimateTokens } from '../../ai/tokens.ts';
 import { type Principal, withSetting } from '../../authz/principal.ts';
 import { AppError, badInput, parse } from '../../errors.ts';
-import type { EmbeddingModel } from '../../models/embeddings.ts';
-import { estimateTokens } from '../../models/tokens.ts';
-import { plainText } from '../input.ts';
+import { plainText } from '../../zod-types.ts';
 import type { LimitsService } from '../limits/limits.service.ts';
 import type { UsageService } from '../limits/usage.service.ts';
 
 /** Maximum estimated tokens of one text. */
-const mostTokens = 8192;
+const maxTokens = 8192;
 
 const CreateEmbeddings = z.object({
   texts: z
     .array(
       plainText(Number.POSITIVE_INFINITY)
         .min(1, 'must not be empty')
-        .refine((text) => estimateTokens(text) <= mostTokens, `must have at most ${mostTokens} tokens`),
+        .refine((text) => estimateTokens(text) <= maxTokens, `must have at most ${maxTokens} tokens`),
     )
     .min(1, 'must not be empty')
     .max(2048),
@@ -32,7 +32,7 @@ export interface TextEmbeddings {
 }
 
 /** Creates the service that embeds texts with the server's embedding model, for clients that maintain an index. */
-export function embeddingsService(model: EmbeddingModel | null, limits: LimitsService, usage: UsageService) {
+export function createEmbeddingsService(model: EmbeddingModel | null, limits: LimitsService, usage: UsageService) {
   return {
     /**
      * Embeds 1 to 2048 texts of at most 8192 tokens each. Throws NOT_FOUND (no model), BAD_USER_INPUT, RATE_LIMITED,

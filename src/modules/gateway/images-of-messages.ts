@@ -1,5 +1,5 @@
+import { imageTypeOf } from '../../ai/images.ts';
 import { badInput } from '../../errors.ts';
-import { imageTypeOf } from '../../models/images.ts';
 import { FetchError, guardedFetch } from '../../web/guarded-fetch.ts';
 import type { Message } from './messages.ts';
 

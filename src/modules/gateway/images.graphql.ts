@@ -1,6 +1,6 @@
+import type { Drawn } from '../../ai/images.ts';
 import { signedIn } from '../../authz/principal.ts';
 import { builder } from '../../graphql/builder.ts';
-import type { Drawn } from '../../models/images.ts';
 
 const CreateImagePayload = builder.objectRef<Drawn>('CreateImagePayload').implement({
   description: 'Result of `createImage`. The server does not store the image.',

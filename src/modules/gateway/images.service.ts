@@ -1,10 +1,10 @@
 import { z } from 'zod';
+import { type Drawn, type ImageModel, imageTypeOf } from '../../ai/images.ts';
+import { estimateTokens, imageTokens } from '../../ai/tokens.ts';
 import { type Principal, withSetting } from '../../authz/principal.ts';
 import { AppError, badInput, parse } from '../../errors.ts';
-import type { IncomingFile } from '../../form.ts';
-import { type Drawn, type ImageModel, imageTypeOf } from '../../models/images.ts';
-import { estimateTokens, imageTokens } from '../../models/tokens.ts';
-import { plainText } from '../input.ts';
+import type { IncomingFile } from '../../http/multipart.ts';
+import { plainText } from '../../zod-types.ts';
 import type { LimitsService } from '../limits/limits.service.ts';
 import type { UsageService } from '../limits/usage.service.ts';
 
@@ -12,7 +12,7 @@ import type { UsageService } from '../limits/usage.service.ts';
 export const promptRequired = 'A prompt is required.';
 
 /** Maximum size of a reference image in bytes. */
-const largestReference = 25 * 1024 * 1024;
+const maxReferenceBytes = 25 * 1024 * 1024;
 
 const CreateImage = z.object({
   prompt: plainText(32_000).refine((prompt) => prompt.trim() !== '', promptRequired),
@@ -32,14 +32,14 @@ export interface CreateImageInput {
 /** Throws BAD_USER_INPUT for a file that is not an image. */
 async function read(file: IncomingFile, index: number): Promise<Uint8Array> {
   const path = ['input', 'references', index];
-  if (file.size > largestReference) throw badInput(path, `must have at most ${largestReference} bytes`);
+  if (file.size > maxReferenceBytes) throw badInput(path, `must have at most ${maxReferenceBytes} bytes`);
   const bytes = new Uint8Array(await file.arrayBuffer());
   if (imageTypeOf(bytes) === null) throw badInput(path, 'must be a PNG, JPEG or WebP image');
   return bytes;
 }
 
 /** Creates the service that generates images with the server's image model. */
-export function imagesService(model: ImageModel | null, limits: LimitsService, usage: UsageService) {
+export function createImagesService(model: ImageModel | null, limits: LimitsService, usage: UsageService) {
   return {
     /**
      * Generates an image, optionally from reference images. The prompt has at most 32,000 characters; usage is

@@ -1,24 +1,24 @@
 import type { LanguageModelV3Message, LanguageModelV3ToolCallPart } from '@ai-sdk/provider';
 import { z } from 'zod';
+import { imageTokens } from '../../ai/tokens.ts';
 import { badInput } from '../../errors.ts';
-import { imageTokens } from '../../models/tokens.ts';
+import { plainText } from '../../zod-types.ts';
 import type { Image, Utterance } from '../chat/prompt.ts';
-import { plainText } from '../input.ts';
 
 /** Maximum length of one text of a message, in characters. */
-const longestText = 1_000_000;
+const maxTextLength = 1_000_000;
 
 const Part = z
-  .object({ text: plainText(longestText).nullish(), imageUrl: z.string().nullish() })
+  .object({ text: plainText(maxTextLength).nullish(), imageUrl: z.string().nullish() })
   .refine(({ text, imageUrl }) => (text == null) !== (imageUrl == null), 'must have either `text` or `imageUrl`');
 
 /** Maximum length of a call ID; some providers encode more than a number in it. */
-const longestCallId = 1000;
+const maxCallIdLength = 1000;
 
 const ToolCall = z.object({
-  id: plainText(longestCallId).min(1),
+  id: plainText(maxCallIdLength).min(1),
   name: plainText(200).min(1),
-  arguments: plainText(longestText),
+  arguments: plainText(maxTextLength),
 });
 
 /** A message as a client sends it. */
@@ -26,7 +26,7 @@ export const Message = z.object({
   role: z.enum(['SYSTEM', 'DEVELOPER', 'USER', 'ASSISTANT', 'TOOL']),
   content: z.array(Part).max(1000, 'must have at most 1000 parts').nullish(),
   toolCalls: z.array(ToolCall).max(128).nullish(),
-  toolCallId: plainText(longestCallId).nullish(),
+  toolCallId: plainText(maxCallIdLength).nullish(),
 });
 export type Message = z.output<typeof Message>;
 

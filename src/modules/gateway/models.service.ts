@@ -14,7 +14,7 @@ const listed = (principal: Principal): Prisma.AgentWhereInput => ({
 });
 
 /** Creates the service that presents agents as OpenAI models, named by their slugs. */
-export function completionModelsService(db: Database) {
+export function createCompletionModelsService(db: Database) {
   return {
     async list(principal: Principal, args: PageArgs, limit: number, query: object) {
       const page = completionModelOrder.page(args, limit);

@@ -5,10 +5,10 @@ import { parse } from '../../errors.ts';
 import type { ChatMessage, Prisma } from '../../generated/prisma/client.ts';
 import { cut, type ListOrder, ListOrders, type PageArgs } from '../../paging.ts';
 import type { Database } from '../../store/database.ts';
+import { databaseId } from '../../zod-types.ts';
 import { type AuditService, by } from '../audit/audit.service.ts';
 import { answers } from '../chat/answer.ts';
 import type { ChatService } from '../chat/chat.service.ts';
-import { databaseId } from '../input.ts';
 import { exportText, type HistoryFormat, historyFormats, mediaTypes, type Pair } from './export.ts';
 
 const Filter = z.object({
@@ -28,8 +28,8 @@ export const historyOrders = new ListOrders(
 );
 
 /** Maximum number of pairs in an export, and of characters of questions, answers and passages. */
-const mostPairs = 10_000;
-const mostCharacters = 40_000_000;
+const maxPairs = 10_000;
+const maxCharacters = 40_000_000;
 /** Number of pairs that an export reads at a time. */
 const exportPage = 200;
 
@@ -75,7 +75,7 @@ const pair = {
 } satisfies Prisma.ChatMessageSelect;
 
 /** Creates the service for the questions and answers of all users. */
-export function historyService(db: Database, audit: AuditService, references: ChatService['references']) {
+export function createHistoryService(db: Database, audit: AuditService, references: ChatService['references']) {
   /** Returns the newest pairs up to the limit of an export, newest first. */
   async function newest(principal: Principal): Promise<{ pairs: Pair[]; truncated: boolean }> {
     const where = matching({ visitors: false });
@@ -104,7 +104,7 @@ export function historyService(db: Database, audit: AuditService, references: Ch
         const passages = (readable[index]?.passages ?? []) as unknown as { text: string }[];
         const texts = [message.text, message.parent?.text ?? '', ...passages.map(({ text }) => text)];
         characters += texts.reduce((sum, text) => sum + text.length, 0);
-        if (pairs.length >= mostPairs || characters > mostCharacters) return { pairs, truncated: true };
+        if (pairs.length >= maxPairs || characters > maxCharacters) return { pairs, truncated: true };
         pairs.push(pairOf(message, prompts.get(message.session.agent.id) ?? '', passages));
       }
       if (page.length < exportPage) return { pairs, truncated: false };
@@ -170,4 +170,4 @@ export function nameOfAsker(
   return clientKey?.startsWith('session:') ? 'API' : 'unknown user';
 }
 
-export type HistoryService = ReturnType<typeof historyService>;
+export type HistoryService = ReturnType<typeof createHistoryService>;

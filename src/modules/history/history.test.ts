@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { nothingStored } from '../../../test/expect-unchanged.ts';
 import { type Answer, type GraphQLAnswer, type Kit, startKit } from '../../../test/kit.ts';
-import { nothingStored } from '../../../test/nothing-stored.ts';
 import { rolePermissions } from '../../authz/permissions.ts';
 
 let kit: Kit;

@@ -59,7 +59,7 @@ function sealing(secret: string, key: string) {
 /** Records that are deleted at once. */
 const forgetBatch = 1000;
 
-export function idempotencyService(db: Database) {
+export function createIdempotencyService(db: Database) {
   const expired = () => new Date(Date.now() - keepMs);
   /** The hashes of keys whose requests this process is running. */
   const running = new Set<string>();
@@ -134,4 +134,4 @@ export function idempotencyService(db: Database) {
   };
 }
 
-export type IdempotencyService = ReturnType<typeof idempotencyService>;
+export type IdempotencyService = ReturnType<typeof createIdempotencyService>;

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Answer, type Kit, startKit, until } from '../../../test/kit.ts';
 import { makeGate } from '../../../test/model-server.ts';
-import { idempotencyService, KeyReusedError } from './idempotency.service.ts';
+import { createIdempotencyService, KeyReusedError } from './idempotency.service.ts';
 
 let kit: Kit;
 beforeAll(async () => {
@@ -200,7 +200,7 @@ test('TOK 1 a reply that holds a secret is not to be read in the database, and i
 
 test('a claim that could not be released, as the database was away, is free for the next request', async () => {
   const { db } = kit.booted.foundation;
-  const [one, other] = [idempotencyService(db), idempotencyService(db)];
+  const [one, other] = [createIdempotencyService(db), createIdempotencyService(db)];
   await one.claim('secret', 'unreleased', ['request']);
   await expect(other.claim('secret', 'unreleased', ['another request'])).rejects.toBeInstanceOf(KeyReusedError);
   const claim = await other.claim('secret', 'unreleased', ['request']);

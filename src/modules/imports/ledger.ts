@@ -11,7 +11,7 @@ export class Unfit extends Error {
 }
 
 /** Writing a large object takes time. Milliseconds. */
-const patience = { maxWait: 60_000, timeout: 120_000 };
+const transactionTimeouts = { maxWait: 60_000, timeout: 120_000 };
 
 /** Placeholder for the ID of an object that a dry run did not create. */
 const planned = '';
@@ -25,7 +25,7 @@ export interface Batch<Item> {
   work: (transaction: Transaction, items: readonly Item[]) => Promise<string[]>;
 }
 
-interface Parts {
+interface LedgerDeps {
   db: Database;
   /** The identity of the server or the export. */
   source: string;
@@ -40,10 +40,10 @@ export class Ledger {
   private readonly known = new Map<string, Map<string, string>>();
   private readonly progress = new Map<string, number>();
 
-  private constructor(private readonly parts: Parts) {}
+  private constructor(private readonly parts: LedgerDeps) {}
 
   /** Loads the records of earlier imports from this source. */
-  static async open(parts: Parts): Promise<Ledger> {
+  static async open(parts: LedgerDeps): Promise<Ledger> {
     const ledger = new Ledger(parts);
     const rows = await parts.db.prisma.importRecord.findMany({
       where: { source: parts.source },
@@ -113,7 +113,7 @@ export class Ledger {
             const made = await work(transaction);
             await transaction.importRecord.create({ data: { source, kind, sourceId: id, targetId: made } });
             return made;
-          }, patience);
+          }, transactionTimeouts);
       this.ofKind(kind).set(id, targetId);
       report.imported(kind);
       return targetId;
@@ -139,7 +139,7 @@ export class Ledger {
               data: items.map((item, index) => ({ source, kind, sourceId: idOf(item), targetId: made[index] ?? '' })),
             });
             return made;
-          }, patience);
+          }, transactionTimeouts);
       items.forEach((item, index) => {
         this.ofKind(kind).set(idOf(item), targets[index] ?? planned);
       });

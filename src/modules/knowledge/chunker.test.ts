@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { estimateTokens } from '../../models/tokens.ts';
+import { estimateTokens } from '../../ai/tokens.ts';
 import { chunkSections } from './chunker.ts';
 
 const budget = 220;

@@ -4,10 +4,10 @@ import { visible } from '../../authz/visible.ts';
 import { badInput, conflict, notFound, parse } from '../../errors.ts';
 import { type Document, DocumentOrigin, type Prisma } from '../../generated/prisma/client.ts';
 import type { Database } from '../../store/database.ts';
+import { plainText } from '../../zod-types.ts';
 import { type AuditService, by } from '../audit/audit.service.ts';
-import { plainText } from '../input.ts';
-import { atLocations, defaultFolder, FolderName, inFolder, Location, locationOf, mostAtOnce } from './location.ts';
-import { documentTrail } from './trail.ts';
+import { documentTrail } from './document-audit.ts';
+import { atLocations, defaultFolder, FolderName, inFolder, Location, locationOf, maxAtOnce } from './location.ts';
 
 const Folder = z.object({ name: FolderName });
 const Moves = z.object({
@@ -18,9 +18,9 @@ const Moves = z.object({
         to: Location.refine(({ fileName }) => fileName.endsWith('.json'), 'must end with .json'),
       }),
     )
-    .max(mostAtOnce),
+    .max(maxAtOnce),
 });
-const Locations = z.object({ locations: z.array(z.string().max(600)).max(mostAtOnce) });
+const Locations = z.object({ locations: z.array(z.string().max(600)).max(maxAtOnce) });
 
 /**
  * Maximum number of folders, not counting the default folder, which always exists. Limited because a list returns all
@@ -52,10 +52,10 @@ export interface FolderSummary {
 type Placed = Document & { folder: { name: string } | null };
 
 /** Moving many documents takes time. Milliseconds. */
-const patience = { maxWait: 60_000, timeout: 120_000 };
+const transactionTimeouts = { maxWait: 60_000, timeout: 120_000 };
 
 /** Creates the service for the folders in which the AnythingLLM paths list documents. */
-export function foldersService(db: Database, audit: AuditService) {
+export function createFoldersService(db: Database, audit: AuditService) {
   const trail = documentTrail(audit);
 
   /** Returns the readable ones of these documents, locked until the transaction ends. */
@@ -167,7 +167,7 @@ export function foldersService(db: Database, audit: AuditService) {
           detail: { name, documents: documents.length },
         });
         return { name, documentIds: documents.map(({ id }) => id) };
-      }, patience);
+      }, transactionTimeouts);
     },
 
     /**
@@ -207,7 +207,7 @@ export function foldersService(db: Database, audit: AuditService) {
           }
         }
         return { moved, skipped };
-      }, patience);
+      }, transactionTimeouts);
     },
 
     /** Deletes the documents at these locations. Locations without a readable document are ignored. */
@@ -217,11 +217,11 @@ export function foldersService(db: Database, audit: AuditService) {
         const documents = await held(transaction, principal, atLocations(locations));
         await erase(transaction, principal, documents);
         return documents;
-      }, patience),
+      }, transactionTimeouts),
   };
 }
 
-export type FoldersService = ReturnType<typeof foldersService>;
+export type FoldersService = ReturnType<typeof createFoldersService>;
 
 /** Returns the ID of a folder, which is created if it does not exist, or null for the default folder. */
 export async function folderToFill(

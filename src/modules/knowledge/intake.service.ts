@@ -6,15 +6,15 @@ import type { Settings } from '../../settings.ts';
 import { slugOf } from '../../slug.ts';
 import { cutText } from '../../unicode.ts';
 import { FetchError, type Fetched, guardedFetch } from '../../web/guarded-fetch.ts';
+import { documentText, plainText } from '../../zod-types.ts';
 import { acceptedTypes, extensionOf, type Format, unsupportedType } from '../files/extract/kinds.ts';
 import type { FilesService, Upload } from '../files/files.service.ts';
-import { documentText, plainText } from '../input.ts';
 import type { KnowledgeService, NewDocument } from './knowledge.service.ts';
-import { FolderName, longestSlug } from './location.ts';
+import { FolderName, maxSlugLength } from './location.ts';
 import { storableDate } from './retrieval.ts';
 
 /** The limit of one request. */
-const mostAtOnce = 20;
+const maxAtOnce = 20;
 
 /** A property of a document; an empty text counts as absent. */
 const said = (max: number) =>
@@ -80,14 +80,14 @@ export interface Added {
   text: string;
 }
 
-interface Foundation {
+interface IntakeServiceDeps {
   knowledge: KnowledgeService;
   files: Pick<FilesService, 'textOf'>;
   settings: Settings;
 }
 
 /** Creates the service that adds files, texts and web pages as documents. Only their text is stored. */
-export function intakeService({ knowledge, files, settings }: Foundation) {
+export function createIntakeService({ knowledge, files, settings }: IntakeServiceDeps) {
   async function keep(
     principal: Principal,
     documents: NewDocument[],
@@ -123,8 +123,8 @@ export function intakeService({ knowledge, files, settings }: Foundation) {
      */
     async uploadDocuments(principal: Principal, uploads: readonly Upload[], input: UploadInput): Promise<Added[]> {
       const { metadata: of, ...where } = parse(Uploaded, input);
-      if (uploads.length === 0 || uploads.length > mostAtOnce)
-        throw badInput(['input', 'files'], `must be 1 to ${mostAtOnce} files`);
+      if (uploads.length === 0 || uploads.length > maxAtOnce)
+        throw badInput(['input', 'files'], `must be 1 to ${maxAtOnce} files`);
       const documents: NewDocument[] = [];
       for (const [at, upload] of uploads.entries()) {
         const name = fileName(upload.name);
@@ -155,7 +155,7 @@ export function intakeService({ knowledge, files, settings }: Foundation) {
      */
     async addText(principal: Principal, input: TextInput): Promise<Added[]> {
       const { text, metadata: of, ...where } = parse(Text, input);
-      const name = slugOf(of.title.replace(/(?<=.)\.\w{1,10}$/, '').slice(0, longestSlug));
+      const name = slugOf(of.title.replace(/(?<=.)\.\w{1,10}$/, '').slice(0, maxSlugLength));
       const document: NewDocument = {
         title: of.title,
         text,
@@ -220,7 +220,7 @@ export function intakeService({ knowledge, files, settings }: Foundation) {
   };
 }
 
-export type IntakeService = ReturnType<typeof intakeService>;
+export type IntakeService = ReturnType<typeof createIntakeService>;
 
 const fileSource: Partial<Record<Format, string>> = {
   ...{

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { nothingStored } from '../../../test/expect-unchanged.ts';
 import { type Kit, startKit } from '../../../test/kit.ts';
 import { postOperation } from '../../../test/multipart.ts';
-import { nothingStored } from '../../../test/nothing-stored.ts';
 import { searchForm } from '../../text/normalize.ts';
 
 let kit: Kit;

@@ -1,23 +1,23 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { z } from 'zod';
+import { estimateTokens } from '../../ai/tokens.ts';
 import { can, type Principal } from '../../authz/principal.ts';
 import { visible } from '../../authz/visible.ts';
 import { badInput, conflict, forbidden, notFound, parse } from '../../errors.ts';
 import type { Document, DocumentOrigin, File, Prisma } from '../../generated/prisma/client.ts';
-import { estimateTokens } from '../../models/tokens.ts';
 import { cut, ListOrder, ListOrders, type Page } from '../../paging.ts';
 import type { Database } from '../../store/database.ts';
 import { searchForm } from '../../text/normalize.ts';
+import { databaseId, documentText, plainText } from '../../zod-types.ts';
 import { type AgentKey, usableAgent } from '../agents/by-slug.ts';
 import type { AuditService } from '../audit/audit.service.ts';
-import { databaseId, documentText, plainText } from '../input.ts';
 import { projectToFill } from '../projects/projects.service.ts';
 import { type Chunk, chunkerVersion, chunkSections, type Section } from './chunker.ts';
-import type { Embedder } from './embedder.ts';
+import { documentTrail } from './document-audit.ts';
+import type { Embedder } from './embedding-indexer.ts';
 import { folderToFill } from './folders.service.ts';
 import { fileNameOf } from './location.ts';
 import { type Hit, type RetrieveInput, retrieve, storableDate } from './retrieval.ts';
-import { documentTrail } from './trail.ts';
 
 /** Maximum length of a document, all sections together, in characters. */
 const maxDocumentLength = 5_000_000;
@@ -117,17 +117,17 @@ export const documentOrder = documentOrders.default;
 /**
  * Storing a large document takes time, and so does waiting for a concurrent write of the same document. Milliseconds.
  */
-const patience = { maxWait: 60_000, timeout: 120_000 };
+const transactionTimeouts = { maxWait: 60_000, timeout: 120_000 };
 
 /** Number of rows per INSERT; PostgreSQL allows 65,535 values in a statement. */
 const insertSize = 2000;
 
-export function knowledgeService(db: Database, audit: AuditService, embedder: Embedder | null = null) {
+export function createKnowledgeService(db: Database, audit: AuditService, embedder: Embedder | null = null) {
   const trail = documentTrail(audit);
 
   /** A transaction that writes documents. Its documents are embedded once it is committed. */
   const writing = <T>(work: (transaction: Prisma.TransactionClient) => Promise<T>): Promise<T> =>
-    db.prisma.$transaction(work, patience).finally(() => embedder?.soon());
+    db.prisma.$transaction(work, transactionTimeouts).finally(() => embedder?.soon());
 
   /**
    * Returns the document with this ID and prevents concurrent writes to the ID until the transaction ends, whether the
@@ -311,7 +311,7 @@ export function knowledgeService(db: Database, audit: AuditService, embedder: Em
           rows.push(document);
         }
         return rows;
-      }, patience);
+      }, transactionTimeouts);
       embedder?.soon();
       return added;
     },
@@ -368,7 +368,7 @@ export function knowledgeService(db: Database, audit: AuditService, embedder: Em
       db.prisma.$transaction(async (transaction) => {
         const document = await claimInProject(transaction, externalId, visible.projects(principal));
         return erase(transaction, principal, document);
-      }, patience),
+      }, transactionTimeouts),
 
     /**
      * Deletes a document with its passages. Throws NOT_FOUND, FORBIDDEN for a readable document of another user, and
@@ -388,7 +388,7 @@ export function knowledgeService(db: Database, audit: AuditService, embedder: Em
           throw conflict(`The origin of this document is ${document.origin}.`);
         notOfFile(document);
         return erase(transaction, principal, document);
-      }, patience);
+      }, transactionTimeouts);
     },
 
     /** Throws NOT_FOUND for a file that does not exist or that the principal cannot read. */
@@ -521,7 +521,7 @@ export function knowledgeService(db: Database, audit: AuditService, embedder: Em
   };
 }
 
-export type KnowledgeService = ReturnType<typeof knowledgeService>;
+export type KnowledgeService = ReturnType<typeof createKnowledgeService>;
 
 /** Returns the download path of a file, without a host, which the reader of the citation already knows. */
 export const fileLink = (id: string): string => `/api/chat/file/${id}`;

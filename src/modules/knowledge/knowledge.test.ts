@@ -11,10 +11,10 @@ import { visible } from '../../authz/visible.ts';
 import { createLog } from '../../log.ts';
 import { createBackground } from '../../store/background.ts';
 import { type Database, openDatabase } from '../../store/database.ts';
-import { auditService } from '../audit/audit.service.ts';
-import { ingestGuide } from './guide.ts';
-import { documentOrder, type IngestInput, type KnowledgeService, knowledgeService } from './knowledge.service.ts';
+import { createAuditService } from '../audit/audit.service.ts';
+import { createKnowledgeService, documentOrder, type IngestInput, type KnowledgeService } from './knowledge.service.ts';
 import type { RetrieveInput } from './retrieval.ts';
+import { ingestGuide } from './seed-documents.ts';
 
 let own: Awaited<ReturnType<typeof ownDatabase>>;
 let db: Database;
@@ -64,7 +64,7 @@ beforeAll(async () => {
   own = await ownDatabase();
   db = await openDatabase({ ...own.options, onStatement: (text) => statements.push(text) });
   const log = createLog('silent');
-  knowledge = knowledgeService(db, auditService(db, createBackground(log), log));
+  knowledge = createKnowledgeService(db, createAuditService(db, createBackground(log), log));
   anna = await person('anna', 'BASIC');
   ben = await person('ben', 'BASIC');
   admin = await person('admin', 'ADMIN');

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
 import type { Prisma } from '../../generated/prisma/client.ts';
 import { slugOf } from '../../slug.ts';
-import { plainText } from '../input.ts';
+import { plainText } from '../../zod-types.ts';
 
 /** The default folder, which always exists. */
 export const defaultFolder = 'custom-documents';
@@ -12,15 +12,15 @@ export const locationOf = ({ fileName, folder }: { fileName: string; folder: { n
   `${folder?.name ?? defaultFolder}/${fileName}`;
 
 /** Maximum number of documents that one request can name by location. */
-export const mostAtOnce = 10_000;
+export const maxAtOnce = 10_000;
 
 /** Maximum length of a slug in a file name, in characters. */
-export const longestSlug = 100;
+export const maxSlugLength = 100;
 
 /** Returns the file name of a new document: its title and a unique ID. A file keeps its extension. */
 export function fileNameOf(title: string, { prefix = '', id = randomUUID() as string } = {}): string {
   const [, stem = title, extension = ''] = /^(.+)(\.\w{1,10})$/s.exec(title) ?? [];
-  return `${prefix}${slugOf(stem.slice(0, longestSlug))}${extension}-${id}.json`;
+  return `${prefix}${slugOf(stem.slice(0, maxSlugLength))}${extension}-${id}.json`;
 }
 
 /** One segment of a location: a name, never a path. */

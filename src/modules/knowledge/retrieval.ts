@@ -4,8 +4,8 @@ import { parse } from '../../errors.ts';
 import type { Database, Statement } from '../../store/database.ts';
 import { searchForm } from '../../text/normalize.ts';
 import { cutText } from '../../unicode.ts';
-import { databaseId, plainText } from '../input.ts';
-import type { Embedder } from './embedder.ts';
+import { databaseId, plainText } from '../../zod-types.ts';
+import type { Embedder } from './embedding-indexer.ts';
 import { type DocumentOwner, ownerNames } from './owners.ts';
 
 /** Number of characters of a query that are used; the rest is ignored. */
@@ -76,7 +76,7 @@ export interface Hit {
 }
 
 /** Maximum number of passages in a result. */
-const mostHits = 100;
+const maxHits = 100;
 
 /** Maximum number of passages of one document in a result. */
 const perDocument = 3;
@@ -249,7 +249,7 @@ export async function retrieve(
     sources?.length ? sources : null,
     since ?? null,
     tags?.length ? JSON.stringify(tags) : null,
-    Math.min(limit, mostHits),
+    Math.min(limit, maxHits),
     confinedTo,
     confinedTo ?? projectId ?? null,
     can(principal, 'manage:agents'),

@@ -7,9 +7,9 @@ import type { Prisma, RateLimit } from '../../generated/prisma/client.ts';
 import type { Log } from '../../log.ts';
 import { cut, ListOrder, type PageArgs } from '../../paging.ts';
 import type { Database } from '../../store/database.ts';
+import { databaseId } from '../../zod-types.ts';
 import { type AuditService, by } from '../audit/audit.service.ts';
 import { changesOf, clearList } from '../changes.ts';
-import { databaseId } from '../input.ts';
 import { senderOf, type UsageService, type UsageWindow } from './usage.service.ts';
 
 /** The scopes of a limit: which requests it counts together. */
@@ -19,7 +19,7 @@ export type LimitScope = (typeof limitScopes)[number];
 export const generalScopes = ['GLOBAL', 'EACH_USER', 'EACH_TOKEN'] as const;
 
 /** Maximum number of limits with the same scope and subject. */
-const mostOfOne = 100;
+const maxPerSubject = 100;
 
 const amounts = {
   requestsPerMinute: z.number().int().min(1).max(1_000_000).nullish(),
@@ -148,7 +148,7 @@ const detailOf = ({
  * Creates the service for limits on requests and model tokens. Enabled limits are held in memory, so that a request is
  * admitted without a database query. Request counters belong to this process and start over with it.
  */
-export function limitsService(
+export function createLimitsService(
   db: Database,
   audit: AuditService,
   usage: UsageService,
@@ -304,8 +304,8 @@ export function limitsService(
       };
       const created = await db.prisma.$transaction(async (transaction) => {
         await holdSubject(transaction, whose);
-        if ((await transaction.rateLimit.count({ where: whose })) >= mostOfOne)
-          throw conflict(`Too many limits for this scope and subject (limit: ${mostOfOne}).`);
+        if ((await transaction.rateLimit.count({ where: whose })) >= maxPerSubject)
+          throw conflict(`Too many limits for this scope and subject (limit: ${maxPerSubject}).`);
         const limit = await transaction.rateLimit.create({
           data: {
             ...whose,
@@ -463,4 +463,4 @@ export function limitsService(
   };
 }
 
-export type LimitsService = ReturnType<typeof limitsService>;
+export type LimitsService = ReturnType<typeof createLimitsService>;

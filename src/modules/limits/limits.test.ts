@@ -4,7 +4,7 @@ import { type Kit, returned, startKit } from '../../../test/kit.ts';
 import type { Principal } from '../../authz/principal.ts';
 import { AppError } from '../../errors.ts';
 import { globalId } from '../../graphql/id-input.ts';
-import { limitsService, type RequestCounter } from './limits.service.ts';
+import { createLimitsService, type RequestCounter } from './limits.service.ts';
 
 let kit: Kit;
 
@@ -437,7 +437,7 @@ describe('requests within a minute', () => {
       reward: () => Promise.reject(new Error('the store is gone')),
     };
     await create({ subject: { scope: 'GLOBAL' }, requestsPerMinute: 100_000 });
-    const limits = limitsService(foundation.db, services.audit, services.usage, foundation.log, () => broken);
+    const limits = createLimitsService(foundation.db, services.audit, services.usage, foundation.log, () => broken);
     await limits.load();
     const refusal = await outcome(limits.admitRequest(await admin()));
     expect([refusal?.code, refusal?.details.retryAfter]).toEqual(['RATE_LIMITED', 1]);
@@ -449,7 +449,7 @@ describe('requests within a minute', () => {
     const { services, foundation } = kit.booted;
     const { id, secret } = await kit.createKey('BASIC');
     await create({ subject: { tokenId: id }, requestsPerMinute: 1 });
-    const limits = limitsService(foundation.db, services.audit, services.usage, foundation.log);
+    const limits = createLimitsService(foundation.db, services.audit, services.usage, foundation.log);
     const principal = await principalOf(secret);
     expect(await outcome(limits.admitRequest(principal))).toBeNull();
     await limits.load();

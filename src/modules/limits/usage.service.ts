@@ -4,7 +4,7 @@ import type { Principal } from '../../authz/principal.ts';
 import { badInput, parse } from '../../errors.ts';
 import { Prisma } from '../../generated/prisma/client.ts';
 import type { Database } from '../../store/database.ts';
-import { databaseId } from '../input.ts';
+import { databaseId } from '../../zod-types.ts';
 import { storableDate } from '../knowledge/retrieval.ts';
 
 const hour = 3600 * 1000;
@@ -14,10 +14,10 @@ const ownDays = 30;
 /** Maximum number of rows in a user's own usage report, with one row for each day and model. */
 const maxOwnRows = 1000;
 /** Maximum and default number of days in a report of the whole server. */
-const mostDays = 366;
-const usualDays = 30;
-const usualRecords = 100;
-const mostRecords = 1000;
+const maxDays = 366;
+const defaultDays = 30;
+const defaultRecords = 100;
+const maxRecords = 1000;
 
 /** The usage of a turn or another model call. Non-negative integers. */
 export interface ModelUse {
@@ -92,16 +92,16 @@ const ofDay = Prisma.sql`date_trunc('day', "hour", 'UTC') AS "date"`;
 function matching(filter: UsageFilter): Prisma.Sql {
   const { userId, tokenId, since, until } = parse(Filter, filter, ['filter']);
   const to = until ?? new Date();
-  const from = since ?? new Date(Math.max(to.getTime() - usualDays * day, Date.parse('0001-01-01T00:00:00Z')));
+  const from = since ?? new Date(Math.max(to.getTime() - defaultDays * day, Date.parse('0001-01-01T00:00:00Z')));
   if (from >= to) throw badInput(['filter', 'until'], 'must be later than `since`');
-  if (to.getTime() - from.getTime() > mostDays * day)
-    throw badInput(['filter', 'since'], `must be at most ${mostDays} days before \`until\``);
+  if (to.getTime() - from.getTime() > maxDays * day)
+    throw badInput(['filter', 'since'], `must be at most ${maxDays} days before \`until\``);
   return Prisma.sql`WHERE "hour" >= ${from}::timestamptz AND "hour" < ${to}::timestamptz
     ${userId == null ? Prisma.empty : whose({ userId })} ${tokenId == null ? Prisma.empty : whose({ tokenId })}`;
 }
 
 /** Creates the service for model usage by hour, user, credential and model. */
-export function usageService(db: Database) {
+export function createUsageService(db: Database) {
   return {
     /**
      * Adds a model call to the current hour, in one statement that can be part of a transaction. Concurrent calls are
@@ -165,7 +165,7 @@ export function usageService(db: Database) {
       return db.prisma.$queryRaw`
         SELECT ${ofDay}, "userId"::text AS "userId", "tokenId", "model", ${figures}
         FROM "UsageRecord" ${matching(filter)} GROUP BY 1, 2, 3, 4 ORDER BY 1 DESC, 2, 3, 4
-        LIMIT ${Math.min(first ?? usualRecords, mostRecords)} OFFSET ${offset ?? 0}`;
+        LIMIT ${Math.min(first ?? defaultRecords, maxRecords)} OFFSET ${offset ?? 0}`;
     },
 
     /** Returns the totals of a report. Throws BAD_USER_INPUT. */
@@ -178,4 +178,4 @@ export function usageService(db: Database) {
   };
 }
 
-export type UsageService = ReturnType<typeof usageService>;
+export type UsageService = ReturnType<typeof createUsageService>;

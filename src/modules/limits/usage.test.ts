@@ -2,9 +2,9 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { type Kit, returned, startKit, until } from '../../../test/kit.ts';
 import { makeGate } from '../../../test/model-server.ts';
+import { estimateTokens } from '../../ai/tokens.ts';
 import type { Principal } from '../../authz/principal.ts';
 import { globalId } from '../../graphql/id-input.ts';
-import { estimateTokens } from '../../models/tokens.ts';
 
 const hour = 3600 * 1000;
 /** Returns the start of the hour that began this number of hours ago. */

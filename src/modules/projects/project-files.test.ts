@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Kit, startKit } from '../../../test/kit.ts';
 import { blobsOf, sweep } from '../../../test/multipart.ts';
-import { parsePassages, withoutPassages } from '../../models/passages.ts';
+import { parsePassages, withoutPassages } from '../../ai/passages.ts';
 
 /** Files can use a quarter of the context window in full: 512 tokens. */
 let kit: Kit;

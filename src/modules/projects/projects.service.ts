@@ -6,9 +6,9 @@ import type { Prisma, Project } from '../../generated/prisma/client.ts';
 import { cut, ListOrders, type Page } from '../../paging.ts';
 import type { Database } from '../../store/database.ts';
 import type { Revocations } from '../../store/revocations.ts';
+import { plainText } from '../../zod-types.ts';
 import { type AuditService, by } from '../audit/audit.service.ts';
 import { changesOf, clearList } from '../changes.ts';
-import { plainText } from '../input.ts';
 import type { UsersService } from '../users/users.service.ts';
 
 const CreateProject = z.object({
@@ -28,7 +28,7 @@ export type UpdateProjectInput = z.input<typeof UpdateProject>;
 const maxProjects = 1000;
 
 /** Deleting a project with many tokens takes time. Milliseconds. */
-const patience = { maxWait: 60_000, timeout: 120_000 };
+const transactionTimeouts = { maxWait: 60_000, timeout: 120_000 };
 
 const byId = { field: 'id', type: 'int', direction: 'asc' } as const;
 
@@ -92,7 +92,12 @@ export async function instructionsOf(
   return (await transaction.project.findUnique({ where, select: { instructions: true } }))?.instructions ?? null;
 }
 
-export function projectsService(db: Database, audit: AuditService, users: UsersService, revocations: Revocations) {
+export function createProjectsService(
+  db: Database,
+  audit: AuditService,
+  users: UsersService,
+  revocations: Revocations,
+) {
   /** Locks a project against every other change. Throws NOT_FOUND. */
   async function claim(transaction: Prisma.TransactionClient, principal: Principal, id: number): Promise<Project> {
     await transaction.$queryRaw`SELECT 1 FROM "Project" WHERE "id" = ${id}::int FOR UPDATE`;
@@ -208,13 +213,13 @@ export function projectsService(db: Database, audit: AuditService, users: UsersS
           detail: { name, tokenIds: tokens.map((token) => token.id) },
         });
         return tokenUsers;
-      }, patience);
+      }, transactionTimeouts);
       for (const userId of gone) revocations.endUser(userId);
     },
   };
 }
 
-export type ProjectsService = ReturnType<typeof projectsService>;
+export type ProjectsService = ReturnType<typeof createProjectsService>;
 
 function unconfined({ credential }: Principal): void {
   if (credential.projectId !== null) throw forbidden([], 'A project token cannot create or delete projects.');

@@ -4,12 +4,12 @@ import { badInput, parse } from '../../errors.ts';
 import type { Prisma } from '../../generated/prisma/client.ts';
 import type { Settings } from '../../settings.ts';
 import type { Database } from '../../store/database.ts';
+import { plainText } from '../../zod-types.ts';
 import { type AuditService, by } from '../audit/audit.service.ts';
 import { changesOf, clearList } from '../changes.ts';
-import { plainText } from '../input.ts';
 
 /** Maximum number of footer links. */
-const mostLinks = 3;
+const maxLinks = 3;
 
 /** An http or https URL: a client would execute other schemes. */
 const webAddress = plainText(2000).pipe(z.url({ protocol: /^https?$/, error: 'must be an HTTP or HTTPS URL' }));
@@ -31,7 +31,7 @@ const Preferences = z.object({
   logoFileName: plainText(255)
     .regex(/^[^/\\]*$/, 'must be a file name without a folder')
     .nullable(),
-  footerLinks: z.array(FooterLink).max(mostLinks),
+  footerLinks: z.array(FooterLink).max(maxLinks),
   defaultSystemPrompt: plainText(100_000).nullable(),
   maxTokenLifetimeDays: lifetimeDays.nullable(),
   defaultTokenLifetimeDays: lifetimeDays.nullable(),
@@ -104,7 +104,7 @@ export interface ServerSettings {
   registration: Settings['registration'];
 }
 
-interface Parts {
+interface SettingsServiceDeps {
   db: Database;
   audit: AuditService;
   settings: Settings;
@@ -121,7 +121,7 @@ const served = (model: { model: string; baseUrl: string; apiKey: string | undefi
  * Creates the service for the settings of the server: its environment, which cannot be changed at run time, and its
  * preferences.
  */
-export function settingsService({ db, audit, settings }: Parts) {
+export function createSettingsService({ db, audit, settings }: SettingsServiceDeps) {
   const { model } = settings;
   return {
     /** Returns the environment as it was at startup. */
@@ -176,4 +176,4 @@ export function settingsService({ db, audit, settings }: Parts) {
   };
 }
 
-export type SettingsService = ReturnType<typeof settingsService>;
+export type SettingsService = ReturnType<typeof createSettingsService>;

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { nothingStored } from '../../../test/expect-unchanged.ts';
 import { type GraphQLAnswer, type Kit, startKit } from '../../../test/kit.ts';
 import { type ModelServer, startModelServer } from '../../../test/model-server.ts';
-import { nothingStored } from '../../../test/nothing-stored.ts';
 import { rolePermissions } from '../../authz/permissions.ts';
 
 let kit: Kit;

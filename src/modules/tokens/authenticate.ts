@@ -113,7 +113,7 @@ function end(row: CredentialRow): Date | null {
   return ends.length === 0 ? null : new Date(Math.min(...ends.map(Number)));
 }
 
-export function authenticator(db: Database, audit: AuditService, background: Background) {
+export function createAuthenticator(db: Database, audit: AuditService, background: Background) {
   /** When the last use of each token was last queued for writing. */
   const written = new Map<number, number>();
 
@@ -207,4 +207,4 @@ export function authenticator(db: Database, audit: AuditService, background: Bac
   };
 }
 
-export type Authenticator = ReturnType<typeof authenticator>;
+export type Authenticator = ReturnType<typeof createAuthenticator>;

@@ -8,9 +8,9 @@ import type { Prisma, Token } from '../../generated/prisma/client.ts';
 import { cut, type ListOrder, ListOrders, type PageArgs, type SortKey } from '../../paging.ts';
 import type { Database } from '../../store/database.ts';
 import type { Revocations } from '../../store/revocations.ts';
+import { containing, databaseId, plainText } from '../../zod-types.ts';
 import { type AuditService, by } from '../audit/audit.service.ts';
 import { changesOf, clearList } from '../changes.ts';
-import { containing, databaseId, plainText } from '../input.ts';
 import { lockUser, type UsersService } from '../users/users.service.ts';
 import { type Grant, grantOf, narrowed, permissionsOf, within } from './grants.ts';
 import { checkedExpiry, endOfDay, endOfMaker, lifetimeFor } from './lifetime.ts';
@@ -164,7 +164,7 @@ type NewKey = Grant & {
   creatorTokenIds: number[];
 };
 
-export function tokensService(db: Database, audit: AuditService, users: UsersService, revocations: Revocations) {
+export function createTokensService(db: Database, audit: AuditService, users: UsersService, revocations: Revocations) {
   async function findKey(transaction: Prisma.TransactionClient, sphere: Sphere, id: number): Promise<ApiKeyRow> {
     const where = { AND: [sphere.where, { id }] };
     const key = await transaction.token.findFirst({ where, include: { user: true } });
@@ -562,7 +562,7 @@ export function tokensService(db: Database, audit: AuditService, users: UsersSer
   };
 }
 
-export type TokensService = ReturnType<typeof tokensService>;
+export type TokensService = ReturnType<typeof createTokensService>;
 
 const unnamed = 'Unnamed';
 

@@ -9,11 +9,11 @@ import type { Database } from '../../store/database.ts';
 import type { Revocations } from '../../store/revocations.ts';
 import { comparable } from '../../text/normalize.ts';
 import { cutText } from '../../unicode.ts';
+import { containing, plainText } from '../../zod-types.ts';
 import { type AuditAction, type AuditService, by } from '../audit/audit.service.ts';
 import { changesOf, clearList } from '../changes.ts';
-import { containing, plainText } from '../input.ts';
 import { type EndedCredentials, holdMaker, publishEnd, revokeTokensOf } from '../tokens/origins.ts';
-import { endOwnerSessions } from './owner.ts';
+import { endOwnerSessions } from './builtin-owner.ts';
 import { hashPassword, newPassword, randomPassword } from './password.ts';
 import { hasPeople, lockUser, type UsersService } from './users.service.ts';
 
@@ -225,7 +225,7 @@ export async function endForPassword(
   return { ...tokens, tokenIds: [...sessions, ...tokens.tokenIds] };
 }
 
-interface Parts {
+interface AccountsServiceDeps {
   db: Database;
   audit: AuditService;
   users: UsersService;
@@ -233,7 +233,7 @@ interface Parts {
 }
 
 /** Creates the service for the directory of people and their administration. */
-export function accountsService({ db, audit, users, revocations }: Parts) {
+export function createAccountsService({ db, audit, users, revocations }: AccountsServiceDeps) {
   /**
    * Locks and returns a person that the principal may administer. Throws BAD_USER_INPUT, NOT_FOUND, FORBIDDEN. Requires
    * `lockAdmins`.
@@ -537,4 +537,4 @@ export function accountsService({ db, audit, users, revocations }: Parts) {
   };
 }
 
-export type AccountsService = ReturnType<typeof accountsService>;
+export type AccountsService = ReturnType<typeof createAccountsService>;

@@ -7,19 +7,19 @@ import type { InviteCode, Prisma, User } from '../../generated/prisma/client.ts'
 import { cut, ListOrder, type PageArgs } from '../../paging.ts';
 import type { Database } from '../../store/database.ts';
 import type { Revocations } from '../../store/revocations.ts';
+import { databaseId } from '../../zod-types.ts';
 import { type AuditService, by } from '../audit/audit.service.ts';
-import { databaseId } from '../input.ts';
 import { holdMaker } from '../tokens/origins.ts';
 import { hashSecret, isWellFormedSecret, newSecret, prefixes, secretColumns } from '../tokens/secret.ts';
 import { addressOf, soleUsername, unlessTaken, withinRole } from './accounts.service.ts';
-import type { Attempts } from './attempts.ts';
-import { endOwnerSessions } from './owner.ts';
+import { endOwnerSessions } from './builtin-owner.ts';
+import type { Attempts } from './login-throttle.ts';
 import { hashPassword, newPassword } from './password.ts';
 import { hasPeople, type UsersService } from './users.service.ts';
 
 /** Maximum number of agents that one code can share. */
-const mostAgents = 1000;
-const CreateInviteCode = z.object({ agentIds: z.array(databaseId).max(mostAgents).nullish() });
+const maxAgents = 1000;
+const CreateInviteCode = z.object({ agentIds: z.array(databaseId).max(maxAgents).nullish() });
 const AcceptInvite = z.object({ code: z.string(), username: soleUsername, password: newPassword });
 
 export type CreateInviteCodeInput = z.input<typeof CreateInviteCode>;
@@ -76,7 +76,7 @@ type CodeOfMaker = Prisma.InviteCodeGetPayload<{ include: typeof maker }>;
 const sharesAll = ({ allScopes, scopes }: { allScopes: boolean; scopes: string[] }): boolean =>
   allScopes || scopes.includes('manage:agents');
 
-interface Parts {
+interface InviteCodesServiceDeps {
   db: Database;
   audit: AuditService;
   users: UsersService;
@@ -85,7 +85,7 @@ interface Parts {
 }
 
 /** Creates the service for invite codes, each of which creates one account with access to agents. */
-export function inviteCodesService({ db, audit, users, revocations, attempts }: Parts) {
+export function createInviteCodesService({ db, audit, users, revocations, attempts }: InviteCodesServiceDeps) {
   /** Returns a code. A text without the right format and checksum causes no query. */
   const find = async (code: string): Promise<{ id: number } | null> =>
     isWellFormedSecret(code, prefixes.INVITE)
@@ -234,4 +234,4 @@ export function inviteCodesService({ db, audit, users, revocations, attempts }: 
   };
 }
 
-export type InviteCodesService = ReturnType<typeof inviteCodesService>;
+export type InviteCodesService = ReturnType<typeof createInviteCodesService>;

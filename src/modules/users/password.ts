@@ -1,6 +1,6 @@
 import { randomInt } from 'node:crypto';
 import { hash, verify } from '@node-rs/argon2';
-import { plainText } from '../input.ts';
+import { plainText } from '../../zod-types.ts';
 
 /** The length of a password in UTF-16 units. */
 export const passwordLength = { min: 8, max: 64 } as const;

@@ -6,14 +6,14 @@ import type { Settings } from '../../settings.ts';
 import type { Database } from '../../store/database.ts';
 import type { Revocations } from '../../store/revocations.ts';
 import { comparable } from '../../text/normalize.ts';
+import { plainText } from '../../zod-types.ts';
 import { type AuditService, by } from '../audit/audit.service.ts';
-import { plainText } from '../input.ts';
 import { sessionLifetimeMs } from '../tokens/authenticate.ts';
 import { publishEnd } from '../tokens/origins.ts';
 import { newSecret, prefixes, secretColumns } from '../tokens/secret.ts';
 import { emailAddress, endForPassword, nameOf, unlessTaken } from './accounts.service.ts';
-import type { Attempts } from './attempts.ts';
-import { endOwnerSessions } from './owner.ts';
+import { endOwnerSessions } from './builtin-owner.ts';
+import type { Attempts } from './login-throttle.ts';
 import { givenPassword, hashPassword, newPassword, verifyPassword } from './password.ts';
 import { hasPeople, lockUser, type UsersService } from './users.service.ts';
 
@@ -77,7 +77,7 @@ export async function startSession(
   return { token, expiresAt: columns.expiresAt, user };
 }
 
-interface Parts {
+interface SessionsServiceDeps {
   db: Database;
   audit: AuditService;
   users: UsersService;
@@ -87,7 +87,7 @@ interface Parts {
 }
 
 /** Creates the service for registration, login sessions and changes of the own password. */
-export function sessionsService({ db, audit, users, revocations, attempts, settings }: Parts) {
+export function createSessionsService({ db, audit, users, revocations, attempts, settings }: SessionsServiceDeps) {
   /** Throws FORBIDDEN unless the credential is a login session. */
   function loginSession({ credential }: Principal): number {
     if (credential.kind !== 'SESSION') throw forbidden([], 'This operation requires a login session.');
@@ -266,4 +266,4 @@ export function sessionsService({ db, audit, users, revocations, attempts, setti
   };
 }
 
-export type SessionsService = ReturnType<typeof sessionsService>;
+export type SessionsService = ReturnType<typeof createSessionsService>;

@@ -4,7 +4,7 @@ import { type GraphQLAnswer, type Kit, startKit } from '../../../test/kit.ts';
 import { AppError } from '../../errors.ts';
 import { globalId } from '../../graphql/id-input.ts';
 import { readSettings } from '../../settings.ts';
-import { createAttempts, type Limiter } from './attempts.ts';
+import { createLoginThrottle, type Limiter } from './login-throttle.ts';
 import { hashPassword, verifyPassword } from './password.ts';
 
 let kit: Kit;
@@ -575,7 +575,7 @@ describe('attempts', () => {
 
   test('an address is refused after its limit, and uses up nobody’s account', async () => {
     const account = memory(10);
-    const attempts = createAttempts({ account, address: memory(2), registration: memory(1) });
+    const attempts = createLoginThrottle({ account, address: memory(2), registration: memory(1) });
     await attempts.login('a', client);
     await attempts.login('b', client);
     for (let i = 0; i < 20; i++) expect((await caught(attempts.login('victim', client))).code).toBe('RATE_LIMITED');
@@ -583,7 +583,7 @@ describe('attempts', () => {
   });
 
   test('a success counts against neither', async () => {
-    const attempts = createAttempts({ account: memory(1), address: memory(1), registration: memory(1) });
+    const attempts = createLoginThrottle({ account: memory(1), address: memory(1), registration: memory(1) });
     for (let i = 0; i < 5; i++) await (await attempts.login('a', client)).succeeded();
   });
 
@@ -594,7 +594,7 @@ describe('attempts', () => {
     ['::1', '0:0:0:0:0:0:0:2'],
     ['fe80::1%eth0', 'fe80::2'],
   ])('OWG 11 %s and %s are of one /64, and count as one address', async (one, other) => {
-    const attempts = createAttempts({ account: memory(10), address: memory(2), registration: memory(1) });
+    const attempts = createLoginThrottle({ account: memory(10), address: memory(2), registration: memory(1) });
     await attempts.login('a', { ...client, address: one });
     await attempts.login('b', { ...client, address: other });
     for (const address of [one, other])
@@ -610,7 +610,7 @@ describe('attempts', () => {
     ['192.0.2.1', '192.0.2.2'],
     ['::ffff:192.0.2.1', '::ffff:192.0.2.2'],
   ])('OWG 11 %s and %s count apart', async (one, other) => {
-    const attempts = createAttempts({ account: memory(10), address: memory(1), registration: memory(1) });
+    const attempts = createLoginThrottle({ account: memory(10), address: memory(1), registration: memory(1) });
     await attempts.login('a', { ...client, address: one });
     await attempts.login('b', { ...client, address: other });
     for (const address of [one, other])
@@ -618,7 +618,7 @@ describe('attempts', () => {
   });
 
   test('OWG 11 two names of one account count together, and a success clears both', async () => {
-    const attempts = createAttempts({ account: memory(2), address: memory(50), registration: memory(1) });
+    const attempts = createLoginThrottle({ account: memory(2), address: memory(50), registration: memory(1) });
     const attempt = async (name: string) => {
       const made = await attempts.login(name, client);
       await made.on('one account');
@@ -633,7 +633,7 @@ describe('attempts', () => {
   });
 
   test('registrations are counted by address', async () => {
-    const attempts = createAttempts({ account: memory(1), address: memory(1), registration: memory(2) });
+    const attempts = createLoginThrottle({ account: memory(1), address: memory(1), registration: memory(2) });
     await attempts.registration(client);
     await attempts.registration(client);
     const error = await caught(attempts.registration(client));
@@ -642,7 +642,7 @@ describe('attempts', () => {
   });
 
   test('successful registrations do not count against their address, also where many are made at the same time', async () => {
-    const attempts = createAttempts({ account: memory(1), address: memory(1), registration: memory(2) });
+    const attempts = createLoginThrottle({ account: memory(1), address: memory(1), registration: memory(2) });
     for (let i = 0; i < 5; i++) await (await attempts.registration(client)).succeeded();
     await Promise.all([1, 2].map(async () => (await attempts.registration(client)).succeeded()));
     for (let i = 0; i < 2; i++) await attempts.registration(client);
@@ -655,12 +655,12 @@ describe('attempts', () => {
       reward: () => Promise.reject(new Error('the store is gone')),
       delete: async () => undefined,
     };
-    const attempts = createAttempts({ account: memory(1), address: memory(1), registration });
+    const attempts = createLoginThrottle({ account: memory(1), address: memory(1), registration });
     await expect((await attempts.registration(client)).succeeded()).resolves.toBeUndefined();
   });
 
   test('attempts at the same time are all counted', async () => {
-    const attempts = createAttempts({ account: memory(10), address: memory(50), registration: memory(1) });
+    const attempts = createLoginThrottle({ account: memory(10), address: memory(50), registration: memory(1) });
     const made = await Promise.allSettled(Array.from({ length: 40 }, () => attempts.login('a', client)));
     expect(made.filter(({ status }) => status === 'fulfilled')).toHaveLength(10);
   });
@@ -673,11 +673,11 @@ describe('attempts', () => {
       { account: broken, address: working, registration: broken },
       { account: working, address: broken, registration: broken },
     ]) {
-      const attempts = createAttempts(limiters);
+      const attempts = createLoginThrottle(limiters);
       expect((await caught(attempts.login('a', client))).code).toBe('RATE_LIMITED');
       expect((await caught(attempts.registration(client))).code).toBe('RATE_LIMITED');
     }
-    const clearing = createAttempts({
+    const clearing = createLoginThrottle({
       account: { ...broken, consume: async () => new RateLimiterRes(1, 1, 1, true) },
       address: working,
       registration: working,

@@ -6,11 +6,11 @@ import type { User } from '../../generated/prisma/client.ts';
 import type { Settings } from '../../settings.ts';
 import type { Database } from '../../store/database.ts';
 import type { Revocations } from '../../store/revocations.ts';
+import { plainText } from '../../zod-types.ts';
 import { type AuditService, by } from '../audit/audit.service.ts';
-import { plainText } from '../input.ts';
 import { addressOf, soleUsername, unlessTaken, withinRole } from './accounts.service.ts';
-import type { Attempts } from './attempts.ts';
-import { endOwnerSessions, ownerId } from './owner.ts';
+import { endOwnerSessions, ownerId } from './builtin-owner.ts';
+import type { Attempts } from './login-throttle.ts';
 import { hashPassword, newPassword } from './password.ts';
 import { maxSessions, type Session, type SessionsService, startSession } from './sessions.service.ts';
 import { hasPeople, type UsersService } from './users.service.ts';
@@ -24,7 +24,7 @@ const EnableMultiUser = z.object({ username: soleUsername, password: newPassword
 
 const digest = (text: string): Buffer => createHash('sha256').update(text).digest();
 
-interface Parts {
+interface SingleUserServiceDeps {
   db: Database;
   audit: AuditService;
   users: UsersService;
@@ -38,7 +38,15 @@ interface Parts {
  * Creates the service for single-user mode, as AnythingLLM clients know it: the password in AUTH_TOKEN opens the server
  * until the first person exists.
  */
-export function singleUserService({ db, audit, users, sessions, revocations, attempts, settings }: Parts) {
+export function createSingleUserService({
+  db,
+  audit,
+  users,
+  sessions,
+  revocations,
+  attempts,
+  settings,
+}: SingleUserServiceDeps) {
   // Without AUTH_TOKEN the password is compared with a random value, so that every password is wrong.
   const expected = digest(settings.authToken ?? randomBytes(32).toString('hex'));
   const wrong = () => new AppError('UNAUTHENTICATED', 'Wrong password.');
@@ -122,4 +130,4 @@ export function singleUserService({ db, audit, users, sessions, revocations, att
   };
 }
 
-export type SingleUserService = ReturnType<typeof singleUserService>;
+export type SingleUserService = ReturnType<typeof createSingleUserService>;

@@ -1,11 +1,11 @@
 import { RateLimiterMemory } from 'rate-limiter-flexible';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { nothingStored } from '../../../test/expect-unchanged.ts';
 import { type Kit, returned, startKit } from '../../../test/kit.ts';
-import { nothingStored } from '../../../test/nothing-stored.ts';
 import { readSettings } from '../../settings.ts';
-import { type AttemptLimiters, createAttempts } from './attempts.ts';
-import { ownerId } from './owner.ts';
-import { singleUserService } from './single-user.service.ts';
+import { ownerId } from './builtin-owner.ts';
+import { type AttemptLimiters, createLoginThrottle } from './login-throttle.ts';
+import { createSingleUserService } from './single-user.service.ts';
 
 const password = 'the password of the server';
 
@@ -36,13 +36,13 @@ const ownersToken = async (kit: Kit): Promise<string> =>
 function serviceWith(kit: Kit, limiters: Partial<AttemptLimiters>) {
   const { services, foundation } = kit.booted;
   const limiter = () => new RateLimiterMemory({ points: 1000, duration: 900 });
-  const attempts = createAttempts({
+  const attempts = createLoginThrottle({
     account: limiter(),
     address: limiter(),
     registration: limiter(),
     ...limiters,
   });
-  return singleUserService({ ...foundation, ...services, attempts });
+  return createSingleUserService({ ...foundation, ...services, attempts });
 }
 const stranger = { address: '192.0.2.1', userAgent: null };
 

@@ -50,7 +50,7 @@ export const hasPeople = async (transaction: Transaction, except?: string): Prom
     select: { id: true },
   })) !== null;
 
-export function usersService() {
+export function createUsersService() {
   return {
     /**
      * Waits for other transactions that change API keys or count administrators. Taken before anything is read or
@@ -97,4 +97,4 @@ export function usersService() {
   };
 }
 
-export type UsersService = ReturnType<typeof usersService>;
+export type UsersService = ReturnType<typeof createUsersService>;

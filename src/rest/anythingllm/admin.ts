@@ -1,9 +1,9 @@
 import { z } from '@hono/zod-openapi';
 import type { AppError } from '../../errors.ts';
 import { lastAdminStays } from '../../modules/users/users.service.ts';
+import { type AnyEndpoint, endpoint } from '../endpoint.ts';
 import { graphql, type ResultOf } from '../graphql.ts';
 import { everything, id, isoDate } from '../onyx/shapes.ts';
-import { type AnyRow, row } from '../row.ts';
 import { SourceFields, source } from './chat-frames.ts';
 import { anythingllm } from './dialect.ts';
 import { multiUserOnly } from './mode.ts';
@@ -216,8 +216,8 @@ const preferenceProblem = ({ details, message }: AppError): string => {
   return field ? `${field.path[1]} ${field.message}` : message;
 };
 
-export const adminRows: AnyRow[] = [
-  row({
+export const adminEndpoints: AnyEndpoint[] = [
+  endpoint({
     method: 'get',
     path: '/v1/admin/is-multi-user-mode',
     tag,
@@ -229,7 +229,7 @@ export const adminRows: AnyRow[] = [
     variables: () => ({}),
     output: ({ authentication }) => ({ isMultiUser: authentication.multiUserMode }),
   }),
-  row({
+  endpoint({
     method: 'get',
     path: '/v1/admin/users',
     tag,
@@ -243,7 +243,7 @@ export const adminRows: AnyRow[] = [
     variables: () => ({ first: everything }),
     output: ({ allUsers }) => ({ users: allUsers.nodes.map(user) }),
   }),
-  row({
+  endpoint({
     method: 'post',
     path: '/v1/admin/users/new',
     tag,
@@ -266,7 +266,7 @@ export const adminRows: AnyRow[] = [
         ? { status: 400, body: { user: null, error: problems(error) } }
         : null,
   }),
-  row({
+  endpoint({
     method: 'post',
     path: '/v1/admin/users/{id}',
     tag,
@@ -297,7 +297,7 @@ export const adminRows: AnyRow[] = [
       return notDone(200, ofBody(error) ? problems(error) : 'No valid updates applied.');
     },
   }),
-  row({
+  endpoint({
     method: 'delete',
     path: '/v1/admin/users/{id}',
     tag,
@@ -318,7 +318,7 @@ export const adminRows: AnyRow[] = [
       return error.code === 'CONFLICT' ? notDone(200, kept(error)) : null;
     },
   }),
-  row({
+  endpoint({
     method: 'post',
     path: '/v1/admin/workspace-chats',
     tag,
@@ -344,7 +344,7 @@ export const adminRows: AnyRow[] = [
       hasPages: pageInfo.hasNextPage,
     }),
   }),
-  row({
+  endpoint({
     method: 'post',
     path: '/v1/admin/preferences',
     tag,

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { nothingAsked } from '../../../test/expect-unchanged.ts';
 import { type Answer, type Kit, startKit } from '../../../test/kit.ts';
 import { makeGate } from '../../../test/model-server.ts';
-import { nothingAsked } from '../../../test/nothing-stored.ts';
 
 let kit: Kit;
 let owner: { id: number; secret: string; userId: string };

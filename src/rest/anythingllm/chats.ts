@@ -1,9 +1,9 @@
 import { z } from '@hono/zod-openapi';
 import type { AppError } from '../../errors.ts';
 import { type Failure, withProvider } from '../dialect.ts';
+import { type AnyEndpoint, endpoint } from '../endpoint.ts';
 import { graphql, type ResultOf } from '../graphql.ts';
 import { everything } from '../onyx/shapes.ts';
-import { type AnyRow, row } from '../row.ts';
 import {
   aborted,
   Frame,
@@ -247,8 +247,8 @@ const streamed = {
   stream: Stream,
 };
 
-export const chatRows: AnyRow[] = [
-  row({
+export const chatEndpoints: AnyEndpoint[] = [
+  endpoint({
     ...common,
     path: '/v1/workspace/{slug}/chat',
     tag: 'AnythingLLM workspaces',
@@ -261,7 +261,7 @@ export const chatRows: AnyRow[] = [
     output: reply,
     failure: failure(wrongWorkspace),
   }),
-  row({
+  endpoint({
     ...common,
     ...streamed,
     path: '/v1/workspace/{slug}/stream-chat',
@@ -273,7 +273,7 @@ export const chatRows: AnyRow[] = [
     variables,
     failure: failure(wrongWorkspace),
   }),
-  row({
+  endpoint({
     method: 'get',
     path: '/v1/workspace/{slug}/chats',
     tag: 'AnythingLLM workspaces',
@@ -309,7 +309,7 @@ export const chatRows: AnyRow[] = [
     }),
     failure: ({ code }) => (code === 'NOT_FOUND' ? { status: 400, body: 'Bad Request' } : null),
   }),
-  row({
+  endpoint({
     ...common,
     path: '/v1/workspace/{slug}/thread/{threadSlug}/chat',
     tag: 'AnythingLLM threads',
@@ -322,7 +322,7 @@ export const chatRows: AnyRow[] = [
     output: reply,
     failure: failure(missingThread),
   }),
-  row({
+  endpoint({
     ...common,
     ...streamed,
     path: '/v1/workspace/{slug}/thread/{threadSlug}/stream-chat',

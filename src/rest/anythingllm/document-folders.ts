@@ -1,8 +1,8 @@
 import { z } from '@hono/zod-openapi';
 import type { Failure } from '../dialect.ts';
+import { type AnyEndpoint, endpoint } from '../endpoint.ts';
 import { graphql } from '../graphql.ts';
 import { everything } from '../onyx/shapes.ts';
-import { type AnyRow, row } from '../row.ts';
 import { anythingllm } from './dialect.ts';
 import { FileEntry, FileEntryFields, fileEntry, folderName, folderOf } from './document-shapes.ts';
 
@@ -54,8 +54,8 @@ const Folder = z.object({
 const Done = z.object({ success: z.literal(true), message: z.string().nullable() });
 const undone = (status: number, message: string): Failure => ({ status, body: { success: false, message } });
 
-export const documentFolderRows: AnyRow[] = [
-  row({
+export const documentFolderEndpoints: AnyEndpoint[] = [
+  endpoint({
     ...common,
     method: 'get',
     path: '/v1/documents',
@@ -102,7 +102,7 @@ export const documentFolderRows: AnyRow[] = [
       return code === 'NOT_FOUND' ? noFolder(folder ?? '', { code: 404 }) : null;
     },
   }),
-  row({
+  endpoint({
     ...common,
     method: 'get',
     path: '/v1/documents/folder/{folderName}',
@@ -134,7 +134,7 @@ export const documentFolderRows: AnyRow[] = [
       return code === 'NOT_FOUND' ? noFolder(folder ?? '') : null;
     },
   }),
-  row({
+  endpoint({
     ...common,
     method: 'post',
     path: '/v1/document/create-folder',
@@ -151,7 +151,7 @@ export const documentFolderRows: AnyRow[] = [
       return code === 'BAD_USER_INPUT' ? undone(400, 'Failed to create folder: Invalid path.') : null;
     },
   }),
-  row({
+  endpoint({
     ...common,
     method: 'delete',
     path: '/v1/document/remove-folder',
@@ -170,7 +170,7 @@ export const documentFolderRows: AnyRow[] = [
         : null;
     },
   }),
-  row({
+  endpoint({
     ...common,
     method: 'post',
     path: '/v1/document/move-files',
@@ -196,7 +196,7 @@ export const documentFolderRows: AnyRow[] = [
       return code === 'BAD_USER_INPUT' ? undone(400, 'Failed to move some files.') : null;
     },
   }),
-  row({
+  endpoint({
     ...common,
     tag: 'AnythingLLM system',
     method: 'delete',

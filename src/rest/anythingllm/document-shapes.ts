@@ -1,5 +1,5 @@
 import { z } from '@hono/zod-openapi';
-import { type IncomingFile, isFile } from '../../form.ts';
+import { type IncomingFile, isFile } from '../../http/multipart.ts';
 import { localDate } from '../../modules/knowledge/intake.service.ts';
 import { cutText } from '../../unicode.ts';
 import { graphql, type ResultOf } from '../graphql.ts';

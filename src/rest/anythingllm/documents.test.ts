@@ -1,9 +1,9 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { nothingStored } from '../../../test/expect-unchanged.ts';
 import { type Answer, type Kit, startKit } from '../../../test/kit.ts';
 import { type Part, postForm } from '../../../test/multipart.ts';
-import { nothingStored } from '../../../test/nothing-stored.ts';
 import { docx, paragraph, pdf } from '../../modules/files/extract/fixtures.ts';
 
 let kit: Kit;

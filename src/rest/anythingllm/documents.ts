@@ -1,8 +1,8 @@
 import { z } from '@hono/zod-openapi';
 import { type AppError, notFound } from '../../errors.ts';
 import type { Failure } from '../dialect.ts';
+import { type AnyEndpoint, endpoint } from '../endpoint.ts';
 import { graphql } from '../graphql.ts';
-import { type AnyRow, row } from '../row.ts';
 import { anythingllm, failed } from './dialect.ts';
 import {
   AddedFields,
@@ -47,8 +47,8 @@ const UploadDocuments = graphql(
   [AddedFields],
 );
 
-const upload = (path: string, summary: string, params: z.ZodType<{ folderName?: string | undefined }>): AnyRow =>
-  row({
+const upload = (path: string, summary: string, params: z.ZodType<{ folderName?: string | undefined }>): AnyEndpoint =>
+  endpoint({
     ...common,
     method: 'post',
     path,
@@ -121,14 +121,14 @@ const metadataSchema = {
 
 const Viewer = graphql(`query AnythingLLMDocumentViewer { viewer { role } }`);
 
-export const documentRows: AnyRow[] = [
+export const documentEndpoints: AnyEndpoint[] = [
   upload('/v1/document/upload', 'Add the text of a file', z.object({})),
   upload(
     '/v1/document/upload/{folderName}',
     'Add the text of a file to a folder, which is made where it is not there',
     z.object({ folderName }),
   ),
-  row({
+  endpoint({
     ...common,
     method: 'post',
     path: '/v1/document/upload-link',
@@ -160,7 +160,7 @@ export const documentRows: AnyRow[] = [
       );
     },
   }),
-  row({
+  endpoint({
     ...common,
     method: 'post',
     path: '/v1/document/raw-text',
@@ -189,7 +189,7 @@ export const documentRows: AnyRow[] = [
       return told === null ? unread(422, error.message) : { status: 422, body: { success: false, error: told } };
     },
   }),
-  row({
+  endpoint({
     ...common,
     method: 'get',
     path: '/v1/document/accepted-file-types',
@@ -201,7 +201,7 @@ export const documentRows: AnyRow[] = [
       types: Object.fromEntries(acceptedDocumentTypes.map(({ mediaType, extensions }) => [mediaType, extensions])),
     }),
   }),
-  row({
+  endpoint({
     ...common,
     method: 'get',
     path: '/v1/document/metadata-schema',
@@ -212,7 +212,7 @@ export const documentRows: AnyRow[] = [
     variables: () => ({}),
     output: () => ({ schema: metadataSchema }),
   }),
-  row({
+  endpoint({
     ...common,
     method: 'get',
     path: '/v1/document/generated-files/{filename}',
@@ -228,7 +228,7 @@ export const documentRows: AnyRow[] = [
     },
     invalid: () => failed(400, 'Invalid filename format'),
   }),
-  row({
+  endpoint({
     ...common,
     method: 'get',
     path: '/v1/document/{docName}',

@@ -1,9 +1,9 @@
 import { z } from '@hono/zod-openapi';
 import type { AppError } from '../../errors.ts';
 import type { Failure } from '../dialect.ts';
+import { type AnyEndpoint, endpoint } from '../endpoint.ts';
 import { graphql, type ResultOf } from '../graphql.ts';
 import { everything, isoDate } from '../onyx/shapes.ts';
-import { type AnyRow, row } from '../row.ts';
 import { anythingllm, failed } from './dialect.ts';
 import { numberFrom } from './shapes.ts';
 import { agentIdOf, workspaceIdOf } from './workspace-id.ts';
@@ -209,8 +209,8 @@ const zeros = '00000000-0000-0000-0000-000000000000';
 
 const byUuid = z.object({ embedUuid: z.string() });
 
-export const embedRows: AnyRow[] = [
-  row({
+export const embedEndpoints: AnyEndpoint[] = [
+  endpoint({
     method: 'get',
     path: '/v1/embed',
     tag,
@@ -249,7 +249,7 @@ export const embedRows: AnyRow[] = [
       })),
     }),
   }),
-  row({
+  endpoint({
     method: 'get',
     path: '/v1/embed/{embedUuid}/chats',
     tag,
@@ -266,7 +266,7 @@ export const embedRows: AnyRow[] = [
     variables: ({ params }) => ({ id: embedId(params.embedUuid), first: everything }),
     output: ({ embedChats }) => ({ chats: embedChats.nodes.map(chatRow) }),
   }),
-  row({
+  endpoint({
     method: 'get',
     path: '/v1/embed/{embedUuid}/chats/{sessionUuid}',
     tag,
@@ -283,7 +283,7 @@ export const embedRows: AnyRow[] = [
     variables: ({ params }) => ({ id: embedId(params.embedUuid), sessionId: params.sessionUuid, first: everything }),
     output: ({ embedChats }) => ({ chats: embedChats.nodes.map(chatRow) }),
   }),
-  row({
+  endpoint({
     method: 'post',
     path: '/v1/embed/new',
     tag,
@@ -304,7 +304,7 @@ export const embedRows: AnyRow[] = [
     invalid,
     failure,
   }),
-  row({
+  endpoint({
     method: 'post',
     path: '/v1/embed/{embedUuid}',
     tag,
@@ -326,7 +326,7 @@ export const embedRows: AnyRow[] = [
     invalid,
     failure,
   }),
-  row({
+  endpoint({
     method: 'delete',
     path: '/v1/embed/{embedUuid}',
     tag,

@@ -2,8 +2,8 @@ import { z } from '@hono/zod-openapi';
 import { badInput } from '../../errors.ts';
 import type { HistoryFormat } from '../../modules/history/export.ts';
 import { cutText } from '../../unicode.ts';
+import { type AnyEndpoint, endpoint } from '../endpoint.ts';
 import { graphql } from '../graphql.ts';
-import { type AnyRow, row } from '../row.ts';
 import { anythingllm } from './dialect.ts';
 
 const formats = { json: 'JSON', csv: 'CSV', jsonl: 'JSON_LINES', jsonAlpaca: 'JSON_ALPACA' } as const;
@@ -18,8 +18,8 @@ function formatOf(type: string): HistoryFormat {
   return formats[type as keyof typeof formats];
 }
 
-export const exportRows: AnyRow[] = [
-  row({
+export const exportEndpoints: AnyEndpoint[] = [
+  endpoint({
     method: 'get',
     path: '/v1/system/export-chats',
     tag: 'AnythingLLM system',

@@ -1,8 +1,8 @@
 import { z } from '@hono/zod-openapi';
 import type { Failure } from '../dialect.ts';
+import { type AnyEndpoint, endpoint } from '../endpoint.ts';
 import { graphql, type ResultOf } from '../graphql.ts';
 import { everything, id, isoDate } from '../onyx/shapes.ts';
-import { type AnyRow, row } from '../row.ts';
 import { anythingllm, anythingllmSession } from './dialect.ts';
 import { multiUserOnly } from './mode.ts';
 import { anyText, done, notDone, numberFrom, Outcome, problems, usernameOf } from './shapes.ts';
@@ -52,8 +52,8 @@ const invite = (code: InviteCode, shown: string): z.input<typeof Invite> => ({
 
 const noInvite = (error: string): Failure => ({ status: 400, body: { invite: null, error } });
 
-export const inviteRows: AnyRow[] = [
-  row({
+export const inviteEndpoints: AnyEndpoint[] = [
+  endpoint({
     method: 'get',
     path: '/v1/admin/invites',
     tag,
@@ -68,7 +68,7 @@ export const inviteRows: AnyRow[] = [
     variables: () => ({ first: everything }),
     output: ({ inviteCodes }) => ({ invites: inviteCodes.nodes.map((code) => invite(code, code.display)) }),
   }),
-  row({
+  endpoint({
     method: 'post',
     path: '/v1/admin/invite/new',
     tag,
@@ -98,7 +98,7 @@ export const inviteRows: AnyRow[] = [
     failure: (error) =>
       error.code === 'BAD_USER_INPUT' ? noInvite(problems(error).replace(/^agentIds/, 'workspaceIds')) : null,
   }),
-  row({
+  endpoint({
     method: 'delete',
     path: '/v1/admin/invite/{id}',
     tag,
@@ -117,7 +117,7 @@ export const inviteRows: AnyRow[] = [
     invalid: () => notDone(400, 'Invalid invite id'),
     failure: ({ code }) => (code === 'NOT_FOUND' ? notDone(404, 'Invite not found or already disabled') : null),
   }),
-  row({
+  endpoint({
     method: 'get',
     path: '/invite/{code}',
     tag,
@@ -135,7 +135,7 @@ export const inviteRows: AnyRow[] = [
       return { invite: null, error: found ? 'Invite is no longer valid.' : 'Invite not found.' };
     },
   }),
-  row({
+  endpoint({
     method: 'post',
     path: '/invite/{code}',
     tag,

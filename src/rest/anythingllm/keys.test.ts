@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { nothingStored } from '../../../test/expect-unchanged.ts';
 import { type Answer, type Kit, returned, startKit, until } from '../../../test/kit.ts';
-import { nothingStored } from '../../../test/nothing-stored.ts';
 import { isWellFormedSecret, newSecret } from '../../modules/tokens/secret.ts';
 import { permissionNames } from '../permission-names.ts';
 

@@ -1,8 +1,8 @@
 import { z } from '@hono/zod-openapi';
+import { type AnyEndpoint, endpoint, type Gate } from '../endpoint.ts';
 import { graphql, type ResultOf } from '../graphql.ts';
 import { everything, fromRole, id, isoDate, isoDateOrNull, roleName as keyRole, toRole } from '../onyx/shapes.ts';
 import { permissionNames, scopeConstants } from '../permission-names.ts';
-import { type AnyRow, type Gate, row } from '../row.ts';
 import { anythingllmSession, failed } from './dialect.ts';
 import { multiUserOnly, singleUserOnly } from './mode.ts';
 import { empty, roleName, usernameOf } from './shapes.ts';
@@ -63,8 +63,8 @@ const NewKey = z
   })
   .openapi('AnythingLLMNewApiKey');
 
-const generate = (path: string, gate: Gate): AnyRow =>
-  row({
+const generate = (path: string, gate: Gate): AnyEndpoint =>
+  endpoint({
     method: 'post',
     path,
     tag,
@@ -93,8 +93,8 @@ const generate = (path: string, gate: Gate): AnyRow =>
     failure: (error) => (error.code === 'BAD_USER_INPUT' ? failed(422, error.message) : null),
   });
 
-const remove = (path: string, gate: Gate): AnyRow =>
-  row({
+const remove = (path: string, gate: Gate): AnyEndpoint =>
+  endpoint({
     method: 'delete',
     path,
     tag,
@@ -110,8 +110,8 @@ const remove = (path: string, gate: Gate): AnyRow =>
     failure: ({ code }) => (code === 'NOT_FOUND' ? { status: 200, body: undefined } : null),
   });
 
-export const keyRows: AnyRow[] = [
-  row({
+export const keyEndpoints: AnyEndpoint[] = [
+  endpoint({
     method: 'get',
     path: '/system/api-keys',
     tag,
@@ -130,7 +130,7 @@ export const keyRows: AnyRow[] = [
   }),
   generate('/system/generate-api-key', singleUserOnly),
   remove('/system/api-key/{id}', singleUserOnly),
-  row({
+  endpoint({
     method: 'get',
     path: '/admin/api-keys',
     tag,

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { nothingStored } from '../../../test/expect-unchanged.ts';
 import { type Answer, type Kit, startKit } from '../../../test/kit.ts';
-import { nothingStored } from '../../../test/nothing-stored.ts';
 
 let kit: Kit;
 let anna: { secret: string; userId: string };

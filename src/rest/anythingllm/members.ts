@@ -1,9 +1,9 @@
 import { z } from '@hono/zod-openapi';
 import { AppError } from '../../errors.ts';
 import type { Failure } from '../dialect.ts';
+import { type AnyEndpoint, endpoint } from '../endpoint.ts';
 import { granted, graphql, type ResultOf } from '../graphql.ts';
 import { id, isoDate } from '../onyx/shapes.ts';
-import { type AnyRow, row } from '../row.ts';
 import { anythingllm } from './dialect.ts';
 import { multiUserOnly } from './mode.ts';
 import { numberFrom, roleName, usernameOf } from './shapes.ts';
@@ -68,8 +68,8 @@ class NobodyFound extends AppError {
   }
 }
 
-export const memberRows: AnyRow[] = [
-  row({
+export const memberEndpoints: AnyEndpoint[] = [
+  endpoint({
     method: 'get',
     path: '/v1/admin/workspaces/{workspaceId}/users',
     tag,
@@ -88,7 +88,7 @@ export const memberRows: AnyRow[] = [
     output: ({ agentMembers }) => ({ users: members(agentMembers.nodes) }),
     failure: ({ code }) => (code === 'NOT_FOUND' ? { status: 200, body: { users: [] } } : null),
   }),
-  row({
+  endpoint({
     method: 'post',
     path: '/v1/admin/workspaces/{workspaceId}/update-users',
     tag,
@@ -107,7 +107,7 @@ export const memberRows: AnyRow[] = [
     failure: (error) =>
       error.code === 'NOT_FOUND' ? { status: 200, body: { success: true, error: null } } : noList()(error),
   }),
-  row({
+  endpoint({
     method: 'post',
     path: '/v1/admin/workspaces/{workspaceSlug}/manage-users',
     tag,

@@ -1,5 +1,5 @@
 import type { Context } from '../../context.ts';
-import type { Gate } from '../row.ts';
+import type { Gate } from '../endpoint.ts';
 import { unauthorized } from './dialect.ts';
 
 /** Login is required as soon as a person exists. */

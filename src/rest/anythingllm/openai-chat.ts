@@ -1,6 +1,6 @@
 import { z } from '@hono/zod-openapi';
+import { type AnyEndpoint, endpoint } from '../endpoint.ts';
 import { graphql, type ResultOf } from '../graphql.ts';
-import { type AnyRow, row } from '../row.ts';
 import { ChatRequest, completionInput, ToolCall } from './openai-chat-request.ts';
 import { openai } from './openai-dialect.ts';
 
@@ -118,7 +118,7 @@ function chunk(piece: ResultOf<typeof Chunk>, isFirst: boolean): object {
   };
 }
 
-export const openaiChatRow: AnyRow = row({
+export const openaiChatRow: AnyEndpoint = endpoint({
   method: 'post',
   path: '/v1/openai/chat/completions',
   tag: 'OpenAI',

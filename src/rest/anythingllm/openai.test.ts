@@ -1,8 +1,8 @@
 import OpenAI, { toFile } from 'openai';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { nothingStored } from '../../../test/expect-unchanged.ts';
 import { type Kit, type RoleName, startKit } from '../../../test/kit.ts';
 import { drawnImage, makeGate } from '../../../test/model-server.ts';
-import { nothingStored } from '../../../test/nothing-stored.ts';
 
 /** Tests with OpenAI's own client against the paths that it calls. */
 let kit: Kit;

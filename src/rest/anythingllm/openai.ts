@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto';
 import { z } from '@hono/zod-openapi';
-import { type IncomingFile, isFile } from '../../form.ts';
+import { type IncomingFile, isFile } from '../../http/multipart.ts';
 import { promptRequired } from '../../modules/gateway/images.service.ts';
+import { type AnyEndpoint, endpoint, type FileReply } from '../endpoint.ts';
 import { graphql, type ResultOf } from '../graphql.ts';
 import { everything } from '../onyx/shapes.ts';
 import { honored, ignored, restricted, shapeOf } from '../parameters.ts';
-import { type AnyRow, type FileReply, row } from '../row.ts';
 import { openaiChatRow } from './openai-chat.ts';
 import { openai, openaiError } from './openai-dialect.ts';
 
@@ -121,7 +121,7 @@ class ImageBytes {
  * Returns the error of a server without a model for this operation. That is not an unknown model: the request cannot be
  * served.
  */
-const withoutModel: NonNullable<AnyRow['failure']> = (error) =>
+const withoutModel: NonNullable<AnyEndpoint['failure']> = (error) =>
   error.code === 'NOT_FOUND' ? openaiError(400, error.message, { param: 'model', code: 'model_not_found' }) : null;
 
 const pageParameter = z
@@ -129,8 +129,8 @@ const pageParameter = z
   .optional()
   .openapi({ type: 'string', description: 'With any parameter the page is empty.' });
 
-export const openaiRows: AnyRow[] = [
-  row({
+export const openaiEndpoints: AnyEndpoint[] = [
+  endpoint({
     method: 'get',
     path: '/v1/openai/models',
     tag,
@@ -144,7 +144,7 @@ export const openaiRows: AnyRow[] = [
     variables: () => ({ first: everything }),
     output: ({ completionModels: { nodes } }) => ({ object: 'list' as const, data: nodes.map(model) }),
   }),
-  row({
+  endpoint({
     method: 'get',
     path: '/v1/openai/models/{model}',
     tag,
@@ -160,7 +160,7 @@ export const openaiRows: AnyRow[] = [
     output: ({ completionModel }) => model(completionModel),
   }),
   openaiChatRow,
-  row({
+  endpoint({
     method: 'post',
     path: '/v1/openai/embeddings',
     tag,
@@ -207,7 +207,7 @@ export const openaiRows: AnyRow[] = [
     }),
     failure: withoutModel,
   }),
-  row({
+  endpoint({
     method: 'get',
     path: '/v1/openai/vector_stores',
     tag,
@@ -247,7 +247,7 @@ export const openaiRows: AnyRow[] = [
       has_more: false as const,
     }),
   }),
-  row({
+  endpoint({
     method: 'post',
     path: '/v1/openai/images/generations',
     tag,

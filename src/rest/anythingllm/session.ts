@@ -1,7 +1,7 @@
 import { z } from '@hono/zod-openapi';
 import type { Failure } from '../dialect.ts';
+import { type AnyEndpoint, endpoint } from '../endpoint.ts';
 import { graphql } from '../graphql.ts';
-import { type AnyRow, row } from '../row.ts';
 import { anythingllm, anythingllmSession } from './dialect.ts';
 import { anyText, User, UserFields, user } from './shapes.ts';
 
@@ -21,8 +21,8 @@ const noToken = (status: number, message: string, more: object = {}): Failure =>
 
 const Viewer = graphql(`query AnythingLLMViewer { viewer { role } }`);
 
-export const sessionRows: AnyRow[] = [
-  row({
+export const sessionEndpoints: AnyEndpoint[] = [
+  endpoint({
     method: 'post',
     path: '/request-token',
     tag,
@@ -59,7 +59,7 @@ export const sessionRows: AnyRow[] = [
       return error.code === 'RATE_LIMITED' ? noToken(429, error.message, { user: null, error: error.message }) : null;
     },
   }),
-  row({
+  endpoint({
     method: 'get',
     path: '/system/check-token',
     tag,
@@ -72,7 +72,7 @@ export const sessionRows: AnyRow[] = [
     variables: () => ({}),
     output: () => 'OK' as const,
   }),
-  row({
+  endpoint({
     method: 'get',
     path: '/system/multi-user-mode',
     tag,
@@ -83,7 +83,7 @@ export const sessionRows: AnyRow[] = [
     variables: () => ({}),
     output: ({ authentication: { multiUserMode } }) => ({ multiUserMode }),
   }),
-  row({
+  endpoint({
     method: 'post',
     path: '/system/enable-multi-user',
     tag,
@@ -101,7 +101,7 @@ export const sessionRows: AnyRow[] = [
       return code === 'BAD_USER_INPUT' ? { status: 400, body: { success: false, error: message } } : null;
     },
   }),
-  row({
+  endpoint({
     method: 'get',
     path: '/v1/auth',
     tag: 'AnythingLLM',

@@ -1,6 +1,6 @@
 import { z } from '@hono/zod-openapi';
+import { type AnyEndpoint, endpoint } from '../endpoint.ts';
 import { graphql, type Present, type ResultOf } from '../graphql.ts';
-import { type AnyRow, row } from '../row.ts';
 import { anythingllm } from './dialect.ts';
 
 const tag = 'AnythingLLM system';
@@ -138,8 +138,8 @@ function refusal(body: Record<string, unknown>): string | false {
   return false;
 }
 
-export const systemRows: AnyRow[] = [
-  row({
+export const systemEndpoints: AnyEndpoint[] = [
+  endpoint({
     method: 'get',
     path: '/v1/system/env-dump',
     tag,
@@ -151,7 +151,7 @@ export const systemRows: AnyRow[] = [
     variables: () => ({}),
     output: () => 'OK' as const,
   }),
-  row({
+  endpoint({
     method: 'get',
     path: '/v1/system',
     tag,
@@ -162,7 +162,7 @@ export const systemRows: AnyRow[] = [
     variables: () => ({}),
     output: (data) => ({ settings: settingsOf(data) }),
   }),
-  row({
+  endpoint({
     method: 'post',
     path: '/v1/system/update-env',
     tag,

@@ -2,9 +2,9 @@ import { z } from '@hono/zod-openapi';
 import type { AppError } from '../../errors.ts';
 import { cutText } from '../../unicode.ts';
 import type { Failure } from '../dialect.ts';
+import { type AnyEndpoint, endpoint } from '../endpoint.ts';
 import { graphql } from '../graphql.ts';
 import { everything, isoDate } from '../onyx/shapes.ts';
-import { type AnyRow, row } from '../row.ts';
 import { anythingllm } from './dialect.ts';
 import { History, history, StoredMessage } from './history.ts';
 import { workspaceIdOf } from './workspace-id.ts';
@@ -12,12 +12,12 @@ import { workspaceIdOf } from './workspace-id.ts';
 const tag = 'AnythingLLM threads';
 
 /** Length to which the reference truncates a name. */
-const longestName = 255;
+const maxNameLength = 255;
 
 /** A text, or undefined for any other or an empty value. */
 const name = z
   .preprocess((value) => (value == null || typeof value === 'object' ? '' : String(value)), z.string())
-  .transform((text) => cutText(text.toWellFormed(), longestName) || null)
+  .transform((text) => cutText(text.toWellFormed(), maxNameLength) || null)
   .openapi({ type: 'string' });
 
 const Thread = z
@@ -45,8 +45,8 @@ const missing = (error: AppError): Failure | null =>
     ? { status: 404, body: { message: ofWorkspace(error) ? 'Workspace not found' : 'Thread not found' } }
     : null;
 
-export const threadRows: AnyRow[] = [
-  row({
+export const threadEndpoints: AnyEndpoint[] = [
+  endpoint({
     method: 'post',
     path: '/v1/workspace/{slug}/thread/new',
     tag,
@@ -95,7 +95,7 @@ export const threadRows: AnyRow[] = [
       return code === 'CONFLICT' ? { status: 200, body: { thread: null, message } } : null;
     },
   }),
-  row({
+  endpoint({
     method: 'post',
     path: '/v1/workspace/{slug}/thread/{threadSlug}/update',
     tag,
@@ -130,7 +130,7 @@ export const threadRows: AnyRow[] = [
     }),
     failure: missing,
   }),
-  row({
+  endpoint({
     method: 'delete',
     path: '/v1/workspace/{slug}/thread/{threadSlug}',
     tag,
@@ -151,7 +151,7 @@ export const threadRows: AnyRow[] = [
       return ofWorkspace(error) ? { status: 400, body: 'Bad Request' } : { status: 200, body: 'OK' };
     },
   }),
-  row({
+  endpoint({
     method: 'get',
     path: '/v1/workspace/{slug}/thread/{threadSlug}/chats',
     tag,

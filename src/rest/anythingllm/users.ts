@@ -1,8 +1,8 @@
 import { z } from '@hono/zod-openapi';
 import type { Failure } from '../dialect.ts';
+import { type AnyEndpoint, endpoint } from '../endpoint.ts';
 import { graphql } from '../graphql.ts';
 import { everything, id } from '../onyx/shapes.ts';
-import { type AnyRow, row } from '../row.ts';
 import { anythingllm } from './dialect.ts';
 import { multiUserOnly } from './mode.ts';
 import { roleName, usernameOf } from './shapes.ts';
@@ -22,8 +22,8 @@ const noSimpleSso = page(
   'Simple SSO is not enabled. It must be enabled to validate or issue temporary auth tokens.',
 );
 
-export const userManagementRows: AnyRow[] = [
-  row({
+export const userManagementEndpoints: AnyEndpoint[] = [
+  endpoint({
     method: 'get',
     path: '/v1/users',
     tag,
@@ -47,7 +47,7 @@ export const userManagementRows: AnyRow[] = [
       })),
     }),
   }),
-  row({
+  endpoint({
     method: 'get',
     path: '/v1/users/{id}/issue-auth-token',
     tag,

@@ -1,7 +1,7 @@
 import { z } from '@hono/zod-openapi';
 import { badInput } from '../../errors.ts';
+import { type AnyEndpoint, endpoint } from '../endpoint.ts';
 import { graphql } from '../graphql.ts';
-import { type AnyRow, row } from '../row.ts';
 import { anythingllm } from './dialect.ts';
 import { DocumentFields, detailsOf, passageId } from './document-shapes.ts';
 import { numberOf } from './shapes.ts';
@@ -38,8 +38,8 @@ const FoundPassage = z
   })
   .openapi('AnythingLLMFoundPassage');
 
-export const vectorSearchRows: AnyRow[] = [
-  row({
+export const vectorSearchEndpoints: AnyEndpoint[] = [
+  endpoint({
     tag: 'AnythingLLM system',
     dialect: anythingllm,
     method: 'get',
@@ -50,7 +50,7 @@ export const vectorSearchRows: AnyRow[] = [
     variables: () => ({}),
     output: ({ passageCount }) => ({ vectorCount: passageCount }),
   }),
-  row({
+  endpoint({
     tag: 'AnythingLLM workspaces',
     dialect: anythingllm,
     method: 'post',

@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { z } from '@hono/zod-openapi';
 import type { AppError, ErrorCode } from '../../errors.ts';
-import { quotaScopes } from '../../modules/embeds/visitors.service.ts';
+import { quotaScopes } from '../../modules/widgets/visitors.service.ts';
 import type { Failure } from '../dialect.ts';
+import { type AnyEndpoint, endpoint } from '../endpoint.ts';
 import { graphql, type ResultOf } from '../graphql.ts';
-import { type AnyRow, row } from '../row.ts';
 import { anythingllm, failed } from './dialect.ts';
 import { textFrom } from './shapes.ts';
 
@@ -122,8 +122,8 @@ const Exchanges = graphql(`
 const seconds = (date: Date): number => Math.floor(new Date(date).getTime() / 1000);
 
 /** The endpoints that a widget on a web page calls, without a credential: the widget determines what is allowed. */
-export const widgetRows: AnyRow[] = [
-  row({
+export const widgetEndpoints: AnyEndpoint[] = [
+  endpoint({
     method: 'post',
     path: '/embed/{embedUuid}/stream-chat',
     tag,
@@ -150,7 +150,7 @@ export const widgetRows: AnyRow[] = [
       description: 'One frame an event, keyed by `uuid`; the last one has `close: true`.',
     },
   }),
-  row({
+  endpoint({
     method: 'get',
     path: '/embed/{embedUuid}/{sessionId}',
     tag,
@@ -199,7 +199,7 @@ export const widgetRows: AnyRow[] = [
     }),
     failure: historyFailure,
   }),
-  row({
+  endpoint({
     method: 'delete',
     path: '/embed/{embedUuid}/{sessionId}',
     tag,

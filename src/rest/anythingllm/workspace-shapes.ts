@@ -77,7 +77,7 @@ const workspaceFields = {
 export const Workspace = z.object(workspaceFields).openapi('Workspace');
 
 /** Default number of earlier messages that the model receives in a workspace. */
-export const usualHistory = 20;
+export const defaultHistory = 20;
 
 export const workspace = (agent: ResultOf<typeof WorkspaceFields>): z.input<typeof Workspace> => ({
   id: workspaceIdOf(agent.databaseId),
@@ -86,7 +86,7 @@ export const workspace = (agent: ResultOf<typeof WorkspaceFields>): z.input<type
   vectorTag: null,
   createdAt: agent.createdAt,
   openAiTemp: agent.temperature,
-  openAiHistory: agent.historyLimit ?? usualHistory,
+  openAiHistory: agent.historyLimit ?? defaultHistory,
   lastUpdatedAt: agent.updatedAt,
   openAiPrompt: agent.systemPrompt || null,
   similarityThreshold: agent.similarityThreshold,

@@ -2,21 +2,21 @@ import { z } from '@hono/zod-openapi';
 import type { AppError } from '../../errors.ts';
 import { cutText } from '../../unicode.ts';
 import type { Failure } from '../dialect.ts';
+import { type AnyEndpoint, endpoint } from '../endpoint.ts';
 import { graphql } from '../graphql.ts';
 import { everything } from '../onyx/shapes.ts';
 import { ignoredMark } from '../parameters.ts';
-import { type AnyRow, row } from '../row.ts';
 import { anythingllm, failed } from './dialect.ts';
 import { numberOf } from './shapes.ts';
 import { workspaceIdOf } from './workspace-id.ts';
 import {
+  defaultHistory,
   pinnedTokens,
   Thread,
   ThreadFields,
   threadsOf,
   toChatMode,
   unknownWorkspace,
-  usualHistory,
   Workspace,
   WorkspaceDocumentFields,
   WorkspaceFields,
@@ -62,7 +62,7 @@ const writable = {
     const temperature = temperatureOf(value);
     return temperature === null ? { clear: ['TEMPERATURE'] } : { temperature };
   },
-  openAiHistory: (value) => ({ historyLimit: Math.trunc(within(value, 0, 1000, usualHistory)) }),
+  openAiHistory: (value) => ({ historyLimit: Math.trunc(within(value, 0, 1000, defaultHistory)) }),
   openAiPrompt: (value) => ({ systemPrompt: textOf(value) ?? '' }),
   similarityThreshold: (value) => ({ similarityThreshold: within(value, 0, 1, 0.25) }),
   topN: (value) => ({ passageLimit: Math.trunc(within(value, 1, 100, 4)) }),
@@ -126,12 +126,12 @@ function changeOf(body: Body): Change {
   return { ...Object.assign({}, ...changes), clear };
 }
 
-const longestName = 255;
+const maxNameLength = 255;
 
 /** Returns the name in a body; an empty name, which is rejected, for an invalid one. */
-const nameOf = (name: unknown): string => (typeof name === 'string' ? cutText(name, longestName) : '');
+const nameOf = (name: unknown): string => (typeof name === 'string' ? cutText(name, maxNameLength) : '');
 
-const refused: AnyRow['failure'] = (error) => {
+const refused: AnyEndpoint['failure'] = (error) => {
   if (error.code !== 'BAD_USER_INPUT') return unknownWorkspace(error);
   const told = (error.details.fields ?? []).map(({ path, message }) => {
     const field = String(path.at(-1));
@@ -165,13 +165,13 @@ const locations = z
   });
 
 /** The default prompt of a workspace. */
-const usualPrompt =
+const defaultPrompt =
   'Answer the question. Use what the conversation and the documents say, and follow the instructions of the user.';
 
 const NamelessThread = Thread.omit({ name: true });
 
-export const workspaceRows: AnyRow[] = [
-  row({
+export const workspaceEndpoints: AnyEndpoint[] = [
+  endpoint({
     method: 'post',
     path: '/v1/workspace/new',
     tag,
@@ -195,10 +195,10 @@ export const workspaceRows: AnyRow[] = [
           builtinActions: ['SearchTool'],
           passageLimit: 4,
           similarityThreshold: 0.25,
-          historyLimit: usualHistory,
+          historyLimit: defaultHistory,
           ...change,
           systemPrompt: systemPrompt || null,
-          usualPrompt,
+          usualPrompt: defaultPrompt,
         },
       };
     },
@@ -206,7 +206,7 @@ export const workspaceRows: AnyRow[] = [
     invalid: badBody,
     failure: refused,
   }),
-  row({
+  endpoint({
     method: 'get',
     path: '/v1/workspaces',
     tag,
@@ -228,7 +228,7 @@ export const workspaceRows: AnyRow[] = [
       })),
     }),
   }),
-  row({
+  endpoint({
     method: 'get',
     path: '/v1/workspace/{slug}',
     tag,
@@ -261,7 +261,7 @@ export const workspaceRows: AnyRow[] = [
     }),
     failure: ({ code }) => (code === 'NOT_FOUND' ? { status: 200, body: { workspace: [] } } : null),
   }),
-  row({
+  endpoint({
     method: 'delete',
     path: '/v1/workspace/{slug}',
     tag,
@@ -277,7 +277,7 @@ export const workspaceRows: AnyRow[] = [
     output: () => 'OK' as const,
     failure: unknownWorkspace,
   }),
-  row({
+  endpoint({
     method: 'post',
     path: '/v1/workspace/{slug}/update',
     tag,
@@ -308,7 +308,7 @@ export const workspaceRows: AnyRow[] = [
     invalid: badBody,
     failure: refused,
   }),
-  row({
+  endpoint({
     method: 'post',
     path: '/v1/workspace/{slug}/update-embeddings',
     tag,
@@ -347,7 +347,7 @@ export const workspaceRows: AnyRow[] = [
     invalid: badBody,
     failure: (error) => (error.code === 'BAD_USER_INPUT' ? failed(400, error.message) : unknownWorkspace(error)),
   }),
-  row({
+  endpoint({
     method: 'post',
     path: '/v1/workspace/{slug}/update-pin',
     tag,

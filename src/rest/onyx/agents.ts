@@ -1,7 +1,7 @@
 import { z } from '@hono/zod-openapi';
 import type { AppError } from '../../errors.ts';
+import { type AnyEndpoint, type EndpointInput, endpoint } from '../endpoint.ts';
 import { graphql } from '../graphql.ts';
-import { type AnyRow, type RowInput, row } from '../row.ts';
 import {
   AgentAlone,
   AgentCard,
@@ -28,7 +28,7 @@ import { everything, flag, id, nothing } from './shapes.ts';
 const tag = 'Agents';
 
 const personaParams = z.object({ persona_id: id });
-const idOf = (input: RowInput<unknown, unknown, unknown>): number =>
+const idOf = (input: EndpointInput<unknown, unknown, unknown>): number =>
   (input.params as z.infer<typeof personaParams>).persona_id;
 
 /** Returns the message of an error, after the field name when the message needs it: "name must not be blank". */
@@ -39,7 +39,7 @@ const ownWords = ({ details, message }: AppError): string =>
     )
     .join('; ') ?? message;
 
-const badRequest: AnyRow['failure'] = (error) => {
+const badRequest: AnyEndpoint['failure'] = (error) => {
   if (error.code === 'CONFLICT') return detail(400, error.message);
   return error.code === 'BAD_USER_INPUT' ? detail(400, ownWords(error)) : null;
 };
@@ -48,15 +48,15 @@ const badRequest: AnyRow['failure'] = (error) => {
  * The agent does not exist or belongs to another user. An error without an input concerns the credential, which the
  * dialect handles.
  */
-const outOfReach = (error: AppError, input: RowInput<unknown, unknown, unknown> | null) =>
+const outOfReach = (error: AppError, input: EndpointInput<unknown, unknown, unknown> | null) =>
   input !== null && (error.code === 'NOT_FOUND' || error.code === 'FORBIDDEN');
 
-const unauthorized: AnyRow['failure'] = (error, input) =>
+const unauthorized: AnyEndpoint['failure'] = (error, input) =>
   input && outOfReach(error, input)
     ? detail(403, `Persona with ID ${idOf(input)} does not exist or user is not authorized to access it`)
     : (badRequest(error, input) ?? null);
 
-const unfeatured: AnyRow['failure'] = (error) =>
+const unfeatured: AnyEndpoint['failure'] = (error) =>
   error.code === 'FORBIDDEN' && error.message === featureRefused ? detail(400, featureRefused) : null;
 
 const pageQuery = z.object({
@@ -87,8 +87,8 @@ const curation = <Name extends string>(
   name: Name,
   summary: string,
   change: (on: boolean) => { isListed: boolean } | { isFeatured: boolean },
-): AnyRow =>
-  row({
+): AnyEndpoint =>
+  endpoint({
     method: 'patch',
     path: `/admin/persona/{persona_id}/${path}`,
     tag,
@@ -104,8 +104,8 @@ const curation = <Name extends string>(
     failure: unauthorized,
   });
 
-export const agentRows: AnyRow[] = [
-  row({
+export const agentEndpoints: AnyEndpoint[] = [
+  endpoint({
     method: 'get',
     path: '/persona',
     tag,
@@ -129,7 +129,7 @@ export const agentRows: AnyRow[] = [
     output: ({ agents }) => agents.nodes.map(minimalSnapshot),
     partial: true,
   }),
-  row({
+  endpoint({
     method: 'get',
     path: '/agents',
     tag,
@@ -148,7 +148,7 @@ export const agentRows: AnyRow[] = [
     output: ({ agents }) => ({ items: agents.nodes.map(minimalSnapshot), total_items: agents.totalCount }),
     partial: true,
   }),
-  row({
+  endpoint({
     method: 'get',
     path: '/persona/labels',
     tag,
@@ -158,7 +158,7 @@ export const agentRows: AnyRow[] = [
     variables: () => ({ first: everything }),
     output: ({ labels }) => labels.nodes.map(personaLabel),
   }),
-  row({
+  endpoint({
     method: 'post',
     path: '/persona/labels',
     tag,
@@ -172,7 +172,7 @@ export const agentRows: AnyRow[] = [
     output: ({ createLabel: { label } }) => personaLabel(label),
     failure: badRequest,
   }),
-  row({
+  endpoint({
     method: 'post',
     path: '/persona',
     tag,
@@ -188,7 +188,7 @@ export const agentRows: AnyRow[] = [
     partial: true,
     failure: (error, input) => unfeatured(error, input) ?? badRequest(error, input) ?? null,
   }),
-  row({
+  endpoint({
     method: 'get',
     path: '/persona/{persona_id}',
     tag,
@@ -204,7 +204,7 @@ export const agentRows: AnyRow[] = [
         ? message(`Persona with ID ${idOf(input)} does not exist or does not belong to user`)
         : null,
   }),
-  row({
+  endpoint({
     method: 'patch',
     path: '/persona/{persona_id}',
     tag,
@@ -221,7 +221,7 @@ export const agentRows: AnyRow[] = [
     partial: true,
     failure: (error, input) => unfeatured(error, input) ?? unauthorized(error, input) ?? null,
   }),
-  row({
+  endpoint({
     method: 'delete',
     path: '/persona/{persona_id}',
     tag,
@@ -238,7 +238,7 @@ export const agentRows: AnyRow[] = [
         ? coded(403, 'INSUFFICIENT_PERMISSIONS', 'You can only delete agents you created.')
         : null,
   }),
-  row({
+  endpoint({
     method: 'patch',
     path: '/persona/{persona_id}/public',
     tag,
@@ -255,7 +255,7 @@ export const agentRows: AnyRow[] = [
     output: () => null,
     failure: unauthorized,
   }),
-  row({
+  endpoint({
     method: 'patch',
     path: '/persona/{persona_id}/share',
     tag,
@@ -270,7 +270,7 @@ export const agentRows: AnyRow[] = [
     output: () => null,
     failure: unauthorized,
   }),
-  row({
+  endpoint({
     method: 'get',
     path: '/admin/persona',
     tag,
@@ -290,7 +290,7 @@ export const agentRows: AnyRow[] = [
     output: ({ allAgents }) => allAgents.nodes.map(snapshot),
     partial: true,
   }),
-  row({
+  endpoint({
     method: 'get',
     path: '/admin/agents',
     tag,
@@ -309,7 +309,7 @@ export const agentRows: AnyRow[] = [
     output: ({ allAgents }) => ({ items: allAgents.nodes.map(snapshot), total_items: allAgents.totalCount }),
     partial: true,
   }),
-  row({
+  endpoint({
     method: 'patch',
     path: '/admin/persona/{persona_id}/undelete',
     tag,

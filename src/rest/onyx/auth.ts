@@ -4,9 +4,9 @@ import type { AppError } from '../../errors.ts';
 import { addressRefused } from '../../modules/users/accounts.service.ts';
 import { registrationRefused } from '../../modules/users/sessions.service.ts';
 import { sessionCookie } from '../credential.ts';
+import { type AnyEndpoint, endpoint } from '../endpoint.ts';
 import { granted, graphql, type ResultOf } from '../graphql.ts';
 import { ignoring } from '../parameters.ts';
-import { type AnyRow, row } from '../row.ts';
 import { coded, detail, onyxInvalid } from './errors.ts';
 import { fromRole, nothing, roleName } from './shapes.ts';
 
@@ -72,10 +72,10 @@ const Refresh = graphql(`mutation RefreshSession { refreshSession { token } }`);
 const credentials = ({ body }: { body: z.infer<typeof Credentials> }) => ({
   input: { login: body.username, password: body.password },
 });
-const badCredentials: AnyRow['failure'] = (error) =>
+const badCredentials: AnyEndpoint['failure'] = (error) =>
   error.code === 'BAD_USER_INPUT' ? detail(400, 'LOGIN_BAD_CREDENTIALS') : null;
 /** The response without a session, or with a key where a session is required. */
-const noSession: AnyRow['failure'] = (error) =>
+const noSession: AnyEndpoint['failure'] = (error) =>
   error.code === 'UNAUTHENTICATED' || error.code === 'FORBIDDEN' ? detail(401, 'Unauthorized') : null;
 
 const keepTokens = z.boolean().nullish().openapi({
@@ -87,7 +87,7 @@ export const UserByEmail = z.object({ user_email: z.string() }).openapi('UserByE
 
 const BearerToken = z.object({ access_token: z.string(), token_type: z.literal('bearer') }).openapi('BearerToken');
 
-const refusedRegistration: AnyRow['failure'] = (error) => {
+const refusedRegistration: AnyEndpoint['failure'] = (error) => {
   if (error.code === 'CONFLICT') return detail(400, 'REGISTER_USER_ALREADY_EXISTS');
   if (error.code === 'FORBIDDEN')
     return error.message === registrationRefused.invite
@@ -99,8 +99,8 @@ const refusedRegistration: AnyRow['failure'] = (error) => {
   return reason(error) === addressRefused ? coded(400, 'INVALID_INPUT', error.message) : onyxInvalid(error);
 };
 
-export const authRows: AnyRow[] = [
-  row({
+export const authEndpoints: AnyEndpoint[] = [
+  endpoint({
     method: 'get',
     path: '/auth/type',
     tag,
@@ -152,7 +152,7 @@ export const authRows: AnyRow[] = [
       'Cache-Control': authentication.hasUsers ? 'public, max-age=60' : 'no-store',
     }),
   }),
-  row({
+  endpoint({
     method: 'post',
     path: '/auth/register',
     tag,
@@ -168,7 +168,7 @@ export const authRows: AnyRow[] = [
     failure: refusedRegistration,
     failures: [{ status: 400, body: { detail: { code: 'REGISTER_INVALID_PASSWORD', reason: 'is too short' } } }],
   }),
-  row({
+  endpoint({
     method: 'post',
     path: '/auth/login',
     tag,
@@ -184,7 +184,7 @@ export const authRows: AnyRow[] = [
     headers: ({ login }, _input, context) => cookie(login.token, cookieAge, context),
     failure: badCredentials,
   }),
-  row({
+  endpoint({
     method: 'post',
     path: '/auth/logout',
     tag,
@@ -198,7 +198,7 @@ export const authRows: AnyRow[] = [
     headers: (_data, _input, context) => noCookie(context),
     failure: noSession,
   }),
-  row({
+  endpoint({
     method: 'post',
     path: '/auth/refresh',
     tag,
@@ -212,7 +212,7 @@ export const authRows: AnyRow[] = [
     headers: ({ refreshSession }, _input, context) => cookie(refreshSession.token, cookieAge, context),
     failure: noSession,
   }),
-  row({
+  endpoint({
     method: 'post',
     path: '/auth/mobile/login',
     tag,
@@ -225,7 +225,7 @@ export const authRows: AnyRow[] = [
     output: ({ login }) => ({ access_token: login.token, token_type: 'bearer' as const }),
     failure: badCredentials,
   }),
-  row({
+  endpoint({
     method: 'post',
     path: '/auth/mobile/refresh',
     tag,
@@ -236,7 +236,7 @@ export const authRows: AnyRow[] = [
     output: ({ refreshSession }) => ({ access_token: refreshSession.token, token_type: 'bearer' as const }),
     failure: noSession,
   }),
-  row({
+  endpoint({
     method: 'post',
     path: '/auth/mobile/logout',
     tag,
@@ -248,7 +248,7 @@ export const authRows: AnyRow[] = [
     output: () => null,
     failure: noSession,
   }),
-  row({
+  endpoint({
     method: 'post',
     path: '/password/change-password',
     tag,
@@ -273,7 +273,7 @@ export const authRows: AnyRow[] = [
       return detail(400, fieldOf(error) === 'old_password' ? 'Invalid current password' : reason(error));
     },
   }),
-  row({
+  endpoint({
     method: 'post',
     path: '/password/reset_password',
     tag,

@@ -1,7 +1,7 @@
 import { z } from '@hono/zod-openapi';
 import type { AppError } from '../../errors.ts';
+import { type AnyEndpoint, endpoint } from '../endpoint.ts';
 import { graphql } from '../graphql.ts';
-import { type AnyRow, row } from '../row.ts';
 import { int32 } from './chat-shapes.ts';
 import { message } from './errors.ts';
 import { id, nothing } from './shapes.ts';
@@ -11,8 +11,8 @@ const tag = 'Chat';
 const unknownMessage = (error: AppError) =>
   error.code === 'NOT_FOUND' ? message('Invalid chat message specified') : null;
 
-export const messageRows: AnyRow[] = [
-  row({
+export const messageEndpoints: AnyEndpoint[] = [
+  endpoint({
     method: 'put',
     path: '/chat/set-message-as-latest',
     tag,
@@ -26,7 +26,7 @@ export const messageRows: AnyRow[] = [
     output: () => null,
     failure: unknownMessage,
   }),
-  row({
+  endpoint({
     method: 'put',
     path: '/chat/set-preferred-response',
     tag,
@@ -51,7 +51,7 @@ export const messageRows: AnyRow[] = [
     output: () => null,
     failure: (error) => (error.code === 'BAD_USER_INPUT' ? message(error.message) : unknownMessage(error)),
   }),
-  row({
+  endpoint({
     method: 'post',
     path: '/chat/create-chat-message-feedback',
     tag,
@@ -85,7 +85,7 @@ export const messageRows: AnyRow[] = [
     output: () => null,
     failure: unknownMessage,
   }),
-  row({
+  endpoint({
     method: 'delete',
     path: '/chat/remove-chat-message-feedback',
     tag,

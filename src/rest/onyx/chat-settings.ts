@@ -1,7 +1,7 @@
 import { z } from '@hono/zod-openapi';
 import { badInput } from '../../errors.ts';
+import { type AnyEndpoint, endpoint } from '../endpoint.ts';
 import { graphql } from '../graphql.ts';
-import { type AnyRow, row } from '../row.ts';
 import { unknownAgent, unknownSessionMessage } from './chat.ts';
 import { int32 } from './chat-shapes.ts';
 import { detail } from './errors.ts';
@@ -48,8 +48,8 @@ function effortOf(word: string | null): Effort | null {
 }
 
 /** The endpoints for the options of a session and the tokens that they leave. */
-export const chatSettingRows: AnyRow[] = [
-  row({
+export const chatSettingEndpoints: AnyEndpoint[] = [
+  endpoint({
     method: 'put',
     path: '/chat/update-chat-session-model',
     tag,
@@ -69,7 +69,7 @@ export const chatSettingRows: AnyRow[] = [
     output: () => null,
     failure: unknownSessionMessage,
   }),
-  row({
+  endpoint({
     method: 'put',
     path: '/chat/update-chat-session-temperature',
     tag,
@@ -91,7 +91,7 @@ export const chatSettingRows: AnyRow[] = [
         ? detail(400, 'temperature_override must be from 0 to 2')
         : unknownSessionMessage(error, input),
   }),
-  row({
+  endpoint({
     method: 'put',
     path: '/chat/update-chat-session-reasoning',
     tag,
@@ -112,7 +112,7 @@ export const chatSettingRows: AnyRow[] = [
     output: () => null,
     failure: unknownSessionMessage,
   }),
-  row({
+  endpoint({
     method: 'get',
     path: '/chat/available-context-tokens/{session_id}',
     tag,
@@ -126,7 +126,7 @@ export const chatSettingRows: AnyRow[] = [
     variables: ({ params }) => ({ id: params.session_id }),
     output: ({ availableContextTokens }) => ({ available_tokens: availableContextTokens }),
   }),
-  row({
+  endpoint({
     method: 'get',
     path: '/chat/max-selected-document-tokens',
     tag,
@@ -137,7 +137,7 @@ export const chatSettingRows: AnyRow[] = [
     variables: ({ query }) => ({ id: String(query.persona_id) }),
     output: ({ availableContextTokens }) => ({ max_tokens: availableContextTokens }),
   }),
-  row({
+  endpoint({
     method: 'post',
     path: '/chat/seed-chat-session',
     tag,

@@ -1,8 +1,8 @@
 import { z } from '@hono/zod-openapi';
 import { type AppError, badInput } from '../../errors.ts';
+import { type AnyEndpoint, endpoint } from '../endpoint.ts';
 import { graphql } from '../graphql.ts';
 import { ignoring } from '../parameters.ts';
-import { type AnyRow, row } from '../row.ts';
 import { ChatSessionCreationRequest, instant, int32, newSession, timestamp } from './chat-shapes.ts';
 import { coded, onyxFailure } from './errors.ts';
 import { FileDescriptor } from './file-shapes.ts';
@@ -184,8 +184,8 @@ const sendInput = (body: z.infer<typeof SendMessageRequest>) => ({
   },
 });
 
-export const turnRows: AnyRow[] = [
-  row({
+export const turnEndpoints: AnyEndpoint[] = [
+  endpoint({
     method: 'post',
     path: '/chat/send-chat-message',
     tag,
@@ -248,7 +248,7 @@ export const turnRows: AnyRow[] = [
       description: 'One JSON object a line: ids first, then packets; `stop` is the last.',
     },
   }),
-  row({
+  endpoint({
     method: 'post',
     path: '/chat/stop-chat-session/{chat_session_id}',
     tag,
@@ -260,7 +260,7 @@ export const turnRows: AnyRow[] = [
     output: () => ({ message: 'Chat session stopped' }),
     failure: (error) => (error.code === 'NOT_FOUND' ? coded(404, 'SESSION_NOT_FOUND', 'Chat session not found') : null),
   }),
-  row({
+  endpoint({
     method: 'get',
     path: '/chat/chat-session/{session_id}/resume-stream',
     tag,

@@ -1,7 +1,7 @@
 import { z } from '@hono/zod-openapi';
 import { badInput } from '../../errors.ts';
+import { type AnyEndpoint, endpoint } from '../endpoint.ts';
 import { graphql } from '../graphql.ts';
-import { type AnyRow, row } from '../row.ts';
 import {
   ChatMessageDetail,
   ChatSessionCreationRequest,
@@ -56,7 +56,7 @@ function readBefore(text: string): Date {
   return instant(text);
 }
 
-type Failed = NonNullable<AnyRow['failure']>;
+type Failed = NonNullable<AnyEndpoint['failure']>;
 
 const unknownSession: Failed = (error) =>
   error.code === 'NOT_FOUND' ? detail(400, 'Invalid Chat Session ID provided') : null;
@@ -70,8 +70,8 @@ export const unknownAgent: Failed = (error) => {
   return detail(403, `User does not have access to ${what}`);
 };
 
-export const chatRows: AnyRow[] = [
-  row({
+export const chatEndpoints: AnyEndpoint[] = [
+  endpoint({
     method: 'post',
     path: '/chat/create-chat-session',
     tag,
@@ -85,7 +85,7 @@ export const chatRows: AnyRow[] = [
     output: ({ createChatSession }) => ({ chat_session_id: createChatSession.sessionId, incognito: false }),
     failure: unknownAgent,
   }),
-  row({
+  endpoint({
     method: 'get',
     path: '/chat/get-user-chat-sessions',
     tag,
@@ -125,7 +125,7 @@ export const chatRows: AnyRow[] = [
     }),
     failure: (error) => (error.code === 'BAD_USER_INPUT' ? detail(422, "Invalid 'before' timestamp format") : null),
   }),
-  row({
+  endpoint({
     method: 'get',
     path: '/chat/get-chat-session/{session_id}',
     tag,
@@ -198,7 +198,7 @@ export const chatRows: AnyRow[] = [
         : null;
     },
   }),
-  row({
+  endpoint({
     method: 'get',
     path: '/chat/search',
     tag,
@@ -252,7 +252,7 @@ export const chatRows: AnyRow[] = [
       };
     },
   }),
-  row({
+  endpoint({
     method: 'put',
     path: '/chat/rename-chat-session',
     tag,
@@ -268,7 +268,7 @@ export const chatRows: AnyRow[] = [
     output: ({ updateChatSession }) => ({ new_name: updateChatSession.name ?? '' }),
     failure: unknownSessionMessage,
   }),
-  row({
+  endpoint({
     method: 'patch',
     path: '/chat/chat-session/{session_id}',
     tag,
@@ -288,7 +288,7 @@ export const chatRows: AnyRow[] = [
     output: () => null,
     failure: unknownSessionMessage,
   }),
-  row({
+  endpoint({
     method: 'delete',
     path: '/chat/delete-chat-session/{session_id}',
     tag,
@@ -305,7 +305,7 @@ export const chatRows: AnyRow[] = [
     output: () => null,
     failure: unknownSession,
   }),
-  row({
+  endpoint({
     method: 'delete',
     path: '/chat/delete-all-chat-sessions',
     tag,

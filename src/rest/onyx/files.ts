@@ -1,8 +1,8 @@
 import { z } from '@hono/zod-openapi';
 import { badInput, notFound } from '../../errors.ts';
-import { type IncomingFile, isFile } from '../../form.ts';
+import { type IncomingFile, isFile } from '../../http/multipart.ts';
+import { type AnyEndpoint, endpoint } from '../endpoint.ts';
 import { graphql } from '../graphql.ts';
-import { type AnyRow, row } from '../row.ts';
 import { coded, detail } from './errors.ts';
 import { FileSnapshot, fileSnapshot, UserFileSnapshot } from './file-shapes.ts';
 import { ProjectSnapshot, snapshot, UserProjectSnapshot } from './project-shapes.ts';
@@ -57,13 +57,13 @@ const params = z.object({ project_id: id });
 const linkParams = z.object({ project_id: id, file_id: z.uuid() });
 const fileParams = z.object({ file_id: z.uuid() });
 
-const missing: AnyRow['failure'] = (error) => (error.code === 'NOT_FOUND' ? detail(404, error.message) : null);
+const missing: AnyEndpoint['failure'] = (error) => (error.code === 'NOT_FOUND' ? detail(404, error.message) : null);
 /** An invalid ID is handled like an unknown one. */
-const missingFile: AnyRow['failure'] = (error) =>
+const missingFile: AnyEndpoint['failure'] = (error) =>
   error.code === 'NOT_FOUND' || error.code === 'BAD_USER_INPUT' ? coded(404, 'NOT_FOUND', 'File not found') : null;
 
-export const fileRows: AnyRow[] = [
-  row({
+export const fileEndpoints: AnyEndpoint[] = [
+  endpoint({
     method: 'post',
     path: '/user/projects/file/upload',
     tag,
@@ -95,7 +95,7 @@ export const fileRows: AnyRow[] = [
     },
     failure: missing,
   }),
-  row({
+  endpoint({
     method: 'post',
     path: '/user/projects/file/statuses',
     tag,
@@ -111,7 +111,7 @@ export const fileRows: AnyRow[] = [
     variables: ({ body }) => ({ ids: body.file_ids, first: everything }),
     output: ({ files }) => files.nodes.map((file) => fileSnapshot(file)),
   }),
-  row({
+  endpoint({
     method: 'get',
     path: '/user/projects/file/{file_id}',
     tag,
@@ -130,7 +130,7 @@ export const fileRows: AnyRow[] = [
     },
     failure: missingFile,
   }),
-  row({
+  endpoint({
     method: 'delete',
     path: '/user/projects/file/{file_id}',
     tag,
@@ -156,7 +156,7 @@ export const fileRows: AnyRow[] = [
     }),
     failure: missingFile,
   }),
-  row({
+  endpoint({
     method: 'get',
     path: '/user/projects/files/{project_id}',
     tag,
@@ -173,7 +173,7 @@ export const fileRows: AnyRow[] = [
     output: ({ project }) => project.files.nodes.map((file) => fileSnapshot(file)),
     failure: missing,
   }),
-  row({
+  endpoint({
     method: 'get',
     path: '/user/projects/session/{chat_session_id}/files',
     tag,
@@ -191,7 +191,7 @@ export const fileRows: AnyRow[] = [
     output: ({ files }) => files.nodes.map((file) => fileSnapshot(file)),
     failure: missing,
   }),
-  row({
+  endpoint({
     method: 'get',
     path: '/user/files/recent',
     tag,
@@ -203,7 +203,7 @@ export const fileRows: AnyRow[] = [
     variables: () => ({ first: everything }),
     output: ({ files }) => files.nodes.map((file) => fileSnapshot(file)),
   }),
-  row({
+  endpoint({
     method: 'get',
     path: '/user/projects/{project_id}/details',
     tag,
@@ -242,7 +242,7 @@ export const fileRows: AnyRow[] = [
     partial: true,
     failure: missing,
   }),
-  row({
+  endpoint({
     method: 'get',
     path: '/user/projects/{project_id}/token-count',
     tag,
@@ -254,7 +254,7 @@ export const fileRows: AnyRow[] = [
     output: ({ project }) => ({ total_tokens: project.fileTokens }),
     failure: missing,
   }),
-  row({
+  endpoint({
     method: 'post',
     path: '/user/projects/{project_id}/files/{file_id}',
     tag,
@@ -271,7 +271,7 @@ export const fileRows: AnyRow[] = [
     output: ({ linkFileToProject }) => fileSnapshot(linkFileToProject.file),
     failure: missingFile,
   }),
-  row({
+  endpoint({
     method: 'delete',
     path: '/user/projects/{project_id}/files/{file_id}',
     tag,
@@ -288,7 +288,7 @@ export const fileRows: AnyRow[] = [
     output: () => null,
     failure: missingFile,
   }),
-  row({
+  endpoint({
     method: 'get',
     path: '/chat/file/{file_id}',
     tag: 'Chat',

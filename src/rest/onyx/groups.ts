@@ -1,8 +1,8 @@
 import { z } from '@hono/zod-openapi';
 import { type Role, rolePermissions } from '../../authz/permissions.ts';
 import { notFound } from '../../errors.ts';
+import { type AnyEndpoint, endpoint } from '../endpoint.ts';
 import { graphql } from '../graphql.ts';
-import { type AnyRow, row } from '../row.ts';
 import { coded } from './errors.ts';
 import { everything, flag, id } from './shapes.ts';
 import { defaultGroups } from './tokens.ts';
@@ -40,8 +40,8 @@ const heldBy = (role: Role): string[] => effectivePermissions([...rolePermission
 
 const includeDefault = z.object({ include_default: flag.default(false) });
 
-export const groupRows: AnyRow[] = [
-  row({
+export const groupEndpoints: AnyEndpoint[] = [
+  endpoint({
     method: 'get',
     path: '/manage/admin/user-group',
     tag,
@@ -80,7 +80,7 @@ export const groupRows: AnyRow[] = [
         },
       })),
   }),
-  row({
+  endpoint({
     method: 'get',
     path: '/manage/admin/user-group/{user_group_id}/permissions',
     tag,
@@ -96,7 +96,7 @@ export const groupRows: AnyRow[] = [
     },
     failure: (error) => (error.code === 'NOT_FOUND' ? coded(404, 'NOT_FOUND', 'User group not found') : null),
   }),
-  row({
+  endpoint({
     method: 'get',
     path: '/manage/user-groups/minimal',
     tag,

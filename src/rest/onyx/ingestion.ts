@@ -1,8 +1,8 @@
 import { z } from '@hono/zod-openapi';
 import { notFound } from '../../errors.ts';
+import { type AnyEndpoint, endpoint } from '../endpoint.ts';
 import { graphql } from '../graphql.ts';
 import { ignoring } from '../parameters.ts';
-import { type AnyRow, row } from '../row.ts';
 import { instant, timestamp } from './chat-shapes.ts';
 import { coded } from './errors.ts';
 import { everything, nothing } from './shapes.ts';
@@ -127,8 +127,8 @@ const DocMinimalInfo = z
   .object({ document_id: z.string(), semantic_id: z.string(), link: z.string().nullable() })
   .openapi('DocMinimalInfo');
 
-export const ingestionRows: AnyRow[] = [
-  row({
+export const ingestionEndpoints: AnyEndpoint[] = [
+  endpoint({
     method: 'get',
     path: '/onyx-api/ingestion',
     tag,
@@ -139,7 +139,7 @@ export const ingestionRows: AnyRow[] = [
     output: ({ documents }) =>
       documents.nodes.map(({ documentId, title, link }) => ({ document_id: documentId, semantic_id: title, link })),
   }),
-  row({
+  endpoint({
     method: 'post',
     path: '/onyx-api/ingestion',
     tag,
@@ -164,7 +164,7 @@ export const ingestionRows: AnyRow[] = [
         : null;
     },
   }),
-  row({
+  endpoint({
     method: 'delete',
     path: '/onyx-api/ingestion/{document_id}',
     tag,

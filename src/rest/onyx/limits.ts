@@ -1,7 +1,7 @@
 import { z } from '@hono/zod-openapi';
 import { notFound, unauthenticated } from '../../errors.ts';
+import { type AnyEndpoint, endpoint } from '../endpoint.ts';
 import { graphql, type ResultOf } from '../graphql.ts';
-import { type AnyRow, row } from '../row.ts';
 import { everything, id, isoDateOrNull, nothing } from './shapes.ts';
 import { defaultGroups } from './tokens.ts';
 
@@ -90,8 +90,8 @@ const groupParams = z.object({ group_id: id });
 const groupLimitParams = z.object({ group_id: id, token_rate_limit_id: id });
 
 /** Returns the two endpoints for the limits of a scope without a subject. */
-const rowsOf = (scope: 'GLOBAL' | 'EACH_USER', path: string, whom: string): AnyRow[] => [
-  row({
+const rowsOf = (scope: 'GLOBAL' | 'EACH_USER', path: string, whom: string): AnyEndpoint[] => [
+  endpoint({
     method: 'get',
     path,
     tag,
@@ -101,7 +101,7 @@ const rowsOf = (scope: 'GLOBAL' | 'EACH_USER', path: string, whom: string): AnyR
     variables: () => ({ first: everything, filter: { scope } }),
     output: ({ rateLimits }) => displays(rateLimits.nodes),
   }),
-  row({
+  endpoint({
     method: 'post',
     path,
     tag,
@@ -127,10 +127,10 @@ const Usage = graphql(`
 
 const tokens = z.int().min(0);
 
-export const limitRows: AnyRow[] = [
+export const limitEndpoints: AnyEndpoint[] = [
   ...rowsOf('GLOBAL', '/admin/token-rate-limits/global', 'of the whole server'),
   ...rowsOf('EACH_USER', '/admin/token-rate-limits/users', 'of each user'),
-  row({
+  endpoint({
     method: 'put',
     path: '/admin/token-rate-limits/rate-limit/{token_rate_limit_id}',
     tag,
@@ -142,7 +142,7 @@ export const limitRows: AnyRow[] = [
     variables: ({ params, body }) => ({ input: { id: String(params.token_rate_limit_id), ...amounts(body) } }),
     output: ({ updateRateLimit }) => display(updateRateLimit.rateLimit),
   }),
-  row({
+  endpoint({
     method: 'delete',
     path: '/admin/token-rate-limits/rate-limit/{token_rate_limit_id}',
     tag,
@@ -153,7 +153,7 @@ export const limitRows: AnyRow[] = [
     variables: ({ params }) => ({ input: { id: String(params.token_rate_limit_id) } }),
     output: () => null,
   }),
-  row({
+  endpoint({
     method: 'get',
     path: '/admin/token-rate-limits/user-groups',
     tag,
@@ -168,7 +168,7 @@ export const limitRows: AnyRow[] = [
           .filter(([, limits]) => limits.length > 0),
       ),
   }),
-  row({
+  endpoint({
     method: 'get',
     path: '/admin/token-rate-limits/user-group/{group_id}',
     tag,
@@ -182,7 +182,7 @@ export const limitRows: AnyRow[] = [
     }),
     output: ({ rateLimits }) => displays(rateLimits.nodes),
   }),
-  row({
+  endpoint({
     method: 'post',
     path: '/admin/token-rate-limits/user-group/{group_id}',
     tag,
@@ -196,7 +196,7 @@ export const limitRows: AnyRow[] = [
     }),
     output: ({ createRateLimit }) => display(createRateLimit.rateLimit),
   }),
-  row({
+  endpoint({
     method: 'put',
     path: '/admin/token-rate-limits/user-group/{group_id}/rate-limit/{token_rate_limit_id}',
     tag,
@@ -210,7 +210,7 @@ export const limitRows: AnyRow[] = [
     }),
     output: ({ updateRateLimit }) => display(updateRateLimit.rateLimit),
   }),
-  row({
+  endpoint({
     method: 'delete',
     path: '/admin/token-rate-limits/user-group/{group_id}/rate-limit/{token_rate_limit_id}',
     tag,
@@ -223,7 +223,7 @@ export const limitRows: AnyRow[] = [
     }),
     output: () => null,
   }),
-  row({
+  endpoint({
     method: 'get',
     path: '/user/usage',
     tag,

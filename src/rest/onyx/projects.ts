@@ -1,6 +1,6 @@
 import { z } from '@hono/zod-openapi';
+import { type AnyEndpoint, endpoint } from '../endpoint.ts';
 import { graphql } from '../graphql.ts';
-import { type AnyRow, row } from '../row.ts';
 import { detail } from './errors.ts';
 import { ProjectSnapshot, snapshot, UserProjectSnapshot } from './project-shapes.ts';
 import { everything, id, nothing } from './shapes.ts';
@@ -14,10 +14,10 @@ const ProjectInstructionsResponse = z
   .object({ instructions: z.string().nullable() })
   .openapi('ProjectInstructionsResponse');
 
-const missing: AnyRow['failure'] = (error) => (error.code === 'NOT_FOUND' ? detail(404, error.message) : null);
+const missing: AnyEndpoint['failure'] = (error) => (error.code === 'NOT_FOUND' ? detail(404, error.message) : null);
 
-export const projectRows: AnyRow[] = [
-  row({
+export const projectEndpoints: AnyEndpoint[] = [
+  endpoint({
     method: 'get',
     path: '/user/projects',
     tag,
@@ -33,7 +33,7 @@ export const projectRows: AnyRow[] = [
     output: ({ projects }) => projects.nodes.map(snapshot),
     partial: true,
   }),
-  row({
+  endpoint({
     method: 'post',
     path: '/user/projects/create',
     tag,
@@ -54,7 +54,7 @@ export const projectRows: AnyRow[] = [
         ? detail(400, 'Project name cannot be empty')
         : null,
   }),
-  row({
+  endpoint({
     method: 'get',
     path: '/user/projects/{project_id}',
     tag,
@@ -69,7 +69,7 @@ export const projectRows: AnyRow[] = [
     partial: true,
     failure: missing,
   }),
-  row({
+  endpoint({
     method: 'patch',
     path: '/user/projects/{project_id}',
     tag,
@@ -95,7 +95,7 @@ export const projectRows: AnyRow[] = [
     partial: true,
     failure: missing,
   }),
-  row({
+  endpoint({
     method: 'delete',
     path: '/user/projects/{project_id}',
     tag,
@@ -108,7 +108,7 @@ export const projectRows: AnyRow[] = [
     output: () => null,
     failure: missing,
   }),
-  row({
+  endpoint({
     method: 'get',
     path: '/user/projects/{project_id}/instructions',
     tag,
@@ -120,7 +120,7 @@ export const projectRows: AnyRow[] = [
     output: ({ project }) => ({ instructions: project.instructions }),
     failure: missing,
   }),
-  row({
+  endpoint({
     method: 'post',
     path: '/user/projects/{project_id}/instructions',
     tag,
@@ -137,7 +137,7 @@ export const projectRows: AnyRow[] = [
     output: ({ updateProject }) => ({ instructions: updateProject.project.instructions }),
     failure: missing,
   }),
-  row({
+  endpoint({
     method: 'post',
     path: '/user/projects/{project_id}/move_chat_session',
     tag,
@@ -155,7 +155,7 @@ export const projectRows: AnyRow[] = [
     output: () => null,
     failure: missing,
   }),
-  row({
+  endpoint({
     method: 'post',
     path: '/user/projects/remove_chat_session',
     tag,

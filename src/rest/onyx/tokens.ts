@@ -1,9 +1,9 @@
 import { z } from '@hono/zod-openapi';
 import { type Permission, permissions, permissionTable, type Role } from '../../authz/permissions.ts';
 import { badInput } from '../../errors.ts';
+import { type AnyEndpoint, endpoint } from '../endpoint.ts';
 import { graphql, type ResultOf } from '../graphql.ts';
 import { permissionNames, scopeConstants } from '../permission-names.ts';
-import { type AnyRow, row } from '../row.ts';
 import { coded, message, onyxFailure, onyxInvalid } from './errors.ts';
 import { everything, fromRole, id, isoDate, isoDateOrNull, nothing, roleName, toRole } from './shapes.ts';
 
@@ -127,12 +127,12 @@ const keyChange = (body: z.infer<typeof KeyChanges>) => ({
 
 const keyParams = z.object({ api_key_id: id });
 /** The contract has its own message for unknown groups; other errors name their field. */
-const badKey: NonNullable<AnyRow['failure']> = (error) => {
+const badKey: NonNullable<AnyEndpoint['failure']> = (error) => {
   if (error.code !== 'BAD_USER_INPUT') return null;
   const [problem] = error.details.fields ?? [];
   return message(problem?.path.at(-1) === 'group_ids' ? problem.message : error.message);
 };
-const unknownKey: AnyRow['failure'] = (error, input) =>
+const unknownKey: AnyEndpoint['failure'] = (error, input) =>
   error.code === 'NOT_FOUND'
     ? message(`API key with id ${input?.params.api_key_id} does not exist`)
     : badKey(error, input);
@@ -177,8 +177,8 @@ const Scope = z
   })
   .openapi('TokenScope');
 
-export const tokenRows: AnyRow[] = [
-  row({
+export const tokenEndpoints: AnyEndpoint[] = [
+  endpoint({
     method: 'get',
     path: '/admin/api-key',
     tag,
@@ -190,7 +190,7 @@ export const tokenRows: AnyRow[] = [
     variables: () => ({ first: everything }),
     output: ({ apiKeys }) => apiKeys.nodes.map((key) => descriptor(key, null)),
   }),
-  row({
+  endpoint({
     method: 'post',
     path: '/admin/api-key',
     tag,
@@ -205,7 +205,7 @@ export const tokenRows: AnyRow[] = [
     output: ({ createApiKey: { apiKey, secret } }) => descriptor(apiKey, secret),
     failure: badKey,
   }),
-  row({
+  endpoint({
     method: 'patch',
     path: '/admin/api-key/{api_key_id}',
     tag,
@@ -221,7 +221,7 @@ export const tokenRows: AnyRow[] = [
     output: ({ updateApiKey: { apiKey } }) => descriptor(apiKey, null),
     failure: unknownKey,
   }),
-  row({
+  endpoint({
     method: 'post',
     path: '/admin/api-key/{api_key_id}/regenerate',
     tag,
@@ -260,7 +260,7 @@ export const tokenRows: AnyRow[] = [
     output: ({ regenerateApiKey: { apiKey, secret } }) => descriptor(apiKey, secret),
     failure: unknownKey,
   }),
-  row({
+  endpoint({
     method: 'delete',
     path: '/admin/api-key/{api_key_id}',
     tag,
@@ -272,7 +272,7 @@ export const tokenRows: AnyRow[] = [
     output: () => null,
     failure: unknownKey,
   }),
-  row({
+  endpoint({
     method: 'get',
     path: '/user/pats',
     tag: 'Personal access tokens',
@@ -285,7 +285,7 @@ export const tokenRows: AnyRow[] = [
     variables: () => ({ first: everything }),
     output: ({ personalAccessTokens }) => personalAccessTokens.nodes.map(pat),
   }),
-  row({
+  endpoint({
     method: 'post',
     path: '/user/pats',
     tag: 'Personal access tokens',
@@ -326,7 +326,7 @@ export const tokenRows: AnyRow[] = [
       return problem?.path.at(-1) === 'scopes' ? coded(400, 'INVALID_INPUT', problem.message) : onyxInvalid(error);
     },
   }),
-  row({
+  endpoint({
     method: 'delete',
     path: '/user/pats/{token_id}',
     tag: 'Personal access tokens',
@@ -343,7 +343,7 @@ export const tokenRows: AnyRow[] = [
     failure: (error) =>
       error.code === 'NOT_FOUND' ? coded(404, 'NOT_FOUND', 'Token not found or not owned by user') : onyxFailure(error),
   }),
-  row({
+  endpoint({
     method: 'get',
     path: '/user/pats/scopes',
     tag: 'Personal access tokens',

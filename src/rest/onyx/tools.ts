@@ -1,7 +1,7 @@
 import { z } from '@hono/zod-openapi';
 import { notFound } from '../../errors.ts';
+import { type AnyEndpoint, endpoint } from '../endpoint.ts';
 import { graphql, type ResultOf } from '../graphql.ts';
-import { type AnyRow, row } from '../row.ts';
 import { detail } from './errors.ts';
 import { everything, id } from './shapes.ts';
 
@@ -58,8 +58,8 @@ const ListTools = graphql(`query ListTools($first: Int!) { actions(first: $first
   ToolFields,
 ]);
 
-export const toolRows: AnyRow[] = [
-  row({
+export const toolEndpoints: AnyEndpoint[] = [
+  endpoint({
     method: 'get',
     path: '/tool',
     tag,
@@ -69,7 +69,7 @@ export const toolRows: AnyRow[] = [
     variables: () => ({ first: everything }),
     output: ({ actions }) => actions.nodes.map(toolSnapshot),
   }),
-  row({
+  endpoint({
     method: 'get',
     path: '/tool/openapi',
     tag,
@@ -79,7 +79,7 @@ export const toolRows: AnyRow[] = [
     variables: () => ({ first: everything }),
     output: ({ actions }) => actions.nodes.filter(({ builtinKey }) => builtinKey === null).map(toolSnapshot),
   }),
-  row({
+  endpoint({
     method: 'get',
     path: '/tool/{tool_id}',
     tag,

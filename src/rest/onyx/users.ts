@@ -1,10 +1,10 @@
 import { z } from '@hono/zod-openapi';
 import { type Permission, type Role, rolePermissions } from '../../authz/permissions.ts';
 import { badInput, unauthenticated } from '../../errors.ts';
+import { type AnyEndpoint, endpoint } from '../endpoint.ts';
 import { granted, graphql, type ResultOf } from '../graphql.ts';
 import { ignoring } from '../parameters.ts';
 import { permissionNames } from '../permission-names.ts';
-import { type AnyRow, row } from '../row.ts';
 import { UserByEmail, UserRead, userRead } from './auth.ts';
 import { coded, detail } from './errors.ts';
 import { everything, flag, fromRole, id, isoDate, isoDateOrNull, nothing, roleName, toRole } from './shapes.ts';
@@ -175,7 +175,7 @@ const Invited = z.object({ email: z.string() }).openapi('InvitedUserSnapshot');
 const byEmail = ({ body }: { body: z.infer<typeof UserByEmail> }) => ({ input: { user: { email: body.user_email } } });
 
 /** Returns the older format for an unknown user, and 400 for a conflict. */
-const unchanged: AnyRow['failure'] = (error) => {
+const unchanged: AnyEndpoint['failure'] = (error) => {
   if (error.code === 'NOT_FOUND') return detail(404, 'User not found');
   return error.code === 'CONFLICT' || error.code === 'BAD_USER_INPUT' ? detail(400, error.message) : null;
 };
@@ -245,12 +245,12 @@ const UserToken = z
   .openapi('UserToken');
 
 const userParams = z.object({ user_id: z.uuid() });
-const missingUser: AnyRow['failure'] = (error) =>
+const missingUser: AnyEndpoint['failure'] = (error) =>
   error.code === 'NOT_FOUND' ? coded(404, 'NOT_FOUND', error.message) : null;
 
 /** Endpoints for administrators to list and revoke the tokens and login sessions of a user. */
-const userTokenRows: AnyRow[] = [
-  row({
+const userTokenEndpoints: AnyEndpoint[] = [
+  endpoint({
     method: 'get',
     path: '/manage/admin/users/{user_id}/tokens',
     tag,
@@ -283,7 +283,7 @@ const userTokenRows: AnyRow[] = [
       })),
     failure: missingUser,
   }),
-  row({
+  endpoint({
     method: 'delete',
     path: '/manage/admin/users/{user_id}/tokens/{token_id}',
     tag,
@@ -299,7 +299,7 @@ const userTokenRows: AnyRow[] = [
     output: () => ({ message: 'Token revoked successfully' }),
     failure: missingUser,
   }),
-  row({
+  endpoint({
     method: 'delete',
     path: '/manage/admin/users/{user_id}/tokens',
     tag,
@@ -315,9 +315,9 @@ const userTokenRows: AnyRow[] = [
   }),
 ];
 
-export const userRows: AnyRow[] = [
-  ...userTokenRows,
-  row({
+export const userEndpoints: AnyEndpoint[] = [
+  ...userTokenEndpoints,
+  endpoint({
     method: 'get',
     path: '/me',
     tag,
@@ -343,7 +343,7 @@ export const userRows: AnyRow[] = [
     },
     failure: (error) => (error.code === 'UNAUTHENTICATED' ? detail(403, 'Unauthorized') : null),
   }),
-  row({
+  endpoint({
     method: 'get',
     path: '/me/permissions',
     tag,
@@ -361,7 +361,7 @@ export const userRows: AnyRow[] = [
       };
     },
   }),
-  row({
+  endpoint({
     method: 'get',
     path: '/users/me',
     tag,
@@ -376,7 +376,7 @@ export const userRows: AnyRow[] = [
     },
     failure: (error) => (error.code === 'UNAUTHENTICATED' ? detail(401, 'Unauthorized') : null),
   }),
-  row({
+  endpoint({
     method: 'get',
     path: '/get-user-role',
     tag,
@@ -389,7 +389,7 @@ export const userRows: AnyRow[] = [
       return { role: fromRole(viewer.role) };
     },
   }),
-  row({
+  endpoint({
     method: 'get',
     path: '/users',
     tag,
@@ -407,7 +407,7 @@ export const userRows: AnyRow[] = [
     }),
     output: ({ users }) => users.nodes.map(({ databaseId, email }) => ({ id: databaseId, email: email ?? '' })),
   }),
-  row({
+  endpoint({
     method: 'get',
     path: '/manage/users',
     tag,
@@ -446,7 +446,7 @@ export const userRows: AnyRow[] = [
       slack_users_pages: pagesOf(isPaged(query), 0),
     }),
   }),
-  row({
+  endpoint({
     method: 'get',
     path: '/manage/users/accepted',
     tag,
@@ -480,7 +480,7 @@ export const userRows: AnyRow[] = [
     }),
     output: ({ allUsers }) => ({ items: allUsers.nodes.map(fullUser), total_items: allUsers.totalCount }),
   }),
-  row({
+  endpoint({
     method: 'get',
     path: '/manage/users/accepted/all',
     tag,
@@ -492,7 +492,7 @@ export const userRows: AnyRow[] = [
     variables: () => ({ first: everything }),
     output: ({ allUsers }) => allUsers.nodes.map(fullUser),
   }),
-  row({
+  endpoint({
     method: 'get',
     path: '/manage/users/counts',
     tag,
@@ -520,7 +520,7 @@ export const userRows: AnyRow[] = [
       status_counts: { active: active.totalCount, inactive: inactive.totalCount },
     }),
   }),
-  row({
+  endpoint({
     method: 'get',
     path: '/manage/users/invited',
     tag,
@@ -530,7 +530,7 @@ export const userRows: AnyRow[] = [
     variables: () => ({ first: everything }),
     output: ({ invitations }) => invitations.nodes.map(({ email }) => ({ email })),
   }),
-  row({
+  endpoint({
     method: 'put',
     path: '/manage/admin/users',
     tag,
@@ -557,7 +557,7 @@ export const userRows: AnyRow[] = [
       return detail(400, email === null ? error.message : `Invalid email address: ${email}`);
     },
   }),
-  row({
+  endpoint({
     method: 'patch',
     path: '/manage/admin/remove-invited-user',
     tag,
@@ -571,7 +571,7 @@ export const userRows: AnyRow[] = [
     output: ({ removeInvitation }) => removeInvitation.remainingCount,
     failure: unchanged,
   }),
-  row({
+  endpoint({
     method: 'patch',
     path: '/manage/admin/deactivate-user',
     tag,
@@ -585,7 +585,7 @@ export const userRows: AnyRow[] = [
     output: () => null,
     failure: unchanged,
   }),
-  row({
+  endpoint({
     method: 'patch',
     path: '/manage/admin/activate-user',
     tag,
@@ -597,7 +597,7 @@ export const userRows: AnyRow[] = [
     output: () => null,
     failure: unchanged,
   }),
-  row({
+  endpoint({
     method: 'delete',
     path: '/manage/admin/delete-user',
     tag,
@@ -609,7 +609,7 @@ export const userRows: AnyRow[] = [
     output: () => null,
     failure: unchanged,
   }),
-  row({
+  endpoint({
     method: 'patch',
     path: '/manage/set-user-role',
     tag,
@@ -627,7 +627,7 @@ export const userRows: AnyRow[] = [
     output: () => null,
     failure: unchanged,
   }),
-  row({
+  endpoint({
     method: 'patch',
     path: '/manage/admin/users/admin-access',
     tag,

@@ -4,8 +4,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import { DatabaseUnavailableError } from '../../errors.ts';
 import type { Log } from '../../log.ts';
+import { projectRoot } from '../../project-root.ts';
 import { deferred, within } from '../../promises.ts';
-import { projectRoot } from '../../root.ts';
 import { StartupError } from '../../startup-error.ts';
 import {
   type FromWorker,

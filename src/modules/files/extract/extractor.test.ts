@@ -5,7 +5,7 @@ import { deflateSync } from 'node:zlib';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { until } from '../../../../test/kit.ts';
 import { createLog } from '../../../log.ts';
-import { projectRoot } from '../../../root.ts';
+import { projectRoot } from '../../../project-root.ts';
 import { createExtractor, type Extractor } from './extractor.ts';
 import { deflatedZeros, docx, docxWithZeros, encryptedPdf, paragraph, pdf, pdfStream } from './fixtures.ts';
 

@@ -2,7 +2,7 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import type { Log } from '../../../log.ts';
-import { projectRoot } from '../../../root.ts';
+import { projectRoot } from '../../../project-root.ts';
 import { type Job, MEMORY_EXIT, type Message } from './job.ts';
 import type { Format } from './kinds.ts';
 import { broken, tooMuchMemory } from './unreadable.ts';

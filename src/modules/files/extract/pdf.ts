@@ -4,7 +4,7 @@ import { checkLength, UnreadableError } from './unreadable.ts';
 type Document = Awaited<ReturnType<typeof getDocumentProxy>>;
 
 /** Maximum number of pages. */
-const PAGES = 1000;
+const maxPages = 1000;
 
 /** An image is a stream, so its dictionary is never compressed. */
 const image = /\/Subtype\s*\/Image\b/;
@@ -19,7 +19,7 @@ const SILENT = 0;
 export async function textOfPdf(bytes: Uint8Array): Promise<string> {
   const hasImages = image.test(Buffer.from(bytes).toString('latin1'));
   const document = await open(bytes);
-  if (document.numPages > PAGES) throw new UnreadableError(`has more than ${PAGES.toLocaleString('en')} pages`);
+  if (document.numPages > maxPages) throw new UnreadableError(`has more than ${maxPages.toLocaleString('en')} pages`);
   const pages: string[] = [];
   let length = 0;
   for (let number = 1; number <= document.numPages; number++) {

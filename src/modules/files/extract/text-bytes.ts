@@ -122,12 +122,12 @@ function isUtf32(bytes: Uint8Array, encoding: 'utf-32le' | 'utf-32be'): boolean 
 }
 
 /** Maximum shares of NUL and of control characters in the bytes of a text. */
-const mostNul = 0.1;
-const mostControls = 0.3;
+const maxNul = 0.1;
+const maxControls = 0.3;
 /**
  * Maximum share for bytes that are not UTF-8, because no other encoding has control characters within its characters.
  */
-const mostForeign = 0.02;
+const maxForeign = 0.02;
 
 /**
  * Returns whether the content of a file is text in some encoding. Examines the beginning and the end of a large file.
@@ -144,7 +144,7 @@ export function looksLikeText(bytes: Uint8Array): boolean {
 /** Returns whether bytes can be text in an encoding other than a Unicode encoding. */
 function isForeignText(bytes: Uint8Array): boolean {
   const { length, nul, controls } = countControls(bytes);
-  return !isUtf8(bytes) && nul <= length * (mostForeign / 4) && nul + controls <= length * mostForeign;
+  return !isUtf8(bytes) && nul <= length * (maxForeign / 4) && nul + controls <= length * maxForeign;
 }
 
 /**
@@ -154,7 +154,7 @@ function isForeignText(bytes: Uint8Array): boolean {
 export function isUtf8Text(bytes: Uint8Array): boolean {
   if (!isUtf8(bytes)) return false;
   const { length, nul, controls } = countControls(bytes);
-  return nul <= length * mostNul && nul + controls <= length * mostControls;
+  return nul <= length * maxNul && nul + controls <= length * maxControls;
 }
 
 function isUnicodeText(bytes: Uint8Array, encoding: Exclude<UnicodeEncoding, 'utf-8'>): boolean {
@@ -162,7 +162,7 @@ function isUnicodeText(bytes: Uint8Array, encoding: Exclude<UnicodeEncoding, 'ut
   const text = new TextDecoder(encoding).decode(bytes.subarray(0, sampleSize));
   const nul = text.match(/\0/g)?.length ?? 0;
   const controls = text.match(/[^\P{Cc}\s]/gu)?.length ?? 0;
-  return nul <= text.length * mostNul && controls <= text.length * mostControls;
+  return nul <= text.length * maxNul && controls <= text.length * maxControls;
 }
 
 function countControls(bytes: Uint8Array): { length: number; nul: number; controls: number } {

@@ -10,10 +10,10 @@ export const tooMuchMemory = 'needs too much memory';
 export const broken = 'could not be read';
 
 /** Maximum length of a file's text, in UTF-16 units. */
-const LONGEST = 2_000_000;
+const maxCharacters = 2_000_000;
 
 /** Throws UnreadableError when this number of characters exceeds the limit. */
 export function checkLength(characters: number): void {
-  if (characters > LONGEST)
-    throw new UnreadableError(`has more than ${LONGEST.toLocaleString('en')} characters of text`);
+  if (characters > maxCharacters)
+    throw new UnreadableError(`has more than ${maxCharacters.toLocaleString('en')} characters of text`);
 }

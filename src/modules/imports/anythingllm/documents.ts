@@ -15,14 +15,14 @@ const longest = { document: 5_000_000, section: 2_000_000 };
 const maxBytes = longest.document * 6 + 1024 * 1024;
 
 /** Maximum length of a document's key in UTF-16 units, which an index limits. */
-const longestKey = 300;
+const maxKeyLength = 300;
 
 /**
  * Returns the key that identifies a document wherever it is moved: its own ID, or else the ID at the end of its file
  * name.
  */
 function keyOf({ id }: StoredDocument, name: string, location: string): string {
-  if (id !== '' && id.length <= longestKey) return id;
+  if (id !== '' && id.length <= maxKeyLength) return id;
   return /[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/i.test(name) ? name : location;
 }
 

@@ -10,10 +10,10 @@ import {
   userStillHere,
 } from '../importing.ts';
 import { Unfit } from '../ledger.ts';
+import { writeSession } from '../message-writer.ts';
 import { ImportError } from '../operator.ts';
 import { oneLine, type Report } from '../report.ts';
 import { cutTo, messageText } from '../text.ts';
-import { writeSession } from '../writing.ts';
 import { type Exchange, importExchanges } from './chats.ts';
 import { ExportedChat } from './shapes.ts';
 import { freeSlug, workspaceAgent } from './workspaces.ts';

@@ -89,7 +89,7 @@ const Response = z.object({
 });
 
 /** Maximum number of sources of an answer. */
-const mostSources = 20;
+const maxSources = 20;
 
 export interface Answer {
   text: string;
@@ -113,7 +113,7 @@ export function readAnswer(json: string): Answer | null {
   const { model, duration } = metrics;
   return {
     text,
-    sources: sources.slice(0, mostSources).flatMap((source) => Source.safeParse(source).data ?? []),
+    sources: sources.slice(0, maxSources).flatMap((source) => Source.safeParse(source).data ?? []),
     attachments: attachments.length,
     model: model ? cutTo(model, 200) : null,
     durationMs: duration != null && duration >= 0 && duration < 86_400 ? Math.round(duration * 1000) : null,

@@ -15,7 +15,7 @@ type Workspace = z.output<typeof WorkspaceRow>;
 type Suggestion = z.output<typeof SuggestionRow>;
 
 /** Maximum length of an agent's prompt in UTF-16 units. */
-const longestPrompt = 100_000;
+const maxPromptLength = 100_000;
 
 /** The properties of the agent of every workspace. */
 export const workspaceAgent = {
@@ -40,11 +40,11 @@ export async function freeSlug(transaction: Transaction, wanted: string): Promis
 }
 
 /** Maximum number of starter messages of an agent, and the maximum length of their parts in UTF-16 units. */
-const longestStarters = { number: 50, name: 200, message: 2000 };
+const maxStartersLength = { number: 50, name: 200, message: 2000 };
 
 /** Converts the suggested messages of a workspace to starter messages, in order. Reports truncated texts. */
 function startersOf({ report }: Importing, suggestions: readonly Suggestion[], agent: string) {
-  const { number, name, message } = longestStarters;
+  const { number, name, message } = maxStartersLength;
   const said = suggestions.filter((suggestion) => suggestion.message?.trim());
   const changed = (how: string) => report.changed(`agent ${agent}`, how);
   if (said.length < suggestions.length)
@@ -93,14 +93,14 @@ export async function importWorkspaces(importing: Importing, source: Source): Pr
         `received the slug ${free} because ${slug} ${fit === slug ? 'is already in use' : 'is not valid in a URL'}`,
       );
     const prompt = row.openAiPrompt ?? defaultPrompt ?? '';
-    if (prompt.length > longestPrompt) report.changed(`agent ${own}`, 'was imported with a truncated prompt');
+    if (prompt.length > maxPromptLength) report.changed(`agent ${own}`, 'was imported with a truncated prompt');
     const agent = await transaction.agent.create({
       data: {
         ...workspaceAgent,
         name: chosen,
         slug: free,
         isPublic,
-        systemPrompt: cutTo(prompt, longestPrompt),
+        systemPrompt: cutTo(prompt, maxPromptLength),
         temperature: temperature === null || temperature < 0 ? null : between(temperature, 0, 2),
         ...(history !== null && { historyLimit: between(Math.trunc(history), 0, 10_000) }),
         ...(topN !== null && { passageLimit: between(Math.trunc(topN), 1, 100) }),

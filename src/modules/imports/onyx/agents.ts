@@ -43,7 +43,7 @@ async function sharesOf(transaction: Transaction, { operator, report }: Importin
 /** Maximum length of an agent's texts in UTF-16 units. */
 const longest = { description: 2000, prompt: 100_000, starterName: 200, starterMessage: 2000 };
 /** Maximum number of starter messages of an agent. */
-const mostStarters = 50;
+const maxStarters = 50;
 
 /** Reports the parts of an agent that differ or are missing after the import. */
 function tellOfLosses({ report }: Importing, agent: Agent, name: string): void {
@@ -58,8 +58,8 @@ function tellOfLosses({ report }: Importing, agent: Agent, name: string): void {
     (starter) => starter.name.length > longest.starterName || starter.message.length > longest.starterMessage,
   );
   if (long.length > 0) report.changed(`agent ${name}`, `was imported with ${long.length} truncated starter messages`);
-  if (starters.length > mostStarters)
-    report.leave(`${starters.length - mostStarters} starter messages of agent ${name}`, `it has ${mostStarters}`);
+  if (starters.length > maxStarters)
+    report.leave(`${starters.length - maxStarters} starter messages of agent ${name}`, `it has ${maxStarters}`);
 
   const sets = agent.document_sets.map((set) => oneLine(set.name));
   if (sets.length > 0)
@@ -123,7 +123,7 @@ export async function importAgents(importing: Importing, client: OnyxClient): Pr
         knowledge: searchesChosen(agent) ? 'ATTACHED' : 'ALL',
         owner: { connect: { id: ownerId } },
         starterMessages: {
-          create: agent.starter_messages.slice(0, mostStarters).map((starter, position) => ({
+          create: agent.starter_messages.slice(0, maxStarters).map((starter, position) => ({
             position,
             name: cutTo(starter.name, longest.starterName),
             message: cutTo(starter.message, longest.starterMessage),

@@ -1,7 +1,7 @@
 import type { Prisma } from '../../../generated/prisma/client.ts';
 import { type Importing, userStillHere } from '../importing.ts';
 import { Unfit } from '../ledger.ts';
-import { endOf, type NewMessage, usedAt, writeMessages, writeSession } from '../writing.ts';
+import { endOf, type NewMessage, usedAt, writeMessages, writeSession } from '../message-writer.ts';
 import { type OnyxClient, orReport } from './client.ts';
 import { importFiles } from './files.ts';
 import { type Content, contentOf } from './messages.ts';
@@ -12,13 +12,13 @@ import { type Choices, choicesOf, type Node, nextOf, treeOf } from './tree.ts';
 type Transaction = Prisma.TransactionClient;
 
 /** Maximum number of pages of sessions that are requested, in case a server always reports another page. */
-const mostPages = 10_000;
+const maxPages = 10_000;
 
 /** Adds all sessions of the key's user to `found`. Servers without pages return all of them at once. */
 async function listSessions({ report }: Importing, client: OnyxClient, found: Map<string, SessionRef>): Promise<void> {
   const listed = new Set<string>();
   const query = 'only_non_project_chats=false&include_failed_chats=false&page_size=100';
-  for (let before = '', pages = 0; pages < mostPages; pages++) {
+  for (let before = '', pages = 0; pages < maxPages; pages++) {
     const path = `/chat/get-user-chat-sessions?${query}${before && `&before=${encodeURIComponent(before)}`}`;
     // A limited key of an older server may be denied.
     const reply = await client.readIfThere(path, pages === 0 ? [403] : []);
@@ -43,7 +43,7 @@ async function listSessions({ report }: Importing, client: OnyxClient, found: Ma
     // One millisecond later, so that a session with the same time as the last one is not skipped.
     before = new Date(last.getTime() + 1).toISOString();
   }
-  throw new Error(`the list has more than ${mostPages} pages`);
+  throw new Error(`the list has more than ${maxPages} pages`);
 }
 
 /** A message that can be written. */

@@ -5,13 +5,13 @@ import type { Report } from '../report.ts';
 /** Maximum size of a response in bytes. */
 const maxReply = 64 * 1024 * 1024;
 /** Timeout of a response. Milliseconds. */
-const patience = 120_000;
+const requestTimeoutMs = 120_000;
 /** Number of attempts per request. */
 const attempts = 4;
 /** Maximum delay that `Retry-After` can request. Milliseconds. */
-const longestWait = 60_000;
+const maxWaitMs = 60_000;
 /** Number of consecutive failures after which the server counts as unavailable. */
-const mostInARow = 5;
+const maxFailuresInARow = 5;
 /** Statuses of the server or a proxy for which a retry can succeed. */
 const passing = new Set([408, 429, 502, 503, 504]);
 
@@ -105,7 +105,7 @@ async function take(response: Response, max: number, path: string): Promise<Uint
 /** Returns the delay that a response requests, or null. Milliseconds. */
 function waitOf(response: Response): number | null {
   const seconds = response.headers.get('retry-after')?.trim() ?? '';
-  return /^\d+$/.test(seconds) ? Math.min(Number(seconds) * 1000, longestWait) : null;
+  return /^\d+$/.test(seconds) ? Math.min(Number(seconds) * 1000, maxWaitMs) : null;
 }
 
 /**
@@ -151,7 +151,7 @@ export async function openOnyx(address: string, key: string, wait: Wait = (time)
       try {
         const response = await fetch(`${base}${path}`, {
           headers: { Authorization: `Bearer ${key}`, Accept: 'application/json, */*' },
-          signal: AbortSignal.timeout(patience),
+          signal: AbortSignal.timeout(requestTimeoutMs),
           redirect: 'manual',
         });
         heard = true;
@@ -182,7 +182,7 @@ export async function openOnyx(address: string, key: string, wait: Wait = (time)
           if (!heard) throw new ImportError(`${base}${error.message}`);
           if (attempt === attempts) {
             failedInARow += 1;
-            if (failedInARow < mostInARow) throw error;
+            if (failedInARow < maxFailuresInARow) throw error;
             throw new ImportError(`${base} failed ${failedInARow} times in a row; last error: ${error.message}`);
           }
           await wait(error.after ?? 1000 * 2 ** (attempt - 1));

@@ -1,11 +1,11 @@
 import type { Prisma } from '../../../generated/prisma/client.ts';
 import { fileLink } from '../../knowledge/knowledge.service.ts';
+import type { NewMessage } from '../message-writer.ts';
 import { cutTo, messageText } from '../text.ts';
-import type { NewMessage } from '../writing.ts';
 import { type Message, nameOf, type Passage } from './shapes.ts';
 
 /** Maximum number of passages of an answer. */
-const mostPassages = 50;
+const maxPassages = 50;
 
 /** Returns the new ID of a file by its source ID. */
 export type FileHere = (id: string) => string | undefined;
@@ -35,7 +35,7 @@ function passagesOf(
   fileHere: FileHere,
 ) {
   const numbers = new Map(cited.map(({ number, documentId }) => [documentId, number]));
-  return passages.slice(0, mostPassages).map((passage): Prisma.InputJsonObject => {
+  return passages.slice(0, maxPassages).map((passage): Prisma.InputJsonObject => {
     const file = fileHere(passage.document_id);
     const documentId = file ?? cutTo(passage.document_id, 500);
     const number = numbers.get(documentId) ?? Math.max(0, ...numbers.values()) + 1;

@@ -3,8 +3,8 @@ import type { Principal } from '../../authz/principal.ts';
 import { visible } from '../../authz/visible.ts';
 import { conflict, notFound } from '../../errors.ts';
 import type { Agent, ChatSession, Prisma } from '../../generated/prisma/client.ts';
+import { databaseId, plainText } from '../../zod-types.ts';
 import { usableAgent } from '../agents/by-slug.ts';
-import { databaseId, plainText } from '../input.ts';
 import { projectForSession } from '../projects/projects.service.ts';
 import { createClientSession } from './tree.ts';
 

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { plainText } from '../input.ts';
+import { plainText } from '../../zod-types.ts';
 
 /** Returns the origin of a text as browsers send it, or null. The scheme defaults to https. */
 function originOf(text: string): string | null {
@@ -11,12 +11,12 @@ function originOf(text: string): string | null {
 }
 
 /** Maximum number of origins of one widget. */
-const mostOrigins = 100;
+const maxOrigins = 100;
 
 /** The origins whose pages can show a widget: `https://example.com`, or `example.com` for the same. */
 export const origins = z
   .array(plainText(255).trim())
-  .max(mostOrigins)
+  .max(maxOrigins)
   .transform((texts, context) =>
     texts.map((text, index) => {
       const origin = originOf(text);

@@ -1,10 +1,10 @@
 import { Readable } from 'node:stream';
 import { Dicer } from '@fastify/busboy';
+import { badInput } from '../errors.ts';
 import { fileName, parametersOf, partName } from './content-disposition.ts';
-import { badInput } from './errors.ts';
 
 /** Maximum number of parts in a multipart body, fields and files together. */
-const mostParts = 100;
+const maxParts = 100;
 
 /** A file of a multipart body, of any of the runtime's classes. */
 export type IncomingFile = Blob & { name: string };
@@ -43,7 +43,7 @@ export async function parseMultipart(bytes: ArrayBuffer, contentType: string): P
       reject(badInput(['body'], problem));
     };
     dicer.on('part', (stream) => {
-      if (parts.length === mostParts) refuse(`has more than ${mostParts} parts`);
+      if (parts.length === maxParts) refuse(`has more than ${maxParts} parts`);
       const part: ReadPart = { headers: {}, content: [] };
       parts.push(part);
       stream.on('header', (headers) => {

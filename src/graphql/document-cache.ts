@@ -1,7 +1,7 @@
 /** Maximum number of cached documents. */
-const mostDocuments = 256;
+const maxDocuments = 256;
 /** Maximum length of a cached document, in characters. */
-const longestDocument = 10_000;
+const maxDocumentLength = 10_000;
 
 /**
  * Returns a cache of the most recently used documents. Anonymous clients can send documents of any length, so the cache
@@ -18,10 +18,10 @@ export function recentDocuments<Document>() {
       return document;
     },
     set(text: string, document: Document): void {
-      if (text.length > longestDocument) return;
+      if (text.length > maxDocumentLength) return;
       recent.set(text, document);
       const [oldest] = recent.keys();
-      if (recent.size > mostDocuments && oldest !== undefined) recent.delete(oldest);
+      if (recent.size > maxDocuments && oldest !== undefined) recent.delete(oldest);
     },
   };
 }

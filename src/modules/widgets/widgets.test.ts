@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { nothingStored } from '../../../test/expect-unchanged.ts';
 import { type Answer, type Kit, returned, startKit } from '../../../test/kit.ts';
-import { nothingStored } from '../../../test/nothing-stored.ts';
 
 let kit: Kit;
 beforeAll(async () => {

@@ -1,10 +1,10 @@
+import type { EmbeddingModel } from '../../ai/embeddings.ts';
 import type { Log } from '../../log.ts';
-import type { EmbeddingModel } from '../../models/embeddings.ts';
 import type { Background } from '../../store/background.ts';
 import type { Database } from '../../store/database.ts';
 
 /** Time that a search waits for the embedding model before it uses words only. Milliseconds. */
-const patience = 5000;
+const queryTimeoutMs = 5000;
 /** Number of documents that are looked up at a time. */
 const batch = 20;
 /** Number of consecutive failures after which the provider is not called until the next run. */
@@ -25,7 +25,7 @@ export interface Embedder {
   soon(): void;
 }
 
-interface Parts {
+interface EmbedderDeps {
   db: Database;
   model: EmbeddingModel;
   background: Background;
@@ -36,7 +36,7 @@ interface Parts {
  * Creates the indexer. Its usage does not count against a user's budget. A document that cannot be embedded is found by
  * its words, and is tried again with the next change and at the next start.
  */
-export function createEmbedder({ db, model, background, log }: Parts): Embedder {
+export function createEmbedder({ db, model, background, log }: EmbedderDeps): Embedder {
   let running = false;
   let again = false;
 
@@ -110,7 +110,7 @@ export function createEmbedder({ db, model, background, log }: Parts): Embedder 
     soon,
     async ofQuery(query) {
       try {
-        const { vectors } = await model.embed([query], AbortSignal.timeout(patience));
+        const { vectors } = await model.embed([query], AbortSignal.timeout(queryTimeoutMs));
         const vector = ofLength1(vectors[0] ?? []);
         return vector.length > 0 ? { vector, modelId: model.modelId } : null;
       } catch (error) {

@@ -8,15 +8,15 @@ import type { Settings } from '../../settings.ts';
 import type { Database, Statement } from '../../store/database.ts';
 import type { Revocations } from '../../store/revocations.ts';
 import { cutText } from '../../unicode.ts';
+import { plainText } from '../../zod-types.ts';
 import { type AgentKey, usableAgent } from '../agents/by-slug.ts';
 import { type AuditService, by } from '../audit/audit.service.ts';
 import { changesOf, clearList } from '../changes.ts';
 import { answers } from '../chat/answer.ts';
-import { plainText } from '../input.ts';
 import { serviceAccountEmail } from '../tokens/tokens.service.ts';
 import type { UsersService } from '../users/users.service.ts';
-import { sessionKey } from './exchanges.ts';
 import { origins } from './origins.ts';
+import { sessionKey } from './visitor-chats.ts';
 
 const atLeastOne = z.number().int().min(1).max(0x7fff_ffff).nullish();
 
@@ -91,7 +91,7 @@ const accountName = (agentName: string): string => cutText(`Embed of ${agentName
 
 const summary = ({ id, userId, createdById, createdAt, updatedAt, ...rest }: Embed): Prisma.InputJsonObject => rest;
 
-interface Parts {
+interface EmbedsServiceDeps {
   db: Database;
   audit: AuditService;
   users: UsersService;
@@ -103,7 +103,7 @@ interface Parts {
  * Creates the service for chat widgets, which open one agent to the visitors of a web page. Each widget acts as a
  * separate limited service account, with a token that no client has.
  */
-export function embedsService({ db, audit, users, revocations, settings }: Parts) {
+export function createEmbedsService({ db, audit, users, revocations, settings }: EmbedsServiceDeps) {
   const isForEveryPage = ({ allowedOrigins }: Embed): boolean =>
     allowedOrigins.length === 0 && settings.widgetOrigins === 'allow';
 
@@ -303,4 +303,4 @@ export function exchanges({ embed, clientSessionId }: ExchangeFilter): Prisma.Ch
   };
 }
 
-export type EmbedsService = ReturnType<typeof embedsService>;
+export type EmbedsService = ReturnType<typeof createEmbedsService>;

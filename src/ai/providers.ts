@@ -2,7 +2,7 @@ import { createOpenAICompatible } from '@ai-sdk/openai-compatible';
 import type { EmbeddingModelV3, ImageModelV3, LanguageModelV3 } from '@ai-sdk/provider';
 import { wrapEmbeddingModel, wrapImageModel, wrapLanguageModel } from 'ai';
 import { SettingsError } from '../settings.ts';
-import { embeddedModel } from './embedded.ts';
+import { embeddedModel } from './builtin-model.ts';
 import { withRetryRules } from './provider-failure.ts';
 import { providerFetch } from './provider-fetch.ts';
 import { separateReasoning } from './reasoning.ts';

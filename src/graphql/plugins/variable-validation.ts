@@ -5,7 +5,7 @@ import { maskError } from '../errors.ts';
 /**
  * Maximum number of problems with variables in one response. Each quotes its value, which can be as long as the body.
  */
-const mostProblems = 5;
+const maxProblems = 5;
 
 interface Hook {
   args: ExecutionArgs;
@@ -18,7 +18,7 @@ export function useVariableCheck(): Plugin {
     const variables = getOperationAST(args.document, args.operationName)?.variableDefinitions ?? [];
     if (variables.length === 0) return;
     const { errors } = getVariableValues(args.schema, variables, args.variableValues ?? {}, {
-      maxErrors: mostProblems,
+      maxErrors: maxProblems,
     });
     if (errors) setResultAndStopExecution({ errors: errors.map(maskError) });
   };

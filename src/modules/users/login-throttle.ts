@@ -57,7 +57,7 @@ export function addressKey({ address }: Client): string {
  * Creates the throttle for login attempts: within 15 minutes, 10 failed attempts per account, whether it exists or not,
  * and 50 per address. An attempt is counted before its password is checked, so that concurrent attempts count too.
  */
-export function createAttempts({ account, address, registration }: AttemptLimiters = inMemory()) {
+export function createLoginThrottle({ account, address, registration }: AttemptLimiters = inMemory()) {
   return {
     /** Counts an attempt, as failed until `succeeded` is called. Throws RATE_LIMITED with `retryAfter` in seconds. */
     async login(
@@ -102,4 +102,4 @@ export function createAttempts({ account, address, registration }: AttemptLimite
   };
 }
 
-export type Attempts = ReturnType<typeof createAttempts>;
+export type Attempts = ReturnType<typeof createLoginThrottle>;

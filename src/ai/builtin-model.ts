@@ -8,8 +8,8 @@ import type {
   LanguageModelV3Usage,
   SharedV3Warning,
 } from '@ai-sdk/provider';
+import { type Quote, selectQuotes } from './extractive-answer.ts';
 import { parsePassages, withoutPassages } from './passages.ts';
-import { type Quote, selectQuotes } from './quoting.ts';
 import { estimateTokens } from './tokens.ts';
 
 const howToConnectModel =

@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { nothingStored } from '../../../test/expect-unchanged.ts';
 import { type Kit, startKit, until } from '../../../test/kit.ts';
 import { makeGate } from '../../../test/model-server.ts';
-import { nothingStored } from '../../../test/nothing-stored.ts';
 import { readSettings } from '../../settings.ts';
 
 /**

@@ -16,7 +16,7 @@ import type { Present } from './graphql.ts';
 export type Method = 'get' | 'post' | 'put' | 'patch' | 'delete';
 
 /** The parts of a request after validation. */
-export interface RowInput<Params, Query, Body> {
+export interface EndpointInput<Params, Query, Body> {
   params: Params;
   query: Query;
   body: Body;
@@ -26,8 +26,8 @@ export interface RowInput<Params, Query, Body> {
 export interface StreamSpec<Params, Query, Body, Event, Variables> {
   document: TadaDocumentNode<Event, Variables>;
   /** The variables of the subscription; defaults to those of the endpoint's document. */
-  variables?: (input: RowInput<Params, Query, Body>) => Variables;
-  when: (input: RowInput<Params, Query, Body>) => boolean;
+  variables?: (input: EndpointInput<Params, Query, Body>) => Variables;
+  when: (input: EndpointInput<Params, Query, Body>) => boolean;
   /**
    * Sends each object as a server-sent event, `data: {…}` and an empty line, instead of a line of JSON. An error before
    * the first one is then an HTTP status, as for any other endpoint, and a heartbeat is a comment.
@@ -41,7 +41,7 @@ export interface StreamSpec<Params, Query, Body, Event, Variables> {
    * response starts. An error until then is an HTTP status, not a line: that of the endpoint's `failure`, or 400 when
    * the stream ends before them.
    */
-  cursor?: (input: RowInput<Params, Query, Body>) => number;
+  cursor?: (input: EndpointInput<Params, Query, Body>) => number;
   /** Created per request, since packets can depend on earlier ones. */
   packets: () => {
     of: (event: Event) => unknown[];
@@ -70,7 +70,7 @@ export interface Gate {
 }
 
 /** One operation of a dialect: its path and schemas, its GraphQL document, and the mapping between them. */
-export interface Row<
+export interface Endpoint<
   Params = unknown,
   Query = unknown,
   Body = unknown,
@@ -101,7 +101,11 @@ export interface Row<
   /** The response sets a cookie, which pages of other origins must not cause. */
   setsCookie?: true;
   /** Headers of the response. */
-  headers?: (data: Present<Data>, input: RowInput<Params, Query, Body>, context: Context) => Record<string, string>;
+  headers?: (
+    data: Present<Data>,
+    input: EndpointInput<Params, Query, Body>,
+    context: Context,
+  ) => Record<string, string>;
   reply: z.ZodType<unknown, Reply>;
   /**
    * The response is a file, whose content is read after the document has authorized the caller. Null: this response is
@@ -109,8 +113,8 @@ export interface Row<
    */
   download?: (reply: Reply, context: Context) => Promise<FileReply | null>;
   document: TadaDocumentNode<Data, Variables>;
-  variables: (input: RowInput<Params, Query, Body>) => Variables;
-  output: (data: Present<Data>, input: RowInput<Params, Query, Body>) => Reply;
+  variables: (input: EndpointInput<Params, Query, Body>) => Variables;
+  output: (data: Present<Data>, input: EndpointInput<Params, Query, Body>) => Reply;
   /** Rejects every request while the server is in another mode. */
   gate?: Gate;
   /** Requires a credential although the document is public. */
@@ -120,19 +124,19 @@ export interface Row<
   /** Returns the response for an invalid request when the contract differs from the dialect's. */
   invalid?: (error: AppError) => Failure | null;
   /** Returns the response for an error when the contract differs from the dialect's. */
-  failure?: (error: AppError, input: RowInput<Params, Query, Body> | null) => Failure | null;
+  failure?: (error: AppError, input: EndpointInput<Params, Query, Body> | null) => Failure | null;
   /** Examples of failures that only some values of a request cause, for the documentation of the endpoint. */
   failures?: readonly Failure[];
   stream?: StreamSpec<Params, Query, Body, Event, EventVariables>;
 }
 
 // biome-ignore lint/suspicious/noExplicitAny: a table holds rows of every shape; each was checked where it was written.
-export type AnyRow = Row<any, any, any, any, any, any, any, any>;
+export type AnyEndpoint = Endpoint<any, any, any, any, any, any, any, any>;
 
 /** Checks the types of an endpoint's parts. */
-export const row = <Params, Query, Body, Data, Variables, Reply, Event = unknown, EventVariables = Variables>(
-  spec: Row<Params, Query, Body, Data, Variables, Reply, Event, EventVariables>,
-): AnyRow => spec;
+export const endpoint = <Params, Query, Body, Data, Variables, Reply, Event = unknown, EventVariables = Variables>(
+  spec: Endpoint<Params, Query, Body, Data, Variables, Reply, Event, EventVariables>,
+): AnyEndpoint => spec;
 
 /** Returns the root fields that a document selects. */
 export function rootFields(
@@ -169,14 +173,14 @@ export function requirements(document: DocumentNode): Requirement[] {
  * Returns what an endpoint requires of its caller: the requirements of its document, or a credential. Empty for a
  * public endpoint.
  */
-export const rowRequirements = (row: AnyRow): Exclude<Requirement, 'public'>[] => [
-  ...(row.signedIn ? (['signedIn'] as const) : []),
-  ...requirements(row.document).filter((requirement) => requirement !== 'public'),
+export const endpointRequirements = (endpoint: AnyEndpoint): Exclude<Requirement, 'public'>[] => [
+  ...(endpoint.signedIn ? (['signedIn'] as const) : []),
+  ...requirements(endpoint.document).filter((requirement) => requirement !== 'public'),
 ];
 
 /** Checks the requirements before anything of the request is read. Throws UNAUTHENTICATED, FORBIDDEN. */
-export function admit(row: AnyRow, context: Context): void {
-  for (const requirement of rowRequirements(row)) {
+export function admit(endpoint: AnyEndpoint, context: Context): void {
+  for (const requirement of endpointRequirements(endpoint)) {
     if (isPermission(requirement)) demand(context.principal, requirement);
     else signedIn(context.principal);
   }
@@ -192,16 +196,21 @@ export function readPart<T>(type: z.ZodType<T> | undefined, part: string, value:
 
 /** Describes how a request is mapped onto the document of an endpoint, or of its stream. */
 export const mappingOf = (
-  { params, query, body }: AnyRow,
-  { document, variables }: Pick<AnyRow, 'document' | 'variables'>,
-  input: RowInput<unknown, unknown, unknown>,
-): Mapping<RowInput<unknown, unknown, unknown>> => ({ document, variables, input, shapes: { params, query, body } });
+  { params, query, body }: AnyEndpoint,
+  { document, variables }: Pick<AnyEndpoint, 'document' | 'variables'>,
+  input: EndpointInput<unknown, unknown, unknown>,
+): Mapping<EndpointInput<unknown, unknown, unknown>> => ({
+  document,
+  variables,
+  input,
+  shapes: { params, query, body },
+});
 
 /**
  * Returns the cause of a GraphQL error with the field names of the request, including a value that the endpoint's schema
  * accepts and GraphQL rejects.
  */
-function cause(error: GraphQLError, mapping: Mapping<RowInput<unknown, unknown, unknown>>): unknown {
+function cause(error: GraphQLError, mapping: Mapping<EndpointInput<unknown, unknown, unknown>>): unknown {
   const known = appErrorOf(error);
   if (!known) return error.originalError ?? error;
   const [field] = error.originalError instanceof AppError ? (error.path ?? []) : [];
@@ -209,12 +218,12 @@ function cause(error: GraphQLError, mapping: Mapping<RowInput<unknown, unknown, 
 }
 
 /** Executes an endpoint's document in process and maps the result. Throws the errors of resolvers. */
-export async function runRow(
-  row: AnyRow,
-  input: RowInput<unknown, unknown, unknown>,
+export async function executeEndpoint(
+  endpoint: AnyEndpoint,
+  input: EndpointInput<unknown, unknown, unknown>,
   context: Context,
 ): Promise<{ body: unknown; headers: Record<string, string> | undefined }> {
-  const { document, variables } = row;
+  const { document, variables } = endpoint;
   const args = {
     schema,
     document,
@@ -222,10 +231,10 @@ export async function runRow(
     contextValue: context,
   };
   const { data, errors } = await context.budget.run(() => execute(args), runOptions(args));
-  const fatal = errors?.filter((error) => !(row.partial && data && isRefusal(error)));
-  if (fatal?.[0]) throw cause(fatal[0], mappingOf(row, row, input));
+  const fatal = errors?.filter((error) => !(endpoint.partial && data && isRefusal(error)));
+  if (fatal?.[0]) throw cause(fatal[0], mappingOf(endpoint, endpoint, input));
   const present = data as Present<unknown>;
-  return { body: row.output(present, input), headers: row.headers?.(present, input, context) };
+  return { body: endpoint.output(present, input), headers: endpoint.headers?.(present, input, context) };
 }
 
 const isRefusal = (error: GraphQLError): boolean =>
@@ -233,7 +242,7 @@ const isRefusal = (error: GraphQLError): boolean =>
 
 /** Starts an endpoint's subscription. Throws the errors of its resolver. */
 export async function streamRow(
-  mapping: Mapping<RowInput<unknown, unknown, unknown>>,
+  mapping: Mapping<EndpointInput<unknown, unknown, unknown>>,
   variableValues: Record<string, unknown>,
   context: Context,
 ): Promise<AsyncGenerator<unknown, void, undefined>> {

@@ -1,7 +1,7 @@
 import { signedIn } from '../../authz/principal.ts';
 import { builder } from '../../graphql/builder.ts';
 import { AgentLocatorInput, agentKey } from '../agents/agents.graphql.ts';
-import type { ChatReferenceInput as Reference } from './reference.ts';
+import type { ChatReferenceInput as Reference } from './chat-locator.ts';
 import { ChatSession, sessionOf } from './sessions.graphql.ts';
 
 export const ChatReferenceInput = builder.inputType('ChatReferenceInput', {

@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { nothingStored } from '../../../test/expect-unchanged.ts';
 import { type Answer, type Kit, startKit, until } from '../../../test/kit.ts';
 import { makeGate } from '../../../test/model-server.ts';
-import { nothingStored } from '../../../test/nothing-stored.ts';
-import { withoutPassages } from '../../models/passages.ts';
+import { withoutPassages } from '../../ai/passages.ts';
 
 let kit: Kit;
 beforeAll(async () => {

@@ -1,4 +1,4 @@
-import { badInput } from './errors.ts';
+import { badInput } from '../errors.ts';
 
 const utf8 = new TextDecoder('utf-8', { fatal: true });
 

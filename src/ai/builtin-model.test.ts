@@ -2,9 +2,9 @@ import { Readable } from 'node:stream';
 import { generateText, streamText } from 'ai';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { adviceForOperator, embeddedModel } from './embedded.ts';
+import { adviceForOperator, embeddedModel } from './builtin-model.ts';
+import { selectQuotes } from './extractive-answer.ts';
 import { type Passage, renderPassages } from './passages.ts';
-import { selectQuotes } from './quoting.ts';
 import { estimateTokens } from './tokens.ts';
 
 const KEYS = `## Keys

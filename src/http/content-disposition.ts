@@ -1,4 +1,4 @@
-import { decodeWindows1252 } from './unicode.ts';
+import { decodeWindows1252 } from '../unicode.ts';
 
 /** The parameters of a header, such as `form-data; name="x"`, by lower-case name, with unparsed values. */
 export type Parameters = ReadonlyMap<string, string>;

@@ -10,8 +10,8 @@ import { Agent, AgentLocatorInput, agentKey } from '../agents/agents.graphql.ts'
 import { ChatModeType } from '../agents/chat-mode.graphql.ts';
 import type { InputFields } from '../chat/sessions.graphql.ts';
 import { User } from '../users/users.graphql.ts';
-import { type EmbedKey, embedOrders, exchangeOrders, exchanges, uuidOf } from './embeds.service.ts';
-import { branchOfQuestion, clientIdOf, isIncluded } from './exchanges.ts';
+import { branchOfQuestion, clientIdOf, isIncluded } from './visitor-chats.ts';
+import { type EmbedKey, embedOrders, exchangeOrders, exchanges, uuidOf } from './widgets.service.ts';
 
 const describe = {
   chatMode:

@@ -2,8 +2,8 @@ import { GraphQLError } from 'graphql';
 import type { GraphQLParams, Plugin } from 'graphql-yoga';
 import { z } from 'zod';
 import { AppError } from '../../errors.ts';
-import { type IncomingFile, isFile, multipart, parseMultipart } from '../../form.ts';
-import { parseJson } from '../../json.ts';
+import { parseJson } from '../../http/json-body.ts';
+import { type IncomingFile, isFile, multipart, parseMultipart } from '../../http/multipart.ts';
 import { cutText } from '../../unicode.ts';
 import { requestError } from '../errors.ts';
 

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { withoutControls } from '../unicode.ts';
+import { withoutControls } from './unicode.ts';
 
 /** Text that PostgreSQL can store: no NUL, no lone surrogates. `max` is in UTF-16 units. */
 export const plainText = (max: number) =>

@@ -1,7 +1,7 @@
 import { builder } from '../../graphql/builder.ts';
 import type { InputFields } from '../chat/sessions.graphql.ts';
-import { EmbedExchange } from './embeds.graphql.ts';
 import type { VisitorEvent } from './visitors.service.ts';
+import { EmbedExchange } from './widgets.graphql.ts';
 
 type Event<Type extends VisitorEvent['type']> = Extract<VisitorEvent, { type: Type }>;
 

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { documentationPages } from '../../documentation.ts';
-import { projectRoot } from '../../root.ts';
+import { projectRoot } from '../../project-root.ts';
 import type { Database } from '../../store/database.ts';
 import type { KnowledgeService } from './knowledge.service.ts';
 

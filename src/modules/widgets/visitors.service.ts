@@ -1,31 +1,31 @@
 import { RateLimiterMemory, RateLimiterRes } from 'rate-limiter-flexible';
 import { z } from 'zod';
+import type { ChatModels } from '../../ai/providers.ts';
 import type { Client, Principal } from '../../authz/principal.ts';
 import { AppError, badInput, parse } from '../../errors.ts';
 import type { Agent, ChatMessage, Embed, Prisma } from '../../generated/prisma/client.ts';
-import type { ChatModels } from '../../models/providers.ts';
 import type { Settings } from '../../settings.ts';
 import type { Database } from '../../store/database.ts';
 import type { Revocations } from '../../store/revocations.ts';
+import { plainText } from '../../zod-types.ts';
 import { answers } from '../chat/answer.ts';
 import type { ChatService } from '../chat/chat.service.ts';
 import type { RunReaders } from '../chat/readers.ts';
 import type { ActiveRun } from '../chat/runs.ts';
 import type { TurnService } from '../chat/turn.ts';
 import type { TurnQueue } from '../chat/turn-queue.ts';
-import { plainText } from '../input.ts';
 import type { LimitsService } from '../limits/limits.service.ts';
 import type { Authenticator } from '../tokens/authenticate.ts';
-import { addressKey } from '../users/attempts.ts';
-import { uuidOf } from './embeds.service.ts';
-import { branchOfQuestion, clientIdOf, isIncluded, sessionKey } from './exchanges.ts';
+import { addressKey } from '../users/login-throttle.ts';
+import { branchOfQuestion, clientIdOf, isIncluded, sessionKey } from './visitor-chats.ts';
+import { uuidOf } from './widgets.service.ts';
 
 /** Maximum length of a visitor's message, in characters. */
-const longestMessage = 20_000;
+const maxMessageLength = 20_000;
 
 const Turn = z.object({
-  message: plainText(longestMessage).refine((text) => text.trim() !== '', 'Message is empty.'),
-  prompt: plainText(longestMessage).nullish(),
+  message: plainText(maxMessageLength).refine((text) => text.trim() !== '', 'Message is empty.'),
+  prompt: plainText(maxMessageLength).nullish(),
   model: plainText(200).nullish(),
   temperature: z.number().min(0).max(2).nullish(),
 });
@@ -49,7 +49,7 @@ const requestsPerMinute = 60;
 /** Period of a quota. Milliseconds. */
 const day = 24 * 3600 * 1000;
 /** Maximum number of exchanges in a visitor's history. */
-const longestHistory = 100;
+const maxHistoryLength = 100;
 
 /** The quotas that can be reached. */
 export const quotaScopes = { embed: 'EMBED', session: 'EMBED_SESSION', address: 'EMBED_ADDRESS' } as const;
@@ -65,7 +65,7 @@ const unavailable = () =>
 
 type OpenEmbed = Embed & { agent: Agent; tokenId: number };
 
-interface Parts {
+interface VisitorsServiceDeps {
   db: Database;
   credentials: Authenticator;
   limits: LimitsService;
@@ -84,7 +84,7 @@ interface Parts {
  * Each call is checked in this order: the widget exists and is enabled, the rate limit of the address, the origin of
  * the page, the chat ID is a UUID, the message is valid, the quotas.
  */
-export function visitorsService(parts: Parts) {
+export function createVisitorsService(parts: VisitorsServiceDeps) {
   const { db, credentials, limits, chat, turns, readers, queue, revocations, models, settings, publicUrl } = parts;
   const visits = new RateLimiterMemory({ points: requestsPerMinute, duration: 60 });
   /** The turn of each widget that is being started. */
@@ -259,7 +259,7 @@ export function visitorsService(parts: Parts) {
       const rows = await db.prisma.chatMessage.findMany({
         where: { ...answers, session: { ...sessionsWhere(embed, clientSessionId), agentId: embed.agentId } },
         orderBy: { id: 'desc' },
-        take: longestHistory,
+        take: maxHistoryLength,
         select: { id: true, ...branchOfQuestion },
       });
       const ids = rows.filter(isIncluded).map(({ id }) => id);
@@ -293,4 +293,4 @@ export function visitorsService(parts: Parts) {
   };
 }
 
-export type VisitorsService = ReturnType<typeof visitorsService>;
+export type VisitorsService = ReturnType<typeof createVisitorsService>;
