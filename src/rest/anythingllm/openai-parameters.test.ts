@@ -268,11 +268,11 @@ describe('chat/completions', () => {
       nothingStored(kit, async () => {
         for (const path of ['/page', '/large', '/missing']) {
           const { status, body } = await withImages(`${allowed}/a.png`, `${allowed}${path}`);
-          expect([status, body.error.param], path).toEqual([400, 'messages[0].content[1].image_url.url']);
+          expect([status, body.error.param], path).toEqual([400, 'messages[0].content[1].image_url']);
         }
         fetched.length = 0;
         const many = await withImages(...Array.from({ length: 11 }, (_, index) => `${allowed}/a.png?${index}`));
-        expect([many.status, many.body.error.param]).toEqual([400, 'messages[0].content[10].image_url.url']);
+        expect([many.status, many.body.error.param]).toEqual([400, 'messages[0].content[10].image_url']);
         expect(fetched).toEqual([]);
         const file = await withImages('file:///etc/passwd');
         expect([file.status, file.body.error.param]).toEqual([400, 'messages[0].content[0].image_url.url']);
