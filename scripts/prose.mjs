@@ -23,20 +23,7 @@ const leastWords = 1000;
  *
  * @type {Record<string, number>}
  */
-const ceilings = {
-  'comments: src/graphql': 5,
-  'comments: src/modules/agents': 7,
-  'comments: src/modules/chat': 4,
-  'comments: src/modules/gateway': 4,
-  'comments: src/modules/knowledge': 4,
-  'comments: src/modules/limits': 5,
-  'comments: src/modules/users': 4,
-  'comments: src/rest': 4,
-  'comments: src/rest/anythingllm': 5,
-  'comments: test/security': 5,
-  'GraphQL descriptions': 11,
-  'OpenAPI descriptions': 4,
-};
+const ceilings = {};
 
 /** Numbers of descriptions of three words or fewer that exist today. @type {Record<string, number>} */
 const shortCeilings = {

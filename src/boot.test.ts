@@ -17,12 +17,12 @@ const send = (body: object) =>
     body: JSON.stringify({ message: 'Hello', allowed_tool_ids: [], ...body }),
   });
 
-it('hands out no key that the settings hold', () => {
+it('does not return a first admin key when the settings define one', () => {
   expect(kit.booted.foundation.settings.bootstrapAdminKey).toBe(kit.keys.ADMIN);
   expect(kit.booted.firstAdminKey).toBeNull();
 });
 
-it('marks at the next start what a killed process left, and nothing else', async () => {
+it('marks only answers of a killed process as interrupted at the next start', async () => {
   const done = (await (await send({ stream: false })).json()) as { message_id: number };
   const gate = makeGate();
   kit.model.script({ text: ['Under way'], gate });
@@ -38,7 +38,7 @@ it('marks at the next start what a killed process left, and nothing else', async
   await gather(lines);
 });
 
-it('stops when it closes what takes too long, keeps its words, and begins nothing more', async () => {
+it('stops a running answer at shutdown, keeps its text and rejects new messages with SERVICE_UNAVAILABLE', async () => {
   const gate = makeGate();
   kit.model.script({ text: ['One ', 'two'], gate });
   const lines = jsonLines(await send({}));

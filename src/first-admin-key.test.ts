@@ -11,12 +11,12 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(dataDir, { recursive: true, force: true }));
 
-it('is displayed on a terminal and written to no file', () => {
+it('shows the first admin key on a terminal and writes no file', () => {
   expect(handOver('on_secret', { dataDir, isTerminal: true })).toEqual({ secret: 'on_secret' });
   expect(readdirSync(dataDir)).toEqual([]);
 });
 
-it('is written for any other output, to a file that only its owner can read', () => {
+it('writes the first admin key to a file with mode 600 when the output is not a terminal', () => {
   const nested = join(dataDir, 'new', 'folder');
   const file = join(nested, 'first-admin-key');
   expect(handOver('on_secret', { dataDir: nested, isTerminal: false })).toEqual({ file });
@@ -25,7 +25,7 @@ it('is written for any other output, to a file that only its owner can read', ()
   expect(readdirSync(nested)).toEqual(['first-admin-key']);
 });
 
-it('replaces the file of an earlier key, whatever its mode', () => {
+it('replaces the file of an earlier key and sets its mode to 600', () => {
   const file = join(dataDir, 'first-admin-key');
   writeFileSync(file, 'on_older\n');
   chmodSync(file, 0o644);
@@ -33,7 +33,7 @@ it('replaces the file of an earlier key, whatever its mode', () => {
   expect([readFileSync(file, 'utf8'), statSync(file).mode & 0o777]).toEqual(['on_secret\n', 0o600]);
 });
 
-it('throws when the file cannot be written', () => {
+it('throws when the file for the first admin key cannot be written', () => {
   const file = join(dataDir, 'no-folder');
   writeFileSync(file, '');
   expect(() => handOver('on_secret', { dataDir: file, isTerminal: false })).toThrow();

@@ -25,15 +25,15 @@ describe('a variable that looks like a misspelt setting', () => {
     ['PUBLIC-URL', 'PUBLIC_URL'],
     ['BOOTSTRAP_ADMN_KEY', 'BOOTSTRAP_ADMIN_KEY'],
     ['STATEMENT_SECOND', 'STATEMENT_SECONDS'],
-  ])('is reported with the setting that is meant: %s', (name, setting) => {
+  ])('is reported with the intended setting: %s', (name, setting) => {
     expect(found(name)).toEqual([setting]);
   });
 
-  it('is not reported when the setting itself is set', () => {
+  it('is not reported when the intended setting is also set', () => {
     expect(misspeltSettings({ LOGLEVEL: 'debug', LOG_LEVEL: 'info' })).toEqual([]);
   });
 
-  it('is found with any one letter wrong in a long name', () => {
+  it('is reported when any one letter of a long name is wrong', () => {
     const long = settingNames.filter((name) => name.length > 8);
     fc.assert(
       fc.property(fc.constantFrom(...long), fc.nat(), fc.constantFrom('Q', ''), (name, at, letter) => {
@@ -47,7 +47,7 @@ describe('a variable that looks like a misspelt setting', () => {
   });
 });
 
-describe('a variable that is not meant for this server', () => {
+describe('a variable for another program', () => {
   // What shells, npm, container platforms, CI systems and other programs set.
   const ordinary = `HOME HOSTNAME HOSTTYPE HOSTS LOGNAME USER PATH PWD OLDPWD SHELL SHLVL TERM LANG LC_ALL TZ EDITOR PAGER MAIL
     PORTAL SPORT EXPORT DISPLAY TMPDIR TEMP XDG_DATA_DIRS XDG_DATA_HOME XDG_RUNTIME_DIR COLORTERM LS_COLORS SSH_AUTH_SOCK
@@ -65,12 +65,12 @@ describe('a variable that is not meant for this server', () => {
     expect(found(name)).toEqual([]);
   });
 
-  it('is not reported when a container platform made it from the name of a service', () => {
+  it('is not reported when a container platform derived it from a service name', () => {
     expect(found('LATCHKEY_PORT', 'tcp://10.96.0.7:4000')).toEqual([]);
   });
 });
 
-it('counts insertions, deletions, replacements and swapped neighbors', () => {
+it('the edit distance counts insertions, deletions, replacements and swapped adjacent letters', () => {
   expect(editDistance('', 'abc')).toBe(3);
   expect(editDistance('abc', '')).toBe(3);
   expect(editDistance('GRAPHQIL', 'GRAPHIQL')).toBe(1);

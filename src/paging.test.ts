@@ -111,7 +111,7 @@ const sorted = (keys: readonly SortKey[], rows: Row[]) =>
   [...rows].sort((a, b) => compare(keys, a, b)).map((row) => row.id);
 
 describe.each(Object.entries(orders))('%s', (_name, keys) => {
-  it('page after page, every row comes exactly once and in order', async () => {
+  it('returns every row exactly once and in order when paging forwards', async () => {
     await fc.assert(
       fc.asyncProperty(agents, sizes, async (rows, first) => {
         const list = await stored(rows, keys);
@@ -132,7 +132,7 @@ describe.each(Object.entries(orders))('%s', (_name, keys) => {
     );
   });
 
-  it('when rows go between two pages, the last one seen among them, those that stay come exactly once', async () => {
+  it('returns the remaining rows exactly once when rows are deleted between pages, including the last row read', async () => {
     await fc.assert(
       fc.asyncProperty(agents, sizes, fc.array(fc.nat(24), { maxLength: 12 }), async (rows, first, goes) => {
         const list = await stored(rows, keys);
@@ -161,7 +161,7 @@ describe.each(Object.entries(orders))('%s', (_name, keys) => {
     );
   });
 
-  it('backwards, page before page, every row comes exactly once, in the order of the list within a page', async () => {
+  it('returns every row exactly once when paging backwards, with each page in the order of the list', async () => {
     await fc.assert(
       fc.asyncProperty(agents, sizes, async (rows, last) => {
         const list = await stored(rows, keys);
@@ -182,7 +182,7 @@ describe.each(Object.entries(orders))('%s', (_name, keys) => {
     );
   });
 
-  it('between two cursors, the first and the last rows are those of the list between them', async () => {
+  it('returns the first and the last rows of the list between two cursors', async () => {
     await fc.assert(
       fc.asyncProperty(agents, fc.nat(24), fc.nat(24), sizes, async (rows, from, to, size) => {
         const list = await stored(rows, keys);
@@ -203,7 +203,7 @@ describe.each(Object.entries(orders))('%s', (_name, keys) => {
     );
   });
 
-  it('by numbers, the pages are those of the same order', async () => {
+  it('returns pages of the same order when paging by offset', async () => {
     await fc.assert(
       fc.asyncProperty(agents, sizes, async (rows, first) => {
         const list = await stored(rows, keys);
@@ -231,7 +231,7 @@ describe('cursors', () => {
     throw new Error('nothing was refused');
   };
 
-  it('are read back by their own list, and by no other of the same keys', () => {
+  it('are accepted by their own list only, and rejected by another list with the same keys', () => {
     fc.assert(
       fc.property(
         fc.option(date),
@@ -250,7 +250,7 @@ describe('cursors', () => {
     );
   });
 
-  it('of any length beyond that of a cursor are refused without being parsed', () => {
+  it('that are longer than the maximum are rejected without being parsed', () => {
     const parse = vi.spyOn(JSON, 'parse');
     const long = Buffer.from(`["mixed",${'0,'.repeat(100_000)}0]`).toString('base64url');
     expect(refusal(() => mixed.page({ after: long }, 100)).details.fields).toEqual([
@@ -260,7 +260,7 @@ describe('cursors', () => {
     parse.mockRestore();
   });
 
-  it('of anything else are refused, and the argument is named', () => {
+  it('with any other content are rejected, and the error names the argument', () => {
     fc.assert(
       fc.property(
         fc.oneof(
@@ -292,7 +292,7 @@ describe('cursors', () => {
     );
   });
 
-  it('hold dates as PostgreSQL has them', () => {
+  it('with a date that PostgreSQL cannot store are rejected', () => {
     const dated = new ListOrder('dated', [created('asc'), id('asc')]);
     const of = (text: unknown) => Buffer.from(JSON.stringify(['dated', text, 1])).toString('base64url');
     expect(dated.page({ after: of('2024-02-29T00:00:00.000Z') }, 100).where).not.toEqual({});
@@ -313,7 +313,7 @@ describe('cursors', () => {
       expect(refusal(() => dated.page({ after: of(text) }, 100)).code, String(text)).toBe('BAD_USER_INPUT');
   });
 
-  it('a page is as long as asked for, within the limit, and one row is read ahead', () => {
+  it('a page has the requested length up to the limit, and one additional row is read', () => {
     for (const [first, take] of [
       [undefined, 21],
       [null, 21],
@@ -332,7 +332,7 @@ describe('cursors', () => {
       expect(mixed.page({ last }, 100).take).toBe(take);
   });
 
-  it('arguments that are out of range or cannot be combined are rejected, and named', () => {
+  it('arguments that are out of range or cannot be combined are rejected, and the error names them', () => {
     for (const args of [
       { first: -1 },
       { last: -1 },
@@ -346,7 +346,7 @@ describe('cursors', () => {
       expect(refusal(() => mixed.page(args, 100)).details.fields?.[0]?.path).toEqual([Object.keys(args)[0]]);
   });
 
-  it('text that PostgreSQL cannot store is rejected', () => {
+  it('with text that PostgreSQL cannot store are rejected', () => {
     const named = new ListOrder('named', [description('asc'), id('asc')]);
     const of = (text: unknown) => Buffer.from(JSON.stringify(['named', text, 1])).toString('base64url');
     expect(named.page({ before: of('a') }, 100).where).not.toEqual({});
@@ -354,7 +354,7 @@ describe('cursors', () => {
       expect(refusal(() => named.page({ before: of(text) }, 100)).details.fields?.[0]?.path).toEqual(['before']);
   });
 
-  it('belong to one order of a list, and not to its other orders', () => {
+  it('belong to one order of a list, and are rejected by its other orders', () => {
     const orders = new ListOrders(
       'agents',
       { CREATED_AT: [created('asc'), id('asc')], NAME: [description('asc'), id('asc')] },

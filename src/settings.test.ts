@@ -88,9 +88,9 @@ const problemOf = (name: string, value: string): string => {
   throw new Error(`${name}=${value} was taken`);
 };
 
-describe('a value that cannot be used', () => {
+describe('an invalid setting value', () => {
   it.each(Object.entries(rejected).flatMap(([name, values]) => values.map((value) => [name, value])))(
-    'is rejected in one line that names its setting and says what is allowed: %s=%s',
+    'is rejected with one line that names the setting and the allowed values: %s=%s',
     (name = '', value = '') => {
       const problem = problemOf(name, value);
       expect(problem).toMatch(new RegExp(`^${name} (must|is required with)\\b[^\\n]{5,}$`));
@@ -100,11 +100,11 @@ describe('a value that cannot be used', () => {
     },
   );
 
-  it('is tried here for every setting, so that none has a problem in words of a library', () => {
+  it('is tested for every setting, so that no error uses the wording of the validation library', () => {
     expect([...settingNames].sort()).toEqual([...Object.keys(rejected), 'LLM_MODELS', 'NODE_ENV'].sort());
   });
 
-  it('is named together with the others, in one line', () => {
+  it('is reported together with the other invalid values, in one line', () => {
     expect(() => readSettings({ PORT: 'x', LOG_LEVEL: 'loud' })).toThrow(
       /^PORT must be a whole number from 0 to 65535; LOG_LEVEL must be silent, fatal, [a-z, ]+ or trace$/,
     );
@@ -128,7 +128,7 @@ it.each([
   ],
   ['STATEMENT_SECONDS', '0.5', { statementTimeoutMs: 500 }],
   ['LOG_LEVEL', '', { logLevel: 'info' }],
-])('%s=%s is understood', (name, value, expected) => {
+])('parses %s=%s', (name, value, expected) => {
   expect(readSettings({ [name]: value })).toMatchObject(expected);
 });
 
@@ -139,7 +139,7 @@ describe('.env.example', () => {
     return name === undefined || name === 'POSTGRES_PASSWORD' ? [] : [[name, value] as const];
   });
 
-  it('has every setting once', () => {
+  it('lists every setting once', () => {
     expect(entries.map(([name]) => name).sort()).toEqual([...settingNames].sort());
   });
 
@@ -148,7 +148,7 @@ describe('.env.example', () => {
     expect(value).toBe(standard === undefined || Array.isArray(standard) ? '' : String(standard));
   });
 
-  it('sets nothing when it is loaded unchanged', () => {
+  it('sets no variable when it is loaded unchanged', () => {
     expect(lines.filter((line) => line !== '' && !line.startsWith('#'))).toEqual([]);
   });
 });

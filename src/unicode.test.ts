@@ -17,13 +17,13 @@ describe('withoutControls', () => {
     ['overstriking', 'N\bNA\bAM\bME\bE _\bx', 'NAME x'],
   ])('removes %s', (_what, text, expected) => expect(withoutControls(text)).toBe(expected));
 
-  it('keeps tabs, line ends and what is no control', () => {
+  it('keeps tabs, line ends and non-control characters, and turns other breaks into line ends', () => {
     const text = 'a\tb\r\nc\n\u00a0é 😀\u200b\u2028';
     expect(withoutControls(text)).toBe(text);
     expect(withoutControls('page\fpage\vline\x85end')).toBe('page\npage\nline\nend');
   });
 
-  it('leaves no control character of any text', () => {
+  it('leaves no control character in any text', () => {
     fc.assert(
       fc.property(
         fc.string({ unit: fc.constantFrom('a', '\x1b', '[', ']', 'm', '\x07', '\\', '\b', '\0', '\n') }),
@@ -44,19 +44,19 @@ describe('cutText', () => {
     ['a line end of two characters', 'ab\r\n', 3, 'ab'],
   ])('never cuts within %s', (_what, text, max, expected) => expect(cutText(text, max)).toBe(expected));
 
-  it('keeps a text that is short enough, and cuts letters where they are', () => {
+  it('keeps a text within the limit, and cuts a longer text at the limit', () => {
     expect(cutText('abc', 3)).toBe('abc');
     expect(cutText('abcd', 3)).toBe('abc');
     expect(cutText('', 0)).toBe('');
   });
 
-  it('cuts one endless character between code points', () => {
+  it('cuts a single overlong grapheme between code points', () => {
     const tower = `a${'\u0301'.repeat(1000)}`;
     expect(cutText(tower, 10)).toBe(tower.slice(0, 10));
     expect(cutText('😀', 1)).toBe('');
   });
 
-  it('gives a well-formed beginning that is as long as it may be', () => {
+  it('returns a well-formed prefix within the limit', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'grapheme', maxLength: 300 }), fc.nat(300), (text, max) => {
         const cut = cutText(text, max);
@@ -67,20 +67,20 @@ describe('cutText', () => {
     );
   });
 
-  it('marks what was cut', () => {
+  it('`shortened` marks the cut with an ellipsis', () => {
     expect(shortened('four', 4)).toBe('four');
     expect(shortened('a 😀😀', 5)).toBe('a 😀…');
   });
 });
 
 describe('WholeCharacters', () => {
-  it('holds back half of a character until the other half is there', () => {
+  it('holds back half a surrogate pair until the other half arrives', () => {
     const parts = new WholeCharacters();
     expect(['a\ud83d', '\ude00b', ''].map((part) => parts.push(part))).toEqual(['a', '😀b', '']);
     expect(parts.end()).toBe('');
   });
 
-  it('shows what is half to the end, or within, as U+FFFD', () => {
+  it('replaces an unpaired half, within the text or at its end, with U+FFFD', () => {
     const parts = new WholeCharacters();
     expect(['\ude00a', 'b\ud83d', 'c', '\ud83d'].map((part) => parts.push(part))).toEqual([
       '\ufffda',
@@ -91,7 +91,7 @@ describe('WholeCharacters', () => {
     expect([parts.end(), parts.end()]).toEqual(['\ufffd', '']);
   });
 
-  it('gives any text back, wherever it was cut', () => {
+  it('returns the complete well-formed text, wherever it is split', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'binary' }), fc.array(fc.nat(50)), (text, cuts) => {
         const parts = new WholeCharacters();

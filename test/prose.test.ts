@@ -26,7 +26,7 @@ describe('the prose check', () => {
     expect(found('A standalone server understands nothingness.')).toEqual([]);
   });
 
-  it('reads comments, and no code or strings', () => {
+  it('reads comments but not code or strings', () => {
     const source = "/** Returns a value. */\nconst text = 'nobody'; // The default.\n/* One.\n * Two. */";
     expect(commentsOf(source)).toEqual(['/** Returns a value. */', '// The default.', '/* One.\n * Two. */']);
   });

@@ -64,8 +64,8 @@ const prompt = (question: string, list = passages) => `${renderPassages(list)}\n
 const ask = async (question: string, list = passages, providerOptions = {}) =>
   (await generateText({ model: embeddedModel(), prompt: prompt(question, list), providerOptions })).text;
 
-describe('the embedded model', () => {
-  it('quotes the lines and commands that answer, with the number of their passage', async () => {
+describe('the built-in model', () => {
+  it('quotes the lines and commands that answer the question and cites their passage by number', async () => {
     const text = await ask('How do I create a limited key?');
     expect(text).toContain('Create one with the `createApiKey` mutation:\n>\n');
     expect(text).toContain(
@@ -76,7 +76,7 @@ describe('the embedded model', () => {
     expect(text).not.toContain('deleteApiKey');
   });
 
-  it('keeps steps together, a table row under its header, and an answer with its question', async () => {
+  it('keeps steps together, a table row below its header and an answer with its question', async () => {
     expect(await ask('how can I revoke a key')).toContain(
       "> 1. Open GraphiQL.\n> 2. Call `deleteApiKey` with the key's id.\n> 3. The next request with that key fails with 401. [1]",
     );
@@ -88,7 +88,7 @@ describe('the embedded model', () => {
     );
   });
 
-  it('says that it quotes, and tells an operator which settings connect a model', async () => {
+  it('states that it only quotes and names to an operator the settings that connect a model', async () => {
     const text = await ask('How do I create a limited key?', passages, adviceForOperator);
     expect(text).toContain('quotes');
     expect(text).toContain('without further interpretation');
@@ -96,7 +96,7 @@ describe('the embedded model', () => {
       expect(text).toContain(setting);
   });
 
-  it('says that it quotes, and names no setting to other callers', async () => {
+  it('states that it only quotes and names no setting to other callers', async () => {
     for (const list of [passages, []]) {
       const text = await ask('How do I create a limited key?', list);
       expect(text).toMatch(/quote/);
@@ -104,7 +104,7 @@ describe('the embedded model', () => {
     }
   });
 
-  it('says that it found nothing, and tells an operator how to add documents, without a passage', async () => {
+  it('reports that it found no answer, and tells an operator how to add documents, without a passage', async () => {
     for (const list of [[], [passage(1, ' \n')]]) {
       const text = await ask('How do I create a limited key?', list, adviceForOperator);
       expect(text).toContain('did not find an answer');
@@ -115,7 +115,7 @@ describe('the embedded model', () => {
     expect(bare.text).toContain('did not find an answer');
   });
 
-  it('answers the last message of a person only', async () => {
+  it('answers only the latest user message', async () => {
     const { text } = await generateText({
       model: embeddedModel(),
       system: 'Answer from the passages.',
@@ -129,14 +129,14 @@ describe('the embedded model', () => {
     expect(text).not.toContain('createApiKey');
   });
 
-  it("takes a document's own [n] for text, not for a citation, and shows none of its images", async () => {
+  it('escapes an [n] in a document so that it is not a citation, and removes images of documents', async () => {
     const text = await ask('Do keys rotate with an overlap, and is there a diagram?');
     expect(text).toContain('see \\[2\\] and `list[1]`');
     expect(text).not.toContain('tracker.test');
     expect(text.match(/(?<!`list)\[\d+\]/g)).toEqual(['[3]']);
   });
 
-  it('streams word by word what it generates at once, and counts tokens', async () => {
+  it('streams the same text as a non-streamed answer, word by word, and reports token usage', async () => {
     const question = 'How do I create a limited key?';
     const { stream } = await embeddedModel().doStream({
       prompt: [{ role: 'user', content: [{ type: 'text', text: prompt(question) }] }],
@@ -161,7 +161,7 @@ describe('the embedded model', () => {
     });
   });
 
-  it('stops at the limit of tokens', async () => {
+  it('stops at the maximum number of output tokens', async () => {
     const { text, usage, finishReason } = await generateText({
       model: embeddedModel(),
       prompt: prompt('How do I create a limited key?'),
@@ -172,7 +172,7 @@ describe('the embedded model', () => {
     expect(text).not.toBe('');
   });
 
-  it('stops when it is aborted', async () => {
+  it('stops with the abort reason when the call is aborted', async () => {
     const abort = new AbortController();
     const { stream } = await embeddedModel().doStream({
       prompt: [{ role: 'user', content: [{ type: 'text', text: prompt('How do I create a limited key?') }] }],
@@ -213,7 +213,7 @@ describe('selectQuotes', () => {
     .array(fc.oneof(fragment, fc.string({ unit: 'binary' })), { maxLength: 60 })
     .map((list) => list.join(''));
 
-  it('is bounded and repeatable on any text, and quotes at most three passages', () => {
+  it('is deterministic for any text and quotes at most 1200 characters from at most three passages', () => {
     fc.assert(
       fc.property(fc.string(), fc.array(text, { maxLength: 6 }), (extra, texts) => {
         const list = texts.map((each, index) => passage(index + 1, each));
@@ -225,26 +225,26 @@ describe('selectQuotes', () => {
     );
   });
 
-  it('quotes at most 1200 characters, in whole sentences', () => {
+  it('quotes at most 1200 characters and only whole sentences', () => {
     const sentences = [1, 2, 3, 4].map((n) => `Limited key${` number${n} word`.repeat(35)}.`);
     const quotes = selectQuotes('limited key', [passage(1, sentences.join(' '))]);
     expect(quotes).toEqual([{ number: 1, markdown: sentences.slice(0, 2).join(' ') }]);
   });
 
-  it('says once what the overlap of two passages holds twice', () => {
+  it('quotes a sentence once when two overlapping passages contain it', () => {
     const sentence = 'A limited key sends messages and reads no history.';
     const quotes = selectQuotes('limited key', [passage(1, sentence), passage(2, `${sentence} And more of it.`)]);
     expect(quotes).toEqual([{ number: 1, markdown: sentence }]);
   });
 
-  it('begins with the first passage when no word agrees', () => {
+  it('quotes the first passage when no word of the question matches', () => {
     expect(selectQuotes('zebra', passages)[0]).toEqual({
       number: 1,
       markdown: 'There are three kinds of credentials.',
     });
   });
 
-  it('finds answers in scripts without spaces', () => {
+  it('finds answers in scripts without spaces between words', () => {
     const quotes = selectQuotes('鍵の作り方', [passage(1, 'これは説明です。鍵の作り方は簡単です。終わり。')]);
     expect(quotes[0]?.markdown).toContain('鍵の作り方は簡単です。');
   });

@@ -44,7 +44,7 @@ async function failure(run: PromiseLike<unknown>): Promise<unknown> {
 }
 
 describe('an OpenAI-compatible model', () => {
-  it('streams deltas, reasoning and usage', async () => {
+  it('streams text deltas, reasoning and token usage', async () => {
     server.script({
       text: ['Hel', 'lo'],
       reasoning: 'A greeting.',
@@ -61,7 +61,7 @@ describe('an OpenAI-compatible model', () => {
     });
   });
 
-  it('generates at once, as another model of the same provider, without a key', async () => {
+  it('generates a whole answer with another model of the same provider and without an API key', async () => {
     const { model, ...rest } = chatModel({ ...settings, apiKey: undefined }, { modelId: 'large' });
     expect(rest).toEqual({ provider: 'openai-compatible', modelId: 'large', contextWindow: 32_768, sees: false });
     const prompt = `${renderPassages([{ number: 1, title: 't', link: null, text: 'x' }])}\n\nHi there`;
@@ -70,7 +70,7 @@ describe('an OpenAI-compatible model', () => {
     expect(server.requests[0]?.headers.authorization).toBeUndefined();
   });
 
-  it('passes tool calls on', async () => {
+  it('passes on tool calls', async () => {
     server.script({ toolCalls: [{ name: 'weather', arguments: { city: 'Oslo' } }] }, { text: 'Rain.' });
     const weather = tool({ inputSchema: jsonSchema<{ city: string }>({ type: 'object' }) });
     const streamed = streamText({ model: chatModel(settings).model, prompt: 'Weather?', tools: { weather } });
@@ -78,7 +78,7 @@ describe('an OpenAI-compatible model', () => {
     expect(await streamed.finishReason).toBe('tool-calls');
   });
 
-  it('fails with the status of an HTTP error', async () => {
+  it('fails with the status and message of an HTTP error', async () => {
     server.script({ status: 500, body: { error: { message: 'out of memory' } } });
     const { result, errors } = start('Hi');
     await result.consumeStream();
@@ -86,7 +86,7 @@ describe('an OpenAI-compatible model', () => {
     expect(APICallError.isInstance(error) && [error.statusCode, error.message]).toEqual([500, 'out of memory']);
   });
 
-  it('fails when the server breaks off, after the text that arrived', async () => {
+  it('fails after the received text when the server closes the connection in the middle', async () => {
     const gate = makeGate();
     server.script({ text: ['one ', 'two ', 'three'], breakAfter: 2, gate });
     const { result } = start('Count');
@@ -103,7 +103,7 @@ describe('an OpenAI-compatible model', () => {
     expect(server.aborted).toBe(0);
   });
 
-  it('ends the upstream request when it is aborted in the middle', async () => {
+  it('aborts the upstream request when the call is aborted in the middle of the stream', async () => {
     const gate = makeGate();
     server.script({ text: ['one', 'two'], gate });
     const abort = new AbortController();
@@ -120,7 +120,7 @@ describe('an OpenAI-compatible model', () => {
     expect(parts.at(-1)).toBe('abort');
   });
 
-  it('ends the upstream request when it is aborted before the first byte', async () => {
+  it('aborts the upstream request when the call is aborted before the first byte', async () => {
     server.script({ hang: true });
     const abort = new AbortController();
     const ended = server.nextAbort();
@@ -134,7 +134,7 @@ describe('an OpenAI-compatible model', () => {
   });
 });
 
-describe('a provider that breaks off', () => {
+describe('a provider that closes the connection early', () => {
   /** Answers every request with the same bytes and closes the connection. */
   async function breaking(reply: string, prove: (baseUrl: string) => Promise<void>): Promise<number> {
     let requests = 0;
@@ -157,7 +157,7 @@ describe('a provider that breaks off', () => {
   };
   const cut = 'HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 1000\r\n\r\n{"data":[';
 
-  it('is not called again when head, text and end of the connection arrive together', async () => {
+  it('is not called again when headers, text and end of the connection arrive together', async () => {
     const head = 'HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n';
     const texts: string[] = [];
     const requests = await breaking(`${head}${event('one ')}${event('two ')}`, async (baseUrl) => {
@@ -171,7 +171,7 @@ describe('a provider that breaks off', () => {
     expect([texts, requests]).toEqual([['one ', 'two '], 1]);
   });
 
-  it('is not called again for a reply that is JSON', async () => {
+  it('is not called again after a truncated JSON reply', async () => {
     const embedding = (baseUrl: string) => embeddingModel({ baseUrl, apiKey, model: 'small' })?.embed(['text']);
     const image = (baseUrl: string) =>
       imageModel({ baseUrl, apiKey: undefined, model: 'small' })?.draw({ prompt: 'A cat', size: null, images: [] });
@@ -190,7 +190,7 @@ describe('a provider that breaks off', () => {
 describe('the API key of a model', () => {
   const message = `Incorrect API key provided: ${apiKey}`;
 
-  it('stands in no error, not even when the server repeats it', async () => {
+  it('appears in no error, even if the server repeats it', async () => {
     server.script({ status: 401, body: { error: { message } } }, { status: 418, body: message });
     const { model } = chatModel(settings);
     for (const status of [401, 418]) {
@@ -200,7 +200,7 @@ describe('the API key of a model', () => {
     }
   });
 
-  it('is removed from the errors of a stream that began well, and from those of a reply that cannot be read', async () => {
+  it('is redacted in stream errors after a successful start and in errors about an unreadable reply', async () => {
     const frames = [
       `data: ${JSON.stringify({ choices: [{ index: 0, delta: { content: 'a' } }] })}\n\n`,
       `data: ${JSON.stringify({ error: { message } })}\n\n`,
@@ -223,13 +223,13 @@ describe('the API key of a model', () => {
     }
   });
 
-  it('is left in answers', async () => {
+  it('is not redacted in answers', async () => {
     server.script({ text: ['a', `b ${apiKey} c ${apiKey.slice(0, 4)}`, 'd'] });
     expect(await start('Hi').result.text).toBe(`ab ${apiKey} c ${apiKey.slice(0, 4)}d`);
   });
 
   it.each(['1', 'ollama', '{', '"', 'null', 'choices'])(
-    'may be the placeholder %j, which changes nothing',
+    'is not redacted from answers and errors when it is the placeholder %j',
     async (key) => {
       settings = { ...settings, apiKey: key };
       const text = `Run ollama with 1 or 11 choices: {"key": "${key}", "none": null}.`;
@@ -243,14 +243,14 @@ describe('the API key of a model', () => {
     },
   );
 
-  it('is refused without being repeated when no header can carry it', () => {
+  it('is rejected without being repeated in the error when it cannot be sent in a header', () => {
     for (const key of ['line\nbreak-4711', 'ключ-4711', 'two words-4711'])
       expect(() => chatModel({ ...settings, apiKey: key })).toThrow(/^LLM_API_KEY (?!.*4711)/);
   });
 });
 
-describe('settings of a model', () => {
-  it('are checked before the first call', () => {
+describe('the settings of a model', () => {
+  it('are validated before the first call', () => {
     expect(() => chatModel({ ...settings, model: undefined })).toThrow('LLM_MODEL');
     expect(() => chatModel({ ...settings, baseUrl: undefined })).toThrow('LLM_BASE_URL');
     expect(() => chatModel({ ...settings, baseUrl: 'nonsense' })).toThrow('LLM_BASE_URL');
@@ -259,7 +259,7 @@ describe('settings of a model', () => {
     );
   });
 
-  it('choose the embedded model, which has no other', () => {
+  it('select the built-in model, which ignores a requested model ID', () => {
     expect(chatModel({ provider: 'embedded' }, { modelId: 'gpt' })).toMatchObject({
       provider: 'embedded',
       modelId: 'embedded-quotes',

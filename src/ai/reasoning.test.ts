@@ -90,35 +90,38 @@ const cases: [name: string, written: string, expected: Separated][] = [
 ];
 
 describe('think blocks', () => {
-  test.each(cases)('%s is separated in a whole answer', async (_name, written, expected) => {
+  test.each(cases)('%s: reasoning and text are separated in a whole answer', async (_name, written, expected) => {
     expect(await generated(written)).toEqual(expected);
   });
 
-  test.each(cases)('%s is separated wherever the stream is split', async (_name, written, expected) => {
-    expect(await streamed([written])).toEqual(expected);
-    expect(await streamed([...written])).toEqual(expected);
-    await fc.assert(
-      fc.asyncProperty(fc.array(fc.nat(written.length), { maxLength: 6 }), async (cuts) => {
-        const sorted = [0, ...cuts.sort((a, b) => a - b), written.length];
-        const chunks = sorted.slice(1).map((end, index) => written.slice(sorted[index], end));
-        expect(await streamed(chunks.filter((chunk) => chunk !== ''))).toEqual(expected);
-      }),
-      { numRuns: 20 },
-    );
-  });
+  test.each(cases)(
+    '%s: reasoning and text are separated wherever the stream is split',
+    async (_name, written, expected) => {
+      expect(await streamed([written])).toEqual(expected);
+      expect(await streamed([...written])).toEqual(expected);
+      await fc.assert(
+        fc.asyncProperty(fc.array(fc.nat(written.length), { maxLength: 6 }), async (cuts) => {
+          const sorted = [0, ...cuts.sort((a, b) => a - b), written.length];
+          const chunks = sorted.slice(1).map((end, index) => written.slice(sorted[index], end));
+          expect(await streamed(chunks.filter((chunk) => chunk !== ''))).toEqual(expected);
+        }),
+        { numRuns: 20 },
+      );
+    },
+  );
 
-  test('two blocks in a row are both reasoning', async () => {
+  test('two consecutive blocks are both reasoning', async () => {
     const written = '<think>a</think>\n<think>b</think>\nc';
     expect(await streamed([...written])).toEqual({ reasoning: 'ab', text: 'c' });
     expect((await generated(written)).text).toBe('c');
   });
 
-  test('a block that the token limit cut off is reasoning', async () => {
+  test('an unclosed block is reasoning when the token limit ended the answer', async () => {
     expect(await streamed(['<think>a b', ' c'], 'length')).toEqual({ reasoning: 'a b c', text: '' });
     expect(await generated('<think>a b c', 'length')).toEqual({ reasoning: 'a b c', text: '' });
   });
 
-  test('a block that the model left open when it ended is the answer as well, as it was written', async () => {
+  test('an unclosed block is reasoning and, unchanged, also the answer when the model ended it', async () => {
     const expected = { reasoning: 'is a tag', text: '<think> is a tag' };
     expect(await streamed([...expected.text])).toEqual(expected);
     expect(await generated(expected.text)).toEqual(expected);

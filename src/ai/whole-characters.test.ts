@@ -13,7 +13,7 @@ async function streamed(parts: LanguageModelV3StreamPart[]): Promise<LanguageMod
   return told;
 }
 
-it('moves the cuts of text, reasoning and tool input between characters, each in its own stream', async () => {
+it('moves chunk boundaries of text, reasoning and tool input to whole characters, per stream', async () => {
   const delta = (type: 'text-delta' | 'reasoning-delta' | 'tool-input-delta', delta: string, id = '1') => ({
     ...{ type, id, delta },
   });

@@ -747,7 +747,7 @@ const examples: Step[][] = [
   ],
 ];
 
-test('AZR 2, TOK 7, TOK 8, TOK 10, TOK 23, TOK 24, TOK 26: rights never exceed role, scopes, project or maker, whatever the order of changes', async () => {
+test('AZR 2, TOK 7, TOK 8, TOK 10, TOK 23, TOK 24, TOK 26: rights never exceed role, scopes, project or maker', async () => {
   const count = { chained: 0, refused: 0, widened: 0, narrowed: 0 };
   const done = new Map<Operation, number>();
   await fc.assert(

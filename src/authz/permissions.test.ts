@@ -18,8 +18,8 @@ const permission = fc.constantFrom(...permissions);
 /** Names of permissions, and other texts that a database row could contain. */
 const scopes = fc.array(fc.oneof(permission, fc.string(), fc.constantFrom('', 'admin', '__proto__', 'constructor')));
 
-describe('the table', () => {
-  test('nests the roles: each holds what the one before it holds, and more', () => {
+describe('the permission table', () => {
+  test('nests the roles: each role includes all permissions of the previous role and more', () => {
     for (const [index, name] of roles.entries()) {
       const lesser = roles[index - 1];
       if (!lesser) continue;
@@ -30,11 +30,11 @@ describe('the table', () => {
     expect([...rolePermissions('ADMIN')].sort()).toEqual([...permissions].sort());
   });
 
-  test('gives a limited key chat and agents, and no history', () => {
+  test('grants a limited key chat and agents, and no chat history', () => {
     expect([...rolePermissions('LIMITED')].sort()).toEqual(['read:agents', 'write:chat']);
   });
 
-  test('keeps administration from basic users', () => {
+  test('grants basic users no administration permission', () => {
     const administration = /^manage:(?!chat$)|^read:(analytics|query_history|audit)$/;
     expect([...rolePermissions('BASIC')].filter((name) => administration.test(name))).toEqual([]);
     expect(permissions.filter((name) => administration.test(name)).sort()).toEqual(
@@ -42,7 +42,7 @@ describe('the table', () => {
     );
   });
 
-  test('keeps administration, other credentials and the directory from a token that is confined to a project', () => {
+  test('excludes administration, other credentials and the user directory from a project token', () => {
     const confined = permissions.filter(holdsInProject);
     const beyond = /^manage:(?!chat$)|^read:(analytics|query_history|audit|users)$|^write:(tokens|agents)$|^use:/;
     expect(confined.filter((name) => beyond.test(name))).toEqual([]);
@@ -52,7 +52,7 @@ describe('the table', () => {
     expect(marked.map(([name]) => name).sort()).toEqual([...confined].sort());
   });
 
-  test('names every permission verb:noun and says what it allows', () => {
+  test('names each permission verb:noun and describes what it allows', () => {
     for (const name of permissions) {
       expect(name).toMatch(/^(read|write|manage|use):[a-z_]+$/);
       expect(permissionTable[name].title).not.toBe('');
@@ -60,7 +60,7 @@ describe('the table', () => {
     }
   });
 
-  test('knows its own names and nothing that every object has', () => {
+  test('recognizes exactly the defined permission names and no inherited object property', () => {
     fc.assert(
       fc.property(
         fc.oneof(fc.string(), fc.constantFrom('__proto__', 'constructor', 'toString', 'hasOwnProperty')),
@@ -73,7 +73,7 @@ describe('the table', () => {
 });
 
 describe('effective permissions', () => {
-  test('are within the role and within the scopes, whatever the scopes say', () => {
+  test('are limited to both the role and the scopes, even with unknown scope names', () => {
     fc.assert(
       fc.property(role, scopes, (name, wanted) => {
         const held = effectivePermissions(name, wanted);
@@ -86,14 +86,14 @@ describe('effective permissions', () => {
     );
   });
 
-  test('are all of the role’s without scopes, and none with an empty list', () => {
+  test('are all permissions of the role without scopes, and empty with an empty list of scopes', () => {
     for (const name of roles) {
       expect([...effectivePermissions(name, null)].sort()).toEqual([...rolePermissions(name)].sort());
       expect(effectivePermissions(name, []).size).toBe(0);
     }
   });
 
-  test('never grow with a lesser role or with fewer scopes', () => {
+  test('never grow with a lower role or with fewer scopes', () => {
     fc.assert(
       fc.property(role, role, scopes, fc.func(fc.boolean()), (one, other, wanted, keeps) => {
         const [lesser, greater] = [one, other].sort((a, b) => roles.indexOf(a) - roles.indexOf(b)) as [Role, Role];
@@ -105,11 +105,11 @@ describe('effective permissions', () => {
   });
 });
 
-describe('cuts', () => {
+describe('restricting permissions', () => {
   const held = fc.uniqueArray(permission).map((names): ReadonlySet<Permission> => new Set(names));
   const sorted = (set: ReadonlySet<Permission>) => [...set].sort();
 
-  test('by an intersection leave what both hold, in either order, once or twice', () => {
+  test('by intersection keeps only common permissions and is commutative, associative and idempotent', () => {
     fc.assert(
       fc.property(held, held, held, (some, others, third) => {
         const both = intersection(some, others);
@@ -122,7 +122,7 @@ describe('cuts', () => {
     );
   });
 
-  test('change neither what they are made on nor what a role holds', () => {
+  test('does not change its inputs or the permissions of a role', () => {
     fc.assert(
       fc.property(role, held, scopes, (name, limit, wanted) => {
         const before = sorted(rolePermissions(name));
@@ -159,7 +159,7 @@ describe('cuts', () => {
   const reduced = (from: ReadonlySet<Permission>, cuts: readonly Cut[]) => cuts.reduce((rest, cut) => cut(rest), from);
   const everything = rolePermissions('ADMIN');
 
-  test('AZR 2, TOK 7 never go beyond role, scopes, project, its owner or the key behind', () => {
+  test('AZR 2, TOK 7 never exceeds the role, scopes, project, owner or underlying key', () => {
     fc.assert(
       fc.property(parts, (given) => {
         const rights = reduced(everything, cutsOf(given));
@@ -176,7 +176,7 @@ describe('cuts', () => {
     );
   });
 
-  test('amount to the same in every order, and a second time', () => {
+  test('gives the same result in each order and when repeated', () => {
     fc.assert(
       fc.property(
         parts.chain((given) => fc.tuple(fc.constant(given), fc.shuffledSubarray([0, 1, 2, 3, 4], { minLength: 5 }))),
@@ -195,7 +195,7 @@ describe('cuts', () => {
     );
   });
 
-  test('TOK 10 give nothing back, however many follow', () => {
+  test('TOK 10 never adds a permission, even after many further restrictions', () => {
     fc.assert(
       fc.property(fc.array(parts, { minLength: 1, maxLength: 4 }), (changes) => {
         let rights = everything;

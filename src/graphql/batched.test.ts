@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import type { Context } from '../context.ts';
 import { batched } from './batched.ts';
 
-test('loads the keys of one request together, each once, and returns null for a missing object', async () => {
+test('loads the keys of one request in one batch without duplicates and returns null for a missing object', async () => {
   const calls: [Context, number[]][] = [];
   const load = batched(
     async (context: Context, keys: number[]) => {
@@ -20,7 +20,7 @@ test('loads the keys of one request together, each once, and returns null for a 
   ]);
 });
 
-test('loads an object again that it has loaded before, so that a change is visible', async () => {
+test('loads an object again on each later call, so that changes are visible', async () => {
   let version = 0;
   const load = batched(
     async (_context: Context, keys: string[]) => keys.map((key) => ({ key, version: ++version })),
@@ -33,7 +33,7 @@ test('loads an object again that it has loaded before, so that a change is visib
   ]);
 });
 
-test('rejects every key of a load that fails', async () => {
+test('rejects all keys of a batch when loading fails', async () => {
   const load = batched(
     async () => Promise.reject(new Error('no database')),
     (row: string) => row,

@@ -86,7 +86,7 @@ describe('the cost of an operation', () => {
     expect(cost(query, variables)).toBe(expected);
   });
 
-  it('counts the operation that runs, with the fragments that it uses', () => {
+  it('counts only the executed operation and the fragments it uses', () => {
     const document = `
       query Small { viewer { role } }
       query Large { agents(first: 100) { nodes { ...Deep } } }
@@ -95,7 +95,7 @@ describe('the cost of an operation', () => {
     expect(cost(document, {}, 'Large')).toBe(1 + 100 * (1 + 1 + 100));
   });
 
-  it('takes linear time for fragments that spread each other twice', () => {
+  it('is computed in linear time for fragments that spread each other twice', () => {
     const levels = Array.from(
       { length: 60 },
       (_, i) => `fragment F${i} on Query { ...F${i + 1} ... on Query { ...F${i + 1} } }`,
@@ -103,7 +103,7 @@ describe('the cost of an operation', () => {
     expect(cost(`{ ...F0 } ${levels.join(' ')} fragment F60 on Query { viewer { role } }`)).toBe(1);
   });
 
-  it('is far above the limit for agents and documents that refer to each other', () => {
+  it('exceeds the limit for nested agents and documents that refer to each other', () => {
     const nested = (levels: number): string =>
       levels === 0 ? 'id' : `documents { nodes { agents { nodes { ${nested(levels - 1)} } } } }`;
     expect(cost(`{ agents(filter: { editable: true }) { nodes { ${nested(1)} } } }`)).toBeGreaterThan(5000);
@@ -112,11 +112,11 @@ describe('the cost of an operation', () => {
 });
 
 describe('the sizes of lists', () => {
-  it('are known for every list of objects in the schema', () => {
+  it('are known for each list of objects in the schema', () => {
     expect(unsizedLists(schema)).toEqual([]);
   });
 
-  it('are missed where a list has no page, no declared size, and no field that states it', () => {
+  it('are reported as missing for a list without a page, a declared size or a field that defines it', () => {
     const other = buildSchema(`
       type Query { things: [Thing!]! paged(first: Int): [Thing!]! page(first: Int): ThingConnection! words: [String!]! sized: [Thing!]! }
       type ThingConnection { nodes: [Thing!]! edges: [ThingEdge!]! others: [Thing!]! }

@@ -18,7 +18,7 @@ const refusal = (read: () => unknown): AppError['details'] & { code: string } =>
 const int = fc.integer({ min: -(2 ** 31), max: 2 ** 31 - 1 });
 
 describe('an ID argument', () => {
-  it('accepts an integer as a number, as text and as the global ID of the type', () => {
+  it('accepts an integer as a number, as text and as a global ID of the type', () => {
     fc.assert(
       fc.property(int, (id) => {
         expect(integerId(id, 'ApiKey', path)).toBe(id);
@@ -28,7 +28,7 @@ describe('an ID argument', () => {
     );
   });
 
-  it('accepts a UUID in any letter case, as text and as the global ID of the type', () => {
+  it('accepts a UUID in upper or lower case and as a global ID of the type', () => {
     fc.assert(
       fc.property(fc.uuid(), (id) => {
         expect(uuidId(id.toUpperCase(), 'ChatSession', path)).toBe(id);
@@ -37,7 +37,7 @@ describe('an ID argument', () => {
     );
   });
 
-  it('accepts any text for an object whose own ID is text, and tells it from a global ID', () => {
+  it('accepts any text for an object with a text ID and distinguishes it from a global ID', () => {
     fc.assert(
       fc.property(fc.string({ minLength: 1 }), int, (text, id) => {
         expect(textId(`x ${text}`, 'Document', path)).toEqual({ text: `x ${text}` });
@@ -46,7 +46,7 @@ describe('an ID argument', () => {
     );
   });
 
-  it('rejects the global ID of another type, and names both types', () => {
+  it('rejects the global ID of another type and names both types', () => {
     const agent = encodeGlobalID('Agent', 1);
     for (const read of [
       () => integerId(agent, 'ApiKey', path),
@@ -59,7 +59,7 @@ describe('an ID argument', () => {
       });
   });
 
-  it('rejects every text that is neither, and names the argument', () => {
+  it('rejects text that is neither an ID nor a global ID of the type, and names the argument', () => {
     fc.assert(
       fc.property(
         fc.oneof(
@@ -79,7 +79,7 @@ describe('an ID argument', () => {
     );
   });
 
-  it('names the entry of a list that is wrong', () => {
+  it('names the index of the invalid entry in a list', () => {
     expect(integerIdList(['1', encodeGlobalID('Agent', 2)], 'Agent', ['agentIds'])).toEqual([1, 2]);
     expect(refusal(() => integerIdList(['1', 'x'], 'Agent', ['agentIds'])).fields?.[0]?.path).toEqual(['agentIds', 1]);
     expect(refusal(() => uuidIdList(['1'], 'Agent', ['agentIds'])).fields?.[0]?.path).toEqual(['agentIds', 0]);

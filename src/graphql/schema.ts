@@ -60,7 +60,12 @@ const requiresScopes = new GraphQLDirective({
   name: 'requiresScopes',
   description: 'The permissions that a field needs.',
   locations: [DirectiveLocation.FIELD_DEFINITION],
-  args: { scopes: { type: new GraphQLNonNull(new GraphQLList(strings)), description: 'Names of permissions.' } },
+  args: {
+    scopes: {
+      type: new GraphQLNonNull(new GraphQLList(strings)),
+      description: 'The names of permissions, such as `read:agents`.',
+    },
+  },
 });
 
 /** The schema. The imports above register its types and fields. */

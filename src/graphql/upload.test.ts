@@ -26,7 +26,7 @@ const file = (name: string, fileName = 'a.txt'): Part => ({ name, fileName, cont
 const operation = (variables: unknown) => ({ query: uploadFiles, variables });
 
 describe('uploadFiles', () => {
-  it('keeps several, and says of each that it does not take why', async () => {
+  it('stores the valid files of a request and returns the reason for each rejected file', async () => {
     const { status, data, errors } = await uploadGraphql(kit, {
       '../../notes.md': '# Notes',
       'fake.png': 'no picture',
@@ -61,14 +61,14 @@ describe('uploadFiles', () => {
     });
   });
 
-  it('takes one part for several variables', async () => {
+  it('accepts one form part for several variables', async () => {
     const map = { 0: ['variables.input.files.0', 'variables.input.files.1'] };
     const { data } = await postOperation(kit, operation({ input: { files: [null, null] } }), map, [file('0')]);
     const ids = data.uploadFiles.files.map(({ databaseId }: { databaseId: string }) => databaseId);
     expect(new Set(ids).size).toBe(2);
   });
 
-  it('takes 1 to 20', async () => {
+  it('accepts 1 to 20 files and rejects any other number', async () => {
     const send = (count: number) => {
       const names = Array.from({ length: count }, (_, at) => String(at));
       return postOperation(
@@ -90,13 +90,13 @@ describe('uploadFiles', () => {
     });
   });
 
-  it('a form without files is a request like any other', async () => {
+  it('accepts a multipart form without files as an ordinary request', async () => {
     const { data } = await postOperation(kit, { query: '{ __typename }' }, {});
     expect(data).toEqual({ __typename: 'Query' });
   });
 });
 
-describe('a form that is refused', () => {
+describe('an invalid multipart form', () => {
   const one = { input: { files: [null] } };
   const at = 'variables.input.files.0';
   const wrongPath = 'Each path in `map` must point to a variable that is null in `operations`.';
@@ -122,7 +122,7 @@ describe('a form that is refused', () => {
     ['a very long path', operation(one), { 0: [`variables.${'x.'.repeat(300)}`] }, [file('0')], wrongMap],
     ['operations that are none', 'text', { 0: [at] }, [file('0')], 'The request body must be a JSON object.'],
   ];
-  it.each(cases)('%s', async (_what, operations, map, files, message) => {
+  it.each(cases)('is rejected and stores no data: %s', async (_what, operations, map, files, message) => {
     await unchanged(async () => {
       const { status, data, errors } = await postOperation(kit, operations, map, files);
       expect([status, data]).toEqual([400, null]);
@@ -141,18 +141,21 @@ describe('a form that is refused', () => {
     ['operations that are no JSON', [{ ...operations, content: '{' }, map, file('0')], 'body: is not valid JSON'],
     ['101 parts', [operations, map, ...Array<Part>(99).fill(file('0'))], 'body: has more than 100 parts'],
     ['an end too early', formBytes([operations, map, file('0')]).slice(0, -9), 'is not a complete multipart form'],
-  ] as [string, Part[] | Uint8Array<ArrayBuffer>, string][])('%s', async (_what, body, message) => {
-    await unchanged(async () => {
-      const answer = await postForm(kit, '/graphql', body);
-      expect([answer.status, answer.body.data]).toEqual([400, undefined]);
-      expect(answer.body.errors).toEqual([
-        expect.objectContaining({ extensions: expect.objectContaining({ code: 'BAD_USER_INPUT' }) }),
-      ]);
-      expect(answer.body.errors[0].message).toContain(message);
-    });
-  });
+  ] as [string, Part[] | Uint8Array<ArrayBuffer>, string][])(
+    'is rejected and stores no data: %s',
+    async (_what, body, message) => {
+      await unchanged(async () => {
+        const answer = await postForm(kit, '/graphql', body);
+        expect([answer.status, answer.body.data]).toEqual([400, undefined]);
+        expect(answer.body.errors).toEqual([
+          expect.objectContaining({ extensions: expect.objectContaining({ code: 'BAD_USER_INPUT' }) }),
+        ]);
+        expect(answer.body.errors[0].message).toContain(message);
+      });
+    },
+  );
 
-  it('no boundary', async () => {
+  it('is rejected without a boundary', async () => {
     await unchanged(async () => {
       const headers = { 'content-type': 'multipart/form-data' };
       const answer = await postForm(kit, '/graphql', formBytes([operations, map, file('0')]), { headers });
@@ -161,13 +164,13 @@ describe('a form that is refused', () => {
   });
 });
 
-describe('what is no file', () => {
+describe('a value of the wrong type', () => {
   it.each([
     ['a text', 'a.txt'],
     ['a number', 1],
     ['an object that looks like one', { name: 'a.txt', size: 1, type: 'text/plain', arrayBuffer: {} }],
     ['null', null],
-  ])('%s, in JSON', async (_what, value) => {
+  ])('is rejected in place of a file in JSON variables: %s', async (_what, value) => {
     await unchanged(async () => {
       const { data, errors } = await kit.gql(uploadFiles, { input: { files: [value] } }, kit.keys.BASIC);
       expect(returned(data)).toEqual([]);
@@ -177,16 +180,19 @@ describe('what is no file', () => {
     });
   });
 
-  it.each(['"a.txt"', '{ name: "a.txt" }', '1', 'null'])('%s, in the document', async (literal) => {
-    await unchanged(async () => {
-      const query = `mutation { uploadFiles(input: { files: [${literal}] }) { files { name } } }`;
-      const { data, errors } = await kit.gql(query, {}, kit.keys.BASIC);
-      expect(returned(data)).toEqual([]);
-      expect(errors).toMatchObject([{ extensions: { code: 'GRAPHQL_VALIDATION_FAILED' } }]);
-    });
-  });
+  it.each(['"a.txt"', '{ name: "a.txt" }', '1', 'null'])(
+    'is rejected in place of a file in the GraphQL document: %s',
+    async (literal) => {
+      await unchanged(async () => {
+        const query = `mutation { uploadFiles(input: { files: [${literal}] }) { files { name } } }`;
+        const { data, errors } = await kit.gql(query, {}, kit.keys.BASIC);
+        expect(returned(data)).toEqual([]);
+        expect(errors).toMatchObject([{ extensions: { code: 'GRAPHQL_VALIDATION_FAILED' } }]);
+      });
+    },
+  );
 
-  it('and no file is anything else', async () => {
+  it('is rejected when it is a file in place of a text', async () => {
     await unchanged(async () => {
       const query = `mutation ($input: CreateProjectInput!) { createProject(input: $input) { project { name } } }`;
       const variables = { input: { name: null } };
@@ -199,7 +205,7 @@ describe('what is no file', () => {
   });
 });
 
-describe('who may send files', () => {
+describe('authorization of uploads', () => {
   const parts: Part[] = [
     { name: 'operations', content: JSON.stringify(operation({ input: { files: [null] } })) },
     { name: 'map', content: JSON.stringify({ 0: ['variables.input.files.0'] }) },
@@ -208,7 +214,7 @@ describe('who may send files', () => {
   const send = (headers: Record<string, string>, key: string | null = null) =>
     postForm(kit, '/graphql', parts, { key, headers });
 
-  it('no stranger: theirs are not even read', async () => {
+  it('rejects an anonymous client with 401 before reading the body', async () => {
     await unchanged(async () => {
       expect((await send({})).status).toBe(401);
       // The body is never sent, and the server does not wait for it.
@@ -222,7 +228,7 @@ describe('who may send files', () => {
     });
   });
 
-  it('no credential that may call none of the mutations that take files', async () => {
+  it('rejects a credential without permission for any mutation that accepts files', async () => {
     const pat = await kit.createPat(kit.keys.BASIC, { scopes: ['read:chat', 'write:chat'] });
     await unchanged(async () => {
       for (const key of [kit.keys.LIMITED, pat.secret])
@@ -232,7 +238,7 @@ describe('who may send files', () => {
     });
   });
 
-  it('no page of another origin, by the cookie of its visitor; and a page of this one only with a header', async () => {
+  it('rejects a cookie sent from another origin, or from the same origin without the CSRF header', async () => {
     const { session } = await kit.person();
     const cookie = `fastapiusersauth=${session}`;
     await unchanged(async () => {

@@ -39,7 +39,7 @@ const written = (count: number) => until(() => lines().length >= count && lines(
 const headers = () => ({ authorization: `Bearer ${kit.keys.BASIC}`, 'content-type': 'application/json' });
 
 describe('the access log', () => {
-  it('has one line for a request, with its client, token, status, bytes and duration, and without its query', async () => {
+  it('has one line per request with client, token, status, bytes and duration, without the query string', async () => {
     const response = await fetch(`${kit.url}/api/me?email=a@b.example`, {
       headers: { ...headers(), 'x-forwarded-for': '198.51.100.7', 'x-request-id': 'proxy-1.2_3' },
     });
@@ -62,7 +62,7 @@ describe('the access log', () => {
     expect(response.headers.get('x-request-id')).toBe('proxy-1.2_3');
   });
 
-  it('has a line for what is refused, not found, malformed and anonymous', async () => {
+  it('has a line for a rejected, unknown, malformed or anonymous request', async () => {
     await kit.rest('GET', '/api/me', { key: 'on_wrong' });
     await kit.rest('GET', '/nothing/here', { key: null });
     await kit.rest('POST', '/graphql', { body: '{', key: null });
@@ -73,7 +73,7 @@ describe('the access log', () => {
     ]);
   });
 
-  it('has the line of a stream when the stream has ended, with all of its bytes', async () => {
+  it('has the line of a stream with all of its bytes when the stream ends', async () => {
     const gate = makeGate();
     const words = Array.from({ length: 50 }, (_, index) => `${'word'.repeat(50)}${index} `);
     kit.model.script({ text: words, gate });
@@ -94,7 +94,7 @@ describe('the access log', () => {
     expect(line).not.toHaveProperty('aborted');
   });
 
-  it('says of a stream that its client left in the middle', async () => {
+  it('marks a stream as aborted when its client disconnects in the middle', async () => {
     const gate = makeGate();
     kit.model.script({ text: ['One ', 'two'], gate });
     gate.release();
@@ -113,7 +113,7 @@ describe('the access log', () => {
     await kit.booted.background.settled();
   });
 
-  it('says 499 of a request whose client left before there was an answer', async () => {
+  it('records status 499 when the client disconnects before the response', async () => {
     const { hostname, port } = new URL(kit.url);
     const socket = connect(Number(port), hostname);
     await once(socket, 'connect');
@@ -127,7 +127,7 @@ describe('the access log', () => {
     expect(line?.bytes).toBeGreaterThanOrEqual(answer.length);
   });
 
-  it('counts the bytes of each request on a connection that serves several', async () => {
+  it('counts the bytes of each request on a keep-alive connection separately', async () => {
     const { hostname, port } = new URL(kit.url);
     const socket = connect(Number(port), hostname);
     await once(socket, 'connect');
@@ -146,7 +146,7 @@ describe('the access log', () => {
     expect(health).toBeLessThan(2000);
   });
 
-  it('has one line for a WebSocket, when it ends, and one for a refused upgrade', async () => {
+  it('has one line for a WebSocket when it closes and one for a rejected upgrade', async () => {
     const address = kit.url.replace('http', 'ws');
     const client = createClient({
       url: `${address}/graphql`,
@@ -166,7 +166,7 @@ describe('the access log', () => {
     ]);
   });
 
-  it('contains no secret, in a path either, and not the name of a visitor’s chat', async () => {
+  it('contains no secret, not even in a path, and no session ID of a visitor’s chat', async () => {
     const chat = '0e6dd1c8-3b0f-4d5e-9d5e-3c2f2f0d1c11';
     const embed = '9a1f7b46-52d0-4f7c-8f0e-2f9b3c4d5e6f';
     await kit.rest('GET', `/api/embed/${embed}/${chat}`, { key: null });
@@ -194,15 +194,18 @@ describe('a request ID', () => {
     expect(await sent(id)).toBe(id);
   });
 
-  it.each(['', 'a b', 'ä', 'a/b', 'a"b', 'x'.repeat(129)])('is replaced when it is not: %j', async (id) => {
-    expect(await sent(id)).toMatch(uuid);
-  });
+  it.each(['', 'a b', 'ä', 'a/b', 'a"b', 'x'.repeat(129)])(
+    'is replaced by a UUID when it is malformed: %j',
+    async (id) => {
+      expect(await sent(id)).toMatch(uuid);
+    },
+  );
 
-  it('is replaced when it is a credential', async () => {
+  it('is replaced by a UUID when it is a credential', async () => {
     expect(await sent(kit.keys.ADMIN)).toMatch(uuid);
   });
 
-  it('is the one that an error names and the log has', async () => {
+  it('is generated and written to the access log for a request that fails', async () => {
     const { errors } = await kit.gql('{ nothing }');
     expect(errors).toHaveLength(1);
     const [line] = await written(1);

@@ -12,7 +12,7 @@ function ask(shares: ReturnType<typeof createShares>, holder: string, amount: nu
 }
 const settled = () => new Promise((resolve) => setImmediate(resolve));
 
-it('gives what is free at once, and the rest in order', async () => {
+it('grants available capacity immediately and queues further requests in order', async () => {
   const shares = createShares(10, 15);
   const [first, second, third, fourth] = [
     ask(shares, 'a', 10),
@@ -30,7 +30,7 @@ it('gives what is free at once, and the rest in order', async () => {
   expect(fourth?.given).toBe(true);
 });
 
-it('lets nobody take more than a share, and others pass whoever has it', async () => {
+it('limits a holder to its share and lets other holders pass its queued requests', async () => {
   const shares = createShares(10, 100);
   const [held, more, other] = [ask(shares, 'a', 8), ask(shares, 'a', 3), ask(shares, 'b', 3)];
   await settled();
@@ -44,7 +44,7 @@ it('lets nobody take more than a share, and others pass whoever has it', async (
   expect([more.given, small.given]).toEqual([true, true]);
 });
 
-it('gives what is larger than a share to a holder that has nothing else', async () => {
+it('grants an amount above the share only to a holder that holds no other amount', async () => {
   const shares = createShares(10, 15);
   const small = ask(shares, 'a', 1);
   const huge = ask(shares, 'a', 1000);

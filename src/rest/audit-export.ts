@@ -14,7 +14,9 @@ const list = z.union([z.string().transform((one) => [one]), z.array(z.string())]
 /** The parameters of the export: its format, and the filter of the query `auditEvents`. */
 const AuditExportQuery = z.object({
   format: z.enum(['csv', 'jsonl']).default('jsonl'),
-  action: list.optional().openapi({ description: 'One of these; can be repeated.' }),
+  action: list
+    .optional()
+    .openapi({ description: 'Returns only events with this action. Can be repeated to select several actions.' }),
   actor_id: z.uuid().optional(),
   token_id: id.optional(),
   target_type: z.string().max(100).optional(),

@@ -33,7 +33,8 @@ const ExportedSession = z
         }),
       )
       .openapi({
-        description: 'The whole tree, the empty root first; `latestChildId` leads along the current branch.',
+        description:
+          'The whole message tree, oldest first, starting with the empty root message. `latestChildId` leads along the current branch.',
       }),
   })
   .openapi('ExportedChatSession');
@@ -46,16 +47,17 @@ const formats: Record<'json' | 'markdown', ChatExportFormat> = { json: 'JSON', m
 export const chatExport = download({
   path: '/chat/export',
   tag: 'Chat',
-  summary: 'Download one session, or all of one’s own, as JSON or Markdown, oldest first',
+  summary: 'Download one session or all sessions of the caller as JSON or Markdown, oldest first',
   twin: 'exportChatSession',
   permission: 'read:chat',
   query: z.object({
     format: z.enum(['json', 'markdown']).default('json').openapi({
-      description: '`json` has the whole tree of every session, `markdown` its current branch, for people.',
+      description:
+        'The format of the file. `json` contains the whole message tree of every session; `markdown` contains only the current branch, as readable text. Defaults to `json`.',
     }),
     session_id: z.uuid().optional().openapi({
       description:
-        'A session that the caller may read as their own; all of one’s own that are not deleted unless given.',
+        'The session to export, which the caller must be able to read as their own. Defaults to all sessions of the caller that are not deleted.',
     }),
   }),
   content: { 'application/json': ChatExport, 'text/markdown': z.string() },

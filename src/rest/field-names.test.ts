@@ -41,8 +41,8 @@ const translated = (error: AppError, body: Body, field = 'change', params = {}) 
 const pathOf = (path: (string | number)[], body: Body, field?: string, params?: object) =>
   translated(badInput(path, 'is wrong'), body, field, params).details.fields?.[0]?.path;
 
-describe('the field of a request that an error of the graph is about', () => {
-  it('is the one that was mapped to the argument, also deep within the request', () => {
+describe('the request field that a GraphQL error refers to', () => {
+  it('is the field that is mapped to the argument, also deep within the request', () => {
     expect(pathOf(['input', 'expiresAt'], { name: 'a', expires_at: '2001-01-01' })).toEqual(['body', 'expires_at']);
     expect(pathOf(['input', 'model'], { llm_override: { model_version: 'm', temperature: 1 } })).toEqual([
       'body',
@@ -57,17 +57,17 @@ describe('the field of a request that an error of the graph is about', () => {
     ]);
   });
 
-  it('is the one that was sent where either of two can be', () => {
+  it('is the field that was sent when two fields are mapped to the argument', () => {
     expect(pathOf(['input', 'maxTokens'], { max_tokens: 0 })).toEqual(['body', 'max_tokens']);
     expect(pathOf(['input', 'maxTokens'], { max_completion_tokens: 0 })).toEqual(['body', 'max_completion_tokens']);
   });
 
-  it('is one that could have been sent where it is missing', () => {
+  it('is a field that is mapped to the argument when the request omits it', () => {
     expect(pathOf(['input', 'name'], {})).toEqual(['body', 'name']);
     expect(pathOf(['input', 'expiresAt'], { name: 'a' })).toEqual(['body', 'expires_at']);
   });
 
-  it('is a list or an object as a whole where the whole is wrong', () => {
+  it('is the whole list or object when the error refers to the whole', () => {
     expect(pathOf(['input', 'tags'], { labels: [{ key: 'a' }] })).toEqual(['body', 'labels']);
     expect(pathOf(['input', 'parts'], { document: { title: 't', sections: [{ text: 'a' }] } })).toEqual([
       'body',
@@ -77,22 +77,22 @@ describe('the field of a request that an error of the graph is about', () => {
     expect(pathOf(['input'], { name: 'a', max_tokens: 1 })).toEqual(['body']);
   });
 
-  it('is found where the mapping cannot do without the object that it is in', () => {
+  it('is found when the mapping requires the object that contains the field', () => {
     const body = { document: { title: 'a', sections: [{ text: 'b' }] } };
     expect(pathOf(['input', 'title'], body)).toEqual(['body', 'document', 'title']);
     expect(pathOf(['input', 'parts', 0, 'content'], body)).toEqual(['body', 'document', 'sections', 0, 'text']);
   });
 
-  it('is a part of the path where the argument came from there', () => {
+  it('is a path parameter when the argument comes from the path', () => {
     expect(pathOf(['input', 'databaseId'], {}, 'remove', { key_id: 7 })).toEqual(['path', 'key_id']);
   });
 
-  it('is none where the value is the endpoint’s own', () => {
+  it('is empty when the endpoint sets the value itself', () => {
     expect(pathOf(['input', 'why'], { name: 'a' }, 'remove')).toEqual([]);
     expect(translated(badInput(['input', 'why'], 'is wrong'), {}, 'remove').message).toBe('is wrong');
   });
 
-  it('is also named where a message mentions it', () => {
+  it('is also renamed in the text of the message', () => {
     const body = { name: 'a', expires_at: 'x', llm_override: { model_version: 'm' } };
     const error = badInput(['input', 'name'], 'cannot be combined with `expiresAt` or `input.model`, see `other`');
     expect(translated(error, body).message).toBe(
@@ -100,7 +100,7 @@ describe('the field of a request that an error of the graph is about', () => {
     );
   });
 
-  it('is looked for in few trials, however large the request', () => {
+  it('is found in fewer than 200 trials, even in a large request', () => {
     let trials = 0;
     const { variables, ...rest } = mapping({ labels: Array.from({ length: 5000 }, (_, key) => ({ key: `${key}` })) });
     const counted = {
@@ -115,7 +115,7 @@ describe('the field of a request that an error of the graph is about', () => {
   });
 });
 
-it('leaves other errors as they are', () => {
+it('leaves other errors unchanged', () => {
   const error = new AppError('CONFLICT', 'input.name: taken');
   expect(translated(error, { name: 'a' })).toBe(error);
 });

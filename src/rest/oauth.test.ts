@@ -19,8 +19,8 @@ const introspect = (fields: Record<string, string>, key: string | null = kit.key
 
 const seconds = (date: string) => Math.floor(Date.parse(date) / 1000);
 
-describe('RFC 7662', () => {
-  test('an active token has its scope, holder and times', async () => {
+describe('token introspection (RFC 7662)', () => {
+  test('returns the scope, owner and times of an active token', async () => {
     const { body: key } = await kit.rest('POST', '/api/admin/api-key', {
       body: {
         name: 'gateway',
@@ -46,7 +46,7 @@ describe('RFC 7662', () => {
     });
   });
 
-  test('the scope is what the token may do now, not what it was given', async () => {
+  test('returns the current permissions of the token as its scope, not the permissions that it was created with', async () => {
     const { secret, id, userId } = await kit.createKey('ADMIN');
     const held = async (token: string) => (await introspect({ token })).body.scope;
     expect(await held(secret)).toBe(permissions.join(' '));
@@ -57,7 +57,7 @@ describe('RFC 7662', () => {
     expect((await introspect({ token: pat.secret })).body).toMatchObject({ scope: 'read:chat', sub: userId });
   });
 
-  test('everything that opens nothing is inactive, and nothing more is said of it', async () => {
+  test('returns only `active: false` for an unknown, revoked, disabled or expired token', async () => {
     const revoked = await kit.createPat(kit.keys.BASIC);
     await kit.rest('DELETE', `/api/user/pats/${revoked.id}`, { key: kit.keys.BASIC });
     const disabled = await kit.createKey('BASIC');
@@ -68,7 +68,7 @@ describe('RFC 7662', () => {
       expect((await introspect({ token })).text).toBe('{"active":false}');
   });
 
-  test('to be asked about is no use of a token, and no refused one', async () => {
+  test('counts neither as a use of the token nor as a rejected credential', async () => {
     const { secret, id } = await kit.createKey('BASIC');
     await introspect({ token: secret });
     await kit.prisma.token.update({ where: { id }, data: { disabledAt: new Date() } });
@@ -78,21 +78,21 @@ describe('RFC 7662', () => {
     expect(await kit.prisma.auditEvent.count({ where: { action: 'credential.refused', tokenId: id } })).toBe(0);
   });
 
-  test('takes JSON as well, and is there under /api', async () => {
+  test('accepts JSON, and is also available under /api', async () => {
     const { body } = await kit.rest('POST', '/api/oauth/introspect', { body: { token: kit.keys.BASIC } });
     expect(body).toMatchObject({ active: true, role: 'basic' });
   });
 });
 
-describe('refused', () => {
-  test('without a credential, and with one that opens nothing: 401 with a challenge', async () => {
+describe('rejected introspection', () => {
+  test('returns 401 with a challenge when the credential is missing or invalid', async () => {
     for (const key of [null, newSecret('on_')]) {
       const { status, headers, body } = await introspect({ token: kit.keys.BASIC }, key);
       expect([status, headers.get('www-authenticate'), body.error]).toEqual([401, 'Bearer', 'invalid_token']);
     }
   });
 
-  test('to whoever does not manage keys: 403, in REST and in GraphQL', async () => {
+  test('returns 403 to callers without `manage:api_keys`, in REST and in GraphQL', async () => {
     const scoped = await kit.createKey('ADMIN', { scopes: ['read:audit'] });
     for (const key of [kit.keys.LIMITED, kit.keys.BASIC, scoped.secret]) {
       const { status, body } = await introspect({ token: kit.keys.ADMIN }, key);
@@ -105,7 +105,7 @@ describe('refused', () => {
     }
   });
 
-  test('without a token, with an empty or an endless one: 400 that names it', async () => {
+  test('returns 400 and names the token when it is missing, empty or too long', async () => {
     for (const fields of [{}, { token: '' }, { token: 'x'.repeat(1001) }] as Record<string, string>[]) {
       const { status, body } = await introspect(fields);
       expect([status, body.error]).toEqual([400, 'invalid_request']);
@@ -113,7 +113,7 @@ describe('refused', () => {
     }
   });
 
-  test('TOK 20 a token in the query string', async () => {
+  test('TOK 20 returns 400 for a token in the query string', async () => {
     const { status } = await kit.rest('POST', `/oauth/introspect?token=${kit.keys.BASIC}`, { body: {} });
     expect(status).toBe(400);
   });
@@ -124,7 +124,7 @@ describe('`viewer.token`', () => {
     (await kit.gql('{ viewer { token { kind name scopes projectDatabaseId expiresAt lastUsedAt } } }', {}, key)).data
       .viewer.token;
 
-  test('tells a credential what it is', async () => {
+  test('describes the credential of the request', async () => {
     const { secret } = await kit.createKey('BASIC', { name: 'itself', scopes: ['read:agents'] });
     expect(await own(secret)).toEqual({
       kind: 'API_KEY',

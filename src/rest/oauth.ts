@@ -35,14 +35,20 @@ export const oauth: Dialect = { accept: 'bearer', atRoot: true, looseBodies: fal
 const Introspection = z
   .object({
     active: z.boolean(),
-    scope: z.string().optional().openapi({ description: 'The permissions, separated by spaces.' }),
+    scope: z.string().optional().openapi({ description: 'The permissions of the token, separated by spaces.' }),
     client_id: z.string().optional(),
     username: z.string().optional(),
     token_type: z.literal('Bearer').optional(),
-    exp: z.int().optional().openapi({ description: 'Seconds since 1970; absent: never.' }),
+    exp: z
+      .int()
+      .optional()
+      .openapi({
+        description:
+          'The time at which the token expires, in seconds since 1970-01-01 UTC. Absent when the token is inactive or does not expire.',
+      }),
     iat: z.int().optional(),
     sub: z.string().optional(),
-    jti: z.string().optional().openapi({ description: 'The integer id of the token.' }),
+    jti: z.string().optional().openapi({ description: 'The integer ID of the token, as a string.' }),
     token_kind: z.string().optional(),
     role: z.string().optional(),
     project_id: z.int().optional(),
@@ -56,7 +62,7 @@ export const oauthEndpoints: AnyEndpoint[] = [
     method: 'post',
     path: '/oauth/introspect',
     tag: 'Introspection',
-    summary: 'What a token opens (RFC 7662)',
+    summary: 'Introspect a token (RFC 7662)',
     dialect: oauth,
     form: true,
     body: z.object({

@@ -20,8 +20,17 @@ export type Responses = Record<number, { description: string; content?: Content 
 const Refused = z.object({ error_code: z.string().optional(), detail: z.string() }).openapi('Error');
 const RateLimited = z
   .object({
-    scope: z.string().nullable().openapi({ description: 'The limit that was exceeded.' }),
-    reset_at: z.string().nullable().openapi({ description: 'The time at which the period of the limit ends.' }),
+    scope: z
+      .string()
+      .nullable()
+      .openapi({
+        description:
+          'The scope of the exceeded limit: `global`, `user_group`, `user` or `token`; null for any other limit.',
+      }),
+    reset_at: z
+      .string()
+      .nullable()
+      .openapi({ description: 'The time at which the period of the limit ends; null if it is unknown.' }),
     retry_after_seconds: z.int().nullable(),
     error_code: z.literal('RATE_LIMITED'),
     detail: z.string(),

@@ -18,10 +18,10 @@ const binary = z.string().openapi({ format: 'binary' });
 
 /** Returns the successful response of an endpoint. */
 function doneOf(endpoint: AnyEndpoint): { description: string; content?: Content } {
-  const description = 'Done.';
+  const description = 'The operation succeeded.';
   if (endpoint.status === 204 || endpoint.format === 'empty') return { description };
   if (endpoint.download)
-    return { description: 'The file.', content: { 'application/octet-stream': { schema: binary } } };
+    return { description: 'The content of the file.', content: { 'application/octet-stream': { schema: binary } } };
   if (endpoint.format === 'text') return { description, content: { 'text/plain': { schema: endpoint.reply } } };
   // A resumed stream is answered by a stream.
   const content: Content = endpoint.stream?.cursor ? {} : { 'application/json': { schema: endpoint.reply } };
@@ -62,29 +62,30 @@ export function openApiDocument(): object {
     type: 'apiKey',
     in: 'cookie',
     name: sessionCookie,
-    description: 'A login session (`ses_…`), as `POST /api/auth/login` sets it. On the paths of Onyx clients.',
+    description:
+      'The cookie of a login session (`ses_…`), which `POST /api/auth/login` sets. Accepted on the paths of Onyx clients.',
   });
   registry.registerPath({
     method: 'get',
     path: '/api/health',
     tags: ['Health'],
-    summary: 'Whether the server is there',
+    summary: 'Check that the server is running',
     security: [],
-    responses: { 200: json(Health, 'It is.') },
+    responses: { 200: json(Health, 'The server is running.') },
   });
   registry.registerPath({
     method: 'get',
     path: '/api/version',
     tags: ['Health'],
-    summary: 'The version of the API that clients check',
+    summary: 'Get the version of the API that clients check',
     security: [],
-    responses: { 200: json(Version, 'The version.') },
+    responses: { 200: json(Version, 'The version of the server.') },
   });
   registry.registerPath({
     method: 'get',
     path: '/api/ping',
     tags: ['Health'],
-    summary: 'Tell AnythingLLM’s clients that the server is online',
+    summary: 'Check that the server is online, for clients of AnythingLLM',
     security: [],
     responses: { 200: json(Ping, 'The server is online.') },
   });
@@ -94,11 +95,11 @@ export function openApiDocument(): object {
       path: `/api${path}`,
       tags: [tag],
       summary,
-      description: `Needs \`${permission}\`. A download, so without a GraphQL document; the query \`${twin}\` reads the same.`,
+      description: `Needs \`${permission}\`. A download has no GraphQL document; the query \`${twin}\` returns the same data.`,
       request: { query: query as z.ZodObject },
       responses: {
         200: {
-          description: 'The file.',
+          description: 'The content of the file.',
           content: Object.fromEntries(Object.entries(content).map(([type, schema]) => [type, { schema }])),
         },
         ...downloadErrors,
@@ -147,7 +148,7 @@ export function openApiDocument(): object {
       title: 'Latchkey',
       version,
       description:
-        'The REST paths that existing clients call. Each is a mapping onto one GraphQL operation, shown with it: the page doubles as a guide to moving over. The paths of Onyx clients are served without `/api` as well. Every path can also answer 405 (with `Allow`), 408 when a body does not arrive in time, and 421 for an unknown `Host`.',
+        'The REST paths that existing clients call. Each path maps onto one GraphQL operation, which its description shows, so this page is also a guide to migrating to GraphQL. The paths of Onyx clients are also served without `/api`. Every path can also return 405 (with `Allow`), 408 when a body does not arrive in time, and 421 for an unknown `Host`.',
     },
     servers: [{ url: '/' }],
     security: [{ bearer: [] }, { session: [] }],

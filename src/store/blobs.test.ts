@@ -14,26 +14,26 @@ const newId = () => `0123abcd-0000-4000-8000-${String(++last).padStart(12, '0')}
 const pathOf = (id: string) => join(folder, 'not', 'there', 'yet', id.slice(0, 2), id);
 
 describe('a blob', () => {
-  it('comes back as it was written, however often it is read', async () => {
+  it('is read back unchanged, on every read', async () => {
     const id = newId();
     const content = Uint8Array.from({ length: 300_000 }, (_, at) => (at * 7) % 256);
     await blobs.write(id, content);
     for (let read = 0; read < 2; read++) expect(Buffer.compare((await blobs.read(id)) ?? bytes(''), content)).toBe(0);
   });
 
-  it('of which only a piece is given is that piece', async () => {
+  it('contains only the given part of a buffer', async () => {
     const id = newId();
     await blobs.write(id, bytes('before, piece, after').subarray(8, 13));
     expect(Buffer.from((await blobs.read(id)) ?? []).toString()).toBe('piece');
   });
 
-  it('that is empty is there', async () => {
+  it('can be empty', async () => {
     const id = newId();
     await blobs.write(id, bytes(''));
     expect(await blobs.read(id)).toHaveLength(0);
   });
 
-  it('that was never written, or was erased, is null', async () => {
+  it('is null when it was never written or was erased', async () => {
     const id = newId();
     expect(await blobs.read(id)).toBeNull();
     await blobs.write(id, bytes('x'));
@@ -43,7 +43,7 @@ describe('a blob', () => {
     await blobs.erase(id);
   });
 
-  it('is for the server’s own user alone', async () => {
+  it('is readable and writable only by the server’s user', async () => {
     const id = newId();
     await blobs.write(id, bytes('x'));
     expect(statSync(pathOf(id)).mode & 0o777).toBe(0o600);
@@ -51,7 +51,7 @@ describe('a blob', () => {
 });
 
 describe('a crash while a blob is written', () => {
-  it('leaves half of it beside the place, where nobody reads it and the next one takes over', async () => {
+  it('leaves a partial file that is never read and that the next write replaces', async () => {
     const id = newId();
     mkdirSync(join(pathOf(id), '..'), { recursive: true });
     writeFileSync(`${pathOf(id)}.new`, 'a longer half of it');
@@ -61,7 +61,7 @@ describe('a crash while a blob is written', () => {
     expect(readdirSync(join(pathOf(id), '..'))).not.toContain(`${id}.new`);
   });
 
-  it('leaves nothing that erasing forgets', async () => {
+  it('leaves a partial file that is removed when the blob is erased', async () => {
     const id = newId();
     mkdirSync(join(pathOf(id), '..'), { recursive: true });
     writeFileSync(`${pathOf(id)}.new`, 'half');
@@ -70,7 +70,7 @@ describe('a crash while a blob is written', () => {
   });
 });
 
-describe('an id that is none', () => {
+describe('an invalid blob ID', () => {
   it.each([
     '',
     '..',
@@ -80,7 +80,7 @@ describe('an id that is none', () => {
     '0123ABCD-0000-4000-8000-000000000000',
     '0123abcd-0000-4000-8000-000000000000\n',
     '0123abcd-0000-4000-8000-000000000000\0',
-  ])('%j is no path', async (id) => {
+  ])('%j is rejected and changes no file', async (id) => {
     const before = readdirSync(folder, { recursive: true });
     for (const work of [() => blobs.write(id, bytes('x')), () => blobs.read(id), () => blobs.erase(id)])
       await expect((async () => work())()).rejects.toThrow('a blob’s id is a UUID');

@@ -25,7 +25,7 @@ describe.runIf(process.env.DATABASE_URL)('the lock of a database (skipped withou
   beforeEach(() => onServer(`CREATE DATABASE ${name}`));
   afterEach(() => onServer(`DROP DATABASE ${name} WITH (FORCE)`));
 
-  it('is one holder’s, and the next one’s once it is released', async () => {
+  it('has one holder, and passes to the next one on release', async () => {
     const held = await lockDatabase(url.href, { waitMs: 0 });
     await expect(lockDatabase(url.href, { waitMs: 0 })).rejects.toThrow(/REDIS_URL/);
     const next = lockDatabase(url.href);
@@ -34,7 +34,7 @@ describe.runIf(process.env.DATABASE_URL)('the lock of a database (skipped withou
     await expect(held.held()).rejects.toBeInstanceOf(DatabaseUnavailableError);
   });
 
-  it('is taken again when its connection is lost, as often as that happens', async () => {
+  it('is acquired again each time its connection is lost', async () => {
     let lost = false;
     const held = await lockDatabase(url.href, { waitMs: 0, onLost: () => (lost = true) });
     for (let time = 0; time < 5; time++) {
@@ -49,7 +49,7 @@ describe.runIf(process.env.DATABASE_URL)('the lock of a database (skipped withou
     await held.release();
   });
 
-  it('is lost when another has it by the time that its connection is back', async () => {
+  it('is lost when another client acquires it before the connection is restored', async () => {
     let lost = '';
     const onLost = (message: string) => {
       lost = message;
@@ -78,7 +78,7 @@ describe.runIf(process.env.DATABASE_URL)('the lock of a database (skipped withou
     await other.end();
   });
 
-  it('is taken from its own old session, where PostgreSQL does not know that the connection is gone', async () => {
+  it('is taken over from the server’s previous session when PostgreSQL has not noticed the lost connection', async () => {
     // A proxy that drops the connection to its client and keeps the connection to the server.
     const clients = new Set<Socket>();
     const servers = new Set<Socket>();

@@ -43,7 +43,7 @@ describe('the lock of a folder', () => {
     rmSync(folder, { recursive: true, force: true });
   });
 
-  it('is one holder’s, and the next one’s once it is released', async () => {
+  it('has one holder, and can be acquired after its release', async () => {
     const held = await lockFolder(folder, { waitMs: 0 });
     await expect(lockFolder(folder, { waitMs: 0 })).rejects.toThrow(
       new AlreadyRunningError(`another Latchkey uses ${folder}; stop it, or set DATABASE_URL for a shared database`),
@@ -53,28 +53,28 @@ describe('the lock of a folder', () => {
     await (await lockFolder(folder, { waitMs: 0 })).release();
   });
 
-  it('passes to whoever waits when the holder goes', async () => {
+  it('passes to a waiting instance when its holder releases it', async () => {
     const held = await lockFolder(folder, { waitMs: 0 });
     const next = lockFolder(folder);
     await held.release();
     await (await next).release();
   });
 
-  it('of another process stands while that lives, and is void when it was killed', async () => {
+  it('is held while the process of its holder runs, and is stale after that process was killed', async () => {
     const { child } = await idleProcess();
     await expect(lockFolder(folder, { waitMs: 0 })).rejects.toThrow(AlreadyRunningError);
     await kill(child);
     await (await lockFolder(folder)).release();
   });
 
-  it.runIf(process.platform === 'linux')('is void when the number of its process belongs to a later one', async () => {
+  it.runIf(process.platform === 'linux')('is stale when its process ID belongs to a later process', async () => {
     const { content } = await idleProcess();
     const [pid, began] = content.split('\n');
     writeFileSync(file, `${pid}\n${Number(began) - 1}`);
     await (await lockFolder(folder)).release();
   });
 
-  it('without a text is being written, unless it has been for long', async () => {
+  it('is held while its empty file is new, and is stale when the empty file is old', async () => {
     writeFileSync(file, '');
     await expect(lockFolder(folder, { waitMs: 0 })).rejects.toThrow(AlreadyRunningError);
     expect(existsSync(file)).toBe(true);
@@ -83,7 +83,7 @@ describe('the lock of a folder', () => {
     await (await lockFolder(folder)).release();
   });
 
-  it('of another container stands while that shows signs of life, and is void once it does not', async () => {
+  it('is held by another container while the heartbeat continues, and is stale when the heartbeat stops', async () => {
     const heartbeat = { every: 20, silence: 200 };
     const elsewhere = `1\n1\nanother-boot pid:[1]\n`;
     writeFileSync(file, elsewhere);
@@ -93,7 +93,7 @@ describe('the lock of a folder', () => {
     await (await lockFolder(folder, { heartbeat })).release();
   });
 
-  it('shows signs of life, comes back when it is deleted, and is lost when another has it', async () => {
+  it('has a heartbeat, restores its deleted file, and is lost when another instance acquires it', async () => {
     const heartbeat = { every: 20, silence: 200 };
     let lost = '';
     const onLost = (message: string) => {
@@ -115,12 +115,12 @@ describe('the lock of a folder', () => {
     expect(existsSync(file)).toBe(true);
   });
 
-  it('is refused where its file is none', async () => {
+  it('cannot be acquired when the lock file is not a regular file', async () => {
     mkdirSync(file);
     await expect(lockFolder(folder, { waitMs: 0 })).rejects.toThrow(`DATA_DIR: ${file} is not a file; delete it`);
   });
 
-  it('fails as what it is where the folder cannot be written', async () => {
+  it('fails with ENOENT when the folder does not exist', async () => {
     await expect(lockFolder(join(folder, 'missing'), { waitMs: 0 })).rejects.toThrow('ENOENT');
   });
 });

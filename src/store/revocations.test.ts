@@ -28,7 +28,7 @@ const principal = (tokenId: number, authenticatedAt: number): Principal => ({
 
 afterEach(() => void vi.useRealTimers());
 
-test('TOK 5: what a credential has open ends with it, and nothing else does', () => {
+test('TOK 5: ending a token or a user aborts the open requests of that token or user, and no others', () => {
   const revocations = createRevocations();
   const [mine, other] = [1, 2].map((id) => revocations.watch(principal(id, performance.now())).signal);
   revocations.endToken(1);
@@ -37,7 +37,7 @@ test('TOK 5: what a credential has open ends with it, and nothing else does', ()
   expect(other?.aborted).toBe(true);
 });
 
-test('TOK 5: a request that was let in just before the end is ended too; one with the next secret is not', () => {
+test('TOK 5: a request authenticated before the revocation is aborted; a request authenticated after it is not', () => {
   const revocations = createRevocations();
   const before = principal(1, performance.now());
   revocations.endToken(1);
@@ -45,7 +45,7 @@ test('TOK 5: a request that was let in just before the end is ended too; one wit
   expect(revocations.watch(principal(1, performance.now())).signal.aborted).toBe(false);
 });
 
-test('TOK 5: an end that is set for later comes then, for what was open when it was set', () => {
+test('TOK 5: a scheduled revocation aborts, when due, the requests authenticated before it was scheduled', () => {
   vi.useFakeTimers();
   const revocations = createRevocations();
   const before = revocations.watch(principal(1, performance.now())).signal;
@@ -60,7 +60,7 @@ test('TOK 5: an end that is set for later comes then, for what was open when it 
   expect([before.aborted, late.aborted, after.aborted]).toEqual([true, true, false]);
 });
 
-test('TOK 5: who was let in before an end is known to have ended by then, whatever was ended, and nobody else', () => {
+test('TOK 5: a principal has ended once its token, user or project owner has ended; other principals have not', () => {
   vi.useFakeTimers();
   const revocations = createRevocations();
   const [mine, other] = [principal(1, performance.now()), principal(2, performance.now())];
@@ -76,7 +76,7 @@ test('TOK 5: who was let in before an end is known to have ended by then, whatev
   expect(ended()).toEqual([true, true, true]);
 });
 
-test('TOK 5 TOK 6: an end to come, and the credential’s own, count from their moment on', () => {
+test('TOK 5 TOK 6: a scheduled revocation and a token’s expiry take effect at their time', () => {
   vi.useFakeTimers();
   const revocations = createRevocations();
   const set = principal(1, performance.now());

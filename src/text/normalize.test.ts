@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { comparable, searchForm } from './normalize.ts';
 
-describe('the form in which texts are compared', () => {
+describe('the comparison form of a text', () => {
   it.each([
     ['a ligature', '\ufb01nance', 'finance'],
     ['a decomposed umlaut', 'u\u0308ber', 'über'],
@@ -13,7 +13,7 @@ describe('the form in which texts are compared', () => {
     expect(comparable(written)).toBe(plain.toLowerCase());
   });
 
-  it('does not change when it is applied again', () => {
+  it('is idempotent', () => {
     for (const text of ['\u0130stanbul', '\u1e9e', '\ufdfa', 'A\u00ad\u0308', '\u1fb3\u0345'])
       expect(comparable(comparable(text))).toBe(comparable(text));
   });

@@ -10,7 +10,7 @@ describe('texts that look the same', () => {
 
   const code = ({ errors }: Awaited<ReturnType<Kit['gql']>>) => errors[0]?.extensions.code;
 
-  it('are found in the history of chats by their plain spelling', async () => {
+  it('are found in the chat history by their plain spelling', async () => {
     const create = 'mutation ($name: String!) { createChatSession(input: { name: $name }) { session { name } } }';
     for (const [written, plain] of [
       ['\ufb01nance', 'finance'],
@@ -24,7 +24,7 @@ describe('texts that look the same', () => {
     }
   });
 
-  it('are one name for an agent and one for a label', async () => {
+  it('conflict as names of agents and as names of labels', async () => {
     const agent = (name: string) =>
       kit.gql('mutation ($name: String!) { createAgent(input: { name: $name }) { agent { slug } } }', { name });
     expect((await agent('Re\u0301sume\u0301 of\ufb01ce')).data.createAgent.agent.slug).toBe('resume-office');

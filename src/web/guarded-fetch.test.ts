@@ -66,27 +66,27 @@ const get = (path: string, options: Partial<GuardedFetchOptions> = {}) =>
   });
 const text = async (path: string) => Buffer.from((await get(path)).bytes).toString();
 
-describe('what is fetched', () => {
-  it('comes with its type, its charset and its address', async () => {
+describe('a fetched page', () => {
+  it('has its content, media type, charset and URL', async () => {
     const fetched = await get('/page');
     expect(fetched).toMatchObject({ mediaType: 'text/html', charset: 'utf-8' });
     expect(fetched.url.href).toBe(`${here}/page`);
     expect(Buffer.from(fetched.bytes).toString()).toBe(page);
   });
 
-  it('is unpacked', async () => {
+  it('is decompressed from gzip and Brotli', async () => {
     expect(await text('/gzip')).toBe(page);
     expect(await text('/br')).toBe(page);
   });
 
-  it('is followed to where it went', async () => {
+  it('has the final URL after redirects', async () => {
     expect((await get('/relative')).url.href).toBe(`${here}/page?from=here`);
     expect((await get('/across')).url.href).toBe(`${there}/page`);
   });
 });
 
-describe('headers', () => {
-  it('go to the origin that was asked for, and no further', async () => {
+describe('request headers', () => {
+  it('are sent to the requested origin only, also after a redirect', async () => {
     const headers = { Authorization: 'Bearer x', Cookie: 'a=b', 'X-Own': '1' };
     seen.length = 0;
     await get('/across', { headers });
@@ -100,7 +100,7 @@ describe('headers', () => {
     expect(seen.map(({ headers: { authorization } }) => authorization)).toEqual(['Bearer x', 'Bearer x']);
   });
 
-  it('of a connection are not the caller’s to set', async () => {
+  it('cannot override Host, Transfer-Encoding and Content-Length', async () => {
     seen.length = 0;
     await get('/page', {
       headers: { Host: 'evil.example', 'Transfer-Encoding': 'chunked', 'content-length': '5', 'User-Agent': 'mine' },
@@ -113,7 +113,7 @@ describe('headers', () => {
   });
 });
 
-describe('refused', () => {
+describe('a fetch that fails', () => {
   it.each([
     'http://127.0.0.1/',
     'http://localhost/',
@@ -133,11 +133,11 @@ describe('refused', () => {
     'http://[::ffff:127.0.0.1]/',
     'http://[64:ff9b::7f00:1]/',
     'https://127.0.0.1/',
-  ])('%s', async (address) => {
+  ])('rejects %s, whose address is not public', async (address) => {
     await expect(get(address)).rejects.toThrow('has an address that is not public');
   });
 
-  it('is what is on this machine, at another port than the one that is allowed', async () => {
+  it('rejects an address on this machine at a port that is not allowed', async () => {
     seen.length = 0;
     await expect(get('/page', { allowedHosts: [new URL(there).host] })).rejects.toThrow('not public');
     await expect(get('/page', { allowedHosts: [] })).rejects.toThrow('not public');
@@ -162,21 +162,21 @@ describe('refused', () => {
     ['nothing', 'has an invalid URL'],
     ['http://user:secret@127.0.0.1/', 'has a user name or password in its URL'],
     ['http://nowhere.invalid/', 'has an unknown host'],
-  ])('%s: it %s', async (path, reason) => {
+  ])('rejects %s because it %s', async (path, reason) => {
     await expect(get(path)).rejects.toMatchObject({ name: 'FetchError', message: reason });
   });
 
-  it('is a redirect to a host that is not allowed', async () => {
+  it('rejects a redirect to a host that is not allowed', async () => {
     seen.length = 0;
     await expect(get('/across', { allowedHosts: [new URL(here).host] })).rejects.toThrow('not public');
     expect(seen.map(({ path }) => path)).toEqual(['/across']);
   });
 
-  it.each(['/silent', '/slow'])('%s takes too long', async (path) => {
+  it.each(['/silent', '/slow'])('rejects %s after the timeout', async (path) => {
     await expect(get(path, { timeoutMs: 50 })).rejects.toThrow('did not respond in time');
   });
 
-  it.each(['/silent', '/slow'])('%s ends with its reader', async (path) => {
+  it.each(['/silent', '/slow'])('stops fetching %s when the caller aborts', async (path) => {
     const gone = new AbortController();
     seen.length = 0;
     const fetching = get(path, { signal: gone.signal });
@@ -187,7 +187,7 @@ describe('refused', () => {
 });
 
 describe('the setting LINK_ALLOWED_HOSTS', () => {
-  it('names hosts, with a port or without', () => {
+  it('accepts hosts with or without a port', () => {
     expect(readSettings({ LINK_ALLOWED_HOSTS: 'Wiki.example, 10.0.0.7:8080,[fd00::1]' }).linkAllowedHosts).toEqual([
       'wiki.example',
       '10.0.0.7:8080',
@@ -197,7 +197,7 @@ describe('the setting LINK_ALLOWED_HOSTS', () => {
   });
 
   it.each(['http://wiki.example', 'wiki.example/path', 'a b', 'wiki.example:80', 'u@wiki.example'])(
-    'not %s',
+    'rejects %s',
     (text) => {
       expect(() => readSettings({ LINK_ALLOWED_HOSTS: text })).toThrow('LINK_ALLOWED_HOSTS');
     },

@@ -12,37 +12,40 @@ import { endpoints } from '../../src/rest/endpoints.ts';
 const written = (name: string): string => readFileSync(join(projectRoot, name), 'utf8');
 
 describe('generated files', () => {
-  it.each(Object.entries(artefacts()))('%s is as the code writes it', (name, content) => {
+  it.each(Object.entries(artefacts()))('%s is up to date with the code', (name, content) => {
     expect(written(name) === content, `${name} is stale: run \`npm run generate\``).toBe(true);
   });
 });
 
-describe('rows', () => {
+describe('REST endpoints', () => {
   const documents = endpoints.flatMap((row) => [
     { name: `${row.method} ${row.path}`, document: row.document },
     ...(row.stream ? [{ name: `${row.method} ${row.path}, streaming`, document: row.stream.document }] : []),
   ]);
 
-  it.each(documents)('$name has a document that the schema allows', ({ document }) => {
+  it.each(documents)('$name has a GraphQL document that is valid against the schema', ({ document }) => {
     expect(validate(schema, document).map(({ message }) => message)).toEqual([]);
   });
 
-  it.each(endpoints.filter((row) => row.stream))('$method $path needs the same to stream as to answer whole', (row) => {
-    const needs = (document: typeof row.document) =>
-      new Set(
-        rootFields(document).map(({ operation, name }) => {
-          const type = {
-            Query: schema.getQueryType(),
-            Mutation: schema.getMutationType(),
-            Subscription: schema.getSubscriptionType(),
-          }[operation];
-          return JSON.stringify(type?.getFields()[name]?.extensions.requirements);
-        }),
-      );
-    expect(needs(row.stream?.document as typeof row.document)).toEqual(needs(row.document));
-  });
+  it.each(endpoints.filter((row) => row.stream))(
+    '$method $path requires the same permissions for a streamed and a complete response',
+    (row) => {
+      const needs = (document: typeof row.document) =>
+        new Set(
+          rootFields(document).map(({ operation, name }) => {
+            const type = {
+              Query: schema.getQueryType(),
+              Mutation: schema.getMutationType(),
+              Subscription: schema.getSubscriptionType(),
+            }[operation];
+            return JSON.stringify(type?.getFields()[name]?.extensions.requirements);
+          }),
+        );
+      expect(needs(row.stream?.document as typeof row.document)).toEqual(needs(row.document));
+    },
+  );
 
-  it('have one method and path each, and a fixed path before one with a parameter that would take it', () => {
+  it('have unique methods and paths, and a fixed path precedes a parameter path that would match it', () => {
     const names = endpoints.map(({ method, path }) => `${method} ${path}`);
     expect(new Set(names).size).toBe(names.length);
     const shadowed = endpoints.flatMap((row, index) =>
@@ -113,14 +116,14 @@ describe('openapi.json', () => {
     expect(Object.keys(openApi.components.securitySchemes)).toEqual(['bearer', 'session']);
   });
 
-  it('refers to nothing that it does not hold', () => {
+  it('contains the target of every reference', () => {
     const missing = [...references(openApi)].filter(
       (reference) => !Object.hasOwn(openApi.components.schemas, reference.replace('#/components/schemas/', '')),
     );
     expect(missing).toEqual([]);
   });
 
-  it('describes each row, and what needs no row', () => {
+  it('describes every endpoint, every download, and the health and version paths', () => {
     const described = operations.map(({ name }) => name).sort();
     const served = endpoints.map(({ method, path }) => `${method} /api${path}`);
     expect(described).toEqual(
@@ -128,23 +131,26 @@ describe('openapi.json', () => {
     );
   });
 
-  it.each(operations)('$name has what a client generator needs', ({ operation, method, path }) => {
-    expect(operation.tags).toEqual([expect.stringMatching(/\S/)]);
-    expect(operation.summary).toMatch(/^\S.*[^.]$/);
-    const [status, ...others] = Object.keys(operation.responses).filter((each) => each.startsWith('2'));
-    expect(others).toEqual([]);
-    const done = operation.responses[status ?? ''];
-    expect(done?.description).toMatch(/\S/);
-    for (const { schema } of Object.values(done?.content ?? {})) expect(Object.keys(schema)).not.toEqual([]);
-    expect(Object.keys(done?.content ?? {})).toEqual(files.get(path) ?? contentOf(rowAt(method, path)));
-    const inPath = [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => name).sort();
-    const documented = (operation.parameters ?? []).filter((parameter) => parameter.in === 'path');
-    expect(documented.map(({ name }) => name).sort()).toEqual(inPath);
-    expect(documented.every(({ required }) => required === true)).toBe(true);
-  });
+  it.each(operations)(
+    '$name has the tag, summary, response schema and path parameters that client generators need',
+    ({ operation, method, path }) => {
+      expect(operation.tags).toEqual([expect.stringMatching(/\S/)]);
+      expect(operation.summary).toMatch(/^\S.*[^.]$/);
+      const [status, ...others] = Object.keys(operation.responses).filter((each) => each.startsWith('2'));
+      expect(others).toEqual([]);
+      const done = operation.responses[status ?? ''];
+      expect(done?.description).toMatch(/\S/);
+      for (const { schema } of Object.values(done?.content ?? {})) expect(Object.keys(schema)).not.toEqual([]);
+      expect(Object.keys(done?.content ?? {})).toEqual(files.get(path) ?? contentOf(rowAt(method, path)));
+      const inPath = [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => name).sort();
+      const documented = (operation.parameters ?? []).filter((parameter) => parameter.in === 'path');
+      expect(documented.map(({ name }) => name).sort()).toEqual(inPath);
+      expect(documented.every(({ required }) => required === true)).toBe(true);
+    },
+  );
 
   it.each(operations.filter(({ operation }) => operation['x-graphql-document'] !== undefined))(
-    '$name names its GraphQL twin and shows a document that runs',
+    '$name names its GraphQL operation and contains a valid document',
     ({ operation }) => {
       const document = parse(operation['x-graphql-document'] ?? '');
       expect(validate(schema, document)).toEqual([]);
@@ -156,7 +162,7 @@ describe('openapi.json', () => {
     },
   );
 
-  it('leaves only files and the paths that need no credential without a document', () => {
+  it('contains a GraphQL document for every path except downloads and paths that need no credential', () => {
     const alone = operations.filter(({ operation }) => operation['x-graphql-document'] === undefined);
     expect(alone.map(({ path }) => path).sort()).toEqual([...files.keys(), ...withoutCredential].sort());
   });

@@ -154,7 +154,7 @@ describe('the Accept header', () => {
     },
   );
 
-  it('returns 406 with the header to send for a mutation whose response its client does not accept, and runs nothing', async () => {
+  it('returns 406 with the header to send for a mutation whose response type is not accepted, and changes no data', async () => {
     const before = await kit.fingerprint();
     const mutation = 'mutation { createApiKey(input: { name: "x" }) { secret } }';
     for (const accept of ['text/html', 'image/png', 'application/json;charset=latin1']) {
@@ -211,7 +211,7 @@ describe('error codes', () => {
     }
   });
 
-  it('are those of the list wherever the source names one', () => {
+  it('are listed wherever the source in src/graphql names one', () => {
     const folder = join(projectRoot, 'src', 'graphql');
     const named = readdirSync(folder, { recursive: true, encoding: 'utf8' })
       .filter((name) => name.endsWith('.ts') && !name.endsWith('.test.ts'))

@@ -22,7 +22,7 @@ const audits = serverAudits({
 });
 
 describe('GraphQL over HTTP', () => {
-  it('is audited in 61 points', () => {
+  it('is checked by 61 audits', () => {
     expect(audits).toHaveLength(61);
   });
 

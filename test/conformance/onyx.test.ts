@@ -506,7 +506,7 @@ const operations: Record<string, Operation> = {
   'GET /user/usage': operation(types.Usage, () => get('/user/usage')),
 };
 
-it('calls every operation that is served to Onyx clients', () => {
+it('every operation that is served to Onyx clients has a conformance case', () => {
   const served = endpoints
     .filter((row) => dialectOf(row) === onyx)
     .map(({ method, path }) => `${method.toUpperCase()} ${path}`);
@@ -517,7 +517,7 @@ it('calls every operation that is served to Onyx clients', () => {
 const problems = (type: z.ZodType, value: unknown): string[] =>
   type.safeParse(value).error?.issues.map(({ path, message }) => `${path.join('.')}: ${message}`) ?? [];
 
-describe('a reply has the types that Onyx clients rely on:', () => {
+describe('replies with the types that Onyx clients rely on:', () => {
   it.each(Object.entries(operations))('%s', async (_name, { call, type, status = 200 }) => {
     const answer = await call();
     expect(answer.status, answer.text).toBe(status);
@@ -525,8 +525,8 @@ describe('a reply has the types that Onyx clients rely on:', () => {
   });
 });
 
-describe('a stream has the types that Onyx clients rely on:', () => {
-  it('the ids come first, then packets with reasoning, a search and citations, and `stop` comes last', async () => {
+describe('a stream with the types that Onyx clients rely on', () => {
+  it('sends the IDs first, then packets with reasoning, a search and citations, and `stop` last', async () => {
     citing();
     const { body: lines } = await streamed('/chat/send-chat-message', { message: 'What does a kettle boil?' });
     expect(problems(some(types.Line), lines)).toEqual([]);
@@ -540,8 +540,8 @@ describe('a stream has the types that Onyx clients rely on:', () => {
   });
 });
 
-describe('the session that a client opens', () => {
-  it('begins with an empty system message, and shows the icon of its agent, files, feedback and citations', async () => {
+describe('a chat session that a client opens', () => {
+  it('begins with an empty system message, and includes the agent’s icon, files, feedback and citations', async () => {
     const { body } = await get(`/chat/get-chat-session/${scene.session}`);
     const [root, question, answer] = body.messages;
     expect(root).toMatchObject({ message_type: 'system', message: '', parent_message: null });
@@ -553,7 +553,7 @@ describe('the session that a client opens', () => {
     expect(body).toMatchObject({ persona_id: scene.personaId, personal_icon_name: 'kettle' });
   });
 
-  it('names the run of an answer under way by an integer', async () => {
+  it('identifies the run of an answer in progress by an integer', async () => {
     gate = makeGate();
     kit.model.script({ text: ['One ', 'two'], gate });
     const session = await newSession();
@@ -572,7 +572,7 @@ describe('the session that a client opens', () => {
   });
 });
 
-describe('what the contract allows and the server cannot apply is rejected by name, and writes nothing:', () => {
+describe('input of the Onyx contract that the server cannot apply is rejected by name and changes no data:', () => {
   const turn = (rest: object) => post('/chat/send-chat-message', { message: 'Hello', stream: false, ...rest });
   const cases: [string, () => Promise<Answer>, RegExp][] = [
     [
@@ -689,8 +689,8 @@ describe('what the contract allows and the server cannot apply is rejected by na
   });
 });
 
-describe('what the contract allows is applied:', () => {
-  it('the values that clients send by default, and a forced tool of the agent', async () => {
+describe('input of the Onyx contract', () => {
+  it('applies the values that clients send by default, and a forced tool of the agent', async () => {
     const filters = { source_type: null, document_set: [], tags: null, time_cutoff: null };
     for (const rest of [
       { internal_search_filters: null, deep_research: false, forced_tool_id: null, allowed_tool_ids: null },
@@ -703,7 +703,7 @@ describe('what the contract allows is applied:', () => {
     }
   });
 
-  it('the model of an agent, which stays when a later request leaves it out', async () => {
+  it('applies the model of an agent, and keeps it when a later request omits it', async () => {
     const { body } = await post('/persona', persona({ llm_model_version_override: 'scripted' }));
     expect(body.llm_model_version_override).toBe('scripted');
     const { body: later } = await patch(`/persona/${body.id}`, persona({ llm_model_version_override: null }));
@@ -711,7 +711,7 @@ describe('what the contract allows is applied:', () => {
     expect((await get(`/persona/${body.id}`)).body.llm_model_version_override).toBe('scripted');
   });
 
-  it('the filter for documents updated since a time, in the older form and the newer, which goes first', async () => {
+  it('applies the filter for documents updated since a time in both forms, and prefers the newer form', async () => {
     const found = async (filters: object) =>
       (await ask({ internal_search_filters: filters })).body.top_documents.map(({ document_id }: any) => document_id);
     const [before, after] = ['2026-01-01T00:00:00Z', '2999-01-01T00:00:00Z'];

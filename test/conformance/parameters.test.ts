@@ -121,7 +121,7 @@ describe.each(endpoints)('$method $path', (row) => {
   });
 
   it.runIf(!row.path.startsWith('/v1/openai/') && parameters.some((each) => withoutEffect(each) !== null))(
-    'has its parameters without effect in the documentation',
+    'lists its parameters without effect in schema/parameters.md',
     () => {
       for (const each of parameters)
         if (withoutEffect(each) !== null) {

@@ -10,7 +10,7 @@ beforeAll(async () => {
 afterAll(() => kit?.close());
 
 describe('root fields', () => {
-  it('of Query and Mutation are nullable, unless they never fail', () => {
+  it('are nullable in Query and Mutation, unless they never fail', () => {
     const nonNull = [schema.getQueryType(), schema.getMutationType()].flatMap((type) =>
       Object.values(type?.getFields() ?? {})
         .filter((field) => isNonNullType(field.type))
@@ -19,7 +19,7 @@ describe('root fields', () => {
     expect(nonNull.sort()).toEqual(['Query.authentication', 'Query.can']);
   });
 
-  it('that are denied leave the results of the others in the response', async () => {
+  it('keep the results of the others in the response when one is denied', async () => {
     const { status, data, errors } = await kit.gql(
       '{ agents { totalCount } apiKeys { totalCount } viewer { role } }',
       {},
@@ -35,7 +35,7 @@ describe('root fields', () => {
     ]);
   });
 
-  it('of a mutation that fail leave the results of the others in the response', async () => {
+  it('keep the results of the others in the response when one fails in a mutation', async () => {
     const { data, errors } = await kit.gql(
       'mutation { a: createLabel(input: { name: "kept" }) { label { name } } b: createLabel(input: { name: "" }) { label { name } } }',
     );
@@ -43,7 +43,7 @@ describe('root fields', () => {
     expect(errors).toMatchObject([{ path: ['b'], extensions: { code: 'BAD_USER_INPUT' } }]);
   });
 
-  it('that are public answer with 200 to an anonymous request although another field needs a credential', async () => {
+  it('return 200 to an anonymous client for a public field although another field needs a credential', async () => {
     const { status, headers, data, errors } = await kit.gql(
       '{ authentication { multiUserMode } agents { totalCount } }',
       {},
@@ -56,7 +56,7 @@ describe('root fields', () => {
     expect(errors[0]?.extensions).not.toHaveProperty('http');
   });
 
-  it('answer with 401 to an anonymous request when none of them returns a value', async () => {
+  it('return 401 to an anonymous client when every field is denied', async () => {
     const { status, headers, data } = await kit.gql('{ viewer { role } agents { totalCount } }', {}, null);
     expect(status).toBe(401);
     expect(headers.get('www-authenticate')).toBe('Bearer');
@@ -65,7 +65,7 @@ describe('root fields', () => {
 });
 
 describe('fields that require several permissions', () => {
-  it('name all of them in @requiresScopes, and all missing ones when they are denied', async () => {
+  it('list all of them in @requiresScopes, and all missing ones when access is denied', async () => {
     const fields = {
       ...schema.getQueryType()?.getFields(),
       ...schema.getMutationType()?.getFields(),
@@ -89,7 +89,7 @@ describe('fields that require several permissions', () => {
 });
 
 describe('permissions', () => {
-  it('are listed with the name, the title and the roles of each', async () => {
+  it('are listed with their names, titles and roles', async () => {
     const { data } = await kit.gql('{ permissions { permission name title description roles } }', {}, kit.keys.LIMITED);
     expect(data.permissions).toHaveLength(21);
     expect(data.permissions[0]).toEqual({
@@ -102,7 +102,7 @@ describe('permissions', () => {
     expect(data.permissions.at(-1)).toMatchObject({ permission: 'READ_AUDIT', name: 'read:audit', roles: ['ADMIN'] });
   });
 
-  it('are not listed to an anonymous request', async () => {
+  it('are not listed to an anonymous client', async () => {
     const { status, data } = await kit.gql('{ permissions { name } }', {}, null);
     expect([status, data]).toEqual([401, { permissions: null }]);
   });

@@ -273,7 +273,7 @@ const cases: Case[] = [
   })),
 ];
 
-describe('a list costs the same number of statements, however many rows it has', () => {
+describe('a list runs the same number of statements for any number of entries:', () => {
   const few = new Map<string, { statements: string[]; length: number }>();
   const many = new Map<string, { statements: string[]; length: number }>();
 
@@ -291,7 +291,7 @@ describe('a list costs the same number of statements, however many rows it has',
   });
 });
 
-describe('an error within the server', () => {
+describe('an internal error', () => {
   const secret = 'the password of the database is hunter2';
   const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
 
@@ -309,7 +309,7 @@ describe('an error within the server', () => {
   }
   const logged = () => kit.log.map((line) => JSON.parse(line)).filter(({ level }) => level >= 50);
 
-  it('is masked in GraphQL, and found in the log under the id that the caller sees', async () => {
+  it('is masked in GraphQL, and logged under the request ID that the caller receives', async () => {
     const { status, headers, data, errors } = await broken(() =>
       kit.gql('{ agents { totalCount } viewer { user { databaseId } } }'),
     );
@@ -333,7 +333,7 @@ describe('an error within the server', () => {
     ]);
   });
 
-  it('is masked in REST, and found in the log under the id that the caller sees', async () => {
+  it('is masked in REST, and logged under the request ID that the caller receives', async () => {
     const { status, headers, text, body } = await broken(() => kit.rest('GET', '/api/persona'));
     const requestId = headers.get('x-request-id');
     expect(requestId).toMatch(uuid);
@@ -345,7 +345,7 @@ describe('an error within the server', () => {
     ]);
   });
 
-  it('tells nothing of a value that the graph cannot write', async () => {
+  it('does not reveal a value that GraphQL cannot serialize', async () => {
     const { agents } = kit.booted.services;
     const { count } = agents;
     agents.count = (() => Promise.resolve(secret)) as unknown as typeof count;
@@ -357,7 +357,7 @@ describe('an error within the server', () => {
     expect(logged()).toHaveLength(1);
   });
 
-  it('gives every request an id of its own', async () => {
+  it('every response has a unique request ID', async () => {
     const answers = await Promise.all([
       kit.rest('GET', '/health', { key: null }),
       kit.rest('GET', '/nowhere', { key: null }),

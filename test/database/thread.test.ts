@@ -31,8 +31,8 @@ const query = (text: string) => kit.booted.foundation.db.query<Record<string, un
 const used = async (): Promise<number> => Number((await query('SELECT sum("turns") AS n FROM "UsageRecord"'))[0]?.n);
 const logged = (text: string) => kit.log.filter((line) => line.includes(text)).map((line) => JSON.parse(line));
 
-describe('a heavy statement', () => {
-  it('ends with 503 while the server goes on, and nothing that was acknowledged is lost', async () => {
+describe('a statement that exceeds the timeout', () => {
+  it('returns 503 while the server stays responsive, and no acknowledged data is lost', async () => {
     const before = ['one', 'two', 'three'];
     for (const name of before) expect((await create(name)).errors).toEqual([]);
     let over = false;
@@ -66,7 +66,7 @@ describe('a heavy statement', () => {
     expect((await fetch(`${kit.url}/health/ready`)).status).toBe(200);
   });
 
-  it('takes its transaction with it, and no statement of the transaction runs outside of it', async () => {
+  it('aborts its transaction, and no later statement of the transaction runs', async () => {
     const name = 'in a transaction';
     const data = {
       name,
@@ -90,8 +90,8 @@ describe('a heavy statement', () => {
   });
 });
 
-describe('an answer under way when the database stops', () => {
-  it('is kept whole, and its use is counted once', async () => {
+describe('an answer in progress when the database stops', () => {
+  it('is stored completely, and its usage is counted once', async () => {
     const before = await used();
     const gate = makeGate();
     kit.model.script({ text: ['One ', 'two ', 'three'], gate });
@@ -115,11 +115,11 @@ describe('an answer under way when the database stops', () => {
   });
 });
 
-describe('a statement that breaks the database', () => {
+describe('a statement that crashes the database', () => {
   it.each([
     ['overflows its stack', `SELECT repeat('[', 1000000)::json`],
     ['returns more than its thread can hold', `SELECT repeat('x', 1000000) AS x FROM generate_series(1, 800)`],
-  ])('is no success when it %s, and the next one finds everything', async (_what, text) => {
+  ])('fails when it %s, and the next statement finds the stored data', async (_what, text) => {
     expect((await create('kept')).errors).toEqual([]);
     await expect(query(text)).rejects.toBeInstanceOf(DatabaseUnavailableError);
     expect(await names()).toContain('kept');
@@ -127,8 +127,8 @@ describe('a statement that breaks the database', () => {
   });
 });
 
-describe('what the database says', () => {
-  it('arrives with its SQLSTATE and what it is about', async () => {
+describe('responses of the database thread', () => {
+  it('contain the SQLSTATE and the subject of an error', async () => {
     await expect(query(`SELECT 'x'::int`)).rejects.toMatchObject({ code: '22P02', severity: 'ERROR' });
     const user = { email: 'twice@people.example', password: 'a password of theirs', role: 'BASIC' };
     const register = () =>
@@ -144,7 +144,7 @@ describe('what the database says', () => {
     });
   });
 
-  it('arrives as the same values as from a database in the thread of the server', async () => {
+  it('contain the same values as a database in the server’s thread', async () => {
     const text = `SELECT 1::int8 AS big, 9007199254740993::int8 AS huge, 1.5::float8 AS float, '1.50'::numeric AS numeric,
       true AS flag, 'a'::text AS text, NULL AS nothing, '{"a":[1]}'::jsonb AS json, ARRAY['x','y'] AS list,
       '\\x00ff'::bytea AS bytes, '2026-01-02T03:04:05.678Z'::timestamptz AS at`;
@@ -167,7 +167,7 @@ describe('what the database says', () => {
 });
 
 describe('transactions', () => {
-  it('exclude each other and the statements beside them', async () => {
+  it('are serialized, and other statements do not see their uncommitted data', async () => {
     const key = 'counter';
     await kit.prisma.setting.create({ data: { key, value: 0 } });
     const read = async (client: Pick<Kit['prisma'], 'setting'>) =>

@@ -64,8 +64,8 @@ const expected = new Map([
   [oauth, { error: 'temporarily_unavailable', error_description: message }],
 ]);
 
-describe('without a database', () => {
-  it('every REST endpoint answers 503 in the words of its dialect', async () => {
+describe('a server whose database is unavailable', () => {
+  it('every REST endpoint returns 503 in the error format of its dialect', async () => {
     const everyEndpoint = [
       ...endpoints.map((endpoint) => ({
         method: endpoint.method.toUpperCase(),
@@ -81,11 +81,11 @@ describe('without a database', () => {
     }
   });
 
-  it('other paths that look at the credential answer 503 as well', async () => {
+  it('other paths that check the credential return 503 as well', async () => {
     expect(checked(await kit.rest('GET', '/metrics'))).toEqual(expected.get(onyx));
   });
 
-  it('GraphQL answers 503 in its own shape, whoever calls', async () => {
+  it('GraphQL returns 503 in the GraphQL error format, with and without a credential', async () => {
     const query = async (query: string, key?: string | null) =>
       checked(await kit.rest('POST', '/graphql', { body: { query }, ...(key !== undefined && { key }) }));
     const error = { message, extensions: { code: 'UNAVAILABLE', retryAfter: 5 } };
@@ -94,7 +94,7 @@ describe('without a database', () => {
     expect(await query(login, null)).toMatchObject({ errors: [{ ...error, path: ['login'] }], data: { login: null } });
   });
 
-  it('GraphQL over WebSocket reports it for an operation, and closes a new socket with 1013', async () => {
+  it('GraphQL over WebSocket returns UNAVAILABLE for an operation, and closes a new socket with 1013', async () => {
     socket.send(JSON.stringify({ id: 'one', type: 'subscribe', payload: { query: '{ viewer { role } }' } }));
     const told = await heard(socket);
     expect(told).toMatchObject({
@@ -110,7 +110,7 @@ describe('without a database', () => {
       expect(loggedOf(id ?? '')).toMatchObject([{ msg: 'the database is not available' }]);
   });
 
-  it('the server is alive and not ready, and says why; it is not ready while it shuts down either', async () => {
+  it('the server reports that it is live but not ready and why, and is not ready while it shuts down', async () => {
     const get = (path: string) => kit.rest('GET', path, { key: null });
     for (const prefix of ['', '/api']) {
       expect(await get(`${prefix}/health`)).toMatchObject({ status: 200, body: { success: true } });

@@ -38,7 +38,7 @@ describe.runIf(process.env.DATABASE_URL)(
       () => kit.rest('GET', '/api/v1/workspaces'),
     ];
 
-    it('answers each request with 503 and Retry-After, is not ready, and recovers when the host returns', {
+    it('each request returns 503 with Retry-After, and the server is not ready, until the host returns', {
       timeout: 120_000,
     }, async () => {
       expect((await ready()).status).toBe(200);

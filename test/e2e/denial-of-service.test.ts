@@ -81,7 +81,7 @@ async function metric(name: string): Promise<number> {
 const page = (levels: number, args = ''): string =>
   levels === 0 ? 'id' : `documents${args} { nodes { agents${args} { nodes { ${page(levels - 1, args)} } } } }`;
 
-describe('DOS 2: lists that refer back to each other', patient, () => {
+describe('DOS 2: lists that reference each other', patient, () => {
   it.each<[string, string, object?]>([
     [
       'without pages, as they were',
@@ -99,7 +99,7 @@ describe('DOS 2: lists that refer back to each other', patient, () => {
       `query ($n: Int = 100) { agents(filter: { editable: true }) { nodes { ${page(2, '(first: $n)')} } } }`,
     ],
     ['backwards', `{ agents(filter: { editable: true }) { nodes { ${page(2, '(last: 100)')} } } }`],
-  ])('%s are rejected before they run, and the server answers on', async (_name, query, variables) => {
+  ])('%s are rejected before execution, and the server stays responsive', async (_name, query, variables) => {
     const { status, body } = await post(query, variables);
     expect(body.data).toBeUndefined();
     expect(body.errors?.[0]?.extensions.code).toMatch(/^(BAD_USER_INPUT|GRAPHQL_VALIDATION_FAILED)$/);
@@ -108,7 +108,7 @@ describe('DOS 2: lists that refer back to each other', patient, () => {
     await expectAlive();
   });
 
-  it('DOS 3: are resolved within the limits, many at one time', async () => {
+  it('DOS 3: are resolved within the limits when many requests arrive concurrently', async () => {
     const query =
       'query ($n: Int!) { agents(first: 100) { nodes { systemPrompt documents(first: $n) { nodes { title agents(first: $n) { nodes { name } } } } } } }';
     const answers = await Promise.all(Array.from({ length: 10 }, () => post(query, { n: 5 })));
@@ -124,8 +124,8 @@ describe('DOS 2: lists that refer back to each other', patient, () => {
   });
 });
 
-describe('DOS 4: bodies', patient, () => {
-  it('of the worst kind are rejected, many at one time', async () => {
+describe('DOS 4: request bodies', patient, () => {
+  it('leave the server responsive when many that are expensive to parse arrive concurrently', async () => {
     const keys = Array.from({ length: 150_000 }, (_, i) => `"${i}":1`).join();
     const bodies = [
       `{"query":"{viewer{id}}","variables":{${keys}}}`,
@@ -267,7 +267,7 @@ class QueryBuilder {
 }
 
 describe('DOS 8: nested queries over the whole schema', patient, () => {
-  it('end within the limits, whatever they ask for, and the server answers between them', async () => {
+  it('stay within the limits for any selection, and the server stays responsive', async () => {
     const seen = { answered: 0, rejected: 0, memory: 0, delay: 0 };
     const requests = fc.gen().map((draw) =>
       Array.from({ length: 4 }, () => {

@@ -174,7 +174,7 @@ describe.each(withCommands)('%s', { timeout: 60_000 }, (page) => {
   });
 
   it.each(commandsOf(page).map((command) => [command.block.line, command] as const))(
-    'the command at line %i does what the page says',
+    'the command at line %i works as documented',
     async (_line, { block, output }) => {
       const { out, statuses } = await session.execute(block);
       if (!output) {

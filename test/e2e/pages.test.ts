@@ -41,7 +41,7 @@ async function enter(tab: Tab, selector: string, text: string): Promise<void> {
 }
 
 describe.skipIf(browserFile === undefined)('in a browser', () => {
-  test('a key entered at the top of GraphiQL applies to all of its tabs and ends with the browser tab', async () => {
+  test('a key entered at the top of GraphiQL applies to all of its tabs and is discarded with the browser tab', async () => {
     const tab = await openGraphiQL();
     await run(tab, 4, 'UNAUTHENTICATED');
     await enter(tab, '#key', kit.keys.ADMIN);

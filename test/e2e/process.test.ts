@@ -25,7 +25,7 @@ const timeout = 60_000;
 beforeAll(build);
 afterAll(killAll);
 
-describe('the first start', { timeout }, () => {
+describe('the first start of the server', { timeout }, () => {
   let store: Awaited<ReturnType<typeof storage>>;
   let latchkey: Awaited<ReturnType<typeof start>>;
 
@@ -35,7 +35,7 @@ describe('the first start', { timeout }, () => {
   });
   afterAll(() => store?.drop());
 
-  it('says where it is and how to ask, and the question that it prints has an answer with a citation', async () => {
+  it('prints its URLs and a curl command whose answer contains a citation', async () => {
     const { url, output } = latchkey;
     const key = keyIn(latchkey);
     expect(output.stdout).toContain(`GraphiQL    ${url}/graphql`);
@@ -67,7 +67,7 @@ describe('the first start', { timeout }, () => {
     expect(output.stderr).toBe('');
   });
 
-  it('ends when it is asked to, whoever holds a connection', async () => {
+  it('ends on SIGTERM while clients hold connections open', async () => {
     const { hostname, port } = new URL(latchkey.url);
     const half = 'POST /graphql HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 9\r\n\r\n{';
     const sockets = await Promise.all(
@@ -89,7 +89,7 @@ describe('the first start', { timeout }, () => {
 });
 
 describe('in production', { timeout }, () => {
-  it('every line of the output is JSON, from the first one on, and the first key is in a file', async () => {
+  it('every line of the output is JSON, and the first admin key is stored in a file', async () => {
     const store = await storage();
     const latchkey = run({ ...store.environment, NODE_ENV: 'production' });
     const [, url = ''] = await written(latchkey, /"url":"([^"]+)"[^\n]*"msg":"Latchkey is listening"\}\n/);
@@ -121,7 +121,7 @@ describe('in production', { timeout }, () => {
     await store.drop();
   });
 
-  it('a start that fails says why in one line of JSON', async () => {
+  it('a failed start reports its reason in one line of JSON', async () => {
     const latchkey = run({ NODE_ENV: 'production', PORT: 'abc' });
     expect(await latchkey.exited).toBe(1);
     expect(latchkey.output.stdout).toBe('');
@@ -141,7 +141,7 @@ describe('in production', { timeout }, () => {
   });
 });
 
-describe('an answer under way', { timeout }, () => {
+describe('an answer in progress', { timeout }, () => {
   let store: Awaited<ReturnType<typeof storage>>;
   let model: ModelServer;
   /** Printed by the first start. */
@@ -159,7 +159,7 @@ describe('an answer under way', { timeout }, () => {
     return latchkey;
   }
 
-  it('is there as far as it was saved after kill -9, and everything goes on', async () => {
+  it('is kept as far as it was stored after kill -9, and the chat can continue', async () => {
     const gate = makeGate();
     model.script({ text: ['One ', 'two ', 'three'], gate });
     const first = await startScripted();
@@ -202,7 +202,7 @@ describe('an answer under way', { timeout }, () => {
     await kill(second);
   });
 
-  it('is finished before a process that is asked to stop ends', async () => {
+  it('is completed before the process exits on SIGTERM', async () => {
     const gate = makeGate();
     model.script({ text: ['One ', 'two'], gate });
     const first = await startScripted();
@@ -250,7 +250,7 @@ describe('an answer under way', { timeout }, () => {
   });
 });
 
-describe('a setting that cannot be used', { timeout }, () => {
+describe('an invalid setting', { timeout }, () => {
   it.each([
     ['PORT', { PORT: 'abc' }],
     ['PORT', { PORT: '65536' }],
@@ -258,7 +258,7 @@ describe('a setting that cannot be used', { timeout }, () => {
     ['LLM_BASE_URL', { LLM_PROVIDER: 'openai-compatible', LLM_MODEL: 'x' }],
     ['BOOTSTRAP_ADMIN_KEY', { BOOTSTRAP_ADMIN_KEY: 'on_malformed' }],
     ['DATABASE_URL', { DATABASE_URL: 'foo' }],
-  ])('ends the start with one line that names it: %s', async (name, setting: Environment) => {
+  ])('aborts the start with one line that names it: %s', async (name, setting: Environment) => {
     const latchkey = run(setting);
     expect(await latchkey.exited).toBe(1);
     expect(latchkey.output.stderr).toMatch(new RegExp(`^latchkey: [^\\n]*\\b${name}\\b[^\\n]*\\n$`));
@@ -266,7 +266,7 @@ describe('a setting that cannot be used', { timeout }, () => {
     expect(latchkey.output.stdout).toBe('');
   });
 
-  it('costs no first admin key, be it a port that is taken', async () => {
+  it('does not use up the first admin key when the port is already taken', async () => {
     const store = await storage();
     const other = createServer().listen(0, '127.0.0.1');
     await once(other, 'listening');

@@ -37,7 +37,7 @@ async function problem(environment: Environment): Promise<string> {
   return stderr.slice('latchkey: '.length, -1);
 }
 
-describe('a DATABASE_URL that leads nowhere', { timeout }, () => {
+describe('a DATABASE_URL that cannot be used', { timeout }, () => {
   let server: Server;
   /** Handles a connection to the server. */
   let behave: (socket: Socket) => void;
@@ -69,7 +69,7 @@ describe('a DATABASE_URL that leads nowhere', { timeout }, () => {
       socket.end(Buffer.concat([Buffer.from('E'), length, fields]));
     });
 
-  it('ends the start with one line that says where, and never the password', async () => {
+  it('aborts the start with one line that names the problem and never contains the password', async () => {
     expect(await at('127.0.0.1:1')).toBe('DATABASE_URL: no server listens at 127.0.0.1:1');
     expect(await at('no-such-host.invalid')).toBe('DATABASE_URL: the host no-such-host.invalid was not found');
     behave = refuses('28P01', 'password authentication failed for user "anna"');
@@ -86,7 +86,7 @@ describe('a DATABASE_URL that leads nowhere', { timeout }, () => {
 });
 
 describe('a DATA_DIR that cannot be used', { timeout }, () => {
-  it('ends the start with one line that names it', async () => {
+  it('aborts the start with one line that names it', async () => {
     const base = folder();
     const file = join(base, 'file');
     writeFileSync(file, '');
@@ -122,7 +122,7 @@ describe('a database that a newer version has migrated', { timeout }, () => {
     store = await storage();
   });
 
-  it('is left alone: the start ends with one line', async () => {
+  it('aborts the start with one line that names the unknown migration', async () => {
     const { DATA_DIR: dataDir = '', DATABASE_URL: databaseUrl } = store.environment;
     if (!databaseUrl) await unpackSnapshot(join(dataDir, 'pglite'));
     const db = await openDatabase({ databaseUrl, dataDir });
@@ -155,7 +155,7 @@ const statusOf = async (url: string): Promise<number | null> => {
 };
 
 describe('a server that waits for its database', { timeout }, () => {
-  it('answers health checks and 503 meanwhile, and warns about variables that look like settings', async () => {
+  it('is live, returns 503 on other paths, and warns about variables that look like settings', async () => {
     const dataDir = folder();
     await unpackSnapshot(join(dataDir, 'pglite'));
     // The lock belongs to a running process: this one.
@@ -203,7 +203,7 @@ describe('a server that waits for its database', { timeout }, () => {
     await kill(latchkey);
   });
 
-  it('takes over the port and the database of the instance before it, when that ends', async () => {
+  it('takes over the port and the database of the previous instance when that instance exits', async () => {
     const store = await storage();
     const environment = { ...store.environment, PORT: await freePort() };
     const first = await start(environment);
@@ -222,8 +222,8 @@ describe('a server that waits for its database', { timeout }, () => {
   });
 });
 
-describe('an embedded database that a request keeps busy, with a small heap', { timeout }, () => {
-  it('is opened again by the thread of the bundle, and the process goes on', async () => {
+describe('an embedded database that a statement blocks, with a small heap', { timeout }, () => {
+  it('is reopened by the worker thread of the bundle, and the process continues', async () => {
     const dataDir = folder();
     await unpackSnapshot(join(dataDir, 'pglite'));
     const db = await openDatabase({ dataDir });
@@ -263,7 +263,7 @@ describe.runIf(process.env.DATABASE_URL)(
   'two processes on one PostgreSQL (skipped without DATABASE_URL)',
   { timeout },
   () => {
-    it('never serve at once: who lost the lock to another ends with one line, and the other serves', async () => {
+    it('never serve at the same time: the one that lost the lock exits with one line, and the other serves', async () => {
       const store = await storage();
       const first = await start(store.environment);
       const key = keyIn(first);
@@ -294,7 +294,7 @@ describe.runIf(process.env.DATABASE_URL)(
       await store.drop();
     });
 
-    it('keep to the first when its connection is lost and no other takes the lock', async () => {
+    it('keep the first one serving when its connection is lost and no other process acquires the lock', async () => {
       const store = await storage();
       const first = await start(store.environment);
       const admin = new pg.Client({ connectionString: store.environment.DATABASE_URL });

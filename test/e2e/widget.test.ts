@@ -21,7 +21,7 @@ const made = async (body: object = {}): Promise<string> => {
   return answer.body.embed.uuid;
 };
 
-describe('what browsers are told', () => {
+describe('CORS headers for chat widgets', () => {
   const origin = 'https://shop.example';
   const preflight = (path: string, from: string) =>
     fetch(`${kit.url}${path}`, {
@@ -38,7 +38,7 @@ describe('what browsers are told', () => {
   test.each([
     ['no page', {}],
     ['that page', { allowlist_domains: 'shop.example' }],
-  ])('a widget that names %s may be on it', async (_name, body) => {
+  ])('allow the page’s origin for a widget that names %s', async (_name, body) => {
     const uuid = await made(body);
     const asked = await preflight(`/api/embed/${uuid}/stream-chat`, origin);
     expect([asked.status, await asked.text()]).toEqual([204, '']);
@@ -67,7 +67,7 @@ describe('what browsers are told', () => {
     }
   });
 
-  test('a widget of other pages is not for this one', async () => {
+  test('do not allow the origin of a page that the widget does not name', async () => {
     const uuid = await made({ allowlist_domains: 'other.example' });
     const asked = await preflight(`/api/embed/${uuid}/stream-chat`, origin);
     expect([asked.status, corsOf(asked)]).toEqual([204, { vary: 'Origin' }]);
@@ -75,7 +75,7 @@ describe('what browsers are told', () => {
     expect([answer.status, corsOf(answer)]).toEqual([401, { vary: 'Origin' }]);
   });
 
-  test('why a widget does not answer can be read by its page', async () => {
+  test('let the page read the error of a disabled or unknown widget', async () => {
     const uuid = await made();
     await kit.rest('POST', `/api/v1/embed/${uuid}`, { body: { enabled: false } });
     for (const id of [uuid, randomUUID()]) {
@@ -85,7 +85,7 @@ describe('what browsers are told', () => {
     }
   });
 
-  test('other paths stay closed to other pages', async () => {
+  test('do not allow other origins on other paths', async () => {
     for (const path of ['/api/v1/embed', '/graphql', '/api/v1/auth']) {
       const answer = await preflight(path, origin);
       await answer.text();
@@ -147,7 +147,7 @@ describe.skipIf(browserFile === undefined)('in a browser', () => {
       ])}`,
     );
 
-  test('a page of another origin chats, reads its chat and deletes it', async () => {
+  test('a page of another origin sends a message, reads its chat and deletes it', async () => {
     const uuid = await made({ allowlist_domains: page });
     kit.model.script({ text: ['one ', 'two'] });
     const { status, type, frames, history, deleted, left } = await visit(uuid, randomUUID());
@@ -165,7 +165,7 @@ describe.skipIf(browserFile === undefined)('in a browser', () => {
     expect([deleted, left]).toEqual([true, { history: [] }]);
   }, 120_000);
 
-  test('a page of an origin that the widget does not name is stopped by the browser, and leaves nothing', async () => {
+  test('a page of an origin that the widget does not name is blocked by the browser and stores no data', async () => {
     const uuid = await made({ allowlist_domains: 'https://shop.example' });
     const before = await kit.fingerprint();
     expect(await visit(uuid, randomUUID())).toEqual({ failed: 'TypeError' });

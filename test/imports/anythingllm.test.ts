@@ -159,8 +159,8 @@ afterAll(async () => {
   await kit?.close();
 });
 
-describe('a storage folder', () => {
-  it('is looked at by a dry run, which writes nothing', async () => {
+describe('a storage folder of AnythingLLM', () => {
+  it('is counted by a dry run, which changes no data', async () => {
     const before = await kit.fingerprint();
     const report = await run({ dryRun: true });
     expect(report.totals()).toMatchObject({
@@ -173,7 +173,7 @@ describe('a storage folder', () => {
     expect(await kit.fingerprint()).toBe(before);
   });
 
-  it('is imported', async () => {
+  it('is imported, and the report lists the totals and every omission', async () => {
     const progress: string[] = [];
     const report = await run({ say: (line) => progress.push(line) });
     const text = report.lines().join('\n');
@@ -202,7 +202,7 @@ describe('a storage folder', () => {
     for (const secret of ['AAAAAAA', 'secret-code', '$2b$']) expect(text).not.toContain(secret);
   });
 
-  it('has its workspaces as agents', async () => {
+  it('its workspaces become agents', async () => {
     const agent = await kit.prisma.agent.findUniqueOrThrow({
       where: { slug: 'harbour-rules' },
       include: {
@@ -244,7 +244,7 @@ describe('a storage folder', () => {
     expect(data.agents.nodes).toContainEqual({ name: 'Harbour Rules', viewerPermission: 'OWNER' });
   });
 
-  it('has its documents under their locations, and found by a search', async () => {
+  it('its documents keep their locations and are found by a search', async () => {
     const fees = await kit.prisma.document.findUniqueOrThrow({
       where: { fileName: 'fees.json' },
       include: { folder: true },
@@ -265,7 +265,7 @@ describe('a storage folder', () => {
     expect(data.search[0]).toEqual({ title: 'Fees', link: 'https://harbour.example/fees' });
   });
 
-  it('has its people, without passwords and with the least role', async () => {
+  it('its users are imported without passwords, with the role BASIC unless they are administrators', async () => {
     const people = await kit.prisma.user.findMany({
       where: { accountType: 'STANDARD' },
       orderBy: { databaseId: 'asc' },
@@ -314,7 +314,7 @@ describe('a storage folder', () => {
     await kit.gql('mutation { logout { loggedOut } }', {}, entered.data.login.token);
   });
 
-  it('has its chats in their order, with times, sources and opinions', async () => {
+  it('its chats keep their order, times, sources and feedback', async () => {
     const session = await kit.prisma.chatSession.findUniqueOrThrow({
       where: { slug: 'fees-thread' },
       include: { messages: { orderBy: { id: 'asc' }, include: { feedback: true } }, user: true },
@@ -348,7 +348,7 @@ describe('a storage folder', () => {
     ]);
   });
 
-  it('is recorded in the audit trail', async () => {
+  it('its import is recorded in the audit trail', async () => {
     const { data } = await kit.gql(
       '{ auditEvents(first: 1, filter: { actions: [IMPORT_RUN] }) { nodes { targetId detail } } }',
     );
@@ -357,7 +357,7 @@ describe('a storage folder', () => {
     ]);
   });
 
-  it('changes nothing when it comes again', async () => {
+  it('changes no data when it is imported again', async () => {
     const before = await kit.fingerprint();
     const report = await run();
     expect(Object.values(report.totals()).every(({ imported }) => imported === 0)).toBe(true);
@@ -366,7 +366,7 @@ describe('a storage folder', () => {
     expect(await kit.fingerprint()).toBe(before);
   });
 
-  it('brings only what is new, and leaves alone what was changed here', async () => {
+  it('adds only new entries when it is imported again, and keeps changes made on this server', async () => {
     await kit.prisma.agent.update({ where: { slug: 'harbour-rules' }, data: { name: 'Renamed here' } });
     const chats = installation.workspace_chats ?? [];
     const next = {
@@ -396,7 +396,7 @@ describe('a storage folder', () => {
     });
   });
 
-  it('does not bring back what was deleted here', async () => {
+  it('does not restore data that was deleted on this server', async () => {
     await kit.prisma.chatSession.update({
       where: { slug: 'fees-thread' },
       data: { deletedAt: new Date(), slug: null },
@@ -419,7 +419,7 @@ describe('a storage folder', () => {
     expect(await kit.fingerprint()).toBe(before);
   });
 
-  it('of another installation stands beside it, under names that are free', async () => {
+  it('is imported in addition to another installation, under free names', async () => {
     const other = storageFolder();
     await other.database({
       workspaces: [{ id: 7, name: 'Second', slug: 'second' }],
@@ -451,8 +451,8 @@ describe('a storage folder', () => {
   });
 });
 
-describe('a person who cannot be imported', () => {
-  it('leaves their chats and threads to nobody else, and is reported with their number', async () => {
+describe('a user who cannot be imported', () => {
+  it('leaves no chats or threads to other users, and is reported with the number of them', async () => {
     const other = storageFolder();
     const chat = (id: number, user_id: number | null, thread_id: number | null = null) => ({
       id,
@@ -507,7 +507,7 @@ describe('a person who cannot be imported', () => {
   });
 });
 
-describe('people whose usernames make the same address', () => {
+describe('users whose usernames yield the same address', () => {
   const chat = (id: number, user_id: number, workspaceId: number) => ({
     id,
     workspaceId,
@@ -517,7 +517,7 @@ describe('people whose usernames make the same address', () => {
     createdAt: asked + id,
   });
 
-  it('stay two, each with their own chats and workspaces', async () => {
+  it('remain two accounts, each with separate chats and workspaces', async () => {
     const other = storageFolder();
     await other.database({
       system_settings: [
@@ -561,7 +561,7 @@ describe('people whose usernames make the same address', () => {
     other.remove();
   });
 
-  it('are known by their address where the username is one, and never share an account that is here', async () => {
+  it('are matched by address when the username is one, and never share an existing account', async () => {
     await kit.prisma.user.create({ data: { email: 'dora@sea.example', username: 'dora', name: 'Dora' } });
     const other = storageFolder();
     await other.database({
@@ -586,7 +586,7 @@ describe('people whose usernames make the same address', () => {
 });
 
 describe('folders beyond the maximum of the server', () => {
-  it('are not imported; their documents are, into the default folder', async () => {
+  it('are not imported, and their documents go to the default folder', async () => {
     const other = storageFolder();
     await other.database({ system_settings: [{ label: 'telemetry_id', value: 'many-folders' }] });
     for (const name of ['beyond-a', 'beyond-b'])
@@ -609,12 +609,12 @@ describe('folders beyond the maximum of the server', () => {
   });
 });
 
-describe('a document that was moved between folders there', () => {
+describe('a document that was moved between folders in AnythingLLM', () => {
   const uuid = '5f6c9d1e-8f0a-4b7b-9c3d-2a1b0c9d8e7f';
   it.each([
     ['its id', 'moved-one.json', { id: uuid }],
     ['the id in its file name', `moved-two-${uuid}.json`, { id: null }],
-  ])('is known by %s, and stays where it was attached', async (_how, file, rest) => {
+  ])('is recognized by %s, and stays attached to its workspace', async (_how, file, rest) => {
     const other = storageFolder();
     const slug = file.slice(0, 9);
     const at = async (parent: string, name = file) => {
@@ -644,7 +644,7 @@ describe('a document that was moved between folders there', () => {
     other.remove();
   });
 
-  it('is told from a copy, which is reported', async () => {
+  it('a copy with the same ID is treated as the same document and is reported', async () => {
     const other = storageFolder();
     for (const name of ['a.json', 'b.json'])
       other.write(`documents/custom-documents/${name}`, JSON.stringify(document('Twin', 'Said twice.')));
@@ -658,7 +658,7 @@ describe('a document that was moved between folders there', () => {
 });
 
 describe('suggested messages and chats of widgets', () => {
-  it('become starter messages, and are reported where they are cut or left', async () => {
+  it('become starter messages, and truncated or omitted ones are reported', async () => {
     const other = storageFolder();
     const suggested = (workspaceId: number, heading: string, message: string) => ({ workspaceId, heading, message });
     await other.database({
@@ -695,8 +695,8 @@ describe('suggested messages and chats of widgets', () => {
   });
 });
 
-describe('hostile entries', () => {
-  it('are reported by name and left, and the rest is imported', async () => {
+describe('malformed entries', () => {
+  it('are reported by name and skipped, and the other entries are imported', async () => {
     const hostile = storageFolder();
     await hostile.database({
       system_settings: [{ label: 'telemetry_id', value: 'hostile' }],
@@ -793,7 +793,7 @@ describe('hostile entries', () => {
   it.each([
     ['is no SQLite database', 'This is no database at all.', 'is not an SQLite database'],
     ['is broken behind its first bytes', `SQLite format 3\0${'garbage '.repeat(100)}`, 'cannot be read'],
-  ])('a database that %s is refused, before anything is written', async (_name, content, reason) => {
+  ])('a database that %s is rejected before data is written', async (_name, content, reason) => {
     const broken = storageFolder();
     broken.write('anythingllm.db', content);
     broken.write('documents/custom-documents/only.json', JSON.stringify(document('Only', 'One text.')));
@@ -805,7 +805,7 @@ describe('hostile entries', () => {
     broken.remove();
   });
 
-  it('a link to a database that leads nowhere is not the same as no database', async () => {
+  it('a broken link to a database is an error, unlike a missing database', async () => {
     const linked = storageFolder();
     symlinkSync('/nowhere', join(linked.path, 'anythingllm.db'));
     linked.write('documents/custom-documents/linked.json', JSON.stringify(document('Linked', 'One text.')));
@@ -813,23 +813,26 @@ describe('hostile entries', () => {
     linked.remove();
   });
 
-  it.each(['-wal', '-journal'])('documents come once when AnythingLLM was still writing its %s', async (suffix) => {
-    const busy = storageFolder();
-    await busy.database({ system_settings: [{ label: 'telemetry_id', value: `busy${suffix}` }] });
-    busy.write(`anythingllm.db${suffix}`, 'what is not in the database yet');
-    busy.write('documents/custom-documents/busy.json', JSON.stringify(document(`Busy${suffix}`, 'One text.')));
-    const before = await kit.fingerprint();
-    const refused = run({}, busy.path);
-    await expect(refused).rejects.toThrow(ImportError);
-    await expect(refused).rejects.toThrow('anythingllm.db: is being written to: stop AnythingLLM first');
-    expect(await kit.fingerprint()).toBe(before);
-    busy.write(`anythingllm.db${suffix}`, '');
-    expect((await run({}, busy.path)).totals()).toMatchObject({ document: { imported: 1 } });
-    expect(await kit.prisma.document.count({ where: { title: `Busy${suffix}` } })).toBe(1);
-    busy.remove();
-  });
+  it.each(['-wal', '-journal'])(
+    'an import is rejected while AnythingLLM writes its %s, and imports the documents once afterwards',
+    async (suffix) => {
+      const busy = storageFolder();
+      await busy.database({ system_settings: [{ label: 'telemetry_id', value: `busy${suffix}` }] });
+      busy.write(`anythingllm.db${suffix}`, 'what is not in the database yet');
+      busy.write('documents/custom-documents/busy.json', JSON.stringify(document(`Busy${suffix}`, 'One text.')));
+      const before = await kit.fingerprint();
+      const refused = run({}, busy.path);
+      await expect(refused).rejects.toThrow(ImportError);
+      await expect(refused).rejects.toThrow('anythingllm.db: is being written to: stop AnythingLLM first');
+      expect(await kit.fingerprint()).toBe(before);
+      busy.write(`anythingllm.db${suffix}`, '');
+      expect((await run({}, busy.path)).totals()).toMatchObject({ document: { imported: 1 } });
+      expect(await kit.prisma.document.count({ where: { title: `Busy${suffix}` } })).toBe(1);
+      busy.remove();
+    },
+  );
 
-  it('only documents are imported without a database', async () => {
+  it('only documents are imported when there is no database', async () => {
     const alone = storageFolder();
     alone.write('documents/custom-documents/alone.json', JSON.stringify(document('Alone', 'One text.')));
     const report = await run({}, alone.path);
@@ -838,14 +841,14 @@ describe('hostile entries', () => {
     alone.remove();
   });
 
-  it('a folder of something else is refused', async () => {
+  it('a folder that is not a storage folder of AnythingLLM is rejected', async () => {
     const other = storageFolder();
     await expect(run({}, other.path)).rejects.toThrow('is not a storage folder of AnythingLLM');
     other.remove();
   });
 });
 
-describe('an export', () => {
+describe('a chat export of AnythingLLM', () => {
   const chat = (id: number, rest: object = {}) => ({
     id,
     prompt: `Question ${id}`,
@@ -863,7 +866,7 @@ describe('an export', () => {
     return path;
   };
 
-  it('brings workspaces and chats by name, once', async () => {
+  it('is imported by workspace and user name, and each chat only once', async () => {
     const path = write([
       chat(3),
       chat(2, { rating: 'BAD' }),
@@ -907,7 +910,7 @@ describe('an export', () => {
     expect(more.totals()).toMatchObject({ chat: { imported: 1, known: 1 } });
   });
 
-  it('brings no chat again when its workspace or its person has another name there', async () => {
+  it('adds no chat again when its workspace or user was renamed in AnythingLLM', async () => {
     const named = (id: number, username: string, workspace: string) => chat(id, { username, workspace });
     await importExport(foundation, write([named(21, 'bob', 'Before'), named(22, 'bob', 'Before')]));
     // Another person has the name now.
@@ -925,7 +928,7 @@ describe('an export', () => {
     ]);
   });
 
-  it('adds nothing of nobody’s to the chats of a person who was deleted there', async () => {
+  it('does not add chats of an unknown user to the chats of a user deleted in AnythingLLM', async () => {
     const named = (id: number, username: string) => chat(id, { username, workspace: 'Orphaned' });
     await importExport(foundation, write([named(31, 'bob')]));
     const path = write([named(31, 'unknown user'), named(32, 'unknown user')]);
@@ -947,15 +950,15 @@ describe('an export', () => {
   it.each([
     ['{"chats": []}', 'does not contain a list'],
     ['{', 'is not JSON'],
-  ])('that is none is refused: %s', async (content, reason) => {
+  ])('is rejected when it is malformed: %s', async (content, reason) => {
     const before = await kit.fingerprint();
     await expect(importExport(foundation, write(content))).rejects.toThrow(reason);
     expect(await kit.fingerprint()).toBe(before);
   });
 });
 
-describe('the operator', () => {
-  it('is who holds the bootstrap key, or the administrator that is named, and nobody else', async () => {
+describe('the operator of an import', () => {
+  it('is the bootstrap key or the named administrator, and no other account', async () => {
     const { db, settings } = kit.booted.foundation;
     const key = await kit.prisma.user.findUniqueOrThrow({ where: { id: foundation.operator.userId } });
     expect(key.role).toBe('ADMIN');

@@ -91,7 +91,7 @@ async function contents() {
   return found;
 }
 
-it('goes on where it was killed, and brings everything once', { timeout: 240_000 }, async () => {
+it('an import resumes after it was killed, and imports everything once', { timeout: 240_000 }, async () => {
   const first = command('anythingllm', [folder.path]);
   await first.reached(`documents 15/${documents}\n`);
   first.child.kill('SIGKILL');
@@ -118,7 +118,7 @@ it('goes on where it was killed, and brings everything once', { timeout: 240_000
   );
 });
 
-it('ends with 1 and one line for what it cannot do, and shows no key', { timeout: 240_000 }, async () => {
+it('a failed import exits with 1 and one line, and never prints the key', { timeout: 240_000 }, async () => {
   const key = 'on_a-secret-of-another-server';
   const before = await contents();
   const busy = storageFolder();

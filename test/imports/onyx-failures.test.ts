@@ -54,8 +54,8 @@ function chats(...sessions: { id: string; [field: string]: unknown }[]) {
   };
 }
 
-describe('what a server does not give now comes with the next run, whole', () => {
-  it('an agent, and the chats with it, of a server that is asked too often', async () => {
+describe('data that the source server fails to return', () => {
+  it('an agent and its chats are imported completely by the next run after the status 429', async () => {
     const id = randomUUID();
     const agent = { id: 4, name: 'Throttled', system_prompt: 'Be slow.' };
     const replies: Record<string, unknown> = {
@@ -79,7 +79,7 @@ describe('what a server does not give now comes with the next run, whole', () =>
     expect(await chatOf(id)).toMatchObject({ agent: { name: 'Throttled' } });
   });
 
-  it('an agent that is listed and not told is never made of its entry in the list', async () => {
+  it('an agent whose details fail is never created from its list entry', async () => {
     for (const status of [400, 404, 500]) {
       const server = await recorded({
         '/persona': [{ id: 5, name: 'Listed alone', description: 'Half.' }],
@@ -94,7 +94,7 @@ describe('what a server does not give now comes with the next run, whole', () =>
     }
   });
 
-  it('a project whose instructions are not given, and its chats', async () => {
+  it('a project whose instructions fail is imported with its chats by the next run', async () => {
     const id = randomUUID();
     const replies: Record<string, unknown> = {
       '/persona': [],
@@ -117,7 +117,7 @@ describe('what a server does not give now comes with the next run, whole', () =>
     expect(await chatOf(id)).toMatchObject({ project: { name: 'Instructed', instructions: 'Be exact.' } });
   });
 
-  it('all chats, where it is not told which projects they are in', async () => {
+  it('chats are not imported when the list of projects fails', async () => {
     const id = randomUUID();
     for (const failure of [429, 500, silence]) {
       const replies: Record<string, unknown> = { '/persona': [], '/user/projects': failure, ...chats({ id }) };
@@ -129,7 +129,7 @@ describe('what a server does not give now comes with the next run, whole', () =>
     }
   });
 
-  it('a file, and the agent, the message and the project that have it', async () => {
+  it('a file, and the agent, message and project that use it, are imported by the next run', async () => {
     const [id, file] = [randomUUID(), randomUUID()];
     const replies: Record<string, unknown> = {
       '/persona': [{ id: 6, name: 'Filed' }],
@@ -169,7 +169,7 @@ describe('what a server does not give now comes with the next run, whole', () =>
     expect(project.files).toMatchObject([{ name: 'project.txt' }]);
   });
 
-  it('is asked for again after the wait that the server names, a minute at most', async () => {
+  it('is requested again after the wait that the server names, at most a minute', async () => {
     const server = await recorded({
       '/persona': [{ id: 7, name: 'Patient' }],
       '/persona/7': new Then([
@@ -189,8 +189,8 @@ describe('what a server does not give now comes with the next run, whole', () =>
   });
 });
 
-describe('a connection that breaks', () => {
-  it('at one chat is told of, and the others come', async () => {
+describe('a broken connection', () => {
+  it('is reported for one chat, and the other chats are imported', async () => {
     const [broken, sound] = [randomUUID(), randomUUID()];
     const server = await recorded({
       '/persona': [],
@@ -205,7 +205,7 @@ describe('a connection that breaks', () => {
     expect(await chatOf(sound)).not.toBeNull();
   });
 
-  it('at five things in a row ends the import', async () => {
+  it('ends the import after five failures in a row', async () => {
     const ids = Array.from({ length: 7 }, () => randomUUID());
     const silent = Object.fromEntries(ids.slice(0, 6).map((id) => [`/chat/get-chat-session/${id}`, silence]));
     const server = await recorded({
@@ -223,7 +223,7 @@ describe('a connection that breaks', () => {
     ]);
   });
 
-  it('at the first request is not waited for', async () => {
+  it('fails without a retry at the first request', async () => {
     const server = await recorded({ '*': silence });
     const waits: number[] = [];
     await expect(bringFrom(server.url, waits)).rejects.toThrow('cannot be read');
@@ -232,14 +232,14 @@ describe('a connection that breaks', () => {
 });
 
 describe('a redirect', () => {
-  it('is not followed: the key goes to no other address', async () => {
+  it('is not followed, so that the key is sent to no other address', async () => {
     const elsewhere = await recorded({ '/persona': [] });
     const server = await recorded({ '*': new Answer(307, { location: `${elsewhere.url}/persona` }) });
     await expect(bringFrom(server.url)).rejects.toThrow(`it redirects to ${elsewhere.url}: use that address`);
     expect(elsewhere.seen).toEqual([]);
   });
 
-  it('to the same path with a slash, as older servers answer, is asked for there', async () => {
+  it('is followed to the same path with a trailing slash, on the original server', async () => {
     const server = await recorded({
       '/persona': [],
       // As a server behind a proxy sends it: another scheme, and no prefix.
@@ -254,7 +254,7 @@ describe('a redirect', () => {
   });
 });
 
-describe('a list of chats that breaks off', () => {
+describe('an incomplete list of chats', () => {
   const page = (id: string, time: string | null) => ({
     sessions: [{ id, name: id, time_updated: time }],
     has_more: true,
@@ -262,7 +262,7 @@ describe('a list of chats that breaks off', () => {
   it.each([
     ['brings nothing new', '2025-01-02T03:04:05+00:00'],
     ['says no time to go on from', null],
-  ])('since a page %s is told of as a failure, and what it named comes', async (_, time) => {
+  ])('is reported as a failure when a page %s, and the listed chats are imported', async (_, time) => {
     const id = randomUUID();
     const server = await recorded({
       '/persona': [],
@@ -276,7 +276,7 @@ describe('a list of chats that breaks off', () => {
     expect(await chatOf(id)).not.toBeNull();
   });
 
-  it('since a later page fails', async () => {
+  it('is reported as a failure when a later page fails, and the listed chats are imported', async () => {
     const id = randomUUID();
     const server = await recorded({
       '/persona': [],
@@ -292,7 +292,7 @@ describe('a list of chats that breaks off', () => {
 });
 
 describe('the messages of a chat', () => {
-  it('keep their current branch and preferred answer beside one that is too long', async () => {
+  it('keep their current branch and preferred answer when one of them is too long', async () => {
     const id = randomUUID();
     const server = await recorded({
       '/persona': [],
@@ -327,7 +327,7 @@ describe('the messages of a chat', () => {
     expect(said('Preferred')?.latestChildId).toBe(said('Under the long one')?.id);
   });
 
-  it('come of an Onyx that was set up anew at the same address', async () => {
+  it('are imported from an Onyx server that was reinstalled at the same address', async () => {
     const [before, after] = [randomUUID(), randomUUID()];
     const old = await recorded({ '/persona': [], '/user/projects': [], ...chats({ id: before }) });
     await bringFrom(old.url);
@@ -338,7 +338,7 @@ describe('the messages of a chat', () => {
     expect((await chatOf(after))?.messages.map(({ text }) => text)).toEqual(['', 'Hello']);
   });
 
-  it('that refer to each other in a cycle are counted', async () => {
+  it('are counted in the report when they refer to each other in a cycle', async () => {
     const id = randomUUID();
     const messages = [message(1, 2, 'user', 'Round'), message(2, 1, 'assistant', 'and round')];
     const server = await recorded({ '/persona': [], '/user/projects': [], ...chats({ id, messages }) });
@@ -347,8 +347,8 @@ describe('the messages of a chat', () => {
   });
 });
 
-describe('an agent', () => {
-  it('that knew folders alone does not search everything', async () => {
+describe('an imported agent', () => {
+  it('does not search all documents when it was limited to folders', async () => {
     const server = await recorded({
       '/persona': [{ id: 8, name: 'Foldered' }],
       '/persona/8': { id: 8, name: 'Foldered', hierarchy_nodes: [{ id: 1 }, { id: 2 }] },
@@ -360,7 +360,7 @@ describe('an agent', () => {
     expect(await agentsOf('Foldered')).toMatchObject([{ knowledge: 'ATTACHED' }]);
   });
 
-  it('tells what of it was cut, and what stayed', async () => {
+  it('is reported with its truncated and omitted parts', async () => {
     const server = await recorded({
       '/persona': [{ id: 9, name: 'Cut' }],
       '/persona/9': {

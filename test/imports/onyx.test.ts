@@ -48,7 +48,7 @@ function tree(messages: any[], parent: any = null): object[] {
     }));
 }
 
-describe('a current server', () => {
+describe('a current Onyx server', () => {
   let agentId: number;
   let projectId: number;
   let sessionId: string;
@@ -99,7 +99,7 @@ describe('a current server', () => {
     expect([first.status, second.status]).toEqual([200, 200]);
   });
 
-  it('is looked at by a dry run, which writes nothing', async () => {
+  it('is counted by a dry run, which changes no data', async () => {
     const before = await kit.fingerprint();
     const report = await bring({ dryRun: true });
     expect(report.totals()).toMatchObject({
@@ -110,7 +110,7 @@ describe('a current server', () => {
     expect(await kit.fingerprint()).toBe(before);
   });
 
-  it('is imported: agents, projects with files, and chats as trees under their own ids', async () => {
+  it('is imported with agents, projects and files, and with chats as trees under their own IDs', async () => {
     const report = await bring();
     const text = report.lines().join('\n');
     expect(report.failed, text).toBe(false);
@@ -164,7 +164,7 @@ describe('a current server', () => {
     expect(talk.data.chatSession).toEqual({ agentName: 'Guide', name: 'Talk' });
   });
 
-  it('changes nothing when it comes again', async () => {
+  it('changes no data when it is imported again', async () => {
     const before = await kit.fingerprint();
     const report = await bring();
     expect(report.failed).toBe(false);
@@ -172,7 +172,7 @@ describe('a current server', () => {
     expect(await kit.fingerprint()).toBe(before);
   });
 
-  it('brings what was said since, and leaves a branch that was chosen here', async () => {
+  it('adds new messages to the current branch when it is imported again', async () => {
     const more = await there.rest('POST', '/api/chat/send-chat-message', {
       ...basic,
       body: { stream: false, message: 'Three', chat_session_id: inProject },
@@ -187,7 +187,7 @@ describe('a current server', () => {
     expect(answer.latest_child_message).toBe(question.message_id);
   });
 
-  it('does not bring back what was deleted here', async () => {
+  it('does not restore data that was deleted on this server', async () => {
     const guide = (await kit.rest('GET', '/api/persona')).body.find(({ name }: { name: string }) => name === 'Guide');
     await kit.rest('DELETE', `/api/persona/${guide.id}`);
     await kit.rest('DELETE', `/api/chat/delete-chat-session/${sessionId}?hard_delete=true`);
@@ -197,7 +197,7 @@ describe('a current server', () => {
     expect(await kit.fingerprint()).toBe(before);
   });
 
-  it('refuses a key that opens nothing, and an address that is none', async () => {
+  it('is not imported with an invalid key or from an invalid address', async () => {
     const before = await kit.fingerprint();
     await expect(importOnyx(foundation, there.url, key)).rejects.toThrow('the key does not work there');
     for (const address of ['ftp://x.example', 'file:///etc/passwd', 'nothing', 'http://user:pass@x.example'])
@@ -206,8 +206,8 @@ describe('a current server', () => {
   });
 });
 
-describe('an older server', () => {
-  it('at the root, without pages, with citations by number and hostile entries', async () => {
+describe('an older Onyx server', () => {
+  it('is imported at the root path, without pagination, with numbered citations and malformed entries', async () => {
     const [chat, project, broken, failing] = [randomUUID(), randomUUID(), randomUUID(), randomUUID()];
     const old = await recorded({
       '/persona': [
@@ -362,7 +362,7 @@ describe('an older server', () => {
     expect(await kit.fingerprint()).toBe(before);
   });
 
-  it('that stops answering in the middle is told of, and the imported objects stay', async () => {
+  it('is reported when it stops responding during an import, and the imported objects are kept', async () => {
     const short = await recorded({
       '/persona': [{ id: 1, name: 'Survivor' }],
       '/persona/1': { id: 1, name: 'Survivor' },
@@ -375,6 +375,6 @@ describe('an older server', () => {
   });
 });
 
-it('shows no key, wherever it stands', () => {
+it('an Onyx import replaces every key in its output with [key]', () => {
   expect(onyxImport.redact?.(`latchkey: ${key} and ${key}`, ['http://x', key])).toBe('latchkey: [key] and [key]');
 });

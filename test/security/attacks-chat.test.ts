@@ -68,7 +68,7 @@ async function projectToken(projectId: number, key: string, scopes: string[]) {
   return { secret: secret as string, userId: projectToken.user.databaseId };
 }
 
-describe('a body that its sender may not send is not waited for', () => {
+describe('the body of a request that is denied', () => {
   /** Sends the start of a request and returns the response that arrives before the rest is sent. */
   const answerToHalf = (path: string, lines: string[], half: string): Promise<string> =>
     new Promise((resolve, reject) => {
@@ -91,7 +91,7 @@ describe('a body that its sender may not send is not waited for', () => {
     [uploadPath, form],
     ['/api/chat/send-chat-message', 'Content-Type: application/json'],
     ['/nowhere', form],
-  ])('a stranger’s at %s, of no known length (%s)', async (path, type) => {
+  ])('is not awaited from an anonymous client at %s when its length is unknown (%s)', async (path, type) => {
     const open = path === '/graphql' && !type.includes('multipart');
     // GraphQL also answers anonymous requests, so it must read them.
     const half = open ? '2\r\n{}\r\n0\r\n\r\n' : chunk;
@@ -100,7 +100,7 @@ describe('a body that its sender may not send is not waited for', () => {
   });
 
   test.each(['Content-Length: 1000', 'Transfer-Encoding: chunked'])(
-    'files through the graph, of a key that keeps none (%s)',
+    'is not awaited when a key without the permission sends files to GraphQL (%s)',
     async (length) => {
       const text = await unchanged(() =>
         answerToHalf('/graphql', [length, form, bearer(kit.keys.LIMITED)], length.startsWith('T') ? chunk : '--lat'),
@@ -117,7 +117,7 @@ describe('a body that its sender may not send is not waited for', () => {
   );
 });
 
-describe('what a socket has answered and does not read', () => {
+describe('answers that a WebSocket client does not read', () => {
   /** Sends pings without reading the answers, then reads them and returns how the socket ends. */
   async function pinged(count: number, first: object[] = []): Promise<{ pongs: number; code: number }> {
     const socket = new WebSocket(`${kit.url.replace(/^http/, 'ws')}/graphql`, 'graphql-transport-ws');
@@ -141,7 +141,7 @@ describe('what a socket has answered and does not read', () => {
     return { pongs, code };
   }
 
-  test('is little for one that has not said who it is', async () => {
+  test('close the socket above a limit until the client has authenticated', async () => {
     const { pongs, code } = await pinged(150);
     expect(code).not.toBe(1000);
     expect(pongs).toBeLessThan(150);
@@ -151,8 +151,8 @@ describe('what a socket has answered and does not read', () => {
   });
 });
 
-describe('one part of a form in many places', () => {
-  test('is counted before any of its bytes are copied', async () => {
+describe('one uploaded file for many variables', () => {
+  test('is counted once per variable before any bytes are copied', async () => {
     const arrayBuffer = Blob.prototype.arrayBuffer;
     let copies = 0;
     Blob.prototype.arrayBuffer = function (this: Blob) {
@@ -182,8 +182,8 @@ describe('one part of a form in many places', () => {
   });
 });
 
-describe('the many files of one user', () => {
-  test('do not hold up the one of another', async () => {
+describe('many files of one user', () => {
+  test('do not delay the file of another user', async () => {
     const [many, one] = [await kit.createKey('BASIC'), await kit.createKey('BASIC')];
     const long = 'A word, and one more. '.repeat(10_000);
     const files = Object.fromEntries(Array.from({ length: 12 }, (_, at) => [`${at}.txt`, long]));
@@ -206,8 +206,8 @@ describe('the many files of one user', () => {
   });
 });
 
-describe('the files of a chat that a token goes on with', () => {
-  test('are given to its turns as far as it may read them', async () => {
+describe('the files of a chat that a token continues', () => {
+  test('are passed to the turns of a project token only when the token may read chats', async () => {
     const owner = await kit.createKey('BASIC');
     const projectId = await makeProject(owner.secret);
     const chats = await projectToken(projectId, owner.secret, ['write:chat']);
@@ -234,7 +234,7 @@ describe('the files of a chat that a token goes on with', () => {
     }
   });
 
-  test('are told as they are to who may read chats, and of others to who gives them', async () => {
+  test('are visible to a personal token with read:chat; without it, only files that the token adds are visible', async () => {
     const owner = await kit.createKey('BASIC');
     const writes = await kit.createPat(owner.secret, { scopes: ['write:chat'] });
     const reads = await kit.createPat(owner.secret, { scopes: ['write:chat', 'read:chat'] });
@@ -258,7 +258,7 @@ describe('the files of a chat that a token goes on with', () => {
 });
 
 // The embedded database has one connection, so operations are never concurrent.
-describe.runIf(process.env.DATABASE_URL)('at the same time', () => {
+describe.runIf(process.env.DATABASE_URL)('concurrent operations (skipped without DATABASE_URL)', () => {
   let other: pg.Client;
   beforeAll(async () => {
     const url = new URL(process.env.DATABASE_URL as string);
@@ -311,7 +311,7 @@ describe.runIf(process.env.DATABASE_URL)('at the same time', () => {
     await kit.booted.background.settled();
   };
 
-  test('a project goes while the text of its token’s file is read: file and text are the owner’s', async () => {
+  test('deleting a project while the text of its token’s file is read leaves file and text to the owner', async () => {
     const owner = await kit.createKey('BASIC');
     const projectId = await makeProject(owner.secret);
     const token = await projectToken(projectId, owner.secret, ['write:projects']);
@@ -332,7 +332,7 @@ describe.runIf(process.env.DATABASE_URL)('at the same time', () => {
     });
   });
 
-  test('a person goes while the text of their file is read', async () => {
+  test('deleting a user while the text of the user’s file is read deletes the file and its text', async () => {
     const { session, userId } = await kit.person();
     const id = await kit.upload('plan.txt', 'The plan is to dig.', { key: session });
     const { data } = await ask('hello', session);
@@ -354,7 +354,7 @@ describe.runIf(process.env.DATABASE_URL)('at the same time', () => {
   const erase = (id: string, key: string) =>
     kit.gql('mutation ($id: ID!) { deleteFile(input: { fileId: $id }) { deletedFileId } }', { id }, key);
 
-  test('a file goes while it is given to a message', async () => {
+  test('deleting a file while a message attaches it succeeds in either order', async () => {
     const id = await kit.upload('plan.txt', 'The plan is to dig.', { key: kit.keys.BASIC });
     const [gone, asked] = await heldUp<[GraphQLAnswer, GraphQLAnswer]>(
       ['File', id],
@@ -373,7 +373,7 @@ describe.runIf(process.env.DATABASE_URL)('at the same time', () => {
     expect(soon.data.deleteFile.deletedFileId).toBe(globalId('File', next));
   });
 
-  test('a file is put into a project that goes', async () => {
+  test('linking a file to a project that is being deleted leaves the file with the project’s owner', async () => {
     const owner = await kit.createKey('BASIC');
     const projectId = await makeProject(owner.secret);
     const token = await projectToken(projectId, owner.secret, ['write:projects']);
@@ -398,7 +398,7 @@ describe.runIf(process.env.DATABASE_URL)('at the same time', () => {
     expect(await kit.prisma.file.findUnique({ where: { id } })).toMatchObject({ ownerId: owner.userId });
   });
 
-  test('bytes are taken back while they are about to be erased', async () => {
+  test('bytes that are reclaimed while they are about to be erased are kept', async () => {
     const id = await kit.upload('plan.txt', 'The plan is to dig.', { key: kit.keys.BASIC });
     await kit.prisma.orphanedBlob.create({ data: { id, dueAt: new Date(0) } });
     const [taken] = await heldUp<[number, unknown]>(

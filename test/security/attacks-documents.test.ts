@@ -74,10 +74,10 @@ async function unchanged<T>(call: () => Promise<T>): Promise<T> {
   return answer;
 }
 
-describe('links', () => {
+describe('links to web pages', () => {
   const add = (link: string) => kit.rest('POST', '/api/v1/document/upload-link', { body: { link } });
 
-  test('a page that changes the protocol ends its request, and leaves no document', async () => {
+  test('a page that switches protocols is rejected and stores no document', async () => {
     for (const path of ['/upgrade', '/bare-upgrade']) {
       const { status, body } = await unchanged(() => add(`http://${webAt}${path}`));
       expect([status, body.error]).toEqual([
@@ -91,14 +91,14 @@ describe('links', () => {
   test.each([
     ...['168.63.129.16', '169.254.169.254', '100.100.100.200', '[fd00:ec2::254]', '[64:ff9b::a9fe:a9fe]'],
     ...['0', 'localhost', '[::1]', '[::ffff:7f00:1]', '①⑥⑨.254.169.254', '0xa9fea9fe', '2852039166'],
-  ])('http://%s/ is at no public address', async (host) => {
+  ])('http://%s/ is rejected because its address is not public', async (host) => {
     const { status, body } = await unchanged(() => add(`http://${host}/`));
     expect(status).toBe(422);
     expect(body.error).toMatch(/The page has an address that is not public\.$/);
   });
 });
 
-describe('what strangers send before anybody knows who they are', () => {
+describe('bodies from anonymous clients', () => {
   const megabyte = 1024 * 1024;
   const form = (size: number): FormData => {
     const made = new FormData();
@@ -108,7 +108,7 @@ describe('what strangers send before anybody knows who they are', () => {
   const told = { error: `The body is larger than ${megabyte} bytes.` };
   const text = { 'content-type': 'text/plain' };
 
-  test('is at most 1 MiB, in whatever form and however the path is written', async () => {
+  test('are limited to 1 MiB, in any format and for any spelling of the path', async () => {
     const stream = `/api/embed/${randomUUID()}/stream-chat`;
     for (const path of [stream, stream.toUpperCase(), `${stream}/`, '/api/request-token']) {
       for (const body of [form(megabyte), 'x'.repeat(megabyte + 1)]) {
@@ -123,7 +123,7 @@ describe('what strangers send before anybody knows who they are', () => {
     expect((await unchanged(() => kit.rest('POST', stream, { key: null, body, headers: text }))).status).toBe(404);
   });
 
-  test('is counted where its length is not announced', async () => {
+  test('are counted when their length is not announced', async () => {
     const endless = new ReadableStream<Uint8Array>({
       pull: (controller) => controller.enqueue(new Uint8Array(65_536).fill(0x20)),
     });
@@ -134,7 +134,7 @@ describe('what strangers send before anybody knows who they are', () => {
     expect([answer.status, await answer.json()]).toEqual([413, told]);
   });
 
-  test('is not what callers with a key may send', async () => {
+  test('have a lower limit than bodies from callers with a key', async () => {
     const files = new FormData();
     files.append('file', new Blob(['word '.repeat(megabyte / 4)]), 'long.txt');
     const answer = await kit.rest('POST', '/api/v1/document/upload', { body: files });
@@ -145,7 +145,7 @@ describe('what strangers send before anybody knows who they are', () => {
 describe('a widget that moves to another agent', () => {
   const contents = ({ body }: Answer): string[] => body.history.map(({ content }: { content: string }) => content);
 
-  test('shows its visitor the chat with that agent alone, and deletes them all', async () => {
+  test('shows its visitor only the chat with the new agent, and deletes all chats of the visitor', async () => {
     const workspace = await kit.rest('POST', '/api/v1/workspace/new', { body: { name: 'The next one' } });
     const made = await kit.rest('POST', '/api/v1/embed/new', {
       body: { workspace_slug: 'default', chat_mode: 'chat' },
@@ -172,7 +172,7 @@ describe('a widget that moves to another agent', () => {
 describe('embeddings', () => {
   const search = (query: string) => kit.gql('query ($query: String!) { search(query: $query) { text } }', { query });
 
-  test('with numbers that are too small for the database fail neither a search nor a document', async () => {
+  test('break neither a search nor a document when their numbers are too small for the database', async () => {
     await kit.booted.background.settled();
     embeddings = (texts) => Array.from({ length: texts }, () => [1e-60, 1]);
     await kit.ingest('Small numbers', 'Atoms are rather small.', { id: 'small' });
@@ -183,7 +183,7 @@ describe('embeddings', () => {
     expect(data.search).toContainEqual({ text: 'Atoms are rather small.' });
   });
 
-  test('of fewer texts than were sent are those of none', async () => {
+  test('are rejected with 502 when the provider returns fewer than requested', async () => {
     embeddings = (texts) => usual(texts).slice(1);
     const body = { input: ['one', 'two'] };
     const short = await unchanged(() => kit.rest('POST', '/api/v1/openai/embeddings', { body }));
@@ -193,13 +193,13 @@ describe('embeddings', () => {
   });
 });
 
-describe('the gateway', () => {
+describe('the model gateway', () => {
   const completion =
     'createChatCompletion(input: { model: "default", messages: [{ role: USER, content: [{ text: "x" }] }] }) { model }';
   const embedding = 'createEmbeddings(input: { texts: ["x"] }) { model }';
   const image = 'createImage(input: { prompt: "x" }) { mediaType }';
 
-  test.each([completion, embedding, image])('works once for a document: %s', async (field) => {
+  test.each([completion, embedding, image])('allows one operation in a GraphQL document: %s', async (field) => {
     const asked = kit.model.requests.length;
     for (const other of [field, completion, embedding, image]) {
       const { status, errors } = await unchanged(() => kit.gql(`mutation { a: ${field} b: ${other} }`));
@@ -218,7 +218,7 @@ describe('the gateway', () => {
     function: { name, description: 'd'.repeat(length) },
   });
 
-  test('refuses tools that fill the model’s window', async () => {
+  test('rejects tools and response formats that exceed the model’s context window', async () => {
     const asked = kit.model.requests.length;
     const many = Array.from({ length: 128 }, (_, index) => tool(`tool_${index}`, 10_000));
     const schema = { type: 'object', description: 'd'.repeat(200_000) };
@@ -231,7 +231,7 @@ describe('the gateway', () => {
     expect((await ask([tool('short', 10)])).status).toBe(200);
   });
 
-  test('counts tools where the provider counts nothing', async () => {
+  test('counts the tokens of tools when the provider reports no usage', async () => {
     const uncounted = { text: 'Fine.', usage: { prompt_tokens: 0, completion_tokens: 0, total_tokens: 0 } };
     kit.model.script(uncounted, uncounted);
     const tokens = async (tools: object[]): Promise<number> => (await ask(tools)).body.usage.prompt_tokens;

@@ -53,9 +53,9 @@ const updateUser = (input: object, key = kit.keys.ADMIN) =>
     key,
   );
 
-describe('a credential that reads no chats, and goes on with one by its name', () => {
+describe('a credential without read:chat that continues a chat by name', () => {
   test.each(['the unnamed chat', 'a client’s session', 'a thread'])(
-    '%s: what others said there is not told',
+    '%s: the model receives only the messages of this credential',
     async (which) => {
       const owner = await kit.createKey('BASIC');
       const { slug } = await workspace(owner.secret);
@@ -82,7 +82,7 @@ describe('a credential that reads no chats, and goes on with one by its name', (
     },
   );
 
-  test('has no question of somebody else’s answered anew', async () => {
+  test('cannot regenerate the answer to a question of another credential', async () => {
     const owner = await kit.createKey('BASIC');
     const { slug } = await workspace(owner.secret);
     const { secret: cut } = await kit.createPat(owner.secret, { scopes: ['write:chat', 'read:agents'] });
@@ -100,7 +100,7 @@ describe('a credential that reads no chats, and goes on with one by its name', (
     expect(told()).not.toContain('plugh');
   });
 
-  test('reads none of it on any path', async () => {
+  test('cannot read the chat on any path', async () => {
     const owner = await kit.createKey('BASIC');
     const { slug, id } = await workspace(owner.secret);
     await chat(slug, 'nobody reads this', owner.secret);
@@ -125,8 +125,8 @@ describe('a credential that reads no chats, and goes on with one by its name', (
   });
 });
 
-describe('somebody else’s chats', () => {
-  test('by slug, by id, through another agent and under their client’s key: one answer, and nothing written', async () => {
+describe('chats of another user', () => {
+  test('are not found by slug, ID, another agent or client key, and no data is changed', async () => {
     const owner = await kit.createKey('BASIC');
     const stranger = await kit.createKey('BASIC');
     const { slug } = await workspace(owner.secret);
@@ -159,7 +159,7 @@ describe('somebody else’s chats', () => {
     ).toEqual([{ clientKey: 'session:embed:a' }]);
   });
 
-  test('end for a member with their membership', async () => {
+  test('a member can no longer continue chats with an agent after the membership ends', async () => {
     const owner = await kit.createKey('BASIC');
     const member = await kit.createKey('BASIC');
     const { slug, id } = await workspace(owner.secret);
@@ -180,9 +180,9 @@ describe('somebody else’s chats', () => {
   });
 });
 
-describe('names that PostgreSQL could not hold, or nobody has', () => {
+describe('names that are unknown or that PostgreSQL cannot store', () => {
   const odd = ['%00', '%ED%A0%80', 'x'.repeat(5000), '..%2F..', '%F0%9F%90%88'];
-  test.each(odd)('%s is no workspace and no thread', async (name) => {
+  test.each(odd)('%s as a workspace or thread causes no server error and changes no data', async (name) => {
     const { slug } = await workspace(kit.keys.BASIC);
     const answers: Answer[] = await unchanged(() =>
       Promise.all([
@@ -195,11 +195,11 @@ describe('names that PostgreSQL could not hold, or nobody has', () => {
     );
     for (const { status } of answers) expect(status).toBeLessThan(500);
   });
-  test.each(['\0', '\ud800', 'x'.repeat(256)])('%j is no client’s session', async (sessionId) => {
+  test.each(['\0', '\ud800', 'x'.repeat(256)])('%j is rejected as a client’s session ID', async (sessionId) => {
     const { slug } = await workspace(kit.keys.BASIC);
     expect((await unchanged(() => chat(slug, 'x', kit.keys.BASIC, { sessionId }))).status).toBe(400);
   });
-  test('a thread’s slug in GraphQL', async () => {
+  test('a thread’s slug in GraphQL returns NOT_FOUND or BAD_USER_INPUT', async () => {
     const { slug } = await workspace(kit.keys.BASIC);
     for (const threadSlug of ['\0', '\ud800', 'x'.repeat(100_000)]) {
       const call = () =>
@@ -211,7 +211,7 @@ describe('names that PostgreSQL could not hold, or nobody has', () => {
 
 describe('documents of an agent', () => {
   const Update = 'mutation ($input: UpdateAgentInput!) { updateAgent(input: $input) { agent { databaseId } } }';
-  test('one that is taken from it is no longer pinned to it', async () => {
+  test('are no longer pinned when they are removed from the agent', async () => {
     await kit.ingest('pinned-away', 'The launch code is frobozz.');
     const { location } = (
       await kit.gql('{ documents(first: 50) { nodes { documentId location } } }')
@@ -231,7 +231,7 @@ describe('documents of an agent', () => {
     expect(data.agent.pinnedDocuments).toEqual({ totalCount: 0 });
   });
 
-  test('a private one that is pinned is quoted to nobody who may not read it', async () => {
+  test('are not quoted to a caller without read access, even when they are pinned', async () => {
     const owner = await kit.createKey('ADMIN');
     const reader = await kit.createKey('BASIC');
     await kit.ingest('own-notes', 'The vault opens at dawn.');
@@ -256,7 +256,7 @@ describe('documents of an agent', () => {
   });
 });
 
-describe('a limit on messages a day', () => {
+describe('a daily message limit', () => {
   const messages = (answers: Answer[]) => answers.map(({ status }) => status).sort();
   const limitedPerson = async (dailyMessageLimit: number) => {
     const person = await kit.person();
@@ -269,7 +269,7 @@ describe('a limit on messages a day', () => {
       body: { model: slug, messages: [{ role: 'user', content: 'Hi' }] },
     });
 
-  test('counts for personal tokens, and for completions that are asked for at once', async () => {
+  test('counts messages of personal tokens and concurrent completions', async () => {
     const { session } = await limitedPerson(2);
     const { slug } = await workspace(session);
     const { secret } = await kit.createPat(session);
@@ -293,7 +293,7 @@ describe('a limit on messages a day', () => {
     expect((await unchanged(() => complete(slug, session))).status).toBe(429);
   });
 
-  test('counts for the tokens of one’s projects', async () => {
+  test('counts messages of the tokens of the user’s projects', async () => {
     const { session, userId } = await limitedPerson(2);
     const { slug } = await workspace(session);
     const project = await kit.gql(
@@ -332,7 +332,7 @@ describe('a limit on messages a day', () => {
     for (const key of [third, session]) expect((await unchanged(() => chat(slug, 'hi', key))).status).toBe(429);
   });
 
-  test('holds when the messages come at once', async () => {
+  test('holds when messages arrive concurrently', async () => {
     const { session } = await limitedPerson(3);
     const { slug } = await workspace(session);
     const answers = await Promise.all(
@@ -342,10 +342,10 @@ describe('a limit on messages a day', () => {
   });
 });
 
-describe('keys that hold one permission of an administrator’s', () => {
+describe('keys with a single administrator permission', () => {
   const cut = async (...scopes: string[]) => (await kit.createKey('ADMIN', { scopes })).secret;
 
-  test('members need manage:users and manage:agents', async () => {
+  test('need both manage:users and manage:agents to list or change members', async () => {
     const { slug, id } = await workspace(kit.keys.BASIC);
     const person = await kit.person();
     const { databaseId } = await kit.prisma.user.findUniqueOrThrow({ where: { id: person.userId } });
@@ -367,7 +367,7 @@ describe('keys that hold one permission of an administrator’s', () => {
     expect((await manage(await cut('manage:users', 'manage:agents'))).status).toBe(200);
   });
 
-  test('manage:users alone makes and changes no account that holds more', async () => {
+  test('manage:users alone cannot create or change an account with more permissions', async () => {
     const key = await cut('manage:users');
     const person = await kit.person();
     const { databaseId } = await kit.prisma.user.findUniqueOrThrow({ where: { id: person.userId } });
@@ -385,7 +385,7 @@ describe('keys that hold one permission of an administrator’s', () => {
     expect((await unchanged(() => kit.rest('POST', '/api/v1/admin/invite/new', { key, body: {} }))).status).toBe(403);
   });
 
-  test('read:query_history alone learns no prompt of an agent that it may not see', async () => {
+  test('read:query_history alone does not reveal the prompt of an agent that is hidden from the key', async () => {
     const owner = await kit.createKey('BASIC');
     const { slug, id } = await workspace(owner.secret, { openAiPrompt: 'Never speak of quux.' });
     await kit.prisma.agent.update({ where: { id }, data: { isPublic: false } });
@@ -402,7 +402,7 @@ describe('keys that hold one permission of an administrator’s', () => {
   });
 
   test.each(['manage:users', 'manage:agents', 'manage:documents', 'read:agents', 'write:agents', 'write:chat'])(
-    '%s alone reads nobody’s chats and no settings',
+    '%s alone reads no chats of other users and no settings',
     async (permission) => {
       const key = await cut(permission);
       const paths: [string, string][] = [
@@ -421,8 +421,8 @@ describe('keys that hold one permission of an administrator’s', () => {
   );
 });
 
-describe('people', () => {
-  test('nobody’s address becomes one of a key’s', async () => {
+describe('user accounts', () => {
+  test('cannot take an address that is reserved for keys', async () => {
     const made = await kit.rest('POST', '/api/v1/admin/users/new', {
       body: { username: 'plain.name', password: 'password 123' },
     });
@@ -440,7 +440,7 @@ describe('people', () => {
     });
   });
 
-  test('ids that are none are refused as such', async () => {
+  test('with an invalid ID cause no server error and change no data', async () => {
     for (const id of ['2147483648', '99999999999999999999', '-1', '1.5', '1e3', 'x', '0']) {
       for (const method of ['POST', 'DELETE']) {
         const options = method === 'POST' ? { body: { suspended: 1 } } : {};
@@ -461,7 +461,7 @@ describe('people', () => {
       expect((await kit.rest('POST', '/api/v1/admin/workspace-chats', { body: { offset } })).status).toBeLessThan(500);
   });
 
-  test('who is suspended is out at once, with their tokens', async () => {
+  test('lose access immediately when they are suspended, with all of their tokens', async () => {
     const person = await kit.person();
     const { secret } = await kit.createPat(person.session);
     const { databaseId } = await kit.prisma.user.findUniqueOrThrow({ where: { id: person.userId } });
@@ -474,7 +474,7 @@ describe('people', () => {
     expect(returned(again.data)).toEqual([]);
   });
 
-  test('an administrator whom nobody can log in as is not the one who stays', async () => {
+  test('do not count as the remaining administrator when they have no way to log in', async () => {
     const on = await startKit();
     try {
       const last = await on.createKey('ADMIN');
@@ -513,7 +513,7 @@ describe('invite codes', () => {
       headers: { 'x-forwarded-for': `198.51.100.${(++address % 250) + 1}` },
     });
 
-  test('one of several that come at once makes an account', async () => {
+  test('create one account when several claims arrive concurrently', async () => {
     const invite = await newCode();
     const answers = await Promise.all([1, 2, 3, 4, 5].map((number) => claim(invite, `at.once${number}`)));
     expect(answers.filter(({ body }) => body.success)).toHaveLength(1);
@@ -521,7 +521,7 @@ describe('invite codes', () => {
     expect((await unchanged(() => claim(invite, 'too.late'))).body.success).toBe(false);
   });
 
-  test('a code stands in no line of the log, however the path is written', async () => {
+  test('never appear in the log or the audit trail, however the path is written', async () => {
     const invite = await newCode();
     for (const written of [invite, invite.replace('_', '%5F'), encodeURIComponent(invite).replace('inv', '%69nv')]) {
       await kit.rest('GET', `/api/invite/${written}`, { key: null });
@@ -534,7 +534,7 @@ describe('invite codes', () => {
     expect(JSON.stringify(audit)).not.toContain(random);
   });
 
-  test('a code ends with what its maker may do', async () => {
+  test('are invalid while their creator lacks the required permissions', async () => {
     const maker = await kit.createKey('ADMIN');
     const invite = await newCode(maker.secret);
     const look = async () => (await kit.rest('GET', `/api/invite/${invite}`, { key: null })).body.invite?.status;
@@ -548,7 +548,7 @@ describe('invite codes', () => {
     expect(await look()).toBe('pending');
   });
 
-  test('an account that it makes takes the name or address of nobody', async () => {
+  test('cannot create an account with the name or address of an existing account', async () => {
     const victim = await kit.person({ email: 'victim@people.example' });
     await updateUser({ user: { id: victim.userId }, username: 'victim' });
     const invite = await newCode();
@@ -567,7 +567,7 @@ describe('invite codes', () => {
   });
 });
 
-describe('an import', () => {
+describe('an import of users', () => {
   const people = async (usernames: string[]) => {
     const storage = storageFolder();
     await storage.database({
@@ -594,7 +594,7 @@ describe('an import', () => {
     return report.lines().join('\n');
   };
 
-  test('takes nobody for an administrator who has their name, and makes nobody one', async () => {
+  test('assigns no chats to an administrator of the same name, and promotes no account', async () => {
     const admin = await kit.person({ role: 'ADMIN' });
     const basic = await kit.person();
     await updateUser({ user: { id: admin.userId }, username: 'chief' });
@@ -609,7 +609,7 @@ describe('an import', () => {
 });
 
 describe('slugs', () => {
-  test('of workspaces made at once differ; a deleted one is free, whatever was named like it', async () => {
+  test('are unique for workspaces created concurrently, and free again after a deletion', async () => {
     const name = `Race ${Math.random().toString(36).slice(2)}`;
     const made = await Promise.all(
       Array.from({ length: 8 }, () =>
@@ -637,7 +637,7 @@ describe('slugs', () => {
     expect([slug, squatter.slug]).not.toContain(back.data.undeleteAgent.agent.slug);
   });
 
-  test('first messages of one unnamed chat at once make one session', async () => {
+  test('concurrent first messages in an unnamed chat create one session', async () => {
     const owner = await kit.createKey('BASIC');
     const { slug } = await workspace(owner.secret);
     const answers = await Promise.all([1, 2, 3, 4].map(() => chat(slug, 'hi', owner.secret)));
@@ -646,14 +646,14 @@ describe('slugs', () => {
   });
 });
 
-describe('files that come with a message', () => {
+describe('files attached to a message', () => {
   const png = Buffer.from(
     'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==',
     'base64',
   ).toString('base64');
   const attachment = { name: 'a.png', mime: 'image/png', contentString: `data:image/png;base64,${png}` };
 
-  test('need write:projects, and leave nothing behind where the turn does not come about', async () => {
+  test('require write:projects, and are not stored when the turn does not start', async () => {
     const owner = await kit.createKey('BASIC');
     const { slug } = await workspace(owner.secret);
     const { secret: cut } = await kit.createPat(owner.secret, { scopes: ['write:chat', 'read:agents', 'read:chat'] });

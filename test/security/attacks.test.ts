@@ -71,7 +71,7 @@ const chatIn = async (projectId: number, key: string): Promise<string> =>
     )
   ).data.sendChatMessage.sessionId;
 
-describe('TOK 5 a credential that ends between the headers and the last byte of the body', () => {
+describe('TOK 5 a credential that changes between the headers and the last byte of the body', () => {
   /** Sends a request except its last byte, runs an operation, and sends the last byte. */
   async function held(path: string, key: string, body: object, between: () => Promise<void>) {
     const bytes = JSON.stringify(body);
@@ -134,8 +134,8 @@ describe('TOK 5 a credential that ends between the headers and the last byte of 
     },
   };
 
-  describe.each(Object.keys(ends))('and %s', (what) => {
-    test.each(Object.entries(recipients))('%s: refused, and nothing is written', async (_name, { path, body }) => {
+  describe.each(Object.keys(ends))('when it %s', (what) => {
+    test.each(Object.entries(recipients))('%s: is rejected and changes no data', async (_name, { path, body }) => {
       const { secret, tokenId, end } = (await ends[what]?.()) ?? expect.unreachable();
       const requests = kit.model.requests.length;
       let before = '';
@@ -153,19 +153,22 @@ describe('TOK 5 a credential that ends between the headers and the last byte of 
     });
   });
 
-  test.each(Object.entries(recipients))('%s: done for one that goes on', async (_name, { path, body }) => {
-    const { id, secret } = await kit.createKey('ADMIN');
-    const other = await kit.createKey('ADMIN');
-    const answer = await held(path, secret, body, async () => {
-      await until(async () => (await kit.prisma.token.findUnique({ where: { id } }))?.lastUsedAt);
-      await deleteKey(kit, other.id);
-    });
-    expect(answer.status).toBe(200);
-    expect(answer.text).not.toContain('UNAUTHENTICATED');
-  });
+  test.each(Object.entries(recipients))(
+    '%s: succeeds when only another credential is deleted',
+    async (_name, { path, body }) => {
+      const { id, secret } = await kit.createKey('ADMIN');
+      const other = await kit.createKey('ADMIN');
+      const answer = await held(path, secret, body, async () => {
+        await until(async () => (await kit.prisma.token.findUnique({ where: { id } }))?.lastUsedAt);
+        await deleteKey(kit, other.id);
+      });
+      expect(answer.status).toBe(200);
+      expect(answer.text).not.toContain('UNAUTHENTICATED');
+    },
+  );
 });
 
-describe('TOK 7 manage:users without the rest of ADMIN makes nobody the first admin', () => {
+describe('TOK 7 a key with manage:users but without the other ADMIN permissions', () => {
   const remove = (on: Kit, email: string, key: string) =>
     on.gql(
       'mutation ($email: String!) { deleteUser(input: { user: { email: $email } }) { deletedUserId } }',
@@ -181,7 +184,7 @@ describe('TOK 7 manage:users without the rest of ADMIN makes nobody the first ad
   const invite = (on: Kit, key: string) =>
     on.gql('mutation { inviteUsers(input: { emails: ["eve@evil.example"] }) { invitedCount } }', {}, key);
 
-  test.each(['open', 'invite'])('with REGISTRATION=%s', async (registration) => {
+  test.each(['open', 'invite'])('cannot make a user the first admin with REGISTRATION=%s', async (registration) => {
     const own = await startKit({ environment: { REGISTRATION: registration } });
     try {
       const scopes = ['manage:users', ...rolePermissions('BASIC')];
@@ -249,26 +252,33 @@ describe('AZR 3 a project token and the chats of its project', () => {
     erase: (id, key) => kit.rest('DELETE', `/api/chat/delete-chat-session/${id}?hard_delete=true`, { key }),
   };
 
-  test.each(Object.keys(ways))('it cannot %s one of the owner’s, the owner can one of its own', async (what) => {
-    const [way, row] = [ways[what] ?? expect.unreachable(), rows[what] ?? expect.unreachable()];
-    const owner = await kit.person();
-    const { id, token } = await project(owner.session);
-    const [theirs, own, another] = [await chatIn(id, owner.session), await chatIn(id, token), await chatIn(id, token)];
-    const read = await kit.gql('query ($id: ID!) { chatSession(id: $id) { id } }', { id: theirs }, token);
-    expect(read.errors).toEqual([]);
+  test.each(Object.keys(ways))(
+    'the token cannot %s a chat of the owner, but the owner and the token can do so with the token’s chats',
+    async (what) => {
+      const [way, row] = [ways[what] ?? expect.unreachable(), rows[what] ?? expect.unreachable()];
+      const owner = await kit.person();
+      const { id, token } = await project(owner.session);
+      const [theirs, own, another] = [
+        await chatIn(id, owner.session),
+        await chatIn(id, token),
+        await chatIn(id, token),
+      ];
+      const read = await kit.gql('query ($id: ID!) { chatSession(id: $id) { id } }', { id: theirs }, token);
+      expect(read.errors).toEqual([]);
 
-    const answer = await refused(() => way(theirs, token), 'NOT_FOUND');
-    expect(answer.errors).toEqual((await way(missing, token)).errors);
-    const viaRest = await unchanged(() => row(theirs, token));
-    const unknown = await row(missing, token);
-    expect([viaRest.status, viaRest.text]).toEqual([unknown.status, unknown.text]);
-    expect(viaRest.status).toBeGreaterThanOrEqual(400);
+      const answer = await refused(() => way(theirs, token), 'NOT_FOUND');
+      expect(answer.errors).toEqual((await way(missing, token)).errors);
+      const viaRest = await unchanged(() => row(theirs, token));
+      const unknown = await row(missing, token);
+      expect([viaRest.status, viaRest.text]).toEqual([unknown.status, unknown.text]);
+      expect(viaRest.status).toBeGreaterThanOrEqual(400);
 
-    expect((await way(own, owner.session)).errors).toEqual([]);
-    expect((await way(another, token)).errors).toEqual([]);
-  });
+      expect((await way(own, owner.session)).errors).toEqual([]);
+      expect((await way(another, token)).errors).toEqual([]);
+    },
+  );
 
-  test('what it reads of a run ends when the chat leaves the project', async () => {
+  test('the token’s stream of a run ends when the chat leaves the project', async () => {
     const owner = await kit.person();
     const { id, token } = await project(owner.session);
     const made = await kit.gql(
@@ -311,7 +321,7 @@ describe('AZR 3 a project token and the chats of its project', () => {
     expect((await sent).data.sendChatMessage.answer).toBe('one whispered three');
   });
 
-  test('its user is nobody to share an agent with', async () => {
+  test('an agent cannot be shared with the token’s user', async () => {
     const owner = await kit.person();
     const { tokenUserId } = await project(owner.session);
     const made = await kit.gql(
@@ -331,7 +341,7 @@ describe('AZR 3 a project token and the chats of its project', () => {
   });
 });
 
-test('TOK 5 an export of the audit trail breaks off when its key is deleted', async () => {
+test('TOK 5 an export of the audit trail stops when its key is deleted', async () => {
   const key = await kit.createKey('ADMIN');
   const event = { action: 'project.create', detail: { pad: 'x'.repeat(2000) } };
   for (let i = 0; i < 12; i++) await kit.prisma.auditEvent.createMany({ data: Array(1000).fill(event) });
@@ -361,7 +371,7 @@ test('TOK 5 an export of the audit trail breaks off when its key is deleted', as
 describe('turns', () => {
   const send = 'mutation ($id: ID) { sendChatMessage(input: { message: "Hello", sessionId: $id }) { answer } }';
 
-  test('of 60 at once of one key 20 run, and their places are free again afterwards', async () => {
+  test('at most 20 of 60 concurrent requests of a key run, and their slots are released afterwards', async () => {
     const { secret, userId } = await kit.createKey('BASIC');
     // A failing turn releases its slot.
     const missing = { id: '00000000-0000-4000-8000-00000000dead' };
@@ -395,7 +405,7 @@ describe('turns', () => {
       'an inline fragment',
       `mutation { a: sendChatMessage(input: { message: "a" }) { sessionId } ... on Mutation { b: sendChatMessage(input: { message: "b" }) { sessionId } } }`,
     ],
-  ])('two in one document through %s are refused before anything runs', async (_way, document) => {
+  ])('are rejected before execution when one document contains two through %s', async (_way, document) => {
     const { secret } = await kit.createKey('BASIC');
     const requests = kit.model.requests.length;
     const answer = await unchanged(() => kit.gql(document, {}, secret));
@@ -404,7 +414,7 @@ describe('turns', () => {
   });
 });
 
-test('TOK 13 a record of an idempotent change of a password tells nothing to who guesses it', async () => {
+test('TOK 13 the idempotency record of a password change cannot be used to verify a guessed password', async () => {
   const password = 'Summer2024!';
   const person = await kit.person({ password });
   const body = JSON.stringify({ old_password: password, new_password: 'Winter2025!' });
@@ -440,7 +450,7 @@ test('TOK 13 a record of an idempotent change of a password tells nothing to who
   expect(other.status).toBe(422);
 });
 
-test('manage:chat without read:chat has no name made of what was said, and is told none', async () => {
+test('manage:chat without read:chat cannot generate a name from messages, and does not receive the name', async () => {
   const person = await kit.person();
   const sent = await kit.gql(
     'mutation { sendChatMessage(input: { message: "my secret plan" }) { sessionId } }',
@@ -473,66 +483,75 @@ describe('pages of other origins', () => {
     headers: { 'content-type': 'application/x-www-form-urlencoded', ...headers },
   });
 
-  test.each(Object.entries(origins))('log nobody in, out, or on: %s origin', async (_name, origin) => {
-    const { email, password, session } = await kit.person();
-    const fields = { username: email, password };
-    const login = await unchanged(() => kit.rest('POST', '/api/auth/login', form(fields, { origin })));
-    expect([login.status, login.headers.get('set-cookie')]).toEqual([403, null]);
-    for (const path of ['/api/auth/refresh', '/api/auth/logout'])
-      for (const sent of [
-        { key: session, headers: { origin } as Record<string, string> },
-        { key: null, headers: { origin, cookie: `fastapiusersauth=${session}` } },
-      ]) {
-        const answer = await unchanged(() => kit.rest('POST', path, sent));
-        // These clients know one error for these paths.
-        expect([answer.status, answer.body]).toEqual([401, { detail: 'Unauthorized' }]);
-        expect(answer.headers.get('set-cookie')).toBeNull();
+  test.each(Object.entries(origins))(
+    'cannot log in, log out or refresh a session: %s origin',
+    async (_name, origin) => {
+      const { email, password, session } = await kit.person();
+      const fields = { username: email, password };
+      const login = await unchanged(() => kit.rest('POST', '/api/auth/login', form(fields, { origin })));
+      expect([login.status, login.headers.get('set-cookie')]).toEqual([403, null]);
+      for (const path of ['/api/auth/refresh', '/api/auth/logout'])
+        for (const sent of [
+          { key: session, headers: { origin } as Record<string, string> },
+          { key: null, headers: { origin, cookie: `fastapiusersauth=${session}` } },
+        ]) {
+          const answer = await unchanged(() => kit.rest('POST', path, sent));
+          // These clients know one error for these paths.
+          expect([answer.status, answer.body]).toEqual([401, { detail: 'Unauthorized' }]);
+          expect(answer.headers.get('set-cookie')).toBeNull();
+        }
+      expect(await works(session)).toBe(true);
+    },
+  );
+
+  test.each(['its own', 'no'])(
+    'the server’s own pages and other clients can log in, refresh and log out: %s origin',
+    async (whose) => {
+      const headers: Record<string, string> = whose === 'no' ? {} : { origin: kit.url };
+      const { email, password } = await kit.person();
+      const secretOf = (answer: Answer) =>
+        /^fastapiusersauth=(ses_\w+);/.exec(answer.headers.get('set-cookie') ?? '')?.[1] ?? '';
+      const login = await kit.rest('POST', '/api/auth/login', form({ username: email, password }, headers));
+      expect([login.status, await works(secretOf(login))]).toEqual([204, true]);
+      const cookie = { cookie: `fastapiusersauth=${secretOf(login)}` };
+      const refresh = await kit.rest('POST', '/api/auth/refresh', { key: null, headers: { ...headers, ...cookie } });
+      expect([refresh.status, await works(secretOf(refresh))]).toEqual([204, true]);
+      const logout = await kit.rest('POST', '/api/auth/logout', { key: secretOf(refresh), headers });
+      expect([logout.status, await works(secretOf(refresh))]).toEqual([204, false]);
+    },
+  );
+
+  test.each(Object.entries(origins))(
+    'cannot authenticate with the session cookie: %s origin',
+    async (_name, origin) => {
+      const { session, email } = await kit.person();
+      const cookie = `fastapiusersauth=${session}`;
+      const calls: [method: string, path: string, body?: object][] = [
+        ['GET', '/me'],
+        ['GET', '/api/me'],
+        ['GET', '/api/chat/get-user-chat-sessions'],
+        ['POST', '/api/chat/create-chat-session', { persona_id: 0 }],
+        ['POST', '/api/chat/send-chat-message', { message: 'Hello' }],
+        ['POST', '/api/user/pats', { name: 'evil' }],
+        ['POST', '/api/user/projects/create?name=evil'],
+      ];
+      for (const [method, path, body] of calls) {
+        const call = (origin: string) => kit.rest(method, path, { key: null, body, headers: { origin, cookie } });
+        expect([path, (await unchanged(() => call(origin))).status]).toEqual([path, 403]);
+        expect([path, (await call(kit.url)).status]).toEqual([path, 200]);
       }
-    expect(await works(session)).toBe(true);
-  });
-
-  test.each(['its own', 'no'])('the server’s pages, and clients, do as before: %s origin', async (whose) => {
-    const headers: Record<string, string> = whose === 'no' ? {} : { origin: kit.url };
-    const { email, password } = await kit.person();
-    const secretOf = (answer: Answer) =>
-      /^fastapiusersauth=(ses_\w+);/.exec(answer.headers.get('set-cookie') ?? '')?.[1] ?? '';
-    const login = await kit.rest('POST', '/api/auth/login', form({ username: email, password }, headers));
-    expect([login.status, await works(secretOf(login))]).toEqual([204, true]);
-    const cookie = { cookie: `fastapiusersauth=${secretOf(login)}` };
-    const refresh = await kit.rest('POST', '/api/auth/refresh', { key: null, headers: { ...headers, ...cookie } });
-    expect([refresh.status, await works(secretOf(refresh))]).toEqual([204, true]);
-    const logout = await kit.rest('POST', '/api/auth/logout', { key: secretOf(refresh), headers });
-    expect([logout.status, await works(secretOf(refresh))]).toEqual([204, false]);
-  });
-
-  test.each(Object.entries(origins))('bring no cookie that counts: %s origin', async (_name, origin) => {
-    const { session, email } = await kit.person();
-    const cookie = `fastapiusersauth=${session}`;
-    const calls: [method: string, path: string, body?: object][] = [
-      ['GET', '/me'],
-      ['GET', '/api/me'],
-      ['GET', '/api/chat/get-user-chat-sessions'],
-      ['POST', '/api/chat/create-chat-session', { persona_id: 0 }],
-      ['POST', '/api/chat/send-chat-message', { message: 'Hello' }],
-      ['POST', '/api/user/pats', { name: 'evil' }],
-      ['POST', '/api/user/projects/create?name=evil'],
-    ];
-    for (const [method, path, body] of calls) {
-      const call = (origin: string) => kit.rest(method, path, { key: null, body, headers: { origin, cookie } });
-      expect([path, (await unchanged(() => call(origin))).status]).toEqual([path, 403]);
-      expect([path, (await call(kit.url)).status]).toEqual([path, 200]);
-    }
-    const query = (origin: string, query: string) =>
-      kit.rest('POST', '/graphql', { key: null, body: { query }, headers: { origin, cookie } });
-    const mutation = 'mutation { createProject(input: { name: "evil" }) { project { databaseId } } }';
-    const answer = await unchanged(() => query(origin, mutation));
-    expect([answer.status, answer.body.errors[0].extensions.code]).toEqual([401, 'UNAUTHENTICATED']);
-    expect((await query(kit.url, '{ viewer { user { email } } }')).body.data.viewer.user.email).toBe(email);
-    expect((await query(kit.url, mutation)).body.errors).toBeUndefined();
-  });
+      const query = (origin: string, query: string) =>
+        kit.rest('POST', '/graphql', { key: null, body: { query }, headers: { origin, cookie } });
+      const mutation = 'mutation { createProject(input: { name: "evil" }) { project { databaseId } } }';
+      const answer = await unchanged(() => query(origin, mutation));
+      expect([answer.status, answer.body.errors[0].extensions.code]).toEqual([401, 'UNAUTHENTICATED']);
+      expect((await query(kit.url, '{ viewer { user { email } } }')).body.data.viewer.user.email).toBe(email);
+      expect((await query(kit.url, mutation)).body.errors).toBeUndefined();
+    },
+  );
 });
 
-test('OWG 11 one account has 10 attempts in all, by address and by username', async () => {
+test('OWG 11 an account has 10 login attempts in total, by address and by username', async () => {
   const person = await createUser(kit, { email: 'carol@people.example', username: 'carol' });
   const names = [person.email, 'carol'];
   const guess = (turn: number) => logIn(names[turn % 2] ?? '', 'a wrong one');
@@ -541,7 +560,7 @@ test('OWG 11 one account has 10 attempts in all, by address and by username', as
   for (const name of names) expect(code(await unchanged(() => logIn(name, person.password)))).toBe('RATE_LIMITED');
 });
 
-test('TOK 16 the secret before a refresh is no way to a next one', async () => {
+test('TOK 16 the secret from before a refresh cannot be refreshed again', async () => {
   const { session } = await kit.person();
   const refresh = (key: string) => kit.gql('mutation { refreshSession { token } }', {}, key);
   const current: string = (await refresh(session)).data.refreshSession.token;
@@ -553,7 +572,7 @@ test('TOK 16 the secret before a refresh is no way to a next one', async () => {
   expect([await works(session), await works(current), await works(next)]).toEqual([false, true, true]);
 });
 
-test('TOK 7 a personal token that ends makes none that outlives it', async () => {
+test('TOK 7 a personal token with an expiry cannot create a token that outlives it', async () => {
   const { session } = await kit.person();
   const [short, endless] = [await kit.createPat(session, { expiresInDays: 2 }), await kit.createPat(session)];
   const endOf = async (id: number) => (await kit.prisma.token.findUniqueOrThrow({ where: { id } })).expiresAt;
@@ -572,7 +591,7 @@ test('TOK 7 a personal token that ends makes none that outlives it', async () =>
   expect(await make(endless.secret)).toBeNull();
 });
 
-describe('a server with a password of its own', () => {
+describe('a server with a password (AUTH_TOKEN)', () => {
   const AUTH_TOKEN = 'the password of the server';
   const owner = async (on: Kit): Promise<string> =>
     (
@@ -585,7 +604,7 @@ describe('a server with a password of its own', () => {
   const register =
     'mutation { register(input: { email: "eve@people.example", password: "password eve" }) { user { role } } }';
 
-  test('lets nobody register unless it is told to', async () => {
+  test('denies registration unless REGISTRATION allows it', async () => {
     expect(readSettings({}).registration).toBe('open');
     expect(readSettings({ AUTH_TOKEN }).registration).toBe('closed');
     for (const REGISTRATION of ['open', 'invite', 'closed'])
@@ -610,7 +629,7 @@ describe('a server with a password of its own', () => {
       undefined,
     ],
   ])(
-    'TOK 9 the first person who %s ends the tokens of the owner’s projects, and of nobody else’s',
+    'TOK 9 the first user who %s ends the tokens of the owner’s projects, and no tokens of other projects',
     async (_way, mutation, key) => {
       const own = await startKit({ environment: { AUTH_TOKEN, REGISTRATION: 'open' } });
       try {
@@ -627,7 +646,7 @@ describe('a server with a password of its own', () => {
   );
 });
 
-test('usage until a day of the first year is an answer', async () => {
+test('returns usage with `until` in the year 1 or the year 9999', async () => {
   for (const until of ['0001-01-05T00:00:00Z', '0001-01-31T00:00:00Z', '9999-12-31T23:59:59Z']) {
     const { data, errors } = await kit.gql(
       'query ($filter: UsageFilter) { usage(filter: $filter) { totals { turns } records { turns } } }',

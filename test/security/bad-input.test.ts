@@ -244,7 +244,7 @@ describe('REST bodies', () => {
     '/oauth/introspect',
   ];
 
-  it.each(posts)('%s refuses what is no JSON object of its shape with one line that says why', async (path) => {
+  it.each(posts)('%s rejects malformed JSON and bodies of another shape with a one-line reason', async (path) => {
     const row = rowAt('POST', path);
     const on = serverOf(row);
     const unreadable: [string, BodyInit, RegExp][] = [
@@ -288,7 +288,7 @@ describe('REST bodies', () => {
     }, [on]);
   });
 
-  it('refuses a first person whose name or password is none, in the words of its row', async () => {
+  it('rejects an invalid name or password of the first user in the endpoint’s error format', async () => {
     const asked: [object, RegExp][] = [
       [{}, /username/],
       [{ username: 5, password: 'long enough' }, /username/],
@@ -306,7 +306,7 @@ describe('REST bodies', () => {
     });
   });
 
-  it('has one answer to every name and password that open nothing', async () => {
+  it('returns the same response for every invalid name and password', async () => {
     const reply = { status: 401, body: { valid: false, token: null, message: '[003] Invalid password provided' } };
     await changesNothing(async () => {
       for (const body of [{}, { username: [], password: {} }, { username: 'a', password: 'x\0'.repeat(10_000) }]) {
@@ -317,7 +317,7 @@ describe('REST bodies', () => {
     });
   });
 
-  it('refuses a wrong value in a streamed turn before anything is said or stored', async () => {
+  it('rejects an invalid value in a streamed turn before it sends or stores data', async () => {
     await changesNothing(async () => {
       for (const field of [
         '"parent_message_id": 4294967296',
@@ -331,7 +331,7 @@ describe('REST bodies', () => {
     });
   });
 
-  it('ignores fields that it does not know, prototypes included', async () => {
+  it('ignores unknown fields, including prototype properties', async () => {
     const body =
       '{"name": "plain", "nonsense": 1, "__proto__": {"role": "admin"}, "constructor": {"prototype": {"role": "admin"}}}';
     const { status, body: key } = await send('POST', '/api/admin/api-key', { body });
@@ -339,7 +339,7 @@ describe('REST bodies', () => {
     expect(key).toMatchObject({ api_key_name: 'plain', api_key_role: 'basic' });
   });
 
-  it('takes JSON of every spelling of its type, and no other type', async () => {
+  it('accepts every spelling of the JSON media type and rejects other types', async () => {
     const body = '{"name": "typed"}';
     for (const type of [
       'application/json',
@@ -370,7 +370,7 @@ describe('REST bodies', () => {
   });
 });
 
-describe('every row', () => {
+describe('every endpoint', () => {
   nothingChanges();
 
   /** Endpoints that accept any text as a name and password, with one response to all that are wrong. */
@@ -407,37 +407,34 @@ describe('every row', () => {
     return reply;
   }
 
-  it.each(having(({ body, form }) => body && form !== 'files'))(
-    '$name refuses a body that is none',
-    async ({ row }) => {
-      const { unreadable } = wordsOf(row);
-      const { looseBodies } = dialectOf(row);
-      const bodies: [BodyInit, string][] = [
-        ['{"a": ', 'is not valid JSON'],
-        ['a=b', 'is not valid JSON'],
-        ['1', 'must be an object'],
-        ['null', 'must be an object'],
-        ['[{}]', 'must be an object'],
-        [`{"a": ${nested(200)}}`, 'is nested more than 200 levels deep'],
-        [bytes('{"a": "', [0xff], '"}'), 'is not valid UTF-8'],
-      ];
-      // Clients of the other endpoints send an empty body for an empty object.
-      if (!looseBodies && !row.optionalBody) bodies.push(['', 'is required']);
-      for (const type of looseBodies ? ['application/json', 'text/plain'] : ['application/json'])
-        for (const [body, message] of bodies)
-          expect(told(await call(row, '', body, type)), `${type} ${body}`).toEqual(
-            unreadable(expect.stringMatching(`^body: .*${message}$|^body: .*${message}, `)),
-          );
-      if (!row.form && !looseBodies) return;
-      for (const [body, message] of [
-        ['a=b&'.repeat(20_000), 'has more than 20000 values'],
-        [bytes('a=', [0xff]), 'is not valid UTF-8'],
-      ] as const)
-        expect(told(await call(row, '', body, form)), message).toEqual(unreadable(`body: ${message}`));
-    },
-  );
+  it.each(having(({ body, form }) => body && form !== 'files'))('$name rejects a malformed body', async ({ row }) => {
+    const { unreadable } = wordsOf(row);
+    const { looseBodies } = dialectOf(row);
+    const bodies: [BodyInit, string][] = [
+      ['{"a": ', 'is not valid JSON'],
+      ['a=b', 'is not valid JSON'],
+      ['1', 'must be an object'],
+      ['null', 'must be an object'],
+      ['[{}]', 'must be an object'],
+      [`{"a": ${nested(200)}}`, 'is nested more than 200 levels deep'],
+      [bytes('{"a": "', [0xff], '"}'), 'is not valid UTF-8'],
+    ];
+    // Clients of the other endpoints send an empty body for an empty object.
+    if (!looseBodies && !row.optionalBody) bodies.push(['', 'is required']);
+    for (const type of looseBodies ? ['application/json', 'text/plain'] : ['application/json'])
+      for (const [body, message] of bodies)
+        expect(told(await call(row, '', body, type)), `${type} ${body}`).toEqual(
+          unreadable(expect.stringMatching(`^body: .*${message}$|^body: .*${message}, `)),
+        );
+    if (!row.form && !looseBodies) return;
+    for (const [body, message] of [
+      ['a=b&'.repeat(20_000), 'has more than 20000 values'],
+      [bytes('a=', [0xff]), 'is not valid UTF-8'],
+    ] as const)
+      expect(told(await call(row, '', body, form)), message).toEqual(unreadable(`body: ${message}`));
+  });
 
-  it.each(having(({ body }) => body))('$name refuses a body of a type that it does not take', async ({ row }) => {
+  it.each(having(({ body }) => body))('$name rejects a body of an unsupported media type', async ({ row }) => {
     const { looseBodies } = dialectOf(row);
     const types = ['text/xml', 'application/jsonx', 'x'.repeat(5000)];
     if (row.form === 'files') types.push('application/json');
@@ -453,7 +450,7 @@ describe('every row', () => {
   });
 
   it.each(having(({ body, form, path }) => body && form !== 'files' && !anyText.includes(path)))(
-    '$name names every field that is wrong or missing',
+    '$name names every invalid or missing field',
     async ({ row }) => {
       const { wrongField } = wordsOf(row);
       for (const [name, field] of shapeOf(row.body)) {
@@ -477,7 +474,7 @@ describe('every row', () => {
   const file = (name: string) => part(name, 'text', '; filename="a.txt"');
 
   it.each(having(({ form }) => form === 'files'))(
-    '$name refuses a form that is none, or not its own',
+    '$name rejects a malformed form and a form with invalid parts',
     async ({ row }) => {
       const { unreadable, wrongField } = wordsOf(row);
       for (const body of ['', 'a=b', '{}', '--x', part('files', 'x'), `${file('files')}--x\r\nContent-`])
@@ -493,7 +490,7 @@ describe('every row', () => {
     },
   );
 
-  it.each(having(({ query }) => query))('$name names every parameter that is wrong or missing', async ({ row }) => {
+  it.each(having(({ query }) => query))('$name names every invalid or missing parameter', async ({ row }) => {
     const { wrongField } = wordsOf(row);
     for (const [name, field] of shapeOf(row.query)) {
       const wrong = ['', 'x', '-1', '1e400', '\0', 'x'.repeat(2000)].filter((value) => refuses(field, value));
@@ -506,7 +503,7 @@ describe('every row', () => {
   });
 });
 
-describe('values', () => {
+describe('invalid values', () => {
   nothingChanges();
 
   const lonely = '"\\ud800"';
@@ -720,7 +717,7 @@ describe('values', () => {
     body,
     message,
   }));
-  it.each(everyWrong)('$name: says what is wrong', async ({ method, path, body, message }) => {
+  it.each(everyWrong)('$name: returns an error that describes the problem', async ({ method, path, body, message }) => {
     // The downloads are not endpoints; their errors have the format of neighboring endpoints.
     const row = rowAt(method, /^\/api\/(admin\/audit-events|chat)\/export/.test(path) ? '/admin/api-key' : path);
     const reply = await send(method, path, { on: serverOf(row), ...(body !== '' && { body }) });
@@ -731,7 +728,7 @@ describe('values', () => {
   });
 });
 
-describe('bodies that are too large', () => {
+describe('body size limits', () => {
   const large = new Map(
     [20, 21, 50].map((size) => [size, JSON.stringify({ description: 'x'.repeat(size * megabyte - 100) })]),
   );
@@ -755,7 +752,7 @@ describe('bodies that are too large', () => {
     });
 
   it.each(['/api/chat/create-chat-session', '/chat/create-chat-session', '/graphql', '/nowhere'])(
-    '%s answers 413 to 21 MB and to 50 MB, and the server goes on',
+    '%s returns 413 for 21 MB and for 50 MB, and the server keeps serving requests',
     async (path) => {
       await changesNothing(async () => {
         for (const size of [21, 50]) {
@@ -770,7 +767,7 @@ describe('bodies that are too large', () => {
   );
 
   it.each(['/api/chat/create-chat-session', '/graphql'])(
-    '%s stops reading a body without a length at the limit',
+    '%s stops reading a body of unknown length at the limit',
     async (path) => {
       await changesNothing(async () => {
         const reply = await send('POST', path, { body: endless() });
@@ -782,7 +779,7 @@ describe('bodies that are too large', () => {
     },
   );
 
-  it('reads a body without a length below the limit', async () => {
+  it('accepts a body of unknown length below the limit', async () => {
     const text = JSON.stringify({ name: 'chunked' });
     const body = new ReadableStream({
       start(controller) {
@@ -796,7 +793,7 @@ describe('bodies that are too large', () => {
     });
   });
 
-  it('says what is wrong with a body just below the limit', async () => {
+  it('reports the invalid field of a body just below the limit', async () => {
     await changesNothing(async () => {
       const reply = await send('POST', '/api/chat/create-chat-session', { body: large.get(20) as string });
       clean(reply, 'below the limit');
@@ -806,7 +803,7 @@ describe('bodies that are too large', () => {
     });
   });
 
-  it('goes on when a body breaks off', async () => {
+  it('keeps serving requests after a body is cut off', async () => {
     await changesNothing(async () => {
       const { port } = new URL(kit.url);
       const head = `POST /api/admin/api-key HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${kit.keys.ADMIN}\r\nContent-Type: application/json\r\n`;
@@ -824,10 +821,10 @@ describe('methods and paths', () => {
   const methods = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'];
   const notThere = { status: 404, body: { detail: 'Not Found' } };
 
-  describe('of others', () => {
+  describe('unsupported methods', () => {
     nothingChanges();
 
-    it.each(paths)('%s answers 405 with Allow to the methods that it has not', async (path) => {
+    it.each(paths)('%s returns 405 with Allow for every method that it does not support', async (path) => {
       const here = endpoints.filter((row) => pattern(row.path).test(withMissingIds(path)));
       const names = new Set(here.map((row) => row.method.toUpperCase()));
       const [row] = here as [AnyEndpoint];
@@ -842,7 +839,7 @@ describe('methods and paths', () => {
     });
   });
 
-  it('serves the paths of AnythingLLM clients under /api alone', async () => {
+  it('serves the paths of AnythingLLM clients only under /api', async () => {
     const under = endpoints.filter((row) => [anythingllm, anythingllmSession, openai].includes(dialectOf(row)));
     expect(under.length).toBeGreaterThan(0);
     await changesNothing(async () => {
@@ -851,7 +848,7 @@ describe('methods and paths', () => {
     });
   });
 
-  it('names in Allow the methods of every pattern that a path fits', async () => {
+  it('lists in Allow the methods of every pattern that matches the path', async () => {
     const { headers } = await send('PUT', '/api/user/pats/scopes');
     expect(headers.get('allow')?.split(', ').sort()).toEqual(['DELETE', 'GET']);
   });
@@ -864,7 +861,7 @@ describe('methods and paths', () => {
     ]);
 
   it.each(endpoints.filter(({ method }) => method === 'get'))(
-    'GET $path is the same with and without a slash, under /api and at the root, and HEAD is it without a body',
+    'GET $path responds the same at every prefix and with a trailing slash, and to HEAD without a body',
     async (row) => {
       const on = serverOf(row);
       const answers = await Promise.all(places(row).map((full) => send('GET', full, { on })));
@@ -902,11 +899,11 @@ describe('methods and paths', () => {
     '/embed/{embedUuid}/{sessionId}': { status: 404, body: { error: expect.any(String) } },
   };
 
-  describe('of strangers', () => {
+  describe('anonymous clients', () => {
     nothingChanges();
 
     it.each(endpoints.filter(({ method }) => method !== 'get'))(
-      '$method $path is the same with and without a slash, under /api and at the root',
+      '$method $path responds the same with and without a trailing slash, under /api and at the root',
       async (row) => {
         const method = row.method.toUpperCase();
         const answers = await Promise.all(
@@ -917,7 +914,7 @@ describe('methods and paths', () => {
     );
   });
 
-  it('answers 404 to a path that is not there, for every method', async () => {
+  it('returns 404 for an unknown path with every method', async () => {
     for (const path of [
       '/nowhere',
       '/api/nowhere',
@@ -962,7 +959,7 @@ describe('methods and paths', () => {
     '{id}',
     '*',
     '-1',
-  ])('a path with %s for an id is refused in order', async (garbage) => {
+  ])('a path with %s as an ID is rejected in the endpoint’s error format and changes no data', async (garbage) => {
     await changesNothing(async () => {
       for (const row of withIds) {
         const { method, path } = row;
@@ -989,7 +986,7 @@ describe('methods and paths', () => {
   });
 
   it.each(['%2e%2e', '..', '%2e', '%20', '//', '%2f'])(
-    'a path with %s for an id leads nowhere that it should not',
+    'a path with %s as an ID causes no internal error and changes no data',
     async (garbage) => {
       await changesNothing(async () => {
         for (const row of withIds) {
@@ -1001,7 +998,7 @@ describe('methods and paths', () => {
     },
   );
 
-  it('answers requests that no client of a browser could make', async () => {
+  it('rejects malformed requests that browsers cannot send', async () => {
     const port = Number(new URL(kit.url).port);
     const lines = [
       'GET /api/me HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer \xff\xfe',
@@ -1027,7 +1024,7 @@ describe('GraphQL requests', () => {
   const list =
     'query ($first: Int, $after: String, $offset: Int) { agents(first: $first, after: $after, offset: $offset) { totalCount nodes { databaseId } } }';
 
-  it('refuses a body that is no GraphQL request', async () => {
+  it('rejects a body that is not a GraphQL request', async () => {
     const bodies: [string, BodyInit, RegExp][] = [
       ['malformed', '{"query": ', /body: is not valid JSON/],
       ['empty', '', /body: is required/],
@@ -1082,7 +1079,7 @@ describe('GraphQL requests', () => {
     });
   });
 
-  it('keeps neither long documents nor ever more of them in memory, whoever sends them', async () => {
+  it('caches no long document and at most 256 documents', async () => {
     const { recentDocuments } = await import('../../src/graphql/document-cache.ts');
     const documents = recentDocuments<object>();
     documents.set(`{ viewer { role } } #${'x'.repeat(10_000)}`, {});
@@ -1173,7 +1170,7 @@ describe('GraphQL requests', () => {
   describe('variables', () => {
     nothingChanges();
 
-    it.each(variables)('refuses a variable: %s', async (_what, query, values, field) => {
+    it.each(variables)('rejects a variable: %s', async (_what, query, values, field) => {
       const reply = await graph({ query, variables: values });
       clean(reply, field);
       expect(reply.status, reply.text).toBe(400);
@@ -1241,7 +1238,7 @@ describe('GraphQL requests', () => {
     ],
   ];
 
-  it.each(refused)('refuses an input: %s', async (_what, query, values, field) => {
+  it.each(refused)('rejects an input: %s', async (_what, query, values, field) => {
     await changesNothing(async () => {
       // A lone surrogate cannot be encoded as UTF-8, but its JSON escape can be sent.
       const text = JSON.stringify({ query, variables: values });
@@ -1255,7 +1252,7 @@ describe('GraphQL requests', () => {
     });
   });
 
-  it('does not send back what was sent, however long', async () => {
+  it('does not repeat long input values in errors', async () => {
     const long = 'x'.repeat(megabyte);
     for (const request of [
       { query: list, variables: { first: long } },
@@ -1276,7 +1273,7 @@ describe('GraphQL requests', () => {
     }
   });
 
-  it('clamps a page to 100, and a page of none has none', async () => {
+  it('limits a page to 100 nodes and returns an empty page for 0', async () => {
     await kit.prisma.label.createMany({ data: Array.from({ length: 120 }, (_, i) => ({ name: `clamp ${i}` })) });
     const pages =
       'query ($first: Int) { labels(first: $first) { nodes { name } pageInfo { hasNextPage } totalCount } }';
@@ -1296,7 +1293,7 @@ describe('GraphQL requests', () => {
     expect((await graph({ query: '{ labels(first: 2147483648) { totalCount } }' })).status).toBe(400);
   });
 
-  it('refuses a cursor of another list, and names `after`', async () => {
+  it('rejects a cursor of another list and names `after`', async () => {
     await graph({ query: 'mutation { createChatSession(input: {}) { sessionId } }' });
     const lists = ['agents', 'apiKeys', 'chatSessions', 'documents', 'actions', 'labels', 'auditEvents'];
     const cursors = new Map<string, string>();
@@ -1316,7 +1313,7 @@ describe('GraphQL requests', () => {
       }
   });
 
-  it('refuses a mangled cursor, and names `after`', async () => {
+  it('rejects a malformed cursor and names `after`', async () => {
     const { body } = await graph({
       query: '{ chatSessions(first: 1) { edges { cursor } } agents(first: 1) { edges { cursor } } }',
     });
@@ -1390,7 +1387,7 @@ describe('GraphQL requests', () => {
     );
   });
 
-  it('finds nothing under an id that nothing has, and refuses what is no id', async () => {
+  it('returns no node for an unknown or malformed ID', async () => {
     const node = 'query ($id: ID!) { node(id: $id) { __typename id } }';
     const global = (text: string) => Buffer.from(text).toString('base64');
     for (const id of [
@@ -1441,7 +1438,7 @@ describe('GraphQL requests', () => {
     }
   });
 
-  it('answers each of several ids in its place, and only with what the caller may read', async () => {
+  it('returns nodes in the order of the IDs, and null for those that the caller cannot read', async () => {
     const global = (text: string) => Buffer.from(text).toString('base64');
     const agent = async (name: string, key: string) => {
       const query = 'mutation ($i: CreateAgentInput!) { createAgent(input: $i) { agent { id } } }';
@@ -1473,7 +1470,7 @@ describe('GraphQL requests', () => {
     }
   });
 
-  it('reads and searches whatever text it is given', async () => {
+  it('accepts any text as a search query', async () => {
     const queries = [
       '\0',
       '\ud800',
@@ -1508,7 +1505,7 @@ describe('GraphQL requests', () => {
     }
   });
 
-  it('reads GET requests as strictly', async () => {
+  it('validates GET requests as strictly as POST requests', async () => {
     const get = (search: string) => send('GET', `/graphql?${search}`);
     await changesNothing(async () => {
       for (const search of [
@@ -1566,7 +1563,7 @@ describe('GraphQL requests', () => {
     });
   });
 
-  it('takes POST of JSON and GET, at its path with and without a slash, and nothing else', async () => {
+  it('accepts GET and JSON POST with and without a trailing slash, and rejects other methods and media types', async () => {
     for (const path of ['/graphql', '/graphql/']) {
       expect(await send('POST', path, { body: '{"query": "{ __typename }"}' })).toMatchObject({ status: 200 });
       for (const method of ['PUT', 'PATCH', 'DELETE', 'OPTIONS', 'HEAD']) {
@@ -1699,7 +1696,7 @@ describe('random input', () => {
     return type === 'string' ? often(texts) : nasty;
   }
 
-  it('never breaks a REST row', async () => {
+  it('causes no internal error in a REST endpoint', async () => {
     const { body: openApi }: Answer<OpenApi> = await send('GET', '/api/openapi.json');
     const operations = Object.entries(openApi.paths).flatMap(([path, methods]) =>
       Object.entries(methods).map(([method, operation]) => ({ path, method, operation })),
@@ -1774,7 +1771,7 @@ describe('random input', () => {
     return often(texts);
   }
 
-  it('never breaks a field of the graph', async () => {
+  it('causes no internal error in a GraphQL field', async () => {
     const fields = [schema.getQueryType(), schema.getMutationType()].flatMap((type) =>
       Object.values(type?.getFields() ?? {}).map((field) => ({ operation: type?.name.toLowerCase(), field })),
     );

@@ -44,7 +44,7 @@ async function unchanged(attempt: () => Promise<void>, on = kit): Promise<void> 
 const post = (path: string, body: unknown, key?: string | null) =>
   kit.rest('POST', `/api${path}`, { body, ...(key !== undefined && { key }) });
 
-describe('keys', () => {
+describe('creating API keys and project tokens', () => {
   let projectId: number;
   let manager: string;
   let made: number;
@@ -65,7 +65,7 @@ describe('keys', () => {
     made = (await kit.createKey('ADMIN', { scopes: ['read:chat'] })).id;
   });
 
-  it('TOK 7 do not get a scope that their maker has not', async () => {
+  it('TOK 7 rejects a scope that the creator does not have, on creation and on update', async () => {
     const scopes = ['read:chat', 'read:audit'];
     const body = { role: 'admin', scopes };
     await unchanged(async () => {
@@ -85,7 +85,7 @@ describe('keys', () => {
     ['no scope', { scopes: [] }],
     ['a scope that does not exist', { scopes: ['read:chat', 'read:everything'] }],
     ['a scope that means nothing in a project', { scopes: ['write:tokens'] }],
-  ])('of a project with %s are refused', async (_what, { scopes }) => {
+  ])('rejects a project token with %s', async (_what, { scopes }) => {
     await unchanged(async () => {
       const graph = await createProjectToken({ projectId, scopes });
       expect([code(graph), field(graph)]).toEqual(['BAD_USER_INPUT', expect.stringMatching(/^input\.scopes(\.1)?$/)]);
@@ -97,7 +97,7 @@ describe('keys', () => {
   it.each([
     ['in the past', -1000],
     ['beyond 10 years', 3700 * day],
-  ])('of a project, and those of AnythingLLM clients, with an end %s are refused', async (_what, ahead) => {
+  ])('rejects a project token and an AnythingLLM key with an expiry %s', async (_what, ahead) => {
     const end = new Date(Date.now() + ahead).toISOString();
     await unchanged(async () => {
       for (const graph of [
@@ -113,7 +113,7 @@ describe('keys', () => {
   });
 });
 
-describe('the last admin, a person', () => {
+describe('the last administrator, a user account', () => {
   let own: Kit;
   let admin: Awaited<ReturnType<Kit['person']>>;
   /** Has all permissions but is restricted to scopes: it cannot replace the last administrator. */
@@ -148,7 +148,7 @@ describe('the last admin, a person', () => {
     ['DELETE', '/manage/admin/delete-user', {}],
   ];
 
-  it('is neither deactivated, demoted nor deleted, by themselves, by their token, or by somebody else', async () => {
+  it('cannot be deactivated, demoted or deleted with their session, their token or another administrator’s key', async () => {
     const { secret: token } = await own.createPat(admin.session);
     await unchanged(async () => {
       for (const key of [scoped, admin.session, token]) {
@@ -166,8 +166,8 @@ describe('the last admin, a person', () => {
   });
 });
 
-describe('of creations that race', () => {
-  it('for one address, one makes an account, whichever way they come', async () => {
+describe('concurrent creations', () => {
+  it('create one account for one email address over all access paths', async () => {
     const [email, password] = ['raced@people.example', 'long enough'];
     const [registered, created, ...rest] = await Promise.all([
       register({ email, password }),
@@ -186,7 +186,7 @@ describe('of creations that race', () => {
     expect(await kit.prisma.user.count({ where: { email } })).toBe(1);
   });
 
-  it('for one username, one makes an account', async () => {
+  it('create one account for one username', async () => {
     const input = { username: 'raced', password: 'long enough', role: 'BASIC' };
     const answers = await Promise.all(
       ['one', 'other'].map((who) => createUser({ ...input, email: `${who}@people.example` })),
@@ -195,7 +195,7 @@ describe('of creations that race', () => {
     expect(await kit.prisma.user.count({ where: { username: 'raced' } })).toBe(1);
   });
 
-  it('for one label, one makes it', async () => {
+  it('create one label for one name', async () => {
     const name = 'Raced';
     const [graph, ...rest] = await Promise.all([
       call('createLabel', 'CreateLabelInput', 'label { name }', { name }),
@@ -210,7 +210,7 @@ describe('of creations that race', () => {
     expect(await kit.prisma.label.count({ where: { name } })).toBe(1);
   });
 
-  it('for one invitation, one makes it', async () => {
+  it('create one invitation for one email address', async () => {
     const emails = ['guest@people.example'];
     const [graph, ...rest] = await Promise.all([
       invite(emails),
@@ -221,7 +221,7 @@ describe('of creations that race', () => {
     expect(await kit.prisma.invitation.count()).toBe(1);
   });
 
-  it('to be the first person, one is, over REST', async () => {
+  it('create one first user over REST', async () => {
     const own = await startKit();
     try {
       const answers = await Promise.all(
@@ -240,11 +240,11 @@ describe('of creations that race', () => {
   });
 });
 
-describe('accounts', () => {
+describe('account inputs', () => {
   it.each([
     ['7', 'short77'],
     ['10,000', 'x'.repeat(10_000)],
-  ])('a password of %s characters is none, wherever one is set', async (_length, password) => {
+  ])('with a password of %s characters are rejected by every operation that sets one', async (_length, password) => {
     const person = await kit.person();
     const email = 'nobody-yet@people.example';
     const reason = expect.stringMatching(/^must be at (least 8|most 64) characters$/);
@@ -280,7 +280,7 @@ describe('accounts', () => {
   });
 
   it.each(['', 'nobody', 'a b@people.example', 'nobody@', '@people.example', 'a@b@people.example'])(
-    'the address %j is none, wherever one is given',
+    'with the email address %j are rejected by every operation that takes one',
     async (email) => {
       const password = 'long enough';
       await unchanged(async () => {
@@ -303,7 +303,7 @@ describe('accounts', () => {
   );
 });
 
-describe('limits', () => {
+describe('rate limits', () => {
   const path = '/admin/token-rate-limits';
   let general: number;
   let ofBasic: number;
@@ -321,7 +321,7 @@ describe('limits', () => {
   const update = (input: object) =>
     call('updateRateLimit', 'UpdateRateLimitInput', 'rateLimit { databaseId }', { id: general, ...input });
 
-  it.each([0, -1, 2 ** 31, 2 ** 63, -(2 ** 63)])('of %d are none: not set, and not changed to', async (amount) => {
+  it.each([0, -1, 2 ** 31, 2 ** 63, -(2 ** 63)])('of %d are rejected on creation and on update', async (amount) => {
     const graphs = [{ requestsPerMinute: amount }, { tokenBudget: amount, periodHours: 24 }].filter(
       // 2^31 tokens are a valid budget.
       (input) => !(input.tokenBudget === 2 ** 31),
@@ -352,7 +352,7 @@ describe('limits', () => {
     });
   });
 
-  it('of a role or a group that does not exist are refused', async () => {
+  it('of a role or a group that does not exist are rejected', async () => {
     await unchanged(async () => {
       const answer = await create({ subject: { role: 'OWNER' }, requestsPerMinute: 5 });
       expect([code(answer), field(answer)]).toEqual(['BAD_USER_INPUT', 'input.subject.role']);

@@ -49,16 +49,16 @@ const tooLarge = (limit: number) => ({
   },
 });
 
-describe('the body of an anonymous GraphQL request', () => {
+describe('the body of an anonymous request', () => {
   it.each([
     ['announced', (text: string): BodyInit => text],
     ['not announced', chunked],
-  ])('is at most 1 MiB, %s', async (_how, send) => {
+  ])('is limited to 1 MiB when its length is %s', async (_how, send) => {
     expect((await post('/graphql', send(sized(mebibyte)), null)).status).toBe(200);
     expect(await post('/graphql', send(sized(mebibyte + 1)), null)).toMatchObject(tooLarge(mebibyte));
   });
 
-  it('is not larger for a credential that opens nothing, and is not read', async () => {
+  it('has the same limit when the credential is invalid', async () => {
     const { id, secret } = await kit.createKey('BASIC');
     await kit.prisma.token.update({ where: { id }, data: { disabledAt: new Date() } });
     for (const key of ['nonsense', newSecret('on_'), secret])
@@ -68,7 +68,7 @@ describe('the body of an anonymous GraphQL request', () => {
     expect(await post('/graphql', sized(mebibyte + 1), null, cookie)).toMatchObject(tooLarge(mebibyte));
   });
 
-  it('is at most 1 MiB on every path that reads one', async () => {
+  it('is limited to 1 MiB on every public path, and other paths reject the request', async () => {
     const body = JSON.stringify({ username: 'x'.repeat(mebibyte), message: 'y' });
     for (const path of [
       '/api/auth/login',
@@ -87,13 +87,13 @@ describe('the body of a GraphQL request with a credential', () => {
   it.each([
     ['announced', (text: string): BodyInit => text],
     ['not announced', chunked],
-  ])('is at most 2 MiB, %s', async (_how, send) => {
+  ])('is limited to 2 MiB when its length is %s', async (_how, send) => {
     expect((await post('/graphql', send(sized(2 * mebibyte)), kit.keys.BASIC)).status).toBe(200);
     const rejected = await post('/graphql', send(sized(2 * mebibyte + 1)), kit.keys.BASIC);
     expect(rejected).toMatchObject(tooLarge(2 * mebibyte));
   });
 
-  it('is larger with files', async () => {
+  it('has a higher limit when it contains files', async () => {
     const form = new FormData();
     form.set(
       'operations',
@@ -113,7 +113,7 @@ describe('the body of a GraphQL request with a credential', () => {
   });
 });
 
-describe('a body of many values', () => {
+describe('a body with many values', () => {
   /** Bodies that take a parser much longer than their size suggests. */
   const heavy: Record<string, (bytes: number) => string> = {
     'an object of numbered keys': (bytes) => {
@@ -127,7 +127,7 @@ describe('a body of many values', () => {
   };
   const told = /^body: (has more than 20000 values|is nested more than 200 levels deep)$/;
 
-  it.each(Object.keys(heavy))('%s is rejected without being parsed', async (name) => {
+  it.each(Object.keys(heavy))('is rejected before it is parsed: %s', async (name) => {
     const parse = vi.spyOn(JSON, 'parse');
     try {
       for (const [key, size] of [
@@ -147,7 +147,7 @@ describe('a body of many values', () => {
     }
   });
 
-  it('counts commas, colons and brackets within texts as text', async () => {
+  it('does not count commas, colons and brackets within strings as values', async () => {
     const text = `${'{"[,:]}\\'.repeat(5000)}"`;
     const query = 'query ($id: ID!) { node(id: $id) { id } }';
     const { status, body } = await post('/graphql', JSON.stringify({ query, variables: { id: text } }), kit.keys.BASIC);
@@ -183,7 +183,7 @@ describe('incomplete bodies of anonymous clients', () => {
   const announced = ['Content-Length: 1000'];
   const query = JSON.stringify({ query: '{ __typename }' });
 
-  it('are at most 16 of one address at one time; the oldest ends with 429 for a further one, and complete ones are served', async () => {
+  it('are limited to 16 per address: a further one ends the oldest with 429, and complete bodies are served', async () => {
     const held: Awaited<ReturnType<typeof begin>>[] = [];
     for (let i = 0; i < 16; i++) held.push(await begin('/graphql', announced));
     held.push(await begin('/graphql', announced));
@@ -203,7 +203,7 @@ describe('incomplete bodies of anonymous clients', () => {
     });
   });
 
-  it('do not count for a client with a credential', async () => {
+  it('are not limited for a client with a credential', async () => {
     const headers = [`Authorization: Bearer ${kit.keys.BASIC}`, ...announced];
     const held = [];
     for (let i = 0; i < 20; i++) held.push(await begin('/graphql', headers));
@@ -227,7 +227,7 @@ describe('incomplete bodies of anonymous clients', () => {
     ],
     ['/api/request-token', announced, /"error":"The body did not arrive within 20 seconds\."/],
     ['/graphql', ['Transfer-Encoding: chunked'], /"message":"The body did not arrive within 20 seconds\."/],
-  ])('%s ends with 408 and the connection closes when the body takes too long', async (path, headers, message) => {
+  ])('%s returns 408 and closes the connection when the body takes too long', async (path, headers, message) => {
     vi.useFakeTimers({ toFake: ['setTimeout'] });
     const { answer, closed } = await begin(path, headers, headers === announced ? '{' : '1\r\n{\r\n');
     await until(() => vi.getTimerCount() > 0);

@@ -30,28 +30,28 @@ const post = (body: unknown, headers: Record<string, string> = {}) =>
 const times = (count: number, text: (index: number) => string) =>
   Array.from({ length: count }, (_, i) => text(i)).join(' ');
 
-describe('a stranger finds none of what graphql-cop looks for', () => {
-  it('1: 101 aliases', async () => {
+describe('graphql-cop checks of an anonymous client', () => {
+  it('1: rejects 101 aliases', async () => {
     const { status, body } = await post({ query: `query cop { ${times(101, (i) => `alias${i}:__typename`)} }` });
     expect(status).toBe(400);
     expect(body.data).toBeUndefined();
     expect(body.errors[0].extensions.limit).toBe('aliases');
   });
 
-  it('2: a batch', async () => {
+  it('2: rejects a batch', async () => {
     const { status, body } = await post(Array.from({ length: 10 }, () => ({ query: 'query cop { __typename }' })));
     expect(status).toBe(400);
     expect(body).toEqual({ errors: [expect.objectContaining({ message: 'Batching is not supported.' })] });
   });
 
-  it('3: ten unknown directives', async () => {
+  it('3: returns a single error for ten unknown directives', async () => {
     const { status, body } = await post({ query: `query cop { __typename ${'@aa'.repeat(10)} }` });
     expect(status).toBe(400);
     expect(body.data).toBeUndefined();
     expect(body.errors).toHaveLength(1);
   });
 
-  it('4 and 5: introspection, circular or not', async () => {
+  it('4 and 5: rejects introspection, circular or not', async () => {
     const circular = `${'fields { type { '.repeat(5)}name${' } }'.repeat(5)}`;
     expect(await post({ query: '{ __schema { types { name } } }' })).toMatchObject({ status: 400 });
     for (const query of [
@@ -66,7 +66,7 @@ describe('a stranger finds none of what graphql-cop looks for', () => {
     }
   });
 
-  it('6: a mutation over GET', async () => {
+  it('6: rejects a mutation over GET', async () => {
     const before = await kit.fingerprint();
     for (const query of ['mutation cop { __typename }', 'mutation { deleteAllChatSessions { deletedCount } }'])
       for (const headers of [undefined, { 'x-graphql-yoga-csrf': '1' }]) {
@@ -77,14 +77,14 @@ describe('a stranger finds none of what graphql-cop looks for', () => {
     expect(await kit.fingerprint()).toBe(before);
   });
 
-  it('7: a field 500 times', async () => {
+  it('7: rejects a field that is repeated 500 times', async () => {
     const { status, body } = await post({ query: `query cop { ${'__typename \n'.repeat(500)} }` });
     expect(status).toBe(400);
     expect(body.data).toBeUndefined();
     expect(body.errors[0].extensions.limit).toBe('repeats');
   });
 
-  it('8: a query over GET without the header that a page of another origin cannot send', async () => {
+  it('8: rejects a query over GET without the CSRF header', async () => {
     const path = `/graphql?query=${encodeURIComponent('query cop { __typename }')}`;
     const { status, body } = await send(path);
     expect(status).toBe(400);
@@ -92,7 +92,7 @@ describe('a stranger finds none of what graphql-cop looks for', () => {
     expect(await send(path, { headers: { 'x-graphql-yoga-csrf': '1' } })).toMatchObject({ status: 200 });
   });
 
-  it('9: a POST of a type that forms can send, with a credential or without', async () => {
+  it('9: rejects a POST with a media type that HTML forms can send, with and without a credential', async () => {
     const query = 'query cop { __typename }';
     const form = new FormData();
     form.set('operations', JSON.stringify({ query }));
@@ -113,7 +113,7 @@ describe('a stranger finds none of what graphql-cop looks for', () => {
       }
   });
 
-  it('10: suggestions of fields, arguments, types, enum values and input fields', async () => {
+  it('10: suggests no fields, arguments, types, enum values or input fields', async () => {
     const requests = [
       { query: 'query cop { __schema { directive } }' },
       { query: '{ viewr { id } }' },
@@ -140,7 +140,7 @@ describe('a stranger finds none of what graphql-cop looks for', () => {
     expect(shown).toBe(requests.length);
   });
 
-  it('11: a page to explore the graph', async () => {
+  it('11: serves no GraphQL explorer', async () => {
     for (const path of ['/graphql', '/graphql?query={__typename}', '/graphiql', '/playground', '/console', '/altair']) {
       const { status, text } = await send(path, { headers: { accept: 'text/html' } });
       expect(status, path).toBeGreaterThanOrEqual(400);
@@ -150,7 +150,7 @@ describe('a stranger finds none of what graphql-cop looks for', () => {
     expect((await send('/graphql', { headers: signedIn })).text).toMatch(/GraphiQL/);
   });
 
-  it('12 and 13: traces and exceptions in extensions', async () => {
+  it('12 and 13: returns no traces or exceptions in extensions', async () => {
     for (const query of [
       'query cop { __typename }',
       'qwerty cop { abc }',
@@ -217,7 +217,7 @@ describe('limits for signed-in callers', () => {
   ]);
 
   it.each(cases)(
-    '$limit, $where: the limit passes, one above is refused with 400, before any work, and counted',
+    '$limit, $where: accepts the limit, rejects one more with 400 before any database query, and counts it',
     async ({ limit, make }) => {
       const most = queryLimits[limit];
       const passes = await signedIn(make(most), types[0] as string);
@@ -240,7 +240,7 @@ describe('limits for signed-in callers', () => {
     },
   );
 
-  it('counts nothing but refusals', async () => {
+  it('counts only requests that exceed a limit', async () => {
     const before = await refusals();
     await signedIn('{ viewer { role } }', types[0] as string);
     await signedIn('{ nothing }', types[0] as string);
@@ -248,8 +248,8 @@ describe('limits for signed-in callers', () => {
   });
 });
 
-describe('refusals', () => {
-  it('reach the audit trail once a field, whatever aliases and lists they come in', async () => {
+describe('denied fields', () => {
+  it('are recorded once per field in the audit trail, for any number of aliases and list items', async () => {
     const key = await kit.createKey('LIMITED', { name: 'aliases' });
     await kit.prisma.agent.createMany({
       data: times(10, (i) => `public${i}`)
@@ -277,10 +277,10 @@ describe('refusals', () => {
   });
 });
 
-describe('metrics', () => {
+describe('the metrics', () => {
   const metrics = (key: string | null) => kit.rest('GET', '/metrics', { key });
 
-  it('are for credentials that hold read:analytics', async () => {
+  it('require read:analytics', async () => {
     const [held, other] = await Promise.all(
       [['read:analytics'], ['read:audit']].map((scopes) => kit.createKey('ADMIN', { name: 'metrics', scopes })),
     );
@@ -303,7 +303,7 @@ describe('metrics', () => {
     }
   });
 
-  it('count requests by the pattern of their path, and hold nothing that callers send', async () => {
+  it('count requests by route pattern and contain no values that callers sent', async () => {
     const id = '11111111-2222-4333-8444-555555555555';
     await kit.rest('GET', `/api/chat/get-chat-session/${id}`);
     await kit.rest('GET', `/api/chat/get-chat-session/${id}/`);

@@ -84,7 +84,7 @@ const allWork = async (secrets: Record<string, string>) =>
 const each = (secrets: Record<string, string>, state: boolean) =>
   Object.fromEntries(Object.keys(secrets).map((name) => [name, state]));
 
-describe('TOK 23 rotation', () => {
+describe('TOK 23 regenerating a key', () => {
   const inviteStatus = async (invite: string) =>
     (await kit.rest('GET', `/api/invite/${invite}`, { key: null })).body.invite?.status;
   const canRegister = async (email: string) =>
@@ -93,7 +93,7 @@ describe('TOK 23 rotation', () => {
   test.each([
     ['GraphQL', (id: number) => regenerate({ id: id })],
     ['REST', (id: number) => kit.rest('POST', `/api/admin/api-key/${id}/regenerate`)],
-  ])('revokes what the old secret created, directly and through others, over %s', async (_path, rotate) => {
+  ])('revokes the credentials that the old secret created, directly and indirectly, over %s', async (_path, rotate) => {
     const maker = await kit.createKey('ADMIN');
     const { secrets, invite, email, keyId } = await derivedFrom(maker.secret);
     const beside = await kit.createPat((await kit.createKey('BASIC')).secret);
@@ -110,15 +110,18 @@ describe('TOK 23 rotation', () => {
   test.each([
     ['GraphQL', (id: number) => regenerate({ id: id, keepDerivedCredentials: true })],
     ['REST', (id: number) => kit.rest('POST', `/api/admin/api-key/${id}/regenerate`, { body: { keep_derived: true } })],
-  ])('keeps it when the request says so, over %s', async (_path, rotate) => {
-    const maker = await kit.createKey('ADMIN');
-    const { secrets, invite, email } = await derivedFrom(maker.secret);
-    await rotate(maker.id);
-    expect(await allWork(secrets)).toEqual(each(secrets, true));
-    expect([await inviteStatus(invite), await canRegister(email)]).toEqual(['pending', 201]);
-  });
+  ])(
+    'keeps the credentials that the old secret created when the request asks for it, over %s',
+    async (_path, rotate) => {
+      const maker = await kit.createKey('ADMIN');
+      const { secrets, invite, email } = await derivedFrom(maker.secret);
+      await rotate(maker.id);
+      expect(await allWork(secrets)).toEqual(each(secrets, true));
+      expect([await inviteStatus(invite), await canRegister(email)]).toEqual(['pending', 201]);
+    },
+  );
 
-  test('keeps what the new secret created until the next regeneration', async () => {
+  test('keeps the credentials that the new secret created until the next regeneration', async () => {
     const maker = await kit.createKey('ADMIN');
     const first = (await regenerate({ id: maker.id })).data.regenerateApiKey;
     const pat = await kit.createPat(first.secret);
@@ -131,7 +134,7 @@ describe('TOK 23 rotation', () => {
     ]);
   });
 
-  test('ends the open streams of what it revokes, and names it in the audit trail', async () => {
+  test('ends the open streams of the revoked credentials and records their IDs in the audit trail', async () => {
     const maker = await kit.createKey('ADMIN');
     const pat = await kit.createPat(maker.secret);
     kit.model.script({ hang: true });
@@ -149,7 +152,7 @@ describe('TOK 23 rotation', () => {
     expect(event.detail).toEqual({ overlapMinutes: 0, revokedTokenIds: [pat.id] });
   });
 
-  test('applies to project tokens too', async () => {
+  test('invalidates the old secret of a project token too', async () => {
     const owner = await kit.createKey('BASIC');
     const project = (await mutate('createProject', { name: 'p' }, 'project { databaseId }', owner.secret)).data;
     const input = { projectId: project.createProject.project.databaseId };
@@ -166,7 +169,7 @@ describe('TOK 23 rotation', () => {
     expect([await works(secret), await works(data.regenerateProjectToken.secret)]).toEqual([false, true]);
   });
 
-  test('never takes the last administrator away', async () => {
+  test('returns CONFLICT when it would disable the last administrator', async () => {
     const alone = await startKit();
     try {
       const [first] = await alone.prisma.token.findMany({ orderBy: { id: 'asc' } });
@@ -191,7 +194,7 @@ describe('TOK 23 rotation', () => {
     }
   });
 
-  test('a creation under way with the old secret comes to nothing', async () => {
+  test('denies credential changes by a request that was authenticated with the old secret', async () => {
     const { id, secret } = await kit.createKey('ADMIN');
     const { credentials, tokens, inviteCodes } = kit.booted.services;
     const principal = await credentials.authenticate(secret, { address: null, userAgent: null });
@@ -208,7 +211,7 @@ describe('TOK 23 rotation', () => {
   });
 });
 
-describe('TOK 23 a new password', () => {
+describe('TOK 23 setting a password', () => {
   const resets: [string, (person: { userId: string; email: string }, keeps: boolean) => Promise<unknown>][] = [
     [
       'resetUserPassword',
@@ -247,7 +250,7 @@ describe('TOK 23 a new password', () => {
     return { person, secrets: { pat: pat.secret, projectToken: made.data.createProjectToken.secret as string } };
   }
 
-  test.each(resets)('by %s revokes the tokens of the person, unless it keeps them', async (_name, reset) => {
+  test.each(resets)('with %s revokes the user’s tokens unless the request keeps them', async (_name, reset) => {
     const { person, secrets } = await personWithTokens();
     expect(await allWork(secrets)).toEqual(each(secrets, true));
     await reset(person, true);
@@ -256,7 +259,7 @@ describe('TOK 23 a new password', () => {
     expect(await allWork(secrets)).toEqual(each(secrets, false));
   });
 
-  test('that the person sets revokes their tokens too, unless they keep them', async () => {
+  test('by the user themselves revokes their tokens unless the request keeps them', async () => {
     for (const keeps of [true, false]) {
       const { person, secrets } = await personWithTokens();
       const graph = await mutate(
@@ -284,7 +287,7 @@ describe('TOK 24 a superseded secret', () => {
     .filter(({ document }) => rootFields(document).some(({ name }) => flagged.includes(name)))
     .map(({ method, path }) => `${method.toUpperCase()} ${path}`);
 
-  test('is rejected by these mutations', () => {
+  test('is rejected by exactly the listed mutations', () => {
     expect(flagged.sort()).toEqual(
       [
         ...['createApiKey', 'updateApiKey', 'regenerateApiKey', 'deleteApiKey'],
@@ -298,7 +301,7 @@ describe('TOK 24 a superseded secret', () => {
     );
   });
 
-  test('creates, changes and revokes no credential, in GraphQL and in REST, and still reads', async () => {
+  test('cannot create, change or revoke credentials over GraphQL and REST, but can read', async () => {
     const { id, secret, userId } = await kit.createKey('ADMIN');
     // The credentials that it created earlier are kept as targets for the operations.
     await regenerate({ id: id, overlapMinutes: 60, keepDerivedCredentials: true });
@@ -323,7 +326,7 @@ describe('TOK 24 a superseded secret', () => {
     expect((await kit.rest('GET', '/api/admin/api-key', { key: secret })).status).toBe(200);
   }, 60_000);
 
-  test('of a login session sets no password and creates no token', async () => {
+  test('of a login session cannot set a password or create a token', async () => {
     const person = await kit.person();
     await kit.gql('mutation { refreshSession { token } }', {}, person.session);
     const password = { currentPassword: person.password, newPassword: 'another password' };
@@ -351,7 +354,7 @@ describe('TOK 26 a credential that expires', () => {
   const endOf = async (secret: string): Promise<string> =>
     (await kit.gql('{ viewer { token { expiresAt } } }', {}, secret)).data.viewer.token.expiresAt;
 
-  test('creates none that outlives it: the error names the latest expiry', async () => {
+  test('cannot create a credential that expires later, and the error names the latest expiry', async () => {
     for (const [name, maker] of Object.entries(await makers())) {
       const end = await endOf(maker);
       const project = (await mutate('createProject', { name: 'p' }, 'project { databaseId }', maker)).data;
@@ -398,7 +401,7 @@ describe('TOK 26 a credential that expires', () => {
     }
   });
 
-  test('extends none beyond itself, and regenerates none that outlives it', async () => {
+  test('cannot extend a credential beyond its own expiry or regenerate one that expires later', async () => {
     for (const [name, maker] of Object.entries(await makers())) {
       const lasting = await kit.createKey('BASIC');
       const brief = (await createKey({ role: 'BASIC', expiresAt: inDays(2) })).data.createApiKey.apiKey;
@@ -425,7 +428,7 @@ describe('TOK 26 a credential that expires', () => {
     }
   });
 
-  test('can regenerate itself; a login session sets no limit', async () => {
+  test('can regenerate itself, while a login session does not limit the expiry of new tokens', async () => {
     const key = (await createKey({ role: 'ADMIN', expiresAt: inDays(10) })).data.createApiKey;
     expect((await regenerate({ id: key.apiKey.databaseId }, key.secret)).errors).toEqual([]);
     const { session } = await kit.person({ role: 'ADMIN' });
@@ -436,7 +439,7 @@ describe('TOK 26 a credential that expires', () => {
   });
 });
 
-describe('the lifetimes in the preferences', () => {
+describe('the credential lifetimes in the preferences', () => {
   const prefer = (input: object, key?: string) =>
     mutate('updatePreferences', input, 'preferences { maxTokenLifetimeDays defaultTokenLifetimeDays }', key);
   /** Returns 23:59:59.999 UTC on the day that is the given number of days from now. */
@@ -466,7 +469,7 @@ describe('the lifetimes in the preferences', () => {
     ];
   }
 
-  test('give new keys and tokens the default, and the maximum where there is no default', async () => {
+  test('apply to new keys and tokens: the default lifetime, or the maximum when there is no default', async () => {
     const existing = await kit.createKey('BASIC');
     expect(new Set(await unasked())).toEqual(new Set([null]));
     expect((await prefer({ defaultTokenLifetimeDays: 7 })).errors).toEqual([]);
@@ -478,7 +481,7 @@ describe('the lifetimes in the preferences', () => {
     expect(await works(existing.secret)).toBe(true);
   });
 
-  test('refuse a longer expiry and none at all, and name the field', async () => {
+  test('reject a later expiry and an unlimited lifetime, and name the field', async () => {
     await prefer({ maxTokenLifetimeDays: 30, defaultTokenLifetimeDays: 7 });
     const key = await kit.createKey('BASIC');
     const graph: [string, () => Promise<GraphQLAnswer>][] = [
@@ -511,7 +514,7 @@ describe('the lifetimes in the preferences', () => {
     expect((await updateKey(kit, { id: key.id, expiresAt: inDays(30) })).errors).toEqual([]);
   });
 
-  test('are 1 to 3650 days, the default within the maximum, and set by administrators of settings', async () => {
+  test('accept 1 to 3650 days and a default within the maximum, and deny callers without permission', async () => {
     for (const [field, input] of [
       ['input.maxTokenLifetimeDays', { maxTokenLifetimeDays: 0 }],
       ['input.maxTokenLifetimeDays', { maxTokenLifetimeDays: 3651 }],
@@ -536,10 +539,10 @@ describe('the lifetimes in the preferences', () => {
   });
 });
 
-describe('the overlap of a regeneration in REST', () => {
+describe('the overlap of a regeneration over REST', () => {
   const rotate = (id: number, body?: unknown) => kit.rest('POST', `/api/admin/api-key/${id}/regenerate`, { body });
 
-  test('keeps the old secret for so many minutes, and none without it', async () => {
+  test('keeps the old secret valid for the given minutes, and ends it at once when it is absent', async () => {
     const { id, secret } = await kit.createKey('BASIC');
     const { body } = await rotate(id, { overlap_minutes: 5 });
     expect([await works(secret), await works(body.api_key)]).toEqual([true, true]);
@@ -552,7 +555,7 @@ describe('the overlap of a regeneration in REST', () => {
     }
   });
 
-  test.each([-1, 1.5, 10_081, 2 ** 40, '5', true])('refuses %j minutes, and names the field', async (minutes) => {
+  test.each([-1, 1.5, 10_081, 2 ** 40, '5', true])('rejects %j minutes and names the field', async (minutes) => {
     const { id, secret } = await kit.createKey('BASIC');
     const answer = await unchanged(() => rotate(id, { overlap_minutes: minutes }));
     expect([answer.status >= 400 && answer.status < 500, answer.text]).toEqual([
@@ -583,7 +586,7 @@ describe('TOK 27 administrators of users', () => {
     return { ...person, pat, projectToken: secret as string };
   }
 
-  test('list the tokens and sessions of a user, without a secret, in GraphQL and REST', async () => {
+  test('list the tokens and sessions of a user without secrets, over GraphQL and REST', async () => {
     const person = await someone();
     await kit.booted.background.settled();
     const { data } = await list({ userId: person.userId });
@@ -613,7 +616,7 @@ describe('TOK 27 administrators of users', () => {
     expect((await list({ userId: key.userId })).data.userCredentials.nodes).toMatchObject([{ databaseId: pat.id }]);
   });
 
-  test('revoke one of them at once, with its streams and a line in the audit trail', async () => {
+  test('revoke one credential at once, end its streams and add an audit event', async () => {
     const person = await someone();
     kit.model.script({ hang: true });
     const events = kit.subscribe(
@@ -638,7 +641,7 @@ describe('TOK 27 administrators of users', () => {
     });
   });
 
-  test('revoke all of a user, or those of a kind', async () => {
+  test('revoke all credentials of a user, or those of one kind', async () => {
     const [one, other] = [await someone(), await someone()];
     const sessions = { userId: one.userId, kinds: ['SESSION'] };
     expect((await mutate('revokeUserCredentials', sessions, 'revokedCount')).data.revokeUserCredentials).toEqual({
@@ -659,7 +662,7 @@ describe('TOK 27 administrators of users', () => {
     });
   });
 
-  test('reach no user who holds more than their credential does', async () => {
+  test('are denied access to users with more permissions than their own credential', async () => {
     const [admin, basic] = [await someone('ADMIN'), await someone('BASIC')];
     const scopes = permissions.filter((name) => name !== 'read:audit');
     const { secret } = await kit.createKey('ADMIN', { scopes });
@@ -684,7 +687,7 @@ describe('TOK 27 administrators of users', () => {
     expect(await works(admin.pat.secret)).toBe(true);
   });
 
-  test('find nothing where there is nothing, and no key or token of another user', async () => {
+  test('receive NOT_FOUND for missing credentials, for API keys and for tokens of another user', async () => {
     const [one, other] = [await someone(), await someone()];
     const key = await kit.createKey('BASIC');
     for (const input of [

@@ -118,10 +118,14 @@ async function wrongRepliesOf(row: AnyEndpoint): Promise<Wrong[]> {
   return wrong;
 }
 
-describe('an error of a REST endpoint names fields as its caller does', () => {
+describe('an error of a REST endpoint', () => {
   const fielded = endpoints.filter((row) => (row.body || row.query) && !endsItsCaller.has(rowName(row)));
 
-  it.each(fielded.map((row) => [rowName(row), row] as const))('%s', { timeout: 120_000 }, async (_name, row) => {
-    expect(await wrongRepliesOf(row)).toEqual([]);
-  });
+  it.each(fielded.map((row) => [rowName(row), row] as const))(
+    'of %s names fields as its clients spell them',
+    { timeout: 120_000 },
+    async (_name, row) => {
+      expect(await wrongRepliesOf(row)).toEqual([]);
+    },
+  );
 });

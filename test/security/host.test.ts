@@ -46,7 +46,7 @@ describe('the Host header', () => {
     'chat.example.com',
     'chat.example.com:8443',
     'CHAT.example.com:80',
-  ])('%s is served', async (host) => {
+  ])('%s is accepted', async (host) => {
     expect((await get(host)).status).toBe(200);
   });
 
@@ -79,7 +79,7 @@ describe('the Host header', () => {
     '2130706433',
     'a b',
     'é.example',
-  ])('"%s" is rejected as malformed or as a name', async (host) => {
+  ])('"%s" is rejected with 400 or 421', async (host) => {
     expect([400, 421]).toContain((await get(host)).status);
   });
 
@@ -97,26 +97,26 @@ describe('the Host header', () => {
       expect((await exchange(['GET /health HTTP/1.1', `Host: ${first}`, `Host: ${second}`])).status).toBe(400);
   });
 
-  test('other headers do not replace it', async () => {
+  test('is not replaced by other headers, such as X-Forwarded-Host', async () => {
     const headers = ['X-Forwarded-Host: localhost', 'Forwarded: host=localhost', 'X-Host: localhost'];
     expect((await get('evil.example', { headers })).status).toBe(421);
     expect((await get('localhost', { headers: ['X-Forwarded-Host: evil.example'] })).status).toBe(200);
   });
 
-  test('the host of an absolute request target is checked too', async () => {
+  test('is checked together with the host of an absolute request target', async () => {
     expect((await exchange(['GET http://evil.example/health HTTP/1.1', 'Host: localhost'])).status).toBe(421);
     expect((await exchange(['GET http://localhost/health HTTP/1.1', 'Host: evil.example'])).status).toBe(421);
     expect((await exchange(['GET http://localhost/health HTTP/1.1', 'Host: localhost'])).status).toBe(200);
   });
 
-  test('a request for another protocol is checked as if it had not asked for it', async () => {
+  test('is checked in a request for a protocol upgrade', async () => {
     const headers = ['Upgrade: h2c', 'Connection: Upgrade'];
     const sent = `GET /health HTTP/1.1\r\nHost: evil.example\r\n${headers.join('\r\n')}\r\n\r\n`;
     expect(await httpExchange(portOf(kit), sent, { endAfterSending: true })).toMatch(/^HTTP\/1.1 421 /);
   });
 });
 
-describe('every path', () => {
+describe('a request with an unknown host', () => {
   const paths = [
     '/',
     '/graphql',
@@ -127,14 +127,14 @@ describe('every path', () => {
     '/api/v1/openai/models',
     '/nowhere',
   ];
-  test.each(paths)('%s is rejected, with a valid key too', async (path) => {
+  test.each(paths)('is rejected at %s, even with a valid key', async (path) => {
     const headers = [`Authorization: Bearer ${kit.keys.ADMIN}`];
     const { status, body } = await get('evil.example', { path, headers });
     expect(status).toBe(421);
     expect(body).toContain('ALLOWED_HOSTS');
   });
 
-  test('each dialect gets the error in its own shape', async () => {
+  test('receives the error in the format of the dialect', async () => {
     const bodyOf = async (path: string) => JSON.parse((await get('evil.example', { path })).body);
     expect(await bodyOf('/graphql')).toEqual({
       errors: [{ message: expect.stringContaining('ALLOWED_HOSTS'), extensions: { code: 'MISDIRECTED_REQUEST' } }],
@@ -144,7 +144,7 @@ describe('every path', () => {
     expect((await bodyOf('/api/v1/openai/models')).error.message).toEqual(expect.any(String));
   });
 
-  test('a rebound page registers nobody', async () => {
+  test('cannot register an account', async () => {
     const before = await kit.fingerprint();
     const body = JSON.stringify({ email: 'first@evil.example', password: 'a long password' });
     const head = ['POST /api/auth/register HTTP/1.1', 'Host: evil.example', 'Origin: http://evil.example'];
@@ -153,7 +153,7 @@ describe('every path', () => {
     expect(await kit.fingerprint()).toBe(before);
   });
 
-  test('a WebSocket is not opened', async () => {
+  test('cannot open a WebSocket', async () => {
     const upgrade = (host: string) =>
       httpExchange(
         portOf(kit),
@@ -186,23 +186,23 @@ describe('ALLOWED_HOSTS', () => {
     ['a.b.internal.example:9', 200],
     ['notinternal.example', 421],
     ['localhost', 200],
-  ])('%s is answered with %i', async (host, status) => {
+  ])('%s receives status %i', async (host, status) => {
     expect((await get(host, { server: configured })).status).toBe(status);
   });
 
-  test('* serves every host, and still rejects a malformed one', () => {
+  test('* accepts every host except a malformed one', () => {
     const { publicUrl, allowedHosts } = readSettings({ ALLOWED_HOSTS: '*' });
     const check = createHostCheck(publicUrl, allowedHosts);
     expect(check({ rawHeaders: ['Host', 'evil.example'] })).toBeNull();
     expect(check({ rawHeaders: ['Host', 'evil.example/'] })?.status).toBe(400);
   });
 
-  test('an international name is compared in its ASCII form', () => {
+  test('compares an international name in its ASCII form', () => {
     const { publicUrl, allowedHosts } = readSettings({ ALLOWED_HOSTS: 'Bücher.example' });
     expect(createHostCheck(publicUrl, allowedHosts)({ rawHeaders: ['host', 'xn--bcher-kva.example'] })).toBeNull();
   });
 
-  test('a port that browsers leave out matches its entry', () => {
+  test('matches an entry with a default port when the header has no port', () => {
     const { publicUrl, allowedHosts } = readSettings({ ALLOWED_HOSTS: 'a.example:443' });
     const check = createHostCheck(publicUrl, allowedHosts);
     expect(check({ rawHeaders: ['Host', 'a.example'] })).toBeNull();
@@ -210,7 +210,7 @@ describe('ALLOWED_HOSTS', () => {
   });
 
   test.each(['https://a.example', 'a.example/path', '*.example', 'a b', 'user@a.example', '.'])(
-    '"%s" stops the start with a line that names the setting',
+    '"%s" prevents the start with an error that names the setting',
     (value) => {
       expect(() => readSettings({ ALLOWED_HOSTS: value })).toThrow(SettingsError);
       expect(() => readSettings({ ALLOWED_HOSTS: value })).toThrow(/^ALLOWED_HOSTS must be /);

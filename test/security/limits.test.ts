@@ -30,7 +30,7 @@ const tooMuch = '{ agents(first: 100) { nodes { documents(first: 100) { nodes { 
 const tooMuchCost = { requested: 1 + 100 * (1 + 1 + 100), limit: queryLimits.cost };
 
 describe('the cost of an operation', () => {
-  it('is in the response to a query, a mutation and a request that fails while it runs', async () => {
+  it('is included in the response to a query, a mutation and a request that fails during execution', async () => {
     const { body } = await post({
       query: 'query ($n: Int) { agents(first: $n) { nodes { id } } }',
       variables: { n: 3 },
@@ -43,7 +43,7 @@ describe('the cost of an operation', () => {
     expect(denied.body.extensions.cost.requested).toBe(21);
   });
 
-  it('is in a query and in the first event of a stream over server-sent events', async () => {
+  it('is included in a query result and in the first event of a stream over server-sent events', async () => {
     const { text } = await post({ query: '{ agents { nodes { id } } }' }, { accept: 'text/event-stream' });
     expect(text).toContain('"extensions":{"cost":{"requested":21,"limit":5000}}');
     const events: { extensions?: object }[] = [];
@@ -55,7 +55,7 @@ describe('the cost of an operation', () => {
     expect(rest.filter(Boolean)).toEqual([]);
   });
 
-  it('is in the results and the rejections of a WebSocket', async () => {
+  it('is included in results and rejections over a WebSocket', async () => {
     const client = createClient({
       url: `${kit.url.replace('http', 'ws')}/graphql`,
       webSocketImpl: WebSocket,
@@ -73,7 +73,7 @@ describe('the cost of an operation', () => {
     await client.dispose();
   });
 
-  it('is in the message and the response of a rejection, which runs nothing', async () => {
+  it('is included in the message and the response of a rejection, which contains no data', async () => {
     const rejected = await post({ query: tooMuch });
     expect(rejected.status).toBe(400);
     expect(rejected.body).toEqual({
@@ -104,7 +104,7 @@ describe('the cost of an operation', () => {
       'subscriptions',
       'subscription { chatTurn(input: { message: "x" }) { ... on ChatTurnCompleted { __typename } } a: chatTurn(input: { message: "x" }) { __typename } }',
     ],
-  ])('rejects an operation that costs too much by %s', async (_name, query, variables) => {
+  ])('leads to a rejection that changes no data when %s make it too high', async (_name, query, variables) => {
     const before = await kit.fingerprint();
     const { status, body } = await post({ query, variables });
     expect(status).toBe(400);
@@ -112,7 +112,7 @@ describe('the cost of an operation', () => {
     expect(await kit.fingerprint()).toBe(before);
   });
 
-  it('counts once what a client selects in several fragments', async () => {
+  it('counts a selection once when several fragments repeat it', async () => {
     const nodes = '{ agents(first: 100) { nodes { documents(first: 20) { nodes { id } } } } }';
     const fragments = ['A', 'B', 'C'].map((name) => `fragment ${name} on Query ${nodes}`).join(' ');
     const { status, body } = await post({ query: `{ ...A ...B ...C } ${fragments}` });
@@ -121,7 +121,7 @@ describe('the cost of an operation', () => {
   });
 });
 
-describe('limits count the operation that runs', () => {
+describe('limits of a document with several operations', () => {
   const heavy: Record<string, string> = {
     depth: `query Heavy { __type(name: "Query") { ${'ofType { '.repeat(20)}name${' }'.repeat(20)} } }`,
     aliases: `query Heavy { ${Array.from({ length: 16 }, (_, i) => `a${i}: __typename`).join(' ')} }`,
@@ -133,7 +133,7 @@ describe('limits count the operation that runs', () => {
       'mutation Heavy { a: login(input: { login: "x", password: "y" }) { token } b: login(input: { login: "x", password: "z" }) { token } }',
   };
 
-  it.each(Object.entries(heavy))('%s', async (name, query) => {
+  it.each(Object.entries(heavy))('count %s of the selected operation only', async (name, query) => {
     const document = `query Light { viewer { role } } ${query}`;
     const light = await post({ query: document, operationName: 'Light' });
     expect(light).toMatchObject({ status: 200, body: { data: { viewer: {} } } });
@@ -148,7 +148,7 @@ describe('limits count the operation that runs', () => {
     expect((await post({ query: document, operationName: 'Heavy' })).status).toBe(400);
   });
 
-  it('the tokens and the characters of a document are those of all its operations', async () => {
+  it('count the tokens and the characters of all operations', async () => {
     for (const [limit, query] of [
       ['tokens', `query Light { viewer { role } } query Heavy { ${'__typename '.repeat(1000)} }`],
       ['characters', `query Light { viewer { role } } ${' '.repeat(queryLimits.characters)}`],
@@ -161,7 +161,7 @@ describe('limits count the operation that runs', () => {
     }
   });
 
-  it('fragments that spread themselves or each other are rejected in no time', async () => {
+  it('reject exponential and circular fragments without expanding them', async () => {
     const chain = Array.from({ length: 80 }, (_, i) => `fragment F${i} on Query { ...F${i + 1} ...F${i + 1} }`).join(
       ' ',
     );
@@ -172,7 +172,7 @@ describe('limits count the operation that runs', () => {
   });
 });
 
-describe('an operation ends while it runs', () => {
+describe('a running operation', () => {
   /** Advances the clock by one hour when a statement that contains this text is sent. */
   function delayAt(text: string): void {
     const { now } = performance;
@@ -185,7 +185,7 @@ describe('an operation ends while it runs', () => {
     });
   }
 
-  it('at its deadline, between two steps, with a typed error that is counted', async () => {
+  it('is stopped at its deadline, between two steps, with a typed error that is counted', async () => {
     await kit.ingest('deadline', 'The heliotrope blooms in June.');
     const query = '{ search(query: "heliotrope", first: 1) { title document { title createdAt } } }';
     expect((await post({ query })).body.data.search[0].document).toMatchObject({ title: 'deadline' });
@@ -209,7 +209,7 @@ describe('an operation ends while it runs', () => {
     expect((await post({ query })).status).toBe(200);
   });
 
-  it('at its deadline, in REST in the words of the dialect', async () => {
+  it('is stopped at its deadline over REST, with an error in the format of the dialect', async () => {
     delayAt('"public"."Agent"');
     for (const [path, body] of [
       ['/api/persona', { error_code: 'TIMEOUT', detail: expect.stringContaining('longer than 30 seconds') }],
@@ -218,7 +218,7 @@ describe('an operation ends while it runs', () => {
       expect(await kit.rest('GET', path)).toMatchObject({ status: 503, body });
   });
 
-  it('at its deadline, a mutation makes none of the changes that it has not begun', async () => {
+  it('makes no further changes after its deadline when it is a mutation', async () => {
     delayAt('INSERT INTO "public"."Label"');
     const { status, body } = await post({
       query: `mutation {
@@ -233,7 +233,7 @@ describe('an operation ends while it runs', () => {
     expect(labels.map(({ name }) => name)).toEqual(['before the deadline']);
   });
 
-  it('not at the deadline of others when it waits for a model', async () => {
+  it('is not stopped at the regular deadline when it waits for a model', async () => {
     delayAt('INSERT INTO "public"."ChatMessage"');
     const send = 'mutation { sendChatMessage(input: { message: "What is Latchkey?" }) { answer failure { code } } }';
     const { status, body } = await post({ query: send });
@@ -242,7 +242,7 @@ describe('an operation ends while it runs', () => {
     expect(body.data.sendChatMessage).not.toBeNull();
   });
 
-  it('when it resolves more objects than its estimate allowed for', async () => {
+  it('is stopped when it resolves more objects than its estimate allowed', async () => {
     await kit.prisma.agent.deleteMany({ where: { id: { not: 0 } } });
     for (let i = 0; i < 100; i++)
       await kit.prisma.agent.create({
@@ -272,7 +272,7 @@ describe('an operation ends while it runs', () => {
     expect(await counter('graphql_stopped_total', 'nodes')).toBe(counted + 1);
   });
 
-  it('when the texts of its response are too long together', async () => {
+  it('is stopped when the texts of its response are too long in total', async () => {
     const query = (count: number) =>
       `{ agents(first: 100) { nodes { ${Array.from({ length: count }, (_, i) => `a${i}: systemPrompt`)} } } }`;
     expect((await post({ query: query(2) })).status).toBe(200);

@@ -195,8 +195,8 @@ async function forEach<T>(items: readonly T[], run: (item: T) => Promise<void>):
 
 const summary = ({ status, verdict, text }: Reply) => `${status} ${verdict} ${text.slice(0, 300)}`;
 
-describe('the table', () => {
-  test('AZR 7 every root field and every row says what it asks, and what is public is written here', () => {
+describe('the operation table', () => {
+  test('AZR 7 declares a requirement for every root field and endpoint, and exactly the listed ones are public', () => {
     const known = (requirement: Requirement) =>
       requirement === 'public' || requirement === 'signedIn' || isPermission(requirement);
     const bare = operations.filter(({ requirements }) => requirements.length === 0 || !requirements.every(known));
@@ -205,17 +205,17 @@ describe('the table', () => {
     expect([...new Set(open.map(({ name }) => baseOf(name)))].sort()).toEqual([...publicFields, ...publicRows].sort());
   });
 
-  test('a row that streams asks the same for its stream as for its whole answer', () => {
+  test('requires the same permissions for an endpoint’s stream as for its complete response', () => {
     for (const row of endpoints)
       if (row.stream)
         expect(new Set(requirements(row.stream.document)), row.path).toEqual(new Set(requirements(row.document)));
   });
 
-  test('no sample is idle: each names a root field or a row', () => {
+  test('has a root field or an endpoint for every sample input', () => {
     expect(idleSamples(), 'remove from test/security/samples.ts').toEqual([]);
   });
 
-  test('a limited key may chat and read agents, a basic one what is its own, an admin one everything', () => {
+  test('gives limited, basic and admin keys the permissions of their role', () => {
     const limited = ['read:agents', 'write:chat'];
     const own = ['read:chat', 'manage:chat', 'write:agents', 'write:projects', 'write:tokens'];
     const shared = ['read:search', 'read:actions', 'read:users', 'use:llm_gateway'];
@@ -224,7 +224,7 @@ describe('the table', () => {
     expect([...callerOf('admin key').permissions].sort()).toEqual([...permissions].sort());
   });
 
-  test('`viewer` and `can` tell each caller what the matrix expects of them', async () => {
+  test('`viewer` and `can` report the permissions that the table expects for each caller', async () => {
     const asked = permissions.slice(0, 14);
     const can = asked
       .map((permission, index) => `c${index}: can(permission: ${permissionConstant(permission)})`)
@@ -242,7 +242,7 @@ describe('the table', () => {
   });
 });
 
-describe('refused', () => {
+describe('denied operations', () => {
   let ofA: Targets;
 
   beforeAll(async () => {
@@ -265,33 +265,36 @@ describe('refused', () => {
     return cells;
   }
 
-  test.each(callerNames)('AZR 2, 4 %s: what it may not do is refused, and changes nothing', async (name) => {
-    const caller = callerOf(name);
-    const cells = await cellsOf(caller);
-    const wrong: string[] = [];
-    const before = await kit.fingerprint();
-    await forEach(cells, async ({ operation, call, prefix }) => {
-      const reply = await call(kit, caller, prefix);
-      try {
-        expect(reply).toMatchObject(refusalOf(operation, caller));
-        expect(reply.text).not.toMatch(/"data":\{"\w+":(?!null)/);
-      } catch {
-        wrong.push(`${prefix && operation.kind === 'row' ? 'under /api ' : ''}${operation.name}: ${summary(reply)}`);
-      }
-    });
-    expect(wrong, `${name} is not refused as it should be`).toEqual([]);
-    if ((await kit.fingerprint()) === before) return;
-
-    // Something changed: repeats the calls one by one to name the operation.
-    for (const { operation, call, prefix } of await cellsOf(caller)) {
+  test.each(callerNames)(
+    'AZR 2, 4 %s: receives the expected denial for each of them and changes no data',
+    async (name) => {
+      const caller = callerOf(name);
+      const cells = await cellsOf(caller);
+      const wrong: string[] = [];
       const before = await kit.fingerprint();
-      await call(kit, caller, prefix);
-      if ((await kit.fingerprint()) !== before) wrong.push(`${prefix} ${operation.name}`);
-    }
-    expect.fail(`a refused call of ${name} changed something: ${wrong.join(', ') || 'not at a second try'}`);
-  });
+      await forEach(cells, async ({ operation, call, prefix }) => {
+        const reply = await call(kit, caller, prefix);
+        try {
+          expect(reply).toMatchObject(refusalOf(operation, caller));
+          expect(reply.text).not.toMatch(/"data":\{"\w+":(?!null)/);
+        } catch {
+          wrong.push(`${prefix && operation.kind === 'row' ? 'under /api ' : ''}${operation.name}: ${summary(reply)}`);
+        }
+      });
+      expect(wrong, `${name} is not refused as it should be`).toEqual([]);
+      if ((await kit.fingerprint()) === before) return;
 
-  test('AZR 4 a dead credential is refused in the same words whatever it died of, and by what is public too', async () => {
+      // Something changed: repeats the calls one by one to name the operation.
+      for (const { operation, call, prefix } of await cellsOf(caller)) {
+        const before = await kit.fingerprint();
+        await call(kit, caller, prefix);
+        if ((await kit.fingerprint()) !== before) wrong.push(`${prefix} ${operation.name}`);
+      }
+      expect.fail(`a refused call of ${name} changed something: ${wrong.join(', ') || 'not at a second try'}`);
+    },
+  );
+
+  test('AZR 4 return the same response to every invalid credential, including for public fields', async () => {
     const dead = [...callers.values()].filter(({ state }) => state === 'dead');
     const calls = operations.filter(({ name }) => [...publicFields, 'GET /me', 'GET /persona'].includes(name));
     for (const operation of calls) {
@@ -306,13 +309,13 @@ describe('refused', () => {
   });
 });
 
-describe('allowed', () => {
+describe('allowed operations', () => {
   /** The outcomes of each operation for all callers: one success shows that its input is valid. */
   const seen = new Map<string, string[]>();
   const changed = new Set<string>();
 
   test.each(admittedNames)(
-    '%s: what it may do is done',
+    '%s: performs every operation that its permissions allow',
     async (name) => {
       const caller = callerOf(name);
       const targets = freshTargets(kit, caller.userId);
@@ -336,7 +339,7 @@ describe('allowed', () => {
     120_000,
   );
 
-  test('every operation has a sample that works', () => {
+  test('succeed with at least one sample input each', () => {
     const useless = operations
       .filter(({ name }) => !endsItsCaller.has(baseOf(name)) && !elsewhere.has(baseOf(name)))
       .filter(({ name }) => !seen.get(name)?.some((reply) => / \d+ OK /.test(reply)))
@@ -347,7 +350,7 @@ describe('allowed', () => {
     expect(useless).toEqual([]);
   });
 
-  test('every operation that writes has a sample that changes something', () => {
+  test('change data with at least one sample input each when they write', () => {
     const idle = operations
       .filter(({ name, writes }) => writes && !changed.has(name) && !changesNothing.has(name))
       .filter(({ name }) => !endsItsCaller.has(baseOf(name)) && !elsewhere.has(baseOf(name)))
@@ -356,7 +359,7 @@ describe('allowed', () => {
   });
 });
 
-describe('other people’s things', () => {
+describe('objects of other users', () => {
   const wordsOf = (owner: string): Words => ({
     agent: `${owner}agentword`,
     chat: `${owner}chatword`,
@@ -474,7 +477,7 @@ describe('other people’s things', () => {
     await makeAll(ofA);
   });
 
-  test('AZR 6 what B reads does not change by a letter when A gets agents, chats, tokens and documents', async () => {
+  test('AZR 6 do not change the responses to B when A creates agents, chats, tokens and documents', async () => {
     const after = await readsOf(b, ofB);
     // Labels are the same for all users, and the sample operations create some.
     const differing = [...after].filter(
@@ -484,7 +487,7 @@ describe('other people’s things', () => {
     expect(holding(after, Object.values(wordsOfA))).toEqual([]);
   });
 
-  test('AZR 1 A reads them in all these places, so that their absence says something', async () => {
+  test('AZR 1 are found in the responses to A, their owner', async () => {
     const found = holding(await readsOf(a, ofA), Object.values(wordsOfA)).map((name) =>
       baseOf(name.split(' ab')[0] ?? ''),
     );
@@ -505,7 +508,7 @@ describe('other people’s things', () => {
       expect(found).toContain(`GET /${path}`);
   });
 
-  test('AZR 1 an admin reads nobody’s chats and tokens, but for what was said of answers', async () => {
+  test('AZR 1 an administrator reads no chats, tokens or projects of other users outside administrative reports', async () => {
     const admin = callerOf('admin key');
     const replies = await readsOf(admin, freshTargets(kit, admin.userId));
     // Feedback and chats are visible to callers who can read the query history, and lists of credentials to
@@ -543,36 +546,39 @@ describe('other people’s things', () => {
   test.each([
     ['B, a basic key', () => b, owned],
     ['an admin', () => callerOf('admin key'), personal],
-  ] as const)('AZR 1, 6 %s meets A’s things as it meets what does not exist', async (_name, who, kinds) => {
-    const caller = who();
-    const victims = await aimed(caller, kinds, ofA);
-    const absent = await aimed(caller, kinds, missingTargets);
-    expect(victims.size).toBeGreaterThan(20);
-    const before = await kit.fingerprint();
-    const wrong: string[] = [];
-    const answers = new Map<string, string>();
-    for (const [name, { call, ids, writes }] of victims) {
-      const reply = await call(kit, caller);
-      const missing = absent.get(name);
-      const missed = (await missing?.call(kit, caller)) as Reply;
-      answers.set(name, anonymized(missed, missing?.ids ?? []));
-      if (anonymized(reply, ids) !== answers.get(name))
-        wrong.push(`${name}: ${summary(reply)} | missing: ${summary(missed)}`);
-      if (writes && reply.verdict === 'OK' && !alike.includes(name)) wrong.push(`${name} is done: ${summary(reply)}`);
-      if (name.includes('.') && !['OK', 'NOT_FOUND', 'BAD_USER_INPUT'].includes(reply.verdict))
-        wrong.push(`${name} is not a plain NOT_FOUND: ${summary(reply)}`);
-    }
-    expect(wrong).toEqual([]);
-    expect(await kit.fingerprint()).toBe(before);
+  ] as const)(
+    'AZR 1, 6 %s receives the same responses for A’s objects as for missing objects',
+    async (_name, who, kinds) => {
+      const caller = who();
+      const victims = await aimed(caller, kinds, ofA);
+      const absent = await aimed(caller, kinds, missingTargets);
+      expect(victims.size).toBeGreaterThan(20);
+      const before = await kit.fingerprint();
+      const wrong: string[] = [];
+      const answers = new Map<string, string>();
+      for (const [name, { call, ids, writes }] of victims) {
+        const reply = await call(kit, caller);
+        const missing = absent.get(name);
+        const missed = (await missing?.call(kit, caller)) as Reply;
+        answers.set(name, anonymized(missed, missing?.ids ?? []));
+        if (anonymized(reply, ids) !== answers.get(name))
+          wrong.push(`${name}: ${summary(reply)} | missing: ${summary(missed)}`);
+        if (writes && reply.verdict === 'OK' && !alike.includes(name)) wrong.push(`${name} is done: ${summary(reply)}`);
+        if (name.includes('.') && !['OK', 'NOT_FOUND', 'BAD_USER_INPUT'].includes(reply.verdict))
+          wrong.push(`${name} is not a plain NOT_FOUND: ${summary(reply)}`);
+      }
+      expect(wrong).toEqual([]);
+      expect(await kit.fingerprint()).toBe(before);
 
-    // The same calls on own objects have other responses, so the calls are valid.
-    const same: string[] = [];
-    for (const [name, { call, ids }] of await aimed(caller, kinds, freshTargets(kit, caller.userId)))
-      if (anonymized(await call(kit, caller), ids) === answers.get(name) && !alike.includes(name)) same.push(name);
-    expect(same, 'answer alike for one’s own thing and for a missing one').toEqual([]);
-  });
+      // The same calls on own objects have other responses, so the calls are valid.
+      const same: string[] = [];
+      for (const [name, { call, ids }] of await aimed(caller, kinds, freshTargets(kit, caller.userId)))
+        if (anonymized(await call(kit, caller), ids) === answers.get(name) && !alike.includes(name)) same.push(name);
+      expect(same, 'answer alike for one’s own thing and for a missing one').toEqual([]);
+    },
+  );
 
-  test('AZR 1, 5 a private session is not read as a shared one, nor a message of another tree answered', async () => {
+  test('AZR 1, 5 a private session cannot be read as shared, and a message of another user cannot be a parent', async () => {
     const before = await kit.fingerprint();
     const shared = `query ($id: ID!) { chatSession(id: $id, shared: true, includeDeleted: true) { name } }`;
     for (const id of [await ofA.session(), await ofA.deletedSession(), await missingTargets.session()]) {
@@ -599,7 +605,7 @@ describe('other people’s things', () => {
     expect(await kit.fingerprint()).toBe(before);
   });
 
-  test('AZR 5 an answer is made of nothing that its asker may not read', async () => {
+  test('AZR 5 an answer contains no document that the caller cannot read', async () => {
     const { externalId } = await ofA.document();
     const send = `mutation ($input: SendChatMessageInput!) {
       sendChatMessage(input: $input) { answer documents { documentId text } citations { documentId } }
@@ -620,7 +626,7 @@ describe('other people’s things', () => {
     }
   });
 
-  test('AZR 5 `nodes` gives one’s own, each in its place, and null for the rest, with no word on why', async () => {
+  test('AZR 5 `nodes` returns the caller’s own objects in order, and null without a reason for all others', async () => {
     const types = [...nodeTypes()].filter(([, { permission }]) => b.permissions.has(permission)).map(([type]) => type);
     const idsOf = async (targets: Targets) => {
       const ids = [];
@@ -652,7 +658,7 @@ describe('other people’s things', () => {
     }
   });
 
-  test('AZR 6 `node` and `nodes` take an id of no type, and one of no shape, for one that nothing has', async () => {
+  test('AZR 6 `node` and `nodes` return null for an ID with an unknown type or an invalid form', async () => {
     for (const id of ['Nothing:1', 'Agent:one', 'ChatSession:1', 'Document:99999999999']) {
       const global = Buffer.from(id).toString('base64');
       const one = await kit.gql(`query ($id: ID!) { node(id: $id) { id } }`, { id: global }, b.secret);
@@ -675,7 +681,7 @@ describe('a limited key', () => {
     await kit.ingest('Tides', 'The marigold lighthouse keeps a log of every tide.');
   });
 
-  test('reads agents, opens a session, sends and receives its answer', async () => {
+  test('reads agents, creates a session, sends a message and receives the answer', async () => {
     const agents = await kit.gql(`{ agents { nodes { databaseId } } agent(id: 0) { name } }`, {}, limited.secret);
     expect(agents.errors).toEqual([]);
     expect(agents.data.agents.nodes).toContainEqual({ databaseId: 0 });
@@ -699,7 +705,7 @@ describe('a limited key', () => {
     expect(twin.body.answer).toContain('log of every tide');
   });
 
-  test('AZR 5 reads no history: by list, id, search, node, subscription, nor through what a mutation returns', async () => {
+  test('AZR 5 reads no history by list, ID, search, node or subscription, or through the result of a mutation', async () => {
     const refusals: [string, string, object][] = [
       ['list', '{ chatSessions { totalCount } }', {}],
       ['id', 'query ($id: ID!) { chatSession(id: $id) { name } }', { id: sessionId }],
@@ -733,7 +739,7 @@ describe('a limited key', () => {
     expect(events[0].data ?? null).toBeNull();
   });
 
-  test('AZR 5 reads no history through a REST path', async () => {
+  test('AZR 5 reads no history through REST', async () => {
     const reading = endpoints.filter(({ document }) => requirements(document).includes('read:chat'));
     expect(reading.map(({ path }) => path)).toEqual(
       expect.arrayContaining(['/chat/get-user-chat-sessions', '/chat/get-chat-session/{session_id}', '/chat/search']),
@@ -751,7 +757,7 @@ describe('a limited key', () => {
       }
   });
 
-  test('AZR 4 an old answer is not handed out again by sending with another’s session or run', async () => {
+  test('AZR 4 receives NOT_FOUND when it sends a message in a session of another user', async () => {
     const other = freshTargets(kit, callerOf('basic key').userId);
     const sent = await kit.gql(
       `mutation ($input: SendChatMessageInput!) { sendChatMessage(input: $input) { answer } }`,
@@ -762,7 +768,7 @@ describe('a limited key', () => {
   });
 });
 
-describe('the schema', () => {
+describe('the GraphQL schema', () => {
   const types = Object.values(schema.getTypeMap()).filter((type) => !isIntrospectionType(type));
   const rootNames = ['Query', 'Mutation', 'Subscription'];
   const roots = types.filter(isObjectType).filter(({ name }) => rootNames.includes(name));
@@ -788,7 +794,7 @@ describe('the schema', () => {
     expect(wrong).toEqual([]);
   });
 
-  test('AZR 5 no way leads to sessions and messages but through fields that need `read:chat`', () => {
+  test('AZR 5 sessions and messages are reachable only through fields that require `read:chat`', () => {
     /** The fields that a caller without `read:chat` can reach. */
     const reached = new Map<string, string>();
     const visit = (name: string, path: string) => {
@@ -813,7 +819,7 @@ describe('the schema', () => {
     expect(history.filter((name) => reached.has(name)).map((name) => reached.get(name))).toEqual([]);
   });
 
-  test('AZR 5 every type that `node` could give has a rule', () => {
+  test('AZR 5 every type that `node` can return has a permission rule', () => {
     const node = schema.getType('Node');
     if (!isInterfaceType(node)) throw new Error('there is no Node');
     const names = schema.getPossibleTypes(node).map(({ name }) => name);

@@ -96,13 +96,13 @@ async function mutate(name: string, inputType: string, input: Json): Promise<str
   return code;
 }
 
-describe('GraphQL: null changes nothing', () => {
+describe('null in a GraphQL update', () => {
   const updates = Object.values((schema.getMutationType() as GraphQLObjectType).getFields()).filter(
     ({ name, args }) => isUpdate(name) && args[0]?.name === 'input' && fieldSamples[`Mutation.${name}`],
   );
 
   it.each(updates.map((field) => [field.name, field] as const))(
-    'in %s',
+    'changes no data in %s',
     async (name, field: GraphQLField<unknown, unknown>) => {
       const inputType = getNamedType((field.args[0] as { type: GraphQLInputType }).type);
       if (!isInputObjectType(inputType)) throw new Error(`${name}: its input is not an object`);
@@ -133,14 +133,14 @@ describe('GraphQL: null changes nothing', () => {
     },
   );
 
-  it('covers the update mutations', () => {
+  it('is tested for the main update mutations', () => {
     expect(updates.map(({ name }) => name)).toEqual(
       expect.arrayContaining(['updateAgent', 'updateApiKey', 'updateProjectToken', 'updateRateLimit', 'updateUser']),
     );
   });
 });
 
-describe('REST: null changes nothing', () => {
+describe('null in a REST update', () => {
   const updates = endpoints.filter(
     (row) =>
       row.body &&
@@ -150,7 +150,7 @@ describe('REST: null changes nothing', () => {
   );
   const jsonExamples: Record<string, unknown> = { string: 'kept', integer: 2, number: 0.5, boolean: true };
 
-  it.each(updates.map((row) => [rowName(row), row] as const))('in %s', async (name, row) => {
+  it.each(updates.map((row) => [rowName(row), row] as const))('changes no data in %s', async (name, row) => {
     const call = await rowCall(row, scene());
     const shape = z.toJSONSchema(row.body as z.ZodType, { io: 'input', unrepresentable: 'any' }) as JsonSchema;
     const properties = Object.entries(shape.properties ?? {});

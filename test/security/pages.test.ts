@@ -44,8 +44,8 @@ const fetched = (tag: string) =>
         ([, url]) => url as string,
       );
 
-describe('pages for people', () => {
-  it.each(pages)('$path is a page, and everything that it names comes from this server', async ({ path, title }) => {
+describe('HTML pages', () => {
+  it.each(pages)('$path is an HTML page that loads all its resources from this server', async ({ path, title }) => {
     const response = await get(path, html);
     const page = await response.text();
     expect(response.status).toBe(200);
@@ -60,7 +60,7 @@ describe('pages for people', () => {
       expect(style).not.toMatch(/@import|url\(\s*["']?(https?:)?\/\//);
   });
 
-  it.each(pages)('$path may load nothing from elsewhere, and stand in no frame', async ({ path }) => {
+  it.each(pages)('$path has a policy that forbids resources of other origins and framing', async ({ path }) => {
     const { headers } = await get(path, html);
     const policy = new Map(
       headers
@@ -84,7 +84,7 @@ describe('pages for people', () => {
     '/health',
     '/guide/README.md',
     '/assets/swagger-ui.css',
-  ])('%s carries the headers that keep browsers from guessing, framing and telling', async (path) => {
+  ])('%s has headers against MIME sniffing, framing and referrer leaks', async (path) => {
     const { headers } = await get(path, html);
     expect(headers.get('x-content-type-options')).toBe('nosniff');
     expect(headers.get('x-frame-options')).toBe('DENY');
@@ -93,7 +93,7 @@ describe('pages for people', () => {
     expect(headers.get('x-powered-by')).toBeNull();
   });
 
-  it('serves the page of the REST API with its script, its style and the document that it shows', async () => {
+  it('the REST API page is served with its scripts, its style sheet and its OpenAPI document', async () => {
     const page = await (await get('/api/docs')).text();
     for (const [name, type, content] of [
       [/\/assets\/swagger-ui-[0-9a-f]{16}\.js/, 'text/javascript; charset=utf-8', /SwaggerUIBundle/],
@@ -110,7 +110,7 @@ describe('pages for people', () => {
     expect((await get('/api')).headers.get('location')).toBe('/api/docs');
   });
 
-  it('gives the guide that its answers cite as plain text', async () => {
+  it('the guide that answers cite is served as plain text, and other files return 404', async () => {
     for (const name of ['README.md', 'docs/search.md', 'schema/permissions.md', 'permissions.md', 'schema.graphql']) {
       const response = await get(`/guide/${name}`);
       expect(response.status).toBe(200);
@@ -151,45 +151,53 @@ describe('the delivery of pages', () => {
     return [...new Set(page.match(/\/assets\/[\w.-]+/g))];
   };
 
-  it.each(['/', '/api/docs', '/graphql'])('%s and its assets are compressed as the client accepts', async (path) => {
-    const assets = await assetsOf(path);
-    expect(assets.length).toBeGreaterThan(0);
-    for (const url of [path, ...assets]) {
-      const plain = await raw(url, html);
-      expect(plain.status, url).toBe(200);
-      expect(plain.headers['content-encoding']).toBeUndefined();
-      expect(plain.headers.vary).toMatch(/\bAccept-Encoding\b/);
-      for (const [accepted, encoding] of [
-        ['gzip, deflate, br, zstd', 'br'],
-        ['GZIP', 'gzip'],
-        ['br;q=0, gzip;q=0.5', 'gzip'],
-        ['br;q=0.1, gzip', 'gzip'],
-        ['*', 'br'],
-      ] as const) {
-        const packed = await raw(url, { ...html, 'accept-encoding': accepted });
-        expect(packed.headers['content-encoding'], `${url} ${accepted}`).toBe(encoding);
-        expect(packed.headers.vary).toMatch(/\bAccept-Encoding\b/);
-        expect(decoders[encoding](packed.body).equals(plain.body), `${url} ${accepted}`).toBe(true);
+  it.each(['/', '/api/docs', '/graphql'])(
+    '%s and its assets are compressed with an encoding that the client accepts',
+    async (path) => {
+      const assets = await assetsOf(path);
+      expect(assets.length).toBeGreaterThan(0);
+      for (const url of [path, ...assets]) {
+        const plain = await raw(url, html);
+        expect(plain.status, url).toBe(200);
+        expect(plain.headers['content-encoding']).toBeUndefined();
+        expect(plain.headers.vary).toMatch(/\bAccept-Encoding\b/);
+        for (const [accepted, encoding] of [
+          ['gzip, deflate, br, zstd', 'br'],
+          ['GZIP', 'gzip'],
+          ['br;q=0, gzip;q=0.5', 'gzip'],
+          ['br;q=0.1, gzip', 'gzip'],
+          ['*', 'br'],
+        ] as const) {
+          const packed = await raw(url, { ...html, 'accept-encoding': accepted });
+          expect(packed.headers['content-encoding'], `${url} ${accepted}`).toBe(encoding);
+          expect(packed.headers.vary).toMatch(/\bAccept-Encoding\b/);
+          expect(decoders[encoding](packed.body).equals(plain.body), `${url} ${accepted}`).toBe(true);
+        }
+        for (const accepted of ['', 'deflate', 'br;q=0', 'identity', ';;q=,,'])
+          expect(
+            (await raw(url, { ...html, 'accept-encoding': accepted })).headers['content-encoding'],
+          ).toBeUndefined();
       }
-      for (const accepted of ['', 'deflate', 'br;q=0', 'identity', ';;q=,,'])
-        expect((await raw(url, { ...html, 'accept-encoding': accepted })).headers['content-encoding']).toBeUndefined();
-    }
-  });
+    },
+  );
 
-  it.each(['/', '/api/docs', '/graphql'])('%s is revalidated on each visit, its assets never', async (path) => {
-    const page = await raw(path, { ...html, 'accept-encoding': 'br' });
-    expect(page.headers['cache-control']).toBe('no-cache');
-    const etag = page.headers.etag as string;
-    const again = await raw(path, { ...html, 'accept-encoding': 'br', 'if-none-match': `"other", W/${etag}` });
-    expect([again.status, again.body.length, again.headers.etag]).toEqual([304, 0, etag]);
-    const other = await raw(path, { ...html, 'accept-encoding': 'gzip', 'if-none-match': etag });
-    expect(other.status).toBe(200);
-    for (const url of await assetsOf(path)) {
-      const { headers, body } = await raw(url, {});
-      expect(headers['cache-control']).toBe('public, max-age=31536000, immutable');
-      expect(url).toContain(createHash('sha256').update(body).digest('hex').slice(0, 16));
-    }
-  });
+  it.each(['/', '/api/docs', '/graphql'])(
+    '%s is revalidated on each visit, and its assets are cached permanently',
+    async (path) => {
+      const page = await raw(path, { ...html, 'accept-encoding': 'br' });
+      expect(page.headers['cache-control']).toBe('no-cache');
+      const etag = page.headers.etag as string;
+      const again = await raw(path, { ...html, 'accept-encoding': 'br', 'if-none-match': `"other", W/${etag}` });
+      expect([again.status, again.body.length, again.headers.etag]).toEqual([304, 0, etag]);
+      const other = await raw(path, { ...html, 'accept-encoding': 'gzip', 'if-none-match': etag });
+      expect(other.status).toBe(200);
+      for (const url of await assetsOf(path)) {
+        const { headers, body } = await raw(url, {});
+        expect(headers['cache-control']).toBe('public, max-age=31536000, immutable');
+        expect(url).toContain(createHash('sha256').update(body).digest('hex').slice(0, 16));
+      }
+    },
+  );
 
   it('the pages run no inline script', async () => {
     for (const { path } of pages) {
@@ -206,8 +214,8 @@ describe('the delivery of pages', () => {
   });
 });
 
-describe('what needs no credential', () => {
-  it.each(['', '/api'])('%s/health and /version answer', async (prefix) => {
+describe('public endpoints', () => {
+  it.each(['', '/api'])('%s/health and /version respond without a credential', async (prefix) => {
     const health = await get(`${prefix}/health`);
     expect(health.status).toBe(200);
     expect(await health.json()).toEqual({ success: true, message: 'ok', data: null });
@@ -216,7 +224,7 @@ describe('what needs no credential', () => {
   });
 });
 
-describe('pages of other origins', () => {
+describe('requests from pages of other origins', () => {
   const paths = ['/api/me', '/graphql', '/health', '/nowhere', '/metrics', '/'];
   const preflight = (server: Kit, path: string, origin: string) =>
     fetch(`${server.url}${path}`, {
@@ -230,14 +238,14 @@ describe('pages of other origins', () => {
   const allowed = (response: Response) =>
     [...response.headers.keys()].filter((name) => name.startsWith('access-control-'));
 
-  it.each(paths)('%s is closed to them unless CORS_ORIGINS names them', async (path) => {
+  it.each(paths)('%s sends no CORS headers when CORS_ORIGINS is not set', async (path) => {
     for (const origin of ['https://widget.example', 'null', kit.url]) {
       expect(allowed(await get(path, { origin }))).toEqual([]);
       expect(allowed(await preflight(kit, path, origin))).toEqual([]);
     }
   });
 
-  it.each(paths)('%s is open to those that CORS_ORIGINS names, and to no others', async (path) => {
+  it.each(paths)('%s allows the origins that CORS_ORIGINS names, and no others', async (path) => {
     for (const origin of ['https://widget.example', 'http://localhost:3000']) {
       const response = await get(path, { origin }, widget);
       expect(response.headers.get('access-control-allow-origin')).toBe(origin);
@@ -263,7 +271,7 @@ describe('pages of other origins', () => {
     ).toBe('*');
   });
 
-  it('a widget with a key reads the answer and the id of its request', async () => {
+  it('a page with a key can read the response and its X-Request-Id', async () => {
     const response = await fetch(`${widget.url}/api/persona`, {
       headers: { origin: 'https://widget.example', authorization: `Bearer ${widget.keys.LIMITED}` },
     });

@@ -41,7 +41,7 @@ describe('TOK 9 logins', () => {
   const byEmail = (method: string, path: string, email: string) =>
     kit.rest(method, path, { body: { user_email: email } });
 
-  test.each(rounds)('beside a reset of the password: none goes on (%i)', async () => {
+  test.each(rounds)('leave no working session when the password is reset concurrently (%i)', async () => {
     const { email, password, session, userId } = await kit.person();
     const [made, reset] = await beside(
       8,
@@ -54,20 +54,23 @@ describe('TOK 9 logins', () => {
     expect(await working(await logIn(email, reset.body.new_password))).toBe(1);
   });
 
-  test.each(rounds)('beside a deactivation: none goes on, not even after the activation (%i)', async () => {
-    const { email, password, session, userId } = await kit.person();
-    const [made, off] = await beside(
-      8,
-      () => logIn(email, password),
-      () => byEmail('PATCH', '/api/manage/admin/deactivate-user', email),
-    );
-    expect(off.status).toBe(200);
-    expect(await working([session, ...made.flat()])).toBe(0);
-    expect(await kit.prisma.token.count({ where: { userId, revokedAt: null } })).toBe(0);
-    expect((await byEmail('PATCH', '/api/manage/admin/activate-user', email)).status).toBe(200);
-    expect(await working([session, ...made.flat()])).toBe(0);
-    expect(await working(await logIn(email, password))).toBe(1);
-  });
+  test.each(rounds)(
+    'leave no working session when the user is deactivated concurrently, even after a reactivation (%i)',
+    async () => {
+      const { email, password, session, userId } = await kit.person();
+      const [made, off] = await beside(
+        8,
+        () => logIn(email, password),
+        () => byEmail('PATCH', '/api/manage/admin/deactivate-user', email),
+      );
+      expect(off.status).toBe(200);
+      expect(await working([session, ...made.flat()])).toBe(0);
+      expect(await kit.prisma.token.count({ where: { userId, revokedAt: null } })).toBe(0);
+      expect((await byEmail('PATCH', '/api/manage/admin/activate-user', email)).status).toBe(200);
+      expect(await working([session, ...made.flat()])).toBe(0);
+      expect(await working(await logIn(email, password))).toBe(1);
+    },
+  );
 });
 
 /**
@@ -87,8 +90,8 @@ const createPat = async (key: string, on = kit): Promise<string[]> => {
 describe.each([
   ['a reset of the password', 'POST', '/api/password/reset_password'],
   ['a deactivation', 'PATCH', '/api/manage/admin/deactivate-user'],
-])('TOK 9 personal tokens that a person makes beside %s', (_what, method, path) => {
-  test.each(rounds)('do not hinder it, and none fails by the server (%i)', async () => {
+])('TOK 9 creating personal tokens during %s', (_what, method, path) => {
+  test.each(rounds)('does not block it and causes no internal errors (%i)', async () => {
     const { email, session } = await kit.person();
     const codes: unknown[] = [];
     const make = async () => {
@@ -105,7 +108,7 @@ describe.each([
   });
 });
 
-test('TOK 9 tokens of the built-in owner’s beside the beginning of multi-user mode: none goes on', async () => {
+test('TOK 9 tokens that the built-in owner creates while multi-user mode is enabled do not work afterwards', async () => {
   const password = 'the password of the server';
   const own = await startKit({ environment: { AUTH_TOKEN: password } });
   try {
@@ -128,7 +131,7 @@ test('TOK 9 tokens of the built-in owner’s beside the beginning of multi-user 
   }
 });
 
-describe('TOK 9 what a key makes', () => {
+describe('TOK 9 credentials that an API key creates', () => {
   const createKey = async (key: string): Promise<string[]> => {
     const { data } = await kit.gql(
       'mutation { createApiKey(input: { name: "beside", role: BASIC }) { secret } }',
@@ -139,7 +142,7 @@ describe('TOK 9 what a key makes', () => {
   };
 
   test.each(rounds)(
-    'beside its disabling: no personal token works, and what was refused is not there (%i)',
+    'stop working when the key is disabled concurrently, and rejected creations store no data (%i)',
     async () => {
       const { id, secret, userId } = await kit.createKey('ADMIN');
       const [made, disabled] = await beside(
@@ -154,7 +157,7 @@ describe('TOK 9 what a key makes', () => {
   );
 
   test.each(rounds)(
-    'beside its deletion: no personal token is left, and no call fails by the server (%i)',
+    'are deleted when the key is deleted concurrently, and no call fails with an internal error (%i)',
     async () => {
       const { id, secret, userId } = await kit.createKey('ADMIN');
       const failures: unknown[] = [];
@@ -183,25 +186,28 @@ describe('TOK 9 what a key makes', () => {
     'a personal token': 'personal',
     'an API key': 'key',
   };
-  describe.each(Object.keys(ends))('by a request that was let in before it was %s', (what) => {
-    test.each(Object.keys(makers))('%s: is refused, and nothing is written', async (thing) => {
-      const { id, secret } = await kit.createKey('ADMIN');
-      const { credentials, tokens } = kit.booted.services;
-      const client = { address: '192.0.2.1', userAgent: null };
-      const principal = (await credentials.authenticate(secret, client)) ?? expect.unreachable();
-      await kit.booted.background.settled();
-      await ends[what]?.(id);
-      const before = await kit.fingerprint();
-      const made =
-        makers[thing] === 'personal'
-          ? tokens.createPersonalAccessToken(principal, { name: 'late' })
-          : tokens.createApiKey(principal, { name: 'late', role: 'ADMIN' });
-      await expect(made).rejects.toMatchObject({ code: 'UNAUTHENTICATED' });
-      expect(await kit.fingerprint()).toBe(before);
-    });
+  describe.each(Object.keys(ends))('by a request that was authenticated before the key was %s', (what) => {
+    test.each(Object.keys(makers))(
+      'creating %s is rejected with UNAUTHENTICATED and changes no data',
+      async (thing) => {
+        const { id, secret } = await kit.createKey('ADMIN');
+        const { credentials, tokens } = kit.booted.services;
+        const client = { address: '192.0.2.1', userAgent: null };
+        const principal = (await credentials.authenticate(secret, client)) ?? expect.unreachable();
+        await kit.booted.background.settled();
+        await ends[what]?.(id);
+        const before = await kit.fingerprint();
+        const made =
+          makers[thing] === 'personal'
+            ? tokens.createPersonalAccessToken(principal, { name: 'late' })
+            : tokens.createApiKey(principal, { name: 'late', role: 'ADMIN' });
+        await expect(made).rejects.toMatchObject({ code: 'UNAUTHENTICATED' });
+        expect(await kit.fingerprint()).toBe(before);
+      },
+    );
   });
 
-  test('and what it made before goes on', async () => {
+  test('keep working after the deletion of the key when they are API keys', async () => {
     const { id, secret } = await kit.createKey('ADMIN');
     const made = await createKey(secret);
     await deleteKey(kit, id);

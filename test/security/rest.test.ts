@@ -56,12 +56,12 @@ type Sent = Parameters<Kit['rest']>[2];
 const send = (row: AnyEndpoint, options: Sent = {}, kit = serverOf(row)) =>
   kit.rest(row.method.toUpperCase(), pathOf(row), options);
 
-it('knows the errors of every family of clients', () => {
+it('the tested error formats cover every dialect', () => {
   expect(new Set(endpoints.map(dialectOf))).toEqual(new Set(errorShapes.keys()));
 });
 
 describe('REST 1: 405 and 415', () => {
-  it.each(all)('$name: another method gets 405 with Allow, and changes nothing', async ({ row }) => {
+  it.each(all)('$name: returns 405 with Allow for another method and changes no data', async ({ row }) => {
     const kit = serverOf(row);
     const here = endpoints.filter(({ path }) =>
       new RegExp(`^${path.replaceAll(/\{\w+\}/g, '[^/]+')}$`).test(withMissingIds(row.path)),
@@ -73,7 +73,7 @@ describe('REST 1: 405 and 415', () => {
     expect(new Set(reply.headers.get('allow')?.split(', '))).toEqual(known);
   });
 
-  it.each(withBody)('$name: a body of another media type gets 415, and changes nothing', async ({ row }) => {
+  it.each(withBody)('$name: returns 415 for a body of another media type and changes no data', async ({ row }) => {
     const reply = await nothingStored(serverOf(row), () =>
       send(row, { body: '<a/>', headers: { 'content-type': 'application/xml' } }),
     );
@@ -83,7 +83,7 @@ describe('REST 1: 405 and 415', () => {
 });
 
 describe('REST 2: 413', () => {
-  it.each(withBody)('$name: a body beyond the limit gets 413 before it is read', async ({ row }) => {
+  it.each(withBody)('$name: returns 413 for a body above the limit before it is read', async ({ row }) => {
     const kit = serverOf(row);
     const answer = await httpExchange(
       Number(new URL(kit.url).port),
@@ -107,12 +107,12 @@ describe('REST 2: 413', () => {
 
 describe('REST 3: names, types and downloads of files', () => {
   const uploads = named(endpoints.filter((row) => /\/upload(\/|$)/.test(row.path)));
-  it('are about these uploads', () => {
+  it('covers at least three upload endpoints', () => {
     expect(uploads.length).toBeGreaterThanOrEqual(3);
   });
 
   it.each(uploads)(
-    '$name: a name is a name and never a path, and what is no text is refused with a reason',
+    '$name: stores file names without a path and rejects a file that is not text with a reason',
     async ({ row }) => {
       const kit = serverOf(row);
       const field = dialectOf(row) === onyx ? 'files' : 'file';
@@ -139,7 +139,7 @@ describe('REST 3: names, types and downloads of files', () => {
     },
   );
 
-  it('every download is an attachment with `nosniff`, and a page cannot show it', async () => {
+  it('sends every download as an attachment with `nosniff` and a content security policy', async () => {
     const id = await single.upload('page.html', '<script>alert(1)</script>');
     const paths = [
       `/api/chat/file/${id}`,
@@ -163,7 +163,7 @@ describe('REST 4: CORS', () => {
   const elsewhere = 'https://elsewhere.example';
   // A widget specifies the pages that may show it, so its paths are excluded.
   const closed = endpoints.filter(({ path }) => !path.startsWith('/embed/'));
-  it.each(named(closed))('$name: no page of another origin may call it, nor read the reply', async ({ row }) => {
+  it.each(named(closed))('$name: sends no CORS headers to a page of another origin', async ({ row }) => {
     const kit = serverOf(row);
     const asked = await kit.rest('OPTIONS', pathOf(row), {
       key: null,
@@ -188,25 +188,22 @@ describe('REST 4: CORS', () => {
     });
     afterAll(() => open?.close());
 
-    it.each(named(closed))(
-      '$name: a page of a named origin may, without credentials of the browser',
-      async ({ row }) => {
-        const asked = await open.rest('OPTIONS', pathOf(row), {
-          key: null,
-          headers: {
-            origin,
-            'access-control-request-method': row.method.toUpperCase(),
-            'access-control-request-headers': 'authorization, content-type',
-          },
-        });
-        expect([asked.status, asked.headers.get('access-control-allow-origin')]).toEqual([204, origin]);
-        expect(asked.headers.get('access-control-allow-headers')).toMatch(/authorization/i);
-        expect(asked.headers.get('access-control-allow-methods')).toContain(row.method.toUpperCase());
-        const called = await open.rest(row.method.toUpperCase(), pathOf(row), { key: null, headers: { origin } });
-        expect(called.headers.get('access-control-allow-origin')).toBe(origin);
-        expect(called.headers.get('access-control-allow-credentials')).toBeNull();
-      },
-    );
+    it.each(named(closed))('$name: allows a page of a listed origin, without browser credentials', async ({ row }) => {
+      const asked = await open.rest('OPTIONS', pathOf(row), {
+        key: null,
+        headers: {
+          origin,
+          'access-control-request-method': row.method.toUpperCase(),
+          'access-control-request-headers': 'authorization, content-type',
+        },
+      });
+      expect([asked.status, asked.headers.get('access-control-allow-origin')]).toEqual([204, origin]);
+      expect(asked.headers.get('access-control-allow-headers')).toMatch(/authorization/i);
+      expect(asked.headers.get('access-control-allow-methods')).toContain(row.method.toUpperCase());
+      const called = await open.rest(row.method.toUpperCase(), pathOf(row), { key: null, headers: { origin } });
+      expect(called.headers.get('access-control-allow-origin')).toBe(origin);
+      expect(called.headers.get('access-control-allow-credentials')).toBeNull();
+    });
   });
 });
 
@@ -227,7 +224,7 @@ describe('REST 5: 429', () => {
 
   // Visitors of a widget have no credential and are limited by the widget, so its paths are excluded.
   it.each(named(endpoints.filter((row) => endpointRequirements(row).length > 0)))(
-    '$name: a key beyond its limit gets 429 with Retry-After, and changes nothing',
+    '$name: returns 429 with Retry-After to a key above its rate limit and changes no data',
     async ({ row }) => {
       const kit = serverOf(row);
       const reply = await nothingStored(kit, () => send(row, { key: spent.get(kit) ?? null }));
@@ -253,7 +250,7 @@ describe('REST 6: no stack trace', () => {
     await broken.close();
   });
 
-  it.each(all)('$name: a failure inside the server is told without any of its inside', async ({ row }) => {
+  it.each(all)('$name: reveals no internal details when the server fails', async ({ row }) => {
     const body = row.body && row.form !== 'files' ? { body: '{}' } : {};
     const reply = await send(row, body, broken);
     expect(reply.status, reply.text).toBeGreaterThanOrEqual(400);
@@ -273,7 +270,7 @@ describe('REST 7: malformed input', () => {
     ['not UTF-8', Uint8Array.from([0x7b, 0x22, 0xff, 0x22, 0x3a, 0x31, 0x7d])],
   ];
   it.each(named(endpoints.filter(({ body, form }) => body && form !== 'files')))(
-    '$name: a body that cannot be read gets a clear 4xx, and changes nothing',
+    '$name: returns a 4xx error for an unreadable body and changes no data',
     async ({ row }) => {
       const kit = serverOf(row);
       for (const [what, body] of unreadable) {
@@ -292,7 +289,7 @@ describe('REST 7: malformed input', () => {
     },
   );
 
-  it.each(all)('$name: a path or query of hostile text gets no 5xx', async ({ row }) => {
+  it.each(all)('$name: returns no 5xx error for hostile text in the path or the query', async ({ row }) => {
     const kit = serverOf(row);
     for (const text of ['%00', '%ed%a0%80', '1e400', '9007199254740993', '-1', 'x'.repeat(3000)]) {
       const path = row.path.replaceAll(/\{\w+\}/g, text);

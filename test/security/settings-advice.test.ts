@@ -64,7 +64,7 @@ describe.each(Object.entries(questions))('an answer that %s', (_kind, message) =
     }
   });
 
-  test('names no setting to the visitors of a widget', async () => {
+  test('names no setting to visitors of a widget', async () => {
     const body = { sessionId: randomUUID(), message };
     const { text } = await kit.rest('POST', `/api/embed/${widget}/stream-chat`, { key: null, body });
     expect(text).toContain('quote');
@@ -83,7 +83,7 @@ describe.each([
   ['embeddings', 'EMBEDDING_MODEL', { input: 'a' }, 'createEmbeddings(input: { texts: ["a"] }) { model }'],
   ['images/generations', 'IMAGE_MODEL', { prompt: 'a' }, 'createImage(input: { prompt: "a" }) { mediaType }'],
 ])('the error of /v1/openai/%s without a model', (path, name, body, field) => {
-  test('names the setting to an administrator only', async () => {
+  test('names the setting to administrators only', async () => {
     const texts = async (key: string) => {
       const rest = await kit.rest('POST', `/api/v1/openai/${path}`, { key, body });
       const graphql = await kit.gql(`mutation { ${field} }`, {}, key);

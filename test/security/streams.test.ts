@@ -165,9 +165,9 @@ const ends: Record<
   }),
 };
 
-describe.each(Object.keys(roads) as (keyof typeof roads)[])('%s', (name) => {
+describe.each(Object.keys(roads) as (keyof typeof roads)[])('a chat stream: %s', (name) => {
   const road = roads[name];
-  test.each(Object.keys(ends))('TOK 5 TOK 9 the stream ends, and the model is told to stop, when %s', async (what) => {
+  test.each(Object.keys(ends))('TOK 5 TOK 9 ends and aborts the request to the model when %s', async (what) => {
     const prepare = ends[what];
     if (!prepare) throw new Error('no such end');
     const { secret, end, gone, lives } = await prepare(await live.createKey('BASIC'));
@@ -186,7 +186,7 @@ describe.each(Object.keys(roads) as (keyof typeof roads)[])('%s', (name) => {
     expect((await live.gql('{ viewer { role } }', {}, secret)).status).toBe(lives ? 200 : 401);
   });
 
-  test('TOK 5 the stream of another token of the same user goes on', async () => {
+  test('TOK 5 continues when another token of the same user is revoked', async () => {
     const key = await live.createKey('BASIC');
     const [doomed, kept] = [await live.createPat(key.secret), await live.createPat(key.secret)];
     const { events, gate } = await openTurn(road, kept.secret);
@@ -201,7 +201,7 @@ describe.each(Object.keys(roads) as (keyof typeof roads)[])('%s', (name) => {
     expect(live.model.aborted).toBe(aborted);
   });
 
-  test('TOK 16 regeneration with overlap leaves the stream alone', async () => {
+  test('TOK 16 continues after a regeneration with overlap', async () => {
     const { id, secret } = await live.createKey('BASIC');
     const { events, gate } = await openTurn(road, secret);
     await regenerateKey(live, { id, overlapMinutes: 5 });
@@ -212,7 +212,7 @@ describe.each(Object.keys(roads) as (keyof typeof roads)[])('%s', (name) => {
   });
 });
 
-test('TOK 6 a stream ends at the moment at which its token expires', () => {
+test('TOK 6 a stream ends exactly when its token expires', () => {
   vi.useFakeTimers();
   const revocations = createRevocations();
   const watch = (expiresAt: Date | null) =>

@@ -122,8 +122,8 @@ async function deadSecrets(): Promise<Record<string, string>> {
   };
 }
 
-describe('at rest', () => {
-  test('TOK 1 no raw secret in a dump of the database, in whatever way it came', async () => {
+describe('stored secrets', () => {
+  test('TOK 1 are never raw: a database dump contains no secret, however it was created or sent', async () => {
     const { data } = await createKey({ name: 'dumped', role: 'BASIC' });
     const first: string = data.createApiKey.secret;
     const { databaseId } = data.createApiKey.apiKey;
@@ -177,7 +177,7 @@ describe('at rest', () => {
     expect(everything).toContain('curl on_[redacted]');
   });
 
-  test('TOK 4 look-up by hash only: neither the display form nor anything else of a row opens it', async () => {
+  test('TOK 4 are looked up by hash only, so the display form and the hash itself do not authenticate', async () => {
     const { id, secret } = await kit.createKey('BASIC');
     const [{ hash }] = [await kit.prisma.token.findUniqueOrThrow({ where: { id } })];
     expect(Buffer.from(hash)).toEqual(hashSecret(secret));
@@ -198,7 +198,7 @@ describe('at rest', () => {
     }
   });
 
-  test('TOK 22 no comparison of secrets remains: what shares all but one character with a key is as foreign as any', async () => {
+  test('TOK 22 are not compared: a secret that differs in one character is treated like any unknown secret', async () => {
     const { secret } = await kit.createKey('BASIC');
     await works(secret);
     const twin = (position: number) => {
@@ -219,8 +219,8 @@ describe('at rest', () => {
   });
 });
 
-describe('shown once', () => {
-  test('TOK 2 a secret is returned exactly once, at creation and at regeneration', async () => {
+describe('displayed secrets', () => {
+  test('TOK 2 are returned exactly once, at creation and at regeneration', async () => {
     const count = (answer: { text: string }, secret: string) => answer.text.split(random(secret)).length - 1;
     const replies: Answer[] = [];
     const made: string[] = [];
@@ -297,7 +297,7 @@ describe('shown once', () => {
       expect(replies.map((answer) => count(answer, one)).reduce((sum, found) => sum + found)).toBe(1);
   });
 
-  test('TOK 12 lists show the display form only', async () => {
+  test('TOK 12 appear in lists in their display form only', async () => {
     const key = await kit.createKey('BASIC');
     const pat = await kit.createPat(key.secret);
     const keys = await kit.rest('GET', '/api/admin/api-key');
@@ -315,8 +315,8 @@ describe('shown once', () => {
   });
 });
 
-describe('at the door', () => {
-  test('TOK 3 a bad checksum, prefix or length is refused with no statement at all', async () => {
+describe('authentication', () => {
+  test('TOK 3 rejects a wrong checksum, prefix or length without a database query', async () => {
     const good = newSecret('on_');
     const bad = [
       `${good.slice(0, -1)}${good.endsWith('0') ? '1' : '0'}`,
@@ -349,7 +349,7 @@ describe('at the door', () => {
     expect(kit.statements).toHaveLength(1);
   });
 
-  test('TOK 14 every credential that opens nothing gets one identical reply', async () => {
+  test('TOK 14 returns one identical response for every invalid credential', async () => {
     const dead = await deadSecrets();
     const authorizations = Object.entries(dead).map(([name, secret]) => [name, `Bearer ${secret}`] as const);
     const others = [
@@ -392,7 +392,7 @@ describe('at the door', () => {
     expect(await kit.fingerprint()).toBe(before);
   });
 
-  test('TOK 18 401 comes with WWW-Authenticate, for strangers and for what opens nothing', async () => {
+  test('TOK 18 returns 401 with WWW-Authenticate to anonymous clients and for invalid credentials', async () => {
     const query = '{ apiKeys { totalCount } }';
     const stranger = await kit.gql(query, {}, null);
     expect([stranger.status, code(stranger), stranger.headers.get('www-authenticate')]).toEqual([
@@ -412,7 +412,7 @@ describe('at the door', () => {
     expect(limited.status).not.toBe(401);
   });
 
-  test('TOK 20 a token in a URL is refused on GraphQL, REST and pages, even a good one, and beside a good header', async () => {
+  test('TOK 20 rejects a token in the URL on GraphQL, REST and pages, even together with a valid header', async () => {
     const { secret } = await kit.createKey('ADMIN');
     const pat = await kit.createPat(secret);
     const before = await kit.fingerprint();
@@ -460,7 +460,7 @@ describe('at the door', () => {
   });
 });
 
-describe('where a credential may stand', () => {
+describe('the location of a credential', () => {
   const viewer = JSON.stringify({ query: '{ viewer { user { name } } }' });
   const rest = (headers: Record<string, string>) => kit.rest('GET', '/api/me', { key: null, headers });
   const graphql = (headers: Record<string, string>) =>
@@ -473,7 +473,7 @@ describe('where a credential may stand', () => {
     pat = (await kit.createPat(key.secret)).secret;
   });
 
-  test('a bare on_… is accepted by REST rows, not by /graphql', async () => {
+  test('a bare on_… key is accepted by REST endpoints and rejected by /graphql', async () => {
     for (const name of ['authorization', 'x-onyx-authorization'])
       for (const value of [key.secret, `  ${key.secret} `, `Bearer ${key.secret}`, `Bearer   ${key.secret}`])
         expect([(await rest({ [name]: value })).body.id, name, value]).toEqual([key.userId, name, value]);
@@ -481,7 +481,7 @@ describe('where a credential may stand', () => {
     expect((await graphql({ authorization: `Bearer ${key.secret}` })).body.data.viewer.user.name).toBe('header');
   });
 
-  test('X-Onyx-Authorization wins over Authorization on REST rows, and is nothing to /graphql', async () => {
+  test('X-Onyx-Authorization takes precedence over Authorization in REST and is ignored by /graphql', async () => {
     const both = (onyx: string, plain: string) => ({ 'x-onyx-authorization': onyx, authorization: plain });
     const [good, other, bad] = [`Bearer ${key.secret}`, `Bearer ${kit.keys.LIMITED}`, `Bearer ${newSecret('on_')}`];
     expect((await rest(both(good, other))).body.id).toBe(key.userId);
@@ -495,7 +495,7 @@ describe('where a credential may stand', () => {
     expect((await graphql(both(good, bad))).status).toBe(401);
   });
 
-  test('a bare personal token is refused everywhere, with Bearer it is accepted', async () => {
+  test('a bare personal token is rejected everywhere and accepted with Bearer', async () => {
     for (const name of ['authorization', 'x-onyx-authorization']) {
       const bare = await rest({ [name]: pat });
       expect([bare.status, bare.body]).toEqual([403, refused]);
@@ -505,7 +505,7 @@ describe('where a credential may stand', () => {
     expect((await graphql({ authorization: `Bearer ${pat}` })).body.data.viewer.user.name).toBe('header');
   });
 
-  test('two tokens in one header, a cookie and a body field open nothing', async () => {
+  test('two tokens in one header, a cookie and a body field do not authenticate', async () => {
     expect((await rest({ authorization: `Bearer ${key.secret}, Bearer ${pat}` })).status).toBe(403);
     expect((await rest({ authorization: `Bearer ${key.secret} ${pat}` })).status).toBe(403);
     expect((await rest({ cookie: `fastapiusersauth=${key.secret}; token=${pat}` })).status).toBe(403);
@@ -515,7 +515,7 @@ describe('where a credential may stand', () => {
 });
 
 describe('the end of a token', () => {
-  test('TOK 5 TOK 9 revoked, disabled, deleted and regenerated tokens are refused by the very next request', async () => {
+  test('TOK 5 TOK 9 revoked, disabled, deleted and regenerated tokens are rejected by the very next request', async () => {
     const owner = await kit.createKey('BASIC');
     const ends: [string, () => Promise<{ dies: string[]; lives: string[]; end: () => Promise<unknown> }>][] = [
       [
@@ -589,7 +589,7 @@ describe('the end of a token', () => {
     }
   });
 
-  test('TOK 6 expiry is by the server’s clock, whatever the client says', async () => {
+  test('TOK 6 expiry is determined by the server’s clock, not by headers of the client', async () => {
     const { id, secret } = await kit.createKey('BASIC');
     const past = {
       date: 'Mon, 01 Jan 2001 00:00:00 GMT',
@@ -604,7 +604,7 @@ describe('the end of a token', () => {
     expect(await works(secret)).toBe(false);
   });
 
-  test('TOK 6 a token works up to its last millisecond, and an overlap too', async () => {
+  test('TOK 6 a token and an overlap are valid until their last millisecond', async () => {
     const secret = newSecret('on_');
     const end = new Date('2030-01-01T23:59:59.999Z');
     const row: Record<string, unknown> = {
@@ -630,7 +630,7 @@ describe('the end of a token', () => {
     expect(audited).toEqual(['expired', 'regenerated']);
   });
 
-  test('TOK 16 regeneration with overlap: both secrets work, then the old one dies', async () => {
+  test('TOK 16 both secrets work during an overlap, and the old one is rejected afterwards', async () => {
     const { id, secret: old } = await kit.createKey('BASIC', { scopes: ['read:chat'] });
     const secret = await regenerateKey(kit, { id, overlapMinutes: 60 });
     expect([await permissionsOf(old), await permissionsOf(secret)]).toEqual([['read:chat'], ['read:chat']]);
@@ -647,8 +647,8 @@ describe('the end of a token', () => {
   });
 });
 
-describe('rights', () => {
-  test('TOK 7 nobody grants what they lack: of every permission, its holder can grant it and nobody else', async () => {
+describe('permissions', () => {
+  test('TOK 7 an API key can grant every permission that it has, and no other', async () => {
     const grantable = permissions.filter((name) => name !== 'manage:api_keys');
     const before = await kit.prisma.token.count();
     for (const [index, held] of grantable.entries()) {
@@ -662,7 +662,7 @@ describe('rights', () => {
     expect(await kit.prisma.token.count()).toBe(before + 2 * grantable.length);
   });
 
-  test('TOK 8 a token without write:tokens or manage:api_keys mints and widens nothing, with them nothing above itself', async () => {
+  test('TOK 8 changing tokens requires write:tokens or manage:api_keys and never exceeds the caller’s permissions', async () => {
     const scopes = permissions.filter((name) => name !== 'write:tokens' && name !== 'manage:api_keys');
     const weak = await kit.createKey('ADMIN', { scopes });
     const weakPat = await kit.createPat(kit.keys.ADMIN, { scopes });
@@ -699,7 +699,7 @@ describe('rights', () => {
     expect(await permissionsOf(data.createPersonalAccessToken.secret)).toEqual(['read:agents', 'write:tokens']);
   });
 
-  test('TOK 10 losing a role narrows the tokens there are, at once; scopes give nothing back', async () => {
+  test('TOK 10 demotion reduces the permissions of existing tokens at once, and scopes do not restore them', async () => {
     const key = await kit.createKey('ADMIN');
     const whole = await kit.createPat(key.secret);
     const scoped = await kit.createPat(key.secret, { scopes: ['read:agents', 'read:chat', 'manage:agents'] });
@@ -720,7 +720,7 @@ describe('rights', () => {
     expect(code(await kit.gql('{ chatSessions { totalCount } }', {}, whole.secret))).toBe('FORBIDDEN');
   });
 
-  test('TOK 17 one user has at most 100 personal tokens', async () => {
+  test('TOK 17 a user has at most 100 personal tokens', async () => {
     const { secret, userId } = await kit.createKey('BASIC');
     await kit.prisma.token.createMany({
       data: Array.from({ length: 99 }, (_, number) => ({
@@ -736,14 +736,14 @@ describe('rights', () => {
   });
 });
 
-describe('last use', () => {
+describe('the last use of a token', () => {
   const lastUse = async (id: number) => {
     const { lastUsedAt, lastUsedAddress } = await kit.prisma.token.findUniqueOrThrow({ where: { id } });
     return { lastUsedAt, lastUsedAddress };
   };
   const writes = () => kit.statements.filter((text) => /^UPDATE .*"lastUsedAt"/s.test(text)).length;
 
-  test('TOK 11 is written with the address, and at most once a minute', async () => {
+  test('TOK 11 is recorded with the address, at most once per minute', async () => {
     const { id, secret } = await kit.createKey('BASIC');
     expect(await lastUse(id)).toEqual({ lastUsedAt: null, lastUsedAddress: null });
     await kit.booted.background.settled();
@@ -762,7 +762,7 @@ describe('last use', () => {
     expect((await lastUse(id)).lastUsedAt).toEqual(lastUsedAt);
   });
 
-  test('TOK 11 what another instance wrote within the minute counts; what is older does not', async () => {
+  test('TOK 11 is not recorded again within a minute after another instance recorded it', async () => {
     const [recent, old] = [await kit.createKey('BASIC'), await kit.createKey('BASIC')];
     const at = (seconds: number) => ({
       lastUsedAt: new Date(Date.now() - seconds * 1000),
@@ -777,7 +777,7 @@ describe('last use', () => {
     expect(await lastUse(recent.id)).toEqual(within);
   });
 
-  test('TOK 11 a minute is a minute, and a refused use is none', async () => {
+  test('TOK 11 is recorded again after exactly one minute, and never for a rejected request', async () => {
     const secret = newSecret('on_');
     const start = Date.parse('2030-01-01T00:00:00.000Z');
     const row: Record<string, unknown> = {
@@ -805,8 +805,8 @@ describe('last use', () => {
   });
 });
 
-describe('traces', () => {
-  test('TOK 13 no log line holds a secret: from a URL, a path, a header, a body, an error', async () => {
+describe('secrets in logs and errors', () => {
+  test('TOK 13 are absent from log lines about URLs, paths, headers, bodies and errors', async () => {
     const { secret, id } = await kit.createKey('ADMIN', { name: 'logged' });
     const pat = (await kit.createPat(secret)).secret;
     const unknown = newSecret('on_');
@@ -850,7 +850,7 @@ describe('traces', () => {
     for (const one of misplaced) expect(all).not.toContain(random(one));
   });
 
-  test('TOK 13 no error reply repeats the credential that was presented', async () => {
+  test('TOK 13 are not repeated in error responses', async () => {
     const dead = Object.values(await deadSecrets()).filter((secret) => secret.length >= 36);
     for (const secret of [...dead, kit.keys.LIMITED]) {
       const answers = [
@@ -877,7 +877,7 @@ describe('the audit trail', () => {
     });
   };
 
-  test('TOK 15 create, change, regenerate and delete of a key, with actor, token, address, user agent and what changed', async () => {
+  test('TOK 15 records creating, changing, regenerating and deleting a key, with its actor, client and changes', async () => {
     const actor = await kit.createKey('ADMIN', { name: 'actor' });
     const as = { key: actor.secret, headers: agent };
     const { body: made } = await kit.rest('POST', '/api/admin/api-key', {
@@ -917,7 +917,7 @@ describe('the audit trail', () => {
     ]);
   });
 
-  test('TOK 15 create and revoke of a personal token', async () => {
+  test('TOK 15 records creating and revoking a personal token', async () => {
     const actor = await kit.createKey('BASIC', { name: 'owner' });
     const as = { key: actor.secret, headers: agent };
     const { body: made } = await kit.rest('POST', '/api/user/pats', {
@@ -940,7 +940,7 @@ describe('the audit trail', () => {
     ]);
   });
 
-  test('TOK 15 what was refused or failed leaves no trace of success', async () => {
+  test('TOK 15 records no success for a rejected or failed operation', async () => {
     const { id, secret } = await kit.createKey('BASIC');
     const before = await kit.prisma.auditEvent.count({ where: { action: { startsWith: 'api_key.' } } });
     await createKey({ name: '' });
@@ -954,7 +954,7 @@ describe('the audit trail', () => {
     ['revoked', ({ id, owner }) => revokePat(kit, id, owner)],
     ['expired', ({ id }) => kit.prisma.token.update({ where: { id }, data: { expiresAt: new Date() } })],
     ['disabled', ({ id }) => kit.prisma.token.update({ where: { id }, data: { disabledAt: new Date() } })],
-  ])('TOK 15 a refused use of a token that is %s, once a minute however often', async (reason, end) => {
+  ])('TOK 15 records the rejected use of a token that is %s, at most once per minute', async (reason, end) => {
     const owner = await kit.createKey('BASIC', { name: 'owner' });
     const pat = await kit.createPat(owner.secret);
     await end({ ...pat, owner: owner.secret });
@@ -977,7 +977,7 @@ describe('the audit trail', () => {
     ]);
   });
 
-  test('TOK 15 a use of a good token for what it lacks, on either road', async () => {
+  test('TOK 15 records a denied operation of a valid token, over GraphQL and REST', async () => {
     const key = await kit.createKey('LIMITED', { name: 'curious' });
     const as = { key: key.secret, headers: agent };
     expect((await kit.rest('GET', '/api/admin/api-key', as)).status).toBe(403);
@@ -1003,7 +1003,7 @@ describe('the audit trail', () => {
     );
   });
 
-  test('a user agent of any length and content does not break the trail', async () => {
+  test('truncates a user agent to 500 characters', async () => {
     const key = await kit.createKey('LIMITED');
     const headers = { 'user-agent': `x${'é'.repeat(3000)}` };
     expect((await kit.rest('GET', '/api/user/pats', { key: key.secret, headers })).status).toBe(403);

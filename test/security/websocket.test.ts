@@ -176,8 +176,8 @@ async function refusal(
   return { status: response.statusCode, body };
 }
 
-describe('operations', () => {
-  test('queries, mutations and their errors come as over HTTP', async () => {
+describe('operations over a WebSocket', () => {
+  test('return the same results and errors as over HTTP', async () => {
     const { secret, id } = await kit.createKey('BASIC');
     const client = clientOf(secret);
     const query = 'query ($n: Int) { viewer { role } agents(first: $n) { totalCount nodes { name } } }';
@@ -203,7 +203,7 @@ describe('operations', () => {
     await client.close();
   });
 
-  test('a turn has the events that it has over SSE', async () => {
+  test('send the same events of a turn as over SSE', async () => {
     const words = ['Under ', 'the ', 'bridge.'];
     const shown = (event: Payload) => ({ ...event, runId: undefined, assistantMessageId: undefined });
     kit.model.script({ text: words }, { text: words });
@@ -220,7 +220,7 @@ describe('operations', () => {
     await client.close();
   });
 
-  test('a client that was cut off goes on where it stopped', async () => {
+  test('resume a run where a disconnected client stopped', async () => {
     const first = await opened(kit.keys.BASIC);
     const { gate, runId } = await begun(first, 'turn');
     first.socket.terminate();
@@ -234,7 +234,7 @@ describe('operations', () => {
     second.socket.close();
   });
 
-  test('two run at once, each with its own answers', async () => {
+  test('receive only their own events when two run concurrently', async () => {
     const line = await opened(kit.keys.BASIC);
     const slow = await begun(line, 'slow', ['slow 1 ', 'slow 2']);
     const quick = await begun(line, 'quick', ['quick 1 ', 'quick 2']);
@@ -253,7 +253,7 @@ describe('operations', () => {
     line.socket.close();
   });
 
-  test('`complete` ends the reading and not the run, and frees the id', async () => {
+  test('`complete` stops the events but not the run, and frees the ID', async () => {
     const line = await opened(kit.keys.BASIC);
     const { gate, messageId } = await begun(line, 'same');
     const { aborted } = kit.model;
@@ -273,7 +273,7 @@ describe('operations', () => {
     line.socket.close();
   });
 
-  test('what was completed never answers for what has its id now', async () => {
+  test('send no late result of a completed operation under its reused ID', async () => {
     const line = await opened(kit.keys.BASIC);
     const send = 'mutation ($input: SendChatMessageInput!) { sendChatMessage(input: $input) { answer } }';
     const begin = async (text: string) => {
@@ -298,7 +298,7 @@ describe('operations', () => {
     line.socket.close();
   });
 
-  test('a stream whose subscription is refused is an error, and no result', async () => {
+  test('return an error and no result for a denied subscription', async () => {
     const line = await opened(kit.keys.BASIC);
     const refused = await answer(line, again, { runId: newId() });
     expect(refused).toMatchObject({ type: 'error', payload: [{ extensions: { code: 'NOT_FOUND' } }] });
@@ -308,14 +308,14 @@ describe('operations', () => {
 
 const newId = () => '00000000-0000-4000-8000-00000000dead';
 
-describe('who is let in', () => {
+describe('authenticating a WebSocket', () => {
   const refusedInit = async (payload: unknown, options?: WireOptions): Promise<Payload> => {
     const line = await wire(options);
     line.send({ type: 'connection_init', ...(payload !== undefined && { payload }) });
     return line.next();
   };
 
-  test('TOK 6 every credential that opens nothing is answered alike, and changes nothing', async () => {
+  test('TOK 6 closes it in the same way for every invalid credential and changes no data', async () => {
     const dead = [...(await makeCallers(kit)).values()].filter(({ state }) => state === 'dead');
     expect(dead.length).toBeGreaterThan(10);
     await kit.booted.background.settled();
@@ -331,7 +331,7 @@ describe('who is let in', () => {
     expect(await kit.fingerprint()).toBe(before);
   });
 
-  test('a refused one is written into the audit trail, without its secret', async () => {
+  test('records a rejected credential in the audit trail without its secret', async () => {
     const { id, secret } = await kit.createKey('BASIC');
     await updateKey(kit, { id, disabled: true });
     expect(await refusedInit({ authorization: `Bearer ${secret}` })).toEqual(unauthorized);
@@ -341,7 +341,7 @@ describe('who is let in', () => {
     expect(JSON.stringify(events[0]?.detail)).not.toContain(secret);
   });
 
-  test('the name of the field may be in any case; a header of the upgrade does as well, and gives way to it', async () => {
+  test('accepts the field name in any case, and the upgrade request’s header when the field is absent', async () => {
     const { secret } = await kit.createKey('BASIC', { name: 'other' });
     const line = await wire({ headers: { authorization: `Bearer ${kit.keys.BASIC}` } });
     line.send({ type: 'connection_init', payload: { authorization: `bearer ${secret}` } });
@@ -355,7 +355,7 @@ describe('who is let in', () => {
     withHeader.socket.close();
   });
 
-  test('a login session’s cookie counts for the server’s own pages, and for no others', async () => {
+  test('accepts a session cookie from the server’s own pages only', async () => {
     const person = await kit.person();
     const cookie = `fastapiusersauth=${person.session}`;
     const own: Record<string, string>[] = [
@@ -386,7 +386,7 @@ describe('who is let in', () => {
     line.socket.close();
   });
 
-  test('a secret in the URL is refused before anything else', async () => {
+  test('rejects a secret in the URL before any other check', async () => {
     const before = await kit.fingerprint();
     const urls = [
       `?token=${kit.keys.ADMIN}`,
@@ -402,7 +402,7 @@ describe('who is let in', () => {
     expect(await kit.fingerprint()).toBe(before);
   });
 
-  test('other paths and other subprotocols are refused', async () => {
+  test('rejects other paths and other subprotocols', async () => {
     for (const path of ['/', '/api', '/graphql/', '/graphql/ws', '/api/graphql', '/health'])
       expect([path, (await refusal(path)).status]).toEqual([path, 404]);
     for (const protocols of [[], 'graphql-ws', ['mqtt', 'graphql-transport-wss']])
@@ -414,7 +414,7 @@ describe('who is let in', () => {
     line.terminate();
   });
 
-  test('a request for another upgrade is answered as if it had not asked', async () => {
+  test('serves a request for another upgrade as a plain HTTP request', async () => {
     const body = JSON.stringify({ query: viewer });
     const head = (more: string[]) =>
       [
@@ -435,7 +435,7 @@ describe('who is let in', () => {
     expect(replies.match(/"name":"basic"/g)).toHaveLength(3);
   });
 
-  test('a request for another upgrade whose headers are too many to be read again is refused', async () => {
+  test('rejects a request for another upgrade when it has too many headers', async () => {
     const many = Array.from({ length: 2100 }, () => 'a:').join('\r\n');
     const host = `Host: ${new URL(kit.url).host}`;
     const asked = `POST /health HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n${host}\r\n${many}\r\n\r\n`;
@@ -443,8 +443,8 @@ describe('who is let in', () => {
   });
 });
 
-describe('rights', () => {
-  test('AUTHZ a limited key reads no history, and nothing changes', async () => {
+describe('permissions', () => {
+  test('AUTHZ a limited key is denied the chat history and changes no data', async () => {
     const line = await opened(kit.keys.BASIC);
     const { gate, runId } = await begun(line, 'turn');
     gate.open();
@@ -474,7 +474,7 @@ describe('rights', () => {
     limited.socket.close();
   });
 
-  test('errors say nothing of HTTP', async () => {
+  test('errors contain no HTTP details', async () => {
     const line = await opened(kit.keys.LIMITED);
     for (const query of [sessions, '{ nothing }', '{', again]) {
       const text = JSON.stringify(await answer(line, query));
@@ -484,26 +484,29 @@ describe('rights', () => {
     line.socket.close();
   });
 
-  test.each(['a demoted owner', 'a demoted owner, by hand'])('%s has less at the next operation', async (how) => {
-    const owner = await kit.createKey('BASIC');
-    const { secret } = await kit.createPat(owner.secret);
-    const line = await opened(secret);
-    expect((await answer(line, sessions)).payload).toEqual({
-      data: { chatSessions: { totalCount: 0 } },
-      extensions: cost(1),
-    });
-    if (how === 'a demoted owner') await updateKey(kit, { id: owner.id, role: 'LIMITED' });
-    else await kit.prisma.user.update({ where: { id: owner.userId }, data: { role: 'LIMITED' } });
-    expect(await answer(line, sessions)).toMatchObject({
-      payload: { data: { chatSessions: null }, errors: [{ extensions: { code: 'FORBIDDEN' } }] },
-    });
-    expect((await answer(line, viewer)).type).toBe('next');
-    // The WebSocket still closes with its credential.
-    await deleteKey(kit, owner.id);
-    expect(await line.next()).toEqual(unauthorized);
-  });
+  test.each(['a demoted owner', 'a demoted owner, by hand'])(
+    '%s has fewer permissions at the next operation',
+    async (how) => {
+      const owner = await kit.createKey('BASIC');
+      const { secret } = await kit.createPat(owner.secret);
+      const line = await opened(secret);
+      expect((await answer(line, sessions)).payload).toEqual({
+        data: { chatSessions: { totalCount: 0 } },
+        extensions: cost(1),
+      });
+      if (how === 'a demoted owner') await updateKey(kit, { id: owner.id, role: 'LIMITED' });
+      else await kit.prisma.user.update({ where: { id: owner.userId }, data: { role: 'LIMITED' } });
+      expect(await answer(line, sessions)).toMatchObject({
+        payload: { data: { chatSessions: null }, errors: [{ extensions: { code: 'FORBIDDEN' } }] },
+      });
+      expect((await answer(line, viewer)).type).toBe('next');
+      // The WebSocket still closes with its credential.
+      await deleteKey(kit, owner.id);
+      expect(await line.next()).toEqual(unauthorized);
+    },
+  );
 
-  test('a stream ends when its credential goes on with less, and the socket stays', async () => {
+  test('a stream ends when its credential loses permissions, and the socket stays open', async () => {
     const owner = await kit.createKey('BASIC');
     const line = await opened((await kit.createPat(owner.secret)).secret);
     await begun(line, 'turn');
@@ -519,7 +522,7 @@ describe('rights', () => {
     line.socket.close();
   });
 
-  test('a request too many is an error of that operation, and the socket stays', async () => {
+  test('exceeding the rate limit is an error of that operation, and the socket stays open', async () => {
     const { id, secret } = await kit.createKey('BASIC');
     const create = 'mutation ($input: CreateRateLimitInput!) { createRateLimit(input: $input) { rateLimit { id } } }';
     const limit = await kit.gql(create, { input: { subject: { tokenId: id }, requestsPerMinute: 2 } });
@@ -536,7 +539,7 @@ describe('rights', () => {
   });
 });
 
-describe('the end of a credential is the end of its socket', () => {
+describe('closing a socket', () => {
   const endings: Record<string, (key: { id: number; secret: string }) => Promise<[string, () => Promise<unknown>]>> = {
     'the key is disabled': async ({ id, secret }) => [secret, () => updateKey(kit, { id, disabled: true })],
     'the key is regenerated': async ({ id, secret }) => [secret, () => regenerateKey(kit, { id })],
@@ -560,7 +563,7 @@ describe('the end of a credential is the end of its socket', () => {
     ],
   };
 
-  test.each(Object.keys(endings))('TOK 5 TOK 9 while idle: %s', async (what) => {
+  test.each(Object.keys(endings))('TOK 5 TOK 9 closes an idle socket when %s', async (what) => {
     const [secret, end] = (await endings[what]?.(await kit.createKey('BASIC'))) ?? [];
     if (!secret || !end) throw new Error('no such end');
     const idle = await opened(secret);
@@ -571,33 +574,36 @@ describe('the end of a credential is the end of its socket', () => {
     bystander.socket.close();
   });
 
-  test.each(Object.keys(endings))('TOK 5 TOK 9 while it streams, and the model is told to stop: %s', async (what) => {
-    const [secret, end] = (await endings[what]?.(await kit.createKey('BASIC'))) ?? [];
-    if (!secret || !end) throw new Error('no such end');
-    const line = await opened(secret);
-    const { messageId } = await begun(line, 'turn');
-    const hungUp = kit.model.nextAbort();
-    await end();
-    const last = await upTo(line, (message) => 'code' in message);
-    expect(last.at(-1)).toEqual(unauthorized);
-    // The stream can report only why it ends.
-    for (const message of last.slice(0, -1))
-      expect(message).toMatchObject({ type: 'error', payload: [{ extensions: { code: 'UNAUTHENTICATED' } }] });
-    await hungUp;
-    await kit.booted.background.settled();
-    const stored = await kit.prisma.chatMessage.findUnique({ where: { id: messageId } });
-    if (what === 'the key is deleted') expect(stored).toBeNull();
-    else expect(stored).toMatchObject({ text: 'one ', status: 'STOPPED' });
-  });
+  test.each(Object.keys(endings))(
+    'TOK 5 TOK 9 closes a streaming socket and aborts the request to the model when %s',
+    async (what) => {
+      const [secret, end] = (await endings[what]?.(await kit.createKey('BASIC'))) ?? [];
+      if (!secret || !end) throw new Error('no such end');
+      const line = await opened(secret);
+      const { messageId } = await begun(line, 'turn');
+      const hungUp = kit.model.nextAbort();
+      await end();
+      const last = await upTo(line, (message) => 'code' in message);
+      expect(last.at(-1)).toEqual(unauthorized);
+      // The stream can report only why it ends.
+      for (const message of last.slice(0, -1))
+        expect(message).toMatchObject({ type: 'error', payload: [{ extensions: { code: 'UNAUTHENTICATED' } }] });
+      await hungUp;
+      await kit.booted.background.settled();
+      const stored = await kit.prisma.chatMessage.findUnique({ where: { id: messageId } });
+      if (what === 'the key is deleted') expect(stored).toBeNull();
+      else expect(stored).toMatchObject({ text: 'one ', status: 'STOPPED' });
+    },
+  );
 
-  test('a session that is logged out over its own socket', async () => {
+  test('closes the socket over which its session logs out', async () => {
     const person = await kit.person();
     const line = await opened(person.session);
     line.send(operation('bye', 'mutation { logout { __typename } }'));
     expect((await upTo(line, (message) => 'code' in message)).at(-1)).toEqual(unauthorized);
   });
 
-  test('a credential that dies unheard of is found out at the next operation', async () => {
+  test('closes the socket at the next operation when the end of its credential was not announced', async () => {
     const { id, secret } = await kit.createKey('BASIC');
     const line = await opened(secret);
     await kit.prisma.token.update({ where: { id }, data: { disabledAt: new Date() } });
@@ -605,7 +611,7 @@ describe('the end of a credential is the end of its socket', () => {
     expect(await line.next()).toEqual(unauthorized);
   });
 
-  test('an overlap lets the old secret’s socket live', async () => {
+  test('keeps the socket of the old secret open during an overlap', async () => {
     const { id, secret } = await kit.createKey('BASIC');
     const line = await opened(secret);
     await regenerateKey(kit, { id, overlapMinutes: 5 });
@@ -613,7 +619,7 @@ describe('the end of a credential is the end of its socket', () => {
     line.socket.close();
   });
 
-  test('nothing that arrives after the end is done', async () => {
+  test('executes no operation that arrives after the socket was closed', async () => {
     const { id, secret } = await kit.createKey('BASIC');
     const line = await opened(secret);
     const create = 'mutation { createChatSession(input: {}) { sessionId } }';
@@ -635,7 +641,7 @@ describe('limits', () => {
     return refused.payload[0].extensions;
   };
 
-  test('hostile documents are refused as over HTTP, and counted', async () => {
+  test('reject hostile documents as over HTTP and count them', async () => {
     const metric = async (limit: string) => {
       const { text } = await kit.rest('GET', '/metrics');
       return Number(new RegExp(`graphql_refused_total\\{limit="${limit}"\\} (\\d+)`).exec(text)?.[1] ?? 0);
@@ -662,7 +668,7 @@ describe('limits', () => {
     expect(await refusedFor(twice)).toMatchObject({ limit: 'repeats' });
   });
 
-  test('parameters and variables are checked as over HTTP', async () => {
+  test('check request parameters and variables as over HTTP', async () => {
     const line = await opened(kit.keys.BASIC);
     line.send({ id: 'one', type: 'subscribe', payload: { query: viewer, extra: 1 } });
     expect(await line.next()).toMatchObject({
@@ -677,7 +683,7 @@ describe('limits', () => {
     line.socket.close();
   });
 
-  test('introspection is for those who are let in, and those alone', async () => {
+  test('allow introspection to authenticated clients only', async () => {
     const query = '{ __schema { queryType { name } } }';
     expect((await kit.gql(query, {}, null)).errors).toHaveLength(1);
     const stranger = await wire();
@@ -691,7 +697,7 @@ describe('limits', () => {
     line.socket.close();
   });
 
-  test('a message may have 256 KiB, and no more', async () => {
+  test('allow messages of up to 256 KiB', async () => {
     const sized = (bytes: number) => {
       const text = JSON.stringify({ type: 'ping', payload: { fill: '' } });
       return text.replace('""', `"${'x'.repeat(bytes - text.length)}"`);
@@ -703,7 +709,7 @@ describe('limits', () => {
     expect(await line.next()).toMatchObject({ code: 1009 });
   });
 
-  test('a hundred operations may be under way, and one more ends the socket', async () => {
+  test('allow 100 concurrent operations, and one more closes the socket', async () => {
     const first = await opened(kit.keys.BASIC);
     const { gate, runId } = await begun(first, 'turn');
     const line = await opened(kit.keys.BASIC);
@@ -722,7 +728,7 @@ describe('limits', () => {
     first.socket.close();
   });
 
-  test('what a client completes is over, though nothing comes that it could answer', async () => {
+  test('release a completed operation even when its stream has no further event', async () => {
     const first = await opened(kit.keys.BASIC);
     const { gate, runId } = await begun(first, 'turn');
     const line = await opened(kit.keys.BASIC);
@@ -740,7 +746,7 @@ describe('limits', () => {
     first.socket.close();
   });
 
-  test('a client that reads slowly misses nothing', async () => {
+  test('a client that reads slowly receives every response', async () => {
     const line = await opened(kit.keys.ADMIN);
     const query = '{ __schema { types { name description fields { name description args { name description } } } } }';
     const size = JSON.stringify((await kit.gql(query)).data).length;
@@ -756,7 +762,7 @@ describe('limits', () => {
     line.socket.close();
   });
 
-  test('a client that never says who it is has 10 seconds', async () => {
+  test('close the socket of a client that does not authenticate within 10 seconds', async () => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
     const silent = await wire();
     const known = await opened(kit.keys.BASIC);
@@ -769,7 +775,7 @@ describe('limits', () => {
     known.socket.close();
   });
 
-  test('a client that answers no ping is dropped with the third', async () => {
+  test('close the socket of a client that answers no ping at the third interval', async () => {
     vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
     const lively = await opened(kit.keys.BASIC);
     const gone = await opened(kit.keys.BASIC, { autoPong: false });
@@ -787,7 +793,7 @@ describe('limits', () => {
   });
 });
 
-describe('messages against the protocol end the socket', () => {
+describe('a message that violates the protocol', () => {
   const deep = `{"type":"ping","payload":${'{"a":'.repeat(300)}1${'}'.repeat(300)}}`;
   const bad: Record<string, [unknown[], { code: number; reason: string }]> = {
     'no JSON': [['{'], invalid],
@@ -809,27 +815,27 @@ describe('messages against the protocol end the socket', () => {
     ],
   };
 
-  test.each(Object.keys(bad))('%s', async (what) => {
+  test.each(Object.keys(bad))('closes the socket: %s', async (what) => {
     const [messages, end] = bad[what] ?? [];
     const line = await opened(kit.keys.BASIC);
     line.send(...(messages ?? []));
     expect((await upTo(line, (message) => 'code' in message)).at(-1)).toEqual(end);
   });
 
-  test('binary', async () => {
+  test('closes the socket when it is binary', async () => {
     const line = await opened(kit.keys.BASIC);
     line.socket.send(Buffer.from(JSON.stringify({ type: 'ping' })), { binary: true });
     expect(await line.next()).toEqual(invalid);
   });
 
-  test('an operation before the server has let the client in', async () => {
+  test('closes the socket when it is an operation before the acknowledgement', async () => {
     const line = await wire();
     line.send(init(kit.keys.BASIC), operation('one', viewer));
     expect(await line.next()).toEqual(unauthorized);
   });
 });
 
-test('pings of the protocol are answered with what they hold, also before the client has said who it is', async () => {
+test('a ping message receives a pong with its payload, also before authentication', async () => {
   const line = await wire();
   line.send({ type: 'ping', payload: { n: 1 } }, { type: 'pong' }, { type: 'ping' });
   expect(await line.next()).toEqual({ type: 'pong', payload: { n: 1 } });
@@ -837,7 +843,7 @@ test('pings of the protocol are answered with what they hold, also before the cl
   line.socket.close();
 });
 
-test('open sockets are counted until nothing of them runs', async () => {
+test('the metric of open sockets excludes closed sockets, even while one of their runs continues', async () => {
   const count = async () => {
     const { text } = await kit.rest('GET', '/metrics');
     return Number(/^graphql_websockets_open (\d+)$/m.exec(text)?.[1]);
@@ -851,7 +857,7 @@ test('open sockets are counted until nothing of them runs', async () => {
   gate.open();
 });
 
-test('a shutdown waits for the runs, then ends the sockets, and takes no more', async () => {
+test('a shutdown waits for the runs, then closes the sockets and rejects new ones with 503', async () => {
   const other = await startKit({ scripted: true });
   try {
     const line = await opened(other.keys.BASIC, { server: other });

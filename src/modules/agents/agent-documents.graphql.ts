@@ -14,7 +14,7 @@ const ChangeAgentDocumentsInput = builder.inputType('ChangeAgentDocumentsInput',
 });
 
 const PinAgentDocumentInput = builder.inputType('PinAgentDocumentInput', {
-  description: 'Input for `pinAgentDocument`.',
+  description: 'Input for the mutation `pinAgentDocument`.',
   fields: (t) => ({
     ...agentLocator(t),
     location: t.string({ required: true, description: 'The location of the document.' }),

@@ -113,7 +113,7 @@ const all = {
 const none = Object.fromEntries(Object.keys(all).map((name) => [name, false]));
 
 describe('the files of an agent', () => {
-  it('are known to each of its chats, whoever may use it, and to no other agent’s', async () => {
+  it('are given to each chat with it, for each of its users, and to no other agent', async () => {
     const id = await upload('guide.md', 'Ask politely.');
     const agent = await make({ fileIds: [id], isPublic: true });
     const other = await make({ isPublic: true });
@@ -125,7 +125,7 @@ describe('the files of an agent', () => {
     }
   });
 
-  it('are given and taken by the graph and by REST', async () => {
+  it('can be added and removed over GraphQL and REST', async () => {
     const [one, two] = [await upload('one.txt', 'one'), await upload('two.png', png)];
     const agent = await make({ fileIds: [one] });
     expect(await change(agent, { fileIds: [one, two] })).toEqual([one, two]);
@@ -143,7 +143,7 @@ describe('the files of an agent', () => {
     expect((await api('PATCH', path, anna, persona('by REST', { user_file_ids: [] }))).body.user_file_ids).toEqual([]);
   });
 
-  it('can be read by whoever may use it, on every road, and by nobody else', async () => {
+  it('can be read on every access path by users of the agent, and are denied to other users', async () => {
     const id = await upload('quokka.md', 'The quokka smiles.');
     const agent = await make({ fileIds: [id], userIds: [ben.userId] });
     expect(await roads(id, 'quokka', anna)).toEqual(all);
@@ -154,8 +154,8 @@ describe('the files of an agent', () => {
   });
 });
 
-describe('only one’s own files can be given', () => {
-  it('those of others, and those that are not there, are refused, and nothing is written', async () => {
+describe('adding files to an agent', () => {
+  it('rejects missing files and files of another user, and changes no data', async () => {
     const theirs = await upload('theirs.txt', 'theirs', ben);
     const own = await upload('own.txt', 'own');
     const agent = await make({ fileIds: [own] });
@@ -186,7 +186,7 @@ describe('only one’s own files can be given', () => {
     expect(await kit.fingerprint()).toBe(before);
   });
 
-  it('an editor keeps what others gave, takes away, and adds their own', async () => {
+  it('lets an editor keep and remove files of others and add their own', async () => {
     const [annas, bens] = [await upload('annas.txt', 'annas'), await upload('bens.txt', 'bens', ben)];
     const agent = await make({ fileIds: [annas] });
     await share(agent, [
@@ -207,8 +207,8 @@ describe('only one’s own files can be given', () => {
   });
 });
 
-describe('when it is no longer shared', () => {
-  it('its files are gone on every road, and from what old answers showed of them', async () => {
+describe('the files of an agent that is no longer shared or was deleted', () => {
+  it('are removed from every access path and from old answers after unsharing', async () => {
     const id = await upload('okapi.md', 'The okapi hides.');
     const agent = await make({ fileIds: [id], userIds: [ben.userId] });
     kit.model.script({ text: 'It hides [1].' });
@@ -238,7 +238,7 @@ describe('when it is no longer shared', () => {
     expect(next.errors).toMatchObject([{ extensions: { code: 'NOT_FOUND' } }]);
   });
 
-  it('or deleted, they are their owner’s alone', async () => {
+  it('can be read only by their owner after the agent is deleted', async () => {
     const id = await upload('tapir.md', 'The tapir sleeps.');
     const agent = await make({ fileIds: [id], isPublic: true });
     expect(await roads(id, 'tapir', cora)).toEqual(all);
@@ -249,7 +249,7 @@ describe('when it is no longer shared', () => {
     expect(body).toEqual({ has_associations: false, project_names: [], assistant_names: [] });
   });
 
-  it('who gave a file to it as an editor can still delete that file', async () => {
+  it('can still be deleted by a former editor who added them', async () => {
     const id = await upload('given.txt', 'given', ben);
     const agent = await make({});
     await share(agent, [{ user_id: ben.userId, permission: 'EDITOR' }]);
@@ -263,7 +263,7 @@ describe('when it is no longer shared', () => {
   });
 });
 
-it('a token that is confined to a project learns of no agent’s files', async () => {
+it('a project token sees no files of an agent', async () => {
   const id = await upload('outer.md', 'The dugong grazes.');
   const agent = await make({ fileIds: [id], isPublic: true });
   const project = await api('POST', '/user/projects/create?name=Inner', anna);

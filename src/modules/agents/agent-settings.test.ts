@@ -36,8 +36,8 @@ const fields = ({ errors }: GraphQLAnswer) =>
 
 const unchanged = <T>(work: () => Promise<T>): Promise<T> => nothingStored(kit, work);
 
-describe('what an agent’s turns go by', () => {
-  it('has defaults, is set, and is cleared', async () => {
+describe('the settings of an agent', () => {
+  it('have defaults and can be set and cleared', async () => {
     const agent = await made();
     expect(agent).toMatchObject({
       slug: 'helper',
@@ -76,7 +76,7 @@ describe('what an agent’s turns go by', () => {
     expect(codes(await update({ ...ofElsewhere, model: 'of elsewhere' }))).toEqual(['BAD_USER_INPUT']);
   });
 
-  it('refuses what is out of bounds, and names the field', async () => {
+  it('reject a value out of bounds and name the field', async () => {
     const { slug } = await made();
     const refusals: [string, unknown][] = [
       ['passageLimit', 0],
@@ -106,11 +106,11 @@ describe('what an agent’s turns go by', () => {
   });
 });
 
-describe('a slug', () => {
+describe('the slug of an agent', () => {
   const bySlug = (slug: string, key?: string) =>
     kit.gql('query ($slug: String!) { agent: agentBySlug(slug: $slug) { databaseId } }', { slug }, key);
 
-  it('names the agent in every input', async () => {
+  it('identifies the agent in every input', async () => {
     const { databaseId, slug } = await made();
     expect((await bySlug(slug, anna.secret)).data.agent).toEqual({ databaseId });
     const curated = await send('curateAgent', 'CurateAgentInput', { agent: { slug }, isListed: false }, kit.keys.ADMIN);
@@ -130,11 +130,11 @@ describe('a slug', () => {
     ).toBe(after);
   });
 
-  it('finds the built-in agent', async () => {
+  it('identifies the built-in agent', async () => {
     expect((await bySlug('default', kit.keys.LIMITED)).data.agent).toEqual({ databaseId: 0 });
   });
 
-  it('that deletion would take from another agent is left to that one', async () => {
+  it('gets a random suffix at deletion when another agent already has the slug', async () => {
     const { databaseId } = await made({ name: 'Doomed' });
     const other = await made({ name: `Doomed deleted ${databaseId}` }, ben.secret);
     expect(other.slug).toBe(`doomed-deleted-${databaseId}`);
@@ -142,7 +142,7 @@ describe('a slug', () => {
     expect(gone.data.deleteAgent.agent.slug).toMatch(new RegExp(`^doomed-deleted-${databaseId}-\\d{8}$`));
   });
 
-  it('stands alone', async () => {
+  it('cannot be combined with an ID, and is required without one', async () => {
     const { databaseId, slug } = await made();
     await unchanged(async () => {
       for (const input of [{ agent: { id: databaseId, slug } }, { agent: {} }, {}])
@@ -154,7 +154,7 @@ describe('a slug', () => {
       expect(codes(await bySlug(text))).toEqual(['NOT_FOUND']);
   });
 
-  it('of somebody else’s agent is one of none', async () => {
+  it('returns the same NOT_FOUND for another user’s agent as for an unknown slug', async () => {
     const { slug } = await made();
     await unchanged(async () => {
       expect((await bySlug(slug, ben.secret)).errors[0]?.message).toBe(
@@ -170,7 +170,7 @@ describe('a slug', () => {
     });
   });
 
-  it('differs where names are allowed to be the same, and only there', async () => {
+  it('gets a random suffix for a duplicate name, which is rejected unless allowSameName is set', async () => {
     await made();
     expect(codes(await create({}))).toEqual(['CONFLICT']);
     expect((await made({ allowSameName: true })).slug).toMatch(/^helper-\d{8}$/);
@@ -191,7 +191,7 @@ describe('the documents of an agent', () => {
   const pin = (input: object, key?: string) =>
     send('pinAgentDocument', 'PinAgentDocumentInput', input, key, withDocuments);
 
-  it('are changed by location, and pinned', async () => {
+  it('can be added, removed and pinned by location', async () => {
     const { slug, databaseId } = await made();
     const location = await locationOf('Handbook');
     const added = await change({ agent: { slug }, add: [location], remove: null });
@@ -212,7 +212,7 @@ describe('the documents of an agent', () => {
     expect(codes(await pin({ agent: { slug }, location, pinned: true }))).toEqual(['NOT_FOUND']);
   });
 
-  it('are for who may change it, and what is wrong changes nothing', async () => {
+  it('can be changed only by editors and owners, and an invalid request changes no data', async () => {
     const { slug } = await made({ isPublic: true, userIds: [ben.userId] });
     const location = await locationOf('Handbook');
     await change({ agent: { slug }, add: [location] });
@@ -233,7 +233,7 @@ describe('the documents of an agent', () => {
     expect((await pin({ agent: { slug }, location, pinned: true }, ben.secret)).errors).toEqual([]);
   });
 
-  it('that are the text of a file are not changed by location, and are left out on request', async () => {
+  it('cannot be changed by location if they come from files, and are excluded with filesIncluded: false', async () => {
     const { slug, databaseId } = await made();
     const fileId = await kit.upload('notes.txt', 'Some notes.', { key: anna.secret });
     const { fileName } = await kit.prisma.document.findUniqueOrThrow({ where: { fileId } });
@@ -250,8 +250,8 @@ describe('the documents of an agent', () => {
   });
 });
 
-describe('the chats of an agent', () => {
-  it('are those that the caller may read, and none to who reads no chats', async () => {
+describe('the chat sessions of an agent', () => {
+  it('include only sessions the caller can read, and are FORBIDDEN without `read:chat`', async () => {
     const { slug, databaseId: agentId } = await made({ isPublic: true });
     for (const { userId } of [anna, ben]) {
       await kit.prisma.chatSession.create({ data: { userId, agentId, name: 'mine' } });

@@ -475,7 +475,7 @@ const agentFields = (t: InputFields) => ({
 });
 
 const CreateAgentInput = builder.inputType('CreateAgentInput', {
-  description: 'Input for `createAgent`.',
+  description: 'Input for the mutation `createAgent`.',
   fields: (t) => ({
     name: t.string({
       required: true,
@@ -545,16 +545,16 @@ const CurateAgentInput = builder.inputType('CurateAgentInput', {
 });
 
 const DeleteAgentInput = builder.inputType('DeleteAgentInput', {
-  description: 'Input for `deleteAgent`.',
+  description: 'Input for the mutation `deleteAgent`.',
   fields: agentLocator,
 });
 const UndeleteAgentInput = builder.inputType('UndeleteAgentInput', {
-  description: 'Input for `undeleteAgent`.',
+  description: 'Input for the mutation `undeleteAgent`.',
   fields: agentLocator,
 });
 
 const CreateLabelInput = builder.inputType('CreateLabelInput', {
-  description: 'Input for `createLabel`.',
+  description: 'Input for the mutation `createLabel`.',
   fields: (t) => ({
     name: t.string({
       required: true,
@@ -566,16 +566,16 @@ const CreateLabelInput = builder.inputType('CreateLabelInput', {
 /** Returns the payload type of a mutation that changes an agent. */
 export const agentPayload = (mutation: string) =>
   builder.objectRef<AgentRow>(`${mutation[0]?.toUpperCase()}${mutation.slice(1)}Payload`).implement({
-    description: `Result of \`${mutation}\`.`,
+    description: `Result of the mutation \`${mutation}\`.`,
     fields: (t) => ({
       agent: t.field({ type: Agent, description: 'The agent after the change.', resolve: (agent) => agent }),
     }),
   });
 
 const CreateAgentPayload = builder.objectRef<AgentRow>('CreateAgentPayload').implement({
-  description: 'Result of `createAgent`.',
+  description: 'Result of the mutation `createAgent`.',
   fields: (t) => ({
-    agent: t.field({ type: Agent, description: 'The created agent.', resolve: (agent) => agent }),
+    agent: t.field({ type: Agent, description: 'The agent that was created.', resolve: (agent) => agent }),
     agentEdge: t.field({
       type: AgentEdge,
       description: 'The created agent as an edge, for clients that add it to a list.',
@@ -589,9 +589,9 @@ const CurateAgentPayload = agentPayload('curateAgent');
 const UndeleteAgentPayload = agentPayload('undeleteAgent');
 
 const DeleteAgentPayload = builder.objectRef<AgentRow>('DeleteAgentPayload').implement({
-  description: 'Result of `deleteAgent`.',
+  description: 'Result of the mutation `deleteAgent`.',
   fields: (t) => ({
-    agent: t.field({ type: Agent, description: 'The deleted agent.', resolve: (agent) => agent }),
+    agent: t.field({ type: Agent, description: 'The agent that was deleted.', resolve: (agent) => agent }),
     deletedAgentId: t.id({
       description: 'The global ID of the deleted agent.',
       resolve: ({ id }) => globalId('Agent', id),
@@ -600,9 +600,9 @@ const DeleteAgentPayload = builder.objectRef<AgentRow>('DeleteAgentPayload').imp
 });
 
 const LabelPayload = builder.objectRef<LabelRow>('CreateLabelPayload').implement({
-  description: 'Result of `createLabel`.',
+  description: 'Result of the mutation `createLabel`.',
   fields: (t) => ({
-    label: t.field({ type: Label, description: 'The created label.', resolve: (label) => label }),
+    label: t.field({ type: Label, description: 'The label that was created.', resolve: (label) => label }),
     labelEdge: t.field({
       type: LabelEdge,
       description: 'The created label as an edge, for clients that add it to a list.',

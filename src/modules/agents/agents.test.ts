@@ -78,8 +78,8 @@ const unreachable = (id: number) => ({
 });
 const unknownId = 2_000_000;
 
-describe('making an agent', () => {
-  it('keeps everything that is said of it, in GraphQL and in REST alike', async () => {
+describe('creating an agent', () => {
+  it('stores all given fields and returns them over GraphQL and REST', async () => {
     const label = await kit.rest('POST', '/api/persona/labels', { key: anna.secret, body: { name: 'People' } });
     const made = await kit.rest('POST', '/api/persona', {
       key: anna.secret,
@@ -153,7 +153,7 @@ describe('making an agent', () => {
     });
   });
 
-  it('takes a body of the older generation, and searches everything where no documents are named', async () => {
+  it('accepts a body of an older API version, and searches all documents when no documents are given', async () => {
     const made = await kit.rest('POST', '/api/persona', {
       key: anna.secret,
       body: upsert({
@@ -170,7 +170,7 @@ describe('making an agent', () => {
     expect(await kit.prisma.agent.findUnique({ where: { id: made.body.id } })).toMatchObject({ knowledge: 'ALL' });
   });
 
-  it('is refused to a limited key and to a key without the scope', async () => {
+  it('is rejected for a limited key and for a key without the scope', async () => {
     const scoped = await kit.createKey('BASIC', { name: 'reader', scopes: ['read:agents', 'read:chat'] });
     for (const key of [limited, scoped.secret])
       await unchanged(async () => {
@@ -182,7 +182,7 @@ describe('making an agent', () => {
       });
   });
 
-  it('refuses what it cannot honour with 400 and the text that clients know', async () => {
+  it('rejects unsupported values with 400 and the expected error text, and changes no data', async () => {
     await create(anna.secret, { name: 'Taken' });
     const refusals: [object, string][] = [
       [{ tool_ids: [unknownId] }, 'Tools not found'],
@@ -211,7 +211,7 @@ describe('making an agent', () => {
     });
   });
 
-  it('answers a key that may write agents and read nothing else, without what it may not read', async () => {
+  it('returns to a write-only key the new agent without the fields it cannot read', async () => {
     const { secret } = await kit.createKey('BASIC', { name: 'writer', scopes: ['write:agents'] });
     const made = await kit.rest('POST', '/api/persona', { key: secret, body: upsert() });
     expect(made).toMatchObject({ status: 200, body: { name: 'Helper', tools: [], document_ids: [] } });
@@ -220,7 +220,7 @@ describe('making an agent', () => {
     expect([status, body]).toEqual([403, lacking]);
   });
 
-  it('gives a featured agent to administrators, and another person the same name', async () => {
+  it('allows an administrator to feature an agent, and another user to use the same name', async () => {
     const featured = await kit.rest('POST', '/api/persona', {
       body: upsert({ is_featured: true, display_priority: 3 }),
     });
@@ -238,7 +238,7 @@ describe('making an agent', () => {
     expect((await kit.rest('POST', '/api/persona', { key: ben.secret, body: upsert() })).status).toBe(200);
   });
 
-  it('returns CONFLICT for the 1001st agent of a user, and stores nothing', async () => {
+  it('returns CONFLICT for the 1001st agent of a user and stores no data', async () => {
     const { secret, userId } = await kit.createKey('BASIC');
     const names = Array.from({ length: 1000 }, (_, i) => ({ name: `agent ${i}`, ownerId: userId }));
     await kit.prisma.agent.createMany({ data: names });
@@ -259,14 +259,14 @@ describe('making an agent', () => {
   });
 });
 
-describe('who sees an agent', () => {
+describe('visibility of an agent', () => {
   const cases: [string, object, { ben: boolean; limited: boolean }][] = [
     ['private', {}, { ben: false, limited: false }],
     ['public', { isPublic: true }, { ben: true, limited: true }],
     ['shared with ben', { userIds: 'ben' }, { ben: true, limited: false }],
   ];
   for (const [what, input, sees] of cases)
-    it(`${what}: its owner and administrators always, others ${sees.ben ? 'as far as it says' : 'never'}`, async () => {
+    it(`${what}: its owner and administrators always see it, other callers ${sees.ben ? 'as far as it says' : 'never'}`, async () => {
       const id = await create(anna.secret, 'userIds' in input ? { userIds: [ben.userId] } : input);
       const expected: [string, boolean][] = [
         [anna.secret, true],
@@ -296,7 +296,7 @@ describe('who sees an agent', () => {
       }
     });
 
-  it('answers for an unknown id as for an invisible one', async () => {
+  it('returns the same error for an unknown ID as for an invisible agent', async () => {
     expect(await kit.rest('GET', `/api/persona/${unknownId}`)).toMatchObject({
       status: 400,
       body: { message: `Persona with ID ${unknownId} does not exist or does not belong to user` },
@@ -304,7 +304,7 @@ describe('who sees an agent', () => {
     expect((await kit.rest('GET', '/api/persona/nonsense')).status).toBe(422);
   });
 
-  it('tells strangers nothing', async () => {
+  it('rejects an anonymous client on each access path', async () => {
     for (const path of ['/api/persona', '/api/agents', '/api/persona/0', '/api/admin/persona', '/api/tool'])
       expect(await kit.rest('GET', path, { key: null })).toMatchObject({
         status: 403,
@@ -313,7 +313,7 @@ describe('who sees an agent', () => {
     expect(codes(await kit.gql('{ agents { totalCount } }', {}, null))).toEqual(['UNAUTHENTICATED']);
   });
 
-  it('leaves an unlisted agent out of the lists of those who cannot edit it, and lets them open it', async () => {
+  it('hides an unlisted agent from the lists of callers who cannot edit it, but lets them open it', async () => {
     const id = await create(anna.secret, { isPublic: true });
     for (const [path, body] of [
       ['listed', { is_listed: false }],
@@ -332,7 +332,7 @@ describe('who sees an agent', () => {
     }
   });
 
-  it('hides the owner’s address and the people it is shared with from who does not own it', async () => {
+  it('hides the owner’s email address and the shares from callers who do not own the agent', async () => {
     const id = await create(anna.secret, { userIds: [ben.userId] });
     const { body } = await kit.rest('GET', `/api/persona/${id}`, { key: ben.secret });
     expect(body).toMatchObject({
@@ -351,7 +351,7 @@ describe('who sees an agent', () => {
     expect(data.agent).toEqual({ ownerEmail: '', shares: { totalCount: 0, nodes: [] }, viewerCan: [] });
   });
 
-  it('shows a limited key an agent without its tools, documents and people, and says why', async () => {
+  it('returns an agent to a limited key without tools, documents and users, with FORBIDDEN for each', async () => {
     const id = await create(anna.secret, { isPublic: true, actionIds: [searchId], documentIds: ['Handbook'] });
     const { data, errors } = await kit.gql(
       `{ agent(id: ${id}) { name actions { name } documents { totalCount } shares { totalCount } owner { id: databaseId } } }`,
@@ -372,7 +372,7 @@ describe('who sees an agent', () => {
     expect(whole.body).toMatchObject({ tools: [{ id: searchId }], attached_documents: [{ id: 'Handbook' }] });
   });
 
-  it('lists the documents of an agent as far as the caller may read them', async () => {
+  it('counts only documents of an agent that the caller can read', async () => {
     const id = await create(anna.secret, { isPublic: true, documentIds: ['Handbook'] });
     await kit.prisma.document.update({
       where: { externalId: 'Handbook' },
@@ -389,7 +389,7 @@ describe('who sees an agent', () => {
 });
 
 describe('the number of administrators', () => {
-  it('is that of the active people with the role ADMIN, for callers who may read users', async () => {
+  it('counts active users with the role ADMIN, and requires `read:users`', async () => {
     const count = async (key?: string) =>
       (await kit.rest('GET', '/api/persona/0', key === undefined ? {} : { key })).body.admin_count;
     const before = await count();
@@ -412,8 +412,8 @@ describe('the number of administrators', () => {
   });
 });
 
-describe('lists', () => {
-  it('count all documents of an agent, although they read the sources of the first 100', async () => {
+describe('lists of agents', () => {
+  it('count all documents of an agent even if they read the sources of only the first 100', async () => {
     const owner = { ownerId: anna.userId, contentHash: new Uint8Array(32) };
     const agent = await kit.prisma.agent.create({
       data: {
@@ -438,7 +438,7 @@ describe('lists', () => {
     await kit.prisma.agent.delete({ where: { id: agent.id } });
   });
 
-  it('go by display priority, then id, in pages that neither repeat nor skip', async () => {
+  it('are ordered by display priority, then ID, without repetitions or gaps between pages', async () => {
     const last = await create(admin, { name: 'a' });
     const third = await create(admin, { name: 'b', displayPriority: 7 });
     const second = await create(admin, { name: 'c', displayPriority: 5 });
@@ -466,7 +466,7 @@ describe('lists', () => {
     expect(walked).toEqual(order);
   });
 
-  it('hold what their parameters say', async () => {
+  it('apply their parameters and reject invalid ones with 422', async () => {
     const [one, two, three] = [
       await create(anna.secret, { name: 'one' }),
       await create(anna.secret, { name: 'two', isPublic: true }),
@@ -481,7 +481,7 @@ describe('lists', () => {
       expect((await kit.rest('GET', `/api/agents?${query}`)).status).toBe(422);
   });
 
-  it('of everything are for who manages agents', async () => {
+  it('of all users’ agents are available only to callers who can manage agents', async () => {
     const id = await create(anna.secret, { userIds: [ben.userId] });
     expect(await listed(admin, {}, 'allAgents')).toEqual([0, id]);
     const { body } = await kit.rest('GET', '/api/admin/persona');
@@ -495,7 +495,7 @@ describe('lists', () => {
     }
   });
 
-  it('take the same number of statements, however many agents there are', async () => {
+  it('execute the same number of statements for any number of agents', async () => {
     const counted = async () => {
       kit.statements.length = 0;
       const { status } = await kit.rest('GET', '/api/admin/persona');
@@ -512,7 +512,7 @@ describe('lists', () => {
 });
 
 describe('changing an agent', () => {
-  it('through REST keeps the optional fields that a body does not give', async () => {
+  it('keeps optional fields that a REST body omits or sets to null', async () => {
     const id = await create(anna.secret, {
       userIds: [ben.userId],
       isPublic: true,
@@ -556,7 +556,7 @@ describe('changing an agent', () => {
     expect(await kit.prisma.agent.findUnique({ where: { id } })).toMatchObject({ knowledge: 'ATTACHED' });
   });
 
-  it('changes through GraphQL only what is given', async () => {
+  it('changes only the given fields over GraphQL', async () => {
     const id = await create(anna.secret, { description: 'stays', systemPrompt: 'goes' });
     const { data } = await mutate(
       'updateAgent',
@@ -567,7 +567,7 @@ describe('changing an agent', () => {
     expect(data.updateAgent.agent).toEqual({ name: 'Helper', description: 'stays', systemPrompt: 'comes' });
   });
 
-  it('is for the owner, editors and administrators; others change nothing and learn nothing', async () => {
+  it('is allowed for the owner, editors and administrators, and rejected for other callers', async () => {
     const id = await create(anna.secret);
     const body = upsert({ name: 'Taken over' });
     const refused = async (key: string) => {
@@ -603,7 +603,7 @@ describe('changing an agent', () => {
     });
   });
 
-  it('lets an editor neither publish it nor change whom it is shared with', async () => {
+  it('does not allow an editor to publish the agent or change its shares', async () => {
     const id = await create(anna.secret);
     await mutate(
       'shareAgent',
@@ -623,7 +623,7 @@ describe('changing an agent', () => {
     expect(same.status).toBe(200);
   });
 
-  it('does not make a viewer of an editor when the people are sent back as they were', async () => {
+  it('keeps an editor’s permission when the owner sends the same users again', async () => {
     const id = await create(anna.secret);
     await mutate(
       'shareAgent',
@@ -642,7 +642,7 @@ describe('changing an agent', () => {
     expect(cleared.body).toMatchObject({ users: [], sharing_status: 'PRIVATE' });
   });
 
-  it('keeps featuring for administrators, under both names', async () => {
+  it('allows only administrators to feature an agent, under the old and the new field name', async () => {
     const id = await create(anna.secret);
     await unchanged(async () => {
       expect(
@@ -674,7 +674,7 @@ describe('changing an agent', () => {
     expect((await kit.rest('PATCH', `/api/admin/persona/${id}/featured`, { body: {} })).status).toBe(422);
   });
 
-  it('does not rename the built-in agent', async () => {
+  it('does not allow the built-in agent to be renamed', async () => {
     const refused = await unchanged(() => kit.rest('PATCH', '/api/persona/0', { body: upsert({ name: 'Mine' }) }));
     expect(refused).toMatchObject({
       status: 400,
@@ -688,7 +688,7 @@ describe('changing an agent', () => {
 });
 
 describe('sharing an agent', () => {
-  it('replaces the people it is shared with, in the older and the newer form', async () => {
+  it('replaces the shares in the old and the new body format', async () => {
     const id = await create(anna.secret);
     const share = (body: object, key = anna.secret) => kit.rest('PATCH', `/api/persona/${id}/share`, { key, body });
     const people = async () => (await kit.rest('GET', `/api/persona/${id}`, { key: anna.secret })).body.user_shares;
@@ -705,7 +705,7 @@ describe('sharing an agent', () => {
     expect(await restListed(ben.secret)).not.toContain(id);
   });
 
-  it('is told with each person, and with what being public allows, which is never null', async () => {
+  it('returns each user with their permission, and a public permission that is never null', async () => {
     const id = await create(anna.secret);
     await kit.rest('PATCH', `/api/persona/${id}/share`, { key: anna.secret, body: { user_ids: [ben.userId] } });
     const { body } = await kit.rest('GET', `/api/persona/${id}`, { key: anna.secret });
@@ -716,7 +716,7 @@ describe('sharing an agent', () => {
     expect([body.sharing_status, body.public_permission]).toEqual(['SHARED', 'VIEWER']);
   });
 
-  it('refuses groups, unknown people and a body that says both', async () => {
+  it('rejects groups, unknown users and a body with both formats', async () => {
     const id = await create(anna.secret);
     const share = (body: object) => kit.rest('PATCH', `/api/persona/${id}/share`, { key: anna.secret, body });
     await unchanged(async () => {
@@ -734,7 +734,7 @@ describe('sharing an agent', () => {
     expect((await share({ group_ids: [], public_permission: 'VIEWER', is_public: true })).status).toBe(200);
   });
 
-  it('and publishing it are the owner’s; a stranger to it, an editor and a limited key change nothing', async () => {
+  it('is rejected, like publishing, for another user, an editor and a limited key, and changes no data', async () => {
     const id = await create(anna.secret);
     const body = { is_public: true, user_ids: [ben.userId] };
     const refuse = async (key: string, expected: object, code: string) =>
@@ -766,7 +766,7 @@ describe('sharing an agent', () => {
 describe('deleting an agent', () => {
   const refusal = { error_code: 'INSUFFICIENT_PERMISSIONS', detail: 'You can only delete agents you created.' };
 
-  it('hides it, and an administrator brings it back', async () => {
+  it('hides the agent until an administrator restores it', async () => {
     const id = await create(anna.secret, { isPublic: true });
     expect(await kit.rest('DELETE', `/api/persona/${id}`, { key: anna.secret })).toMatchObject({
       status: 200,
@@ -800,7 +800,7 @@ describe('deleting an agent', () => {
       });
   });
 
-  it('is the owner’s: others change nothing, and hear the same of an agent that does not exist', async () => {
+  it('is rejected for callers other than the owner or an administrator with the same error as for an unknown ID', async () => {
     const id = await create(anna.secret);
     const shared = await create(anna.secret, { name: 'Shared', isPublic: true });
     await unchanged(async () => {
@@ -821,7 +821,7 @@ describe('deleting an agent', () => {
     expect((await kit.rest('DELETE', `/api/persona/${id}`)).status).toBe(200);
   });
 
-  it('frees its name, and it does not come back beside another of that name', async () => {
+  it('frees its name, and restoring it is rejected when another agent has the name', async () => {
     const id = await create(anna.secret);
     await mutate('deleteAgent', { agent: { id: id } }, anna.secret);
     await create(anna.secret);
@@ -836,7 +836,7 @@ describe('deleting an agent', () => {
 });
 
 describe('labels', () => {
-  it('are made once, and listed for who is to choose one', async () => {
+  it('can be created once per name and listed by other users', async () => {
     const made = await kit.rest('POST', '/api/persona/labels', { key: anna.secret, body: { name: 'Law' } });
     expect(made).toMatchObject({ status: 200, body: { id: expect.any(Number), name: 'Law' } });
     expect(await kit.rest('GET', '/api/persona/labels', { key: ben.secret })).toMatchObject({
@@ -855,7 +855,7 @@ describe('labels', () => {
     });
   });
 
-  it('are not for a limited key', async () => {
+  it('are forbidden for a limited key', async () => {
     await unchanged(async () => {
       const answers: Answer[] = [
         await kit.rest('GET', '/api/persona/labels', { key: limited }),
@@ -869,7 +869,7 @@ describe('labels', () => {
 });
 
 describe('tools', () => {
-  it('are listed and found by id', async () => {
+  it('are listed and found by ID', async () => {
     const { status, body } = await kit.rest('GET', '/api/tool', { key: anna.secret });
     expect(status).toBe(200);
     expect(body).toContainEqual({
@@ -901,7 +901,7 @@ describe('tools', () => {
     expect(data.actions.nodes).toContainEqual({ databaseId: searchId, builtinKey: 'SearchTool' });
   });
 
-  it('are not for a limited key', async () => {
+  it('are forbidden for a limited key', async () => {
     for (const path of ['/api/tool', `/api/tool/${searchId}`, `/api/tool/${unknownId}`, '/api/tool/openapi'])
       expect(await kit.rest('GET', path, { key: limited })).toMatchObject({ status: 403, body: lacking });
     expect(codes(await kit.gql('{ actions { totalCount } }', {}, limited))).toEqual(['FORBIDDEN']);

@@ -106,7 +106,7 @@ const ways: [string, (lists: Lists, key: string) => Promise<unknown>][] = [
   ],
 ];
 
-describe.each(ways)('a complete list that is sent through %s', (_name, update) => {
+describe.each(ways)('a complete list sent over %s', (_name, update) => {
   it('replaces the documents that the editor can see and keeps the others, with their pins', async () => {
     expect(await update({ documentIds: ['Manual'] }, ben.secret)).toEqual([]);
     expect(await stored()).toMatchObject({ documents: ['Manual', 'Private'], pinned: ['Private'] });
@@ -116,7 +116,7 @@ describe.each(ways)('a complete list that is sent through %s', (_name, update) =
     expect(await stored()).toMatchObject({ documents: [], pinned: [] });
   });
 
-  it('does not tell an editor which documents they cannot see', async () => {
+  it('does not reveal to an editor which documents they cannot see', async () => {
     const before = await kit.fingerprint();
     const refused = await update({ documentIds: ['Private'] }, ben.secret);
     expect(JSON.stringify(refused)).toContain('Some documents were not found');
@@ -140,7 +140,7 @@ describe.each(ways)('a complete list that is sent through %s', (_name, update) =
     expect((await stored()).actions).toEqual([]);
   });
 
-  it('keeps a person who has been deactivated when the owner sends them back', async () => {
+  it('keeps a deactivated user when the owner sends the same users again', async () => {
     const { userId } = await kit.person();
     await kit.prisma.agentShare.create({ data: { agentId, userId } });
     await kit.prisma.user.update({ where: { id: userId }, data: { active: false } });

@@ -17,7 +17,7 @@ async function memberList(key: AgentKey, args: PageArgs, context: Context, info:
 }
 
 const ChangeAgentMembersInput = builder.inputType('ChangeAgentMembersInput', {
-  description: 'Input for `changeAgentMembers`.',
+  description: 'Input for the mutation `changeAgentMembers`.',
   fields: (t) => ({
     ...agentLocator(t),
     userIds: t.idList({
@@ -36,7 +36,7 @@ const ChangeAgentMembersInput = builder.inputType('ChangeAgentMembersInput', {
 const ChangeAgentMembersPayload = builder
   .objectRef<{ agent: AgentRow; found: number }>('ChangeAgentMembersPayload')
   .implement({
-    description: 'Result of `changeAgentMembers`.',
+    description: 'Result of the mutation `changeAgentMembers`.',
     fields: (t) => ({
       agent: t.field({ type: Agent, description: 'The agent after the change.', resolve: ({ agent }) => agent }),
       foundCount: t.exposeInt('found', {

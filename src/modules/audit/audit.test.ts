@@ -24,7 +24,7 @@ const events = async (filter: object, more: object = {}) =>
 const exported = (query: string, secret: string | null = kit.keys.ADMIN) =>
   kit.rest('GET', `/api/admin/audit-events/export?${query}`, { key: secret });
 
-test('the trail is read newest first, with who, what, with which credential and from where', async () => {
+test('audit events are read newest first, with actor, action, target, credential and address', async () => {
   const { nodes } = await events({ targetType: 'ApiKey', targetId: String(key.id) });
   expect(nodes.map((node: any) => node.action)).toEqual(['API_KEY_REGENERATE', 'API_KEY_CREATE']);
   expect(nodes[1]).toMatchObject({
@@ -37,7 +37,7 @@ test('the trail is read newest first, with who, what, with which credential and 
   });
 });
 
-test('each filter narrows, and all that are given must fit', async () => {
+test('audit events match only if they satisfy all given filters', async () => {
   const all = await events({});
   const some = await events({ actions: ['API_KEY_REGENERATE'] });
   expect(some.totalCount).toBe(1);
@@ -51,7 +51,7 @@ test('each filter narrows, and all that are given must fit', async () => {
   expect((await events({ until: event.at, actions: ['API_KEY_REGENERATE'] })).totalCount).toBe(0);
 });
 
-test('the filter takes global IDs, also of a target', async () => {
+test('the audit filter accepts global IDs, including that of a target', async () => {
   const [event] = (await events({ actions: ['API_KEY_REGENERATE'] })).nodes;
   const { data } = await kit.gql(
     'query ($id: ID!) { node(id: $id) { ... on AuditEvent { targetGlobalId actor { id } } } }',
@@ -80,7 +80,7 @@ test('the filter takes global IDs, also of a target', async () => {
     expect((await events(filter)).totalCount).toBe(0);
 });
 
-test('events are ordered by time in both directions, and pages are read from both ends', async () => {
+test('audit events can be ordered by time in both directions and paged from both ends', async () => {
   const ids = async (args: string) =>
     (await kit.gql(`{ auditEvents(${args}) { nodes { databaseId } } }`)).data.auditEvents.nodes.map(
       ({ databaseId }: { databaseId: string }) => databaseId,
@@ -91,7 +91,7 @@ test('events are ordered by time in both directions, and pages are read from bot
   expect(await ids('last: 2')).toEqual(newestFirst.slice(-2));
 });
 
-test('an event leads to its actor and its credential, for callers who can read those', async () => {
+test('an audit event returns its actor and credential only to callers who can read them', async () => {
   const person = await kit.person();
   await kit.gql('mutation { createPersonalAccessToken(input: { name: "one" }) { secret } }', {}, person.session);
   const query = `query ($actorId: ID, $tokenId: ID) {
@@ -126,13 +126,13 @@ test('an event leads to its actor and its credential, for callers who can read t
   expect(gone.data.auditEvents.nodes).toEqual([{ actor: null, apiKey: null, userCredential: null }]);
 });
 
-test('an action of another version has a name and no enum value', async () => {
+test('an unknown action of another server version has a name and no enum value', async () => {
   await kit.prisma.auditEvent.create({ data: { action: 'moon.land', targetType: 'Moon' } });
   const { nodes } = await events({ targetType: 'Moon' });
   expect(nodes).toMatchObject([{ action: null, actionName: 'moon.land' }]);
 });
 
-test('pages go on where they stopped and hold every event once', async () => {
+test('pages of audit events contain each event exactly once', async () => {
   const whole = (await events({}, { first: 100 })).nodes.map((node: any) => node.databaseId);
   const seen: string[] = [];
   let after: string | null = null;
@@ -144,7 +144,7 @@ test('pages go on where they stopped and hold every event once', async () => {
   expect(seen).toEqual(whole);
 });
 
-test('an event can be fetched by its global id, by who may read the trail alone', async () => {
+test('an audit event can be fetched by its global ID only with `read:audit`', async () => {
   const [event] = (await events({}, { first: 1 })).nodes;
   const query = `query ($id: ID!) { node(id: $id) { id ... on AuditEvent { databaseId } } }`;
   expect((await kit.gql(query, { id: event.id })).data.node).toEqual({ id: event.id, databaseId: event.databaseId });
@@ -152,7 +152,7 @@ test('an event can be fetched by its global id, by who may read the trail alone'
   expect(refused.errors[0]?.extensions).toMatchObject({ code: 'FORBIDDEN', requiredPermissions: ['read:audit'] });
 });
 
-test('basic and limited keys, strangers and dead keys read nothing, by neither road', async () => {
+test('rejects basic, limited and revoked keys and anonymous clients over GraphQL and REST', async () => {
   for (const secret of [kit.keys.BASIC, kit.keys.LIMITED]) {
     const { data, errors } = await kit.gql(Events, {}, secret);
     expect(returned(data)).toEqual([]);
@@ -170,7 +170,7 @@ test('basic and limited keys, strangers and dead keys read nothing, by neither r
   expect(nodes.every((node: any) => node.actorDatabaseId !== null)).toBe(true);
 });
 
-test('the export has every matching event, oldest first, as JSON lines and as CSV', async () => {
+test('the export contains each matching event, oldest first, as JSON lines or CSV', async () => {
   const { totalCount } = await events({});
   const lines = await exported('format=jsonl');
   expect(lines.headers.get('content-type')).toBe('application/jsonl; charset=utf-8');
@@ -191,7 +191,7 @@ test('the export has every matching event, oldest first, as JSON lines and as CS
   expect(table.text).toContain('api_key.regenerate');
 });
 
-test('a cell that a spreadsheet would run as a formula is text in the CSV', async () => {
+test('the CSV export escapes a cell that a spreadsheet would run as a formula', async () => {
   await kit.prisma.user.updateMany({
     where: { id: key.userId },
     data: { role: 'ADMIN', name: '=HYPERLINK("http://x")' },
@@ -208,7 +208,7 @@ test('a cell that a spreadsheet would run as a formula is text in the CSV', asyn
   expect(text).toContain(`"'=HYPERLINK(""http://x"")"`);
 });
 
-test('bad filters name the field, by both roads', async () => {
+test('an invalid filter is rejected and named over GraphQL and REST', async () => {
   for (const [filter, path] of [
     [{ actions: ['no.such'] }, ['filter', 'actions', 0]],
     [{ actorId: 'me' }, ['filter', 'actorId']],
@@ -228,7 +228,7 @@ test('bad filters name the field, by both roads', async () => {
   });
 });
 
-test('TOK 15: the database itself refuses to change, delete or truncate an event', async () => {
+test('TOK 15: the database rejects changing, deleting or truncating audit events', async () => {
   const before = await kit.prisma.auditEvent.count();
   const refused = /append-only/;
   await expect(kit.prisma.auditEvent.updateMany({ data: { action: 'nothing' } })).rejects.toThrow(refused);
@@ -238,7 +238,7 @@ test('TOK 15: the database itself refuses to change, delete or truncate an event
   expect(await kit.prisma.auditEvent.count({ where: { action: 'nothing' } })).toBe(0);
 });
 
-test('what is older than the retention goes, and nothing else', async () => {
+test('deletes only events older than the retention period', async () => {
   const old = new Date(Date.now() - 40 * 24 * 3600 * 1000);
   await kit.prisma.auditEvent.create({ data: { action: 'api_key.create', at: old, targetType: 'Old' } });
   const before = await kit.prisma.auditEvent.count();

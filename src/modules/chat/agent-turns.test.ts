@@ -86,8 +86,8 @@ const AgentChat = `query ($chat: ChatReferenceInput!) {
     messages(first: 100) { nodes { databaseId parentId latestChildId role text usage { model inputTokens } } } } }`;
 const agentChat = (chat: object, key = owner.secret) => kit.gql(AgentChat, { chat }, key);
 
-describe('a turn goes by its agent', () => {
-  it('in model and temperature, unless the session or the message says otherwise', async () => {
+describe('a turn with an agent', () => {
+  it('uses the agent’s model and temperature unless the session or message sets them', async () => {
     const { id, slug } = await agent({ model: 'second', temperature: 0.25, actions: {} });
     await said({ chat: { agent: { slug } } });
     expect(asked()).toMatchObject({ model: 'second', temperature: 0.25 });
@@ -101,7 +101,7 @@ describe('a turn goes by its agent', () => {
     expect(asked()).toMatchObject({ model: 'second', temperature: 0 });
   });
 
-  it('in a model that no longer exists: the server’s own answers', async () => {
+  it('uses the server’s default model if the agent’s model no longer exists', async () => {
     const { slug } = await agent({ model: 'gone', actions: {} });
     await said({ chat: { agent: { slug } } });
     expect(asked()).toMatchObject({ model: 'scripted' });
@@ -111,13 +111,13 @@ describe('a turn goes by its agent', () => {
     [null, ['one', 'You said: one', 'two', 'You said: two']],
     [3, ['You said: one', 'two', 'You said: two']],
     [0, []],
-  ])('in how many earlier messages the model is told: %s', async (historyLimit, told) => {
+  ])('passes at most the agent’s number of earlier messages to the model: %s', async (historyLimit, told) => {
     const { slug } = await agent({ historyLimit, actions: {} });
     for (const message of ['one', 'two', 'three']) await said({ chat: { agent: { slug } }, message });
     expect(earlier()).toEqual(told);
   });
 
-  it('in the least score of what it is given', async () => {
+  it('uses only passages that reach the agent’s similarity threshold', async () => {
     const texts = { 'threshold-a': 'The zebra crossing opens at noon.', 'threshold-b': 'A crossing of two rivers.' };
     const question = { message: 'When does the zebra crossing open?' };
     const open = await agent({}, texts);
@@ -137,7 +137,7 @@ describe('pinned documents', () => {
     ' ',
   );
 
-  it('are given whole, each word once, under a number, and are not searched again', async () => {
+  it('are given whole with a citation number, without duplicates, and are not searched again', async () => {
     const { id, slug } = await agent({}, { 'pinned-rules': long, 'pinned-other': 'Rule of thumb: measure twice.' });
     await pin(id, 'pinned-rules');
     kit.model.script({ text: 'See [1].' });
@@ -153,7 +153,7 @@ describe('pinned documents', () => {
     expect(given).toContain(long);
   });
 
-  it('are not those that the caller may not read', async () => {
+  it('are omitted if the caller cannot read them', async () => {
     const { id, slug } = await agent({}, { 'pinned-private': 'The secret word is plumbago.' });
     await kit.prisma.document.update({
       where: { externalId: 'pinned-private' },
@@ -166,7 +166,7 @@ describe('pinned documents', () => {
     expect(prompt()).not.toContain('plumbago');
   });
 
-  it('that do not fit are found by searches, as others are', async () => {
+  it('are searched like other documents if they exceed the context window', async () => {
     const huge = Array.from({ length: 2500 }, (_, n) => `Line ${n} of the almanac.`).join(' ');
     const { id, slug } = await agent({}, { 'pinned-huge': `${huge} The heliotrope blooms in June.` });
     await pin(id, 'pinned-huge');
@@ -176,7 +176,7 @@ describe('pinned documents', () => {
     expect(prompt()).toContain('heliotrope');
   });
 
-  it('say how long their document is', async () => {
+  it('return the word and token count of each cited document', async () => {
     const { slug } = await agent({}, { sized: 'Five words are in here.' });
     const { documents } = await said({ chat: { agent: { slug } }, message: 'How many words are in here?' });
     const { wordCount, tokenCount } = await kit.prisma.document.findUniqueOrThrow({ where: { externalId: 'sized' } });
@@ -184,10 +184,10 @@ describe('pinned documents', () => {
   });
 });
 
-describe('an agent that answers from documents alone', () => {
+describe('an agent in QUERY mode', () => {
   const question = { message: 'What is the boiling point of tin?' };
 
-  it('refuses where there is nothing: no model is asked, nothing is charged, and the chat goes on as before', async () => {
+  it('refuses without relevant passages, calls no model, records no usage and keeps the chat branch', async () => {
     const { slug } = await agent({ chatMode: 'QUERY' }, { tin: 'Tin melts at 232 degrees.' });
     const chat = { agent: { slug } };
     const first = await said({ chat, message: 'When does tin melt?' });
@@ -216,7 +216,7 @@ describe('an agent that answers from documents alone', () => {
     expect(earlier()).toEqual(['When does tin melt?', first.answer]);
   });
 
-  it('refuses in words of its own, first thing and when asked anew', async () => {
+  it('refuses with its configured text, both in the first turn and on regeneration', async () => {
     const { slug } = await agent({ chatMode: 'QUERY', refusalText: 'Not my department.' });
     const chat = { agent: { slug } };
     const first = await said({ ...question, chat });
@@ -235,7 +235,7 @@ describe('an agent that answers from documents alone', () => {
     });
   });
 
-  it('answers from what it was given, without a search', async () => {
+  it('answers from pinned documents, attachments or additional context without a search', async () => {
     const { id, slug } = await agent({ actions: {} }, { 'query-pinned': 'Tin boils at 2602 degrees.' });
     const chat = { agent: { slug } };
     expect(await said({ ...question, chat, mode: 'QUERY' })).toMatchObject({ isRefusal: true });
@@ -247,7 +247,7 @@ describe('an agent that answers from documents alone', () => {
     expect(await said({ ...question, chat, mode: 'QUERY' })).toMatchObject({ isRefusal: false });
   });
 
-  it('tells in the events of the turn that it refuses', async () => {
+  it('marks a refusal in the events of the turn', async () => {
     const { slug } = await agent({ chatMode: 'QUERY' });
     const events = [];
     for await (const { data } of kit.subscribe(
@@ -268,12 +268,12 @@ describe('an agent that answers from documents alone', () => {
   });
 });
 
-describe('a chat by names', () => {
+describe('a chat referenced by name', () => {
   const Create = `mutation ($input: CreateChatSessionInput!) { createChatSession(input: $input) {
     sessionId slug number agentId name session { ownerNumber } } }`;
   const create = (input: object, key = owner.secret) => kit.gql(Create, { input }, key);
 
-  it('is one’s own: the unnamed one, or that of a client’s session, made with the first message', async () => {
+  it('belongs to the caller and is created with the first message, per client session', async () => {
     const { id, slug } = await agent({ actions: {} });
     expect((await agentChat({ agent: { slug } })).data).toEqual({ agentChat: null });
     const unnamed = await said({ chat: { agent: { slug } } });
@@ -295,7 +295,7 @@ describe('a chat by names', () => {
     expect(theirs.data.createChatSession.session).toEqual({ ownerNumber: databaseId });
   });
 
-  it('is made once by those who begin it at once', async () => {
+  it('is created once by concurrent first messages', async () => {
     const { id, slug } = await agent({ actions: {} });
     const answers = await Promise.all(Array.from({ length: 4 }, () => say({ chat: { agent: { slug } } })));
     expect(await kit.prisma.chatSession.count({ where: { agentId: id } })).toBe(1);
@@ -304,7 +304,7 @@ describe('a chat by names', () => {
     expect(codes).toContain('OK');
   });
 
-  it('is a thread by its slug, or its id, of that agent and nobody else’s', async () => {
+  it('finds a thread by slug or ID only for its own agent and its owner', async () => {
     const { id, slug } = await agent({ actions: {} });
     const other = await agent({ actions: {} });
     const thread = (await create({ agentSlug: slug, slug: 'Über My Thread!', name: 'T' })).data.createChatSession;
@@ -342,7 +342,7 @@ describe('a chat by names', () => {
     expect(code(await say({ chat: { agent: { slug }, threadSlug: sessionId } }))).toBe('NOT_FOUND');
   });
 
-  it('is free for another once it is deleted', async () => {
+  it('frees its name when it is deleted', async () => {
     const { slug } = await agent({ actions: {} });
     await create({ agentSlug: slug, slug: 'again' });
     expect(code(await unchanged(() => create({ agentSlug: slug, slug: 'again' }, stranger.secret)))).toBe('CONFLICT');
@@ -359,7 +359,7 @@ describe('a chat by names', () => {
     expect((await said({ chat: { agent: { slug } } })).sessionId).not.toBe(second.sessionId);
   });
 
-  it('renames and deletes as an id does, one of the two', async () => {
+  it('can be renamed by name or ID, and requires exactly one of them', async () => {
     const { slug } = await agent({ actions: {} });
     const { sessionId } = (await create({ agentSlug: slug, slug: 'renamed' })).data.createChatSession;
     const chat = { agent: { slug }, threadSlug: 'renamed' };
@@ -374,7 +374,7 @@ describe('a chat by names', () => {
     expect(code(await unchanged(() => rename({ chat: { agent: { slug }, clientSessionId: 'x' } })))).toBe('NOT_FOUND');
   });
 
-  it('is read by who may read chats, and written to without', async () => {
+  it('can be written to without `read:chat`, but not read', async () => {
     const { slug } = await agent({ actions: {} });
     const { sessionId } = await said({ chat: { agent: { slug } } }, limited.secret);
     expect(await said({ chat: { agent: { slug } } }, limited.secret)).toMatchObject({ sessionId });
@@ -405,12 +405,12 @@ describe('a chat by names', () => {
       'input.chat.clientSessionId',
     ],
     ['of an agent that is named twice', { newSession: { agentId: 0, agentSlug: 'x' } }, 'input.newSession.agentSlug'],
-  ])('is refused %s, and the field is named', async (_name, input, path) => {
+  ])('is rejected for a reference %s, and the error names the field', async (_name, input, path) => {
     const answer = await unchanged(() => say(input));
     expect([code(answer), field(answer)]).toEqual(['BAD_USER_INPUT', path]);
   });
 
-  it('of a project’s token is in the project, and becomes the owner’s thread when the project goes', async () => {
+  it('belongs to the project with a project token, and becomes a thread when the project is deleted', async () => {
     const { id, slug } = await agent({ actions: {} });
     await said({ chat: { agent: { slug } } });
     const project = (
@@ -449,7 +449,7 @@ describe('starting a chat over', () => {
   const Over = 'mutation ($input: ChatReferenceInput!) { startChatOver(input: $input) { sessionId } }';
   const over = (input: object, key = owner.secret) => kit.gql(Over, { input }, key);
 
-  it('leaves what was said, and the model knows none of it', async () => {
+  it('keeps the earlier messages but does not pass them to the model', async () => {
     const { slug } = await agent({ actions: {} });
     const chat = { agent: { slug } };
     expect((await unchanged(() => over(chat))).data.startChatOver).toEqual({ sessionId: null });
@@ -467,7 +467,7 @@ describe('starting a chat over', () => {
     ]);
   });
 
-  it('is of that chat alone, and for who may write to it', async () => {
+  it('affects only that chat and requires permission to write to it', async () => {
     const { slug } = await agent({ actions: {} });
     await said({ chat: { agent: { slug } }, message: 'one' });
     await said({ chat: { agent: { slug }, clientSessionId: 'a' }, message: 'one' }, limited.secret);
@@ -490,7 +490,7 @@ describe('starting a chat over', () => {
   });
 });
 
-describe('files that come with a message', () => {
+describe('attachments sent with a message', () => {
   const image = { name: 'dot.png', mediaType: 'image/png', base64: png };
   const text = (content: string, name = 'notes.txt') => ({
     name,
@@ -498,7 +498,7 @@ describe('files that come with a message', () => {
     base64: Buffer.from(content).toString('base64'),
   });
 
-  it('are stored as if they were uploaded, and given to the model', async () => {
+  it('are stored like uploads and passed to the model', async () => {
     const { slug } = await agent({ actions: {} });
     const attachments = [image, text('The password of the day is swordfish.'), { ...image, name: 'nameless' }];
     const { userMessageId, documents } = await said({ chat: { agent: { slug } }, attachments });
@@ -531,13 +531,13 @@ describe('files that come with a message', () => {
     ['another content than its name says', [{ ...text('words'), name: 'x.pdf' }], 'input.attachments.0'],
     ['nothing in it', [text('good'), text('')], 'input.attachments.1'],
     ['too many beside it', Array(21).fill(image), 'input.attachments'],
-  ])('are refused when one is %s, and nothing is stored', async (_name, attachments, path) => {
+  ])('are rejected and store no data when the problem is: %s', async (_name, attachments, path) => {
     const { slug } = await agent({ actions: {} });
     const answer = await unchanged(() => say({ chat: { agent: { slug } }, attachments }));
     expect([code(answer), field(answer)]).toEqual(['BAD_USER_INPUT', path]);
   });
 
-  it('are stored for nobody who may not upload, and for no chat that does not exist', async () => {
+  it('are rejected for a caller who cannot upload and for an unknown chat', async () => {
     const { slug } = await agent({ actions: {} });
     const attachments = [image];
     expect(code(await unchanged(() => say({ chat: { agent: { slug } }, attachments }, limited.secret)))).toBe(
@@ -548,7 +548,7 @@ describe('files that come with a message', () => {
     expect(code(await unchanged(() => say({ sessionId, attachments }, stranger.secret)))).toBe('NOT_FOUND');
   });
 
-  it('go again when the turn does not come about', async () => {
+  it('are removed when the turn does not start', async () => {
     const { slug } = await agent({ actions: {} });
     const files = await kit.prisma.file.count();
     expect(code(await say({ chat: { agent: { slug } }, attachments: [image], model: 'no-such' }))).toBe(

@@ -7,14 +7,14 @@ import { ChatMessage } from './messages.graphql.ts';
 import { messageOf, sessionPayload } from './sessions.graphql.ts';
 
 const SelectChatBranchInput = builder.inputType('SelectChatBranchInput', {
-  description: 'Input for `selectChatBranch`.',
+  description: 'Input for the mutation `selectChatBranch`.',
   fields: (t) => ({
     messageId: t.id({ required: true, description: 'A message of the branch, by global ID or integer `databaseId`.' }),
   }),
 });
 
 const clearPreference = clearField('ClearableResponsePreference', {
-  responseId: 'Removes the preference.',
+  responseId: 'Removes the preference for an answer.',
 });
 
 const SetPreferredResponseInput = builder.inputType('SetPreferredResponseInput', {
@@ -32,12 +32,12 @@ const SetPreferredResponseInput = builder.inputType('SetPreferredResponseInput',
 });
 
 const SelectChatBranchPayload = builder.objectRef<ChatSessionRow>('SelectChatBranchPayload').implement({
-  description: 'Result of `selectChatBranch`.',
+  description: 'Result of the mutation `selectChatBranch`.',
   fields: sessionPayload,
 });
 
 const SetPreferredResponsePayload = builder.objectRef<ChatMessageRow>('SetPreferredResponsePayload').implement({
-  description: 'Result of `setPreferredResponse`.',
+  description: 'Result of the mutation `setPreferredResponse`.',
   fields: (t) => ({
     questionId: t.exposeInt('id', {
       description: 'The integer `databaseId` of the question, for callers without `read:chat`.',

@@ -70,8 +70,8 @@ async function tree(key = anna, input: object = {}) {
   return { session: first.session, first, again, further, over };
 }
 
-describe('choosing a branch', () => {
-  it('makes the path to a message current, and what is said next goes on there', async () => {
+describe('selecting a branch', () => {
+  it('makes the path to a message current and continues there with the next message', async () => {
     const { session, first, again, further, over } = await tree();
     expect(await branch(session)).toEqual([over.question, over.answer]);
 
@@ -105,7 +105,7 @@ describe('choosing a branch', () => {
     ]);
   });
 
-  it('goes on below the message with what was current there', async () => {
+  it('restores the part of the branch below the message that was current before', async () => {
     const { session, first, again, further } = await tree();
     expect((await select(again.answer)).errors).toEqual([]);
     const whole = [first.question, again.answer, further.question, further.answer];
@@ -116,7 +116,7 @@ describe('choosing a branch', () => {
     expect(await branch(session)).toEqual(whole);
   });
 
-  it('answers null to a REST client, and shows in the session', async () => {
+  it('returns null over REST and updates the session', async () => {
     const { session, first, again, further } = await tree();
     const { updatedAt } = await kit.prisma.chatSession.findUniqueOrThrow({ where: { id: session } });
     expect(await setLatest(further.answer)).toMatchObject({ status: 200, text: 'null' });
@@ -128,14 +128,14 @@ describe('choosing a branch', () => {
     expect(after.updatedAt.getTime()).toBeGreaterThan(updatedAt.getTime());
   });
 
-  it('leaves the tree as it is for a message that is current, and for the root', async () => {
+  it('does not change the tree for the root or a message that is already current', async () => {
     const { session, over } = await tree();
     const before = await messagesOf(session);
     for (const id of [over.answer, over.question, before[0]?.id]) expect((await select(id)).errors).toEqual([]);
     expect(await messagesOf(session)).toEqual(before);
   });
 
-  it('may happen while an answer is being written, which stays whole on its own branch', async () => {
+  it('is possible during an answer, which is completed on its own branch', async () => {
     const { session, first } = await tree();
     const gate = makeGate();
     kit.model.script({ text: ['Slowly ', 'said.'], gate });
@@ -152,7 +152,7 @@ describe('choosing a branch', () => {
     });
   });
 
-  it('changes a path of 2,000 messages in one statement', async () => {
+  it('updates a path of 2,000 messages in one statement', async () => {
     const { session } = await say('whose');
     const { userId } = await kit.prisma.chatSession.findUniqueOrThrow({ where: { id: session } });
     const long = await kit.prisma.chatSession.create({ data: { userId, agentId: 0 } });
@@ -174,8 +174,8 @@ describe('choosing a branch', () => {
   });
 });
 
-describe('preferring an answer', () => {
-  it('notes it on the question and makes its branch current', async () => {
+describe('selecting a preferred answer', () => {
+  it('stores it on the question and makes its branch current', async () => {
     const { session, first, again } = await tree();
     const { data, errors } = await kit.gql(
       `mutation ($input: SetPreferredResponseInput!) { setPreferredResponse(input: $input) {
@@ -199,7 +199,7 @@ describe('preferring an answer', () => {
     expect((await branch(session))[1]).toBe(again.answer);
   });
 
-  it('takes the preference away and leaves the branch', async () => {
+  it('can be undone without changing the current branch', async () => {
     const { session, first } = await tree();
     await prefer(first.question, first.answer);
     const before = await branch(session);
@@ -213,7 +213,7 @@ describe('preferring an answer', () => {
     expect(stored.preferredResponseId).toBeNull();
   });
 
-  it('refuses what is no answer to that question, and what is no question, and names the field', async () => {
+  it('rejects an answer to another question or a message that is not a question, and names the field', async () => {
     const { session, first, further, over } = await tree();
     const foreign = await say('of ben', {}, ben);
     const root = (await messagesOf(session))[0]?.id as number;
@@ -244,7 +244,7 @@ describe('preferring an answer', () => {
   });
 });
 
-describe('what is not one’s own', () => {
+describe('authorization of branch changes', () => {
   /** Calls both operations in GraphQL and REST on each of these messages and expects identical responses. */
   async function refusesAll(targets: { question: number; answer: number }[], key: string) {
     const before = await kit.fingerprint();
@@ -269,7 +269,7 @@ describe('what is not one’s own', () => {
     expect(await kit.fingerprint()).toBe(before);
   }
 
-  it('is refused like what is not there: of others, shared by others, deleted', async () => {
+  it('returns the same NOT_FOUND for a deleted session, a session of another user and an unknown message', async () => {
     const mine = await say('mine');
     const shared = await say('shared');
     await kit.rest('PATCH', `/api/chat/chat-session/${shared.session}`, {
@@ -285,7 +285,7 @@ describe('what is not one’s own', () => {
     await refusesAll([mine], kit.keys.ADMIN);
   });
 
-  it('follows the project: its owner looks after all of its chats, its token after its own in it', async () => {
+  it('lets the project owner change all its chats, and a project token only its own', async () => {
     const made = await kit.gql(
       'mutation { one: createProject(input: { name: "one" }) { project { databaseId } } two: createProject(input: { name: "two" }) { project { databaseId } } }',
       {},
@@ -313,7 +313,7 @@ describe('what is not one’s own', () => {
     expect(await branch(ofToken.session)).toEqual([ofToken.over.question, ofToken.over.answer]);
   });
 
-  it('needs `manage:chat`: a limited key and a token cut to reading and chatting have none of it', async () => {
+  it('requires `manage:chat`, which limited keys and tokens with other scopes lack', async () => {
     const { first } = await tree();
     const limited = await say('limited', {}, kit.keys.LIMITED);
     const { secret } = await kit.createPat(anna, { scopes: ['read:chat', 'write:chat'] });
@@ -330,7 +330,7 @@ describe('what is not one’s own', () => {
     expect(await kit.fingerprint()).toBe(before);
   });
 
-  it('shows nothing of the session to who may manage and not read', async () => {
+  it('returns no session data to a token with `manage:chat` but without `read:chat`', async () => {
     const { session, first } = await tree();
     const { secret } = await kit.createPat(anna, { scopes: ['manage:chat'] });
     const { data, errors } = await kit.gql(
@@ -353,8 +353,8 @@ describe('what is not one’s own', () => {
   });
 });
 
-describe('bad input', () => {
-  it('is refused with the name of the field, and writes nothing', async () => {
+describe('invalid input for a branch change', () => {
+  it('is rejected with the name of the field and changes no data', async () => {
     const { first } = await tree();
     const before = await kit.fingerprint();
     for (const value of [2 ** 31, -(2 ** 31) - 1, 1e300, 1.5, '1a', 'x', true, {}, [[first.answer]]]) {
@@ -385,7 +385,7 @@ describe('bad input', () => {
   });
 });
 
-describe('races', () => {
+describe('concurrent branch changes', () => {
   /**
    * Expects that the latest child of every message is one of its children, and that every message with children has
    * one.
@@ -400,7 +400,7 @@ describe('races', () => {
     }
   }
 
-  it('of several choices, one wins as a whole', async () => {
+  it('result in exactly one of several selected branches', async () => {
     const { session, first, again, further, over } = await tree();
     const branches = [
       [first.question, first.answer],
@@ -415,7 +415,7 @@ describe('races', () => {
     expect(branches).toContainEqual(await branch(session));
   });
 
-  it('with turns that start at the same moment, the tree stays sound and no message is lost', async () => {
+  it('keep the tree consistent and lose no message when a turn starts at the same time', async () => {
     const { session, first, further, over } = await tree();
     const before = (await messagesOf(session)).length;
     const [, , , turn] = await Promise.all([
@@ -433,7 +433,7 @@ describe('races', () => {
     expect([first.answer, further.answer, over.answer]).toContain(parent);
   });
 
-  it('with the deletion of the session, nothing fails within the server', async () => {
+  it('return NOT_FOUND or succeed, without a server error, while the session is deleted', async () => {
     const { session, first, over } = await tree();
     const replies = await Promise.all([
       select(first.answer),

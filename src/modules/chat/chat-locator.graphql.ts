@@ -31,7 +31,7 @@ export const chatReference = ({ agent, ...reference }: Given, path: string[]): R
 });
 
 const StartChatOverPayload = builder.objectRef<{ sessionId: string | null }>('StartChatOverPayload').implement({
-  description: 'Result of `startChatOver`.',
+  description: 'Result of the mutation `startChatOver`.',
   fields: (t) => ({
     sessionId: t.expose('sessionId', {
       type: 'UUID',

@@ -28,7 +28,7 @@ function joined(parts: CitedPart[]): (string | number)[] {
   return all;
 }
 
-describe('markers', () => {
+describe('citation markers', () => {
   it.each([
     ['a [1].', 'a [[1]](https://docs.test/guide).'],
     ['a [[1]].', 'a [[1]](https://docs.test/guide).'],
@@ -37,27 +37,27 @@ describe('markers', () => {
     ['[1,\n2]', '[[1]](https://docs.test/guide)[[2]]()'],
     ['[12]', '[[12]](https://docs.test/a%20%28b%29%5C)'],
     ['[see [1]]', '[see [[1]](https://docs.test/guide)]'],
-  ])('%j becomes %j', (text, expected) => expect(cite(text)).toBe(expected));
+  ])('changes %j to %j', (text, expected) => expect(cite(text)).toBe(expected));
 
   it.each([
     ...['[3]', '[1, 3]', '[0]', '[]', '[ 1]', '[1', '[1 2]', '[a1]', '[12345]', '\\[1]', 'a\\[1\\]'],
     ...[`[1,${' '.repeat(60)}2]`, `[${Array(30).fill('1').join(', ')}]`],
-  ])('%j names no passage and stays as it is', (text) => expect(cite(text)).toBe(text));
+  ])('keeps %j because it refers to no passage', (text) => expect(cite(text)).toBe(text));
 
   it.each([
     ['[[1]', '[[[1]](https://docs.test/guide)'],
     ['\\[[1]]', '\\[[[1]](https://docs.test/guide)]'],
     ['\\\\[1]', '\\\\[[1]](https://docs.test/guide)'],
     ['[1](https://evil.test/(x))', '[[1]](https://docs.test/guide)(https://evil.test/(x))'],
-  ])('of %j only the marker is replaced', (text, expected) => expect(cite(text)).toBe(expected));
+  ])('replaces only the marker in %j', (text, expected) => expect(cite(text)).toBe(expected));
 
-  it('takes every link from the documents, never from the model', () => {
+  it('take each link from the documents, never from the model', () => {
     expect(cite('[1](https://evil.test) [[2]](https://evil.test) [12]()')).toBe(
       '[[1]](https://docs.test/guide) [[2]]() [[12]](https://docs.test/a%20%28b%29%5C)',
     );
   });
 
-  it('is told of each document once, before the text that cites it', () => {
+  it('emit one citation event per document before the text that cites it', () => {
     expect(joined(run(['x [1] y [2] z [1, 2]']))).toEqual([
       'x ',
       1,
@@ -68,7 +68,7 @@ describe('markers', () => {
     expect(run(['[1]'])[0]).toEqual({ type: 'citation', number: 1, documentId: 'guide' });
   });
 
-  it('takes the link of the best passage where passages of one document differ', () => {
+  it('use the link of the best passage when passages of a document have different links', () => {
     const hits = numberHits([
       { documentId: 'a', link: 'https://docs.test/a#best' },
       { documentId: 'b', link: 'https://docs.test/b' },
@@ -79,7 +79,7 @@ describe('markers', () => {
   });
 });
 
-describe('code', () => {
+describe('citation markers in code', () => {
   it.each([
     'a `list[1]` b',
     '``list[1] ` [2]`` b',
@@ -87,7 +87,7 @@ describe('code', () => {
     '````\n```\n[1]\n````\n',
     '~~~\nlist[1]\n~~~\n',
     '```\nnever closed [1]',
-  ])('%j is left alone', (text) => expect(cite(text)).toBe(text));
+  ])('keeps %j unchanged', (text) => expect(cite(text)).toBe(text));
 
   it.each([
     ['`a` [2]', '`a` [[2]]()'],
@@ -96,29 +96,29 @@ describe('code', () => {
     ['a lonely ` here [1]\n\n[2]', 'a lonely ` here [1]\n\n[[2]]()'],
     ['an escaped \\` [2]', 'an escaped \\` [[2]]()'],
     ['a ~~ b [2]', 'a ~~ b [[2]]()'],
-  ])('%j ends and becomes %j', (text, expected) => expect(cite(text)).toBe(expected));
+  ])('finds the end of the code in %j and returns %j', (text, expected) => expect(cite(text)).toBe(expected));
 });
 
-describe('without citations', () => {
+describe('citations that are turned off', () => {
   it.each([
     ['It is so [1].', 'It is so.'],
     ['It is so[1] [[2]](x), `a [1]` and [3].', 'It is so, `a [1]` and [3].'],
     ['a  [1] b', 'a  b'],
     ['[1, 2]', ''],
-  ])('%j becomes %j', (text, expected) => expect(drop(text)).toBe(expected));
+  ])('changes %j to %j', (text, expected) => expect(drop(text)).toBe(expected));
 
-  it('tells of no citation', () => {
+  it('emit no citation event', () => {
     expect(run(['[1] [2]'], { include: false }).filter(({ type }) => type === 'citation')).toEqual([]);
   });
 
-  it('an answer loses its own markers alone', () => {
+  it('are removed from a stored answer without changing other markers', () => {
     const answer = cite('So [1], and [12]. `Not [[1]](x)`, nor [4].');
     expect(withoutCitations(answer, documents)).toBe('So, and. `Not [[1]](x)`, nor [4].');
     expect(withoutCitations('[[1]](x)', [])).toBe('[[1]](x)');
   });
 });
 
-describe('however the text is cut', () => {
+describe('an answer streamed in arbitrary chunks', () => {
   const piece = fc.constantFrom(
     ...[
       '[',
@@ -161,7 +161,7 @@ describe('however the text is cut', () => {
     return { whole, deltas: at.slice(1).map((end, index) => whole.slice(at[index], end)) };
   });
 
-  it.each([true, false])('the same comes out (citations: %s)', (include) => {
+  it.each([true, false])('gives the same result as the whole answer (citations: %s)', (include) => {
     fc.assert(
       fc.property(cut, ({ whole, deltas }) => {
         const once = joined(run([whole], { include }));
@@ -172,7 +172,7 @@ describe('however the text is cut', () => {
     );
   });
 
-  it('a long hostile text costs no more than its length', () => {
+  it('is processed in linear time for long hostile text', () => {
     const long = (text: string) => text.repeat(400_000 / text.length);
     for (const text of [
       '`x',
@@ -192,7 +192,7 @@ describe('however the text is cut', () => {
       for (const include of [true, false]) expect(textOf(run([text], { hits: [], include }))).toBe(text);
   });
 
-  it('nothing is lost or added where there is nothing to cite', () => {
+  it('is unchanged when there are no documents to cite', () => {
     fc.assert(
       fc.property(cut, ({ whole, deltas }) => {
         expect(textOf(run(deltas, { hits: [] }))).toBe(whole);

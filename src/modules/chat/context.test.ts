@@ -57,8 +57,8 @@ const createProject = async (instructions: string, as = key): Promise<number> =>
 
 const window = 6000;
 
-describe('the room that a window has', () => {
-  it('is what the agent’s instructions leave of the prompt’s share', async () => {
+describe('the available context window', () => {
+  it('is the prompt’s share of the window minus the agent’s instructions', async () => {
     const empty = await createAgent({});
     expect(await available({ agentId: empty })).toBe(window);
     const agent = await createAgent({ systemPrompt: 'x'.repeat(401), taskPrompt: 'y'.repeat(80) });
@@ -73,12 +73,12 @@ describe('the room that a window has', () => {
     });
   });
 
-  it('is never less than none', async () => {
+  it('is never negative', async () => {
     const agent = await createAgent({ systemPrompt: 'x'.repeat(50_000) });
     expect(await available({ agentId: agent })).toBe(0);
   });
 
-  it('is that of the session’s own prompts and project', async () => {
+  it('is computed from the session’s own prompts and project', async () => {
     const agentId = await createAgent({ systemPrompt: 'x'.repeat(400), taskPrompt: 'y'.repeat(400) });
     const instructions = 'z'.repeat(1000);
     const projectId = await createProject(instructions);
@@ -90,7 +90,7 @@ describe('the room that a window has', () => {
     expect(await available({ sessionId: session })).toBe(window - estimateTokens(overridden));
   });
 
-  it('of a new session of a token that is confined to a project counts its instructions', async () => {
+  it('is computed with the project instructions for a new session of a project token', async () => {
     const agentId = await createAgent({ isPublic: true }, kit.keys.ADMIN);
     const projectId = await createProject('z'.repeat(1000));
     const { createProjectToken } = await mutate(
@@ -104,7 +104,7 @@ describe('the room that a window has', () => {
     expect(await available({ agentId })).toBe(window);
   });
 
-  it('is the same whatever was said, to a limited key as well', async () => {
+  it('does not depend on earlier messages and is available to a limited key', async () => {
     const { secret } = await kit.createKey('LIMITED');
     const session = await createSession({}, secret);
     const before = await available({ sessionId: session }, secret);
@@ -117,8 +117,8 @@ describe('the room that a window has', () => {
   });
 });
 
-describe('refused', () => {
-  it('is who asks of neither or of both, or of no id at all', async () => {
+describe('a request for the context window', () => {
+  it('is rejected without a session or agent, with both, or with a malformed ID', async () => {
     const session = await createSession();
     for (const target of [{}, { sessionId: null, agentId: null }, { sessionId: session, agentId: 0 }])
       expect((await ask(target)).errors[0]?.extensions).toMatchObject({
@@ -129,7 +129,7 @@ describe('refused', () => {
       expect(answer.status).toBe(422);
   });
 
-  it('is who may not use the session or the agent, as if there were none', async () => {
+  it('returns the same NOT_FOUND for an inaccessible session or agent as for an unknown one', async () => {
     const foreign = await createSession({}, kit.keys.ADMIN);
     const hidden = await createAgent({}, kit.keys.ADMIN);
     const deleted = await createAgent({});
@@ -152,7 +152,7 @@ describe('refused', () => {
     expect(await kit.fingerprint()).toBe(before);
   });
 
-  it('is a project’s token outside of its project', async () => {
+  it('returns NOT_FOUND to a project token for a session outside its project', async () => {
     const projectId = await createProject('here');
     const { createProjectToken } = await mutate(
       'mutation ($input: CreateProjectTokenInput!) { createProjectToken(input: $input) { secret } }',
@@ -167,7 +167,7 @@ describe('refused', () => {
     expect(await kit.fingerprint()).toBe(before);
   });
 
-  it('is a credential without `write:chat`', async () => {
+  it('is rejected for a credential without `write:chat`', async () => {
     const session = await createSession();
     const pat = await kit.createPat(key, { scopes: ['read:chat', 'read:agents', 'manage:chat'] });
     const before = await kit.fingerprint();

@@ -75,8 +75,8 @@ async function refused<T>(work: () => Promise<T>): Promise<T> {
 
 const time = expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
 
-describe('in JSON', () => {
-  it('a session is the whole tree, with what its answers rest on, and no passage of a document', async () => {
+describe('the JSON export', () => {
+  it('contains the whole message tree of a session with citations, but no passages of documents', async () => {
     kit.model.script({ reasoning: 'Steam?', text: 'Water [1].' }, { text: 'Hot water.' }, { text: 'Tea.' });
     const first = await say('What does a kettle boil?', { allowed_tool_ids: null });
     const id = first.chat_session_id;
@@ -134,7 +134,7 @@ describe('in JSON', () => {
     expect(JSON.parse(file.text)).toEqual([session]);
   });
 
-  it('the files of a message are named', async () => {
+  it('contains the names of files attached to a message, but not their text', async () => {
     const { chat_session_id: id } = await say('Look');
     const message = await kit.prisma.chatMessage.findFirstOrThrow({ where: { sessionId: id, role: 'USER' } });
     const files = [randomUUID(), randomUUID()].map((file, i) => ({
@@ -157,14 +157,14 @@ describe('in JSON', () => {
     expect(text.text).not.toContain('the text of the file');
   });
 
-  it('nobody’s sessions are an empty list', async () => {
+  it('is an empty list for a user without sessions', async () => {
     expect(await download()).toMatchObject({ status: 200, body: [] });
     expect((await download('?format=markdown')).text).toBe('');
   });
 });
 
-describe('in Markdown', () => {
-  it('a session is its current branch: who said what and when, as it was said', async () => {
+describe('the Markdown export', () => {
+  it('contains the current branch with roles, times and unchanged text', async () => {
     kit.model.script({ text: 'Water [1].' }, { text: '# Heading\n\n- `code`' }, { text: 'Left behind.' });
     const { chat_session_id: id } = await say('What does a kettle boil?', { allowed_tool_ids: null });
     await say('Show *me*', { chat_session_id: id });
@@ -210,8 +210,8 @@ Show *me*
   });
 });
 
-describe('the download', () => {
-  it('is a file that nobody keeps or guesses the type of', async () => {
+describe('the export download', () => {
+  it('is an attachment with a fixed media type, no caching and no type sniffing', async () => {
     const { chat_session_id: id } = await say('Hello');
     for (const [query, name, type] of [
       ['', 'chats.json', 'application/json; charset=utf-8'],
@@ -229,7 +229,7 @@ describe('the download', () => {
       }
   });
 
-  it('holds all of one’s own that are not deleted, oldest first, page by page', async () => {
+  it('contains all sessions of the caller that are not deleted, oldest first, across pages', async () => {
     const names = Array.from({ length: 103 }, (_none, i) => `session ${String(i).padStart(3, '0')}`);
     await kit.prisma.chatSession.createMany({
       // Three sessions with the same creation time.
@@ -258,7 +258,7 @@ describe('the download', () => {
     expect(text.match(/^Said \d+$/gm)).toEqual(Array.from({ length: 120 }, (_none, i) => `Said ${i + 1}`));
   });
 
-  it('costs no more statements for a message than for fifty', async () => {
+  it('executes the same number of statements for few and for many messages', async () => {
     const count = async (id: string, format: string) => {
       await download(`?format=${format}&session_id=${id}`);
       await kit.booted.background.settled();
@@ -272,7 +272,7 @@ describe('the download', () => {
     for (const format of ['json', 'markdown']) expect(await count(many.id, format)).toBe(await count(few.id, format));
   });
 
-  it('goes through a branch that is longer than a page, whatever else hangs from it', async () => {
+  it('contains the whole of a branch longer than a page and omits other branches', async () => {
     const { id, first } = await longSession(130, 'branched', new Date());
     await kit.prisma.chatMessage.create({
       data: { sessionId: id, parentId: first + 60, role: 'USER', text: 'Left behind' },
@@ -286,7 +286,7 @@ describe('the download', () => {
     expect(cut.text.match(/^Said \d+$/gm)).toHaveLength(70);
   });
 
-  it('breaks off when its key dies', async () => {
+  it('is aborted when its key is revoked', async () => {
     const doomed = await kit.createKey('BASIC');
     userId = doomed.userId;
     for (let i = 0; i < 3; i++)
@@ -308,7 +308,7 @@ describe('the download', () => {
     await kit.prisma.chatSession.deleteMany({ where: { userId } });
   });
 
-  it('in one piece has a limit, the file has none', async () => {
+  it('has no size limit, unlike the export over GraphQL', async () => {
     const { id } = await longSession(25, 'endless', new Date(), () => 'x'.repeat(180_000));
     for (const format of ['JSON', 'MARKDOWN'])
       expect((await ask(id, format)).errors[0]).toMatchObject({
@@ -321,8 +321,8 @@ describe('the download', () => {
   });
 });
 
-describe('refused', () => {
-  it('is what is no session of one’s own, as if there were none', async () => {
+describe('authorization and validation of exports', () => {
+  it('returns NOT_FOUND for a session that is deleted, unknown or of another user', async () => {
     const { chat_session_id: foreign } = await say('Foreign', {}, kit.keys.ADMIN);
     const { chat_session_id: shared } = await say('Shared', {}, kit.keys.ADMIN);
     await kit.rest('PATCH', `/api/chat/chat-session/${shared}`, { body: { sharing_status: 'public' } });
@@ -341,7 +341,7 @@ describe('refused', () => {
       }
   });
 
-  it('is a credential without `read:chat`, and written down; a stranger is nobody', async () => {
+  it('rejects and audits a credential without `read:chat`, and rejects an anonymous client', async () => {
     const { secret: limited } = await kit.createKey('LIMITED');
     const { chat_session_id: ofLimited } = await say('Hello', {}, limited);
     const { chat_session_id: mine } = await say('Hello');
@@ -372,13 +372,13 @@ describe('refused', () => {
     expect((await download('', `${key.slice(0, -1)}x`)).text).toBe(strange.text);
   });
 
-  it('is a query of the wrong form', async () => {
+  it('rejects an invalid format or session ID', async () => {
     for (const query of ['?format=xml', '?format=JSON', '?session_id=x', '?session_id=', '?format=json&format=json'])
       expect(await download(query)).toMatchObject({ status: 422, body: { status_code: 422, data: null } });
     expect((await ask(nowhere, 'XML')).errors[0]?.extensions.code).toBe('BAD_USER_INPUT');
   });
 
-  it('is a project’s token outside of its project; within it, it reads what the project’s are', async () => {
+  it('limits a project token to sessions and citations of its project', async () => {
     const gql = async (query: string, input: object, as = key) => {
       const { data, errors } = await kit.gql(query, { input }, as);
       expect(errors).toEqual([]);

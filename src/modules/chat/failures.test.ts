@@ -128,7 +128,7 @@ describe('a provider that fails', () => {
     },
   ];
 
-  it.each(cases)('$name fails the turn once, in words, and nothing else', async (one) => {
+  it.each(cases)('$name fails the turn exactly once with an error message, and the session continues', async (one) => {
     const { replies, calls, code, error_code, message, retryable = true, text = '', retryAfter } = one;
     const details = retryAfter
       ? { retry_after_seconds: retryAfter, provider_code: null, provider_message: null }
@@ -195,19 +195,19 @@ describe('a provider that fails', () => {
     expect(kit.log.join('\n')).not.toContain('sk-upstream');
   });
 
-  it('and comes back within the retries is not noticed', async () => {
+  it('causes no error when it recovers within the retries', async () => {
     kit.model.script(failing(500), failing(429), { text: 'There.' });
     expect(await whole({ chat_session_id: session })).toMatchObject({ body: { answer: 'There.', error_msg: null } });
   });
 
-  it('what its words cannot be stored as is left out', async () => {
+  it('may return characters that cannot be stored, which are removed from the answer', async () => {
     kit.model.script({ reasoning: 'a\0b', text: ['c\0', '\0d', '\ud83e', '\uded6'] });
     const lines = await stream({ chat_session_id: session });
     expect(lines.at(-1).obj).toEqual({ type: 'stop', stop_reason: null });
     expect(await lastMessage(session)).toMatchObject({ status: 'COMPLETE', text: 'cd🫖', reasoning: 'ab' });
   });
 
-  it('an answer that the database does not take fails the turn, and the session goes on', async () => {
+  it('fails the turn but not the session when the database rejects the answer', async () => {
     // One text with more words than a text index can hold.
     kit.model.script({ text: [Array.from({ length: 200_000 }, (_, index) => `w${index}`).join(' ')] });
     const lines = await stream({ chat_session_id: session });
@@ -219,7 +219,7 @@ describe('a provider that fails', () => {
     expect(await whole({ chat_session_id: session })).toMatchObject({ body: { answer: 'You said: Hello' } });
   });
 
-  it('fails one turn and no other', async () => {
+  it('fails only one of two concurrent turns', async () => {
     const gate = makeGate();
     kit.model.script({ text: ['One ', 'two'], gate });
     const under = stream({ chat_session_id: session });
@@ -382,7 +382,7 @@ describe('a provider that rejects a request', () => {
   const send = `mutation ($input: SendChatMessageInput!) { sendChatMessage(input: $input) {
     sessionId answer stopped failure { ${failureFields} } } }`;
 
-  it.each(rejections)('%s fails the turn with its reason, and is not asked again', async (_name, one) => {
+  it.each(rejections)('%s: fails the turn with the reason and is not called again', async (_name, one) => {
     const { reply, code, message, providerCode = null, providerMessage = null } = one;
     const failure = { code, message, retryable: false, retryAfter: null, providerCode, providerMessage };
     const asked = kit.model.requests.length;
@@ -399,7 +399,7 @@ describe('a provider that rejects a request', () => {
     expect(kit.model.requests.length - asked).toBe(2);
   });
 
-  it('says so in a packet of the stream, with the code that its clients know', async () => {
+  it('is reported in the stream with an error code known to REST clients', async () => {
     kit.model.script({ status: 400, body: openAI(limit, { code: 'context_length_exceeded' }) });
     const details = { retry_after_seconds: null, provider_code: 'context_length_exceeded', provider_message: limit };
     expect((await stream({})).at(-2)).toEqual(failedLine('CONTEXT_TOO_LONG', tooLong, false, details));
@@ -411,7 +411,7 @@ describe('a provider that rejects a request', () => {
     expect((await stream({})).at(-2)).toMatchObject({ error_code: 'BUDGET_EXCEEDED', is_retryable: false });
   });
 
-  it('keeps the text that it generated before, and says why it ended', async () => {
+  it('fails the turn after some text, which is kept, and reports the reason', async () => {
     kit.model.script({ text: ['One ', 'two '], error: openAI('Flagged.', { code: 'content_filter' }) });
     const { data } = await kit.gql(send, { input: { message: 'Hello', actionIds: [] } }, kit.keys.BASIC);
     expect(data.sendChatMessage).toMatchObject({
@@ -424,7 +424,7 @@ describe('a provider that rejects a request', () => {
     ['seconds', '20', 20],
     ['a date', new Date(Date.now() + 3600_000).toUTCString(), expect.toSatisfy((s: number) => s > 3500 && s <= 3600)],
   ])(
-    'because of a limit, with a Retry-After in %s, is left to the client, who is told',
+    'is not called again after a rate limit, and the client receives the Retry-After in %s',
     async (_name, header, retryAfter) => {
       const asked = kit.model.requests.length;
       kit.model.script({ status: 429, headers: { 'retry-after': header }, body: openAI('Slow down, org-4711.') });
@@ -441,7 +441,7 @@ describe('a provider that rejects a request', () => {
     },
   );
 
-  it('is quoted to the author of a message, and not to another reader of the run', async () => {
+  it('has its message shown to the author of the question but not to another reader of the run', async () => {
     const owner = kit.keys.BASIC;
     const project = await kit.gql(
       'mutation { createProject(input: { name: "p" }) { project { databaseId } } }',
@@ -466,7 +466,7 @@ describe('a provider that rejects a request', () => {
   });
 });
 
-describe('a provider that is silent', () => {
+describe('a provider that stops responding', () => {
   beforeAll(async () => {
     kit = await startKit({ scripted: true, environment: { LLM_SILENCE_SECONDS: '1.5' } });
   });
@@ -476,7 +476,7 @@ describe('a provider that is silent', () => {
   });
   const message = 'The model stopped answering.';
 
-  it('from the start fails the turn, and its call is ended', async () => {
+  it('fails the turn before any text, and its call is aborted', async () => {
     kit.model.script({ hang: true });
     const aborted = kit.model.nextAbort();
     expect((await stream({ chat_session_id: session })).slice(-2)).toEqual([failedLine('MODEL_ERROR', message), stop]);
@@ -489,7 +489,7 @@ describe('a provider that is silent', () => {
     });
   });
 
-  it('in the middle fails it too, and what was said is kept', async () => {
+  it('fails the turn in the middle of an answer, whose text is kept', async () => {
     const gate = makeGate();
     gate.release();
     kit.model.script({ text: ['One ', 'two'], gate });
@@ -505,13 +505,13 @@ describe('a provider that is silent', () => {
   });
 });
 
-describe('a provider that goes on and on', () => {
+describe('a provider that exceeds the time limit', () => {
   beforeAll(async () => {
     kit = await startKit({ scripted: true, environment: { TURN_SECONDS: '1.5' } });
   });
   afterAll(() => kit?.close());
 
-  it('is cut off when the turn has lasted its time, and its call is ended', async () => {
+  it('fails the turn, and its call is aborted', async () => {
     session = await createSession(kit);
     kit.model.script({ text: ['Never'], gate: makeGate() });
     const aborted = kit.model.nextAbort();

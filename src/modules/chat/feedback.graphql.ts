@@ -165,7 +165,7 @@ const ChatFeedbackConnection = builder.connectionObject(
 const clearFeedback = clearField('ClearableFeedbackField', {
   rating: 'Removes the rating; a comment must remain.',
   comment: 'Removes the comment; a rating must remain.',
-  reason: 'Removes the reason.',
+  reason: 'Removes the reason of the rating.',
 });
 
 const RateChatMessageInput = builder.inputType('RateChatMessageInput', {
@@ -181,14 +181,14 @@ const RateChatMessageInput = builder.inputType('RateChatMessageInput', {
 });
 
 const RemoveChatMessageRatingInput = builder.inputType('RemoveChatMessageRatingInput', {
-  description: 'Input for `removeChatMessageRating`.',
+  description: 'Input for the mutation `removeChatMessageRating`.',
   fields: (t) => ({
     messageId: t.id({ required: true, description: 'The answer, by global ID or integer `databaseId`.' }),
   }),
 });
 
 const RateChatMessagePayload = builder.objectRef<FeedbackRow>('RateChatMessagePayload').implement({
-  description: 'Result of `rateChatMessage`.',
+  description: 'Result of the mutation `rateChatMessage`.',
   fields: (t) => ({
     message: t.field({
       type: ChatMessage,
@@ -211,7 +211,7 @@ const RateChatMessagePayload = builder.objectRef<FeedbackRow>('RateChatMessagePa
 const RemoveChatMessageRatingPayload = builder
   .objectRef<{ messageId: number; removed: boolean }>('RemoveChatMessageRatingPayload')
   .implement({
-    description: 'Result of `removeChatMessageRating`.',
+    description: 'Result of the mutation `removeChatMessageRating`.',
     fields: (t) => ({
       message: t.field({
         type: ChatMessage,

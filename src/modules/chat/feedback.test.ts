@@ -92,7 +92,7 @@ async function createToken(projectId: number, input: object = {}): Promise<strin
 }
 
 describe('rating an answer', () => {
-  it('stores what the caller thinks, and shows it to them alone', async () => {
+  it('stores the feedback and returns it only to the caller', async () => {
     const turn = await say();
     const { data, errors } = await rate({
       messageId: turn.answer,
@@ -120,7 +120,7 @@ describe('rating an answer', () => {
     expect(await told(turn, ben.secret, true)).toEqual([null, null]);
   });
 
-  it('keeps what later feedback does not give, and removes what it clears', async () => {
+  it('keeps omitted fields of earlier feedback and removes cleared fields', async () => {
     const turn = await say();
     await rate({ messageId: turn.answer, rating: 'LIKE', comment: 'Good.', reason: 'helpful' });
     const [before] = await stored(turn.answer);
@@ -138,7 +138,7 @@ describe('rating an answer', () => {
     expect(await told(turn)).toEqual([{ rating: 'DISLIKE', comment: null, reason: null }, 'dislike']);
   });
 
-  it('may be a comment without a rating, which is neither liked nor disliked', async () => {
+  it('accepts a comment without a rating, which is neither a like nor a dislike', async () => {
     const turn = await say();
     expect((await rate({ messageId: turn.answer, comment: 'Hm.' })).data.rateChatMessage.feedback).toMatchObject({
       rating: null,
@@ -147,7 +147,7 @@ describe('rating an answer', () => {
     expect(await told(turn)).toEqual([{ rating: null, comment: 'Hm.', reason: null }, null]);
   });
 
-  it('serves REST clients: a body without a field, or with null for it, keeps that field', async () => {
+  it('keeps a field over REST if the body omits it or sets it to null', async () => {
     const turn = await say();
     const given: [object, object, string | null][] = [
       [{ is_positive: true }, { rating: 'LIKE', comment: null, reason: null }, 'like'],
@@ -171,7 +171,7 @@ describe('rating an answer', () => {
     expect(await told(turn)).toEqual([null, null]);
   });
 
-  it('is taken back, and says whether there was anything', async () => {
+  it('can be undone, and the result states if feedback was removed', async () => {
     const turn = await say();
     await rate({ messageId: turn.answer, rating: 'LIKE' });
     for (const removed of [true, false]) {
@@ -182,7 +182,7 @@ describe('rating an answer', () => {
     expect(await stored(turn.answer)).toEqual([]);
   });
 
-  it('takes an answer that is still being written', async () => {
+  it('is possible while the answer is still being generated', async () => {
     const { session } = await say();
     const gate = makeGate();
     kit.model.script({ text: ['Still ', 'writing.'], gate });
@@ -199,7 +199,7 @@ describe('rating an answer', () => {
     expect(await told(turn)).toEqual([{ rating: 'LIKE', comment: null, reason: null }, 'like']);
   });
 
-  it('goes with the user who said it', async () => {
+  it('is deleted together with its author', async () => {
     const projectId = await createProject('shared');
     const token = await createToken(projectId);
     const turn = await say('of the project', { newSession: { projectId } });
@@ -217,7 +217,7 @@ describe('rating an answer', () => {
   });
 });
 
-describe('whose answers one rates', () => {
+describe('authorization of ratings', () => {
   /** Calls both operations in GraphQL and REST on each of these messages and expects identical responses. */
   async function refusesAll(ids: number[], key: string) {
     const before = await kit.fingerprint();
@@ -235,7 +235,7 @@ describe('whose answers one rates', () => {
     expect(await kit.fingerprint()).toBe(before);
   }
 
-  it('one’s own: a question, the root, what is deleted, shared or of others is refused like what does not exist', async () => {
+  it('returns NOT_FOUND for a question, the root, a deleted message and another user’s answer', async () => {
     const mine = await say();
     await rate({ messageId: mine.answer, rating: 'LIKE' });
     const shared = await say('shared');
@@ -256,7 +256,7 @@ describe('whose answers one rates', () => {
     await refusesAll([mine.answer, shared.answer], kit.keys.ADMIN);
   });
 
-  it('a limited key rates what it received, and learns nothing of anything else', async () => {
+  it('lets a limited key rate its own answers and returns NOT_FOUND for all other messages', async () => {
     const turn = await say('of the widget', {}, limited);
     const mine = await say();
     expect((await rate({ messageId: turn.answer, rating: 'LIKE' }, limited)).errors).toEqual([]);
@@ -266,7 +266,7 @@ describe('whose answers one rates', () => {
     expect(await stored(turn.answer)).toEqual([]);
   });
 
-  it('a project’s token rates within its project alone, each for themselves', async () => {
+  it('limits a project token to answers in its project and keeps ratings of each caller separate', async () => {
     const [one, two] = [await createProject('one'), await createProject('two')];
     const token = await createToken(one);
     const ofToken = await say('of the token', {}, token);
@@ -293,7 +293,7 @@ describe('whose answers one rates', () => {
     expect((await rate({ messageId: ofBlind.answer, rating: 'LIKE' }, blind)).errors).toEqual([]);
   });
 
-  it('needs `write:chat`', async () => {
+  it('requires `write:chat`', async () => {
     const turn = await say();
     await rate({ messageId: turn.answer, rating: 'LIKE' });
     const { secret } = await kit.createPat(anna.secret, { scopes: ['read:chat', 'manage:chat'] });
@@ -312,13 +312,13 @@ describe('whose answers one rates', () => {
   });
 });
 
-describe('bad input', () => {
+describe('limits and validation of feedback', () => {
   let messageId: number;
   beforeAll(async () => {
     messageId = (await say()).answer;
   });
 
-  it('names the field in GraphQL, and writes nothing', async () => {
+  it('rejects an invalid value over GraphQL, names the field and changes no data', async () => {
     const before = await kit.fingerprint();
     const id = (value: unknown): [object, string] => [{ messageId: value, rating: 'LIKE' }, 'messageId'];
     const cases: [object, string][] = [
@@ -350,7 +350,7 @@ describe('bad input', () => {
     expect(await kit.fingerprint()).toBe(before);
   });
 
-  it('names the field in REST, and writes nothing', async () => {
+  it('rejects an invalid value over REST, names the field and changes no data', async () => {
     const before = await kit.fingerprint();
     const chat_message_id = messageId;
     const is_positive = true;
@@ -390,7 +390,7 @@ describe('bad input', () => {
     expect(await kit.fingerprint()).toBe(before);
   });
 
-  it('takes the longest comment and the longest reason', async () => {
+  it('accepts a comment and a reason of the maximum length', async () => {
     const comment = 'x'.repeat(10_000);
     const reason = 'y'.repeat(500);
     expect((await rate({ messageId, comment, reason })).errors).toEqual([]);
@@ -401,7 +401,7 @@ describe('bad input', () => {
   });
 });
 
-describe('everybody’s feedback', () => {
+describe('the list of all feedback', () => {
   const fields = `id messageId sessionId rating comment reason question answer agentId agentName userId userName
     createdAt updatedAt`;
   const list = (args: string, key = kit.keys.ADMIN, selection = `nodes { ${fields} }`) =>
@@ -431,7 +431,7 @@ describe('everybody’s feedback', () => {
     await rate({ messageId: commented, comment: 'Hm.' }, limited);
   });
 
-  it('shows who thinks what of which answer, newest first, chats in the projects of others included', async () => {
+  it('contains rating, answer and user, newest first, including chats in other users’ projects', async () => {
     const { data, errors } = await list('', kit.keys.ADMIN, `totalCount nodes { ${fields} }`);
     expect(errors).toEqual([]);
     expect(data.feedback.totalCount).toBe(3);
@@ -459,7 +459,7 @@ describe('everybody’s feedback', () => {
     expect(one.data).toEqual({ node: disliked, nodes: [{ __typename: 'ChatFeedback', id: disliked.id }] });
   });
 
-  it('is cut by rating and by time, and goes page by page', async () => {
+  it('can be filtered by rating and time and read page by page', async () => {
     const [liked, disliked, commented] = turns.map(({ answer }) => answer) as [number, number, number];
     expect(await idsOf('(filter: { rating: LIKE })')).toEqual([liked]);
     expect(await idsOf('(filter: { rating: DISLIKE })')).toEqual([disliked]);
@@ -495,7 +495,7 @@ describe('everybody’s feedback', () => {
     }
   });
 
-  it('leaves out sessions that were deleted, from the list, the count and the nodes', async () => {
+  it('omits deleted sessions from the list, the count and the nodes', async () => {
     const turn = await say('Gone soon', {}, ben.secret);
     await rate({ messageId: turn.answer, rating: 'LIKE' }, ben.secret);
     const { data } = await list('(first: 1)');
@@ -509,7 +509,7 @@ describe('everybody’s feedback', () => {
     expect((await node(id)).data).toEqual({ node: null, nodes: [null] });
   });
 
-  it('needs `read:query_history`, in the list and by its id', async () => {
+  it('requires `read:query_history`, both for the list and for a global ID', async () => {
     const [{ id }] = (await list('(first: 1)')).data.feedback.nodes;
     const required = { code: 'FORBIDDEN', requiredPermissions: ['read:query_history'] };
     const { secret: scoped } = await kit.createPat(kit.keys.ADMIN, {
@@ -529,7 +529,7 @@ describe('everybody’s feedback', () => {
     expect((await list('', reader)).data.feedback.nodes).toHaveLength(3);
   });
 
-  it('costs the same number of statements for one and for many, and so does one’s own on many messages', async () => {
+  it('executes the same number of statements for one and many items, as does a caller’s own feedback', async () => {
     const { session } = await say('many');
     const many = async (count: number) => {
       const root = await rootOf(session);
@@ -579,8 +579,8 @@ describe('everybody’s feedback', () => {
   });
 });
 
-describe('races', () => {
-  it('of several ratings of one answer, one is left, and none fails', async () => {
+describe('concurrent ratings', () => {
+  it('of one answer all succeed and leave exactly one rating', async () => {
     const turn = await say();
     const ratings = Array.from({ length: 12 }, (_, at) =>
       at % 2 === 0
@@ -594,23 +594,26 @@ describe('races', () => {
     expect(await stored(turn.answer)).toHaveLength(1);
   });
 
-  it.each(['', '?hard_delete=true'])('with the deletion of the session%s: rated before, or not found', async (how) => {
-    const turn = await say();
-    const input = { messageId: turn.answer, rating: 'LIKE' };
-    const rest = { chat_message_id: turn.answer, is_positive: false };
-    const [deleted, ...replies] = await Promise.all([
-      kit.rest('DELETE', `/api/chat/delete-chat-session/${turn.session}${how}`, { key: anna.secret }),
-      ...Array.from({ length: 8 }, (_, at) => (at % 2 === 0 ? rate(input) : post(rest))),
-    ]);
-    expect(deleted.status).toBe(200);
-    for (const reply of replies) {
-      if ('errors' in reply) for (const { extensions } of reply.errors) expect(extensions.code).toBe('NOT_FOUND');
-      else expect([200, 400]).toContain(reply.status);
-    }
-    expect((await rate(input)).errors).toMatchObject([{ extensions: { code: 'NOT_FOUND' } }]);
-  });
+  it.each(['', '?hard_delete=true'])(
+    'during deletion of the session%s succeed before it or return NOT_FOUND after it',
+    async (how) => {
+      const turn = await say();
+      const input = { messageId: turn.answer, rating: 'LIKE' };
+      const rest = { chat_message_id: turn.answer, is_positive: false };
+      const [deleted, ...replies] = await Promise.all([
+        kit.rest('DELETE', `/api/chat/delete-chat-session/${turn.session}${how}`, { key: anna.secret }),
+        ...Array.from({ length: 8 }, (_, at) => (at % 2 === 0 ? rate(input) : post(rest))),
+      ]);
+      expect(deleted.status).toBe(200);
+      for (const reply of replies) {
+        if ('errors' in reply) for (const { extensions } of reply.errors) expect(extensions.code).toBe('NOT_FOUND');
+        else expect([200, 400]).toContain(reply.status);
+      }
+      expect((await rate(input)).errors).toMatchObject([{ extensions: { code: 'NOT_FOUND' } }]);
+    },
+  );
 
-  it('when the answer is erased between the look at it and the writing: not found', async () => {
+  it('return NOT_FOUND when the answer is deleted between the check and the insert', async () => {
     const turn = await say();
     const before = await kit.fingerprint();
     await kit.prisma.$executeRaw`CREATE FUNCTION erase_answer() RETURNS trigger LANGUAGE plpgsql AS

@@ -20,7 +20,7 @@ const post = (body: object) =>
 
 const long = 'word '.repeat(2000);
 
-describe('what the model could not read even alone', () => {
+describe('a message or context that exceeds the context window by itself', () => {
   it.each([
     ['message', { message: long, additionalContext: 'short' }, { message: long, additional_context: 'short' }],
     [
@@ -28,7 +28,7 @@ describe('what the model could not read even alone', () => {
       { message: 'short', additionalContext: long },
       { message: 'short', additional_context: long },
     ],
-  ])('is refused by the name of its field, %s, and nothing is written', async (field, input, body) => {
+  ])('is rejected with the name of its field, %s, and stores no data', async (field, input, body) => {
     const session = (await send({ message: 'Before' })).data.sendChatMessage.sessionId;
     const [before, asked] = [await kit.fingerprint(), kit.model.requests.length];
     const message = `input.${field}: is longer than the model’s context window of 2048 tokens`;
@@ -44,7 +44,7 @@ describe('what the model could not read even alone', () => {
     expect(kit.model.requests).toHaveLength(asked);
   });
 
-  it('and what just fits is asked', async () => {
+  it('is sent to the model when its length is exactly the maximum', async () => {
     const room = async (length: number) => (await send({ message: 'x'.repeat(length) })).errors.length === 0;
     let [fits, refused] = [0, 8192];
     while (refused - fits > 1) {
@@ -58,7 +58,7 @@ describe('what the model could not read even alone', () => {
   });
 });
 
-it('a conversation of 500 long messages goes on', async () => {
+it('a conversation of 500 long messages continues with only the newest messages in the prompt', async () => {
   const { sessionId } = (await send({ message: 'The beginning' })).data.sendChatMessage;
   const messages = await kit.prisma.chatMessage.findMany({ where: { sessionId }, orderBy: { id: 'asc' } });
   let parentId = messages.at(-1)?.id ?? 0;
@@ -76,12 +76,12 @@ it('a conversation of 500 long messages goes on', async () => {
   expect(asked.slice(1)).toEqual(['498', '499', 'Still']);
 });
 
-describe('files that are too long to be given whole', () => {
+describe('files that are too long to be sent completely', () => {
   /** About 700 tokens on one subject. */
   const chapter = (subject: string) => `# ${subject}\n\n${`The ${subject} is ${subject} all over. `.repeat(90)}`;
   const passages = () => parsePassages(String(kit.model.requests.at(-1)?.body.messages?.at(-1)?.content));
 
-  it('are given by their beginning and by what in them fits the question, under one number', async () => {
+  it('contribute their beginning and the passages that match the question, under one source number', async () => {
     const text = ['grebe', 'heron', 'shrike'].map(chapter).join('\n\n');
     const id = await kit.upload('birds.md', text, { key: kit.keys.BASIC });
     kit.model.script({ text: 'All over [1].' });
@@ -94,7 +94,7 @@ describe('files that are too long to be given whole', () => {
     expect(found[0]?.text).toContain('The shrike is shrike all over.');
   });
 
-  it('a short one beside a long one is whole; what is not asked about is not searched', async () => {
+  it('do not shorten an attached short file, and files that are not attached are not searched', async () => {
     const key = kit.keys.BASIC;
     const long = await kit.upload('long.md', ['grebe', 'heron'].map(chapter).join('\n\n'), { key });
     const short = await kit.upload('short.md', 'The wren is small.', { key });

@@ -69,10 +69,10 @@ const unchanged = <T>(work: () => Promise<T>): Promise<T> => nothingAsked(kit, w
 
 const code = ({ errors }: { errors: { extensions: { code?: string } }[] }) => errors[0]?.extensions.code;
 
-describe('the models that can be chosen', () => {
+describe('the list of selectable models', () => {
   const Models = '{ models { name isDefault takesImages contextTokens } }';
 
-  it('are the settings’, the default first, and are told to who may chat', async () => {
+  it('contains the models of the settings, default first, for every caller with `write:chat`', async () => {
     const models = ['scripted', 'second', 'my__third'].map((name, index) => ({
       name,
       isDefault: index === 0,
@@ -83,7 +83,7 @@ describe('the models that can be chosen', () => {
       expect((await gql(Models, {}, secret)).data).toEqual({ models });
   });
 
-  it('are not told to a credential that may not chat, nor to strangers', async () => {
+  it('is denied to tokens without `write:chat` and to anonymous clients', async () => {
     const pat = await kit.createPat(key, { scopes: ['read:chat', 'manage:chat'] });
     expect(await gql(Models, {}, pat.secret)).toMatchObject({
       data: { models: null },
@@ -93,8 +93,8 @@ describe('the models that can be chosen', () => {
   });
 });
 
-describe('a session', () => {
-  it('is made with a model, a temperature and an effort, and all of its turns have them', async () => {
+describe('the model, temperature and reasoning effort of a session', () => {
+  it('are set at its creation and apply to its turns', async () => {
     const id = await create({ model: 'second', temperature: 0.5, reasoningEffort: 'HIGH' });
     expect(await read(id)).toEqual({ model: 'second', temperature: 0.5, reasoningEffort: 'HIGH' });
     expect((await send({ chat_session_id: id })).status).toBe(200);
@@ -103,7 +103,7 @@ describe('a session', () => {
     expect(stored.model).toBe('second');
   });
 
-  it('is set to others one by one, and back by the clear list alone', async () => {
+  it('can be changed one by one and are reset only by the `clear` list', async () => {
     const id = await create();
     expect(await read(id)).toEqual(unset);
     const steps = [
@@ -131,7 +131,7 @@ describe('a session', () => {
     expect(asked()).not.toHaveProperty('reasoning_effort');
   });
 
-  it('refuses a model that is none, and a temperature out of range, and says which field', async () => {
+  it('reject an unknown model or a temperature out of range, and the error names the field', async () => {
     const id = await create({ model: 'second' });
     for (const model of ['unknown', '', 'second__', '__', 'SECOND', 'x'.repeat(200), 'second '])
       for (const answer of [
@@ -163,7 +163,7 @@ describe('a session', () => {
       expect(code(await unchanged(() => update(id, change)))).toBe('BAD_USER_INPUT');
   });
 
-  it('answers with the server’s own model when its own can no longer be chosen', async () => {
+  it('fall back to the server’s default model when the session’s model is no longer selectable', async () => {
     const id = await create();
     await kit.prisma.chatSession.update({ where: { id }, data: { model: 'retired' } });
     await send({ chat_session_id: id });
@@ -171,7 +171,7 @@ describe('a session', () => {
     expect(await read(id)).toMatchObject({ model: 'retired' });
   });
 
-  it('costs a list of them no statement more, however many there are', async () => {
+  it('add no database statements per session to a list of sessions', async () => {
     const { secret } = await kit.createKey('BASIC');
     const List = `{ chatSessions(filter: { includeFailed: true }, first: 100) { nodes {
       model temperature reasoningEffort systemPrompt taskPrompt project { name } } } }`;
@@ -195,7 +195,7 @@ describe('a session', () => {
     expect(await count()).toBe(one);
   });
 
-  it('shows its prompts to who reads it as their own, and not to whom it is shared with', async () => {
+  it('are readable in a shared session, but its prompts are readable only by its owner', async () => {
     const id = await create();
     await kit.prisma.chatSession.update({
       where: { id },
@@ -216,7 +216,7 @@ describe('a session', () => {
   });
 });
 
-describe('over REST', () => {
+describe('the model, temperature and reasoning effort over REST', () => {
   const setModel = (chat_session_id: string, new_alternate_model: unknown, as = key) =>
     rest('PUT', 'update-chat-session-model', { chat_session_id, new_alternate_model }, as);
   const setTemperature = (chat_session_id: string, temperature_override: unknown, as = key) =>
@@ -225,7 +225,7 @@ describe('over REST', () => {
     rest('PUT', 'update-chat-session-reasoning', { chat_session_id, reasoning_effort_override }, as);
   const done = { status: 200, body: null };
 
-  it('a model is named alone or behind others, and an empty name clears it', async () => {
+  it('accepts a model name with or without prefixes, and an empty name clears the model', async () => {
     const id = await create();
     for (const [name, model] of [
       ['second', 'second'],
@@ -242,7 +242,7 @@ describe('over REST', () => {
     }
   });
 
-  it('every word for an effort is known', async () => {
+  it('accepts every documented value for the reasoning effort', async () => {
     const id = await create();
     for (const [word, effort] of [
       ['off', 'OFF'],
@@ -259,7 +259,7 @@ describe('over REST', () => {
     }
   });
 
-  it('a temperature is set and taken away', async () => {
+  it('sets and clears the temperature', async () => {
     const id = await create();
     for (const temperature of [0, 2, 0.7, null]) {
       expect(await setTemperature(id, temperature)).toMatchObject(done);
@@ -267,7 +267,7 @@ describe('over REST', () => {
     }
   });
 
-  it('every shape of a session tells what it is set to', async () => {
+  it('returns the overrides in every representation of a session', async () => {
     const made = await gql('mutation { createProject(input: { name: "shapes" }) { project { databaseId } } }');
     const projectId = made.data.createProject.project.databaseId;
     const id = await create({ name: 'Overridden zebra', projectId });
@@ -288,7 +288,7 @@ describe('over REST', () => {
     expect(project.body.chat_sessions).toMatchObject([{ id, ...told }]);
   });
 
-  it('wrong values are told as the contract has it, and nothing changes', async () => {
+  it('rejects invalid values with the documented status and changes no data', async () => {
     const id = await create({ model: 'second', temperature: 1 });
     const refused = (call: () => ReturnType<typeof setModel>) => unchanged(call);
     expect(await refused(() => setModel(id, 'openai__unknown'))).toMatchObject({
@@ -317,7 +317,7 @@ describe('over REST', () => {
       expect(answer).toMatchObject({ status: 422, body: { status_code: 422, data: null } });
   });
 
-  it('another’s session is told from none by nobody', async () => {
+  it('returns the same error for another user’s session as for an unknown session', async () => {
     const foreign = await create({}, stranger);
     for (const id of [foreign, nowhere])
       for (const set of [
@@ -333,7 +333,7 @@ describe('over REST', () => {
     expect(code(await unchanged(() => update(foreign, { model: 'second' })))).toBe('NOT_FOUND');
   });
 
-  it('without `manage:chat` nothing is set, by neither road', async () => {
+  it('denies changes without `manage:chat` over REST and GraphQL', async () => {
     const { secret: limited } = await kit.createKey('LIMITED');
     const ofLimited = await create({}, limited);
     const mine = await create();
@@ -363,7 +363,7 @@ describe('over REST', () => {
     expect((await kit.prisma.chatSession.findUniqueOrThrow({ where: { id: set } })).model).toBe('second');
   });
 
-  it('a project’s token sets what it made in its project, and nothing else', async () => {
+  it('allows a project token to change only sessions that it created in its project', async () => {
     const project = await gql('mutation { createProject(input: { name: "walls" }) { project { databaseId } } }');
     const projectId = project.data.createProject.project.databaseId;
     const made = await gql(
@@ -383,8 +383,8 @@ describe('over REST', () => {
   });
 });
 
-describe('one message', () => {
-  it('chooses its model and temperature, and goes before its session', async () => {
+describe('the overrides of a single message', () => {
+  it('set its model and temperature and take precedence over those of the session', async () => {
     const id = await create({ model: 'my__third', temperature: 0.1 });
     const whole = await send({ chat_session_id: id, llm_override: { model_version: 'second', temperature: 1.25 } });
     expect(whole).toMatchObject({ status: 200, body: { error_msg: null } });
@@ -403,7 +403,7 @@ describe('one message', () => {
     expect(await read(id)).toEqual({ model: 'my__third', temperature: 0.1, reasoningEffort: null });
   });
 
-  it('that overrides nothing is answered as without', async () => {
+  it('have no effect when all of their values are empty', async () => {
     const nulls = { model_provider: null, model_version: null, temperature: null, display_name: null };
     for (const body of [
       { llm_override: null },
@@ -422,7 +422,7 @@ describe('one message', () => {
     }
   });
 
-  it('takes its override from a list of one', async () => {
+  it('are read from a list with one entry', async () => {
     for (const body of [
       { llm_overrides: [{ model_version: 'second', temperature: 0.75 }] },
       { llm_overrides: [{ model_version: 'second', temperature: 0.75 }], llm_override: { model_version: 'scripted' } },
@@ -432,7 +432,7 @@ describe('one message', () => {
     }
   });
 
-  it('is not answered by several models at once, streamed or whole', async () => {
+  it('are rejected for several models at once, streaming or not', async () => {
     const several = { llm_overrides: [{ model_version: 'scripted' }, { model_version: 'second' }] };
     for (const stream of [true, false])
       expect(await unchanged(() => send({ ...several, stream }))).toMatchObject({
@@ -441,7 +441,7 @@ describe('one message', () => {
       });
   });
 
-  it('that asks for an unknown model is refused: as a line of the stream, or with a status', async () => {
+  it('are rejected with an unknown model, as a line of the stream or with a status code', async () => {
     const unknown = { llm_override: { model_version: 'openai__unknown' } };
     expect(await unchanged(() => stream(unknown))).toEqual([
       {

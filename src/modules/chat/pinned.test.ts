@@ -7,7 +7,7 @@ const prose = (from: number, to: number) =>
   Array.from({ length: to - from }, (_, index) => sentence(from + index)).join(' ');
 const words = (text: string) => text.split(/\s+/).filter(Boolean);
 
-describe('the passages of a document, put together', () => {
+describe('joining the passages of a document', () => {
   it.each([
     ['of one passage', [prose(0, 3)]],
     ['of one paragraph that is cut with overlaps', [prose(0, 120)]],
@@ -18,7 +18,7 @@ describe('the passages of a document, put together', () => {
     ['of lines without sentences', [Array.from({ length: 300 }, (_, index) => `key${index}=value${index}`).join('\n')]],
     ['of characters without spaces', ['東京は日本の首都です。'.repeat(400)]],
     ['of several sections', [prose(0, 60), prose(60, 61), prose(61, 120)]],
-  ])('%s are its words, each once and in their order', (_name, texts) => {
+  ])('%s returns all words once and in their original order', (_name, texts) => {
     const chunks = chunkSections(
       texts.map((text) => ({ text })),
       'Title',
@@ -26,11 +26,11 @@ describe('the passages of a document, put together', () => {
     expect(words(joinChunks(chunks))).toEqual(words(texts.join('\n\n')));
   });
 
-  it('are nothing where there are none', () => {
+  it('returns an empty text for a document without passages', () => {
     expect(joinChunks([])).toBe('');
   });
 
-  it('keep lines apart that white space parted', () => {
+  it('keeps line breaks where white space separated two passages', () => {
     const chunk = (text: string, start: number, section = 0) => ({ section, start, end: start + text.length, text });
     expect(joinChunks([chunk('one', 0), chunk('two', 4), chunk('three', 12), chunk('four', 0, 1)])).toBe(
       'one\ntwo\n\nthree\n\nfour',

@@ -92,15 +92,15 @@ const pack = (parts: Partial<PromptParts>) => {
 const said = (...texts: string[]): Utterance[] =>
   texts.map((text, index) => ({ role: index % 2 === 0 ? 'user' : 'assistant', text }));
 
-describe('the instructions', () => {
-  it('are the server’s, then the agent’s, then the time', () => {
+describe('the system instructions', () => {
+  it('contain those of the server, then those of the agent, then the time', () => {
     const { system } = pack({ agent: agentWith({ systemPrompt: 'Speak like a pirate.', datetimeAware: true }) });
     expect(system).toMatch(
       /^You are a helpful assistant\.[\s\S]*\n\nSpeak like a pirate\.\n\nThe current date and time is 2026-01-02T03:04:05\.678Z\.$/,
     );
   });
 
-  it('of the project follow the agent’s under a heading of their own, also where that replaces the server’s', () => {
+  it('add those of the project under a separate heading, even when the agent replaces the server’s', () => {
     const agent = agentWith({ systemPrompt: 'Speak like a pirate.', datetimeAware: true });
     const projectInstructions = 'Write in French.';
     expect(pack({ agent, projectInstructions }).system).toMatch(
@@ -113,14 +113,14 @@ describe('the instructions', () => {
     expect(pack({ agent: alone, projectInstructions: '' }).system).toBe('Speak like a pirate.');
   });
 
-  it('of the project take their room from passages and history, and are never cut', () => {
+  it('contain the complete instructions of the project, which reduces the room for passages and history', () => {
     const projectInstructions = 'a'.repeat(4000);
     const packed = pack({ projectInstructions, hits: [hit(1, 'b'.repeat(40))], contextWindow: 400 });
     expect(packed.system).toContain(projectInstructions);
     expect(packed.passages).toEqual([]);
   });
 
-  it('are the agent’s alone where it replaces the server’s', () => {
+  it('contain only those of the agent when the agent replaces the server’s', () => {
     const agent = agentWith({ systemPrompt: 'Speak like a pirate.', replaceBaseSystemPrompt: true });
     expect(pack({ agent }).system).toBe('Speak like a pirate.');
     expect(pack({ agent: agentWith({ replaceBaseSystemPrompt: true }) }).system).toBe('');
@@ -128,7 +128,7 @@ describe('the instructions', () => {
 });
 
 describe('the last message', () => {
-  it('holds passages, context, question and task, in this order', () => {
+  it('contains passages, context, question and task, in this order', () => {
     const { last } = pack({
       agent: agentWith({ taskPrompt: 'Be brief.' }),
       hits: [hit(1, 'Because.')],
@@ -139,13 +139,13 @@ describe('the last message', () => {
     expect(last.indexOf('<passages>')).toBe(0);
   });
 
-  it('says so when the search found nothing, and nothing when there was none', () => {
+  it('states that a search found no passages, and states no result when there was no search', () => {
     expect(pack({ hits: [] }).last).toBe(`${NO_PASSAGES}\n\nWhy?`);
     expect(pack({ hits: null }).last).toBe('Why?');
   });
 });
 
-describe('in a small window', () => {
+describe('a small context window', () => {
   const agent = agentWith({ replaceBaseSystemPrompt: true, systemPrompt: 's'.repeat(40) });
   /**
    * 10 tokens of instructions, 10 of question, 11 per passage, 10 per message. A quarter is reserved for the answer.
@@ -163,7 +163,7 @@ describe('in a small window', () => {
     return { passages, history: history.map((text) => text[0]).join('') };
   };
 
-  it('instructions and question go first, passages from the best, then history from the newest', () => {
+  it('gets instructions and question first, then the best passages, then the newest history', () => {
     expect(fits(0)).toEqual({ passages: [], history: '' });
     expect(fits(20)).toEqual({ passages: [], history: '' });
     expect(fits(31)).toEqual({ passages: [1], history: '' });
@@ -173,12 +173,12 @@ describe('in a small window', () => {
     expect(fits(82)).toEqual({ passages: [1, 2], history: '1234' });
   });
 
-  it('a passage that does not fit leaves its place to the history', () => {
+  it('gets history in place of a passage that does not fit', () => {
     expect(fits(41)).toEqual({ passages: [1], history: '4' });
     expect(fits(30)).toEqual({ passages: [], history: '4' });
   });
 
-  it('the history has no gap: what is older than the first that does not fit is left out', () => {
+  it('gets history without gaps: all messages before the first that does not fit are omitted', () => {
     const history = said('old', 'x'.repeat(4000), 'new');
     expect(pack({ ...parts, hits: null, history, contextWindow: 100 }).history).toEqual(['new']);
   });
@@ -188,13 +188,13 @@ const file = (number: number, text: string): FileSource => ({ number, title: 'T'
 const image = (mark: number): Image => ({ name: 'x.png', mediaType: 'image/png', bytes: Uint8Array.of(mark) });
 const cutMark = '\n[The rest of this file does not fit.]';
 
-describe('files and images', () => {
+describe('files and images in the prompt', () => {
   const bare = agentWith({ replaceBaseSystemPrompt: true });
   /** A context window with this many tokens besides a question of one token. */
   const into = (tokens: number, parts: Partial<PromptParts>) =>
     pack({ agent: bare, ...parts, contextWindow: Math.ceil((tokens + 1) / 0.75) });
 
-  it('of the question stand before what was found, those of earlier ones behind it', () => {
+  it('come before the search results when attached to the question, and after them when attached earlier', () => {
     const { sources, images, last } = pack({
       files: [file(1, 'of the question')],
       earlierFiles: [file(2, 'newer'), file(3, 'older')],
@@ -207,7 +207,7 @@ describe('files and images', () => {
     expect(withoutPassages(last)).toBe('Why?');
   });
 
-  it('images follow the text, as what they are', () => {
+  it('include images after the text as image parts', () => {
     const { messages } = pack({ images: [image(7)] });
     expect(messages).toEqual([
       {
@@ -220,7 +220,7 @@ describe('files and images', () => {
     ]);
   });
 
-  it('notes stand between the context and the question', () => {
+  it('have their notes between the context and the question', () => {
     const { last } = pack({
       agent: agentWith({ taskPrompt: 'Be brief.' }),
       additionalContext: 'It rains.',
@@ -229,7 +229,7 @@ describe('files and images', () => {
     expect(last).toBe('It rains.\n\n[One.]\n\n[Two.]\n\nWhy?\n\nBe brief.');
   });
 
-  it('take their place in this order: images, files, passages, history, then earlier images and files', () => {
+  it('are included in this order: images, files, passages, history, then earlier images and files', () => {
     const all: Partial<PromptParts> = {
       images: [image(1)],
       files: [file(1, 'f'.repeat(396))],
@@ -259,7 +259,7 @@ describe('files and images', () => {
     expect(at(300)).toEqual(['f', 'h', 'a']);
   });
 
-  it('of the question that do not fit together are cut to a fair share, and what is short leaves the rest of its own', () => {
+  it('share the room equally when they do not fit together, and short files leave room for long ones', () => {
     const files = [file(1, 'a'.repeat(40_000)), file(2, 'short'), file(3, 'c'.repeat(40_000))];
     const { sources, tokens } = into(1003, { files });
     expect(sources.map(({ number }) => number)).toEqual([1, 2, 3]);
@@ -271,20 +271,20 @@ describe('files and images', () => {
     expect(tokens).toBeLessThanOrEqual(1004);
   });
 
-  it('are left out where next to nothing of them would fit', () => {
+  it('are omitted when less than the minimum excerpt would fit', () => {
     const files = [file(1, 'a'.repeat(4000))];
     expect(into(60, { files }).sources).toEqual([]);
     expect(into(61, { files }).sources).toEqual([{ ...file(1, `${'a'.repeat(200)}${cutMark}`) }]);
   });
 
-  it('the last of the earlier ones that fits is cut, and those before it are left out', () => {
+  it('cut the last earlier file that fits and omit those before it', () => {
     const earlierFiles = [file(1, 'a'.repeat(396)), file(2, 'b'.repeat(4000)), file(3, 'c')];
     const { sources } = into(300, { earlierFiles });
     expect(sources.map(({ number }) => number)).toEqual([1, 2]);
     expect(sources[1]?.text.endsWith(cutMark)).toBe(true);
   });
 
-  it('are not cut within a character', () => {
+  it('are never cut within a character', () => {
     for (const shift of ['', 'x', 'xx', 'xxx']) {
       const { sources } = into(200, { files: [file(1, shift + '😀'.repeat(4000))] });
       expect(sources[0]?.text.isWellFormed()).toBe(true);
@@ -292,7 +292,7 @@ describe('files and images', () => {
   });
 });
 
-it('a conversation of 500 long messages loses its beginning, and fails in no window', () => {
+it('a conversation of 500 long messages loses its beginning and fits every context window', () => {
   const history = Array.from(
     { length: 500 },
     (_, at): Utterance => ({
@@ -310,7 +310,7 @@ it('a conversation of 500 long messages loses its beginning, and fails in no win
   }
 });
 
-it('packs anything into any window without failing, and never more than its share beyond what must be there', () => {
+it('packs any input into any context window without failing, and exceeds its share only for required parts', () => {
   const utterance = fc.record({
     role: fc.constantFrom('user' as const, 'assistant' as const),
     text: fc.string({ maxLength: 400 }),

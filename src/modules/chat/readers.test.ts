@@ -129,7 +129,7 @@ function startReader(run: Run, road: keyof typeof roads, dropAt: number[]): Read
   return reader;
 }
 
-it('200 readers of 20 runs get the whole of their run, each event once', { timeout: 120_000 }, async () => {
+it('200 readers of 20 runs receive every event of their run exactly once', { timeout: 120_000 }, async () => {
   const chance = seeded();
   const runs: Run[] = [];
   for (let run = 0; run < runsAtOnce; run++) runs.push(await startRun(`run ${run}`, chance));

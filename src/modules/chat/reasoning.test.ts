@@ -16,10 +16,10 @@ const events = `
   ... on ChatAnswerDelta { text }
 `;
 
-describe('a think block is reasoning', () => {
+describe('a think block in a model’s answer', () => {
   beforeEach(() => kit.model.script({ text: pieces }));
 
-  test('in the events of a GraphQL turn, and in the stored message', async () => {
+  test('is reasoning in the events of a GraphQL turn and in the stored message', async () => {
     const texts: Record<string, string> = {};
     const query = `subscription { chatTurn(input: { message: "2+2" }) { ${events} ... on ChatMessageIds { sessionId } } }`;
     let sessionId = '';
@@ -33,7 +33,7 @@ describe('a think block is reasoning', () => {
     expect([stored?.text, stored?.reasoning]).toEqual(['It is four.', 'Two and two.']);
   });
 
-  test('in the packets of Onyx’s clients', async () => {
+  test('is reasoning in the packets for Onyx clients', async () => {
     const body = { message: '2+2', allowed_tool_ids: [] };
     const { text } = await kit.rest('POST', '/api/chat/send-chat-message', { body });
     const packets = text
@@ -46,7 +46,7 @@ describe('a think block is reasoning', () => {
     expect(joined('message_delta', 'content')).toBe('It is four.');
   });
 
-  test('in the answers and chunks of OpenAI’s clients', async () => {
+  test('is reasoning in the answers and chunks for OpenAI clients', async () => {
     const ask = (stream: boolean) =>
       kit.rest('POST', '/api/v1/openai/chat/completions', {
         body: { model: 'default', messages: [{ role: 'user', content: '2+2' }], stream },
@@ -65,14 +65,14 @@ describe('a think block is reasoning', () => {
     expect(deltas.filter((delta) => 'content' in delta && 'reasoning_content' in delta)).toEqual([]);
   });
 
-  test('in a GraphQL completion', async () => {
+  test('is reasoning in a GraphQL completion', async () => {
     const { data } = await kit.gql(
       'mutation { createChatCompletion(input: { model: "default", messages: [{ role: USER, content: [{ text: "2+2" }] }] }) { text reasoning } }',
     );
     expect(data.createChatCompletion).toEqual({ text: 'It is four.', reasoning: 'Two and two.' });
   });
 
-  test('that the visitors of a widget do not see', async () => {
+  test('is hidden from visitors of a widget', async () => {
     const made = await kit.rest('POST', '/api/v1/embed/new', {
       body: { workspace_slug: 'default', chat_mode: 'chat' },
     });
@@ -85,7 +85,7 @@ describe('a think block is reasoning', () => {
     expect(frames.map(({ textResponse }) => textResponse).join('')).toBe('It is four.');
   });
 
-  test('that AnythingLLM’s clients get in the tags that they know', async () => {
+  test('is sent to AnythingLLM clients in think tags', async () => {
     const body = { message: '2+2', mode: 'chat' };
     const { text } = await kit.rest('POST', '/api/v1/workspace/default/stream-chat', { body });
     const frames = text
@@ -97,7 +97,7 @@ describe('a think block is reasoning', () => {
   });
 });
 
-test('an answer that mentions the tag keeps it', async () => {
+test('an answer that only mentions the think tag keeps it', async () => {
   kit.model.script({ text: ['Write <thi', 'nk> first,', ' then </think>.'] });
   const { data } = await kit.gql('mutation { sendChatMessage(input: { message: "Hello" }) { answer } }');
   expect(data.sendChatMessage.answer).toBe('Write <think> first, then </think>.');

@@ -256,7 +256,7 @@ describe('related objects', () => {
   });
 });
 
-describe('payloads', () => {
+describe('mutation payloads', () => {
   it('contain the nodes, edges and global IDs from which a client updates its cache', async () => {
     const { createChatSession } = await ok(
       `mutation { createChatSession(input: { name: "new" }) {
@@ -348,7 +348,7 @@ describe('the last event of a turn', () => {
     });
   });
 
-  it('contains them after a failure', async () => {
+  it('contains the session and the stored answer after a failure', async () => {
     kit.model.script({ status: 400 });
     expect((await last(alice.secret)).data.chatTurn).toMatchObject({
       __typename: 'ChatTurnFailed',

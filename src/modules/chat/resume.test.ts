@@ -118,7 +118,7 @@ async function refusals(session: string, key: string) {
   return { status: response.status, body: await response.json(), code };
 }
 
-describe('the lines of a run, cut anywhere and put together again', () => {
+describe('resuming the lines of a run at any cursor', () => {
   const cases: [string, TextReply | { status: number }, object][] = [
     [
       'with a search, thoughts and citations',
@@ -129,7 +129,7 @@ describe('the lines of a run, cut anywhere and put together again', () => {
     ['that made its session', { text: ['One ', 'two'] }, {}],
   ];
 
-  it.each(cases)('are the live ones, byte for byte: %s', async (_what, reply, body) => {
+  it.each(cases)('returns the same bytes as the live stream: %s', async (_what, reply, body) => {
     const { session, text } = await over(reply, body);
     const lines = linesOf(text);
     expect(lines.join('')).toBe(text);
@@ -149,7 +149,7 @@ describe('the lines of a run, cut anywhere and put together again', () => {
     });
   });
 
-  it('are the live ones while the answer grows, and the reply begins before the next line is there', async () => {
+  it('returns the live lines while the answer grows, and sends the response headers before the next line exists', async () => {
     const { session, gate, reading, lines } = await underWay({ text: ['One ', 'two ', 'three ', 'four'] }, 2);
     const gone = new AbortController();
     const first = jsonLines(await resume(session, 0, { signal: gone.signal }));
@@ -172,7 +172,7 @@ describe('the lines of a run, cut anywhere and put together again', () => {
     expect(whole).toBe([...read, ...rest].map((line) => `${JSON.stringify(line)}\n`).join(''));
   });
 
-  it('are those of the last turn, of a session that goes on', async () => {
+  it('returns the lines of the last turn of a session with several turns', async () => {
     const { session, text } = await over({ text: ['First'] });
     const next = await over({ text: ['Second'] }, { chat_session_id: session });
     expect(text).toContain('First');
@@ -182,8 +182,8 @@ describe('the lines of a run, cut anywhere and put together again', () => {
   });
 });
 
-describe('a run by its session', () => {
-  it('is what it is saying, and then what it said last', async () => {
+describe('a run looked up by its session', () => {
+  it('is the active run, or otherwise the last run', async () => {
     const { session: sessionId, gate, runId } = await underWay({ text: ['One ', 'two'] }, 1);
     const reading = chatRun({ sessionId, from: 1 });
     const first = await gather(reading, ({ text }) => text === 'One ');
@@ -208,7 +208,7 @@ describe('a run by its session', () => {
     expect(await gather(chatRun({ id: runId }))).toEqual(replayed);
   });
 
-  it('is asked for by one of the two ids', async () => {
+  it('requires exactly one of run ID and session ID', async () => {
     const { session: sessionId, runId } = await over({ text: ['One'] });
     for (const which of [{}, { id: runId, sessionId }, { id: null, sessionId: null }])
       await expect(gather(chatRun(which))).rejects.toMatchObject({ code: 'BAD_USER_INPUT' });
@@ -218,8 +218,8 @@ describe('a run by its session', () => {
   });
 });
 
-describe('an index that is none', () => {
-  it('is refused and says how many there are; the one after the last waits, or ends', async () => {
+describe('an invalid index or cursor', () => {
+  it('is rejected with the number of events so far, while the next index waits for an event or for the end', async () => {
     const { session: sessionId, gate, runId } = await underWay({ text: ['One ', 'two'] }, 1);
     const wrong = async (from: number) => {
       const error = await gather(chatRun({ sessionId, from })).catch((error) => error);
@@ -237,7 +237,7 @@ describe('an index that is none', () => {
   });
 
   it.each(['-1', 'x', '1.5', '1e400', '2147483648', 'NaN', '0&cursor=1'])(
-    'is of the wrong shape as a cursor: %s',
+    'is rejected with 422 when it is malformed: %s',
     async (cursor) => {
       const { session } = await over({ text: ['One'] });
       const response = await resume(session, cursor);
@@ -251,7 +251,7 @@ describe('an index that is none', () => {
   );
 });
 
-describe('who may not read a run', () => {
+describe('permission to read a run', () => {
   const missing = {
     status: 404,
     body: { error_code: 'NOT_FOUND', detail: 'No resumable run for this chat session' },
@@ -278,7 +278,7 @@ describe('who may not read a run', () => {
     return { id: id as number, secret: data.createProjectToken.secret as string };
   }
 
-  it('is told the same of a run of another’s, and of none: there is nothing to resume', async () => {
+  it('returns the same NOT_FOUND for another user’s run, a deleted session and a session without a run', async () => {
     const { session, gate, reading } = await underWay({ text: ['Mine ', 'alone'] }, 0);
     const silent = await createSession();
     const { session: deleted } = await over({ text: ['Gone'] });
@@ -304,7 +304,7 @@ describe('who may not read a run', () => {
     expect(await refusals(session, kit.keys.ADMIN)).toEqual(missing);
   });
 
-  it('lacks `read:chat`, also for what its own key is saying', async () => {
+  it('denies callers without `read:chat`, even for runs that they started', async () => {
     const scoped = await kit.createPat(kit.keys.BASIC, { scopes: ['write:chat', 'manage:chat'] });
     for (const key of [kit.keys.LIMITED, scoped.secret]) {
       const { session, gate, reading } = await underWay({ text: ['Said ', 'once'] }, 0, key);
@@ -320,7 +320,7 @@ describe('who may not read a run', () => {
     }
   });
 
-  it('comes without a credential, or with one that is over', async () => {
+  it('rejects anonymous clients and revoked tokens', async () => {
     const { session } = await over({ text: ['One'] });
     const pat = await kit.createPat(kit.keys.BASIC);
     await revoke(pat.id);
@@ -333,7 +333,7 @@ describe('who may not read a run', () => {
     expect(await kit.fingerprint()).toBe(before);
   });
 
-  it('sees none of the documents that it may not read, and can resume its own lines', async () => {
+  it('omits documents that the caller cannot read, and the filtered lines can be resumed at any cursor', async () => {
     const token = await projectToken(kit.keys.BASIC);
     const session = await createSession(kit.keys.BASIC, { project_id: token.id });
     const body = { chat_session_id: session, message: 'What holds a teapot?', allowed_tool_ids: undefined };
@@ -364,8 +364,8 @@ const revoke = (id: number) =>
     kit.keys.BASIC,
   );
 
-describe('a credential that ends', () => {
-  it('ends what it resumed, and the run of another goes on', async () => {
+describe('revoking a token', () => {
+  it('ends the streams that it resumed, and the run of the other credential continues', async () => {
     const { session, gate, reading, lines } = await underWay({ text: ['One ', 'two'] }, 1);
     const pat = await kit.createPat(kit.keys.BASIC);
     const resumed = jsonLines(await resume(session, lines.length, { key: pat.secret }));
@@ -379,7 +379,7 @@ describe('a credential that ends', () => {
   });
 });
 
-describe('stopping', () => {
+describe('stopping a run', () => {
   const stop = async (sessionId: string, key = kit.keys.BASIC) => {
     const { data, errors } = await kit.gql(
       'mutation ($id: ID!) { stopChatRun(input: { sessionId: $id }) { stopped } }',
@@ -394,7 +394,7 @@ describe('stopping', () => {
     obj: { type: 'stop', stop_reason: 'user_cancelled' },
   };
 
-  it('from anywhere ends every reader with one and the same event, and keeps what was said', async () => {
+  it('sends the same last event to every reader and keeps the text so far', async () => {
     const { session, reading, lines, runId, messageId } = await underWay({ text: ['One ', 'two ', 'three'] }, 2);
     const resumed = jsonLines(await resume(session, 0));
     expect(await gather(resumed, ({ obj }) => obj?.content === 'two ')).toEqual(lines);
@@ -429,7 +429,7 @@ describe('stopping', () => {
     expect(await gather(chatRun({ sessionId: session, from: 4 }))).toMatchObject([{ reason: 'USER_CANCELLED' }]);
   });
 
-  it('twice at once stops once', async () => {
+  it('stops the run once when two requests arrive at the same time', async () => {
     const { session, reading, messageId } = await underWay({ text: ['One ', 'two'] }, 1);
     const both = await Promise.all([stop(session), stop(session)]);
     expect(both).toContain(true);
@@ -441,7 +441,7 @@ describe('stopping', () => {
     expect(await gather(chatRun({ sessionId: session }))).toMatchObject([{}, {}, {}, { reason: 'USER_CANCELLED' }]);
   });
 
-  it('of what another said, or says, is stopping nothing', async () => {
+  it('returns NOT_FOUND for another user’s run and does not stop it', async () => {
     const { session, gate, reading } = await underWay({ text: ['One ', 'two'] }, 0);
     const before = await kit.fingerprint();
     for (const [id, key] of [
@@ -466,14 +466,14 @@ describe('stopping', () => {
   });
 });
 
-describe('silence', () => {
+describe('a stream without events', () => {
   /** In process, without a socket, which would need the timers that are frozen. */
   const inProcess = async (path: string, init: RequestInit = {}): Promise<Response> =>
     kit.booted.fetch(
       new Request(`${kit.url}${path}`, { ...init, headers: { ...headers(), ...(init.headers as object) } }),
     );
 
-  it('is broken every 15 seconds for who resumes; such a line does not count', async () => {
+  it('sends a heartbeat every 15 seconds to clients that resume, and heartbeats do not count as lines', async () => {
     const { session, gate, reading, lines } = await underWay({ text: ['One ', 'two'] }, 1);
     const path = `/api/chat/chat-session/${session}/resume-stream`;
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
@@ -490,7 +490,7 @@ describe('silence', () => {
     expect(await gather(jsonLines(await resume(session, lines.length)))).toEqual(rest);
   });
 
-  it('is broken every 12 seconds for who subscribes', async () => {
+  it('sends a ping every 12 seconds to GraphQL subscribers', async () => {
     const { session, gate, reading } = await underWay({ text: ['One ', 'two'] }, 1);
     vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
     // Yoga sends pings more often when NODE_ENV is `test`.
@@ -524,7 +524,7 @@ describe('silence', () => {
   });
 });
 
-describe('what is kept of runs that are over', () => {
+describe('the memory of finished runs', () => {
   /** Returns a completed run with this number of characters. */
   function finished(id: string, characters: number): ActiveRun {
     const run = new ActiveRun(id, `session of ${id}`, 'user', 1);
@@ -539,7 +539,7 @@ describe('what is kept of runs that are over', () => {
     return { dropped, kept: new FinishedRuns((run) => dropped.push(run.id)) };
   }
 
-  it('is kept for five minutes', () => {
+  it('keeps a run for five minutes', () => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
     const { dropped, kept } = keeper();
     kept.add(finished('a', 100));
@@ -554,7 +554,7 @@ describe('what is kept of runs that are over', () => {
     expect(vi.getTimerCount()).toBe(0);
   });
 
-  it('is at most 1,000 runs, the latest', () => {
+  it('keeps the newest 1,000 runs at most', () => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
     const { dropped, kept } = keeper();
     for (let run = 0; run < 1000; run++) kept.add(finished(String(run), 100));
@@ -567,7 +567,7 @@ describe('what is kept of runs that are over', () => {
     expect(dropped).toHaveLength(1003);
   });
 
-  it('is at most 64 Mi characters, the latest', () => {
+  it('keeps the newest 64 Mi characters at most', () => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
     const mi = 2 ** 20;
     const { dropped, kept } = keeper();
@@ -584,7 +584,7 @@ describe('what is kept of runs that are over', () => {
     expect(vi.getTimerCount()).toBe(0);
   });
 
-  it('is no longer found once it is dropped, and is read to its end by who reads it', async () => {
+  it('no longer finds a dropped run, but open readers can read it to its end', async () => {
     const { runs } = kit.booted.services;
     const first = await over({ text: ['One ', 'two'] });
     const run = await until(() => runs.lastOf(first.session));

@@ -39,7 +39,7 @@ const left = async (ids: string[]) => {
   return ids.filter((id) => found.has(id));
 };
 
-it('what nobody used for longer is erased with what was said in it, hidden or not, and nothing else', async () => {
+it('deletes sessions unused for longer than the retention period, soft-deleted ones included, with their messages', async () => {
   const [old, hidden, kept, hiddenLately] = [
     await session(daysAgo(31)),
     await session(daysAgo(400), { deletedAt: daysAgo(399) }),
@@ -56,7 +56,7 @@ it('what nobody used for longer is erased with what was said in it, hidden or no
   expect(await forget(30)).toBe(0);
 });
 
-it('what is answering stays, and goes when it is not', async () => {
+it('keeps a session with a running answer, and deletes it after the answer has ended', async () => {
   const gate = makeGate();
   kit.model.script({ text: ['Slow'], gate });
   const sent = kit.rest('POST', '/api/chat/send-chat-message', { body: { message: 'Hello', stream: false } });
@@ -74,7 +74,7 @@ it('what is answering stays, and goes when it is not', async () => {
   expect(await kit.prisma.run.count({ where: { id: run.id } })).toBe(0);
 });
 
-it('any number goes, a part at a time', async () => {
+it('deletes any number of expired sessions in batches', async () => {
   const ids = Array.from({ length: 450 }, () => randomUUID());
   await kit.prisma.chatSession.createMany({
     data: ids.map((id) => ({ id, userId, agentId: 0, updatedAt: daysAgo(60) })),
@@ -85,7 +85,7 @@ it('any number goes, a part at a time', async () => {
   expect(await left(ids)).toEqual([]);
 });
 
-it('a turn that begins at the same time finds its session, or none; it never loses it meanwhile', async () => {
+it('a turn that starts during the deletion either keeps its session or fails with NOT_FOUND or CONFLICT', async () => {
   const ids = [];
   for (let i = 0; i < 8; i++) ids.push(await session(daysAgo(60)));
   const send = 'mutation ($id: ID) { sendChatMessage(input: { message: "Hello", sessionId: $id }) { answer } }';
@@ -109,7 +109,7 @@ async function leftBehind(chats: Record<string, number>) {
   return own;
 }
 
-it('a start forgets what the setting says, and so does every day; without the setting nothing goes', async () => {
+it('deletes expired sessions at startup and daily, and deletes no sessions without CHAT_RETENTION_DAYS', async () => {
   const { options: database, drop } = await leftBehind({ new: 9, old: 11 });
   const start = (environment: Record<string, string>) =>
     boot({

@@ -5,7 +5,7 @@ import type { SeededSession } from './seed.service.ts';
 import { ChatSession, messageOf, newSessionFields, sessionOf, withDatabaseIds } from './sessions.graphql.ts';
 
 const SeedChatSessionInput = builder.inputType('SeedChatSessionInput', {
-  description: 'Input for `seedChatSession`.',
+  description: 'Input for the mutation `seedChatSession`.',
   fields: (t) => ({
     ...newSessionFields(t),
     message: t.string({
@@ -23,7 +23,7 @@ const SeedChatSessionInput = builder.inputType('SeedChatSessionInput', {
 });
 
 const SeedChatSessionPayload = builder.objectRef<SeededSession>('SeedChatSessionPayload').implement({
-  description: 'Result of `seedChatSession`.',
+  description: 'Result of the mutation `seedChatSession`.',
   fields: (t) => ({
     sessionId: t.expose('sessionId', {
       type: 'UUID',

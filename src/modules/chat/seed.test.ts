@@ -42,7 +42,7 @@ async function refused<T>(work: () => Promise<T>): Promise<T> {
 }
 
 describe('a seeded session', () => {
-  it('is the caller’s own, holds the question on its current branch, and nothing answers by itself', async () => {
+  it('belongs to the caller, contains the question on its current branch, and starts no answer', async () => {
     const requests = kit.model.requests.length;
     const { sessionId, userMessageId, url } = await seed({ name: 'Seeded', message: 'What now?' });
     expect(url).toBe(`https://web.example/app/chat?chatId=${sessionId}&seeded=true`);
@@ -71,7 +71,7 @@ describe('a seeded session', () => {
     expect(body.sessions[0]).toMatchObject({ id: sessionId, name: 'Seeded' });
   });
 
-  it('is answered on its question, with the prompts and the model that it was given', async () => {
+  it('answers its question with the prompts and the model that it was seeded with', async () => {
     const { sessionId, userMessageId } = await seed({
       message: 'Who are you?',
       systemPrompt: 'You are a lighthouse.',
@@ -96,7 +96,7 @@ describe('a seeded session', () => {
     expect(session.messages[1]?.latestChildId).toBe(data.sendChatMessage.assistantMessageId);
   });
 
-  it('has prompts of its own alone: its agent’s next session has the agent’s', async () => {
+  it('keeps its prompts to itself: the agent’s next session uses the agent’s prompts', async () => {
     const { sessionId } = await seed({ systemPrompt: 'You are a lighthouse.', taskPrompt: '' });
     const agent = await kit.prisma.agent.findUniqueOrThrow({ where: { id: 0 } });
     expect(agent.systemPrompt).not.toContain('lighthouse');
@@ -114,13 +114,13 @@ describe('a seeded session', () => {
     expect(read.data.chatSession).toEqual({ systemPrompt: 'You are a lighthouse.', taskPrompt: '' });
   });
 
-  it('may be without a question', async () => {
+  it('can be created without a question', async () => {
     const { sessionId, userMessageId } = await seed({});
     expect(userMessageId).toBeNull();
     expect((await stored(sessionId)).messages).toMatchObject([{ role: 'SYSTEM', latestChildId: null }]);
   });
 
-  it('is made by a limited key as well, which learns its ids alone', async () => {
+  it('can be created by a limited key, which gets only its IDs', async () => {
     const { secret } = await kit.createKey('LIMITED', { name: 'seeder' });
     const { sessionId, userMessageId } = await seed({ message: 'Hello' }, secret);
     expect((await stored(sessionId)).user.name).toBe('seeder');
@@ -130,7 +130,7 @@ describe('a seeded session', () => {
     expect(errors[0]?.extensions.code).toBe('FORBIDDEN');
   });
 
-  it('comes from REST too', async () => {
+  it('can be created over REST', async () => {
     const { status, body } = await seedRow({
       persona_id: 0,
       llm_override: { model_provider: 'x', model_version: 'x__second', temperature: 1.5 },
@@ -153,7 +153,7 @@ describe('a seeded session', () => {
       expect((await seedRow({ persona_id: 0, ...more })).status).toBe(200);
   });
 
-  it('leads to this server where the settings name no other, by the port that it was given', async () => {
+  it('links to this server’s address and port when the settings contain no web address', async () => {
     const { options: database, drop } = await ownDatabase();
     const booted = await boot({
       settings: readSettings({ PORT: '0', DATA_DIR: join(tmpdir(), `latchkey-test-${randomUUID()}`) }),
@@ -177,8 +177,8 @@ describe('a seeded session', () => {
   });
 });
 
-describe('refused', () => {
-  it('is what has the wrong form, and the field is named', async () => {
+describe('seeding a session', () => {
+  it('rejects invalid input and names the field', async () => {
     for (const [field, value] of [
       ['systemPrompt', 'x'.repeat(20_001)],
       ['taskPrompt', 'x'.repeat(20_001)],
@@ -212,7 +212,7 @@ describe('refused', () => {
     ).not.toBeNull();
   });
 
-  it('is an agent or a project that the caller cannot use, as if there were none', async () => {
+  it('returns the same error for an inaccessible agent or project as for an unknown one', async () => {
     const agent = await kit.gql('mutation { createAgent(input: { name: "Hidden" }) { agent { databaseId } } }');
     const project = await kit.gql('mutation { createProject(input: { name: "Foreign" }) { project { databaseId } } }');
     for (const agentId of [agent.data.createAgent.agent.databaseId, 4711]) {
@@ -229,7 +229,7 @@ describe('refused', () => {
     }
   });
 
-  it('is a credential without `write:chat`, and a stranger', async () => {
+  it('rejects tokens without `write:chat` and anonymous clients', async () => {
     const pat = await kit.createPat(key, { scopes: ['read:chat', 'manage:chat', 'read:agents'] });
     expect(await refused(() => attempt({}, pat.secret))).toMatchObject({
       data: { seedChatSession: null },
@@ -244,7 +244,7 @@ describe('refused', () => {
     );
   });
 
-  it('is a project’s token that would leave its project; what it seeds is in that', async () => {
+  it('keeps a project token within its project', async () => {
     const made = (name: string) =>
       kit.gql(
         'mutation ($input: CreateProjectInput!) { createProject(input: $input) { project { databaseId } } }',

@@ -91,7 +91,7 @@ const MoveChatSessionInput = builder.inputType('MoveChatSessionInput', {
 });
 
 const DeleteChatSessionInput = builder.inputType('DeleteChatSessionInput', {
-  description: 'Input for `deleteChatSession`.',
+  description: 'Input for the mutation `deleteChatSession`.',
   fields: (t) => ({
     ...sessionLocator(t),
     hard: t.boolean({
@@ -130,7 +130,7 @@ const CreateChatSessionPayload = builder.objectRef<ChatSessionRow>('CreateChatSe
 const UpdateChatSessionPayload = builder
   .objectRef<ChatSessionRow & { renamed: boolean }>('UpdateChatSessionPayload')
   .implement({
-    description: 'Result of `updateChatSession`.',
+    description: 'Result of the mutation `updateChatSession`.',
     fields: (t) => ({
       ...sessionPayload(t),
       name: t.string({
@@ -142,12 +142,12 @@ const UpdateChatSessionPayload = builder
   });
 
 const MoveChatSessionPayload = builder.objectRef<ChatSessionRow>('MoveChatSessionPayload').implement({
-  description: 'Result of `moveChatSession`.',
+  description: 'Result of the mutation `moveChatSession`.',
   fields: sessionPayload,
 });
 
 const DeleteChatSessionPayload = builder.objectRef<{ sessionId: string }>('DeleteChatSessionPayload').implement({
-  description: 'Result of `deleteChatSession`.',
+  description: 'Result of the mutation `deleteChatSession`.',
   fields: (t) => ({
     deletedChatSessionId: t.id({
       description: 'The global ID of the deleted session.',
@@ -157,7 +157,7 @@ const DeleteChatSessionPayload = builder.objectRef<{ sessionId: string }>('Delet
 });
 
 const DeleteAllChatSessionsPayload = builder.objectRef<{ ids: string[] }>('DeleteAllChatSessionsPayload').implement({
-  description: 'Result of `deleteAllChatSessions`.',
+  description: 'Result of the mutation `deleteAllChatSessions`.',
   fields: (t) => ({
     deletedChatSessionIds: t.idList({
       description: 'The global IDs of the deleted sessions.',

@@ -38,8 +38,8 @@ const listed = async (query = '', as = key) => {
   return { ids: body.sessions.map(({ id }: { id: string }) => id), has_more: body.has_more };
 };
 
-describe('creating', () => {
-  it('asks for nothing, and takes an agent and a name', async () => {
+describe('creating a session', () => {
+  it('accepts an empty body or a name and uses the default agent', async () => {
     await fresh();
     const { body } = await rest('POST', 'create-chat-session', {});
     expect(body).toEqual({ chat_session_id: expect.stringMatching(/^[0-9a-f-]{36}$/), incognito: false });
@@ -61,7 +61,7 @@ describe('creating', () => {
     });
   });
 
-  it('refuses an agent that the caller may not see, like one that does not exist', async () => {
+  it('rejects an inaccessible agent with the same error as an unknown agent', async () => {
     const { data } = await kit.gql('mutation { createAgent(input: { name: "Hidden" }) { agent { databaseId } } }');
     const before = await kit.fingerprint();
     for (const persona_id of [data.createAgent.agent.databaseId, 4711])
@@ -73,8 +73,8 @@ describe('creating', () => {
   });
 });
 
-describe('reading', () => {
-  it('shows the session, the tree from its root, and the packets of every answer', async () => {
+describe('reading a session', () => {
+  it('returns the session, the message tree from its root, and the packets of every answer', async () => {
     await fresh();
     await kit.ingest('Kettles', 'A kettle boils water.', { id: 'kettles', link: 'https://docs.example/kettles' });
     kit.model.script({ reasoning: 'Steam?', text: 'Water [1].' }, { text: 'Sure.' });
@@ -180,7 +180,7 @@ describe('reading', () => {
     ]);
   });
 
-  it('does not tell another’s session from none', async () => {
+  it('returns the same 404 for another user’s session as for an unknown session', async () => {
     await fresh();
     const session = await create();
     const other = (await kit.createKey('BASIC')).secret;
@@ -198,8 +198,8 @@ describe('reading', () => {
   });
 });
 
-describe('sharing', () => {
-  it('opens a session to everybody with a credential who asks for it as shared, until it ends', async () => {
+describe('sharing a session', () => {
+  it('lets callers with `read:chat` read it on request until it is private again or deleted', async () => {
     await fresh();
     const session = await say('Hello');
     const other = (await kit.createKey('BASIC')).secret;
@@ -238,7 +238,7 @@ describe('sharing', () => {
     expect((await shared(other)).status).toBe(404);
   });
 
-  it('needs one of its two words', async () => {
+  it('requires `public` or `private` as the status', async () => {
     await fresh();
     const session = await create();
     for (const body of [{}, { sharing_status: null }, { sharing_status: 'PUBLIC' }])
@@ -250,8 +250,8 @@ describe('sharing', () => {
   });
 });
 
-describe('listing', () => {
-  it('goes through one’s own, most recently used first, page by page', async () => {
+describe('listing sessions', () => {
+  it('returns the caller’s sessions page by page, most recently used first', async () => {
     await fresh();
     const ids: string[] = [];
     for (const name of ['a', 'b', 'c']) ids.unshift(await create(name));
@@ -276,7 +276,7 @@ describe('listing', () => {
     });
   });
 
-  it('`before` takes a zone or is in UTC, and says what is wrong with it', async () => {
+  it('accepts `before` with an offset or in UTC and rejects invalid timestamps', async () => {
     await fresh();
     const session = await create();
     const updatedAt = new Date('2026-03-01T12:00:00Z');
@@ -300,7 +300,7 @@ describe('listing', () => {
       expect((await rest('GET', `get-user-chat-sessions?${query}`)).status).toBe(422);
   });
 
-  it('leaves out what nobody ever spoke in, once it is old', async () => {
+  it('omits older sessions without messages unless `include_failed_chats` is set', async () => {
     await fresh();
     const [silent, spoken] = [await create(), await say('Hello')];
     const createdAt = new Date(Date.now() - 6 * 60_000);
@@ -309,7 +309,7 @@ describe('listing', () => {
     expect((await listed('?include_failed_chats=true')).ids.sort()).toEqual([silent, spoken].sort());
   });
 
-  it('over GraphQL has cursors, a count, and an agent to narrow it', async () => {
+  it('supports cursors, a total count and an agent filter over GraphQL', async () => {
     await fresh();
     const ids: string[] = [];
     for (const name of ['a', 'b', 'c']) ids.unshift(await create(name));
@@ -330,7 +330,7 @@ describe('listing', () => {
   });
 });
 
-describe('searching', () => {
+describe('searching sessions', () => {
   const search = async (query: string, rest_ = '', as = key) => {
     const { body, status } = await rest('GET', `search?query=${encodeURIComponent(query)}${rest_}`, undefined, as);
     expect([query, status]).toEqual([query, 200]);
@@ -339,7 +339,7 @@ describe('searching', () => {
   const found = async (query: string, as = key): Promise<string[]> =>
     (await search(query, '', as)).groups.flatMap(({ chats }: any) => chats.map(({ id }: any) => id));
 
-  it('finds by words of the name and of the messages, all of them, the last as a beginning', async () => {
+  it('matches all words of the query in names and messages, the last word as a prefix', async () => {
     await fresh();
     const [tea, files, hindi] = [
       await create('Tea ceremony'),
@@ -361,7 +361,7 @@ describe('searching', () => {
     expect(await found('ceremony')).toEqual([]);
   });
 
-  it('groups by age, and goes on page by page', async () => {
+  it('groups sessions by age and returns them page by page', async () => {
     await fresh();
     const day = 24 * 3600 * 1000;
     const now = new Date();
@@ -399,7 +399,7 @@ describe('searching', () => {
     });
   });
 
-  it('takes any text for words, never for a query language', async () => {
+  it('treats any query as words and not as query syntax', async () => {
     await fresh();
     const session = await say('It is “100% sure” to work');
     for (const query of [
@@ -431,11 +431,11 @@ describe('searching', () => {
   });
 });
 
-describe('renaming', () => {
+describe('renaming a session', () => {
   const rename = (chat_session_id: string, name?: string | null) =>
     rest('PUT', 'rename-chat-session', { chat_session_id, name });
 
-  it('gives the name that is asked for, or makes one of the first message', async () => {
+  it('sets the requested name or generates one from the first message', async () => {
     await fresh();
     const session = await say('  What is the best tea?\nAnd why?  ');
     await say('Something else', session);
@@ -449,7 +449,7 @@ describe('renaming', () => {
     expect((await rename(await create())).body).toEqual({ new_name: 'New chat' });
   });
 
-  it('refuses what is not one’s own and what is no name', async () => {
+  it('rejects another user’s session, an unknown session and an invalid name', async () => {
     await fresh();
     const session = await create('Mine');
     const foreign = await create('Foreign', kit.keys.ADMIN);
@@ -465,11 +465,11 @@ describe('renaming', () => {
   });
 });
 
-describe('deleting', () => {
+describe('deleting sessions', () => {
   const remove = (id: string, query = '', as = key) =>
     rest('DELETE', `delete-chat-session/${id}${query}`, undefined, as);
 
-  it('hides a session, which its owner may still read on purpose', async () => {
+  it('hides a session, which its owner can still read with `include_deleted`', async () => {
     await fresh();
     const session = await say('Secret');
     expect(await remove(session)).toMatchObject({ status: 200, body: null });
@@ -487,7 +487,7 @@ describe('deleting', () => {
     expect(await kit.fingerprint()).toBe(before);
   });
 
-  it('erases one with all that was said', async () => {
+  it('erases a session with its messages and runs when `hard_delete` is set', async () => {
     await fresh();
     const session = await say('Secret');
     expect((await remove(session, '?hard_delete=true')).status).toBe(200);
@@ -497,7 +497,7 @@ describe('deleting', () => {
     expect(await kit.prisma.run.count({ where })).toBe(0);
   });
 
-  it('hides unless it is told to erase, and what is hidden is deleted already', async () => {
+  it('only hides a session without `hard_delete`, and rejects deleting it again', async () => {
     await fresh();
     for (const query of ['', '?hard_delete=false']) {
       const session = await say('Kept');
@@ -514,7 +514,7 @@ describe('deleting', () => {
     }
   });
 
-  it('of all stops what is being said', async () => {
+  it('stops all running answers when all sessions are deleted', async () => {
     await fresh();
     const gates = [makeGate(), makeGate()];
     kit.model.script(...gates.map((gate) => ({ text: ['One ', 'two'], gate })));
@@ -531,7 +531,7 @@ describe('deleting', () => {
     expect(left.map(({ status }) => status)).toEqual(['STOPPED', 'STOPPED']);
   });
 
-  it('refuses another’s, like one that does not exist', async () => {
+  it('rejects another user’s session with the same error as an unknown session', async () => {
     await fresh();
     const foreign = await create('Foreign', kit.keys.ADMIN);
     const before = await kit.fingerprint();
@@ -544,7 +544,7 @@ describe('deleting', () => {
     expect(await kit.fingerprint()).toBe(before);
   });
 
-  it('of all takes one’s own alone', async () => {
+  it('deletes only the caller’s sessions when all sessions are deleted', async () => {
     await fresh();
     const other = (await kit.createKey('BASIC')).secret;
     const theirs = await create('Theirs', other);
@@ -558,7 +558,7 @@ describe('deleting', () => {
   });
 });
 
-it('without `manage:chat` nothing is renamed, shared or deleted, and of another’s session nothing with it', async () => {
+it('rejects renaming, sharing and deleting without `manage:chat` and for another user’s session', async () => {
   await fresh();
   const session = await say('Hello');
   const pat = await kit.createPat(key, { scopes: ['read:chat', 'write:chat'] });
@@ -598,7 +598,7 @@ it('without `manage:chat` nothing is renamed, shared or deleted, and of another�
   expect(await kit.fingerprint()).toBe(before);
 });
 
-it('a limited key creates and reads nothing, by no road', async () => {
+it('a limited key can create sessions but cannot read or change them over any access path', async () => {
   const { secret: limited } = await kit.createKey('LIMITED');
   const session = await say('Hello', undefined, limited);
   const message = await kit.prisma.chatMessage.findFirstOrThrow({ where: { sessionId: session, role: 'USER' } });

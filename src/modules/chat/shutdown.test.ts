@@ -38,7 +38,7 @@ const objectsOf = (text: string): any[] =>
     .filter((line) => /^(data: )?\{/.test(line))
     .map((line) => JSON.parse(line.replace(/^data: /, '')));
 
-test('every client is told that the server stopped the answer, and not its reader', async () => {
+test('an answer interrupted by a shutdown is reported in every dialect as a server failure, not as a user stop', async () => {
   const { data } = await kit.gql('mutation { createEmbed(input: { agent: { slug: "default" } }) { embed { uuid } } }');
   const completions = new OpenAI({ apiKey: kit.keys.BASIC, baseURL: `${kit.url}/api/v1/openai`, maxRetries: 0 }).chat
     .completions;
@@ -106,7 +106,7 @@ test('every client is told that the server stopped the answer, and not its reade
     expect(answer).toMatchObject({ text: 'One ', status: 'INTERRUPTED', run: { status: 'INTERRUPTED' } });
 });
 
-test('no answer begins while the server stops, and clients are told when to try again', async () => {
+test('new answers are rejected during a shutdown with 503 and a retry delay', async () => {
   const whole = await post('/chat/send-chat-message', { message: 'Hello', stream: false });
   expect(whole).toMatchObject({ status: 503, retryAfter: '5' });
   expect(JSON.parse(whole.text)).toMatchObject({ error_code: 'SERVICE_UNAVAILABLE' });

@@ -28,8 +28,8 @@ const failed = { text: 'Let me look. ', status: 'FAILED', error: message, run: {
 const events = `... on ChatMessageIds { assistantMessageId } ... on ChatAnswerDelta { text }
   ... on ChatTurnFailed { code message retryable }`;
 
-describe('an action that the model does not have ends the turn with TOOL_CALL_FAILED, and what was said is kept', () => {
-  it('as a mutation', async () => {
+describe('a model that calls an unavailable action', () => {
+  it('fails a GraphQL mutation with TOOL_CALL_FAILED and keeps the text so far', async () => {
     kit.model.script(reply());
     const { data, errors } = await kit.gql(
       `mutation ($input: SendChatMessageInput!) {
@@ -47,7 +47,7 @@ describe('an action that the model does not have ends the turn with TOOL_CALL_FA
     expect(await stored(data.sendChatMessage.assistantMessageId)).toEqual(failed);
   });
 
-  it('as a subscription, and the call is broken off', async () => {
+  it('fails a GraphQL subscription with TOOL_CALL_FAILED and aborts the request to the model', async () => {
     const gate = makeGate();
     kit.model.script(reply({ gate }));
     const [before, aborted] = [kit.model.aborted, kit.model.nextAbort()];
@@ -68,7 +68,7 @@ describe('an action that the model does not have ends the turn with TOOL_CALL_FA
     expect(await stored(assistantMessageId)).toEqual(failed);
   });
 
-  it('as a stream of REST', async () => {
+  it('fails a REST stream with TOOL_CALL_FAILED and keeps the text so far', async () => {
     kit.model.script(reply());
     const response = await fetch(`${kit.url}/api/chat/send-chat-message`, {
       method: 'POST',
@@ -90,7 +90,7 @@ describe('an action that the model does not have ends the turn with TOOL_CALL_FA
     expect(await stored(id)).toEqual(failed);
   });
 
-  it('as a whole answer of REST', async () => {
+  it('returns the error in a REST response without streaming and keeps the text so far', async () => {
     kit.model.script(reply());
     const { status, body } = await kit.rest('POST', '/api/chat/send-chat-message', {
       key: kit.keys.BASIC,
@@ -101,7 +101,7 @@ describe('an action that the model does not have ends the turn with TOOL_CALL_FA
   });
 });
 
-describe('also where', () => {
+describe('the call of an unavailable action', () => {
   const whole = async (script: ToolCallsReply) => {
     kit.model.script(script);
     const { body } = await kit.rest('POST', '/api/chat/send-chat-message', {
@@ -111,24 +111,24 @@ describe('also where', () => {
     return { body, message: await stored(body.message_id) };
   };
 
-  it('nothing was said before', async () => {
+  it('is reported when the model sent no text before it', async () => {
     const { body, message: kept } = await whole({ toolCalls: [{ name: 'run_shell', arguments: {} }] });
     expect([body.answer, body.error_msg]).toEqual(['', message]);
     expect(kept).toEqual({ ...failed, text: '' });
   });
 
-  it('the arguments are no JSON', async () => {
+  it('is reported when its arguments are not valid JSON', async () => {
     const { body } = await whole(reply({ toolCalls: [{ name: 'run_shell', arguments: '{"command":' }] }));
     expect([body.answer, body.error_msg]).toEqual(['Let me look. ', message]);
   });
 
-  it('there are several calls', async () => {
+  it('is reported when the model makes several calls', async () => {
     const calls = ['run_shell', 'delete_all'].map((name) => ({ name, arguments: {} }));
     const { body } = await whole(reply({ toolCalls: calls }));
     expect([body.answer, body.error_msg]).toEqual(['Let me look. ', message]);
   });
 
-  it('the name is something to hide in: cut, and as text can be stored', async () => {
+  it('is reported with a shortened and sanitized action name', async () => {
     const { body, message: kept } = await whole(
       reply({ toolCalls: [{ name: `a\0"\ud800${'b'.repeat(500)}`, arguments: {} }] }),
     );
@@ -138,7 +138,7 @@ describe('also where', () => {
     expect(kept.error).toBe(body.error_msg);
   });
 
-  it('and the session goes on', async () => {
+  it('does not prevent the next turn of the session', async () => {
     kit.model.script(reply(), { text: 'Here.' });
     const ask = (body: object) =>
       kit.rest('POST', '/api/chat/send-chat-message', { key: kit.keys.BASIC, body: { stream: false, ...body } });

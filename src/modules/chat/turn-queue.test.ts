@@ -22,7 +22,7 @@ test('a message that waits longer than the limit fails with CONFLICT', async () 
   expect(await queue.run(principal, 'line', async () => 'started', never)).toBe('started');
 });
 
-test('messages start in the order in which they arrived, though one in between leaves', async () => {
+test('messages start in their order of arrival even when a waiting message is aborted', async () => {
   const queue = queueOf(60_000);
   const started: string[] = [];
   let isBusy = true;
@@ -42,7 +42,7 @@ test('messages start in the order in which they arrived, though one in between l
   expect(started).toEqual(['first', 'third']);
 });
 
-test('lines do not wait for each other', async () => {
+test('messages in different queues do not wait for each other', async () => {
   const queue = queueOf(60_000);
   const gone = new AbortController();
   const held = queue.run(principal, 'one', busy, gone.signal);
@@ -51,7 +51,7 @@ test('lines do not wait for each other', async () => {
   await expect(held).rejects.toMatchObject({ code: 'CONFLICT' });
 });
 
-test('an error other than a busy session is not waited out', async () => {
+test('an error other than a busy session fails immediately', async () => {
   const queue = queueOf(60_000);
   const failing = async () => {
     throw new TypeError('broken');

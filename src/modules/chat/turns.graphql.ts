@@ -23,7 +23,7 @@ import { TurnFailureDetails } from './turn-failure.graphql.ts';
 import { TurnUsage } from './usage.graphql.ts';
 
 const StopChatRunInput = builder.inputType('StopChatRunInput', {
-  description: 'Input for `stopChatRun`.',
+  description: 'Input for the mutation `stopChatRun`.',
   fields: (t) => ({
     sessionId: t.id({ required: true, description: 'The session that is answering, by global ID or UUID.' }),
   }),
@@ -140,7 +140,7 @@ const SendChatMessageInput = builder.inputType('SendChatMessageInput', {
 });
 
 const StopChatRunPayload = builder.objectRef<{ stopped: boolean }>('StopChatRunPayload').implement({
-  description: 'Result of `stopChatRun`.',
+  description: 'Result of the mutation `stopChatRun`.',
   fields: (t) => ({
     stopped: t.exposeBoolean('stopped', { description: 'True when the session had a running answer.' }),
   }),

@@ -42,8 +42,8 @@ function whole(told: unknown[], texts: (string | null | undefined)[]): string {
   return texts.join('');
 }
 
-describe('a stream never has half of a character', () => {
-  it('as GraphQL events, and what is stored is the whole text', async () => {
+describe('an answer whose deltas split characters', () => {
+  it('has only whole characters in GraphQL events and is stored completely', async () => {
     script();
     const payloads = await gather(
       kit.subscribe(
@@ -72,7 +72,7 @@ describe('a stream never has half of a character', () => {
     expect(await kit.prisma.chatMessage.findUnique({ where: { id } })).toMatchObject({ text: answer, reasoning });
   });
 
-  it('as packets of Onyx', async () => {
+  it('has only whole characters in Onyx packets', async () => {
     script();
     const packets = await gather(jsonLines(await post('/api/chat/send-chat-message', { message: 'Smile' })));
     const of = (type: string) => packets.filter(({ obj }) => obj?.type === type).map(({ obj }) => obj);
@@ -90,14 +90,14 @@ describe('a stream never has half of a character', () => {
     ).toBe(reasoning);
   });
 
-  it('as frames of AnythingLLM', async () => {
+  it('has only whole characters in AnythingLLM frames', async () => {
     script();
     const frames = await framesOf(await post(`/api/v1/workspace/${workspace}/stream-chat`, { message: 'Smile' }));
     const said = frames.filter(({ type }) => type === 'textResponseChunk').map(({ textResponse }) => textResponse);
     expect(whole(frames, said)).toContain(answer);
   });
 
-  it('as chunks of OpenAI, refusals included', async () => {
+  it('has only whole characters in OpenAI chunks, including refusals', async () => {
     const ask = async () =>
       framesOf(
         await post('/api/v1/openai/chat/completions', {
@@ -122,7 +122,7 @@ describe('a stream never has half of a character', () => {
     ).toBe('No 🙅.');
   });
 
-  it('when the answer ends within one: the half is shown as U+FFFD', async () => {
+  it('shows half a character at its end as U+FFFD', async () => {
     kit.model.script({ text: ['Half ', '\ud83d'] });
     const { body } = await kit.rest('POST', '/api/chat/send-chat-message', {
       key: kit.keys.BASIC,

@@ -36,7 +36,7 @@ const everything = { row: 1, document: 1, passages: 1, bytes: 1 };
 const nothing = { row: 0, document: 0, passages: 0, bytes: 0 };
 
 describe('deleting a file', () => {
-  it('that belongs to projects or agents does nothing but name them', async () => {
+  it('changes no data when the file belongs to projects or agents, and returns their names', async () => {
     const id = await upload('used.txt');
     const projects = [await newProject('Zoo'), await newProject('Ark')];
     for (const project of projects)
@@ -62,7 +62,7 @@ describe('deleting a file', () => {
   });
 
   it.each(['the graph', 'REST'])(
-    'that belongs to none takes all of it, and leaves the messages: by %s',
+    'removes all data of an unused file and keeps the messages that used it: by %s',
     async (road) => {
       const id = await upload(`${road}.txt`);
       const sent = await kit.rest('POST', '/api/chat/send-chat-message', {
@@ -97,7 +97,7 @@ describe('deleting a file', () => {
     },
   );
 
-  it('twice at once deletes it once', async () => {
+  it('deletes the file once when several requests arrive at the same time', async () => {
     const id = await upload('raced.txt');
     const answers = await Promise.all([rest(id), rest(id), graph(id)]);
     await kit.booted.background.settled();
@@ -107,7 +107,7 @@ describe('deleting a file', () => {
     expect(await kit.prisma.auditEvent.count({ where: { targetId: id, action: 'file.delete' } })).toBe(1);
   });
 
-  it('that is still being read ends in nothing, whichever is first', async () => {
+  it('leaves no data when the text of the file is still being extracted', async () => {
     const form = new FormData();
     form.append('files', new Blob(['The pangolin runs. '.repeat(50_000)]), 'reading.txt');
     const response = await fetch(`${kit.url}/api/user/projects/file/upload`, {
@@ -123,7 +123,7 @@ describe('deleting a file', () => {
     expect(await left(id)).toEqual(nothing);
   });
 
-  it('that is not there, or not one’s own, is 404 alike, and changes nothing', async () => {
+  it('returns the same 404 for another user’s file as for an unknown file and changes no data', async () => {
     const theirs = await kit.upload('theirs.txt', 'theirs', { key: kit.keys.BASIC });
     const before = await kit.fingerprint();
     for (const id of [theirs, '00000000-0000-4000-8000-000000000000']) {
@@ -138,8 +138,8 @@ describe('deleting a file', () => {
   });
 });
 
-describe('with whom they belong to go', () => {
-  it('the files of a key', async () => {
+describe('deleting the owner of files', () => {
+  it('removes the files of a deleted key', async () => {
     const key = await kit.createKey('BASIC', { name: 'gone' });
     const project = await newProject('Gone', key.secret);
     const ids = [await upload('a.txt', key.secret), await upload('b.txt', key.secret, project)];
@@ -148,7 +148,7 @@ describe('with whom they belong to go', () => {
     for (const id of ids) expect(await left(id)).toEqual(nothing);
   });
 
-  it('the files of a person, also those that others’ agents have', async () => {
+  it('removes the files of a deleted user, including those used by agents of other users', async () => {
     const person = await kit.person();
     const ids = [await upload('a.txt', person.session), await upload('b.txt', person.session)];
     const agent = await kit.gql(
@@ -176,7 +176,7 @@ describe('with whom they belong to go', () => {
     expect(await kit.prisma.agent.count({ where: { id: databaseId, files: { none: {} } } })).toBe(1);
   });
 
-  it('the files of a token that is confined to a project, and no others of the project', async () => {
+  it('removes the files of a deleted project token and no other files of the project', async () => {
     const project = await newProject('Kept');
     const made = await kit.gql(
       'mutation ($input: CreateProjectTokenInput!) { createProjectToken(input: $input) { secret projectToken { databaseId } } }',

@@ -22,7 +22,7 @@ async function expectMissing(response: Response) {
 }
 
 describe('GET /chat/file/{id}', () => {
-  it('gives the bytes as they came', async () => {
+  it('returns the bytes exactly as uploaded', async () => {
     const all = Uint8Array.from({ length: 1000 }, (_, at) => at % 256);
     const picture = Uint8Array.from([...png, ...all]);
     const response = await get(await upload('all.png', picture));
@@ -31,7 +31,7 @@ describe('GET /chat/file/{id}', () => {
     expect(response.headers.get('content-length')).toBe(String(picture.length));
   });
 
-  it('as something to save, that can do nothing and is taken for nothing else', async () => {
+  it('sends headers that force a download, disable scripts and prevent content sniffing', async () => {
     const id = await upload('page.html', '<script>alert(1)</script><p>Hello</p>');
     for (const method of ['GET', 'HEAD']) {
       const { status, headers } = await get(id, {}, kit.keys.BASIC, method);
@@ -49,7 +49,7 @@ describe('GET /chat/file/{id}', () => {
     }
   });
 
-  it('and every other reply keeps the policy of pages', async () => {
+  it('keeps the usual Content-Security-Policy for all other responses', async () => {
     for (const path of ['/api/docs', '/api/chat/file/none', '/api/me']) {
       const { headers } = await kit.rest('GET', path);
       expect(headers.get('content-security-policy')).toContain("object-src 'none'");
@@ -61,7 +61,7 @@ describe('GET /chat/file/{id}', () => {
     ['漢字 😀.txt', '__ __.txt', '%E6%BC%A2%E5%AD%97%20%F0%9F%98%80.txt'],
     [`it's "quoted" (1) *.txt`, `it_s _quoted_ (1) _.txt`, 'it%27s%20%22quoted%22%20%281%29%20%2A.txt'],
     [`a; filename=b.exe %0a.txt`, 'a_ filename_b.exe _0a.txt', 'a%3B%20filename%3Db.exe%20%250a.txt'],
-  ])('under its name, whatever that is: %s', async (name, plain, encoded) => {
+  ])('encodes the file name in Content-Disposition: %s', async (name, plain, encoded) => {
     // The form encodes a line break as "%0a", and this name contains that text literally.
     const id = await upload('x.txt', 'text');
     await kit.prisma.file.update({ where: { id }, data: { name } });
@@ -70,13 +70,13 @@ describe('GET /chat/file/{id}', () => {
     );
   });
 
-  it('at the root too, and with a slash behind it', async () => {
+  it('accepts the path without `/api`, with a trailing slash, and with an upper-case ID', async () => {
     const id = await upload('x.txt', 'text');
     for (const path of [`/chat/file/${id}`, `/api/chat/file/${id}/`, `/api/chat/file/${id.toUpperCase()}`])
       expect((await kit.rest('GET', path, { key: kit.keys.BASIC })).text).toBe('text');
   });
 
-  it('304 for who has it', async () => {
+  it('returns 304 when If-None-Match contains the ETag of the file', async () => {
     const id = await upload('x.txt', 'text');
     const tag = `"${id}"`;
     for (const known of [tag, `W/${tag}`, `"other", ${tag}`, '*']) {
@@ -88,7 +88,7 @@ describe('GET /chat/file/{id}', () => {
     for (const other of ['"other"', id, '']) expect((await get(id, { 'if-none-match': other })).status).toBe(200);
   });
 
-  it('and not for who may not have it, or no longer', async () => {
+  it('returns 404 instead of 304 to another user and after the file was deleted', async () => {
     const other = await kit.createKey('BASIC', { name: 'other' });
     const id = await upload('x.txt', 'text');
     const known = { 'if-none-match': `"${id}", *` };
@@ -98,8 +98,8 @@ describe('GET /chat/file/{id}', () => {
   });
 });
 
-describe('404, always the same, for', () => {
-  it('an id that is none, that nothing has, and that is somebody else’s', async () => {
+describe('the 404 response of a download', () => {
+  it('is the same for an invalid ID, an unknown ID and another user’s file', async () => {
     const foreign = await upload('theirs.txt', 'theirs', kit.keys.ADMIN);
     const before = await kit.fingerprint();
     for (const id of [
@@ -119,14 +119,14 @@ describe('404, always the same, for', () => {
     expect((await get(foreign, {}, kit.keys.ADMIN)).status).toBe(200);
   });
 
-  it('bytes that are lost', async () => {
+  it('is also sent when the bytes of the file are missing', async () => {
     const id = await upload('lost.txt', 'text');
     rmSync(join(kit.booted.foundation.settings.dataDir, 'files', id.slice(0, 2), id));
     await expectMissing(await get(id));
   });
 });
 
-it('a stranger is told of no file at all', async () => {
+it('an anonymous client gets the same 403 for an existing file as for an unknown one', async () => {
   const id = await upload('x.txt', 'text');
   for (const which of [id, 'none'])
     expect(await kit.rest('GET', `/api/chat/file/${which}`, { key: null })).toMatchObject({

@@ -82,7 +82,7 @@ const roads: [string, (name: string, bytes: Uint8Array) => Promise<string>][] = 
   ['uploadDocuments', uploadDocument],
 ];
 
-describe.each(roads)('%s reads', (_road, read) => {
+describe.each(roads)('submitting a file through %s', (_road, read) => {
   it.each([
     ['a.txt', german, 'windows-1252'],
     ['a.csv', '名称,价格\n茶叶,五元\n咖啡,七元\n', 'gbk'],
@@ -90,21 +90,21 @@ describe.each(roads)('%s reads', (_road, read) => {
     ['a.json', '{"größe":"fünf"}', 'latin1'],
     ['a.txt', 'Größe\n', 'utf-16le'],
     ['a.log', 'Größe\n', 'utf-16be'],
-  ])('%s with %j in %s', async (name, text, encoding) => {
+  ])('decodes %s with %j in %s', async (name, text, encoding) => {
     expect(await read(name, iconv.encode(text, encoding))).toBe(text);
   });
 
-  it('a page in the encoding that it declares', async () => {
+  it('decodes a page in the encoding that it declares', async () => {
     const page = iconv.encode('<html><head><meta charset="windows-1251"></head><body>Да</body></html>', 'windows-1251');
     expect(await read('page.html', page)).toBe('Да');
   });
 
-  it('a log without its colours', async () => {
+  it('removes terminal colors and control characters from a log', async () => {
     expect(await read('a.log', Buffer.from('\x1b]0;t\x07\x1b[32mok\x1b[0m\tdone\x00\n'))).toBe('ok\tdone\n');
   });
 });
 
-describe('a link', () => {
+describe('the page behind a link', () => {
   it.each([
     ['/header', german],
     ['/meta', '费用'],
@@ -113,28 +113,28 @@ describe('a link', () => {
     ['/plain', '費用'],
     ['/utf16', german],
     ['/nothing', german],
-  ])('%s is read as its server, or it itself, declares it', async (path, text) => {
+  ])('%s is decoded with the encoding that its server or its content indicates', async (path, text) => {
     const { body } = await kit.rest('POST', '/api/v1/document/upload-link', { body: { link: site + path } });
     expect(body.documents?.[0].pageContent).toBe(text);
   });
 });
 
-describe('a text in JSON', () => {
+describe('a text in a JSON body', () => {
   const text = '\x1b[31mred\x1b[0m\tu\u0308ber\x07\r\n\x1b]8;;https://x.test\x1b\\link\x1b]8;;\x1b\\';
 
-  it('is added without control characters, in NFC', async () => {
+  it('is added without control characters and in NFC', async () => {
     const body = { textContent: text, metadata: { title: 'Red' } };
     const { body: added } = await kit.rest('POST', '/api/v1/document/raw-text', { body });
     expect(added.documents[0].pageContent).toBe('red\tüber\r\nlink');
   });
 
-  it('is ingested the same way', async () => {
+  it('is ingested without control characters and in NFC', async () => {
     await kit.ingest('Red', text, { id: 'red' });
     const chunks = await kit.prisma.chunk.findMany({ where: { document: { externalId: 'red' } } });
     expect(chunks.map((chunk) => chunk.text)).toEqual(['red\tüber\r\nlink']);
   });
 
-  it('is rejected with 422 when nothing is left of it', async () => {
+  it('is rejected with 422 when no characters remain after cleaning', async () => {
     await nothingStored(kit, async () => {
       const body = { textContent: '\x1b[0m\x07', metadata: { title: 'Nothing' } };
       const answer = await kit.rest('POST', '/api/v1/document/raw-text', { body });
@@ -143,10 +143,10 @@ describe('a text in JSON', () => {
   });
 });
 
-describe('bytes that are no text', () => {
+describe('a file with binary content and a text extension', () => {
   const random = Uint8Array.from({ length: 3000 }, (_, at) => (at * 7919 + ((at * at) >> 3)) % 256);
 
-  it('are rejected with the reason, in each dialect', async () => {
+  it('is rejected with the reason by the Onyx and AnythingLLM uploads', async () => {
     await nothingStored(kit, async () => {
       const onyx = await uploadRest(kit, { 'a.txt': random, 'b.csv': Buffer.from('\x1f\x8b\b\0', 'latin1') });
       expect(onyx.body).toEqual({

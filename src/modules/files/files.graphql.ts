@@ -230,7 +230,7 @@ const FileOrder = orderInput('File', fileOrders, {
 });
 
 const UploadFilesInput = builder.inputType('UploadFilesInput', {
-  description: 'Input for `uploadFiles`.',
+  description: 'Input for the mutation `uploadFiles`.',
   fields: (t) => ({
     files: t.field({
       type: ['Upload'],
@@ -244,7 +244,7 @@ const UploadFilesInput = builder.inputType('UploadFilesInput', {
 });
 
 const LinkFileToProjectInput = builder.inputType('LinkFileToProjectInput', {
-  description: 'Input for `linkFileToProject`.',
+  description: 'Input for the mutation `linkFileToProject`.',
   fields: (t) => ({
     fileId: t.id({ required: true, description: fileId }),
     projectId: t.id({ required: true, description: projectIdDescription }),
@@ -252,7 +252,7 @@ const LinkFileToProjectInput = builder.inputType('LinkFileToProjectInput', {
 });
 
 const UnlinkFileFromProjectInput = builder.inputType('UnlinkFileFromProjectInput', {
-  description: 'Input for `unlinkFileFromProject`.',
+  description: 'Input for the mutation `unlinkFileFromProject`.',
   fields: (t) => ({
     fileId: t.id({ required: true, description: fileId }),
     projectId: t.id({ required: true, description: projectIdDescription }),
@@ -260,7 +260,7 @@ const UnlinkFileFromProjectInput = builder.inputType('UnlinkFileFromProjectInput
 });
 
 const DeleteFileInput = builder.inputType('DeleteFileInput', {
-  description: 'Input for `deleteFile`.',
+  description: 'Input for the mutation `deleteFile`.',
   fields: (t) => ({ fileId: t.id({ required: true, description: fileId }) }),
 });
 
@@ -275,7 +275,7 @@ const RejectedFile = builder.objectRef<Uploaded['rejected'][number]>('RejectedFi
 });
 
 const UploadFilesPayload = builder.objectRef<Uploaded>('UploadFilesPayload').implement({
-  description: 'Result of `uploadFiles`.',
+  description: 'Result of the mutation `uploadFiles`.',
   fields: (t) => ({
     files: t.field({
       type: [File],
@@ -299,7 +299,7 @@ const UploadFilesPayload = builder.objectRef<Uploaded>('UploadFilesPayload').imp
 });
 
 const LinkFileToProjectPayload = builder.objectRef<Uploaded['files'][number]>('LinkFileToProjectPayload').implement({
-  description: 'Result of `linkFileToProject`.',
+  description: 'Result of the mutation `linkFileToProject`.',
   fields: (t) => ({
     file: t.field({ type: File, description: 'The file that was added.', resolve: (file) => file }),
     fileEdge: t.field({
@@ -313,7 +313,7 @@ const LinkFileToProjectPayload = builder.objectRef<Uploaded['files'][number]>('L
 const UnlinkFileFromProjectPayload = builder
   .objectRef<Uploaded['files'][number]>('UnlinkFileFromProjectPayload')
   .implement({
-    description: 'Result of `unlinkFileFromProject`.',
+    description: 'Result of the mutation `unlinkFileFromProject`.',
     fields: (t) => ({
       file: t.field({ type: File, description: 'The file that was removed.', resolve: (file) => file }),
     }),
@@ -322,7 +322,7 @@ const UnlinkFileFromProjectPayload = builder
 const DeleteFilePayload = builder
   .objectRef<{ id: string; deleted: boolean; projects: string[]; agents: string[] }>('DeleteFilePayload')
   .implement({
-    description: 'Result of `deleteFile`.',
+    description: 'Result of the mutation `deleteFile`.',
     fields: (t) => ({
       deletedFileId: t.id({
         nullable: true,

@@ -39,7 +39,7 @@ const stored = (id: string) => kit.prisma.file.findUniqueOrThrow({ where: { id }
 const unchanged = <T>(work: () => Promise<T>): Promise<T> => nothingStored(kit, work);
 
 describe('an uploaded file', () => {
-  it('is kept, read, and found by the chats of its project', async () => {
+  it('is stored, read, and found by the chats of its project', async () => {
     const id = await kit.upload('../../moon.md', '# Moon\n\nThe zorkmid crater is 12 km wide.', {
       key: anna.secret,
       projectId,
@@ -60,7 +60,7 @@ describe('an uploaded file', () => {
     expect(answer.body.citation_info).toMatchObject([{ document_id: id }]);
   });
 
-  it('leaves a record of who put it where, without its name', async () => {
+  it('leaves an audit event with its actor and project but without its name', async () => {
     const id = await kit.upload('private-name.txt', 'text', { key: anna.secret, projectId });
     const [event, ...others] = await kit.prisma.auditEvent.findMany({ where: { targetId: id } });
     expect(others).toEqual([]);
@@ -73,7 +73,7 @@ describe('an uploaded file', () => {
     expect(JSON.stringify(event, (_, value) => (typeof value === 'bigint' ? '' : value))).not.toContain('private-name');
   });
 
-  it('is PROCESSING until its text is read, then COMPLETED, or FAILED with the reason', async () => {
+  it('is PROCESSING until its text is extracted, then COMPLETED, or FAILED with the reason', async () => {
     const { body } = await upload({ 'good.csv': 'a,b\n1,2', 'bad.json': '{"a":', 'pixel.png': png });
     const ids = body.user_files.map(({ id }: { id: string }) => id);
     expect(body.user_files.map(({ status }: { status: string }) => status)).toEqual([
@@ -98,7 +98,7 @@ describe('an uploaded file', () => {
     expect(data.file).toEqual({ status: 'FAILED', error: 'is not valid JSON' });
   });
 
-  it('is read on by the next start', async () => {
+  it('is extracted at the next start when the process ended during extraction', async () => {
     const id = await kit.upload('later.txt', 'The grue sleeps.', { key: anna.secret });
     // The state that a process leaves when it is killed during extraction.
     await kit.prisma.document.delete({ where: { fileId: id } });
@@ -112,7 +112,7 @@ describe('an uploaded file', () => {
     });
   });
 
-  it('whose bytes are gone is FAILED, and not for ever PROCESSING', async () => {
+  it('becomes FAILED at the next start when its bytes are missing', async () => {
     const { id } = await kit.prisma.file.create({
       data: {
         id: 'aaaaaaaa-0000-4000-8000-000000000000',
@@ -130,7 +130,7 @@ describe('an uploaded file', () => {
 });
 
 describe('POST /user/projects/file/upload', () => {
-  it('takes several at once, in their order, and says of each that it does not take why', async () => {
+  it('accepts several files in their order and returns the reason for each rejected file', async () => {
     const { status, body } = await upload(
       {
         'notes.md': '# Notes',
@@ -171,7 +171,7 @@ describe('POST /user/projects/file/upload', () => {
     ]);
   });
 
-  it('knows a file by its size and the first 50 characters of its name', async () => {
+  it('matches a client’s temporary ID by the file size and the first 50 characters of the file name', async () => {
     const name = `${'long '.repeat(20)}.txt`;
     const { body } = await upload(
       { [name]: 'abc' },
@@ -180,13 +180,13 @@ describe('POST /user/projects/file/upload', () => {
     expect(body.user_files).toMatchObject([{ name, temp_id: 't' }]);
   });
 
-  it('knows a file by the name that its client has for it, letters and accents apart', async () => {
+  it('matches a client’s temporary ID when the client’s file name has decomposed accents', async () => {
     const name = 'u\u0308ber.txt';
     const { body } = await upload({ [name]: 'abc' }, { temp_id_map: JSON.stringify({ [`3|${name}`]: 't' }) });
     expect(body.user_files).toMatchObject([{ name: 'über.txt', temp_id: 't' }]);
   });
 
-  it('puts them into the project that is named, and into none for an empty one', async () => {
+  it('adds files to the project in `project_id`, and to no project when the field is empty', async () => {
     const inside = (await upload({ 'in.txt': 'in' }, { project_id: String(projectId) })).body.user_files[0];
     const outside = (await upload({ 'out.txt': 'out' }, { project_id: '' })).body.user_files[0];
     const listed = await kit.rest('GET', `/api/user/projects/files/${projectId}`, { key: anna.secret });
@@ -195,7 +195,7 @@ describe('POST /user/projects/file/upload', () => {
     expect(ids).not.toContain(outside.id);
   });
 
-  it('stores nothing for a project that is not there, or not one’s own', async () => {
+  it('rejects an unknown project and another user’s project and stores no data', async () => {
     const theirs = (await kit.rest('POST', '/api/user/projects/create?name=Theirs', { key: kit.keys.BASIC })).body.id;
     await unchanged(async () => {
       for (const project_id of ['999999', String(theirs)]) {
@@ -222,7 +222,7 @@ describe('POST /user/projects/file/upload', () => {
     ['nothing', '', null],
     ['a folder and nothing else', 'folder/', null],
   ];
-  it.each(names)('a name with %s', async (_what, fileName, name) => {
+  it.each(names)('normalizes or rejects a file name with %s', async (_what, fileName, name) => {
     const { status, body } = await postForm(kit, uploadPath, [{ name: 'files', fileName, content: 'abc' }], {
       key: anna.secret,
     });
@@ -239,7 +239,7 @@ describe('POST /user/projects/file/upload', () => {
     ['without quotes', "form-data; name=files; filename=x.txt; filename*=utf-8''x.txt"],
     ['in UTF-8 alone', 'form-data; name="files"; filename*=UTF-8\'\'x%2Etxt'],
     ['in another order and case', 'form-data; FILENAME="x.txt"; NAME="files"'],
-  ])('a name %s', async (_what, disposition) => {
+  ])('reads a file name %s', async (_what, disposition) => {
     const part = { name: 'files', content: 'abc', disposition };
     const { body } = await postForm(kit, uploadPath, [part], { key: anna.secret });
     expect(body).toMatchObject({ user_files: [{ name: 'x.txt' }], rejected_files: [] });
@@ -274,7 +274,7 @@ describe('POST /user/projects/file/upload', () => {
     ['a path of Windows', 'filename="C:\\new\\text.txt"', 'text.txt'],
     ['percent signs', 'filename="100% %41 %22.txt"', '100% %41 ".txt'],
     ['no end', 'filename="x.txt', 'x.txt'],
-  ])('a name in %s', async (_what, parameters, name) => {
+  ])('decodes a file name with %s', async (_what, parameters, name) => {
     const disposition = `form-data; name="files"; ${parameters}`;
     const bytes = Buffer.from(
       `--${boundary}\r\nContent-Disposition: ${disposition}\r\n\r\nabc\r\n--${boundary}--\r\n`,
@@ -287,7 +287,7 @@ describe('POST /user/projects/file/upload', () => {
     expect(decodeURIComponent(file.headers.get('content-disposition')?.split("filename*=UTF-8''")[1] ?? '')).toBe(name);
   });
 
-  it('a name that a client escaped without end takes no time', async () => {
+  it('rejects a file name of 60,000 backslashes without delay', async () => {
     const fileName = '\\'.repeat(60_000);
     const { body } = await postForm(kit, uploadPath, [{ name: 'files', fileName, content: 'abc' }], {
       key: anna.secret,
@@ -295,7 +295,7 @@ describe('POST /user/projects/file/upload', () => {
     expect(body).toMatchObject({ user_files: [], rejected_files: [{ reason: 'has an invalid file name' }] });
   });
 
-  it('under the same Idempotency-Key replays the same files in another form, and refuses others', async () => {
+  it('replays the same files for an Idempotency-Key, also with another boundary, and rejects different files', async () => {
     const send = (content: string, mark: string, fileName = 'once.txt') =>
       postForm(kit, uploadPath, [{ name: 'files', fileName, content }], {
         key: anna.secret,
@@ -315,7 +315,7 @@ describe('POST /user/projects/file/upload', () => {
   });
 });
 
-describe('a form that is none', () => {
+describe('an upload form', () => {
   const file: Part = { name: 'files', fileName: 'a.txt', content: 'a' };
   const cases: [string, readonly Part[] | BodyInit, number, string, Record<string, string>?][] = [
     ['no boundary', formBytes([file]), 422, 'body: has no boundary', { 'content-type': 'multipart/form-data' }],
@@ -335,15 +335,18 @@ describe('a form that is none', () => {
     ['a map that is no JSON', [file, { name: 'temp_id_map', content: '{' }], 400, 'temp_id_map: must be a JSON'],
     ['JSON', '{"files":[]}', 415, 'multipart/form-data', { 'content-type': 'application/json' }],
   ];
-  it.each(cases)('%s', async (_what, body, status, message, headers = {}) => {
-    await unchanged(async () => {
-      const answer = await postForm(kit, uploadPath, body, { key: anna.secret, headers });
-      expect(answer.status).toBe(status);
-      expect(answer.body.message ?? answer.body.detail).toContain(message);
-    });
-  });
+  it.each(cases)(
+    'is rejected when invalid, and no data is stored: %s',
+    async (_what, body, status, message, headers = {}) => {
+      await unchanged(async () => {
+        const answer = await postForm(kit, uploadPath, body, { key: anna.secret, headers });
+        expect(answer.status).toBe(status);
+        expect(answer.body.message ?? answer.body.detail).toContain(message);
+      });
+    },
+  );
 
-  it('100 parts are no problem of the form', async () => {
+  it('may have 100 parts', async () => {
     const parts = [file, ...Array<Part>(99).fill({ name: 'x', content: '' })];
     expect((await postForm(kit, uploadPath, parts, { key: anna.secret })).body.user_files).toHaveLength(1);
   });
@@ -353,7 +356,7 @@ describe('a form that is none', () => {
     `Content-Type: multipart/form-data; boundary=${boundary}\r\n${rest}\r\n\r\n`;
   const port = () => Number(new URL(kit.url).port);
 
-  it('413 for more than a request may carry, whether it is announced or not', async () => {
+  it('is rejected with 413 above the maximum request size, with and without Content-Length', async () => {
     await unchanged(async () => {
       const announced = await httpExchange(port(), `${head(`Content-Length: ${21 * megabyte}`)}--${boundary}`, {
         endAfterSending: true,
@@ -382,7 +385,7 @@ describe('a form that is none', () => {
     });
   });
 
-  it('an upload that breaks off leaves nothing', async () => {
+  it('stores no data when the connection closes during the upload', async () => {
     const half = Buffer.from(formBytes([{ ...file, content: 'x'.repeat(5000) }]).slice(0, 2500)).toString('latin1');
     await unchanged(async () => {
       for (const rest of ['Content-Length: 5000', 'Transfer-Encoding: chunked']) {
@@ -395,8 +398,8 @@ describe('a form that is none', () => {
   });
 });
 
-describe('what one user may keep', () => {
-  it('ends at 1,000 files: what came before is kept, and of the rest no byte stays', async () => {
+describe('the storage limit of a user', () => {
+  it('rejects files beyond 1,000, keeps the earlier ones, and stores no bytes of the rest', async () => {
     const full = await kit.createKey('BASIC', { name: 'full' });
     const id = (n: number) => `bbbbbbbb-0000-4000-8000-${String(n).padStart(12, '0')}`;
     await kit.prisma.file.createMany({
@@ -424,7 +427,7 @@ describe('what one user may keep', () => {
     expect(blobsOf(kit)).toHaveLength(blobs + 1);
   });
 
-  it('ends at 2 GB', async () => {
+  it('rejects files beyond 2 GB', async () => {
     const full = await kit.createKey('BASIC', { name: 'fat' });
     const data = { ownerId: full.userId, name: 'x.png', mediaType: 'image/png', kind: 'IMAGE' as const };
     await kit.prisma.file.create({
@@ -439,7 +442,7 @@ describe('what one user may keep', () => {
 });
 
 describe('a file over GraphQL', () => {
-  it('is named by its global ID or its UUID and leads to its owner, projects and agents', async () => {
+  it('is identified by its global ID or its UUID and returns its owner, projects and agents', async () => {
     const id = await kit.upload('related.txt', 'Related.', { key: anna.secret, projectId });
     const other = await kit.createKey('BASIC', { name: 'other' });
     const read = `query ($id: ID!) { file(id: $id) { id owner { name } projects { totalCount nodes { name } } agents { totalCount } } }`;
@@ -474,7 +477,7 @@ describe('a file over GraphQL', () => {
   });
 });
 
-it('what a crash leaves between the bytes and their row is erased when its time has come', async () => {
+it('bytes that a crash left without a database row are erased when their time limit expires', async () => {
   const id = 'dddddddd-0000-4000-8000-000000000000';
   await kit.prisma.orphanedBlob.create({ data: { id, dueAt: new Date(Date.now() + 60_000) } });
   await folderBlobs(join(kit.booted.foundation.settings.dataDir, 'files')).write(id, png);
@@ -486,7 +489,7 @@ it('what a crash leaves between the bytes and their row is erased when its time 
   expect(await kit.prisma.orphanedBlob.count()).toBe(0);
 });
 
-it('after all of this the bytes that are kept are those of the files, no more and no less', async () => {
+it('the stored bytes are exactly those of the stored files after all of these tests', async () => {
   const files = await kit.prisma.file.findMany({ where: { name: { notIn: ['x.png', 'gone.txt'] } } });
   expect(files.length).toBeGreaterThan(20);
   expect(blobsOf(kit).sort()).toEqual(files.map(({ id }) => id).sort());

@@ -43,7 +43,7 @@ const uploadDocument = (name: string, content: Uint8Array) =>
   postForm(kit, '/api/v1/document/upload', [{ name: 'file', fileName: name, content }], { key: kit.keys.ADMIN });
 
 describe.each(files)('%s', (name, bytes, kind, word) => {
-  it('is read and found as a file of a user', async () => {
+  it('is extracted and found as a file of a user', async () => {
     const { body } = await uploadRest(kit, { [name]: bytes });
     const [{ id }] = body.user_files;
     await kit.booted.background.settled();
@@ -58,7 +58,7 @@ describe.each(files)('%s', (name, bytes, kind, word) => {
     expect(data.search).toEqual([{ documentId: id }]);
   });
 
-  it('is read as a document', async () => {
+  it('is extracted as a document', async () => {
     const { body } = await uploadDocument(name, bytes);
     expect(body.documents).toMatchObject([
       { title: name, pageContent: expect.stringContaining(`The ${word} is here`) },
@@ -66,7 +66,7 @@ describe.each(files)('%s', (name, bytes, kind, word) => {
   });
 });
 
-it('the types that are accepted are listed in each dialect', async () => {
+it('the accepted types are the same over REST and GraphQL', async () => {
   const { body } = await kit.rest('GET', '/api/v1/document/accepted-file-types');
   const { data } = await kit.gql('{ acceptedDocumentTypes { mediaType extensions } }');
   const listed = data.acceptedDocumentTypes.map((type: { mediaType: string; extensions: string[] }) => [
@@ -87,7 +87,7 @@ describe('a file that cannot be read', () => {
     ['a bomb', 'a.docx', docxWithZeros('word/document.xml', 200), /^is too large when unpacked$/],
   ];
 
-  it.each(cases)('%s ends as FAILED with the reason, in REST and GraphQL', async (_what, name, bytes, reason) => {
+  it.each(cases)('%s becomes FAILED with the reason, over REST and GraphQL', async (_what, name, bytes, reason) => {
     const { body } = await uploadRest(kit, { [name]: bytes });
     const [{ id, status }] = body.user_files;
     expect(status).toBe('PROCESSING');
@@ -103,15 +103,18 @@ describe('a file that cannot be read', () => {
     expect(data.file).toEqual({ status: 'FAILED', error: expect.stringMatching(reason) });
   });
 
-  it.each(cases)('%s is rejected with 422 and the reason as a document', async (_what, name, bytes, reason) => {
-    await nothingStored(kit, async () => {
-      const { status, body } = await uploadDocument(name, bytes);
-      expect([status, body.success, body.documents]).toEqual([422, false, []]);
-      expect(body.error.replace(`${name} `, '').replace(/\.$/, '')).toMatch(reason);
-    });
-  });
+  it.each(cases)(
+    '%s is rejected with 422 and the reason when uploaded as a document',
+    async (_what, name, bytes, reason) => {
+      await nothingStored(kit, async () => {
+        const { status, body } = await uploadDocument(name, bytes);
+        expect([status, body.success, body.documents]).toEqual([422, false, []]);
+        expect(body.error.replace(`${name} `, '').replace(/\.$/, '')).toMatch(reason);
+      });
+    },
+  );
 
-  it('is told from what it says it is, before anything is stored', async () => {
+  it('is rejected before storage when its content contradicts its extension', async () => {
     await nothingStored(kit, async () => {
       const { data } = await uploadGraphql(kit, { 'a.xlsx': 'text', 'a.eml': 'no headers', 'a.rtf': 'text' });
       expect(data.uploadFiles).toEqual({

@@ -90,7 +90,7 @@ async function triesToUpload(key: string, into: number | undefined): Promise<Out
   return codes;
 }
 
-it('their owner does all of it', async () => {
+it('the owner of a file can perform every operation on it', async () => {
   const own = { ...(await target('bilby', null)), projectId };
   const names = {
     graph: without(graphNames, 'ofProject', 'project'),
@@ -114,8 +114,8 @@ it('their owner does all of it', async () => {
   });
 });
 
-describe('a credential that lacks the permission is refused, whatever there is', () => {
-  it('a limited key: all of it', async () => {
+describe('operations on files without the required permission', () => {
+  it('a limited key is denied every operation on files', async () => {
     for (const one of [inside, loose, shared])
       expect(await tries(one, kit.keys.LIMITED)).toEqual({
         graph: { ...every(graphNames, 'FORBIDDEN'), attach: 'BAD_USER_INPUT' },
@@ -125,7 +125,7 @@ describe('a credential that lacks the permission is refused, whatever there is',
       expect(await triesToUpload(kit.keys.LIMITED, into)).toEqual(['FORBIDDEN', 403]);
   });
 
-  it('a token for `write:chat`: all but to give its owner’s files', async () => {
+  it('a token with only `write:chat` can only attach its owner’s files', async () => {
     const { secret } = await kit.createPat(anna.secret, { scopes: ['write:chat'] });
     const names = { graph: without(graphNames, 'attach'), rest: without(restNames, 'attach') };
     for (const one of [inside, loose])
@@ -145,7 +145,7 @@ describe('a credential that lacks the permission is refused, whatever there is',
     });
   });
 
-  it('a token for `read:chat`: all but to read its owner’s files', async () => {
+  it('a token with only `read:chat` can only read its owner’s files', async () => {
     const { secret } = await kit.createPat(anna.secret, { scopes: ['read:chat'] });
     for (const one of [inside, loose])
       expect(await tries(one, secret)).toEqual({
@@ -155,7 +155,7 @@ describe('a credential that lacks the permission is refused, whatever there is',
     expect(await triesToUpload(secret, undefined)).toEqual(['FORBIDDEN', 403]);
   });
 
-  it('a token for `write:projects`: what is said in chats, and the bytes', async () => {
+  it('a token with only `write:projects` can manage files but not read their content or chats', async () => {
     const { secret } = await kit.createPat(anna.secret, { scopes: ['write:projects'] });
     const changing = ['link', 'unlink', 'delete'];
     const names = { graph: without(graphNames, ...changing), rest: without(restNames, ...changing) };
@@ -176,7 +176,7 @@ describe('a credential that lacks the permission is refused, whatever there is',
     expect(await uploads(secret, projectId)).toEqual(['ok', 200]);
   });
 
-  it('a stranger: all of it, alike', async () => {
+  it('an anonymous client is denied every operation with the same error', async () => {
     await kit.booted.background.settled();
     const before = await kit.fingerprint();
     for (const name of graphNames) {
@@ -193,13 +193,13 @@ describe('a credential that lacks the permission is refused, whatever there is',
   });
 });
 
-describe('what is somebody else’s does not exist', () => {
-  it('for another user', async () => {
+describe('a file of another user', () => {
+  it('is reported as missing to a user without access', async () => {
     for (const one of [inside, loose]) expect(await tries(one, ben.secret)).toEqual(nothing);
     expect(await triesToUpload(ben.secret, projectId)).toEqual(['NOT_FOUND', 404]);
   });
 
-  it('for an administrator, whatever they may manage: not a name, not a byte, not a word', async () => {
+  it('is reported as missing to administrators, including its name, bytes and text', async () => {
     for (const one of [inside, loose]) expect(await tries(one, kit.keys.ADMIN)).toEqual(nothing);
     expect(await triesToUpload(kit.keys.ADMIN, projectId)).toEqual(['NOT_FOUND', 404]);
     const { data } = await kit.gql('{ documents(first: 100) { nodes { documentId title } } }');
@@ -208,7 +208,7 @@ describe('what is somebody else’s does not exist', () => {
     expect((await kit.gql(document, { id: loose.file })).errors).toMatchObject([{ extensions: { code: 'NOT_FOUND' } }]);
   });
 
-  it('unless an agent has it, which administrators of agents may use', async () => {
+  it('is readable but not changeable for administrators of agents when an agent contains it', async () => {
     const one = await target('cuscus', null);
     const made = await kit.gql(
       'mutation ($input: CreateAgentInput!) { createAgent(input: $input) { agent { databaseId } } }',
@@ -243,7 +243,7 @@ describe('what is somebody else’s does not exist', () => {
   });
 });
 
-describe('a token that is confined to a project', () => {
+describe('a token restricted to a project', () => {
   let token: { secret: string; userId: string };
   beforeAll(async () => {
     const made = await kit.gql(
@@ -255,7 +255,7 @@ describe('a token that is confined to a project', () => {
     token = { secret, userId: projectToken.user.databaseId };
   });
 
-  it('sees the project’s files', async () => {
+  it('can read and attach the files of the project', async () => {
     const changing = ['attach', 'link', 'unlink', 'delete'];
     const names = { graph: without(graphNames, ...changing), rest: without(restNames, ...changing) };
     expect(await tries(inside, token.secret, names)).toEqual({
@@ -268,7 +268,7 @@ describe('a token that is confined to a project', () => {
     });
   });
 
-  it('and nothing else: not its owner’s, not what others share with everybody', async () => {
+  it('cannot access its owner’s other files or files in public chats', async () => {
     const names = {
       graph: without(graphNames, 'ofProject', 'project'),
       rest: without(restNames, 'ofProject', 'details'),
@@ -280,7 +280,7 @@ describe('a token that is confined to a project', () => {
     }
   });
 
-  it('does nothing to the files of its owner but take them out', async () => {
+  it('can only remove its owner’s files from the project', async () => {
     const one = await target('potoroo', projectId);
     const names = { graph: ['link', 'delete'], rest: ['link', 'delete'] };
     expect(await tries(one, token.secret, names)).toEqual({
@@ -296,7 +296,7 @@ describe('a token that is confined to a project', () => {
     });
   });
 
-  it('uploads into its project, named or not, and into no other', async () => {
+  it('uploads into its project by default and is rejected for any other project', async () => {
     const other = (await api('POST', '/user/projects/create?name=Other', anna.secret)).body.id;
     for (const elsewhere of [other, 999_999])
       expect(await triesToUpload(token.secret, elsewhere)).toEqual(['NOT_FOUND', 404]);
@@ -305,7 +305,7 @@ describe('a token that is confined to a project', () => {
     expect(made.map(({ projects }) => projects.map(({ id }) => id))).toEqual(Array(4).fill([projectId]));
   });
 
-  it('whose project’s owner loses a permission loses it too', async () => {
+  it('loses a permission when the owner of its project loses it', async () => {
     const owner = await kit.createKey('BASIC', { name: 'demoted' });
     const project = (await api('POST', '/user/projects/create?name=Demoted', owner.secret)).body.id;
     const file = await kit.upload('a.txt', 'The kiwi.', { key: owner.secret, projectId: project });
@@ -324,7 +324,7 @@ describe('a token that is confined to a project', () => {
   });
 });
 
-describe('a chat that everybody may read', () => {
+describe('the files of a public chat', () => {
   const reading = { graph: ['named', 'file', 'fileNode'], rest: ['statuses', 'status', 'download'] };
   const all = { graph: every(reading.graph, 'ok'), rest: every(reading.rest, 'ok') };
   const gone = {
@@ -332,7 +332,7 @@ describe('a chat that everybody may read', () => {
     rest: { statuses: 'none', status: 404, download: 404 },
   };
 
-  it('gives its files to whoever may read chats, and none beside them', async () => {
+  it('are readable for callers with `read:chat`, and other files are not', async () => {
     for (const key of [ben.secret, kit.keys.ADMIN]) {
       expect(await tries(shared, key, reading)).toEqual(all);
       expect(await tries(loose, key, reading)).toEqual(gone);
@@ -354,7 +354,7 @@ describe('a chat that everybody may read', () => {
     });
   });
 
-  it('until it is private again, or deleted', async () => {
+  it('are no longer readable for other users when the chat is private again or deleted', async () => {
     const one = await target('echidna', null);
     const path = `/chat/chat-session/${one.sessionId}`;
     expect(await tries(one, ben.secret, reading)).toEqual(gone);
@@ -369,7 +369,7 @@ describe('a chat that everybody may read', () => {
   });
 });
 
-it('the text of a file is nobody’s to replace, remove or give away as a document', async () => {
+it('the text of a file cannot be replaced or deleted through the document operations', async () => {
   const document = { title: 'x', sections: [{ text: 'x' }] };
   const ingest = `mutation ($input: IngestDocumentInput!) { ingestDocument(input: $input) { alreadyExisted } }`;
   const remove = `mutation ($id: ID!) { deleteDocument(input: { documentId: $id }) { __typename } }`;

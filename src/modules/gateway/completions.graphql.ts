@@ -182,7 +182,7 @@ const head = {
 };
 
 const CreateChatCompletionPayload = builder.objectRef<Completion>('CreateChatCompletionPayload').implement({
-  description: 'Result of `createChatCompletion`.',
+  description: 'Result of the mutation `createChatCompletion`.',
   fields: (t) => ({
     id: t.exposeString('id', { description: head.id }),
     createdAt: t.expose('createdAt', { type: 'DateTime', description: head.createdAt }),

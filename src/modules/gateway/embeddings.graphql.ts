@@ -20,7 +20,7 @@ const Embedding = builder.objectRef<{ index: number; vector: number[] }>('Embedd
 });
 
 const CreateEmbeddingsPayload = builder.objectRef<TextEmbeddings>('CreateEmbeddingsPayload').implement({
-  description: 'Result of `createEmbeddings`.',
+  description: 'Result of the mutation `createEmbeddings`.',
   fields: (t) => ({
     model: t.exposeString('model', { description: 'The name of the embedding model.' }),
     embeddings: t.field({
@@ -35,7 +35,7 @@ const CreateEmbeddingsPayload = builder.objectRef<TextEmbeddings>('CreateEmbeddi
 });
 
 const CreateEmbeddingsInput = builder.inputType('CreateEmbeddingsInput', {
-  description: 'Input for `createEmbeddings`.',
+  description: 'Input for the mutation `createEmbeddings`.',
   fields: (t) => ({
     texts: t.stringList({
       required: true,

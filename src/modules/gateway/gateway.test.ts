@@ -42,7 +42,7 @@ beforeAll(async () => {
 afterAll(() => kit?.close());
 
 describe('the gateway', () => {
-  test('answers with quotes where the server has no language model, and calls no tools', async () => {
+  test('returns quoted passages when no language model is configured, and calls no tools', async () => {
     const { data } = await kit.gql(
       create,
       {
@@ -69,7 +69,7 @@ describe('the gateway', () => {
     expect(await kit.prisma.chatSession.count()).toBe(0);
   });
 
-  test('streams the same to a subscription', async () => {
+  test('streams the same quoted passages to a subscription', async () => {
     const chunks = [];
     const input = { model: slug, messages: question('vacation'), includeUsage: true };
     for await (const { data } of kit.subscribe(stream, { input }, kit.keys.BASIC)) chunks.push(data.chatCompletion);
@@ -81,7 +81,7 @@ describe('the gateway', () => {
     expect(new Set(chunks.map(({ id }) => id)).size).toBe(1);
   });
 
-  test('lists the agents in pages', async () => {
+  test('paginates the list of agents, and resolves an agent by slug and by global ID', async () => {
     const first = await kit.gql(models, { first: 1 }, kit.keys.BASIC);
     const { totalCount, pageInfo, nodes } = first.data.completionModels;
     expect(nodes).toHaveLength(1);
@@ -104,7 +104,7 @@ describe('the gateway', () => {
     expect([denied.data.node, denied.errors[0]?.extensions.requiredPermissions]).toEqual([null, ['use:llm_gateway']]);
   });
 
-  test('tells how many documents an agent has to who may read them', async () => {
+  test('returns the document count of an agent only to callers with read:search', async () => {
     const { secret } = await kit.createKey('BASIC', { scopes: ['use:llm_gateway'] });
     const { data, errors } = await kit.gql(models, {}, secret);
     expect(data.completionModels.nodes.map((node: { documentCount: number | null }) => node.documentCount)).toEqual([
@@ -114,7 +114,7 @@ describe('the gateway', () => {
     expect(errors[0]?.extensions).toEqual({ code: 'FORBIDDEN', requiredPermissions: ['read:search'] });
   });
 
-  test('refuses what the server has no model for, and names the setting to administrators', async () => {
+  test('rejects input that needs an unconfigured model, and names the setting only to administrators', async () => {
     const before = await kit.fingerprint();
     const missing: [string, object, string, object, string][] = [
       [embed, { texts: ['a'] }, 'embeddings', { input: 'a' }, 'EMBEDDING_MODEL'],
@@ -159,7 +159,7 @@ describe('the gateway', () => {
     expect(await kit.fingerprint()).toBe(before);
   });
 
-  test('needs use:llm_gateway, whoever asks', async () => {
+  test('requires use:llm_gateway from every caller, including administrators', async () => {
     const { secret } = await kit.createKey('ADMIN', { scopes: ['write:chat', 'read:agents', 'manage:documents'] });
     const before = await kit.fingerprint();
     const completion = { input: { model: slug, messages: question('Hello') } };

@@ -11,7 +11,7 @@ const CreateImagePayload = builder.objectRef<Drawn>('CreateImagePayload').implem
 });
 
 const CreateImageInput = builder.inputType('CreateImageInput', {
-  description: 'Input for `createImage`.',
+  description: 'Input for the mutation `createImage`.',
   fields: (t) => ({
     prompt: t.string({ required: true, description: 'The description of the image; at most 32,000 characters.' }),
     size: t.string({

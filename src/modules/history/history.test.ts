@@ -55,8 +55,8 @@ const exported = (type?: string, key?: string | null): Promise<Answer> =>
     ...(key !== undefined && { key }),
   });
 
-describe('everybody’s chats', () => {
-  test('are read and exported by who may, and by nobody else', async () => {
+describe('the chat history of all users', () => {
+  test('can be read and exported only with read:query_history', async () => {
     const others = rolePermissions('ADMIN');
     const scopes = [...others].filter((name) => name !== 'read:query_history');
     const scoped = await kit.createKey('ADMIN', { scopes });
@@ -77,7 +77,7 @@ describe('everybody’s chats', () => {
     expect((await exported('csv', alone.secret)).status).toBe(200);
   });
 
-  test('are told newest first, as the rows of AnythingLLM’s clients', async () => {
+  test('is returned newest first, in the format of AnythingLLM’s clients', async () => {
     const own = await say({
       userId: person.userId,
       pairs: [
@@ -137,13 +137,13 @@ describe('everybody’s chats', () => {
     for (const args of ['(first: -1)', '(after: "x")']) expect(code(await history(args)), args).toBe('BAD_USER_INPUT');
   });
 
-  test('a chat with a workspace that was deleted says so', async () => {
+  test('shows a chat with a deleted workspace under the name “deleted workspace”', async () => {
     const gone = await kit.prisma.agent.create({ data: { name: 'Gone', deletedAt: new Date() } });
     await say({ userId: person.userId, agentId: gone.id, pairs: [['still?', 'there']] });
     expect((await chats()).chats[0].workspace).toEqual({ name: 'deleted workspace', slug: null });
   });
 
-  test('come 20 a page, at the cost of one, and whatever a client sends for a page', async () => {
+  test('is split into pages of 20 at a constant number of statements, and an invalid offset returns the first page', async () => {
     const pairs = Array.from({ length: 25 }, (_, index): [string, string] => [`${index}?`, `${index}`]);
     await say({ userId: person.userId, pairs });
     const first = await chats();
@@ -163,7 +163,7 @@ describe('everybody’s chats', () => {
     expect(await cost(0)).toBe(await cost(1));
   });
 
-  test('show of what an answer rests on what the reader may read', async () => {
+  test('contains only those sources of an answer that the caller can read', async () => {
     await kit.ingest('Public', 'The public text.');
     const hidden = await kit.prisma.document.create({
       data: {
@@ -208,8 +208,8 @@ describe('everybody’s chats', () => {
   });
 });
 
-describe('an export', () => {
-  test('comes in each form, under its content type, oldest first, and is in the audit trail', async () => {
+describe('an export of the chat history', () => {
+  test('supports every format with its content type, lists the oldest chat first, and is audited', async () => {
     const { answers } = await say({
       userId: person.userId,
       clientKey: '',
@@ -274,7 +274,7 @@ describe('an export', () => {
     expect(event?.detail).toEqual({ format: 'JSON', count: ids.length });
   });
 
-  test('of a type that does not exist is refused in the contract’s words', async () => {
+  test('rejects an unknown type with the error message of the contract', async () => {
     for (const type of ['xx', '', 'JSON', '__proto__', 'toString']) {
       const answer = await exported(type);
       expect([answer.status, answer.body]).toEqual([
@@ -286,7 +286,7 @@ describe('an export', () => {
     expect(twice.status).toBe(400);
   });
 
-  test('holds the newest 10,000, and says so', async () => {
+  test('contains the newest 10,000 chats, and reports that it is truncated', async () => {
     const { session } = await say({ userId: person.userId, pairs: [] });
     const root = await kit.prisma.chatMessage.findFirstOrThrow({ where: { sessionId: session.id } });
     const question = await kit.prisma.chatMessage.create({

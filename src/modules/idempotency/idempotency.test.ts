@@ -27,8 +27,8 @@ const post = (
 const apiKeys = () => kit.prisma.token.count({ where: { kind: 'API_KEY' } });
 const replayed = ({ headers }: Answer) => headers.get('idempotency-replayed');
 
-describe('the same request again', () => {
-  test('gets the reply of the first, and nothing is done twice', async () => {
+describe('a repeated request with the same idempotency key', () => {
+  test('returns the response of the first request, and the operation runs only once', async () => {
     const key = newKey();
     const before = await apiKeys();
     const first = await post('/api/admin/api-key', { name: 'once' }, key);
@@ -41,7 +41,7 @@ describe('the same request again', () => {
     expect(await apiKeys()).toBe(before + 1);
   });
 
-  test('is the same with and without /api, and at a path that ends in a slash', async () => {
+  test('counts as the same request with and without /api, and with a trailing slash', async () => {
     const key = newKey();
     const before = await apiKeys();
     const texts = [];
@@ -51,7 +51,7 @@ describe('the same request again', () => {
     expect(await apiKeys()).toBe(before + 1);
   });
 
-  test('raced: one does the work, the others are told to wait or get its reply', async () => {
+  test('runs once when sent concurrently; the other requests get 409 or the same response', async () => {
     const key = newKey();
     const before = await apiKeys();
     const answers = await Promise.all([1, 2, 3, 4, 5].map(() => post('/api/admin/api-key', { name: 'raced' }, key)));
@@ -64,7 +64,7 @@ describe('the same request again', () => {
     expect((await post('/api/admin/api-key', { name: 'raced' }, key)).text).toBe(done[0]?.text);
   });
 
-  test('a chat that was streamed is not sent twice: the stream comes again as it was', async () => {
+  test('replays a streamed chat unchanged, and does not send the message again', async () => {
     const key = newKey();
     kit.model.script({ text: ['One ', 'answer.'] });
     const body = { message: 'Say it once.', stream: true };
@@ -78,7 +78,7 @@ describe('the same request again', () => {
     expect(kit.model.requests).toHaveLength(asked);
   });
 
-  test('409 while the first is running; the reply is there although its client went away', async () => {
+  test('returns 409 while the first request is running; the response is kept although its client disconnected', async () => {
     const key = newKey();
     const gate = makeGate();
     kit.model.script({ text: ['It took ', 'a while.'], gate });
@@ -110,8 +110,8 @@ describe('the same request again', () => {
   });
 });
 
-describe('another request', () => {
-  test('under a known key is refused with 422 and does nothing', async () => {
+describe('a different request with an idempotency key', () => {
+  test('returns 422 and changes no data when the key is already in use', async () => {
     const key = newKey();
     await post('/api/admin/api-key', { name: 'first' }, key);
     const before = await kit.fingerprint();
@@ -127,7 +127,7 @@ describe('another request', () => {
     expect(await kit.fingerprint()).toBe(before);
   });
 
-  test('of another caller has a key of its own', async () => {
+  test('can use the same key when it is sent by another caller', async () => {
     const key = newKey();
     const mine = await post('/api/user/pats', { name: 'mine' }, key);
     const theirs = await post('/api/user/pats', { name: 'mine' }, key, { key: kit.keys.BASIC });
@@ -135,7 +135,7 @@ describe('another request', () => {
     expect(theirs.body.token).not.toBe(mine.body.token);
   });
 
-  test('after one that failed, which left nothing behind, may use the key', async () => {
+  test('can use the key again after a request that failed', async () => {
     const key = newKey();
     const failed = await post('/api/admin/api-key', { name: 'scoped', scopes: [] }, key);
     expect(failed.status).toBe(400);
@@ -143,7 +143,7 @@ describe('another request', () => {
     expect(status).toBe(200);
   });
 
-  test('after a day is the first again', async () => {
+  test('can use the key again after a day', async () => {
     const key = newKey();
     const first = await post('/api/user/pats', { name: 'old' }, key);
     await kit.prisma.idempotencyRecord.updateMany({ data: { createdAt: new Date(Date.now() - 25 * 3600 * 1000) } });
@@ -154,15 +154,18 @@ describe('another request', () => {
   });
 });
 
-describe('what is refused', () => {
-  test.each(['', 'with space', '\u00fc', 'x'.repeat(256)])('a malformed key: %j', async (key) => {
-    const before = await kit.fingerprint();
-    const { status, body } = await post('/api/user/pats', { name: 'x' }, key);
-    expect([status, body.message]).toEqual([422, expect.stringContaining('Idempotency-Key')]);
-    expect(await kit.fingerprint()).toBe(before);
-  });
+describe('rejected requests with an idempotency key', () => {
+  test.each(['', 'with space', '\u00fc', 'x'.repeat(256)])(
+    'return 422 for the malformed key %j, and change no data',
+    async (key) => {
+      const before = await kit.fingerprint();
+      const { status, body } = await post('/api/user/pats', { name: 'x' }, key);
+      expect([status, body.message]).toEqual([422, expect.stringContaining('Idempotency-Key')]);
+      expect(await kit.fingerprint()).toBe(before);
+    },
+  );
 
-  test('a caller who may not: nothing is kept, and the key stays free', async () => {
+  test('return 403 to a caller without the permission, store no data, and do not use up the key', async () => {
     const key = newKey();
     const before = await kit.fingerprint();
     for (const credential of [kit.keys.LIMITED, kit.keys.BASIC]) {
@@ -172,7 +175,7 @@ describe('what is refused', () => {
     expect(await kit.fingerprint()).toBe(before);
   });
 
-  test('a replay to a credential that has lost the permission, or its life', async () => {
+  test('return 403 instead of the stored response when the credential has lost its permission or is disabled', async () => {
     const key = newKey();
     const { id, secret } = await kit.createKey('ADMIN');
     const body = { name: 'before' };
@@ -185,7 +188,7 @@ describe('what is refused', () => {
   });
 });
 
-test('TOK 1 a reply that holds a secret is not to be read in the database, and is no other caller’s', async () => {
+test('TOK 1 a stored response and its idempotency key cannot be read in the database', async () => {
   const key = newKey();
   const { body } = await post('/api/admin/api-key', { name: 'sealed' }, key);
   const records = await kit.prisma.idempotencyRecord.findMany();
@@ -198,7 +201,7 @@ test('TOK 1 a reply that holds a secret is not to be read in the database, and i
   }
 });
 
-test('a claim that could not be released, as the database was away, is free for the next request', async () => {
+test('a claim that was not released because of a database failure can be claimed by the next request', async () => {
   const { db } = kit.booted.foundation;
   const [one, other] = [createIdempotencyService(db), createIdempotencyService(db)];
   await one.claim('secret', 'unreleased', ['request']);
@@ -210,7 +213,7 @@ test('a claim that could not be released, as the database was away, is free for 
   expect(await other.claim('secret', 'unreleased', ['request'])).toMatchObject({ first: true });
 });
 
-test('a claim that a crash left behind is free again after the next start', async () => {
+test('a claim that a crash left behind can be claimed again after the next start', async () => {
   const { idempotency } = kit.booted.services;
   await idempotency.claim('secret', 'crashed', ['request']);
   await expect(idempotency.claim('secret', 'crashed', ['request'])).rejects.toMatchObject({ code: 'CONFLICT' });

@@ -58,8 +58,8 @@ const anyText = fc
   .map((pieces) => pieces.join(''));
 const sections = fc.array(fc.record({ text: anyText, link: fc.option(fc.constant('/guide')) }), { maxLength: 3 });
 
-describe('every document', () => {
-  it('is cut into passages that are where they say, in order, within the cap', () => {
+describe('a chunked document', () => {
+  it('is split into passages in order, with correct offsets and within the maximum size', () => {
     fc.assert(
       fc.property(sections, (document) => {
         const chunks = chunkSections(document, 'Title');
@@ -76,7 +76,7 @@ describe('every document', () => {
     );
   });
 
-  it('loses nothing but white space, and no half of a character', () => {
+  it('loses no text except whitespace, and never splits a surrogate pair', () => {
     fc.assert(
       fc.property(sections, (document) => {
         const chunks = chunkSections(document, 'Title');
@@ -98,7 +98,7 @@ describe('every document', () => {
   });
 
   it.each(['a', '漢', '😀', ' ', '\n', '.', '`', '#', '|', '\ud83d', '# a\n', 'a\n\n', '```\n', '- ', '! ', '\u3000'])(
-    'is done with a megabyte of %j',
+    'has a bounded number of passages for a megabyte of %j',
     (piece) => {
       const text = piece.repeat(1_000_000 / piece.length);
       const chunks = one(text);
@@ -108,8 +108,8 @@ describe('every document', () => {
   );
 });
 
-describe('headings', () => {
-  it('begin passages, and stand above them as a path', () => {
+describe('headings in a chunked document', () => {
+  it('start new passages, and are recorded as a path of headings', () => {
     const body = sentences(12);
     const chunks = one(
       `# Keys\n\n${body}\n\n## Limited keys\n\n${body}\n\n### Scopes ###\n\n${body}\n\n## \`Expiry\` of [keys](/k)\n\n${body}`,
@@ -123,35 +123,35 @@ describe('headings', () => {
     expect(chunks[1]?.text).toMatch(/^## Limited keys\n/);
   });
 
-  it('do not repeat the title', () => {
+  it('do not repeat the title of the document', () => {
     expect(one('# guide\n\nText.')[0]?.heading).toBe('Guide');
     expect(one('No heading at all.')[0]?.heading).toBe('Guide');
   });
 
-  it('are read in underlined form, and not inside code', () => {
+  it('are recognized when they are underlined, and are not recognized in code', () => {
     const [chunk] = one('Keys\n====\n\nText.\n\n```sh\n# not a heading\n```');
     expect(chunk?.heading).toBe('Guide › Keys');
     expect(chunk?.text).toContain('# not a heading');
   });
 
-  it('stay with what follows, though it fills a passage by itself', () => {
+  it('stay with the text that follows, even when that text fills a passage', () => {
     const [chunk] = one(`## Limits\n\n${'x'.repeat(875)}`);
     expect(chunk?.text.length).toBe(886);
   });
 
-  it('without a text of their own go with what is under them', () => {
+  it('without text are merged with the section below them', () => {
     const chunks = one(`# Keys\n\n## Limited\n\n${sentences(12)}`);
     expect(chunks).toHaveLength(1);
     expect(chunks[0]).toMatchObject({ heading: 'Guide › Keys › Limited', start: 0 });
   });
 
-  it('of tiny neighbours make one passage under what they share', () => {
+  it('of short neighboring sections share one passage under their common parent heading', () => {
     const chunks = one('# Terms\n\n## Key\n\nA secret.\n\n## Scope\n\nA right.\n\n## Role\n\nA set of rights.');
     expect(chunks).toHaveLength(1);
     expect(chunks[0]?.heading).toBe('Guide › Terms');
   });
 
-  it('stay by themselves when there is enough under each', () => {
+  it('keep separate passages when each section is long enough', () => {
     const answer =
       'Send the mutation createApiKey with the role LIMITED and keep the secret that it returns, since it is shown once.';
     const chunks = one(`## How do I create a key?\n\n${answer}\n\n## How do I delete a key?\n\n${answer}`);
@@ -162,8 +162,8 @@ describe('headings', () => {
   });
 });
 
-describe('long texts', () => {
-  it('are cut between sentences, and repeat the last ones', () => {
+describe('long texts in a chunked document', () => {
+  it('are split between sentences, and the last sentences are repeated in the next passage', () => {
     const chunks = one(sentences(100));
     expect(chunks.length).toBeGreaterThan(3);
     chunks.forEach((chunk, index) => {
@@ -176,17 +176,17 @@ describe('long texts', () => {
     });
   });
 
-  it('are cut between paragraphs where these fit', () => {
+  it('are split between paragraphs when each paragraph fits into a passage', () => {
     const paragraph = sentences(15);
     const chunks = one([paragraph, paragraph, paragraph].join('\n\n'));
     expect(chunks.map(({ text }) => text.endsWith('14 says a little.'))).toEqual([true, true, true]);
   });
 
-  it('are cut between words when there are no sentences', () => {
+  it('are split between words when they contain no sentences', () => {
     for (const { text } of one(words(1000))) expect(text).toMatch(/^word\d+( word\d+)*$/);
   });
 
-  it('are cut when nothing separates words', () => {
+  it('are split even when no spaces separate the words', () => {
     const chunks = one('これは長い文書の一文です。'.repeat(300));
     expect(chunks.length).toBeGreaterThan(3);
     for (const { text } of chunks) expect(text).toMatch(/^これは.*。$/s);
@@ -194,7 +194,7 @@ describe('long texts', () => {
   });
 });
 
-describe('code and tables', () => {
+describe('code blocks and tables in a chunked document', () => {
   const code = `\`\`\`sh\n${Array.from({ length: 20 }, (_, i) => `curl -H "Authorization: Bearer $KEY" /api/${i}`).join('\n')}\n\`\`\``;
   const table = [
     '| setting | meaning |',
@@ -205,14 +205,14 @@ describe('code and tables', () => {
   // Longer than an overlap, so that it is repeated as a whole or not at all.
   const introduction = `This is how to see all of it, ${'step by step, '.repeat(12)}in one go:`;
 
-  it.each([code, table])('stay whole, with the paragraph that introduces them', (block) => {
+  it.each([code, table])('stay whole, together with the paragraph that introduces them', (block) => {
     const chunks = one(`${sentences(20)}\n\n${introduction}\n\n${block}\n\n${sentences(20)}`);
     const holder = chunks.filter(({ text }) => text.includes(block));
     expect(holder).toHaveLength(1);
     expect(holder[0]?.text).toContain(introduction);
   });
 
-  it('are cut between lines when they are longer than the cap', () => {
+  it('are split between lines when they exceed the maximum size', () => {
     const chunks = one(
       `\`\`\`\n${Array.from({ length: 200 }, (_, i) => `line ${i} of a long program`).join('\n')}\n\`\`\``,
     );
@@ -222,6 +222,6 @@ describe('code and tables', () => {
   });
 });
 
-it('gives nothing for blank text', () => {
+it('returns no passages for blank text', () => {
   expect(chunkSections([{ text: '' }, { text: ' \n\u3000\n' }], 'Guide')).toEqual([]);
 });

@@ -59,12 +59,12 @@ const nameOfFolder = (description: string) => (t: InputFields) => ({ name: t.str
 type InputFields = Parameters<NonNullable<Parameters<typeof builder.inputType>[1]['fields']>>[0];
 
 const CreateDocumentFolderInput = builder.inputType('CreateDocumentFolderInput', {
-  description: 'Input for `createDocumentFolder`.',
+  description: 'Input for the mutation `createDocumentFolder`.',
   fields: nameOfFolder('The name of the folder; 1 to 255 characters, without slashes.'),
 });
 
 const DeleteDocumentFolderInput = builder.inputType('DeleteDocumentFolderInput', {
-  description: 'Input for `deleteDocumentFolder`.',
+  description: 'Input for the mutation `deleteDocumentFolder`.',
   fields: nameOfFolder('The name of the folder to delete.'),
 });
 
@@ -80,30 +80,30 @@ const DocumentMoveInput = builder.inputType('DocumentMoveInput', {
 });
 
 const MoveDocumentsInput = builder.inputType('MoveDocumentsInput', {
-  description: 'Input for `moveDocuments`.',
+  description: 'Input for the mutation `moveDocuments`.',
   fields: (t) => ({
     moves: t.field({ type: [DocumentMoveInput], required: true, description: 'The moves, in order; at most 10,000.' }),
   }),
 });
 
 const DeleteDocumentsInput = builder.inputType('DeleteDocumentsInput', {
-  description: 'Input for `deleteDocuments`.',
+  description: 'Input for the mutation `deleteDocuments`.',
   fields: (t) => ({
     locations: t.stringList({ required: true, description: 'The locations of the documents; at most 10,000.' }),
   }),
 });
 
 const CreateDocumentFolderPayload = builder.objectRef<FolderSummary>('CreateDocumentFolderPayload').implement({
-  description: 'Result of `createDocumentFolder`.',
+  description: 'Result of the mutation `createDocumentFolder`.',
   fields: (t) => ({
-    folder: t.field({ type: DocumentFolder, description: 'The created folder.', resolve: (folder) => folder }),
+    folder: t.field({ type: DocumentFolder, description: 'The folder that was created.', resolve: (folder) => folder }),
   }),
 });
 
 const DeleteDocumentFolderPayload = builder
   .objectRef<{ name: string; documentIds: number[] }>('DeleteDocumentFolderPayload')
   .implement({
-    description: 'Result of `deleteDocumentFolder`.',
+    description: 'Result of the mutation `deleteDocumentFolder`.',
     fields: (t) => ({
       deletedName: t.exposeString('name', { description: 'The name of the deleted folder.' }),
       deletedDocumentIds: t.idList({
@@ -116,7 +116,7 @@ const DeleteDocumentFolderPayload = builder
 const MoveDocumentsPayload = builder
   .objectRef<{ moved: DocumentRow[]; skipped: string[] }>('MoveDocumentsPayload')
   .implement({
-    description: 'Result of `moveDocuments`.',
+    description: 'Result of the mutation `moveDocuments`.',
     fields: (t) => ({
       documents: t.field({
         type: [Document],
@@ -130,7 +130,7 @@ const MoveDocumentsPayload = builder
   });
 
 const DeleteDocumentsPayload = builder.objectRef<DocumentRow[]>('DeleteDocumentsPayload').implement({
-  description: 'Result of `deleteDocuments`.',
+  description: 'Result of the mutation `deleteDocuments`.',
   fields: (t) => ({
     deletedDocumentIds: t.idList({
       description: 'The global IDs of the deleted documents.',

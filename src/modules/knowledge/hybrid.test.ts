@@ -26,7 +26,7 @@ describe('hybrid search', () => {
     return data.search as { documentId: string; score: number; text: string }[];
   };
 
-  test('finds what means the same in other words, with scores from 0 to 1', async () => {
+  test('finds passages with synonyms of the query, with scores from 0 to 1', async () => {
     const hits = await search('hound');
     expect(hits.map(({ documentId }) => documentId)).toEqual(['canine']);
     for (const { score } of hits) {
@@ -37,11 +37,11 @@ describe('hybrid search', () => {
     expect((await search('a canine sleeps'))[0]?.score).toBeGreaterThan(hits[0]?.score as number);
   });
 
-  test('what is alike in nothing is not found', async () => {
+  test('does not return passages that are unrelated to the query', async () => {
     expect(await search('xylophone')).toEqual([]);
   });
 
-  test('scores are the cosine similarity of the question and the passage', async () => {
+  test('scores passages by their cosine similarity to the query', async () => {
     const scoreOf = async (id: string, query: string) =>
       (await search(query)).find(({ documentId }) => documentId === id)?.score;
     expect(await scoreOf('canine', 'A hound sleeps')).toBeGreaterThanOrEqual(0.5);
@@ -50,7 +50,7 @@ describe('hybrid search', () => {
     expect(unrelated).toBeLessThan(0.25);
   });
 
-  test('a document is embedded once, and again when its text changes', async () => {
+  test('embeds a document once, and again only when its text changes', async () => {
     const asked = () => kit.model.requests.filter(({ path }) => path === '/embeddings').length;
     await kit.ingest('Changing', 'About lanterns.', { id: 'changing' });
     await kit.booted.background.settled();
@@ -67,7 +67,7 @@ describe('hybrid search', () => {
     expect(stored.embeddedWith).toBe('meaning');
   });
 
-  test('without the provider the search goes by words, and what came meanwhile is embedded later', async () => {
+  test('falls back to full-text search when the embedding provider fails, and embeds the new documents later', async () => {
     kit.model.embeddingFailure = 400;
     await kit.ingest('Late', 'A late hound barks at a zeppelin.', { id: 'late' });
     await kit.booted.background.settled();
@@ -79,7 +79,7 @@ describe('hybrid search', () => {
     expect((await search('dog')).map(({ documentId }) => documentId)).toContain('late');
   });
 
-  test('meaning opens nothing that the asker may not read', async () => {
+  test('does not return documents that the caller cannot read', async () => {
     const owner = await kit.createKey('BASIC');
     const { data } = await kit.gql(
       'mutation { createProject(input: { name: "Kennel" }) { project { databaseId } } }',

@@ -35,7 +35,7 @@ const target = (t: InputFields) => ({
 });
 
 const UploadDocumentsInput = builder.inputType('UploadDocumentsInput', {
-  description: 'Input for `uploadDocuments`.',
+  description: 'Input for the mutation `uploadDocuments`.',
   fields: (t) => ({
     files: t.field({ type: ['Upload'], required: true, description: '1 to 20 files, in a multipart request.' }),
     ...target(t),
@@ -43,7 +43,7 @@ const UploadDocumentsInput = builder.inputType('UploadDocumentsInput', {
 });
 
 const AddTextDocumentInput = builder.inputType('AddTextDocumentInput', {
-  description: 'Input for `addTextDocument`.',
+  description: 'Input for the mutation `addTextDocument`.',
   fields: (t) => ({
     text: t.string({ required: true, description: 'Text or Markdown; at most 2,000,000 characters.' }),
     ...target(t),
@@ -67,7 +67,7 @@ const LinkHeaderInput = builder.inputType('LinkHeaderInput', {
 });
 
 const AddLinkDocumentInput = builder.inputType('AddLinkDocumentInput', {
-  description: 'Input for `addLinkDocument`.',
+  description: 'Input for the mutation `addLinkDocument`.',
   fields: (t) => ({
     url: t.string({
       required: true,
@@ -84,7 +84,11 @@ const AddLinkDocumentInput = builder.inputType('AddLinkDocumentInput', {
 const AddedDocument = builder.objectRef<Added>('AddedDocument').implement({
   description: 'A document that was added.',
   fields: (t) => ({
-    document: t.field({ type: Document, description: 'The added document.', resolve: ({ document }) => document }),
+    document: t.field({
+      type: Document,
+      description: 'The document that was added.',
+      resolve: ({ document }) => document,
+    }),
     documentEdge: t.field({
       type: DocumentEdge,
       description: 'The added document with its cursor, for clients that add it to a list.',

@@ -55,7 +55,7 @@ const add = async (title: string, more: object = {}, key = kit.keys.ADMIN) => {
 };
 const problem = ({ errors }: Awaited<ReturnType<Kit['gql']>>) => [errors[0]?.extensions.code, errors[0]?.message];
 
-test('several files are added together, or none of them', async () => {
+test('an upload adds all of its files, or no file when one of them is invalid', async () => {
   const { data } = await upload(
     [
       ['a.md', '# A'],
@@ -101,14 +101,14 @@ test.each<[string, string, object, string]>([
     { url: 'http://10.0.0.1/', headers: [{ name: '', value: 'b' }] },
     'input.headers.0.name',
   ],
-])('%s is refused, and the field is named', async (_what, query, input, field) => {
+])('rejects %s, and names the field', async (_what, query, input, field) => {
   const answer = await unchanged(() => kit.gql(query, { input }));
   expect(answer.errors[0]?.extensions.code).toBe('BAD_USER_INPUT');
   expect(answer.errors[0]?.message).toContain(`${field}: `);
 });
 
-describe('folders', () => {
-  test('are counted, made, and deleted with what is in them', async () => {
+describe('document folders', () => {
+  test('are counted, created, and deleted together with their documents', async () => {
     expect((await kit.gql(createFolder, { name: 'birds' })).data.createDocumentFolder.folder).toEqual({
       name: 'birds',
     });
@@ -141,7 +141,7 @@ describe('folders', () => {
     ]);
   });
 
-  test('that go leave what their deleter may not read', async () => {
+  test('are deleted without the documents that the caller cannot read', async () => {
     const owner = await kit.createKey('ADMIN');
     const project = await kit.prisma.project.create({ data: { name: 'p', ownerId: owner.userId } });
     const { documentId } = await add('Hidden', { folder: 'birds' }, owner.secret);
@@ -160,7 +160,7 @@ describe('folders', () => {
     await kit.prisma.project.delete({ where: { id: project.id } });
   });
 
-  test('take one document once, whoever moves and deletes it at the same time', async () => {
+  test('neither duplicate nor lose a document that is moved and deleted concurrently', async () => {
     await kit.gql(createFolder, { name: 'birds' });
     const { location } = await add('Auk');
     const answers = await Promise.all([
@@ -175,14 +175,14 @@ describe('folders', () => {
     expect(left + deleted).toBe(1);
   });
 
-  test('are made once, by however many uploads', async () => {
+  test('are created once by concurrent uploads', async () => {
     await Promise.all(['a', 'b', 'c'].map((title) => add(title, { folder: 'shared' })));
     expect(await kit.prisma.documentFolder.count()).toBe(1);
     expect(await kit.prisma.document.count({ where: { folder: { name: 'shared' } } })).toBe(3);
   });
 });
 
-test('a document is found by its file name and by its location', async () => {
+test('a document can be looked up by its file name and by its location', async () => {
   const { location, documentId } = await add('Auk', { folder: 'birds' });
   const find = (at: string) =>
     kit.gql('query ($at: String!) { document: documentByLocation(location: $at) { documentId } }', { at });
@@ -192,7 +192,7 @@ test('a document is found by its file name and by its location', async () => {
     expect(problem(await find(at)), at).toEqual(['NOT_FOUND', 'Document not found']);
 });
 
-test('a search asks for one agent, and for a score', async () => {
+test('a search accepts an agent and a minimum score, and validates both', async () => {
   const search = (args: string) => kit.gql(`{ search(query: "auk", ${args}) { documentId } }`);
   expect(problem(await search('agent: { id: "QWN0aW9uOjE=" }'))[0]).toBe('BAD_USER_INPUT');
   for (const score of ['-0.1', '1.1']) expect(problem(await search(`minScore: ${score}`))[0]).toBe('BAD_USER_INPUT');
@@ -211,7 +211,7 @@ test('a search asks for one agent, and for a score', async () => {
   });
 });
 
-test('documents are found by the plain spelling of their words, however they are written', async () => {
+test('a search finds words regardless of the Unicode form in which they are written', async () => {
   const found = async (query: string) => {
     const { data } = await kit.gql('query ($query: String!) { search(query: $query) { documentId } }', { query });
     return data.search.map(({ documentId }: { documentId: string }) => documentId);
@@ -228,7 +228,7 @@ test('documents are found by the plain spelling of their words, however they are
   }
 });
 
-test('the database normalizes indexed texts as searches do', async () => {
+test('the database normalizes indexed texts in the same way as search queries', async () => {
   const points = Array.from({ length: 0x2fff }, (_, at) => at + 1)
     .concat(
       Array.from({ length: 0x2000 }, (_, at) => 0xe000 + at),
@@ -242,7 +242,7 @@ test('the database normalizes indexed texts as searches do', async () => {
   expect(different.map((text) => text.codePointAt(1)?.toString(16))).toEqual([]);
 });
 
-test('a document that is uploaded again replaces the earlier one, which keeps its identity', async () => {
+test('a file uploaded again to the same folder replaces the earlier document and keeps its ID', async () => {
   const first = (await upload([['plan.md', 'The zorilla sleeps.']], { folder: 'plans' })).data.uploadDocuments.added[0];
   const again = (await upload([['plan.md', 'The quokka sleeps.']], { folder: 'plans' })).data.uploadDocuments.added[0];
   expect(again.document).toEqual(first.document);
@@ -259,7 +259,7 @@ test('a document that is uploaded again replaces the earlier one, which keeps it
   expect(await kit.prisma.document.count()).toBe(4);
 });
 
-test('the documents of hits come with one statement', async () => {
+test('the documents of search results are loaded with a constant number of statements', async () => {
   const statements = async () => {
     kit.statements.length = 0;
     const { data } = await kit.gql('{ search(query: "auk", first: 50) { document { title wordCount } } }');
@@ -272,7 +272,7 @@ test('the documents of hits come with one statement', async () => {
   expect(await statements()).toEqual([4, before]);
 });
 
-test('everything but searching is for `manage:documents` alone', async () => {
+test('every operation except searching requires `manage:documents`', async () => {
   const { location } = await add('Auk');
   const { secret } = await kit.createKey('ADMIN', { scopes: ['read:search', 'read:agents'] });
   const title = { title: 'x' };

@@ -17,7 +17,7 @@ const DocumentOrigin = builder.enumType('DocumentOrigin', {
     INGESTION: { description: 'Through `ingestDocument` or `POST /onyx-api/ingestion`.' },
     UPLOAD: { description: 'Through the document paths of AnythingLLM: an upload, a raw text or a link.' },
     FILE: { description: 'As the text of an uploaded file, such as a chat attachment.' },
-    PROJECT: { description: 'Through `addProjectDocument`.' },
+    PROJECT: { description: 'Added with the mutation `addProjectDocument`.' },
     IMPORT: { description: 'With an import from another server.' },
     BUILTIN: { description: 'The documentation of the server, which it adds when it starts.' },
   },
@@ -244,7 +244,7 @@ const IngestDocumentInput = builder.inputType('IngestDocumentInput', {
 });
 
 const DeleteDocumentInput = builder.inputType('DeleteDocumentInput', {
-  description: 'Input for `deleteDocument`.',
+  description: 'Input for the mutation `deleteDocument`.',
   fields: (t) => ({
     documentId: t.id({ required: true, description: 'The document, by its global ID or its `documentId`.' }),
     onlyOrigins: t.field({
@@ -257,9 +257,13 @@ const DeleteDocumentInput = builder.inputType('DeleteDocumentInput', {
 const IngestDocumentPayload = builder
   .objectRef<{ document: DocumentRow; alreadyExisted: boolean }>('IngestDocumentPayload')
   .implement({
-    description: 'Result of `ingestDocument`.',
+    description: 'Result of the mutation `ingestDocument`.',
     fields: (t) => ({
-      document: t.field({ type: Document, description: 'The stored document.', resolve: ({ document }) => document }),
+      document: t.field({
+        type: Document,
+        description: 'The document that was stored.',
+        resolve: ({ document }) => document,
+      }),
       documentEdge: t.field({
         type: DocumentEdge,
         description: 'The stored document with its cursor, for clients that add it to a list.',
@@ -272,7 +276,7 @@ const IngestDocumentPayload = builder
   });
 
 const DeleteDocumentPayload = builder.objectRef<DocumentRow>('DeleteDocumentPayload').implement({
-  description: 'Result of `deleteDocument`.',
+  description: 'Result of the mutation `deleteDocument`.',
   fields: (t) => ({
     deletedDocumentId: t.id({
       description: 'The global ID of the deleted document.',

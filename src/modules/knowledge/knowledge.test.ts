@@ -96,8 +96,8 @@ async function counted(work: () => Promise<unknown>): Promise<number> {
   return statements.length;
 }
 
-describe('ingest', () => {
-  it('keeps a document with its passages, and says whether it was there', async () => {
+describe('ingesting a document', () => {
+  it('stores the document with its passages, and reports whether it already existed', async () => {
     const input = {
       id: 'doc-1',
       title: '  Keys ',
@@ -127,13 +127,13 @@ describe('ingest', () => {
     expect((await knowledge.ingest(anna, input)).alreadyExisted).toBe(true);
   });
 
-  it('makes an id where none is given', async () => {
+  it('generates an ID when the input does not contain one', async () => {
     const { document } = await knowledge.ingest(null, { title: 'Untitled', sections: [{ text: 'x' }] });
     expect(document.externalId).toMatch(/^[0-9a-f-]{36}$/);
     expect(document.ownerId).toBeNull();
   });
 
-  it('replaces the passages when text, title or link changed, and only then', async () => {
+  it('replaces the passages only when the text, title or link changes', async () => {
     await ingest(anna, 'doc', 'The old text speaks of apples.');
     const [before] = await chunks('doc');
     await ingest(anna, 'doc', 'The old text speaks of apples.', { metadata: { changed: 'yes' } });
@@ -149,13 +149,13 @@ describe('ingest', () => {
     expect((await chunks('doc')).map(({ heading }) => heading)).toEqual(['Fruit']);
   });
 
-  it('does not publish a private document, and does not change its owner, when it comes again without saying so', async () => {
+  it('keeps a private document private, and keeps its owner, when an administrator replaces it', async () => {
     await ingest(anna, 'doc', 'first', { isPublic: false });
     const document = await ingest(admin, 'doc', 'second');
     expect(document).toMatchObject({ isPublic: false, ownerId: anna.userId });
   });
 
-  it('refuses to replace what is not the author’s: FORBIDDEN where they can read it, else CONFLICT; nothing changes', async () => {
+  it('rejects replacing another user’s document: FORBIDDEN if it is readable, else CONFLICT; changes no data', async () => {
     await ingest(anna, 'private', 'secret words', { isPublic: false });
     await ingest(anna, 'public', 'public words');
     await expect(ingest(ben, 'public', 'defaced')).rejects.toMatchObject({ code: 'FORBIDDEN' });
@@ -165,7 +165,7 @@ describe('ingest', () => {
     expect((await chunks('public')).map(({ text }) => text)).toEqual(['public words']);
   });
 
-  it('attaches to agents that the author may edit, besides those it is attached to', async () => {
+  it('attaches it to agents that the author can edit, in addition to existing attachments', async () => {
     const agent = (owner: Principal, name: string) => db.prisma.agent.create({ data: { name, ownerId: owner.userId } });
     const [mine, other, bens] = [await agent(anna, 'one'), await agent(anna, 'two'), await agent(ben, 'three')];
     await ingest(anna, 'doc', 'text', { agentIds: [mine.id, mine.id] });
@@ -195,7 +195,7 @@ describe('ingest', () => {
     ['no section', { sections: [] }, ['sections']],
     ['too much text', { sections: Array.from({ length: 3 }, () => ({ text: 'x'.repeat(1_900_000) })) }, ['sections']],
     ['a date that cannot be stored', { documentUpdatedAt: new Date('-000044-03-15T00:00:00Z') }, ['documentUpdatedAt']],
-  ])('refuses %s, naming the field', async (_what, wrong, path) => {
+  ])('rejects %s, and names the field', async (_what, wrong, path) => {
     const refusal = await knowledge
       .ingest(anna, { title: 'Title', sections: [{ text: 'x' }], ...wrong })
       .catch((error) => error);
@@ -205,14 +205,14 @@ describe('ingest', () => {
   });
 
   it.each(['/guide/README.md', 'guide.html#keys', 'HTTPS://example.com/ä?q=1', '', null])(
-    'takes the link %j',
+    'accepts the link %j',
     async (link) => {
       const { document } = await knowledge.ingest(anna, { title: 'Title', sections: [{ text: 'x', link }] });
       expect(document.link).toBe(link || null);
     },
   );
 
-  it('into a project: private unless said otherwise, one’s own alone, and only for whoever’s project it is', async () => {
+  it('into a project keeps it private by default, and accepts only the author’s projects and documents', async () => {
     const [annas, bens] = [await projectOf(anna), await projectOf(ben)];
     const there = await ingest(anna, 'there', 'text', { projectId: annas.id });
     expect(there).toMatchObject({ projectId: annas.id, isPublic: false, ownerId: anna.userId });
@@ -244,7 +244,7 @@ describe('ingest', () => {
     expect(await db.prisma.document.findMany({ orderBy: { id: 'asc' } })).toEqual(before);
   });
 
-  it('ends in one of the texts when many arrive at once under one id', async () => {
+  it('stores exactly one of the texts when many requests use the same ID concurrently', async () => {
     const texts = Array.from({ length: 12 }, (_, index) => `version ${index} `.repeat(300));
     const results = await Promise.all(
       texts.map((text) => knowledge.ingest(anna, { id: 'same', title: 'Same', sections: [{ text }] })),
@@ -254,14 +254,14 @@ describe('ingest', () => {
     expect(versions.size).toBe(1);
   });
 
-  it('costs the same statements whatever the length', async () => {
+  it('runs a constant number of statements regardless of the length of the document', async () => {
     const short = await counted(() => ingest(anna, 'short', 'One sentence.'));
     const long = await counted(() => ingest(anna, 'long', 'One sentence of many. '.repeat(10_000)));
     expect((await chunks('long')).length).toBeGreaterThan(200);
     expect(long).toBe(short);
   });
 
-  it('takes five million characters', async () => {
+  it('accepts five million characters', async () => {
     const text = 'The quick brown fox jumps over the lazy dog, again and again. '.repeat(16_000);
     await knowledge.ingest(anna, {
       id: 'huge',
@@ -271,7 +271,7 @@ describe('ingest', () => {
     expect(await db.prisma.chunk.count()).toBeGreaterThan(5000);
   }, 60_000);
 
-  it('leaves a record of who did it', async () => {
+  it('records the author in the audit trail', async () => {
     const before = await db.prisma.auditEvent.count();
     await ingest(anna, 'doc', 'text');
     await ingest(null, 'server', 'text');
@@ -288,14 +288,14 @@ describe('ingest', () => {
   });
 });
 
-describe('find, list, count and remove', () => {
+describe('finding, listing, counting and removing documents', () => {
   beforeEach(async () => {
     await ingest(anna, 'public', 'public');
     await ingest(anna, 'annas', 'private', { isPublic: false });
     await ingest(ben, 'bens', 'private', { isPublic: false });
   });
 
-  it('show public documents and one’s own, newest first; everything to manage:documents', async () => {
+  it('includes public documents and the caller’s documents, newest first; with manage:documents all of them', async () => {
     const ids = async (principal: Principal) =>
       (await knowledge.list(principal, {}, documentOrder.page({ first: 10 }, 100))).rows.map(
         ({ externalId }) => externalId,
@@ -307,7 +307,7 @@ describe('find, list, count and remove', () => {
     expect(await knowledge.count(admin)).toBe(3);
   });
 
-  it('tell the missing and the hidden apart for nobody', async () => {
+  it('returns the same NOT_FOUND for missing documents and for documents that the caller cannot read', async () => {
     const { id } = await knowledge.find(ben, { externalId: 'bens' });
     const refusals = await Promise.all(
       [
@@ -327,7 +327,7 @@ describe('find, list, count and remove', () => {
     expect(await knowledge.count(admin)).toBe(3);
   });
 
-  it('remove deletes the passages too, once, with a record', async () => {
+  it('deletes the passages with the document, succeeds only once, and is audited', async () => {
     const deletions = () => db.prisma.auditEvent.count({ where: { action: 'document.delete', targetId: 'annas' } });
     const before = await deletions();
     const results = await Promise.allSettled([knowledge.remove(anna, 'annas'), knowledge.remove(anna, 'annas')]);
@@ -336,7 +336,7 @@ describe('find, list, count and remove', () => {
     expect(await deletions()).toBe(before + 1);
   });
 
-  it('remove is the owner’s and manage:documents’', async () => {
+  it('allows removal only by the owner and with manage:documents', async () => {
     await expect(knowledge.remove(ben, 'public')).rejects.toMatchObject({
       code: 'FORBIDDEN',
       details: { requiredPermissions: ['manage:documents'] },
@@ -345,7 +345,7 @@ describe('find, list, count and remove', () => {
   });
 });
 
-describe('retrieve finds', () => {
+describe('retrieving passages', () => {
   const guide = `# Keys
 
 ## Limited keys
@@ -362,7 +362,7 @@ and more keys: each key is listed with the time of its last use.
 
 A key can be regenerated. The old key works on for as long as the overlap says.`;
 
-  it('the passage that answers a natural question, among others that share its words', async () => {
+  it('ranks the passage that answers a natural question above others that share its words', async () => {
     await ingest(anna, 'guide', guide);
     await ingest(
       anna,
@@ -389,7 +389,7 @@ A key can be regenerated. The old key works on for as long as the overlap says.`
     for (const score of scores) expect(score > 0 && score <= 1).toBe(true);
   });
 
-  it('scores that separate an answer from a passage that shares a word, whatever else is stored', async () => {
+  it('separates an answer from a passage that shares one word by its score, regardless of other documents', async () => {
     const best = async (query: string) => (await knowledge.retrieve(ben, { query, limit: 1 }))[0]?.score ?? 0;
     const questions = async () => ({
       answered: await best('Which warranty period applies to electric kettles?'),
@@ -404,12 +404,12 @@ A key can be regenerated. The old key works on for as long as the overlap says.`
     }
   });
 
-  it('passages that lack words of the question', async () => {
+  it('finds passages that lack some words of the question', async () => {
     await ingest(anna, 'guide', guide);
     expect(await found(ben, 'Could somebody please tell my grandmother about regeneration?')).toEqual(['guide']);
   });
 
-  it('what holds a quoted phrase before what holds its words, and what lacks a -word before what has it', async () => {
+  it('ranks a quoted phrase above its separate words, and texts without an excluded word above texts with it', async () => {
     await ingest(anna, 'apart', 'The key is blue and the note is master of all.');
     await ingest(
       anna,
@@ -422,20 +422,20 @@ A key can be regenerated. The old key works on for as long as the overlap says.`
     expect((await found(anna, 'cats -dogs'))[0]).toBe('cats');
   });
 
-  it('a word that few passages have before words that most have', async () => {
+  it('ranks passages with a rare word above passages with common words', async () => {
     await ingest(anna, 'rare', 'It runs on PostgreSQL.');
     for (let index = 0; index < 6; index++) await ingest(anna, `common-${index}`, `The version ${index} is supported.`);
     expect((await found(anna, 'Which PostgreSQL versions are supported?'))[0]).toBe('rare');
   });
 
-  it('the words in the text, fragment by fragment', async () => {
+  it('highlights the words of the query in fragments of the text', async () => {
     await ingest(anna, 'doc', `The zebra is here.${' Filler goes on for long.'.repeat(20)} Another zebra is there.`);
     const [hit] = await knowledge.retrieve(anna, { query: 'zebras', limit: 1 });
     expect(hit?.highlights).toHaveLength(2);
     for (const fragment of hit?.highlights ?? []) expect(fragment).toContain('<hi>zebra</hi>');
   });
 
-  it('at most three passages of one document, and no more than the limit', async () => {
+  it('returns at most three passages of one document, and no more than the limit', async () => {
     await ingest(
       anna,
       'long',
@@ -448,13 +448,13 @@ A key can be regenerated. The old key works on for as long as the overlap says.`
     expect(await found(anna, 'zebra', { limit: 1000 })).toHaveLength(4);
   });
 
-  it('by heading and title, which are in no passage’s text', async () => {
+  it('finds passages by heading and title, which are not part of their text', async () => {
     await knowledge.ingest(anna, { id: 'doc', title: 'Onboarding', sections: [{ text: 'Welcome to the house.' }] });
     const [hit] = await knowledge.retrieve(anna, { query: 'onboarding', limit: 5 });
     expect(hit).toMatchObject({ documentId: 'doc', title: 'Onboarding', link: null, highlights: [], updatedAt: null });
   });
 
-  it('by source, tag and date', async () => {
+  it('filters passages by source, tag and date', async () => {
     const old = new Date('2020-01-01T00:00:00Z');
     await ingest(anna, 'wiki', 'zebra', {
       source: 'wiki',
@@ -478,14 +478,14 @@ A key can be regenerated. The old key works on for as long as the overlap says.`
     expect(hit).toMatchObject({ source: 'wiki', metadata: { team: 'core', topics: ['a', 'b'] }, updatedAt: old });
   });
 
-  it('nothing for a query without a word to look for', async () => {
+  it('returns no passages for a query without a searchable word', async () => {
     await ingest(anna, 'doc', 'What is it? How do you do?');
     for (const query of ['', '   ', 'how do I', '?!', '-', '""', '\0']) expect(await found(anna, query)).toEqual([]);
   });
 });
 
-describe('retrieve shows only', () => {
-  it('what the principal may read: exactly what visible.documents says', async () => {
+describe('the visibility of retrieved passages', () => {
+  it('matches visible.documents for every principal', async () => {
     for (const owner of [anna, ben, null])
       for (const isPublic of [true, false])
         await ingest(owner, `${owner?.name ?? 'server'}-${isPublic}`, 'zebra', { isPublic });
@@ -532,7 +532,7 @@ describe('retrieve shows only', () => {
     );
   });
 
-  it('so of the text of files, too', async () => {
+  it('matches visible.documents for the text of files as well', async () => {
     await db.prisma.file.deleteMany();
     const [annas, bens] = [await projectOf(anna), await projectOf(ben)];
     const tokens = [
@@ -623,7 +623,7 @@ describe('retrieve shows only', () => {
     await db.prisma.file.deleteMany();
   });
 
-  it('in a project its documents, whatever the agent’s knowledge, and none of another project', async () => {
+  it('in a project includes its documents regardless of the agent, and excludes those of other projects', async () => {
     const data = { name: 'attached', ownerId: anna.userId, knowledge: 'ATTACHED' } as const;
     const agent = await db.prisma.agent.create({
       data: { ...data, searchStartDate: new Date('2022-01-01T00:00:00Z') },
@@ -646,7 +646,7 @@ describe('retrieve shows only', () => {
         expect(await found(token, 'zebra', { projectId, agentId })).toEqual(['in-one']);
   });
 
-  it('the agent’s documents when its knowledge is ATTACHED, and never more than the asker may read', async () => {
+  it('covers the agent’s documents when its knowledge is ATTACHED, and only those the caller can read', async () => {
     const data = { name: 'attached', ownerId: anna.userId, knowledge: 'ATTACHED' } as const;
     const agent = await db.prisma.agent.create({ data });
     const empty = await db.prisma.agent.create({ data });
@@ -662,7 +662,7 @@ describe('retrieve shows only', () => {
     expect(await found(anna, 'zebra', { agentId: 999_999 })).toEqual([]);
   });
 
-  it('what is not older than the agent’s start date', async () => {
+  it('excludes documents older than the agent’s start date', async () => {
     const agent = await db.prisma.agent.create({
       data: { name: 'new', searchStartDate: new Date('2022-01-01T00:00:00Z') },
     });
@@ -673,7 +673,7 @@ describe('retrieve shows only', () => {
   });
 });
 
-describe('retrieve withstands', () => {
+describe('retrieving passages with unusual input', () => {
   beforeEach(() => ingest(anna, 'doc', 'A zebra, one & only.'));
 
   it.each([
@@ -708,19 +708,19 @@ describe('retrieve withstands', () => {
     'zebra\uffff',
     "it's o'clock",
     'a-b-c/d.e@f.g',
-  ])('%j', async (query) => {
+  ])('accepts the query %j', async (query) => {
     expect(Array.isArray(await found(anna, query))).toBe(true);
     expect(await knowledge.count(anna)).toBe(1);
   });
 
   it.each(['"', '-', '- ', '-"', '-""', '-(', '-a ', 'or ', 'or -', 'a or -"b c" ', "'", '<', ' & ', 'a-'])(
-    '%j without end',
+    'accepts %j repeated to 4,000 characters',
     async (piece) => {
       await found(anna, piece.repeat(4000 / piece.length));
     },
   );
 
-  it('any text that is made of what a query language could mean', async () => {
+  it('accepts arbitrary combinations of query operators and words', async () => {
     const operators = [
       '"',
       '-',
@@ -756,7 +756,7 @@ describe('retrieve withstands', () => {
     );
   });
 
-  it('NUL and lines of dashes, which it reads as spaces', async () => {
+  it('treats NUL and lines of dashes as spaces', async () => {
     expect(await found(anna, 'nothing\0zebra\0')).toEqual(['doc']);
     expect(await found(anna, `${'-'.repeat(80)}\n${'| - '.repeat(40)}zebra`)).toEqual(['doc']);
   });
@@ -770,18 +770,18 @@ describe('retrieve withstands', () => {
     ['characters, the last half of one', `${'x'.repeat(3999)}😀`, []],
     ['different words, the right one first', `zebra ${pasted}`, ['doc']],
     ['different words, the right one last', `${pasted} zebra`, ['doc']],
-  ])('very many %s', async (_what, query, expected) => {
+  ])('accepts very many %s', async (_what, query, expected) => {
     expect(await found(anna, query)).toEqual(expected);
   });
 
-  it('NUL in a filter, which is BAD_USER_INPUT', async () => {
+  it('rejects NUL in a filter with BAD_USER_INPUT', async () => {
     await expect(found(anna, 'zebra', { sources: ['\0'] })).rejects.toMatchObject({ code: 'BAD_USER_INPUT' });
     await expect(found(anna, 'zebra', { tags: [{ key: '\0', value: '' }] })).rejects.toMatchObject({
       code: 'BAD_USER_INPUT',
     });
   });
 
-  it('any length of result with one statement', async () => {
+  it('runs one statement regardless of the number of results', async () => {
     for (let index = 0; index < 20; index++) await ingest(anna, `doc-${index}`, 'zebra');
     expect(await counted(() => found(anna, 'zebra', { limit: 1 }))).toBe(1);
     expect(await counted(() => found(anna, 'zebra', { limit: 20, agentId: 0 }))).toBe(1);
@@ -789,7 +789,7 @@ describe('retrieve withstands', () => {
   });
 });
 
-describe('the guide', () => {
+describe('the built-in guide', () => {
   const folder = mkdtempSync(join(tmpdir(), 'guide-'));
   const start = (publicUrl = 'http://localhost:4000') => ingestGuide(db, knowledge, publicUrl, folder);
   afterAll(() => rmSync(folder, { recursive: true }));
@@ -797,7 +797,7 @@ describe('the guide', () => {
   beforeAll(() => mkdirSync(join(folder, 'docs')));
   beforeEach(() => writeFileSync(page, '# Search\n\nA house of keys.'));
 
-  it('is added at the first start, for everyone, with its title and its link', async () => {
+  it('is added at the first start as a public document, with its title and link', async () => {
     await start();
     const hits = await knowledge.retrieve(ben, { query: 'house', limit: 5 });
     expect(hits).toMatchObject([
@@ -811,12 +811,12 @@ describe('the guide', () => {
     expect(await knowledge.count(admin)).toBe(1);
   });
 
-  it('costs one statement when nothing changed', async () => {
+  it('costs one statement when it has not changed', async () => {
     await start();
     expect(await counted(() => start())).toBe(1);
   });
 
-  it('follows its file and its address', async () => {
+  it('is updated when its file or the public address changes', async () => {
     await start();
     writeFileSync(page, '# Search\n\nA palace of keys.');
     await start('https://keys.example.com');
@@ -824,7 +824,7 @@ describe('the guide', () => {
     expect(hit?.link).toBe('https://keys.example.com/guide/docs/search.md');
   });
 
-  it('stays away once it was removed', async () => {
+  it('is not added again after it was removed', async () => {
     await start();
     await knowledge.remove(admin, 'latchkey-docs-search');
     writeFileSync(page, '# Search\n\nAnother text.');
@@ -833,7 +833,7 @@ describe('the guide', () => {
     expect(await counted(() => start())).toBe(1);
   });
 
-  it('is deleted when its file no longer exists; documents of clients stay', async () => {
+  it('is deleted when its file no longer exists, while documents of clients are kept', async () => {
     await start();
     await knowledge.ingest(admin, {
       id: 'latchkey-docs-other',

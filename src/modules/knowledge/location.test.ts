@@ -11,11 +11,11 @@ describe('a file name', () => {
     ['C++ & Ärger!', 'raw-', 'raw-c-plus-plus-and-arger-bang'],
     ['docs.example.com-guide', 'url-', 'url-docs-dot-example-dot-com-guide'],
     ['../../etc/passwd', '', 'dot-dot-dot-dot-etcpasswd'],
-  ])('of %j', (title, prefix, slug) => {
+  ])('is derived from the title %j', (title, prefix, slug) => {
     expect(fileNameOf(title, { prefix, id: 'x' })).toBe(`${slug}-x.json`);
   });
 
-  it('is one that a folder can hold, and no other document has', () => {
+  it('is valid in a folder, and is unique for every document', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'binary', minLength: 1, maxLength: 300 }), (title) => {
         const name = fileNameOf(title);
@@ -28,22 +28,22 @@ describe('a file name', () => {
 });
 
 describe('a location', () => {
-  it('is a folder and a file name', () => {
+  it('consists of a folder and a file name', () => {
     expect(Location.parse('birds/auk.json')).toEqual({ folder: 'birds', fileName: 'auk.json' });
   });
 
   it.each(['', 'x', '/x', 'x/', 'a/b/c', '../x', 'a/..', 'a\\b/c', 'a/\0', `a/${'x'.repeat(256)}`])(
-    'is not %j',
+    'rejects %j',
     (text) => {
       expect(Location.safeParse(text).success).toBe(false);
     },
   );
 
-  it.each(['', ' ', '.', '..', 'a/b', 'a\\b', 'a\nb', '\ud800'])('has no folder %j', (name) => {
+  it.each(['', ' ', '.', '..', 'a/b', 'a\\b', 'a\nb', '\ud800'])('rejects the folder name %j', (name) => {
     expect(FolderName.safeParse(name).success).toBe(false);
   });
 
-  it('that is none is that of no document, and never of all', () => {
+  it('matches no document when it is invalid', () => {
     for (const locations of [[], ['x'], ['../x', '', 'a/b/c']])
       expect(atLocations(locations)).toEqual({ id: { in: [] } });
   });

@@ -199,14 +199,14 @@ const UpdateRateLimitInput = builder.inputType('UpdateRateLimitInput', {
 });
 
 const DeleteRateLimitInput = builder.inputType('DeleteRateLimitInput', {
-  description: 'Input for `deleteRateLimit`.',
+  description: 'Input for the mutation `deleteRateLimit`.',
   fields: reference,
 });
 
 type LimitRow = typeof RateLimit.$inferType;
 
 const CreateRateLimitPayload = builder.objectRef<{ rateLimit: LimitRow }>('CreateRateLimitPayload').implement({
-  description: 'Result of `createRateLimit`.',
+  description: 'Result of the mutation `createRateLimit`.',
   fields: (t) => ({
     rateLimit: t.field({
       type: RateLimit,
@@ -222,7 +222,7 @@ const CreateRateLimitPayload = builder.objectRef<{ rateLimit: LimitRow }>('Creat
 });
 
 const UpdateRateLimitPayload = builder.objectRef<{ rateLimit: LimitRow }>('UpdateRateLimitPayload').implement({
-  description: 'Result of `updateRateLimit`.',
+  description: 'Result of the mutation `updateRateLimit`.',
   fields: (t) => ({
     rateLimit: t.field({
       type: RateLimit,
@@ -233,7 +233,7 @@ const UpdateRateLimitPayload = builder.objectRef<{ rateLimit: LimitRow }>('Updat
 });
 
 const DeleteRateLimitPayload = builder.objectRef<{ id: number }>('DeleteRateLimitPayload').implement({
-  description: 'Result of `deleteRateLimit`.',
+  description: 'Result of the mutation `deleteRateLimit`.',
   fields: (t) => ({
     deletedRateLimitId: t.id({
       description: 'The global ID of the deleted limit.',
@@ -284,7 +284,7 @@ builder.mutationFields((t) => ({
     type: CreateRateLimitPayload,
     authScopes: { permission: 'manage:rate_limits' },
     description: 'Creates a limit, which is enforced from the next request. A subject has at most 100 limits.',
-    args: { input: t.arg({ type: CreateRateLimitInput, required: true, description: 'The new limit.' }) },
+    args: { input: t.arg({ type: CreateRateLimitInput, required: true, description: 'The limit to create.' }) },
     resolve: async (_root, { input: { subject, ...input } }, { principal, services }) => ({
       rateLimit: await services.limits.create(signedIn(principal), { ...input, ...subjectOf(subject) }),
     }),
@@ -303,7 +303,7 @@ builder.mutationFields((t) => ({
     type: DeleteRateLimitPayload,
     authScopes: { permission: 'manage:rate_limits' },
     description: 'Deletes a limit, which is not enforced from the next request on.',
-    args: { input: t.arg({ type: DeleteRateLimitInput, required: true, description: 'The limit.' }) },
+    args: { input: t.arg({ type: DeleteRateLimitInput, required: true, description: 'The limit to delete.' }) },
     resolve: (_root, { input }, { principal, services }) => {
       const id = integerId(input.id, 'RateLimit', ['input', 'id']);
       return services.limits.delete(signedIn(principal), id, input.role ?? null);

@@ -57,8 +57,8 @@ afterEach(async () => {
     await kit.booted.services.limits.delete(principal, id, null);
 });
 
-describe('limits are managed', () => {
-  it('set, changed, listed, fetched and lifted, each with its line in the trail', async () => {
+describe('managing rate limits', () => {
+  it('creates, changes, lists, fetches and deletes limits, and audits every change', async () => {
     const { id: tokenId, userId } = await kit.createKey('BASIC');
     const made = [
       await create({ subject: { scope: 'GLOBAL' }, requestsPerMinute: 1_000_000 }),
@@ -164,7 +164,7 @@ describe('limits are managed', () => {
     ['subject.userId', { subject: { userId: globalId('ApiKey', 1) }, requestsPerMinute: 5 }],
     ['subject.tokenId', { subject: { tokenId: 'abc' }, requestsPerMinute: 5 }],
     ['subject.tokenId', { subject: { tokenId: globalId('User', randomUUID()) }, requestsPerMinute: 5 }],
-  ])('a bad %s is refused by its name: %j', async (field, input) => {
+  ])('rejects an invalid %s, and names the field: %j', async (field, input) => {
     const before = await kit.fingerprint();
     const { errors } = await kit.gql(Create, { input });
     expect(errors[0]?.extensions.code).toBe('BAD_USER_INPUT');
@@ -176,7 +176,7 @@ describe('limits are managed', () => {
     ['subject', { requestsPerMinute: 5 }],
     ['subject', { scope: 'GLOBAL', requestsPerMinute: 5 }],
     ['scope', { scope: 'GLOBAL', subject: { scope: 'GLOBAL' }, requestsPerMinute: 5 }],
-  ])('a limit without a subject, or with a field of an earlier version, is rejected: %s %j', async (field, input) => {
+  ])('rejects a limit without a subject, or with a field of an earlier version: %s %j', async (field, input) => {
     const before = await kit.fingerprint();
     const { errors } = await kit.gql(Create, { input });
     expect(errors[0]?.extensions).toMatchObject({ code: 'BAD_USER_INPUT', fields: [{ path: ['input', field] }] });
@@ -184,7 +184,7 @@ describe('limits are managed', () => {
     expect(await kit.fingerprint()).toBe(before);
   });
 
-  it('what is left of a limit after a change must limit something', async () => {
+  it('rejects a change that is contradictory or leaves the limit without a value', async () => {
     const { databaseId } = await create({ subject: { scope: 'GLOBAL' }, tokenBudget: 5, periodHours: 1 });
     const before = await kit.fingerprint();
     for (const [field, change] of [
@@ -199,7 +199,7 @@ describe('limits are managed', () => {
     expect(await kit.fingerprint()).toBe(before);
   });
 
-  it('a user, a token and a limit that are not there are NOT_FOUND', async () => {
+  it('returns NOT_FOUND for a missing user, token or limit', async () => {
     const before = await kit.fingerprint();
     const missing = 0x7fff_ffff;
     for (const [query, input] of [
@@ -214,7 +214,7 @@ describe('limits are managed', () => {
     expect(await kit.fingerprint()).toBe(before);
   });
 
-  it('by manage:rate_limits and nobody else, by every road', async () => {
+  it('requires manage:rate_limits in GraphQL and REST', async () => {
     const { databaseId, id } = await create({ subject: { role: 'BASIC' }, tokenBudget: 1e9, periodHours: 24 });
     const scoped = async (scopes: string[]) => (await kit.createPat(kit.keys.ADMIN, { scopes })).secret;
     const refused = [kit.keys.BASIC, kit.keys.LIMITED, await scoped(['manage:settings', 'read:analytics'])];
@@ -261,7 +261,7 @@ describe('limits are managed', () => {
     }
   });
 
-  it('a new limit comes with its edge, and leads to its user and credential for callers who can read those', async () => {
+  it('returns the edge of a new limit, and its user and credential only to callers who can read them', async () => {
     const key = await kit.createKey('BASIC', { name: 'limited' });
     const pat = await kit.createPat(key.secret);
     const objects = 'user { databaseId } apiKey { name role } userCredential { kind user { databaseId } }';
@@ -304,7 +304,7 @@ describe('limits are managed', () => {
     ]);
   });
 
-  it('a list costs a constant number of statements', async () => {
+  it('lists limits with a constant number of statements', async () => {
     const count = async () => {
       kit.statements.length = 0;
       await kit.gql(List, { first: 100 });
@@ -317,7 +317,7 @@ describe('limits are managed', () => {
     expect(await count()).toBe(few);
   });
 
-  it('one scope and subject has at most 100', async () => {
+  it('allows at most 100 limits with the same scope and subject', async () => {
     await kit.prisma.rateLimit.createMany({
       data: Array.from({ length: 100 }, () => ({ scope: 'EACH_TOKEN' as const, requestsPerMinute: 900_000 })),
     });
@@ -331,8 +331,8 @@ describe('limits are managed', () => {
   });
 });
 
-describe('requests within a minute', () => {
-  it('are counted together as the scope says, and others are let in', async () => {
+describe('a limit of requests per minute', () => {
+  it('counts requests together according to its scope, and admits all others', async () => {
     const [one, two] = [await kit.createKey('BASIC'), await kit.createKey('BASIC')];
     const limited = await kit.createKey('LIMITED');
     const pat = await kit.createPat(one.secret);
@@ -371,7 +371,7 @@ describe('requests within a minute', () => {
     expect(await refused({ subject: { userId: (await admin()).userId }, requestsPerMinute: 1000 })).toEqual([]);
   });
 
-  it('a refusal names the scope, and the whole seconds until the minute is over', async () => {
+  it('names its scope and the whole seconds until the minute ends when it rejects a request', async () => {
     const key = await kit.createKey('BASIC');
     await create({ subject: { tokenId: key.id }, requestsPerMinute: 2 });
     expect([await admit(key.secret), await admit(key.secret)]).toEqual([null, null]);
@@ -385,7 +385,7 @@ describe('requests within a minute', () => {
     expect(resetAt).toBeInstanceOf(Date);
   });
 
-  it('a change, a switch and a lift hold from the next request, and what was counted goes on counting', async () => {
+  it('applies a change, disabling and deletion from the next request, and keeps its count', async () => {
     const key = await kit.createKey('BASIC');
     const { databaseId } = await create({ subject: { tokenId: key.id }, requestsPerMinute: 1 });
     const admitted = async () => (await admit(key.secret)) === null;
@@ -401,7 +401,7 @@ describe('requests within a minute', () => {
     expect([await admitted(), await admitted()]).toEqual([true, true]);
   });
 
-  it('one that a limit refuses counts against no other', async () => {
+  it('does not count a rejected request against other limits', async () => {
     const [key, other] = [await kit.createKey('BASIC'), await kit.createKey('BASIC')];
     const wide = await create({ subject: { role: 'BASIC' }, requestsPerMinute: 3 });
     await create({ subject: { tokenId: key.id }, requestsPerMinute: 1 });
@@ -418,7 +418,7 @@ describe('requests within a minute', () => {
     expect(narrow.enabled).toBe(true);
   });
 
-  it('are admitted without the database', async () => {
+  it('admits requests without a database statement', async () => {
     const { id, secret } = await kit.createKey('BASIC');
     await create({ subject: { tokenId: id }, requestsPerMinute: 5 });
     await create({ subject: { scope: 'GLOBAL' }, requestsPerMinute: 100_000 });
@@ -429,7 +429,7 @@ describe('requests within a minute', () => {
     expect(kit.statements).toEqual([]);
   });
 
-  it('are refused when what counts them fails', async () => {
+  it('rejects requests when the counter fails', async () => {
     const { services, foundation } = kit.booted;
     const broken: RequestCounter = {
       points: 5,
@@ -445,7 +445,7 @@ describe('requests within a minute', () => {
     expect(kit.log.join('')).toContain('the store is gone');
   });
 
-  it('limits that stand in the database hold from the start', async () => {
+  it('is loaded from the database at the start', async () => {
     const { services, foundation } = kit.booted;
     const { id, secret } = await kit.createKey('BASIC');
     await create({ subject: { tokenId: id }, requestsPerMinute: 1 });
@@ -457,7 +457,7 @@ describe('requests within a minute', () => {
     expect((await outcome(limits.admitRequest(principal)))?.code).toBe('RATE_LIMITED');
   });
 
-  it('beyond the limit get 429 by every road, with the time to wait, and change nothing', async () => {
+  it('returns 429 with the time to wait in GraphQL and REST, and changes no data', async () => {
     const key = await kit.createKey('BASIC');
     await create({ subject: { userId: key.userId }, requestsPerMinute: 2 });
     expect((await kit.gql('{ viewer { role } }', {}, key.secret)).errors).toEqual([]);
@@ -485,7 +485,7 @@ describe('requests within a minute', () => {
     expect((await kit.rest('GET', '/api/me', { key: kit.keys.BASIC })).status).toBe(200);
   });
 
-  it('are counted on the paths beside the two roads as well', async () => {
+  it('also applies to /metrics, /me, the export of audit events and subscriptions over SSE', async () => {
     const key = await kit.createKey('ADMIN');
     await create({ subject: { userId: key.userId }, requestsPerMinute: 1 });
     expect(await admit(key.secret)).toBeNull();
@@ -509,7 +509,7 @@ describe('requests within a minute', () => {
   });
 });
 
-describe('the REST rows of token budgets', () => {
+describe('the REST endpoints of token budgets', () => {
   const path = '/api/admin/token-rate-limits';
   const body = (token_budget: number, more: object = {}) => ({
     enabled: true,
@@ -528,7 +528,7 @@ describe('the REST rows of token budgets', () => {
   it.each([
     ['/global', 'GLOBAL'],
     ['/users', 'EACH_USER'],
-  ])('%s sets and lists the budgets of the scope %s, in thousands', async (end, scope) => {
+  ])('%s sets and lists the budgets of the scope %s, in thousands of tokens', async (end, scope) => {
     const { status, body: made } = await kit.rest('POST', `${path}${end}`, { body: body(1_000_000_000) });
     expect({ status, made }).toEqual({ status: 200, made: shown(made.token_id, 1_000_000_000) });
     const odd = await create({ subject: { scope }, tokenBudget: 1001, periodHours: 24 });
@@ -542,7 +542,7 @@ describe('the REST rows of token budgets', () => {
     expect(stored).toMatchObject({ scope, tokenBudget: 1_000_000_000_000n, periodHours: 24, enabled: true });
   });
 
-  it('a budget is changed and lifted by its id', async () => {
+  it('change and delete a budget by its ID', async () => {
     const { databaseId } = await create({
       subject: { scope: 'GLOBAL' },
       tokenBudget: 5000,
@@ -561,7 +561,7 @@ describe('the REST rows of token budgets', () => {
     }
   });
 
-  it('the two default groups stand for the roles', async () => {
+  it('use the two default groups for the roles', async () => {
     const ofBasic = (await kit.rest('POST', `${path}/user-group/2`, { body: body(3) })).body;
     expect(ofBasic).toEqual(shown(ofBasic.token_id, 3));
     expect(await kit.prisma.rateLimit.findMany({ select: { scope: true, role: true } })).toEqual([
@@ -601,7 +601,7 @@ describe('the REST rows of token budgets', () => {
     ['period_hours', body(5, { period_hours: 0 })],
     ['enabled', { token_budget: 5, period_hours: 24 }],
     ['cost_budget_cents', body(5, { cost_budget_cents: 100 })],
-  ])('a bad %s is refused with 422: %j', async (field, sent) => {
+  ])('return 422 for an invalid %s: %j', async (field, sent) => {
     const before = await kit.fingerprint();
     const { status, body: answer } = await kit.rest('POST', `${path}/global`, { body: sent });
     expect([status, answer.data]).toEqual([422, null]);

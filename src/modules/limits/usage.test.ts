@@ -54,8 +54,8 @@ afterEach(async () => {
   await kit.prisma.usageRecord.deleteMany();
 });
 
-describe('what a turn used is recorded when it ends', () => {
-  it('as the provider reports it, added up within the hour', async () => {
+describe('the recorded usage of a turn', () => {
+  it('is the usage that the provider reports, added up per hour', async () => {
     kit.model.script(
       { text: 'One', usage: { prompt_tokens: 7, completion_tokens: 2 } },
       { text: 'Two', usage: { prompt_tokens: 30, completion_tokens: 4 } },
@@ -72,7 +72,7 @@ describe('what a turn used is recorded when it ends', () => {
     expect(sum((row) => row.estimatedTokens)).toBe(0);
   });
 
-  it('estimated, and marked so, where the provider reports nothing', async () => {
+  it('is estimated, and marked as estimated, when the provider reports no usage', async () => {
     kit.model.script({ text: 'Four letters or so', usage: { prompt_tokens: 0, completion_tokens: 0 } });
     await ask(key.secret);
     const [row] = await records();
@@ -82,14 +82,14 @@ describe('what a turn used is recorded when it ends', () => {
     expect(row?.estimatedTokens).toBe((row?.inputTokens ?? 0n) + (row?.outputTokens ?? 0n));
   });
 
-  it('of one side alone where the provider reports the other', async () => {
+  it('is estimated only for the side that the provider does not report', async () => {
     kit.model.script({ text: 'Half reported', usage: { prompt_tokens: 11, completion_tokens: 0 } });
     await ask(key.secret);
     const [row] = await records();
     expect([row?.inputTokens, row?.estimatedTokens]).toEqual([11n, BigInt(estimateTokens('Half reported'))]);
   });
 
-  it('also of a turn that breaks off', async () => {
+  it('is recorded when the provider’s stream breaks off', async () => {
     kit.model.script({ text: 'words that break off', breakAfter: 2 });
     await post(key.secret, { stream: false });
     const [row] = await records();
@@ -98,7 +98,7 @@ describe('what a turn used is recorded when it ends', () => {
     expect(row?.estimatedTokens).toBeGreaterThan(0n);
   });
 
-  it('also of a turn that is stopped', async () => {
+  it('is recorded when the turn is stopped', async () => {
     const gate = makeGate();
     kit.model.script({ text: 'one two three', gate });
     const session = await kit.rest('POST', '/api/chat/create-chat-session', { key: key.secret, body: {} });
@@ -114,14 +114,14 @@ describe('what a turn used is recorded when it ends', () => {
     gate.open();
   });
 
-  it('and nothing where the provider refused the call', async () => {
+  it('is not recorded when the provider rejects the call', async () => {
     kit.model.script({ status: 401 });
     const { body } = await post(key.secret, { stream: false });
     expect(body.error_msg ?? body.detail).toContain('HTTP 401');
     expect(await records()).toEqual([]);
   });
 
-  it('each of those that end at the same time counts', async () => {
+  it('includes all turns that end concurrently', async () => {
     const principal = { userId: key.userId, credential: { tokenId: key.id, projectOwnerId: null } } as Principal;
     const turn = { model: 'at once', inputTokens: 3, outputTokens: 2, estimatedTokens: 1 };
     await Promise.all(Array.from({ length: 20 }, () => kit.booted.services.usage.record(principal, turn)));
@@ -134,8 +134,8 @@ describe('what a turn used is recorded when it ends', () => {
   });
 });
 
-describe('a budget of tokens', () => {
-  it('that is used up refuses the turn by every road, with the time at which it goes on, and nothing is written', async () => {
+describe('a token budget', () => {
+  it('rejects turns in GraphQL and REST once it is used up, with its reset time, and stores no data', async () => {
     await limit({ subject: { scope: 'EACH_USER' }, tokenBudget: 9 });
     await use(key, 9);
     const before = await kit.fingerprint();
@@ -177,7 +177,7 @@ describe('a budget of tokens', () => {
     expect((await ask(other.secret)).errors).toEqual([]);
   });
 
-  it('lets go on what has left its period', async () => {
+  it('admits turns again when earlier usage has left its period', async () => {
     await limit({ subject: { userId: key.userId }, tokenBudget: 100, periodHours: 3 });
     await use(key, 1000, hoursAgo(3));
     expect((await ask(key.secret)).status).toBe(429);
@@ -185,7 +185,7 @@ describe('a budget of tokens', () => {
     expect((await ask(key.secret)).errors).toEqual([]);
   });
 
-  it('says when enough has left, not when all has', async () => {
+  it('resets when enough usage has left its period, not only when all usage has', async () => {
     await limit({ subject: { userId: key.userId }, tokenBudget: 100, periodHours: 10 });
     await use(key, 50, hoursAgo(9));
     await use(key, 60, hoursAgo(5));
@@ -195,7 +195,7 @@ describe('a budget of tokens', () => {
     expect((await post(key.secret)).body.reset_at).toBe(hoursAgo(5 - 11).toISOString());
   });
 
-  it('of several counts the one that takes longest', async () => {
+  it('reports the latest reset time when several budgets are used up', async () => {
     await limit({ subject: { scope: 'EACH_TOKEN' }, tokenBudget: 10, periodHours: 1 });
     await limit({ subject: { scope: 'EACH_USER' }, tokenBudget: 20, periodHours: 48 });
     await use(key, 30);
@@ -203,7 +203,7 @@ describe('a budget of tokens', () => {
     expect(body).toMatchObject({ scope: 'user', reset_at: hoursAgo(-49).toISOString() });
   });
 
-  it('bites whom its scope counts together, and nobody else', async () => {
+  it('applies only to the callers that its scope counts together', async () => {
     const pat = await kit.createPat(key.secret);
     const limited = await kit.createKey('LIMITED');
     const callers = { key: key.secret, pat: pat.secret, other: other.secret, limited: limited.secret };
@@ -232,7 +232,7 @@ describe('a budget of tokens', () => {
     expect(await refused({ subject: { scope: 'GLOBAL' }, tokenBudget: 2_000_000 })).toEqual([]);
   });
 
-  it('says in which group of clients it bites', async () => {
+  it('names its scope when it rejects a turn', async () => {
     await use(key, 10);
     for (const [input, scope] of [
       [{ subject: { scope: 'GLOBAL' } }, 'global'],
@@ -245,7 +245,7 @@ describe('a budget of tokens', () => {
     }
   });
 
-  it('costs one statement whatever their number, and none without one', async () => {
+  it('costs one statement regardless of the number of budgets, and no statement without a budget', async () => {
     const reads = async () => {
       kit.statements.length = 0;
       expect((await ask(key.secret)).errors).toEqual([]);
@@ -263,8 +263,8 @@ const Own = `{ viewer { usage {
   perDay { date model turns inputTokens outputTokens estimatedTokens }
 } } }`;
 
-describe('one’s own usage', () => {
-  it('shows the limits that apply, and of those that others share no consumption', async () => {
+describe('the caller’s usage', () => {
+  it('shows the limits that apply, without the consumption of limits shared with other users', async () => {
     const limited = await kit.createKey('LIMITED');
     await use(limited, 40);
     await use(other, 500);
@@ -311,7 +311,7 @@ describe('one’s own usage', () => {
     ]);
   });
 
-  it('adds up days, by model, of the last 30 and of this user alone', async () => {
+  it('is added up per day and model for the last 30 days, without the usage of other users', async () => {
     await use(other, 1);
     const today = new Date(`${hoursAgo(0).toISOString().slice(0, 10)}T00:00:00.000Z`).getTime();
     const ago = (days: number, hours = 0) => new Date(today - days * 24 * hour + hours * hour);
@@ -343,7 +343,7 @@ describe('one’s own usage', () => {
     });
   });
 
-  it('of a token that is confined to a project is its own, not its user’s', async () => {
+  it('covers only the token when the caller is a project token, not its user', async () => {
     const { credentials, usage, limits } = kit.booted.services;
     const principal = await credentials.authenticate(key.secret, { address: null, userAgent: null });
     if (!principal) throw new Error('the key opens nothing');
@@ -358,7 +358,7 @@ describe('one’s own usage', () => {
     expect([await used(confined), await perDay(confined)]).toEqual([[2, null], [2]]);
   });
 
-  it('needs a credential', async () => {
+  it('is not available to an anonymous client', async () => {
     expect((await kit.gql(Own, {}, null)).data).toEqual({ viewer: null });
     expect((await kit.rest('GET', '/api/user/usage', { key: null })).status).toBe(403);
   });
@@ -381,7 +381,7 @@ describe('one’s own usage', () => {
   });
 });
 
-describe('usage of the whole server', () => {
+describe('the usage of the whole server', () => {
   const Report = `query ($filter: UsageFilter, $first: Int, $offset: Int) { usage(filter: $filter) {
     totals { turns inputTokens outputTokens estimatedTokens }
     records(first: $first, offset: $offset) { date userDatabaseId tokenDatabaseId model turns inputTokens }
@@ -425,7 +425,7 @@ describe('usage of the whole server', () => {
     expect((await report({}, { first: 1, offset: 1 })).records).toEqual(rows.slice(1));
   });
 
-  it('leads to the user and the credential with one statement each, whatever the number of records', async () => {
+  it('resolves users and credentials with one statement each, regardless of the number of records', async () => {
     const pat = await kit.createPat(key.secret);
     await use({ userId: key.userId, id: pat.id }, 1, new Date(today() - 24 * hour));
     await use({ userId: randomUUID(), id: 0x7fff_ffff }, 1, new Date(today() - 24 * hour));
@@ -450,7 +450,7 @@ describe('usage of the whole server', () => {
     expect(await statements(4)).toBe(await statements(1));
   });
 
-  it('narrows to a user, a credential and a time', async () => {
+  it('can be filtered by user, credential and time', async () => {
     const inputs = async (filter: object) => (await report(filter)).totals.inputTokens;
     const since = new Date(today() - 366 * 24 * hour).toISOString();
     expect(await inputs({ userId: key.userId })).toBe(26);
@@ -464,7 +464,7 @@ describe('usage of the whole server', () => {
     expect((await report({ userId: randomUUID() })).records).toEqual([]);
   });
 
-  it('is for read:analytics alone', async () => {
+  it('requires read:analytics', async () => {
     for (const [secret, code] of [
       [null, 'UNAUTHENTICATED'],
       [kit.keys.LIMITED, 'FORBIDDEN'],
@@ -485,7 +485,7 @@ describe('usage of the whole server', () => {
     ['filter.userId', { filter: { userId: 'me' } }],
     ['first', { first: -1 }],
     ['offset', { offset: -1 }],
-  ])('refuses a bad %s', async (path, variables) => {
+  ])('rejects an invalid %s', async (path, variables) => {
     const { errors } = await kit.gql(Report, variables);
     expect(errors[0]?.extensions.code).toBe('BAD_USER_INPUT');
     expect(errors[0]?.extensions.fields.map((field: any) => field.path.join('.'))).toEqual([path]);

@@ -211,8 +211,8 @@ const chatRunDocument = `subscription ($runId: ID!) { chatRun(run: { id: $runId 
   ... on ChatCitation { citation { documentId } } } }`;
 const readRun = (runId: string, key = token.secret) => gather(kit.subscribe(chatRunDocument, { runId }, key));
 
-describe('AZR 3: a project’s token and the chats outside of it', () => {
-  it('are, by id, what missing ones are', async () => {
+describe('AZR 3: chats outside the project of a project token', () => {
+  it('are reported as missing when they are read by ID', async () => {
     const missing = await Promise.all(sessionReads(nowhere).map((read) => read()));
     for (const { sessionId } of outsideSessions())
       expect(await Promise.all(sessionReads(sessionId).map((read) => read()))).toEqual(missing);
@@ -220,7 +220,7 @@ describe('AZR 3: a project’s token and the chats outside of it', () => {
     expect(JSON.stringify(inside)).toContain('homechat');
   });
 
-  it('are, as nodes, what missing ones are, with their messages', async () => {
+  it('resolve to null as nodes, as do their messages', async () => {
     const query = `query ($ids: [ID!]!) { nodes(ids: $ids) { id ... on ChatSession { name } ... on ChatMessage { text } } }`;
     const ids = outsideSessions().flatMap(({ sessionId, messageIds }) => [
       globalId('ChatSession', sessionId),
@@ -234,7 +234,7 @@ describe('AZR 3: a project’s token and the chats outside of it', () => {
     ]);
   });
 
-  it('are in no list, no count and no search', async () => {
+  it('do not appear in lists, counts and searches', async () => {
     const list = `query ($projectId: ID, $outsideProjects: Boolean) {
       chatSessions(filter: { projectId: $projectId, outsideProjects: $outsideProjects, includeFailed: true }) { totalCount nodes { databaseId } } }`;
     const only = { totalCount: 1, nodes: [{ databaseId: home.sessionId }] };
@@ -261,7 +261,7 @@ describe('AZR 3: a project’s token and the chats outside of it', () => {
       expect((await api('GET', `/chat/get-user-chat-sessions?project_id=${projectId}`)).body.sessions).toEqual([]);
   });
 
-  it('are written to, renamed, shared, moved, stopped and deleted as little as missing ones', async () => {
+  it('cannot be written to, renamed, shared, moved, stopped or deleted, and are reported as missing', async () => {
     const attempt = async (id: string) => {
       const answers = [];
       for (const write of sessionWrites(id)) answers.push(await refused(write));
@@ -271,7 +271,7 @@ describe('AZR 3: a project’s token and the chats outside of it', () => {
     for (const { sessionId } of outsideSessions()) expect(await attempt(sessionId)).toEqual(missing);
   });
 
-  it('run for it as little as missing runs', async () => {
+  it('have runs that are reported as missing to the token', async () => {
     const missing = await readRun(nowhere);
     expect(missing[0].errors[0].extensions.code).toBe('NOT_FOUND');
     for (const { runId } of outsideSessions()) expect(await readRun(runId)).toEqual(missing);
@@ -283,7 +283,7 @@ describe('AZR 3: a project’s token and the chats outside of it', () => {
     await kit.prisma.chatSession.delete({ where: { id: own.sessionId } });
   });
 
-  it('stay when it deletes all it has', async () => {
+  it('are not deleted when the token deletes all of its chats', async () => {
     const own = await chat('home', token.secret);
     const { deleteAllChatSessions } = await ok(`mutation { deleteAllChatSessions { deletedCount } }`, {});
     expect(deleteAllChatSessions).toEqual({ deletedCount: 1 });
@@ -293,7 +293,7 @@ describe('AZR 3: a project’s token and the chats outside of it', () => {
     await kit.prisma.chatSession.delete({ where: { id: own.sessionId } });
   });
 
-  it('gets new sessions in its project alone, and takes none out', async () => {
+  it('cannot be created by the token, and chats of the project cannot be moved out of it', async () => {
     const create = `mutation ($input: CreateChatSessionInput!) { createChatSession(input: $input) { sessionId } }`;
     const made: string[] = [];
     for (const input of [{}, { projectId: null }, { projectId: home.projectId }])
@@ -345,7 +345,7 @@ describe('AZR 3: a project’s token and the chats outside of it', () => {
   });
 });
 
-describe('AZR 3: a project’s token and the projects beside its own', () => {
+describe('AZR 3: projects other than the project of a project token', () => {
   const roads = (id: number): (() => Promise<unknown>)[] => [
     async () => answerOf(await gql(`query ($id: ID!) { project(id: $id) { name instructions } }`, { id })),
     async () => answerOf(await gql(`query ($id: ID!) { node(id: $id) { id } }`, { id: globalId('Project', id) })),
@@ -379,14 +379,14 @@ describe('AZR 3: a project’s token and the projects beside its own', () => {
     }),
   ];
 
-  it('are what missing ones are, by every road', async () => {
+  it('are reported as missing in GraphQL and REST', async () => {
     const missing = [];
     for (const road of roads(unknown)) missing.push(await refused(road));
     for (const { projectId } of [sister, foreign])
       for (const [index, road] of roads(projectId).entries()) expect(await refused(road)).toEqual(missing[index]);
   });
 
-  it('are in no list and no count; its own is, and is read and changed', async () => {
+  it('do not appear in lists and counts; the token can list, read and change its project', async () => {
     const { projects } = await ok(
       `{ projects { totalCount nodes { databaseId instructions owner { name email } chatSessions { totalCount nodes { databaseId } }
         documents { totalCount nodes { documentId } } } } }`,
@@ -415,7 +415,7 @@ describe('AZR 3: a project’s token and the projects beside its own', () => {
     ).toEqual({ instructions: 'homeinstructions' });
   });
 
-  it('are not made, and its own is not deleted', async () => {
+  it('cannot be created by the token, which cannot delete its project either', async () => {
     const { errors } = await refused(() =>
       gql(`mutation { createProject(input: { name: "x" }) { project { name } } }`),
     );
@@ -430,7 +430,7 @@ describe('AZR 3: a project’s token and the projects beside its own', () => {
     expect((await refused(() => api('DELETE', `/user/projects/${home.projectId}`))).status).toBe(403);
   });
 
-  it('a shared chat does not say which project of somebody else’s it is in', async () => {
+  it('are not named in a shared chat of another user', async () => {
     const key = kit.keys.BASIC;
     const query = `query ($id: ID!) { chatSession(id: $id, shared: true) { name project { name } } }`;
     await kit.prisma.chatSession.update({ where: { id: sister.sessionId }, data: { sharing: 'PUBLIC' } });
@@ -446,8 +446,8 @@ describe('AZR 3: a project’s token and the projects beside its own', () => {
   });
 });
 
-describe('AZR 3: a project’s token and the documents outside of it', () => {
-  it('are not found by searching, also with an agent that knows them', async () => {
+describe('AZR 3: documents outside the project of a project token', () => {
+  it('are not found by a search, even with an agent that knows them', async () => {
     const search = `query ($query: String!, $agent: AgentLocatorInput) { search(query: $query, agent: $agent) { documentId } }`;
     for (const agent of [null, { id: 0 }])
       expect((await ok(search, { query: 'zebra', agent })).search).toEqual([{ documentId: home.documentId }]);
@@ -455,7 +455,7 @@ describe('AZR 3: a project’s token and the documents outside of it', () => {
       expect((await ok(search, { query })).search).toEqual([]);
   });
 
-  it('are, as nodes and for removal, what missing ones are', async () => {
+  it('resolve to null as nodes, and are reported as missing when they are removed or replaced', async () => {
     const rows = [sister.documentRow, foreign.documentRow, publicRow];
     const query = `query ($ids: [ID!]!) { nodes(ids: $ids) { id ... on Document { title } } }`;
     expect((await ok(query, { ids: rows.map((id) => globalId('Document', id)) })).nodes).toEqual([null, null, null]);
@@ -480,7 +480,7 @@ describe('AZR 3: a project’s token and the documents outside of it', () => {
     }
   });
 
-  it('reach no turn of its: neither the model nor the answer, whichever the agent is', async () => {
+  it('reach neither the model nor the answer in a turn of the token, regardless of the agent', async () => {
     const wide = await kit.prisma.agent.create({
       data: {
         name: 'wide',
@@ -509,7 +509,7 @@ describe('AZR 3: a project’s token and the documents outside of it', () => {
     await kit.prisma.chatSession.delete({ where: { id: turn.sessionId } });
   });
 
-  it('are not shown in what its owner was answered: neither in messages, nor in nodes, nor in the run', async () => {
+  it('are hidden from the token in answers to its owner: in messages, in nodes and in the run', async () => {
     kit.model.script({ text: 'Seen [1] and [2] and [3].' });
     const turn = await send({ newSession: { projectId: home.projectId, name: 'homeanswer' } }, anna.secret);
     expect(turn.citations).toHaveLength(3);
@@ -597,51 +597,48 @@ describe('AZR 3: a project’s token and the documents outside of it', () => {
   });
 });
 
-describe('AZR 3: a project’s token without read:chat', () => {
+describe('AZR 3: a project token without read:chat', () => {
   it.each([
     ['LIMITED', { role: 'LIMITED' }],
     ['scoped', { scopes: ['write:chat', 'manage:chat', 'write:projects'] }],
-  ])(
-    '%s: reads no history, also not by going on with a chat of somebody else’s in the project',
-    async (_name, grant) => {
-      const { secret, userId } = await createToken(home.projectId, anna.secret, grant);
-      for (const query of [
-        '{ chatSessions { totalCount } }',
-        '{ chatSessions(filter: { search: "home" }) { totalCount } }',
-        `{ chatSession(id: "${home.sessionId}") { name } }`,
-        `{ node(id: "${globalId('ChatSession', home.sessionId)}") { id } }`,
-        `{ node(id: "${globalId('ChatMessage', home.messageIds[0] ?? 0)}") { id } }`,
-      ])
-        expect((await refused(() => gql(query, {}, secret))).errors[0]?.extensions).toMatchObject({
-          code: 'FORBIDDEN',
-          requiredPermissions: ['read:chat'],
-        });
-      const run = await readRun(home.runId, secret);
-      expect(run[0].errors[0].extensions.code).toBe('FORBIDDEN');
-      for (const path of ['get-user-chat-sessions', `get-chat-session/${home.sessionId}`, 'search'])
-        expect((await refused(() => api('GET', `/chat/${path}`, undefined, secret))).status).toBe(403);
-      const missing = await refused(() => gql(sendDocument, { input: { message: 'x', sessionId: nowhere } }, secret));
-      const others = await refused(() =>
-        gql(sendDocument, { input: { message: 'x', sessionId: home.sessionId } }, secret),
-      );
-      expect(answerOf(others)).toEqual(answerOf(missing));
-      expect(others.errors[0]?.extensions.code).toBe('NOT_FOUND');
-      const rows = await api('GET', '/user/projects', undefined, secret);
-      expect(rows.text).not.toContain(home.sessionId);
+  ])('%s: cannot read the history, and cannot continue a chat of another user in the project', async (_name, grant) => {
+    const { secret, userId } = await createToken(home.projectId, anna.secret, grant);
+    for (const query of [
+      '{ chatSessions { totalCount } }',
+      '{ chatSessions(filter: { search: "home" }) { totalCount } }',
+      `{ chatSession(id: "${home.sessionId}") { name } }`,
+      `{ node(id: "${globalId('ChatSession', home.sessionId)}") { id } }`,
+      `{ node(id: "${globalId('ChatMessage', home.messageIds[0] ?? 0)}") { id } }`,
+    ])
+      expect((await refused(() => gql(query, {}, secret))).errors[0]?.extensions).toMatchObject({
+        code: 'FORBIDDEN',
+        requiredPermissions: ['read:chat'],
+      });
+    const run = await readRun(home.runId, secret);
+    expect(run[0].errors[0].extensions.code).toBe('FORBIDDEN');
+    for (const path of ['get-user-chat-sessions', `get-chat-session/${home.sessionId}`, 'search'])
+      expect((await refused(() => api('GET', `/chat/${path}`, undefined, secret))).status).toBe(403);
+    const missing = await refused(() => gql(sendDocument, { input: { message: 'x', sessionId: nowhere } }, secret));
+    const others = await refused(() =>
+      gql(sendDocument, { input: { message: 'x', sessionId: home.sessionId } }, secret),
+    );
+    expect(answerOf(others)).toEqual(answerOf(missing));
+    expect(others.errors[0]?.extensions.code).toBe('NOT_FOUND');
+    const rows = await api('GET', '/user/projects', undefined, secret);
+    expect(rows.text).not.toContain(home.sessionId);
 
-      const own = await send({ message: 'first zebra' }, secret);
-      const more = await send({ message: 'second zebra', sessionId: own.sessionId }, secret);
-      expect(more.sessionId).toBe(own.sessionId);
-      const sent = JSON.stringify(kit.model.requests.at(-1)?.body.messages);
-      expect(sent).toContain('first zebra');
-      expect(sent).not.toContain('homechat');
-      await kit.prisma.chatSession.deleteMany({ where: { userId } });
-    },
-  );
+    const own = await send({ message: 'first zebra' }, secret);
+    const more = await send({ message: 'second zebra', sessionId: own.sessionId }, secret);
+    expect(more.sessionId).toBe(own.sessionId);
+    const sent = JSON.stringify(kit.model.requests.at(-1)?.body.messages);
+    expect(sent).toContain('first zebra');
+    expect(sent).not.toContain('homechat');
+    await kit.prisma.chatSession.deleteMany({ where: { userId } });
+  });
 });
 
 describe('AZR 3: the chats of a project', () => {
-  it('are its owner’s and its tokens’ together: read and gone on with, and nobody else’s', async () => {
+  it('can be read and continued only by its owner and its tokens', async () => {
     const mate = await createToken(home.projectId, anna.secret);
     const { sessionId } = await chat('home', mate.secret);
     const read = (key: string) => gql(`query ($id: ID!) { chatSession(id: $id) { name } }`, { id: sessionId }, key);
@@ -670,7 +667,7 @@ describe('AZR 3: the chats of a project', () => {
     await kit.prisma.chatSession.delete({ where: { id: sessionId } });
   });
 
-  it('are what searching finds: exactly what visible.chatSessions says', async () => {
+  it('are found by a search exactly as visible.chatSessions allows', async () => {
     const mate = await createToken(home.projectId, anna.secret);
     const limited = await createToken(home.projectId, anna.secret, { role: 'LIMITED' });
     const hidden = await chat('home', mate.secret);
@@ -700,11 +697,11 @@ describe('AZR 3: the chats of a project', () => {
   });
 });
 
-describe('AZR 3: what a project’s token holds', () => {
+describe('AZR 3: the permissions of a project token', () => {
   const permissions = async (key: string) =>
     permissionNames((await ok('{ viewer { permissions } }', {}, key)).viewer.permissions);
 
-  it('shrinks with its owner’s role, at once', async () => {
+  it('shrink immediately with its owner’s role', async () => {
     const owner = await kit.createKey('BASIC', { name: 'owner' });
     const there = await place('demoted', owner.secret);
     const { secret } = await createToken(there.projectId, owner.secret);
@@ -723,7 +720,7 @@ describe('AZR 3: what a project’s token holds', () => {
     ).toBe('NOT_FOUND');
   });
 
-  it('is nothing once its owner is deactivated', async () => {
+  it('end when its owner is deactivated', async () => {
     const person = await kit.person();
     const there = await place('deactivated', person.session);
     const { secret } = await createToken(there.projectId, person.session);
@@ -737,7 +734,7 @@ describe('AZR 3: what a project’s token holds', () => {
     expect((await api('GET', '/user/projects', undefined, secret)).status).toBe(403);
   });
 
-  it('is nothing once its project is deleted, and what it has open ends; its words stay with the owner', async () => {
+  it('end when its project is deleted; open streams are closed, and the owner keeps the messages', async () => {
     const owner = await kit.createKey('BASIC', { name: 'owner' });
     const there = await place('deleted', owner.secret);
     const { secret } = await createToken(there.projectId, owner.secret);
@@ -770,7 +767,7 @@ describe('AZR 3: what a project’s token holds', () => {
   });
 });
 
-it('AZR 3: an administrator neither lists, finds nor removes what is private to a project of somebody else’s', async () => {
+it('AZR 3: an administrator cannot list, find or remove private documents of another user’s project', async () => {
   const key = kit.keys.ADMIN;
   const { documents } = await ok('{ documents(first: 100) { totalCount nodes { documentId } } }', {}, key);
   const ids = documents.nodes.map(({ documentId }: { documentId: string }) => documentId);

@@ -58,7 +58,7 @@ const chapter = (subject: string) =>
   `# ${subject}\n\n${`The ${subject} is ${subject} all over. `.repeat(880 / (21 + 2 * subject.length))}`;
 
 describe('short files of a project', () => {
-  it('are waited for while their text is being read', async () => {
+  it('are awaited by a turn while their text is being extracted', async () => {
     const projectId = await newProject('fresh');
     const form = new FormData();
     form.append('files', new File([chapter('quartz')], 'fresh.txt'));
@@ -76,7 +76,7 @@ describe('short files of a project', () => {
     await upload('two.csv', 'second,file', projectId);
   });
 
-  it('are known whole to each of its chats, from the first question on, and can be cited', async () => {
+  it('are passed in full to every chat of the project from the first question on, and can be cited', async () => {
     const first = await ask({ projectId, message: 'Anything at all?' });
     expect(first.passages).toMatchObject([
       { number: 1, title: 'one.md', text: 'The first file.' },
@@ -89,7 +89,7 @@ describe('short files of a project', () => {
     expect(next.answer).toBe(`It is so [[2]](/api/chat/file/${next.documents[1].documentId}).`);
   });
 
-  it('whatever the agent can do, and whatever of it the question allows', async () => {
+  it('are passed regardless of the agent’s actions and of the actions that the question allows', async () => {
     for (const asking of [{ agentId: plain }, { actionIds: [] }, { agentId: plain, actionIds: [] }]) {
       const { titles, searchQueries } = await ask({ projectId, ...asking });
       expect([titles, searchQueries]).toEqual([['one.md', 'two.csv'], []]);
@@ -106,13 +106,13 @@ describe('short files of a project', () => {
     expect(body.tool_calls).toEqual([]);
   });
 
-  it('are unknown to every other chat', async () => {
+  it('are not passed to other chats', async () => {
     const other = await newProject('other');
     for (const asking of [{}, { projectId: other }, { agentId: plain }])
       expect((await ask({ message: 'The first file?', ...asking })).titles).toEqual([]);
   });
 
-  it('beside which a file of the question comes first, and is not there twice', async () => {
+  it('are passed only once, after the files that are attached to the question', async () => {
     const own = await upload('own.txt', 'own');
     const { databaseId } = (
       await ok(`query ($id: ID!) { files(filter: { projectId: $id }, first: 1) { nodes { databaseId name } } }`, {
@@ -125,7 +125,7 @@ describe('short files of a project', () => {
     expect((await ask({ sessionId: first.sessionId })).titles).toEqual(['one.md', 'two.csv', 'own.txt']);
   });
 
-  it('and when one is put in or taken out, the next question knows', async () => {
+  it('are added and removed from the next question on when a file is linked or unlinked', async () => {
     const id = await upload('third.txt', 'third');
     const { sessionId } = await ask({ projectId });
     const knows = async () => (await ask({ sessionId })).titles.includes('third.txt');
@@ -152,7 +152,7 @@ describe('short files of a project', () => {
     ]);
   });
 
-  it('are counted, whichever of them a query asks for', async () => {
+  it('are all included in the token count, regardless of the requested page', async () => {
     const { project } = await ok(
       `query ($id: ID!) { project(id: $id) { fileTokens files(first: 1) { totalCount nodes { tokenCount } } } }`,
       { id: projectId },
@@ -169,7 +169,7 @@ describe('long files of a project', () => {
     await upload('birds.md', ['grebe', 'heron', 'shrike'].map(chapter).join('\n\n'), projectId);
   });
 
-  it('are searched: what fits the question is found, and can be cited', async () => {
+  it('are searched for relevant passages, which can be cited', async () => {
     kit.model.script({ text: 'Herons are [1].' });
     const turn = await ask({ projectId, message: 'What is the heron?' });
     expect(turn.passages[0]).toMatchObject({ number: 1, title: 'birds.md' });
@@ -180,7 +180,7 @@ describe('long files of a project', () => {
     expect((await ask({ projectId, message: 'Zebra?' })).titles).toEqual([]);
   });
 
-  it('also by an agent that does not search, and where the question allows no action', async () => {
+  it('are also searched by an agent without search, and when the question allows no action', async () => {
     for (const asking of [{ agentId: plain }, { actionIds: [] }]) {
       const { passages, searchQueries } = await ask({ projectId, message: 'What is the shrike?', ...asking });
       expect(passages[0]?.text).toContain('The shrike is shrike all over.');
@@ -188,7 +188,7 @@ describe('long files of a project', () => {
     }
   });
 
-  it('and nothing else of the server’s by those', async () => {
+  it('are the only documents that are searched when the agent or the question does not allow search', async () => {
     await kit.ingest('Public herons', 'The heron is known to everybody.');
     const texts = async (asking: Asking) =>
       (await ask({ projectId, message: 'heron', ...asking })).documents.map(({ title }: { title: string }) => title);
@@ -197,7 +197,7 @@ describe('long files of a project', () => {
     expect(new Set(await texts({ actionIds: [] }))).toEqual(new Set(['birds.md']));
   });
 
-  it('in no chat outside of it, though its owner finds them', async () => {
+  it('are not searched in chats outside the project, although a search by the owner finds them', async () => {
     const other = await newProject('outside');
     for (const asking of [{}, { projectId: other }])
       expect((await ask({ message: 'heron', ...asking })).titles).not.toContain('birds.md');
@@ -205,7 +205,7 @@ describe('long files of a project', () => {
     expect(search).toContainEqual({ title: 'birds.md' });
   });
 
-  it('that came with an earlier question are searched like the others afterwards', async () => {
+  it('are searched in later questions even if they were attached to an earlier question', async () => {
     const [id] = (
       await ok(`query ($id: ID!) { files(filter: { projectId: $id }) { nodes { databaseId } } }`, { id: projectId })
     ).files.nodes;
@@ -218,7 +218,7 @@ describe('long files of a project', () => {
   });
 });
 
-it('a deleted project leaves its files and chats to its owner, those of its tokens too', async () => {
+it('deleting a project leaves its files and chats to its owner, including those of its tokens', async () => {
   const projectId = await newProject('gone');
   const { secret } = (
     await ok(`mutation ($input: CreateProjectTokenInput!) { createProjectToken(input: $input) { secret } }`, {
@@ -261,7 +261,7 @@ it('a deleted project leaves its files and chats to its owner, those of its toke
   for (const id of [mine, tokens]) expect(blobsOf(kit)).not.toContain(id);
 });
 
-it('a file that is uploaded to a project again replaces the earlier one', async () => {
+it('a file that is uploaded to a project again replaces the earlier file', async () => {
   const projectId = await newProject('Repeated');
   const first = await upload('plan.md', 'The zorilla sleeps at noon.', projectId);
   const second = await upload('plan.md', 'The zorilla sleeps at midnight.', projectId);

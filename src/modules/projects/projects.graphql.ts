@@ -90,7 +90,7 @@ const description = 'The subject of the project; at most 2,000 characters.';
 const instructions = 'Instructions that the model receives in every chat of the project; at most 20,000 characters.';
 
 const CreateProjectInput = builder.inputType('CreateProjectInput', {
-  description: 'Input for `createProject`.',
+  description: 'Input for the mutation `createProject`.',
   fields: (t) => ({
     name: t.string({ required: true, description: 'The name of the project; 1 to 100 characters.' }),
     description: t.string({ description }),
@@ -117,12 +117,12 @@ const UpdateProjectInput = builder.inputType('UpdateProjectInput', {
 });
 
 const DeleteProjectInput = builder.inputType('DeleteProjectInput', {
-  description: 'Input for `deleteProject`.',
+  description: 'Input for the mutation `deleteProject`.',
   fields: (t) => ({ id: t.id({ required: true, description: projectIdDescription }) }),
 });
 
 const AddProjectDocumentInput = builder.inputType('AddProjectDocumentInput', {
-  description: 'Input for `addProjectDocument`.',
+  description: 'Input for the mutation `addProjectDocument`.',
   fields: (t) => ({
     projectId: t.id({ description: `${projectIdDescription} Defaults to the project of a project token.` }),
     documentId: t.id({
@@ -142,16 +142,20 @@ const AddProjectDocumentInput = builder.inputType('AddProjectDocumentInput', {
 });
 
 const RemoveProjectDocumentInput = builder.inputType('RemoveProjectDocumentInput', {
-  description: 'Input for `removeProjectDocument`.',
+  description: 'Input for the mutation `removeProjectDocument`.',
   fields: (t) => ({
     documentId: t.id({ required: true, description: 'The document, by its global ID or its `documentId`.' }),
   }),
 });
 
 const AddProjectDocumentPayload = builder.objectRef<DocumentRow>('AddProjectDocumentPayload').implement({
-  description: 'Result of `addProjectDocument`.',
+  description: 'Result of the mutation `addProjectDocument`.',
   fields: (t) => ({
-    document: t.field({ type: Document, description: 'The stored document.', resolve: (document) => document }),
+    document: t.field({
+      type: Document,
+      description: 'The document that was stored.',
+      resolve: (document) => document,
+    }),
     documentEdge: t.field({
       type: DocumentEdge,
       description: 'The stored document with its cursor, for clients that add it to a list.',
@@ -161,7 +165,7 @@ const AddProjectDocumentPayload = builder.objectRef<DocumentRow>('AddProjectDocu
 });
 
 const RemoveProjectDocumentPayload = builder.objectRef<DocumentRow>('RemoveProjectDocumentPayload').implement({
-  description: 'Result of `removeProjectDocument`.',
+  description: 'Result of the mutation `removeProjectDocument`.',
   fields: (t) => ({
     deletedDocumentId: t.id({
       description: 'The global ID of the deleted document.',
@@ -171,9 +175,9 @@ const RemoveProjectDocumentPayload = builder.objectRef<DocumentRow>('RemoveProje
 });
 
 const CreateProjectPayload = builder.objectRef<ProjectRow>('CreateProjectPayload').implement({
-  description: 'Result of `createProject`.',
+  description: 'Result of the mutation `createProject`.',
   fields: (t) => ({
-    project: t.field({ type: Project, description: 'The created project.', resolve: (project) => project }),
+    project: t.field({ type: Project, description: 'The project that was created.', resolve: (project) => project }),
     projectEdge: t.field({
       type: ProjectEdge,
       description: 'The created project with its cursor, for clients that add it to a list.',
@@ -183,14 +187,14 @@ const CreateProjectPayload = builder.objectRef<ProjectRow>('CreateProjectPayload
 });
 
 const UpdateProjectPayload = builder.objectRef<ProjectRow>('UpdateProjectPayload').implement({
-  description: 'Result of `updateProject`.',
+  description: 'Result of the mutation `updateProject`.',
   fields: (t) => ({
     project: t.field({ type: Project, description: 'The project after the change.', resolve: (project) => project }),
   }),
 });
 
 const DeleteProjectPayload = builder.objectRef<{ id: number }>('DeleteProjectPayload').implement({
-  description: 'Result of `deleteProject`.',
+  description: 'Result of the mutation `deleteProject`.',
   fields: (t) => ({
     deletedProjectId: t.id({
       description: 'The global ID of the deleted project.',

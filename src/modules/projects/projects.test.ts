@@ -70,7 +70,7 @@ async function refused<T>(work: () => Promise<T>): Promise<T> {
 }
 
 describe('a project over REST', () => {
-  it('is made, read, changed and listed as clients know it, newest first', async () => {
+  it('is created, read, changed, listed and deleted in the format of the contract, newest first', async () => {
     await fresh();
     const made = await rest('POST', '/create?name=%20Zoo%20');
     const id = made.body.id;
@@ -107,7 +107,7 @@ describe('a project over REST', () => {
     expect(body.chat_session_id).toBe(session);
   });
 
-  it('needs a name that fits', async () => {
+  it('requires a valid name, and limits the length of its description and instructions', async () => {
     await fresh();
     const bad = (name: string) => refused(() => rest('POST', `/create?name=${encodeURIComponent(name)}`));
     for (const name of ['', '  '])
@@ -124,7 +124,7 @@ describe('a project over REST', () => {
     expect((await rest('POST', `/${id}/instructions`, { instructions: 'x'.repeat(20_000) })).status).toBe(200);
   });
 
-  it('takes chats in and lets them out again', async () => {
+  it('accepts chats that are moved into it, and releases them again', async () => {
     await fresh();
     const [one, two] = [await createProject('One'), await createProject('Two')];
     const [loose, inOne] = [await createSession(null), await createSession(one)];
@@ -166,7 +166,7 @@ describe('a project over REST', () => {
       ).toMatchObject({ status: 403, body: { detail: 'User does not have access to project' } });
   });
 
-  it('of somebody else’s does not exist', async () => {
+  it('returns 404 when it belongs to another user', async () => {
     await fresh();
     const foreign = await createProject('Foreign', other);
     for (const id of [foreign, unknown])
@@ -184,7 +184,7 @@ describe('a project over REST', () => {
     expect((await rest('GET', '')).body).toEqual([]);
   });
 
-  it('shows no chats to who may not read them', async () => {
+  it('hides its chats from callers without read:chat', async () => {
     await fresh();
     const id = await createProject('Zoo');
     await createSession(id);
@@ -200,7 +200,7 @@ describe('a project over REST', () => {
     expect(errors[0]?.extensions).toMatchObject({ code: 'FORBIDDEN', requiredPermissions: ['read:chat'] });
   });
 
-  it('needs write:projects on every road', async () => {
+  it('requires write:projects in GraphQL and REST', async () => {
     await fresh();
     const id = await createProject('Zoo');
     const { secret } = await kit.createPat(key, { scopes: ['read:chat', 'write:chat'] });
@@ -223,7 +223,7 @@ describe('a project over REST', () => {
 });
 
 describe('a project over GraphQL', () => {
-  it('has cursors, a count, its chats, its documents, and clears what is null', async () => {
+  it('has cursors, a count, chats and documents; clear resets a field, and null leaves it unchanged', async () => {
     await fresh();
     const create = `mutation ($input: CreateProjectInput!) { createProject(input: $input) { project { id databaseId description instructions owner { id: databaseId } } } }`;
     const { data } = await kit.gql(create, { input: { name: 'A', description: 'd', instructions: 'i' } }, key);
@@ -272,7 +272,7 @@ describe('a project over GraphQL', () => {
     });
   });
 
-  it('is named by its global or its database ID, and its payloads update a client’s lists', async () => {
+  it('accepts its global and its database ID, and its payloads contain the data to update a client’s lists', async () => {
     await fresh();
     const create = `mutation ($input: CreateProjectInput!) { createProject(input: $input) { project { id databaseId } projectEdge { cursor node { id } } } }`;
     const { project, projectEdge } = (await kit.gql(create, { input: { name: 'A' } }, key)).data.createProject;
@@ -334,7 +334,7 @@ describe('a project over GraphQL', () => {
     expect(errors[0]?.extensions).toMatchObject({ code: 'BAD_USER_INPUT', fields: [{ path: ['filter', 'search'] }] });
   });
 
-  it('costs the same statements whatever the length', async () => {
+  it('is listed with a constant number of statements regardless of the number of projects', async () => {
     await fresh();
     const query = `{ projects(first: 8) { totalCount nodes { name owner { name } documents(first: 2) { totalCount nodes { title } }
       chatSessions(first: 2) { totalCount nodes { agentName project { name } messages(first: 1) { totalCount nodes { text } } } } } } }`;
@@ -357,7 +357,7 @@ describe('a project over GraphQL', () => {
     expect(await cost()).toBe(few);
   });
 
-  it('one user has at most 1000', async () => {
+  it('cannot be created when the user already has 1000 projects', async () => {
     await fresh();
     await kit.prisma.project.createMany({
       data: Array.from({ length: 999 }, (_, i) => ({ name: `${i}`, ownerId: userId })),
@@ -367,7 +367,7 @@ describe('a project over GraphQL', () => {
     expect((await createProject('another’s', other)) > 0).toBe(true);
   });
 
-  it('leaves a record of who made, changed and deleted it', async () => {
+  it('is recorded in the audit trail with its actor when it is created, changed and deleted', async () => {
     await fresh();
     const id = await createProject('Zoo');
     await rest('PATCH', `/${id}`, { name: 'Park' });
@@ -403,7 +403,7 @@ describe('a project’s documents', () => {
       ({ documentId }: { documentId: string }) => documentId,
     );
 
-  it('are found by the owner and the token, replaced and removed by either, and by nobody else', async () => {
+  it('can be found, replaced and removed only by the owner and the project’s tokens', async () => {
     await fresh();
     const project = await createProject('Zoo');
     const token = await createToken(project);
@@ -429,7 +429,7 @@ describe('a project’s documents', () => {
     expect(await kit.prisma.document.count({ where: { projectId: project } })).toBe(0);
   });
 
-  it('are refused into another project, from another project, and where everybody reads them', async () => {
+  it('cannot be added to or taken from another user’s project, and public ones require manage:documents', async () => {
     await fresh();
     const [project, foreign] = [await createProject('Zoo'), await createProject('Foreign', other)];
     const theirs = await addDocument(foreign, 'theirs', other);
@@ -462,7 +462,7 @@ describe('a project’s documents', () => {
       });
   });
 
-  it('of an administrator’s own project come by ingestion as well, private then', async () => {
+  it('can also be ingested by an administrator who owns the project, and are then private', async () => {
     const project = await createProject('Admin’s', kit.keys.ADMIN);
     const ingest = (projectId: number) =>
       kit.gql(
@@ -482,13 +482,13 @@ describe('a project’s documents', () => {
   });
 });
 
-describe('instructions', () => {
+describe('the instructions of a project', () => {
   const sent = () => kit.model.requests.at(-1)?.body.messages ?? [];
   const system = () => sent().find(({ role }) => role === 'system')?.content;
   const send = (body: object, as = key) =>
     kit.rest('POST', '/api/chat/send-chat-message', { key: as, body: { message: 'zebra?', stream: false, ...body } });
 
-  it('are said to the model in the project’s chats, as they are at the time, and in no other', async () => {
+  it('are sent to the model only in the project’s chats, in their current version', async () => {
     await fresh();
     const project = await createProject('Zoo');
     await rest('POST', `/${project}/instructions`, { instructions: 'Speak like a zookeeper.' });
@@ -505,7 +505,7 @@ describe('instructions', () => {
     expect(system()).not.toContain('Instructions of the project');
   });
 
-  it('a turn in a project finds its documents, also with an agent that knows only its own', async () => {
+  it('a turn in a project finds its documents, even with an agent whose knowledge is ATTACHED', async () => {
     await fresh();
     const project = await createProject('Zoo');
     const mine = await addDocument(project, 'heron');
@@ -526,8 +526,8 @@ describe('instructions', () => {
   });
 });
 
-describe('deleting', () => {
-  it('leaves chats and documents to the owner, those of tokens included, and takes the tokens with their users', async () => {
+describe('deleting a project', () => {
+  it('leaves chats and documents to the owner, including those of tokens, and deletes the tokens and their users', async () => {
     await fresh();
     const project = await createProject('Zoo');
     const token = await createToken(project);

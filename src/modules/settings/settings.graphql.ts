@@ -168,7 +168,7 @@ const UpdatePreferencesInput = builder.inputType('UpdatePreferencesInput', {
 });
 
 const UpdatePreferencesPayload = builder.objectRef<StoredPreferences>('UpdatePreferencesPayload').implement({
-  description: 'Result of `updatePreferences`.',
+  description: 'Result of the mutation `updatePreferences`.',
   fields: (t) => ({
     preferences: t.field({
       type: Preferences,

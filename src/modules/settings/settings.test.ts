@@ -52,7 +52,7 @@ const unset = {
 };
 
 describe('preferences', () => {
-  test('are read and changed by who manages settings, and by nobody else', async () => {
+  test('can be read and changed only with manage:settings', async () => {
     const scopes = [...rolePermissions('ADMIN')].filter((name) => name !== 'manage:settings');
     const scoped = await kit.createKey('ADMIN', { scopes });
     for (const key of [kit.keys.BASIC, kit.keys.LIMITED, scoped.secret])
@@ -69,7 +69,7 @@ describe('preferences', () => {
       expect(code(await unchanged(attempt))).toBe('UNAUTHENTICATED');
   });
 
-  test('stay until they are cleared, over both roads', async () => {
+  test('persist until they are cleared, in GraphQL and REST', async () => {
     expect((await read()).data.preferences).toEqual(unset);
     const links = [{ icon: 'globe', url: 'https://example.com/a' }];
     const body = { support_email: 'help@example.com', custom_app_name: 7, footer_data: JSON.stringify(links) };
@@ -94,7 +94,7 @@ describe('preferences', () => {
     expect(events.map(({ detail }) => detail)).toContainEqual({ changed: ['appName', 'defaultSystemPrompt'] });
   });
 
-  test('two that change different ones at once both count', async () => {
+  test('keep concurrent changes of different fields', async () => {
     await Promise.all([
       update({ appName: 'Latchkey' }),
       update({ pageTitle: 'Chat' }),
@@ -115,7 +115,7 @@ describe('preferences', () => {
     ['logoFileName', 'logo_filename', '../secret.png'],
     ['defaultSystemPrompt', 'default_system_prompt', 'x'.repeat(100_001)],
     ['footerLinks', 'footer_data', [{ icon: 'x', url: 'javascript:alert(1)' }]],
-  ])('%s is refused for what it cannot be', async (field, key, wrong) => {
+  ])('reject an invalid %s', async (field, key, wrong) => {
     const { errors } = await unchanged(() => update({ [field]: wrong }));
     expect([errors[0]?.extensions.code, errors[0]?.extensions.fields[0].path.slice(0, 2)]).toEqual([
       'BAD_USER_INPUT',
@@ -125,7 +125,7 @@ describe('preferences', () => {
     expect([status, body]).toEqual([200, { success: false, error: expect.stringMatching(new RegExp(`^${key} `)) }]);
   });
 
-  test('nothing that is known changes nothing', async () => {
+  test('are not changed by input without known fields or with malformed links', async () => {
     expect(code(await unchanged(() => update({})))).toBe('BAD_USER_INPUT');
     for (const body of [{}, undefined, { memory_enabled: true, hub_api_key: 'x' }])
       expect((await unchanged(() => prefer(body))).body).toEqual(done);
@@ -138,7 +138,7 @@ describe('preferences', () => {
 });
 
 describe('the settings of the server', () => {
-  test('are told under AnythingLLM’s names, without any secret', async () => {
+  test('are returned under AnythingLLM’s names, without any secret', async () => {
     const { status, body, text } = await kit.rest('GET', '/api/v1/system');
     expect(status).toBe(200);
     expect(body.settings).toMatchObject({
@@ -173,7 +173,7 @@ describe('the settings of the server', () => {
       expect(text + JSON.stringify(data)).not.toContain(secret);
   });
 
-  test('are dumped nowhere, and changed by nobody: a known key is refused by name', async () => {
+  test('cannot be dumped or changed, and a known key is rejected with the name of its environment variable', async () => {
     const dump = await unchanged(() => kit.rest('GET', '/api/v1/system/env-dump'));
     expect([dump.status, dump.text, dump.headers.get('content-type')]).toEqual([
       200,

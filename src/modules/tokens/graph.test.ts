@@ -53,7 +53,7 @@ describe('lists of keys', () => {
     expect(used).toEqual(['cedar', 'Alder', 'beech']);
   });
 
-  test('are filtered by text, kind and state, and counted the same', async () => {
+  test('are filtered by text, kind and state, and so is their count', async () => {
     expect(await list('filter: { search: "EE" }')).toEqual(['beech']);
     expect(await list('filter: { search: "_" }')).toEqual([]);
     expect(await list('filter: { kinds: [ANYTHINGLLM] }')).toEqual([]);
@@ -82,7 +82,7 @@ describe('lists of keys', () => {
 });
 
 describe('a project token', () => {
-  test('is created with its edge, and shows its project to the project’s owner only', async () => {
+  test('is returned with its edge when it is created, and shows its project only to the project’s owner', async () => {
     const { data, errors } = await kit.gql(
       `mutation ($id: ID!) {
         createProjectToken(input: { projectId: $id, name: "bot" }) {
@@ -151,7 +151,7 @@ describe('a project token', () => {
 });
 
 describe('created credentials', () => {
-  test('come with their edge, whose cursor continues the default order of the list', async () => {
+  test('are returned with an edge whose cursor continues the default order of the list', async () => {
     const { data } = await kit.gql(
       `mutation {
         createApiKey(input: { name: "edge" }) { apiKeyEdge { cursor node { name user { name } } } }
@@ -185,7 +185,7 @@ describe('created credentials', () => {
   });
 });
 
-test('introspection leads to the user of the credential', async () => {
+test('introspecting a token returns the user of the credential', async () => {
   const { data } = await kit.gql(
     'query ($token: String!) { introspectToken(token: $token) { userDatabaseId permissions user { databaseId name } } }',
     { token: kit.keys.LIMITED },

@@ -61,7 +61,7 @@ const held = async (secret: string): Promise<string[] | null> => {
 const inProject = permissions.filter((name) => holdsInProject(name) && rolePermissions('BASIC').has(name));
 
 describe('sk- keys', () => {
-  test('act as any other API key, and are told apart by kind and prefix', async () => {
+  test('work like any other API key, and are distinguished by kind and prefix', async () => {
     const { data } = await create({ kind: 'ANYTHINGLLM', name: 'workspace script', role: 'BASIC' });
     const { secret, apiKey } = data.createApiKey;
     expect(secret).toMatch(/^sk-[0-9A-Za-z]{28}$/);
@@ -80,7 +80,7 @@ describe('sk- keys', () => {
     expect(await held(secret)).toBeNull();
   });
 
-  test('a key of an earlier version, which is longer, still works', async () => {
+  test('still work in the longer format of an earlier version', async () => {
     const { data } = await create({ kind: 'ANYTHINGLLM', name: 'old', role: 'BASIC' });
     const body = 'zQWBuTSOoRi4A9spHcVY5ncnsDkxkJ';
     const old = `sk-${body}${checksum(body)}`;
@@ -90,7 +90,7 @@ describe('sk- keys', () => {
     expect(await held(data.createApiKey.secret)).toBeNull();
   });
 
-  test('a kind that does not go with a project, or a project that is missing, is refused', async () => {
+  test('a kind that does not fit the project, and a project token without a project, are rejected', async () => {
     const { secret, projectId } = await ownerOf('ADMIN');
     const before = await kit.fingerprint();
     expect(field(await create({ kind: 'ANYTHINGLLM', projectId }, secret))).toBe('input.kind');
@@ -101,7 +101,7 @@ describe('sk- keys', () => {
 });
 
 describe('project tokens', () => {
-  test('hold what means something within a project, whatever their role', async () => {
+  test('hold only the permissions that apply within a project, regardless of their role', async () => {
     const owner = await ownerOf();
     const made = await token(owner.projectId, owner.secret, { name: 'bot' });
     expect(made.secret).toMatch(/^proj_[0-9A-Za-z]{36}$/);
@@ -121,7 +121,7 @@ describe('project tokens', () => {
     });
   });
 
-  test('are made, listed, changed, renewed and deleted by the project’s owner', async () => {
+  test('can be created, listed, changed, renewed and deleted by the project’s owner', async () => {
     const owner = await ownerOf();
     const made = await token(owner.projectId, owner.secret, { name: 'bot' });
     const list = async () =>
@@ -163,7 +163,7 @@ describe('project tokens', () => {
     expect(await kit.prisma.user.count({ where: { id: made.userId } })).toBe(0);
   });
 
-  test('AZR 1 of somebody else’s project are like none at all, to every operation', async () => {
+  test('AZR 1 are reported as missing in every operation when the project belongs to another user', async () => {
     const owner = await ownerOf();
     const made = await token(owner.projectId, owner.secret);
     const other = await kit.createKey('BASIC');
@@ -189,7 +189,7 @@ describe('project tokens', () => {
     expect(await kit.fingerprint()).toBe(before);
   });
 
-  test('TOK 7 neither a role of administration nor a scope beyond the project, nor more than the maker holds', async () => {
+  test('TOK 7 cannot have an administrative role, a scope beyond the project, or more rights than their creator', async () => {
     const owner = await ownerOf();
     const { projectId } = owner;
     const before = await kit.fingerprint();
@@ -207,7 +207,7 @@ describe('project tokens', () => {
     expect(await held((await token(projectId, pat.secret, { scopes: ['write:chat'] })).secret)).toEqual(['write:chat']);
   });
 
-  test('TOK 8 make no tokens', async () => {
+  test('TOK 8 cannot create tokens', async () => {
     const owner = await ownerOf();
     const made = await token(owner.projectId, owner.secret);
     const before = await kit.fingerprint();
@@ -218,7 +218,7 @@ describe('project tokens', () => {
     expect(await kit.fingerprint()).toBe(before);
   });
 
-  test('TOK 17 a project has at most 100', async () => {
+  test('TOK 17 are limited to 100 in each project', async () => {
     const owner = await ownerOf();
     await kit.prisma.token.createMany({
       data: Array.from({ length: 99 }, (_, index) => ({
@@ -235,7 +235,7 @@ describe('project tokens', () => {
     expect(raced.map(code).sort()).toEqual(['CONFLICT', 'CONFLICT', undefined]);
   });
 
-  test('through the Onyx rows: `project_id` is taken, returned and listed', async () => {
+  test('are supported by the Onyx endpoints: `project_id` is accepted, returned and listed', async () => {
     const { secret, projectId } = await ownerOf('ADMIN');
     const made = await kit.rest('POST', '/api/admin/api-key', {
       key: secret,
@@ -257,7 +257,7 @@ describe('project tokens', () => {
   });
 });
 
-describe('whoever stands behind a token is its limit, as they are now', () => {
+describe('a token limited by its owner’s current permissions', () => {
   const update = (input: object) =>
     kit.gql('mutation ($input: UpdateApiKeyInput!) { updateApiKey(input: $input) { apiKey { databaseId } } }', {
       input: withScopes(input),
@@ -288,7 +288,7 @@ describe('whoever stands behind a token is its limit, as they are now', () => {
     expect(await held(made.secret)).toBeNull();
   });
 
-  test('TOK 6 the first end counts: of the token, of its overlap, of the key behind it', async () => {
+  test('TOK 6 expires at the earliest end: of the token, of its overlap or of the key behind it', async () => {
     const key = await kit.createKey('BASIC');
     const pat = await kit.createPat(key.secret, { expiresInDays: 30 });
     const end = '2027-01-01T00:00:00.000Z';

@@ -23,8 +23,8 @@ const lengthOf = (text: string) => text.replace(/^(on_|onyx_pat_|proj_|sk-|ses_|
 const anyText = fc.oneof(fc.string({ unit: 'binary' }), fc.string());
 const random = (text: string) => text.replace(/^(on_|onyx_pat_)/, '');
 
-describe('the checksum', () => {
-  test('is the CRC32 in base62 of the published vector', () => {
+describe('the checksum of a secret', () => {
+  test('is the CRC32 in base62, as in the published test vector', () => {
     expect(checksum('zQWBuTSOoRi4A9spHcVY5ncnsDkxkJ')).toBe('0mLq17');
     expect(isWellFormedSecret('on_zQWBuTSOoRi4A9spHcVY5ncnsDkxkJ0mLq17')).toBe(true);
     expect(isWellFormedSecret('onyx_pat_zQWBuTSOoRi4A9spHcVY5ncnsDkxkJ0mLq17')).toBe(true);
@@ -38,7 +38,7 @@ describe('the checksum', () => {
     );
   });
 
-  test('refuses every change of one character, wherever it is', () => {
+  test('detects every change of one character at any position', () => {
     const character = fc.oneof(alnum, fc.string({ unit: 'binary', minLength: 1, maxLength: 1 }));
     fc.assert(
       fc.property(secret, fc.nat(), character, (text, at, other) => {
@@ -51,7 +51,7 @@ describe('the checksum', () => {
     );
   });
 
-  test('refuses a missing, an added and two exchanged characters', () => {
+  test('detects a missing character, an added character and two swapped characters', () => {
     fc.assert(
       fc.property(secret, fc.nat(), alnum, (text, at, added) => {
         const position = at % text.length;
@@ -67,7 +67,7 @@ describe('the checksum', () => {
     );
   });
 
-  test('refuses arbitrary text without an error', () => {
+  test('rejects arbitrary text without throwing an error', () => {
     fc.assert(
       fc.property(anyText, (text) => {
         expect(isWellFormedSecret(text)).toBe(false);
@@ -77,18 +77,15 @@ describe('the checksum', () => {
 });
 
 describe('a generated secret', () => {
-  test.each(Object.values(prefixes))(
-    '%s…: is well-formed under its own prefix only, and never comes twice',
-    (start) => {
-      const made = Array.from({ length: 500 }, () => newSecret(start));
-      for (const text of made) {
-        expect(text).toMatch(new RegExp(`^${start}[0-9A-Za-z]{${start === 'sk-' ? 28 : 36}}$`));
-        expect(isWellFormedSecret(text)).toBe(true);
-        for (const other of Object.values(prefixes)) expect(isWellFormedSecret(text, other)).toBe(other === start);
-      }
-      expect(new Set(made).size).toBe(made.length);
-    },
-  );
+  test.each(Object.values(prefixes))('%s…: is well-formed only under its prefix, and is unique', (start) => {
+    const made = Array.from({ length: 500 }, () => newSecret(start));
+    for (const text of made) {
+      expect(text).toMatch(new RegExp(`^${start}[0-9A-Za-z]{${start === 'sk-' ? 28 : 36}}$`));
+      expect(isWellFormedSecret(text)).toBe(true);
+      for (const other of Object.values(prefixes)) expect(isWellFormedSecret(text, other)).toBe(other === start);
+    }
+    expect(new Set(made).size).toBe(made.length);
+  });
 
   test('is 31 characters long under the prefix sk-, and the longer form of earlier versions stays valid', () => {
     expect(newSecret('sk-')).toHaveLength(31);
@@ -100,7 +97,7 @@ describe('a generated secret', () => {
     expect(redactSecrets(`task-${random}${checksum(random)}`)).toBe('task-[redacted]');
   });
 
-  test('draws from the whole alphabet at every place', () => {
+  test('uses the whole alphabet at every position', () => {
     const seen = Array.from({ length: 30 }, () => new Set<string>());
     for (let made = 0; made < 3000; made++) {
       const text = random(newSecret('on_'));
@@ -109,22 +106,22 @@ describe('a generated secret', () => {
     for (const characters of seen) expect([...characters].sort().join('')).toBe([...base62].sort().join(''));
   });
 
-  test('is stored as the SHA-256 of the whole of it', () => {
+  test('is stored as the SHA-256 hash of the whole secret', () => {
     expect(hashSecret('on_zQWBuTSOoRi4A9spHcVY5ncnsDkxkJ0mLq17').toString('hex')).toBe(
       '2ec7ac43d376ed705e8edb9f4646e1dffe1277d7910d1fc7dd382aa2a8f15b1f',
     );
   });
 });
 
-describe('the display form', () => {
-  test('is four characters, stars and the last four of a key; three of a personal token', () => {
+describe('the display form of a secret', () => {
+  test('shows the first and last four characters of a key; of a personal token, the first three and last four', () => {
     expect(displaySecret('on_zQWBuTSOoRi4A9spHcVY5ncnsDkxkJ0mLq17')).toBe('on_zQWB********Lq17');
     for (const prefix of ['sk-', 'proj_', 'ses_', 'inv_'])
       expect(displaySecret(`${prefix}zQWBuTSOoRi4A9spHcVY5ncnsDkxkJ0mLq17`)).toBe(`${prefix}zQWB********Lq17`);
     expect(displaySecret('onyx_pat_zQWBuTSOoRi4A9spHcVY5ncnsDkxkJ0mLq17')).toBe('onyx_pat_zQW****Lq17');
   });
 
-  test('tells no more than that, and is no secret itself', () => {
+  test('reveals no other characters, and is not a valid secret itself', () => {
     fc.assert(
       fc.property(secret, (text) => {
         const shown = displaySecret(text);
@@ -140,7 +137,7 @@ describe('the display form', () => {
   });
 });
 
-describe('redaction', () => {
+describe('the redaction of secrets', () => {
   const hostile = fc.oneof(
     secret,
     anyText,
@@ -148,7 +145,7 @@ describe('redaction', () => {
     fc.constantFrom('on_', 'onyx_pat_', 'proj_', 'sk-', 'Bearer ', '_', '-', '%20', '\n', 'on', '"'),
   );
 
-  test('leaves no secret in arbitrary text, plain, as JSON or as a URL', () => {
+  test('removes every secret from arbitrary text, whether plain, as JSON or as a URL', () => {
     fc.assert(
       fc.property(
         fc.array(hostile, { maxLength: 6 }),
@@ -168,7 +165,7 @@ describe('redaction', () => {
     );
   });
 
-  test('leaves no secret in a row of them', () => {
+  test('removes every secret from a sequence of secrets', () => {
     fc.assert(
       fc.property(
         fc.array(secret, { minLength: 2, maxLength: 5 }),
@@ -181,7 +178,7 @@ describe('redaction', () => {
     );
   });
 
-  test('cuts out what has lost its end', () => {
+  test('removes a secret whose end is cut off', () => {
     fc.assert(
       fc.property(secret, fc.integer({ min: 8, max: 36 }), (text, length) => {
         const cut = text.slice(0, text.length - lengthOf(text) + length);
@@ -190,7 +187,7 @@ describe('redaction', () => {
     );
   });
 
-  test('keeps what is no secret', () => {
+  test('keeps text that contains no secret', () => {
     const ordinary =
       'GET /api/chat/get-user-chat-sessions?only_non_project_chats=true&session_identifier=8 person_identification version_2026112100';
     expect(redactSecrets(ordinary)).toBe(ordinary);

@@ -198,7 +198,7 @@ const newKeyFields = (t: InputFields) => ({
 });
 
 const CreateApiKeyInput = builder.inputType('CreateApiKeyInput', {
-  description: 'Input for `createApiKey`.',
+  description: 'Input for the mutation `createApiKey`.',
   fields: (t) => ({
     ...newKeyFields(t),
     kind: t.field({
@@ -213,7 +213,7 @@ const CreateApiKeyInput = builder.inputType('CreateApiKeyInput', {
 });
 
 const CreateProjectTokenInput = builder.inputType('CreateProjectTokenInput', {
-  description: 'Input for `createProjectToken`.',
+  description: 'Input for the mutation `createProjectToken`.',
   fields: (t) => ({
     ...newKeyFields(t),
     projectId: t.id({
@@ -277,25 +277,25 @@ const regenerateKeyFields = (t: InputFields) => ({
 });
 
 const RegenerateApiKeyInput = builder.inputType('RegenerateApiKeyInput', {
-  description: 'Input for `regenerateApiKey`.',
+  description: 'Input for the mutation `regenerateApiKey`.',
   fields: regenerateKeyFields,
 });
 const RegenerateProjectTokenInput = builder.inputType('RegenerateProjectTokenInput', {
-  description: 'Input for `regenerateProjectToken`.',
+  description: 'Input for the mutation `regenerateProjectToken`.',
   fields: regenerateKeyFields,
 });
 
 const DeleteApiKeyInput = builder.inputType('DeleteApiKeyInput', {
-  description: 'Input for `deleteApiKey`.',
+  description: 'Input for the mutation `deleteApiKey`.',
   fields: idField,
 });
 const DeleteProjectTokenInput = builder.inputType('DeleteProjectTokenInput', {
-  description: 'Input for `deleteProjectToken`.',
+  description: 'Input for the mutation `deleteProjectToken`.',
   fields: idField,
 });
 
 const CreatePersonalAccessTokenInput = builder.inputType('CreatePersonalAccessTokenInput', {
-  description: 'Input for `createPersonalAccessToken`.',
+  description: 'Input for the mutation `createPersonalAccessToken`.',
   fields: (t) => ({
     name: t.string({
       required: true,
@@ -311,7 +311,7 @@ const CreatePersonalAccessTokenInput = builder.inputType('CreatePersonalAccessTo
 });
 
 const RevokePersonalAccessTokenInput = builder.inputType('RevokePersonalAccessTokenInput', {
-  description: 'Input for `revokePersonalAccessToken`.',
+  description: 'Input for the mutation `revokePersonalAccessToken`.',
   fields: idField,
 });
 
@@ -360,7 +360,7 @@ const revokedCredentialCount = {
 };
 
 const CreateApiKeyPayload = builder.objectRef<KeyWithSecret>('CreateApiKeyPayload').implement({
-  description: 'Result of `createApiKey`.',
+  description: 'Result of the mutation `createApiKey`.',
   fields: (t) => ({
     apiKey: t.field({ type: ApiKey, description: 'The key that was created.', resolve: ({ apiKey }) => apiKey }),
     apiKeyEdge: t.field({
@@ -373,7 +373,7 @@ const CreateApiKeyPayload = builder.objectRef<KeyWithSecret>('CreateApiKeyPayloa
 });
 
 const RegenerateApiKeyPayload = builder.objectRef<RegeneratedKey>('RegenerateApiKeyPayload').implement({
-  description: 'Result of `regenerateApiKey`.',
+  description: 'Result of the mutation `regenerateApiKey`.',
   fields: (t) => ({
     apiKey: t.field({ type: ApiKey, description: 'The key with the new secret.', resolve: ({ apiKey }) => apiKey }),
     secret: t.exposeString('secret', { description: secretDescription }),
@@ -382,14 +382,14 @@ const RegenerateApiKeyPayload = builder.objectRef<RegeneratedKey>('RegenerateApi
 });
 
 const UpdateApiKeyPayload = builder.objectRef<{ apiKey: ApiKeyRow }>('UpdateApiKeyPayload').implement({
-  description: 'Result of `updateApiKey`.',
+  description: 'Result of the mutation `updateApiKey`.',
   fields: (t) => ({
     apiKey: t.field({ type: ApiKey, description: 'The key after the change.', resolve: ({ apiKey }) => apiKey }),
   }),
 });
 
 const DeleteApiKeyPayload = builder.objectRef<{ id: number }>('DeleteApiKeyPayload').implement({
-  description: 'Result of `deleteApiKey`.',
+  description: 'Result of the mutation `deleteApiKey`.',
   fields: (t) => ({
     deletedApiKeyId: t.id({
       description: 'The global ID of the deleted key.',
@@ -399,7 +399,7 @@ const DeleteApiKeyPayload = builder.objectRef<{ id: number }>('DeleteApiKeyPaylo
 });
 
 const CreateProjectTokenPayload = builder.objectRef<KeyWithSecret>('CreateProjectTokenPayload').implement({
-  description: 'Result of `createProjectToken`.',
+  description: 'Result of the mutation `createProjectToken`.',
   fields: (t) => ({
     projectToken: t.field({
       type: ProjectToken,
@@ -416,7 +416,7 @@ const CreateProjectTokenPayload = builder.objectRef<KeyWithSecret>('CreateProjec
 });
 
 const RegenerateProjectTokenPayload = builder.objectRef<RegeneratedKey>('RegenerateProjectTokenPayload').implement({
-  description: 'Result of `regenerateProjectToken`.',
+  description: 'Result of the mutation `regenerateProjectToken`.',
   fields: (t) => ({
     projectToken: t.field({
       type: ProjectToken,
@@ -429,7 +429,7 @@ const RegenerateProjectTokenPayload = builder.objectRef<RegeneratedKey>('Regener
 });
 
 const UpdateProjectTokenPayload = builder.objectRef<{ apiKey: ApiKeyRow }>('UpdateProjectTokenPayload').implement({
-  description: 'Result of `updateProjectToken`.',
+  description: 'Result of the mutation `updateProjectToken`.',
   fields: (t) => ({
     projectToken: t.field({
       type: ProjectToken,
@@ -440,7 +440,7 @@ const UpdateProjectTokenPayload = builder.objectRef<{ apiKey: ApiKeyRow }>('Upda
 });
 
 const DeleteProjectTokenPayload = builder.objectRef<{ id: number }>('DeleteProjectTokenPayload').implement({
-  description: 'Result of `deleteProjectToken`.',
+  description: 'Result of the mutation `deleteProjectToken`.',
   fields: (t) => ({
     deletedProjectTokenId: t.id({
       description: 'The global ID of the deleted token.',
@@ -452,7 +452,7 @@ const DeleteProjectTokenPayload = builder.objectRef<{ id: number }>('DeleteProje
 const CreatePersonalAccessTokenPayload = builder
   .objectRef<{ personalAccessToken: Token; secret: string }>('CreatePersonalAccessTokenPayload')
   .implement({
-    description: 'Result of `createPersonalAccessToken`.',
+    description: 'Result of the mutation `createPersonalAccessToken`.',
     fields: (t) => ({
       personalAccessToken: t.field({
         type: PersonalAccessToken,
@@ -469,7 +469,7 @@ const CreatePersonalAccessTokenPayload = builder
   });
 
 const RevokePersonalAccessTokenPayload = builder.objectRef<Token>('RevokePersonalAccessTokenPayload').implement({
-  description: 'Result of `revokePersonalAccessToken`.',
+  description: 'Result of the mutation `revokePersonalAccessToken`.',
   fields: (t) => ({
     personalAccessToken: t.field({
       type: PersonalAccessToken,
@@ -600,7 +600,7 @@ builder.mutationFields((t) => ({
     type: CreateApiKeyPayload,
     authScopes: { permission: 'manage:api_keys' },
     description: 'Creates a service account and its key. FORBIDDEN for a key with more permissions than the caller.',
-    args: { input: t.arg({ type: CreateApiKeyInput, required: true, description: 'The new key.' }) },
+    args: { input: t.arg({ type: CreateApiKeyInput, required: true, description: 'The key to create.' }) },
     resolve: (_root, { input }, { principal, services }) =>
       services.tokens.createApiKey(signedIn(principal), newKey(input)),
   }),
@@ -617,7 +617,7 @@ builder.mutationFields((t) => ({
     type: RegenerateApiKeyPayload,
     authScopes: { permission: 'manage:api_keys' },
     description: 'Gives a key a new secret. The key keeps its ID, its service account and its history.',
-    args: { input: t.arg({ type: RegenerateApiKeyInput, required: true, description: 'The key.' }) },
+    args: { input: t.arg({ type: RegenerateApiKeyInput, required: true, description: 'The key to regenerate.' }) },
     resolve: (_root, { input }, { principal, services }) =>
       services.tokens.regenerateApiKey(signedIn(principal), idOf(input, 'ApiKey'), input),
   }),
@@ -625,7 +625,7 @@ builder.mutationFields((t) => ({
     type: DeleteApiKeyPayload,
     authScopes: { permission: 'manage:api_keys' },
     description: 'Deletes a key at once, with its service account and everything that belongs to that account alone.',
-    args: { input: t.arg({ type: DeleteApiKeyInput, required: true, description: 'The key.' }) },
+    args: { input: t.arg({ type: DeleteApiKeyInput, required: true, description: 'The key to delete.' }) },
     resolve: (_root, { input }, { principal, services }) =>
       services.tokens.deleteApiKey(signedIn(principal), idOf(input, 'ApiKey')),
   }),
@@ -633,7 +633,7 @@ builder.mutationFields((t) => ({
     type: CreateProjectTokenPayload,
     authScopes: { permission: 'write:tokens' },
     description: 'Creates a key that is confined to a project of the caller. A project has at most 100 tokens.',
-    args: { input: t.arg({ type: CreateProjectTokenInput, required: true, description: 'The new token.' }) },
+    args: { input: t.arg({ type: CreateProjectTokenInput, required: true, description: 'The token to create.' }) },
     resolve: (_root, { input: { projectId, ...input } }, { principal, services }) =>
       services.tokens.createProjectToken(signedIn(principal), {
         ...newKey(input),
@@ -656,7 +656,9 @@ builder.mutationFields((t) => ({
     type: RegenerateProjectTokenPayload,
     authScopes: { permission: 'write:tokens' },
     description: 'Gives a token of a project of the caller a new secret. The token keeps its ID and its history.',
-    args: { input: t.arg({ type: RegenerateProjectTokenInput, required: true, description: 'The token.' }) },
+    args: {
+      input: t.arg({ type: RegenerateProjectTokenInput, required: true, description: 'The token to regenerate.' }),
+    },
     resolve: (_root, { input }, { principal, services }) =>
       services.tokens.regenerateProjectToken(signedIn(principal), idOf(input, 'ProjectToken'), input),
   }),
@@ -665,7 +667,7 @@ builder.mutationFields((t) => ({
     authScopes: { permission: 'write:tokens' },
     description:
       'Deletes a token of a project of the caller at once, with its service account and the chats of that account.',
-    args: { input: t.arg({ type: DeleteProjectTokenInput, required: true, description: 'The token.' }) },
+    args: { input: t.arg({ type: DeleteProjectTokenInput, required: true, description: 'The token to delete.' }) },
     resolve: (_root, { input }, { principal, services }) =>
       services.tokens.deleteProjectToken(signedIn(principal), idOf(input, 'ProjectToken')),
   }),
@@ -673,7 +675,9 @@ builder.mutationFields((t) => ({
     type: CreatePersonalAccessTokenPayload,
     authScopes: { permission: 'write:tokens' },
     description: 'Creates a token that acts as the caller. A user has at most 100 tokens.',
-    args: { input: t.arg({ type: CreatePersonalAccessTokenInput, required: true, description: 'The new token.' }) },
+    args: {
+      input: t.arg({ type: CreatePersonalAccessTokenInput, required: true, description: 'The token to create.' }),
+    },
     resolve: (_root, { input }, { principal, services }) =>
       services.tokens.createPersonalAccessToken(signedIn(principal), input),
   }),
@@ -681,7 +685,9 @@ builder.mutationFields((t) => ({
     type: RevokePersonalAccessTokenPayload,
     authScopes: { permission: 'write:tokens' },
     description: 'Revokes a personal access token of the caller at once.',
-    args: { input: t.arg({ type: RevokePersonalAccessTokenInput, required: true, description: 'The token.' }) },
+    args: {
+      input: t.arg({ type: RevokePersonalAccessTokenInput, required: true, description: 'The token to revoke.' }),
+    },
     resolve: (_root, { input }, { principal, services }) =>
       services.tokens.revokePersonalAccessToken(signedIn(principal), idOf(input, 'PersonalAccessToken')),
   }),

@@ -121,7 +121,7 @@ const insufficient = {
 };
 
 describe('creating an API key', () => {
-  test.each(roleNames)('%s through GraphQL: a user of its own with that role and no more', async (role) => {
+  test.each(roleNames)('%s through GraphQL: creates a service account with exactly that role', async (role) => {
     const { data } = await createKey({ name: `made ${role}`, role });
     const { secret, apiKey } = data.createApiKey;
     expect(isWellFormedSecret(secret, 'on_')).toBe(true);
@@ -147,7 +147,7 @@ describe('creating an API key', () => {
     });
   });
 
-  test.each(roleNames)('%s through REST: the same, with role and groups', async (role) => {
+  test.each(roleNames)('%s through REST: creates a service account, and returns its role and groups', async (role) => {
     const { status, body } = await kit.rest('POST', '/api/admin/api-key', {
       body: { name: 'rest', role: restRole(role) },
     });
@@ -186,7 +186,7 @@ describe('creating an API key', () => {
     ['a role beside groups: the role', { role: 'limited', group_ids: [1] }, 'LIMITED'],
     ['a null name: a key without a name', { name: null }, 'BASIC'],
     ['fields that nobody knows: ignored', { color: 'red', role: 'basic' }, 'BASIC'],
-  ])('REST, %s', async (_what, body, role) => {
+  ])('determines the role, groups and name of a REST request: %s', async (_what, body, role) => {
     const answer = await kit.rest('POST', '/admin/api-key/', { body });
     expect(answer.status).toBe(200);
     expect(answer.body).toMatchObject({ api_key_name: null, api_key_role: restRole(role), groups: groupsOf[role] });
@@ -195,7 +195,7 @@ describe('creating an API key', () => {
     expect(email).toBe(`api_key__unnamed@${answer.body.user_id}onyxapikey.ai`);
   });
 
-  test('with scopes: those and nothing else; without repeats', async () => {
+  test('restricts the key to the given scopes, and removes duplicates', async () => {
     const wanted = ['read:chat', 'write:chat', 'read:chat'];
     const graph = await createKey({ role: 'BASIC', scopes: wanted });
     expect(graph.data.createApiKey.apiKey.scopes).toEqual(['READ_CHAT', 'WRITE_CHAT']);
@@ -206,13 +206,13 @@ describe('creating an API key', () => {
     expect([refused.status, refused.body]).toEqual([403, insufficient]);
   });
 
-  test('with a name of 100 characters: not too long', async () => {
+  test('accepts a name of 100 characters', async () => {
     const name = 'é'.repeat(100);
     expect((await createKey({ name, role: 'LIMITED' })).data.createApiKey.apiKey.name).toBe(name);
     expect((await kit.rest('POST', '/api/user/pats', { body: { name } })).body.name).toBe(name);
   });
 
-  test('with an expiry: it shows in every reply', async () => {
+  test('returns the expiry in every response', async () => {
     const expiresAt = new Date(Date.now() + 30 * day).toISOString();
     const { data } = await createKey({ role: 'LIMITED', expiresAt });
     expect(data.createApiKey.apiKey.expiresAt).toBe(expiresAt);
@@ -232,7 +232,7 @@ describe('creating an API key', () => {
       'FORBIDDEN',
     ],
     ['a stranger', async () => null, 'UNAUTHENTICATED'],
-  ])('is refused to %s, in every operation on keys', async (_who, credential, code) => {
+  ])('is denied to %s, as is every other operation on keys', async (_who, credential, code) => {
     const key = await credential();
     const { id } = await kit.createKey('LIMITED');
     await unchanged(async () => {
@@ -262,7 +262,7 @@ describe('creating an API key', () => {
 });
 
 describe('the list of API keys', () => {
-  test('shows name, use, expiry, role, scopes and creator, and of the secret the display form alone', async () => {
+  test('shows name, use, expiry, role, scopes and creator, and only the display form of the secret', async () => {
     const expiresAt = new Date(Date.now() + 9 * day).toISOString();
     const { data } = await createKey({
       name: 'listed',
@@ -299,7 +299,7 @@ describe('the list of API keys', () => {
     expect(JSON.stringify(nodes) + rest.text).not.toContain(secret.slice(-36));
   });
 
-  test('holds keys, oldest first, and no personal tokens', async () => {
+  test('contains keys, oldest first, and no personal tokens', async () => {
     const pat = await kit.createPat(kit.keys.BASIC);
     const ids = (await listKeys()).nodes.map((node) => node.databaseId);
     expect(ids).toEqual([...ids].sort((a, b) => a - b));
@@ -308,7 +308,7 @@ describe('the list of API keys', () => {
     expect(rest.body.map((row: { api_key_id: number }) => row.api_key_id)).toEqual(ids);
   });
 
-  test('a personal token is no API key, and an API key no personal token', async () => {
+  test('a personal token is not accepted as an API key, nor an API key as a personal token', async () => {
     const key = await kit.createKey('BASIC');
     const pat = await kit.createPat(key.secret);
     await unchanged(async () => {
@@ -322,7 +322,7 @@ describe('the list of API keys', () => {
 });
 
 describe('updating an API key', () => {
-  test('a rename rewrites the address of its user, at once', async () => {
+  test('changes the e-mail address of its user immediately when the key is renamed', async () => {
     const { id, secret, userId } = await kit.createKey('BASIC', { name: 'before' });
     const { data } = await updateKey({ id, name: '  After  ' });
     expect(data.updateApiKey.apiKey).toMatchObject({ name: 'After', role: 'BASIC', user: { databaseId: userId } });
@@ -343,7 +343,7 @@ describe('updating an API key', () => {
       );
   });
 
-  test('a new role holds from the next request, up and down', async () => {
+  test('applies a higher or lower role from the next request', async () => {
     const { id, secret, userId } = await kit.createKey('LIMITED');
     for (const role of ['ADMIN', 'BASIC', 'LIMITED'] as const) {
       await updateKey({ id, role });
@@ -351,7 +351,7 @@ describe('updating an API key', () => {
     }
   });
 
-  test('scopes narrow a key, and allScopes lifts them', async () => {
+  test('restricts the key with scopes, and removes the restriction with allScopes', async () => {
     const { id, secret } = await kit.createKey('BASIC');
     await updateKey({ id, scopes: ['read:agents'] });
     expect((await viewer(secret)).permissions).toEqual(['read:agents']);
@@ -359,7 +359,7 @@ describe('updating an API key', () => {
     expect((await viewer(secret)).permissions).toEqual(rightsOf('BASIC'));
   });
 
-  test('a lesser role drops the scopes beyond it, and is refused when none would be left', async () => {
+  test('drops the scopes beyond a lesser role, and is rejected when no scope would remain', async () => {
     const { id, secret } = await kit.createKey('BASIC', { scopes: ['read:agents', 'read:chat'] });
     const { data } = await updateKey({ id, role: 'LIMITED' });
     expect(data.updateApiKey.apiKey.scopes).toEqual(['READ_AGENTS']);
@@ -373,7 +373,7 @@ describe('updating an API key', () => {
     });
   });
 
-  test('an expiry is set, moved, and removed by neverExpires', async () => {
+  test('sets and changes the expiry, and removes it with neverExpires', async () => {
     const { id, secret } = await kit.createKey('BASIC');
     for (const expiresAt of [new Date(Date.now() + day).toISOString(), new Date(Date.now() + 2 * day).toISOString()]) {
       await updateKey({ id, expiresAt });
@@ -387,14 +387,14 @@ describe('updating an API key', () => {
     [{ scopes: ['read:agents'], allScopes: true }, 'input.allScopes'],
     [{ expiresAt: '2027-01-01T00:00:00Z', neverExpires: true }, 'input.neverExpires'],
     [{ name: 'x', clear: ['NAME'] }, 'input.clear.0'],
-  ])('refuses %j, which contradicts itself, and names %s', async (change, field) => {
+  ])('rejects the contradictory input %j, and names %s', async (change, field) => {
     const { id } = await kit.createKey('BASIC', { scopes: ['read:chat'] });
     const { errors } = await unchanged(() => updateKey({ id, ...change }));
     expect(errors[0]?.extensions.code).toBe('BAD_USER_INPUT');
     expect(errors[0]?.extensions.fields[0].path.join('.')).toBe(field);
   });
 
-  test('a disabled key opens nothing, nor does any token of its user; enabled they work again', async () => {
+  test('disables the key and all tokens of its user, and enables them again', async () => {
     const { id, secret } = await kit.createKey('BASIC');
     const pat = await kit.createPat(secret);
     expect((await updateKey({ id, disabled: true })).data.updateApiKey.apiKey.disabled).toBe(true);
@@ -408,7 +408,7 @@ describe('updating an API key', () => {
     expect([await works(secret), await works(pat.secret)]).toEqual([true, true]);
   });
 
-  test('changes at the same moment do not undo each other', async () => {
+  test('keeps the changes of all concurrent updates', async () => {
     const { id, secret } = await kit.createKey('BASIC');
     const answers = await Promise.all([
       updateKey({ id, disabled: true }),
@@ -426,7 +426,7 @@ describe('updating an API key', () => {
     expect(await works(secret)).toBe(false);
   });
 
-  test('REST PATCH changes the given fields; the secret stays', async () => {
+  test('REST PATCH changes the given fields and keeps the secret', async () => {
     const expires_at = new Date(Date.now() + day).toISOString();
     const first = { name: 'whole', role: 'admin', scopes: ['read:audit', 'read:agents'], expires_at };
     const { body: made } = await kit.rest('POST', '/api/admin/api-key', { body: first });
@@ -462,7 +462,7 @@ describe('updating an API key', () => {
 });
 
 describe('regenerating an API key', () => {
-  test('GraphQL: the old secret dies at once, id, user and name stay', async () => {
+  test('GraphQL: invalidates the old secret immediately, and keeps the ID, user and name', async () => {
     const { data } = await createKey({ name: 'turned', role: 'BASIC', scopes: ['read:chat', 'write:chat'] });
     const before = data.createApiKey;
     const { data: again } = await regenerateKey({ id: before.apiKey.databaseId });
@@ -476,7 +476,7 @@ describe('regenerating an API key', () => {
     expect((await viewer(after.secret)).permissions).toEqual(['write:chat', 'read:chat']);
   });
 
-  test('REST: the same', async () => {
+  test('REST: invalidates the old secret immediately, and keeps all other fields', async () => {
     const { body: before } = await kit.rest('POST', '/api/admin/api-key', { body: { name: 'turned' } });
     const { status, body: after } = await kit.rest('POST', `/api/admin/api-key/${before.api_key_id}/regenerate`);
     expect(status).toBe(200);
@@ -484,7 +484,7 @@ describe('regenerating an API key', () => {
     expect([await works(before.api_key), await works(after.api_key)]).toEqual([false, true]);
   });
 
-  test('with an overlap both work until its end, by the server’s clock', async () => {
+  test('keeps both secrets valid until the end of the overlap, by the server’s clock', async () => {
     const { id, secret: old } = await kit.createKey('BASIC');
     const { data } = await regenerateKey({ id, overlapMinutes: 10 });
     const { secret, apiKey } = data.regenerateApiKey;
@@ -496,7 +496,7 @@ describe('regenerating an API key', () => {
     expect([await works(old), await works(secret)]).toEqual([false, true]);
   });
 
-  test('again within the overlap: the oldest secret dies, and without an overlap all but the newest', async () => {
+  test('repeated within the overlap invalidates the oldest secret; without an overlap, all but the newest', async () => {
     const { id, secret: first } = await kit.createKey('BASIC');
     const second = (await regenerateKey({ id, overlapMinutes: 10 })).data.regenerateApiKey.secret;
     const third = (await regenerateKey({ id, overlapMinutes: 10 })).data.regenerateApiKey.secret;
@@ -505,23 +505,20 @@ describe('regenerating an API key', () => {
     expect([await works(second), await works(third), await works(body.api_key)]).toEqual([false, false, true]);
   });
 
-  test('a disabled key stays disabled', async () => {
+  test('keeps a disabled key disabled', async () => {
     const { id, secret: old } = await kit.createKey('BASIC');
     await updateKey({ id, disabled: true });
     const { secret } = (await regenerateKey({ id, overlapMinutes: 10 })).data.regenerateApiKey;
     expect([await works(old), await works(secret)]).toEqual([false, false]);
   });
 
-  test.each([-1, 10081, 2 ** 31])(
-    'an overlap of %d minutes is refused, and the secret stays',
-    async (overlapMinutes) => {
-      const { id, secret } = await kit.createKey('BASIC');
-      const refused = await unchanged(() => regenerateKey({ id, overlapMinutes }));
-      expect(codeOf(refused)).toBe('BAD_USER_INPUT');
-      expect(refused.errors[0]?.message).toContain('overlapMinutes');
-      expect(await works(secret)).toBe(true);
-    },
-  );
+  test.each([-1, 10081, 2 ** 31])('rejects an overlap of %d minutes, and keeps the secret', async (overlapMinutes) => {
+    const { id, secret } = await kit.createKey('BASIC');
+    const refused = await unchanged(() => regenerateKey({ id, overlapMinutes }));
+    expect(codeOf(refused)).toBe('BAD_USER_INPUT');
+    expect(refused.errors[0]?.message).toContain('overlapMinutes');
+    expect(await works(secret)).toBe(true);
+  });
 });
 
 describe('deleting an API key', () => {
@@ -546,7 +543,7 @@ describe('deleting an API key', () => {
     return data.createAgent.agent.databaseId;
   };
 
-  test('takes what is its user’s alone, and leaves what others use', async () => {
+  test('deletes the private data of its user, and keeps agents and documents that other users can access', async () => {
     const key = await kit.createKey('BASIC', { name: 'doomed' });
     const friend = await kit.createKey('BASIC', { name: 'friend' });
     const pat = await kit.createPat(key.secret);
@@ -611,7 +608,7 @@ describe('deleting an API key', () => {
     }
   });
 
-  test('REST answers null, and 400 for what is gone', async () => {
+  test('returns null over REST, and 400 for a key that is already deleted', async () => {
     const { id, secret } = await kit.createKey('BASIC');
     const gone = await kit.rest('DELETE', `/api/admin/api-key/${id}`);
     expect([gone.status, gone.body]).toEqual([200, null]);
@@ -631,7 +628,7 @@ describe('deleting an API key', () => {
     });
   });
 
-  test('takes the global ID as well, and rejects a missing ID and one of another type', async () => {
+  test('accepts the global ID, and rejects a missing ID and an ID of another type', async () => {
     const { id } = await kit.createKey('BASIC', { name: 'global' });
     const listed = await listedKey(id);
     expect(listed.id).toBe(globalId('ApiKey', id));
@@ -643,7 +640,7 @@ describe('deleting an API key', () => {
   });
 });
 
-describe('the last admin', () => {
+describe('the last admin key', () => {
   let alone: Kit;
   let id: number;
   beforeAll(async () => {
@@ -680,11 +677,11 @@ describe('the last admin', () => {
     expect(await viewer(alone.keys.ADMIN, alone)).toMatchObject({ role: 'ADMIN', permissions: rightsOf('ADMIN') });
   };
 
-  test('cannot be deleted, demoted, disabled or cut to scopes', async () => {
+  test('cannot be deleted, demoted, disabled or restricted to scopes', async () => {
     await refused();
   });
 
-  test.each(Object.keys(hopeless))('is still the last beside an admin key that is %s', async (state) => {
+  test.each(Object.keys(hopeless))('remains the last one when another admin key is %s', async (state) => {
     const other = await alone.createKey('ADMIN');
     await hopeless[state]?.(other);
     await refused();
@@ -692,13 +689,13 @@ describe('the last admin', () => {
     expect((await deleteKey({ id: other.id }, undefined, alone)).errors).toEqual([]);
   });
 
-  test('may be renamed, regenerated and given the same role', async () => {
+  test('can be updated with its current name, role and state', async () => {
     expect(
       (await updateKey({ id, name: 'First admin key', role: 'ADMIN', disabled: false }, undefined, alone)).errors,
     ).toEqual([]);
   });
 
-  test('of two admins who delete, demote or disable each other at the same moment one must fail', async () => {
+  test('one request fails when two admin keys delete, demote or disable each other concurrently', async () => {
     const {
       tokens,
       credentials: { authenticate },
@@ -728,7 +725,7 @@ describe('the last admin', () => {
     id = one.id;
   });
 
-  test('is made anew at a start that finds none; a spent bootstrap key does not come back', async () => {
+  test('is replaced by a new key at a start without one; a used bootstrap key is not accepted again', async () => {
     const { tokens } = alone.booted.services;
     expect(await tokens.createFirstAdminKey(null)).toBeNull();
     await alone.prisma.token.update({ where: { id }, data: { expiresAt: new Date() } });
@@ -744,7 +741,7 @@ describe('the last admin', () => {
   });
 });
 
-describe('a key that manages keys and nothing else', () => {
+describe('a key with the scope manage:api_keys only', () => {
   let manager: { id: number; secret: string };
   let admin: { id: number; secret: string };
   beforeAll(async () => {
@@ -752,7 +749,7 @@ describe('a key that manages keys and nothing else', () => {
     admin = await kit.createKey('ADMIN');
   });
 
-  test('makes keys like itself', async () => {
+  test('can create keys with the same scope', async () => {
     const { data } = await createKey({ role: 'ADMIN', scopes: ['manage:api_keys'] }, manager.secret);
     expect((await viewer(data.createApiKey.secret)).permissions).toEqual(['manage:api_keys']);
     const listed = await kit.rest('GET', '/api/admin/api-key', { key: manager.secret });
@@ -805,7 +802,7 @@ describe('a key that manages keys and nothing else', () => {
 });
 
 describe('personal access tokens', () => {
-  test.each(['BASIC', 'ADMIN'] as const)('of a %s key: acts as its maker, with the maker’s role', async (role) => {
+  test.each(['BASIC', 'ADMIN'] as const)('of a %s key: act as their creator, with the creator’s role', async (role) => {
     const owner = await kit.createKey(role);
     const { data } = await createPat({ name: 'laptop' }, owner.secret);
     const { secret, personalAccessToken } = data.createPersonalAccessToken;
@@ -823,7 +820,7 @@ describe('personal access tokens', () => {
     expect(await viewer(secret)).toMatchObject({ id: owner.userId, role, permissions: rightsOf(role) });
   });
 
-  test('REST: 200, the contract’s fields, the secret once', async () => {
+  test('REST: returns 200 with the fields of the contract, and the secret only once', async () => {
     const owner = await kit.createKey('BASIC');
     const { status, body } = await kit.rest('POST', '/api/user/pats', {
       key: owner.secret,
@@ -846,7 +843,7 @@ describe('personal access tokens', () => {
     expect([list.status, list.body]).toEqual([200, [shown]]);
   });
 
-  test('the list: one’s own that still work, newest first, with their last use', async () => {
+  test('are listed only for their owner, newest first, with their last use, without expired and revoked ones', async () => {
     const owner = await kit.createKey('BASIC');
     const made: { secret: string; personalAccessToken: { databaseId: number } }[] = [];
     for (const name of ['first', 'second', 'third', 'expired', 'revoked'])
@@ -874,20 +871,23 @@ describe('personal access tokens', () => {
     }
   });
 
-  test.each([1, 7, 30, 365, 3650])('%d days: ends at 23:59:59.999 UTC of that day, on both roads', async (days) => {
-    const key = kit.keys.BASIC;
-    const today = new Date();
-    const { data } = await createPat({ name: 'ending', expiresInDays: days }, key);
-    const rest = await kit.rest('POST', '/api/user/pats', { key, body: { name: 'ending', expiration_days: days } });
-    // The day may have changed meanwhile.
-    const expected = [endOfDay(days, today), endOfDay(days)].map((date) => date.toISOString());
-    for (const expiresAt of [data.createPersonalAccessToken.personalAccessToken.expiresAt, rest.body.expires_at]) {
-      expect(expected).toContain(expiresAt);
-      expect(expiresAt).toMatch(/T23:59:59\.999Z$/);
-    }
-  });
+  test.each([1, 7, 30, 365, 3650])(
+    '%d days: expire at 23:59:59.999 UTC of that day, in GraphQL and REST',
+    async (days) => {
+      const key = kit.keys.BASIC;
+      const today = new Date();
+      const { data } = await createPat({ name: 'ending', expiresInDays: days }, key);
+      const rest = await kit.rest('POST', '/api/user/pats', { key, body: { name: 'ending', expiration_days: days } });
+      // The day may have changed meanwhile.
+      const expected = [endOfDay(days, today), endOfDay(days)].map((date) => date.toISOString());
+      for (const expiresAt of [data.createPersonalAccessToken.personalAccessToken.expiresAt, rest.body.expires_at]) {
+        expect(expected).toContain(expiresAt);
+        expect(expiresAt).toMatch(/T23:59:59\.999Z$/);
+      }
+    },
+  );
 
-  test('the day is UTC’s, whatever the month and the time of day', () => {
+  test('expire at the end of a day in UTC, regardless of the month and the time of day', () => {
     for (const [days, now, expected] of [
       [1, '2028-02-28T23:59:59.999Z', '2028-02-29T23:59:59.999Z'],
       [1, '2028-02-29T00:00:00.000Z', '2028-03-01T23:59:59.999Z'],
@@ -897,21 +897,21 @@ describe('personal access tokens', () => {
       expect(endOfDay(days, new Date(now)).toISOString()).toBe(expected);
   });
 
-  test('an expired token opens nothing', async () => {
+  test('stop working when they expire', async () => {
     const { id, secret } = await kit.createPat(kit.keys.BASIC, { expiresInDays: 1 });
     expect(await works(secret)).toBe(true);
     await kit.prisma.token.update({ where: { id }, data: { expiresAt: new Date() } });
     expect(await works(secret)).toBe(false);
   });
 
-  test('scopes: those and nothing else', async () => {
+  test('hold only the given scopes', async () => {
     const { secret } = await kit.createPat(kit.keys.BASIC, { scopes: ['read:agents', 'write:tokens'] });
     expect((await viewer(secret)).permissions).toEqual(['read:agents', 'write:tokens']);
     const refused = await kit.rest('GET', '/api/chat/get-user-chat-sessions', { key: secret });
     expect([refused.status, refused.body]).toEqual([403, insufficient]);
   });
 
-  test('a token with scopes makes none without, none beyond itself, and some within', async () => {
+  test('with scopes can create tokens only within those scopes', async () => {
     const scopes = ['write:tokens', 'read:agents'];
     const { secret } = await kit.createPat(kit.keys.BASIC, { scopes });
     await unchanged(async () => {
@@ -927,7 +927,7 @@ describe('personal access tokens', () => {
     expect((await viewer(data.createPersonalAccessToken.secret)).permissions).toEqual(['read:agents']);
   });
 
-  test('the endpoint of scopes names what one’s own token can be cut to', async () => {
+  test('can be restricted to exactly the scopes that the scopes endpoint returns', async () => {
     const narrow = await kit.createPat(kit.keys.ADMIN, { scopes: ['write:tokens', 'read:audit'] });
     for (const [key, expected] of [
       [kit.keys.BASIC, rightsOf('BASIC')],
@@ -953,7 +953,7 @@ describe('personal access tokens', () => {
     }
   });
 
-  test('revoking: at once, once, and only one’s own', async () => {
+  test('can be revoked only once and only by their owner, and stop working immediately', async () => {
     const owner = await kit.createKey('BASIC');
     const other = await kit.createKey('BASIC');
     const [graph, rest, expired] = [
@@ -1000,13 +1000,13 @@ describe('personal access tokens', () => {
     });
   });
 
-  test('a token may revoke itself', async () => {
+  test('can revoke themselves', async () => {
     const { id, secret } = await kit.createPat(kit.keys.BASIC);
     expect((await revokePat({ id }, secret)).errors).toEqual([]);
     expect(await works(secret)).toBe(false);
   });
 
-  test('one user has at most 100 that work; those that ended do not count', async () => {
+  test('are limited to 100 valid tokens for each user; expired and revoked tokens do not count', async () => {
     const owner = await kit.createKey('BASIC');
     const row = (number: number, ended: object = {}) => ({
       kind: 'PERSONAL' as const,
@@ -1052,7 +1052,7 @@ describe('personal access tokens', () => {
       'FORBIDDEN',
     ],
     ['a stranger', async () => null, 'UNAUTHENTICATED'],
-  ])('are refused to %s, in every operation', async (_who, credential, code) => {
+  ])('are denied to %s, in every operation', async (_who, credential, code) => {
     const key = await credential();
     const { id } = await kit.createPat(kit.keys.BASIC);
     await unchanged(async () => {
@@ -1075,15 +1075,15 @@ describe('personal access tokens', () => {
     });
   });
 
-  test('a basic user’s token opens what the user may, and not the administration', async () => {
+  test('of a basic user grant the permissions of that user, and no access to administration', async () => {
     const { secret } = await kit.createPat(kit.keys.BASIC);
     expect((await kit.rest('GET', '/api/chat/get-user-chat-sessions', { key: secret })).status).toBe(200);
     expect((await kit.rest('GET', '/api/admin/api-key', { key: secret })).status).toBe(403);
   });
 });
 
-describe('who one is', () => {
-  test('viewer, can and /me/permissions tell the same, for every role and for scopes', async () => {
+describe('the identity and permissions of the caller', () => {
+  test('are the same in viewer, can and /me/permissions, for every role and for scopes', async () => {
     const scoped = await kit.createKey('ADMIN', { scopes: ['read:audit', 'write:chat'] });
     for (const [key, expected] of [
       ...roleNames.map((role) => [kit.keys[role], rightsOf(role)] as const),
@@ -1115,7 +1115,7 @@ describe('who one is', () => {
     expect(await whole(scoped.secret)).toEqual([]);
   });
 
-  test('a stranger is nobody, and holds nothing', async () => {
+  test('are empty for an anonymous client', async () => {
     const { data } = await kit.gql('{ viewer { role } can(permission: READ_AGENTS) }', {}, null);
     expect(data).toEqual({ viewer: null, can: false });
     const me = await kit.rest('GET', '/api/me', { key: null });
@@ -1125,7 +1125,7 @@ describe('who one is', () => {
   });
 });
 
-describe('bad input', () => {
+describe('invalid input', () => {
   const badNames: [string, unknown][] = [
     ['of no characters', ''],
     ['of blanks', '   '],
@@ -1176,7 +1176,7 @@ describe('bad input', () => {
     expect(await kit.fingerprint()).toBe(before);
   });
 
-  test.each(badNames)('a name %s', async (what, name) => {
+  test.each(badNames)('a name %s is rejected', async (what, name) => {
     await names('name', () => createKey({ name }));
     await names('name', () => updateKey({ id: key.id, name }));
     await names('name', () => createPat({ name }));
@@ -1188,12 +1188,12 @@ describe('bad input', () => {
     await rowNames('name', status, () => kit.rest('PATCH', `/api/admin/api-key/${key.id}`, { body: { name } }));
   });
 
-  test('a token without a name', async () => {
+  test('a token without a name is rejected', async () => {
     await names('name', () => createPat({}));
     await rowNames('name', 422, () => kit.rest('POST', '/api/user/pats', { body: {} }));
   });
 
-  test.each(badExpiries)('an expiry %s', async (what, expiry) => {
+  test.each(badExpiries)('an expiry %s is rejected', async (what, expiry) => {
     await names('expiresAt', () => createKey({ expiresAt: expiry }));
     await names('expiresAt', () => updateKey({ id: key.id, expiresAt: expiry }));
     const status = /^that/.test(what) ? 422 : 400;
@@ -1205,14 +1205,14 @@ describe('bad input', () => {
     );
   });
 
-  test.each([0, -1, 3651, 1.5, 2 ** 31, '7'])('%j days', async (days) => {
+  test.each([0, -1, 3651, 1.5, 2 ** 31, '7'])('a lifetime of %j days is rejected', async (days) => {
     await names('expiresInDays', () => createPat({ name: 'x', expiresInDays: days }));
     await rowNames('expiration_days', 422, () =>
       kit.rest('POST', '/api/user/pats', { body: { name: 'x', expiration_days: days } }),
     );
   });
 
-  test('an empty list of scopes', async () => {
+  test('an empty list of scopes is rejected', async () => {
     await names('scopes', () => createKey({ scopes: [] }));
     await names('scopes', () => updateKey({ id: key.id, scopes: [] }));
     await names('scopes', () => createPat({ name: 'x', scopes: [] }));
@@ -1224,19 +1224,22 @@ describe('bad input', () => {
     ]);
   });
 
-  test.each(['read:everything', '', 'READ:CHAT', 'read:chat ', '__proto__', 'admin'])('the scope %j', async (scope) => {
-    await names('scopes', () => createKey({ scopes: ['read:agents', scope] }));
-    await names('scopes', () => updateKey({ id: key.id, scopes: [scope] }));
-    await names('scopes', () => createPat({ name: 'x', scopes: [scope] }));
-    await rowNames('scope', 400, () => kit.rest('POST', '/api/admin/api-key', { body: { scopes: [scope] } }));
-    const pat = await unchanged(() => kit.rest('POST', '/api/user/pats', { body: { name: 'x', scopes: [scope] } }));
-    expect([pat.status, pat.body]).toEqual([
-      400,
-      { error_code: 'INVALID_INPUT', detail: `Unsupported token scope(s): ${scope}` },
-    ]);
-  });
+  test.each(['read:everything', '', 'READ:CHAT', 'read:chat ', '__proto__', 'admin'])(
+    'the scope %j is rejected',
+    async (scope) => {
+      await names('scopes', () => createKey({ scopes: ['read:agents', scope] }));
+      await names('scopes', () => updateKey({ id: key.id, scopes: [scope] }));
+      await names('scopes', () => createPat({ name: 'x', scopes: [scope] }));
+      await rowNames('scope', 400, () => kit.rest('POST', '/api/admin/api-key', { body: { scopes: [scope] } }));
+      const pat = await unchanged(() => kit.rest('POST', '/api/user/pats', { body: { name: 'x', scopes: [scope] } }));
+      expect([pat.status, pat.body]).toEqual([
+        400,
+        { error_code: 'INVALID_INPUT', detail: `Unsupported token scope(s): ${scope}` },
+      ]);
+    },
+  );
 
-  test('a scope beyond the role', async () => {
+  test('a scope beyond the role is rejected', async () => {
     await names('scopes', () => createKey({ role: 'LIMITED', scopes: ['read:chat'] }));
     await names('scopes', () => createPat({ name: 'x', scopes: ['manage:agents'] }, kit.keys.BASIC));
     const pat = await kit.rest('POST', '/api/user/pats', {
@@ -1249,7 +1252,7 @@ describe('bad input', () => {
     ]);
   });
 
-  test.each(['OWNER', 'admin', '', 7])('the role %j', async (role) => {
+  test.each(['OWNER', 'admin', '', 7])('the role %j is rejected', async (role) => {
     await names('role', () => createKey({ role }));
     await names('role', () => updateKey({ id: key.id, role }));
     const wrong = role === 'admin' ? 'ADMIN' : role;
@@ -1257,7 +1260,7 @@ describe('bad input', () => {
     await rowNames('role', 422, () => kit.rest('PATCH', `/api/admin/api-key/${key.id}`, { body: { role: wrong } }));
   });
 
-  test('groups: unknown ones in the contract’s words, null and other types by name', async () => {
+  test('unknown groups are rejected with the message of the contract; null and other types name the field', async () => {
     for (const [method, path] of [
       ['POST', '/api/admin/api-key'],
       ['PATCH', `/api/admin/api-key/${key.id}`],
@@ -1269,7 +1272,7 @@ describe('bad input', () => {
     }
   });
 
-  test('ids that no row can have', async () => {
+  test('IDs that are malformed or out of range are rejected', async () => {
     for (const [id, status] of [
       [String(2 ** 31), 422],
       [String(-(2 ** 31) - 1), 422],
@@ -1307,15 +1310,18 @@ describe('bad input', () => {
     ['POST', '/api/user/pats', 'createPersonalAccessToken'],
   ];
 
-  test.each(bodies)('%s %s with no JSON, no object or no body', async (method, path) => {
-    for (const body of ['{"name":', '', '[]', '"name"', '7', 'null', 'name=x'])
-      await rowNames('body', 422, () =>
-        kit.rest(method, path, { body, headers: { 'content-type': 'application/json' } }),
-      );
-    await rowNames('body', 422, () => kit.rest(method, path));
-  });
+  test.each(bodies)(
+    '%s %s returns 422 for a body that is missing, malformed or not an object',
+    async (method, path) => {
+      for (const body of ['{"name":', '', '[]', '"name"', '7', 'null', 'name=x'])
+        await rowNames('body', 422, () =>
+          kit.rest(method, path, { body, headers: { 'content-type': 'application/json' } }),
+        );
+      await rowNames('body', 422, () => kit.rest(method, path));
+    },
+  );
 
-  test.each(bodies)('%s %s with another content type', async (method, path) => {
+  test.each(bodies)('%s %s returns 415 for another content type', async (method, path) => {
     for (const type of [
       'text/plain',
       'application/x-www-form-urlencoded',
@@ -1337,13 +1343,13 @@ describe('bad input', () => {
     ['PATCH', '/user/pats', ['GET', 'POST']],
     ['GET', '/user/pats/1', ['DELETE']],
     ['POST', '/me', ['GET']],
-  ])('%s %s is not a method of that path', async (method, path, allowed) => {
+  ])('%s %s returns 405 for an unsupported method', async (method, path, allowed) => {
     const answer = await kit.rest(method, path);
     expect([answer.status, answer.body]).toEqual([405, { detail: 'Method Not Allowed' }]);
     expect(answer.headers.get('allow')?.split(', ').sort()).toEqual(allowed);
   });
 
-  test('GraphQL: malformed JSON, no body, text/plain, another method', async () => {
+  test('GraphQL rejects malformed JSON, a missing body, text/plain and other methods', async () => {
     const send = (method: string, body: string | undefined, type = 'application/json') =>
       kit.rest(method, '/graphql', { ...(body !== undefined && { body }), headers: { 'content-type': type } });
     for (const body of ['{"query":', '', '[]', '7']) {

@@ -133,7 +133,7 @@ export const credentialId = (value: string | number, path: (string | number)[]):
 export const credentialIdDescription = 'by a global ID or the integer `databaseId`';
 
 const RevokeUserCredentialInput = builder.inputType('RevokeUserCredentialInput', {
-  description: 'Input for `revokeUserCredential`.',
+  description: 'Input for the mutation `revokeUserCredential`.',
   fields: (t) => ({
     id: t.id({
       required: true,
@@ -146,7 +146,7 @@ const RevokeUserCredentialInput = builder.inputType('RevokeUserCredentialInput',
 });
 
 const RevokeUserCredentialsInput = builder.inputType('RevokeUserCredentialsInput', {
-  description: 'Input for `revokeUserCredentials`.',
+  description: 'Input for the mutation `revokeUserCredentials`.',
   fields: (t) => ({
     userId: t.id({ required: true, description: `The user whose credentials are revoked, ${userIdDescription}.` }),
     kinds: t.field({
@@ -157,7 +157,7 @@ const RevokeUserCredentialsInput = builder.inputType('RevokeUserCredentialsInput
 });
 
 const RevokeUserCredentialPayload = builder.objectRef<Token>('RevokeUserCredentialPayload').implement({
-  description: 'Result of `revokeUserCredential`.',
+  description: 'Result of the mutation `revokeUserCredential`.',
   fields: (t) => ({
     revokedUserCredentialId: t.id({
       description: 'The global ID of the revoked credential.',
@@ -169,7 +169,7 @@ const RevokeUserCredentialPayload = builder.objectRef<Token>('RevokeUserCredenti
 const RevokeUserCredentialsPayload = builder
   .objectRef<{ user: UserRow; revoked: Token[] }>('RevokeUserCredentialsPayload')
   .implement({
-    description: 'Result of `revokeUserCredentials`.',
+    description: 'Result of the mutation `revokeUserCredentials`.',
     fields: (t) => ({
       user: t.field({ type: User, description: 'The user of the revoked credentials.', resolve: ({ user }) => user }),
       revokedCount: t.int({
@@ -218,7 +218,9 @@ builder.mutationFields((t) => ({
     authScopes: { permission: 'manage:users' },
     description:
       'Revokes a token or login session of a user at once, with its open streams. A project token is turned off, which its project’s owner can undo.',
-    args: { input: t.arg({ type: RevokeUserCredentialInput, required: true, description: 'The credential.' }) },
+    args: {
+      input: t.arg({ type: RevokeUserCredentialInput, required: true, description: 'The credential to revoke.' }),
+    },
     resolve: (_root, { input }, { principal, services }) =>
       services.userCredentials.revoke(
         signedIn(principal),
@@ -230,7 +232,13 @@ builder.mutationFields((t) => ({
     type: RevokeUserCredentialsPayload,
     authScopes: { permission: 'manage:users' },
     description: 'Revokes all tokens and login sessions of a user at once, with their open streams.',
-    args: { input: t.arg({ type: RevokeUserCredentialsInput, required: true, description: 'The user.' }) },
+    args: {
+      input: t.arg({
+        type: RevokeUserCredentialsInput,
+        required: true,
+        description: 'The user whose credentials are revoked.',
+      }),
+    },
     resolve: (_root, { input }, { principal, services }) =>
       services.userCredentials.revokeAll(signedIn(principal), userId(input.userId, ['input', 'userId']), input.kinds),
   }),

@@ -12,7 +12,7 @@ import { User, UserEdge, userId, userIdDescription } from './users.graphql.ts';
 type InputFields = Parameters<NonNullable<Parameters<typeof builder.inputType>[1]['fields']>>[0];
 
 const Invitation = builder.prismaNode('Invitation', {
-  id: { field: 'id', description: 'The global ID.' },
+  id: { field: 'id', description: 'The global ID of the invitation.' },
   description: 'An e-mail address that can register while the server accepts invited people only.',
   nullable: true,
   fields: (t) => ({
@@ -45,7 +45,7 @@ const InvitationFilter = builder.inputType('InvitationFilter', {
 
 const UserReferenceInput = builder.inputType('UserReferenceInput', {
   isOneOf: true,
-  description: 'Names a user.',
+  description: 'Identifies a user by exactly one of its fields.',
   fields: (t) => ({
     id: t.id({ description: `The user, ${userIdDescription}.` }),
     email: t.string({ description: 'The e-mail address of the user, in any letter case.' }),
@@ -61,7 +61,7 @@ const keyOf = ({ user }: { user: { id?: string | null; email?: string | null } }
   user.id != null ? userId(user.id, ['input', 'user', 'id']) : { email: user.email ?? '' };
 
 const InviteUsersInput = builder.inputType('InviteUsersInput', {
-  description: 'Input for `inviteUsers`.',
+  description: 'Input for the mutation `inviteUsers`.',
   fields: (t) => ({
     emails: t.stringList({
       required: true,
@@ -80,15 +80,15 @@ const RemoveInvitationInput = builder.inputType('RemoveInvitationInput', {
 });
 
 const ActivateUserInput = builder.inputType('ActivateUserInput', {
-  description: 'Input for `activateUser`.',
+  description: 'Input for the mutation `activateUser`.',
   fields: userReference,
 });
 const DeactivateUserInput = builder.inputType('DeactivateUserInput', {
-  description: 'Input for `deactivateUser`.',
+  description: 'Input for the mutation `deactivateUser`.',
   fields: userReference,
 });
 const DeleteUserInput = builder.inputType('DeleteUserInput', {
-  description: 'Input for `deleteUser`.',
+  description: 'Input for the mutation `deleteUser`.',
   fields: (t) => ({
     ...userReference(t),
     evenActive: t.boolean({
@@ -100,7 +100,7 @@ const keepTokensDescription =
   'If true, the person’s personal access tokens and project tokens keep working. They are revoked by default.';
 
 const ResetUserPasswordInput = builder.inputType('ResetUserPasswordInput', {
-  description: 'Input for `resetUserPassword`.',
+  description: 'Input for the mutation `resetUserPassword`.',
   fields: (t) => ({
     ...userReference(t),
     keepTokens: t.boolean({ description: keepTokensDescription }),
@@ -108,7 +108,7 @@ const ResetUserPasswordInput = builder.inputType('ResetUserPasswordInput', {
 });
 
 const ChangeUserRoleInput = builder.inputType('ChangeUserRoleInput', {
-  description: 'Input for `changeUserRole`.',
+  description: 'Input for the mutation `changeUserRole`.',
   fields: (t) => ({
     ...userReference(t),
     role: t.field({
@@ -155,7 +155,7 @@ const UpdateUserInput = builder.inputType('UpdateUserInput', {
 });
 
 const CreateUserInput = builder.inputType('CreateUserInput', {
-  description: 'Input for `createUser`.',
+  description: 'Input for the mutation `createUser`.',
   fields: (t) => ({
     email: t.string({
       description:
@@ -172,7 +172,7 @@ const CreateUserInput = builder.inputType('CreateUserInput', {
 });
 
 const InviteUsersPayload = builder.objectRef<InvitationRow[]>('InviteUsersPayload').implement({
-  description: 'Result of `inviteUsers`.',
+  description: 'Result of the mutation `inviteUsers`.',
   fields: (t) => ({
     invitedCount: t.int({
       description: 'The number of new invitations. Addresses that are registered or invited already do not count.',
@@ -189,7 +189,7 @@ const InviteUsersPayload = builder.objectRef<InvitationRow[]>('InviteUsersPayloa
 const RemoveInvitationPayload = builder
   .objectRef<{ id: number; remaining: number }>('RemoveInvitationPayload')
   .implement({
-    description: 'Result of `removeInvitation`.',
+    description: 'Result of the mutation `removeInvitation`.',
     fields: (t) => ({
       deletedInvitationId: t.id({
         description: 'The global ID of the removed invitation.',
@@ -202,7 +202,7 @@ const RemoveInvitationPayload = builder
 /** Returns the payload type of a mutation that changes a user. */
 export const userPayload = (mutation: string) =>
   builder.objectRef<{ user: UserRow }>(`${mutation.charAt(0).toUpperCase()}${mutation.slice(1)}Payload`).implement({
-    description: `Result of \`${mutation}\`.`,
+    description: `Result of the mutation \`${mutation}\`.`,
     fields: (t) => ({
       user: t.field({ type: User, description: 'The user after the change.', resolve: ({ user }) => user }),
     }),
@@ -212,9 +212,9 @@ export const userPayload = (mutation: string) =>
 export const newUserEdge = (user: UserRow) => edge(allUserOrders.default, user);
 
 const CreateUserPayload = builder.objectRef<UserRow>('CreateUserPayload').implement({
-  description: 'Result of `createUser`.',
+  description: 'Result of the mutation `createUser`.',
   fields: (t) => ({
-    user: t.field({ type: User, description: 'The new user.', resolve: (user) => user }),
+    user: t.field({ type: User, description: 'The user that was created.', resolve: (user) => user }),
     userEdge: t.field({
       type: UserEdge,
       description: 'The new user as an edge of `allUsers` in its default order.',
@@ -224,7 +224,7 @@ const CreateUserPayload = builder.objectRef<UserRow>('CreateUserPayload').implem
 });
 
 const DeleteUserPayload = builder.objectRef<{ userId: string }>('DeleteUserPayload').implement({
-  description: 'Result of `deleteUser`.',
+  description: 'Result of the mutation `deleteUser`.',
   fields: (t) => ({
     deletedUserId: t.id({
       description: 'The global ID of the deleted user.',
@@ -236,7 +236,7 @@ const DeleteUserPayload = builder.objectRef<{ userId: string }>('DeleteUserPaylo
 const ResetUserPasswordPayload = builder
   .objectRef<{ user: UserRow; password: string }>('ResetUserPasswordPayload')
   .implement({
-    description: 'Result of `resetUserPassword`.',
+    description: 'Result of the mutation `resetUserPassword`.',
     fields: (t) => ({
       user: t.field({ type: User, description: 'The person with the new password.', resolve: ({ user }) => user }),
       newPassword: t.exposeString('password', {
@@ -267,7 +267,7 @@ builder.mutationFields((t) => ({
     type: InviteUsersPayload,
     authScopes: { permission: 'manage:users' },
     description: 'Invites e-mail addresses, which can then register.',
-    args: { input: t.arg({ type: InviteUsersInput, required: true, description: 'The addresses.' }) },
+    args: { input: t.arg({ type: InviteUsersInput, required: true, description: 'The addresses to invite.' }) },
     sizedFields: { invitationEdges: ({ input }) => input.emails.length },
     resolve: (_root, { input }, { principal, services }) => services.accounts.invite(signedIn(principal), input),
   }),
@@ -275,7 +275,7 @@ builder.mutationFields((t) => ({
     type: RemoveInvitationPayload,
     authScopes: { permission: 'manage:users' },
     description: 'Removes an invitation, so that the address cannot register with it.',
-    args: { input: t.arg({ type: RemoveInvitationInput, required: true, description: 'The invitation.' }) },
+    args: { input: t.arg({ type: RemoveInvitationInput, required: true, description: 'The invitation to remove.' }) },
     resolve: (_root, { input: { id, email } }, { principal, services }) =>
       services.accounts.removeInvitation(
         signedIn(principal),
@@ -287,7 +287,7 @@ builder.mutationFields((t) => ({
     authScopes: { permission: 'manage:users' },
     description:
       'Creates an account for a person, independently of the registration mode. FORBIDDEN for a role with more permissions than the caller.',
-    args: { input: t.arg({ type: CreateUserInput, required: true, description: 'The account.' }) },
+    args: { input: t.arg({ type: CreateUserInput, required: true, description: 'The account to create.' }) },
     resolve: (_root, { input }, { principal, services }) => services.accounts.create(signedIn(principal), input),
   }),
   updateUser: t.field({
@@ -304,7 +304,7 @@ builder.mutationFields((t) => ({
     type: userPayload('activateUser'),
     authScopes: { permission: 'manage:users' },
     description: 'Activates a person who was deactivated.',
-    args: { input: t.arg({ type: ActivateUserInput, required: true, description: 'The person.' }) },
+    args: { input: t.arg({ type: ActivateUserInput, required: true, description: 'The person to activate.' }) },
     resolve: async (_root, { input }, { principal, services }) => ({
       user: await services.accounts.activate(signedIn(principal), keyOf(input)),
     }),
@@ -314,7 +314,7 @@ builder.mutationFields((t) => ({
     authScopes: { permission: 'manage:users' },
     description:
       'Deactivates a person at once: ends their sessions and streams, and suspends their personal access tokens.',
-    args: { input: t.arg({ type: DeactivateUserInput, required: true, description: 'The person.' }) },
+    args: { input: t.arg({ type: DeactivateUserInput, required: true, description: 'The person to deactivate.' }) },
     resolve: async (_root, { input }, { principal, services }) => ({
       user: await services.accounts.deactivate(signedIn(principal), keyOf(input)),
     }),
@@ -324,7 +324,7 @@ builder.mutationFields((t) => ({
     authScopes: { permission: 'manage:users' },
     description:
       'Deletes a deactivated person with everything that belongs to them alone. CONFLICT for the caller, for the last administrator and, without `evenActive`, for an active person.',
-    args: { input: t.arg({ type: DeleteUserInput, required: true, description: 'The person.' }) },
+    args: { input: t.arg({ type: DeleteUserInput, required: true, description: 'The person to delete.' }) },
     resolve: (_root, { input }, { principal, services }) =>
       services.accounts.delete(signedIn(principal), keyOf(input), input),
   }),
@@ -342,7 +342,13 @@ builder.mutationFields((t) => ({
     type: ResetUserPasswordPayload,
     authScopes: { permission: 'manage:users' },
     description: 'Sets a new random password for a person, ends their login sessions and revokes their tokens.',
-    args: { input: t.arg({ type: ResetUserPasswordInput, required: true, description: 'The person.' }) },
+    args: {
+      input: t.arg({
+        type: ResetUserPasswordInput,
+        required: true,
+        description: 'The person whose password is reset.',
+      }),
+    },
     resolve: (_root, { input }, { principal, services }) =>
       services.accounts.resetPassword(signedIn(principal), keyOf(input), input),
   }),

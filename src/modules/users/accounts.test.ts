@@ -89,8 +89,8 @@ const targeted: Record<
 };
 const targetedEntries = Object.entries(targeted) as [keyof typeof targeted, (typeof targeted)[keyof typeof targeted]][];
 
-describe('administration', () => {
-  test.each(targetedEntries)('%s is refused to who does not manage users, over both roads', async (mutation, row) => {
+describe('user administration', () => {
+  test.each(targetedEntries)('%s is denied without manage:users, in GraphQL and REST', async (mutation, row) => {
     const target = await kit.person();
     const basic = await kit.person();
     const scoped = await kit.createKey('ADMIN', { scopes: ['manage:api_keys', 'read:users'] });
@@ -104,7 +104,7 @@ describe('administration', () => {
     await refusedRest(() => kit.rest(row.method, row.path, { key: null, body }), 403);
   });
 
-  test.each(targetedEntries)('%s aims at people: nobody else is found', async (mutation, row) => {
+  test.each(targetedEntries)('%s returns NOT_FOUND for service accounts and unknown users', async (mutation, row) => {
     const key = await kit.createKey('LIMITED');
     const { email } = await kit.prisma.user.findUniqueOrThrow({ where: { id: key.userId } });
     await refused(() => call(mutation, { userId: key.userId, ...row.extra }), 'NOT_FOUND');
@@ -117,7 +117,7 @@ describe('administration', () => {
       });
   });
 
-  test.each(targetedEntries)('%s needs exactly one of id and address', async (mutation, row) => {
+  test.each(targetedEntries)('%s requires exactly one of ID and e-mail address', async (mutation, row) => {
     const { userId, email } = await kit.person();
     for (const reference of [{}, { userId, email }]) {
       const answer = await refused(() => call(mutation, { ...reference, ...row.extra }), 'BAD_USER_INPUT');
@@ -132,29 +132,32 @@ describe('administration', () => {
     expect((await kit.rest(row.method, row.path, { body: row.body ?? {} })).status).toBe(422);
   });
 
-  test.each(targetedEntries)('TOK 7 %s does not touch who holds more than the caller', async (mutation, row) => {
-    const admin = await kit.person({ role: 'ADMIN' });
-    const limited = await kit.person({ role: 'LIMITED' });
-    const alone = await kit.createKey('ADMIN', { scopes: ['manage:users'] });
-    const some = await kit.createKey('ADMIN', { scopes: ['manage:users', ...rolePermissions('BASIC')] });
-    for (const [key, target] of [
-      [alone, admin],
-      [alone, limited],
-      [some, admin],
-    ] as const) {
-      const answer = await refused(
-        () => call(mutation, { userId: target.userId, ...row.extra }, key.secret),
-        'FORBIDDEN',
-      );
-      expect(answer.errors[0]?.extensions.requiredPermissions.length).toBeGreaterThan(0);
-      await refusedRest(
-        () => kit.rest(row.method, row.path, { key: key.secret, body: { ...byEmail(target), ...row.body } }),
-        403,
-      );
-    }
-  });
+  test.each(targetedEntries)(
+    'TOK 7 %s is denied for a user who holds permissions that the caller lacks',
+    async (mutation, row) => {
+      const admin = await kit.person({ role: 'ADMIN' });
+      const limited = await kit.person({ role: 'LIMITED' });
+      const alone = await kit.createKey('ADMIN', { scopes: ['manage:users'] });
+      const some = await kit.createKey('ADMIN', { scopes: ['manage:users', ...rolePermissions('BASIC')] });
+      for (const [key, target] of [
+        [alone, admin],
+        [alone, limited],
+        [some, admin],
+      ] as const) {
+        const answer = await refused(
+          () => call(mutation, { userId: target.userId, ...row.extra }, key.secret),
+          'FORBIDDEN',
+        );
+        expect(answer.errors[0]?.extensions.requiredPermissions.length).toBeGreaterThan(0);
+        await refusedRest(
+          () => kit.rest(row.method, row.path, { key: key.secret, body: { ...byEmail(target), ...row.body } }),
+          403,
+        );
+      }
+    },
+  );
 
-  test('TOK 7 a role beyond one’s own rights is not given: not by a change, not at creation', async () => {
+  test('TOK 7 a role with permissions that the caller lacks cannot be assigned by a change or at creation', async () => {
     const some = await kit.createKey('ADMIN', { scopes: ['manage:users', ...rolePermissions('BASIC')] });
     const person = await kit.person();
     await refused(() => call('changeUserRole', { userId: person.userId, role: 'ADMIN' }, some.secret), 'FORBIDDEN');
@@ -174,7 +177,7 @@ describe('administration', () => {
     expect(down.data.changeUserRole.user.role).toBe('LIMITED');
   });
 
-  test('nobody deactivates, deletes or demotes themselves', async () => {
+  test('users cannot deactivate, delete or demote themselves', async () => {
     const admin = await kit.person({ role: 'ADMIN' });
     const self = { userId: admin.userId };
     await refused(() => call('deactivateUser', self, admin.session), 'CONFLICT');
@@ -195,7 +198,7 @@ describe('administration', () => {
     expect(same.data.changeUserRole.user.role).toBe('ADMIN');
   });
 
-  test('the last admin stays, also when two go at each other at once', async () => {
+  test('the last administrator remains when two administrators deactivate each other concurrently', async () => {
     const own = await startKit();
     try {
       const [one, other] = [await own.person({ role: 'ADMIN' }), await own.person({ role: 'ADMIN' })];
@@ -223,7 +226,7 @@ describe('administration', () => {
     }
   });
 
-  test('the last admin stays when somebody else who manages users takes their role', async () => {
+  test('the last administrator cannot be deactivated or demoted by another principal with manage:users', async () => {
     const own = await startKit();
     try {
       const admin = await own.person({ role: 'ADMIN' });
@@ -247,7 +250,7 @@ describe('administration', () => {
     }
   });
 
-  test('TOK 9 who is deactivated is out at the next request, sessions and personal tokens alike', async () => {
+  test('TOK 9 deactivating a user blocks sessions and personal tokens from the next request', async () => {
     const person = await kit.person();
     const pat = await kit.createPat(person.session);
     const { data } = await call('deactivateUser', { email: person.email.toUpperCase() });
@@ -259,7 +262,7 @@ describe('administration', () => {
     expect([await works(person.session), await works(pat.secret)]).toEqual([false, true]);
   });
 
-  test('TOK 9 the same over REST, and deletion only after it', async () => {
+  test('TOK 9 deactivating over REST has the same effect, and is required before deletion', async () => {
     const person = await kit.person();
     const pat = await kit.createPat(person.session);
     const rest = (method: string, path: string) =>
@@ -277,7 +280,7 @@ describe('administration', () => {
     expect(await kit.prisma.user.findUnique({ where: { id: person.userId } })).toBeNull();
   });
 
-  test('deletion takes chats, documents, agents, projects, and the users of the projects’ tokens', async () => {
+  test('deleting a user removes chats, documents, private agents, projects and the users of project tokens', async () => {
     const person = await kit.person();
     const other = await kit.person();
     const { prisma } = kit;
@@ -326,7 +329,7 @@ describe('administration', () => {
     expect(await prisma.chatSession.findUnique({ where: { id: kept.id } })).toMatchObject({ agentId: 0 });
   });
 
-  test('TOK 10 a demotion narrows what a person’s tokens may do at the next request', async () => {
+  test('TOK 10 a demotion reduces the permissions of a person’s tokens from the next request', async () => {
     const person = await kit.person({ role: 'ADMIN' });
     const pat = await kit.createPat(person.session);
     const manages = async (key: string) => (await kit.gql('{ can(permission: MANAGE_USERS) }', {}, key)).data?.can;
@@ -344,7 +347,7 @@ describe('administration', () => {
     });
   });
 
-  test('a role that does not exist, or that nobody can be given, is refused', async () => {
+  test('a role that does not exist or cannot be assigned is rejected', async () => {
     const person = await kit.person();
     await refused(() => call('changeUserRole', { userId: person.userId, role: 'OWNER' }), 'BAD_USER_INPUT');
     for (const new_role of ['limited', 'curator', 'global_curator', 'slack_user', 'ext_perm_user'])
@@ -358,7 +361,7 @@ describe('administration', () => {
     );
   });
 
-  test('a reset gives a password that is shown once and works, ends the sessions and revokes the tokens', async () => {
+  test('a password reset returns a working password once, ends the sessions and revokes the tokens', async () => {
     const person = await kit.person();
     const pat = await kit.createPat(person.session);
     const { data } = await call('resetUserPassword', { userId: person.userId });
@@ -376,7 +379,7 @@ describe('administration', () => {
     for (const secret of [first, body.new_password]) expect(texts).not.toContain(secret);
   });
 
-  test('an account is made with what was given, and an address or a username is one person’s', async () => {
+  test('an account is created with the given fields, and its e-mail address and username are unique', async () => {
     const input = {
       email: fresh().toUpperCase(),
       password: 'long enough',
@@ -410,13 +413,13 @@ describe('administration', () => {
     ['a username with a space', { username: 'a b' }],
     ['a name with NUL', { name: 'a\0' }],
     ['a role that does not exist', { role: 'OWNER' }],
-  ])('%s makes no account', async (_what, wrong) => {
+  ])('%s is rejected, and no account is created', async (_what, wrong) => {
     const input = { email: fresh(), password: 'long enough', role: 'BASIC', ...wrong };
     const answer = await refused(() => call('createUser', input), 'BAD_USER_INPUT');
     expect(answer.errors[0]?.extensions.fields[0].path).toEqual(['input', Object.keys(wrong)[0]]);
   });
 
-  test('everything is in the audit trail, with who did it', async () => {
+  test('every operation is recorded in the audit trail with its actor', async () => {
     const admin = await kit.person({ role: 'ADMIN' });
     const userId = (await call('createUser', { email: fresh(), password: 'long enough', role: 'BASIC' }, admin.session))
       .data.createUser.user.id;
@@ -450,31 +453,28 @@ describe('open streams', () => {
     'their password is reset': ({ userId }) => call('resetUserPassword', { userId }),
     'they log out': ({ session }) => kit.gql('mutation { logout { endedUserCredentialId } }', {}, session),
   };
-  test.each(Object.keys(ends))(
-    'TOK 5 TOK 9 the stream of a person ends, and their turn with it, when %s',
-    async (what) => {
-      const person = await kit.person();
-      const gate = makeGate();
-      kit.model.script({ text: ['one ', 'two ', 'three'], gate });
-      const events = kit.subscribe(subscription, {}, person.session);
-      gate.release();
-      for (let said = ''; said === ''; ) {
-        const { value, done } = await events.next();
-        if (done) throw new Error('the stream ended before the model spoke');
-        said = value.data?.chatTurn?.text ?? '';
-      }
-      const hungUp = kit.model.nextAbort();
-      await ends[what]?.(person);
-      const rest = [];
-      for await (const event of events) rest.push(event);
-      expect(rest.map((event) => event.errors?.[0]?.extensions?.code)).toEqual(['UNAUTHENTICATED']);
-      await hungUp;
-    },
-  );
+  test.each(Object.keys(ends))('TOK 5 TOK 9 the stream and the turn of a person end when %s', async (what) => {
+    const person = await kit.person();
+    const gate = makeGate();
+    kit.model.script({ text: ['one ', 'two ', 'three'], gate });
+    const events = kit.subscribe(subscription, {}, person.session);
+    gate.release();
+    for (let said = ''; said === ''; ) {
+      const { value, done } = await events.next();
+      if (done) throw new Error('the stream ended before the model spoke');
+      said = value.data?.chatTurn?.text ?? '';
+    }
+    const hungUp = kit.model.nextAbort();
+    await ends[what]?.(person);
+    const rest = [];
+    for await (const event of events) rest.push(event);
+    expect(rest.map((event) => event.errors?.[0]?.extensions?.code)).toEqual(['UNAUTHENTICATED']);
+    await hungUp;
+  });
 });
 
 describe('invitations', () => {
-  test('are made for new addresses alone, listed, and taken back, over both roads', async () => {
+  test('are created only for new addresses, listed and removed, in GraphQL and REST', async () => {
     const person = await kit.person();
     const [one, other, third] = [fresh(), fresh(), fresh()];
     const { data } = await call('inviteUsers', { emails: [one.toUpperCase(), one, other, person.email] });
@@ -506,7 +506,7 @@ describe('invitations', () => {
     expect(await kit.prisma.invitation.count({ where: { email: third } })).toBe(0);
   });
 
-  test('one that is no address refuses them all, and so do none and 1001', async () => {
+  test('are all rejected when one address is invalid, or when the list is empty or has 1001 addresses', async () => {
     const answer = await refused(() => call('inviteUsers', { emails: [fresh(), 'nobody'] }), 'BAD_USER_INPUT');
     expect(answer.errors[0]?.extensions.fields[0].path).toEqual(['input', 'emails', 1]);
     await refusedRest(() => kit.rest('PUT', '/manage/admin/users', { body: { emails: [fresh(), 'nobody'] } }), 400, {
@@ -517,13 +517,13 @@ describe('invitations', () => {
     expect((await call('inviteUsers', { emails: many.slice(1) })).data.inviteUsers.invitedCount).toBe(1000);
   });
 
-  test('two that race invite an address once', async () => {
+  test('are created once when concurrent requests invite the same address', async () => {
     const emails = [fresh()];
     const answers = await Promise.all([1, 2, 3].map(() => call('inviteUsers', { emails })));
     expect(answers.map(({ data }) => data.inviteUsers.invitedCount).sort()).toEqual([0, 0, 1]);
   });
 
-  test('are nobody’s business who does not manage users', async () => {
+  test('are denied without manage:users', async () => {
     const email = fresh();
     await call('inviteUsers', { emails: [email] });
     const { session } = await kit.person();
@@ -542,7 +542,7 @@ describe('invitations', () => {
   });
 });
 
-describe('lists', () => {
+describe('lists of users', () => {
   let own: Kit;
   let people: { admin: Person; basic: Person; limited: Person; shut: Person };
   beforeAll(async () => {
@@ -565,7 +565,7 @@ describe('lists', () => {
       .data.allUsers;
   const emails = (list: { nodes: { email: string }[] }) => list.nodes.map(({ email }) => email);
 
-  test('the directory shows the people who can come in, to who may read it', async () => {
+  test('the directory shows active users to callers with read:users', async () => {
     const { data } = await users('first: 10', people.basic.session);
     expect(emails(data.users)).toEqual(['ada@people.example', 'ben_1@people.example', 'lea@people.example']);
     expect(data.users.totalCount).toBe(3);
@@ -585,7 +585,7 @@ describe('lists', () => {
     expect((await own.rest('GET', '/users', { key: people.limited.session })).status).toBe(403);
   });
 
-  test('the directory is walked by cursors', async () => {
+  test('the directory can be paginated with cursors', async () => {
     const seen: string[] = [];
     let after: string | null = null;
     do {
@@ -599,7 +599,7 @@ describe('lists', () => {
     expect(seen).toEqual(['ada@people.example', 'ben_1@people.example', 'lea@people.example']);
   });
 
-  test('a list costs the same number of statements, whatever its length', async () => {
+  test('a list costs a constant number of statements regardless of its length', async () => {
     const cost = async (first: number) => {
       own.statements.length = 0;
       await own.gql(`{ allUsers(first: ${first}) { totalCount nodes { id email passwordConfigured } } }`);
@@ -609,7 +609,7 @@ describe('lists', () => {
     expect(await cost(4)).toBe(await cost(1));
   });
 
-  test('accounts are filtered by everything at once', async () => {
+  test('accounts can be filtered by several criteria at once', async () => {
     expect((await accounts('first: 10')).totalCount).toBe(4);
     expect(emails(await accounts('filter: { active: false }'))).toEqual(['sam@people.example']);
     expect(emails(await accounts('filter: { roles: [ADMIN, LIMITED] }'))).toEqual([
@@ -629,7 +629,7 @@ describe('lists', () => {
       await refused(() => own.gql('{ allUsers { totalCount } }', {}, key), 'FORBIDDEN', own);
   });
 
-  test('GET /manage/users: everything, or pages of ten when all three numbers are given', async () => {
+  test('GET /manage/users returns all users, or pages of ten when all three page numbers are given', async () => {
     const { body } = await own.rest('GET', '/manage/users');
     expect(body).toMatchObject({ slack_users: [], accepted_pages: 1, invited_pages: 1, slack_users_pages: 1 });
     expect([body.accepted.length, body.invited]).toEqual([
@@ -660,7 +660,7 @@ describe('lists', () => {
     expect((await own.rest('GET', '/manage/users', { key: own.keys.BASIC })).status).toBe(403);
   });
 
-  test('GET /manage/users/accepted: pages and filters of all generations', async () => {
+  test('GET /manage/users/accepted supports paging and all filters, and rejects invalid ones', async () => {
     const get = async (query: string) => (await own.rest('GET', `/manage/users/accepted?${query}`)).body;
     expect((await get('page_num=1&page_size=3')).items.map(({ email }: { email: string }) => email)).toEqual([
       'sam@people.example',
@@ -677,7 +677,7 @@ describe('lists', () => {
     expect((await own.rest('GET', '/manage/users/accepted', { key: own.keys.BASIC })).status).toBe(403);
   });
 
-  test('all accounts and their counts', async () => {
+  test('/manage/users/accepted/all and /manage/users/counts return all accounts and their counts', async () => {
     expect((await own.rest('GET', '/manage/users/accepted/all')).body).toHaveLength(4);
     expect((await own.rest('GET', '/manage/users/counts')).body).toEqual({
       role_counts: { limited: 1, basic: 2, admin: 1 },
@@ -688,12 +688,12 @@ describe('lists', () => {
         expect((await own.rest('GET', path, { key })).status).toBe(403);
   });
 
-  test('GET /get-user-role', async () => {
+  test('GET /get-user-role returns the role of the caller', async () => {
     expect((await own.rest('GET', '/get-user-role', { key: people.basic.session })).body).toEqual({ role: 'basic' });
     expect((await own.rest('GET', '/get-user-role', { key: own.keys.LIMITED })).status).toBe(403);
   });
 
-  test('the groups stand for the roles', async () => {
+  test('the default groups represent the roles', async () => {
     const { body } = await own.rest('GET', '/manage/admin/user-group?include_default=true');
     expect(body.map(({ id, name, is_default }: Record<string, unknown>) => [id, name, is_default])).toEqual([
       [1, 'Admin', true],
@@ -736,7 +736,7 @@ describe('lists', () => {
       expect((await own.rest('GET', path, { key: session })).status).toBe(403);
   });
 
-  test('the names of groups: one’s own, or all for who manages users', async () => {
+  test('the names of groups are those of the caller, or all names with manage:users', async () => {
     const minimal = (key: string | undefined, query = '?include_default=true') =>
       own.rest('GET', `/manage/user-groups/minimal${query}`, key === undefined ? {} : { key });
     const [admin, basic] = [

@@ -18,7 +18,7 @@ const InviteCodeStatus = builder.enumType('InviteCodeStatus', {
 });
 
 const InviteCode = builder.prismaNode('InviteCode', {
-  id: { field: 'id', description: 'The global ID.' },
+  id: { field: 'id', description: 'The global ID of the invite code.' },
   description: 'A code with which one person creates an account and joins agents.',
   nullable: true,
   fields: (t) => ({
@@ -68,7 +68,7 @@ const Invite = builder.objectRef<{ status: InviteCodeRow['status'] }>('Invite').
 });
 
 const CreateInviteCodeInput = builder.inputType('CreateInviteCodeInput', {
-  description: 'Input for `createInviteCode`.',
+  description: 'Input for the mutation `createInviteCode`.',
   fields: (t) => ({
     agentIds: t.idList({
       description:
@@ -78,16 +78,16 @@ const CreateInviteCodeInput = builder.inputType('CreateInviteCodeInput', {
 });
 
 const DisableInviteCodeInput = builder.inputType('DisableInviteCodeInput', {
-  description: 'Input for `disableInviteCode`.',
+  description: 'Input for the mutation `disableInviteCode`.',
   fields: (t) => ({
     id: t.id({ required: true, description: 'The code, by its global ID or its integer `databaseId`.' }),
   }),
 });
 
 const AcceptInviteInput = builder.inputType('AcceptInviteInput', {
-  description: 'Input for `acceptInvite`.',
+  description: 'Input for the mutation `acceptInvite`.',
   fields: (t) => ({
-    code: t.string({ required: true, description: 'The invite code.' }),
+    code: t.string({ required: true, description: 'The invite code, as the invited person received it.' }),
     username: t.string({
       required: true,
       description:
@@ -100,7 +100,7 @@ const AcceptInviteInput = builder.inputType('AcceptInviteInput', {
 const CreateInviteCodePayload = builder
   .objectRef<{ code: string; inviteCode: InviteCodeRow }>('CreateInviteCodePayload')
   .implement({
-    description: 'Result of `createInviteCode`.',
+    description: 'Result of the mutation `createInviteCode`.',
     fields: (t) => ({
       code: t.exposeString('code', {
         description: 'The code, for the person who is to use it. It is returned only once and stored only as a hash.',
@@ -119,7 +119,7 @@ const CreateInviteCodePayload = builder
   });
 
 const DisableInviteCodePayload = builder.objectRef<InviteCodeRow>('DisableInviteCodePayload').implement({
-  description: 'Result of `disableInviteCode`.',
+  description: 'Result of the mutation `disableInviteCode`.',
   fields: (t) => ({
     inviteCode: t.field({ type: InviteCode, description: 'The disabled invite code.', resolve: (code) => code }),
   }),
@@ -144,7 +144,7 @@ builder.queryFields((t) => ({
     nullable: true,
     public: true,
     description: 'The state of an invite code, for the person who has it; null for an unknown code.',
-    args: { code: t.arg.string({ required: true, description: 'The invite code.' }) },
+    args: { code: t.arg.string({ required: true, description: 'The invite code to look up.' }) },
     resolve: (_root, { code }, { services }) => services.inviteCodes.look(code),
   }),
 }));
@@ -165,7 +165,9 @@ builder.mutationFields((t) => ({
     type: DisableInviteCodePayload,
     authScopes: { permission: 'manage:users' },
     description: 'Disables an invite code. Has no effect on a code that is disabled already.',
-    args: { input: t.arg({ type: DisableInviteCodeInput, required: true, description: 'The invite code.' }) },
+    args: {
+      input: t.arg({ type: DisableInviteCodeInput, required: true, description: 'The invite code to disable.' }),
+    },
     resolve: (_root, { input }, { principal, services }) =>
       services.inviteCodes.disable(signedIn(principal), integerId(input.id, 'InviteCode', ['input', 'id'])),
   }),

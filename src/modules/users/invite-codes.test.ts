@@ -78,7 +78,7 @@ describe('an invite code', () => {
     expect((await kit.gql('{ viewer { role } }', {}, secret)).status).toBe(401);
   });
 
-  test('makes one account with the role BASIC, however many come with it at once', async () => {
+  test('creates exactly one account with the role BASIC when it is used concurrently', async () => {
     const invite = await newCode();
     const answers = await Promise.all([1, 2, 3, 4].map(() => accept({ code: invite.code, username: fresh() })));
     expect(answers.map((answer) => code(answer) ?? 'made').sort()).toEqual([
@@ -112,7 +112,7 @@ describe('an invite code', () => {
     ]);
   });
 
-  test('joins the agents, to look at them, that its maker could share', async () => {
+  test('gives the new user viewer access to its agents, except deleted ones', async () => {
     const [own, gone] = [await agentOf(), await agentOf()];
     const invite = await newCode({ agentIds: [own, gone] }, admin.session);
     await kit.prisma.agent.update({ where: { id: gone }, data: { deletedAt: new Date() } });
@@ -122,7 +122,7 @@ describe('an invite code', () => {
     ]);
   });
 
-  test('names no agent that its maker could not share', async () => {
+  test('rejects agents that its creator cannot share', async () => {
     const other = await agentOf({ isPublic: true });
     const scopes = ['manage:users', ...rolePermissions('BASIC')];
     const some = await kit.createKey('ADMIN', { scopes });
@@ -150,7 +150,7 @@ describe('an invite code', () => {
     );
   });
 
-  test('is nobody’s business who does not manage users, and nobody makes one for more than they hold', async () => {
+  test('requires manage:users, and a creator who holds all permissions that it grants', async () => {
     const { id } = await newCode();
     const scoped = await kit.createKey('ADMIN', { scopes: ['manage:api_keys', ...rolePermissions('BASIC')] });
     for (const key of [kit.keys.BASIC, kit.keys.LIMITED, scoped.secret])
@@ -165,7 +165,7 @@ describe('an invite code', () => {
     expect(code(await unchanged(() => create({}, alone.secret)))).toBe('FORBIDDEN');
   });
 
-  test('ends when it is disabled, and with the rights of who made it', async () => {
+  test('becomes invalid when it is disabled, and when its creator loses the required permissions', async () => {
     const off = await newCode();
     expect((await disable(off.id)).data.disableInviteCode.inviteCode.status).toBe('DISABLED');
     expect((await unchanged(() => disable(off.id))).errors).toEqual([]);
@@ -208,7 +208,7 @@ describe('an invite code', () => {
     ]);
   });
 
-  test('is not used up by a name that is taken', async () => {
+  test('is not used up by a username that is taken', async () => {
     const { code: secret } = await newCode();
     const username = fresh();
     await accept({ code: (await newCode()).code, username });
@@ -216,17 +216,17 @@ describe('an invite code', () => {
     expect((await claim(secret, { username: fresh() })).body).toEqual({ success: true, error: null });
   });
 
-  test('a document may try one', async () => {
+  test('can be tried only once in a GraphQL document', async () => {
     const one =
       'acceptInvite(input: { code: "x", username: "ab", password: "a long password" }) { user { id: databaseId } }';
     expect(code(await kit.gql(`mutation { a: ${one} b: ${one} }`, {}, null))).toBe('BAD_USER_INPUT');
   });
 });
 
-describe('the paths of AnythingLLM’s clients', () => {
+describe('the AnythingLLM endpoints of invite codes', () => {
   const moment = expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d:]+\.\d{3}Z$/);
 
-  test('make a code, list it, and disable it', async () => {
+  test('create, show, claim and list a code', async () => {
     const agentId = await agentOf();
     const { databaseId } = await kit.prisma.user.findUniqueOrThrow({ where: { id: admin.userId } });
     const created = await kit.rest('POST', '/api/v1/admin/invite/new', {
@@ -270,7 +270,7 @@ describe('the paths of AnythingLLM’s clients', () => {
     });
   });
 
-  test('a key’s code has no maker’s name, and is disabled twice', async () => {
+  test('return no creator name for a code created by a key, and disable a code repeatedly without an error', async () => {
     const { invite } = (await kit.rest('POST', '/api/v1/admin/invite/new')).body;
     expect([invite.createdBy, invite.workspaceIds]).toEqual([0, '[]']);
     for (let time = 0; time < 2; time++)
@@ -291,7 +291,7 @@ describe('the paths of AnythingLLM’s clients', () => {
     }
   });
 
-  test('a list costs the same number of statements, whatever its length', async () => {
+  test('list codes with a constant number of statements regardless of their number', async () => {
     const cost = async () => {
       await kit.rest('GET', '/api/v1/admin/invites');
       kit.statements.length = 0;
@@ -304,12 +304,12 @@ describe('the paths of AnythingLLM’s clients', () => {
     expect(await cost()).toBe(before);
   });
 
-  test('accepted codes do not count against the attempts of their address', async () => {
+  test('do not count accepted codes as failed attempts of their address', async () => {
     for (let i = 0; i < 55; i++)
       expect((await claim((await newCode()).code, { username: fresh() })).status, String(i)).toBe(200);
   });
 
-  test('too many attempts from one address are 429, and no code is tried any more', async () => {
+  test('return 429 after too many attempts from one address, and then reject valid codes as well', async () => {
     const { code: secret } = await newCode();
     let answer = await claim(newSecret('inv_'), { username: fresh() });
     for (let attempt = 0; attempt < 50 && answer.status !== 429; attempt++)

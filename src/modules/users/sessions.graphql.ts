@@ -43,7 +43,7 @@ const Authentication = builder
   });
 
 const RegisterInput = builder.inputType('RegisterInput', {
-  description: 'Input for `register`.',
+  description: 'Input for the mutation `register`.',
   fields: (t) => ({
     email: t.string({
       required: true,
@@ -54,7 +54,7 @@ const RegisterInput = builder.inputType('RegisterInput', {
 });
 
 const LoginInput = builder.inputType('LoginInput', {
-  description: 'Input for `login`.',
+  description: 'Input for the mutation `login`.',
   fields: (t) => ({
     login: t.string({ required: true, description: 'The e-mail address or the username, in any letter case.' }),
     password: t.string({ required: true, description: 'The password of the person.' }),
@@ -62,7 +62,7 @@ const LoginInput = builder.inputType('LoginInput', {
 });
 
 const ChangePasswordInput = builder.inputType('ChangePasswordInput', {
-  description: 'Input for `changePassword`.',
+  description: 'Input for the mutation `changePassword`.',
   fields: (t) => ({
     currentPassword: t.string({ required: true, description: 'The current password of the caller.' }),
     newPassword: t.string({ required: true, description: 'The new password: 8 to 64 characters.' }),
@@ -76,9 +76,9 @@ const ChangePasswordInput = builder.inputType('ChangePasswordInput', {
 /** Returns the payload type of a mutation with which people create their own account. */
 export const ownAccountPayload = (name: string, mutation: string) =>
   builder.objectRef<UserRow>(name).implement({
-    description: `Result of \`${mutation}\`.`,
+    description: `Result of the mutation \`${mutation}\`.`,
     fields: (t) => ({
-      user: t.field({ type: User, description: 'The new user.', resolve: toThemselves }),
+      user: t.field({ type: User, description: 'The user that was created.', resolve: toThemselves }),
       userEdge: t.field({
         type: UserEdge,
         description: 'The new user as an edge of `allUsers` in its default order.',
@@ -92,7 +92,7 @@ const RegisterPayload = ownAccountPayload('RegisterPayload', 'register');
 /** Returns the payload type of a mutation that returns the secret of a login session. */
 export const sessionPayload = (name: string, mutation: string) =>
   builder.objectRef<Session>(name).implement({
-    description: `Result of \`${mutation}\`.`,
+    description: `Result of the mutation \`${mutation}\`.`,
     fields: (t) => ({
       token: t.exposeString('token', {
         description:
@@ -114,7 +114,7 @@ const LoginPayload = sessionPayload('LoginPayload', 'login');
 const RefreshSessionPayload = sessionPayload('RefreshSessionPayload', 'refreshSession');
 
 const LogoutPayload = builder.objectRef<{ tokenId: number }>('LogoutPayload').implement({
-  description: 'Result of `logout`.',
+  description: 'Result of the mutation `logout`.',
   fields: (t) => ({
     endedUserCredentialId: t.id({
       description: 'The global ID of the login session that ended, as `userCredentials` returns it.',
@@ -139,7 +139,7 @@ builder.mutationFields((t) => ({
     public: true,
     description:
       'Creates an account with the role BASIC for the caller, if the registration mode allows it. The first person becomes ADMIN only when the server was started with `REGISTRATION=open`.',
-    args: { input: t.arg({ type: RegisterInput, required: true, description: 'The new account.' }) },
+    args: { input: t.arg({ type: RegisterInput, required: true, description: 'The account to register.' }) },
     resolve: (_root, { input }, { client, services }) => services.sessions.register(client, input),
   }),
   login: t.field({

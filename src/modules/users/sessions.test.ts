@@ -58,14 +58,14 @@ async function refused(call: () => Promise<GraphQLAnswer>, expected: string, on 
 }
 
 describe('passwords', () => {
-  test('are kept as argon2id hashes of 19 MiB, two passes and one lane', async () => {
+  test('are stored as argon2id hashes with 19 MiB, two passes and one lane', async () => {
     const hash = await hashPassword(password);
     expect(hash).toMatch(/^\$argon2id\$v=19\$m=19456,t=2,p=1\$/);
     expect([await verifyPassword(hash, password), await verifyPassword(hash, 'another one')]).toEqual([true, false]);
     expect([await verifyPassword(null, password), await verifyPassword(undefined, '')]).toEqual([false, false]);
   });
 
-  test('two people with one password have two hashes, and the password is nowhere in the database', async () => {
+  test('two users with the same password have different hashes, and the database does not contain the password', async () => {
     const [one, other] = [await kit.person({ password }), await kit.person({ password })];
     const users = await kit.prisma.user.findMany({ where: { id: { in: [one.userId, other.userId] } } });
     expect(new Set(users.map(({ passwordHash }) => passwordHash)).size).toBe(2);
@@ -74,7 +74,7 @@ describe('passwords', () => {
 });
 
 describe('registration', () => {
-  test('with REGISTRATION=open the first person becomes ADMIN and later ones BASIC, in GraphQL and REST', async () => {
+  test('with REGISTRATION=open the first user becomes ADMIN and later users become BASIC, in GraphQL and REST', async () => {
     const own = await startKit({ environment: { REGISTRATION: 'open' } });
     try {
       const asked = () =>
@@ -139,7 +139,7 @@ describe('registration', () => {
     ['REST', 'default'],
     ['GraphQL', 'invite'],
     ['REST', 'invite'],
-  ])('in %s the first person becomes BASIC unless the operator set REGISTRATION=open (mode: %s)', async (api, mode) => {
+  ])('in %s the first user becomes BASIC unless the operator set REGISTRATION=open (mode: %s)', async (api, mode) => {
     const own = await startKit({ environment: mode === 'default' ? {} : { REGISTRATION: mode } });
     try {
       const email = 'first@people.example';
@@ -172,7 +172,7 @@ describe('registration', () => {
     [{ AUTH_TOKEN: 'the server’s own', HOST: '0.0.0.0' }, 'closed', false],
     [{ REGISTRATION: 'open', HOST: '0.0.0.0', NODE_ENV: 'production' }, 'open', true],
     [{ REGISTRATION: 'invite' }, 'invite', false],
-  ])('the settings %j mean %s registration', (environment, registration, firstPersonIsAdmin) => {
+  ])('the settings %j result in %s registration', (environment, registration, firstPersonIsAdmin) => {
     expect(readSettings(environment as Record<string, string>)).toMatchObject({ registration, firstPersonIsAdmin });
   });
 
@@ -189,7 +189,7 @@ describe('registration', () => {
     }
   });
 
-  test('of two that race to be first one is admin; of two that race for one address one succeeds', async () => {
+  test('racing registrations create one ADMIN, and one account for each address', async () => {
     const own = await startKit({ environment: { REGISTRATION: 'open' } });
     try {
       const answers = await Promise.all(
@@ -205,7 +205,7 @@ describe('registration', () => {
     }
   });
 
-  test('an address that is taken is refused in any case', async () => {
+  test('rejects an address that is already taken, in any letter case', async () => {
     const { email } = await kit.person();
     await refused(() => register({ email: email.toUpperCase(), password }), 'CONFLICT');
     const before = await kit.fingerprint();
@@ -220,7 +220,7 @@ describe('registration', () => {
     ['of 10,000 characters', 'a'.repeat(10_000)],
     ['with NUL', 'abcdefgh\0'],
     ['with half a character', 'abcdefgh\ud800'],
-  ])('TOK 13 a password %s is refused, and not repeated', async (_what, given) => {
+  ])('TOK 13 rejects a password %s and does not repeat it in the error', async (_what, given) => {
     const answer = await refused(() => register({ email: fresh(), password: given }), 'BAD_USER_INPUT');
     const rest = await kit.rest('POST', '/auth/register', { key: null, body: { email: fresh(), password: given } });
     expect(rest.status).toBe(400);
@@ -236,14 +236,14 @@ describe('registration', () => {
     'x@y',
     'api_key__x@1onyxapikey.ai',
     'a@b.example\0',
-  ])('what is no address of a person is refused: %j', async (email) => {
+  ])('rejects an invalid email address: %j', async (email) => {
     const answer = await refused(() => register({ email, password }), 'BAD_USER_INPUT');
     expect(answer.errors[0]?.extensions.fields[0].path).toEqual(['input', 'email']);
     const rest = await kit.rest('POST', '/auth/register', { key: null, body: { email, password } });
     expect(rest.status).toBe(email.endsWith('onyxapikey.ai') ? 400 : 422);
   });
 
-  test('closed: nobody registers, administrators make the accounts', async () => {
+  test('when closed, rejects every registration, and administrators create the accounts', async () => {
     const own = await startKit({ environment: { REGISTRATION: 'closed' } });
     try {
       await refused(() => register({ email: fresh(), password }, own), 'FORBIDDEN', own);
@@ -258,7 +258,7 @@ describe('registration', () => {
     }
   });
 
-  test('by invitation: only who was invited, once, and nobody but an admin may invite the first', async () => {
+  test('by invitation, an invited address can register once, and a scoped key cannot invite the first user', async () => {
     const own = await startKit({ environment: { REGISTRATION: 'invite' } });
     try {
       const scoped = await own.createKey('ADMIN', { scopes: ['manage:users'] });
@@ -291,7 +291,7 @@ describe('registration', () => {
   });
 
   test.each(['register', 'createUser'])(
-    'the first person by %s ends the sessions of the built-in owner',
+    'creating the first user by %s ends the sessions of the built-in owner',
     async (way) => {
       const own = await startKit({ environment: { AUTH_TOKEN: 'the server’s own', REGISTRATION: 'open' } });
       try {
@@ -308,13 +308,13 @@ describe('registration', () => {
     },
   );
 
-  test('a wrong mode of registration stops the start', () => {
+  test('an invalid REGISTRATION setting stops the start', () => {
     expect(() => readSettings({ REGISTRATION: 'maybe' })).toThrow(/REGISTRATION/);
   });
 });
 
 describe('login', () => {
-  test('gives a session over GraphQL, by address or username in any case, and says when it ends', async () => {
+  test('returns a session and its expiry over GraphQL, for an address or username in any letter case', async () => {
     const { email, password: given, userId } = await kit.person();
     await kit.prisma.user.update({
       where: { id: userId },
@@ -340,7 +340,7 @@ describe('login', () => {
     expect(event?.tokenId).toEqual(expect.any(Number));
   });
 
-  test('gives a cookie over REST, and the cookie opens', async () => {
+  test('sets a cookie over REST that authenticates later requests', async () => {
     const { email, password: given } = await kit.person();
     const answer = await kit.rest(
       'POST',
@@ -356,7 +356,7 @@ describe('login', () => {
     expect(json.status).toBe(204);
   });
 
-  test('the cookie is for https alone where the server is', async () => {
+  test('marks the cookie as Secure when the public URL uses https', async () => {
     const own = await startKit({ environment: { PUBLIC_URL: 'https://latchkey.test' } });
     try {
       const { email, password: given } = await own.person();
@@ -367,7 +367,7 @@ describe('login', () => {
     }
   });
 
-  test('gives a bearer token on the mobile path, and logging out ends it', async () => {
+  test('returns a bearer token on the mobile path, and logout ends it', async () => {
     const { email, password: given } = await kit.person();
     const { body } = await kit.rest('POST', '/auth/mobile/login', form({ username: email, password: given }));
     expect(body).toEqual({ access_token: expect.stringMatching(/^ses_/), token_type: 'bearer' });
@@ -377,7 +377,7 @@ describe('login', () => {
     expect([await works(body.access_token), await works(next.body.access_token)]).toEqual([false, false]);
   });
 
-  test('TOK 21 whatever is wrong has one answer: nobody, a wrong password, a key’s user, a deactivated person', async () => {
+  test('TOK 21 returns the same error for an unknown user, a wrong password, a key’s user and a deactivated user', async () => {
     const own = await startKit();
     try {
       const person = await own.person();
@@ -423,7 +423,7 @@ describe('login', () => {
   });
 
   test.each(['a'.repeat(65), 'a'.repeat(10_000), 'abc\0defgh'])(
-    'TOK 13 a password that can be nobody’s is refused: case %#',
+    'TOK 13 rejects a password that no account can have: case %#',
     async (given) => {
       const { email } = await kit.person();
       await refused(() => login(email, given), 'BAD_USER_INPUT');
@@ -432,7 +432,7 @@ describe('login', () => {
     },
   );
 
-  test('a form without a password is no login', async () => {
+  test('returns 422 for a form without a password', async () => {
     expect((await kit.rest('POST', '/auth/login', form({ username: 'x@people.example' }))).status).toBe(422);
     expect(
       (await kit.rest('POST', '/auth/login', { key: null, headers: { 'content-type': 'text/plain' }, body: 'x' }))
@@ -440,7 +440,7 @@ describe('login', () => {
     ).toBe(415);
   });
 
-  test('OWG 21 the 11th attempt on an account is not looked at, whether it exists or not, and aliases do not help', async () => {
+  test('OWG 21 rejects the 11th attempt on an account, existing or not, and aliases do not raise the limit', async () => {
     const own = await startKit();
     try {
       const person = await own.person();
@@ -465,7 +465,7 @@ describe('login', () => {
     }
   });
 
-  test('a success clears the account’s count', async () => {
+  test('a successful login clears the count of the account', async () => {
     const { email, password: given } = await kit.person();
     for (let round = 0; round < 2; round++) {
       for (let i = 0; i < 9; i++) expect(code(await login(email, 'wrong', kit, kit.keys.BASIC))).toBe('BAD_USER_INPUT');
@@ -473,7 +473,7 @@ describe('login', () => {
     }
   });
 
-  test('a user has at most 100 sessions: the oldest end', async () => {
+  test('a user has at most 100 sessions, and a further login ends the oldest session', async () => {
     const person = await kit.person();
     const { userId } = person;
     await kit.prisma.token.createMany({
@@ -504,7 +504,7 @@ describe('the address of a client', () => {
     });
   const guess = (number: number) => `nobody${number}@people.example`;
 
-  test('OWG 11 the 51st failure from one address is not looked at, whatever account and header it names', async () => {
+  test('OWG 11 is limited to 50 failed logins, regardless of the account and the X-Forwarded-For header', async () => {
     const own = await startKit();
     try {
       const person = await own.person();
@@ -516,7 +516,7 @@ describe('the address of a client', () => {
     }
   });
 
-  test('OWG 11 is the one that the trusted proxy names, and not what its client claims', async () => {
+  test('OWG 11 is taken from the trusted proxy and not from the header that the client sends', async () => {
     const own = await startKit({ environment: { TRUSTED_PROXIES: '1' } });
     try {
       for (let i = 0; i < 50; i++) expect((await from(own, `203.0.113.${i}, 192.0.2.1`, guess(i))).status).toBe(400);
@@ -538,8 +538,8 @@ describe('the address of a client', () => {
   });
 });
 
-describe('the attempts of an address', () => {
-  test('60 people register from one address, in GraphQL and REST; what fails is counted', async () => {
+describe('registration attempts of an address', () => {
+  test('60 users can register from one address in GraphQL and REST, and only failed attempts count', async () => {
     const own = await startKit({ environment: { REGISTRATION: 'open' } });
     try {
       for (let i = 0; i < 30; i++) {
@@ -561,7 +561,7 @@ describe('the attempts of an address', () => {
   });
 });
 
-describe('attempts', () => {
+describe('login and registration attempts', () => {
   const client = { address: '192.0.2.1', userAgent: null };
   const memory = (points: number): Limiter => new RateLimiterMemory({ points, duration: 900 });
   const caught = async (work: Promise<unknown>): Promise<AppError> => {
@@ -573,7 +573,7 @@ describe('attempts', () => {
     return error;
   };
 
-  test('an address is refused after its limit, and uses up nobody’s account', async () => {
+  test('an address over its limit is rejected without using up the limit of any account', async () => {
     const account = memory(10);
     const attempts = createLoginThrottle({ account, address: memory(2), registration: memory(1) });
     await attempts.login('a', client);
@@ -582,7 +582,7 @@ describe('attempts', () => {
     await attempts.login('victim', { ...client, address: '192.0.2.2' });
   });
 
-  test('a success counts against neither', async () => {
+  test('a successful login counts neither against the account nor against the address', async () => {
     const attempts = createLoginThrottle({ account: memory(1), address: memory(1), registration: memory(1) });
     for (let i = 0; i < 5; i++) await (await attempts.login('a', client)).succeeded();
   });
@@ -593,7 +593,7 @@ describe('attempts', () => {
     ['2001:db8:1:2:3:4:5:6', '2001:db8:1:2::'],
     ['::1', '0:0:0:0:0:0:0:2'],
     ['fe80::1%eth0', 'fe80::2'],
-  ])('OWG 11 %s and %s are of one /64, and count as one address', async (one, other) => {
+  ])('OWG 11 %s and %s are in the same /64 network and count as one address', async (one, other) => {
     const attempts = createLoginThrottle({ account: memory(10), address: memory(2), registration: memory(1) });
     await attempts.login('a', { ...client, address: one });
     await attempts.login('b', { ...client, address: other });
@@ -609,7 +609,7 @@ describe('attempts', () => {
     ['::1', '1::'],
     ['192.0.2.1', '192.0.2.2'],
     ['::ffff:192.0.2.1', '::ffff:192.0.2.2'],
-  ])('OWG 11 %s and %s count apart', async (one, other) => {
+  ])('OWG 11 %s and %s count as separate addresses', async (one, other) => {
     const attempts = createLoginThrottle({ account: memory(10), address: memory(1), registration: memory(1) });
     await attempts.login('a', { ...client, address: one });
     await attempts.login('b', { ...client, address: other });
@@ -617,7 +617,7 @@ describe('attempts', () => {
       expect((await caught(attempts.login('c', { ...client, address }))).code).toBe('RATE_LIMITED');
   });
 
-  test('OWG 11 two names of one account count together, and a success clears both', async () => {
+  test('OWG 11 two names of the same account share a count, and a successful login clears it for both', async () => {
     const attempts = createLoginThrottle({ account: memory(2), address: memory(50), registration: memory(1) });
     const attempt = async (name: string) => {
       const made = await attempts.login(name, client);
@@ -641,7 +641,7 @@ describe('attempts', () => {
     await attempts.registration({ ...client, address: null });
   });
 
-  test('successful registrations do not count against their address, also where many are made at the same time', async () => {
+  test('successful registrations do not count against their address, even when many run concurrently', async () => {
     const attempts = createLoginThrottle({ account: memory(1), address: memory(1), registration: memory(2) });
     for (let i = 0; i < 5; i++) await (await attempts.registration(client)).succeeded();
     await Promise.all([1, 2].map(async () => (await attempts.registration(client)).succeeded()));
@@ -649,7 +649,7 @@ describe('attempts', () => {
     expect((await caught(attempts.registration(client))).code).toBe('RATE_LIMITED');
   });
 
-  test('an account that was made is not refused because the store fails afterwards', async () => {
+  test('a created account is not rejected when the limiter’s store fails afterwards', async () => {
     const registration: Limiter = {
       consume: async () => undefined,
       reward: () => Promise.reject(new Error('the store is gone')),
@@ -659,13 +659,13 @@ describe('attempts', () => {
     await expect((await attempts.registration(client)).succeeded()).resolves.toBeUndefined();
   });
 
-  test('attempts at the same time are all counted', async () => {
+  test('concurrent attempts are all counted', async () => {
     const attempts = createLoginThrottle({ account: memory(10), address: memory(50), registration: memory(1) });
     const made = await Promise.allSettled(Array.from({ length: 40 }, () => attempts.login('a', client)));
     expect(made.filter(({ status }) => status === 'fulfilled')).toHaveLength(10);
   });
 
-  test('a store that fails refuses every attempt', async () => {
+  test('a failing store of the limiter rejects every attempt', async () => {
     const fail = () => Promise.reject(new Error('the store is gone'));
     const broken: Limiter = { consume: fail, reward: fail, delete: fail };
     const working = memory(10);
@@ -687,7 +687,7 @@ describe('attempts', () => {
 });
 
 describe('a session', () => {
-  test('ends at logout at once, over both roads, and no other with it', async () => {
+  test('ends immediately at logout in GraphQL and REST, and the user’s other sessions stay valid', async () => {
     const person = await kit.person();
     const session = await kit.prisma.token.findFirstOrThrow({ where: { userId: person.userId, kind: 'SESSION' } });
     const other = (await login(person.email, person.password)).data.login.token;
@@ -709,7 +709,7 @@ describe('a session', () => {
     expect([again.status, again.body]).toEqual([401, { detail: 'Unauthorized' }]);
   });
 
-  test('goes on under a new secret, and the old one works for a minute', async () => {
+  test('continues under a new secret when refreshed, and the old secret works for one minute', async () => {
     const person = await kit.person();
     await kit.prisma.token.updateMany({
       where: { userId: person.userId },
@@ -727,7 +727,7 @@ describe('a session', () => {
     expect(await kit.prisma.token.count({ where: { userId: person.userId, kind: 'SESSION' } })).toBe(1);
   });
 
-  test('TOK 21 neither a key nor a personal token is one: no logout, no refresh, no change of password', async () => {
+  test('TOK 21 is required for logout, refresh and password changes, which reject keys and personal tokens', async () => {
     const person = await kit.person();
     const pat = await kit.createPat(person.session);
     for (const key of [kit.keys.ADMIN, kit.keys.LIMITED, pat.secret]) {
@@ -745,7 +745,7 @@ describe('a session', () => {
     expect(await works(person.session)).toBe(true);
   });
 
-  test('GET /users/me shows who holds it; a stranger is told 401', async () => {
+  test('GET /users/me returns the user of the session, and 401 to an anonymous client', async () => {
     const person = await kit.person({ role: 'ADMIN' });
     expect((await kit.rest('GET', '/users/me', { key: person.session })).body).toMatchObject({
       id: person.userId,
@@ -758,8 +758,8 @@ describe('a session', () => {
   });
 });
 
-describe('one’s own password', () => {
-  test('is changed with the current one, which ends other sessions and revokes tokens', async () => {
+describe('changing the user’s own password', () => {
+  test('requires the current password, ends the other sessions and revokes personal tokens', async () => {
     const person = await kit.person();
     const other = (await login(person.email, person.password)).data.login.token;
     const pat = await kit.createPat(person.session);
@@ -776,7 +776,7 @@ describe('one’s own password', () => {
     expect((await login(person.email, person.password)).data.login.token).toEqual(expect.any(String));
   });
 
-  test('stays when the current one is wrong or the new one no password', async () => {
+  test('is rejected when the current password is wrong or the new password is invalid', async () => {
     const person = await kit.person();
     const wrong = await refused(() => change(person.session, 'not mine', 'another password'), 'BAD_USER_INPUT');
     expect(wrong.errors[0]?.extensions.fields[0].path).toEqual(['input', 'currentPassword']);
@@ -789,14 +789,14 @@ describe('one’s own password', () => {
     expect([rest.status, rest.body]).toEqual([400, { detail: 'Invalid current password' }]);
   });
 
-  test('cannot be guessed through a session that somebody stole', async () => {
+  test('is limited to 10 attempts, so that a stolen session cannot guess the password', async () => {
     const person = await kit.person();
     for (let i = 0; i < 10; i++)
       expect(code(await change(person.session, `guess ${i}`, 'another password'))).toBe('BAD_USER_INPUT');
     await refused(() => change(person.session, person.password, 'another password'), 'RATE_LIMITED');
   });
 
-  test('changed twice at once is changed once', async () => {
+  test('succeeds once when two changes run concurrently', async () => {
     const person = await kit.person();
     const answers = await Promise.all(
       ['one password', 'other password'].map((next) => change(person.session, person.password, next)),
@@ -806,7 +806,7 @@ describe('one’s own password', () => {
   });
 });
 
-test('TOK 13 no password stands in the log, in the audit trail or in an error', async () => {
+test('TOK 13 the log, the audit trail and the errors contain no password', async () => {
   const secret = 'PeculiarPassword';
   const person = await kit.person({ password: `${secret} one` });
   const texts = [

@@ -3,7 +3,7 @@ import { builder } from '../../graphql/builder.ts';
 import { ownAccountPayload, sessionPayload } from './sessions.graphql.ts';
 
 const RequestTokenInput = builder.inputType('RequestTokenInput', {
-  description: 'Input for `requestToken`.',
+  description: 'Input for the mutation `requestToken`.',
   fields: (t) => ({
     username: t.string({ description: 'The username or the e-mail address; ignored while the server has no people.' }),
     password: t.string({
@@ -14,7 +14,7 @@ const RequestTokenInput = builder.inputType('RequestTokenInput', {
 });
 
 const EnableMultiUserInput = builder.inputType('EnableMultiUserInput', {
-  description: 'Input for `enableMultiUser`.',
+  description: 'Input for the mutation `enableMultiUser`.',
   fields: (t) => ({
     username: t.string({
       required: true,
@@ -43,7 +43,9 @@ builder.mutationFields((t) => ({
     authScopes: { permission: 'manage:users' },
     description:
       'Creates the first person, with the role ADMIN. From then on people log in, and the sessions and personal access tokens of the built-in owner end. CONFLICT when the server already has people.',
-    args: { input: t.arg({ type: EnableMultiUserInput, required: true, description: 'The first person.' }) },
+    args: {
+      input: t.arg({ type: EnableMultiUserInput, required: true, description: 'The first person of the server.' }),
+    },
     resolve: (_root, { input }, { principal, services }) =>
       services.singleUser.enableMultiUser(signedIn(principal), input),
   }),

@@ -53,7 +53,7 @@ describe('the built-in owner', () => {
   });
   afterAll(() => kit.close());
 
-  test('comes in with the password of the server, as one service account with the role ADMIN', async () => {
+  test('logs in with the password of the server, as one service account with the role ADMIN', async () => {
     const answers = await Promise.all([1, 2, 3].map(() => requestToken(kit, { password })));
     const tokens = answers.map(({ data }) => data.requestToken.token as string);
     expect(new Set(tokens).size).toBe(3);
@@ -75,7 +75,7 @@ describe('the built-in owner', () => {
     expect(await viewer(kit, tokens[1] as string)).toMatchObject({ user: { databaseId: ownerId } });
   });
 
-  test('TOK 22: a wrong password is one answer, whatever its length and whatever of it is right', async () => {
+  test('TOK 22: every wrong password gets the same error, regardless of its length and its matching part', async () => {
     const service = serviceWith(kit, {});
     const wrong = [
       '',
@@ -98,7 +98,7 @@ describe('the built-in owner', () => {
     await expect(service.requestToken(stranger, { password })).resolves.toMatchObject({ user: { id: ownerId } });
   });
 
-  test('attempts that fail count, and those of one address whatever name they give', async () => {
+  test('failed attempts are limited per account under any username, and per address', async () => {
     const account = new RateLimiterMemory({ points: 3, duration: 900 });
     const service = serviceWith(kit, { account });
     for (let attempt = 0; attempt < 3; attempt++)
@@ -119,7 +119,7 @@ describe('the built-in owner', () => {
     await expect(other.requestToken(elsewhere, { password })).resolves.toMatchObject({ user: { id: ownerId } });
   });
 
-  test('one that succeeds clears the count', async () => {
+  test('a successful login clears the count of failed attempts', async () => {
     const service = serviceWith(kit, { account: new RateLimiterMemory({ points: 2, duration: 900 }) });
     for (let round = 0; round < 3; round++) {
       await expect(service.requestToken(stranger, { password: 'wrong' })).rejects.toMatchObject({
@@ -129,7 +129,7 @@ describe('the built-in owner', () => {
     }
   });
 
-  test('a limiter that is broken lets nobody in', async () => {
+  test('a failing limiter rejects every login', async () => {
     const broken = async () => {
       throw new Error('the store is gone');
     };
@@ -139,7 +139,7 @@ describe('the built-in owner', () => {
     });
   });
 
-  test('keeps 100 sessions at most; one more ends the oldest', async () => {
+  test('has at most 100 sessions, and a further login ends the oldest session', async () => {
     const first = await ownersToken(kit);
     const service = serviceWith(kit, {});
     for (let made = 0; made < 100; made++) await service.requestToken(stranger, { password });
@@ -147,7 +147,7 @@ describe('the built-in owner', () => {
     expect(await kit.prisma.token.count({ where: { userId: ownerId, kind: 'SESSION' } })).toBe(100);
   });
 
-  test('each attempt is in the audit trail, without the password', async () => {
+  test('each login attempt is recorded in the audit trail without the password', async () => {
     await requestToken(kit, { password: 'not the password' });
     await ownersToken(kit);
     const events = await kit.prisma.auditEvent.findMany({ orderBy: { id: 'desc' }, take: 2 });
@@ -161,14 +161,14 @@ describe('the built-in owner', () => {
   });
 });
 
-describe('without a password of its own', () => {
+describe('a server without a password', () => {
   let kit: Kit;
   beforeAll(async () => {
     kit = await startKit();
   });
   afterAll(() => kit.close());
 
-  test('every password is wrong, as a wrong one is elsewhere', async () => {
+  test('rejects every password with the same error as a wrong password', async () => {
     for (const attempt of ['', 'undefined', 'null', password]) {
       const { data, errors } = await nothingStored(kit, () => requestToken(kit, { password: attempt }));
       expect(returned(data)).toEqual([]);
@@ -177,7 +177,7 @@ describe('without a password of its own', () => {
     expect(await kit.prisma.user.count({ where: { id: ownerId } })).toBe(0);
   });
 
-  test('only who holds all of ADMIN makes the first person', async () => {
+  test('requires all permissions of ADMIN to create the first user', async () => {
     const { secret: manager } = await kit.createKey('ADMIN', { scopes: ['manage:users'] });
     const { secret: keys } = await kit.createKey('ADMIN', { scopes: ['manage:api_keys'] });
     const input = { username: 'first', password: 'a long password' };
@@ -201,13 +201,13 @@ describe('without a password of its own', () => {
     ['username', { username: 'somebody@onyxapikey.ai' }],
     ['password', { password: 'short' }],
     ['password', { password: 'x'.repeat(65) }],
-  ])('a wrong %s is refused: %o', async (field, change) => {
+  ])('rejects an invalid %s: %o', async (field, change) => {
     const input = { username: 'anna', password: 'a long password', ...change };
     const { errors } = await nothingStored(kit, () => enable(kit, input));
     expect(errors[0]?.extensions).toMatchObject({ code: 'BAD_USER_INPUT', fields: [{ path: ['input', field] }] });
   });
 
-  test('of two that race to make the first person, one does', async () => {
+  test('creates one user when requests to create the first user race', async () => {
     const answers = await Promise.all(
       ['anna', 'bert', 'carl'].map((username) => enable(kit, { username, password: 'a long password' })),
     );
@@ -232,14 +232,14 @@ describe('without a password of its own', () => {
   });
 });
 
-describe('making the first person', () => {
+describe('creating the first user', () => {
   let kit: Kit;
   beforeAll(async () => {
     kit = await startKit({ environment: { AUTH_TOKEN: password } });
   });
   afterAll(() => kit.close());
 
-  test('ends the owner’s sessions and personal tokens, and nothing else', async () => {
+  test('ends the owner’s sessions and personal tokens, and keeps API keys valid', async () => {
     const sessions = [await ownersToken(kit), await ownersToken(kit)];
     const [session = ''] = sessions;
     const pat = await kit.createPat(session);
@@ -262,7 +262,7 @@ describe('making the first person', () => {
     expect(event).toMatchObject({ actorId: ownerId, detail: { username: input.username, sessionsEnded: 3 } });
   });
 
-  test('from then on the password of the server opens nothing, and the person’s does', async () => {
+  test('ends login with the password of the server, and the new user logs in with their own password', async () => {
     for (const input of [{ password }, { username: 'owner', password }, { username: ownerId, password }]) {
       const { errors } = await nothingStored(kit, () => requestToken(kit, input));
       expect(errors[0]).toMatchObject({ extensions: { code: 'BAD_USER_INPUT' } });
@@ -282,7 +282,7 @@ test.each([
     'createUser',
     'mutation { createUser(input: { email: "anna@people.example", password: "a long password", role: BASIC }) { user { role } } }',
   ],
-])('%s ends the owner’s sessions when it makes the first person', async (_name, mutation) => {
+])('%s ends the owner’s sessions when it creates the first user', async (_name, mutation) => {
   const kit = await startKit({ environment: { AUTH_TOKEN: password, REGISTRATION: 'open' } });
   const session = await ownersToken(kit);
   expect((await kit.gql(mutation)).errors).toEqual([]);
@@ -292,7 +292,7 @@ test.each([
   await kit.close();
 });
 
-test('a session that races with the first person does not outlive it', async () => {
+test('a session that is created concurrently with the first user does not stay valid', async () => {
   const kit = await startKit({ environment: { AUTH_TOKEN: password } });
   const input = { username: 'anna', password: 'a long password' };
   const asked = Array.from({ length: 5 }, () => requestToken(kit, { password }));
@@ -305,7 +305,7 @@ test('a session that races with the first person does not outlive it', async () 
   await kit.close();
 });
 
-test('a password of fewer than 8 characters stops the start, and is not told', () => {
+test('an AUTH_TOKEN of fewer than 8 characters stops the start', () => {
   expect(() => readSettings({ AUTH_TOKEN: 'hunter2' })).toThrow('AUTH_TOKEN must have at least 8 characters');
   expect(readSettings({ AUTH_TOKEN: 'hunter22' }).authToken).toBe('hunter22');
   expect(readSettings({}).authToken).toBeUndefined();

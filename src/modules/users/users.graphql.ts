@@ -31,7 +31,7 @@ const administrative = {
 } as const;
 
 export const User = builder.prismaNode('User', {
-  id: { field: 'id', description: 'The global ID.' },
+  id: { field: 'id', description: 'The global ID of the user.' },
   description: 'A person, or the service account that a key acts as.',
   nullable: true,
   fields: (t) => ({
@@ -39,7 +39,7 @@ export const User = builder.prismaNode('User', {
     number: t.exposeInt('databaseId', {
       description: 'The integer by which the REST paths of AnythingLLM clients know the user.',
     }),
-    name: t.exposeString('name', { description: 'The display name.' }),
+    name: t.exposeString('name', { description: 'The display name of the user.' }),
     accountType: t.expose('accountType', {
       type: AccountTypeType,
       description: 'Whether the user is a person or a service account.',
@@ -137,7 +137,7 @@ const UserFilter = builder.inputType('UserFilter', {
 
 const UserOrder = orderInput('User', userOrders, {
   CREATED_AT: 'The time at which the account was created.',
-  NAME: 'The display name.',
+  NAME: 'The display name of the user.',
 });
 
 const userListArgs = (arg: ArgBuilder) => ({

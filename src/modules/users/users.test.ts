@@ -20,7 +20,7 @@ const node = (id: string, selection: string, key?: string | null) =>
 const names = (list: { nodes: { name: string }[] }) => list.nodes.map(({ name }) => name);
 
 describe('a user', () => {
-  test('is one node, whichever field returns it', async () => {
+  test('is the same node in every field that returns it', async () => {
     const id = globalId('User', ann.userId);
     const { databaseId: number } = await kit.prisma.user.findUniqueOrThrow({ where: { id: ann.userId } });
     const expected = {
@@ -44,7 +44,7 @@ describe('a user', () => {
     expect(all.data.allUsers.nodes).toEqual([expected]);
   });
 
-  test('reads the administrative fields of themselves, and no one else does without `manage:users`', async () => {
+  test('reads their own administrative fields, and other callers need `manage:users` for them', async () => {
     const own = await kit.gql(`{ viewer { user { ${administrative} } } }`, {}, ann.session);
     expect(own.errors).toEqual([]);
     const expected = {
@@ -68,7 +68,7 @@ describe('a user', () => {
     }
   });
 
-  test('shows address, username and role to readers of the directory only', async () => {
+  test('shows the address, username and role only to callers with `read:users` or `manage:users`', async () => {
     const { data } = await kit.gql(
       'mutation { createAgent(input: { name: "shared", isPublic: true }) { agent { databaseId } } }',
       {},
@@ -89,7 +89,7 @@ describe('a user', () => {
     expect(await read([...manages, 'manage:users'])).toMatchObject(shown);
   });
 
-  test('is fetched by node as the directory shows it: by others with `read:users` only, and by themselves always', async () => {
+  test('is returned by node to callers with `read:users`, and always to the user themselves', async () => {
     const limited = await kit.createKey('LIMITED');
     const own = globalId('User', limited.userId);
     expect((await node(own, fields, limited.secret)).data.node).toMatchObject({ databaseId: limited.userId });
@@ -111,7 +111,7 @@ describe('a user', () => {
     expect(await node(nobody, fields, kit.keys.BASIC)).toMatchObject({ data: { node: null }, errors: [] });
   });
 
-  test('who creates an account without a credential reads all fields of it, and nothing else', async () => {
+  test('is returned with all fields to the anonymous client that registers it', async () => {
     const open = await startKit({ environment: { REGISTRATION: 'open' } });
     try {
       const { data, errors } = await open.gql(
@@ -149,7 +149,7 @@ describe('lists of users', () => {
     ['users', (own) => own.keys.BASIC],
     ['allUsers', (own) => own.keys.ADMIN],
   ] as [string, (own: Kit) => string][])(
-    '%s are ordered by name and by creation, in both directions',
+    '%s sorts by name and by creation date in both directions',
     async (list, key) => {
       const ordered = async (args: string) =>
         names((await own.gql(`{ ${list}(${args}) { nodes { name } } }`, {}, key(own))).data[list]);
@@ -163,7 +163,7 @@ describe('lists of users', () => {
     },
   );
 
-  test('are paged backwards to their start', async () => {
+  test('can be paged backwards to the first user', async () => {
     const page = async (before: string | null) =>
       (
         await own.gql(
@@ -184,7 +184,7 @@ describe('lists of users', () => {
     expect([names(first), first.pageInfo]).toMatchObject([['adam'], { hasPreviousPage: false, hasNextPage: true }]);
   });
 
-  test('reject a cursor of another order, and name the argument', async () => {
+  test('reject a cursor of another order and name the argument', async () => {
     const { data } = await own.gql('{ users(first: 1) { pageInfo { endCursor } } }');
     const { errors } = await own.gql(
       'query ($after: String) { users(after: $after, orderBy: { field: NAME }) { totalCount } }',
@@ -194,14 +194,14 @@ describe('lists of users', () => {
   });
 });
 
-describe('a mutation names a user', () => {
+describe('the user ID of a mutation', () => {
   const change = (id: string | number) =>
     kit.gql(
       'mutation ($id: ID!) { updateUser(input: { user: { id: $id }, bio: "named" }) { user { databaseId bio } } }',
       { id },
     );
 
-  test('by the global ID, the UUID and the number', async () => {
+  test('is accepted as the global ID, the UUID or the integer ID', async () => {
     const { databaseId: number } = await kit.prisma.user.findUniqueOrThrow({ where: { id: ann.userId } });
     for (const id of [globalId('User', ann.userId), ann.userId, ann.userId.toUpperCase(), number, String(number)]) {
       await kit.prisma.user.update({ where: { id: ann.userId }, data: { bio: '' } });
@@ -209,7 +209,7 @@ describe('a mutation names a user', () => {
     }
   });
 
-  test('and is told the same of one that is missing and of a service account', async () => {
+  test('returns the same NOT_FOUND for an unknown user and for a service account', async () => {
     const key = await kit.createKey('BASIC');
     const { databaseId: number } = await kit.prisma.user.findUniqueOrThrow({ where: { id: key.userId } });
     const before = await kit.fingerprint();

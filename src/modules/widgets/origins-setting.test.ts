@@ -29,14 +29,14 @@ const ask = (uuid: string, origin?: string, sessionId: string = randomUUID()) =>
     ...(origin !== undefined && { headers: { origin } }),
   });
 
-test('the default is deny in production and allow elsewhere', () => {
+test('WIDGET_ORIGINS defaults to deny in production and to allow elsewhere', () => {
   expect(readSettings({ NODE_ENV: 'production' }).widgetOrigins).toBe('deny');
   expect(readSettings({}).widgetOrigins).toBe('allow');
   expect(readSettings({ NODE_ENV: 'production', WIDGET_ORIGINS: 'allow' }).widgetOrigins).toBe('allow');
   expect(() => readSettings({ WIDGET_ORIGINS: 'some' })).toThrow(/^WIDGET_ORIGINS /);
 });
 
-test('pages of unknown origins, and requests without one, cannot send, read or delete', async () => {
+test('denies sending, reading and deleting to unknown origins and to requests without an Origin header', async () => {
   const uuid = await made();
   for (const origin of ['https://shop.example', 'null', 'http://localhost:3000', undefined])
     await nothingStored(kit, async () => {
@@ -55,7 +55,7 @@ test('pages of unknown origins, and requests without one, cannot send, read or d
   expect([status, errors[0]?.extensions.code]).toEqual([200, 'FORBIDDEN']);
 });
 
-test('browsers are not told that a page of an unknown origin can call it', async () => {
+test('sends no Access-Control-Allow-Origin header to a page of an unknown origin', async () => {
   const uuid = await made();
   const preflight = await fetch(`${kit.url}/api/embed/${uuid}/stream-chat`, {
     method: 'OPTIONS',
@@ -64,14 +64,14 @@ test('browsers are not told that a page of an unknown origin can call it', async
   expect(preflight.headers.get('access-control-allow-origin')).toBeNull();
 });
 
-test('the server’s own pages and the listed origins are known', async () => {
+test('accepts the server’s own origin and the listed origins', async () => {
   const listed = await made({ allowlist_domains: 'shop.example' });
   expect((await ask(listed, 'https://shop.example')).status).toBe(200);
   expect((await ask(listed, 'https://other.example')).status).toBe(401);
   expect((await ask(await made(), 'http://latchkey.test')).status).toBe(200);
 });
 
-test('removing the list ends what its pages have open', async () => {
+test('removing the list of origins ends the open streams of its pages', async () => {
   const uuid = await made({ allowlist_domains: 'shop.example' });
   const gate = makeGate();
   kit.model.script({ text: ['one', ' two'], gate });

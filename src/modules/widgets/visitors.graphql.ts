@@ -56,7 +56,7 @@ const chatOfVisitor = (t: InputFields) => ({
 });
 
 const EmbedTurnInput = builder.inputType('EmbedTurnInput', {
-  description: 'Input for `embedTurn`.',
+  description: 'Input for the mutation `embedTurn`.',
   fields: (t) => ({
     ...chatOfVisitor(t),
     message: t.string({ required: true, description: 'The question of the visitor; at most 20,000 characters.' }),
@@ -71,12 +71,12 @@ const EmbedTurnInput = builder.inputType('EmbedTurnInput', {
 });
 
 const DeleteEmbedChatInput = builder.inputType('DeleteEmbedChatInput', {
-  description: 'Input for `deleteEmbedChat`.',
+  description: 'Input for the mutation `deleteEmbedChat`.',
   fields: chatOfVisitor,
 });
 
 const DeleteEmbedChatPayload = builder.objectRef<{ deleted: boolean }>('DeleteEmbedChatPayload').implement({
-  description: 'Result of `deleteEmbedChat`.',
+  description: 'Result of the mutation `deleteEmbedChat`.',
   fields: (t) => ({
     deleted: t.exposeBoolean('deleted', { description: 'Whether a chat existed and was deleted.' }),
   }),

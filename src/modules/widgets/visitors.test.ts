@@ -68,8 +68,8 @@ const subscription = `subscription ($input: EmbedTurnInput!) {
   }
 }`;
 
-describe('a turn', () => {
-  test('streams the frames that a widget reads, and is kept as the visitor’s chat', async () => {
+describe('a turn in a widget’s chat', () => {
+  test('streams the frames that the widget reads, and stores the exchange in the visitor’s chat', async () => {
     const { uuid } = await made();
     const sessionId = randomUUID();
     kit.model.script({ text: ['one ', 'two'], reasoning: 'Let me think.' });
@@ -116,7 +116,7 @@ describe('a turn', () => {
     ]);
   });
 
-  test('goes on with what was said before, as far as the widget says', async () => {
+  test('sends the model the previous messages up to the widget’s message limit', async () => {
     const { uuid } = await made({ message_limit: 2 });
     const sessionId = randomUUID();
     for (const message of ['first', 'second', 'third']) await ask(uuid, sessionId, message);
@@ -128,7 +128,7 @@ describe('a turn', () => {
     ]);
   });
 
-  test('names no document, where the answer comes from some', async () => {
+  test('names no document when the answer is based on documents', async () => {
     await kit.ingest('Opening hours', 'The museum opens at nine in the morning.', {
       link: 'https://intern.example/hours',
     });
@@ -143,7 +143,7 @@ describe('a turn', () => {
     }
   });
 
-  test('a widget that answers from documents alone refuses in one frame, which is no part of the chat', async () => {
+  test('a widget in query mode sends its refusal in one frame and keeps it out of the history', async () => {
     const { uuid } = await made({ chat_mode: 'query' });
     const sessionId = randomUUID();
     const asked = kit.model.requests.length;
@@ -167,7 +167,7 @@ describe('a turn', () => {
     ]);
   });
 
-  test('a model that breaks off ends the stream with an abort, and the rest is kept', async () => {
+  test('a model that disconnects ends the stream with an abort, and the partial answer is stored', async () => {
     const { uuid } = await made();
     const sessionId = randomUUID();
     kit.model.script({ text: ['half ', 'whole'], breakAfter: 1 });
@@ -177,7 +177,7 @@ describe('a turn', () => {
     expect((await history(uuid, sessionId)).body.history[1].content).toBe('half ');
   });
 
-  test('one at a time in one chat: a second message waits for the first', async () => {
+  test('a second message to the same chat waits for the first', async () => {
     const { uuid } = await made();
     const sessionId = randomUUID();
     const gate = makeGate();
@@ -193,7 +193,7 @@ describe('a turn', () => {
     expect(words(await second)).toBe('You said: And then?');
   });
 
-  test('the same through GraphQL', async () => {
+  test('streams, reads and deletes the chat through GraphQL', async () => {
     const { uuid } = await made();
     const sessionId = randomUUID();
     kit.model.script({ text: ['one ', 'two'] });
@@ -222,11 +222,11 @@ describe('a turn', () => {
   });
 });
 
-describe('what a page may choose', () => {
+describe('overrides that a page sends', () => {
   const overrides = { prompt: 'You are a pirate.', model: 'no-such-model', temperature: '1.5' };
   const lastAsked = () => kit.model.requests.at(-1)?.body;
 
-  test('nothing, unless the widget says so', async () => {
+  test('are ignored unless the widget allows them', async () => {
     const { uuid } = await made();
     for (const wrong of [overrides, { prompt: 'p'.repeat(30_000), model: 5, temperature: 99 }])
       expect((await send(uuid, { sessionId: randomUUID(), message: 'Hello', ...wrong })).status).toBe(200);
@@ -235,7 +235,7 @@ describe('what a page may choose', () => {
     expect(lastAsked()?.temperature).toBeUndefined();
   });
 
-  test('prompt and temperature where the widget says so, each time anew', async () => {
+  test('set the prompt and temperature of one message when the widget allows them', async () => {
     const { uuid } = await made({ allow_prompt_override: true, allow_temperature_override: true });
     const sessionId = randomUUID();
     expect((await send(uuid, { sessionId, message: 'Hello', ...overrides })).status).toBe(200);
@@ -246,7 +246,7 @@ describe('what a page may choose', () => {
     expect(lastAsked()?.temperature).toBeUndefined();
   });
 
-  test('a model that the server does not have is refused, without a word of those that it has', async () => {
+  test('are rejected for an unknown model, without listing the available models', async () => {
     const { uuid } = await made({ allow_model_override: true });
     expect((await send(uuid, { sessionId: randomUUID(), message: 'Hello', model: 'scripted' })).status).toBe(200);
     await unchanged(async () => {
@@ -256,8 +256,8 @@ describe('what a page may choose', () => {
   });
 });
 
-describe('refused', () => {
-  test('in this order: the widget, the page, the id, the message', async () => {
+describe('rejected requests', () => {
+  test('are checked in this order: the widget, the page, the session ID, the message', async () => {
     const { uuid } = await made({ allowlist_domains: 'a.example' });
     const page = { origin: 'https://a.example' };
     const elsewhere = { origin: 'https://b.example' };
@@ -292,7 +292,7 @@ describe('refused', () => {
     expect((await send(uuid, { sessionId, message: 'Hello' }, page)).status).toBe(200);
   });
 
-  test.each(['{', '[]', '"text"', '5', 'null'])('a body that is %s', async (body) => {
+  test.each(['{', '[]', '"text"', '5', 'null'])('return 400 for a body that is %s', async (body) => {
     const { uuid } = await made();
     for (const type of ['text/plain', 'application/json']) {
       const answer = await send(uuid, body, { 'content-type': type });
@@ -300,7 +300,7 @@ describe('refused', () => {
     }
   });
 
-  test('a page that may not show a widget neither reads nor deletes through it', async () => {
+  test('include reading and deleting from a page that is not allowed to embed the widget', async () => {
     const { uuid } = await made({ allowlist_domains: 'https://a.example' });
     const page = { origin: 'https://a.example' };
     const sessionId = randomUUID();
@@ -325,7 +325,7 @@ describe('refused', () => {
     for (const headers of [page, {}]) expect((await history(uuid, sessionId, headers)).body.history).toHaveLength(2);
   });
 
-  test('a widget that is off, deleted or of a deleted agent, in the same words as one that never was', async () => {
+  test('get the same 404 for a disabled or deleted widget, a deleted agent and an unknown widget', async () => {
     const agent = await kit.rest('POST', '/api/persona', {
       body: {
         name: 'Soon gone',
@@ -367,7 +367,7 @@ describe('refused', () => {
     expect((await ask(off.uuid, sessionId)).status).toBe(200);
   });
 
-  test('more than 60 requests of one address within a minute', async () => {
+  test('return 429 for more than 60 requests from one address within a minute', async () => {
     const { uuid } = await made();
     const statuses = new Map<number, number>();
     for (let sent = 0; sent < 62; sent++) {
@@ -386,7 +386,7 @@ describe('refused', () => {
     expect((await history((await made()).uuid, randomUUID())).status).toBe(200);
   });
 
-  test('what limits on requests refuse to its account', async () => {
+  test('return 429 when a rate limit of the widget’s account is reached', async () => {
     const { uuid, id } = await made();
     const { userId } = await kit.prisma.embed.findUniqueOrThrow({ where: { id } });
     const { data } = await kit.gql(
@@ -404,7 +404,7 @@ describe('quotas', () => {
   const day = 'The quota for this chat has been reached. Try again later or contact the site owner.';
   const session = 'Your quota for this chat has been reached. Try again later or contact the site owner.';
 
-  test('of a day hold for all visitors, and deleting a chat does not make room', async () => {
+  test('per day apply to all visitors together, and deleting a chat does not free any', async () => {
     const { uuid } = await made({ max_chats_per_day: 2 });
     const [one, two] = [randomUUID(), randomUUID()];
     expect([(await ask(uuid, one)).status, (await ask(uuid, two)).status]).toEqual([200, 200]);
@@ -423,7 +423,7 @@ describe('quotas', () => {
     expect((await ask(uuid, two)).status).toBe(429);
   });
 
-  test('of a chat hold for that chat', async () => {
+  test('per chat apply to that chat only', async () => {
     const { uuid } = await made({ max_chats_per_session: 1 });
     const sessionId = randomUUID();
     expect((await ask(uuid, sessionId)).status).toBe(200);
@@ -450,7 +450,7 @@ describe('quotas', () => {
     },
   );
 
-  test('are not exceeded by requests at the same time', async () => {
+  test('are not exceeded by concurrent requests', async () => {
     const { uuid } = await made({ max_chats_per_day: 3 });
     const answers = await Promise.all(Array.from({ length: 12 }, () => ask(uuid, randomUUID())));
     expect(answers.map(({ status }) => status).sort()).toEqual([...Array(3).fill(200), ...Array(9).fill(429)]);
@@ -459,7 +459,7 @@ describe('quotas', () => {
     expect(await kit.prisma.chatMessage.count({ where: { role: 'USER', session: { userId } } })).toBe(3);
   });
 
-  test('first messages to one chat at the same time make one chat', async () => {
+  test('concurrent first messages to one chat create one chat', async () => {
     const { uuid } = await made();
     const sessionId = randomUUID();
     const answers = await Promise.all([1, 2, 3].map(() => ask(uuid, sessionId)));
@@ -469,7 +469,7 @@ describe('quotas', () => {
 });
 
 describe('a visitor’s chat', () => {
-  test('is read and deleted by its id with its widget, and by nothing else', async () => {
+  test('is read and deleted only by its session ID together with its widget', async () => {
     const [one, other] = [await made(), await made()];
     const sessionId = randomUUID();
     await ask(one.uuid, sessionId, 'a secret');
@@ -490,7 +490,7 @@ describe('a visitor’s chat', () => {
     expect((await kit.rest('GET', `/api/v1/embed/${one.uuid}/chats`)).body).toEqual({ chats: [] });
   });
 
-  test('is in nobody’s lists, and cannot be opened by its id', async () => {
+  test('appears in no list, and returns NOT_FOUND for its ID', async () => {
     const { uuid } = await made();
     const sessionId = randomUUID();
     await ask(uuid, sessionId, 'a visitor was here');
@@ -509,7 +509,7 @@ describe('a visitor’s chat', () => {
     }
   });
 
-  test('keeps nothing of where its visitor calls from', async () => {
+  test('does not store the name, address or browser of the visitor', async () => {
     const { uuid, id } = await made();
     const sessionId = randomUUID();
     await send(
@@ -531,7 +531,7 @@ describe('a visitor’s chat', () => {
   });
 });
 
-describe('what is open', () => {
+describe('an open stream', () => {
   const ends: [string, (embed: Embed) => Promise<unknown>][] = [
     ['the widget is switched off', ({ uuid }) => change(uuid, { enabled: false })],
     ['the widget is deleted', ({ uuid }) => kit.rest('DELETE', `/api/v1/embed/${uuid}`)],
@@ -554,7 +554,7 @@ describe('what is open', () => {
     gate.open();
   });
 
-  test('goes on when the visitor goes', async () => {
+  test('finishes its answer when the visitor disconnects', async () => {
     const { uuid } = await made();
     const sessionId = randomUUID();
     const gate = makeGate();

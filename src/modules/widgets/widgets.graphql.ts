@@ -193,7 +193,7 @@ const settings = (t: InputFields) => ({
 });
 
 const CreateEmbedInput = builder.inputType('CreateEmbedInput', {
-  description: 'Input for `createEmbed`.',
+  description: 'Input for the mutation `createEmbed`.',
   fields: (t) => ({
     agent: t.field({
       type: AgentLocatorInput,
@@ -230,12 +230,12 @@ const UpdateEmbedInput = builder.inputType('UpdateEmbedInput', {
 });
 
 const DeleteEmbedInput = builder.inputType('DeleteEmbedInput', {
-  description: 'Input for `deleteEmbed`.',
+  description: 'Input for the mutation `deleteEmbed`.',
   fields: (t) => ({ id: embedId(t) }),
 });
 
 const CreateEmbedPayload = builder.objectRef<EmbedRow>('CreateEmbedPayload').implement({
-  description: 'Result of `createEmbed`.',
+  description: 'Result of the mutation `createEmbed`.',
   fields: (t) => ({
     embed: t.field({ type: Embed, description: 'The new chat widget.', resolve: (embed) => embed }),
     embedEdge: t.field({
@@ -247,14 +247,14 @@ const CreateEmbedPayload = builder.objectRef<EmbedRow>('CreateEmbedPayload').imp
 });
 
 const UpdateEmbedPayload = builder.objectRef<EmbedRow>('UpdateEmbedPayload').implement({
-  description: 'Result of `updateEmbed`.',
+  description: 'Result of the mutation `updateEmbed`.',
   fields: (t) => ({
     embed: t.field({ type: Embed, description: 'The chat widget after the change.', resolve: (embed) => embed }),
   }),
 });
 
 const DeleteEmbedPayload = builder.objectRef<{ id: number }>('DeleteEmbedPayload').implement({
-  description: 'Result of `deleteEmbed`.',
+  description: 'Result of the mutation `deleteEmbed`.',
   fields: (t) => ({
     deletedEmbedId: t.id({
       description: 'The global ID of the deleted widget.',

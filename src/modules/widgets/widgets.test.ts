@@ -38,8 +38,8 @@ const noKey = [403, '{"error":"No valid api key found."}'];
 const lacks = (permission: string) => [403, `{"error":"This credential lacks \`${permission}\`."}`];
 const told = ({ status, text }: Answer) => [status, text];
 
-describe('rights', () => {
-  test('who may not manage agents learns and changes nothing', async () => {
+describe('permissions', () => {
+  test('callers without the permission read and change no data', async () => {
     const { uuid } = await made();
     const rows: [string, string, object | undefined, string][] = [
       ['GET', '/api/v1/embed', undefined, 'manage:agents'],
@@ -75,7 +75,7 @@ describe('rights', () => {
     });
   });
 
-  test('what visitors asked needs both permissions', async () => {
+  test('reading the chats of visitors requires both `read:query_history` and `manage:agents`', async () => {
     const { uuid } = await made();
     for (const scope of ['manage:agents', 'read:query_history']) {
       const { secret } = await kit.createKey('ADMIN', { scopes: [scope, 'read:agents'] });
@@ -85,8 +85,8 @@ describe('rights', () => {
   });
 });
 
-describe('making and changing', () => {
-  test('what the contract says of a new one', async () => {
+describe('creating and changing a widget', () => {
+  test('returns the documented fields of a new widget', async () => {
     const embed = await made({
       chat_mode: 'chat',
       allowlist_domains: 'example.com, https://Shop.example:8443/,http://localhost:3000,example.com,',
@@ -144,7 +144,7 @@ describe('making and changing', () => {
     [{ max_chats_per_day: 1e12 }, 'max_chats_per_day', 0x7fff_ffff],
     [{ message_limit: null }, 'message_limit', null],
     [{ allow_temperature_override: 1 }, 'allow_temperature_override', false],
-  ])('%j', async (body, field, value) => {
+  ])('accepts or replaces the value in %j', async (body, field, value) => {
     expect((await made(body))[field]).toEqual(value);
   });
 
@@ -154,7 +154,7 @@ describe('making and changing', () => {
     [{ workspace_slug: 7 }, 400, '{"error":"Workspace slug is required"}'],
     [{ workspace_slug: 'nothing-of-the-kind' }, 404, '{"error":"Workspace not found"}'],
     [{ workspace_slug: 'a\0b' }, 400, expect.stringContaining('error')],
-  ])('without a workspace: %j', async (body, status, text) => {
+  ])('rejects a missing, invalid or unknown workspace: %j', async (body, status, text) => {
     await unchanged(async () => expect(told(await create(body))).toEqual([status, text]));
   });
 
@@ -170,7 +170,7 @@ describe('making and changing', () => {
     [['a.example', 5]],
     [{}],
     [7],
-  ])('no list of origins: %j', async (allowlist_domains) => {
+  ])('rejects an invalid list of origins: %j', async (allowlist_domains) => {
     const { uuid } = await made();
     await unchanged(async () => {
       const answers = [
@@ -184,7 +184,7 @@ describe('making and changing', () => {
     });
   });
 
-  test('a change leaves what it does not name', async () => {
+  test('keeps the fields that the change does not contain', async () => {
     const { uuid } = await made({ chat_mode: 'chat', allowlist_domains: 'a.example', max_chats_per_day: 5 });
     const { id, slug } = await privateAgent('Another agent');
     expect((await update(uuid, { workspace_id: id, max_chats_per_day: 0, enabled: false })).body).toEqual({
@@ -206,7 +206,7 @@ describe('making and changing', () => {
     });
   });
 
-  test('nothing to change is an empty reply, and what is not there is said', async () => {
+  test('returns an empty object for an empty change, and 404 for an unknown widget', async () => {
     const { uuid } = await made();
     await unchanged(async () => {
       expect(told(await update(uuid, {}))).toEqual([200, '{}']);
@@ -228,7 +228,7 @@ describe('making and changing', () => {
     ['allowedOrigins: ["a.example", "no origin"]', 'input.allowedOrigins.1'],
     ['agent: { id: "RW1iZWQ6MQ==" }', 'input.agent.id'],
     ['agent: { slug: "a\\u0000b" }', 'input.agent.slug'],
-  ])('GraphQL names what is wrong with %s', async (change, path) => {
+  ])('GraphQL names the invalid field for %s', async (change, path) => {
     const { uuid } = await made();
     await unchanged(async () => {
       const { errors } = await kit.gql(
@@ -238,7 +238,7 @@ describe('making and changing', () => {
     });
   });
 
-  test('each change is in the audit trail', async () => {
+  test('records each change in the audit trail', async () => {
     const { uuid } = await made();
     await update(uuid, { enabled: false });
     await kit.rest('DELETE', `/api/v1/embed/${uuid}`);
@@ -249,8 +249,8 @@ describe('making and changing', () => {
   });
 });
 
-describe('what visitors act as', () => {
-  test('is a limited account that is in no list', async () => {
+describe('the account of a widget’s visitors', () => {
+  test('is a limited service account that appears in no list', async () => {
     const agent = await privateAgent('Hidden account');
     const { uuid } = await made({ workspace_slug: agent.slug });
     const { user } = await stored(uuid);
@@ -266,7 +266,7 @@ describe('what visitors act as', () => {
     expect(JSON.stringify(data)).not.toContain(user.id);
   });
 
-  test('keeps its agent when that is shared with others, and is nobody to share with', async () => {
+  test('keeps access to the agent when it is shared with other users, and cannot be the target of a share', async () => {
     const agent = await privateAgent('Shared with others');
     const { uuid } = await made({ workspace_slug: agent.slug, chat_mode: 'chat' });
     const { userId } = await stored(uuid);
@@ -281,7 +281,7 @@ describe('what visitors act as', () => {
     expect((await share([userId])).errors[0]?.extensions.code).toBe('BAD_USER_INPUT');
   });
 
-  test('goes with the widget, and with it all chats', async () => {
+  test('is deleted with the widget, together with all chats', async () => {
     const { uuid } = await made({ chat_mode: 'chat' });
     const { userId } = await stored(uuid);
     expect((await ask(uuid, randomUUID())).status).toBe(200);
@@ -294,7 +294,7 @@ describe('what visitors act as', () => {
     expect((await ask(uuid, randomUUID())).status).toBe(404);
   });
 
-  test('can do nothing else once its token is ended, whoever ended it', async () => {
+  test('cannot send messages once its token is revoked, disabled or expired, or the account is deactivated', async () => {
     const { uuid } = await made({ chat_mode: 'chat' });
     const { userId } = await stored(uuid);
     for (const [broken, mended] of [
@@ -377,7 +377,7 @@ describe('GraphQL', () => {
     expect(gone.data.deleteEmbed).toEqual({ deletedEmbedId: embed.id });
   });
 
-  test('lists widgets and exchanges by conditions and in both directions', async () => {
+  test('lists widgets and exchanges with filters and in both directions', async () => {
     const agent = await privateAgent('Filtered');
     const first = await made({ workspace_slug: agent.slug, chat_mode: 'chat' });
     const second = await made({ workspace_slug: agent.slug });
@@ -424,7 +424,7 @@ describe('GraphQL', () => {
   });
 });
 
-test('lists cost the same however long they are', async () => {
+test('lists take the same number of SQL statements, regardless of their length', async () => {
   const { uuid } = await made({ chat_mode: 'chat' });
   const count = async (path: string) => {
     kit.statements.length = 0;

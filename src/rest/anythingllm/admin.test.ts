@@ -52,8 +52,8 @@ const rows: [method: string, path: string, permission: string, body?: object][] 
   ['GET', '/api/v1/users/1/issue-auth-token', 'manage:users'],
 ];
 
-describe('before there are people', () => {
-  test('their paths say so, after the rights, and change nothing', async () => {
+describe('before the first user exists', () => {
+  test('the paths for users check the permissions, return 401 and change no data', async () => {
     expect((await kit.rest('GET', '/api/v1/admin/is-multi-user-mode')).body).toEqual({ isMultiUser: false });
     for (const [method, path, , body] of rows.slice(0, 8))
       expect(told(await unchanged(() => kit.rest(method, path, { body }))), path).toEqual(unauthorized);
@@ -68,8 +68,8 @@ describe('before there are people', () => {
   });
 });
 
-describe('the rights', () => {
-  test('who lacks the permission is refused, and so is who has no credential, with nothing changed', async () => {
+describe('permissions', () => {
+  test('callers without the permission or without a valid credential are rejected, and no data changes', async () => {
     const asked = new Set<string>(rows.map(([, , permission]) => permission));
     const scopes = [...rolePermissions('ADMIN')].filter((name) => !asked.has(name));
     const scoped = await kit.createKey('ADMIN', { scopes });
@@ -91,7 +91,7 @@ describe('the rights', () => {
     expect((await kit.rest('GET', '/api/v1/users', { key: kit.keys.LIMITED })).status).toBe(403);
   });
 
-  test('nobody makes or changes an account that holds more than they do', async () => {
+  test('a caller cannot create or change an account with more permissions than their own', async () => {
     const admin = await made({ role: 'admin' });
     const scopes = ['manage:users', ...rolePermissions('BASIC')];
     const { secret } = await kit.createKey('ADMIN', { scopes });
@@ -108,8 +108,8 @@ describe('the rights', () => {
   });
 });
 
-describe('people', () => {
-  test('are made by username alone, and log in with it', async () => {
+describe('users', () => {
+  test('are created with a username and no address, and log in with it', async () => {
     const answer = await make({ username: 'anna', dailyMessageLimit: '7', bio: 'hi', unknown: 1 });
     expect(answer.status).toBe(200);
     const moment = expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d:]+\.\d{3}Z$/);
@@ -151,12 +151,12 @@ describe('people', () => {
     ['a limit beyond all numbers', { dailyMessageLimit: 1e300 }, /dailyMessageLimit must be/],
     ['a long bio', { bio: 'x'.repeat(1001) }, /bio must be/],
     ['a name that is taken', { username: 'root' }, /exists already/],
-  ])('%s makes no account', async (_what, wrong, error) => {
+  ])('are rejected with 400 for %s, and no account is created', async (_what, wrong, error) => {
     const answer = await unchanged(() => make({ username: fresh(), ...wrong }));
     expect([answer.status, answer.body]).toEqual([400, { user: null, error: expect.stringMatching(error) }]);
   });
 
-  test('are changed by what is given, and by nothing else', async () => {
+  test('are changed only in the fields that the request sets', async () => {
     const { id, username } = await made({ bio: 'before' });
     const session = await login(username);
     expect((await change(id, { role: 'admin', dailyMessageLimit: 3, bio: 'after' })).body).toEqual(done);
@@ -182,7 +182,7 @@ describe('people', () => {
     [1, 0],
     [true, false],
     ['1', '0'],
-  ])('are suspended by %s and let in again by %s', async (on, off) => {
+  ])('are suspended by %s and reactivated by %s', async (on, off) => {
     const { id, username } = await made();
     const session = await login(username);
     expect((await change(id, { suspended: on })).body).toEqual(done);
@@ -194,7 +194,7 @@ describe('people', () => {
     expect(await login(username)).toMatch(/^ses_/);
   });
 
-  test('who is sent back the name that they are shown keeps it, whatever its form', async () => {
+  test('keep their name when an update repeats the listed name, even if it is an email address', async () => {
     const person = await kit.person({ email: 'a+b@example.com' });
     const { databaseId: id } = await kit.prisma.user.findUniqueOrThrow({ where: { id: person.userId } });
     const listed = await kit.rest('GET', '/api/v1/admin/users');
@@ -205,7 +205,7 @@ describe('people', () => {
     expect((await unchanged(() => change(id, { username: 'b+a@example.com' }))).body.success).toBe(false);
   });
 
-  test('what cannot be changed is told with 200', async () => {
+  test('return 200 with an error for an invalid update', async () => {
     const { id } = await made();
     const cases: [object | undefined, string | RegExp][] = [
       [{}, 'No valid updates applied.'],
@@ -229,7 +229,7 @@ describe('people', () => {
     }
   });
 
-  test('one that is not there is told as the contract has it, and clean where the reference crashes', async () => {
+  test('return the documented errors for an unknown ID, and 400 when the ID to delete is malformed', async () => {
     const key = await kit.prisma.user.findFirstOrThrow({ where: { accountType: 'SERVICE_ACCOUNT' } });
     for (const id of [999_999, -1, 0, key.databaseId]) {
       const missing = { success: false, error: 'User not found' };
@@ -243,7 +243,7 @@ describe('people', () => {
       expect(told(await unchanged(() => remove(id)))).toEqual([400, 'Bad Request', 'text/plain; charset=UTF-8']);
   });
 
-  test('are deleted while they are active, with their sessions', async () => {
+  test('can be deleted while they are active, which ends their sessions', async () => {
     const { id, username } = await made();
     const session = await login(username);
     expect((await remove(id)).body).toEqual(done);
@@ -252,7 +252,7 @@ describe('people', () => {
     expect((await remove(id)).status).toBe(404);
   });
 
-  test('the last admin stays', async () => {
+  test('the last admin cannot be deleted, suspended or demoted', async () => {
     const own = await startKit();
     try {
       const admin = await own.person({ role: 'ADMIN' });
@@ -279,7 +279,7 @@ describe('people', () => {
     }
   });
 
-  test('no login that would stand in a URL is issued', async () => {
+  test('a login token for use in a URL is not issued', async () => {
     for (const id of [1, 999_999])
       expect(told(await kit.rest('GET', `/api/v1/users/${id}/issue-auth-token`))).toEqual([
         403,
@@ -288,7 +288,7 @@ describe('people', () => {
       ]);
   });
 
-  test('an update stands in the audit trail, without the password', async () => {
+  test('an update is recorded in the audit trail without the password', async () => {
     const { id } = await made();
     await change(id, { password: 'one of its own kind', bio: 'new' });
     const { id: target } = await stored(id);
@@ -300,7 +300,7 @@ describe('people', () => {
   });
 });
 
-describe('a limit on messages', () => {
+describe('the daily message limit', () => {
   const ask = (key: string, sessionId?: string) =>
     kit.rest('POST', '/api/chat/send-chat-message', {
       key,
@@ -311,7 +311,7 @@ describe('a limit on messages', () => {
     return { id, session: (await login(username)) as string };
   };
 
-  test('holds on every road, until the first has left the 24 hours, and for no one else', async () => {
+  test('applies on every access path and to that user only, until the messages are older than 24 hours', async () => {
     const { id, session } = await begun(2);
     expect((await ask(session)).status).toBe(200);
     const sent = 'mutation { sendChatMessage(input: { message: "again" }) { answer } }';
@@ -340,7 +340,7 @@ describe('a limit on messages', () => {
     expect((await ask(session)).status).toBe(200);
   });
 
-  test('is not passed by many at once, nor by erasing what was said', async () => {
+  test('is not exceeded by concurrent messages, and deleting the chat does not reset it', async () => {
     const { id, session } = await begun(3);
     const answers = await Promise.all(Array.from({ length: 6 }, () => ask(session)));
     expect(answers.map(({ status }) => status).sort()).toEqual([200, 200, 200, 429, 429, 429]);

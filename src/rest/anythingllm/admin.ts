@@ -38,12 +38,15 @@ const asLimit = z
       .max(1_000_000, 'must be at most 1000000')
       .nullish(),
   )
-  .openapi({ type: 'integer', description: 'Maximum number of messages in any 24 hours.' });
+  .openapi({
+    type: 'integer',
+    description: 'Maximum number of messages that the user can send in any 24 hours, 1 to 1,000,000.',
+  });
 
 const asRole = z
   .enum(['admin', 'default'], 'must be admin or default')
   .nullish()
-  .openapi({ description: 'There is no `manager` here.' });
+  .openapi({ description: 'The role of the user. The role `manager` of AnythingLLM does not exist on this server.' });
 const toRole = (role: 'admin' | 'default') => (role === 'admin' ? ('ADMIN' as const) : ('BASIC' as const));
 
 /** 0, 1 and booleans, as numbers or as text. */
@@ -52,7 +55,7 @@ const asFlag = z
     (value) => (value === undefined || value === null ? undefined : !['', '0', 'false'].includes(textFrom(value))),
     z.boolean().optional(),
   )
-  .openapi({ type: 'integer', description: '0 or 1, or a boolean.' });
+  .openapi({ type: 'integer', description: '1 or true suspends the user; 0 or false reactivates the user.' });
 
 const NewUser = z
   .object({
@@ -73,12 +76,13 @@ const UserChanges = z
     dailyMessageLimit: asLimit,
     bio: asText,
     keepTokens: z.boolean('must be true or false').nullish().openapi({
-      description: 'With `password`: if true, the person’s tokens keep working. They are revoked by default.',
+      description:
+        'If true, the user’s tokens keep working after a change of `password`. Defaults to false: the tokens are revoked.',
     }),
     clear: z
       .array(z.enum(['dailyMessageLimit'], 'must be dailyMessageLimit'))
       .nullish()
-      .openapi({ description: 'Fields to empty. Null leaves a field unchanged.' }),
+      .openapi({ description: 'Names of the fields to clear, because null leaves a field unchanged.' }),
   })
   .openapi('AnythingLLMUserChanges');
 
@@ -110,9 +114,11 @@ const ChatRow = z
     id: z.int(),
     workspaceId: z.int(),
     prompt: z.string(),
-    response: z.string().openapi({ description: 'JSON: the answer, its sources and what it cost.' }),
+    response: z
+      .string()
+      .openapi({ description: 'JSON text with the answer, its sources, its token counts and its duration.' }),
     include: z.boolean(),
-    user_id: z.int().nullable().openapi({ description: 'Who asked; null for a key.' }),
+    user_id: z.int().nullable().openapi({ description: 'The integer ID of the user who asked; null for an API key.' }),
     thread_id: z.int().nullable(),
     api_session_id: z.string().nullable(),
     createdAt: isoDate,
@@ -170,7 +176,7 @@ const pageSize = 20;
 const lastPage = 100_000_000;
 const asPage = z
   .preprocess((value) => Math.min(Math.max(Math.trunc(numberFrom(value)) || 0, 0), lastPage), z.int())
-  .openapi({ type: 'integer', description: 'The page, from 0.' });
+  .openapi({ type: 'integer', description: 'The number of the page, starting at 0. Defaults to 0.' });
 
 /** A text value. An empty text clears the preference; null leaves it unchanged. */
 const preference = asText;
@@ -183,7 +189,10 @@ const asLinks = z
       return value;
     }
   }, z.array(z.object({ icon: z.string(), url: z.string() }), 'must be a list of links, or JSON of one').nullish())
-  .openapi({ type: 'string', description: 'JSON: a list of `{ icon, url }`. The first three count.' });
+  .openapi({
+    type: 'string',
+    description: 'A list of `{ icon, url }` objects, as JSON text. Only the first three are used.',
+  });
 
 /** A number of days. 0 clears the preference; null leaves it unchanged. */
 const asDays = z
@@ -200,14 +209,14 @@ const Preferences = z
     meta_page_favicon: preference,
     logo_filename: preference,
     max_token_lifetime_days: asDays.openapi({
-      description: 'Maximum lifetime of new keys and tokens, in days, 1 to 3650; 0 lifts it.',
+      description: 'Maximum lifetime of new keys and tokens in days, 1 to 3650. 0 removes the maximum.',
     }),
     default_token_lifetime_days: asDays.openapi({
-      description: 'Lifetime of a new key or token whose creator gives none, in days, 1 to 3650; 0 removes it.',
+      description: 'Default lifetime of new keys and tokens in days, 1 to 3650. 0 removes the default.',
     }),
   })
   .openapi('AnythingLLMPreferences', {
-    description: 'Other keys that AnythingLLM knows mean nothing here, and are ignored.',
+    description: 'Changes to the preferences of the server. Other preferences of AnythingLLM are ignored.',
   });
 
 /** Returns the first invalid preference with its name. */
@@ -221,7 +230,7 @@ export const adminEndpoints: AnyEndpoint[] = [
     method: 'get',
     path: '/v1/admin/is-multi-user-mode',
     tag,
-    summary: 'Whether people log in here',
+    summary: 'Check whether multi-user mode is enabled',
     dialect: anythingllm,
     reply: z.object({ isMultiUser: z.boolean() }),
     document: graphql(`query IsMultiUserMode { authentication { multiUserMode } }`),
@@ -233,7 +242,7 @@ export const adminEndpoints: AnyEndpoint[] = [
     method: 'get',
     path: '/v1/admin/users',
     tag,
-    summary: 'List all people',
+    summary: 'List all users',
     dialect: anythingllm,
     gate: multiUserOnly,
     reply: z.object({ users: z.array(User) }).openapi('AnythingLLMUsers'),
@@ -247,7 +256,7 @@ export const adminEndpoints: AnyEndpoint[] = [
     method: 'post',
     path: '/v1/admin/users/new',
     tag,
-    summary: 'Make an account for a person',
+    summary: 'Create a user',
     dialect: anythingllm,
     gate: multiUserOnly,
     body: NewUser,
@@ -270,7 +279,7 @@ export const adminEndpoints: AnyEndpoint[] = [
     method: 'post',
     path: '/v1/admin/users/{id}',
     tag,
-    summary: 'Change a person: what is given, all of it or nothing',
+    summary: 'Update a user; rejects all changes if one is invalid',
     dialect: anythingllm,
     gate: multiUserOnly,
     params: z.object({ id }),
@@ -301,7 +310,7 @@ export const adminEndpoints: AnyEndpoint[] = [
     method: 'delete',
     path: '/v1/admin/users/{id}',
     tag,
-    summary: 'Delete a person with everything that is theirs alone',
+    summary: 'Delete a user and the data that belongs only to that user',
     dialect: anythingllm,
     gate: multiUserOnly,
     params: z.object({ id }),
@@ -322,7 +331,7 @@ export const adminEndpoints: AnyEndpoint[] = [
     method: 'post',
     path: '/v1/admin/workspace-chats',
     tag,
-    summary: 'What everybody asked and was answered, newest first, 20 a page',
+    summary: 'List the questions and answers of all users, newest first, 20 per page',
     dialect: anythingllm,
     body: z.object({ offset: asPage }).openapi('AnythingLLMWorkspaceChats'),
     reply: z
@@ -348,7 +357,7 @@ export const adminEndpoints: AnyEndpoint[] = [
     method: 'post',
     path: '/v1/admin/preferences',
     tag,
-    summary: 'Change how the server presents itself',
+    summary: 'Update the preferences of the server',
     dialect: anythingllm,
     gate: multiUserOnly,
     body: Preferences,

@@ -37,8 +37,18 @@ export const Source = z
     published: z.string(),
     wordCount: z.int(),
     token_count_estimate: z.int(),
-    text: z.string().openapi({ description: 'The passage, or the beginning of a document that was given whole.' }),
-    _distance: z.number().optional().openapi({ description: 'Of a passage that a search found, as `score` is.' }),
+    text: z
+      .string()
+      .openapi({
+        description: 'The text of the passage, or the beginning of a document that the model received in full.',
+      }),
+    _distance: z
+      .number()
+      .optional()
+      .openapi({
+        description:
+          'The distance of a passage, 1 minus `score`. Absent, like `score`, for a document that the model received in full.',
+      }),
     score: z.number().optional(),
   })
   .openapi('AnythingLLMSource');
@@ -83,14 +93,14 @@ export const Metrics = z
     prompt_tokens: z.int(),
     completion_tokens: z.int(),
     total_tokens: z.int(),
-    outputTps: z.number().openapi({ description: 'Tokens of the answer a second.' }),
-    duration: z.number().openapi({ description: 'Seconds.' }),
+    outputTps: z.number().openapi({ description: 'Number of output tokens per second.' }),
+    duration: z.number().openapi({ description: 'Duration of the answer in seconds.' }),
     model: z.string(),
     provider: z.string().nullable(),
     timestamp: isoDateOrNull,
   })
   .partial()
-  .openapi('AnythingLLMMetrics', { description: 'What the model did for an answer; empty where none was asked.' });
+  .openapi('AnythingLLMMetrics', { description: 'The model usage of an answer; empty when no model was called.' });
 
 export function metrics(usage: Usage | null): z.input<typeof Metrics> {
   if (!usage) return {};
@@ -148,15 +158,18 @@ export const wasReset = () => ({
 
 export const Frame = z
   .object({
-    id: z.string().optional().openapi({ description: 'Of a reply, or of a frame that stands alone.' }),
-    uuid: z.string().optional().openapi({ description: 'What the frames of one answer have in common.' }),
+    id: z
+      .string()
+      .optional()
+      .openapi({ description: 'The ID of a reply, or of a single frame such as a refusal or an error.' }),
+    uuid: z.string().optional().openapi({ description: 'The ID that all frames of one streamed answer share.' }),
     type: z.enum(['textResponse', 'textResponseChunk', 'finalizeResponseStream', 'abort']),
     textResponse: z.string().nullish(),
     sources: z.array(Source).optional(),
     attachments: z.array(z.unknown()).max(0).optional(),
     close: z.boolean(),
     error: z.union([z.string(), z.literal(false)]).nullable(),
-    chatId: z.int().optional().openapi({ description: 'The answer, for the ratings of other paths.' }),
+    chatId: z.int().optional().openapi({ description: 'The integer ID of the answer, by which other paths rate it.' }),
     metrics: Metrics.optional(),
   })
   .openapi('AnythingLLMChatFrame');

@@ -107,7 +107,7 @@ const contents = (items: { content: string }[]) => items.map(({ content }) => co
 const asked = (): string => JSON.stringify(kit.model.requests.at(-1)?.body.messages);
 
 describe('POST /v1/workspace/{slug}/chat', () => {
-  it('answers with the text, its sources and what the model did', async () => {
+  it('returns the text, its sources and the metrics of the model', async () => {
     const slug = await workspace({}, { kiln: 'The kiln is fired at 1260 degrees.' });
     await kit.prisma.document.update({
       where: { externalId: 'kiln' },
@@ -153,7 +153,7 @@ describe('POST /v1/workspace/{slug}/chat', () => {
     expect(answer).toMatchObject({ role: 'ASSISTANT', status: 'COMPLETE' });
   });
 
-  it('shows the beginning of what was given whole, without a score', async () => {
+  it('returns the beginning of a pinned document as a source without a score', async () => {
     const long = Array.from({ length: 60 }, (_, n) => `Rule ${n} is that item ${n} comes before the next.`).join(' ');
     const slug = await workspace({ actions: {} }, { whole: long });
     await kit.prisma.agent.update({ where: { slug }, data: { pinnedDocuments: { connect: { externalId: 'whole' } } } });
@@ -165,7 +165,7 @@ describe('POST /v1/workspace/{slug}/chat', () => {
     expect(asked()).toContain('Rule 59');
   });
 
-  it('refuses where a query finds nothing, and keeps that out of the history', async () => {
+  it('returns the refusal when a query finds no documents, and keeps it out of the history', async () => {
     const slug = await workspace({ chatMode: 'QUERY', refusalText: 'Nothing here.' });
     const before = kit.model.requests.length;
     const { status, body } = await chat(slug);
@@ -187,7 +187,7 @@ describe('POST /v1/workspace/{slug}/chat', () => {
     expect(contents(await history(`${slug}/chats`))).toEqual(['Hello', 'You said: Hello']);
   });
 
-  it('keeps a client’s chats apart, and reads the unnamed one without a name', async () => {
+  it('separates chats by session ID and by key, and uses the unnamed chat without a session ID', async () => {
     const slug = await workspace({ actions: {} });
     await chat(slug, { message: 'unnamed' });
     await chat(slug, { message: 'first', sessionId: 7 });
@@ -200,7 +200,7 @@ describe('POST /v1/workspace/{slug}/chat', () => {
     expect(await history(`${slug}/chats`, stranger.secret)).toEqual([]);
   });
 
-  it('starts over, with a message or alone', async () => {
+  it('resets the chat, with or without a message', async () => {
     const slug = await workspace({ actions: {} });
     const other = await thread(slug);
     await call('POST', `${slug}/thread/${other}/chat`, { message: 'in a thread' });
@@ -220,7 +220,7 @@ describe('POST /v1/workspace/{slug}/chat', () => {
     expect(contents(await history(`${slug}/thread/${other}/chats`))).toEqual(['in a thread', 'You said: in a thread']);
   });
 
-  it('takes JSON under text/plain, and passes over what it does not know', async () => {
+  it('accepts JSON under text/plain and ignores unknown fields', async () => {
     const slug = await workspace({ actions: {} });
     const body = JSON.stringify({ message: 'Hello', mode: null, sessionId: null, attachments: null, more: [1] });
     const headers = { 'content-type': 'text/plain' };
@@ -229,7 +229,7 @@ describe('POST /v1/workspace/{slug}/chat', () => {
     expect((await chat(slug, { message: 42 })).body.textResponse).toBe('You said: 42');
   });
 
-  it('takes images and documents, and echoes the images', async () => {
+  it('accepts images and documents, and returns the images in the history', async () => {
     const slug = await workspace({ actions: {} });
     const attachments = [
       { name: 'dot.png', mime: 'image/png', contentString: `data:image/png;base64,${png}` },
@@ -273,7 +273,7 @@ describe('POST /v1/workspace/{slug}/chat', () => {
     ],
     ['no JSON', '{"message":', expect.any(String)],
     ['JSON that is no object', '5', expect.any(String)],
-  ])('answers %s with 400, whole and streamed, and changes nothing', async (_name, body, error) => {
+  ])('returns 400 for %s, whole and streamed, and changes no data', async (_name, body, error) => {
     const slug = await workspace({ actions: {} });
     const at = await thread(slug);
     for (const path of ['chat', 'stream-chat', `thread/${at}/chat`, `thread/${at}/stream-chat`]) {
@@ -283,7 +283,7 @@ describe('POST /v1/workspace/{slug}/chat', () => {
     }
   });
 
-  it('does not tell a workspace of another’s from none', async () => {
+  it('returns the same error for another user’s workspace as for an unknown workspace', async () => {
     const slug = await workspace({ isPublic: false, ownerId: owner.userId });
     for (const [path, key] of [
       ['no-such', owner.secret],
@@ -316,7 +316,7 @@ describe('POST /v1/workspace/{slug}/chat', () => {
     expect(await history(`${slug}/chats`)).toEqual([]);
   });
 
-  it('tells a used up budget with 429, and when to come back', async () => {
+  it('returns 429 with a Retry-After header when the token budget is used up', async () => {
     const slug = await workspace({ actions: {} });
     const poor = await kit.createKey('BASIC', { name: 'poor' });
     const made = await kit.gql(
@@ -343,7 +343,7 @@ describe('POST /v1/workspace/{slug}/stream-chat', () => {
     error: false,
   });
 
-  it('streams pieces, an empty last one, and the sources at the end', async () => {
+  it('streams the text, an empty last chunk, and the sources at the end', async () => {
     const slug = await workspace({}, { loom: 'The loom has forty heddles.' });
     kit.model.script({ text: ['Forty', ' [1].'], reasoning: 'Count.' });
     const frames = await stream(slug, { message: 'How many heddles has the loom?' });
@@ -370,7 +370,7 @@ describe('POST /v1/workspace/{slug}/stream-chat', () => {
     expect(answer).toMatchObject({ chatId: frames.at(-1).chatId, sources: frames.at(-1).sources });
   });
 
-  it('is one frame for a refusal, and for starting over', async () => {
+  it('sends a single frame for a refusal and for a reset', async () => {
     const slug = await workspace({ chatMode: 'QUERY' });
     expect(await stream(slug)).toEqual([
       {
@@ -389,7 +389,7 @@ describe('POST /v1/workspace/{slug}/stream-chat', () => {
     expect(framesOf(await call('POST', `${slug}/thread/${at}/stream-chat`, { reset: true }))).toEqual([reset]);
   });
 
-  it('ends with an abort where the model breaks off, and keeps what was said', async () => {
+  it('ends with an abort when the model disconnects, and stores the partial answer', async () => {
     const slug = await workspace({ actions: {} });
     kit.model.script({ text: ['Half', ' an', ' answer'], breakAfter: 1 });
     const frames = await stream(slug);
@@ -403,7 +403,7 @@ describe('POST /v1/workspace/{slug}/stream-chat', () => {
     expect(contents(await history(`${slug}/chats`))).toEqual(['Hello', 'Half']);
   });
 
-  it('goes on when its reader leaves', async () => {
+  it('finishes the answer when the client disconnects', async () => {
     const slug = await workspace({ actions: {} });
     const gate = makeGate();
     kit.model.script({ text: ['one', ' two'], gate });
@@ -424,7 +424,7 @@ describe('POST /v1/workspace/{slug}/stream-chat', () => {
 });
 
 describe('GET /v1/workspace/{slug}/chats', () => {
-  it('tells questions and answers, what the caller thinks of them, and what they cost', async () => {
+  it('returns questions and answers with the caller’s rating and the metrics', async () => {
     const slug = await workspace({ actions: {} });
     const { body } = await chat(slug, { message: 'one' });
     await kit.gql(
@@ -449,7 +449,7 @@ describe('GET /v1/workspace/{slug}/chats', () => {
     ]);
   });
 
-  it('is as long, and in the order, that is asked for', async () => {
+  it('applies the requested limit and order', async () => {
     const slug = await workspace({ actions: {} });
     for (const message of ['a', 'b', 'c']) await chat(slug, { message });
     const questions = async (query: string) =>
@@ -472,7 +472,7 @@ describe('GET /v1/workspace/{slug}/chats', () => {
     expect(await counted()).toBe(few);
   });
 
-  it('is 400 for a workspace that is not there, and refused without read:chat', async () => {
+  it('returns 400 for an unknown workspace, and 403 without read:chat', async () => {
     const slug = await workspace({ actions: {} });
     await chat(slug, { message: 'mine' }, limited.secret);
     expect(told(await call('GET', 'no-such/chats'))).toEqual(badRequest);
@@ -482,7 +482,7 @@ describe('GET /v1/workspace/{slug}/chats', () => {
 });
 
 describe('threads', () => {
-  it('are made, renamed, spoken in, read and deleted', async () => {
+  it('can be created, renamed, chatted in, read and deleted', async () => {
     const slug = await workspace({ actions: {} });
     const { id } = await kit.prisma.agent.findUniqueOrThrow({ where: { slug } });
     const answer = await call('POST', `${slug}/thread/new`, { userId: 99, name: 'Plans', slug: 'My Plans' });
@@ -526,7 +526,7 @@ describe('threads', () => {
     expect((await call('GET', `${at}/chats`)).status).toBe(404);
   });
 
-  it('have a name and a slug when none is given, and none of another’s', async () => {
+  it('get a default name and slug, and reject a slug that is already taken', async () => {
     const slug = await workspace({ actions: {} });
     const { body } = await call('POST', `${slug}/thread/new`);
     expect(body.thread).toMatchObject({ name: 'Thread', slug: uuid });
@@ -537,7 +537,7 @@ describe('threads', () => {
     expect([wrong.status, wrong.body]).toMatchObject([400, { thread: null, message: expect.any(String) }]);
   });
 
-  it('are the sessions of the other paths and of the graph, and theirs are threads', async () => {
+  it('are the same chat sessions as on the Onyx paths and in GraphQL', async () => {
     const slug = await workspace({ actions: {} });
     const { id: persona_id } = await kit.prisma.agent.findUniqueOrThrow({ where: { slug } });
     const onyx = (method: string, path: string, body?: unknown) =>
@@ -571,7 +571,7 @@ describe('threads', () => {
     expect((await call('GET', `${slug}/thread/${at}/chats`)).status).toBe(404);
   });
 
-  it('of others, and of other workspaces, are not told from none', async () => {
+  it('of other users and of other workspaces return the same errors as unknown threads', async () => {
     const slug = await workspace({ actions: {} });
     const other = await workspace({ actions: {} });
     const at = await thread(slug, { slug: `private-${made}` });
@@ -606,7 +606,7 @@ describe('threads', () => {
 });
 
 describe('a limited key', () => {
-  it('chats in its own chats and threads, and reads, renames and deletes none', async () => {
+  it('chats in its chats and threads, but cannot read, rename or delete them', async () => {
     const slug = await workspace({}, { plum: 'The plum ripens in August.' });
     const key = limited.secret;
     const whole = await chat(slug, { message: 'When does the plum ripen?' }, key);
@@ -636,8 +636,8 @@ describe('a limited key', () => {
   });
 });
 
-describe('who may not chat', () => {
-  it('is refused on every path in the same words, and nothing changes', async () => {
+describe('a caller that may not chat', () => {
+  it('gets the same error on every path and changes no data', async () => {
     const slug = await workspace({ actions: {} });
     const at = await thread(slug);
     const reader = await kit.createKey('BASIC', { scopes: ['read:chat', 'read:agents'] });
@@ -650,7 +650,7 @@ describe('who may not chat', () => {
     }
   });
 
-  it('is a project’s token outside of its project', async () => {
+  it('includes a project’s token in a chat outside its project', async () => {
     const slug = await workspace({ actions: {} });
     await chat(slug, { message: 'outside' });
     const at = await thread(slug);

@@ -41,26 +41,33 @@ const Attachment = z
     mime: z
       .string()
       .catch('')
-      .openapi({ type: 'string', description: `The type of an image, or \`${documentType}\` for any other file.` }),
-    contentString: z.string().openapi({ description: 'A `data:` URL, in Base64.' }),
+      .openapi({
+        type: 'string',
+        description: `The media type of an image, or \`${documentType}\` for any other file.`,
+      }),
+    contentString: z.string().openapi({ description: 'The content of the file as a `data:` URL in Base64.' }),
   })
   .openapi('AnythingLLMAttachment');
 
 const said = {
-  message: text.openapi({ type: 'string', description: 'What to say; not needed with `reset`.' }),
+  message: text.openapi({ type: 'string', description: 'The message of the caller. Optional with `reset`.' }),
   mode: anyText.openapi({
     type: 'string',
     enum: Object.keys(modes),
-    description: 'When to answer; as the workspace does unless given.',
+    description: 'How the answer depends on the documents found. Defaults to the mode of the workspace.',
   }),
   attachments: z
     .array(Attachment)
     .max(20)
     .nullish()
-    .openapi({ description: 'At most 20 files, which are stored; that needs `write:projects`.' }),
+    .openapi({ description: 'At most 20 files, which the server stores. Requires `write:projects`.' }),
   reset: z
     .preprocess(Boolean, z.boolean())
-    .openapi({ type: 'boolean', description: 'Starts this chat over first, and no other of the workspace.' }),
+    .openapi({
+      type: 'boolean',
+      description:
+        'If true, starts this chat over before it sends the message. Other chats of the workspace do not change. Defaults to false.',
+    }),
 };
 
 interface Said {
@@ -82,7 +89,8 @@ const WorkspaceChat = z
     ...said,
     sessionId: anyText.openapi({
       type: 'string',
-      description: 'What a client calls a chat of its own; the caller’s unnamed one with the workspace unless given.',
+      description:
+        'A name that the client chooses for a separate chat of the caller, at most 255 characters. Defaults to the caller’s unnamed chat with the workspace.',
     }),
   })
   .superRefine(checkSaid)
@@ -229,14 +237,14 @@ const Stream = {
     return { ...turn, of: ({ chatTurn }: ResultOf<typeof ChatStream>) => turn.of(chatTurn) };
   },
   description:
-    'Each event is a frame: pieces of the answer, `textResponseChunk`; an empty last one; `finalizeResponseStream` with the sources. A refusal and a failure are one frame. The answer goes on when the client leaves.',
+    'Each event is one frame. The frames `textResponseChunk` contain parts of the answer, the last of them is empty, and `finalizeResponseStream` contains the sources. A refusal or an error is a single frame. The answer continues after the client disconnects.',
 };
 
 /** Returns a stream with a single frame. */
 const alone = (frame: object): string => `data: ${JSON.stringify(frame)}\n\n`;
 const StreamReply = z.union([
   Frame,
-  z.string().openapi({ description: 'As an event: what a `reset` without a message is answered.' }),
+  z.string().openapi({ description: 'A single server-sent event that confirms a `reset` without a message.' }),
 ]);
 
 const common = { method: 'post' as const, dialect: anythingllm, invalid };
@@ -252,7 +260,7 @@ export const chatEndpoints: AnyEndpoint[] = [
     ...common,
     path: '/v1/workspace/{slug}/chat',
     tag: 'AnythingLLM workspaces',
-    summary: 'Chat with a workspace',
+    summary: 'Send a message to a workspace',
     params: workspace,
     body: WorkspaceChat,
     reply: Frame,
@@ -266,7 +274,7 @@ export const chatEndpoints: AnyEndpoint[] = [
     ...streamed,
     path: '/v1/workspace/{slug}/stream-chat',
     tag: 'AnythingLLM workspaces',
-    summary: 'Chat with a workspace; the answer streams',
+    summary: 'Send a message to a workspace and stream the answer',
     params: workspace,
     body: WorkspaceChat,
     document: Chat,
@@ -277,18 +285,23 @@ export const chatEndpoints: AnyEndpoint[] = [
     method: 'get',
     path: '/v1/workspace/{slug}/chats',
     tag: 'AnythingLLM workspaces',
-    summary: 'What the caller and a workspace said to each other',
+    summary: 'List the messages of the caller’s chat with a workspace',
     dialect: anythingllm,
     params: workspace,
     query: z.object({
       apiSessionId: z.string().optional().openapi({
-        description: 'The chat of that `sessionId`, with all that was reset; the unnamed one unless given.',
+        description:
+          'Returns the chat with this `sessionId`, including the messages before a reset. Defaults to the caller’s unnamed chat with the workspace.',
       }),
       limit,
       orderBy: z
         .enum(['asc', 'desc'])
         .catch('asc')
-        .openapi({ type: 'string', enum: ['asc', 'desc'], description: 'Oldest first unless `desc`.' }),
+        .openapi({
+          type: 'string',
+          enum: ['asc', 'desc'],
+          description: 'Order of the exchanges: oldest first, or newest first with `desc`. Defaults to oldest first.',
+        }),
     }),
     reply: History,
     document: graphql(
@@ -313,7 +326,7 @@ export const chatEndpoints: AnyEndpoint[] = [
     ...common,
     path: '/v1/workspace/{slug}/thread/{threadSlug}/chat',
     tag: 'AnythingLLM threads',
-    summary: 'Chat in a thread',
+    summary: 'Send a message to a thread',
     params: thread,
     body: ThreadChat,
     reply: Frame,
@@ -327,7 +340,7 @@ export const chatEndpoints: AnyEndpoint[] = [
     ...streamed,
     path: '/v1/workspace/{slug}/thread/{threadSlug}/stream-chat',
     tag: 'AnythingLLM threads',
-    summary: 'Chat in a thread; the answer streams',
+    summary: 'Send a message to a thread and stream the answer',
     params: thread,
     body: ThreadChat,
     document: Chat,

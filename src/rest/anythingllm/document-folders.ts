@@ -9,12 +9,19 @@ import { FileEntry, FileEntryFields, fileEntry, folderName, folderOf } from './d
 const common = { tag: 'AnythingLLM documents', dialect: anythingllm } as const;
 
 const page = {
-  offset: z.string().optional().catch(undefined).openapi({ type: 'integer', description: 'How many to pass over.' }),
+  offset: z
+    .string()
+    .optional()
+    .catch(undefined)
+    .openapi({ type: 'integer', description: 'Number of documents to skip. Defaults to 0.' }),
   limit: z
     .string()
     .optional()
     .catch(undefined)
-    .openapi({ type: 'string', description: 'How many to return, at most 1000; or `all`.' }),
+    .openapi({
+      type: 'string',
+      description: 'Maximum number of documents, at most 1000, or `all` to return every document.',
+    }),
 };
 
 /** A value that is not a number counts as absent. */
@@ -59,9 +66,12 @@ export const documentFolderEndpoints: AnyEndpoint[] = [
     ...common,
     method: 'get',
     path: '/v1/documents',
-    summary: 'List the documents by folder, or those of one folder',
+    summary: 'List the documents by folder, or the documents of one folder',
     query: z.object({
-      folder: folderName.optional().catch(undefined).openapi({ type: 'string', description: 'Only this folder.' }),
+      folder: folderName
+        .optional()
+        .catch(undefined)
+        .openapi({ type: 'string', description: 'The folder to return. Defaults to all folders.' }),
       ...page,
     }),
     reply: z
@@ -69,7 +79,10 @@ export const documentFolderEndpoints: AnyEndpoint[] = [
         z.object({ localFiles: Folder }).openapi('AnythingLLMFolders'),
         InFolder.extend({ code: z.int() }).openapi('AnythingLLMFolderWithCode'),
       ])
-      .openapi({ description: 'With `folder` that folder, 100 of its documents unless `limit` is given.' }),
+      .openapi({
+        description:
+          'All folders with their documents. With `folder`, only that folder, with 100 of its documents by default; `limit` changes that number.',
+      }),
     document: graphql(
       `query ListDocumentFolders($folder: String, $all: Boolean!, $first: Int!, $offset: Int!) {
         documentFolders @include(if: $all) { name }
@@ -138,7 +151,7 @@ export const documentFolderEndpoints: AnyEndpoint[] = [
     ...common,
     method: 'post',
     path: '/v1/document/create-folder',
-    summary: 'Make a folder',
+    summary: 'Create a folder',
     body: z.object({ name: folderName }).openapi('AnythingLLMNewFolder'),
     reply: Done,
     document: graphql(
@@ -155,7 +168,7 @@ export const documentFolderEndpoints: AnyEndpoint[] = [
     ...common,
     method: 'delete',
     path: '/v1/document/remove-folder',
-    summary: 'Delete a folder with its documents; one that is not there, or always there, is no error',
+    summary: 'Delete a folder and its documents; unknown and built-in folders are not an error',
     body: z.object({ name: folderName }).openapi('AnythingLLMFolderToRemove'),
     reply: Done,
     document: graphql(
@@ -174,7 +187,7 @@ export const documentFolderEndpoints: AnyEndpoint[] = [
     ...common,
     method: 'post',
     path: '/v1/document/move-files',
-    summary: 'Move documents; those that workspaces have as their own stay',
+    summary: 'Move documents, except those that belong to workspaces',
     body: z
       .object({ files: z.array(z.object({ from: z.string(), to: z.string() })) })
       .openapi('AnythingLLMFilesToMove'),
@@ -201,13 +214,17 @@ export const documentFolderEndpoints: AnyEndpoint[] = [
     tag: 'AnythingLLM system',
     method: 'delete',
     path: '/v1/system/remove-documents',
-    summary: 'Delete documents; what is not there is no error',
+    summary: 'Delete documents; unknown locations are ignored',
     body: z
       .object({
         names: z
           .array(z.unknown())
           .transform((names) => names.filter((name) => typeof name === 'string'))
-          .openapi({ type: 'array', items: { type: 'string' }, description: 'Locations, at most 10,000.' }),
+          .openapi({
+            type: 'array',
+            items: { type: 'string' },
+            description: 'Locations of the documents to delete. At most 10,000.',
+          }),
       })
       .openapi('AnythingLLMDocumentsToRemove'),
     reply: Done,

@@ -69,10 +69,13 @@ export const passageId = (documentId: string, position: number): string => `${do
 export const DocResult = z
   .object({
     ...details,
-    pageContent: z.string().openapi({ description: 'All of its text.' }),
+    pageContent: z.string().openapi({ description: 'The full text of the document.' }),
     location: z.string().openapi({ example: 'custom-documents/raw-notes-c530dbe6-bff1-4b9e-b87f-710d539d20bc.json' }),
     isDirectUpload: z.boolean(),
-    name: z.string().optional().openapi({ description: 'Its file name, after an upload into a folder.' }),
+    name: z
+      .string()
+      .optional()
+      .openapi({ description: 'The file name of the document. Present only after an upload into a folder.' }),
   })
   .openapi('AnythingLLMDocument');
 
@@ -148,7 +151,7 @@ const loose = (longest: number) =>
   anything
     .transform((value) => (typeof value === 'number' ? String(value) : typeof value === 'string' ? value : null))
     .transform((text) => (text !== null && text.length > longest ? cutText(text.toWellFormed(), longest) : text))
-    .openapi({ type: 'string', description: `Cut to ${longest} characters.` });
+    .openapi({ type: 'string', description: `A text, which is truncated to ${longest} characters.` });
 
 const noDetails: z.output<typeof DetailsObject> = {
   ...{
@@ -174,7 +177,7 @@ const DetailsObject = z.object({
       const date = value === null || value === '' || value === undefined ? null : new Date(numberFrom(value));
       return date && date.getUTCFullYear() > 0 && date.getUTCFullYear() < 10_000 ? date : null;
     })
-    .openapi({ type: 'number', description: 'Milliseconds since 1970.' }),
+    .openapi({ type: 'number', description: 'The time of publication, in milliseconds since 1970.' }),
 });
 
 function parsed(value: unknown): unknown {
@@ -191,7 +194,8 @@ export const Details = anything
   .transform((value) => DetailsObject.safeParse(parsed(value)).data ?? noDetails)
   .openapi({
     type: 'object',
-    description: 'title, url, docAuthor, description, docSource, chunkSource, published; also as JSON.',
+    description:
+      'An object, or its JSON text, with the optional keys title, url, docAuthor, description, docSource, chunkSource and published.',
   });
 
 /** Slugs separated by commas. */
@@ -205,7 +209,7 @@ export const Workspaces = anything
     });
     return z.NEVER;
   })
-  .openapi({ type: 'string', description: 'The slugs of workspaces to add it to, between commas.' });
+  .openapi({ type: 'string', description: 'Comma-separated slugs of the workspaces to add the document to.' });
 
 /** Unwraps a form field that was sent once; a repeated field is a list. */
 const single = (values: unknown): unknown => (Array.isArray(values) && values.length === 1 ? values[0] : values);

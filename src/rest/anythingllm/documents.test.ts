@@ -92,7 +92,7 @@ const search = (slug: string, body: object, key = kit.keys.ADMIN) =>
   kit.rest('POST', `/api/v1/workspace/${slug}/vector-search`, { body, key });
 
 describe('a text', () => {
-  test('becomes a document with everything that is said about it', async () => {
+  test('becomes a document with all metadata of the request', async () => {
     const published = Date.UTC(2023, 10, 14, 22, 13, 20);
     const document = await added(
       'Hello World.txt',
@@ -130,7 +130,7 @@ describe('a text', () => {
     });
   });
 
-  test('is taken as a form and as JSON under text/plain, its metadata as JSON too', async () => {
+  test('is accepted as a form and as JSON under text/plain, with its metadata as a JSON string', async () => {
     const metadata = JSON.stringify({ title: 'Notes' });
     const form = await kit.rest('POST', '/api/v1/document/raw-text', {
       body: new URLSearchParams({ textContent: 'x', metadata }).toString(),
@@ -144,14 +144,14 @@ describe('a text', () => {
     expect(plain.status).toBe(200);
   });
 
-  test('of a title that no URL can hold keeps one name', async () => {
+  test('has the same name in every response when its title contains no characters that a URL can contain', async () => {
     const document = await added('日本語', 'x');
     const [entry] = (await folder('custom-documents')).body.documents;
     expect([entry.title, entry.chunkSource]).toEqual([document.title, '日本語']);
     expect(document.title).toMatch(new RegExp(`^${uuid}\\.txt$`));
   });
 
-  test('is added to the workspaces that are named, and others are ignored', async () => {
+  test('is added to the named workspaces, and unknown workspaces are ignored', async () => {
     const { id } = await workspace('penguins');
     const document = await added('Krill', 'Krill is eaten.', { addToWorkspaces: ' PENGUINS, nowhere,,' });
     const { agents } = await kit.prisma.document.findFirstOrThrow({ include: { agents: true } });
@@ -162,12 +162,12 @@ describe('a text', () => {
     await kit.prisma.agent.delete({ where: { id } });
   });
 
-  test('is added to none where null is said', async () => {
+  test('is added to no workspace when addToWorkspaces is empty', async () => {
     for (const addToWorkspaces of [null, '', 0]) await added('Nobody’s', 'x', { addToWorkspaces });
     expect(await kit.prisma.document.count({ where: { agents: { some: {} } } })).toBe(0);
   });
 
-  test('has one name wherever it is told, also where its title has dots', async () => {
+  test('has the same name in every response, also when its title contains dots', async () => {
     const made = await kit.rest('POST', '/api/v1/workspace/new', { body: { name: 'Bakery', similarityThreshold: 0 } });
     expect(made.status).toBe(200);
     const document = await added('www.Example.com', 'Bread is baked at dawn.', { addToWorkspaces: 'bakery' });
@@ -185,7 +185,7 @@ describe('a text', () => {
     await kit.rest('DELETE', '/api/v1/workspace/bakery');
   });
 
-  test('keeps as much of what is said about it as there is room for', async () => {
+  test('gets metadata that is cut off at the maximum length', async () => {
     const document = await added('Long', 'x', {}, { description: 'd'.repeat(5000), docAuthor: `${'a'.repeat(499)}😀` });
     expect(document.description).toBe('d'.repeat(2000));
     expect(document.docAuthor).toBe('a'.repeat(499));
@@ -209,7 +209,7 @@ describe('a text', () => {
       { textContent: 'x', metadata: { title: 'a' }, addToWorkspaces: ['a'] },
       'addToWorkspaces must be a string of comma-separated workspace slugs. Got object',
     ],
-  ])('with %s is refused', async (_what, body, error) => {
+  ])('is rejected with 422 for %s', async (_what, body, error) => {
     const answer = await unchanged(() => kit.rest('POST', '/api/v1/document/raw-text', { body }));
     expect(told(answer)).toEqual([422, { success: false, error }]);
   });
@@ -218,7 +218,7 @@ describe('a text', () => {
     ['NUL', 'a\0b', 'textContent: '],
     ['half a character', '\ud800', 'textContent: '],
     ['more than two million characters', 'x'.repeat(2_000_001), 'textContent: '],
-  ])('with %s is refused, and the field is named', async (_what, textContent, field) => {
+  ])('is rejected with 422 for %s, and the error names the field', async (_what, textContent, field) => {
     const answer = await unchanged(() => addText('a', textContent));
     expect(answer.status).toBe(422);
     expect(answer.body).toEqual({ success: false, error: expect.stringContaining(field), documents: [] });
@@ -226,7 +226,7 @@ describe('a text', () => {
 });
 
 describe('a file', () => {
-  test('becomes a document, and is not kept', async () => {
+  test('becomes a document, and the file itself is not stored', async () => {
     const files = await kit.prisma.file.count();
     const answer = await upload([file('Käse & Brot.txt', 'Bread and cheese.')]);
     expect(answer.status, answer.text).toBe(200);
@@ -255,7 +255,7 @@ describe('a file', () => {
     expect(await kit.prisma.file.count()).toBe(files);
   });
 
-  test('in a folder makes the folder; workspaces and metadata come beside it', async () => {
+  test('creates the folder of its path, and accepts workspaces and metadata in the form', async () => {
     const { id } = await workspace('fish');
     const metadata = JSON.stringify({ title: 'Fish', docAuthor: 'Ben', extra: 'dropped' });
     const answer = await upload(
@@ -281,7 +281,7 @@ describe('a file', () => {
     await kit.prisma.agent.delete({ where: { id } });
   });
 
-  test('is read as what it is: PDF, DOCX, and text under an unknown extension', async () => {
+  test('is parsed by its type: PDF, DOCX, and text under an unknown extension', async () => {
     const texts: [string, Uint8Array | string, string, string][] = [
       ['a.pdf', pdf(['Walrus']), 'Walrus', 'pdf file uploaded by the user.'],
       ['a.docx', docx(paragraph('Seal')), 'Seal', 'docx file uploaded by the user.'],
@@ -314,7 +314,7 @@ describe('a file', () => {
     ],
     ['a folder that is a path', [file('a.txt', 'x')], '/a%2Fb', 400, 'must be a name, not a path'],
     ['a folder that is a path of another system', [file('a.txt', 'x')], '/a%5Cb', 400, 'must be a name, not a path'],
-  ])('%s is refused', async (_what, parts, where, status, error) => {
+  ])('is rejected and changes no data: %s', async (_what, parts, where, status, error) => {
     const answer = await unchanged(() => upload(parts, where));
     expect(told(answer)).toEqual([status, { success: false, error, documents: [] }]);
   });
@@ -334,12 +334,12 @@ describe('a file', () => {
       422,
       'addToWorkspaces must be a string of comma-separated workspace slugs. Got object',
     ],
-  ])('%s is refused', async (_what, parts, status, error) => {
+  ])('is rejected and changes no data: %s', async (_what, parts, status, error) => {
     const answer = await unchanged(() => upload(parts));
     expect(told(answer)).toEqual([status, { success: false, error }]);
   });
 
-  test('that is none is 415', async () => {
+  test('returns 415 when the request is not a multipart form', async () => {
     const answer = await unchanged(() => kit.rest('POST', '/api/v1/document/upload', { body: { file: 'x' } }));
     expect(answer.status).toBe(415);
     expect(answer.headers.get('content-type')).toContain(json);
@@ -347,7 +347,7 @@ describe('a file', () => {
 });
 
 describe('a link', () => {
-  test('becomes the main text of its page', async () => {
+  test('becomes a document with the main text of its page', async () => {
     asked.length = 0;
     const answer = await addLink(`${site}/article`, {
       scraperHeaders: { 'X-Token': 'own', Host: 'evil.example', count: 3 },
@@ -376,7 +376,7 @@ describe('a link', () => {
     expect(kit.log.join('')).not.toContain('own"');
   });
 
-  test('to a file becomes its text, whatever the encoding of a page', async () => {
+  test('to a file becomes a document with its text, and the encoding of a page is respected', async () => {
     const text = async (path: string) => (await addLink(`${site}${path}`)).body.documents[0].pageContent;
     expect(await text('/report')).toContain('Walrus census');
     expect(await text('/notes.md')).toBe('# Notes\n\nOne walrus.');
@@ -396,7 +396,7 @@ describe('a link', () => {
     ['a page without a text', () => `${site}/blank`, 'contains no readable text'],
     ['no link', () => undefined, 'link: '],
     ['a link that is no text', () => ['http://x'], 'link: '],
-  ])('to %s is refused', async (_what, link, reason) => {
+  ])('is rejected with 422 and changes no data: %s', async (_what, link, reason) => {
     const answer = await unchanged(() => addLink(link()));
     expect(answer.status, answer.text).toBe(422);
     expect(answer.body).toEqual({ success: false, error: expect.stringContaining(reason), documents: [] });
@@ -405,7 +405,7 @@ describe('a link', () => {
 });
 
 describe('folders', () => {
-  test('are listed with their documents, the one that is always there first', async () => {
+  test('are listed with their documents, beginning with the default folder', async () => {
     await createFolder('birds');
     await createFolder('aquatic');
     await added('Loose', 'x');
@@ -432,7 +432,7 @@ describe('folders', () => {
     await kit.prisma.agent.delete({ where: { id } });
   });
 
-  test('are read page by page', async () => {
+  test('are read in pages', async () => {
     for (const title of ['one', 'two', 'three']) await added(title, title);
     const page = async (path: string) => {
       const { status, body } = await kit.rest('GET', path);
@@ -452,7 +452,7 @@ describe('folders', () => {
     expect((await folder('custom-documents')).body).not.toHaveProperty('code');
   });
 
-  test('that are not there are 404', async () => {
+  test('return 404 when they do not exist', async () => {
     const nothing = { folder: 'x', documents: [], totalCount: 0, hasMore: false, error: 'Folder "x" does not exist.' };
     expect(told(await folder('x'))).toEqual([404, nothing]);
     expect(told(await kit.rest('GET', '/api/v1/documents?folder=x'))).toEqual([404, { ...nothing, code: 404 }]);
@@ -460,7 +460,7 @@ describe('folders', () => {
     expect((await folder('a%2Fb')).status).toBe(404);
   });
 
-  test('cost the same however many there are', async () => {
+  test('take the same number of SQL statements, regardless of the number of folders', async () => {
     const count = async () => {
       await kit.rest('GET', '/api/v1/documents');
       kit.statements.length = 0;
@@ -478,7 +478,7 @@ describe('folders', () => {
     expect(await count()).toBe(before);
   });
 
-  test('are made once', async () => {
+  test('are created once, and a name that is taken or invalid is rejected', async () => {
     expect(told(await createFolder('../../birds'))).toEqual([200, { success: true, message: null }]);
     expect((await kit.prisma.documentFolder.findMany()).map(({ name }) => name)).toEqual(['birds']);
     for (const name of ['birds', 'custom-documents'])
@@ -493,7 +493,7 @@ describe('folders', () => {
       ]);
   });
 
-  test('go with their documents, and what is not there is no error', async () => {
+  test('are deleted with their documents, and deleting an unknown folder returns 200', async () => {
     const done = [200, { success: true, message: 'Folder removed successfully' }];
     const removeFolder = (body: object) => kit.rest('DELETE', '/api/v1/document/remove-folder', { body });
     await upload([file('auk.txt', 'Auks.')], '/birds');
@@ -508,8 +508,8 @@ describe('folders', () => {
   });
 });
 
-describe('moving', () => {
-  test('puts documents elsewhere, under a new name if one is given', async () => {
+describe('moving documents', () => {
+  test('puts them in another folder, under a new name when the request contains one', async () => {
     await createFolder('birds');
     const [one, two] = [await added('one', 'x'), await added('two', 'x')];
     const name = one.location.split('/')[1];
@@ -525,7 +525,7 @@ describe('moving', () => {
     expect((await kit.prisma.auditEvent.findFirst({ orderBy: { id: 'desc' } }))?.action).toBe('document.move');
   });
 
-  test('leaves those where they are that workspaces have', async () => {
+  test('skips documents that belong to a workspace', async () => {
     const { id } = await workspace('zoo');
     await createFolder('birds');
     const kept = await added('kept', 'x', { addToWorkspaces: 'zoo' });
@@ -539,7 +539,7 @@ describe('moving', () => {
     await kit.prisma.agent.delete({ where: { id } });
   });
 
-  test('what cannot be moved moves nothing', async () => {
+  test('moves no documents when one of them cannot be moved', async () => {
     await createFolder('birds');
     const [one, two] = [await added('one', 'x'), await added('two', 'x')];
     const good = { from: one.location, to: 'birds/one.json' };
@@ -561,8 +561,8 @@ describe('moving', () => {
   });
 });
 
-describe('one document', () => {
-  test('is read by its name, wherever it is', async () => {
+describe('a document', () => {
+  test('is read by its name, in any folder', async () => {
     const { body } = await upload([file('auk.txt', 'Auks.')], '/birds');
     const { name } = body.documents[0];
     const answer = await kit.rest('GET', `/api/v1/document/${name}`);
@@ -574,7 +574,7 @@ describe('one document', () => {
     expect((await kit.rest('GET', `/api/v1/document/birds%2F${name}`)).status).toBe(200);
   });
 
-  test('is removed by its location; what is not there is no error', async () => {
+  test('is removed by its location, and removing an unknown document returns 200', async () => {
     const [one, two] = [await added('one', 'x'), await added('two', 'x')];
     const done = [200, { success: true, message: 'Documents removed successfully' }];
     expect(told(await remove([one.location, 'custom-documents/x.json', 7, 'x', '\0']))).toEqual(done);
@@ -600,7 +600,7 @@ describe('one document', () => {
   });
 });
 
-test('what can be read, and what can be said, is told', async () => {
+test('returns the accepted file types and the metadata schema', async () => {
   const { types } = (await kit.rest('GET', '/api/v1/document/accepted-file-types')).body;
   expect(types).toMatchObject({ 'application/pdf': ['.pdf'], 'text/markdown': ['.md', '.markdown'] });
   expect(Object.keys(types).filter((type) => type.startsWith('image/'))).toEqual([]);
@@ -615,7 +615,7 @@ test('what can be read, and what can be said, is told', async () => {
   });
 });
 
-test('no files are made here', async () => {
+test('returns 404 for a generated file, and 400 for an invalid file name', async () => {
   const path = '/api/v1/document/generated-files';
   const unknown = await kit.rest('GET', `${path}/pdf-e9e14f28-d6b6-4f49-91a0-dd331517f567.pdf`);
   expect(told(unknown)).toEqual([404, { error: 'File not found' }]);
@@ -624,7 +624,7 @@ test('no files are made here', async () => {
 });
 
 describe('searching a workspace', () => {
-  test('finds its passages, with what is known of their documents', async () => {
+  test('returns its passages with the metadata of their documents', async () => {
     const { id } = await workspace('arctic');
     await added('Walrus', 'Walruses rest on ice floes.', { addToWorkspaces: 'arctic' }, { docAuthor: 'Anna' });
     await added('Elsewhere', 'Walruses are elsewhere too.');
@@ -651,7 +651,7 @@ describe('searching a workspace', () => {
     await kit.prisma.agent.delete({ where: { id } });
   });
 
-  test('keeps to the limits of the workspace, or to those that are given', async () => {
+  test('applies the limits of the workspace unless the request sets its own', async () => {
     const { id } = await workspace('arctic', { passageLimit: 2, similarityThreshold: 0 });
     for (const title of ['one', 'two', 'three']) await added(title, `Narwhal ${title}.`, { addToWorkspaces: 'arctic' });
     const found = async (body: object) => (await search('arctic', { query: 'narwhal', ...body })).body.results.length;
@@ -670,7 +670,7 @@ describe('searching a workspace', () => {
     await kit.prisma.agent.delete({ where: { id } });
   });
 
-  test('says that there is nothing, that there is no such workspace, and that nothing was asked', async () => {
+  test('returns a message for an empty workspace, an unknown workspace and an empty query', async () => {
     const { id } = await workspace('empty');
     const hidden = await workspace('hidden', { isPublic: false });
     expect(told(await search('empty', { query: 'x' }))).toEqual([
@@ -686,14 +686,14 @@ describe('searching a workspace', () => {
   });
 });
 
-test('passages are counted', async () => {
+test('the vector count is the number of passages', async () => {
   const count = async () => (await kit.rest('GET', '/api/v1/system/vector-count')).body;
   expect(await count()).toEqual({ vectorCount: 0 });
   await added('one', 'x');
   expect(await count()).toEqual({ vectorCount: 1 });
 });
 
-test('a document is one and the same, whichever road it came by and goes by', async () => {
+test('a document is the same on the AnythingLLM paths, on the Onyx paths and in GraphQL', async () => {
   const { id: agentId } = await workspace('reef');
   const text = await added('Coral', 'Corals bleach in warm water.', { addToWorkspaces: 'reef' });
   await kit.ingest('Sponges', 'Sponges filter water.', { id: 'sponges', link: 'https://sea.example/sponges' });
@@ -730,7 +730,7 @@ test('a document is one and the same, whichever road it came by and goes by', as
   expect(await kit.prisma.document.count()).toBe(0);
 });
 
-test('what is private to a project, and the text of a file, is in no folder', async () => {
+test('documents that are private to a project and the texts of files are in no folder', async () => {
   const owner = await kit.createKey('BASIC');
   const project = await kit.prisma.project.create({ data: { name: 'p', ownerId: owner.userId } });
   await kit.prisma.document.create({
@@ -753,7 +753,7 @@ test('what is private to a project, and the text of a file, is in no folder', as
   });
 });
 
-describe('rights', () => {
+describe('permissions', () => {
   const calls: [string, string, object?][] = [
     ['POST', '/api/v1/document/upload-link', { link: 'http://127.0.0.1/' }],
     ['POST', '/api/v1/document/raw-text', { textContent: 'x', metadata: { title: 'x' } }],
@@ -770,7 +770,7 @@ describe('rights', () => {
     ['DELETE', '/api/v1/system/remove-documents', { names: [] }],
   ];
 
-  test('documents are for `manage:documents` alone, and strangers get one answer', async () => {
+  test('documents require `manage:documents`, and clients without a valid key always get the same error', async () => {
     const scoped = await kit.createKey('ADMIN', { scopes: ['read:search', 'manage:agents'] });
     const callers = [kit.keys.BASIC, kit.keys.LIMITED, scoped.secret];
     await unchanged(async () => {
@@ -789,7 +789,7 @@ describe('rights', () => {
     });
   });
 
-  test('a search needs `read:search`', async () => {
+  test('a search requires `read:search`', async () => {
     const scoped = await kit.createKey('ADMIN', { scopes: ['manage:documents'] });
     await unchanged(async () => {
       for (const key of [kit.keys.LIMITED, scoped.secret])
@@ -801,7 +801,7 @@ describe('rights', () => {
     expect((await search('default', { query: 'x' }, kit.keys.BASIC)).status).toBe(200);
   });
 
-  test('who may not read agents sees none of a document', async () => {
+  test('a caller without `read:agents` does not see the workspaces of a document', async () => {
     const { id } = await workspace('zoo');
     await added('Auk', 'x', { addToWorkspaces: 'zoo' });
     const { secret } = await kit.createKey('ADMIN', { scopes: ['manage:documents'] });
@@ -810,7 +810,7 @@ describe('rights', () => {
     await kit.prisma.agent.delete({ where: { id } });
   });
 
-  test('nobody gives documents to agents that they may not edit', async () => {
+  test('a caller cannot add documents to an agent that they may not edit', async () => {
     const { id } = await workspace('foreign');
     const { secret } = await kit.createKey('ADMIN', { scopes: ['manage:documents'] });
     const body = { textContent: 'x', metadata: { title: 'x' }, addToWorkspaces: 'foreign' };

@@ -21,7 +21,7 @@ const limit = (most: number) =>
       const number = value === null ? Number.NaN : Math.trunc(numberFrom(value));
       return number >= 0 ? Math.min(number, most) : undefined;
     }, z.int().min(0).max(most).optional())
-    .openapi({ type: 'integer', description: '1 or more; 0 for no limit. Null leaves it unchanged.' });
+    .openapi({ type: 'integer', description: 'A limit of 1 or more. 0 removes the limit. Null leaves it unchanged.' });
 const count = limit(0x7fff_ffff);
 
 /** A boolean. Null leaves the setting unchanged; any value other than true counts as false. */
@@ -45,10 +45,10 @@ const settings = {
       (value) => (value == null ? undefined : (chatModes.find((mode) => mode === value) ?? 'query')),
       z.enum(chatModes).optional(),
     )
-    .openapi({ description: 'An unknown mode is `query`.' }),
+    .openapi({ description: 'The chat mode of the widget. An unknown value counts as `query`.' }),
   allowlist_domains: z.preprocess(separated, z.array(z.string()).optional()).openapi({
     description:
-      'The pages that may show it, by their origins: a list, or a text with commas between them. What names no scheme is https. Without any, the setting WIDGET_ORIGINS decides: every page, or none.',
+      'The origins of the pages that can show the widget, as a list or as comma-separated text; at most 100. An origin without a scheme counts as https. If the list is empty, the setting WIDGET_ORIGINS decides: every page, or only pages of this server.',
     type: ['array', 'string', 'null'],
     items: { type: 'string' },
   }),
@@ -62,7 +62,7 @@ const settings = {
 
 const NewEmbed = z
   .object({
-    workspace_slug: z.string().min(1).openapi({ description: 'The workspace that it opens.' }),
+    workspace_slug: z.string().min(1).openapi({ description: 'The slug of the workspace that the widget opens.' }),
     ...settings,
   })
   .openapi('AnythingLLMNewEmbed');
@@ -75,7 +75,10 @@ const EmbedChange = z
         (value) => (value == null ? undefined : Math.trunc(numberFrom(value))),
         z.int().min(0).max(0x7fff_ffff).optional(),
       )
-      .openapi({ type: 'integer', description: 'The integer ID of another workspace.' }),
+      .openapi({
+        type: 'integer',
+        description: 'The integer ID of the workspace that the widget opens. Null leaves it unchanged.',
+      }),
     ...settings,
   })
   .openapi('AnythingLLMEmbedChange');
@@ -122,7 +125,7 @@ const EmbedRow = z
     allowlist_domains: z
       .string()
       .nullable()
-      .openapi({ description: 'A JSON list of origins; null when there are none.' }),
+      .openapi({ description: 'The origins as a JSON list; null when the widget has no origins.' }),
     allow_model_override: z.boolean(),
     allow_temperature_override: z.boolean(),
     allow_prompt_override: z.boolean(),
@@ -166,11 +169,12 @@ const EmbedChats = z
       z.object({
         id: z.int(),
         prompt: z.string(),
-        response: z.string().openapi({ description: 'A JSON object with the `text` of the answer.' }),
+        response: z.string().openapi({ description: 'A JSON object, as text, with the `text` of the answer.' }),
         session_id: z.string(),
         include: z.boolean(),
         connection_information: z.string().openapi({
-          description: 'A JSON object, always empty: where visitors call from, and who they say they are, is not kept.',
+          description:
+            'A JSON object, as text, that is always empty: the server does not store the addresses or names of visitors.',
         }),
         embed_id: z.int(),
         usersId: z.null(),
@@ -253,7 +257,7 @@ export const embedEndpoints: AnyEndpoint[] = [
     method: 'get',
     path: '/v1/embed/{embedUuid}/chats',
     tag,
-    summary: 'What visitors asked through a widget; needs `manage:agents` too',
+    summary: 'List the chats of a widget’s visitors; also requires `manage:agents`',
     dialect: anythingllm,
     params: byUuid,
     reply: EmbedChats,
@@ -270,7 +274,7 @@ export const embedEndpoints: AnyEndpoint[] = [
     method: 'get',
     path: '/v1/embed/{embedUuid}/chats/{sessionUuid}',
     tag,
-    summary: 'What one visitor asked through a widget; needs `manage:agents` too',
+    summary: 'List one visitor’s chats with a widget; also requires `manage:agents`',
     dialect: anythingllm,
     params: byUuid.extend({ sessionUuid: z.string() }),
     reply: EmbedChats,
@@ -287,7 +291,7 @@ export const embedEndpoints: AnyEndpoint[] = [
     method: 'post',
     path: '/v1/embed/new',
     tag,
-    summary: 'Make a chat widget, which opens a workspace to strangers',
+    summary: 'Create a chat widget, which opens a workspace to anonymous visitors',
     dialect: anythingllm,
     body: NewEmbed,
     reply: z.object({ embed: EmbedRow, error: z.null() }).openapi('AnythingLLMCreatedEmbed'),
@@ -308,13 +312,13 @@ export const embedEndpoints: AnyEndpoint[] = [
     method: 'post',
     path: '/v1/embed/{embedUuid}',
     tag,
-    summary: 'Change a chat widget, or switch it off or on',
+    summary: 'Update, enable or disable a chat widget',
     dialect: anythingllm,
     params: byUuid,
     body: EmbedChange,
     reply: z
       .object({ success: z.literal(true).optional(), error: z.null().optional() })
-      .openapi('AnythingLLMChangedEmbed', { description: 'Empty where nothing was to change.' }),
+      .openapi('AnythingLLMChangedEmbed', { description: 'An empty object if the request contains no changes.' }),
     document: graphql(
       `mutation UpdateEmbed($input: UpdateEmbedInput!) { updateEmbed(input: $input) { embed { uuid } } }`,
     ),
@@ -330,7 +334,7 @@ export const embedEndpoints: AnyEndpoint[] = [
     method: 'delete',
     path: '/v1/embed/{embedUuid}',
     tag,
-    summary: 'Delete a chat widget with the chats of its visitors',
+    summary: 'Delete a chat widget and the chats of its visitors',
     dialect: anythingllm,
     params: byUuid,
     reply: z.object({ success: z.literal(true), error: z.null() }).openapi('AnythingLLMDeletedEmbed'),

@@ -23,19 +23,22 @@ export const exportEndpoints: AnyEndpoint[] = [
     method: 'get',
     path: '/v1/system/export-chats',
     tag: 'AnythingLLM system',
-    summary: 'What everybody asked and was answered, oldest first: the newest 10,000 questions',
+    summary: 'Export the newest 10,000 questions of all users with their answers, oldest first',
     dialect: anythingllm,
     query: z.object({
       type: z
         .union([z.string(), z.array(z.string()).transform((types) => types.join(','))])
         .default('jsonl')
-        .openapi({ type: 'string', description: 'jsonl, json, csv or jsonAlpaca; jsonl unless given.' }),
+        .openapi({
+          type: 'string',
+          description: 'The file format: jsonl, json, csv or jsonAlpaca. Defaults to jsonl.',
+        }),
     }),
     reply: z
       .union([z.string(), z.array(z.object({ role: z.string(), content: z.array(z.object({ text: z.string() })) }))])
       .openapi({
         description:
-          'A file of that type. Of jsonl each line is `{ messages }`, the conversation with one workspace, a list of `{ role, content }`. Where there are older questions than it holds, the header `X-Truncated` says `true`.',
+          'A file in the requested format. Each line of a jsonl file is `{ messages }`: the conversation with one workspace, as a list of `{ role, content }`. If older questions are left out, the header `X-Truncated` is `true`.',
       }),
     format: 'text',
     headers: ({ exportQueryHistory: { mediaType, truncated } }) => ({

@@ -16,7 +16,10 @@ export const StoredMessage = graphql(
 );
 type Message = ResultOf<typeof StoredMessage>;
 
-const common = { content: z.string(), sentAt: z.int().openapi({ description: 'Seconds since 1970.' }) };
+const common = {
+  content: z.string(),
+  sentAt: z.int().openapi({ description: 'The time of the message, in seconds since 1970.' }),
+};
 
 const Question = z
   .object({
@@ -27,11 +30,17 @@ const Question = z
         z.object({
           name: z.string(),
           mime: z.string(),
-          contentString: z.string().nullable().openapi({ description: 'A `data:` URL; null above 1 MiB.' }),
+          contentString: z
+            .string()
+            .nullable()
+            .openapi({
+              description:
+                'The image as a `data:` URL; null for an image larger than 1 MiB, and after 32 MiB of images in one response.',
+            }),
         }),
       )
-      .openapi({ description: 'The images.' }),
-    chatId: z.int().openapi({ description: 'The answer.' }),
+      .openapi({ description: 'The images attached to the message.' }),
+    chatId: z.int().openapi({ description: 'The integer ID of the answer to this message.' }),
   })
   .openapi('AnythingLLMHistoryQuestion');
 const Answer = z
@@ -41,7 +50,12 @@ const Answer = z
     ...common,
     sources: z.array(Source),
     chatId: z.int(),
-    feedbackScore: z.boolean().nullable().openapi({ description: 'What the caller thinks of it.' }),
+    feedbackScore: z
+      .boolean()
+      .nullable()
+      .openapi({
+        description: 'The caller’s rating of the answer: true for a like, false for a dislike, null without a rating.',
+      }),
     metrics: Metrics,
   })
   .openapi('AnythingLLMHistoryAnswer');
@@ -55,7 +69,7 @@ export const limit = z
     const number = text === undefined ? 100 : Number(text);
     return Number.isNaN(number) ? 0 : Math.max(1, Math.floor(number));
   })
-  .openapi({ type: 'integer', description: 'How many exchanges: 100 unless given, at least 1.' });
+  .openapi({ type: 'integer', description: 'Maximum number of exchanges, at least 1. Defaults to 100.' });
 
 const seconds = (date: Date): number => Math.floor(date.getTime() / 1000);
 

@@ -26,12 +26,16 @@ const Person = z.object({ id: z.int(), username: z.string() });
 const Invite = z
   .object({
     id: z.int(),
-    code: z.string().openapi({ description: 'In full in the reply that makes it alone; elsewhere its display form.' }),
+    code: z
+      .string()
+      .openapi({ description: 'The complete code in the response that creates it; otherwise its display form.' }),
     status: Status,
     claimedBy: Person.nullable(),
-    workspaceIds: z.string().openapi({ description: 'JSON: a list of ids.' }),
+    workspaceIds: z.string().openapi({ description: 'The IDs of the workspaces, as a JSON list.' }),
     createdAt: isoDate,
-    createdBy: z.union([Person, z.literal(0)]).openapi({ description: '0: a key, or somebody who is gone.' }),
+    createdBy: z
+      .union([Person, z.literal(0)])
+      .openapi({ description: 'The user who created the code; 0 for an API key or a deleted user.' }),
     lastUpdatedAt: isoDate,
   })
   .openapi('AnythingLLMInvite');
@@ -72,7 +76,7 @@ export const inviteEndpoints: AnyEndpoint[] = [
     method: 'post',
     path: '/v1/admin/invite/new',
     tag,
-    summary: 'Make a code with which one person makes an account',
+    summary: 'Create an invite code for one new account',
     dialect: anythingllm,
     gate: multiUserOnly,
     body: z
@@ -82,7 +86,11 @@ export const inviteEndpoints: AnyEndpoint[] = [
             (value) => value ?? [],
             z.array(z.preprocess(numberFrom, z.number().int()), 'must be a list of ids'),
           )
-          .openapi({ type: 'array', items: { type: 'integer' }, description: 'Workspaces that the person joins.' }),
+          .openapi({
+            type: 'array',
+            items: { type: 'integer' },
+            description: 'The IDs of the workspaces that the new user joins. Defaults to an empty list.',
+          }),
       })
       .openapi('AnythingLLMNewInvite'),
     reply: z.object({ invite: Invite, error: z.null() }).openapi('AnythingLLMNewInviteResponse'),
@@ -102,7 +110,7 @@ export const inviteEndpoints: AnyEndpoint[] = [
     method: 'delete',
     path: '/v1/admin/invite/{id}',
     tag,
-    summary: 'Make an invite code useless',
+    summary: 'Disable an invite code',
     dialect: anythingllm,
     gate: multiUserOnly,
     params: z.object({ id }),
@@ -121,7 +129,7 @@ export const inviteEndpoints: AnyEndpoint[] = [
     method: 'get',
     path: '/invite/{code}',
     tag,
-    summary: 'Whether an invite code works, for who holds it',
+    summary: 'Check whether an invite code is valid',
     dialect: anythingllmSession,
     params: z.object({ code: z.string() }),
     reply: z
@@ -139,7 +147,7 @@ export const inviteEndpoints: AnyEndpoint[] = [
     method: 'post',
     path: '/invite/{code}',
     tag,
-    summary: 'Make an account with an invite code',
+    summary: 'Create an account with an invite code',
     dialect: anythingllmSession,
     params: z.object({ code: z.string() }),
     body: z.object({ username: anyText, password: anyText }).openapi('AnythingLLMAcceptInvite'),

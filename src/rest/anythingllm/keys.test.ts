@@ -85,14 +85,14 @@ describe.each([
   });
   afterAll(() => kit.close());
 
-  test('the mode is told to strangers, and to who comes with a credential that is over', async () => {
+  test('the mode is visible to an anonymous client and with an invalid credential', async () => {
     for (const key of [null, newSecret('sk-'), kit.keys.LIMITED])
       expect((await kit.rest('GET', '/api/system/multi-user-mode', { key })).body).toEqual({
         multiUserMode: here === multi,
       });
   });
 
-  test('TOK 2: a key is shown in full once, in the reply that makes it', async () => {
+  test('TOK 2: a key is shown in full only in the response that creates it', async () => {
     for (const key of [session, kit.keys.ADMIN]) {
       const { status, body } = await kit.rest('POST', here.generate, { key, body: { name: '  script  ' } });
       expect(status).toBe(200);
@@ -122,7 +122,7 @@ describe.each([
     expect(kit.log.join('')).not.toMatch(/sk-[0-9A-Za-z]{28}/);
   });
 
-  test('TOK 12: the list shows the display form, and the keys of these clients alone', async () => {
+  test('TOK 12: the list contains AnythingLLM keys only, in their display form', async () => {
     const { id, secret } = await generated(kit, here);
     const other = await kit.createKey('BASIC');
     const keys = await listed(kit, here);
@@ -132,7 +132,7 @@ describe.each([
     expect(await listed(kit, here, session)).toEqual(await listed(kit, here));
   });
 
-  test('the list costs the same however long it is', async () => {
+  test('the list takes the same number of SQL statements, regardless of its length', async () => {
     await generated(kit, here);
     const count = async () => {
       await kit.rest('GET', here.list);
@@ -145,7 +145,7 @@ describe.each([
     expect(await count()).toBe(before);
   });
 
-  test('a key is deleted at once, and its id once more is no error', async () => {
+  test('deleting a key takes effect immediately, and deleting it again returns 200', async () => {
     const { id, secret } = await generated(kit, here);
     expect((await kit.rest('GET', '/api/v1/auth', { key: secret })).body).toEqual({ authenticated: true });
     expect(told(await kit.rest('DELETE', here.remove(id), { key: session }))).toEqual([200, '', null]);
@@ -155,12 +155,12 @@ describe.each([
     expect(told(again)).toEqual([200, '', null]);
   });
 
-  test.each(['abc', '1.5', '99999999999', '1e3'])('%s is no id', async (id) => {
+  test.each(['abc', '1.5', '99999999999', '1e3'])('returns 400 for the key id %s', async (id) => {
     const answer = await nothingStored(kit, () => kit.rest('DELETE', here.remove(id)));
     expect(told(answer)).toEqual([400, 'Bad Request', 'text/plain']);
   });
 
-  test('the paths of the other mode are closed to everybody', async () => {
+  test('the paths of the other mode reject every caller', async () => {
     const { id } = await generated(kit, here);
     const calls: [string, string][] = [
       ['POST', elsewhere.generate],
@@ -177,7 +177,7 @@ describe.each([
     });
   });
 
-  test('nobody makes, lists or deletes keys without `manage:api_keys`', async () => {
+  test('rejects creating, listing and deleting keys without `manage:api_keys`', async () => {
     const { id } = await generated(kit, here);
     const callers = await callersRefused(kit);
     const calls: [string, string, object?][] = [
@@ -195,7 +195,7 @@ describe.each([
     });
   });
 
-  test('the same is refused in GraphQL', async () => {
+  test('GraphQL denies creating, listing and deleting keys without `manage:api_keys`', async () => {
     const { id } = await generated(kit, here);
     const queries = [
       'mutation { createApiKey(input: { kind: ANYTHINGLLM, role: ADMIN }) { secret } }',
@@ -212,7 +212,7 @@ describe.each([
     });
   });
 
-  test('a key of an administrator is more than a scoped one can make', async () => {
+  test('a scoped key cannot create a key with more permissions than its own', async () => {
     const scopes = ['manage:api_keys', 'read:agents'];
     const { secret } = await kit.createKey('ADMIN', { scopes });
     await nothingStored(kit, async () => {
@@ -226,7 +226,7 @@ describe.each([
     expect((await listed(kit, here, secret)).map((key) => key.id)).toContain(made.id);
   });
 
-  test('a key can be limited, scoped and given an end', async () => {
+  test('a key can have the limited role, scopes and an expiry', async () => {
     const rights = async (secret: string): Promise<string[]> =>
       permissionNames((await kit.gql('{ viewer { permissions } }', {}, secret)).data.viewer.permissions);
     const limited = await generated(kit, here, { role: 'limited' });
@@ -247,7 +247,7 @@ describe.each([
     expect(told(await kit.rest('GET', '/api/system/check-token', { key: ending.secret }))).toEqual(invalidToken);
   });
 
-  test('a key can be switched off, get a new secret and another role, as any other', async () => {
+  test('a key can be disabled, get a new secret and get another role', async () => {
     const { id, secret } = await generated(kit, here);
     const update = (change: string) =>
       kit.gql(`mutation { updateApiKey(input: { id: ${id}, ${change} }) { apiKey { kind role disabled } } }`);
@@ -278,7 +278,7 @@ describe.each([
     [400, '{"name":', 'body'],
     [400, '"name"', 'body'],
     [400, '[]', 'body'],
-  ])('%i for a key that cannot be: %j', async (status, body, named) => {
+  ])('returns %i for an invalid new key: %j', async (status, body, named) => {
     const answer = await nothingStored(kit, () => kit.rest('POST', here.generate, { body }));
     expect(answer.status).toBe(status);
     expect(answer.body).toEqual({ error: expect.stringContaining(named) });
@@ -294,20 +294,20 @@ describe.each([
     ['an empty body of JSON', 'application/json', '', null],
     ['an empty text', 'text/plain', '', null],
     ['nothing', undefined, undefined, null],
-  ])('a body can be %s', async (_what, type, body, name) => {
+  ])('accepts %s as the body', async (_what, type, body, name) => {
     const headers = { authorization: `Bearer ${session}`, ...(type && { 'content-type': type }) };
     const answer = await send(kit, 'POST', here.generate, headers, body);
     expect(answer.status, answer.text).toBe(200);
     expect(answer.body.apiKey).toMatchObject({ name, role: 'admin' });
   });
 
-  test('malformed JSON under text/plain is 400 as well', async () => {
+  test('returns 400 for malformed JSON under text/plain', async () => {
     const headers = { authorization: `Bearer ${session}`, 'content-type': 'text/plain' };
     const answer = await nothingStored(kit, () => send(kit, 'POST', here.generate, headers, '{"name"'));
     expect(told(answer)).toEqual([400, '{"error":"body: is not valid JSON"}', json]);
   });
 
-  test('any word is a scheme; a bare key, two spaces and an empty token are none', async () => {
+  test('accepts any word as the scheme, and rejects a bare key, two spaces and an empty token', async () => {
     const { secret } = await generated(kit, here);
     const ask = (path: string, authorization: string) => send(kit, 'GET', path, { authorization });
     for (const scheme of ['Bearer', 'bearer', 'Basic', 'Token', 'x'])
@@ -326,7 +326,7 @@ describe.each([
     }
   });
 
-  test('every kind of credential that works opens /v1/auth and check-token; every one that does not is told one thing', async () => {
+  test('/v1/auth and check-token accept every valid credential and return one error for all invalid ones', async () => {
     const pat = (await kit.createPat(kit.keys.BASIC)).secret;
     for (const key of [kit.keys.ADMIN, kit.keys.BASIC, kit.keys.LIMITED, pat, session]) {
       expect(told(await kit.rest('GET', '/api/v1/auth', { key }))).toEqual([200, '{"authenticated":true}', json]);
@@ -349,7 +349,7 @@ describe.each([
     expect(told(await kit.rest('GET', '/api/v1/auth', { key: null }))).toEqual(noKey);
   });
 
-  test('TOK 19: an sk- key opens GraphQL and the Onyx paths as well, and an on_ key these', async () => {
+  test('TOK 19: an sk- key also works in GraphQL and on Onyx paths, and an on_ key on AnythingLLM paths', async () => {
     const { secret } = await generated(kit, here);
     expect((await kit.gql('{ viewer { role token { kind } } }', {}, secret)).data.viewer).toEqual({
       role: 'ADMIN',
@@ -367,7 +367,7 @@ describe.each([
     expect(told(await send(kit, 'GET', '/api/v1/auth', { authorization: onyxKey }))).toEqual(noKey);
   });
 
-  test('DELETE /admin/api-key/{id}, the path of the guides, deletes an sk- key', async () => {
+  test('DELETE /admin/api-key/{id}, the path in the guides, deletes an sk- key', async () => {
     const { id, secret } = await generated(kit, here);
     const path = `/api/admin/api-key/${id}`;
     await nothingStored(kit, async () => {
@@ -378,14 +378,14 @@ describe.each([
     expect(told(await kit.rest('GET', '/api/v1/auth', { key: secret }))).toEqual(noKey);
   });
 
-  test('a slash at the end is no difference, and nothing is served at the root', async () => {
+  test('ignores a trailing slash, and returns 404 for the paths without /api', async () => {
     expect((await kit.rest('GET', `${here.list}/`)).status).toBe(200);
     expect((await kit.rest('GET', '/api/v1/auth/')).body).toEqual({ authenticated: true });
     for (const path of [here.list, '/api/v1/auth', '/api/system/check-token'])
       expect((await kit.rest('GET', path.replace('/api', ''))).status).toBe(404);
   });
 
-  test('a refused use is in the audit trail', async () => {
+  test('records a denied request in the audit trail', async () => {
     await kit.rest('GET', here.list, { key: kit.keys.BASIC });
     const operation = `GET ${here.list.replace('/api', '')}`;
     const where = { action: 'permission.refused', detail: { equals: { operation } } };
@@ -400,7 +400,7 @@ describe('logging in', () => {
   });
   afterAll(() => kit.close());
 
-  test('while there are no people, with the password of the server and whatever name', async () => {
+  test('accepts the password of the server with any username until the first user exists', async () => {
     for (const body of [{ password }, { username: 'anything', password }]) {
       const answer = await requestToken(kit, body);
       expect(answer.status).toBe(200);
@@ -425,7 +425,7 @@ describe('logging in', () => {
     expect(form.body).toMatchObject({ valid: true });
   });
 
-  test('a wrong one is 401, and so is none', async () => {
+  test('returns 401 for a wrong or missing password', async () => {
     for (const body of [{}, { password: 'wrong' }, { password: 7 }, { password: null }]) {
       const answer = await nothingStored(kit, () => requestToken(kit, body));
       expect(told(answer)).toEqual([
@@ -437,12 +437,12 @@ describe('logging in', () => {
     await requestToken(kit, { password });
   });
 
-  test('who comes with a credential that is over can still log in', async () => {
+  test('succeeds when the request also carries an invalid credential', async () => {
     const answer = await kit.rest('POST', '/api/request-token', { key: newSecret('ses_'), body: { password } });
     expect(answer.body).toMatchObject({ valid: true });
   });
 
-  test('making the first person takes `manage:users` and all of ADMIN', async () => {
+  test('creating the first user requires `manage:users` and all permissions of ADMIN', async () => {
     const { secret: keys } = await kit.createKey('ADMIN', { scopes: ['manage:api_keys'] });
     const { secret: users } = await kit.createKey('ADMIN', { scopes: ['manage:users'] });
     const path = '/api/system/enable-multi-user';
@@ -465,7 +465,7 @@ describe('logging in', () => {
     });
   });
 
-  test('making the first person ends the sessions of before, and keeps the keys', async () => {
+  test('creating the first user ends the existing sessions and keeps the keys valid', async () => {
     const { token } = (await requestToken(kit, { password })).body;
     const key = await generated(kit, single, {}, token);
     const before = await generated(kit, single);
@@ -487,7 +487,7 @@ describe('logging in', () => {
     expect(ids).toEqual(expect.arrayContaining([key.id, before.id]));
   });
 
-  test('from then on people log in with their username or address', async () => {
+  test('accepts a username or an address after the first user exists', async () => {
     const [first] = await kit.prisma.user.findMany({ where: { accountType: 'STANDARD' } });
     const right = { username: first?.username ?? '', password: person.password };
     for (const username of [right.username, first?.email ?? '']) {
@@ -514,7 +514,7 @@ describe('logging in', () => {
     }
   });
 
-  test('an unknown name, a wrong password and a suspended person are told one thing', async () => {
+  test('returns the same error for an unknown name, a wrong password and a suspended user', async () => {
     const [first] = await kit.prisma.user.findMany({ where: { accountType: 'STANDARD' } });
     const suspended = { username: 'carl', password: 'a long password' };
     const made = await kit.gql(
@@ -546,7 +546,7 @@ describe('logging in', () => {
     }
   });
 
-  test('the list shows who may manage users who made a key, and others the id alone', async () => {
+  test('the list shows the creator of a key to callers with `manage:users`, and only its id to others', async () => {
     const [first] = await kit.prisma.user.findMany({ where: { accountType: 'STANDARD' } });
     const right = { username: first?.username ?? '', password: person.password };
     const { token } = (await requestToken(kit, right)).body;
@@ -568,7 +568,7 @@ describe('logging in', () => {
     expect((await kit.rest('GET', '/api/system/check-token', { key: made.session })).text).toBe('OK');
   });
 
-  test('too many attempts are 429, in the shape of the others', async () => {
+  test('returns 429 for too many attempts, with the fields of the other responses', async () => {
     let answer = await requestToken(kit, { username: 'dora', password: 'wrong' });
     for (let attempt = 0; attempt < 10; attempt++)
       answer = await requestToken(kit, { username: 'dora', password: 'wrong' });

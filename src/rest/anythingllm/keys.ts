@@ -20,11 +20,16 @@ const ApiKeyRow = z
   .object({
     id: z.int(),
     name: z.string().nullable(),
-    secret: z.string().openapi({ description: 'In full in the reply to generate alone; elsewhere its display form.' }),
+    secret: z
+      .string()
+      .openapi({ description: 'The complete key in the response that creates it; otherwise its display form.' }),
     createdBy: z
       .union([z.int(), z.object({ id: z.int(), username: z.string(), role: z.enum(['admin', 'default']) })])
       .nullable()
-      .openapi({ description: 'The id of its maker; in the list of `/admin` the maker, to who may manage users.' }),
+      .openapi({
+        description:
+          'The integer ID of the user who created the key. The list under `/admin` returns the user’s ID, name and role to callers that can manage users.',
+      }),
     createdAt: isoDate,
     lastUpdatedAt: isoDate,
     role: keyRole,
@@ -53,13 +58,19 @@ const Keys = z.object({ apiKeys: z.array(ApiKeyRow), error: z.null() }).openapi(
 const NewKey = z
   .object({
     name: z.string().trim().nullish(),
-    role: keyRole.nullish().openapi({ description: 'admin unless given.' }),
-    scopes: z.array(z.string()).nullish().openapi({ description: 'Permissions to cut the key to.' }),
+    role: keyRole.nullish().openapi({ description: 'The role of the key. Defaults to admin.' }),
+    scopes: z
+      .array(z.string())
+      .nullish()
+      .openapi({ description: 'The permissions to restrict the key to. Defaults to everything that its role allows.' }),
     expires_at: z.iso.datetime({ offset: true }).nullish(),
     never_expires: z
       .boolean()
       .nullish()
-      .openapi({ description: 'If true, the key does not expire, whatever the default lifetime of the server.' }),
+      .openapi({
+        description:
+          'If true, the key does not expire, regardless of the server’s default lifetime. Defaults to false.',
+      }),
   })
   .openapi('AnythingLLMNewApiKey');
 
@@ -68,7 +79,7 @@ const generate = (path: string, gate: Gate): AnyEndpoint =>
     method: 'post',
     path,
     tag,
-    summary: 'Create a key',
+    summary: 'Create an API key',
     dialect: anythingllmSession,
     gate,
     body: NewKey,
@@ -98,7 +109,7 @@ const remove = (path: string, gate: Gate): AnyEndpoint =>
     method: 'delete',
     path,
     tag,
-    summary: 'Delete a key at once',
+    summary: 'Delete an API key, which stops working at once',
     dialect: anythingllmSession,
     gate,
     params: z.object({ id }),
@@ -115,7 +126,7 @@ export const keyEndpoints: AnyEndpoint[] = [
     method: 'get',
     path: '/system/api-keys',
     tag,
-    summary: 'List the keys of these clients, while there are no people',
+    summary: 'List the AnythingLLM API keys while the server has no user accounts',
     dialect: anythingllmSession,
     gate: singleUserOnly,
     reply: Keys,
@@ -134,7 +145,7 @@ export const keyEndpoints: AnyEndpoint[] = [
     method: 'get',
     path: '/admin/api-keys',
     tag,
-    summary: 'List the keys of these clients',
+    summary: 'List the AnythingLLM API keys',
     dialect: anythingllmSession,
     gate: multiUserOnly,
     reply: Keys,

@@ -28,8 +28,8 @@ const unchanged = <T>(work: () => Promise<T>): Promise<T> => nothingStored(kit, 
 const told = ({ status, text, headers }: Answer) => [status, text, headers.get('content-type')?.split(';')[0]];
 const nobodysId = 2_000_000;
 
-describe('as long as there are no people', () => {
-  it('there are no members', async () => {
+describe('before the first user exists', () => {
+  it('listing and changing the members of a workspace returns 401', async () => {
     const { id, slug } = await make('Alone');
     await unchanged(async () => {
       for (const answer of [await list(id), await replace(id, { userIds: [] }), await manage(slug, { userIds: [1] })])
@@ -38,7 +38,7 @@ describe('as long as there are no people', () => {
   });
 });
 
-describe('once there are people', () => {
+describe('after the first user exists', () => {
   let carl: { id: number; email: string; session: string };
   let dora: typeof carl;
   const member = ({ id, email }: typeof carl) => ({
@@ -56,7 +56,7 @@ describe('once there are people', () => {
     [carl, dora] = [await person(), await person()];
   });
 
-  it('a workspace is made private to its members, its owner and administrators', async () => {
+  it('setting members makes a workspace private to its members, its owner and administrators', async () => {
     const { id, slug } = await make('Team');
     expect((await list(id)).body).toEqual({ users: [] });
     expect(await sees(slug, dora.session)).toBe(true);
@@ -79,7 +79,7 @@ describe('once there are people', () => {
     expect(await sees(slug, carl.session)).toBe(false);
   });
 
-  it('an editor who is named again stays one', async () => {
+  it('an editor who is set as a member again stays an editor', async () => {
     const { id } = await make('Editors');
     const { userId } = (await kit.gql('{ viewer { user { userId: databaseId } } }', {}, carl.session)).data.viewer.user;
     await kit.prisma.agentShare.create({ data: { agentId: id, userId, permission: 'EDITOR' } });
@@ -93,7 +93,7 @@ describe('once there are people', () => {
     ]);
   });
 
-  it('what is nobody’s changes nothing, and is answered as the contract says', async () => {
+  it('unknown users, unknown workspaces and invalid lists change no data and get the documented response', async () => {
     const { id, slug } = await make('Still');
     await manage(slug, { userIds: [carl.id] });
     await unchanged(async () => {
@@ -129,7 +129,7 @@ describe('once there are people', () => {
     });
   });
 
-  it('the owner is no administrator: it takes `manage:users` and `manage:agents`', async () => {
+  it('the members of a workspace require `manage:users` and `manage:agents`, even for its owner', async () => {
     const { id, slug } = await make('Refused');
     const { secret: usersOnly } = await kit.createKey('ADMIN', { scopes: ['manage:users', 'write:agents'] });
     const { secret: agentsOnly } = await kit.createKey('ADMIN', { scopes: ['manage:agents', 'write:agents'] });
@@ -169,7 +169,7 @@ describe('once there are people', () => {
     });
   });
 
-  it('members take the same number of statements, however many there are', async () => {
+  it('the list of members takes the same number of SQL statements, regardless of its length', async () => {
     const { id } = await make('Crowd');
     const count = async (): Promise<number> => {
       kit.statements.length = 0;

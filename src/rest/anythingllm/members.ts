@@ -18,7 +18,7 @@ const MemberFields = graphql(`
 const Member = z
   .object({
     userId: z.int(),
-    username: z.string().openapi({ description: 'The username; the address of who has none.' }),
+    username: z.string().openapi({ description: 'The username, or the email address of a user without a username.' }),
     role: z.enum(['admin', 'default']),
     lastUpdatedAt: isoDate,
   })
@@ -39,7 +39,11 @@ const members = (shares: readonly ResultOf<typeof MemberFields>[]): z.input<type
 const userIds = z
   .array(z.unknown())
   .transform((list) => list.map(numberFrom).filter((number) => id.safeParse(String(number)).success))
-  .openapi({ type: 'array', items: { type: 'integer' }, description: 'At most 1,000.' });
+  .openapi({
+    type: 'array',
+    items: { type: 'integer' },
+    description: 'The integer IDs of the users; at most 1,000. Unknown IDs are ignored.',
+  });
 
 const ChangeMembers = graphql(
   `mutation ChangeMembers($input: ChangeAgentMembersInput!) {
@@ -73,7 +77,7 @@ export const memberEndpoints: AnyEndpoint[] = [
     method: 'get',
     path: '/v1/admin/workspaces/{workspaceId}/users',
     tag,
-    summary: 'List the people whom a workspace is shared with',
+    summary: 'List the members of a workspace',
     dialect: anythingllm,
     gate: multiUserOnly,
     params: z.object({ workspaceId: id }),
@@ -92,7 +96,7 @@ export const memberEndpoints: AnyEndpoint[] = [
     method: 'post',
     path: '/v1/admin/workspaces/{workspaceId}/update-users',
     tag,
-    summary: 'Make a workspace private to these people; those before lose it',
+    summary: 'Make a workspace private and replace its members',
     dialect: anythingllm,
     gate: multiUserOnly,
     params: z.object({ workspaceId: id }),
@@ -111,7 +115,7 @@ export const memberEndpoints: AnyEndpoint[] = [
     method: 'post',
     path: '/v1/admin/workspaces/{workspaceSlug}/manage-users',
     tag,
-    summary: 'Make a workspace private to people: beside those before, or instead of them',
+    summary: 'Make a workspace private and add or replace members',
     dialect: anythingllm,
     gate: multiUserOnly,
     params: z.object({ workspaceSlug: z.string() }),
@@ -122,7 +126,10 @@ export const memberEndpoints: AnyEndpoint[] = [
           .unknown()
           .optional()
           .transform((value) => value === true || value === 'true')
-          .openapi({ type: 'boolean', description: 'Whether those before lose it; false unless given.' }),
+          .openapi({
+            type: 'boolean',
+            description: 'If true, the listed users replace the current members. Defaults to false: they are added.',
+          }),
       })
       .openapi('ManageWorkspaceUsers'),
     reply: z.object({ success: z.literal(true), error: z.null(), users: Members }).openapi('ManagedWorkspaceUsers'),

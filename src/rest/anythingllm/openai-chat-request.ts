@@ -71,7 +71,10 @@ const Message = z
     content: Content,
     tool_calls: z.array(ToolCall).nullish(),
     tool_call_id: z.string().nullish(),
-    refusal: z.string().nullish().openapi({ description: 'The refusal of an earlier answer that has no content.' }),
+    refusal: z
+      .string()
+      .nullish()
+      .openapi({ description: 'The refusal of an earlier answer. Used when `content` is null or absent.' }),
     name: ignoring(z.unknown().optional(), 'The models receive the roles only.'),
     audio: restricted('The models do not read audio.').schema,
     function_call: restricted('Use `tool_calls`.').schema,

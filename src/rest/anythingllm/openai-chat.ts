@@ -9,9 +9,14 @@ const Usage = z
     prompt_tokens: z.int(),
     completion_tokens: z.int(),
     total_tokens: z.int(),
-    duration: z.int().openapi({ description: 'Seconds, begun ones included; 0: no model was asked.' }),
-    outputTps: z.int().openapi({ description: 'Tokens that the model wrote a second.' }),
-    model: z.string().nullable().openapi({ description: 'The language model behind the agent; null: none was asked.' }),
+    duration: z
+      .int()
+      .openapi({ description: 'Duration of the answer in seconds, rounded up; 0 when no model was called.' }),
+    outputTps: z.int().openapi({ description: 'Number of output tokens per second, rounded to an integer.' }),
+    model: z
+      .string()
+      .nullable()
+      .openapi({ description: 'The name of the language model behind the agent; null when no model was called.' }),
     provider: z.string().nullable(),
     timestamp: z.iso.datetime().nullable(),
   })
@@ -61,7 +66,9 @@ const ChatReply = z
           reasoning_content: z
             .string()
             .optional()
-            .openapi({ description: 'The reasoning of the model before its answer, when it reports any.' }),
+            .openapi({
+              description: 'The reasoning of the model before its answer. Absent when the model reports no reasoning.',
+            }),
           refusal: z.string().nullable(),
           tool_calls: z.array(ToolCall).optional(),
         }),
@@ -122,7 +129,7 @@ export const openaiChatRow: AnyEndpoint = endpoint({
   method: 'post',
   path: '/v1/openai/chat/completions',
   tag: 'OpenAI',
-  summary: 'Answer a conversation as an agent; the answer streams if `stream` is true',
+  summary: 'Create a chat completion with an agent; streams the answer if `stream` is true',
   dialect: openai,
   body: ChatRequest,
   reply: ChatReply,
@@ -189,6 +196,6 @@ export const openaiChatRow: AnyEndpoint = endpoint({
       };
     },
     description:
-      'Server-sent events, each a `chat.completion.chunk`, and `[DONE]` behind the last; or an `error`, behind which nothing comes.',
+      'Server-sent events, each with a `chat.completion.chunk`. The stream ends with `[DONE]`, or with an `error` and no `[DONE]`.',
   },
 });

@@ -101,7 +101,7 @@ describe.each(endpoints)('%s', (path, table, file, name, body) => {
   const treated = (treatment: string) =>
     Object.entries(table).flatMap(([field, parameter]) => (parameter.treatment === treatment ? [field] : []));
 
-  test('knows every parameter of the SDK', () => {
+  test('lists every parameter of the SDK', () => {
     const parameters = declared(file, name);
     expect(parameters.length).toBeGreaterThan(4);
     expect(parameters.filter((field) => !Object.hasOwn(table, field))).toEqual([]);
@@ -124,7 +124,7 @@ describe.each(endpoints)('%s', (path, table, file, name, body) => {
     }
   });
 
-  test('rejects each parameter that it does not support, naming it, and accepts it without a value', async () => {
+  test('rejects each unsupported parameter by name, and accepts it with null or a listed value', async () => {
     const fields = treated('restricted');
     const before = requests().length;
     await nothingStored(kit, async () => {
@@ -179,7 +179,7 @@ describe('chat/completions', () => {
     expect(asked().max_tokens).toBe(5);
   });
 
-  test('names the type and the position of a part that it does not read', () =>
+  test('names the type and the position of an unsupported content part', () =>
     nothingStored(kit, async () => {
       const parts = (...content: unknown[]) => chat({ messages: [{ role: 'user', content }] });
       const text = { type: 'text', text: 'Hello' };
@@ -225,7 +225,7 @@ describe('chat/completions', () => {
     const withImages = (...urls: string[]) =>
       chat({ messages: [{ role: 'user', content: urls.map((url) => ({ type: 'image_url', image_url: { url } })) }] });
 
-    test('gives the model the image', async () => {
+    test('sends the image to the model', async () => {
       fetched.length = 0;
       expect((await withImages(`${allowed}/a.png`, `${allowed}/a.gif`, `${allowed}/a.png`)).status).toBe(200);
       const urls = asked()
@@ -239,7 +239,7 @@ describe('chat/completions', () => {
       expect(fetched.sort()).toEqual(['/a.gif', '/a.png']);
     });
 
-    test('rejects addresses that are not public, also behind a redirect, and fetches nothing from them', async () => {
+    test('rejects addresses that are not public, also behind a redirect, without connecting to them', async () => {
       const { port } = new URL(internal);
       const requests = kit.model.requests.length;
       fetched.length = 0;
@@ -264,7 +264,7 @@ describe('chat/completions', () => {
       expect(kit.model.requests).toHaveLength(requests);
     });
 
-    test('rejects what is no image, too large or too many, naming the part', () =>
+    test('rejects files that are not images or too large, and too many images, naming the part', () =>
       nothingStored(kit, async () => {
         for (const path of ['/page', '/large', '/missing']) {
           const { status, body } = await withImages(`${allowed}/a.png`, `${allowed}${path}`);

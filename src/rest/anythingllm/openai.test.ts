@@ -90,7 +90,7 @@ beforeAll(async () => {
 afterAll(() => kit?.close());
 
 describe('models', () => {
-  test('are the agents that the caller may use', async () => {
+  test('are the agents that the caller may use, and another agent returns model_not_found', async () => {
     const hidden = await createAgent({ name: 'Hidden', isPublic: false });
     const found = [];
     for await (const model of client().models.list()) found.push(model);
@@ -113,7 +113,7 @@ describe('models', () => {
     });
   });
 
-  test('are listed in the same number of statements, however many', async () => {
+  test('are listed with the same number of SQL statements, regardless of their number', async () => {
     const count = async () => {
       kit.statements.length = 0;
       await client().models.list();
@@ -124,7 +124,7 @@ describe('models', () => {
     expect(await count()).toBe(before);
   });
 
-  test('as vector stores have the number of their documents, for who may read them', async () => {
+  test('as vector stores contain the number of their documents for callers that may read them', async () => {
     const { data } = await client().vectorStores.list();
     expect(data.find(({ id }) => id === slug)).toEqual({
       id: slug,
@@ -152,7 +152,7 @@ describe('models', () => {
 });
 
 describe('chat completions', () => {
-  test('answer from the agent’s documents, and store nothing but what they cost', async () => {
+  test('answer from the agent’s documents, and store only the usage', async () => {
     const before = await usedBy('scripted');
     const stored = [await kit.prisma.chatSession.count(), await kit.prisma.chatMessage.count()];
     kit.model.script({ text: 'Thirty days [1].', usage: { prompt_tokens: 100, completion_tokens: 5 } });
@@ -219,7 +219,7 @@ describe('chat completions', () => {
     expect(await usedBy('scripted')).toEqual({ turns: before.turns + 1, input: before.input + 100n });
   });
 
-  test('have the agent’s own instructions, temperature and most tokens where the client says none', async () => {
+  test('default to the agent’s instructions and temperature, and cap the maximum number of tokens', async () => {
     await kit.prisma.agent.update({ where: { id: agentId }, data: { temperature: 0.25 } });
     await client().chat.completions.create({
       model: slug,
@@ -236,7 +236,7 @@ describe('chat completions', () => {
     }
   });
 
-  test('stream', async () => {
+  test('stream chunks with one id, the finish reason and the usage', async () => {
     kit.model.script({ text: ['Thirty', ' days', ' [1]', '.'], usage: { prompt_tokens: 10, completion_tokens: 4 } });
     const chunks = await chunksOf({ messages: [user('How many days of vacation?')] });
     expect(new Set(chunks.map(({ id, object, model }) => `${object} ${model} ${id === chunks[0]?.id}`))).toEqual(
@@ -251,7 +251,7 @@ describe('chat completions', () => {
     expect(chunks.slice(0, -1).every(({ usage }) => usage === null)).toBe(true);
   });
 
-  test('name the role in the first chunk alone, since clients join what they get', async () => {
+  test('contain the role in the first chunk only, because clients concatenate the chunks', async () => {
     kit.model.script({ text: 'One two three' }, { toolCalls: [{ name: 'get_weather', arguments: {} }] });
     for (const tools of [[], [weather]]) {
       const chunks = await chunksOf({ messages: [user('Count')], tools, stream_options: { include_usage: true } });
@@ -261,7 +261,7 @@ describe('chat completions', () => {
     }
   });
 
-  test('say once what they cost: behind the end if the client asks for that, and with it if not', async () => {
+  test('send the usage once: after the last choice if the client asks for it, otherwise with the last choice', async () => {
     const usage = { prompt_tokens: 10, completion_tokens: 4 };
     kit.model.script({ text: 'One two', usage }, { text: 'One two', usage });
     for (const include_usage of [true, false]) {
@@ -271,7 +271,7 @@ describe('chat completions', () => {
     }
   });
 
-  test('count in whole numbers, since clients add them up', async () => {
+  test('report the usage in whole numbers, because clients add the values', async () => {
     const usage = { prompt_tokens: 10, completion_tokens: 7 };
     kit.model.script({ text: 'One two', usage }, { text: 'One two', usage });
     const whole = await client().chat.completions.create({ model: slug, messages: [user('Count')] });
@@ -290,7 +290,7 @@ describe('chat completions', () => {
     }
   });
 
-  test('give out what the model said in refusing, and not as an answer', async () => {
+  test('return the text of a model’s refusal as the refusal and not as the content', async () => {
     const refusing = { text: '', refusal: 'I cannot help with that.' };
     kit.model.script(refusing, refusing, refusing);
     const messages = [user('Something bad')];
@@ -306,7 +306,7 @@ describe('chat completions', () => {
     expect((await stream.finalMessage()).refusal).toBe('I cannot help with that.');
   });
 
-  test('stream to the helpers of the client, with what they cost in a chunk of its own', async () => {
+  test('work with the SDK’s streaming helper, with the usage in a separate chunk', async () => {
     const texts: string[] = [];
     kit.model.script({ text: 'One two three', reasoning: 'Hm.', usage: { prompt_tokens: 10, completion_tokens: 4 } });
     const stream = client().chat.completions.stream({
@@ -334,7 +334,7 @@ describe('chat completions', () => {
     });
   });
 
-  test('carry calls of the client’s tools both ways', async () => {
+  test('pass the client’s tools to the model, and return its tool calls to the client', async () => {
     kit.model.script({ toolCalls: [{ name: 'get_weather', arguments: '{"place": "Oslo"}' }] });
     const question = user('How is the weather in Oslo?');
     const first = await client().chat.completions.create({
@@ -372,7 +372,7 @@ describe('chat completions', () => {
     expect(messages[3]).toMatchObject({ tool_call_id: 'call_1', content: 'rain' });
   });
 
-  test('stream calls of tools, with what is said before them', async () => {
+  test('stream tool calls and the text before them', async () => {
     kit.model.script({
       before: 'Let me look.',
       toolCalls: [
@@ -390,7 +390,7 @@ describe('chat completions', () => {
     ]);
   });
 
-  test('stream at most one piece of each call in a chunk, since clients take two for two calls', async () => {
+  test('stream at most one part of a tool call in a chunk, because clients read two parts as two calls', async () => {
     kit.model.script({
       toolCalls: [
         { name: 'get_weather', arguments: { place: 'Oslo' } },
@@ -403,7 +403,7 @@ describe('chat completions', () => {
     for (const indices of calls) expect(indices).toEqual([...new Set(indices)]);
   });
 
-  test('carry the arguments of earlier calls as they were written, and none as an object without any', async () => {
+  test('pass the arguments of earlier tool calls unchanged, and empty arguments as an empty object', async () => {
     const written = ['{"id": 12345678901234567890, "part": 1.0}', '', ' ', '{"place":'];
     const calls = written.map((text, index) => ({
       id: index === 0 ? 'x'.repeat(1000) : `call_${index}`,
@@ -425,7 +425,7 @@ describe('chat completions', () => {
     expect(asked().messages[3].tool_call_id).toBe('x'.repeat(1000));
   });
 
-  test('run the tools of the client’s own helper', async () => {
+  test('work with the SDK’s helper that runs tools', async () => {
     kit.model.script(
       { toolCalls: [{ name: 'get_weather', arguments: { place: 'Oslo' } }] },
       { text: 'It snows in Oslo.' },
@@ -454,7 +454,7 @@ describe('chat completions', () => {
     expect(places).toEqual(['Oslo']);
   });
 
-  test('a model that calls a tool without having any fails the request', async () => {
+  test('return 502 when the model calls a tool that the request does not contain', async () => {
     kit.model.script({ toolCalls: [{ name: 'rm', arguments: {} }] });
     const error: any = await client()
       .chat.completions.create({ model: slug, messages: [user('Hello')] })
@@ -464,7 +464,7 @@ describe('chat completions', () => {
     expect(error.message).toContain('"rm"');
   });
 
-  test('ask for JSON, in which brackets are no citations', async () => {
+  test('request JSON from the model, and do not read brackets in it as citations', async () => {
     const schema = { type: 'object', properties: { days: { type: 'array' } } };
     kit.model.script({ text: '{"days":[1]}' });
     const { choices } = await client().chat.completions.create({
@@ -485,7 +485,7 @@ describe('chat completions', () => {
     expect(asked().response_format).toEqual({ type: 'json_object' });
   });
 
-  test('refuse without asking the model where the agent knows nothing and answers from documents alone', async () => {
+  test('refuse without calling the model when an agent in query mode finds no documents', async () => {
     const silent = await createAgent({ name: 'Silent', knowledge: 'ATTACHED' });
     await kit.prisma.agent.update({
       where: { id: silent.id },
@@ -503,7 +503,7 @@ describe('chat completions', () => {
     expect(await stream.finalContent()).toBe('Nothing in here.');
   });
 
-  test('leave out passages that are too unlike the question', async () => {
+  test('leave out passages below the similarity threshold', async () => {
     const search = await kit.prisma.action.findFirstOrThrow({ where: { builtinKey: 'SearchTool' } });
     const strict = await createAgent({
       name: 'Strict',
@@ -519,7 +519,7 @@ describe('chat completions', () => {
     expect(asked().messages[1].content).not.toContain('thirty days');
   });
 
-  test('show images that come with the question or came before', async () => {
+  test('send the model the images of the question and of earlier messages', async () => {
     const shown = (text: string): OpenAI.ChatCompletionUserMessageParam => ({
       role: 'user',
       content: [
@@ -537,7 +537,7 @@ describe('chat completions', () => {
     expect(messages[3].content[1].image_url.url).toBe(`data:image/png;base64,${drawnImage}`);
   });
 
-  test('lose their beginning where they do not fit, and what a tool gave with its call', async () => {
+  test('drop the oldest messages when the prompt is too long, and tool results together with their calls', async () => {
     const long = 'word '.repeat(10_000);
     const call = { id: 'call_1', type: 'function' as const, function: { name: 'get_weather', arguments: '{}' } };
     await client().chat.completions.create({
@@ -561,7 +561,7 @@ describe('chat completions', () => {
     expect(error.message).toContain('too long');
   });
 
-  test('stop the model when the client goes away', async () => {
+  test('stop the model when the client disconnects', async () => {
     const gate = makeGate();
     kit.model.script({ text: 'one two three four', gate });
     const aborted = kit.model.nextAbort();
@@ -609,7 +609,7 @@ describe('chat completions', () => {
     expect(error.code).toBe('invalid_api_key');
   });
 
-  test('tell of a provider that fails, with a status before the first words and in the stream behind them', async () => {
+  test('report a failing provider with a status before the first text, and in the stream after it', async () => {
     const fail = {
       status: 500,
       headers: { 'retry-after-ms': '1' },
@@ -677,7 +677,7 @@ describe('chat completions', () => {
       [402, 'insufficient_quota', { message: 'Pay.' }],
       [429, 'insufficient_quota', { message: 'Quota exceeded.', code: 'insufficient_quota' }],
     ])(
-      'return 502 for %s, which is not the fault of the caller, and are not sent again',
+      'return 502 for HTTP %s of the provider, which the caller did not cause, and are not sent again',
       async (status, code, written) => {
         const asked = callsOfModel();
         kit.model.script({ status, body: { error: written } });
@@ -699,7 +699,7 @@ describe('chat completions', () => {
     });
   });
 
-  test('end with an error of the same code when the provider rejects the request behind the first words', async () => {
+  test('end with an error of the same code when the provider rejects the request after the first text', async () => {
     const error = { message: 'Filtered.', code: 'content_filter' };
     kit.model.script({ text: ['one ', 'two '], error: { error } });
     const stream = await client().chat.completions.create({ model: slug, messages: [user('Hello')], stream: true });
@@ -712,7 +712,7 @@ describe('chat completions', () => {
     expect(end).toMatchObject({ type: 'invalid_request_error', code: 'content_filter' });
   });
 
-  test('name the field of what is wrong', () =>
+  test('name the invalid field in the error', () =>
     unchanged(async () => {
       const messages = [user('Hello')];
       const call = { id: 'call_1', type: 'function', function: { name: 'f', arguments: '{}' } };
@@ -798,7 +798,7 @@ describe('chat completions', () => {
 });
 
 describe('embeddings', () => {
-  test('are the same as numbers and in base64', async () => {
+  test('have the same values as numbers and in base64', async () => {
     const before = await usedBy('embedder');
     const input = ['the first text', 'the second'];
     const plain = await client().embeddings.create({ model: 'whatever', input });
@@ -824,7 +824,7 @@ describe('embeddings', () => {
     expect(await usedBy('embedder')).toEqual({ turns: before.turns + 3, input: before.input + 3n });
   });
 
-  test('of tokens are refused in words that say what to send', () =>
+  test('reject tokens as input, and the error says how to send texts', () =>
     unchanged(async () => {
       for (const input of [
         [1, 2, 3],
@@ -838,7 +838,7 @@ describe('embeddings', () => {
       }
     }));
 
-  test('of a length are refused where the model has another', async () => {
+  test('reject dimensions that the model does not support', async () => {
     const wanted = await client().embeddings.create({ model: '', input: 'x', dimensions: 2048 });
     expect(wanted.data[0]?.embedding).toHaveLength(2048);
     expect(kit.model.requests.at(-1)?.body.dimensions).toBe(2048);
@@ -849,7 +849,7 @@ describe('embeddings', () => {
     expect(error.param).toBe('dimensions');
   });
 
-  test('name the field of what is wrong', () =>
+  test('name the invalid field in the error', () =>
     unchanged(async () => {
       const cases: [string, object][] = [
         ['input', {}],
@@ -886,7 +886,7 @@ describe('embeddings', () => {
 describe('images', () => {
   const png = Buffer.from(drawnImage, 'base64');
 
-  test('are drawn, as JSON or as bytes', async () => {
+  test('are generated, as JSON or as bytes', async () => {
     const before = await usedBy('painter');
     const { data, ...rest } = await client().images.generate({ prompt: 'a white pixel', size: '1024x1024', n: 1 });
     expect(data).toEqual([{ b64_json: drawnImage }]);
@@ -911,7 +911,7 @@ describe('images', () => {
     expect(await usedBy('painter')).toEqual({ turns: before.turns + 3, input: before.input + 12n });
   });
 
-  test('are drawn from others', async () => {
+  test('are generated from reference images', async () => {
     const form = new FormData();
     form.append('prompt', 'the same, in black');
     for (const name of ['a.png', 'b.png']) form.append('image_references', await toFile(png, name));
@@ -935,7 +935,7 @@ describe('images', () => {
     expect(await kit.fingerprint()).toBe(before);
   });
 
-  test('need a prompt, and name the field of what is wrong', () =>
+  test('require a prompt, and name the invalid field in the error', () =>
     unchanged(async () => {
       for (const body of [{}, { prompt: '' }, { prompt: ' ' }, { prompt: 7 }]) {
         const error = await thrown(() => client().post('/images/generations', { body }));
@@ -963,7 +963,7 @@ describe('images', () => {
     }));
 });
 
-describe('who may not', () => {
+describe('permissions and limits', () => {
   const calls: Record<string, (client: OpenAI) => PromiseLike<unknown>> = {
     'models.list': (client) => client.models.list(),
     'models.retrieve': (client) => client.models.retrieve(slug),
@@ -975,7 +975,7 @@ describe('who may not', () => {
     'images.generate': (client) => client.images.generate({ prompt: 'x' }),
   };
 
-  test.each(Object.entries(calls))('%s needs use:llm_gateway', async (_name, call) => {
+  test.each(Object.entries(calls))('%s requires use:llm_gateway', async (_name, call) => {
     const requests = kit.model.requests.length;
     const { secret } = await kit.createKey('ADMIN', { scopes: ['write:chat', 'read:agents', 'manage:documents'] });
     await unchanged(async () => {
@@ -998,7 +998,7 @@ describe('who may not', () => {
     expect(kit.model.requests).toHaveLength(requests);
   });
 
-  test('an agent that is somebody else’s is as unknown as one that does not exist', async () => {
+  test('an agent of another user returns the same error as an unknown agent', async () => {
     const hidden = await createAgent({ name: 'Not yours', isPublic: false });
     await unchanged(async () => {
       for (const model of [hidden.slug, 'nothing'])
@@ -1012,7 +1012,7 @@ describe('who may not', () => {
     });
   });
 
-  test('documents of others are not in the prompt', async () => {
+  test('the prompt contains no documents of other users', async () => {
     const { secret, userId } = await kit.createKey('BASIC');
     await kit.ingest('Secret plan', 'The secret plan is to dig a tunnel.', { id: 'plan' });
     await kit.prisma.document.update({ where: { externalId: 'plan' }, data: { isPublic: false, ownerId: userId } });
@@ -1026,7 +1026,7 @@ describe('who may not', () => {
     expect(await prompt(kit.keys.BASIC)).not.toContain('dig a tunnel');
   });
 
-  test('budgets hold, and say when to come again', async () => {
+  test('a used up budget returns 429 with a Retry-After header', async () => {
     const { secret, userId } = await kit.createKey('BASIC');
     await clientOf(secret).chat.completions.create({ model: slug, messages: [user('Hello')] });
     await kit.gql(
@@ -1043,7 +1043,7 @@ describe('who may not', () => {
     });
   });
 
-  test('other methods and media types are told of in the same shape', async () => {
+  test('unsupported methods and media types return errors in the format of OpenAI', async () => {
     const method = await kit.rest('PUT', `${path}/models`);
     expect(method).toMatchObject({ status: 405, body: { error: { message: 'Method Not Allowed', code: null } } });
     const type = await kit.rest('POST', `${path}/embeddings`, {

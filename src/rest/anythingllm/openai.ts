@@ -97,7 +97,7 @@ const Images = z
   .object({
     created: z.int(),
     data: z.array(z.object({ b64_json: z.string() })),
-    output_format: z.string().openapi({ description: 'The type of the image: png, jpeg or webp.' }),
+    output_format: z.string().openapi({ description: 'The format of the image: png, jpeg or webp.' }),
   })
   .openapi('OpenAIImages');
 
@@ -127,14 +127,17 @@ const withoutModel: NonNullable<AnyEndpoint['failure']> = (error) =>
 const pageParameter = z
   .unknown()
   .optional()
-  .openapi({ type: 'string', description: 'With any parameter the page is empty.' });
+  .openapi({
+    type: 'string',
+    description: 'Pagination is not supported: with any query parameter, the list is empty.',
+  });
 
 export const openaiEndpoints: AnyEndpoint[] = [
   endpoint({
     method: 'get',
     path: '/v1/openai/models',
     tag,
-    summary: 'List the agents that answer, as models',
+    summary: 'List the agents that the caller can use as models',
     dialect: openai,
     reply: z.object({ object: z.literal('list'), data: z.array(Model) }).openapi('OpenAIModels'),
     document: graphql(
@@ -148,7 +151,7 @@ export const openaiEndpoints: AnyEndpoint[] = [
     method: 'get',
     path: '/v1/openai/models/{model}',
     tag,
-    summary: 'One of them',
+    summary: 'Get an agent as a model',
     dialect: openai,
     params: z.object({ model: z.string() }),
     reply: Model,
@@ -164,7 +167,7 @@ export const openaiEndpoints: AnyEndpoint[] = [
     method: 'post',
     path: '/v1/openai/embeddings',
     tag,
-    summary: 'Embed texts',
+    summary: 'Create embeddings of texts',
     dialect: openai,
     body: EmbeddingsRequest,
     reply: z
@@ -176,7 +179,9 @@ export const openaiEndpoints: AnyEndpoint[] = [
             index: z.int(),
             embedding: z
               .union([z.array(z.number()), z.string()])
-              .openapi({ description: 'Numbers; in base64 little-endian 32-bit floats.' }),
+              .openapi({
+                description: 'The vector as a list of numbers, or as little-endian 32-bit floats in Base64.',
+              }),
           }),
         ),
         model: z.string(),
@@ -211,7 +216,7 @@ export const openaiEndpoints: AnyEndpoint[] = [
     method: 'get',
     path: '/v1/openai/vector_stores',
     tag,
-    summary: 'List the agents that know documents, as vector stores',
+    summary: 'List the agents as vector stores',
     dialect: openai,
     // Any of these parameters would request a next page, which never exists.
     query: z.looseObject({ limit: pageParameter, order: pageParameter, after: pageParameter, before: pageParameter }),
@@ -251,7 +256,7 @@ export const openaiEndpoints: AnyEndpoint[] = [
     method: 'post',
     path: '/v1/openai/images/generations',
     tag,
-    summary: 'Draw an image; the reply is JSON unless `response_format` is blob',
+    summary: 'Generate an image; returns JSON unless `response_format` is blob',
     dialect: openai,
     body: ImageRequest,
     reply: Images as z.ZodType<unknown, z.input<typeof Images> | ImageBytes>,

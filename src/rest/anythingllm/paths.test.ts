@@ -17,19 +17,19 @@ describe('requests of AnythingLLM clients', () => {
     });
 
   test.each(['/api/v1/auth', '/api/V1/Auth', '/API/v1/AUTH', '/api/v1/auth/', '/Api/V1/Auth/'])(
-    '%s is the same path',
+    '%s is treated as the same path',
     async (path) => {
       const answer = await send('GET', path);
       expect([answer.status, await answer.json()]).toEqual([200, { authenticated: true }]);
     },
   );
 
-  test('the letters of a parameter stay as they are', async () => {
+  test('path parameters are not converted to lower case', async () => {
     const answer = await send('DELETE', '/api/SYSTEM/Api-Key/Abc');
     expect([answer.status, await answer.text()]).toEqual([400, 'Bad Request']);
   });
 
-  test('paths of other clients are written in one way only', async () => {
+  test('paths of other clients are case-sensitive', async () => {
     expect((await send('GET', '/api/Health')).status).toBe(404);
     expect((await send('GET', '/api/Persona')).status).toBe(404);
   });
@@ -42,7 +42,7 @@ describe('requests of AnythingLLM clients', () => {
     expect((await fetch(`${kit.url}/api/ping`, { method: 'POST' })).status).toBe(404);
   });
 
-  test('HEAD is a GET without its body', async () => {
+  test('HEAD returns the headers of a GET without its body', async () => {
     const answer = await send('HEAD', '/api/v1/Auth');
     expect(answer.status).toBe(200);
     expect(answer.headers.get('content-type')).toMatch(/^application\/json/);
@@ -50,12 +50,12 @@ describe('requests of AnythingLLM clients', () => {
     expect((await fetch(`${kit.url}/api/v1/auth`, { method: 'HEAD' })).status).toBe(403);
   });
 
-  test.each(['Bearer', 'bearer', 'Basic', 'Token', 'X'])('the scheme %s is as good as any', async (scheme) => {
+  test.each(['Bearer', 'bearer', 'Basic', 'Token', 'X'])('accept the authorization scheme %s', async (scheme) => {
     const answer = await send('GET', '/api/v1/auth', { authorization: `${scheme} ${kit.keys.LIMITED}` });
     expect(answer.status).toBe(200);
   });
 
-  test('a key without a scheme, or behind two blanks, is none', async () => {
+  test('are rejected when the key has no scheme or follows two spaces', async () => {
     for (const authorization of [kit.keys.ADMIN, `Bearer  ${kit.keys.ADMIN}`]) {
       const answer = await send('GET', '/api/v1/auth', { authorization });
       expect([answer.status, await answer.json()]).toEqual([403, { error: 'No valid api key found.' }]);
@@ -81,17 +81,17 @@ describe('requests of AnythingLLM clients', () => {
     expect(((await answer.json()) as { apiKey: { name: string | null } }).apiKey.name).toBe(name);
   });
 
-  describe('an urlencoded form', () => {
+  describe('a URL-encoded form', () => {
     const post = async (path: string, fields: string): Promise<any> =>
       (await send('POST', path, { 'content-type': 'application/x-www-form-urlencoded' }, fields)).json();
     const add = async (fields: string) => (await post('/api/v1/document/raw-text', fields)).documents[0];
 
-    test('may hold an object', async () => {
+    test('can contain an object', async () => {
       const document = await add('textContent=x&metadata[title]=Boxed&metadata[docAuthor]=Anna&metadata[__proto__]=y');
       expect(document).toMatchObject({ title: 'boxed.txt', docAuthor: 'Anna' });
     });
 
-    test('may hold a list, in each of its spellings', async () => {
+    test('can contain a list, in each of its notations', async () => {
       const { workspace } = await post('/api/v1/workspace/new', 'name=Listed');
       const { location } = await add('textContent=x&metadata[title]=Listed');
       const change = async (fields: string) =>
@@ -103,7 +103,7 @@ describe('requests of AnythingLLM clients', () => {
     });
   });
 
-  test('what is no path, too large, or carries a key in its URL is told in this dialect', async () => {
+  test('unknown paths, large bodies and keys in the URL return errors in the AnythingLLM format', async () => {
     const missing = await send('GET', '/api/v1/no-such-thing');
     expect([missing.status, await missing.json()]).toEqual([404, { error: 'Not Found' }]);
     const wrong = await send('PATCH', '/api/v1/auth');
@@ -117,7 +117,7 @@ describe('requests of AnythingLLM clients', () => {
     expect([other.status, await other.json()]).toEqual([404, { detail: 'Not Found' }]);
   });
 
-  test('a page of an origin that the settings name may ask with any header, and no other page may', async () => {
+  test('a preflight allows any header to a configured origin, and denies other origins', async () => {
     const ask = (origin: string) =>
       fetch(`${kit.url}/api/v1/auth`, {
         method: 'OPTIONS',

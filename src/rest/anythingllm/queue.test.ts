@@ -56,18 +56,21 @@ const questions = async (chat: Chat): Promise<string[]> => {
 };
 
 describe('messages to a chat that is answering', () => {
-  test.each(['chat', 'stream-chat'])('five at once to /%s are all answered, one after the other', async (kind) => {
-    const chat = { ...newChat(), path: `/api/v1/workspace/${slug}/${kind}` };
-    const messages = ['one', 'two', 'three', 'four', 'five'];
-    const answers = await Promise.all(messages.map((message) => say(chat, message)));
-    expect(answers.map(({ status }) => status)).toEqual([200, 200, 200, 200, 200]);
-    expect(answers.map(answerIn)).toEqual(messages.map((message) => `You said: ${message}`));
-    expect((await questions(chat)).toSorted()).toEqual(messages.toSorted());
-    // Each prompt contains the messages before it.
-    const prompts = kit.model.requests.slice(-5).map(({ body }) => body.messages?.length ?? 0);
-    expect(prompts).toEqual([...prompts].sort((one, other) => one - other));
-    expect(new Set(prompts).size).toBe(5);
-  });
+  test.each(['chat', 'stream-chat'])(
+    'five concurrent messages to /%s are all answered, one after the other',
+    async (kind) => {
+      const chat = { ...newChat(), path: `/api/v1/workspace/${slug}/${kind}` };
+      const messages = ['one', 'two', 'three', 'four', 'five'];
+      const answers = await Promise.all(messages.map((message) => say(chat, message)));
+      expect(answers.map(({ status }) => status)).toEqual([200, 200, 200, 200, 200]);
+      expect(answers.map(answerIn)).toEqual(messages.map((message) => `You said: ${message}`));
+      expect((await questions(chat)).toSorted()).toEqual(messages.toSorted());
+      // Each prompt contains the messages before it.
+      const prompts = kit.model.requests.slice(-5).map(({ body }) => body.messages?.length ?? 0);
+      expect(prompts).toEqual([...prompts].sort((one, other) => one - other));
+      expect(new Set(prompts).size).toBe(5);
+    },
+  );
 
   test('are answered in the order in which they arrived', async () => {
     const chat = newChat();
@@ -85,7 +88,7 @@ describe('messages to a chat that is answering', () => {
     expect(last.map((message) => textOf(message as { content: unknown })).join('\n')).toContain('You said: c');
   });
 
-  test('in threads and in a workspace’s unnamed chat wait as well', async () => {
+  test('wait in threads and in a workspace’s unnamed chat as well', async () => {
     const { body } = await kit.rest('POST', `/api/v1/workspace/${slug}/thread/new`, { key: kit.keys.BASIC, body: {} });
     for (const path of [
       `/api/v1/workspace/${slug}/thread/${body.thread.slug}/chat`,
@@ -96,7 +99,7 @@ describe('messages to a chat that is answering', () => {
     }
   });
 
-  test('of a widget’s visitor wait as well', async () => {
+  test('wait in the chat of a widget’s visitor as well', async () => {
     const made = await kit.rest('POST', '/api/v1/embed/new', { body: { workspace_slug: slug, chat_mode: 'chat' } });
     const sessionId = randomUUID();
     const path = `/api/embed/${made.body.embed.uuid}/stream-chat`;
@@ -107,7 +110,7 @@ describe('messages to a chat that is answering', () => {
     expect(answers.map(answerIn)).toEqual(['You said: a', 'You said: b', 'You said: c']);
   });
 
-  test('leave nothing when their client disconnects', async () => {
+  test('store no data when their client disconnects while they wait', async () => {
     const chat = newChat();
     const { gate, answer } = await busy(chat);
     const gone = new AbortController();
@@ -133,7 +136,7 @@ describe('messages to a chat that is answering', () => {
     expect(await questions(chat)).toEqual(['hold', 'after']);
   });
 
-  test('are rejected when their key is revoked', async () => {
+  test('are rejected when their key is revoked while they wait', async () => {
     const { id, secret } = await kit.createKey('BASIC');
     const chat = newChat();
     const { gate, answer } = await busy(chat);
@@ -152,7 +155,7 @@ describe('messages to a chat that is answering', () => {
     await Promise.all([answer, first]);
   });
 
-  test('are limited in number', async () => {
+  test('return 429 when 20 messages are already waiting', async () => {
     const chat = newChat();
     const { gate, answer } = await busy(chat);
     const waiting = Array.from({ length: 22 }, (_, index) => say(chat, `message ${index}`));
@@ -170,7 +173,7 @@ describe('messages to a chat that is answering', () => {
   });
 });
 
-test('GraphQL and Onyx’s clients get a conflict unless they ask to wait', async () => {
+test('GraphQL and the Onyx paths return a conflict unless the client asks to wait', async () => {
   const { body } = await kit.rest('POST', '/api/chat/create-chat-session', { body: {} });
   const sessionId = body.chat_session_id;
   const send = (input: object) =>

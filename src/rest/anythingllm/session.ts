@@ -9,8 +9,13 @@ const tag = 'AnythingLLM sessions';
 
 const Credentials = z
   .object({
-    username: anyText.openapi({ description: 'The username or the address; ignored while there are no people.' }),
-    password: anyText.openapi({ description: 'The password; while there are no people, the setting AUTH_TOKEN.' }),
+    username: anyText.openapi({
+      description: 'The username or the email address. Ignored while the server has no user accounts.',
+    }),
+    password: anyText.openapi({
+      description:
+        'The password of the user. While the server has no user accounts, the value of the setting AUTH_TOKEN.',
+    }),
   })
   .openapi('RequestToken');
 
@@ -26,18 +31,24 @@ export const sessionEndpoints: AnyEndpoint[] = [
     method: 'post',
     path: '/request-token',
     tag,
-    summary: 'Log in',
+    summary: 'Log in and get a session token',
     dialect: anythingllmSession,
     body: Credentials,
     reply: z
       .object({
         valid: z.boolean(),
-        user: User.nullish().openapi({ description: 'Absent while there are no people.' }),
+        user: User.nullish().openapi({
+          description:
+            'The user who logged in; null when the login fails. Absent while the server has no user accounts.',
+        }),
         token: z.string().nullable(),
         message: z
           .string()
           .nullable()
-          .openapi({ description: 'Why there is no token: a wrong username or password is told with status 200.' }),
+          .openapi({
+            description:
+              'The reason why the response contains no token. A wrong username or password is reported with status 200.',
+          }),
       })
       .openapi('RequestTokenResponse'),
     document: graphql(
@@ -63,7 +74,7 @@ export const sessionEndpoints: AnyEndpoint[] = [
     method: 'get',
     path: '/system/check-token',
     tag,
-    summary: 'Whether a credential opens anything',
+    summary: 'Check whether a session token or an API key is valid',
     dialect: anythingllmSession,
     reply: z.literal('OK'),
     format: 'text',
@@ -76,7 +87,7 @@ export const sessionEndpoints: AnyEndpoint[] = [
     method: 'get',
     path: '/system/multi-user-mode',
     tag,
-    summary: 'Whether people log in here',
+    summary: 'Check whether multi-user mode is enabled',
     dialect: anythingllmSession,
     reply: z.object({ multiUserMode: z.boolean() }),
     document: graphql(`query MultiUserMode { authentication { multiUserMode } }`),
@@ -87,7 +98,7 @@ export const sessionEndpoints: AnyEndpoint[] = [
     method: 'post',
     path: '/system/enable-multi-user',
     tag,
-    summary: 'Make the first person, an administrator',
+    summary: 'Enable multi-user mode by creating the first user, an administrator',
     dialect: anythingllmSession,
     body: z.object({ username: anyText, password: anyText }).openapi('EnableMultiUser'),
     reply: z.object({ success: z.boolean(), error: z.string().nullable() }).openapi('EnableMultiUserResponse'),
@@ -105,7 +116,7 @@ export const sessionEndpoints: AnyEndpoint[] = [
     method: 'get',
     path: '/v1/auth',
     tag: 'AnythingLLM',
-    summary: 'Whether a key opens anything',
+    summary: 'Check whether an API key is valid',
     dialect: anythingllm,
     reply: z.object({ authenticated: z.literal(true) }),
     document: Viewer,

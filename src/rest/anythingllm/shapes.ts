@@ -16,7 +16,7 @@ export const UserFields = graphql(`
 export const User = z
   .object({
     id: z.int(),
-    username: z.string().openapi({ description: 'The username; the address of who has none.' }),
+    username: z.string().openapi({ description: 'The username, or the email address of a user without a username.' }),
     pfpFilename: z.string().nullable(),
     role: z.enum(['admin', 'default']),
     suspended: z.union([z.literal(0), z.literal(1)]),

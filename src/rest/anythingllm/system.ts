@@ -34,11 +34,15 @@ const Settings = z
     PineConeIndex: z.null(),
     HasExistingEmbeddings: z.boolean(),
     HasCachedEmbeddings: z.boolean(),
-    EmbeddingEngine: text.openapi({ description: 'null: search is by words alone.' }),
+    EmbeddingEngine: text.openapi({
+      description: 'The embedding engine; null when the server has no embedding model and searches by words only.',
+    }),
     EmbeddingModelPref: text,
     EmbeddingBasePath: text,
     GenericOpenAiEmbeddingApiKey: z.boolean(),
-    LLMProvider: z.string().openapi({ description: '`embedded`, or `generic-openai`.' }),
+    LLMProvider: z
+      .string()
+      .openapi({ description: 'The provider of the language model: `embedded` or `generic-openai`.' }),
     LLMModel: text,
     GenericOpenAiBasePath: text,
     GenericOpenAiModelPref: text,
@@ -57,7 +61,7 @@ const Settings = z
   })
   .openapi('AnythingLLMSettings', {
     description:
-      'What is true of this server, under the names of AnythingLLM. Of a secret it says whether it is there.',
+      'The settings of this server under the names that AnythingLLM uses. A secret is only reported as configured or not configured.',
   });
 
 /** The name of these clients for a server with OpenAI's protocol. */
@@ -143,7 +147,7 @@ export const systemEndpoints: AnyEndpoint[] = [
     method: 'get',
     path: '/v1/system/env-dump',
     tag,
-    summary: 'Nothing to dump: settings come from the environment, and stay there',
+    summary: 'Return OK without a dump, because the settings come from the environment',
     dialect: anythingllm,
     reply: z.literal('OK'),
     format: 'text',
@@ -155,7 +159,7 @@ export const systemEndpoints: AnyEndpoint[] = [
     method: 'get',
     path: '/v1/system',
     tag,
-    summary: 'What the settings of the server are',
+    summary: 'Get the settings of the server',
     dialect: anythingllm,
     reply: z.object({ settings: Settings }).openapi('AnythingLLMSystem'),
     document: SystemSettings,
@@ -166,22 +170,24 @@ export const systemEndpoints: AnyEndpoint[] = [
     method: 'post',
     path: '/v1/system/update-env',
     tag,
-    summary: 'Changes nothing: settings come from the environment, and hold until the next start',
+    summary: 'Reject changes to settings, which come from the environment and are fixed until a restart',
     dialect: anythingllm,
     // A record, which keeps the order of the keys.
     body: z.record(z.string(), z.unknown()).openapi('AnythingLLMUpdateEnv', {
       type: 'object',
       properties: {
-        VectorDB: { type: 'string', description: 'As every known key: refused.' },
-        AnotherKey: { type: 'string', description: 'As every unknown key: ignored.' },
+        VectorDB: { type: 'string', description: 'Example of a known key, which is rejected.' },
+        AnotherKey: { type: 'string', description: 'Example of an unknown key, which is ignored.' },
       },
       description:
-        'Settings by name. A key that would change a provider, a model, an address or a secret is refused with the name of the setting that says it here: whoever holds a key of this server must not be able to send its chats elsewhere. Other keys are ignored.',
+        'Settings by name. A key that would change a provider, a model, an address or a secret is rejected with the name of the environment variable that controls it, so that a client with an API key cannot redirect the server’s chats. Other keys are ignored.',
     }),
     reply: z
       .object({
-        newValues: z.object({}).openapi({ description: 'What changed: nothing.' }),
-        error: z.union([z.string(), z.literal(false)]).openapi({ description: 'The first key that was refused.' }),
+        newValues: z.object({}).openapi({ description: 'The changed settings, which are always an empty object.' }),
+        error: z
+          .union([z.string(), z.literal(false)])
+          .openapi({ description: 'The reason why the first known key was rejected; false if no key was rejected.' }),
       })
       .openapi('AnythingLLMUpdateEnvResponse'),
     document: Administered,

@@ -27,7 +27,7 @@ export const userManagementEndpoints: AnyEndpoint[] = [
     method: 'get',
     path: '/v1/users',
     tag,
-    summary: 'List the people who can come in',
+    summary: 'List the active users',
     dialect: anythingllm,
     gate: { ...multiUserOnly, refusal: noPeople },
     reply: z
@@ -51,13 +51,15 @@ export const userManagementEndpoints: AnyEndpoint[] = [
     method: 'get',
     path: '/v1/users/{id}/issue-auth-token',
     tag,
-    summary: 'Refused: this server makes no login that stands in a URL',
+    summary: 'Issue a login token (not supported: this server does not accept logins in URLs)',
     dialect: anythingllm,
     gate: { isOpen: async () => false, refusal: noSimpleSso },
     params: z.object({ id }),
     reply: z
       .object({ token: z.string(), loginPath: z.string() })
-      .openapi('AnythingLLMAuthToken', { description: 'Never sent: simple SSO cannot be enabled here.' }),
+      .openapi('AnythingLLMAuthToken', {
+        description: 'Never returned, because simple SSO cannot be enabled on this server.',
+      }),
     document: graphql(`query IssueAuthToken { allUsers(first: 0) { totalCount } }`),
     variables: () => ({}),
     output: () => ({ token: '', loginPath: '' }),

@@ -11,7 +11,10 @@ const SearchBody = z
     query: z.string().catch('').openapi({ type: 'string' }),
     topN: z
       .preprocess(numberOf, z.number().min(1).nullable().catch(null))
-      .openapi({ type: 'integer', description: 'At most 100.' }),
+      .openapi({
+        type: 'integer',
+        description: 'Maximum number of results, at most 100. Defaults to the maximum that is set in the workspace.',
+      }),
     scoreThreshold: z
       .preprocess(numberOf, z.number().min(0).max(1).nullable().catch(null))
       .openapi({ type: 'number', minimum: 0, maximum: 1 }),
@@ -44,7 +47,7 @@ export const vectorSearchEndpoints: AnyEndpoint[] = [
     dialect: anythingllm,
     method: 'get',
     path: '/v1/system/vector-count',
-    summary: 'How many passages there are',
+    summary: 'Count the passages in the documents that the caller can read',
     reply: z.object({ vectorCount: z.int() }),
     document: graphql(`query CountPassages { passageCount }`),
     variables: () => ({}),
@@ -55,7 +58,7 @@ export const vectorSearchEndpoints: AnyEndpoint[] = [
     dialect: anythingllm,
     method: 'post',
     path: '/v1/workspace/{slug}/vector-search',
-    summary: 'Search what a workspace searches',
+    summary: 'Search the documents of a workspace',
     params: z.object({ slug: z.string() }),
     body: SearchBody,
     reply: z

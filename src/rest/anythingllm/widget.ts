@@ -27,13 +27,24 @@ const VisitorMessage = z
   .object({
     sessionId: z.string().catch('').openapi({
       type: 'string',
-      description: 'A UUID that the visitor’s page makes up. Whoever knows it can read and delete the chat.',
+      description:
+        'The UUID of the chat, which the visitor’s page generates. It acts as a secret: a client that has it can read and delete the chat.',
     }),
-    message: z.string().catch('').openapi({ type: 'string', description: 'At most 20,000 characters.' }),
-    prompt: anyText.openapi({ description: 'Instead of the workspace’s prompt, where the widget allows it.' }),
-    model: anyText.openapi({ description: 'Where the widget allows it.' }),
-    temperature: number.openapi({ description: '0 to 2, where the widget allows it.' }),
-    username: z.unknown().optional().openapi({ description: 'Not read: what visitors call themselves is not kept.' }),
+    message: z
+      .string()
+      .catch('')
+      .openapi({ type: 'string', description: 'The question of the visitor. At most 20,000 characters.' }),
+    prompt: anyText.openapi({
+      description: 'Instructions that replace the prompt of the workspace. Ignored unless the widget allows it.',
+    }),
+    model: anyText.openapi({ description: 'The model that answers. Ignored unless the widget allows it.' }),
+    temperature: number.openapi({
+      description: 'The sampling temperature, 0 to 2. Ignored unless the widget allows it.',
+    }),
+    username: z
+      .unknown()
+      .optional()
+      .openapi({ description: 'Ignored. The server does not store the names of visitors.' }),
   })
   .openapi('EmbedStreamChat');
 
@@ -127,11 +138,13 @@ export const widgetEndpoints: AnyEndpoint[] = [
     method: 'post',
     path: '/embed/{embedUuid}/stream-chat',
     tag,
-    summary: 'Send a visitor’s message; the answer streams',
+    summary: 'Send a visitor’s message and stream the answer',
     dialect: anythingllm,
     params: z.object({ embedUuid: z.string() }),
     body: VisitorMessage,
-    reply: z.looseObject({}).openapi({ description: 'A frame. The reply is always a stream of them.' }),
+    reply: z
+      .looseObject({})
+      .openapi({ description: 'A frame of the answer. The response is always a stream of frames.' }),
     document: turn,
     variables: ({ params, body: { username, sessionId, ...rest } }) => ({
       input: { uuid: params.embedUuid, clientSessionId: sessionId, ...rest },
@@ -147,14 +160,15 @@ export const widgetEndpoints: AnyEndpoint[] = [
         const of = frames();
         return { of: ({ embedTurn }) => of(embedTurn), failed: (error) => [aborted(error)] };
       },
-      description: 'One frame an event, keyed by `uuid`; the last one has `close: true`.',
+      description:
+        'Each event is one frame. The frames of one answer share a `uuid`, and the last frame has `close: true`.',
     },
   }),
   endpoint({
     method: 'get',
     path: '/embed/{embedUuid}/{sessionId}',
     tag,
-    summary: 'The chat that a visitor calls by this id',
+    summary: 'Get a visitor’s chat by its session ID',
     dialect: anythingllm,
     params: ofVisitor,
     reply: z
@@ -163,7 +177,7 @@ export const widgetEndpoints: AnyEndpoint[] = [
           z.object({
             role: z.enum(['user', 'assistant']),
             content: z.string(),
-            sentAt: z.int().openapi({ description: 'Seconds since 1970.' }),
+            sentAt: z.int().openapi({ description: 'The time of the message, in seconds since 1970.' }),
             chatId: z.int(),
             type: z.literal('chat').optional(),
             sources: z.array(z.unknown()).max(0).optional(),
@@ -203,7 +217,7 @@ export const widgetEndpoints: AnyEndpoint[] = [
     method: 'delete',
     path: '/embed/{embedUuid}/{sessionId}',
     tag,
-    summary: 'Delete the chat that a visitor calls by this id',
+    summary: 'Delete a visitor’s chat by its session ID',
     dialect: anythingllm,
     params: ofVisitor,
     reply: z.literal('OK'),

@@ -52,7 +52,7 @@ test('no response contains a workspace with the id 0', async () => {
   expect(list).toContain(`"pinnedWorkspaces":[${id}]`);
 });
 
-test('the id is accepted where a workspace is named by its id', async () => {
+test('the id of the default workspace is accepted where a workspace is named by its id', async () => {
   const { embed } = await call('POST', '/api/v1/embed/new', { workspace_slug: 'default' });
   expect(embed.workspace_id).toBe(id);
   await call('POST', '/api/v1/workspace/new', { name: 'Other' });

@@ -50,7 +50,7 @@ export const WorkspaceFields = graphql(`
 `);
 
 /** Not supported by this server, but expected by clients. */
-const absent = z.null().openapi({ description: 'Always null.' });
+const absent = z.null().openapi({ description: 'This server always returns null.' });
 
 const workspaceFields = {
   id: z.int(),
@@ -59,7 +59,12 @@ const workspaceFields = {
   vectorTag: absent,
   createdAt: isoDate,
   openAiTemp: z.number().nullable(),
-  openAiHistory: z.int().openapi({ description: '20 as well for an agent that is told as many messages as fit.' }),
+  openAiHistory: z
+    .int()
+    .openapi({
+      description:
+        'Maximum number of earlier messages that the model receives. Also 20 for an agent without a maximum.',
+    }),
   lastUpdatedAt: isoDate,
   openAiPrompt: z.string().nullable(),
   similarityThreshold: z.number(),
@@ -123,7 +128,7 @@ export const WsDoc = z
     filename: z.string(),
     docpath: z.string(),
     workspaceId: z.int(),
-    metadata: z.string().openapi({ description: 'What is known of it, as JSON.' }),
+    metadata: z.string().openapi({ description: 'The properties of the document, as JSON text.' }),
     pinned: z.boolean(),
     watched: z.literal(false),
     createdAt: isoDate,

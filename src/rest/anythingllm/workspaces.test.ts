@@ -50,8 +50,8 @@ const lacking = (permission: string) => [
 ];
 const notYours = [403, '{"error":"You cannot change this agent."}', 'application/json'];
 
-describe('making a workspace', () => {
-  it('fills in what is left out, and answers with the fields of the contract, in its order', async () => {
+describe('creating a workspace', () => {
+  it('applies the defaults, and returns the documented fields in their order', async () => {
     const made = await make();
     expect(made).toEqual({
       id: expect.any(Number),
@@ -87,7 +87,7 @@ describe('making a workspace', () => {
     });
   });
 
-  it('keeps what is said, and makes something of what makes no sense', async () => {
+  it('stores the given values, and replaces invalid values with a default or the nearest limit', async () => {
     const model = kit.booted.services.models.names[0];
     const { similarityThreshold, topN, chatMode, chatModel, openAiTemp, openAiHistory, ...texts } = await make({
       openAiTemp: 0.7,
@@ -140,7 +140,7 @@ describe('making a workspace', () => {
     for (const [sent, stored] of coerced) expect(await make(sent), JSON.stringify(sent)).toMatchObject(stored);
   });
 
-  it('gives each its slug: of the name, with digits where another has that, a random one of nothing', async () => {
+  it('derives a unique slug from the name, with digits for a duplicate, or a random slug', async () => {
     expect((await make({ name: 'C++ & me@home: v1.0!' })).slug).toBe('c-plus-plus-and-me-at-home-v1-dot-0-bang');
     expect((await make({ name: '日本' })).slug).toMatch(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/);
     await make();
@@ -153,7 +153,7 @@ describe('making a workspace', () => {
     expect(new Set(slugs).size).toBe(4);
   });
 
-  it('takes the prompt of the server’s preferences where none is given', async () => {
+  it('uses the default prompt of the server’s preferences when the request contains no prompt', async () => {
     const { errors } = await kit.gql(
       'mutation { updatePreferences(input: { defaultSystemPrompt: "Speak plainly." }) { __typename } }',
     );
@@ -164,7 +164,7 @@ describe('making a workspace', () => {
     expect((await make()).openAiPrompt).toMatch(/^Answer the question\./);
   });
 
-  it('refuses a name that is none and texts that are too long, and says which', async () => {
+  it('rejects an invalid name and texts that are too long, and names the field', async () => {
     const refusals: [object, string][] = [
       [{}, 'name cannot be null'],
       [{ name: null }, 'name cannot be null'],
@@ -190,7 +190,7 @@ describe('making a workspace', () => {
     });
   });
 
-  it('takes a form, and JSON under text/plain', async () => {
+  it('accepts a form, and JSON under text/plain', async () => {
     const send = (type: string, body: string) =>
       kit.rest('POST', '/api/v1/workspace/new', { key: anna.secret, body, headers: { 'content-type': type } });
     const form = await send('application/x-www-form-urlencoded', 'name=Form&openAiTemp=0.5');
@@ -200,7 +200,7 @@ describe('making a workspace', () => {
 });
 
 describe('reading workspaces', () => {
-  it('lists those that the caller may use, the built-in one too, with their threads', async () => {
+  it('lists those that the caller may use, including the built-in workspace, with their threads', async () => {
     const made = await make();
     const session = await kit.gql(
       'mutation ($agentId: ID!) { createChatSession(input: { agentId: $agentId, name: "First" }) { session { slug } } }',
@@ -221,7 +221,7 @@ describe('reading workspaces', () => {
     }
   });
 
-  it('takes the same number of statements, however many workspaces and threads there are', async () => {
+  it('takes the same number of SQL statements, regardless of the number of workspaces and threads', async () => {
     const count = async (path: string): Promise<number> => {
       kit.statements.length = 0;
       expect((await api('GET', path)).status).toBe(200);
@@ -240,7 +240,7 @@ describe('reading workspaces', () => {
     expect([await count('/workspaces'), await count(`/workspace/${slug}`)]).toEqual(before);
   });
 
-  it('answers for what the caller may not see as for what is not there: with an empty list', async () => {
+  it('returns an empty list for a workspace that the caller may not see and for an unknown workspace', async () => {
     const { id, slug } = await make();
     await kit.prisma.agent.update({ where: { id }, data: { isPublic: false } });
     for (const [path, key] of [
@@ -256,7 +256,7 @@ describe('reading workspaces', () => {
     expect(body.workspaces.map((each: { slug: string }) => each.slug)).toEqual(['default']);
   });
 
-  it('needs `read:agents`', async () => {
+  it('requires `read:agents`', async () => {
     const { secret } = await kit.createKey('BASIC', { name: 'writer', scopes: ['write:agents'] });
     for (const path of ['/workspaces', '/workspace/default']) {
       expect(told(await api('GET', path, undefined, null))).toEqual(noKey);
@@ -266,7 +266,7 @@ describe('reading workspaces', () => {
 });
 
 describe('changing a workspace', () => {
-  it('changes what is given, and never the slug', async () => {
+  it('changes only the given fields, and keeps the slug', async () => {
     const made = await make({ openAiPrompt: 'Old.', openAiTemp: 1, chatModel: kit.booted.services.models.names[0] });
     const update = async (body: object) => (await api('POST', `/workspace/${made.slug}/update`, body)).body;
     const renamed = await update({ name: 'Other', topN: 9 });
@@ -288,7 +288,7 @@ describe('changing a workspace', () => {
     expect((await update({ name: 'Twin' })).workspace).toMatchObject({ name: 'Twin', slug: 'research-notes' });
   });
 
-  it('says so where there is nothing to change', async () => {
+  it('returns a message when the request contains no field to change', async () => {
     const { id, slug } = await make();
     for (const body of [{}, { slug: 'mine', id: 7 }])
       expect((await api('POST', `/workspace/${slug}/update`, body)).body).toEqual({
@@ -298,7 +298,7 @@ describe('changing a workspace', () => {
     expect((await api('POST', `/workspace/${slug}/update`)).body.message).toBe('No valid fields to update!');
   });
 
-  it('refuses what makes no sense, an unknown workspace, and who may not', async () => {
+  it('rejects an invalid name, an unknown workspace and callers that may not change the workspace', async () => {
     const { slug } = await make();
     await unchanged(async () => {
       const update = (body: object, key?: string | null, at = slug) =>
@@ -318,7 +318,7 @@ describe('changing a workspace', () => {
 });
 
 describe('deleting a workspace', () => {
-  it('frees its slug', async () => {
+  it('makes its slug available again', async () => {
     const { id, slug } = await make();
     expect(told(await api('DELETE', `/workspace/${slug}`))).toEqual([200, 'OK', 'text/plain']);
     expect((await api('GET', `/workspace/${slug}`)).body).toEqual({ workspace: [] });
@@ -332,7 +332,7 @@ describe('deleting a workspace', () => {
     expect((await kit.prisma.agent.findUniqueOrThrow({ where: { id } })).slug).toBe(deleted);
   });
 
-  it('is for who owns it; nobody deletes the built-in one', async () => {
+  it('is denied to callers that may not change the workspace, and the built-in one cannot be deleted', async () => {
     const { slug } = await make();
     await unchanged(async () => {
       expect(told(await api('DELETE', `/workspace/${slug}`, undefined, ben.secret))).toEqual(notYours);
@@ -355,7 +355,7 @@ describe('the documents of a workspace', () => {
   const pathsOf = (workspace: { documents: { docpath: string; pinned: boolean }[] }) =>
     workspace.documents.map(({ docpath, pinned }) => [docpath, pinned]);
 
-  it('come and go by their locations; what is nowhere is passed over', async () => {
+  it('are added and removed by their locations, and unknown locations are ignored', async () => {
     const { slug, id } = await make();
     const { status, body } = await embed(slug, { adds: [at.Handbook, 'custom-documents/none.json', '', 7, '../x'] });
     expect([status, Object.keys(body)]).toEqual([200, ['workspace']]);
@@ -389,7 +389,7 @@ describe('the documents of a workspace', () => {
     expect((await one(slug, limited)).documents).toEqual([]);
   });
 
-  it('are pinned, and no longer when they go', async () => {
+  it('can be pinned, and are no longer pinned after they are removed', async () => {
     const { slug } = await make();
     await embed(slug, { adds: [at.Handbook] });
     const pinned = await pin(slug, { docPath: at.Handbook, pinStatus: true });
@@ -404,7 +404,7 @@ describe('the documents of a workspace', () => {
     ]);
   });
 
-  it('are not changed by a bad request, nor by who may not', async () => {
+  it('are not changed by an invalid request or by a caller without permission', async () => {
     const { slug } = await make();
     await embed(slug, { adds: [at.Handbook] });
     const { secret } = await kit.createKey('BASIC', { name: 'reader', scopes: ['read:agents', 'read:search'] });
@@ -427,7 +427,7 @@ describe('the documents of a workspace', () => {
     });
   });
 
-  it('are not those that the caller may not read', async () => {
+  it('exclude documents that the caller may not read', async () => {
     const { slug } = await make();
     const { data } = await kit.gql(
       `mutation { ingestDocument(input: {
@@ -444,7 +444,7 @@ describe('the documents of a workspace', () => {
     expect(pathsOf(await one(slug))).toEqual([[at.Menu, false]]);
   });
 
-  it('take the same number of statements, however many there are', async () => {
+  it('take the same number of SQL statements, regardless of their number', async () => {
     const { slug } = await make();
     const titles = Array.from({ length: 12 }, (_, i) => `many-${i}`);
     for (const title of titles) await kit.ingest(title, `${title} words.`);

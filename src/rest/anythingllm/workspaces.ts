@@ -93,17 +93,28 @@ const ignored = (reason: string) =>
     .openapi({ type: 'string', description: `${ignoredMark} ${reason}` });
 
 const settingFields = {
-  openAiTemp: number.openapi({ description: '0 to 2; anything else is the model’s own.' }),
-  openAiHistory: number.openapi({
-    description: 'Earlier messages that the model is told: 0 to 1,000; 20 unless given.',
+  openAiTemp: number.openapi({
+    description:
+      'The sampling temperature, 0 to 2. A larger number counts as 2; any other value selects the default of the model.',
   }),
-  openAiPrompt: text.openapi({ description: 'Standing instructions, at most 100,000 characters.' }),
-  similarityThreshold: number.openapi({ description: '0 to 1; 0.25 unless given.' }),
-  topN: number.openapi({ description: 'Passages that a turn finds at most: 1 to 100; 4 unless given.' }),
-  chatMode: text.openapi({ description: 'automatic, chat or query; anything else is automatic.' }),
-  chatModel: text.openapi({ description: 'A model of the server; anything else is the server’s own.' }),
-  queryRefusalResponse: text.openapi({ description: 'At most 2,000 characters.' }),
-  chatProvider: text.openapi({ description: '`default` for the server’s own model; anything else is ignored.' }),
+  openAiHistory: number.openapi({
+    description: 'Maximum number of earlier messages that the model receives, 0 to 1,000. Defaults to 20.',
+  }),
+  openAiPrompt: text.openapi({ description: 'The system prompt of the workspace. At most 100,000 characters.' }),
+  similarityThreshold: number.openapi({ description: 'Minimum score of a passage, 0 to 1. Defaults to 0.25.' }),
+  topN: number.openapi({ description: 'Maximum number of passages found for a message, 1 to 100. Defaults to 4.' }),
+  chatMode: text.openapi({
+    description: 'The chat mode: automatic, chat or query. Any other value counts as automatic.',
+  }),
+  chatModel: text.openapi({
+    description: 'A model of the server. Any other value selects the default model of the server.',
+  }),
+  queryRefusalResponse: text.openapi({
+    description: 'The answer in query mode when no document matches. At most 2,000 characters.',
+  }),
+  chatProvider: text.openapi({
+    description: 'The value `default` selects the default model of the server. Any other value is ignored.',
+  }),
   agentProvider: ignored('Agents and chats have the same model.'),
   agentModel: ignored('Agents and chats have the same model.'),
   vectorSearchMode: ignored('There is one kind of search.'),
@@ -111,7 +122,7 @@ const settingFields = {
   lastUpdatedAt: ignored('The server sets it.'),
 } satisfies Record<keyof typeof writable, z.ZodType>;
 
-const name = text.openapi({ description: 'Cut to 255 characters.' });
+const name = text.openapi({ description: 'The name of the workspace, which is truncated to 255 characters.' });
 const NewWorkspace = z.object({ name, ...settingFields }).openapi('NewWorkspace');
 const WorkspaceUpdate = z.object({ name, ...settingFields }).openapi('WorkspaceUpdate');
 type Body = z.infer<typeof WorkspaceUpdate>;
@@ -147,7 +158,10 @@ const badBody = (error: AppError): Failure | null =>
 const Updated = z
   .object({
     workspace: z.union([Workspace, z.object({ id: z.int() })]),
-    message: z.string().nullable().openapi({ description: 'Why nothing was changed; null where something was.' }),
+    message: z
+      .string()
+      .nullable()
+      .openapi({ description: 'The reason why the request changed no field; null if it changed a field.' }),
   })
   .openapi('WorkspaceUpdated');
 
@@ -161,7 +175,7 @@ const locations = z
   .openapi({
     type: 'array',
     items: { type: 'string' },
-    description: 'Locations such as `custom-documents/notes.json`.',
+    description: 'Locations of documents, such as `custom-documents/notes.json`.',
   });
 
 /** The default prompt of a workspace. */
@@ -175,7 +189,7 @@ export const workspaceEndpoints: AnyEndpoint[] = [
     method: 'post',
     path: '/v1/workspace/new',
     tag,
-    summary: 'Create a workspace, for everybody',
+    summary: 'Create a workspace that all users can use',
     dialect: anythingllm,
     body: NewWorkspace,
     reply: z.object({ workspace: Workspace, message: z.null() }).openapi('WorkspaceCreated'),
@@ -210,7 +224,7 @@ export const workspaceEndpoints: AnyEndpoint[] = [
     method: 'get',
     path: '/v1/workspaces',
     tag,
-    summary: 'List the workspaces that one may use',
+    summary: 'List the workspaces that the caller can use',
     dialect: anythingllm,
     reply: z.object({ workspaces: z.array(Workspace.extend({ threads: z.array(Thread) })) }).openapi('WorkspaceList'),
     document: graphql(
@@ -232,7 +246,7 @@ export const workspaceEndpoints: AnyEndpoint[] = [
     method: 'get',
     path: '/v1/workspace/{slug}',
     tag,
-    summary: 'One workspace, in a list; none for a slug that is nobody’s',
+    summary: 'Get a workspace as a list of one item; the list is empty for an unknown slug',
     dialect: anythingllm,
     params: slugParams,
     reply: z
@@ -265,7 +279,7 @@ export const workspaceEndpoints: AnyEndpoint[] = [
     method: 'delete',
     path: '/v1/workspace/{slug}',
     tag,
-    summary: 'Delete a workspace; its chats stay with whoever had them',
+    summary: 'Delete a workspace; its chats remain with their owners',
     dialect: anythingllm,
     params: slugParams,
     reply: z.literal('OK'),
@@ -281,7 +295,7 @@ export const workspaceEndpoints: AnyEndpoint[] = [
     method: 'post',
     path: '/v1/workspace/{slug}/update',
     tag,
-    summary: 'Change a workspace; its slug stays',
+    summary: 'Update a workspace; its slug does not change',
     dialect: anythingllm,
     params: slugParams,
     body: WorkspaceUpdate,
@@ -312,7 +326,7 @@ export const workspaceEndpoints: AnyEndpoint[] = [
     method: 'post',
     path: '/v1/workspace/{slug}/update-embeddings',
     tag,
-    summary: 'Take documents from a workspace, then give it others; locations of none are passed over',
+    summary: 'Remove documents from a workspace, then add others; unknown locations are ignored',
     dialect: anythingllm,
     params: slugParams,
     body: z.object({ adds: locations, deletes: locations }).openapi('UpdateEmbeddings'),
@@ -320,10 +334,12 @@ export const workspaceEndpoints: AnyEndpoint[] = [
       .object({
         workspace: Workspace.extend({
           documents: z.array(WsDoc),
-          contextWindow: z.number().nullable().openapi({ description: 'Tokens of the model’s window.' }),
-          currentContextTokenCount: z.int().openapi({ description: 'Tokens of the pinned documents, about.' }),
+          contextWindow: z.number().nullable().openapi({ description: 'The context window of the model in tokens.' }),
+          currentContextTokenCount: z
+            .int()
+            .openapi({ description: 'The approximate number of tokens in the pinned documents.' }),
         }).openapi('WorkspaceFull'),
-        message: z.null().optional().openapi({ description: 'Never sent.' }),
+        message: z.null().optional().openapi({ description: 'Always absent from the responses of this server.' }),
       })
       .openapi('UpdatedEmbeddings'),
     document: graphql(
@@ -351,17 +367,20 @@ export const workspaceEndpoints: AnyEndpoint[] = [
     method: 'post',
     path: '/v1/workspace/{slug}/update-pin',
     tag,
-    summary: 'Say whether every turn is given a document of the workspace whole',
+    summary: 'Pin a document, so that every message is answered with its full text, or unpin it',
     dialect: anythingllm,
     params: slugParams,
     body: z
       .object({
-        docPath: z.string().catch('').openapi({ type: 'string', description: 'Its location.' }),
+        docPath: z.string().catch('').openapi({ type: 'string', description: 'The location of the document.' }),
         pinStatus: z
           .unknown()
           .optional()
           .transform((value) => value === true || value === 'true')
-          .openapi({ type: 'boolean', description: 'false unless given.' }),
+          .openapi({
+            type: 'boolean',
+            description: 'If true, pins the document; otherwise unpins it. Defaults to false.',
+          }),
       })
       .openapi('UpdatePin'),
     reply: z.object({ message: z.string() }).openapi('PinUpdated'),

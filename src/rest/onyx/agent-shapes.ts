@@ -57,7 +57,7 @@ export const PersonaLabel = z.object({ id: z.int(), name: z.string() }).openapi(
 const StarterMessage = z.object({ name: z.string(), message: z.string() }).openapi('StarterMessage');
 
 /** Not supported by this server; clients expect an empty list. */
-const none = z.array(z.unknown()).openapi({ description: 'Always empty.' });
+const none = z.array(z.unknown()).openapi({ description: 'This server always returns an empty list.' });
 
 const core = z.object({
   id: z.int(),
@@ -67,7 +67,7 @@ const core = z.object({
   is_listed: z.boolean(),
   is_visible: z.boolean().openapi({ description: 'The older name of `is_listed`.' }),
   is_featured: z.boolean(),
-  is_default_persona: z.boolean().openapi({ description: 'The older name of `is_featured`.' }),
+  is_default_persona: z.boolean().openapi({ description: 'The older name of `is_featured`, which takes precedence.' }),
   builtin_persona: z.boolean(),
   display_priority: z.int().nullable(),
   uploaded_image_id: z.string().nullable(),
@@ -76,7 +76,10 @@ const core = z.object({
   tools: z.array(ToolSnapshot),
   labels: z.array(PersonaLabel),
   document_sets: none,
-  owner: MinimalUserSnapshot.nullable().openapi({ description: '`email` is empty for who may not know it.' }),
+  owner: MinimalUserSnapshot.nullable().openapi({
+    description:
+      'The owner of the agent; null without an owner. `email` is empty unless the caller is the owner or holds `manage:agents`.',
+  }),
   owner_group: z.object({ id: z.int(), name: z.string() }).nullable(),
   user_permission: permission.nullable(),
   permissions: z
@@ -90,7 +93,7 @@ const core = z.object({
       list: z.boolean(),
       reorder: z.boolean(),
     })
-    .openapi({ description: 'What this credential may do with it.' }),
+    .openapi({ description: 'The operations on the agent that the caller’s credential permits.' }),
   default_model_configuration_id: z.int().nullable(),
   llm_model_provider_override: z.string().nullable(),
   llm_model_version_override: z.string().nullable(),
@@ -103,7 +106,9 @@ export const MinimalPersonaSnapshot = core
   .extend({
     hierarchy_node_count: z.int(),
     attached_document_count: z.int(),
-    knowledge_sources: z.array(DocumentSource).openapi({ description: 'The sources of its first 100 documents.' }),
+    knowledge_sources: z
+      .array(DocumentSource)
+      .openapi({ description: 'The sources of the first 100 documents of the agent.' }),
   })
   .openapi('MinimalPersonaSnapshot');
 
@@ -114,13 +119,19 @@ export const PersonaSnapshot = core
     replace_base_system_prompt: z.boolean(),
     datetime_aware: z.boolean(),
     user_file_ids: z.array(z.string()),
-    users: z.array(MinimalUserSnapshot).openapi({ description: 'The people it is shared with, for who owns it.' }),
+    users: z
+      .array(MinimalUserSnapshot)
+      .openapi({
+        description: 'The people that the agent is shared with. Empty for a caller who does not own the agent.',
+      }),
     user_shares: z.array(
       z.object({ user: MinimalUserSnapshot, user_id: z.uuid(), email: z.string(), permission: sharePermission }),
     ),
     groups: z.array(z.int()),
     group_shares: none,
-    public_permission: sharePermission.openapi({ description: 'What being public allows: always VIEWER.' }),
+    public_permission: sharePermission.openapi({
+      description: 'The permission that a public agent grants to all users: always `VIEWER`.',
+    }),
     sharing_status: z.enum(['PRIVATE', 'SHARED', 'PUBLIC']),
     hierarchy_nodes: none,
     attached_documents: z.array(
@@ -140,7 +151,9 @@ export const PersonaSnapshot = core
 
 export const FullPersonaSnapshot = PersonaSnapshot.extend({
   search_start_date: isoDateOrNull,
-  admin_count: z.int().openapi({ description: 'How many people administer the server; 0 without `read:users`.' }),
+  admin_count: z
+    .int()
+    .openapi({ description: 'The number of active administrators of the server; 0 if the caller lacks `read:users`.' }),
   ownership_vacant: z.boolean(),
 }).openapi('FullPersonaSnapshot');
 
@@ -248,38 +261,67 @@ export const PersonaUpsertRequest = z
   .object({
     name: z.string(),
     description: z.string(),
-    document_set_ids: z.array(z.int()).openapi({ description: 'There are no document sets: only an empty list.' }),
+    document_set_ids: z
+      .array(z.int())
+      .openapi({ description: 'Must be an empty list, because this server has no document sets.' }),
     tool_ids: z.array(bodyId),
     system_prompt: z.string(),
     task_prompt: z.string(),
     datetime_aware: z.boolean(),
-    is_public: z.boolean().nullish().openapi({ description: 'Left as it is unless given; a new agent is private.' }),
+    is_public: z
+      .boolean()
+      .nullish()
+      .openapi({
+        description:
+          'Whether all users can use the agent. An absent or null value leaves it unchanged; a new agent is private. Only the owner can change it.',
+      }),
     starter_messages: z.array(StarterMessage).nullish(),
     users: z.array(z.uuid()).nullish().openapi({
-      description: 'All the people it is shared with; left as they are unless given. The owner’s to change.',
+      description:
+        'The complete list of people that the agent is shared with; at most 1,000. An absent or null value leaves it unchanged. Only the owner can change it.',
     }),
-    groups: z.array(z.int()).nullish().openapi({ description: 'There are no groups: only an empty list.' }),
+    groups: z
+      .array(z.int())
+      .nullish()
+      .openapi({ description: 'Must be null or an empty list, because agents cannot be shared with groups.' }),
     icon_name: z.string().nullish(),
     search_start_date: timestamp.nullish(),
     label_ids: z.array(bodyId).nullish(),
-    is_featured: z.boolean().nullish().openapi({ description: 'Left as it is unless given; needs `manage:agents`.' }),
-    is_default_persona: z.boolean().nullish().openapi({ description: 'The older name of `is_featured`.' }),
-    display_priority: bodyId.nullish().openapi({ description: 'Left as it is unless given; needs `manage:agents`.' }),
+    is_featured: z
+      .boolean()
+      .nullish()
+      .openapi({
+        description:
+          'Whether clients show the agent prominently. An absent or null value leaves it unchanged. Requires `manage:agents`.',
+      }),
+    is_default_persona: z
+      .boolean()
+      .nullish()
+      .openapi({ description: 'The older name of `is_featured`, which takes precedence.' }),
+    display_priority: bodyId
+      .nullish()
+      .openapi({
+        description:
+          'The position of the agent in lists, lowest first. An absent or null value leaves it unchanged. Requires `manage:agents`.',
+      }),
     user_file_ids: z
       .array(z.string())
       .nullish()
-      .openapi({ description: 'Files that its chats know: one’s own, and those that it has.' }),
+      .openapi({
+        description:
+          'The files of the agent, which all of its chats can use; at most 100. Only files that the caller owns or that the agent already has are accepted.',
+      }),
     hierarchy_node_ids: z
       .array(z.int())
       .nullish()
-      .openapi({ description: 'There are no hierarchies: only an empty list.' }),
+      .openapi({ description: 'Must be null or an empty list, because this server has no document hierarchies.' }),
     document_ids: z.array(z.string()).nullish().openapi({
       description:
-        'The documents that it searches. A new agent without any searches all documents that its user may read; removing the last one of an agent leaves it nothing to search.',
+        'The documents that the agent searches; at most 1,000. A new agent without documents searches all documents that the asking user can read. When the last document of an existing agent is removed, the agent searches no documents.',
     }),
     replace_base_system_prompt: z.boolean().nullish(),
     default_model_configuration_id: z.int().nullish().openapi({
-      description: 'Accepted beside `llm_model_version_override` only: models are chosen by name.',
+      description: 'Accepted only together with `llm_model_version_override`, because models are chosen by name.',
     }),
     remove_image: ignored('Agents have no images.'),
     uploaded_image_id: ignored('Agents have no images.'),
@@ -289,7 +331,8 @@ export const PersonaUpsertRequest = z
     llm_relevance_filter: ignored('The score of the search decides.'),
     llm_model_provider_override: ignored('`llm_model_version_override` chooses the model.'),
     llm_model_version_override: z.string().nullish().openapi({
-      description: 'The model that answers, one of those that this server has; left as it is unless given.',
+      description:
+        'The name of the model that answers, one of the models of this server. An absent, null or empty value leaves it unchanged; a new agent uses the default model of the server.',
     }),
   })
   .openapi('PersonaUpsertRequest');
@@ -305,7 +348,7 @@ export const PersonaUpdateRequest = PersonaUpsertRequest.extend({
   clear: z
     .array(z.enum(Object.keys(clearNames) as (keyof typeof clearNames)[]))
     .nullish()
-    .openapi({ description: 'Fields to empty. Null leaves a field unchanged.' }),
+    .openapi({ description: 'The fields to set to null. A null value in another field leaves that field unchanged.' }),
 }).openapi('PersonaUpdateRequest');
 
 /** Rejects objects that a client would otherwise believe to be attached. */
@@ -361,18 +404,35 @@ const onlyOne = { message: 'give the ids or the shares with permissions, not bot
 
 export const PersonaShareRequest = z
   .object({
-    user_ids: z.array(z.uuid()).nullish().openapi({ description: 'The older form of `user_shares`.' }),
+    user_ids: z
+      .array(z.uuid())
+      .nullish()
+      .openapi({
+        description:
+          'The older form of `user_shares`, without permissions: new people become viewers, and other people keep their permission. Cannot be combined with `user_shares`.',
+      }),
     user_shares: z
       .array(z.object({ user_id: z.uuid(), permission: sharePermission.default('VIEWER') }))
       .nullish()
-      .openapi({ description: 'All the people it is shared with from now on.' }),
-    group_ids: z.array(z.int()).nullish().openapi({ description: 'There are no groups: only an empty list.' }),
-    group_shares: z.array(z.unknown()).nullish().openapi({ description: 'There are no groups: only an empty list.' }),
+      .openapi({
+        description:
+          'The complete list of people that the agent is shared with, each with a permission. An absent or null value leaves it unchanged.',
+      }),
+    group_ids: z
+      .array(z.int())
+      .nullish()
+      .openapi({ description: 'Must be null or an empty list, because agents cannot be shared with groups.' }),
+    group_shares: z
+      .array(z.unknown())
+      .nullish()
+      .openapi({ description: 'Must be null or an empty list, because agents cannot be shared with groups.' }),
     is_public: z.boolean().nullish(),
     public_permission: z
       .literal('VIEWER')
       .nullish()
-      .openapi({ description: 'Nobody edits an agent because it is public: only VIEWER.' }),
+      .openapi({
+        description: 'The permission that a public agent grants to all users. Only `VIEWER` and null are accepted.',
+      }),
     label_ids: z.array(bodyId).nullish(),
   })
   .refine(({ user_ids, user_shares }) => !(user_ids && user_shares), { ...onlyOne, path: ['user_shares'] })

@@ -109,13 +109,17 @@ export const agentEndpoints: AnyEndpoint[] = [
     method: 'get',
     path: '/persona',
     tag,
-    summary: 'List the agents that one may use',
+    summary: 'List the agents that the caller can use',
     query: z.object({
       include_deleted: flag.default(false),
       persona_ids: z
         .union([z.array(id), id.transform((one) => [one])])
         .optional()
-        .openapi({ type: 'array', items: { type: 'integer' }, description: 'Only these.' }),
+        .openapi({
+          type: 'array',
+          items: { type: 'integer' },
+          description: 'Returns only the agents with these IDs. Can be repeated.',
+        }),
     }),
     reply: z.array(MinimalPersonaSnapshot),
     document: graphql(
@@ -133,7 +137,7 @@ export const agentEndpoints: AnyEndpoint[] = [
     method: 'get',
     path: '/agents',
     tag,
-    summary: 'List the agents that one may use, by pages',
+    summary: 'List the agents that the caller can use, with numbered pages',
     query: pageQuery,
     reply: z
       .object({ items: z.array(MinimalPersonaSnapshot), total_items: z.int() })
@@ -192,7 +196,7 @@ export const agentEndpoints: AnyEndpoint[] = [
     method: 'get',
     path: '/persona/{persona_id}',
     tag,
-    summary: 'One agent',
+    summary: 'Get an agent',
     params: personaParams,
     reply: FullPersonaSnapshot,
     document: graphql(`query OneAgent($id: ID!) { agent(id: $id) { ...AgentAlone } }`, [AgentAlone]),
@@ -208,7 +212,7 @@ export const agentEndpoints: AnyEndpoint[] = [
     method: 'patch',
     path: '/persona/{persona_id}',
     tag,
-    summary: 'Update an agent; an optional field that is null or absent stays unchanged',
+    summary: 'Update an agent; optional fields that are absent or null stay unchanged',
     params: personaParams,
     body: PersonaUpdateRequest,
     reply: PersonaSnapshot,
@@ -225,7 +229,7 @@ export const agentEndpoints: AnyEndpoint[] = [
     method: 'delete',
     path: '/persona/{persona_id}',
     tag,
-    summary: 'Delete an agent; its chats stay',
+    summary: 'Delete an agent and keep its chats',
     params: personaParams,
     reply: nothing,
     document: graphql(
@@ -242,7 +246,7 @@ export const agentEndpoints: AnyEndpoint[] = [
     method: 'patch',
     path: '/persona/{persona_id}/public',
     tag,
-    summary: 'Say whether everybody may use an agent',
+    summary: 'Make an agent public or private',
     params: personaParams,
     body: z.object({ is_public: z.boolean() }),
     reply: nothing,
@@ -259,7 +263,7 @@ export const agentEndpoints: AnyEndpoint[] = [
     method: 'patch',
     path: '/persona/{persona_id}/share',
     tag,
-    summary: 'Say who may use an agent',
+    summary: 'Change the sharing settings of an agent',
     params: personaParams,
     body: PersonaShareRequest,
     reply: nothing,
@@ -274,7 +278,7 @@ export const agentEndpoints: AnyEndpoint[] = [
     method: 'get',
     path: '/admin/persona',
     tag,
-    summary: 'List every agent',
+    summary: 'List all agents',
     query: z.object({ include_deleted: flag.default(false), get_editable: flag.default(false) }),
     reply: z.array(PersonaSnapshot),
     document: graphql(
@@ -294,7 +298,7 @@ export const agentEndpoints: AnyEndpoint[] = [
     method: 'get',
     path: '/admin/agents',
     tag,
-    summary: 'List every agent, by pages',
+    summary: 'List all agents, with numbered pages',
     query: pageQuery,
     reply: z
       .object({ items: z.array(PersonaSnapshot), total_items: z.int() })
@@ -313,7 +317,7 @@ export const agentEndpoints: AnyEndpoint[] = [
     method: 'patch',
     path: '/admin/persona/{persona_id}/undelete',
     tag,
-    summary: 'Bring a deleted agent back',
+    summary: 'Restore a deleted agent',
     params: personaParams,
     reply: nothing,
     document: graphql(

@@ -58,7 +58,7 @@ export function userRead(
 
 const Credentials = z
   .object({
-    username: z.string().openapi({ description: 'The address or the username.' }),
+    username: z.string().openapi({ description: 'The e-mail address or the username of the user.' }),
     password: z.string(),
     grant_type: ignoring(z.string().optional(), 'Every login is with a password.'),
     scope: ignoring(z.string().optional(), 'A login session has the permissions of its user.'),
@@ -104,7 +104,7 @@ export const authEndpoints: AnyEndpoint[] = [
     method: 'get',
     path: '/auth/type',
     tag,
-    summary: 'How people can log in',
+    summary: 'Get the available login methods',
     reply: z
       .object({
         auth_type: z.enum(['disabled', 'basic', 'google_oauth', 'oidc', 'saml', 'cloud']),
@@ -156,7 +156,7 @@ export const authEndpoints: AnyEndpoint[] = [
     method: 'post',
     path: '/auth/register',
     tag,
-    summary: 'Make an account for oneself',
+    summary: 'Register an account',
     body: z.object({ email: z.string(), password: z.string() }).openapi('UserCreate'),
     status: 201,
     reply: UserRead,
@@ -172,7 +172,7 @@ export const authEndpoints: AnyEndpoint[] = [
     method: 'post',
     path: '/auth/login',
     tag,
-    summary: 'Log in, with a cookie',
+    summary: 'Log in and set a session cookie',
     body: Credentials,
     form: true,
     status: 204,
@@ -202,7 +202,7 @@ export const authEndpoints: AnyEndpoint[] = [
     method: 'post',
     path: '/auth/refresh',
     tag,
-    summary: 'Go on with a session, under a new cookie',
+    summary: 'Renew the login session and its cookie',
     status: 204,
     reply: nothing,
     document: Refresh,
@@ -216,7 +216,7 @@ export const authEndpoints: AnyEndpoint[] = [
     method: 'post',
     path: '/auth/mobile/login',
     tag,
-    summary: 'Log in, with a bearer token',
+    summary: 'Log in and return a bearer token',
     body: Credentials,
     form: true,
     reply: BearerToken,
@@ -229,7 +229,7 @@ export const authEndpoints: AnyEndpoint[] = [
     method: 'post',
     path: '/auth/mobile/refresh',
     tag,
-    summary: 'Go on with a session, under a new bearer token',
+    summary: 'Renew the login session and its bearer token',
     reply: BearerToken,
     document: Refresh,
     variables: () => ({}),
@@ -240,7 +240,7 @@ export const authEndpoints: AnyEndpoint[] = [
     method: 'post',
     path: '/auth/mobile/logout',
     tag,
-    summary: 'Log out a bearer token',
+    summary: 'End the login session of a bearer token',
     status: 204,
     reply: nothing,
     document: LogOut,
@@ -252,7 +252,7 @@ export const authEndpoints: AnyEndpoint[] = [
     method: 'post',
     path: '/password/change-password',
     tag,
-    summary: 'Change one’s own password',
+    summary: 'Change the caller’s password',
     body: z
       .object({
         old_password: z.string(),
@@ -277,7 +277,7 @@ export const authEndpoints: AnyEndpoint[] = [
     method: 'post',
     path: '/password/reset_password',
     tag,
-    summary: 'Give a person a new password',
+    summary: 'Reset the password of a user',
     body: UserByEmail.extend({ keep_tokens: keepTokens }).openapi('PasswordResetRequest'),
     reply: z.object({ user_id: z.uuid(), new_password: z.string() }).openapi('PasswordResetResponse'),
     document: graphql(

@@ -16,7 +16,7 @@ export const messageEndpoints: AnyEndpoint[] = [
     method: 'put',
     path: '/chat/set-message-as-latest',
     tag,
-    summary: 'Make the branch that a message is on the current one',
+    summary: 'Make the branch of a message current',
     body: z.object({ message_id: int32 }).openapi('ChatMessageIdentifier'),
     reply: nothing,
     document: graphql(
@@ -30,7 +30,7 @@ export const messageEndpoints: AnyEndpoint[] = [
     method: 'put',
     path: '/chat/set-preferred-response',
     tag,
-    summary: 'Prefer one of the answers to a question, or none',
+    summary: 'Set or clear the preferred answer to a question',
     body: z
       .object({ user_message_id: int32, preferred_response_id: int32.nullable() })
       .openapi('SetPreferredResponseRequest'),
@@ -55,7 +55,7 @@ export const messageEndpoints: AnyEndpoint[] = [
     method: 'post',
     path: '/chat/create-chat-message-feedback',
     tag,
-    summary: 'Give feedback on an answer, or change the given fields of it',
+    summary: 'Give feedback on an answer or change the given fields of earlier feedback',
     body: z
       .object({
         chat_message_id: int32,
@@ -89,7 +89,7 @@ export const messageEndpoints: AnyEndpoint[] = [
     method: 'delete',
     path: '/chat/remove-chat-message-feedback',
     tag,
-    summary: 'Take back what one said of an answer',
+    summary: 'Remove the caller’s feedback on an answer',
     query: z.object({ chat_message_id: id }),
     reply: nothing,
     document: graphql(

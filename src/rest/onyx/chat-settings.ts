@@ -53,13 +53,13 @@ export const chatSettingEndpoints: AnyEndpoint[] = [
     method: 'put',
     path: '/chat/update-chat-session-model',
     tag,
-    summary: 'Choose the model that answers in a session',
+    summary: 'Set the model of a session',
     body: z
       .object({
         chat_session_id: z.uuid(),
         new_alternate_model: z.string().nullable().openapi({
           description:
-            'The name of a model, alone or behind others, as in `provider__model` and `name__provider__model`. None, or an empty one, goes back to the server’s own.',
+            'The name of a model, alone or after provider names, as in `provider__model` and `name__provider__model`. A null or empty value removes the model override of the session.',
         }),
       })
       .openapi('UpdateChatSessionThreadRequest'),
@@ -73,12 +73,12 @@ export const chatSettingEndpoints: AnyEndpoint[] = [
     method: 'put',
     path: '/chat/update-chat-session-temperature',
     tag,
-    summary: 'Choose the temperature of the answers in a session',
+    summary: 'Set the sampling temperature of a session',
     body: z
       .object({
         chat_session_id: z.uuid(),
         temperature_override: z.number().nullable().openapi({
-          description: '0 to 2; null goes back to the model’s own.',
+          description: 'The sampling temperature, 0 to 2. Null removes the temperature override of the session.',
         }),
       })
       .openapi('UpdateChatSessionTemperatureRequest'),
@@ -95,13 +95,13 @@ export const chatSettingEndpoints: AnyEndpoint[] = [
     method: 'put',
     path: '/chat/update-chat-session-reasoning',
     tag,
-    summary: 'Choose how much the model thinks before it answers in a session',
+    summary: 'Set the reasoning effort of a session',
     body: z
       .object({
         chat_session_id: z.uuid(),
         reasoning_effort_override: z.string().nullable().openapi({
           description:
-            '`off` or `none`, `minimal` or `low`, `medium`, `high`; `auto` and null go back to the model’s own.',
+            'How much the model reasons before it answers: `off` or `none`, `minimal` or `low`, `medium`, `high`. `auto` and null remove the override of the session.',
         }),
       })
       .openapi('UpdateChatSessionReasoningRequest'),
@@ -116,7 +116,7 @@ export const chatSettingEndpoints: AnyEndpoint[] = [
     method: 'get',
     path: '/chat/available-context-tokens/{session_id}',
     tag,
-    summary: 'How many tokens of the model’s window a session has for files and passages',
+    summary: 'Estimate the available context tokens of a session',
     params: z.object({ session_id: z.uuid() }),
     query: z.object({
       model_configuration_id: unsupported('models are chosen by name, for a session with update-chat-session-model'),
@@ -130,7 +130,7 @@ export const chatSettingEndpoints: AnyEndpoint[] = [
     method: 'get',
     path: '/chat/max-selected-document-tokens',
     tag,
-    summary: 'How many tokens of the model’s window a new session with an agent has for files and passages',
+    summary: 'Estimate the available context tokens of a new session with an agent',
     query: z.object({ persona_id: id }),
     reply: z.object({ max_tokens: z.int() }).openapi('MaxSelectedDocumentTokens'),
     document: graphql(`query MaxSelectedDocumentTokens($id: ID!) { availableContextTokens(target: { agentId: $id }) }`),
@@ -141,7 +141,7 @@ export const chatSettingEndpoints: AnyEndpoint[] = [
     method: 'post',
     path: '/chat/seed-chat-session',
     tag,
-    summary: 'Begin a session for a person to go on with',
+    summary: 'Create a session that a user continues on the chat page',
     body: z
       .object({
         persona_id: int32,
@@ -150,9 +150,15 @@ export const chatSettingEndpoints: AnyEndpoint[] = [
           .object({ system_prompt: z.string().nullish(), task_prompt: z.string().nullish() })
           .openapi('PromptOverride')
           .nullish()
-          .openapi({ description: 'Instead of the agent’s, in this session alone; at most 20,000 characters each.' }),
-        description: z.string().nullish().openapi({ description: 'Its name.' }),
-        message: z.string().nullish().openapi({ description: 'A question that waits for its answer.' }),
+          .openapi({
+            description:
+              'The prompts that replace those of the agent in this session only; at most 20,000 characters each.',
+          }),
+        description: z.string().nullish().openapi({ description: 'The name of the session.' }),
+        message: z
+          .string()
+          .nullish()
+          .openapi({ description: 'A question to store without an answer; at most 200,000 characters.' }),
       })
       .openapi('ChatSeedRequest'),
     reply: z.object({ redirect_url: z.string() }).openapi('ChatSeedResponse'),

@@ -62,7 +62,7 @@ export const ChatSessionCreationRequest = z
     incognito: z
       .literal(false, 'incognito chats are not supported')
       .default(false)
-      .openapi({ description: 'Incognito chats are not supported: only false.' }),
+      .openapi({ description: 'Must be false, because incognito chats are not supported. Defaults to false.' }),
   })
   .openapi('ChatSessionCreationRequest');
 
@@ -105,7 +105,10 @@ export const ChatMessageDetail = z
     processing_duration_seconds: z.number().nullable(),
     preferred_response_id: z.int().nullable(),
     model_display_name: z.string().nullable(),
-    request_params: z.record(z.string(), z.unknown()).nullable().openapi({ description: 'Always null.' }),
+    request_params: z
+      .record(z.string(), z.unknown())
+      .nullable()
+      .openapi({ description: 'This server always returns null.' }),
   })
   .openapi('ChatMessageDetail');
 

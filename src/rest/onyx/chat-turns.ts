@@ -28,21 +28,27 @@ const BaseFilters = z
     document_set: z
       .array(z.string())
       .nullish()
-      .openapi({ description: 'Not supported. There are no document sets: only null or an empty list.' }),
+      .openapi({
+        description:
+          'Not supported. Only null and an empty list are accepted, because this server has no document sets.',
+      }),
     time_cutoff: timestamp.nullish(),
     tags: z.array(z.object({ tag_key: z.string(), tag_value: z.string() })).nullish(),
     updated_at_range: Range.extend({
-      end: timestamp.nullish().openapi({ description: 'Not supported. Only null.' }),
+      end: timestamp.nullish().openapi({ description: 'Not supported. Only null is accepted.' }),
     })
       .refine(({ end }) => end == null, {
         path: ['end'],
         message: 'is not supported; only start is',
       })
       .nullish()
-      .openapi({ description: 'The newer form of `time_cutoff`, which it replaces; `end` is not supported.' }),
+      .openapi({
+        description:
+          'The newer form of `time_cutoff`, which it replaces when both are set. Only `start` is supported; `end` must be null.',
+      }),
     created_at_range: unsupportedRange
       .nullish()
-      .openapi({ description: 'Not supported. Only null or a range without bounds.' }),
+      .openapi({ description: 'Not supported. Only null and a range without bounds are accepted.' }),
   })
   .openapi('BaseFilters');
 type Filters = z.infer<typeof BaseFilters>;
@@ -65,23 +71,32 @@ const SendMessageRequest = z
     llm_override: LLMOverride.nullish(),
     llm_overrides: z.array(LLMOverride).nullish().openapi({
       description:
-        'In place of `llm_override`, a list of one. Several models at once are not served: more are refused.',
+        'A list with at most one entry, which takes precedence over `llm_override`. Several models at once are not supported and rejected with status 400.',
     }),
     allowed_tool_ids: z.array(int32).nullish(),
     forced_tool_id: int32.nullish().openapi({
-      description: 'A tool that must be used: one that the agent has and `allowed_tool_ids` allows.',
+      description:
+        'The ID of a tool that the model must use. The agent must have the tool, and `allowed_tool_ids` must allow it.',
     }),
-    file_descriptors: z.array(SentFile).max(20).nullish().openapi({ description: 'Files to give with the message.' }),
+    file_descriptors: z
+      .array(SentFile)
+      .max(20)
+      .nullish()
+      .openapi({ description: 'The files to attach to the message; at most 20.' }),
     internal_search_filters: BaseFilters.nullish(),
     search_filters: BaseFilters.nullish().openapi({
-      description: 'The name of `internal_search_filters` in a guide of this API. Cannot be combined with it.',
+      description:
+        'An alternative name of `internal_search_filters`, from a guide of the Onyx API. Cannot be combined with it.',
     }),
-    deep_research: z.boolean().default(false).openapi({ description: 'Not supported. Only false.' }),
+    deep_research: z
+      .boolean()
+      .default(false)
+      .openapi({ description: 'Not supported. Only false, the default, is accepted.' }),
     origin: ignoring(z.string().default('unset'), 'Every message that arrives here comes from the API.'),
     mcp_headers: ignoring(z.record(z.string(), z.string()).nullish(), 'There are no MCP servers.'),
     parent_message_id: int32.nullable().default(-1).openapi({
       description:
-        'The message to continue from: -1 is the last one, null starts over, the id of an answer starts a new branch, and the id of a question has it answered again.',
+        'The message to continue from. -1 continues after the last message, null starts over, the ID of an answer starts a new branch, and the ID of a question answers it again. Defaults to -1.',
     }),
     chat_session_id: z.uuid().nullish(),
     chat_session_info: ChatSessionCreationRequest.nullish(),
@@ -189,7 +204,7 @@ export const turnEndpoints: AnyEndpoint[] = [
     method: 'post',
     path: '/chat/send-chat-message',
     tag,
-    summary: 'Send a message; the answer streams unless `stream` is false',
+    summary: 'Send a message and stream the answer, or return it as JSON if `stream` is false',
     body: SendMessageRequest,
     reply: ChatFullResponse,
     document: graphql(
@@ -245,14 +260,15 @@ export const turnEndpoints: AnyEndpoint[] = [
           failed: (error) => turn.failed(namedAsSent(error)),
         };
       },
-      description: 'One JSON object a line: ids first, then packets; `stop` is the last.',
+      description:
+        'One JSON object per line: first the message IDs, then the packets. The last packet has the type `stop`.',
     },
   }),
   endpoint({
     method: 'post',
     path: '/chat/stop-chat-session/{chat_session_id}',
     tag,
-    summary: 'Stop the answer that a session is giving',
+    summary: 'Stop the running answer of a session',
     params: z.object({ chat_session_id: z.uuid() }),
     reply: z.object({ message: z.string() }),
     document: graphql(`mutation StopChatRun($id: ID!) { stopChatRun(input: { sessionId: $id }) { stopped } }`),
@@ -264,14 +280,15 @@ export const turnEndpoints: AnyEndpoint[] = [
     method: 'get',
     path: '/chat/chat-session/{session_id}/resume-stream',
     tag,
-    summary: 'Go on reading what a session is saying, or said last',
+    summary: 'Resume the stream of the current or latest answer of a session',
     params: z.object({ session_id: z.uuid() }),
     query: z.object({
       cursor: z.coerce.number().int().min(0).max(0x7fff_ffff).default(0).openapi({
-        description: 'How many lines the client has; heartbeats do not count.',
+        description:
+          'The number of lines that the client has already received, not counting heartbeats. Defaults to 0.',
       }),
     }),
-    reply: z.looseObject({}).openapi({ description: 'A line. The reply is always a stream of them.' }),
+    reply: z.looseObject({}).openapi({ description: 'A line of the stream. The response is always a stream.' }),
     document: resumeRun,
     variables: ({ params }) => ({ sessionId: params.session_id }),
     output: (line) => line,
@@ -285,7 +302,7 @@ export const turnEndpoints: AnyEndpoint[] = [
         const turn = packets();
         return { ...turn, of: ({ chatRun }) => turn.of(chatRun) };
       },
-      description: 'The lines of the stream that `POST /chat/send-chat-message` gave, from the cursor on.',
+      description: 'The lines of the stream of `POST /chat/send-chat-message` that follow the cursor.',
     },
   }),
 ];

@@ -89,12 +89,14 @@ export const chatEndpoints: AnyEndpoint[] = [
     method: 'get',
     path: '/chat/get-user-chat-sessions',
     tag,
-    summary: 'List one’s own sessions',
+    summary: 'List the caller’s sessions',
     query: z.object({
-      project_id: id.optional().openapi({ description: 'All that the caller may read in this project.' }),
+      project_id: id
+        .optional()
+        .openapi({ description: 'Returns all sessions of the project with this ID that the caller can read.' }),
       only_non_project_chats: flag.default(true).openapi({
         description:
-          'Without `project_id`: only chats in no project. To a project’s token, its project counts as none.',
+          'If true, returns only sessions without a project. Has no effect with `project_id`. A token that is restricted to a project still returns the sessions of its project. Defaults to true.',
       }),
       include_failed_chats: flag.optional(),
       page_size: z.coerce.number().int().min(1).max(100).default(50),
@@ -129,7 +131,7 @@ export const chatEndpoints: AnyEndpoint[] = [
     method: 'get',
     path: '/chat/get-chat-session/{session_id}',
     tag,
-    summary: 'Read a session with its messages',
+    summary: 'Get a session with its messages',
     params: sessionParams,
     query: z.object({ is_shared: flag.optional(), include_deleted: flag.optional() }),
     reply: z
@@ -149,7 +151,7 @@ export const chatEndpoints: AnyEndpoint[] = [
         owner_name: z.string().nullable(),
         packets: z.array(z.array(Packet)),
         current_run: z
-          .object({ run_id: z.int().openapi({ description: 'The id of the message that the run writes.' }) })
+          .object({ run_id: z.int().openapi({ description: 'The ID of the answer that the current run is writing.' }) })
           .nullable(),
         incognito: z.boolean(),
       })
@@ -202,7 +204,7 @@ export const chatEndpoints: AnyEndpoint[] = [
     method: 'get',
     path: '/chat/search',
     tag,
-    summary: 'Search one’s own sessions by title and messages',
+    summary: 'Search the sessions that the caller can read, by title and messages',
     query: z.object({
       query: z.string().max(1000).optional(),
       page: z.coerce.number().int().min(1).max(100_000).default(1),
@@ -256,7 +258,7 @@ export const chatEndpoints: AnyEndpoint[] = [
     method: 'put',
     path: '/chat/rename-chat-session',
     tag,
-    summary: 'Rename a session, or have it named',
+    summary: 'Rename a session or generate a name for it',
     body: z.object({ chat_session_id: z.uuid(), name: z.string().max(500).nullish() }).openapi('ChatRenameRequest'),
     reply: z.object({ new_name: z.string() }).openapi('RenameChatSessionResponse'),
     document: graphql(
@@ -292,7 +294,7 @@ export const chatEndpoints: AnyEndpoint[] = [
     method: 'delete',
     path: '/chat/delete-chat-session/{session_id}',
     tag,
-    summary: 'Hide or erase a session',
+    summary: 'Hide or permanently delete a session',
     params: sessionParams,
     query: z.object({ hard_delete: flag.optional() }),
     reply: nothing,
@@ -309,7 +311,7 @@ export const chatEndpoints: AnyEndpoint[] = [
     method: 'delete',
     path: '/chat/delete-all-chat-sessions',
     tag,
-    summary: 'Hide all of one’s own sessions',
+    summary: 'Hide all sessions of the caller',
     reply: nothing,
     document: graphql(`mutation DeleteAllChatSessions { deleteAllChatSessions { deletedCount } }`),
     variables: () => ({}),

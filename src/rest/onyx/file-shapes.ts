@@ -27,7 +27,8 @@ export const UserFileSnapshot = z
     token_count: z.int().nullable(),
     chunk_count: z.int().nullable(),
     error: z.string().optional().openapi({
-      description: 'Why the text could not be read, in words that continue “the file …”. Only when `status` is FAILED.',
+      description:
+        'The reason why the text could not be extracted; it completes the sentence “The file …”. Set only when `status` is FAILED.',
     }),
   })
   .openapi('UserFileSnapshot');

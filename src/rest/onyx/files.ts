@@ -15,19 +15,24 @@ const one = <T extends z.ZodType>(type: T) => z.tuple([type]).transform(([value]
 
 const UploadBody = z
   .object({
-    files: z.array(file).min(1).openapi({ description: 'At most 20.' }),
+    files: z.array(file).min(1).openapi({ description: 'The files to upload: 1 to 20.' }),
     project_id: one(z.union([id, z.literal('').transform(() => null)]))
       .optional()
-      .openapi({ type: 'integer', description: 'The project to put them into.' }),
+      .openapi({
+        type: 'integer',
+        description:
+          'The ID of the project that the files are added to. Defaults to no project; for a token that is restricted to a project, to that project.',
+      }),
     temp_id_map: one(z.string().max(100_000)).optional().openapi({
       type: 'string',
-      description: 'JSON: what the client calls a file, by `<size>|<first 50 characters of its name>`.',
+      description:
+        'A JSON object that maps `<size>|<first 50 characters of its name>` of a file to the client’s temporary ID of the file. At most 100,000 characters.',
     }),
     incognito_session_id: z
       .array(z.unknown())
       .max(0, 'is not supported: files of incognito chats would be kept')
       .optional()
-      .openapi({ type: 'string', description: 'Not supported: files of incognito chats would be kept.' }),
+      .openapi({ type: 'string', description: 'Not supported: the server would store the files of incognito chats.' }),
   })
   .openapi('Body_upload_user_files_user_projects_file_upload_post');
 
@@ -67,7 +72,7 @@ export const fileEndpoints: AnyEndpoint[] = [
     method: 'post',
     path: '/user/projects/file/upload',
     tag,
-    summary: 'Upload files, into a project if one is named',
+    summary: 'Upload files, optionally into a project',
     form: 'files',
     body: UploadBody,
     reply: z
@@ -99,7 +104,7 @@ export const fileEndpoints: AnyEndpoint[] = [
     method: 'post',
     path: '/user/projects/file/statuses',
     tag,
-    summary: 'Read how far several files are',
+    summary: 'Get the processing status of several files',
     body: z.object({ file_ids: z.array(z.uuid()).max(1000) }).openapi('UserFileIdsRequest'),
     reply: z.array(UserFileSnapshot),
     document: graphql(
@@ -115,7 +120,7 @@ export const fileEndpoints: AnyEndpoint[] = [
     method: 'get',
     path: '/user/projects/file/{file_id}',
     tag,
-    summary: 'Read one file’s name, type and status',
+    summary: 'Get the name, type and status of a file',
     params: fileParams,
     reply: UserFileSnapshot.nullable(),
     document: graphql(
@@ -134,7 +139,7 @@ export const fileEndpoints: AnyEndpoint[] = [
     method: 'delete',
     path: '/user/projects/file/{file_id}',
     tag,
-    summary: 'Delete a file that belongs to no project and no agent',
+    summary: 'Delete a file that no project or agent uses',
     params: fileParams,
     reply: z
       .object({
@@ -177,7 +182,7 @@ export const fileEndpoints: AnyEndpoint[] = [
     method: 'get',
     path: '/user/projects/session/{chat_session_id}/files',
     tag,
-    summary: 'List the files that a chat knows: its own, and its project’s',
+    summary: 'List the files of a chat and of its project',
     params: z.object({ chat_session_id: z.uuid() }),
     reply: z.array(UserFileSnapshot),
     document: graphql(
@@ -195,7 +200,7 @@ export const fileEndpoints: AnyEndpoint[] = [
     method: 'get',
     path: '/user/files/recent',
     tag,
-    summary: 'List one’s own files, newest first',
+    summary: 'List the caller’s files, newest first',
     reply: z.array(UserFileSnapshot),
     document: graphql(`query ListRecentFiles($first: Int!) { files(first: $first) { nodes { ...FileSnapshot } } }`, [
       FileSnapshot,
@@ -207,7 +212,7 @@ export const fileEndpoints: AnyEndpoint[] = [
     method: 'get',
     path: '/user/projects/{project_id}/details',
     tag,
-    summary: 'Read a project with its files',
+    summary: 'Get a project with its files',
     params,
     reply: z
       .object({
@@ -246,7 +251,7 @@ export const fileEndpoints: AnyEndpoint[] = [
     method: 'get',
     path: '/user/projects/{project_id}/token-count',
     tag,
-    summary: 'Estimate how many tokens the files of a project take',
+    summary: 'Estimate the number of tokens in the files of a project',
     params,
     reply: z.object({ total_tokens: z.int() }).openapi('TokenCountResponse'),
     document: graphql(`query GetProjectTokens($id: ID!) { project(id: $id) { fileTokens } }`),
@@ -258,7 +263,7 @@ export const fileEndpoints: AnyEndpoint[] = [
     method: 'post',
     path: '/user/projects/{project_id}/files/{file_id}',
     tag,
-    summary: 'Put a file into a project',
+    summary: 'Add a file to a project',
     params: linkParams,
     reply: UserFileSnapshot,
     document: graphql(
@@ -275,7 +280,7 @@ export const fileEndpoints: AnyEndpoint[] = [
     method: 'delete',
     path: '/user/projects/{project_id}/files/{file_id}',
     tag,
-    summary: 'Take a file out of a project; the file stays',
+    summary: 'Remove a file from a project without deleting it',
     params: linkParams,
     status: 204,
     reply: nothing,
@@ -298,7 +303,10 @@ export const fileEndpoints: AnyEndpoint[] = [
       parsed: flag
         .optional()
         .refine((parsed) => !parsed, 'is not supported: only the file itself can be downloaded')
-        .openapi({ type: 'boolean', description: 'Not supported. Only false: there are no previews of tables.' }),
+        .openapi({
+          type: 'boolean',
+          description: 'Not supported. Only false is accepted, because this server has no table previews.',
+        }),
     }),
     reply: z.object({ id: z.string(), name: z.string(), mediaType: z.string() }),
     document: graphql(`query GetFile($id: ID!) { file(id: $id) { databaseId name mediaType } }`),

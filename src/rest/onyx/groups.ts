@@ -30,7 +30,7 @@ const UserGroup = z
     incognito_enabled: z.boolean(),
     permissions: z.record(z.string(), z.boolean()).openapi({
       description:
-        'What the caller may do with the group (`manage` to `edit_token_limits`), and what its members hold.',
+        'The operations on the group that the caller’s credential permits (`manage` to `edit_token_limits`), and the permissions that its members hold.',
     }),
   })
   .openapi('UserGroup');
@@ -84,7 +84,7 @@ export const groupEndpoints: AnyEndpoint[] = [
     method: 'get',
     path: '/manage/admin/user-group/{user_group_id}/permissions',
     tag,
-    summary: 'What the members of a group hold',
+    summary: 'List the permissions of the members of a group',
     params: z.object({ user_group_id: id }),
     reply: z.array(z.string()),
     document: graphql(`query GroupPermissions { allUsers(first: 0) { totalCount } }`),
@@ -100,7 +100,7 @@ export const groupEndpoints: AnyEndpoint[] = [
     method: 'get',
     path: '/manage/user-groups/minimal',
     tag,
-    summary: 'The names of one’s groups; of all of them for those who manage users',
+    summary: 'List the caller’s groups, or all groups for callers who can manage users',
     query: includeDefault,
     reply: z.array(z.object({ id: z.int(), name: z.string(), is_default: z.boolean() })),
     document: graphql(

@@ -35,7 +35,7 @@ async function refused(document: object, status: number, message: RegExp, rest: 
   expect(await kit.fingerprint()).toBe(before);
 }
 
-describe('the two titles of a document', () => {
+describe('`title` and `semantic_identifier` of a document', () => {
   it('searches by `title` and shows `semantic_identifier` in lists, search results and answers', async () => {
     await ingest({
       id: 'thread',
@@ -76,7 +76,7 @@ describe('the two titles of a document', () => {
     expect(await found('termites')).toEqual([{ documentId: 'untitled', title: 'Numbat thread', heading: '' }]);
   });
 
-  it('indexes a new `title` of an unchanged text, and goes back to `semantic_identifier` without one', async () => {
+  it('indexes a new `title` of an unchanged text, and `semantic_identifier` when a later request omits `title`', async () => {
     const document = { id: 'renamed', semantic_identifier: 'Bilby', sections: [{ text: 'Long ears.' }] };
     await ingest({ ...document, title: 'Macrotis' });
     await ingest({ ...document, title: 'Thylacomyidae' });
@@ -87,7 +87,7 @@ describe('the two titles of a document', () => {
     expect(await found('bilby')).toHaveLength(1);
   });
 
-  it('refuses a title that cannot be stored, and writes nothing', async () => {
+  it('rejects a title that cannot be stored, and changes no data', async () => {
     await refused({ id: 'new', title: 'a\0b' }, 400, /title: must not contain NUL/i);
     await refused({ id: 'new', title: 'x'.repeat(501) }, 400, /title/i);
     await refused({ id: 'new', title: 5 }, 422, /document\.title/);
@@ -96,7 +96,7 @@ describe('the two titles of a document', () => {
 });
 
 describe('the list of ingested documents', () => {
-  it('has no chat attachment, no file or document of a project, and none of the pages of the server itself', async () => {
+  it('contains no chat attachments, no project files or documents, and no built-in documentation', async () => {
     const before = await listed();
     expect(before.map(({ document_id }) => document_id)).not.toContain('latchkey-docs-search');
     expect(await stored('latchkey-docs-search')).toMatchObject({ origin: 'BUILTIN' });
@@ -121,7 +121,7 @@ describe('the list of ingested documents', () => {
     );
   });
 
-  it('is all that DELETE deletes', async () => {
+  it('DELETE deletes a document in the list, and rejects any other document', async () => {
     const attachment = await kit.upload('kept.txt', 'Kept.');
     const before = await kit.fingerprint();
     for (const id of ['latchkey-docs-search', attachment]) {
@@ -143,7 +143,7 @@ describe('the list of ingested documents', () => {
 });
 
 describe('the source of a document', () => {
-  it('is ingestion_api by default, any source of the contract when given, and stays when a later request leaves it out', async () => {
+  it('defaults to ingestion_api, accepts any source of the contract, and is kept when a later request omits it', async () => {
     await ingest({ id: 'sourced' });
     expect(await stored('sourced')).toMatchObject({ source: 'ingestion_api' });
     await ingest({ id: 'sourced', source: 'confluence' });
@@ -151,7 +151,7 @@ describe('the source of a document', () => {
     expect(await stored('sourced')).toMatchObject({ source: 'confluence' });
   });
 
-  it('is refused when clients do not know it', async () => {
+  it('is rejected when Onyx clients do not know it', async () => {
     for (const source of ['handbook', 'Slack', '', 5])
       await refused({ id: 'new', source }, 422, /body\.document\.source: is not a known source/);
     const before = await kit.fingerprint();
@@ -162,7 +162,7 @@ describe('the source of a document', () => {
     expect(await kit.fingerprint()).toBe(before);
   });
 
-  it('of another path is told, and asked for, by a name that clients know', async () => {
+  it('is mapped to a known source, in results and in filters, for a document of another path', async () => {
     await kit.rest('POST', '/api/v1/document/raw-text', {
       body: { textContent: 'Platypus eggs are leathery.', metadata: { title: 'Monotremes' } },
     });
@@ -188,7 +188,7 @@ describe('the owners of a document', () => {
       ({ primary_owners, secondary_owners }: Record<string, unknown>) => ({ primary_owners, secondary_owners }),
     );
 
-  it('are kept whole, come back by name, and stay when a later request leaves them out or sends null', async () => {
+  it('are stored completely, returned by name, and kept when a later request omits them or sends null', async () => {
     const document = { id: 'owned', source: 'notion', semantic_identifier: 'Echidna diet' };
     await ingest({ ...document, ...owners });
     const names = [{ primary_owners: ['Ada B Lovelace', 'The keepers'], secondary_owners: ['bob@people.example'] }];
@@ -208,7 +208,7 @@ describe('the owners of a document', () => {
     expect(await search()).toEqual([{ primary_owners: null, secondary_owners: null }]);
   });
 
-  it('are told in GraphQL, with a document and with what a search finds', async () => {
+  it('are returned in GraphQL for a document and for a search result', async () => {
     await ingest({ id: 'told', source: 'notion', semantic_identifier: 'Dunnart nests', ...owners });
     const { data } = await kit.gql(
       `{ search(query: "dunnart") { primaryOwners secondaryOwners document { primaryOwners { name email } } } }`,
@@ -228,7 +228,7 @@ describe('the owners of a document', () => {
     ]);
   });
 
-  it('are refused when they are no list of people, and nothing is written', async () => {
+  it('are rejected when they are not a list of people, and no data is changed', async () => {
     await refused({ id: 'new', primary_owners: ['Ada'] }, 422, /document\.primary_owners\.0/);
     await refused({ id: 'new', primary_owners: [{ email: 5 }] }, 422, /document\.primary_owners\.0\.email/);
     await refused({ id: 'new', secondary_owners: [{ email: 'a\0b' }] }, 400, /owners.*email: must not contain NUL/is);
@@ -236,8 +236,8 @@ describe('the owners of a document', () => {
   });
 });
 
-describe('what an ingested document cannot have', () => {
-  it('is an image: the refusal says so in plain words', async () => {
+describe('restrictions on ingested documents', () => {
+  it('rejects an image section with the advice to send a text description instead', async () => {
     await refused(
       { id: 'new', sections: [{ text: 'fine' }, { image_file_id: 'a', text: 'What it shows.' }] },
       422,
@@ -245,17 +245,17 @@ describe('what an ingested document cannot have', () => {
     );
   });
 
-  it('is a section without a text, which would be lost', async () => {
+  it('rejects a section without text instead of dropping it', async () => {
     for (const section of [{}, { text: null }, { link: 'https://docs.example' }, { rows: [['a']] }])
       await refused({ id: 'new', sections: [section] }, 422, /body\.document\.sections\.0\.text: is required/);
   });
 
-  it('is a connector of its own', async () => {
+  it('returns 404 for a connector pair that does not exist', async () => {
     await refused({ id: 'new' }, 404, /CONNECTOR_NOT_FOUND.*pair 7 does not exist/, { cc_pair_id: 7 });
     expect((await ingest({ id: 'paired' }, { cc_pair_id: 1 })).status).toBe(200);
   });
 
-  it('is an access list: only everybody, or nobody else', async () => {
+  it('rejects access for single people or groups, and keeps a document private when the field is omitted', async () => {
     const access = { external_user_emails: [], external_user_group_ids: [] };
     const emails = { external_user_emails: ['a@people.example'] };
     await refused(
@@ -273,12 +273,12 @@ describe('what an ingested document cannot have', () => {
     expect(await stored('closed')).toMatchObject({ isPublic: true });
   });
 
-  it('is the id of a file', async () => {
+  it('rejects the ID of a file as the ID of a document', async () => {
     const id = await kit.upload('taken.txt', 'Taken.');
     await refused({ id }, 400, /VALIDATION_ERROR/);
   });
 
-  it('is a time in the zone of the server: one without a zone is in UTC', async () => {
+  it('interprets a time without a zone as UTC, and keeps it when a later request omits it', async () => {
     await ingest({ id: 'dated', doc_updated_at: '2026-03-29T02:30:00' });
     expect((await stored('dated')).documentUpdatedAt?.toISOString()).toBe('2026-03-29T02:30:00.000Z');
     await ingest({ id: 'dated' });

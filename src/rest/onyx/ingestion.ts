@@ -12,12 +12,15 @@ const tag = 'Ingestion';
 
 const Section = z
   .object({
-    text: z.string().nullish().openapi({ description: 'Required: only text is indexed.' }),
+    text: z
+      .string()
+      .nullish()
+      .openapi({ description: 'The text of the section. Required, because only text is indexed.' }),
     link: z.string().nullish(),
     image_file_id: z
       .null('image sections are not supported: send what the image shows as the `text` of a section')
       .optional()
-      .openapi({ description: 'Not supported. Only null.' }),
+      .openapi({ description: 'Not supported. Only null is accepted.' }),
   })
   .refine(({ text }) => text != null, { path: ['text'], message: 'is required' })
   .openapi('TextSection');
@@ -78,7 +81,8 @@ const DocumentBase = z
     from_ingestion_api: ignoring(z.boolean().optional(), 'Every document of this path is ingested.'),
     additional_info: ignoring(z.unknown().optional(), 'Use `metadata`.'),
     external_access: ExternalAccess.nullish().openapi({
-      description: 'Everybody with a credential, or the owner of the document and administrators alone.',
+      description:
+        'The readers of the document: either all users, or only the owner of the document and administrators. Null leaves an existing document unchanged and makes a new document readable for all users.',
     }),
     doc_metadata: ignoring(z.record(z.string(), z.unknown()).nullish(), 'Use `metadata`.'),
   })
@@ -102,7 +106,10 @@ const defaultPair = 1;
 const IngestionDocument = z
   .object({
     document: DocumentBase,
-    cc_pair_id: z.int().nullish().openapi({ description: 'Defaults to 1, the only pair that exists.' }),
+    cc_pair_id: z
+      .int()
+      .nullish()
+      .openapi({ description: 'The ID of the connector-credential pair. Defaults to 1, the only pair that exists.' }),
   })
   .openapi('IngestionDocument');
 
@@ -132,7 +139,7 @@ export const ingestionEndpoints: AnyEndpoint[] = [
     method: 'get',
     path: '/onyx-api/ingestion',
     tag,
-    summary: 'List the documents that were ingested',
+    summary: 'List the ingested documents',
     reply: z.array(DocMinimalInfo),
     document: ListDocuments,
     variables: () => ({ first: everything, origins: ingested }),
@@ -143,7 +150,7 @@ export const ingestionEndpoints: AnyEndpoint[] = [
     method: 'post',
     path: '/onyx-api/ingestion',
     tag,
-    summary: 'Add or replace a document; it can be found as soon as this answers',
+    summary: 'Create or replace a document and make it searchable immediately',
     body: IngestionDocument,
     reply: z.object({ document_id: z.string(), already_existed: z.boolean() }).openapi('IngestionResult'),
     document: graphql(
@@ -168,7 +175,7 @@ export const ingestionEndpoints: AnyEndpoint[] = [
     method: 'delete',
     path: '/onyx-api/ingestion/{document_id}',
     tag,
-    summary: 'Delete a document that was ingested',
+    summary: 'Delete an ingested document',
     params: z.object({ document_id: z.string() }),
     reply: nothing,
     document: graphql(

@@ -17,11 +17,16 @@ type Limit = ResultOf<typeof LimitDescriptor>;
 
 const Display = z
   .object({
-    token_id: z.int().openapi({ description: 'The id of the limit.' }),
+    token_id: z.int().openapi({ description: 'The integer ID of the limit.' }),
     enabled: z.boolean(),
-    token_budget: z.int().openapi({ description: 'Thousands of tokens, rounded up.' }),
+    token_budget: z
+      .int()
+      .openapi({ description: 'The maximum number of tokens in the period, in thousands, rounded up.' }),
     period_hours: z.int(),
-    cost_budget_cents: z.number().nullable().openapi({ description: 'Always null: this server knows no prices.' }),
+    cost_budget_cents: z
+      .number()
+      .nullable()
+      .openapi({ description: 'Always null, because this server has no price information.' }),
     requests_per_minute: z.int().nullable(),
   })
   .openapi('TokenRateLimitDisplay');
@@ -41,12 +46,19 @@ const displays = (limits: readonly Limit[]) => limits.filter(({ tokenBudget }) =
 const Args = z
   .object({
     enabled: z.boolean(),
-    token_budget: z.int().min(1).max(1e9).openapi({ description: 'Thousands of tokens, input and output together.' }),
+    token_budget: z
+      .int()
+      .min(1)
+      .max(1e9)
+      .openapi({
+        description:
+          'The maximum number of input and output tokens together in the period, in thousands; 1 to 1,000,000,000.',
+      }),
     period_hours: z.int().min(1).max(8760),
     cost_budget_cents: z
       .null('budgets in money cannot be enforced, since this server knows no prices; give token_budget')
       .optional()
-      .openapi({ description: 'Not supported. Only null: this server knows no prices.' }),
+      .openapi({ description: 'Not supported. Only null is accepted, because this server has no price information.' }),
   })
   .openapi('TokenRateLimitArgs');
 
@@ -105,7 +117,7 @@ const rowsOf = (scope: 'GLOBAL' | 'EACH_USER', path: string, whom: string): AnyE
     method: 'post',
     path,
     tag,
-    summary: `Set a token budget ${whom}`,
+    summary: `Create a token budget ${whom}`,
     body: Args,
     reply: Display,
     document: Create,
@@ -146,7 +158,7 @@ export const limitEndpoints: AnyEndpoint[] = [
     method: 'delete',
     path: '/admin/token-rate-limits/rate-limit/{token_rate_limit_id}',
     tag,
-    summary: 'Lift a limit',
+    summary: 'Delete a limit',
     params: limitParams,
     reply: nothing,
     document: Delete,
@@ -157,7 +169,7 @@ export const limitEndpoints: AnyEndpoint[] = [
     method: 'get',
     path: '/admin/token-rate-limits/user-groups',
     tag,
-    summary: 'List the token budgets of the groups that have any, by the names of the groups',
+    summary: 'List the token budgets of the groups, by group name',
     reply: z.record(z.string(), z.array(Display)),
     document: List,
     variables: () => ({ first: everything, filter: { scope: 'ROLE' as const } }),
@@ -186,7 +198,7 @@ export const limitEndpoints: AnyEndpoint[] = [
     method: 'post',
     path: '/admin/token-rate-limits/user-group/{group_id}',
     tag,
-    summary: 'Set a token budget of a group',
+    summary: 'Create a token budget of a group',
     params: groupParams,
     body: Args,
     reply: Display,
@@ -214,7 +226,7 @@ export const limitEndpoints: AnyEndpoint[] = [
     method: 'delete',
     path: '/admin/token-rate-limits/user-group/{group_id}/rate-limit/{token_rate_limit_id}',
     tag,
-    summary: 'Lift a limit of a group',
+    summary: 'Delete a limit of a group',
     params: groupLimitParams,
     reply: nothing,
     document: Delete,
@@ -227,7 +239,7 @@ export const limitEndpoints: AnyEndpoint[] = [
     method: 'get',
     path: '/user/usage',
     tag,
-    summary: 'What the caller has used, and may use',
+    summary: 'Get the caller’s token usage and limits',
     reply: z
       .object({
         per_day_by_model: z.array(
@@ -238,14 +250,21 @@ export const limitEndpoints: AnyEndpoint[] = [
             input_tokens: tokens,
             output_tokens: tokens,
             estimated_tokens: tokens,
-            cache_read_tokens: tokens.openapi({ description: 'Always 0: these are among `input_tokens`.' }),
-            cost_cents: z.number().openapi({ description: 'Always 0: this server knows no prices.' }),
+            cache_read_tokens: tokens.openapi({
+              description: 'Always 0, because `input_tokens` includes these tokens.',
+            }),
+            cost_cents: z.number().openapi({ description: 'Always 0, because this server has no price information.' }),
           }),
         ),
-        window_cost_cents: z.number().openapi({ description: 'Always 0: this server knows no prices.' }),
-        budget_cents: z.number().nullable().openapi({ description: 'Always null: there are no budgets in money.' }),
-        budget_remaining_cents: z.number().nullable().openapi({ description: 'Always null.' }),
-        budget_period_hours: z.int().nullable().openapi({ description: 'Always null.' }),
+        window_cost_cents: z
+          .number()
+          .openapi({ description: 'Always 0, because this server has no price information.' }),
+        budget_cents: z
+          .number()
+          .nullable()
+          .openapi({ description: 'Always null, because this server has no budgets in money.' }),
+        budget_remaining_cents: z.number().nullable().openapi({ description: 'This server always returns null.' }),
+        budget_period_hours: z.int().nullable().openapi({ description: 'This server always returns null.' }),
         selected_model_price: z
           .object({
             model: z.string(),
@@ -254,12 +273,17 @@ export const limitEndpoints: AnyEndpoint[] = [
             output_per_mtok: z.number().nullable(),
           })
           .nullable()
-          .openapi({ description: 'Always null: this server knows no prices.' }),
+          .openapi({ description: 'Always null, because this server has no price information.' }),
         limits: z.array(
           z.object({
             scope: z.enum(['GLOBAL', 'EACH_USER', 'EACH_TOKEN', 'ROLE', 'USER', 'TOKEN']),
             requests_per_minute: z.int().nullable(),
-            token_budget: tokens.nullable().openapi({ description: 'Single tokens, not thousands.' }),
+            token_budget: tokens
+              .nullable()
+              .openapi({
+                description:
+                  'The maximum number of tokens in the period, in single tokens rather than thousands; null for a limit without a token budget.',
+              }),
             period_hours: z.int().nullable(),
             used_tokens: tokens.nullable(),
             remaining_tokens: tokens.nullable(),

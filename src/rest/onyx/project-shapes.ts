@@ -24,7 +24,7 @@ export const UserProjectSnapshot = z
     instructions: z.string().nullable(),
     chat_sessions: z
       .array(ChatSessionDetails)
-      .openapi({ description: 'None for a credential that lacks `read:chat`.' }),
+      .openapi({ description: 'The sessions of the project. Empty if the credential lacks `read:chat`.' }),
   })
   .openapi('UserProjectSnapshot');
 

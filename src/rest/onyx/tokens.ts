@@ -29,13 +29,19 @@ const Descriptor = z
     api_key: z
       .string()
       .nullable()
-      .openapi({ description: 'The secret; only in the replies to create and regenerate.' }),
+      .openapi({
+        description:
+          'The secret of the key. Set only in the responses of the operations that create or regenerate a key; null otherwise.',
+      }),
     api_key_name: z.string().nullable(),
     api_key_role: roleName,
     groups: z.array(z.object({ id: z.int(), name: z.string() })),
     user_id: z.uuid(),
     scopes: z.array(z.string()).nullable(),
-    project_id: z.int().nullable().openapi({ description: 'The project that the key is confined to.' }),
+    project_id: z
+      .int()
+      .nullable()
+      .openapi({ description: 'The ID of the project that the key is restricted to; null without a project.' }),
     created_at: isoDate,
     expires_at: isoDateOrNull,
     last_used_at: isoDateOrNull,
@@ -63,23 +69,44 @@ const neverExpires =
 const KeyArgs = z
   .object({
     name: z.string().max(100).nullish(),
-    role: roleName.optional().openapi({ description: 'basic unless `group_ids` says otherwise.' }),
+    role: roleName
+      .optional()
+      .openapi({
+        description:
+          'The role of the key’s service account; takes precedence over `group_ids`. Defaults to the role that `group_ids` selects, or to `basic`.',
+      }),
     group_ids: z
       .array(z.int())
       .optional()
-      .openapi({ description: '1 is Admin, 2 is Basic; an empty list makes a limited key.' }),
-    scopes: z.array(z.string()).nullish().openapi({ description: 'Permissions to cut the key to.' }),
+      .openapi({
+        description:
+          'The groups of the key, which determine its role: 1 is Admin, 2 is Basic, and an empty list makes the key limited.',
+      }),
+    scopes: z
+      .array(z.string())
+      .nullish()
+      .openapi({
+        description:
+          'The permissions to restrict the key to, all of which the caller must hold. An empty list is rejected.',
+      }),
     expires_at: z.iso.datetime({ offset: true }).nullish(),
     never_expires: z.boolean().nullish().openapi({ description: neverExpires }),
   })
   .openapi('ApiKeyArgs');
 const KeyChanges = KeyArgs.extend({
-  name: z.string().max(100).nullish().openapi({ description: 'The new name; an empty text removes the name.' }),
+  name: z
+    .string()
+    .max(100)
+    .nullish()
+    .openapi({ description: 'The new name of the key; at most 100 characters. An empty string removes the name.' }),
   role: roleName.nullish(),
   all_scopes: z
     .boolean()
     .nullish()
-    .openapi({ description: 'If true, lifts the scopes. Cannot be combined with `scopes`.' }),
+    .openapi({
+      description:
+        'If true, removes the scopes, so that the key holds everything that its role allows. Cannot be combined with `scopes`.',
+    }),
 }).openapi('ApiKeyChanges', { description: 'A field that is null or absent stays unchanged.' });
 const NewKeyArgs = KeyArgs.extend({
   project_id: z
@@ -87,7 +114,9 @@ const NewKeyArgs = KeyArgs.extend({
     .min(-0x8000_0000)
     .max(0x7fff_ffff)
     .nullish()
-    .openapi({ description: 'A project of the caller’s own, which the key is confined to from then on.' }),
+    .openapi({
+      description: 'The ID of a project of the caller that the key is restricted to. Defaults to no project.',
+    }),
 }).openapi('NewApiKeyArgs');
 
 /**
@@ -172,7 +201,12 @@ const Scope = z
     group_label: z.string(),
     label: z.string(),
     description: z.string(),
-    min_tier: z.literal('community').openapi({ description: 'Every scope is part of this server.' }),
+    min_tier: z
+      .literal('community')
+      .openapi({
+        description:
+          'The lowest product tier with this scope: always `community`, because this server offers every scope.',
+      }),
     implies: z.array(z.string()),
   })
   .openapi('TokenScope');
@@ -209,7 +243,7 @@ export const tokenEndpoints: AnyEndpoint[] = [
     method: 'patch',
     path: '/admin/api-key/{api_key_id}',
     tag,
-    summary: 'Update an API key: only the given fields change',
+    summary: 'Update an API key; fields that are absent or null stay unchanged',
     params: keyParams,
     body: KeyChanges,
     reply: Descriptor,
@@ -225,7 +259,7 @@ export const tokenEndpoints: AnyEndpoint[] = [
     method: 'post',
     path: '/admin/api-key/{api_key_id}/regenerate',
     tag,
-    summary: 'Give an API key a new secret',
+    summary: 'Replace the secret of an API key',
     params: keyParams,
     body: z
       .object({
@@ -234,7 +268,7 @@ export const tokenEndpoints: AnyEndpoint[] = [
           minimum: 0,
           maximum: 10_080,
           description:
-            'Minutes for which the old secret still works. It cannot create or change credentials. Defaults to 0.',
+            'The number of minutes for which the old secret still works; at most 10,080. The old secret cannot create or change credentials. Defaults to 0.',
         }),
         keep_derived: z.boolean().nullish().openapi({
           description:
@@ -264,7 +298,7 @@ export const tokenEndpoints: AnyEndpoint[] = [
     method: 'delete',
     path: '/admin/api-key/{api_key_id}',
     tag,
-    summary: 'Delete an API key with its user',
+    summary: 'Delete an API key and its service account',
     params: keyParams,
     reply: nothing,
     document: graphql(`mutation DeleteApiKey($id: ID!) { deleteApiKey(input: { id: $id }) { deletedApiKeyId } }`),
@@ -276,7 +310,7 @@ export const tokenEndpoints: AnyEndpoint[] = [
     method: 'get',
     path: '/user/pats',
     tag: 'Personal access tokens',
-    summary: 'List one’s own tokens',
+    summary: 'List the caller’s personal access tokens',
     reply: z.array(TokenResponse),
     document: graphql(
       `query ListPersonalAccessTokens($first: Int!) { personalAccessTokens(first: $first) { nodes { ...PatDescriptor } } }`,
@@ -289,7 +323,7 @@ export const tokenEndpoints: AnyEndpoint[] = [
     method: 'post',
     path: '/user/pats',
     tag: 'Personal access tokens',
-    summary: 'Create a token that acts as oneself',
+    summary: 'Create a personal access token for the caller',
     body: z
       .object({
         name: z.string().min(1).max(100),
@@ -298,7 +332,10 @@ export const tokenEndpoints: AnyEndpoint[] = [
         scopes: z
           .array(z.string())
           .nullish()
-          .openapi({ description: 'Permissions to cut the token to; null: all of one’s own.' }),
+          .openapi({
+            description:
+              'The permissions to restrict the token to, all of which the caller must hold. Defaults to all permissions of the caller.',
+          }),
       })
       .openapi('CreateTokenRequest'),
     reply: CreatedTokenResponse,
@@ -330,7 +367,7 @@ export const tokenEndpoints: AnyEndpoint[] = [
     method: 'delete',
     path: '/user/pats/{token_id}',
     tag: 'Personal access tokens',
-    summary: 'Revoke one of one’s own tokens',
+    summary: 'Revoke a personal access token of the caller',
     params: z.object({ token_id: id }),
     reply: z.object({ message: z.string() }),
     document: graphql(
@@ -347,7 +384,7 @@ export const tokenEndpoints: AnyEndpoint[] = [
     method: 'get',
     path: '/user/pats/scopes',
     tag: 'Personal access tokens',
-    summary: 'The scopes that one’s own tokens can have',
+    summary: 'List the scopes that tokens of the caller can have',
     reply: z.array(Scope),
     document: graphql(`query TokenScopes { personalAccessTokens(first: 0) { totalCount } viewer { permissions } }`),
     variables: () => ({}),

@@ -240,7 +240,7 @@ const UserToken = z
     last_used_at: isoDateOrNull,
     last_used_address: z.string().nullable(),
     project_id: z.int().nullable(),
-    disabled: z.boolean().openapi({ description: 'Whether a project token is turned off.' }),
+    disabled: z.boolean().openapi({ description: 'Whether the project token is disabled.' }),
   })
   .openapi('UserToken');
 
@@ -321,7 +321,7 @@ export const userEndpoints: AnyEndpoint[] = [
     method: 'get',
     path: '/me',
     tag,
-    summary: 'Who calls',
+    summary: 'Get the caller’s account, preferences and permissions',
     reply: UserInfo,
     document: Viewer,
     signedIn: true,
@@ -347,7 +347,7 @@ export const userEndpoints: AnyEndpoint[] = [
     method: 'get',
     path: '/me/permissions',
     tag,
-    summary: 'What the caller may do',
+    summary: 'Get the caller’s permissions',
     reply: z.object({ permissions: z.array(z.string()), is_manager: z.boolean(), managed_group_ids: z.array(z.int()) }),
     document: Viewer,
     signedIn: true,
@@ -365,7 +365,7 @@ export const userEndpoints: AnyEndpoint[] = [
     method: 'get',
     path: '/users/me',
     tag,
-    summary: 'Who calls, in the form of the registration',
+    summary: 'Get the caller’s account in the format of the registration',
     reply: UserRead,
     document: graphql(`query UserMe { viewer { user { databaseId email role accountType } } }`),
     signedIn: true,
@@ -380,7 +380,7 @@ export const userEndpoints: AnyEndpoint[] = [
     method: 'get',
     path: '/get-user-role',
     tag,
-    summary: 'The role of the caller',
+    summary: 'Get the caller’s role',
     reply: z.object({ role: roleName }).openapi('UserRoleResponse'),
     document: graphql(`query MyRole { users(first: 0) { totalCount } viewer { role } }`),
     variables: () => ({}),
@@ -393,7 +393,7 @@ export const userEndpoints: AnyEndpoint[] = [
     method: 'get',
     path: '/users',
     tag,
-    summary: 'The directory: who can come in',
+    summary: 'List the directory of active users',
     query: z.object({ include_api_keys: flag.default(false) }),
     reply: z.array(z.object({ id: z.uuid(), email: z.string() }).openapi('MinimalUserSnapshot')),
     document: graphql(
@@ -450,7 +450,7 @@ export const userEndpoints: AnyEndpoint[] = [
     method: 'get',
     path: '/manage/users/accepted',
     tag,
-    summary: 'List accounts, by pages',
+    summary: 'List accounts, with numbered pages',
     query: z.object({
       q: z.string().optional(),
       page_num: pageNumber.default(0),
@@ -496,7 +496,7 @@ export const userEndpoints: AnyEndpoint[] = [
     method: 'get',
     path: '/manage/users/counts',
     tag,
-    summary: 'How many people there are, by role and by state',
+    summary: 'Count the users by role and by status',
     reply: z.object({
       role_counts: z.record(z.string(), z.int()),
       status_counts: z.object({ active: z.int(), inactive: z.int() }),
@@ -524,7 +524,7 @@ export const userEndpoints: AnyEndpoint[] = [
     method: 'get',
     path: '/manage/users/invited',
     tag,
-    summary: 'List the addresses that are invited',
+    summary: 'List the invited e-mail addresses',
     reply: z.array(Invited),
     document: graphql(`query Invited($first: Int!) { invitations(first: $first) { nodes { email } } }`),
     variables: () => ({ first: everything }),
@@ -534,14 +534,17 @@ export const userEndpoints: AnyEndpoint[] = [
     method: 'put',
     path: '/manage/admin/users',
     tag,
-    summary: 'Invite addresses',
+    summary: 'Invite e-mail addresses',
     body: z.object({ emails: z.array(z.string()) }),
     reply: z
       .object({
         invited_count: z.int().openapi({ description: 'The number of addresses that were not invited before.' }),
         email_invite_status: z
           .literal('NOT_CONFIGURED')
-          .openapi({ description: 'This server sends no e-mail: tell people where to register.' }),
+          .openapi({
+            description:
+              'Always `NOT_CONFIGURED`, because this server sends no e-mail. Tell the invited people where to register.',
+          }),
       })
       .openapi('BulkInviteResponse'),
     document: graphql(`mutation Invite($input: InviteUsersInput!) { inviteUsers(input: $input) { invitedCount } }`),
@@ -561,9 +564,9 @@ export const userEndpoints: AnyEndpoint[] = [
     method: 'patch',
     path: '/manage/admin/remove-invited-user',
     tag,
-    summary: 'Take an invitation back',
+    summary: 'Remove an invitation',
     body: UserByEmail,
-    reply: z.int().openapi({ description: 'How many invitations are left.' }),
+    reply: z.int().openapi({ description: 'The number of remaining invitations.' }),
     document: graphql(
       `mutation RemoveInvitation($input: RemoveInvitationInput!) { removeInvitation(input: $input) { remainingCount } }`,
     ),
@@ -575,7 +578,7 @@ export const userEndpoints: AnyEndpoint[] = [
     method: 'patch',
     path: '/manage/admin/deactivate-user',
     tag,
-    summary: 'Shut a person out',
+    summary: 'Deactivate a user',
     body: UserByEmail,
     reply: nothing,
     document: graphql(
@@ -589,7 +592,7 @@ export const userEndpoints: AnyEndpoint[] = [
     method: 'patch',
     path: '/manage/admin/activate-user',
     tag,
-    summary: 'Let a person in again',
+    summary: 'Reactivate a user',
     body: UserByEmail,
     reply: nothing,
     document: graphql(`mutation Activate($input: ActivateUserInput!) { activateUser(input: $input) { user { id } } }`),
@@ -601,7 +604,7 @@ export const userEndpoints: AnyEndpoint[] = [
     method: 'delete',
     path: '/manage/admin/delete-user',
     tag,
-    summary: 'Delete a person who was deactivated',
+    summary: 'Delete a deactivated user',
     body: UserByEmail,
     reply: nothing,
     document: graphql(`mutation DeleteUser($input: DeleteUserInput!) { deleteUser(input: $input) { deletedUserId } }`),
@@ -613,7 +616,7 @@ export const userEndpoints: AnyEndpoint[] = [
     method: 'patch',
     path: '/manage/set-user-role',
     tag,
-    summary: 'Give a person another role',
+    summary: 'Change the role of a user',
     body: z
       .object({
         user_email: z.string(),
@@ -631,7 +634,7 @@ export const userEndpoints: AnyEndpoint[] = [
     method: 'patch',
     path: '/manage/admin/users/admin-access',
     tag,
-    summary: 'Make a person an administrator, or no longer one',
+    summary: 'Grant or revoke a user’s administrator role',
     body: z.object({ user_email: z.string(), is_admin: z.boolean() }),
     reply: nothing,
     document: ChangeRole,

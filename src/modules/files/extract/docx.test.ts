@@ -54,7 +54,7 @@ const p = (...content: string[]) => `<w:p>${content.join('')}</w:p>`;
 const numbered = (level: number, numId: number, text: string) =>
   p(`<w:pPr><w:numPr><w:ilvl w:val="${level}"/><w:numId w:val="${numId}"/></w:numPr></w:pPr>`, run(text));
 
-describe('the margins of a page', () => {
+describe('DOCX headers and footers', () => {
   const section = (references: string, more = '') => `<w:sectPr>${references}${more}</w:sectPr>`;
   const relations: Options['relations'] = {
     h1: ['header', 'header1.xml'],
@@ -72,13 +72,13 @@ describe('the margins of a page', () => {
   const references = (second: string) =>
     `<w:headerReference w:type="default" r:id="h1"/><w:headerReference w:type="${second}" r:id="h2"/><w:footerReference w:type="default" r:id="f1"/>`;
 
-  it('are read, each once however many sections have them', () => {
+  it('are read once even when several sections use them', () => {
     const body =
       p(`<w:pPr>${section(references('first'))}</w:pPr>`, run('One')) + paragraph('Two') + section(references('first'));
     expect(read(body, { parts, relations })).toBe('Running header\n\nOne\n\nTwo\n\nConfidential, page 1');
   });
 
-  it('of a first and of even pages are read where there are such pages', () => {
+  it('of first and even pages are read only when the document enables such pages', () => {
     const titled = paragraph('One') + section(references('first'), '<w:titlePg/>');
     expect(read(titled, { parts, relations })).toContain('Special header');
     const even = paragraph('One') + section(references('even'));
@@ -88,7 +88,7 @@ describe('the margins of a page', () => {
   });
 });
 
-describe('notes and comments', () => {
+describe('DOCX notes and comments', () => {
   const parts = {
     'footnotes.xml': part(
       'w:footnotes',
@@ -121,19 +121,19 @@ describe('notes and comments', () => {
     );
   });
 
-  it('may have a mark of their own', () => {
+  it('keep a custom reference mark', () => {
     const body = p(run('Said'), '<w:r><w:footnoteReference w:customMarkFollows="1" w:id="2"/><w:t>*</w:t></w:r>');
     expect(read(body, { parts })).toBe('Said*\n\n[^1]: A foot note');
   });
 });
 
-describe('text boxes', () => {
+describe('DOCX text boxes', () => {
   const box = (text: string) => `<w:txbxContent>${paragraph(text)}${wordTable([['a', 'b']])}</w:txbxContent>`;
   const shape = (text: string) =>
     `<w:drawing><wp:anchor><wp:positionH><wp:posOffset>12345</wp:posOffset></wp:positionH><a:graphic><a:graphicData><wps:wsp><wps:txbx>${box(text)}</wps:txbx></wps:wsp></a:graphicData></a:graphic></wp:anchor></w:drawing>`;
   const vml = (text: string) => `<w:pict><v:shape><v:textbox>${box(text)}</v:textbox></v:shape></w:pict>`;
 
-  it('are read once, in either of the ways they are written', () => {
+  it('are read once in DrawingML, in VML, and when a document contains both', () => {
     const both = `<mc:AlternateContent><mc:Choice Requires="wps">${shape('Boxed')}</mc:Choice><mc:Fallback>${vml('Boxed')}</mc:Fallback></mc:AlternateContent>`;
     for (const drawn of [both, shape('Boxed'), vml('Boxed')])
       expect(read(p(run('Around'), `<w:r>${drawn}</w:r>`) + paragraph('After'))).toBe(
@@ -141,23 +141,23 @@ describe('text boxes', () => {
       );
   });
 
-  it('are read from the fallback where the choice has no text', () => {
+  it('are read from the fallback when the choice contains no text', () => {
     const empty = '<mc:Choice Requires="x"><w:drawing><wp:posOffset>1</wp:posOffset></w:drawing></mc:Choice>';
     const drawn = `<mc:AlternateContent>${empty}<mc:Fallback>${vml('Old')}</mc:Fallback></mc:AlternateContent>`;
     expect(read(p(`<w:r>${drawn}</w:r>`))).toContain('Old');
   });
 
-  it('of WordArt are their text', () => {
+  it('of WordArt contribute their text', () => {
     expect(read(p('<w:r><w:pict><v:shape><v:textpath string="DRAFT"/></v:shape></w:pict></w:r>'))).toBe('DRAFT');
   });
 
-  it('in a table stay in it', () => {
+  it('in a table cell are read', () => {
     const cell = `<w:tc>${p(run('cell '), `<w:r>${shape('Boxed')}</w:r>`)}</w:tc>`;
     expect(read(`<w:tbl><w:tr>${cell}<w:tc>${paragraph('x')}</w:tc></w:tr></w:tbl>`)).toContain('Boxed');
   });
 });
 
-describe('lists', () => {
+describe('DOCX lists', () => {
   const level = (at: number, format: string, text: string, more = '') =>
     `<w:lvl w:ilvl="${at}"><w:start w:val="1"/>${more}<w:numFmt w:val="${format}"/><w:lvlText w:val="${text}"/></w:lvl>`;
   const parts = {
@@ -205,7 +205,7 @@ describe('lists', () => {
     );
   });
 
-  it('number headings by their styles', () => {
+  it('number headings through their styles', () => {
     const body =
       paragraph('Scope', 'Part') +
       paragraph('Terms', 'Clause') +
@@ -215,11 +215,11 @@ describe('lists', () => {
   });
 });
 
-describe('tables', () => {
+describe('DOCX tables', () => {
   const cell = (content: string, properties = '') => `<w:tc><w:tcPr>${properties}</w:tcPr>${content}</w:tc>`;
   const row = (...cells: string[]) => `<w:tr>${cells.join('')}</w:tr>`;
 
-  it('keep their columns where cells are joined', () => {
+  it('keep their columns when cells are merged', () => {
     const rows = [
       row(cell(paragraph('wide'), '<w:gridSpan w:val="2"/>'), cell(paragraph('c'))),
       row(cell(paragraph('tall'), '<w:vMerge w:val="restart"/>'), cell(paragraph('b')), cell(paragraph('c'))),
@@ -230,7 +230,7 @@ describe('tables', () => {
     );
   });
 
-  it('within tables are read, the outer one block by block', () => {
+  it('inside a table cell are read as tables, and the outer table block by block', () => {
     const inner = wordTable([
       ['a', 'b'],
       ['c', 'd'],
@@ -240,7 +240,7 @@ describe('tables', () => {
     );
   });
 
-  it('have the rows and cells that content controls and tracked insertions are around', () => {
+  it('include rows and cells inside content controls and tracked insertions', () => {
     const wrapped = `<w:sdt><w:sdtPr><w:alias w:val="x"/></w:sdtPr><w:sdtContent>${row(cell(paragraph('in')), `<w:sdt><w:sdtContent>${cell(paragraph('control'))}</w:sdtContent></w:sdt>`)}</w:sdtContent></w:sdt>`;
     const deleted = `<w:tr><w:trPr><w:del w:id="1"/></w:trPr>${cell(paragraph('gone'))}${cell(paragraph('too'))}</w:tr>`;
     expect(read(`<w:tbl>${row(cell(paragraph('a')), cell(paragraph('b')))}${deleted}${wrapped}</w:tbl>`)).toBe(
@@ -249,7 +249,7 @@ describe('tables', () => {
   });
 });
 
-describe('what stands in a line', () => {
+describe('DOCX inline content', () => {
   it.each([
     [
       'tracked insertions and no deletions',
@@ -308,9 +308,9 @@ describe('what stands in a line', () => {
       `<w:ruby><w:rt>${run('かんじ')}</w:rt><w:rubyBase>${run('漢字')}</w:rubyBase></w:ruby>`,
       '漢字(かんじ)',
     ],
-  ])('%s', (_what, content, text) => expect(read(p(content))).toBe(text));
+  ])('includes %s', (_what, content, text) => expect(read(p(content))).toBe(text));
 
-  it('links to the web, in both of the ways they are written', () => {
+  it('includes web links written as hyperlink elements or as fields', () => {
     const field = `<w:r><w:fldChar w:fldCharType="begin"/></w:r><w:r><w:instrText> HYPERLINK "https://two.test/" </w:instrText></w:r><w:r><w:fldChar w:fldCharType="separate"/></w:r>${run('two')}<w:r><w:fldChar w:fldCharType="end"/></w:r>`;
     const body = p(
       `<w:hyperlink r:id="l1">${run('one')}</w:hyperlink>`,
@@ -324,7 +324,7 @@ describe('what stands in a line', () => {
   });
 });
 
-describe('graphics', () => {
+describe('DOCX graphics', () => {
   const graphic = (content: string) =>
     p(
       `<w:r><w:drawing><wp:inline><a:graphic><a:graphicData>${content}</a:graphicData></a:graphic></wp:inline></w:drawing></w:r>`,
@@ -332,7 +332,7 @@ describe('graphics', () => {
   const points = (values: (string | number)[]) =>
     values.map((value, at) => `<c:pt idx="${at}"><c:v>${value}</c:v></c:pt>`).join('');
 
-  it('of charts are their titles and values', () => {
+  it('include the titles and values of charts', () => {
     const title = '<c:title><c:tx><c:rich><a:p><a:r><a:t>Sales</a:t></a:r></a:p></c:rich></c:tx></c:title>';
     const series = (name: string, values: number[]) =>
       `<c:ser><c:tx><c:strRef><c:strCache>${points([name])}</c:strCache></c:strRef></c:tx><c:cat><c:strRef><c:strCache>${points(['Q1', 'Q2'])}</c:strCache></c:strRef></c:cat><c:val><c:numRef><c:numCache><c:formatCode>0%</c:formatCode>${points(values)}</c:numCache></c:numRef></c:val></c:ser>`;
@@ -348,7 +348,7 @@ describe('graphics', () => {
     ).toBe('Sales\n\n|  | North | South |\n| --- | --- | --- |\n| Q1 | 50% | 100% |\n| Q2 | 25% | 200% |');
   });
 
-  it('of diagrams are their texts', () => {
+  it('include the texts of diagrams', () => {
     const point = (text: string) => `<dgm:pt><dgm:t><a:p><a:r><a:t>${text}</a:t></a:r></a:p></dgm:t></dgm:pt>`;
     const data = part('dgm:dataModel', `<dgm:ptLst>${point('Plan')}${point('Do')}</dgm:ptLst>`);
     expect(
@@ -360,7 +360,7 @@ describe('graphics', () => {
   });
 });
 
-it('what was inserted as a file of its own is read', () => {
+it('a DOCX with embedded HTML, text or DOCX parts is read with the text of these parts', () => {
   const inner = zipSync(docxParts(paragraph('From a document')));
   const body = ['a1', 'a2', 'a3'].map((id) => `<w:altChunk r:id="${id}"/>`).join('');
   expect(
@@ -375,7 +375,7 @@ it('what was inserted as a file of its own is read', () => {
   ).toBe('From a **page**\n\nFrom a text\n\nFrom a document');
 });
 
-it('a document with other prefixes, as ISO 29500 strict has it, is read', () => {
+it('a DOCX with other namespace prefixes, as in ISO 29500 strict, is read', () => {
   const main = 'http://purl.oclc.org/ooxml/wordprocessingml/main';
   const strict = zipSync({
     ...docxParts(''),
@@ -389,7 +389,7 @@ it('a document with other prefixes, as ISO 29500 strict has it, is read', () => 
   expect(textOfDocx(strict)).toBe('# Strict');
 });
 
-it('a document that refers to itself, or to one text again and again, comes to an end', () => {
+it('a DOCX with circular or repeated references is read once or rejected above the size limit', () => {
   const parts = {
     'footnotes.xml': part(
       'w:footnotes',

@@ -22,14 +22,14 @@ const texts: [encoding: string, text: string][] = [
 ];
 const unicode = ['utf-8', 'utf-16le', 'utf-16be', 'utf-32le', 'utf-32be'];
 
-describe('a text is recognized and read', () => {
-  it.each(texts)('in %s: %s', async (encoding, text) => {
+describe('detecting the encoding of a text', () => {
+  it.each(texts)('reads %s: %s', async (encoding, text) => {
     const bytes = iconv.encode(text, encoding);
     expect(looksLikeText(bytes)).toBe(true);
     expect(await decodeText(bytes)).toBe(text);
   });
 
-  it.each(unicode)('in %s, with a byte order mark and without', async (encoding) => {
+  it.each(unicode)('reads %s with and without a byte order mark', async (encoding) => {
     for (const [, text] of texts)
       for (const addBOM of [true, false]) {
         const bytes = iconv.encode(`${text}\n`, encoding, { addBOM });
@@ -38,18 +38,18 @@ describe('a text is recognized and read', () => {
       }
   });
 
-  it('in ISO-2022-JP, whose escapes are none of a terminal', async () => {
+  it('reads ISO-2022-JP, whose escape sequences are not terminal escapes', async () => {
     const bytes = Buffer.from('\x1b$BJ]>Z4|4V\x1b(B 2', 'latin1');
     expect(looksLikeText(bytes)).toBe(true);
     expect(await decodeText(bytes)).toBe('保証期間 2');
   });
 
-  it('when what is not ASCII comes late', async () => {
+  it('reads a text whose first non-ASCII characters come near its end', async () => {
     const text = `${'An English line that says nothing.\n'.repeat(10_000)}${german}\n`;
     expect(await decodeText(iconv.encode(text, 'windows-1252'))).toBe(text);
   });
 
-  it.each([0, 1, 2, 3])('when a character stands at the border of every sample (%d)', async (shift) => {
+  it.each([0, 1, 2, 3])('reads a text in which a character crosses the border of every sample (%d)', async (shift) => {
     const text = 'x'.repeat(shift) + '保証期間は二年です。'.repeat(20_000);
     for (const encoding of ['shift_jis', 'euc-jp', 'utf-8', 'utf-16le', 'utf-16be']) {
       const bytes = iconv.encode(`${text}\n`, encoding);
@@ -58,7 +58,7 @@ describe('a text is recognized and read', () => {
     }
   });
 
-  it('line by line where its lines are in two encodings', async () => {
+  it('decodes line by line when the lines use two encodings', async () => {
     const lines = ['Größe: fünf', 'Übergang zur Straße', 'Gebühr für Müller', 'plain'];
     const mixed = Buffer.concat(lines.map((line, at) => iconv.encode(`${line}\n`, at % 2 ? 'windows-1252' : 'utf-8')));
     expect(await decodeText(mixed)).toBe(`${lines.join('\n')}\n`);
@@ -67,7 +67,7 @@ describe('a text is recognized and read', () => {
   });
 });
 
-describe('the encoding that is declared', () => {
+describe('a declared encoding', () => {
   // Too short for detection: these bytes are Latin letters, Cyrillic letters and others, depending on the encoding.
   const bytes = iconv.encode('Да', 'windows-1251');
 
@@ -79,18 +79,18 @@ describe('the encoding that is declared', () => {
     ['by its other names', 'CP1251', null, ''],
     ['in front of what the page says', 'windows-1251', null, '<meta charset="iso-8859-7">'],
     ['outside of comments', null, null, '<!-- <meta charset="koi8-r"> --><meta charset="windows-1251">'],
-  ])('is used: %s', async (_what, declared, _text, head) => {
+  ])('is used when declared: %s', async (_what, declared, _text, head) => {
     expect(await decodeText(Buffer.concat([Buffer.from(head), bytes]), declared)).toBe(`${head}Да`);
   });
 
-  it('is ignored where it is unknown, does not fit, or the text is UTF-8', async () => {
+  it('is ignored when it is unknown, does not fit, or the text is UTF-8', async () => {
     expect(await decodeText(iconv.encode(german, 'windows-1252'), 'klingon')).toBe(german);
     expect(await decodeText(iconv.encode(german, 'windows-1252'), 'utf-8')).toBe(german);
     expect(await decodeText(iconv.encode(german, 'windows-1252'), 'euc-jp')).toBe(german);
     expect(await decodeText(Buffer.from(german), 'iso-8859-1')).toBe(german);
   });
 
-  it('may be a smaller set than what is meant', async () => {
+  it('is extended to its common superset, such as windows-1252 for ISO-8859-1', async () => {
     expect(await decodeText(iconv.encode('“5 €”', 'windows-1252'), 'ISO-8859-1')).toBe('“5 €”');
     expect(await decodeText(iconv.encode('①㈱', 'cp932'), 'shift_jis')).toBe('①㈱');
     expect(await decodeText(iconv.encode('똠', 'cp949'), 'ks_c_5601-1987')).toBe('똠');

@@ -37,7 +37,7 @@ afterEach(async () => {
   await Promise.all(open.splice(0).map((made) => made.close()));
 });
 
-describe('a file', () => {
+describe('extracting a file', () => {
   let shared: Extractor;
   beforeAll(() => {
     shared = createExtractor({ log });
@@ -52,11 +52,11 @@ describe('a file', () => {
     ['html', Buffer.from('<h1>Title</h1>'), '# Title'],
     ['pdf', page, 'A page'],
     ['docx', docx(paragraph('A paragraph')), 'A paragraph'],
-  ] as const)('of %s is read', async (format, bytes, expected) => {
+  ] as const)('returns the text of %s', async (format, bytes, expected) => {
     expect(await shared.extract(format, bytes)).toEqual({ text: expected });
   });
 
-  it('is the caller’s still, whole', async () => {
+  it('leaves the caller’s buffer unchanged', async () => {
     const within = Buffer.concat([Buffer.from('before'), text, Buffer.from('after')]).subarray(6, 6 + text.length);
     expect(await shared.extract('text', within)).toEqual({ text: 'some text' });
     expect(within.toString()).toBe('some text');
@@ -81,39 +81,43 @@ describe('a file', () => {
     ],
     ['html', Buffer.from('<div>'.repeat(100_000)), 'is nested too deeply'],
     ['html', Buffer.from('<table><tr><td>'.repeat(100_000)), 'is nested too deeply'],
-  ] as const)('of %s is refused in its owner’s words (%#)', { timeout }, async (format, bytes, refused) => {
-    expect(await shared.extract(format, bytes)).toEqual({ refused });
-  });
+  ] as const)(
+    'rejects %s with a reason that its owner understands (%#)',
+    { timeout },
+    async (format, bytes, refused) => {
+      expect(await shared.extract(format, bytes)).toEqual({ refused });
+    },
+  );
 });
 
-describe('limits', () => {
-  it('end a file that fills the memory, and nothing else', { timeout }, async () => {
+describe('the limits of the extractor', () => {
+  it('reject a file that exhausts the memory, and the next file is read', { timeout }, async () => {
     const reading = extractor();
     expect(await reading.extract('pdf', bomb)).toEqual({ refused: 'needs too much memory' });
     expect(await reading.extract('pdf', page)).toEqual({ text: 'A page' });
   });
 
-  it('end a file that fills the heap, and nothing else', { timeout }, async () => {
+  it('reject a file that exhausts the heap, and the next file is read', { timeout }, async () => {
     const reading = extractor({ memoryMb: 128 });
     expect(await reading.extract('html', long)).toEqual({ refused: 'needs too much memory' });
     expect(await reading.extract('html', Buffer.from('<p>short'))).toEqual({ text: 'short' });
   });
 
-  it('end a file that takes too long, and nothing else', { timeout }, async () => {
+  it('reject every file that exceeds the time limit', { timeout }, async () => {
     const reading = extractor({ timeoutMs: 1 });
     const both = [reading.extract('html', long), reading.extract('html', long), reading.extract('html', long)];
     expect(await Promise.all(both)).toEqual(Array(3).fill({ refused: 'could not be read within the time limit' }));
   });
 
-  it('of time are each file’s own', { timeout }, async () => {
+  it('count the time of each file separately', { timeout }, async () => {
     const reading = extractor({ timeoutMs: 4000 });
     expect(await reading.extract('html', endless)).toEqual({ refused: 'could not be read within the time limit' });
     expect(await reading.extract('text', text)).toEqual({ text: 'some text' });
   });
 });
 
-describe('jobs', () => {
-  it('wait their turn and all come to their end', { timeout }, async () => {
+describe('extraction jobs', () => {
+  it('are queued and all complete, even when one of them is rejected', { timeout }, async () => {
     const reading = extractor();
     const jobs = Array.from({ length: 12 }, (_, at) =>
       at === 3 ? reading.extract('pdf', bomb) : reading.extract('text', Buffer.from(`text ${at}`)),
@@ -123,7 +127,7 @@ describe('jobs', () => {
     );
   });
 
-  it('are interrupted by the end of the server, waiting or under way', { timeout }, async () => {
+  it('are interrupted when the extractor closes, whether waiting or running', { timeout }, async () => {
     const reading = extractor();
     expect(await reading.extract('text', text)).toEqual({ text: 'some text' });
     const jobs = Array.from({ length: 4 }, () => reading.extract('html', long));
@@ -133,7 +137,7 @@ describe('jobs', () => {
     await reading.close();
   });
 
-  it('are interrupted while the process comes up', async () => {
+  it('are interrupted when the extractor closes while its process starts', async () => {
     const reading = extractor();
     const job = reading.extract('text', text);
     await reading.close();
@@ -161,7 +165,7 @@ function runs(pid: number): boolean {
   return existsSync(`/proc/${pid}/stat`) && !/\) Z /.test(readFileSync(`/proc/${pid}/stat`, 'utf8'));
 }
 
-describe.runIf(existsSync('/proc/self/stat'))('the process that reads', () => {
+describe.runIf(existsSync('/proc/self/stat'))('the extraction process', () => {
   const servers: ChildProcess[] = [];
   /** Other tests in this process may have other readers. */
   let others: number[] = [];
@@ -191,7 +195,7 @@ describe.runIf(existsSync('/proc/self/stat'))('the process that reads', () => {
     for (const started of servers.splice(0)) started.kill('SIGKILL');
   });
 
-  it('knows nothing of the server’s environment', { timeout }, async () => {
+  it('does not inherit the server’s environment', { timeout }, async () => {
     process.env.EXTRACTOR_TEST_SECRET = 'secret';
     const reading = extractor();
     await reading.extract('text', text);
@@ -202,7 +206,7 @@ describe.runIf(existsSync('/proc/self/stat'))('the process that reads', () => {
     expect(names?.sort()).toEqual(['NODE_CHANNEL_FD', 'NODE_CHANNEL_SERIALIZATION_MODE', 'PATH']);
   });
 
-  it('leaves the signals of a terminal to the server', { timeout }, async () => {
+  it('ignores SIGINT, SIGTERM and SIGHUP', { timeout }, async () => {
     const reading = extractor();
     await reading.extract('text', text);
     const [pid] = own();
@@ -213,7 +217,7 @@ describe.runIf(existsSync('/proc/self/stat'))('the process that reads', () => {
     expect(own()).toEqual([pid]);
   });
 
-  it('is one of two at most', { timeout }, async () => {
+  it('is limited to two instances', { timeout }, async () => {
     const reading = extractor();
     const seen: number[] = [];
     const jobs = Array.from({ length: 6 }, async () => {
@@ -224,7 +228,7 @@ describe.runIf(existsSync('/proc/self/stat'))('the process that reads', () => {
     expect(new Set(seen)).toEqual(new Set([2]));
   });
 
-  it('is replaced when a file left much in its memory', { timeout }, async () => {
+  it('is replaced after a file that leaves its memory usage high', { timeout }, async () => {
     const reading = extractor({ memoryMb: 256 });
     await reading.extract('text', text);
     const before = own();
@@ -236,7 +240,7 @@ describe.runIf(existsSync('/proc/self/stat'))('the process that reads', () => {
     expect(own()).not.toContain(before[0]);
   });
 
-  it('is replaced when it ends by itself', { timeout }, async () => {
+  it('is replaced when it exits unexpectedly', { timeout }, async () => {
     const reading = extractor();
     await reading.extract('text', text);
     const [pid] = own();
@@ -246,7 +250,7 @@ describe.runIf(existsSync('/proc/self/stat'))('the process that reads', () => {
     expect(await reading.extract('text', text)).toEqual({ text: 'some text' });
   });
 
-  it('is gone when the extractor is closed', { timeout }, async () => {
+  it('exits when the extractor is closed', { timeout }, async () => {
     const reading = extractor();
     await reading.extract('text', text);
     expect(own()).toHaveLength(1);
@@ -260,7 +264,7 @@ describe.runIf(existsSync('/proc/self/stat'))('the process that reads', () => {
     expect(await ended).toEqual([0, null]);
   });
 
-  it('does not outlive a server that is killed, whatever it is reading', { timeout }, async () => {
+  it('exits when the server is killed during an extraction', { timeout }, async () => {
     const started = server(`
       reading.extract('html', Buffer.from('<p>one <b>bold</b> word</p>'.repeat(100_000)));
       console.log('reading');

@@ -23,7 +23,7 @@ describe('XLSX', () => {
     `<x:c r="${reference}" t="inlineStr"><x:is><x:t>${text}</x:t></x:is></x:c>`;
   const one = (rows: string) => [{ name: 'One', rows }];
 
-  it('shows values as the workbook does', async () => {
+  it('formats values as the workbook displays them', async () => {
     const styles = `<x:numFmts><x:numFmt numFmtId="164" formatCode="#,##0.00 &quot;€&quot;"/></x:numFmts><x:cellXfs><x:xf numFmtId="0"/><x:xf numFmtId="164"/><x:xf numFmtId="10"/><x:xf numFmtId="14"/></x:cellXfs>`;
     const shared =
       '<x:si><x:t>tea</x:t></x:si><x:si><x:r><x:t>rich </x:t></x:r><x:r><x:t>text</x:t></x:r><x:rPh><x:t>reading</x:t></x:rPh></x:si>';
@@ -36,7 +36,7 @@ describe('XLSX', () => {
     );
   });
 
-  it('counts days from 1904 where the workbook does', async () => {
+  it('counts days from 1904 when the workbook does', async () => {
     const styles = '<x:cellXfs><x:xf numFmtId="14"/></x:cellXfs>';
     const properties = '<x:workbookPr date1904="1"/>';
     expect(await read('a.xlsx', xlsx(one(row(cell('A1', '43894', ' s="0"'))), { styles, properties }))).toContain(
@@ -44,7 +44,7 @@ describe('XLSX', () => {
     );
   });
 
-  it('names its sheets, leaves hidden ones and empty columns out, and keeps columns in their order', async () => {
+  it('contains sheet names and columns in order, without hidden sheets and empty columns', async () => {
     const text = await read(
       'a.xlsx',
       xlsx([
@@ -56,7 +56,7 @@ describe('XLSX', () => {
     expect(text).toBe('## First\n\n|  | b | far |\n| --- | --- | --- |\n| a |  |  |');
   });
 
-  it('has notes, comments, text boxes and charts beside its cells', async () => {
+  it('contains notes, comments, text boxes and charts after the cells', async () => {
     const more = {
       'xl/comments1.xml': xmlPart(
         'x:comments',
@@ -80,7 +80,7 @@ describe('XLSX', () => {
     );
   });
 
-  it('is refused beyond 2,000,000 characters, however they are repeated', async () => {
+  it('is rejected above 2,000,000 characters, even when repeated strings or sparse cells cause them', async () => {
     const shared = `<x:si><x:t>${'x'.repeat(100_000)}</x:t></x:si>`;
     const rows = Array.from({ length: 30 }, (_, at) => row(cell(`A${at + 1}`, '0', ' t="s"'))).join('');
     await expect(read('a.xlsx', xlsx(one(rows), { shared }))).rejects.toThrow('has more than 2,000,000 characters');
@@ -134,7 +134,7 @@ describe('OpenDocument', () => {
   const cell = (text: string, more = '') => `<table:table-cell${more}>${p(text)}</table:table-cell>`;
   const row = (...cells: string[]) => `<table:table-row>${cells.join('')}</table:table-row>`;
 
-  it('texts have headings, lists with their numbers, notes, comments, boxes and margins', async () => {
+  it('texts contain headings, numbered lists, notes, comments, text boxes, headers and footers', async () => {
     const automatic = `<text:list-style style:name="L1"><text:list-level-style-number text:level="1" style:num-format="1" style:num-suffix="."/><text:list-level-style-number text:level="2" style:num-format="a" style:num-suffix=")" text:display-levels="2"/></text:list-style>`;
     const masters = `<style:master-page><style:header>${p('Running head')}</style:header><style:footer>${p('Page 1')}</style:footer></style:master-page>`;
     const item = (text: string, inner = '') => `<text:list-item>${p(text)}${inner}</text:list-item>`;
@@ -161,7 +161,7 @@ describe('OpenDocument', () => {
     );
   });
 
-  it('spreadsheets have their sheets, without the million empty rows at their ends', async () => {
+  it('spreadsheets contain their sheets without the empty rows at the end', async () => {
     const end =
       '<table:table-row table:number-rows-repeated="1048000"><table:table-cell table:number-columns-repeated="16384"/></table:table-row>';
     const sheet = (name: string, rows: string) => `<table:table table:name="${name}">${rows}${end}</table:table>`;
@@ -175,7 +175,7 @@ describe('OpenDocument', () => {
     );
   });
 
-  it('presentations have their slides, with charts and notes', async () => {
+  it('presentations contain their slides with charts and notes', async () => {
     const chart = xmlPart(
       'office:document-content',
       `<office:body><office:chart><chart:chart><chart:title>${p('Growth')}</chart:title><table:table>${row(cell('2024'), cell('7'))}</table:table></chart:chart></office:chart></office:body>`,
@@ -187,7 +187,7 @@ describe('OpenDocument', () => {
     );
   });
 
-  it('is refused when it is encrypted', async () => {
+  it('is rejected when it is encrypted', async () => {
     const more = {
       'META-INF/manifest.xml': xmlPart(
         'manifest:manifest',
@@ -210,7 +210,7 @@ describe('EPUB', () => {
     expect(await read('a.epub', epub('My book', pages))).toBe(blocks('# My book', '# Two', 'Last  \npage', 'One'));
   });
 
-  it('is refused when its text is encrypted, and not for its fonts', async () => {
+  it('is rejected when its text is encrypted, but not when only its fonts are', async () => {
     const encrypted = (algorithm: string) => ({
       'META-INF/encryption.xml': strToU8(
         `<encryption xmlns:enc="http://www.w3.org/2001/04/xmlenc#"><enc:EncryptedData><enc:EncryptionMethod Algorithm="${algorithm}"/></enc:EncryptedData></encryption>`,
@@ -227,7 +227,7 @@ describe('EPUB', () => {
 describe('e-mail', () => {
   const message = (headers: string[], body: string) => Buffer.from([...headers, '', body].join('\r\n'), 'latin1');
 
-  it('has its headers, its text and the names of its attachments', async () => {
+  it('contains its headers, its text and the names of its attachments', async () => {
     const part = (...lines: string[]) => `${lines.join('\r\n')}\r\n`;
     const plain = ['Content-Type: text/plain; charset=windows-1252', 'Content-Transfer-Encoding: quoted-printable'];
     const body = [
@@ -261,13 +261,13 @@ describe('e-mail', () => {
     );
   });
 
-  it('of HTML alone is read as a page', async () => {
+  it('with only an HTML body is read as a page', async () => {
     const headers = ['Subject: Page', 'Content-Type: text/html; charset=gb2312'];
     const body = iconv.encode('<p>费用</p><ul><li>one</li></ul>', 'gbk').toString('latin1');
     expect(await read('a.eml', message(headers, body))).toBe(blocks('# Page', '费用', '-   one'));
   });
 
-  it('is refused without headers', async () => {
+  it('is rejected without headers', async () => {
     await expect(read('a.eml', Buffer.from('no message'))).rejects.toThrow('is not an e-mail message');
   });
 });
@@ -312,19 +312,19 @@ describe('RTF', () => {
       'Head\n\ntext[^1]\n\n[^1]: A note\n\nComment: A comment\n\nFoot',
     ],
     ['an end that comes early', 'text{\\b bold', 'textbold'],
-  ])('has %s', async (_what, content, text) => expect(await read('a.rtf', rtf(content))).toBe(text));
+  ])('reads %s', async (_what, content, text) => expect(await read('a.rtf', rtf(content))).toBe(text));
 
-  it('is read under any name that a text has', async () => {
+  it('is detected under any text file name, and plain text named .rtf is rejected', async () => {
     for (const name of ['a.doc', 'a.txt', 'a']) expect(await read(name, rtf('text'))).toBe('text');
     await expect(read('a.rtf', Buffer.from('plain'))).rejects.toThrow('is not an RTF document');
   });
 
-  it('is refused when nested more than 1,000 deep', async () => {
+  it('is rejected when nested more than 1,000 levels deep', async () => {
     await expect(read('a.rtf', rtf('{'.repeat(1001)))).rejects.toThrow('is nested too deeply');
   });
 });
 
-describe('every archive', () => {
+describe('every archive format', () => {
   const wellFormed: [name: string, part: string, bytes: Uint8Array][] = [
     [
       'a.xlsx',
@@ -339,7 +339,7 @@ describe('every archive', () => {
   it.each(wellFormed)('%s is read', async (name, _part, bytes) => expect(await read(name, bytes)).toContain('text'));
 
   it.each(wellFormed)(
-    '%s is refused when it is no archive, half of one, or one of something else',
+    '%s is rejected when it is not an archive, is truncated, or contains another format',
     async (name, _part, bytes) => {
       await expect(read(name, Buffer.from('PK\x03\x04 and nothing more'))).rejects.toThrow();
       await expect(read(name, bytes.subarray(0, bytes.length / 2))).rejects.toThrow();
@@ -349,7 +349,7 @@ describe('every archive', () => {
   );
 
   it.each(wellFormed)(
-    '%s is refused when its parts are too large, or larger than they say',
+    '%s is rejected when its parts are too large or exceed their declared size',
     async (name, part, bytes) => {
       const bomb = (size: number) =>
         declareSize(
@@ -362,12 +362,12 @@ describe('every archive', () => {
     },
   );
 
-  it.each(wellFormed)('%s is refused with more than 2,000 parts', async (name, _part, bytes) => {
+  it.each(wellFormed)('%s is rejected with more than 2,000 parts', async (name, _part, bytes) => {
     const many = Object.fromEntries(Array.from({ length: 2001 }, (_, at) => [String(at), new Uint8Array()]));
     await expect(read(name, zipSync({ ...many, ...unzipSync(bytes) }))).rejects.toThrow('has more than 2,000 parts');
   });
 
-  it.each(wellFormed)('%s expands no entity of its own', async (name, part, bytes) => {
+  it.each(wellFormed)('%s is rejected when its XML declares nested entities', async (name, part, bytes) => {
     const laughs = Array.from({ length: 9 }, (_, at) => `<!ENTITY l${at + 1} "${`&l${at};`.repeat(10)}">`).join('');
     const parts = unzipSync(bytes);
     const source = Buffer.from(parts[part] as Uint8Array).toString();
@@ -378,7 +378,7 @@ describe('every archive', () => {
   });
 
   it.each(['xlsx', 'pptx', 'odf'] as Format[])(
-    '%s is refused when its XML is nested more than 1,000 deep',
+    '%s is rejected when its XML is nested more than 1,000 levels deep',
     async (format) => {
       const deep = (name: string) => `${`<${name}>`.repeat(1001)}${`</${name}>`.repeat(1001)}`;
       const files = {

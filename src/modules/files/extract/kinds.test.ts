@@ -14,7 +14,7 @@ const webp = latin1('RIFF\x1a\0\0\0WEBPVP8L');
 const word = docx(paragraph('x'));
 const docxType = 'application/vnd.openxmlformats-officedocument.wordprocessingml.document';
 
-describe('what a file is', () => {
+describe('detecting the type of a file', () => {
   it.each([
     ['a.png', png, 'IMAGE', 'image/png', 'image'],
     ['a.jpg', jpeg, 'IMAGE', 'image/jpeg', 'image'],
@@ -50,7 +50,7 @@ describe('what a file is', () => {
     ['Makefile', utf8('all:\n\ttrue'), 'PLAIN_TEXT', 'text/plain', 'text'],
     ['archive.tar.xyz', utf8('text all the same'), 'PLAIN_TEXT', 'text/plain', 'text'],
     ['.env', utf8('A=1'), 'PLAIN_TEXT', 'text/plain', 'text'],
-  ])('%s is known', (name, bytes, kind, mediaType, format) =>
+  ])('accepts %s', (name, bytes, kind, mediaType, format) =>
     expect(kindOf(name, bytes)).toEqual({ kind, mediaType, format }),
   );
 
@@ -82,16 +82,16 @@ describe('what a file is', () => {
     ['picture', png, 'is of a type that is not supported'],
     ['document', pdf(['x']), 'is of a type that is not supported'],
     ['a.png.xyz', png, 'is of a type that is not supported'],
-  ])('%s is refused when it is something else', (name, bytes, unsupported) =>
+  ])('rejects %s when its content is of another or an unsupported type', (name, bytes, unsupported) =>
     expect(kindOf(name, bytes)).toEqual({ unsupported }),
   );
 
-  it('finds text in a part of a larger buffer', () => {
+  it('detects the type of a view into a larger buffer', () => {
     expect(kindOf('a.txt', latin1('\0text\0').subarray(1, 5))).toMatchObject({ format: 'text' });
     expect(kindOf('a.png', Buffer.concat([utf8('x'), png]).subarray(1))).toMatchObject({ format: 'image' });
   });
 
-  it('names the extensions of each type', () => {
+  it('lists the extensions of each accepted type', () => {
     expect(acceptedTypes).toMatchObject({
       'image/jpeg': ['.jpg', '.jpeg'],
       [docxType]: ['.docx'],
@@ -101,7 +101,7 @@ describe('what a file is', () => {
   });
 });
 
-describe('the name of a file', () => {
+describe('the base name of a file', () => {
   it.each([
     ['report.pdf', 'report.pdf'],
     ['../../x', 'x'],
@@ -114,10 +114,10 @@ describe('the name of a file', () => {
     ['naïve 😀.md', 'naïve 😀.md'],
     [`${'f/'.repeat(300)}x`, 'x'],
     ['x'.repeat(255), 'x'.repeat(255)],
-  ])('%j is %j', (name, base) => expect(baseName(name)).toBe(base));
+  ])('is extracted from %j as %j', (name, base) => expect(baseName(name)).toBe(base));
 
   it.each([
     ...['', ' ', '.', '..', '../..', 'a/', 'a\\', '/', ' . '],
     ...['a\0b', 'a\0/b', 'a\nb', 'a.txt\n', '\x7f', 'a\x85b', 'a\ud800', '\udc00/a', 'x'.repeat(256)],
-  ])('%j is none', (name) => expect(baseName(name)).toBeNull());
+  ])('is invalid for %j', (name) => expect(baseName(name)).toBeNull());
 });
