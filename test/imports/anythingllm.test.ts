@@ -596,7 +596,7 @@ describe('folders beyond the maximum of the server', () => {
     await kit.prisma.documentFolder.createMany({ data: names.map((name) => ({ name })) });
     const report = await run({}, other.path);
     expect(report.totals()).toMatchObject({ folder: { imported: 1 }, document: { imported: 2 } });
-    expect(report.lines().join('\n')).toContain(`folder beyond-b: There are ${maxFolders} folders already.`);
+    expect(report.lines().join('\n')).toContain(`folder beyond-b: Too many folders (limit: ${maxFolders}).`);
     expect(await kit.prisma.documentFolder.count()).toBe(maxFolders);
     const imported = await kit.prisma.document.findMany({
       where: { title: { startsWith: 'In beyond-' } },

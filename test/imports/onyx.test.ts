@@ -318,7 +318,7 @@ describe('an older Onyx server', () => {
       'message 6 of chat Old chat: has more than 200000 characters',
       '1 connectors: do not exist here (Wiki [2J)',
       '1 document sets: do not exist here (Manuals)',
-      '1 ingested documents: their text is not returned by the source',
+      '1 ingested documents: the source does not return their text',
       'keys and tokens: secrets are not imported',
     ])
       expect(text).toContain(line);

@@ -1028,9 +1028,9 @@ describe('GraphQL requests', () => {
     const bodies: [string, BodyInit, RegExp][] = [
       ['malformed', '{"query": ', /body: is not valid JSON/],
       ['empty', '', /body: is required/],
-      ['a number', '1', /not a JSON object/],
-      ['a text', '"{ viewer { role } }"', /not a JSON object/],
-      ['null', 'null', /not a JSON object/],
+      ['a number', '1', /must be a JSON object/],
+      ['a text', '"{ viewer { role } }"', /must be a JSON object/],
+      ['null', 'null', /must be a JSON object/],
       ['an empty array', '[]', /Batching/],
       ['a batch', '[{"query": "{ __typename }"}]', /Batching/],
       ['no query', '{}', /query/],
@@ -1101,8 +1101,6 @@ describe('GraphQL requests', () => {
     ['an object for a text', list, { after: {} }, 'after'],
     ['no value where one is needed', 'query ($id: ID!) { chatSession(id: $id) { id } }', {}, 'id'],
     ['null where a value is needed', 'query ($id: ID!) { chatSession(id: $id) { id } }', { id: null }, 'id'],
-    ['no UUID', 'query ($id: ID!) { chatSession(id: $id) { id } }', { id: "1' OR '1'='1" }, 'id'],
-    ['a number for a UUID', 'query ($id: ID!) { chatSession(id: $id) { id } }', { id: 7 }, 'id'],
     ['an object that is no text', 'query ($id: ID!) { chatSession(id: $id) { id } }', { id: untellable }, 'id'],
     [
       'an object that is no date',
@@ -1169,6 +1167,17 @@ describe('GraphQL requests', () => {
 
   describe('variables', () => {
     nothingChanges();
+
+    it.each([
+      ['a text that is neither a UUID nor a global ID', "1' OR '1'='1"],
+      ['a number', 7],
+      ['the global ID of another type', Buffer.from('Agent:1').toString('base64')],
+    ])('rejects an ID that is invalid for its field, and names the argument: %s', async (_what, id) => {
+      const reply = await graph({ query: 'query ($id: ID!) { chatSession(id: $id) { id } }', variables: { id } });
+      clean(reply, 'id');
+      expect(reply.body.data).toEqual({ chatSession: null });
+      expect(reply.body.errors[0].extensions).toMatchObject({ code: 'BAD_USER_INPUT', fields: [{ path: ['id'] }] });
+    });
 
     it.each(variables)('rejects a variable: %s', async (_what, query, values, field) => {
       const reply = await graph({ query, variables: values });

@@ -212,8 +212,8 @@ describe('a running operation', () => {
   it('is stopped at its deadline over REST, with an error in the format of the dialect', async () => {
     delayAt('"public"."Agent"');
     for (const [path, body] of [
-      ['/api/persona', { error_code: 'TIMEOUT', detail: expect.stringContaining('longer than 30 seconds') }],
-      ['/api/v1/workspaces', { error: expect.stringContaining('longer than 30 seconds') }],
+      ['/api/persona', { error_code: 'TIMEOUT', detail: expect.stringContaining('the time limit of 30 seconds') }],
+      ['/api/v1/workspaces', { error: expect.stringContaining('the time limit of 30 seconds') }],
     ] as const)
       expect(await kit.rest('GET', path)).toMatchObject({ status: 503, body });
   });

@@ -174,8 +174,12 @@ export function createAgentsService(db: Database, models: ChatModels) {
         transaction.user.count({
           where: {
             id: { in: userIds ?? [] },
-            // Someone who has been deactivated keeps the agent when the owner sends the whole list back.
-            OR: [visible.directory(), ...(agentId === undefined ? [] : [{ agentShares: { some: { agentId } } }])],
+            // A deactivated user keeps the agent when the owner sends the complete list back. The service account of a
+            // widget has a share too, but is not in that list.
+            OR: [
+              visible.directory(),
+              ...(agentId === undefined ? [] : [{ agentShares: { some: { agentId } }, embed: null }]),
+            ],
           },
         }),
       'userIds',

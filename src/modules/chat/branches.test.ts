@@ -237,7 +237,7 @@ describe('selecting a preferred answer', () => {
       ]);
       expect(await setPreferred(question, response)).toMatchObject({
         status: 400,
-        body: { message: `input.${field}: ${problem}` },
+        body: { message: `${field === 'responseId' ? 'preferred_response_id' : 'user_message_id'}: ${problem}` },
       });
     }
     expect(await kit.fingerprint()).toBe(before);

@@ -167,7 +167,7 @@ describe('an answer that quotes documents', () => {
 
   it('reports that no passages were found', async () => {
     const { body } = await send({ message: 'Zanzibar?' }, { on: quoting });
-    expect(body.answer).toContain('I found nothing about this');
+    expect(body.answer).toContain('I did not find an answer in the documents that I can read.');
     expect(body).toMatchObject({ top_documents: [], citation_info: [], error_msg: null });
   });
 
@@ -365,7 +365,7 @@ describe('an invalid message request', () => {
       'a date that cannot be stored',
       { internal_search_filters: { time_cutoff: '0000-01-01T00:00:00Z' } },
       'VALIDATION_ERROR',
-      /since/,
+      'internal_search_filters.time_cutoff: must have a year from 1 to 9999',
     ],
   ])('is reported in the stream and stores no data: %s', async (_what, body, error_code, error) => {
     const before = await kit.fingerprint();

@@ -31,12 +31,13 @@ describe('a message or context that exceeds the context window by itself', () =>
   ])('is rejected with the name of its field, %s, and stores no data', async (field, input, body) => {
     const session = (await send({ message: 'Before' })).data.sendChatMessage.sessionId;
     const [before, asked] = [await kit.fingerprint(), kit.model.requests.length];
-    const message = `input.${field}: is longer than the model’s context window of 2048 tokens`;
+    const problem = 'is longer than the model’s context window of 2048 tokens';
     for (const where of [{}, { sessionId: session }])
       expect(await send({ ...input, ...where })).toMatchObject({
         data: { sendChatMessage: null },
-        errors: [{ message, extensions: { code: 'BAD_USER_INPUT', fields: [{ path: ['input', field] }] } }],
+        errors: [{ message: `input.${field}: ${problem}`, extensions: { code: 'BAD_USER_INPUT', fields: [{ path: ['input', field] }] } }],
       });
+    const message = `${field === 'message' ? 'message' : 'additional_context'}: ${problem}`;
     const whole = await post({ ...body, stream: false });
     expect([whole.status, whole.body]).toEqual([400, { error_code: 'INVALID_INPUT', detail: message }]);
     expect((await post(body)).body).toMatchObject({ error: message, error_code: 'VALIDATION_ERROR' });

@@ -558,7 +558,7 @@ describe('chat completions', () => {
     );
     expect(error).toBeInstanceOf(OpenAI.BadRequestError);
     expect(error).toMatchObject({ param: 'messages' });
-    expect(error.message).toContain('too long');
+    expect(error.message).toContain('exceed, together with the tools, the model’s context window');
   });
 
   test('stop the model when the client disconnects', async () => {

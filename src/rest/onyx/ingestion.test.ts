@@ -91,7 +91,7 @@ describe('`title` and `semantic_identifier` of a document', () => {
     await refused({ id: 'new', title: 'a\0b' }, 400, /title: must not contain NUL/i);
     await refused({ id: 'new', title: 'x'.repeat(501) }, 400, /title/i);
     await refused({ id: 'new', title: 5 }, 422, /document\.title/);
-    await refused({ id: 'new', semantic_identifier: ' ' }, 400, /title/i);
+    await refused({ id: 'new', semantic_identifier: ' ' }, 400, /document\.semantic_identifier: must not be empty/);
   });
 });
 
@@ -153,7 +153,7 @@ describe('the source of a document', () => {
 
   it('is rejected when Onyx clients do not know it', async () => {
     for (const source of ['handbook', 'Slack', '', 5])
-      await refused({ id: 'new', source }, 422, /body\.document\.source: is not a known source/);
+      await refused({ id: 'new', source }, 422, /document\.source: is not a known source/);
     const before = await kit.fingerprint();
     const reply = await kit.rest('POST', '/api/chat/send-chat-message', {
       body: { message: 'x', stream: false, internal_search_filters: { source_type: ['handbook'] } },
@@ -241,13 +241,13 @@ describe('restrictions on ingested documents', () => {
     await refused(
       { id: 'new', sections: [{ text: 'fine' }, { image_file_id: 'a', text: 'What it shows.' }] },
       422,
-      /body\.document\.sections\.1\.image_file_id: image sections are not supported: send what the image shows as the `text` of a section/,
+      /document\.sections\.1\.image_file_id: image sections are not supported: send what the image shows as the `text` of a section/,
     );
   });
 
   it('rejects a section without text instead of dropping it', async () => {
     for (const section of [{}, { text: null }, { link: 'https://docs.example' }, { rows: [['a']] }])
-      await refused({ id: 'new', sections: [section] }, 422, /body\.document\.sections\.0\.text: is required/);
+      await refused({ id: 'new', sections: [section] }, 422, /document\.sections\.0\.text: is required/);
   });
 
   it('returns 404 for a connector pair that does not exist', async () => {
