@@ -31,7 +31,12 @@ async function run(tab: Tab, number: number, expected: string): Promise<void> {
   await tab.evaluate(`document.querySelector('#graphiql-session-tab-${number}').click()`);
   await until(() => tab.evaluate(`document.querySelectorAll('.graphiql-tab')[${number}].className.includes('active')`));
   await tab.click('.graphiql-execute-button');
-  await until(async () => (await response(tab)).includes(expected));
+  await until(async () => {
+    const text = await response(tab);
+    // GraphiQL parses the operations of a tab some time after the tab became active.
+    if (text.includes('Cannot infer') && text.includes('operation')) await tab.click('.graphiql-execute-button');
+    return text.includes(expected);
+  });
 }
 
 /** Types a text into an element that takes the focus. */
