@@ -128,14 +128,16 @@ describe('graphql-cop checks of an anonymous client', () => {
         variables: { input },
       })),
     ];
+    // An invalid enum value in a variable is answered with the list of values.
+    const suggestion = /did you mean|must be one of/i;
     let shown = 0;
     for (const request of requests) {
       const refused = await post(request);
       expect(refused.body.errors.length).toBeGreaterThan(0);
-      expect(refused.text).not.toMatch(/did you mean/i);
+      expect(refused.text).not.toMatch(suggestion);
       // Sent with a key that can read the schema, to show that the hidden parts exist.
       const { text } = await post(request, { authorization: `Bearer ${kit.keys.ADMIN}` });
-      if (/did you mean/i.test(text)) shown++;
+      if (suggestion.test(text)) shown++;
     }
     expect(shown).toBe(requests.length);
   });
