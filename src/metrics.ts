@@ -27,30 +27,39 @@ export interface Metrics {
 
 const methods = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']);
 
-export function createMetrics(): Metrics {
+/** Creates the metrics of a server. `waitingMessages` returns the number of messages that wait for their chat session. */
+export function createMetrics(waitingMessages: () => number): Metrics {
   const registry = new Registry();
   const requests = new Counter({
     name: 'http_requests_total',
-    help: 'Requests that were answered, by the pattern of their path.',
+    help: 'Answered requests by the pattern of their path.',
     labelNames: ['method', 'route', 'status'],
     registers: [registry],
   });
   const refusals = new Counter({
     name: 'graphql_refused_total',
-    help: 'GraphQL requests that were refused before they ran, by the limit that they exceeded.',
+    help: 'GraphQL requests that were rejected before execution, by the exceeded limit.',
     labelNames: ['limit'],
     registers: [registry],
   });
   const stops = new Counter({
     name: 'graphql_stopped_total',
-    help: 'Operations that were ended while they ran, by the limit that they exceeded. REST requests are included.',
+    help: 'Operations that were stopped during execution, by the exceeded limit, including REST requests.',
     labelNames: ['limit'],
     registers: [registry],
   });
   const sockets = new Gauge({
     name: 'graphql_websockets_open',
-    help: 'WebSockets that are open.',
+    help: 'Number of open WebSockets.',
     registers: [registry],
+  });
+  new Gauge({
+    name: 'chat_messages_waiting',
+    help: 'Messages that wait until their chat session has answered earlier messages.',
+    registers: [registry],
+    collect() {
+      this.set(waitingMessages());
+    },
   });
   const all = Registry.merge([processMetrics(), registry]);
   return {

@@ -86,7 +86,7 @@ export function createServer({
   checkReplies = false,
 }: ServerOptions): LatchkeyServer {
   const app = new Hono<Env>({ getPath: (request) => canonicalPath(getPathNoStrict(request)) });
-  const metrics = createMetrics();
+  const metrics = createMetrics(() => services.turnQueue.waiting);
   const yoga = createGraphQLServer(settings, metrics);
 
   /**

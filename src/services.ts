@@ -109,6 +109,7 @@ export function createServices({ settings, db, log, background, revocations, pub
   return {
     audit,
     background,
+    turnQueue: queue,
     revocations,
     users,
     accounts: createAccountsService({ db, audit, users, revocations }),

@@ -140,10 +140,11 @@ export async function startBrowser(): Promise<Browser> {
       return tab.evaluate('window.result');
     },
     async close() {
-      socket.terminate();
-      child.kill();
+      // A browser that closes itself waits for its child processes, which write to the profile.
+      socket.send(JSON.stringify({ id: ++sent, method: 'Browser.close' }));
       await exited;
-      rmSync(profile, { recursive: true, force: true, maxRetries: 5 });
+      socket.terminate();
+      rmSync(profile, { recursive: true, force: true, maxRetries: 20, retryDelay: 50 });
     },
   };
 }

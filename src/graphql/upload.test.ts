@@ -114,7 +114,13 @@ describe('an invalid multipart form', () => {
     ['__proto__ at the end', operation(one), { 0: ['variables.input.__proto__'] }, [file('0')], wrongPath],
     ['constructor', operation(one), { 0: ['variables.constructor.prototype'] }, [file('0')], wrongPath],
     ['a file that is missing', operation(one), { 0: [at] }, [], 'The file "0" that `map` names is missing.'],
-    ['a file that is text', operation(one), { 0: [at] }, [{ name: '0', content: 'x' }], 'The file "0" that `map` names is missing.'],
+    [
+      'a file that is text',
+      operation(one),
+      { 0: [at] },
+      [{ name: '0', content: 'x' }],
+      'The file "0" that `map` names is missing.',
+    ],
     ['a batch', [operation(one), operation(one)], { 0: ['0.variables.input.files.0'] }, [file('0')], 'Batching is not'],
     ['a map that is a list', operation(one), [[at]], [file('0')], wrongMap],
     ['a map of texts', operation(one), { 0: at }, [file('0')], wrongMap],
@@ -137,7 +143,11 @@ describe('an invalid multipart form', () => {
   it.each([
     ['no operations', [map, file('0')], 'must contain the field `operations`'],
     ['no map', [operations, file('0')], 'must contain the field `map`'],
-    ['operations as a file', [{ ...operations, fileName: 'o.json' }, map, file('0')], 'must contain the field `operations`'],
+    [
+      'operations as a file',
+      [{ ...operations, fileName: 'o.json' }, map, file('0')],
+      'must contain the field `operations`',
+    ],
     ['operations that are no JSON', [{ ...operations, content: '{' }, map, file('0')], 'body: is not valid JSON'],
     ['101 parts', [operations, map, ...Array<Part>(99).fill(file('0'))], 'body: has more than 100 parts'],
     ['an end too early', formBytes([operations, map, file('0')]).slice(0, -9), 'is not a complete multipart form'],

@@ -98,6 +98,8 @@ export interface Endpoint<
   status?: 201 | 202 | 204;
   /** The format of the response; defaults to JSON. */
   format?: 'text' | 'empty';
+  /** The media types of a text response. Defaults to `text/plain`. */
+  mediaTypes?: readonly string[];
   /** The response sets a cookie, which pages of other origins must not cause. */
   setsCookie?: true;
   /** Headers of the response. */

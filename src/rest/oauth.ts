@@ -39,13 +39,10 @@ const Introspection = z
     client_id: z.string().optional(),
     username: z.string().optional(),
     token_type: z.literal('Bearer').optional(),
-    exp: z
-      .int()
-      .optional()
-      .openapi({
-        description:
-          'The time at which the token expires, in seconds since 1970-01-01 UTC. Absent when the token is inactive or does not expire.',
-      }),
+    exp: z.int().optional().openapi({
+      description:
+        'The time at which the token expires, in seconds since 1970-01-01 UTC. Absent when the token is inactive or does not expire.',
+    }),
     iat: z.int().optional(),
     sub: z.string().optional(),
     jti: z.string().optional().openapi({ description: 'The integer ID of the token, as a string.' }),

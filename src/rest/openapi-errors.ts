@@ -20,13 +20,10 @@ export type Responses = Record<number, { description: string; content?: Content 
 const Refused = z.object({ error_code: z.string().optional(), detail: z.string() }).openapi('Error');
 const RateLimited = z
   .object({
-    scope: z
-      .string()
-      .nullable()
-      .openapi({
-        description:
-          'The scope of the exceeded limit: `global`, `user_group`, `user` or `token`; null for any other limit.',
-      }),
+    scope: z.string().nullable().openapi({
+      description:
+        'The scope of the exceeded limit: `global`, `user_group`, `user` or `token`; null for any other limit.',
+    }),
     reset_at: z
       .string()
       .nullable()

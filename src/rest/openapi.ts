@@ -22,7 +22,13 @@ function doneOf(endpoint: AnyEndpoint): { description: string; content?: Content
   if (endpoint.status === 204 || endpoint.format === 'empty') return { description };
   if (endpoint.download)
     return { description: 'The content of the file.', content: { 'application/octet-stream': { schema: binary } } };
-  if (endpoint.format === 'text') return { description, content: { 'text/plain': { schema: endpoint.reply } } };
+  if (endpoint.format === 'text')
+    return {
+      description,
+      content: Object.fromEntries(
+        (endpoint.mediaTypes ?? ['text/plain']).map((type) => [type, { schema: endpoint.reply }]),
+      ),
+    };
   // A resumed stream is answered by a stream.
   const content: Content = endpoint.stream?.cursor ? {} : { 'application/json': { schema: endpoint.reply } };
   if (endpoint.stream)

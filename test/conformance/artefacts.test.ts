@@ -100,7 +100,7 @@ const rowAt = (method: string, path: string) =>
 function contentOf(row: AnyEndpoint | undefined): string[] {
   if (row?.status === 204 || row?.format === 'empty') return [];
   if (row?.download) return ['application/octet-stream'];
-  if (row?.format === 'text') return ['text/plain'];
+  if (row?.format === 'text') return [...(row.mediaTypes ?? ['text/plain'])];
   if (row?.stream?.cursor) return ['text/event-stream'];
   return ['application/json', ...(row?.stream ? ['text/event-stream'] : [])];
 }

@@ -35,7 +35,12 @@ describe('a message or context that exceeds the context window by itself', () =>
     for (const where of [{}, { sessionId: session }])
       expect(await send({ ...input, ...where })).toMatchObject({
         data: { sendChatMessage: null },
-        errors: [{ message: `input.${field}: ${problem}`, extensions: { code: 'BAD_USER_INPUT', fields: [{ path: ['input', field] }] } }],
+        errors: [
+          {
+            message: `input.${field}: ${problem}`,
+            extensions: { code: 'BAD_USER_INPUT', fields: [{ path: ['input', field] }] },
+          },
+        ],
       });
     const message = `${field === 'message' ? 'message' : 'additional_context'}: ${problem}`;
     const whole = await post({ ...body, stream: false });

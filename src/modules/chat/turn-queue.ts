@@ -77,6 +77,11 @@ export function createTurnQueue({ runs, revocations, waitMs }: QueueDeps) {
   }
 
   return {
+    /** The number of waiting messages of all users. */
+    get waiting(): number {
+      return [...waiting.values()].reduce((sum, count) => sum + count, 0);
+    },
+
     /**
      * Calls `start` after the earlier messages of the same `line` (queue) have been started and their session is free.
      * Throws the errors of `start`, RATE_LIMITED when the user has too many waiting messages, UNAUTHENTICATED when the

@@ -37,18 +37,13 @@ export const Source = z
     published: z.string(),
     wordCount: z.int(),
     token_count_estimate: z.int(),
-    text: z
-      .string()
-      .openapi({
-        description: 'The text of the passage, or the beginning of a document that the model received in full.',
-      }),
-    _distance: z
-      .number()
-      .optional()
-      .openapi({
-        description:
-          'The distance of a passage, 1 minus `score`. Absent, like `score`, for a document that the model received in full.',
-      }),
+    text: z.string().openapi({
+      description: 'The text of the passage, or the beginning of a document that the model received in full.',
+    }),
+    _distance: z.number().optional().openapi({
+      description:
+        'The distance of a passage, 1 minus `score`. Absent, like `score`, for a document that the model received in full.',
+    }),
     score: z.number().optional(),
   })
   .openapi('AnythingLLMSource');

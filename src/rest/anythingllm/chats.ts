@@ -61,13 +61,11 @@ const said = {
     .max(20)
     .nullish()
     .openapi({ description: 'At most 20 files, which the server stores. Requires `write:projects`.' }),
-  reset: z
-    .preprocess(Boolean, z.boolean())
-    .openapi({
-      type: 'boolean',
-      description:
-        'If true, starts this chat over before it sends the message. Other chats of the workspace do not change. Defaults to false.',
-    }),
+  reset: z.preprocess(Boolean, z.boolean()).openapi({
+    type: 'boolean',
+    description:
+      'If true, starts this chat over before it sends the message. Other chats of the workspace do not change. Defaults to false.',
+  }),
 };
 
 interface Said {

@@ -14,14 +14,10 @@ const page = {
     .optional()
     .catch(undefined)
     .openapi({ type: 'integer', description: 'Number of documents to skip. Defaults to 0.' }),
-  limit: z
-    .string()
-    .optional()
-    .catch(undefined)
-    .openapi({
-      type: 'string',
-      description: 'Maximum number of documents, at most 1000, or `all` to return every document.',
-    }),
+  limit: z.string().optional().catch(undefined).openapi({
+    type: 'string',
+    description: 'Maximum number of documents, at most 1000, or `all` to return every document.',
+  }),
 };
 
 /** A value that is not a number counts as absent. */

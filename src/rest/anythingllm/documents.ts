@@ -239,12 +239,10 @@ export const documentEndpoints: AnyEndpoint[] = [
     params: z.object({ docName: z.string() }),
     reply: z.object({
       document: DocumentFile,
-      localFiles: z
-        .object({ name: z.string(), type: z.literal('folder'), items: z.array(DocumentFile) })
-        .openapi({
-          description:
-            'The same document in a folder, for clients that follow the published API documentation of AnythingLLM.',
-        }),
+      localFiles: z.object({ name: z.string(), type: z.literal('folder'), items: z.array(DocumentFile) }).openapi({
+        description:
+          'The same document in a folder, for clients that follow the published API documentation of AnythingLLM.',
+      }),
     }),
     document: graphql(
       `query ReadDocument($location: String!) { document: documentByLocation(location: $location) { ...AnythingLLMFileEntry } }`,

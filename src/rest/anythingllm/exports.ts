@@ -1,6 +1,6 @@
 import { z } from '@hono/zod-openapi';
 import { badInput } from '../../errors.ts';
-import type { HistoryFormat } from '../../modules/history/export.ts';
+import { type HistoryFormat, mediaTypes } from '../../modules/history/export.ts';
 import { cutText } from '../../unicode.ts';
 import { type AnyEndpoint, endpoint } from '../endpoint.ts';
 import { graphql } from '../graphql.ts';
@@ -41,6 +41,7 @@ export const exportEndpoints: AnyEndpoint[] = [
           'A file in the requested format. Each line of a jsonl file is `{ messages }`: the conversation with one workspace, as a list of `{ role, content }`. If older questions are left out, the header `X-Truncated` is `true`.',
       }),
     format: 'text',
+    mediaTypes: [...new Set(Object.values(mediaTypes))],
     headers: ({ exportQueryHistory: { mediaType, truncated } }) => ({
       'Content-Type': `${mediaType}; charset=utf-8`,
       ...(truncated && { 'X-Truncated': 'true' }),

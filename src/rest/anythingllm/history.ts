@@ -30,13 +30,10 @@ const Question = z
         z.object({
           name: z.string(),
           mime: z.string(),
-          contentString: z
-            .string()
-            .nullable()
-            .openapi({
-              description:
-                'The image as a `data:` URL; null for an image larger than 1 MiB, and after 32 MiB of images in one response.',
-            }),
+          contentString: z.string().nullable().openapi({
+            description:
+              'The image as a `data:` URL; null for an image larger than 1 MiB, and after 32 MiB of images in one response.',
+          }),
         }),
       )
       .openapi({ description: 'The images attached to the message.' }),
@@ -50,12 +47,9 @@ const Answer = z
     ...common,
     sources: z.array(Source),
     chatId: z.int(),
-    feedbackScore: z
-      .boolean()
-      .nullable()
-      .openapi({
-        description: 'The caller’s rating of the answer: true for a like, false for a dislike, null without a rating.',
-      }),
+    feedbackScore: z.boolean().nullable().openapi({
+      description: 'The caller’s rating of the answer: true for a like, false for a dislike, null without a rating.',
+    }),
     metrics: Metrics,
   })
   .openapi('AnythingLLMHistoryAnswer');

@@ -64,13 +64,9 @@ const NewKey = z
       .nullish()
       .openapi({ description: 'The permissions to restrict the key to. Defaults to everything that its role allows.' }),
     expires_at: z.iso.datetime({ offset: true }).nullish(),
-    never_expires: z
-      .boolean()
-      .nullish()
-      .openapi({
-        description:
-          'If true, the key does not expire, regardless of the server’s default lifetime. Defaults to false.',
-      }),
+    never_expires: z.boolean().nullish().openapi({
+      description: 'If true, the key does not expire, regardless of the server’s default lifetime. Defaults to false.',
+    }),
   })
   .openapi('AnythingLLMNewApiKey');
 

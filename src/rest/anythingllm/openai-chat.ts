@@ -63,12 +63,9 @@ const ChatReply = z
         message: z.object({
           role: z.literal('assistant'),
           content: z.string().nullable(),
-          reasoning_content: z
-            .string()
-            .optional()
-            .openapi({
-              description: 'The reasoning of the model before its answer. Absent when the model reports no reasoning.',
-            }),
+          reasoning_content: z.string().optional().openapi({
+            description: 'The reasoning of the model before its answer. Absent when the model reports no reasoning.',
+          }),
           refusal: z.string().nullable(),
           tool_calls: z.array(ToolCall).optional(),
         }),

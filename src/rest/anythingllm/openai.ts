@@ -124,13 +124,10 @@ class ImageBytes {
 const withoutModel: NonNullable<AnyEndpoint['failure']> = (error) =>
   error.code === 'NOT_FOUND' ? openaiError(400, error.message, { param: 'model', code: 'model_not_found' }) : null;
 
-const pageParameter = z
-  .unknown()
-  .optional()
-  .openapi({
-    type: 'string',
-    description: 'Pagination is not supported: with any query parameter, the list is empty.',
-  });
+const pageParameter = z.unknown().optional().openapi({
+  type: 'string',
+  description: 'Pagination is not supported: with any query parameter, the list is empty.',
+});
 
 export const openaiEndpoints: AnyEndpoint[] = [
   endpoint({
@@ -177,11 +174,9 @@ export const openaiEndpoints: AnyEndpoint[] = [
           z.object({
             object: z.literal('embedding'),
             index: z.int(),
-            embedding: z
-              .union([z.array(z.number()), z.string()])
-              .openapi({
-                description: 'The vector as a list of numbers, or as little-endian 32-bit floats in Base64.',
-              }),
+            embedding: z.union([z.array(z.number()), z.string()]).openapi({
+              description: 'The vector as a list of numbers, or as little-endian 32-bit floats in Base64.',
+            }),
           }),
         ),
         model: z.string(),

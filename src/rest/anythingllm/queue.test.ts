@@ -76,11 +76,11 @@ describe('messages to a chat that is answering', () => {
     const chat = newChat();
     const { gate, answer } = await busy(chat);
     const waiting: Promise<Answer>[] = [];
-    for (const message of ['b', 'c', 'd']) {
+    for (const [index, message] of ['b', 'c', 'd'].entries()) {
       waiting.push(say(chat, message));
-      // Ensures that the requests arrive in the order in which they are sent.
-      await kit.rest('GET', '/api/ping', { key: null });
+      await until(() => kit.booted.services.turnQueue.waiting === index + 1);
     }
+    expect((await kit.rest('GET', '/metrics')).text).toContain('chat_messages_waiting 3');
     gate.open();
     await Promise.all([answer, ...waiting]);
     expect(await questions(chat)).toEqual(['hold', 'b', 'c', 'd']);

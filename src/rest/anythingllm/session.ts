@@ -13,8 +13,7 @@ const Credentials = z
       description: 'The username or the email address. Ignored while the server has no user accounts.',
     }),
     password: anyText.openapi({
-      description:
-        'The password of the user. While the server has no user accounts, the value of the setting AUTH_TOKEN.',
+      description: 'The password of the user. While the server has no user accounts, the password of the server.',
     }),
   })
   .openapi('RequestToken');
@@ -42,13 +41,10 @@ export const sessionEndpoints: AnyEndpoint[] = [
             'The user who logged in; null when the login fails. Absent while the server has no user accounts.',
         }),
         token: z.string().nullable(),
-        message: z
-          .string()
-          .nullable()
-          .openapi({
-            description:
-              'The reason why the response contains no token. A wrong username or password is reported with status 200.',
-          }),
+        message: z.string().nullable().openapi({
+          description:
+            'The reason why the response contains no token. A wrong username or password is reported with status 200.',
+        }),
       })
       .openapi('RequestTokenResponse'),
     document: graphql(

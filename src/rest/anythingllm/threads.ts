@@ -26,13 +26,10 @@ const Thread = z
     name: z.string().nullable(),
     slug: z.string(),
     workspace_id: z.int(),
-    user_id: z
-      .int()
-      .nullable()
-      .openapi({
-        description:
-          'The integer ID of the owner; null for a thread of an API key, and for callers without permission to read chats.',
-      }),
+    user_id: z.int().nullable().openapi({
+      description:
+        'The integer ID of the owner; null for a thread of an API key, and for callers without permission to read chats.',
+    }),
     createdAt: isoDate,
     lastUpdatedAt: isoDate,
   })

@@ -55,11 +55,9 @@ export const userManagementEndpoints: AnyEndpoint[] = [
     dialect: anythingllm,
     gate: { isOpen: async () => false, refusal: noSimpleSso },
     params: z.object({ id }),
-    reply: z
-      .object({ token: z.string(), loginPath: z.string() })
-      .openapi('AnythingLLMAuthToken', {
-        description: 'Never returned, because simple SSO cannot be enabled on this server.',
-      }),
+    reply: z.object({ token: z.string(), loginPath: z.string() }).openapi('AnythingLLMAuthToken', {
+      description: 'Never returned, because simple SSO cannot be enabled on this server.',
+    }),
     document: graphql(`query IssueAuthToken { allUsers(first: 0) { totalCount } }`),
     variables: () => ({}),
     output: () => ({ token: '', loginPath: '' }),

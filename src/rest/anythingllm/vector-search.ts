@@ -9,12 +9,10 @@ import { numberOf } from './shapes.ts';
 const SearchBody = z
   .object({
     query: z.string().catch('').openapi({ type: 'string' }),
-    topN: z
-      .preprocess(numberOf, z.number().min(1).nullable().catch(null))
-      .openapi({
-        type: 'integer',
-        description: 'Maximum number of results, at most 100. Defaults to the maximum that is set in the workspace.',
-      }),
+    topN: z.preprocess(numberOf, z.number().min(1).nullable().catch(null)).openapi({
+      type: 'integer',
+      description: 'Maximum number of results, at most 100. Defaults to the maximum that is set in the workspace.',
+    }),
     scoreThreshold: z
       .preprocess(numberOf, z.number().min(0).max(1).nullable().catch(null))
       .openapi({ type: 'number', minimum: 0, maximum: 1 }),

@@ -59,12 +59,9 @@ const workspaceFields = {
   vectorTag: absent,
   createdAt: isoDate,
   openAiTemp: z.number().nullable(),
-  openAiHistory: z
-    .int()
-    .openapi({
-      description:
-        'Maximum number of earlier messages that the model receives. Also 20 for an agent without a maximum.',
-    }),
+  openAiHistory: z.int().openapi({
+    description: 'Maximum number of earlier messages that the model receives. Also 20 for an agent without a maximum.',
+  }),
   lastUpdatedAt: isoDate,
   openAiPrompt: z.string().nullable(),
   similarityThreshold: z.number(),

@@ -119,11 +119,9 @@ export const PersonaSnapshot = core
     replace_base_system_prompt: z.boolean(),
     datetime_aware: z.boolean(),
     user_file_ids: z.array(z.string()),
-    users: z
-      .array(MinimalUserSnapshot)
-      .openapi({
-        description: 'The people that the agent is shared with. Empty for a caller who does not own the agent.',
-      }),
+    users: z.array(MinimalUserSnapshot).openapi({
+      description: 'The people that the agent is shared with. Empty for a caller who does not own the agent.',
+    }),
     user_shares: z.array(
       z.object({ user: MinimalUserSnapshot, user_id: z.uuid(), email: z.string(), permission: sharePermission }),
     ),
@@ -268,13 +266,10 @@ export const PersonaUpsertRequest = z
     system_prompt: z.string(),
     task_prompt: z.string(),
     datetime_aware: z.boolean(),
-    is_public: z
-      .boolean()
-      .nullish()
-      .openapi({
-        description:
-          'Whether all users can use the agent. An absent or null value leaves it unchanged; a new agent is private. Only the owner can change it.',
-      }),
+    is_public: z.boolean().nullish().openapi({
+      description:
+        'Whether all users can use the agent. An absent or null value leaves it unchanged; a new agent is private. Only the owner can change it.',
+    }),
     starter_messages: z.array(StarterMessage).nullish(),
     users: z.array(z.uuid()).nullish().openapi({
       description:
@@ -287,30 +282,22 @@ export const PersonaUpsertRequest = z
     icon_name: z.string().nullish(),
     search_start_date: timestamp.nullish(),
     label_ids: z.array(bodyId).nullish(),
-    is_featured: z
-      .boolean()
-      .nullish()
-      .openapi({
-        description:
-          'Whether clients show the agent prominently. An absent or null value leaves it unchanged. Requires `manage:agents`.',
-      }),
+    is_featured: z.boolean().nullish().openapi({
+      description:
+        'Whether clients show the agent prominently. An absent or null value leaves it unchanged. Requires `manage:agents`.',
+    }),
     is_default_persona: z
       .boolean()
       .nullish()
       .openapi({ description: 'The older name of `is_featured`, which takes precedence.' }),
-    display_priority: bodyId
-      .nullish()
-      .openapi({
-        description:
-          'The position of the agent in lists, lowest first. An absent or null value leaves it unchanged. Requires `manage:agents`.',
-      }),
-    user_file_ids: z
-      .array(z.string())
-      .nullish()
-      .openapi({
-        description:
-          'The files of the agent, which all of its chats can use; at most 100. Only files that the caller owns or that the agent already has are accepted.',
-      }),
+    display_priority: bodyId.nullish().openapi({
+      description:
+        'The position of the agent in lists, lowest first. An absent or null value leaves it unchanged. Requires `manage:agents`.',
+    }),
+    user_file_ids: z.array(z.string()).nullish().openapi({
+      description:
+        'The files of the agent, which all of its chats can use; at most 100. Only files that the caller owns or that the agent already has are accepted.',
+    }),
     hierarchy_node_ids: z
       .array(z.int())
       .nullish()
@@ -404,13 +391,10 @@ const onlyOne = { message: 'give the ids or the shares with permissions, not bot
 
 export const PersonaShareRequest = z
   .object({
-    user_ids: z
-      .array(z.uuid())
-      .nullish()
-      .openapi({
-        description:
-          'The older form of `user_shares`, without permissions: new people become viewers, and other people keep their permission. Cannot be combined with `user_shares`.',
-      }),
+    user_ids: z.array(z.uuid()).nullish().openapi({
+      description:
+        'The older form of `user_shares`, without permissions: new people become viewers, and other people keep their permission. Cannot be combined with `user_shares`.',
+    }),
     user_shares: z
       .array(z.object({ user_id: z.uuid(), permission: sharePermission.default('VIEWER') }))
       .nullish()
@@ -427,12 +411,9 @@ export const PersonaShareRequest = z
       .nullish()
       .openapi({ description: 'Must be null or an empty list, because agents cannot be shared with groups.' }),
     is_public: z.boolean().nullish(),
-    public_permission: z
-      .literal('VIEWER')
-      .nullish()
-      .openapi({
-        description: 'The permission that a public agent grants to all users. Only `VIEWER` and null are accepted.',
-      }),
+    public_permission: z.literal('VIEWER').nullish().openapi({
+      description: 'The permission that a public agent grants to all users. Only `VIEWER` and null are accepted.',
+    }),
     label_ids: z.array(bodyId).nullish(),
   })
   .refine(({ user_ids, user_shares }) => !(user_ids && user_shares), { ...onlyOne, path: ['user_shares'] })

@@ -25,13 +25,9 @@ const unsupportedRange = Range.refine(({ start, end }) => start == null && end =
 const BaseFilters = z
   .object({
     source_type: z.array(DocumentSource).nullish(),
-    document_set: z
-      .array(z.string())
-      .nullish()
-      .openapi({
-        description:
-          'Not supported. Only null and an empty list are accepted, because this server has no document sets.',
-      }),
+    document_set: z.array(z.string()).nullish().openapi({
+      description: 'Not supported. Only null and an empty list are accepted, because this server has no document sets.',
+    }),
     time_cutoff: timestamp.nullish(),
     tags: z.array(z.object({ tag_key: z.string(), tag_value: z.string() })).nullish(),
     updated_at_range: Range.extend({

@@ -46,14 +46,10 @@ const displays = (limits: readonly Limit[]) => limits.filter(({ tokenBudget }) =
 const Args = z
   .object({
     enabled: z.boolean(),
-    token_budget: z
-      .int()
-      .min(1)
-      .max(1e9)
-      .openapi({
-        description:
-          'The maximum number of input and output tokens together in the period, in thousands; 1 to 1,000,000,000.',
-      }),
+    token_budget: z.int().min(1).max(1e9).openapi({
+      description:
+        'The maximum number of input and output tokens together in the period, in thousands; 1 to 1,000,000,000.',
+    }),
     period_hours: z.int().min(1).max(8760),
     cost_budget_cents: z
       .null('budgets in money cannot be enforced, since this server knows no prices; give token_budget')
@@ -278,12 +274,10 @@ export const limitEndpoints: AnyEndpoint[] = [
           z.object({
             scope: z.enum(['GLOBAL', 'EACH_USER', 'EACH_TOKEN', 'ROLE', 'USER', 'TOKEN']),
             requests_per_minute: z.int().nullable(),
-            token_budget: tokens
-              .nullable()
-              .openapi({
-                description:
-                  'The maximum number of tokens in the period, in single tokens rather than thousands; null for a limit without a token budget.',
-              }),
+            token_budget: tokens.nullable().openapi({
+              description:
+                'The maximum number of tokens in the period, in single tokens rather than thousands; null for a limit without a token budget.',
+            }),
             period_hours: z.int().nullable(),
             used_tokens: tokens.nullable(),
             remaining_tokens: tokens.nullable(),

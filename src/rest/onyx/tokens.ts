@@ -26,13 +26,10 @@ const Descriptor = z
   .object({
     api_key_id: z.int(),
     api_key_display: z.string(),
-    api_key: z
-      .string()
-      .nullable()
-      .openapi({
-        description:
-          'The secret of the key. Set only in the responses of the operations that create or regenerate a key; null otherwise.',
-      }),
+    api_key: z.string().nullable().openapi({
+      description:
+        'The secret of the key. Set only in the responses of the operations that create or regenerate a key; null otherwise.',
+    }),
     api_key_name: z.string().nullable(),
     api_key_role: roleName,
     groups: z.array(z.object({ id: z.int(), name: z.string() })),
@@ -69,26 +66,18 @@ const neverExpires =
 const KeyArgs = z
   .object({
     name: z.string().max(100).nullish(),
-    role: roleName
-      .optional()
-      .openapi({
-        description:
-          'The role of the key’s service account; takes precedence over `group_ids`. Defaults to the role that `group_ids` selects, or to `basic`.',
-      }),
-    group_ids: z
-      .array(z.int())
-      .optional()
-      .openapi({
-        description:
-          'The groups of the key, which determine its role: 1 is Admin, 2 is Basic, and an empty list makes the key limited.',
-      }),
-    scopes: z
-      .array(z.string())
-      .nullish()
-      .openapi({
-        description:
-          'The permissions to restrict the key to, all of which the caller must hold. An empty list is rejected.',
-      }),
+    role: roleName.optional().openapi({
+      description:
+        'The role of the key’s service account; takes precedence over `group_ids`. Defaults to the role that `group_ids` selects, or to `basic`.',
+    }),
+    group_ids: z.array(z.int()).optional().openapi({
+      description:
+        'The groups of the key, which determine its role: 1 is Admin, 2 is Basic, and an empty list makes the key limited.',
+    }),
+    scopes: z.array(z.string()).nullish().openapi({
+      description:
+        'The permissions to restrict the key to, all of which the caller must hold. An empty list is rejected.',
+    }),
     expires_at: z.iso.datetime({ offset: true }).nullish(),
     never_expires: z.boolean().nullish().openapi({ description: neverExpires }),
   })
@@ -100,23 +89,15 @@ const KeyChanges = KeyArgs.extend({
     .nullish()
     .openapi({ description: 'The new name of the key; at most 100 characters. An empty string removes the name.' }),
   role: roleName.nullish(),
-  all_scopes: z
-    .boolean()
-    .nullish()
-    .openapi({
-      description:
-        'If true, removes the scopes, so that the key holds everything that its role allows. Cannot be combined with `scopes`.',
-    }),
+  all_scopes: z.boolean().nullish().openapi({
+    description:
+      'If true, removes the scopes, so that the key holds everything that its role allows. Cannot be combined with `scopes`.',
+  }),
 }).openapi('ApiKeyChanges', { description: 'A field that is null or absent stays unchanged.' });
 const NewKeyArgs = KeyArgs.extend({
-  project_id: z
-    .int()
-    .min(-0x8000_0000)
-    .max(0x7fff_ffff)
-    .nullish()
-    .openapi({
-      description: 'The ID of a project of the caller that the key is restricted to. Defaults to no project.',
-    }),
+  project_id: z.int().min(-0x8000_0000).max(0x7fff_ffff).nullish().openapi({
+    description: 'The ID of a project of the caller that the key is restricted to. Defaults to no project.',
+  }),
 }).openapi('NewApiKeyArgs');
 
 /**
@@ -201,12 +182,10 @@ const Scope = z
     group_label: z.string(),
     label: z.string(),
     description: z.string(),
-    min_tier: z
-      .literal('community')
-      .openapi({
-        description:
-          'The lowest product tier with this scope: always `community`, because this server offers every scope.',
-      }),
+    min_tier: z.literal('community').openapi({
+      description:
+        'The lowest product tier with this scope: always `community`, because this server offers every scope.',
+    }),
     implies: z.array(z.string()),
   })
   .openapi('TokenScope');
@@ -329,13 +308,10 @@ export const tokenEndpoints: AnyEndpoint[] = [
         name: z.string().min(1).max(100),
         expiration_days: z.int().min(1).max(3650).nullish(),
         never_expires: z.boolean().nullish().openapi({ description: neverExpires }),
-        scopes: z
-          .array(z.string())
-          .nullish()
-          .openapi({
-            description:
-              'The permissions to restrict the token to, all of which the caller must hold. Defaults to all permissions of the caller.',
-          }),
+        scopes: z.array(z.string()).nullish().openapi({
+          description:
+            'The permissions to restrict the token to, all of which the caller must hold. Defaults to all permissions of the caller.',
+        }),
       })
       .openapi('CreateTokenRequest'),
     reply: CreatedTokenResponse,

@@ -539,12 +539,10 @@ export const userEndpoints: AnyEndpoint[] = [
     reply: z
       .object({
         invited_count: z.int().openapi({ description: 'The number of addresses that were not invited before.' }),
-        email_invite_status: z
-          .literal('NOT_CONFIGURED')
-          .openapi({
-            description:
-              'Always `NOT_CONFIGURED`, because this server sends no e-mail. Tell the invited people where to register.',
-          }),
+        email_invite_status: z.literal('NOT_CONFIGURED').openapi({
+          description:
+            'Always `NOT_CONFIGURED`, because this server sends no e-mail. Tell the invited people where to register.',
+        }),
       })
       .openapi('BulkInviteResponse'),
     document: graphql(`mutation Invite($input: InviteUsersInput!) { inviteUsers(input: $input) { invitedCount } }`),
