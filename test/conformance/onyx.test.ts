@@ -658,7 +658,7 @@ describe('input of the Onyx contract that the server cannot apply is rejected by
     [
       'an agent whose model is the number of a configuration',
       () => post('/persona', persona({ default_model_configuration_id: 3 })),
-      /default_model_configuration_id is not supported alone: give llm_model_version_override/,
+      /default_model_configuration_id is supported only together with llm_model_version_override/,
     ],
     [
       'an agent whose model does not exist',

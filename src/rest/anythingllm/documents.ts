@@ -128,7 +128,7 @@ export const documentEndpoints: AnyEndpoint[] = [
   upload('/v1/document/upload', 'Add the text of a file', z.object({})),
   upload(
     '/v1/document/upload/{folderName}',
-    'Add the text of a file to a folder, which is made where it is not there',
+    'Add the text of a file to a folder; creates the folder if it does not exist',
     z.object({ folderName }),
   ),
   endpoint({

@@ -348,7 +348,7 @@ function refuseUnknown(body: z.infer<typeof PersonaUpsertRequest>): void {
   if (body.default_model_configuration_id != null && !body.llm_model_version_override)
     throw badInput(
       ['body', 'default_model_configuration_id'],
-      'is not supported alone: give llm_model_version_override, the name of a model',
+      'is supported only together with llm_model_version_override, the name of a model',
     );
 }
 
@@ -387,7 +387,7 @@ export const agentChange = ({ clear, ...body }: z.infer<typeof PersonaUpdateRequ
   clear: clear?.map((field) => clearNames[field]),
 });
 
-const onlyOne = { message: 'give the ids or the shares with permissions, not both' };
+const onlyOne = { message: 'must contain either the IDs or the shares with permissions' };
 
 export const PersonaShareRequest = z
   .object({

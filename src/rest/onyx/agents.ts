@@ -330,8 +330,15 @@ export const agentEndpoints: AnyEndpoint[] = [
         ? message(`Persona with ID ${idOf(input)} is not deleted.`)
         : (badRequest(error, input) ?? null),
   }),
-  curation('listed', 'is_listed', 'Say whether lists show an agent', (isListed) => ({ isListed })),
-  curation('visible', 'is_visible', 'The older name of `listed`', (isListed) => ({ isListed })),
-  curation('featured', 'is_featured', 'Say whether an agent is featured', (isFeatured) => ({ isFeatured })),
-  curation('default', 'is_default_persona', 'The older name of `featured`', (isFeatured) => ({ isFeatured })),
+  curation('listed', 'is_listed', 'Show an agent in lists, or hide it', (isListed) => ({ isListed })),
+  curation('visible', 'is_visible', 'Show an agent in lists, or hide it (older name of `listed`)', (isListed) => ({
+    isListed,
+  })),
+  curation('featured', 'is_featured', 'Feature an agent, or stop featuring it', (isFeatured) => ({ isFeatured })),
+  curation(
+    'default',
+    'is_default_persona',
+    'Feature an agent, or stop featuring it (older name of `featured`)',
+    (isFeatured) => ({ isFeatured }),
+  ),
 ];

@@ -119,7 +119,9 @@ export const chatSettingEndpoints: AnyEndpoint[] = [
     summary: 'Estimate the available context tokens of a session',
     params: z.object({ session_id: z.uuid() }),
     query: z.object({
-      model_configuration_id: unsupported('models are chosen by name, for a session with update-chat-session-model'),
+      model_configuration_id: unsupported(
+        'is not supported: select a model by name, for a session with update-chat-session-model',
+      ),
     }),
     reply: z.object({ available_tokens: z.int() }).openapi('AvailableContextTokensResponse'),
     document: graphql(`query AvailableContextTokens($id: ID!) { availableContextTokens(target: { sessionId: $id }) }`),

@@ -101,7 +101,7 @@ const SendMessageRequest = z
     additional_context: z.string().nullish(),
   })
   .refine((body) => !(body.chat_session_id && body.chat_session_info), {
-    message: 'give chat_session_id or chat_session_info, not both',
+    message: 'requires exactly one of `chat_session_id` and `chat_session_info`',
     path: ['chat_session_info'],
   })
   .openapi('SendMessageRequest');
