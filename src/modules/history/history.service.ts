@@ -155,14 +155,14 @@ function pairOf(message: StoredPair, systemPrompt: string, passages: { text: str
     question: parent?.text ?? '',
     answer: text,
     askedAt: parent?.createdAt ?? createdAt,
-    username: nameOfAsker(user, clientKey),
+    username: nameOfUser(user, clientKey),
     rating: positive === null ? '--' : positive ? 'GOOD' : 'BAD',
     passages: passages.map((passage) => passage.text),
   };
 }
 
 /** Returns the author of a question in the form of the workspace paths, where keys have no names. */
-export function nameOfAsker(
+export function nameOfUser(
   { accountType, username, email }: { accountType: string; username: string | null; email: string },
   clientKey: string | null,
 ): string {
