@@ -15,7 +15,6 @@ import { createChatExportService } from './modules/chat/export.service.ts';
 import { createFeedbackService } from './modules/chat/feedback.service.ts';
 import { byAnyName } from './modules/chat/overrides.ts';
 import { createRunReaders } from './modules/chat/readers.ts';
-import { createRelatedService } from './modules/chat/related.service.ts';
 import { createRuns } from './modules/chat/runs.ts';
 import { createSeedService } from './modules/chat/seed.service.ts';
 import { createTurnService } from './modules/chat/turn.ts';
@@ -35,6 +34,7 @@ import { createKnowledgeService } from './modules/knowledge/knowledge.service.ts
 import { createLimitsService } from './modules/limits/limits.service.ts';
 import { createUsageService } from './modules/limits/usage.service.ts';
 import { createProjectsService } from './modules/projects/projects.service.ts';
+import { createRelatedService } from './modules/related.service.ts';
 import { createSettingsService } from './modules/settings/settings.service.ts';
 import { createAuthenticator } from './modules/tokens/authenticate.ts';
 import { createTokensService } from './modules/tokens/tokens.service.ts';

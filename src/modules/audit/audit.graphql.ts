@@ -3,14 +3,14 @@ import { connection, nodeQuery, pageArgs } from '../../graphql/connection.ts';
 import { globalId, globalIdOf, uuidId } from '../../graphql/id-input.ts';
 import { integerIds, nodeRule } from '../../graphql/nodes.ts';
 import { orderInput } from '../../graphql/order.ts';
-import { ApiKey, loadApiKey } from '../tokens/tokens.graphql.ts';
+import { ApiKey, apiKeyOf } from '../tokens/tokens.graphql.ts';
 import {
   credentialId,
   credentialIdDescription,
-  loadUserCredential,
   UserCredential,
+  userCredentialOf,
 } from '../tokens/user-credentials.graphql.ts';
-import { loadUser, User } from '../users/users.graphql.ts';
+import { User, userOf } from '../users/users.graphql.ts';
 import { type AuditAction, type AuditFilter, auditActions, auditOrders, isAuditAction } from './audit.service.ts';
 
 /** Returns an action in the spelling of the GraphQL schema: `API_KEY_CREATE`. */
@@ -52,7 +52,7 @@ const AuditEvent = builder.prismaNode('AuditEvent', {
       authScopes: { permission: 'read:users' },
       description:
         'The user as which the action was performed; null for the server itself, for a deleted user, and for a user that the caller cannot read.',
-      resolve: ({ actorId }, _args, context) => (actorId === null ? null : loadUser(context, actorId)),
+      resolve: ({ actorId }, _args, context, info) => userOf(actorId, context, info),
     }),
     actorDatabaseId: t.expose('actorId', {
       type: 'UUID',
@@ -68,7 +68,7 @@ const AuditEvent = builder.prismaNode('AuditEvent', {
       nullable: true,
       authScopes: { permission: 'manage:api_keys' },
       description: 'The API key or project token of the request; null for other credentials and for a deleted key.',
-      resolve: ({ tokenId }, _args, context) => (tokenId === null ? null : loadApiKey(context, tokenId)),
+      resolve: ({ tokenId }, _args, context, info) => apiKeyOf(tokenId, context, info),
     }),
     userCredential: t.field({
       type: UserCredential,
@@ -76,7 +76,7 @@ const AuditEvent = builder.prismaNode('AuditEvent', {
       authScopes: { permission: 'manage:users' },
       description:
         'The personal access token, login session or project token of the request; null for other credentials, for one that does not work any more, and if the caller cannot read it.',
-      resolve: ({ tokenId }, _args, context) => (tokenId === null ? null : loadUserCredential(context, tokenId)),
+      resolve: ({ tokenId }, _args, context, info) => userCredentialOf(tokenId, context, info),
     }),
     tokenDatabaseId: t.exposeInt('tokenId', {
       nullable: true,

@@ -8,10 +8,10 @@ import { integerId } from '../../graphql/id-input.ts';
 import { integerIds, nodeRule } from '../../graphql/nodes.ts';
 import { orderInput } from '../../graphql/order.ts';
 import { Agent } from '../agents/agents.graphql.ts';
-import { User } from '../users/users.graphql.ts';
+import { User, userOf } from '../users/users.graphql.ts';
 import { type FeedbackRating, feedbackOrders, ratingOf } from './feedback.service.ts';
 import { ChatMessage } from './messages.graphql.ts';
-import { agentOf, ChatSession, messageOf, sessionOf, userOf } from './sessions.graphql.ts';
+import { agentOf, ChatSession, messageOf, sessionOf } from './sessions.graphql.ts';
 
 const FeedbackRatingType = builder.enumType('FeedbackRating', {
   description: 'The rating of an answer by a user.',

@@ -14,7 +14,7 @@ import { cut, type PageArgs } from '../../paging.ts';
 import { Agent } from '../agents/agents.graphql.ts';
 import { Project } from '../projects/projects.graphql.ts';
 import { seesProject } from '../projects/projects.service.ts';
-import { User } from '../users/users.graphql.ts';
+import { User, userOf } from '../users/users.graphql.ts';
 import { chatMessageOrders, chatSessionOrders, type SessionFilter, seesSession } from './chat.service.ts';
 import { ChatMessage, ChatMessageConnection } from './messages.graphql.ts';
 import { ChatRun } from './run.graphql.ts';
@@ -227,10 +227,6 @@ nodeRule('ChatSession', {
 export const agentOf = (id: number, context: Context, info: GraphQLResolveInfo) =>
   loadRelated(context, info, id, (ids, query) =>
     context.services.related.agents(signedIn(context.principal), ids, query),
-  );
-export const userOf = (id: string, context: Context, info: GraphQLResolveInfo) =>
-  loadRelated(context, info, id, (ids, query) =>
-    context.services.related.users(signedIn(context.principal), ids, query),
   );
 export const sessionOf = (id: string | null, context: Context, info: GraphQLResolveInfo) =>
   loadRelated(context, info, id, (ids, query) =>

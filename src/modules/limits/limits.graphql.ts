@@ -4,15 +4,15 @@ import { clearField } from '../../graphql/clear-input.ts';
 import { connection, edge, nodeQuery, pageArgs } from '../../graphql/connection.ts';
 import { globalId, integerId, uuidId } from '../../graphql/id-input.ts';
 import { integerIds, nodeRule } from '../../graphql/nodes.ts';
-import { ApiKey, loadApiKey } from '../tokens/tokens.graphql.ts';
+import { ApiKey, apiKeyOf } from '../tokens/tokens.graphql.ts';
 import {
   credentialId,
   credentialIdDescription,
-  loadUserCredential,
   UserCredential,
+  userCredentialOf,
 } from '../tokens/user-credentials.graphql.ts';
 import { RoleType } from '../users/permissions.graphql.ts';
-import { loadUser, User } from '../users/users.graphql.ts';
+import { User, userOf } from '../users/users.graphql.ts';
 import { ViewerType } from '../users/viewer.graphql.ts';
 import { generalScopes, type limitScopes, rateLimitOrder, type ViewerLimit } from './limits.service.ts';
 import type { UsageFigures, UsageFilter, UsageOfDay, UsageRecord } from './usage.service.ts';
@@ -63,7 +63,7 @@ export const RateLimit = builder.prismaNode('RateLimit', {
       nullable: true,
       authScopes: { permission: 'read:users' },
       description: 'The limited user; null with a scope other than `USER`, and for a user that the caller cannot read.',
-      resolve: ({ userId }, _args, context) => (userId === null ? null : loadUser(context, userId)),
+      resolve: ({ userId }, _args, context, info) => userOf(userId, context, info),
     }),
     userDatabaseId: t.expose('userId', {
       type: 'UUID',
@@ -76,7 +76,7 @@ export const RateLimit = builder.prismaNode('RateLimit', {
       authScopes: { permission: 'manage:api_keys' },
       description:
         'The API key or project token that is limited; null with a scope other than `TOKEN` and for other credentials.',
-      resolve: ({ tokenId }, _args, context) => (tokenId === null ? null : loadApiKey(context, tokenId)),
+      resolve: ({ tokenId }, _args, context, info) => apiKeyOf(tokenId, context, info),
     }),
     userCredential: t.field({
       type: UserCredential,
@@ -84,7 +84,7 @@ export const RateLimit = builder.prismaNode('RateLimit', {
       authScopes: { permission: 'manage:users' },
       description:
         'The personal access token, login session or project token that is limited; null with a scope other than `TOKEN`, for other credentials, and if the caller cannot read it.',
-      resolve: ({ tokenId }, _args, context) => (tokenId === null ? null : loadUserCredential(context, tokenId)),
+      resolve: ({ tokenId }, _args, context, info) => userCredentialOf(tokenId, context, info),
     }),
     tokenDatabaseId: t.exposeInt('tokenId', {
       nullable: true,
@@ -411,7 +411,7 @@ const UsageRecordType = builder.objectRef<UsageRecord>('UsageRecord').implement(
       nullable: true,
       authScopes: { permission: 'read:users' },
       description: 'The user; null for a deleted user, and for a user that the caller cannot read.',
-      resolve: ({ userId }, _args, context) => loadUser(context, userId),
+      resolve: ({ userId }, _args, context, info) => userOf(userId, context, info),
     }),
     userDatabaseId: t.expose('userId', {
       type: 'UUID',
@@ -422,7 +422,7 @@ const UsageRecordType = builder.objectRef<UsageRecord>('UsageRecord').implement(
       nullable: true,
       authScopes: { permission: 'manage:api_keys' },
       description: 'The API key or project token; null for other credentials and for a deleted key.',
-      resolve: ({ tokenId }, _args, context) => loadApiKey(context, tokenId),
+      resolve: ({ tokenId }, _args, context, info) => apiKeyOf(tokenId, context, info),
     }),
     userCredential: t.field({
       type: UserCredential,
@@ -430,7 +430,7 @@ const UsageRecordType = builder.objectRef<UsageRecord>('UsageRecord').implement(
       authScopes: { permission: 'manage:users' },
       description:
         'The personal access token, login session or project token; null for other credentials, for one that does not work any more, and if the caller cannot read it.',
-      resolve: ({ tokenId }, _args, context) => loadUserCredential(context, tokenId),
+      resolve: ({ tokenId }, _args, context, info) => userCredentialOf(tokenId, context, info),
     }),
     tokenDatabaseId: t.exposeInt('tokenId', {
       description: 'The integer ID of the credential, which may be deleted.',

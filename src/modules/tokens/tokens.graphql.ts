@@ -1,14 +1,16 @@
+import type { GraphQLResolveInfo } from 'graphql';
 import { isPermission, type Permission } from '../../authz/permissions.ts';
 import { signedIn, type Viewer } from '../../authz/principal.ts';
 import { seesProject, visible } from '../../authz/visible.ts';
+import type { Context } from '../../context.ts';
 import type { Project as ProjectRow, Token } from '../../generated/prisma/client.ts';
-import { batched } from '../../graphql/batched.ts';
 import { builder } from '../../graphql/builder.ts';
 import { clearField } from '../../graphql/clear-input.ts';
 import { connection, edge, nodeQuery, pageArgs } from '../../graphql/connection.ts';
 import { globalId, integerId } from '../../graphql/id-input.ts';
 import { integerIds, nodeRule } from '../../graphql/nodes.ts';
 import { orderInput } from '../../graphql/order.ts';
+import { loadRelated } from '../../graphql/related.ts';
 import { Project } from '../projects/projects.graphql.ts';
 import { PermissionType, RoleType } from '../users/permissions.graphql.ts';
 import { User } from '../users/users.graphql.ts';
@@ -110,11 +112,9 @@ export const ApiKey = builder.prismaNode('Token', {
   }),
 });
 
-/** Loads the key with an integer ID. Returns null for a credential that was deleted or is not a key. */
-export const loadApiKey = batched(
-  ({ db }, ids: number[]) => db.prisma.token.findMany({ where: { AND: [visible.apiKeys(), { id: { in: ids } }] } }),
-  ({ id }) => id,
-);
+/** Returns the key with an integer ID; null for a credential that was deleted or is not a key. */
+export const apiKeyOf = (id: number | null, context: Context, info: GraphQLResolveInfo) =>
+  loadRelated(context, info, id, (ids, query) => context.services.related.apiKeys(ids, query));
 
 export const ProjectToken = builder.prismaNode('Token', {
   variant: 'ProjectToken',

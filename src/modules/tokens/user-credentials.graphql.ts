@@ -1,12 +1,14 @@
+import type { GraphQLResolveInfo } from 'graphql';
 import { isPermission } from '../../authz/permissions.ts';
 import { signedIn } from '../../authz/principal.ts';
 import { visible } from '../../authz/visible.ts';
+import type { Context } from '../../context.ts';
 import type { Token, User as UserRow } from '../../generated/prisma/client.ts';
-import { batched } from '../../graphql/batched.ts';
 import { builder } from '../../graphql/builder.ts';
 import { connection, nodeQuery, pageArgs } from '../../graphql/connection.ts';
 import { globalId, integerId, integerIdOf } from '../../graphql/id-input.ts';
 import { integerIds, nodeRule } from '../../graphql/nodes.ts';
+import { loadRelated } from '../../graphql/related.ts';
 import { Project } from '../projects/projects.graphql.ts';
 import { PermissionType } from '../users/permissions.graphql.ts';
 import { User, userId, userIdDescription } from '../users/users.graphql.ts';
@@ -102,16 +104,11 @@ nodeRule('UserCredential', {
     }),
 });
 
-/**
- * Loads the credential with an integer ID. Returns null for one that does not work or that the caller cannot read.
- */
-export const loadUserCredential = batched(
-  ({ db, principal }, ids: number[]) =>
-    db.prisma.token.findMany({
-      where: { AND: [visible.userCredentials(signedIn(principal)), { id: { in: ids } }] },
-    }),
-  ({ id }) => id,
-);
+/** Returns the credential with an integer ID; null for one that does not work or that the caller cannot read. */
+export const userCredentialOf = (id: number | null, context: Context, info: GraphQLResolveInfo) =>
+  loadRelated(context, info, id, (ids, query) =>
+    context.services.related.userCredentials(signedIn(context.principal), ids, query),
+  );
 
 const UserCredentialConnection = builder.connectionObject(
   { type: UserCredential, name: 'UserCredentialConnection', description: 'A page of a list of credentials.' },

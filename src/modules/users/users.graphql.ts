@@ -1,12 +1,14 @@
+import type { GraphQLResolveInfo } from 'graphql';
 import { can, signedIn, type Viewer } from '../../authz/principal.ts';
 import { visible } from '../../authz/visible.ts';
-import { batched } from '../../graphql/batched.ts';
+import type { Context } from '../../context.ts';
 import { builder } from '../../graphql/builder.ts';
 import { type ArgBuilder, connection, nodeQuery, pageArgs } from '../../graphql/connection.ts';
 import { integerId, uuidId } from '../../graphql/id-input.ts';
 import { nodeRule, uuidIds } from '../../graphql/nodes.ts';
 import { orderInput } from '../../graphql/order.ts';
 import { permissionUnless } from '../../graphql/plugins/permissions.ts';
+import { loadRelated } from '../../graphql/related.ts';
 import { allUserOrders, type UserKey, userOrders } from './accounts.service.ts';
 import { isThemselves } from './own.ts';
 import { RoleType } from './permissions.graphql.ts';
@@ -103,12 +105,11 @@ nodeRule('User', {
     }),
 });
 
-/** Loads the user with a UUID. Returns null for a user that was deleted or that the caller cannot read. */
-export const loadUser = batched(
-  ({ db, principal }, ids: string[]) =>
-    db.prisma.user.findMany({ where: { AND: [visible.users(signedIn(principal)), { id: { in: ids } }] } }),
-  ({ id }) => id,
-);
+/** Returns the user with a UUID; null for a user that was deleted or that the caller cannot read. */
+export const userOf = (id: string | null, context: Context, info: GraphQLResolveInfo) =>
+  loadRelated(context, info, id, (ids, query) =>
+    context.services.related.users(signedIn(context.principal), ids, query),
+  );
 
 /** Reads the ID of a user: the global ID, the UUID, or the integer `number`. Throws BAD_USER_INPUT. */
 export const userId = (value: string | number, path: (string | number)[]): UserKey =>

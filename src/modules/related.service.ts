@@ -1,13 +1,13 @@
-import { can, type Principal } from '../../authz/principal.ts';
-import { visible } from '../../authz/visible.ts';
-import type { Agent, ChatMessage, ChatSession, Document, User } from '../../generated/prisma/client.ts';
-import type { Database } from '../../store/database.ts';
+import { can, type Principal } from '../authz/principal.ts';
+import { visible } from '../authz/visible.ts';
+import type { Agent, ChatMessage, ChatSession, Document, Token, User } from '../generated/prisma/client.ts';
+import type { Database } from '../store/database.ts';
 
 const byId = <Id, Row extends { id: Id }>(rows: Row[]): ReadonlyMap<Id, Row> =>
   new Map(rows.map((row) => [row.id, row]));
 
 /**
- * Creates the service for the objects that chats and their history refer to. Each function takes the keys of a whole
+ * Creates the service for the objects that rows refer to by a key, without a relation that a caller may always read. Each function takes the keys of a whole
  * list, runs one statement, and omits objects that the principal cannot read. `query` contains further relations to
  * load.
  */
@@ -41,6 +41,18 @@ export function createRelatedService({ prisma }: Database) {
     async users(principal: Principal, ids: string[], query: object): Promise<ReadonlyMap<string, User>> {
       const where = { AND: [visible.users(principal), { id: { in: ids } }] };
       return byId(await prisma.user.findMany({ ...query, where }));
+    },
+
+    /** Omits credentials that are not keys. */
+    async apiKeys(ids: number[], query: object): Promise<ReadonlyMap<number, Token>> {
+      const where = { AND: [visible.apiKeys(), { id: { in: ids } }] };
+      return byId(await prisma.token.findMany({ ...query, where }));
+    },
+
+    /** Omits credentials that no longer work. */
+    async userCredentials(principal: Principal, ids: number[], query: object): Promise<ReadonlyMap<number, Token>> {
+      const where = { AND: [visible.userCredentials(principal), { id: { in: ids } }] };
+      return byId(await prisma.token.findMany({ ...query, where }));
     },
 
     /** Returns documents by the IDs that their clients chose. */
