@@ -1,3 +1,4 @@
+import { searchForm } from '../text/normalize.ts';
 import type { Passage } from './passages.ts';
 
 /** A piece of Markdown from the passage with this number, without images. */
@@ -51,8 +52,7 @@ function stem(word: string): string {
  * Returns the significant words of a text in order: in lower case, stemmed, with identifiers split at changes of case.
  */
 function termsOf(text: string): string[] {
-  const words = text
-    .normalize('NFKC')
+  const words = searchForm(text)
     .replace(/(?<=[\p{Ll}\p{N}])(?=\p{Lu})/gu, ' ')
     .toLowerCase();
   return (words.match(WORDS) ?? []).flatMap((word) => {
