@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
   byRest,
@@ -76,9 +77,10 @@ const nothing = {
 
 /** Uploads into Anna's project through both APIs and returns the codes. */
 async function uploads(key: string, into: number | undefined): Promise<Outcome[]> {
-  const files = { 'new.txt': 'new' };
-  const graph = await uploadGraphql(kit, files, { key, ...(into !== undefined && { projectId: into }) });
-  const rest = await uploadRest(kit, files, { key, fields: into === undefined ? {} : { project_id: String(into) } });
+  // Each upload has its own name: a file replaces the earlier file of the same name in its project.
+  const file = () => ({ [`${randomUUID()}.txt`]: 'new' });
+  const graph = await uploadGraphql(kit, file(), { key, ...(into !== undefined && { projectId: into }) });
+  const rest = await uploadRest(kit, file(), { key, fields: into === undefined ? {} : { project_id: String(into) } });
   return [graph.errors[0]?.extensions.code ?? 'ok', rest.status];
 }
 async function triesToUpload(key: string, into: number | undefined): Promise<Outcome[]> {
