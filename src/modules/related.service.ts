@@ -1,10 +1,24 @@
 import { can, type Principal } from '../authz/principal.ts';
 import { visible } from '../authz/visible.ts';
-import type { Agent, ChatMessage, ChatSession, Document, Token, User } from '../generated/prisma/client.ts';
+import type {
+  Agent,
+  ChatMessage,
+  ChatSession,
+  Document,
+  Prisma,
+  Project,
+  Token,
+  User,
+} from '../generated/prisma/client.ts';
 import type { Database } from '../store/database.ts';
 
 const byId = <Id, Row extends { id: Id }>(rows: Row[]): ReadonlyMap<Id, Row> =>
   new Map(rows.map((row) => [row.id, row]));
+
+/** Selects agents as `node` does: deleted ones only with `manage:agents`. */
+const readableAgents = (principal: Principal): Prisma.AgentWhereInput => ({
+  AND: [visible.agents(principal), can(principal, 'manage:agents') ? {} : { deletedAt: null }],
+});
 
 /**
  * Creates the service for the objects that rows refer to by a key, without a relation that a caller may always read. Each function takes the keys of a whole
@@ -13,11 +27,24 @@ const byId = <Id, Row extends { id: Id }>(rows: Row[]): ReadonlyMap<Id, Row> =>
  */
 export function createRelatedService({ prisma }: Database) {
   return {
-    /** Returns agents as `node` does: deleted ones only with `manage:agents`. */
     async agents(principal: Principal, ids: number[], query: object): Promise<ReadonlyMap<number, Agent>> {
-      const existing = can(principal, 'manage:agents') ? {} : { deletedAt: null };
-      const where = { AND: [visible.agents(principal), existing, { id: { in: ids } }] };
+      const where = { AND: [readableAgents(principal), { id: { in: ids } }] };
       return byId(await prisma.agent.findMany({ ...query, where }));
+    },
+
+    /** Returns the IDs of the agents that match a condition and that `agents` returns. */
+    async readableAgentIds(
+      principal: Principal,
+      ids: number[],
+      matching: Prisma.AgentWhereInput,
+    ): Promise<ReadonlyMap<number, { id: number }>> {
+      const where = { AND: [readableAgents(principal), matching, { id: { in: ids } }] };
+      return byId(await prisma.agent.findMany({ where, select: { id: true } }));
+    },
+
+    async projects(principal: Principal, ids: number[], query: object): Promise<ReadonlyMap<number, Project>> {
+      const where = { AND: [visible.projects(principal), { id: { in: ids } }] };
+      return byId(await prisma.project.findMany({ ...query, where }));
     },
 
     async sessions(principal: Principal, ids: string[], query: object): Promise<ReadonlyMap<string, ChatSession>> {

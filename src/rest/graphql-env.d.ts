@@ -11402,6 +11402,51 @@ export type introspection = {
             "isDeprecated": false
           },
           {
+            "name": "agents",
+            "type": {
+              "kind": "OBJECT",
+              "name": "AgentConnection"
+            },
+            "args": [
+              {
+                "name": "after",
+                "type": {
+                  "kind": "SCALAR",
+                  "name": "String"
+                }
+              },
+              {
+                "name": "before",
+                "type": {
+                  "kind": "SCALAR",
+                  "name": "String"
+                }
+              },
+              {
+                "name": "first",
+                "type": {
+                  "kind": "SCALAR",
+                  "name": "Int"
+                }
+              },
+              {
+                "name": "last",
+                "type": {
+                  "kind": "SCALAR",
+                  "name": "Int"
+                }
+              },
+              {
+                "name": "offset",
+                "type": {
+                  "kind": "SCALAR",
+                  "name": "Int"
+                }
+              }
+            ],
+            "isDeprecated": false
+          },
+          {
             "name": "claimedBy",
             "type": {
               "kind": "OBJECT",
@@ -15031,6 +15076,58 @@ export type introspection = {
               }
             },
             "args": [],
+            "isDeprecated": false
+          },
+          {
+            "name": "tokens",
+            "type": {
+              "kind": "OBJECT",
+              "name": "ProjectTokenConnection"
+            },
+            "args": [
+              {
+                "name": "after",
+                "type": {
+                  "kind": "SCALAR",
+                  "name": "String"
+                }
+              },
+              {
+                "name": "before",
+                "type": {
+                  "kind": "SCALAR",
+                  "name": "String"
+                }
+              },
+              {
+                "name": "first",
+                "type": {
+                  "kind": "SCALAR",
+                  "name": "Int"
+                }
+              },
+              {
+                "name": "last",
+                "type": {
+                  "kind": "SCALAR",
+                  "name": "Int"
+                }
+              },
+              {
+                "name": "offset",
+                "type": {
+                  "kind": "SCALAR",
+                  "name": "Int"
+                }
+              },
+              {
+                "name": "orderBy",
+                "type": {
+                  "kind": "INPUT_OBJECT",
+                  "name": "ProjectTokenOrder"
+                }
+              }
+            ],
             "isDeprecated": false
           },
           {
@@ -20812,6 +20909,15 @@ export type introspection = {
             "isDeprecated": false
           },
           {
+            "name": "project",
+            "type": {
+              "kind": "OBJECT",
+              "name": "Project"
+            },
+            "args": [],
+            "isDeprecated": false
+          },
+          {
             "name": "projectDatabaseId",
             "type": {
               "kind": "SCALAR",
@@ -23706,6 +23812,15 @@ export type introspection = {
             "type": {
               "kind": "SCALAR",
               "name": "String"
+            },
+            "args": [],
+            "isDeprecated": false
+          },
+          {
+            "name": "project",
+            "type": {
+              "kind": "OBJECT",
+              "name": "Project"
             },
             "args": [],
             "isDeprecated": false

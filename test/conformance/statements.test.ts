@@ -54,7 +54,7 @@ async function fill(from: number, to: number): Promise<void> {
         chunks: { create: { position: 0, section: 0, start: 0, end: 10, text: `zebra number ${i}` } },
       },
     });
-    const token = (kind: 'API_KEY' | 'PERSONAL', userId: string) => ({
+    const token = (kind: 'API_KEY' | 'PERSONAL' | 'PROJECT', userId: string) => ({
       kind,
       name: `token ${i}`,
       hash: Uint8Array.from(randomBytes(32)),
@@ -67,6 +67,12 @@ async function fill(from: number, to: number): Promise<void> {
       data: { name: `user ${i}`, email: `user-${i}@example.com`, accountType: 'SERVICE_ACCOUNT' },
     });
     await prisma.token.createMany({ data: [token('API_KEY', account.id), token('PERSONAL', ownerId)] });
+    const bot = await prisma.user.create({
+      data: { name: `bot ${i}`, email: `bot-${i}@example.com`, accountType: 'SERVICE_ACCOUNT' },
+    });
+    await prisma.project.create({
+      data: { name: `Project ${i}`, ownerId, tokens: { create: token('PROJECT', bot.id) } },
+    });
     const agent = await prisma.agent.create({
       data: {
         name: `Agent ${i}`,
@@ -83,6 +89,9 @@ async function fill(from: number, to: number): Promise<void> {
         },
         shares: { create: { userId: ownerId } },
       },
+    });
+    await prisma.inviteCode.create({
+      data: { hash: Uint8Array.from(randomBytes(32)), display: '…', agentIds: [agent.id, 0], createdById: ownerId },
     });
     await prisma.auditEvent.create({
       data: { action: 'api_key.create', actorId: account.id, actorName: account.name },
@@ -168,6 +177,14 @@ const lists: Record<string, { query: string; rows: (data: GraphQLAnswer['data'])
     query: `personalAccessTokens(first: $first) { nodes { id name display user { ${person} } } ${page} }`,
     rows: (data) => data.personalAccessTokens.nodes,
   },
+  projects: {
+    query: `projects(first: $first) { nodes { name owner { ${person} } tokens(first: 2) { totalCount nodes { name user { ${person} } project { name } } } } ${page} }`,
+    rows: (data) => data.projects.nodes,
+  },
+  inviteCodes: {
+    query: `inviteCodes(first: $first) { nodes { display createdBy { ${person} } agents(first: 2) { ${page} nodes { name labels { name } } } } ${page} }`,
+    rows: (data) => data.inviteCodes.nodes,
+  },
   chatSessions: {
     query: `chatSessions(first: $first) { nodes { ${session} } ${page} }`,
     rows: (data) => data.chatSessions.nodes,
@@ -199,7 +216,7 @@ const lists: Record<string, { query: string; rows: (data: GraphQLAnswer['data'])
   },
   files: { query: `files(first: $first) { nodes { ${file} } ${page} }`, rows: (data) => data.files.nodes },
   'files of a project': {
-    query: `projects { nodes { name fileTokens files(first: $first) { nodes { ${file} } totalCount } } }`,
+    query: `projects(filter: { search: "long" }) { nodes { name fileTokens files(first: $first) { nodes { ${file} } totalCount } } }`,
     rows: (data) => data.projects.nodes[0].files.nodes,
   },
   feedback: {

@@ -1,5 +1,7 @@
+import type { GraphQLResolveInfo } from 'graphql';
 import { signedIn } from '../../authz/principal.ts';
 import { visible } from '../../authz/visible.ts';
+import type { Context } from '../../context.ts';
 import type { Document as DocumentRow, Project as ProjectRow } from '../../generated/prisma/client.ts';
 import { builder } from '../../graphql/builder.ts';
 import { clearField } from '../../graphql/clear-input.ts';
@@ -7,6 +9,7 @@ import { connection, edge, nestedNodes, nodeQuery, pageArgs } from '../../graphq
 import { globalId, integerId, textId } from '../../graphql/id-input.ts';
 import { integerIds, nodeRule } from '../../graphql/nodes.ts';
 import { orderInput } from '../../graphql/order.ts';
+import { loadRelated } from '../../graphql/related.ts';
 import { cut } from '../../paging.ts';
 import { Document, DocumentConnection, DocumentEdge, SectionInput } from '../knowledge/knowledge.graphql.ts';
 import { type AddToProjectInput, documentOrder } from '../knowledge/knowledge.service.ts';
@@ -60,6 +63,12 @@ nodeRule('Project', {
       select: { id: true },
     }),
 });
+
+/** Returns the project with an integer ID; null for a project that was deleted or that the caller cannot read. */
+export const projectOf = (id: number | null, context: Context, info: GraphQLResolveInfo) =>
+  loadRelated(context, info, id, (ids, query) =>
+    context.services.related.projects(signedIn(context.principal), ids, query),
+  );
 
 const ProjectEdge = builder.edgeObject({
   type: Project,

@@ -133,6 +133,57 @@ describe('a project token', () => {
     ]);
   });
 
+  test('is listed by its project, which only the token and the owner of the project can read', async () => {
+    const home = await kit.prisma.project.create({ data: { name: 'listed', ownerId: owner.userId } });
+    const secrets: string[] = [];
+    for (const name of ['b', 'a', 'c']) {
+      const { data } = await kit.gql(
+        'mutation ($input: CreateProjectTokenInput!) { createProjectToken(input: $input) { secret } }',
+        { input: { projectId: home.id, name } },
+        owner.secret,
+      );
+      secrets.push(data.createProjectToken.secret);
+    }
+    const project = async (selection: string, key = owner.secret) =>
+      await kit.gql(`query ($id: ID!) { project(id: $id) { ${selection} } }`, { id: home.id }, key);
+    const tokens = (await project('tokens { totalCount nodes { name projectDatabaseId } }')).data.project.tokens;
+    expect(tokens).toEqual({
+      totalCount: 3,
+      nodes: ['b', 'a', 'c'].map((name) => ({ name, projectDatabaseId: home.id })),
+    });
+    const page = (await project('tokens(first: 2, orderBy: { field: NAME }) { nodes { name } pageInfo { endCursor } }'))
+      .data.project.tokens;
+    expect(names(page)).toEqual(['a', 'b']);
+    const rest = await project(
+      `tokens(after: "${page.pageInfo.endCursor}", orderBy: { field: NAME }) { nodes { name } pageInfo { hasNextPage } }`,
+    );
+    expect(rest.data.project.tokens).toEqual({ nodes: [{ name: 'c' }], pageInfo: { hasNextPage: false } });
+
+    const token = secrets[0] as string;
+    const denied = await project('name tokens { totalCount }', token);
+    expect(denied.data.project).toEqual({ name: 'listed', tokens: null });
+    expect(denied.errors).toMatchObject([{ extensions: { code: 'FORBIDDEN', requiredPermissions: ['write:tokens'] } }]);
+
+    const own = await kit.gql('{ viewer { token { projectDatabaseId project { name } } } }', {}, token);
+    expect(own.data.viewer.token).toEqual({ projectDatabaseId: home.id, project: { name: 'listed' } });
+    expect((await kit.gql('{ viewer { token { project { name } } } }')).data.viewer.token).toEqual({ project: null });
+    const introspect = async (key: string) =>
+      (
+        await kit.gql(
+          'query ($token: String!) { introspectToken(token: $token) { projectDatabaseId project { name } } }',
+          { token },
+          key,
+        )
+      ).data.introspectToken;
+    expect(await introspect(kit.keys.ADMIN)).toEqual({ projectDatabaseId: home.id, project: null });
+    await kit.prisma.user.update({ where: { id: owner.userId }, data: { role: 'ADMIN' } });
+    try {
+      expect(await introspect(owner.secret)).toEqual({ projectDatabaseId: home.id, project: { name: 'listed' } });
+    } finally {
+      await kit.prisma.user.update({ where: { id: owner.userId }, data: { role: 'BASIC' } });
+    }
+  });
+
   test('is deleted by its global ID, which the payload returns', async () => {
     const { data } = await kit.gql(
       'mutation ($id: ID!) { createProjectToken(input: { projectId: $id }) { projectToken { id } } }',

@@ -1,6 +1,7 @@
 import { permissions } from '../../authz/permissions.ts';
 import type { Principal } from '../../authz/principal.ts';
 import { builder } from '../../graphql/builder.ts';
+import { Project, projectOf } from '../projects/projects.graphql.ts';
 import { PermissionType, RoleType } from '../users/permissions.graphql.ts';
 import { AccountTypeType, User } from '../users/users.graphql.ts';
 import { CredentialKindType } from './credential-kind.graphql.ts';
@@ -60,6 +61,15 @@ const TokenIntrospection = builder.objectRef<{ principal: Principal | null }>('T
       description:
         'The permissions that the credential holds now: those of the role, restricted to its scopes, its project and the credential that created it.',
       resolve: ({ principal }) => principal && permissions.filter((name) => principal.permissions.has(name)),
+    }),
+    project: t.field({
+      type: Project,
+      nullable: true,
+      authScopes: { permission: 'write:projects' },
+      description:
+        'The project that the credential is confined to; null without a project and if the caller cannot read it.',
+      resolve: ({ principal }, _args, context, info) =>
+        projectOf(principal?.credential.projectId ?? null, context, info),
     }),
     projectDatabaseId: t.int({
       nullable: true,

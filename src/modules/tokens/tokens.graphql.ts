@@ -6,11 +6,12 @@ import type { Context } from '../../context.ts';
 import type { Project as ProjectRow, Token } from '../../generated/prisma/client.ts';
 import { builder } from '../../graphql/builder.ts';
 import { clearField } from '../../graphql/clear-input.ts';
-import { connection, edge, nodeQuery, pageArgs } from '../../graphql/connection.ts';
+import { connection, edge, nestedNodes, nodeQuery, pageArgs } from '../../graphql/connection.ts';
 import { globalId, integerId } from '../../graphql/id-input.ts';
 import { integerIds, nodeRule } from '../../graphql/nodes.ts';
 import { orderInput } from '../../graphql/order.ts';
 import { loadRelated } from '../../graphql/related.ts';
+import { cut } from '../../paging.ts';
 import { Project } from '../projects/projects.graphql.ts';
 import { PermissionType, RoleType } from '../users/permissions.graphql.ts';
 import { User } from '../users/users.graphql.ts';
@@ -522,6 +523,34 @@ const orderFields = {
 const ApiKeyOrder = orderInput('ApiKey', apiKeyOrders, orderFields);
 const ProjectTokenOrder = orderInput('ProjectToken', projectTokenOrders, orderFields);
 const PersonalAccessTokenOrder = orderInput('PersonalAccessToken', personalAccessTokenOrders, orderFields);
+
+builder.prismaObjectField(Project, 'tokens', (t) =>
+  t.field({
+    type: ProjectTokenConnection,
+    nullable: true,
+    authScopes: { permission: 'write:tokens' },
+    description: 'The tokens of the project, as `projectTokens` lists them.',
+    args: {
+      ...pageArgs(t.arg),
+      orderBy: t.arg({ type: ProjectTokenOrder, description: 'Order of the tokens. Defaults to the oldest first.' }),
+    },
+    // Loaded with the projects, in one statement for all of them.
+    select: ({ orderBy, ...args }, { principal, pageLimit }, nested) => {
+      const order = projectTokenOrders.of(orderBy);
+      const listed = visible.projectTokens(signedIn(principal));
+      const { where, ...page } = order.page(args, pageLimit);
+      return {
+        tokens: nestedNodes(nested, 'ProjectToken', order, { ...page, where: { AND: [listed, where] } }),
+        _count: { select: { tokens: { where: listed } } },
+      };
+    },
+    resolve: (project, { orderBy, ...args }, { pageLimit }) => {
+      const order = projectTokenOrders.of(orderBy);
+      const page = cut(project.tokens, order.page(args, pageLimit));
+      return connection(order, page, args, async () => project._count.tokens);
+    },
+  }),
+);
 
 builder.queryFields((t) => ({
   apiKeys: t.field({

@@ -4,6 +4,9 @@ import { builder } from '../../graphql/builder.ts';
 import { connection, edge, nodeQuery, pageArgs } from '../../graphql/connection.ts';
 import { integerId, integerIdList } from '../../graphql/id-input.ts';
 import { integerIds, nodeRule } from '../../graphql/nodes.ts';
+import { relatedConnection } from '../../graphql/related.ts';
+import { AgentConnection } from '../agents/agents.graphql.ts';
+import { agentsById } from '../agents/agents.service.ts';
 import { inviteCodeOrder } from './invite-codes.service.ts';
 import { ownAccountPayload } from './sessions.graphql.ts';
 import { User } from './users.graphql.ts';
@@ -27,9 +30,30 @@ const InviteCode = builder.prismaNode('InviteCode', {
       description: 'Display form, for recognition only. The code is returned once, at creation.',
     }),
     status: t.expose('status', { type: InviteCodeStatus, description: 'The state of the code.' }),
+    agents: t.field({
+      type: AgentConnection,
+      nullable: true,
+      authScopes: { permission: 'read:agents' },
+      description:
+        'The agents that are shared with the person who uses the code and that the caller can read, by `databaseId`.',
+      args: pageArgs(t.arg),
+      resolve: ({ agentIds }, args, context, info) => {
+        const { related } = context.services;
+        const principal = signedIn(context.principal);
+        return relatedConnection(
+          context,
+          info,
+          { ids: agentIds, order: agentsById, args },
+          {
+            readable: (ids, where) => related.readableAgentIds(principal, ids, where),
+            rows: (ids, query) => related.agents(principal, ids, query),
+          },
+        );
+      },
+    }),
     agentDatabaseIds: t.exposeIntList('agentIds', {
       description:
-        'The integer IDs of the agents that are shared with the person who uses the code; some may be deleted by now.',
+        'The integer IDs of the agents that are shared with the person who uses the code, including deleted agents and agents that the caller cannot read.',
     }),
     createdBy: t.relation('createdBy', {
       type: User,

@@ -122,6 +122,73 @@ describe('an invite code', () => {
     ]);
   });
 
+  test('lists its agents in pages, without those that the caller cannot read', async () => {
+    const agentIds = [await agentOf(), await agentOf(), await agentOf({ isPublic: true }), await agentOf()];
+    const { id } = await newCode({ agentIds: [...agentIds].reverse() }, admin.session);
+    const other = await newCode({ agentIds: agentIds.slice(1, 2) }, admin.session);
+    await kit.prisma.agent.update({ where: { id: agentIds[3] as number }, data: { deletedAt: new Date() } });
+    const agentsOf = async (args: string, key?: string) => {
+      const { data, errors } = await kit.gql(
+        `query ($ids: [ID!]!) {
+          nodes(ids: $ids) {
+            ... on InviteCode {
+              agents${args} {
+                totalCount nodes { databaseId labels { name } }
+                pageInfo { hasNextPage hasPreviousPage startCursor endCursor }
+              }
+              agentDatabaseIds
+            }
+          }
+        }`,
+        { ids: [globalId('InviteCode', id), globalId('InviteCode', other.id)] },
+        key,
+      );
+      expect(errors).toEqual([]);
+      expect(data.nodes[0].agentDatabaseIds).toEqual([...agentIds].reverse());
+      return data.nodes.map(({ agents: { nodes, ...rest } }: { agents: { nodes: { databaseId: number }[] } }) => ({
+        ...rest,
+        ids: nodes.map(({ databaseId }) => databaseId),
+      }));
+    };
+    expect(await agentsOf('', admin.session)).toMatchObject([
+      { totalCount: 4, ids: agentIds },
+      { totalCount: 1, ids: agentIds.slice(1, 2) },
+    ]);
+    const [start] = await agentsOf('(first: 2)', admin.session);
+    expect(start).toMatchObject({
+      totalCount: 4,
+      ids: agentIds.slice(0, 2),
+      pageInfo: { hasNextPage: true, hasPreviousPage: false },
+    });
+    const [end] = await agentsOf(`(first: 2, after: "${start.pageInfo.endCursor}")`, admin.session);
+    expect(end).toMatchObject({
+      totalCount: 4,
+      ids: agentIds.slice(2),
+      pageInfo: { hasNextPage: false, hasPreviousPage: true },
+    });
+    expect((await agentsOf('(last: 1)', admin.session))[0]).toMatchObject({
+      ids: agentIds.slice(3),
+      pageInfo: { hasPreviousPage: true },
+    });
+    expect((await agentsOf(`(last: 5, before: "${end.pageInfo.startCursor}")`, admin.session))[0]).toMatchObject({
+      ids: agentIds.slice(0, 2),
+      pageInfo: { hasNextPage: true, hasPreviousPage: false },
+    });
+    expect((await agentsOf('(first: 1, offset: 2)', admin.session))[0].ids).toEqual(agentIds.slice(2, 3));
+
+    const some = await kit.createKey('ADMIN', { scopes: ['manage:users', 'read:agents'] });
+    expect(await agentsOf('', some.secret)).toMatchObject([
+      { totalCount: 1, ids: agentIds.slice(2, 3) },
+      { totalCount: 0, ids: [] },
+    ]);
+    const none = await kit.createKey('ADMIN', { scopes: ['manage:users'] });
+    const denied = await kit.gql('{ inviteCodes(last: 1) { nodes { agents { totalCount } } } }', {}, none.secret);
+    expect(denied.data.inviteCodes.nodes).toEqual([{ agents: null }]);
+    expect(denied.errors).toMatchObject([{ extensions: { code: 'FORBIDDEN', requiredPermissions: ['read:agents'] } }]);
+    const wrong = await kit.gql('{ inviteCodes(last: 1) { nodes { agents(first: -1) { totalCount } } } }');
+    expect(code(wrong)).toBe('BAD_USER_INPUT');
+  });
+
   test('rejects agents that its creator cannot share', async () => {
     const other = await agentOf({ isPublic: true });
     const scopes = ['manage:users', ...rolePermissions('BASIC')];
