@@ -359,31 +359,6 @@ export type introspection = {
         "interfaces": []
       },
       {
-        "kind": "OBJECT",
-        "name": "AddDocumentsPayload",
-        "fields": [
-          {
-            "name": "added",
-            "type": {
-              "kind": "NON_NULL",
-              "ofType": {
-                "kind": "LIST",
-                "ofType": {
-                  "kind": "NON_NULL",
-                  "ofType": {
-                    "kind": "OBJECT",
-                    "name": "AddedDocument"
-                  }
-                }
-              }
-            },
-            "args": [],
-            "isDeprecated": false
-          }
-        ],
-        "interfaces": []
-      },
-      {
         "kind": "INPUT_OBJECT",
         "name": "AddLinkDocumentInput",
         "inputFields": [
@@ -439,6 +414,31 @@ export type introspection = {
           }
         ],
         "isOneOf": false
+      },
+      {
+        "kind": "OBJECT",
+        "name": "AddLinkDocumentPayload",
+        "fields": [
+          {
+            "name": "added",
+            "type": {
+              "kind": "NON_NULL",
+              "ofType": {
+                "kind": "LIST",
+                "ofType": {
+                  "kind": "NON_NULL",
+                  "ofType": {
+                    "kind": "OBJECT",
+                    "name": "AddedDocument"
+                  }
+                }
+              }
+            },
+            "args": [],
+            "isDeprecated": false
+          }
+        ],
+        "interfaces": []
       },
       {
         "kind": "INPUT_OBJECT",
@@ -571,6 +571,31 @@ export type introspection = {
           }
         ],
         "isOneOf": false
+      },
+      {
+        "kind": "OBJECT",
+        "name": "AddTextDocumentPayload",
+        "fields": [
+          {
+            "name": "added",
+            "type": {
+              "kind": "NON_NULL",
+              "ofType": {
+                "kind": "LIST",
+                "ofType": {
+                  "kind": "NON_NULL",
+                  "ofType": {
+                    "kind": "OBJECT",
+                    "name": "AddedDocument"
+                  }
+                }
+              }
+            },
+            "args": [],
+            "isDeprecated": false
+          }
+        ],
+        "interfaces": []
       },
       {
         "kind": "OBJECT",
@@ -2727,8 +2752,8 @@ export type introspection = {
               "ofType": {
                 "kind": "NON_NULL",
                 "ofType": {
-                  "kind": "SCALAR",
-                  "name": "String"
+                  "kind": "INPUT_OBJECT",
+                  "name": "DocumentLocatorInput"
                 }
               }
             }
@@ -2750,8 +2775,8 @@ export type introspection = {
               "ofType": {
                 "kind": "NON_NULL",
                 "ofType": {
-                  "kind": "SCALAR",
-                  "name": "String"
+                  "kind": "INPUT_OBJECT",
+                  "name": "DocumentLocatorInput"
                 }
               }
             }
@@ -9205,6 +9230,27 @@ export type introspection = {
       },
       {
         "kind": "INPUT_OBJECT",
+        "name": "DocumentLocatorInput",
+        "inputFields": [
+          {
+            "name": "id",
+            "type": {
+              "kind": "SCALAR",
+              "name": "ID"
+            }
+          },
+          {
+            "name": "location",
+            "type": {
+              "kind": "SCALAR",
+              "name": "String"
+            }
+          }
+        ],
+        "isOneOf": true
+      },
+      {
+        "kind": "INPUT_OBJECT",
         "name": "DocumentMoveInput",
         "inputFields": [
           {
@@ -12402,7 +12448,7 @@ export type introspection = {
             "name": "addLinkDocument",
             "type": {
               "kind": "OBJECT",
-              "name": "AddDocumentsPayload"
+              "name": "AddLinkDocumentPayload"
             },
             "args": [
               {
@@ -12442,7 +12488,7 @@ export type introspection = {
             "name": "addTextDocument",
             "type": {
               "kind": "OBJECT",
-              "name": "AddDocumentsPayload"
+              "name": "AddTextDocumentPayload"
             },
             "args": [
               {
@@ -13949,7 +13995,7 @@ export type introspection = {
             "name": "uploadDocuments",
             "type": {
               "kind": "OBJECT",
-              "name": "AddDocumentsPayload"
+              "name": "UploadDocumentsPayload"
             },
             "args": [
               {
@@ -14698,12 +14744,12 @@ export type introspection = {
             }
           },
           {
-            "name": "location",
+            "name": "document",
             "type": {
               "kind": "NON_NULL",
               "ofType": {
-                "kind": "SCALAR",
-                "name": "String"
+                "kind": "INPUT_OBJECT",
+                "name": "DocumentLocatorInput"
               }
             }
           },
@@ -22482,6 +22528,31 @@ export type introspection = {
           }
         ],
         "isOneOf": false
+      },
+      {
+        "kind": "OBJECT",
+        "name": "UploadDocumentsPayload",
+        "fields": [
+          {
+            "name": "added",
+            "type": {
+              "kind": "NON_NULL",
+              "ofType": {
+                "kind": "LIST",
+                "ofType": {
+                  "kind": "NON_NULL",
+                  "ofType": {
+                    "kind": "OBJECT",
+                    "name": "AddedDocument"
+                  }
+                }
+              }
+            },
+            "args": [],
+            "isDeprecated": false
+          }
+        ],
+        "interfaces": []
       },
       {
         "kind": "INPUT_OBJECT",

@@ -249,11 +249,14 @@ export const fieldSamples: Record<string, FieldSample> = {
     input: { agent: { slug: (await targets.workspace()).slug }, refusalText: 'taken over' },
   }),
   'Mutation.changeAgentDocuments': async ({ targets }) => ({
-    input: { agent: { id: await targets.agent() }, add: [(await targets.document()).location] },
+    input: { agent: { id: await targets.agent() }, add: [{ location: (await targets.document()).location }] },
+  }),
+  'Mutation.changeAgentDocuments#id': async ({ targets }) => ({
+    input: { agent: { id: await targets.agent() }, add: [{ id: (await targets.document()).externalId }] },
   }),
   'Mutation.pinAgentDocument': async ({ targets }) => {
     const { slug, location } = await targets.documented();
-    return { input: { agent: { slug }, location, pinned: true } };
+    return { input: { agent: { slug }, document: { location }, pinned: true } };
   },
   'Query.agentMembers': async ({ targets }) => ({ agent: { id: await targets.agent() } }),
   'Mutation.changeAgentMembers': async (scene) => ({

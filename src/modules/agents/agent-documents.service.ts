@@ -1,44 +1,76 @@
 import { z } from 'zod';
 import type { Principal } from '../../authz/principal.ts';
 import { visible } from '../../authz/visible.ts';
-import { notFound, parse } from '../../errors.ts';
+import { badInput, notFound, parse } from '../../errors.ts';
 import type { Agent, Prisma } from '../../generated/prisma/client.ts';
 import type { Database } from '../../store/database.ts';
-import { plainText } from '../../zod-types.ts';
+import { databaseId, plainText } from '../../zod-types.ts';
 import { atLocations, maxAtOnce } from '../knowledge/location.ts';
 import { type AgentKey, agentToChange } from './by-slug.ts';
 
-const location = plainText(1000);
-const locations = z.array(location).max(maxAtOnce).default([]);
-const Change = z.object({ add: locations, remove: locations });
-const Pin = z.object({ location, pinned: z.boolean() });
+/** The reference in an ID: the integer ID from a global ID, or the text of a client-assigned ID. */
+type DocumentRef = { global: string } | { text: string };
 
-/** Creates the service for the documents of an agent, which are named by their locations. */
+/** A document by its ID or by its location. */
+const Key = z.object({ id: z.custom<DocumentRef>().nullish(), location: plainText(1000).nullish() });
+const keys = z.array(Key).max(maxAtOnce).default([]);
+const Change = z.object({ add: keys, remove: keys });
+const Pin = z.object({ document: Key, pinned: z.boolean() });
+
+export type DocumentKey = z.input<typeof Key>;
+
+/** Selects the documents with these IDs; an ID that no document can have selects no document. */
+const withIds = (refs: readonly DocumentRef[]): Prisma.DocumentWhereInput => ({
+  OR: [
+    {
+      id: { in: refs.flatMap((ref) => ('global' in ref ? (databaseId.safeParse(Number(ref.global)).data ?? []) : [])) },
+    },
+    {
+      externalId: { in: refs.flatMap((ref) => ('text' in ref ? (plainText(500).safeParse(ref.text).data ?? []) : [])) },
+    },
+  ],
+});
+
+/** Creates the service for the documents of an agent, which are named by their IDs or by their locations. */
 export function createAgentDocumentsService(db: Database) {
-  /** Returns the documents at these locations that the principal can read. */
+  /**
+   * Returns the documents with these keys that the principal can read. Ignores locations without such a document.
+   * Throws BAD_USER_INPUT, naming the entry, for an ID without one.
+   */
   async function readable(
     transaction: Prisma.TransactionClient,
     principal: Principal,
-    wanted: readonly string[],
-    more: Prisma.DocumentWhereInput = {},
+    wanted: readonly z.output<typeof Key>[],
+    path: readonly string[],
   ): Promise<{ id: number }[]> {
-    return transaction.document.findMany({
-      where: { AND: [visible.documents(principal), atLocations(wanted), more] },
-      select: { id: true },
-    });
+    const locations = wanted.flatMap(({ location }) => location ?? []);
+    const refs = wanted.flatMap(({ id }) => id ?? []);
+    const find = (matching: Prisma.DocumentWhereInput) =>
+      transaction.document.findMany({
+        where: { AND: [visible.documents(principal), matching] },
+        select: { id: true, externalId: true },
+      });
+    const located = locations.length > 0 ? await find(atLocations(locations)) : [];
+    const named = refs.length > 0 ? await find(withIds(refs)) : [];
+    const known = new Set(named.flatMap(({ id, externalId }) => [`global ${id}`, `text ${externalId}`]));
+    for (const [index, { id }] of wanted.entries())
+      if (id && !known.has('global' in id ? `global ${id.global}` : `text ${id.text}`))
+        throw badInput(['input', ...path, index, 'id'], 'is not the ID of a document that you can read');
+    return [...located, ...named].map(({ id }) => ({ id }));
   }
 
   return {
     /**
      * Removes documents from an agent, which unpins them, then adds others. Locations without a readable document are
-     * ignored. Throws NOT_FOUND, FORBIDDEN for an agent that the principal cannot change, BAD_USER_INPUT.
+     * ignored. Throws NOT_FOUND, FORBIDDEN for an agent that the principal cannot change, BAD_USER_INPUT, also for the
+     * ID of a document that the principal cannot read.
      */
     change(principal: Principal, key: AgentKey, input: z.input<typeof Change>): Promise<Agent> {
       const { add, remove } = parse(Change, input);
       return db.prisma.$transaction(async (transaction) => {
         const { id } = await agentToChange(transaction, principal, key, visible.editableAgents(principal));
-        const removed = await readable(transaction, principal, remove, { agents: { some: { id } } });
-        const added = await readable(transaction, principal, add);
+        const removed = await readable(transaction, principal, remove, ['remove']);
+        const added = await readable(transaction, principal, add, ['add']);
         await transaction.agent.update({
           where: { id },
           data: { documents: { disconnect: removed }, pinnedDocuments: { disconnect: removed } },
@@ -53,11 +85,15 @@ export function createAgentDocumentsService(db: Database) {
      * that the agent does not have, FORBIDDEN for an agent that the principal cannot change, BAD_USER_INPUT.
      */
     pin(principal: Principal, key: AgentKey, input: z.input<typeof Pin>): Promise<Agent> {
-      const { location: wanted, pinned } = parse(Pin, input);
+      const { document, pinned } = parse(Pin, input);
       return db.prisma.$transaction(async (transaction) => {
         const { id } = await agentToChange(transaction, principal, key, visible.editableAgents(principal));
-        const found = await readable(transaction, principal, [wanted], { agents: { some: { id } } });
-        if (found.length === 0) throw notFound('Document');
+        const matching = document.id ? withIds([document.id]) : atLocations([document.location ?? '']);
+        const found = await transaction.document.findFirst({
+          where: { AND: [visible.documents(principal), matching, { agents: { some: { id } } }] },
+          select: { id: true },
+        });
+        if (!found) throw notFound('Document');
         return transaction.agent.update({
           where: { id },
           data: { pinnedDocuments: pinned ? { connect: found } : { disconnect: found } },

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { nothingStored } from '../../../test/expect-unchanged.ts';
 import { type GraphQLAnswer, type Kit, startKit } from '../../../test/kit.ts';
+import { globalId } from '../../graphql/id-input.ts';
 
 let kit: Kit;
 let anna: { secret: string; userId: string };
@@ -194,50 +195,116 @@ describe('the documents of an agent', () => {
   it('can be added, removed and pinned by location', async () => {
     const { slug, databaseId } = await made();
     const location = await locationOf('Handbook');
-    const added = await change({ agent: { slug }, add: [location], remove: null });
+    const added = await change({ agent: { slug }, add: [{ location }], remove: null });
     expect(added.data.changeAgentDocuments.agent).toEqual({
       documents: { nodes: [{ title: 'Handbook' }] },
       pinnedDocuments: { totalCount: 0, nodes: [] },
     });
-    const pinned = await pin({ agent: { id: databaseId }, location, pinned: true });
+    const pinned = await pin({ agent: { id: databaseId }, document: { location }, pinned: true });
     expect(pinned.data.pinAgentDocument.agent.pinnedDocuments).toEqual({
       totalCount: 1,
       nodes: [{ title: 'Handbook' }],
     });
-    const removed = await change({ agent: { id: databaseId }, remove: [location] });
+    const removed = await change({ agent: { id: databaseId }, remove: [{ location }] });
     expect(removed.data.changeAgentDocuments.agent).toEqual({
       documents: { nodes: [] },
       pinnedDocuments: { totalCount: 0, nodes: [] },
     });
-    expect(codes(await pin({ agent: { slug }, location, pinned: true }))).toEqual(['NOT_FOUND']);
+    expect(codes(await pin({ agent: { slug }, document: { location }, pinned: true }))).toEqual(['NOT_FOUND']);
+  });
+
+  it('can be added, removed and pinned by global ID and by the ID that the client chose', async () => {
+    const { slug } = await made();
+    const { id, externalId } = await kit.prisma.document.findFirstOrThrow({ where: { title: 'Handbook' } });
+    for (const named of [{ id: globalId('Document', id) }, { id: externalId }]) {
+      const added = await change({ agent: { slug }, add: [named] });
+      expect(added.data.changeAgentDocuments.agent.documents.nodes).toEqual([{ title: 'Handbook' }]);
+      const pinned = await pin({ agent: { slug }, document: named, pinned: true });
+      expect(pinned.data.pinAgentDocument.agent.pinnedDocuments.totalCount).toBe(1);
+      const unpinned = await pin({ agent: { slug }, document: named, pinned: false });
+      expect(unpinned.data.pinAgentDocument.agent.pinnedDocuments.totalCount).toBe(0);
+      const removed = await change({ agent: { slug }, remove: [named] });
+      expect(removed.data.changeAgentDocuments.agent.documents.nodes).toEqual([]);
+    }
+  });
+
+  it('are rejected with the position of an ID that is unknown, unreadable or malformed, and nothing changes', async () => {
+    const { slug } = await made();
+    const secret = await kit.prisma.document.create({
+      data: {
+        externalId: 'private of ben',
+        title: 'Private',
+        contentHash: new Uint8Array(32),
+        isPublic: false,
+        ownerId: ben.userId,
+      },
+    });
+    const location = await locationOf('Handbook');
+    await unchanged(async () => {
+      for (const id of [
+        secret.externalId,
+        globalId('Document', secret.id),
+        globalId('Document', 999_999),
+        globalId('Document', 'x'),
+        globalId('Agent', 1),
+        'nowhere',
+        'a\0b',
+        '\ud800',
+        '',
+      ])
+        for (const list of ['add', 'remove']) {
+          const { errors } = await change({ agent: { slug }, [list]: [{ location }, { id }] });
+          expect(errors, id).toMatchObject([
+            { extensions: { code: 'BAD_USER_INPUT', fields: [{ path: ['input', list, 1, 'id'] }] } },
+          ]);
+        }
+      for (const id of [secret.externalId, globalId('Document', secret.id), globalId('Document', 999_999), 'a\0b'])
+        expect(codes(await pin({ agent: { slug }, document: { id }, pinned: true })), id).toEqual(['NOT_FOUND']);
+      const wrong = await pin({ agent: { slug }, document: { id: globalId('Agent', 1) }, pinned: true });
+      expect(wrong.errors).toMatchObject([
+        { extensions: { code: 'BAD_USER_INPUT', fields: [{ path: ['input', 'document', 'id'] }] } },
+      ]);
+      for (const document of [{}, { id: 'Handbook', location }, { location: null }])
+        expect(codes(await pin({ agent: { slug }, document, pinned: true }))).toEqual(['BAD_USER_INPUT']);
+    });
   });
 
   it('can be changed only by editors and owners, and an invalid request changes no data', async () => {
     const { slug } = await made({ isPublic: true, userIds: [ben.userId] });
     const location = await locationOf('Handbook');
-    await change({ agent: { slug }, add: [location] });
+    await change({ agent: { slug }, add: [{ location }] });
     await unchanged(async () => {
       for (const key of [ben.secret, kit.keys.LIMITED]) {
-        expect(codes(await change({ agent: { slug }, remove: [location] }, key))).toEqual(['FORBIDDEN']);
-        expect(codes(await pin({ agent: { slug }, location, pinned: true }, key))).toEqual(['FORBIDDEN']);
+        expect(codes(await change({ agent: { slug }, remove: [{ location }] }, key))).toEqual(['FORBIDDEN']);
+        expect(codes(await pin({ agent: { slug }, document: { location }, pinned: true }, key))).toEqual(['FORBIDDEN']);
       }
-      const tooMany = Array.from({ length: 10_001 }, () => location);
-      for (const input of [{ add: tooMany }, { remove: tooMany }, { add: ['a\0b'] }])
+      const tooMany = Array.from({ length: 10_001 }, () => ({ location }));
+      for (const input of [{ add: tooMany }, { remove: tooMany }, { add: [{ location: 'a\0b' }] }])
         expect(codes(await change({ agent: { slug }, ...input }))).toEqual(['BAD_USER_INPUT']);
       // An empty location does not select everything.
-      expect((await change({ agent: { slug }, add: ['nowhere', ''], remove: ['x/y/z'] })).errors).toEqual([]);
-      expect(codes(await pin({ agent: { slug }, location: 'nowhere', pinned: true }))).toEqual(['NOT_FOUND']);
+      expect(
+        (
+          await change({
+            agent: { slug },
+            add: [{ location: 'nowhere' }, { location: '' }],
+            remove: [{ location: 'x/y/z' }],
+          })
+        ).errors,
+      ).toEqual([]);
+      expect(codes(await pin({ agent: { slug }, document: { location: 'nowhere' }, pinned: true }))).toEqual([
+        'NOT_FOUND',
+      ]);
     });
     const shares = [{ userId: ben.userId, permission: 'EDITOR' }];
     await send('shareAgent', 'ShareAgentInput', { agent: { slug }, shares });
-    expect((await pin({ agent: { slug }, location, pinned: true }, ben.secret)).errors).toEqual([]);
+    expect((await pin({ agent: { slug }, document: { location }, pinned: true }, ben.secret)).errors).toEqual([]);
   });
 
   it('cannot be changed by location if they come from files, and are excluded with filesIncluded: false', async () => {
     const { slug, databaseId } = await made();
     const fileId = await kit.upload('notes.txt', 'Some notes.', { key: anna.secret });
     const { fileName } = await kit.prisma.document.findUniqueOrThrow({ where: { fileId } });
-    await change({ agent: { slug }, add: [`custom-documents/${fileName}`] });
+    await change({ agent: { slug }, add: [{ location: `custom-documents/${fileName}` }] });
     expect(await kit.prisma.document.count({ where: { agents: { some: { id: databaseId } } } })).toBe(0);
     expect((await update({ agent: { slug }, documentIds: [fileId, 'Handbook'] })).errors).toEqual([]);
     const { data } = await kit.gql(

@@ -168,6 +168,9 @@ const Updated = z
 const nothingToUpdate = 'No valid fields to update!';
 
 /** A value that is not text is an unknown location. */
+/** Returns the locators of documents by their locations. */
+const atLocations = (list: readonly string[] | null | undefined) => list?.map((location) => ({ location }));
+
 const locations = z
   .array(z.unknown())
   .nullish()
@@ -349,7 +352,7 @@ export const workspaceEndpoints: AnyEndpoint[] = [
       [WorkspaceFields, WorkspaceDocumentFields],
     ),
     variables: ({ params, body }) => ({
-      input: { agent: { slug: params.slug }, add: body.adds, remove: body.deletes },
+      input: { agent: { slug: params.slug }, add: atLocations(body.adds), remove: atLocations(body.deletes) },
     }),
     partial: true,
     output: ({ changeAgentDocuments: { agent } }) => ({
@@ -388,7 +391,7 @@ export const workspaceEndpoints: AnyEndpoint[] = [
       `mutation UpdatePin($input: PinAgentDocumentInput!) { pinAgentDocument(input: $input) { agent { databaseId } } }`,
     ),
     variables: ({ params, body }) => ({
-      input: { agent: { slug: params.slug }, location: body.docPath, pinned: body.pinStatus },
+      input: { agent: { slug: params.slug }, document: { location: body.docPath }, pinned: body.pinStatus },
     }),
     output: () => ({ message: 'Pin status updated successfully' }),
     invalid: badBody,
