@@ -98,17 +98,18 @@ const AddedDocument = builder.objectRef<Added>('AddedDocument').implement({
   }),
 });
 
-const AddDocumentsPayload = builder.objectRef<Added[]>('AddDocumentsPayload').implement({
-  description: 'Result of `uploadDocuments`, `addTextDocument` and `addLinkDocument`.',
-  fields: (t) => ({
-    added: t.field({
-      type: [AddedDocument],
-      listSize: 20,
-      description: 'The documents in the order of the input: at most 20.',
-      resolve: (added) => added,
+/** Defines the payload of a mutation that adds documents. */
+const addedPayload = (mutation: 'uploadDocuments' | 'addTextDocument' | 'addLinkDocument', description: string) =>
+  builder.objectRef<Added[]>(`${mutation.charAt(0).toUpperCase()}${mutation.slice(1)}Payload`).implement({
+    description: `Result of the mutation \`${mutation}\`.`,
+    fields: (t) => ({
+      added: t.field({ type: [AddedDocument], listSize: 20, description, resolve: (added) => added }),
     }),
-  }),
-});
+  });
+
+const UploadDocumentsPayload = addedPayload('uploadDocuments', 'The documents in the order of the files: at most 20.');
+const AddTextDocumentPayload = addedPayload('addTextDocument', 'The document of the text, in a list of one.');
+const AddLinkDocumentPayload = addedPayload('addLinkDocument', 'The document of the page, in a list of one.');
 
 const AcceptedDocumentType = builder
   .objectRef<{ mediaType: string; extensions: readonly string[] }>('AcceptedDocumentType')
@@ -138,7 +139,7 @@ builder.queryField('acceptedDocumentTypes', (t) =>
 
 builder.mutationFields((t) => ({
   uploadDocuments: t.field({
-    type: AddDocumentsPayload,
+    type: UploadDocumentsPayload,
     ownTimeLimit: true,
     authScopes: { permission: 'manage:documents' },
     description:
@@ -153,7 +154,7 @@ builder.mutationFields((t) => ({
     },
   }),
   addTextDocument: t.field({
-    type: AddDocumentsPayload,
+    type: AddTextDocumentPayload,
     ownTimeLimit: true,
     authScopes: { permission: 'manage:documents' },
     description: 'Adds a text as a public document. Search finds it as soon as the mutation returns.',
@@ -161,7 +162,7 @@ builder.mutationFields((t) => ({
     resolve: (_root, { input }, { principal, services }) => services.intake.addText(signedIn(principal), input),
   }),
   addLinkDocument: t.field({
-    type: AddDocumentsPayload,
+    type: AddLinkDocumentPayload,
     ownTimeLimit: true,
     authScopes: { permission: 'manage:documents' },
     description:
