@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { minifyIntrospection, outputIntrospectionFile } from '@gql.tada/internal';
 import { printSchemaWithDirectives } from '@graphql-tools/utils';
 import { type GraphQLObjectType, introspectionFromSchema } from 'graphql';
@@ -9,12 +11,20 @@ import {
   rolePermissions,
   roles,
 } from '../src/authz/permissions.ts';
+import { type ErrorReason, errorReasons, serviceErrorCodes } from '../src/error-reasons.ts';
+import { AppError } from '../src/errors.ts';
+import { toGraphQLError } from '../src/graphql/errors.ts';
 import { type Requirement, requirementsOf } from '../src/graphql/plugins/permissions.ts';
 import { schema } from '../src/graphql/schema.ts';
+import { projectRoot } from '../src/project-root.ts';
+import { anythingllm } from '../src/rest/anythingllm/dialect.ts';
 import { embeddingParameters, imageParameters } from '../src/rest/anythingllm/openai.ts';
 import { chatParameters } from '../src/rest/anythingllm/openai-chat-request.ts';
+import { openai } from '../src/rest/anythingllm/openai-dialect.ts';
+import { failureFor } from '../src/rest/dialect.ts';
 import { endpointRequirements } from '../src/rest/endpoint.ts';
 import { endpoints } from '../src/rest/endpoints.ts';
+import { onyx } from '../src/rest/onyx/errors.ts';
 import { openApiDocument } from '../src/rest/openapi.ts';
 import type { ParameterTable } from '../src/rest/parameters.ts';
 import { type OpenApi, requestParameters, withoutEffect } from './request-parameters.ts';
@@ -137,11 +147,42 @@ function parametersPage(document: OpenApi): string {
   ].join('\n');
 }
 
+const reasonsStart = '<!-- Generated from src/error-reasons.ts by `npm run generate`. -->';
+const reasonsEnd = '<!-- End of the generated part. -->';
+
+/** Returns the status of a reason in each format: GraphQL without data, Onyx, AnythingLLM, OpenAI. */
+function statusesOf(reason: ErrorReason): number[] {
+  const { code, meaning } = errorReasons[reason];
+  const error = new AppError(code, reason as never, meaning);
+  const { http } = toGraphQLError(error).extensions as { http?: { status: number } };
+  return [http?.status ?? 200, ...[onyx, anythingllm, openai].map((each) => failureFor(each, {}, error, null).status)];
+}
+
+/** Returns docs/errors.md with the tables of the reasons. */
+function errorsPage(): string {
+  const page = readFileSync(join(projectRoot, 'docs/errors.md'), 'utf8');
+  const [before, after] = [page.split(reasonsStart)[0], page.split(reasonsEnd)[1]];
+  const tables = serviceErrorCodes.flatMap((code) => [
+    `### ${code}`,
+    '',
+    '| reason | meaning | remedy | GraphQL | Onyx | AnythingLLM | OpenAI |',
+    '|---|---|---|--:|--:|--:|--:|',
+    ...Object.entries(errorReasons)
+      .filter(([, entry]) => entry.code === code)
+      .map(([reason, { meaning, remedy }]) => {
+        return `| \`${reason}\` | ${meaning} | ${remedy} | ${statusesOf(reason as ErrorReason).join(' | ')} |`;
+      }),
+    '',
+  ]);
+  return [before, reasonsStart, '\n\n', tables.join('\n'), '\n', reasonsEnd, after].join('');
+}
+
 /** Returns the generated files by path. */
 export function artefacts(): Record<string, string> {
   const openApi = openApiDocument();
   return {
     'schema/schema.graphql': `${printSchemaWithDirectives(schema)}\n`,
+    'docs/errors.md': errorsPage(),
     'schema/permissions.md': permissionsPage(),
     'schema/parameters.md': parametersPage(openApi as OpenApi),
     'schema/openapi.json': `${JSON.stringify(openApi, null, 2)}\n`,

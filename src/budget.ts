@@ -64,7 +64,11 @@ export class Budget {
   /** Counts resolved nodes or text. Throws when the operation exceeds its limit. */
   spend(what: 'nodes' | 'text', amount: number): void {
     this.used[what] += amount;
-    if (this.used[what] > this.limits[what]) this.stop(what, tooMuch[what](this.limits[what]), 'BAD_USER_INPUT');
+    if (this.used[what] > this.limits[what])
+      this.stop(
+        what,
+        new AppError('BAD_USER_INPUT', 'RESPONSE_TOO_LARGE', tooMuch[what](this.limits[what]), { limit: what }),
+      );
     if (this.stopped) throw this.stopped;
   }
 
@@ -76,14 +80,14 @@ export class Budget {
   private stopAtDeadline(): void {
     const seconds = this.limits.deadline / 1000;
     const message = `The operation exceeded the time limit of ${seconds} seconds and was stopped. Changes made before that remain.`;
-    this.stop('deadline', message, 'TIMEOUT');
+    this.stop('deadline', new AppError('TIMEOUT', 'OPERATION_TIMEOUT', message, { limit: 'deadline' }));
   }
 
-  private stop(limit: BudgetLimit, message: string, code: 'BAD_USER_INPUT' | 'TIMEOUT'): void {
+  private stop(limit: BudgetLimit, error: AppError): void {
     if (this.stopped) return;
-    this.stopped = new AppError(code, message, { limit });
+    this.stopped = error;
     this.onExceeded(limit);
-    this.onStop?.(this.stopped);
+    this.onStop?.(error);
   }
 }
 

@@ -13,14 +13,21 @@ export function knownError(error: unknown): AppError | null {
     logged.add(request);
     request.log.error({ error }, 'the database is not available');
   }
-  return unavailable(`The database is not available. Try again later. Request id: ${request?.requestId ?? 'unknown'}`);
+  return unavailable(
+    'DATABASE_UNAVAILABLE',
+    `The database is not available. Try again later. Request id: ${request?.requestId ?? 'unknown'}`,
+  );
 }
 
 /** Logs an unexpected error and returns an error for the caller that contains only the ID of the request. */
 export function internalError(error: unknown): AppError {
   const request = currentRequest.getStore();
   request?.log.error({ error }, 'unexpected error');
-  return new AppError('INTERNAL', `Internal server error. Request id: ${request?.requestId ?? 'unknown'}`);
+  return new AppError(
+    'INTERNAL',
+    'INTERNAL_ERROR',
+    `Internal server error. Request id: ${request?.requestId ?? 'unknown'}`,
+  );
 }
 
 /** Returns the error that the caller receives for any error. */

@@ -1,26 +1,14 @@
 import type { z } from 'zod';
 import type { Permission } from './authz/permissions.ts';
+import {
+  type ErrorCode,
+  type ErrorReason,
+  type FieldReason,
+  type ReasonOf,
+  serviceErrorCodes,
+} from './error-reasons.ts';
 import { cutText } from './unicode.ts';
 import { problemsOf } from './validation-messages.ts';
-
-/**
- * The codes of the errors that a service reports. Each is a stable value of `extensions.code`, and each REST dialect maps
- * it to a status.
- */
-const serviceErrorCodes = [
-  'UNAUTHENTICATED',
-  'FORBIDDEN',
-  'NOT_FOUND',
-  'BAD_USER_INPUT',
-  'CONFLICT',
-  'RATE_LIMITED',
-  'UPSTREAM_REJECTED',
-  'UPSTREAM_FAILED',
-  'TIMEOUT',
-  'UNAVAILABLE',
-  'INTERNAL',
-] as const;
-export type ErrorCode = (typeof serviceErrorCodes)[number];
 
 /** Every value of `extensions.code`: the codes of services, and those of requests that `/graphql` rejects unexecuted. */
 export const errorCodes = [
@@ -40,6 +28,7 @@ export type GraphQLErrorCode = (typeof errorCodes)[number];
 export interface FieldProblem {
   path: (string | number)[];
   message: string;
+  reason?: FieldReason;
 }
 
 /** What a model provider says about a request that it rejects. Fit for the caller, and only for the caller. */
@@ -54,39 +43,45 @@ export interface ProviderStatement {
 export interface ErrorDetails {
   /** BAD_USER_INPUT: the invalid fields. */
   fields?: FieldProblem[];
-  /** FORBIDDEN: the missing permissions. */
+  /** MISSING_PERMISSION, PERMISSIONS_EXCEED_CALLER: the missing permissions. */
   requiredPermissions?: Permission[];
   /** RATE_LIMITED, UNAVAILABLE: seconds. */
   retryAfter?: number;
   /** RATE_LIMITED: the scope of the limit, and the time when it resets. */
   scope?: string;
   resetAt?: Date;
-  /** NOT_FOUND: the kind of object, for dialects that name it. */
-  resource?: string;
-  /** FORBIDDEN: the secret was replaced by a newer one. */
-  superseded?: true;
+  /** AGENT_NAME_TAKEN, LABEL_NAME_TAKEN: the name. */
+  name?: string;
   /** BAD_USER_INPUT, TIMEOUT: the limit on operations that was exceeded. */
   limit?: string;
-  /** UNAUTHENTICATED: the request had a credential that does not work. */
-  credentialRefused?: true;
-  /** UPSTREAM_REJECTED, UPSTREAM_FAILED: why, as the failure code of a turn. */
-  reason?: string;
-  /** UPSTREAM_FAILED: whether the same request may succeed later. */
+  /** UPSTREAM_REJECTED, UPSTREAM_FAILED: whether the same request may succeed later. */
   retryable?: boolean;
   /** UPSTREAM_REJECTED. */
   provider?: ProviderStatement;
 }
 
-/** An error that a caller is meant to see. Every other error is masked and logged. */
-export class AppError extends Error {
+/**
+ * An error that a caller is meant to see. Every other error is masked and logged. The reason is one of the catalogue in
+ * `error-reasons.ts`; its code is the one that the catalogue states.
+ */
+export class AppError<Code extends ErrorCode = ErrorCode> extends Error {
   override readonly name = 'AppError';
+  readonly reason: ErrorReason;
   constructor(
-    readonly code: ErrorCode,
+    readonly code: Code,
+    reason: ReasonOf<Code>,
     message: string,
     readonly details: ErrorDetails = {},
   ) {
     super(message);
+    this.reason = reason;
   }
+}
+
+/** Returns an error with the same code and reason, and another message. */
+export function withMessage(error: AppError, message: string, details: ErrorDetails = {}): AppError {
+  if (error.message === message) return error;
+  return new AppError(error.code, error.reason, message, { ...error.details, ...details });
 }
 
 /**
@@ -98,35 +93,73 @@ export class DatabaseUnavailableError extends Error {
 }
 
 const needsCredential = 'A valid credential is required.';
-export const unauthenticated = () => new AppError('UNAUTHENTICATED', needsCredential);
-export const credentialRefused = () => new AppError('UNAUTHENTICATED', needsCredential, { credentialRefused: true });
+export const unauthenticated = () => new AppError('UNAUTHENTICATED', 'CREDENTIAL_REQUIRED', needsCredential);
+export const invalidCredential = () => new AppError('UNAUTHENTICATED', 'CREDENTIAL_INVALID', needsCredential);
 
-export const forbidden = (requiredPermissions: Permission[], message?: string) =>
-  new AppError(
-    'FORBIDDEN',
-    message ?? `This credential lacks ${requiredPermissions.map((name) => `\`${name}\``).join(' and ')}.`,
-    { requiredPermissions },
-  );
+/** Creates the error for missing permissions. */
+export const forbidden = (
+  requiredPermissions: Permission[],
+  message = `This credential lacks ${requiredPermissions.map((name) => `\`${name}\``).join(' and ')}.`,
+  reason: ReasonOf<'FORBIDDEN'> = 'MISSING_PERMISSION',
+) => new AppError('FORBIDDEN', reason, message, { requiredPermissions });
 
-/** The answer to a secret that was replaced and still works, where it would create or change a credential. */
+/** Creates the error for a denial that no permission would lift. */
+export const denied = (reason: ReasonOf<'FORBIDDEN'>, message: string) => new AppError('FORBIDDEN', reason, message);
+
+/** The response to a secret that was replaced and still works, where it would create or change a credential. */
 export const supersededSecret = () =>
-  new AppError(
-    'FORBIDDEN',
+  denied(
+    'SECRET_SUPERSEDED',
     'This secret was replaced by a newer one. Use the current secret to create, change or revoke credentials.',
-    { requiredPermissions: [], superseded: true },
   );
+
+const resources = {
+  AGENT_NOT_FOUND: 'Agent',
+  API_KEY_NOT_FOUND: 'API key',
+  CHAT_MESSAGE_NOT_FOUND: 'Chat message',
+  CHAT_SESSION_NOT_FOUND: 'Chat session',
+  CONNECTOR_NOT_FOUND: 'Connector',
+  DELETED_AGENT_NOT_FOUND: 'Deleted agent',
+  DOCUMENT_NOT_FOUND: 'Document',
+  EMBED_NOT_FOUND: 'Embed',
+  FILE_NOT_FOUND: 'File',
+  FOLDER_NOT_FOUND: 'Folder',
+  INVITATION_NOT_FOUND: 'Invitation',
+  INVITE_CODE_NOT_FOUND: 'Invite code',
+  PROJECT_NOT_FOUND: 'Project',
+  PROJECT_TOKEN_NOT_FOUND: 'Project token',
+  RATE_LIMIT_NOT_FOUND: 'Rate limit',
+  RUN_NOT_FOUND: 'Run',
+  TOKEN_NOT_FOUND: 'Token',
+  TOOL_NOT_FOUND: 'Tool',
+  USER_NOT_FOUND: 'User',
+  USER_GROUP_NOT_FOUND: 'User group',
+} as const satisfies Partial<Record<ReasonOf<'NOT_FOUND'>, string>>;
 
 /** Also returned for objects that belong to another user: both cases must be indistinguishable. */
-export const notFound = (resource: string) => new AppError('NOT_FOUND', `${resource} not found`, { resource });
+export const notFound = (reason: keyof typeof resources) =>
+  new AppError('NOT_FOUND', reason, `${resources[reason]} not found`);
 
-export const badInput = (path: (string | number)[], message: string) => wrongFields([{ path, message }]);
+export const badInput = (path: (string | number)[], message: string, reason?: FieldReason) =>
+  wrongFields([{ path, message, ...(reason && { reason }) }]);
 
-export const conflict = (message: string) => new AppError('CONFLICT', message);
+/** Creates the error for a request that the present state of the data does not allow. */
+export const conflict = (reason: ReasonOf<'CONFLICT'>, message: string, details: ErrorDetails = {}) =>
+  new AppError('CONFLICT', reason, message, details);
+
+/** Creates the error for a limit that resets by itself, with the seconds until then. */
+export const rateLimited = (
+  reason: ReasonOf<'RATE_LIMITED'>,
+  message: string,
+  retryAfter: number,
+  details: ErrorDetails = {},
+) => new AppError('RATE_LIMITED', reason, message, { retryAfter, ...details });
 
 /** When a client should try again: a database that was restarted is usually back by then. Seconds. */
 const retryAfter = 5;
 
-export const unavailable = (message: string) => new AppError('UNAVAILABLE', message, { retryAfter });
+export const unavailable = (reason: ReasonOf<'UNAVAILABLE'>, message: string) =>
+  new AppError('UNAVAILABLE', reason, message, { retryAfter });
 
 /** What Prisma says of a transaction that did not get its turn, or did not end in time. */
 const lateTransaction = /Unable to start a transaction in the given time|on an expired transaction/;
@@ -148,7 +181,7 @@ export function raceOf(error: unknown): AppError | null {
   if (!(error instanceof Error)) return null;
   const code = String((error as { code?: unknown }).code);
   return races.has(code) || (code === 'P2010' && rawRace.test(error.message))
-    ? conflict('The data changed while the request was running. Try again.')
+    ? conflict('CHANGED_CONCURRENTLY', 'The data changed while the request was running. Try again.')
     : null;
 }
 
@@ -166,7 +199,7 @@ function spelled(path: FieldProblem['path']): string {
 /** Creates one error for several problems. Its message names every field. */
 export function wrongFields(fields: FieldProblem[]): AppError {
   const sentences = fields.map(({ path, message }) => (path.length > 0 ? `${spelled(path)}: ${message}` : message));
-  return new AppError('BAD_USER_INPUT', sentences.join('; '), { fields });
+  return new AppError('BAD_USER_INPUT', 'INVALID_INPUT', sentences.join('; '), { fields });
 }
 
 /** Converts zod's issues to one error that names every field. */
@@ -174,7 +207,7 @@ export function invalid(error: z.core.$ZodError, prefix: (string | number)[] = [
   const fields = error.issues
     .flatMap(problemsOf)
     .slice(0, maxProblems)
-    .map(({ path, message }) => ({ path: [...prefix, ...path.map(keyOf)], message }));
+    .map(({ path, ...problem }) => ({ ...problem, path: [...prefix, ...path.map(keyOf)] }));
   return wrongFields(fields);
 }
 

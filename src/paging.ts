@@ -216,6 +216,7 @@ export function cut<Row>(rows: Row[], { take }: Page): PageOf<Row> {
 const tooLong = () =>
   new AppError(
     'BAD_USER_INPUT',
+    'RESPONSE_TOO_LARGE',
     `The response would contain a list of more than ${maxCompleteList} entries. Read the list in pages, on a path with pages or through GraphQL.`,
     { limit: 'list' },
   );

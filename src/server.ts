@@ -14,7 +14,7 @@ import { type Client, can, type Viewer } from './authz/principal.ts';
 import { Budget } from './budget.ts';
 import type { Context } from './context.ts';
 import { reportedError } from './error-report.ts';
-import { credentialRefused, forbidden, unauthenticated } from './errors.ts';
+import { forbidden, invalidCredential, unauthenticated } from './errors.ts';
 import { uploadPermissions } from './graphql/upload-permissions.ts';
 import { createWebSockets, type WebSockets } from './graphql/websocket.ts';
 import { createGraphQLServer } from './graphql/yoga.ts';
@@ -291,7 +291,7 @@ export function createServer({
 
   app.all('/graphql', async (c) => {
     const { viewer } = await authenticate(c, 'bearer');
-    if (viewer === 'refused') throw credentialRefused();
+    if (viewer === 'refused') throw invalidCredential();
     const asksForPage = c.req.method === 'GET' && c.req.header('accept')?.includes('text/html');
     if (asksForPage && (settings.graphiql || viewer !== null)) return graphiql.respond(c);
     // Only callers with one of these permissions can upload files; the body of others is not read.

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { FieldReason } from './error-reasons.ts';
 
 type Issue = z.core.$ZodRawIssue;
 
@@ -125,6 +126,7 @@ z.config({ localeError: plainMessage });
 export interface Problem {
   path: PropertyKey[];
   message: string;
+  reason?: FieldReason;
 }
 
 /**
@@ -132,10 +134,11 @@ export interface Problem {
  * branch: "content.0.text is required" instead of "content has the wrong form".
  */
 export function problemsOf(issue: z.core.$ZodIssue): Problem[] {
-  const whole = [{ path: issue.path, message: issue.message }];
+  const reason: FieldReason | undefined = issue.code === 'custom' ? issue.params?.reason : undefined;
+  const whole = [{ path: issue.path, message: issue.message, ...(reason && { reason }) }];
   if (issue.code !== 'invalid_union' || issue.message !== plainMessage(issue as Issue)) return whole;
   const inside = issue.errors.filter((branch) => branch.length > 0 && expectationOf(branch) === null);
   const [closest] = inside.sort((a, b) => a.length - b.length);
   if (!closest) return whole;
-  return closest.flatMap(problemsOf).map(({ path, message }) => ({ path: [...issue.path, ...path], message }));
+  return closest.flatMap(problemsOf).map(({ path, ...problem }) => ({ ...problem, path: [...issue.path, ...path] }));
 }

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { FieldReason } from './error-reasons.ts';
 import { withoutControls } from './unicode.ts';
 
 /** Text that PostgreSQL can store: no NUL, no lone surrogates. `max` is in UTF-16 units. */
@@ -18,3 +19,9 @@ export const documentText = plainText(2_000_000).overwrite((text) => withoutCont
 /** A condition on a column: it contains the text, ignoring case. */
 export const containing = (text: string) =>
   ({ contains: text.replaceAll(/[\\%_]/g, String.raw`\$&`), mode: 'insensitive' }) as const;
+
+/** The problem of a text that contains only white space, for `refine`. */
+export const blank = { message: 'must not be blank', params: { reason: 'BLANK' } } satisfies {
+  message: string;
+  params: { reason: FieldReason };
+};

@@ -8,6 +8,7 @@ import { serve } from '@hono/node-server';
 import pg from 'pg';
 import { isPermission, permissionConstant } from '../src/authz/permissions.ts';
 import { type Booted, boot } from '../src/boot.ts';
+import { type ErrorCode, isReasonOf, serviceErrorCodes } from '../src/error-reasons.ts';
 import { errorCodes } from '../src/errors.ts';
 import { logRequests } from '../src/http/access-log.ts';
 import { createLog } from '../src/log.ts';
@@ -146,12 +147,18 @@ export async function ownDatabase(): Promise<{ options: DatabaseOptions; drop: (
   return { options: { databaseUrl: url.href }, drop: () => onServer(`DROP DATABASE ${name} WITH (FORCE)`) };
 }
 
-/** Throws when a GraphQL response has an error whose code is not listed in `errorCodes`. */
+/**
+ * Throws when a GraphQL response has an error whose code is not listed in `errorCodes`, or the error of a service without
+ * a reason of the catalogue.
+ */
 export function expectListedCodes({ errors }: { errors?: unknown } = {}): void {
   for (const error of Array.isArray(errors) ? errors : []) {
     const code: unknown = error?.extensions?.code;
     if (!(errorCodes as readonly unknown[]).includes(code))
       throw new Error(`the error code is not listed in errorCodes: ${JSON.stringify(error)}`);
+    const reason: unknown = error.extensions.reason;
+    if ((serviceErrorCodes as readonly unknown[]).includes(code) && !isReasonOf(String(reason), code as ErrorCode))
+      throw new Error(`the error has no reason of its code: ${JSON.stringify(error)}`);
   }
 }
 

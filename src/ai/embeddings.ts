@@ -51,6 +51,7 @@ export function embeddingModel(settings: Settings['embeddings']): EmbeddingModel
         if (embeddings.length !== values.length)
           throw new AppError(
             'UPSTREAM_FAILED',
+            'UPSTREAM_FAILED',
             'The embedding model’s provider did not return a vector for every text.',
           );
         vectors.push(...embeddings);

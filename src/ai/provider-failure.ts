@@ -1,4 +1,5 @@
 import { APICallError, RetryError, TypeValidationError } from 'ai';
+import { errorReasons, type ReasonOf } from '../error-reasons.ts';
 import { AppError, type ProviderStatement } from '../errors.ts';
 import { redactSecrets } from '../modules/tokens/secret.ts';
 
@@ -196,13 +197,13 @@ export function failureMessage(code: ProviderFailureCode, status: number | null 
  * UPSTREAM_REJECTED, a rate limit of the provider RATE_LIMITED, every other failure UPSTREAM_FAILED.
  */
 export function upstreamError(
-  reason: string,
+  reason: ReasonOf<'UPSTREAM_REJECTED' | 'UPSTREAM_FAILED'> | 'RATE_LIMITED',
   message: string,
   { retryable, retryAfter, provider }: Pick<ProviderFailure, 'retryable' | 'retryAfter' | 'provider'>,
 ): AppError {
-  const details = { reason, retryable, ...(retryAfter !== null && { retryAfter }), ...(provider && { provider }) };
-  if (reason === 'RATE_LIMITED') return new AppError('RATE_LIMITED', message, details);
-  return new AppError(aboutRequest.has(reason) ? 'UPSTREAM_REJECTED' : 'UPSTREAM_FAILED', message, details);
+  const details = { retryable, ...(retryAfter !== null && { retryAfter }), ...(provider && { provider }) };
+  if (reason === 'RATE_LIMITED') return new AppError('RATE_LIMITED', reason, message, details);
+  return new AppError(errorReasons[reason].code, reason, message, details);
 }
 
 /**

@@ -1,6 +1,6 @@
 import type { AppError } from '../errors.ts';
 import type { Dialect, Failure } from '../rest/dialect.ts';
-import { codeOfStatus, toGraphQLError } from './errors.ts';
+import { rejection, toGraphQLError } from './errors.ts';
 
 const statuses: Partial<Record<AppError['code'], number>> = { FORBIDDEN: 403, NOT_FOUND: 404, INTERNAL: 500 };
 
@@ -11,7 +11,7 @@ const statuses: Partial<Record<AppError['code'], number>> = { FORBIDDEN: 403, NO
 function failure(error: AppError): Failure {
   const { extensions, message } = toGraphQLError(error);
   const { http, ...rest } = extensions as { http?: { status: number; headers: Record<string, string> } };
-  const challenge = error.details.credentialRefused && { 'WWW-Authenticate': 'Bearer error="invalid_token"' };
+  const challenge = error.reason === 'CREDENTIAL_INVALID' && { 'WWW-Authenticate': 'Bearer error="invalid_token"' };
   return {
     status: http?.status ?? statuses[error.code] ?? 400,
     body: { errors: [{ message, extensions: rest }] },
@@ -24,10 +24,11 @@ export const graphqlDialect: Dialect = {
   accept: 'bearer',
   atRoot: true,
   looseBodies: false,
+  wordings: {},
   failure,
   invalid: failure,
   say: (status, message) => ({
     status,
-    body: { errors: [{ message, extensions: { code: codeOfStatus(status) } }] },
+    body: { errors: [{ message, extensions: rejection(status) }] },
   }),
 };

@@ -1,7 +1,8 @@
 import { PothosValidationError } from '@pothos/core';
 import { GraphQLError, type GraphQLErrorOptions } from 'graphql';
+import type { ErrorCode, ErrorReason } from '../error-reasons.ts';
 import { internalError, knownError } from '../error-report.ts';
-import { AppError, type ErrorCode, errorCodes, type GraphQLErrorCode, wrongFields } from '../errors.ts';
+import { AppError, errorCodes, type GraphQLErrorCode, wrongFields } from '../errors.ts';
 import { shortened } from '../unicode.ts';
 import { literalMessage, variableProblem } from './coercion-messages.ts';
 
@@ -32,11 +33,18 @@ const requestCodes: Partial<Record<number, GraphQLErrorCode>> = {
 };
 
 /** Returns the error code of a request that is rejected before execution with an HTTP status. */
-export const codeOfStatus = (status: number): GraphQLErrorCode => requestCodes[status] ?? 'BAD_USER_INPUT';
+const codeOfStatus = (status: number): GraphQLErrorCode => requestCodes[status] ?? 'BAD_USER_INPUT';
+
+/** Returns the code and, where the code is one of a service, the reason of a request that is rejected with a status. */
+export function rejection(status: number): { code: GraphQLErrorCode; reason?: ErrorReason } {
+  const code = codeOfStatus(status);
+  if (code === 'NOT_FOUND') return { code, reason: 'PATH_NOT_FOUND' };
+  return code === 'BAD_USER_INPUT' ? { code, reason: 'INVALID_REQUEST' } : { code };
+}
 
 /** Creates the error of a request that is rejected before execution. The code follows from the status. */
 export const requestError = (status: number, message: string, extensions: object = {}): GraphQLError =>
-  new GraphQLError(message, { extensions: { code: codeOfStatus(status), ...extensions, http: { status } } });
+  new GraphQLError(message, { extensions: { ...rejection(status), ...extensions, http: { status } } });
 
 const isListed = (code: unknown): code is GraphQLErrorCode => (errorCodes as readonly unknown[]).includes(code);
 
@@ -52,7 +60,7 @@ function codeOf(error: GraphQLError | undefined): GraphQLErrorCode | null {
 
 /** Converts an AppError to a GraphQL error. Extensions of `at`, such as its own code or status, are kept. */
 export function toGraphQLError(error: AppError, at?: GraphQLError): GraphQLError {
-  const { fields, requiredPermissions, retryAfter, limit, reason, retryable, provider } = error.details;
+  const { fields, requiredPermissions, retryAfter, limit, retryable, provider } = error.details;
   const status = statuses[error.code] ?? (limit ? 400 : undefined);
   const { code: _, ...extensions } = at?.extensions ?? {};
   const headers = {
@@ -64,11 +72,12 @@ export function toGraphQLError(error: AppError, at?: GraphQLError): GraphQLError
     originalError: error,
     extensions: {
       code: codeOf(at) ?? error.code,
+      reason: error.reason,
       ...(fields && { fields }),
       ...(requiredPermissions && { requiredPermissions }),
       ...(retryAfter && { retryAfter }),
       ...(limit && { limit }),
-      ...(reason && { reason, retryable: retryable ?? false }),
+      ...(retryable !== undefined && { retryable }),
       ...(provider && { providerCode: provider.code, providerMessage: provider.message }),
       ...(status && { http: { status, headers } }),
       ...extensions,
@@ -99,12 +108,13 @@ export function appErrorOf(error: unknown): AppError | null {
   const original = error instanceof GraphQLError ? (error.originalError ?? error) : error;
   const known = knownError(original);
   if (known) return known;
-  if (original instanceof PothosValidationError) return new AppError('BAD_USER_INPUT', brief(original.message));
+  if (original instanceof PothosValidationError)
+    return new AppError('BAD_USER_INPUT', 'INVALID_INPUT', brief(original.message));
   if (!(error instanceof GraphQLError && isOfRequest(error))) return null;
   const problem = variableProblem(error);
   return problem
     ? wrongFields([problem])
-    : new AppError('BAD_USER_INPUT', brief(literalMessage(error) ?? error.message));
+    : new AppError('BAD_USER_INPUT', 'INVALID_REQUEST', brief(literalMessage(error) ?? error.message));
 }
 
 /**
@@ -115,6 +125,6 @@ export function maskError(error: unknown): Error {
   const at = error instanceof GraphQLError ? error : undefined;
   const known = appErrorOf(error);
   if (known) return toGraphQLError(known, at);
-  const { code, message } = internalError(at?.originalError ?? error);
-  return new GraphQLError(message, { ...place(at), extensions: { code } });
+  const { code, reason, message } = internalError(at?.originalError ?? error);
+  return new GraphQLError(message, { ...place(at), extensions: { code, reason } });
 }

@@ -132,7 +132,9 @@ describe('an invalid multipart form', () => {
     await unchanged(async () => {
       const { status, data, errors } = await postOperation(kit, operations, map, files);
       expect([status, data]).toEqual([400, null]);
-      expect(errors).toEqual([expect.objectContaining({ extensions: { code: 'BAD_USER_INPUT' } })]);
+      expect(errors).toEqual([
+        expect.objectContaining({ extensions: { code: 'BAD_USER_INPUT', reason: 'INVALID_REQUEST' } }),
+      ]);
       expect(errors[0]?.message).toContain(message);
     });
     expect(Object.hasOwn(Object.prototype, 'polluted')).toBe(false);
@@ -243,7 +245,7 @@ describe('authorization of uploads', () => {
     await unchanged(async () => {
       for (const key of [kit.keys.LIMITED, pat.secret])
         expect((await send({}, key)).body.errors).toMatchObject([
-          { extensions: { code: 'FORBIDDEN', requiredPermissions: uploadPermissions } },
+          { extensions: { code: 'FORBIDDEN', reason: 'MISSING_PERMISSION', requiredPermissions: uploadPermissions } },
         ]);
     });
   });

@@ -125,7 +125,7 @@ export function createRequestBodies() {
       restrict(address) {
         limit = Math.min(limit, maxBody.anonymous);
         if (length !== null && length > limit) fail(tooLarge(limit));
-        if (failure) throw new AppError('BAD_USER_INPUT', failure.text);
+        if (failure) throw new AppError('BAD_USER_INPUT', 'INVALID_REQUEST', failure.text);
         const { incoming } = (c.env ?? {}) as Partial<HttpBindings>;
         if (!incoming || incoming.complete) return;
         const entry = { address, end: () => fail(tooMany) };

@@ -25,7 +25,11 @@ export function createStartingServer(): Hono['fetch'] {
   serveHealth(app, async () => 'starting');
   for (const prefix of ['', '/api']) app.get(`${prefix}/health`, (c) => readinessReply(c, 'starting'));
   app.notFound((c) =>
-    replyWithError(c, dialectAt(c.req.path), unavailable('The server is starting. Try again later.')),
+    replyWithError(
+      c,
+      dialectAt(c.req.path),
+      unavailable('SERVER_STARTING', 'The server is starting. Try again later.'),
+    ),
   );
   return app.fetch;
 }

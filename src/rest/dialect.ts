@@ -1,4 +1,5 @@
-import type { AppError } from '../errors.ts';
+import type { ErrorReason } from '../error-reasons.ts';
+import { type AppError, withMessage } from '../errors.ts';
 import type { Accept } from './credential.ts';
 
 /**
@@ -17,6 +18,13 @@ export interface Failure {
 export const withProvider = ({ message, details }: Pick<AppError, 'message' | 'details'>): string =>
   details.provider?.message ? `${message} ${details.provider.message}` : message;
 
+/** How a client family words a reason, and the status where it differs from that of the error code. */
+interface Wording {
+  status?: number;
+  message(error: AppError): string;
+}
+export type Wordings = Partial<Record<ErrorReason, Wording>>;
+
 /**
  * The wire format of one family of clients: where it sends its credential, which bodies it sends, and its error
  * responses.
@@ -30,10 +38,35 @@ export interface Dialect {
    * contract 0).
    */
   looseBodies: boolean;
+  /** The messages of the client family that differ from those of this server, by reason. */
+  wordings: Wordings;
   /** Returns the response for an error when the endpoint defines none. */
   failure(error: AppError): Failure;
   /** Returns the response for an invalid request. */
   invalid(error: AppError): Failure;
   /** Returns the response when no endpoint is called or the body is not read: 404, 405, 413, 415. */
   say(status: number, text: string): Failure;
+}
+
+/** The part of an endpoint that has error responses of its own. */
+interface OwnFailures<Input> {
+  failure?: ((error: AppError, input: Input) => Failure | null) | undefined;
+}
+
+/**
+ * Returns the client's version of an error: first by the dialect's wording of its reason, then by the endpoint, then by
+ * its code. An endpoint can change the message of an unavailable database, but not its status.
+ */
+export function failureFor<Input>(
+  dialect: Dialect,
+  endpoint: OwnFailures<Input>,
+  error: AppError,
+  input: Input,
+): Failure {
+  const wording = dialect.wordings[error.reason];
+  const worded = wording ? withMessage(error, wording.message(error)) : error;
+  if (wording?.status !== undefined) return dialect.say(wording.status, worded.message);
+  const usual = dialect.failure(worded);
+  const own = endpoint.failure?.(worded, input) ?? usual;
+  return error.code === 'UNAVAILABLE' && own.status !== usual.status ? usual : own;
 }

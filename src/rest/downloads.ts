@@ -2,7 +2,7 @@ import type { Hono, Context as HonoContext } from 'hono';
 import { demand } from '../authz/principal.ts';
 import type { Context } from '../context.ts';
 import { reportedError } from '../error-report.ts';
-import { credentialRefused } from '../errors.ts';
+import { invalidCredential } from '../errors.ts';
 import { auditExport } from './audit-export.ts';
 import { queryOf } from './body.ts';
 import { chatExport } from './chat-export.ts';
@@ -31,7 +31,7 @@ async function* whileAlive(
 ): AsyncGenerator<string> {
   try {
     for await (const part of text) {
-      if (watch.signal.aborted) throw credentialRefused();
+      if (watch.signal.aborted) throw invalidCredential();
       yield part;
     }
   } finally {
@@ -47,7 +47,7 @@ async function serve<Env extends object>(
   let context: Context | undefined;
   try {
     const { viewer } = await options.authenticate(c, 'onyx');
-    if (viewer === 'refused') throw credentialRefused();
+    if (viewer === 'refused') throw invalidCredential();
     context = options.context(c, viewer);
     const principal = demand(viewer, download.permission);
     const query = readPart(download.query, 'query', queryOf(c));

@@ -116,6 +116,6 @@ describe('the request field that a GraphQL error refers to', () => {
 });
 
 it('leaves other errors unchanged', () => {
-  const error = new AppError('CONFLICT', 'input.name: taken');
+  const error = new AppError('CONFLICT', 'AGENT_NAME_TAKEN', 'input.name: taken');
   expect(translated(error, { name: 'a' })).toBe(error);
 });

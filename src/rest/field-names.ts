@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { z } from '@hono/zod-openapi';
 import { type DocumentNode, Kind, type ValueNode } from 'graphql';
-import { AppError, wrongFields } from '../errors.ts';
+import { type AppError, withMessage, wrongFields } from '../errors.ts';
 
 type Path = readonly (string | number)[];
 
@@ -263,13 +263,14 @@ export function inTermsOfRequest<Input extends Partial<Record<Part, unknown>>>(
     return found ? found.slice(1).join('.') : name;
   };
   const translated = wrongFields(
-    fields.map(({ path, message }) => {
+    fields.map(({ path, message, ...problem }) => {
       const [, plain = message] = idRequirements.find(([pattern]) => pattern.test(message)) ?? [];
       return {
+        ...problem,
         path: [...requested(path)],
         message: plain.replaceAll(mentioned, (_, name: string) => `\`${renamed(name, path)}\``),
       };
     }),
   );
-  return new AppError('BAD_USER_INPUT', translated.message, { ...error.details, ...translated.details });
+  return withMessage(error, translated.message, translated.details);
 }

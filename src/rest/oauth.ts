@@ -1,5 +1,6 @@
 import { z } from '@hono/zod-openapi';
-import type { AppError, ErrorCode } from '../errors.ts';
+import type { ErrorCode } from '../error-reasons.ts';
+import type { AppError } from '../errors.ts';
 import type { Dialect, Failure } from './dialect.ts';
 import { type AnyEndpoint, endpoint } from './endpoint.ts';
 import { graphql } from './graphql.ts';
@@ -30,7 +31,15 @@ const answers: Record<ErrorCode, (error: AppError) => Failure> = {
 const say = (status: number, text: string) => oauthError(status, 'invalid_request', text);
 const failure = (error: AppError): Failure => answers[error.code](error);
 
-export const oauth: Dialect = { accept: 'bearer', atRoot: true, looseBodies: false, failure, invalid: failure, say };
+export const oauth: Dialect = {
+  accept: 'bearer',
+  atRoot: true,
+  looseBodies: false,
+  wordings: {},
+  failure,
+  invalid: failure,
+  say,
+};
 
 const Introspection = z
   .object({

@@ -3,13 +3,16 @@ import {
   AppError,
   badInput,
   conflict,
-  credentialRefused,
+  denied,
   forbidden,
+  invalidCredential,
   notFound,
+  rateLimited,
+  supersededSecret,
   unauthenticated,
   unavailable,
 } from '../errors.ts';
-import type { Failure } from './dialect.ts';
+import { type Failure, failureFor } from './dialect.ts';
 import { type AnyEndpoint, endpointRequirements, rootFields } from './endpoint.ts';
 import { onyx } from './onyx/errors.ts';
 import { dialectOf } from './routes.ts';
@@ -122,25 +125,24 @@ function responsesOf(failures: readonly Failure[]): Responses {
   );
 }
 
-const tooManyRequests = new AppError('RATE_LIMITED', 'Too many requests.', {
+const tooManyRequests = rateLimited('REQUEST_LIMIT', 'Too many requests.', 60, {
   scope: 'TOKEN',
   resetAt: new Date(0),
-  retryAfter: 60,
 });
-const internal = new AppError('INTERNAL', 'Internal error.');
+const internal = new AppError('INTERNAL', 'INTERNAL_ERROR', 'Internal error.');
 
 /** The errors of every endpoint. */
 const anywhere: readonly AppError[] = [
   tooManyRequests,
-  new AppError('RATE_LIMITED', 'Too many requests.'),
+  new AppError('RATE_LIMITED', 'RATE_LIMITED', 'Too many requests.'),
   internal,
-  unavailable('Unavailable.'),
+  unavailable('DATABASE_UNAVAILABLE', 'Unavailable.'),
 ];
 
 const missingCredential: readonly AppError[] = [
   unauthenticated(),
-  credentialRefused(),
-  forbidden([]),
+  invalidCredential(),
+  supersededSecret(),
   forbidden(['read:agents']),
 ];
 const invalidFields: readonly AppError[] = [badInput(['body'], 'is wrong'), badInput(['body', 'field'], 'is wrong')];
@@ -156,9 +158,9 @@ const modelFields = new Set([
   'updateChatSession',
 ]);
 const modelFailures: readonly AppError[] = [
-  new AppError('UPSTREAM_REJECTED', 'The provider rejected the request.'),
-  new AppError('UPSTREAM_FAILED', 'The provider failed.'),
-  new AppError('TIMEOUT', 'The provider took too long.'),
+  new AppError('UPSTREAM_REJECTED', 'REQUEST_REJECTED', 'The provider rejected the request.'),
+  new AppError('UPSTREAM_FAILED', 'UPSTREAM_FAILED', 'The provider failed.'),
+  new AppError('TIMEOUT', 'OPERATION_TIMEOUT', 'The provider took too long.'),
 ];
 
 const writes = (endpoint: AnyEndpoint): boolean =>
@@ -173,9 +175,9 @@ function errorsOfExecution(endpoint: AnyEndpoint): AppError[] {
   return [
     ...anywhere,
     ...(endpointRequirements(endpoint).length > 0 ? missingCredential : missingCredential.filter(hasOwnFailure)),
-    ...(endpoint.setsCookie ? [forbidden([])] : []),
-    ...(takesInput ? [notFound('Agent'), notFound('Chat session'), ...invalidFields] : []),
-    ...(writes(endpoint) ? [conflict('Conflict.')] : []),
+    ...(endpoint.setsCookie ? [denied('CROSS_ORIGIN_REQUEST', 'A page of another origin cannot do this.')] : []),
+    ...(takesInput ? [notFound('AGENT_NOT_FOUND'), notFound('CHAT_SESSION_NOT_FOUND'), ...invalidFields] : []),
+    ...(writes(endpoint) ? [conflict('CHANGED_CONCURRENTLY', 'Conflict.')] : []),
     ...(callsModel ? modelFailures : []),
   ];
 }
@@ -188,11 +190,7 @@ const anyInput: unknown = new Proxy(() => '', {
 
 /** Returns the failures of an endpoint for an error. An endpoint can have different ones before and after it reads the request. */
 function failuresFor(endpoint: AnyEndpoint, error: AppError): Failure[] {
-  const usual = dialectOf(endpoint).failure(error);
-  return [null, anyInput].map((input) => {
-    const own = endpoint.failure?.(error, input as never) ?? usual;
-    return error.code === 'UNAVAILABLE' && own.status !== usual.status ? usual : own;
-  });
+  return [null, anyInput].map((input) => failureFor(dialectOf(endpoint), endpoint, error, input as never));
 }
 
 /** Returns the failures of an endpoint for a request that does not match its schemas. */
@@ -228,5 +226,5 @@ export function errorsOf(endpoint: AnyEndpoint): Responses {
 export const downloadErrors: Responses = responsesOf([
   onyx.say(400, 'Bad Request'),
   onyx.invalid(badInput(['query', 'field'], 'is wrong')),
-  ...[...anywhere, ...missingCredential, notFound('User')].map(onyx.failure),
+  ...[...anywhere, ...missingCredential, notFound('USER_NOT_FOUND')].map(onyx.failure),
 ]);

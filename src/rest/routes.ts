@@ -3,11 +3,11 @@ import type { ContentfulStatusCode } from 'hono/utils/http-status';
 import type { Viewer } from '../authz/principal.ts';
 import type { Context } from '../context.ts';
 import { reportedError } from '../error-report.ts';
-import { AppError, credentialRefused, forbidden } from '../errors.ts';
+import { AppError, denied, invalidCredential } from '../errors.ts';
 import { graphqlDialect } from '../graphql/dialect.ts';
 import { identityOf, MediaTypeError, queryOf, readBody } from './body.ts';
 import type { Accept } from './credential.ts';
-import type { Dialect, Failure } from './dialect.ts';
+import { type Dialect, type Failure, failureFor } from './dialect.ts';
 import {
   type AnyEndpoint,
   admit,
@@ -142,17 +142,18 @@ async function serve<Env extends object>(
     const { viewer, secret } = await options.authenticate(c, dialect.accept);
     // A public path ignores a credential that no longer works, since its caller may want a new one.
     const open = endpointRequirements(endpoint).length === 0;
-    if (viewer === 'refused' && !open) throw credentialRefused();
+    if (viewer === 'refused' && !open) throw invalidCredential();
     context = options.context(c, viewer === 'refused' ? null : viewer);
     admit(endpoint, context);
     // Prevents login CSRF: a page of another origin must not sign its visitor in to an account that it controls.
-    if (endpoint.setsCookie && !options.fromOwnPage(c)) throw forbidden([], 'A page of another origin cannot do this.');
+    if (endpoint.setsCookie && !options.fromOwnPage(c))
+      throw denied('CROSS_ORIGIN_REQUEST', 'A page of another origin cannot do this.');
     if (endpoint.gate && !(await endpoint.gate.isOpen(context))) return replyWith(c, endpoint.gate.refusal);
     await options.admitBody(c, viewer);
     const read = await readRequest(endpoint, dialect, c);
     input = read;
     // A body can take minutes to arrive, and the credential may have been revoked meanwhile.
-    if (context.principal && context.services.revocations.ended(context.principal)) throw credentialRefused();
+    if (context.principal && context.services.revocations.ended(context.principal)) throw invalidCredential();
     const run = async (context: Context) =>
       endpoint.stream?.when(read)
         ? streamReply(endpoint, endpoint.stream, read, context)
@@ -166,26 +167,12 @@ async function serve<Env extends object>(
     return await idempotently({ secret, key, request }, context, run, invalid);
   } catch (error) {
     const seen = reportedError(error);
-    const failure = error instanceof ShapeError ? error.failure : failureOf(endpoint, seen, input);
+    const failure = error instanceof ShapeError ? error.failure : failureFor(dialect, endpoint, seen, input);
     if (seen.details.retryAfter) c.header('Retry-After', String(seen.details.retryAfter));
     if (context?.principal && seen.code === 'FORBIDDEN')
       context.services.audit.permissionRefused(context.principal, `${endpoint.method.toUpperCase()} ${endpoint.path}`);
     return replyWith(c, failure);
   }
-}
-
-/**
- * Returns the client's version of an error. An endpoint can change the message of an unavailable database, but not its
- * status.
- */
-function failureOf(
-  endpoint: AnyEndpoint,
-  error: AppError,
-  input: EndpointInput<unknown, unknown, unknown> | null,
-): Failure {
-  const usual = dialectOf(endpoint).failure(error);
-  const own = endpoint.failure?.(error, input) ?? usual;
-  return error.code === 'UNAVAILABLE' && own.status !== usual.status ? usual : own;
 }
 
 /** Executes an endpoint and writes its response. */
@@ -231,7 +218,7 @@ class ShapeError extends AppError {
     readonly failure: Failure,
     message: string,
   ) {
-    super('BAD_USER_INPUT', message);
+    super('BAD_USER_INPUT', 'INVALID_INPUT', message);
   }
 }
 

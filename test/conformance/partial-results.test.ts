@@ -30,7 +30,7 @@ describe('root fields', () => {
     expect(errors).toEqual([
       expect.objectContaining({
         path: ['apiKeys'],
-        extensions: { code: 'FORBIDDEN', requiredPermissions: ['manage:api_keys'] },
+        extensions: { code: 'FORBIDDEN', reason: 'MISSING_PERMISSION', requiredPermissions: ['manage:api_keys'] },
       }),
     ]);
   });

@@ -339,7 +339,7 @@ describe('an internal error', () => {
         message: `Internal server error. Request id: ${requestId}`,
         path: ['agents'],
         locations: [{ line: 1, column: 3 }],
-        extensions: { code: 'INTERNAL' },
+        extensions: { code: 'INTERNAL', reason: 'INTERNAL_ERROR' },
       },
     ]);
     expect(logged()).toEqual([
@@ -370,7 +370,7 @@ describe('an internal error', () => {
     const { errors } = await kit.gql('{ agents { totalCount } }');
     agents.count = count;
     expect(JSON.stringify(errors)).not.toContain('hunter2');
-    expect(errors).toMatchObject([{ extensions: { code: 'INTERNAL' } }]);
+    expect(errors).toMatchObject([{ extensions: { code: 'INTERNAL', reason: 'INTERNAL_ERROR' } }]);
     expect(logged()).toHaveLength(1);
   });
 

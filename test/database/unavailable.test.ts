@@ -88,7 +88,7 @@ describe('a server whose database is unavailable', () => {
   it('GraphQL returns 503 in the GraphQL error format, with and without a credential', async () => {
     const query = async (query: string, key?: string | null) =>
       checked(await kit.rest('POST', '/graphql', { body: { query }, ...(key !== undefined && { key }) }));
-    const error = { message, extensions: { code: 'UNAVAILABLE', retryAfter: 5 } };
+    const error = { message, extensions: { code: 'UNAVAILABLE', reason: 'DATABASE_UNAVAILABLE', retryAfter: 5 } };
     expect(await query('{ viewer { role } }')).toEqual({ errors: [error] });
     const login = 'mutation { login(input: { login: "a@b.example", password: "a password" }) { token } }';
     expect(await query(login, null)).toMatchObject({ errors: [{ ...error, path: ['login'] }], data: { login: null } });

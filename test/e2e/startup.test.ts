@@ -183,7 +183,7 @@ describe('a server that waits for its database', { timeout }, () => {
     };
     const message = 'The server is starting. Try again later.';
     expect(await told('/graphql', { method: 'POST' })).toEqual({
-      errors: [{ message, extensions: { code: 'UNAVAILABLE', retryAfter: 5 } }],
+      errors: [{ message, extensions: { code: 'UNAVAILABLE', reason: 'SERVER_STARTING', retryAfter: 5 } }],
     });
     expect(await told('/api/me')).toEqual({ error_code: 'SERVICE_UNAVAILABLE', detail: message });
     expect(await told('/api/v1/workspaces')).toEqual({ error: message });

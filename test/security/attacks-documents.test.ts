@@ -203,7 +203,10 @@ describe('the model gateway', () => {
     const asked = kit.model.requests.length;
     for (const other of [field, completion, embedding, image]) {
       const { status, errors } = await unchanged(() => kit.gql(`mutation { a: ${field} b: ${other} }`));
-      expect([status, errors[0]?.extensions]).toEqual([400, { code: 'BAD_USER_INPUT', limit: 'repeats' }]);
+      expect([status, errors[0]?.extensions]).toEqual([
+        400,
+        { code: 'BAD_USER_INPUT', reason: 'INVALID_REQUEST', limit: 'repeats' },
+      ]);
     }
     expect(kit.model.requests.length).toBe(asked);
     expect((await kit.gql(`mutation { ${field} }`)).errors).toEqual([]);

@@ -738,7 +738,7 @@ describe('body size limits', () => {
           errors: [
             {
               message: 'The body is larger than 2097152 bytes.',
-              extensions: { code: 'BAD_USER_INPUT', limit: 'body' },
+              extensions: { code: 'BAD_USER_INPUT', reason: 'INVALID_REQUEST', limit: 'body' },
             },
           ],
         }
@@ -931,7 +931,7 @@ describe('methods and paths', () => {
         const reply = await send(method, path);
         clean(reply, path);
         const missing = path.startsWith('/graphql/')
-          ? { errors: [{ message: 'Not Found', extensions: { code: 'NOT_FOUND' } }] }
+          ? { errors: [{ message: 'Not Found', extensions: { code: 'NOT_FOUND', reason: 'PATH_NOT_FOUND' } }] }
           : { detail: 'Not Found' };
         expect(reply, path).toMatchObject({ status: 404, body: missing });
       }

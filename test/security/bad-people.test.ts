@@ -74,7 +74,11 @@ describe('creating API keys and project tokens', () => {
         await createApiKey({ role: 'ADMIN', kind: 'ANYTHINGLLM', scopes }, manager),
         await updateApiKey({ id: made, scopes }, manager),
       ])
-        expect(answer.errors[0]?.extensions).toEqual({ code: 'FORBIDDEN', requiredPermissions: ['read:audit'] });
+        expect(answer.errors[0]?.extensions).toEqual({
+          code: 'FORBIDDEN',
+          reason: 'MISSING_PERMISSION',
+          requiredPermissions: ['read:audit'],
+        });
       expect(told(await post('/admin/api-key', body, manager))).toEqual(insufficient);
       expect(told(await kit.rest('PATCH', `/admin/api-key/${made}`, { key: manager, body }))).toEqual(insufficient);
       expect(told(await post('/system/generate-api-key', body, manager))).toEqual([401, 'Unauthorized']);

@@ -43,7 +43,7 @@ const tooLarge = (limit: number) => ({
     errors: [
       {
         message: `The body is larger than ${limit} bytes.`,
-        extensions: { code: 'BAD_USER_INPUT', limit: 'body' },
+        extensions: { code: 'BAD_USER_INPUT', reason: 'INVALID_REQUEST', limit: 'body' },
       },
     ],
   },

@@ -81,7 +81,7 @@ describe('the cost of an operation', () => {
         {
           message:
             'The operation costs 10201; the limit is 5000. Request smaller pages with `first`, or fewer lists within lists.',
-          extensions: { code: 'BAD_USER_INPUT', limit: 'cost', cost: tooMuchCost },
+          extensions: { code: 'BAD_USER_INPUT', reason: 'INVALID_REQUEST', limit: 'cost', cost: tooMuchCost },
         },
       ],
       extensions: { cost: tooMuchCost },
@@ -157,7 +157,7 @@ describe('limits of a document with several operations', () => {
       expect(status).toBe(400);
       expect(body.errors).toHaveLength(1);
       expect(body.errors[0].message).not.toMatch(/^Syntax Error/);
-      expect(body.errors[0].extensions).toEqual({ code: 'BAD_USER_INPUT', limit });
+      expect(body.errors[0].extensions).toEqual({ code: 'BAD_USER_INPUT', reason: 'INVALID_REQUEST', limit });
     }
   });
 
@@ -201,7 +201,7 @@ describe('a running operation', () => {
       {
         message:
           'The operation exceeded the time limit of 30 seconds and was stopped. Changes made before that remain.',
-        extensions: { code: 'TIMEOUT', limit: 'deadline' },
+        extensions: { code: 'TIMEOUT', reason: 'OPERATION_TIMEOUT', limit: 'deadline' },
       },
     ]);
     vi.restoreAllMocks();
@@ -266,7 +266,7 @@ describe('a running operation', () => {
     expect(body.errors).toEqual([
       {
         message: 'The response contains more than 10000 objects. Request smaller pages with `first`.',
-        extensions: { code: 'BAD_USER_INPUT', limit: 'nodes' },
+        extensions: { code: 'BAD_USER_INPUT', reason: 'RESPONSE_TOO_LARGE', limit: 'nodes' },
       },
     ]);
     expect(await counter('graphql_stopped_total', 'nodes')).toBe(counted + 1);
@@ -279,6 +279,6 @@ describe('a running operation', () => {
     const { status, body } = await post({ query: query(6) });
     expect(status).toBe(400);
     expect(body.data).toBeUndefined();
-    expect(body.errors[0].extensions).toEqual({ code: 'BAD_USER_INPUT', limit: 'text' });
+    expect(body.errors[0].extensions).toEqual({ code: 'BAD_USER_INPUT', reason: 'RESPONSE_TOO_LARGE', limit: 'text' });
   });
 });

@@ -176,7 +176,9 @@ function refusalOf(operation: Operation, caller: Caller): Partial<Reply> | { ver
     const requiredPermissions = before ? uploadPermissions : lacks;
     return {
       verdict: 'FORBIDDEN',
-      body: expect.objectContaining({ extensions: { code: 'FORBIDDEN', requiredPermissions } }),
+      body: expect.objectContaining({
+        extensions: { code: 'FORBIDDEN', reason: 'MISSING_PERMISSION', requiredPermissions },
+      }),
     };
   }
   if (caller.state === 'dead')
@@ -674,7 +676,7 @@ describe('a limited key', () => {
   let sessionId: string;
   let turn: { runId: string; assistantMessageId: number };
 
-  const needsHistory = { code: 'FORBIDDEN', requiredPermissions: ['read:chat'] };
+  const needsHistory = { code: 'FORBIDDEN', reason: 'MISSING_PERMISSION', requiredPermissions: ['read:chat'] };
 
   beforeAll(async () => {
     limited = callerOf('limited key');

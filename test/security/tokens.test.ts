@@ -657,7 +657,11 @@ describe('permissions', () => {
       const granted = await createKey({ role: 'ADMIN', scopes: [held] }, secret);
       expect(await permissionsOf(granted.data.createApiKey.secret)).toEqual([held]);
       const refused = await createKey({ role: 'ADMIN', scopes: [held, lacked] }, secret);
-      expect(refused.errors[0]?.extensions).toEqual({ code: 'FORBIDDEN', requiredPermissions: [lacked] });
+      expect(refused.errors[0]?.extensions).toEqual({
+        code: 'FORBIDDEN',
+        reason: 'MISSING_PERMISSION',
+        requiredPermissions: [lacked],
+      });
     }
     expect(await kit.prisma.token.count()).toBe(before + 2 * grantable.length);
   });

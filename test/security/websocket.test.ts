@@ -453,7 +453,9 @@ describe('permissions', () => {
     await kit.booted.background.settled();
     const before = await kit.fingerprint();
     const limited = await opened(kit.keys.LIMITED);
-    const forbidden = { extensions: { code: 'FORBIDDEN', requiredPermissions: ['read:chat'] } };
+    const forbidden = {
+      extensions: { code: 'FORBIDDEN', reason: 'MISSING_PERMISSION', requiredPermissions: ['read:chat'] },
+    };
     expect(await answer(limited, sessions)).toMatchObject({
       type: 'next',
       payload: { data: { chatSessions: null }, errors: [forbidden] },
@@ -463,7 +465,9 @@ describe('permissions', () => {
     expect(await answer(limited, create)).toMatchObject({
       payload: {
         data: { createApiKey: null },
-        errors: [{ extensions: { code: 'FORBIDDEN', requiredPermissions: ['manage:api_keys'] } }],
+        errors: [
+          { extensions: { code: 'FORBIDDEN', reason: 'MISSING_PERMISSION', requiredPermissions: ['manage:api_keys'] } },
+        ],
       },
     });
     await kit.booted.background.settled();

@@ -1,6 +1,6 @@
 import type { Plugin } from 'graphql-yoga';
 import type { Context } from '../../context.ts';
-import { credentialRefused } from '../../errors.ts';
+import { invalidCredential } from '../../errors.ts';
 import { toGraphQLError } from '../errors.ts';
 
 /**
@@ -10,7 +10,7 @@ import { toGraphQLError } from '../errors.ts';
 export function useRevocationCheck(): Plugin<Context> {
   const check = ({ args }: { args: { contextValue: unknown } }) => {
     const { principal, services } = args.contextValue as Context;
-    if (principal && services.revocations.ended(principal)) throw toGraphQLError(credentialRefused());
+    if (principal && services.revocations.ended(principal)) throw toGraphQLError(invalidCredential());
   };
   return { onExecute: check, onSubscribe: check };
 }

@@ -93,7 +93,7 @@ export function createAgentDocumentsService(db: Database) {
           where: { AND: [visible.documents(principal), matching, { agents: { some: { id } } }] },
           select: { id: true },
         });
-        if (!found) throw notFound('Document');
+        if (!found) throw notFound('DOCUMENT_NOT_FOUND');
         return transaction.agent.update({
           where: { id },
           data: { pinnedDocuments: pinned ? { connect: found } : { disconnect: found } },

@@ -336,6 +336,10 @@ describe('the chat sessions of an agent', () => {
       });
     const limited = await kit.gql(query, { slug }, kit.keys.LIMITED);
     expect(limited.data.agent).toEqual({ name: 'Helper', chatSessions: null });
-    expect(limited.errors[0]?.extensions).toMatchObject({ code: 'FORBIDDEN', requiredPermissions: ['read:chat'] });
+    expect(limited.errors[0]?.extensions).toMatchObject({
+      code: 'FORBIDDEN',
+      reason: 'MISSING_PERMISSION',
+      requiredPermissions: ['read:chat'],
+    });
   });
 });

@@ -3,13 +3,13 @@ import { z } from 'zod';
 import type { ChatModels } from '../../ai/providers.ts';
 import { can, type Principal } from '../../authz/principal.ts';
 import { visible } from '../../authz/visible.ts';
-import { badInput, conflict, forbidden, notFound, parse } from '../../errors.ts';
+import { badInput, conflict, denied, forbidden, notFound, parse } from '../../errors.ts';
 import { type Agent, Prisma } from '../../generated/prisma/client.ts';
 import { cut, ListOrder, type PageArgs } from '../../paging.ts';
 import { slugOf } from '../../slug.ts';
 import type { Database } from '../../store/database.ts';
 import { searchForm } from '../../text/normalize.ts';
-import { databaseId, plainText } from '../../zod-types.ts';
+import { blank, databaseId, plainText } from '../../zod-types.ts';
 import { type Changes, changesOf, clearList } from '../changes.ts';
 import { chosenModel } from '../chat/overrides.ts';
 import { readPreferences } from '../settings/settings.service.ts';
@@ -19,7 +19,7 @@ import { type AgentKey, agentAt, agentToChange } from './by-slug.ts';
 const StarterMessage = z.object({ name: plainText(200), message: plainText(2000) });
 
 const fields = {
-  name: plainText(255).refine((name) => name.trim() !== '', 'must not be blank'),
+  name: plainText(255).refine((name) => name.trim() !== '', blank),
   description: plainText(2000),
   systemPrompt: plainText(100_000),
   taskPrompt: plainText(100_000),
@@ -223,7 +223,9 @@ export function createAgentsService(db: Database, models: ChatModels) {
       select: { name: true },
     });
     if (others.some((other) => searchForm(other.name) === searchForm(name)))
-      throw conflict(`Assistant with name '${name}' already exists. Please rename your assistant.`);
+      throw conflict('AGENT_NAME_TAKEN', `An agent with the name '${name}' already exists. Choose another name.`, {
+        name,
+      });
   }
 
   /**
@@ -233,7 +235,7 @@ export function createAgentsService(db: Database, models: ChatModels) {
   async function checkCount(transaction: Prisma.TransactionClient, ownerId: string): Promise<void> {
     await lockUser(transaction, ownerId);
     if ((await transaction.agent.count({ where: { ownerId, deletedAt: null } })) >= maxAgents)
-      throw conflict(`Too many agents (limit per user: ${maxAgents}).`);
+      throw conflict('TOO_MANY_AGENTS', `Too many agents (limit per user: ${maxAgents}).`);
   }
 
   function checkFeature(principal: Principal, input: AgentChanges, before?: Agent) {
@@ -241,7 +243,11 @@ export function createAgentsService(db: Database, models: ChatModels) {
       (input.isFeatured ?? before?.isFeatured ?? false) !== (before?.isFeatured ?? false) ||
       (input.displayPriority !== undefined && input.displayPriority !== (before?.displayPriority ?? null));
     if (changes && !can(principal, 'manage:agents'))
-      throw forbidden(['manage:agents'], 'Only users with agent management permissions can make a featured persona');
+      throw forbidden(
+        ['manage:agents'],
+        'Only callers with `manage:agents` can make an agent featured.',
+        'AGENT_FEATURE_DENIED',
+      );
   }
 
   /** Returns the columns of an input. Throws BAD_USER_INPUT for a model that is not configured. */
@@ -321,7 +327,7 @@ export function createAgentsService(db: Database, models: ChatModels) {
         const opens = (data.isPublic !== undefined && data.isPublic !== before.isPublic) || data.userIds !== undefined;
         if (opens) await agentToChange(transaction, principal, id, visible.ownedAgents(principal));
         if (before.isBuiltin && data.name !== undefined && data.name !== before.name)
-          throw badInput(['input', 'name'], 'Cannot update builtin persona with non-builtin.');
+          throw badInput(['input', 'name'], 'must stay the same for a built-in agent', 'BUILT_IN');
         checkFeature(principal, data, before);
         await checkReferences(transaction, principal, data, id);
         if (data.name !== undefined && data.name !== before.name && !data.allowSameName)
@@ -381,7 +387,7 @@ export function createAgentsService(db: Database, models: ChatModels) {
     /** Soft-deletes an agent and releases its slug. Its chats remain readable. */
     async delete(principal: Principal, key: AgentKey): Promise<Agent> {
       const agent = await agentToChange(db.prisma, principal, key, visible.ownedAgents(principal));
-      if (agent.isBuiltin) throw forbidden([], 'A built-in agent cannot be deleted.');
+      if (agent.isBuiltin) throw denied('AGENT_BUILT_IN', 'A built-in agent cannot be deleted.');
       const { id } = agent;
       const mark = `-deleted-${id}`;
       return underSlug(agent.slug.endsWith(mark) ? agent.slug : `${agent.slug}${mark}`, (slug) =>
@@ -396,7 +402,7 @@ export function createAgentsService(db: Database, models: ChatModels) {
     async undelete(key: AgentKey): Promise<Agent> {
       return db.prisma.$transaction(async (transaction) => {
         const agent = await transaction.agent.findFirst({ where: { ...agentAt(key), deletedAt: { not: null } } });
-        if (!agent) throw notFound('Deleted agent');
+        if (!agent) throw notFound('DELETED_AGENT_NOT_FOUND');
         const { id } = agent;
         await checkName(transaction, agent.ownerId, agent.name, id);
         return transaction.agent.update({ where: { id }, data: { deletedAt: null } });
@@ -411,7 +417,7 @@ export function createAgentsService(db: Database, models: ChatModels) {
       const data = changesOf(parse(CurateAgent, input));
       const where = { ...agentAt(key), deletedAt: null };
       const [agent] = await db.prisma.agent.updateManyAndReturn({ where, data });
-      if (!agent) throw notFound('Agent');
+      if (!agent) throw notFound('AGENT_NOT_FOUND');
       return agent;
     },
 
@@ -425,7 +431,7 @@ export function createAgentsService(db: Database, models: ChatModels) {
         ...query,
         where: { AND: [visible.agents(principal), agentAt(key), deleted ? {} : { deletedAt: null }] },
       });
-      if (!agent) throw notFound('Agent');
+      if (!agent) throw notFound('AGENT_NOT_FOUND');
       return agent;
     },
 
@@ -455,7 +461,7 @@ export function createAgentsService(db: Database, models: ChatModels) {
       const { count } = taken
         ? { count: 0 }
         : await db.prisma.label.createMany({ data: [{ name }], skipDuplicates: true });
-      if (count === 0) throw conflict(`Label with name '${name}' already exists`);
+      if (count === 0) throw conflict('LABEL_NAME_TAKEN', `A label with the name '${name}' already exists.`, { name });
       return db.prisma.label.findUniqueOrThrow({ where: { name } });
     },
   };

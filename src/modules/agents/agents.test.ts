@@ -405,7 +405,11 @@ describe('the number of administrators', () => {
     expect(all.data.agents.nodes.length).toBeGreaterThan(1);
     expect(counted).toBe(1);
     const limited = await kit.gql(asked, {}, kit.keys.LIMITED);
-    expect(limited.errors[0]?.extensions).toMatchObject({ code: 'FORBIDDEN', requiredPermissions: ['read:users'] });
+    expect(limited.errors[0]?.extensions).toMatchObject({
+      code: 'FORBIDDEN',
+      reason: 'MISSING_PERMISSION',
+      requiredPermissions: ['read:users'],
+    });
     expect(limited.data.agents.nodes[0]).toEqual({ administratorCount: null });
     await kit.rest('PATCH', '/api/manage/admin/deactivate-user', { body: { user_email: email } });
     expect(await count()).toBe(before);

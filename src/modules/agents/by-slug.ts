@@ -18,7 +18,7 @@ export const agentAt = (key: AgentKey): Prisma.AgentWhereInput =>
 /** Returns the agent with this ID or slug if the principal can chat with it. Throws NOT_FOUND. */
 export async function usableAgent(db: Agents, principal: Principal, key: AgentKey): Promise<Agent> {
   const agent = await db.agent.findFirst({ where: { AND: [visible.usableAgents(principal), agentAt(key)] } });
-  if (!agent) throw notFound('Agent');
+  if (!agent) throw notFound('AGENT_NOT_FOUND');
   return agent;
 }
 

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { Principal } from '../../authz/principal.ts';
 import { visible } from '../../authz/visible.ts';
-import { forbidden, notFound, parse } from '../../errors.ts';
+import { denied, notFound, parse } from '../../errors.ts';
 import type { Agent, AgentShare, Prisma } from '../../generated/prisma/client.ts';
 import { cut, type PageArgs, type PageOf } from '../../paging.ts';
 import type { Database } from '../../store/database.ts';
@@ -22,7 +22,7 @@ export function createMembersService(db: Database) {
       where: { ...agentAt(key), deletedAt: null },
       select: { id: true },
     });
-    if (!agent) throw notFound('Agent');
+    if (!agent) throw notFound('AGENT_NOT_FOUND');
     return { agentId: agent.id, user: { embed: null } };
   }
 
@@ -54,7 +54,8 @@ export function createMembersService(db: Database) {
       const ids = keys.flatMap((key) => ('id' in key ? key.id : []));
       return db.prisma.$transaction(async (transaction) => {
         const agent = await agentToChange(transaction, principal, key, visible.ownedAgents(principal));
-        if (agent.isBuiltin) throw forbidden([], 'A built-in agent is available to all users and cannot be shared.');
+        if (agent.isBuiltin)
+          throw denied('AGENT_BUILT_IN', 'A built-in agent is available to all users and cannot be shared.');
         const users = await transaction.user.findMany({
           // The service accounts of project tokens and chat widgets cannot be members.
           where: {

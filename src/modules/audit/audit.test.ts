@@ -149,7 +149,11 @@ test('an audit event can be fetched by its global ID only with `read:audit`', as
   const query = `query ($id: ID!) { node(id: $id) { id ... on AuditEvent { databaseId } } }`;
   expect((await kit.gql(query, { id: event.id })).data.node).toEqual({ id: event.id, databaseId: event.databaseId });
   const refused = await kit.gql(query, { id: event.id }, kit.keys.BASIC);
-  expect(refused.errors[0]?.extensions).toMatchObject({ code: 'FORBIDDEN', requiredPermissions: ['read:audit'] });
+  expect(refused.errors[0]?.extensions).toMatchObject({
+    code: 'FORBIDDEN',
+    reason: 'MISSING_PERMISSION',
+    requiredPermissions: ['read:audit'],
+  });
 });
 
 test('rejects basic, limited and revoked keys and anonymous clients over GraphQL and REST', async () => {

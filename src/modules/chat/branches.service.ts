@@ -26,11 +26,11 @@ export function createBranchesService(db: Database) {
   async function claim(transaction: Prisma.TransactionClient, principal: Principal, id: number): Promise<ChatMessage> {
     const where = { id, session: visible.ownChatSessions(principal) };
     const found = await transaction.chatMessage.findFirst({ where, select: { sessionId: true } });
-    if (!found) throw notFound('Chat message');
+    if (!found) throw notFound('CHAT_MESSAGE_NOT_FOUND');
     await transaction.$queryRaw`SELECT 1 FROM "ChatSession" WHERE "id" = ${found.sessionId}::uuid FOR UPDATE`;
     // Read again: the session may have been deleted or moved while this waited for the lock.
     const message = await transaction.chatMessage.findFirst({ where });
-    if (!message) throw notFound('Chat message');
+    if (!message) throw notFound('CHAT_MESSAGE_NOT_FOUND');
     return message;
   }
 

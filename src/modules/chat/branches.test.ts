@@ -323,7 +323,9 @@ describe('authorization of branch changes', () => {
       [kit.keys.LIMITED, limited],
     ] as const) {
       for (const { errors } of [await select(answer, key), await prefer(question, answer, key)])
-        expect(errors).toMatchObject([{ extensions: { code: 'FORBIDDEN', requiredPermissions: ['manage:chat'] } }]);
+        expect(errors).toMatchObject([
+          { extensions: { code: 'FORBIDDEN', reason: 'MISSING_PERMISSION', requiredPermissions: ['manage:chat'] } },
+        ]);
       for (const reply of [await setLatest(answer, key), await setPreferred(question, answer, key)])
         expect(reply).toMatchObject({ status: 403, body: { error_code: 'INSUFFICIENT_PERMISSIONS' } });
     }
@@ -348,7 +350,7 @@ describe('authorization of branch changes', () => {
       setPreferredResponse: { preferredResponseId: first.answer, question: null },
     });
     expect(errors.map(({ extensions }) => extensions)).toEqual(
-      Array(2).fill({ code: 'FORBIDDEN', requiredPermissions: ['read:chat'] }),
+      Array(2).fill({ code: 'FORBIDDEN', reason: 'MISSING_PERMISSION', requiredPermissions: ['read:chat'] }),
     );
   });
 });

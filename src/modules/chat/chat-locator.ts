@@ -63,7 +63,7 @@ export async function findChat(
         // An ID takes precedence over a slug with the same text.
         orderBy: { slug: { sort: 'asc', nulls: 'first' } },
       });
-  if (!session) throw notFound('Chat session');
+  if (!session) throw notFound('CHAT_SESSION_NOT_FOUND');
   return { agent, session };
 }
 
@@ -88,6 +88,6 @@ export async function openChat(
   });
   if (made) return { agent, session: made, created: true };
   const { session: other } = await findChat(transaction, principal, reference);
-  if (!other) throw conflict('This chat was created or deleted at the same time. Try again.');
+  if (!other) throw conflict('CHANGED_CONCURRENTLY', 'This chat was created or deleted at the same time. Try again.');
   return { agent, session: other, created: false };
 }

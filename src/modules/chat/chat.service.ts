@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { ChatModels } from '../../ai/providers.ts';
 import { can, demand, type Principal } from '../../authz/principal.ts';
 import { visible } from '../../authz/visible.ts';
-import { badInput, forbidden, notFound, parse } from '../../errors.ts';
+import { badInput, denied, notFound, parse } from '../../errors.ts';
 import type { ChatSession, Prisma } from '../../generated/prisma/client.ts';
 import type { Log } from '../../log.ts';
 import { cut, type ListOrder, ListOrders, type PageArgs, type PageOf, type SortKey } from '../../paging.ts';
@@ -111,7 +111,7 @@ export function createChatService({ db, knowledge, runs, models, log }: ChatServ
   async function own(transaction: Prisma.TransactionClient, principal: Principal, id: string): Promise<ChatSession> {
     const where = { AND: [visible.ownChatSessions(principal), { id }] };
     const session = await transaction.chatSession.findFirst({ where });
-    if (!session) throw notFound('Chat session');
+    if (!session) throw notFound('CHAT_SESSION_NOT_FOUND');
     return session;
   }
 
@@ -198,8 +198,8 @@ export function createChatService({ db, knowledge, runs, models, log }: ChatServ
         ],
       };
       const session = await db.prisma.chatSession.findFirst({ ...query, where: { AND: [rule, { id }] } });
-      if (!session) throw notFound('Chat session');
-      if (shared && session.sharing !== 'PUBLIC') throw forbidden([], 'Chat session is not shared');
+      if (!session) throw notFound('CHAT_SESSION_NOT_FOUND');
+      if (shared && session.sharing !== 'PUBLIC') throw denied('CHAT_NOT_SHARED', 'This chat session is not shared.');
       return session;
     },
 
@@ -216,7 +216,7 @@ export function createChatService({ db, knowledge, runs, models, log }: ChatServ
     async identify(principal: Principal, reference: ChatReferenceInput): Promise<string> {
       const at = ['input', 'session', 'chat'];
       const { session } = await findChat(db.prisma, principal, parse(ChatReference, reference, at));
-      if (!session) throw notFound('Chat session');
+      if (!session) throw notFound('CHAT_SESSION_NOT_FOUND');
       return session.id;
     },
 
@@ -294,11 +294,11 @@ export function createChatService({ db, knowledge, runs, models, log }: ChatServ
         throw badInput(['input', 'projectId'], 'is required unless `clear` contains `PROJECT_ID`');
       const { userId, credential } = principal;
       if (projectId === null && credential.projectId !== null)
-        throw forbidden([], 'A project token cannot move a chat out of its project.');
+        throw denied('PROJECT_TOKEN_CONFINED', 'A project token cannot move a chat out of its project.');
       const session = await db.prisma.$transaction(async (transaction) => {
         const where = { AND: [visible.chatSessions(principal), { id, userId }] };
-        if ((await transaction.chatSession.count({ where })) === 0) throw notFound('Chat session');
-        if (projectId !== null) await projectToFill(transaction, principal, projectId, notFound('Project'));
+        if ((await transaction.chatSession.count({ where })) === 0) throw notFound('CHAT_SESSION_NOT_FOUND');
+        if (projectId !== null) await projectToFill(transaction, principal, projectId, notFound('PROJECT_NOT_FOUND'));
         return transaction.chatSession.update({ where: { id }, data: { projectId } });
       });
       // Tokens of the previous project can no longer read the running or last answer.

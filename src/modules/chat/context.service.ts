@@ -22,7 +22,7 @@ export function createContextService(db: Database, models: ChatModels) {
       where: { AND: [visible.chatSessions(principal), { id }] },
       select: { agentId: true, projectId: true, model: true, systemPrompt: true, taskPrompt: true },
     });
-    if (!session) throw notFound('Chat session');
+    if (!session) throw notFound('CHAT_SESSION_NOT_FOUND');
     return session;
   }
 

@@ -213,7 +213,7 @@ export function createChatExportService(db: Database, references: ChatService['r
         return { fileName: `chats.${extension}`, mediaType, text: write[format](principal, ownSessions(principal)) };
       const where = { AND: [visible.chatSessions(principal), { id: sessionId }] };
       const session = await db.prisma.chatSession.findFirst({ where, select: sessionHead });
-      if (!session) throw notFound('Chat session');
+      if (!session) throw notFound('CHAT_SESSION_NOT_FOUND');
       return { fileName: `chat-${session.id}.${extension}`, mediaType, text: write[format](principal, [session]) };
     },
 

@@ -353,7 +353,9 @@ describe('authorization and validation of exports', () => {
     ] as const) {
       expect(await refused(() => ask(id, 'JSON', secret))).toMatchObject({
         data: { exportChatSession: null },
-        errors: [{ extensions: { code: 'FORBIDDEN', requiredPermissions: ['read:chat'] } }],
+        errors: [
+          { extensions: { code: 'FORBIDDEN', reason: 'MISSING_PERMISSION', requiredPermissions: ['read:chat'] } },
+        ],
       });
       for (const query of ['', `?session_id=${id}`, '?format=none'])
         expect(await refused(() => download(query, secret))).toMatchObject({

@@ -65,7 +65,7 @@ export function createFeedbackService(db: Database) {
    */
   async function checkRatable(principal: Principal, messageId: number): Promise<void> {
     const where = { ...visible.chatMessages(principal), id: messageId, role: 'ASSISTANT' as const };
-    if ((await db.prisma.chatMessage.count({ where })) === 0) throw notFound('Chat message');
+    if ((await db.prisma.chatMessage.count({ where })) === 0) throw notFound('CHAT_MESSAGE_NOT_FOUND');
   }
 
   return {
@@ -95,7 +95,7 @@ export function createFeedbackService(db: Database) {
       } catch (error) {
         // The session and its answers were erased meanwhile.
         if (error instanceof Prisma.PrismaClientKnownRequestError && error.code === 'P2003')
-          throw notFound('Chat message');
+          throw notFound('CHAT_MESSAGE_NOT_FOUND');
         throw error;
       }
     },

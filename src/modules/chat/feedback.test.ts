@@ -302,7 +302,9 @@ describe('authorization of ratings', () => {
       await rate({ messageId: turn.answer, rating: 'DISLIKE' }, secret),
       await remove(turn.answer, secret),
     ])
-      expect(errors).toMatchObject([{ extensions: { code: 'FORBIDDEN', requiredPermissions: ['write:chat'] } }]);
+      expect(errors).toMatchObject([
+        { extensions: { code: 'FORBIDDEN', reason: 'MISSING_PERMISSION', requiredPermissions: ['write:chat'] } },
+      ]);
     for (const reply of [
       await post({ chat_message_id: turn.answer, is_positive: false }, secret),
       await drop(turn.answer, secret),
@@ -511,7 +513,7 @@ describe('the list of all feedback', () => {
 
   it('requires `read:query_history`, both for the list and for a global ID', async () => {
     const [{ id }] = (await list('(first: 1)')).data.feedback.nodes;
-    const required = { code: 'FORBIDDEN', requiredPermissions: ['read:query_history'] };
+    const required = { code: 'FORBIDDEN', reason: 'MISSING_PERMISSION', requiredPermissions: ['read:query_history'] };
     const { secret: scoped } = await kit.createPat(kit.keys.ADMIN, {
       scopes: ['read:chat', 'write:chat', 'read:analytics'],
     });

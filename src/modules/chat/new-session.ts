@@ -31,7 +31,7 @@ export async function usableAgent(
   id: number,
 ): Promise<Agent> {
   const agent = await transaction.agent.findFirst({ where: { AND: [visible.usableAgents(principal), { id }] } });
-  if (!agent) throw notFound('Agent');
+  if (!agent) throw notFound('AGENT_NOT_FOUND');
   return agent;
 }
 
@@ -67,7 +67,7 @@ export async function startSession(
     ...prompts,
   }).catch((error: unknown) => {
     if (error instanceof Prisma.PrismaClientKnownRequestError && error.code === 'P2002')
-      throw conflict('This slug is already in use.');
+      throw conflict('SLUG_TAKEN', 'This slug is already in use.');
     throw error;
   });
   return { session, agent };

@@ -87,7 +87,9 @@ describe('the list of selectable models', () => {
     const pat = await kit.createPat(key, { scopes: ['read:chat', 'manage:chat'] });
     expect(await gql(Models, {}, pat.secret)).toMatchObject({
       data: { models: null },
-      errors: [{ extensions: { code: 'FORBIDDEN', requiredPermissions: ['write:chat'] } }],
+      errors: [
+        { extensions: { code: 'FORBIDDEN', reason: 'MISSING_PERMISSION', requiredPermissions: ['write:chat'] } },
+      ],
     });
     expect(code(await kit.gql(Models, {}, null))).toBe('UNAUTHENTICATED');
   });
@@ -354,7 +356,9 @@ describe('the model, temperature and reasoning effort over REST', () => {
       for (const change of [{ model: 'second' }, { temperature: 1 }, { reasoningEffort: 'LOW' }])
         expect(await unchanged(() => update(id, change, secret))).toMatchObject({
           data: { updateChatSession: null },
-          errors: [{ extensions: { code: 'FORBIDDEN', requiredPermissions: ['manage:chat'] } }],
+          errors: [
+            { extensions: { code: 'FORBIDDEN', reason: 'MISSING_PERMISSION', requiredPermissions: ['manage:chat'] } },
+          ],
         });
     }
     // A credential can set the options of a session that it creates.

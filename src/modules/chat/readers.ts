@@ -48,7 +48,7 @@ export function createRunReaders(db: Database, knowledge: KnowledgeService, runs
     /** Stops the running answer of a session of the caller and keeps its text. Returns whether there was one. */
     async stop(principal: Principal, sessionId: string): Promise<boolean> {
       const where = { ...visible.chatSessions(principal), id: sessionId };
-      if ((await db.prisma.chatSession.count({ where })) === 0) throw notFound('Chat session');
+      if ((await db.prisma.chatSession.count({ where })) === 0) throw notFound('CHAT_SESSION_NOT_FOUND');
       const run = runs.ofSession(sessionId);
       run?.stop();
       return run !== undefined;
@@ -64,7 +64,7 @@ export function createRunReaders(db: Database, knowledge: KnowledgeService, runs
       const { runId, sessionId, from } = parse(WhichRun, which, []);
       const run = runId == null ? runs.lastOf(sessionId ?? '') : runs.get(runId);
       const where = run && { AND: [visible.chatSessions(principal), { id: run.sessionId }] };
-      if (!run || (await db.prisma.chatSession.count({ where: where ?? {} })) === 0) throw notFound('Run');
+      if (!run || (await db.prisma.chatSession.count({ where: where ?? {} })) === 0) throw notFound('RUN_NOT_FOUND');
       if ((from ?? 0) > run.length)
         throw badInput(['from'], `must be at most ${run.length}, the number of events so far`);
       return { run, from: from ?? 0 };
@@ -85,7 +85,7 @@ export function createRunReaders(db: Database, knowledge: KnowledgeService, runs
       try {
         const { projectId } = principal.credential;
         for await (const event of run.read(from, AbortSignal.any([signal, watch.signal]))) {
-          if (projectId !== null && run.projectId !== projectId) throw notFound('Run');
+          if (projectId !== null && run.projectId !== projectId) throw notFound('RUN_NOT_FOUND');
           if (run.userId === principal.userId) yield event;
           else yield* await knownTo(principal, event);
         }

@@ -201,7 +201,10 @@ describe('related objects', () => {
     const denied = await kit.gql(Session, { id }, secret);
     expect(denied.data.chatSession).toMatchObject({ agent: null, agentName });
     expect(denied.errors).toMatchObject([
-      { path: ['chatSession', 'agent'], extensions: { code: 'FORBIDDEN', requiredPermissions: ['read:agents'] } },
+      {
+        path: ['chatSession', 'agent'],
+        extensions: { code: 'FORBIDDEN', reason: 'MISSING_PERMISSION', requiredPermissions: ['read:agents'] },
+      },
     ]);
   });
 
@@ -228,7 +231,11 @@ describe('related objects', () => {
     const { secret } = await kit.createPat(alice.secret, { scopes: ['read:chat'] });
     const denied = await kit.gql(query, { id: sessionId }, secret);
     expect(denied.data.chatSession.messages.nodes[0].citations[0].document).toBeNull();
-    expect(denied.errors[0]?.extensions).toMatchObject({ code: 'FORBIDDEN', requiredPermissions: ['read:search'] });
+    expect(denied.errors[0]?.extensions).toMatchObject({
+      code: 'FORBIDDEN',
+      reason: 'MISSING_PERMISSION',
+      requiredPermissions: ['read:search'],
+    });
   });
 
   it('of feedback and query history are null in sessions that the caller cannot read', async () => {

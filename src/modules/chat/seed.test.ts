@@ -233,7 +233,9 @@ describe('seeding a session', () => {
     const pat = await kit.createPat(key, { scopes: ['read:chat', 'manage:chat', 'read:agents'] });
     expect(await refused(() => attempt({}, pat.secret))).toMatchObject({
       data: { seedChatSession: null },
-      errors: [{ extensions: { code: 'FORBIDDEN', requiredPermissions: ['write:chat'] } }],
+      errors: [
+        { extensions: { code: 'FORBIDDEN', reason: 'MISSING_PERMISSION', requiredPermissions: ['write:chat'] } },
+      ],
     });
     expect((await refused(() => seedRow({ persona_id: 0 }, pat.secret))).status).toBe(403);
     expect((await refused(() => kit.rest('POST', '/api/chat/seed-chat-session', { key: null, body: {} }))).status).toBe(

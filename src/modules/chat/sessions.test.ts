@@ -589,7 +589,7 @@ it('rejects renaming, sharing and deleting without `manage:chat` and for another
   expect((await rest('DELETE', 'delete-all-chat-sessions', undefined, pat.secret)).status).toBe(403);
   for (const document of documents) {
     expect((await kit.gql(document, {}, pat.secret)).errors).toMatchObject([
-      { extensions: { code: 'FORBIDDEN', requiredPermissions: ['manage:chat'] } },
+      { extensions: { code: 'FORBIDDEN', reason: 'MISSING_PERMISSION', requiredPermissions: ['manage:chat'] } },
     ]);
     expect((await kit.gql(document, {}, other)).errors).toMatchObject([{ extensions: { code: 'NOT_FOUND' } }]);
   }
@@ -629,5 +629,7 @@ it('a limited key can create sessions but cannot read or change them over any ac
   // The credential can name a session that it creates, but cannot read it.
   const made = await kit.gql('mutation { createChatSession(input: {}) { sessionId session { name } } }', {}, limited);
   expect(made.data).toEqual({ createChatSession: { sessionId: expect.any(String), session: null } });
-  expect(made.errors).toMatchObject([{ extensions: { code: 'FORBIDDEN', requiredPermissions: ['read:chat'] } }]);
+  expect(made.errors).toMatchObject([
+    { extensions: { code: 'FORBIDDEN', reason: 'MISSING_PERMISSION', requiredPermissions: ['read:chat'] } },
+  ]);
 });

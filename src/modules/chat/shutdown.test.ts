@@ -119,5 +119,8 @@ test('new answers are rejected during a shutdown with 503 and a retry delay', as
     { input: { message: 'Hello' } },
     kit.keys.BASIC,
   );
-  expect([status, errors[0]?.extensions]).toEqual([503, { code: 'UNAVAILABLE', retryAfter: 5 }]);
+  expect([status, errors[0]?.extensions]).toEqual([
+    503,
+    { code: 'UNAVAILABLE', reason: 'SERVER_SHUTDOWN', retryAfter: 5 },
+  ]);
 });

@@ -45,7 +45,8 @@ export function modelFailure(error: unknown): TurnFailure {
 
 /** Converts the failure of an answer to the error of the caller's request. */
 export function turnError({ code, message, ...rest }: TurnFailure): AppError {
-  if (code === 'SERVER_SHUTDOWN' || code === 'UNAVAILABLE') return unavailable(message);
-  if (code === 'INTERNAL') return new AppError('INTERNAL', message);
+  if (code === 'SERVER_SHUTDOWN') return unavailable(code, message);
+  if (code === 'UNAVAILABLE') return unavailable('DATABASE_UNAVAILABLE', message);
+  if (code === 'INTERNAL') return new AppError('INTERNAL', 'INTERNAL_ERROR', message);
   return upstreamError(code, message, rest);
 }

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Principal } from '../../authz/principal.ts';
-import { AppError, conflict, credentialRefused } from '../../errors.ts';
+import { AppError, conflict, invalidCredential, rateLimited } from '../../errors.ts';
 import { deferred, unlessAborted } from '../../promises.ts';
 import type { Revocations } from '../../store/revocations.ts';
 import type { Runs } from './runs.ts';
@@ -8,7 +8,7 @@ import type { Runs } from './runs.ts';
 /** The error for a message to a session that is still answering. */
 export class SessionBusyError extends AppError {
   constructor(readonly sessionId: string) {
-    super('CONFLICT', 'This chat session is still answering; stop it or wait for it.');
+    super('CONFLICT', 'TURN_IN_PROGRESS', 'This chat session is still answering; stop it or wait for it.');
   }
 }
 
@@ -44,7 +44,7 @@ export function createTurnQueue({ runs, revocations, waitMs }: QueueDeps) {
   function enter(userId: string): () => void {
     const before = waiting.get(userId) ?? 0;
     if (before >= maxWaitingPerUser)
-      throw new AppError('RATE_LIMITED', `Too many waiting messages (limit: ${maxWaitingPerUser}).`, { retryAfter: 5 });
+      throw rateLimited('TOO_MANY_WAITING_MESSAGES', `Too many waiting messages (limit: ${maxWaitingPerUser}).`, 5);
     waiting.set(userId, before + 1);
     return () => {
       const left = (waiting.get(userId) ?? 1) - 1;
@@ -102,10 +102,10 @@ export function createTurnQueue({ runs, revocations, waitMs }: QueueDeps) {
       lines.set(key, last);
       try {
         if (before) await unlessAborted(before, over);
-        if (over.aborted) throw conflict('This chat session is still answering earlier messages.');
+        if (over.aborted) throw conflict('TURN_IN_PROGRESS', 'This chat session is still answering earlier messages.');
         return await startWhenFree(start, beforeWait, over);
       } catch (error) {
-        throw watch.signal.aborted && error instanceof AppError ? credentialRefused() : error;
+        throw watch.signal.aborted && error instanceof AppError ? invalidCredential() : error;
       } finally {
         mine.resolve();
         if (lines.get(key) === last) lines.delete(key);

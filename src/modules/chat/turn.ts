@@ -3,7 +3,7 @@ import { z } from 'zod';
 import type { ChatModel, ChatModels } from '../../ai/providers.ts';
 import { can, demand, type Principal } from '../../authz/principal.ts';
 import { visible } from '../../authz/visible.ts';
-import { AppError, badInput, notFound, parse, unavailable } from '../../errors.ts';
+import { badInput, notFound, parse, rateLimited, unavailable } from '../../errors.ts';
 import type { Agent, ChatMessage, ChatSession, Prisma, ReasoningEffort } from '../../generated/prisma/client.ts';
 import type { Log } from '../../log.ts';
 import type { Settings } from '../../settings.ts';
@@ -174,10 +174,10 @@ export function createTurnService({
   async function lockSession(transaction: Prisma.TransactionClient, principal: Principal, id: string) {
     const where = { ...visible.chatSessions(principal), id };
     // Sessions of other users are never locked, and a session that was deleted while this waited does not exist.
-    if ((await transaction.chatSession.count({ where })) === 0) throw notFound('Chat session');
+    if ((await transaction.chatSession.count({ where })) === 0) throw notFound('CHAT_SESSION_NOT_FOUND');
     await transaction.$queryRaw`SELECT 1 FROM "ChatSession" WHERE "id" = ${id}::uuid FOR UPDATE`;
     const session = await transaction.chatSession.findFirst({ where });
-    if (!session) throw notFound('Chat session');
+    if (!session) throw notFound('CHAT_SESSION_NOT_FOUND');
     // One turn at a time: two answers at the same position of the tree would not know each other.
     if ((await transaction.run.count({ where: { sessionId: session.id, status: 'RUNNING' } })) > 0)
       throw new SessionBusyError(session.id);
@@ -523,7 +523,7 @@ export function createTurnService({
   async function inTurn<T>(userId: string, prepare: () => Promise<T>): Promise<T> {
     const before = preparing.get(userId) ?? 0;
     if (runs.ofUser(userId).length + before >= maxRunsPerUser)
-      throw new AppError('RATE_LIMITED', `Too many concurrent answers (limit: ${maxRunsPerUser}).`, { retryAfter: 5 });
+      throw rateLimited('TOO_MANY_ANSWERS', `Too many concurrent answers (limit: ${maxRunsPerUser}).`, 5);
     preparing.set(userId, before + 1);
     try {
       return await prepare();
@@ -556,7 +556,7 @@ export function createTurnService({
       if (session && runs.ofSession(session.id)) throw new SessionBusyError(session.id);
     } else if (input.sessionId) {
       const where = { ...visible.chatSessions(principal), id: input.sessionId };
-      if ((await db.prisma.chatSession.count({ where })) === 0) throw notFound('Chat session');
+      if ((await db.prisma.chatSession.count({ where })) === 0) throw notFound('CHAT_SESSION_NOT_FOUND');
     }
     const { files: stored } = await files.upload(principal, uploads);
     const fileIds = [...(input.fileIds ?? []), ...stored.map(({ id }) => id)];
@@ -571,7 +571,7 @@ export function createTurnService({
   /** Starts a turn immediately. Throws SessionBusyError while the session is still answering. */
   async function begin(principal: Principal, input: Message): Promise<Turn> {
     await limits.admitTurn(principal);
-    if (runs.draining) throw unavailable('The server is shutting down.');
+    if (runs.draining) throw unavailable('SERVER_SHUTDOWN', 'The server is shutting down.');
     const turn = await inTurn(principal.userId, () =>
       input.attachments?.length
         ? prepareWithFiles(principal, input, input.attachments)

@@ -123,8 +123,8 @@ export function createFilesService({
       _count: true,
       _sum: { size: true },
     });
-    if (_count >= most.files) throw conflict(`Too many files (limit: ${most.files}).`);
-    if ((_sum.size ?? 0) + size > most.bytes) throw conflict('The storage limit of 2 GB is reached.');
+    if (_count >= most.files) throw conflict('TOO_MANY_FILES', `Too many files (limit: ${most.files}).`);
+    if ((_sum.size ?? 0) + size > most.bytes) throw conflict('STORAGE_FULL', 'The storage limit of 2 GB is reached.');
   }
 
   /** Stores one accepted file. The blob is written before the row, and is deleted if the row is not. */
@@ -143,7 +143,7 @@ export function createFilesService({
       await blobs.write(id, bytes);
       return await db.prisma.$transaction(async (transaction) => {
         await admit(transaction, principal.userId, bytes.length);
-        if (projectId !== null) await projectToFill(transaction, principal, projectId, notFound('Project'));
+        if (projectId !== null) await projectToFill(transaction, principal, projectId, notFound('PROJECT_NOT_FOUND'));
         const file = await transaction.file.create({
           data: {
             id,
@@ -260,10 +260,10 @@ export function createFilesService({
   async function own(transaction: Prisma.TransactionClient, principal: Principal, id: string): Promise<FileRow> {
     const where = { AND: [visible.ownFiles(principal), { id }] };
     // Sessions of other users are never locked, and a session that was deleted while this waited does not exist.
-    if ((await transaction.file.count({ where })) === 0) throw notFound('File');
+    if ((await transaction.file.count({ where })) === 0) throw notFound('FILE_NOT_FOUND');
     await transaction.$queryRaw`SELECT 1 FROM "File" WHERE "id" = ${id}::uuid FOR UPDATE`;
     const file = await transaction.file.findFirst({ where });
-    if (!file) throw notFound('File');
+    if (!file) throw notFound('FILE_NOT_FOUND');
     return file;
   }
 
@@ -326,7 +326,7 @@ export function createFilesService({
       const projectId = asked ?? principal.credential.projectId;
       if (projectId !== null) {
         const where = { AND: [visible.projects(principal), { id: projectId }] };
-        if ((await db.prisma.project.count({ where })) === 0) throw notFound('Project');
+        if ((await db.prisma.project.count({ where })) === 0) throw notFound('PROJECT_NOT_FOUND');
       }
       // Read once: files of one request that have the same name are different files.
       const earlier = await replaceable(principal, projectId);
@@ -364,7 +364,7 @@ export function createFilesService({
       const format = as ?? seen.type.format;
       if (format === 'image') return { reason: 'is an image without text' };
       const read = await inLane(userId, () => extractor.extract(format, bytes, charset));
-      if ('interrupted' in read) throw conflict('The server is stopping. Try again.');
+      if ('interrupted' in read) throw conflict('EXTRACTION_INTERRUPTED', 'The server is stopping. Try again.');
       return 'text' in read ? { text: read.text, format } : { reason: read.refused };
     },
 
@@ -372,7 +372,7 @@ export function createFilesService({
     async find(principal: Principal, id: string, query: object = {}): Promise<FileRow> {
       const where = { AND: [visible.files(principal), { id }] };
       const file = await db.prisma.file.findFirst({ ...query, where });
-      if (!file) throw notFound('File');
+      if (!file) throw notFound('FILE_NOT_FOUND');
       return file;
     },
 
@@ -393,7 +393,7 @@ export function createFilesService({
     /** Returns the bytes of a file. Throws NOT_FOUND when they are missing. */
     async bytes(id: string): Promise<Uint8Array<ArrayBuffer>> {
       const bytes = await blobs.read(id);
-      if (!bytes) throw notFound('File');
+      if (!bytes) throw notFound('FILE_NOT_FOUND');
       return bytes;
     },
 
@@ -401,7 +401,7 @@ export function createFilesService({
     link: (principal: Principal, id: string, projectId: number): Promise<FileRow> =>
       db.prisma.$transaction(async (transaction) => {
         // Locked before the file, in the order in which deleting a project locks.
-        await projectToFill(transaction, principal, projectId, notFound('Project'));
+        await projectToFill(transaction, principal, projectId, notFound('PROJECT_NOT_FOUND'));
         await own(transaction, principal, id);
         await recordUse(transaction, principal, 'file.link', id, projectId);
         return transaction.file.update({ where: { id }, data: { projects: { connect: { id: projectId } } } });
@@ -410,9 +410,9 @@ export function createFilesService({
     /** Removes a file, of any owner, from an own project. The file is kept. Throws NOT_FOUND. */
     unlink: (principal: Principal, id: string, projectId: number): Promise<FileRow> =>
       db.prisma.$transaction(async (transaction) => {
-        await projectToFill(transaction, principal, projectId, notFound('Project'));
+        await projectToFill(transaction, principal, projectId, notFound('PROJECT_NOT_FOUND'));
         const file = await transaction.file.findFirst({ where: { id, projects: { some: { id: projectId } } } });
-        if (!file) throw notFound('File');
+        if (!file) throw notFound('FILE_NOT_FOUND');
         await recordUse(transaction, principal, 'file.unlink', id, projectId);
         return transaction.file.update({ where: { id }, data: { projects: { disconnect: { id: projectId } } } });
       }),

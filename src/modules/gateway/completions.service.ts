@@ -3,7 +3,7 @@ import type { JSONSchema7 } from 'ai';
 import { z } from 'zod';
 import type { ChatModel, ChatModels } from '../../ai/providers.ts';
 import { can, type Principal } from '../../authz/principal.ts';
-import { AppError, badInput, conflict, credentialRefused, parse, unavailable } from '../../errors.ts';
+import { badInput, conflict, invalidCredential, parse, rateLimited, unavailable } from '../../errors.ts';
 import type { Agent } from '../../generated/prisma/client.ts';
 import type { Log } from '../../log.ts';
 import type { Settings } from '../../settings.ts';
@@ -281,9 +281,9 @@ export function createCompletionsService(foundation: CompletionsServiceDeps) {
     checkLength(agent, model, question, beside);
     const hits = await passagesFor(principal, agent, question, model, signal);
 
-    if (runs.draining) throw unavailable('The server is shutting down.');
+    if (runs.draining) throw unavailable('SERVER_SHUTDOWN', 'The server is shutting down.');
     if (runs.ofUser(principal.userId).length >= maxRunsPerUser)
-      throw new AppError('RATE_LIMITED', `Too many concurrent answers (limit: ${maxRunsPerUser}).`, { retryAfter: 5 });
+      throw rateLimited('TOO_MANY_ANSWERS', `Too many concurrent answers (limit: ${maxRunsPerUser}).`, 5);
     const heard = new Heard();
     const id = randomUUID();
     // Its session does not exist: only the client that requested a completion can read it.
@@ -381,7 +381,7 @@ export function createCompletionsService(foundation: CompletionsServiceDeps) {
         else if (event.type === 'failed') throw turnError(event);
         else if (event.type === 'stopped') {
           if (event.reason === 'USER_CANCELLED')
-            throw revoked() ? credentialRefused() : conflict('The answer was stopped.');
+            throw revoked() ? invalidCredential() : conflict('ANSWER_STOPPED', 'The answer was stopped.');
           yield { ...nothing, finishReason: finishReasonOf(heard), usage: event.usage ?? null };
           if (includeUsage) yield { ...nothing, usage: event.usage ?? null };
         }

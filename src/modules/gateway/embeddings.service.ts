@@ -43,10 +43,8 @@ export function createEmbeddingsService(model: EmbeddingModel | null, limits: Li
       if (!model)
         throw new AppError(
           'NOT_FOUND',
+          'EMBEDDING_MODEL_NOT_FOUND',
           withSetting(principal, 'This server has no embedding model.', 'EMBEDDING_MODEL'),
-          {
-            resource: 'Embedding model',
-          },
         );
       await limits.admitTurn(principal);
       const { vectors, tokens, estimatedTokens } = await model.embed(texts, signal, dimensions ?? undefined);

@@ -111,7 +111,11 @@ describe('the gateway', () => {
       null,
       null,
     ]);
-    expect(errors[0]?.extensions).toEqual({ code: 'FORBIDDEN', requiredPermissions: ['read:search'] });
+    expect(errors[0]?.extensions).toEqual({
+      code: 'FORBIDDEN',
+      reason: 'MISSING_PERMISSION',
+      requiredPermissions: ['read:search'],
+    });
   });
 
   test('rejects input that needs an unconfigured model, and names the setting only to administrators', async () => {
@@ -170,7 +174,7 @@ describe('the gateway', () => {
       [models, {}],
       ['query { completionModel(agent: { slug: "x" }) { id } }', {}],
     ];
-    const refused = { code: 'FORBIDDEN', requiredPermissions: ['use:llm_gateway'] };
+    const refused = { code: 'FORBIDDEN', reason: 'MISSING_PERMISSION', requiredPermissions: ['use:llm_gateway'] };
     for (const key of [kit.keys.LIMITED, secret]) {
       for (const [operation, variables] of calls) {
         const { data, errors } = await kit.gql(operation, variables, key);

@@ -4,18 +4,17 @@ import { estimateTokens, imageTokens } from '../../ai/tokens.ts';
 import { type Principal, withSetting } from '../../authz/principal.ts';
 import { AppError, badInput, parse } from '../../errors.ts';
 import type { IncomingFile } from '../../http/multipart.ts';
-import { plainText } from '../../zod-types.ts';
+import { blank, plainText } from '../../zod-types.ts';
 import type { LimitsService } from '../limits/limits.service.ts';
 import type { UsageService } from '../limits/usage.service.ts';
 
 /** The message for a request without a prompt. */
-export const promptRequired = 'A prompt is required.';
 
 /** Maximum size of a reference image in bytes. */
 const maxReferenceBytes = 25 * 1024 * 1024;
 
 const CreateImage = z.object({
-  prompt: plainText(32_000).refine((prompt) => prompt.trim() !== '', promptRequired),
+  prompt: plainText(32_000).refine((prompt) => prompt.trim() !== '', blank),
   size: z
     .string()
     .regex(/^[1-9]\d{0,4}x[1-9]\d{0,4}$/, 'must be width and height: 1024x1024')
@@ -50,8 +49,8 @@ export function createImagesService(model: ImageModel | null, limits: LimitsServ
       if (!model)
         throw new AppError(
           'NOT_FOUND',
-          withSetting(principal, 'No valid image generation provider was set.', 'IMAGE_MODEL'),
-          { resource: 'Image model' },
+          'IMAGE_MODEL_NOT_FOUND',
+          withSetting(principal, 'This server has no image model.', 'IMAGE_MODEL'),
         );
       const images = await Promise.all((references ?? []).map(read));
       await limits.admitTurn(principal);

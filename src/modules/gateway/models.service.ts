@@ -32,7 +32,7 @@ export function createCompletionModelsService(db: Database) {
     async find(principal: Principal, key: AgentKey, query: object = {}): Promise<Agent> {
       const { id } = await usableAgent(db.prisma, principal, key);
       const agent = await db.prisma.agent.findUnique({ ...query, where: { id } });
-      if (!agent) throw notFound('Agent');
+      if (!agent) throw notFound('AGENT_NOT_FOUND');
       return agent;
     },
   };

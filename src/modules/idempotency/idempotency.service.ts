@@ -110,7 +110,8 @@ export function createIdempotencyService(db: Database) {
         const record = await db.prisma.idempotencyRecord.findUnique({ where: { hash } });
         if (record && !Buffer.from(record.requestHash).equals(requestHash)) throw new KeyReusedError();
         if (record?.reply) return { first: false, reply: open(record.reply) };
-        if (!isFirst) throw conflict('The first request with this Idempotency-Key is still running.');
+        if (!isFirst)
+          throw conflict('REQUEST_IN_PROGRESS', 'The first request with this Idempotency-Key is still running.');
         claimed = true;
         return claim;
       } finally {

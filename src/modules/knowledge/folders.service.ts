@@ -31,7 +31,7 @@ export const maxFolders = 5000;
 /** Throws CONFLICT when a transaction has created more folders than the server can have. */
 export async function checkFolderCount(transaction: Prisma.TransactionClient): Promise<void> {
   if ((await transaction.documentFolder.count()) > maxFolders)
-    throw conflict(`Too many folders (limit: ${maxFolders}). Delete one to create another.`);
+    throw conflict('TOO_MANY_FOLDERS', `Too many folders (limit: ${maxFolders}). Delete one to create another.`);
 }
 
 const Filter = z.object({
@@ -106,7 +106,7 @@ export function createFoldersService(db: Database, audit: AuditService) {
     async selected({ folder, ...filter }: DocumentFilter): Promise<Prisma.DocumentWhereInput> {
       const { search, filesIncluded, origins } = parse(Filter, filter, ['filter']);
       const known = folder == null ? null : FolderName.safeParse(folder);
-      if (known && (!known.success || !(await isThere(db.prisma, known.data)))) throw notFound('Folder');
+      if (known && (!known.success || !(await isThere(db.prisma, known.data)))) throw notFound('FOLDER_NOT_FOUND');
       return {
         AND: [
           known?.success ? inFolder(known.data) : filesIncluded === false ? { fileId: null } : {},
@@ -129,7 +129,7 @@ export function createFoldersService(db: Database, audit: AuditService) {
           ...query,
           where: { AND: [visible.documents(principal), place, { fileName: at.fileName }] },
         }));
-      if (!document) throw notFound('Document');
+      if (!document) throw notFound('DOCUMENT_NOT_FOUND');
       return document;
     },
 
@@ -138,7 +138,7 @@ export function createFoldersService(db: Database, audit: AuditService) {
       const { name } = parse(Folder, input);
       await db.prisma.$transaction(async (transaction) => {
         if (name === defaultFolder || !(await make(transaction, audit, principal, name)))
-          throw conflict('Folder by that name already exists');
+          throw conflict('FOLDER_NAME_TAKEN', 'A folder with this name already exists.');
       });
       return { name, documentCount: 0 };
     },
@@ -156,7 +156,7 @@ export function createFoldersService(db: Database, audit: AuditService) {
       return db.prisma.$transaction(async (transaction) => {
         const [folder] = await transaction.$queryRaw<{ id: number }[]>`
           SELECT "id" FROM "DocumentFolder" WHERE "name" = ${name} FOR UPDATE`;
-        if (!folder) throw notFound('Folder');
+        if (!folder) throw notFound('FOLDER_NOT_FOUND');
         const documents = await held(transaction, principal, { folderId: folder.id });
         await erase(transaction, principal, documents);
         await transaction.documentFolder.delete({ where: { id: folder.id } });
@@ -196,7 +196,7 @@ export function createFoldersService(db: Database, audit: AuditService) {
           else {
             const fileName = { fileName: to.fileName, NOT: { id: document.id } };
             if ((await transaction.document.count({ where: fileName })) > 0)
-              throw conflict(`A document with the file name ${to.fileName} already exists.`);
+              throw conflict('FILE_NAME_TAKEN', `A document with the file name ${to.fileName} already exists.`);
             moved.push(
               await transaction.document.update({
                 where: { id: document.id },

@@ -297,7 +297,11 @@ test('every operation except searching requires `manage:documents`', async () =>
           Object.values(data ?? {}).filter((value) => value !== null),
           query,
         ).toEqual([]);
-        expect(errors[0]?.extensions).toEqual({ code: 'FORBIDDEN', requiredPermissions: ['manage:documents'] });
+        expect(errors[0]?.extensions).toEqual({
+          code: 'FORBIDDEN',
+          reason: 'MISSING_PERMISSION',
+          requiredPermissions: ['manage:documents'],
+        });
       }
       expect((await upload([['a.txt', 'x']], {}, key)).errors[0]?.extensions.code).toBe('FORBIDDEN');
     }

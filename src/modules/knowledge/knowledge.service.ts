@@ -140,7 +140,8 @@ export function createKnowledgeService(db: Database, audit: AuditService, embedd
 
   /** Throws CONFLICT for the text of a file, which is deleted with that file only. */
   function notOfFile(document: Document): void {
-    if (document.fileId !== null) throw conflict('This document contains the text of a file. Delete the file instead.');
+    if (document.fileId !== null)
+      throw conflict('DOCUMENT_OF_FILE', 'This document contains the text of a file. Delete the file instead.');
   }
 
   /**
@@ -154,7 +155,7 @@ export function createKnowledgeService(db: Database, audit: AuditService, embedd
   ): Promise<Document> {
     const document = storable(externalId) ? await claim(transaction, externalId) : null;
     const where = { AND: [{ id: document?.id ?? 0 }, { project }] };
-    if (!document || (await transaction.document.count({ where })) === 0) throw notFound('Document');
+    if (!document || (await transaction.document.count({ where })) === 0) throw notFound('DOCUMENT_NOT_FOUND');
     if (document.isPublic) throw forbidden(['manage:documents'], 'A project token cannot change a public document.');
     return document;
   }
@@ -245,7 +246,9 @@ export function createKnowledgeService(db: Database, audit: AuditService, embedd
       return writing(async (transaction) => {
         const before = await claim(transaction, externalId);
         if (before && author) {
-          await checkWritable(transaction, author, before, () => conflict('This document ID is already in use.'));
+          await checkWritable(transaction, author, before, () =>
+            conflict('DOCUMENT_ID_TAKEN', 'This document ID is already in use.'),
+          );
           notOfFile(before);
         }
         await checkAgents(transaction, author, agentIds);
@@ -326,7 +329,7 @@ export function createKnowledgeService(db: Database, audit: AuditService, embedd
       const projectId = data.projectId ?? principal.credential.projectId;
       if (projectId === null) throw badInput(['input', 'projectId'], 'is required');
       return writing(async (transaction) => {
-        await projectToFill(transaction, principal, projectId, notFound('Project'));
+        await projectToFill(transaction, principal, projectId, notFound('PROJECT_NOT_FOUND'));
         const before =
           data.documentId == null ? null : await claimInProject(transaction, data.documentId, { id: projectId });
         const document = await store(transaction, principal, before?.externalId ?? randomUUID(), before, data, {
@@ -379,13 +382,13 @@ export function createKnowledgeService(db: Database, audit: AuditService, embedd
       externalId: string,
       onlyOrigins?: readonly DocumentOrigin[] | null,
     ): Promise<Document> {
-      if (!storable(externalId)) throw notFound('Document');
+      if (!storable(externalId)) throw notFound('DOCUMENT_NOT_FOUND');
       return db.prisma.$transaction(async (transaction) => {
         const document = await claim(transaction, externalId);
-        if (!document) throw notFound('Document');
-        await checkWritable(transaction, principal, document, () => notFound('Document'));
+        if (!document) throw notFound('DOCUMENT_NOT_FOUND');
+        await checkWritable(transaction, principal, document, () => notFound('DOCUMENT_NOT_FOUND'));
         if (onlyOrigins && !onlyOrigins.includes(document.origin))
-          throw conflict(`The origin of this document is ${document.origin}.`);
+          throw conflict('DOCUMENT_OF_OTHER_ORIGIN', `The origin of this document is ${document.origin}.`);
         notOfFile(document);
         return erase(transaction, principal, document);
       }, transactionTimeouts);
@@ -397,12 +400,12 @@ export function createKnowledgeService(db: Database, audit: AuditService, embedd
       key: { id: number } | { externalId: string },
       query: object = {},
     ): Promise<Document> {
-      if ('externalId' in key && !storable(key.externalId)) throw notFound('Document');
+      if ('externalId' in key && !storable(key.externalId)) throw notFound('DOCUMENT_NOT_FOUND');
       const document = await db.prisma.document.findFirst({
         ...query,
         where: { AND: [visible.documents(principal), key] },
       });
-      if (!document) throw notFound('Document');
+      if (!document) throw notFound('DOCUMENT_NOT_FOUND');
       return document;
     },
 
@@ -485,7 +488,7 @@ export function createKnowledgeService(db: Database, audit: AuditService, embedd
       const { data } = databaseId.safeParse(Number(id.global));
       const where = { AND: [visible.documents(principal), { id: data ?? 0 }] };
       const document = await db.prisma.document.findFirst({ where, select: { externalId: true } });
-      if (!document) throw notFound('Document');
+      if (!document) throw notFound('DOCUMENT_NOT_FOUND');
       return document.externalId;
     },
 

@@ -2,7 +2,7 @@ import { RateLimiterMemory, RateLimiterRes } from 'rate-limiter-flexible';
 import { z } from 'zod';
 import { type Role, roles } from '../../authz/permissions.ts';
 import type { Principal } from '../../authz/principal.ts';
-import { AppError, badInput, conflict, notFound, parse } from '../../errors.ts';
+import { badInput, conflict, notFound, parse, rateLimited } from '../../errors.ts';
 import type { Prisma, RateLimit } from '../../generated/prisma/client.ts';
 import type { Log } from '../../log.ts';
 import { cut, ListOrder, type PageArgs } from '../../paging.ts';
@@ -112,7 +112,7 @@ const isOwn = (scope: LimitScope, { credential: { projectId } }: Principal): boo
 const secondsUntil = (date: Date): number => Math.max(1, Math.ceil((date.getTime() - Date.now()) / 1000));
 
 const limited = (scope: LimitScope, message: string, resetAt: Date) =>
-  new AppError('RATE_LIMITED', message, { retryAfter: secondsUntil(resetAt), scope, resetAt });
+  rateLimited('REQUEST_LIMIT', message, secondsUntil(resetAt), { scope, resetAt });
 
 /** Throws BAD_USER_INPUT unless a limit has an amount, and a budget its period. */
 function checkAmounts({ requestsPerMinute, tokenBudget, periodHours }: z.input<z.ZodObject<typeof amounts>>): void {
@@ -240,12 +240,12 @@ export function createLimitsService(
     if (userId != null) {
       const users = await transaction.$queryRaw<unknown[]>`
         SELECT 1 FROM "User" WHERE "id" = ${userId}::uuid FOR KEY SHARE`;
-      if (users.length === 0) throw notFound('User');
+      if (users.length === 0) throw notFound('USER_NOT_FOUND');
     }
     if (tokenId != null) {
       const tokens = await transaction.$queryRaw<unknown[]>`
         SELECT 1 FROM "Token" WHERE "id" = ${tokenId} AND "revokedAt" IS NULL FOR KEY SHARE`;
-      if (tokens.length === 0) throw notFound('Token');
+      if (tokens.length === 0) throw notFound('TOKEN_NOT_FOUND');
     }
   }
 
@@ -253,7 +253,8 @@ export function createLimitsService(
   async function hold(transaction: Prisma.TransactionClient, id: number, role: Role | null): Promise<RateLimit> {
     await transaction.$queryRaw`SELECT 1 FROM "RateLimit" WHERE "id" = ${id} FOR UPDATE`;
     const limit = await transaction.rateLimit.findUnique({ where: { id } });
-    if (!limit || (role !== null && (limit.scope !== 'ROLE' || limit.role !== role))) throw notFound('Rate limit');
+    if (!limit || (role !== null && (limit.scope !== 'ROLE' || limit.role !== role)))
+      throw notFound('RATE_LIMIT_NOT_FOUND');
     return limit;
   }
 
@@ -305,7 +306,10 @@ export function createLimitsService(
       const created = await db.prisma.$transaction(async (transaction) => {
         await holdSubject(transaction, whose);
         if ((await transaction.rateLimit.count({ where: whose })) >= maxPerSubject)
-          throw conflict(`Too many limits for this scope and subject (limit: ${maxPerSubject}).`);
+          throw conflict(
+            'TOO_MANY_RATE_LIMITS',
+            `Too many limits for this scope and subject (limit: ${maxPerSubject}).`,
+          );
         const limit = await transaction.rateLimit.create({
           data: {
             ...whose,

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { Principal } from '../../authz/principal.ts';
 import { visible } from '../../authz/visible.ts';
-import { conflict, forbidden, notFound, parse } from '../../errors.ts';
+import { conflict, denied, notFound, parse } from '../../errors.ts';
 import type { Prisma, Project } from '../../generated/prisma/client.ts';
 import { cut, ListOrders, type Page } from '../../paging.ts';
 import type { Database } from '../../store/database.ts';
@@ -79,7 +79,7 @@ export async function projectForSession(
   asked: number | null | undefined,
 ): Promise<Project | null> {
   const id = asked ?? principal.credential.projectId;
-  return id === null ? null : projectToFill(transaction, principal, id, notFound('Project'));
+  return id === null ? null : projectToFill(transaction, principal, id, notFound('PROJECT_NOT_FOUND'));
 }
 
 /** Returns the instructions of a project for its chats, or null. */
@@ -102,7 +102,7 @@ export function createProjectsService(
   async function claim(transaction: Prisma.TransactionClient, principal: Principal, id: number): Promise<Project> {
     await transaction.$queryRaw`SELECT 1 FROM "Project" WHERE "id" = ${id}::int FOR UPDATE`;
     const project = await transaction.project.findFirst({ where: { AND: [visible.projects(principal), { id }] } });
-    if (!project) throw notFound('Project');
+    if (!project) throw notFound('PROJECT_NOT_FOUND');
     return project;
   }
 
@@ -119,7 +119,7 @@ export function createProjectsService(
     async find(principal: Principal, id: number, query: object = {}): Promise<Project> {
       const where = { AND: [visible.projects(principal), { id }] };
       const project = await db.prisma.project.findFirst({ ...query, where });
-      if (!project) throw notFound('Project');
+      if (!project) throw notFound('PROJECT_NOT_FOUND');
       return project;
     },
 
@@ -140,7 +140,7 @@ export function createProjectsService(
         // Orders concurrent creations, so that the limit holds.
         await transaction.$queryRaw`SELECT 1 FROM "User" WHERE "id" = ${principal.userId}::uuid FOR NO KEY UPDATE`;
         if ((await transaction.project.count({ where: { ownerId: principal.userId } })) >= maxProjects)
-          throw conflict(`Too many projects (limit: ${maxProjects}).`);
+          throw conflict('TOO_MANY_PROJECTS', `Too many projects (limit: ${maxProjects}).`);
         const project = await transaction.project.create({
           data: {
             name,
@@ -222,5 +222,6 @@ export function createProjectsService(
 export type ProjectsService = ReturnType<typeof createProjectsService>;
 
 function unconfined({ credential }: Principal): void {
-  if (credential.projectId !== null) throw forbidden([], 'A project token cannot create or delete projects.');
+  if (credential.projectId !== null)
+    throw denied('PROJECT_TOKEN_CONFINED', 'A project token cannot create or delete projects.');
 }

@@ -197,7 +197,11 @@ describe('a project over REST', () => {
       secret,
     );
     expect(data).toEqual({ project: { name: 'Zoo', chatSessions: null } });
-    expect(errors[0]?.extensions).toMatchObject({ code: 'FORBIDDEN', requiredPermissions: ['read:chat'] });
+    expect(errors[0]?.extensions).toMatchObject({
+      code: 'FORBIDDEN',
+      reason: 'MISSING_PERMISSION',
+      requiredPermissions: ['read:chat'],
+    });
   });
 
   it('requires write:projects in GraphQL and REST', async () => {
@@ -217,7 +221,11 @@ describe('a project over REST', () => {
       const { errors } = await refused(() =>
         kit.gql(`mutation { createProject(input: { name: "x" }) { project { name } } }`, {}, as),
       );
-      expect(errors[0]?.extensions).toMatchObject({ code: 'FORBIDDEN', requiredPermissions: ['write:projects'] });
+      expect(errors[0]?.extensions).toMatchObject({
+        code: 'FORBIDDEN',
+        reason: 'MISSING_PERMISSION',
+        requiredPermissions: ['write:projects'],
+      });
     }
   });
 });

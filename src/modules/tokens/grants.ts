@@ -7,7 +7,7 @@ import {
   rolePermissions,
 } from '../../authz/permissions.ts';
 import { can, type Principal } from '../../authz/principal.ts';
-import { badInput, forbidden } from '../../errors.ts';
+import { badInput, denied, forbidden } from '../../errors.ts';
 
 /** A validated grant of a token, which does not exceed its creator's permissions. */
 export interface Grant {
@@ -27,9 +27,17 @@ export function permissionsOf({ role, allScopes, scopes, projectId }: Grant): Pe
 /** Throws FORBIDDEN when a grant exceeds the principal's permissions. */
 export function within(principal: Principal, grant: Grant): Grant {
   if (grant.allScopes && principal.credential.scopes !== null)
-    throw forbidden([], 'A token with scopes cannot create or change a token without scopes. Specify `scopes`.');
+    throw denied(
+      'SCOPES_REQUIRED',
+      'A token with scopes cannot create or change a token without scopes. Specify `scopes`.',
+    );
   const excess = permissionsOf(grant).filter((held) => !can(principal, held));
-  if (excess.length > 0) throw forbidden(excess, 'A token cannot have permissions that the caller’s token lacks.');
+  if (excess.length > 0)
+    throw forbidden(
+      excess,
+      'A token cannot have permissions that the caller’s token lacks.',
+      'PERMISSIONS_EXCEED_CALLER',
+    );
   return grant;
 }
 

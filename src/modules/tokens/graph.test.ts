@@ -129,7 +129,7 @@ describe('a project token', () => {
     );
     expect(denied.data.apiKeys.nodes).toEqual([{ project: null }]);
     expect(denied.errors).toMatchObject([
-      { extensions: { code: 'FORBIDDEN', requiredPermissions: ['write:projects'] } },
+      { extensions: { code: 'FORBIDDEN', reason: 'MISSING_PERMISSION', requiredPermissions: ['write:projects'] } },
     ]);
   });
 

@@ -110,7 +110,7 @@ export async function revokeDerived(
   const admins = await users.countAdmins(transaction);
   const ended = await revokeCredentials(transaction, derived);
   if (admins > 0 && (await users.countAdmins(transaction)) === 0)
-    throw conflict(`${lastAdminStays} Keep the credentials that this key created.`);
+    throw conflict('LAST_ADMIN', `${lastAdminStays} Keep the credentials that this key created.`);
   await transaction.inviteCode.updateMany({ where: { ...derived, status: 'PENDING' }, data: { status: 'DISABLED' } });
   await transaction.invitation.deleteMany({ where: derived });
   return ended;

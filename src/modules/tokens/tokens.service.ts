@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { roles } from '../../authz/permissions.ts';
 import type { Principal } from '../../authz/principal.ts';
 import { serviceAccountKinds, visible } from '../../authz/visible.ts';
-import { badInput, conflict, forbidden, notFound, parse } from '../../errors.ts';
+import { badInput, conflict, denied, notFound, parse } from '../../errors.ts';
 import type { Prisma, Token } from '../../generated/prisma/client.ts';
 import { cut, type ListOrder, ListOrders, type PageArgs, type SortKey } from '../../paging.ts';
 import type { Database } from '../../store/database.ts';
@@ -110,8 +110,8 @@ const grantHeldBy = (key: ApiKeyRow): Grant => ({
 function checkOutlives(principal: Principal, { id, expiresAt }: ApiKeyRow): void {
   const end = endOfMaker(principal);
   if (end === null || id === principal.credential.tokenId || (expiresAt && expiresAt <= end)) return;
-  throw forbidden(
-    [],
+  throw denied(
+    'CREDENTIAL_EXPIRES_EARLIER',
     `A credential that expires at ${end.toISOString()} cannot regenerate a key that is valid for longer.`,
   );
 }
@@ -119,13 +119,13 @@ function checkOutlives(principal: Principal, { id, expiresAt }: ApiKeyRow): void
 /** The keys that an operation administers, and their name in NOT_FOUND. */
 interface Sphere {
   where: Prisma.TokenWhereInput;
-  resource: string;
+  notFound: 'API_KEY_NOT_FOUND' | 'PROJECT_TOKEN_NOT_FOUND';
 }
 
-const allKeys: Sphere = { where: visible.apiKeys(), resource: 'API key' };
+const allKeys: Sphere = { where: visible.apiKeys(), notFound: 'API_KEY_NOT_FOUND' };
 const ownProjects = (principal: Principal): Sphere => ({
   where: visible.projectTokens(principal),
-  resource: 'Project token',
+  notFound: 'PROJECT_TOKEN_NOT_FOUND',
 });
 
 export type ApiKeyKind = (typeof serviceAccountKinds)[number];
@@ -168,7 +168,7 @@ export function createTokensService(db: Database, audit: AuditService, users: Us
   async function findKey(transaction: Prisma.TransactionClient, sphere: Sphere, id: number): Promise<ApiKeyRow> {
     const where = { AND: [sphere.where, { id }] };
     const key = await transaction.token.findFirst({ where, include: { user: true } });
-    if (!key) throw notFound(sphere.resource);
+    if (!key) throw notFound(sphere.notFound);
     return key;
   }
 
@@ -208,7 +208,7 @@ export function createTokensService(db: Database, audit: AuditService, users: Us
     const where = { AND: [visible.projects(principal), { id }] };
     if ((await transaction.project.count({ where })) === 0) throw missing;
     if ((await transaction.token.count({ where: { kind: 'PROJECT', projectId: id } })) >= maxProjectTokens)
-      throw conflict(`Too many project tokens (limit: ${maxProjectTokens}).`);
+      throw conflict('TOO_MANY_TOKENS', `Too many project tokens (limit: ${maxProjectTokens}).`);
   }
 
   async function create(
@@ -386,7 +386,7 @@ export function createTokensService(db: Database, audit: AuditService, users: Us
       principal: Principal,
       input: CreateProjectTokenInput,
     ): Promise<{ apiKey: ApiKeyRow; secret: string }> {
-      return create(principal, { ...parse(CreateProjectToken, input), kind: 'API_KEY' }, notFound('Project'));
+      return create(principal, { ...parse(CreateProjectToken, input), kind: 'API_KEY' }, notFound('PROJECT_NOT_FOUND'));
     },
 
     /** Creates the first admin key of a new server. `secret` is set by the operator, or null to generate one. */
@@ -498,7 +498,7 @@ export function createTokensService(db: Database, audit: AuditService, users: Us
         const expiresAt = checkedExpiry(lifetime, asked, 'expiresInDays');
         const count = await transaction.token.count({ where: visible.personalAccessTokens(principal) });
         if (count >= maxPersonalTokens)
-          throw conflict(`Too many personal access tokens (limit: ${maxPersonalTokens}).`);
+          throw conflict('TOO_MANY_TOKENS', `Too many personal access tokens (limit: ${maxPersonalTokens}).`);
         const token = await transaction.token.create({
           data: {
             ...secretColumns(secret),
@@ -530,7 +530,7 @@ export function createTokensService(db: Database, audit: AuditService, users: Us
       const token = await db.prisma.$transaction(async (transaction) => {
         const where = { ...visible.personalAccessTokens(principal), id };
         const found = await transaction.token.findFirst({ where });
-        if (!found) throw notFound('Token');
+        if (!found) throw notFound('TOKEN_NOT_FOUND');
         const revoked = await transaction.token.update({ where: { id }, data: { revokedAt: new Date() } });
         await audit.record(transaction, {
           ...by(principal),

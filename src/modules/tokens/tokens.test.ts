@@ -114,7 +114,11 @@ const codeOf = ({ data, errors }: GraphQLAnswer): unknown => {
   expect(data === null || Object.values(data).every((value) => value === null)).toBe(true);
   return errors[0]?.extensions.code;
 };
-const lacking = (permission: string) => ({ code: 'FORBIDDEN', requiredPermissions: [permission] });
+const lacking = (permission: string) => ({
+  code: 'FORBIDDEN',
+  reason: 'MISSING_PERMISSION',
+  requiredPermissions: [permission],
+});
 const insufficient = {
   error_code: 'INSUFFICIENT_PERMISSIONS',
   detail: 'You do not have the required permissions for this action.',

@@ -44,7 +44,7 @@ export function createUserCredentialsService({ db, audit, revocations }: UserCre
    */
   async function administrable(principal: Principal, key: UserKey): Promise<User> {
     const user = await db.prisma.user.findFirst({ where: whereKey(key) });
-    if (!user) throw notFound('User');
+    if (!user) throw notFound('USER_NOT_FOUND');
     withinRole(principal, user.role);
     return user;
   }
@@ -103,7 +103,7 @@ export function createUserCredentialsService({ db, audit, revocations }: UserCre
     async revoke(principal: Principal, id: number, user?: UserKey | null): Promise<Token> {
       const owner = user ? of(await administrable(principal, user)) : {};
       const [revoked] = await revoke(principal, { AND: [{ id }, owner] });
-      if (!revoked) throw notFound('Token');
+      if (!revoked) throw notFound('TOKEN_NOT_FOUND');
       return revoked;
     },
 

@@ -21,7 +21,10 @@ type Transaction = Prisma.TransactionClient;
 
 /** The domain of the addresses of key users. No person has such an address. */
 const keyDomain = 'onyxapikey.ai';
-export const addressRefused = `must not be in the domain ${keyDomain}, which is reserved for keys`;
+const domainReserved = {
+  message: `must not be in the domain ${keyDomain}, which is reserved for keys`,
+  params: { reason: 'DOMAIN_RESERVED' },
+};
 
 /** The domain of the address of a person whose user name is not an address. By RFC 2606, no mail reaches it. */
 const noDomain = 'anythingllm.invalid';
@@ -30,7 +33,7 @@ const noDomain = 'anythingllm.invalid';
 export const emailAddress = plainText(254)
   .overwrite(comparable)
   .pipe(z.email('must be an e-mail address'))
-  .refine((email) => !email.endsWith(keyDomain), addressRefused)
+  .refine((email) => !email.endsWith(keyDomain), domainReserved)
   .refine(
     (email) => !email.endsWith(`@${noDomain}`),
     `must not be in the domain ${noDomain}, which is reserved for user names`,
@@ -163,7 +166,8 @@ export async function unlessTaken<T>(store: () => Promise<T>): Promise<T> {
   try {
     return await store();
   } catch (error) {
-    if (error instanceof Prisma.PrismaClientKnownRequestError && error.code === 'P2002') throw conflict(taken);
+    if (error instanceof Prisma.PrismaClientKnownRequestError && error.code === 'P2002')
+      throw conflict('ADDRESS_TAKEN', taken);
     throw error;
   }
 }
@@ -175,7 +179,11 @@ export const nameOf = (email: string): string => cutText(email.slice(0, email.in
 export function withinRole(principal: Principal, role: Role): void {
   const excess = [...rolePermissions(role)].filter((held) => !can(principal, held));
   if (excess.length > 0)
-    throw forbidden(excess, 'You cannot create or change an account with more permissions than your own.');
+    throw forbidden(
+      excess,
+      'You cannot create or change an account with more permissions than your own.',
+      'PERMISSIONS_EXCEED_CALLER',
+    );
 }
 
 /**
@@ -245,7 +253,7 @@ export function createAccountsService({ db, audit, users, revocations }: Account
     });
     // A concurrent login holds this lock until its session is committed, so that the session is ended too.
     const user = found && (await lockUser(transaction, found.id));
-    if (!user) throw notFound('User');
+    if (!user) throw notFound('USER_NOT_FOUND');
     withinRole(principal, user.role);
     return user;
   }
@@ -275,7 +283,7 @@ export function createAccountsService({ db, audit, users, revocations }: Account
    * administrator. Requires `lockAdmins`.
    */
   async function shutOut(transaction: Transaction, principal: Principal, { id, role }: User): Promise<User> {
-    if (id === principal.userId) throw conflict('You cannot deactivate yourself');
+    if (id === principal.userId) throw conflict('CANNOT_DEACTIVATE_SELF', 'You cannot deactivate your own account.');
     if (role === 'ADMIN') await users.keepAnAdmin(transaction, id);
     await endSessions(transaction, id);
     return transaction.user.update({ where: { id }, data: { active: false } });
@@ -293,7 +301,8 @@ export function createAccountsService({ db, audit, users, revocations }: Account
   ): Promise<{ user: User; demoted: boolean }> {
     withinRole(principal, role);
     const demoted = narrows(before, role);
-    if (demoted && id === principal.userId) throw conflict('An admin cannot demote themselves from admin role!');
+    if (demoted && id === principal.userId)
+      throw conflict('CANNOT_DEMOTE_SELF', 'Administrators cannot demote themselves.');
     if (demoted && before === 'ADMIN') await users.keepAnAdmin(transaction, id);
     return { user: await transaction.user.update({ where: { id }, data: { role } }), demoted };
   }
@@ -302,7 +311,7 @@ export function createAccountsService({ db, audit, users, revocations }: Account
     /** Returns a user by UUID. Throws NOT_FOUND. */
     async find(id: string, query: object = {}): Promise<User> {
       const user = await db.prisma.user.findUnique({ ...query, where: { id } });
-      if (!user) throw notFound('User');
+      if (!user) throw notFound('USER_NOT_FOUND');
       return user;
     },
 
@@ -373,7 +382,7 @@ export function createAccountsService({ db, audit, users, revocations }: Account
       return db.prisma.$transaction(async (transaction) => {
         await users.lockAdmins(transaction);
         const invitation = await transaction.invitation.findFirst({ where });
-        if (!invitation) throw notFound('Invitation');
+        if (!invitation) throw notFound('INVITATION_NOT_FOUND');
         const { id, email } = invitation;
         await transaction.invitation.delete({ where: { id } });
         await audit.record(transaction, { ...by(principal), action: 'invitation.delete', detail: { email } });
@@ -448,8 +457,8 @@ export function createAccountsService({ db, audit, users, revocations }: Account
       { evenActive }: { evenActive?: boolean | null | undefined } = {},
     ): Promise<{ userId: string }> {
       const { userId, gone } = await administer(principal, key, 'user.delete', async (transaction, user) => {
-        if (user.id === principal.userId) throw conflict('You cannot delete yourself');
-        if (user.active && !evenActive) throw conflict('User must be deactivated before deleting');
+        if (user.id === principal.userId) throw conflict('CANNOT_DELETE_SELF', 'You cannot delete your own account.');
+        if (user.active && !evenActive) throw conflict('USER_ACTIVE', 'Deactivate the user before deleting.');
         if (user.active && user.role === 'ADMIN') await users.keepAnAdmin(transaction, user.id);
         // When no person exists, the next one to register becomes an administrator.
         if (!(await hasPeople(transaction, user.id))) withinRole(principal, 'ADMIN');

@@ -163,7 +163,7 @@ export function createInviteCodesService({ db, audit, users, revocations, attemp
           data: { status: 'DISABLED' },
         });
         const inviteCode = await transaction.inviteCode.findUnique({ where: { id } });
-        if (!inviteCode) throw notFound('Invite code');
+        if (!inviteCode) throw notFound('INVITE_CODE_NOT_FOUND');
         if (count > 0)
           await audit.record(transaction, {
             ...by(principal),
@@ -192,7 +192,7 @@ export function createInviteCodesService({ db, audit, users, revocations, attemp
       const { code, username, password } = parse(AcceptInvite, input);
       const attempt = await attempts.registration(client);
       const found = await find(code);
-      if (!found) throw notFound('Invite code');
+      if (!found) throw notFound('INVITE_CODE_NOT_FOUND');
       const passwordHash = await hashPassword(password);
       const { user, ended } = await unlessTaken(() =>
         db.prisma.$transaction(async (transaction) => {
@@ -202,7 +202,7 @@ export function createInviteCodesService({ db, audit, users, revocations, attemp
             where: { AND: [open(), { id: found.id }] },
             data: { status: 'CLAIMED' },
           });
-          if (count === 0) throw notFound('Invite code');
+          if (count === 0) throw notFound('INVITE_CODE_NOT_FOUND');
           const first = !(await hasPeople(transaction));
           const email = addressOf(username);
           await transaction.invitation.deleteMany({ where: { email } });

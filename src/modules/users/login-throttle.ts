@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { isIP } from 'node:net';
 import { RateLimiterMemory, RateLimiterRes } from 'rate-limiter-flexible';
 import type { Client } from '../../authz/principal.ts';
-import { AppError } from '../../errors.ts';
+import { rateLimited } from '../../errors.ts';
 
 /** The interface of a limiter of rate-limiter-flexible. `consume` rejects with a RateLimiterRes above the limit. */
 export interface Limiter {
@@ -32,7 +32,7 @@ async function limited(use: () => Promise<unknown>): Promise<void> {
     await use();
   } catch (error) {
     const retryAfter = error instanceof RateLimiterRes ? Math.max(1, Math.ceil(error.msBeforeNext / 1000)) : duration;
-    throw new AppError('RATE_LIMITED', 'Too many attempts. Try again later.', { retryAfter });
+    throw rateLimited('LOGIN_ATTEMPTS', 'Too many attempts. Try again later.', retryAfter);
   }
 }
 

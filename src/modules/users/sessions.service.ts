@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { Client, Principal } from '../../authz/principal.ts';
-import { AppError, badInput, conflict, forbidden, parse, unauthenticated } from '../../errors.ts';
+import { AppError, badInput, conflict, denied, parse, unauthenticated } from '../../errors.ts';
 import type { Prisma, User } from '../../generated/prisma/client.ts';
 import type { Settings } from '../../settings.ts';
 import type { Database } from '../../store/database.ts';
@@ -33,13 +33,13 @@ const keptMs = 30 * 24 * 3600 * 1000;
 const refreshOverlapMs = 60_000;
 
 /** The messages for people who cannot register. */
-export const registrationRefused = {
+const registrationDenied = {
   closed: 'Registration is closed. Ask an administrator for an account.',
   invite: 'This workspace is invite-only. Please ask your admin to invite you.',
 } as const;
 
 /** One response for every failure, so that it does not reveal which addresses have an account. */
-const badCredentials = () => new AppError('BAD_USER_INPUT', 'Wrong address or password.');
+const badCredentials = () => new AppError('BAD_USER_INPUT', 'LOGIN_FAILED', 'Wrong address or password.');
 
 export interface Session {
   /** The secret of the session, returned once. */
@@ -90,7 +90,7 @@ interface SessionsServiceDeps {
 export function createSessionsService({ db, audit, users, revocations, attempts, settings }: SessionsServiceDeps) {
   /** Throws FORBIDDEN unless the credential is a login session. */
   function loginSession({ credential }: Principal): number {
-    if (credential.kind !== 'SESSION') throw forbidden([], 'This operation requires a login session.');
+    if (credential.kind !== 'SESSION') throw denied('SESSION_REQUIRED', 'This operation requires a login session.');
     return credential.tokenId;
   }
 
@@ -129,14 +129,15 @@ export function createSessionsService({ db, audit, users, revocations, attempts,
      */
     async register(client: Client, input: z.input<typeof Register>): Promise<User> {
       const { email, password } = parse(Register, input);
-      if (settings.registration === 'closed') throw forbidden([], registrationRefused.closed);
+      if (settings.registration === 'closed') throw denied('REGISTRATION_CLOSED', registrationDenied.closed);
       const attempt = await attempts.registration(client);
       const passwordHash = await hashPassword(password);
       const { user, ended } = await unlessTaken(() =>
         db.prisma.$transaction(async (transaction) => {
           await users.lockAdmins(transaction);
           const { count } = await transaction.invitation.deleteMany({ where: { email } });
-          if (settings.registration === 'invite' && count === 0) throw forbidden([], registrationRefused.invite);
+          if (settings.registration === 'invite' && count === 0)
+            throw denied('REGISTRATION_INVITE_ONLY', registrationDenied.invite);
           const first = !(await hasPeople(transaction));
           const role = first && settings.firstPersonIsAdmin ? 'ADMIN' : 'BASIC';
           const user = await transaction.user.create({ data: { email, name: nameOf(email), role, passwordHash } });
@@ -198,7 +199,8 @@ export function createSessionsService({ db, audit, users, revocations, attempts,
     async refresh(principal: Principal): Promise<Session> {
       const id = loginSession(principal);
       // The previous secret still works for concurrent requests, but cannot refresh the session again.
-      if (principal.credential.superseded) throw conflict('This session has already been refreshed.');
+      if (principal.credential.superseded)
+        throw conflict('SESSION_ALREADY_REFRESHED', 'This session has already been refreshed.');
       const secret = newSecret(prefixes.SESSION);
       const now = Date.now();
       return db.prisma.$transaction(async (transaction) => {

@@ -49,7 +49,7 @@ export function createSingleUserService({
 }: SingleUserServiceDeps) {
   // Without AUTH_TOKEN the password is compared with a random value, so that every password is wrong.
   const expected = digest(settings.authToken ?? randomBytes(32).toString('hex'));
-  const wrong = () => new AppError('UNAUTHENTICATED', 'Wrong password.');
+  const wrong = () => new AppError('UNAUTHENTICATED', 'PASSWORD_INCORRECT', 'Wrong password.');
 
   /** Starts a session of the built-in owner. Throws UNAUTHENTICATED, RATE_LIMITED. */
   async function openOwnerSession(client: Client, password: string): Promise<Session> {
@@ -108,7 +108,8 @@ export function createSingleUserService({
       const { user, ended } = await unlessTaken(() =>
         db.prisma.$transaction(async (transaction) => {
           await users.lockAdmins(transaction);
-          if (await hasPeople(transaction)) throw conflict('Multi-user mode is already enabled.');
+          if (await hasPeople(transaction))
+            throw conflict('MULTI_USER_MODE_ENABLED', 'Multi-user mode is already enabled.');
           const email = addressOf(username);
           await transaction.invitation.deleteMany({ where: { email } });
           const user = await transaction.user.create({

@@ -185,7 +185,11 @@ describe('a server without a password', () => {
       for (const key of [kit.keys.LIMITED, kit.keys.BASIC, keys]) {
         const { data, errors } = await enable(kit, input, key);
         expect(returned(data)).toEqual([]);
-        expect(errors[0]?.extensions).toEqual({ code: 'FORBIDDEN', requiredPermissions: ['manage:users'] });
+        expect(errors[0]?.extensions).toEqual({
+          code: 'FORBIDDEN',
+          reason: 'MISSING_PERMISSION',
+          requiredPermissions: ['manage:users'],
+        });
       }
       expect((await enable(kit, input, manager)).errors[0]?.extensions.code).toBe('FORBIDDEN');
       expect((await enable(kit, input, null)).errors[0]?.extensions.code).toBe('UNAUTHENTICATED');

@@ -65,7 +65,7 @@ export function createUsersService() {
     /** Throws CONFLICT when this user is the only administrator. Requires `lockAdmins`. */
     async keepAnAdmin(transaction: Transaction, userId: string): Promise<void> {
       const able = await transaction.user.findMany({ where: ableAdmins(), select: { id: true }, take: 2 });
-      if (able.length === 1 && able[0]?.id === userId) throw conflict(lastAdminStays);
+      if (able.length === 1 && able[0]?.id === userId) throw conflict('LAST_ADMIN', lastAdminStays);
     },
 
     /**

@@ -95,7 +95,11 @@ describe('a user', () => {
     expect((await node(own, fields, limited.secret)).data.node).toMatchObject({ databaseId: limited.userId });
     const other = await node(globalId('User', ann.userId), fields, limited.secret);
     expect(other.data).toEqual({ node: null });
-    expect(other.errors[0]?.extensions).toEqual({ code: 'FORBIDDEN', requiredPermissions: ['read:users'] });
+    expect(other.errors[0]?.extensions).toEqual({
+      code: 'FORBIDDEN',
+      reason: 'MISSING_PERMISSION',
+      requiredPermissions: ['read:users'],
+    });
     const both = await kit.gql(
       'query ($ids: [ID!]!) { nodes(ids: $ids) { id } }',
       { ids: [own, globalId('User', ann.userId)] },

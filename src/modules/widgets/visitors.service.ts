@@ -2,7 +2,7 @@ import { RateLimiterMemory, RateLimiterRes } from 'rate-limiter-flexible';
 import { z } from 'zod';
 import type { ChatModels } from '../../ai/providers.ts';
 import type { Client, Principal } from '../../authz/principal.ts';
-import { AppError, badInput, parse } from '../../errors.ts';
+import { AppError, badInput, denied, parse, rateLimited } from '../../errors.ts';
 import type { Agent, ChatMessage, Embed, Prisma } from '../../generated/prisma/client.ts';
 import type { Settings } from '../../settings.ts';
 import type { Database } from '../../store/database.ts';
@@ -55,13 +55,11 @@ const maxHistoryLength = 100;
 export const quotaScopes = { embed: 'EMBED', session: 'EMBED_SESSION', address: 'EMBED_ADDRESS' } as const;
 
 const limited = (scope: string, message: string, retryAfter: number) =>
-  new AppError('RATE_LIMITED', message, { scope, retryAfter });
+  rateLimited('WIDGET_LIMIT', message, retryAfter, { scope });
 
 /** Also for a widget that is disabled or whose agent was deleted: visitors do not learn which. */
 const unavailable = () =>
-  new AppError('NOT_FOUND', 'This chat has been disabled by the administrator - try again later.', {
-    resource: 'Embed',
-  });
+  new AppError('NOT_FOUND', 'EMBED_NOT_FOUND', 'This chat has been disabled by the administrator - try again later.');
 
 type OpenEmbed = Embed & { agent: Agent; tokenId: number };
 
@@ -140,7 +138,7 @@ export function createVisitorsService(parts: VisitorsServiceDeps) {
     if (!embed?.enabled || embed.agent.deletedAt || tokenId === undefined) throw unavailable();
     await admitAddress(embed, client);
     if (!(reads && client.origin == null) && !mayShow(embed, client.origin))
-      throw new AppError('FORBIDDEN', 'Invalid request.');
+      throw denied('WIDGET_ORIGIN_DENIED', 'Invalid request.');
     return { ...embed, tokenId };
   }
 
@@ -222,7 +220,7 @@ export function createVisitorsService(parts: VisitorsServiceDeps) {
     async send(client: Client, input: EmbedTurnInput, signal: AbortSignal): Promise<AsyncGenerator<VisitorEvent>> {
       const embed = await enter(client, input.uuid);
       const key = sessionKey(input.clientSessionId);
-      if (key === null) throw new AppError('NOT_FOUND', 'Invalid session ID.', { resource: 'Chat session' });
+      if (key === null) throw new AppError('NOT_FOUND', 'CHAT_SESSION_NOT_FOUND', 'Invalid session ID.');
       const { prompt, ...turn } = readTurn(embed, input);
       const principal = await actFor(embed);
       const start = async () => {

@@ -117,10 +117,10 @@ export function createEmbedsService({ db, audit, users, revocations, settings }:
   /** Returns the widget, locked against other changes. Throws NOT_FOUND. */
   async function hold(transaction: Prisma.TransactionClient, key: EmbedKey): Promise<Embed> {
     const found = await transaction.embed.findUnique({ where: key });
-    if (!found) throw notFound('Embed');
+    if (!found) throw notFound('EMBED_NOT_FOUND');
     await transaction.$queryRaw`SELECT 1 FROM "Embed" WHERE "id" = ${found.id} FOR UPDATE`;
     const embed = await transaction.embed.findUnique({ where: { id: found.id } });
-    if (!embed) throw notFound('Embed');
+    if (!embed) throw notFound('EMBED_NOT_FOUND');
     return embed;
   }
 
@@ -157,7 +157,7 @@ export function createEmbedsService({ db, audit, users, revocations, settings }:
     /** Throws NOT_FOUND. */
     async find(key: EmbedKey, query: object = {}): Promise<Embed> {
       const embed = await db.prisma.embed.findUnique({ ...query, where: key });
-      if (!embed) throw notFound('Embed');
+      if (!embed) throw notFound('EMBED_NOT_FOUND');
       return embed;
     },
 

@@ -69,7 +69,11 @@ describe('permissions', () => {
         for (const key of [kit.keys.LIMITED, kit.keys.BASIC]) {
           const { data, errors } = await kit.gql(query, {}, key);
           expect(returned(data)).toEqual([]);
-          expect(errors[0]?.extensions).toEqual({ code: 'FORBIDDEN', requiredPermissions: permissions });
+          expect(errors[0]?.extensions).toEqual({
+            code: 'FORBIDDEN',
+            reason: 'MISSING_PERMISSION',
+            requiredPermissions: permissions,
+          });
         }
       }
     });
@@ -420,7 +424,11 @@ describe('GraphQL', () => {
     const { secret } = await kit.createKey('ADMIN', { scopes: ['read:query_history'] });
     const denied = await kit.gql('query ($id: ID!) { node(id: $id) { id } }', { id }, secret);
     expect(denied.data.node).toBeNull();
-    expect(denied.errors[0]?.extensions).toMatchObject({ code: 'FORBIDDEN', requiredPermissions: ['manage:agents'] });
+    expect(denied.errors[0]?.extensions).toMatchObject({
+      code: 'FORBIDDEN',
+      reason: 'MISSING_PERMISSION',
+      requiredPermissions: ['manage:agents'],
+    });
   });
 });
 

@@ -1,6 +1,5 @@
 import { z } from '@hono/zod-openapi';
 import type { AppError } from '../../errors.ts';
-import { lastAdminStays } from '../../modules/users/users.service.ts';
 import { type AnyEndpoint, endpoint } from '../endpoint.ts';
 import { graphql, type ResultOf } from '../graphql.ts';
 import { everything, id, isoDate } from '../onyx/shapes.ts';
@@ -91,10 +90,6 @@ const ofBody = ({ details }: AppError): boolean => {
   const path = details.fields?.[0]?.path ?? [];
   return path[0] === 'body' && path.length > 1;
 };
-
-/** The message of these clients for the rule that one administrator must remain. */
-const kept = ({ message }: AppError): string =>
-  message === lastAdminStays ? 'No system admins will remain if you do this. Update failed.' : message;
 
 const EntryFields = graphql(
   `
@@ -301,7 +296,7 @@ export const adminEndpoints: AnyEndpoint[] = [
     invalid: (error) => (ofBody(error) ? notDone(200, problems(error)) : null),
     failure: (error, input) => {
       if (error.code === 'NOT_FOUND') return notDone(input?.body.role == null ? 200 : 404, 'User not found');
-      if (error.code === 'CONFLICT') return notDone(200, kept(error));
+      if (error.code === 'CONFLICT') return notDone(200, error.message);
       if (error.code !== 'BAD_USER_INPUT') return null;
       return notDone(200, ofBody(error) ? problems(error) : 'No valid updates applied.');
     },
@@ -324,7 +319,7 @@ export const adminEndpoints: AnyEndpoint[] = [
     output: () => done,
     failure: (error) => {
       if (error.code === 'NOT_FOUND') return notDone(404, 'User not found');
-      return error.code === 'CONFLICT' ? notDone(200, kept(error)) : null;
+      return error.code === 'CONFLICT' ? notDone(200, error.message) : null;
     },
   }),
   endpoint({

@@ -1,4 +1,5 @@
 import { z } from '@hono/zod-openapi';
+import type { ErrorReason } from '../../error-reasons.ts';
 import type { AppError } from '../../errors.ts';
 import { type Failure, withProvider } from '../dialect.ts';
 import { type AnyEndpoint, endpoint } from '../endpoint.ts';
@@ -202,9 +203,9 @@ const statuses: Partial<Record<AppError['code'], number>> = {
  * Returns an abort object for every error but a missing permission; `missing` describes an object that does not exist.
  */
 const failure =
-  (missing: (resource: string | undefined, params: Path) => Failure) =>
+  (missing: (reason: ErrorReason, params: Path) => Failure) =>
   (error: AppError, input: Input | null): Failure | null => {
-    if (error.code === 'NOT_FOUND' && input) return missing(error.details.resource, input.params);
+    if (error.code === 'NOT_FOUND' && input) return missing(error.reason, input.params);
     const status = statuses[error.code];
     return status === undefined ? null : aborted(status, withProvider(error));
   };
@@ -216,11 +217,11 @@ const invalid = (error: AppError): Failure => {
   return aborted(400, own ? (problem?.message ?? '') : error.message);
 };
 
-const wrongWorkspace = (_resource: string | undefined, { slug }: Path) =>
+const wrongWorkspace = (_reason: ErrorReason, { slug }: Path) =>
   aborted(400, `Workspace ${slug} is not a valid workspace.`);
-const missingThread = (resource: string | undefined, { slug, threadSlug }: Path) =>
-  aborted(404, resource === 'Agent' ? `Workspace ${slug} not found.` : `Thread ${threadSlug} not found.`);
-const wrongThread = (_resource: string | undefined, { slug, threadSlug }: Path) =>
+const missingThread = (reason: ErrorReason, { slug, threadSlug }: Path) =>
+  aborted(404, reason === 'AGENT_NOT_FOUND' ? `Workspace ${slug} not found.` : `Thread ${threadSlug} not found.`);
+const wrongThread = (_reason: ErrorReason, { slug, threadSlug }: Path) =>
   aborted(400, `Workspace ${slug} or thread ${threadSlug} is not valid.`);
 
 const variables = (input: Input) => ({ ...send(input), speaks: speaks(input), onlyResets: !speaks(input) });

@@ -1,5 +1,6 @@
-import type { AppError, ErrorCode } from '../../errors.ts';
-import { type Dialect, type Failure, withProvider } from '../dialect.ts';
+import type { ErrorCode } from '../../error-reasons.ts';
+import type { AppError } from '../../errors.ts';
+import { type Dialect, type Failure, type Wordings, withProvider } from '../dialect.ts';
 
 /** Returns `{ error }`, which clients read with any status. */
 export const failed = (status: number, text: string): Failure => ({ status, body: { error: text } });
@@ -23,9 +24,9 @@ const answers: Record<ErrorCode, (error: AppError) => Failure> = {
 
 const sessionAnswers: typeof answers = {
   ...answers,
-  UNAUTHENTICATED: ({ details }) =>
-    failed(401, details.credentialRefused ? 'Invalid auth token.' : 'No auth token found.'),
-  FORBIDDEN: ({ details, message }) => (details.superseded ? failed(403, message) : unauthorized),
+  UNAUTHENTICATED: ({ reason }) =>
+    failed(401, reason === 'CREDENTIAL_INVALID' ? 'Invalid auth token.' : 'No auth token found.'),
+  FORBIDDEN: ({ reason, message }) => (reason === 'SECRET_SUPERSEDED' ? failed(403, message) : unauthorized),
 };
 
 /** Returns 400 for an invalid ID and a body that cannot be parsed; otherwise 422 with the names of the fields. */
@@ -35,7 +36,16 @@ function invalid(error: AppError): Failure {
   return failed(path.length === 1 && path[0] === 'body' ? 400 : 422, error.message);
 }
 
-const common = { accept: 'anythingllm', atRoot: false, looseBodies: true, invalid, say: failed } as const;
+/** The messages of the reference that differ from those of this server. */
+export const wordings: Wordings = {
+  FOLDER_NAME_TAKEN: { message: () => 'Folder by that name already exists' },
+  IMAGE_MODEL_NOT_FOUND: {
+    message: ({ message }) => message.replace(/^.*?\./, 'No valid image generation provider was set.'),
+  },
+  LAST_ADMIN: { message: () => 'No system admins will remain if you do this. Update failed.' },
+};
+
+const common = { accept: 'anythingllm', atRoot: false, looseBodies: true, wordings, invalid, say: failed } as const;
 
 /** The paths under `/v1`, which keys open. */
 export const anythingllm: Dialect = { ...common, failure: (error) => answers[error.code](error) };

@@ -227,7 +227,7 @@ export const documentEndpoints: AnyEndpoint[] = [
     signedIn: true,
     variables: () => ({}),
     output: () => {
-      throw notFound('File');
+      throw notFound('FILE_NOT_FOUND');
     },
     invalid: () => failed(400, 'Invalid filename format'),
   }),

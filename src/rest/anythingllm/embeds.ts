@@ -197,9 +197,9 @@ const chatRow = (chat: ResultOf<typeof ExchangeFields>) => ({
 });
 
 /** Returns 404 with the name that these clients use for the object, and 400 for an invalid value. */
-function failure({ code, message, details }: AppError): Failure | null {
+function failure({ code, reason, message }: AppError): Failure | null {
   if (code === 'NOT_FOUND')
-    return failed(404, details.resource === 'Agent' ? 'Workspace not found' : 'Embed not found');
+    return failed(404, reason === 'AGENT_NOT_FOUND' ? 'Workspace not found' : 'Embed not found');
   return code === 'BAD_USER_INPUT' ? failed(400, message) : null;
 }
 

@@ -207,7 +207,11 @@ describe.each([
         for (const key of [kit.keys.LIMITED, kit.keys.BASIC]) {
           const { data, errors } = await kit.gql(query, {}, key);
           expect(returned(data)).toEqual([]);
-          expect(errors[0]?.extensions).toEqual({ code: 'FORBIDDEN', requiredPermissions: ['manage:api_keys'] });
+          expect(errors[0]?.extensions).toEqual({
+            code: 'FORBIDDEN',
+            reason: 'MISSING_PERMISSION',
+            requiredPermissions: ['manage:api_keys'],
+          });
         }
     });
   });
@@ -561,7 +565,11 @@ describe('logging in', () => {
     const asked = '{ apiKeys(filter: { kinds: [ANYTHINGLLM] }) { nodes { databaseId createdBy { email active } } } }';
     const { data, errors } = await kit.gql(asked, {}, keysOnly);
     for (const { createdBy } of data.apiKeys.nodes) expect(createdBy).toEqual({ email: null, active: null });
-    expect(errors[0]?.extensions).toEqual({ code: 'FORBIDDEN', requiredPermissions: ['manage:users'] });
+    expect(errors[0]?.extensions).toEqual({
+      code: 'FORBIDDEN',
+      reason: 'MISSING_PERMISSION',
+      requiredPermissions: ['manage:users'],
+    });
     // A person without the permission: a session is treated like any other credential.
     const made = await kit.person();
     expect(told(await kit.rest('GET', multi.list, { key: made.session }))).toEqual(unauthorized);

@@ -68,7 +68,7 @@ const noList =
 /** No member was changed; the error carries the current members. */
 class NobodyFound extends AppError {
   constructor(readonly users: z.input<typeof Members>) {
-    super('NOT_FOUND', 'No valid user IDs provided.');
+    super('NOT_FOUND', 'USER_NOT_FOUND', 'No valid user IDs provided.');
   }
 }
 

@@ -1,5 +1,7 @@
-import type { AppError, ErrorCode, FieldProblem } from '../../errors.ts';
+import type { ErrorCode, ErrorReason } from '../../error-reasons.ts';
+import type { AppError, FieldProblem } from '../../errors.ts';
 import { type Dialect, type Failure, withProvider } from '../dialect.ts';
+import { wordings } from './dialect.ts';
 
 /** Returns `{ error: { message, type, param, code } }`, which SDKs convert to typed errors. */
 export const openaiError = (
@@ -27,7 +29,7 @@ function invalidRequest(error: AppError): Failure {
 }
 
 /** OpenAI's error codes for rejections that have no code from the provider. */
-const rejectionCodes: Record<string, string> = {
+const rejectionCodes: Partial<Record<ErrorReason, string>> = {
   CONTEXT_TOO_LONG: 'context_length_exceeded',
   CONTENT_POLICY: 'content_policy_violation',
 };
@@ -37,7 +39,8 @@ const rejectionCodes: Record<string, string> = {
  * message.
  */
 function upstreamRejected(error: AppError): Failure {
-  const { reason = '', provider } = error.details;
+  const { reason, details } = error;
+  const { provider } = details;
   const code = provider?.code ?? rejectionCodes[reason] ?? null;
   return openaiError(400, withProvider(error), { param: provider?.param ?? null, code });
 }
@@ -47,8 +50,8 @@ function upstreamRejected(error: AppError): Failure {
  * provider rejects this server, its error codes are not passed on, because clients would apply them to their own
  * credential: `invalid_api_key` would not refer to the caller's key.
  */
-function upstreamFailed({ message, details }: AppError): Failure {
-  const code = details.reason === 'QUOTA_EXHAUSTED' ? 'insufficient_quota' : 'upstream_error';
+function upstreamFailed({ reason, message, details }: AppError): Failure {
+  const code = reason === 'QUOTA_EXHAUSTED' ? 'insufficient_quota' : 'upstream_error';
   const failure = openaiError(502, message, { type: 'server_error', code });
   return details.retryable === false ? { ...failure, headers: { 'X-Should-Retry': 'false' } } : failure;
 }
@@ -77,6 +80,7 @@ export const openai: Dialect = {
   accept: 'anythingllm',
   atRoot: false,
   looseBodies: true,
+  wordings,
   failure: (error) => answers[error.code](error),
   invalid: invalidRequest,
   say: (status, text) => openaiError(status, text),

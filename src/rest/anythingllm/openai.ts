@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto';
 import { z } from '@hono/zod-openapi';
 import { type IncomingFile, isFile } from '../../http/multipart.ts';
-import { promptRequired } from '../../modules/gateway/images.service.ts';
 import { type AnyEndpoint, endpoint, type FileReply } from '../endpoint.ts';
 import { graphql, type ResultOf } from '../graphql.ts';
 import { everything } from '../onyx/shapes.ts';
@@ -271,8 +270,8 @@ export const openaiEndpoints: AnyEndpoint[] = [
     },
     download: async (reply) => (reply instanceof ImageBytes ? reply.file() : null),
     failure: (error, input) =>
-      error.details.fields?.some(({ message }) => message === promptRequired)
-        ? openaiError(400, promptRequired, { param: 'prompt' })
+      error.details.fields?.some(({ reason }) => reason === 'BLANK')
+        ? openaiError(400, 'A prompt is required.', { param: 'prompt' })
         : withoutModel(error, input),
   }),
 ];

@@ -40,7 +40,7 @@ const ThreadReply = z.object({ thread: Thread.nullable(), message: z.string().nu
 const workspace = z.object({ slug: z.string() });
 const params = workspace.extend({ threadSlug: z.string() });
 
-const ofWorkspace = ({ details }: AppError): boolean => details.resource === 'Agent';
+const ofWorkspace = ({ reason }: AppError): boolean => reason === 'AGENT_NOT_FOUND';
 
 /** The response of reading and renaming for an object that does not exist. */
 const missing = (error: AppError): Failure | null =>

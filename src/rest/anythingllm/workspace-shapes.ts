@@ -7,8 +7,8 @@ import { DocumentFields, detailsOf } from './document-shapes.ts';
 import { workspaceIdOf } from './workspace-id.ts';
 
 /** Returns the response for an unknown workspace, where the contract states no other. */
-export const unknownWorkspace = ({ code, details }: AppError): Failure | null =>
-  code === 'NOT_FOUND' && details.resource === 'Agent' ? { status: 400, body: 'Bad Request' } : null;
+export const unknownWorkspace = ({ reason }: AppError): Failure | null =>
+  reason === 'AGENT_NOT_FOUND' ? { status: 400, body: 'Bad Request' } : null;
 
 /** The modes of a workspace as these clients send them. */
 export const chatModes = ['automatic', 'chat', 'query'] as const;

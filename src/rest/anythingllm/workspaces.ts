@@ -144,9 +144,9 @@ const nameOf = (name: unknown): string => (typeof name === 'string' ? cutText(na
 
 const refused: AnyEndpoint['failure'] = (error) => {
   if (error.code !== 'BAD_USER_INPUT') return unknownWorkspace(error);
-  const told = (error.details.fields ?? []).map(({ path, message }) => {
+  const told = (error.details.fields ?? []).map(({ path, message, reason }) => {
     const field = String(path.at(-1));
-    return field === 'name' && message === 'must not be blank' ? 'name cannot be null' : `${field} ${message}`;
+    return field === 'name' && reason === 'BLANK' ? 'name cannot be null' : `${field} ${message}`;
   });
   return { status: 400, body: { workspace: null, message: told.join('; ') } };
 };

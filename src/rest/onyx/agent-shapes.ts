@@ -9,7 +9,6 @@ import { ToolFields, ToolSnapshot, toolSnapshot } from './tools.ts';
 
 /** The message of the contract. GraphQL uses the second one too. */
 const noSuchGroups = 'This server has no groups to share an agent with.';
-export const featureRefused = 'Only users with agent management permissions can make a featured persona';
 
 const AgentCore = graphql(
   `

@@ -9,7 +9,6 @@ import {
   agentChange,
   agentInput,
   FullPersonaSnapshot,
-  featureRefused,
   fullSnapshot,
   MinimalPersonaSnapshot,
   minimalSnapshot,
@@ -34,9 +33,10 @@ const idOf = (input: EndpointInput<unknown, unknown, unknown>): number =>
 /** Returns the message of an error, after the field name when the message needs it: "name must not be blank". */
 const ownWords = ({ details, message }: AppError): string =>
   details.fields
-    ?.map(({ path, message }) =>
-      path.length < 2 || /^([A-Z]|user_files)/.test(message) ? message : `${path.slice(1).join('.')} ${message}`,
-    )
+    ?.map(({ path, message, reason }) => {
+      if (reason === 'BUILT_IN') return 'Cannot update builtin persona with non-builtin.';
+      return path.length < 2 || /^([A-Z]|user_files)/.test(message) ? message : `${path.slice(1).join('.')} ${message}`;
+    })
     .join('; ') ?? message;
 
 const badRequest: AnyEndpoint['failure'] = (error) => {
@@ -55,9 +55,6 @@ const unauthorized: AnyEndpoint['failure'] = (error, input) =>
   input && outOfReach(error, input)
     ? detail(403, `Persona with ID ${idOf(input)} does not exist or user is not authorized to access it`)
     : (badRequest(error, input) ?? null);
-
-const unfeatured: AnyEndpoint['failure'] = (error) =>
-  error.code === 'FORBIDDEN' && error.message === featureRefused ? detail(400, featureRefused) : null;
 
 const pageQuery = z.object({
   page_num: z.coerce.number().int().min(0).max(1_000_000).default(0),
@@ -190,7 +187,7 @@ export const agentEndpoints: AnyEndpoint[] = [
     variables: ({ body }) => ({ input: agentInput(body) }),
     output: ({ createAgent: { agent } }) => snapshot(agent),
     partial: true,
-    failure: (error, input) => unfeatured(error, input) ?? badRequest(error, input) ?? null,
+    failure: badRequest,
   }),
   endpoint({
     method: 'get',
@@ -223,7 +220,7 @@ export const agentEndpoints: AnyEndpoint[] = [
     variables: ({ params, body }) => ({ input: { agent: { id: String(params.persona_id) }, ...agentChange(body) } }),
     output: ({ updateAgent: { agent } }) => snapshot(agent),
     partial: true,
-    failure: (error, input) => unfeatured(error, input) ?? unauthorized(error, input) ?? null,
+    failure: unauthorized,
   }),
   endpoint({
     method: 'delete',

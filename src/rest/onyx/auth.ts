@@ -1,8 +1,6 @@
 import { z } from '@hono/zod-openapi';
 import type { Context } from '../../context.ts';
 import type { AppError } from '../../errors.ts';
-import { addressRefused } from '../../modules/users/accounts.service.ts';
-import { registrationRefused } from '../../modules/users/sessions.service.ts';
 import { sessionCookie } from '../credential.ts';
 import { type AnyEndpoint, endpoint } from '../endpoint.ts';
 import { granted, graphql, type ResultOf } from '../graphql.ts';
@@ -90,13 +88,15 @@ const BearerToken = z.object({ access_token: z.string(), token_type: z.literal('
 const refusedRegistration: AnyEndpoint['failure'] = (error) => {
   if (error.code === 'CONFLICT') return detail(400, 'REGISTER_USER_ALREADY_EXISTS');
   if (error.code === 'FORBIDDEN')
-    return error.message === registrationRefused.invite
+    return error.reason === 'REGISTRATION_INVITE_ONLY'
       ? coded(403, 'UNAUTHORIZED', error.message)
       : coded(403, 'REGISTRATION_DISABLED', error.message);
   if (error.code !== 'BAD_USER_INPUT') return null;
   if (fieldOf(error) === 'password')
     return { status: 400, body: { detail: { code: 'REGISTER_INVALID_PASSWORD', reason: reason(error) } } };
-  return reason(error) === addressRefused ? coded(400, 'INVALID_INPUT', error.message) : onyxInvalid(error);
+  return error.details.fields?.[0]?.reason === 'DOMAIN_RESERVED'
+    ? coded(400, 'INVALID_INPUT', error.message)
+    : onyxInvalid(error);
 };
 
 export const authEndpoints: AnyEndpoint[] = [

@@ -66,7 +66,7 @@ export const unknownSessionMessage: Failed = (error) =>
 /** Returns the response when a new session cannot be created. */
 export const unknownAgent: Failed = (error) => {
   if (error.code !== 'NOT_FOUND') return null;
-  const what = error.details.resource === 'Project' ? 'project' : 'persona';
+  const what = error.reason === 'PROJECT_NOT_FOUND' ? 'project' : 'persona';
   return detail(403, `User does not have access to ${what}`);
 };
 
@@ -195,9 +195,7 @@ export const chatEndpoints: AnyEndpoint[] = [
     },
     failure: (error) => {
       if (error.code === 'NOT_FOUND') return detail(404, 'Chat session not found');
-      return error.code === 'FORBIDDEN' && !error.details.requiredPermissions?.length
-        ? detail(403, error.message)
-        : null;
+      return error.reason === 'CHAT_NOT_SHARED' ? detail(403, error.message) : null;
     },
   }),
   endpoint({

@@ -1,5 +1,6 @@
-import type { AppError, ErrorCode } from '../../errors.ts';
-import { type Dialect, type Failure, withProvider } from '../dialect.ts';
+import type { ErrorCode, ErrorReason } from '../../error-reasons.ts';
+import type { AppError } from '../../errors.ts';
+import { type Dialect, type Failure, type Wordings, withProvider } from '../dialect.ts';
 
 /** Returns `{ detail }`, the older of the two error formats. */
 export const detail = (status: number, text: string): Failure => ({ status, body: { detail: text } });
@@ -13,10 +14,10 @@ export const coded = (status: number, error_code: string, text: string): Failure
   body: { error_code, detail: text },
 });
 
-const notFoundCodes: Record<string, string> = {
-  'Chat session': 'SESSION_NOT_FOUND',
-  Agent: 'PERSONA_NOT_FOUND',
-  Document: 'DOCUMENT_NOT_FOUND',
+const notFoundCodes: Partial<Record<ErrorReason, string>> = {
+  CHAT_SESSION_NOT_FOUND: 'SESSION_NOT_FOUND',
+  AGENT_NOT_FOUND: 'PERSONA_NOT_FOUND',
+  DOCUMENT_NOT_FOUND: 'DOCUMENT_NOT_FOUND',
 };
 
 /** The scopes of limits by their names for these clients. */
@@ -33,10 +34,10 @@ const limitScopes: Record<string, string> = {
 const answers: Record<ErrorCode, (error: AppError) => Failure> = {
   UNAUTHENTICATED: () => detail(403, 'Access denied. User is not authenticated.'),
   FORBIDDEN: (error) =>
-    error.details.requiredPermissions?.length
+    error.reason === 'MISSING_PERMISSION'
       ? coded(403, 'INSUFFICIENT_PERMISSIONS', 'You do not have the required permissions for this action.')
       : coded(403, 'INSUFFICIENT_PERMISSIONS', error.message),
-  NOT_FOUND: (error) => coded(404, notFoundCodes[error.details.resource ?? ''] ?? 'NOT_FOUND', error.message),
+  NOT_FOUND: (error) => coded(404, notFoundCodes[error.reason] ?? 'NOT_FOUND', error.message),
   BAD_USER_INPUT: (error) => coded(400, 'INVALID_INPUT', error.message),
   CONFLICT: (error) => coded(409, 'CONFLICT', error.message),
   RATE_LIMITED: (error) => ({
@@ -57,6 +58,23 @@ const answers: Record<ErrorCode, (error: AppError) => Failure> = {
   INTERNAL: (error) => coded(500, 'INTERNAL_ERROR', error.message),
 };
 
+/** The messages of the reference that differ from those of this server. */
+const wordings: Wordings = {
+  AGENT_NAME_TAKEN: {
+    message: ({ details }) => `Assistant with name '${details.name}' already exists. Please rename your assistant.`,
+  },
+  LABEL_NAME_TAKEN: { message: ({ details }) => `Label with name '${details.name}' already exists` },
+  AGENT_FEATURE_DENIED: {
+    status: 400,
+    message: () => 'Only users with agent management permissions can make a featured persona',
+  },
+  CHAT_NOT_SHARED: { message: () => 'Chat session is not shared' },
+  CANNOT_DEACTIVATE_SELF: { message: () => 'You cannot deactivate yourself' },
+  CANNOT_DELETE_SELF: { message: () => 'You cannot delete yourself' },
+  CANNOT_DEMOTE_SELF: { message: () => 'An admin cannot demote themselves from admin role!' },
+  USER_ACTIVE: { message: () => 'User must be deactivated before deleting' },
+};
+
 export const onyxFailure = (error: AppError): Failure => answers[error.code](error);
 
 /** Returns the response to an invalid request in the reference's format: 422 with one line. */
@@ -69,6 +87,7 @@ export const onyx: Dialect = {
   accept: 'onyx',
   atRoot: true,
   looseBodies: false,
+  wordings,
   failure: onyxFailure,
   invalid: onyxInvalid,
   say: detail,

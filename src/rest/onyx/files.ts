@@ -130,7 +130,7 @@ export const fileEndpoints: AnyEndpoint[] = [
     variables: ({ params }) => ({ ids: [params.file_id] }),
     output: ({ files }) => {
       const [found] = files.nodes;
-      if (!found) throw notFound('File');
+      if (!found) throw notFound('FILE_NOT_FOUND');
       return fileSnapshot(found);
     },
     failure: missingFile,

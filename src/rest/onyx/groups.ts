@@ -91,7 +91,7 @@ export const groupEndpoints: AnyEndpoint[] = [
     variables: () => ({}),
     output: (_data, { params }) => {
       const group = defaultGroups.find((group) => group.id === params.user_group_id);
-      if (!group) throw notFound('User group');
+      if (!group) throw notFound('USER_GROUP_NOT_FOUND');
       return heldBy(group.role);
     },
     failure: (error) => (error.code === 'NOT_FOUND' ? coded(404, 'NOT_FOUND', 'User group not found') : null),

@@ -115,7 +115,7 @@ const IngestionDocument = z
 
 /** Throws NOT_FOUND for a pair other than that of ingested documents. */
 function ingestInput({ document, cc_pair_id }: z.infer<typeof IngestionDocument>) {
-  if (cc_pair_id != null && cc_pair_id !== defaultPair) throw notFound('Connector');
+  if (cc_pair_id != null && cc_pair_id !== defaultPair) throw notFound('CONNECTOR_NOT_FOUND');
   return {
     documentId: document.id,
     title: document.semantic_identifier,

@@ -67,7 +67,7 @@ const amounts = ({ enabled, token_budget, period_hours }: z.infer<typeof Args>) 
 /** Returns the role of a default group. Throws NOT_FOUND. */
 function roleOfGroup(groupId: number) {
   const group = defaultGroups.find((one) => one.id === groupId);
-  if (!group) throw notFound('User group');
+  if (!group) throw notFound('USER_GROUP_NOT_FOUND');
   return group.role;
 }
 

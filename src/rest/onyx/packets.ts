@@ -75,7 +75,7 @@ function detailsOf({ retryAfter, providerCode, providerMessage }: FailedTurn) {
 
 /** Returns the message for an error of the caller as clients of this stream expect it. */
 const callersFault = (error: AppError): string =>
-  error.details.resource === 'Chat session' ? 'Invalid Chat Session ID provided' : error.message;
+  error.reason === 'CHAT_SESSION_NOT_FOUND' ? 'Invalid Chat Session ID provided' : error.message;
 
 /**
  * Maps the events of one turn to lines of the stream. Blocks have increasing turn indexes: search, reasoning, answer.

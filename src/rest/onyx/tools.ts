@@ -90,7 +90,7 @@ export const toolEndpoints: AnyEndpoint[] = [
     variables: () => ({ first: everything }),
     output: ({ actions }, { params }) => {
       const found = actions.nodes.find(({ databaseId }) => databaseId === params.tool_id);
-      if (!found) throw notFound('Tool');
+      if (!found) throw notFound('TOOL_NOT_FOUND');
       return toolSnapshot(found);
     },
     failure: (error) => (error.code === 'NOT_FOUND' ? detail(404, 'Tool by specified id does not exist') : null),
