@@ -4,7 +4,7 @@ import RelayPlugin, { resolveNodes } from '@pothos/plugin-relay';
 import ScopeAuthPlugin from '@pothos/plugin-scope-auth';
 import { JSONObjectResolver, SafeIntResolver, UUIDResolver } from 'graphql-scalars';
 import type { Permission } from '../authz/permissions.ts';
-import { demand, signedIn } from '../authz/principal.ts';
+import { demand, type Principal, signedIn } from '../authz/principal.ts';
 import type { Context } from '../context.ts';
 import type PrismaTypes from '../generated/pothos.ts';
 import { getDatamodel } from '../generated/pothos.ts';
@@ -19,6 +19,9 @@ import PermissionsPlugin from './plugins/permissions.ts';
 import { refusing } from './strict-scalar.ts';
 import { UploadedFile } from './upload.ts';
 
+/** The context of a request with a valid credential. */
+type SignedInContext = Context & { principal: Principal };
+
 export interface SchemaTypes {
   Context: Context;
   PrismaTypes: PrismaTypes;
@@ -27,6 +30,8 @@ export interface SchemaTypes {
   DefaultEdgesNullability: { list: false; items: false };
   DefaultNodeNullability: false;
   AuthScopes: { permission: Permission; permissions: readonly Permission[]; signedIn: boolean };
+  /** A field that `t.withAuth` declares runs only for a principal. */
+  AuthContexts: { permission: SignedInContext; permissions: SignedInContext; signedIn: SignedInContext };
   Scalars: {
     DateTime: { Input: Date; Output: Date };
     UUID: { Input: string; Output: string };

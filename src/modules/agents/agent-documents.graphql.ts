@@ -1,4 +1,3 @@
-import { signedIn } from '../../authz/principal.ts';
 import { builder } from '../../graphql/builder.ts';
 import { textId } from '../../graphql/id-input.ts';
 import type { DocumentKey } from './agent-documents.service.ts';
@@ -55,27 +54,25 @@ const ChangeAgentDocumentsPayload = agentPayload('changeAgentDocuments');
 const PinAgentDocumentPayload = agentPayload('pinAgentDocument');
 
 builder.mutationFields((t) => ({
-  changeAgentDocuments: t.field({
+  changeAgentDocuments: t.withAuth({ permission: 'write:agents' }).field({
     type: ChangeAgentDocumentsPayload,
-    authScopes: { permission: 'write:agents' },
     description: 'Adds documents to an agent and removes others. Allowed for callers that can change the agent.',
     args: {
       input: t.arg({ type: ChangeAgentDocumentsInput, required: true, description: 'The agent and the documents.' }),
     },
     resolve: (_root, { input: { agent, add, remove } }, { principal, services }) =>
-      services.agentDocuments.change(signedIn(principal), agentKey(agent), {
+      services.agentDocuments.change(principal, agentKey(agent), {
         add: documentKeys(add, 'add'),
         remove: documentKeys(remove, 'remove'),
       }),
   }),
-  pinAgentDocument: t.field({
+  pinAgentDocument: t.withAuth({ permission: 'write:agents' }).field({
     type: PinAgentDocumentPayload,
-    authScopes: { permission: 'write:agents' },
     description:
       'Sets whether every turn of an agent receives one of its documents in full. NOT_FOUND for a document that the agent does not have.',
     args: { input: t.arg({ type: PinAgentDocumentInput, required: true, description: 'The agent and the document.' }) },
     resolve: (_root, { input: { agent, document, pinned } }, { principal, services }) =>
-      services.agentDocuments.pin(signedIn(principal), agentKey(agent), {
+      services.agentDocuments.pin(principal, agentKey(agent), {
         document: documentKey(document, ['input', 'document']),
         pinned,
       }),

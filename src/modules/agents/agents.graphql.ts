@@ -664,22 +664,19 @@ builder.queryFields((t) => ({
     args: { ...pageArgs(t.arg), filter: t.arg({ type: AgentFilterInput, description: 'Conditions on the agents.' }) },
     resolve: (_root, { filter, ...args }, context, info) => agentList(args, filter ?? {}, context, info),
   }),
-  agent: t.prismaField({
+  agent: t.withAuth({ permission: 'read:agents' }).prismaField({
     type: Agent,
-    authScopes: { permission: 'read:agents' },
     description: 'An agent. NOT_FOUND if it does not exist or the caller cannot see it.',
     args: { id: t.arg.id({ required: true, description: 'The agent, by its global ID or its integer `databaseId`.' }) },
     resolve: (query, _root, { id }, { principal, services }) =>
-      services.agents.find(signedIn(principal), integerId(id, 'Agent', ['id']), query),
+      services.agents.find(principal, integerId(id, 'Agent', ['id']), query),
   }),
-  agentBySlug: t.prismaField({
+  agentBySlug: t.withAuth({ permission: 'read:agents' }).prismaField({
     type: Agent,
-    authScopes: { permission: 'read:agents' },
     description:
       'Returns the agent with this slug. NOT_FOUND when there is none that the caller can see; a deleted agent has no slug.',
     args: { slug: t.arg.string({ required: true, description: 'The slug of the agent.' }) },
-    resolve: (query, _root, { slug }, { principal, services }) =>
-      services.agents.find(signedIn(principal), slug, query),
+    resolve: (query, _root, { slug }, { principal, services }) => services.agents.find(principal, slug, query),
   }),
   labels: t.field({
     type: LabelConnection,
@@ -695,34 +692,27 @@ builder.queryFields((t) => ({
 }));
 
 builder.mutationFields((t) => ({
-  createAgent: t.field({
+  createAgent: t.withAuth({ permission: 'write:agents' }).field({
     type: CreateAgentPayload,
-    authScopes: { permission: 'write:agents' },
     description: 'Creates an agent that the caller owns.',
     args: { input: t.arg({ type: CreateAgentInput, required: true, description: 'The agent to create.' }) },
     resolve: async (_root, { input }, context) =>
-      context.services.agents.create(signedIn(context.principal), await withDatabaseIds(input, context)),
+      context.services.agents.create(context.principal, await withDatabaseIds(input, context)),
   }),
-  updateAgent: t.field({
+  updateAgent: t.withAuth({ permission: 'write:agents' }).field({
     type: UpdateAgentPayload,
-    authScopes: { permission: 'write:agents' },
     description:
       'Changes an agent. Allowed for the owner, for people with whom it is shared as EDITOR, and with `manage:agents`.',
     args: { input: t.arg({ type: UpdateAgentInput, required: true, description: 'The agent and the changes.' }) },
     resolve: async (_root, { input: { agent, ...change } }, context) =>
-      context.services.agents.update(
-        signedIn(context.principal),
-        agentKey(agent),
-        await withDatabaseIds(change, context),
-      ),
+      context.services.agents.update(context.principal, agentKey(agent), await withDatabaseIds(change, context)),
   }),
-  shareAgent: t.field({
+  shareAgent: t.withAuth({ permission: 'write:agents' }).field({
     type: ShareAgentPayload,
-    authScopes: { permission: 'write:agents' },
     description: 'Changes the people who can use an agent. Allowed for the owner, and with `manage:agents`.',
     args: { input: t.arg({ type: ShareAgentInput, required: true, description: 'The agent and the people.' }) },
     resolve: (_root, { input: { agent, shares, labelIds, ...change } }, { principal, services }) =>
-      services.agents.share(signedIn(principal), agentKey(agent), {
+      services.agents.share(principal, agentKey(agent), {
         ...change,
         labelIds: labelIds && integerIdList(labelIds, 'Label', ['input', 'labelIds']),
         shares: shares?.map(({ userId, permission }, index) => ({
@@ -738,14 +728,13 @@ builder.mutationFields((t) => ({
     args: { input: t.arg({ type: CurateAgentInput, required: true, description: 'The agent and the changes.' }) },
     resolve: (_root, { input: { agent, ...change } }, { services }) => services.agents.curate(agentKey(agent), change),
   }),
-  deleteAgent: t.field({
+  deleteAgent: t.withAuth({ permission: 'write:agents' }).field({
     type: DeleteAgentPayload,
-    authScopes: { permission: 'write:agents' },
     description:
       'Deletes an agent, which `undeleteAgent` can restore. Its chats remain. Allowed for the owner, and with `manage:agents`.',
     args: { input: t.arg({ type: DeleteAgentInput, required: true, description: 'The agent to delete.' }) },
     resolve: (_root, { input: { agent } }, { principal, services }) =>
-      services.agents.delete(signedIn(principal), agentKey(agent)),
+      services.agents.delete(principal, agentKey(agent)),
   }),
   undeleteAgent: t.field({
     type: UndeleteAgentPayload,

@@ -1,5 +1,4 @@
 import type { GraphQLResolveInfo } from 'graphql';
-import { signedIn } from '../../authz/principal.ts';
 import type { Context } from '../../context.ts';
 import type { Agent as AgentRow } from '../../generated/prisma/client.ts';
 import { builder } from '../../graphql/builder.ts';
@@ -65,14 +64,13 @@ builder.queryField('agentMembers', (t) =>
 );
 
 builder.mutationField('changeAgentMembers', (t) =>
-  t.field({
+  t.withAuth({ permissions: ['manage:users', 'manage:agents'] }).field({
     type: ChangeAgentMembersPayload,
     changesCredentials: false,
-    authScopes: { permissions: ['manage:users', 'manage:agents'] },
     description: 'Restricts an agent to its owner and its members, and adds or replaces the members.',
     args: { input: t.arg({ type: ChangeAgentMembersInput, required: true, description: 'The agent and the users.' }) },
     resolve: (_root, { input: { agent, userIds, replace } }, { principal, services }) =>
-      services.members.change(signedIn(principal), agentKey(agent), {
+      services.members.change(principal, agentKey(agent), {
         users: userIds.map((id, index) => userId(id, ['input', 'userIds', index])),
         replace,
       }),

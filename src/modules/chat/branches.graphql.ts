@@ -1,4 +1,3 @@
-import { signedIn } from '../../authz/principal.ts';
 import type { ChatMessage as ChatMessageRow, ChatSession as ChatSessionRow } from '../../generated/prisma/client.ts';
 import { builder } from '../../graphql/builder.ts';
 import { clearField } from '../../graphql/clear-input.ts';
@@ -64,20 +63,18 @@ const SetPreferredResponsePayload = builder.objectRef<ChatMessageRow>('SetPrefer
 });
 
 builder.mutationFields((t) => ({
-  selectChatBranch: t.field({
+  selectChatBranch: t.withAuth({ permission: 'manage:chat' }).field({
     type: SelectChatBranchPayload,
-    authScopes: { permission: 'manage:chat' },
     description:
       'Makes the branch of a message current, in a session of the caller or of one of the caller’s projects. Below the message, the branch continues as it was last current.',
     args: { input: t.arg({ type: SelectChatBranchInput, required: true, description: 'The branch to select.' }) },
     resolve: (_root, { input }, { principal, services }) =>
-      services.branches.select(signedIn(principal), {
+      services.branches.select(principal, {
         messageId: integerId(input.messageId, 'ChatMessage', ['input', 'messageId']),
       }),
   }),
-  setPreferredResponse: t.field({
+  setPreferredResponse: t.withAuth({ permission: 'manage:chat' }).field({
     type: SetPreferredResponsePayload,
-    authScopes: { permission: 'manage:chat' },
     description:
       'Records which of several answers to a question the user prefers and makes its branch current, in a session of the caller or of one of the caller’s projects.',
     args: {
@@ -88,7 +85,7 @@ builder.mutationFields((t) => ({
       }),
     },
     resolve: (_root, { input: { questionId, responseId, clear } }, { principal, services }) =>
-      services.branches.prefer(signedIn(principal), {
+      services.branches.prefer(principal, {
         questionId: integerId(questionId, 'ChatMessage', ['input', 'questionId']),
         responseId: responseId == null ? null : integerId(responseId, 'ChatMessage', ['input', 'responseId']),
         clear,

@@ -1,4 +1,3 @@
-import { signedIn } from '../../authz/principal.ts';
 import { builder } from '../../graphql/builder.ts';
 import { AgentLocatorInput, agentKey } from '../agents/agents.graphql.ts';
 import type { ChatReferenceInput as Reference } from './chat-locator.ts';
@@ -49,26 +48,24 @@ const StartChatOverPayload = builder.objectRef<{ sessionId: string | null }>('St
 });
 
 builder.queryField('agentChat', (t) =>
-  t.prismaField({
+  t.withAuth({ permission: 'read:chat' }).prismaField({
     type: ChatSession,
     nullable: true,
-    authScopes: { permission: 'read:chat' },
     description:
       'Returns a chat with an agent without its ID; null for a chat of the caller that has no messages yet. NOT_FOUND for an agent that the caller cannot use and for a thread that the caller cannot read.',
     args: { chat: t.arg({ type: ChatReferenceInput, required: true, description: 'The chat to return.' }) },
     resolve: (query, _root, { chat }, { principal, services }) =>
-      services.chat.findByName(signedIn(principal), chatReference(chat, ['chat']), query),
+      services.chat.findByName(principal, chatReference(chat, ['chat']), query),
   }),
 );
 
 builder.mutationField('startChatOver', (t) =>
-  t.field({
+  t.withAuth({ permission: 'write:chat' }).field({
     type: StartChatOverPayload,
-    authScopes: { permission: 'write:chat' },
     description:
       'Starts a chat over: the model receives no earlier message with the next one. Earlier messages stay on a branch that is not current.',
     args: { input: t.arg({ type: ChatReferenceInput, required: true, description: 'The chat to start over.' }) },
     resolve: (_root, { input }, { principal, services }) =>
-      services.chat.startOver(signedIn(principal), chatReference(input, ['input'])),
+      services.chat.startOver(principal, chatReference(input, ['input'])),
   }),
 );

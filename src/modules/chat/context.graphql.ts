@@ -1,4 +1,3 @@
-import { signedIn } from '../../authz/principal.ts';
 import { builder } from '../../graphql/builder.ts';
 import { integerId, uuidId } from '../../graphql/id-input.ts';
 
@@ -14,9 +13,8 @@ const ContextTokensTarget = builder.inputType('ContextTokensTarget', {
 });
 
 builder.queryField('availableContextTokens', (t) =>
-  t.field({
+  t.withAuth({ permission: 'write:chat' }).field({
     type: 'Int',
-    authScopes: { permission: 'write:chat' },
     description:
       'The estimated number of tokens in the context window of the model that remain for files, passages, history and the question, after the instructions of agent, project and session. Does not depend on earlier messages. NOT_FOUND for a session or agent that the caller cannot use.',
     args: {
@@ -27,7 +25,7 @@ builder.queryField('availableContextTokens', (t) =>
       }),
     },
     resolve: (_root, { target: { sessionId, agentId } }, { principal, services }) =>
-      services.context.available(signedIn(principal), {
+      services.context.available(principal, {
         sessionId: sessionId == null ? null : uuidId(sessionId, 'ChatSession', ['target', 'sessionId']),
         agentId: agentId == null ? null : integerId(agentId, 'Agent', ['target', 'agentId']),
       }),

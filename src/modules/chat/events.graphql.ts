@@ -1,4 +1,3 @@
-import { signedIn } from '../../authz/principal.ts';
 import { builder } from '../../graphql/builder.ts';
 import { loadRelated } from '../../graphql/related.ts';
 import { Document, SearchHit } from '../knowledge/knowledge.graphql.ts';
@@ -29,14 +28,13 @@ const Citation = builder.objectRef<{ number: number; documentId: string }>('Cita
   description: 'A citation number in an answer and the document that it refers to.',
   fields: (t) => ({
     number: t.exposeInt('number', { description: 'The number `n` of the citation `[[n]](link)`.' }),
-    document: t.field({
+    document: t.withAuth({ permission: 'read:search' }).field({
       type: Document,
       nullable: true,
-      authScopes: { permission: 'read:search' },
       description: 'The cited document; null when it was deleted or the caller cannot read it.',
       resolve: ({ documentId }, _args, context, info) =>
         loadRelated(context, info, documentId, (ids, query) =>
-          context.services.related.documents(signedIn(context.principal), ids, query),
+          context.services.related.documents(context.principal, ids, query),
         ),
     }),
     documentId: t.exposeString('documentId', {

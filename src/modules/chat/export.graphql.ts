@@ -1,4 +1,3 @@
-import { signedIn } from '../../authz/principal.ts';
 import { builder } from '../../graphql/builder.ts';
 import { uuidId } from '../../graphql/id-input.ts';
 
@@ -22,9 +21,8 @@ const ChatExport = builder.objectRef<{ fileName: string; mediaType: string; cont
 });
 
 builder.queryField('exportChatSession', (t) =>
-  t.field({
+  t.withAuth({ permission: 'read:chat' }).field({
     type: ChatExport,
-    authScopes: { permission: 'read:chat' },
     description:
       'Exports a session that the caller can read as their own. At most 4,000,000 characters; the download `/api/chat/export` has no such limit and can contain all sessions of the caller. Documents that the caller cannot read are left out.',
     args: {
@@ -37,6 +35,6 @@ builder.queryField('exportChatSession', (t) =>
       }),
     },
     resolve: (_root, { id, format }, { principal, services }) =>
-      services.chatExports.whole(signedIn(principal), uuidId(id, 'ChatSession', ['id']), format),
+      services.chatExports.whole(principal, uuidId(id, 'ChatSession', ['id']), format),
   }),
 );

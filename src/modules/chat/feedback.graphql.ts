@@ -264,21 +264,19 @@ builder.queryField('feedback', (t) =>
 );
 
 builder.mutationFields((t) => ({
-  rateChatMessage: t.field({
+  rateChatMessage: t.withAuth({ permission: 'write:chat' }).field({
     type: RateChatMessagePayload,
-    authScopes: { permission: 'write:chat' },
     description:
       'Stores the feedback of the caller on an answer that they received, which may still be streaming. Fields that the input does not contain keep the values of earlier feedback.',
     args: { input: t.arg({ type: RateChatMessageInput, required: true, description: 'The answer and the feedback.' }) },
     resolve: (_root, { input }, { principal, services }) =>
-      services.feedback.rate(signedIn(principal), {
+      services.feedback.rate(principal, {
         ...input,
         messageId: integerId(input.messageId, 'ChatMessage', ['input', 'messageId']),
       }),
   }),
-  removeChatMessageRating: t.field({
+  removeChatMessageRating: t.withAuth({ permission: 'write:chat' }).field({
     type: RemoveChatMessageRatingPayload,
-    authScopes: { permission: 'write:chat' },
     description: 'Removes the feedback of the caller on an answer.',
     args: {
       input: t.arg({
@@ -289,7 +287,7 @@ builder.mutationFields((t) => ({
     },
     resolve: async (_root, { input }, { principal, services }) => {
       const messageId = integerId(input.messageId, 'ChatMessage', ['input', 'messageId']);
-      return { messageId, removed: await services.feedback.remove(signedIn(principal), { messageId }) };
+      return { messageId, removed: await services.feedback.remove(principal, { messageId }) };
     },
   }),
 }));

@@ -1,4 +1,3 @@
-import { signedIn } from '../../authz/principal.ts';
 import { builder } from '../../graphql/builder.ts';
 import { ChatMessage } from './messages.graphql.ts';
 import type { SeededSession } from './seed.service.ts';
@@ -52,12 +51,10 @@ const SeedChatSessionPayload = builder.objectRef<SeededSession>('SeedChatSession
 });
 
 builder.mutationField('seedChatSession', (t) =>
-  t.field({
+  t.withAuth({ permission: 'write:chat' }).field({
     type: SeedChatSessionPayload,
-    authScopes: { permission: 'write:chat' },
     description: 'Creates a session of the caller with its own prompts and a question that has no answer yet.',
     args: { input: t.arg({ type: SeedChatSessionInput, required: true, description: 'The session to create.' }) },
-    resolve: (_root, { input }, { principal, services }) =>
-      services.seeds.seed(signedIn(principal), withDatabaseIds(input)),
+    resolve: (_root, { input }, { principal, services }) => services.seeds.seed(principal, withDatabaseIds(input)),
   }),
 );

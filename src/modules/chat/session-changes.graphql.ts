@@ -168,17 +168,14 @@ const DeleteAllChatSessionsPayload = builder.objectRef<{ ids: string[] }>('Delet
 });
 
 builder.mutationFields((t) => ({
-  createChatSession: t.field({
+  createChatSession: t.withAuth({ permission: 'write:chat' }).field({
     type: CreateChatSessionPayload,
-    authScopes: { permission: 'write:chat' },
     description: 'Creates a session of the caller with an agent.',
     args: { input: t.arg({ type: CreateChatSessionInput, required: true, description: 'The session to create.' }) },
-    resolve: (_root, { input }, { principal, services }) =>
-      services.chat.create(signedIn(principal), withDatabaseIds(input)),
+    resolve: (_root, { input }, { principal, services }) => services.chat.create(principal, withDatabaseIds(input)),
   }),
-  updateChatSession: t.field({
+  updateChatSession: t.withAuth({ permission: 'manage:chat' }).field({
     type: UpdateChatSessionPayload,
-    authScopes: { permission: 'manage:chat' },
     description:
       'Renames, shares or unshares a session of the caller or of one of the caller’s projects, and sets the model that answers in it and the options of that model. `generateName` also requires `read:chat`.',
     args: {
@@ -186,42 +183,39 @@ builder.mutationFields((t) => ({
     },
     resolve: async (_root, { input: { session: locator, ...change } }, context) => {
       const id = await sessionIdOf(locator, context);
-      const session = await context.services.chat.update(signedIn(context.principal), id, change);
+      const session = await context.services.chat.update(context.principal, id, change);
       return { ...session, renamed: change.name != null || change.generateName === true };
     },
   }),
-  moveChatSession: t.field({
+  moveChatSession: t.withAuth({ permission: 'manage:chat' }).field({
     type: MoveChatSessionPayload,
-    authScopes: { permission: 'manage:chat' },
     description:
       'Moves a session of the caller into one of the caller’s projects, or out of its project. A token that is restricted to a project cannot move a session out of it.',
     args: {
       input: t.arg({ type: MoveChatSessionInput, required: true, description: 'The session and its new project.' }),
     },
     resolve: (_root, { input: { sessionId, projectId, clear } }, { principal, services }) =>
-      services.chat.move(signedIn(principal), uuidId(sessionId, 'ChatSession', ['input', 'sessionId']), {
+      services.chat.move(principal, uuidId(sessionId, 'ChatSession', ['input', 'sessionId']), {
         projectId: projectId == null ? null : integerId(projectId, 'Project', ['input', 'projectId']),
         clear,
       }),
   }),
-  deleteChatSession: t.field({
+  deleteChatSession: t.withAuth({ permission: 'manage:chat' }).field({
     type: DeleteChatSessionPayload,
-    authScopes: { permission: 'manage:chat' },
     description: 'Hides or erases a session of the caller and stops its running answer.',
     args: { input: t.arg({ type: DeleteChatSessionInput, required: true, description: 'The session to delete.' }) },
     resolve: async (_root, { input: { hard, session } }, context) => {
       const sessionId = await sessionIdOf(session, context);
-      await context.services.chat.delete(signedIn(context.principal), sessionId, { hard: hard ?? false });
+      await context.services.chat.delete(context.principal, sessionId, { hard: hard ?? false });
       return { sessionId };
     },
   }),
-  deleteAllChatSessions: t.field({
+  deleteAllChatSessions: t.withAuth({ permission: 'manage:chat' }).field({
     type: DeleteAllChatSessionsPayload,
     ownTimeLimit: true,
-    authScopes: { permission: 'manage:chat' },
     description: 'Hides all sessions of the caller and stops their running answers.',
     resolve: async (_root, _args, { principal, services }) => ({
-      ids: await services.chat.deleteAll(signedIn(principal)),
+      ids: await services.chat.deleteAll(principal),
     }),
   }),
 }));

@@ -141,14 +141,12 @@ export const ChatSession = builder.prismaNode('ChatSession', {
       select: { user: { select: { name: true } } },
       resolve: ({ user }) => user.name,
     }),
-    project: t.field({
+    project: t.withAuth({ permission: 'write:projects' }).field({
       type: Project,
       nullable: true,
-      authScopes: { permission: 'write:projects' },
       description: 'The project of the session; null without a project and for a project of another user.',
       select: (_args, _context, nested) => ({ project: nested() }),
-      resolve: ({ project }, _args, { principal }) =>
-        project && seesProject(signedIn(principal), project) ? project : null,
+      resolve: ({ project }, _args, { principal }) => (project && seesProject(principal, project) ? project : null),
     }),
     model: t.exposeString('model', {
       nullable: true,
@@ -395,9 +393,8 @@ builder.queryFields((t) => ({
     },
     resolve: (_root, { filter, ...args }, context, info) => sessionList(args, filter ?? {}, context, info),
   }),
-  chatSession: t.prismaField({
+  chatSession: t.withAuth({ permission: 'read:chat' }).prismaField({
     type: ChatSession,
-    authScopes: { permission: 'read:chat' },
     description: 'Returns a session. NOT_FOUND for a session that the caller cannot read.',
     args: {
       id: t.arg.id({ required: true, description: 'The session, by global ID or UUID.' }),
@@ -410,6 +407,6 @@ builder.queryFields((t) => ({
       }),
     },
     resolve: (query, _root, { id, ...how }, { principal, services }) =>
-      services.chat.find(signedIn(principal), uuidId(id, 'ChatSession', ['id']), how, query),
+      services.chat.find(principal, uuidId(id, 'ChatSession', ['id']), how, query),
   }),
 }));

@@ -1,4 +1,3 @@
-import { signedIn } from '../../authz/principal.ts';
 import { builder } from '../../graphql/builder.ts';
 import { integerId, integerIdList, uuidId, uuidIdList } from '../../graphql/id-input.ts';
 import { ChatModeType } from '../agents/chat-mode.graphql.ts';
@@ -306,47 +305,40 @@ function messageInput({ sessionId, newSession, chat, parent, fileIds, actionIds,
 }
 
 builder.mutationFields((t) => ({
-  sendChatMessage: t.field({
+  sendChatMessage: t.withAuth({ permission: 'write:chat' }).field({
     type: SendChatMessagePayload,
     ownTimeLimit: true,
-    authScopes: { permission: 'write:chat' },
     description:
       'Sends a message and waits for the complete answer. CONFLICT while the session is still answering, unless `queue` is set.',
     args: { input: t.arg({ type: SendChatMessageInput, required: true, description: 'The message and its options.' }) },
     resolve: async (_root, { input }, { principal, services, signal }) =>
-      collect(await services.turns.start(signedIn(principal), messageInput(input), signal), signal),
+      collect(await services.turns.start(principal, messageInput(input), signal), signal),
   }),
-  stopChatRun: t.field({
+  stopChatRun: t.withAuth({ permission: 'write:chat' }).field({
     type: StopChatRunPayload,
-    authScopes: { permission: 'write:chat' },
     description: 'Stops the running answer of a session; its text so far is kept.',
     args: { input: t.arg({ type: StopChatRunInput, required: true, description: 'The session that is answering.' }) },
     resolve: async (_root, { input }, { principal, services }) => ({
-      stopped: await services.readers.stop(
-        signedIn(principal),
-        uuidId(input.sessionId, 'ChatSession', ['input', 'sessionId']),
-      ),
+      stopped: await services.readers.stop(principal, uuidId(input.sessionId, 'ChatSession', ['input', 'sessionId'])),
     }),
   }),
 }));
 
 builder.subscriptionFields((t) => ({
-  chatTurn: t.field({
+  chatTurn: t.withAuth({ permission: 'write:chat' }).field({
     type: ChatTurnEvent,
-    authScopes: { permission: 'write:chat' },
     description:
       'Sends a message and streams the events of the turn. The run continues when the client disconnects. CONFLICT while the session is still answering, unless `queue` is set.',
     args: { input: t.arg({ type: SendChatMessageInput, required: true, description: 'The message and its options.' }) },
     subscribe: async (_root, { input }, { principal, services, signal }) => {
-      const reader = signedIn(principal);
+      const reader = principal;
       const { run } = await services.turns.start(reader, messageInput(input), signal);
       return withTurn(services.readers.read(reader, run, 0, signal), run);
     },
     resolve: (event) => event,
   }),
-  chatRun: t.field({
+  chatRun: t.withAuth({ permission: 'read:chat' }).field({
     type: ChatTurnEvent,
-    authScopes: { permission: 'read:chat' },
     description:
       'Streams the events of an active or recently finished run of a session that the caller can read. A finished run is kept for five minutes, or less when many runs are kept.',
     args: {
@@ -356,7 +348,7 @@ builder.subscriptionFields((t) => ({
       }),
     },
     subscribe: async (_root, { run: { id, sessionId }, from }, { principal, services: { readers }, signal }) => {
-      const reader = signedIn(principal);
+      const reader = principal;
       const found = await readers.find(reader, {
         runId: id == null ? null : uuidId(id, 'ChatRun', ['run', 'id']),
         sessionId: sessionId == null ? null : uuidId(sessionId, 'ChatSession', ['run', 'sessionId']),

@@ -346,18 +346,16 @@ const withDatabaseIds = ({ projectId, sessionId, ids, search }: Filter) => ({
 });
 
 builder.queryFields((t) => ({
-  file: t.prismaField({
+  file: t.withAuth({ permission: 'read:chat' }).prismaField({
     type: File,
-    authScopes: { permission: 'read:chat' },
     description:
       'Returns a file of the caller, or of a project, an agent or a chat that the caller can read. NOT_FOUND for any other file.',
     args: { id: t.arg.id({ required: true, description: fileId }) },
     resolve: (query, _root, { id }, { principal, services }) =>
-      services.files.find(signedIn(principal), uuidId(id, 'File', ['id']), query),
+      services.files.find(principal, uuidId(id, 'File', ['id']), query),
   }),
-  files: t.field({
+  files: t.withAuth({ permission: 'write:projects' }).field({
     type: FileConnection,
-    authScopes: { permission: 'write:projects' },
     description:
       'The files of the caller, newest first; for a project token, the files of its project. With a project, a chat or IDs in the filter, all files that these select and the caller can read.',
     args: {
@@ -367,7 +365,7 @@ builder.queryFields((t) => ({
     },
     resolve: async (_root, { filter, orderBy, ...args }, context, info) => {
       const { files } = context.services;
-      const principal = signedIn(context.principal);
+      const principal = context.principal;
       const order = fileOrders.of(orderBy);
       const selected = withDatabaseIds(filter ?? {});
       const query = { ...nodeQuery(context, info), ...order.page(args, context.pageLimit) };
@@ -385,10 +383,9 @@ const fileAndProject = ({ fileId, projectId }: { fileId: Id; projectId: Id }): [
 ];
 
 builder.mutationFields((t) => ({
-  uploadFiles: t.field({
+  uploadFiles: t.withAuth({ permission: 'write:projects' }).field({
     type: UploadFilesPayload,
     ownTimeLimit: true,
-    authScopes: { permission: 'write:projects' },
     description:
       'Stores files and extracts their text afterwards. In a project, a file replaces earlier files of the caller with the same name once its text is extracted. A file that cannot be stored is returned with the reason, without an error. At most 1,000 files and 2 GB per user.',
     args: { input: t.arg({ type: UploadFilesInput, required: true, description: 'The files to store.' }) },
@@ -398,36 +395,31 @@ builder.mutationFields((t) => ({
         bytes: async () => new Uint8Array(await file.arrayBuffer()),
       }));
       const project = projectId == null ? null : integerId(projectId, 'Project', ['input', 'projectId']);
-      return services.files.upload(signedIn(principal), uploads, project);
+      return services.files.upload(principal, uploads, project);
     },
   }),
-  linkFileToProject: t.field({
+  linkFileToProject: t.withAuth({ permission: 'write:projects' }).field({
     type: LinkFileToProjectPayload,
-    authScopes: { permission: 'write:projects' },
     description: 'Adds a file of the caller to a project of the caller.',
     args: { input: t.arg({ type: LinkFileToProjectInput, required: true, description: 'The file and the project.' }) },
-    resolve: (_root, { input }, { principal, services }) =>
-      services.files.link(signedIn(principal), ...fileAndProject(input)),
+    resolve: (_root, { input }, { principal, services }) => services.files.link(principal, ...fileAndProject(input)),
   }),
-  unlinkFileFromProject: t.field({
+  unlinkFileFromProject: t.withAuth({ permission: 'write:projects' }).field({
     type: UnlinkFileFromProjectPayload,
-    authScopes: { permission: 'write:projects' },
     description: 'Removes a file from a project of the caller. The file itself is not deleted.',
     args: {
       input: t.arg({ type: UnlinkFileFromProjectInput, required: true, description: 'The file and the project.' }),
     },
-    resolve: (_root, { input }, { principal, services }) =>
-      services.files.unlink(signedIn(principal), ...fileAndProject(input)),
+    resolve: (_root, { input }, { principal, services }) => services.files.unlink(principal, ...fileAndProject(input)),
   }),
-  deleteFile: t.field({
+  deleteFile: t.withAuth({ permission: 'write:projects' }).field({
     type: DeleteFilePayload,
-    authScopes: { permission: 'write:projects' },
     description:
       'Deletes a file of the caller and its text. A file that projects or agents use is not deleted; their names are returned.',
     args: { input: t.arg({ type: DeleteFileInput, required: true, description: 'The file to delete.' }) },
     resolve: async (_root, { input }, { principal, services }) => {
       const id = uuidId(input.fileId, 'File', ['input', 'fileId']);
-      return { id, ...(await services.files.delete(signedIn(principal), id)) };
+      return { id, ...(await services.files.delete(principal, id)) };
     },
   }),
 }));

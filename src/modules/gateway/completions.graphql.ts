@@ -1,4 +1,3 @@
-import { signedIn } from '../../authz/principal.ts';
 import { builder } from '../../graphql/builder.ts';
 import { ReasoningEffort } from '../chat/sessions.graphql.ts';
 import { TurnUsage } from '../chat/usage.graphql.ts';
@@ -247,10 +246,9 @@ const ChatCompletionChunk = builder.objectRef<CompletionChunk>('ChatCompletionCh
 });
 
 builder.mutationField('createChatCompletion', (t) =>
-  t.field({
+  t.withAuth({ permission: 'use:llm_gateway' }).field({
     type: CreateChatCompletionPayload,
     ownTimeLimit: true,
-    authScopes: { permission: 'use:llm_gateway' },
     description:
       'Answers a conversation that the client stores, as an agent with its knowledge. The server stores neither the conversation nor the answer, and stops the answer when the client disconnects.',
     args: {
@@ -261,14 +259,13 @@ builder.mutationField('createChatCompletion', (t) =>
       }),
     },
     resolve: (_root, { input }, { principal, services, signal }) =>
-      services.completions.create(signedIn(principal), request(input), signal),
+      services.completions.create(principal, request(input), signal),
   }),
 );
 
 builder.subscriptionField('chatCompletion', (t) =>
-  t.field({
+  t.withAuth({ permission: 'use:llm_gateway' }).field({
     type: ChatCompletionChunk,
-    authScopes: { permission: 'use:llm_gateway' },
     description:
       'Streams the answer that `createChatCompletion` returns as a whole. The server stops the answer when the client disconnects.',
     args: {
@@ -279,7 +276,7 @@ builder.subscriptionField('chatCompletion', (t) =>
       }),
     },
     subscribe: (_root, { input }, { principal, services, signal }) =>
-      services.completions.stream(signedIn(principal), request(input), signal),
+      services.completions.stream(principal, request(input), signal),
     resolve: (chunk) => chunk,
   }),
 );

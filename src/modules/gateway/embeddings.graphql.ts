@@ -1,4 +1,3 @@
-import { signedIn } from '../../authz/principal.ts';
 import { builder } from '../../graphql/builder.ts';
 import type { TextEmbeddings } from './embeddings.service.ts';
 
@@ -46,14 +45,13 @@ const CreateEmbeddingsInput = builder.inputType('CreateEmbeddingsInput', {
 });
 
 builder.mutationField('createEmbeddings', (t) =>
-  t.field({
+  t.withAuth({ permission: 'use:llm_gateway' }).field({
     type: CreateEmbeddingsPayload,
     sizedFields: { embeddings: ({ input }) => input.texts.length },
     ownTimeLimit: true,
-    authScopes: { permission: 'use:llm_gateway' },
     description: 'Embeds texts with the embedding model of the server. NOT_FOUND if it has no embedding model.',
     args: { input: t.arg({ type: CreateEmbeddingsInput, required: true, description: 'The texts to embed.' }) },
     resolve: (_root, { input }, { principal, services, signal }) =>
-      services.textEmbeddings.create(signedIn(principal), input, signal),
+      services.textEmbeddings.create(principal, input, signal),
   }),
 );

@@ -1,5 +1,4 @@
 import type { Drawn } from '../../ai/images.ts';
-import { signedIn } from '../../authz/principal.ts';
 import { builder } from '../../graphql/builder.ts';
 
 const CreateImagePayload = builder.objectRef<Drawn>('CreateImagePayload').implement({
@@ -26,13 +25,11 @@ const CreateImageInput = builder.inputType('CreateImageInput', {
 });
 
 builder.mutationField('createImage', (t) =>
-  t.field({
+  t.withAuth({ permission: 'use:llm_gateway' }).field({
     type: CreateImagePayload,
     ownTimeLimit: true,
-    authScopes: { permission: 'use:llm_gateway' },
     description: 'Generates an image with the image model of the server. NOT_FOUND if it has no image model.',
     args: { input: t.arg({ type: CreateImageInput, required: true, description: 'The description and the options.' }) },
-    resolve: (_root, { input }, { principal, services, signal }) =>
-      services.images.create(signedIn(principal), input, signal),
+    resolve: (_root, { input }, { principal, services, signal }) => services.images.create(principal, input, signal),
   }),
 );

@@ -47,26 +47,24 @@ const CompletionModelConnection = builder.connectionObject(
 );
 
 builder.queryFields((t) => ({
-  completionModels: t.field({
+  completionModels: t.withAuth({ permission: 'use:llm_gateway' }).field({
     type: CompletionModelConnection,
-    authScopes: { permission: 'use:llm_gateway' },
     description: 'The agents that answer `createChatCompletion` for the caller, oldest first.',
     args: pageArgs(t.arg),
     resolve: async (_root, args, context, info) => {
       const { completionModels } = context.services;
-      const principal = signedIn(context.principal);
+      const principal = context.principal;
       const page = await completionModels.list(principal, args, context.pageLimit, nodeQuery(context, info));
       return connection(completionModelOrder, page, args, () => completionModels.count(principal));
     },
   }),
-  completionModel: t.prismaField({
+  completionModel: t.withAuth({ permission: 'use:llm_gateway' }).prismaField({
     type: CompletionModel,
-    authScopes: { permission: 'use:llm_gateway' },
     description: 'An agent that answers `createChatCompletion`. NOT_FOUND if the caller cannot use it.',
     args: {
       agent: t.arg({ type: AgentLocatorInput, required: true, description: 'The agent, by its ID or by its slug.' }),
     },
     resolve: (query, _root, { agent }, { principal, services }) =>
-      services.completionModels.find(signedIn(principal), agentKey(agent, ['agent']), query),
+      services.completionModels.find(principal, agentKey(agent, ['agent']), query),
   }),
 }));

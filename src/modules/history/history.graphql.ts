@@ -241,14 +241,13 @@ builder.queryFields((t) => ({
       return connection(order, page, args, () => history.count(filter));
     },
   }),
-  exportQueryHistory: t.field({
+  exportQueryHistory: t.withAuth({ permission: 'read:query_history' }).field({
     type: QueryHistoryExport,
-    authScopes: { permission: 'read:query_history' },
     description:
       'Exports the questions and answers of all users, oldest first: the newest 10,000, or fewer when they exceed 40,000,000 characters. Chats of widget visitors are left out. The audit log records the export.',
     args: {
       format: t.arg({ type: QueryHistoryFormat, required: true, description: 'The format of the file.' }),
     },
-    resolve: (_root, { format }, { principal, services }) => services.history.export(signedIn(principal), { format }),
+    resolve: (_root, { format }, { principal, services }) => services.history.export(principal, { format }),
   }),
 }));

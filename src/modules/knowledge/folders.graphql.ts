@@ -140,17 +140,15 @@ const DeleteDocumentsPayload = builder.objectRef<DocumentRow[]>('DeleteDocuments
 });
 
 builder.queryFields((t) => ({
-  documentFolders: t.field({
+  documentFolders: t.withAuth({ permission: 'manage:documents' }).field({
     type: [DocumentFolder],
     listSize: 1000,
-    authScopes: { permission: 'manage:documents' },
     description:
       'All folders of documents by name, `custom-documents` first: at most 5,001. `documents` lists the content of a folder.',
-    resolve: (_root, _args, { principal, services }) => services.folders.list(signedIn(principal)),
+    resolve: (_root, _args, { principal, services }) => services.folders.list(principal),
   }),
-  documentByLocation: t.field({
+  documentByLocation: t.withAuth({ permission: 'manage:documents' }).field({
     type: Document,
-    authScopes: { permission: 'manage:documents' },
     description:
       'Returns the document at a location. NOT_FOUND for a document that the caller cannot read, and for the text of a file.',
     args: {
@@ -159,47 +157,42 @@ builder.queryFields((t) => ({
         description: 'The file name of the document, with or without its folder.',
       }),
     },
-    resolve: (_root, { location }, { principal, services }) => services.folders.find(signedIn(principal), location),
+    resolve: (_root, { location }, { principal, services }) => services.folders.find(principal, location),
   }),
 }));
 
 builder.mutationFields((t) => ({
-  createDocumentFolder: t.field({
+  createDocumentFolder: t.withAuth({ permission: 'manage:documents' }).field({
     type: CreateDocumentFolderPayload,
-    authScopes: { permission: 'manage:documents' },
     description: 'Creates a folder of documents. CONFLICT when a folder of that name exists.',
     args: { input: t.arg({ type: CreateDocumentFolderInput, required: true, description: 'The folder to create.' }) },
-    resolve: (_root, { input }, { principal, services }) => services.folders.create(signedIn(principal), input),
+    resolve: (_root, { input }, { principal, services }) => services.folders.create(principal, input),
   }),
-  deleteDocumentFolder: t.field({
+  deleteDocumentFolder: t.withAuth({ permission: 'manage:documents' }).field({
     type: DeleteDocumentFolderPayload,
     ownTimeLimit: true,
-    authScopes: { permission: 'manage:documents' },
     description:
       'Deletes a folder with its documents. Documents that the caller cannot read move to `custom-documents`, which cannot be deleted.',
     args: { input: t.arg({ type: DeleteDocumentFolderInput, required: true, description: 'The folder to delete.' }) },
-    resolve: (_root, { input }, { principal, services }) => services.folders.delete(signedIn(principal), input),
+    resolve: (_root, { input }, { principal, services }) => services.folders.delete(principal, input),
   }),
-  moveDocuments: t.field({
+  moveDocuments: t.withAuth({ permission: 'manage:documents' }).field({
     type: MoveDocumentsPayload,
     sizedFields: { documents: ({ input }) => input.moves.length },
     ownTimeLimit: true,
-    authScopes: { permission: 'manage:documents' },
     description:
       'Moves documents to other folders or renames them, all or none. Documents that belong to agents are not moved.',
     args: {
       input: t.arg({ type: MoveDocumentsInput, required: true, description: 'The documents and their new locations.' }),
     },
-    resolve: (_root, { input }, { principal, services }) => services.folders.move(signedIn(principal), input),
+    resolve: (_root, { input }, { principal, services }) => services.folders.move(principal, input),
   }),
-  deleteDocuments: t.field({
+  deleteDocuments: t.withAuth({ permission: 'manage:documents' }).field({
     type: DeleteDocumentsPayload,
     ownTimeLimit: true,
-    authScopes: { permission: 'manage:documents' },
     description:
       'Deletes documents and their passages. Locations without a document that the caller can read are ignored.',
     args: { input: t.arg({ type: DeleteDocumentsInput, required: true, description: 'The documents to delete.' }) },
-    resolve: (_root, { input }, { principal, services }) =>
-      services.folders.deleteDocuments(signedIn(principal), input),
+    resolve: (_root, { input }, { principal, services }) => services.folders.deleteDocuments(principal, input),
   }),
 }));

@@ -1,4 +1,3 @@
-import { signedIn } from '../../authz/principal.ts';
 import { builder } from '../../graphql/builder.ts';
 import { edge } from '../../graphql/connection.ts';
 import { acceptedTypes } from '../files/extract/kinds.ts';
@@ -138,10 +137,9 @@ builder.queryField('acceptedDocumentTypes', (t) =>
 );
 
 builder.mutationFields((t) => ({
-  uploadDocuments: t.field({
+  uploadDocuments: t.withAuth({ permission: 'manage:documents' }).field({
     type: UploadDocumentsPayload,
     ownTimeLimit: true,
-    authScopes: { permission: 'manage:documents' },
     description:
       'Adds the texts of files as public documents, all or none. A document that was uploaded to the same folder with the same name is replaced. The files themselves are not stored. BAD_USER_INPUT names a file that cannot be read.',
     args: { input: t.arg({ type: UploadDocumentsInput, required: true, description: 'The files to add.' }) },
@@ -150,25 +148,22 @@ builder.mutationFields((t) => ({
         name: file.name,
         bytes: async () => new Uint8Array(await file.arrayBuffer()),
       }));
-      return services.intake.uploadDocuments(signedIn(principal), uploads, input);
+      return services.intake.uploadDocuments(principal, uploads, input);
     },
   }),
-  addTextDocument: t.field({
+  addTextDocument: t.withAuth({ permission: 'manage:documents' }).field({
     type: AddTextDocumentPayload,
     ownTimeLimit: true,
-    authScopes: { permission: 'manage:documents' },
     description: 'Adds a text as a public document. Search finds it as soon as the mutation returns.',
     args: { input: t.arg({ type: AddTextDocumentInput, required: true, description: 'The text to add.' }) },
-    resolve: (_root, { input }, { principal, services }) => services.intake.addText(signedIn(principal), input),
+    resolve: (_root, { input }, { principal, services }) => services.intake.addText(principal, input),
   }),
-  addLinkDocument: t.field({
+  addLinkDocument: t.withAuth({ permission: 'manage:documents' }).field({
     type: AddLinkDocumentPayload,
     ownTimeLimit: true,
-    authScopes: { permission: 'manage:documents' },
     description:
       'Adds the current text of a web page as a public document. The page is fetched within 20 seconds, with at most 5 redirects, and never from a private address.',
     args: { input: t.arg({ type: AddLinkDocumentInput, required: true, description: 'The page to add.' }) },
-    resolve: (_root, { input }, { principal, services, signal }) =>
-      services.intake.addLink(signedIn(principal), input, signal),
+    resolve: (_root, { input }, { principal, services, signal }) => services.intake.addLink(principal, input, signal),
   }),
 }));

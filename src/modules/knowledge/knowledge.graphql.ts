@@ -1,4 +1,3 @@
-import { signedIn } from '../../authz/principal.ts';
 import { visible } from '../../authz/visible.ts';
 import type { Document as DocumentRow } from '../../generated/prisma/client.ts';
 import { builder } from '../../graphql/builder.ts';
@@ -305,9 +304,8 @@ const DocumentOrder = orderInput('Document', documentOrders, {
 });
 
 builder.queryFields((t) => ({
-  documents: t.field({
+  documents: t.withAuth({ permission: 'manage:documents' }).field({
     type: DocumentConnection,
-    authScopes: { permission: 'manage:documents' },
     description: 'All documents that the caller can read, newest first.',
     args: {
       ...pageArgs(t.arg),
@@ -316,7 +314,7 @@ builder.queryFields((t) => ({
     },
     resolve: async (_root, { filter, orderBy, ...args }, context, info) => {
       const { knowledge, folders } = context.services;
-      const principal = signedIn(context.principal);
+      const principal = context.principal;
       const order = documentOrders.of(orderBy);
       const only = await folders.selected(filter ?? {});
       const query = { ...nodeQuery(context, info), ...order.page(args, context.pageLimit) };
@@ -325,15 +323,14 @@ builder.queryFields((t) => ({
       );
     },
   }),
-  document: t.prismaField({
+  document: t.withAuth({ permission: 'read:search' }).prismaField({
     type: Document,
-    authScopes: { permission: 'read:search' },
     description: 'Returns a document. NOT_FOUND for a document that the caller cannot read.',
     args: {
       id: t.arg.id({ required: true, description: 'The document, by its global ID or its `documentId`.' }),
     },
     resolve: async (query, _root, { id }, { principal, services: { knowledge } }) => {
-      const caller = signedIn(principal);
+      const caller = principal;
       const externalId = await knowledge.externalIdOf(caller, textId(id, 'Document', ['id']));
       return knowledge.find(caller, { externalId }, query);
     },
@@ -341,14 +338,13 @@ builder.queryFields((t) => ({
 }));
 
 builder.mutationFields((t) => ({
-  ingestDocument: t.field({
+  ingestDocument: t.withAuth({ permission: 'manage:documents' }).field({
     type: IngestDocumentPayload,
     ownTimeLimit: true,
-    authScopes: { permission: 'manage:documents' },
     description: 'Adds or replaces a document. Search finds it as soon as the mutation returns.',
     args: { input: t.arg({ type: IngestDocumentInput, required: true, description: 'The document to store.' }) },
     resolve: (_root, { input: { documentId, agentIds, projectId, ...document } }, { principal, services }) =>
-      services.knowledge.ingest(signedIn(principal), {
+      services.knowledge.ingest(principal, {
         ...Object.fromEntries(Object.entries(document).filter(([, value]) => value != null)),
         title: document.title,
         sections: document.sections,
@@ -357,13 +353,12 @@ builder.mutationFields((t) => ({
         ...(projectId != null && { projectId: integerId(projectId, 'Project', ['input', 'projectId']) }),
       }),
   }),
-  deleteDocument: t.field({
+  deleteDocument: t.withAuth({ permission: 'manage:documents' }).field({
     type: DeleteDocumentPayload,
-    authScopes: { permission: 'manage:documents' },
     description: 'Deletes a document and its passages.',
     args: { input: t.arg({ type: DeleteDocumentInput, required: true, description: 'The document to delete.' }) },
     resolve: async (_root, { input: { documentId, onlyOrigins } }, { principal, services: { knowledge } }) => {
-      const caller = signedIn(principal);
+      const caller = principal;
       const id = textId(documentId, 'Document', ['input', 'documentId']);
       return knowledge.remove(caller, await knowledge.externalIdOf(caller, id), onlyOrigins);
     },

@@ -1,14 +1,12 @@
-import { signedIn } from '../../authz/principal.ts';
 import { builder } from '../../graphql/builder.ts';
 import { maxPage } from '../../paging.ts';
 import { AgentLocatorInput, agentKey } from '../agents/agents.graphql.ts';
 import { SearchHit } from './knowledge.graphql.ts';
 
 builder.queryFields((t) => ({
-  search: t.field({
+  search: t.withAuth({ permission: 'read:search' }).field({
     type: [SearchHit],
     listSize: ({ first, agent }) => Math.min(first ?? (agent == null ? 10 : maxPage), maxPage),
-    authScopes: { permission: 'read:search' },
     description: 'Passages of the documents that the caller can read, best first.',
     args: {
       query: t.arg.string({
@@ -28,25 +26,23 @@ builder.queryFields((t) => ({
       }),
     },
     resolve: async (_root, { agent, ...args }, { principal, services, pageLimit }) => {
-      const caller = signedIn(principal);
+      const caller = principal;
       const asked = { ...args, agent: agent && agentKey(agent, ['agent']) };
       const hits = await services.knowledge.search(caller, asked, pageLimit);
       const documents = services.knowledge.documentsOf(caller, hits);
       return hits.map((hit) => ({ ...hit, document: async () => (await documents()).get(hit.documentId) ?? null }));
     },
   }),
-  passagesOfAgent: t.int({
-    authScopes: { permission: 'read:search' },
+  passagesOfAgent: t.withAuth({ permission: 'read:search' }).int({
     description: 'The number of passages that an agent would search for the caller.',
     args: {
       agent: t.arg({ type: AgentLocatorInput, required: true, description: 'The agent, by its ID or by its slug.' }),
     },
     resolve: (_root, { agent }, { principal, services }) =>
-      services.knowledge.passagesOfAgent(signedIn(principal), agentKey(agent, ['agent'])),
+      services.knowledge.passagesOfAgent(principal, agentKey(agent, ['agent'])),
   }),
-  passageCount: t.int({
-    authScopes: { permission: 'manage:documents' },
+  passageCount: t.withAuth({ permission: 'manage:documents' }).int({
     description: 'The number of passages in the documents that the caller can read.',
-    resolve: (_root, _args, { principal, services }) => services.knowledge.passageCount(signedIn(principal)),
+    resolve: (_root, _args, { principal, services }) => services.knowledge.passageCount(principal),
   }),
 }));

@@ -280,33 +280,30 @@ builder.queryField('rateLimits', (t) =>
 );
 
 builder.mutationFields((t) => ({
-  createRateLimit: t.field({
+  createRateLimit: t.withAuth({ permission: 'manage:rate_limits' }).field({
     type: CreateRateLimitPayload,
-    authScopes: { permission: 'manage:rate_limits' },
     description: 'Creates a limit, which is enforced from the next request. A subject has at most 100 limits.',
     args: { input: t.arg({ type: CreateRateLimitInput, required: true, description: 'The limit to create.' }) },
     resolve: async (_root, { input: { subject, ...input } }, { principal, services }) => ({
-      rateLimit: await services.limits.create(signedIn(principal), { ...input, ...subjectOf(subject) }),
+      rateLimit: await services.limits.create(principal, { ...input, ...subjectOf(subject) }),
     }),
   }),
-  updateRateLimit: t.field({
+  updateRateLimit: t.withAuth({ permission: 'manage:rate_limits' }).field({
     type: UpdateRateLimitPayload,
-    authScopes: { permission: 'manage:rate_limits' },
     description: 'Changes a limit from the next request. Earlier usage still counts.',
     args: { input: t.arg({ type: UpdateRateLimitInput, required: true, description: 'The limit and its changes.' }) },
     resolve: async (_root, { input: { id: given, role, ...change } }, { principal, services }) => {
       const id = integerId(given, 'RateLimit', ['input', 'id']);
-      return { rateLimit: await services.limits.update(signedIn(principal), id, role ?? null, change) };
+      return { rateLimit: await services.limits.update(principal, id, role ?? null, change) };
     },
   }),
-  deleteRateLimit: t.field({
+  deleteRateLimit: t.withAuth({ permission: 'manage:rate_limits' }).field({
     type: DeleteRateLimitPayload,
-    authScopes: { permission: 'manage:rate_limits' },
     description: 'Deletes a limit, which is not enforced from the next request on.',
     args: { input: t.arg({ type: DeleteRateLimitInput, required: true, description: 'The limit to delete.' }) },
     resolve: (_root, { input }, { principal, services }) => {
       const id = integerId(input.id, 'RateLimit', ['input', 'id']);
-      return services.limits.delete(signedIn(principal), id, input.role ?? null);
+      return services.limits.delete(principal, id, input.role ?? null);
     },
   }),
 }));

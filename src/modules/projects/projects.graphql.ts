@@ -213,9 +213,8 @@ const DeleteProjectPayload = builder.objectRef<{ id: number }>('DeleteProjectPay
 });
 
 builder.queryFields((t) => ({
-  projects: t.field({
+  projects: t.withAuth({ permission: 'write:projects' }).field({
     type: ProjectConnection,
-    authScopes: { permission: 'write:projects' },
     description: 'The projects of the caller, newest first. A project token gets its own project.',
     args: {
       ...pageArgs(t.arg),
@@ -224,61 +223,56 @@ builder.queryFields((t) => ({
     },
     resolve: async (_root, { filter, orderBy, ...args }, context, info) => {
       const { projects } = context.services;
-      const principal = signedIn(context.principal);
+      const principal = context.principal;
       const order = projectOrders.of(orderBy);
       const query = { ...nodeQuery(context, info), ...order.page(args, context.pageLimit) };
       const page = await projects.list(principal, filter ?? {}, query);
       return connection(order, page, args, () => projects.count(principal, filter ?? {}));
     },
   }),
-  project: t.prismaField({
+  project: t.withAuth({ permission: 'write:projects' }).prismaField({
     type: Project,
-    authScopes: { permission: 'write:projects' },
     description: 'Returns a project. NOT_FOUND for an unknown project and for a project of another user.',
     args: { id: t.arg.id({ required: true, description: projectIdDescription }) },
     resolve: (query, _root, { id }, { principal, services }) =>
-      services.projects.find(signedIn(principal), integerId(id, 'Project', ['id']), query),
+      services.projects.find(principal, integerId(id, 'Project', ['id']), query),
   }),
 }));
 
 builder.mutationFields((t) => ({
-  createProject: t.field({
+  createProject: t.withAuth({ permission: 'write:projects' }).field({
     type: CreateProjectPayload,
-    authScopes: { permission: 'write:projects' },
     description: 'Creates a project; at most 1,000 per user. FORBIDDEN for a project token.',
     args: { input: t.arg({ type: CreateProjectInput, required: true, description: 'The properties of the project.' }) },
-    resolve: (_root, { input }, { principal, services }) => services.projects.create(signedIn(principal), input),
+    resolve: (_root, { input }, { principal, services }) => services.projects.create(principal, input),
   }),
-  updateProject: t.field({
+  updateProject: t.withAuth({ permission: 'write:projects' }).field({
     type: UpdateProjectPayload,
-    authScopes: { permission: 'write:projects' },
     description: 'Changes a project of the caller. A project token can change its own project.',
     args: { input: t.arg({ type: UpdateProjectInput, required: true, description: 'The project and its changes.' }) },
     resolve: (_root, { input: { id, ...change } }, { principal, services }) =>
-      services.projects.update(signedIn(principal), integerId(id, 'Project', ['input', 'id']), change),
+      services.projects.update(principal, integerId(id, 'Project', ['input', 'id']), change),
   }),
-  deleteProject: t.field({
+  deleteProject: t.withAuth({ permission: 'write:projects' }).field({
     type: DeleteProjectPayload,
-    authScopes: { permission: 'write:projects' },
     description:
       'Deletes a project and its tokens. Its chats, documents and files stay with its owner. FORBIDDEN for a project token.',
     args: { input: t.arg({ type: DeleteProjectInput, required: true, description: 'The project to delete.' }) },
     resolve: async (_root, { input }, { principal, services }) => {
       const id = integerId(input.id, 'Project', ['input', 'id']);
-      await services.projects.delete(signedIn(principal), id);
+      await services.projects.delete(principal, id);
       return { id };
     },
   }),
-  addProjectDocument: t.field({
+  addProjectDocument: t.withAuth({ permission: 'write:projects' }).field({
     type: AddProjectDocumentPayload,
     ownTimeLimit: true,
-    authScopes: { permission: 'write:projects' },
     description:
       'Adds a private document to a project of the caller, or replaces a private document of that project. Search finds it as soon as the mutation returns.',
     args: { input: t.arg({ type: AddProjectDocumentInput, required: true, description: 'The document to store.' }) },
     resolve: async (_root, { input }, { principal, services: { knowledge } }) => {
       const { projectId, documentId, metadata, ...content } = input;
-      const caller = signedIn(principal);
+      const caller = principal;
       return knowledge.addToProject(caller, {
         ...content,
         metadata: metadata as AddToProjectInput['metadata'],
@@ -287,15 +281,14 @@ builder.mutationFields((t) => ({
       });
     },
   }),
-  removeProjectDocument: t.field({
+  removeProjectDocument: t.withAuth({ permission: 'write:projects' }).field({
     type: RemoveProjectDocumentPayload,
-    authScopes: { permission: 'write:projects' },
     description: 'Deletes a private document of a project of the caller, with its passages.',
     args: {
       input: t.arg({ type: RemoveProjectDocumentInput, required: true, description: 'The document to delete.' }),
     },
     resolve: async (_root, { input: { documentId } }, { principal, services: { knowledge } }) => {
-      const caller = signedIn(principal);
+      const caller = principal;
       return knowledge.removeFromProject(caller, await knowledge.externalIdOf(caller, documentRef(documentId)));
     },
   }),

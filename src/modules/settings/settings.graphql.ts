@@ -1,4 +1,3 @@
-import { signedIn } from '../../authz/principal.ts';
 import { builder } from '../../graphql/builder.ts';
 import { clearField } from '../../graphql/clear-input.ts';
 import type { ServerSettings as Server, Preferences as StoredPreferences } from './settings.service.ts';
@@ -194,12 +193,10 @@ builder.queryFields((t) => ({
 }));
 
 builder.mutationField('updatePreferences', (t) =>
-  t.field({
+  t.withAuth({ permission: 'manage:settings' }).field({
     type: UpdatePreferencesPayload,
-    authScopes: { permission: 'manage:settings' },
     description: 'Changes the preferences of the server.',
     args: { input: t.arg({ type: UpdatePreferencesInput, required: true, description: 'The preferences to change.' }) },
-    resolve: (_root, { input }, { principal, services }) =>
-      services.serverSettings.updatePreferences(signedIn(principal), input),
+    resolve: (_root, { input }, { principal, services }) => services.serverSettings.updatePreferences(principal, input),
   }),
 );

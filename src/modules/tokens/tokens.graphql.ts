@@ -569,9 +569,8 @@ builder.queryFields((t) => ({
       return connection(order, page, args, () => tokens.countApiKeys(filter));
     },
   }),
-  projectTokens: t.field({
+  projectTokens: t.withAuth({ permission: 'write:tokens' }).field({
     type: ProjectTokenConnection,
-    authScopes: { permission: 'write:tokens' },
     description: 'The tokens of the projects that the caller owns.',
     args: {
       ...pageArgs(t.arg),
@@ -580,15 +579,14 @@ builder.queryFields((t) => ({
     },
     resolve: async (_root, { filter: given, orderBy, ...args }, context, info) => {
       const { tokens } = context.services;
-      const principal = signedIn(context.principal);
+      const principal = context.principal;
       const [filter, order, query] = [readFilter(given), projectTokenOrders.of(orderBy), nodeQuery(context, info)];
       const page = await tokens.listProjectTokens(principal, filter, order, args, context.pageLimit, query);
       return connection(order, page, args, () => tokens.countProjectTokens(principal, filter));
     },
   }),
-  personalAccessTokens: t.field({
+  personalAccessTokens: t.withAuth({ permission: 'write:tokens' }).field({
     type: PersonalAccessTokenConnection,
-    authScopes: { permission: 'write:tokens' },
     description: 'The personal access tokens of the caller that still work.',
     args: {
       ...pageArgs(t.arg),
@@ -600,7 +598,7 @@ builder.queryFields((t) => ({
     },
     resolve: async (_root, { filter, orderBy, ...args }, context, info) => {
       const { tokens } = context.services;
-      const principal = signedIn(context.principal);
+      const principal = context.principal;
       const [order, query] = [personalAccessTokenOrders.of(orderBy), nodeQuery(context, info)];
       const page = await tokens.listPersonalAccessTokens(principal, filter, order, args, context.pageLimit, query);
       return connection(order, page, args, () => tokens.countPersonalAccessTokens(principal, filter));
@@ -625,99 +623,87 @@ const newKey = <Input extends { role?: unknown; kind?: unknown; projectId?: stri
 });
 
 builder.mutationFields((t) => ({
-  createApiKey: t.field({
+  createApiKey: t.withAuth({ permission: 'manage:api_keys' }).field({
     type: CreateApiKeyPayload,
-    authScopes: { permission: 'manage:api_keys' },
     description: 'Creates a service account and its key. FORBIDDEN for a key with more permissions than the caller.',
     args: { input: t.arg({ type: CreateApiKeyInput, required: true, description: 'The key to create.' }) },
-    resolve: (_root, { input }, { principal, services }) =>
-      services.tokens.createApiKey(signedIn(principal), newKey(input)),
+    resolve: (_root, { input }, { principal, services }) => services.tokens.createApiKey(principal, newKey(input)),
   }),
-  updateApiKey: t.field({
+  updateApiKey: t.withAuth({ permission: 'manage:api_keys' }).field({
     type: UpdateApiKeyPayload,
-    authScopes: { permission: 'manage:api_keys' },
     description: 'Changes the name, role, scopes or expiry of a key, or disables or enables it, from the next request.',
     args: { input: t.arg({ type: UpdateApiKeyInput, required: true, description: 'The key and its changes.' }) },
     resolve: async (_root, { input: { id, ...change } }, { principal, services }) => ({
-      apiKey: await services.tokens.updateApiKey(signedIn(principal), idOf({ id }, 'ApiKey'), change),
+      apiKey: await services.tokens.updateApiKey(principal, idOf({ id }, 'ApiKey'), change),
     }),
   }),
-  regenerateApiKey: t.field({
+  regenerateApiKey: t.withAuth({ permission: 'manage:api_keys' }).field({
     type: RegenerateApiKeyPayload,
-    authScopes: { permission: 'manage:api_keys' },
     description: 'Gives a key a new secret. The key keeps its ID, its service account and its history.',
     args: { input: t.arg({ type: RegenerateApiKeyInput, required: true, description: 'The key to regenerate.' }) },
     resolve: (_root, { input }, { principal, services }) =>
-      services.tokens.regenerateApiKey(signedIn(principal), idOf(input, 'ApiKey'), input),
+      services.tokens.regenerateApiKey(principal, idOf(input, 'ApiKey'), input),
   }),
-  deleteApiKey: t.field({
+  deleteApiKey: t.withAuth({ permission: 'manage:api_keys' }).field({
     type: DeleteApiKeyPayload,
-    authScopes: { permission: 'manage:api_keys' },
     description: 'Deletes a key at once, with its service account and everything that belongs to that account alone.',
     args: { input: t.arg({ type: DeleteApiKeyInput, required: true, description: 'The key to delete.' }) },
     resolve: (_root, { input }, { principal, services }) =>
-      services.tokens.deleteApiKey(signedIn(principal), idOf(input, 'ApiKey')),
+      services.tokens.deleteApiKey(principal, idOf(input, 'ApiKey')),
   }),
-  createProjectToken: t.field({
+  createProjectToken: t.withAuth({ permission: 'write:tokens' }).field({
     type: CreateProjectTokenPayload,
-    authScopes: { permission: 'write:tokens' },
     description: 'Creates a key that is confined to a project of the caller. A project has at most 100 tokens.',
     args: { input: t.arg({ type: CreateProjectTokenInput, required: true, description: 'The token to create.' }) },
     resolve: (_root, { input: { projectId, ...input } }, { principal, services }) =>
-      services.tokens.createProjectToken(signedIn(principal), {
+      services.tokens.createProjectToken(principal, {
         ...newKey(input),
         projectId: integerId(projectId, 'Project', ['input', 'projectId']),
       }),
   }),
-  updateProjectToken: t.field({
+  updateProjectToken: t.withAuth({ permission: 'write:tokens' }).field({
     type: UpdateProjectTokenPayload,
-    authScopes: { permission: 'write:tokens' },
     description:
       'Changes the name, role, scopes or expiry of a token of a project of the caller, or disables or enables it.',
     args: {
       input: t.arg({ type: UpdateProjectTokenInput, required: true, description: 'The token and its changes.' }),
     },
     resolve: async (_root, { input: { id, ...change } }, { principal, services }) => ({
-      apiKey: await services.tokens.updateProjectToken(signedIn(principal), idOf({ id }, 'ProjectToken'), change),
+      apiKey: await services.tokens.updateProjectToken(principal, idOf({ id }, 'ProjectToken'), change),
     }),
   }),
-  regenerateProjectToken: t.field({
+  regenerateProjectToken: t.withAuth({ permission: 'write:tokens' }).field({
     type: RegenerateProjectTokenPayload,
-    authScopes: { permission: 'write:tokens' },
     description: 'Gives a token of a project of the caller a new secret. The token keeps its ID and its history.',
     args: {
       input: t.arg({ type: RegenerateProjectTokenInput, required: true, description: 'The token to regenerate.' }),
     },
     resolve: (_root, { input }, { principal, services }) =>
-      services.tokens.regenerateProjectToken(signedIn(principal), idOf(input, 'ProjectToken'), input),
+      services.tokens.regenerateProjectToken(principal, idOf(input, 'ProjectToken'), input),
   }),
-  deleteProjectToken: t.field({
+  deleteProjectToken: t.withAuth({ permission: 'write:tokens' }).field({
     type: DeleteProjectTokenPayload,
-    authScopes: { permission: 'write:tokens' },
     description:
       'Deletes a token of a project of the caller at once, with its service account and the chats of that account.',
     args: { input: t.arg({ type: DeleteProjectTokenInput, required: true, description: 'The token to delete.' }) },
     resolve: (_root, { input }, { principal, services }) =>
-      services.tokens.deleteProjectToken(signedIn(principal), idOf(input, 'ProjectToken')),
+      services.tokens.deleteProjectToken(principal, idOf(input, 'ProjectToken')),
   }),
-  createPersonalAccessToken: t.field({
+  createPersonalAccessToken: t.withAuth({ permission: 'write:tokens' }).field({
     type: CreatePersonalAccessTokenPayload,
-    authScopes: { permission: 'write:tokens' },
     description: 'Creates a token that acts as the caller. A user has at most 100 tokens.',
     args: {
       input: t.arg({ type: CreatePersonalAccessTokenInput, required: true, description: 'The token to create.' }),
     },
-    resolve: (_root, { input }, { principal, services }) =>
-      services.tokens.createPersonalAccessToken(signedIn(principal), input),
+    resolve: (_root, { input }, { principal, services }) => services.tokens.createPersonalAccessToken(principal, input),
   }),
-  revokePersonalAccessToken: t.field({
+  revokePersonalAccessToken: t.withAuth({ permission: 'write:tokens' }).field({
     type: RevokePersonalAccessTokenPayload,
-    authScopes: { permission: 'write:tokens' },
     description: 'Revokes a personal access token of the caller at once.',
     args: {
       input: t.arg({ type: RevokePersonalAccessTokenInput, required: true, description: 'The token to revoke.' }),
     },
     resolve: (_root, { input }, { principal, services }) =>
-      services.tokens.revokePersonalAccessToken(signedIn(principal), idOf(input, 'PersonalAccessToken')),
+      services.tokens.revokePersonalAccessToken(principal, idOf(input, 'PersonalAccessToken')),
   }),
 }));

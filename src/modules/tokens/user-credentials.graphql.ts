@@ -190,9 +190,8 @@ const filterOf = (filter: typeof UserCredentialFilter.$inferInput | null | undef
 });
 
 builder.queryField('userCredentials', (t) =>
-  t.field({
+  t.withAuth({ permission: 'manage:users' }).field({
     type: UserCredentialConnection,
-    authScopes: { permission: 'manage:users' },
     description: `The tokens and login sessions of all users that work, newest first. ${beyond}`,
     args: {
       ...pageArgs(t.arg),
@@ -200,7 +199,7 @@ builder.queryField('userCredentials', (t) =>
     },
     resolve: async (_root, { filter, ...args }, context, info) => {
       const { userCredentials } = context.services;
-      const principal = signedIn(context.principal);
+      const principal = context.principal;
       const conditions = filterOf(filter);
       const query = nodeQuery(context, info);
       const page = await userCredentials.list(principal, conditions, args, context.pageLimit, query);
@@ -210,9 +209,8 @@ builder.queryField('userCredentials', (t) =>
 );
 
 builder.mutationFields((t) => ({
-  revokeUserCredential: t.field({
+  revokeUserCredential: t.withAuth({ permission: 'manage:users' }).field({
     type: RevokeUserCredentialPayload,
-    authScopes: { permission: 'manage:users' },
     description:
       'Revokes a token or login session of a user at once, with its open streams. A project token is turned off, which its project’s owner can undo.',
     args: {
@@ -220,14 +218,13 @@ builder.mutationFields((t) => ({
     },
     resolve: (_root, { input }, { principal, services }) =>
       services.userCredentials.revoke(
-        signedIn(principal),
+        principal,
         integerId(input.id, 'UserCredential', ['input', 'id']),
         input.userId == null ? null : userId(input.userId, ['input', 'userId']),
       ),
   }),
-  revokeUserCredentials: t.field({
+  revokeUserCredentials: t.withAuth({ permission: 'manage:users' }).field({
     type: RevokeUserCredentialsPayload,
-    authScopes: { permission: 'manage:users' },
     description: 'Revokes all tokens and login sessions of a user at once, with their open streams.',
     args: {
       input: t.arg({
@@ -237,6 +234,6 @@ builder.mutationFields((t) => ({
       }),
     },
     resolve: (_root, { input }, { principal, services }) =>
-      services.userCredentials.revokeAll(signedIn(principal), userId(input.userId, ['input', 'userId']), input.kinds),
+      services.userCredentials.revokeAll(principal, userId(input.userId, ['input', 'userId']), input.kinds),
   }),
 }));

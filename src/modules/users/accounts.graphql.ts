@@ -1,4 +1,3 @@
-import { signedIn } from '../../authz/principal.ts';
 import type { Invitation as InvitationRow, User as UserRow } from '../../generated/prisma/client.ts';
 import { builder } from '../../graphql/builder.ts';
 import { clearField } from '../../graphql/clear-input.ts';
@@ -263,84 +262,74 @@ builder.queryField('invitations', (t) =>
 );
 
 builder.mutationFields((t) => ({
-  inviteUsers: t.field({
+  inviteUsers: t.withAuth({ permission: 'manage:users' }).field({
     type: InviteUsersPayload,
-    authScopes: { permission: 'manage:users' },
     description: 'Invites e-mail addresses, which can then register.',
     args: { input: t.arg({ type: InviteUsersInput, required: true, description: 'The addresses to invite.' }) },
     sizedFields: { invitationEdges: ({ input }) => input.emails.length },
-    resolve: (_root, { input }, { principal, services }) => services.accounts.invite(signedIn(principal), input),
+    resolve: (_root, { input }, { principal, services }) => services.accounts.invite(principal, input),
   }),
-  removeInvitation: t.field({
+  removeInvitation: t.withAuth({ permission: 'manage:users' }).field({
     type: RemoveInvitationPayload,
-    authScopes: { permission: 'manage:users' },
     description: 'Removes an invitation, so that the address cannot register with it.',
     args: { input: t.arg({ type: RemoveInvitationInput, required: true, description: 'The invitation to remove.' }) },
     resolve: (_root, { input: { id, email } }, { principal, services }) =>
       services.accounts.removeInvitation(
-        signedIn(principal),
+        principal,
         id != null ? { id: integerId(id, 'Invitation', ['input', 'id']) } : { email: email ?? '' },
       ),
   }),
-  createUser: t.field({
+  createUser: t.withAuth({ permission: 'manage:users' }).field({
     type: CreateUserPayload,
-    authScopes: { permission: 'manage:users' },
     description:
       'Creates an account for a person, independently of the registration mode. FORBIDDEN for a role with more permissions than the caller.',
     args: { input: t.arg({ type: CreateUserInput, required: true, description: 'The account to create.' }) },
-    resolve: (_root, { input }, { principal, services }) => services.accounts.create(signedIn(principal), input),
+    resolve: (_root, { input }, { principal, services }) => services.accounts.create(principal, input),
   }),
-  updateUser: t.field({
+  updateUser: t.withAuth({ permission: 'manage:users' }).field({
     type: userPayload('updateUser'),
-    authScopes: { permission: 'manage:users' },
     description:
       'Changes a person; either all changes are made or none. FORBIDDEN for a person with more permissions than the caller.',
     args: { input: t.arg({ type: UpdateUserInput, required: true, description: 'The person and the changes.' }) },
     resolve: async (_root, { input: { user, ...changes } }, { principal, services }) => ({
-      user: await services.accounts.update(signedIn(principal), keyOf({ user }), changes),
+      user: await services.accounts.update(principal, keyOf({ user }), changes),
     }),
   }),
-  activateUser: t.field({
+  activateUser: t.withAuth({ permission: 'manage:users' }).field({
     type: userPayload('activateUser'),
-    authScopes: { permission: 'manage:users' },
     description: 'Activates a person who was deactivated.',
     args: { input: t.arg({ type: ActivateUserInput, required: true, description: 'The person to activate.' }) },
     resolve: async (_root, { input }, { principal, services }) => ({
-      user: await services.accounts.activate(signedIn(principal), keyOf(input)),
+      user: await services.accounts.activate(principal, keyOf(input)),
     }),
   }),
-  deactivateUser: t.field({
+  deactivateUser: t.withAuth({ permission: 'manage:users' }).field({
     type: userPayload('deactivateUser'),
-    authScopes: { permission: 'manage:users' },
     description:
       'Deactivates a person at once: ends their sessions and streams, and suspends their personal access tokens.',
     args: { input: t.arg({ type: DeactivateUserInput, required: true, description: 'The person to deactivate.' }) },
     resolve: async (_root, { input }, { principal, services }) => ({
-      user: await services.accounts.deactivate(signedIn(principal), keyOf(input)),
+      user: await services.accounts.deactivate(principal, keyOf(input)),
     }),
   }),
-  deleteUser: t.field({
+  deleteUser: t.withAuth({ permission: 'manage:users' }).field({
     type: DeleteUserPayload,
-    authScopes: { permission: 'manage:users' },
     description:
       'Deletes a deactivated person with everything that belongs to them alone. CONFLICT for the caller, for the last administrator and, without `evenActive`, for an active person.',
     args: { input: t.arg({ type: DeleteUserInput, required: true, description: 'The person to delete.' }) },
-    resolve: (_root, { input }, { principal, services }) =>
-      services.accounts.delete(signedIn(principal), keyOf(input), input),
+    resolve: (_root, { input }, { principal, services }) => services.accounts.delete(principal, keyOf(input), input),
   }),
-  changeUserRole: t.field({
+  changeUserRole: t.withAuth({ permission: 'manage:users' }).field({
     type: userPayload('changeUserRole'),
-    authScopes: { permission: 'manage:users' },
     description:
       'Changes the role of a person. Their personal access tokens follow it; a demotion ends their open streams.',
     args: { input: t.arg({ type: ChangeUserRoleInput, required: true, description: 'The person and the role.' }) },
     resolve: async (_root, { input }, { principal, services }) => ({
-      user: await services.accounts.changeRole(signedIn(principal), keyOf(input), input.role),
+      user: await services.accounts.changeRole(principal, keyOf(input), input.role),
     }),
   }),
-  resetUserPassword: t.field({
+  resetUserPassword: t.withAuth({ permission: 'manage:users' }).field({
     type: ResetUserPasswordPayload,
-    authScopes: { permission: 'manage:users' },
     description: 'Sets a new random password for a person, ends their login sessions and revokes their tokens.',
     args: {
       input: t.arg({
@@ -350,6 +339,6 @@ builder.mutationFields((t) => ({
       }),
     },
     resolve: (_root, { input }, { principal, services }) =>
-      services.accounts.resetPassword(signedIn(principal), keyOf(input), input),
+      services.accounts.resetPassword(principal, keyOf(input), input),
   }),
 }));

@@ -1,4 +1,3 @@
-import { signedIn } from '../../authz/principal.ts';
 import type { InviteCode as InviteCodeRow } from '../../generated/prisma/client.ts';
 import { builder } from '../../graphql/builder.ts';
 import { connection, edge, nodeQuery, pageArgs } from '../../graphql/connection.ts';
@@ -30,16 +29,15 @@ const InviteCode = builder.prismaNode('InviteCode', {
       description: 'Display form, for recognition only. The code is returned once, at creation.',
     }),
     status: t.expose('status', { type: InviteCodeStatus, description: 'The state of the code.' }),
-    agents: t.field({
+    agents: t.withAuth({ permission: 'read:agents' }).field({
       type: AgentConnection,
       nullable: true,
-      authScopes: { permission: 'read:agents' },
       description:
         'The agents that are shared with the person who uses the code and that the caller can read, by `databaseId`.',
       args: pageArgs(t.arg),
       resolve: ({ agentIds }, args, context, info) => {
         const { related } = context.services;
-        const principal = signedIn(context.principal);
+        const principal = context.principal;
         return relatedConnection(
           context,
           info,
@@ -174,26 +172,24 @@ builder.queryFields((t) => ({
 }));
 
 builder.mutationFields((t) => ({
-  createInviteCode: t.field({
+  createInviteCode: t.withAuth({ permission: 'manage:users' }).field({
     type: CreateInviteCodePayload,
-    authScopes: { permission: 'manage:users' },
     description:
       'Creates a code with which one person creates an account with the role BASIC, independently of the registration mode. It stops working when its creator loses the permission to create it.',
     args: { input: t.arg({ type: CreateInviteCodeInput, required: true, description: 'The agents to join.' }) },
     resolve: (_root, { input }, { principal, services }) =>
-      services.inviteCodes.create(signedIn(principal), {
+      services.inviteCodes.create(principal, {
         agentIds: integerIdList(input.agentIds ?? [], 'Agent', ['input', 'agentIds']),
       }),
   }),
-  disableInviteCode: t.field({
+  disableInviteCode: t.withAuth({ permission: 'manage:users' }).field({
     type: DisableInviteCodePayload,
-    authScopes: { permission: 'manage:users' },
     description: 'Disables an invite code. Has no effect on a code that is disabled already.',
     args: {
       input: t.arg({ type: DisableInviteCodeInput, required: true, description: 'The invite code to disable.' }),
     },
     resolve: (_root, { input }, { principal, services }) =>
-      services.inviteCodes.disable(signedIn(principal), integerId(input.id, 'InviteCode', ['input', 'id'])),
+      services.inviteCodes.disable(principal, integerId(input.id, 'InviteCode', ['input', 'id'])),
   }),
   acceptInvite: t.field({
     type: AcceptInvitePayload,

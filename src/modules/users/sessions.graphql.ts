@@ -1,4 +1,3 @@
-import { signedIn } from '../../authz/principal.ts';
 import type { User as UserRow } from '../../generated/prisma/client.ts';
 import { builder } from '../../graphql/builder.ts';
 import { globalId } from '../../graphql/id-input.ts';
@@ -156,30 +155,27 @@ builder.mutationFields((t) => ({
     },
     resolve: (_root, { input }, { client, services }) => services.sessions.login(client, input),
   }),
-  refreshSession: t.field({
+  refreshSession: t.withAuth({ signedIn: true }).field({
     type: RefreshSessionPayload,
-    authScopes: { signedIn: true },
     description:
       'Replaces the secret of the login session of this request and extends it by 7 days. The old secret works for one more minute.',
-    resolve: (_root, _args, { principal, services }) => services.sessions.refresh(signedIn(principal)),
+    resolve: (_root, _args, { principal, services }) => services.sessions.refresh(principal),
   }),
-  logout: t.field({
+  logout: t.withAuth({ signedIn: true }).field({
     type: LogoutPayload,
-    authScopes: { signedIn: true },
     description: 'Ends the login session of this request, with its streams.',
-    resolve: (_root, _args, { principal, services }) => services.sessions.logout(signedIn(principal)),
+    resolve: (_root, _args, { principal, services }) => services.sessions.logout(principal),
   }),
-  changePassword: t.field({
+  changePassword: t.withAuth({ signedIn: true }).field({
     type: userPayload('changePassword'),
     changesCredentials: true,
-    authScopes: { signedIn: true },
     description:
       'Changes the password of the caller, ends their other login sessions and revokes their tokens. Requires a login session as the credential.',
     args: {
       input: t.arg({ type: ChangePasswordInput, required: true, description: 'The current and the new password.' }),
     },
     resolve: async (_root, { input }, { principal, services }) => ({
-      user: await services.sessions.changePassword(signedIn(principal), input),
+      user: await services.sessions.changePassword(principal, input),
     }),
   }),
 }));

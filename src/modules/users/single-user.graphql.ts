@@ -1,4 +1,3 @@
-import { signedIn } from '../../authz/principal.ts';
 import { builder } from '../../graphql/builder.ts';
 import { ownAccountPayload, sessionPayload } from './sessions.graphql.ts';
 
@@ -38,15 +37,13 @@ builder.mutationFields((t) => ({
     args: { input: t.arg({ type: RequestTokenInput, required: true, description: 'The username and the password.' }) },
     resolve: (_root, { input }, { client, services }) => services.singleUser.requestToken(client, input),
   }),
-  enableMultiUser: t.field({
+  enableMultiUser: t.withAuth({ permission: 'manage:users' }).field({
     type: EnableMultiUserPayload,
-    authScopes: { permission: 'manage:users' },
     description:
       'Creates the first person, with the role ADMIN. From then on people log in, and the sessions and personal access tokens of the built-in owner end. CONFLICT when the server already has people.',
     args: {
       input: t.arg({ type: EnableMultiUserInput, required: true, description: 'The first person of the server.' }),
     },
-    resolve: (_root, { input }, { principal, services }) =>
-      services.singleUser.enableMultiUser(signedIn(principal), input),
+    resolve: (_root, { input }, { principal, services }) => services.singleUser.enableMultiUser(principal, input),
   }),
 }));

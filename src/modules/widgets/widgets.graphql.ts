@@ -317,33 +317,30 @@ builder.queryFields((t) => ({
 }));
 
 builder.mutationFields((t) => ({
-  createEmbed: t.field({
+  createEmbed: t.withAuth({ permission: 'manage:agents' }).field({
     type: CreateEmbedPayload,
     changesCredentials: true,
-    authScopes: { permission: 'manage:agents' },
     description:
       'Creates a chat widget, which opens an agent and the documents that it answers from to anonymous visitors.',
     args: { input: t.arg({ type: CreateEmbedInput, required: true, description: 'The agent and the settings.' }) },
     resolve: (_root, { input: { agent, ...settings } }, { principal, services }) =>
-      services.embeds.create(signedIn(principal), { ...settings, agent: agentKey(agent) }),
+      services.embeds.create(principal, { ...settings, agent: agentKey(agent) }),
   }),
-  updateEmbed: t.field({
+  updateEmbed: t.withAuth({ permission: 'manage:agents' }).field({
     type: UpdateEmbedPayload,
-    authScopes: { permission: 'manage:agents' },
     description: 'Changes a chat widget, or enables or disables it.',
     args: { input: t.arg({ type: UpdateEmbedInput, required: true, description: 'The widget and the changes.' }) },
     resolve: (_root, { input: { id, agent, ...change } }, { principal, services }) =>
-      services.embeds.update(signedIn(principal), embedKey(id, ['input', 'id']), {
+      services.embeds.update(principal, embedKey(id, ['input', 'id']), {
         ...change,
         agent: agent == null ? null : agentKey(agent),
       }),
   }),
-  deleteEmbed: t.field({
+  deleteEmbed: t.withAuth({ permission: 'manage:agents' }).field({
     type: DeleteEmbedPayload,
-    authScopes: { permission: 'manage:agents' },
     description: 'Deletes a chat widget with the chats of its visitors, and ends their open streams.',
     args: { input: t.arg({ type: DeleteEmbedInput, required: true, description: 'The widget to delete.' }) },
     resolve: (_root, { input }, { principal, services }) =>
-      services.embeds.delete(signedIn(principal), embedKey(input.id, ['input', 'id'])),
+      services.embeds.delete(principal, embedKey(input.id, ['input', 'id'])),
   }),
 }));
