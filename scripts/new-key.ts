@@ -1,4 +1,4 @@
 // Prints a well-formed admin key for BOOTSTRAP_ADMIN_KEY without storing it.
-import { newSecret, prefixes } from '../src/modules/tokens/secret.ts';
+import { newSecret } from '../src/authz/secret.ts';
 
-console.log(newSecret(prefixes.API_KEY));
+console.log(newSecret('API_KEY'));

@@ -1,6 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { pino } from 'pino';
-import { redactSecrets } from './modules/tokens/secret.ts';
+import { redactSecrets } from './authz/secret.ts';
 
 export type Log = pino.Logger;
 

@@ -11,6 +11,7 @@ import { secureHeaders } from 'hono/secure-headers';
 import type { ContentfulStatusCode } from 'hono/utils/http-status';
 import { getPathNoStrict } from 'hono/utils/url';
 import { type Client, can, type Viewer } from './authz/principal.ts';
+import { mentionsSecret } from './authz/secret.ts';
 import { Budget } from './budget.ts';
 import type { Context } from './context.ts';
 import { reportedError } from './error-report.ts';
@@ -26,7 +27,6 @@ import { type BodyFailure, createRequestBodies, maxBody, type RequestBody } from
 import { requestIdOf } from './http/request-id.ts';
 import { currentRequest, type Log } from './log.ts';
 import { createMetrics } from './metrics.ts';
-import { mentionsSecret } from './modules/tokens/secret.ts';
 import { pagePolicy, servePages } from './pages/pages.ts';
 import { maxCompleteList, maxPage } from './paging.ts';
 import { projectRoot } from './project-root.ts';

@@ -1,7 +1,7 @@
 import { isIPv4 } from 'node:net';
 import { resolve } from 'node:path';
 import { z } from 'zod';
-import { isWellFormedSecret } from './modules/tokens/secret.ts';
+import { isWellFormedSecret } from './authz/secret.ts';
 import { projectRoot } from './project-root.ts';
 import {
   allowedHosts,
@@ -81,7 +81,7 @@ const variables = z.object({
   BOOTSTRAP_ADMIN_KEY: z
     .string()
     .refine(
-      (key) => isWellFormedSecret(key, 'on_'),
+      (key) => isWellFormedSecret(key, 'API_KEY'),
       'must be an on_ key with a valid checksum; `npm run new-key` prints one',
     )
     .optional(),

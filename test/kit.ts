@@ -7,12 +7,12 @@ import { join } from 'node:path';
 import { serve } from '@hono/node-server';
 import pg from 'pg';
 import { isPermission, permissionConstant } from '../src/authz/permissions.ts';
+import { mentionsSecret, newSecret } from '../src/authz/secret.ts';
 import { type Booted, boot } from '../src/boot.ts';
 import { type ErrorCode, isReasonOf, serviceErrorCodes } from '../src/error-reasons.ts';
 import { errorCodes } from '../src/errors.ts';
 import { logRequests } from '../src/http/access-log.ts';
 import { createLog } from '../src/log.ts';
-import { mentionsSecret, newSecret } from '../src/modules/tokens/secret.ts';
 import { readSettings } from '../src/settings.ts';
 import type { DatabaseOptions } from '../src/store/database.ts';
 import { fingerprints } from './fingerprint.ts';
@@ -176,7 +176,7 @@ export async function startKit({
   const statements: string[] = [];
   const log: string[] = [];
   const passwords: string[] = [];
-  const adminKey = newSecret('on_');
+  const adminKey = newSecret('API_KEY');
   const settings = readSettings({
     PUBLIC_URL: testUrl,
     DATA_DIR: dataDir,

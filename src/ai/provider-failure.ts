@@ -1,7 +1,7 @@
 import { APICallError, RetryError, TypeValidationError } from 'ai';
+import { redactSecrets } from '../authz/secret.ts';
 import { errorReasons, type ReasonOf } from '../error-reasons.ts';
 import { AppError, type ProviderStatement } from '../errors.ts';
-import { redactSecrets } from '../modules/tokens/secret.ts';
 
 /**
  * The reason why a model provider did not answer. The first three codes concern the request; QUOTA_EXHAUSTED and

@@ -1,4 +1,5 @@
 import { forbidden, unauthenticated } from '../errors.ts';
+import type { CredentialKind } from './credentials.ts';
 import type { Permission, Role } from './permissions.ts';
 
 /** The network side of a request, recorded in the audit trail and as "last used". */
@@ -8,9 +9,6 @@ export interface Client {
   /** The value of the `Origin` header; null for a request without it. */
   origin?: string | null;
 }
-
-/** The kinds of credentials; see `TokenKind` in prisma/schema.prisma. */
-export type CredentialKind = 'API_KEY' | 'PERSONAL' | 'ANYTHINGLLM' | 'PROJECT' | 'SESSION' | 'EMBED';
 
 /** The token that authenticated a request. */
 export interface Credential {

@@ -1,16 +1,11 @@
 import type { Prisma } from '../generated/prisma/client.ts';
+import { confinedKinds, personalKinds, serviceAccountKinds } from './credentials.ts';
 import { rolePermissions, roles } from './permissions.ts';
 import { can, type Principal } from './principal.ts';
 
 /** Returns whether `visible.projects` contains a project: a query cannot filter a relation to one object. */
 export const seesProject = ({ userId, credential }: Principal, project: { id: number; ownerId: string }): boolean =>
   credential.projectId === null ? project.ownerId === userId : project.id === credential.projectId;
-
-/** The kinds of tokens that act as a service account. Each such user has exactly one of them. */
-export const serviceAccountKinds = ['API_KEY', 'ANYTHINGLLM', 'PROJECT'] as const;
-
-/** The kinds of tokens that act as their owner. */
-export const personalKinds = ['PERSONAL', 'SESSION'] as const;
 
 /**
  * Object-level rules as where-builders. Every read and write uses one of them, so that "does not exist" and "belongs to
@@ -161,11 +156,11 @@ export const visible = {
   /** The users that are listed in the directory. */
   directory: (): Prisma.UserWhereInput => ({
     active: true,
-    tokens: { none: { kind: { in: ['PROJECT', 'EMBED'] } } },
+    tokens: { none: { kind: { in: confinedKinds } } },
   }),
 
   /** The keys that act as their own user, with any prefix. */
-  apiKeys: (): Prisma.TokenWhereInput => ({ kind: { in: [...serviceAccountKinds] }, revokedAt: null }),
+  apiKeys: (): Prisma.TokenWhereInput => ({ kind: { in: serviceAccountKinds }, revokedAt: null }),
 
   /** The tokens of the projects that the principal can see. */
   projectTokens: (principal: Principal): Prisma.TokenWhereInput => ({
@@ -192,7 +187,7 @@ export const visible = {
     return {
       revokedAt: null,
       OR: [
-        { kind: { in: [...personalKinds] }, user, OR: [{ expiresAt: null }, { expiresAt: { gt: now } }] },
+        { kind: { in: personalKinds }, user, OR: [{ expiresAt: null }, { expiresAt: { gt: now } }] },
         // Expired project tokens are included because the project's owner can give them a new expiry.
         { kind: 'PROJECT', project: { owner: user } },
       ],

@@ -1,7 +1,7 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import { redactSecrets } from '../authz/secret.ts';
 import type { Log } from '../log.ts';
-import { redactSecrets } from '../modules/tokens/secret.ts';
 
 /** Facts about a request that only its handler knows. */
 export interface RequestFacts {

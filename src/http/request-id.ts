@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { mentionsSecret } from '../modules/tokens/secret.ts';
+import { mentionsSecret } from '../authz/secret.ts';
 
 /** The format of a request ID that a client or a proxy can choose. */
 const wellFormed = /^[A-Za-z0-9._-]{1,128}$/;

@@ -1,4 +1,4 @@
-import { prefixes } from '../modules/tokens/secret.ts';
+import { prefixOf } from '../authz/secret.ts';
 
 /** The cookie of a login session, with the name that existing clients use. */
 export const sessionCookie = 'fastapiusersauth';
@@ -32,7 +32,7 @@ const unreadable = (header: string): string => `not a bearer token: ${header.len
 export function sessionOf(headers: Headers): string | null {
   for (const part of headers.get('cookie')?.split(';') ?? []) {
     const [name, value] = part.split('=', 2);
-    if (name?.trim() === sessionCookie && value?.trim().startsWith(prefixes.SESSION)) return value.trim();
+    if (name?.trim() === sessionCookie && value?.trim().startsWith(prefixOf('SESSION'))) return value.trim();
   }
   return null;
 }

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Answer, type Kit, startKit } from '../../test/kit.ts';
 import { permissions, rolePermissions } from '../authz/permissions.ts';
-import { newSecret } from '../modules/tokens/secret.ts';
+import { newSecret } from '../authz/secret.ts';
 
 let kit: Kit;
 beforeAll(async () => {
@@ -64,7 +64,7 @@ describe('token introspection (RFC 7662)', () => {
     await kit.prisma.token.update({ where: { id: disabled.id }, data: { disabledAt: new Date() } });
     const expired = await kit.createKey('BASIC');
     await kit.prisma.token.update({ where: { id: expired.id }, data: { expiresAt: new Date(Date.now() - 1000) } });
-    for (const token of ['x', 'x'.repeat(1000), newSecret('on_'), revoked.secret, disabled.secret, expired.secret])
+    for (const token of ['x', 'x'.repeat(1000), newSecret('API_KEY'), revoked.secret, disabled.secret, expired.secret])
       expect((await introspect({ token })).text).toBe('{"active":false}');
   });
 
@@ -86,7 +86,7 @@ describe('token introspection (RFC 7662)', () => {
 
 describe('rejected introspection', () => {
   test('returns 401 with a challenge when the credential is missing or invalid', async () => {
-    for (const key of [null, newSecret('on_')]) {
+    for (const key of [null, newSecret('API_KEY')]) {
       const { status, headers, body } = await introspect({ token: kit.keys.BASIC }, key);
       expect([status, headers.get('www-authenticate'), body.error]).toEqual([401, 'Bearer', 'invalid_token']);
     }

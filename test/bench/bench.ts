@@ -1,11 +1,12 @@
 // `npm run bench`: requests per second of each request path as a share of the fastest. Absolute figures would describe
 // the machine rather than the code. The result is not a gate.
+
+import { newSecret } from '../../src/authz/secret.ts';
 import { boot } from '../../src/boot.ts';
 import { createLog } from '../../src/log.ts';
-import { newSecret } from '../../src/modules/tokens/secret.ts';
 import { readSettings } from '../../src/settings.ts';
 
-const key = newSecret('on_');
+const key = newSecret('API_KEY');
 const settings = readSettings({ BOOTSTRAP_ADMIN_KEY: key, LOG_LEVEL: 'silent' });
 const databaseUrl = process.env.DATABASE_URL;
 const booted = await boot({ settings, log: createLog('silent'), database: { databaseUrl } });

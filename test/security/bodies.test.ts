@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { connect, type Socket } from 'node:net';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
-import { newSecret } from '../../src/modules/tokens/secret.ts';
+import { newSecret } from '../../src/authz/secret.ts';
 import { type Kit, startKit, until } from '../kit.ts';
 
 let kit: Kit;
@@ -61,10 +61,10 @@ describe('the body of an anonymous request', () => {
   it('has the same limit when the credential is invalid', async () => {
     const { id, secret } = await kit.createKey('BASIC');
     await kit.prisma.token.update({ where: { id }, data: { disabledAt: new Date() } });
-    for (const key of ['nonsense', newSecret('on_'), secret])
+    for (const key of ['nonsense', newSecret('API_KEY'), secret])
       for (const body of [sized(mebibyte + 1), sized(3 * mebibyte)])
         expect([401, 413]).toContain((await post('/graphql', body, key)).status);
-    const cookie = { cookie: `fastapiusersauth=${newSecret('ses_')}` };
+    const cookie = { cookie: `fastapiusersauth=${newSecret('SESSION')}` };
     expect(await post('/graphql', sized(mebibyte + 1), null, cookie)).toMatchObject(tooLarge(mebibyte));
   });
 

@@ -1,5 +1,5 @@
 import { type Permission, permissions, permissionTable, rolePermissions } from '../../src/authz/permissions.ts';
-import { newSecret } from '../../src/modules/tokens/secret.ts';
+import { newSecret } from '../../src/authz/secret.ts';
 import { type Kit, type RoleName, withScopes } from '../kit.ts';
 import type { Grant } from './targets.ts';
 
@@ -106,11 +106,11 @@ type Makers = Record<string, (kit: Kit, name: string) => Promise<Caller>>;
 /** Creates a credential of each kind that does not work, by its name in the tests. */
 const makeDead: Makers = {
   malformed: async (kit, name) => dead(name, misspelt(kit.keys.ADMIN)),
-  unknown: async (_kit, name) => dead(name, newSecret('on_')),
-  'unknown personal token': async (_kit, name) => dead(name, newSecret('onyx_pat_')),
-  'unknown sk- key': async (_kit, name) => dead(name, newSecret('sk-')),
-  'unknown project token': async (_kit, name) => dead(name, newSecret('proj_')),
-  'unknown session': async (_kit, name) => dead(name, newSecret('ses_')),
+  unknown: async (_kit, name) => dead(name, newSecret('API_KEY')),
+  'unknown personal token': async (_kit, name) => dead(name, newSecret('PERSONAL')),
+  'unknown sk- key': async (_kit, name) => dead(name, newSecret('ANYTHINGLLM')),
+  'unknown project token': async (_kit, name) => dead(name, newSecret('PROJECT')),
+  'unknown session': async (_kit, name) => dead(name, newSecret('SESSION')),
   async 'session that was logged out'(kit, name) {
     const { session } = await kit.person({ role: 'ADMIN' });
     await change(kit, 'mutation { logout { __typename } }', {}, session);

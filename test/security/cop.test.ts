@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { newSecret } from '../../src/authz/secret.ts';
 import { queryLimits } from '../../src/graphql/yoga.ts';
-import { newSecret } from '../../src/modules/tokens/secret.ts';
 import { type Answer, type Kit, startKit } from '../kit.ts';
 
 let kit: Kit;
@@ -292,7 +292,7 @@ describe('the metrics', () => {
       expect(headers.get('content-type')).toMatch(/^text\/plain; version=0\.0\.4/);
       expect(text).toMatch(/^process_cpu_seconds_total /m);
     }
-    for (const key of [null, 'nonsense', newSecret('on_')]) {
+    for (const key of [null, 'nonsense', newSecret('API_KEY')]) {
       const { status, headers, text } = await metrics(key);
       expect(status).toBe(401);
       expect(headers.get('www-authenticate')).toBe('Bearer');

@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { encodeGlobalID } from '@pothos/plugin-relay';
 import { holdsInProject, isPermission, type Permission } from '../../src/authz/permissions.ts';
+import { newSecret } from '../../src/authz/secret.ts';
 import { nodeTypes } from '../../src/graphql/nodes.ts';
-import { newSecret } from '../../src/modules/tokens/secret.ts';
 import { withScopes } from '../kit.ts';
 import type { Caller } from './callers.ts';
 import type { Grant, Targets } from './targets.ts';
@@ -144,7 +144,7 @@ export const fieldSamples: Record<string, FieldSample> = {
     input: { id: await targets.personalAccessToken() },
   }),
   'Query.users': async () => ({ first: 100, includeServiceAccounts: true }),
-  'Query.introspectToken': async () => ({ token: newSecret('on_') }),
+  'Query.introspectToken': async () => ({ token: newSecret('API_KEY') }),
   'Query.projectTokens': async () => ({ first: 100 }),
   'Mutation.register': async () => ({ input: { email: freshEmail(), password } }),
   'Mutation.inviteUsers': async () => ({ input: { emails: [freshEmail()] } }),
@@ -307,7 +307,7 @@ export const fieldSamples: Record<string, FieldSample> = {
       moves: [{ from: (await targets.document()).location, to: `custom-documents/${randomUUID()}.json` }],
     },
   }),
-  'Query.invite': async () => ({ code: newSecret('inv_') }),
+  'Query.invite': async () => ({ code: newSecret('INVITE') }),
   'Query.exportQueryHistory': async () => ({ format: 'CSV' }),
   'Query.exportQueryHistory#json': async () => ({ format: 'JSON' }),
   'Mutation.updateUser': async (scene) => ({
@@ -527,7 +527,7 @@ export const rowSamples: Record<string, RowSample> = {
       file_descriptors: [{ id: await targets.file(), type: 'plain_text' }],
     },
   }),
-  'POST /oauth/introspect': async () => ({ body: { token: newSecret('on_') } }),
+  'POST /oauth/introspect': async () => ({ body: { token: newSecret('API_KEY') } }),
   'POST /admin/token-rate-limits/global': rateLimit,
   'POST /admin/token-rate-limits/users': rateLimit,
   'POST /admin/token-rate-limits/user-group/{group_id}': rateLimit,
@@ -620,7 +620,7 @@ export const rowSamples: Record<string, RowSample> = {
   'DELETE /v1/admin/invite/{id}': async ({ targets }) => ({ params: { id: await targets.invite() } }),
   'POST /v1/admin/preferences': async () => ({ body: { custom_app_name: fresh() } }),
   'GET /v1/users/{id}/issue-auth-token': async (scene) => ({ params: { id: (await person(scene)).databaseId } }),
-  'GET /invite/{code}': async () => ({ params: { code: newSecret('inv_') } }),
+  'GET /invite/{code}': async () => ({ params: { code: newSecret('INVITE') } }),
   'POST /invite/{code}': async ({ targets }) => ({
     params: { code: await targets.inviteCode() },
     body: { username: freshUsername(), password },

@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import type { Principal } from '../../src/authz/principal.ts';
-import { newSecret, secretColumns } from '../../src/modules/tokens/secret.ts';
+import { newSecret, secretColumns } from '../../src/authz/secret.ts';
 import { createRevocations } from '../../src/store/revocations.ts';
 import { type Answer, type Kit, startKit, until } from '../kit.ts';
 import { makeGate } from '../model-server.ts';
@@ -80,7 +80,7 @@ async function openTurn(road: Road, key: string) {
 /** Creates a token for a project of the user. */
 async function projectToken(ownerId: string): Promise<string> {
   const { id } = await live.prisma.project.create({ data: { name: 'streams', ownerId } });
-  const secret = newSecret('proj_');
+  const secret = newSecret('PROJECT');
   await live.prisma.token.create({
     data: {
       ...secretColumns(secret),

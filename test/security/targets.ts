@@ -1,7 +1,7 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { join } from 'node:path';
+import { newSecret } from '../../src/authz/secret.ts';
 import { ActiveRun } from '../../src/modules/chat/runs.ts';
-import { newSecret } from '../../src/modules/tokens/secret.ts';
 import { folderBlobs } from '../../src/store/blobs.ts';
 import type { Kit } from '../kit.ts';
 
@@ -265,7 +265,7 @@ export function freshTargets({ prisma, booted }: Kit, userId: string, words: Wor
       return name;
     },
     async inviteCode() {
-      const code = newSecret('inv_');
+      const code = newSecret('INVITE');
       const { id } = await prisma.user.findFirstOrThrow({
         where: {
           role: 'ADMIN',
@@ -401,7 +401,7 @@ export const missingTargets: Targets = {
   embed: async () => ({ id: nextId(), uuid: randomUUID(), sessionId: randomUUID(), answerId: nextId() }),
   invite: async () => nextId(),
   folder: async () => `folder-${nextId()}`,
-  inviteCode: async () => newSecret('inv_'),
+  inviteCode: async () => newSecret('INVITE'),
   deletedAgent: async () => nextId(),
   session: async () => randomUUID(),
   deletedSession: async () => randomUUID(),

@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import { type Permission, permissions, rolePermissions } from '../../src/authz/permissions.ts';
+import { checksum, hashSecret, newSecret } from '../../src/authz/secret.ts';
 import { createAuthenticator } from '../../src/modules/tokens/authenticate.ts';
-import { checksum, hashSecret, newSecret } from '../../src/modules/tokens/secret.ts';
 import { permissionNames } from '../../src/rest/permission-names.ts';
 import type { Background } from '../../src/store/background.ts';
 import type { Database } from '../../src/store/database.ts';
@@ -91,10 +91,10 @@ async function deadSecrets(): Promise<Record<string, string>> {
     owner.secret,
   );
   await updateKey(kit, { id: owner.id, disabled: true });
-  const unknown = newSecret('on_');
+  const unknown = newSecret('API_KEY');
   return {
     'an unknown key': unknown,
-    'an unknown personal token': newSecret('onyx_pat_'),
+    'an unknown personal token': newSecret('PERSONAL'),
     'a revoked personal token': revoked.secret,
     'an expired personal token': expired.secret,
     'an expired key': expiredKey.secret,
@@ -103,9 +103,9 @@ async function deadSecrets(): Promise<Record<string, string>> {
     'a deleted key': deleted.secret,
     'a regenerated key': regenerated.secret,
     'a key whose overlap is over': overlapped.secret,
-    'an unknown sk- key': newSecret('sk-'),
-    'an unknown project token': newSecret('proj_'),
-    'an unknown session': newSecret('ses_'),
+    'an unknown sk- key': newSecret('ANYTHINGLLM'),
+    'an unknown project token': newSecret('PROJECT'),
+    'an unknown session': newSecret('SESSION'),
     'a session that was logged out': leaving.session,
     'a session that was not used for 7 days': idle.session,
     'a token of a project whose owner is switched off': confined.data.createProjectToken.secret,
@@ -188,7 +188,7 @@ describe('stored secrets', () => {
     expect(lookUps).toHaveLength(1);
     expect(lookUps[0]?.slice(lookUps[0].indexOf('WHERE'))).toBe('WHERE t."hash" = $1 OR t."previousHash" = $1');
     // Only the stored hash counts: with the hash of another secret, that secret is the key.
-    const other = newSecret('on_');
+    const other = newSecret('API_KEY');
     await kit.prisma.token.update({ where: { id }, data: { hash: Uint8Array.from(hashSecret(other)) } });
     expect([await works(secret), await works(other)]).toEqual([false, true]);
     // The hash itself, in any encoding, is not a secret.
@@ -213,7 +213,7 @@ describe('stored secrets', () => {
       await kit.booted.background.settled();
       return { status, text, statements: [...kit.statements] };
     };
-    const foreign = await cost(newSecret('on_'));
+    const foreign = await cost(newSecret('API_KEY'));
     expect(foreign.statements).toHaveLength(1);
     for (const position of [0, 1, 15, 28, 29]) expect(await cost(twin(position))).toEqual(foreign);
   });
@@ -317,14 +317,14 @@ describe('displayed secrets', () => {
 
 describe('authentication', () => {
   test('TOK 3 rejects a wrong checksum, prefix or length without a database query', async () => {
-    const good = newSecret('on_');
+    const good = newSecret('API_KEY');
     const bad = [
       `${good.slice(0, -1)}${good.endsWith('0') ? '1' : '0'}`,
       `on_${'A'.repeat(36)}`,
       `onyx_pat_${'0'.repeat(36)}`,
       ...['proj_', 'sk-', 'ses_'].map((prefix) => `${prefix}${'A'.repeat(36)}`),
       `sk-${'A'.repeat(28)}`,
-      `sk-${newSecret('sk-').slice(4)}A`,
+      `sk-${newSecret('ANYTHINGLLM').slice(4)}A`,
       `gsk_${random(good)}`,
       `dn_${random(good)}`,
       good.slice(1),
@@ -400,7 +400,7 @@ describe('authentication', () => {
       'UNAUTHENTICATED',
       'Bearer',
     ]);
-    const refused = await kit.gql(query, {}, newSecret('on_'));
+    const refused = await kit.gql(query, {}, newSecret('API_KEY'));
     expect([refused.status, code(refused), refused.headers.get('www-authenticate')]).toEqual([
       401,
       'UNAUTHENTICATED',
@@ -437,7 +437,7 @@ describe('authentication', () => {
       `x=pre${secret}`,
       `${secret}`,
       `token=${secret.slice(0, 20)}`,
-      `token=${newSecret('on_')}`,
+      `token=${newSecret('API_KEY')}`,
       `query=${encodeURIComponent(`{ viewer { role } } # ${secret}`)}`,
     ];
     for (const path of paths)
@@ -483,7 +483,7 @@ describe('the location of a credential', () => {
 
   test('X-Onyx-Authorization takes precedence over Authorization in REST and is ignored by /graphql', async () => {
     const both = (onyx: string, plain: string) => ({ 'x-onyx-authorization': onyx, authorization: plain });
-    const [good, other, bad] = [`Bearer ${key.secret}`, `Bearer ${kit.keys.LIMITED}`, `Bearer ${newSecret('on_')}`];
+    const [good, other, bad] = [`Bearer ${key.secret}`, `Bearer ${kit.keys.LIMITED}`, `Bearer ${newSecret('API_KEY')}`];
     expect((await rest(both(good, other))).body.id).toBe(key.userId);
     expect((await rest(both(key.secret, bad))).body.id).toBe(key.userId);
     const wins = await rest(both(bad, good));
@@ -605,7 +605,7 @@ describe('the end of a token', () => {
   });
 
   test('TOK 6 a token and an overlap are valid until their last millisecond', async () => {
-    const secret = newSecret('on_');
+    const secret = newSecret('API_KEY');
     const end = new Date('2030-01-01T23:59:59.999Z');
     const row: Record<string, unknown> = {
       current: true,
@@ -782,7 +782,7 @@ describe('the last use of a token', () => {
   });
 
   test('TOK 11 is recorded again after exactly one minute, and never for a rejected request', async () => {
-    const secret = newSecret('on_');
+    const secret = newSecret('API_KEY');
     const start = Date.parse('2030-01-01T00:00:00.000Z');
     const row: Record<string, unknown> = {
       id: 1,
@@ -813,7 +813,7 @@ describe('secrets in logs and errors', () => {
   test('TOK 13 are absent from log lines about URLs, paths, headers, bodies and errors', async () => {
     const { secret, id } = await kit.createKey('ADMIN', { name: 'logged' });
     const pat = (await kit.createPat(secret)).secret;
-    const unknown = newSecret('on_');
+    const unknown = newSecret('API_KEY');
     const misplaced = [secret, pat, unknown];
     kit.log.length = 0;
     for (const one of misplaced) {

@@ -2,8 +2,8 @@ import { once } from 'node:events';
 import { createClient } from 'graphql-ws';
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import { WebSocket } from 'ws';
+import { newSecret } from '../../src/authz/secret.ts';
 import { queryLimits } from '../../src/graphql/yoga.ts';
-import { newSecret } from '../../src/modules/tokens/secret.ts';
 import { type Answer, type Kit, startKit, until } from '../kit.ts';
 import { makeGate } from '../model-server.ts';
 import { makeCallers } from './callers.ts';
@@ -390,7 +390,7 @@ describe('authenticating a WebSocket', () => {
     const before = await kit.fingerprint();
     const urls = [
       `?token=${kit.keys.ADMIN}`,
-      `?a=${encodeURIComponent(` ${newSecret('sk-')}`)}`,
+      `?a=${encodeURIComponent(` ${newSecret('ANYTHINGLLM')}`)}`,
       `?%6fn_${'a'.repeat(36)}`,
     ];
     for (const url of urls) {

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { confinedKinds } from '../../authz/credentials.ts';
 import type { Principal } from '../../authz/principal.ts';
 import { visible } from '../../authz/visible.ts';
 import { denied, notFound, parse } from '../../errors.ts';
@@ -60,7 +61,7 @@ export function createMembersService(db: Database) {
           // The service accounts of project tokens and chat widgets cannot be members.
           where: {
             OR: [{ databaseId: { in: numbers } }, { id: { in: ids } }],
-            tokens: { none: { kind: { in: ['PROJECT', 'EMBED'] } } },
+            tokens: { none: { kind: { in: confinedKinds } } },
           },
           select: { id: true },
         });

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { Client, Principal } from '../../authz/principal.ts';
+import { redactSecrets } from '../../authz/secret.ts';
 import { parse } from '../../errors.ts';
 import type { AuditEvent, Prisma } from '../../generated/prisma/client.ts';
 import type { Log } from '../../log.ts';
@@ -7,7 +8,6 @@ import { cut, type ListOrder, ListOrders, type PageArgs } from '../../paging.ts'
 import type { Background } from '../../store/background.ts';
 import type { Database } from '../../store/database.ts';
 import { databaseId, plainText } from '../../zod-types.ts';
-import { redactSecrets } from '../tokens/secret.ts';
 
 /** The recorded actions, each with the time when it is recorded. */
 export const auditActions = {

@@ -1,8 +1,8 @@
 import { createCipheriv, createDecipheriv, createHash, createHmac, hkdfSync, randomBytes } from 'node:crypto';
 import { z } from 'zod';
+import { hashSecret } from '../../authz/secret.ts';
 import { conflict, isDatabaseUnavailable, parse } from '../../errors.ts';
 import type { Database } from '../../store/database.ts';
-import { hashSecret } from '../tokens/secret.ts';
 
 /** A stored response. */
 export interface Reply {

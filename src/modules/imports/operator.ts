@@ -1,9 +1,10 @@
+import { keyKinds } from '../../authz/credentials.ts';
 import { rolePermissions } from '../../authz/permissions.ts';
 import type { Principal } from '../../authz/principal.ts';
+import { hashSecret } from '../../authz/secret.ts';
 import type { User } from '../../generated/prisma/client.ts';
 import type { Settings } from '../../settings.ts';
 import type { Database } from '../../store/database.ts';
-import { hashSecret } from '../tokens/secret.ts';
 
 /** The command cannot run. The message is one line for the operator. */
 export class ImportError extends Error {
@@ -37,7 +38,7 @@ export async function operatorOf(db: Database, settings: Settings, address: stri
   const user = await findAdmin(db, settings, address);
   if (!user) return null;
   const token = await db.prisma.token.findFirst({
-    where: { userId: user.id, kind: { in: ['API_KEY', 'ANYTHINGLLM'] }, revokedAt: null },
+    where: { userId: user.id, kind: { in: keyKinds }, revokedAt: null },
     orderBy: { id: 'asc' },
   });
   return {

@@ -1,3 +1,4 @@
+import { type CredentialKind, keyKinds } from '../../authz/credentials.ts';
 import {
   effectivePermissions,
   holdsInProject,
@@ -5,11 +6,11 @@ import {
   type Permission,
   type Role,
 } from '../../authz/permissions.ts';
-import type { Client, CredentialKind, Principal } from '../../authz/principal.ts';
+import type { Client, Principal } from '../../authz/principal.ts';
+import { hashSecret, isWellFormedSecret } from '../../authz/secret.ts';
 import type { Background } from '../../store/background.ts';
 import type { Database, Statement } from '../../store/database.ts';
 import type { AuditService } from '../audit/audit.service.ts';
-import { hashSecret, isWellFormedSecret } from './secret.ts';
 
 interface CredentialRow {
   id: number;
@@ -64,7 +65,7 @@ const credential = (current: string, which: string): string => `SELECT t."id", t
       LEFT JOIN "Project" p ON p."id" = t."projectId"
       LEFT JOIN "User" o ON o."id" = p."ownerId"
       LEFT JOIN "Token" k ON k."userId" = CASE t."kind" WHEN 'PERSONAL' THEN t."userId" WHEN 'PROJECT' THEN p."ownerId" END
-        AND k."kind" IN ('API_KEY', 'ANYTHINGLLM')
+        AND k."kind" IN (${keyKinds.map((kind) => `'${kind}'`).join(', ')})
     WHERE ${which}`;
 
 /** The most frequent statement: one prepared lookup by hash through two unique indexes. */

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type GraphQLAnswer, type Kit, type RoleName, startKit, withScopes } from '../../../test/kit.ts';
 import { holdsInProject, permissions, rolePermissions } from '../../authz/permissions.ts';
+import { checksum, secretColumns } from '../../authz/secret.ts';
 import { permissionNames } from '../../rest/permission-names.ts';
-import { checksum, secretColumns } from './secret.ts';
 
 /** Keys with prefixes other than `on_`, and tokens that are limited by another credential. */
 let kit: Kit;

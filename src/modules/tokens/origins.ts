@@ -1,5 +1,6 @@
+import { personalKinds, serviceAccountKinds } from '../../authz/credentials.ts';
 import type { Principal } from '../../authz/principal.ts';
-import { personalKinds, serviceAccountKinds } from '../../authz/visible.ts';
+
 import { conflict, supersededSecret, unauthenticated } from '../../errors.ts';
 import type { Prisma } from '../../generated/prisma/client.ts';
 import type { Revocations } from '../../store/revocations.ts';
@@ -55,7 +56,7 @@ export function publishEnd(revocations: Revocations, { tokenIds, keyUserIds }: E
 const working: Prisma.TokenWhereInput = {
   revokedAt: null,
   OR: [
-    { kind: { in: [...personalKinds] } },
+    { kind: { in: personalKinds } },
     // The token of a widget is part of the widget's configuration: no client has its secret.
     { kind: { in: [...serviceAccountKinds] }, disabledAt: null },
   ],
@@ -82,7 +83,7 @@ export async function revokeCredentials(
     const users = [...new Set(found.map(({ userId }) => userId))];
     await transaction.$queryRaw`SELECT 1 FROM "User" WHERE "id" = ANY (${users}::uuid[]) ORDER BY "id" FOR UPDATE`;
     await transaction.token.updateMany({
-      where: { id: { in: ids }, kind: { in: [...personalKinds] } },
+      where: { id: { in: ids }, kind: { in: personalKinds } },
       data: { revokedAt: new Date() },
     });
     const keys = found.filter(({ kind }) => serviceAccountKinds.some((name) => name === kind));

@@ -1,8 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
+import { serviceAccountKinds } from '../../authz/credentials.ts';
 import { roles } from '../../authz/permissions.ts';
 import type { Principal } from '../../authz/principal.ts';
-import { serviceAccountKinds, visible } from '../../authz/visible.ts';
+import { hashSecret, newSecret, secretColumns } from '../../authz/secret.ts';
+import { visible } from '../../authz/visible.ts';
 import { badInput, conflict, denied, notFound, parse } from '../../errors.ts';
 import type { Prisma, Token } from '../../generated/prisma/client.ts';
 import { cut, type ListOrder, ListOrders, type PageArgs, type SortKey } from '../../paging.ts';
@@ -15,7 +17,6 @@ import { lockUser, type UsersService } from '../users/users.service.ts';
 import { type Grant, grantOf, narrowed, permissionsOf, within } from './grants.ts';
 import { checkedExpiry, endOfDay, endOfMaker, lifetimeFor } from './lifetime.ts';
 import { checkCurrent, type EndedCredentials, holdMaker, publishEnd, revokeDerived } from './origins.ts';
-import { hashSecret, newSecret, prefixes, secretColumns } from './secret.ts';
 
 const name = plainText(100).trim().min(1, 'must not be empty');
 const scopes = z.array(z.string()).max(100);
@@ -219,7 +220,7 @@ export function createTokensService(db: Database, audit: AuditService, users: Us
     const projectId = data.projectId ?? null;
     const kind = projectId === null ? data.kind : 'PROJECT';
     const grant = within(principal, grantOf(data.role, data.scopes, projectId));
-    const secret = newSecret(prefixes[kind]);
+    const secret = newSecret(kind);
     const apiKey = await db.prisma.$transaction(async (transaction) => {
       const creatorTokenIds = await holdMaker(transaction, principal);
       const lifetime = await lifetimeFor(transaction, principal);
@@ -321,7 +322,7 @@ export function createTokensService(db: Database, audit: AuditService, users: Us
       const before = await findKey(transaction, sphere, id);
       within(principal, grantHeldBy(before));
       checkOutlives(principal, before);
-      const secret = newSecret(prefixes[keyKind(before.kind)]);
+      const secret = newSecret(keyKind(before.kind));
       const apiKey = await transaction.token.update({
         where: { id },
         data: {
@@ -400,7 +401,7 @@ export function createTokensService(db: Database, audit: AuditService, users: Us
         // A key that was the first one earlier and no longer exists is not restored.
         const hash = given === null ? null : Uint8Array.from(hashSecret(given));
         const spent = hash && (await transaction.token.count({ where: { OR: [{ hash }, { previousHash: hash }] } }));
-        const secret = given === null || spent ? newSecret(prefixes.API_KEY) : given;
+        const secret = given === null || spent ? newSecret('API_KEY') : given;
         const grant: Grant = { role: 'ADMIN', allScopes: true, scopes: [], projectId: null };
         const key = await insertApiKey(transaction, secret, {
           ...grant,
@@ -489,7 +490,7 @@ export function createTokensService(db: Database, audit: AuditService, users: Us
     ): Promise<{ personalAccessToken: Token; secret: string }> {
       const data = parse(CreatePersonalAccessToken, input);
       const grant = within(principal, grantOf(principal.role, data.scopes, null));
-      const secret = newSecret(prefixes.PERSONAL);
+      const secret = newSecret('PERSONAL');
       const personalAccessToken = await db.prisma.$transaction(async (transaction) => {
         const creatorTokenIds = await holdMaker(transaction, principal);
         const lifetime = await lifetimeFor(transaction, principal);

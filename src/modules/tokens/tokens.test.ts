@@ -1,10 +1,10 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { type Answer, type GraphQLAnswer, type Kit, type RoleName, startKit, withScopes } from '../../../test/kit.ts';
 import { permissionConstant, permissions, rolePermissions } from '../../authz/permissions.ts';
+import { isWellFormedSecret, newSecret } from '../../authz/secret.ts';
 import { globalId } from '../../graphql/id-input.ts';
 import { permissionNames } from '../../rest/permission-names.ts';
 import { endOfDay } from './lifetime.ts';
-import { isWellFormedSecret, newSecret } from './secret.ts';
 
 let kit: Kit;
 beforeAll(async () => {
@@ -128,7 +128,7 @@ describe('creating an API key', () => {
   test.each(roleNames)('%s through GraphQL: creates a service account with exactly that role', async (role) => {
     const { data } = await createKey({ name: `made ${role}`, role });
     const { secret, apiKey } = data.createApiKey;
-    expect(isWellFormedSecret(secret, 'on_')).toBe(true);
+    expect(isWellFormedSecret(secret, 'API_KEY')).toBe(true);
     expect(apiKey).toMatchObject({
       name: `made ${role}`,
       display: `${secret.slice(0, 7)}********${secret.slice(-4)}`,
@@ -156,7 +156,7 @@ describe('creating an API key', () => {
       body: { name: 'rest', role: restRole(role) },
     });
     expect(status).toBe(200);
-    expect(isWellFormedSecret(body.api_key, 'on_')).toBe(true);
+    expect(isWellFormedSecret(body.api_key, 'API_KEY')).toBe(true);
     expect(body).toEqual({
       api_key_id: expect.any(Number),
       api_key_display: `${body.api_key.slice(0, 7)}********${body.api_key.slice(-4)}`,
@@ -739,7 +739,7 @@ describe('the last admin key', () => {
     expect((await viewer(made as string, alone)).role).toBe('ADMIN');
     expect(await viewer(spent, alone)).toBeNull();
     await alone.prisma.token.updateMany({ where: { user: { role: 'ADMIN' } }, data: { expiresAt: new Date() } });
-    const given = newSecret('on_');
+    const given = newSecret('API_KEY');
     expect(await tokens.createFirstAdminKey(given)).toBe(given);
     expect((await viewer(given, alone)).permissions).toEqual(rightsOf('ADMIN'));
   });
@@ -810,7 +810,7 @@ describe('personal access tokens', () => {
     const owner = await kit.createKey(role);
     const { data } = await createPat({ name: 'laptop' }, owner.secret);
     const { secret, personalAccessToken } = data.createPersonalAccessToken;
-    expect(isWellFormedSecret(secret, 'onyx_pat_')).toBe(true);
+    expect(isWellFormedSecret(secret, 'PERSONAL')).toBe(true);
     expect(personalAccessToken).toEqual({
       databaseId: expect.any(Number),
       name: 'laptop',
@@ -841,7 +841,7 @@ describe('personal access tokens', () => {
       scopes: ['read:chat'],
       token: body.token,
     });
-    expect(isWellFormedSecret(body.token, 'onyx_pat_')).toBe(true);
+    expect(isWellFormedSecret(body.token, 'PERSONAL')).toBe(true);
     const { token: _secret, ...shown } = body;
     const list = await kit.rest('GET', '/user/pats', { key: owner.secret });
     expect([list.status, list.body]).toEqual([200, [shown]]);

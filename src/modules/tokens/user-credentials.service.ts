@@ -1,6 +1,7 @@
 import { z } from 'zod';
+import { personalKinds } from '../../authz/credentials.ts';
 import type { Principal } from '../../authz/principal.ts';
-import { personalKinds, visible } from '../../authz/visible.ts';
+import { visible } from '../../authz/visible.ts';
 import { notFound, parse } from '../../errors.ts';
 import type { Prisma, Token, User } from '../../generated/prisma/client.ts';
 import { cut, ListOrder, type PageArgs } from '../../paging.ts';
@@ -27,7 +28,7 @@ export const userCredentialOrder = new ListOrder('userCredentials', [{ field: 'i
  * Returns the filter for the credentials of one user: the user's own credentials and the tokens of the user's projects.
  */
 const of = ({ id }: Pick<User, 'id'>): Prisma.TokenWhereInput => ({
-  OR: [{ kind: { in: [...personalKinds] }, userId: id }, { project: { ownerId: id } }],
+  OR: [{ kind: { in: personalKinds }, userId: id }, { project: { ownerId: id } }],
 });
 
 interface UserCredentialsServiceDeps {

@@ -1,3 +1,4 @@
+import { personalKinds } from '../../authz/credentials.ts';
 import type { Prisma } from '../../generated/prisma/client.ts';
 import { lockUser } from './users.service.ts';
 
@@ -14,7 +15,7 @@ export async function endOwnerSessions(transaction: Prisma.TransactionClient): P
   await lockUser(transaction, ownerId);
   const where = {
     OR: [
-      { userId: ownerId, kind: { in: ['SESSION', 'PERSONAL'] } },
+      { userId: ownerId, kind: { in: personalKinds } },
       { kind: 'PROJECT', project: { ownerId } },
     ],
     revokedAt: null,

@@ -1,6 +1,8 @@
 import { z } from 'zod';
+import { keyKinds } from '../../authz/credentials.ts';
 import { rolePermissions } from '../../authz/permissions.ts';
 import { type Client, can, type Principal } from '../../authz/principal.ts';
+import { hashSecret, isWellFormedSecret, newSecret, secretColumns } from '../../authz/secret.ts';
 import { visible } from '../../authz/visible.ts';
 import { badInput, forbidden, notFound, parse } from '../../errors.ts';
 import type { InviteCode, Prisma, User } from '../../generated/prisma/client.ts';
@@ -10,7 +12,6 @@ import type { Revocations } from '../../store/revocations.ts';
 import { databaseId } from '../../zod-types.ts';
 import { type AuditService, by } from '../audit/audit.service.ts';
 import { holdMaker } from '../tokens/origins.ts';
-import { hashSecret, isWellFormedSecret, newSecret, prefixes, secretColumns } from '../tokens/secret.ts';
 import { addressOf, soleUsername, unlessTaken, withinRole } from './accounts.service.ts';
 import { endOwnerSessions } from './builtin-owner.ts';
 import type { Attempts } from './login-throttle.ts';
@@ -41,7 +42,7 @@ const open = (now = new Date()): Prisma.InviteCodeWhereInput => ({
       {
         tokens: {
           some: {
-            kind: { in: ['API_KEY', 'ANYTHINGLLM'] },
+            kind: { in: keyKinds },
             revokedAt: null,
             disabledAt: null,
             AND: [
@@ -88,7 +89,7 @@ interface InviteCodesServiceDeps {
 export function createInviteCodesService({ db, audit, users, revocations, attempts }: InviteCodesServiceDeps) {
   /** Returns a code. A text without the right format and checksum causes no query. */
   const find = async (code: string): Promise<{ id: number } | null> =>
-    isWellFormedSecret(code, prefixes.INVITE)
+    isWellFormedSecret(code, 'INVITE')
       ? db.prisma.inviteCode.findFirst({
           where: { AND: [open(), { hash: Uint8Array.from(hashSecret(code)) }] },
           select: { id: true },
@@ -132,7 +133,7 @@ export function createInviteCodesService({ db, audit, users, revocations, attemp
       const agentIds = [...new Set(parse(CreateInviteCode, input).agentIds ?? [])];
       withinRole(principal, role);
       if (agentIds.length > 0 && !can(principal, 'write:agents')) throw forbidden(['write:agents']);
-      const code = newSecret(prefixes.INVITE);
+      const code = newSecret('INVITE');
       return db.prisma.$transaction(async (transaction) => {
         const rules = [visible.usableAgents(principal), visible.ownedAgents(principal), { isBuiltin: false }];
         const known = await transaction.agent.count({ where: { AND: [...rules, { id: { in: agentIds } }] } });
@@ -176,7 +177,7 @@ export function createInviteCodesService({ db, audit, users, revocations, attemp
 
     /** Returns the status of a code for its holder, or null for an unknown code. */
     async look(code: string): Promise<{ status: InviteCode['status'] } | null> {
-      if (!isWellFormedSecret(code, prefixes.INVITE)) return null;
+      if (!isWellFormedSecret(code, 'INVITE')) return null;
       const hash = Uint8Array.from(hashSecret(code));
       const found = await db.prisma.inviteCode.findUnique({ where: { hash }, select: { id: true, status: true } });
       if (found?.status !== 'PENDING') return found;

@@ -2,8 +2,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { nothingStored } from '../../../test/expect-unchanged.ts';
 import { type Answer, type GraphQLAnswer, type Kit, startKit } from '../../../test/kit.ts';
 import { rolePermissions } from '../../authz/permissions.ts';
+import { isWellFormedSecret, newSecret } from '../../authz/secret.ts';
 import { globalId } from '../../graphql/id-input.ts';
-import { isWellFormedSecret, newSecret } from '../tokens/secret.ts';
 
 let kit: Kit;
 /** An administrator who is a person. */
@@ -60,7 +60,7 @@ describe('an invite code', () => {
   test('is a secret that is shown once, and stored as its hash', async () => {
     const { data } = await create({}, admin.session);
     const { code: secret, inviteCode } = data.createInviteCode;
-    expect(isWellFormedSecret(secret, 'inv_')).toBe(true);
+    expect(isWellFormedSecret(secret, 'INVITE')).toBe(true);
     expect(inviteCode).toEqual({
       databaseId: expect.any(Number),
       display: `${secret.slice(0, 8)}********${secret.slice(-4)}`,
@@ -72,7 +72,7 @@ describe('an invite code', () => {
     expect(JSON.stringify((await list()).data)).not.toContain(secret);
     expect(JSON.stringify(await kit.prisma.inviteCode.findMany())).not.toContain(secret);
     expect((await look(secret)).data.invite).toEqual({ status: 'PENDING' });
-    for (const none of ['', 'x', '\0', newSecret('inv_'), newSecret('on_'), `${secret}0`])
+    for (const none of ['', 'x', '\0', newSecret('INVITE'), newSecret('API_KEY'), `${secret}0`])
       expect((await look(none)).data.invite).toBeNull();
     // A code is not a credential.
     expect((await kit.gql('{ viewer { role } }', {}, secret)).status).toBe(401);
@@ -378,9 +378,9 @@ describe('the AnythingLLM endpoints of invite codes', () => {
 
   test('return 429 after too many attempts from one address, and then reject valid codes as well', async () => {
     const { code: secret } = await newCode();
-    let answer = await claim(newSecret('inv_'), { username: fresh() });
+    let answer = await claim(newSecret('INVITE'), { username: fresh() });
     for (let attempt = 0; attempt < 50 && answer.status !== 429; attempt++)
-      answer = await claim(newSecret('inv_'), { username: fresh() });
+      answer = await claim(newSecret('INVITE'), { username: fresh() });
     expect([answer.status, answer.body]).toEqual([
       429,
       { success: false, error: 'Too many attempts. Try again later.' },

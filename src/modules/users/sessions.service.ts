@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { Client, Principal } from '../../authz/principal.ts';
+import { newSecret, secretColumns } from '../../authz/secret.ts';
 import { AppError, badInput, conflict, denied, parse, unauthenticated } from '../../errors.ts';
 import type { Prisma, User } from '../../generated/prisma/client.ts';
 import type { Settings } from '../../settings.ts';
@@ -10,7 +11,6 @@ import { plainText } from '../../zod-types.ts';
 import { type AuditService, by } from '../audit/audit.service.ts';
 import { sessionLifetimeMs } from '../tokens/authenticate.ts';
 import { publishEnd } from '../tokens/origins.ts';
-import { newSecret, prefixes, secretColumns } from '../tokens/secret.ts';
 import { emailAddress, endForPassword, nameOf, unlessTaken } from './accounts.service.ts';
 import { endOwnerSessions } from './builtin-owner.ts';
 import type { Attempts } from './login-throttle.ts';
@@ -61,7 +61,7 @@ export async function startSession(
   client: Client,
   now: number,
 ): Promise<Session> {
-  const token = newSecret(prefixes.SESSION);
+  const token = newSecret('SESSION');
   const columns = sessionColumns(token, now);
   const { id } = await transaction.token.create({
     data: { ...columns, kind: 'SESSION', allScopes: true, userId: user.id, creatorId: user.id },
@@ -201,7 +201,7 @@ export function createSessionsService({ db, audit, users, revocations, attempts,
       // The previous secret still works for concurrent requests, but cannot refresh the session again.
       if (principal.credential.superseded)
         throw conflict('SESSION_ALREADY_REFRESHED', 'This session has already been refreshed.');
-      const secret = newSecret(prefixes.SESSION);
+      const secret = newSecret('SESSION');
       const now = Date.now();
       return db.prisma.$transaction(async (transaction) => {
         const user = await lockUser(transaction, principal.userId);

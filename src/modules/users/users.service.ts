@@ -1,3 +1,4 @@
+import { keyKinds } from '../../authz/credentials.ts';
 import { conflict } from '../../errors.ts';
 import type { Prisma, User } from '../../generated/prisma/client.ts';
 
@@ -18,7 +19,7 @@ const ableAdmins = (): Prisma.UserWhereInput => ({
     {
       tokens: {
         some: {
-          kind: { in: ['API_KEY', 'ANYTHINGLLM'] },
+          kind: { in: keyKinds },
           allScopes: true,
           revokedAt: null,
           disabledAt: null,

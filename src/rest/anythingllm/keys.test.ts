@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { nothingStored } from '../../../test/expect-unchanged.ts';
 import { type Answer, type Kit, returned, startKit, until } from '../../../test/kit.ts';
-import { isWellFormedSecret, newSecret } from '../../modules/tokens/secret.ts';
+import { isWellFormedSecret, newSecret } from '../../authz/secret.ts';
 import { permissionNames } from '../permission-names.ts';
 
 const password = 'the password of the server';
@@ -56,7 +56,7 @@ async function callersRefused(kit: Kit): Promise<[name: string, key: string | nu
     ['a stranger', null, noToken],
     ['a deleted key', dead.secret, invalidToken],
     ['a disabled key', off.secret, invalidToken],
-    ['an unknown key', newSecret('sk-'), invalidToken],
+    ['an unknown key', newSecret('ANYTHINGLLM'), invalidToken],
     ['a malformed key', 'sk-nothing', invalidToken],
     ['a limited key', kit.keys.LIMITED, unauthorized],
     ['a basic key', kit.keys.BASIC, unauthorized],
@@ -86,7 +86,7 @@ describe.each([
   afterAll(() => kit.close());
 
   test('the mode is visible to an anonymous client and with an invalid credential', async () => {
-    for (const key of [null, newSecret('sk-'), kit.keys.LIMITED])
+    for (const key of [null, newSecret('ANYTHINGLLM'), kit.keys.LIMITED])
       expect((await kit.rest('GET', '/api/system/multi-user-mode', { key })).body).toEqual({
         multiUserMode: here === multi,
       });
@@ -97,7 +97,7 @@ describe.each([
       const { status, body } = await kit.rest('POST', here.generate, { key, body: { name: '  script  ' } });
       expect(status).toBe(200);
       const { secret } = body.apiKey;
-      expect(isWellFormedSecret(secret, 'sk-')).toBe(true);
+      expect(isWellFormedSecret(secret, 'ANYTHINGLLM')).toBe(true);
       expect(secret).toHaveLength(31);
       const moment = expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d:]+\.\d{3}Z$/);
       expect(body).toEqual({
@@ -265,7 +265,7 @@ describe.each([
     });
     expect(told(await kit.rest('GET', here.list, { key: secret }))).toEqual(unauthorized);
     const { data } = await kit.gql(`mutation { regenerateApiKey(input: { id: ${id} }) { secret } }`);
-    expect(isWellFormedSecret(data.regenerateApiKey.secret, 'sk-')).toBe(true);
+    expect(isWellFormedSecret(data.regenerateApiKey.secret, 'ANYTHINGLLM')).toBe(true);
     expect(told(await kit.rest('GET', '/api/v1/auth', { key: secret }))).toEqual(noKey);
     expect((await kit.rest('GET', '/api/v1/auth', { key: data.regenerateApiKey.secret })).status).toBe(200);
   });
@@ -340,8 +340,8 @@ describe.each([
     await kit.rest('DELETE', here.remove(dead.id));
     for (const key of [
       dead.secret,
-      newSecret('sk-'),
-      newSecret('on_'),
+      newSecret('ANYTHINGLLM'),
+      newSecret('API_KEY'),
       'sk-short',
       'ABCDEFG-1234567-HJKMNPQ-7654321',
       `dn_${'a'.repeat(40)}`,
@@ -442,7 +442,7 @@ describe('logging in', () => {
   });
 
   test('succeeds when the request also carries an invalid credential', async () => {
-    const answer = await kit.rest('POST', '/api/request-token', { key: newSecret('ses_'), body: { password } });
+    const answer = await kit.rest('POST', '/api/request-token', { key: newSecret('SESSION'), body: { password } });
     expect(answer.body).toMatchObject({ valid: true });
   });
 
@@ -454,7 +454,7 @@ describe('logging in', () => {
       for (const key of [kit.keys.LIMITED, kit.keys.BASIC, keys, users])
         expect(told(await kit.rest('POST', path, { key, body: person }))).toEqual(unauthorized);
       expect(told(await kit.rest('POST', path, { key: null, body: person }))).toEqual(noToken);
-      expect(told(await kit.rest('POST', path, { key: newSecret('sk-'), body: person }))).toEqual(invalidToken);
+      expect(told(await kit.rest('POST', path, { key: newSecret('ANYTHINGLLM'), body: person }))).toEqual(invalidToken);
       for (const body of [
         {},
         { ...person, username: 'Anna' },
