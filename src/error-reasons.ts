@@ -328,6 +328,11 @@ export const errorReasons = {
     meaning: 'Too many messages of the user are waiting for an answer to end.',
     remedy: 'Wait until some are answered.',
   },
+  TOO_MANY_BODIES: {
+    code: 'RATE_LIMITED',
+    meaning: 'Too many request bodies of the client are incomplete.',
+    remedy: 'Send fewer requests at the same time.',
+  },
   WIDGET_LIMIT: {
     code: 'RATE_LIMITED',
     meaning: 'A limit of the chat widget is reached: of the widget, of a visitor, or of an address.',

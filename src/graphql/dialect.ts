@@ -1,4 +1,5 @@
 import type { AppError } from '../errors.ts';
+import type { BodyFailure } from '../http/request-bodies.ts';
 import type { Dialect, Failure } from '../rest/dialect.ts';
 import { rejection, toGraphQLError } from './errors.ts';
 
@@ -19,6 +20,15 @@ function failure(error: AppError): Failure {
   };
 }
 
+/** Returns the response for a body that cannot be read completely. */
+function unread({ status, text }: BodyFailure): Failure {
+  const kind =
+    status === 429
+      ? { code: 'RATE_LIMITED', reason: 'TOO_MANY_BODIES' }
+      : { code: 'BAD_USER_INPUT', reason: 'INVALID_REQUEST' };
+  return { status, body: { errors: [{ message: text, extensions: { ...kind, limit: 'body' } }] } };
+}
+
 /** Response format of `/graphql` for requests that are rejected before GraphQL execution. */
 export const graphqlDialect: Dialect = {
   accept: 'bearer',
@@ -31,4 +41,5 @@ export const graphqlDialect: Dialect = {
     status,
     body: { errors: [{ message, extensions: rejection(status) }] },
   }),
+  unread,
 };

@@ -1,5 +1,6 @@
 import type { ErrorReason } from '../error-reasons.ts';
 import { type AppError, withMessage } from '../errors.ts';
+import type { BodyFailure } from '../http/request-bodies.ts';
 import type { Accept } from './credential.ts';
 
 /**
@@ -44,8 +45,10 @@ export interface Dialect {
   failure(error: AppError): Failure;
   /** Returns the response for an invalid request. */
   invalid(error: AppError): Failure;
-  /** Returns the response when no endpoint is called or the body is not read: 404, 405, 413, 415. */
+  /** Returns the response when no endpoint is called or the body is not read: 404, 405, 415, 421. */
   say(status: number, text: string): Failure;
+  /** Returns the response for a body that cannot be read completely: 408, 413, 429. */
+  unread(failure: BodyFailure): Failure;
 }
 
 /** The part of an endpoint that has error responses of its own. */

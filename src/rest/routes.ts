@@ -5,6 +5,8 @@ import type { Context } from '../context.ts';
 import { reportedError } from '../error-report.ts';
 import { AppError, denied, invalidCredential } from '../errors.ts';
 import { graphqlDialect } from '../graphql/dialect.ts';
+import type { VisitorsService } from '../modules/widgets/visitors.service.ts';
+import { widgetCors } from './anythingllm/widget-cors.ts';
 import { identityOf, MediaTypeError, queryOf, readBody } from './body.ts';
 import type { Accept } from './credential.ts';
 import { type Dialect, type Failure, failureFor } from './dialect.ts';
@@ -100,6 +102,10 @@ const placesOf = (endpoint: AnyEndpoint): string[] => {
   const path = honoPath(endpoint.path);
   return dialectOf(endpoint).atRoot ? [`/api${path}`, path] : [`/api${path}`];
 };
+
+/** Lets pages on the allowlist of a chat widget read its responses (CORS). */
+export const allowWidgetOrigins = <Env extends object>(app: Hono<Env>, { mayShow }: Pick<VisitorsService, 'mayShow'>) =>
+  app.use('/api/embed/*', widgetCors(mayShow));
 
 export function serveEndpoints<Env extends object>(app: Hono<Env>, options: RouteOptions<Env>): void {
   for (const endpoint of endpoints) app.on(endpoint.method, placesOf(endpoint), (c) => serve(endpoint, c, options));

@@ -1,5 +1,6 @@
 import type { ErrorCode } from '../../error-reasons.ts';
 import type { AppError } from '../../errors.ts';
+import type { BodyFailure } from '../../http/request-bodies.ts';
 import { type Dialect, type Failure, type Wordings, withProvider } from '../dialect.ts';
 
 /** Returns `{ error }`, which clients read with any status. */
@@ -45,7 +46,17 @@ export const wordings: Wordings = {
   LAST_ADMIN: { message: () => 'No system admins will remain if you do this. Update failed.' },
 };
 
-const common = { accept: 'anythingllm', atRoot: false, looseBodies: true, wordings, invalid, say: failed } as const;
+const unread = ({ status, text }: BodyFailure): Failure => failed(status, text);
+
+const common = {
+  accept: 'anythingllm',
+  atRoot: false,
+  looseBodies: true,
+  wordings,
+  invalid,
+  say: failed,
+  unread,
+} as const;
 
 /** The paths under `/v1`, which keys open. */
 export const anythingllm: Dialect = { ...common, failure: (error) => answers[error.code](error) };

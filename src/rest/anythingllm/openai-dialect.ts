@@ -84,4 +84,5 @@ export const openai: Dialect = {
   failure: (error) => answers[error.code](error),
   invalid: invalidRequest,
   say: (status, text) => openaiError(status, text),
+  unread: ({ status, text }) => openaiError(status, text),
 };

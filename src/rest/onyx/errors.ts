@@ -83,6 +83,8 @@ export const onyxInvalid = (error: AppError): Failure => ({
   body: { status_code: 422, message: error.message, data: null },
 });
 
+const unreadCodes = { 408: 'REQUEST_TIMEOUT', 413: 'PAYLOAD_TOO_LARGE', 429: 'RATE_LIMITED' } as const;
+
 export const onyx: Dialect = {
   accept: 'onyx',
   atRoot: true,
@@ -91,4 +93,5 @@ export const onyx: Dialect = {
   failure: onyxFailure,
   invalid: onyxInvalid,
   say: detail,
+  unread: ({ status, text }) => coded(status, unreadCodes[status], text),
 };

@@ -1,0 +1,77 @@
+import type { Hono } from 'hono';
+import { matchedRoutes } from 'hono/route';
+import type { Viewer } from '../authz/principal.ts';
+import { Budget } from '../budget.ts';
+import type { Context } from '../context.ts';
+import { currentRequest, type Log } from '../log.ts';
+import type { Metrics } from '../metrics.ts';
+import { maxPage } from '../paging.ts';
+import type { Foundation, Services } from '../services.ts';
+import { noteRequest } from './access-log.ts';
+import { type Env, incomingOf, type RequestContext } from './app.ts';
+import type { Authentication } from './authentication.ts';
+import { requestIdOf } from './request-id.ts';
+
+/**
+ * Limits on the objects and characters that one operation resolves, regardless of its estimate. REST paths whose
+ * contracts have no pages return all rows of a list in one response.
+ */
+const graphqlBudget = { nodes: 10_000, text: 40_000_000 };
+const restBudget = { nodes: 250_000, text: 250_000_000 };
+
+export interface ContextFactory {
+  /** Returns the context of an operation over a WebSocket. */
+  contextWith(request: Omit<Context, 'services' | 'db' | 'budget'>): Context;
+  /** Returns the context of an operation over HTTP. `pageLimit` is the maximum size of a page. */
+  contextOf(c: RequestContext, principal: Viewer, pageLimit: number): Context;
+}
+
+type Deps = Pick<Foundation, 'settings' | 'db'> & { services: Services; metrics: Metrics } & Pick<
+    Authentication,
+    'clientOf'
+  >;
+
+/** Creates the functions that build the context of resolvers. */
+export function createContextFactory({ settings, db, services, metrics, clientOf }: Deps): ContextFactory {
+  const contextWith: ContextFactory['contextWith'] = (request) => ({
+    ...request,
+    services,
+    db,
+    budget: new Budget(
+      { ...(request.pageLimit === maxPage ? graphqlBudget : restBudget), deadline: settings.operationMs },
+      metrics.stopped,
+    ),
+  });
+  return {
+    contextWith,
+    contextOf: (c, principal, pageLimit) =>
+      contextWith({
+        principal,
+        client: clientOf(c),
+        log: c.var.log,
+        requestId: c.var.requestId,
+        signal: c.req.raw.signal,
+        pageLimit,
+      }),
+  };
+}
+
+/** Gives every request an ID and a log that contains it, and counts its response in the metrics. */
+export function identifyRequests(
+  app: Hono<Env>,
+  { log, metrics, clientOf }: { log: Log; metrics: Metrics } & Pick<Authentication, 'clientOf'>,
+): void {
+  app.use(async (c, next) => {
+    const requestId = requestIdOf(c.req.raw.headers);
+    const requestLog = log.child({ requestId });
+    noteRequest(incomingOf(c), { requestId, client: clientOf(c).address, tokenId: null });
+    c.set('requestId', requestId);
+    c.set('log', requestLog);
+    await currentRequest.run({ requestId, log: requestLog }, next);
+    c.res.headers.set('X-Request-Id', requestId);
+    metrics.request(c.req.method, routeOf(c), c.res.status);
+  });
+}
+
+/** Returns the route pattern of a request. */
+const routeOf = (c: RequestContext): string => matchedRoutes(c).find(({ path }) => path !== '/*')?.path ?? 'unmatched';
