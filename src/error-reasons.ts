@@ -158,15 +158,15 @@ export const errorReasons = {
     meaning: 'The server does not serve this path.',
     remedy: 'Check the path. `/api/docs` lists those of the REST API.',
   },
-  EMBEDDING_MODEL_NOT_FOUND: {
+  EMBEDDINGS_NOT_CONFIGURED: {
     code: 'NOT_FOUND',
     meaning: 'The server has no embedding model.',
-    remedy: 'An operator sets `EMBEDDING_MODEL`.',
+    remedy: 'Ask an operator to configure an embedding model.',
   },
-  IMAGE_MODEL_NOT_FOUND: {
+  IMAGES_NOT_CONFIGURED: {
     code: 'NOT_FOUND',
     meaning: 'The server has no image model.',
-    remedy: 'An operator sets `IMAGE_MODEL`.',
+    remedy: 'Ask an operator to configure an image model.',
   },
 
   INVALID_INPUT: {
@@ -183,6 +183,11 @@ export const errorReasons = {
     code: 'BAD_USER_INPUT',
     meaning: 'The address, user name or password is incorrect, or the account is deactivated.',
     remedy: 'Check the address and the password.',
+  },
+  OPERATION_LIMIT: {
+    code: 'BAD_USER_INPUT',
+    meaning: 'The GraphQL operation exceeds the limit that `extensions.limit` names, such as its cost or depth.',
+    remedy: 'Request smaller pages, fewer lists within lists, or split the operation.',
   },
   RESPONSE_TOO_LARGE: {
     code: 'BAD_USER_INPUT',
@@ -362,12 +367,12 @@ export const errorReasons = {
   QUOTA_EXHAUSTED: {
     code: 'UPSTREAM_FAILED',
     meaning: 'The quota of this server at the model’s provider is used up.',
-    remedy: 'An operator raises the quota at the provider.',
+    remedy: 'Ask an operator to raise the quota at the provider.',
   },
   PROVIDER_MISCONFIGURED: {
     code: 'UPSTREAM_FAILED',
     meaning: 'The model’s provider rejected the configuration of this server.',
-    remedy: 'An operator checks `LLM_BASE_URL`, `LLM_API_KEY` and the name of the model.',
+    remedy: 'Ask an operator to check the address, the key and the model in the settings.',
   },
   UPSTREAM_FAILED: {
     code: 'UPSTREAM_FAILED',
@@ -425,8 +430,12 @@ export type ReasonOf<Code extends ErrorCode> = {
   [Reason in ErrorReason]: (typeof errorReasons)[Reason]['code'] extends Code ? Reason : never;
 }[ErrorReason];
 
+const isServiceCode = new Set<string>(serviceErrorCodes);
+/** Returns whether errors with this code have a reason: all but those of GraphQL documents and of HTTP. */
+export const hasReason = (code: string): code is ErrorCode => isServiceCode.has(code);
+
 const names = new Set<string>(Object.keys(errorReasons));
-export const isErrorReason = (text: string): text is ErrorReason => names.has(text);
+const isErrorReason = (text: string): text is ErrorReason => names.has(text);
 
 /** Returns whether a text is a reason of the given code. */
 export const isReasonOf = <Code extends ErrorCode>(text: string, code: Code): text is ReasonOf<Code> =>

@@ -9,7 +9,7 @@ import pg from 'pg';
 import { isPermission, permissionConstant } from '../src/authz/permissions.ts';
 import { mentionsSecret, newSecret } from '../src/authz/secret.ts';
 import { type Booted, boot } from '../src/boot.ts';
-import { type ErrorCode, isReasonOf, serviceErrorCodes } from '../src/error-reasons.ts';
+import { type ErrorCode, hasReason, isReasonOf } from '../src/error-reasons.ts';
 import { errorCodes } from '../src/errors.ts';
 import { logRequests } from '../src/http/access-log.ts';
 import { createLog } from '../src/log.ts';
@@ -157,7 +157,7 @@ export function expectListedCodes({ errors }: { errors?: unknown } = {}): void {
     if (!(errorCodes as readonly unknown[]).includes(code))
       throw new Error(`the error code is not listed in errorCodes: ${JSON.stringify(error)}`);
     const reason: unknown = error.extensions.reason;
-    if ((serviceErrorCodes as readonly unknown[]).includes(code) && !isReasonOf(String(reason), code as ErrorCode))
+    if (hasReason(code as string) && !isReasonOf(String(reason), code as ErrorCode))
       throw new Error(`the error has no reason of its code: ${JSON.stringify(error)}`);
   }
 }

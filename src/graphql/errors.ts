@@ -1,6 +1,6 @@
 import { PothosValidationError } from '@pothos/core';
 import { GraphQLError, type GraphQLErrorOptions } from 'graphql';
-import type { ErrorCode, ErrorReason } from '../error-reasons.ts';
+import { type ErrorCode, type ErrorReason, hasReason } from '../error-reasons.ts';
 import { internalError, knownError } from '../error-report.ts';
 import { AppError, errorCodes, type GraphQLErrorCode, wrongFields } from '../errors.ts';
 import { shortened } from '../unicode.ts';
@@ -61,6 +61,7 @@ function codeOf(error: GraphQLError | undefined): GraphQLErrorCode | null {
 /** Converts an AppError to a GraphQL error. Extensions of `at`, such as its own code or status, are kept. */
 export function toGraphQLError(error: AppError, at?: GraphQLError): GraphQLError {
   const { fields, requiredPermissions, retryAfter, limit, retryable, provider } = error.details;
+  const code = codeOf(at) ?? error.code;
   const status = statuses[error.code] ?? (limit ? 400 : undefined);
   const { code: _, ...extensions } = at?.extensions ?? {};
   const headers = {
@@ -71,8 +72,8 @@ export function toGraphQLError(error: AppError, at?: GraphQLError): GraphQLError
     ...place(at),
     originalError: error,
     extensions: {
-      code: codeOf(at) ?? error.code,
-      reason: error.reason,
+      code,
+      ...(hasReason(code) && { reason: error.reason }),
       ...(fields && { fields }),
       ...(requiredPermissions && { requiredPermissions }),
       ...(retryAfter && { retryAfter }),

@@ -100,6 +100,7 @@ describe('rejected introspection', () => {
       const { errors } = await kit.gql('{ introspectToken(token: "x") { active } }', {}, key);
       expect(errors[0]?.extensions).toMatchObject({
         code: 'FORBIDDEN',
+        reason: 'MISSING_PERMISSION',
         requiredPermissions: ['manage:api_keys'],
       });
     }

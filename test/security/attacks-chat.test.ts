@@ -106,7 +106,9 @@ describe('the body of a request that is denied', () => {
         answerToHalf('/graphql', [length, form, bearer(kit.keys.LIMITED)], length.startsWith('T') ? chunk : '--lat'),
       );
       expect(text).toMatch(/^HTTP\/1\.1 403 /);
-      expect(text).toContain(`"code":"FORBIDDEN","requiredPermissions":${JSON.stringify(uploadPermissions)}`);
+      expect(text).toContain(
+        `"code":"FORBIDDEN","reason":"MISSING_PERMISSION","requiredPermissions":${JSON.stringify(uploadPermissions)}`,
+      );
       await kit.booted.background.settled();
       expect(
         await kit.prisma.auditEvent.count({

@@ -205,7 +205,7 @@ describe('the model gateway', () => {
       const { status, errors } = await unchanged(() => kit.gql(`mutation { a: ${field} b: ${other} }`));
       expect([status, errors[0]?.extensions]).toEqual([
         400,
-        { code: 'BAD_USER_INPUT', reason: 'INVALID_REQUEST', limit: 'repeats' },
+        { code: 'BAD_USER_INPUT', reason: 'OPERATION_LIMIT', limit: 'repeats' },
       ]);
     }
     expect(kit.model.requests.length).toBe(asked);

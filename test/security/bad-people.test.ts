@@ -76,7 +76,7 @@ describe('creating API keys and project tokens', () => {
       ])
         expect(answer.errors[0]?.extensions).toEqual({
           code: 'FORBIDDEN',
-          reason: 'MISSING_PERMISSION',
+          reason: 'PERMISSIONS_EXCEED_CALLER',
           requiredPermissions: ['read:audit'],
         });
       expect(told(await post('/admin/api-key', body, manager))).toEqual(insufficient);

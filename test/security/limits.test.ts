@@ -81,7 +81,7 @@ describe('the cost of an operation', () => {
         {
           message:
             'The operation costs 10201; the limit is 5000. Request smaller pages with `first`, or fewer lists within lists.',
-          extensions: { code: 'BAD_USER_INPUT', reason: 'INVALID_REQUEST', limit: 'cost', cost: tooMuchCost },
+          extensions: { code: 'BAD_USER_INPUT', reason: 'OPERATION_LIMIT', limit: 'cost', cost: tooMuchCost },
         },
       ],
       extensions: { cost: tooMuchCost },
@@ -157,7 +157,7 @@ describe('limits of a document with several operations', () => {
       expect(status).toBe(400);
       expect(body.errors).toHaveLength(1);
       expect(body.errors[0].message).not.toMatch(/^Syntax Error/);
-      expect(body.errors[0].extensions).toEqual({ code: 'BAD_USER_INPUT', reason: 'INVALID_REQUEST', limit });
+      expect(body.errors[0].extensions).toEqual({ code: 'BAD_USER_INPUT', reason: 'OPERATION_LIMIT', limit });
     }
   });
 

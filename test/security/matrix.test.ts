@@ -184,7 +184,7 @@ function refusalOf(operation: Operation, caller: Caller): Partial<Reply> | { ver
   if (caller.state === 'dead')
     return {
       status: 401,
-      text: '{"errors":[{"message":"A valid credential is required.","extensions":{"code":"UNAUTHENTICATED"}}]}',
+      text: '{"errors":[{"message":"A valid credential is required.","extensions":{"code":"UNAUTHENTICATED","reason":"CREDENTIAL_INVALID"}}]}',
       challenge: 'Bearer error="invalid_token"',
     };
   return { status: 401, verdict: 'UNAUTHENTICATED', challenge: 'Bearer' };
@@ -585,7 +585,7 @@ describe('objects of other users', () => {
     const shared = `query ($id: ID!) { chatSession(id: $id, shared: true, includeDeleted: true) { name } }`;
     for (const id of [await ofA.session(), await ofA.deletedSession(), await missingTargets.session()]) {
       const { errors } = await kit.gql(shared, { id }, b.secret);
-      expect(errors[0]?.extensions).toEqual({ code: 'NOT_FOUND' });
+      expect(errors[0]?.extensions).toEqual({ code: 'NOT_FOUND', reason: 'CHAT_SESSION_NOT_FOUND' });
       const twin = await kit.rest('GET', `/api/chat/get-chat-session/${id}?is_shared=true&include_deleted=true`, {
         key: b.secret,
       });
@@ -766,7 +766,7 @@ describe('a limited key', () => {
       { input: { sessionId: await other.session(), message: 'What was said?' } },
       limited.secret,
     );
-    expect(sent.errors[0]?.extensions).toEqual({ code: 'NOT_FOUND' });
+    expect(sent.errors[0]?.extensions).toEqual({ code: 'NOT_FOUND', reason: 'CHAT_SESSION_NOT_FOUND' });
   });
 });
 

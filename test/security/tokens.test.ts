@@ -659,7 +659,7 @@ describe('permissions', () => {
       const refused = await createKey({ role: 'ADMIN', scopes: [held, lacked] }, secret);
       expect(refused.errors[0]?.extensions).toEqual({
         code: 'FORBIDDEN',
-        reason: 'MISSING_PERMISSION',
+        reason: 'PERMISSIONS_EXCEED_CALLER',
         requiredPermissions: [lacked],
       });
     }

@@ -26,7 +26,7 @@ export function useIntrospectionGate(open: boolean): Plugin<Context> {
   return {
     onExecute({ args, setResultAndStopExecution }) {
       if (open || (args.contextValue as Context).principal || !introspects(args.document)) return;
-      const extensions = { code: 'UNAUTHENTICATED', http: { status: 400 } };
+      const extensions = { code: 'UNAUTHENTICATED', reason: 'CREDENTIAL_REQUIRED', http: { status: 400 } };
       setResultAndStopExecution({ errors: [new GraphQLError('Introspection requires a credential.', { extensions })] });
     },
   };

@@ -19,7 +19,7 @@ export type QueryLimits = Readonly<
 type Limit = keyof QueryLimits;
 
 const refusal = (limit: Limit, message: string, more: object = {}): GraphQLError =>
-  new GraphQLError(message, { extensions: { code: 'BAD_USER_INPUT', limit, ...more } });
+  new GraphQLError(message, { extensions: { code: 'BAD_USER_INPUT', reason: 'OPERATION_LIMIT', limit, ...more } });
 
 /**
  * Groups of fields. An operation may select only one field of each group, and only once, so that rate limits on

@@ -174,6 +174,7 @@ describe('a request for the context window', () => {
     for (const subject of [{ sessionId: session }, { agentId: 0 }])
       expect((await ask(subject, pat.secret)).errors[0]?.extensions).toMatchObject({
         code: 'FORBIDDEN',
+        reason: 'MISSING_PERMISSION',
         requiredPermissions: ['write:chat'],
       });
     expect((await ofSession(session, pat.secret)).status).toBe(403);

@@ -43,7 +43,7 @@ export function createEmbeddingsService(model: EmbeddingModel | null, limits: Li
       if (!model)
         throw new AppError(
           'NOT_FOUND',
-          'EMBEDDING_MODEL_NOT_FOUND',
+          'EMBEDDINGS_NOT_CONFIGURED',
           withSetting(principal, 'This server has no embedding model.', 'EMBEDDING_MODEL'),
         );
       await limits.admitTurn(principal);

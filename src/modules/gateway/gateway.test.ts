@@ -120,11 +120,18 @@ describe('the gateway', () => {
 
   test('rejects input that needs an unconfigured model, and names the setting only to administrators', async () => {
     const before = await kit.fingerprint();
-    const missing: [string, object, string, object, string][] = [
-      [embed, { texts: ['a'] }, 'embeddings', { input: 'a' }, 'EMBEDDING_MODEL'],
-      [draw, { prompt: 'a' }, 'images/generations', { prompt: 'a' }, 'IMAGE_MODEL'],
+    const missing: [string, object, string, object, string, string][] = [
+      [embed, { texts: ['a'] }, 'embeddings', { input: 'a' }, 'EMBEDDING_MODEL', 'This server has no embedding model.'],
+      [
+        draw,
+        { prompt: 'a' },
+        'images/generations',
+        { prompt: 'a' },
+        'IMAGE_MODEL',
+        'No valid image generation provider was set.',
+      ],
     ];
-    for (const [operation, input, path, body, setting] of missing) {
+    for (const [operation, input, path, body, setting, message] of missing) {
       const administrator = await kit.gql(operation, { input }, kit.keys.ADMIN);
       expect(administrator.errors[0]?.message).toContain(setting);
       const { errors } = await kit.gql(operation, { input }, kit.keys.BASIC);
@@ -133,7 +140,7 @@ describe('the gateway', () => {
       const answer = await kit.rest('POST', `/api/v1/openai/${path}`, { key: kit.keys.BASIC, body });
       expect(answer.status).toBe(400);
       expect(answer.body.error).toEqual({
-        message: errors[0]?.message,
+        message,
         type: 'invalid_request_error',
         param: 'model',
         code: 'model_not_found',

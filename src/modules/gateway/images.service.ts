@@ -49,7 +49,7 @@ export function createImagesService(model: ImageModel | null, limits: LimitsServ
       if (!model)
         throw new AppError(
           'NOT_FOUND',
-          'IMAGE_MODEL_NOT_FOUND',
+          'IMAGES_NOT_CONFIGURED',
           withSetting(principal, 'This server has no image model.', 'IMAGE_MODEL'),
         );
       const images = await Promise.all((references ?? []).map(read));

@@ -67,6 +67,7 @@ describe('the chat history of all users', () => {
       ])
         expect((await unchanged(attempt)).errors[0]?.extensions).toEqual({
           code: 'FORBIDDEN',
+          reason: 'MISSING_PERMISSION',
           requiredPermissions: ['read:query_history'],
         });
       expect((await exported('csv', key)).status).toBe(403);

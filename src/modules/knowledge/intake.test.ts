@@ -119,7 +119,7 @@ describe('document folders', () => {
       { name: 'birds', documentCount: 1 },
     ]);
     const taken = await unchanged(() => kit.gql(createFolder, { name: 'birds' }));
-    expect(problem(taken)).toEqual(['CONFLICT', 'Folder by that name already exists']);
+    expect(problem(taken)).toEqual(['CONFLICT', 'A folder with this name already exists.']);
     expect((await kit.gql(deleteFolder, { name: 'birds' })).data.deleteDocumentFolder).toEqual({
       deletedName: 'birds',
       deletedDocumentIds: [id],
@@ -311,6 +311,7 @@ test('every operation except searching requires `manage:documents`', async () =>
     ])
       expect((await kit.gql(query, {}, kit.keys.LIMITED)).errors[0]?.extensions).toEqual({
         code: 'FORBIDDEN',
+        reason: 'MISSING_PERMISSION',
         requiredPermissions: ['read:search'],
       });
   });

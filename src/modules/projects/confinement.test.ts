@@ -612,6 +612,7 @@ describe('AZR 3: a project token without read:chat', () => {
     ])
       expect((await refused(() => gql(query, {}, secret))).errors[0]?.extensions).toMatchObject({
         code: 'FORBIDDEN',
+        reason: 'MISSING_PERMISSION',
         requiredPermissions: ['read:chat'],
       });
     const run = await readRun(home.runId, secret);

@@ -466,6 +466,7 @@ describe('a project’s documents', () => {
     for (const work of [() => remove(shown), () => add({ projectId: project, documentId: shown })])
       expect((await refused(work)).errors[0]?.extensions).toMatchObject({
         code: 'FORBIDDEN',
+        reason: 'MISSING_PERMISSION',
         requiredPermissions: ['manage:documents'],
       });
   });

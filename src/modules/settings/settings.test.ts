@@ -63,6 +63,7 @@ describe('preferences', () => {
       ])
         expect((await unchanged(attempt)).errors[0]?.extensions).toEqual({
           code: 'FORBIDDEN',
+          reason: 'MISSING_PERMISSION',
           requiredPermissions: ['manage:settings'],
         });
     for (const attempt of [() => read(null), () => update({ appName: 'x' }, null)])

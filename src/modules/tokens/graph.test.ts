@@ -162,7 +162,9 @@ describe('a project token', () => {
     const token = secrets[0] as string;
     const denied = await project('name tokens { totalCount }', token);
     expect(denied.data.project).toEqual({ name: 'listed', tokens: null });
-    expect(denied.errors).toMatchObject([{ extensions: { code: 'FORBIDDEN', requiredPermissions: ['write:tokens'] } }]);
+    expect(denied.errors).toMatchObject([
+      { extensions: { code: 'FORBIDDEN', reason: 'MISSING_PERMISSION', requiredPermissions: ['write:tokens'] } },
+    ]);
 
     const own = await kit.gql('{ viewer { token { projectDatabaseId project { name } } } }', {}, token);
     expect(own.data.viewer.token).toEqual({ projectDatabaseId: home.id, project: { name: 'listed' } });

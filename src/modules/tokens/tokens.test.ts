@@ -921,7 +921,7 @@ describe('personal access tokens', () => {
     await unchanged(async () => {
       expect(codeOf(await createPat({ name: 'x' }, secret))).toBe('FORBIDDEN');
       const beyond = await createPat({ name: 'x', scopes: ['read:agents', 'read:chat'] }, secret);
-      expect(beyond.errors[0]?.extensions).toEqual(lacking('read:chat'));
+      expect(beyond.errors[0]?.extensions).toEqual({ ...lacking('read:chat'), reason: 'PERMISSIONS_EXCEED_CALLER' });
       for (const body of [{ name: 'x' }, { name: 'x', scopes: null }, { name: 'x', scopes: ['read:chat'] }]) {
         const answer = await kit.rest('POST', '/api/user/pats', { key: secret, body });
         expect([answer.status, answer.body.error_code]).toEqual([403, 'INSUFFICIENT_PERMISSIONS']);

@@ -184,7 +184,9 @@ describe('an invite code', () => {
     const none = await kit.createKey('ADMIN', { scopes: ['manage:users'] });
     const denied = await kit.gql('{ inviteCodes(last: 1) { nodes { agents { totalCount } } } }', {}, none.secret);
     expect(denied.data.inviteCodes.nodes).toEqual([{ agents: null }]);
-    expect(denied.errors).toMatchObject([{ extensions: { code: 'FORBIDDEN', requiredPermissions: ['read:agents'] } }]);
+    expect(denied.errors).toMatchObject([
+      { extensions: { code: 'FORBIDDEN', reason: 'MISSING_PERMISSION', requiredPermissions: ['read:agents'] } },
+    ]);
     const wrong = await kit.gql('{ inviteCodes(last: 1) { nodes { agents(first: -1) { totalCount } } } }');
     expect(code(wrong)).toBe('BAD_USER_INPUT');
   });
@@ -224,6 +226,7 @@ describe('an invite code', () => {
       for (const attempt of [() => list(key), () => create({}, key), () => disable(id, key)])
         expect((await unchanged(attempt)).errors[0]?.extensions).toEqual({
           code: 'FORBIDDEN',
+          reason: 'MISSING_PERMISSION',
           requiredPermissions: ['manage:users'],
         });
     for (const attempt of [() => list(null), () => create({}, null), () => disable(id, null)])

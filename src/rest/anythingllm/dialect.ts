@@ -40,7 +40,7 @@ function invalid(error: AppError): Failure {
 /** The messages of the reference that differ from those of this server. */
 export const wordings: Wordings = {
   FOLDER_NAME_TAKEN: { message: () => 'Folder by that name already exists' },
-  IMAGE_MODEL_NOT_FOUND: {
+  IMAGES_NOT_CONFIGURED: {
     message: ({ message }) => message.replace(/^.*?\./, 'No valid image generation provider was set.'),
   },
   LAST_ADMIN: { message: () => 'No system admins will remain if you do this. Update failed.' },

@@ -34,7 +34,7 @@ const limitScopes: Record<string, string> = {
 const answers: Record<ErrorCode, (error: AppError) => Failure> = {
   UNAUTHENTICATED: () => detail(403, 'Access denied. User is not authenticated.'),
   FORBIDDEN: (error) =>
-    error.reason === 'MISSING_PERMISSION'
+    error.details.requiredPermissions
       ? coded(403, 'INSUFFICIENT_PERMISSIONS', 'You do not have the required permissions for this action.')
       : coded(403, 'INSUFFICIENT_PERMISSIONS', error.message),
   NOT_FOUND: (error) => coded(404, notFoundCodes[error.reason] ?? 'NOT_FOUND', error.message),
