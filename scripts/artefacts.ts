@@ -158,6 +158,15 @@ function statusesOf(reason: ErrorReason): number[] {
   return [http?.status ?? 200, ...[onyx, anythingllm, openai].map((each) => failureFor(each, {}, error, null).status)];
 }
 
+/** Returns the lines of a table as the formatter writes them. The columns from `numbersFrom` on are aligned to the right. */
+function alignedTable(head: string[], rows: string[][], numbersFrom: number): string[] {
+  const widths = head.map((title, index) => Math.max(title.length, ...rows.map((row) => row[index]?.length ?? 0)));
+  const line = (cells: string[]) =>
+    `| ${cells.map((cell, index) => (index < numbersFrom ? cell.padEnd(widths[index] ?? 0) : cell.padStart(widths[index] ?? 0))).join(' | ')} |`;
+  const rule = widths.map((width, index) => (index < numbersFrom ? '-'.repeat(width) : `${'-'.repeat(width - 1)}:`));
+  return [line(head), line(rule), ...rows.map(line)];
+}
+
 /** Returns docs/errors.md with the tables of the reasons. */
 function errorsPage(): string {
   const page = readFileSync(join(projectRoot, 'docs/errors.md'), 'utf8');
@@ -165,13 +174,18 @@ function errorsPage(): string {
   const tables = serviceErrorCodes.flatMap((code) => [
     `### ${code}`,
     '',
-    '| reason | meaning | remedy | GraphQL | Onyx | AnythingLLM | OpenAI |',
-    '|---|---|---|--:|--:|--:|--:|',
-    ...Object.entries(errorReasons)
-      .filter(([, entry]) => entry.code === code)
-      .map(([reason, { meaning, remedy }]) => {
-        return `| \`${reason}\` | ${meaning} | ${remedy} | ${statusesOf(reason as ErrorReason).join(' | ')} |`;
-      }),
+    ...alignedTable(
+      ['reason', 'meaning', 'remedy', 'GraphQL', 'Onyx', 'AnythingLLM', 'OpenAI'],
+      Object.entries(errorReasons)
+        .filter(([, entry]) => entry.code === code)
+        .map(([reason, { meaning, remedy }]) => [
+          `\`${reason}\``,
+          meaning,
+          remedy,
+          ...statusesOf(reason as ErrorReason).map(String),
+        ]),
+      3,
+    ),
     '',
   ]);
   return [before, reasonsStart, '\n\n', tables.join('\n'), '\n', reasonsEnd, after].join('');
