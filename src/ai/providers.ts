@@ -9,9 +9,11 @@ import { separateReasoning } from './reasoning.ts';
 import { redactError, redactErrors, redactionOf } from './redaction.ts';
 import { withWholeCharacters } from './whole-characters.ts';
 
+export type ModelProvider = 'embedded' | 'openai-compatible';
+
 /** The settings of the language model: `LLM_*`. */
 export interface ModelSettings {
-  provider: 'embedded' | 'openai-compatible';
+  provider: ModelProvider;
   /** The URL of an OpenAI-compatible server with its version: `http://127.0.0.1:11434/v1`. */
   baseUrl?: string | undefined;
   /** Not needed by most local servers. */
@@ -28,7 +30,7 @@ export interface ModelSettings {
 export interface ChatModel {
   model: LanguageModelV3;
   /** As in {@link ModelSettings}. */
-  provider: string;
+  provider: ModelProvider;
   modelId: string;
   /** Maximum tokens of prompt and answer together. */
   contextWindow: number;

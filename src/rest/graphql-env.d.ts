@@ -5813,6 +5813,15 @@ export type introspection = {
         "name": "CompletionModel",
         "fields": [
           {
+            "name": "agent",
+            "type": {
+              "kind": "OBJECT",
+              "name": "Agent"
+            },
+            "args": [],
+            "isDeprecated": false
+          },
+          {
             "name": "createdAt",
             "type": {
               "kind": "NON_NULL",
@@ -5874,8 +5883,8 @@ export type introspection = {
             "type": {
               "kind": "NON_NULL",
               "ofType": {
-                "kind": "SCALAR",
-                "name": "String"
+                "kind": "ENUM",
+                "name": "ModelProvider"
               }
             },
             "args": [],
@@ -11999,8 +12008,8 @@ export type introspection = {
             "type": {
               "kind": "NON_NULL",
               "ofType": {
-                "kind": "SCALAR",
-                "name": "String"
+                "kind": "ENUM",
+                "name": "ModelProvider"
               }
             },
             "args": [],
@@ -12265,6 +12274,20 @@ export type introspection = {
           },
           {
             "name": "STREAMING",
+            "isDeprecated": false
+          }
+        ]
+      },
+      {
+        "kind": "ENUM",
+        "name": "ModelProvider",
+        "enumValues": [
+          {
+            "name": "EMBEDDED",
+            "isDeprecated": false
+          },
+          {
+            "name": "OPENAI_COMPATIBLE",
             "isDeprecated": false
           }
         ]
@@ -21284,8 +21307,8 @@ export type introspection = {
           {
             "name": "provider",
             "type": {
-              "kind": "SCALAR",
-              "name": "String"
+              "kind": "ENUM",
+              "name": "ModelProvider"
             },
             "args": [],
             "isDeprecated": false

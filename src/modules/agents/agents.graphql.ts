@@ -85,7 +85,8 @@ const StarterMessage = builder.prismaObject('StarterMessage', {
 });
 
 export const AgentShare = builder.prismaObject('AgentShare', {
-  description: 'A person with whom an agent is shared.',
+  description:
+    'A person with whom an agent is shared. It has no ID and is not a `Node`: its agent and its person identify it, and mutations replace or extend the whole list.',
   fields: (t) => ({
     permission: t.expose('permission', { type: SharePermission, description: 'The permission of the person.' }),
     user: t.relation('user', { type: User, description: 'The person with whom the agent is shared.' }),

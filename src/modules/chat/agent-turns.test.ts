@@ -95,7 +95,7 @@ describe('a turn with an agent', () => {
     const newSession = { agentId: id, model: 'scripted', temperature: 1 };
     const { sessionId, usage } = await said({ newSession });
     expect(asked()).toMatchObject({ model: 'scripted', temperature: 1 });
-    expect(usage).toMatchObject({ model: 'scripted', provider: 'openai-compatible' });
+    expect(usage).toMatchObject({ model: 'scripted', provider: 'OPENAI_COMPATIBLE' });
 
     await said({ sessionId, model: 'second', temperature: 0 });
     expect(asked()).toMatchObject({ model: 'second', temperature: 0 });

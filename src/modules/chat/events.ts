@@ -1,3 +1,4 @@
+import type { ModelProvider } from '../../ai/providers.ts';
 import type { Hit } from '../knowledge/retrieval.ts';
 import type { TurnFailure } from './turn-failure.ts';
 
@@ -34,7 +35,7 @@ export interface TurnUsage {
   durationMs: number;
   model: string;
   /** Null when the model is no longer configured. */
-  provider: string | null;
+  provider: ModelProvider | null;
   endedAt: Date | null;
 }
 

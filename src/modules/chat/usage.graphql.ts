@@ -1,5 +1,6 @@
 import { builder } from '../../graphql/builder.ts';
 import type { TurnUsage as Usage } from './events.ts';
+import { ModelProviderType } from './provider.graphql.ts';
 
 export const TurnUsage = builder.objectRef<Usage>('TurnUsage').implement({
   description: 'The usage of a model for one answer.',
@@ -12,10 +13,10 @@ export const TurnUsage = builder.objectRef<Usage>('TurnUsage').implement({
     }),
     durationMs: t.exposeInt('durationMs', { description: 'The duration of the turn in milliseconds.' }),
     model: t.exposeString('model', { description: 'The name of the model.' }),
-    provider: t.exposeString('provider', {
+    provider: t.expose('provider', {
+      type: ModelProviderType,
       nullable: true,
-      description:
-        'The provider of the model: `embedded` or `openai-compatible`; null when the model is no longer configured.',
+      description: 'The provider of the model; null when the model is no longer configured.',
     }),
     endedAt: t.expose('endedAt', {
       type: 'DateTime',

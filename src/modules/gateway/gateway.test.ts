@@ -88,7 +88,7 @@ describe('the gateway', () => {
     expect([totalCount, pageInfo.hasNextPage]).toEqual([2, true]);
     const second = await kit.gql(models, { after: pageInfo.endCursor }, kit.keys.BASIC);
     expect(second.data.completionModels.nodes).toEqual([
-      { slug, name: 'Handbook', provider: 'embedded', documentCount: 1 },
+      { slug, name: 'Handbook', provider: 'EMBEDDED', documentCount: 1 },
     ]);
     const one = await kit.gql(
       'query ($slug: String!) { completionModel(agent: { slug: $slug }) { slug documentCount } }',
@@ -102,6 +102,16 @@ describe('the gateway', () => {
     expect((await kit.gql(node, { id }, kit.keys.BASIC)).data.node).toEqual({ __typename: 'CompletionModel', slug });
     const denied = await kit.gql(node, { id }, kit.keys.LIMITED);
     expect([denied.data.node, denied.errors[0]?.extensions.requiredPermissions]).toEqual([null, ['use:llm_gateway']]);
+  });
+
+  test('returns the agent of a model only to callers with read:agents', async () => {
+    const query = 'query ($slug: String!) { completionModel(agent: { slug: $slug }) { slug agent { name } } }';
+    const allowed = await kit.gql(query, { slug }, kit.keys.BASIC);
+    expect(allowed.data.completionModel).toEqual({ slug, agent: { name: 'Handbook' } });
+    const { secret } = await kit.createKey('BASIC', { scopes: ['use:llm_gateway'] });
+    const { data, errors } = await kit.gql(query, { slug }, secret);
+    expect(data.completionModel).toEqual({ slug, agent: null });
+    expect(errors[0].extensions.requiredPermissions).toEqual(['read:agents']);
   });
 
   test('returns the document count of an agent only to callers with read:search', async () => {

@@ -3,7 +3,8 @@ import { visible } from '../../authz/visible.ts';
 import { builder } from '../../graphql/builder.ts';
 import { connection, nodeQuery, pageArgs } from '../../graphql/connection.ts';
 import { integerIds, nodeRule } from '../../graphql/nodes.ts';
-import { AgentLocatorInput, agentKey } from '../agents/agents.graphql.ts';
+import { Agent, AgentLocatorInput, agentKey } from '../agents/agents.graphql.ts';
+import { ModelProviderType } from '../chat/provider.graphql.ts';
 import { completionModelOrder } from './models.service.ts';
 
 const CompletionModel = builder.prismaNode('Agent', {
@@ -16,8 +17,15 @@ const CompletionModel = builder.prismaNode('Agent', {
     slug: t.exposeString('slug', { description: 'The slug of the agent, for `model` of a request.' }),
     name: t.exposeString('name', { description: 'The display name of the agent.' }),
     createdAt: t.expose('createdAt', { type: 'DateTime', description: 'The time at which the agent was created.' }),
-    provider: t.string({
-      description: 'The provider of the language model: `embedded` or `openai-compatible`.',
+    agent: t.variant(Agent, {
+      // Nullable for callers without `read:agents`.
+      isNull: () => false,
+      authScopes: { permission: 'read:agents' },
+      description: 'The agent as a configurable assistant.',
+    }),
+    provider: t.field({
+      type: ModelProviderType,
+      description: 'The provider of the language model that answers.',
       resolve: (_agent, _args, { services }) => services.models.default.provider,
     }),
     documentCount: t.int({

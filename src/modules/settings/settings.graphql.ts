@@ -1,5 +1,6 @@
 import { builder } from '../../graphql/builder.ts';
 import { clearField } from '../../graphql/clear-input.ts';
+import { ModelProviderType } from '../chat/provider.graphql.ts';
 import type { ServerSettings as Server, Preferences as StoredPreferences } from './settings.service.ts';
 
 interface Link {
@@ -73,9 +74,7 @@ const ServedModel = builder.objectRef<NonNullable<Server['embeddingModel']>>('Se
 const LanguageModelSettings = builder.objectRef<Server['languageModel']>('LanguageModelSettings').implement({
   description: 'The language model that writes the answers.',
   fields: (t) => ({
-    provider: t.exposeString('provider', {
-      description: 'The provider of the model: `embedded` or `openai-compatible`.',
-    }),
+    provider: t.expose('provider', { type: ModelProviderType, description: 'The provider of the model.' }),
     model: t.exposeString('model', {
       nullable: true,
       description: 'The name of the model; null for the built-in model.',

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { ModelProvider } from '../../ai/providers.ts';
 import type { Principal } from '../../authz/principal.ts';
 import { badInput, parse } from '../../errors.ts';
 import type { Prisma } from '../../generated/prisma/client.ts';
@@ -90,7 +91,7 @@ export async function readPreferences({ setting }: Pick<Prisma.TransactionClient
 /** Facts about this server for administrators, without secrets. */
 export interface ServerSettings {
   languageModel: {
-    provider: string;
+    provider: ModelProvider;
     model: string | null;
     otherModels: readonly string[];
     baseUrl: string | null;

@@ -163,7 +163,7 @@ describe('the settings of the server', () => {
     );
     expect(data.serverSettings).toEqual({
       languageModel: {
-        provider: 'openai-compatible',
+        provider: 'OPENAI_COMPATIBLE',
         model: 'large',
         baseUrl: 'http://models.example/v1',
         apiKeyConfigured: true,

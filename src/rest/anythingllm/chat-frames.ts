@@ -6,6 +6,7 @@ import { localDate } from '../../modules/knowledge/intake.service.ts';
 import { cutText } from '../../unicode.ts';
 import { type Failure, withProvider } from '../dialect.ts';
 import { graphql, type ResultOf } from '../graphql.ts';
+import { providerName } from '../model-provider.ts';
 import { isoDateOrNull } from '../onyx/shapes.ts';
 import { passageId, titleOf } from './document-shapes.ts';
 
@@ -109,7 +110,7 @@ export function metrics(usage: Usage | null): z.input<typeof Metrics> {
     outputTps: outputTokens / duration,
     duration,
     model,
-    provider,
+    provider: provider && providerName(provider),
     timestamp: usage.endedAt,
   };
 }

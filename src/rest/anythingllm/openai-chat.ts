@@ -1,6 +1,7 @@
 import { z } from '@hono/zod-openapi';
 import { type AnyEndpoint, endpoint } from '../endpoint.ts';
 import { graphql, type ResultOf } from '../graphql.ts';
+import { providerName } from '../model-provider.ts';
 import { ChatRequest, completionInput, ToolCall } from './openai-chat-request.ts';
 import { openai } from './openai-dialect.ts';
 
@@ -36,7 +37,7 @@ function usageOf(spent: ResultOf<typeof UsageFields> | null): z.input<typeof Usa
     duration: spent ? Math.max(1, Math.ceil(durationMs / 1000)) : 0,
     outputTps: durationMs > 0 ? Math.round((outputTokens * 1000) / durationMs) : 0,
     model: spent?.model ?? null,
-    provider: spent?.provider ?? null,
+    provider: spent?.provider ? providerName(spent.provider) : null,
     timestamp: spent?.endedAt ? new Date(spent.endedAt).toISOString() : null,
   };
 }

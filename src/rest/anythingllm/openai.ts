@@ -3,6 +3,7 @@ import { z } from '@hono/zod-openapi';
 import { type IncomingFile, isFile } from '../../http/multipart.ts';
 import { type AnyEndpoint, endpoint, type FileReply } from '../endpoint.ts';
 import { graphql, type ResultOf } from '../graphql.ts';
+import { providerName } from '../model-provider.ts';
 import { everything } from '../onyx/shapes.ts';
 import { honored, ignored, restricted, shapeOf } from '../parameters.ts';
 import { openaiChatRow } from './openai-chat.ts';
@@ -22,7 +23,7 @@ const model = ({ slug, createdAt, provider }: ResultOf<typeof ModelFields>): z.i
   id: slug,
   object: 'model',
   created: unixTime(createdAt),
-  owned_by: provider,
+  owned_by: providerName(provider),
 });
 
 const VectorStore = z

@@ -85,7 +85,7 @@ function settingsOf({ authentication, preferences, serverSettings }: Present<Res
     EmbeddingModelPref: embeddingModel?.model ?? null,
     EmbeddingBasePath: embeddingModel?.baseUrl ?? null,
     GenericOpenAiEmbeddingApiKey: embeddingModel?.apiKeyConfigured ?? false,
-    LLMProvider: languageModel.provider === 'embedded' ? 'embedded' : generic,
+    LLMProvider: languageModel.provider === 'EMBEDDED' ? 'embedded' : generic,
     LLMModel: languageModel.model,
     GenericOpenAiBasePath: languageModel.baseUrl,
     GenericOpenAiModelPref: languageModel.model,
