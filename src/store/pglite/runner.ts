@@ -1,5 +1,6 @@
 import { messages, type PGlite, type QueryOptions, type Results } from '@electric-sql/pglite';
 import { PrismaPGlite } from 'pglite-prisma-adapter';
+import { preparedStatements } from './prepared.ts';
 import type { Replies, Reply, Request } from './requests.ts';
 
 /** Runs requests on a PGlite one after another, in the order in which they arrive. */
@@ -30,6 +31,7 @@ function completed<Row>(result: Results<Row> | undefined): Results<Row> {
 }
 
 export async function createRunner(lite: PGlite): Promise<Runner> {
+  const statements = preparedStatements(lite);
   /** Throws the error of a statement, or BrokenDatabaseError when the error affects more than the statement. */
   async function judge(error: unknown): Promise<never> {
     if (isOfStatement(error) || error instanceof BrokenDatabaseError) throw error;
@@ -45,7 +47,7 @@ export async function createRunner(lite: PGlite): Promise<Runner> {
   }
   const checked = {
     query: async <Row>(sql: string, values?: unknown[], options?: QueryOptions) => {
-      const result = await lite.query<Row>(sql, values, options).then(completed).catch(judge);
+      const result = await statements.query<Row>(sql, values, options).then(completed).catch(judge);
       // PostgreSQL replies to the COMMIT of a failed transaction with ROLLBACK, without an error.
       if (sql === 'COMMIT' && result.command === 'ROLLBACK') throw new Error('the transaction was rolled back');
       return result;
@@ -59,6 +61,7 @@ export async function createRunner(lite: PGlite): Promise<Runner> {
     query: async ({ sql, values }) => (await checked.query(sql, [...values])).rows,
     exec: async ({ sql }) => {
       for (const result of await lite.exec(sql).catch(judge)) completed(result);
+      await statements.forget();
       return null;
     },
   };
