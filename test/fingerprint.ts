@@ -11,6 +11,9 @@ const columnsStatement = `SELECT table_name AS name, array_agg(column_name::text
     AND NOT (table_name = 'Token' AND column_name = 'updatedAt')
   GROUP BY 1`;
 
+/** Selects a value that changes when a transaction that wrote ends. */
+const snapshotStatement = 'SELECT pg_current_snapshot()::text AS snapshot';
+
 /** A value over all rows of a table that every write changes; cheap, since no column is read. */
 const mark = 'coalesce(sum(hashtextextended(t.ctid::text || t.xmin::text, 0)), 0)::text AS mark';
 
@@ -36,15 +39,28 @@ export const marksOf = async (
 ): Promise<Map<string, string>> =>
   new Map((await query(ofEach(tables, () => mark))).map(({ name, mark }) => [name, mark]));
 
+/** Returns a function that calls another one, or returns its last result when nothing was written since. */
+export function readAfterWrites<Result>({ query }: Database, read: () => Promise<Result>): () => Promise<Result> {
+  let last: { snapshot: string; result: Result } | undefined;
+  return async () => {
+    // Taken first, so that a write during the reading makes the next call read again.
+    const [row] = await query<{ snapshot: string }>({ name: '', text: snapshotStatement }, []);
+    const snapshot = row?.snapshot ?? '';
+    if (last?.snapshot !== snapshot) last = { snapshot, result: await read() };
+    return last.result;
+  };
+}
+
 /**
  * Returns a function that reads everything that is stored; tables without writes since the last call are not read
  * again.
  */
-export function fingerprints({ query }: Database): () => Promise<string> {
+export function fingerprints(db: Database): () => Promise<string> {
+  const { query } = db;
   const seen = new Map<string, { mark: string; content: string }>();
   let columns: Map<string, string[]> | undefined;
   const ask = <Row>(text: string) => query<Row>({ name: '', text }, []);
-  return async () => {
+  return readAfterWrites(db, async () => {
     columns ??= new Map(
       (await ask<{ name: string; columns: string[] }>(columnsStatement)).map(({ name, columns }) => [name, columns]),
     );
@@ -61,5 +77,5 @@ export function fingerprints({ query }: Database): () => Promise<string> {
       .map(([name, { content }]) => `${name}:${content}`)
       .sort()
       .join('\n');
-  };
+  });
 }

@@ -121,10 +121,11 @@ export const returned = (data: object | null): unknown[] => Object.values(data ?
 export async function until<T>(
   condition: () => Promise<T | null | undefined | false> | T | null | undefined | false,
 ): Promise<T> {
-  for (;;) {
+  for (let attempt = 0; ; attempt++) {
     const value = await condition();
     if (value) return value;
-    await new Promise((resolve) => setImmediate(resolve));
+    // Work in this process is done soon; other processes need the processor that polling would use.
+    await new Promise((resolve) => (attempt < 50 ? setImmediate(resolve) : setTimeout(resolve, 5)));
   }
 }
 

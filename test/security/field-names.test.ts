@@ -1,4 +1,3 @@
-import { z } from '@hono/zod-openapi';
 import { isInputObjectType } from 'graphql';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { schema } from '../../src/graphql/schema.ts';
@@ -7,7 +6,7 @@ import { endpoints } from '../../src/rest/endpoints.ts';
 import { type Kit, startKit } from '../kit.ts';
 import { type Caller, grantOf, keyOf } from './callers.ts';
 import { endsItsCaller, type RowCall, type Scene } from './operation-inputs.ts';
-import { callRow, type JsonSchema, rowCall, rowName } from './operations.ts';
+import { callRow, type JsonSchema, jsonSchemaOf, rowCall, rowName } from './operations.ts';
 import { freshTargets, type Targets } from './targets.ts';
 
 /**
@@ -43,8 +42,7 @@ function pathsOf(shape: JsonSchema, path: Path = []): Path[] {
   ]);
 }
 
-const fieldsOf = (type: unknown): Path[] =>
-  type ? pathsOf(z.toJSONSchema(type as z.ZodType, { io: 'input', unrepresentable: 'any' }) as JsonSchema) : [];
+const fieldsOf = (type: object | undefined): Path[] => pathsOf(jsonSchemaOf(type));
 
 /** Returns a copy with a value at a path. Creates the objects and lists that contain it. */
 function withValue(whole: unknown, [key, ...rest]: Path, value: unknown): unknown {

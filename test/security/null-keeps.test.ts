@@ -1,4 +1,3 @@
-import { z } from '@hono/zod-openapi';
 import {
   type GraphQLField,
   type GraphQLInputType,
@@ -14,10 +13,11 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { schema } from '../../src/graphql/schema.ts';
 import { rootFields } from '../../src/rest/endpoint.ts';
 import { endpoints } from '../../src/rest/endpoints.ts';
+import { readAfterWrites } from '../fingerprint.ts';
 import { type Kit, startKit } from '../kit.ts';
 import { type Caller, grantOf, keyOf } from './callers.ts';
 import { endsItsCaller, fieldSamples, type Scene } from './operation-inputs.ts';
-import { callRow, type JsonSchema, rowCall, rowName } from './operations.ts';
+import { callRow, jsonSchemaOf, rowCall, rowName } from './operations.ts';
 import { freshTargets, type Targets } from './targets.ts';
 
 /**
@@ -33,6 +33,7 @@ beforeAll(async () => {
   kit = await startKit();
   admin = await keyOf(kit, 'admin', 'ADMIN');
   targets = freshTargets(kit, admin.userId);
+  stored = await contentsOf(kit);
 });
 afterAll(() => kit?.close());
 
@@ -41,23 +42,28 @@ const scene = (): Scene => ({ targets, grant: grantOf(admin), word: 'throwaway' 
 /** Columns that every write or every use changes. */
 const volatile = ['updatedAt', 'lastUsedAt', 'lastUsedAddress', 'search'];
 
+type Contents = Record<string, string[]>;
+
 /** Returns the content of every table but the audit trail, by table. */
-async function stored(): Promise<Record<string, string[]>> {
-  const { query } = kit.booted.foundation.db;
-  const ask = <Row>(text: string) => query<Row>({ name: '', text }, []);
-  const tables = await ask<{ name: string }>(
-    `SELECT table_name AS name FROM information_schema.tables WHERE table_schema = 'public'
-     AND table_type = 'BASE TABLE' AND table_name NOT IN ('AuditEvent', 'IdempotencyRecord', '_prisma_migrations')`,
-  );
+let stored: () => Promise<Contents>;
+
+const tablesStatement = `SELECT table_name AS name FROM information_schema.tables WHERE table_schema = 'public'
+  AND table_type = 'BASE TABLE' AND table_name NOT IN ('AuditEvent', 'IdempotencyRecord', '_prisma_migrations')`;
+
+async function contentsOf({ booted }: Kit): Promise<() => Promise<Contents>> {
+  const { db } = booted.foundation;
+  const ask = <Row>(text: string) => db.query<Row>({ name: '', text }, []);
   const columns = volatile.map((column) => `'${column}'`).join(', ');
-  const contents: Record<string, string[]> = {};
-  for (const { name } of tables) {
-    const found = await ask<{ row: string }>(
-      `SELECT (to_jsonb(t) - ARRAY[${columns}])::text AS row FROM "${name}" t ORDER BY 1`,
-    );
-    contents[name] = found.map(({ row }) => row);
-  }
-  return contents;
+  const names = (await ask<{ name: string }>(tablesStatement)).map(({ name }) => name);
+  const selects = names.map(
+    (name) => `SELECT '${name}' AS name, (to_jsonb(t) - ARRAY[${columns}])::text AS row FROM "${name}" t`,
+  );
+  const statement = `${selects.join(' UNION ALL ')} ORDER BY 1, 2`;
+  return readAfterWrites(db, async () => {
+    const contents: Contents = Object.fromEntries(names.map((name) => [name, []]));
+    for (const { name, row } of await ask<{ name: string; row: string }>(statement)) contents[name]?.push(row);
+    return contents;
+  });
 }
 
 const isUpdate = (name: string): boolean => /^(?:update|set|share|curate|change)/.test(name);
@@ -152,8 +158,7 @@ describe('null in a REST update', () => {
 
   it.each(updates.map((row) => [rowName(row), row] as const))('changes no data in %s', async (name, row) => {
     const call = await rowCall(row, scene());
-    const shape = z.toJSONSchema(row.body as z.ZodType, { io: 'input', unrepresentable: 'any' }) as JsonSchema;
-    const properties = Object.entries(shape.properties ?? {});
+    const properties = Object.entries(jsonSchemaOf(row.body).properties ?? {});
     const send = async (body: Json) => {
       const { status, text } = await callRow(kit, admin, '/api', row, { ...call, body });
       expect(status, `${name} ${JSON.stringify(body)}: ${text}`).toBeLessThan(500);

@@ -264,8 +264,19 @@ export async function rowCall(row: AnyEndpoint, scene: Scene, name = rowName(row
 }
 
 /** Generates a body with the required fields of an endpoint. */
-const madeUpBody = (row: AnyEndpoint): unknown =>
-  fromJsonSchema(z.toJSONSchema(row.body as z.ZodType, { io: 'input', unrepresentable: 'any' }) as JsonSchema);
+const madeUpBody = (row: AnyEndpoint): unknown => fromJsonSchema(jsonSchemaOf(row.body));
+
+const jsonSchemas = new WeakMap<object, JsonSchema>();
+
+/** Returns the JSON schema of what a type accepts. */
+export function jsonSchemaOf(type: object | undefined): JsonSchema {
+  if (!type) return {};
+  const known = jsonSchemas.get(type);
+  if (known) return known;
+  const made = z.toJSONSchema(type as z.ZodType, { io: 'input', unrepresentable: 'any' }) as JsonSchema;
+  jsonSchemas.set(type, made);
+  return made;
+}
 
 export interface JsonSchema {
   type?: string;
