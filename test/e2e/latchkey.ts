@@ -5,6 +5,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
+import { unpackSnapshot } from '../pglite.ts';
 
 const root = join(import.meta.dirname, '..', '..');
 export type Environment = Record<string, string>;
@@ -69,8 +70,14 @@ export function keyIn(latchkey: Latchkey): string | undefined {
   return file && readFileSync(file, 'utf8').trim();
 }
 
-/** A database that is kept between starts: a folder, or a database on the server in DATABASE_URL. */
-export async function storage(): Promise<{ environment: Environment; drop: () => Promise<void> }> {
+/**
+ * A database that is kept between starts: a folder, or a database on the server in DATABASE_URL. It is migrated unless
+ * the first start is to create it, which takes several seconds.
+ */
+export async function storage({ isNew = false } = {}): Promise<{
+  environment: Environment;
+  drop: () => Promise<void>;
+}> {
   const folder = mkdtempSync(join(tmpdir(), 'latchkey-e2e-'));
   const environment: Environment = { DATA_DIR: folder };
   const server = process.env.DATABASE_URL;
@@ -81,10 +88,12 @@ export async function storage(): Promise<{ environment: Environment; drop: () =>
     await client.query(sql).finally(() => client.end());
   };
   if (server) {
-    await onServer(`CREATE DATABASE ${name}`);
+    await onServer(`CREATE DATABASE ${name} ${isNew ? '' : `TEMPLATE ${process.env.TEST_TEMPLATE}`}`);
     const url = new URL(server);
     url.pathname = `/${name}`;
     environment.DATABASE_URL = url.href;
+  } else if (!isNew) {
+    await unpackSnapshot(join(folder, 'pglite'));
   }
   return {
     environment,

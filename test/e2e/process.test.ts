@@ -30,7 +30,7 @@ describe('the first start of the server', { timeout }, () => {
   let latchkey: Awaited<ReturnType<typeof start>>;
 
   beforeAll(async () => {
-    store = await storage();
+    store = await storage({ isNew: true });
     latchkey = await start(store.environment);
   });
   afterAll(() => store?.drop());
